@@ -1,0 +1,140 @@
+# poolscope. `make help` lists what can be made; `make demo` and `make check` are all a new user needs.
+#
+# Sources are found by folder: a new layer, quantity, format, plot or test needs no line here.
+# Files named *.simd.c are compiled once per instruction set (PS_ISA names the copy) and chosen at run time.
+
+CONFIG   ?= release
+BUILD    := build/$(CONFIG)
+CC       ?= cc
+ARCH     := $(shell uname -m)
+
+CFLAGS_release := -O2 -g -DNDEBUG
+CFLAGS_debug   := -O0 -g3
+CFLAGS_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+CFLAGS_tsan    := -O1 -g -fsanitize=thread
+CFLAGS_coverage := -O0 -g --coverage
+CFLAGS   ?= $(CFLAGS_$(CONFIG))
+# No -ffast-math: NaN and infinity must survive. -ffp-contract=off keeps one source line one rounding everywhere
+# except where a kernel asks for a fused multiply-add by name.
+BASE_CFLAGS := -std=c11 -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE -Isrc -I. -ffp-contract=off -fno-math-errno -pthread -MMD -MP \
+  -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wwrite-strings -Wvla -Werror=implicit
+BLAS_LIBS ?= $(shell pkg-config --libs openblas 2>/dev/null || echo -lopenblas)
+LIBS     := $(BLAS_LIBS) -llapacke -lcjson -lz -lm -pthread
+
+ifeq ($(ARCH),x86_64)
+ISAS := base avx2 avx512
+ISA_CFLAGS_base   :=
+ISA_CFLAGS_avx2   := -mavx2 -mfma -mf16c
+ISA_CFLAGS_avx512 := -mavx512f -mavx512vl -mavx512dq -mavx512bw -mavx2 -mfma -mf16c -mprefer-vector-width=512
+else
+ISAS := base
+endif
+
+SIMD_SOURCES := $(wildcard src/kernels/*.simd.c)
+SOURCES := $(filter-out %.simd.c src/cli/main.c,$(wildcard src/*/*.c)) $(wildcard analysis/*.c analysis/*/*.c reports/*.c)
+OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(foreach isa,$(ISAS),$(SIMD_SOURCES:%.simd.c=$(BUILD)/%.$(isa).o))
+LIBRARY := $(BUILD)/libpoolscope.a
+PROGRAM := $(BUILD)/poolscope
+
+TEST_LIB_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/lib/*.c tests/ref/*.c))
+TEST_SOURCES := $(wildcard tests/unit/*_test.c tests/grad/*_test.c tests/golden/*_test.c)
+TESTS := $(TEST_SOURCES:%.c=$(BUILD)/%)
+BENCHES := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*_bench.c))
+
+.DEFAULT_GOAL := all
+.PHONY: all help setup demo check check-full bench asan ubsan tsan valgrind fuzz coverage golden-update install format lint tests clean
+.SECONDARY:
+
+all: $(PROGRAM)          ## build the program (build/release/poolscope)
+
+help:                    ## list what can be made
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
+
+setup:                   ## install missing Debian packages (with sudo where needed), or say what to install
+	@.ci/setup.sh
+
+demo: setup              ## build, run examples/quickstart, and say where the report is
+	@$(MAKE) --no-print-directory all
+	@examples/quickstart/run.sh $(PROGRAM)
+
+check: setup             ## build and run all tests
+	@$(MAKE) --no-print-directory all tests
+	@tests/run.sh $(BUILD)
+
+check-full: check        ## check, then the sanitizers and valgrind
+	@$(MAKE) --no-print-directory asan tsan valgrind
+
+tests: $(TESTS)          ## build the test programs without running them
+
+bench: all $(BENCHES)    ## run the benchmarks and write tests/bench/RESULTS.md
+	@tests/bench/run.sh $(BUILD)
+
+asan:                    ## run the tests with the address and undefined-behaviour sanitizers
+	@$(MAKE) --no-print-directory CONFIG=asan all tests
+	@tests/run.sh build/asan
+
+ubsan: asan              ## the same: both sanitizers run together
+
+tsan:                    ## run the unit tests with the thread sanitizer
+	@$(MAKE) --no-print-directory CONFIG=tsan all tests
+	@tests/run.sh build/tsan unit
+
+valgrind: tests          ## run the unit tests under valgrind
+	@PS_TEST_WRAPPER="valgrind --quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite" tests/run.sh $(BUILD) unit
+
+fuzz:                    ## fuzz every reader for a minute each (needs clang)
+	@tests/fuzz/run.sh
+
+coverage:                ## line coverage of the tests (needs gcovr)
+	@$(MAKE) --no-print-directory CONFIG=coverage all tests
+	@tests/run.sh build/coverage
+	@gcovr --root . --exclude tests build/coverage
+
+golden-update:           ## rewrite the golden files on purpose and show what changed
+	@PS_GOLDEN_UPDATE=1 tests/run.sh $(BUILD) golden
+	@git diff --stat -- tests/golden
+
+PREFIX ?= /usr/local
+install: all             ## install the program and its plots under PREFIX
+	install -D -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/poolscope
+	install -d $(DESTDIR)$(PREFIX)/share/poolscope/plots
+	install -m 644 reports/plot_list.tsv $(DESTDIR)$(PREFIX)/share/poolscope/
+	install -m 644 reports/plots/*.gp $(DESTDIR)$(PREFIX)/share/poolscope/plots/
+
+format:                  ## format the C sources in place (clang-format)
+	@clang-format -i $$(git ls-files '*.c' '*.h')
+
+lint:                    ## check includes, formatting and cppcheck
+	@tests/lint.sh
+
+clean:                   ## remove what was built
+	rm -rf build
+
+$(PROGRAM): $(BUILD)/src/cli/main.o $(LIBRARY)
+	$(CC) $(CFLAGS) -o $@ $^ $(LIBS) $(LDFLAGS)
+
+# The archive is made anew when its list of members changes, so that a deleted source leaves no ghost in it.
+$(LIBRARY): $(OBJECTS)
+	@rm -f $@
+	@$(AR) rcs $@ $(OBJECTS)
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(BASE_CFLAGS) $(CFLAGS) -c -o $@ $<
+
+define ISA_RULE
+$(BUILD)/%.$(1).o: %.simd.c
+	@mkdir -p $$(@D)
+	$(CC) $(BASE_CFLAGS) $(CFLAGS) -O3 $(ISA_CFLAGS_$(1)) -DPS_ISA=$(1) -DPS_ISA_$(1)=1 -c -o $$@ $$<
+endef
+$(foreach isa,$(ISAS),$(eval $(call ISA_RULE,$(isa))))
+
+$(BUILD)/tests/%_test: $(BUILD)/tests/%_test.o $(TEST_LIB_OBJECTS) $(LIBRARY)
+	$(CC) $(CFLAGS) -o $@ $^ -lcmocka $(LIBS) $(LDFLAGS)
+
+$(BUILD)/tests/bench/%_bench: $(BUILD)/tests/bench/%_bench.o $(TEST_LIB_OBJECTS) $(LIBRARY)
+	$(CC) $(CFLAGS) -o $@ $^ $(BENCH_LIBS) $(LIBS) $(LDFLAGS)
+
+$(BUILD)/tests/bench/conv_bench: BENCH_LIBS := -ldnnl
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

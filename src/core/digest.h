@@ -1,0 +1,21 @@
+/* 64-bit content digests (FNV-1a, Fowler/Noll/Vo, over bytes): identity of data sets, configurations and names.
+ * Not cryptographic: it tells accidents apart, not attacks. */
+#ifndef PS_CORE_DIGEST_H
+#define PS_CORE_DIGEST_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct {
+    uint64_t state;
+} ps_digest;
+
+ps_digest ps_digest_start(void);
+void ps_digest_bytes(ps_digest *digest, const void *bytes, size_t count);
+void ps_digest_text(ps_digest *digest, const char *text);
+void ps_digest_u64(ps_digest *digest, uint64_t value);
+uint64_t ps_digest_value(const ps_digest *digest);
+/* Writes 16 lower-case hexadecimal digits and a terminator. */
+void ps_digest_hex(const ps_digest *digest, char hex[17]);
+
+#endif

@@ -1,0 +1,35 @@
+/* Files. Every failure names the path, the system's reason and a remedy. Nothing half-written ever looks whole:
+ * documents are written to a temporary name beside the target and renamed when complete. */
+#ifndef PS_CORE_FILE_H
+#define PS_CORE_FILE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "core/status.h"
+
+bool ps_file_exists(const char *path);
+bool ps_file_is_directory(const char *path);
+/* Size in bytes; fails where the file is missing or is no regular file. */
+ps_status ps_file_size(const char *path, uint64_t *size_bytes);
+
+/* Whole file as a heap block with a terminating zero byte (not counted); free with free(). */
+ps_status ps_file_read(const char *path, char **content, size_t *size_bytes);
+/* Replaces path's content in one step (temporary file, fsync, rename). */
+ps_status ps_file_write(const char *path, const void *content, size_t size_bytes);
+/* mkdir -p. */
+ps_status ps_file_make_directories(const char *path);
+/* "directory/name" as a heap string; free with free(). */
+ps_status ps_file_join(const char *directory, const char *name, char **path);
+
+/* A document written in pieces: open the writer, print to stream, then commit (or discard, which removes the piece). */
+typedef struct {
+    FILE *stream;
+    char *path, *temporary;
+} ps_file_writer;
+ps_status ps_file_writer_open(ps_file_writer *writer, const char *path);
+ps_status ps_file_writer_commit(ps_file_writer *writer);
+void ps_file_writer_discard(ps_file_writer *writer);
+
+#endif

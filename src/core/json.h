@@ -1,0 +1,37 @@
+/* Small helpers over cJSON for documents that people write (configurations, graphs): case-sensitive look-ups with
+ * one-sentence errors, unknown keys refused by name, exact numbers out. `where` names the document and place
+ * ("plan.json: arms[1]") and leads every sentence. Returned strings and items are borrowed from the document. */
+#ifndef PS_CORE_JSON_H
+#define PS_CORE_JSON_H
+
+#include <cjson/cJSON.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include "core/status.h"
+
+/* Parses a whole file or text; a syntax error names line and column. The caller frees with cJSON_Delete. */
+ps_status ps_json_read(const char *path, cJSON **document);
+ps_status ps_json_parse(const char *text, const char *where, cJSON **document);
+
+/* Refuses keys of `object` that are not in the NULL-terminated list, naming the key, the nearest known one and all known. */
+ps_status ps_json_check_keys(const cJSON *object, const char *const *known, const char *where);
+
+/* Typed look-ups. Absent keys leave *value as it is (set the default first) unless `required`. */
+ps_status ps_json_get_int(const cJSON *object, const char *key, bool required, int low, int high, const char *where, int *value);
+ps_status ps_json_get_double(const cJSON *object, const char *key, bool required, double low, double high, const char *where,
+                             double *value);
+ps_status ps_json_get_bool(const cJSON *object, const char *key, bool required, const char *where, bool *value);
+ps_status ps_json_get_text(const cJSON *object, const char *key, bool required, const char *where, const char **value);
+
+/* Writing without a tree: a quoted, escaped string; a number that reads back as the same float (9 significant digits) or
+ * double (17); NaN and infinity as the strings "NaN", "Infinity", "-Infinity", which JSON has no numbers for. */
+void ps_json_print_text(FILE *stream, const char *text);
+void ps_json_print_float(FILE *stream, float value);
+void ps_json_print_double(FILE *stream, double value);
+/* The same into a buffer of at least 32 bytes; returns the length. */
+int ps_json_format_float(char *buffer, float value);
+int ps_json_format_double(char *buffer, double value);
+
+#endif

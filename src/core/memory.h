@@ -1,0 +1,30 @@
+/* Memory. Blocks are aligned to 64 bytes (a cache line and the widest vector) and start zeroed.
+ * The creator frees with ps_free (NULL is fine). Nothing allocates inside a training step. */
+#ifndef PS_CORE_MEMORY_H
+#define PS_CORE_MEMORY_H
+
+#include <stddef.h>
+
+#include "core/status.h"
+
+#define PS_ALIGNMENT 64
+
+/* Allocates count * size bytes, zeroed. *out is NULL on failure (PS_ERR_MEMORY, naming `what`) and for a zero size. */
+ps_status ps_alloc(size_t count, size_t size, const char *what, void **out);
+#define PS_ALLOC(count, pointer, what) ps_alloc((count), sizeof **(pointer), (what), (void **)(pointer))
+void ps_free(void *block);
+
+/* Grows a heap array (realloc semantics, plain alignment) so that it holds at least `count` elements of `size` bytes;
+ * *capacity is updated. New elements are zeroed. Free with ps_free_array. */
+ps_status ps_grow(void **array, size_t *capacity, size_t count, size_t size, const char *what);
+#define PS_GROW(array, capacity, count, what) ps_grow((void **)(array), (capacity), (count), sizeof **(array), (what))
+void ps_free_array(void *array);
+
+/* strdup and printf into a new heap string; free with free(). */
+ps_status ps_string_copy(const char *text, char **out);
+ps_status ps_string_format(char **out, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Peak resident memory of this process so far, in bytes (0 where the system does not say). */
+size_t ps_memory_peak_bytes(void);
+
+#endif

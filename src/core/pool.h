@@ -1,0 +1,30 @@
+/* Thread pool with deterministic work: a job is cut into chunks by its shape, never by the number of threads;
+ * threads claim chunks dynamically, and whatever a chunk computes depends on its number alone. Results are then
+ * bit-identical for any number of threads, provided partial sums are kept per chunk and added in chunk order.
+ *
+ * Waiting is passive after a short spin: a spinning pool collapses when another process wants the core. */
+#ifndef PS_CORE_POOL_H
+#define PS_CORE_POOL_H
+
+#include <stddef.h>
+
+#include "core/status.h"
+
+typedef struct ps_pool ps_pool;
+
+/* threads >= 1, the caller included; 0 means all processors this process may use. */
+ps_status ps_pool_create(int threads, ps_pool **out);
+void ps_pool_destroy(ps_pool *pool);
+int ps_pool_threads(const ps_pool *pool);
+
+/* chunk in [0, chunks); worker in [0, threads) indexes scratch memory that must not influence results. */
+typedef void ps_pool_task(void *context, size_t chunk, int worker);
+/* Runs all chunks and returns when they are done. pool may be NULL (runs here, worker 0). Not re-entrant. */
+void ps_pool_run(ps_pool *pool, size_t chunks, ps_pool_task *task, void *context);
+
+/* Number of chunks for `items` when one chunk should hold about `grain` items: a pure function of both. */
+size_t ps_pool_chunks(size_t items, size_t grain);
+/* First item of a chunk when `items` are spread evenly over `chunks`; chunk == chunks gives `items`. */
+size_t ps_pool_chunk_start(size_t items, size_t chunks, size_t chunk);
+
+#endif

@@ -1,0 +1,44 @@
+#!/bin/sh
+# Runs the tests and ends with one line: "N passed, N failed, N skipped".
+#   tests/run.sh BUILD_FOLDER [GROUP...]      groups: unit grad golden cli (default: all)
+# Every test speaks TAP: cmocka programs (built from tests/GROUP/*_test.c) and scripts (tests/GROUP/*_test.sh, *_test.py).
+# A test's output is shown only when something in it failed. PS_TEST_WRAPPER runs programs under a tool (valgrind).
+set -u
+build=$1; shift
+groups=${*:-unit grad golden cli}
+cd "$(dirname "$0")/.." || exit 2
+export PS_BUILD="$build" PS_PROGRAM="$PWD/$build/poolscope" CMOCKA_MESSAGE_OUTPUT=TAP
+export OPENBLAS_NUM_THREADS=1
+passed=0; failed=0; skipped=0
+log=$(mktemp); trap 'rm -f "$log"' EXIT
+
+count() { grep -c "$1" "$log" || true; }
+
+run_one() { # name, command...
+    name=$1; shift
+    "$@" >"$log" 2>&1; code=$?
+    ok=$(count '^ok '); bad=$(count '^not ok '); skip=$(count '^ok .*# [Ss][Kk][Ii][Pp]')
+    planned=$(sed -n 's/^1\.\.\([0-9][0-9]*\).*/\1/p' "$log" | awk '{n += $1} END {print n + 0}')
+    ok=$((ok - skip))
+    # A crash, a missing plan or a plan cut short is a failure, whatever was printed before it.
+    if [ "$bad" = 0 ] && { [ "$code" != 0 ] || [ "$planned" -lt 1 ] || [ $((ok + skip)) -lt "$planned" ]; }; then bad=1; fi
+    passed=$((passed + ok)); failed=$((failed + bad)); skipped=$((skipped + skip))
+    if [ "$bad" != 0 ]; then
+        printf 'FAIL %s (exit %s, %s of %s passed)\n' "$name" "$code" "$ok" "$planned"; sed 's/^/    /' "$log"
+    else
+        printf 'ok   %-44s %4s passed%s\n' "$name" "$ok" "$([ "$skip" = 0 ] || printf ', %s skipped: %s' "$skip" "$(sed -n 's/^ok .*# *[Ss][Kk][Ii][Pp]:* *//p' "$log" | head -1)")"
+    fi
+}
+
+for group in $groups; do
+    for source in tests/"$group"/*_test.c tests/"$group"/*_test.sh tests/"$group"/*_test.py; do
+        [ -e "$source" ] || continue
+        case "$source" in
+            *.c) run_one "${source%.c}" ${PS_TEST_WRAPPER:-} "$build/${source%.c}" ;;
+            *.sh) run_one "$source" sh "$source" ;;
+            *.py) run_one "$source" python3 "$source" ;;
+        esac
+    done
+done
+if [ "$skipped" = 0 ]; then echo "$passed passed, $failed failed"; else echo "$passed passed, $failed failed, $skipped skipped"; fi
+[ "$failed" = 0 ] && [ "$passed" -gt 0 ]
