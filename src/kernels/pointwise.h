@@ -1,0 +1,40 @@
+/* Element-wise kernels and per-channel reductions, channels-last. rows = n * d * h * w, c channels.
+ * Reductions are summed in double per chunk and added in chunk order; they ADD to their result. */
+#ifndef PS_KERNELS_POINTWISE_H
+#define PS_KERNELS_POINTWISE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/pool.h"
+
+/* Scratch for any function below that takes a workspace. */
+size_t ps_pointwise_workspace_bytes(size_t rows, int c);
+
+/* y = x > 0 ? x : slope * x (slope 0: ReLU; +0 for every x <= 0; NaN passes through). y may alias x. zeros[c] may be NULL. */
+void ps_activation_forward(const float *x, size_t rows, int c, float slope, float *y, double *zeros, void *workspace,
+                           ps_pool *pool);
+/* dx = dy * (y > 0 ? 1 : slope), from the output y; overwritten or added to; may alias dy. dx_squares[c] may be NULL. */
+void ps_activation_backward(const float *y, const float *dy, size_t rows, int c, float slope, float *dx, bool accumulate,
+                            double *dx_squares, void *workspace, ps_pool *pool);
+
+void ps_vector_fill(float *y, size_t count, float value, ps_pool *pool);
+void ps_vector_copy(const float *x, size_t count, float *y, ps_pool *pool);
+void ps_vector_add(const float *a, const float *b, size_t count, float *y, ps_pool *pool);         /* y = a + b; may alias */
+void ps_vector_axpy(float alpha, const float *x, size_t count, float *y, ps_pool *pool);           /* y += alpha x */
+void ps_vector_scale(float alpha, size_t count, float *y, ps_pool *pool);                          /* y *= alpha */
+double ps_vector_sum_squares(const float *x, size_t count, ps_pool *pool);                         /* double, chunk order */
+bool ps_vector_all_finite(const float *x, size_t count);
+
+/* What a gate's output says of each channel, in one pass; any result pointer may be NULL. All are ADDED to.
+ * nonzero[c]: elements != 0 (NaN counts); sum, sum_abs, sum_squares[c];
+ * images_active[c]: images (of `rows_per_image` rows) with at least one nonzero element. */
+typedef struct {
+    double *nonzero, *sum, *sum_abs, *sum_squares, *images_active;
+} ps_channel_sums;
+void ps_channel_summarise(const float *x, size_t images, size_t rows_per_image, int c, ps_channel_sums sums, void *workspace,
+                          ps_pool *pool);
+/* squares[c] += sum over rows of x^2. */
+void ps_channel_sum_squares(const float *x, size_t rows, int c, double *squares, void *workspace, ps_pool *pool);
+
+#endif

@@ -1,0 +1,32 @@
+/* Instruction sets. Files named *.simd.c are compiled once per instruction set with -DPS_ISA=base|avx2|avx512 and define
+ * their functions through PS_SIMD_NAME(f) = f_base, f_avx2, f_avx512; a table of function pointers chooses at run time. */
+#ifndef PS_KERNELS_SIMD_H
+#define PS_KERNELS_SIMD_H
+
+typedef enum { PS_SIMD_BASE, PS_SIMD_AVX2, PS_SIMD_AVX512 } ps_simd_level;
+
+/* Best level of this processor, found once; PS_SIMD=base|avx2|avx512 in the environment lowers it (for tests). */
+ps_simd_level ps_simd_detect(void);
+const char *ps_simd_name(ps_simd_level level);
+
+#define PS_SIMD_PASTE2(a, b) a##_##b
+#define PS_SIMD_PASTE(a, b) PS_SIMD_PASTE2(a, b)
+#define PS_SIMD_NAME(function) PS_SIMD_PASTE(function, PS_ISA)
+
+/* Declares function_base (and _avx2, _avx512 on x86-64) with one prototype. */
+#if defined(__x86_64__)
+#define PS_SIMD_DECLARE(result, function, ...) \
+    result function##_base(__VA_ARGS__);       \
+    result function##_avx2(__VA_ARGS__);       \
+    result function##_avx512(__VA_ARGS__)
+/* The function of this name for this processor. */
+#define PS_SIMD_SELECT(function)                                       \
+    (ps_simd_detect() == PS_SIMD_AVX512 ? function##_avx512            \
+     : ps_simd_detect() == PS_SIMD_AVX2 ? function##_avx2              \
+                                        : function##_base)
+#else
+#define PS_SIMD_DECLARE(result, function, ...) result function##_base(__VA_ARGS__)
+#define PS_SIMD_SELECT(function) function##_base
+#endif
+
+#endif
