@@ -1,0 +1,49 @@
+/* Data sets. One format is one .c file and one line in dataset_list.def. A source is named on the command line as
+ * "format:argument", e.g. "cifar10:/data/cifar", "idx:/data/mnist", "synthetic" (no argument).
+ *
+ * A data set is opened whole into memory (pixels as stored, bytes where the format holds bytes), optionally resized,
+ * and gives samples as floats, channels-last [d][h][w][c], normalised per channel with the training split's moments.
+ * Splits: `train` and `test` as the format says; the probe set is cut from the END of the training split and
+ * never trained on (a fixed, held-apart set for deadness). */
+#ifndef PS_DATA_DATASET_H
+#define PS_DATA_DATASET_H
+
+#include <stdint.h>
+
+#include "core/shape.h"
+#include "core/status.h"
+
+typedef enum { PS_SPLIT_TRAIN, PS_SPLIT_PROBE, PS_SPLIT_TEST, PS_SPLITS } ps_split;
+
+typedef struct {
+    int size;               /* wanted height and width (and depth in 3D); 0: as stored */
+    int probe_count;        /* images held apart for the probe */
+    int train_limit;        /* use at most this many training images (first ones, after the probe is cut); 0: all */
+    int test_limit;         /* likewise; 0: all */
+    uint64_t seed;          /* synthetic data only */
+} ps_dataset_options;
+
+typedef struct ps_dataset ps_dataset;
+
+/* Opens "format:argument". Errors name file, record and byte, what was expected and what to do. */
+ps_status ps_dataset_open(const char *source, const ps_dataset_options *options, ps_dataset **out);
+void ps_dataset_close(ps_dataset *dataset);
+
+/* Shape of one sample (n = 1), number of classes, number of label entries per sample (1: a class per image;
+ * d * h * w: a class per position). */
+ps_shape ps_dataset_sample_shape(const ps_dataset *dataset);
+int ps_dataset_classes(const ps_dataset *dataset);
+size_t ps_dataset_labels_per_sample(const ps_dataset *dataset);
+int ps_dataset_count(const ps_dataset *dataset, ps_split split);
+/* The source as given, and the 16-digit digest of all pixels and labels used (after resizing and limits); borrowed. */
+const char *ps_dataset_source(const ps_dataset *dataset);
+const char *ps_dataset_digest(const ps_dataset *dataset);
+const char *ps_dataset_class_name(const ps_dataset *dataset, int class_index);
+
+/* x [d][h][w][c] and label [labels_per_sample] of one sample, normalised, not augmented; index in [0, count). */
+void ps_dataset_sample(const ps_dataset *dataset, ps_split split, int index, float *x, int32_t *label);
+
+/* One line per format for --help: "cifar10:DIR   CIFAR-10, binary version ...". */
+void ps_dataset_print_formats(void *stream /* FILE * */);
+
+#endif

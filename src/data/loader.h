@@ -1,0 +1,36 @@
+/* Batches. The batch of a training step is a pure function of (data set, seed, step): arms of an experiment see the same
+ * images in the same order with the same augmentation, and a resumed run goes on exactly where it was.
+ *
+ * Each epoch is one random permutation of the training split; a last part smaller than a batch is dropped.
+ * Augmentation (training batches only), drawn per (seed, epoch, sample): zero padding of `pad` pixels and a random crop
+ * back to size, then a horizontal flip with probability 1/2 - applied after normalisation, as in DeVries & Taylor 2017. */
+#ifndef PS_DATA_LOADER_H
+#define PS_DATA_LOADER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/pool.h"
+#include "data/dataset.h"
+
+typedef struct {
+    int batch;
+    uint64_t seed;
+    int crop_pad;           /* 0: no crop */
+    bool flip;
+} ps_loader_options;
+
+typedef struct ps_loader ps_loader;
+
+/* dataset is borrowed and must outlive the loader. Fails when the training split holds less than one batch. */
+ps_status ps_loader_create(const ps_dataset *dataset, const ps_loader_options *options, ps_loader **out);
+void ps_loader_destroy(ps_loader *loader);
+uint64_t ps_loader_steps_per_epoch(const ps_loader *loader);
+
+/* Fills x [batch][d][h][w][c] and label [batch][labels_per_sample] for a training step. */
+void ps_loader_train_batch(ps_loader *loader, uint64_t step, float *x, int32_t *label, ps_pool *pool);
+/* Batch number `index` of a split in stored order, unaugmented; rows beyond the split's end repeat the last sample with
+ * label -1 (ignored by the loss). Returns how many rows are real. */
+int ps_loader_plain_batch(ps_loader *loader, ps_split split, int index, float *x, int32_t *label, ps_pool *pool);
+
+#endif
