@@ -1,0 +1,70 @@
+/* The network as data: a directed acyclic graph of layers, held in forward order. Builders (models/) and JSON files make
+ * graphs; net/ runs them; nothing here computes.
+ *
+ * JSON:  {"format": "poolscope-graph", "version": 1, "name": "my-net", "input": [c, d, h, w] or [c, h, w],
+ *         "nodes": [{"name": "conv1", "type": "conv", "inputs": ["input"], "channels": 16, ...attributes of the type}, ...]}
+ * "inputs" defaults to the node before; nodes stand in forward order; the last node gives the logits.
+ * Optional keys of every node: "file_name" (name in PyTorch weight files, default the name), "stage", "module" (true: an inserted
+ * module, not backbone). Names are unique and are the same in every arm of an experiment. */
+#ifndef PS_GRAPH_GRAPH_H
+#define PS_GRAPH_GRAPH_H
+
+#include <stdio.h>
+
+#include "layers/layer.h"
+
+typedef struct {
+    char *name;       /* arm-independent: the network's own numbering without Pool Skip */
+    char *file_name;  /* prefix of its parameters in PyTorch files of the public code */
+    char *stage;      /* "conv2_x"; "" where the network has none */
+    bool module;      /* part of an inserted module (Pool Skip), not of the backbone */
+    const ps_layer_type *type;
+    cJSON *attributes; /* as given; owned */
+    void *config;      /* as parsed; owned */
+    int inputs;
+    int input[PS_LAYER_MAX_INPUTS]; /* node indices; -1: the network input */
+    ps_shape shape;    /* of the output, n = 1 */
+    char *gate;        /* name of the gate this node ends with (itself, or an activation fused into it); NULL: none */
+} ps_node;
+
+typedef struct {
+    char *name;
+    ps_shape input;    /* n = 1 */
+    ps_node *node;
+    int count;
+    size_t capacity;
+} ps_graph;
+
+ps_status ps_graph_create(const char *name, ps_shape input, ps_graph **out);
+void ps_graph_destroy(ps_graph *graph);
+
+/* Appends a node; shapes are inferred at once. attributes: JSON object text, printf-style. inputs: -1 for the network input.
+ * *index is the new node's index (may be NULL). */
+typedef struct {
+    const char *name, *file_name, *stage; /* file_name NULL: as name; stage NULL: "" */
+    bool module;
+    const char *type;
+    int inputs;
+    int input[PS_LAYER_MAX_INPUTS];
+} ps_node_spec;
+ps_status ps_graph_add(ps_graph *graph, const ps_node_spec *spec, int *index, const char *attributes, ...)
+    __attribute__((format(printf, 4, 5)));
+ps_status ps_graph_add_json(ps_graph *graph, const ps_node_spec *spec, const cJSON *attributes, const char *where, int *index);
+
+/* Index of a node by name, or -1. */
+int ps_graph_find(const ps_graph *graph, const char *name);
+/* Shapes of a node's inputs (n = 1) into shape[PS_LAYER_MAX_INPUTS]. */
+void ps_graph_input_shapes(const ps_graph *graph, int node, ps_shape *shape);
+/* Learned values, backbone and modules apart; forward multiply-adds of one sample. */
+void ps_graph_count(const ps_graph *graph, size_t *backbone_parameters, size_t *module_parameters, double *macs);
+
+ps_status ps_graph_read(const char *path, ps_graph **out);
+ps_status ps_graph_parse(const cJSON *document, const char *where, ps_graph **out);
+ps_status ps_graph_write(const ps_graph *graph, FILE *stream);
+
+/* A copy with batch_norm -> relu and batch_norm -> add -> relu merged into one batch_norm node (attributes "activation", "slope",
+ * a second input for the residual), where nothing else reads what lies between. Parameter names, node order and numerical
+ * meaning stay; `gate` keeps the activation's name. Dropped nodes are gone from the copy. */
+ps_status ps_graph_fuse(const ps_graph *graph, ps_graph **out);
+
+#endif

@@ -1,0 +1,123 @@
+/* A layer type: one vtable, one .c file, one line in layer_list.def. Layers know arrays and shapes, never the network.
+ *
+ * Life of a layer: parse (attributes of the JSON node -> config) ... infer (shapes, n = 1) ... params (what it learns) ...
+ * plan (methods and sizes for one batch size) ... forward / backward many times ... unplan, release.
+ * config and plan are private to the type; parse and plan allocate, forward and backward never do.
+ *
+ * Data are channels-last floats (core/shape.h). A parameter's memory keeps output channels outermost: row k holds the
+ * incoming weights of node k in one piece, [k][kd][kh][kw][c / groups] for convolutions, [k][c] for linear layers. */
+#ifndef PS_LAYERS_LAYER_H
+#define PS_LAYERS_LAYER_H
+
+#include <cjson/cJSON.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/pool.h"
+#include "core/rng.h"
+#include "core/shape.h"
+#include "core/status.h"
+
+enum { PS_LAYER_MAX_PARAMS = 4, PS_LAYER_MAX_STATES = 4, PS_LAYER_MAX_INPUTS = 16 };
+
+typedef enum {
+    PS_MODE_TRAIN, /* batch statistics, running buffers updated, dropout on */
+    PS_MODE_PROBE, /* batch statistics, running buffers untouched, dropout off: how deadness is measured */
+    PS_MODE_EVAL   /* running statistics, dropout off */
+} ps_mode;
+
+typedef struct ps_layer_type ps_layer_type;
+
+/* What a layer may know of one input while shapes are inferred. */
+typedef struct {
+    ps_shape shape;
+    const ps_layer_type *producer; /* NULL: the network input */
+    const void *producer_config;
+    ps_shape producer_input;       /* shape of the producer's first input: max_unpool's output has it */
+} ps_layer_input;
+
+typedef enum { PS_INIT_WEIGHT, PS_INIT_BIAS, PS_INIT_ONES, PS_INIT_ZEROS } ps_init_kind; /* weight, bias: scheme and fan-in decide */
+
+typedef struct {
+    const char *suffix;  /* "weight", "bias", "conv.weight": parameter name = node name + "." + suffix */
+    int rank, dims[5];   /* as in a PyTorch file: [k][c / groups][kd][kh][kw] (rank 4 without kd) */
+    bool channels_last;  /* memory is [k][kd][kh][kw][c / groups] although dims are in file order */
+    int rows;            /* nodes: dims[0] */
+    ps_init_kind init;
+    int fan_in;          /* weights read by one node; bound of the uniform schemes */
+} ps_param_spec;
+
+/* Per-channel sums a layer adds to while it passes over the data anyway; each is double[channels of the layer's OUTPUT]. */
+typedef enum {
+    PS_SUM_ZEROS,              /* forward: outputs exactly 0 */
+    PS_SUM_INPUT_GRAD_SQUARES, /* backward: squares of this layer's contribution to dL/d(input 0) */
+    PS_SUM_POOL_IDENTITY, PS_SUM_POOL_PATH, PS_SUM_POOL_OUTPUT,                /* pool_skip forward: squares of y, path, o */
+    PS_SUM_POOL_GRAD_IDENTITY, PS_SUM_POOL_GRAD_PATH, PS_SUM_POOL_GRAD_TOTAL,  /* pool_skip backward: parts of dL/dy */
+    PS_SUMS
+} ps_sum;
+
+/* One call. Pointers are borrowed. All arrays of inputs are indexed alike. */
+typedef struct {
+    const void *config;
+    void *plan;
+    ps_pool *pool;
+    ps_mode mode;
+    int inputs;
+    const ps_shape *in_shape;
+    ps_shape out_shape;
+    const float *const *x;      /* backward: NULL unless the type sets needs_input */
+    float *y;                   /* backward: NULL unless the type sets needs_output */
+    const float *dy;
+    float *const *dx;           /* NULL entries: not wanted */
+    const bool *accumulate;     /* per input: add to dx instead of overwriting */
+    float *const *param;
+    float *const *grad;         /* overwritten */
+    float *const *state;
+    void *save;                 /* written by forward, read by backward */
+    const void *const *in_save; /* saves of the producers of the inputs (max_unpool reads max_pool's indices) */
+    void *workspace;
+    double *const *sums;        /* [PS_SUMS]; NULL entries: not wanted; sums are ADDED */
+    ps_rng_key key;             /* of this layer and step (dropout) */
+} ps_layer_call;
+
+typedef struct {
+    size_t save_bytes;      /* kept from forward to backward */
+    size_t workspace_bytes; /* scratch of one call */
+} ps_layer_sizes;
+
+struct ps_layer_type {
+    const char *name;       /* as in JSON: "conv" */
+    const char *summary;    /* one line for `poolscope inspect --layers` and the docs */
+    const char *attributes; /* "channels (needed), kernel 3, stride 1, ...": for errors and docs */
+    int min_inputs, max_inputs;
+    bool needs_input, needs_output; /* what backward reads of forward's arrays */
+    bool in_place;          /* y may alias x[0] and dx[0] may alias dy */
+    bool is_gate;           /* an activation that can be shut (config may still say no: see gate) */
+    unsigned fused_sums;    /* bit (1u << PS_SUM_...) for each sum this type adds up itself */
+
+    ps_status (*parse)(const cJSON *attributes, const char *where, void **config);
+    void (*release)(void *config);
+    ps_status (*infer)(const void *config, const ps_layer_input *in, int inputs, const char *where, ps_shape *out);
+    /* Learned parameters and states (running statistics) for these shapes; return how many. NULL: none. */
+    int (*params)(const void *config, const ps_shape *in, ps_shape out, ps_param_spec *specs);
+    int (*states)(const void *config, const ps_shape *in, ps_shape out, ps_param_spec *specs);
+    ps_status (*plan)(const void *config, const ps_shape *in, int inputs, ps_shape out, int threads, void **plan,
+                      ps_layer_sizes *sizes); /* NULL: nothing to plan */
+    void (*unplan)(void *plan);
+    void (*describe)(const void *config, const void *plan, char *text, size_t size); /* method in words; may be NULL */
+    double (*macs)(const void *config, const ps_shape *in, ps_shape out);             /* forward multiply-adds; NULL: 0 */
+    void (*forward)(const ps_layer_call *call);
+    void (*backward)(const ps_layer_call *call);
+    /* Activation slope of this configured layer when it ends in a gate: true and *slope (0: ReLU). NULL: is no gate. */
+    bool (*gate)(const void *config, float *slope);
+    /* Attribute sets that `gradient check` tests run this type with: JSON texts, NULL-terminated (layer_samples of the .c file). */
+    const char *const *samples;
+};
+
+/* All types, in the order of layer_list.def; NULL-terminated. */
+const ps_layer_type *const *ps_layer_types(void);
+/* Fails with the nearest known name. */
+ps_status ps_layer_find(const char *name, const char *where, const ps_layer_type **type);
+
+#endif
