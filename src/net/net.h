@@ -1,0 +1,76 @@
+/* A network that runs: a fused graph with memory, parameters and gradients for one batch size.
+ *
+ * The memory plan is made once: outputs, gradients and saves are intervals on the time line of a step (forward, then backward
+ * in reverse) and share one block where they do not live at the same time. Nothing allocates afterwards.
+ * Everything is a pure function of (graph, parameters, batch): bit-identical for any number of threads, with or without
+ * requested sums and hooks. */
+#ifndef PS_NET_NET_H
+#define PS_NET_NET_H
+
+#include "graph/units.h"
+
+typedef struct ps_net ps_net;
+
+typedef struct {
+    char *name;       /* "conv1.0.weight": node name + "." + suffix */
+    char *file_name;  /* the same in PyTorch files of the public code */
+    int node;         /* in the net's (fused) graph */
+    bool module;      /* belongs to an inserted module */
+    bool learned;     /* false: a state (running statistics) without gradient */
+    ps_param_spec spec;
+    size_t count, row_length; /* count = rows * row_length */
+    float *value, *grad;      /* grad NULL for states; owned by the net */
+} ps_param;
+
+/* graph is borrowed and must outlive the net; the net makes its own fused copy. pool is borrowed. */
+ps_status ps_net_create(const ps_graph *graph, int batch, ps_pool *pool, ps_net **out);
+void ps_net_destroy(ps_net *net);
+
+const ps_graph *ps_net_graph(const ps_net *net); /* the fused one: node numbers of the net are its */
+const ps_units *ps_net_units(const ps_net *net); /* units of that graph */
+ps_pool *ps_net_pool(const ps_net *net);
+int ps_net_batch(const ps_net *net);
+int ps_net_classes(const ps_net *net);            /* channels of the last node */
+size_t ps_net_labels_per_sample(const ps_net *net); /* positions of the last node: 1 for classification */
+/* Learned parameters first (graph order), then states. */
+int ps_net_param_count(const ps_net *net);
+ps_param *ps_net_param(ps_net *net, int index);
+/* Index by name or by file name, or -1. */
+int ps_net_find_param(const ps_net *net, const char *name);
+/* Parameter `suffix` of a node ("weight", "conv.weight"), or -1. */
+int ps_net_node_param(const ps_net *net, int node, const char *suffix);
+/* Bytes the net holds: activations and gradients block, parameters with gradients, workspace. */
+typedef struct {
+    size_t block_bytes, parameter_bytes, workspace_bytes;
+} ps_net_memory;
+ps_net_memory ps_net_memory_use(const ps_net *net);
+
+/* Starting weights: "torch" (PyTorch's default of the same modules: uniform with bound 1/sqrt(fan_in), weights and biases) or
+ * "he" (normal, variance 2 / fan_in; biases zero). Drawn per (seed, parameter name): arms share the backbone's. */
+ps_status ps_net_init(ps_net *net, const char *scheme, uint64_t seed);
+
+/* Called after each node of a forward pass with its output (n = batch). */
+typedef struct {
+    void *self;
+    void (*after)(void *self, int node, ps_shape shape, const float *y);
+} ps_net_hook;
+
+/* x [batch][d][h][w][c]. Returns the logits, valid until the next pass. hook may be NULL. key: dropout's randomness. */
+const float *ps_net_forward(ps_net *net, const float *x, ps_mode mode, ps_rng_key key, const ps_net_hook *hook);
+/* Loss of the latest forward pass against label [batch * labels_per_sample] (negative: ignored): mean natural-log cross-entropy.
+ * Keeps dL/dlogits for backward when want_gradient. */
+typedef struct {
+    double loss;             /* mean over counted rows; 0 where none counts */
+    size_t correct, counted;
+} ps_loss;
+ps_loss ps_net_loss(ps_net *net, const int32_t *label, bool want_gradient);
+/* Gradients of all learned parameters (overwritten), after forward in TRAIN or PROBE mode and loss. */
+void ps_net_backward(ps_net *net);
+/* The same from a given dL/dlogits. */
+void ps_net_backward_from(ps_net *net, const float *dlogits);
+
+/* Asks that `sum` be added up at `node` in every following TRAIN-mode forward / backward pass. Where a layer does not do it itself,
+ * the net adds a pass. Returns the accumulator: double[channels of the node's output], owned by the net, zeroed by the caller. */
+ps_status ps_net_request_sum(ps_net *net, int node, ps_sum sum, double **accumulator);
+
+#endif

@@ -1,0 +1,54 @@
+/* Optimisers, schedules and clipping, in PyTorch's order: the clip coefficient scales the loss gradient, then decay is added.
+ * SGD: B <- mu B + (c g + lambda w), w <- w - lr B (Nesterov: lr ((c g + lambda w) + mu B)). AdamW: Loshchilov & Hutter 2019.
+ * Accounting of updates per row (node) is kernels/update.h; it never changes what is updated. */
+#ifndef PS_NET_OPTIMISER_H
+#define PS_NET_OPTIMISER_H
+
+#include "kernels/update.h"
+#include "net/net.h"
+
+typedef struct {
+    const char *name;        /* "sgd" or "adamw" */
+    double lr, momentum, weight_decay;
+    bool nesterov;
+    double beta1, beta2, eps;
+    double clip;             /* largest gradient norm, backbone and modules apart; 0: no clipping */
+    const char *schedule;    /* "constant", "step", "cosine" */
+    double step_factor;      /* step: multiplied at each milestone */
+    const double *milestones; /* shares of all steps in (0, 1), e.g. 0.3 0.6 0.8 */
+    int milestone_count;
+    int warmup;              /* steps of linear warm-up from lr / warmup */
+} ps_optimiser_options;
+
+ps_status ps_optimiser_check(const ps_optimiser_options *options);
+/* Learning rate of step t of `steps`. */
+double ps_optimiser_lr(const ps_optimiser_options *options, uint64_t step, uint64_t steps);
+
+typedef struct ps_optimiser ps_optimiser;
+/* net and options are borrowed. */
+ps_status ps_optimiser_create(ps_net *net, const ps_optimiser_options *options, ps_optimiser **out);
+void ps_optimiser_destroy(ps_optimiser *optimiser);
+
+typedef struct {
+    double lr;
+    double grad_norm, grad_norm_module; /* before clipping */
+    double clip, clip_module;           /* factors applied */
+    bool finite;                        /* false: a gradient is NaN or infinite; weights were left as they are */
+} ps_update_report;
+ps_update_report ps_optimiser_step(ps_optimiser *optimiser, uint64_t step, uint64_t steps);
+
+/* Accounting of one parameter's updates per row, from now on (NULL where it is not tracked). */
+ps_status ps_optimiser_track(ps_optimiser *optimiser, int param);
+ps_update_account *ps_optimiser_account(ps_optimiser *optimiser, int param);
+/* Begins a window: accounts are reset and take the present weights as their start. */
+void ps_optimiser_begin_window(ps_optimiser *optimiser);
+
+/* State arrays for checkpoints: name, data and size of array `index`; false past the last. */
+typedef struct {
+    char name[192];
+    float *data;
+    size_t count;
+} ps_state_array;
+bool ps_optimiser_state(ps_optimiser *optimiser, int index, ps_state_array *array);
+
+#endif
