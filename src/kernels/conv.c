@@ -1,0 +1,174 @@
+#include "kernels/conv.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "kernels/conv_method.h"
+
+static const ps_conv_method *const methods[] = {
+#define PS_CONV_METHOD(name) &ps_conv_method_##name,
+#include "kernels/conv_method_list.def"
+#undef PS_CONV_METHOD
+};
+enum { METHODS = sizeof methods / sizeof methods[0] };
+
+static const char *const pass_names[PS_CONV_PASSES] = {"forward", "backward-data", "backward-weights"};
+
+static int out_size(int size, int kernel, int stride, int pad, int dilation) {
+    long long room = (long long)size + 2LL * pad - (long long)dilation * (kernel - 1) - 1;
+    return room < 0 ? 0 : (int)(room / stride) + 1;
+}
+
+int ps_conv_out_d(const ps_conv_shape *s) { return out_size(s->d, s->kd, s->stride_d, s->pad_d, s->dilation_d); }
+int ps_conv_out_h(const ps_conv_shape *s) { return out_size(s->h, s->kh, s->stride_h, s->pad_h, s->dilation_h); }
+int ps_conv_out_w(const ps_conv_shape *s) { return out_size(s->w, s->kw, s->stride_w, s->pad_w, s->dilation_w); }
+
+double ps_conv_macs(const ps_conv_shape *s) {
+    return (double)s->n * ps_conv_out_d(s) * ps_conv_out_h(s) * ps_conv_out_w(s) * s->k * (s->c / s->groups) * s->kd * s->kh *
+           s->kw;
+}
+
+/* Row sizes are kept within int, as BLAS takes them. */
+enum { LARGEST = 1 << 20, LARGEST_ROW = 1 << 28 };
+
+static ps_status check_axis(const char *axis, int size, int kernel, int stride, int pad, int dilation) {
+    if (size < 1 || size > LARGEST) return ps_fail(PS_ERR_USAGE, "convolution input %s is %d, must be 1 to %d", axis, size, LARGEST);
+    if (kernel < 1 || kernel > LARGEST || stride < 1 || stride > LARGEST || dilation < 1 || dilation > LARGEST) {
+        return ps_fail(PS_ERR_USAGE, "convolution %s: kernel %d, stride %d and dilation %d must each be 1 to %d", axis, kernel,
+                       stride, dilation, LARGEST);
+    }
+    if (pad < 0 || pad > LARGEST) return ps_fail(PS_ERR_USAGE, "convolution %s: padding %d must be 0 to %d", axis, pad, LARGEST);
+    if (out_size(size, kernel, stride, pad, dilation) < 1) {
+        return ps_fail(PS_ERR_USAGE,
+                       "convolution %s: a kernel of %d with dilation %d does not fit an input of %d with padding %d; use a larger "
+                       "input, more padding or a smaller kernel",
+                       axis, kernel, dilation, size, pad);
+    }
+    return PS_OK;
+}
+
+ps_status ps_conv_shape_check(const ps_conv_shape *s) {
+    if (s->n < 1 || s->n > LARGEST) return ps_fail(PS_ERR_USAGE, "convolution batch is %d, must be 1 to %d", s->n, LARGEST);
+    if (s->c < 1 || s->c > LARGEST || s->k < 1 || s->k > LARGEST) {
+        return ps_fail(PS_ERR_USAGE, "convolution of %d to %d channels: both must be 1 to %d", s->c, s->k, LARGEST);
+    }
+    if (s->groups < 1 || s->c % s->groups != 0 || s->k % s->groups != 0) {
+        return ps_fail(PS_ERR_USAGE, "convolution of %d to %d channels cannot have %d groups; they must divide both", s->c, s->k,
+                       s->groups);
+    }
+    PS_TRY(check_axis("depth", s->d, s->kd, s->stride_d, s->pad_d, s->dilation_d));
+    PS_TRY(check_axis("height", s->h, s->kh, s->stride_h, s->pad_h, s->dilation_h));
+    PS_TRY(check_axis("width", s->w, s->kw, s->stride_w, s->pad_w, s->dilation_w));
+    double row = (double)s->kd * s->kh * s->kw * (s->c / s->groups);
+    double positions = (double)s->n * ps_conv_out_d(s) * ps_conv_out_h(s) * ps_conv_out_w(s);
+    if (row > LARGEST_ROW || positions > INT_MAX || (double)s->n * s->d * s->h * s->w > INT_MAX) {
+        return ps_fail(PS_ERR_USAGE, "convolution is too large (%.0f weights per filter, %.0f output positions); reduce the batch",
+                       row, positions);
+    }
+    return PS_OK;
+}
+
+ps_status ps_conv_plan_init(ps_conv_plan *plan, const ps_conv_shape *shape) {
+    PS_TRY(ps_conv_shape_check(shape));
+    plan->shape = *shape;
+    for (int pass = 0; pass < PS_CONV_PASSES; pass++) {
+        double best = -1.0;
+        for (int i = 0; i < METHODS; i++) {
+            double cost = methods[i]->cost(shape, (ps_conv_pass)pass);
+            if (cost < 0.0 || (best >= 0.0 && cost >= best)) continue;
+            best = cost;
+            plan->method[pass] = methods[i];
+        }
+    }
+    return PS_OK;
+}
+
+ps_status ps_conv_plan_force(ps_conv_plan *plan, const char *method_name) {
+    for (int i = 0; i < METHODS; i++) {
+        if (strcmp(methods[i]->name, method_name) != 0) continue;
+        bool any = false;
+        for (int pass = 0; pass < PS_CONV_PASSES; pass++) {
+            if (methods[i]->cost(&plan->shape, (ps_conv_pass)pass) < 0.0) continue;
+            plan->method[pass] = methods[i];
+            any = true;
+        }
+        if (any) return PS_OK;
+        return ps_fail(PS_ERR_USAGE, "convolution method \"%s\" cannot do this shape", method_name);
+    }
+    return ps_fail(PS_ERR_USAGE, "there is no convolution method \"%s\"", method_name);
+}
+
+void ps_conv_plan_describe(const ps_conv_plan *plan, char *text, size_t size) {
+    snprintf(text, size, "%s %s, %s %s, %s %s", pass_names[0], plan->method[0]->name, pass_names[1], plan->method[1]->name,
+             pass_names[2], plan->method[2]->name);
+}
+
+/* dbias: the sum of dy over positions, in double, in at most BIAS_CHUNKS parts that are added in order. */
+enum { BIAS_CHUNKS = 64, BIAS_GRAIN = 256 };
+
+typedef struct {
+    const float *dy;
+    double *sums;
+    size_t rows, chunks;
+    int k;
+} bias_job;
+
+static size_t bias_chunks(size_t rows) {
+    size_t chunks = ps_pool_chunks(rows, BIAS_GRAIN);
+    return chunks < BIAS_CHUNKS ? chunks : BIAS_CHUNKS;
+}
+
+static size_t bias_bytes(const ps_conv_shape *s) {
+    return bias_chunks(ps_conv_out_positions(s)) * ps_conv_round16((size_t)s->k) * sizeof(double);
+}
+
+static void bias_chunk(void *context, size_t chunk, int worker) {
+    (void)worker;
+    const bias_job *job = context;
+    size_t k = (size_t)job->k, first = ps_pool_chunk_start(job->rows, job->chunks, chunk);
+    size_t last = ps_pool_chunk_start(job->rows, job->chunks, chunk + 1);
+    double *sums = job->sums + chunk * ps_conv_round16(k);
+    for (size_t c = 0; c < k; c++) sums[c] = 0.0;
+    for (size_t row = first; row < last; row++) {
+        const float *dy = job->dy + row * k;
+        for (size_t c = 0; c < k; c++) sums[c] += dy[c];
+    }
+}
+
+static void bias_gradient(const ps_conv_shape *s, const float *dy, float *dbias, void *workspace, ps_pool *pool) {
+    bias_job job = {.dy = dy, .sums = workspace, .rows = ps_conv_out_positions(s), .k = s->k};
+    job.chunks = bias_chunks(job.rows);
+    ps_pool_run(pool, job.chunks, bias_chunk, &job);
+    size_t k = (size_t)s->k;
+    for (size_t c = 0; c < k; c++) {
+        double sum = 0.0;
+        for (size_t chunk = 0; chunk < job.chunks; chunk++) sum += job.sums[chunk * ps_conv_round16(k) + c];
+        dbias[c] = (float)sum;
+    }
+}
+
+size_t ps_conv_workspace_bytes(const ps_conv_plan *plan, int threads) {
+    size_t most = bias_bytes(&plan->shape);
+    for (int pass = 0; pass < PS_CONV_PASSES; pass++) {
+        size_t bytes = plan->method[pass]->workspace_bytes(&plan->shape, (ps_conv_pass)pass, threads < 1 ? 1 : threads);
+        if (bytes > most) most = bytes;
+    }
+    return most;
+}
+
+void ps_conv_forward(const ps_conv_plan *plan, const float *x, const float *w, const float *bias, float *y, void *workspace,
+                     ps_pool *pool) {
+    plan->method[PS_CONV_FORWARD]->forward(&plan->shape, x, w, bias, y, workspace, pool);
+}
+
+void ps_conv_backward_data(const ps_conv_plan *plan, const float *dy, const float *w, float *dx, bool accumulate,
+                           void *workspace, ps_pool *pool) {
+    plan->method[PS_CONV_BACKWARD_DATA]->backward_data(&plan->shape, dy, w, dx, accumulate, workspace, pool);
+}
+
+void ps_conv_backward_weights(const ps_conv_plan *plan, const float *x, const float *dy, float *dw, float *dbias,
+                              void *workspace, ps_pool *pool) {
+    plan->method[PS_CONV_BACKWARD_WEIGHTS]->backward_weights(&plan->shape, x, dy, dw, workspace, pool);
+    if (dbias != NULL) bias_gradient(&plan->shape, dy, dbias, workspace, pool);
+}

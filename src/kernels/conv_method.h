@@ -1,0 +1,34 @@
+/* One way of computing a convolution. A method is one source file that defines `const ps_conv_method ps_conv_method_<name>`
+ * and one line in conv_method_list.def. Private to src/kernels. Methods are constants; nothing is owned. */
+#ifndef PS_KERNELS_CONV_METHOD_H
+#define PS_KERNELS_CONV_METHOD_H
+
+#include "kernels/conv.h"
+
+typedef struct ps_conv_method {
+    const char *name;
+    /* Estimated time of a pass on one core in nanoseconds, a pure function of shape and instruction set; the plan takes
+     * the smallest. Negative: this method cannot do that pass of that shape. */
+    double (*cost)(const ps_conv_shape *shape, ps_conv_pass pass);
+    size_t (*workspace_bytes)(const ps_conv_shape *shape, ps_conv_pass pass, int threads);
+    /* As in conv.h, but for dbias, which conv.c computes. */
+    void (*forward)(const ps_conv_shape *shape, const float *x, const float *w, const float *bias, float *y, void *workspace,
+                    ps_pool *pool);
+    void (*backward_data)(const ps_conv_shape *shape, const float *dy, const float *w, float *dx, bool accumulate,
+                          void *workspace, ps_pool *pool);
+    void (*backward_weights)(const ps_conv_shape *shape, const float *x, const float *dy, float *dw, void *workspace,
+                             ps_pool *pool);
+} ps_conv_method;
+
+#define PS_CONV_METHOD(name) extern const ps_conv_method ps_conv_method_##name;
+#include "kernels/conv_method_list.def"
+#undef PS_CONV_METHOD
+
+static inline size_t ps_conv_out_positions(const ps_conv_shape *s) {
+    return (size_t)s->n * (size_t)ps_conv_out_d(s) * (size_t)ps_conv_out_h(s) * (size_t)ps_conv_out_w(s);
+}
+static inline size_t ps_conv_taps(const ps_conv_shape *s) { return (size_t)s->kd * (size_t)s->kh * (size_t)s->kw; }
+/* Rounds a number of floats up to whole cache lines. */
+static inline size_t ps_conv_round16(size_t floats) { return (floats + 15) / 16 * 16; }
+
+#endif
