@@ -93,6 +93,7 @@ struct ps_layer_type {
     int min_inputs, max_inputs;
     bool needs_input, needs_output; /* what backward reads of forward's arrays */
     bool in_place;          /* y may alias x[0] and dx[0] may alias dy */
+    bool gradient_in_place; /* dx[0] may alias dy (and no other dx does) */
     bool is_gate;           /* an activation that can be shut (config may still say no: see gate) */
     unsigned fused_sums;    /* bit (1u << PS_SUM_...) for each sum this type adds up itself */
 
