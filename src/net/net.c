@@ -1,0 +1,326 @@
+#include "net/net.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/memory.h"
+#include "kernels/pointwise.h"
+#include "kernels/softmax.h"
+#include "net/plan.h"
+
+/* A node ready to run: the call with all its pointers, prepared once. */
+typedef struct {
+    ps_layer_call call;
+    ps_shape in_shape[PS_LAYER_MAX_INPUTS];
+    const float *x[PS_LAYER_MAX_INPUTS];
+    float *dx[PS_LAYER_MAX_INPUTS];
+    bool accumulate[PS_LAYER_MAX_INPUTS];
+    const void *in_save[PS_LAYER_MAX_INPUTS];
+    float *param[PS_LAYER_MAX_PARAMS], *grad[PS_LAYER_MAX_PARAMS], *state[PS_LAYER_MAX_STATES];
+    double *sums[PS_SUMS];
+    uint64_t name_hash; /* dropout's randomness follows the name, which is the same in every arm */
+    float *y, *dy;
+} runner;
+
+struct ps_net {
+    ps_graph *graph;
+    ps_units units;
+    ps_pool *pool;
+    int batch;
+    ps_shape input; /* n = batch */
+    runner *runner;
+    ps_layer_sizes *sizes;
+    ps_memory_plan plan;
+    char *block, *workspace;
+    size_t workspace_bytes, parameter_bytes;
+    ps_param *param;
+    int param_count;
+    size_t param_capacity;
+    const float *logits;
+    float *dlogits;
+};
+
+static ps_shape batched(const ps_net *net, ps_shape shape) { return ps_shape_with_batch(shape, net->batch); }
+
+/* ---- construction ---- */
+
+static ps_status add_param(ps_net *net, int node, const ps_param_spec *spec, bool learned) {
+    const ps_node *n = &net->graph->node[node];
+    PS_TRY(PS_GROW(&net->param, &net->param_capacity, (size_t)net->param_count + 1, "parameters"));
+    ps_param *p = &net->param[net->param_count++];
+    *p = (ps_param){.node = node, .module = n->module, .learned = learned, .spec = *spec, .count = 1};
+    for (int d = 0; d < spec->rank; d++) p->count *= (size_t)spec->dims[d];
+    p->row_length = p->count / (size_t)spec->rows;
+    PS_TRY(ps_string_format(&p->name, "%s.%s", n->name, spec->suffix));
+    PS_TRY(ps_string_format(&p->file_name, "%s.%s", n->file_name, spec->suffix));
+    PS_TRY(PS_ALLOC(p->count, &p->value, p->name));
+    if (learned) PS_TRY(PS_ALLOC(p->count, &p->grad, p->name));
+    net->parameter_bytes += p->count * sizeof(float) * (learned ? 2 : 1);
+    return PS_OK;
+}
+
+typedef int specs_of(const void *config, const ps_shape *in, ps_shape out, ps_param_spec *specs);
+
+static ps_status add_params(ps_net *net, int node, specs_of *specs_of_node, bool learned) {
+    if (specs_of_node == NULL) return PS_OK;
+    ps_param_spec specs[PS_LAYER_MAX_PARAMS > PS_LAYER_MAX_STATES ? PS_LAYER_MAX_PARAMS : PS_LAYER_MAX_STATES];
+    ps_shape in[PS_LAYER_MAX_INPUTS];
+    memset(specs, 0, sizeof specs);
+    ps_graph_input_shapes(net->graph, node, in);
+    const ps_node *n = &net->graph->node[node];
+    int count = specs_of_node(n->config, in, n->shape, specs);
+    for (int i = 0; i < count; i++) PS_TRY(add_param(net, node, &specs[i], learned));
+    return PS_OK;
+}
+
+/* Points the runner at its parameters; the array of parameters no longer moves. */
+static void bind_params(ps_net *net) {
+    for (int i = 0; i < net->param_count; i++) {
+        ps_param *p = &net->param[i];
+        runner *r = &net->runner[p->node];
+        float **slot = p->learned ? r->param : r->state;
+        int at = 0;
+        while (slot[at] != NULL) at++;
+        slot[at] = p->value;
+        if (p->learned) r->grad[at] = p->grad;
+    }
+}
+
+static ps_status plan_layers(ps_net *net) {
+    int threads = ps_pool_threads(net->pool);
+    for (int i = 0; i < net->graph->count; i++) {
+        const ps_node *node = &net->graph->node[i];
+        runner *r = &net->runner[i];
+        ps_graph_input_shapes(net->graph, i, r->in_shape);
+        for (int k = 0; k < node->inputs; k++) r->in_shape[k] = batched(net, r->in_shape[k]);
+        r->call.config = node->config;
+        r->call.out_shape = batched(net, node->shape);
+        if (node->type->plan != NULL)
+            PS_TRY(node->type->plan(node->config, r->in_shape, node->inputs, r->call.out_shape, threads, &r->call.plan, &net->sizes[i]));
+        size_t sums = ps_pointwise_workspace_bytes(ps_shape_positions(r->call.out_shape), node->shape.c);
+        size_t input_sums = ps_pointwise_workspace_bytes(ps_shape_positions(r->in_shape[0]), r->in_shape[0].c);
+        if (net->sizes[i].workspace_bytes > net->workspace_bytes) net->workspace_bytes = net->sizes[i].workspace_bytes;
+        if (sums > net->workspace_bytes) net->workspace_bytes = sums;
+        if (input_sums > net->workspace_bytes) net->workspace_bytes = input_sums;
+    }
+    return PS_OK;
+}
+
+static void *at(const ps_net *net, size_t offset) { return offset == PS_PLAN_NONE ? NULL : net->block + offset; }
+
+/* Consumers run backward in reverse order: the last one writes the gradient first, the others add to it. */
+static bool written_before(const ps_graph *graph, int consumer, int slot, int source) {
+    for (int k = 0; k < slot; k++)
+        if (graph->node[consumer].input[k] == source) return true;
+    for (int j = consumer + 1; j < graph->count; j++)
+        for (int k = 0; k < graph->node[j].inputs; k++)
+            if (graph->node[j].input[k] == source) return true;
+    return false;
+}
+
+static void bind_input(ps_net *net, int i, int k) {
+    const ps_node *node = &net->graph->node[i];
+    runner *r = &net->runner[i];
+    int source = node->input[k];
+    if (source < 0) return;
+    r->x[k] = net->runner[source].y;
+    r->dx[k] = net->runner[source].dy;
+    r->accumulate[k] = written_before(net->graph, i, k, source);
+    r->in_save[k] = net->runner[source].call.save;
+}
+
+static void bind(ps_net *net) {
+    for (int i = 0; i < net->graph->count; i++) {
+        const ps_node *node = &net->graph->node[i];
+        runner *r = &net->runner[i];
+        r->y = at(net, net->plan.node[i].output);
+        r->dy = at(net, net->plan.node[i].gradient);
+        r->call.save = at(net, net->plan.node[i].save);
+        for (int k = 0; k < node->inputs; k++) bind_input(net, i, k);
+        r->name_hash = ps_rng_key_of(0, node->name).word[0];
+        ps_layer_call *call = &r->call;
+        call->pool = net->pool;
+        call->inputs = node->inputs;
+        call->in_shape = r->in_shape;
+        call->x = r->x;
+        call->dx = r->dx;
+        call->accumulate = r->accumulate;
+        call->param = r->param;
+        call->grad = r->grad;
+        call->state = r->state;
+        call->in_save = r->in_save;
+        call->workspace = net->workspace;
+        call->sums = r->sums;
+    }
+    net->dlogits = net->runner[net->graph->count - 1].dy;
+}
+
+static ps_status build(ps_net *net, const ps_graph *graph) {
+    PS_TRY(ps_graph_fuse(graph, &net->graph));
+    if (net->graph->count == 0) return ps_fail(PS_ERR_INPUT, "network %s: has no layers; add some", graph->name);
+    PS_TRY(ps_units_create(net->graph, &net->units));
+    net->input = batched(net, net->graph->input);
+    size_t count = (size_t)net->graph->count;
+    PS_TRY(PS_ALLOC(count, &net->runner, "network"));
+    PS_TRY(PS_ALLOC(count, &net->sizes, "network"));
+    PS_TRY(plan_layers(net));
+    PS_TRY(ps_memory_plan_create(net->graph, net->batch, net->sizes, &net->plan));
+    PS_TRY(PS_ALLOC(net->plan.block_bytes, &net->block, "activations and gradients"));
+    PS_TRY(PS_ALLOC(net->workspace_bytes, &net->workspace, "workspace"));
+    for (int i = 0; i < net->graph->count; i++) PS_TRY(add_params(net, i, net->graph->node[i].type->params, true));
+    for (int i = 0; i < net->graph->count; i++) PS_TRY(add_params(net, i, net->graph->node[i].type->states, false));
+    bind(net);
+    bind_params(net);
+    for (int i = 0; i < net->param_count; i++)
+        for (size_t j = 0; j < net->param[i].count && net->param[i].spec.init == PS_INIT_ONES; j++) net->param[i].value[j] = 1.0f;
+    return PS_OK;
+}
+
+ps_status ps_net_create(const ps_graph *graph, int batch, ps_pool *pool, ps_net **out) {
+    ps_net *net = NULL;
+    *out = NULL;
+    if (batch < 1) return ps_fail(PS_ERR_USAGE, "batch must be at least 1, not %d", batch);
+    PS_TRY(PS_ALLOC(1, &net, "network"));
+    net->batch = batch;
+    net->pool = pool;
+    ps_status status = build(net, graph);
+    if (status == PS_OK) *out = net;
+    else ps_net_destroy(net);
+    return status;
+}
+
+static void clear_runner(const ps_node *node, runner *r) {
+    if (r->call.plan != NULL && node->type->unplan != NULL) node->type->unplan(r->call.plan);
+    for (int s = 0; s < PS_SUMS; s++) ps_free(r->sums[s]);
+}
+
+void ps_net_destroy(ps_net *net) {
+    if (net == NULL) return;
+    for (int i = 0; net->runner != NULL && i < net->graph->count; i++) clear_runner(&net->graph->node[i], &net->runner[i]);
+    for (int i = 0; i < net->param_count; i++) {
+        free(net->param[i].name);
+        free(net->param[i].file_name);
+        ps_free(net->param[i].value);
+        ps_free(net->param[i].grad);
+    }
+    ps_free_array(net->param);
+    ps_free(net->runner);
+    ps_free(net->sizes);
+    ps_free(net->block);
+    ps_free(net->workspace);
+    ps_memory_plan_clear(&net->plan);
+    ps_units_clear(&net->units);
+    ps_graph_destroy(net->graph);
+    ps_free(net);
+}
+
+/* ---- looking in ---- */
+
+const ps_graph *ps_net_graph(const ps_net *net) { return net->graph; }
+const ps_units *ps_net_units(const ps_net *net) { return &net->units; }
+ps_pool *ps_net_pool(const ps_net *net) { return net->pool; }
+int ps_net_batch(const ps_net *net) { return net->batch; }
+
+static const ps_node *last_node(const ps_net *net) { return &net->graph->node[net->graph->count - 1]; }
+
+int ps_net_classes(const ps_net *net) { return last_node(net)->shape.c; }
+size_t ps_net_labels_per_sample(const ps_net *net) { return ps_shape_positions(last_node(net)->shape); }
+int ps_net_param_count(const ps_net *net) { return net->param_count; }
+ps_param *ps_net_param(ps_net *net, int index) { return &net->param[index]; }
+
+int ps_net_find_param(const ps_net *net, const char *name) {
+    for (int i = 0; i < net->param_count; i++)
+        if (strcmp(net->param[i].name, name) == 0) return i;
+    for (int i = 0; i < net->param_count; i++)
+        if (strcmp(net->param[i].file_name, name) == 0) return i;
+    return -1;
+}
+
+int ps_net_node_param(const ps_net *net, int node, const char *suffix) {
+    for (int i = 0; i < net->param_count; i++)
+        if (net->param[i].node == node && strcmp(net->param[i].spec.suffix, suffix) == 0) return i;
+    return -1;
+}
+
+ps_net_memory ps_net_memory_use(const ps_net *net) {
+    return (ps_net_memory){net->plan.block_bytes, net->parameter_bytes, net->workspace_bytes};
+}
+
+/* ---- running ---- */
+
+static double *wanted_sum(const runner *r, ps_sum sum, ps_mode mode) { return mode == PS_MODE_TRAIN ? r->sums[sum] : NULL; }
+
+/* Sums the layer does not add up itself cost a pass of their own. */
+static void add_zeros(const ps_net *net, const ps_node *node, const runner *r) {
+    double *zeros = wanted_sum(r, PS_SUM_ZEROS, r->call.mode);
+    if (zeros == NULL || (node->type->fused_sums & (1u << PS_SUM_ZEROS)) != 0) return;
+    ps_shape s = r->call.out_shape;
+    /* zeros = rows - nonzero: count downwards in place. */
+    for (int c = 0; c < s.c; c++) zeros[c] = -(zeros[c] + (double)ps_shape_positions(s));
+    ps_channel_summarise(r->y, (size_t)s.n, ps_shape_positions(s) / (size_t)s.n, s.c, (ps_channel_sums){.nonzero = zeros}, net->workspace,
+                         net->pool);
+    for (int c = 0; c < s.c; c++) zeros[c] = -zeros[c];
+}
+
+static void add_gradient_squares(const ps_net *net, const ps_node *node, const runner *r) {
+    double *squares = wanted_sum(r, PS_SUM_INPUT_GRAD_SQUARES, r->call.mode);
+    if (squares == NULL || (node->type->fused_sums & (1u << PS_SUM_INPUT_GRAD_SQUARES)) != 0 || r->dx[0] == NULL) return;
+    ps_shape s = r->in_shape[0];
+    ps_channel_sum_squares(r->dx[0], ps_shape_positions(s), s.c, squares, net->workspace, net->pool);
+}
+
+const float *ps_net_forward(ps_net *net, const float *x, ps_mode mode, ps_rng_key key, const ps_net_hook *hook) {
+    static double *const no_sums[PS_SUMS];
+    for (int i = 0; i < net->graph->count; i++) {
+        const ps_node *node = &net->graph->node[i];
+        runner *r = &net->runner[i];
+        for (int k = 0; k < node->inputs; k++)
+            if (node->input[k] < 0) r->x[k] = x;
+        r->call.mode = mode;
+        r->call.key = ps_rng_key_fold(key, r->name_hash);
+        r->call.y = r->y;
+        r->call.dy = NULL;
+        r->call.sums = mode == PS_MODE_TRAIN ? r->sums : no_sums;
+        node->type->forward(&r->call);
+        add_zeros(net, node, r);
+        if (hook != NULL) hook->after(hook->self, i, r->call.out_shape, r->y);
+    }
+    net->logits = net->runner[net->graph->count - 1].y;
+    return net->logits;
+}
+
+ps_loss ps_net_loss(ps_net *net, const int32_t *label, bool want_gradient) {
+    ps_loss loss;
+    size_t rows = (size_t)net->batch * ps_net_labels_per_sample(net);
+    double sum = ps_softmax_cross_entropy(net->logits, label, rows, ps_net_classes(net), want_gradient ? net->dlogits : NULL, &loss.correct,
+                                          &loss.counted, net->pool);
+    loss.loss = loss.counted > 0 ? sum / (double)loss.counted : 0.0;
+    return loss;
+}
+
+void ps_net_backward(ps_net *net) {
+    for (int i = net->graph->count - 1; i >= 0; i--) {
+        const ps_node *node = &net->graph->node[i];
+        runner *r = &net->runner[i];
+        r->call.dy = r->dy;
+        node->type->backward(&r->call);
+        add_gradient_squares(net, node, r);
+    }
+}
+
+void ps_net_backward_from(ps_net *net, const float *dlogits) {
+    memcpy(net->dlogits, dlogits, ps_shape_elements(net->runner[net->graph->count - 1].call.out_shape) * sizeof *dlogits);
+    ps_net_backward(net);
+}
+
+ps_status ps_net_request_sum(ps_net *net, int node, ps_sum sum, double **accumulator) {
+    const ps_node *n = &net->graph->node[node];
+    bool generic = sum == PS_SUM_ZEROS || sum == PS_SUM_INPUT_GRAD_SQUARES;
+    if (!generic && (n->type->fused_sums & (1u << sum)) == 0)
+        return ps_fail(PS_ERR_INTERNAL, "node \"%s\" (%s) has no sum %d", n->name, n->type->name, (int)sum);
+    runner *r = &net->runner[node];
+    int channels = n->shape.c > r->in_shape[0].c ? n->shape.c : r->in_shape[0].c;
+    if (r->sums[sum] == NULL) PS_TRY(PS_ALLOC((size_t)channels, &r->sums[sum], "instrument sums"));
+    *accumulator = r->sums[sum];
+    return PS_OK;
+}
