@@ -1,0 +1,168 @@
+#include "kernels/norm.h"
+
+#include <math.h>
+
+#include "kernels/norm_simd.h"
+#include "kernels/rows.h"
+
+/* Workspace: wide vectors of floats first, then the slots of the chunks. */
+enum { WIDE_VECTORS = 8, PIVOT_ROWS = 16 };
+
+static size_t wide_bytes(const ps_rows *r) { return (WIDE_VECTORS * r->width * sizeof(float) + 63) / 64 * 64; }
+static float *wide_vector(void *workspace, const ps_rows *r, int number) { return (float *)workspace + r->width * (size_t)number; }
+static void *slots_of(void *workspace, const ps_rows *r) { return (char *)workspace + wide_bytes(r); }
+
+size_t ps_norm_workspace_bytes(size_t rows, int c) {
+    ps_rows r = ps_rows_of(rows, c);
+    return wide_bytes(&r) + r.chunks * ps_rows_slot_bytes(r.width, PS_NORM_MOST_SUMS);
+}
+
+static float *spread(void *workspace, const ps_rows *r, int number, const float *values) {
+    float *wide = wide_vector(workspace, r, number);
+    ps_rows_spread(values, r->c, r->width, wide);
+    return wide;
+}
+
+typedef struct {
+    const ps_rows *rows;
+    const float *x, *pivot;
+    void *slots;
+} moments_run;
+
+static void moments_task(void *context, size_t chunk, int worker) {
+    (void)worker;
+    const moments_run *run = context;
+    const ps_rows *r = run->rows;
+    double *slot = ps_rows_slot(run->slots, r->width, PS_NORM_MOMENT_SUMS, chunk);
+    PS_SIMD_SELECT(ps_norm_moments_chunk)
+    (run->x, run->pivot, r->width, ps_rows_chunk_start(r, chunk), ps_rows_chunk_start(r, chunk + 1), slot);
+}
+
+/* A point near each channel's mean, from a few rows spread over the batch: moments about it do not cancel when the mean is
+ * large against the spread, so that single-precision running sums are enough. */
+static void find_pivot(const float *x, size_t rows, size_t c, float *pivot) {
+    size_t used = rows < PIVOT_ROWS ? rows : PIVOT_ROWS;
+    for (size_t k = 0; k < c; k++) pivot[k] = 0;
+    for (size_t i = 0; i < used; i++) {
+        const float *row = x + i * (rows / used) * c;
+        for (size_t k = 0; k < c; k++) pivot[k] += row[k] / (float)used;
+    }
+}
+
+void ps_norm_statistics(const float *x, size_t rows, int c, double eps, float *mean, float *inverse_std, float *unbiased_variance,
+                        void *workspace, ps_pool *pool) {
+    ps_rows r = ps_rows_of(rows, c);
+    if (r.count == 0) return;
+    float *pivot = wide_vector(workspace, &r, 0);
+    find_pivot(x, rows, r.c, mean);
+    ps_rows_spread(mean, r.c, r.width, pivot);
+    moments_run run = {&r, x, pivot, slots_of(workspace, &r)};
+    ps_pool_run(pool, r.chunks, moments_task, &run);
+    const double *sum = ps_rows_reduce(run.slots, &r, PS_NORM_MOMENT_SUMS), *squares = sum + r.width, n = (double)rows;
+    for (size_t k = 0; k < r.c; k++) {
+        double shift = sum[k] / n, variance = squares[k] / n - shift * shift;
+        if (variance < 0) variance = 0; /* rounding; NaN stays NaN */
+        mean[k] = (float)((double)pivot[k] + shift);
+        inverse_std[k] = (float)(1.0 / sqrt(variance + eps));
+        if (unbiased_variance) unbiased_variance[k] = (float)(rows > 1 ? variance * n / (n - 1) : variance);
+    }
+}
+
+/* Slope 0 is the ReLU, which gives +0 where slope * v would give -0. */
+static ps_activation true_activation(ps_activation activation, float slope) {
+    return activation == PS_ACT_LEAKY_RELU && slope == 0 ? PS_ACT_RELU : activation;
+}
+
+typedef struct {
+    const ps_rows *rows;
+    const ps_norm_apply_job *job;
+    void *slots; /* NULL: zeros are not counted */
+} apply_run;
+
+static void apply_task(void *context, size_t chunk, int worker) {
+    (void)worker;
+    const apply_run *run = context;
+    const ps_rows *r = run->rows;
+    double *slot = run->slots ? ps_rows_slot(run->slots, r->width, PS_NORM_APPLY_SUMS, chunk) : NULL;
+    PS_SIMD_SELECT(ps_norm_apply_chunk)(run->job, ps_rows_chunk_start(r, chunk), ps_rows_chunk_start(r, chunk + 1), slot);
+}
+
+void ps_norm_apply(const float *x, size_t rows, int c, const float *mean, const float *inverse_std, const float *gamma,
+                   const float *beta, const float *residual, ps_activation activation, float slope, float *y, double *zeros,
+                   void *workspace, ps_pool *pool) {
+    ps_rows r = ps_rows_of(rows, c);
+    if (r.count == 0) return;
+    float *scale = wide_vector(workspace, &r, 0);
+    for (size_t j = 0; j < r.width; j++) scale[j] = gamma[j % r.c] * inverse_std[j % r.c];
+    ps_norm_apply_job job = {.width = r.width, .x = x, .residual = residual, .scale = scale, .slope = slope, .y = y};
+    job.mean = spread(workspace, &r, 1, mean);
+    job.beta = spread(workspace, &r, 2, beta);
+    job.activation = true_activation(activation, slope);
+    apply_run run = {&r, &job, zeros ? slots_of(workspace, &r) : NULL};
+    ps_pool_run(pool, r.chunks, apply_task, &run);
+    if (zeros == NULL) return;
+    const double *total = ps_rows_reduce(run.slots, &r, PS_NORM_APPLY_SUMS);
+    for (size_t k = 0; k < r.c; k++) zeros[k] += total[k];
+}
+
+typedef struct {
+    const ps_rows *rows;
+    const ps_norm_backward_job *job;
+    void *slots;
+    bool squares;
+} backward_run;
+
+static void reduce_task(void *context, size_t chunk, int worker) {
+    (void)worker;
+    const backward_run *run = context;
+    const ps_rows *r = run->rows;
+    double *slot = ps_rows_slot(run->slots, r->width, PS_NORM_REDUCE_SUMS, chunk);
+    PS_SIMD_SELECT(ps_norm_reduce_chunk)(run->job, ps_rows_chunk_start(r, chunk), ps_rows_chunk_start(r, chunk + 1), slot);
+}
+
+static void dx_task(void *context, size_t chunk, int worker) {
+    (void)worker;
+    const backward_run *run = context;
+    const ps_rows *r = run->rows;
+    double *slot = run->squares ? ps_rows_slot(run->slots, r->width, PS_NORM_DX_SUMS, chunk) : NULL;
+    PS_SIMD_SELECT(ps_norm_dx_chunk)(run->job, ps_rows_chunk_start(r, chunk), ps_rows_chunk_start(r, chunk + 1), slot);
+}
+
+/* dx = scale (g - mean(g) - xhat mean(g xhat)), scale = gamma inverse_std: constants of the row walk, worked out in double. */
+static void dx_constants(const ps_rows *r, const double *sum, const double *products, double n, const float *gamma,
+                         const float *inverse_std, bool frozen, float *scale, float *offset, float *slant) {
+    for (size_t j = 0; j < r->width; j++) {
+        size_t k = j % r->c;
+        double inverse = inverse_std[k], a = (double)gamma[k] * inverse;
+        scale[j] = (float)a;
+        offset[j] = frozen ? 0 : (float)(a * sum[k] / n);
+        slant[j] = frozen ? 0 : (float)(a * inverse * products[k] / n);
+    }
+}
+
+void ps_norm_backward(const float *x, const float *y, const float *dy, size_t rows, int c, const float *mean,
+                      const float *inverse_std, const float *gamma, ps_activation activation, float slope, bool frozen,
+                      float *dx, bool accumulate_x, float *dresidual, bool accumulate_residual, float *dgamma, float *dbeta,
+                      double *dx_squares, void *workspace, ps_pool *pool) {
+    ps_rows r = ps_rows_of(rows, c);
+    float *scale = wide_vector(workspace, &r, 2), *offset = wide_vector(workspace, &r, 3), *slant = wide_vector(workspace, &r, 4);
+    float *zero_row = wide_vector(workspace, &r, 5);
+    memset(zero_row, 0, r.width * sizeof *zero_row);
+    ps_norm_backward_job job = {.width = r.width, .x = x, .y = activation == PS_ACT_NONE ? dy : y, .dy = dy, .slope = slope};
+    job.mean = spread(workspace, &r, 0, mean);
+    job.inverse_std = spread(workspace, &r, 1, inverse_std);
+    job.activation = true_activation(activation, slope);
+    job.scale = scale, job.offset = offset, job.slant = slant, job.zero_row = zero_row;
+    job.dx = dx, job.dresidual = dresidual, job.accumulate_x = accumulate_x, job.accumulate_residual = accumulate_residual;
+    backward_run run = {&r, &job, slots_of(workspace, &r), dx_squares != NULL};
+    for (size_t k = 0; k < r.c; k++) dgamma[k] = dbeta[k] = 0;
+    if (r.count == 0) return;
+    ps_pool_run(pool, r.chunks, reduce_task, &run);
+    const double *sum = ps_rows_reduce(run.slots, &r, PS_NORM_REDUCE_SUMS), *products = sum + r.width;
+    for (size_t k = 0; k < r.c; k++) dbeta[k] = (float)sum[k], dgamma[k] = (float)products[k];
+    dx_constants(&r, sum, products, (double)rows, gamma, inverse_std, frozen, scale, offset, slant);
+    ps_pool_run(pool, r.chunks, dx_task, &run);
+    if (dx_squares == NULL) return;
+    const double *total = ps_rows_reduce(run.slots, &r, PS_NORM_DX_SUMS);
+    for (size_t k = 0; k < r.c; k++) dx_squares[k] += total[k];
+}

@@ -1,0 +1,40 @@
+/* Inside of update.c: the loops over spans and rows, compiled once per instruction set. Not for other rooms. */
+#ifndef PS_KERNELS_UPDATE_SIMD_H
+#define PS_KERNELS_UPDATE_SIMD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "kernels/simd.h"
+#include "kernels/update.h"
+
+typedef struct {
+    float lr, momentum, decay, clip;
+    bool nesterov;
+    float carried; /* factor of carried_start at this step */
+    const float *g;
+    float *w, *buffer;
+    float *window_buffer, *decay_buffer, *gradient_sum; /* accounted only */
+    const float *carried_start;
+} ps_update_sgd_job;
+
+typedef struct {
+    float beta1, beta2, rest1, rest2; /* rest: 1 - beta */
+    float eps, clip, keep, decay;     /* keep = 1 - lr lambda, decay = lr lambda */
+    float scale, root;                /* lr / (1 - b1^t), sqrt(1 - b2^t) */
+    const float *g;
+    float *w, *m, *v;
+    float *gradient_sum;              /* accounted only */
+} ps_update_adamw_job;
+
+/* Elements [begin, end). */
+PS_SIMD_DECLARE(void, ps_update_sgd_span, const ps_update_sgd_job *job, size_t begin, size_t end);
+PS_SIMD_DECLARE(void, ps_update_adamw_span, const ps_update_adamw_job *job, size_t begin, size_t end);
+/* One row [begin, end); squares [PS_UPDATE_SUMS] receives the squared norms of this step's vectors and the zero flag. */
+PS_SIMD_DECLARE(void, ps_update_sgd_row, const ps_update_sgd_job *job, size_t begin, size_t end, double *squares);
+PS_SIMD_DECLARE(void, ps_update_adamw_row, const ps_update_adamw_job *job, size_t begin, size_t end, double *squares);
+/* Nets of one row as squares (L1 as it is). */
+PS_SIMD_DECLARE(void, ps_update_net_row, const float *w, const float *start, const float *gradient_sum, size_t count,
+                double *nets);
+
+#endif
