@@ -112,7 +112,9 @@ struct ps_layer_type {
     void (*backward)(const ps_layer_call *call);
     /* Activation slope of this configured layer when it ends in a gate: true and *slope (0: ReLU). NULL: is no gate. */
     bool (*gate)(const void *config, float *slope);
-    /* Attribute sets that `gradient check` tests run this type with: JSON texts, NULL-terminated (layer_samples of the .c file). */
+    /* What the gradient checks run this type with: JSON texts, NULL-terminated:
+     * {"inputs": [[n, c, d, h, w], ...], "attributes": {...}}; "pool": {...} (max_unpool): attributes of a max_pool node that
+     * makes input 1 from a map of the first shape; input 0 then has the pooled shape. */
     const char *const *samples;
 };
 

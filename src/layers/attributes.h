@@ -1,0 +1,33 @@
+/* What several layer types share while they read attributes and infer shapes. Nothing here keeps memory. */
+#ifndef PS_LAYERS_ATTRIBUTES_H
+#define PS_LAYERS_ATTRIBUTES_H
+
+#include "layers/layer.h"
+
+/* An attribute per dimension: a number (the same along every dimension), [h, w] or [d, h, w]. */
+typedef struct {
+    int length; /* 0: not given; 1: one number; 2 or 3: a list */
+    int value[3];
+} ps_extent;
+
+/* Leaves *extent as it is when the key is absent. */
+ps_status ps_extent_parse(const cJSON *attributes, const char *key, int low, int high, const char *where, ps_extent *extent);
+/* Spatial dimensions that these attributes say, 0 where none is a list; fails where two lists differ in length. */
+ps_status ps_extent_dims(const ps_extent *const *extents, int count, const char *where, int *dims);
+/* d, h, w values; what lies along d in a 2D layer is `flat` (1 for kernels and strides, 0 for padding). */
+void ps_extent_resolve(const ps_extent *extent, int dims, int flat, int out[3]);
+
+/* Positions of a window along one dimension, floor((size + 2 pad - (dilation (kernel - 1) + 1)) / stride) + 1; 0 where none fits. */
+int ps_window_positions(int size, int kernel, int stride, int pad, int dilation);
+
+/* Fails unless all inputs have the same shape; `type` names the layer in the sentence. */
+ps_status ps_inputs_equal(const ps_layer_input *in, int inputs, const char *type, const char *where);
+/* "64x1x8x8" (c x d x h x w) into text[48]; returns text. */
+const char *ps_shape_text(ps_shape shape, char text[48]);
+
+/* infer of the types whose output has the shape of their first input. */
+ps_status ps_infer_same(const void *config, const ps_layer_input *in, int inputs, const char *where, ps_shape *out);
+/* parse of the types without attributes. */
+ps_status ps_parse_nothing(const cJSON *attributes, const char *where, void **config);
+
+#endif

@@ -1,0 +1,30 @@
+/* Average pooling: x [n][d][h][w][c] -> y [n][od][oh][ow][c]; padded zeros count in the divisor, PyTorch's default. */
+#include "core/memory.h"
+#include "layers/list.h"
+#include "layers/window.h"
+
+static void avg_pool_forward(const ps_layer_call *call) {
+    ps_pool_window window = ps_window_resolve(call->config, call->in_shape[0], call->out_shape);
+    ps_avgpool_forward(&window, call->x[0], call->y, call->pool);
+}
+
+static void avg_pool_backward(const ps_layer_call *call) {
+    if (call->dx[0] == NULL) return;
+    ps_pool_window window = ps_window_resolve(call->config, call->in_shape[0], call->out_shape);
+    ps_avgpool_backward(&window, call->dy, call->dx[0], call->accumulate[0], call->pool);
+}
+
+static const char *const avg_pool_samples[] = {
+    "{\"inputs\": [[2, 3, 1, 7, 5]], \"attributes\": {}}",
+    "{\"inputs\": [[2, 3, 1, 7, 8]], \"attributes\": {\"kernel\": 3, \"stride\": 2, \"padding\": 1}}",
+    "{\"inputs\": [[1, 4, 1, 6, 9]], \"attributes\": {\"kernel\": [2, 3], \"stride\": [3, 1]}}",
+    "{\"inputs\": [[1, 3, 5, 4, 5]], \"attributes\": {\"kernel\": 2}}", NULL};
+
+const ps_layer_type ps_layer_avg_pool = {
+    .name = "avg_pool",
+    .summary = "mean of each window, padding counted",
+    .attributes = "kernel 2, stride = kernel, padding 0 (each a number, [h, w] or [d, h, w])",
+    .min_inputs = 1, .max_inputs = 1,
+    .parse = ps_window_parse, .release = ps_free, .infer = ps_window_infer,
+    .forward = avg_pool_forward, .backward = avg_pool_backward,
+    .samples = avg_pool_samples};

@@ -1,0 +1,146 @@
+/* Batch normalisation with what graph fusion hangs on it: v = gamma (x - mu) / sqrt(var + eps) + beta (+ input 1), then
+ * optionally (leaky) ReLU. Source: Ioffe & Szegedy 2015; running statistics as PyTorch (unbiased variance).
+ * All arrays [n][d][h][w][c]; parameters and states [c]. */
+#include <math.h>
+#include <string.h>
+
+#include "core/json.h"
+#include "core/memory.h"
+#include "kernels/norm.h"
+#include "layers/attributes.h"
+#include "layers/list.h"
+
+typedef struct {
+    double eps, momentum;
+    ps_activation activation;
+    float slope;
+} norm_config;
+
+static ps_status parse_activation(const cJSON *attributes, const char *where, ps_activation *activation) {
+    static const char *const names[] = {[PS_ACT_NONE] = "none", [PS_ACT_RELU] = "relu", [PS_ACT_LEAKY_RELU] = "leaky_relu"};
+    const char *name = names[*activation];
+    PS_TRY(ps_json_get_text(attributes, "activation", false, where, &name));
+    for (int i = 0; i < 3; i++)
+        if (strcmp(name, names[i]) == 0) {
+            *activation = (ps_activation)i;
+            return PS_OK;
+        }
+    return ps_fail(PS_ERR_INPUT, "%s: \"activation\" must be \"none\", \"relu\" or \"leaky_relu\", not \"%s\"", where, name);
+}
+
+static ps_status norm_parse(const cJSON *attributes, const char *where, void **out) {
+    static const char *const known[] = {"eps", "momentum", "activation", "slope", NULL};
+    *out = NULL;
+    PS_TRY(ps_json_check_keys(attributes, known, where));
+    norm_config config = {.eps = 1e-5, .momentum = 0.1, .activation = PS_ACT_NONE};
+    double slope = 0.01;
+    PS_TRY(ps_json_get_double(attributes, "eps", false, 1e-12, 1.0, where, &config.eps));
+    PS_TRY(ps_json_get_double(attributes, "momentum", false, 0.0, 1.0, where, &config.momentum));
+    PS_TRY(parse_activation(attributes, where, &config.activation));
+    PS_TRY(ps_json_get_double(attributes, "slope", false, 0.0, 1.0, where, &slope));
+    config.slope = config.activation == PS_ACT_LEAKY_RELU ? (float)slope : 0.0f;
+    norm_config *copy;
+    PS_TRY(PS_ALLOC(1, &copy, "layer configuration"));
+    *copy = config;
+    *out = copy;
+    return PS_OK;
+}
+
+static ps_status norm_infer(const void *config, const ps_layer_input *in, int inputs, const char *where, ps_shape *out) {
+    (void)config;
+    *out = in[0].shape;
+    return ps_inputs_equal(in, inputs, "batch_norm with a residual", where);
+}
+
+static int norm_params(const void *config, const ps_shape *in, ps_shape out, ps_param_spec *specs) {
+    (void)config, (void)in;
+    specs[0] = (ps_param_spec){.suffix = "weight", .rank = 1, .dims = {out.c}, .rows = out.c, .init = PS_INIT_ONES, .fan_in = 1};
+    specs[1] = (ps_param_spec){.suffix = "bias", .rank = 1, .dims = {out.c}, .rows = out.c, .init = PS_INIT_ZEROS, .fan_in = 1};
+    return 2;
+}
+
+static int norm_states(const void *config, const ps_shape *in, ps_shape out, ps_param_spec *specs) {
+    (void)config, (void)in;
+    specs[0] = (ps_param_spec){.suffix = "running_mean", .rank = 1, .dims = {out.c}, .rows = out.c, .init = PS_INIT_ZEROS};
+    specs[1] = (ps_param_spec){.suffix = "running_var", .rank = 1, .dims = {out.c}, .rows = out.c, .init = PS_INIT_ONES};
+    return 2;
+}
+
+/* save: mean[c], inverse_std[c]. workspace: the unbiased variance [c] behind the kernel's own scratch. */
+static ps_status norm_plan(const void *config, const ps_shape *in, int inputs, ps_shape out, int threads, void **plan,
+                           ps_layer_sizes *sizes) {
+    (void)config, (void)in, (void)inputs, (void)threads;
+    *plan = NULL;
+    sizes->save_bytes = 2 * (size_t)out.c * sizeof(float);
+    sizes->workspace_bytes = ps_norm_workspace_bytes(ps_shape_positions(out), out.c) + (size_t)out.c * sizeof(float);
+    return PS_OK;
+}
+
+static void use_running_statistics(const ps_layer_call *call, float *mean, float *inverse_std) {
+    const norm_config *config = call->config;
+    for (int c = 0; c < call->out_shape.c; c++) {
+        mean[c] = call->state[0][c];
+        inverse_std[c] = (float)(1.0 / sqrt((double)call->state[1][c] + config->eps));
+    }
+}
+
+static void update_running_statistics(const ps_layer_call *call, const float *mean, const float *variance) {
+    const norm_config *config = call->config;
+    double m = config->momentum;
+    for (int c = 0; c < call->out_shape.c; c++) {
+        call->state[0][c] = (float)((1.0 - m) * (double)call->state[0][c] + m * (double)mean[c]);
+        call->state[1][c] = (float)((1.0 - m) * (double)call->state[1][c] + m * (double)variance[c]);
+    }
+}
+
+static void norm_forward(const ps_layer_call *call) {
+    const norm_config *config = call->config;
+    size_t rows = ps_shape_positions(call->out_shape);
+    int c = call->out_shape.c;
+    float *mean = call->save, *inverse_std = mean + c;
+    float *variance = (float *)((char *)call->workspace + ps_norm_workspace_bytes(rows, c));
+    if (call->mode == PS_MODE_EVAL) use_running_statistics(call, mean, inverse_std);
+    else ps_norm_statistics(call->x[0], rows, c, config->eps, mean, inverse_std, variance, call->workspace, call->pool);
+    if (call->mode == PS_MODE_TRAIN) update_running_statistics(call, mean, variance);
+    ps_norm_apply(call->x[0], rows, c, mean, inverse_std, call->param[0], call->param[1], call->inputs > 1 ? call->x[1] : NULL,
+                  config->activation, config->slope, call->y, call->sums[PS_SUM_ZEROS], call->workspace, call->pool);
+}
+
+static void norm_backward(const ps_layer_call *call) {
+    const norm_config *config = call->config;
+    int c = call->out_shape.c;
+    const float *mean = call->save;
+    bool residual = call->inputs > 1 && call->dx[1] != NULL;
+    ps_norm_backward(call->x[0], call->y, call->dy, ps_shape_positions(call->out_shape), c, mean, mean + c, call->param[0],
+                     config->activation, config->slope, call->mode == PS_MODE_EVAL, call->dx[0], call->accumulate[0],
+                     residual ? call->dx[1] : NULL, residual && call->accumulate[1], call->grad[0], call->grad[1],
+                     call->sums[PS_SUM_INPUT_GRAD_SQUARES], call->workspace, call->pool);
+}
+
+static bool norm_gate(const void *config_, float *slope) {
+    const norm_config *config = config_;
+    *slope = config->slope;
+    return config->activation != PS_ACT_NONE;
+}
+
+static const char *const norm_samples[] = {
+    "{\"inputs\": [[3, 5, 1, 4, 3]], \"attributes\": {}}",
+    "{\"inputs\": [[2, 17, 1, 3, 5]], \"attributes\": {\"activation\": \"relu\"}}",
+    "{\"inputs\": [[2, 4, 2, 3, 3]], \"attributes\": {\"activation\": \"leaky_relu\", \"slope\": 0.2, \"eps\": 0.001}}",
+    "{\"inputs\": [[7, 6, 1, 1, 1]], \"attributes\": {\"momentum\": 0.3}}",
+    "{\"inputs\": [[2, 5, 1, 5, 3], [2, 5, 1, 5, 3]], \"attributes\": {}}",
+    "{\"inputs\": [[2, 5, 1, 5, 3], [2, 5, 1, 5, 3]], \"attributes\": {\"activation\": \"relu\"}}",
+    "{\"inputs\": [[2, 3, 1, 4, 3], [2, 3, 1, 4, 3]], \"attributes\": {\"activation\": \"leaky_relu\"}}",
+    NULL};
+
+const ps_layer_type ps_layer_batch_norm = {
+    .name = "batch_norm",
+    .summary = "batch normalisation; may end in an activation and add a residual (input 1) before it",
+    .attributes = "eps 1e-5, momentum 0.1, activation \"none\" (or \"relu\", \"leaky_relu\"), slope 0.01",
+    .min_inputs = 1, .max_inputs = 2,
+    .needs_input = true, .needs_output = true, .is_gate = true,
+    .fused_sums = 1u << PS_SUM_ZEROS | 1u << PS_SUM_INPUT_GRAD_SQUARES,
+    .parse = norm_parse, .release = ps_free, .infer = norm_infer, .params = norm_params, .states = norm_states,
+    .plan = norm_plan,
+    .forward = norm_forward, .backward = norm_backward, .gate = norm_gate,
+    .samples = norm_samples};

@@ -1,0 +1,64 @@
+/* Leaky ReLU: y = x > 0 ? x : slope x, elementwise on [n][d][h][w][c]. Backward reads the sign of y, so slope >= 0. */
+#include "core/json.h"
+#include "core/memory.h"
+#include "kernels/pointwise.h"
+#include "layers/attributes.h"
+#include "layers/list.h"
+
+typedef struct {
+    float slope;
+} leaky_config;
+
+static ps_status leaky_parse(const cJSON *attributes, const char *where, void **out) {
+    static const char *const known[] = {"slope", NULL};
+    double slope = 0.01;
+    *out = NULL;
+    PS_TRY(ps_json_check_keys(attributes, known, where));
+    PS_TRY(ps_json_get_double(attributes, "slope", false, 0.0, 1.0, where, &slope));
+    leaky_config *config;
+    PS_TRY(PS_ALLOC(1, &config, "layer configuration"));
+    config->slope = (float)slope;
+    *out = config;
+    return PS_OK;
+}
+
+static float slope_of(const void *config) { return ((const leaky_config *)config)->slope; }
+
+static ps_status leaky_plan(const void *config, const ps_shape *in, int inputs, ps_shape out, int threads, void **plan,
+                            ps_layer_sizes *sizes) {
+    (void)config, (void)in, (void)inputs, (void)threads;
+    *plan = NULL;
+    *sizes = (ps_layer_sizes){.workspace_bytes = ps_pointwise_workspace_bytes(ps_shape_positions(out), out.c)};
+    return PS_OK;
+}
+
+static void leaky_forward(const ps_layer_call *call) {
+    ps_activation_forward(call->x[0], ps_shape_positions(call->out_shape), call->out_shape.c, slope_of(call->config), call->y,
+                          call->sums[PS_SUM_ZEROS], call->workspace, call->pool);
+}
+
+static void leaky_backward(const ps_layer_call *call) {
+    if (call->dx[0] == NULL) return;
+    ps_activation_backward(call->y, call->dy, ps_shape_positions(call->out_shape), call->out_shape.c, slope_of(call->config),
+                           call->dx[0], call->accumulate[0], call->sums[PS_SUM_INPUT_GRAD_SQUARES], call->workspace, call->pool);
+}
+
+static bool leaky_gate(const void *config, float *slope) {
+    *slope = slope_of(config);
+    return true;
+}
+
+static const char *const leaky_samples[] = {"{\"inputs\": [[3, 5, 1, 4, 3]], \"attributes\": {}}",
+                                            "{\"inputs\": [[2, 3, 2, 3, 2]], \"attributes\": {\"slope\": 0.25}}",
+                                            "{\"inputs\": [[2, 3, 1, 3, 2]], \"attributes\": {\"slope\": 0}}", NULL};
+
+const ps_layer_type ps_layer_leaky_relu = {
+    .name = "leaky_relu",
+    .summary = "leaky rectifier: x where positive, slope x elsewhere",
+    .attributes = "slope 0.01",
+    .min_inputs = 1, .max_inputs = 1,
+    .needs_output = true, .in_place = true, .is_gate = true,
+    .fused_sums = 1u << PS_SUM_ZEROS | 1u << PS_SUM_INPUT_GRAD_SQUARES,
+    .parse = leaky_parse, .release = ps_free, .infer = ps_infer_same, .plan = leaky_plan,
+    .forward = leaky_forward, .backward = leaky_backward, .gate = leaky_gate,
+    .samples = leaky_samples};

@@ -1,0 +1,90 @@
+/* Linear layer: y [n][k] = x [n][c] weight[k][c]^T + bias[k]. */
+#include "core/json.h"
+#include "core/memory.h"
+#include "kernels/gemm.h"
+#include "layers/attributes.h"
+#include "layers/list.h"
+
+typedef struct {
+    int features;
+    bool bias;
+} linear_config;
+
+static ps_status linear_parse(const cJSON *attributes, const char *where, void **out) {
+    static const char *const known[] = {"features", "bias", NULL};
+    linear_config config = {.bias = true};
+    *out = NULL;
+    PS_TRY(ps_json_check_keys(attributes, known, where));
+    PS_TRY(ps_json_get_int(attributes, "features", true, 1, 1 << 24, where, &config.features));
+    PS_TRY(ps_json_get_bool(attributes, "bias", false, where, &config.bias));
+    linear_config *copy;
+    PS_TRY(PS_ALLOC(1, &copy, "layer configuration"));
+    *copy = config;
+    *out = copy;
+    return PS_OK;
+}
+
+static ps_status linear_infer(const void *config_, const ps_layer_input *in, int inputs, const char *where, ps_shape *out) {
+    (void)inputs;
+    const linear_config *config = config_;
+    ps_shape x = in[0].shape;
+    char text[48];
+    if (x.d != 1 || x.h != 1 || x.w != 1)
+        return ps_fail(PS_ERR_INPUT, "%s: linear takes vectors, but its input is %s (c x d x h x w); add a flatten (or a "
+                       "global_avg_pool) before it", where, ps_shape_text(x, text));
+    *out = (ps_shape){x.n, config->features, 1, 1, 1};
+    return PS_OK;
+}
+
+static int linear_params(const void *config_, const ps_shape *in, ps_shape out, ps_param_spec *specs) {
+    const linear_config *config = config_;
+    int k = out.c, c = in[0].c;
+    specs[0] = (ps_param_spec){.suffix = "weight", .rank = 2, .dims = {k, c}, .rows = k, .init = PS_INIT_WEIGHT, .fan_in = c};
+    specs[1] = (ps_param_spec){.suffix = "bias", .rank = 1, .dims = {k}, .rows = k, .init = PS_INIT_BIAS, .fan_in = c};
+    return config->bias ? 2 : 1;
+}
+
+static double linear_macs(const void *config, const ps_shape *in, ps_shape out) {
+    (void)config;
+    return (double)in[0].n * in[0].c * out.c;
+}
+
+static void linear_forward(const ps_layer_call *call) {
+    const linear_config *config = call->config;
+    int n = call->in_shape[0].n, c = call->in_shape[0].c, k = call->out_shape.c;
+    if (config->bias)
+        for (int i = 0; i < n; i++)
+            for (int j = 0; j < k; j++) call->y[(size_t)i * (size_t)k + (size_t)j] = call->param[1][j];
+    ps_gemm_parallel(false, true, n, k, c, call->x[0], c, call->param[0], c, config->bias, call->y, k, call->pool);
+}
+
+static void sum_rows(const float *dy, int n, int k, float *dbias) {
+    for (int j = 0; j < k; j++) {
+        double sum = 0.0;
+        for (int i = 0; i < n; i++) sum += (double)dy[(size_t)i * (size_t)k + (size_t)j];
+        dbias[j] = (float)sum;
+    }
+}
+
+static void linear_backward(const ps_layer_call *call) {
+    const linear_config *config = call->config;
+    int n = call->in_shape[0].n, c = call->in_shape[0].c, k = call->out_shape.c;
+    ps_gemm_parallel(true, false, k, c, n, call->dy, k, call->x[0], c, false, call->grad[0], c, call->pool);
+    if (config->bias) sum_rows(call->dy, n, k, call->grad[1]);
+    if (call->dx[0] != NULL)
+        ps_gemm_parallel(false, false, n, c, k, call->dy, k, call->param[0], c, call->accumulate[0], call->dx[0], c, call->pool);
+}
+
+static const char *const linear_samples[] = {"{\"inputs\": [[3, 7, 1, 1, 1]], \"attributes\": {\"features\": 5}}",
+                                             "{\"inputs\": [[1, 19, 1, 1, 1]], \"attributes\": {\"features\": 1, \"bias\": false}}",
+                                             "{\"inputs\": [[6, 33, 1, 1, 1]], \"attributes\": {\"features\": 18}}", NULL};
+
+const ps_layer_type ps_layer_linear = {
+    .name = "linear",
+    .summary = "matrix product with bias, on vectors",
+    .attributes = "features (needed), bias true",
+    .min_inputs = 1, .max_inputs = 1,
+    .needs_input = true,
+    .parse = linear_parse, .release = ps_free, .infer = linear_infer, .params = linear_params, .macs = linear_macs,
+    .forward = linear_forward, .backward = linear_backward,
+    .samples = linear_samples};

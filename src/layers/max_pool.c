@@ -1,0 +1,40 @@
+/* Max pooling: x [n][d][h][w][c] -> y [n][od][oh][ow][c]; the winners' places (int32, one per output) are the save. */
+#include "core/memory.h"
+#include "layers/list.h"
+#include "layers/window.h"
+
+static ps_status max_pool_plan(const void *config, const ps_shape *in, int inputs, ps_shape out, int threads, void **plan,
+                               ps_layer_sizes *sizes) {
+    (void)config, (void)in, (void)inputs, (void)threads;
+    *plan = NULL;
+    *sizes = (ps_layer_sizes){.save_bytes = ps_shape_elements(out) * sizeof(int32_t)};
+    return PS_OK;
+}
+
+static void max_pool_forward(const ps_layer_call *call) {
+    ps_pool_window window = ps_window_resolve(call->config, call->in_shape[0], call->out_shape);
+    ps_maxpool_forward(&window, call->x[0], call->y, call->save, call->pool);
+}
+
+static void max_pool_backward(const ps_layer_call *call) {
+    if (call->dx[0] == NULL) return;
+    ps_pool_window window = ps_window_resolve(call->config, call->in_shape[0], call->out_shape);
+    ps_maxpool_backward(&window, call->dy, call->save, call->dx[0], call->accumulate[0], call->pool);
+}
+
+static const char *const max_pool_samples[] = {
+    "{\"inputs\": [[2, 3, 1, 7, 5]], \"attributes\": {}}",
+    "{\"inputs\": [[2, 3, 1, 7, 8]], \"attributes\": {\"kernel\": 3, \"stride\": 2, \"padding\": 1}}",
+    "{\"inputs\": [[1, 4, 1, 6, 9]], \"attributes\": {\"kernel\": [2, 3], \"stride\": [3, 1]}}",
+    "{\"inputs\": [[1, 3, 5, 4, 5]], \"attributes\": {\"kernel\": 2}}",
+    "{\"inputs\": [[1, 2, 3, 4, 5]], \"attributes\": {\"kernel\": [1, 2, 2], \"stride\": [2, 2, 1]}}",
+    "{\"inputs\": [[1, 2, 3, 4, 5]], \"attributes\": {\"kernel\": [2, 2]}}", NULL};
+
+const ps_layer_type ps_layer_max_pool = {
+    .name = "max_pool",
+    .summary = "maximum of each window",
+    .attributes = "kernel 2, stride = kernel, padding 0 (each a number, [h, w] or [d, h, w])",
+    .min_inputs = 1, .max_inputs = 1,
+    .parse = ps_window_parse, .release = ps_free, .infer = ps_window_infer, .plan = max_pool_plan,
+    .forward = max_pool_forward, .backward = max_pool_backward,
+    .samples = max_pool_samples};

@@ -1,0 +1,43 @@
+/* ReLU: y = max(x, 0), elementwise on [n][d][h][w][c]; its derivative at 0 is 0. */
+#include "kernels/pointwise.h"
+#include "layers/attributes.h"
+#include "layers/list.h"
+
+static ps_status relu_plan(const void *config, const ps_shape *in, int inputs, ps_shape out, int threads, void **plan,
+                           ps_layer_sizes *sizes) {
+    (void)config, (void)in, (void)inputs, (void)threads;
+    *plan = NULL;
+    *sizes = (ps_layer_sizes){.workspace_bytes = ps_pointwise_workspace_bytes(ps_shape_positions(out), out.c)};
+    return PS_OK;
+}
+
+static void relu_forward(const ps_layer_call *call) {
+    ps_activation_forward(call->x[0], ps_shape_positions(call->out_shape), call->out_shape.c, 0.0f, call->y,
+                          call->sums[PS_SUM_ZEROS], call->workspace, call->pool);
+}
+
+static void relu_backward(const ps_layer_call *call) {
+    if (call->dx[0] == NULL) return;
+    ps_activation_backward(call->y, call->dy, ps_shape_positions(call->out_shape), call->out_shape.c, 0.0f, call->dx[0],
+                           call->accumulate[0], call->sums[PS_SUM_INPUT_GRAD_SQUARES], call->workspace, call->pool);
+}
+
+static bool relu_gate(const void *config, float *slope) {
+    (void)config;
+    *slope = 0.0f;
+    return true;
+}
+
+static const char *const relu_samples[] = {"{\"inputs\": [[3, 5, 1, 4, 3]], \"attributes\": {}}",
+                                           "{\"inputs\": [[2, 3, 2, 3, 2]], \"attributes\": {}}", NULL};
+
+const ps_layer_type ps_layer_relu = {
+    .name = "relu",
+    .summary = "rectifier max(x, 0)",
+    .attributes = "none",
+    .min_inputs = 1, .max_inputs = 1,
+    .needs_output = true, .in_place = true, .is_gate = true,
+    .fused_sums = 1u << PS_SUM_ZEROS | 1u << PS_SUM_INPUT_GRAD_SQUARES,
+    .parse = ps_parse_nothing, .infer = ps_infer_same, .plan = relu_plan,
+    .forward = relu_forward, .backward = relu_backward, .gate = relu_gate,
+    .samples = relu_samples};
