@@ -1,0 +1,189 @@
+/* IDX files as MNIST (LeCun et al. 1998) and Fashion-MNIST (Xiao et al. 2017) use them: big-endian header (magic, counts),
+ * then bytes. zlib reads .gz and plain files alike. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+#include "core/file.h"
+#include "core/memory.h"
+#include "data/format.h"
+
+enum { CLASSES = 10, MAGIC_LABELS = 0x801, MAGIC_IMAGES = 0x803, SIDE_MOST = 4096, COUNTS_MOST = 3 };
+
+typedef struct {
+    gzFile stream;
+    char *path;
+    uint32_t count[COUNTS_MOST]; /* images, rows, columns; or labels */
+} idx_file;
+
+/* Why the last read came short, in the words of a sentence. */
+static const char *reason(gzFile stream) {
+    int code;
+    const char *text = gzerror(stream, &code);
+    if (code == Z_ERRNO) return strerror(errno);
+    return code == Z_OK || text[0] == '\0' ? "the file ends there" : text;
+}
+
+static uint32_t big_endian(const uint8_t *bytes) {
+    return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
+}
+
+static ps_status read_exactly(idx_file *file, void *bytes, size_t size, size_t offset, size_t expected) {
+    size_t done = 0;
+    while (done < size) {
+        size_t wanted = size - done < 1u << 20 ? size - done : 1u << 20;
+        int got = gzread(file->stream, (char *)bytes + done, (unsigned)wanted);
+        if (got <= 0)
+            return ps_fail(PS_ERR_INPUT,
+                           "%s: could not be read past byte %zu of the %zu its header calls for (%s); fetch the file again",
+                           file->path, offset + done, expected, reason(file->stream));
+        done += (size_t)got;
+    }
+    return PS_OK;
+}
+
+static ps_status read_header(idx_file *file, uint32_t magic) {
+    uint8_t bytes[4 * (COUNTS_MOST + 1)];
+    size_t counts = magic & 0xFF, size = 4 * (counts + 1);
+    PS_TRY(read_exactly(file, bytes, size, 0, size));
+    if (big_endian(bytes) != magic)
+        return ps_fail(
+            PS_ERR_INPUT,
+            "%s: starts with magic number 0x%08x, but an idx file of %s starts with 0x%08x; is it the right file?",
+            file->path, (unsigned)big_endian(bytes), magic == MAGIC_LABELS ? "labels" : "images", (unsigned)magic);
+    for (size_t i = 0; i < counts; i++) file->count[i] = big_endian(bytes + 4 * (i + 1));
+    return PS_OK;
+}
+
+/* A header may claim anything; a deflated byte gives at most 1032 (zlib's documentation), so most lies show before
+ * memory is asked for. */
+static ps_status check_claim(const idx_file *file, uint64_t claimed) {
+    enum { DEFLATE_MOST = 1032 };
+    uint64_t size;
+    PS_TRY(ps_file_size(file->path, &size));
+    uint64_t possible = gzdirect(file->stream) ? size : size * DEFLATE_MOST;
+    if (claimed > possible)
+        return ps_fail(PS_ERR_INPUT,
+                       "%s: its header claims %llu bytes, but the file of %llu bytes cannot hold them; fetch the file again",
+                       file->path, (unsigned long long)claimed, (unsigned long long)size);
+    return PS_OK;
+}
+
+static ps_status check_end(idx_file *file, uint64_t size) {
+    char extra;
+    int got = gzread(file->stream, &extra, 1);
+    if (got == 0) return PS_OK;
+    if (got < 0)
+        return ps_fail(PS_ERR_INPUT, "%s: is damaged at its end (%s); fetch the file again", file->path,
+                       reason(file->stream));
+    return ps_fail(PS_ERR_INPUT, "%s: goes on after the %llu bytes its header calls for; fetch the file again", file->path,
+                   (unsigned long long)size);
+}
+
+static ps_status read_images(idx_file *file, ps_images *images, ps_image_split *split) {
+    enum { HEADER = 16 };
+    PS_TRY(read_header(file, MAGIC_IMAGES));
+    uint64_t count = file->count[0], rows = file->count[1], columns = file->count[2];
+    if (count < 1 || rows < 1 || columns < 1 || rows > SIDE_MOST || columns > SIDE_MOST)
+        return ps_fail(
+            PS_ERR_INPUT, "%s: its header says %llu images of %llu x %llu, but sides must be 1 to %d; is it the right file?",
+            file->path, (unsigned long long)count, (unsigned long long)rows, (unsigned long long)columns, SIDE_MOST);
+    ps_shape shape = {1, 1, 1, (int)rows, (int)columns};
+    if (images->shape.n == 1 && !ps_shape_equal(images->shape, shape))
+        return ps_fail(PS_ERR_INPUT,
+                       "%s: has images of %d x %d, but the training images are %d x %d; take both from one data set",
+                       file->path, shape.h, shape.w, images->shape.h, images->shape.w);
+    images->shape = shape;
+    uint64_t size = count * rows * columns; /* 2^32 * 2^24 at most */
+    PS_TRY(check_claim(file, size));
+    PS_TRY(ps_images_reserve(images, split, (size_t)count));
+    PS_TRY(read_exactly(file, split->pixel, (size_t)size, HEADER, HEADER + (size_t)size));
+    PS_TRY(check_end(file, HEADER + size));
+    split->count = (int)count;
+    return PS_OK;
+}
+
+static ps_status read_labels(idx_file *file, const char *images_path, ps_image_split *split) {
+    enum { HEADER = 8 };
+    PS_TRY(read_header(file, MAGIC_LABELS));
+    if (file->count[0] != (uint32_t)split->count)
+        return ps_fail(PS_ERR_INPUT, "%s: has %u labels for the %d images of %s; take both from one data set", file->path,
+                       (unsigned)file->count[0], split->count, images_path);
+    for (int i = 0; i < split->count; i++) {
+        uint8_t label;
+        PS_TRY(read_exactly(file, &label, 1, HEADER + (size_t)i, HEADER + (size_t)split->count));
+        if (label >= CLASSES)
+            return ps_fail(PS_ERR_INPUT,
+                           "%s: record %d (byte %d) has label %d, but labels are 0 to %d; is it the right file?", file->path,
+                           i, HEADER + i, label, CLASSES - 1);
+        split->label[i] = label;
+    }
+    return check_end(file, HEADER + (uint64_t)split->count);
+}
+
+/* The names in use: mnist.org's and the ones some unpackers make of them; plain first. *path is NULL where there is none. */
+static ps_status find_file(const char *directory, const char *stem, const char *kind, char **path) {
+    static const char *const patterns[] = {"%s-%s-ubyte", "%s.%s-ubyte", "%s-%s-ubyte.gz", "%s.%s-ubyte.gz"};
+    for (int i = 0; i < 4; i++) {
+        char name[64];
+        snprintf(name, sizeof name, patterns[i], stem, kind);
+        PS_TRY(ps_file_join(directory, name, path));
+        if (ps_file_exists(*path)) return PS_OK;
+        free(*path);
+        *path = NULL;
+    }
+    return PS_OK;
+}
+
+static ps_status open_file(const char *directory, const char *stem, const char *kind, idx_file *file) {
+    uint64_t size;
+    PS_TRY(find_file(directory, stem, kind, &file->path));
+    if (file->path == NULL)
+        return ps_fail(PS_ERR_INPUT,
+                       "%s: holds no %s-%s-ubyte (nor %s.%s-ubyte, nor either with .gz); give the folder of the idx files",
+                       directory, stem, kind, stem, kind);
+    PS_TRY(ps_file_size(file->path, &size));
+    file->stream = gzopen(file->path, "rb");
+    if (file->stream == NULL) return ps_fail(PS_ERR_IO, "%s: %s; check its permissions", file->path, strerror(errno));
+    gzbuffer(file->stream, 1 << 17);
+    return PS_OK;
+}
+
+static void close_file(idx_file *file) {
+    if (file->stream != NULL) gzclose(file->stream);
+    free(file->path);
+}
+
+static ps_status read_split(const char *directory, const char *stem, ps_images *images, ps_image_split *split) {
+    idx_file pixels = {0}, labels = {0};
+    ps_status status = PS_OK;
+    char name[32];
+    snprintf(name, sizeof name, "%s-images", stem);
+    PS_TRY_CLEANUP(open_file(directory, name, "idx3", &pixels));
+    PS_TRY_CLEANUP(read_images(&pixels, images, split));
+    snprintf(name, sizeof name, "%s-labels", stem);
+    PS_TRY_CLEANUP(open_file(directory, name, "idx1", &labels));
+    PS_TRY_CLEANUP(read_labels(&labels, pixels.path, split));
+cleanup:
+    close_file(&pixels);
+    close_file(&labels);
+    return status;
+}
+
+ps_status ps_idx_read(const char *argument, const ps_dataset_options *options, ps_images *out) {
+    (void)options;
+    char *test = NULL;
+    if (!ps_file_is_directory(argument))
+        return ps_fail(PS_ERR_INPUT, "%s: %s; give the folder that holds train-images-idx3-ubyte", argument,
+                       ps_file_exists(argument) ? "is no folder" : "there is no such folder");
+    out->type = PS_PIXEL_BYTE;
+    out->classes = CLASSES;
+    out->labels_per_sample = 1;
+    PS_TRY(read_split(argument, "train", out, &out->train));
+    PS_TRY(find_file(argument, "t10k-images", "idx3", &test));
+    ps_status status = test != NULL ? read_split(argument, "t10k", out, &out->test) : PS_OK;
+    free(test);
+    return status;
+}

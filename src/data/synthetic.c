@@ -1,0 +1,137 @@
+/* Synthetic images: no files, and no real data - textures whose class is their arrangement, not their pixels.
+ *
+ * Ten classes: five patterns (rows, columns, diagonals, grids, rings), each fine (about 3 pixels a period) or coarse (about
+ * 7). Phase, slant, centre, contrast, colour and sign are random, so a class's mean image says little: only a tint per class
+ * (weaker than the random tint of every image) is open to a linear model. All classes survive a horizontal flip.
+ *
+ * Arithmetic is +, -, *, /, floor and sqrt on floats (all exactly rounded), so that every machine makes the same bytes. */
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+
+#include "core/memory.h"
+#include "core/rng.h"
+#include "data/format.h"
+
+enum {
+    CLASSES = 10,
+    CHANNELS = 3,
+    TRAIN_DEFAULT = 4096,
+    TEST_DEFAULT = 1024,
+    SIDE_DEFAULT = 16,
+    SIDE_LEAST = 8,
+    SIDE_MOST = 512
+};
+
+static const char class_names[CLASSES][PS_CLASS_NAME_SIZE] = {
+    "fine rows",        "coarse rows", "fine columns", "coarse columns", "fine diagonals",
+    "coarse diagonals", "fine grids",  "coarse grids", "fine rings",     "coarse rings"};
+/* Directions of the tints, spread over the colour cube. */
+static const float tints[CLASSES][CHANNELS] = {{1, 1, 1},  {-1, -1, -1}, {1, -1, 0},  {-1, 1, 0}, {0, 1, -1},
+                                               {0, -1, 1}, {1, 0, 1},    {-1, 0, -1}, {1, 1, -1}, {-1, -1, 1}};
+static const float tint_strength = 25.0f, tint_spread = 40.0f, noise_deviation = 20.0f;
+
+/* What one image is made of. */
+typedef struct {
+    int pattern; /* 0 rows, 1 columns, 2 diagonals, 3 grids, 4 rings */
+    float period, slant, phase[2], centre[2], turn;
+    float contrast[CHANNELS], base[CHANNELS];
+} recipe;
+
+static float between(ps_rng_key key, uint64_t index, float low, float high) {
+    return low + (high - low) * ps_rng_uniform(key, index);
+}
+static float sign(ps_rng_key key, uint64_t index) { return ps_rng_u32(key, index) & 1 ? 1.0f : -1.0f; }
+
+static recipe draw_recipe(ps_rng_key key, int label, int side) {
+    recipe r = {.pattern = label / 2};
+    r.period = label % 2 ? between(key, 1, 6.0f, 8.0f) : between(key, 1, 3.0f, 4.0f);
+    r.slant = between(key, 2, -0.15f, 0.15f);
+    r.turn = sign(key, 3);
+    float strength = between(key, 4, 45.0f, 85.0f) * sign(key, 5);
+    for (uint64_t i = 0; i < 2; i++) {
+        r.phase[i] = ps_rng_uniform(key, 6 + i);
+        r.centre[i] = between(key, 8 + i, 0.2f, 0.8f) * (float)side;
+    }
+    for (uint64_t c = 0; c < CHANNELS; c++) {
+        r.contrast[c] = strength * between(key, 10 + c, 0.3f, 1.0f);
+        r.base[c] = 128.0f + tint_strength * tints[label][c] + between(key, 13 + c, -tint_spread, tint_spread);
+    }
+    return r;
+}
+
+/* Triangle wave of period 1 in [-1, 1]: a sine would come from libm, and libms differ. */
+static float wave(float t) { return 4.0f * fabsf(t - floorf(t) - 0.5f) - 1.0f; }
+
+static float pattern_at(const recipe *r, float y, float x) {
+    float rows = (y + r->slant * x) / r->period + r->phase[0], columns = (x - r->slant * y) / r->period + r->phase[1];
+    float dy = y - r->centre[0], dx = x - r->centre[1];
+    switch (r->pattern) {
+        case 0:
+            return wave(rows);
+        case 1:
+            return wave(columns);
+        case 2:
+            return wave((y + r->turn * (1.0f + r->slant) * x) / (1.4142135f * r->period) + r->phase[0]);
+        case 3:
+            return 1.5f * wave(rows) * wave(columns);
+        default:
+            return wave(sqrtf(dy * dy + dx * dx) / r->period + r->phase[0]);
+    }
+}
+
+/* Nearly normal, mean 0, deviation 1: the sum of four bytes. */
+static float noise(ps_rng_key key, uint64_t index) {
+    uint32_t word = ps_rng_u32(key, index);
+    uint32_t sum = (word & 255) + (word >> 8 & 255) + (word >> 16 & 255) + (word >> 24);
+    return ((float)sum - 510.0f) / 147.8f;
+}
+
+static void draw_image(ps_rng_key key, int label, int side, uint8_t *pixel) {
+    recipe r = draw_recipe(key, label, side);
+    ps_rng_key noise_key = ps_rng_key_fold(key, 1);
+    size_t at = 0;
+    for (int y = 0; y < side; y++) {
+        for (int x = 0; x < side; x++) {
+            float pattern = pattern_at(&r, (float)y, (float)x);
+            for (int c = 0; c < CHANNELS; c++, at++) {
+                float value = r.base[c] + r.contrast[c] * pattern + noise_deviation * noise(noise_key, at);
+                pixel[at] = (uint8_t)fminf(fmaxf(floorf(value + 0.5f), 0.0f), 255.0f);
+            }
+        }
+    }
+}
+
+/* Classes in turn: every run of ten images, so every limit and probe, is balanced; the loader shuffles. */
+static ps_status draw_split(const char *name, uint64_t seed, int count, const ps_images *images, ps_image_split *split) {
+    ps_rng_key key = ps_rng_key_of(seed, name);
+    size_t sample = ps_images_sample_bytes(images);
+    PS_TRY(ps_images_reserve(images, split, (size_t)count));
+    for (int i = 0; i < count; i++) {
+        split->label[i] = (int16_t)(i % CLASSES);
+        draw_image(ps_rng_key_fold(key, (uint64_t)i), i % CLASSES, images->shape.h,
+                   (uint8_t *)split->pixel + (size_t)i * sample);
+    }
+    split->count = count;
+    return PS_OK;
+}
+
+ps_status ps_synthetic_read(const char *argument, const ps_dataset_options *options, ps_images *out) {
+    (void)argument;
+    int side = options->size > 0 ? options->size : SIDE_DEFAULT;
+    int train = options->train_limit > 0 ? options->train_limit : TRAIN_DEFAULT;
+    int test = options->test_limit > 0 ? options->test_limit : TEST_DEFAULT;
+    if (side < SIDE_LEAST || side > SIDE_MOST)
+        return ps_fail(PS_ERR_USAGE, "synthetic images can be %d to %d pixels wide, not %d; change the size", SIDE_LEAST,
+                       SIDE_MOST, side);
+    if (options->probe_count > INT_MAX - train)
+        return ps_fail(PS_ERR_USAGE, "a probe of %d images is too large; ask for fewer", options->probe_count);
+    out->shape = (ps_shape){1, CHANNELS, 1, side, side};
+    out->type = PS_PIXEL_BYTE;
+    out->classes = CLASSES;
+    out->labels_per_sample = 1;
+    PS_TRY(PS_ALLOC(CLASSES, &out->class_names, "class names"));
+    for (int i = 0; i < CLASSES; i++) snprintf(out->class_names[i], PS_CLASS_NAME_SIZE, "%s", class_names[i]);
+    PS_TRY(draw_split("synthetic/train", options->seed, train + options->probe_count, out, &out->train));
+    return draw_split("synthetic/test", options->seed, test, out, &out->test);
+}

@@ -1,0 +1,358 @@
+/* Batches: a pure function of (data set, seed, step), whatever the number of threads; augmentation against its definition. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/memory.h"
+#include "core/pool.h"
+#include "data/format.h"
+#include "data/loader.h"
+
+enum { BATCH = 32 };
+
+static void check(ps_status status) {
+    if (status != PS_OK) fail_msg("%s (%s)", ps_status_message(), ps_status_origin());
+}
+
+/* Every pixel value tells its sample and position: sample s, position p, channel c is (s * positions + p) * channels + c.
+ * Channel 0 of a labelled volume equals the label, so that a moved label shows. */
+static ps_dataset *make_numbered(ps_shape shape, int train, int test, int probe, bool per_position) {
+    size_t positions = ps_shape_positions(shape), channels = (size_t)shape.c;
+    ps_images images = {.shape = shape, .type = PS_PIXEL_FLOAT, .classes = per_position ? (int)positions : 10};
+    images.labels_per_sample = per_position ? positions : 1;
+    ps_image_split *splits[2] = {&images.train, &images.test};
+    int counts[2] = {train, test}, number = 0;
+    for (int k = 0; k < 2; k++) {
+        check(ps_images_reserve(&images, splits[k], (size_t)counts[k]));
+        splits[k]->count = counts[k];
+        for (int s = 0; s < counts[k]; s++, number++) {
+            float *pixel = (float *)splits[k]->pixel + (size_t)s * positions * channels;
+            for (size_t i = 0; i < positions * channels; i++) pixel[i] = (float)number * (float)(positions * channels) + (float)i;
+            int16_t *label = splits[k]->label + (size_t)s * images.labels_per_sample;
+            for (size_t i = 0; i < images.labels_per_sample; i++) label[i] = (int16_t)(per_position ? (int)i : number % 10);
+        }
+    }
+    ps_dataset *dataset;
+    check(ps_dataset_from_images("numbered", &(ps_dataset_options){.probe_count = probe}, &images, &dataset));
+    return dataset;
+}
+
+static ps_dataset *make_synthetic(void) {
+    ps_dataset *dataset;
+    check(ps_dataset_open("synthetic", &(ps_dataset_options){.size = 12, .train_limit = 200, .test_limit = 50, .probe_count = 30},
+                          &dataset));
+    return dataset;
+}
+
+static ps_loader *make_loader(const ps_dataset *dataset, ps_loader_options options) {
+    ps_loader *loader;
+    check(ps_loader_create(dataset, &options, &loader));
+    return loader;
+}
+
+typedef struct {
+    size_t elements, labels;
+    float *x;
+    int32_t *label;
+} batch;
+
+static batch make_batch(const ps_dataset *dataset, int rows) {
+    batch b = {.elements = ps_shape_elements(ps_dataset_sample_shape(dataset)), .labels = ps_dataset_labels_per_sample(dataset)};
+    check(PS_ALLOC(b.elements * (size_t)rows, &b.x, "test"));
+    check(PS_ALLOC(b.labels * (size_t)rows, &b.label, "test"));
+    return b;
+}
+
+static void free_batch(batch b) {
+    ps_free(b.x);
+    ps_free(b.label);
+}
+
+static void batches_do_not_depend_on_threads_or_history(void **state) {
+    (void)state;
+    ps_dataset *dataset = make_synthetic();
+    ps_loader_options options = {BATCH, 7, 3, true};
+    batch expected = make_batch(dataset, BATCH), got = make_batch(dataset, BATCH);
+    const uint64_t steps[] = {0, 5, 6, 11, 12, 1000, 3};
+    for (int threads = 1; threads <= 3; threads++) {
+        ps_pool *pool;
+        check(ps_pool_create(threads, &pool));
+        ps_loader *used = make_loader(dataset, options);
+        for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+            ps_loader *fresh = make_loader(dataset, options);
+            ps_loader_train_batch(fresh, steps[i], expected.x, expected.label, NULL);
+            ps_loader_train_batch(used, steps[i], got.x, got.label, pool);
+            assert_memory_equal(expected.x, got.x, BATCH * expected.elements * sizeof(float));
+            assert_memory_equal(expected.label, got.label, BATCH * sizeof(int32_t));
+            ps_loader_destroy(fresh);
+        }
+        ps_loader_destroy(used);
+        ps_pool_destroy(pool);
+    }
+    free_batch(expected);
+    free_batch(got);
+    ps_dataset_close(dataset);
+}
+
+/* Which sample a row of a numbered data set shows; the pixels must be that sample's own. */
+static int identify(const ps_dataset *dataset, const float *x, int32_t label) {
+    size_t elements = ps_shape_elements(ps_dataset_sample_shape(dataset));
+    float *own = malloc(elements * sizeof *own);
+    int32_t own_label;
+    int found = -1;
+    for (int i = 0; i < ps_dataset_count(dataset, PS_SPLIT_TRAIN); i++) {
+        ps_dataset_sample(dataset, PS_SPLIT_TRAIN, i, own, &own_label);
+        if (memcmp(own, x, elements * sizeof *own) == 0 && own_label == label) found = i;
+    }
+    free(own);
+    return found;
+}
+
+static void each_epoch_is_one_permutation_without_probe_images(void **state) {
+    (void)state;
+    enum { TRAIN = 100, PROBE = 20, STEPS = 3 };
+    ps_dataset *dataset = make_numbered((ps_shape){1, 2, 1, 3, 3}, TRAIN + PROBE, 4, PROBE, false);
+    ps_loader *loader = make_loader(dataset, (ps_loader_options){BATCH, 3, 0, false});
+    batch b = make_batch(dataset, BATCH);
+    int order[2][STEPS * BATCH];
+    assert_int_equal(ps_loader_steps_per_epoch(loader), STEPS);
+    for (int epoch = 0; epoch < 2; epoch++) {
+        int seen[TRAIN] = {0};
+        for (int i = 0; i < STEPS * BATCH; i++) {
+            if (i % BATCH == 0) ps_loader_train_batch(loader, (uint64_t)(epoch * STEPS + i / BATCH), b.x, b.label, NULL);
+            int found = identify(dataset, b.x + (size_t)(i % BATCH) * b.elements, b.label[i % BATCH]);
+            assert_in_range(found, 0, TRAIN - 1); /* a probe image would be no training image */
+            assert_int_equal(seen[found]++, 0);
+            order[epoch][i] = found;
+        }
+    }
+    assert_memory_not_equal(order[0], order[1], sizeof order[0]);
+    free_batch(b);
+    ps_loader_destroy(loader);
+    ps_dataset_close(dataset);
+}
+
+static void seeds_differ(void **state) {
+    (void)state;
+    ps_dataset *dataset = make_synthetic();
+    ps_loader *one = make_loader(dataset, (ps_loader_options){BATCH, 1, 0, false});
+    ps_loader *two = make_loader(dataset, (ps_loader_options){BATCH, 2, 0, false});
+    batch a = make_batch(dataset, BATCH), b = make_batch(dataset, BATCH);
+    ps_loader_train_batch(one, 0, a.x, a.label, NULL);
+    ps_loader_train_batch(two, 0, b.x, b.label, NULL);
+    assert_memory_not_equal(a.x, b.x, BATCH * a.elements * sizeof(float));
+    free_batch(a);
+    free_batch(b);
+    ps_loader_destroy(one);
+    ps_loader_destroy(two);
+    ps_dataset_close(dataset);
+}
+
+/* The definition of a shifted, flipped view, written the slow way. `fill` outside. */
+static void reference_view(ps_shape s, const float *x, int dz, int dy, int dx, bool flip, float *out) {
+    for (int z = 0; z < s.d; z++) {
+        for (int y = 0; y < s.h; y++) {
+            for (int w = 0; w < s.w; w++) {
+                int from_w = (flip ? s.w - 1 - w : w) + dx, from_y = y + dy, from_z = z + dz;
+                bool inside = from_w >= 0 && from_w < s.w && from_y >= 0 && from_y < s.h && from_z >= 0 && from_z < s.d;
+                for (int c = 0; c < s.c; c++)
+                    *out++ = inside ? x[((from_z * s.h + from_y) * s.w + from_w) * s.c + c] : 0.0f;
+            }
+        }
+    }
+}
+
+typedef struct {
+    int z, y, x, flip;
+} found_view;
+
+/* Finds the one view of a sample that gives this row; fails where there is none. */
+static found_view find_view(const ps_dataset *dataset, const float *row, int pad) {
+    ps_shape s = ps_dataset_sample_shape(dataset);
+    size_t elements = ps_shape_elements(s), labels = ps_dataset_labels_per_sample(dataset);
+    float *own = malloc(elements * sizeof *own), *moved = malloc(elements * sizeof *moved);
+    int32_t *label = malloc(labels * sizeof *label);
+    found_view found = {0, 0, 0, -1};
+    int deep = s.d > 1 ? pad : 0, matches = 0;
+    for (int i = 0; i < ps_dataset_count(dataset, PS_SPLIT_TRAIN); i++) {
+        ps_dataset_sample(dataset, PS_SPLIT_TRAIN, i, own, label);
+        for (int z = -deep; z <= deep; z++) {
+            for (int y = -pad; y <= pad; y++) {
+                for (int x = -pad; x <= pad; x++) {
+                    for (int flip = 0; flip < 2; flip++) {
+                        reference_view(s, own, z, y, x, flip, moved);
+                        if (memcmp(moved, row, elements * sizeof *row) != 0) continue;
+                        found = (found_view){z, y, x, flip};
+                        matches++;
+                    }
+                }
+            }
+        }
+    }
+    free(own);
+    free(moved);
+    free(label);
+    assert_int_equal(matches, 1);
+    return found;
+}
+
+static void augmentation_is_crop_then_flip(void **state) {
+    (void)state;
+    enum { PAD = 2, ROWS = 8, STEPS = 40 };
+    ps_dataset *dataset = make_numbered((ps_shape){1, 3, 1, 5, 4}, ROWS, 1, 0, false);
+    ps_loader *loader = make_loader(dataset, (ps_loader_options){ROWS, 11, PAD, true});
+    batch b = make_batch(dataset, ROWS);
+    int flips = 0, down[2 * PAD + 1] = {0}, right[2 * PAD + 1] = {0};
+    for (int step = 0; step < STEPS; step++) {
+        ps_loader_train_batch(loader, (uint64_t)step, b.x, b.label, NULL);
+        for (size_t row = 0; row < ROWS; row++) {
+            found_view v = find_view(dataset, b.x + row * b.elements, PAD);
+            flips += v.flip;
+            down[v.y + PAD]++;
+            right[v.x + PAD]++;
+        }
+    }
+    /* 320 draws: a fair coin stays within 4.5 standard deviations (40), a fair die of five likewise (32). */
+    assert_in_range(flips, 160 - 40, 160 + 40);
+    for (int i = 0; i <= 2 * PAD; i++) {
+        assert_in_range(down[i], 64 - 32, 64 + 32);
+        assert_in_range(right[i], 64 - 32, 64 + 32);
+    }
+    free_batch(b);
+    ps_loader_destroy(loader);
+    ps_dataset_close(dataset);
+}
+
+static void volumes_move_with_their_labels(void **state) {
+    (void)state;
+    enum { PAD = 1, ROWS = 4, STEPS = 12 };
+    ps_dataset *dataset = make_numbered((ps_shape){1, 1, 3, 4, 3}, ROWS, 1, 0, true);
+    ps_loader *loader = make_loader(dataset, (ps_loader_options){ROWS, 5, PAD, true});
+    batch b = make_batch(dataset, ROWS);
+    size_t positions = b.labels;
+    int deep = 0, outside = 0;
+    float first[36];
+    int32_t labels[36];
+    for (int step = 0; step < STEPS; step++) {
+        ps_loader_train_batch(loader, (uint64_t)step, b.x, b.label, NULL);
+        for (size_t row = 0; row < ROWS; row++) {
+            found_view v = find_view(dataset, b.x + row * positions, PAD);
+            deep += v.z != 0;
+            /* One label names one position: it must sit where that position's pixel went. */
+            int matched = 0;
+            for (int i = 0; i < ROWS; i++) {
+                ps_dataset_sample(dataset, PS_SPLIT_TRAIN, i, first, labels);
+                size_t agreeing = 0;
+                for (size_t p = 0; p < positions; p++) {
+                    int32_t at = b.label[row * positions + p];
+                    agreeing += at < 0 ? b.x[row * positions + p] == 0.0f : b.x[row * positions + p] == first[at];
+                }
+                matched += agreeing == positions;
+            }
+            assert_int_equal(matched, 1);
+            for (size_t p = 0; p < positions; p++) outside += b.label[row * positions + p] == -1;
+        }
+    }
+    assert_true(deep > 0);
+    assert_true(outside > 0);
+    free_batch(b);
+    ps_loader_destroy(loader);
+    ps_dataset_close(dataset);
+}
+
+/* The draw belongs to (seed, epoch, sample): the batch size changes where a sample comes, not how it looks. */
+static void a_sample_looks_the_same_in_any_batch_size(void **state) {
+    (void)state;
+    enum { COUNT = 24 };
+    ps_dataset *dataset = make_numbered((ps_shape){1, 1, 1, 6, 6}, COUNT, 1, 0, false);
+    ps_loader *small = make_loader(dataset, (ps_loader_options){6, 2, 2, true});
+    ps_loader *large = make_loader(dataset, (ps_loader_options){COUNT, 2, 2, true});
+    batch a = make_batch(dataset, COUNT), b = make_batch(dataset, COUNT);
+    for (uint64_t epoch = 0; epoch < 3; epoch++) {
+        for (size_t i = 0; i < 4; i++)
+            ps_loader_train_batch(small, epoch * 4 + i, a.x + i * 6 * a.elements, a.label + i * 6, NULL);
+        ps_loader_train_batch(large, epoch, b.x, b.label, NULL);
+        assert_memory_equal(a.x, b.x, COUNT * a.elements * sizeof(float));
+        assert_memory_equal(a.label, b.label, COUNT * sizeof(int32_t));
+    }
+    free_batch(a);
+    free_batch(b);
+    ps_loader_destroy(small);
+    ps_loader_destroy(large);
+    ps_dataset_close(dataset);
+}
+
+static void plain_batches_are_in_stored_order_and_marked_past_the_end(void **state) {
+    (void)state;
+    enum { ROWS = 8, TEST = 19 };
+    ps_dataset *dataset = make_numbered((ps_shape){1, 2, 1, 3, 3}, 20, TEST, 5, false);
+    ps_loader *loader = make_loader(dataset, (ps_loader_options){ROWS, 1, 1, true});
+    batch b = make_batch(dataset, ROWS);
+    float *own = malloc(b.elements * sizeof *own);
+    int32_t label;
+    const int real[] = {8, 8, 3, 0};
+    for (int index = 0; index < 4; index++) {
+        assert_int_equal(ps_loader_plain_batch(loader, PS_SPLIT_TEST, index, b.x, b.label, NULL), real[index]);
+        for (int row = 0; row < ROWS; row++) {
+            int at = index * ROWS + row;
+            ps_dataset_sample(dataset, PS_SPLIT_TEST, at < TEST ? at : TEST - 1, own, &label);
+            assert_memory_equal(own, b.x + (size_t)row * b.elements, b.elements * sizeof(float));
+            assert_int_equal(b.label[row], at < TEST ? label : -1);
+        }
+    }
+    assert_int_equal(ps_loader_plain_batch(loader, PS_SPLIT_PROBE, 0, b.x, b.label, NULL), 5);
+    ps_dataset_sample(dataset, PS_SPLIT_PROBE, 4, own, &label);
+    assert_memory_equal(own, b.x + 4 * b.elements, b.elements * sizeof(float));
+    free(own);
+    free_batch(b);
+    ps_loader_destroy(loader);
+    ps_dataset_close(dataset);
+}
+
+static void an_empty_split_gives_no_rows(void **state) {
+    (void)state;
+    ps_dataset *dataset = make_numbered((ps_shape){1, 2, 1, 3, 3}, 8, 0, 0, false);
+    ps_loader *loader = make_loader(dataset, (ps_loader_options){4, 1, 0, false});
+    batch b = make_batch(dataset, 4);
+    assert_int_equal(ps_loader_plain_batch(loader, PS_SPLIT_TEST, 0, b.x, b.label, NULL), 0);
+    assert_int_equal(ps_loader_plain_batch(loader, PS_SPLIT_PROBE, 0, b.x, b.label, NULL), 0);
+    for (int i = 0; i < 4; i++) assert_int_equal(b.label[i], -1);
+    free_batch(b);
+    ps_loader_destroy(loader);
+    ps_dataset_close(dataset);
+}
+
+static void impossible_options_are_refused(void **state) {
+    (void)state;
+    ps_dataset *dataset = make_numbered((ps_shape){1, 2, 1, 3, 4}, 8, 0, 0, false);
+    const ps_loader_options wrong[] = {{9, 1, 0, false}, {0, 1, 0, false}, {-1, 1, 0, false}, {4, 1, -1, false}, {4, 1, 3, false}};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        ps_loader *loader;
+        assert_int_equal(ps_loader_create(dataset, &wrong[i], &loader), PS_ERR_USAGE);
+        assert_null(loader);
+        assert_true(strlen(ps_status_message()) > 20);
+    }
+    ps_loader_destroy(NULL);
+    ps_dataset_close(dataset);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(batches_do_not_depend_on_threads_or_history),
+        cmocka_unit_test(each_epoch_is_one_permutation_without_probe_images),
+        cmocka_unit_test(seeds_differ),
+        cmocka_unit_test(augmentation_is_crop_then_flip),
+        cmocka_unit_test(volumes_move_with_their_labels),
+        cmocka_unit_test(a_sample_looks_the_same_in_any_batch_size),
+        cmocka_unit_test(plain_batches_are_in_stored_order_and_marked_past_the_end),
+        cmocka_unit_test(an_empty_split_gives_no_rows),
+        cmocka_unit_test(impossible_options_are_refused),
+    };
+    return cmocka_run_group_tests_name("loader", tests, NULL, NULL);
+}
