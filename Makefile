@@ -30,6 +30,9 @@ else
 ISAS := base
 endif
 
+# `make V=1` shows the commands.
+Q := $(if $(V),,@)
+
 SIMD_SOURCES := $(wildcard src/kernels/*.simd.c)
 SOURCES := $(filter-out %.simd.c src/cli/main.c,$(wildcard src/*/*.c)) $(wildcard analysis/*.c analysis/*/*.c reports/*.c)
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(foreach isa,$(ISAS),$(SIMD_SOURCES:%.simd.c=$(BUILD)/%.$(isa).o))
@@ -111,7 +114,8 @@ clean:                   ## remove what was built
 	rm -rf build
 
 $(PROGRAM): $(BUILD)/src/cli/main.o $(LIBRARY)
-	$(CC) $(CFLAGS) -o $@ $^ $(LIBS) $(LDFLAGS)
+	@echo "  LD $@"
+	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(LIBS) $(LDFLAGS)
 
 # The archive is made anew when its list of members changes, so that a deleted source leaves no ghost in it.
 $(LIBRARY): $(OBJECTS)
@@ -120,20 +124,24 @@ $(LIBRARY): $(OBJECTS)
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(BASE_CFLAGS) $(CFLAGS) -c -o $@ $<
+	@echo "  CC $<"
+	$(Q)$(CC) $(BASE_CFLAGS) $(CFLAGS) -c -o $@ $<
 
 define ISA_RULE
 $(BUILD)/%.$(1).o: %.simd.c
 	@mkdir -p $$(@D)
-	$(CC) $(BASE_CFLAGS) $(CFLAGS) -O3 $(ISA_CFLAGS_$(1)) -DPS_ISA=$(1) -DPS_ISA_$(1)=1 -c -o $$@ $$<
+	@echo "  CC $$< ($(1))"
+	$(Q)$(CC) $(BASE_CFLAGS) $(CFLAGS) -O3 $(ISA_CFLAGS_$(1)) -DPS_ISA=$(1) -DPS_ISA_$(1)=1 -c -o $$@ $$<
 endef
 $(foreach isa,$(ISAS),$(eval $(call ISA_RULE,$(isa))))
 
 $(BUILD)/tests/%_test: $(BUILD)/tests/%_test.o $(TEST_LIB_OBJECTS) $(LIBRARY)
-	$(CC) $(CFLAGS) -o $@ $^ -lcmocka $(LIBS) $(LDFLAGS)
+	@echo "  LD $@"
+	$(Q)$(CC) $(CFLAGS) -o $@ $^ -lcmocka $(LIBS) $(LDFLAGS)
 
 $(BUILD)/tests/bench/%_bench: $(BUILD)/tests/bench/%_bench.o $(TEST_LIB_OBJECTS) $(LIBRARY)
-	$(CC) $(CFLAGS) -o $@ $^ $(BENCH_LIBS) $(LIBS) $(LDFLAGS)
+	@echo "  LD $@"
+	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(BENCH_LIBS) $(LIBS) $(LDFLAGS)
 
 $(BUILD)/tests/bench/conv_bench: BENCH_LIBS := -ldnnl
 

@@ -1,0 +1,260 @@
+#include "net/checkpoint.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/json.h"
+#include "core/memory.h"
+
+static const char *const OPTIMISER_PREFIX = "optimiser/";
+
+/* ---- order of weights: [k][taps][c] in memory, [k][c][taps] in files ---- */
+
+typedef struct {
+    size_t rows, channels, taps;
+} weight_order;
+
+static weight_order order_of(const ps_param *p) {
+    weight_order o = {(size_t)p->spec.dims[0], (size_t)p->spec.dims[1], 1};
+    for (int d = 2; d < p->spec.rank; d++) o.taps *= (size_t)p->spec.dims[d];
+    return o;
+}
+
+static bool reordered(const ps_param *p) {
+    if (!p->spec.channels_last) return false;
+    weight_order o = order_of(p);
+    return o.channels > 1 && o.taps > 1;
+}
+
+static void to_file_order(const ps_param *p, const float *memory, float *file) {
+    weight_order o = order_of(p);
+    for (size_t k = 0; k < o.rows; k++)
+        for (size_t c = 0; c < o.channels; c++)
+            for (size_t t = 0; t < o.taps; t++) file[(k * o.channels + c) * o.taps + t] = memory[(k * o.taps + t) * o.channels + c];
+}
+
+static void to_memory_order(const ps_param *p, const float *file, float *memory) {
+    weight_order o = order_of(p);
+    for (size_t k = 0; k < o.rows; k++)
+        for (size_t c = 0; c < o.channels; c++)
+            for (size_t t = 0; t < o.taps; t++) memory[(k * o.taps + t) * o.channels + c] = file[(k * o.channels + c) * o.taps + t];
+}
+
+/* ---- writing ---- */
+
+static size_t reordered_count(ps_net *net) {
+    size_t count = 0;
+    for (int i = 0; i < ps_net_param_count(net); i++)
+        if (reordered(ps_net_param(net, i))) count += ps_net_param(net, i)->count;
+    return count;
+}
+
+/* scratch holds the reordered copies until the file is finished. */
+static ps_status add_weights(ps_tensor_writer *writer, ps_net *net, float *scratch) {
+    for (int i = 0; i < ps_net_param_count(net); i++) {
+        const ps_param *p = ps_net_param(net, i);
+        int64_t dims[5];
+        for (int d = 0; d < p->spec.rank; d++) dims[d] = p->spec.dims[d];
+        const float *data = p->value;
+        if (reordered(p)) {
+            to_file_order(p, p->value, scratch);
+            data = scratch;
+            scratch += p->count;
+        }
+        PS_TRY(ps_tensor_writer_add(writer, p->file_name, p->spec.rank, dims, data));
+    }
+    return PS_OK;
+}
+
+static ps_status add_optimiser(ps_tensor_writer *writer, ps_optimiser *optimiser) {
+    ps_state_array array;
+    for (int i = 0; ps_optimiser_state(optimiser, i, &array); i++) {
+        char name[256];
+        int64_t count = (int64_t)array.count;
+        snprintf(name, sizeof name, "%s%s", OPTIMISER_PREFIX, array.name);
+        PS_TRY(ps_tensor_writer_add(writer, name, 1, &count, array.data));
+    }
+    return PS_OK;
+}
+
+static ps_status add_metadata(ps_tensor_writer *writer, const ps_graph *graph, uint64_t step, const char *config) {
+    char *text = NULL, number[32];
+    size_t size = 0;
+    FILE *stream = open_memstream(&text, &size);
+    if (stream == NULL) return ps_fail(PS_ERR_MEMORY, "checkpoint: no memory for the network's description");
+    ps_status status = ps_graph_write(graph, stream);
+    fclose(stream);
+    snprintf(number, sizeof number, "%" PRIu64, step);
+    if (status == PS_OK) status = ps_tensor_writer_metadata(writer, "format", "poolscope-checkpoint");
+    if (status == PS_OK) status = ps_tensor_writer_metadata(writer, "step", number);
+    if (status == PS_OK) status = ps_tensor_writer_metadata(writer, "graph", text);
+    if (status == PS_OK) status = ps_tensor_writer_metadata(writer, "config", config);
+    free(text);
+    return status;
+}
+
+ps_status ps_checkpoint_write(const char *path, const ps_graph *graph, ps_net *net, ps_optimiser *optimiser, uint64_t step,
+                              const char *config) {
+    ps_tensor_writer *writer = NULL;
+    float *scratch = NULL;
+    ps_status status = PS_OK;
+    PS_TRY_CLEANUP(ps_tensor_writer_create(&writer));
+    PS_TRY_CLEANUP(PS_ALLOC(reordered_count(net), &scratch, "checkpoint"));
+    if (graph != NULL) PS_TRY_CLEANUP(add_metadata(writer, graph, step, config));
+    PS_TRY_CLEANUP(add_weights(writer, net, scratch));
+    if (optimiser != NULL) PS_TRY_CLEANUP(add_optimiser(writer, optimiser));
+    status = ps_tensor_writer_finish(writer, path);
+cleanup:
+    ps_tensor_writer_destroy(writer);
+    ps_free(scratch);
+    return status;
+}
+
+ps_status ps_weights_save(const char *path, ps_net *net) { return ps_checkpoint_write(path, NULL, net, NULL, 0, NULL); }
+
+/* ---- reading ---- */
+
+static int find_tensor(const ps_tensor_file *file, const ps_param *p) {
+    int index = ps_tensor_file_find(file, p->file_name);
+    return index >= 0 ? index : ps_tensor_file_find(file, p->name);
+}
+
+static void format_shape(char *text, size_t size, int rank, const int64_t *dims) {
+    snprintf(text, size, "[");
+    for (int d = 0; d < rank; d++)
+        snprintf(text + strlen(text), size - strlen(text), "%s%lld", d ? ", " : "", (long long)dims[d]);
+    snprintf(text + strlen(text), size - strlen(text), "]");
+}
+
+static ps_status check_shape(const ps_tensor_file *file, int index, const ps_param *p, const char *path) {
+    int rank;
+    int64_t dims[8], wanted[5];
+    char found_text[128], wanted_text[128];
+    ps_tensor_file_shape(file, index, &rank, dims);
+    bool same = rank == p->spec.rank;
+    for (int d = 0; d < p->spec.rank; d++) {
+        wanted[d] = p->spec.dims[d];
+        same = same && d < rank && dims[d] == wanted[d];
+    }
+    if (same) return PS_OK;
+    format_shape(found_text, sizeof found_text, rank, dims);
+    format_shape(wanted_text, sizeof wanted_text, p->spec.rank, wanted);
+    return ps_fail(PS_ERR_INPUT, "%s: tensor \"%s\" has shape %s, the network needs %s; check model, width, stages and classes", path,
+                   ps_tensor_file_name(file, index), found_text, wanted_text);
+}
+
+static ps_status read_weight(const ps_tensor_file *file, int index, const char *path, ps_param *p) {
+    PS_TRY(check_shape(file, index, p, path));
+    if (!reordered(p)) return ps_tensor_file_read_float(file, index, p->value, p->count);
+    float *scratch = NULL;
+    PS_TRY(PS_ALLOC(p->count, &scratch, p->name));
+    ps_status status = ps_tensor_file_read_float(file, index, scratch, p->count);
+    if (status == PS_OK) to_memory_order(p, scratch, p->value);
+    ps_free(scratch);
+    return status;
+}
+
+/* PyTorch keeps a step counter beside running statistics; it decides nothing here. */
+static bool ignorable(const char *name) {
+    const char *dot = strrchr(name, '.');
+    return strncmp(name, OPTIMISER_PREFIX, strlen(OPTIMISER_PREFIX)) == 0 || (dot != NULL && strcmp(dot, ".num_batches_tracked") == 0);
+}
+
+static ps_status refuse_left_over(const ps_tensor_file *file, const bool *used, const char *path) {
+    for (int i = 0; i < ps_tensor_file_count(file); i++)
+        if (!used[i] && !ignorable(ps_tensor_file_name(file, i)))
+            return ps_fail(PS_ERR_INPUT, "%s: tensor \"%s\" has no place in this network; check model and Pool Skip placement", path,
+                           ps_tensor_file_name(file, i));
+    return PS_OK;
+}
+
+static ps_status load_weights(const ps_tensor_file *file, const char *path, ps_net *net, bool modules_optional) {
+    bool *used = NULL;
+    ps_status status = PS_OK;
+    PS_TRY_CLEANUP(PS_ALLOC((size_t)ps_tensor_file_count(file) + 1, &used, "weights"));
+    for (int i = 0; i < ps_net_param_count(net); i++) {
+        ps_param *p = ps_net_param(net, i);
+        /* Forking: files of the baseline number their layers without modules, which is the backbone's `name`. */
+        int index = modules_optional && !p->module ? ps_tensor_file_find(file, p->name) : find_tensor(file, p);
+        if (index < 0 && modules_optional && !p->module) index = find_tensor(file, p);
+        if (index < 0 && ((p->module && modules_optional) || !p->learned)) continue;
+        if (index < 0)
+            PS_TRY_CLEANUP(ps_fail(PS_ERR_INPUT, "%s: has no tensor \"%s\"; check model, width and Pool Skip placement", path, p->file_name));
+        PS_TRY_CLEANUP(read_weight(file, index, path, p));
+        used[index] = true;
+    }
+    status = refuse_left_over(file, used, path);
+cleanup:
+    ps_free(used);
+    return status;
+}
+
+ps_status ps_weights_load(const char *path, ps_net *net, bool modules_optional) {
+    ps_tensor_file *file;
+    PS_TRY(ps_tensor_file_open(path, &file));
+    ps_status status = load_weights(file, path, net, modules_optional);
+    ps_tensor_file_close(file);
+    return status;
+}
+
+static ps_status load_optimiser(const ps_tensor_file *file, const char *path, ps_optimiser *optimiser) {
+    ps_state_array array;
+    for (int i = 0; ps_optimiser_state(optimiser, i, &array); i++) {
+        char name[256];
+        snprintf(name, sizeof name, "%s%s", OPTIMISER_PREFIX, array.name);
+        int index = ps_tensor_file_find(file, name);
+        if (index < 0)
+            return ps_fail(PS_ERR_INPUT, "%s: has no tensor \"%s\"; it was written by a run that recorded other quantities, so it cannot be resumed "
+                           "with these", path, name);
+        PS_TRY(ps_tensor_file_read_float(file, index, array.data, array.count));
+    }
+    return PS_OK;
+}
+
+static ps_status read_step(const ps_tensor_file *file, const char *path, uint64_t *step) {
+    const char *text = ps_tensor_file_metadata(file, "step");
+    char *end = NULL;
+    unsigned long long value = text != NULL ? strtoull(text, &end, 10) : 0;
+    if (text == NULL || end == text || *end != '\0')
+        return ps_fail(PS_ERR_INPUT, "%s: says no step, so it is no checkpoint of poolscope; use --init for plain weights", path);
+    *step = value;
+    return PS_OK;
+}
+
+ps_status ps_checkpoint_read(const char *path, ps_net *net, ps_optimiser *optimiser, uint64_t *step) {
+    ps_tensor_file *file = NULL;
+    ps_status status = PS_OK;
+    PS_TRY_CLEANUP(ps_tensor_file_open(path, &file));
+    if (step != NULL) PS_TRY_CLEANUP(read_step(file, path, step));
+    PS_TRY_CLEANUP(load_weights(file, path, net, false));
+    if (optimiser != NULL) PS_TRY_CLEANUP(load_optimiser(file, path, optimiser));
+cleanup:
+    ps_tensor_file_close(file);
+    return status;
+}
+
+ps_status ps_checkpoint_open(const char *path, ps_graph **graph, char **config, uint64_t *step) {
+    ps_tensor_file *file = NULL;
+    cJSON *document = NULL;
+    ps_status status = PS_OK;
+    *graph = NULL;
+    *config = NULL;
+    PS_TRY_CLEANUP(ps_tensor_file_open(path, &file));
+    PS_TRY_CLEANUP(read_step(file, path, step));
+    const char *graph_text = ps_tensor_file_metadata(file, "graph"), *config_text = ps_tensor_file_metadata(file, "config");
+    if (graph_text == NULL || config_text == NULL)
+        PS_TRY_CLEANUP(ps_fail(PS_ERR_INPUT, "%s: holds no network description, so it is no checkpoint of poolscope", path));
+    PS_TRY_CLEANUP(ps_json_parse(graph_text, path, &document));
+    PS_TRY_CLEANUP(ps_graph_parse(document, path, graph));
+    PS_TRY_CLEANUP(ps_string_copy(config_text, config));
+cleanup:
+    cJSON_Delete(document);
+    ps_tensor_file_close(file);
+    if (status != PS_OK) {
+        ps_graph_destroy(*graph);
+        *graph = NULL;
+    }
+    return status;
+}

@@ -1,0 +1,125 @@
+#include "net/train.h"
+
+#include <math.h>
+
+#include "core/clock.h"
+#include "core/memory.h"
+#include "kernels/pointwise.h"
+
+/* A run that produced no finite step for this many windows has nothing more to say. */
+enum { HOPELESS_WINDOWS = 3 };
+
+typedef struct {
+    ps_net *net;
+    ps_optimiser *optimiser;
+    const ps_train_options *options;
+    float *x;
+    int32_t *label;
+    ps_rng_key dropout;
+    uint64_t broken_steps; /* consecutive steps whose loss or gradient was not finite */
+} loop;
+
+static ps_status call_begin(const loop *l) {
+    for (int i = 0; i < l->options->hook_count; i++) {
+        const ps_train_hooks *h = &l->options->hooks[i];
+        if (h->begin != NULL) PS_TRY(h->begin(h->self, l->options->start));
+    }
+    return PS_OK;
+}
+
+static ps_status call_after_backward(const loop *l, uint64_t step) {
+    for (int i = 0; i < l->options->hook_count; i++) {
+        const ps_train_hooks *h = &l->options->hooks[i];
+        if (h->after_backward != NULL) PS_TRY(h->after_backward(h->self, step));
+    }
+    return PS_OK;
+}
+
+static ps_status call_after_step(const loop *l, const ps_train_step *step) {
+    for (int i = 0; i < l->options->hook_count; i++) {
+        const ps_train_hooks *h = &l->options->hooks[i];
+        if (h->after_step != NULL) PS_TRY(h->after_step(h->self, step));
+    }
+    return PS_OK;
+}
+
+static ps_status call_end_window(const loop *l, uint64_t first, uint64_t last) {
+    for (int i = 0; i < l->options->hook_count; i++) {
+        const ps_train_hooks *h = &l->options->hooks[i];
+        if (h->end_window != NULL) PS_TRY(h->end_window(h->self, first, last));
+    }
+    return PS_OK;
+}
+
+static ps_status call_end(const loop *l, uint64_t steps, bool diverged) {
+    for (int i = 0; i < l->options->hook_count; i++) {
+        const ps_train_hooks *h = &l->options->hooks[i];
+        if (h->end != NULL) PS_TRY(h->end(h->self, steps, diverged));
+    }
+    return PS_OK;
+}
+
+static ps_status run_step(loop *l, uint64_t step) {
+    uint64_t start = ps_clock_ns();
+    const ps_train_options *o = l->options;
+    o->source.train_batch(o->source.self, step, l->x, l->label);
+    ps_net_forward(l->net, l->x, PS_MODE_TRAIN, ps_rng_key_fold(l->dropout, step), NULL);
+    ps_train_step done = {.step = step, .loss = ps_net_loss(l->net, l->label, true)};
+    ps_net_backward(l->net);
+    PS_TRY(call_after_backward(l, step));
+    done.update = ps_optimiser_step(l->optimiser, step, o->steps);
+    done.step_ns = ps_clock_ns() - start;
+    bool finite = isfinite(done.loss.loss) && done.update.finite;
+    l->broken_steps = finite ? 0 : l->broken_steps + 1;
+    return call_after_step(l, &done);
+}
+
+static bool weights_finite(ps_net *net) {
+    for (int i = 0; i < ps_net_param_count(net); i++) {
+        const ps_param *p = ps_net_param(net, i);
+        double squares = p->learned ? ps_vector_sum_squares(p->value, p->count, ps_net_pool(net)) : 0.0;
+        if (isnan(squares) || isinf(squares)) return false;
+    }
+    return true;
+}
+
+static ps_status run_window(loop *l, uint64_t first, uint64_t last) {
+    ps_optimiser_begin_window(l->optimiser);
+    for (uint64_t step = first; step <= last; step++) PS_TRY(run_step(l, step));
+    return call_end_window(l, first, last);
+}
+
+static ps_status run(loop *l, uint64_t *diverged_at) {
+    const ps_train_options *o = l->options;
+    PS_TRY(call_begin(l));
+    uint64_t first = o->start;
+    while (first < o->steps) {
+        uint64_t last = first + o->window - 1;
+        if (last >= o->steps) last = o->steps - 1;
+        PS_TRY(run_window(l, first, last));
+        first = last + 1;
+        if (l->broken_steps >= HOPELESS_WINDOWS * o->window || !weights_finite(l->net)) {
+            *diverged_at = last;
+            break;
+        }
+        if (o->stop != NULL && *o->stop != 0 && first < o->steps)
+            return ps_fail(PS_ERR_STOPPED, "stopped after step %llu of %llu", (unsigned long long)last, (unsigned long long)o->steps);
+    }
+    return call_end(l, first, *diverged_at != UINT64_MAX);
+}
+
+ps_status ps_train_run(ps_net *net, ps_optimiser *optimiser, const ps_train_options *options, uint64_t *diverged_at) {
+    loop l = {.net = net, .optimiser = optimiser, .options = options, .dropout = ps_rng_key_of(options->seed, "dropout")};
+    ps_status status = PS_OK;
+    *diverged_at = UINT64_MAX;
+    if (options->window < 1 || options->start % options->window != 0)
+        return ps_fail(PS_ERR_USAGE, "a window must be at least one step, and training starts at a window's first step");
+    size_t batch = (size_t)ps_net_batch(net);
+    PS_TRY_CLEANUP(PS_ALLOC(batch * ps_shape_elements(ps_net_graph(net)->input), &l.x, "training batch"));
+    PS_TRY_CLEANUP(PS_ALLOC(batch * ps_net_labels_per_sample(net), &l.label, "training batch"));
+    status = run(&l, diverged_at);
+cleanup:
+    ps_free(l.x);
+    ps_free(l.label);
+    return status;
+}
