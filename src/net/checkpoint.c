@@ -116,9 +116,10 @@ ps_status ps_weights_save(const char *path, ps_net *net) { return ps_checkpoint_
 
 /* ---- reading ---- */
 
-static int find_tensor(const ps_tensor_file *file, const ps_param *p) {
-    int index = ps_tensor_file_find(file, p->file_name);
-    return index >= 0 ? index : ps_tensor_file_find(file, p->name);
+static bool holds_modules(const ps_tensor_file *file, ps_net *net) {
+    for (int i = 0; i < ps_net_param_count(net); i++)
+        if (ps_net_param(net, i)->module && ps_tensor_file_find(file, ps_net_param(net, i)->file_name) >= 0) return true;
+    return false;
 }
 
 static void format_shape(char *text, size_t size, int rank, const int64_t *dims) {
@@ -170,18 +171,20 @@ static ps_status refuse_left_over(const ps_tensor_file *file, const bool *used, 
     return PS_OK;
 }
 
+/* A file of the network without modules numbers its layers as the backbone's `name` does; one with modules as `file_name`. */
 static ps_status load_weights(const ps_tensor_file *file, const char *path, ps_net *net, bool modules_optional) {
     bool *used = NULL;
     ps_status status = PS_OK;
+    bool backbone_file = modules_optional && !holds_modules(file, net);
     PS_TRY_CLEANUP(PS_ALLOC((size_t)ps_tensor_file_count(file) + 1, &used, "weights"));
     for (int i = 0; i < ps_net_param_count(net); i++) {
         ps_param *p = ps_net_param(net, i);
-        /* Forking: files of the baseline number their layers without modules, which is the backbone's `name`. */
-        int index = modules_optional && !p->module ? ps_tensor_file_find(file, p->name) : find_tensor(file, p);
-        if (index < 0 && modules_optional && !p->module) index = find_tensor(file, p);
-        if (index < 0 && ((p->module && modules_optional) || !p->learned)) continue;
+        if (backbone_file && p->module) continue;
+        const char *name = backbone_file ? p->name : p->file_name;
+        int index = ps_tensor_file_find(file, name);
+        if (index < 0 && !p->learned) continue;
         if (index < 0)
-            PS_TRY_CLEANUP(ps_fail(PS_ERR_INPUT, "%s: has no tensor \"%s\"; check model, width and Pool Skip placement", path, p->file_name));
+            PS_TRY_CLEANUP(ps_fail(PS_ERR_INPUT, "%s: has no tensor \"%s\"; check model, width and Pool Skip placement", path, name));
         PS_TRY_CLEANUP(read_weight(file, index, path, p));
         used[index] = true;
     }
