@@ -33,7 +33,8 @@ typedef struct {
     double lr;
     double grad_norm, grad_norm_module; /* before clipping */
     double clip, clip_module;           /* factors applied */
-    bool finite;                        /* false: a gradient is NaN or infinite; weights were left as they are */
+    bool finite;                        /* false: a gradient is NaN or infinite; the step is taken all the same, as PyTorch
+                                           does, so the weights show it and the run ends as diverged */
 } ps_update_report;
 ps_update_report ps_optimiser_step(ps_optimiser *optimiser, uint64_t step, uint64_t steps);
 
@@ -42,8 +43,10 @@ ps_status ps_optimiser_track(ps_optimiser *optimiser, int param);
 ps_update_account *ps_optimiser_account(ps_optimiser *optimiser, int param);
 /* Begins a window: accounts are reset and take the present weights as their start. */
 void ps_optimiser_begin_window(ps_optimiser *optimiser);
+/* Ends it: accounts work out net displacements (kernels/update.h). */
+void ps_optimiser_end_window(ps_optimiser *optimiser);
 
-/* State arrays for checkpoints: name, data and size of array `index`; false past the last. */
+/* State arrays for checkpoints taken between windows: name, data and size of array `index`; false past the last. */
 typedef struct {
     char name[192];
     float *data;

@@ -86,6 +86,7 @@ static bool weights_finite(ps_net *net) {
 static ps_status run_window(loop *l, uint64_t first, uint64_t last) {
     ps_optimiser_begin_window(l->optimiser);
     for (uint64_t step = first; step <= last; step++) PS_TRY(run_step(l, step));
+    ps_optimiser_end_window(l->optimiser);
     return call_end_window(l, first, last);
 }
 

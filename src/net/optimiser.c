@@ -1,0 +1,201 @@
+#include "net/optimiser.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/memory.h"
+#include "kernels/pointwise.h"
+
+typedef struct {
+    ps_param *param;
+    float *first, *second; /* SGD: momentum, NULL; AdamW: m, v */
+    ps_update_account *account;
+} slot;
+
+struct ps_optimiser {
+    ps_net *net;
+    const ps_optimiser_options *options;
+    bool sgd;
+    int count; /* learned parameters; they come first in the net */
+    slot *slot;
+};
+
+/* ---- options ---- */
+
+static bool is(const char *a, const char *b) { return strcmp(a, b) == 0; }
+
+static ps_status check_range(const char *what, double value, double low, double high) {
+    if (value >= low && value <= high) return PS_OK;
+    return ps_fail(PS_ERR_USAGE, "%s must be from %g to %g, not %g", what, low, high, value);
+}
+
+ps_status ps_optimiser_check(const ps_optimiser_options *o) {
+    if (!is(o->name, "sgd") && !is(o->name, "adamw"))
+        return ps_fail(PS_ERR_USAGE, "optimiser \"%s\" is unknown; choose sgd or adamw", o->name);
+    if (!is(o->schedule, "constant") && !is(o->schedule, "step") && !is(o->schedule, "cosine"))
+        return ps_fail(PS_ERR_USAGE, "schedule \"%s\" is unknown; choose constant, step or cosine", o->schedule);
+    PS_TRY(check_range("the learning rate", o->lr, 0, 1e6));
+    PS_TRY(check_range("momentum", o->momentum, 0, 0.999999));
+    PS_TRY(check_range("weight decay", o->weight_decay, 0, 1e3));
+    PS_TRY(check_range("beta1", o->beta1, 0, 0.9999999));
+    PS_TRY(check_range("beta2", o->beta2, 0, 0.9999999));
+    PS_TRY(check_range("eps", o->eps, 0, 1));
+    PS_TRY(check_range("the clipping norm", o->clip, 0, 1e30));
+    PS_TRY(check_range("warm-up steps", o->warmup, 0, 1e9));
+    if (o->nesterov && (!is(o->name, "sgd") || o->momentum == 0))
+        return ps_fail(PS_ERR_USAGE, "Nesterov needs sgd with a momentum above 0; set momentum or leave nesterov out");
+    for (int i = 0; i < o->milestone_count; i++) PS_TRY(check_range("a milestone (share of all steps)", o->milestones[i], 0, 1));
+    return PS_OK;
+}
+
+double ps_optimiser_lr(const ps_optimiser_options *o, uint64_t step, uint64_t steps) {
+    double lr = o->lr, share = steps > 0 ? (double)step / (double)steps : 0.0;
+    if (is(o->schedule, "cosine")) lr *= 0.5 * (1.0 + cos(3.14159265358979323846 * share)); /* Loshchilov & Hutter 2017, no restart */
+    if (is(o->schedule, "step"))
+        for (int i = 0; i < o->milestone_count; i++) lr *= share >= o->milestones[i] ? o->step_factor : 1.0;
+    if (o->warmup > 0 && step < (uint64_t)o->warmup) lr *= (double)(step + 1) / (double)o->warmup;
+    return lr;
+}
+
+/* ---- life ---- */
+
+ps_status ps_optimiser_create(ps_net *net, const ps_optimiser_options *options, ps_optimiser **out) {
+    ps_optimiser *optimiser = NULL;
+    ps_status status = PS_OK;
+    *out = NULL;
+    PS_TRY(ps_optimiser_check(options));
+    PS_TRY(PS_ALLOC(1, &optimiser, "optimiser"));
+    optimiser->net = net;
+    optimiser->options = options;
+    optimiser->sgd = is(options->name, "sgd");
+    while (optimiser->count < ps_net_param_count(net) && ps_net_param(net, optimiser->count)->learned) optimiser->count++;
+    PS_TRY_CLEANUP(PS_ALLOC((size_t)optimiser->count, &optimiser->slot, "optimiser"));
+    for (int i = 0; i < optimiser->count; i++) {
+        slot *s = &optimiser->slot[i];
+        s->param = ps_net_param(net, i);
+        PS_TRY_CLEANUP(PS_ALLOC(s->param->count, &s->first, s->param->name));
+        if (!optimiser->sgd) PS_TRY_CLEANUP(PS_ALLOC(s->param->count, &s->second, s->param->name));
+    }
+    *out = optimiser;
+    return PS_OK;
+cleanup:
+    ps_optimiser_destroy(optimiser);
+    return status;
+}
+
+void ps_optimiser_destroy(ps_optimiser *optimiser) {
+    if (optimiser == NULL) return;
+    for (int i = 0; optimiser->slot != NULL && i < optimiser->count; i++) {
+        ps_free(optimiser->slot[i].first);
+        ps_free(optimiser->slot[i].second);
+        ps_update_account_destroy(optimiser->slot[i].account);
+    }
+    ps_free(optimiser->slot);
+    ps_free(optimiser);
+}
+
+/* ---- one step ---- */
+
+typedef struct {
+    double backbone, module; /* sums of squares */
+} gradient_squares;
+
+static gradient_squares measure(const ps_optimiser *optimiser) {
+    gradient_squares sum = {0, 0};
+    for (int i = 0; i < optimiser->count; i++) {
+        const ps_param *p = optimiser->slot[i].param;
+        double squares = ps_vector_sum_squares(p->grad, p->count, ps_net_pool(optimiser->net));
+        *(p->module ? &sum.module : &sum.backbone) += squares;
+    }
+    return sum;
+}
+
+/* As torch.nn.utils.clip_grad_norm_: a small constant keeps the quotient finite. */
+static double clip_factor(double limit, double norm) {
+    if (limit <= 0) return 1.0;
+    double factor = limit / (norm + 1e-6);
+    return factor < 1.0 ? factor : 1.0;
+}
+
+static void update(const ps_optimiser *optimiser, slot *s, double lr, double clip, uint64_t step) {
+    const ps_optimiser_options *o = optimiser->options;
+    const ps_param *p = s->param;
+    ps_pool *pool = ps_net_pool(optimiser->net);
+    size_t rows = (size_t)p->spec.rows;
+    if (optimiser->sgd) {
+        ps_update_sgd_step sgd = {lr, o->momentum, o->weight_decay, clip, o->nesterov};
+        ps_update_sgd(&sgd, rows, p->row_length, p->grad, p->value, s->first, s->account, pool);
+    } else {
+        ps_update_adamw_step adamw = {lr, o->beta1, o->beta2, o->eps, o->weight_decay, clip, step + 1};
+        ps_update_adamw(&adamw, rows, p->row_length, p->grad, p->value, s->first, s->second, s->account, pool);
+    }
+}
+
+ps_update_report ps_optimiser_step(ps_optimiser *optimiser, uint64_t step, uint64_t steps) {
+    const ps_optimiser_options *o = optimiser->options;
+    gradient_squares squares = measure(optimiser);
+    ps_update_report report = {.lr = ps_optimiser_lr(o, step, steps),
+                               .grad_norm = sqrt(squares.backbone),
+                               .grad_norm_module = sqrt(squares.module)};
+    report.clip = clip_factor(o->clip, report.grad_norm);
+    report.clip_module = clip_factor(o->clip, report.grad_norm_module);
+    report.finite = isfinite(squares.backbone) && isfinite(squares.module);
+    for (int i = 0; i < optimiser->count; i++) {
+        slot *s = &optimiser->slot[i];
+        update(optimiser, s, report.lr, s->param->module ? report.clip_module : report.clip, step);
+    }
+    return report;
+}
+
+/* ---- accounting ---- */
+
+ps_status ps_optimiser_track(ps_optimiser *optimiser, int param) {
+    if (param < 0 || param >= optimiser->count) return ps_fail(PS_ERR_INTERNAL, "parameter %d is not learned, so it cannot be tracked", param);
+    slot *s = &optimiser->slot[param];
+    if (s->account != NULL) return PS_OK;
+    return ps_update_account_create((size_t)s->param->spec.rows, s->param->row_length, optimiser->sgd, &s->account);
+}
+
+ps_update_account *ps_optimiser_account(ps_optimiser *optimiser, int param) {
+    return param >= 0 && param < optimiser->count ? optimiser->slot[param].account : NULL;
+}
+
+void ps_optimiser_begin_window(ps_optimiser *optimiser) {
+    for (int i = 0; i < optimiser->count; i++) {
+        slot *s = &optimiser->slot[i];
+        if (s->account != NULL)
+            ps_update_account_begin(s->account, s->param->value, optimiser->sgd ? s->first : NULL, ps_net_pool(optimiser->net));
+    }
+}
+
+void ps_optimiser_end_window(ps_optimiser *optimiser) {
+    for (int i = 0; i < optimiser->count; i++) {
+        slot *s = &optimiser->slot[i];
+        if (s->account != NULL) ps_update_account_close(s->account, s->param->value, ps_net_pool(optimiser->net));
+    }
+}
+
+/* ---- state for checkpoints ---- */
+
+/* Arrays of one slot, in order; false past its last. Of an account only the decay buffer outlives a window. */
+static bool slot_array(const slot *s, bool sgd, int which, ps_state_array *array) {
+    float *decay = s->account != NULL ? s->account->decay_buffer : NULL;
+    float *data[3] = {s->first, s->second, decay};
+    const char *name[3] = {sgd ? "momentum" : "m", "v", "decay"};
+    for (int i = 0; i < 3; i++) {
+        if (data[i] == NULL || which-- > 0) continue;
+        snprintf(array->name, sizeof array->name, "%s.%s", s->param->name, name[i]);
+        array->data = data[i];
+        array->count = s->param->count;
+        return true;
+    }
+    return false;
+}
+
+bool ps_optimiser_state(ps_optimiser *optimiser, int index, ps_state_array *array) {
+    for (int i = 0; i < optimiser->count; i++)
+        for (int which = 0; slot_array(&optimiser->slot[i], optimiser->sgd, which, array); which++)
+            if (index-- == 0) return true;
+    return false;
+}
