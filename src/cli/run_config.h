@@ -1,0 +1,48 @@
+/* The configuration of one run: a struct whose fields are the lines of run_option_list.def, filled from defaults, then a JSON file,
+ * then the command line (later wins). Texts are owned by the struct. */
+#ifndef PS_CLI_RUN_CONFIG_H
+#define PS_CLI_RUN_CONFIG_H
+
+#include <cjson/cJSON.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "core/status.h"
+
+typedef struct {
+#define PS_RUN_GROUP(title)
+#define PS_RUN_TEXT(name, value, argument, help) char *name;
+#define PS_RUN_FLAG(name, value, help) bool name;
+#define PS_RUN_INT(name, value, low, high, help) int name;
+#define PS_RUN_NUMBER(name, value, low, high, help) double name;
+#include "cli/run_option_list.def"
+#undef PS_RUN_GROUP
+#undef PS_RUN_TEXT
+#undef PS_RUN_FLAG
+#undef PS_RUN_INT
+#undef PS_RUN_NUMBER
+} ps_run_config;
+
+ps_status ps_run_config_init(ps_run_config *config);
+void ps_run_config_clear(ps_run_config *config);
+ps_status ps_run_config_copy(const ps_run_config *from, ps_run_config *to);
+
+/* Takes over the keys of a JSON object; unknown keys are refused. skip: keys to pass over (NULL-terminated; may be NULL). */
+ps_status ps_run_config_read_json(ps_run_config *config, const cJSON *object, const char *where, const char *const *skip);
+/* Takes one option of the command line ("lr", "0.1"); *known is false where there is no such option. value NULL: option without one. */
+ps_status ps_run_config_set(ps_run_config *config, const char *name, const char *value, bool *known);
+/* Whether this option is a flag, which takes no value ("--flip", "--no-flip"). */
+bool ps_run_config_is_flag(const char *name);
+/* Name of option `index`, with underscores; NULL past the last. */
+const char *ps_run_config_name(int index);
+
+/* The whole configuration as one JSON object; the caller frees with cJSON_Delete. */
+ps_status ps_run_config_to_json(const ps_run_config *config, cJSON **object);
+/* Groups, options, defaults, help. */
+void ps_run_config_print_help(FILE *stream);
+
+/* "3,4,6,3" -> values[]; at most `limit`; *count. what names the option in errors. */
+ps_status ps_parse_int_list(const char *text, const char *what, int limit, int *values, int *count);
+ps_status ps_parse_number_list(const char *text, const char *what, int limit, double *values, int *count);
+
+#endif
