@@ -1,0 +1,288 @@
+#include "kernels/pool_skip.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/memory.h"
+#include "kernels/pointwise.h"
+#include "kernels/pool_skip_method.h"
+#include "kernels/rows.h"
+
+/* ---- Plan ---- */
+
+static ps_pool_skip_grid grid_of(ps_shape s, int e) {
+    ps_pool_skip_grid g = {.shape = s, .e = e, .ed = s.d > 1 ? e : 1};
+    g.windows_d = s.d / g.ed, g.windows_h = s.h / e, g.windows_w = s.w / e;
+    g.bands_d = (s.d + g.ed - 1) / g.ed, g.bands_h = (s.h + e - 1) / e;
+    g.bands = (size_t)s.n * (size_t)g.bands_d * (size_t)g.bands_h;
+    g.pooled = (size_t)s.n * (size_t)g.windows_d * (size_t)g.windows_h * (size_t)g.windows_w;
+    return g;
+}
+
+static ps_status check_options(const ps_pool_skip_options *o) {
+    ps_shape s = o->shape;
+    int largest = s.d > 1 ? 6 : 16; /* a window's places are numbered in one byte */
+    if (s.n < 1 || s.c < 1 || s.d < 1 || s.h < 1 || s.w < 1)
+        return ps_fail(PS_ERR_USAGE, "pool skip: a map of %d x %d x %d with %d channels has no elements", s.d, s.h, s.w, s.c);
+    if (o->e < 1 || o->e > largest) return ps_fail(PS_ERR_USAGE, "pool skip: e is %d, must be 1 to %d", o->e, largest);
+    if (o->select != PS_POOL_SKIP_DENSE && (s.h < o->e || s.w < o->e || (s.d > 1 && s.d < o->e)))
+        return ps_fail(PS_ERR_USAGE, "pool skip: a map of %d x %d x %d holds no window of size %d; use a smaller e or leave the "
+                       "module out here", s.d, s.h, s.w, o->e);
+    if (o->match_energy && o->select != PS_POOL_SKIP_GRID)
+        return ps_fail(PS_ERR_USAGE, "pool skip: match_energy needs select \"grid\"");
+    if ((o->cut_forward || o->cut_gradient) && !o->skip)
+        return ps_fail(PS_ERR_USAGE, "pool skip: cut_forward and cut_gradient need skip, or nothing would be left");
+    return PS_OK;
+}
+
+static ps_conv_shape conv_shape_of(ps_shape s) {
+    bool volume = s.d > 1;
+    return (ps_conv_shape){.n = s.n, .c = s.c, .d = s.d, .h = s.h, .w = s.w, .k = s.c, .kd = volume ? 3 : 1, .kh = 3, .kw = 3,
+                           .stride_d = 1, .stride_h = 1, .stride_w = 1, .pad_d = volume ? 1 : 0, .pad_h = 1, .pad_w = 1,
+                           .dilation_d = 1, .dilation_h = 1, .dilation_w = 1, .groups = 1};
+}
+
+ps_status ps_pool_skip_plan_create(const ps_pool_skip_options *options, ps_pool_skip_plan **out) {
+    *out = NULL;
+    ps_status status = PS_OK;
+    ps_pool_skip_plan *plan = NULL;
+    PS_TRY(check_options(options));
+    PS_TRY(PS_ALLOC(1, &plan, "pool skip plan"));
+    plan->options = *options;
+    plan->pools = options->select != PS_POOL_SKIP_DENSE && options->e > 1;
+    plan->grid = grid_of(options->shape, plan->pools ? options->e : 1);
+    if (options->conv) {
+        ps_conv_shape shape = conv_shape_of(options->shape);
+        PS_TRY_CLEANUP(ps_conv_plan_init(&plan->conv, &shape));
+    }
+    *out = plan;
+    return PS_OK;
+cleanup:
+    ps_pool_skip_plan_destroy(plan);
+    return status;
+}
+
+void ps_pool_skip_plan_destroy(ps_pool_skip_plan *plan) { ps_free(plan); }
+
+void ps_pool_skip_plan_describe(const ps_pool_skip_plan *plan, char *text, size_t size) {
+    char conv[160] = "no convolution";
+    if (plan->options.conv) ps_conv_plan_describe(&plan->conv, conv, sizeof conv);
+    snprintf(text, size, "dense (%s)", conv);
+}
+
+ps_status ps_pool_skip_plan_force(ps_pool_skip_plan *plan, const char *method_name) {
+    (void)plan;
+    if (strcmp(method_name, "dense") == 0) return PS_OK;
+    return ps_fail(PS_ERR_USAGE, "pool skip: no method \"%s\" for this shape", method_name);
+}
+
+/* ---- Memory ----
+ * save: winners' places, then the energy scale. workspace: u (in backward first u, then its gradient), vectors of c floats,
+ * slots of partial sums, and what the convolution and the channel sums ask for. */
+
+static size_t rounded(size_t bytes) { return (bytes + PS_ALIGNMENT - 1) / PS_ALIGNMENT * PS_ALIGNMENT; }
+
+static bool keeps_winners(const ps_pool_skip_plan *plan) { return plan->pools && plan->options.select == PS_POOL_SKIP_MAX; }
+
+static size_t winners_bytes(const ps_pool_skip_plan *plan) {
+    return keeps_winners(plan) ? rounded(plan->grid.pooled * (size_t)plan->grid.shape.c) : 0;
+}
+
+size_t ps_pool_skip_save_bytes(const ps_pool_skip_plan *plan) {
+    size_t scale = plan->options.match_energy && plan->pools ? rounded((size_t)plan->grid.shape.c * sizeof(float)) : 0;
+    return winners_bytes(plan) + scale;
+}
+
+static size_t chunk_count(const ps_pool_skip_plan *plan) {
+    return plan->grid.bands < PS_ROWS_MAX_CHUNKS ? plan->grid.bands : PS_ROWS_MAX_CHUNKS;
+}
+
+/* Offsets in bytes. */
+typedef struct {
+    size_t zeros, ones, energy, slots, rest;
+} layout;
+
+static layout layout_of(const ps_pool_skip_plan *plan) {
+    size_t c = (size_t)plan->grid.shape.c, vector = rounded(c * sizeof(float));
+    layout at;
+    at.zeros = rounded(ps_shape_elements(plan->grid.shape) * sizeof(float));
+    at.ones = at.zeros + vector;
+    at.energy = at.ones + vector;
+    at.slots = at.energy + rounded(2 * c * sizeof(double));
+    at.rest = at.slots + chunk_count(plan) * ps_rows_slot_bytes(c, PS_POOL_SKIP_COLUMNS);
+    return at;
+}
+
+size_t ps_pool_skip_workspace_bytes(const ps_pool_skip_plan *plan, int threads) {
+    ps_shape s = plan->grid.shape;
+    size_t rest = plan->options.conv ? ps_conv_workspace_bytes(&plan->conv, threads) : 0;
+    if (plan->options.match_energy) {
+        size_t sums = ps_pointwise_workspace_bytes(ps_shape_positions(s), s.c), winners = plan->grid.pooled * (size_t)s.c;
+        if (rest < sums) rest = sums;
+        if (rest < winners) rest = winners;
+    }
+    return layout_of(plan).rest + rest;
+}
+
+typedef struct {
+    float *u, *zeros, *ones;
+    double *energy; /* two per channel */
+    void *slots, *rest;
+} areas;
+
+static areas areas_of(const ps_pool_skip_plan *plan, void *workspace) {
+    layout at = layout_of(plan);
+    char *base = workspace;
+    areas a = {.u = workspace, .zeros = (float *)(base + at.zeros), .ones = (float *)(base + at.ones),
+               .energy = (double *)(base + at.energy), .slots = base + at.slots, .rest = base + at.rest};
+    for (int k = 0; k < plan->grid.shape.c; k++) a.zeros[k] = 0, a.ones[k] = 1;
+    return a;
+}
+
+/* ---- Passes over bands ---- */
+
+typedef struct {
+    const ps_pool_skip_grid *grid;
+    size_t chunks;
+    const float *y;
+    uint8_t *winners;
+    const ps_pool_skip_merge *merge;
+    void *slots; /* NULL: nothing is summed */
+} band_run;
+
+static void winners_task(void *context, size_t chunk, int worker) {
+    (void)worker;
+    const band_run *run = context;
+    size_t end = ps_pool_chunk_start(run->grid->bands, run->chunks, chunk + 1);
+    for (size_t b = ps_pool_chunk_start(run->grid->bands, run->chunks, chunk); b < end; b++) {
+        ps_pool_skip_band band = ps_pool_skip_band_at(run->grid, b);
+        if (band.window >= 0) PS_SIMD_SELECT(ps_pool_skip_find_winners)(run->grid, &band, run->y, run->winners);
+    }
+}
+
+static void merge_task(void *context, size_t chunk, int worker) {
+    (void)worker;
+    const band_run *run = context;
+    size_t c = (size_t)run->grid->shape.c, end = ps_pool_chunk_start(run->grid->bands, run->chunks, chunk + 1);
+    double *slot = NULL;
+    if (run->slots) {
+        slot = ps_rows_slot(run->slots, c, PS_POOL_SKIP_COLUMNS, chunk);
+        memset(slot, 0, ps_rows_slot_bytes(c, PS_POOL_SKIP_COLUMNS));
+    }
+    for (size_t b = ps_pool_chunk_start(run->grid->bands, run->chunks, chunk); b < end; b++) {
+        ps_pool_skip_band band = ps_pool_skip_band_at(run->grid, b);
+        PS_SIMD_SELECT(ps_pool_skip_merge_band)(run->merge, &band, slot);
+    }
+}
+
+static void add_sum(const double *total, size_t c, double *sum) {
+    for (size_t k = 0; sum != NULL && k < c; k++) sum[k] += total[k];
+}
+
+/* sums: identity, path, whole; any may be NULL. */
+static void run_merge(const ps_pool_skip_plan *plan, const ps_pool_skip_merge *merge, double *const sums[PS_POOL_SKIP_SUMS],
+                      const areas *a, ps_pool *pool) {
+    const ps_pool_skip_grid *g = &plan->grid;
+    bool summed = sums != NULL && (sums[0] || sums[1] || sums[2]);
+    if (merge->out == NULL && !summed) return;
+    band_run run = {.grid = g, .chunks = chunk_count(plan), .merge = merge, .slots = summed ? a->slots : NULL};
+    ps_pool_run(pool, run.chunks, merge_task, &run);
+    if (!summed) return;
+    ps_rows rows = {.c = (size_t)g->shape.c, .width = (size_t)g->shape.c, .chunks = run.chunks};
+    const double *total = ps_rows_reduce(a->slots, &rows, PS_POOL_SKIP_COLUMNS);
+    for (int k = 0; k < PS_POOL_SKIP_SUMS; k++) add_sum(total + (size_t)k * rows.c, rows.c, sums[k]);
+}
+
+static void find_winners(const ps_pool_skip_plan *plan, const float *y, uint8_t *winners, ps_pool *pool) {
+    band_run run = {.grid = &plan->grid, .chunks = chunk_count(plan), .y = y, .winners = winners};
+    ps_pool_run(pool, run.chunks, winners_task, &run);
+}
+
+/* out = y at the winners (NULL: at the first positions) times scale, 0 elsewhere. */
+static void unpool(const ps_pool_skip_plan *plan, const float *y, const uint8_t *winners, const float *scale, float *out,
+                   const areas *a, ps_pool *pool) {
+    ps_pool_skip_merge merge = {.grid = &plan->grid, .added = y, .select = true, .winners = winners, .scale = scale, .out = out,
+                                .zeros = a->zeros};
+    run_merge(plan, &merge, NULL, a, pool);
+}
+
+/* ---- Forward and backward ---- */
+
+static uint8_t *winners_of(const ps_pool_skip_plan *plan, const void *save) {
+    return keeps_winners(plan) ? (uint8_t *)(uintptr_t)save : NULL;
+}
+
+static const float *scale_of(const ps_pool_skip_plan *plan, const void *save, const areas *a) {
+    if (!plan->options.match_energy || !plan->pools) return a->ones;
+    return (const float *)((const char *)save + winners_bytes(plan));
+}
+
+/* Energy of the max-pooled map over the grid's, per channel. An empty grid keeps scale 1: there is nothing to scale. */
+static void match_energy(const ps_pool_skip_plan *plan, const float *y, float *scale, const areas *a, ps_pool *pool) {
+    size_t c = (size_t)plan->grid.shape.c, rows = ps_shape_positions(plan->grid.shape);
+    double *wanted = a->energy, *present = a->energy + c;
+    for (size_t k = 0; k < 2 * c; k++) a->energy[k] = 0;
+    uint8_t *winners = (uint8_t *)a->rest;
+    find_winners(plan, y, winners, pool);
+    unpool(plan, y, winners, a->ones, a->u, a, pool);
+    ps_channel_sum_squares(a->u, rows, (int)c, wanted, a->rest, pool);
+    unpool(plan, y, NULL, a->ones, a->u, a, pool);
+    ps_channel_sum_squares(a->u, rows, (int)c, present, a->rest, pool);
+    for (size_t k = 0; k < c; k++) scale[k] = present[k] == 0 ? 1.0f : (float)sqrt(wanted[k] / present[k]);
+}
+
+/* The path's values: returns what to merge, with the convolution's result in o. */
+static ps_pool_skip_merge forward_path(const ps_pool_skip_plan *plan, const float *y, const float *w, const float *bias, float *o,
+                                       const void *save, const areas *a, ps_pool *pool) {
+    ps_pool_skip_merge merge = {.grid = &plan->grid, .added = y, .select = plan->pools, .winners = winners_of(plan, save),
+                                .scale = scale_of(plan, save, a), .zeros = a->zeros};
+    if (!plan->options.conv) return merge;
+    if (plan->pools) unpool(plan, y, merge.winners, merge.scale, a->u, a, pool);
+    ps_conv_forward(&plan->conv, plan->pools ? a->u : y, w, bias, o, a->rest, pool);
+    return (ps_pool_skip_merge){.grid = &plan->grid, .added = o, .scale = a->ones, .zeros = a->zeros};
+}
+
+void ps_pool_skip_forward(const ps_pool_skip_plan *plan, const float *y, const float *w, const float *bias, float *o, void *save,
+                          ps_pool_skip_sums sums, void *workspace, ps_pool *pool) {
+    const ps_pool_skip_options *options = &plan->options;
+    areas a = areas_of(plan, workspace);
+    double *identity = options->skip ? sums.forward_identity : NULL;
+    if (options->match_energy && plan->pools) match_energy(plan, y, (float *)((char *)save + winners_bytes(plan)), &a, pool);
+    if (keeps_winners(plan)) find_winners(plan, y, save, pool);
+    if (options->cut_forward) { /* the path is worked out only where somebody looks at it */
+        if (sums.forward_path != NULL) {
+            ps_pool_skip_merge path = forward_path(plan, y, w, bias, o, save, &a, pool);
+            run_merge(plan, &path, (double *const[]){NULL, sums.forward_path, NULL}, &a, pool);
+        }
+        ps_pool_skip_merge alone = {.grid = &plan->grid, .identity = y, .out = o, .zeros = a.zeros};
+        run_merge(plan, &alone, (double *const[]){identity, NULL, sums.forward_output}, &a, pool);
+        return;
+    }
+    ps_pool_skip_merge merge = forward_path(plan, y, w, bias, o, save, &a, pool);
+    merge.identity = options->skip ? y : NULL;
+    merge.out = o;
+    run_merge(plan, &merge, (double *const[]){identity, sums.forward_path, sums.forward_output}, &a, pool);
+}
+
+void ps_pool_skip_backward(const ps_pool_skip_plan *plan, const float *y, const float *w, const float *d_o, const void *save,
+                           float *dy, bool accumulate, float *dw, float *dbias, ps_pool_skip_sums sums, void *workspace,
+                           ps_pool *pool) {
+    const ps_pool_skip_options *options = &plan->options;
+    areas a = areas_of(plan, workspace);
+    const float *scale = scale_of(plan, save, &a);
+    const uint8_t *winners = winners_of(plan, save);
+    double *const wanted[PS_POOL_SKIP_SUMS] = {options->skip ? sums.backward_identity : NULL, sums.backward_path,
+                                               sums.backward_total};
+    const float *du = d_o;
+    if (options->conv) {
+        if (plan->pools) unpool(plan, y, winners, scale, a.u, &a, pool);
+        ps_conv_backward_weights(&plan->conv, plan->pools ? a.u : y, d_o, dw, dbias, a.rest, pool);
+        if (!options->cut_gradient) ps_conv_backward_data(&plan->conv, d_o, w, a.u, false, a.rest, pool);
+        du = a.u;
+    }
+    ps_pool_skip_merge merge = {.grid = &plan->grid, .identity = options->skip ? d_o : NULL,
+                                .added = options->cut_gradient ? NULL : du, .select = plan->pools, .winners = winners,
+                                .scale = scale, .out = dy, .accumulate = accumulate, .zeros = a.zeros};
+    run_merge(plan, &merge, wanted, &a, pool);
+}
