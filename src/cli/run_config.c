@@ -172,6 +172,13 @@ bool ps_run_config_is_flag(const char *name) {
     return find_flag(key, &on) != NULL;
 }
 
+bool ps_run_config_knows(const char *name) {
+    char key[128];
+    bool on;
+    with_underscores(name, key, sizeof key);
+    return find(key) != NULL || find_flag(key, &on) != NULL;
+}
+
 const char *ps_run_config_name(int index) {
     for (int i = 0; i < OPTIONS; i++)
         if (options[i].kind != GROUP && index-- == 0) return options[i].name;

@@ -31,6 +31,7 @@ ps_status ps_run_config_copy(const ps_run_config *from, ps_run_config *to);
 ps_status ps_run_config_read_json(ps_run_config *config, const cJSON *object, const char *where, const char *const *skip);
 /* Takes one option of the command line ("lr", "0.1"); *known is false where there is no such option. value NULL: option without one. */
 ps_status ps_run_config_set(ps_run_config *config, const char *name, const char *value, bool *known);
+bool ps_run_config_knows(const char *name);
 /* Whether this option is a flag, which takes no value ("--flip", "--no-flip"). */
 bool ps_run_config_is_flag(const char *name);
 /* Name of option `index`, with underscores; NULL past the last. */

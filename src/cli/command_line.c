@@ -1,0 +1,147 @@
+#include "cli/command_line.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/text.h"
+
+static const ps_option *find(const ps_command *command, const char *name) {
+    for (const ps_option *o = command->options; o != NULL && o->name != NULL; o++)
+        if (strcmp(o->name, name) == 0) return o;
+    return NULL;
+}
+
+static void print_help(const ps_command *command) {
+    printf("poolscope %s %s\n\n%s\n", command->name, command->usage, command->summary);
+    if (command->options != NULL && command->options->name != NULL) printf("\nOptions\n");
+    for (const ps_option *o = command->options; o != NULL && o->name != NULL; o++) {
+        char left[96];
+        snprintf(left, sizeof left, "--%s %s", o->name, o->argument);
+        printf("  %-34s %s\n", left, o->help);
+    }
+    if (command->takes_run_options) ps_run_config_print_help(stdout);
+    if (command->examples != NULL) printf("\nExamples\n%s", command->examples);
+}
+
+static void consider(const char *word, const char *name, const char **best, int *best_distance) {
+    char dashed[128];
+    snprintf(dashed, sizeof dashed, "%s", word);
+    for (char *p = dashed; *p != '\0'; p++)
+        if (*p == '-' && strchr(name, '_') != NULL) *p = '_';
+    int distance = ps_text_distance(dashed, name);
+    if (distance < *best_distance) {
+        *best_distance = distance;
+        *best = name;
+    }
+}
+
+static ps_status refuse(const ps_command *command, const char *name) {
+    const char *best = NULL;
+    int distance = 4;
+    for (const ps_option *o = command->options; o != NULL && o->name != NULL; o++) consider(name, o->name, &best, &distance);
+    for (int i = 0; command->takes_run_options && ps_run_config_name(i) != NULL; i++)
+        consider(name, ps_run_config_name(i), &best, &distance);
+    if (best == NULL)
+        return ps_fail(PS_ERR_USAGE, "%s: unknown option --%s; `poolscope %s --help` lists them", command->name, name, command->name);
+    char dashed[128];
+    snprintf(dashed, sizeof dashed, "%s", best);
+    for (char *p = dashed; *p != '\0'; p++)
+        if (*p == '_') *p = '-';
+    return ps_fail(PS_ERR_USAGE, "%s: unknown option --%s; did you mean --%s?", command->name, name, dashed);
+}
+
+static ps_status store_int(const ps_option *o, const char *value) {
+    char *end;
+    errno = 0;
+    long number = strtol(value, &end, 10);
+    if (end == value || *end != '\0' || errno != 0 || number < 0 || number > 2147483647L)
+        return ps_fail(PS_ERR_USAGE, "--%s needs a whole number from 0, not \"%s\"", o->name, value);
+    *(int *)o->target = (int)number;
+    return PS_OK;
+}
+
+static ps_status add_value(ps_option_values *values, const char *value) {
+    if (values->count == PS_OPTION_MAX_VALUES) return ps_fail(PS_ERR_USAGE, "more than %d values on the command line", PS_OPTION_MAX_VALUES);
+    values->value[values->count++] = value;
+    return PS_OK;
+}
+
+static ps_status store(const ps_option *o, const char *value) {
+    if (o->kind == PS_OPTION_INT) return store_int(o, value);
+    if (o->kind == PS_OPTION_REPEATED) return add_value(o->target, value);
+    *(const char **)o->target = value;
+    return PS_OK;
+}
+
+typedef struct {
+    int argc, at;
+    char **argv;
+} cursor;
+
+/* The option's value: behind "=", else the next word. */
+static ps_status take_value(cursor *c, const char *name, const char *inline_value, const char **value) {
+    *value = inline_value;
+    if (inline_value != NULL) return PS_OK;
+    if (c->at + 1 >= c->argc) return ps_fail(PS_ERR_USAGE, "--%s needs a value", name);
+    *value = c->argv[++c->at];
+    return PS_OK;
+}
+
+static ps_status take_option(const ps_command *command, cursor *c, ps_arguments *arguments) {
+    char name[128];
+    const char *word = c->argv[c->at] + 2, *equals = strchr(word, '='), *value;
+    snprintf(name, sizeof name, "%.*s", equals != NULL ? (int)(equals - word) : (int)strlen(word), word);
+    const ps_option *o = find(command, name);
+    if (o != NULL && o->kind == PS_OPTION_FLAG) {
+        if (equals != NULL) return ps_fail(PS_ERR_USAGE, "--%s takes no value", name);
+        *(bool *)o->target = true;
+        return PS_OK;
+    }
+    if (o != NULL) {
+        PS_TRY(take_value(c, name, equals != NULL ? equals + 1 : NULL, &value));
+        return store(o, value);
+    }
+    if (!command->takes_run_options) return refuse(command, name);
+    if (!ps_run_config_knows(name)) return refuse(command, name);
+    value = equals != NULL ? equals + 1 : NULL;
+    if (!ps_run_config_is_flag(name)) PS_TRY(take_value(c, name, value, &value));
+    PS_TRY(add_value(&arguments->run_names, word));
+    return add_value(&arguments->run_values, value);
+}
+
+ps_status ps_command_parse(const ps_command *command, int argc, char **argv, ps_arguments *arguments) {
+    cursor c = {argc, 0, argv};
+    bool options_ended = false;
+    memset(arguments, 0, sizeof *arguments);
+    for (; c.at < argc; c.at++) {
+        const char *word = argv[c.at];
+        if (!options_ended && (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)) {
+            print_help(command);
+            arguments->help = true;
+            return PS_OK;
+        }
+        if (!options_ended && strcmp(word, "--") == 0) options_ended = true;
+        else if (!options_ended && strncmp(word, "--", 2) == 0) PS_TRY(take_option(command, &c, arguments));
+        else if (!options_ended && word[0] == '-' && word[1] != '\0')
+            return ps_fail(PS_ERR_USAGE, "%s: options have two dashes: -%s", command->name, word);
+        else if (arguments->positional_count == command->max_positional)
+            return ps_fail(PS_ERR_USAGE, "%s: \"%s\" is one argument too many; usage: poolscope %s %s", command->name, word, command->name,
+                           command->usage);
+        else arguments->positional[arguments->positional_count++] = word;
+    }
+    if (arguments->positional_count < command->min_positional)
+        return ps_fail(PS_ERR_USAGE, "%s: something is missing; usage: poolscope %s %s", command->name, command->name, command->usage);
+    return PS_OK;
+}
+
+ps_status ps_arguments_apply_run(const ps_arguments *arguments, ps_run_config *config) {
+    for (int i = 0; i < arguments->run_names.count; i++) {
+        char name[128];
+        bool known;
+        snprintf(name, sizeof name, "%.*s", (int)strcspn(arguments->run_names.value[i], "="), arguments->run_names.value[i]);
+        PS_TRY(ps_run_config_set(config, name, arguments->run_values.value[i], &known));
+    }
+    return PS_OK;
+}

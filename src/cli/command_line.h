@@ -1,0 +1,49 @@
+/* Command lines: each command describes its options in a table; parsing, --help and "did you mean" come from it.
+ * Options may be written --name VALUE or --name=VALUE, before or after positional arguments; "--" ends options. */
+#ifndef PS_CLI_COMMAND_LINE_H
+#define PS_CLI_COMMAND_LINE_H
+
+#include <stdbool.h>
+
+#include "cli/run_config.h"
+#include "core/status.h"
+
+typedef enum { PS_OPTION_FLAG, PS_OPTION_TEXT, PS_OPTION_INT, PS_OPTION_REPEATED } ps_option_kind;
+
+/* A repeatable option's values; borrowed from argv. */
+enum { PS_OPTION_MAX_VALUES = 256 };
+typedef struct {
+    const char *value[PS_OPTION_MAX_VALUES];
+    int count;
+} ps_option_values;
+
+typedef struct {
+    const char *name;       /* without the dashes; NULL ends a table */
+    ps_option_kind kind;
+    void *target;           /* bool *, const char **, int *, ps_option_values * */
+    const char *argument;   /* placeholder in --help; "" for flags */
+    const char *help;
+} ps_option;
+
+typedef struct {
+    const char *name;       /* of the command */
+    const char *usage;      /* after "poolscope NAME " */
+    const char *summary;    /* what it does: a sentence or a few */
+    const char *examples;   /* lines to copy; may be NULL */
+    const ps_option *options;
+    bool takes_run_options; /* the options of run_option_list.def, too */
+    int min_positional, max_positional;
+} ps_command;
+
+typedef struct {
+    const char *positional[PS_OPTION_MAX_VALUES];
+    int positional_count;
+    ps_option_values run_names, run_values; /* run options in order; applied after a configuration file is read */
+    bool help;              /* --help was asked for and printed: the command returns at once */
+} ps_arguments;
+
+/* argv starts after the command's name. */
+ps_status ps_command_parse(const ps_command *command, int argc, char **argv, ps_arguments *arguments);
+ps_status ps_arguments_apply_run(const ps_arguments *arguments, ps_run_config *config);
+
+#endif

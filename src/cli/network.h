@@ -1,0 +1,11 @@
+/* From a configuration to a network: a named model or the user's own graph. */
+#ifndef PS_CLI_NETWORK_H
+#define PS_CLI_NETWORK_H
+
+#include "cli/run_config.h"
+#include "graph/graph.h"
+
+/* input (n = 1) and classes come from the data. Free with ps_graph_destroy. */
+ps_status ps_network_build(const ps_run_config *config, ps_shape input, int classes, ps_graph **out);
+
+#endif
