@@ -1,0 +1,473 @@
+#include "trace/trace_writer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/json.h"
+#include "core/memory.h"
+
+enum { MAX_DEPTH = 16, FLUSH_BYTES = 1 << 20 };
+
+struct ps_trace_writer {
+    char *path;
+    int file;
+    char *buffer;
+    size_t length, capacity;
+    size_t ended;        /* bytes of the buffer that are whole records */
+    uint64_t written;    /* bytes already in the file */
+    ps_status status;    /* of the first failure */
+    char closing[MAX_DEPTH];
+    int depth;
+    bool first;          /* nothing stands in the innermost object or array yet */
+};
+
+/* ---- opening ---- */
+
+static ps_status open_file(const char *path, int flags, ps_trace_writer **out) {
+    ps_trace_writer *writer;
+    *out = NULL;
+    PS_TRY(PS_ALLOC(1, &writer, "trace writer"));
+    writer->file = -1;
+    ps_status status = ps_string_copy(path, &writer->path);
+    if (status == PS_OK && (writer->file = open(path, flags | O_CLOEXEC, 0666)) < 0)
+        status = ps_fail(PS_ERR_IO, "%s: the trace cannot be written (%s); choose another place or mend its permissions", path,
+                         strerror(errno));
+    if (status != PS_OK) {
+        free(writer->path);
+        ps_free(writer);
+        return status;
+    }
+    *out = writer;
+    return PS_OK;
+}
+
+ps_status ps_trace_create(const char *path, ps_trace_writer **out) {
+    return open_file(path, O_WRONLY | O_CREAT | O_TRUNC, out);
+}
+
+ps_status ps_trace_resume_at(const char *path, uint64_t offset_bytes, ps_trace_writer **out) {
+    struct stat info;
+    char last = '\n';
+    PS_TRY(open_file(path, O_RDWR, out));
+    ps_trace_writer *writer = *out;
+    ps_status status = PS_OK;
+    if (fstat(writer->file, &info) != 0)
+        status = ps_fail(PS_ERR_IO, "%s: the trace cannot be read (%s); mend its permissions", path, strerror(errno));
+    else if ((uint64_t)info.st_size < offset_bytes)
+        status = ps_fail(PS_ERR_INPUT, "%s: the trace has %llu bytes, but the run goes on from byte %llu; run again from the start",
+                         path, (unsigned long long)info.st_size, (unsigned long long)offset_bytes);
+    else if (offset_bytes > 0 && pread(writer->file, &last, 1, (off_t)offset_bytes - 1) != 1)
+        status = ps_fail(PS_ERR_IO, "%s: the trace cannot be read (%s); mend its permissions", path, strerror(errno));
+    else if (last != '\n')
+        status = ps_fail(PS_ERR_INPUT, "%s: byte %llu is not the end of a record; run again from the start", path,
+                         (unsigned long long)offset_bytes);
+    else if (ftruncate(writer->file, (off_t)offset_bytes) != 0 || lseek(writer->file, 0, SEEK_END) < 0)
+        status = ps_fail(PS_ERR_IO, "%s: the trace could not be cut back to %llu bytes (%s); mend its permissions", path,
+                         (unsigned long long)offset_bytes, strerror(errno));
+    writer->written = offset_bytes;
+    if (status != PS_OK) {
+        ps_trace_close(writer);
+        *out = NULL;
+    }
+    return status;
+}
+
+/* ---- cutting back ---- */
+
+static double number_of(const cJSON *record, const char *key) {
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(record, key);
+    return cJSON_IsNumber(item) ? item->valuedouble : -1;
+}
+
+/* True where a record was written after the state at `step` was complete. Events carry no order of their own: they stand behind
+ * the step record they belong to, which decides. */
+static bool is_beyond(const cJSON *record, const char *type, double step) {
+    if (strcmp(type, PS_TRACE_STEP) == 0) return number_of(record, "step") >= step;
+    if (strcmp(type, PS_TRACE_WINDOW) == 0) return number_of(record, "last") >= step;
+    if (strcmp(type, PS_TRACE_END) == 0) return true;
+    return number_of(record, "step") > step;
+}
+
+typedef struct {
+    uint64_t steps;  /* training steps whose records were kept */
+    bool header;
+    ps_trace_cut cut;
+} cut_state;
+
+/* Takes one whole line into account; *beyond: the trace must end before it. */
+static ps_status consider_line(const char *path, const char *line, uint64_t step, cut_state *state, bool *beyond) {
+    cJSON *record = cJSON_Parse(line);
+    const char *type = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(record, "type"));
+    ps_status status = PS_OK;
+    *beyond = false;
+    if (type == NULL) {
+        status = ps_fail(PS_ERR_INPUT, "%s: the line at byte %llu is no record of a trace; run again from the start", path,
+                         (unsigned long long)state->cut.offset_bytes);
+    } else {
+        *beyond = is_beyond(record, type, (double)step);
+        if (strcmp(type, PS_TRACE_HEADER) == 0) state->header = true;
+        if (!*beyond && strcmp(type, PS_TRACE_STEP) == 0) state->steps = (uint64_t)number_of(record, "step") + 1;
+        if (!*beyond && strcmp(type, PS_TRACE_EVAL) == 0) state->cut.last_eval_step = (int64_t)number_of(record, "step");
+    }
+    cJSON_Delete(record);
+    return status;
+}
+
+static ps_status find_cut(const char *path, uint64_t step, ps_trace_cut *cut) {
+    FILE *stream = fopen(path, "rb");
+    if (stream == NULL)
+        return ps_fail(PS_ERR_IO, "%s: the trace cannot be read (%s); run again from the start", path, strerror(errno));
+    ps_status status = PS_OK;
+    cut_state state = {.cut = {.last_eval_step = -1}};
+    char *line = NULL;
+    size_t capacity = 0;
+    ssize_t length;
+    bool beyond = false;
+    while (status == PS_OK && (length = getline(&line, &capacity, stream)) > 0 && line[length - 1] == '\n') {
+        status = consider_line(path, line, step, &state, &beyond);
+        if (beyond) break;
+        state.cut.offset_bytes += (uint64_t)length;
+    }
+    if (status == PS_OK && ferror(stream)) status = ps_fail(PS_ERR_IO, "%s: the trace could not be read to its end", path);
+    free(line);
+    fclose(stream);
+    PS_TRY(status);
+    if (!state.header || state.steps != step)
+        return ps_fail(PS_ERR_INPUT, "%s: the trace reaches step %llu, but the checkpoint is of step %llu; run again from the start",
+                       path, (unsigned long long)state.steps, (unsigned long long)step);
+    *cut = state.cut;
+    return PS_OK;
+}
+
+ps_status ps_trace_resume(const char *path, uint64_t step, ps_trace_cut *cut, ps_trace_writer **out) {
+    ps_trace_cut own;
+    struct stat info;
+    *out = NULL;
+    PS_TRY(find_cut(path, step, &own));
+    if (stat(path, &info) == 0) own.removed_bytes = (uint64_t)info.st_size - own.offset_bytes;
+    PS_TRY(ps_trace_resume_at(path, own.offset_bytes, out));
+    if (cut != NULL) *cut = own;
+    return PS_OK;
+}
+
+/* ---- writing out ---- */
+
+uint64_t ps_trace_offset(const ps_trace_writer *writer) { return writer->written + writer->ended; }
+
+/* Writes the ended records and moves what follows them to the front. */
+static void write_out(ps_trace_writer *writer) {
+    size_t done = 0;
+    while (writer->status == PS_OK && done < writer->ended) {
+        ssize_t count = write(writer->file, writer->buffer + done, writer->ended - done);
+        if (count < 0 && errno == EINTR) continue;
+        if (count < 0)
+            writer->status = ps_fail(PS_ERR_IO, "%s: the trace could not be written (%s); free some space and go on with --resume",
+                                     writer->path, strerror(errno));
+        else done += (size_t)count;
+    }
+    if (writer->status != PS_OK) return;
+    memmove(writer->buffer, writer->buffer + done, writer->length - done);
+    writer->written += done;
+    writer->length -= done;
+    writer->ended = 0;
+}
+
+ps_status ps_trace_flush(ps_trace_writer *writer, bool sync) {
+    write_out(writer);
+    if (writer->status == PS_OK && sync && fdatasync(writer->file) != 0 && errno != EINVAL)
+        writer->status = ps_fail(PS_ERR_IO, "%s: the trace could not be brought to the disk (%s); check the disk", writer->path,
+                                 strerror(errno));
+    return writer->status;
+}
+
+ps_status ps_trace_close(ps_trace_writer *writer) {
+    if (writer == NULL) return PS_OK;
+    write_out(writer);
+    ps_status status = writer->status;
+    if (close(writer->file) != 0 && status == PS_OK)
+        status = ps_fail(PS_ERR_IO, "%s: the trace could not be written (%s); free some space and run again", writer->path,
+                         strerror(errno));
+    free(writer->path);
+    ps_free_array(writer->buffer);
+    ps_free(writer);
+    return status;
+}
+
+/* ---- text ---- */
+
+/* Room for `count` more bytes, or NULL after a failure. */
+static char *room(ps_trace_writer *writer, size_t count) {
+    if (writer->status == PS_OK)
+        writer->status = PS_GROW(&writer->buffer, &writer->capacity, writer->length + count, "trace buffer");
+    return writer->status == PS_OK ? writer->buffer + writer->length : NULL;
+}
+
+static void put(ps_trace_writer *writer, const char *text, size_t count) {
+    char *to = room(writer, count);
+    if (to == NULL) return;
+    memcpy(to, text, count);
+    writer->length += count;
+}
+
+/* Length of the UTF-8 sequence at p, 0 where there is none (stray, overlong, surrogate or cut-off bytes). */
+static int utf8_length(const unsigned char *p) {
+    if (p[0] < 0x80) return 1;
+    int length = p[0] >= 0xf0 && p[0] <= 0xf4 ? 4 : p[0] >= 0xe0 ? 3 : p[0] >= 0xc2 ? 2 : 0;
+    if (p[0] > 0xf4) return 0;
+    for (int i = 1; i < length; i++)
+        if ((p[i] & 0xc0) != 0x80) return 0;
+    if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] >= 0xa0)) return 0;
+    if ((p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] >= 0x90)) return 0;
+    return length;
+}
+
+static void put_quoted(ps_trace_writer *writer, const char *text) {
+    char *to = room(writer, 6 * strlen(text) + 3); /* every byte may become \u00XX; sprintf ends with a zero */
+    if (to == NULL) return;
+    char *start = to;
+    *to++ = '"';
+    for (const unsigned char *p = (const unsigned char *)text; *p != '\0'; p++) {
+        int length = utf8_length(p);
+        if (*p == '"' || *p == '\\') {
+            *to++ = '\\';
+            *to++ = (char)*p;
+        } else if (length == 0 || *p < 0x20 || *p == 0x7f) {
+            to += sprintf(to, "\\u%04x", length == 0 ? 0xfffd : *p);
+        } else {
+            memcpy(to, p, (size_t)length);
+            to += length;
+            p += length - 1;
+        }
+    }
+    *to++ = '"';
+    writer->length += (size_t)(to - start);
+}
+
+/* The comma and the key that precede a value. */
+static void put_key(ps_trace_writer *writer, const char *key) {
+    if (!writer->first) put(writer, ",", 1);
+    writer->first = false;
+    if (key == NULL) return;
+    put_quoted(writer, key);
+    put(writer, ":", 1);
+}
+
+static void begin_scope(ps_trace_writer *writer, const char *key, char opening, char closing) {
+    put_key(writer, key);
+    put(writer, &opening, 1);
+    writer->first = true;
+    if (writer->depth == MAX_DEPTH) {
+        if (writer->status == PS_OK)
+            writer->status = ps_fail(PS_ERR_INTERNAL, "%s: a record nests deeper than %d", writer->path, MAX_DEPTH);
+        return;
+    }
+    writer->closing[writer->depth++] = closing;
+}
+
+/* ---- records ---- */
+
+void ps_trace_begin_record(ps_trace_writer *writer, const char *type) {
+    writer->length = writer->ended; /* a record that was not ended is dropped */
+    writer->depth = 0;
+    writer->first = true;
+    begin_scope(writer, NULL, '{', '}');
+    ps_trace_add_text(writer, "type", type);
+}
+
+void ps_trace_begin_object(ps_trace_writer *writer, const char *key) { begin_scope(writer, key, '{', '}'); }
+
+void ps_trace_begin_array(ps_trace_writer *writer, const char *key) { begin_scope(writer, key, '[', ']'); }
+
+void ps_trace_close_scope(ps_trace_writer *writer) {
+    if (writer->depth == 0) return;
+    put(writer, &writer->closing[--writer->depth], 1);
+    writer->first = false;
+}
+
+ps_status ps_trace_end_record(ps_trace_writer *writer) {
+    while (writer->depth > 0) ps_trace_close_scope(writer);
+    put(writer, "\n", 1);
+    if (writer->status != PS_OK) return writer->status;
+    writer->ended = writer->length;
+    if (writer->ended >= FLUSH_BYTES) write_out(writer);
+    return writer->status;
+}
+
+/* ---- values ---- */
+
+void ps_trace_add_text(ps_trace_writer *writer, const char *key, const char *text) {
+    if (text == NULL) {
+        ps_trace_add_null(writer, key);
+        return;
+    }
+    put_key(writer, key);
+    put_quoted(writer, text);
+}
+
+void ps_trace_add_whole(ps_trace_writer *writer, const char *key, int64_t value) {
+    char buffer[32];
+    put_key(writer, key);
+    put(writer, buffer, (size_t)snprintf(buffer, sizeof buffer, "%lld", (long long)value));
+}
+
+void ps_trace_add_bool(ps_trace_writer *writer, const char *key, bool value) {
+    put_key(writer, key);
+    put(writer, value ? "true" : "false", value ? 4 : 5);
+}
+
+void ps_trace_add_null(ps_trace_writer *writer, const char *key) {
+    put_key(writer, key);
+    put(writer, "null", 4);
+}
+
+void ps_trace_add_value(ps_trace_writer *writer, const char *key, double value) {
+    char buffer[32];
+    put_key(writer, key);
+    put(writer, buffer, (size_t)ps_trace_format_value(buffer, value));
+}
+
+void ps_trace_add_double(ps_trace_writer *writer, const char *key, double value) {
+    char buffer[32];
+    put_key(writer, key);
+    put(writer, buffer, (size_t)ps_json_format_double(buffer, value));
+}
+
+void ps_trace_add_json(ps_trace_writer *writer, const char *key, const char *json) {
+    if (json == NULL) {
+        ps_trace_add_null(writer, key);
+        return;
+    }
+    put_key(writer, key);
+    size_t length = strlen(json);
+    char *to = room(writer, length);
+    if (to == NULL) return;
+    /* A raw line end is legal JSON only between tokens, and would end the record. */
+    for (size_t i = 0; i < length; i++) to[i] = json[i] == '\n' || json[i] == '\r' ? ' ' : json[i];
+    writer->length += length;
+}
+
+/* ---- arrays ---- */
+
+enum { VALUE_BYTES = 32 };
+
+void ps_trace_add_values(ps_trace_writer *writer, const char *key, const double *value, size_t count) {
+    begin_scope(writer, key, '[', ']');
+    char *to = room(writer, count * VALUE_BYTES);
+    if (to == NULL) return;
+    char *start = to;
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0) *to++ = ',';
+        to += ps_trace_format_value(to, value[i]);
+    }
+    writer->length += (size_t)(to - start);
+    ps_trace_close_scope(writer);
+}
+
+void ps_trace_add_floats(ps_trace_writer *writer, const char *key, const float *value, size_t count) {
+    begin_scope(writer, key, '[', ']');
+    char *to = room(writer, count * VALUE_BYTES);
+    if (to == NULL) return;
+    char *start = to;
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0) *to++ = ',';
+        to += ps_trace_format_value(to, (double)value[i]);
+    }
+    writer->length += (size_t)(to - start);
+    ps_trace_close_scope(writer);
+}
+
+void ps_trace_add_wholes(ps_trace_writer *writer, const char *key, const int *value, size_t count) {
+    begin_scope(writer, key, '[', ']');
+    for (size_t i = 0; i < count; i++) ps_trace_add_whole(writer, NULL, value[i]);
+    ps_trace_close_scope(writer);
+}
+
+void ps_trace_add_nulls(ps_trace_writer *writer, const char *key, size_t count) {
+    begin_scope(writer, key, '[', ']');
+    for (size_t i = 0; i < count; i++) ps_trace_add_null(writer, NULL);
+    ps_trace_close_scope(writer);
+}
+
+/* ---- numbers ---- */
+
+static int format_whole(char *buffer, uint64_t value) {
+    char reversed[24];
+    int count = 0;
+    do reversed[count++] = (char)('0' + value % 10);
+    while ((value /= 10) > 0);
+    for (int i = 0; i < count; i++) buffer[i] = reversed[count - 1 - i];
+    return count;
+}
+
+/* `digits` (100000000 to 999999999, the first stands at 10^exponent) as %.9g lays them out. */
+static int lay_out(char *buffer, uint64_t digits, int exponent) {
+    char text[24], *to = buffer;
+    int count = 9;
+    format_whole(text, digits);
+    while (count > 1 && text[count - 1] == '0') count--;
+    if (exponent < -4 || exponent >= 9) {
+        *to++ = text[0];
+        if (count > 1) *to++ = '.';
+        for (int i = 1; i < count; i++) *to++ = text[i];
+        *to++ = 'e';
+        *to++ = exponent < 0 ? '-' : '+';
+        if (abs(exponent) < 10) *to++ = '0';
+        to += format_whole(to, (uint64_t)abs(exponent));
+    } else if (exponent < 0) {
+        *to++ = '0';
+        *to++ = '.';
+        for (int i = -1; i > exponent; i--) *to++ = '0';
+        for (int i = 0; i < count; i++) *to++ = text[i];
+    } else {
+        for (int i = 0; i < count || i <= exponent; i++) {
+            if (i == exponent + 1) *to++ = '.';
+            *to++ = i < count ? text[i] : '0';
+        }
+    }
+    return (int)(to - buffer);
+}
+
+/* Powers of ten that doubles hold exactly. */
+static const double TEN[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
+                             1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+
+/* Scales a positive value to 9 digits before the point with one rounding of 2^-53, at most 1.2e-7 of the last digit kept here.
+ * Where that could change the rounding of the digit (or the power of ten is not exact) it declines and printf decides. */
+static bool nine_digits(double value, uint64_t *digits, int *exponent) {
+    int binary;
+    frexp(value, &binary);
+    int guess = (int)floor((binary - 1) * 0.30102999566398120); /* floor(log10(value)), or one less */
+    int scale = 8 - guess;
+    if (scale > 21 || scale < -21) return false;
+    double scaled = scale >= 0 ? value * TEN[scale] : value / TEN[-scale];
+    if (scaled >= 999999999.5) {
+        guess++;
+        scale--;
+        scaled = scale >= 0 ? value * TEN[scale] : value / TEN[-scale];
+    }
+    double whole = floor(scaled), part = scaled - whole;
+    if (fabs(part - 0.5) < 1e-6 || scaled < 99999999.9 || scaled >= 999999999.4) return false;
+    *digits = (uint64_t)whole + (part > 0.5);
+    *exponent = guess;
+    return *digits >= 100000000u;
+}
+
+int ps_trace_format_value(char *buffer, double value) {
+    uint64_t digits;
+    int exponent, sign = 0;
+    if (!isfinite(value)) return ps_json_format_double(buffer, value);
+    if (signbit(value)) {
+        buffer[0] = '-';
+        sign = 1;
+        value = -value;
+    }
+    if (value < 1e9 && value == floor(value)) return sign + format_whole(buffer + sign, (uint64_t)value);
+    if (nine_digits(value, &digits, &exponent)) return sign + lay_out(buffer + sign, digits, exponent);
+    return sign + snprintf(buffer + sign, VALUE_BYTES - 1, "%.9g", value);
+}

@@ -1,0 +1,71 @@
+/* Writes traces (FORMAT.md) record by record, without building trees: keys and values go straight into a buffer.
+ *
+ * A record is begun, filled and ended; whole records reach the file at ps_trace_flush (once per window) or when the buffer is
+ * large. Filling cannot fail: the first failure (memory, full disk) is kept and comes back from ps_trace_end_record,
+ * ps_trace_flush and ps_trace_close, with one sentence. Not for several threads at a time. The creator closes. */
+#ifndef PS_TRACE_WRITER_H
+#define PS_TRACE_WRITER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/status.h"
+#include "trace/trace_format.h"
+
+typedef struct ps_trace_writer ps_trace_writer;
+
+/* Starts an empty trace, replacing what is there. */
+ps_status ps_trace_create(const char *path, ps_trace_writer **out);
+
+/* What is left of a trace after it was cut back. */
+typedef struct {
+    uint64_t offset_bytes;   /* its length */
+    uint64_t removed_bytes;  /* what was cut away */
+    int64_t last_eval_step;  /* step of its last `eval` record, -1: none */
+} ps_trace_cut;
+
+/* Cuts a trace back to the state after `step` training steps and opens it to go on: what remains are the records written up to
+ * the moment when `step` steps, their window records and the probing of that state were done. A half-written last line goes.
+ * Fails where the trace does not reach that step. cut may be NULL. */
+ps_status ps_trace_resume(const char *path, uint64_t step, ps_trace_cut *cut, ps_trace_writer **out);
+/* The same, cut to a length that ps_trace_offset gave (it must be a record's end). */
+ps_status ps_trace_resume_at(const char *path, uint64_t offset_bytes, ps_trace_writer **out);
+
+/* Length of the file once all ended records are written. */
+uint64_t ps_trace_offset(const ps_trace_writer *writer);
+
+/* Hands all ended records to the system: they survive the death of this process; with sync, that of the machine. */
+ps_status ps_trace_flush(ps_trace_writer *writer, bool sync);
+/* Flushes and frees; an unfinished record is dropped. writer may be NULL. */
+ps_status ps_trace_close(ps_trace_writer *writer);
+
+/* A record: {"type":TYPE, ...}. Objects and arrays may nest (up to 16 deep); inside an array the key is NULL. */
+void ps_trace_begin_record(ps_trace_writer *writer, const char *type);
+ps_status ps_trace_end_record(ps_trace_writer *writer);
+void ps_trace_begin_object(ps_trace_writer *writer, const char *key);
+void ps_trace_begin_array(ps_trace_writer *writer, const char *key);
+void ps_trace_close_scope(ps_trace_writer *writer); /* ends the innermost object or array */
+
+void ps_trace_add_text(ps_trace_writer *writer, const char *key, const char *text); /* NULL: null */
+void ps_trace_add_whole(ps_trace_writer *writer, const char *key, int64_t value);
+void ps_trace_add_bool(ps_trace_writer *writer, const char *key, bool value);
+void ps_trace_add_null(ps_trace_writer *writer, const char *key);
+/* 9 significant digits: a float reads back as the same float, and small and large doubles keep their size. */
+void ps_trace_add_value(ps_trace_writer *writer, const char *key, double value);
+/* 17 significant digits: reads back as the same double. */
+void ps_trace_add_double(ps_trace_writer *writer, const char *key, double value);
+/* JSON text as it is; it must be one valid value. Line ends outside strings become blanks; NULL: null. */
+void ps_trace_add_json(ps_trace_writer *writer, const char *key, const char *json);
+
+/* Arrays of values. */
+void ps_trace_add_floats(ps_trace_writer *writer, const char *key, const float *value, size_t count);
+void ps_trace_add_values(ps_trace_writer *writer, const char *key, const double *value, size_t count);
+void ps_trace_add_wholes(ps_trace_writer *writer, const char *key, const int *value, size_t count);
+void ps_trace_add_nulls(ps_trace_writer *writer, const char *key, size_t count);
+
+/* "%.9g" of value, or the strings for NaN and infinity, into a buffer of at least 32 bytes; returns the length.
+ * Several times as fast as printf, and the same text. */
+int ps_trace_format_value(char *buffer, double value);
+
+#endif
