@@ -5,7 +5,7 @@
  *         "nodes": [{"name": "conv1", "type": "conv", "inputs": ["input"], "channels": 16, ...attributes of the type}, ...]}
  * "inputs" defaults to the node before; nodes stand in forward order; the last node gives the logits.
  * Optional keys of every node: "file_name" (name in PyTorch weight files, default the name), "stage", "module" (true: an inserted
- * module, not backbone). Names are unique and are the same in every arm of an experiment. */
+ * module, not backbone), "gate" (name of the activation merged into it), "pool_size_asked" (see below). Names are unique and are the same in every arm of an experiment. */
 #ifndef PS_GRAPH_GRAPH_H
 #define PS_GRAPH_GRAPH_H
 
@@ -25,6 +25,7 @@ typedef struct {
     int input[PS_LAYER_MAX_INPUTS]; /* node indices; -1: the network input */
     ps_shape shape;    /* of the output, n = 1 */
     char *gate;        /* name of the gate this node ends with (itself, or an activation fused into it); NULL: none */
+    int pool_size_asked; /* the e that was asked for where a builder clipped a Pool Skip's to the map; 0: none was clipped */
 } ps_node;
 
 typedef struct {
@@ -42,7 +43,9 @@ void ps_graph_destroy(ps_graph *graph);
  * *index is the new node's index (may be NULL). */
 typedef struct {
     const char *name, *file_name, *stage; /* file_name NULL: as name; stage NULL: "" */
+    const char *gate;                     /* NULL: the node's own name, where it ends with a gate */
     bool module;
+    int pool_size_asked;
     const char *type;
     int inputs;
     int input[PS_LAYER_MAX_INPUTS];
@@ -66,5 +69,11 @@ ps_status ps_graph_write(const ps_graph *graph, FILE *stream);
  * a second input for the residual), where nothing else reads what lies between. Parameter names, node order and numerical
  * meaning stay; `gate` keeps the activation's name. Dropped nodes are gone from the copy. */
 ps_status ps_graph_fuse(const ps_graph *graph, ps_graph **out);
+
+/* How often each node is read, the end of the graph counting as a reader of the last node. readers[graph->count]. */
+void ps_graph_count_readers(const ps_graph *graph, int *readers);
+/* The batch_norm that fusing would merge with `gate` (an activation of its own), with the add in between (-1: none) and the other
+ * input of that add (a node or -1 for the network input; the node itself where there is no add); or -1 where nothing can be merged. */
+int ps_graph_fusable_norm(const ps_graph *graph, int gate, const int *readers, int *add, int *residual);
 
 #endif

@@ -3,6 +3,7 @@
 #ifndef PS_NET_SAFETENSORS_H
 #define PS_NET_SAFETENSORS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "core/status.h"

@@ -1,0 +1,125 @@
+/* Fusing batch normalisation with what follows it, on the graph: the merged node computes the same function in one pass over memory. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/memory.h"
+#include "graph/graph.h"
+
+static bool is_type(const ps_graph *graph, int node, const char *type) {
+    return node >= 0 && strcmp(graph->node[node].type->name, type) == 0;
+}
+
+/* A normalisation that nothing is merged into yet and that only the node in question reads. */
+static bool is_free_norm(const ps_graph *graph, int node, const int *readers) {
+    return is_type(graph, node, "batch_norm") && graph->node[node].gate == NULL && graph->node[node].inputs == 1 && readers[node] == 1;
+}
+
+int ps_graph_fusable_norm(const ps_graph *graph, int gate, const int *readers, int *add, int *residual) {
+    const ps_node *g = &graph->node[gate];
+    *add = -1;
+    if (g->inputs != 1 || !(is_type(graph, gate, "relu") || is_type(graph, gate, "leaky_relu"))) return -1;
+    int before = g->input[0];
+    if (is_free_norm(graph, before, readers)) {
+        *residual = before;
+        return before;
+    }
+    if (!is_type(graph, before, "add") || graph->node[before].inputs != 2 || readers[before] != 1) return -1;
+    /* The first branch is the residual function in every builder: both arms then merge the same normalisation. */
+    for (int k = 0; k < 2; k++) {
+        int norm = graph->node[before].input[k];
+        if (!is_free_norm(graph, norm, readers)) continue;
+        *add = before;
+        *residual = graph->node[before].input[1 - k];
+        return norm;
+    }
+    return -1;
+}
+
+typedef struct {
+    int gate, add, residual; /* for a norm that is merged: with which; gate -1: none */
+    bool dropped;            /* an add or gate that goes away, or a norm, which moves to where its gate stood */
+    int merged;              /* for a gate: its norm, else -1 */
+} fusion;
+
+/* The merged node stands where the gate stood: the other branch of the add may come after the norm. */
+static void plan_fusions(const ps_graph *graph, const int *readers, fusion *plan) {
+    for (int i = 0; i < graph->count; i++) plan[i] = (fusion){.gate = -1, .merged = -1};
+    for (int i = 0; i < graph->count; i++) {
+        int add, residual, norm = ps_graph_fusable_norm(graph, i, readers, &add, &residual);
+        if (norm < 0) continue;
+        plan[norm] = (fusion){.gate = i, .add = add, .residual = residual, .dropped = true, .merged = -1};
+        plan[i].merged = norm;
+        if (add >= 0) plan[add].dropped = true;
+    }
+}
+
+static ps_status copy_node(const ps_graph *from, const ps_node *node, const char *gate, const cJSON *attributes, const int *input,
+                           int inputs, const int *index, ps_graph *to, int *at) {
+    ps_node_spec spec = {.name = node->name, .file_name = node->file_name, .stage = node->stage, .gate = gate, .module = node->module,
+                         .pool_size_asked = node->pool_size_asked, .type = node->type->name, .inputs = inputs};
+    for (int i = 0; i < inputs; i++) spec.input[i] = input[i] < 0 ? -1 : index[input[i]];
+    return ps_graph_add_json(to, &spec, attributes, from->name, at);
+}
+
+static ps_status merged_attributes(const ps_node *norm, const ps_node *gate, cJSON **out) {
+    float slope = 0;
+    gate->type->gate(gate->config, &slope);
+    *out = cJSON_Duplicate(norm->attributes, true);
+    if (*out == NULL) return ps_fail(PS_ERR_MEMORY, "node \"%s\": could not allocate its attributes", norm->name);
+    cJSON_DeleteItemFromObjectCaseSensitive(*out, "activation");
+    cJSON_DeleteItemFromObjectCaseSensitive(*out, "slope");
+    bool leaky = strcmp(gate->type->name, "leaky_relu") == 0;
+    bool whole = cJSON_AddStringToObject(*out, "activation", gate->type->name) != NULL;
+    /* Through the text of the gate's own attribute where it has one, so that not even a rounding differs. */
+    const cJSON *own = cJSON_GetObjectItemCaseSensitive(gate->attributes, "slope");
+    if (leaky) whole = whole && cJSON_AddNumberToObject(*out, "slope", own != NULL ? own->valuedouble : (double)slope) != NULL;
+    if (whole) return PS_OK;
+    cJSON_Delete(*out);
+    *out = NULL;
+    return ps_fail(PS_ERR_MEMORY, "node \"%s\": could not allocate its attributes", norm->name);
+}
+
+static ps_status copy_merged(const ps_graph *from, int norm, const fusion *plan, const int *index, ps_graph *to, int *at) {
+    const ps_node *node = &from->node[norm], *gate = &from->node[plan[norm].gate];
+    int input[2] = {node->input[0], plan[norm].residual}, inputs = plan[norm].add >= 0 ? 2 : 1;
+    cJSON *attributes;
+    PS_TRY(merged_attributes(node, gate, &attributes));
+    ps_status status = copy_node(from, node, gate->name, attributes, input, inputs, index, to, at);
+    cJSON_Delete(attributes);
+    return status;
+}
+
+static ps_status copy_all(const ps_graph *from, const fusion *plan, int *index, ps_graph *to) {
+    for (int i = 0; i < from->count; i++) {
+        const ps_node *node = &from->node[i];
+        if (plan[i].merged >= 0) {
+            PS_TRY(copy_merged(from, plan[i].merged, plan, index, to, &index[i]));
+        } else if (!plan[i].dropped) {
+            PS_TRY(copy_node(from, node, node->gate, node->attributes, node->input, node->inputs, index, to, &index[i]));
+        }
+    }
+    return PS_OK;
+}
+
+ps_status ps_graph_fuse(const ps_graph *graph, ps_graph **out) {
+    ps_status status;
+    int *readers = NULL, *index = NULL;
+    fusion *plan = NULL;
+    *out = NULL;
+    PS_TRY_CLEANUP(PS_ALLOC((size_t)graph->count, &readers, "fusing"));
+    PS_TRY_CLEANUP(PS_ALLOC((size_t)graph->count, &index, "fusing"));
+    PS_TRY_CLEANUP(PS_ALLOC((size_t)graph->count, &plan, "fusing"));
+    PS_TRY_CLEANUP(ps_graph_create(graph->name, graph->input, out));
+    ps_graph_count_readers(graph, readers);
+    plan_fusions(graph, readers, plan);
+    status = copy_all(graph, plan, index, *out);
+cleanup:
+    if (status != PS_OK) {
+        ps_graph_destroy(*out);
+        *out = NULL;
+    }
+    ps_free(readers);
+    ps_free(index);
+    ps_free(plan);
+    return status;
+}

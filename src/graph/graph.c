@@ -1,0 +1,204 @@
+#include "graph/graph.h"
+
+#include <limits.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/json.h"
+#include "core/memory.h"
+#include "graph/graph_json.h"
+
+enum { LONGEST_NAME = 200, LARGEST_SIDE = 1 << 20 };
+
+/* Names end up in tables, traces and file names of tensors: no control characters, no endless ones. */
+static ps_status check_name(const char *name, const char *what, const char *where) {
+    if (name[0] == '\0') return ps_fail(PS_ERR_INPUT, "%s: the %s must not be empty", where, what);
+    if (strlen(name) > LONGEST_NAME)
+        return ps_fail(PS_ERR_INPUT, "%s: the %s is longer than %d characters; shorten it", where, what, LONGEST_NAME);
+    for (const unsigned char *p = (const unsigned char *)name; *p != '\0'; p++)
+        if (*p < 0x20 || *p == 0x7f)
+            return ps_fail(PS_ERR_INPUT, "%s: the %s holds a control character; use printable ones", where, what);
+    return PS_OK;
+}
+
+ps_status ps_graph_create(const char *name, ps_shape input, ps_graph **out) {
+    *out = NULL;
+    PS_TRY(check_name(name, "network's name", "graph"));
+    const int side[] = {input.c, input.d, input.h, input.w};
+    for (int i = 0; i < 4; i++)
+        if (side[i] < 1 || side[i] > LARGEST_SIDE)
+            return ps_fail(PS_ERR_INPUT, "%s: the input is %d x %d x %d x %d (c, d, h, w); each must be from 1 to %d", name, input.c,
+                           input.d, input.h, input.w, LARGEST_SIDE);
+    input.n = 1;
+    if ((double)input.c * input.d * input.h * input.w > INT_MAX)
+        return ps_fail(PS_ERR_INPUT, "%s: one input sample has more than 2^31 values; use a smaller input", name);
+    PS_TRY(PS_ALLOC(1, out, "graph"));
+    (*out)->input = input;
+    ps_status status = ps_string_copy(name, &(*out)->name);
+    if (status != PS_OK) {
+        ps_graph_destroy(*out);
+        *out = NULL;
+    }
+    return status;
+}
+
+static void node_clear(ps_node *node) {
+    if (node->config != NULL && node->type->release != NULL) node->type->release(node->config);
+    cJSON_Delete(node->attributes);
+    free(node->name);
+    free(node->file_name);
+    free(node->stage);
+    free(node->gate);
+    memset(node, 0, sizeof *node);
+}
+
+void ps_graph_destroy(ps_graph *graph) {
+    if (graph == NULL) return;
+    for (int i = 0; i < graph->count; i++) node_clear(&graph->node[i]);
+    ps_free_array(graph->node);
+    free(graph->name);
+    ps_free(graph);
+}
+
+int ps_graph_find(const ps_graph *graph, const char *name) {
+    for (int i = 0; i < graph->count; i++)
+        if (strcmp(graph->node[i].name, name) == 0) return i;
+    return -1;
+}
+
+void ps_graph_input_shapes(const ps_graph *graph, int node, ps_shape *shape) {
+    const ps_node *n = &graph->node[node];
+    for (int i = 0; i < n->inputs; i++) shape[i] = n->input[i] < 0 ? graph->input : graph->node[n->input[i]].shape;
+}
+
+static ps_status check_inputs(const ps_graph *graph, const ps_node_spec *spec, const ps_layer_type *type, const char *where) {
+    if (spec->inputs < type->min_inputs || spec->inputs > type->max_inputs) {
+        if (type->min_inputs == type->max_inputs)
+            return ps_fail(PS_ERR_INPUT, "%s: %s takes %d input%s, not %d", where, type->name, type->min_inputs,
+                           type->min_inputs == 1 ? "" : "s", spec->inputs);
+        return ps_fail(PS_ERR_INPUT, "%s: %s takes %d to %d inputs, not %d", where, type->name, type->min_inputs, type->max_inputs,
+                       spec->inputs);
+    }
+    for (int i = 0; i < spec->inputs; i++)
+        if (spec->input[i] < -1 || spec->input[i] >= graph->count)
+            return ps_fail(PS_ERR_INPUT, "%s: input %d does not stand before it; nodes stand in forward order", where, i + 1);
+    return PS_OK;
+}
+
+static ps_status node_infer(const ps_graph *graph, ps_node *node, const char *where) {
+    ps_layer_input in[PS_LAYER_MAX_INPUTS] = {0};
+    for (int i = 0; i < node->inputs; i++) {
+        if (node->input[i] < 0) {
+            in[i].shape = in[i].producer_input = graph->input;
+            continue;
+        }
+        const ps_node *producer = &graph->node[node->input[i]];
+        in[i].shape = producer->shape;
+        in[i].producer = producer->type;
+        in[i].producer_config = producer->config;
+        in[i].producer_input = producer->input[0] < 0 ? graph->input : graph->node[producer->input[0]].shape;
+    }
+    PS_TRY(node->type->infer(node->config, in, node->inputs, where, &node->shape));
+    node->shape.n = 1;
+    if ((double)node->shape.c * node->shape.d * node->shape.h * node->shape.w > INT_MAX)
+        return ps_fail(PS_ERR_INPUT, "%s: its output has more than 2^31 values a sample; use fewer channels or a smaller input", where);
+    return PS_OK;
+}
+
+static ps_status node_fill(const ps_graph *graph, ps_node *node, const ps_node_spec *spec, const char *where) {
+    const ps_layer_type *type = node->type;
+    PS_TRY(ps_string_copy(spec->name, &node->name));
+    PS_TRY(ps_string_copy(spec->file_name != NULL ? spec->file_name : spec->name, &node->file_name));
+    PS_TRY(ps_string_copy(spec->stage != NULL ? spec->stage : "", &node->stage));
+    node->module = spec->module;
+    node->pool_size_asked = spec->pool_size_asked;
+    node->inputs = spec->inputs;
+    memcpy(node->input, spec->input, sizeof node->input);
+    PS_TRY(type->parse(node->attributes, where, &node->config));
+    PS_TRY(node_infer(graph, node, where));
+    float slope;
+    if (type->gate != NULL && type->gate(node->config, &slope))
+        return ps_string_copy(spec->gate != NULL ? spec->gate : spec->name, &node->gate);
+    if (spec->gate != NULL) return ps_fail(PS_ERR_INPUT, "%s: has a \"gate\" but no activation that could be one", where);
+    return PS_OK;
+}
+
+static ps_status add_checked(ps_graph *graph, const ps_node_spec *spec, const cJSON *attributes, const char *where) {
+    PS_TRY(check_name(spec->name, "name", where));
+    if (spec->file_name != NULL) PS_TRY(check_name(spec->file_name, "file_name", where));
+    if (spec->stage != NULL && spec->stage[0] != '\0') PS_TRY(check_name(spec->stage, "stage", where));
+    if (spec->gate != NULL) PS_TRY(check_name(spec->gate, "gate", where));
+    if (strcmp(spec->name, "input") == 0)
+        return ps_fail(PS_ERR_INPUT, "%s: \"input\" is the name of the network's input; choose another", where);
+    if (ps_graph_find(graph, spec->name) >= 0)
+        return ps_fail(PS_ERR_INPUT, "%s: an earlier node has this name already; names must be unique", where);
+    const ps_layer_type *type;
+    PS_TRY(ps_layer_find(spec->type, where, &type));
+    PS_TRY(check_inputs(graph, spec, type, where));
+    PS_TRY(PS_GROW(&graph->node, &graph->capacity, (size_t)graph->count + 1, "graph"));
+    ps_node *node = &graph->node[graph->count];
+    node->type = type;
+    PS_TRY(ps_graph_strip_attributes(attributes, where, &node->attributes));
+    ps_status status = node_fill(graph, node, spec, where);
+    if (status == PS_OK) graph->count++;
+    else node_clear(node);
+    return status;
+}
+
+ps_status ps_graph_add_json(ps_graph *graph, const ps_node_spec *spec, const cJSON *attributes, const char *where, int *index) {
+    char *place;
+    PS_TRY(ps_string_format(&place, "%s: node \"%.*s\"", where, LONGEST_NAME, spec->name));
+    ps_status status = add_checked(graph, spec, attributes, place);
+    free(place);
+    if (status == PS_OK && index != NULL) *index = graph->count - 1;
+    return status;
+}
+
+ps_status ps_graph_add(ps_graph *graph, const ps_node_spec *spec, int *index, const char *attributes, ...) {
+    char text[1024];
+    va_list arguments;
+    va_start(arguments, attributes);
+    int length = vsnprintf(text, sizeof text, attributes, arguments);
+    va_end(arguments);
+    if (length < 0 || (size_t)length >= sizeof text)
+        return ps_fail(PS_ERR_INTERNAL, "%s: node \"%s\": its attributes do not fit %zu bytes", graph->name, spec->name, sizeof text);
+    cJSON *parsed;
+    PS_TRY(ps_json_parse(text, spec->name, &parsed));
+    ps_status status = ps_graph_add_json(graph, spec, parsed, graph->name, index);
+    cJSON_Delete(parsed);
+    return status;
+}
+
+static size_t parameters(const ps_node *node, const ps_shape *in) {
+    ps_param_spec spec[PS_LAYER_MAX_PARAMS];
+    int count = node->type->params != NULL ? node->type->params(node->config, in, node->shape, spec) : 0;
+    size_t total = 0;
+    for (int i = 0; i < count; i++) {
+        size_t size = 1;
+        for (int k = 0; k < spec[i].rank; k++) size *= (size_t)spec[i].dims[k];
+        total += size;
+    }
+    return total;
+}
+
+void ps_graph_count(const ps_graph *graph, size_t *backbone_parameters, size_t *module_parameters, double *macs) {
+    *backbone_parameters = *module_parameters = 0;
+    *macs = 0;
+    for (int i = 0; i < graph->count; i++) {
+        const ps_node *node = &graph->node[i];
+        ps_shape in[PS_LAYER_MAX_INPUTS];
+        ps_graph_input_shapes(graph, i, in);
+        *(node->module ? module_parameters : backbone_parameters) += parameters(node, in);
+        if (node->type->macs != NULL) *macs += node->type->macs(node->config, in, node->shape);
+    }
+}
+
+void ps_graph_count_readers(const ps_graph *graph, int *readers) {
+    if (graph->count == 0) return;
+    memset(readers, 0, (size_t)graph->count * sizeof *readers);
+    for (int i = 0; i < graph->count; i++)
+        for (int k = 0; k < graph->node[i].inputs; k++)
+            if (graph->node[i].input[k] >= 0) readers[graph->node[i].input[k]]++;
+    readers[graph->count - 1]++;
+}

@@ -1,0 +1,236 @@
+#include "graph/graph_json.h"
+
+#include <limits.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/json.h"
+#include "core/memory.h"
+
+/* Beyond any network; they bound the work that a hostile file can cause. */
+enum { MOST_KEYS = 64, MOST_NODES = 1 << 15 };
+
+static const char *const node_keys[] = {"name", "type", "inputs", "file_name", "stage", "module", "gate", "pool_size_asked", NULL};
+
+static ps_status check_values(const cJSON *item, const char *where) {
+    if (cJSON_IsNumber(item) && !isfinite(item->valuedouble))
+        return ps_fail(PS_ERR_INPUT, "%s: \"%s\" holds a number that is too large", where, item->string ? item->string : "an array");
+    for (const cJSON *child = item->child; child != NULL; child = child->next) PS_TRY(check_values(child, where));
+    return PS_OK;
+}
+
+/* cJSON keeps both of two equal keys and finds only the first: what a person wrote second would be ignored in silence. */
+static ps_status check_twice(const cJSON *object, const char *where) {
+    if (cJSON_GetArraySize(object) > MOST_KEYS) return ps_fail(PS_ERR_INPUT, "%s: has more than %d keys", where, MOST_KEYS);
+    for (const cJSON *a = object->child; a != NULL; a = a->next)
+        if (cJSON_GetObjectItemCaseSensitive(object, a->string) != a)
+            return ps_fail(PS_ERR_INPUT, "%s: the key \"%s\" stands twice; remove one", where, a->string);
+    return PS_OK;
+}
+
+ps_status ps_graph_strip_attributes(const cJSON *node, const char *where, cJSON **out) {
+    *out = NULL;
+    if (node != NULL && !cJSON_IsObject(node)) return ps_fail(PS_ERR_INPUT, "%s: must be a JSON object {...}", where);
+    if (node != NULL) {
+        PS_TRY(check_twice(node, where));
+        PS_TRY(check_values(node, where));
+    }
+    cJSON *copy = cJSON_CreateObject();
+    bool whole = copy != NULL;
+    for (const cJSON *item = node != NULL ? node->child : NULL; item != NULL && whole; item = item->next) {
+        bool own = false;
+        for (int i = 0; node_keys[i] != NULL && !own; i++) own = strcmp(item->string, node_keys[i]) == 0;
+        if (own) continue;
+        cJSON *value = cJSON_Duplicate(item, true);
+        whole = value != NULL && cJSON_AddItemToObject(copy, item->string, value);
+        if (!whole) cJSON_Delete(value);
+    }
+    if (!whole) {
+        cJSON_Delete(copy);
+        return ps_fail(PS_ERR_MEMORY, "%s: could not allocate its attributes", where);
+    }
+    *out = copy;
+    return PS_OK;
+}
+
+static ps_status parse_input_shape(const cJSON *document, const char *where, ps_shape *shape) {
+    const cJSON *input = cJSON_GetObjectItemCaseSensitive(document, "input");
+    int rank = cJSON_IsArray(input) ? cJSON_GetArraySize(input) : 0;
+    int side[4], count = 0;
+    const cJSON *item;
+    if (rank == 3 || rank == 4)
+        cJSON_ArrayForEach(item, input) {
+            double value = cJSON_IsNumber(item) ? item->valuedouble : 0;
+            if (value < 1 || value > INT_MAX || value != floor(value)) break;
+            side[count++] = (int)value;
+        }
+    if (count != rank || rank == 0)
+        return ps_fail(PS_ERR_INPUT, "%s: needs \"input\": [c, h, w] or [c, d, h, w], whole numbers from 1 on", where);
+    *shape = (ps_shape){1, side[0], rank == 4 ? side[1] : 1, side[rank - 2], side[rank - 1]};
+    return PS_OK;
+}
+
+static const char *name_of(const cJSON *node) {
+    const cJSON *name = cJSON_GetObjectItemCaseSensitive(node, "name");
+    return cJSON_IsString(name) ? name->valuestring : NULL;
+}
+
+/* An input that is not found is either unknown or stands at or after the node that reads it (a cycle, or a wrong order). */
+static ps_status input_unknown(const cJSON *node, const char *input, const char *where) {
+    for (const cJSON *later = node; later != NULL; later = later->next) {
+        const char *name = name_of(later);
+        if (name == NULL || strcmp(name, input) != 0) continue;
+        if (later == node) return ps_fail(PS_ERR_INPUT, "%s: reads itself; a graph has no cycles", where);
+        return ps_fail(PS_ERR_INPUT, "%s: reads \"%s\", which stands after it; nodes stand in forward order, without cycles", where, input);
+    }
+    return ps_fail(PS_ERR_INPUT, "%s: reads \"%s\", which is no node of this graph; use \"input\" for the network's input", where, input);
+}
+
+static ps_status parse_inputs(const ps_graph *graph, const cJSON *node, const char *where, ps_node_spec *spec) {
+    const cJSON *inputs = cJSON_GetObjectItemCaseSensitive(node, "inputs");
+    if (inputs == NULL) {
+        spec->inputs = 1;
+        spec->input[0] = graph->count - 1;
+        return PS_OK;
+    }
+    if (!cJSON_IsArray(inputs)) return ps_fail(PS_ERR_INPUT, "%s: \"inputs\" must be an array of node names", where);
+    const cJSON *item;
+    cJSON_ArrayForEach(item, inputs) {
+        if (!cJSON_IsString(item)) return ps_fail(PS_ERR_INPUT, "%s: \"inputs\" must be an array of node names", where);
+        if (spec->inputs == PS_LAYER_MAX_INPUTS)
+            return ps_fail(PS_ERR_INPUT, "%s: has more than %d inputs", where, PS_LAYER_MAX_INPUTS);
+        int from = strcmp(item->valuestring, "input") == 0 ? -1 : ps_graph_find(graph, item->valuestring);
+        if (from < 0 && strcmp(item->valuestring, "input") != 0) return input_unknown(node, item->valuestring, where);
+        spec->input[spec->inputs++] = from;
+    }
+    return PS_OK;
+}
+
+static ps_status parse_node(ps_graph *graph, const cJSON *node, const char *where) {
+    ps_node_spec spec = {0};
+    char place[512];
+    snprintf(place, sizeof place, "%s: nodes[%d]", where, graph->count);
+    if (!cJSON_IsObject(node)) return ps_fail(PS_ERR_INPUT, "%s: must be a JSON object {...}", place);
+    PS_TRY(ps_json_get_text(node, "name", true, place, &spec.name));
+    snprintf(place, sizeof place, "%.200s: node \"%.200s\"", where, spec.name);
+    PS_TRY(ps_json_get_text(node, "type", true, place, &spec.type));
+    PS_TRY(ps_json_get_text(node, "file_name", false, place, &spec.file_name));
+    PS_TRY(ps_json_get_text(node, "stage", false, place, &spec.stage));
+    PS_TRY(ps_json_get_text(node, "gate", false, place, &spec.gate));
+    PS_TRY(ps_json_get_bool(node, "module", false, place, &spec.module));
+    PS_TRY(ps_json_get_int(node, "pool_size_asked", false, 0, INT_MAX, place, &spec.pool_size_asked));
+    PS_TRY(parse_inputs(graph, node, place, &spec));
+    return ps_graph_add_json(graph, &spec, node, where, NULL);
+}
+
+/* A node that nobody reads would be trained without ever getting a gradient: surely a mistake in the file. */
+static ps_status check_all_read(const ps_graph *graph, const char *where) {
+    int *readers;
+    PS_TRY(PS_ALLOC((size_t)graph->count, &readers, "graph"));
+    ps_graph_count_readers(graph, readers);
+    ps_status status = PS_OK;
+    for (int i = 0; i < graph->count && status == PS_OK; i++)
+        if (readers[i] == 0)
+            status = ps_fail(PS_ERR_INPUT, "%s: node \"%s\" is read by no other and is not the last; remove it or read it", where,
+                             graph->node[i].name);
+    ps_free(readers);
+    return status;
+}
+
+static ps_status parse_nodes(ps_graph *graph, const cJSON *document, const char *where) {
+    const cJSON *nodes = cJSON_GetObjectItemCaseSensitive(document, "nodes"), *node;
+    if (!cJSON_IsArray(nodes) || nodes->child == NULL)
+        return ps_fail(PS_ERR_INPUT, "%s: needs \"nodes\": [{...}, ...] with at least one node", where);
+    if (cJSON_GetArraySize(nodes) > MOST_NODES)
+        return ps_fail(PS_ERR_INPUT, "%s: has more than %d nodes", where, MOST_NODES);
+    cJSON_ArrayForEach(node, nodes) PS_TRY(parse_node(graph, node, where));
+    return check_all_read(graph, where);
+}
+
+ps_status ps_graph_parse(const cJSON *document, const char *where, ps_graph **out) {
+    static const char *const known[] = {"format", "version", "name", "input", "nodes", NULL};
+    const char *format = NULL, *name = "network";
+    int version = 1;
+    ps_shape input;
+    *out = NULL;
+    PS_TRY(ps_json_check_keys(document, known, where));
+    PS_TRY(check_twice(document, where));
+    PS_TRY(ps_json_get_text(document, "format", true, where, &format));
+    if (strcmp(format, "poolscope-graph") != 0)
+        return ps_fail(PS_ERR_INPUT, "%s: \"format\" is \"%.60s\"; a network file says \"poolscope-graph\"", where, format);
+    PS_TRY(ps_json_get_int(document, "version", true, 1, INT_MAX, where, &version));
+    if (version != 1)
+        return ps_fail(PS_ERR_INPUT, "%s: is of graph version %d, but this program knows version 1; use a newer poolscope", where, version);
+    PS_TRY(ps_json_get_text(document, "name", false, where, &name));
+    PS_TRY(parse_input_shape(document, where, &input));
+    ps_graph *graph;
+    PS_TRY(ps_graph_create(name, input, &graph));
+    ps_status status = parse_nodes(graph, document, where);
+    if (status == PS_OK) *out = graph;
+    else ps_graph_destroy(graph);
+    return status;
+}
+
+ps_status ps_graph_read(const char *path, ps_graph **out) {
+    cJSON *document;
+    *out = NULL;
+    PS_TRY(ps_json_read(path, &document));
+    ps_status status = ps_graph_parse(document, path, out);
+    cJSON_Delete(document);
+    return status;
+}
+
+static void write_text(FILE *stream, const char *key, const char *value) {
+    fprintf(stream, ", \"%s\": ", key);
+    ps_json_print_text(stream, value);
+}
+
+static void write_inputs(const ps_graph *graph, const ps_node *node, FILE *stream) {
+    fputs(", \"inputs\": [", stream);
+    for (int i = 0; i < node->inputs; i++) {
+        if (i > 0) fputs(", ", stream);
+        ps_json_print_text(stream, node->input[i] < 0 ? "input" : graph->node[node->input[i]].name);
+    }
+    putc(']', stream);
+}
+
+static ps_status write_attributes(const ps_node *node, FILE *stream) {
+    for (const cJSON *item = node->attributes->child; item != NULL; item = item->next) {
+        char *value = cJSON_PrintUnformatted(item);
+        if (value == NULL) return ps_fail(PS_ERR_MEMORY, "node \"%s\": could not print its attributes", node->name);
+        fputs(", ", stream);
+        ps_json_print_text(stream, item->string);
+        fprintf(stream, ": %s", value);
+        cJSON_free(value);
+    }
+    return PS_OK;
+}
+
+static ps_status write_node(const ps_graph *graph, int index, FILE *stream) {
+    const ps_node *node = &graph->node[index];
+    fputs("  {\"name\": ", stream);
+    ps_json_print_text(stream, node->name);
+    write_text(stream, "type", node->type->name);
+    if (node->inputs != 1 || node->input[0] != index - 1) write_inputs(graph, node, stream);
+    if (strcmp(node->file_name, node->name) != 0) write_text(stream, "file_name", node->file_name);
+    if (node->stage[0] != '\0') write_text(stream, "stage", node->stage);
+    if (node->module) fputs(", \"module\": true", stream);
+    if (node->gate != NULL && strcmp(node->gate, node->name) != 0) write_text(stream, "gate", node->gate);
+    if (node->pool_size_asked != 0) fprintf(stream, ", \"pool_size_asked\": %d", node->pool_size_asked);
+    PS_TRY(write_attributes(node, stream));
+    fputs(index + 1 < graph->count ? "},\n" : "}\n", stream);
+    return PS_OK;
+}
+
+ps_status ps_graph_write(const ps_graph *graph, FILE *stream) {
+    fputs("{\"format\": \"poolscope-graph\", \"version\": 1, \"name\": ", stream);
+    ps_json_print_text(stream, graph->name);
+    fprintf(stream, ", \"input\": [%d, ", graph->input.c);
+    if (graph->input.d != 1) fprintf(stream, "%d, ", graph->input.d);
+    fprintf(stream, "%d, %d],\n \"nodes\": [\n", graph->input.h, graph->input.w);
+    for (int i = 0; i < graph->count; i++) PS_TRY(write_node(graph, i, stream));
+    fputs(" ]}\n", stream);
+    if (ferror(stream)) return ps_fail(PS_ERR_IO, "graph \"%s\": could not be written; is the disk full?", graph->name);
+    return PS_OK;
+}

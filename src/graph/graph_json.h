@@ -1,0 +1,11 @@
+/* Inside src/graph only: what graph.c needs of the JSON side. */
+#ifndef PS_GRAPH_GRAPH_JSON_H
+#define PS_GRAPH_GRAPH_JSON_H
+
+#include "graph/graph.h"
+
+/* A copy of a node's JSON object without the keys that belong to the node itself, so that the layer sees its own attributes alone.
+ * Refuses a key that stands twice and numbers too large to be written again. NULL gives an empty object. Free with cJSON_Delete. */
+ps_status ps_graph_strip_attributes(const cJSON *node, const char *where, cJSON **out);
+
+#endif

@@ -1,0 +1,233 @@
+#include "graph/units.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/memory.h"
+
+/* One run of channels of a node's output: which unit's gate they come from, and how many features stand for one of its channels. */
+typedef struct {
+    int unit; /* -1: none */
+    int channels, stride;
+} segment;
+
+typedef struct {
+    segment *segment;
+    size_t capacity;
+    int count;
+} origin;
+
+typedef struct {
+    const ps_graph *graph;
+    int *readers; /* per node */
+    int *depth;   /* per node */
+    int *unit_of; /* per node: the unit whose gate's output this is, or -1 */
+    origin *from; /* per node: where its output's channels come from */
+    ps_units *units;
+} build;
+
+static bool is_type(const ps_node *node, const char *type) { return strcmp(node->type->name, type) == 0; }
+static bool has_weights(const ps_node *node) { return is_type(node, "conv") || is_type(node, "linear"); }
+
+/* Layers that hand on every channel by itself: an all-zero channel stays all zero, and no other channel enters it. */
+static bool is_transparent(const ps_node *node) {
+    static const char *const types[] = {"max_pool", "max_unpool", "avg_pool", "global_avg_pool", "dropout", "flatten", "concat", NULL};
+    for (int i = 0; types[i] != NULL; i++)
+        if (is_type(node, types[i])) return true;
+    return false;
+}
+
+/* max_unpool's second input only says where the values go. */
+static int value_inputs(const ps_node *node) { return is_type(node, "max_unpool") ? 1 : node->inputs; }
+
+static void find_depths(build *b) {
+    for (int i = 0; i < b->graph->count; i++) {
+        const ps_node *node = &b->graph->node[i];
+        int deepest = 0;
+        for (int k = 0; k < node->inputs; k++)
+            if (node->input[k] >= 0 && b->depth[node->input[k]] > deepest) deepest = b->depth[node->input[k]];
+        b->depth[i] = deepest + (has_weights(node) && !node->module);
+    }
+}
+
+/* Walks from a gate to the layer that feeds it, over at most one normalisation and one Pool Skip. Each node on the way must be
+ * read by the next alone: else something besides the gate hands gradient to the source, and the gate is not its own. */
+static bool find_source(const build *b, int gate, ps_unit *unit) {
+    const ps_graph *graph = b->graph;
+    const ps_node *node = &graph->node[gate];
+    bool fused = is_type(node, "batch_norm");
+    if (node->inputs != 1) return false;
+    if (fused) unit->norm_node = gate;
+    for (int at = node->input[0]; at >= 0 && b->readers[at] == 1; at = graph->node[at].input[0]) {
+        node = &graph->node[at];
+        if (has_weights(node)) {
+            unit->source_node = at;
+            return true;
+        }
+        if (is_type(node, "batch_norm") && unit->norm_node < 0 && node->gate == NULL && node->inputs == 1) unit->norm_node = at;
+        else if (is_type(node, "pool_skip") && unit->pool_skip_node < 0) unit->pool_skip_node = at;
+        else return false;
+    }
+    return false;
+}
+
+/* What enters normalisation or gate: for a private gate its own normalisation where that stands next to it; after a residual add
+ * the normalisation of the branch that fusing merges, whose dx[0] is at hand in the fused graph and in the unfused one alike. */
+static int find_entry(const build *b, int gate, const ps_unit *unit) {
+    int add, residual;
+    if (is_type(&b->graph->node[gate], "batch_norm")) return gate;
+    if (!unit->shared) return unit->norm_node >= 0 && unit->norm_node == b->graph->node[gate].input[0] ? unit->norm_node : gate;
+    int norm = ps_graph_fusable_norm(b->graph, gate, b->readers, &add, &residual);
+    return norm >= 0 ? norm : gate;
+}
+
+static void describe_source(const ps_graph *graph, ps_unit *unit) {
+    const ps_node *source = &graph->node[unit->source_node];
+    ps_shape in[PS_LAYER_MAX_INPUTS];
+    ps_param_spec spec[PS_LAYER_MAX_PARAMS];
+    ps_graph_input_shapes(graph, unit->source_node, in);
+    int count = source->type->params(source->config, in, source->shape, spec);
+    for (int i = 0; i < count; i++) {
+        if (strcmp(spec[i].suffix, "weight") == 0) unit->fan_in = spec[i].fan_in;
+        if (strcmp(spec[i].suffix, "bias") == 0) unit->bias = true;
+    }
+    unit->name = source->name;
+}
+
+static void describe_unit(const build *b, int gate, ps_unit *unit) {
+    const ps_node *node = &b->graph->node[gate];
+    *unit = (ps_unit){.gate = node->gate, .name = node->gate, .gate_node = gate, .source_node = -1, .norm_node = -1,
+                      .pool_skip_node = -1, .channels = node->shape.c, .depth = b->depth[gate], .stage = node->stage};
+    unit->elements = node->shape.d * node->shape.h * node->shape.w;
+    node->type->gate(node->config, &unit->slope);
+    unit->shared = !find_source(b, gate, unit);
+    if (unit->shared) unit->norm_node = unit->pool_skip_node = -1;
+    else describe_source(b->graph, unit);
+    unit->entry_node = find_entry(b, gate, unit);
+}
+
+static ps_status append(origin *to, segment piece) {
+    PS_TRY(PS_GROW(&to->segment, &to->capacity, (size_t)to->count + 1, "units"));
+    to->segment[to->count++] = piece;
+    return PS_OK;
+}
+
+/* Appends the origin of `from` (a node or -1), each channel becoming `features` ones. */
+static ps_status append_origin(const build *b, origin *to, int from, int features) {
+    if (from < 0) return append(to, (segment){-1, b->graph->input.c * features, features});
+    for (int i = 0; i < b->from[from].count; i++) {
+        segment piece = b->from[from].segment[i];
+        piece.channels *= features;
+        piece.stride *= features;
+        PS_TRY(append(to, piece));
+    }
+    return PS_OK;
+}
+
+static ps_status find_origin(build *b, int index) {
+    const ps_node *node = &b->graph->node[index];
+    origin *to = &b->from[index];
+    if (b->unit_of[index] >= 0) return append(to, (segment){b->unit_of[index], node->shape.c, 1});
+    if (!is_transparent(node)) return append(to, (segment){-1, node->shape.c, 1});
+    for (int k = 0; k < value_inputs(node); k++) {
+        ps_shape in = node->input[k] < 0 ? b->graph->input : b->graph->node[node->input[k]].shape;
+        PS_TRY(append_origin(b, to, node->input[k], is_type(node, "flatten") ? in.d * in.h * in.w : 1));
+    }
+    return PS_OK;
+}
+
+static ps_status add_reader(ps_unit *unit, ps_unit_reader reader) {
+    size_t capacity = (size_t)unit->readers;
+    PS_TRY(PS_GROW(&unit->reader, &capacity, (size_t)unit->readers + 1, "units"));
+    unit->reader[unit->readers++] = reader;
+    return PS_OK;
+}
+
+/* Everything but a convolution, a linear layer or a layer that only hands channels on is a way past all weights. */
+static ps_status find_readers(build *b, int index) {
+    const ps_node *node = &b->graph->node[index];
+    if (is_transparent(node)) return PS_OK;
+    for (int k = 0; k < node->inputs; k++) {
+        const origin *from = node->input[k] >= 0 ? &b->from[node->input[k]] : NULL;
+        int first = 0;
+        for (int i = 0; from != NULL && i < from->count; first += from->segment[i].channels, i++) {
+            if (from->segment[i].unit < 0) continue;
+            ps_unit *unit = &b->units->unit[from->segment[i].unit];
+            if (has_weights(node)) PS_TRY(add_reader(unit, (ps_unit_reader){index, first, from->segment[i].stride}));
+            else unit->identity_path = true;
+        }
+    }
+    return PS_OK;
+}
+
+static ps_status find_feeds(const build *b, ps_unit *unit) {
+    if (unit->shared) return PS_OK;
+    int input = b->graph->node[unit->source_node].input[0], first = 0;
+    origin from = {0};
+    ps_status status = append_origin(b, &from, input, 1);
+    if (status == PS_OK) status = PS_ALLOC((size_t)from.count, &unit->feed, "units");
+    for (int i = 0; status == PS_OK && i < from.count; i++) {
+        unit->feed[unit->feeds++] = (ps_unit_feed){from.segment[i].unit, first, from.segment[i].channels};
+        first += from.segment[i].channels;
+    }
+    ps_free_array(from.segment);
+    return status;
+}
+
+static ps_status find_units(build *b) {
+    const ps_graph *graph = b->graph;
+    int gates = 0;
+    for (int i = 0; i < graph->count; i++) gates += graph->node[i].gate != NULL;
+    PS_TRY(PS_ALLOC((size_t)gates, &b->units->unit, "units"));
+    for (int i = 0; i < graph->count; i++) {
+        b->unit_of[i] = -1;
+        if (graph->node[i].gate == NULL) continue;
+        b->unit_of[i] = b->units->count;
+        describe_unit(b, i, &b->units->unit[b->units->count++]);
+    }
+    for (int i = 0; i < graph->count; i++) PS_TRY(find_origin(b, i));
+    for (int i = 0; i < graph->count; i++) PS_TRY(find_readers(b, i));
+    /* What leaves the network is read by the loss, past all weights. */
+    const origin *last = &b->from[graph->count - 1];
+    for (int i = 0; i < last->count; i++)
+        if (last->segment[i].unit >= 0) b->units->unit[last->segment[i].unit].identity_path = true;
+    for (int i = 0; i < b->units->count; i++) PS_TRY(find_feeds(b, &b->units->unit[i]));
+    return PS_OK;
+}
+
+ps_status ps_units_create(const ps_graph *graph, ps_units *out) {
+    ps_status status;
+    build b = {.graph = graph, .units = out};
+    *out = (ps_units){0};
+    if (graph->count == 0) return PS_OK;
+    PS_TRY_CLEANUP(PS_ALLOC((size_t)graph->count, &b.readers, "units"));
+    PS_TRY_CLEANUP(PS_ALLOC((size_t)graph->count, &b.depth, "units"));
+    PS_TRY_CLEANUP(PS_ALLOC((size_t)graph->count, &b.unit_of, "units"));
+    PS_TRY_CLEANUP(PS_ALLOC((size_t)graph->count, &b.from, "units"));
+    ps_graph_count_readers(graph, b.readers);
+    find_depths(&b);
+    status = find_units(&b);
+cleanup:
+    for (int i = 0; b.from != NULL && i < graph->count; i++) ps_free_array(b.from[i].segment);
+    ps_free(b.readers);
+    ps_free(b.depth);
+    ps_free(b.unit_of);
+    ps_free(b.from);
+    if (status != PS_OK) ps_units_clear(out);
+    return status;
+}
+
+void ps_units_clear(ps_units *units) {
+    for (int i = 0; i < units->count; i++) {
+        ps_free(units->unit[i].feed);
+        ps_free_array(units->unit[i].reader);
+    }
+    ps_free(units->unit);
+    *units = (ps_units){0};
+}
+
+int ps_units_find(const ps_units *units, const char *name) {
+    for (int i = 0; i < units->count; i++)
+        if (strcmp(units->unit[i].name, name) == 0) return i;
+    return -1;
+}

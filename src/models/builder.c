@@ -1,0 +1,239 @@
+#include "models/builder.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { NAME_SIZE = 192 };
+
+/* ---- placement ---- */
+
+static int find_stage(const ps_builder *b, const char *name, size_t length) {
+    for (int i = 0; i < b->stage_count; i++)
+        if (strlen(b->stage_names[i]) == length && strncmp(b->stage_names[i], name, length) == 0) return i;
+    return -1;
+}
+
+static ps_status placement_unknown(const ps_builder *b, const char *word, size_t length) {
+    char stages[512] = "";
+    for (int i = 0; i < b->stage_count; i++)
+        snprintf(stages + strlen(stages), sizeof stages - strlen(stages), "%s%s", i ? ", " : "", b->stage_names[i]);
+    return ps_fail(PS_ERR_USAGE,
+                   "Pool Skip placement: \"%.*s\" is unknown; use \"blocks\", \"all\", \"1x1\", or a stage or range \"a..b\" of the stages "
+                   "of %s: %s",
+                   (int)(length < 80 ? length : 80), word, b->graph->name, stages);
+}
+
+static bool word_is(const char *word, size_t length, const char *what) {
+    return strlen(what) == length && strncmp(word, what, length) == 0;
+}
+
+static ps_status parse_range(ps_builder *b, const char *word, size_t length) {
+    const char *dots = NULL;
+    for (size_t i = 0; i + 1 < length && dots == NULL; i++)
+        if (word[i] == '.' && word[i + 1] == '.') dots = word + i;
+    int first = find_stage(b, word, dots != NULL ? (size_t)(dots - word) : length);
+    int last = dots != NULL ? find_stage(b, dots + 2, length - (size_t)(dots + 2 - word)) : first;
+    if (first < 0 || last < 0) return placement_unknown(b, word, length);
+    if (first > last)
+        return ps_fail(PS_ERR_USAGE, "Pool Skip placement: \"%.*s\" runs backwards; write \"%s..%s\"", (int)length, word,
+                       b->stage_names[last], b->stage_names[first]);
+    for (int i = first; i <= last; i++) b->selected[i] = true;
+    return PS_OK;
+}
+
+/* Words are joined by commas: kinds narrow down or widen what counts, ranges add up. */
+static ps_status parse_placement(ps_builder *b, const char *text) {
+    bool ranges = false;
+    for (const char *word = text; word != NULL;) {
+        const char *comma = strchr(word, ',');
+        while (*word == ' ') word++;
+        size_t length = comma != NULL ? (size_t)(comma - word) : strlen(word);
+        while (length > 0 && word[length - 1] == ' ') length--;
+        if (word_is(word, length, "all")) {
+            b->all = true;
+        } else if (word_is(word, length, "1x1")) {
+            b->only_1x1 = true;
+        } else if (!word_is(word, length, "blocks")) {
+            PS_TRY(parse_range(b, word, length));
+            ranges = true;
+        }
+        word = comma != NULL ? comma + 1 : NULL;
+    }
+    for (int i = 0; i < b->stage_count && !ranges; i++) b->selected[i] = true;
+    return PS_OK;
+}
+
+static bool is_placed(const ps_builder *b, const ps_builder_conv_spec *spec) {
+    if (b->options->pool_skip.pool_size == 0 || !b->selected[b->stage]) return false;
+    if (spec->outside && !b->all) return false;
+    return !b->only_1x1 || spec->kernel == 1;
+}
+
+/* ---- begin and end ---- */
+
+static ps_status check_options(const char *name, const ps_model_options *o) {
+    if (!(o->width > 0 && o->width <= 64)) return ps_fail(PS_ERR_USAGE, "%s: width is %g; it must be above 0 and at most 64", name, o->width);
+    if (o->classes < 1) return ps_fail(PS_ERR_USAGE, "%s: needs at least one class, not %d", name, o->classes);
+    if (!(o->leaky_slope >= 0 && o->leaky_slope < 1))
+        return ps_fail(PS_ERR_USAGE, "%s: the slope of LeakyReLU is %g; it must be from 0 (ReLU) to below 1", name, o->leaky_slope);
+    if (!(o->dropout < 1)) return ps_fail(PS_ERR_USAGE, "%s: dropout is %g; it must be below 1", name, o->dropout);
+    if (o->pool_skip.pool_size < 0)
+        return ps_fail(PS_ERR_USAGE, "%s: Pool Skip's pool size is %d; use 1, 2, 4 ... or 0 for none", name, o->pool_skip.pool_size);
+    return PS_OK;
+}
+
+ps_status ps_builder_begin(ps_builder *b, const char *name, const ps_model_options *options, const char *const *stage_names,
+                           int stage_count) {
+    *b = (ps_builder){.options = options, .stage_names = stage_names, .stage_count = stage_count, .tail = -1};
+    PS_TRY(check_options(name, options));
+    PS_TRY(ps_graph_create(name, options->input, &b->graph));
+    if (options->pool_skip.pool_size == 0) return PS_OK;
+    return parse_placement(b, options->pool_skip.placement != NULL ? options->pool_skip.placement : "blocks");
+}
+
+static ps_status check_inserted(const ps_builder *b) {
+    const ps_pool_skip_config *skip = &b->options->pool_skip;
+    if (skip->pool_size == 0) return PS_OK;
+    if (b->inserted == 0)
+        return ps_fail(PS_ERR_USAGE, "Pool Skip placement \"%s\" selects no convolution of %s; choose another placement",
+                       skip->placement != NULL ? skip->placement : "blocks", b->graph->name);
+    if (b->fitting == 0)
+        return ps_fail(PS_ERR_USAGE, "Pool Skip's pool size %d is larger than every map of %s it would stand on; use at most %d",
+                       skip->pool_size, b->graph->name, b->largest_side);
+    return PS_OK;
+}
+
+ps_status ps_builder_finish(ps_builder *b, ps_graph **out) {
+    *out = NULL;
+    PS_TRY(check_inserted(b));
+    *out = b->graph;
+    b->graph = NULL;
+    return PS_OK;
+}
+
+void ps_builder_discard(ps_builder *b) {
+    ps_graph_destroy(b->graph);
+    b->graph = NULL;
+}
+
+ps_status ps_builder_stages(const char *name, const ps_model_options *options, const int *own, int own_count, int most,
+                            const int **stages, int *count) {
+    *stages = options->stages != NULL ? options->stages : own;
+    *count = options->stages != NULL ? options->stage_count : own_count;
+    if (*count < 1 || *count > most)
+        return ps_fail(PS_ERR_USAGE, "%s: takes a list of 1 to %d stages, not %d", name, most, *count);
+    for (int i = 0; i < *count; i++)
+        if ((*stages)[i] < 1 || (*stages)[i] > PS_BUILDER_MAX_BLOCKS)
+            return ps_fail(PS_ERR_USAGE, "%s: stage %d has %d blocks; each stage takes 1 to %d", name, i + 1, (*stages)[i],
+                           PS_BUILDER_MAX_BLOCKS);
+    return PS_OK;
+}
+
+int ps_builder_width(const ps_builder *b, int channels) {
+    double width = floor(channels * b->options->width + 0.5);
+    return width < 1 ? 1 : (int)width;
+}
+
+ps_shape ps_builder_shape(const ps_builder *b) { return b->tail < 0 ? b->graph->input : b->graph->node[b->tail].shape; }
+
+/* ---- nodes ---- */
+
+ps_status ps_builder_add(ps_builder *b, const char *type, const char *name, const char *file_name, int second, const char *attributes) {
+    ps_node_spec spec = {.name = name, .file_name = file_name, .stage = b->stage_names[b->stage], .type = type, .inputs = 1};
+    spec.input[0] = b->tail;
+    if (second >= 0) spec.input[spec.inputs++] = second;
+    return ps_graph_add(b->graph, &spec, &b->tail, "%s", attributes);
+}
+
+static int smallest_side(ps_shape s) {
+    int side = s.h < s.w ? s.h : s.w;
+    return s.d > 1 && s.d < side ? s.d : side;
+}
+
+/* Placement is automatic here, so an e that does not fit the map is clipped to it; the node keeps what was asked for. */
+static ps_status insert_pool_skip(ps_builder *b, const char *conv_name, const char *file_name) {
+    const ps_pool_skip_config *skip = &b->options->pool_skip;
+    char name[NAME_SIZE + 16], cut[64] = "";
+    int side = smallest_side(ps_builder_shape(b)), e = skip->pool_size;
+    /* conv+skip never pools, so any e fits it. */
+    if (e > side && !(skip->mode != NULL && strcmp(skip->mode, "conv+skip") == 0)) e = side;
+    snprintf(name, sizeof name, "%s.pool_skip", conv_name);
+    if (skip->cut != NULL) snprintf(cut, sizeof cut, ", \"cut\": \"%s\"", skip->cut);
+    ps_node_spec spec = {.name = name, .file_name = file_name, .stage = b->stage_names[b->stage], .module = true, .type = "pool_skip",
+                         .inputs = 1, .input = {b->tail}, .pool_size_asked = e < skip->pool_size ? skip->pool_size : 0};
+    b->inserted++;
+    b->fitting += e == skip->pool_size;
+    if (side > b->largest_side) b->largest_side = side;
+    return ps_graph_add(b->graph, &spec, &b->tail, "{\"pool_size\": %d, \"mode\": \"%s\"%s%s}", e, skip->mode != NULL ? skip->mode : "full",
+                        skip->zero_init ? ", \"zero_init\": true" : "", cut);
+}
+
+ps_status ps_builder_conv(ps_builder *b, const ps_builder_conv_spec *spec, const char *name, const char *file_name,
+                          const char *skip_file_name) {
+    ps_node_spec node = {.name = name, .file_name = file_name, .stage = b->stage_names[b->stage], .type = "conv", .inputs = 1,
+                         .input = {b->tail}};
+    PS_TRY(ps_graph_add(b->graph, &node, &b->tail, "{\"channels\": %d, \"kernel\": %d, \"stride\": %d, \"padding\": %d, \"bias\": %s%s}",
+                        spec->channels, spec->kernel, spec->stride, spec->kernel / 2, spec->bias ? "true" : "false",
+                        b->graph->input.d > 1 ? ", \"dims\": 3" : ""));
+    return is_placed(b, spec) ? insert_pool_skip(b, name, skip_file_name) : PS_OK;
+}
+
+ps_status ps_builder_gate(ps_builder *b, const char *name, const char *file_name) {
+    char attributes[64] = "{}";
+    bool leaky = b->options->leaky_slope > 0;
+    if (leaky) snprintf(attributes, sizeof attributes, "{\"slope\": %.9g}", b->options->leaky_slope);
+    return ps_builder_add(b, leaky ? "leaky_relu" : "relu", name, file_name, -1, attributes);
+}
+
+ps_status ps_builder_linear(ps_builder *b, int features, const char *name) {
+    char attributes[64];
+    snprintf(attributes, sizeof attributes, "{\"features\": %d}", features);
+    return ps_builder_add(b, "linear", name, NULL, -1, attributes);
+}
+
+ps_status ps_builder_dropout(ps_builder *b, double own, const char *name) {
+    char attributes[64];
+    double rate = b->options->dropout < 0 ? own : b->options->dropout;
+    if (rate == 0) return PS_OK;
+    snprintf(attributes, sizeof attributes, "{\"p\": %.9g}", rate);
+    return ps_builder_add(b, "dropout", name, NULL, -1, attributes);
+}
+
+/* ---- members of a sequence ---- */
+
+typedef struct {
+    char name[NAME_SIZE], file_name[NAME_SIZE], skip_file_name[NAME_SIZE];
+} member;
+
+static void name_member(const ps_sequence *sequence, member *m) {
+    snprintf(m->name, sizeof m->name, "%s.%d", sequence->prefix, sequence->index);
+    snprintf(m->file_name, sizeof m->file_name, "%s.%d", sequence->prefix, sequence->file_index);
+    snprintf(m->skip_file_name, sizeof m->skip_file_name, "%s.%d", sequence->prefix, sequence->file_index + 1);
+}
+
+ps_status ps_sequence_conv(ps_builder *b, ps_sequence *sequence, const ps_builder_conv_spec *spec) {
+    member m;
+    name_member(sequence, &m);
+    sequence->index++;
+    sequence->file_index += is_placed(b, spec) ? 2 : 1;
+    return ps_builder_conv(b, spec, m.name, m.file_name, m.skip_file_name);
+}
+
+ps_status ps_sequence_add(ps_builder *b, ps_sequence *sequence, const char *type, const char *attributes) {
+    member m;
+    name_member(sequence, &m);
+    sequence->index++;
+    sequence->file_index++;
+    return ps_builder_add(b, type, m.name, m.file_name, -1, attributes);
+}
+
+ps_status ps_sequence_norm(ps_builder *b, ps_sequence *sequence) { return ps_sequence_add(b, sequence, "batch_norm", "{}"); }
+
+ps_status ps_sequence_gate(ps_builder *b, ps_sequence *sequence) {
+    member m;
+    name_member(sequence, &m);
+    sequence->index++;
+    sequence->file_index++;
+    return ps_builder_gate(b, m.name, m.file_name);
+}
