@@ -1,0 +1,42 @@
+/* Planting: makes nodes dead on purpose, in the weights of a network at rest, so that what the instruments say can be checked
+ * against a known truth.
+ *
+ * Text: "share=0.25,cause=bias,seed=1,layers=*,value=-4"; several plantings are separated by ';'. Keys:
+ *   share   part of the nodes of each chosen layer (0.25), rounded
+ *   count   instead of share: that many nodes of each chosen layer
+ *   cause   bias         bias, or the normalisation's beta, is set to `value`
+ *           weights-in   incoming weights zero, bias and beta not above zero: the gate is shut
+ *           weights-out  all weights that read the node are zero: it may be active, and nothing hears it
+ *           gamma        gamma zero, beta not above zero
+ *           upstream     all nodes of the layers it reads get `value` (cause bias), its own bias and beta not above zero
+ *           near-miss    bias or beta is shifted until one image of the probe set is active: not dead
+ *           several joined by '+' are dealt out in turn
+ *   seed    which nodes (0)
+ *   layers  pattern of layer names (*); layers that cannot take the cause are passed over
+ *   value   of bias and upstream (-4) */
+#ifndef PS_PROBE_PLANT_H
+#define PS_PROBE_PLANT_H
+
+#include "net/net.h"
+#include "probe/probe.h"
+
+typedef struct {
+    const char *layer;   /* borrowed from the net's units */
+    const char *cause;   /* static */
+    int *channel;        /* ascending; owned by the list */
+    int channels;
+} ps_planting;
+
+typedef struct {
+    ps_planting *planting;
+    int count;
+    size_t capacity;
+} ps_planting_list;
+
+/* Changes the net's parameters. source: probe batches, needed for near-miss only (else NULL). Nothing chosen is an error. */
+ps_status ps_plant(ps_net *net, const char *text, const ps_probe_source *source, ps_planting_list *out);
+void ps_planting_list_clear(ps_planting_list *list);
+/* One `planted` event per planting, at step 0. */
+ps_status ps_planting_list_record(const ps_planting_list *list, ps_trace_writer *trace);
+
+#endif

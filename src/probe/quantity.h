@@ -1,0 +1,81 @@
+/* Quantities: what can be recorded. One quantity is one line in quantity_list.def and one function in the .c file of its
+ * instrument; an instrument measures something during training or probing from which its quantities are computed.
+ *
+ * An instrument declares what it needs of the engine (sums added up in passing, tensors shown to it, accounting of updates);
+ * what no chosen quantity needs is not asked for and costs nothing. All arrays are double[channels] of the layer. */
+#ifndef PS_PROBE_QUANTITY_H
+#define PS_PROBE_QUANTITY_H
+
+#include "net/net.h"
+#include "net/optimiser.h"
+
+typedef enum { PS_PER_NODE, PS_PER_LAYER, PS_PER_STEP } ps_quantity_per;
+typedef enum { PS_RECORD_STEP, PS_RECORD_WINDOW, PS_RECORD_PROBE } ps_quantity_record;
+typedef enum { PS_AS_COUNT, PS_AS_VALUE } ps_quantity_unit; /* how it is printed: whole number, or 9 digits */
+
+/* Tensors of a probing pass that can be shown to an instrument. */
+typedef enum {
+    PS_TAP_GATE,      /* the gate's output, batch statistics */
+    PS_TAP_GATE_EVAL, /* the gate's output, running statistics */
+    PS_TAP_ENTRY,     /* what enters normalisation or gate */
+    PS_TAP_PRE_MAX,   /* not a tensor: data[channels] are the largest values of this batch that entered the gate */
+    PS_TAPS
+} ps_tap;
+
+typedef struct {
+    const float *data; /* channels-last, `images` images of `positions` rows */
+    size_t images, positions;
+    void *workspace;   /* ps_pointwise_workspace_bytes of it */
+    ps_pool *pool;
+} ps_tap_view;
+
+/* One gate with everything looked up. Parameters are indices into the net, -1 where there is none. */
+typedef struct {
+    const ps_unit *unit;
+    int index;              /* among the net's units */
+    ps_net *net;
+    const struct ps_probe *probe;
+    int weight, bias;       /* of the source */
+    int gamma, beta;        /* of the normalisation in between */
+    int pool_weight;        /* of the Pool Skip in between */
+    double *gate_sum[PS_SUMS], *entry_sum[PS_SUMS], *pool_sum[PS_SUMS]; /* engine sums over the window; NULL: not asked for */
+    const ps_update_account *account; /* of the source's weight; NULL: not tracked */
+    double steps;           /* in the window so far */
+    double batch;           /* images of a training batch */
+    double images;          /* of the probing so far */
+} ps_probe_layer;
+
+typedef struct ps_instrument {
+    int columns;             /* own state: double[columns][channels], zeroed when its window or probing begins */
+    unsigned gate_sums, entry_sums, pool_sums; /* bits 1u << PS_SUM_... asked of the engine at gate, entry, Pool Skip */
+    unsigned taps;           /* bits 1u << PS_TAP_... */
+    bool account;            /* accounting of the updates of the source's weight */
+    const struct ps_instrument *needs; /* another instrument, kept on all layers because this one reads it */
+    /* Layers without what it measures have no such values at all. NULL: every layer has. */
+    bool (*exists)(const ps_probe_layer *layer);
+    /* Parameter whose gradient's rows are squared and summed each step, before clipping; NULL: none. */
+    int (*row_param)(const ps_probe_layer *layer);
+    void (*rows)(const ps_probe_layer *layer, const double *row_squares, double *state);
+    /* During probing: adds a tensor's batch to the state. */
+    void (*tap)(const ps_probe_layer *layer, ps_tap tap, const ps_tap_view *view, double *state);
+} ps_instrument;
+
+typedef struct {
+    const char *name, *unit, *description;
+    ps_quantity_per per;
+    ps_quantity_record record;
+    const ps_instrument *instrument; /* NULL for those of step records, which are always written */
+    /* out[channels] (per node) or out[1]. false: does not exist here, null in the trace. */
+    bool (*compute)(const ps_probe_layer *layer, const double *state, double *out);
+} ps_quantity;
+
+/* In the order of quantity_list.def. */
+const ps_quantity *ps_quantities(int *count);
+/* Index by name, or -1. */
+int ps_quantity_find(const char *name);
+
+/* State of another instrument on another layer (by unit index), for instruments that set `needs`. */
+const double *ps_probe_state(const struct ps_probe *probe, const ps_instrument *instrument, int unit);
+const ps_probe_layer *ps_probe_layer_at(const struct ps_probe *probe, int unit);
+
+#endif

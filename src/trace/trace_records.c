@@ -1,0 +1,65 @@
+#include "trace/trace_records.h"
+
+#include <math.h>
+
+static void begin_event(ps_trace_writer *writer, uint64_t step, const char *event) {
+    ps_trace_begin_record(writer, PS_TRACE_EVENT);
+    ps_trace_add_whole(writer, "step", (int64_t)step);
+    ps_trace_add_text(writer, "event", event);
+}
+
+ps_status ps_trace_write_eval(ps_trace_writer *writer, uint64_t step, const char *split, double loss, double accuracy,
+                              uint64_t count) {
+    ps_trace_begin_record(writer, PS_TRACE_EVAL);
+    ps_trace_add_whole(writer, "step", (int64_t)step);
+    ps_trace_add_text(writer, "split", split);
+    ps_trace_add_double(writer, "loss", loss);
+    ps_trace_add_double(writer, "accuracy", accuracy);
+    ps_trace_add_whole(writer, "count", (int64_t)count);
+    return ps_trace_end_record(writer);
+}
+
+ps_status ps_trace_write_nonfinite(ps_trace_writer *writer, uint64_t step, const char *what, const char *layer) {
+    begin_event(writer, step, PS_TRACE_EVENT_NONFINITE);
+    ps_trace_add_text(writer, "what", what);
+    ps_trace_add_text(writer, "layer", layer);
+    return ps_trace_end_record(writer);
+}
+
+ps_status ps_trace_write_diverged(ps_trace_writer *writer, uint64_t step) {
+    begin_event(writer, step, PS_TRACE_EVENT_DIVERGED);
+    return ps_trace_end_record(writer);
+}
+
+ps_status ps_trace_write_planted(ps_trace_writer *writer, uint64_t step, const char *layer, const char *cause, const int *channel,
+                                 int channels) {
+    begin_event(writer, step, PS_TRACE_EVENT_PLANTED);
+    ps_trace_add_text(writer, "layer", layer);
+    ps_trace_add_wholes(writer, "channels", channel, (size_t)channels);
+    ps_trace_add_text(writer, "cause", cause);
+    return ps_trace_end_record(writer);
+}
+
+ps_status ps_trace_write_clipped_e(ps_trace_writer *writer, uint64_t step, const char *layer, int from, int to) {
+    begin_event(writer, step, PS_TRACE_EVENT_CLIPPED_E);
+    ps_trace_add_text(writer, "layer", layer);
+    ps_trace_add_whole(writer, "from", from);
+    ps_trace_add_whole(writer, "to", to);
+    return ps_trace_end_record(writer);
+}
+
+ps_status ps_trace_write_forked(ps_trace_writer *writer, uint64_t step, const char *checkpoint) {
+    begin_event(writer, step, PS_TRACE_EVENT_FORKED);
+    ps_trace_add_text(writer, "checkpoint", checkpoint);
+    return ps_trace_end_record(writer);
+}
+
+ps_status ps_trace_write_end(ps_trace_writer *writer, uint64_t steps, const char *status, double loss, double accuracy) {
+    ps_trace_begin_record(writer, PS_TRACE_END);
+    ps_trace_add_whole(writer, "steps", (int64_t)steps);
+    ps_trace_add_text(writer, "status", status);
+    ps_trace_add_double(writer, "loss", loss);
+    if (isnan(accuracy)) ps_trace_add_null(writer, "accuracy");
+    else ps_trace_add_double(writer, "accuracy", accuracy);
+    return ps_trace_end_record(writer);
+}
