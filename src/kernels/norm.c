@@ -160,6 +160,7 @@ void ps_norm_backward(const float *x, const float *y, const float *dy, size_t ro
     ps_pool_run(pool, r.chunks, reduce_task, &run);
     const double *sum = ps_rows_reduce(run.slots, &r, PS_NORM_REDUCE_SUMS), *products = sum + r.width;
     for (size_t k = 0; k < r.c; k++) dbeta[k] = (float)sum[k], dgamma[k] = (float)products[k];
+    if (dx == NULL) return;
     dx_constants(&r, sum, products, (double)rows, gamma, inverse_std, frozen, scale, offset, slant);
     ps_pool_run(pool, r.chunks, dx_task, &run);
     if (dx_squares == NULL) return;

@@ -27,7 +27,7 @@ void ps_norm_apply(const float *x, size_t rows, int c, const float *mean, const 
 
 /* Gradients through activation, residual add and normalisation with batch statistics (frozen: with constant statistics).
  * y: the forward output (its sign is the activation's mask; ignored for PS_ACT_NONE). dgamma, dbeta [c] are overwritten.
- * dx is overwritten, or added to when accumulate_x; dresidual likewise, NULL where there is none.
+ * dx is overwritten, or added to when accumulate_x (NULL: neither dx nor dresidual is wanted); dresidual likewise, NULL where there is none.
  * dx may alias dy; dresidual may alias dy when dx does not.
  * dx_squares[c] (may be NULL): the sum of squares of this call's contribution to dx is ADDED to it. */
 void ps_norm_backward(const float *x, const float *y, const float *dy, size_t rows, int c, const float *mean,

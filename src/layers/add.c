@@ -21,7 +21,7 @@ static void add_backward(const ps_layer_call *call) {
     for (int i = 0; i < call->inputs; i++) {
         if (call->dx[i] == NULL) continue;
         if (call->accumulate[i]) ps_vector_add(call->dx[i], call->dy, count, call->dx[i], call->pool);
-        else ps_vector_copy(call->dy, count, call->dx[i], call->pool);
+        else if (call->dx[i] != call->dy) ps_vector_copy(call->dy, count, call->dx[i], call->pool);
     }
 }
 
@@ -34,6 +34,7 @@ const ps_layer_type ps_layer_add = {
     .summary = "sum of its inputs",
     .attributes = "none",
     .min_inputs = 2, .max_inputs = PS_LAYER_MAX_INPUTS,
+    .gradient_in_place = true,
     .parse = ps_parse_nothing, .infer = add_infer,
     .forward = add_forward, .backward = add_backward,
     .samples = add_samples};

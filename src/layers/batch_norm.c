@@ -7,6 +7,7 @@
 #include "core/json.h"
 #include "core/memory.h"
 #include "kernels/norm.h"
+#include "kernels/pointwise.h"
 #include "layers/attributes.h"
 #include "layers/list.h"
 
@@ -66,13 +67,19 @@ static int norm_states(const void *config, const ps_shape *in, ps_shape out, ps_
     return 2;
 }
 
+/* Scratch of the normalisation kernel, or of the pointwise pass that backward may make instead. */
+static size_t kernel_workspace_bytes(size_t rows, int c) {
+    size_t norm = ps_norm_workspace_bytes(rows, c), pointwise = ps_pointwise_workspace_bytes(rows, c);
+    return norm > pointwise ? norm : pointwise;
+}
+
 /* save: mean[c], inverse_std[c]. workspace: the unbiased variance [c] behind the kernel's own scratch. */
 static ps_status norm_plan(const void *config, const ps_shape *in, int inputs, ps_shape out, int threads, void **plan,
                            ps_layer_sizes *sizes) {
     (void)config, (void)in, (void)inputs, (void)threads;
     *plan = NULL;
     sizes->save_bytes = 2 * (size_t)out.c * sizeof(float);
-    sizes->workspace_bytes = ps_norm_workspace_bytes(ps_shape_positions(out), out.c) + (size_t)out.c * sizeof(float);
+    sizes->workspace_bytes = kernel_workspace_bytes(ps_shape_positions(out), out.c) + (size_t)out.c * sizeof(float);
     return PS_OK;
 }
 
@@ -98,7 +105,7 @@ static void norm_forward(const ps_layer_call *call) {
     size_t rows = ps_shape_positions(call->out_shape);
     int c = call->out_shape.c;
     float *mean = call->save, *inverse_std = mean + c;
-    float *variance = (float *)((char *)call->workspace + ps_norm_workspace_bytes(rows, c));
+    float *variance = (float *)((char *)call->workspace + kernel_workspace_bytes(rows, c));
     if (call->mode == PS_MODE_EVAL) use_running_statistics(call, mean, inverse_std);
     else ps_norm_statistics(call->x[0], rows, c, config->eps, mean, inverse_std, variance, call->workspace, call->pool);
     if (call->mode == PS_MODE_TRAIN) update_running_statistics(call, mean, variance);
@@ -106,15 +113,29 @@ static void norm_forward(const ps_layer_call *call) {
                   config->activation, config->slope, call->y, call->sums[PS_SUM_ZEROS], call->workspace, call->pool);
 }
 
+/* The residual's share in a pass of its own: only the activation stands between it and dy. */
+static void backward_residual(const ps_layer_call *call) {
+    const norm_config *config = call->config;
+    size_t rows = ps_shape_positions(call->out_shape), count = ps_shape_elements(call->out_shape);
+    if (config->activation != PS_ACT_NONE)
+        ps_activation_backward(call->y, call->dy, rows, call->out_shape.c, config->slope, call->dx[1], call->accumulate[1], NULL,
+                               call->workspace, call->pool);
+    else if (call->accumulate[1]) ps_vector_add(call->dx[1], call->dy, count, call->dx[1], call->pool);
+    else ps_vector_copy(call->dy, count, call->dx[1], call->pool);
+}
+
 static void norm_backward(const ps_layer_call *call) {
     const norm_config *config = call->config;
     int c = call->out_shape.c;
     const float *mean = call->save;
     bool residual = call->inputs > 1 && call->dx[1] != NULL;
+    /* Its own pass where input 0 wants no gradient, and where one node feeds both inputs (the kernel writes two arrays). */
+    bool alone = residual && (call->dx[0] == NULL || call->dx[0] == call->dx[1]);
     ps_norm_backward(call->x[0], call->y, call->dy, ps_shape_positions(call->out_shape), c, mean, mean + c, call->param[0],
                      config->activation, config->slope, call->mode == PS_MODE_EVAL, call->dx[0], call->accumulate[0],
-                     residual ? call->dx[1] : NULL, residual && call->accumulate[1], call->grad[0], call->grad[1],
+                     residual && !alone ? call->dx[1] : NULL, residual && call->accumulate[1], call->grad[0], call->grad[1],
                      call->sums[PS_SUM_INPUT_GRAD_SQUARES], call->workspace, call->pool);
+    if (alone) backward_residual(call);
 }
 
 static bool norm_gate(const void *config_, float *slope) {
@@ -138,7 +159,7 @@ const ps_layer_type ps_layer_batch_norm = {
     .summary = "batch normalisation; may end in an activation and add a residual (input 1) before it",
     .attributes = "eps 1e-5, momentum 0.1, activation \"none\" (or \"relu\", \"leaky_relu\"), slope 0.01",
     .min_inputs = 1, .max_inputs = 2,
-    .needs_input = true, .needs_output = true, .is_gate = true,
+    .needs_input = true, .needs_output = true, .gradient_in_place = true, .is_gate = true,
     .fused_sums = 1u << PS_SUM_ZEROS | 1u << PS_SUM_INPUT_GRAD_SQUARES,
     .parse = norm_parse, .release = ps_free, .infer = norm_infer, .params = norm_params, .states = norm_states,
     .plan = norm_plan,

@@ -8,6 +8,9 @@
 #include "layers/attributes.h"
 #include "layers/list.h"
 
+/* The kernel numbers a window's places in one byte: 16 x 16, or 6 x 6 x 6 with depth. */
+enum { LARGEST_WINDOW = 16, LARGEST_WINDOW_3D = 6 };
+
 typedef struct {
     const char *name;
     ps_pool_skip_select select;
@@ -59,7 +62,7 @@ static ps_status pool_skip_parse(const cJSON *attributes, const char *where, voi
     pool_skip_config config = {.pool_size = 2};
     *out = NULL;
     PS_TRY(ps_json_check_keys(attributes, known, where));
-    PS_TRY(ps_json_get_int(attributes, "pool_size", false, 1, 1024, where, &config.pool_size));
+    PS_TRY(ps_json_get_int(attributes, "pool_size", false, 1, LARGEST_WINDOW, where, &config.pool_size));
     PS_TRY(parse_mode(attributes, where, &config.mode));
     PS_TRY(ps_json_get_bool(attributes, "zero_init", false, where, &config.zero_init));
     PS_TRY(parse_cut(attributes, where, &config));
@@ -81,6 +84,8 @@ static ps_status pool_skip_infer(const void *config_, const ps_layer_input *in, 
     char text[48];
     int e = config->pool_size;
     *out = x;
+    if (x.d > 1 && e > LARGEST_WINDOW_3D)
+        return ps_fail(PS_ERR_INPUT, "%s: \"pool_size\" must be at most %d for maps with depth, not %d", where, LARGEST_WINDOW_3D, e);
     if (pools(config) && (e > x.h || e > x.w || (x.d > 1 && e > x.d)))
         return ps_fail(PS_ERR_INPUT, "%s: \"pool_size\" %d is larger than the map of its input %s (c x d x h x w); take a smaller "
                        "\"pool_size\" here", where, e, ps_shape_text(x, text));

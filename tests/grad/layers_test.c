@@ -1,0 +1,156 @@
+/* Gradients of every layer type in the list, on all its samples, against the double-precision reference; and proof that
+ * the check notices a wrong layer. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "layers/list.h"
+#include "tests/lib/gradcheck.h"
+
+static const char *const mode_names[] = {"train", "probe", "eval"};
+
+static void check_type(void **state) {
+    const ps_layer_type *type = *state;
+    double forward = 0, gradient = 0;
+    int compared = 0;
+    assert_non_null(type->samples);
+    assert_non_null(type->samples[0]);
+    for (int i = 0; type->samples[i] != NULL; i++)
+        for (int mode = PS_MODE_TRAIN; mode <= PS_MODE_EVAL; mode++) {
+            gradcheck_result result;
+            gradcheck_run(type, type->samples[i], (ps_mode)mode, &result);
+            if (!result.passed) fail_msg("%s, %s, %s: %s", type->name, type->samples[i], mode_names[mode], result.message);
+            assert_true(result.compared > 0);
+            if (result.worst_forward > forward) forward = result.worst_forward;
+            if (result.worst_gradient > gradient) gradient = result.worst_gradient;
+            compared += result.compared;
+        }
+    print_message("# %-16s %6d derivatives, worst error: forward %.1e, gradient %.1e\n", type->name, compared, forward, gradient);
+}
+
+/* ---- Planted faults: each wrapper differs from the real type in one thing. ---- */
+
+static void expect_caught(const ps_layer_type *wrong, const ps_layer_type *right, const char *sample, const char *message_part) {
+    gradcheck_result result;
+    gradcheck_run(right, sample, PS_MODE_TRAIN, &result);
+    if (!result.passed) fail_msg("the right layer fails: %s", result.message);
+    gradcheck_run(wrong, sample, PS_MODE_TRAIN, &result);
+    assert_false(result.passed);
+    if (strstr(result.message, message_part) == NULL) fail_msg("caught for another reason: %s", result.message);
+}
+
+static void linear_scaled(const ps_layer_call *call) {
+    ps_layer_linear.backward(call);
+    for (int i = 0; call->dx[0] != NULL && i < call->in_shape[0].n * call->in_shape[0].c; i++) call->dx[0][i] *= 1.001f;
+}
+
+static void conv_dropped_tap(const ps_layer_call *call) {
+    ps_layer_conv.backward(call);
+    call->grad[0][4] = 0.0f;
+}
+
+static void conv_swapped_taps(const ps_layer_call *call) {
+    ps_layer_conv.backward(call);
+    float first = call->grad[0][0];
+    call->grad[0][0] = call->grad[0][3];
+    call->grad[0][3] = first;
+}
+
+static void relu_open_gate(const ps_layer_call *call) {
+    for (size_t i = 0; call->dx[0] != NULL && i < ps_shape_elements(call->out_shape); i++) call->dx[0][i] = call->dy[i];
+}
+
+/* Batch norm's classic mistake: the statistics treated as constants. */
+static void norm_constant_statistics(const ps_layer_call *call) {
+    ps_layer_call frozen = *call;
+    frozen.mode = PS_MODE_EVAL;
+    ps_layer_batch_norm.backward(&frozen);
+}
+
+static void relu_ignores_accumulate(const ps_layer_call *call) {
+    ps_layer_call overwriting = *call;
+    overwriting.accumulate = (const bool[]){false};
+    ps_layer_relu.backward(&overwriting);
+}
+
+static void pool_last_output_wrong(const ps_layer_call *call) {
+    ps_layer_max_pool.forward(call);
+    call->y[ps_shape_elements(call->out_shape) - 1] += 1e-3f;
+}
+
+static void avg_writes_past_end(const ps_layer_call *call) {
+    ps_layer_avg_pool.forward(call);
+    call->y[ps_shape_elements(call->out_shape)] = 0.0f;
+}
+
+static void relu_wrong_zeros(const ps_layer_call *call) {
+    ps_layer_relu.forward(call);
+    if (call->sums[PS_SUM_ZEROS] != NULL) call->sums[PS_SUM_ZEROS][0] += 1.0;
+}
+
+static void concat_unwritten(const ps_layer_call *call) {
+    float kept = call->dx[0] != NULL ? call->dx[0][0] : 0.0f;
+    ps_layer_concat.backward(call);
+    if (call->dx[0] != NULL) call->dx[0][0] = kept;
+}
+
+/* What a sum kept per thread would do: the result depends on who ran the chunks. */
+static void relu_thread_dependent(const ps_layer_call *call) {
+    ps_layer_relu.forward(call);
+    if (ps_pool_threads(call->pool) > 1) call->y[0] *= 1.0000002f;
+}
+
+static void test_planted_faults(void **state) {
+    (void)state;
+    ps_layer_type wrong = ps_layer_linear;
+    wrong.backward = linear_scaled;
+    expect_caught(&wrong, &ps_layer_linear, ps_layer_linear.samples[0], "dx0");
+    wrong = ps_layer_conv, wrong.backward = conv_dropped_tap;
+    expect_caught(&wrong, &ps_layer_conv, ps_layer_conv.samples[0], "weight");
+    wrong = ps_layer_conv, wrong.backward = conv_swapped_taps;
+    expect_caught(&wrong, &ps_layer_conv, ps_layer_conv.samples[0], "weight");
+    wrong = ps_layer_relu, wrong.backward = relu_open_gate;
+    expect_caught(&wrong, &ps_layer_relu, ps_layer_relu.samples[0], "dx0");
+    wrong = ps_layer_batch_norm, wrong.backward = norm_constant_statistics;
+    expect_caught(&wrong, &ps_layer_batch_norm, ps_layer_batch_norm.samples[0], "dx0");
+    wrong = ps_layer_relu, wrong.backward = relu_ignores_accumulate;
+    expect_caught(&wrong, &ps_layer_relu, ps_layer_relu.samples[0], "accumulated");
+    wrong = ps_layer_max_pool, wrong.forward = pool_last_output_wrong;
+    expect_caught(&wrong, &ps_layer_max_pool, ps_layer_max_pool.samples[0], "y[");
+    wrong = ps_layer_avg_pool, wrong.forward = avg_writes_past_end;
+    expect_caught(&wrong, &ps_layer_avg_pool, ps_layer_avg_pool.samples[0], "past the end");
+    wrong = ps_layer_relu, wrong.forward = relu_wrong_zeros;
+    expect_caught(&wrong, &ps_layer_relu, ps_layer_relu.samples[0], "zeros");
+    wrong = ps_layer_concat, wrong.backward = concat_unwritten;
+    expect_caught(&wrong, &ps_layer_concat, ps_layer_concat.samples[0], "dx0");
+    wrong = ps_layer_relu, wrong.forward = relu_thread_dependent;
+    expect_caught(&wrong, &ps_layer_relu, ps_layer_relu.samples[0], "3 threads");
+}
+
+/* A type that uses what it did not ask for gets NULL from the check, as from the engine. */
+static void test_unknown_type_fails(void **state) {
+    (void)state;
+    ps_layer_type stranger = ps_layer_relu;
+    stranger.name = "stranger";
+    gradcheck_result result;
+    gradcheck_run(&stranger, ps_layer_relu.samples[0], PS_MODE_TRAIN, &result);
+    assert_false(result.passed);
+    assert_non_null(strstr(result.message, "does not know"));
+}
+
+int main(void) {
+    enum { MOST = 64, OTHERS = 2 };
+    struct CMUnitTest tests[MOST + OTHERS];
+    int count = 0;
+    for (const ps_layer_type *const *type = ps_layer_types(); *type != NULL && count < MOST; type++)
+        tests[count++] = (struct CMUnitTest){(*type)->name, check_type, NULL, NULL, (void *)*type};
+    tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_planted_faults);
+    tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_unknown_type_fails);
+    return _cmocka_run_group_tests("layers", tests, (size_t)count, NULL, NULL);
+}
