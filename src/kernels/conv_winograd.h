@@ -1,0 +1,60 @@
+/* Inner loops of the Winograd method, one table per instruction set. Private to src/kernels.
+ *
+ * F(4x4, 3x3): an output tile of 4x4 comes from an input tile of 6x6 by 36 products instead of 144. The 36 products of all
+ * tiles and channels are 36 matrix products, numbered t = 6 i + j. Tiles are numbered over images, depth, rows, columns.
+ * In 3D the depth taps stand beside the channels: column td * c + channel of a matrix, kd * c columns in all.
+ * Source: Lavin & Gray, "Fast algorithms for convolutional neural networks", 2016; interpolation points 0, +-5/8, +-3/2 and
+ * infinity, whose smaller powers lose about half as many digits as 0, +-1, +-2 do. */
+#ifndef PS_KERNELS_CONV_WINOGRAD_H
+#define PS_KERNELS_CONV_WINOGRAD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "kernels/simd.h"
+
+enum { PS_WINOGRAD_PRODUCTS = 36 };
+
+/* One convolution from an array [n][d][h][w][c] to [n][od][oh][ow][k]. Backward-data is one from dy to dx. */
+typedef struct {
+    int n, d, h, w, c, od, oh, ow, k, kd, pad_d, pad_h, pad_w, tiles_h, tiles_w;
+    size_t tiles;       /* n * od * tiles_h * tiles_w */
+    size_t depth;       /* kd * c */
+    const float *zeros; /* c (or k, the larger) floats of zero, rounded up to whole vectors: what padding reads */
+} ps_winograd_map;
+
+/* Matrices of floats: element (t, row, column) at data[t * step + row * row_step + column]. */
+typedef struct {
+    float *data;
+    size_t step, row_step;
+} ps_winograd_matrices;
+
+typedef struct {
+    int lanes; /* of a vector; panels of weights are two vectors wide, the last one may be one vector wide */
+    int rows;  /* of a register block */
+    /* Input tiles [first, first + count) into rows of v, all kd * c columns and zeros up to a whole vector. */
+    void (*input)(const ps_winograd_map *map, const float *x, size_t first, size_t count, ps_winograd_matrices v);
+    /* 4x4 tiles of dy [n][od][oh][ow][k] into rows of v, for backward-weights. */
+    void (*gradient)(const ps_winograd_map *map, const float *dy, size_t first, size_t count, ps_winograd_matrices v);
+    /* Weights [map.k][kd][3][3][map.c] (flipped: the forward weights [map.c][kd][3][3][map.k] turned round, for backward-data),
+     * channels [first, last) of panel `panel`, into rows of u: row td * (last - first) + channel - first holds a panel. */
+    void (*weights)(const ps_winograd_map *map, const float *w, bool flipped, int panel, int first, int last,
+                    ps_winograd_matrices u);
+    /* m (+)= v u for `count` tiles, `depth` columns and a panel of 1 or 2 vectors. */
+    void (*multiply)(size_t count, size_t depth, int vectors, ps_winograd_matrices v, ps_winograd_matrices u,
+                     ps_winograd_matrices m, bool accumulate);
+    /* Output tiles from m (one panel's channels from `channel` on) to y, with bias (may be NULL), overwriting or adding. */
+    void (*output)(const ps_winograd_map *map, ps_winograd_matrices m, size_t first, size_t count, int channel, int vectors,
+                   const float *bias, bool accumulate, float *y);
+    /* u (+)= g' v over `count` tiles: rows [0, rows) of g's columns by `columns` (whole vectors) columns of v. */
+    void (*outer)(size_t count, int rows, int columns, ps_winograd_matrices g, ps_winograd_matrices v, ps_winograd_matrices u,
+                  bool accumulate);
+    /* dw [k][kd][3][3][c]: filters [k0, k0 + rows), depth tap td, channels [c0, c0 + channels), from the sum of `groups`
+     * matrices u (group_step floats apart, added in order) whose row 0, column 0 is filter k0, channel c0. */
+    void (*weights_gradient)(const ps_winograd_map *map, ps_winograd_matrices u, size_t groups, size_t group_step, int k0, int rows,
+                             int td, int c0, int channels, float *dw);
+} ps_winograd_kernels;
+
+PS_SIMD_DECLARE(const ps_winograd_kernels *, ps_winograd_kernels_of, void);
+
+#endif

@@ -1,0 +1,147 @@
+/* Vectors of floats for files compiled once per instruction set (*.simd.c): the width of the set, loads and stores that need
+ * no alignment, parts of a vector at the end of a row, and a fused multiply-add by name. Include nowhere else. */
+#ifndef PS_KERNELS_SIMD_VECTOR_H
+#define PS_KERNELS_SIMD_VECTOR_H
+
+#include <stddef.h>
+#include <string.h>
+
+#if defined(PS_ISA_avx512) || defined(PS_ISA_avx2)
+#include <immintrin.h>
+#elif defined(__ARM_NEON)
+#include <arm_neon.h>
+#endif
+
+#if defined(PS_ISA_avx512)
+#define LANES 16
+#define ROWS 12 /* of a product held in registers, two vectors each: 24 of 32 */
+#elif defined(PS_ISA_avx2)
+#define LANES 8
+#define ROWS 6
+#else
+#define LANES 4
+#define ROWS 6
+#endif
+
+#define INLINE static inline __attribute__((always_inline, unused))
+
+typedef float vf __attribute__((vector_size(4 * LANES)));
+typedef float vf_unaligned __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+typedef int vi __attribute__((vector_size(4 * LANES)));
+
+INLINE vf load(const float *p) { return *(const vf_unaligned *)p; }
+INLINE void store(float *p, vf v) { *(vf_unaligned *)p = v; }
+
+#if defined(PS_ISA_avx512)
+INLINE vf splat(float x) { return (vf)_mm512_set1_ps(x); }
+INLINE vf fma_(vf a, vf b, vf c) { return (vf)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }
+INLINE vf load_part(const float *p, int count) { return (vf)_mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1u), p); }
+INLINE void store_part(float *p, vf v, int count) { _mm512_mask_storeu_ps(p, (__mmask16)((1u << count) - 1u), (__m512)v); }
+#elif defined(PS_ISA_avx2)
+INLINE vf splat(float x) { return (vf)_mm256_set1_ps(x); }
+INLINE vf fma_(vf a, vf b, vf c) { return (vf)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c); }
+INLINE __m256i first_lanes(int count) {
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+INLINE vf load_part(const float *p, int count) { return (vf)_mm256_maskload_ps(p, first_lanes(count)); }
+INLINE void store_part(float *p, vf v, int count) { _mm256_maskstore_ps(p, first_lanes(count), (__m256)v); }
+#else
+INLINE vf splat(float x) { return (vf){x, x, x, x}; }
+#if defined(__ARM_NEON) && defined(__aarch64__)
+INLINE vf fma_(vf a, vf b, vf c) { return (vf)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b); }
+#else
+INLINE vf fma_(vf a, vf b, vf c) { return a * b + c; }
+#endif
+INLINE vf load_part(const float *p, int count) {
+    vf v = {0.0f, 0.0f, 0.0f, 0.0f};
+    memcpy(&v, p, (size_t)count * sizeof(float));
+    return v;
+}
+INLINE void store_part(float *p, vf v, int count) { memcpy(p, &v, (size_t)count * sizeof(float)); }
+#endif
+
+/* count >= LANES: the whole vector; otherwise its first lanes, the others zero. */
+INLINE vf load_upto(const float *p, int count) { return count >= LANES ? load(p) : load_part(p, count); }
+INLINE void store_upto(float *p, vf v, int count) {
+    if (count >= LANES) store(p, v);
+    else store_part(p, v, count);
+}
+
+/* Transposes LANES vectors in place: log2(LANES) rounds of exchanges between vectors whose numbers differ in one bit. */
+INLINE void transpose(vf v[LANES]) {
+#pragma GCC unroll 4
+    for (int bit = 1; bit < LANES; bit *= 2) {
+        vi low, high;
+#pragma GCC unroll 16
+        for (int lane = 0; lane < LANES; lane++) {
+            low[lane] = (lane & bit) == 0 ? lane : lane - bit + LANES;
+            high[lane] = (lane & bit) == 0 ? lane + bit : lane + LANES;
+        }
+#pragma GCC unroll 16
+        for (int i = 0; i < LANES; i++) {
+            if ((i & bit) != 0) continue;
+            vf a = v[i], b = v[i + bit];
+            v[i] = __builtin_shuffle(a, b, low);
+            v[i + bit] = __builtin_shuffle(a, b, high);
+        }
+    }
+}
+
+/* c[r][0..vectors) (+)= sum over i of a[r * row_step + i * depth_step] * b[i * b_step + ...]: `rows` x `vectors` sums held in
+ * registers. rows <= ROWS and vectors <= 2 are constants at every call, so that the loops unroll. */
+INLINE void product_block(int rows, int vectors, const float *a, size_t row_step, size_t depth_step, const float *b, size_t b_step,
+                          size_t depth, float *c, size_t c_step, int accumulate) {
+    vf sum[ROWS][2];
+#pragma GCC unroll 12
+    for (int r = 0; r < rows; r++) {
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; v++) sum[r][v] = accumulate ? load(c + (size_t)r * c_step + v * LANES) : splat(0.0f);
+    }
+    for (size_t i = 0; i < depth; i++, a += depth_step, b += b_step) {
+        vf right[2];
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; v++) right[v] = load(b + v * LANES);
+#pragma GCC unroll 12
+        for (int r = 0; r < rows; r++) {
+            vf left = splat(a[(size_t)r * row_step]);
+#pragma GCC unroll 2
+            for (int v = 0; v < vectors; v++) sum[r][v] = fma_(left, right[v], sum[r][v]);
+        }
+    }
+#pragma GCC unroll 12
+    for (int r = 0; r < rows; r++) {
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; v++) store(c + (size_t)r * c_step + v * LANES, sum[r][v]);
+    }
+}
+
+/* Calls CALL(n) with the constant n = rows, 1 to ROWS. */
+#if ROWS == 12
+#define WITH_CONSTANT_ROWS(rows, CALL)                                                                     \
+    switch (rows) {                                                                                        \
+        case 1: CALL(1); break;                                                                            \
+        case 2: CALL(2); break;                                                                            \
+        case 3: CALL(3); break;                                                                            \
+        case 4: CALL(4); break;                                                                            \
+        case 5: CALL(5); break;                                                                            \
+        case 6: CALL(6); break;                                                                            \
+        case 7: CALL(7); break;                                                                            \
+        case 8: CALL(8); break;                                                                            \
+        case 9: CALL(9); break;                                                                            \
+        case 10: CALL(10); break;                                                                          \
+        case 11: CALL(11); break;                                                                          \
+        default: CALL(12); break;                                                                          \
+    }
+#else
+#define WITH_CONSTANT_ROWS(rows, CALL) \
+    switch (rows) {                    \
+        case 1: CALL(1); break;        \
+        case 2: CALL(2); break;        \
+        case 3: CALL(3); break;        \
+        case 4: CALL(4); break;        \
+        case 5: CALL(5); break;        \
+        default: CALL(6); break;       \
+    }
+#endif
+
+#endif

@@ -1,0 +1,374 @@
+/* Single convolutions against oneDNN, forward, backward-data and backward-weights, as a Markdown table.
+ *   conv_bench [--threads N] [--rounds N] [NAME...]    only shapes whose name contains one of the words
+ *
+ * Both sides run interleaved in one process; times are medians. oneDNN works in layouts of its own choice, without reorders,
+ * so it is given every advantage; "direct" is the algorithm PyTorch uses, "auto" is what oneDNN itself would pick, "Winograd"
+ * its own one where it has it. "of bound": the rate against the smaller of sgemm's at the same m, n, k and of memory bandwidth
+ * (100 % is the bound; fewer multiplications than the direct algorithm can pass it). */
+#include <math.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <oneapi/dnnl/dnnl.h>
+
+#include "core/clock.h"
+#include "core/memory.h"
+#include "core/pool.h"
+#include "kernels/conv.h"
+#include "kernels/conv_method.h"
+#include "kernels/gemm.h"
+#include "kernels/simd.h"
+
+typedef struct {
+    const char *name;
+    ps_conv_shape s;
+} named_shape;
+
+#define CONV2(name, n, c, h, k, kernel, stride, pad, groups) \
+    {name, {n, c, 1, h, h, k, 1, kernel, kernel, 1, stride, stride, 0, pad, pad, 1, 1, 1, groups}}
+#define CONV3(name, n, c, d, k, kernel, stride, pad) \
+    {name, {n, c, d, d, d, k, kernel, kernel, kernel, stride, stride, stride, pad, pad, pad, 1, 1, 1, 1}}
+
+static const named_shape shapes[] = {
+    CONV2("resnet18 stem", 64, 3, 32, 64, 3, 1, 1, 1),
+    CONV2("resnet18 64@32", 64, 64, 32, 64, 3, 1, 1, 1),
+    CONV2("resnet18 64-128@32/2", 64, 64, 32, 128, 3, 2, 1, 1),
+    CONV2("resnet18 64-128@32/2 1x1", 64, 64, 32, 128, 1, 2, 0, 1),
+    CONV2("resnet18 128@16", 64, 128, 16, 128, 3, 1, 1, 1),
+    CONV2("resnet18 128-256@16/2", 64, 128, 16, 256, 3, 2, 1, 1),
+    CONV2("resnet18 256@8", 64, 256, 8, 256, 3, 1, 1, 1),
+    CONV2("resnet18 256-512@8/2", 64, 256, 8, 512, 3, 2, 1, 1),
+    CONV2("resnet18 256-512@8/2 1x1", 64, 256, 8, 512, 1, 2, 0, 1),
+    CONV2("resnet18 512@4", 64, 512, 4, 512, 3, 1, 1, 1),
+    CONV2("resnet18-b8 64@32", 8, 64, 32, 64, 3, 1, 1, 1),
+    CONV2("resnet18-b8 256@8", 8, 256, 8, 256, 3, 1, 1, 1),
+    CONV2("resnet18-b8 512@4", 8, 512, 4, 512, 3, 1, 1, 1),
+    CONV2("vgg16 128@16", 64, 64, 16, 128, 3, 1, 1, 1),
+    CONV2("vgg16 256@8", 64, 128, 8, 256, 3, 1, 1, 1),
+    CONV2("vgg16 512@4", 64, 256, 4, 512, 3, 1, 1, 1),
+    CONV2("vgg16 512@2", 64, 512, 2, 512, 3, 1, 1, 1),
+    CONV2("resnet50 64-256@32 1x1", 64, 64, 32, 256, 1, 1, 0, 1),
+    CONV2("resnet50 256-64@32 1x1", 64, 256, 32, 64, 1, 1, 0, 1),
+    CONV2("resnet50 512-128@16 1x1", 64, 512, 16, 128, 1, 1, 0, 1),
+    CONV2("resnet50 1024-256@8 1x1", 64, 1024, 8, 256, 1, 1, 0, 1),
+    CONV2("resnet50 512-2048@4 1x1", 64, 512, 4, 2048, 1, 1, 0, 1),
+    CONV2("resnet50 1024-2048@8/2 1x1", 64, 1024, 8, 2048, 1, 2, 0, 1),
+    CONV2("resnet50 stem 7x7@112", 8, 3, 112, 64, 7, 2, 3, 1),
+    CONV2("narrow 8@32", 64, 8, 32, 8, 3, 1, 1, 1),
+    CONV2("narrow 8-32@32 1x1", 64, 8, 32, 32, 1, 1, 0, 1),
+    CONV2("narrow 32-8@32 1x1", 64, 32, 32, 8, 1, 1, 0, 1),
+    CONV2("narrow 16@16", 64, 16, 16, 16, 3, 1, 1, 1),
+    CONV2("narrow 64-16@16 1x1", 64, 64, 16, 16, 1, 1, 0, 1),
+    CONV2("narrow 32@8", 64, 32, 8, 32, 3, 1, 1, 1),
+    CONV2("narrow 64@4", 64, 64, 4, 64, 3, 1, 1, 1),
+    CONV2("plain 12@16", 64, 12, 16, 12, 3, 1, 1, 1),
+    CONV2("plain 24@8", 64, 24, 8, 24, 3, 1, 1, 1),
+    CONV2("plain 48@4", 64, 48, 4, 48, 3, 1, 1, 1),
+    CONV2("plain20 16@32 b8", 8, 16, 32, 16, 3, 1, 1, 1),
+    CONV2("plain20 32@16 b8", 8, 32, 16, 32, 3, 1, 1, 1),
+    CONV2("plain20 64@8 b8", 8, 64, 8, 64, 3, 1, 1, 1),
+    CONV2("mobilenet depthwise 64@32", 64, 64, 32, 64, 3, 1, 1, 64),
+    CONV2("mobilenet depthwise 128@32/2", 64, 128, 32, 128, 3, 2, 1, 128),
+    CONV2("mobilenet depthwise 512@8", 64, 512, 8, 512, 3, 1, 1, 512),
+    CONV2("grouped 128@16 g4", 64, 128, 16, 128, 3, 1, 1, 4),
+    {"dilated 64@16", {64, 64, 1, 16, 16, 64, 1, 3, 3, 1, 1, 1, 0, 2, 2, 1, 2, 2, 1}},
+    CONV3("unet3d 1-16@32", 2, 1, 32, 16, 3, 1, 1),
+    CONV3("unet3d 16@32", 2, 16, 32, 16, 3, 1, 1),
+    CONV3("unet3d 32@16", 2, 32, 16, 32, 3, 1, 1),
+    CONV3("unet3d 64@8", 2, 64, 8, 64, 3, 1, 1),
+    CONV3("unet3d 16-32@32/2", 2, 16, 32, 32, 2, 2, 0),
+};
+
+static const char *const pass_names[PS_CONV_PASSES] = {"forward", "backward-data", "backward-weights"};
+
+static int compare_doubles(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median(double *values, int count) {
+    qsort(values, (size_t)count, sizeof *values, compare_doubles);
+    return count % 2 ? values[count / 2] : 0.5 * (values[count / 2 - 1] + values[count / 2]);
+}
+
+static void die(const char *what) {
+    fprintf(stderr, "conv_bench: %s\n", what);
+    exit(2);
+}
+
+static float *filled(size_t count) {
+    float *values = NULL;
+    if (PS_ALLOC(count, &values, "benchmark data") != PS_OK) die(ps_status_message());
+    for (size_t i = 0; i < count; i++) values[i] = (float)((i * 2654435761u >> 8) % 1000) * 1e-3f - 0.5f;
+    return values;
+}
+
+/* One oneDNN convolution, with its own memory. */
+typedef struct {
+    dnnl_primitive_t primitive;
+    dnnl_exec_arg_t args[4];
+    int arguments;
+} onednn;
+
+static dnnl_engine_t engine;
+static dnnl_stream_t stream;
+
+static void onednn_add(onednn *o, int which, const_dnnl_primitive_desc_t pd, dnnl_query_t query) {
+    const dnnl_memory_desc_t *md = dnnl_primitive_desc_query_md(pd, query, 0);
+    dnnl_memory_t memory;
+    if (md == NULL || dnnl_memory_create(&memory, md, engine, DNNL_MEMORY_ALLOCATE) != dnnl_success) die("oneDNN memory");
+    void *data;
+    dnnl_memory_get_data_handle(memory, &data);
+    float *values = data;
+    for (size_t i = 0; i < dnnl_memory_desc_get_size(md) / sizeof *values; i++) values[i] = (float)(i % 100) * 0.01f - 0.5f;
+    o->args[o->arguments++] = (dnnl_exec_arg_t){which, memory};
+}
+
+static bool onednn_create(const ps_conv_shape *s, ps_conv_pass pass, dnnl_alg_kind_t algorithm, onednn *o) {
+    bool deep = s->kd > 1 || s->d > 1;
+    int od = ps_conv_out_d(s), oh = ps_conv_out_h(s), ow = ps_conv_out_w(s), g = s->groups;
+    int first = deep ? 0 : 1, sizes = deep ? 5 : 4;
+    dnnl_dims_t src_dims = {s->n, s->c}, dst_dims = {s->n, s->k}, w_dims; /* of the longest kind, as the header asks */
+    const int spatial_in[3] = {s->d, s->h, s->w}, spatial_out[3] = {od, oh, ow}, kernel[3] = {s->kd, s->kh, s->kw};
+    const int stride[3] = {s->stride_d, s->stride_h, s->stride_w}, pad[3] = {s->pad_d, s->pad_h, s->pad_w};
+    const int dilation[3] = {s->dilation_d, s->dilation_h, s->dilation_w};
+    dnnl_dims_t strides, pads, dilates;
+    int w_sizes = 0;
+    if (g > 1) w_dims[w_sizes++] = g;
+    w_dims[w_sizes++] = s->k / g;
+    w_dims[w_sizes++] = s->c / g;
+    for (int i = first; i < 3; i++) {
+        src_dims[2 + i - first] = spatial_in[i];
+        dst_dims[2 + i - first] = spatial_out[i];
+        w_dims[w_sizes++] = kernel[i];
+        strides[i - first] = stride[i];
+        pads[i - first] = pad[i];
+        dilates[i - first] = dilation[i] - 1;
+    }
+    dnnl_memory_desc_t src, dst, w;
+    dnnl_memory_desc_init_by_tag(&src, sizes, src_dims, dnnl_f32, dnnl_format_tag_any);
+    dnnl_memory_desc_init_by_tag(&dst, sizes, dst_dims, dnnl_f32, dnnl_format_tag_any);
+    dnnl_memory_desc_init_by_tag(&w, w_sizes, w_dims, dnnl_f32, dnnl_format_tag_any);
+    dnnl_convolution_desc_t forward, backward;
+    if (dnnl_dilated_convolution_forward_desc_init(&forward, dnnl_forward_training, algorithm, &src, &w, NULL, &dst, strides,
+                                                   dilates, pads, pads) != dnnl_success)
+        return false;
+    dnnl_primitive_desc_t hint, pd;
+    if (dnnl_primitive_desc_create(&hint, &forward, NULL, engine, NULL) != dnnl_success) return false;
+    *o = (onednn){0};
+    dnnl_status_t status = dnnl_success;
+    if (pass == PS_CONV_FORWARD) {
+        pd = hint;
+    } else if (pass == PS_CONV_BACKWARD_DATA) {
+        dnnl_dilated_convolution_backward_data_desc_init(&backward, algorithm, &src, &w, &dst, strides, dilates,
+                                                         pads, pads);
+        status = dnnl_primitive_desc_create(&pd, &backward, NULL, engine, hint);
+    } else {
+        dnnl_dilated_convolution_backward_weights_desc_init(&backward, algorithm, &src, &w, NULL, &dst, strides,
+                                                            dilates, pads, pads);
+        status = dnnl_primitive_desc_create(&pd, &backward, NULL, engine, hint);
+    }
+    if (status != dnnl_success || dnnl_primitive_create(&o->primitive, pd) != dnnl_success) return false;
+    if (pass == PS_CONV_BACKWARD_DATA) onednn_add(o, DNNL_ARG_DIFF_SRC, pd, dnnl_query_diff_src_md);
+    else onednn_add(o, DNNL_ARG_SRC, pd, dnnl_query_src_md);
+    if (pass == PS_CONV_BACKWARD_WEIGHTS) onednn_add(o, DNNL_ARG_DIFF_WEIGHTS, pd, dnnl_query_diff_weights_md);
+    else onednn_add(o, DNNL_ARG_WEIGHTS, pd, dnnl_query_weights_md);
+    if (pass == PS_CONV_FORWARD) onednn_add(o, DNNL_ARG_DST, pd, dnnl_query_dst_md);
+    else onednn_add(o, DNNL_ARG_DIFF_DST, pd, dnnl_query_diff_dst_md);
+    if (pass != PS_CONV_FORWARD) dnnl_primitive_desc_destroy(pd);
+    dnnl_primitive_desc_destroy(hint);
+    return true;
+}
+
+static void onednn_destroy(onednn *o) {
+    for (int i = 0; i < o->arguments; i++) dnnl_memory_destroy(o->args[i].memory);
+    dnnl_primitive_destroy(o->primitive);
+}
+
+static void onednn_run(const onednn *o) {
+    dnnl_primitive_execute(o->primitive, stream, o->arguments, o->args);
+    dnnl_stream_wait(stream);
+}
+
+typedef struct {
+    ps_conv_plan plan;
+    float *x, *w, *y;
+    void *workspace;
+    ps_pool *pool;
+} ours;
+
+static void ours_run(const ours *u, ps_conv_pass pass) {
+    if (pass == PS_CONV_FORWARD) ps_conv_forward(&u->plan, u->x, u->w, NULL, u->y, u->workspace, u->pool);
+    else if (pass == PS_CONV_BACKWARD_DATA) ps_conv_backward_data(&u->plan, u->y, u->w, u->x, false, u->workspace, u->pool);
+    else ps_conv_backward_weights(&u->plan, u->x, u->y, u->w, NULL, u->workspace, u->pool);
+}
+
+/* OpenMP's threads spin for a while after their work; ours must not share the cores with them. */
+static void let_spinning_end(void) {
+    struct timespec pause = {0, 4000000};
+    nanosleep(&pause, NULL);
+}
+
+/* Milliseconds per call, over as many calls as fill about 3 ms (at least one). */
+typedef void timed(const void *, int);
+static double time_calls(timed *call, const void *what, int pass) {
+    uint64_t start = ps_clock_ns(), now = start;
+    int calls = 0;
+    do {
+        call(what, pass);
+        calls++;
+        now = ps_clock_ns();
+    } while (now - start < 3000000);
+    return (double)(now - start) / 1e6 / calls;
+}
+static void call_ours(const void *what, int pass) { ours_run(what, (ps_conv_pass)pass); }
+static void call_onednn(const void *what, int pass) {
+    (void)pass;
+    onednn_run(what);
+}
+
+/* GFLOP/s of sgemm at m, n, k, each capped so that the measurement stays short. */
+static double sgemm_rate(int m, int n, int k, ps_pool *pool) {
+    if (m > 4096) m = 4096;
+    if (k > 8192) k = 8192;
+    float *a = filled((size_t)m * (size_t)k), *b = filled((size_t)k * (size_t)n), *c = filled((size_t)m * (size_t)n);
+    double best = 0.0, flops = 2.0 * m * n * k;
+    for (int i = 0; i < 5; i++) {
+        uint64_t start = ps_clock_ns();
+        int calls = 0;
+        do ps_gemm_parallel(false, false, m, n, k, a, k, b, n, false, c, n, pool), calls++;
+        while (ps_clock_ns() - start < 2000000);
+        double rate = flops * calls / (double)(ps_clock_ns() - start);
+        if (rate > best) best = rate;
+    }
+    ps_free(a), ps_free(b), ps_free(c);
+    return best;
+}
+
+typedef struct {
+    float *a, *b, *c;
+    size_t count;
+} triad_job;
+
+static void triad_chunk(void *context, size_t chunk, int worker) {
+    (void)worker;
+    const triad_job *job = context;
+    size_t each = job->count / 64;
+    for (size_t i = chunk * each; i < (chunk + 1) * each; i++) job->a[i] = job->b[i] + 0.5f * job->c[i];
+}
+
+static double triad_bandwidth(ps_pool *pool) {
+    triad_job job = {.count = 16 << 20};
+    job.a = filled(job.count), job.b = filled(job.count), job.c = filled(job.count);
+    double best = 0.0;
+    for (int i = 0; i < 7; i++) {
+        uint64_t start = ps_clock_ns();
+        ps_pool_run(pool, 64, triad_chunk, &job);
+        double rate = 3.0 * (double)job.count * sizeof(float) / (double)(ps_clock_ns() - start);
+        if (rate > best) best = rate;
+    }
+    ps_free(job.a), ps_free(job.b), ps_free(job.c);
+    return best;
+}
+
+/* Milliseconds of the bound: sgemm's rate at the same m, n, k, or reading and writing every array once. */
+static double bound_ms(const ps_conv_shape *s, ps_conv_pass pass, double bandwidth, ps_pool *pool) {
+    int positions = (int)ps_conv_out_positions(s), taps = (int)ps_conv_taps(s), cg = s->c / s->groups, kg = s->k / s->groups;
+    double x = (double)s->n * s->d * s->h * s->w * s->c, y = (double)positions * s->k, w = (double)s->k * taps * cg;
+    double rate = pass == PS_CONV_FORWARD         ? sgemm_rate(positions, kg, taps * cg, pool)
+                  : pass == PS_CONV_BACKWARD_DATA ? sgemm_rate(positions, taps * cg, kg, pool)
+                                                  : sgemm_rate(kg, taps * cg, positions, pool);
+    double compute = 2.0 * ps_conv_macs(s) / rate / 1e6, memory = 4.0 * (x + y + w) / bandwidth / 1e6;
+    return compute > memory ? compute : memory;
+}
+
+static void bench_pass(const named_shape *shape, ps_conv_pass pass, ours *u, int rounds, double bandwidth) {
+    enum { MOST_ROUNDS = 101 };
+    double mine[MOST_ROUNDS], direct[MOST_ROUNDS], wino[MOST_ROUNDS];
+    const ps_conv_shape *s = &shape->s;
+    onednn d, o;
+    if (!onednn_create(s, pass, dnnl_convolution_direct, &d)) die("oneDNN cannot do this convolution");
+    bool winograd = onednn_create(s, pass, dnnl_convolution_winograd, &o);
+    ours_run(u, pass);
+    onednn_run(&d);
+    if (winograd) onednn_run(&o);
+    for (int i = 0; i < rounds; i++) {
+        direct[i] = time_calls(call_onednn, &d, pass);
+        if (winograd) wino[i] = time_calls(call_onednn, &o, pass);
+        let_spinning_end();
+        mine[i] = time_calls(call_ours, u, pass);
+    }
+    double us = median(mine, rounds), them = median(direct, rounds), gflops = 2e-6 * ps_conv_macs(s) / us;
+    printf("| %s | %s | %s | %.3f | %.0f | %.3f | %.2f |", shape->name, pass_names[pass], u->plan.method[pass]->name, us, gflops, them,
+           them / us);
+    if (winograd) printf(" %.2f |", median(wino, rounds) / us);
+    else printf(" - |");
+    printf(" %.0f %% |\n", 100.0 * bound_ms(s, pass, bandwidth, u->pool) / us);
+    fflush(stdout);
+    onednn_destroy(&d);
+    if (winograd) onednn_destroy(&o);
+}
+
+static void bench_shape(const named_shape *shape, const char *method, int rounds, double bandwidth, ps_pool *pool) {
+    const ps_conv_shape *s = &shape->s;
+    ours u = {.pool = pool};
+    if (ps_conv_plan_init(&u.plan, s) != PS_OK) die(ps_status_message());
+    if (method != NULL) ps_conv_plan_force(&u.plan, method);
+    u.x = filled((size_t)s->n * (size_t)s->d * (size_t)s->h * (size_t)s->w * (size_t)s->c);
+    u.w = filled((size_t)s->k * ps_conv_taps(s) * (size_t)(s->c / s->groups));
+    u.y = filled(ps_conv_out_positions(s) * (size_t)s->k);
+    if (ps_alloc(ps_conv_workspace_bytes(&u.plan, ps_pool_threads(pool)), 1, "workspace", &u.workspace) != PS_OK) die("memory");
+    for (int pass = 0; pass < PS_CONV_PASSES; pass++) bench_pass(shape, (ps_conv_pass)pass, &u, rounds, bandwidth);
+    ps_free(u.x), ps_free(u.w), ps_free(u.y), ps_free(u.workspace);
+}
+
+static bool wanted(const char *name, char **words, int count) {
+    for (int i = 0; i < count; i++) {
+        if (strstr(name, words[i]) != NULL) return true;
+    }
+    return count == 0;
+}
+
+/* oneDNN's OpenMP reads its number of threads at start-up. */
+static void fix_openmp_threads(char **argv, int threads) {
+    char text[16];
+    if (getenv("OMP_NUM_THREADS") != NULL) return;
+    snprintf(text, sizeof text, "%d", threads);
+    setenv("OMP_NUM_THREADS", text, 1);
+    execv("/proc/self/exe", argv);
+}
+
+int main(int argc, char **argv) {
+    int threads = 0, rounds = 9, first = 1;
+    const char *method = NULL;
+    for (; first + 1 < argc && strncmp(argv[first], "--", 2) == 0; first += 2) {
+        if (strcmp(argv[first], "--threads") == 0) threads = atoi(argv[first + 1]);
+        else if (strcmp(argv[first], "--rounds") == 0) rounds = atoi(argv[first + 1]);
+        else if (strcmp(argv[first], "--method") == 0) method = argv[first + 1];
+        else die("unknown option; use --threads N, --rounds N, --method NAME");
+    }
+    if (rounds < 1 || rounds > 101) die("--rounds must be 1 to 101");
+    ps_pool *pool = NULL;
+    if (ps_pool_create(threads, &pool) != PS_OK) die(ps_status_message());
+    fix_openmp_threads(argv, ps_pool_threads(pool));
+    ps_gemm_setup();
+    dnnl_engine_create(&engine, dnnl_cpu, 0);
+    dnnl_stream_create(&stream, engine, dnnl_stream_default_flags);
+    const dnnl_version_t *version = dnnl_version();
+    double bandwidth = triad_bandwidth(pool);
+    printf("%d threads, %s; oneDNN %d.%d.%d; sgemm 2048^3 %.0f GFLOP/s (%s), triad %.1f GB/s\n\n", ps_pool_threads(pool),
+           ps_simd_name(ps_simd_detect()), version->major, version->minor, version->patch, sgemm_rate(2048, 2048, 2048, pool),
+           ps_gemm_library(), bandwidth);
+    printf("| convolution | pass | method | ms | GFLOP/s | oneDNN direct ms | direct / poolscope | Winograd / poolscope | of bound |\n");
+    printf("|---|---|---|---|---|---|---|---|---|\n");
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+        if (wanted(shapes[i].name, argv + first, argc - first)) bench_shape(&shapes[i], method, rounds, bandwidth, pool);
+    }
+    ps_pool_destroy(pool);
+    return 0;
+}
