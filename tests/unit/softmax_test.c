@@ -1,0 +1,121 @@
+/* Softmax cross-entropy: known answers, finite differences, ignored rows, extreme and broken logits. */
+#include "kernels/softmax.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/lib/kernel_test.h"
+
+static void known_answers(void **state) {
+    (void)state;
+    const float logits[] = {0, 0, 0, 0, 0, logf(3), 0, 0};
+    const int32_t label[] = {2, 1};
+    float d[8];
+    size_t correct, counted;
+    double loss = ps_softmax_cross_entropy(logits, label, 2, 4, d, &correct, &counted, NULL);
+    kt_assert_near(loss, log(4) + log(6) - log(3), 1e-7);
+    assert_true(correct == 1 && counted == 2); /* the first maximum of the first row is class 0 */
+    const double want[] = {0.125, 0.125, -0.375, 0.125, 1 / 12.0, -0.25, 1 / 12.0, 1 / 12.0};
+    kt_assert_close(d, want, 8, 1e-7);
+}
+
+static double loss_in_double(const double *x, const int32_t *label, size_t rows, size_t c) {
+    double loss = 0;
+    for (size_t i = 0; i < rows; i++) {
+        if (label[i] < 0) continue;
+        double sum = 0;
+        for (size_t k = 0; k < c; k++) sum += exp(x[i * c + k]);
+        loss += log(sum) - x[i * c + (size_t)label[i]];
+    }
+    return loss;
+}
+
+static void gradient_matches_finite_differences(void **state) {
+    (void)state;
+    enum { ROWS = 9, C = 7 };
+    float *logits = kt_numbers("logits", ROWS * C), d[ROWS * C];
+    double x[ROWS * C], want[ROWS * C];
+    int32_t label[ROWS];
+    size_t correct, counted;
+    for (int i = 0; i < ROWS; i++) label[i] = i == 4 ? -1 : i % C;
+    for (int i = 0; i < ROWS * C; i++) x[i] = (double)logits[i];
+    double loss = ps_softmax_cross_entropy(logits, label, ROWS, C, d, &correct, &counted, kt_pool(1));
+    assert_true(counted == 8);
+    kt_assert_near(loss, loss_in_double(x, label, ROWS, C), 1e-12);
+    for (int i = 0; i < ROWS * C; i++) {
+        double old = x[i], h = 1e-5, up, down;
+        x[i] = old + h, up = loss_in_double(x, label, ROWS, C);
+        x[i] = old - h, down = loss_in_double(x, label, ROWS, C);
+        x[i] = old;
+        want[i] = (up - down) / (2 * h) / 8;
+    }
+    kt_assert_close(d, want, ROWS * C, 1e-7);
+    for (int k = 0; k < C; k++) assert_true(d[4 * C + k] == 0);
+    free(logits);
+}
+
+static void huge_logits_do_not_overflow(void **state) {
+    (void)state;
+    const float logits[] = {3e38f, -3e38f, 0, -INFINITY, 5, 5};
+    const int32_t label[] = {0, 1};
+    float d[6];
+    size_t correct, counted;
+    double loss = ps_softmax_cross_entropy(logits, label, 2, 3, d, &correct, &counted, NULL);
+    kt_assert_near(loss, log(2), 1e-12);
+    assert_true(d[0] == 0 && d[3] == 0 && d[4] == -0.25f && correct == 2);
+}
+
+static void broken_logits_give_a_broken_loss(void **state) {
+    (void)state;
+    float logits[] = {1, NAN, 2, 1, 2, 3};
+    const int32_t label[] = {1, 2};
+    float d[6];
+    size_t correct, counted;
+    assert_true(isnan(ps_softmax_cross_entropy(logits, label, 2, 3, d, &correct, &counted, NULL)));
+    assert_true(isnan(d[0]) && isnan(d[1]) && isfinite(d[3]));
+    logits[1] = INFINITY;
+    assert_true(isnan(ps_softmax_cross_entropy(logits, label, 2, 3, d, &correct, &counted, NULL)));
+    const int32_t outside[] = {1, 3};
+    logits[1] = 0;
+    assert_true(isnan(ps_softmax_cross_entropy(logits, outside, 2, 3, d, &correct, &counted, NULL)));
+}
+
+static void nothing_counted_is_no_loss(void **state) {
+    (void)state;
+    const float logits[] = {1, 2};
+    const int32_t label[] = {-1};
+    float d[2] = {5, 5};
+    size_t correct, counted;
+    assert_true(ps_softmax_cross_entropy(logits, label, 1, 2, d, &correct, &counted, NULL) == 0);
+    assert_true(correct == 0 && counted == 0 && d[0] == 0 && d[1] == 0);
+    assert_true(ps_softmax_cross_entropy(logits, label, 0, 2, NULL, &correct, &counted, NULL) == 0);
+}
+
+static void any_number_of_threads_gives_the_same_bits(void **state) {
+    (void)state;
+    enum { ROWS = 5000, C = 21 };
+    float *logits = kt_numbers("logits", ROWS * C), *first = kt_room(ROWS * C, sizeof(float)), *d = kt_room(ROWS * C, sizeof(float));
+    static int32_t label[ROWS];
+    for (int i = 0; i < ROWS; i++) label[i] = i % (C + 1) - 1;
+    size_t correct, counted, same;
+    double loss = ps_softmax_cross_entropy(logits, label, ROWS, C, first, &correct, &counted, kt_pool(0));
+    for (int p = 1; p < KT_POOLS; p++) {
+        assert_true(ps_softmax_cross_entropy(logits, label, ROWS, C, d, &same, &counted, kt_pool(p)) == loss && same == correct);
+        kt_assert_same_bits(d, first, ROWS * C);
+    }
+    free(logits), free(first), free(d);
+}
+
+int main(int argc, char **argv) {
+    (void)argc, (void)argv;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(known_answers),
+        cmocka_unit_test(gradient_matches_finite_differences),
+        cmocka_unit_test(huge_logits_do_not_overflow),
+        cmocka_unit_test(broken_logits_give_a_broken_loss),
+        cmocka_unit_test(nothing_counted_is_no_loss),
+        cmocka_unit_test(any_number_of_threads_gives_the_same_bits),
+    };
+    return cmocka_run_group_tests(tests, NULL, kt_end);
+}

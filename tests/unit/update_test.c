@@ -1,0 +1,365 @@
+/* Optimiser updates against scalar double references, closed forms of the accounting, and bit-identity with and without it. */
+#include "kernels/update.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/lib/kernel_test.h"
+
+typedef struct {
+    size_t rows, length, count;
+    float *w, *b, *g, *v; /* weights, momentum (or m), gradient, second moment */
+} parameter;
+
+static parameter parameter_of(size_t rows, size_t length) {
+    parameter p = {rows, length, rows * length, NULL, NULL, NULL, NULL};
+    p.w = kt_numbers("w", p.count), p.g = kt_numbers("g", p.count);
+    p.b = kt_room(p.count, sizeof(float)), p.v = kt_room(p.count, sizeof(float));
+    return p;
+}
+
+static void parameter_free(parameter *p) { free(p->w), free(p->b), free(p->g), free(p->v); }
+
+static const size_t shapes[][2] = {{1, 1}, {3, 1}, {5, 15}, {4, 16}, {7, 17}, {64, 576}, {33, 1000}, {1, 40000}, {3000, 9}};
+enum { SHAPES = sizeof shapes / sizeof shapes[0] };
+
+static void new_gradient(parameter *p, int step) {
+    char name[32];
+    snprintf(name, sizeof name, "g%d", step);
+    float *g = kt_numbers(name, p->count);
+    memcpy(p->g, g, p->count * sizeof *g);
+    free(g);
+}
+
+static void sgd_follows_a_double_reference(void **state) {
+    (void)state;
+    for (int variant = 0; variant < 8; variant++) {
+        ps_update_sgd_step s = {.lr = 0.1, .momentum = variant & 1 ? 0.9 : 0, .decay = variant & 2 ? 5e-3 : 0, .clip = 0.7,
+                                .nesterov = variant & 4};
+        parameter p = parameter_of(7, 17);
+        double w[7 * 17], b[7 * 17] = {0};
+        for (size_t i = 0; i < p.count; i++) w[i] = (double)p.w[i];
+        for (int t = 0; t < 12; t++) {
+            new_gradient(&p, t);
+            for (size_t i = 0; i < p.count; i++) {
+                double g = s.clip * (double)p.g[i] + s.decay * w[i];
+                b[i] = s.momentum * b[i] + g;
+                w[i] -= s.lr * (s.nesterov ? g + s.momentum * b[i] : b[i]);
+            }
+            ps_update_sgd(&s, p.rows, p.length, p.g, p.w, p.b, NULL, kt_pool(1));
+        }
+        kt_assert_close(p.w, w, p.count, 5e-7);
+        kt_assert_close(p.b, b, p.count, 5e-7);
+        parameter_free(&p);
+    }
+}
+
+static void adamw_follows_a_double_reference(void **state) {
+    (void)state;
+    parameter p = parameter_of(7, 17);
+    double w[7 * 17], m[7 * 17] = {0}, v[7 * 17] = {0};
+    for (size_t i = 0; i < p.count; i++) w[i] = (double)p.w[i];
+    for (int t = 1; t <= 12; t++) {
+        ps_update_adamw_step s = {.lr = 0.01, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .decay = 0.05, .clip = 0.7,
+                                  .step = (uint64_t)t};
+        new_gradient(&p, t);
+        for (size_t i = 0; i < p.count; i++) {
+            double g = s.clip * (double)p.g[i];
+            m[i] = s.beta1 * m[i] + (1 - s.beta1) * g;
+            v[i] = s.beta2 * v[i] + (1 - s.beta2) * g * g;
+            w[i] *= 1 - s.lr * s.decay;
+            w[i] -= s.lr * m[i] / (1 - pow(s.beta1, t)) / (sqrt(v[i] / (1 - pow(s.beta2, t))) + s.eps);
+        }
+        ps_update_adamw(&s, p.rows, p.length, p.g, p.w, p.b, p.v, NULL, kt_pool(1));
+    }
+    kt_assert_close(p.w, w, p.count, 1e-6);
+    kt_assert_close(p.b, m, p.count, 1e-6);
+    kt_assert_close(p.v, v, p.count, 1e-5); /* 1 - beta2 is rounded to single precision */
+    parameter_free(&p);
+}
+
+static void step_once(parameter *p, bool sgd, bool nesterov, int t, ps_update_account *account, ps_pool *pool) {
+    ps_update_sgd_step s = {.lr = 0.1 / (1 + t), .momentum = 0.9, .decay = 5e-4, .clip = t % 3 ? 1 : 0.37, .nesterov = nesterov};
+    ps_update_adamw_step a = {.lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .decay = 0.01, .clip = 0.9,
+                              .step = (uint64_t)t + 1};
+    new_gradient(p, t);
+    if (sgd) ps_update_sgd(&s, p->rows, p->length, p->g, p->w, p->b, account, pool);
+    else ps_update_adamw(&a, p->rows, p->length, p->g, p->w, p->b, p->v, account, pool);
+}
+
+static void accounting_changes_no_bit_and_threads_neither(void **state) {
+    (void)state;
+    for (int i = 0; i < SHAPES; i++)
+        for (int kind = 0; kind < 3; kind++) {
+            bool sgd = kind < 2, nesterov = kind == 1;
+            parameter plain = parameter_of(shapes[i][0], shapes[i][1]);
+            double *first = NULL;
+            for (int t = 0; t < 6; t++) step_once(&plain, sgd, nesterov, t, NULL, kt_pool(1));
+            for (int pool = 0; pool < KT_POOLS; pool++) {
+                parameter p = parameter_of(shapes[i][0], shapes[i][1]);
+                ps_update_account *account = NULL;
+                assert_int_equal(ps_update_account_create(p.rows, p.length, sgd, &account), PS_OK);
+                for (int t = 0; t < 6; t++) {
+                    if (t == 0 || t == 3) ps_update_account_begin(account, p.w, sgd ? p.b : NULL, kt_pool(pool));
+                    step_once(&p, sgd, nesterov, t, account, kt_pool(pool));
+                }
+                ps_update_account_close(account, p.w, kt_pool(pool));
+                assert_true(account->steps == 3);
+                kt_assert_same_bits(p.w, plain.w, p.count);
+                kt_assert_same_bits(p.b, plain.b, p.count);
+                kt_assert_same_bits(p.v, plain.v, p.count);
+                size_t sums = PS_UPDATE_SUMS * p.rows, nets = PS_UPDATE_NETS * p.rows;
+                if (first == NULL) {
+                    first = kt_room(sums + nets, sizeof(double));
+                    memcpy(first, account->sums, sums * sizeof *first);
+                    memcpy(first + sums, account->nets, nets * sizeof *first);
+                }
+                kt_assert_same_bits(account->sums, first, sums);
+                kt_assert_same_bits(account->nets, first + sums, nets);
+                ps_update_account_destroy(account);
+                parameter_free(&p);
+            }
+            free(first);
+            parameter_free(&plain);
+        }
+}
+
+/* Scalar double twin of the whole accounting, element by element; sums over a row at the end. */
+typedef struct {
+    double w, start, b, window, decay, carried, gradient_sum;
+} twin;
+
+static double update_of(const ps_update_sgd_step *s, double term, double buffer) {
+    return -s->lr * (s->nesterov ? term + s->momentum * buffer : buffer);
+}
+
+static void twin_step(const ps_update_sgd_step *s, twin *e, double g, double squares[PS_UPDATE_SUMS]) {
+    double clipped = s->clip * g, decayed = s->decay * e->w;
+    e->window = s->momentum * e->window + clipped;
+    e->decay = s->momentum * e->decay + decayed;
+    e->carried *= s->momentum;
+    e->b = s->momentum * e->b + clipped + decayed;
+    double gradient = update_of(s, clipped, e->window), carried = update_of(s, 0, e->carried), decay = update_of(s, decayed, e->decay);
+    double dw = update_of(s, clipped + decayed, e->b);
+    e->w += dw;
+    e->gradient_sum += gradient + carried;
+    squares[PS_UPDATE_PATH] += dw * dw;
+    squares[PS_UPDATE_PATH_GRADIENT] += gradient * gradient;
+    squares[PS_UPDATE_PATH_CARRIED] += carried * carried;
+    squares[PS_UPDATE_PATH_DECAY] += decay * decay;
+    squares[PS_UPDATE_GRAD_SQUARES] += g * g;
+}
+
+static void check_row(const ps_update_account *account, size_t row, const double *sums, const twin *e) {
+    double nets[PS_UPDATE_NETS] = {0};
+    for (size_t i = 0; i < account->row_length; i++) {
+        nets[PS_UPDATE_NET] += pow(e[i].w - e[i].start, 2);
+        nets[PS_UPDATE_NET_GRADIENT] += pow(e[i].gradient_sum, 2);
+        nets[PS_UPDATE_NET_DECAY] += pow(e[i].w - e[i].start - e[i].gradient_sum, 2);
+        nets[PS_UPDATE_L1] += fabs(e[i].w);
+        nets[PS_UPDATE_L2] += e[i].w * e[i].w;
+        nets[PS_UPDATE_L2_START] += e[i].start * e[i].start;
+    }
+    for (int k = 0; k < PS_UPDATE_NETS; k++)
+        kt_assert_near(account->nets[(size_t)k * account->rows + row], k == PS_UPDATE_L1 ? nets[k] : sqrt(nets[k]), 2e-6);
+    for (int k = 0; k < PS_UPDATE_SUMS; k++) {
+        if (k == PS_UPDATE_PATH_RESIDUAL || k == PS_UPDATE_ZERO_GRADIENT_STEPS) continue;
+        kt_assert_near(account->sums[(size_t)k * account->rows + row], sums[k], 2e-6);
+    }
+    double path = account->sums[PS_UPDATE_PATH * account->rows + row];
+    assert_true(account->sums[PS_UPDATE_PATH_RESIDUAL * account->rows + row] < 1e-5 * (path + 1));
+}
+
+static void accounts_follow_a_double_reference_over_windows(void **state) {
+    (void)state;
+    enum { ROWS = 5, LENGTH = 19, WINDOWS = 3, STEPS = 7 };
+    for (int nesterov = 0; nesterov < 2; nesterov++) {
+        parameter p = parameter_of(ROWS, LENGTH);
+        static twin e[ROWS * LENGTH];
+        ps_update_account *account = NULL;
+        assert_int_equal(ps_update_account_create(ROWS, LENGTH, true, &account), PS_OK);
+        for (size_t i = 0; i < p.count; i++) e[i] = (twin){.w = (double)p.w[i]};
+        for (int window = 0; window < WINDOWS; window++) {
+            double sums[ROWS][PS_UPDATE_SUMS] = {{0}};
+            for (size_t i = 0; i < p.count; i++)
+                e[i].start = e[i].w, e[i].carried = e[i].b - e[i].decay, e[i].window = e[i].gradient_sum = 0;
+            ps_update_account_begin(account, p.w, p.b, kt_pool(1));
+            for (int t = 0; t < STEPS; t++) {
+                ps_update_sgd_step s = {.lr = 0.1 / (1 + window), .momentum = 0.9, .decay = 0.02, .clip = t == 3 ? 0.2 : 1,
+                                        .nesterov = nesterov};
+                new_gradient(&p, window * STEPS + t);
+                for (size_t row = 0; row < ROWS; row++) {
+                    double squares[PS_UPDATE_SUMS] = {0};
+                    for (size_t i = row * LENGTH; i < (row + 1) * LENGTH; i++) twin_step(&s, e + i, (double)p.g[i], squares);
+                    for (int k = 0; k < PS_UPDATE_SUMS; k++)
+                        sums[row][k] += k == PS_UPDATE_GRAD_SQUARES ? squares[k] : sqrt(squares[k]);
+                }
+                ps_update_sgd(&s, ROWS, LENGTH, p.g, p.w, p.b, account, kt_pool(1));
+            }
+            ps_update_account_close(account, p.w, kt_pool(1));
+            for (size_t row = 0; row < ROWS; row++) check_row(account, row, sums[row], e + row * LENGTH);
+        }
+        ps_update_account_destroy(account);
+        parameter_free(&p);
+    }
+}
+
+static double sum_of(const ps_update_account *a, ps_update_sum kind, size_t row) { return a->sums[(size_t)kind * a->rows + row]; }
+static double net_of(const ps_update_account *a, ps_update_net kind, size_t row) { return a->nets[(size_t)kind * a->rows + row]; }
+
+/* Constant gradient g without momentum: after T steps w has moved by lr T g, and path, net and gradient part agree. */
+static void a_constant_gradient_moves_in_a_straight_line(void **state) {
+    (void)state;
+    float w[4] = {0}, b[4] = {0}, g[4] = {3, 0, 4, 0};
+    ps_update_sgd_step s = {.lr = 0.125, .clip = 1};
+    ps_update_account *a = NULL;
+    assert_int_equal(ps_update_account_create(2, 2, true, &a), PS_OK);
+    ps_update_account_begin(a, w, b, NULL);
+    for (int t = 0; t < 8; t++) ps_update_sgd(&s, 2, 2, g, w, b, a, NULL);
+    ps_update_account_close(a, w, NULL);
+    assert_true(w[0] == -3 && w[2] == -4);
+    for (size_t row = 0; row < 2; row++) {
+        double length = row ? 4 : 3;
+        assert_true(sum_of(a, PS_UPDATE_PATH, row) == length && sum_of(a, PS_UPDATE_PATH_GRADIENT, row) == length);
+        assert_true(net_of(a, PS_UPDATE_NET, row) == length && net_of(a, PS_UPDATE_NET_GRADIENT, row) == length);
+        assert_true(net_of(a, PS_UPDATE_NET_DECAY, row) == 0 && sum_of(a, PS_UPDATE_PATH_RESIDUAL, row) == 0);
+        assert_true(sum_of(a, PS_UPDATE_GRAD_SQUARES, row) == 8 * length * length);
+        assert_true(sum_of(a, PS_UPDATE_ZERO_GRADIENT_STEPS, row) == 0);
+    }
+    ps_update_account_destroy(a);
+}
+
+/* Pure decay: w shrinks by (1 - lr lambda) a step; nothing is put down to gradients. */
+static void pure_decay_is_put_down_to_decay(void **state) {
+    (void)state;
+    parameter p = parameter_of(3, 20);
+    memset(p.g, 0, p.count * sizeof(float));
+    ps_update_sgd_step s = {.lr = 0.5, .decay = 0.1, .clip = 1};
+    ps_update_account *a = NULL;
+    assert_int_equal(ps_update_account_create(3, 20, true, &a), PS_OK);
+    ps_update_account_begin(a, p.w, p.b, NULL);
+    for (int t = 0; t < 10; t++) ps_update_sgd(&s, 3, 20, p.g, p.w, p.b, a, NULL);
+    ps_update_account_close(a, p.w, NULL);
+    for (size_t row = 0; row < 3; row++) {
+        double start = net_of(a, PS_UPDATE_L2_START, row), lost = start * (1 - pow(0.95, 10));
+        kt_assert_near(net_of(a, PS_UPDATE_NET, row), lost, 1e-6);
+        kt_assert_near(net_of(a, PS_UPDATE_NET_DECAY, row), lost, 1e-6);
+        kt_assert_near(sum_of(a, PS_UPDATE_PATH_DECAY, row), lost, 1e-6);
+        assert_true(net_of(a, PS_UPDATE_NET_GRADIENT, row) == 0 && sum_of(a, PS_UPDATE_PATH_GRADIENT, row) == 0);
+        assert_true(sum_of(a, PS_UPDATE_PATH_CARRIED, row) == 0 && sum_of(a, PS_UPDATE_ZERO_GRADIENT_STEPS, row) == 10);
+    }
+    ps_update_account_destroy(a);
+    parameter_free(&p);
+}
+
+/* A gradient that dies before the window: the node still moves, all of it by carried momentum, a geometric series. */
+static void momentum_outlives_the_gradient_as_carried(void **state) {
+    (void)state;
+    float w[2] = {1, 1}, b[2] = {0}, g[2] = {1, 0};
+    ps_update_sgd_step s = {.lr = 0.1, .momentum = 0.5, .clip = 1};
+    ps_update_account *a = NULL;
+    assert_int_equal(ps_update_account_create(2, 1, true, &a), PS_OK);
+    ps_update_account_begin(a, w, b, NULL);
+    for (int t = 0; t < 3; t++) ps_update_sgd(&s, 2, 1, g, w, b, a, NULL);
+    g[0] = 0;
+    ps_update_account_begin(a, w, b, NULL);
+    for (int t = 0; t < 4; t++) ps_update_sgd(&s, 2, 1, g, w, b, a, NULL);
+    ps_update_account_close(a, w, NULL);
+    double carried = 0.1 * 1.75 * (0.5 + 0.25 + 0.125 + 0.0625);
+    kt_assert_near(sum_of(a, PS_UPDATE_PATH, 0), carried, 1e-6);
+    kt_assert_near(sum_of(a, PS_UPDATE_PATH_CARRIED, 0), carried, 1e-6);
+    kt_assert_near(net_of(a, PS_UPDATE_NET_GRADIENT, 0), carried, 1e-6);
+    assert_true(sum_of(a, PS_UPDATE_PATH_GRADIENT, 0) == 0 && sum_of(a, PS_UPDATE_ZERO_GRADIENT_STEPS, 0) == 4);
+    assert_true(sum_of(a, PS_UPDATE_PATH, 1) == 0 && net_of(a, PS_UPDATE_NET, 1) == 0);
+    ps_update_account_destroy(a);
+}
+
+/* Under AdamW a dead node keeps moving by the fading first moment; it is the gradient part that says so. */
+static void adamw_splits_into_gradient_and_decay(void **state) {
+    (void)state;
+    parameter p = parameter_of(4, 33);
+    ps_update_account *a = NULL;
+    assert_int_equal(ps_update_account_create(4, 33, false, &a), PS_OK);
+    ps_update_adamw_step s = {.lr = 0.01, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .decay = 0.1, .clip = 1};
+    for (s.step = 1; s.step <= 5; s.step++) ps_update_adamw(&s, 4, 33, p.g, p.w, p.b, p.v, NULL, NULL);
+    memset(p.g, 0, p.count * sizeof(float));
+    ps_update_account_begin(a, p.w, NULL, NULL);
+    for (; s.step <= 9; s.step++) ps_update_adamw(&s, 4, 33, p.g, p.w, p.b, p.v, a, NULL);
+    ps_update_account_close(a, p.w, NULL);
+    for (size_t row = 0; row < 4; row++) {
+        double path = sum_of(a, PS_UPDATE_PATH, row);
+        assert_true(sum_of(a, PS_UPDATE_PATH_GRADIENT, row) > 0.01 && sum_of(a, PS_UPDATE_ZERO_GRADIENT_STEPS, row) == 4);
+        assert_true(sum_of(a, PS_UPDATE_PATH_CARRIED, row) == 0);
+        kt_assert_near(sum_of(a, PS_UPDATE_PATH_DECAY, row), 4 * 0.001 * net_of(a, PS_UPDATE_L2_START, row), 1e-3);
+        assert_true(path <= sum_of(a, PS_UPDATE_PATH_GRADIENT, row) + sum_of(a, PS_UPDATE_PATH_DECAY, row) + 1e-6);
+        assert_true(sum_of(a, PS_UPDATE_PATH_RESIDUAL, row) < 1e-5 * path + 1e-5);
+    }
+    ps_update_account_destroy(a);
+    parameter_free(&p);
+}
+
+static void not_a_number_is_not_a_zero_gradient(void **state) {
+    (void)state;
+    parameter p = parameter_of(3, 20);
+    ps_update_account *a = NULL;
+    assert_int_equal(ps_update_account_create(3, 20, true, &a), PS_OK);
+    memset(p.g, 0, p.count * sizeof(float));
+    p.g[25] = NAN, p.g[47] = -0.0f;
+    ps_update_sgd_step s = {.lr = 0.1, .momentum = 0.9, .clip = 1};
+    ps_update_account_begin(a, p.w, p.b, NULL);
+    ps_update_sgd(&s, 3, 20, p.g, p.w, p.b, a, NULL);
+    assert_true(isnan(p.w[25]) && isfinite(p.w[24]) && isnan(sum_of(a, PS_UPDATE_PATH, 1)));
+    assert_true(sum_of(a, PS_UPDATE_ZERO_GRADIENT_STEPS, 0) == 1 && sum_of(a, PS_UPDATE_ZERO_GRADIENT_STEPS, 1) == 0);
+    assert_true(sum_of(a, PS_UPDATE_ZERO_GRADIENT_STEPS, 2) == 1 && sum_of(a, PS_UPDATE_PATH, 2) == 0);
+    ps_update_account_destroy(a);
+    parameter_free(&p);
+}
+
+/* Copying the areas into a fresh account carries a window on to the same bits. */
+static void areas_carry_a_window_over_a_checkpoint(void **state) {
+    (void)state;
+    for (int sgd = 0; sgd < 2; sgd++) {
+        parameter p = parameter_of(6, 30);
+        ps_update_account *a = NULL, *copy = NULL;
+        assert_int_equal(ps_update_account_create(6, 30, sgd, &a), PS_OK);
+        assert_int_equal(ps_update_account_create(6, 30, sgd, &copy), PS_OK);
+        ps_update_account_begin(a, p.w, sgd ? p.b : NULL, NULL);
+        for (int t = 0; t < 3; t++) step_once(&p, sgd, true, t, a, NULL);
+        void *from, *to;
+        size_t size, same;
+        for (int i = 0; ps_update_account_area(a, i, &from, &size); i++) {
+            assert_true(ps_update_account_area(copy, i, &to, &same) && size == same);
+            memcpy(to, from, size);
+        }
+        parameter q = {.rows = 6, .length = 30, .count = 180, .w = kt_copy(p.w, 180), .b = kt_copy(p.b, 180), .v = kt_copy(p.v, 180)};
+        q.g = kt_room(180, sizeof(float));
+        for (int t = 3; t < 6; t++) step_once(&p, sgd, true, t, a, NULL), step_once(&q, sgd, true, t, copy, NULL);
+        ps_update_account_close(a, p.w, NULL);
+        ps_update_account_close(copy, q.w, NULL);
+        kt_assert_same_bits(p.w, q.w, 180);
+        kt_assert_same_bits(a->sums, copy->sums, PS_UPDATE_SUMS * 6);
+        kt_assert_same_bits(a->nets, copy->nets, PS_UPDATE_NETS * 6);
+        assert_true(copy->steps == 6);
+        ps_update_account_destroy(a), ps_update_account_destroy(copy);
+        parameter_free(&p), parameter_free(&q);
+    }
+}
+
+int main(int argc, char **argv) {
+    (void)argc;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sgd_follows_a_double_reference),
+        cmocka_unit_test(adamw_follows_a_double_reference),
+        cmocka_unit_test(accounting_changes_no_bit_and_threads_neither),
+        cmocka_unit_test(accounts_follow_a_double_reference_over_windows),
+        cmocka_unit_test(a_constant_gradient_moves_in_a_straight_line),
+        cmocka_unit_test(pure_decay_is_put_down_to_decay),
+        cmocka_unit_test(momentum_outlives_the_gradient_as_carried),
+        cmocka_unit_test(adamw_splits_into_gradient_and_decay),
+        cmocka_unit_test(not_a_number_is_not_a_zero_gradient),
+        cmocka_unit_test(areas_carry_a_window_over_a_checkpoint),
+    };
+    return kt_main(argv[0], tests);
+}
