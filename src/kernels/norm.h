@@ -1,8 +1,11 @@
 /* Batch normalisation fused with what follows it: residual add and (leaky) ReLU, in as few passes over memory as possible.
  * Channels-last; rows = n * d * h * w positions, c channels.
  *   mu, var: biased batch moments per channel     xhat = (x - mu) / sqrt(var + eps)     v = gamma xhat + beta (+ residual)
- *   y = v >= 0 or no activation ? v : slope * v    (slope 0: ReLU, whose derivative at 0 is 0 as in PyTorch)
- * Statistics are summed in double per chunk and added in chunk order. Source: Ioffe & Szegedy 2015. */
+ *   y = v > 0 or no activation ? v : slope * v    (slope 0: ReLU, +0 for every v <= 0, derivative 0 there as in PyTorch)
+ * NaN passes the activation both ways; a shut ReLU gives exactly zero gradient, whatever arrives.
+ * Statistics are taken about a pivot near the mean: runs of at most 64 rows in single precision, these in double per chunk,
+ * chunks in order (relative error of the variance below 1e-6 while |mean| is below 1000 standard deviations).
+ * Source: Ioffe & Szegedy 2015. */
 #ifndef PS_KERNELS_NORM_H
 #define PS_KERNELS_NORM_H
 
@@ -15,7 +18,7 @@ typedef enum { PS_ACT_NONE, PS_ACT_RELU, PS_ACT_LEAKY_RELU } ps_activation;
 
 size_t ps_norm_workspace_bytes(size_t rows, int c);
 
-/* mean[c], inverse_std[c] of the batch; batch_variance[c] (unbiased when rows > 1, for the running buffer) unless NULL. */
+/* mean[c], inverse_std[c] of the batch; unbiased_variance[c] (biased when rows is 1; for the running buffer) unless NULL. */
 void ps_norm_statistics(const float *x, size_t rows, int c, double eps, float *mean, float *inverse_std, float *unbiased_variance,
                         void *workspace, ps_pool *pool);
 

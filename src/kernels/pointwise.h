@@ -1,5 +1,6 @@
 /* Element-wise kernels and per-channel reductions, channels-last. rows = n * d * h * w, c channels.
- * Reductions are summed in double per chunk and added in chunk order; they ADD to their result. */
+ * Reductions ADD to their result: runs of at most 64 terms in single precision, these in double per chunk, chunks in order
+ * (relative error below 1e-6 of the sum of magnitudes; squares of values beyond 1e19 overflow). */
 #ifndef PS_KERNELS_POINTWISE_H
 #define PS_KERNELS_POINTWISE_H
 
@@ -14,7 +15,8 @@ size_t ps_pointwise_workspace_bytes(size_t rows, int c);
 /* y = x > 0 ? x : slope * x (slope 0: ReLU; +0 for every x <= 0; NaN passes through). y may alias x. zeros[c] may be NULL. */
 void ps_activation_forward(const float *x, size_t rows, int c, float slope, float *y, double *zeros, void *workspace,
                            ps_pool *pool);
-/* dx = dy * (y > 0 ? 1 : slope), from the output y; overwritten or added to; may alias dy. dx_squares[c] may be NULL. */
+/* dx = y <= 0 ? slope * dy : dy, from the output y; overwritten or added to; may alias dy. dx_squares[c] may be NULL.
+ * A shut ReLU gives exactly 0 whatever dy is, NaN included; where y is NaN, dy passes (as PyTorch). */
 void ps_activation_backward(const float *y, const float *dy, size_t rows, int c, float slope, float *dx, bool accumulate,
                             double *dx_squares, void *workspace, ps_pool *pool);
 

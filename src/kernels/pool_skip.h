@@ -3,7 +3,8 @@
  *
  * Windows are e x e (e x e x e when depth > 1), stride e, floor division: the remainder rows and columns of a map whose size
  * is not divisible by e belong to no window and get zero in u (PyTorch's floor pooling with output_size given).
- * Ties: first index in scan order; NaN wins. e = 1: u = y. */
+ * Ties: first index in scan order; NaN wins (the last one of a window), as in kernels/pooling.h. e = 1: u = y.
+ * e is at most 16 (6 in 3D), and the map holds at least one window. */
 #ifndef PS_KERNELS_POOL_SKIP_H
 #define PS_KERNELS_POOL_SKIP_H
 
@@ -48,7 +49,8 @@ size_t ps_pool_skip_workspace_bytes(const ps_pool_skip_plan *plan, int threads);
 
 /* Per-channel sums for the instruments; any pointer may be NULL; all are ADDED to. [c], double.
  * forward:  identity_squares sum y^2 (0 without skip), path_squares sum path^2, output_squares sum o^2
- *           (cross term = (output - identity - path) / 2)
+ *           (cross term = (output - identity - path) / 2, but with cut_forward output = identity; the path is then worked
+ *           out only when forward_path is wanted)
  * backward: identity and path parts of dL/dy: squares of each and of the whole. */
 typedef struct {
     double *forward_identity, *forward_path, *forward_output;
@@ -59,7 +61,7 @@ typedef struct {
 void ps_pool_skip_forward(const ps_pool_skip_plan *plan, const float *y, const float *w, const float *bias, float *o, void *save,
                           ps_pool_skip_sums sums, void *workspace, ps_pool *pool);
 /* dy is overwritten or added to (it must not alias d_o); dw, dbias are overwritten (NULL when !conv).
- * y: the forward input (the remainder and dense cases read it). */
+ * y: the forward input, unchanged; w and save as in forward. */
 void ps_pool_skip_backward(const ps_pool_skip_plan *plan, const float *y, const float *w, const float *d_o, const void *save,
                            float *dy, bool accumulate, float *dw, float *dbias, ps_pool_skip_sums sums, void *workspace,
                            ps_pool *pool);

@@ -1,5 +1,6 @@
 /* Pooling on channels-last arrays. Windows are kernel x stride with padding, per dimension (2D: depth 1).
- * Ties: the first index in scan order (d, then h, then w), as PyTorch; NaN wins and propagates, as PyTorch. */
+ * Ties: the first index in scan order (d, then h, then w), as PyTorch; NaN wins (the last one of a window) and propagates, as
+ * PyTorch. Padding is at most half a window, so that every window holds a position. */
 #ifndef PS_KERNELS_POOLING_H
 #define PS_KERNELS_POOLING_H
 
