@@ -113,7 +113,7 @@ ps_status ps_train_run(ps_net *net, ps_optimiser *optimiser, const ps_train_opti
     loop l = {.net = net, .optimiser = optimiser, .options = options, .dropout = ps_rng_key_of(options->seed, "dropout")};
     ps_status status = PS_OK;
     *diverged_at = UINT64_MAX;
-    if (options->window < 1 || options->start % options->window != 0)
+    if (options->window < 1 || (options->start % options->window != 0 && options->start != options->steps))
         return ps_fail(PS_ERR_USAGE, "a window must be at least one step, and training starts at a window's first step");
     size_t batch = (size_t)ps_net_batch(net);
     PS_TRY_CLEANUP(PS_ALLOC(batch * ps_shape_elements(ps_net_graph(net)->input), &l.x, "training batch"));

@@ -1,0 +1,143 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/command_line.h"
+#include "cli/commands.h"
+#include "cli/network.h"
+#include "graph/units.h"
+
+static bool as_json, show_layers;
+static const char *input_text = "3,32,32";
+static int classes = 10;
+
+static const ps_option options[] = {
+    {"input", PS_OPTION_TEXT, &input_text, "C,H,W", "shape of the input (C,D,H,W for volumes) [3,32,32]"},
+    {"classes", PS_OPTION_INT, &classes, "N", "number of classes [10]"},
+    {"json", PS_OPTION_FLAG, &as_json, "", "print the network as a JSON graph instead, to edit and use with --graph"},
+    {"layers", PS_OPTION_FLAG, &show_layers, "", "list the layer types and their attributes instead"},
+    {0},
+};
+
+static const ps_command command = {
+    .name = "inspect",
+    .usage = "[--model NAME | --graph FILE] [options]",
+    .summary = "Prints a network layer by layer, where its Pool Skip modules stand, and its gates: which nodes are recorded under which name.",
+    .examples = "  poolscope inspect --model resnet18 --pool-skip 2\n"
+                "  poolscope inspect --model resnet50 --pool-skip 4 --pool-skip-placement 1x1 --input 3,32,32\n"
+                "  poolscope inspect --model plain9 --json > net.json\n",
+    .options = options,
+    .takes_run_options = true,
+};
+
+static ps_status parse_input(ps_shape *shape) {
+    int value[4], count;
+    PS_TRY(ps_parse_int_list(input_text, "--input", 4, value, &count));
+    if (count != 3 && count != 4) return ps_fail(PS_ERR_USAGE, "--input needs C,H,W or C,D,H,W, not \"%s\"", input_text);
+    *shape = (ps_shape){1, value[0], count == 4 ? value[1] : 1, value[count - 2], value[count - 1]};
+    if (shape->c < 1 || shape->d < 1 || shape->h < 1 || shape->w < 1)
+        return ps_fail(PS_ERR_USAGE, "--input needs sizes of at least 1, not \"%s\"", input_text);
+    return PS_OK;
+}
+
+static void print_shape(ps_shape s, char *text, size_t size) {
+    if (s.d > 1) snprintf(text, size, "%dx%dx%dx%d", s.c, s.d, s.h, s.w);
+    else if (s.h * s.w > 1) snprintf(text, size, "%dx%dx%d", s.c, s.h, s.w);
+    else snprintf(text, size, "%d", s.c);
+}
+
+static size_t node_parameters(const ps_graph *graph, int i) {
+    const ps_node *node = &graph->node[i];
+    ps_param_spec specs[PS_LAYER_MAX_PARAMS];
+    ps_shape in[PS_LAYER_MAX_INPUTS];
+    size_t sum = 0;
+    ps_graph_input_shapes(graph, i, in);
+    int count = node->type->params != NULL ? node->type->params(node->config, in, node->shape, specs) : 0;
+    for (int p = 0; p < count; p++) {
+        size_t size = 1;
+        for (int d = 0; d < specs[p].rank; d++) size *= (size_t)specs[p].dims[d];
+        sum += size;
+    }
+    return sum;
+}
+
+static void print_nodes(const ps_graph *graph) {
+    printf("%-40s %-16s %-14s %12s  %s\n", "node", "type", "output", "parameters", "inputs");
+    for (int i = 0; i < graph->count; i++) {
+        const ps_node *node = &graph->node[i];
+        char shape[64];
+        print_shape(node->shape, shape, sizeof shape);
+        printf("%-40s %-16s %-14s %12zu ", node->name, node->type->name, shape, node_parameters(graph, i));
+        for (int k = 0; k < node->inputs; k++) printf(" %s", node->input[k] < 0 ? "input" : graph->node[node->input[k]].name);
+        printf("\n");
+    }
+}
+
+static void print_pool_skips(const ps_graph *graph) {
+    int count = 0;
+    for (int i = 0; i < graph->count; i++) count += strcmp(graph->node[i].type->name, "pool_skip") == 0;
+    printf("\nPool Skip modules: %d\n", count);
+    for (int i = 0; i < graph->count; i++) {
+        const ps_node *node = &graph->node[i];
+        if (strcmp(node->type->name, "pool_skip") != 0) continue;
+        char *attributes = cJSON_PrintUnformatted(node->attributes);
+        printf("  after %-36s in files %-36s %s\n", graph->node[node->input[0]].name, node->file_name, attributes != NULL ? attributes : "");
+        cJSON_free(attributes);
+    }
+}
+
+static ps_status print_units(const ps_graph *graph) {
+    ps_units units;
+    PS_TRY(ps_units_create(graph, &units));
+    int nodes = 0;
+    for (int u = 0; u < units.count; u++) nodes += units.unit[u].channels;
+    printf("\nGates: %d with %d nodes (a node is layer:channel)\n", units.count, nodes);
+    for (int u = 0; u < units.count; u++) {
+        const ps_unit *unit = &units.unit[u];
+        printf("  %-40s %5d nodes  gate %-30s %s%s\n", unit->name, unit->channels, unit->gate, unit->shared ? "shared (behind an add)" : "private",
+               unit->identity_path ? ", also read by an identity path" : "");
+    }
+    ps_units_clear(&units);
+    return PS_OK;
+}
+
+static void print_layer_types(void) {
+    for (const ps_layer_type *const *type = ps_layer_types(); *type != NULL; type++)
+        printf("%-16s %s\n%-16s   %s\n", (*type)->name, (*type)->summary, "", (*type)->attributes);
+}
+
+static ps_status inspect(const ps_run_config *config) {
+    ps_shape input;
+    ps_graph *graph;
+    size_t backbone, module;
+    double macs;
+    PS_TRY(parse_input(&input));
+    PS_TRY(ps_network_build(config, input, classes, &graph));
+    ps_status status = PS_OK;
+    if (as_json) {
+        status = ps_graph_write(graph, stdout);
+    } else {
+        print_nodes(graph);
+        print_pool_skips(graph);
+        status = print_units(graph);
+        ps_graph_count(graph, &backbone, &module, &macs);
+        printf("\nParameters: %zu, and %zu in modules. Forward: %.1f MFLOPs an image.\n", backbone, module, macs * 2e-6);
+    }
+    ps_graph_destroy(graph);
+    return status;
+}
+
+ps_status ps_cmd_inspect(int argc, char **argv) {
+    ps_arguments arguments;
+    ps_run_config config;
+    PS_TRY(ps_command_parse(&command, argc, argv, &arguments));
+    if (arguments.help) return PS_OK;
+    if (show_layers) {
+        print_layer_types();
+        return PS_OK;
+    }
+    PS_TRY(ps_run_config_init(&config));
+    ps_status status = ps_arguments_apply_run(&arguments, &config);
+    if (status == PS_OK) status = inspect(&config);
+    ps_run_config_clear(&config);
+    return status;
+}

@@ -1,0 +1,142 @@
+#include "cli/session.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/network.h"
+#include "core/digest.h"
+#include "core/file.h"
+#include "core/memory.h"
+
+static ps_status open_data(ps_session *s) {
+    const ps_run_config *c = s->config;
+    ps_dataset_options data = {.size = c->size,
+                               .probe_count = c->probe,
+                               .train_limit = c->train_limit,
+                               .test_limit = c->test_limit,
+                               .seed = 0}; /* generated data are the same for every seed of the run, as files are */
+    ps_loader_options loader = {.batch = c->batch, .seed = (uint64_t)c->seed, .crop_pad = c->crop_pad, .flip = c->flip};
+    PS_TRY(ps_dataset_open(c->data, &data, &s->dataset));
+    PS_TRY(ps_loader_create(s->dataset, &loader, &s->loader));
+    s->probe_batches = ps_dataset_count(s->dataset, PS_SPLIT_PROBE) / c->batch;
+    if (s->probe_batches == 0)
+        return ps_fail(PS_ERR_USAGE, "the probe set (%d images) must hold at least one batch of %d; raise --probe or lower --batch", c->probe,
+                       c->batch);
+    return PS_OK;
+}
+
+static ps_status open_optimiser(ps_session *s) {
+    const ps_run_config *c = s->config;
+    ps_optimiser_options *o = &s->optimiser_options;
+    *o = (ps_optimiser_options){.name = c->optimiser,
+                                .lr = c->lr,
+                                .momentum = c->momentum,
+                                .weight_decay = c->weight_decay,
+                                .nesterov = c->nesterov,
+                                .beta1 = c->beta1,
+                                .beta2 = c->beta2,
+                                .eps = c->eps,
+                                .clip = c->clip,
+                                .schedule = c->schedule,
+                                .step_factor = c->step_factor,
+                                .milestones = s->milestones,
+                                .warmup = c->warmup};
+    PS_TRY(ps_parse_number_list(c->milestones, "--milestones", PS_MAX_MILESTONES, s->milestones, &o->milestone_count));
+    return ps_optimiser_create(s->net, o, &s->optimiser);
+}
+
+static ps_status open(ps_session *s, const ps_graph *graph, int threads) {
+    PS_TRY(ps_pool_create(threads, &s->pool));
+    PS_TRY(open_data(s));
+    ps_shape sample = ps_dataset_sample_shape(s->dataset);
+    if (graph == NULL) {
+        PS_TRY(ps_network_build(s->config, sample, ps_dataset_classes(s->dataset), &s->graph));
+        graph = s->graph;
+    }
+    PS_TRY(ps_net_create(graph, s->config->batch, s->pool, &s->net));
+    size_t batch = (size_t)s->config->batch;
+    if (ps_net_labels_per_sample(s->net) != ps_dataset_labels_per_sample(s->dataset) || ps_net_classes(s->net) != ps_dataset_classes(s->dataset) ||
+        !ps_shape_equal(ps_shape_with_batch(graph->input, 1), ps_shape_with_batch(sample, 1)))
+        return ps_fail(PS_ERR_INPUT, "network %s takes other input or gives other labels than the data \"%s\"; check --data, --size and the network",
+                       graph->name, s->config->data);
+    PS_TRY(PS_ALLOC(batch * ps_shape_elements(sample), &s->x, "evaluation batch"));
+    PS_TRY(PS_ALLOC(batch * ps_dataset_labels_per_sample(s->dataset), &s->label, "evaluation batch"));
+    return open_optimiser(s);
+}
+
+ps_status ps_session_open(ps_session *session, const ps_run_config *config, const ps_graph *graph, int threads) {
+    memset(session, 0, sizeof *session);
+    session->config = config;
+    ps_status status = open(session, graph, threads);
+    if (status != PS_OK) ps_session_close(session);
+    return status;
+}
+
+void ps_session_close(ps_session *session) {
+    ps_optimiser_destroy(session->optimiser);
+    ps_net_destroy(session->net);
+    ps_graph_destroy(session->graph);
+    ps_loader_destroy(session->loader);
+    ps_dataset_close(session->dataset);
+    ps_pool_destroy(session->pool);
+    ps_free(session->x);
+    ps_free(session->label);
+    memset(session, 0, sizeof *session);
+}
+
+static ps_status digest_file(const char *path, char *hex) {
+    char *content;
+    size_t size;
+    PS_TRY(ps_file_read(path, &content, &size));
+    ps_digest digest = ps_digest_start();
+    ps_digest_bytes(&digest, content, size);
+    ps_digest_hex(&digest, hex);
+    free(content);
+    return PS_OK;
+}
+
+ps_status ps_session_init_weights(ps_session *session, char *fork_digest) {
+    const ps_run_config *c = session->config;
+    fork_digest[0] = '\0';
+    PS_TRY(ps_net_init(session->net, c->init_scheme, (uint64_t)c->seed));
+    if (c->init[0] != '\0') PS_TRY(ps_weights_load(c->init, session->net, false));
+    if (c->fork[0] == '\0') return PS_OK;
+    PS_TRY(ps_weights_load(c->fork, session->net, true));
+    return digest_file(c->fork, fork_digest);
+}
+
+static int probe_batch(void *self, int index, float *x) {
+    ps_session *s = self;
+    return ps_loader_plain_batch(s->loader, PS_SPLIT_PROBE, index, x, s->label, s->pool);
+}
+
+static void train_batch(void *self, uint64_t step, float *x, int32_t *label) {
+    ps_session *s = self;
+    ps_loader_train_batch(s->loader, step, x, label, s->pool);
+}
+
+ps_probe_source ps_session_probe_source(ps_session *session) {
+    return (ps_probe_source){session, session->probe_batches, probe_batch};
+}
+
+ps_train_source ps_session_train_source(ps_session *session) { return (ps_train_source){session, train_batch}; }
+
+ps_evaluation ps_session_evaluate(ps_session *session, ps_split split) {
+    ps_evaluation sum = {0, 0, 0};
+    size_t correct = 0, counted = 0;
+    int batch = session->config->batch, images = ps_dataset_count(session->dataset, split);
+    for (int first = 0; first < images; first += batch) {
+        ps_loader_plain_batch(session->loader, split, first / batch, session->x, session->label, session->pool);
+        ps_net_forward(session->net, session->x, PS_MODE_EVAL, (ps_rng_key){{0, 0}}, NULL);
+        ps_loss loss = ps_net_loss(session->net, session->label, false);
+        sum.loss += loss.loss * (double)loss.counted;
+        correct += loss.correct;
+        counted += loss.counted;
+    }
+    sum.count = images;
+    if (counted > 0) {
+        sum.loss /= (double)counted;
+        sum.accuracy = (double)correct / (double)counted;
+    }
+    return sum;
+}

@@ -1,0 +1,45 @@
+/* Everything a run is made of, put together in order: data, network, weights, optimiser. Shared by training, evaluation and estimates. */
+#ifndef PS_CLI_SESSION_H
+#define PS_CLI_SESSION_H
+
+#include "cli/run_config.h"
+#include "data/loader.h"
+#include "net/checkpoint.h"
+#include "probe/plant.h"
+
+enum { PS_MAX_MILESTONES = 16 };
+
+typedef struct {
+    const ps_run_config *config; /* borrowed */
+    ps_pool *pool;
+    ps_dataset *dataset;
+    ps_loader *loader;
+    ps_graph *graph;
+    ps_net *net;
+    ps_optimiser_options optimiser_options;
+    double milestones[PS_MAX_MILESTONES];
+    ps_optimiser *optimiser;
+    int probe_batches;
+    float *x;        /* a batch of inputs and labels for evaluation */
+    int32_t *label;
+} ps_session;
+
+/* graph: the network to use (borrowed), or NULL to build the configuration's. */
+ps_status ps_session_open(ps_session *session, const ps_run_config *config, const ps_graph *graph, int threads);
+void ps_session_close(ps_session *session);
+
+/* Starting weights: scheme, then --init or --fork. *fork_digest (17 characters, "" without a fork). */
+ps_status ps_session_init_weights(ps_session *session, char *fork_digest);
+
+/* Batches of the probe set, and the training batches, as the instruments and the loop want them. */
+ps_probe_source ps_session_probe_source(ps_session *session);
+ps_train_source ps_session_train_source(ps_session *session);
+
+typedef struct {
+    double loss, accuracy;
+    int count;
+} ps_evaluation;
+/* Evaluation mode over a whole split. */
+ps_evaluation ps_session_evaluate(ps_session *session, ps_split split);
+
+#endif
