@@ -1,0 +1,86 @@
+#include <stdio.h>
+
+#include "cli/command_line.h"
+#include "cli/commands.h"
+#include "cli/interrupt.h"
+#include "cli/run.h"
+#include "core/json.h"
+
+static const char *out, *resume;
+static bool dry_run, force, quiet;
+static int threads;
+
+static const ps_option options[] = {
+    {"out", PS_OPTION_TEXT, &out, "DIR", "directory of the run: config.json, trace.jsonl, checkpoint.safetensors"},
+    {"resume", PS_OPTION_TEXT, &resume, "DIR", "go on with the run in DIR from its latest checkpoint, to the same trace"},
+    {"force", PS_OPTION_FLAG, &force, "", "replace an earlier run in --out"},
+    {"dry-run", PS_OPTION_FLAG, &dry_run, "", "only say what time, memory and disk the run will need"},
+    {"threads", PS_OPTION_INT, &threads, "N", "threads; the trace does not depend on it [all processors]"},
+    {"quiet", PS_OPTION_FLAG, &quiet, "", "no progress"},
+    {0},
+};
+
+static const ps_command command = {
+    .name = "train",
+    .usage = "[CONFIG.json] --out DIR [options]",
+    .summary = "Trains one network, records every node and writes the trace. Settings come from the defaults, then CONFIG.json (the keys are the\n"
+               "option names with underscores), then the command line.",
+    .examples = "  poolscope train --model plain9 --size 16 --steps 200 --out runs/first\n"
+                "  poolscope train --model resnet18 --width 0.25 --pool-skip 2 --data cifar10:DIR --seed 1 --steps 300 --out runs/a\n"
+                "  poolscope train --resume runs/a\n",
+    .options = options,
+    .takes_run_options = true,
+    .max_positional = 1,
+};
+
+static ps_status read_config(const ps_arguments *arguments, ps_run_config *config) {
+    PS_TRY(ps_run_config_init(config));
+    if (resume != NULL) {
+        if (arguments->positional_count > 0 || arguments->run_names.count > 0 || out != NULL)
+            return ps_fail(PS_ERR_USAGE, "--resume goes on with a run's own configuration; give no file, --out or run options beside it");
+        return ps_run_read_config(resume, config);
+    }
+    if (arguments->positional_count > 0) {
+        cJSON *json;
+        PS_TRY(ps_json_read(arguments->positional[0], &json));
+        ps_status status = ps_run_config_read_json(config, json, arguments->positional[0], NULL);
+        cJSON_Delete(json);
+        PS_TRY(status);
+    }
+    return ps_arguments_apply_run(arguments, config);
+}
+
+static ps_status print_estimate(const ps_run_config *config) {
+    ps_run_estimate e;
+    PS_TRY(ps_run_measure(config, threads, &e));
+    printf("time     %.1f s (%.1f ms a step, %.2f s a probing)\nmemory   %.0f MB\ndisk     %.1f MB\nlearned  %zu values\n", e.total_seconds,
+           1e3 * e.step_seconds, e.probe_seconds, 1e-6 * e.memory_bytes, 1e-6 * e.disk_bytes, e.parameters);
+    return PS_OK;
+}
+
+static ps_status train(const ps_run_config *config) {
+    if (dry_run) return print_estimate(config);
+    if (out == NULL && resume == NULL) return ps_fail(PS_ERR_USAGE, "train: --out DIR is missing: where should the run go?");
+    if (resume != NULL && ps_run_finished(resume)) {
+        if (!quiet) fprintf(stderr, "%s: the run is finished already\n", resume);
+        return PS_OK;
+    }
+    ps_run_options run = {.directory = resume != NULL ? resume : out,
+                          .resume = resume != NULL,
+                          .force = force,
+                          .quiet = quiet,
+                          .threads = threads,
+                          .stop = ps_interrupt_flag()};
+    return ps_run_execute(config, &run);
+}
+
+ps_status ps_cmd_train(int argc, char **argv) {
+    ps_arguments arguments;
+    ps_run_config config = {0};
+    PS_TRY(ps_command_parse(&command, argc, argv, &arguments));
+    if (arguments.help) return PS_OK;
+    ps_status status = read_config(&arguments, &config);
+    if (status == PS_OK) status = train(&config);
+    ps_run_config_clear(&config);
+    return status;
+}

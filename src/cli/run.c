@@ -1,0 +1,433 @@
+#include "cli/run.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "cli/commands.h"
+#include "cli/session.h"
+#include "core/clock.h"
+#include "core/digest.h"
+#include "core/file.h"
+#include "core/json.h"
+#include "core/memory.h"
+#include "core/progress.h"
+#include "kernels/gemm.h"
+#include "kernels/simd.h"
+
+/* A run under way. The trace's length at each checkpoint is kept in the checkpoint, so that a resumed run cuts the trace back to
+ * exactly the state its weights have. */
+typedef struct {
+    const ps_run_config *config;
+    const ps_run_options *options;
+    ps_session session;
+    ps_trace_writer *trace;
+    ps_probe *probe;
+    char *config_path, *trace_path, *checkpoint_path, *config_text;
+    char fork_digest[17];
+    uint64_t start, started_ns, last_window_ns;
+    double last_loss;
+    ps_progress progress;
+} run;
+
+/* ---- files of a run ---- */
+
+static ps_status make_paths(run *r) {
+    const char *directory = r->options->directory;
+    PS_TRY(ps_file_join(directory, "config.json", &r->config_path));
+    PS_TRY(ps_file_join(directory, "trace.jsonl", &r->trace_path));
+    return ps_file_join(directory, "checkpoint.safetensors", &r->checkpoint_path);
+}
+
+static ps_status config_to_text(const ps_run_config *config, char **text) {
+    cJSON *json = NULL;
+    ps_status status = ps_run_config_to_json(config, &json);
+    char *printed = status == PS_OK ? cJSON_PrintUnformatted(json) : NULL;
+    cJSON_Delete(json);
+    if (status == PS_OK) status = printed != NULL ? ps_string_copy(printed, text) : ps_fail(PS_ERR_MEMORY, "no memory for the configuration");
+    cJSON_free(printed);
+    return status;
+}
+
+static ps_status write_config(const run *r) {
+    cJSON *json = NULL;
+    ps_status status = ps_run_config_to_json(r->config, &json);
+    char *text = status == PS_OK ? cJSON_Print(json) : NULL;
+    if (status == PS_OK)
+        status = text != NULL ? ps_file_write(r->config_path, text, strlen(text)) : ps_fail(PS_ERR_MEMORY, "no memory for the configuration");
+    cJSON_free(text);
+    cJSON_Delete(json);
+    return status;
+}
+
+ps_status ps_run_read_config(const char *directory, ps_run_config *config) {
+    char *path = NULL;
+    cJSON *json = NULL;
+    ps_status status = PS_OK;
+    PS_TRY_CLEANUP(ps_file_join(directory, "config.json", &path));
+    if (!ps_file_exists(path))
+        PS_TRY_CLEANUP(ps_fail(PS_ERR_INPUT, "%s: holds no run (no config.json in it); give a directory that `poolscope train --out` made", directory));
+    PS_TRY_CLEANUP(ps_json_read(path, &json));
+    status = ps_run_config_read_json(config, json, path, NULL);
+cleanup:
+    cJSON_Delete(json);
+    free(path);
+    return status;
+}
+
+/* The last line decides: it is an `end` record and whole. */
+bool ps_run_finished(const char *directory) {
+    char tail[4096], *path = NULL;
+    bool finished = false;
+    if (ps_file_join(directory, "trace.jsonl", &path) != PS_OK) return false;
+    FILE *stream = fopen(path, "rb");
+    if (stream != NULL) {
+        if (fseek(stream, -(long)(sizeof tail - 1), SEEK_END) != 0) rewind(stream);
+        size_t size = fread(tail, 1, sizeof tail - 1, stream);
+        tail[size] = '\0';
+        char *line = size > 0 && tail[size - 1] == '\n' ? (tail[size - 1] = '\0', strrchr(tail, '\n')) : NULL;
+        finished = line != NULL && strstr(line, "{\"type\":\"end\"") == line + 1;
+        fclose(stream);
+    }
+    free(path);
+    return finished;
+}
+
+/* ---- what the header says ---- */
+
+static void order_digest(const ps_run_config *c, char hex[17]) {
+    ps_digest digest = ps_digest_start();
+    ps_digest_u64(&digest, (uint64_t)c->seed);
+    ps_digest_u64(&digest, (uint64_t)c->crop_pad);
+    ps_digest_u64(&digest, c->flip);
+    ps_digest_hex(&digest, hex);
+}
+
+static void optimiser_text(const ps_run_config *c, char *text, size_t size) {
+    snprintf(text, size, "%s lr=%.9g momentum=%.9g nesterov=%d decay=%.9g beta=%.9g,%.9g eps=%.9g clip=%.9g %s milestones=%s factor=%.9g warmup=%d",
+             c->optimiser, c->lr, c->momentum, c->nesterov, c->weight_decay, c->beta1, c->beta2, c->eps, c->clip, c->schedule, c->milestones,
+             c->step_factor, c->warmup);
+}
+
+static ps_status write_header(run *r) {
+    const ps_run_config *c = r->config;
+    const ps_dataset *data = r->session.dataset;
+    char backbone[17], order[17], optimiser[512], steps[32], batch[32], window[32], probe[32], cjson[32];
+    struct utsname system;
+    ps_probe_backbone_digest(r->session.net, backbone);
+    order_digest(c, order);
+    optimiser_text(c, optimiser, sizeof optimiser);
+    snprintf(steps, sizeof steps, "%d", c->steps);
+    snprintf(batch, sizeof batch, "%d", c->batch);
+    snprintf(window, sizeof window, "%d", c->window);
+    snprintf(probe, sizeof probe, "%d", r->session.probe_batches * c->batch);
+    snprintf(cjson, sizeof cjson, "%s", cJSON_Version());
+    uname(&system);
+    ps_probe_run header = {.producer = "poolscope " PS_VERSION,
+                           .arm = c->arm,
+                           .seed = (uint64_t)c->seed,
+                           .config = r->config_text,
+                           .pairing = {{"backbone", backbone},
+                                       {"data", ps_dataset_digest(data)},
+                                       {"order", order},
+                                       {"optimiser", optimiser},
+                                       {"steps", steps},
+                                       {"batch", batch},
+                                       {"window", window},
+                                       {"probe", probe}},
+                           .data_source = ps_dataset_source(data),
+                           .data_digest = ps_dataset_digest(data),
+                           .sample = ps_dataset_sample_shape(data),
+                           .classes = ps_dataset_classes(data),
+                           .train_count = ps_dataset_count(data, PS_SPLIT_TRAIN),
+                           .probe_count = ps_dataset_count(data, PS_SPLIT_PROBE),
+                           .test_count = ps_dataset_count(data, PS_SPLIT_TEST),
+                           .arch = system.machine,
+                           .simd = ps_simd_name(ps_simd_detect()),
+                           .library = {{"blas", ps_gemm_library()}, {"cjson", cjson}}};
+    return ps_probe_write_header(r->probe, &header);
+}
+
+static ps_status record_clipped(run *r) {
+    for (int i = 0; i < r->session.graph->count; i++) {
+        const ps_node *node = &r->session.graph->node[i];
+        if (node->pool_size_asked == 0) continue;
+        int fitted = 0;
+        PS_TRY(ps_json_get_int(node->attributes, "pool_size", true, 1, 1 << 20, node->name, &fitted));
+        if (!r->options->quiet) fprintf(stderr, "%s: pool size %d is larger than the map, clipped to %d\n", node->name, node->pool_size_asked, fitted);
+        ps_trace_begin_record(r->trace, PS_TRACE_EVENT);
+        ps_trace_add_whole(r->trace, "step", 0);
+        ps_trace_add_text(r->trace, "event", PS_TRACE_EVENT_CLIPPED_E);
+        ps_trace_add_text(r->trace, "layer", node->name);
+        ps_trace_add_whole(r->trace, "from", node->pool_size_asked);
+        ps_trace_add_whole(r->trace, "to", fitted);
+        PS_TRY(ps_trace_end_record(r->trace));
+    }
+    return PS_OK;
+}
+
+static ps_status record_fork(run *r) {
+    if (r->fork_digest[0] == '\0') return PS_OK;
+    ps_trace_begin_record(r->trace, PS_TRACE_EVENT);
+    ps_trace_add_whole(r->trace, "step", 0);
+    ps_trace_add_text(r->trace, "event", PS_TRACE_EVENT_FORKED);
+    ps_trace_add_text(r->trace, "checkpoint", r->fork_digest);
+    return ps_trace_end_record(r->trace);
+}
+
+/* ---- checkpoints and evaluation: the run's own hooks, after the probe's ---- */
+
+static ps_status write_checkpoint(run *r, uint64_t step) {
+    char *text = NULL;
+    PS_TRY(ps_trace_flush(r->trace, false));
+    PS_TRY(ps_string_format(&text, "{\"trace_bytes\":%llu,\"run\":%s}", (unsigned long long)ps_trace_offset(r->trace), r->config_text));
+    ps_status status = ps_checkpoint_write(r->checkpoint_path, r->session.graph, r->session.net, r->session.optimiser, step, text);
+    free(text);
+    return status;
+}
+
+static ps_status evaluate(run *r, uint64_t step, ps_evaluation *evaluation) {
+    *evaluation = ps_session_evaluate(&r->session, PS_SPLIT_TEST);
+    ps_trace_begin_record(r->trace, PS_TRACE_EVAL);
+    ps_trace_add_whole(r->trace, "step", (int64_t)step);
+    ps_trace_add_text(r->trace, "split", "test");
+    ps_trace_add_value(r->trace, "loss", evaluation->loss);
+    ps_trace_add_value(r->trace, "accuracy", evaluation->accuracy);
+    ps_trace_add_whole(r->trace, "count", evaluation->count);
+    return ps_trace_end_record(r->trace);
+}
+
+static ps_status after_step(void *self, const ps_train_step *step) {
+    run *r = self;
+    char tail[160];
+    r->last_loss = step->loss.loss;
+    double dead = ps_probe_dead_share(r->probe), seconds = (double)(ps_clock_ns() - r->started_ns) * 1e-9;
+    double images = (double)(step->step + 1 - r->start) * r->config->batch / seconds;
+    snprintf(tail, sizeof tail, "loss %.4f  %.0f images/s  dead %.1f %%", step->loss.loss, images, 100.0 * dead);
+    ps_progress_update(&r->progress, step->step + 1, tail);
+    if (r->options->state != NULL) {
+        r->options->state->step = step->step + 1;
+        r->options->state->loss = (float)step->loss.loss;
+        r->options->state->dead_share = (float)dead;
+    }
+    return PS_OK;
+}
+
+static ps_status end_window(void *self, uint64_t first, uint64_t last) {
+    run *r = self;
+    uint64_t windows = first / (uint64_t)r->config->window + 1, done = last + 1;
+    ps_evaluation evaluation;
+    bool over = done == (uint64_t)r->config->steps;
+    if (r->config->eval_every > 0 && windows % (uint64_t)r->config->eval_every == 0 && !over) PS_TRY(evaluate(r, done, &evaluation));
+    if (over || (r->config->checkpoint_every > 0 && windows % (uint64_t)r->config->checkpoint_every == 0)) return write_checkpoint(r, done);
+    return PS_OK;
+}
+
+/* ---- starting ---- */
+
+static ps_status start_probe(run *r) {
+    ps_probe_options options = {.record = r->config->record,
+                                .steps = (uint64_t)r->config->steps,
+                                .window = (uint64_t)r->config->window,
+                                .source = ps_session_probe_source(&r->session),
+                                .trace = r->trace};
+    return ps_probe_create(r->session.net, r->session.optimiser, &options, &r->probe);
+}
+
+static ps_status start_fresh(run *r) {
+    ps_planting_list planted = {NULL, 0, 0};
+    ps_status status = PS_OK;
+    ps_probe_source source = ps_session_probe_source(&r->session);
+    PS_TRY(ps_session_init_weights(&r->session, r->fork_digest));
+    if (r->config->plant[0] != '\0') PS_TRY_CLEANUP(ps_plant(r->session.net, r->config->plant, &source, &planted));
+    PS_TRY_CLEANUP(ps_file_make_directories(r->options->directory));
+    /* A checkpoint of an earlier run here must not outlive that run's trace. */
+    unlink(r->checkpoint_path);
+    PS_TRY_CLEANUP(ps_trace_create(r->trace_path, &r->trace));
+    PS_TRY_CLEANUP(write_config(r));
+    PS_TRY_CLEANUP(start_probe(r));
+    PS_TRY_CLEANUP(write_header(r));
+    PS_TRY_CLEANUP(ps_planting_list_record(&planted, r->trace));
+    PS_TRY_CLEANUP(record_clipped(r));
+    PS_TRY_CLEANUP(record_fork(r));
+cleanup:
+    ps_planting_list_clear(&planted);
+    return status;
+}
+
+static ps_status checkpoint_trace_bytes(const char *text, const char *path, uint64_t *bytes) {
+    cJSON *json;
+    double value = -1;
+    PS_TRY(ps_json_parse(text, path, &json));
+    ps_status status = ps_json_get_double(json, "trace_bytes", true, 0, 9e15, path, &value);
+    cJSON_Delete(json);
+    *bytes = (uint64_t)value;
+    return status;
+}
+
+static ps_status start_resumed(run *r) {
+    char *text = NULL;
+    ps_graph *graph = NULL;
+    uint64_t bytes = 0;
+    ps_status status = PS_OK;
+    PS_TRY_CLEANUP(ps_checkpoint_open(r->checkpoint_path, &graph, &text, &r->start));
+    PS_TRY_CLEANUP(checkpoint_trace_bytes(text, r->checkpoint_path, &bytes));
+    PS_TRY_CLEANUP(ps_trace_resume_at(r->trace_path, bytes, &r->trace));
+    PS_TRY_CLEANUP(start_probe(r)); /* tracks parameters, so that their accounts are there to be read */
+    status = ps_checkpoint_read(r->checkpoint_path, r->session.net, r->session.optimiser, &r->start);
+cleanup:
+    ps_graph_destroy(graph);
+    free(text);
+    return status;
+}
+
+/* ---- the run ---- */
+
+static ps_status record_cost(run *r, uint64_t step) {
+    uint64_t record_ns, probe_ns, total = ps_clock_ns() - r->started_ns;
+    ps_probe_cost(r->probe, &record_ns, &probe_ns);
+    ps_trace_begin_record(r->trace, PS_TRACE_TIMING);
+    ps_trace_add_whole(r->trace, "step", (int64_t)step);
+    ps_trace_add_whole(r->trace, "threads", ps_pool_threads(r->session.pool));
+    ps_trace_add_whole(r->trace, "train_ns", (int64_t)total);
+    ps_trace_add_whole(r->trace, "record_ns", (int64_t)record_ns);
+    ps_trace_add_whole(r->trace, "probe_ns", (int64_t)probe_ns);
+    if (step > r->start)
+        ps_trace_add_value(r->trace, "images_per_second", (double)(step - r->start) * r->config->batch / ((double)total * 1e-9));
+    ps_trace_add_whole(r->trace, "peak_memory_bytes", (int64_t)ps_memory_peak_bytes());
+    return ps_trace_end_record(r->trace);
+}
+
+static ps_status finish(run *r, uint64_t steps, bool diverged) {
+    ps_evaluation evaluation;
+    char tail[160];
+    PS_TRY(evaluate(r, steps, &evaluation));
+    PS_TRY(record_cost(r, steps));
+    ps_trace_begin_record(r->trace, PS_TRACE_END);
+    ps_trace_add_whole(r->trace, "steps", (int64_t)steps);
+    ps_trace_add_text(r->trace, "status", diverged ? PS_TRACE_STATUS_DIVERGED : PS_TRACE_STATUS_FINISHED);
+    ps_trace_add_value(r->trace, "loss", evaluation.loss);
+    ps_trace_add_value(r->trace, "accuracy", evaluation.accuracy);
+    PS_TRY(ps_trace_end_record(r->trace));
+    PS_TRY(ps_trace_flush(r->trace, true));
+    snprintf(tail, sizeof tail, "%s accuracy %.2f %%  dead %.1f %%", diverged ? "diverged " : "", 100.0 * evaluation.accuracy,
+             100.0 * ps_probe_dead_share(r->probe));
+    ps_progress_end(&r->progress, tail);
+    if (r->options->state != NULL) {
+        r->options->state->accuracy = (float)evaluation.accuracy;
+        r->options->state->diverged = diverged;
+        r->options->state->finished = true;
+    }
+    return PS_OK;
+}
+
+static ps_status train(run *r) {
+    ps_train_hooks own = {.self = r, .after_step = after_step, .end_window = end_window};
+    ps_train_hooks hooks[2] = {*ps_probe_hooks(r->probe), own};
+    ps_train_options options = {.steps = (uint64_t)r->config->steps,
+                                .window = (uint64_t)r->config->window,
+                                .seed = (uint64_t)r->config->seed,
+                                .start = r->start,
+                                .source = ps_session_train_source(&r->session),
+                                .hooks = hooks,
+                                .hook_count = 2,
+                                .stop = r->options->stop};
+    uint64_t diverged_at;
+    r->started_ns = ps_clock_ns();
+    ps_progress_start(&r->progress, r->config->arm[0] != '\0' ? r->config->arm : r->config->model, options.steps, r->start, r->options->quiet);
+    ps_status status = ps_train_run(r->session.net, r->session.optimiser, &options, &diverged_at);
+    if (status == PS_ERR_STOPPED) {
+        ps_progress_end(&r->progress, NULL);
+        return ps_fail(PS_ERR_STOPPED, "%s; go on with: poolscope train --resume %s", ps_status_message(), r->options->directory);
+    }
+    PS_TRY(status);
+    bool diverged = diverged_at != UINT64_MAX;
+    return finish(r, diverged ? diverged_at + 1 : options.steps, diverged);
+}
+
+static ps_status refuse_existing(const run *r) {
+    if (r->options->resume || r->options->force || !ps_file_exists(r->trace_path)) return PS_OK;
+    return ps_fail(PS_ERR_USAGE, "%s: holds a run already; choose another --out, go on with --resume %s, or replace it with --force", r->options->directory,
+                   r->options->directory);
+}
+
+ps_status ps_run_execute(const ps_run_config *config, const ps_run_options *options) {
+    run r = {.config = config, .options = options};
+    ps_status status = PS_OK;
+    PS_TRY_CLEANUP(make_paths(&r));
+    PS_TRY_CLEANUP(refuse_existing(&r));
+    PS_TRY_CLEANUP(config_to_text(config, &r.config_text));
+    PS_TRY_CLEANUP(ps_session_open(&r.session, config, NULL, options->threads));
+    /* Killed before the first checkpoint: there is nothing to go on from, so the run begins anew. */
+    bool from_checkpoint = options->resume && ps_file_exists(r.checkpoint_path);
+    PS_TRY_CLEANUP(from_checkpoint ? start_resumed(&r) : start_fresh(&r));
+    status = train(&r);
+cleanup:
+    if (r.trace != NULL) {
+        ps_status closed = ps_trace_close(r.trace);
+        if (status == PS_OK) status = closed;
+    }
+    ps_probe_destroy(r.probe);
+    ps_session_close(&r.session);
+    free(r.config_path);
+    free(r.trace_path);
+    free(r.checkpoint_path);
+    free(r.config_text);
+    return status;
+}
+
+/* ---- estimates ---- */
+
+enum { TIMED_STEPS = 3 };
+
+static double seconds_since(uint64_t start) { return (double)(ps_clock_ns() - start) * 1e-9; }
+
+static double time_step(ps_session *s, uint64_t step) {
+    uint64_t start = ps_clock_ns();
+    ps_loader_train_batch(s->loader, step, s->x, s->label, s->pool);
+    ps_net_forward(s->net, s->x, PS_MODE_TRAIN, ps_rng_key_of(0, "estimate"), NULL);
+    ps_net_loss(s->net, s->label, true);
+    ps_net_backward(s->net);
+    ps_optimiser_step(s->optimiser, step, (uint64_t)s->config->steps);
+    return seconds_since(start);
+}
+
+static double time_forward(ps_session *s) {
+    uint64_t start = ps_clock_ns();
+    ps_net_forward(s->net, s->x, PS_MODE_PROBE, ps_rng_key_of(0, "estimate"), NULL);
+    return seconds_since(start);
+}
+
+/* A recorded value takes about twelve characters; every node has about thirty a window. */
+static double trace_bytes(const ps_run_config *c, const ps_units *units) {
+    double nodes = 0, windows = ceil((double)c->steps / c->window) + 1;
+    for (int u = 0; u < units->count; u++) nodes += units->unit[u].channels;
+    return windows * nodes * 30 * 12 + (double)c->steps * 150;
+}
+
+ps_status ps_run_measure(const ps_run_config *config, int threads, ps_run_estimate *estimate) {
+    ps_session session;
+    char digest[17];
+    PS_TRY(ps_session_open(&session, config, NULL, threads));
+    ps_status status = ps_session_init_weights(&session, digest);
+    if (status == PS_OK) {
+        double fastest = 1e30;
+        time_step(&session, 0); /* warms caches and page tables */
+        for (int i = 1; i <= TIMED_STEPS; i++) fastest = fmin(fastest, time_step(&session, (uint64_t)i));
+        double windows = ceil((double)config->steps / config->window) + 1;
+        double forward = time_forward(&session);
+        ps_net_memory memory = ps_net_memory_use(session.net);
+        double parameters = (double)memory.parameter_bytes;
+        estimate->step_seconds = fastest;
+        estimate->probe_seconds = 2 * forward * session.probe_batches; /* batch mode and evaluation mode */
+        double test = forward * ps_dataset_count(session.dataset, PS_SPLIT_TEST) / config->batch;
+        estimate->total_seconds = fastest * config->steps + windows * estimate->probe_seconds + test;
+        estimate->memory_bytes = (double)(memory.block_bytes + memory.workspace_bytes) + 4 * parameters;
+        estimate->disk_bytes = trace_bytes(config, ps_net_units(session.net)) + 1.5 * parameters;
+        estimate->parameters = memory.parameter_bytes / (2 * sizeof(float));
+    }
+    ps_session_close(&session);
+    return status;
+}
