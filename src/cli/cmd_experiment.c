@@ -1,0 +1,117 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analysis/compare.h"
+#include "cli/command_line.h"
+#include "cli/commands.h"
+#include "cli/interrupt.h"
+#include "cli/run.h"
+#include "cli/schedule.h"
+#include "core/file.h"
+#include "core/memory.h"
+#include "reports/report.h"
+
+static const char *out;
+static bool dry_run, force, quiet, no_report;
+static int jobs, threads;
+
+static const ps_option options[] = {
+    {"out", PS_OPTION_TEXT, &out, "DIR", "directory of the experiment"},
+    {"jobs", PS_OPTION_INT, &jobs, "N", "runs at a time [all processors]"},
+    {"threads", PS_OPTION_INT, &threads, "N", "threads of each run [processors / jobs]"},
+    {"dry-run", PS_OPTION_FLAG, &dry_run, "", "only say what time, memory and disk it will need"},
+    {"force", PS_OPTION_FLAG, &force, "", "run anew what is there already"},
+    {"no-report", PS_OPTION_FLAG, &no_report, "", "stop after tables and verdict"},
+    {"quiet", PS_OPTION_FLAG, &quiet, "", "no progress and no summary"},
+    {0},
+};
+
+static const ps_command command = {
+    .name = "experiment",
+    .usage = "CONFIG.json --out DIR [options]",
+    .summary = "Runs every arm with every seed (same backbone weights, data order and augmentation in all arms of a seed), compares them and writes\n"
+               "the report. A second call skips finished runs and goes on with unfinished ones. Run options override the file in every run.",
+    .examples = "  poolscope experiment examples/quickstart/experiment.json --out runs/quickstart\n"
+                "  poolscope experiment examples/cifar10/planted.json --data cifar10:DIR --out runs/planted\n",
+    .options = options,
+    .takes_run_options = true,
+    .min_positional = 1,
+    .max_positional = 1,
+};
+
+static ps_status override(const void *context, ps_run_config *config) { return ps_arguments_apply_run(context, config); }
+
+/* One run of each arm is measured; the others of the arm take as long. */
+static ps_status print_estimate(const ps_experiment *e) {
+    double seconds = 0, disk = 0, memory = 0;
+    int per_arm = e->seeds;
+    for (int i = 0; i < e->runs; i += per_arm) {
+        ps_run_config config;
+        ps_run_estimate estimate;
+        PS_TRY(ps_run_config_copy(&e->run[i].config, &config));
+        free(config.fork); /* the parent's checkpoint need not be there yet */
+        ps_status status = ps_string_copy("", &config.fork);
+        if (status == PS_OK) status = ps_run_measure(&config, threads > 0 ? threads : 1, &estimate);
+        ps_run_config_clear(&config);
+        PS_TRY(status);
+        printf("%-16s %d runs of %.1f s on one thread, %.0f MB\n", e->run[i].config.arm, per_arm, estimate.total_seconds, 1e-6 * estimate.memory_bytes);
+        seconds += per_arm * estimate.total_seconds;
+        disk += per_arm * estimate.disk_bytes;
+        if (estimate.memory_bytes > memory) memory = estimate.memory_bytes;
+    }
+    printf("together         %d runs, %.0f s of one thread, %.0f MB a run, %.1f MB of disk\n", e->runs, seconds, 1e-6 * memory, 1e-6 * disk);
+    return PS_OK;
+}
+
+static ps_status compare(const ps_experiment *e) {
+    static const char *paths[PS_EXPERIMENT_MAX_ARMS][PS_EXPERIMENT_MAX_SEEDS];
+    ps_compare_arm arms[PS_EXPERIMENT_MAX_ARMS];
+    memset(arms, 0, sizeof arms);
+    for (int a = 0; a < e->arms; a++) arms[a] = (ps_compare_arm){e->arm[a], paths[a], 0};
+    for (int i = 0; i < e->runs; i++) {
+        int a = e->run[i].arm;
+        if (a >= 0) paths[a][arms[a].run_count++] = e->run[i].directory;
+    }
+    return ps_compare_run(arms, e->arms, out, quiet);
+}
+
+static ps_status copy_document(const char *path) {
+    char *content = NULL, *copy = NULL;
+    size_t size;
+    ps_status status = PS_OK;
+    PS_TRY_CLEANUP(ps_file_make_directories(out));
+    PS_TRY_CLEANUP(ps_file_read(path, &content, &size));
+    PS_TRY_CLEANUP(ps_file_join(out, "experiment.json", &copy));
+    status = ps_file_write(copy, content, size);
+cleanup:
+    free(content);
+    free(copy);
+    return status;
+}
+
+static ps_status run(const ps_experiment *e, const char *path) {
+    ps_schedule_options schedule = {.jobs = jobs, .threads = threads, .force = force, .quiet = quiet, .stop = ps_interrupt_flag()};
+    ps_report_options report = {.formats = "html,md", .quiet = quiet};
+    PS_TRY(copy_document(path));
+    PS_TRY(ps_schedule_run(e, &schedule));
+    ps_status verdict = compare(e);
+    if (verdict != PS_OK && verdict != PS_ERR_CHECK) return verdict;
+    /* A check that did not hold is shown in the report, too, and then still decides the exit status. */
+    char sentence[1024];
+    snprintf(sentence, sizeof sentence, "%s", ps_status_message());
+    if (!no_report) PS_TRY(ps_report_write(out, &report));
+    return verdict == PS_OK ? PS_OK : ps_fail(verdict, "%s", sentence);
+}
+
+ps_status ps_cmd_experiment(int argc, char **argv) {
+    ps_arguments arguments;
+    ps_experiment experiment;
+    PS_TRY(ps_command_parse(&command, argc, argv, &arguments));
+    if (arguments.help) return PS_OK;
+    if (out == NULL && !dry_run) return ps_fail(PS_ERR_USAGE, "experiment: --out DIR is missing: where should the runs go?");
+    PS_TRY(ps_experiment_read(arguments.positional[0], out != NULL ? out : ".", override, &arguments, &experiment));
+    ps_status status = dry_run ? print_estimate(&experiment) : run(&experiment, arguments.positional[0]);
+    ps_experiment_clear(&experiment);
+    return status;
+}

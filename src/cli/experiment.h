@@ -1,0 +1,43 @@
+/* Experiments: arms x seeds of one base configuration. The file is JSON:
+ *
+ *   {"name": "quickstart", "question": "Does ...?", "description": "...",
+ *    "base": {run keys}, "arms": [{"name": "baseline"}, {"name": "ps2", "pool_skip": 2}, ...], "seeds": [1, 2, 3],
+ *    "fork": {run keys of a parent run}}
+ *
+ * With "fork", each seed first trains a parent (base + these keys, arm "parent"); every arm then starts from its checkpoint with modules at
+ * zero. Layout of the directory:
+ *   experiment.json         what was run
+ *   runs/ARM/seed-N/        one run each (cli/run.h)
+ *   tables/, verdict.json   of the comparison;  report.html and plots/ of the report */
+#ifndef PS_CLI_EXPERIMENT_H
+#define PS_CLI_EXPERIMENT_H
+
+#include "cli/run_config.h"
+
+enum { PS_EXPERIMENT_MAX_ARMS = 32, PS_EXPERIMENT_MAX_SEEDS = 256 };
+
+typedef struct {
+    ps_run_config config;
+    char *directory;
+    int arm;      /* index; -1: a parent to fork from */
+    int seed;
+    int parent;   /* index of the run that must be finished first; -1: none */
+} ps_experiment_run;
+
+typedef struct {
+    char *name, *question;
+    char *arm[PS_EXPERIMENT_MAX_ARMS];
+    int arms;
+    int seed[PS_EXPERIMENT_MAX_SEEDS];
+    int seeds;
+    ps_experiment_run *run;  /* parents first, then arm after arm */
+    int runs;
+    size_t capacity;
+} ps_experiment;
+
+/* overrides: options of the command line, applied to every run (may be NULL). directory: where the runs will be. */
+typedef ps_status ps_experiment_override(const void *context, ps_run_config *config);
+ps_status ps_experiment_read(const char *path, const char *directory, ps_experiment_override *override, const void *context, ps_experiment *out);
+void ps_experiment_clear(ps_experiment *experiment);
+
+#endif

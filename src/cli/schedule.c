@@ -1,0 +1,214 @@
+#define _GNU_SOURCE
+#include "cli/schedule.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/run.h"
+#include "core/file.h"
+#include "core/json.h"
+#include "core/memory.h"
+#include "core/progress.h"
+
+typedef enum { WAITING, RUNNING, DONE, FAILED } phase;
+
+/* What a child tells its parent; lies in memory shared between both. */
+typedef struct {
+    ps_run_state state;
+    ps_status status;
+    char message[1024];
+} report;
+
+typedef struct {
+    const ps_experiment *experiment;
+    const ps_schedule_options *options;
+    report *report; /* one per run, shared */
+    phase *phase;
+    pid_t *child;
+    int jobs, threads, running;
+    ps_status failure;
+    ps_progress progress;
+} schedule;
+
+static int processors(void) {
+    cpu_set_t set;
+    return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+}
+
+/* ---- what is there already ---- */
+
+static ps_status compare_configs(const ps_experiment_run *run, const cJSON *wanted, const cJSON *found) {
+    const cJSON *item;
+    cJSON_ArrayForEach(item, wanted) {
+        const cJSON *other = cJSON_GetObjectItemCaseSensitive(found, item->string);
+        if (other == NULL || cJSON_Compare(item, other, true)) continue;
+        char *was = cJSON_PrintUnformatted(other), *is = cJSON_PrintUnformatted(item);
+        ps_status status = ps_fail(PS_ERR_USAGE, "%s: was run with %s = %s, now it is %s; choose another --out, or --force to run it anew", run->directory,
+                                   item->string, was != NULL ? was : "?", is != NULL ? is : "?");
+        cJSON_free(was);
+        cJSON_free(is);
+        return status;
+    }
+    return PS_OK;
+}
+
+static ps_status check_same(const ps_experiment_run *run) {
+    ps_run_config found;
+    cJSON *wanted_json = NULL, *found_json = NULL;
+    ps_status status = ps_run_config_init(&found);
+    if (status == PS_OK) status = ps_run_read_config(run->directory, &found);
+    if (status == PS_OK) status = ps_run_config_to_json(&run->config, &wanted_json);
+    if (status == PS_OK) status = ps_run_config_to_json(&found, &found_json);
+    if (status == PS_OK) status = compare_configs(run, wanted_json, found_json);
+    cJSON_Delete(wanted_json);
+    cJSON_Delete(found_json);
+    ps_run_config_clear(&found);
+    return status;
+}
+
+static bool started_before(const ps_experiment_run *run) {
+    char *path = NULL;
+    bool there = ps_file_join(run->directory, "config.json", &path) == PS_OK && ps_file_exists(path);
+    free(path);
+    return there;
+}
+
+static ps_status look(schedule *s, int i) {
+    const ps_experiment_run *run = &s->experiment->run[i];
+    s->phase[i] = WAITING;
+    if (s->options->force || !started_before(run)) return PS_OK;
+    PS_TRY(check_same(run));
+    if (!ps_run_finished(run->directory)) return PS_OK;
+    s->phase[i] = DONE;
+    s->report[i].state.step = (uint64_t)run->config.steps;
+    return PS_OK;
+}
+
+/* ---- children ---- */
+
+static _Noreturn void be_child(schedule *s, int i) {
+    const ps_experiment_run *run = &s->experiment->run[i];
+    ps_run_options options = {.directory = run->directory,
+                              .resume = started_before(run) && !s->options->force,
+                              .force = s->options->force,
+                              .quiet = true,
+                              .threads = s->threads,
+                              .stop = s->options->stop,
+                              .state = &s->report[i].state};
+    s->report[i].status = ps_run_execute(&run->config, &options);
+    snprintf(s->report[i].message, sizeof s->report[i].message, "%s", ps_status_message());
+    _exit(s->report[i].status == PS_OK ? 0 : 2);
+}
+
+static ps_status start(schedule *s, int i) {
+    fflush(NULL); /* what is buffered must not be written twice */
+    s->report[i].status = PS_ERR_INTERNAL; /* stays when the child dies without a word */
+    pid_t pid = fork();
+    if (pid < 0) return ps_fail(PS_ERR_IO, "could not start a process for %s (%s)", s->experiment->run[i].directory, strerror(errno));
+    if (pid == 0) be_child(s, i);
+    s->child[i] = pid;
+    s->phase[i] = RUNNING;
+    s->running++;
+    return PS_OK;
+}
+
+static bool ready(const schedule *s, int i) {
+    int parent = s->experiment->run[i].parent;
+    return s->phase[i] == WAITING && (parent < 0 || s->phase[parent] == DONE);
+}
+
+static bool stopping(const schedule *s) { return s->failure != PS_OK || (s->options->stop != NULL && *s->options->stop != 0); }
+
+static ps_status start_ready(schedule *s) {
+    for (int i = 0; i < s->experiment->runs && s->running < s->jobs && !stopping(s); i++)
+        if (ready(s, i)) PS_TRY(start(s, i));
+    return PS_OK;
+}
+
+static void note_failure(schedule *s, int i, int wait_status) {
+    const report *r = &s->report[i];
+    const char *directory = s->experiment->run[i].directory;
+    s->phase[i] = FAILED;
+    if (s->failure != PS_OK) return;
+    if (WIFSIGNALED(wait_status))
+        s->failure = ps_fail(PS_ERR_INTERNAL, "%s: the run was killed by signal %d (out of memory?); the same command goes on from its last checkpoint",
+                             directory, WTERMSIG(wait_status));
+    else if (r->status != PS_ERR_STOPPED) s->failure = ps_fail(r->status, "%s: %s", directory, r->message);
+}
+
+static void reap(schedule *s) {
+    for (int i = 0; i < s->experiment->runs; i++) {
+        int status;
+        if (s->phase[i] != RUNNING || waitpid(s->child[i], &status, WNOHANG) != s->child[i]) continue;
+        s->running--;
+        if (WIFEXITED(status) && WEXITSTATUS(status) == 0) s->phase[i] = DONE;
+        else note_failure(s, i, status);
+    }
+}
+
+/* ---- progress over all runs ---- */
+
+static void show(schedule *s) {
+    uint64_t done = 0;
+    int finished = 0;
+    char tail[256] = "";
+    for (int i = 0; i < s->experiment->runs; i++) {
+        const ps_experiment_run *run = &s->experiment->run[i];
+        done += s->phase[i] == DONE ? (uint64_t)run->config.steps : s->report[i].state.step; /* a diverged run is done early */
+        finished += s->phase[i] == DONE;
+        if (s->phase[i] != RUNNING || strlen(tail) > 150) continue;
+        snprintf(tail + strlen(tail), sizeof tail - strlen(tail), "  %s/%d loss %.3f dead %.0f%%", run->config.arm, run->seed,
+                 (double)s->report[i].state.loss, 100.0 * (double)s->report[i].state.dead_share);
+    }
+    char line[320];
+    snprintf(line, sizeof line, "run %d of %d%s", finished < s->experiment->runs ? finished + 1 : finished, s->experiment->runs, tail);
+    ps_progress_update(&s->progress, done, line);
+}
+
+static ps_status supervise(schedule *s) {
+    const struct timespec pause = {0, 50000000};
+    uint64_t total = 0, already = 0;
+    for (int i = 0; i < s->experiment->runs; i++) {
+        total += (uint64_t)s->experiment->run[i].config.steps;
+        already += s->report[i].state.step;
+    }
+    ps_progress_start(&s->progress, s->experiment->name, total, already, s->options->quiet);
+    ps_status status = start_ready(s);
+    while (s->running > 0) {
+        nanosleep(&pause, NULL);
+        reap(s);
+        if (status == PS_OK) status = start_ready(s);
+        show(s);
+    }
+    ps_progress_end(&s->progress, NULL);
+    if (status != PS_OK) return status;
+    if (s->failure != PS_OK) return s->failure;
+    if (stopping(s)) return ps_fail(PS_ERR_STOPPED, "stopped; the same command goes on from where the runs are");
+    return PS_OK;
+}
+
+ps_status ps_schedule_run(const ps_experiment *experiment, const ps_schedule_options *options) {
+    size_t runs = (size_t)experiment->runs, bytes = runs * sizeof(report);
+    schedule s = {.experiment = experiment, .options = options};
+    ps_status status = PS_OK;
+    s.jobs = options->jobs > 0 ? options->jobs : processors();
+    if (s.jobs > experiment->runs) s.jobs = experiment->runs;
+    s.threads = options->threads > 0 ? options->threads : processors() / s.jobs > 1 ? processors() / s.jobs : 1;
+    s.report = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (s.report == MAP_FAILED) return ps_fail(PS_ERR_MEMORY, "no memory for %zu runs", runs);
+    PS_TRY_CLEANUP(PS_ALLOC(runs, &s.phase, "schedule"));
+    PS_TRY_CLEANUP(PS_ALLOC(runs, &s.child, "schedule"));
+    for (int i = 0; i < experiment->runs; i++) PS_TRY_CLEANUP(look(&s, i));
+    status = supervise(&s);
+cleanup:
+    munmap(s.report, bytes);
+    ps_free(s.phase);
+    ps_free(s.child);
+    return status;
+}
