@@ -1,10 +1,8 @@
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/session.h"
-#include "core/json.h"
 #include "probe/probe.h"
 
 static const char *data;
@@ -28,55 +26,34 @@ static const ps_command command = {
     .max_positional = 1,
 };
 
-static ps_status measure(ps_session *session, const char *path, uint64_t step) {
-    ps_probe *probe = NULL;
-    ps_status status = PS_OK;
-    PS_TRY_CLEANUP(ps_checkpoint_read(path, session->net, NULL, NULL));
-    ps_probe_options probe_options = {.record = "nonzero", .steps = 1, .window = 1, .source = ps_session_probe_source(session)};
-    PS_TRY_CLEANUP(ps_probe_create(session->net, session->optimiser, &probe_options, &probe));
-    PS_TRY_CLEANUP(ps_probe_measure(probe));
-    ps_evaluation e = ps_session_evaluate(session, PS_SPLIT_TEST);
-    double dead = ps_probe_dead_share(probe);
+static void print_result(const ps_checkpoint_session *s, ps_evaluation e, double dead) {
+    unsigned long long step = (unsigned long long)s->step;
     if (as_json)
-        printf("{\"checkpoint_step\":%llu,\"images\":%d,\"loss\":%.9g,\"accuracy\":%.9g,\"dead_share\":%.9g}\n", (unsigned long long)step, e.count, e.loss,
-               e.accuracy, dead);
+        printf("{\"checkpoint_step\":%llu,\"images\":%d,\"loss\":%.9g,\"accuracy\":%.9g,\"dead_share\":%.9g}\n", step, e.count, e.loss, e.accuracy, dead);
     else
         printf("step      %llu\nimages    %d\nloss      %.6f\naccuracy  %.2f %%\ndead      %.2f %% of the nodes with a gate of their own (batch mode, %d probe images)\n",
-               (unsigned long long)step, e.count, e.loss, 100 * e.accuracy, 100 * dead, session->probe_batches * session->config->batch);
+               step, e.count, e.loss, 100 * e.accuracy, 100 * dead, s->session.probe_batches * s->config.batch);
+}
+
+static ps_status measure(ps_checkpoint_session *s) {
+    ps_probe *probe = NULL;
+    ps_status status = PS_OK;
+    ps_probe_options probe_options = {.record = "nonzero", .steps = 1, .window = 1, .source = ps_session_probe_source(&s->session)};
+    PS_TRY_CLEANUP(ps_probe_create(s->session.net, s->session.optimiser, &probe_options, &probe));
+    PS_TRY_CLEANUP(ps_probe_measure(probe));
+    print_result(s, ps_session_evaluate(&s->session, PS_SPLIT_TEST), ps_probe_dead_share(probe));
 cleanup:
     ps_probe_destroy(probe);
     return status;
 }
 
-static ps_status evaluate(const char *path, ps_run_config *config) {
-    ps_graph *graph = NULL;
-    char *text = NULL;
-    cJSON *json = NULL;
-    uint64_t step;
-    ps_session session;
-    ps_status status = PS_OK;
-    bool known;
-    PS_TRY_CLEANUP(ps_checkpoint_open(path, &graph, &text, &step));
-    PS_TRY_CLEANUP(ps_json_parse(text, path, &json));
-    PS_TRY_CLEANUP(ps_run_config_read_json(config, cJSON_GetObjectItemCaseSensitive(json, "run"), path, NULL));
-    if (data != NULL) PS_TRY_CLEANUP(ps_run_config_set(config, "data", data, &known));
-    PS_TRY_CLEANUP(ps_session_open(&session, config, graph, threads));
-    status = measure(&session, path, step);
-    ps_session_close(&session);
-cleanup:
-    cJSON_Delete(json);
-    free(text);
-    ps_graph_destroy(graph);
-    return status;
-}
-
 ps_status ps_cmd_eval(int argc, char **argv) {
     ps_arguments arguments;
-    ps_run_config config = {0};
+    ps_checkpoint_session session;
     PS_TRY(ps_command_parse(&command, argc, argv, &arguments));
     if (arguments.help) return PS_OK;
-    ps_status status = ps_run_config_init(&config);
-    if (status == PS_OK) status = evaluate(arguments.positional[0], &config);
-    ps_run_config_clear(&config);
+    PS_TRY(ps_checkpoint_session_open(&session, arguments.positional[0], data, threads));
+    ps_status status = measure(&session);
+    ps_checkpoint_session_close(&session);
     return status;
 }

@@ -6,6 +6,7 @@
 #include "cli/network.h"
 #include "core/digest.h"
 #include "core/file.h"
+#include "core/json.h"
 #include "core/memory.h"
 
 static ps_status open_data(ps_session *s) {
@@ -139,4 +140,33 @@ ps_evaluation ps_session_evaluate(ps_session *session, ps_split split) {
         sum.accuracy = (double)correct / (double)counted;
     }
     return sum;
+}
+
+static ps_status open_checkpoint(ps_checkpoint_session *s, const char *path, const char *data, int threads) {
+    cJSON *json;
+    bool known;
+    PS_TRY(ps_run_config_init(&s->config));
+    PS_TRY(ps_checkpoint_open(path, &s->graph, &s->config_text, &s->step));
+    PS_TRY(ps_json_parse(s->config_text, path, &json));
+    ps_status status = ps_run_config_read_json(&s->config, cJSON_GetObjectItemCaseSensitive(json, "run"), path, NULL);
+    cJSON_Delete(json);
+    PS_TRY(status);
+    if (data != NULL) PS_TRY(ps_run_config_set(&s->config, "data", data, &known));
+    PS_TRY(ps_session_open(&s->session, &s->config, s->graph, threads));
+    return ps_checkpoint_read(path, s->session.net, NULL, NULL);
+}
+
+ps_status ps_checkpoint_session_open(ps_checkpoint_session *s, const char *path, const char *data, int threads) {
+    memset(s, 0, sizeof *s);
+    ps_status status = open_checkpoint(s, path, data, threads);
+    if (status != PS_OK) ps_checkpoint_session_close(s);
+    return status;
+}
+
+void ps_checkpoint_session_close(ps_checkpoint_session *s) {
+    ps_session_close(&s->session);
+    ps_run_config_clear(&s->config);
+    ps_graph_destroy(s->graph);
+    free(s->config_text);
+    memset(s, 0, sizeof *s);
 }

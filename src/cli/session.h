@@ -28,6 +28,17 @@ typedef struct {
 ps_status ps_session_open(ps_session *session, const ps_run_config *config, const ps_graph *graph, int threads);
 void ps_session_close(ps_session *session);
 
+/* A session rebuilt from a checkpoint alone: its network, configuration and weights. data: another source, or NULL. */
+typedef struct {
+    ps_session session;
+    ps_run_config config;
+    ps_graph *graph;
+    char *config_text; /* as it stands in the checkpoint */
+    uint64_t step;
+} ps_checkpoint_session;
+ps_status ps_checkpoint_session_open(ps_checkpoint_session *s, const char *path, const char *data, int threads);
+void ps_checkpoint_session_close(ps_checkpoint_session *s);
+
 /* Starting weights: scheme, then --init or --fork. *fork_digest (17 characters, "" without a fork). */
 ps_status ps_session_init_weights(ps_session *session, char *fork_digest);
 

@@ -1,0 +1,54 @@
+#include <stdio.h>
+
+#include "cli/command_line.h"
+#include "cli/commands.h"
+#include "cli/session.h"
+
+static const char *plant, *out;
+
+static const ps_option options[] = {
+    {"plant", PS_OPTION_TEXT, &plant, "SPEC", "what to plant: share=0.25,cause=bias,seed=1,layers=conv*"},
+    {"out", PS_OPTION_TEXT, &out, "FILE", "the changed checkpoint"},
+    {0},
+};
+
+static const ps_command command = {
+    .name = "plant",
+    .usage = "CHECKPOINT --plant SPEC --out FILE",
+    .summary = "Makes nodes of a checkpoint dead on purpose and prints which (layer, channel, cause as tab-separated lines): a known truth to test a\n"
+               "diagnosis against. Keys: share or count; cause = bias, weights-in, weights-out, gamma, upstream, near-miss (several joined by +);\n"
+               "seed; layers (pattern); value (of bias). Several plantings are separated by ';'.",
+    .examples = "  poolscope plant runs/a/checkpoint.safetensors --plant share=0.1,cause=bias+gamma,seed=7 --out planted.safetensors\n",
+    .options = options,
+    .min_positional = 1,
+    .max_positional = 1,
+};
+
+static void print_planted(const ps_planting_list *list) {
+    printf("layer\tchannel\tcause\n");
+    for (int i = 0; i < list->count; i++)
+        for (int c = 0; c < list->planting[i].channels; c++)
+            printf("%s\t%d\t%s\n", list->planting[i].layer, list->planting[i].channel[c], list->planting[i].cause);
+}
+
+static ps_status change(ps_checkpoint_session *s) {
+    ps_planting_list planted = {NULL, 0, 0};
+    ps_probe_source source = ps_session_probe_source(&s->session);
+    ps_status status = ps_plant(s->session.net, plant, &source, &planted);
+    if (status == PS_OK) status = ps_checkpoint_write(out, s->graph, s->session.net, NULL, s->step, s->config_text);
+    if (status == PS_OK) print_planted(&planted);
+    ps_planting_list_clear(&planted);
+    return status;
+}
+
+ps_status ps_cmd_plant(int argc, char **argv) {
+    ps_arguments arguments;
+    ps_checkpoint_session session;
+    PS_TRY(ps_command_parse(&command, argc, argv, &arguments));
+    if (arguments.help) return PS_OK;
+    if (plant == NULL || out == NULL) return ps_fail(PS_ERR_USAGE, "plant: needs --plant SPEC and --out FILE");
+    PS_TRY(ps_checkpoint_session_open(&session, arguments.positional[0], NULL, 0));
+    ps_status status = change(&session);
+    ps_checkpoint_session_close(&session);
+    return status;
+}
