@@ -153,6 +153,9 @@ static const char *const conv_samples[] = {
     "{\"inputs\": [[1, 2, 5, 4, 6]], \"attributes\": {\"channels\": 4, \"kernel\": [2, 3, 3], \"stride\": [2, 1, 2], "
     "\"padding\": [0, 1, 1], \"groups\": 2}}",
     "{\"inputs\": [[1, 2, 3, 5, 4]], \"attributes\": {\"channels\": 2, \"dims\": 2, \"padding\": 1}}",
+    "{\"inputs\": [[2, 32, 1, 8, 8]], \"attributes\": {\"channels\": 32, \"padding\": 1}}",
+    "{\"inputs\": [[1, 32, 1, 7, 9]], \"attributes\": {\"channels\": 64, \"padding\": 1, \"bias\": false}}",
+    "{\"inputs\": [[2, 16, 1, 9, 7]], \"attributes\": {\"channels\": 32, \"padding\": 1, \"stride\": 2}}",
     NULL};
 
 const ps_layer_type ps_layer_conv = {

@@ -58,11 +58,15 @@ static void linear_forward(const ps_layer_call *call) {
     ps_gemm_parallel(false, true, n, k, c, call->x[0], c, call->param[0], c, config->bias, call->y, k, call->pool);
 }
 
+/* In double, a block of columns at a time so that rows are read in pieces of whole cache lines. */
 static void sum_rows(const float *dy, int n, int k, float *dbias) {
-    for (int j = 0; j < k; j++) {
-        double sum = 0.0;
-        for (int i = 0; i < n; i++) sum += (double)dy[(size_t)i * (size_t)k + (size_t)j];
-        dbias[j] = (float)sum;
+    enum { BLOCK = 64 };
+    for (int first = 0; first < k; first += BLOCK) {
+        double sum[BLOCK] = {0};
+        int width = k - first < BLOCK ? k - first : BLOCK;
+        for (int i = 0; i < n; i++)
+            for (int j = 0; j < width; j++) sum[j] += (double)dy[(size_t)i * (size_t)k + (size_t)(first + j)];
+        for (int j = 0; j < width; j++) dbias[first + j] = (float)sum[j];
     }
 }
 
@@ -77,7 +81,8 @@ static void linear_backward(const ps_layer_call *call) {
 
 static const char *const linear_samples[] = {"{\"inputs\": [[3, 7, 1, 1, 1]], \"attributes\": {\"features\": 5}}",
                                              "{\"inputs\": [[1, 19, 1, 1, 1]], \"attributes\": {\"features\": 1, \"bias\": false}}",
-                                             "{\"inputs\": [[6, 33, 1, 1, 1]], \"attributes\": {\"features\": 18}}", NULL};
+                                             "{\"inputs\": [[6, 33, 1, 1, 1]], \"attributes\": {\"features\": 18}}",
+                                             "{\"inputs\": [[5, 3, 1, 1, 1]], \"attributes\": {\"features\": 130}}", NULL};
 
 const ps_layer_type ps_layer_linear = {
     .name = "linear",

@@ -173,6 +173,8 @@ static const char *const pool_skip_samples[] = {
     "{\"inputs\": [[2, 3, 1, 6, 5]], \"attributes\": {\"cut\": \"gradient\"}}",
     "{\"inputs\": [[1, 3, 1, 9, 8]], \"attributes\": {\"cut\": \"gradient\", \"pool_size\": 4}}",
     "{\"inputs\": [[1, 2, 5, 4, 3]], \"attributes\": {}}",
+    "{\"inputs\": [[2, 32, 1, 8, 8]], \"attributes\": {}}",
+    "{\"inputs\": [[1, 32, 1, 9, 11]], \"attributes\": {\"pool_size\": 4}}",
     "{\"inputs\": [[1, 2, 4, 4, 4]], \"attributes\": {\"mode\": \"grid+conv+skip\"}}",
     NULL};
 

@@ -411,14 +411,22 @@ static void run_backward(gradcheck_rig *rig) {
     rig->type->backward(&call);
 }
 
+void gradcheck_rig_run(gradcheck_rig *rig) {
+    rig->type->forward(&rig->call);
+    run_backward(rig);
+}
+
+void gradcheck_rig_compare(const char *how, const gradcheck_rig *plain, const gradcheck_rig *other, gradcheck_result *result) {
+    same_results(how, plain, other, true, result);
+}
+
 static ps_status variant_threads(const gradcheck_rig *plain, const char *sample, gradcheck_result *result) {
     ps_pool *pool;
     gradcheck_rig rig;
     PS_TRY(ps_pool_create(3, &pool));
     ps_status status = gradcheck_rig_create(plain->type, sample, plain->call.mode, pool, &rig);
     if (status == PS_OK) {
-        rig.type->forward(&rig.call);
-        run_backward(&rig);
+        gradcheck_rig_run(&rig);
         same_results("3 threads", plain, &rig, true, result);
     }
     gradcheck_rig_clear(&rig);
@@ -434,8 +442,7 @@ static ps_status variant_unwanted(const gradcheck_rig *plain, const char *sample
         double *no_sums[PS_SUMS] = {NULL};
         rig.call.dx = nothing;
         rig.call.sums = no_sums;
-        rig.type->forward(&rig.call);
-        run_backward(&rig);
+        gradcheck_rig_run(&rig);
         same_results("no dx, no sums", plain, &rig, false, result);
     }
     gradcheck_rig_clear(&rig);
@@ -450,8 +457,7 @@ static ps_status variant_accumulate(const gradcheck_rig *plain, const char *samp
         size_t count = ps_shape_elements(rig.in_shape[which]);
         fill(rig.dx[which], count, 3.0f);
         rig.accumulate[which] = true;
-        rig.type->forward(&rig.call);
-        run_backward(&rig);
+        gradcheck_rig_run(&rig);
         double *wanted = widen(plain->dx[which], count);
         for (size_t i = 0; i < count; i++) wanted[i] += 3.0;
         compare("accumulated dx", rig.dx[which], wanted, count, 2e-6, result);
@@ -475,8 +481,7 @@ static ps_status variant_one_unwanted(const gradcheck_rig *plain, const char *sa
         float *dx[PS_LAYER_MAX_INPUTS];
         for (int i = 0; i < rig.inputs; i++) dx[i] = i == which ? NULL : rig.dx[i];
         rig.call.dx = dx;
-        rig.type->forward(&rig.call);
-        run_backward(&rig);
+        gradcheck_rig_run(&rig);
         for (int i = 0; i < rig.inputs; i++)
             if (i != which) same_bits("dx beside the unwanted one", plain->dx[i], rig.dx[i], ps_shape_elements(rig.in_shape[i]), result);
     }
@@ -493,8 +498,7 @@ static ps_status variant_in_place(const gradcheck_rig *plain, const char *sample
         dx[0] = rig.dy;
         if (rig.type->in_place) rig.call.y = rig.x[0];
         rig.call.dx = dx;
-        rig.type->forward(&rig.call);
-        run_backward(&rig);
+        gradcheck_rig_run(&rig);
         same_results("in place", plain, &rig, true, result);
     }
     gradcheck_rig_clear(&rig);
@@ -551,4 +555,17 @@ void gradcheck_run(const ps_layer_type *type, const char *sample, ps_mode mode, 
     if (status == PS_OK && result->passed) status = run_variants(&rig, sample, result);
     if (status != PS_OK) refuse(result, "the sample could not be set up: %s", ps_status_message());
     gradcheck_rig_clear(&rig);
+}
+
+bool gradcheck_modes_agree(const ps_layer_type *type, const char *sample, ps_mode a, ps_mode b) {
+    gradcheck_rig rig[2];
+    gradcheck_result result = {.passed = true};
+    for (int i = 0; i < 2; i++) {
+        ps_status status = gradcheck_rig_create(type, sample, i == 0 ? a : b, NULL, &rig[i]);
+        if (status != PS_OK) refuse(&result, "%s", ps_status_message());
+        else gradcheck_rig_run(&rig[i]);
+    }
+    if (result.passed) gradcheck_rig_compare("other mode", &rig[0], &rig[1], &result);
+    for (int i = 0; i < 2; i++) gradcheck_rig_clear(&rig[i]);
+    return result.passed;
 }

@@ -26,6 +26,9 @@ typedef struct {
 
 void gradcheck_run(const ps_layer_type *type, const char *sample, ps_mode mode, gradcheck_result *result);
 
+/* True where forward and backward give the same bits in both modes, so that a check of one is a check of the other. */
+bool gradcheck_modes_agree(const ps_layer_type *type, const char *sample, ps_mode a, ps_mode b);
+
 /* What the check is made of, for other tests: one configured layer with arrays for everything, each exactly as long as promised. */
 typedef struct {
     const ps_layer_type *type;
@@ -49,6 +52,10 @@ typedef struct {
 /* Parses, infers, plans, allocates and fills; sample as in layer.h. */
 ps_status gradcheck_rig_create(const ps_layer_type *type, const char *sample, ps_mode mode, ps_pool *pool, gradcheck_rig *rig);
 void gradcheck_rig_clear(gradcheck_rig *rig);
+/* Forward, then backward with only the arrays that the type says it reads. */
+void gradcheck_rig_run(gradcheck_rig *rig);
+/* Fails the result (keeping its first message) where results, gradients, running statistics or sums differ in a bit. */
+void gradcheck_rig_compare(const char *how, const gradcheck_rig *plain, const gradcheck_rig *other, gradcheck_result *result);
 size_t gradcheck_param_elements(const ps_param_spec *spec);
 
 #endif
