@@ -1,0 +1,356 @@
+/* The engine as a whole: gradients through graphs with shared inputs, reproducibility, checkpoints, schedules. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "core/digest.h"
+#include "core/memory.h"
+#include "models/model.h"
+#include "net/train.h"
+
+enum { BATCH = 6, CLASSES = 5 };
+
+/* A graph with everything that makes memory plans hard: a residual add, a value read three times, a concat, in-place gates. */
+static ps_graph *tangled_graph(void) {
+    ps_graph *g;
+    assert_int_equal(ps_graph_create("tangled", (ps_shape){1, 3, 1, 7, 9}, &g), PS_OK);
+#define NODE(name_, type_, ...) &(ps_node_spec){.name = name_, .type = type_, __VA_ARGS__}
+    assert_int_equal(ps_graph_add(g, NODE("a", "conv", .inputs = 1, .input = {-1}), NULL, "{\"channels\":6,\"padding\":1}"), PS_OK);
+    assert_int_equal(ps_graph_add(g, NODE("a.bn", "batch_norm", .inputs = 1, .input = {0}), NULL, "{}"), PS_OK);
+    assert_int_equal(ps_graph_add(g, NODE("a.relu", "relu", .inputs = 1, .input = {1}), NULL, "{}"), PS_OK);
+    assert_int_equal(ps_graph_add(g, NODE("b", "conv", .inputs = 1, .input = {2}), NULL, "{\"channels\":6,\"padding\":1}"), PS_OK);
+    assert_int_equal(ps_graph_add(g, NODE("b.ps", "pool_skip", .module = true, .inputs = 1, .input = {3}), NULL, "{\"pool_size\":2,\"mode\":\"grid+conv+skip\"}"), PS_OK);
+    assert_int_equal(ps_graph_add(g, NODE("b.bn", "batch_norm", .inputs = 1, .input = {4}), NULL, "{}"), PS_OK);
+    assert_int_equal(ps_graph_add(g, NODE("sum", "add", .inputs = 2, .input = {5, 2}), NULL, "{}"), PS_OK);
+    assert_int_equal(ps_graph_add(g, NODE("sum.relu", "relu", .inputs = 1, .input = {6}), NULL, "{}"), PS_OK);
+    assert_int_equal(ps_graph_add(g, NODE("c", "conv", .inputs = 1, .input = {7}), NULL, "{\"channels\":4,\"kernel\":1}"), PS_OK);
+    assert_int_equal(ps_graph_add(g, NODE("c.relu", "leaky_relu", .inputs = 1, .input = {8}), NULL, "{}"), PS_OK);
+    assert_int_equal(ps_graph_add(g, NODE("join", "concat", .inputs = 3, .input = {9, 2, 7}), NULL, "{}"), PS_OK);
+    assert_int_equal(ps_graph_add(g, NODE("pool", "global_avg_pool", .inputs = 1, .input = {10}), NULL, "{}"), PS_OK);
+    assert_int_equal(ps_graph_add(g, NODE("fc", "linear", .inputs = 1, .input = {11}), NULL, "{\"features\":5}"), PS_OK);
+#undef NODE
+    return g;
+}
+
+typedef struct {
+    ps_pool *pool;
+    ps_graph *graph;
+    ps_net *net;
+    float *x;
+    int32_t label[BATCH];
+} fixture;
+
+static fixture open_fixture(ps_graph *graph, int threads) {
+    fixture f = {.graph = graph};
+    size_t count = BATCH * ps_shape_elements(graph->input);
+    ps_rng_key key = ps_rng_key_of(3, "x");
+    assert_int_equal(ps_pool_create(threads, &f.pool), PS_OK);
+    assert_int_equal(ps_net_create(graph, BATCH, f.pool, &f.net), PS_OK);
+    assert_int_equal(ps_net_init(f.net, "torch", 1), PS_OK);
+    assert_int_equal(PS_ALLOC(count, &f.x, "x"), PS_OK);
+    for (size_t i = 0; i < count; i++) f.x[i] = ps_rng_normal(key, i);
+    for (int i = 0; i < BATCH; i++) f.label[i] = i % CLASSES;
+    return f;
+}
+
+static void close_fixture(fixture *f) {
+    ps_net_destroy(f->net);
+    ps_graph_destroy(f->graph);
+    ps_pool_destroy(f->pool);
+    ps_free(f->x);
+}
+
+static double loss_of(fixture *f, bool gradient) {
+    ps_net_forward(f->net, f->x, PS_MODE_TRAIN, ps_rng_key_of(1, "d"), NULL);
+    ps_loss loss = ps_net_loss(f->net, f->label, gradient);
+    if (gradient) ps_net_backward(f->net);
+    return loss.loss;
+}
+
+/* The graph uses the grid variant: with the maximum, places jump and the function itself is not continuous.
+ * Along one random direction per parameter: central difference of the loss against the inner product with the gradient. */
+static void test_gradient_through_the_graph(void **state) {
+    (void)state;
+    fixture f = open_fixture(tangled_graph(), 2);
+    loss_of(&f, true);
+    for (int i = 0; i < ps_net_param_count(f.net); i++) {
+        ps_param *p = ps_net_param(f.net, i);
+        if (!p->learned) continue;
+        ps_rng_key key = ps_rng_key_of(7, p->name);
+        double product = 0, norm = 0;
+        float *direction, *grad;
+        assert_int_equal(PS_ALLOC(p->count, &direction, "d"), PS_OK);
+        assert_int_equal(PS_ALLOC(p->count, &grad, "g"), PS_OK);
+        memcpy(grad, p->grad, p->count * sizeof *grad);
+        /* Along the gradient plus noise, so that the derivative is not lost in rounding. */
+        for (size_t j = 0; j < p->count; j++) norm += (double)grad[j] * grad[j];
+        for (size_t j = 0; j < p->count; j++) {
+            direction[j] = (float)(grad[j] / (sqrt(norm) + 1e-12) + 0.3 * ps_rng_normal(key, j) / sqrt((double)p->count));
+            product += (double)direction[j] * grad[j];
+        }
+        const float h = 5e-4f;
+        for (size_t j = 0; j < p->count; j++) p->value[j] += h * direction[j];
+        double above = loss_of(&f, false);
+        for (size_t j = 0; j < p->count; j++) p->value[j] -= 2 * h * direction[j];
+        double below = loss_of(&f, false);
+        for (size_t j = 0; j < p->count; j++) p->value[j] += h * direction[j];
+        double difference = (above - below) / (2 * (double)h);
+        /* A bias before batch normalisation has no gradient: there both are rounding. */
+        if (fabs(difference - product) > 0.02 * fabs(product) + 2e-4)
+            fail_msg("%s: finite difference %g, gradient %g", p->name, difference, product);
+        ps_free(direction);
+        ps_free(grad);
+    }
+    close_fixture(&f);
+}
+
+static uint64_t weights_digest(ps_net *net) {
+    ps_digest digest = ps_digest_start();
+    for (int i = 0; i < ps_net_param_count(net); i++)
+        ps_digest_bytes(&digest, ps_net_param(net, i)->value, ps_net_param(net, i)->count * sizeof(float));
+    return ps_digest_value(&digest);
+}
+
+static ps_optimiser_options sgd(void) {
+    return (ps_optimiser_options){.name = "sgd", .lr = 0.05, .momentum = 0.9, .weight_decay = 1e-3, .clip = 1, .schedule = "constant"};
+}
+
+static uint64_t train_digest(int threads, bool watched) {
+    fixture f = open_fixture(tangled_graph(), threads);
+    ps_optimiser_options options = sgd();
+    ps_optimiser *optimiser;
+    assert_int_equal(ps_optimiser_create(f.net, &options, &optimiser), PS_OK);
+    double *sum;
+    for (int node = 0; watched && node < ps_net_graph(f.net)->count; node++) {
+        assert_int_equal(ps_net_request_sum(f.net, node, PS_SUM_ZEROS, &sum), PS_OK);
+        assert_int_equal(ps_net_request_sum(f.net, node, PS_SUM_INPUT_GRAD_SQUARES, &sum), PS_OK);
+    }
+    for (int i = 0; watched && ps_net_param(f.net, i)->learned; i++) assert_int_equal(ps_optimiser_track(optimiser, i), PS_OK);
+    ps_optimiser_begin_window(optimiser);
+    for (uint64_t step = 0; step < 8; step++) {
+        loss_of(&f, true);
+        ps_optimiser_step(optimiser, step, 8);
+    }
+    uint64_t digest = weights_digest(f.net);
+    ps_optimiser_destroy(optimiser);
+    close_fixture(&f);
+    return digest;
+}
+
+static void test_threads_and_watching_change_no_bit(void **state) {
+    (void)state;
+    uint64_t one = train_digest(1, false);
+    for (int threads = 2; threads <= 8; threads += threads == 3 ? 5 : 1) assert_true(train_digest(threads, false) == one);
+    assert_true(train_digest(2, true) == one);
+}
+
+static void test_zeros_are_counted(void **state) {
+    (void)state;
+    fixture f = open_fixture(tangled_graph(), 2);
+    int gate = ps_net_units(f.net)->unit[0].gate_node, plain = ps_graph_find(ps_net_graph(f.net), "join");
+    double *zeros, *join_zeros;
+    assert_int_equal(ps_net_request_sum(f.net, gate, PS_SUM_ZEROS, &zeros), PS_OK);
+    assert_int_equal(ps_net_request_sum(f.net, plain, PS_SUM_ZEROS, &join_zeros), PS_OK); /* fused by no layer: the net's own pass */
+    /* beta = -100 shuts channel 2 for good. */
+    ps_net_param(f.net, ps_net_find_param(f.net, "a.bn.bias"))->value[2] = -100;
+    loss_of(&f, true);
+    assert_true(zeros[2] == BATCH * 7 * 9);
+    assert_true(zeros[0] > 0 && zeros[0] < BATCH * 7 * 9);
+    for (int c = 0; c < 6; c++) assert_true(join_zeros[4 + c] == zeros[c]);
+    close_fixture(&f);
+}
+
+static void test_checkpoint_round_trip(void **state) {
+    (void)state;
+    char path[] = "/tmp/poolscope-net-XXXXXX";
+    int descriptor = mkstemp(path);
+    assert_true(descriptor >= 0);
+    close(descriptor);
+    fixture f = open_fixture(tangled_graph(), 1), g = open_fixture(tangled_graph(), 1);
+    ps_optimiser_options options = sgd();
+    ps_optimiser *a, *b;
+    assert_int_equal(ps_optimiser_create(f.net, &options, &a), PS_OK);
+    assert_int_equal(ps_optimiser_create(g.net, &options, &b), PS_OK);
+    for (uint64_t step = 0; step < 3; step++) {
+        loss_of(&f, true);
+        ps_optimiser_step(a, step, 9);
+    }
+    assert_int_equal(ps_checkpoint_write(path, f.graph, f.net, a, 3, "{}"), PS_OK);
+    uint64_t step = 0;
+    assert_int_equal(ps_checkpoint_read(path, g.net, b, &step), PS_OK);
+    assert_true(step == 3);
+    assert_true(weights_digest(f.net) == weights_digest(g.net));
+    /* Going on from both gives the same weights: the momentum came along. */
+    loss_of(&f, true);
+    ps_optimiser_step(a, 3, 9);
+    loss_of(&g, true);
+    ps_optimiser_step(b, 3, 9);
+    assert_true(weights_digest(f.net) == weights_digest(g.net));
+    ps_graph *graph = NULL;
+    char *config = NULL;
+    assert_int_equal(ps_checkpoint_open(path, &graph, &config, &step), PS_OK);
+    assert_int_equal(graph->count, f.graph->count);
+    ps_graph_destroy(graph);
+    free(config);
+    ps_optimiser_destroy(a);
+    ps_optimiser_destroy(b);
+    close_fixture(&f);
+    close_fixture(&g);
+    unlink(path);
+}
+
+static ps_net *model_net(const char *name, int pool_size, ps_pool *pool, ps_graph **graph) {
+    const ps_model *model;
+    ps_model_options options;
+    ps_net *net;
+    assert_int_equal(ps_model_find(name, &model), PS_OK);
+    ps_model_options_init(model, &options);
+    options.width = 0.0625;
+    options.input = (ps_shape){1, 3, 1, 16, 16};
+    options.pool_skip.pool_size = pool_size;
+    options.pool_skip.zero_init = pool_size > 0;
+    assert_int_equal(model->build(&options, graph), PS_OK);
+    assert_int_equal(ps_net_create(*graph, 2, pool, &net), PS_OK);
+    return net;
+}
+
+/* Forking a baseline into an arm with modules at zero must not change the function. */
+static void test_fork_keeps_the_function(void **state) {
+    (void)state;
+    char path[] = "/tmp/poolscope-fork-XXXXXX";
+    int descriptor = mkstemp(path);
+    assert_true(descriptor >= 0);
+    close(descriptor);
+    ps_graph *base_graph, *arm_graph;
+    ps_net *base = model_net("resnet18", 0, NULL, &base_graph), *arm = model_net("resnet18", 2, NULL, &arm_graph);
+    float x[2 * 3 * 16 * 16], logits[20];
+    ps_rng_key key = ps_rng_key_of(5, "x");
+    for (size_t i = 0; i < sizeof x / sizeof *x; i++) x[i] = ps_rng_normal(key, i);
+    assert_int_equal(ps_net_init(base, "he", 4), PS_OK);
+    assert_int_equal(ps_net_init(arm, "he", 9), PS_OK);
+    assert_int_equal(ps_weights_save(path, base), PS_OK);
+    assert_int_equal(ps_weights_load(path, arm, false), PS_ERR_INPUT); /* modules are missing, and that is said */
+    assert_non_null(strstr(ps_status_message(), "has no tensor"));
+    assert_int_equal(ps_weights_load(path, arm, true), PS_OK);
+    memcpy(logits, ps_net_forward(base, x, PS_MODE_PROBE, key, NULL), sizeof logits);
+    assert_memory_equal(ps_net_forward(arm, x, PS_MODE_PROBE, key, NULL), logits, sizeof logits);
+    /* And an arm's own file loads into the arm, in the public numbering. */
+    assert_int_equal(ps_weights_save(path, arm), PS_OK);
+    assert_int_equal(ps_weights_load(path, arm, true), PS_OK);
+    assert_int_equal(ps_weights_load(path, base, false), PS_ERR_INPUT);
+    ps_net_destroy(base);
+    ps_net_destroy(arm);
+    ps_graph_destroy(base_graph);
+    ps_graph_destroy(arm_graph);
+    unlink(path);
+}
+
+/* Arms of a seed share the backbone's weights, whatever modules stand between. */
+static void test_arms_share_backbone_weights(void **state) {
+    (void)state;
+    ps_graph *base_graph, *arm_graph;
+    ps_net *base = model_net("resnet18", 0, NULL, &base_graph), *arm = model_net("resnet18", 4, NULL, &arm_graph);
+    int shared = 0, modules = 0;
+    assert_int_equal(ps_net_init(base, "torch", 4), PS_OK);
+    assert_int_equal(ps_net_init(arm, "torch", 4), PS_OK);
+    for (int i = 0; i < ps_net_param_count(arm); i++) {
+        const ps_param *p = ps_net_param(arm, i);
+        modules += p->module;
+        if (p->module) continue;
+        int j = ps_net_find_param(base, p->name);
+        assert_true(j >= 0);
+        assert_memory_equal(p->value, ps_net_param(base, j)->value, p->count * sizeof(float));
+        shared++;
+    }
+    assert_int_equal(shared, ps_net_param_count(base));
+    assert_true(modules > 0);
+    ps_net_destroy(base);
+    ps_net_destroy(arm);
+    ps_graph_destroy(base_graph);
+    ps_graph_destroy(arm_graph);
+}
+
+static void test_schedules(void **state) {
+    (void)state;
+    const double milestones[] = {0.5, 0.75};
+    ps_optimiser_options o = {.lr = 2, .schedule = "step", .step_factor = 0.1, .milestones = milestones, .milestone_count = 2, .warmup = 4};
+    assert_float_equal(ps_optimiser_lr(&o, 0, 100), 0.5, 1e-6);
+    assert_float_equal(ps_optimiser_lr(&o, 3, 100), 2, 1e-6);
+    assert_float_equal(ps_optimiser_lr(&o, 49, 100), 2, 1e-6);
+    assert_float_equal(ps_optimiser_lr(&o, 50, 100), 0.2, 1e-6);
+    assert_float_equal(ps_optimiser_lr(&o, 99, 100), 0.02, 1e-6);
+    o.schedule = "cosine";
+    o.warmup = 0;
+    assert_float_equal(ps_optimiser_lr(&o, 0, 100), 2, 1e-6);
+    assert_float_equal(ps_optimiser_lr(&o, 50, 100), 1, 1e-6);
+    o.schedule = "constant";
+    assert_float_equal(ps_optimiser_lr(&o, 99, 100), 2, 1e-6);
+}
+
+static void test_bad_optimisers_are_refused(void **state) {
+    (void)state;
+    ps_optimiser_options o = sgd();
+    assert_int_equal(ps_optimiser_check(&o), PS_OK);
+    o.name = "adagrad";
+    assert_int_equal(ps_optimiser_check(&o), PS_ERR_USAGE);
+    o = sgd();
+    o.momentum = NAN;
+    assert_int_equal(ps_optimiser_check(&o), PS_ERR_USAGE);
+    o = sgd();
+    o.momentum = 0;
+    o.nesterov = true;
+    assert_int_equal(ps_optimiser_check(&o), PS_ERR_USAGE);
+}
+
+/* Backbone and modules are clipped apart: each to its own norm. */
+static void test_clipping_apart(void **state) {
+    (void)state;
+    fixture f = open_fixture(tangled_graph(), 1);
+    ps_optimiser_options options = sgd();
+    ps_optimiser *optimiser;
+    options.clip = 1e-3;
+    assert_int_equal(ps_optimiser_create(f.net, &options, &optimiser), PS_OK);
+    loss_of(&f, true);
+    ps_update_report report = ps_optimiser_step(optimiser, 0, 1);
+    assert_true(report.grad_norm > 0 && report.grad_norm_module > 0);
+    assert_float_equal(report.clip * report.grad_norm, 1e-3, 1e-5);
+    assert_float_equal(report.clip_module * report.grad_norm_module, 1e-3, 1e-5);
+    ps_optimiser_destroy(optimiser);
+    close_fixture(&f);
+}
+
+static void test_unread_nodes_are_refused(void **state) {
+    (void)state;
+    ps_graph *g;
+    ps_net *net;
+    assert_int_equal(ps_graph_create("dangling", (ps_shape){1, 2, 1, 4, 4}, &g), PS_OK);
+    ps_node_spec a = {.name = "a", .type = "relu", .inputs = 1, .input = {-1}}, b = {.name = "b", .type = "flatten", .inputs = 1, .input = {-1}};
+    assert_int_equal(ps_graph_add(g, &a, NULL, "{}"), PS_OK);
+    assert_int_equal(ps_graph_add(g, &b, NULL, "{}"), PS_OK);
+    assert_int_equal(ps_net_create(g, 1, NULL, &net), PS_ERR_INPUT);
+    assert_non_null(strstr(ps_status_message(), "\"a\""));
+    ps_graph_destroy(g);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_gradient_through_the_graph),
+        cmocka_unit_test(test_threads_and_watching_change_no_bit),
+        cmocka_unit_test(test_zeros_are_counted),
+        cmocka_unit_test(test_checkpoint_round_trip),
+        cmocka_unit_test(test_fork_keeps_the_function),
+        cmocka_unit_test(test_arms_share_backbone_weights),
+        cmocka_unit_test(test_schedules),
+        cmocka_unit_test(test_bad_optimisers_are_refused),
+        cmocka_unit_test(test_clipping_apart),
+        cmocka_unit_test(test_unread_nodes_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
