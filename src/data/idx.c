@@ -71,15 +71,18 @@ static ps_status check_claim(const idx_file *file, uint64_t claimed) {
     return PS_OK;
 }
 
+/* Behind the last byte there must be nothing, and in a .gz file a whole trailer whose checksum holds. */
 static ps_status check_end(idx_file *file, uint64_t size) {
     char extra;
-    int got = gzread(file->stream, &extra, 1);
-    if (got == 0) return PS_OK;
-    if (got < 0)
+    int code, got = gzread(file->stream, &extra, 1);
+    gzerror(file->stream, &code);
+    if (got > 0)
+        return ps_fail(PS_ERR_INPUT, "%s: goes on after the %llu bytes its header calls for; fetch the file again",
+                       file->path, (unsigned long long)size);
+    if (got < 0 || code != Z_OK)
         return ps_fail(PS_ERR_INPUT, "%s: is damaged at its end (%s); fetch the file again", file->path,
                        reason(file->stream));
-    return ps_fail(PS_ERR_INPUT, "%s: goes on after the %llu bytes its header calls for; fetch the file again", file->path,
-                   (unsigned long long)size);
+    return PS_OK;
 }
 
 static ps_status read_images(idx_file *file, ps_images *images, ps_image_split *split) {

@@ -29,7 +29,7 @@ static const char class_names[CLASSES][PS_CLASS_NAME_SIZE] = {
 /* Directions of the tints, spread over the colour cube. */
 static const float tints[CLASSES][CHANNELS] = {{1, 1, 1},  {-1, -1, -1}, {1, -1, 0},  {-1, 1, 0}, {0, 1, -1},
                                                {0, -1, 1}, {1, 0, 1},    {-1, 0, -1}, {1, 1, -1}, {-1, -1, 1}};
-static const float tint_strength = 25.0f, tint_spread = 40.0f, noise_deviation = 20.0f;
+static const float tint_strength = 22.0f, tint_spread = 40.0f, noise_deviation = 20.0f;
 
 /* What one image is made of. */
 typedef struct {

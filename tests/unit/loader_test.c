@@ -1,4 +1,5 @@
-/* Batches: a pure function of (data set, seed, step), whatever the number of threads; augmentation against its definition. */
+/* Batches: a pure function of (data set, seed, step), whatever the number of threads; augmentation against its definition.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -33,7 +34,8 @@ static ps_dataset *make_numbered(ps_shape shape, int train, int test, int probe,
         splits[k]->count = counts[k];
         for (int s = 0; s < counts[k]; s++, number++) {
             float *pixel = (float *)splits[k]->pixel + (size_t)s * positions * channels;
-            for (size_t i = 0; i < positions * channels; i++) pixel[i] = (float)number * (float)(positions * channels) + (float)i;
+            for (size_t i = 0; i < positions * channels; i++)
+                pixel[i] = (float)number * (float)(positions * channels) + (float)i;
             int16_t *label = splits[k]->label + (size_t)s * images.labels_per_sample;
             for (size_t i = 0; i < images.labels_per_sample; i++) label[i] = (int16_t)(per_position ? (int)i : number % 10);
         }
@@ -45,8 +47,8 @@ static ps_dataset *make_numbered(ps_shape shape, int train, int test, int probe,
 
 static ps_dataset *make_synthetic(void) {
     ps_dataset *dataset;
-    check(ps_dataset_open("synthetic", &(ps_dataset_options){.size = 12, .train_limit = 200, .test_limit = 50, .probe_count = 30},
-                          &dataset));
+    check(ps_dataset_open(
+        "synthetic", &(ps_dataset_options){.size = 12, .train_limit = 200, .test_limit = 50, .probe_count = 30}, &dataset));
     return dataset;
 }
 
@@ -63,7 +65,8 @@ typedef struct {
 } batch;
 
 static batch make_batch(const ps_dataset *dataset, int rows) {
-    batch b = {.elements = ps_shape_elements(ps_dataset_sample_shape(dataset)), .labels = ps_dataset_labels_per_sample(dataset)};
+    batch b = {.elements = ps_shape_elements(ps_dataset_sample_shape(dataset)),
+               .labels = ps_dataset_labels_per_sample(dataset)};
     check(PS_ALLOC(b.elements * (size_t)rows, &b.x, "test"));
     check(PS_ALLOC(b.labels * (size_t)rows, &b.label, "test"));
     return b;
@@ -161,8 +164,7 @@ static void reference_view(ps_shape s, const float *x, int dz, int dy, int dx, b
             for (int w = 0; w < s.w; w++) {
                 int from_w = (flip ? s.w - 1 - w : w) + dx, from_y = y + dy, from_z = z + dz;
                 bool inside = from_w >= 0 && from_w < s.w && from_y >= 0 && from_y < s.h && from_z >= 0 && from_z < s.d;
-                for (int c = 0; c < s.c; c++)
-                    *out++ = inside ? x[((from_z * s.h + from_y) * s.w + from_w) * s.c + c] : 0.0f;
+                for (int c = 0; c < s.c; c++) *out++ = inside ? x[((from_z * s.h + from_y) * s.w + from_w) * s.c + c] : 0.0f;
             }
         }
     }
@@ -331,7 +333,8 @@ static void an_empty_split_gives_no_rows(void **state) {
 static void impossible_options_are_refused(void **state) {
     (void)state;
     ps_dataset *dataset = make_numbered((ps_shape){1, 2, 1, 3, 4}, 8, 0, 0, false);
-    const ps_loader_options wrong[] = {{9, 1, 0, false}, {0, 1, 0, false}, {-1, 1, 0, false}, {4, 1, -1, false}, {4, 1, 3, false}};
+    const ps_loader_options wrong[] = {
+        {9, 1, 0, false}, {0, 1, 0, false}, {-1, 1, 0, false}, {4, 1, -1, false}, {4, 1, 3, false}};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         ps_loader *loader;
         assert_int_equal(ps_loader_create(dataset, &wrong[i], &loader), PS_ERR_USAGE);
