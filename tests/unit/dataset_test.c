@@ -681,7 +681,7 @@ static void real_cifar10_reads(void **state) {
     const char *base = getenv("PS_DATA");
     snprintf(path, sizeof path, "%s/cifar10", base != NULL ? base : "../shared/data");
     if (!ps_file_is_directory(path)) {
-        print_message("no real data (set PS_DATA to a folder that holds cifar10)\n");
+        print_message("# skipped: no real data (set PS_DATA to a folder that holds cifar10)\n");
         skip();
     }
     snprintf(source, sizeof source, "cifar10:%s", path);
