@@ -26,7 +26,8 @@ typedef struct {
     ps_trace_writer *trace;  /* borrowed; its header is written by ps_probe_write_header */
 } ps_probe_options;
 
-/* net and optimiser are borrowed and outlive the probe. Everything is allocated here. */
+/* net and optimiser are borrowed and outlive the probe. Everything is allocated here. optimiser and options->trace may be NULL for a
+ * probe that only measures a network at rest (ps_probe_measure); it has no quantities of window records. */
 ps_status ps_probe_create(ps_net *net, ps_optimiser *optimiser, const ps_probe_options *options, ps_probe **out);
 void ps_probe_destroy(ps_probe *probe);
 /* Valid as long as the probe. Put it before the hooks that write checkpoints: what it writes for a state must precede that state. */
@@ -58,7 +59,11 @@ ps_status ps_probe_write_header(ps_probe *probe, const ps_probe_run *run);
 double ps_probe_dead_share(const ps_probe *probe);
 /* Own time so far, in nanoseconds: recording (within and between steps) and probing. */
 void ps_probe_cost(const ps_probe *probe, uint64_t *record_ns, uint64_t *probe_ns);
+
 /* Probes the present state now, without a trace record: for tests and for diagnosing a checkpoint. */
 ps_status ps_probe_measure(ps_probe *probe);
+/* A quantity of probe records after ps_probe_measure: out[channels] (per node) or out[1]. layer: index of the net's units.
+ * false: not recorded, or does not exist there. */
+bool ps_probe_read(const ps_probe *probe, const char *quantity, int layer, double *out);
 
 #endif

@@ -11,7 +11,6 @@
 
 typedef enum { PS_PER_NODE, PS_PER_LAYER, PS_PER_STEP } ps_quantity_per;
 typedef enum { PS_RECORD_STEP, PS_RECORD_WINDOW, PS_RECORD_PROBE } ps_quantity_record;
-typedef enum { PS_AS_COUNT, PS_AS_VALUE } ps_quantity_unit; /* how it is printed: whole number, or 9 digits */
 
 /* Tensors of a probing pass that can be shown to an instrument. */
 typedef enum {
@@ -41,7 +40,6 @@ typedef struct {
     double *gate_sum[PS_SUMS], *entry_sum[PS_SUMS], *pool_sum[PS_SUMS]; /* engine sums over the window; NULL: not asked for */
     const ps_update_account *account; /* of the source's weight; NULL: not tracked */
     double steps;           /* in the window so far */
-    double batch;           /* images of a training batch */
     double images;          /* of the probing so far */
 } ps_probe_layer;
 
@@ -51,9 +49,10 @@ typedef struct ps_instrument {
     unsigned taps;           /* bits 1u << PS_TAP_... */
     bool account;            /* accounting of the updates of the source's weight */
     const struct ps_instrument *needs; /* another instrument, kept on all layers because this one reads it */
-    /* Layers without what it measures have no such values at all. NULL: every layer has. */
+    /* Layers without what it measures have no such values at all and nothing is attached there. NULL: every layer has. */
     bool (*exists)(const ps_probe_layer *layer);
-    /* Parameter whose gradient's rows are squared and summed each step, before clipping; NULL: none. */
+    /* Parameter (one row per node) whose gradient's rows are squared and summed each step, before clipping, and what becomes of
+     * the sums [channels]; NULL: none. */
     int (*row_param)(const ps_probe_layer *layer);
     void (*rows)(const ps_probe_layer *layer, const double *row_squares, double *state);
     /* During probing: adds a tensor's batch to the state. */
@@ -74,8 +73,7 @@ const ps_quantity *ps_quantities(int *count);
 /* Index by name, or -1. */
 int ps_quantity_find(const char *name);
 
-/* State of another instrument on another layer (by unit index), for instruments that set `needs`. */
+/* State of another instrument on another layer (by unit index), for instruments that set `needs`; NULL: it is not there. */
 const double *ps_probe_state(const struct ps_probe *probe, const ps_instrument *instrument, int unit);
-const ps_probe_layer *ps_probe_layer_at(const struct ps_probe *probe, int unit);
 
 #endif

@@ -86,11 +86,13 @@ static double number_of(const cJSON *record, const char *key) {
 }
 
 /* True where a record was written after the state at `step` was complete. Events carry no order of their own: they stand behind
- * the step record they belong to, which decides. */
+ * the step record they belong to, which decides; `diverged` alone is written when the run is over. */
 static bool is_beyond(const cJSON *record, const char *type, double step) {
     if (strcmp(type, PS_TRACE_STEP) == 0) return number_of(record, "step") >= step;
     if (strcmp(type, PS_TRACE_WINDOW) == 0) return number_of(record, "last") >= step;
     if (strcmp(type, PS_TRACE_END) == 0) return true;
+    const char *event = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(record, "event"));
+    if (event != NULL && strcmp(event, PS_TRACE_EVENT_DIVERGED) == 0) return number_of(record, "step") >= step;
     return number_of(record, "step") > step;
 }
 

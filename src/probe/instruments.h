@@ -1,0 +1,15 @@
+/* Declares every instrument and quantity of quantity_list.def, for the .c files that define them. */
+#ifndef PS_PROBE_INSTRUMENTS_H
+#define PS_PROBE_INSTRUMENTS_H
+
+#include "probe/quantity.h"
+
+#define PS_STEP_QUANTITY(name, unit, description)
+#define PS_QUANTITY(name, unit, per, record, instrument, description) \
+    bool ps_quantity_##name(const ps_probe_layer *layer, const double *state, double *out); \
+    extern const ps_instrument ps_instrument_##instrument;
+#include "probe/quantity_list.def"
+#undef PS_QUANTITY
+#undef PS_STEP_QUANTITY
+
+#endif

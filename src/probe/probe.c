@@ -1,0 +1,365 @@
+#include "probe/probe.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/clock.h"
+#include "core/memory.h"
+#include "kernels/pointwise.h"
+#include "probe/instruments.h"
+#include "probe/probe_internal.h"
+#include "probe/q_gate.h"
+#include "probe/record.h"
+#include "trace/trace_records.h"
+
+/* ---- life ---- */
+
+static int find_param(const ps_net *net, int node, const char *suffix) {
+    return node >= 0 ? ps_net_node_param(net, node, suffix) : -1;
+}
+
+static void look_up(ps_probe *probe, int index) {
+    const ps_unit *unit = &ps_net_units(probe->net)->unit[index];
+    probe->layer[index] = (ps_probe_layer){.unit = unit,
+                                           .index = index,
+                                           .net = probe->net,
+                                           .probe = probe,
+                                           .weight = find_param(probe->net, unit->source_node, "weight"),
+                                           .bias = find_param(probe->net, unit->source_node, "bias"),
+                                           .gamma = find_param(probe->net, unit->norm_node, "weight"),
+                                           .beta = find_param(probe->net, unit->norm_node, "bias"),
+                                           .pool_weight = find_param(probe->net, unit->pool_skip_node, "conv.weight")};
+}
+
+static ps_status build(ps_probe *probe) {
+    const ps_units *units = ps_net_units(probe->net);
+    size_t layers = (size_t)units->count, params = (size_t)ps_net_param_count(probe->net);
+    probe->layers = units->count;
+    probe->quantity = ps_quantities(&probe->quantities);
+    PS_TRY(PS_ALLOC(layers, &probe->layer, "probe"));
+    PS_TRY(PS_ALLOC(layers, &probe->record_layer, "probe"));
+    PS_TRY(PS_ALLOC(layers, &probe->activation_reported, "probe"));
+    PS_TRY(PS_ALLOC(params, &probe->gradient_reported, "probe"));
+    PS_TRY(PS_ALLOC((size_t)probe->quantities, &probe->record_quantity, "probe"));
+    for (int i = 0; i < units->count; i++) look_up(probe, i);
+    PS_TRY(ps_record_parse(probe->options.record, units, probe->record_quantity, probe->record_layer));
+    PS_TRY(ps_probe_attach(probe));
+    return ps_probe_prepare_passes(probe);
+}
+
+void ps_probe_destroy(ps_probe *probe) {
+    if (probe == NULL) return;
+    for (size_t i = 0; i < probe->attachments; i++) {
+        ps_free(probe->attachment[i].state);
+        ps_free(probe->attachment[i].row_squares);
+    }
+    ps_free_array(probe->attachment);
+    ps_free_array(probe->point);
+    ps_free_array(probe->block);
+    void *const blocks[] = {probe->layer,      probe->record_layer, probe->record_quantity, probe->activation_reported,
+                            probe->seen,       probe->x,            probe->norm_mean,       probe->gradient_reported,
+                            probe->norm_scale, probe->batch_max,    probe->chunk_max,       probe->workspace,
+                            probe->out};
+    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) ps_free(blocks[i]);
+    ps_free(probe);
+}
+
+/* ---- windows ---- */
+
+static void clear_sums(double *const *sums, int channels) {
+    for (int s = 0; s < PS_SUMS; s++)
+        if (sums[s] != NULL) memset(sums[s], 0, (size_t)channels * sizeof *sums[s]);
+}
+
+static void begin_window(ps_probe *probe) {
+    for (int i = 0; i < probe->layers; i++) {
+        ps_probe_layer *layer = &probe->layer[i];
+        clear_sums(layer->gate_sum, layer->unit->channels);
+        clear_sums(layer->entry_sum, layer->unit->channels);
+        clear_sums(layer->pool_sum, layer->unit->channels);
+        probe->activation_reported[i] = false;
+    }
+    for (size_t i = 0; i < probe->attachments; i++) {
+        ps_attachment *a = &probe->attachment[i];
+        size_t values = (size_t)a->instrument->columns * (size_t)probe->layer[a->layer].unit->channels;
+        if (a->instrument->rows != NULL && values > 0) memset(a->state, 0, values * sizeof *a->state);
+    }
+    for (int i = 0; i < ps_net_param_count(probe->net); i++) probe->gradient_reported[i] = false;
+    probe->loss_reported = probe->weights_reported = false;
+    probe->window_steps = 0;
+    probe->window_ns = 0;
+}
+
+static void row_block(void *context, size_t chunk, int worker) {
+    (void)worker;
+    const ps_row_block *block = (const ps_row_block *)context + chunk;
+    for (size_t row = 0; row < block->rows; row++) {
+        const float *g = block->gradient + row * block->row_length;
+        double sum[4] = {0, 0, 0, 0}; /* four chains, or each addition would wait for the one before */
+        size_t i = 0;
+        for (; i + 4 <= block->row_length; i += 4)
+            for (size_t k = 0; k < 4; k++) sum[k] += (double)g[i + k] * (double)g[i + k];
+        for (; i < block->row_length; i++) sum[0] += (double)g[i] * (double)g[i];
+        block->squares[row] = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+    }
+}
+
+static ps_status after_backward(void *self, uint64_t step) {
+    (void)step;
+    ps_probe *probe = self;
+    uint64_t start = ps_clock_ns();
+    if (probe->blocks > 0) ps_pool_run(ps_net_pool(probe->net), probe->blocks, row_block, probe->block);
+    for (size_t i = 0; probe->blocks > 0 && i < probe->attachments; i++) {
+        ps_attachment *a = &probe->attachment[i];
+        if (a->row_squares != NULL) a->instrument->rows(&probe->layer[a->layer], a->row_squares, a->state);
+    }
+    probe->record_ns += ps_clock_ns() - start;
+    return PS_OK;
+}
+
+/* ---- records ---- */
+
+static void add_quantity(ps_probe *probe, const ps_quantity *q, const ps_probe_layer *layer, const double *state) {
+    ps_trace_writer *trace = probe->options.trace;
+    size_t count = q->per == PS_PER_LAYER ? 1 : (size_t)layer->unit->channels;
+    bool exists = q->compute(layer, state, probe->out);
+    if (q->per == PS_PER_LAYER && exists) ps_trace_add_value(trace, q->name, probe->out[0]);
+    else if (q->per == PS_PER_LAYER) ps_trace_add_null(trace, q->name);
+    else if (exists) ps_trace_add_values(trace, q->name, probe->out, count);
+    else ps_trace_add_nulls(trace, q->name, count);
+}
+
+static bool records_any(const ps_probe *probe, ps_quantity_record record, int layer) {
+    for (int i = 0; i < probe->quantities; i++)
+        if (probe->quantity[i].record == record && ps_probe_records(probe, i, layer)) return true;
+    return false;
+}
+
+static ps_status end_values(ps_probe *probe, ps_quantity_record record, int layer) {
+    ps_trace_begin_object(probe->options.trace, "values");
+    for (int i = 0; i < probe->quantities; i++) {
+        const ps_quantity *q = &probe->quantity[i];
+        if (q->record != record || !ps_probe_records(probe, i, layer)) continue;
+        add_quantity(probe, q, &probe->layer[layer], ps_probe_attachment(probe, q->instrument, layer)->state);
+    }
+    return ps_trace_end_record(probe->options.trace);
+}
+
+static ps_status write_windows(ps_probe *probe, uint64_t first, uint64_t last) {
+    ps_trace_writer *trace = probe->options.trace;
+    for (int i = 0; i < probe->layers; i++) {
+        probe->layer[i].steps = (double)probe->window_steps;
+        if (!records_any(probe, PS_RECORD_WINDOW, i)) continue;
+        ps_trace_begin_record(trace, PS_TRACE_WINDOW);
+        ps_trace_add_whole(trace, "window", (int64_t)(first / probe->options.window));
+        ps_trace_add_whole(trace, "first", (int64_t)first);
+        ps_trace_add_whole(trace, "last", (int64_t)last);
+        ps_trace_add_text(trace, "layer", probe->layer[i].unit->name);
+        PS_TRY(end_values(probe, PS_RECORD_WINDOW, i));
+    }
+    return PS_OK;
+}
+
+static ps_status report_activations(ps_probe *probe, uint64_t step) {
+    for (int i = 0; i < probe->layers; i++) {
+        const double *state = ps_probe_state(probe, &ps_instrument_gate, i);
+        int channels = probe->layer[i].unit->channels;
+        bool finite = true;
+        for (int c = 0; state != NULL && c < channels; c++) finite = finite && isfinite(state[PS_GATE_SUM_SQUARES * channels + c]);
+        if (finite || probe->activation_reported[i]) continue;
+        probe->activation_reported[i] = true;
+        PS_TRY(ps_trace_write_nonfinite(probe->options.trace, step, "activation", probe->layer[i].unit->name));
+    }
+    return PS_OK;
+}
+
+static ps_status write_probes(ps_probe *probe, uint64_t step) {
+    ps_trace_writer *trace = probe->options.trace;
+    if (probe->options.source.batches == 0) return PS_OK;
+    PS_TRY(ps_probe_measure(probe));
+    for (int i = 0; i < probe->layers; i++) {
+        if (!records_any(probe, PS_RECORD_PROBE, i)) continue;
+        ps_trace_begin_record(trace, PS_TRACE_PROBE);
+        ps_trace_add_whole(trace, "step", (int64_t)step);
+        ps_trace_add_text(trace, "layer", probe->layer[i].unit->name);
+        ps_trace_add_whole(trace, "images", (int64_t)probe->probed_images);
+        ps_trace_add_whole(trace, "elements", (int64_t)probe->probed_images * probe->layer[i].unit->elements);
+        PS_TRY(end_values(probe, PS_RECORD_PROBE, i));
+    }
+    return report_activations(probe, step);
+}
+
+static ps_status write_step(ps_probe *probe, const ps_train_step *step) {
+    ps_trace_writer *trace = probe->options.trace;
+    ps_trace_begin_record(trace, PS_TRACE_STEP);
+    ps_trace_add_whole(trace, "step", (int64_t)step->step);
+    ps_trace_add_double(trace, PS_TRACE_LOSS, step->loss.loss);
+    ps_trace_add_double(trace, PS_TRACE_LR, step->update.lr);
+    ps_trace_add_double(trace, PS_TRACE_GRAD_NORM, step->update.grad_norm);
+    ps_trace_add_double(trace, PS_TRACE_GRAD_NORM_MODULE, step->update.grad_norm_module);
+    ps_trace_add_double(trace, PS_TRACE_CLIP, step->update.clip);
+    ps_trace_add_double(trace, PS_TRACE_CLIP_MODULE, step->update.clip_module);
+    return ps_trace_end_record(trace);
+}
+
+/* ---- what is not finite ---- */
+
+static const char *layer_of(const ps_probe *probe, const ps_param *p) { return ps_net_graph(probe->net)->node[p->node].name; }
+
+/* Each layer is named once per window, so that a resumed run writes the same events. */
+static ps_status report_gradients(ps_probe *probe, uint64_t step) {
+    for (int i = 0; i < ps_net_param_count(probe->net); i++) {
+        const ps_param *p = ps_net_param(probe->net, i);
+        if (!p->learned || probe->gradient_reported[i] || ps_vector_all_finite(p->grad, p->count)) continue;
+        for (int k = 0; k < ps_net_param_count(probe->net); k++)
+            if (ps_net_param(probe->net, k)->node == p->node) probe->gradient_reported[k] = true;
+        PS_TRY(ps_trace_write_nonfinite(probe->options.trace, step, "gradient", layer_of(probe, p)));
+    }
+    return PS_OK;
+}
+
+static ps_status report_weights(ps_probe *probe, uint64_t step) {
+    int last_node = -1;
+    for (int i = 0; i < ps_net_param_count(probe->net); i++) {
+        const ps_param *p = ps_net_param(probe->net, i);
+        if (!p->learned || p->node == last_node || ps_vector_all_finite(p->value, p->count)) continue;
+        last_node = p->node;
+        PS_TRY(ps_trace_write_nonfinite(probe->options.trace, step, "weight", layer_of(probe, p)));
+    }
+    return PS_OK;
+}
+
+static ps_status report_step(ps_probe *probe, const ps_train_step *step) {
+    if (!isfinite(step->loss.loss) && !probe->loss_reported) {
+        probe->loss_reported = true;
+        PS_TRY(ps_trace_write_nonfinite(probe->options.trace, step->step, "loss", ""));
+    }
+    if (step->update.finite) return PS_OK;
+    PS_TRY(report_gradients(probe, step->step));
+    if (probe->weights_reported) return PS_OK;
+    probe->weights_reported = true;
+    return report_weights(probe, step->step);
+}
+
+/* ---- hooks ---- */
+
+static ps_status write_start(ps_probe *probe, uint64_t step) {
+    ps_trace_writer *trace = probe->options.trace;
+    char text[32] = "";
+    time_t now = time(NULL);
+    struct tm utc;
+    if (gmtime_r(&now, &utc) != NULL) strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    ps_trace_begin_record(trace, PS_TRACE_TIMING);
+    ps_trace_add_whole(trace, "step", (int64_t)step);
+    ps_trace_add_whole(trace, "threads", ps_pool_threads(ps_net_pool(probe->net)));
+    ps_trace_add_text(trace, "started", text);
+    if (step > 0) ps_trace_add_bool(trace, "resumed", true);
+    return ps_trace_end_record(trace);
+}
+
+static ps_status begin(void *self, uint64_t step) {
+    ps_probe *probe = self;
+    begin_window(probe);
+    if (step == 0) PS_TRY(write_probes(probe, 0));
+    PS_TRY(write_start(probe, step));
+    return ps_trace_flush(probe->options.trace, false);
+}
+
+static ps_status after_step(void *self, const ps_train_step *step) {
+    ps_probe *probe = self;
+    uint64_t start = ps_clock_ns();
+    probe->window_steps++;
+    probe->window_ns += step->step_ns;
+    probe->train_ns += step->step_ns;
+    PS_TRY(write_step(probe, step));
+    PS_TRY(report_step(probe, step));
+    probe->record_ns += ps_clock_ns() - start;
+    return PS_OK;
+}
+
+static ps_status write_timing(ps_probe *probe, uint64_t step) {
+    ps_trace_writer *trace = probe->options.trace;
+    double seconds = (double)probe->window_ns * 1e-9;
+    ps_trace_begin_record(trace, PS_TRACE_TIMING);
+    ps_trace_add_whole(trace, "step", (int64_t)step);
+    ps_trace_add_whole(trace, "threads", ps_pool_threads(ps_net_pool(probe->net)));
+    ps_trace_add_whole(trace, "step_ns", (int64_t)(probe->window_ns / probe->window_steps));
+    ps_trace_add_whole(trace, "record_ns", (int64_t)probe->record_ns);
+    ps_trace_add_whole(trace, "probe_ns", (int64_t)probe->probe_ns);
+    ps_trace_add_whole(trace, "train_ns", (int64_t)probe->train_ns);
+    ps_trace_add_value(trace, "images_per_second", (double)probe->window_steps * ps_net_batch(probe->net) / seconds);
+    ps_trace_add_whole(trace, "peak_memory_bytes", (int64_t)ps_memory_peak_bytes());
+    return ps_trace_end_record(trace);
+}
+
+static bool probes_at(const ps_probe *probe, uint64_t first, uint64_t last) {
+    uint64_t every = probe->options.probe_every > 0 ? (uint64_t)probe->options.probe_every : 1;
+    return (first / probe->options.window + 1) % every == 0 || last + 1 == probe->options.steps;
+}
+
+static ps_status end_window(void *self, uint64_t first, uint64_t last) {
+    ps_probe *probe = self;
+    uint64_t start = ps_clock_ns(), probing = probe->probe_ns;
+    PS_TRY(write_windows(probe, first, last));
+    if (probes_at(probe, first, last)) PS_TRY(write_probes(probe, last + 1));
+    probe->record_ns += ps_clock_ns() - start - (probe->probe_ns - probing);
+    PS_TRY(write_timing(probe, last + 1));
+    begin_window(probe);
+    return ps_trace_flush(probe->options.trace, false);
+}
+
+static ps_status end(void *self, uint64_t steps, bool diverged) {
+    ps_probe *probe = self;
+    if (diverged) PS_TRY(ps_trace_write_diverged(probe->options.trace, steps));
+    return ps_trace_flush(probe->options.trace, false);
+}
+
+ps_status ps_probe_create(ps_net *net, ps_optimiser *optimiser, const ps_probe_options *options, ps_probe **out) {
+    ps_probe *probe;
+    *out = NULL;
+    PS_TRY(PS_ALLOC(1, &probe, "probe"));
+    probe->net = net;
+    probe->optimiser = optimiser;
+    probe->options = *options;
+    probe->hooks = (ps_train_hooks){.self = probe,
+                                    .begin = begin,
+                                    .after_backward = after_backward,
+                                    .after_step = after_step,
+                                    .end_window = end_window,
+                                    .end = end};
+    ps_status status = build(probe);
+    probe->options.record = NULL; /* read; the caller may free it */
+    if (status == PS_OK) *out = probe;
+    else ps_probe_destroy(probe);
+    return status;
+}
+
+const ps_train_hooks *ps_probe_hooks(ps_probe *probe) { return &probe->hooks; }
+
+/* ---- looking in ---- */
+
+double ps_probe_dead_share(const ps_probe *probe) {
+    double dead = 0, nodes = 0;
+    for (int i = 0; probe->probed && i < probe->layers; i++) {
+        const ps_unit *unit = probe->layer[i].unit;
+        const double *state = ps_probe_state(probe, &ps_instrument_gate, i);
+        if (unit->shared || state == NULL) continue;
+        for (int c = 0; c < unit->channels; c++) dead += state[PS_GATE_NONZERO * unit->channels + c] == 0;
+        nodes += unit->channels;
+    }
+    return nodes > 0 ? dead / nodes : NAN;
+}
+
+void ps_probe_cost(const ps_probe *probe, uint64_t *record_ns, uint64_t *probe_ns) {
+    *record_ns = probe->record_ns;
+    *probe_ns = probe->probe_ns;
+}
+
+bool ps_probe_read(const ps_probe *probe, const char *quantity, int layer, double *out) {
+    int index = ps_quantity_find(quantity);
+    if (index < 0 || !ps_probe_records(probe, index, layer)) return false;
+    const ps_quantity *q = &probe->quantity[index];
+    return q->compute(&probe->layer[layer], ps_probe_attachment(probe, q->instrument, layer)->state, out);
+}

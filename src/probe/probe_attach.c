@@ -1,0 +1,127 @@
+/* Works out which instruments run on which layers, and asks the engine for what they need. */
+#include <stdlib.h>
+
+#include "core/memory.h"
+#include "probe/probe_internal.h"
+
+bool ps_probe_records(const ps_probe *probe, int quantity, int layer) {
+    const ps_instrument *instrument = probe->quantity[quantity].instrument;
+    return instrument != NULL && probe->record_quantity[quantity] && probe->record_layer[layer] &&
+           ps_probe_attachment(probe, instrument, layer) != NULL;
+}
+
+ps_attachment *ps_probe_attachment(const ps_probe *probe, const ps_instrument *instrument, int layer) {
+    for (size_t i = 0; i < probe->attachments; i++)
+        if (probe->attachment[i].instrument == instrument && probe->attachment[i].layer == layer) return &probe->attachment[i];
+    return NULL;
+}
+
+const double *ps_probe_state(const struct ps_probe *probe, const ps_instrument *instrument, int unit) {
+    const ps_attachment *attachment = ps_probe_attachment(probe, instrument, unit);
+    return attachment != NULL ? attachment->state : NULL;
+}
+
+/* ---- what the engine is asked for ---- */
+
+static ps_status request_sums(ps_net *net, int node, unsigned sums, double **accumulator) {
+    for (int s = 0; s < PS_SUMS; s++)
+        if ((sums & (1u << s)) != 0) PS_TRY(ps_net_request_sum(net, node, (ps_sum)s, &accumulator[s]));
+    return PS_OK;
+}
+
+static ps_status request(ps_probe *probe, const ps_instrument *instrument, ps_probe_layer *layer) {
+    const ps_unit *unit = layer->unit;
+    PS_TRY(request_sums(probe->net, unit->gate_node, instrument->gate_sums, layer->gate_sum));
+    PS_TRY(request_sums(probe->net, unit->entry_node, instrument->entry_sums, layer->entry_sum));
+    if (instrument->pool_sums != 0) PS_TRY(request_sums(probe->net, unit->pool_skip_node, instrument->pool_sums, layer->pool_sum));
+    if (instrument->account && layer->account == NULL) {
+        PS_TRY(ps_optimiser_track(probe->optimiser, layer->weight));
+        layer->account = ps_optimiser_account(probe->optimiser, layer->weight);
+    }
+    return PS_OK;
+}
+
+/* ---- rows of gradients ---- */
+
+enum { BLOCK_ELEMENTS = 1 << 15 };
+
+static ps_status add_blocks(ps_probe *probe, int param, double *squares) {
+    const ps_param *p = ps_net_param(probe->net, param);
+    size_t per_block = BLOCK_ELEMENTS / p->row_length + 1, rows = (size_t)p->spec.rows;
+    for (size_t first = 0; first < rows; first += per_block) {
+        size_t count = rows - first < per_block ? rows - first : per_block;
+        PS_TRY(PS_GROW(&probe->block, &probe->block_capacity, probe->blocks + 1, "probe"));
+        probe->block[probe->blocks++] =
+            (ps_row_block){p->grad + first * p->row_length, p->row_length, count, squares + first};
+    }
+    return PS_OK;
+}
+
+/* ---- instruments ---- */
+
+/* The node after which a tensor is ready: the later of what the node reads, while all of it is still in memory. */
+static int ready_after(const ps_graph *graph, int node) {
+    int latest = -1;
+    for (int k = 0; k < graph->node[node].inputs; k++)
+        if (graph->node[node].input[k] > latest) latest = graph->node[node].input[k];
+    return latest;
+}
+
+static ps_status add_point(ps_probe *probe, int layer, ps_tap tap) {
+    const ps_graph *graph = ps_net_graph(probe->net);
+    const ps_unit *unit = probe->layer[layer].unit;
+    int node = unit->gate_node;
+    if (tap == PS_TAP_ENTRY) node = graph->node[unit->entry_node].input[0];
+    if (tap == PS_TAP_PRE_MAX) node = ready_after(graph, unit->gate_node);
+    for (size_t i = 0; i < probe->points; i++)
+        if (probe->point[i].layer == layer && probe->point[i].tap == tap) return PS_OK;
+    PS_TRY(PS_GROW(&probe->point, &probe->point_capacity, probe->points + 1, "probe"));
+    probe->point[probe->points++] = (ps_tap_point){node, layer, tap};
+    probe->tap_wanted[tap] = true;
+    return PS_OK;
+}
+
+static ps_status attach_to_layer(ps_probe *probe, const ps_instrument *instrument, int index) {
+    ps_probe_layer *layer = &probe->layer[index];
+    if (instrument->exists != NULL && !instrument->exists(layer)) return PS_OK;
+    if (ps_probe_attachment(probe, instrument, index) != NULL) return PS_OK;
+    PS_TRY(PS_GROW(&probe->attachment, &probe->attachment_capacity, probe->attachments + 1, "probe"));
+    ps_attachment *a = &probe->attachment[probe->attachments++];
+    size_t channels = (size_t)layer->unit->channels;
+    *a = (ps_attachment){.instrument = instrument, .layer = index};
+    PS_TRY(PS_ALLOC((size_t)instrument->columns * channels, &a->state, "probe"));
+    PS_TRY(request(probe, instrument, layer));
+    for (int tap = 0; tap < PS_TAPS; tap++)
+        if ((instrument->taps & (1u << tap)) != 0) PS_TRY(add_point(probe, index, (ps_tap)tap));
+    if (instrument->row_param == NULL) return PS_OK;
+    PS_TRY(PS_ALLOC(channels, &a->row_squares, "probe"));
+    return add_blocks(probe, instrument->row_param(layer), a->row_squares);
+}
+
+/* An instrument runs on the recorded layers; one that others read runs everywhere. */
+static ps_status attach_instrument(ps_probe *probe, const ps_instrument *instrument) {
+    for (int i = 0; i < probe->layers; i++)
+        if (probe->record_layer[i]) PS_TRY(attach_to_layer(probe, instrument, i));
+    for (int i = 0; instrument->needs != NULL && i < probe->layers; i++) PS_TRY(attach_to_layer(probe, instrument->needs, i));
+    return PS_OK;
+}
+
+static int compare_points(const void *a_, const void *b_) {
+    const ps_tap_point *a = a_, *b = b_;
+    if (a->node != b->node) return a->node < b->node ? -1 : 1;
+    if (a->layer != b->layer) return a->layer < b->layer ? -1 : 1;
+    return (int)a->tap - (int)b->tap;
+}
+
+ps_status ps_probe_attach(ps_probe *probe) {
+    bool probing = probe->options.source.batches > 0;
+    for (int q = 0; q < probe->quantities; q++) {
+        const ps_quantity *quantity = &probe->quantity[q];
+        if (quantity->record == PS_RECORD_PROBE && !probing) probe->record_quantity[q] = false;
+        if (quantity->record == PS_RECORD_WINDOW && probe->optimiser == NULL) probe->record_quantity[q] = false;
+        if (quantity->instrument == NULL || !probe->record_quantity[q]) continue;
+        PS_TRY(attach_instrument(probe, quantity->instrument));
+    }
+    if (probe->points > 0) qsort(probe->point, probe->points, sizeof *probe->point, compare_points);
+    return PS_OK;
+}

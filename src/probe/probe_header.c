@@ -1,0 +1,147 @@
+/* The trace's header: what the run is, its gates, and what is recorded of them. */
+#include <string.h>
+
+#include "core/digest.h"
+#include "probe/probe_internal.h"
+
+void ps_probe_backbone_digest(ps_net *net, char hex[17]) {
+    ps_digest digest = ps_digest_start();
+    for (int i = 0; i < ps_net_param_count(net); i++) {
+        const ps_param *p = ps_net_param(net, i);
+        if (p->module || !p->learned) continue;
+        ps_digest_text(&digest, p->name);
+        ps_digest_u64(&digest, p->count);
+        ps_digest_bytes(&digest, p->value, p->count * sizeof *p->value);
+    }
+    ps_digest_hex(&digest, hex);
+}
+
+static void add_run(ps_trace_writer *trace, const ps_probe_run *run) {
+    ps_trace_add_text(trace, "format", PS_TRACE_FORMAT_NAME);
+    ps_trace_add_whole(trace, "version", PS_TRACE_VERSION);
+    ps_trace_add_text(trace, "producer", run->producer);
+    ps_trace_add_text(trace, "arm", run->arm != NULL ? run->arm : "");
+    ps_trace_add_whole(trace, "seed", (int64_t)run->seed);
+    ps_trace_add_json(trace, "config", run->config != NULL ? run->config : "{}");
+    ps_trace_begin_object(trace, "pairing");
+    for (size_t i = 0; i < sizeof run->pairing / sizeof *run->pairing && run->pairing[i].key != NULL; i++)
+        ps_trace_add_text(trace, run->pairing[i].key, run->pairing[i].value);
+    ps_trace_close_scope(trace);
+}
+
+static void add_data(ps_trace_writer *trace, const ps_probe_run *run) {
+    const int sample[] = {run->sample.c, run->sample.d, run->sample.h, run->sample.w};
+    ps_trace_begin_object(trace, "data");
+    ps_trace_add_text(trace, "source", run->data_source);
+    ps_trace_add_text(trace, "digest", run->data_digest);
+    ps_trace_add_wholes(trace, "sample", sample, 4);
+    ps_trace_add_whole(trace, "classes", run->classes);
+    ps_trace_add_whole(trace, "train", run->train_count);
+    ps_trace_add_whole(trace, "probe", run->probe_count);
+    ps_trace_add_whole(trace, "test", run->test_count);
+    ps_trace_close_scope(trace);
+}
+
+static void add_machine(ps_trace_writer *trace, const ps_probe_run *run) {
+    ps_trace_begin_object(trace, "machine");
+    ps_trace_add_text(trace, "arch", run->arch);
+    ps_trace_add_text(trace, "simd", run->simd);
+    ps_trace_begin_object(trace, "library");
+    for (size_t i = 0; i < sizeof run->library / sizeof *run->library && run->library[i].name != NULL; i++)
+        ps_trace_add_text(trace, run->library[i].name, run->library[i].version);
+    ps_trace_close_scope(trace);
+    ps_trace_close_scope(trace);
+}
+
+static void add_model(ps_trace_writer *trace, const ps_graph *graph) {
+    size_t backbone, module;
+    double macs;
+    ps_graph_count(graph, &backbone, &module, &macs);
+    ps_trace_begin_object(trace, "model");
+    ps_trace_add_text(trace, "name", graph->name);
+    ps_trace_add_whole(trace, "parameters", (int64_t)backbone);
+    ps_trace_add_whole(trace, "module_parameters", (int64_t)module);
+    ps_trace_add_whole(trace, "macs", (int64_t)macs);
+    ps_trace_close_scope(trace);
+}
+
+static const char *node_name(const ps_graph *graph, int node) { return node >= 0 ? graph->node[node].name : NULL; }
+
+static const char *kind_of(const ps_graph *graph, const ps_unit *unit) {
+    if (unit->shared) return PS_TRACE_KIND_SHARED;
+    return strcmp(graph->node[unit->source_node].type->name, "linear") == 0 ? PS_TRACE_KIND_LINEAR : PS_TRACE_KIND_CONV;
+}
+
+static bool named_before(const ps_unit *unit, int feed) {
+    for (int i = 0; i < feed; i++)
+        if (unit->feed[i].unit == unit->feed[feed].unit) return true;
+    return false;
+}
+
+static void add_layer(ps_trace_writer *trace, const ps_graph *graph, const ps_units *units, int index) {
+    const ps_unit *unit = &units->unit[index];
+    ps_trace_begin_object(trace, NULL);
+    ps_trace_add_text(trace, "name", unit->name);
+    ps_trace_add_text(trace, "gate", unit->gate);
+    ps_trace_add_text(trace, "kind", kind_of(graph, unit));
+    ps_trace_add_whole(trace, "channels", unit->channels);
+    ps_trace_add_whole(trace, "position", index);
+    ps_trace_add_whole(trace, "depth", unit->depth);
+    ps_trace_add_text(trace, "stage", unit->stage != NULL ? unit->stage : "");
+    ps_trace_add_text(trace, "activation", unit->slope == 0 ? "relu" : "leaky_relu");
+    ps_trace_add_text(trace, "norm", node_name(graph, unit->norm_node));
+    ps_trace_add_text(trace, "pool_skip", node_name(graph, unit->pool_skip_node));
+    ps_trace_add_bool(trace, "bias", unit->bias);
+    ps_trace_add_whole(trace, "fan_in", unit->fan_in);
+    ps_trace_begin_array(trace, "inputs");
+    for (int i = 0; i < unit->feeds; i++)
+        if (unit->feed[i].unit >= 0 && !named_before(unit, i)) ps_trace_add_text(trace, NULL, units->unit[unit->feed[i].unit].name);
+    ps_trace_close_scope(trace);
+    ps_trace_add_whole(trace, "elements", unit->elements);
+    ps_trace_close_scope(trace);
+}
+
+/* A quantity is listed where it is recorded of at least one layer. */
+static bool is_recorded(const ps_probe *probe, int quantity) {
+    if (probe->quantity[quantity].record == PS_RECORD_STEP) return true;
+    for (int i = 0; i < probe->layers; i++)
+        if (ps_probe_records(probe, quantity, i)) return true;
+    return false;
+}
+
+static void add_quantities(ps_trace_writer *trace, const ps_probe *probe) {
+    static const char *const per[] = {PS_TRACE_PER_NODE, PS_TRACE_PER_LAYER, PS_TRACE_PER_STEP};
+    static const char *const record[] = {PS_TRACE_STEP, PS_TRACE_WINDOW, PS_TRACE_PROBE};
+    ps_trace_begin_array(trace, "quantities");
+    for (int i = 0; i < probe->quantities; i++) {
+        const ps_quantity *q = &probe->quantity[i];
+        if (!is_recorded(probe, i)) continue;
+        ps_trace_begin_object(trace, NULL);
+        ps_trace_add_text(trace, "name", q->name);
+        ps_trace_add_text(trace, "unit", q->unit);
+        ps_trace_add_text(trace, "per", per[q->per]);
+        ps_trace_add_text(trace, "record", record[q->record]);
+        ps_trace_add_text(trace, "description", q->description);
+        ps_trace_close_scope(trace);
+    }
+    ps_trace_close_scope(trace);
+}
+
+ps_status ps_probe_write_header(ps_probe *probe, const ps_probe_run *run) {
+    ps_trace_writer *trace = probe->options.trace;
+    const ps_graph *graph = ps_net_graph(probe->net);
+    const ps_units *units = ps_net_units(probe->net);
+    ps_trace_begin_record(trace, PS_TRACE_HEADER);
+    add_run(trace, run);
+    add_data(trace, run);
+    add_machine(trace, run);
+    add_model(trace, graph);
+    ps_trace_add_whole(trace, "window", (int64_t)probe->options.window);
+    ps_trace_add_whole(trace, "steps", (int64_t)probe->options.steps);
+    ps_trace_begin_array(trace, "layers");
+    for (int i = 0; i < units->count; i++) add_layer(trace, graph, units, i);
+    ps_trace_close_scope(trace);
+    add_quantities(trace, probe);
+    PS_TRY(ps_trace_end_record(trace));
+    return ps_trace_flush(trace, false);
+}

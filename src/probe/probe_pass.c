@@ -1,0 +1,196 @@
+/* Probing: forward passes over the fixed batches that show tensors to the instruments. Nothing of the run changes. */
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/memory.h"
+#include "kernels/norm.h"
+#include "kernels/pointwise.h"
+#include "probe/probe_internal.h"
+
+typedef struct pass {
+    ps_mode mode;
+    size_t images;     /* real ones of this batch */
+    size_t next_point; /* into probe->point, which is ordered by node */
+} pass;
+
+/* ---- the largest value that enters a gate ---- */
+
+/* v = (x - mean) scale + beta + residual, rounded as the fused normalisation rounds it (kernels/norm.simd.c), so that the sign
+ * of the maximum and the gate agree; a gate that stands by itself is entered by x. */
+typedef struct {
+    const float *x, *residual, *mean, *scale, *beta; /* all but x may be NULL */
+    size_t rows, chunks;
+    int channels;
+    float *chunk_max;
+} max_job;
+
+enum { MAX_GRAIN = 1 << 14 };
+
+size_t ps_probe_max_chunks(size_t rows, int channels) { return ps_pool_chunks(rows * (size_t)channels, MAX_GRAIN); }
+
+static float entering(const max_job *job, size_t at, int c) {
+    float v = job->x[at];
+    if (job->mean != NULL) v = (v - job->mean[c]) * job->scale[c] + job->beta[c];
+    return job->residual != NULL ? v + job->residual[at] : v;
+}
+
+/* NaN wins and stays. */
+static float larger(float a, float b) { return b > a || isnan(b) ? b : a; }
+
+static void max_chunk(void *context, size_t chunk, int worker) {
+    (void)worker;
+    const max_job *job = context;
+    size_t first = ps_pool_chunk_start(job->rows, job->chunks, chunk), end = ps_pool_chunk_start(job->rows, job->chunks, chunk + 1);
+    float *max = job->chunk_max + chunk * (size_t)job->channels;
+    for (int c = 0; c < job->channels; c++) max[c] = -INFINITY;
+    for (size_t row = first; row < end; row++)
+        for (int c = 0; c < job->channels; c++) max[c] = larger(max[c], entering(job, row * (size_t)job->channels + (size_t)c, c));
+}
+
+static double norm_eps(const ps_node *node) {
+    const cJSON *eps = cJSON_GetObjectItemCaseSensitive(node->attributes, "eps");
+    return cJSON_IsNumber(eps) ? eps->valuedouble : 1e-5;
+}
+
+/* Batch statistics are those of the whole batch, the maximum is over its real images. */
+static void measure_max(ps_probe *probe, const ps_unit *unit, const ps_tap_view *view) {
+    const ps_graph *graph = ps_net_graph(probe->net);
+    const ps_node *gate = &graph->node[unit->gate_node];
+    max_job job = {.x = probe->seen[gate->input[0] + 1],
+                   .rows = view->images * view->positions,
+                   .channels = unit->channels,
+                   .chunk_max = probe->chunk_max};
+    job.chunks = ps_probe_max_chunks(job.rows, job.channels);
+    if (strcmp(gate->type->name, "batch_norm") == 0) {
+        size_t all_rows = (size_t)ps_net_batch(probe->net) * view->positions;
+        ps_norm_statistics(job.x, all_rows, unit->channels, norm_eps(gate), probe->norm_mean, probe->norm_scale, NULL,
+                           view->workspace, view->pool);
+        job.mean = probe->norm_mean;
+        const float *gamma = ps_net_param(probe->net, ps_net_node_param(probe->net, unit->gate_node, "weight"))->value;
+        for (int c = 0; c < unit->channels; c++) probe->norm_scale[c] *= gamma[c];
+        job.scale = probe->norm_scale;
+        job.beta = ps_net_param(probe->net, ps_net_node_param(probe->net, unit->gate_node, "bias"))->value;
+        if (gate->inputs > 1) job.residual = probe->seen[gate->input[1] + 1];
+    }
+    ps_pool_run(view->pool, job.chunks, max_chunk, &job);
+    memcpy(probe->batch_max, probe->chunk_max, (size_t)job.channels * sizeof *probe->batch_max);
+    for (size_t i = 1; i < job.chunks; i++)
+        for (int c = 0; c < job.channels; c++)
+            probe->batch_max[c] = larger(probe->batch_max[c], probe->chunk_max[i * (size_t)job.channels + (size_t)c]);
+}
+
+/* ---- showing tensors ---- */
+
+static bool tap_in_mode(ps_tap tap, ps_mode mode) { return (tap == PS_TAP_GATE_EVAL) == (mode == PS_MODE_EVAL); }
+
+static void show(ps_probe *probe, const ps_tap_point *point, const pass *now) {
+    const ps_unit *unit = probe->layer[point->layer].unit;
+    ps_tap_view view = {.data = probe->seen[point->node + 1],
+                        .images = now->images,
+                        .positions = (size_t)unit->elements,
+                        .workspace = probe->workspace,
+                        .pool = ps_net_pool(probe->net)};
+    if (point->tap == PS_TAP_PRE_MAX) {
+        measure_max(probe, unit, &view);
+        view.data = probe->batch_max;
+    }
+    for (size_t i = 0; i < probe->attachments; i++) {
+        ps_attachment *a = &probe->attachment[i];
+        if (a->layer == point->layer && (a->instrument->taps & (1u << point->tap)) != 0)
+            a->instrument->tap(&probe->layer[point->layer], point->tap, &view, a->state);
+    }
+}
+
+static void show_ready(ps_probe *probe, pass *now, int node) {
+    while (now->next_point < probe->points && probe->point[now->next_point].node <= node) {
+        const ps_tap_point *point = &probe->point[now->next_point++];
+        if (tap_in_mode(point->tap, now->mode)) show(probe, point, now);
+    }
+}
+
+typedef struct {
+    ps_probe *probe;
+    pass *now;
+} watcher;
+
+static void after_node(void *self, int node, ps_shape shape, const float *y) {
+    (void)shape;
+    watcher *w = self;
+    w->probe->seen[node + 1] = y;
+    show_ready(w->probe, w->now, node);
+}
+
+static void run_pass(ps_probe *probe, ps_mode mode, size_t images) {
+    pass now = {.mode = mode, .images = images};
+    watcher w = {probe, &now};
+    ps_net_hook hook = {&w, after_node};
+    probe->seen[0] = probe->x;
+    show_ready(probe, &now, -1);
+    ps_net_forward(probe->net, probe->x, mode, ps_rng_key_of(0, "probe"), &hook);
+}
+
+static void begin_probing(ps_probe *probe) {
+    for (size_t i = 0; i < probe->attachments; i++) {
+        ps_attachment *a = &probe->attachment[i];
+        size_t values = (size_t)a->instrument->columns * (size_t)probe->layer[a->layer].unit->channels;
+        if (a->instrument->tap != NULL && values > 0) memset(a->state, 0, values * sizeof *a->state);
+    }
+    probe->probed_images = 0;
+}
+
+ps_status ps_probe_measure(ps_probe *probe) {
+    uint64_t start = ps_clock_ns();
+    bool batch_mode = probe->tap_wanted[PS_TAP_GATE] || probe->tap_wanted[PS_TAP_ENTRY] || probe->tap_wanted[PS_TAP_PRE_MAX];
+    begin_probing(probe);
+    for (int i = 0; i < probe->options.source.batches; i++) {
+        int images = probe->options.source.batch(probe->options.source.self, i, probe->x);
+        if (images < 1 || images > ps_net_batch(probe->net))
+            return ps_fail(PS_ERR_INTERNAL, "probe batch %d has %d images of at most %d", i, images, ps_net_batch(probe->net));
+        if (batch_mode) run_pass(probe, PS_MODE_PROBE, (size_t)images);
+        if (probe->tap_wanted[PS_TAP_GATE_EVAL]) run_pass(probe, PS_MODE_EVAL, (size_t)images);
+        probe->probed_images += (uint64_t)images;
+    }
+    for (int i = 0; i < probe->layers; i++) probe->layer[i].images = (double)probe->probed_images;
+    probe->probed = probe->options.source.batches > 0;
+    probe->probe_ns += ps_clock_ns() - start;
+    return PS_OK;
+}
+
+/* ---- memory, once ---- */
+
+typedef struct {
+    size_t workspace_bytes, max_values;
+    int channels;
+} need;
+
+static need largest_need(const ps_probe *probe) {
+    need most = {0};
+    for (int i = 0; i < probe->layers; i++) {
+        const ps_unit *unit = probe->layer[i].unit;
+        size_t rows = (size_t)ps_net_batch(probe->net) * (size_t)unit->elements;
+        size_t pointwise = ps_pointwise_workspace_bytes(rows, unit->channels), norm = ps_norm_workspace_bytes(rows, unit->channels);
+        size_t maxima = ps_probe_max_chunks(rows, unit->channels) * (size_t)unit->channels;
+        if (pointwise > most.workspace_bytes) most.workspace_bytes = pointwise;
+        if (norm > most.workspace_bytes) most.workspace_bytes = norm;
+        if (maxima > most.max_values) most.max_values = maxima;
+        if (unit->channels > most.channels) most.channels = unit->channels;
+    }
+    return most;
+}
+
+ps_status ps_probe_prepare_passes(ps_probe *probe) {
+    need most = largest_need(probe);
+    size_t channels = (size_t)most.channels;
+    PS_TRY(PS_ALLOC(channels + 1, &probe->out, "probe"));
+    if (probe->options.source.batches == 0) return PS_OK;
+    size_t input = (size_t)ps_net_batch(probe->net) * ps_shape_elements(ps_net_graph(probe->net)->input);
+    PS_TRY(PS_ALLOC((size_t)ps_net_graph(probe->net)->count + 1, &probe->seen, "probe"));
+    PS_TRY(PS_ALLOC(input, &probe->x, "probe batch"));
+    PS_TRY(PS_ALLOC(channels, &probe->norm_mean, "probe"));
+    PS_TRY(PS_ALLOC(channels, &probe->norm_scale, "probe"));
+    PS_TRY(PS_ALLOC(channels, &probe->batch_max, "probe"));
+    PS_TRY(PS_ALLOC(most.max_values, &probe->chunk_max, "probe"));
+    return PS_ALLOC(most.workspace_bytes, (char **)&probe->workspace, "probe");
+}

@@ -1,0 +1,33 @@
+/* out_l2: all weights of convolutions and linear layers that read the node. */
+#include <math.h>
+
+#include "probe/instruments.h"
+
+const ps_instrument ps_instrument_outgoing = {0};
+
+/* Weight memory is [k][positions][c / groups]; output channel k reads the inputs of its own group alone. */
+static void add_reader(const ps_probe_layer *layer, const ps_unit_reader *reader, double *squares) {
+    const ps_param *p = ps_net_param(layer->net, ps_net_node_param(layer->net, reader->node, "weight"));
+    ps_shape in[PS_LAYER_MAX_INPUTS];
+    ps_graph_input_shapes(ps_net_graph(layer->net), reader->node, in);
+    size_t inputs = (size_t)p->spec.dims[1], rows_per_group = (size_t)p->spec.rows * inputs / (size_t)in[0].c;
+    size_t first = (size_t)reader->first_input, end = first + (size_t)layer->unit->channels * (size_t)reader->stride;
+    for (size_t row = 0; row < (size_t)p->spec.rows; row++) {
+        size_t group_start = row / rows_per_group * inputs;
+        for (size_t i = 0; i < p->row_length; i++) {
+            size_t input = group_start + i % inputs;
+            double w = (double)p->value[row * p->row_length + i];
+            if (input >= first && input < end) squares[(input - first) / (size_t)reader->stride] += w * w;
+        }
+    }
+}
+
+bool ps_quantity_out_l2(const ps_probe_layer *layer, const double *state, double *out) {
+    (void)state;
+    const ps_unit *unit = layer->unit;
+    if (unit->identity_path || unit->readers == 0) return false;
+    for (int c = 0; c < unit->channels; c++) out[c] = 0;
+    for (int i = 0; i < unit->readers; i++) add_reader(layer, &unit->reader[i], out);
+    for (int c = 0; c < unit->channels; c++) out[c] = sqrt(out[c]);
+    return true;
+}

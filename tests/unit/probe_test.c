@@ -1,0 +1,914 @@
+/* The probe: every quantity against its definition, computed naively in double from copies of the tensors; and that recording
+ * changes nothing. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/file.h"
+#include "core/json.h"
+#include "core/rng.h"
+#include "net/train.h"
+#include "probe/plant.h"
+#include "probe/probe.h"
+#include "probe/quantity.h"
+#include "probe/record.h"
+#include "trace/trace_records.h"
+#include "trace/validate.h"
+
+enum { BATCH = 4, CLASSES = 3, WINDOW = 5, STEPS = 10, PROBE_BATCHES = 2 };
+
+static const char plain[] =
+    "{\"format\":\"poolscope-graph\",\"version\":1,\"name\":\"plain\",\"input\":[2,6,6],\"nodes\":["
+    "{\"name\":\"conv1\",\"type\":\"conv\",\"channels\":4,\"padding\":1},{\"name\":\"relu1\",\"type\":\"relu\"},"
+    "{\"name\":\"conv2\",\"type\":\"conv\",\"channels\":6,\"padding\":1,\"groups\":2,\"bias\":false},"
+    "{\"name\":\"bn2\",\"type\":\"batch_norm\",\"eps\":0.001},{\"name\":\"relu2\",\"type\":\"relu\"},"
+    "{\"name\":\"pool\",\"type\":\"max_pool\",\"kernel\":2},{\"name\":\"flat\",\"type\":\"flatten\"},"
+    "{\"name\":\"fc1\",\"type\":\"linear\",\"features\":5},{\"name\":\"relu3\",\"type\":\"leaky_relu\"},"
+    "{\"name\":\"fc2\",\"type\":\"linear\",\"features\":3}]}";
+
+static const char residual[] =
+    "{\"format\":\"poolscope-graph\",\"version\":1,\"name\":\"residual\",\"input\":[3,5,5],\"nodes\":["
+    "{\"name\":\"conv1\",\"type\":\"conv\",\"channels\":4,\"padding\":1,\"bias\":false},"
+    "{\"name\":\"ps1\",\"type\":\"pool_skip\",\"e\":2,\"module\":true},"
+    "{\"name\":\"bn1\",\"type\":\"batch_norm\"},{\"name\":\"relu1\",\"type\":\"relu\"},"
+    "{\"name\":\"conv2\",\"type\":\"conv\",\"channels\":4,\"padding\":1,\"bias\":false},{\"name\":\"bn2\",\"type\":\"batch_norm\"},"
+    "{\"name\":\"add\",\"type\":\"add\",\"inputs\":[\"bn2\",\"relu1\"]},{\"name\":\"relu2\",\"type\":\"relu\"},"
+    "{\"name\":\"conv3\",\"type\":\"conv\",\"channels\":4,\"inputs\":[\"relu2\"]},"
+    "{\"name\":\"ps3\",\"type\":\"pool_skip\",\"e\":2,\"module\":true},{\"name\":\"relu3\",\"type\":\"relu\"},"
+    "{\"name\":\"gap\",\"type\":\"global_avg_pool\"},{\"name\":\"fc\",\"type\":\"linear\",\"features\":3}]}";
+
+static const char vectors[] =
+    "{\"format\":\"poolscope-graph\",\"version\":1,\"name\":\"vectors\",\"input\":[7,1,1],\"nodes\":["
+    "{\"name\":\"fc1\",\"type\":\"linear\",\"features\":5},{\"name\":\"relu1\",\"type\":\"relu\"},"
+    "{\"name\":\"fc2\",\"type\":\"linear\",\"features\":3}]}";
+
+/* ---- a run on random batches ---- */
+
+typedef struct {
+    ps_graph *graph;
+    ps_pool *pool;
+    ps_net *net;
+    ps_optimiser *optimiser;
+    ps_optimiser_options options;
+    size_t sample;
+} bench;
+
+static void fill(float *x, size_t count, const char *stream, uint64_t number) {
+    ps_rng_key key = ps_rng_key_fold(ps_rng_key_of(3, stream), number);
+    for (size_t i = 0; i < count; i++) x[i] = ps_rng_normal(key, i);
+}
+
+static void train_batch(void *self, uint64_t step, float *x, int32_t *label) {
+    const bench *b = self;
+    size_t batch = (size_t)ps_net_batch(b->net);
+    fill(x, batch * b->sample, "train", step);
+    for (size_t i = 0; i < batch; i++) label[i] = (int32_t)ps_rng_below(ps_rng_key_of(4, "label"), step * batch + i, CLASSES);
+}
+
+/* The last batch is only partly filled with real images. */
+static int probe_batch(void *self, int index, float *x) {
+    const bench *b = self;
+    fill(x, (size_t)ps_net_batch(b->net) * b->sample, "probe", (uint64_t)index);
+    return index == PROBE_BATCHES - 1 && ps_net_batch(b->net) > 1 ? ps_net_batch(b->net) - 1 : ps_net_batch(b->net);
+}
+
+static bench make(const char *graph, int batch, int threads, const char *optimiser) {
+    bench b = {.options = {.name = optimiser, .lr = 0.05, .momentum = 0.9, .weight_decay = 0.01, .beta1 = 0.9, .beta2 = 0.99,
+                           .eps = 1e-8, .schedule = "constant", .clip = 0.5}};
+    cJSON *document;
+    assert_int_equal(ps_json_parse(graph, "test", &document), PS_OK);
+    assert_int_equal(ps_graph_parse(document, "test", &b.graph), PS_OK);
+    cJSON_Delete(document);
+    assert_int_equal(ps_pool_create(threads, &b.pool), PS_OK);
+    assert_int_equal(ps_net_create(b.graph, batch, b.pool, &b.net), PS_OK);
+    assert_int_equal(ps_net_init(b.net, "he", 7), PS_OK);
+    assert_int_equal(ps_optimiser_create(b.net, &b.options, &b.optimiser), PS_OK);
+    b.sample = ps_shape_elements(b.graph->input);
+    return b;
+}
+
+static void done(bench *b) {
+    ps_optimiser_destroy(b->optimiser);
+    ps_net_destroy(b->net);
+    ps_pool_destroy(b->pool);
+    ps_graph_destroy(b->graph);
+}
+
+static char folder[] = "/tmp/ps_probe_XXXXXX";
+static char path[64];
+
+static int make_folder(void **state) {
+    (void)state;
+    if (mkdtemp(folder) == NULL) return 1;
+    snprintf(path, sizeof path, "%s/trace.jsonl", folder);
+    return 0;
+}
+
+static int remove_folder(void **state) {
+    (void)state;
+    unlink(path);
+    return rmdir(folder);
+}
+
+static const ps_probe_run run_text = {.producer = "test 1", .arm = "a\"b", .seed = 7, .config = "{\"a\":1}",
+                                      .pairing = {{"data", "x"}}, .data_source = "random", .data_digest = "0", .classes = CLASSES};
+
+static ps_probe *attach(bench *b, const char *record, ps_trace_writer **trace) {
+    ps_probe *probe;
+    assert_int_equal(ps_trace_create(path, trace), PS_OK);
+    ps_probe_options options = {.record = record, .steps = STEPS, .window = WINDOW, .trace = *trace,
+                                .source = {b, PROBE_BATCHES, probe_batch}};
+    assert_int_equal(ps_probe_create(b->net, b->optimiser, &options, &probe), PS_OK);
+    assert_int_equal(ps_probe_write_header(probe, &run_text), PS_OK);
+    return probe;
+}
+
+static void train(bench *b, const ps_train_hooks *hooks, int hook_count, uint64_t start, uint64_t steps,
+                  void (*source)(void *, uint64_t, float *, int32_t *), void *self) {
+    uint64_t diverged;
+    ps_train_options options = {.steps = steps, .window = WINDOW, .seed = 1, .start = start, .source = {self, source},
+                                .hooks = hooks, .hook_count = hook_count};
+    assert_int_equal(ps_train_run(b->net, b->optimiser, &options, &diverged), PS_OK);
+}
+
+/* ---- reading the trace back ---- */
+
+static char *lines;
+
+/* The record of a type, layer (or NULL) and step or window number, or NULL. */
+static cJSON *record(const char *type, const char *layer, const char *key, double number) {
+    for (char *line = lines, *next; *line != '\0'; line = next + 1) {
+        next = strchr(line, '\n');
+        cJSON *r = cJSON_Parse(line);
+        assert_non_null(r);
+        const char *t = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(r, "type"));
+        const char *l = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(r, "layer"));
+        const cJSON *n = cJSON_GetObjectItemCaseSensitive(r, key);
+        if (strcmp(t, type) == 0 && (layer == NULL || (l != NULL && strcmp(l, layer) == 0)) && n != NULL && n->valuedouble == number)
+            return r;
+        cJSON_Delete(r);
+    }
+    return NULL;
+}
+
+static void read_lines(void) {
+    free(lines);
+    assert_int_equal(ps_file_read(path, &lines, NULL), PS_OK);
+}
+
+/* An array of a record's values, or a single number; NULL where it is null or holds nulls. */
+static bool values_of(const cJSON *r, const char *quantity, double *out, int count) {
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(r, "values"), quantity);
+    if (item == NULL) fail_msg("no quantity %s", quantity);
+    if (cJSON_IsArray(item)) {
+        assert_int_equal(cJSON_GetArraySize(item), count);
+        item = item->child;
+    } else {
+        assert_int_equal(count, 1);
+    }
+    for (int i = 0; i < count; i++, item = item->next) {
+        if (cJSON_IsNull(item)) return false;
+        assert_true(cJSON_IsNumber(item));
+        out[i] = item->valuedouble;
+    }
+    return true;
+}
+
+static void assert_near(double got, double expected, double tolerance, const char *what, int channel) {
+    if (!(fabs(got - expected) <= tolerance * (fabs(expected) + 1e-6)))
+        fail_msg("%s[%d]: %.9g, expected %.9g", what, channel, got, expected);
+}
+
+/* ---- naive probing ---- */
+
+typedef struct {
+    float **y; /* per node, a copy of its output [batch] */
+    size_t *count;
+    const ps_graph *graph;
+} tensors;
+
+static void keep(void *self, int node, ps_shape shape, const float *y) {
+    tensors *t = self;
+    t->count[node] = ps_shape_elements(shape);
+    t->y[node] = realloc(t->y[node], t->count[node] * sizeof(float));
+    memcpy(t->y[node], y, t->count[node] * sizeof(float));
+}
+
+static tensors make_tensors(const bench *b) {
+    tensors t = {.graph = ps_net_graph(b->net)};
+    t.y = calloc((size_t)t.graph->count, sizeof *t.y);
+    t.count = calloc((size_t)t.graph->count, sizeof *t.count);
+    return t;
+}
+
+static void free_tensors(tensors *t) {
+    for (int i = 0; i < t->graph->count; i++) free(t->y[i]);
+    free(t->y);
+    free(t->count);
+}
+
+enum { MOST = 16 };
+
+typedef struct {
+    double nonzero[MOST], active[MOST], sum[MOST], sum_abs[MOST], squares[MOST], entry[MOST], pre_max[MOST], eval[MOST], images;
+} naive;
+
+/* What enters the gate, value by value, in double. */
+static double entering(const bench *b, const ps_unit *u, const tensors *t, size_t at, int c) {
+    const ps_node *gate = &t->graph->node[u->gate_node];
+    const float *x = t->y[gate->input[0]];
+    double v = (double)x[at];
+    if (strcmp(gate->type->name, "batch_norm") == 0) {
+        double sum = 0, squares = 0, rows = (double)t->count[gate->input[0]] / u->channels;
+        for (size_t i = (size_t)c; i < t->count[gate->input[0]]; i += (size_t)u->channels) sum += (double)x[i];
+        for (size_t i = (size_t)c; i < t->count[gate->input[0]]; i += (size_t)u->channels)
+            squares += ((double)x[i] - sum / rows) * ((double)x[i] - sum / rows);
+        const cJSON *eps = cJSON_GetObjectItemCaseSensitive(gate->attributes, "eps");
+        double std = sqrt(squares / rows + (eps != NULL ? eps->valuedouble : 1e-5));
+        const ps_param *gamma = ps_net_param(b->net, ps_net_node_param(b->net, u->gate_node, "weight"));
+        const ps_param *beta = ps_net_param(b->net, ps_net_node_param(b->net, u->gate_node, "bias"));
+        v = (double)gamma->value[c] * (v - sum / rows) / std + (double)beta->value[c];
+        if (gate->inputs > 1) v += (double)t->y[gate->input[1]][at];
+    }
+    return v;
+}
+
+static void look(const bench *b, const ps_unit *u, const tensors *t, int images, naive *n) {
+    const float *y = t->y[u->gate_node], *x = t->y[t->graph->node[u->entry_node].input[0]];
+    for (int image = 0; image < images; image++)
+        for (int c = 0; c < u->channels; c++) {
+            bool active = false;
+            for (int p = 0; p < u->elements; p++) {
+                size_t at = (size_t)((image * u->elements + p) * u->channels + c);
+                double v = (double)y[at], pre = entering(b, u, t, at, c);
+                active = active || v != 0;
+                n->nonzero[c] += v != 0;
+                n->sum[c] += v;
+                n->sum_abs[c] += fabs(v);
+                n->squares[c] += v * v;
+                n->entry[c] += (double)x[at] * (double)x[at];
+                if (pre > n->pre_max[c]) n->pre_max[c] = pre;
+            }
+            n->active[c] += active;
+        }
+    n->images += images;
+}
+
+static naive probe_naively(bench *b, const ps_unit *u) {
+    naive n = {0};
+    tensors t = make_tensors(b);
+    ps_net_hook hook = {&t, keep};
+    float *x = malloc((size_t)ps_net_batch(b->net) * b->sample * sizeof *x);
+    for (int c = 0; c < MOST; c++) n.pre_max[c] = -INFINITY;
+    for (int i = 0; i < PROBE_BATCHES; i++) {
+        int images = probe_batch(b, i, x);
+        ps_net_forward(b->net, x, PS_MODE_PROBE, ps_rng_key_of(0, "x"), &hook);
+        look(b, u, &t, images, &n);
+        ps_net_forward(b->net, x, PS_MODE_EVAL, ps_rng_key_of(0, "x"), &hook);
+        for (int c = 0; c < u->channels; c++)
+            for (int at = c; at < images * u->elements * u->channels; at += u->channels) n.eval[c] += t.y[u->gate_node][at] != 0;
+    }
+    free(x);
+    free_tensors(&t);
+    return n;
+}
+
+/* A weight in file order: w[k][c], summed over squares or absolute values of the kernel's positions. */
+static double kernel_sum(const ps_param *p, int k, int c, bool squares) {
+    size_t inputs = (size_t)p->spec.dims[1], positions = p->row_length / inputs;
+    double sum = 0;
+    for (size_t i = 0; i < positions; i++) {
+        double w = (double)p->value[(size_t)k * p->row_length + i * inputs + (size_t)c];
+        sum += squares ? w * w : fabs(w);
+    }
+    return sum;
+}
+
+static const ps_param *param(bench *b, const char *name) {
+    int index = ps_net_find_param(b->net, name);
+    assert_true(index >= 0);
+    return ps_net_param(b->net, index);
+}
+
+static void check_probe_record(bench *b, int index, uint64_t step) {
+    const ps_unit *u = &ps_net_units(b->net)->unit[index];
+    naive n = probe_naively(b, u);
+    double got[MOST], outputs = n.images * u->elements;
+    cJSON *r = record("probe", u->name, "step", (double)step);
+    assert_non_null(r);
+    assert_int_equal(cJSON_GetObjectItem(r, "images")->valuedouble, n.images);
+    assert_int_equal(cJSON_GetObjectItem(r, "elements")->valuedouble, outputs);
+    const struct {
+        const char *name;
+        const double *values;
+        double divisor;
+        bool root, exact;
+    } cases[] = {{"nonzero", n.nonzero, 1, false, true},    {"images_active", n.active, 1, false, true},
+                 {"nonzero_eval", n.eval, 1, false, true},  {"mean", n.sum, outputs, false, false},
+                 {"mean_abs", n.sum_abs, outputs, false, false}, {"rms", n.squares, outputs, true, false},
+                 {"in_l2", n.entry, outputs, true, false},  {"pre_max", n.pre_max, 1, false, false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_true(values_of(r, cases[i].name, got, u->channels));
+        for (int c = 0; c < u->channels; c++) {
+            double expected = cases[i].values[c] / cases[i].divisor;
+            assert_near(got[c], cases[i].root ? sqrt(expected) : expected, cases[i].exact ? 0 : 1e-5, cases[i].name, c);
+        }
+    }
+    double l1 = 0, l2 = 0;
+    for (int c = 0; c < u->channels; c++) {
+        l1 += n.sum_abs[c];
+        l2 += n.squares[c];
+    }
+    assert_true(values_of(r, "activation_l1", got, 1));
+    assert_near(got[0], l1, 1e-5, "activation_l1", 0);
+    assert_true(values_of(r, "activation_l2", got, 1));
+    assert_near(got[0], sqrt(l2), 1e-5, "activation_l2", 0);
+    cJSON_Delete(r);
+}
+
+static void probe_records_say_what_naive_probing_says(void **state) {
+    (void)state;
+    const char *const graphs[] = {plain, residual};
+    for (int g = 0; g < 2; g++) {
+        bench b = make(graphs[g], BATCH, 2, "sgd");
+        ps_trace_writer *trace;
+        ps_probe *probe = attach(&b, NULL, &trace);
+        train(&b, ps_probe_hooks(probe), 1, 0, STEPS, train_batch, &b);
+        ps_probe_destroy(probe);
+        assert_int_equal(ps_trace_close(trace), PS_OK);
+        read_lines();
+        for (int i = 0; i < ps_net_units(b.net)->count; i++) check_probe_record(&b, i, STEPS);
+        done(&b);
+    }
+}
+
+static void weights_of_a_layer(void **state) {
+    (void)state;
+    bench b = make(plain, BATCH, 1, "sgd");
+    ps_trace_writer *trace;
+    ps_probe *probe = attach(&b, NULL, &trace);
+    fill(param(&b, "conv1.bias")->value, 4, "bias", 0);
+    fill(param(&b, "bn2.weight")->value, 6, "gamma", 0);
+    fill(param(&b, "bn2.bias")->value, 6, "beta", 0);
+    train(&b, ps_probe_hooks(probe), 1, 0, STEPS, train_batch, &b);
+    double got[MOST];
+    read_lines();
+    const ps_param *conv1 = param(&b, "conv1.weight"), *conv2 = param(&b, "conv2.weight"), *fc1 = param(&b, "fc1.weight");
+    cJSON *r = record("probe", "conv1", "step", STEPS);
+    values_of(r, "weight_l2", got, 4);
+    for (int k = 0; k < 4; k++) assert_near(got[k], sqrt(kernel_sum(conv1, k, 0, true) + kernel_sum(conv1, k, 1, true)), 1e-8, "l2", k);
+    values_of(r, "weight_l1", got, 4);
+    for (int k = 0; k < 4; k++) assert_near(got[k], kernel_sum(conv1, k, 0, false) + kernel_sum(conv1, k, 1, false), 1e-8, "l1", k);
+    assert_true(values_of(r, "bias", got, 4));
+    for (int k = 0; k < 4; k++) assert_true((float)got[k] == param(&b, "conv1.bias")->value[k]);
+    assert_false(values_of(r, "gamma", got, 4));
+    assert_false(values_of(r, "beta", got, 4));
+    assert_false(values_of(r, "in_alive", got, 1)); /* reads the network input */
+    /* conv2 reads in two groups: its filters 0-2 the channels 0, 1 of conv1, its filters 3-5 the channels 2, 3. */
+    values_of(r, "out_l2", got, 4);
+    for (int c = 0; c < 4; c++) {
+        double squares = 0;
+        for (int k = 0; k < 3; k++) squares += kernel_sum(conv2, c / 2 * 3 + k, c % 2, true);
+        assert_near(got[c], sqrt(squares), 1e-8, "out_l2", c);
+    }
+    cJSON_Delete(r);
+    r = record("probe", "conv2", "step", STEPS);
+    assert_true(values_of(r, "gamma", got, 6));
+    for (int k = 0; k < 6; k++) assert_true((float)got[k] == param(&b, "bn2.weight")->value[k]);
+    assert_true(values_of(r, "beta", got, 6));
+    for (int k = 0; k < 6; k++) assert_true((float)got[k] == param(&b, "bn2.bias")->value[k]);
+    assert_false(values_of(r, "bias", got, 6));
+    values_of(r, "out_l2", got, 6); /* pooled to 3x3 and flattened: 9 features each */
+    for (int c = 0; c < 6; c++) {
+        double squares = 0;
+        for (int k = 0; k < 5; k++)
+            for (int f = 0; f < 9; f++) squares += kernel_sum(fc1, k, 9 * c + f, true);
+        assert_near(got[c], sqrt(squares), 1e-8, "out_l2", c);
+    }
+    cJSON_Delete(r);
+    ps_probe_destroy(probe);
+    ps_trace_close(trace);
+    done(&b);
+}
+
+static void dead_inputs_are_counted(void **state) {
+    (void)state;
+    bench b = make(plain, BATCH, 1, "sgd");
+    ps_trace_writer *trace;
+    /* in_alive alone, of layers that read others: the gate instrument must run below all the same. */
+    param(&b, "conv1.bias")->value[2] = -1e6f;
+    param(&b, "bn2.bias")->value[1] = param(&b, "bn2.bias")->value[4] = -1e6f;
+    ps_probe *probe = attach(&b, "in_alive,layer:conv2,layer:fc1", &trace);
+    double got[MOST];
+    assert_int_equal(ps_probe_measure(probe), PS_OK);
+    assert_true(ps_probe_read(probe, "in_alive", 1, got));
+    assert_true(got[0] == 3);
+    assert_true(ps_probe_read(probe, "in_alive", 2, got));
+    assert_true(got[0] == 4 * 9);
+    assert_false(ps_probe_read(probe, "in_alive", 0, got));
+    assert_false(ps_probe_read(probe, "nonzero", 1, got));
+    assert_near(ps_probe_dead_share(probe), 3.0 / 15, 1e-12, "dead share", 0);
+    ps_probe_destroy(probe);
+    ps_trace_close(trace);
+    done(&b);
+}
+
+static void shared_gates_and_identity_paths(void **state) {
+    (void)state;
+    bench b = make(residual, BATCH, 1, "sgd");
+    ps_trace_writer *trace;
+    ps_probe *probe = attach(&b, NULL, &trace);
+    train(&b, ps_probe_hooks(probe), 1, 0, STEPS, train_batch, &b);
+    read_lines();
+    double got[MOST];
+    cJSON *r = record("probe", "relu2", "step", 0); /* the gate after the add goes by its own name and has no weights */
+    assert_non_null(r);
+    assert_null(cJSON_GetObjectItem(cJSON_GetObjectItem(r, "values"), "weight_l2"));
+    assert_true(values_of(r, "out_l2", got, 4));
+    cJSON_Delete(r);
+    r = record("probe", "conv1", "step", 0);
+    assert_false(values_of(r, "out_l2", got, 4)); /* read by the add too */
+    assert_true(values_of(r, "pool_weight_l2", got, 4));
+    const ps_param *row = param(&b, "ps1.conv.weight");
+    cJSON_Delete(r);
+    r = record("probe", "conv1", "step", STEPS);
+    values_of(r, "pool_weight_l2", got, 4);
+    for (int k = 0; k < 4; k++) {
+        double squares = 0;
+        for (int c = 0; c < 4; c++) squares += kernel_sum(row, k, c, true);
+        assert_near(got[k], sqrt(squares), 1e-8, "pool_weight_l2", k);
+    }
+    cJSON_Delete(r);
+    ps_probe_destroy(probe);
+    ps_trace_close(trace);
+    done(&b);
+}
+
+/* ---- windows, watched naively by hooks of our own ---- */
+
+typedef struct {
+    bench *b;
+    tensors t;
+    double zeros[8][MOST], grad_squares[8][MOST], path[8][MOST], pool_squares[8][3][MOST], row_squares[8][MOST];
+    int zero_steps[8][MOST], row_zero_steps[8][MOST];
+    float *before[8], *start[8];
+    double steps;
+} watch;
+
+static int source_weight(const watch *w, int unit) {
+    const ps_unit *u = &ps_net_units(w->b->net)->unit[unit];
+    return u->source_node < 0 ? -1 : ps_net_node_param(w->b->net, u->source_node, "weight");
+}
+
+static double distance(const float *a, const float *b, size_t count) {
+    double squares = 0;
+    for (size_t i = 0; i < count; i++) squares += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
+    return sqrt(squares);
+}
+
+static double norm_of(const float *a, size_t count) {
+    double squares = 0;
+    for (size_t i = 0; i < count; i++) squares += (double)a[i] * (double)a[i];
+    return sqrt(squares);
+}
+
+static void watch_activations(watch *w, int unit) {
+    const ps_unit *u = &ps_net_units(w->b->net)->unit[unit];
+    for (size_t i = 0; i < w->t.count[u->gate_node]; i++)
+        w->zeros[unit][i % (size_t)u->channels] += w->t.y[u->gate_node][i] == 0;
+    if (u->pool_skip_node < 0) return;
+    const float *y = w->t.y[w->t.graph->node[u->pool_skip_node].input[0]], *o = w->t.y[u->pool_skip_node];
+    for (size_t i = 0; i < w->t.count[u->pool_skip_node]; i++) {
+        double d = (double)o[i] - (double)y[i];
+        w->pool_squares[unit][0][i % (size_t)u->channels] += (double)y[i] * (double)y[i];
+        w->pool_squares[unit][1][i % (size_t)u->channels] += d * d;
+        w->pool_squares[unit][2][i % (size_t)u->channels] += (double)o[i] * (double)o[i];
+    }
+}
+
+/* The batch is shown to the network once more in a mode that changes nothing: same weights, same batch statistics. */
+static void watched_batch(void *self, uint64_t step, float *x, int32_t *label) {
+    watch *w = self;
+    ps_net_hook hook = {&w->t, keep};
+    train_batch(w->b, step, x, label);
+    if (step < WINDOW) return; /* the second window is watched */
+    ps_net_forward(w->b->net, x, PS_MODE_PROBE, ps_rng_key_of(0, "x"), &hook);
+    for (int i = 0; i < ps_net_units(w->b->net)->count; i++) {
+        watch_activations(w, i);
+        int index = source_weight(w, i);
+        if (index < 0) continue;
+        const ps_param *p = ps_net_param(w->b->net, index);
+        if (step == WINDOW) memcpy(w->start[i] = malloc(p->count * sizeof(float)), p->value, p->count * sizeof(float));
+        if (step == WINDOW) w->before[i] = malloc(p->count * sizeof(float));
+        memcpy(w->before[i], p->value, p->count * sizeof(float));
+    }
+}
+
+static ps_status watch_gradients(void *self, uint64_t step) {
+    watch *w = self;
+    if (step < WINDOW) return PS_OK;
+    w->steps++;
+    for (int i = 0; i < ps_net_units(w->b->net)->count; i++) {
+        const ps_unit *u = &ps_net_units(w->b->net)->unit[i];
+        int weight = source_weight(w, i);
+        int pool = u->pool_skip_node < 0 ? -1 : ps_net_node_param(w->b->net, u->pool_skip_node, "conv.weight");
+        for (int c = 0; c < u->channels; c++) {
+            if (weight >= 0) {
+                const ps_param *p = ps_net_param(w->b->net, weight);
+                double norm = norm_of(p->grad + (size_t)c * p->row_length, p->row_length);
+                w->grad_squares[i][c] += norm * norm;
+                w->zero_steps[i][c] += norm == 0;
+            }
+            if (pool >= 0) {
+                const ps_param *p = ps_net_param(w->b->net, pool);
+                double norm = norm_of(p->grad + (size_t)c * p->row_length, p->row_length);
+                w->row_squares[i][c] += norm * norm;
+                w->row_zero_steps[i][c] += norm == 0;
+            }
+        }
+    }
+    return PS_OK;
+}
+
+static ps_status watch_updates(void *self, const ps_train_step *step) {
+    watch *w = self;
+    if (step->step < WINDOW) return PS_OK;
+    for (int i = 0; i < ps_net_units(w->b->net)->count; i++) {
+        int index = source_weight(w, i);
+        if (index < 0) continue;
+        const ps_param *p = ps_net_param(w->b->net, index);
+        for (int c = 0; c < p->spec.rows; c++)
+            w->path[i][c] += distance(p->value + (size_t)c * p->row_length, w->before[i] + (size_t)c * p->row_length, p->row_length);
+    }
+    return PS_OK;
+}
+
+static void check_window(watch *w, int unit) {
+    const ps_unit *u = &ps_net_units(w->b->net)->unit[unit];
+    double got[MOST], outputs = w->steps * ps_net_batch(w->b->net) * u->elements;
+    cJSON *r = record("window", u->name, "window", 1);
+    assert_non_null(r);
+    assert_int_equal(cJSON_GetObjectItem(r, "first")->valuedouble, WINDOW);
+    assert_int_equal(cJSON_GetObjectItem(r, "last")->valuedouble, STEPS - 1);
+    values_of(r, "zeros", got, u->channels);
+    for (int c = 0; c < u->channels; c++) assert_near(got[c], w->zeros[unit][c] / outputs, 1e-8, "zeros", c);
+    int index = source_weight(w, unit);
+    if (index >= 0) {
+        const ps_param *p = ps_net_param(w->b->net, index);
+        double net[MOST], path_sum[MOST], parts[MOST];
+        values_of(r, "grad_norm_rms", got, u->channels);
+        for (int c = 0; c < u->channels; c++) assert_near(got[c], sqrt(w->grad_squares[unit][c] / w->steps), 1e-5, "grad_norm_rms", c);
+        values_of(r, "grad_zero_steps", got, u->channels);
+        for (int c = 0; c < u->channels; c++) assert_true(got[c] == w->zero_steps[unit][c]);
+        values_of(r, "path", path_sum, u->channels);
+        for (int c = 0; c < u->channels; c++) assert_near(path_sum[c], w->path[unit][c], 1e-4, "path", c);
+        values_of(r, "net", net, u->channels);
+        values_of(r, "weight_start_l2", got, u->channels);
+        for (int c = 0; c < u->channels; c++) {
+            size_t at = (size_t)c * p->row_length;
+            assert_near(net[c], distance(p->value + at, w->start[unit] + at, p->row_length), 1e-4, "net", c);
+            assert_near(got[c], norm_of(w->start[unit] + at, p->row_length), 1e-5, "weight_start_l2", c);
+            assert_true(net[c] <= path_sum[c] * 1.00001);
+        }
+        /* Lengths of parts add up to at least the length of the whole. */
+        for (int c = 0; c < u->channels; c++) parts[c] = 0;
+        const char *const names[] = {"path_gradient", "path_carried", "path_decay", "path_residual"};
+        for (int k = 0; k < 4; k++) {
+            values_of(r, names[k], got, u->channels);
+            for (int c = 0; c < u->channels; c++) parts[c] += got[c];
+        }
+        for (int c = 0; c < u->channels; c++) assert_true(parts[c] >= path_sum[c] * 0.99999);
+    }
+    if (u->pool_skip_node >= 0) {
+        const char *const names[] = {"pool_identity", "pool_path", "pool_output"};
+        double out_grad[MOST];
+        for (int k = 0; k < 3; k++) {
+            values_of(r, names[k], got, u->channels);
+            for (int c = 0; c < u->channels; c++) assert_near(got[c], w->pool_squares[unit][k][c] / w->steps, 1e-4, names[k], c);
+        }
+        /* The identity hands dL/do on as it is. */
+        values_of(r, "pool_grad_identity", got, u->channels);
+        values_of(r, "grad_out_rms", out_grad, u->channels);
+        for (int c = 0; c < u->channels; c++) assert_near(got[c], out_grad[c] * out_grad[c], 1e-4, "pool_grad_identity", c);
+        values_of(r, "pool_row_grad_rms", got, u->channels);
+        for (int c = 0; c < u->channels; c++) assert_near(got[c], sqrt(w->row_squares[unit][c] / w->steps), 1e-5, "row", c);
+        values_of(r, "pool_row_grad_zero_steps", got, u->channels);
+        for (int c = 0; c < u->channels; c++) assert_true(got[c] == w->row_zero_steps[unit][c]);
+    }
+    cJSON_Delete(r);
+}
+
+static void window_records_say_what_naive_watching_says(void **state) {
+    (void)state;
+    const char *const graphs[] = {plain, residual};
+    for (int g = 0; g < 2; g++) {
+        bench b = make(graphs[g], BATCH, 2, "sgd");
+        watch w = {.b = &b, .t = make_tensors(&b)};
+        ps_trace_writer *trace;
+        param(&b, g == 0 ? "conv1.bias" : "bn1.bias")->value[1] = -1e4f; /* a dead node: gradients exactly zero */
+        ps_probe *probe = attach(&b, NULL, &trace);
+        ps_train_hooks hooks[] = {*ps_probe_hooks(probe), {.self = &w, .after_backward = watch_gradients, .after_step = watch_updates}};
+        train(&b, hooks, 2, 0, STEPS, watched_batch, &w);
+        read_lines();
+        for (int i = 0; i < ps_net_units(b.net)->count; i++) check_window(&w, i);
+        cJSON *r = record("window", "conv1", "window", 1);
+        double got[MOST];
+        values_of(r, "zeros", got, 4);
+        assert_true(got[1] == 1);
+        values_of(r, "grad_zero_steps", got, 4);
+        if (g == 0) assert_true(got[1] == WINDOW);
+        cJSON_Delete(r);
+        for (int i = 0; i < 8; i++) {
+            free(w.start[i]);
+            free(w.before[i]);
+        }
+        free_tensors(&w.t);
+        ps_probe_destroy(probe);
+        ps_trace_close(trace);
+        done(&b);
+    }
+}
+
+/* With one sample and one position the bias gradient IS dL/d(output). */
+typedef struct {
+    bench *b;
+    double squares[MOST];
+} bias_watch;
+
+static ps_status watch_bias(void *self, uint64_t step) {
+    bias_watch *w = self;
+    const ps_param *p = param(w->b, "fc1.bias");
+    if (step >= WINDOW)
+        for (int c = 0; c < 5; c++) w->squares[c] += (double)p->grad[c] * (double)p->grad[c];
+    return PS_OK;
+}
+
+static void output_gradient_of_one_sample(void **state) {
+    (void)state;
+    bench b = make(vectors, 1, 1, "sgd");
+    bias_watch w = {.b = &b};
+    ps_trace_writer *trace;
+    ps_probe *probe = attach(&b, "grad_out_rms", &trace);
+    ps_train_hooks hooks[] = {*ps_probe_hooks(probe), {.self = &w, .after_backward = watch_bias}};
+    train(&b, hooks, 2, 0, STEPS, train_batch, &b);
+    read_lines();
+    cJSON *r = record("window", "fc1", "window", 1);
+    double got[MOST];
+    values_of(r, "grad_out_rms", got, 5);
+    for (int c = 0; c < 5; c++) assert_near(got[c], sqrt(w.squares[c] / WINDOW), 1e-6, "grad_out_rms", c);
+    cJSON_Delete(r);
+    ps_probe_destroy(probe);
+    ps_trace_close(trace);
+    done(&b);
+}
+
+/* ---- recording changes nothing ---- */
+
+enum { LONG = 50 };
+
+static float *weights_after(const char *graph, const char *optimiser, int threads, const char *record_text, size_t *count) {
+    bench b = make(graph, BATCH, threads, optimiser);
+    ps_trace_writer *trace = NULL;
+    ps_probe *probe = record_text != NULL ? attach(&b, record_text, &trace) : NULL;
+    train(&b, probe != NULL ? ps_probe_hooks(probe) : NULL, probe != NULL, 0, LONG, train_batch, &b);
+    *count = 0;
+    for (int i = 0; i < ps_net_param_count(b.net); i++) *count += ps_net_param(b.net, i)->count;
+    float *all = malloc(*count * sizeof *all), *to = all;
+    for (int i = 0; i < ps_net_param_count(b.net); i++) {
+        const ps_param *p = ps_net_param(b.net, i);
+        memcpy(to, p->value, p->count * sizeof *to);
+        to += p->count;
+    }
+    ps_probe_destroy(probe);
+    ps_trace_close(trace);
+    done(&b);
+    return all;
+}
+
+static void recording_changes_no_bit(void **state) {
+    (void)state;
+    const char *const graphs[] = {plain, residual};
+    const char *const optimisers[] = {"sgd", "adamw"};
+    for (int g = 0; g < 4; g++) {
+        size_t count, again;
+        float *bare = weights_after(graphs[g / 2], optimisers[g % 2], 1, NULL, &count);
+        const char *const records[] = {"all", "none", "zeros,nonzero*,pre_max"};
+        for (int i = 0; i < 3; i++) {
+            float *watched = weights_after(graphs[g / 2], optimisers[g % 2], i + 1, records[i], &again);
+            assert_int_equal(again, count);
+            assert_memory_equal(watched, bare, count * sizeof *bare);
+            free(watched);
+        }
+        free(bare);
+    }
+}
+
+/* The trace without its timing lines. */
+static char *timeless(void) {
+    read_lines();
+    char *text = malloc(strlen(lines) + 1), *to = text;
+    for (char *line = lines, *next; *line != '\0'; line = next) {
+        next = strchr(line, '\n') + 1;
+        if (strncmp(line, "{\"type\":\"timing\"", 16) == 0) continue;
+        memcpy(to, line, (size_t)(next - line));
+        to += next - line;
+    }
+    *to = '\0';
+    return text;
+}
+
+static char *trace_of(const char *graph, int threads, const char *record_text) {
+    bench b = make(graph, BATCH, threads, "sgd");
+    ps_trace_writer *trace;
+    ps_probe *probe = attach(&b, record_text, &trace);
+    train(&b, ps_probe_hooks(probe), 1, 0, STEPS, train_batch, &b);
+    assert_int_equal(ps_trace_write_end(trace, STEPS, "finished", 1, 0.5), PS_OK);
+    ps_probe_destroy(probe);
+    assert_int_equal(ps_trace_close(trace), PS_OK);
+    done(&b);
+    return timeless();
+}
+
+static void any_number_of_threads_gives_the_same_trace(void **state) {
+    (void)state;
+    char *one = trace_of(residual, 1, NULL);
+    const int threads[] = {2, 3, 8};
+    for (int i = 0; i < 3; i++) {
+        char *many = trace_of(residual, threads[i], NULL);
+        assert_string_equal(many, one);
+        free(many);
+    }
+    free(one);
+}
+
+static void traces_are_valid(void **state) {
+    (void)state;
+    const char *const graphs[] = {plain, residual, vectors};
+    const char *const records[] = {"all", "none", "zeros,path*,layer:*1", "-pool*,-layer:conv2"};
+    for (int g = 0; g < 3; g++)
+        for (int i = 0; i < (g < 2 ? 4 : 3); i++) {
+            if (g == 1 && i == 3) continue;
+            ps_trace_check check;
+            free(trace_of(graphs[g], 2, records[i]));
+            assert_int_equal(ps_trace_validate(path, stderr, 10, &check), PS_OK);
+            assert_int_equal(check.steps, STEPS);
+            assert_true(check.ended);
+            assert_int_equal(check.windows, i == 1 ? 0 : 2);
+        }
+}
+
+static void resumed_run_ends_in_the_same_trace(void **state) {
+    (void)state;
+    char *whole = trace_of(residual, 2, NULL);
+    bench b = make(residual, BATCH, 2, "sgd");
+    char checkpoint[80];
+    snprintf(checkpoint, sizeof checkpoint, "%s/checkpoint", folder);
+    ps_trace_writer *trace;
+    ps_probe *probe = attach(&b, NULL, &trace);
+    ps_probe_options options = {.steps = STEPS, .window = WINDOW, .source = {&b, PROBE_BATCHES, probe_batch}};
+    train(&b, ps_probe_hooks(probe), 1, 0, WINDOW, train_batch, &b);
+    assert_int_equal(ps_checkpoint_write(checkpoint, b.graph, b.net, b.optimiser, WINDOW, "{}"), PS_OK);
+    train(&b, ps_probe_hooks(probe), 1, WINDOW, STEPS, train_batch, &b); /* what a killed run wrote after it */
+    ps_probe_destroy(probe);
+    assert_int_equal(ps_trace_close(trace), PS_OK);
+    done(&b);
+    b = make(residual, BATCH, 3, "sgd");
+    uint64_t step;
+    assert_int_equal(ps_trace_resume(path, WINDOW, NULL, &trace), PS_OK);
+    options.trace = trace;
+    assert_int_equal(ps_probe_create(b.net, b.optimiser, &options, &probe), PS_OK);
+    assert_int_equal(ps_checkpoint_read(checkpoint, b.net, b.optimiser, &step), PS_OK);
+    assert_int_equal(step, WINDOW);
+    train(&b, ps_probe_hooks(probe), 1, step, STEPS, train_batch, &b);
+    assert_int_equal(ps_trace_write_end(trace, STEPS, "finished", 1, 0.5), PS_OK);
+    ps_probe_destroy(probe);
+    assert_int_equal(ps_trace_close(trace), PS_OK);
+    done(&b);
+    char *resumed = timeless();
+    assert_string_equal(resumed, whole);
+    free(resumed);
+    free(whole);
+    unlink(checkpoint);
+}
+
+/* ---- what is not finite ---- */
+
+static void infinite_weights_become_events(void **state) {
+    (void)state;
+    bench b = make(plain, BATCH, 1, "sgd");
+    ps_trace_writer *trace;
+    ps_probe *probe = attach(&b, NULL, &trace);
+    param(&b, "conv2.weight")->value[0] = INFINITY;
+    train(&b, ps_probe_hooks(probe), 1, 0, WINDOW, train_batch, &b);
+    ps_probe_destroy(probe);
+    assert_int_equal(ps_trace_write_end(trace, WINDOW, "diverged", (double)NAN, (double)NAN), PS_OK);
+    assert_int_equal(ps_trace_close(trace), PS_OK);
+    assert_int_equal(ps_trace_validate(path, stderr, 10, NULL), PS_OK);
+    read_lines();
+    cJSON *r = record("event", "conv2", "step", 0);
+    assert_non_null(r);
+    cJSON_Delete(r);
+    r = record("event", NULL, "step", WINDOW);
+    assert_non_null(r);
+    cJSON_Delete(r);
+    assert_non_null(strstr(lines, "{\"type\":\"event\",\"step\":0,\"event\":\"nonfinite\",\"what\":\"loss\",\"layer\":\"\"}"));
+    assert_non_null(strstr(lines, "\"event\":\"nonfinite\",\"what\":\"activation\",\"layer\":\"conv2\"}"));
+    assert_non_null(strstr(lines, "\"event\":\"nonfinite\",\"what\":\"weight\",\"layer\":\"conv2\"}"));
+    assert_non_null(strstr(lines, "{\"type\":\"event\",\"step\":5,\"event\":\"diverged\"}"));
+    assert_non_null(strstr(lines, "\"NaN\""));
+    done(&b);
+}
+
+/* ---- choosing what to record ---- */
+
+static int chosen(const char *text, const ps_units *units, bool *layer) {
+    bool quantity[128];
+    int count, sum = 0;
+    ps_quantities(&count);
+    if (ps_record_parse(text, units, quantity, layer) != PS_OK) return -1;
+    for (int i = 0; i < count; i++) sum += quantity[i];
+    return sum;
+}
+
+static void record_grammar(void **state) {
+    (void)state;
+    bench b = make(plain, BATCH, 1, "sgd");
+    const ps_units *units = ps_net_units(b.net);
+    bool layer[8];
+    int all = chosen("all", units, layer), path_count = chosen("path*", units, layer);
+    assert_true(all > 40);
+    assert_int_equal(path_count, 5);
+    assert_int_equal(chosen(NULL, units, layer), all);
+    assert_int_equal(chosen("", units, layer), all);
+    assert_int_equal(chosen("none", units, layer), 0);
+    assert_int_equal(chosen("zeros,path*", units, layer), 6);
+    assert_int_equal(chosen("-path*", units, layer), all - 5);
+    assert_int_equal(chosen("all,-path*,path", units, layer), all - 4);
+    assert_int_equal(chosen("none,zeros", units, layer), 1);
+    assert_true(layer[0] && layer[1] && layer[2]);
+    assert_int_equal(chosen("layer:conv*", units, layer), all);
+    assert_true(layer[0] && layer[1] && !layer[2]);
+    assert_int_equal(chosen("zeros,layer:fc1,layer:conv1", units, layer), 1);
+    assert_true(layer[0] && !layer[1] && layer[2]);
+    assert_int_equal(chosen("-layer:conv2", units, layer), all);
+    assert_true(layer[0] && !layer[1] && layer[2]);
+    const char *const wrong[] = {"zero", "zeros,", ",", "-", "layer:", "layer:conv9", "quite_something_else", "zeros path"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        ps_status_reset();
+        assert_int_equal(chosen(wrong[i], units, layer), -1);
+        assert_true(strlen(ps_status_message()) > 10);
+    }
+    chosen("zero", units, layer);
+    assert_non_null(strstr(ps_status_message(), "did you mean \"zeros\"?"));
+    done(&b);
+}
+
+static void backbone_digest_tells_weights_apart(void **state) {
+    (void)state;
+    char one[17], same[17], module[17], other[17];
+    bench b = make(residual, BATCH, 1, "sgd"), c = make(residual, BATCH, 2, "sgd");
+    ps_probe_backbone_digest(b.net, one);
+    ps_probe_backbone_digest(c.net, same);
+    assert_string_equal(one, same);
+    param(&c, "ps1.conv.weight")->value[0] += 1;
+    ps_probe_backbone_digest(c.net, module);
+    assert_string_equal(one, module); /* modules are not backbone */
+    param(&c, "conv2.weight")->value[5] += 1;
+    ps_probe_backbone_digest(c.net, other);
+    assert_string_not_equal(one, other);
+    done(&b);
+    done(&c);
+}
+
+static int free_lines(void **state) {
+    free(lines);
+    lines = NULL;
+    return remove_folder(state);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(probe_records_say_what_naive_probing_says),
+        cmocka_unit_test(weights_of_a_layer),
+        cmocka_unit_test(dead_inputs_are_counted),
+        cmocka_unit_test(shared_gates_and_identity_paths),
+        cmocka_unit_test(window_records_say_what_naive_watching_says),
+        cmocka_unit_test(output_gradient_of_one_sample),
+        cmocka_unit_test(recording_changes_no_bit),
+        cmocka_unit_test(any_number_of_threads_gives_the_same_trace),
+        cmocka_unit_test(traces_are_valid),
+        cmocka_unit_test(resumed_run_ends_in_the_same_trace),
+        cmocka_unit_test(infinite_weights_become_events),
+        cmocka_unit_test(record_grammar),
+        cmocka_unit_test(backbone_digest_tells_weights_apart),
+    };
+    return cmocka_run_group_tests(tests, make_folder, free_lines);
+}
