@@ -1,0 +1,1 @@
+#include "probe/plant.h"
