@@ -330,6 +330,7 @@ static void close_window(validation *v) {
 }
 
 static void close_probing(validation *v) {
+    if (v->probe_step < 0) return;
     for (size_t i = 0; i < v->layers; i++) {
         layer_state *layer = &v->layer[i];
         if (v->check.probings == 1) layer->in_first_probe = layer->in_this_probe;
@@ -457,7 +458,7 @@ static ps_status check_record(validation *v, const cJSON *record) {
     if (v->end_line > 0) report(v, "a record follows the end record of line %llu", (unsigned long long)v->end_line);
     if (strcmp(type, PS_TRACE_HEADER) == 0) return check_header(v, record);
     if (!v->header && v->line == 1) report(v, "the first record must be the header, not one of type \"%s\"", type);
-    if (strcmp(type, PS_TRACE_PROBE) != 0 && strcmp(type, PS_TRACE_EVENT) != 0 && v->probe_step >= 0) close_probing(v);
+    if (strcmp(type, PS_TRACE_PROBE) != 0 && strcmp(type, PS_TRACE_EVENT) != 0) close_probing(v);
     if (strcmp(type, PS_TRACE_STEP) == 0) check_step(v, record);
     else if (strcmp(type, PS_TRACE_WINDOW) == 0) check_window(v, record);
     else if (strcmp(type, PS_TRACE_PROBE) == 0) check_probe(v, record);

@@ -37,12 +37,12 @@ static const char plain[] =
 static const char residual[] =
     "{\"format\":\"poolscope-graph\",\"version\":1,\"name\":\"residual\",\"input\":[3,5,5],\"nodes\":["
     "{\"name\":\"conv1\",\"type\":\"conv\",\"channels\":4,\"padding\":1,\"bias\":false},"
-    "{\"name\":\"ps1\",\"type\":\"pool_skip\",\"e\":2,\"module\":true},"
+    "{\"name\":\"ps1\",\"type\":\"pool_skip\",\"pool_size\":2,\"module\":true},"
     "{\"name\":\"bn1\",\"type\":\"batch_norm\"},{\"name\":\"relu1\",\"type\":\"relu\"},"
     "{\"name\":\"conv2\",\"type\":\"conv\",\"channels\":4,\"padding\":1,\"bias\":false},{\"name\":\"bn2\",\"type\":\"batch_norm\"},"
     "{\"name\":\"add\",\"type\":\"add\",\"inputs\":[\"bn2\",\"relu1\"]},{\"name\":\"relu2\",\"type\":\"relu\"},"
     "{\"name\":\"conv3\",\"type\":\"conv\",\"channels\":4,\"inputs\":[\"relu2\"]},"
-    "{\"name\":\"ps3\",\"type\":\"pool_skip\",\"e\":2,\"module\":true},{\"name\":\"relu3\",\"type\":\"relu\"},"
+    "{\"name\":\"ps3\",\"type\":\"pool_skip\",\"pool_size\":2,\"module\":true},{\"name\":\"relu3\",\"type\":\"relu\"},"
     "{\"name\":\"gap\",\"type\":\"global_avg_pool\"},{\"name\":\"fc\",\"type\":\"linear\",\"features\":3}]}";
 
 static const char vectors[] =
@@ -57,7 +57,7 @@ typedef struct {
     ps_pool *pool;
     ps_net *net;
     ps_optimiser *optimiser;
-    ps_optimiser_options options;
+    ps_optimiser_options *options; /* borrowed by the optimiser */
     size_t sample;
 } bench;
 
@@ -81,16 +81,17 @@ static int probe_batch(void *self, int index, float *x) {
 }
 
 static bench make(const char *graph, int batch, int threads, const char *optimiser) {
-    bench b = {.options = {.name = optimiser, .lr = 0.05, .momentum = 0.9, .weight_decay = 0.01, .beta1 = 0.9, .beta2 = 0.99,
-                           .eps = 1e-8, .schedule = "constant", .clip = 0.5}};
+    bench b = {.options = malloc(sizeof *b.options)};
+    *b.options = (ps_optimiser_options){.name = optimiser, .lr = 0.05, .momentum = 0.9, .weight_decay = 0.01, .beta1 = 0.9,
+                                        .beta2 = 0.99, .eps = 1e-8, .schedule = "constant", .clip = 0.5};
     cJSON *document;
     assert_int_equal(ps_json_parse(graph, "test", &document), PS_OK);
-    assert_int_equal(ps_graph_parse(document, "test", &b.graph), PS_OK);
+    if (ps_graph_parse(document, "test", &b.graph) != PS_OK) fail_msg("%s", ps_status_message());
     cJSON_Delete(document);
     assert_int_equal(ps_pool_create(threads, &b.pool), PS_OK);
     assert_int_equal(ps_net_create(b.graph, batch, b.pool, &b.net), PS_OK);
     assert_int_equal(ps_net_init(b.net, "he", 7), PS_OK);
-    assert_int_equal(ps_optimiser_create(b.net, &b.options, &b.optimiser), PS_OK);
+    assert_int_equal(ps_optimiser_create(b.net, b.options, &b.optimiser), PS_OK);
     b.sample = ps_shape_elements(b.graph->input);
     return b;
 }
@@ -100,6 +101,7 @@ static void done(bench *b) {
     ps_net_destroy(b->net);
     ps_pool_destroy(b->pool);
     ps_graph_destroy(b->graph);
+    free(b->options);
 }
 
 static char folder[] = "/tmp/ps_probe_XXXXXX";
