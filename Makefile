@@ -101,7 +101,7 @@ PREFIX ?= /usr/local
 install: all             ## install the program and its plots under PREFIX
 	install -D -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/poolscope
 	install -d $(DESTDIR)$(PREFIX)/share/poolscope/plots
-	install -m 644 reports/plot_list.tsv $(DESTDIR)$(PREFIX)/share/poolscope/
+	install -m 644 reports/plot_list.tsv reports/page.css reports/page.js $(DESTDIR)$(PREFIX)/share/poolscope/
 	install -m 644 reports/plots/*.gp $(DESTDIR)$(PREFIX)/share/poolscope/plots/
 
 format:                  ## format the C sources in place (clang-format)

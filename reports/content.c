@@ -1,0 +1,109 @@
+#include "reports/content.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/file.h"
+#include "core/json.h"
+
+const char *ps_report_text(const cJSON *object, const char *key) {
+    const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
+    return text ? text : "";
+}
+
+double ps_report_number(const cJSON *object, const char *key) {
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+    if (cJSON_IsNumber(item)) return item->valuedouble;
+    const char *text = cJSON_GetStringValue(item);
+    if (text && strcmp(text, "Infinity") == 0) return INFINITY;
+    if (text && strcmp(text, "-Infinity") == 0) return -INFINITY;
+    return NAN;
+}
+
+const char *ps_report_verdict_word(const char *verdict) { return strcmp(verdict, "not_testable") == 0 ? "not testable" : verdict; }
+
+const char *ps_report_meta(const ps_report_content *content, const char *key) {
+    int row = ps_table_find(&content->meta, 0, ps_table_column(&content->meta, "key"), key);
+    return row < 0 ? "" : ps_table_text(&content->meta, row, ps_table_column(&content->meta, "value"));
+}
+
+double ps_report_runs_mean(const ps_report_content *content, const char *column) {
+    int at = ps_table_column(&content->runs, column), count = 0;
+    double sum = 0;
+    for (int row = 0; row < content->runs.rows; row++) {
+        double value = ps_table_number(&content->runs, row, at);
+        if (!isfinite(value)) continue;
+        sum += value;
+        count++;
+    }
+    return count ? sum / count : NAN;
+}
+
+int ps_report_is_share(const char *unit) {
+    static const char *const words[] = {"share", "fraction", "rate", "accuracy", "1"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strcmp(unit, words[i]) == 0) return 1;
+    return strncmp(unit, "share", 5) == 0 || strncmp(unit, "fraction", 8) == 0;
+}
+
+static const char *choose_question(const ps_report_content *content) {
+    bool pool_skip = ps_table_find(&content->arms, 0, ps_table_column(&content->arms, "pool_skip"), "1") >= 0;
+    if (content->arms.rows < 2) return "Which nodes died, where, when and why?";
+    return pool_skip ? "Does Pool Skip bring dead nodes back to life?" : "Do the arms differ in what dies?";
+}
+
+static const char *choose_answer(const ps_report_content *content) {
+    const cJSON *summary = cJSON_GetObjectItemCaseSensitive(content->verdict, "summary");
+    const char *first = cJSON_GetStringValue(cJSON_GetArrayItem(summary, 0));
+    if (first && *first) return first;
+    return content->verdict ? "The comparison drew no conclusion." : "No verdict was written beside these tables; `poolscope compare` makes one.";
+}
+
+static ps_status read_verdict(ps_report_content *content) {
+    char *path = NULL;
+    PS_TRY(ps_file_join(content->directory, "verdict.json", &path));
+    ps_status status = ps_file_exists(path) ? ps_json_read(path, &content->verdict) : PS_OK;
+    free(path);
+    return status;
+}
+
+static ps_status read_tables(ps_report_content *content) {
+    PS_TRY(ps_file_join(content->directory, "tables", &content->tables));
+    if (!ps_file_is_directory(content->tables))
+        return ps_fail(PS_ERR_INPUT, "%s holds no folder `tables`; run `poolscope compare --out %s` first", content->directory, content->directory);
+    PS_TRY(ps_table_read_named(content->tables, "meta", &content->meta));
+    PS_TRY(ps_table_read_named(content->tables, "arms", &content->arms));
+    PS_TRY(ps_table_read_named(content->tables, "runs", &content->runs));
+    PS_TRY(ps_table_read_named(content->tables, "comparison", &content->comparison));
+    PS_TRY(ps_table_read_named(content->tables, "checks", &content->checks));
+    if (content->arms.rows < 1 || ps_table_column(&content->arms, "arm") < 0)
+        return ps_fail(PS_ERR_INPUT, "%s/arms.tsv names no arm; make the tables anew with `poolscope compare`", content->tables);
+    return PS_OK;
+}
+
+ps_status ps_report_content_read(const char *directory, ps_report_content *content) {
+    *content = (ps_report_content){.directory = directory};
+    ps_status status = read_tables(content);
+    if (status == PS_OK) status = read_verdict(content);
+    if (status == PS_OK) status = ps_plots_find_share(&content->share);
+    if (status != PS_OK) ps_report_content_clear(content);
+    else {
+        content->question = choose_question(content);
+        content->answer = choose_answer(content);
+    }
+    return status;
+}
+
+void ps_report_content_clear(ps_report_content *content) {
+    free(content->share);
+    free(content->tables);
+    cJSON_Delete(content->verdict);
+    ps_table_clear(&content->meta);
+    ps_table_clear(&content->arms);
+    ps_table_clear(&content->runs);
+    ps_table_clear(&content->comparison);
+    ps_table_clear(&content->checks);
+    ps_plots_clear(&content->plots);
+    *content = (ps_report_content){0};
+}

@@ -1,0 +1,42 @@
+/* What every form of the report says: verdict, small tables, plots. Owned by the content; ps_report_content_clear frees it. */
+#ifndef PS_REPORTS_CONTENT_H
+#define PS_REPORTS_CONTENT_H
+
+#include <cjson/cJSON.h>
+#include <stdio.h>
+
+#include "core/status.h"
+#include "reports/plots.h"
+#include "reports/table.h"
+
+typedef struct {
+    const char *directory;                           /* borrowed */
+    char *share, *tables;                            /* folders */
+    cJSON *verdict;                                  /* NULL where there is no verdict.json */
+    ps_table meta, arms, runs, comparison, checks;
+    ps_plots plots;
+    const char *question;                            /* what the report answers */
+    const char *answer;                              /* the verdict in one sentence; borrowed from verdict or a constant */
+} ps_report_content;
+
+ps_status ps_report_content_read(const char *directory, ps_report_content *content);
+void ps_report_content_clear(ps_report_content *content);
+
+/* Texts and numbers of verdict.json: absent or null is "" and NaN; "Infinity" is infinite. */
+const char *ps_report_text(const cJSON *object, const char *key);
+double ps_report_number(const cJSON *object, const char *key);
+/* "supported", "refuted", "inconclusive", "not testable". */
+const char *ps_report_verdict_word(const char *verdict);
+/* Value of a key of meta.tsv, "" where there is none. */
+const char *ps_report_meta(const ps_report_content *content, const char *key);
+/* Mean of a column of runs.tsv over all runs with a finite value, NaN where none has. */
+double ps_report_runs_mean(const ps_report_content *content, const char *column);
+/* True where values of this unit are shares, shown in per cent. */
+int ps_report_is_share(const char *unit);
+
+/* The forms. Each writes one file of the report; html reads nodes.tsv as well. */
+ps_status ps_report_write_html(const ps_report_content *content, const char *path);
+ps_status ps_report_write_markdown(const ps_report_content *content, const char *path);
+ps_status ps_report_write_json(const ps_report_content *content, const char *path);
+
+#endif

@@ -1,0 +1,101 @@
+/* The report as Markdown, for a pull request: verdict, predictions, comparison; plots are named, not shown. */
+#include <math.h>
+#include <string.h>
+
+#include "core/file.h"
+#include "reports/content.h"
+#include "reports/escape.h"
+
+static void print_number(FILE *stream, double value) {
+    char buffer[PS_ESCAPE_NUMBER];
+    fprintf(stream, " %s |", ps_escape_number(buffer, value));
+}
+
+static void print_measure(FILE *stream, double value, int share, int is_signed) {
+    char buffer[PS_ESCAPE_NUMBER];
+    if (!share) print_number(stream, value);
+    else fprintf(stream, " %s%s |", ps_escape_percent(buffer, value, is_signed), isfinite(value) ? " %" : "");
+}
+
+static void print_cell(FILE *stream, const char *text) {
+    fputc(' ', stream);
+    ps_escape_markdown(stream, text);
+    fputs(" |", stream);
+}
+
+static void print_predictions(FILE *stream, const ps_report_content *content) {
+    const cJSON *predictions = cJSON_GetObjectItemCaseSensitive(content->verdict, "predictions"), *item;
+    if (cJSON_GetArraySize(predictions) == 0) return;
+    fputs("\n## Predictions\n\n| prediction | verdict | effect | low | high | seeds | p (Holm) | at best |\n|---|---|---:|---:|---:|---:|---:|---:|\n", stream);
+    cJSON_ArrayForEach(item, predictions) {
+        fputs("| ", stream);
+        ps_escape_markdown(stream, ps_report_text(item, "id"));
+        print_cell(stream, ps_report_text(item, "title"));
+        print_cell(stream, ps_report_verdict_word(ps_report_text(item, "verdict")));
+        print_number(stream, ps_report_number(item, "estimate"));
+        print_number(stream, ps_report_number(item, "low"));
+        print_number(stream, ps_report_number(item, "high"));
+        print_number(stream, ps_report_number(item, "n"));
+        print_number(stream, ps_report_number(item, "p_holm"));
+        print_number(stream, ps_report_number(item, "best_p_holm"));
+        fputc('\n', stream);
+    }
+}
+
+static void print_comparison(FILE *stream, const ps_report_content *content) {
+    const ps_table *table = &content->comparison;
+    if (table->rows == 0) return;
+    fputs("\n## Arms against the reference\n\n| measure | arm | reference | arm | difference | lowest seed | highest seed | p |\n|---|---|---:|---:|---:|---:|---:|---:|\n", stream);
+    for (int row = 0; row < table->rows; row++) {
+        int share = ps_report_is_share(ps_table_text(table, row, ps_table_column(table, "unit")));
+        fputc('|', stream);
+        print_cell(stream, ps_table_text(table, row, ps_table_column(table, "title")));
+        print_cell(stream, ps_table_text(table, row, ps_table_column(table, "arm")));
+        print_measure(stream, ps_table_number(table, row, ps_table_column(table, "mean_reference")), share, 0);
+        print_measure(stream, ps_table_number(table, row, ps_table_column(table, "mean_arm")), share, 0);
+        print_measure(stream, ps_table_number(table, row, ps_table_column(table, "mean_difference")), share, 1);
+        print_measure(stream, ps_table_number(table, row, ps_table_column(table, "min_difference")), share, 1);
+        print_measure(stream, ps_table_number(table, row, ps_table_column(table, "max_difference")), share, 1);
+        print_number(stream, ps_table_number(table, row, ps_table_column(table, "p")));
+        fputc('\n', stream);
+    }
+}
+
+static void print_summary(FILE *stream, const ps_report_content *content) {
+    const cJSON *summary = cJSON_GetObjectItemCaseSensitive(content->verdict, "summary");
+    if (cJSON_GetArraySize(summary) > 1) fputc('\n', stream);
+    for (int i = 1; i < cJSON_GetArraySize(summary); i++) {
+        const char *sentence = cJSON_GetStringValue(cJSON_GetArrayItem(summary, i));
+        fputs("- ", stream);
+        ps_escape_markdown(stream, sentence ? sentence : "");
+        fputc('\n', stream);
+    }
+}
+
+static void print_document(FILE *stream, const ps_report_content *content) {
+    fprintf(stream, "# %s\n\n", content->question);
+    if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(content->verdict, "faulty")))
+        fputs("**An instrument check did not hold, so no prediction of this comparison counts.**\n\n", stream);
+    fputs("**", stream);
+    ps_escape_markdown(stream, content->answer);
+    fprintf(stream, "**\n\n%d arms, %d runs; paired seeds: ", content->arms.rows, content->runs.rows);
+    const char *paired = ps_report_meta(content, "paired_seeds");
+    ps_escape_markdown(stream, *paired ? paired : "none named");
+    fputs(".\n", stream);
+    print_summary(stream, content);
+    print_predictions(stream, content);
+    print_comparison(stream, content);
+    fputs("\n## Plots\n\n", stream);
+    for (int i = 0; i < content->plots.count; i++) {
+        const ps_plot *plot = &content->plots.plots[i];
+        if (plot->state == PS_PLOT_DRAWN) fprintf(stream, "- [%s](plots/%s.svg)\n", plot->title, plot->id);
+        else fprintf(stream, "- %s: %s\n", plot->title, plot->state == PS_PLOT_NOT_RECORDED ? "not recorded" : "not drawn");
+    }
+}
+
+ps_status ps_report_write_markdown(const ps_report_content *content, const char *path) {
+    ps_file_writer writer;
+    PS_TRY(ps_file_writer_open(&writer, path));
+    print_document(writer.stream, content);
+    return ps_file_writer_commit(&writer);
+}

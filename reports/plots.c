@@ -1,0 +1,315 @@
+#include "reports/plots.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/file.h"
+#include "core/memory.h"
+#include "reports/escape.h"
+#include "reports/plot_data.h"
+
+enum { most_workers = 8, time_limit_s = 120 };
+
+/* ---- where the scripts are ---- */
+
+static bool is_share(const char *path) {
+    char *list = NULL;
+    if (ps_file_join(path, "plot_list.tsv", &list) != PS_OK) return false;
+    bool found = ps_file_exists(list);
+    free(list);
+    return found;
+}
+
+/* Looks beside every folder above the executable: build/release/poolscope finds ../../reports, PREFIX/bin/poolscope ../share/poolscope. */
+static ps_status find_above(char *folder, char **share) {
+    static const char *const places[] = {"reports", "share/poolscope"};
+    for (char *slash = strrchr(folder, '/'); slash; slash = strrchr(folder, '/')) {
+        *slash = '\0';
+        for (int i = 0; i < 2; i++) {
+            char *path = NULL;
+            PS_TRY(ps_string_format(&path, "%s/%s", folder, places[i]));
+            if (is_share(path)) {
+                *share = path;
+                return PS_OK;
+            }
+            free(path);
+        }
+    }
+    return PS_OK;
+}
+
+ps_status ps_plots_find_share(char **share) {
+    *share = NULL;
+    const char *named = getenv("PS_SHARE");
+    if (named && *named) {
+        if (!is_share(named)) return ps_fail(PS_ERR_IO, "PS_SHARE names %s, which holds no plot_list.tsv; point it at poolscope's reports folder", named);
+        return ps_string_copy(named, share);
+    }
+    char folder[4096];
+    ssize_t length = readlink("/proc/self/exe", folder, sizeof folder - 1);
+    if (length > 0) {
+        folder[length] = '\0';
+        PS_TRY(find_above(folder, share));
+    }
+    if (*share) return PS_OK;
+    return ps_fail(PS_ERR_IO, "could not find the plots of the report (plot_list.tsv) near this program; run `make install`, or set PS_SHARE "
+                   "to the folder `reports` of poolscope's sources");
+}
+
+bool ps_plots_has_program(const char *name) {
+    const char *path = getenv("PATH");
+    char file[4096];
+    for (const char *at = path; at && *at; at += *at == ':') {
+        size_t length = strcspn(at, ":");
+        int written = snprintf(file, sizeof file, "%.*s/%s", (int)length, at, name);
+        if (written > 0 && (size_t)written < sizeof file && access(file, X_OK) == 0) return true;
+        at += length;
+    }
+    return false;
+}
+
+/* ---- preparing ---- */
+
+static ps_status read_list(const char *share, ps_plots *plots) {
+    PS_TRY(ps_table_read_named(share, "plot_list", &plots->table));
+    const ps_table *table = &plots->table;
+    PS_TRY(PS_ALLOC((size_t)table->rows + 1, &plots->plots, "the list of plots"));
+    for (int row = 0; row < table->rows; row++) {
+        plots->plots[row] = (ps_plot){.id = ps_table_text(table, row, ps_table_column(table, "id")),
+                                      .section = ps_table_text(table, row, ps_table_column(table, "section")),
+                                      .title = ps_table_text(table, row, ps_table_column(table, "title")),
+                                      .needs = ps_table_text(table, row, ps_table_column(table, "needs")),
+                                      .caption = ps_table_text(table, row, ps_table_column(table, "caption"))};
+    }
+    plots->count = table->rows;
+    return PS_OK;
+}
+
+static ps_status copy_file(const char *from, const char *to) {
+    char *content = NULL;
+    size_t size = 0;
+    PS_TRY(ps_file_read(from, &content, &size));
+    ps_status status = ps_file_write(to, content, size);
+    free(content);
+    return status;
+}
+
+/* Copies share/plots/name.gp beside the data, so that it can be changed and run again by hand. */
+static ps_status copy_script(const char *share, const char *folder, const char *name) {
+    char *from = NULL, *to = NULL;
+    ps_status status = PS_OK;
+    PS_TRY_CLEANUP(ps_string_format(&from, "%s/plots/%s.gp", share, name));
+    PS_TRY_CLEANUP(ps_string_format(&to, "%s/%s.gp", folder, name));
+    status = copy_file(from, to);
+cleanup:
+    free(from);
+    free(to);
+    return status;
+}
+
+/* Pictures of an earlier report must not pass for today's. */
+static ps_status remove_old(const char *folder, const char *id) {
+    static const char *const endings[] = {"svg", "png", "pdf", "log", "gp"};
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
+        char *path = NULL;
+        PS_TRY(ps_string_format(&path, "%s/%s.%s", folder, id, endings[i]));
+        unlink(path);
+        free(path);
+    }
+    return PS_OK;
+}
+
+static ps_status prepare_plot(ps_plot_source *source, const char *share, const char *folder, ps_plot *plot) {
+    bool recorded = false;
+    PS_TRY(remove_old(folder, plot->id));
+    PS_TRY(ps_plot_data_recorded(source, plot->needs, &recorded, &plot->note));
+    if (!recorded) {
+        plot->state = PS_PLOT_NOT_RECORDED;
+        return PS_OK;
+    }
+    PS_TRY(copy_script(share, folder, plot->id));
+    char *script = NULL;
+    PS_TRY(ps_string_format(&script, "%s/%s.gp", folder, plot->id));
+    ps_status status = ps_plot_data_write(source, plot->id, script);
+    free(script);
+    return status;
+}
+
+/* data/arms.tsv: index and name of every arm, which all scripts read for their legends. */
+static ps_status write_arms(const ps_plot_source *source) {
+    char *path = NULL;
+    PS_TRY(ps_string_format(&path, "%s/arms.tsv", source->data));
+    ps_file_writer writer;
+    ps_status status = ps_file_writer_open(&writer, path);
+    free(path);
+    if (status != PS_OK) return status;
+    int column = ps_table_column(&source->arms, "arm");
+    for (int row = 0; row < source->arms.rows; row++) {
+        fprintf(writer.stream, "%d\t", row + 1);
+        ps_escape_plot(writer.stream, ps_table_text(&source->arms, row, column));
+        fputc('\n', writer.stream);
+    }
+    return ps_file_writer_commit(&writer);
+}
+
+/* ---- drawing ---- */
+
+typedef struct {
+    pid_t process;
+    ps_plot *plot;
+    const char *format;
+} worker;
+
+/* The child: gnuplot in the plots' folder, its words in a log beside the picture. Names reach gnuplot only inside data files; the words
+ * on this command line are fixed. */
+static void run_gnuplot(const char *folder, const char *id, const char *format) {
+    char setting[32], script[96], log[96];
+    snprintf(setting, sizeof setting, "format='%s'", format);
+    snprintf(script, sizeof script, "%s.gp", id);
+    snprintf(log, sizeof log, "%s.log", id);
+    if (chdir(folder) != 0) _exit(126);
+    int file = open(log, O_WRONLY | O_CREAT | O_APPEND, 0666), none = open("/dev/null", O_RDONLY);
+    if (file < 0 || none < 0) _exit(126);
+    dup2(none, 0);
+    dup2(file, 1);
+    dup2(file, 2);
+    alarm(time_limit_s); /* outlives exec: a script that hangs ends */
+    execlp("gnuplot", "gnuplot", "-e", setting, script, (char *)NULL);
+    _exit(127);
+}
+
+/* The first line that names a place in the script and is no warning; NULL where there is none. */
+static const char *find_complaint(const char *log) {
+    for (const char *line = log, *end; line && *line; line = *end ? end + 1 : end) {
+        end = line + strcspn(line, "\n");
+        const char *place = strstr(line, "line "), *warning = strstr(line, "warning:");
+        if (place && place < end && (!warning || warning > end)) return line;
+    }
+    return NULL;
+}
+
+/* What gnuplot said, for the page. */
+static ps_status read_complaint(const char *folder, const char *id, int code, char **note) {
+    char *path = NULL, *content = NULL;
+    PS_TRY(ps_string_format(&path, "%s/%s.log", folder, id));
+    ps_status status = ps_file_exists(path) ? ps_file_read(path, &content, NULL) : PS_OK;
+    free(path);
+    if (status != PS_OK) return status;
+    const char *line = find_complaint(content);
+    status = line ? ps_string_format(note, "gnuplot said: %.*s", (int)strcspn(line, "\n"), line)
+                  : ps_string_format(note, "gnuplot ended with status %d", code);
+    free(content);
+    return status;
+}
+
+static ps_status finish_one(const char *folder, worker *workers, int *active) {
+    int state = 0;
+    pid_t ended;
+    do ended = waitpid(workers[0].process, &state, 0);
+    while (ended < 0 && errno == EINTR);
+    ps_plot *plot = workers[0].plot;
+    const char *format = workers[0].format;
+    memmove(workers, workers + 1, (size_t)(--*active) * sizeof *workers);
+    char *picture = NULL;
+    uint64_t size = 0;
+    PS_TRY(ps_string_format(&picture, "%s/%s.%s", folder, plot->id, format));
+    bool drawn = ps_file_exists(picture) && ps_file_size(picture, &size) == PS_OK && size > 0;
+    free(picture);
+    int code = WIFEXITED(state) ? WEXITSTATUS(state) : 128;
+    if ((code == 0 && drawn) || plot->state == PS_PLOT_FAILED) return PS_OK;
+    plot->state = PS_PLOT_FAILED;
+    return read_complaint(folder, plot->id, code, &plot->note);
+}
+
+static ps_status start_one(const char *folder, ps_plot *plot, const char *format, worker *workers, int *active) {
+    fflush(NULL); /* or the child would print our buffers a second time */
+    pid_t process = fork();
+    if (process < 0) return ps_fail(PS_ERR_IO, "could not start gnuplot (%s); free some memory or processes", strerror(errno));
+    if (process == 0) run_gnuplot(folder, plot->id, format);
+    workers[(*active)++] = (worker){process, plot, format};
+    return PS_OK;
+}
+
+static int count_workers(void) {
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    return processors < 1 ? 1 : processors > most_workers ? most_workers : (int)processors;
+}
+
+static ps_status draw_all(const char *folder, bool with_pdf, ps_plots *plots) {
+    static const char *const formats[] = {"svg", "png", "pdf"};
+    worker workers[most_workers];
+    int active = 0, limit = count_workers();
+    ps_status status = PS_OK;
+    for (int i = 0; i < plots->count && status == PS_OK; i++) {
+        if (plots->plots[i].state != PS_PLOT_DRAWN) continue;
+        for (int f = 0; f < (with_pdf ? 3 : 2) && status == PS_OK; f++) {
+            if (active == limit) status = finish_one(folder, workers, &active);
+            if (status == PS_OK) status = start_one(folder, &plots->plots[i], formats[f], workers, &active);
+        }
+    }
+    while (active > 0) {
+        ps_status ended = finish_one(folder, workers, &active);
+        if (status == PS_OK) status = ended;
+    }
+    return status;
+}
+
+static ps_status remove_logs(const char *folder, const ps_plots *plots) {
+    for (int i = 0; i < plots->count; i++) {
+        if (plots->plots[i].state != PS_PLOT_DRAWN) continue;
+        char *path = NULL;
+        PS_TRY(ps_string_format(&path, "%s/%s.log", folder, plots->plots[i].id));
+        unlink(path);
+        free(path);
+    }
+    return PS_OK;
+}
+
+static ps_status prepare_all(const char *share, const char *directory, const char *folder, const char *data, ps_plots *plots) {
+    char *tables = NULL;
+    ps_plot_source source = {0};
+    ps_status status = PS_OK;
+    PS_TRY_CLEANUP(ps_file_join(directory, "tables", &tables));
+    PS_TRY_CLEANUP(ps_plot_source_open(tables, data, &source));
+    PS_TRY_CLEANUP(write_arms(&source));
+    PS_TRY_CLEANUP(copy_script(share, folder, "style"));
+    for (int i = 0; i < plots->count; i++) PS_TRY_CLEANUP(prepare_plot(&source, share, folder, &plots->plots[i]));
+cleanup:
+    ps_plot_source_close(&source);
+    free(tables);
+    return status;
+}
+
+ps_status ps_plots_draw(const char *share, const char *directory, bool with_pdf, ps_plots *plots) {
+    char *folder = NULL, *data = NULL;
+    ps_status status = PS_OK;
+    *plots = (ps_plots){.gnuplot = ps_plots_has_program("gnuplot")};
+    PS_TRY_CLEANUP(ps_file_join(directory, "plots", &folder));
+    PS_TRY_CLEANUP(ps_file_join(folder, "data", &data));
+    PS_TRY_CLEANUP(ps_file_make_directories(data));
+    PS_TRY_CLEANUP(read_list(share, plots));
+    PS_TRY_CLEANUP(prepare_all(share, directory, folder, data, plots));
+    if (plots->gnuplot) {
+        PS_TRY_CLEANUP(draw_all(folder, with_pdf, plots));
+        PS_TRY_CLEANUP(remove_logs(folder, plots));
+    } else {
+        for (int i = 0; i < plots->count; i++)
+            if (plots->plots[i].state == PS_PLOT_DRAWN) plots->plots[i].state = PS_PLOT_NO_GNUPLOT;
+    }
+cleanup:
+    free(folder);
+    free(data);
+    if (status != PS_OK) ps_plots_clear(plots);
+    return status;
+}
+
+void ps_plots_clear(ps_plots *plots) {
+    for (int i = 0; i < plots->count; i++) free(plots->plots[i].note);
+    ps_free(plots->plots);
+    ps_table_clear(&plots->table);
+    *plots = (ps_plots){0};
+}

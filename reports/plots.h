@@ -1,0 +1,36 @@
+/* The plots of plot_list.tsv, drawn by the external program gnuplot into directory/plots. Owned by the list; ps_plots_clear frees it. */
+#ifndef PS_REPORTS_PLOTS_H
+#define PS_REPORTS_PLOTS_H
+
+#include <stdbool.h>
+
+#include "core/status.h"
+#include "reports/table.h"
+
+typedef enum { PS_PLOT_DRAWN, PS_PLOT_NOT_RECORDED, PS_PLOT_FAILED, PS_PLOT_NO_GNUPLOT } ps_plot_state;
+
+typedef struct {
+    const char *id, *section, *title, *needs, *caption; /* borrowed from the list's table */
+    ps_plot_state state;
+    char *note; /* what is missing or what gnuplot said; NULL when drawn */
+} ps_plot;
+
+typedef struct {
+    ps_table table;
+    ps_plot *plots;
+    int count;
+    bool gnuplot; /* the program was found */
+} ps_plots;
+
+/* The folder that holds plot_list.tsv, plots/, page.css and page.js: PS_SHARE, else `reports` or `share/poolscope` in a folder above the
+ * executable (so a build tree and an installed program both find theirs). A heap string; free with free(). */
+ps_status ps_plots_find_share(char **share);
+
+/* Draws every plot whose data was recorded as SVG and PNG, and PDF where asked, into directory/plots. */
+ps_status ps_plots_draw(const char *share, const char *directory, bool with_pdf, ps_plots *plots);
+void ps_plots_clear(ps_plots *plots);
+
+/* True where a program is found on PATH. */
+bool ps_plots_has_program(const char *name);
+
+#endif

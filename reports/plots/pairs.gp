@@ -1,0 +1,29 @@
+#data dead_mean from pairs where measure=dead_mean split arm pick seed,difference
+#data dead_end from pairs where measure=dead_end split arm pick seed,difference
+#data revival_rate from pairs where measure=revival_rate split arm pick seed,difference
+#data death_rate from pairs where measure=death_rate split arm pick seed,difference
+#data loss_end from pairs where measure=loss_end split arm pick seed,difference
+#data test_accuracy from pairs where measure=test_accuracy split arm pick seed,difference
+id = "pairs"; plot_width = 760; plot_height = 560
+load "style.gp"
+set xrange [1.4:arms+0.6]
+unset xtics
+set xzeroaxis lt 1 lc rgb ink lw 1.5
+set border 2
+keys = "dead_mean dead_end revival_rate death_rate loss_end test_accuracy"
+array TITLE[6] = ["dead, time average, %", "dead at the end, %", "revived per window, %", "newly dead per window, %", "training loss, end", "test accuracy, %"]
+array SCALE[6] = [100, 100, 100, 100, 1, 100]
+set multiplot layout 2,3 margins 0.08,0.98,0.04,0.86 spacing 0.08,0.09
+set key at screen 0.02,0.995 left top horizontal
+do for [p=1:6] {
+    file = data(word(keys, p))
+    extent = 0
+    stats file using (extent = abs($2) > extent ? abs($2) : extent, $2) nooutput
+    extent = extent == 0 ? 1.0/SCALE[p] : extent
+    set title TITLE[p] offset 0,-0.5
+    set yrange [-1.1*extent*SCALE[p]:1.1*extent*SCALE[p]]
+    plot for [a=2:arms] file index a-1 using (a + 0.06*(int($0)%7 - 3)):(SCALE[p]*$2) with points lt a pt 7 ps 0.7 notitle, \
+         for [a=2:arms] keyentry with points lt a pt 7 ps 1 title ARM[a] noenhanced
+    unset key
+}
+unset multiplot

@@ -1,0 +1,14 @@
+#data arms pivot planted where state_start=dead columns state_end value #
+id = "planted"; plot_width = 760; plot_height = 360
+load "style.gp"
+set style data histograms
+set style histogram rowstacked
+set boxwidth 0.7
+set yrange [0:*]
+set xtics noenhanced
+if (arms > 4) set xtics rotate by -25
+set ylabel "planted nodes, mean of the seeds"
+set key outside right top vertical Left reverse maxrows 12
+set xrange [-0.6:arms-0.4]
+stats data("arms") skip 1 matrix nooutput
+plot for [c=3:int(STATS_size_x)] data("arms") using c:xtic(strcol(2)) lt c-1 title columnheader(c)

@@ -1,0 +1,47 @@
+# The common look of all plots. A script sets `id`, `plot_width` and `plot_height`, then loads this file.
+# By hand:  gnuplot dead_time.gp        writes dead_time.svg;        gnuplot -e "format='pdf'" dead_time.gp        writes dead_time.pdf (or png).
+# Names of arms and layers are read from data files and drawn as they are: nothing in them is ever a command or markup.
+if (!exists("format")) format = "svg"
+set encoding utf8
+if (format eq "svg") set terminal svg size plot_width,plot_height dynamic font "sans-serif,14" noenhanced
+if (format eq "png") set terminal pngcairo size 2*plot_width,2*plot_height fontscale 2 linewidth 2 font "Sans,11" noenhanced background "#ffffff"
+if (format eq "pdf") set terminal pdfcairo size plot_width/96.0,plot_height/96.0 font "Sans,10" noenhanced
+set output id . "." . format
+set datafile separator tab
+set datafile missing "NA"
+data(name) = "data/" . id . "." . name . ".tsv"
+
+# Okabe and Ito's colours, which most colour-blind people tell apart; the reference is grey. The page knows these values and follows dark mode.
+ink = 0x262626
+pale = 0xd9d9d9
+set linetype 1 lc rgb 0x404040 lw 2 pt 7
+set linetype 2 lc rgb 0x0072b2 lw 2 pt 5
+set linetype 3 lc rgb 0xd55e00 lw 2 pt 9
+set linetype 4 lc rgb 0x009e73 lw 2 pt 11
+set linetype 5 lc rgb 0xcc79a7 lw 2 pt 13
+set linetype 6 lc rgb 0xe69f00 lw 2 pt 4
+set linetype 7 lc rgb 0x56b4e9 lw 2 pt 6
+set linetype 8 lc rgb 0x808080 lw 2 pt 8
+set linetype cycle 8
+# viridis, dark: little, bright: much
+set palette defined (0 "#440154", 1 "#482878", 2 "#3e4a89", 3 "#31688e", 4 "#26828e", 5 "#1f9e89", 6 "#35b779", 7 "#6ece58", 8 "#b5de2b", 9 "#fde725")
+
+set border 3 lc rgb ink lw 1
+set tics nomirror out scale 0.6 textcolor rgb ink
+set xlabel textcolor rgb ink
+set ylabel textcolor rgb ink
+set title textcolor rgb ink
+set grid ytics lt 1 lc rgb pale lw 1
+set key textcolor rgb ink noenhanced
+set key outside top left horizontal Left reverse samplen 2 maxrows 3
+set style fill solid 1 noborder
+
+# The arms, in the order of the comparison; the reference is the first.
+stats "data/arms.tsv" using 1 nooutput
+arms = int(STATS_records)
+array ARM[arms]
+stats "data/arms.tsv" using (ARM[int($1)] = strcol(2), $1) nooutput
+
+# Smallest and largest of a column over a whole file, widened so that a range is never empty.
+low(a) = a
+high(a, b) = b > a ? b : a + (a == 0 ? 1 : 0.1 * abs(a))

@@ -1,0 +1,77 @@
+/* The essential numbers of the report for other programs (report.schema.json): identity, verdict, what was drawn. */
+#include <math.h>
+#include <string.h>
+
+#include "core/file.h"
+#include "core/json.h"
+#include "reports/content.h"
+
+static void print_key(FILE *stream, const char *separator, const char *key) { fprintf(stream, "%s\"%s\":", separator, key); }
+
+/* An array of the verdict as it is, empty where there is none. */
+static ps_status print_part(FILE *stream, const ps_report_content *content, const char *key) {
+    const cJSON *part = cJSON_GetObjectItemCaseSensitive(content->verdict, key);
+    print_key(stream, ",\n", key);
+    if (!cJSON_IsArray(part)) {
+        fputs("[]", stream);
+        return PS_OK;
+    }
+    char *text = cJSON_PrintUnformatted(part);
+    if (!text) return ps_fail(PS_ERR_MEMORY, "could not allocate the text of report.json");
+    fputs(text, stream);
+    cJSON_free(text);
+    return PS_OK;
+}
+
+static void print_pairs(FILE *stream, const ps_table *meta) {
+    for (int row = 0; row < meta->rows; row++) {
+        if (row) fputc(',', stream);
+        ps_json_print_text(stream, ps_table_text(meta, row, ps_table_column(meta, "key")));
+        fputc(':', stream);
+        ps_json_print_text(stream, ps_table_text(meta, row, ps_table_column(meta, "value")));
+    }
+}
+
+static void print_plots(FILE *stream, const ps_plots *plots) {
+    static const char *const states[] = {"drawn", "not_recorded", "failed", "no_gnuplot"};
+    for (int i = 0; i < plots->count; i++) {
+        fputs(i ? ",\n{\"id\":" : "\n{\"id\":", stream);
+        ps_json_print_text(stream, plots->plots[i].id);
+        fputs(",\"title\":", stream);
+        ps_json_print_text(stream, plots->plots[i].title);
+        fprintf(stream, ",\"state\":\"%s\",\"note\":", states[plots->plots[i].state]);
+        if (plots->plots[i].note) ps_json_print_text(stream, plots->plots[i].note);
+        else fputs("null", stream);
+        fputc('}', stream);
+    }
+}
+
+static ps_status print_document(FILE *stream, const ps_report_content *content) {
+    double cost = ps_report_runs_mean(content, "record_cost");
+    fputs("{\"format\":\"poolscope-report\",\"version\":1,\n\"question\":", stream);
+    ps_json_print_text(stream, content->question);
+    print_key(stream, ",\n", "answer");
+    ps_json_print_text(stream, content->answer);
+    fprintf(stream, ",\n\"faulty\":%s,\n\"runs\":%d,\n\"record_cost\":",
+            cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(content->verdict, "faulty")) ? "true" : "false", content->runs.rows);
+    if (isfinite(cost)) ps_json_print_double(stream, cost);
+    else fputs("null", stream);
+    fputs(",\n\"meta\":{", stream);
+    print_pairs(stream, &content->meta);
+    fputc('}', stream);
+    static const char *const parts[] = {"summary", "arms", "checks", "predictions", "comparison"};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) PS_TRY(print_part(stream, content, parts[i]));
+    fputs(",\n\"plots\":[", stream);
+    print_plots(stream, &content->plots);
+    fputs("]}\n", stream);
+    return PS_OK;
+}
+
+ps_status ps_report_write_json(const ps_report_content *content, const char *path) {
+    ps_file_writer writer;
+    PS_TRY(ps_file_writer_open(&writer, path));
+    ps_status status = print_document(writer.stream, content);
+    if (status == PS_OK) return ps_file_writer_commit(&writer);
+    ps_file_writer_discard(&writer);
+    return status;
+}
