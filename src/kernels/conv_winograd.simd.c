@@ -245,7 +245,7 @@ static void multiply_block(int rows, int vectors, const float *v, size_t v_step,
 #define CALL2(n) product_block(n, 2, v, v_step, 1, u, u_step, depth, m, m_step, accumulate)
 #define CALL1(n) product_block(n, 1, v, v_step, 1, u, u_step, depth, m, m_step, accumulate)
     if (vectors == 2) WITH_CONSTANT_ROWS(rows, CALL2)
-    else WITH_CONSTANT_ROWS(rows, CALL1)
+    else WITH_ROWS_TO_12(rows, CALL1)
 #undef CALL1
 #undef CALL2
 }
@@ -253,8 +253,9 @@ static void multiply_block(int rows, int vectors, const float *v, size_t v_step,
 static void multiply(size_t count, size_t depth, int vectors, ps_winograd_matrices v, ps_winograd_matrices u,
                      ps_winograd_matrices m, bool accumulate) {
     for (size_t t = 0; t < T; t++) {
-        for (size_t tile = 0; tile < count; tile += ROWS) {
-            int rows = count - tile < ROWS ? (int)(count - tile) : ROWS;
+        size_t most = vectors == 2 ? ROWS : ROWS_OF_ONE;
+        for (size_t tile = 0; tile < count; tile += most) {
+            int rows = count - tile < most ? (int)(count - tile) : (int)most;
             multiply_block(rows, vectors, v.data + t * v.step + tile * v.row_step, v.row_step, u.data + t * u.step, u.row_step,
                            depth, m.data + t * m.step + tile * m.row_step, m.row_step, accumulate);
         }
@@ -315,7 +316,7 @@ static void outer_block(int rows, int vectors, const float *g, size_t g_step, co
 #define CALL2(n) product_block(n, 2, g, 1, g_step, v, v_step, count, u, u_step, accumulate)
 #define CALL1(n) product_block(n, 1, g, 1, g_step, v, v_step, count, u, u_step, accumulate)
     if (vectors == 2) WITH_CONSTANT_ROWS(rows, CALL2)
-    else WITH_CONSTANT_ROWS(rows, CALL1)
+    else WITH_ROWS_TO_12(rows, CALL1)
 #undef CALL1
 #undef CALL2
 }
@@ -324,9 +325,9 @@ static void outer(size_t count, int rows, int columns, ps_winograd_matrices g, p
                   bool accumulate) {
     for (size_t t = 0; t < T; t++) {
         for (int column = 0; column < columns; column += 2 * LANES) {
-            int vectors = columns - column > LANES ? 2 : 1;
-            for (int row = 0; row < rows; row += ROWS) {
-                outer_block(rows - row < ROWS ? rows - row : ROWS, vectors, g.data + t * g.step + row, g.row_step,
+            int vectors = columns - column > LANES ? 2 : 1, most = vectors == 2 ? ROWS : ROWS_OF_ONE;
+            for (int row = 0; row < rows; row += most) {
+                outer_block(rows - row < most ? rows - row : most, vectors, g.data + t * g.step + row, g.row_step,
                             v.data + t * v.step + column, v.row_step, count,
                             u.data + t * u.step + (size_t)row * u.row_step + column, u.row_step, accumulate);
             }

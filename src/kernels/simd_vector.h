@@ -4,7 +4,6 @@
 #define PS_KERNELS_SIMD_VECTOR_H
 
 #include <stddef.h>
-#include <string.h>
 
 #if defined(PS_ISA_avx512) || defined(PS_ISA_avx2)
 #include <immintrin.h>
@@ -54,10 +53,16 @@ INLINE vf fma_(vf a, vf b, vf c) { return a * b + c; }
 #endif
 INLINE vf load_part(const float *p, int count) {
     vf v = {0.0f, 0.0f, 0.0f, 0.0f};
-    memcpy(&v, p, (size_t)count * sizeof(float));
+    for (int i = 0; i < LANES; i++) {
+        if (i < count) v[i] = p[i];
+    }
     return v;
 }
-INLINE void store_part(float *p, vf v, int count) { memcpy(p, &v, (size_t)count * sizeof(float)); }
+INLINE void store_part(float *p, vf v, int count) {
+    for (int i = 0; i < LANES; i++) {
+        if (i < count) p[i] = v[i];
+    }
+}
 #endif
 
 /* count >= LANES: the whole vector; otherwise its first lanes, the others zero. */
@@ -88,10 +93,10 @@ INLINE void transpose(vf v[LANES]) {
 }
 
 /* c[r][0..vectors) (+)= sum over i of a[r * row_step + i * depth_step] * b[i * b_step + ...]: `rows` x `vectors` sums held in
- * registers. rows <= ROWS and vectors <= 2 are constants at every call, so that the loops unroll. */
+ * registers. rows <= 12 and vectors <= 2 are constants at every call, so that the loops unroll. */
 INLINE void product_block(int rows, int vectors, const float *a, size_t row_step, size_t depth_step, const float *b, size_t b_step,
                           size_t depth, float *c, size_t c_step, int accumulate) {
-    vf sum[ROWS][2];
+    vf sum[12][2];
 #pragma GCC unroll 12
     for (int r = 0; r < rows; r++) {
 #pragma GCC unroll 2
@@ -115,33 +120,37 @@ INLINE void product_block(int rows, int vectors, const float *a, size_t row_step
     }
 }
 
-/* Calls CALL(n) with the constant n = rows, 1 to ROWS. */
+/* Calls CALL(n) with the constant n = rows, 1 to 6 or to 12. */
+#define WITH_ROWS_TO_6(rows, CALL) \
+    switch (rows) {                \
+        case 1: CALL(1); break;    \
+        case 2: CALL(2); break;    \
+        case 3: CALL(3); break;    \
+        case 4: CALL(4); break;    \
+        case 5: CALL(5); break;    \
+        default: CALL(6); break;   \
+    }
+#define WITH_ROWS_TO_12(rows, CALL)       \
+    switch (rows) {                       \
+        case 1: CALL(1); break;           \
+        case 2: CALL(2); break;           \
+        case 3: CALL(3); break;           \
+        case 4: CALL(4); break;           \
+        case 5: CALL(5); break;           \
+        case 6: CALL(6); break;           \
+        case 7: CALL(7); break;           \
+        case 8: CALL(8); break;           \
+        case 9: CALL(9); break;           \
+        case 10: CALL(10); break;         \
+        case 11: CALL(11); break;         \
+        default: CALL(12); break;         \
+    }
+/* Rows of a block of one vector: there are registers for 12 in every set. */
+#define ROWS_OF_ONE 12
 #if ROWS == 12
-#define WITH_CONSTANT_ROWS(rows, CALL)                                                                     \
-    switch (rows) {                                                                                        \
-        case 1: CALL(1); break;                                                                            \
-        case 2: CALL(2); break;                                                                            \
-        case 3: CALL(3); break;                                                                            \
-        case 4: CALL(4); break;                                                                            \
-        case 5: CALL(5); break;                                                                            \
-        case 6: CALL(6); break;                                                                            \
-        case 7: CALL(7); break;                                                                            \
-        case 8: CALL(8); break;                                                                            \
-        case 9: CALL(9); break;                                                                            \
-        case 10: CALL(10); break;                                                                          \
-        case 11: CALL(11); break;                                                                          \
-        default: CALL(12); break;                                                                          \
-    }
+#define WITH_CONSTANT_ROWS WITH_ROWS_TO_12
 #else
-#define WITH_CONSTANT_ROWS(rows, CALL) \
-    switch (rows) {                    \
-        case 1: CALL(1); break;        \
-        case 2: CALL(2); break;        \
-        case 3: CALL(3); break;        \
-        case 4: CALL(4); break;        \
-        case 5: CALL(5); break;        \
-        default: CALL(6); break;       \
-    }
+#define WITH_CONSTANT_ROWS WITH_ROWS_TO_6
 #endif
 
 #endif
