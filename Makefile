@@ -141,7 +141,7 @@ $(BUILD)/tests/%_test: $(BUILD)/tests/%_test.o $(TEST_LIB_OBJECTS) $(LIBRARY)
 
 $(BUILD)/tests/bench/%_bench: $(BUILD)/tests/bench/%_bench.o $(TEST_LIB_OBJECTS) $(LIBRARY)
 	@echo "  LD $@"
-	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(BENCH_LIBS) $(LIBS) $(LDFLAGS)
+	$(Q)$(CC) $(CFLAGS) -o $@ $^ -lcmocka $(BENCH_LIBS) $(LIBS) $(LDFLAGS)
 
 $(BUILD)/tests/bench/conv_bench: BENCH_LIBS := -ldnnl
 

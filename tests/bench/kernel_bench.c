@@ -1,0 +1,335 @@
+/* Memory-bound kernels against this machine's triad bandwidth, the optimiser with and without accounting, and Pool Skip by its
+ * methods, as Markdown tables.
+ *   kernel_bench [--threads N] [--rounds N] [norm|update|pool_skip]...
+ *
+ * Every round runs all rows of a table once, the triad among them, so that a busy neighbour hits all alike; times are medians.
+ * Bytes are those a kernel must read and write once per pass; traffic for the ownership of written lines is not counted, neither
+ * here nor in the triad. */
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/memory.h"
+#include "core/pool.h"
+#include "core/rng.h"
+#include "kernels/gemm.h"
+#include "kernels/norm.h"
+#include "kernels/pointwise.h"
+#include "kernels/pool_skip.h"
+#include "kernels/simd.h"
+#include "kernels/update.h"
+
+enum { MOST_ROUNDS = 201, MOST_ROWS = 32, ARRAYS = 8 };
+
+typedef struct {
+    ps_pool *pool;
+    int threads, rounds;
+    size_t elements;         /* of each array */
+    float *array[ARRAYS];
+    void *workspace;
+    size_t workspace_bytes;
+} machine;
+
+static void must(ps_status status) {
+    if (status == PS_OK) return;
+    fprintf(stderr, "kernel_bench: %s\n", ps_status_message());
+    exit(2);
+}
+
+static void need_workspace(machine *m, size_t bytes) {
+    if (bytes <= m->workspace_bytes) return;
+    ps_free(m->workspace);
+    must(PS_ALLOC(bytes, (char **)&m->workspace, "workspace"));
+    m->workspace_bytes = bytes;
+}
+
+static int by_time(const void *a, const void *b) {
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static double median_ms(uint64_t *times, int count) {
+    qsort(times, (size_t)count, sizeof *times, by_time);
+    return (double)times[count / 2] / 1e6;
+}
+
+typedef void row_function(machine *m, const void *what);
+typedef struct {
+    const char *name;
+    row_function *run;
+    const void *what;
+    double bytes;
+} row;
+
+/* Medians of all rows, run in turn. */
+static void time_rows(machine *m, const row *rows, int count, double *ms) {
+    static uint64_t times[MOST_ROWS][MOST_ROUNDS];
+    for (int round = -1; round < m->rounds; round++)
+        for (int i = 0; i < count; i++) {
+            uint64_t start = ps_clock_ns();
+            rows[i].run(m, rows[i].what);
+            if (round >= 0) times[i][round] = ps_clock_ns() - start;
+        }
+    for (int i = 0; i < count; i++) ms[i] = median_ms(times[i], m->rounds);
+}
+
+typedef struct {
+    const float *b, *c;
+    float *a;
+    size_t count, chunks;
+} triad_run;
+
+static void triad_task(void *context, size_t chunk, int worker) {
+    (void)worker;
+    const triad_run *t = context;
+    size_t end = ps_pool_chunk_start(t->count, t->chunks, chunk + 1);
+    for (size_t i = ps_pool_chunk_start(t->count, t->chunks, chunk); i < end; i++) t->a[i] = t->b[i] + 3.0f * t->c[i];
+}
+
+static void run_triad(machine *m, const void *what) {
+    size_t count = *(const size_t *)what;
+    triad_run t = {m->array[0], m->array[1], m->array[2], count, ps_pool_chunks(count, 65536)};
+    ps_pool_run(m->pool, t.chunks, triad_task, &t);
+}
+
+static void print_bandwidth(machine *m, const char *title, const row *rows, int count) {
+    double ms[MOST_ROWS];
+    time_rows(m, rows, count, ms);
+    double triad = rows[0].bytes / ms[0] / 1e6;
+    printf("\n%s\n\n| kernel | ms | GB/s | of triad |\n|---|---|---|---|\n", title);
+    for (int i = 0; i < count; i++) {
+        double rate = rows[i].bytes / ms[i] / 1e6;
+        printf("| %s | %.3f | %.1f | %.2f |\n", rows[i].name, ms[i], rate, rate / triad);
+    }
+}
+
+/* ---- Normalisation and activation ---- */
+
+typedef struct {
+    size_t rows;
+    int c;
+} map;
+
+static float channel_values[5][4096];
+static double channel_sums[5][4096];
+
+static void run_statistics(machine *m, const void *what) {
+    const map *s = what;
+    ps_norm_statistics(m->array[0], s->rows, s->c, 1e-5, channel_values[0], channel_values[1], NULL, m->workspace, m->pool);
+}
+
+static void apply(machine *m, const map *s, bool residual, double *zeros) {
+    ps_norm_apply(m->array[0], s->rows, s->c, channel_values[0], channel_values[1], channel_values[1], channel_values[0],
+                  residual ? m->array[3] : NULL, PS_ACT_RELU, 0, m->array[2], zeros, m->workspace, m->pool);
+}
+static void run_apply(machine *m, const void *what) { apply(m, what, false, NULL); }
+static void run_apply_zeros(machine *m, const void *what) { apply(m, what, false, channel_sums[0]); }
+static void run_apply_residual(machine *m, const void *what) { apply(m, what, true, channel_sums[0]); }
+
+static void backward(machine *m, const map *s, bool residual, double *squares) {
+    ps_norm_backward(m->array[0], m->array[2], m->array[1], s->rows, s->c, channel_values[0], channel_values[1], channel_values[1],
+                     PS_ACT_RELU, 0, false, m->array[4], false, residual ? m->array[5] : NULL, false, channel_values[2],
+                     channel_values[3], squares, m->workspace, m->pool);
+}
+static void run_backward(machine *m, const void *what) { backward(m, what, false, NULL); }
+static void run_backward_squares(machine *m, const void *what) { backward(m, what, false, channel_sums[0]); }
+static void run_backward_residual(machine *m, const void *what) { backward(m, what, true, channel_sums[0]); }
+
+static void run_relu(machine *m, const void *what) {
+    const map *s = what;
+    ps_activation_forward(m->array[0], s->rows, s->c, 0, m->array[2], channel_sums[0], m->workspace, m->pool);
+}
+static void run_relu_backward(machine *m, const void *what) {
+    const map *s = what;
+    ps_activation_backward(m->array[2], m->array[1], s->rows, s->c, 0, m->array[4], false, channel_sums[0], m->workspace, m->pool);
+}
+static void run_summary(machine *m, const void *what) {
+    const map *s = what;
+    ps_channel_sums sums = {channel_sums[0], channel_sums[1], channel_sums[2], channel_sums[3], channel_sums[4]};
+    ps_channel_summarise(m->array[0], 64, s->rows / 64, s->c, sums, m->workspace, m->pool);
+}
+
+static void bench_norm(machine *m) {
+    static const map maps[] = {{65536, 64}, {16384, 128}, {4096, 256}, {1024, 512}, {16384, 12}, {16384, 4}};
+    for (size_t i = 0; i < sizeof maps / sizeof maps[0]; i++) {
+        const map *s = &maps[i];
+        size_t count = s->rows * (size_t)s->c;
+        double bytes = 4.0 * (double)count;
+        need_workspace(m, ps_norm_workspace_bytes(s->rows, s->c) + ps_pointwise_workspace_bytes(s->rows, s->c));
+        const row rows[] = {
+            {"triad of that size", run_triad, &count, 3 * bytes},
+            {"norm statistics", run_statistics, s, bytes},
+            {"norm + ReLU", run_apply, s, 2 * bytes},
+            {"norm + ReLU, zeros counted", run_apply_zeros, s, 2 * bytes},
+            {"norm + residual + ReLU, zeros counted", run_apply_residual, s, 3 * bytes},
+            {"norm + ReLU backward", run_backward, s, 7 * bytes},
+            {"norm + ReLU backward, squares summed", run_backward_squares, s, 7 * bytes},
+            {"norm + residual + ReLU backward, squares summed", run_backward_residual, s, 8 * bytes},
+            {"ReLU, zeros counted", run_relu, s, 2 * bytes},
+            {"ReLU backward, squares summed", run_relu_backward, s, 3 * bytes},
+            {"channel summary", run_summary, s, bytes},
+        };
+        char title[80];
+        snprintf(title, sizeof title, "%zu rows of %d channels (%.1f MB)", s->rows, s->c, bytes / 1e6);
+        print_bandwidth(m, title, rows, sizeof rows / sizeof rows[0]);
+    }
+}
+
+/* ---- Updates ---- */
+
+typedef struct {
+    size_t rows, length;
+    ps_update_account *account;
+} parameter;
+
+static const ps_update_sgd_step sgd_step = {.lr = 1e-4, .momentum = 0.9, .decay = 5e-4, .clip = 1, .nesterov = true};
+static const ps_update_adamw_step adamw_step = {.lr = 1e-4, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .decay = 0.01, .clip = 1,
+                                                .step = 100};
+static void run_sgd(machine *m, const void *what) {
+    const parameter *p = what;
+    ps_update_sgd(&sgd_step, p->rows, p->length, m->array[0], m->array[1], m->array[2], p->account, m->pool);
+}
+static void run_adamw(machine *m, const void *what) {
+    const parameter *p = what;
+    ps_update_adamw(&adamw_step, p->rows, p->length, m->array[0], m->array[1], m->array[2], m->array[3], p->account, m->pool);
+}
+
+static void bench_update(machine *m) {
+    static const size_t shapes[][2] = {{512, 4608}, {64, 576}};
+    for (int i = 0; i < 2; i++) {
+        size_t count = shapes[i][0] * shapes[i][1];
+        double bytes = 4.0 * (double)count;
+        parameter plain = {shapes[i][0], shapes[i][1], NULL}, sgd = plain, adamw = plain;
+        must(ps_update_account_create(plain.rows, plain.length, true, &sgd.account));
+        must(ps_update_account_create(plain.rows, plain.length, false, &adamw.account));
+        ps_vector_fill(m->array[3], m->elements, 1, m->pool);
+        ps_update_account_begin(sgd.account, m->array[1], m->array[2], m->pool);
+        ps_update_account_begin(adamw.account, m->array[1], NULL, m->pool);
+        const row rows[] = {
+            {"triad of that size", run_triad, &count, 3 * bytes},
+            {"SGD", run_sgd, &plain, 5 * bytes},
+            {"SGD, accounted", run_sgd, &sgd, 12 * bytes},
+            {"AdamW", run_adamw, &plain, 7 * bytes},
+            {"AdamW, accounted", run_adamw, &adamw, 9 * bytes},
+        };
+        char title[80];
+        snprintf(title, sizeof title, "Update of %zu x %zu weights (%.1f MB)", plain.rows, plain.length, bytes / 1e6);
+        print_bandwidth(m, title, rows, sizeof rows / sizeof rows[0]);
+        ps_update_account_destroy(sgd.account);
+        ps_update_account_destroy(adamw.account);
+    }
+}
+
+/* ---- Pool Skip ---- */
+
+typedef struct {
+    ps_pool_skip_plan *plan;
+    void *save;
+    int pass; /* 0 forward, 1 backward */
+} skip_case;
+
+static void run_skip(machine *m, const void *what) {
+    const skip_case *k = what;
+    if (k->pass == 0)
+        ps_pool_skip_forward(k->plan, m->array[0], m->array[1], m->array[1], m->array[2], k->save, (ps_pool_skip_sums){0},
+                             m->workspace, m->pool);
+    else
+        ps_pool_skip_backward(k->plan, m->array[0], m->array[1], m->array[3], k->save, m->array[4], false, m->array[5], m->array[6],
+                              (ps_pool_skip_sums){0}, m->workspace, m->pool);
+}
+
+/* dense forward, dense backward, sparse forward, sparse backward; the sparse ones only where that method can do the shape. */
+static int skip_rows(machine *m, ps_pool_skip_options options, skip_case cases[4], row rows[4]) {
+    static const char *const methods[] = {"dense", "sparse"};
+    int count = 0;
+    for (int method = 0; method < 2; method++) {
+        ps_pool_skip_plan *plan = NULL;
+        void *save = NULL;
+        must(ps_pool_skip_plan_create(&options, &plan));
+        if (ps_pool_skip_plan_force(plan, methods[method]) != PS_OK) {
+            ps_pool_skip_plan_destroy(plan);
+            continue;
+        }
+        must(PS_ALLOC(ps_pool_skip_save_bytes(plan), (char **)&save, "save"));
+        need_workspace(m, ps_pool_skip_workspace_bytes(plan, m->threads));
+        for (int pass = 0; pass < 2; pass++, count++) {
+            cases[count] = (skip_case){plan, save, pass};
+            rows[count] = (row){methods[method], run_skip, &cases[count], 0};
+        }
+    }
+    return count;
+}
+
+static void bench_pool_skip(machine *m) {
+    static const struct {
+        ps_shape shape;
+        int e;
+    } shapes[] = {
+        {{64, 64, 1, 32, 32}, 2}, {{64, 64, 1, 32, 32}, 4}, {{64, 128, 1, 16, 16}, 2}, {{64, 128, 1, 16, 16}, 4},
+        {{64, 256, 1, 8, 8}, 2},  {{64, 256, 1, 8, 8}, 4},  {{64, 512, 1, 4, 4}, 2},   {{64, 512, 1, 4, 4}, 4},
+        {{64, 4, 1, 16, 16}, 2},  {{64, 12, 1, 16, 16}, 2}, {{64, 12, 1, 16, 16}, 4},  {{64, 16, 1, 16, 16}, 4},
+        {{64, 24, 1, 8, 8}, 2},   {{64, 32, 1, 16, 16}, 4}, {{2, 32, 32, 32, 32}, 2},  {{2, 64, 16, 16, 16}, 2},
+    };
+    printf("\nPool Skip, forward / backward (data and weights), milliseconds\n\n"
+           "| shape | e | dense | sparse | dense / sparse | chosen |\n|---|---|---|---|---|---|\n");
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+        ps_pool_skip_options options = {.shape = shapes[i].shape, .e = shapes[i].e, .skip = true, .conv = true};
+        skip_case cases[4];
+        row rows[4];
+        double ms[MOST_ROWS];
+        char text[256];
+        int count = skip_rows(m, options, cases, rows);
+        time_rows(m, rows, count, ms);
+        ps_pool_skip_plan *chosen = NULL;
+        must(ps_pool_skip_plan_create(&options, &chosen));
+        ps_pool_skip_plan_describe(chosen, text, sizeof text);
+        ps_shape s = shapes[i].shape;
+        printf("| %d x %d@%dx%dx%d | %d | %.2f / %.2f |", s.n, s.c, s.d, s.h, s.w, shapes[i].e, ms[0], ms[1]);
+        if (count == 4) printf(" %.2f / %.2f | %.2f |", ms[2], ms[3], (ms[0] + ms[1]) / (ms[2] + ms[3]));
+        else printf(" - | - |");
+        printf(" %s |\n", text);
+        ps_pool_skip_plan_destroy(chosen);
+        for (int k = 0; k < count; k += 2) {
+            ps_pool_skip_plan_destroy(cases[k].plan);
+            ps_free(cases[k].save);
+        }
+    }
+}
+
+static bool wanted(int argc, char **argv, const char *name) {
+    bool any = false;
+    for (int i = 1; i < argc; i++) {
+        if (argv[i][0] == '-') i++;
+        else any = true;
+        if (i < argc && strcmp(argv[i], name) == 0) return true;
+    }
+    return !any;
+}
+
+int main(int argc, char **argv) {
+    machine m = {.rounds = 21, .elements = (size_t)64 * 64 * 1024 + 4096};
+    for (int i = 1; i + 1 < argc; i++) {
+        if (strcmp(argv[i], "--threads") == 0) m.threads = atoi(argv[i + 1]);
+        if (strcmp(argv[i], "--rounds") == 0) m.rounds = atoi(argv[i + 1]);
+    }
+    if (m.rounds < 1 || m.rounds > MOST_ROUNDS) m.rounds = 21;
+    ps_gemm_setup();
+    must(ps_pool_create(m.threads, &m.pool));
+    m.threads = ps_pool_threads(m.pool);
+    for (int i = 0; i < ARRAYS; i++) {
+        must(PS_ALLOC(m.elements, &m.array[i], "benchmark array"));
+        ps_rng_key key = ps_rng_key_of(1, "kernel_bench");
+        for (size_t j = 0; j < m.elements; j++) m.array[i][j] = 0.1f * ps_rng_normal(key, j & 0xffff);
+    }
+    printf("%d thread%s, %s, medians of %d rounds\n", m.threads, m.threads == 1 ? "" : "s", ps_simd_name(ps_simd_detect()), m.rounds);
+    if (wanted(argc, argv, "norm")) bench_norm(&m);
+    if (wanted(argc, argv, "update")) bench_update(&m);
+    if (wanted(argc, argv, "pool_skip")) bench_pool_skip(&m);
+    for (int i = 0; i < ARRAYS; i++) ps_free(m.array[i]);
+    ps_free(m.workspace);
+    ps_pool_destroy(m.pool);
+    return 0;
+}
