@@ -33,8 +33,12 @@ const ps_layer_type ps_layer_add = {
     .name = "add",
     .summary = "sum of its inputs",
     .attributes = "none",
-    .min_inputs = 2, .max_inputs = PS_LAYER_MAX_INPUTS,
+    .min_inputs = 2,
+    .max_inputs = PS_LAYER_MAX_INPUTS,
     .gradient_in_place = true,
-    .parse = ps_parse_nothing, .infer = add_infer,
-    .forward = add_forward, .backward = add_backward,
-    .samples = add_samples};
+    .parse = ps_parse_nothing,
+    .infer = add_infer,
+    .forward = add_forward,
+    .backward = add_backward,
+    .samples = add_samples,
+};

@@ -8,7 +8,8 @@
 static ps_status parse_list(const cJSON *list, const char *key, int low, int high, const char *where, ps_extent *extent) {
     int length = cJSON_GetArraySize(list);
     if (length != 2 && length != 3)
-        return ps_fail(PS_ERR_INPUT, "%s: \"%s\" must be a number, [h, w] or [d, h, w], not a list of %d", where, key, length);
+        return ps_fail(PS_ERR_INPUT, "%s: \"%s\" must be a number, [h, w] or [d, h, w], not a list of %d", where, key,
+                       length);
     int i = 0;
     const cJSON *item;
     cJSON_ArrayForEach(item, list) {
@@ -21,7 +22,8 @@ static ps_status parse_list(const cJSON *list, const char *key, int low, int hig
     return PS_OK;
 }
 
-ps_status ps_extent_parse(const cJSON *attributes, const char *key, int low, int high, const char *where, ps_extent *extent) {
+ps_status ps_extent_parse(const cJSON *attributes, const char *key, int low, int high, const char *where,
+                          ps_extent *extent) {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(attributes, key);
     if (item == NULL) return PS_OK;
     if (cJSON_IsArray(item)) return parse_list(item, key, low, high, where, extent);
@@ -35,14 +37,16 @@ ps_status ps_extent_dims(const ps_extent *const *extents, int count, const char 
     for (int i = 0; i < count; i++) {
         if (extents[i]->length < 2) continue;
         if (*dims != 0 && *dims != extents[i]->length)
-            return ps_fail(PS_ERR_INPUT, "%s: lists of 2 and of 3 numbers are mixed; give [h, w] or [d, h, w] throughout", where);
+            return ps_fail(PS_ERR_INPUT, "%s: lists of 2 and of 3 numbers are mixed; give [h, w] or [d, h, w] throughout",
+                           where);
         *dims = extents[i]->length;
     }
     return PS_OK;
 }
 
 void ps_extent_resolve(const ps_extent *extent, int dims, int flat, int out[3]) {
-    for (int i = 0; i < 3; i++) out[i] = extent->length == 3 ? extent->value[i] : extent->value[extent->length == 2 && i == 2];
+    for (int i = 0; i < 3; i++)
+        out[i] = extent->length == 3 ? extent->value[i] : extent->value[extent->length == 2 && i == 2];
     if (dims == 2) out[0] = flat;
 }
 
@@ -60,8 +64,9 @@ ps_status ps_inputs_equal(const ps_layer_input *in, int inputs, const char *type
     char first[48], other[48];
     for (int i = 1; i < inputs; i++)
         if (!ps_shape_equal(in[0].shape, in[i].shape))
-            return ps_fail(PS_ERR_INPUT, "%s: %s needs inputs of one shape (c x d x h x w), but input 0 is %s and input %d is %s",
-                           where, type, ps_shape_text(in[0].shape, first), i, ps_shape_text(in[i].shape, other));
+            return ps_fail(PS_ERR_INPUT,
+                           "%s: %s needs inputs of one shape (c x d x h x w), but input 0 is %s and input %d is %s", where,
+                           type, ps_shape_text(in[0].shape, first), i, ps_shape_text(in[i].shape, other));
     return PS_OK;
 }
 

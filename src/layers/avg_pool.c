@@ -24,7 +24,12 @@ const ps_layer_type ps_layer_avg_pool = {
     .name = "avg_pool",
     .summary = "mean of each window, padding counted",
     .attributes = "kernel 2, stride = kernel, padding 0 (each a number, [h, w] or [d, h, w])",
-    .min_inputs = 1, .max_inputs = 1,
-    .parse = ps_window_parse, .release = ps_free, .infer = ps_window_infer,
-    .forward = avg_pool_forward, .backward = avg_pool_backward,
-    .samples = avg_pool_samples};
+    .min_inputs = 1,
+    .max_inputs = 1,
+    .parse = ps_window_parse,
+    .release = ps_free,
+    .infer = ps_window_infer,
+    .forward = avg_pool_forward,
+    .backward = avg_pool_backward,
+    .samples = avg_pool_samples,
+};

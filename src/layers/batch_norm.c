@@ -55,8 +55,10 @@ static ps_status norm_infer(const void *config, const ps_layer_input *in, int in
 
 static int norm_params(const void *config, const ps_shape *in, ps_shape out, ps_param_spec *specs) {
     (void)config, (void)in;
-    specs[0] = (ps_param_spec){.suffix = "weight", .rank = 1, .dims = {out.c}, .rows = out.c, .init = PS_INIT_ONES, .fan_in = 1};
-    specs[1] = (ps_param_spec){.suffix = "bias", .rank = 1, .dims = {out.c}, .rows = out.c, .init = PS_INIT_ZEROS, .fan_in = 1};
+    specs[0] =
+        (ps_param_spec){.suffix = "weight", .rank = 1, .dims = {out.c}, .rows = out.c, .init = PS_INIT_ONES, .fan_in = 1};
+    specs[1] =
+        (ps_param_spec){.suffix = "bias", .rank = 1, .dims = {out.c}, .rows = out.c, .init = PS_INIT_ZEROS, .fan_in = 1};
     return 2;
 }
 
@@ -109,8 +111,9 @@ static void norm_forward(const ps_layer_call *call) {
     if (call->mode == PS_MODE_EVAL) use_running_statistics(call, mean, inverse_std);
     else ps_norm_statistics(call->x[0], rows, c, config->eps, mean, inverse_std, variance, call->workspace, call->pool);
     if (call->mode == PS_MODE_TRAIN) update_running_statistics(call, mean, variance);
-    ps_norm_apply(call->x[0], rows, c, mean, inverse_std, call->param[0], call->param[1], call->inputs > 1 ? call->x[1] : NULL,
-                  config->activation, config->slope, call->y, call->sums[PS_SUM_ZEROS], call->workspace, call->pool);
+    ps_norm_apply(call->x[0], rows, c, mean, inverse_std, call->param[0], call->param[1],
+                  call->inputs > 1 ? call->x[1] : NULL, config->activation, config->slope, call->y, call->sums[PS_SUM_ZEROS],
+                  call->workspace, call->pool);
 }
 
 /* The residual's share in a pass of its own: only the activation stands between it and dy. */
@@ -118,8 +121,8 @@ static void backward_residual(const ps_layer_call *call) {
     const norm_config *config = call->config;
     size_t rows = ps_shape_positions(call->out_shape), count = ps_shape_elements(call->out_shape);
     if (config->activation != PS_ACT_NONE)
-        ps_activation_backward(call->y, call->dy, rows, call->out_shape.c, config->slope, call->dx[1], call->accumulate[1], NULL,
-                               call->workspace, call->pool);
+        ps_activation_backward(call->y, call->dy, rows, call->out_shape.c, config->slope, call->dx[1], call->accumulate[1],
+                               NULL, call->workspace, call->pool);
     else if (call->accumulate[1]) ps_vector_add(call->dx[1], call->dy, count, call->dx[1], call->pool);
     else ps_vector_copy(call->dy, count, call->dx[1], call->pool);
 }
@@ -158,10 +161,21 @@ const ps_layer_type ps_layer_batch_norm = {
     .name = "batch_norm",
     .summary = "batch normalisation; may end in an activation and add a residual (input 1) before it",
     .attributes = "eps 1e-5, momentum 0.1, activation \"none\" (or \"relu\", \"leaky_relu\"), slope 0.01",
-    .min_inputs = 1, .max_inputs = 2,
-    .needs_input = true, .needs_output = true, .gradient_in_place = true, .is_gate = true,
+    .min_inputs = 1,
+    .max_inputs = 2,
+    .needs_input = true,
+    .needs_output = true,
+    .gradient_in_place = true,
+    .is_gate = true,
     .fused_sums = 1u << PS_SUM_ZEROS | 1u << PS_SUM_INPUT_GRAD_SQUARES,
-    .parse = norm_parse, .release = ps_free, .infer = norm_infer, .params = norm_params, .states = norm_states,
+    .parse = norm_parse,
+    .release = ps_free,
+    .infer = norm_infer,
+    .params = norm_params,
+    .states = norm_states,
     .plan = norm_plan,
-    .forward = norm_forward, .backward = norm_backward, .gate = norm_gate,
-    .samples = norm_samples};
+    .forward = norm_forward,
+    .backward = norm_backward,
+    .gate = norm_gate,
+    .samples = norm_samples,
+};

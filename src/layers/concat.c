@@ -13,9 +13,12 @@ static ps_status concat_infer(const void *config, const ps_layer_input *in, int 
     for (int i = 1; i < inputs; i++) {
         ps_shape a = in[0].shape, b = in[i].shape;
         if (a.d != b.d || a.h != b.h || a.w != b.w)
-            return ps_fail(PS_ERR_INPUT, "%s: concat joins channels of maps of one size, but input 0 is %s and input %d is %s (c x d x h x w)",
-                           where, ps_shape_text(a, first), i, ps_shape_text(b, other));
-        if (b.c > (1 << 24) - out->c) return ps_fail(PS_ERR_INPUT, "%s: concat would have more than %d channels", where, 1 << 24);
+            return ps_fail(
+                PS_ERR_INPUT,
+                "%s: concat joins channels of maps of one size, but input 0 is %s and input %d is %s (c x d x h x w)", where,
+                ps_shape_text(a, first), i, ps_shape_text(b, other));
+        if (b.c > (1 << 24) - out->c)
+            return ps_fail(PS_ERR_INPUT, "%s: concat would have more than %d channels", where, 1 << 24);
         out->c += b.c;
     }
     return PS_OK;
@@ -76,7 +79,11 @@ const ps_layer_type ps_layer_concat = {
     .name = "concat",
     .summary = "joins its inputs along the channels",
     .attributes = "none",
-    .min_inputs = 2, .max_inputs = PS_LAYER_MAX_INPUTS,
-    .parse = ps_parse_nothing, .infer = concat_infer,
-    .forward = concat_forward, .backward = concat_backward,
-    .samples = concat_samples};
+    .min_inputs = 2,
+    .max_inputs = PS_LAYER_MAX_INPUTS,
+    .parse = ps_parse_nothing,
+    .infer = concat_infer,
+    .forward = concat_forward,
+    .backward = concat_backward,
+    .samples = concat_samples,
+};

@@ -18,16 +18,19 @@ static ps_status check_dims(conv_config *config, const char *where) {
     int listed;
     PS_TRY(ps_extent_dims(extents, 4, where, &listed));
     if (config->dims != 0 && listed != 0 && config->dims != listed)
-        return ps_fail(PS_ERR_INPUT, "%s: \"dims\" is %d but the lists have %d numbers; make them agree", where, config->dims, listed);
+        return ps_fail(PS_ERR_INPUT, "%s: \"dims\" is %d but the lists have %d numbers; make them agree", where,
+                       config->dims, listed);
     if (config->dims == 0) config->dims = listed;
     return PS_OK;
 }
 
 static ps_status conv_parse(const cJSON *attributes, const char *where, void **out) {
-    static const char *const known[] = {"channels", "kernel", "stride", "padding", "dilation", "groups", "bias", "dims", NULL};
+    static const char *const known[] = {"channels", "kernel", "stride", "padding", "dilation",
+                                        "groups",   "bias",   "dims",   NULL};
     *out = NULL;
     PS_TRY(ps_json_check_keys(attributes, known, where));
-    conv_config config = {.groups = 1, .bias = true, .kernel = {1, {3}}, .stride = {1, {1}}, .padding = {1, {0}}, .dilation = {1, {1}}};
+    conv_config config = {
+        .groups = 1, .bias = true, .kernel = {1, {3}}, .stride = {1, {1}}, .padding = {1, {0}}, .dilation = {1, {1}}};
     PS_TRY(ps_json_get_int(attributes, "channels", true, 1, 1 << 20, where, &config.channels));
     PS_TRY(ps_extent_parse(attributes, "kernel", 1, 1024, where, &config.kernel));
     PS_TRY(ps_extent_parse(attributes, "stride", 1, 1024, where, &config.stride));
@@ -38,7 +41,8 @@ static ps_status conv_parse(const cJSON *attributes, const char *where, void **o
     PS_TRY(ps_json_get_int(attributes, "dims", false, 2, 3, where, &config.dims));
     PS_TRY(check_dims(&config, where));
     if (config.channels % config.groups != 0)
-        return ps_fail(PS_ERR_INPUT, "%s: \"groups\" %d does not divide \"channels\" %d", where, config.groups, config.channels);
+        return ps_fail(PS_ERR_INPUT, "%s: \"groups\" %d does not divide \"channels\" %d", where, config.groups,
+                       config.channels);
     conv_config *copy;
     PS_TRY(PS_ALLOC(1, &copy, "layer configuration"));
     *copy = config;
@@ -54,11 +58,24 @@ static ps_conv_shape kernel_shape(const conv_config *config, ps_shape in) {
     ps_extent_resolve(&config->stride, dims, 1, stride);
     ps_extent_resolve(&config->padding, dims, 0, pad);
     ps_extent_resolve(&config->dilation, dims, 1, dilation);
-    return (ps_conv_shape){.n = in.n, .c = in.c, .d = in.d, .h = in.h, .w = in.w, .k = config->channels,
-                           .kd = kernel[0], .kh = kernel[1], .kw = kernel[2],
-                           .stride_d = stride[0], .stride_h = stride[1], .stride_w = stride[2],
-                           .pad_d = pad[0], .pad_h = pad[1], .pad_w = pad[2],
-                           .dilation_d = dilation[0], .dilation_h = dilation[1], .dilation_w = dilation[2],
+    return (ps_conv_shape){.n = in.n,
+                           .c = in.c,
+                           .d = in.d,
+                           .h = in.h,
+                           .w = in.w,
+                           .k = config->channels,
+                           .kd = kernel[0],
+                           .kh = kernel[1],
+                           .kw = kernel[2],
+                           .stride_d = stride[0],
+                           .stride_h = stride[1],
+                           .stride_w = stride[2],
+                           .pad_d = pad[0],
+                           .pad_h = pad[1],
+                           .pad_w = pad[2],
+                           .dilation_d = dilation[0],
+                           .dilation_h = dilation[1],
+                           .dilation_w = dilation[2],
                            .groups = config->groups};
 }
 
@@ -67,18 +84,20 @@ static ps_status conv_infer(const void *config_, const ps_layer_input *in, int i
     const conv_config *config = config_;
     ps_shape x = in[0].shape;
     if (x.c % config->groups != 0)
-        return ps_fail(PS_ERR_INPUT, "%s: \"groups\" %d does not divide the %d channels of the input", where, config->groups, x.c);
+        return ps_fail(PS_ERR_INPUT, "%s: \"groups\" %d does not divide the %d channels of the input", where, config->groups,
+                       x.c);
     ps_conv_shape s = kernel_shape(config, x);
     *out = (ps_shape){x.n, s.k, ps_window_positions(s.d, s.kd, s.stride_d, s.pad_d, s.dilation_d),
                       ps_window_positions(s.h, s.kh, s.stride_h, s.pad_h, s.dilation_h),
                       ps_window_positions(s.w, s.kw, s.stride_w, s.pad_w, s.dilation_w)};
     if (out->d > 0 && out->h > 0 && out->w > 0) return PS_OK;
     char text[48];
-    return ps_fail(PS_ERR_INPUT,
-                   "%s: the %dx%dx%d kernel (dilation %d, %d, %d) does not fit the input %s (c x d x h x w) with padding %d, %d, %d; "
-                   "take a smaller kernel or more padding",
-                   where, s.kd, s.kh, s.kw, s.dilation_d, s.dilation_h, s.dilation_w, ps_shape_text(x, text), s.pad_d, s.pad_h,
-                   s.pad_w);
+    return ps_fail(
+        PS_ERR_INPUT,
+        "%s: the %dx%dx%d kernel (dilation %d, %d, %d) does not fit the input %s (c x d x h x w) with padding %d, %d, %d; "
+        "take a smaller kernel or more padding",
+        where, s.kd, s.kh, s.kw, s.dilation_d, s.dilation_h, s.dilation_w, ps_shape_text(x, text), s.pad_d, s.pad_h,
+        s.pad_w);
 }
 
 static int conv_params(const void *config_, const ps_shape *in, ps_shape out, ps_param_spec *specs) {
@@ -86,7 +105,8 @@ static int conv_params(const void *config_, const ps_shape *in, ps_shape out, ps
     const conv_config *config = config_;
     ps_conv_shape s = kernel_shape(config, in[0]);
     int fan_in = s.c / s.groups * s.kd * s.kh * s.kw;
-    specs[0] = (ps_param_spec){.suffix = "weight", .channels_last = true, .rows = s.k, .init = PS_INIT_WEIGHT, .fan_in = fan_in};
+    specs[0] =
+        (ps_param_spec){.suffix = "weight", .channels_last = true, .rows = s.k, .init = PS_INIT_WEIGHT, .fan_in = fan_in};
     if (dims_of(config, in[0]) == 3) {
         specs[0].rank = 5;
         memcpy(specs[0].dims, (int[]){s.k, s.c / s.groups, s.kd, s.kh, s.kw}, 5 * sizeof(int));
@@ -95,7 +115,8 @@ static int conv_params(const void *config_, const ps_shape *in, ps_shape out, ps
         memcpy(specs[0].dims, (int[]){s.k, s.c / s.groups, s.kh, s.kw}, 4 * sizeof(int));
     }
     if (!config->bias) return 1;
-    specs[1] = (ps_param_spec){.suffix = "bias", .rank = 1, .dims = {s.k}, .rows = s.k, .init = PS_INIT_BIAS, .fan_in = fan_in};
+    specs[1] =
+        (ps_param_spec){.suffix = "bias", .rank = 1, .dims = {s.k}, .rows = s.k, .init = PS_INIT_BIAS, .fan_in = fan_in};
     return 2;
 }
 
@@ -129,20 +150,23 @@ static double conv_macs(const void *config, const ps_shape *in, ps_shape out) {
 
 static void conv_forward(const ps_layer_call *call) {
     const conv_config *config = call->config;
-    ps_conv_forward(call->plan, call->x[0], call->param[0], config->bias ? call->param[1] : NULL, call->y, call->workspace, call->pool);
+    ps_conv_forward(call->plan, call->x[0], call->param[0], config->bias ? call->param[1] : NULL, call->y, call->workspace,
+                    call->pool);
 }
 
 static void conv_backward(const ps_layer_call *call) {
     const conv_config *config = call->config;
-    ps_conv_backward_weights(call->plan, call->x[0], call->dy, call->grad[0], config->bias ? call->grad[1] : NULL, call->workspace,
-                             call->pool);
+    ps_conv_backward_weights(call->plan, call->x[0], call->dy, call->grad[0], config->bias ? call->grad[1] : NULL,
+                             call->workspace, call->pool);
     if (call->dx[0] != NULL)
-        ps_conv_backward_data(call->plan, call->dy, call->param[0], call->dx[0], call->accumulate[0], call->workspace, call->pool);
+        ps_conv_backward_data(call->plan, call->dy, call->param[0], call->dx[0], call->accumulate[0], call->workspace,
+                              call->pool);
 }
 
 static const char *const conv_samples[] = {
     "{\"inputs\": [[2, 3, 1, 7, 5]], \"attributes\": {\"channels\": 4, \"padding\": 1}}",
-    "{\"inputs\": [[1, 4, 1, 9, 8]], \"attributes\": {\"channels\": 6, \"kernel\": [3, 2], \"stride\": [2, 3], \"padding\": [1, 0]}}",
+    "{\"inputs\": [[1, 4, 1, 9, 8]], \"attributes\": {\"channels\": 6, \"kernel\": [3, 2], \"stride\": [2, 3], \"padding\": "
+    "[1, 0]}}",
     "{\"inputs\": [[2, 2, 1, 9, 10]], \"attributes\": {\"channels\": 3, \"dilation\": 2, \"padding\": 2, \"bias\": false}}",
     "{\"inputs\": [[2, 6, 1, 5, 6]], \"attributes\": {\"channels\": 4, \"groups\": 2, \"padding\": 1, \"stride\": 2}}",
     "{\"inputs\": [[2, 4, 1, 6, 5]], \"attributes\": {\"channels\": 8, \"groups\": 4, \"padding\": 1}}",
@@ -161,11 +185,21 @@ static const char *const conv_samples[] = {
 const ps_layer_type ps_layer_conv = {
     .name = "conv",
     .summary = "convolution in 2 or 3 dimensions",
-    .attributes = "channels (needed), kernel 3, stride 1, padding 0, dilation 1 (each a number, [h, w] or [d, h, w]), groups 1, "
-                  "bias true, dims 2 or 3 (default 3 where the input has depth)",
-    .min_inputs = 1, .max_inputs = 1,
+    .attributes =
+        "channels (needed), kernel 3, stride 1, padding 0, dilation 1 (each a number, [h, w] or [d, h, w]), groups 1, "
+        "bias true, dims 2 or 3 (default 3 where the input has depth)",
+    .min_inputs = 1,
+    .max_inputs = 1,
     .needs_input = true,
-    .parse = conv_parse, .release = ps_free, .infer = conv_infer, .params = conv_params,
-    .plan = conv_plan, .unplan = ps_free, .describe = conv_describe, .macs = conv_macs,
-    .forward = conv_forward, .backward = conv_backward,
-    .samples = conv_samples};
+    .parse = conv_parse,
+    .release = ps_free,
+    .infer = conv_infer,
+    .params = conv_params,
+    .plan = conv_plan,
+    .unplan = ps_free,
+    .describe = conv_describe,
+    .macs = conv_macs,
+    .forward = conv_forward,
+    .backward = conv_backward,
+    .samples = conv_samples,
+};

@@ -85,8 +85,13 @@ const ps_layer_type ps_layer_dropout = {
     .name = "dropout",
     .summary = "zeroes elements at random in training and scales the rest",
     .attributes = "p 0.5",
-    .min_inputs = 1, .max_inputs = 1,
+    .min_inputs = 1,
+    .max_inputs = 1,
     .in_place = true,
-    .parse = dropout_parse, .release = ps_free, .infer = ps_infer_same,
-    .forward = dropout_forward, .backward = dropout_backward,
-    .samples = dropout_samples};
+    .parse = dropout_parse,
+    .release = ps_free,
+    .infer = ps_infer_same,
+    .forward = dropout_forward,
+    .backward = dropout_backward,
+    .samples = dropout_samples,
+};

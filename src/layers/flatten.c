@@ -7,7 +7,8 @@ static ps_status flatten_infer(const void *config, const ps_layer_input *in, int
     (void)config, (void)inputs;
     ps_shape x = ps_shape_with_batch(in[0].shape, 1);
     if (ps_shape_elements(x) > (size_t)1 << 30)
-        return ps_fail(PS_ERR_INPUT, "%s: flatten would make a vector of more than %d features; pool the map first", where, 1 << 30);
+        return ps_fail(PS_ERR_INPUT, "%s: flatten would make a vector of more than %d features; pool the map first", where,
+                       1 << 30);
     *out = (ps_shape){in[0].shape.n, (int)ps_shape_elements(x), 1, 1, 1};
     return PS_OK;
 }
@@ -50,7 +51,11 @@ const ps_layer_type ps_layer_flatten = {
     .name = "flatten",
     .summary = "map to vector, features in the order c, d, h, w",
     .attributes = "none",
-    .min_inputs = 1, .max_inputs = 1,
-    .parse = ps_parse_nothing, .infer = flatten_infer,
-    .forward = flatten_forward, .backward = flatten_backward,
-    .samples = flatten_samples};
+    .min_inputs = 1,
+    .max_inputs = 1,
+    .parse = ps_parse_nothing,
+    .infer = flatten_infer,
+    .forward = flatten_forward,
+    .backward = flatten_backward,
+    .samples = flatten_samples,
+};

@@ -25,7 +25,11 @@ const ps_layer_type ps_layer_global_avg_pool = {
     .name = "global_avg_pool",
     .summary = "mean over all positions of each channel",
     .attributes = "none",
-    .min_inputs = 1, .max_inputs = 1,
-    .parse = ps_parse_nothing, .infer = global_infer,
-    .forward = global_forward, .backward = global_backward,
-    .samples = global_samples};
+    .min_inputs = 1,
+    .max_inputs = 1,
+    .parse = ps_parse_nothing,
+    .infer = global_infer,
+    .forward = global_forward,
+    .backward = global_backward,
+    .samples = global_samples,
+};

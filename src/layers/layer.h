@@ -113,8 +113,8 @@ struct ps_layer_type {
     /* Activation slope of this configured layer when it ends in a gate: true and *slope (0: ReLU). NULL: is no gate. */
     bool (*gate)(const void *config, float *slope);
     /* What the gradient checks run this type with: JSON texts, NULL-terminated:
-     * {"inputs": [[n, c, d, h, w], ...], "attributes": {...}}; "pool": {...} (max_unpool): attributes of a max_pool node that
-     * makes input 1 from a map of the first shape; input 0 then has the pooled shape. */
+     * {"inputs": [[n, c, d, h, w], ...], "attributes": {...}}; "pool": {...} (max_unpool): attributes of a max_pool node
+     * that makes input 1 from a map of the first shape; input 0 then has the pooled shape. */
     const char *const *samples;
 };
 

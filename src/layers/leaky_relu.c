@@ -33,14 +33,15 @@ static ps_status leaky_plan(const void *config, const ps_shape *in, int inputs, 
 }
 
 static void leaky_forward(const ps_layer_call *call) {
-    ps_activation_forward(call->x[0], ps_shape_positions(call->out_shape), call->out_shape.c, slope_of(call->config), call->y,
-                          call->sums[PS_SUM_ZEROS], call->workspace, call->pool);
+    ps_activation_forward(call->x[0], ps_shape_positions(call->out_shape), call->out_shape.c, slope_of(call->config),
+                          call->y, call->sums[PS_SUM_ZEROS], call->workspace, call->pool);
 }
 
 static void leaky_backward(const ps_layer_call *call) {
     if (call->dx[0] == NULL) return;
     ps_activation_backward(call->y, call->dy, ps_shape_positions(call->out_shape), call->out_shape.c, slope_of(call->config),
-                           call->dx[0], call->accumulate[0], call->sums[PS_SUM_INPUT_GRAD_SQUARES], call->workspace, call->pool);
+                           call->dx[0], call->accumulate[0], call->sums[PS_SUM_INPUT_GRAD_SQUARES], call->workspace,
+                           call->pool);
 }
 
 static bool leaky_gate(const void *config, float *slope) {
@@ -56,9 +57,18 @@ const ps_layer_type ps_layer_leaky_relu = {
     .name = "leaky_relu",
     .summary = "leaky rectifier: x where positive, slope x elsewhere",
     .attributes = "slope 0.01",
-    .min_inputs = 1, .max_inputs = 1,
-    .needs_output = true, .in_place = true, .is_gate = true,
+    .min_inputs = 1,
+    .max_inputs = 1,
+    .needs_output = true,
+    .in_place = true,
+    .is_gate = true,
     .fused_sums = 1u << PS_SUM_ZEROS | 1u << PS_SUM_INPUT_GRAD_SQUARES,
-    .parse = leaky_parse, .release = ps_free, .infer = ps_infer_same, .plan = leaky_plan,
-    .forward = leaky_forward, .backward = leaky_backward, .gate = leaky_gate,
-    .samples = leaky_samples};
+    .parse = leaky_parse,
+    .release = ps_free,
+    .infer = ps_infer_same,
+    .plan = leaky_plan,
+    .forward = leaky_forward,
+    .backward = leaky_backward,
+    .gate = leaky_gate,
+    .samples = leaky_samples,
+};

@@ -30,8 +30,10 @@ static ps_status linear_infer(const void *config_, const ps_layer_input *in, int
     ps_shape x = in[0].shape;
     char text[48];
     if (x.d != 1 || x.h != 1 || x.w != 1)
-        return ps_fail(PS_ERR_INPUT, "%s: linear takes vectors, but its input is %s (c x d x h x w); add a flatten (or a "
-                       "global_avg_pool) before it", where, ps_shape_text(x, text));
+        return ps_fail(PS_ERR_INPUT,
+                       "%s: linear takes vectors, but its input is %s (c x d x h x w); add a flatten (or a "
+                       "global_avg_pool) before it",
+                       where, ps_shape_text(x, text));
     *out = (ps_shape){x.n, config->features, 1, 1, 1};
     return PS_OK;
 }
@@ -39,7 +41,8 @@ static ps_status linear_infer(const void *config_, const ps_layer_input *in, int
 static int linear_params(const void *config_, const ps_shape *in, ps_shape out, ps_param_spec *specs) {
     const linear_config *config = config_;
     int k = out.c, c = in[0].c;
-    specs[0] = (ps_param_spec){.suffix = "weight", .rank = 2, .dims = {k, c}, .rows = k, .init = PS_INIT_WEIGHT, .fan_in = c};
+    specs[0] =
+        (ps_param_spec){.suffix = "weight", .rank = 2, .dims = {k, c}, .rows = k, .init = PS_INIT_WEIGHT, .fan_in = c};
     specs[1] = (ps_param_spec){.suffix = "bias", .rank = 1, .dims = {k}, .rows = k, .init = PS_INIT_BIAS, .fan_in = c};
     return config->bias ? 2 : 1;
 }
@@ -76,20 +79,29 @@ static void linear_backward(const ps_layer_call *call) {
     ps_gemm_parallel(true, false, k, c, n, call->dy, k, call->x[0], c, false, call->grad[0], c, call->pool);
     if (config->bias) sum_rows(call->dy, n, k, call->grad[1]);
     if (call->dx[0] != NULL)
-        ps_gemm_parallel(false, false, n, c, k, call->dy, k, call->param[0], c, call->accumulate[0], call->dx[0], c, call->pool);
+        ps_gemm_parallel(false, false, n, c, k, call->dy, k, call->param[0], c, call->accumulate[0], call->dx[0], c,
+                         call->pool);
 }
 
-static const char *const linear_samples[] = {"{\"inputs\": [[3, 7, 1, 1, 1]], \"attributes\": {\"features\": 5}}",
-                                             "{\"inputs\": [[1, 19, 1, 1, 1]], \"attributes\": {\"features\": 1, \"bias\": false}}",
-                                             "{\"inputs\": [[6, 33, 1, 1, 1]], \"attributes\": {\"features\": 18}}",
-                                             "{\"inputs\": [[5, 3, 1, 1, 1]], \"attributes\": {\"features\": 130}}", NULL};
+static const char *const linear_samples[] = {
+    "{\"inputs\": [[3, 7, 1, 1, 1]], \"attributes\": {\"features\": 5}}",
+    "{\"inputs\": [[1, 19, 1, 1, 1]], \"attributes\": {\"features\": 1, \"bias\": false}}",
+    "{\"inputs\": [[6, 33, 1, 1, 1]], \"attributes\": {\"features\": 18}}",
+    "{\"inputs\": [[5, 3, 1, 1, 1]], \"attributes\": {\"features\": 130}}", NULL};
 
 const ps_layer_type ps_layer_linear = {
     .name = "linear",
     .summary = "matrix product with bias, on vectors",
     .attributes = "features (needed), bias true",
-    .min_inputs = 1, .max_inputs = 1,
+    .min_inputs = 1,
+    .max_inputs = 1,
     .needs_input = true,
-    .parse = linear_parse, .release = ps_free, .infer = linear_infer, .params = linear_params, .macs = linear_macs,
-    .forward = linear_forward, .backward = linear_backward,
-    .samples = linear_samples};
+    .parse = linear_parse,
+    .release = ps_free,
+    .infer = linear_infer,
+    .params = linear_params,
+    .macs = linear_macs,
+    .forward = linear_forward,
+    .backward = linear_backward,
+    .samples = linear_samples,
+};

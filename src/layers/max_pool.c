@@ -28,13 +28,20 @@ static const char *const max_pool_samples[] = {
     "{\"inputs\": [[1, 4, 1, 6, 9]], \"attributes\": {\"kernel\": [2, 3], \"stride\": [3, 1]}}",
     "{\"inputs\": [[1, 3, 5, 4, 5]], \"attributes\": {\"kernel\": 2}}",
     "{\"inputs\": [[1, 2, 3, 4, 5]], \"attributes\": {\"kernel\": [1, 2, 2], \"stride\": [2, 2, 1]}}",
-    "{\"inputs\": [[1, 2, 3, 4, 5]], \"attributes\": {\"kernel\": [2, 2]}}", NULL};
+    "{\"inputs\": [[1, 2, 3, 4, 5]], \"attributes\": {\"kernel\": [2, 2]}}",
+    NULL};
 
 const ps_layer_type ps_layer_max_pool = {
     .name = "max_pool",
     .summary = "maximum of each window",
     .attributes = "kernel 2, stride = kernel, padding 0 (each a number, [h, w] or [d, h, w])",
-    .min_inputs = 1, .max_inputs = 1,
-    .parse = ps_window_parse, .release = ps_free, .infer = ps_window_infer, .plan = max_pool_plan,
-    .forward = max_pool_forward, .backward = max_pool_backward,
-    .samples = max_pool_samples};
+    .min_inputs = 1,
+    .max_inputs = 1,
+    .parse = ps_window_parse,
+    .release = ps_free,
+    .infer = ps_window_infer,
+    .plan = max_pool_plan,
+    .forward = max_pool_forward,
+    .backward = max_pool_backward,
+    .samples = max_pool_samples,
+};

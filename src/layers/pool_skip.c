@@ -17,13 +17,12 @@ typedef struct {
     bool skip, conv, match_energy;
 } mode_row;
 
-static const mode_row modes[] = {
-    {"full", PS_POOL_SKIP_MAX, true, true, false},
-    {"pool+skip", PS_POOL_SKIP_MAX, true, false, false},
-    {"conv+skip", PS_POOL_SKIP_DENSE, true, true, false},
-    {"pool+conv", PS_POOL_SKIP_MAX, false, true, false},
-    {"grid+conv+skip", PS_POOL_SKIP_GRID, true, true, false},
-    {"grid-energy+conv+skip", PS_POOL_SKIP_GRID, true, true, true}};
+static const mode_row modes[] = {{"full", PS_POOL_SKIP_MAX, true, true, false},
+                                 {"pool+skip", PS_POOL_SKIP_MAX, true, false, false},
+                                 {"conv+skip", PS_POOL_SKIP_DENSE, true, true, false},
+                                 {"pool+conv", PS_POOL_SKIP_MAX, false, true, false},
+                                 {"grid+conv+skip", PS_POOL_SKIP_GRID, true, true, false},
+                                 {"grid-energy+conv+skip", PS_POOL_SKIP_GRID, true, true, true}};
 
 typedef struct {
     int pool_size;
@@ -39,8 +38,10 @@ static ps_status parse_mode(const cJSON *attributes, const char *where, const mo
             *mode = &modes[i];
             return PS_OK;
         }
-    return ps_fail(PS_ERR_INPUT, "%s: \"mode\" must be \"full\", \"pool+skip\", \"conv+skip\", \"pool+conv\", \"grid+conv+skip\" or "
-                   "\"grid-energy+conv+skip\", not \"%s\"", where, name);
+    return ps_fail(PS_ERR_INPUT,
+                   "%s: \"mode\" must be \"full\", \"pool+skip\", \"conv+skip\", \"pool+conv\", \"grid+conv+skip\" or "
+                   "\"grid-energy+conv+skip\", not \"%s\"",
+                   where, name);
 }
 
 static ps_status parse_cut(const cJSON *attributes, const char *where, pool_skip_config *config) {
@@ -52,8 +53,8 @@ static ps_status parse_cut(const cJSON *attributes, const char *where, pool_skip
     if (!any && strcmp(cut, "none") != 0)
         return ps_fail(PS_ERR_INPUT, "%s: \"cut\" must be \"none\", \"forward\" or \"gradient\", not \"%s\"", where, cut);
     if (any && !config->mode->skip)
-        return ps_fail(PS_ERR_INPUT, "%s: \"cut\" needs a mode with a skip, since \"%s\" has nothing but the path to cut", where,
-                       config->mode->name);
+        return ps_fail(PS_ERR_INPUT, "%s: \"cut\" needs a mode with a skip, since \"%s\" has nothing but the path to cut",
+                       where, config->mode->name);
     return PS_OK;
 }
 
@@ -67,7 +68,8 @@ static ps_status pool_skip_parse(const cJSON *attributes, const char *where, voi
     PS_TRY(ps_json_get_bool(attributes, "zero_init", false, where, &config.zero_init));
     PS_TRY(parse_cut(attributes, where, &config));
     if (config.zero_init && !config.mode->conv)
-        return ps_fail(PS_ERR_INPUT, "%s: \"zero_init\" needs a mode with a convolution, and \"%s\" has none", where, config.mode->name);
+        return ps_fail(PS_ERR_INPUT, "%s: \"zero_init\" needs a mode with a convolution, and \"%s\" has none", where,
+                       config.mode->name);
     pool_skip_config *copy;
     PS_TRY(PS_ALLOC(1, &copy, "layer configuration"));
     *copy = config;
@@ -77,7 +79,8 @@ static ps_status pool_skip_parse(const cJSON *attributes, const char *where, voi
 
 static bool pools(const pool_skip_config *config) { return config->mode->select != PS_POOL_SKIP_DENSE; }
 
-static ps_status pool_skip_infer(const void *config_, const ps_layer_input *in, int inputs, const char *where, ps_shape *out) {
+static ps_status pool_skip_infer(const void *config_, const ps_layer_input *in, int inputs, const char *where,
+                                 ps_shape *out) {
     (void)inputs;
     const pool_skip_config *config = config_;
     ps_shape x = in[0].shape;
@@ -85,10 +88,13 @@ static ps_status pool_skip_infer(const void *config_, const ps_layer_input *in, 
     int e = config->pool_size;
     *out = x;
     if (x.d > 1 && e > LARGEST_WINDOW_3D)
-        return ps_fail(PS_ERR_INPUT, "%s: \"pool_size\" must be at most %d for maps with depth, not %d", where, LARGEST_WINDOW_3D, e);
+        return ps_fail(PS_ERR_INPUT, "%s: \"pool_size\" must be at most %d for maps with depth, not %d", where,
+                       LARGEST_WINDOW_3D, e);
     if (pools(config) && (e > x.h || e > x.w || (x.d > 1 && e > x.d)))
-        return ps_fail(PS_ERR_INPUT, "%s: \"pool_size\" %d is larger than the map of its input %s (c x d x h x w); take a smaller "
-                       "\"pool_size\" here", where, e, ps_shape_text(x, text));
+        return ps_fail(PS_ERR_INPUT,
+                       "%s: \"pool_size\" %d is larger than the map of its input %s (c x d x h x w); take a smaller "
+                       "\"pool_size\" here",
+                       where, e, ps_shape_text(x, text));
     return PS_OK;
 }
 
@@ -96,20 +102,32 @@ static int pool_skip_params(const void *config_, const ps_shape *in, ps_shape ou
     const pool_skip_config *config = config_;
     if (!config->mode->conv) return 0;
     int c = out.c, rank = in[0].d > 1 ? 5 : 4, fan_in = c * (rank == 5 ? 27 : 9);
-    specs[0] = (ps_param_spec){.suffix = "conv.weight", .rank = rank, .dims = {c, c, 3, 3, rank == 5 ? 3 : 0}, .channels_last = true,
-                               .rows = c, .init = config->zero_init ? PS_INIT_ZEROS : PS_INIT_WEIGHT, .fan_in = fan_in};
-    specs[1] = (ps_param_spec){.suffix = "conv.bias", .rank = 1, .dims = {c}, .rows = c,
-                               .init = config->zero_init ? PS_INIT_ZEROS : PS_INIT_BIAS, .fan_in = fan_in};
+    specs[0] = (ps_param_spec){.suffix = "conv.weight",
+                               .rank = rank,
+                               .dims = {c, c, 3, 3, rank == 5 ? 3 : 0},
+                               .channels_last = true,
+                               .rows = c,
+                               .init = config->zero_init ? PS_INIT_ZEROS : PS_INIT_WEIGHT,
+                               .fan_in = fan_in};
+    specs[1] = (ps_param_spec){.suffix = "conv.bias",
+                               .rank = 1,
+                               .dims = {c},
+                               .rows = c,
+                               .init = config->zero_init ? PS_INIT_ZEROS : PS_INIT_BIAS,
+                               .fan_in = fan_in};
     return 2;
 }
 
 static ps_pool_skip_options options_of(const pool_skip_config *config, ps_shape shape) {
     bool whole = config->pool_size == 1; /* one-element windows keep everything: every selection is the dense one */
-    return (ps_pool_skip_options){.shape = shape, .e = config->pool_size,
+    return (ps_pool_skip_options){.shape = shape,
+                                  .e = config->pool_size,
                                   .select = whole ? PS_POOL_SKIP_DENSE : config->mode->select,
-                                  .skip = config->mode->skip, .conv = config->mode->conv,
+                                  .skip = config->mode->skip,
+                                  .conv = config->mode->conv,
                                   .match_energy = config->mode->match_energy && !whole,
-                                  .cut_forward = config->cut_forward, .cut_gradient = config->cut_gradient};
+                                  .cut_forward = config->cut_forward,
+                                  .cut_gradient = config->cut_gradient};
 }
 
 static ps_status pool_skip_plan(const void *config, const ps_shape *in, int inputs, ps_shape out, int threads, void **plan_,
@@ -119,7 +137,8 @@ static ps_status pool_skip_plan(const void *config, const ps_shape *in, int inpu
     ps_pool_skip_plan *plan;
     *plan_ = NULL;
     PS_TRY(ps_pool_skip_plan_create(&options, &plan));
-    *sizes = (ps_layer_sizes){.save_bytes = ps_pool_skip_save_bytes(plan), .workspace_bytes = ps_pool_skip_workspace_bytes(plan, threads)};
+    *sizes = (ps_layer_sizes){.save_bytes = ps_pool_skip_save_bytes(plan),
+                              .workspace_bytes = ps_pool_skip_workspace_bytes(plan, threads)};
     *plan_ = plan;
     return PS_OK;
 }
@@ -142,14 +161,14 @@ static double pool_skip_macs(const void *config_, const ps_shape *in, ps_shape o
 
 static ps_pool_skip_sums sums_of(const ps_layer_call *call) {
     double *const *s = call->sums;
-    return (ps_pool_skip_sums){s[PS_SUM_POOL_IDENTITY], s[PS_SUM_POOL_PATH], s[PS_SUM_POOL_OUTPUT],
+    return (ps_pool_skip_sums){s[PS_SUM_POOL_IDENTITY],      s[PS_SUM_POOL_PATH],      s[PS_SUM_POOL_OUTPUT],
                                s[PS_SUM_POOL_GRAD_IDENTITY], s[PS_SUM_POOL_GRAD_PATH], s[PS_SUM_POOL_GRAD_TOTAL]};
 }
 
 static void pool_skip_forward(const ps_layer_call *call) {
     bool conv = ((const pool_skip_config *)call->config)->mode->conv;
-    ps_pool_skip_forward(call->plan, call->x[0], conv ? call->param[0] : NULL, conv ? call->param[1] : NULL, call->y, call->save,
-                         sums_of(call), call->workspace, call->pool);
+    ps_pool_skip_forward(call->plan, call->x[0], conv ? call->param[0] : NULL, conv ? call->param[1] : NULL, call->y,
+                         call->save, sums_of(call), call->workspace, call->pool);
 }
 
 static void pool_skip_backward(const ps_layer_call *call) {
@@ -181,13 +200,23 @@ static const char *const pool_skip_samples[] = {
 const ps_layer_type ps_layer_pool_skip = {
     .name = "pool_skip",
     .summary = "Pool Skip module: identity plus a 3x3 convolution of the max-pooled and unpooled map",
-    .attributes = "pool_size 2, mode \"full\" (or \"pool+skip\", \"conv+skip\", \"pool+conv\", \"grid+conv+skip\", "
-                  "\"grid-energy+conv+skip\"), zero_init false, cut \"none\" (or \"forward\", \"gradient\")",
-    .min_inputs = 1, .max_inputs = 1,
+    .attributes =
+        "pool_size 2, mode \"full\" (or \"pool+skip\", \"conv+skip\", \"pool+conv\", \"grid+conv+skip\", "
+        "\"grid-energy+conv+skip\"), zero_init false, cut \"none\" (or \"forward\", \"gradient\")",
+    .min_inputs = 1,
+    .max_inputs = 1,
     .needs_input = true,
-    .fused_sums = 1u << PS_SUM_POOL_IDENTITY | 1u << PS_SUM_POOL_PATH | 1u << PS_SUM_POOL_OUTPUT | 1u << PS_SUM_POOL_GRAD_IDENTITY |
-                  1u << PS_SUM_POOL_GRAD_PATH | 1u << PS_SUM_POOL_GRAD_TOTAL,
-    .parse = pool_skip_parse, .release = ps_free, .infer = pool_skip_infer, .params = pool_skip_params,
-    .plan = pool_skip_plan, .unplan = pool_skip_unplan, .describe = pool_skip_describe, .macs = pool_skip_macs,
-    .forward = pool_skip_forward, .backward = pool_skip_backward,
-    .samples = pool_skip_samples};
+    .fused_sums = 1u << PS_SUM_POOL_IDENTITY | 1u << PS_SUM_POOL_PATH | 1u << PS_SUM_POOL_OUTPUT |
+                  1u << PS_SUM_POOL_GRAD_IDENTITY | 1u << PS_SUM_POOL_GRAD_PATH | 1u << PS_SUM_POOL_GRAD_TOTAL,
+    .parse = pool_skip_parse,
+    .release = ps_free,
+    .infer = pool_skip_infer,
+    .params = pool_skip_params,
+    .plan = pool_skip_plan,
+    .unplan = pool_skip_unplan,
+    .describe = pool_skip_describe,
+    .macs = pool_skip_macs,
+    .forward = pool_skip_forward,
+    .backward = pool_skip_backward,
+    .samples = pool_skip_samples,
+};

@@ -29,9 +29,17 @@ ps_pool_window ps_window_resolve(const ps_window_config *config, ps_shape in, ps
     ps_extent_resolve(&config->kernel, dims, 1, kernel);
     ps_extent_resolve(stride_given, dims, 1, stride);
     ps_extent_resolve(&config->padding, dims, 0, pad);
-    return (ps_pool_window){.in = in, .out = out, .kd = kernel[0], .kh = kernel[1], .kw = kernel[2],
-                            .stride_d = stride[0], .stride_h = stride[1], .stride_w = stride[2],
-                            .pad_d = pad[0], .pad_h = pad[1], .pad_w = pad[2]};
+    return (ps_pool_window){.in = in,
+                            .out = out,
+                            .kd = kernel[0],
+                            .kh = kernel[1],
+                            .kw = kernel[2],
+                            .stride_d = stride[0],
+                            .stride_h = stride[1],
+                            .stride_w = stride[2],
+                            .pad_d = pad[0],
+                            .pad_h = pad[1],
+                            .pad_w = pad[2]};
 }
 
 ps_status ps_window_infer(const void *config, const ps_layer_input *in, int inputs, const char *where, ps_shape *out) {
@@ -46,6 +54,7 @@ ps_status ps_window_infer(const void *config, const ps_layer_input *in, int inpu
                       ps_window_positions(x.h, w.kh, w.stride_h, w.pad_h, 1),
                       ps_window_positions(x.w, w.kw, w.stride_w, w.pad_w, 1)};
     if (out->d > 0 && out->h > 0 && out->w > 0) return PS_OK;
-    return ps_fail(PS_ERR_INPUT, "%s: a %dx%dx%d pooling window does not fit the input %s (c x d x h x w); take a smaller \"kernel\"",
+    return ps_fail(PS_ERR_INPUT,
+                   "%s: a %dx%dx%d pooling window does not fit the input %s (c x d x h x w); take a smaller \"kernel\"",
                    where, w.kd, w.kh, w.kw, ps_shape_text(x, text));
 }

@@ -24,7 +24,8 @@ static void check_type(void **state) {
     for (int i = 0; type->samples[i] != NULL; i++)
         for (int mode = PS_MODE_TRAIN; mode <= PS_MODE_EVAL; mode++) {
             gradcheck_result result;
-            if (mode != PS_MODE_TRAIN && gradcheck_modes_agree(type, type->samples[i], PS_MODE_TRAIN, (ps_mode)mode)) continue;
+            if (mode != PS_MODE_TRAIN && gradcheck_modes_agree(type, type->samples[i], PS_MODE_TRAIN, (ps_mode)mode))
+                continue;
             gradcheck_run(type, type->samples[i], (ps_mode)mode, &result);
             if (!result.passed) fail_msg("%s, %s, %s: %s", type->name, type->samples[i], mode_names[mode], result.message);
             assert_true(result.compared > 0);
@@ -32,12 +33,14 @@ static void check_type(void **state) {
             if (result.worst_gradient > gradient) gradient = result.worst_gradient;
             compared += result.compared;
         }
-    print_message("# %-16s %6d derivatives, worst error: forward %.1e, gradient %.1e\n", type->name, compared, forward, gradient);
+    print_message("# %-16s %6d derivatives, worst error: forward %.1e, gradient %.1e\n", type->name, compared, forward,
+                  gradient);
 }
 
 /* ---- Planted faults: each wrapper differs from the real type in one thing. ---- */
 
-static void expect_caught(const ps_layer_type *wrong, const ps_layer_type *right, const char *sample, const char *message_part) {
+static void expect_caught(const ps_layer_type *wrong, const ps_layer_type *right, const char *sample,
+                          const char *message_part) {
     gradcheck_result result;
     gradcheck_run(right, sample, PS_MODE_TRAIN, &result);
     if (!result.passed) fail_msg("the right layer fails: %s", result.message);

@@ -76,10 +76,18 @@ static ps_status make_pool(gradcheck_rig *rig, const cJSON *attributes, ps_layer
     float *values;
     PS_TRY(make_array(ps_shape_elements(pooled), 0, &values));
     double *no_sums[PS_SUMS] = {NULL};
-    type->forward(&(ps_layer_call){.config = *config, .plan = plan, .inputs = 1, .in_shape = &rig->pool_shape, .out_shape = pooled,
-                                   .x = (const float *const[]){rig->pool_x}, .y = values, .save = rig->pool_save, .sums = no_sums});
+    type->forward(&(ps_layer_call){.config = *config,
+                                   .plan = plan,
+                                   .inputs = 1,
+                                   .in_shape = &rig->pool_shape,
+                                   .out_shape = pooled,
+                                   .x = (const float *const[]){rig->pool_x},
+                                   .y = values,
+                                   .save = rig->pool_save,
+                                   .sums = no_sums});
     ps_free(values);
-    in[1] = (ps_layer_input){.shape = pooled, .producer = type, .producer_config = *config, .producer_input = rig->pool_shape};
+    in[1] =
+        (ps_layer_input){.shape = pooled, .producer = type, .producer_config = *config, .producer_input = rig->pool_shape};
     in[0].shape = pooled;
     rig->inputs = 2;
     rig->in_save[1] = rig->pool_save;
@@ -89,7 +97,8 @@ static ps_status make_pool(gradcheck_rig *rig, const cJSON *attributes, ps_layer
 static ps_status infer(gradcheck_rig *rig) {
     ps_layer_input in[PS_LAYER_MAX_INPUTS] = {0};
     const cJSON *shape, *pool = cJSON_GetObjectItemCaseSensitive(rig->document, "pool");
-    cJSON_ArrayForEach(shape, cJSON_GetObjectItemCaseSensitive(rig->document, "inputs")) in[rig->inputs++].shape = shape_of(shape);
+    cJSON_ArrayForEach(shape, cJSON_GetObjectItemCaseSensitive(rig->document, "inputs")) in[rig->inputs++].shape =
+        shape_of(shape);
     void *pool_config = NULL;
     ps_status status = pool != NULL ? make_pool(rig, pool, in, &pool_config) : PS_OK;
     if (status == PS_OK) status = rig->type->infer(rig->config, in, rig->inputs, "sample", &rig->out_shape);
@@ -138,7 +147,8 @@ static ps_status make_scratch(gradcheck_rig *rig) {
     return PS_OK;
 }
 
-ps_status gradcheck_rig_create(const ps_layer_type *type, const char *sample, ps_mode mode, ps_pool *pool, gradcheck_rig *rig) {
+ps_status gradcheck_rig_create(const ps_layer_type *type, const char *sample, ps_mode mode, ps_pool *pool,
+                               gradcheck_rig *rig) {
     *rig = (gradcheck_rig){.type = type};
     PS_TRY(ps_json_parse(sample, "sample", &rig->document));
     rig->attributes = cJSON_GetObjectItemCaseSensitive(rig->document, "attributes");
@@ -147,14 +157,30 @@ ps_status gradcheck_rig_create(const ps_layer_type *type, const char *sample, ps
     if (type->params != NULL) rig->params = type->params(rig->config, rig->in_shape, rig->out_shape, rig->param_spec);
     if (type->states != NULL) rig->states = type->states(rig->config, rig->in_shape, rig->out_shape, rig->state_spec);
     if (type->plan != NULL)
-        PS_TRY(type->plan(rig->config, rig->in_shape, rig->inputs, rig->out_shape, ps_pool_threads(pool), &rig->plan, &rig->sizes));
+        PS_TRY(type->plan(rig->config, rig->in_shape, rig->inputs, rig->out_shape, ps_pool_threads(pool), &rig->plan,
+                          &rig->sizes));
     PS_TRY(make_arrays(rig));
     PS_TRY(make_scratch(rig));
-    rig->call = (ps_layer_call){.config = rig->config, .plan = rig->plan, .pool = pool, .mode = mode, .inputs = rig->inputs,
-                                .in_shape = rig->in_shape, .out_shape = rig->out_shape, .x = (const float *const *)rig->x, .y = rig->y,
-                                .dy = rig->dy, .dx = rig->dx, .accumulate = rig->accumulate, .param = rig->param, .grad = rig->grad,
-                                .state = rig->state, .save = rig->save, .in_save = rig->in_save, .workspace = rig->workspace,
-                                .sums = rig->sums, .key = ps_rng_key_of(5, "dropout")};
+    rig->call = (ps_layer_call){.config = rig->config,
+                                .plan = rig->plan,
+                                .pool = pool,
+                                .mode = mode,
+                                .inputs = rig->inputs,
+                                .in_shape = rig->in_shape,
+                                .out_shape = rig->out_shape,
+                                .x = (const float *const *)rig->x,
+                                .y = rig->y,
+                                .dy = rig->dy,
+                                .dx = rig->dx,
+                                .accumulate = rig->accumulate,
+                                .param = rig->param,
+                                .grad = rig->grad,
+                                .state = rig->state,
+                                .save = rig->save,
+                                .in_save = rig->in_save,
+                                .workspace = rig->workspace,
+                                .sums = rig->sums,
+                                .key = ps_rng_key_of(5, "dropout")};
     return PS_OK;
 }
 
@@ -165,7 +191,8 @@ void gradcheck_rig_clear(gradcheck_rig *rig) {
     for (int i = 0; i < PS_LAYER_MAX_PARAMS; i++) ps_free(rig->param[i]), ps_free(rig->grad[i]);
     for (int i = 0; i < PS_LAYER_MAX_STATES; i++) ps_free(rig->state[i]);
     for (int i = 0; i < PS_SUMS; i++) ps_free(rig->sums[i]);
-    ps_free(rig->y), ps_free(rig->dy), ps_free(rig->pool_x), ps_free(rig->save), ps_free(rig->workspace), ps_free(rig->pool_save);
+    ps_free(rig->y), ps_free(rig->dy), ps_free(rig->pool_x), ps_free(rig->save), ps_free(rig->workspace),
+        ps_free(rig->pool_save);
     cJSON_Delete(rig->document);
     *rig = (gradcheck_rig){0};
 }
@@ -189,7 +216,8 @@ static double largest(const double *x, size_t count) {
 }
 
 /* Errors over the reference's largest value (1e-3 at least: an array of zeros has no scale). NaN never passes. */
-static double compare(const char *what, const float *got, const double *wanted, size_t count, double tolerance, gradcheck_result *result) {
+static double compare(const char *what, const float *got, const double *wanted, size_t count, double tolerance,
+                      gradcheck_result *result) {
     double scale = fmax(largest(wanted, count), 1e-3), worst = 0;
     for (size_t i = 0; i < count; i++) {
         double error = fabs((double)got[i] - wanted[i]) / scale;
@@ -205,7 +233,8 @@ static double compare(const char *what, const float *got, const double *wanted, 
 
 typedef struct {
     ref_call call;
-    double *x[PS_LAYER_MAX_INPUTS], *base_x[PS_LAYER_MAX_INPUTS], *param[PS_LAYER_MAX_PARAMS], *state[PS_LAYER_MAX_STATES], *pool_x, *y;
+    double *x[PS_LAYER_MAX_INPUTS], *base_x[PS_LAYER_MAX_INPUTS], *param[PS_LAYER_MAX_PARAMS], *state[PS_LAYER_MAX_STATES],
+        *pool_x, *y;
 } reference;
 
 static double *widen(const float *x, size_t count) {
@@ -220,16 +249,26 @@ static void reference_create(const gradcheck_rig *rig, reference *ref) {
         ref->x[i] = widen(rig->x[i], ps_shape_elements(rig->in_shape[i]));
         ref->base_x[i] = widen(rig->x[i], ps_shape_elements(rig->in_shape[i]));
     }
-    for (int i = 0; i < rig->params; i++) ref->param[i] = widen(rig->param[i], gradcheck_param_elements(&rig->param_spec[i]));
-    for (int i = 0; i < rig->states; i++) ref->state[i] = widen(rig->state[i], gradcheck_param_elements(&rig->state_spec[i]));
+    for (int i = 0; i < rig->params; i++)
+        ref->param[i] = widen(rig->param[i], gradcheck_param_elements(&rig->param_spec[i]));
+    for (int i = 0; i < rig->states; i++)
+        ref->state[i] = widen(rig->state[i], gradcheck_param_elements(&rig->state_spec[i]));
     if (rig->pool_x != NULL) ref->pool_x = widen(rig->pool_x, ps_shape_elements(rig->pool_shape));
     ref->y = calloc(ps_shape_elements(rig->out_shape), sizeof *ref->y);
-    ref->call = (ref_call){.type = rig->type->name, .attributes = rig->attributes, .train = rig->call.mode == PS_MODE_TRAIN,
-                           .eval = rig->call.mode == PS_MODE_EVAL, .inputs = rig->inputs, .in_shape = rig->in_shape,
-                           .out_shape = rig->out_shape, .x = (const double *const *)ref->x,
-                           .param = (const double *const *)ref->param, .state = (const double *const *)ref->state,
-                           .key = rig->call.key, .pool = cJSON_GetObjectItemCaseSensitive(rig->document, "pool"),
-                           .pool_shape = rig->pool_shape, .pool_x = ref->pool_x};
+    ref->call = (ref_call){.type = rig->type->name,
+                           .attributes = rig->attributes,
+                           .train = rig->call.mode == PS_MODE_TRAIN,
+                           .eval = rig->call.mode == PS_MODE_EVAL,
+                           .inputs = rig->inputs,
+                           .in_shape = rig->in_shape,
+                           .out_shape = rig->out_shape,
+                           .x = (const double *const *)ref->x,
+                           .param = (const double *const *)ref->param,
+                           .state = (const double *const *)ref->state,
+                           .key = rig->call.key,
+                           .pool = cJSON_GetObjectItemCaseSensitive(rig->document, "pool"),
+                           .pool_shape = rig->pool_shape,
+                           .pool_x = ref->pool_x};
 }
 
 static void reference_clear(reference *ref) {
@@ -269,8 +308,8 @@ static double element_derivative(reference *ref, const gradcheck_rig *rig, doubl
     return (above - below) / (2 * step);
 }
 
-static void check_directions(const char *what, reference *ref, const gradcheck_rig *rig, double *point, const float *gradient,
-                             size_t count, gradcheck_result *result) {
+static void check_directions(const char *what, reference *ref, const gradcheck_rig *rig, double *point,
+                             const float *gradient, size_t count, gradcheck_result *result) {
     double *direction = malloc(count * sizeof *direction);
     for (int d = 0; d < DIRECTIONS; d++) {
         ps_rng_key key = ps_rng_key_fold(ps_rng_key_of(13, what), (uint64_t)d);
@@ -324,7 +363,8 @@ static void check_gradients(reference *ref, const gradcheck_rig *rig, gradcheck_
 
 /* ---- Sums ---- */
 
-static void check_sum(const gradcheck_rig *rig, ps_sum sum, const char *what, const double *wanted, gradcheck_result *result) {
+static void check_sum(const gradcheck_rig *rig, ps_sum sum, const char *what, const double *wanted,
+                      gradcheck_result *result) {
     const double *got = rig->sums[sum];
     for (int c = 0; got != NULL && c < rig->out_shape.c; c++)
         if (!(fabs(got[c] - wanted[c]) <= 1e-5 * fabs(wanted[c]) + 1e-9))
@@ -383,7 +423,8 @@ static void same_bits(const char *what, const float *a, const float *b, size_t c
         }
 }
 
-static void same_results(const char *how, const gradcheck_rig *plain, const gradcheck_rig *other, bool dx_too, gradcheck_result *result) {
+static void same_results(const char *how, const gradcheck_rig *plain, const gradcheck_rig *other, bool dx_too,
+                         gradcheck_result *result) {
     char what[96];
     snprintf(what, sizeof what, "%s: y", how);
     same_bits(what, plain->call.y, other->call.y, ps_shape_elements(plain->out_shape), result);
@@ -396,10 +437,12 @@ static void same_results(const char *how, const gradcheck_rig *plain, const grad
         same_bits(what, plain->grad[i], other->grad[i], gradcheck_param_elements(&plain->param_spec[i]), result);
     }
     for (int i = 0; i < plain->states; i++)
-        same_bits("running statistics", plain->state[i], other->state[i], gradcheck_param_elements(&plain->state_spec[i]), result);
+        same_bits("running statistics", plain->state[i], other->state[i], gradcheck_param_elements(&plain->state_spec[i]),
+                  result);
     for (int i = 0; i < PS_SUMS; i++)
         for (int c = 0; dx_too && plain->sums[i] != NULL && c < plain->out_shape.c; c++)
-            if (memcmp(&plain->sums[i][c], &other->sums[i][c], sizeof(double)) != 0) refuse(result, "%s: sum %d differs", how, i);
+            if (memcmp(&plain->sums[i][c], &other->sums[i][c], sizeof(double)) != 0)
+                refuse(result, "%s: sum %d differs", how, i);
 }
 
 /* Backward gets only the arrays that the type says it reads. */
@@ -416,7 +459,8 @@ void gradcheck_rig_run(gradcheck_rig *rig) {
     run_backward(rig);
 }
 
-void gradcheck_rig_compare(const char *how, const gradcheck_rig *plain, const gradcheck_rig *other, gradcheck_result *result) {
+void gradcheck_rig_compare(const char *how, const gradcheck_rig *plain, const gradcheck_rig *other,
+                           gradcheck_result *result) {
     same_results(how, plain, other, true, result);
 }
 
@@ -463,7 +507,9 @@ static ps_status variant_accumulate(const gradcheck_rig *plain, const char *samp
         compare("accumulated dx", rig.dx[which], wanted, count, 2e-6, result);
         free(wanted);
         for (int i = 0; i < rig.inputs; i++)
-            if (i != which) same_bits("dx beside the accumulated one", plain->dx[i], rig.dx[i], ps_shape_elements(rig.in_shape[i]), result);
+            if (i != which)
+                same_bits("dx beside the accumulated one", plain->dx[i], rig.dx[i], ps_shape_elements(rig.in_shape[i]),
+                          result);
         for (int i = 0; i < PS_SUMS; i++) /* sums are of the contribution, not of the total */
             for (int c = 0; plain->sums[i] != NULL && c < rig.out_shape.c; c++)
                 if (!(fabs(plain->sums[i][c] - rig.sums[i][c]) <= 1e-5 * fabs(plain->sums[i][c]) + 1e-9))
@@ -483,7 +529,8 @@ static ps_status variant_one_unwanted(const gradcheck_rig *plain, const char *sa
         rig.call.dx = dx;
         gradcheck_rig_run(&rig);
         for (int i = 0; i < rig.inputs; i++)
-            if (i != which) same_bits("dx beside the unwanted one", plain->dx[i], rig.dx[i], ps_shape_elements(rig.in_shape[i]), result);
+            if (i != which)
+                same_bits("dx beside the unwanted one", plain->dx[i], rig.dx[i], ps_shape_elements(rig.in_shape[i]), result);
     }
     gradcheck_rig_clear(&rig);
     return status;
@@ -506,9 +553,11 @@ static ps_status variant_in_place(const gradcheck_rig *plain, const char *sample
 }
 
 static void check_guards(const gradcheck_rig *rig, gradcheck_result *result) {
-    bool whole = guard_whole(rig->y, ps_shape_elements(rig->out_shape)) && guard_whole(rig->dy, ps_shape_elements(rig->out_shape));
+    bool whole =
+        guard_whole(rig->y, ps_shape_elements(rig->out_shape)) && guard_whole(rig->dy, ps_shape_elements(rig->out_shape));
     for (int i = 0; i < rig->inputs; i++)
-        whole = whole && guard_whole(rig->x[i], ps_shape_elements(rig->in_shape[i])) && guard_whole(rig->dx[i], ps_shape_elements(rig->in_shape[i]));
+        whole = whole && guard_whole(rig->x[i], ps_shape_elements(rig->in_shape[i])) &&
+                guard_whole(rig->dx[i], ps_shape_elements(rig->in_shape[i]));
     for (int i = 0; i < rig->params; i++)
         whole = whole && guard_whole(rig->grad[i], gradcheck_param_elements(&rig->param_spec[i]));
     for (int i = 0; i < rig->states; i++)
@@ -532,13 +581,15 @@ static void check_against_reference(gradcheck_rig *rig, gradcheck_result *result
     reference_create(rig, &ref); /* before forward: running statistics change */
     ps_shape wanted = ref_out_shape(&ref.call);
     if (!ps_shape_equal(wanted, rig->out_shape)) {
-        refuse(result, "the output shape is %dx%dx%dx%dx%d, the reference says %dx%dx%dx%dx%d", rig->out_shape.n, rig->out_shape.c,
-               rig->out_shape.d, rig->out_shape.h, rig->out_shape.w, wanted.n, wanted.c, wanted.d, wanted.h, wanted.w);
+        refuse(result, "the output shape is %dx%dx%dx%dx%d, the reference says %dx%dx%dx%dx%d", rig->out_shape.n,
+               rig->out_shape.c, rig->out_shape.d, rig->out_shape.h, rig->out_shape.w, wanted.n, wanted.c, wanted.d,
+               wanted.h, wanted.w);
     } else if (!ref_forward(&ref.call, ref.y)) {
         refuse(result, "tests/ref/ref_layers.c does not know the type \"%s\"", rig->type->name);
     } else {
         rig->type->forward(&rig->call);
-        result->worst_forward = compare("y", rig->y, ref.y, ps_shape_elements(rig->out_shape), GRADCHECK_FORWARD_TOLERANCE, result);
+        result->worst_forward =
+            compare("y", rig->y, ref.y, ps_shape_elements(rig->out_shape), GRADCHECK_FORWARD_TOLERANCE, result);
         run_backward(rig);
         check_gradients(&ref, rig, result);
         check_sums(&ref, rig, result);

@@ -34,7 +34,8 @@ static int along(const cJSON *a, const char *key, int i, int dims, int flat, int
 }
 
 static size_t at(ps_shape s, int n, int z, int y, int x, int c) {
-    return ((((size_t)n * (size_t)s.d + (size_t)z) * (size_t)s.h + (size_t)y) * (size_t)s.w + (size_t)x) * (size_t)s.c + (size_t)c;
+    return ((((size_t)n * (size_t)s.d + (size_t)z) * (size_t)s.h + (size_t)y) * (size_t)s.w + (size_t)x) * (size_t)s.c +
+           (size_t)c;
 }
 
 typedef struct {
@@ -69,7 +70,8 @@ static ps_shape window_out(window w, ps_shape in, int channels) {
 
 ps_shape ref_out_shape(const ref_call *call) {
     ps_shape in = call->in_shape[0];
-    if (strcmp(call->type, "conv") == 0) return window_out(window_of(call->attributes, in, true), in, (int)number(call->attributes, "channels", 0));
+    if (strcmp(call->type, "conv") == 0)
+        return window_out(window_of(call->attributes, in, true), in, (int)number(call->attributes, "channels", 0));
     if (strcmp(call->type, "max_pool") == 0 || strcmp(call->type, "avg_pool") == 0)
         return window_out(window_of(call->attributes, in, false), in, in.c);
     if (strcmp(call->type, "max_unpool") == 0) return call->pool_shape;
@@ -82,7 +84,8 @@ ps_shape ref_out_shape(const ref_call *call) {
 }
 
 /* The general correlation behind conv and pool_skip. */
-static void correlate(const double *x, ps_shape in, const double *w, const double *bias, window win, int groups, ps_shape out, double *y) {
+static void correlate(const double *x, ps_shape in, const double *w, const double *bias, window win, int groups,
+                      ps_shape out, double *y) {
     int cg = in.c / groups, kg = out.c / groups;
     for (int n = 0; n < out.n; n++)
         for (int z = 0; z < out.d; z++)
@@ -97,8 +100,12 @@ static void correlate(const double *x, ps_shape in, const double *w, const doubl
                                     int iy = r * win.stride[1] - win.pad[1] + ty * win.dilation[1];
                                     int ix = q * win.stride[2] - win.pad[2] + tx * win.dilation[2];
                                     if (iz < 0 || iz >= in.d || iy < 0 || iy >= in.h || ix < 0 || ix >= in.w) continue;
-                                    size_t tap = ((size_t)((k * win.kernel[0] + tz) * win.kernel[1] + ty) * (size_t)win.kernel[2] + (size_t)tx) * (size_t)cg;
-                                    for (int c = 0; c < cg; c++) sum += x[at(in, n, iz, iy, ix, k / kg * cg + c)] * w[tap + (size_t)c];
+                                    size_t tap =
+                                        ((size_t)((k * win.kernel[0] + tz) * win.kernel[1] + ty) * (size_t)win.kernel[2] +
+                                         (size_t)tx) *
+                                        (size_t)cg;
+                                    for (int c = 0; c < cg; c++)
+                                        sum += x[at(in, n, iz, iy, ix, k / kg * cg + c)] * w[tap + (size_t)c];
                                 }
                         y[at(out, n, z, r, q, k)] = sum;
                     }
@@ -123,13 +130,16 @@ static void moments(const double *x, ps_shape s, int c, double *mean, double *va
 static void ref_batch_norm(const ref_call *call, double *y) {
     ps_shape s = call->out_shape;
     const char *activation = text(call->attributes, "activation", "none");
-    double slope = strcmp(activation, "none") == 0 ? 1.0 : strcmp(activation, "relu") == 0 ? 0.0 : (double)(float)number(call->attributes, "slope", 0.01);
+    double slope = strcmp(activation, "none") == 0   ? 1.0
+                   : strcmp(activation, "relu") == 0 ? 0.0
+                                                     : (double)(float)number(call->attributes, "slope", 0.01);
     for (int c = 0; c < s.c; c++) {
         double mean = 0, variance = 0;
         if (call->eval) mean = call->state[0][c], variance = call->state[1][c];
         else moments(call->x[0], s, c, &mean, &variance);
         for (size_t i = (size_t)c; i < ps_shape_elements(s); i += (size_t)s.c) {
-            double v = call->param[0][c] * (call->x[0][i] - mean) / sqrt(variance + number(call->attributes, "eps", 1e-5)) + call->param[1][c];
+            double v = call->param[0][c] * (call->x[0][i] - mean) / sqrt(variance + number(call->attributes, "eps", 1e-5)) +
+                       call->param[1][c];
             if (call->inputs > 1) v += call->x[1][i];
             y[i] = v > 0 ? v : slope * v;
         }
@@ -137,19 +147,22 @@ static void ref_batch_norm(const ref_call *call, double *y) {
 }
 
 static void ref_slope(const ref_call *call, double slope, double *y) {
-    for (size_t i = 0; i < ps_shape_elements(call->out_shape); i++) y[i] = call->x[0][i] > 0 ? call->x[0][i] : slope * call->x[0][i];
+    for (size_t i = 0; i < ps_shape_elements(call->out_shape); i++)
+        y[i] = call->x[0][i] > 0 ? call->x[0][i] : slope * call->x[0][i];
 }
 
 static bool inside(ps_shape s, int z, int y, int x) { return z >= 0 && z < s.d && y >= 0 && y < s.h && x >= 0 && x < s.w; }
 
 /* One window of one channel: its maximum, the flat element that holds it, and its sum. */
-static double window_scan(const double *x, ps_shape in, window w, int n, const int o[3], int c, size_t *winner, double *sum) {
+static double window_scan(const double *x, ps_shape in, window w, int n, const int o[3], int c, size_t *winner,
+                          double *sum) {
     double best = -INFINITY;
     *sum = 0;
     for (int tz = 0; tz < w.kernel[0]; tz++)
         for (int ty = 0; ty < w.kernel[1]; ty++)
             for (int tx = 0; tx < w.kernel[2]; tx++) {
-                int z = o[0] * w.stride[0] - w.pad[0] + tz, r = o[1] * w.stride[1] - w.pad[1] + ty, q = o[2] * w.stride[2] - w.pad[2] + tx;
+                int z = o[0] * w.stride[0] - w.pad[0] + tz, r = o[1] * w.stride[1] - w.pad[1] + ty,
+                    q = o[2] * w.stride[2] - w.pad[2] + tx;
                 if (!inside(in, z, r, q)) continue;
                 size_t i = at(in, n, z, r, q, c);
                 *sum += x[i];
@@ -239,7 +252,8 @@ static void select_elements(const ref_call *call, const double *x, const double 
                     for (int r = 0; r < s.h / e; r++)
                         for (int q = 0; q < s.w / e; q++) {
                             size_t first = at(s, n, z * ed, r * e, q * e, c), place = 0;
-                            double sum, best = window_scan(pass == 0 ? scale_x : x, s, w, n, (int[]){z, r, q}, c, &place, &sum);
+                            double sum,
+                                best = window_scan(pass == 0 ? scale_x : x, s, w, n, (int[]){z, r, q}, c, &place, &sum);
                             if (pass == 0) max_energy += best * best, grid_energy += pow(scale_x[first], 2);
                             else if (grid) u[first] = x[first] * (match ? sqrt(max_energy / grid_energy) : 1.0);
                             else u[place] = best;
@@ -282,7 +296,8 @@ static void ref_add(const ref_call *call, double *y) {
 }
 
 static void ref_pool(const ref_call *call, bool maximum, double *y) {
-    pool_windows(call->x[0], call->in_shape[0], window_of(call->attributes, call->in_shape[0], false), call->out_shape, maximum, y, NULL);
+    pool_windows(call->x[0], call->in_shape[0], window_of(call->attributes, call->in_shape[0], false), call->out_shape,
+                 maximum, y, NULL);
 }
 
 static void ref_global_avg_pool(const ref_call *call, double *y) {

@@ -12,7 +12,7 @@
 typedef struct {
     const char *type;
     const cJSON *attributes;
-    bool train, eval;           /* neither: probe */
+    bool train, eval; /* neither: probe */
     int inputs;
     const ps_shape *in_shape;
     ps_shape out_shape;
@@ -20,7 +20,7 @@ typedef struct {
     const double *const *param; /* memory order of the engine: output channels outermost, channels last */
     const double *const *state;
     ps_rng_key key;
-    const cJSON *pool;          /* max_unpool: attributes of the max_pool and its input */
+    const cJSON *pool; /* max_unpool: attributes of the max_pool and its input */
     ps_shape pool_shape;
     const double *pool_x;
     /* The function whose derivative backward promises, where that is not forward itself: what a cut or a rule holds constant

@@ -30,13 +30,15 @@ static void fill(float *array, size_t count, float value) {
 
 static void expect_values(const float *got, const float *wanted, size_t count) {
     for (size_t i = 0; i < count; i++)
-        if (!(fabsf(got[i] - wanted[i]) <= 1e-6f)) fail_msg("element %zu is %g, not %g", i, (double)got[i], (double)wanted[i]);
+        if (!(fabsf(got[i] - wanted[i]) <= 1e-6f))
+            fail_msg("element %zu is %g, not %g", i, (double)got[i], (double)wanted[i]);
 }
 
 static size_t outputs(const gradcheck_rig *rig) { return ps_shape_elements(rig->out_shape); }
 
 /* Parses and infers; the status of whichever failed, with its sentence in ps_status_message(). */
-static ps_status try_layer(const char *type_name, const char *attributes, const ps_layer_input *in, int inputs, ps_shape *out) {
+static ps_status try_layer(const char *type_name, const char *attributes, const ps_layer_input *in, int inputs,
+                           ps_shape *out) {
     const ps_layer_type *type;
     cJSON *json;
     void *config = NULL;
@@ -58,8 +60,10 @@ static void test_list_is_whole(void **state) {
     for (const ps_layer_type *const *t = ps_layer_types(); *t != NULL; t++, count++) {
         const ps_layer_type *type = *t, *found;
         assert_non_null(type->name), assert_non_null(type->summary), assert_non_null(type->attributes);
-        assert_non_null(type->parse), assert_non_null(type->infer), assert_non_null(type->forward), assert_non_null(type->backward);
-        assert_true(type->min_inputs >= 1 && type->min_inputs <= type->max_inputs && type->max_inputs <= PS_LAYER_MAX_INPUTS);
+        assert_non_null(type->parse), assert_non_null(type->infer), assert_non_null(type->forward),
+            assert_non_null(type->backward);
+        assert_true(type->min_inputs >= 1 && type->min_inputs <= type->max_inputs &&
+                    type->max_inputs <= PS_LAYER_MAX_INPUTS);
         assert_int_equal(type->plan == NULL && type->unplan != NULL, 0);
         assert_int_equal(type->is_gate, type->gate != NULL);
         assert_int_equal(type->in_place && type->needs_input, 0); /* the input would be gone in backward */
@@ -95,7 +99,11 @@ static void test_refusals(void **state) {
         {"conv", "{\"channels\": 0}", 1, {{1, 3, 1, 8, 8}}, "\"channels\" must be a number from 1"},
         {"conv", "{\"channels\": 2.5}", 1, {{1, 3, 1, 8, 8}}, "whole number"},
         {"conv", "{\"channels\": \"many\"}", 1, {{1, 3, 1, 8, 8}}, "\"channels\" must be a number"},
-        {"conv", "{\"channels\": 4, \"kernal\": 3}", 1, {{1, 3, 1, 8, 8}}, "unknown key \"kernal\"; did you mean \"kernel\"?"},
+        {"conv",
+         "{\"channels\": 4, \"kernal\": 3}",
+         1,
+         {{1, 3, 1, 8, 8}},
+         "unknown key \"kernal\"; did you mean \"kernel\"?"},
         {"conv", "{\"channels\": 4, \"Kernel\": 3}", 1, {{1, 3, 1, 8, 8}}, "unknown key \"Kernel\""},
         {"conv", "{\"channels\": 4, \"kernel\": 0}", 1, {{1, 3, 1, 8, 8}}, "\"kernel\" must be a number from 1"},
         {"conv", "{\"channels\": 4, \"kernel\": [3]}", 1, {{1, 3, 1, 8, 8}}, "not a list of 1"},
@@ -127,7 +135,11 @@ static void test_refusals(void **state) {
         {"max_pool", "{\"kernel\": 2, \"padding\": 2}", 1, {{1, 3, 1, 8, 8}}, "at most half of \"kernel\""},
         {"max_pool", "{\"kernel\": [2, 2, 2], \"padding\": [0, 0]}", 1, {{1, 3, 1, 8, 8}}, "are mixed"},
         {"avg_pool", "{\"dilation\": 2}", 1, {{1, 3, 1, 8, 8}}, "unknown key \"dilation\""},
-        {"max_unpool", "{}", 2, {{1, 3, 1, 8, 8}, {1, 3, 1, 8, 8}}, "must be the max_pool node whose places it uses, not the network input"},
+        {"max_unpool",
+         "{}",
+         2,
+         {{1, 3, 1, 8, 8}, {1, 3, 1, 8, 8}},
+         "must be the max_pool node whose places it uses, not the network input"},
         {"linear", "{}", 1, {{1, 3, 1, 1, 1}}, "needs the key \"features\""},
         {"linear", "{\"features\": 10}", 1, {{1, 3, 1, 2, 2}}, "add a flatten"},
         {"add", "{}", 2, {{1, 3, 1, 8, 8}, {1, 4, 1, 8, 8}}, "add needs inputs of one shape"},
@@ -138,14 +150,26 @@ static void test_refusals(void **state) {
         {"dropout", "{\"p\": 1.01}", 1, {{1, 3, 1, 8, 8}}, "\"p\""},
         {"dropout", "{\"p\": -0.5}", 1, {{1, 3, 1, 8, 8}}, "\"p\""},
         {"pool_skip", "{\"pool_size\": 0}", 1, {{1, 3, 1, 8, 8}}, "\"pool_size\""},
-        {"pool_skip", "{\"pool_size\": 9}", 1, {{1, 3, 1, 8, 8}}, "\"pool_size\" 9 is larger than the map of its input 3x1x8x8"},
+        {"pool_skip",
+         "{\"pool_size\": 9}",
+         1,
+         {{1, 3, 1, 8, 8}},
+         "\"pool_size\" 9 is larger than the map of its input 3x1x8x8"},
         {"pool_skip", "{\"pool_size\": 4}", 1, {{1, 3, 1, 8, 3}}, "is larger than the map"},
         {"pool_skip", "{\"pool_size\": 4}", 1, {{1, 3, 3, 8, 8}}, "is larger than the map"},
         {"pool_skip", "{\"pool_size\": 8}", 1, {{1, 3, 9, 9, 9}}, "at most 6 for maps with depth"},
         {"pool_skip", "{\"mode\": \"skip\"}", 1, {{1, 3, 1, 8, 8}}, "\"grid-energy+conv+skip\", not \"skip\""},
         {"pool_skip", "{\"cut\": \"both\"}", 1, {{1, 3, 1, 8, 8}}, "\"forward\" or \"gradient\", not \"both\""},
-        {"pool_skip", "{\"cut\": \"forward\", \"mode\": \"pool+conv\"}", 1, {{1, 3, 1, 8, 8}}, "\"cut\" needs a mode with a skip"},
-        {"pool_skip", "{\"zero_init\": true, \"mode\": \"pool+skip\"}", 1, {{1, 3, 1, 8, 8}}, "needs a mode with a convolution"},
+        {"pool_skip",
+         "{\"cut\": \"forward\", \"mode\": \"pool+conv\"}",
+         1,
+         {{1, 3, 1, 8, 8}},
+         "\"cut\" needs a mode with a skip"},
+        {"pool_skip",
+         "{\"zero_init\": true, \"mode\": \"pool+skip\"}",
+         1,
+         {{1, 3, 1, 8, 8}},
+         "needs a mode with a convolution"},
         {"pool_skip", "{\"poolsize\": 2}", 1, {{1, 3, 1, 8, 8}}, "did you mean \"pool_size\"?"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -188,7 +212,10 @@ static void test_shapes(void **state) {
     } rows[] = {
         {"conv", "{\"channels\": 8}", {1, 3, 1, 32, 30}, {1, 8, 1, 30, 28}},
         {"conv", "{\"channels\": 8, \"padding\": 1, \"stride\": 2}", {1, 3, 1, 32, 31}, {1, 8, 1, 16, 16}},
-        {"conv", "{\"channels\": 8, \"kernel\": 7, \"padding\": 3, \"stride\": 2}", {1, 3, 1, 224, 224}, {1, 8, 1, 112, 112}},
+        {"conv",
+         "{\"channels\": 8, \"kernel\": 7, \"padding\": 3, \"stride\": 2}",
+         {1, 3, 1, 224, 224},
+         {1, 8, 1, 112, 112}},
         {"conv", "{\"channels\": 8, \"kernel\": [1, 5]}", {1, 3, 1, 8, 8}, {1, 8, 1, 8, 4}},
         {"conv", "{\"channels\": 8, \"dilation\": 3, \"padding\": [3, 0]}", {1, 3, 1, 9, 9}, {1, 8, 1, 9, 3}},
         {"conv", "{\"channels\": 8, \"padding\": 1}", {1, 3, 5, 6, 7}, {1, 8, 5, 6, 7}},
@@ -211,13 +238,15 @@ static void test_shapes(void **state) {
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         ps_layer_input in = {.shape = rows[i].in};
         ps_shape out;
-        if (try_layer(rows[i].type, rows[i].attributes, &in, 1, &out) != PS_OK) fail_msg("row %zu: %s", i, ps_status_message());
+        if (try_layer(rows[i].type, rows[i].attributes, &in, 1, &out) != PS_OK)
+            fail_msg("row %zu: %s", i, ps_status_message());
         if (!ps_shape_equal(out, rows[i].out))
             fail_msg("%s %s: %dx%dx%dx%d", rows[i].type, rows[i].attributes, out.c, out.d, out.h, out.w);
     }
 }
 
-static void expect_spec(const ps_param_spec *spec, const char *suffix, int rank, const int *dims, int rows, ps_init_kind init, int fan_in) {
+static void expect_spec(const ps_param_spec *spec, const char *suffix, int rank, const int *dims, int rows,
+                        ps_init_kind init, int fan_in) {
     assert_string_equal(spec->suffix, suffix);
     assert_int_equal(spec->rank, rank);
     for (int i = 0; i < rank; i++) assert_int_equal(spec->dims[i], dims[i]);
@@ -229,14 +258,17 @@ static void expect_spec(const ps_param_spec *spec, const char *suffix, int rank,
 static void test_parameters(void **state) {
     (void)state;
     gradcheck_rig rig;
-    rig_make(&rig, &ps_layer_conv, "{\"inputs\": [[1, 6, 1, 5, 5]], \"attributes\": {\"channels\": 4, \"groups\": 2, \"kernel\": [3, 2]}}", PS_MODE_TRAIN);
+    rig_make(&rig, &ps_layer_conv,
+             "{\"inputs\": [[1, 6, 1, 5, 5]], \"attributes\": {\"channels\": 4, \"groups\": 2, \"kernel\": [3, 2]}}",
+             PS_MODE_TRAIN);
     assert_int_equal(rig.params, 2);
     expect_spec(&rig.param_spec[0], "weight", 4, (int[]){4, 3, 3, 2}, 4, PS_INIT_WEIGHT, 18);
     expect_spec(&rig.param_spec[1], "bias", 1, (int[]){4}, 4, PS_INIT_BIAS, 18);
     assert_true(rig.param_spec[0].channels_last);
     assert_true(rig.type->macs(rig.config, rig.in_shape, rig.out_shape) == 4.0 * 3 * 4 * 18);
     gradcheck_rig_clear(&rig);
-    rig_make(&rig, &ps_layer_conv, "{\"inputs\": [[1, 2, 4, 5, 5]], \"attributes\": {\"channels\": 4, \"bias\": false}}", PS_MODE_TRAIN);
+    rig_make(&rig, &ps_layer_conv, "{\"inputs\": [[1, 2, 4, 5, 5]], \"attributes\": {\"channels\": 4, \"bias\": false}}",
+             PS_MODE_TRAIN);
     assert_int_equal(rig.params, 1);
     expect_spec(&rig.param_spec[0], "weight", 5, (int[]){4, 2, 3, 3, 3}, 4, PS_INIT_WEIGHT, 54);
     gradcheck_rig_clear(&rig);
@@ -255,11 +287,13 @@ static void test_parameters(void **state) {
     expect_spec(&rig.param_spec[1], "conv.bias", 1, (int[]){3}, 3, PS_INIT_BIAS, 27);
     assert_true(rig.type->macs(rig.config, rig.in_shape, rig.out_shape) == 16 * 3 * 27 / 4.0);
     gradcheck_rig_clear(&rig);
-    rig_make(&rig, &ps_layer_pool_skip, "{\"inputs\": [[1, 3, 2, 4, 4]], \"attributes\": {\"zero_init\": true}}", PS_MODE_TRAIN);
+    rig_make(&rig, &ps_layer_pool_skip, "{\"inputs\": [[1, 3, 2, 4, 4]], \"attributes\": {\"zero_init\": true}}",
+             PS_MODE_TRAIN);
     expect_spec(&rig.param_spec[0], "conv.weight", 5, (int[]){3, 3, 3, 3, 3}, 3, PS_INIT_ZEROS, 81);
     expect_spec(&rig.param_spec[1], "conv.bias", 1, (int[]){3}, 3, PS_INIT_ZEROS, 81);
     gradcheck_rig_clear(&rig);
-    rig_make(&rig, &ps_layer_pool_skip, "{\"inputs\": [[1, 3, 1, 4, 4]], \"attributes\": {\"mode\": \"pool+skip\"}}", PS_MODE_TRAIN);
+    rig_make(&rig, &ps_layer_pool_skip, "{\"inputs\": [[1, 3, 1, 4, 4]], \"attributes\": {\"mode\": \"pool+skip\"}}",
+             PS_MODE_TRAIN);
     assert_int_equal(rig.params, 0);
     gradcheck_rig_clear(&rig);
 }
@@ -355,7 +389,8 @@ static void test_batch_norm_of_one_row(void **state) {
     rig_make(&rig, &ps_layer_batch_norm, "{\"inputs\": [[1, 3, 1, 1, 1]], \"attributes\": {}}", PS_MODE_TRAIN);
     gradcheck_rig_run(&rig);
     expect_values(rig.y, rig.param[1], 3);
-    for (int c = 0; c < 3; c++) assert_true(isfinite(rig.state[1][c]) && fabsf(rig.dx[0][c]) < 1e-4f); /* 1 / sqrt(eps) = 316 roundings */
+    for (int c = 0; c < 3; c++)
+        assert_true(isfinite(rig.state[1][c]) && fabsf(rig.dx[0][c]) < 1e-4f); /* 1 / sqrt(eps) = 316 roundings */
     gradcheck_rig_clear(&rig);
 }
 
@@ -363,8 +398,9 @@ static void test_batch_norm_of_one_row(void **state) {
 static void test_batch_norm_reads_a_node_twice(void **state) {
     (void)state;
     for (int activation = 0; activation < 2; activation++) {
-        const char *sample = activation ? "{\"inputs\": [[2, 3, 1, 4, 3], [2, 3, 1, 4, 3]], \"attributes\": {\"activation\": \"relu\"}}"
-                                        : "{\"inputs\": [[2, 3, 1, 4, 3], [2, 3, 1, 4, 3]], \"attributes\": {}}";
+        const char *sample =
+            activation ? "{\"inputs\": [[2, 3, 1, 4, 3], [2, 3, 1, 4, 3]], \"attributes\": {\"activation\": \"relu\"}}"
+                       : "{\"inputs\": [[2, 3, 1, 4, 3], [2, 3, 1, 4, 3]], \"attributes\": {}}";
         gradcheck_rig apart, joined;
         rig_make(&apart, &ps_layer_batch_norm, sample, PS_MODE_TRAIN);
         rig_make(&joined, &ps_layer_batch_norm, sample, PS_MODE_TRAIN);
@@ -418,7 +454,8 @@ static void test_dropout_keys_and_modes(void **state) {
     b.call.key = ps_rng_key_fold(b.call.key, 1);
     b.type->forward(&b.call);
     for (size_t i = 0; i < count; i++) same += (a.y[i] != 0.0f) == (b.y[i] != 0.0f);
-    assert_true(fabs((double)same - 0.58 * (double)count) < 5 * sqrt((double)count * 0.58 * 0.42)); /* another step, another mask */
+    assert_true(fabs((double)same - 0.58 * (double)count) <
+                5 * sqrt((double)count * 0.58 * 0.42)); /* another step, another mask */
     for (int mode = PS_MODE_PROBE; mode <= PS_MODE_EVAL; mode++) {
         b.call.mode = (ps_mode)mode;
         gradcheck_rig_run(&b);
@@ -435,7 +472,8 @@ static void test_unpool_of_odd_sizes(void **state) {
     (void)state;
     gradcheck_rig pool, unpool;
     rig_make(&pool, &ps_layer_max_pool, "{\"inputs\": [[1, 1, 1, 3, 5]], \"attributes\": {}}", PS_MODE_TRAIN);
-    rig_make(&unpool, &ps_layer_max_unpool, "{\"pool\": {}, \"inputs\": [[1, 1, 1, 3, 5]], \"attributes\": {}}", PS_MODE_TRAIN);
+    rig_make(&unpool, &ps_layer_max_unpool, "{\"pool\": {}, \"inputs\": [[1, 1, 1, 3, 5]], \"attributes\": {}}",
+             PS_MODE_TRAIN);
     assert_int_equal(unpool.out_shape.h, 3);
     assert_int_equal(unpool.out_shape.w, 5);
     /* Ties: the first in scan order. The remainder (row 2, column 4) is in no window. */
@@ -494,7 +532,8 @@ static void test_nan_survives(void **state) {
 
 /* ---- Pool Skip ---- */
 
-static const char *pool_skip_modes[] = {"full", "pool+skip", "conv+skip", "pool+conv", "grid+conv+skip", "grid-energy+conv+skip"};
+static const char *pool_skip_modes[] = {"full",      "pool+skip",      "conv+skip",
+                                        "pool+conv", "grid+conv+skip", "grid-energy+conv+skip"};
 
 static void pool_skip_rig(gradcheck_rig *rig, const char *mode, const char *more) {
     char sample[256];
@@ -510,7 +549,8 @@ static void pool_skip_rig(gradcheck_rig *rig, const char *mode, const char *more
 static void test_pool_skip_modes(void **state) {
     (void)state;
     const float scale = sqrtf((16.0f + 49.0f) / (1.0f + 49.0f));
-    const float path[6][15] = {{0, 4, 7}, {0, 4, 7}, {1, 4, 7, 7, 9, 3, 2, 7, 7, 9, 9, 9, 9, 9, 9}, {0, 4, 7}, {1, 0, 7}, {scale, 0, 7 * scale}};
+    const float path[6][15] = {{0, 4, 7}, {0, 4, 7}, {1, 4, 7, 7, 9, 3, 2, 7, 7, 9, 9, 9, 9, 9, 9},
+                               {0, 4, 7}, {1, 0, 7}, {scale, 0, 7 * scale}};
     for (int m = 0; m < 6; m++) {
         gradcheck_rig rig;
         float wanted[15];
@@ -559,7 +599,8 @@ static void test_pool_skip_cuts(void **state) {
 /* ---- Determinism on sizes of many chunks: the same bits from 1, 2 and 5 threads ---- */
 
 static const char *large_sample(const char *type) {
-    if (strcmp(type, "conv") == 0) return "{\"inputs\": [[6, 32, 1, 23, 17]], \"attributes\": {\"channels\": 32, \"padding\": 1}}";
+    if (strcmp(type, "conv") == 0)
+        return "{\"inputs\": [[6, 32, 1, 23, 17]], \"attributes\": {\"channels\": 32, \"padding\": 1}}";
     if (strcmp(type, "linear") == 0) return "{\"inputs\": [[70, 300, 1, 1, 1]], \"attributes\": {\"features\": 130}}";
     if (strcmp(type, "pool_skip") == 0) return "{\"inputs\": [[6, 32, 1, 23, 17]], \"attributes\": {\"pool_size\": 4}}";
     if (strcmp(type, "add") == 0 || strcmp(type, "concat") == 0 || strcmp(type, "batch_norm") == 0)
@@ -591,14 +632,27 @@ static void test_threads_do_not_matter(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_list_is_whole), cmocka_unit_test(test_find_suggests), cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_unpool_needs_its_pool), cmocka_unit_test(test_shapes), cmocka_unit_test(test_parameters),
-        cmocka_unit_test(test_gates), cmocka_unit_test(test_describe), cmocka_unit_test(test_running_statistics),
-        cmocka_unit_test(test_modes_of_batch_norm), cmocka_unit_test(test_batch_norm_of_one_row),
-        cmocka_unit_test(test_batch_norm_reads_a_node_twice), cmocka_unit_test(test_dropout_statistics),
-        cmocka_unit_test(test_dropout_keys_and_modes), cmocka_unit_test(test_unpool_of_odd_sizes), cmocka_unit_test(test_flatten_order),
-        cmocka_unit_test(test_concat_and_add_of_one_node), cmocka_unit_test(test_nan_survives), cmocka_unit_test(test_pool_skip_modes),
-        cmocka_unit_test(test_pool_skip_zero), cmocka_unit_test(test_pool_skip_cuts), cmocka_unit_test(test_threads_do_not_matter)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_list_is_whole),
+                                       cmocka_unit_test(test_find_suggests),
+                                       cmocka_unit_test(test_refusals),
+                                       cmocka_unit_test(test_unpool_needs_its_pool),
+                                       cmocka_unit_test(test_shapes),
+                                       cmocka_unit_test(test_parameters),
+                                       cmocka_unit_test(test_gates),
+                                       cmocka_unit_test(test_describe),
+                                       cmocka_unit_test(test_running_statistics),
+                                       cmocka_unit_test(test_modes_of_batch_norm),
+                                       cmocka_unit_test(test_batch_norm_of_one_row),
+                                       cmocka_unit_test(test_batch_norm_reads_a_node_twice),
+                                       cmocka_unit_test(test_dropout_statistics),
+                                       cmocka_unit_test(test_dropout_keys_and_modes),
+                                       cmocka_unit_test(test_unpool_of_odd_sizes),
+                                       cmocka_unit_test(test_flatten_order),
+                                       cmocka_unit_test(test_concat_and_add_of_one_node),
+                                       cmocka_unit_test(test_nan_survives),
+                                       cmocka_unit_test(test_pool_skip_modes),
+                                       cmocka_unit_test(test_pool_skip_zero),
+                                       cmocka_unit_test(test_pool_skip_cuts),
+                                       cmocka_unit_test(test_threads_do_not_matter)};
     return cmocka_run_group_tests_name("layers", tests, NULL, NULL);
 }
