@@ -4,16 +4,19 @@
  * Text: "share=0.25,cause=bias,seed=1,layers=*,value=-4"; several plantings are separated by ';'. Keys:
  *   share   part of the nodes of each chosen layer (0.25), rounded
  *   count   instead of share: that many nodes of each chosen layer
- *   cause   bias         bias, or the normalisation's beta, is set to `value`
+ *   cause   bias         the bias, or the normalisation's beta, is set to `value`
  *           weights-in   incoming weights zero, bias and beta not above zero: the gate is shut
  *           weights-out  all weights that read the node are zero: it may be active, and nothing hears it
  *           gamma        gamma zero, beta not above zero
- *           upstream     all nodes of the layers it reads get `value` (cause bias), its own bias and beta not above zero
+ *           upstream     one layer, all of whose nodes find nothing but dead inputs: all nodes it reads get `value` (cause bias), its own
+ *                        bias and beta are not above zero; so it goes on with every layer that then has only dead inputs
  *           near-miss    bias or beta is shifted until one image of the probe set is active: not dead
  *           several joined by '+' are dealt out in turn
  *   seed    which nodes (0)
- *   layers  pattern of layer names (*); layers that cannot take the cause are passed over
- *   value   of bias and upstream (-4) */
+ *   layers  pattern of layer names (*); layers that cannot take a cause are passed over
+ *   value   of bias and upstream (-4)
+ * A node is planted once. Which ones depends on seed and layer name alone, so arms of an experiment get the same. Pool Skip mixes
+ * channels behind the bias: where one stands between, only beta shuts a gate for good. */
 #ifndef PS_PROBE_PLANT_H
 #define PS_PROBE_PLANT_H
 
