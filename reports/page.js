@@ -53,7 +53,7 @@
     rows.forEach(function (row) {
       var content = row.textContent.toLowerCase();
       var keep = words.every(function (word) { return content.indexOf(word) >= 0; }) && choices.every(function (choice) {
-        return choice.value === '' || row.cells[+choice.getAttribute('data-column')].textContent === choice.value;
+        return choice.value === '' || value(row, +choice.getAttribute('data-column')) === choice.value;
       });
       row.hidden = !keep;
       if (keep) shown++;
@@ -62,7 +62,7 @@
   }
   choices.forEach(function (choice) {
     var column = +choice.getAttribute('data-column'), seen = {};
-    rows.forEach(function (row) { seen['$' + row.cells[column].textContent] = 1; });
+    rows.forEach(function (row) { seen['$' + value(row, column)] = 1; });
     Object.keys(seen).sort().forEach(function (key) { choice.add(new Option(key.slice(1), key.slice(1))); });
     choice.addEventListener('change', filter);
   });

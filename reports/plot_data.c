@@ -593,7 +593,7 @@ static int runs_of_arm(const ps_plot_source *source, const char *arm) {
 
 static double series_sum(const emitter *out, const int *rows, const grouping *series, int s, const char *arm) {
     const ps_table *table = &out->source->table;
-    int arm_column = ps_table_column(table, "arm"), value = ps_table_column(table, out->request->value);
+    int arm_column = ps_table_column(table, "arm"), value = amount_column(table, out->request);
     double sum = 0;
     for (int i = series->start[s]; i < series->start[s + 1]; i++) {
         int row = rows[series->order[i]];

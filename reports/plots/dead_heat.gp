@@ -6,7 +6,7 @@ set datafile separator tab
 stats "data/dead_heat.heat.tsv" using 1:2 nooutput
 columns = STATS_max_x + 1; rows = STATS_max_y + 1
 panel_height = rows*16 < 130 ? 130 : (rows*16 > 330 ? 330 : rows*16)
-plot_height = panels*(panel_height + 50) + 50
+plot_height = panels*(panel_height + 62) + 42
 load "style.gp"
 longest = 4
 stats data("heat.y") using (longest = strlen(strcol(2)) > longest ? strlen(strcol(2)) : longest, $1) nooutput
@@ -21,21 +21,21 @@ unset grid
 set border 0
 set tics scale 0 noenhanced
 set lmargin longest*0.95 + 3
-set rmargin 14
+set rmargin 11
 set ytics font ",11"
 vector = columns*rows*arms <= 2500 || columns < 2 || rows < 2
 set multiplot
 do for [a=1:arms] {
-    set tmargin at screen 1 - ((a-1)*(panel_height+50) + 32.0)/plot_height
-    set bmargin at screen 1 - ((a-1)*(panel_height+50) + 32.0 + panel_height)/plot_height
+    set tmargin at screen 1 - ((a-1)*(panel_height+62) + 28.0)/plot_height
+    set bmargin at screen 1 - ((a-1)*(panel_height+62) + 28.0 + panel_height)/plot_height
     set title ARM[a] noenhanced offset 0,-0.6
     set xlabel (a == arms ? "training step of the probe" : "")
     if (vector) {
         plot data("heat") index a-1 using 1:2:($1-0.5):($1+0.5):($2-0.5):($2+0.5):(100*$3) with boxxyerror fc palette fs solid 1 noborder notitle, \
-             data("heat.y") using (0):1:ytic(strcol(2)) with dots lc rgb ink notitle, data("heat.x") using 1:(0):xtic(strcol(2)) with dots lc rgb ink notitle
+             data("heat.y") using (-9):1:ytic(strcol(2)) with points ps 0 notitle, data("heat.x") using 1:(-9):xtic(strcol(2)) with points ps 0 notitle
     } else {
         plot data("heat") index a-1 using 1:2:(100*$3) with image notitle, \
-             data("heat.y") using (0):1:ytic(strcol(2)) with dots lc rgb ink notitle, data("heat.x") using 1:(0):xtic(strcol(2)) with dots lc rgb ink notitle
+             data("heat.y") using (-9):1:ytic(strcol(2)) with points ps 0 notitle, data("heat.x") using 1:(-9):xtic(strcol(2)) with points ps 0 notitle
     }
 }
 unset multiplot

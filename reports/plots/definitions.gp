@@ -12,9 +12,12 @@ do for [a=1:arms] {
 }
 plot_height = 110 + lines*(18 + 8*arms)
 load "style.gp"
+legend_first = 2
+load "legend.gp"
+set tmargin at screen top + 22.0/plot_height
 unset grid
 set grid xtics lt 1 lc rgb pale lw 1
-set arrow 1 from first 0, graph 0 to first 0, graph 1 nohead lc rgb ink lw 1.5
+set arrow from first 0, graph 0 to first 0, graph 1 nohead lc rgb ink lw 1.5
 set yrange [lines-0.5:-0.5]
 set lmargin 20
 set xlabel "difference of the time-averaged share against the reference, percentage points"
@@ -25,4 +28,4 @@ set xrange [100*(lowest - 0.05*span):100*(highest + 0.05*span)]
 label(name, threshold) = name eq "dormant" ? sprintf("dormant, tau %g", threshold) : name
 set ytics noenhanced
 shift(a) = arms > 2 ? (a - 2 - (arms - 2)/2.0)*0.6/(arms - 1) : 0
-plot for [a=2:arms] data("rows") index a-1 using (100*$2):($0+shift(a)):(100*$3):(100*$4):ytic(int(a) == 2 ? label(strcol(5), $1) : "") with xerrorbars lt a lw 2 ps 0.7 title ARM[a] noenhanced
+plot for [a=2:arms] data("rows") index a-1 using (100*$2):($0+shift(a)):(100*$3):(100*$4):ytic(int(a) == 2 ? label(strcol(5), $1) : "") with xerrorbars lt a lw 2 ps 0.7 notitle

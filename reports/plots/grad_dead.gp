@@ -1,19 +1,20 @@
 #data seeds from grad_dead where layer=all split arm,seed by last pick last,mean(zero_step_share),mean(ratio_median),mean(path_share),arm#
 id = "grad_dead"; plot_width = 760; plot_height = 380
 load "style.gp"
+load "legend.gp"
 largest = 0
 stats data("seeds") using ($3 > 0 ? (largest = $3 > largest ? $3 : largest, $3) : NaN) nooutput
 if (largest <= 0) largest = 1
 stats data("seeds") using 1 nooutput
 set xrange [0:high(0, STATS_records > 0 ? STATS_max : 1)]
-set multiplot layout 1,3 margins 0.07,0.99,0.19,0.74 spacing 0.06,0
+set multiplot layout 1,3 margins 0.07,0.99,0.19,top-0.05 spacing 0.06,0
 set xlabel "training step"
 set xtics autofreq
 set yrange [-4:104]
 set title "steps with exactly\nno gradient, %" offset 0,-0.5
-set key at screen 0.02,0.99 left top horizontal
-plot data("seeds") using 1:(100*$2):5 with lines lc variable lw 1.5 notitle, for [a=1:arms] keyentry with lines lt a lw 3 title ARM[a] noenhanced
-unset key
+plot data("seeds") using 1:(100*$2):5 with lines lc variable lw 1.5 notitle
+unset label
+unset arrow
 set yrange [-0.04*largest:1.05*largest]
 set title "gradient norm over the\nmedian of living nodes" offset 0,-0.5
 plot data("seeds") using 1:3:5 with lines lc variable lw 1.5 notitle

@@ -1,6 +1,8 @@
 #data layers from grad_layer where window=@last split arm by position pick position,median(grad_layer),min(grad_layer),max(grad_layer)
 id = "grad_layer"; plot_width = 760; plot_height = 380
 load "style.gp"
+load "legend.gp"
+set tmargin at screen top + 22.0/plot_height
 set logscale y
 set format y "%.0e"
 set xlabel "layer, in forward order"
@@ -15,4 +17,4 @@ set yrange [smallest/1.5:largest*1.5]
 set xrange [-0.5:STATS_max + 0.5]
 shift(a) = STATS_max > 60 ? 0 : (a - (arms + 1)/2.0)*0.5/arms
 plot for [a=1:arms] data("layers") index a-1 using ($1+shift(a)):($2 > 0 ? $2 : NaN):($3 > 0 ? $3 : smallest/1.5):4 with yerrorbars lt a lw 1 ps 0 notitle, \
-     for [a=1:arms] data("layers") index a-1 using ($1+shift(a)):($2 > 0 ? $2 : NaN) with linespoints lt a lw 2 ps 0.5 title ARM[a] noenhanced
+     for [a=1:arms] data("layers") index a-1 using ($1+shift(a)):($2 > 0 ? $2 : NaN) with linespoints lt a lw 2 ps 0.5 notitle

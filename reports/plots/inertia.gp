@@ -6,7 +6,9 @@ panels = int(STATS_records)
 columns = panels > 3 ? 3 : panels
 rows = (panels + columns - 1)/columns
 plot_height = 90 + 260*rows
+legend_first = 1000; legend_dash = "inert below"; legend_open = "alive or near-dead at the start of the window"; legend_dot = "dead"
 load "style.gp"
+load "legend.gp"
 smallest = 1e-3; largest = 1e-2
 stats data("alive") using ($2 > 0 ? (smallest = $2 < smallest ? $2 : smallest, largest = $2 > largest ? $2 : largest, $2) : NaN) nooutput
 stats data("dead") using ($2 > 0 ? (smallest = $2 < smallest ? $2 : smallest, largest = $2 > largest ? $2 : largest, $2) : NaN) nooutput
@@ -15,20 +17,17 @@ set logscale y
 set format y "%.0e"
 set yrange [floor_value/2:largest*2]
 set xrange [-4:104]
-set xlabel "exact zeros after the gate, % of the window"
+set label "exact zeros after the gate, % of the window" at screen 0.55, 14.0/plot_height center textcolor rgb ink
 set ytics add ("exactly 0" floor_value)
-set multiplot layout rows,columns margins 0.11,0.99,0.56/(plot_height/100.0),1-0.62/(plot_height/100.0) spacing 0.03,0.22
-set key at screen 0.02,0.995 left top horizontal
+set multiplot layout rows,columns margins 0.11,0.99,70.0/plot_height,top spacing 0.03,105.0/plot_height
 do for [a=1:arms] {
     set title ARM[a] noenhanced offset 0,-0.5
     if ((a-1)%columns == 0) { set ylabel "gradient-driven path / weight norm"; set format y "%.0e"; set ytics add ("exactly 0" floor_value)
     } else { set ylabel ""; set format y ""; set ytics add ("" floor_value) }
     plot data("alive") index a-1 using (100*$1):($2 > 0 ? $2 : floor_value) with points pt 6 ps 0.5 lw 1 lc rgb 0x56b4e9 notitle, \
          data("dead") index a-1 using (100*$1):($2 > 0 ? $2 : floor_value) with points pt 7 ps 0.5 lc rgb 0xd55e00 notitle, \
-         1e-3 with lines lc rgb ink dt 2 lw 1 notitle, \
-         keyentry with points pt 6 ps 0.8 lc rgb 0x56b4e9 title "alive or near-dead at the window's start", \
-         keyentry with points pt 7 ps 0.8 lc rgb 0xd55e00 title "dead", \
-         keyentry with lines lc rgb ink dt 2 title "inert below"
-    unset key
+         1e-3 with lines lc rgb ink dt 2 lw 1 notitle
+    unset label
+    unset arrow
 }
 unset multiplot

@@ -1,7 +1,9 @@
 #data dead from inertia_time where state=dead_through split arm,seed by last pick last,mean(path_gradient_median),arm#
 #data alive from inertia_time where state=alive split arm,seed by last pick last,mean(path_gradient_median),arm#
 id = "inertia_time"; plot_width = 760; plot_height = 380
+legend_dash = "inert below"
 load "style.gp"
+load "legend.gp"
 smallest = 1e-3; largest = 1e-2
 stats data("alive") using ($2 > 0 ? (smallest = $2 < smallest ? $2 : smallest, largest = $2 > largest ? $2 : largest, $2) : NaN) nooutput
 stats data("dead") using ($2 > 0 ? (smallest = $2 < smallest ? $2 : smallest, largest = $2 > largest ? $2 : largest, $2) : NaN) nooutput
@@ -12,14 +14,13 @@ set logscale y
 set yrange [floor_value/2:largest*2]
 set format y "%.0e"
 set ytics add ("exactly 0" floor_value)
-set multiplot layout 1,2 margins 0.13,0.98,0.19,0.78 spacing 0.03,0
+set multiplot layout 1,2 margins 0.13,0.98,0.19,top spacing 0.03,0
 set xlabel "training step (end of the window)"
 set ylabel "median path / weight norm"
 set title "nodes dead through the window" offset 0,-0.5
-set key at screen 0.02,0.99 left top horizontal
-plot data("dead") using 1:($2 > 0 ? $2 : floor_value):3 with lines lc variable lw 1.2 notitle, 1e-3 with lines lc rgb ink dt 2 lw 1 title "inert below", \
-     for [a=1:arms] keyentry with lines lt a lw 3 title ARM[a] noenhanced
-unset key
+plot data("dead") using 1:($2 > 0 ? $2 : floor_value):3 with lines lc variable lw 1.2 notitle, 1e-3 with lines lc rgb ink dt 2 lw 1 notitle
+unset label
+unset arrow
 unset ylabel
 set format y ""
 set ytics add ("" floor_value)

@@ -1,6 +1,8 @@
 #data layers from l2l1_arm split arm by position pick position,mean(weight_mean),mean(weight_min),mean(weight_max),mean(activation_mean),mean(activation_min),mean(activation_max)
 id = "l2l1"; plot_width = 760; plot_height = 400
+legend_dash = "Gaussian"
 load "style.gp"
+load "legend.gp"
 set xlabel "layer, in forward order"
 stats data("layers") using 1 nooutput
 set xrange [-0.5:STATS_max + 0.5]
@@ -9,16 +11,15 @@ weight_top = 1.3; weight_low = 1
 stats data("layers") using (weight_top = $4 > weight_top ? $4 : weight_top, $4) nooutput
 active_top = 1.5
 stats data("layers") using (active_top = $7 > active_top ? $7 : active_top, $7) nooutput
-set multiplot layout 1,2 margins 0.08,0.98,0.18,0.77 spacing 0.08,0
+set multiplot layout 1,2 margins 0.08,0.98,0.18,top spacing 0.08,0
 set title "weights" offset 0,-0.5
 set ylabel "l2/l1 times sqrt(N)"
 set yrange [1:1.02*weight_top]
-set key at screen 0.02,0.99 left top horizontal
-plot 1.2533 with lines lc rgb ink dt 2 lw 1 title "Gaussian", \
+plot 1.2533 with lines lc rgb ink dt 2 lw 1 notitle, \
      for [a=1:arms] data("layers") index a-1 using ($1+shift(a)):2:3:4 with yerrorbars lt a lw 1 ps 0 notitle, \
-     for [a=1:arms] data("layers") index a-1 using ($1+shift(a)):2 with linespoints lt a lw 2 ps 0.5 notitle, \
-     for [a=1:arms] keyentry with lines lt a lw 3 title ARM[a] noenhanced
-unset key
+     for [a=1:arms] data("layers") index a-1 using ($1+shift(a)):2 with linespoints lt a lw 2 ps 0.5 notitle
+unset label
+unset arrow
 unset ylabel
 set title "activations after the gate" offset 0,-0.5
 set yrange [1:1.02*active_top]

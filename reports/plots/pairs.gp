@@ -6,6 +6,8 @@
 #data test_accuracy from pairs where measure=test_accuracy split arm pick seed,difference
 id = "pairs"; plot_width = 760; plot_height = 560
 load "style.gp"
+legend_first = 2
+load "legend.gp"
 set xrange [1.4:arms+0.6]
 unset xtics
 set xzeroaxis lt 1 lc rgb ink lw 1.5
@@ -13,17 +15,26 @@ set border 2
 keys = "dead_mean dead_end revival_rate death_rate loss_end test_accuracy"
 array TITLE[6] = ["dead, time average, %", "dead at the end, %", "revived per window, %", "newly dead per window, %", "training loss, end", "test accuracy, %"]
 array SCALE[6] = [100, 100, 100, 100, 1, 100]
-set multiplot layout 2,3 margins 0.08,0.98,0.04,0.86 spacing 0.08,0.09
-set key at screen 0.02,0.995 left top horizontal
+array SHOWN[6]
+shown = 0
 do for [p=1:6] {
+    found = 0
+    stats data(word(keys, p)) using (found = found + 1, $2) nooutput
+    if (found > 0) { shown = shown + 1; SHOWN[shown] = p }
+}
+panel_columns = shown < 3 ? shown : 3
+panel_rows = (shown + 2)/3
+set multiplot layout panel_rows,panel_columns margins 0.08,0.98,0.04,top spacing 0.08,0.09
+do for [s=1:shown] {
+    p = SHOWN[s]
     file = data(word(keys, p))
     extent = 0
     stats file using (extent = abs($2) > extent ? abs($2) : extent, $2) nooutput
     extent = extent == 0 ? 1.0/SCALE[p] : extent
     set title TITLE[p] offset 0,-0.5
     set yrange [-1.1*extent*SCALE[p]:1.1*extent*SCALE[p]]
-    plot for [a=2:arms] file index a-1 using (a + 0.06*(int($0)%7 - 3)):(SCALE[p]*$2) with points lt a pt 7 ps 0.7 notitle, \
-         for [a=2:arms] keyentry with points lt a pt 7 ps 1 title ARM[a] noenhanced
-    unset key
+    plot for [a=2:arms] file index a-1 using (a + 0.06*(int($0)%7 - 3)):(SCALE[p]*$2) with points lt a pt 7 ps 0.7 notitle
+    unset label
+    unset arrow
 }
 unset multiplot

@@ -11,4 +11,8 @@ set ylabel "planted nodes, mean of the seeds"
 set key outside right top vertical Left reverse maxrows 12
 set xrange [-0.6:arms-0.4]
 stats data("arms") skip 1 matrix nooutput
-plot for [c=3:int(STATS_size_x)] data("arms") using c:xtic(strcol(2)) lt c-1 title columnheader(c)
+last = int(STATS_size_x)
+array STATE[last]
+do for [c=3:last] { stats data("arms") every ::0::0 using (STATE[c] = strcol(c), 0) nooutput }
+kind(state) = state eq "dead" ? 3 : (state eq "near_dead" ? 6 : (state eq "alive" ? 7 : 8))
+plot for [c=3:last] data("arms") using c:xtic(strcol(2)) lt kind(STATE[c]) title columnheader(c)

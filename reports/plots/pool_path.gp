@@ -1,21 +1,22 @@
 #data all from pool_path where window=@last where group=all split arm by position pick position,mean(share),min(share),max(share),mean(grad_share),min(grad_share),max(grad_share)
 #data dead from pool_path where window=@last where group=dead split arm by position pick position,mean(share),mean(grad_share)
 id = "pool_path"; plot_width = 760; plot_height = 400
+legend_cross = "dead nodes alone"
 load "style.gp"
+load "legend.gp"
 set xlabel "layer, in forward order"
 stats data("all") using 1 nooutput
 set xrange [-0.5:STATS_max + 0.5]
 shift(a) = STATS_max > 40 ? 0 : (a - (arms + 1)/2.0)*0.5/arms
 set yrange [-2:106]
-set multiplot layout 1,2 margins 0.08,0.98,0.18,0.77 spacing 0.06,0
+set multiplot layout 1,2 margins 0.08,0.98,0.18,top spacing 0.06,0
 set title "energy of the forward output" offset 0,-0.5
 set ylabel "share of the pool path, %"
-set key at screen 0.02,0.99 left top horizontal
 plot for [a=1:arms] data("all") index a-1 using ($1+shift(a)):(100*$2):(100*$3):(100*$4) with yerrorbars lt a lw 1 ps 0 notitle, \
      for [a=1:arms] data("all") index a-1 using ($1+shift(a)):(100*$2) with linespoints lt a lw 2 ps 0.5 notitle, \
-     for [a=1:arms] data("dead") index a-1 using ($1+shift(a)):(100*$2) with points lt a pt 2 ps 0.8 notitle, \
-     for [a=1:arms] keyentry with lines lt a lw 3 title ARM[a] noenhanced, keyentry with points pt 2 lc rgb ink title "dead nodes alone"
-unset key
+     for [a=1:arms] data("dead") index a-1 using ($1+shift(a)):(100*$2) with points lt a pt 2 ps 0.8 notitle
+unset label
+unset arrow
 unset ylabel
 set title "energy of the gradient that reaches the convolution" offset 0,-0.5
 plot for [a=1:arms] data("all") index a-1 using ($1+shift(a)):(100*$5):(100*$6):(100*$7) with yerrorbars lt a lw 1 ps 0 notitle, \

@@ -33,7 +33,6 @@ set ylabel textcolor rgb ink
 set title textcolor rgb ink
 set grid ytics lt 1 lc rgb pale lw 1
 set key textcolor rgb ink noenhanced
-set key outside top left horizontal Left reverse samplen 2 maxrows 3
 set style fill solid 1 noborder
 
 # The arms, in the order of the comparison; the reference is the first.

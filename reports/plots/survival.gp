@@ -2,21 +2,21 @@
 #data start from survival where seed=all where origin=start split arm by time steps pick time,mean(survival),mean(low),mean(high)
 id = "survival"; plot_width = 760; plot_height = 380
 load "style.gp"
+load "legend.gp"
 set yrange [0:105]
 stats data("onset") using 1 nooutput
 onset_end = exists("STATS_max") && STATS_records > 0 ? STATS_max : 1
 stats data("start") using 1 nooutput
 start_end = exists("STATS_max") && STATS_records > 0 ? STATS_max : 1
-set multiplot layout 1,2 margins 0.09,0.98,0.19,0.78 spacing 0.07,0
+set multiplot layout 1,2 margins 0.09,0.98,0.19,top spacing 0.07,0
 set xlabel "steps since the node died"
 set ylabel "still dead, %"
 set title "deaths seen in training" offset 0,-0.5
 set xrange [0:high(0, onset_end)]
-set key at screen 0.02,0.99 left top horizontal
 plot for [a=1:arms] data("onset") index a-1 using 1:(100*$3):(100*$4) with filledcurves lt a fs transparent solid 0.15 noborder notitle, \
-     for [a=1:arms] data("onset") index a-1 using 1:(100*$2) with lines lt a lw 2.5 notitle, \
-     for [a=1:arms] keyentry with lines lt a lw 3 title ARM[a] noenhanced
-unset key
+     for [a=1:arms] data("onset") index a-1 using 1:(100*$2) with lines lt a lw 2.5 notitle
+unset label
+unset arrow
 unset ylabel
 set xlabel "steps since the first probe"
 set title "dead from the start" offset 0,-0.5
