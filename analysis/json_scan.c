@@ -1,0 +1,208 @@
+#include "analysis/json_scan.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_DEPTH = 64 };
+
+static const uint64_t absent_bits = 0x7ff8000000abce17u;
+
+double ps_absent(void) {
+    double value;
+    memcpy(&value, &absent_bits, sizeof value);
+    return value;
+}
+
+bool ps_is_absent(double value) {
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits == absent_bits;
+}
+
+static inline bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
+static inline bool is_digit(char c) { return (unsigned char)(c - '0') < 10; }
+
+const char *ps_scan_blanks(const char *text) {
+    while (is_blank(*text)) text++;
+    return text;
+}
+
+static const char *word(const char *text, const char *expected) {
+    size_t length = strlen(expected);
+    return strncmp(text, expected, length) == 0 ? text + length : NULL;
+}
+
+/* Values JSON has no numbers for: quoted as the format says, bare as some writers do. */
+static const char *scan_special(const char *text, double *value) {
+    static const struct {
+        const char *text;
+        double value;
+    } specials[] = {{"NaN", NAN}, {"Infinity", INFINITY}, {"-Infinity", -INFINITY}};
+    const char *end = word(text, "null");
+    if (end != NULL) {
+        *value = ps_absent();
+        return end;
+    }
+    bool quoted = *text == '"';
+    for (size_t i = 0; i < sizeof specials / sizeof *specials; i++) {
+        end = word(text + quoted, specials[i].text);
+        if (end == NULL || (quoted && *end != '"')) continue;
+        *value = specials[i].value;
+        return end + quoted;
+    }
+    return NULL;
+}
+
+static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
+                                1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+
+/* Clinger's fast path: a mantissa below 2^53 and a power of ten up to 22 are exact doubles, so one multiplication or division
+ * rounds correctly; everything else goes to strtod. */
+const char *ps_scan_number(const char *text, double *value) {
+    const char *p = text;
+    bool negative = *p == '-';
+    p += negative;
+    if (!is_digit(*p)) return scan_special(text, value);
+    uint64_t mantissa = 0;
+    int exponent = 0;
+    const char *start = p;
+    if (*p == '0' && is_digit(p[1])) return NULL;
+    while (is_digit(*p)) mantissa = mantissa * 10 + (uint64_t)(*p++ - '0');
+    ptrdiff_t digits = p - start;
+    if (*p == '.') {
+        const char *fraction = ++p;
+        while (is_digit(*p)) mantissa = mantissa * 10 + (uint64_t)(*p++ - '0');
+        if (p == fraction) return NULL;
+        digits += p - fraction;
+        exponent = -(int)(p - fraction);
+    }
+    if (*p == 'e' || *p == 'E') {
+        p++;
+        bool down = *p == '-';
+        p += *p == '-' || *p == '+';
+        if (!is_digit(*p)) return NULL;
+        int written = 0;
+        while (is_digit(*p)) {
+            if (written < 100000) written = written * 10 + (*p - '0');
+            p++;
+        }
+        exponent += down ? -written : written;
+    }
+    if (digits > 19 || mantissa >= (1ull << 53) || exponent < -22 || exponent > 22) {
+        *value = strtod(text, NULL);
+        return p;
+    }
+    double magnitude = exponent < 0 ? (double)mantissa / powers[-exponent] : (double)mantissa * powers[exponent];
+    *value = negative ? -magnitude : magnitude;
+    return p;
+}
+
+const char *ps_scan_string(const char *text, const char **begin, size_t *length, bool *escaped) {
+    if (*text != '"') return NULL;
+    const char *p = text + 1;
+    *escaped = false;
+    while (*p != '"') {
+        if ((unsigned char)*p < 0x20) return NULL;
+        if (*p == '\\') {
+            *escaped = true;
+            if (*++p == '\0') return NULL;
+        }
+        p++;
+    }
+    *begin = text + 1;
+    *length = (size_t)(p - text - 1);
+    return p + 1;
+}
+
+static const char *skip_scalar(const char *text) {
+    double number;
+    const char *begin, *end;
+    size_t length;
+    bool escaped;
+    if (*text == '"') return ps_scan_string(text, &begin, &length, &escaped);
+    if ((end = word(text, "true")) != NULL || (end = word(text, "false")) != NULL) return end;
+    return ps_scan_number(text, &number);
+}
+
+static const char *skip_value(const char *text, int depth);
+
+/* A flat array of numbers is passed over byte by byte without converting it; its numbers are checked only when asked for. */
+static const char *skip_numbers(const char *text) {
+    static const unsigned char plain[256] = {['0'] = 1, ['1'] = 1, ['2'] = 1, ['3'] = 1, ['4'] = 1, ['5'] = 1, ['6'] = 1,
+                                             ['7'] = 1, ['8'] = 1, ['9'] = 1, ['.'] = 1, ['-'] = 1, ['+'] = 1, ['e'] = 1,
+                                             ['E'] = 1, [','] = 1, [' '] = 1};
+    while (plain[(unsigned char)*text]) text++;
+    return text;
+}
+
+static const char *skip_container(const char *text, char close, int depth) {
+    if (depth == 0) return NULL;
+    if (close == ']') {
+        const char *end = skip_numbers(text);
+        if (*end == ']') return end + 1;
+    }
+    text = ps_scan_blanks(text);
+    if (*text == close) return text + 1;
+    for (;;) {
+        if (close == '}') {
+            const char *begin;
+            size_t length;
+            bool escaped;
+            text = ps_scan_string(text, &begin, &length, &escaped);
+            if (text == NULL || *(text = ps_scan_blanks(text)) != ':') return NULL;
+            text = ps_scan_blanks(text + 1);
+        }
+        text = skip_value(text, depth);
+        if (text == NULL) return NULL;
+        text = ps_scan_blanks(text);
+        if (*text == close) return text + 1;
+        if (*text != ',') return NULL;
+        text = ps_scan_blanks(text + 1);
+    }
+}
+
+static const char *skip_value(const char *text, int depth) {
+    if (*text == '{') return skip_container(text + 1, '}', depth - 1);
+    if (*text == '[') return skip_container(text + 1, ']', depth - 1);
+    return skip_scalar(text);
+}
+
+const char *ps_scan_skip(const char *text) { return skip_value(text, MAX_DEPTH); }
+
+const char *ps_scan_array(const char *text, double *values, size_t room, size_t *count) {
+    size_t found = 0;
+    double spare;
+    if (*text != '[') return NULL;
+    text = ps_scan_blanks(text + 1);
+    *count = 0;
+    if (*text == ']') return text + 1;
+    for (;;) {
+        text = ps_scan_number(text, found < room ? &values[found] : &spare);
+        if (text == NULL) return NULL;
+        found++;
+        if (is_blank(*text)) text = ps_scan_blanks(text);
+        if (*text == ']') break;
+        if (*text != ',') return NULL;
+        if (is_blank(*++text)) text = ps_scan_blanks(text);
+    }
+    *count = found;
+    return text + 1;
+}
+
+const char *ps_scan_key(const char *text, bool first, const char **key, size_t *key_length, bool *done) {
+    bool escaped;
+    *done = false;
+    text = ps_scan_blanks(text);
+    if (*text == '}' ) {
+        *done = true;
+        return text + 1;
+    }
+    if (!first) {
+        if (*text != ',') return NULL;
+        text = ps_scan_blanks(text + 1);
+    }
+    text = ps_scan_string(text, key, key_length, &escaped);
+    if (text == NULL || *(text = ps_scan_blanks(text)) != ':') return NULL;
+    return ps_scan_blanks(text + 1);
+}

@@ -1,0 +1,428 @@
+#include "analysis/run.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/memory.h"
+
+static const double near_dead_share = 0.99;
+
+const char *ps_run_status_name(ps_run_status status) {
+    static const char *const names[] = {"unfinished", "finished", "diverged"};
+    return names[status];
+}
+
+bool ps_run_has_pool_skip(const ps_run *run) {
+    for (int l = 0; l < run->layer_count; l++)
+        if (run->layers[l].pool_skip != NULL) return true;
+    return false;
+}
+
+#define FAIL_AT(run, record, ...) fail_at((run), (record)->line, __VA_ARGS__)
+static ps_status __attribute__((format(printf, 3, 4))) fail_at(const ps_run *run, uint64_t line, const char *format, ...) {
+    char sentence[400];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(sentence, sizeof sentence, format, arguments);
+    va_end(arguments);
+    return ps_fail(PS_ERR_INPUT, "%s:%llu: %s", run->header->path, (unsigned long long)line, sentence);
+}
+
+/* ---- frames: gathering the records of one window or probe ---- */
+
+typedef struct {
+    double *storage[PS_Q_COUNT]; /* allocated when a quantity first appears */
+    bool used[PS_Q_COUNT];
+    uint64_t *line;
+    double *images, *elements;
+    bool open, is_window;
+    double key; /* window number or probe step */
+} frame_builder;
+
+static void clear_builder(frame_builder *builder) {
+    for (int q = 0; q < PS_Q_COUNT; q++) ps_free(builder->storage[q]);
+    ps_free(builder->line);
+    ps_free(builder->images);
+    ps_free(builder->elements);
+}
+
+static ps_status init_builder(frame_builder *builder, const ps_run *run) {
+    memset(builder, 0, sizeof *builder);
+    size_t layers = (size_t)run->layer_count + 1; /* never a zero size */
+    PS_TRY(PS_ALLOC(layers, &builder->line, "lines of a frame"));
+    PS_TRY(PS_ALLOC(layers, &builder->images, "images of a frame"));
+    return PS_ALLOC(layers, &builder->elements, "elements of a frame");
+}
+
+static size_t values_of(const ps_run *run, int quantity) {
+    return (size_t)(ps_quantity_is_layer((ps_quantity)quantity) ? run->layer_count : run->node_count);
+}
+
+static void start_frame(frame_builder *builder, const ps_run *run, const ps_trace_record *record) {
+    size_t layers = (size_t)run->layer_count;
+    builder->open = true;
+    builder->is_window = record->type == PS_RECORD_WINDOW;
+    builder->key = builder->is_window ? record->window : record->step;
+    memset(builder->used, 0, sizeof builder->used);
+    memset(builder->line, 0, layers * sizeof *builder->line);
+    memset(builder->images, 0, layers * sizeof *builder->images);
+    memset(builder->elements, 0, layers * sizeof *builder->elements);
+}
+
+static ps_status use_quantity(frame_builder *builder, const ps_run *run, ps_quantity quantity) {
+    if (builder->used[quantity]) return PS_OK;
+    size_t count = values_of(run, quantity);
+    if (builder->storage[quantity] == NULL) PS_TRY(PS_ALLOC(count, &builder->storage[quantity], "values of a frame"));
+    for (size_t i = 0; i < count; i++) builder->storage[quantity][i] = ps_absent();
+    builder->used[quantity] = true;
+    return PS_OK;
+}
+
+static ps_status add_record(frame_builder *builder, const ps_run *run, ps_trace_reader *reader, const ps_trace_record *record,
+                            const bool *wanted) {
+    const ps_trace_layer *layer = &run->layers[record->layer];
+    const char *cursor = record->values, *value;
+    ps_quantity quantity;
+    if (builder->line[record->layer] != 0)
+        return FAIL_AT(run, record, "layer \"%s\" stands twice in one %s", layer->name, builder->is_window ? "window" : "probe");
+    builder->line[record->layer] = record->line;
+    builder->images[record->layer] = ps_is_absent(record->images) ? 0 : record->images;
+    builder->elements[record->layer] =
+        !ps_is_absent(record->elements) ? record->elements : builder->images[record->layer] * layer->elements;
+    for (;;) {
+        PS_TRY(ps_trace_values_next(reader, record, &cursor, &quantity, &value));
+        if (quantity == PS_Q_COUNT) return PS_OK;
+        if (!wanted[quantity]) continue;
+        PS_TRY(use_quantity(builder, run, quantity));
+        int place = ps_quantity_is_layer(quantity) ? record->layer : layer->first_node;
+        PS_TRY(ps_trace_values_read(reader, record, quantity, value, builder->storage[quantity] + place));
+    }
+}
+
+static void publish(const frame_builder *builder, ps_frame *frame, int index) {
+    memset(frame, 0, sizeof *frame);
+    frame->is_window = builder->is_window;
+    frame->index = index;
+    frame->line = builder->line;
+    frame->images = builder->images;
+    frame->elements = builder->elements;
+    for (int q = 0; q < PS_Q_COUNT; q++) {
+        if (!builder->used[q]) continue;
+        if (ps_quantity_is_layer((ps_quantity)q)) frame->layer[q] = builder->storage[q];
+        else frame->node[q] = builder->storage[q];
+    }
+}
+
+/* ---- first pass ---- */
+
+static bool valid(double value) { return !isnan(value); }
+
+static unsigned activity_of(const ps_frame *frame, int layer, int node) {
+    const double *nonzero = frame->node[PS_Q_nonzero], *evaluated = frame->node[PS_Q_nonzero_eval];
+    double elements = frame->elements[layer];
+    unsigned state = 0;
+    if (nonzero != NULL && valid(nonzero[node])) {
+        state |= PS_STATE_KNOWN;
+        if (nonzero[node] == 0) state |= PS_STATE_DEAD;
+        else if (elements > 0 && 1 - nonzero[node] / elements >= near_dead_share) state |= PS_STATE_NEAR;
+    }
+    if (evaluated != NULL && valid(evaluated[node]))
+        state |= PS_STATE_EVAL_KNOWN | (evaluated[node] == 0 ? PS_STATE_EVAL_DEAD : 0u);
+    return state;
+}
+
+/* A node whose mean |h| is 0 is dormant at every threshold, also where the whole layer is silent (0 / 0). */
+static unsigned dormancy_of(double mean_abs, double layer_mean) {
+    if (!valid(mean_abs)) return 0;
+    double score = mean_abs == 0 ? 0 : mean_abs / layer_mean;
+    return PS_STATE_DORMANT_KNOWN | (score <= 0 ? PS_STATE_DORMANT_0 : 0u) | (score <= 0.025 ? PS_STATE_DORMANT_025 : 0u) |
+           (score <= 0.1 ? PS_STATE_DORMANT_100 : 0u);
+}
+
+static void note_layer_states(ps_run *run, const ps_frame *frame, int l, uint16_t *states) {
+    const ps_trace_layer *layer = &run->layers[l];
+    const double *mean_abs = frame->node[PS_Q_mean_abs];
+    double sum = 0;
+    for (int c = 0; c < layer->channels; c++) {
+        int node = layer->first_node + c;
+        states[node] = (uint16_t)activity_of(frame, l, node);
+        if (mean_abs != NULL) sum += mean_abs[node];
+    }
+    for (int c = 0; mean_abs != NULL && c < layer->channels; c++)
+        states[layer->first_node + c] |= (uint16_t)dormancy_of(mean_abs[layer->first_node + c], sum / layer->channels);
+}
+
+static ps_status note_probe(ps_run *run, const frame_builder *builder) {
+    ps_frame frame;
+    long long step = (long long)builder->key;
+    publish(builder, &frame, run->probe_count);
+    size_t count = (size_t)run->probe_count + 1, nodes = (size_t)run->node_count;
+    PS_TRY(PS_GROW(&run->probes, &run->probe_capacity, count, "probes"));
+    if (nodes > 0) PS_TRY(PS_GROW(&run->states, &run->state_capacity, count * nodes, "states of nodes"));
+    ps_probe_info *probe = &run->probes[run->probe_count];
+    probe->step = step;
+    probe->images = 0;
+    for (int l = 0; l < run->layer_count; l++) {
+        if (frame.line[l] == 0) continue;
+        if (frame.images[l] > probe->images) probe->images = frame.images[l];
+        note_layer_states(run, &frame, l, run->states + (count - 1) * nodes);
+    }
+    run->probe_count++;
+    return PS_OK;
+}
+
+static ps_status note_window(ps_run *run, const ps_trace_record *record) {
+    ps_window_info *last = run->window_count > 0 ? &run->windows[run->window_count - 1] : NULL;
+    if (last != NULL && record->window == (double)last->window) {
+        if (record->first != (double)last->first || record->last != (double)last->last)
+            return FAIL_AT(run, record, "window %g has other steps here than in an earlier layer", record->window);
+        return PS_OK;
+    }
+    if (last != NULL && (record->window < (double)last->window || record->first <= (double)last->last))
+        return FAIL_AT(run, record, "window %g comes after window %lld; windows must stand in order, without overlap",
+                       record->window, last->window);
+    PS_TRY(PS_GROW(&run->windows, &run->window_capacity, (size_t)run->window_count + 1, "windows"));
+    ps_window_info *window = &run->windows[run->window_count++];
+    window->window = (long long)record->window;
+    window->first = (long long)record->first;
+    window->last = (long long)record->last;
+    window->lr_sum = ps_absent();
+    return PS_OK;
+}
+
+static ps_status note_step(ps_run *run, const ps_trace_record *record) {
+    enum { MOST_STEPS = 1 << 27 };
+    if (record->step >= MOST_STEPS) return FAIL_AT(run, record, "step %g is too large", record->step);
+    size_t step = (size_t)record->step;
+    PS_TRY(PS_GROW(&run->lr, &run->lr_capacity, step + 1, "learning rates"));
+    while (run->lr_count <= step) run->lr[run->lr_count++] = ps_absent();
+    run->lr[step] = record->lr;
+    if ((long long)step + 1 > run->steps_done) run->steps_done = (long long)step + 1;
+    return PS_OK;
+}
+
+static ps_status intern_cause(ps_run *run, const char *cause, char **out) {
+    for (size_t i = 0; i < run->planted_cause_count; i++)
+        if (strcmp(run->planted_causes[i], cause) == 0) {
+            *out = run->planted_causes[i];
+            return PS_OK;
+        }
+    PS_TRY(PS_GROW(&run->planted_causes, &run->planted_capacity, run->planted_cause_count + 1, "planted causes"));
+    PS_TRY(ps_string_copy(cause, &run->planted_causes[run->planted_cause_count]));
+    *out = run->planted_causes[run->planted_cause_count++];
+    return PS_OK;
+}
+
+static ps_status note_planted(ps_run *run, const ps_trace_record *record, const cJSON *event) {
+    const cJSON *cause = cJSON_GetObjectItemCaseSensitive(event, "cause"), *channel;
+    const cJSON *channels = cJSON_GetObjectItemCaseSensitive(event, "channels");
+    if (record->layer < 0) return PS_OK; /* a layer outside the header's gates: nothing to join it to */
+    const ps_trace_layer *layer = &run->layers[record->layer];
+    char *name;
+    PS_TRY(intern_cause(run, cJSON_IsString(cause) ? cause->valuestring : "unnamed", &name));
+    cJSON_ArrayForEach(channel, channels) {
+        double c = cJSON_IsNumber(channel) ? channel->valuedouble : -1;
+        if (!(c >= 0 && c < layer->channels))
+            return FAIL_AT(run, record, "a planted channel is not among the %d channels of layer \"%s\"", layer->channels, layer->name);
+        run->planted[layer->first_node + (int)c] = name;
+    }
+    return PS_OK;
+}
+
+static ps_status note_event(ps_run *run, const ps_trace_record *record) {
+    if (strcmp(record->event, "diverged") == 0) run->status = PS_RUN_DIVERGED;
+    if (strcmp(record->event, "forked") == 0) run->forked = true;
+    if (strcmp(record->event, "planted") != 0) return PS_OK;
+    cJSON *event = cJSON_Parse(record->text);
+    ps_status status = note_planted(run, record, event);
+    cJSON_Delete(event);
+    return status;
+}
+
+static void note_end(ps_run *run, const ps_trace_record *record) {
+    if (run->status != PS_RUN_DIVERGED)
+        run->status = strcmp(record->status, "diverged") == 0 ? PS_RUN_DIVERGED : PS_RUN_FINISHED;
+    if (!ps_is_absent(record->steps)) run->steps_done = (long long)record->steps;
+    if (ps_is_absent(run->test_accuracy)) run->test_accuracy = record->accuracy;
+    if (ps_is_absent(run->test_loss)) run->test_loss = record->loss;
+}
+
+static ps_status note_other(ps_run *run, const ps_trace_record *record) {
+    switch (record->type) {
+    case PS_RECORD_STEP: return note_step(run, record);
+    case PS_RECORD_EVENT: return note_event(run, record);
+    case PS_RECORD_END: note_end(run, record); break;
+    case PS_RECORD_EVAL:
+        if (record->split[0] != '\0' && strcmp(record->split, "test") != 0) break;
+        run->test_accuracy = record->accuracy;
+        run->test_loss = record->loss;
+        break;
+    case PS_RECORD_TIMING:
+        if (!ps_is_absent(record->record_ns)) run->record_ns = record->record_ns;
+        if (!ps_is_absent(record->probe_ns)) run->probe_ns = record->probe_ns;
+        if (!ps_is_absent(record->train_ns)) run->train_ns = record->train_ns;
+        if (!ps_is_absent(record->peak_memory_bytes)) run->peak_memory_bytes = record->peak_memory_bytes;
+        break;
+    default: break;
+    }
+    return PS_OK;
+}
+
+static ps_status check_probe_order(const ps_run *run, const ps_trace_record *record) {
+    if (run->probe_count > 0 && record->step <= (double)run->probes[run->probe_count - 1].step)
+        return FAIL_AT(run, record, "the probe of step %g comes after that of step %lld; probes must stand in order", record->step,
+                       run->probes[run->probe_count - 1].step);
+    return PS_OK;
+}
+
+static ps_status first_pass(ps_run *run, frame_builder *builder) {
+    static const bool wanted[PS_Q_COUNT] = {[PS_Q_nonzero] = true, [PS_Q_nonzero_eval] = true, [PS_Q_mean_abs] = true};
+    for (;;) {
+        ps_trace_record record;
+        bool more;
+        PS_TRY(ps_trace_reader_next(run->reader, &record, &more));
+        bool continues = more && record.type == PS_RECORD_PROBE && record.step == builder->key;
+        if (builder->open && !continues) {
+            PS_TRY(note_probe(run, builder));
+            builder->open = false;
+        }
+        if (!more) break;
+        run->lines = record.line;
+        if (record.type == PS_RECORD_PROBE) {
+            if (!builder->open) {
+                PS_TRY(check_probe_order(run, &record));
+                start_frame(builder, run, &record);
+            }
+            PS_TRY(add_record(builder, run, run->reader, &record, wanted));
+        } else if (record.type == PS_RECORD_WINDOW) {
+            PS_TRY(note_window(run, &record));
+        } else {
+            PS_TRY(note_other(run, &record));
+        }
+    }
+    run->cut = ps_trace_reader_was_cut(run->reader);
+    return PS_OK;
+}
+
+/* Joins windows to the probes around them and sums their learning rates. */
+static void link_windows(ps_run *run) {
+    for (int w = 0; w < run->window_count; w++) {
+        ps_window_info *window = &run->windows[w];
+        window->before = window->after = -1;
+        for (int p = 0; p < run->probe_count && window->after < 0; p++) {
+            if (run->probes[p].step <= window->first) window->before = p;
+            if (run->probes[p].step > window->last) window->after = p;
+        }
+        double sum = 0;
+        for (long long step = window->first; step <= window->last; step++)
+            sum += step < (long long)run->lr_count ? run->lr[step] : ps_absent();
+        window->lr_sum = isnan(sum) ? ps_absent() : sum;
+    }
+}
+
+static ps_status allocate(ps_run *run) {
+    size_t nodes = (size_t)run->node_count + 1;
+    PS_TRY(PS_ALLOC(nodes, &run->node_layer, "layers of nodes"));
+    PS_TRY(PS_ALLOC(nodes, &run->planted, "planted nodes"));
+    for (int l = 0; l < run->layer_count; l++)
+        for (int c = 0; c < run->layers[l].channels; c++) run->node_layer[run->layers[l].first_node + c] = l;
+    return PS_OK;
+}
+
+ps_status ps_run_open(const char *path, const char *arm, ps_run **out) {
+    ps_status status = PS_OK;
+    frame_builder builder;
+    ps_run *run = calloc(1, sizeof *run);
+    memset(&builder, 0, sizeof builder);
+    *out = NULL;
+    if (run == NULL) return ps_fail(PS_ERR_MEMORY, "no memory for a run");
+    PS_TRY_CLEANUP(ps_trace_reader_open(path, &run->reader));
+    run->header = ps_trace_reader_header(run->reader);
+    run->arm = arm;
+    run->layers = run->header->layers;
+    run->layer_count = run->header->layer_count;
+    run->node_count = run->header->node_count;
+    run->test_accuracy = run->test_loss = ps_absent();
+    run->record_ns = run->probe_ns = run->train_ns = run->peak_memory_bytes = ps_absent();
+    PS_TRY_CLEANUP(allocate(run));
+    PS_TRY_CLEANUP(init_builder(&builder, run));
+    PS_TRY_CLEANUP(first_pass(run, &builder));
+    link_windows(run);
+    *out = run;
+    run = NULL;
+cleanup:
+    clear_builder(&builder);
+    ps_run_close(run);
+    return status;
+}
+
+void ps_run_close(ps_run *run) {
+    if (run == NULL) return;
+    for (size_t i = 0; i < run->planted_cause_count; i++) free(run->planted_causes[i]);
+    ps_free_array(run->planted_causes);
+    ps_free_array(run->probes);
+    ps_free_array(run->windows);
+    ps_free_array(run->states);
+    ps_free_array(run->lr);
+    ps_free(run->planted);
+    ps_free(run->node_layer);
+    ps_trace_reader_destroy(run->reader);
+    free(run);
+}
+
+/* ---- second pass ---- */
+
+typedef struct {
+    ps_run *run;
+    ps_trace_reader *reader;
+    frame_builder builder;
+    int next_window, next_probe;
+} streamer;
+
+static ps_status flush_frame(streamer *s, const ps_run_visitor *visitor) {
+    ps_frame frame;
+    if (!s->builder.open) return PS_OK;
+    s->builder.open = false;
+    publish(&s->builder, &frame, s->builder.is_window ? s->next_window++ : s->next_probe++);
+    return visitor->frame(visitor->context, &frame);
+}
+
+static ps_status take_record(streamer *s, const ps_run_visitor *visitor, const ps_trace_record *record, const bool *wanted) {
+    bool window = record->type == PS_RECORD_WINDOW;
+    if (!window && record->type != PS_RECORD_PROBE) {
+        PS_TRY(flush_frame(s, visitor));
+        return visitor->record(visitor->context, record);
+    }
+    double key = window ? record->window : record->step;
+    if (s->builder.open && (s->builder.is_window != window || s->builder.key != key)) PS_TRY(flush_frame(s, visitor));
+    if (!s->builder.open) start_frame(&s->builder, s->run, record);
+    return add_record(&s->builder, s->run, s->reader, record, wanted);
+}
+
+static ps_status stream_all(streamer *s, const ps_run_visitor *visitor) {
+    bool wanted[PS_Q_COUNT], more = true;
+    memset(wanted, true, sizeof wanted);
+    while (more && ps_trace_reader_line(s->reader) < s->run->lines) {
+        ps_trace_record record;
+        PS_TRY(ps_trace_reader_next(s->reader, &record, &more));
+        if (more) PS_TRY(take_record(s, visitor, &record, wanted));
+    }
+    return flush_frame(s, visitor);
+}
+
+ps_status ps_run_stream(ps_run *run, const ps_run_visitor *visitor) {
+    ps_status status;
+    streamer s;
+    memset(&s, 0, sizeof s);
+    s.run = run;
+    PS_TRY_CLEANUP(ps_trace_reader_open(run->header->path, &s.reader));
+    PS_TRY_CLEANUP(init_builder(&s.builder, run));
+    status = stream_all(&s, visitor);
+cleanup:
+    clear_builder(&s.builder);
+    ps_trace_reader_destroy(s.reader);
+    return status;
+}

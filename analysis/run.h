@@ -1,0 +1,97 @@
+/* One run: what a first pass over its trace collects (the states of every node at every probe, small), and a second pass that
+ * hands out the recorded values window by window and probe by probe, so that memory does not grow with the trace.
+ * ps_run_close frees everything; frames and records are borrowed for the call of a visitor. */
+#ifndef PS_ANALYSIS_RUN_H
+#define PS_ANALYSIS_RUN_H
+
+#include "analysis/trace_reader.h"
+
+/* Definitions of deadness, as bits of a node's state at a probe. */
+enum {
+    PS_STATE_KNOWN = 1,         /* nonzero was recorded */
+    PS_STATE_DEAD = 2,          /* no gate output differs from 0 on the probe set, batch mode: the primary definition */
+    PS_STATE_NEAR = 4,          /* at least 99 % are 0, but not all */
+    PS_STATE_EVAL_KNOWN = 8,
+    PS_STATE_EVAL_DEAD = 16,    /* the same in evaluation mode */
+    PS_STATE_DORMANT_KNOWN = 32,
+    PS_STATE_DORMANT_0 = 64,    /* mean |h| over the layer's mean |h| <= 0, 0.025, 0.1 (Sokar et al. 2023) */
+    PS_STATE_DORMANT_025 = 128,
+    PS_STATE_DORMANT_100 = 256
+};
+
+static inline bool ps_state_dead(unsigned state) { return (state & PS_STATE_DEAD) != 0; }
+static inline bool ps_state_near(unsigned state) { return (state & PS_STATE_NEAR) != 0; }
+static inline bool ps_state_known(unsigned state) { return (state & PS_STATE_KNOWN) != 0; }
+static inline bool ps_state_alive(unsigned state) {
+    return (state & (PS_STATE_KNOWN | PS_STATE_DEAD | PS_STATE_NEAR)) == PS_STATE_KNOWN;
+}
+
+typedef struct {
+    long long step;
+    double images; /* largest over the layers, 0 where not said */
+} ps_probe_info;
+
+typedef struct {
+    long long window, first, last;
+    int before, after; /* the latest probe at or before `first`, the earliest one behind `last`; -1: none */
+    double lr_sum;     /* sum of the learning rates of its steps, ps_absent() where not recorded */
+} ps_window_info;
+
+typedef enum { PS_RUN_UNFINISHED, PS_RUN_FINISHED, PS_RUN_DIVERGED } ps_run_status;
+
+typedef struct {
+    ps_trace_reader *reader; /* owns the header */
+    const ps_trace_header *header;
+    const char *arm;         /* name in the comparison; borrowed from the caller */
+    int layer_count, node_count;
+    const ps_trace_layer *layers;
+    int *node_layer; /* layer of each node */
+    ps_probe_info *probes;
+    ps_window_info *windows;
+    int probe_count, window_count;
+    uint16_t *states; /* [probe][node] */
+    char **planted;   /* per node: cause named by a planted event, NULL: none; borrowed from planted_causes */
+    char **planted_causes;
+    size_t planted_cause_count;
+    ps_run_status status;
+    bool forked, cut;
+    long long steps_done;
+    double test_accuracy, test_loss; /* of the last evaluation on the test split, else of the end record */
+    double record_ns, probe_ns, train_ns, peak_memory_bytes;
+    uint64_t lines; /* whole lines in the first pass; the second stops there, should the run still go on */
+    size_t probe_capacity, window_capacity, state_capacity, lr_capacity, planted_capacity;
+    double *lr; /* per step */
+    size_t lr_count;
+} ps_run;
+
+static inline unsigned ps_run_state(const ps_run *run, int probe, int node) {
+    return probe < 0 ? 0 : run->states[(size_t)probe * (size_t)run->node_count + (size_t)node];
+}
+
+/* Values of one window or one probe of all layers. node[q] (one value a node) and layer[q] (one a layer) are NULL where no layer
+ * recorded the quantity; single values that are missing are ps_absent(). */
+typedef struct {
+    bool is_window;
+    int index; /* into run->windows or run->probes */
+    const double *node[PS_Q_COUNT], *layer[PS_Q_COUNT];
+    const uint64_t *line; /* per layer: line of its record, 0: none */
+    const double *images, *elements; /* per layer, of a probe; 0 where not said */
+} ps_frame;
+
+typedef struct {
+    void *context;
+    ps_status (*frame)(void *context, const ps_frame *frame);
+    ps_status (*record)(void *context, const ps_trace_record *record); /* steps, events, evaluations, timing, end */
+} ps_run_visitor;
+
+/* First pass. */
+ps_status ps_run_open(const char *path, const char *arm, ps_run **out);
+void ps_run_close(ps_run *run);
+/* Second pass, in the order of the trace. */
+ps_status ps_run_stream(ps_run *run, const ps_run_visitor *visitor);
+
+const char *ps_run_status_name(ps_run_status status);
+/* 1 where a module stands between a gate and what feeds it. */
+bool ps_run_has_pool_skip(const ps_run *run);
+
+#endif

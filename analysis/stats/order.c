@@ -1,0 +1,92 @@
+#include "analysis/stats/order.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "analysis/json_scan.h"
+
+static int compare_doubles(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+void ps_stats_sort(double *values, size_t count) { qsort(values, count, sizeof *values, compare_doubles); }
+
+/* Hoare's selection with a middle pivot: places the k-th smallest value (from 0) at index k, smaller ones before it. */
+static double select_kth(double *values, size_t count, size_t k) {
+    size_t low = 0, high = count - 1;
+    while (low < high) {
+        double pivot = values[low + (high - low) / 2];
+        size_t i = low, j = high;
+        for (;;) {
+            while (values[i] < pivot) i++;
+            while (values[j] > pivot) j--;
+            if (i >= j) break;
+            double held = values[i];
+            values[i++] = values[j];
+            values[j--] = held;
+        }
+        /* values[low..j] <= pivot <= values[j+1..high], whichever index the scans met at */
+        if (i == j && values[j] > pivot) j--;
+        if (k <= j) high = j;
+        else low = j + 1;
+    }
+    return values[k];
+}
+
+double ps_stats_quantile(double *values, size_t count, double share) {
+    if (count == 0) return ps_absent();
+    double place = share * (double)(count - 1);
+    size_t below = (size_t)floor(place);
+    double low = select_kth(values, count, below);
+    double rest = place - (double)below;
+    if (rest == 0 || below + 1 >= count) return low;
+    double high = values[below + 1];
+    for (size_t i = below + 2; i < count; i++)
+        if (values[i] < high) high = values[i];
+    return low == high ? low : low + rest * (high - low);
+}
+
+double ps_stats_median(double *values, size_t count) { return ps_stats_quantile(values, count, 0.5); }
+
+double ps_stats_mean(const double *values, size_t count) {
+    double sum = 0;
+    for (size_t i = 0; i < count; i++) sum += values[i];
+    return count > 0 ? sum / (double)count : ps_absent();
+}
+
+/* Shell sort of indices: small arrays, no context pointer needed. */
+static void sort_indices(const double *values, size_t count, size_t *order) {
+    for (size_t i = 0; i < count; i++) order[i] = i;
+    for (size_t gap = count / 2; gap > 0; gap /= 2)
+        for (size_t i = gap; i < count; i++) {
+            size_t held = order[i], j = i;
+            for (; j >= gap && values[order[j - gap]] > values[held]; j -= gap) order[j] = order[j - gap];
+            order[j] = held;
+        }
+}
+
+void ps_stats_ranks(const double *values, size_t count, double *ranks, size_t *order) {
+    sort_indices(values, count, order);
+    for (size_t start = 0; start < count;) {
+        size_t end = start + 1;
+        while (end < count && values[order[end]] == values[order[start]]) end++;
+        for (size_t i = start; i < end; i++) ranks[order[i]] = ((double)(start + end) + 1) / 2;
+        start = end;
+    }
+}
+
+double ps_stats_spearman(const double *x, const double *y, size_t count, double *scratch, size_t *order) {
+    if (count < 3) return ps_absent();
+    double *rank_x = scratch, *rank_y = scratch + count, middle = ((double)count + 1) / 2;
+    double xy = 0, xx = 0, yy = 0;
+    ps_stats_ranks(x, count, rank_x, order);
+    ps_stats_ranks(y, count, rank_y, order);
+    for (size_t i = 0; i < count; i++) {
+        double a = rank_x[i] - middle, b = rank_y[i] - middle;
+        xy += a * b;
+        xx += a * a;
+        yy += b * b;
+    }
+    return xx > 0 && yy > 0 ? xy / sqrt(xx * yy) : ps_absent();
+}

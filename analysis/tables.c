@@ -1,0 +1,124 @@
+#include "analysis/tables.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analysis/json_scan.h"
+#include "core/file.h"
+#include "core/memory.h"
+
+static const struct {
+    const char *name, *columns;
+} list[] = {
+#define PS_TABLE(id, columns) {#id, columns},
+#include "analysis/table_list.def"
+#undef PS_TABLE
+};
+
+struct ps_tables {
+    ps_file_writer writers[PS_TABLE_COUNT];
+    int columns[PS_TABLE_COUNT], cells[PS_TABLE_COUNT];
+    int faulty; /* id of a table that got a row of wrong width, -1: none */
+};
+
+const char *ps_table_columns(ps_table_id id) { return list[id].columns; }
+const char *ps_table_name(ps_table_id id) { return list[id].name; }
+
+static int print_header(FILE *stream, const char *columns) {
+    int count = 1;
+    for (const char *p = columns; *p != '\0'; p++) {
+        count += *p == ' ';
+        putc(*p == ' ' ? '\t' : *p, stream);
+    }
+    putc('\n', stream);
+    return count;
+}
+
+static ps_status open_table(ps_tables *tables, const char *directory, int id) {
+    char *path = NULL;
+    PS_TRY(ps_string_format(&path, "%s/%s.tsv", directory, list[id].name));
+    ps_status status = ps_file_writer_open(&tables->writers[id], path);
+    free(path);
+    if (status == PS_OK) tables->columns[id] = print_header(tables->writers[id].stream, list[id].columns);
+    return status;
+}
+
+ps_status ps_tables_open(const char *directory, ps_tables **out) {
+    ps_status status = PS_OK;
+    *out = NULL;
+    PS_TRY(ps_file_make_directories(directory));
+    ps_tables *tables = calloc(1, sizeof *tables);
+    if (tables == NULL) return ps_fail(PS_ERR_MEMORY, "no memory for the tables");
+    tables->faulty = -1;
+    for (int id = 0; id < PS_TABLE_COUNT; id++) PS_TRY_CLEANUP(open_table(tables, directory, id));
+    *out = tables;
+    tables = NULL;
+cleanup:
+    ps_tables_close(tables);
+    return status;
+}
+
+void ps_tables_format(char *buffer, double value) {
+    if (ps_is_absent(value)) strcpy(buffer, "NA");
+    else if (isnan(value)) strcpy(buffer, "NaN");
+    else if (isinf(value)) strcpy(buffer, value > 0 ? "Inf" : "-Inf");
+    else snprintf(buffer, 32, "%.9g", value == 0 ? 0.0 : value); /* no "-0" in tables */
+}
+
+static void print_text(FILE *stream, const char *text) {
+    if (text == NULL) text = "NA";
+    for (; *text != '\0'; text++) putc((unsigned char)*text < 0x20 ? ' ' : *text, stream);
+}
+
+static void print_cells(ps_tables *tables, ps_table_id id, const char *format, va_list arguments) {
+    FILE *stream = tables->writers[id].stream;
+    char buffer[32];
+    for (; *format != '\0'; format++) {
+        if (tables->cells[id]++ > 0) putc('\t', stream);
+        switch (*format) {
+        case 's': print_text(stream, va_arg(arguments, const char *)); break;
+        case 'i': fprintf(stream, "%d", va_arg(arguments, int)); break;
+        case 'l': fprintf(stream, "%lld", va_arg(arguments, long long)); break;
+        default:
+            ps_tables_format(buffer, va_arg(arguments, double));
+            fputs(buffer, stream);
+        }
+    }
+}
+
+void ps_tables_cells(ps_tables *tables, ps_table_id id, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    print_cells(tables, id, format, arguments);
+    va_end(arguments);
+}
+
+void ps_tables_end_row(ps_tables *tables, ps_table_id id) {
+    if (tables->cells[id] != tables->columns[id]) tables->faulty = (int)id;
+    tables->cells[id] = 0;
+    putc('\n', tables->writers[id].stream);
+}
+
+void ps_tables_row(ps_tables *tables, ps_table_id id, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    print_cells(tables, id, format, arguments);
+    va_end(arguments);
+    ps_tables_end_row(tables, id);
+}
+
+ps_status ps_tables_commit(ps_tables *tables) {
+    if (tables->faulty >= 0)
+        return ps_fail(PS_ERR_INTERNAL, "table %s got a row whose width is not that of its header", list[tables->faulty].name);
+    for (int id = 0; id < PS_TABLE_COUNT; id++) PS_TRY(ps_file_writer_commit(&tables->writers[id]));
+    return PS_OK;
+}
+
+void ps_tables_close(ps_tables *tables) {
+    if (tables == NULL) return;
+    for (int id = 0; id < PS_TABLE_COUNT; id++) ps_file_writer_discard(&tables->writers[id]);
+    free(tables);
+}

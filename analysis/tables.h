@@ -1,0 +1,35 @@
+/* Writing the tables of TABLES.md. All are opened together (with their header lines) and appear together on commit; a failure
+ * leaves the earlier files as they were. Rows are checked against the number of columns. The creator commits or discards. */
+#ifndef PS_ANALYSIS_TABLES_H
+#define PS_ANALYSIS_TABLES_H
+
+#include "core/status.h"
+
+typedef enum {
+#define PS_TABLE(id, columns) PS_TABLE_##id,
+#include "analysis/table_list.def"
+#undef PS_TABLE
+    PS_TABLE_COUNT
+} ps_table_id;
+
+typedef struct ps_tables ps_tables;
+
+/* directory is made when missing. */
+ps_status ps_tables_open(const char *directory, ps_tables **out);
+/* Appends a row. One letter a cell: s text (NULL: NA), i int, l long long, d double (ps_absent() and NaN of a ratio: see TABLES.md).
+ * Errors of the stream show at commit; a wrong number of cells is PS_ERR_INTERNAL there. */
+void ps_tables_row(ps_tables *tables, ps_table_id id, const char *format, ...);
+/* The same in pieces, for rows whose cells come from a list. */
+void ps_tables_cells(ps_tables *tables, ps_table_id id, const char *format, ...);
+void ps_tables_end_row(ps_tables *tables, ps_table_id id);
+ps_status ps_tables_commit(ps_tables *tables);
+/* Frees; removes what was not committed. NULL is fine. */
+void ps_tables_close(ps_tables *tables);
+
+const char *ps_table_columns(ps_table_id id);
+const char *ps_table_name(ps_table_id id);
+
+/* "NA", "NaN", "Inf", "-Inf" or 9 significant digits, into a buffer of at least 32 bytes. */
+void ps_tables_format(char *buffer, double value);
+
+#endif

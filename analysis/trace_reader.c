@@ -1,0 +1,506 @@
+#include "analysis/trace_reader.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/digest.h"
+#include "core/file.h"
+#include "core/json.h"
+#include "core/memory.h"
+
+enum { BLOCK_BYTES = 1 << 20, MAX_CHANNELS = 1 << 24 };
+
+struct ps_trace_reader {
+    FILE *stream;
+    char *buffer; /* holds [start, end) of text not yet handed out, and a zero byte behind the current line */
+    size_t capacity, start, end;
+    bool at_end, cut;
+    uint64_t line;
+    ps_trace_header header;
+    int *slots; /* open-addressing hash of layer names: index + 1, 0 is empty */
+    size_t slot_count;
+    int last_layer;
+};
+
+static const struct {
+    const char *name;
+    bool window, layer;
+} quantities[] = {
+#define WINDOW true
+#define PROBE false
+#define LAYER true
+#define NODE false
+#define PS_QUANTITY(name, record, per) {#name, record, per},
+#include "analysis/quantity.def"
+#undef PS_QUANTITY
+#undef WINDOW
+#undef PROBE
+#undef LAYER
+#undef NODE
+};
+
+const char *ps_quantity_name(ps_quantity quantity) { return quantities[quantity].name; }
+bool ps_quantity_is_window(ps_quantity quantity) { return quantities[quantity].window; }
+bool ps_quantity_is_layer(ps_quantity quantity) { return quantities[quantity].layer; }
+
+#define FAIL_HERE(reader, ...) fail_here((reader), __LINE__, __VA_ARGS__)
+static ps_status __attribute__((format(printf, 3, 4))) fail_here(const ps_trace_reader *reader, int source_line,
+                                                                 const char *format, ...) {
+    char sentence[512];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(sentence, sizeof sentence, format, arguments);
+    va_end(arguments);
+    return ps_status_fail(PS_ERR_INPUT, __FILE__, source_line, "%s:%llu: %s", reader->header.path,
+                          (unsigned long long)reader->line, sentence);
+}
+
+/* ---- lines ---- */
+
+static ps_status fill(ps_trace_reader *reader) {
+    if (reader->start > 0) {
+        memmove(reader->buffer, reader->buffer + reader->start, reader->end - reader->start);
+        reader->end -= reader->start;
+        reader->start = 0;
+    }
+    if (reader->end + BLOCK_BYTES + 1 > reader->capacity) {
+        size_t wanted = reader->end * 2 + BLOCK_BYTES + 1;
+        char *grown = realloc(reader->buffer, wanted);
+        if (grown == NULL) return ps_fail(PS_ERR_MEMORY, "%s: no memory for a line of %zu bytes", reader->header.path, reader->end);
+        reader->buffer = grown;
+        reader->capacity = wanted;
+    }
+    size_t got = fread(reader->buffer + reader->end, 1, BLOCK_BYTES, reader->stream);
+    if (got == 0 && ferror(reader->stream))
+        return ps_fail(PS_ERR_IO, "%s: could not be read further (%s)", reader->header.path, strerror(errno));
+    reader->at_end = got == 0;
+    reader->end += got;
+    return PS_OK;
+}
+
+/* Hands out the next line without its end, zero-terminated; *line is NULL at the end of the file. *whole: it ended in '\n'. */
+static ps_status next_line(ps_trace_reader *reader, char **line, bool *whole) {
+    size_t searched = 0;
+    for (;;) {
+        char *text = reader->buffer + reader->start;
+        size_t length = reader->end - reader->start;
+        char *stop = length > searched ? memchr(text + searched, '\n', length - searched) : NULL;
+        if (stop != NULL || (reader->at_end && length > 0)) {
+            size_t size = stop != NULL ? (size_t)(stop - text) : length;
+            text[size] = '\0';
+            reader->start += size + (stop != NULL);
+            reader->line++;
+            *whole = stop != NULL;
+            *line = text;
+            if (strlen(text) != size) return FAIL_HERE(reader, "holds a zero byte, so it is not a line of JSON");
+            return PS_OK;
+        }
+        if (reader->at_end) {
+            *line = NULL;
+            return PS_OK;
+        }
+        searched = length;
+        PS_TRY(fill(reader));
+    }
+}
+
+/* ---- header ---- */
+
+static ps_status copy_text(const cJSON *object, const char *key, char **out) {
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+    return ps_string_copy(cJSON_IsString(item) ? item->valuestring : "", out);
+}
+
+static ps_status copy_name_or_null(const cJSON *object, const char *key, char **out) {
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+    *out = NULL;
+    return cJSON_IsString(item) ? ps_string_copy(item->valuestring, out) : PS_OK;
+}
+
+static double number_or(const cJSON *object, const char *key, double otherwise) {
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+    return cJSON_IsNumber(item) ? item->valuedouble : otherwise;
+}
+
+static uint64_t name_digest(const char *name, size_t length) {
+    ps_digest digest = ps_digest_start();
+    ps_digest_bytes(&digest, name, length);
+    return ps_digest_value(&digest);
+}
+
+static int find_layer(const ps_trace_reader *reader, const char *name, size_t length) {
+    for (size_t slot = name_digest(name, length) & (reader->slot_count - 1);; slot = (slot + 1) & (reader->slot_count - 1)) {
+        int index = reader->slots[slot] - 1;
+        if (index < 0) return -1;
+        const char *known = reader->header.layers[index].name;
+        if (strlen(known) == length && memcmp(known, name, length) == 0) return index;
+    }
+}
+
+static ps_status index_layers(ps_trace_reader *reader) {
+    for (reader->slot_count = 64; reader->slot_count < 4 * (size_t)reader->header.layer_count; reader->slot_count *= 2) {}
+    reader->slots = calloc(reader->slot_count, sizeof *reader->slots);
+    if (reader->slots == NULL) return ps_fail(PS_ERR_MEMORY, "no memory for the index of layer names");
+    for (int l = 0; l < reader->header.layer_count; l++) {
+        const char *name = reader->header.layers[l].name;
+        if (find_layer(reader, name, strlen(name)) >= 0)
+            return FAIL_HERE(reader, "the header names two layers \"%s\"; names must differ", name);
+        size_t slot = name_digest(name, strlen(name)) & (reader->slot_count - 1);
+        while (reader->slots[slot] != 0) slot = (slot + 1) & (reader->slot_count - 1);
+        reader->slots[slot] = l + 1;
+    }
+    return PS_OK;
+}
+
+static ps_status read_layer(ps_trace_reader *reader, const cJSON *item, int index) {
+    ps_trace_layer *layer = &reader->header.layers[index];
+    const cJSON *name = cJSON_GetObjectItemCaseSensitive(item, "name");
+    const cJSON *kind = cJSON_GetObjectItemCaseSensitive(item, "kind");
+    double channels = number_or(item, "channels", 0);
+    if (!cJSON_IsString(name) || name->valuestring[0] == '\0')
+        return FAIL_HERE(reader, "layer %d of the header has no name; every layer needs one", index);
+    if (!(channels >= 1 && channels <= MAX_CHANNELS && channels == floor(channels)))
+        return FAIL_HERE(reader, "layer \"%s\" needs \"channels\", a whole number from 1 on", name->valuestring);
+    PS_TRY(copy_text(item, "name", &layer->name));
+    PS_TRY(copy_text(item, "stage", &layer->stage));
+    PS_TRY(copy_text(item, "activation", &layer->activation));
+    PS_TRY(copy_name_or_null(item, "norm", &layer->norm));
+    PS_TRY(copy_name_or_null(item, "pool_skip", &layer->pool_skip));
+    layer->shared = cJSON_IsString(kind) && strcmp(kind->valuestring, "shared") == 0;
+    layer->bias = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(item, "bias"));
+    layer->channels = (int)channels;
+    layer->position = (int)number_or(item, "position", index);
+    layer->depth = (int)number_or(item, "depth", index);
+    layer->fan_in = number_or(item, "fan_in", 0);
+    layer->elements = number_or(item, "elements", 0);
+    layer->first_node = reader->header.node_count;
+    if (layer->channels > MAX_CHANNELS - reader->header.node_count)
+        return FAIL_HERE(reader, "the header has more than %d nodes; is \"channels\" right?", (int)MAX_CHANNELS);
+    reader->header.node_count += layer->channels;
+    return PS_OK;
+}
+
+/* Inputs are names of layers; a name that is no trace layer (the network input, say) reads nothing that can be dead. */
+static ps_status link_inputs(ps_trace_reader *reader, const cJSON *item, ps_trace_layer *layer) {
+    const cJSON *inputs = cJSON_GetObjectItemCaseSensitive(item, "inputs"), *input;
+    int count = cJSON_IsArray(inputs) ? cJSON_GetArraySize(inputs) : 0;
+    if (count == 0) return PS_OK;
+    layer->inputs = calloc((size_t)count, sizeof *layer->inputs);
+    if (layer->inputs == NULL) return ps_fail(PS_ERR_MEMORY, "no memory for the inputs of a layer");
+    cJSON_ArrayForEach(input, inputs) {
+        int index = cJSON_IsString(input) ? find_layer(reader, input->valuestring, strlen(input->valuestring)) : -1;
+        if (index >= 0) layer->inputs[layer->input_count++] = index;
+    }
+    return PS_OK;
+}
+
+static ps_status read_layers(ps_trace_reader *reader, const cJSON *layers) {
+    const cJSON *item;
+    if (!cJSON_IsArray(layers)) return FAIL_HERE(reader, "the header needs \"layers\", an array of gates");
+    size_t count = (size_t)cJSON_GetArraySize(layers);
+    reader->header.layers = calloc(count > 0 ? count : 1, sizeof *reader->header.layers);
+    if (reader->header.layers == NULL) return ps_fail(PS_ERR_MEMORY, "no memory for %zu layers", count);
+    cJSON_ArrayForEach(item, layers) {
+        reader->header.layer_count++;
+        PS_TRY(read_layer(reader, item, reader->header.layer_count - 1));
+    }
+    PS_TRY(index_layers(reader));
+    int index = 0;
+    cJSON_ArrayForEach(item, layers) PS_TRY(link_inputs(reader, item, &reader->header.layers[index++]));
+    return PS_OK;
+}
+
+static ps_status read_header(ps_trace_reader *reader) {
+    char *line;
+    bool whole;
+    ps_trace_header *header = &reader->header;
+    PS_TRY(next_line(reader, &line, &whole));
+    if (line == NULL) return ps_fail(PS_ERR_INPUT, "%s: is empty; a trace starts with a header line", header->path);
+    header->document = cJSON_Parse(line);
+    const cJSON *format = cJSON_GetObjectItemCaseSensitive(header->document, "format");
+    if (!cJSON_IsString(format) || strcmp(format->valuestring, "poolscope-trace") != 0)
+        return FAIL_HERE(reader, "is no trace header (\"format\":\"poolscope-trace\" is missing); give a trace.jsonl");
+    double version = number_or(header->document, "version", 0);
+    if (version != 1) return FAIL_HERE(reader, "has trace version %g, and this program reads version 1", version);
+    header->seed = (long long)number_or(header->document, "seed", 0);
+    header->window = (long long)number_or(header->document, "window", 0);
+    header->steps = (long long)number_or(header->document, "steps", 0);
+    const cJSON *model = cJSON_GetObjectItemCaseSensitive(header->document, "model");
+    header->parameters = number_or(model, "parameters", ps_absent());
+    header->module_parameters = number_or(model, "module_parameters", ps_absent());
+    header->macs = number_or(model, "macs", ps_absent());
+    PS_TRY(copy_text(header->document, "arm", &header->arm));
+    PS_TRY(copy_text(header->document, "producer", &header->producer));
+    PS_TRY(copy_text(model, "name", &header->model));
+    return read_layers(reader, cJSON_GetObjectItemCaseSensitive(header->document, "layers"));
+}
+
+ps_status ps_trace_reader_open(const char *path, ps_trace_reader **out) {
+    ps_status status = PS_OK;
+    ps_trace_reader *reader = calloc(1, sizeof *reader);
+    *out = NULL;
+    if (reader == NULL) return ps_fail(PS_ERR_MEMORY, "no memory for a trace reader");
+    PS_TRY_CLEANUP(ps_file_is_directory(path) ? ps_file_join(path, "trace.jsonl", &reader->header.path)
+                                              : ps_string_copy(path, &reader->header.path));
+    reader->stream = fopen(reader->header.path, "rb");
+    if (reader->stream == NULL) {
+        status = ps_fail(PS_ERR_IO, "%s: cannot be opened (%s); give a trace or the directory of a run", reader->header.path,
+                         strerror(errno));
+        goto cleanup;
+    }
+    setvbuf(reader->stream, NULL, _IONBF, 0); /* blocks go straight into the line buffer */
+    PS_TRY_CLEANUP(fill(reader));
+    PS_TRY_CLEANUP(read_header(reader));
+    *out = reader;
+    reader = NULL;
+cleanup:
+    ps_trace_reader_destroy(reader);
+    return status;
+}
+
+static void clear_layer(ps_trace_layer *layer) {
+    free(layer->name);
+    free(layer->stage);
+    free(layer->activation);
+    free(layer->norm);
+    free(layer->pool_skip);
+    free(layer->inputs);
+}
+
+void ps_trace_reader_destroy(ps_trace_reader *reader) {
+    if (reader == NULL) return;
+    if (reader->stream != NULL) fclose(reader->stream);
+    for (int l = 0; l < reader->header.layer_count; l++) clear_layer(&reader->header.layers[l]);
+    free(reader->header.layers);
+    free(reader->header.path);
+    free(reader->header.arm);
+    free(reader->header.producer);
+    free(reader->header.model);
+    cJSON_Delete(reader->header.document);
+    free(reader->slots);
+    free(reader->buffer);
+    free(reader);
+}
+
+const ps_trace_header *ps_trace_reader_header(const ps_trace_reader *reader) { return &reader->header; }
+bool ps_trace_reader_was_cut(const ps_trace_reader *reader) { return reader->cut; }
+uint64_t ps_trace_reader_line(const ps_trace_reader *reader) { return reader->line; }
+
+/* ---- records ---- */
+
+typedef enum { FIELD_TYPE, FIELD_LAYER, FIELD_NUMBER, FIELD_TEXT, FIELD_VALUES } field_kind;
+
+static const struct field {
+    const char *name;
+    field_kind kind;
+    size_t offset, room;
+} fields[] = {
+#define NUMBER(name) {#name, FIELD_NUMBER, offsetof(ps_trace_record, name), 0}
+#define TEXT(name) {#name, FIELD_TEXT, offsetof(ps_trace_record, name), sizeof((ps_trace_record *)0)->name}
+    {"type", FIELD_TYPE, 0, 0}, {"layer", FIELD_LAYER, 0, 0}, {"values", FIELD_VALUES, 0, 0},
+    NUMBER(step), NUMBER(window), NUMBER(first), NUMBER(last), NUMBER(steps), NUMBER(images), NUMBER(elements), NUMBER(loss),
+    NUMBER(lr), NUMBER(grad_norm), NUMBER(grad_norm_module), NUMBER(clip), NUMBER(clip_module), NUMBER(accuracy), NUMBER(count),
+    NUMBER(record_ns), NUMBER(probe_ns), NUMBER(train_ns), NUMBER(peak_memory_bytes), TEXT(split), TEXT(status), TEXT(event),
+#undef NUMBER
+#undef TEXT
+};
+
+static ps_record_type type_of(const char *name, size_t length) {
+    static const struct {
+        const char *name;
+        ps_record_type type;
+    } types[] = {{"step", PS_RECORD_STEP},   {"window", PS_RECORD_WINDOW}, {"probe", PS_RECORD_PROBE}, {"event", PS_RECORD_EVENT},
+                 {"eval", PS_RECORD_EVAL},   {"timing", PS_RECORD_TIMING}, {"end", PS_RECORD_END}};
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (strlen(types[i].name) == length && memcmp(types[i].name, name, length) == 0) return types[i].type;
+    return PS_RECORD_UNKNOWN;
+}
+
+static void reset_record(ps_trace_record *record) {
+    memset(record, 0, sizeof *record);
+    record->layer = -1;
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+        if (fields[i].kind == FIELD_NUMBER) *(double *)((char *)record + fields[i].offset) = ps_absent();
+}
+
+/* Layer names with escapes are rare; they are unescaped by the full parser. */
+static int layer_of(ps_trace_reader *reader, const char *value, const char *begin, size_t length, bool escaped) {
+    if (escaped) {
+        cJSON *text = cJSON_ParseWithOpts(value, NULL, false);
+        int index = cJSON_IsString(text) ? find_layer(reader, text->valuestring, strlen(text->valuestring)) : -1;
+        cJSON_Delete(text);
+        return index;
+    }
+    int guess = reader->last_layer + 1; /* records of a window come layer after layer */
+    if (guess < reader->header.layer_count && strlen(reader->header.layers[guess].name) == length &&
+        memcmp(reader->header.layers[guess].name, begin, length) == 0)
+        return guess;
+    return find_layer(reader, begin, length);
+}
+
+typedef struct {
+    bool layer_named, unknown_layer;
+    char layer[64];
+} layer_note;
+
+static const char *read_text_field(ps_trace_reader *reader, ps_trace_record *record, const struct field *field, const char *value,
+                                   layer_note *note) {
+    const char *begin, *end;
+    size_t length;
+    bool escaped;
+    if (*value != '"') return ps_scan_skip(value);
+    end = ps_scan_string(value, &begin, &length, &escaped);
+    if (end == NULL) return NULL;
+    if (field->kind == FIELD_TYPE) {
+        record->type = type_of(begin, length);
+    } else if (field->kind == FIELD_LAYER) {
+        note->layer_named = true;
+        record->layer = layer_of(reader, value, begin, length, escaped);
+        if (record->layer >= 0) reader->last_layer = record->layer;
+        note->unknown_layer = record->layer < 0;
+        snprintf(note->layer, sizeof note->layer, "%.*s", (int)(length < 60 ? length : 60), begin);
+    } else {
+        char *target = (char *)record + field->offset;
+        if (length >= field->room) length = field->room - 1;
+        memcpy(target, begin, length);
+        target[length] = '\0';
+    }
+    return end;
+}
+
+static const char *read_field(ps_trace_reader *reader, ps_trace_record *record, const char *key, size_t length, const char *value,
+                              layer_note *note) {
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        const struct field *field = &fields[i];
+        if (strlen(field->name) != length || memcmp(field->name, key, length) != 0) continue;
+        double number;
+        switch (field->kind) {
+        case FIELD_VALUES:
+            if (*value == '{') record->values = value;
+            return ps_scan_skip(value);
+        case FIELD_NUMBER: {
+            /* A key of an unknown record may hold anything; only a number is taken. */
+            const char *end = ps_scan_number(value, &number);
+            if (end == NULL) return ps_scan_skip(value);
+            *(double *)((char *)record + field->offset) = number;
+            return end;
+        }
+        default: return read_text_field(reader, record, field, value, note);
+        }
+    }
+    return ps_scan_skip(value);
+}
+
+static bool scan_record(ps_trace_reader *reader, const char *line, ps_trace_record *record, layer_note *note) {
+    const char *p = ps_scan_blanks(line), *key;
+    size_t length;
+    bool done = false;
+    memset(note, 0, sizeof *note);
+    reset_record(record);
+    record->text = line;
+    record->line = reader->line;
+    if (*p++ != '{') return false;
+    for (bool first = true;; first = false) {
+        p = ps_scan_key(p, first, &key, &length, &done);
+        if (p == NULL) return false;
+        if (done) break;
+        p = read_field(reader, record, key, length, p, note);
+        if (p == NULL) return false;
+    }
+    return *ps_scan_blanks(p) == '\0';
+}
+
+static bool whole_number(double value) { return value >= 0 && value <= 9007199254740992.0 && value == floor(value); }
+
+static ps_status check_record(ps_trace_reader *reader, const ps_trace_record *record, const layer_note *note) {
+    bool window = record->type == PS_RECORD_WINDOW, probe = record->type == PS_RECORD_PROBE;
+    if (window || probe) {
+        const char *kind = window ? "window" : "probe";
+        if (!note->layer_named) return FAIL_HERE(reader, "this %s record has no \"layer\"; every one names a layer of the header", kind);
+        if (note->unknown_layer) return FAIL_HERE(reader, "layer \"%s\" is not among the layers of the header", note->layer);
+        if (record->values == NULL) return FAIL_HERE(reader, "this %s record has no object \"values\"", kind);
+    }
+    if (window && !(whole_number(record->window) && whole_number(record->first) && whole_number(record->last) &&
+                    record->last >= record->first))
+        return FAIL_HERE(reader, "a window record needs whole numbers \"window\", \"first\" and \"last\", last not before first");
+    if ((probe || record->type == PS_RECORD_STEP) && !whole_number(record->step))
+        return FAIL_HERE(reader, "a %s record needs \"step\", a whole number", probe ? "probe" : "step");
+    return PS_OK;
+}
+
+static bool only_blanks(const char *text) { return *ps_scan_blanks(text) == '\0'; }
+
+ps_status ps_trace_reader_next(ps_trace_reader *reader, ps_trace_record *record, bool *more) {
+    char *line;
+    bool whole;
+    layer_note note;
+    *more = false;
+    do {
+        PS_TRY(next_line(reader, &line, &whole));
+        if (line == NULL) return PS_OK;
+    } while (only_blanks(line));
+    if (!scan_record(reader, line, record, &note)) {
+        if (!whole) { /* a crash cut it off: everything before it counts */
+            reader->cut = true;
+            return PS_OK;
+        }
+        return FAIL_HERE(reader, "is not one JSON object on one line; the trace is damaged here, cut it off before this line");
+    }
+    PS_TRY(check_record(reader, record, &note));
+    *more = true;
+    return PS_OK;
+}
+
+/* ---- values ---- */
+
+static ps_quantity quantity_of(const char *name, size_t length, bool window) {
+    for (int q = 0; q < PS_Q_COUNT; q++)
+        if (quantities[q].window == window && strlen(quantities[q].name) == length && memcmp(quantities[q].name, name, length) == 0)
+            return (ps_quantity)q;
+    return PS_Q_COUNT;
+}
+
+ps_status ps_trace_values_next(ps_trace_reader *reader, const ps_trace_record *record, const char **cursor, ps_quantity *quantity,
+                               const char **value) {
+    const char *key, *p = *cursor;
+    size_t length;
+    bool first = p == record->values, done;
+    if (first) p++;
+    for (;; first = false) {
+        p = ps_scan_key(p, first, &key, &length, &done);
+        if (p == NULL) return FAIL_HERE(reader, "the object \"values\" is malformed");
+        *quantity = PS_Q_COUNT;
+        if (done) return PS_OK;
+        *value = p;
+        p = ps_scan_skip(p);
+        if (p == NULL) return FAIL_HERE(reader, "the object \"values\" is malformed");
+        *cursor = p;
+        *quantity = quantity_of(key, length, record->type == PS_RECORD_WINDOW);
+        if (*quantity != PS_Q_COUNT) return PS_OK;
+    }
+}
+
+ps_status ps_trace_values_read(ps_trace_reader *reader, const ps_trace_record *record, ps_quantity quantity, const char *value,
+                               double *out) {
+    const char *name = quantities[quantity].name;
+    size_t count, expected = (size_t)reader->header.layers[record->layer].channels;
+    if (quantities[quantity].layer) {
+        if (ps_scan_number(value, out) == NULL) return FAIL_HERE(reader, "\"%s\" must be one number (or null)", name);
+        return PS_OK;
+    }
+    if (*value == 'n') {
+        for (size_t c = 0; c < expected; c++) out[c] = ps_absent();
+        return PS_OK;
+    }
+    if (ps_scan_array(value, out, expected, &count) == NULL)
+        return FAIL_HERE(reader, "\"%s\" must be an array of numbers (\"NaN\", \"Infinity\" and null are allowed)", name);
+    if (count != expected)
+        return FAIL_HERE(reader, "\"%s\" of layer \"%s\" has %zu values for %zu channels", name,
+                         reader->header.layers[record->layer].name, count, expected);
+    return PS_OK;
+}

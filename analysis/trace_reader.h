@@ -1,0 +1,94 @@
+/* The only reader of traces (src/trace/FORMAT.md). Streams line by line: memory is that of the longest line. Unknown types, keys
+ * and quantities are passed over; a last line that was cut off is left out and said; anything else that is wrong is an error
+ * that names file:line. Records borrow the reader's buffer and hold until the next call. The creator destroys the reader;
+ * the header lives as long as the reader. */
+#ifndef PS_ANALYSIS_TRACE_READER_H
+#define PS_ANALYSIS_TRACE_READER_H
+
+#include <cjson/cJSON.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "analysis/json_scan.h"
+#include "core/status.h"
+
+typedef enum {
+#define PS_QUANTITY(name, record, per) PS_Q_##name,
+#include "analysis/quantity.def"
+#undef PS_QUANTITY
+    PS_Q_COUNT
+} ps_quantity;
+
+const char *ps_quantity_name(ps_quantity quantity);
+bool ps_quantity_is_window(ps_quantity quantity); /* stands in window records, else in probe records */
+bool ps_quantity_is_layer(ps_quantity quantity);  /* one number a layer, else one a node */
+
+typedef struct {
+    char *name, *stage, *activation, *norm, *pool_skip; /* norm and pool_skip NULL where there is none; stage may be "" */
+    bool shared;                                        /* a gate after an add: no weights of its own */
+    bool bias;
+    int channels, position, depth;
+    double fan_in, elements; /* 0 where not said */
+    int first_node;          /* index of channel 0 among all nodes of the run */
+    int *inputs;             /* indices of trace layers that this one reads */
+    int input_count;
+} ps_trace_layer;
+
+typedef struct {
+    char *path;
+    char *arm, *producer, *model;
+    long long seed;
+    double parameters, module_parameters, macs; /* ps_absent() where not said */
+    long long window, steps;                    /* 0 where not said */
+    ps_trace_layer *layers;
+    int layer_count, node_count;
+    cJSON *document; /* the whole header */
+} ps_trace_header;
+
+typedef enum {
+    PS_RECORD_UNKNOWN,
+    PS_RECORD_STEP,
+    PS_RECORD_WINDOW,
+    PS_RECORD_PROBE,
+    PS_RECORD_EVENT,
+    PS_RECORD_EVAL,
+    PS_RECORD_TIMING,
+    PS_RECORD_END
+} ps_record_type;
+
+/* Numbers that a record does not have are ps_absent(); texts "". */
+typedef struct {
+    ps_record_type type;
+    uint64_t line;
+    const char *text; /* the whole line, zero-terminated */
+    int layer;        /* index into the header's layers, -1: none */
+    double step, window, first, last, steps, images, elements;
+    double loss, lr, grad_norm, grad_norm_module, clip, clip_module, accuracy, count;
+    double record_ns, probe_ns, train_ns, peak_memory_bytes;
+    char split[32], status[32], event[32];
+    const char *values; /* the object of values, NULL: none */
+} ps_trace_record;
+
+typedef struct ps_trace_reader ps_trace_reader;
+
+/* Opens a trace file, or DIRECTORY/trace.jsonl, and reads its header. */
+ps_status ps_trace_reader_open(const char *path, ps_trace_reader **out);
+void ps_trace_reader_destroy(ps_trace_reader *reader);
+const ps_trace_header *ps_trace_reader_header(const ps_trace_reader *reader);
+
+/* *more is false at the end of the trace. Windows, probes and steps are complete and their numbers checked. */
+ps_status ps_trace_reader_next(ps_trace_reader *reader, ps_trace_record *record, bool *more);
+/* True when the last line had been cut off (known at the end). */
+bool ps_trace_reader_was_cut(const ps_trace_reader *reader);
+/* Lines read so far; a second pass may stop where the first one did. */
+uint64_t ps_trace_reader_line(const ps_trace_reader *reader);
+
+/* Walks the values of a window or probe record: start with *cursor = record->values; *quantity is PS_Q_COUNT at the end.
+ * Only known quantities that stand in this type of record come out. */
+ps_status ps_trace_values_next(ps_trace_reader *reader, const ps_trace_record *record, const char **cursor, ps_quantity *quantity,
+                               const char **value);
+/* Converts one value: one number per channel of the record's layer (a null array gives ps_absent everywhere), or one number. */
+ps_status ps_trace_values_read(ps_trace_reader *reader, const ps_trace_record *record, ps_quantity quantity, const char *value,
+                               double *out);
+
+#endif
