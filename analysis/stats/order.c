@@ -12,24 +12,23 @@ static int compare_doubles(const void *a, const void *b) {
 
 void ps_stats_sort(double *values, size_t count) { qsort(values, count, sizeof *values, compare_doubles); }
 
-/* Hoare's selection with a middle pivot: places the k-th smallest value (from 0) at index k, smaller ones before it. */
+/* Hoare's selection: places the k-th smallest value (from 0) at index k, none larger before it. */
 static double select_kth(double *values, size_t count, size_t k) {
-    size_t low = 0, high = count - 1;
+    ptrdiff_t low = 0, high = (ptrdiff_t)count - 1, target = (ptrdiff_t)k;
     while (low < high) {
         double pivot = values[low + (high - low) / 2];
-        size_t i = low, j = high;
-        for (;;) {
+        ptrdiff_t i = low, j = high;
+        while (i <= j) {
             while (values[i] < pivot) i++;
             while (values[j] > pivot) j--;
-            if (i >= j) break;
+            if (i > j) break;
             double held = values[i];
             values[i++] = values[j];
             values[j--] = held;
         }
-        /* values[low..j] <= pivot <= values[j+1..high], whichever index the scans met at */
-        if (i == j && values[j] > pivot) j--;
-        if (k <= j) high = j;
-        else low = j + 1;
+        if (target <= j) high = j;
+        else if (target >= i) low = i;
+        else break; /* between both: equal to the pivot */
     }
     return values[k];
 }

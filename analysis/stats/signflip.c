@@ -10,7 +10,7 @@
 #include "analysis/stats/order.h"
 #include "core/rng.h"
 
-enum { MOST_ENUMERATED = 24, DRAWS = 1 << 20, MOST_VALUES = 4096 };
+enum { MOST_ENUMERATED = 24, DRAWS = 1 << 20, MOST_VALUES = 1024 };
 
 typedef struct {
     uint64_t all, at_least, at_most;
@@ -82,7 +82,7 @@ static ps_stats_test no_test(void) {
 }
 
 static ps_stats_test test_signed_ranks(const double *values, int n) {
-    double size[MOST_VALUES], ranks[MOST_VALUES];
+    double size[MOST_VALUES] = {0}, ranks[MOST_VALUES];
     size_t order[MOST_VALUES];
     for (int i = 0; i < n; i++) size[i] = fabs(values[i]);
     ps_stats_ranks(size, (size_t)n, ranks, order);

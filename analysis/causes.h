@@ -1,0 +1,72 @@
+/* Why a node is dead, constant, unused or inert, from what the trace recorded. The rules run in the order of the list; the first that
+ * holds names the cause. A rule whose quantity was not recorded is passed over. */
+#ifndef PS_ANALYSIS_CAUSES_H
+#define PS_ANALYSIS_CAUSES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "analysis/metric.h"
+
+/* What a node is, besides alive. Dead goes before constant, constant before unused, unused before inert. */
+typedef enum {
+    PS_CONDITION_NONE,
+    PS_CONDITION_DEAD,     /* no gate output differs from 0 on the probe set */
+    PS_CONDITION_CONSTANT, /* not dead, but its output cannot depend on the input: rules 1 to 3 hold */
+    PS_CONDITION_UNUSED,   /* the next layer reads it with zero weights only; the node itself may be active */
+    PS_CONDITION_INERT     /* gradient-driven path below 1e-3 of its weights in the latest window */
+} ps_condition;
+
+/* The rules:
+ *  1 zero_incoming   the norm of its incoming weights is exactly 0
+ *  2 inputs_dead     none of the channels its weights read is alive at this probe
+ *  3 gamma_zero      the scale of its normalisation is exactly 0
+ *  for dead nodes:
+ *  4 norm_shift      it is normalised over the batch, so its values have mean 0 there, and shift and scale (beta / |gamma|) keep all of
+ *                    them at or below 0
+ *  5 negative_bias   no normalisation; without its bias the largest value that enters the gate would be above 0
+ *                    (pre_max - bias > 0; where pre_max was not recorded: bias < 0)
+ *  6 negative_input  no normalisation; also without its bias no value is above 0: the weights face away from the inputs
+ *  7 silent          dead, and the recorded quantities do not say why (for a gate after an add always: it has no weights of its own)
+ *  for nodes that are not dead:
+ *  8 zero_outgoing   the norm of all weights that read it is exactly 0
+ *  for inert nodes:
+ *  9 no_gradient     on every step of the latest window each element of its gradient was exactly 0, though the node is active
+ * 10 layer_inert     the median of its layer's alive nodes is inert, too: a matter of the layer or the learning rate, not of the node
+ * 11 decay           weight decay moves it further than its gradient does
+ * 12 small_gradient  else */
+typedef enum {
+    PS_CAUSE_NONE,
+    PS_CAUSE_ZERO_INCOMING,
+    PS_CAUSE_INPUTS_DEAD,
+    PS_CAUSE_GAMMA_ZERO,
+    PS_CAUSE_NORM_SHIFT,
+    PS_CAUSE_NEGATIVE_BIAS,
+    PS_CAUSE_NEGATIVE_INPUT,
+    PS_CAUSE_SILENT,
+    PS_CAUSE_ZERO_OUTGOING,
+    PS_CAUSE_NO_GRADIENT,
+    PS_CAUSE_LAYER_INERT,
+    PS_CAUSE_DECAY,
+    PS_CAUSE_SMALL_GRADIENT,
+    PS_CAUSE_COUNT
+} ps_cause;
+
+/* Values that were not recorded are ps_absent(). */
+typedef struct {
+    unsigned state; /* at the probe */
+    bool shared, has_norm;
+    double weight_l2, bias, gamma, beta, out_l2, pre_max;
+    double inputs_alive;  /* channels read that are not dead; ps_absent() for the network's input */
+    ps_mobility mobility; /* of the latest window */
+    double grad_zero_share, path_gradient, path_decay; /* of that window; paths over the weights' norm at its start */
+    double layer_path_median;                          /* path_gradient, median of the layer's alive nodes */
+} ps_cause_evidence;
+
+ps_cause ps_cause_of(const ps_cause_evidence *evidence, ps_condition *condition);
+const char *ps_cause_name(ps_cause cause);
+const char *ps_condition_name(ps_condition condition);
+/* The numbers the cause rests on, as "name=value name=value"; "" for none. */
+void ps_cause_explain(const ps_cause_evidence *evidence, ps_cause cause, char *text, size_t size);
+
+#endif

@@ -1,0 +1,66 @@
+/* A metric reads one run's stream and writes table rows and named numbers. One file in metrics/, one line in metric_list.def. */
+#ifndef PS_ANALYSIS_METRIC_H
+#define PS_ANALYSIS_METRIC_H
+
+#include "analysis/collect.h"
+#include "analysis/run.h"
+#include "analysis/summary.h"
+#include "analysis/tables.h"
+
+typedef struct {
+    const ps_run *run;
+    ps_tables *tables;
+    ps_summary *summary;
+    ps_collector *collector; /* of the arm */
+} ps_metric_input;
+
+/* begin allocates *state (destroy frees it, also after a failed begin; it may be NULL); frame, record, end may be NULL.
+ * end writes what is known only at the end. */
+typedef struct {
+    const char *name;
+    ps_status (*begin)(const ps_metric_input *input, void **state);
+    ps_status (*frame)(void *state, const ps_frame *frame);
+    ps_status (*record)(void *state, const ps_trace_record *record);
+    ps_status (*end)(void *state);
+    void (*destroy)(void *state);
+} ps_metric;
+
+#define PS_METRIC(id) extern const ps_metric ps_metric_##id;
+#include "analysis/metric_list.def"
+#undef PS_METRIC
+
+/* Runs every metric over the run. */
+ps_status ps_metrics_run(ps_run *run, ps_tables *tables, ps_summary *summary, ps_collector *collector);
+
+/* ---- what metrics share ---- */
+
+static inline double ps_frame_value(const ps_frame *frame, ps_quantity quantity, int node) {
+    return frame->node[quantity] != NULL ? frame->node[quantity][node] : ps_absent();
+}
+static inline double ps_frame_layer(const ps_frame *frame, ps_quantity quantity, int layer) {
+    return frame->layer[quantity] != NULL ? frame->layer[quantity][layer] : ps_absent();
+}
+
+/* a / b; ps_absent() where either is missing or b is 0: a ratio without a denominator is not a number, and is said to be missing. */
+double ps_ratio(double a, double b);
+
+/* Mobility of a node in a window. */
+typedef enum { PS_MOBILITY_UNKNOWN, PS_MOBILITY_MOVING, PS_MOBILITY_INERT, PS_MOBILITY_UNDEFINED } ps_mobility;
+extern const double ps_inert_below; /* 1e-3 */
+ps_mobility ps_mobility_of(const ps_frame *frame, int node);
+const char *ps_mobility_name(ps_mobility mobility);
+
+/* "dead", "near_dead", "alive", NULL when not recorded. */
+const char *ps_activity_name(unsigned state);
+
+/* Groups of nodes a window's rows are told apart by. */
+typedef enum { PS_GROUP_ALL, PS_GROUP_ALIVE, PS_GROUP_NEAR, PS_GROUP_DEAD, PS_GROUP_DEAD_THROUGH, PS_GROUP_COUNT } ps_group;
+const char *ps_group_name(ps_group group);
+bool ps_group_has(const ps_run *run, const ps_window_info *window, ps_group group, int node);
+
+/* Median over the layer's nodes of the group of quantity (over `over` unless PS_Q_COUNT); missing values and, with
+ * positive_only, zeros are left out. scratch holds node_count doubles; *count says how many took part. */
+double ps_group_median(const ps_run *run, const ps_frame *frame, int layer, ps_group group, ps_quantity quantity, ps_quantity over,
+                       double *scratch, size_t *count);
+
+#endif

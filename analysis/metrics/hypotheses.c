@@ -1,0 +1,306 @@
+/* The primary statistics of the predictions that are counted within one run (predictions.def says which means what). */
+#include <math.h>
+#include <string.h>
+
+#include "analysis/metric.h"
+#include "analysis/stats/order.h"
+#include "core/memory.h"
+
+static const double log_floor = 1e-9; /* of a relative path length: below it nothing moves in single precision */
+
+typedef struct {
+    ps_metric_input in;
+    double w1_zero, w1_steps;
+    double moving, judged; /* dead-through node-windows: P4 */
+    double *drift[2];      /* W5: [near, alive][window * layers + layer]: mean log path per learning rate, ps_absent() without nodes */
+    unsigned char *inert;  /* W3: [window][node]: mobility */
+    double *sparsity;      /* W4: [probe][layer]: scaled l2/l1 of the weights */
+    double *gradient;      /* P9: gradient of each node in the latest window, dead-through ones only, else absent */
+    double p9_weight, p9_sum, p9_cases;
+    double *scratch;
+    uint64_t line;
+} hypotheses_state;
+
+static size_t cells(size_t a, size_t b) { return a * b + 1; }
+
+static ps_status begin(const ps_metric_input *input, void **out) {
+    hypotheses_state *state;
+    const ps_run *run = input->run;
+    size_t layers = (size_t)run->layer_count, windows = (size_t)run->window_count, nodes = (size_t)run->node_count;
+    PS_TRY(PS_ALLOC(1, &state, "statistics of predictions"));
+    *out = state;
+    state->in = *input;
+    for (int g = 0; g < 2; g++) {
+        PS_TRY(PS_ALLOC(cells(windows, layers), &state->drift[g], "path lengths"));
+        for (size_t i = 0; i < windows * layers; i++) state->drift[g][i] = ps_absent();
+    }
+    PS_TRY(PS_ALLOC(cells(windows, nodes), &state->inert, "mobility"));
+    PS_TRY(PS_ALLOC(cells((size_t)run->probe_count, layers), &state->sparsity, "layer ratios"));
+    for (size_t i = 0; i < (size_t)run->probe_count * layers; i++) state->sparsity[i] = ps_absent();
+    PS_TRY(PS_ALLOC(nodes + 1, &state->gradient, "gradients"));
+    for (size_t i = 0; i < nodes; i++) state->gradient[i] = ps_absent();
+    return PS_ALLOC(nodes + 1, &state->scratch, "scratch");
+}
+
+static void destroy(void *context) {
+    hypotheses_state *state = context;
+    for (int g = 0; g < 2; g++) ps_free(state->drift[g]);
+    ps_free(state->inert);
+    ps_free(state->sparsity);
+    ps_free(state->gradient);
+    ps_free(state->scratch);
+    ps_free(state);
+}
+
+/* W1: steps with a non-zero gradient among nodes dead at the window's start. P4: dead-through nodes that move. */
+static void count_dead(hypotheses_state *state, const ps_frame *frame, int node) {
+    const ps_window_info *window = &state->in.run->windows[frame->index];
+    double zero = ps_frame_value(frame, PS_Q_grad_zero_steps, node);
+    ps_mobility mobility = ps_mobility_of(frame, node);
+    if (ps_group_has(state->in.run, window, PS_GROUP_DEAD, node) && !ps_is_absent(zero)) {
+        state->w1_zero += zero;
+        state->w1_steps += (double)(window->last - window->first + 1);
+    }
+    if (!ps_group_has(state->in.run, window, PS_GROUP_DEAD_THROUGH, node)) return;
+    state->moving += mobility == PS_MOBILITY_MOVING;
+    state->judged += mobility == PS_MOBILITY_MOVING || mobility == PS_MOBILITY_INERT;
+}
+
+static void note_drift(hypotheses_state *state, const ps_frame *frame, int l) {
+    static const ps_group groups[] = {PS_GROUP_NEAR, PS_GROUP_ALIVE};
+    const ps_run *run = state->in.run;
+    const ps_window_info *window = &run->windows[frame->index];
+    const ps_trace_layer *layer = &run->layers[l];
+    if (!(window->lr_sum > 0)) return;
+    for (int g = 0; g < 2; g++) {
+        double sum = 0, count = 0;
+        for (int node = layer->first_node; node < layer->first_node + layer->channels; node++) {
+            double path = ps_ratio(ps_frame_value(frame, PS_Q_path, node), ps_frame_value(frame, PS_Q_weight_start_l2, node));
+            if (!isfinite(path) || !ps_group_has(run, window, groups[g], node)) continue;
+            sum += log10(fmax(path, log_floor) / window->lr_sum);
+            count++;
+        }
+        if (count > 0) state->drift[g][frame->index * run->layer_count + l] = sum / count;
+    }
+}
+
+/* P9: among the dead nodes of a normalised layer, those whose gradient was in the upper half of the layer in one window against
+ * those in the lower half: who is open at the end of the next window? Mantel-Haenszel weights over layers and windows. */
+static void count_reopening(hypotheses_state *state, const ps_frame *frame, int l) {
+    const ps_run *run = state->in.run;
+    const ps_window_info *window = &run->windows[frame->index];
+    const ps_trace_layer *layer = &run->layers[l];
+    double high = 0, low = 0, high_open = 0, low_open = 0;
+    size_t count = 0;
+    if (layer->norm == NULL || window->after < 0) return;
+    for (int node = layer->first_node; node < layer->first_node + layer->channels; node++)
+        if (!isnan(state->gradient[node])) state->scratch[count++] = state->gradient[node];
+    double middle = ps_stats_median(state->scratch, count);
+    for (int node = layer->first_node; node < layer->first_node + layer->channels; node++) {
+        unsigned after = ps_run_state(run, window->after, node);
+        if (isnan(state->gradient[node]) || !ps_state_known(after)) continue;
+        bool strong = state->gradient[node] > middle;
+        high += strong;
+        low += !strong;
+        high_open += strong && !ps_state_dead(after);
+        low_open += !strong && !ps_state_dead(after);
+    }
+    if (high == 0 || low == 0) return;
+    double weight = high * low / (high + low);
+    state->p9_weight += weight;
+    state->p9_sum += weight * (high_open / high - low_open / low);
+    state->p9_cases += high + low;
+}
+
+static void keep_gradient(hypotheses_state *state, const ps_frame *frame) {
+    const ps_run *run = state->in.run;
+    for (int node = 0; node < run->node_count; node++)
+        state->gradient[node] = ps_group_has(run, &run->windows[frame->index], PS_GROUP_DEAD_THROUGH, node)
+                                    ? ps_frame_value(frame, PS_Q_grad_norm_rms, node)
+                                    : ps_absent();
+}
+
+static void note_sparsity(hypotheses_state *state, const ps_frame *frame, int l) {
+    const ps_trace_layer *layer = &state->in.run->layers[l];
+    double l1 = 0, squares = 0;
+    for (int node = layer->first_node; node < layer->first_node + layer->channels; node++) {
+        double row = ps_frame_value(frame, PS_Q_weight_l2, node);
+        l1 += ps_frame_value(frame, PS_Q_weight_l1, node);
+        squares += row * row;
+    }
+    if (isfinite(l1) && l1 > 0) state->sparsity[frame->index * state->in.run->layer_count + l] = sqrt(squares) / l1;
+}
+
+static ps_status take(void *context, const ps_frame *frame) {
+    hypotheses_state *state = context;
+    const ps_run *run = state->in.run;
+    if (state->line == 0 && frame->is_window && run->layer_count > 0) state->line = frame->line[0];
+    for (int l = 0; l < run->layer_count; l++) {
+        const ps_trace_layer *layer = &run->layers[l];
+        if (layer->shared) continue;
+        if (!frame->is_window) {
+            note_sparsity(state, frame, l);
+            continue;
+        }
+        note_drift(state, frame, l);
+        count_reopening(state, frame, l);
+        for (int node = layer->first_node; node < layer->first_node + layer->channels; node++) {
+            count_dead(state, frame, node);
+            state->inert[(size_t)frame->index * (size_t)run->node_count + (size_t)node] = (unsigned char)ps_mobility_of(frame, node);
+        }
+    }
+    if (frame->is_window) keep_gradient(state, frame);
+    return PS_OK;
+}
+
+/* W2: share that has moved towards life at the next probe, dead against near-dead nodes of the same layer (dead to near-dead or
+ * alive, near-dead to alive); Mantel-Haenszel weights over layers and probes. */
+static ps_status set_leaving(const hypotheses_state *state) {
+    const ps_run *run = state->in.run;
+    double weights = 0, sum = 0, cases = 0;
+    for (int p = 1; p < run->probe_count; p++)
+        for (int l = 0; l < run->layer_count; l++) {
+            const ps_trace_layer *layer = &run->layers[l];
+            double dead = 0, near = 0, dead_left = 0, near_left = 0;
+            for (int node = layer->first_node; !layer->shared && node < layer->first_node + layer->channels; node++) {
+                unsigned from = ps_run_state(run, p - 1, node), to = ps_run_state(run, p, node);
+                if (!ps_state_known(from) || !ps_state_known(to)) continue;
+                dead += ps_state_dead(from);
+                near += ps_state_near(from);
+                dead_left += ps_state_dead(from) && !ps_state_dead(to);
+                near_left += ps_state_near(from) && ps_state_alive(to);
+            }
+            if (dead == 0 || near == 0) continue;
+            double weight = dead * near / (dead + near);
+            weights += weight;
+            sum += weight * (dead_left / dead - near_left / near);
+            cases += dead + near;
+        }
+    return ps_summary_set(state->in.summary, "leave_difference", weights > 0 ? sum / weights : ps_absent(), cases, state->line);
+}
+
+static ps_mobility mobility_at(const hypotheses_state *state, int window, int node) {
+    return (ps_mobility)state->inert[(size_t)window * (size_t)state->in.run->node_count + (size_t)node];
+}
+
+static bool deaths_upstream(const ps_run *run, const ps_trace_layer *layer, const ps_window_info *window) {
+    for (int i = 0; i < layer->input_count; i++) {
+        const ps_trace_layer *input = &run->layers[layer->inputs[i]];
+        for (int node = input->first_node; node < input->first_node + input->channels; node++) {
+            unsigned from = ps_run_state(run, window->before, node), to = ps_run_state(run, window->after, node);
+            if (ps_state_known(from) && !ps_state_dead(from) && ps_state_dead(to)) return true;
+        }
+    }
+    return false;
+}
+
+/* W3: among nodes moving in window w, the share inert in any of the next two windows; after windows with deaths upstream against the
+ * other windows of the same layer. Mantel-Haenszel weights over layers. */
+static ps_status set_cascade(const hypotheses_state *state) {
+    enum { AHEAD = 2 };
+    const ps_run *run = state->in.run;
+    double weights = 0, sum = 0, cases = 0;
+    for (int l = 0; l < run->layer_count; l++) {
+        const ps_trace_layer *layer = &run->layers[l];
+        double moving[2] = {0, 0}, became[2] = {0, 0};
+        for (int w = 0; !layer->shared && layer->input_count > 0 && w + AHEAD < run->window_count; w++) {
+            bool after_death = deaths_upstream(run, layer, &run->windows[w]);
+            for (int node = layer->first_node; node < layer->first_node + layer->channels; node++) {
+                if (mobility_at(state, w, node) != PS_MOBILITY_MOVING) continue;
+                bool inert = false;
+                for (int k = 1; k <= AHEAD; k++) inert |= mobility_at(state, w + k, node) == PS_MOBILITY_INERT;
+                moving[after_death]++;
+                became[after_death] += inert;
+            }
+        }
+        if (moving[0] == 0 || moving[1] == 0) continue;
+        double weight = moving[0] * moving[1] / (moving[0] + moving[1]);
+        weights += weight;
+        sum += weight * (became[1] / moving[1] - became[0] / moving[0]);
+        cases += moving[0] + moving[1];
+    }
+    return ps_summary_set(state->in.summary, "cascade_difference", weights > 0 ? sum / weights : ps_absent(), cases, state->line);
+}
+
+/* W4: Spearman's correlation, within a layer over time, of l2/l1 at a probe with the deaths that follow it, less that of l2/l1 at the
+ * next probe with the deaths before it; mean over the layers in which both exist. */
+static ps_status set_lead(const hypotheses_state *state) {
+    const ps_run *run = state->in.run;
+    size_t probes = (size_t)run->probe_count, *order = NULL;
+    double *block = NULL, sum = 0, layers = 0;
+    ps_status status = PS_ALLOC(5 * probes + 1, &block, "series of a layer");
+    if (status == PS_OK) status = PS_ALLOC(probes + 1, &order, "order of a layer");
+    for (int l = 0; status == PS_OK && l < run->layer_count; l++) {
+        const ps_trace_layer *layer = &run->layers[l];
+        double *before = block, *after = block + probes, *deaths = block + 2 * probes;
+        size_t count = 0;
+        for (int p = 0; !layer->shared && p + 1 < run->probe_count; p++) {
+            double died = 0, at_risk = 0;
+            for (int node = layer->first_node; node < layer->first_node + layer->channels; node++) {
+                unsigned from = ps_run_state(run, p, node), to = ps_run_state(run, p + 1, node);
+                at_risk += ps_state_known(from) && ps_state_known(to) && !ps_state_dead(from);
+                died += ps_state_known(from) && !ps_state_dead(from) && ps_state_dead(to);
+            }
+            before[count] = state->sparsity[p * run->layer_count + l];
+            after[count] = state->sparsity[(p + 1) * run->layer_count + l];
+            deaths[count] = died / at_risk;
+            if (at_risk > 0 && !isnan(before[count]) && !isnan(after[count])) count++;
+        }
+        double lead = ps_stats_spearman(before, deaths, count, block + 3 * probes, order);
+        double lag = ps_stats_spearman(after, deaths, count, block + 3 * probes, order);
+        if (isnan(lead) || isnan(lag)) continue;
+        sum += lead - lag;
+        layers++;
+    }
+    ps_free(block);
+    ps_free(order);
+    PS_TRY(status);
+    return ps_summary_set(state->in.summary, "sparsity_lead", layers > 0 ? sum / layers : ps_absent(), layers, state->line);
+}
+
+/* Mean over layers of (late - early) of near-dead nodes less that of alive ones; early and late are the first and last third of
+ * the windows that have nodes of both kinds. */
+static ps_status set_slowing(const hypotheses_state *state) {
+    const ps_run *run = state->in.run;
+    double sum = 0, layers = 0;
+    for (int l = 0; l < run->layer_count; l++) {
+        int both = 0, seen = 0;
+        double late = 0, late_count = 0, early = 0, early_count = 0;
+        for (int pass = 0; pass < 2; pass++)
+            for (int w = 0; w < run->window_count; w++) {
+                double near = state->drift[0][w * run->layer_count + l], alive = state->drift[1][w * run->layer_count + l];
+                if (ps_is_absent(near) || ps_is_absent(alive)) continue;
+                if (pass == 0) {
+                    both++;
+                    continue;
+                }
+                if (3 * (seen + 1) <= both) {
+                    early += near - alive;
+                    early_count++;
+                } else if (3 * seen >= 2 * both) {
+                    late += near - alive;
+                    late_count++;
+                }
+                seen++;
+            }
+        if (early_count == 0 || late_count == 0) continue;
+        sum += late / late_count - early / early_count;
+        layers++;
+    }
+    return ps_summary_set(state->in.summary, "near_dead_slowing", layers > 0 ? sum / layers : ps_absent(), layers, state->line);
+}
+
+static ps_status end(void *context) {
+    hypotheses_state *state = context;
+    ps_summary *summary = state->in.summary;
+    double nonzero = ps_ratio(state->w1_steps - state->w1_zero, state->w1_steps);
+    PS_TRY(ps_summary_set(summary, "dead_gradient_steps", nonzero, state->w1_steps, state->line));
+    PS_TRY(ps_summary_set(summary, "dead_moving_share", ps_ratio(state->moving, state->judged), state->judged, state->line));
+    PS_TRY(ps_summary_set(summary, "gradient_reopening", ps_ratio(state->p9_sum, state->p9_weight), state->p9_cases, state->line));
+    PS_TRY(set_leaving(state));
+    PS_TRY(set_cascade(state));
+    PS_TRY(set_lead(state));
+    return set_slowing(state);
+}
+
+const ps_metric ps_metric_hypotheses = {"hypotheses", begin, take, NULL, end, destroy};

@@ -1,0 +1,82 @@
+/* Spells of deadness of private nodes: from the first probe that sees a node dead to the probe that sees it otherwise. Spells
+ * present at the first probe are marked: how long they had lasted is not known. What lasts at the last probe is censored. */
+#include "analysis/metric.h"
+#include "core/memory.h"
+
+#include <stdio.h>
+
+static ps_status begin(const ps_metric_input *input, void **out) {
+    ps_metric_input *state;
+    PS_TRY(PS_ALLOC(1, &state, "spells metric"));
+    *state = *input;
+    *out = state;
+    return PS_OK;
+}
+
+static ps_status add_spell(const ps_metric_input *in, ps_summary_spell spell) {
+    const ps_run *run = in->run;
+    const ps_trace_layer *layer = &run->layers[spell.layer];
+    ps_summary *summary = in->summary;
+    PS_TRY(PS_GROW(&summary->spells, &summary->spell_capacity, summary->spell_count + 1, "spells"));
+    summary->spells[summary->spell_count++] = spell;
+    char node[256];
+    snprintf(node, sizeof node, "%s:%d", layer->name, spell.channel);
+    ps_tables_row(in->tables, PS_TABLE_spells, "slsiisdddsi", run->arm, run->header->seed, layer->name, layer->position,
+                  spell.channel, node, (double)spell.start, (double)spell.end, (double)(spell.end - spell.start),
+                  spell.revived ? "revived" : "censored", (int)spell.at_start);
+    return PS_OK;
+}
+
+static ps_status take_node(const ps_metric_input *in, int node) {
+    const ps_run *run = in->run;
+    int l = run->node_layer[node], since = -1, previous = -1;
+    bool at_start = false;
+    for (int p = 0; p < run->probe_count; p++) {
+        unsigned state = ps_run_state(run, p, node);
+        if (!ps_state_known(state)) continue;
+        if (ps_state_dead(state) && since < 0) {
+            since = p;
+            at_start = previous < 0;
+        } else if (!ps_state_dead(state) && since >= 0) {
+            ps_summary_spell spell = {l, node - run->layers[l].first_node, run->probes[since].step, run->probes[p].step, true, at_start};
+            PS_TRY(add_spell(in, spell));
+            since = -1;
+        }
+        previous = p;
+    }
+    /* A spell first seen at the very last probe has no length yet and says nothing. */
+    if (since < 0 || previous <= since) return PS_OK;
+    ps_summary_spell spell = {l, node - run->layers[l].first_node, run->probes[since].step, run->probes[previous].step, false, at_start};
+    return add_spell(in, spell);
+}
+
+static ps_status take_cohort(const ps_metric_input *in, int node) {
+    const ps_run *run = in->run;
+    ps_summary *summary = in->summary;
+    int l = run->node_layer[node];
+    unsigned first = ps_run_state(run, 0, node);
+    if (!ps_state_known(first) || ps_state_dead(first)) return PS_OK;
+    ps_summary_cohort member = {l, node - run->layers[l].first_node, 0, false};
+    for (int p = 1; p < run->probe_count && !member.died; p++) {
+        unsigned state = ps_run_state(run, p, node);
+        if (!ps_state_known(state)) continue;
+        member.end = run->probes[p].step - run->probes[0].step;
+        member.died = ps_state_dead(state);
+    }
+    if (member.end == 0) return PS_OK;
+    PS_TRY(PS_GROW(&summary->alive, &summary->alive_capacity, summary->alive_count + 1, "cohort of alive nodes"));
+    summary->alive[summary->alive_count++] = member;
+    return PS_OK;
+}
+
+static ps_status end(void *context) {
+    const ps_metric_input *in = context;
+    for (int node = 0; node < in->run->node_count; node++) {
+        if (in->run->layers[in->run->node_layer[node]].shared) continue;
+        PS_TRY(take_node(in, node));
+        if (in->run->probe_count > 0) PS_TRY(take_cohort(in, node));
+    }
+    return PS_OK;
+}
+
+const ps_metric ps_metric_spells = {"spells", begin, NULL, NULL, end, ps_free};

@@ -1,0 +1,36 @@
+#include "analysis/summary.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "analysis/json_scan.h"
+#include "core/memory.h"
+
+const ps_summary_item *ps_summary_find(const ps_summary *summary, const char *name) {
+    for (size_t i = 0; i < summary->item_count; i++)
+        if (strcmp(summary->items[i].name, name) == 0) return &summary->items[i];
+    return NULL;
+}
+
+double ps_summary_get(const ps_summary *summary, const char *name) {
+    const ps_summary_item *item = ps_summary_find(summary, name);
+    return item != NULL ? item->value : ps_absent();
+}
+
+ps_status ps_summary_set(ps_summary *summary, const char *name, double value, double cases, uint64_t first_line) {
+    if (ps_summary_find(summary, name) != NULL) return ps_fail(PS_ERR_INTERNAL, "measure %s is set twice", name);
+    PS_TRY(PS_GROW(&summary->items, &summary->item_capacity, summary->item_count + 1, "measures of a run"));
+    ps_summary_item *item = &summary->items[summary->item_count++];
+    snprintf(item->name, sizeof item->name, "%s", name);
+    item->value = value;
+    item->cases = cases;
+    item->first_line = first_line;
+    return PS_OK;
+}
+
+void ps_summary_clear(ps_summary *summary) {
+    ps_free_array(summary->items);
+    ps_free_array(summary->spells);
+    ps_free_array(summary->alive);
+    memset(summary, 0, sizeof *summary);
+}

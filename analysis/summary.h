@@ -1,0 +1,50 @@
+/* What is kept of a run after its trace has been read: named numbers, and the spells of deadness of its nodes.
+ * ps_summary_clear frees what a summary holds. */
+#ifndef PS_ANALYSIS_SUMMARY_H
+#define PS_ANALYSIS_SUMMARY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/status.h"
+
+typedef struct {
+    char name[48];
+    double value;
+    double cases; /* what it was counted from: node-windows, nodes, spells; 0 where nothing is counted */
+    uint64_t first_line; /* a line of the trace it rests on (the first such record), 0: none */
+} ps_summary_item;
+
+/* A spell of deadness of a private node, in steps of probes. */
+typedef struct {
+    int layer, channel;
+    long long start, end; /* probes that saw it dead first, and alive again (or the last probe) */
+    bool revived, at_start;
+} ps_summary_spell;
+
+/* The first time a private node that was alive at the first probe was seen dead (or the last probe). */
+typedef struct {
+    int layer, channel;
+    long long end;
+    bool died;
+} ps_summary_cohort;
+
+typedef struct {
+    ps_summary_item *items;
+    size_t item_count, item_capacity;
+    ps_summary_spell *spells;
+    size_t spell_count, spell_capacity;
+    ps_summary_cohort *alive;
+    size_t alive_count, alive_capacity;
+    uint64_t start_digest; /* of the states at the first probe: equal in two runs when their nodes start in equal states */
+} ps_summary;
+
+ps_status ps_summary_set(ps_summary *summary, const char *name, double value, double cases, uint64_t first_line);
+/* NULL when it was not set. */
+const ps_summary_item *ps_summary_find(const ps_summary *summary, const char *name);
+/* ps_absent() when it was not set. */
+double ps_summary_get(const ps_summary *summary, const char *name);
+void ps_summary_clear(ps_summary *summary);
+
+#endif
