@@ -111,7 +111,7 @@ static void write_groups(inertia_state *state, const ps_frame *frame) {
         ps_group group = (ps_group)g;
         mobility_counts c = count_group(state, frame, group);
         if (c.nodes == 0) continue;
-        ps_tables_row(state->in.tables, PS_TABLE_inertia_time, "slillsdddddddddd", run->arm, run->header->seed, frame->index,
+        ps_tables_row(state->in.tables, PS_TABLE_inertia_time, "slillsddddddddddd", run->arm, run->header->seed, frame->index,
                       window->first, window->last, ps_group_name(group), c.nodes, c.undefined,
                       group_quantile(state, frame, group, PS_Q_path, 0.5), group_quantile(state, frame, group, PS_Q_path_gradient, 0.5),
                       group_quantile(state, frame, group, PS_Q_path_gradient, 0.25),

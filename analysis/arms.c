@@ -1,0 +1,189 @@
+#include "analysis/arms.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/memory.h"
+
+static const char *text_of(const cJSON *object, const char *key) {
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+    return cJSON_IsString(item) ? item->valuestring : "";
+}
+
+static double number_of(const cJSON *object, const char *key) {
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+    return cJSON_IsNumber(item) ? item->valuedouble : NAN;
+}
+
+static ps_role role_of_mode(const char *mode) {
+    if (mode[0] == '\0' || strcmp(mode, "full") == 0) return PS_ROLE_MODULE;
+    if (strcmp(mode, "grid+conv+skip") == 0) return PS_ROLE_GRID;
+    if (strcmp(mode, "grid-energy+conv+skip") == 0) return PS_ROLE_GRID_ENERGY;
+    if (strcmp(mode, "conv+skip") == 0) return PS_ROLE_CONV_SKIP;
+    return PS_ROLE_OTHER;
+}
+
+static void note_role(ps_arm *arm, const ps_trace_header *header) {
+    const cJSON *config = cJSON_GetObjectItemCaseSensitive(header->document, "config");
+    const char *cut = text_of(config, "pool_skip_cut");
+    double size = number_of(config, "pool_skip");
+    for (int l = 0; l < header->layer_count; l++) arm->has_module |= header->layers[l].pool_skip != NULL;
+    arm->pool_size = size > 0 ? (int)size : 0;
+    if (!arm->has_module) arm->role = number_of(config, "leaky_slope") > 0 ? PS_ROLE_LEAKY : PS_ROLE_BASELINE;
+    else if (number_of(config, "leaky_slope") > 0) arm->role = PS_ROLE_OTHER;
+    else if (strcmp(cut, "gradient") == 0) arm->role = PS_ROLE_CUT_GRADIENT;
+    else if (strcmp(cut, "forward") == 0) arm->role = PS_ROLE_CUT_FORWARD;
+    else arm->role = role_of_mode(text_of(config, "pool_skip_mode"));
+}
+
+static ps_status read_run(ps_arm *arm, const char *path, ps_arm_run *run) {
+    ps_trace_reader *reader;
+    PS_TRY(ps_trace_reader_open(path, &reader));
+    const ps_trace_header *header = ps_trace_reader_header(reader);
+    const cJSON *pairing = cJSON_GetObjectItemCaseSensitive(header->document, "pairing");
+    const cJSON *quantities = cJSON_GetObjectItemCaseSensitive(header->document, "quantities");
+    run->seed = header->seed;
+    run->pairing = cJSON_IsObject(pairing) ? cJSON_Duplicate(pairing, true) : NULL;
+    run->quantities = cJSON_IsArray(quantities) ? cJSON_Duplicate(quantities, true) : NULL;
+    if (run == arm->runs) note_role(arm, header);
+    ps_status status = ps_string_copy(header->path, &run->path);
+    ps_trace_reader_destroy(reader);
+    return status;
+}
+
+static int by_seed(const void *a, const void *b) {
+    const ps_arm_run *x = a, *y = b;
+    return (x->seed > y->seed) - (x->seed < y->seed);
+}
+
+static ps_status load_arm(const ps_compare_arm *given, ps_arm *arm) {
+    arm->name = given->name;
+    if (given->run_count < 1) return ps_fail(PS_ERR_USAGE, "arm %s has no runs; give at least one", given->name);
+    PS_TRY(PS_ALLOC((size_t)given->run_count, &arm->runs, "runs of an arm"));
+    for (int r = 0; r < given->run_count; r++) {
+        arm->run_count = r + 1;
+        PS_TRY(read_run(arm, given->runs[r], &arm->runs[r]));
+    }
+    qsort(arm->runs, (size_t)arm->run_count, sizeof *arm->runs, by_seed);
+    for (int r = 1; r < arm->run_count; r++)
+        if (arm->runs[r].seed == arm->runs[r - 1].seed)
+            return ps_fail(PS_ERR_USAGE, "arm %s has two runs of seed %lld (%s and %s); give one run per seed", arm->name,
+                           arm->runs[r].seed, arm->runs[r - 1].path, arm->runs[r].path);
+    return PS_OK;
+}
+
+static ps_status check_names(const ps_compare_arm *given, int count) {
+    if (count < 1) return ps_fail(PS_ERR_USAGE, "there is no arm to compare; give at least one");
+    for (int a = 0; a < count; a++)
+        for (int b = 0; b < a; b++)
+            if (strcmp(given[a].name, given[b].name) == 0)
+                return ps_fail(PS_ERR_USAGE, "two arms are named %s; give each its own name", given[a].name);
+    return PS_OK;
+}
+
+/* Values of a pairing are texts; other writers may use numbers, which compare as JSON. */
+static ps_status compare_key(const cJSON *key, const cJSON *other, const char *other_path, const ps_arm *arm, const ps_arm_run *run) {
+    const cJSON *match = cJSON_GetObjectItemCaseSensitive(other, key->string);
+    if (match != NULL && cJSON_Compare(key, match, true)) return PS_OK;
+    char *mine = cJSON_PrintUnformatted(key), *theirs = match != NULL ? cJSON_PrintUnformatted(match) : NULL;
+    ps_status status = ps_fail(PS_ERR_INPUT, "seed %lld of arm %s is no pair with the reference: \"%s\" is %.80s in %s and %.80s in %s; "
+                               "compare runs that differ in the arm alone", run->seed, arm->name, key->string, mine ? mine : "?", run->path,
+                               theirs ? theirs : "missing", other_path);
+    cJSON_free(mine);
+    cJSON_free(theirs);
+    return status;
+}
+
+static ps_status check_pair(const ps_arm *arm, const ps_arm_run *run, const ps_arm_run *reference, bool *unverified) {
+    const cJSON *key;
+    if (run->pairing == NULL && reference->pairing == NULL) {
+        *unverified = true;
+        return PS_OK;
+    }
+    if (run->pairing == NULL || reference->pairing == NULL)
+        return ps_fail(PS_ERR_INPUT, "%s: has no \"pairing\" in its header while its partner %s has one; it cannot be told to be a pair",
+                       run->pairing == NULL ? run->path : reference->path, run->pairing == NULL ? reference->path : run->path);
+    cJSON_ArrayForEach(key, run->pairing) PS_TRY(compare_key(key, reference->pairing, reference->path, arm, run));
+    cJSON_ArrayForEach(key, reference->pairing)
+        if (cJSON_GetObjectItemCaseSensitive(run->pairing, key->string) == NULL)
+            return ps_fail(PS_ERR_INPUT, "seed %lld of arm %s is no pair with the reference: %s lacks the pairing key \"%s\"",
+                           run->seed, arm->name, run->path, key->string);
+    return PS_OK;
+}
+
+static ps_status note_unpaired(ps_arms *arms, const ps_arm *arm, long long seed) {
+    char *longer;
+    PS_TRY(ps_string_format(&longer, "%s%s%s: seed %lld", arms->unpaired, arms->unpaired[0] != '\0' ? "; " : "", arm->name, seed));
+    free(arms->unpaired);
+    arms->unpaired = longer;
+    return PS_OK;
+}
+
+/* A run of an arm is paired when the reference has its seed; a run of the reference when any arm has. */
+static ps_status pair_runs(ps_arms *arms) {
+    ps_arm *reference = &arms->arms[0];
+    for (int a = 1; a < arms->count; a++)
+        for (int r = 0; r < arms->arms[a].run_count; r++) {
+            ps_arm_run *run = &arms->arms[a].runs[r];
+            ps_arm_run *partner = (ps_arm_run *)ps_arm_find_seed(reference, run->seed);
+            if (partner == NULL) {
+                PS_TRY(note_unpaired(arms, &arms->arms[a], run->seed));
+                continue;
+            }
+            PS_TRY(check_pair(&arms->arms[a], run, partner, &arms->unverified));
+            run->paired = partner->paired = true;
+        }
+    for (int r = 0; arms->count > 1 && r < reference->run_count; r++)
+        if (!reference->runs[r].paired) PS_TRY(note_unpaired(arms, reference, reference->runs[r].seed));
+    return PS_OK;
+}
+
+ps_status ps_arms_load(const ps_compare_arm *given, int count, ps_arms *arms) {
+    int reference = 0;
+    memset(arms, 0, sizeof *arms);
+    PS_TRY(check_names(given, count));
+    for (int a = 0; a < count; a++)
+        if (strcmp(given[a].name, "baseline") == 0) reference = a;
+    PS_TRY(ps_string_copy("", &arms->unpaired));
+    PS_TRY(PS_ALLOC((size_t)count, &arms->arms, "arms"));
+    arms->count = count;
+    for (int a = 0; a < count; a++) {
+        int from = a == 0 ? reference : a <= reference ? a - 1 : a;
+        PS_TRY(load_arm(&given[from], &arms->arms[a]));
+    }
+    return pair_runs(arms);
+}
+
+void ps_arms_clear(ps_arms *arms) {
+    for (int a = 0; arms->arms != NULL && a < arms->count; a++) {
+        for (int r = 0; r < arms->arms[a].run_count; r++) {
+            ps_arm_run *run = &arms->arms[a].runs[r];
+            free(run->path);
+            cJSON_Delete(run->pairing);
+            cJSON_Delete(run->quantities);
+            ps_summary_clear(&run->summary);
+        }
+        ps_free(arms->arms[a].runs);
+    }
+    ps_free(arms->arms);
+    free(arms->unpaired);
+    memset(arms, 0, sizeof *arms);
+}
+
+const ps_arm_run *ps_arm_find_seed(const ps_arm *arm, long long seed) {
+    for (int r = 0; r < arm->run_count; r++)
+        if (arm->runs[r].seed == seed) return &arm->runs[r];
+    return NULL;
+}
+
+const ps_arm *ps_arms_of_role(const ps_arms *arms, ps_role role, int pool_size) {
+    const ps_arm *found = NULL;
+    for (int a = 0; a < arms->count; a++) {
+        const ps_arm *arm = &arms->arms[a];
+        if (arm->role != role || (pool_size != 0 && arm->pool_size != pool_size)) continue;
+        if (found == NULL || (found->pool_size != 2 && arm->pool_size == 2)) found = arm;
+    }
+    return found;
+}

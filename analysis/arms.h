@@ -1,0 +1,55 @@
+/* The runs of a comparison: arms, their seeds, who pairs with whom. ps_arms_clear frees everything. */
+#ifndef PS_ANALYSIS_ARMS_H
+#define PS_ANALYSIS_ARMS_H
+
+#include "analysis/compare.h"
+#include "analysis/run.h"
+#include "analysis/summary.h"
+
+/* What an arm is, read from its first run's configuration (keys pool_skip, pool_skip_mode, pool_skip_cut, leaky_slope); of another
+ * program's trace: whether a module stands between gates and what feeds them. */
+typedef enum {
+    PS_ROLE_BASELINE,
+    PS_ROLE_MODULE,       /* the full Pool Skip */
+    PS_ROLE_GRID,
+    PS_ROLE_GRID_ENERGY,
+    PS_ROLE_CONV_SKIP,
+    PS_ROLE_CUT_GRADIENT, /* the module sends no gradient to what feeds it */
+    PS_ROLE_CUT_FORWARD,  /* the module adds nothing to the output */
+    PS_ROLE_LEAKY,
+    PS_ROLE_OTHER
+} ps_role;
+
+typedef struct {
+    char *path; /* of the trace */
+    long long seed;
+    cJSON *pairing, *quantities; /* copies from the header; NULL where it has none */
+    bool paired;
+    ps_run_status status;
+    ps_summary summary;
+} ps_arm_run;
+
+typedef struct {
+    const char *name;
+    ps_role role;
+    int pool_size; /* e, 0: none or not said */
+    bool has_module;
+    ps_arm_run *runs; /* by rising seed */
+    int run_count;
+} ps_arm;
+
+typedef struct {
+    ps_arm *arms; /* the reference first, then in the order given */
+    int count;
+    char *unpaired; /* "ps2: seed 4; baseline: seed 7", "" for none */
+    bool unverified; /* the traces carry no pairing object: pairs rest on the seed alone */
+} ps_arms;
+
+/* Reads the headers, orders the arms, and pairs the runs. */
+ps_status ps_arms_load(const ps_compare_arm *given, int count, ps_arms *arms);
+void ps_arms_clear(ps_arms *arms);
+const ps_arm_run *ps_arm_find_seed(const ps_arm *arm, long long seed);
+/* The arm of a role: the module with the given pool size (any when 0, then 2 goes first). NULL when there is none. */
+const ps_arm *ps_arms_of_role(const ps_arms *arms, ps_role role, int pool_size);
+
+#endif

@@ -1,0 +1,405 @@
+#include "analysis/compare.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analysis/arms.h"
+#include "analysis/metric.h"
+#include "analysis/stats/order.h"
+#include "analysis/stats/survival.h"
+#include "analysis/verdict.h"
+#include "core/file.h"
+#include "core/memory.h"
+
+static const struct {
+    const char *name, *title, *unit;
+    ps_better better;
+} measures[] = {
+#define LOWER PS_BETTER_LOWER
+#define HIGHER PS_BETTER_HIGHER
+#define NONE PS_BETTER_NONE
+#define PS_MEASURE(name, title, unit, better) {#name, title, unit, better},
+#include "analysis/measure_list.def"
+#undef PS_MEASURE
+#undef LOWER
+#undef HIGHER
+#undef NONE
+};
+enum { MEASURES = sizeof measures / sizeof *measures };
+
+static const struct {
+    const char *measure, *definition;
+    double threshold;
+} definitions[] = {
+#define PS_DEFINITION(measure, definition, threshold) {#measure, definition, threshold},
+#include "analysis/definition_list.def"
+#undef PS_DEFINITION
+};
+enum { DEFINITIONS = sizeof definitions / sizeof *definitions };
+
+/* ---- one run ---- */
+
+static void write_run(ps_tables *tables, const ps_run *run, const ps_arm_run *entry) {
+    static const char *const columns[] = {"loss_start",     "loss_end",       "test_loss",       "test_accuracy",
+                                          "dead_start",     "dead_end",       "dead_mean",       "near_dead_end",
+                                          "dead_eval_end",  "never_alive",    "revival_rate",    "death_rate",
+                                          "inert_dead_share", "grad_dead_ratio", "grad_dead_zero_share", "l2l1_weight_max",
+                                          "l2l1_activation_max", "record_cost"};
+    int shared = 0;
+    double images = 0;
+    for (int l = 0; l < run->layer_count; l++) shared += run->layers[l].shared ? run->layers[l].channels : 0;
+    for (int p = 0; p < run->probe_count; p++) images = fmax(images, run->probes[p].images);
+    ps_tables_cells(tables, PS_TABLE_runs, "slislliiiii", run->arm, run->header->seed, (int)entry->paired,
+                    ps_run_status_name(run->status), run->steps_done, run->header->window, run->probe_count, (int)images,
+                    run->layer_count, run->node_count - shared, shared);
+    for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
+        ps_tables_cells(tables, PS_TABLE_runs, "d", ps_summary_get(&entry->summary, columns[i]));
+    ps_tables_cells(tables, PS_TABLE_runs, "ddddsss", run->peak_memory_bytes, run->header->parameters,
+                    run->header->module_parameters, run->header->macs, run->header->model, run->header->producer, run->header->path);
+    ps_tables_end_row(tables, PS_TABLE_runs);
+}
+
+static ps_status read_run(ps_tables *tables, ps_collector *collector, const ps_arm *arm, ps_arm_run *entry) {
+    ps_run *run;
+    PS_TRY(ps_run_open(entry->path, arm->name, &run));
+    ps_status status = ps_metrics_run(run, tables, &entry->summary, collector);
+    entry->status = run->status;
+    if (status == PS_OK) write_run(tables, run, entry);
+    ps_run_close(run);
+    return status;
+}
+
+/* ---- one arm ---- */
+
+typedef struct {
+    double sum[PS_COLLECT_VALUES], count[PS_COLLECT_VALUES], least[PS_COLLECT_VALUES], most[PS_COLLECT_VALUES];
+    int seeds;
+} series_point;
+
+static series_point gather(const ps_collect_entry *entries, size_t count) {
+    series_point point;
+    memset(&point, 0, sizeof point);
+    point.seeds = (int)count;
+    for (size_t i = 0; i < count; i++)
+        for (int v = 0; v < PS_COLLECT_VALUES; v++) {
+            double value = entries[i].value[v];
+            if (ps_is_absent(value)) continue;
+            point.least[v] = point.count[v] > 0 ? fmin(point.least[v], value) : value;
+            point.most[v] = point.count[v] > 0 ? fmax(point.most[v], value) : value;
+            point.sum[v] += value;
+            point.count[v]++;
+        }
+    for (int v = 0; v < PS_COLLECT_VALUES; v++) {
+        if (point.count[v] == 0) point.least[v] = point.most[v] = ps_absent();
+        point.sum[v] = ps_ratio(point.sum[v], point.count[v]); /* now the mean */
+    }
+    return point;
+}
+
+static void write_series(ps_tables *tables, const ps_arm *arm, const ps_collector *collector, const ps_collect_entry *entry,
+                         size_t count) {
+    series_point p = gather(entry, count);
+    const ps_collect_label *label = ps_collect_label_of(collector, entry->table, entry->id);
+    if (entry->table == PS_TABLE_dead_arm)
+        ps_tables_row(tables, PS_TABLE_dead_arm, "slssidddd", arm->name, entry->step, label->text[0], label->text[1], p.seeds, p.sum[0],
+                      p.least[0], p.most[0], p.sum[1]);
+    else if (entry->table == PS_TABLE_layer_arm)
+        ps_tables_row(tables, PS_TABLE_layer_arm, "slsissidddd", arm->name, entry->step, label->text[0], label->number, label->text[1],
+                      label->text[2], p.seeds, p.sum[0], p.least[0], p.most[0], p.sum[1]);
+    else
+        ps_tables_row(tables, PS_TABLE_l2l1_arm, "ssisildddddd", arm->name, label->text[0], label->number, label->text[1], p.seeds,
+                      entry->step, p.sum[0], p.least[0], p.most[0], p.sum[1], p.least[1], p.most[1]);
+}
+
+/* Entries of one row stand together after sorting; those of the last-probe table differ in step between runs of other length. */
+static void write_all_series(ps_tables *tables, const ps_arm *arm, ps_collector *collector) {
+    ps_collect_sort(collector);
+    for (size_t start = 0; start < collector->entry_count;) {
+        const ps_collect_entry *first = &collector->entries[start];
+        size_t end = start + 1;
+        for (; end < collector->entry_count; end++) {
+            const ps_collect_entry *next = &collector->entries[end];
+            bool same_step = next->step == first->step || first->table == PS_TABLE_l2l1_arm;
+            if (next->table != first->table || next->id != first->id || !same_step) break;
+        }
+        write_series(tables, arm, collector, first, end - start);
+        start = end;
+    }
+}
+
+static ps_status write_curve(ps_tables *tables, const ps_arm *arm, const char *seed, bool at_start, ps_stats_spell *spells,
+                             size_t count) {
+    ps_stats_survival_point *points;
+    size_t point_count;
+    if (count == 0) return PS_OK;
+    PS_TRY(ps_stats_kaplan_meier(spells, count, &points, &point_count));
+    ps_tables_row(tables, PS_TABLE_survival, "sssdiiiddd", arm->name, seed, at_start ? "start" : "onset", 0.0, (int)count, 0, 0, 1.0,
+                  1.0, 1.0);
+    for (size_t i = 0; i < point_count; i++)
+        ps_tables_row(tables, PS_TABLE_survival, "sssddddddd", arm->name, seed, at_start ? "start" : "onset", points[i].time,
+                      points[i].at_risk, points[i].events, points[i].censored, points[i].survival, points[i].low, points[i].high);
+    ps_free(points);
+    return PS_OK;
+}
+
+/* from..to: the runs whose spells make the curve. */
+static ps_status write_curves(ps_tables *tables, const ps_arm *arm, int from, int to, const char *seed) {
+    size_t room = 1;
+    ps_stats_spell *spells;
+    ps_status status = PS_OK;
+    for (int r = from; r < to; r++) room += arm->runs[r].summary.spell_count;
+    PS_TRY(PS_ALLOC(room, &spells, "spells of an arm"));
+    for (int at_start = 0; status == PS_OK && at_start < 2; at_start++) {
+        size_t count = 0;
+        for (int r = from; r < to; r++)
+            for (size_t i = 0; i < arm->runs[r].summary.spell_count; i++) {
+                const ps_summary_spell *s = &arm->runs[r].summary.spells[i];
+                if (s->at_start == (at_start == 1))
+                    spells[count++] = (ps_stats_spell){0, (double)(s->end - s->start), s->layer, s->revived, false};
+            }
+        status = write_curve(tables, arm, seed, at_start == 1, spells, count);
+    }
+    ps_free(spells);
+    return status;
+}
+
+static ps_status read_arm(ps_tables *tables, ps_arm *arm) {
+    ps_collector collector;
+    ps_status status = PS_OK;
+    memset(&collector, 0, sizeof collector);
+    for (int r = 0; r < arm->run_count; r++) PS_TRY_CLEANUP(read_run(tables, &collector, arm, &arm->runs[r]));
+    write_all_series(tables, arm, &collector);
+    PS_TRY_CLEANUP(write_curves(tables, arm, 0, arm->run_count, "all"));
+    for (int r = 0; r < arm->run_count; r++) {
+        char seed[32];
+        snprintf(seed, sizeof seed, "%lld", arm->runs[r].seed);
+        PS_TRY_CLEANUP(write_curves(tables, arm, r, r + 1, seed));
+    }
+cleanup:
+    ps_collect_clear(&collector);
+    return status;
+}
+
+static void write_arm(ps_tables *tables, const ps_arm *arm, int index) {
+    int paired = 0, diverged = 0;
+    for (int r = 0; r < arm->run_count; r++) {
+        paired += arm->runs[r].paired;
+        diverged += arm->runs[r].status == PS_RUN_DIVERGED;
+    }
+    ps_tables_row(tables, PS_TABLE_arms, "siiiiii", arm->name, index, (int)(index == 0), arm->run_count, paired, diverged,
+                  (int)arm->has_module);
+}
+
+/* ---- contrasts ---- */
+
+static void write_contrast(ps_tables *tables, const ps_arms *arms, const ps_verdict_contrast *v) {
+    const ps_contrast *c = &v->contrast;
+    char list[4096] = "", value[32];
+    for (int i = 0; i < c->n; i++) {
+        size_t used = strlen(list);
+        ps_tables_format(value, c->difference[i]);
+        snprintf(list + used, sizeof list - used, "%s%lld:%s%s", i > 0 ? ";" : "", c->seed[i], value, c->diverged[i] ? "*" : "");
+        ps_tables_row(tables, PS_TABLE_pairs, "sssldddi", v->measure, v->arm->name, arms->arms[0].name, c->seed[i], c->reference[i],
+                      c->arm[i], c->difference[i], (int)c->diverged[i]);
+    }
+    bool any = c->n > 0;
+    ps_tables_cells(tables, PS_TABLE_comparison, "ssssssiddddddddsd", v->measure, v->title, v->unit, ps_better_name(v->better),
+                    v->arm->name, arms->arms[0].name, c->n, c->mean_reference, c->mean_arm, c->mean, c->median, c->least, c->most,
+                    c->interval.low, c->interval.high, c->interval.name, c->interval.coverage);
+    ps_tables_cells(tables, PS_TABLE_comparison, "iiddddis", c->wins, c->losses, any ? c->test.two_sided : ps_absent(),
+                    any ? c->test.less : ps_absent(), any ? c->test.greater : ps_absent(),
+                    any ? c->test.best_two_sided : ps_absent(), c->diverged_count, list);
+    ps_tables_end_row(tables, PS_TABLE_comparison);
+}
+
+static ps_status contrast_arm(ps_tables *tables, const ps_arms *arms, const ps_arm *arm, ps_verdict_document *verdict) {
+    for (int m = 0; m < MEASURES; m++) {
+        PS_TRY(PS_GROW(&verdict->contrasts, &verdict->contrast_capacity, verdict->contrast_count + 1, "contrasts"));
+        ps_verdict_contrast *v = &verdict->contrasts[verdict->contrast_count++];
+        v->measure = measures[m].name;
+        v->title = measures[m].title;
+        v->unit = measures[m].unit;
+        v->better = measures[m].better;
+        v->arm = arm;
+        PS_TRY(ps_contrast_of(&arms->arms[0], arm, v->measure, v->better, &v->contrast));
+        write_contrast(tables, arms, v);
+    }
+    return PS_OK;
+}
+
+static const char *direction_of(const ps_contrast *c) {
+    return c->n == 0 ? NULL : c->median < 0 ? "less" : c->median > 0 ? "more" : "equal";
+}
+
+static ps_status compare_definitions(ps_tables *tables, const ps_arms *arms, const ps_arm *arm) {
+    const char *primary = NULL;
+    ps_contrast *c;
+    ps_status status = PS_OK;
+    PS_TRY(PS_ALLOC(1, &c, "contrast"));
+    for (int d = 0; status == PS_OK && d < DEFINITIONS; d++) {
+        status = ps_contrast_of(&arms->arms[0], arm, definitions[d].measure, PS_BETTER_LOWER, c);
+        if (status != PS_OK) break;
+        const char *direction = direction_of(c);
+        if (d == 0) primary = direction;
+        bool known = direction != NULL && primary != NULL;
+        ps_tables_row(tables, PS_TABLE_definitions, "sdsssidddddsd", definitions[d].definition, definitions[d].threshold,
+                      definitions[d].measure, arm->name, arms->arms[0].name, c->n, c->mean, c->least, c->most,
+                      c->n > 0 ? c->test.two_sided : ps_absent(), c->n > 0 ? c->test.best_two_sided : ps_absent(), direction,
+                      known ? (double)(strcmp(direction, primary) == 0) : ps_absent());
+    }
+    ps_free(c);
+    return status;
+}
+
+/* ---- checks, predictions, meta ---- */
+
+static ps_status sum_checks(const ps_arms *arms, ps_verdict_document *verdict) {
+    static const struct {
+        const char *id, *statement;
+    } checks[] = {
+#define PS_CHECK(id, statement) {#id, statement},
+#include "analysis/check_list.def"
+#undef PS_CHECK
+    };
+    for (size_t i = 0; i < sizeof checks / sizeof *checks; i++) {
+        char name[64];
+        PS_TRY(PS_GROW(&verdict->checks, &verdict->check_capacity, i + 1, "checks"));
+        ps_verdict_check *check = &verdict->checks[i];
+        verdict->check_count = i + 1;
+        check->id = checks[i].id;
+        check->statement = checks[i].statement;
+        snprintf(name, sizeof name, "check_%s", check->id);
+        for (int a = 0; a < arms->count; a++)
+            for (int r = 0; r < arms->arms[a].run_count; r++) {
+                const ps_arm_run *run = &arms->arms[a].runs[r];
+                const ps_summary_item *item = ps_summary_find(&run->summary, name);
+                if (item == NULL) continue;
+                check->cases += item->cases;
+                check->violations += item->value;
+                if (item->value > 0 && check->first[0] == '\0')
+                    snprintf(check->first, sizeof check->first, "%s:%llu", run->path, (unsigned long long)item->first_line);
+            }
+        verdict->faulty |= check->violations > 0;
+    }
+    return PS_OK;
+}
+
+static void write_prediction(ps_tables *tables, const ps_prediction_result *r) {
+    const ps_prediction *p = r->prediction;
+    const char *against = r->against != NULL ? r->against->name : NULL;
+    ps_tables_row(tables, PS_TABLE_predictions, "sssssidddsddsddddss", p->id, p->title, r->arm != NULL ? r->arm->name : NULL,
+                  against, ps_verdict_name(r->verdict), r->n, r->estimate, r->interval.low, r->interval.high, r->interval.name,
+                  r->interval.coverage, p->parts[r->part].margin, p->greater ? "greater" : "less", r->p, r->p_holm, r->best_p,
+                  r->best_p_holm, p->needs, r->sentence);
+    for (int i = 0; i < r->n; i++)
+        ps_tables_row(tables, PS_TABLE_prediction_seeds, "sssldids", p->id, r->arm->name, against, r->values[i].seed, r->values[i].value,
+                      (int)r->values[i].diverged, r->values[i].cases, "");
+}
+
+static void write_meta(ps_tables *tables, const ps_arms *arms) {
+    char list[2048] = "", names[2048] = "";
+    for (int r = 0; r < arms->arms[0].run_count; r++) {
+        size_t used = strlen(list);
+        if (arms->arms[0].runs[r].paired)
+            snprintf(list + used, sizeof list - used, "%s%lld", used > 0 ? "," : "", arms->arms[0].runs[r].seed);
+    }
+    for (int a = 0; a < arms->count; a++) {
+        size_t used = strlen(names);
+        snprintf(names + used, sizeof names - used, "%s%s", used > 0 ? "," : "", arms->arms[a].name);
+    }
+    const char *const rows[][2] = {
+        {"version", "1"},
+        {"reference", arms->arms[0].name},
+        {"arms", names},
+        {"paired_seeds", list},
+        {"unpaired", arms->unpaired},
+        {"pairing_verified", arms->unverified ? "no: the traces carry no pairing object, pairs rest on the seed alone" : "yes"},
+        {"dead", "no gate output differs from 0 on the probe set, batch mode"},
+        {"near_dead", "at least 99 % of the gate outputs on the probe set are 0, but not all"},
+        {"inert", "gradient-driven path length below 1e-3 of the norm of the weights at the window's start"},
+        {"thin_loss", "loss.tsv: means over equal stretches of steps, at most 500 rows a run"},
+        {"thin_inertia", "inertia.tsv: every k-th node-window of a run, k = 1 + (node-windows - 1) / 20000"},
+        {"lifeline_probes", "nodes.tsv: every k-th probe, k = 1 + (probes - 1) / 120"},
+        {"bca_from_seeds", "10"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) ps_tables_row(tables, PS_TABLE_meta, "ss", rows[i][0], rows[i][1]);
+}
+
+static ps_status say_pairs(const ps_arms *arms, ps_verdict_document *verdict) {
+    if (arms->unpaired[0] != '\0')
+        PS_TRY(ps_verdict_add_sentence(verdict, "Without a partner, and left out of paired statistics: %.800s.", arms->unpaired));
+    if (arms->unverified)
+        PS_TRY(ps_verdict_add_sentence(verdict, "The traces carry no pairing object, so pairs rest on the seed alone."));
+    for (int a = 0; a < arms->count; a++)
+        for (int r = 0; r < arms->arms[a].run_count; r++) {
+            const ps_arm_run *run = &arms->arms[a].runs[r];
+            if (run->status != PS_RUN_FINISHED)
+                PS_TRY(ps_verdict_add_sentence(verdict, "Seed %lld of arm %s %s; it stays in%s.", run->seed, arms->arms[a].name,
+                                               run->status == PS_RUN_DIVERGED ? "diverged" : "has no end yet",
+                                               run->status == PS_RUN_DIVERGED ? ", ranked worst" : " with what it recorded"));
+        }
+    return PS_OK;
+}
+
+static ps_status say_predictions(ps_verdict_document *verdict) {
+    int count, tally[4] = {0};
+    ps_predictions(&count);
+    for (int i = 0; i < count; i++) tally[verdict->predictions[i].verdict]++;
+    PS_TRY(ps_verdict_add_sentence(verdict, "Of %d predictions %d are supported, %d refuted, %d inconclusive and %d not testable on these runs.",
+                                   count, tally[PS_VERDICT_SUPPORTED], tally[PS_VERDICT_REFUTED], tally[PS_VERDICT_INCONCLUSIVE],
+                                   tally[PS_VERDICT_NOT_TESTABLE]));
+    if (verdict->faulty)
+        PS_TRY(ps_verdict_add_sentence(verdict, "An instrument check did not hold: the traces contradict themselves, so no prediction counts."));
+    return PS_OK;
+}
+
+static ps_status conclude(ps_tables *tables, const ps_arms *arms, ps_verdict_document *verdict) {
+    int count;
+    ps_predictions(&count);
+    write_meta(tables, arms);
+    for (int a = 0; a < arms->count; a++) write_arm(tables, &arms->arms[a], a);
+    for (int a = 1; a < arms->count; a++) {
+        PS_TRY(contrast_arm(tables, arms, &arms->arms[a], verdict));
+        PS_TRY(compare_definitions(tables, arms, &arms->arms[a]));
+    }
+    PS_TRY(sum_checks(arms, verdict));
+    PS_TRY(ps_predictions_judge(arms, verdict->faulty, verdict->predictions));
+    for (int i = 0; i < count; i++) write_prediction(tables, &verdict->predictions[i]);
+    PS_TRY(say_predictions(verdict));
+    return say_pairs(arms, verdict);
+}
+
+static ps_status compare(const ps_arms *arms, const char *out_directory, bool quiet) {
+    ps_status status = PS_OK;
+    char *table_directory = NULL, *path = NULL;
+    ps_tables *tables = NULL;
+    ps_verdict_document *verdict = NULL;
+    PS_TRY_CLEANUP(PS_ALLOC(1, &verdict, "verdict"));
+    verdict->arms = arms;
+    PS_TRY_CLEANUP(ps_file_join(out_directory, "tables", &table_directory));
+    PS_TRY_CLEANUP(ps_file_join(out_directory, "verdict.json", &path));
+    PS_TRY_CLEANUP(ps_tables_open(table_directory, &tables));
+    for (int a = 0; a < arms->count; a++) PS_TRY_CLEANUP(read_arm(tables, &arms->arms[a]));
+    PS_TRY_CLEANUP(conclude(tables, arms, verdict));
+    PS_TRY_CLEANUP(ps_tables_commit(tables));
+    PS_TRY_CLEANUP(ps_verdict_write(verdict, path));
+    if (!quiet) ps_verdict_print(verdict, stdout);
+    if (verdict->faulty) status = ps_fail(PS_ERR_CHECK, "an instrument check did not hold; %s says which, where and how often", path);
+cleanup:
+    if (verdict != NULL) ps_verdict_clear(verdict);
+    ps_free(verdict);
+    ps_tables_close(tables);
+    free(table_directory);
+    free(path);
+    return status;
+}
+
+ps_status ps_compare_run(const ps_compare_arm *given, int arm_count, const char *out_directory, bool quiet) {
+    ps_arms arms;
+    ps_status status = ps_arms_load(given, arm_count, &arms);
+    if (status == PS_OK) status = compare(&arms, out_directory, quiet);
+    ps_arms_clear(&arms);
+    return status;
+}

@@ -1,0 +1,57 @@
+/* The predictions and their verdicts. What is predicted is fixed in predictions.def; nothing here looks at an outcome before
+ * it has been tested. */
+#ifndef PS_ANALYSIS_PREDICTIONS_H
+#define PS_ANALYSIS_PREDICTIONS_H
+
+#include "analysis/contrast.h"
+
+typedef enum { PS_VERDICT_NOT_TESTABLE, PS_VERDICT_INCONCLUSIVE, PS_VERDICT_SUPPORTED, PS_VERDICT_REFUTED } ps_verdict;
+const char *ps_verdict_name(ps_verdict verdict);
+
+enum { PS_MOST_PARTS = 3, PS_MOST_PREDICTIONS = 64 };
+
+/* One comparison with a margin. Predictions of several parts hold when all parts hold (intersection-union: the largest p). */
+typedef struct {
+    const char *statistic; /* a measure of a run, or "@reopening", "@dying": log hazard ratio of a pair (Peto's (O - E) / V,
+                              stratified by layer, in a cohort fixed at the first probe) */
+    ps_role arm, against;  /* against == arm: the measure itself, else the difference arm - against of the same seed */
+    int arm_size, against_size; /* pool size e wanted, 0: any */
+    double margin;
+} ps_prediction_part;
+
+typedef struct {
+    const char *id, *title, *statement, *population, *statistic, *supports, *refutes;
+    bool greater;      /* predicted: above the margin; else below */
+    const char *needs; /* quantities, separated by blanks */
+    const char *tables; /* where the counted rows stand, separated by blanks */
+    int part_count;
+    ps_prediction_part parts[PS_MOST_PARTS];
+} ps_prediction;
+
+const ps_prediction *ps_predictions(int *count);
+
+typedef struct {
+    long long seed;
+    double value, cases;
+    bool diverged;
+    const char *trace;   /* borrowed from the arms */
+    uint64_t first_line; /* of the trace, 0: none */
+} ps_prediction_value;
+
+typedef struct {
+    const ps_prediction *prediction;
+    const ps_arm *arm, *against; /* of the deciding part; against NULL for a measure itself */
+    ps_verdict verdict;
+    int n, part;                 /* the part that decides: the one with the largest p */
+    double estimate, p, p_refute, p_holm, p_refute_holm, best_p, best_p_holm;
+    ps_stats_interval interval;
+    ps_prediction_value *values; /* of the deciding part, n of them; ps_free */
+    char missing[256];           /* needed and not recorded, separated by blanks */
+    char sentence[640];
+} ps_prediction_result;
+
+/* results has room for every prediction. faulty: an instrument check did not hold, so nothing can be concluded. */
+ps_status ps_predictions_judge(const ps_arms *arms, bool faulty, ps_prediction_result *results);
+void ps_predictions_clear(ps_prediction_result *results);
+
+#endif

@@ -1,0 +1,260 @@
+#include "analysis/verdict.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/file.h"
+#include "core/json.h"
+#include "core/memory.h"
+
+ps_status ps_verdict_add_sentence(ps_verdict_document *verdict, const char *format, ...) {
+    char sentence[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(sentence, sizeof sentence, format, arguments);
+    va_end(arguments);
+    if (verdict->sentence_count == PS_MOST_SENTENCES) return PS_OK;
+    return ps_string_copy(sentence, &verdict->sentences[verdict->sentence_count++]);
+}
+
+void ps_verdict_clear(ps_verdict_document *verdict) {
+    for (int i = 0; i < verdict->sentence_count; i++) free(verdict->sentences[i]);
+    ps_predictions_clear(verdict->predictions);
+    ps_free_array(verdict->contrasts);
+    ps_free_array(verdict->checks);
+    memset(verdict, 0, sizeof *verdict);
+}
+
+/* ---- JSON: a thin layer that keeps track of commas ---- */
+
+typedef struct {
+    FILE *stream;
+    int depth;
+    bool first;
+} json_out;
+
+static void separate(json_out *out) {
+    if (!out->first) putc(',', out->stream);
+    out->first = false;
+    putc('\n', out->stream);
+    for (int i = 0; i < out->depth; i++) fputs("  ", out->stream);
+}
+
+static void key(json_out *out, const char *name) {
+    separate(out);
+    if (name == NULL) return;
+    ps_json_print_text(out->stream, name);
+    fputs(": ", out->stream);
+}
+
+static void open_item(json_out *out, const char *name, char bracket) {
+    key(out, name);
+    putc(bracket, out->stream);
+    out->depth++;
+    out->first = true;
+}
+
+static void close_item(json_out *out, char bracket) {
+    out->depth--;
+    if (!out->first) {
+        putc('\n', out->stream);
+        for (int i = 0; i < out->depth; i++) fputs("  ", out->stream);
+    }
+    putc(bracket, out->stream);
+    out->first = false;
+}
+
+static void text(json_out *out, const char *name, const char *value) {
+    key(out, name);
+    if (value == NULL) fputs("null", out->stream);
+    else ps_json_print_text(out->stream, value);
+}
+
+static void number(json_out *out, const char *name, double value) {
+    key(out, name);
+    if (ps_is_absent(value)) fputs("null", out->stream);
+    else ps_json_print_double(out->stream, value);
+}
+
+static void flag(json_out *out, const char *name, bool value) {
+    key(out, name);
+    fputs(value ? "true" : "false", out->stream);
+}
+
+static void words(json_out *out, const char *name, const char *list) {
+    char copy[256], *rest = copy, *word;
+    snprintf(copy, sizeof copy, "%s", list);
+    open_item(out, name, '[');
+    while ((word = strsep(&rest, " ")) != NULL)
+        if (word[0] != '\0') text(out, NULL, word);
+    close_item(out, ']');
+}
+
+static void write_arms(json_out *out, const ps_arms *arms) {
+    open_item(out, "arms", '[');
+    for (int a = 0; a < arms->count; a++) {
+        const ps_arm *arm = &arms->arms[a];
+        open_item(out, NULL, '{');
+        text(out, "name", arm->name);
+        flag(out, "reference", a == 0);
+        flag(out, "pool_skip", arm->has_module);
+        open_item(out, "runs", '[');
+        for (int r = 0; r < arm->run_count; r++) {
+            open_item(out, NULL, '{');
+            number(out, "seed", (double)arm->runs[r].seed);
+            text(out, "trace", arm->runs[r].path);
+            text(out, "status", ps_run_status_name(arm->runs[r].status));
+            flag(out, "paired", arm->runs[r].paired);
+            close_item(out, '}');
+        }
+        close_item(out, ']');
+        close_item(out, '}');
+    }
+    close_item(out, ']');
+}
+
+static void write_seeds(json_out *out, const ps_arms *arms) {
+    char copy[4096], *rest = copy, *part;
+    open_item(out, "seeds", '{');
+    open_item(out, "paired", '[');
+    for (int r = 0; r < arms->arms[0].run_count; r++)
+        if (arms->arms[0].runs[r].paired) number(out, NULL, (double)arms->arms[0].runs[r].seed);
+    close_item(out, ']');
+    open_item(out, "unpaired", '[');
+    snprintf(copy, sizeof copy, "%s", arms->unpaired);
+    while ((part = strsep(&rest, ";")) != NULL)
+        if (part[strspn(part, " ")] != '\0') text(out, NULL, part + strspn(part, " "));
+    close_item(out, ']');
+    close_item(out, '}');
+}
+
+static void write_checks(json_out *out, const ps_verdict_document *verdict) {
+    open_item(out, "checks", '[');
+    for (size_t i = 0; i < verdict->check_count; i++) {
+        const ps_verdict_check *check = &verdict->checks[i];
+        open_item(out, NULL, '{');
+        text(out, "id", check->id);
+        text(out, "statement", check->statement);
+        if (check->cases > 0) flag(out, "holds", check->violations == 0);
+        else text(out, "holds", NULL);
+        number(out, "cases", check->cases);
+        number(out, "violations", check->violations);
+        text(out, "first_violation", check->first[0] != '\0' ? check->first : NULL);
+        close_item(out, '}');
+    }
+    close_item(out, ']');
+}
+
+static void write_contrast(json_out *out, const ps_verdict_contrast *v) {
+    const ps_contrast *c = &v->contrast;
+    open_item(out, NULL, '{');
+    text(out, "measure", v->measure);
+    text(out, "title", v->title);
+    text(out, "unit", v->unit);
+    text(out, "better", ps_better_name(v->better));
+    text(out, "arm", v->arm->name);
+    number(out, "n", c->n);
+    number(out, "mean_reference", c->mean_reference);
+    number(out, "mean_arm", c->mean_arm);
+    number(out, "mean_difference", c->mean);
+    number(out, "low", c->interval.low);
+    number(out, "high", c->interval.high);
+    text(out, "interval", c->interval.name);
+    number(out, "coverage", c->interval.coverage);
+    number(out, "p", c->n > 0 ? c->test.two_sided : ps_absent());
+    number(out, "best_p", c->n > 0 ? c->test.best_two_sided : ps_absent());
+    open_item(out, "differences", '[');
+    for (int i = 0; i < c->n; i++) {
+        open_item(out, NULL, '{');
+        number(out, "seed", (double)c->seed[i]);
+        number(out, "value", c->difference[i]);
+        flag(out, "diverged", c->diverged[i]);
+        close_item(out, '}');
+    }
+    close_item(out, ']');
+    close_item(out, '}');
+}
+
+static void write_values(json_out *out, const ps_prediction_result *r) {
+    open_item(out, "values", '[');
+    for (int i = 0; i < r->n; i++) {
+        open_item(out, NULL, '{');
+        number(out, "seed", (double)r->values[i].seed);
+        number(out, "value", r->values[i].value);
+        flag(out, "diverged", r->values[i].diverged);
+        number(out, "cases", r->values[i].cases);
+        text(out, "trace", r->values[i].trace);
+        number(out, "first_line", (double)r->values[i].first_line);
+        close_item(out, '}');
+    }
+    close_item(out, ']');
+}
+
+static void write_prediction(json_out *out, const ps_prediction_result *r) {
+    const ps_prediction *p = r->prediction;
+    open_item(out, NULL, '{');
+    text(out, "id", p->id);
+    text(out, "title", p->title);
+    text(out, "statement", p->statement);
+    text(out, "population", p->population);
+    text(out, "statistic", p->statistic);
+    text(out, "measure", p->parts[r->part].statistic);
+    text(out, "supports", p->supports);
+    text(out, "refutes", p->refutes);
+    text(out, "direction", p->greater ? "greater" : "less");
+    number(out, "margin", p->parts[r->part].margin);
+    text(out, "arm", r->arm != NULL ? r->arm->name : NULL);
+    text(out, "against", r->against != NULL ? r->against->name : NULL);
+    text(out, "verdict", ps_verdict_name(r->verdict));
+    number(out, "n", r->n);
+    number(out, "estimate", r->estimate);
+    number(out, "low", r->interval.low);
+    number(out, "high", r->interval.high);
+    text(out, "interval", r->interval.name);
+    number(out, "coverage", r->interval.coverage);
+    number(out, "p", r->p);
+    number(out, "p_holm", r->p_holm);
+    number(out, "p_refute", r->p_refute);
+    number(out, "p_refute_holm", r->p_refute_holm);
+    number(out, "best_p", r->best_p);
+    number(out, "best_p_holm", r->best_p_holm);
+    words(out, "needs", p->needs);
+    words(out, "missing", r->missing);
+    words(out, "tables", p->tables);
+    text(out, "sentence", r->sentence);
+    write_values(out, r);
+    close_item(out, '}');
+}
+
+static void write_document(FILE *stream, const ps_verdict_document *verdict) {
+    json_out out = {stream, 1, true};
+    int count;
+    ps_predictions(&count);
+    putc('{', stream);
+    text(&out, "format", "poolscope-verdict");
+    number(&out, "version", 1);
+    text(&out, "reference", verdict->arms->arms[0].name);
+    flag(&out, "faulty", verdict->faulty);
+    write_arms(&out, verdict->arms);
+    write_seeds(&out, verdict->arms);
+    open_item(&out, "summary", '[');
+    for (int i = 0; i < verdict->sentence_count; i++) text(&out, NULL, verdict->sentences[i]);
+    close_item(&out, ']');
+    write_checks(&out, verdict);
+    open_item(&out, "comparison", '[');
+    for (size_t i = 0; i < verdict->contrast_count; i++) write_contrast(&out, &verdict->contrasts[i]);
+    close_item(&out, ']');
+    open_item(&out, "predictions", '[');
+    for (int i = 0; i < count; i++) write_prediction(&out, &verdict->predictions[i]);
+    close_item(&out, ']');
+    fputs("\n}\n", stream);
+}
+
+ps_status ps_verdict_write(const ps_verdict_document *verdict, const char *path) {
+    ps_file_writer writer;
+    PS_TRY(ps_file_writer_open(&writer, path));
+    write_document(writer.stream, verdict);
+    return ps_file_writer_commit(&writer);
+}

@@ -1,0 +1,230 @@
+#include "tests/lib/trace_fixture.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/file.h"
+#include "core/json.h"
+#include "core/memory.h"
+#include "core/rng.h"
+
+enum { IMAGES = 512, POSITIONS = 16, FAN_IN = 27 };
+enum { ALIVE, NEAR, DEAD };
+
+typedef struct {
+    const ps_fixture *f;
+    FILE *out;
+    int *state, *before; /* per node: now, and at the window's start */
+    ps_rng_key key;
+    uint64_t draws;
+} writer;
+
+ps_fixture ps_fixture_default(const char *arm, uint64_t seed) {
+    ps_fixture f = {.arm = arm, .seed = seed, .layers = 3, .channels = 8, .windows = 8, .window_steps = 10, .dead_start = 0.25,
+                    .death = 0.02, .revival = 0.1, .accuracy = 0.5};
+    return f;
+}
+
+static double draw(writer *w) { return (double)ps_rng_uniform(w->key, w->draws++); }
+
+static void write_header(const writer *w) {
+    const ps_fixture *f = w->f;
+    FILE *out = w->out;
+    static const char *const names[] = {"nonzero", "zeros", "grad_norm_rms", "grad_zero_steps", "path", "path_gradient", "path_carried",
+                                        "path_decay", "path_residual", "net", "weight_start_l2", "weight_l2", "weight_l1", "bias", "gamma",
+                                        "beta", "out_l2", "in_alive", "images_active", "mean_abs", "rms", "nonzero_eval", "pre_max",
+                                        "activation_l1", "activation_l2", "pool_identity", "pool_path", "pool_output",
+                                        "pool_grad_identity", "pool_grad_path", "pool_grad_total", "pool_row_grad_rms",
+                                        "pool_row_grad_zero_steps", "pool_weight_l2"};
+    fprintf(out, "{\"type\":\"header\",\"format\":\"poolscope-trace\",\"version\":1,\"producer\":\"fixture\",\"arm\":\"%s\",\"seed\":%llu,",
+            f->arm, (unsigned long long)f->seed);
+    fprintf(out, "\"config\":{\"pool_skip\":%d,\"pool_skip_mode\":\"%s\"},", f->module ? f->pool_size : 0, f->mode ? f->mode : "full");
+    fprintf(out, "\"pairing\":{\"backbone\":\"b%llu\",\"order\":\"", (unsigned long long)f->seed);
+    if (f->order != NULL) fputs(f->order, out);
+    else fprintf(out, "o%llu", (unsigned long long)f->seed);
+    fprintf(out, "\",\"steps\":\"%d\"},\"model\":{\"name\":\"made up\",\"parameters\":1000,\"module_parameters\":0,\"macs\":5},",
+            f->windows * f->window_steps);
+    fprintf(out, "\"window\":%d,\"steps\":%d,\"quantities\":[", f->window_steps, f->windows * f->window_steps);
+    int count = f->sparse ? 1 : (int)(sizeof names / sizeof *names) - (f->module ? 0 : 9);
+    for (int q = 0; q < count; q++) fprintf(out, "%s{\"name\":\"%s\"}", q > 0 ? "," : "", names[q]);
+    fputs("],\"layers\":[", out);
+    for (int l = 0; l < f->layers; l++) {
+        fprintf(out, "%s{\"name\":\"conv%d\",\"gate\":\"relu%d\",\"kind\":\"conv\",\"channels\":%d,\"position\":%d,\"depth\":%d,", l ? "," : "", l, l,
+                f->channels, l, l);
+        fprintf(out, "\"stage\":\"s%d\",\"activation\":\"relu\",\"norm\":%s,\"pool_skip\":%s,\"bias\":%s,\"fan_in\":%d,\"inputs\":[", l / 2,
+                f->norm ? "\"bn\"" : "null", f->module ? "\"ps\"" : "null", f->norm ? "false" : "true", FAN_IN);
+        if (l > 0) fprintf(out, "\"conv%d\"", l - 1);
+        fprintf(out, "],\"elements\":%d}", POSITIONS);
+    }
+    fputs("]}\n", out);
+}
+
+typedef double value_of(const writer *w, int node);
+
+static double nonzero(const writer *w, int node) {
+    return w->state[node] == DEAD ? 0 : w->state[node] == NEAR ? 20 : 3000 + node;
+}
+static double images_active(const writer *w, int node) { return w->state[node] == DEAD ? 0 : w->state[node] == NEAR ? 3 : 400; }
+static double mean_abs(const writer *w, int node) { return w->state[node] == DEAD ? 0 : w->state[node] == NEAR ? 1e-3 : 0.5; }
+static double rms(const writer *w, int node) { return 2 * mean_abs(w, node); }
+static double pre_max(const writer *w, int node) { return w->state[node] == DEAD ? -0.5 : 1.5; }
+static double bias(const writer *w, int node) {
+    if (w->f->norm) return NAN;
+    return w->state[node] == DEAD ? -4 : 0.1;
+}
+static double gamma_(const writer *w, int node) { return w->f->norm ? 1 + 0.01 * node : NAN; }
+static double beta(const writer *w, int node) { return w->f->norm ? (w->state[node] == DEAD ? -5 : 0.2) : NAN; }
+static double weight_l2(const writer *w, int node) { return 1 + 0.001 * node + 0 * (double)w->f->seed; }
+static double weight_l1(const writer *w, int node) { return weight_l2(w, node) * sqrt(FAN_IN) / 1.25; }
+static double out_l2(const writer *w, int node) { return 0.7 + 0 * (double)(w->f->seed + (uint64_t)node); }
+
+/* A window's gate is shut all through when the node is dead at both ends. */
+static bool shut(const writer *w, int node) { return w->before[node] == DEAD && w->state[node] == DEAD; }
+static double zeros(const writer *w, int node) { return shut(w, node) ? 1 : w->state[node] == ALIVE ? 0.5 : 0.99; }
+static double gradient(const writer *w, int node) {
+    if (shut(w, node) && !w->f->module && w->f->fault != NULL && strcmp(w->f->fault, "gradient") == 0) return 1e-6;
+    return shut(w, node) ? (w->f->module ? w->f->dead_ratio : 0) : w->before[node] == ALIVE ? 1 : 0.1;
+}
+static double zero_steps(const writer *w, int node) { return gradient(w, node) == 0 ? w->f->window_steps : 0; }
+static double path_gradient(const writer *w, int node) { return 0.02 * gradient(w, node); }
+static double path_carried(const writer *w, int node) { return 0.001 + 0 * w->state[node]; }
+static double path_decay(const writer *w, int node) { return 0.002 + 0 * w->state[node]; }
+static double path_residual(const writer *w, int node) {
+    return w->f->fault != NULL && strcmp(w->f->fault, "parts") == 0 && node == 1 ? 0.01 : 1e-8;
+}
+static double path(const writer *w, int node) { return 0.9 * (path_gradient(w, node) + path_carried(w, node) + path_decay(w, node)); }
+static double net(const writer *w, int node) { return 0.5 * path(w, node); }
+static double identity(const writer *w, int node) { return 1 + 0 * w->state[node]; }
+static double pool_path(const writer *w, int node) { return 0.3 + 0 * w->state[node]; }
+static double output(const writer *w, int node) {
+    return w->f->fault != NULL && strcmp(w->f->fault, "energy") == 0 ? 9 : 1.4 + 0 * w->state[node];
+}
+static double grad_identity(const writer *w, int node) { return shut(w, node) ? 0 : 1; }
+static double grad_path(const writer *w, int node) { return shut(w, node) ? w->f->dead_ratio : 0.5; }
+static double grad_total(const writer *w, int node) { return grad_identity(w, node) + grad_path(w, node); }
+static double row_gradient(const writer *w, int node) { return shut(w, node) ? 0 : 0.2; }
+static double row_zero(const writer *w, int node) { return shut(w, node) ? w->f->window_steps : 0; }
+
+static void array(const writer *w, const char *name, int layer, value_of *value, bool *first) {
+    fprintf(w->out, "%s\"%s\":[", *first ? "" : ",", name);
+    *first = false;
+    for (int c = 0; c < w->f->channels; c++) {
+        double v = value(w, layer * w->f->channels + c);
+        if (c > 0) putc(',', w->out);
+        if (isnan(v)) fputs("null", w->out);
+        else ps_json_print_float(w->out, (float)v);
+    }
+    putc(']', w->out);
+}
+
+static void write_probe(const writer *w, int step) {
+    for (int l = 0; l < w->f->layers; l++) {
+        bool first = true;
+        fprintf(w->out, "{\"type\":\"probe\",\"step\":%d,\"layer\":\"conv%d\",\"images\":%d,\"elements\":%d,\"values\":{", step, l, IMAGES,
+                IMAGES * POSITIONS);
+        array(w, "nonzero", l, nonzero, &first);
+        if (!w->f->sparse) {
+            int alive = 0;
+            static const struct {
+                const char *name;
+                value_of *value;
+            } all[] = {{"nonzero_eval", nonzero}, {"images_active", images_active}, {"mean_abs", mean_abs}, {"rms", rms},
+                       {"pre_max", pre_max},      {"bias", bias},                   {"gamma", gamma_},      {"beta", beta},
+                       {"weight_l2", weight_l2},  {"weight_l1", weight_l1},         {"out_l2", out_l2}};
+            for (size_t i = 0; i < sizeof all / sizeof *all; i++) array(w, all[i].name, l, all[i].value, &first);
+            for (int c = 0; l > 0 && c < w->f->channels; c++) alive += w->state[(l - 1) * w->f->channels + c] != DEAD;
+            if (l > 0) fprintf(w->out, ",\"in_alive\":%d", alive);
+            else fputs(",\"in_alive\":null", w->out);
+            fprintf(w->out, ",\"activation_l1\":%d,\"activation_l2\":%d", 1000, 20);
+        }
+        fputs("}}\n", w->out);
+    }
+}
+
+static void write_window(const writer *w, int window) {
+    const ps_fixture *f = w->f;
+    static const struct {
+        const char *name;
+        value_of *value;
+    } all[] = {{"zeros", zeros}, {"grad_norm_rms", gradient}, {"grad_zero_steps", zero_steps}, {"path", path},
+               {"path_gradient", path_gradient}, {"path_carried", path_carried}, {"path_decay", path_decay},
+               {"path_residual", path_residual}, {"net", net}, {"weight_start_l2", weight_l2},
+               {"pool_identity", identity}, {"pool_path", pool_path}, {"pool_output", output}, {"pool_grad_identity", grad_identity},
+               {"pool_grad_path", grad_path}, {"pool_grad_total", grad_total}, {"pool_row_grad_rms", row_gradient},
+               {"pool_row_grad_zero_steps", row_zero}};
+    for (int l = 0; l < f->layers && !f->sparse; l++) {
+        bool first = true;
+        fprintf(w->out, "{\"type\":\"window\",\"window\":%d,\"first\":%d,\"last\":%d,\"layer\":\"conv%d\",\"values\":{", window,
+                window * f->window_steps, (window + 1) * f->window_steps - 1, l);
+        for (size_t i = 0; i < (f->module ? 18 : 10); i++) array(w, all[i].name, l, all[i].value, &first);
+        fputs("}}\n", w->out);
+    }
+}
+
+static void write_steps(const writer *w, int window) {
+    for (int s = 0; s < w->f->window_steps; s++) {
+        int step = window * w->f->window_steps + s;
+        fprintf(w->out, "{\"type\":\"step\",\"step\":%d,\"loss\":%.9g,\"lr\":0.1,\"grad_norm\":1,\"clip\":1}\n", step, 2.3 / (1 + 0.01 * step));
+    }
+}
+
+static void move(writer *w) {
+    int nodes = w->f->layers * w->f->channels;
+    memcpy(w->before, w->state, (size_t)nodes * sizeof *w->state);
+    for (int node = 0; node < nodes; node++) {
+        double u = draw(w), v = draw(w);
+        if (w->state[node] == DEAD) {
+            if (u < w->f->revival) w->state[node] = v < 0.5 ? NEAR : ALIVE;
+        } else if (u < w->f->death) {
+            w->state[node] = DEAD;
+        } else {
+            w->state[node] = v < 0.1 ? NEAR : ALIVE;
+        }
+    }
+}
+
+static void write_run(writer *w) {
+    const ps_fixture *f = w->f;
+    int nodes = f->layers * f->channels;
+    char name[64];
+    write_header(w);
+    w->key = ps_rng_key_of(f->seed, "fixture/start");
+    snprintf(name, sizeof name, "fixture/%s", f->arm);
+    if (!f->start_by_seed) w->key = ps_rng_key_of(f->seed, name);
+    for (int node = 0; node < nodes; node++) w->state[node] = draw(w) < f->dead_start ? DEAD : draw(w) < 0.1 ? NEAR : ALIVE;
+    w->key = ps_rng_key_fold(ps_rng_key_of(f->seed, name), 1);
+    write_probe(w, 0);
+    for (int window = 0; window < f->windows; window++) {
+        move(w);
+        write_steps(w, window);
+        write_window(w, window);
+        write_probe(w, (window + 1) * f->window_steps);
+        fprintf(w->out, "{\"type\":\"timing\",\"step\":%d,\"record_ns\":5,\"probe_ns\":15,\"train_ns\":200}\n", (window + 1) * f->window_steps);
+    }
+    if (f->diverged) fprintf(w->out, "{\"type\":\"event\",\"step\":%d,\"event\":\"diverged\"}\n", f->windows * f->window_steps);
+    fprintf(w->out, "{\"type\":\"eval\",\"step\":%d,\"split\":\"test\",\"loss\":1.5,\"accuracy\":%.9g,\"count\":100}\n",
+            f->windows * f->window_steps, f->accuracy);
+    if (f->cut) fputs("{\"type\":\"probe\",\"step\":", w->out);
+    else fprintf(w->out, "{\"type\":\"end\",\"steps\":%d,\"status\":\"%s\"}\n", f->windows * f->window_steps, f->diverged ? "diverged" : "finished");
+}
+
+ps_status ps_fixture_write(const ps_fixture *fixture, const char *path) {
+    ps_status status;
+    ps_file_writer file;
+    writer w;
+    size_t nodes = (size_t)fixture->layers * (size_t)fixture->channels;
+    memset(&w, 0, sizeof w);
+    w.f = fixture;
+    PS_TRY(PS_ALLOC(nodes, &w.state, "states"));
+    PS_TRY_CLEANUP(PS_ALLOC(nodes, &w.before, "states"));
+    PS_TRY_CLEANUP(ps_file_writer_open(&file, path));
+    w.out = file.stream;
+    write_run(&w);
+    status = ps_file_writer_commit(&file);
+cleanup:
+    ps_free(w.state);
+    ps_free(w.before);
+    return status;
+}

@@ -1,0 +1,310 @@
+/* compare, end to end on made-up traces with known truth. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "analysis/compare.h"
+#include "analysis/explain.h"
+#include "analysis/tables.h"
+#include "core/file.h"
+#include "core/json.h"
+#include "tests/lib/trace_fixture.h"
+
+enum { MOST = 12 };
+
+static char folder[64];
+
+static int setup(void **state) {
+    (void)state;
+    snprintf(folder, sizeof folder, "/tmp/ps_compare_XXXXXX");
+    return mkdtemp(folder) == NULL;
+}
+
+static int teardown(void **state) {
+    char command[128];
+    (void)state;
+    snprintf(command, sizeof command, "rm -rf '%s'", folder);
+    return system(command);
+}
+
+typedef struct {
+    const char *paths[MOST];
+    char text[MOST][128];
+    int count;
+} run_list;
+
+static void add_run(run_list *list, const ps_fixture *fixture) {
+    snprintf(list->text[list->count], sizeof list->text[0], "%s/%s%d.jsonl", folder, fixture->arm, (int)fixture->seed);
+    assert_int_equal(ps_fixture_write(fixture, list->text[list->count]), PS_OK);
+    list->paths[list->count] = list->text[list->count];
+    list->count++;
+}
+
+static void make_arms(run_list *base, run_list *module, int seeds) {
+    memset(base, 0, sizeof *base);
+    memset(module, 0, sizeof *module);
+    for (int s = 1; s <= seeds; s++) {
+        ps_fixture b = ps_fixture_default("baseline", (uint64_t)s), m = ps_fixture_default("ps2", (uint64_t)s);
+        b.start_by_seed = m.start_by_seed = true;
+        b.channels = m.channels = 24;
+        b.revival = 0.02;
+        m.module = true;
+        m.pool_size = 2;
+        m.dead_ratio = 0.2;
+        m.revival = 0.5;
+        m.death = 0.002;
+        m.accuracy = 0.55;
+        add_run(base, &b);
+        add_run(module, &m);
+    }
+}
+
+static ps_status compare_two(const run_list *base, const run_list *module) {
+    ps_compare_arm arms[] = {{"ps2", module->paths, module->count}, {"baseline", base->paths, base->count}};
+    return ps_compare_run(arms, 2, folder, getenv("PS_SHOW") == NULL);
+}
+
+static void held(ps_status status) {
+    if (status != PS_OK) fail_msg("%s (%s)", ps_status_message(), ps_status_origin());
+}
+
+static cJSON *read_verdict(void) {
+    char path[128];
+    cJSON *document;
+    snprintf(path, sizeof path, "%s/verdict.json", folder);
+    assert_int_equal(ps_json_read(path, &document), PS_OK);
+    return document;
+}
+
+static const cJSON *entry(const cJSON *document, const char *list, const char *key, const char *value) {
+    const cJSON *item;
+    cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(document, list))
+        if (strcmp(cJSON_GetObjectItemCaseSensitive(item, key)->valuestring, value) == 0) return item;
+    fail_msg("%s has no entry with %s = %s", list, key, value);
+    return NULL;
+}
+
+static double number_in(const cJSON *item, const char *key) {
+    const cJSON *value = cJSON_GetObjectItemCaseSensitive(item, key);
+    assert_true(cJSON_IsNumber(value));
+    return value->valuedouble;
+}
+
+static const char *verdict_of(const cJSON *document, const char *id) {
+    return cJSON_GetObjectItemCaseSensitive(entry(document, "predictions", "id", id), "verdict")->valuestring;
+}
+
+static void known_effects_get_their_verdicts(void **state) {
+    run_list base, module;
+    (void)state;
+    make_arms(&base, &module, 12);
+    held(compare_two(&base, &module));
+    cJSON *document = read_verdict();
+    assert_string_equal(cJSON_GetObjectItemCaseSensitive(document, "reference")->valuestring, "baseline");
+    assert_string_equal(verdict_of(document, "W1"), "supported"); /* 2 % of dead nodes reopen, no other gets a gradient */
+    assert_string_equal(verdict_of(document, "W3"), "inconclusive");
+    assert_string_equal(verdict_of(document, "P1"), "supported"); /* ratio 0.2 by construction */
+    assert_string_equal(verdict_of(document, "P2"), "supported"); /* revival 0.5 against 0.02 */
+    assert_string_equal(verdict_of(document, "P3"), "supported"); /* death 0.002 against 0.02 */
+    assert_string_equal(verdict_of(document, "P6"), "supported"); /* accuracy + 0.05 */
+    assert_string_equal(verdict_of(document, "P5"), "refuted");   /* l2/l1 equal in both arms: does not fall by 2 % */
+    assert_string_equal(verdict_of(document, "P7"), "not_testable");
+    assert_string_equal(verdict_of(document, "P9"), "not_testable");
+    const cJSON *accuracy = entry(document, "comparison", "measure", "test_accuracy");
+    assert_float_equal(number_in(accuracy, "mean_difference"), 0.05, 1e-6);
+    assert_float_equal(number_in(accuracy, "p"), ldexp(1, -11), 1e-12);
+    cJSON_Delete(document);
+}
+
+static void few_seeds_cannot_decide(void **state) {
+    run_list base, module;
+    (void)state;
+    make_arms(&base, &module, 3);
+    held(compare_two(&base, &module));
+    cJSON *document = read_verdict();
+    const cJSON *w1 = entry(document, "predictions", "id", "W1");
+    assert_string_equal(verdict_of(document, "W1"), "inconclusive");
+    assert_float_equal(number_in(w1, "best_p"), 0.125, 0);
+    assert_float_equal(number_in(w1, "coverage"), 0.75, 0);
+    assert_non_null(strstr(cJSON_GetObjectItemCaseSensitive(w1, "sentence")->valuestring, "at best"));
+    cJSON_Delete(document);
+}
+
+static void differing_pairs_are_refused(void **state) {
+    run_list base = {0}, module = {0};
+    (void)state;
+    ps_fixture b = ps_fixture_default("baseline", 1), m = ps_fixture_default("ps2", 1);
+    m.order = "another";
+    add_run(&base, &b);
+    add_run(&module, &m);
+    assert_int_equal(compare_two(&base, &module), PS_ERR_INPUT);
+    assert_non_null(strstr(ps_status_message(), "\"order\""));
+    assert_non_null(strstr(ps_status_message(), "\"another\""));
+}
+
+static void twice_the_same_seed_is_refused(void **state) {
+    run_list base = {0}, module = {0};
+    (void)state;
+    ps_fixture b = ps_fixture_default("baseline", 1), m = ps_fixture_default("ps2", 1);
+    add_run(&base, &b);
+    add_run(&module, &m);
+    add_run(&module, &m);
+    assert_int_equal(compare_two(&base, &module), PS_ERR_USAGE);
+    assert_non_null(strstr(ps_status_message(), "two runs of seed 1"));
+}
+
+static void unpaired_seeds_are_said_and_left_out(void **state) {
+    run_list base, module;
+    (void)state;
+    make_arms(&base, &module, 4);
+    base.count = 3;
+    held(compare_two(&base, &module));
+    cJSON *document = read_verdict();
+    const cJSON *unpaired =
+        cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(document, "seeds"), "unpaired");
+    assert_int_equal(cJSON_GetArraySize(unpaired), 1);
+    assert_string_equal(cJSON_GetArrayItem(unpaired, 0)->valuestring, "ps2: seed 4");
+    assert_float_equal(number_in(entry(document, "comparison", "measure", "dead_mean"), "n"), 3, 0);
+    cJSON_Delete(document);
+}
+
+static void diverged_runs_rank_worst(void **state) {
+    run_list base, module;
+    (void)state;
+    make_arms(&base, &module, 6);
+    ps_fixture bad = ps_fixture_default("ps2", 7), good = ps_fixture_default("baseline", 7);
+    bad.start_by_seed = good.start_by_seed = true;
+    bad.channels = good.channels = 24;
+    bad.accuracy = 0.9; /* its accuracy looks fine; it must not count as a win */
+    bad.diverged = true;
+    add_run(&base, &good);
+    add_run(&module, &bad);
+    held(compare_two(&base, &module));
+    cJSON *document = read_verdict();
+    const cJSON *accuracy = entry(document, "comparison", "measure", "test_accuracy");
+    /* Six wins of equal size (rank 3.5 each) and one loss of rank 7: sums of at least 14 of 28 come up with this share. */
+    assert_true(number_in(accuracy, "p") > 0.2);
+    assert_true(number_in(accuracy, "n") == 7);
+    cJSON_Delete(document);
+}
+
+static void contradictions_make_a_run_faulty(void **state) {
+    static const char *const faults[] = {"gradient", "parts", "energy"};
+    static const char *const checks[] = {"shut_gate_no_gradient", "update_parts_add_up", "pool_parts_add_up"};
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        run_list base, module;
+        make_arms(&base, &module, 1);
+        ps_fixture b = ps_fixture_default("baseline", 1), m = ps_fixture_default("ps2", 1);
+        b.fault = m.fault = faults[i];
+        b.dead_start = 0.5;
+        m.module = true;
+        base.count = module.count = 0;
+        add_run(&base, &b);
+        add_run(&module, &m);
+        assert_int_equal(compare_two(&base, &module), PS_ERR_CHECK);
+        cJSON *document = read_verdict();
+        const cJSON *check = entry(document, "checks", "id", checks[i]);
+        assert_true(cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(check, "holds")));
+        assert_non_null(strstr(cJSON_GetObjectItemCaseSensitive(check, "first_violation")->valuestring, ".jsonl:"));
+        assert_string_equal(verdict_of(document, "W1"), "not_testable");
+        cJSON_Delete(document);
+    }
+}
+
+static void missing_quantities_are_not_guessed(void **state) {
+    run_list base = {0}, module = {0};
+    (void)state;
+    for (int s = 1; s <= 6; s++) {
+        ps_fixture b = ps_fixture_default("baseline", (uint64_t)s), m = ps_fixture_default("ps2", (uint64_t)s);
+        b.sparse = m.sparse = m.module = true;
+        b.cut = s == 2;
+        add_run(&base, &b);
+        add_run(&module, &m);
+    }
+    held(compare_two(&base, &module));
+    cJSON *document = read_verdict();
+    assert_string_equal(verdict_of(document, "W1"), "not_testable");
+    assert_string_equal(verdict_of(document, "W5"), "not_testable");
+    assert_string_equal(verdict_of(document, "P1"), "not_testable");
+    const cJSON *missing = cJSON_GetObjectItemCaseSensitive(entry(document, "predictions", "id", "W1"), "missing");
+    assert_string_equal(cJSON_GetArrayItem(missing, 0)->valuestring, "grad_zero_steps");
+    cJSON_Delete(document);
+}
+
+/* Every row has as many cells as the header line. */
+static void tables_are_rectangular(void **state) {
+    run_list base, module;
+    (void)state;
+    make_arms(&base, &module, 2);
+    held(compare_two(&base, &module));
+    for (int t = 0; t < PS_TABLE_COUNT; t++) {
+        char path[160], *content;
+        snprintf(path, sizeof path, "%s/tables/%s.tsv", folder, ps_table_name((ps_table_id)t));
+        assert_int_equal(ps_file_read(path, &content, NULL), PS_OK);
+        int columns = -1, cells = 1, rows = 0;
+        for (char *p = content; *p != '\0'; p++) {
+            cells += *p == '\t';
+            if (*p != '\n') continue;
+            if (columns < 0) columns = cells;
+            assert_int_equal(cells, columns);
+            cells = 1;
+            rows++;
+        }
+        bool may_be_empty = t == PS_TABLE_events || t == PS_TABLE_planted;
+        if (!may_be_empty && rows < 2) fail_msg("%s has no rows", path);
+        free(content);
+    }
+}
+
+static void explain_leads_to_the_trace(void **state) {
+    run_list base, module;
+    char *text = NULL;
+    size_t size = 0;
+    (void)state;
+    make_arms(&base, &module, 2);
+    held(compare_two(&base, &module));
+    FILE *stream = open_memstream(&text, &size);
+    assert_int_equal(ps_explain(folder, "w1", stream), PS_OK);
+    assert_int_equal(ps_explain(folder, "P5", stream), PS_OK);
+    assert_int_equal(ps_explain(folder, NULL, stream), PS_OK);
+    fclose(stream);
+    assert_non_null(strstr(text, "baseline1.jsonl:"));
+    assert_non_null(strstr(text, "\"type\":\"window\""));
+    assert_non_null(strstr(text, "grad_dead.tsv"));
+    free(text);
+    assert_int_equal(ps_explain(folder, "X9", stdout), PS_ERR_USAGE);
+}
+
+static void one_arm_alone_is_described(void **state) {
+    run_list base, module;
+    (void)state;
+    make_arms(&base, &module, 1);
+    ps_compare_arm arm = {"only", base.paths, 1};
+    assert_int_equal(ps_compare_run(&arm, 1, folder, true), PS_OK);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(known_effects_get_their_verdicts, setup, teardown),
+        cmocka_unit_test_setup_teardown(few_seeds_cannot_decide, setup, teardown),
+        cmocka_unit_test_setup_teardown(differing_pairs_are_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(twice_the_same_seed_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(unpaired_seeds_are_said_and_left_out, setup, teardown),
+        cmocka_unit_test_setup_teardown(diverged_runs_rank_worst, setup, teardown),
+        cmocka_unit_test_setup_teardown(contradictions_make_a_run_faulty, setup, teardown),
+        cmocka_unit_test_setup_teardown(missing_quantities_are_not_guessed, setup, teardown),
+        cmocka_unit_test_setup_teardown(tables_are_rectangular, setup, teardown),
+        cmocka_unit_test_setup_teardown(explain_leads_to_the_trace, setup, teardown),
+        cmocka_unit_test_setup_teardown(one_arm_alone_is_described, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
