@@ -24,8 +24,8 @@ struct ps_tables {
     int faulty; /* id of a table that got a row of wrong width, -1: none */
 };
 
-const char *ps_table_columns(ps_table_id id) { return list[id].columns; }
-const char *ps_table_name(ps_table_id id) { return list[id].name; }
+const char *ps_tables_columns(ps_table_id id) { return list[id].columns; }
+const char *ps_tables_name(ps_table_id id) { return list[id].name; }
 
 static int print_header(FILE *stream, const char *columns) {
     int count = 1;

@@ -26,8 +26,8 @@ ps_status ps_tables_commit(ps_tables *tables);
 /* Frees; removes what was not committed. NULL is fine. */
 void ps_tables_close(ps_tables *tables);
 
-const char *ps_table_columns(ps_table_id id);
-const char *ps_table_name(ps_table_id id);
+const char *ps_tables_columns(ps_table_id id);
+const char *ps_tables_name(ps_table_id id);
 
 /* "NA", "NaN", "Inf", "-Inf" or 9 significant digits, into a buffer of at least 32 bytes. */
 void ps_tables_format(char *buffer, double value);

@@ -248,7 +248,7 @@ static void tables_are_rectangular(void **state) {
     held(compare_two(&base, &module));
     for (int t = 0; t < PS_TABLE_COUNT; t++) {
         char path[160], *content;
-        snprintf(path, sizeof path, "%s/tables/%s.tsv", folder, ps_table_name((ps_table_id)t));
+        snprintf(path, sizeof path, "%s/tables/%s.tsv", folder, ps_tables_name((ps_table_id)t));
         assert_int_equal(ps_file_read(path, &content, NULL), PS_OK);
         int columns = -1, cells = 1, rows = 0;
         for (char *p = content; *p != '\0'; p++) {
