@@ -1,0 +1,272 @@
+/* The validator: a sound trace passes, and every planted fault is found, on its line and in its own words. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/file.h"
+#include "core/status.h"
+#include "trace/validate.h"
+
+static char folder[] = "/tmp/ps_validate_XXXXXX";
+static char path[64], report_path[64];
+
+static int make_folder(void **state) {
+    (void)state;
+    if (mkdtemp(folder) == NULL) return 1;
+    snprintf(path, sizeof path, "%s/trace.jsonl", folder);
+    snprintf(report_path, sizeof report_path, "%s/report", folder);
+    return 0;
+}
+
+static int remove_folder(void **state) {
+    (void)state;
+    unlink(path);
+    unlink(report_path);
+    return rmdir(folder);
+}
+
+#define LAYER(name, position, kind, channels, inputs)                                                                            \
+    "{\"name\":\"" name "\",\"gate\":\"relu_" name "\",\"kind\":\"" kind "\",\"channels\":" channels ",\"position\":" position      \
+    ",\"depth\":1,\"stage\":\"\",\"activation\":\"relu\",\"norm\":null,\"pool_skip\":null,\"bias\":true,\"fan_in\":9,\"inputs\":[" \
+    inputs "],\"elements\":4}"
+#define QUANTITY(name, per, record) \
+    "{\"name\":\"" name "\",\"unit\":\"1\",\"per\":\"" per "\",\"record\":\"" record "\",\"description\":\"\"}"
+#define HEADER_HEAD                                                                                                              \
+    "{\"type\":\"header\",\"format\":\"poolscope-trace\",\"version\":1,\"producer\":\"test\",\"arm\":\"a\",\"seed\":1,\"config\":{}," \
+    "\"pairing\":{\"data\":\"x\"},\"data\":{},\"machine\":{},\"model\":{},\"window\":2,\"steps\":4,"
+#define HEADER                                                                                                                   \
+    HEADER_HEAD "\"layers\":[" LAYER("c1", "0", "conv", "3", "") "," LAYER("c2", "1", "shared", "2", "\"c1\"") "],\"quantities\":["  \
+    QUANTITY("zeros", "node", "window") "," QUANTITY("path", "node", "window") "," QUANTITY("nonzero", "node", "probe") ","          \
+    QUANTITY("in_alive", "layer", "probe") "," QUANTITY("loss", "step", "step") "]}"
+#define STEP(t) "{\"type\":\"step\",\"step\":" t ",\"loss\":1.5,\"lr\":0.1}"
+#define WINDOW(k, a, b, layer, values) \
+    "{\"type\":\"window\",\"window\":" k ",\"first\":" a ",\"last\":" b ",\"layer\":\"" layer "\",\"values\":{" values "}}"
+#define PROBE(t, layer, values) \
+    "{\"type\":\"probe\",\"step\":" t ",\"layer\":\"" layer "\",\"images\":5,\"elements\":20,\"values\":{" values "}}"
+#define THREE "\"zeros\":[0,0.5,1],\"path\":[1,null,\"NaN\"]"
+#define TWO "\"zeros\":[0,0.25]"
+#define NONZERO3 "\"nonzero\":[0,20,7],\"in_alive\":null"
+#define NONZERO2 "\"nonzero\":[0,20],\"in_alive\":2"
+
+static const char *const sound[] = {
+    /* 1 */ HEADER,
+    /* 2 */ "{\"type\":\"event\",\"step\":0,\"event\":\"planted\",\"layer\":\"c1\",\"channels\":[0,2],\"cause\":\"bias\"}",
+    /* 3 */ PROBE("0", "c1", NONZERO3),
+    /* 4 */ PROBE("0", "c2", NONZERO2),
+    /* 5 */ STEP("0"),
+    /* 6 */ STEP("1"),
+    /* 7 */ WINDOW("0", "0", "1", "c1", THREE),
+    /* 8 */ WINDOW("0", "0", "1", "c2", TWO),
+    /* 9 */ PROBE("2", "c1", NONZERO3),
+    /* 10 */ PROBE("2", "c2", NONZERO2),
+    /* 11 */ "{\"type\":\"timing\",\"step\":2,\"threads\":2,\"anything\":[1,{}]}",
+    /* 12 */ STEP("2"),
+    /* 13 */ "{\"type\":\"step\",\"step\":3,\"loss\":\"Infinity\",\"unknown\":{}}",
+    /* 14 */ WINDOW("1", "2", "3", "c1", THREE),
+    /* 15 */ WINDOW("1", "2", "3", "c2", TWO),
+    /* 16 */ PROBE("4", "c1", NONZERO3),
+    /* 17 */ PROBE("4", "c2", NONZERO2),
+    /* 18 */ "{\"type\":\"something new\",\"x\":1}",
+    /* 19 */ "{\"type\":\"eval\",\"step\":4,\"split\":\"test\",\"loss\":1,\"accuracy\":0.5,\"count\":10}",
+    /* 20 */ "{\"type\":\"end\",\"steps\":4,\"status\":\"finished\",\"loss\":1,\"accuracy\":null}",
+};
+
+enum { LINES = sizeof sound / sizeof *sound };
+
+/* The sound trace with line `line` (from 1; 0: none) replaced, or left out (NULL). */
+static void write_trace(int line, const char *replacement) {
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    for (int i = 1; i <= LINES; i++) {
+        const char *text = i == line ? replacement : sound[i - 1];
+        if (text != NULL) fprintf(file, "%s\n", text);
+    }
+    assert_int_equal(fclose(file), 0);
+}
+
+/* What the validator says; free it. */
+static char *say(uint64_t limit, ps_trace_check *check, ps_status *status) {
+    char *text;
+    FILE *file = fopen(report_path, "wb");
+    assert_non_null(file);
+    *status = ps_trace_validate(path, file, limit, check);
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(ps_file_read(report_path, &text, NULL), PS_OK);
+    return text;
+}
+
+static void sound_trace_passes(void **state) {
+    (void)state;
+    ps_trace_check check;
+    ps_status status;
+    write_trace(0, NULL);
+    char *text = say(0, &check, &status);
+    assert_string_equal(text, "");
+    assert_int_equal(status, PS_OK);
+    assert_int_equal(check.lines, LINES);
+    assert_int_equal(check.layers, 2);
+    assert_int_equal(check.steps, 4);
+    assert_int_equal(check.windows, 2);
+    assert_int_equal(check.probings, 3);
+    assert_int_equal(check.unknown_records, 1);
+    assert_true(check.ended);
+    assert_false(check.cut_off);
+    free(text);
+}
+
+static void every_fault_is_found(void **state) {
+    (void)state;
+    static const struct {
+        int line;
+        const char *replacement;
+        int reported; /* line that is blamed */
+        const char *needle;
+    } cases[] = {
+        {1, "{\"type\":\"step\",\"step\":0}", 1, "must be the header"},
+        {1, NULL, 1, "must be the header"},
+        {2, HEADER, 2, "second header"},
+        {1, "{\"type\":\"header\"}", 1, "\"layers\" must be an array"},
+        {1, HEADER_HEAD "\"layers\":[" LAYER("c1", "0", "conv", "3", "") "," LAYER("c1", "1", "conv", "2", "") "],\"quantities\":[]}", 1,
+         "two layers \"c1\""},
+        {1, HEADER_HEAD "\"layers\":[" LAYER("c1", "0", "cow", "3", "") "],\"quantities\":[]}", 1, "\"kind\""},
+        {1, HEADER_HEAD "\"layers\":[" LAYER("c1", "0", "conv", "0", "") "],\"quantities\":[]}", 1, "\"channels\""},
+        {1, HEADER_HEAD "\"layers\":[" LAYER("c1", "1", "conv", "3", "") "],\"quantities\":[]}", 1, "\"position\""},
+        {1, HEADER_HEAD "\"layers\":[" LAYER("c1", "0", "conv", "3", "\"c7\"") "],\"quantities\":[]}", 1, "\"c7\" is no layer before it"},
+        {1, HEADER_HEAD "\"layers\":[],\"quantities\":[" QUANTITY("zeros", "cow", "window") "]}", 1, "\"per\""},
+        {1, HEADER_HEAD "\"layers\":[],\"quantities\":[" QUANTITY("a", "node", "probe") "," QUANTITY("a", "node", "probe") "]}", 1,
+         "two quantities \"a\""},
+        {2, "{\"type\":\"event\",\"step\":0,\"event\":\"planted\",\"layer\":\"c1\",\"channels\":[3],\"cause\":\"bias\"}", 2, "channels 0 to 2"},
+        {2, "{\"type\":\"event\",\"step\":0}", 2, "\"event\" must be a text"},
+        {3, PROBE("0", "c9", NONZERO3), 3, "\"c9\" is not in the header"},
+        {3, PROBE("0", "c1", "\"nonzero\":[0,21,7]"), 3, "from 0 to 20"},
+        {3, PROBE("0", "c1", "\"nonzero\":[0,1.5,7]"), 3, "is a count"},
+        {3, PROBE("0", "c1", "\"nonzero\":[0,-1,7]"), 3, "from 0"},
+        {3, PROBE("0", "c1", "\"nonzero\":[0,7]"), 3, "has 2 values, but the layer has 3 channels"},
+        {3, PROBE("0", "c1", "\"nonzero\":7"), 3, "must be an array"},
+        {3, PROBE("0", "c1", "\"in_alive\":[1,2,3]"), 3, "must be one number"},
+        {3, PROBE("0", "c1", "\"zeros\":[0,0,0]"), 3, "belongs into records of type window"},
+        {3, PROBE("0", "c1", "\"rms\":[0,0,0]"), 3, "\"rms\" is not in the header"},
+        {3, "{\"type\":\"probe\",\"step\":0,\"layer\":\"c1\",\"images\":5,\"elements\":21,\"values\":{}}", 3, "\"elements\" is 21"},
+        {4, "{\"type\":\"probe\",\"step\":0,\"layer\":\"c2\",\"images\":6,\"elements\":24,\"values\":{}}", 4, "6 images here and 5 before"},
+        {4, PROBE("0", "c1", NONZERO3), 4, "two records of layer \"c1\""},
+        {9, PROBE("3", "c1", NONZERO3), 9, "before step 3, but the next step is 2"},
+        {10, NULL, 10, "the probing at step 2 has no record of layer \"c2\""},
+        {4, NULL, 9, "which the first probing lacks"},
+        {6, STEP("2"), 6, "step 2 follows where step 1 is due"},
+        {6, STEP("0"), 6, "step 0 follows where step 1 is due"},
+        {6, NULL, 6, "steps are recorded up to"},
+        {6, "{\"type\":\"step\",\"step\":1.5}", 6, "\"step\" must be a whole number"},
+        {6, "{\"type\":\"step\",\"step\":\"1\"}", 6, "\"step\" must be a whole number"},
+        {6, "{\"type\":\"step\",\"step\":1,\"loss\":\"nan\"}", 6, "\"loss\" must be a number"},
+        {6, "{\"type\":\"step\",\"step\":1,\"loss\":NaN}", 6, "not valid JSON"},
+        {6, "{\"step\":1}", 6, "no \"type\""},
+        {6, "[1]", 6, "not a JSON object"},
+        {6, "", 6, "not valid JSON"},
+        {7, WINDOW("0", "0", "1", "c1", "\"zeros\":[0,0.5,1.5]"), 7, "from 0 to 1"},
+        {7, WINDOW("0", "0", "1", "c1", "\"zeros\":[0,0.5,\"1\"]"), 7, "\"zeros\"[2] must be"},
+        {7, WINDOW("0", "0", "1", "c1", "\"path\":[0,0.5,-1]"), 7, "\"path\" is -1"},
+        {7, WINDOW("0", "1", "1", "c1", THREE), 7, "begins at step 1, but step 0 is due"},
+        {7, WINDOW("0", "0", "2", "c1", THREE), 7, "more than the header's 2"},
+        {7, WINDOW("1", "0", "1", "c1", THREE), 7, "window 1 follows where window 0 is due"},
+        {8, WINDOW("0", "0", "0", "c2", TWO), 8, "covers steps 0 to 0 here and 0 to 1 before"},
+        {8, WINDOW("0", "0", "1", "c1", THREE), 8, "two records of layer \"c1\""},
+        {15, NULL, 19, "window 1 has no record of layer \"c2\""},
+        {8, NULL, 14, "which the first window lacks"},
+        {11, "{\"type\":\"timing\",\"step\":1}", 11, "step 1 comes after step 2"},
+        {19, "{\"type\":\"eval\",\"step\":4,\"split\":\"test\",\"accuracy\":50}", 19, "from 0 to 1"},
+        {19, "{\"type\":\"end\",\"steps\":4,\"status\":\"finished\"}", 20, "follows the end record of line 19"},
+        {20, "{\"type\":\"end\",\"steps\":3,\"status\":\"finished\"}", 20, "4 steps are recorded"},
+        {20, "{\"type\":\"end\",\"steps\":4,\"status\":\"fine\"}", 20, "finished or diverged"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char where[160];
+        ps_trace_check check;
+        ps_status status;
+        write_trace(cases[i].line, cases[i].replacement);
+        char *text = say(0, &check, &status);
+        snprintf(where, sizeof where, "%s:%d: ", path, cases[i].reported);
+        bool found = false;
+        for (char *line = text; *line != '\0'; line = strchr(line, '\n') + 1) {
+            *strchr(line, '\n') = '\0';
+            found = found || (strncmp(line, where, strlen(where)) == 0 && strstr(line, cases[i].needle) != NULL);
+            line[strlen(line)] = '\n';
+        }
+        if (!found) fail_msg("case %zu: no \"%s\" at line %d in:\n%s", i, cases[i].needle, cases[i].reported, text);
+        assert_int_equal(status, PS_ERR_CHECK);
+        assert_true(check.problems > 0);
+        free(text);
+    }
+}
+
+static void cut_off_trace_says_so(void **state) {
+    (void)state;
+    char *whole, *text;
+    size_t size;
+    ps_trace_check check;
+    ps_status status;
+    write_trace(0, NULL);
+    assert_int_equal(ps_file_read(path, &whole, &size), PS_OK);
+    for (size_t length = 0; length < size; length++) {
+        assert_int_equal(ps_file_write(path, whole, length), PS_OK);
+        text = say(0, &check, &status);
+        bool at_line_end = length > 0 && whole[length - 1] == '\n';
+        assert_int_equal(check.cut_off, length > 0 && !at_line_end);
+        if (check.cut_off) assert_non_null(strstr(text, "cut off"));
+        /* A trace that lacks only its rest is sound: the run may go on. */
+        if (at_line_end) assert_int_equal(status, PS_OK);
+        if (at_line_end) assert_false(check.ended);
+        if (!at_line_end) assert_int_equal(status, PS_ERR_CHECK);
+        free(text);
+    }
+    free(whole);
+}
+
+static void list_of_problems_is_limited(void **state) {
+    (void)state;
+    ps_trace_check check;
+    ps_status status;
+    write_trace(1, "{\"type\":\"header\"}");
+    char *text = say(3, &check, &status);
+    int lines = 0;
+    for (char *p = text; *p != '\0'; p++) lines += *p == '\n';
+    assert_int_equal(lines, 4);
+    assert_true(check.problems > 3);
+    assert_non_null(strstr(text, " more"));
+    free(text);
+}
+
+static void what_is_no_trace_is_said(void **state) {
+    (void)state;
+    ps_trace_check check;
+    ps_status status;
+    const char zero[] = "{\"type\":\0\"x\"}\n";
+    assert_int_equal(ps_file_write(path, zero, sizeof zero - 1), PS_OK);
+    char *text = say(0, &check, &status);
+    assert_non_null(strstr(text, "zero byte"));
+    free(text);
+    assert_int_equal(ps_file_write(path, "", 0), PS_OK);
+    text = say(0, &check, &status);
+    assert_non_null(strstr(text, "no header"));
+    assert_int_equal(status, PS_ERR_CHECK);
+    free(text);
+    assert_int_equal(ps_trace_validate("/nonexistent/trace", stderr, 0, NULL), PS_ERR_IO);
+    assert_int_equal(ps_trace_validate(folder, stderr, 0, NULL), PS_ERR_IO);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sound_trace_passes),
+        cmocka_unit_test(every_fault_is_found),
+        cmocka_unit_test(cut_off_trace_says_so),
+        cmocka_unit_test(list_of_problems_is_limited),
+        cmocka_unit_test(what_is_no_trace_is_said),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
