@@ -1,4 +1,4 @@
-#include "report_tables.h"
+#include "tests/lib/report_tables.h"
 
 #include <math.h>
 #include <stdint.h>

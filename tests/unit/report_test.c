@@ -1,0 +1,446 @@
+/* The reports, on tables made by hand. Called with arguments it is a tool for the scripts of tests/cli:
+ *   report_test make DIR ARMS SEEDS LAYERS CHANNELS WINDOWS HOSTILE      writes tables and a verdict
+ *   report_test write DIR FORMATS                                       makes the report */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/file.h"
+#include "reports/content.h"
+#include "reports/escape.h"
+#include "reports/plot_data.h"
+#include "reports/report.h"
+#include "reports/svg.h"
+#include "tests/lib/report_tables.h"
+
+static char folder[] = "/tmp/poolscope-report-XXXXXX";
+
+static int make_folder(void **state) {
+    (void)state;
+    return mkdtemp(folder) ? 0 : 1;
+}
+
+static int remove_folder(void **state) {
+    (void)state;
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf '%s'", folder);
+    return system(command);
+}
+
+/* A path in the test's folder; good until the next call but three. */
+static char *in_folder(const char *name) {
+    static char paths[4][256];
+    static int next;
+    char *path = paths[next++ % 4];
+    snprintf(path, sizeof paths[0], "%s/%s", folder, name);
+    return path;
+}
+
+static void write_text(const char *name, const char *text) { assert_int_equal(ps_file_write(in_folder(name), text, strlen(text)), PS_OK); }
+
+static char *read_text(const char *path) {
+    char *content = NULL;
+    assert_int_equal(ps_file_read(path, &content, NULL), PS_OK);
+    return content;
+}
+
+static int count(const char *text, const char *word) {
+    int found = 0;
+    for (const char *at = strstr(text, word); at; at = strstr(at + 1, word)) found++;
+    return found;
+}
+
+/* ---- tables ---- */
+
+static void test_table(void **state) {
+    (void)state;
+    ps_table table;
+    write_text("t.tsv", "arm\tvalue\r\nbase\t1.5\nps2\tNA\nps2\tNaN\nps2\t-Inf\nps2\t\nps2\t0x1");
+    assert_int_equal(ps_table_read(in_folder("t.tsv"), &table), PS_OK);
+    int value = ps_table_column(&table, "value");
+    assert_int_equal(table.rows, 6);
+    assert_int_equal(value, 1);
+    assert_string_equal(ps_table_text(&table, 1, 0), "ps2");
+    assert_true(ps_table_number(&table, 0, value) == 1.5);
+    assert_true(ps_table_missing(&table, 1, value) && isnan(ps_table_number(&table, 1, value)));
+    assert_false(ps_table_missing(&table, 2, value));
+    assert_true(isnan(ps_table_number(&table, 2, value)));
+    assert_true(ps_table_number(&table, 3, value) == -INFINITY);
+    assert_true(ps_table_missing(&table, 4, value));
+    assert_int_equal(ps_table_find(&table, 0, 0, "ps2"), 1);
+    assert_int_equal(ps_table_find(&table, 0, 0, "no"), -1);
+    assert_int_equal(ps_table_column(&table, "no"), -1);
+    assert_string_equal(ps_table_text(&table, 0, -1), "NA");
+    ps_table_clear(&table);
+}
+
+static void test_table_faults(void **state) {
+    (void)state;
+    ps_table table;
+    assert_int_equal(ps_table_read(in_folder("absent.tsv"), &table), PS_OK);
+    assert_int_equal(table.columns, 0);
+    write_text("empty.tsv", "");
+    assert_int_equal(ps_table_read(in_folder("empty.tsv"), &table), PS_OK);
+    assert_int_equal(table.rows, 0);
+    write_text("ragged.tsv", "a\tb\n1\t2\n1\t2\t3\n");
+    assert_int_equal(ps_table_read(in_folder("ragged.tsv"), &table), PS_ERR_INPUT);
+    assert_non_null(strstr(ps_status_message(), "ragged.tsv:3"));
+    write_text("blank.tsv", "a\tb\n\n1\t2\n");
+    assert_int_equal(ps_table_read(in_folder("blank.tsv"), &table), PS_ERR_INPUT);
+    assert_int_equal(ps_table_read(folder, &table), PS_ERR_INPUT);
+}
+
+/* ---- escapes ---- */
+
+static void check_escape(void (*escape)(FILE *, const char *), const char *text, const char *expected) {
+    char *out = NULL;
+    size_t size = 0;
+    FILE *stream = open_memstream(&out, &size);
+    escape(stream, text);
+    fclose(stream);
+    assert_string_equal(out, expected);
+    free(out);
+}
+
+static void test_escape(void **state) {
+    (void)state;
+    check_escape(ps_escape_html, "<a href=\"x\" b='y'>&amp;", "&lt;a href=&quot;x&quot; b=&#39;y&#39;&gt;&amp;amp;");
+    check_escape(ps_escape_html, "caf\xC3\xA9 \xF0\x9F\x98\x80", "caf\xC3\xA9 \xF0\x9F\x98\x80");
+    /* Lone and overlong bytes, surrogates, controls and marks that turn text round are all shown as the replacement character. */
+    check_escape(ps_escape_html, "\xFF|\xC0\xAF|\xED\xA0\x80|\x01|\x7F|\xE2\x80\xAE|\xE2\x82",
+                 "\xEF\xBF\xBD|\xEF\xBF\xBD\xEF\xBF\xBD|\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD|\xEF\xBF\xBD|\xEF\xBF\xBD|\xEF\xBF\xBD|\xEF\xBF\xBD\xEF\xBF\xBD");
+    check_escape(ps_escape_markdown, "a|b`c`[d](e)*f*", "a&#124;b&#96;c&#96;&#91;d&#93;&#40;e&#41;&#42;f&#42;");
+    check_escape(ps_escape_plot, "say \"x\"\ty\n", "say 'x'\xEF\xBF\xBDy\xEF\xBF\xBD");
+    check_escape(ps_escape_plot, "", "(no name)");
+    check_escape(ps_escape_plot, "0123456789012345678901234567890123456789012345678", "012345678901234567890123456789\xE2\x80\xA6" "23456789012345678");
+    char text[PS_ESCAPE_NUMBER];
+    assert_string_equal(ps_escape_percent(text, -0.1234, 1), "-12.3");
+    assert_string_equal(ps_escape_percent(text, 0.5, 1), "+50.0");
+    assert_string_equal(ps_escape_percent(text, 0, 0), "0");
+    assert_string_equal(ps_escape_number(text, NAN), "\xE2\x80\x93");
+    assert_string_equal(ps_escape_number(text, -INFINITY), "-\xE2\x88\x9E");
+}
+
+/* ---- data of plots ---- */
+
+/* Runs a script's requests on a small table and returns a data set. */
+static char *query(const char *request, const char *result) {
+    ps_plot_source source;
+    char *tables = in_folder("q/tables"), *data = in_folder("q/data");
+    assert_int_equal(ps_file_make_directories(tables), PS_OK);
+    assert_int_equal(ps_file_make_directories(data), PS_OK);
+    write_text("q/tables/arms.tsv", "arm\tindex\nbase\t0\nmute\t1\nps2\t2\n");
+    write_text("q/tables/runs.tsv", "arm\tseed\nbase\t0\nbase\t1\nps2\t0\nps2\t1\n");
+    write_text("q/tables/t.tsv", "arm\tseed\tstep\tlayer\tx\tkind\nbase\t0\t10\ta\t1\tu\nbase\t0\t20\tb\tNA\tv\nbase\t1\t10\ta\t3\tu\nbase\t1\t30\tb\tInf\tv\n"
+               "ps2\t0\t10\ta\t5\tu\nps2\t0\t20\t<b>\t7\tv\nstray\t0\t10\ta\t9\tu\n");
+    write_text("q/s.gp", request);
+    assert_int_equal(ps_plot_source_open(in_folder("q/tables"), in_folder("q/data"), &source), PS_OK);
+    ps_status status = ps_plot_data_write(&source, "s", in_folder("q/s.gp"));
+    ps_plot_source_close(&source);
+    if (!result) {
+        assert_int_equal(status, PS_ERR_INPUT);
+        return NULL;
+    }
+    assert_int_equal(status, PS_OK);
+    char name[64];
+    snprintf(name, sizeof name, "q/data/s.%s.tsv", result);
+    return read_text(in_folder(name));
+}
+
+static void check_query(const char *request, const char *result, const char *expected) {
+    char *found = query(request, result);
+    assert_string_equal(found, expected);
+    free(found);
+}
+
+static void test_data(void **state) {
+    (void)state;
+    check_query("# a comment\n#data d from t split arm pick step,x,arm#\nplot 1\n", "d",
+                "# step\tx\tarm#\n10\t1\t1\n20\tNA\t1\n10\t3\t1\n30\tNA\t1\n\n\nNA\tNA\tNA\n\n\n10\t5\t3\n20\t7\t3\n");
+    check_query("#data d from t where arm=base split arm by step pick step,mean(x),min(x),max(x),count(x)", "d",
+                "# step\tmean(x)\tmin(x)\tmax(x)\tcount(x)\n10\t2\t1\t3\t2\n20\tNA\tNA\tNA\t0\n30\tNA\tNA\tNA\t0\n\n\nNA\tNA\tNA\tNA\tNA\n\n\nNA\tNA\tNA\tNA\tNA\n");
+    check_query("#data d from t where step=@last split arm,seed pick step,text(layer)", "d", "# step\ttext(layer)\n20\tb\n\n\n30\tb\n\n\n20\t<b>\n\n\n10\ta\n");
+    check_query("#data d from t where arm=ps2 where kind=u,v pick step,x steps", "d", "# step\tx\n10\t5\n20\t5\n20\t7\n");
+    check_query("#data d from t where arm=base split arm thin 2 pick x,text(kind)", "d", "# x\ttext(kind)\n1\tu\n3\tu\n\n\nNA\tNA\n\n\nNA\tNA\n");
+    check_query("#data d from t where nocolumn=1 split arm pick x", "d", "# x\nNA\n\n\nNA\n\n\nNA\n");
+    check_query("#data d from absent split arm pick x", "d", "# x\nNA\n\n\nNA\n\n\nNA\n");
+    check_query("#data p pivot t columns kind value #", "p", "row\tarm\tu\tv\n0\tbase\t1\t1\n1\tmute\t0\t0\n2\tps2\t0.5\t0.5\n");
+    check_query("#data p pivot t columns kind value x", "p", "row\tarm\tu\tv\n0\tbase\t2\t0\n1\tmute\t0\t0\n2\tps2\t2.5\t3.5\n");
+}
+
+static void test_data_grid(void **state) {
+    (void)state;
+    const char *request = "#data g grid t split arm x step y seed value x label layer rows 9 columns 9";
+    check_query(request, "g", "# column\trow\tvalue\n0\t0\t1\n1\t0\tNaN\n2\t0\tNaN\n0\t1\t3\n1\t1\tNaN\n2\t1\tNaN\n\n\n"
+                "0\t0\tNaN\n1\t0\tNaN\n2\t0\tNaN\n0\t1\tNaN\n1\t1\tNaN\n2\t1\tNaN\n\n\n0\t0\t5\n1\t0\t7\n2\t0\tNaN\n0\t1\tNaN\n1\t1\tNaN\n2\t1\tNaN\n");
+    check_query(request, "g.x", "0\t10\n1\t20\n2\t30\n");
+    check_query("#data g grid t split arm x step y seed value x rows 1 columns 1", "g", "# column\trow\tvalue\n0\t0\t2\n\n\n0\t0\tNaN\n\n\n0\t0\t6\n");
+}
+
+static void test_data_faults(void **state) {
+    (void)state;
+    query("#data d from t", NULL);
+    assert_non_null(strstr(ps_status_message(), "s.gp:1"));
+    query("x\n#data d from t split arm pick nonsense(x)", NULL);
+    query("#data d from t wher a=b pick x", NULL);
+    query("#data d", NULL);
+    query("#data g grid t x step y seed value x rows 0 columns 3", NULL);
+}
+
+static void test_recorded(void **state) {
+    (void)state;
+    ps_plot_source source;
+    bool recorded;
+    char *missing;
+    free(query("#data d from t pick x", "d"));
+    write_text("q/tables/na.tsv", "a\tb\nNA\t1\n");
+    assert_int_equal(ps_plot_source_open(in_folder("q/tables"), in_folder("q/data"), &source), PS_OK);
+    assert_int_equal(ps_plot_data_recorded(&source, "t:x,step;na:b", &recorded, &missing), PS_OK);
+    assert_true(recorded && missing == NULL);
+    static const char *const absent[][2] = {{"t:x;na:a", "tables/na.tsv, column a"}, {"t:no", "tables/t.tsv, column no"}, {"gone:x", "tables/gone.tsv, column x"}};
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(ps_plot_data_recorded(&source, absent[i][0], &recorded, &missing), PS_OK);
+        assert_false(recorded);
+        assert_string_equal(missing, absent[i][1]);
+        free(missing);
+    }
+    ps_plot_source_close(&source);
+}
+
+/* ---- SVG ---- */
+
+static char *inline_svg(const char *body, bool *allowed) {
+    char *out = NULL, text[2048];
+    size_t size = 0;
+    snprintf(text, sizeof text, "<?xml version=\"1.0\"?>\n<svg viewBox=\"0 0 10 20\" xmlns=\"http://www.w3.org/2000/svg\">%s</svg>", body);
+    write_text("x.svg", text);
+    FILE *stream = open_memstream(&out, &size);
+    assert_int_equal(ps_svg_inline(stream, in_folder("x.svg"), "p7", "a b", allowed), PS_OK);
+    fclose(stream);
+    return out;
+}
+
+static void test_svg(void **state) {
+    (void)state;
+    bool allowed;
+    char *out = inline_svg("<title>T</title><g id=\"g\"><title>hover</title><path stroke='rgb(  0, 114, 178)' fill = 'rgb(38,38,38)' d='M0,0'/>"
+                           "<use xlink:href='#g' color='rgb(1,2,3)'/><text>rgb(38,38,38) &lt;b&gt;</text></g>", &allowed);
+    assert_true(allowed);
+    assert_string_equal(out, "<svg role=\"img\" aria-labelledby=\"a b\" viewBox=\"0 0 10 20\" xmlns:xlink=\"http://www.w3.org/1999/xlink\">"
+                        "<g id=\"p7-g\"><path stroke='var(--arm2)' fill = 'var(--ink)' d='M0,0'/><use xlink:href='#p7-g' color='rgb(1,2,3)'/>"
+                        "<text>rgb(38,38,38) &lt;b&gt;</text></g></svg>\n");
+    free(out);
+}
+
+static void test_svg_hostile(void **state) {
+    (void)state;
+    static const char *const bodies[] = {
+        "<script>alert(1)</script>", "<g onload=\"alert(1)\"/>", "<use xlink:href='http://x/y.svg#a'/>", "<image xlink:href=\"file:///etc/passwd\"/>",
+        "<foreignObject/>", "<path style=\"fill:url(http://x)\"/>", "<g id=x/>", "<g id=\"x/>", "<!-- -->", "<![CDATA[x]]>", "<a xlink:href=\"javascript:alert(1)\"/>",
+        "<image xlink:href=\"data:text/html;base64,AAAA\"/>", "<g <script/>"};
+    for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
+        bool allowed = true;
+        char *out = inline_svg(bodies[i], &allowed);
+        if (allowed || *out) fail_msg("let through: %s", bodies[i]);
+        free(out);
+    }
+}
+
+/* ---- the whole report ---- */
+
+static void make_tables(const char *name, report_tables spec) { assert_true(report_tables_write(in_folder(name), &spec)); }
+
+static char *write_report(const char *name, const char *formats, const char *file) {
+    ps_report_options options = {.formats = formats, .quiet = true};
+    ps_status status = ps_report_write(in_folder(name), &options);
+    if (status != PS_OK) fail_msg("%s", ps_status_message());
+    char path[128];
+    snprintf(path, sizeof path, "%s/%s", name, file);
+    return read_text(in_folder(path));
+}
+
+/* Nothing on the page may point outside it or be left of a name that tried to be markup. */
+static void check_closed(const char *page) {
+    static const char *const words[] = {"http://", "https://", "src=\"", "@import", "<script>alert", "<img", "<svg onload", "javascript:"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        int found = count(page, words[i]);
+        if (strcmp(words[i], "http://") == 0) found -= count(page, "http://www.w3.org/");
+        if (found) fail_msg("the page holds %s", words[i]);
+    }
+    assert_int_equal(count(page, "<script>"), 1);
+    assert_int_equal(count(page, "</script>"), 1);
+}
+
+static void check_sections(const char *page) {
+    static const char *const words[] = {"class=\"answer\"", "id=\"h-predictions\"", "Cost of recording", "Where and when nodes die", "Do dead nodes come back?", "Inertia and gradients",
+                                        "Weights and the Pool Skip path", "Causes", "Learning", "How sure is this?", "id=\"h-nodes\"", "Content-Security-Policy"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (!strstr(page, words[i])) fail_msg("the page lacks %s", words[i]);
+    assert_null(strstr(page, "could not be drawn"));
+    assert_null(strstr(page, "not expected of gnuplot"));
+}
+
+static int count_plots(void) {
+    char *share = NULL;
+    ps_table list;
+    assert_int_equal(ps_plots_find_share(&share), PS_OK);
+    assert_int_equal(ps_table_read_named(share, "plot_list", &list), PS_OK);
+    int plots = list.rows;
+    ps_table_clear(&list);
+    free(share);
+    return plots;
+}
+
+static void test_page(void **state) {
+    (void)state;
+    make_tables("page", (report_tables){.arms = 3, .seeds = 3, .layers = 4, .channels = 6, .windows = 8});
+    char *page = write_report("page", "html,md,json", "report.html");
+    check_closed(page);
+    check_sections(page);
+    if (ps_plots_has_program("gnuplot")) {
+        assert_int_equal(count(page, "<figure id="), count_plots());
+        assert_int_equal(count(page, "class=\"absent\""), 0);
+        assert_int_equal(count(page, "<svg role=\"img\" aria-labelledby="), count_plots());
+        assert_true(ps_file_exists(in_folder("page/plots/dead_time.png")));
+        assert_true(ps_file_exists(in_folder("page/plots/dead_time.gp")));
+        assert_true(ps_file_exists(in_folder("page/plots/data/dead_time.seeds.tsv")));
+    }
+    free(page);
+    char *markdown = read_text(in_folder("page/report.md"));
+    assert_non_null(strstr(markdown, "| W1 Prediction 1 | supported |"));
+    free(markdown);
+}
+
+static void test_hostile(void **state) {
+    (void)state;
+    make_tables("hostile", (report_tables){.arms = 6, .seeds = 2, .layers = 4, .channels = 6, .windows = 5, .hostile = true});
+    char *page = write_report("hostile", "html,md,json", "report.html");
+    check_closed(page);
+    check_sections(page);
+    assert_non_null(strstr(page, "&lt;script&gt;alert(1)&lt;/script&gt;"));
+    assert_int_equal(count(page, "class=\"absent\""), ps_plots_has_program("gnuplot") ? 0 : count_plots());
+    free(page);
+    /* Nobody ran `touch pwned`: not gnuplot in its folder, not a shell here. */
+    assert_false(ps_file_exists(in_folder("hostile/plots/pwned")) || ps_file_exists(in_folder("hostile/pwned")) || ps_file_exists("pwned"));
+    char *markdown = read_text(in_folder("hostile/report.md"));
+    assert_null(strstr(markdown, "<script"));
+    free(markdown);
+}
+
+static void test_one_arm_one_seed(void **state) {
+    (void)state;
+    make_tables("one", (report_tables){.arms = 1, .seeds = 1, .layers = 1, .channels = 2, .windows = 1});
+    char *page = write_report("one", "html", "report.html");
+    check_closed(page);
+    check_sections(page);
+    assert_non_null(strstr(page, "Which nodes died"));
+    assert_non_null(strstr(page, "No prediction was tested"));
+    free(page);
+}
+
+static void test_missing_tables(void **state) {
+    (void)state;
+    make_tables("bare", (report_tables){.arms = 2, .seeds = 2, .layers = 2, .channels = 3, .windows = 3});
+    char command[512];
+    snprintf(command, sizeof command, "cd '%s/bare' && rm verdict.json && cd tables && ls | grep -v '^arms.tsv$' | xargs rm && printf 'arm\\tseed\\n' > dead_time.tsv", folder);
+    assert_int_equal(system(command), 0);
+    char *page = write_report("bare", "html,md,json", "report.html");
+    check_closed(page);
+    assert_int_equal(count(page, "class=\"absent\""), count_plots());
+    assert_int_equal(count(page, "Not recorded, or nothing to count"), count_plots());
+    assert_non_null(strstr(page, "No verdict was written"));
+    assert_non_null(strstr(page, "holds no node"));
+    free(page);
+    /* Pictures of the report before must not stay when their tables are gone. */
+    assert_false(ps_file_exists(in_folder("bare/plots/loss.svg")));
+}
+
+static void test_faults(void **state) {
+    (void)state;
+    ps_report_options options = {.formats = "html,docx", .quiet = true};
+    assert_int_equal(ps_report_write(in_folder("page"), &options), PS_ERR_USAGE);
+    assert_non_null(strstr(ps_status_message(), "docx"));
+    options.formats = "";
+    assert_int_equal(ps_report_write(in_folder("page"), &options), PS_ERR_USAGE);
+    options.formats = "html";
+    assert_int_equal(ps_report_write(in_folder("nowhere"), &options), PS_ERR_INPUT);
+    assert_non_null(strstr(ps_status_message(), "poolscope compare"));
+    make_tables("broken", (report_tables){.arms = 1, .seeds = 1, .layers = 1, .channels = 1, .windows = 1});
+    write_text("broken/verdict.json", "{\"format\":");
+    assert_int_equal(ps_report_write(in_folder("broken"), &options), PS_ERR_INPUT);
+    assert_false(ps_file_exists(in_folder("broken/report.html")));
+    setenv("PS_SHARE", folder, 1);
+    assert_int_equal(ps_report_write(in_folder("page"), &options), PS_ERR_IO);
+    assert_non_null(strstr(ps_status_message(), "PS_SHARE"));
+    unsetenv("PS_SHARE");
+}
+
+/* A share folder whose one plot is a broken script: the page says so, and so does report.json. */
+static void test_broken_plot(void **state) {
+    (void)state;
+    if (!ps_plots_has_program("gnuplot")) skip();
+    make_tables("badplot", (report_tables){.arms = 1, .seeds = 1, .layers = 1, .channels = 1, .windows = 1});
+    char *share = NULL, command[1024];
+    assert_int_equal(ps_plots_find_share(&share), PS_OK);
+    snprintf(command, sizeof command, "cp -r '%s' '%s/share' && cd '%s/share' && head -2 plot_list.tsv > l && mv l plot_list.tsv && echo 'plot `touch x` nonsense(' >> plots/dead_time.gp",
+             share, folder, folder);
+    free(share);
+    assert_int_equal(system(command), 0);
+    setenv("PS_SHARE", in_folder("share"), 1);
+    char *page = write_report("badplot", "html,json", "report.html");
+    unsetenv("PS_SHARE");
+    assert_non_null(strstr(page, "This plot could not be drawn: gnuplot said:"));
+    free(page);
+    char *json = read_text(in_folder("badplot/report.json"));
+    assert_non_null(strstr(json, "\"state\":\"failed\""));
+    free(json);
+}
+
+static void test_no_gnuplot(void **state) {
+    (void)state;
+    char *path = strdup(getenv("PATH"));
+    make_tables("nognuplot", (report_tables){.arms = 2, .seeds = 2, .layers = 2, .channels = 2, .windows = 2});
+    setenv("PATH", folder, 1);
+    char *page = write_report("nognuplot", "html", "report.html");
+    setenv("PATH", path, 1);
+    free(path);
+    check_closed(page);
+    assert_non_null(strstr(page, "apt install gnuplot-nox"));
+    assert_int_equal(count(page, "class=\"absent\""), count_plots());
+    free(page);
+}
+
+static int run_tool(int argc, char **argv) {
+    if (argc == 9 && strcmp(argv[1], "make") == 0) {
+        report_tables spec = {atoi(argv[3]), atoi(argv[4]), atoi(argv[5]), atoi(argv[6]), atoi(argv[7]), atoi(argv[8]) != 0};
+        return report_tables_write(argv[2], &spec) ? 0 : 2;
+    }
+    if (argc == 4 && strcmp(argv[1], "write") == 0) {
+        ps_report_options options = {.formats = argv[3], .quiet = true};
+        ps_status status = ps_report_write(argv[2], &options);
+        if (status != PS_OK) fprintf(stderr, "%s\n", ps_status_message());
+        return status == PS_OK ? 0 : 2;
+    }
+    return 2;
+}
+
+int main(int argc, char **argv) {
+    if (argc > 1) return run_tool(argc, argv);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_table),        cmocka_unit_test(test_table_faults),   cmocka_unit_test(test_escape),
+        cmocka_unit_test(test_data),         cmocka_unit_test(test_data_grid),      cmocka_unit_test(test_data_faults),
+        cmocka_unit_test(test_recorded),     cmocka_unit_test(test_svg),            cmocka_unit_test(test_svg_hostile),
+        cmocka_unit_test(test_page),         cmocka_unit_test(test_hostile),        cmocka_unit_test(test_one_arm_one_seed),
+        cmocka_unit_test(test_missing_tables), cmocka_unit_test(test_faults),       cmocka_unit_test(test_broken_plot),
+        cmocka_unit_test(test_no_gnuplot),
+    };
+    return cmocka_run_group_tests_name("report", tests, make_folder, remove_folder);
+}
