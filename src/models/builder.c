@@ -65,7 +65,7 @@ static ps_status parse_placement(ps_builder *b, const char *text) {
 }
 
 static bool is_placed(const ps_builder *b, const ps_builder_conv_spec *spec) {
-    if (b->options->pool_skip.pool_size == 0 || !b->selected[b->stage]) return false;
+    if (b->options->pool_skip.pool_size == 0 || b->stage >= b->stage_count || !b->selected[b->stage]) return false;
     if (spec->outside && !b->all) return false;
     return !b->only_1x1 || spec->kernel == 1;
 }
@@ -78,14 +78,16 @@ static ps_status check_options(const char *name, const ps_model_options *o) {
     if (!(o->leaky_slope >= 0 && o->leaky_slope < 1))
         return ps_fail(PS_ERR_USAGE, "%s: the slope of LeakyReLU is %g; it must be from 0 (ReLU) to below 1", name, o->leaky_slope);
     if (!(o->dropout < 1)) return ps_fail(PS_ERR_USAGE, "%s: dropout is %g; it must be below 1", name, o->dropout);
-    if (o->pool_skip.pool_size < 0)
-        return ps_fail(PS_ERR_USAGE, "%s: Pool Skip's pool size is %d; use 1, 2, 4 ... or 0 for none", name, o->pool_skip.pool_size);
+    int largest = o->input.d > 1 ? 6 : 16; /* what the layer takes (kernels/pool_skip.h) */
+    if (o->pool_skip.pool_size < 0 || o->pool_skip.pool_size > largest)
+        return ps_fail(PS_ERR_USAGE, "%s: Pool Skip's pool size is %d; use 1, 2, 4 or any number up to %d here, or 0 for no Pool Skip", name,
+                       o->pool_skip.pool_size, largest);
     return PS_OK;
 }
 
 ps_status ps_builder_begin(ps_builder *b, const char *name, const ps_model_options *options, const char *const *stage_names,
-                           int stage_count) {
-    *b = (ps_builder){.options = options, .stage_names = stage_names, .stage_count = stage_count, .tail = -1};
+                           int stage_count, const char *head) {
+    *b = (ps_builder){.options = options, .stage_names = stage_names, .stage_count = stage_count, .head = head, .tail = -1};
     PS_TRY(check_options(name, options));
     PS_TRY(ps_graph_create(name, options->input, &b->graph));
     if (options->pool_skip.pool_size == 0) return PS_OK;
@@ -135,12 +137,14 @@ int ps_builder_width(const ps_builder *b, int channels) {
     return width < 1 ? 1 : (int)width;
 }
 
+static const char *stage_name(const ps_builder *b) { return b->stage < b->stage_count ? b->stage_names[b->stage] : b->head; }
+
 ps_shape ps_builder_shape(const ps_builder *b) { return b->tail < 0 ? b->graph->input : b->graph->node[b->tail].shape; }
 
 /* ---- nodes ---- */
 
 ps_status ps_builder_add(ps_builder *b, const char *type, const char *name, const char *file_name, int second, const char *attributes) {
-    ps_node_spec spec = {.name = name, .file_name = file_name, .stage = b->stage_names[b->stage], .type = type, .inputs = 1};
+    ps_node_spec spec = {.name = name, .file_name = file_name, .stage = stage_name(b), .type = type, .inputs = 1};
     spec.input[0] = b->tail;
     if (second >= 0) spec.input[spec.inputs++] = second;
     return ps_graph_add(b->graph, &spec, &b->tail, "%s", attributes);
@@ -160,7 +164,7 @@ static ps_status insert_pool_skip(ps_builder *b, const char *conv_name, const ch
     if (e > side && !(skip->mode != NULL && strcmp(skip->mode, "conv+skip") == 0)) e = side;
     snprintf(name, sizeof name, "%s.pool_skip", conv_name);
     if (skip->cut != NULL) snprintf(cut, sizeof cut, ", \"cut\": \"%s\"", skip->cut);
-    ps_node_spec spec = {.name = name, .file_name = file_name, .stage = b->stage_names[b->stage], .module = true, .type = "pool_skip",
+    ps_node_spec spec = {.name = name, .file_name = file_name, .stage = stage_name(b), .module = true, .type = "pool_skip",
                          .inputs = 1, .input = {b->tail}, .pool_size_asked = e < skip->pool_size ? skip->pool_size : 0};
     b->inserted++;
     b->fitting += e == skip->pool_size;
@@ -171,7 +175,7 @@ static ps_status insert_pool_skip(ps_builder *b, const char *conv_name, const ch
 
 ps_status ps_builder_conv(ps_builder *b, const ps_builder_conv_spec *spec, const char *name, const char *file_name,
                           const char *skip_file_name) {
-    ps_node_spec node = {.name = name, .file_name = file_name, .stage = b->stage_names[b->stage], .type = "conv", .inputs = 1,
+    ps_node_spec node = {.name = name, .file_name = file_name, .stage = stage_name(b), .type = "conv", .inputs = 1,
                          .input = {b->tail}};
     PS_TRY(ps_graph_add(b->graph, &node, &b->tail, "{\"channels\": %d, \"kernel\": %d, \"stride\": %d, \"padding\": %d, \"bias\": %s%s}",
                         spec->channels, spec->kernel, spec->stride, spec->kernel / 2, spec->bias ? "true" : "false",

@@ -14,7 +14,8 @@ typedef struct {
     ps_graph *graph;                /* handed over by finish, destroyed by discard */
     const ps_model_options *options;
     const char *const *stage_names; /* in forward order; borrowed */
-    int stage_count, stage;         /* stage: index of the present one */
+    int stage_count, stage;         /* stage: index of the present one; stage_count: past the last, in the head */
+    const char *head;               /* name of what follows the stages; no Pool Skip goes there */
     int tail;                       /* latest node, -1: the network input */
     bool all, only_1x1;             /* placement: shortcuts and stem too; convolutions with a 1x1 kernel only */
     bool selected[PS_BUILDER_MAX_STAGES];
@@ -34,7 +35,7 @@ typedef struct {
 } ps_builder_conv_spec;
 
 ps_status ps_builder_begin(ps_builder *builder, const char *name, const ps_model_options *options, const char *const *stage_names,
-                           int stage_count);
+                           int stage_count, const char *head);
 /* Checks that the placement found something to do. On failure *out is NULL. */
 ps_status ps_builder_finish(ps_builder *builder, ps_graph **out);
 void ps_builder_discard(ps_builder *builder);

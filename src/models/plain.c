@@ -6,7 +6,7 @@
 #include "models/family.h"
 
 enum { MOST_STAGES = 7 };
-static const char *const stage_names[] = {"stage1", "stage2", "stage3", "stage4", "stage5", "stage6", "stage7", "head"};
+static const char *const stage_names[] = {"stage1", "stage2", "stage3", "stage4", "stage5", "stage6", "stage7"};
 
 /* Every convolution counts as one of a block, the first too: the paper's plain networks have it "after every convolution". */
 static ps_status add_layer(ps_builder *b, const char *stage, int number, int channels, int stride) {
@@ -26,7 +26,7 @@ static ps_status add_layers(ps_builder *b, const int *stages, int count, int bas
     for (b->stage = 0; b->stage < count; b->stage++)
         for (int i = 0; i < stages[b->stage]; i++)
             PS_TRY(add_layer(b, stage_names[b->stage], i, ps_builder_width(b, base << b->stage), b->stage > 0 && i == 0 ? 2 : 1));
-    b->stage = MOST_STAGES;
+    b->stage = b->stage_count;
     PS_TRY(ps_builder_add(b, "global_avg_pool", "avg_pool", NULL, -1, "{}"));
     PS_TRY(ps_builder_dropout(b, 0, "dropout"));
     return ps_builder_linear(b, b->options->classes, "fc");
@@ -38,7 +38,7 @@ static ps_status build(const char *name, const int *own, int own_count, int base
     ps_builder b;
     *out = NULL;
     PS_TRY(ps_builder_stages(name, options, own, own_count, MOST_STAGES, &stages, &count));
-    ps_status status = ps_builder_begin(&b, name, options, stage_names, MOST_STAGES + 1);
+    ps_status status = ps_builder_begin(&b, name, options, stage_names, count, "head");
     if (status == PS_OK) status = add_layers(&b, stages, count, base);
     if (status == PS_OK) status = ps_builder_finish(&b, out);
     ps_builder_discard(&b);

@@ -7,7 +7,7 @@
 #include "models/family.h"
 
 enum { MOST_STAGES = 7, BASIC = 1, BOTTLENECK = 4 /* the expansion of its last convolution */ };
-static const char *const stage_names[] = {"conv1", "conv2_x", "conv3_x", "conv4_x", "conv5_x", "conv6_x", "conv7_x", "conv8_x", "head"};
+static const char *const stage_names[] = {"conv1", "conv2_x", "conv3_x", "conv4_x", "conv5_x", "conv6_x", "conv7_x", "conv8_x"};
 
 static ps_status add_norm_gate(ps_builder *b, ps_sequence *sequence) {
     PS_TRY(ps_sequence_norm(b, sequence));
@@ -72,7 +72,7 @@ static ps_status add_all(ps_builder *b, int expansion, int base, const int *stag
         for (int i = 0; i < stages[s]; i++)
             PS_TRY(add_block(b, i, expansion, ps_builder_width(b, base << s), s > 0 && i == 0 ? 2 : 1));
     }
-    b->stage = MOST_STAGES + 1;
+    b->stage = b->stage_count;
     PS_TRY(ps_builder_add(b, "global_avg_pool", "avg_pool", NULL, -1, "{}"));
     PS_TRY(ps_builder_dropout(b, 0, "dropout"));
     return ps_builder_linear(b, b->options->classes, "fc");
@@ -85,7 +85,7 @@ static ps_status build(const char *name, int expansion, int base, const int *own
     ps_builder b;
     *out = NULL;
     PS_TRY(ps_builder_stages(name, options, own, own_count, MOST_STAGES, &stages, &count));
-    ps_status status = ps_builder_begin(&b, name, options, stage_names, MOST_STAGES + 2);
+    ps_status status = ps_builder_begin(&b, name, options, stage_names, count + 1, "head");
     if (status == PS_OK) status = add_all(&b, expansion, base, stages, count);
     if (status == PS_OK) status = ps_builder_finish(&b, out);
     ps_builder_discard(&b);

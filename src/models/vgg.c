@@ -4,7 +4,7 @@
 #include "models/family.h"
 
 enum { MOST_STAGES = 7 };
-static const char *const stage_names[] = {"block1", "block2", "block3", "block4", "block5", "block6", "block7", "classifier"};
+static const char *const stage_names[] = {"block1", "block2", "block3", "block4", "block5", "block6", "block7"};
 
 static ps_status add_features(ps_builder *b, const int *stages, int count) {
     ps_sequence features = {.prefix = "features"};
@@ -25,7 +25,7 @@ static ps_status add_features(ps_builder *b, const int *stages, int count) {
 
 static ps_status add_classifier(ps_builder *b) {
     int hidden = ps_builder_width(b, 4096);
-    b->stage = MOST_STAGES;
+    b->stage = b->stage_count;
     PS_TRY(ps_builder_add(b, "flatten", "flatten", NULL, -1, "{}"));
     PS_TRY(ps_builder_linear(b, hidden, "classifier.0"));
     PS_TRY(ps_builder_gate(b, "classifier.1", NULL));
@@ -43,7 +43,7 @@ static ps_status build_vgg16(const ps_model_options *options, ps_graph **out) {
     ps_builder b;
     *out = NULL;
     PS_TRY(ps_builder_stages("vgg16", options, own, 5, MOST_STAGES, &stages, &count));
-    ps_status status = ps_builder_begin(&b, "vgg16", options, stage_names, MOST_STAGES + 1);
+    ps_status status = ps_builder_begin(&b, "vgg16", options, stage_names, count, "classifier");
     if (status == PS_OK) status = add_features(&b, stages, count);
     if (status == PS_OK) status = add_classifier(&b);
     if (status == PS_OK) status = ps_builder_finish(&b, out);

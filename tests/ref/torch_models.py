@@ -1,0 +1,223 @@
+"""Networks with and without Pool Skip in PyTorch: the independent side of the parity test.
+
+Architectures: He et al. 2016 (residual nets), Simonyan & Zisserman 2015 (VGG), Sun et al. 2025 (Pool Skip and its placement after every
+convolution of a block). Module names and their numbering are those of the public code of Pool Skip, so that the weights it saves have
+the names that are written here. Where that code raises (maps not divisible by e) the unpooled map gets the input's size.
+
+  torch_models.py count MODEL [--width W] [--pool-skip E] [--classes N]      number of learned values, backbone and modules
+  torch_models.py case MODEL FOLDER [--width W] [--pool-skip E] [--lr L] ... what the parity test compares, as files in FOLDER
+"""
+import argparse
+import json
+import os
+import struct
+import sys
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+STAGES = {"resnet18": (1, [2, 2, 2, 2]), "resnet34": (1, [3, 4, 6, 3]), "resnet50": (4, [3, 4, 6, 3]), "resnet101": (4, [3, 4, 23, 3]),
+          "resnet152": (4, [3, 8, 36, 3])}
+
+
+def scaled(channels, width):
+    return max(1, int(channels * width + 0.5))
+
+
+class PoolSkip(nn.Module):
+    """y + conv3x3(unpool(pool(y))); e larger than the map is clipped to it."""
+
+    def __init__(self, channels, e):
+        super().__init__()
+        self.e = e
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, y):
+        e = min(self.e, *y.shape[2:])
+        kept = y
+        if e > 1:
+            top, places = F.max_pool2d(y, e, e, return_indices=True)
+            kept = F.max_unpool2d(top, places, e, e, output_size=y.shape)
+        return y + self.conv(kept)
+
+
+def conv_norm(inputs, outputs, kernel, stride, e, gate):
+    layers = [nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)]
+    if e:
+        layers.append(PoolSkip(outputs, e))
+    layers.append(nn.BatchNorm2d(outputs))
+    if gate:
+        layers.append(nn.ReLU())
+    return layers
+
+
+class Block(nn.Module):
+    def __init__(self, inputs, planes, stride, expansion, e):
+        super().__init__()
+        outputs = planes * expansion
+        if expansion == 1:
+            layers = conv_norm(inputs, planes, 3, stride, e, True) + conv_norm(planes, outputs, 3, 1, e, False)
+        else:
+            layers = (conv_norm(inputs, planes, 1, 1, e, True) + conv_norm(planes, planes, 3, stride, e, True) +
+                      conv_norm(planes, outputs, 1, 1, e, False))
+        self.residual_function = nn.Sequential(*layers)
+        change = stride != 1 or inputs != outputs
+        self.shortcut = nn.Sequential(*(conv_norm(inputs, outputs, 1, stride, 0, False) if change else []))
+
+    def forward(self, x):
+        return F.relu(self.residual_function(x) + self.shortcut(x))
+
+
+class ResNet(nn.Module):
+    def __init__(self, expansion, blocks, width, classes, e):
+        super().__init__()
+        stem = scaled(64, width)
+        self.conv1 = nn.Sequential(*conv_norm(3, stem, 3, 1, 0, True))
+        inputs = stem
+        for s, count in enumerate(blocks):
+            planes = scaled(64 << s, width)
+            stage = []
+            for i in range(count):
+                stage.append(Block(inputs, planes, 2 if s and not i else 1, expansion, e))
+                inputs = planes * expansion
+            setattr(self, "conv%d_x" % (s + 2), nn.Sequential(*stage))
+        self.stage_names = ["conv%d_x" % (s + 2) for s in range(len(blocks))]
+        self.fc = nn.Linear(inputs, classes)
+
+    def forward(self, x):
+        x = self.conv1(x)
+        for name in self.stage_names:
+            x = getattr(self, name)(x)
+        return self.fc(x.mean((2, 3)))
+
+
+class Vgg16(nn.Module):
+    """Dropout is left out: the test compares with it switched off. Its places in the numbering stay."""
+
+    def __init__(self, width, classes, e):
+        super().__init__()
+        layers, inputs = [], 3
+        for s, count in enumerate([2, 2, 3, 3, 3]):
+            for _ in range(count):
+                outputs = scaled(64 << min(s, 3), width)
+                layers.append(nn.Conv2d(inputs, outputs, 3, padding=1))
+                if e:
+                    layers.append(PoolSkip(outputs, e))
+                layers += [nn.BatchNorm2d(outputs), nn.ReLU()]
+                inputs = outputs
+            layers.append(nn.MaxPool2d(2, 2))
+        self.features = nn.Sequential(*layers)
+        hidden = scaled(4096, width)
+        self.classifier = nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Identity(), nn.Linear(hidden, hidden), nn.ReLU(),
+                                        nn.Identity(), nn.Linear(hidden, classes))
+
+    def forward(self, x):
+        return self.classifier(self.features(x).flatten(1))
+
+
+def make(name, width=1.0, classes=10, e=0):
+    if name == "vgg16":
+        return Vgg16(width, classes, e)
+    expansion, blocks = STAGES[name]
+    return ResNet(expansion, blocks, width, classes, e)
+
+
+def write_safetensors(path, tensors, metadata=None):
+    """tensors: name -> array, written as F32 in the order given."""
+    header, data = {}, []
+    if metadata:
+        header["__metadata__"] = metadata
+    at = 0
+    for name, array in tensors.items():
+        array = np.ascontiguousarray(array, dtype="<f4")
+        header[name] = {"dtype": "F32", "shape": list(array.shape), "data_offsets": [at, at + array.nbytes]}
+        data.append(array)
+        at += array.nbytes
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        for array in data:
+            file.write(array.tobytes())
+
+
+def read_safetensors(path):
+    types = {"F32": "<f4", "F64": "<f8", "F16": "<f2", "I64": "<i8"}
+    with open(path, "rb") as file:
+        header = json.loads(file.read(struct.unpack("<Q", file.read(8))[0]))
+        data = file.read()
+    header.pop("__metadata__", None)
+    return {name: np.frombuffer(data[slice(*t["data_offsets"])], types[t["dtype"]]).reshape(t["shape"]) for name, t in header.items()}
+
+
+def weights_of(model):
+    return {name: value.detach().numpy() for name, value in model.state_dict().items() if not name.endswith("num_batches_tracked")}
+
+
+def gradients(model, x, label):
+    model.zero_grad()
+    logits = model(x)
+    loss = F.cross_entropy(logits, label)
+    loss.backward()
+    return logits.detach(), loss.item(), {name: p.grad.clone() for name, p in model.named_parameters()}
+
+
+def run_case(options):
+    """Files: weights, data (x [steps][n][c][h][w], label), logits and gradients of the first batch, losses of every step."""
+    torch.manual_seed(options.seed)
+    model = make(options.model, options.width, options.classes, options.pool_skip)
+    x = torch.randn(options.steps, options.batch, 3, options.size, options.size)
+    label = torch.randint(options.classes, (options.steps, options.batch))
+    write_safetensors(os.path.join(options.folder, "weights.safetensors"), weights_of(model))
+    write_safetensors(os.path.join(options.folder, "data.safetensors"), {"x": x.numpy(), "label": label.numpy()})
+    if options.double:
+        model, x = model.double(), x.double()
+    # The running statistics move with each forward pass in training mode, but nothing here reads them.
+    logits, _, grads = gradients(model, x[0], label[0])
+    write_safetensors(os.path.join(options.folder, "torch.safetensors"),
+                      {"logits": logits.numpy(), **{"grad/" + name: g.numpy() for name, g in grads.items()}})
+    optimiser = torch.optim.SGD(model.parameters(), options.lr, momentum=options.momentum, weight_decay=options.weight_decay)
+    losses = []
+    for step in range(options.steps):
+        losses.append(gradients(model, x[step], label[step])[1])
+        optimiser.step()
+    with open(os.path.join(options.folder, "torch.json"), "w") as file:
+        json.dump({"losses": losses}, file)
+
+
+def count(options):
+    model = make(options.model, options.width, options.classes, options.pool_skip)
+    modules = {id(p) for m in model.modules() if isinstance(m, PoolSkip) for p in m.parameters()}
+    total = [0, 0]
+    for p in model.parameters():
+        total[id(p) in modules] += p.numel()
+    print(*total)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name in ("count", "case"):
+        sub = commands.add_parser(name)
+        sub.add_argument("model", choices=[*STAGES, "vgg16"])
+        if name == "case":
+            sub.add_argument("folder")
+            sub.add_argument("--steps", type=int, default=20)
+            sub.add_argument("--batch", type=int, default=8)
+            sub.add_argument("--size", type=int, default=32)
+            sub.add_argument("--seed", type=int, default=1)
+            sub.add_argument("--lr", type=float, default=0.001)
+            sub.add_argument("--momentum", type=float, default=0.9)
+            sub.add_argument("--weight-decay", type=float, default=5e-4)
+            sub.add_argument("--double", action="store_true", help="compute in float64")
+        sub.add_argument("--width", type=float, default=1.0)
+        sub.add_argument("--classes", type=int, default=10)
+        sub.add_argument("--pool-skip", type=int, default=0, metavar="E")
+    options = parser.parse_args()
+    {"count": count, "case": run_case}[options.command](options)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

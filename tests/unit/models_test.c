@@ -1,0 +1,427 @@
+/* Named networks: sizes against PyTorch's, names in both numberings, where Pool Skip goes, and what is refused. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/lib/graphs.h"
+
+static size_t backbone_of(const ps_graph *graph) {
+    size_t backbone, module;
+    double macs;
+    ps_graph_count(graph, &backbone, &module, &macs);
+    return backbone;
+}
+
+static size_t module_of(const ps_graph *graph) {
+    size_t backbone, module;
+    double macs;
+    ps_graph_count(graph, &backbone, &module, &macs);
+    return module;
+}
+
+/* Figures printed by `python3 tests/ref/torch_models.py count MODEL [--width W] [--pool-skip 2]` (PyTorch 1.13). */
+static void parameters_are_those_of_pytorch(void **state) {
+    (void)state;
+    static const struct {
+        const char *model;
+        double width;
+        int e;
+        size_t backbone, module;
+    } expected[] = {{"resnet18", 1, 0, 11173962, 0},         {"resnet34", 1, 0, 21282122, 0},         {"resnet50", 1, 0, 23520842, 0},
+                    {"resnet101", 1, 0, 42512970, 0},        {"resnet152", 1, 0, 58156618, 0},        {"vgg16", 1, 0, 33646666, 0},
+                    {"resnet18", 1, 2, 11173962, 12537600},  {"vgg16", 1, 2, 33646666, 16298112},     {"resnet50", 0.25, 2, 1484186, 12737568}};
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
+        ps_model_options options = model_options(expected[i].model);
+        options.width = expected[i].width;
+        options.pool_skip.pool_size = expected[i].e;
+        ps_graph *graph = model_graph(expected[i].model, &options);
+        assert_int_equal(backbone_of(graph), expected[i].backbone);
+        assert_int_equal(module_of(graph), expected[i].module);
+        ps_graph_destroy(graph);
+    }
+}
+
+static void each_pool_skip_adds_its_convolution(void **state) {
+    (void)state;
+    ps_model_options options = model_options("resnet34");
+    options.pool_skip.pool_size = 4;
+    ps_graph *graph = model_graph("resnet34", &options);
+    size_t expected = 0;
+    for (int i = 0; i < graph->count; i++) {
+        const ps_node *node = &graph->node[i];
+        size_t c = (size_t)node->shape.c;
+        assert_int_equal(node->module, strcmp(node->type->name, "pool_skip") == 0);
+        if (node->module) expected += 9 * c * c + c;
+    }
+    assert_int_equal(module_of(graph), expected);
+    assert_int_equal(expected > 0, 1);
+    ps_graph_destroy(graph);
+}
+
+static void known_sizes_and_depths(void **state) {
+    (void)state;
+    ps_model_options options = model_options("plain9");
+    ps_graph *graph = model_graph("plain9", &options);
+    /* By hand: weights 9 (3 12 + 2 12 12 + 12 24 + 2 24 24 + 24 48 + 2 48 48), norms 2 * 3 * 84, linear 48 * 10 + 10. */
+    assert_int_equal(backbone_of(graph), 9 * (36 + 288 + 288 + 1152 + 1152 + 4608) + 504 + 490);
+    ps_graph_destroy(graph);
+    options.batch_norm = false;
+    graph = model_graph("plain9", &options);
+    assert_int_equal(backbone_of(graph), 9 * (36 + 288 + 288 + 1152 + 1152 + 4608) + 252 + 490);
+    for (int i = 0; i < graph->count; i++) assert_string_not_equal(graph->node[i].type->name, "batch_norm");
+    ps_graph_destroy(graph);
+    static const struct {
+        const char *model;
+        int layers;
+    } depths[] = {{"plain9", 10}, {"plain20", 20}, {"vgg16", 16}, {"resnet18", 18}, {"resnet34", 34}, {"resnet50", 50},
+                  {"resnet101", 101}, {"resnet152", 152}, {"d110", 110}};
+    for (size_t m = 0; m < sizeof depths / sizeof *depths; m++) {
+        options = model_options(depths[m].model);
+        graph = model_graph(depths[m].model, &options);
+        int layers = 0;
+        for (int i = 0; i < graph->count; i++)
+            layers += (strcmp(graph->node[i].type->name, "conv") == 0 || strcmp(graph->node[i].type->name, "linear") == 0) &&
+                      strstr(graph->node[i].name, "shortcut") == NULL;
+        assert_int_equal(layers, depths[m].layers);
+        ps_graph_destroy(graph);
+    }
+}
+
+/* Everything but the modules has the same name, type, shape and stage in both arms. */
+static void arms_have_the_same_backbone(void **state) {
+    (void)state;
+    int count;
+    const ps_model *models = ps_models(&count);
+    for (int m = 0; m < count; m++) {
+        ps_model_options options = models[m].defaults;
+        options.width = 0.05;
+        ps_graph *base = model_graph(models[m].name, &options);
+        static const char *const placements[] = {"all", "blocks", NULL};
+        for (int p = 0; placements[p] != NULL; p++) {
+            options.pool_skip = (ps_pool_skip_config){.pool_size = 2, .placement = placements[p]};
+            ps_graph *arm = model_graph(models[m].name, &options);
+            int k = 0, modules = 0;
+            for (int i = 0; i < arm->count; i++) {
+                if (arm->node[i].module) {
+                    modules++;
+                    continue;
+                }
+                assert_true(k < base->count);
+                assert_string_equal(arm->node[i].name, base->node[k].name);
+                assert_string_equal(arm->node[i].stage, base->node[k].stage);
+                assert_true(arm->node[i].type == base->node[k].type);
+                assert_true(ps_shape_equal(arm->node[i].shape, base->node[k].shape));
+                k++;
+            }
+            assert_int_equal(k, base->count);
+            assert_true(modules > 0);
+            ps_graph_destroy(arm);
+        }
+        ps_graph_destroy(base);
+    }
+}
+
+static const ps_node *named(const ps_graph *graph, const char *name) {
+    int index = ps_graph_find(graph, name);
+    if (index < 0) fail_msg("no node is named %s", name);
+    return &graph->node[index];
+}
+
+static void names_follow_the_public_code(void **state) {
+    (void)state;
+    ps_model_options options = model_options("resnet50");
+    options.width = 0.0625;
+    options.pool_skip.pool_size = 2;
+    ps_graph *graph = model_graph("resnet50", &options);
+    static const char *const expected[][3] = {
+        {"conv1.0", "conv1.0", "conv"},
+        {"conv1.1", "conv1.1", "batch_norm"},
+        {"conv2_x.0.residual_function.0", "conv2_x.0.residual_function.0", "conv"},
+        {"conv2_x.0.residual_function.0.pool_skip", "conv2_x.0.residual_function.1", "pool_skip"},
+        {"conv2_x.0.residual_function.1", "conv2_x.0.residual_function.2", "batch_norm"},
+        {"conv2_x.0.residual_function.2", "conv2_x.0.residual_function.3", "relu"},
+        {"conv2_x.0.residual_function.3", "conv2_x.0.residual_function.4", "conv"},
+        {"conv2_x.0.residual_function.3.pool_skip", "conv2_x.0.residual_function.5", "pool_skip"},
+        {"conv2_x.0.residual_function.6", "conv2_x.0.residual_function.8", "conv"},
+        {"conv2_x.0.residual_function.6.pool_skip", "conv2_x.0.residual_function.9", "pool_skip"},
+        {"conv2_x.0.residual_function.7", "conv2_x.0.residual_function.10", "batch_norm"},
+        {"conv2_x.0.shortcut.0", "conv2_x.0.shortcut.0", "conv"},
+        {"conv2_x.0.shortcut.1", "conv2_x.0.shortcut.1", "batch_norm"},
+        {"conv5_x.2.residual_function.7", "conv5_x.2.residual_function.10", "batch_norm"},
+        {"fc", "fc", "linear"}};
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
+        const ps_node *node = named(graph, expected[i][0]);
+        assert_string_equal(node->file_name, expected[i][1]);
+        assert_string_equal(node->type->name, expected[i][2]);
+    }
+    assert_int_equal(ps_graph_find(graph, "conv2_x.1.shortcut.0"), -1);
+    ps_graph_destroy(graph);
+    options = model_options("vgg16");
+    options.width = 0.0625;
+    options.pool_skip.pool_size = 2;
+    graph = model_graph("vgg16", &options);
+    assert_string_equal(named(graph, "features.3")->type->name, "conv");
+    assert_string_equal(named(graph, "features.3")->file_name, "features.4");
+    assert_string_equal(named(graph, "features.3.pool_skip")->file_name, "features.5");
+    assert_string_equal(named(graph, "features.6")->type->name, "max_pool");
+    assert_string_equal(named(graph, "features.6")->file_name, "features.8");
+    assert_string_equal(named(graph, "classifier.6")->file_name, "classifier.6");
+    ps_graph_destroy(graph);
+}
+
+static void file_names_are_unique(void **state) {
+    (void)state;
+    static const char *const models[] = {"plain9", "vgg16", "resnet18", "resnet50", NULL};
+    for (int m = 0; models[m] != NULL; m++) {
+        ps_model_options options = model_options(models[m]);
+        options.width = 0.05;
+        options.pool_skip = (ps_pool_skip_config){.pool_size = 2, .placement = "all"};
+        ps_graph *graph = model_graph(models[m], &options);
+        for (int i = 0; i < graph->count; i++)
+            for (int k = 0; k < i; k++) assert_string_not_equal(graph->node[i].file_name, graph->node[k].file_name);
+        ps_graph_destroy(graph);
+    }
+}
+
+static void inputs_of_other_sizes_fit(void **state) {
+    (void)state;
+    static const struct {
+        const char *model, *last;
+        int size, side;
+    } expected[] = {{"resnet18", "conv5_x.1.relu", 32, 4}, {"resnet18", "conv5_x.1.relu", 16, 2}, {"resnet18", "conv5_x.1.relu", 13, 2},
+                    {"vgg16", "features.42", 32, 2},       {"vgg16", "features.42", 16, 1},       {"vgg16", "features.42", 64, 4},
+                    {"plain9", "stage3.2.relu", 16, 4},    {"d110", "conv5_x.2.relu", 16, 2}};
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
+        ps_model_options options = model_options(expected[i].model);
+        options.width = 0.1;
+        options.input.h = options.input.w = expected[i].size;
+        options.classes = 7;
+        ps_graph *graph = model_graph(expected[i].model, &options);
+        const ps_node *node = named(graph, expected[i].last);
+        assert_int_equal(node->shape.h, expected[i].side);
+        assert_int_equal(node->shape.w, expected[i].side);
+        assert_true(ps_shape_equal(graph->node[graph->count - 1].shape, (ps_shape){1, 7, 1, 1, 1}));
+        ps_graph_destroy(graph);
+    }
+}
+
+static void every_model_takes_volumes(void **state) {
+    (void)state;
+    int count;
+    const ps_model *models = ps_models(&count);
+    for (int m = 0; m < count; m++) {
+        ps_model_options options = models[m].defaults;
+        options.width = 0.05;
+        options.input = (ps_shape){1, 1, 8, 16, 16};
+        options.pool_skip.pool_size = 2;
+        ps_graph *graph = model_graph(models[m].name, &options);
+        assert_true(graph->node[0].shape.d == 8);
+        ps_graph_destroy(graph);
+    }
+}
+
+static void width_is_rounded_and_never_zero(void **state) {
+    (void)state;
+    ps_model_options options = model_options("plain9");
+    options.width = 0.5;
+    ps_graph *graph = model_graph("plain9", &options);
+    assert_int_equal(graph->node[0].shape.c, 6);
+    ps_graph_destroy(graph);
+    options.width = 0.001;
+    graph = model_graph("plain9", &options);
+    assert_int_equal(graph->node[0].shape.c, 1);
+    ps_graph_destroy(graph);
+    options.width = 0.3; /* 12 * 0.3 = 3.6 */
+    graph = model_graph("plain9", &options);
+    assert_int_equal(graph->node[0].shape.c, 4);
+    ps_graph_destroy(graph);
+}
+
+static int skips(const char *model, const char *placement) {
+    ps_model_options options = model_options(model);
+    options.width = 0.05;
+    options.pool_skip = (ps_pool_skip_config){.pool_size = 2, .placement = placement};
+    ps_graph *graph = model_graph(model, &options);
+    int count = 0;
+    for (int i = 0; i < graph->count; i++) count += graph->node[i].module;
+    ps_graph_destroy(graph);
+    return count;
+}
+
+static void placements_select_what_they_say(void **state) {
+    (void)state;
+    assert_int_equal(skips("resnet18", NULL), 16);
+    assert_int_equal(skips("resnet18", "blocks"), 16);
+    assert_int_equal(skips("resnet18", "all"), 16 + 1 + 3);
+    assert_int_equal(skips("resnet18", "conv2_x"), 4);
+    assert_int_equal(skips("resnet18", "conv2_x..conv4_x"), 12);
+    assert_int_equal(skips("resnet18", "conv2_x, conv5_x"), 8);
+    assert_int_equal(skips("resnet18", "all,conv3_x"), 5);
+    assert_int_equal(skips("resnet18", "all,conv1"), 1);
+    assert_int_equal(skips("resnet50", "blocks"), 48);
+    assert_int_equal(skips("resnet50", "1x1"), 32);
+    assert_int_equal(skips("resnet50", "1x1,conv2_x"), 6);
+    assert_int_equal(skips("resnet50", "1x1,all"), 32 + 4);
+    assert_int_equal(skips("plain9", "blocks"), 9);
+    assert_int_equal(skips("vgg16", "block1..block2"), 4);
+}
+
+static ps_status placement_status(const char *model, const char *placement, int e) {
+    ps_model_options options = model_options(model);
+    options.width = 0.05;
+    options.pool_skip = (ps_pool_skip_config){.pool_size = e, .placement = placement};
+    return model_status(model, &options);
+}
+
+static void impossible_placements_are_refused(void **state) {
+    (void)state;
+    assert_sentence(placement_status("resnet18", "conv9_x", 2), "conv9_x", "blocks", "conv2_x", NULL);
+    assert_sentence(placement_status("resnet18", "conv2_x..", 2), "conv2_x..", NULL);
+    assert_sentence(placement_status("resnet18", "", 2), "unknown", NULL);
+    assert_sentence(placement_status("resnet18", "blocks,", 2), "unknown", NULL);
+    assert_sentence(placement_status("resnet18", "conv4_x..conv2_x", 2), "backwards", NULL);
+    assert_sentence(placement_status("resnet18", "1x1", 2), "selects no convolution", NULL);
+    assert_sentence(placement_status("resnet18", "conv1", 2), "selects no convolution", NULL);
+    assert_sentence(placement_status("resnet18", "blocks", 17), "17", "up to 16", NULL);
+    assert_sentence(placement_status("resnet18", "conv5_x", 5), "larger than every map", "at most 4", NULL);
+    assert_sentence(placement_status("resnet18", "blocks", -1), "-1", NULL);
+    /* Without Pool Skip a placement is not looked at: arms may share one configuration. */
+    assert_int_equal(placement_status("resnet18", "conv9_x", 0), PS_OK);
+}
+
+static void pool_size_is_clipped_and_said(void **state) {
+    (void)state;
+    ps_model_options options = model_options("resnet18");
+    options.width = 0.05;
+    options.pool_skip.pool_size = 8;
+    ps_graph *graph = model_graph("resnet18", &options);
+    int clipped = 0;
+    for (int i = 0; i < graph->count; i++) {
+        const ps_node *node = &graph->node[i];
+        if (!node->module) continue;
+        int e = cJSON_GetObjectItemCaseSensitive(node->attributes, "pool_size")->valueint;
+        assert_int_equal(e, node->shape.h < 8 ? node->shape.h : 8);
+        assert_int_equal(node->pool_size_asked, node->shape.h < 8 ? 8 : 0);
+        clipped += node->pool_size_asked != 0;
+    }
+    assert_int_equal(clipped, 4);
+    ps_graph_destroy(graph);
+    /* conv+skip does not pool: nothing is clipped, however large e. */
+    options.pool_skip.mode = "conv+skip";
+    options.pool_skip.pool_size = 16;
+    graph = model_graph("resnet18", &options);
+    for (int i = 0; i < graph->count; i++) assert_int_equal(graph->node[i].pool_size_asked, 0);
+    ps_graph_destroy(graph);
+}
+
+static void module_options_reach_the_nodes(void **state) {
+    (void)state;
+    ps_model_options options = model_options("plain9");
+    options.pool_skip = (ps_pool_skip_config){.pool_size = 4, .mode = "grid+conv+skip", .zero_init = true, .cut = "gradient"};
+    ps_graph *graph = model_graph("plain9", &options);
+    char *text = graph_text(graph);
+    assert_non_null(strstr(text, "\"pool_size\": 4"));
+    assert_non_null(strstr(text, "\"mode\": \"grid+conv+skip\""));
+    assert_non_null(strstr(text, "\"zero_init\": true"));
+    assert_non_null(strstr(text, "\"cut\": \"gradient\""));
+    free(text);
+    ps_graph_destroy(graph);
+    options.pool_skip.mode = "pool";
+    assert_sentence(model_status("plain9", &options), "stage1.0.conv.pool_skip", "mode", NULL);
+}
+
+static void gates_and_dropout_are_options(void **state) {
+    (void)state;
+    ps_model_options options = model_options("vgg16");
+    options.width = 0.05;
+    options.leaky_slope = 0.01;
+    ps_graph *graph = model_graph("vgg16", &options);
+    int relu = 0, leaky = 0, dropout = 0;
+    for (int i = 0; i < graph->count; i++) {
+        relu += strcmp(graph->node[i].type->name, "relu") == 0;
+        leaky += strcmp(graph->node[i].type->name, "leaky_relu") == 0;
+        dropout += strcmp(graph->node[i].type->name, "dropout") == 0;
+    }
+    assert_int_equal(relu, 0);
+    assert_int_equal(leaky, 15);
+    assert_int_equal(dropout, 2);
+    ps_graph_destroy(graph);
+    options.dropout = 0;
+    graph = model_graph("vgg16", &options);
+    for (int i = 0; i < graph->count; i++) assert_string_not_equal(graph->node[i].type->name, "dropout");
+    ps_graph_destroy(graph);
+    options = model_options("resnet18");
+    options.width = 0.05;
+    options.dropout = 0.2;
+    graph = model_graph("resnet18", &options);
+    assert_string_equal(named(graph, "dropout")->type->name, "dropout");
+    ps_graph_destroy(graph);
+}
+
+static void impossible_options_are_refused(void **state) {
+    (void)state;
+    static const int none[] = {0}, many[] = {1, 1, 1, 1, 1, 1, 1, 1};
+    const ps_model *model;
+    ps_model_options options = model_options("plain9");
+    options.stages = none;
+    options.stage_count = 1;
+    assert_sentence(model_status("plain9", &options), "stage 1", "0 blocks", NULL);
+    options.stages = many;
+    options.stage_count = 8;
+    assert_sentence(model_status("plain9", &options), "stages", "8", NULL);
+    options.stage_count = 0;
+    assert_sentence(model_status("plain9", &options), "stages", NULL);
+    static const double widths[] = {0, -1, NAN, INFINITY, 1e9};
+    for (size_t i = 0; i < sizeof widths / sizeof *widths; i++) {
+        options = model_options("resnet18");
+        options.width = widths[i];
+        assert_sentence(model_status("resnet18", &options), "width", NULL);
+    }
+    options = model_options("resnet18");
+    options.classes = 0;
+    assert_sentence(model_status("resnet18", &options), "class", NULL);
+    options = model_options("resnet18");
+    options.leaky_slope = NAN;
+    assert_sentence(model_status("resnet18", &options), "slope", NULL);
+    options = model_options("resnet18");
+    options.dropout = 1;
+    assert_sentence(model_status("resnet18", &options), "dropout", NULL);
+    options = model_options("resnet18");
+    options.input.h = 0;
+    assert_sentence(model_status("resnet18", &options), "input", NULL);
+    assert_sentence(ps_model_find("resnet19", &model), "resnet19", "resnet1", NULL);
+    assert_null(model);
+}
+
+static void stage_lists_are_free(void **state) {
+    (void)state;
+    static const int stages[] = {1, 2};
+    ps_model_options options = model_options("resnet18");
+    options.stages = stages;
+    options.stage_count = 2;
+    options.width = 0.1;
+    ps_graph *graph = model_graph("resnet18", &options);
+    assert_true(ps_graph_find(graph, "conv3_x.1.relu") >= 0);
+    assert_int_equal(ps_graph_find(graph, "conv3_x.2.relu"), -1);
+    assert_int_equal(ps_graph_find(graph, "conv4_x.0.relu"), -1);
+    ps_graph_destroy(graph);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(parameters_are_those_of_pytorch),  cmocka_unit_test(each_pool_skip_adds_its_convolution),
+        cmocka_unit_test(known_sizes_and_depths),           cmocka_unit_test(arms_have_the_same_backbone),
+        cmocka_unit_test(names_follow_the_public_code),     cmocka_unit_test(file_names_are_unique),
+        cmocka_unit_test(inputs_of_other_sizes_fit),        cmocka_unit_test(every_model_takes_volumes),
+        cmocka_unit_test(width_is_rounded_and_never_zero),  cmocka_unit_test(placements_select_what_they_say),
+        cmocka_unit_test(impossible_placements_are_refused), cmocka_unit_test(pool_size_is_clipped_and_said),
+        cmocka_unit_test(module_options_reach_the_nodes),   cmocka_unit_test(gates_and_dropout_are_options),
+        cmocka_unit_test(impossible_options_are_refused),   cmocka_unit_test(stage_lists_are_free)};
+    return cmocka_run_group_tests_name("models", tests, NULL, NULL);
+}

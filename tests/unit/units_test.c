@@ -1,0 +1,277 @@
+/* Units: which gates are private, what feeds and reads them, on fused and unfused graphs alike. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "graph/units.h"
+#include "tests/lib/graphs.h"
+
+#define CONV(name) "{\"name\": \"" name "\", \"type\": \"conv\", \"channels\": 4, \"padding\": 1}"
+#define NODE(name, type) "{\"name\": \"" name "\", \"type\": \"" type "\"}"
+#define FROM(name, type, inputs) "{\"name\": \"" name "\", \"type\": \"" type "\", \"inputs\": [" inputs "]}"
+#define HEAD NODE("pool", "global_avg_pool") ", {\"name\": \"fc\", \"type\": \"linear\", \"features\": 2}"
+#define SKIP(name) "{\"name\": \"" name "\", \"type\": \"pool_skip\", \"pool_size\": 2, \"module\": true}"
+
+static ps_graph *graph;
+static ps_units units;
+
+static void open_units(const char *nodes) {
+    graph = graph_of(nodes);
+    assert_int_equal(ps_units_create(graph, &units), PS_OK);
+}
+
+static int close_units(void **state) {
+    (void)state;
+    ps_units_clear(&units);
+    ps_graph_destroy(graph);
+    graph = NULL;
+    return 0;
+}
+
+static const ps_unit *unit(const char *name) {
+    int index = ps_units_find(&units, name);
+    if (index < 0) fail_msg("no unit is named %s", name);
+    return &units.unit[index];
+}
+
+static int node(const char *name) { return ps_graph_find(graph, name); }
+
+static void a_gate_behind_norm_and_pool_skip_is_private(void **state) {
+    (void)state;
+    open_units(CONV("a") "," SKIP("a.pool_skip") "," NODE("n", "batch_norm") "," NODE("r", "relu") "," CONV("b") "," NODE("s", "relu") "," HEAD);
+    assert_int_equal(units.count, 2);
+    const ps_unit *u = unit("a");
+    assert_false(u->shared);
+    assert_string_equal(u->gate, "r");
+    assert_int_equal(u->gate_node, node("r"));
+    assert_int_equal(u->source_node, node("a"));
+    assert_int_equal(u->norm_node, node("n"));
+    assert_int_equal(u->pool_skip_node, node("a.pool_skip"));
+    assert_int_equal(u->entry_node, node("n"));
+    assert_int_equal(u->channels, 4);
+    assert_int_equal(u->elements, 64);
+    assert_int_equal(u->depth, 1); /* the module's own convolution does not count: depths are alike in every arm */
+    assert_int_equal(u->fan_in, 27);
+    assert_true(u->bias);
+    assert_int_equal(u->feeds, 1);
+    assert_int_equal(u->feed[0].unit, -1);
+    assert_int_equal(u->feed[0].channels, 3);
+    assert_int_equal(u->readers, 1);
+    assert_int_equal(u->reader[0].node, node("b"));
+    assert_false(u->identity_path);
+    u = unit("b");
+    assert_int_equal(u->depth, 2);
+    assert_int_equal(u->norm_node, -1);
+    assert_int_equal(u->pool_skip_node, -1);
+    assert_int_equal(u->entry_node, node("s"));
+    assert_int_equal(u->feed[0].unit, 0);
+    assert_int_equal(u->reader[0].node, node("fc")); /* through the pooling */
+    assert_int_equal(u->reader[0].stride, 1);
+}
+
+static void norm_before_pool_skip_is_private_too(void **state) {
+    (void)state;
+    open_units(CONV("a") "," NODE("n", "batch_norm") "," SKIP("p") "," NODE("r", "relu") "," HEAD);
+    const ps_unit *u = unit("a");
+    assert_int_equal(u->norm_node, node("n"));
+    assert_int_equal(u->pool_skip_node, node("p"));
+    assert_int_equal(u->entry_node, node("r")); /* what enters the gate is the module's output */
+}
+
+static void a_source_read_elsewhere_makes_the_gate_shared(void **state) {
+    (void)state;
+    /* The convolution gets gradient past its gate: "a shut gate silences the filter" would not hold for it. */
+    open_units(CONV("a") "," NODE("r", "relu") "," FROM("sum", "add", "\"r\", \"a\"") "," HEAD);
+    assert_int_equal(ps_units_find(&units, "a"), -1);
+    const ps_unit *u = unit("r");
+    assert_true(u->shared);
+    assert_true(u->identity_path);
+    assert_int_equal(u->source_node, -1);
+    assert_int_equal(u->fan_in, 0);
+    assert_int_equal(u->feeds, 0);
+    assert_int_equal(u->readers, 0);
+}
+
+static void two_gates_on_one_convolution_are_shared(void **state) {
+    (void)state;
+    open_units(CONV("a") "," NODE("r", "relu") "," FROM("l", "leaky_relu", "\"a\"") "," FROM("c", "concat", "\"r\", \"l\"") "," HEAD);
+    assert_int_equal(units.count, 2);
+    assert_true(unit("r")->shared && unit("l")->shared);
+    assert_true(unit("r")->slope == 0 && unit("l")->slope > 0);
+}
+
+static void readers_are_found_through_pool_flatten_and_concat(void **state) {
+    (void)state;
+    open_units(CONV("a") "," NODE("r", "relu") ","
+               "{\"name\": \"b\", \"type\": \"conv\", \"channels\": 6, \"padding\": 1, \"inputs\": [\"input\"]}," NODE("s", "relu") ","
+               FROM("c", "concat", "\"r\", \"input\", \"s\"") "," NODE("m", "max_pool") "," NODE("d", "dropout") "," NODE("f", "flatten") ","
+               "{\"name\": \"fc\", \"type\": \"linear\", \"features\": 2}");
+    const ps_unit *a = unit("a"), *b = unit("b");
+    assert_int_equal(a->readers, 1);
+    assert_int_equal(a->reader[0].node, node("fc"));
+    assert_int_equal(a->reader[0].first_input, 0);
+    assert_int_equal(a->reader[0].stride, 16);
+    assert_int_equal(b->reader[0].first_input, (4 + 3) * 16);
+    assert_int_equal(b->reader[0].stride, 16);
+    assert_false(a->identity_path || b->identity_path);
+    assert_int_equal(b->feeds, 1);
+    assert_int_equal(b->feed[0].unit, -1);
+}
+
+static void feeds_name_the_units_that_are_read(void **state) {
+    (void)state;
+    open_units(CONV("a") "," NODE("r", "relu") "," FROM("c", "concat", "\"input\", \"r\"") "," CONV("b") "," NODE("s", "relu") ","
+               FROM("f", "flatten", "\"s\"") ",{\"name\": \"l\", \"type\": \"linear\", \"features\": 5}," NODE("t", "relu") ","
+               "{\"name\": \"fc\", \"type\": \"linear\", \"features\": 2}");
+    const ps_unit *b = unit("b"), *l = unit("l");
+    assert_int_equal(b->feeds, 2);
+    assert_int_equal(b->feed[0].unit, -1);
+    assert_int_equal(b->feed[0].channels, 3);
+    assert_int_equal(b->feed[1].unit, ps_units_find(&units, "a"));
+    assert_int_equal(b->feed[1].first_channel, 3);
+    assert_int_equal(b->feed[1].channels, 4);
+    assert_int_equal(unit("a")->reader[0].first_input, 3);
+    assert_int_equal(l->feeds, 1);
+    assert_int_equal(l->feed[0].unit, ps_units_find(&units, "b"));
+    assert_int_equal(l->feed[0].channels, 4 * 64);
+    assert_int_equal(l->fan_in, 4 * 64);
+    assert_int_equal(l->elements, 1);
+    assert_int_equal(l->depth, 3);
+}
+
+static void unpooling_hands_its_values_on(void **state) {
+    (void)state;
+    open_units(CONV("a") "," NODE("r", "relu") "," NODE("m", "max_pool") "," CONV("b") "," NODE("s", "relu") ","
+               FROM("u", "max_unpool", "\"s\", \"m\"") "," CONV("c") "," HEAD);
+    assert_int_equal(unit("b")->readers, 1);
+    assert_int_equal(unit("b")->reader[0].node, node("c"));
+    assert_int_equal(unit("a")->readers, 1); /* where its maxima were is no value of it */
+    assert_int_equal(unit("a")->reader[0].node, node("b"));
+    assert_false(unit("a")->identity_path);
+}
+
+static void what_leaves_the_network_has_an_identity_path(void **state) {
+    (void)state;
+    open_units(CONV("a") "," NODE("r", "relu") "," NODE("m", "global_avg_pool"));
+    assert_true(unit("a")->identity_path);
+    assert_int_equal(unit("a")->readers, 0);
+}
+
+static void norm_after_a_gate_is_no_reader_with_weights_of_nodes(void **state) {
+    (void)state;
+    /* Pre-activation order: the gate after the norm of an add is shared; what the first gate feeds past the norm is no unit. */
+    open_units(CONV("a") "," NODE("r", "relu") "," NODE("n", "batch_norm") "," CONV("b") "," FROM("sum", "add", "\"b\", \"n\"") ","
+               NODE("n2", "batch_norm") "," NODE("s", "relu") "," HEAD);
+    assert_true(unit("a")->identity_path);
+    assert_int_equal(unit("a")->readers, 0);
+    const ps_unit *s = unit("s");
+    assert_true(s->shared);
+    assert_int_equal(s->norm_node, -1);
+    assert_int_equal(s->entry_node, node("n2"));
+}
+
+static void a_graph_without_gates_has_no_units(void **state) {
+    (void)state;
+    open_units(CONV("a") "," HEAD);
+    assert_int_equal(units.count, 0);
+    assert_int_equal(ps_units_find(&units, "a"), -1);
+}
+
+static const char *node_name(const ps_graph *g, int index) { return index < 0 ? "(none)" : g->node[index].name; }
+
+static void assert_same_units(const ps_graph *ga, const ps_units *a, const ps_graph *gb, const ps_units *b) {
+    assert_int_equal(a->count, b->count);
+    for (int i = 0; i < a->count; i++) {
+        const ps_unit *x = &a->unit[i], *y = &b->unit[i];
+        assert_string_equal(x->name, y->name);
+        assert_string_equal(x->gate, y->gate);
+        assert_string_equal(x->stage, y->stage);
+        assert_string_equal(node_name(ga, x->source_node), node_name(gb, y->source_node));
+        assert_string_equal(node_name(ga, x->norm_node), node_name(gb, y->norm_node));
+        assert_string_equal(node_name(ga, x->pool_skip_node), node_name(gb, y->pool_skip_node));
+        assert_string_equal(node_name(ga, x->entry_node), node_name(gb, y->entry_node));
+        assert_true(x->shared == y->shared && x->bias == y->bias && x->identity_path == y->identity_path && x->slope == y->slope);
+        assert_int_equal(x->channels, y->channels);
+        assert_int_equal(x->elements, y->elements);
+        assert_int_equal(x->depth, y->depth);
+        assert_int_equal(x->fan_in, y->fan_in);
+        assert_int_equal(x->feeds, y->feeds);
+        if (x->feeds > 0) assert_memory_equal(x->feed, y->feed, (size_t)x->feeds * sizeof *x->feed);
+        assert_int_equal(x->readers, y->readers);
+        for (int k = 0; k < x->readers; k++) {
+            assert_string_equal(node_name(ga, x->reader[k].node), node_name(gb, y->reader[k].node));
+            assert_int_equal(x->reader[k].first_input, y->reader[k].first_input);
+            assert_int_equal(x->reader[k].stride, y->reader[k].stride);
+        }
+    }
+}
+
+static void fused_and_unfused_agree(void **state) {
+    (void)state;
+    static const char *const models[] = {"plain9", "vgg16", "resnet18", "resnet50", "d110", NULL};
+    for (int i = 0; models[i] != NULL; i++)
+        for (int e = 0; e <= 2; e += 2) {
+            ps_model_options options = model_options(models[i]);
+            options.width = 0.1;
+            options.pool_skip.pool_size = e;
+            options.leaky_slope = e == 2 ? 0.125 : 0;
+            ps_graph *plain = model_graph(models[i], &options), *fused;
+            ps_units a, b;
+            assert_int_equal(ps_graph_fuse(plain, &fused), PS_OK);
+            assert_true(fused->count < plain->count);
+            assert_int_equal(ps_units_create(plain, &a), PS_OK);
+            assert_int_equal(ps_units_create(fused, &b), PS_OK);
+            assert_true(a.count > 0);
+            assert_same_units(plain, &a, fused, &b);
+            ps_units_clear(&a);
+            ps_units_clear(&b);
+            ps_graph_destroy(plain);
+            ps_graph_destroy(fused);
+        }
+}
+
+static void residual_networks_have_private_and_shared_gates(void **state) {
+    (void)state;
+    ps_model_options options = model_options("resnet18");
+    options.width = 0.125;
+    options.pool_skip.pool_size = 2;
+    graph = model_graph("resnet18", &options);
+    assert_int_equal(ps_units_create(graph, &units), PS_OK);
+    assert_int_equal(units.count, 1 + 8 * 2);
+    const ps_unit *stem = unit("conv1.0"), *inner = unit("conv3_x.0.residual_function.0"), *outer = unit("conv3_x.0.relu");
+    assert_true(stem->identity_path); /* the first block's shortcut is the identity */
+    assert_int_equal(stem->pool_skip_node, -1);
+    assert_false(inner->identity_path);
+    assert_true(inner->pool_skip_node >= 0);
+    assert_true(outer->shared && outer->identity_path);
+    assert_int_equal(outer->pool_skip_node, -1);
+    /* Before a block that changes the width, the gate is read by two convolutions and by nothing else. */
+    const ps_unit *before = unit("conv2_x.1.relu");
+    assert_int_equal(before->readers, 2);
+    assert_false(before->identity_path);
+    assert_int_equal(inner->depth, 6);
+    assert_int_equal(outer->depth, 7);
+    assert_string_equal(inner->stage, "conv3_x");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(a_gate_behind_norm_and_pool_skip_is_private, close_units),
+        cmocka_unit_test_teardown(norm_before_pool_skip_is_private_too, close_units),
+        cmocka_unit_test_teardown(a_source_read_elsewhere_makes_the_gate_shared, close_units),
+        cmocka_unit_test_teardown(two_gates_on_one_convolution_are_shared, close_units),
+        cmocka_unit_test_teardown(readers_are_found_through_pool_flatten_and_concat, close_units),
+        cmocka_unit_test_teardown(feeds_name_the_units_that_are_read, close_units),
+        cmocka_unit_test_teardown(unpooling_hands_its_values_on, close_units),
+        cmocka_unit_test_teardown(what_leaves_the_network_has_an_identity_path, close_units),
+        cmocka_unit_test_teardown(norm_after_a_gate_is_no_reader_with_weights_of_nodes, close_units),
+        cmocka_unit_test_teardown(a_graph_without_gates_has_no_units, close_units),
+        cmocka_unit_test(fused_and_unfused_agree),
+        cmocka_unit_test_teardown(residual_networks_have_private_and_shared_gates, close_units)};
+    return cmocka_run_group_tests_name("units", tests, NULL, NULL);
+}
