@@ -5,7 +5,6 @@
  * (weaker than the random tint of every image) is open to a linear model. All classes survive a horizontal flip.
  *
  * Arithmetic is +, -, *, /, floor and sqrt on floats (all exactly rounded), so that every machine makes the same bytes. */
-#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 
@@ -18,6 +17,7 @@ enum {
     CHANNELS = 3,
     TRAIN_DEFAULT = 4096,
     TEST_DEFAULT = 1024,
+    COUNT_MOST = 1000000,
     SIDE_DEFAULT = 16,
     SIDE_LEAST = 8,
     SIDE_MOST = 512
@@ -124,8 +124,9 @@ ps_status ps_synthetic_read(const char *argument, const ps_dataset_options *opti
     if (side < SIDE_LEAST || side > SIDE_MOST)
         return ps_fail(PS_ERR_USAGE, "synthetic images can be %d to %d pixels wide, not %d; change the size", SIDE_LEAST,
                        SIDE_MOST, side);
-    if (options->probe_count > INT_MAX - train)
-        return ps_fail(PS_ERR_USAGE, "a probe of %d images is too large; ask for fewer", options->probe_count);
+    if (train > COUNT_MOST || test > COUNT_MOST || options->probe_count > COUNT_MOST)
+        return ps_fail(PS_ERR_USAGE, "synthetic data holds at most %d images for training, probe and test each; ask for fewer",
+                       COUNT_MOST);
     out->shape = (ps_shape){1, CHANNELS, 1, side, side};
     out->type = PS_PIXEL_BYTE;
     out->classes = CLASSES;

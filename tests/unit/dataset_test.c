@@ -589,6 +589,11 @@ static void synthetic_has_the_counts_asked_for(void **state) {
         assert_int_equal(ps_dataset_open("synthetic", &(ps_dataset_options){.size = sizes[i]}, &dataset), PS_ERR_USAGE);
         assert_non_null(strstr(ps_status_message(), "8 to 512"));
     }
+    const ps_dataset_options many[] = {{.train_limit = 2000000000}, {.probe_count = 2000000000}, {.test_limit = 1000001}};
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(ps_dataset_open("synthetic", &many[i], &dataset), PS_ERR_USAGE);
+        assert_non_null(strstr(ps_status_message(), "1000000"));
+    }
 }
 
 static void training_images_are_normalised(void **state) {
