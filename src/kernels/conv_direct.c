@@ -15,79 +15,20 @@ enum {
     FEWEST_ROWS = 24,
     MOST_SPLITS = 16,        /* partial sums of the weight gradient */
     SPLIT_FLOATS = 4 << 20,  /* and the room they may take together: 16 MiB */
-    FILTER_BLOCK = 96,       /* filters of a task of the weight gradient where there are few partial sums */
-    MOST_RESIDUES = 64
+    FILTER_BLOCK = 96        /* filters of a task of the weight gradient where there are few partial sums */
 };
 
 static size_t round_up(size_t count, size_t step) { return (count + step - 1) / step * step; }
 
 typedef struct {
     const ps_direct_kernels *kernels;
-    ps_direct_sweep sweep;
+    ps_conv_sweep sweep;
     const float *source, *w, *bias, *dy;
     float *target, *packed, *matrix, *parts;
     size_t row_step, matrix_worker, range, chunks, panel, panels, panel_floats, splits, blocks, part_step;
     int kernel_taps, kh, kw;
     bool accumulate;
 } direct_job;
-
-static ps_direct_axis forward_axis(int size, int out, int kernel, int stride, int pad, int dilation) {
-    ps_direct_axis a = {.count = out, .source_size = size, .source_step = stride, .target_size = out, .target_step = 1, .taps = kernel};
-    for (int t = 0; t < kernel; t++) a.tap[t] = t, a.delta[t] = t * dilation - pad;
-    return a;
-}
-
-/* Inputs residue, residue + stride, ... of an axis: output o = q + (residue + pad - t * dilation) / stride for the taps that
- * divide; taps in rising order of o. */
-static ps_direct_axis backward_axis(int size, int out, int kernel, int stride, int pad, int dilation, int residue) {
-    ps_direct_axis a = {.source_size = out, .source_step = 1, .target_size = size, .target_step = stride, .target_first = residue};
-    a.count = residue < size ? (size - residue + stride - 1) / stride : 0;
-    for (int t = kernel - 1; t >= 0; t--) {
-        int reach = residue + pad - t * dilation;
-        if (reach % stride != 0) continue;
-        a.tap[a.taps] = t;
-        a.delta[a.taps++] = reach / stride;
-    }
-    return a;
-}
-
-static void finish_sweep(ps_direct_sweep *s) {
-    s->depth = (size_t)s->d.taps * (size_t)s->h.taps * (size_t)s->w.taps * (size_t)s->source_group;
-    s->positions = (size_t)s->n * (size_t)s->d.count * (size_t)s->h.count * (size_t)s->w.count;
-    s->wide_rows = s->groups == 1;
-    for (int t = 1; t < s->w.taps; t++) s->wide_rows = s->wide_rows && s->w.delta[t] == s->w.delta[t - 1] + 1;
-    const ps_direct_axis *axes[3] = {&s->d, &s->h, &s->w};
-    s->in_place = true;
-    for (int i = 0; i < 3; i++) {
-        s->in_place = s->in_place && axes[i]->taps == 1 && axes[i]->delta[0] == 0 && axes[i]->source_step == 1 &&
-                      axes[i]->count == axes[i]->source_size;
-    }
-    /* Rows a multiple of 2 KiB apart share cache sets: gathering is cheaper then. */
-    if (s->source_channels % 512 == 0) s->in_place = false;
-}
-
-static ps_direct_sweep forward_sweep(const ps_conv_shape *s) {
-    ps_direct_sweep sweep = {.n = s->n, .source_channels = s->c, .target_channels = s->k, .groups = s->groups,
-                             .source_group = s->c / s->groups, .target_group = s->k / s->groups};
-    sweep.d = forward_axis(s->d, ps_conv_out_d(s), s->kd, s->stride_d, s->pad_d, s->dilation_d);
-    sweep.h = forward_axis(s->h, ps_conv_out_h(s), s->kh, s->stride_h, s->pad_h, s->dilation_h);
-    sweep.w = forward_axis(s->w, ps_conv_out_w(s), s->kw, s->stride_w, s->pad_w, s->dilation_w);
-    finish_sweep(&sweep);
-    return sweep;
-}
-
-static ps_direct_sweep backward_sweep(const ps_conv_shape *s, int residue) {
-    ps_direct_sweep sweep = {.n = s->n, .source_channels = s->k, .target_channels = s->c, .groups = s->groups,
-                             .source_group = s->k / s->groups, .target_group = s->c / s->groups};
-    int rw = residue % s->stride_w, rh = residue / s->stride_w % s->stride_h, rd = residue / s->stride_w / s->stride_h;
-    sweep.d = backward_axis(s->d, ps_conv_out_d(s), s->kd, s->stride_d, s->pad_d, s->dilation_d, rd);
-    sweep.h = backward_axis(s->h, ps_conv_out_h(s), s->kh, s->stride_h, s->pad_h, s->dilation_h, rh);
-    sweep.w = backward_axis(s->w, ps_conv_out_w(s), s->kw, s->stride_w, s->pad_w, s->dilation_w, rw);
-    finish_sweep(&sweep);
-    return sweep;
-}
-
-static int residues_of(const ps_conv_shape *s) { return s->stride_d * s->stride_h * s->stride_w; }
 
 /* Half-width vectors where they waste fewer lanes; processors with both run the narrower ones at twice the rate. */
 static const ps_direct_kernels *kernels_for(int vector_channels) {
@@ -110,7 +51,7 @@ static void set_range(direct_job *job) {
     job->matrix_worker = job->sweep.in_place ? 0 : round_up(job->range * job->row_step, 16);
 }
 
-static direct_job plan_sweep(const ps_direct_sweep *sweep) {
+static direct_job plan_sweep(const ps_conv_sweep *sweep) {
     direct_job job = {.sweep = *sweep, .kernels = kernels_for(sweep->target_group)};
     set_range(&job);
     job.chunks = ps_pool_chunks(sweep->positions, job.range);
@@ -127,7 +68,7 @@ static size_t packed_floats(const direct_job *job) {
 static void pack_panel(void *context, size_t chunk, int worker) {
     (void)worker;
     const direct_job *job = context;
-    const ps_direct_sweep *s = &job->sweep;
+    const ps_conv_sweep *s = &job->sweep;
     size_t group = chunk / job->panels;
     int channel = (int)(chunk % job->panels * job->panel);
     float *panel = job->packed + chunk * job->panel_floats;
@@ -141,7 +82,7 @@ static void pack_panel(void *context, size_t chunk, int worker) {
 
 /* The places of positions [first, first + count) in the target. */
 static void find_targets(const direct_job *job, size_t first, size_t count, int channel, float **target) {
-    const ps_direct_sweep *s = &job->sweep;
+    const ps_conv_sweep *s = &job->sweep;
     size_t position = first;
     int w = (int)(position % (size_t)s->w.count);
     position /= (size_t)s->w.count;
@@ -164,7 +105,7 @@ static void find_targets(const direct_job *job, size_t first, size_t count, int 
 }
 
 static const float *matrix_of(const direct_job *job, int group, size_t first, size_t count, int worker) {
-    const ps_direct_sweep *s = &job->sweep;
+    const ps_conv_sweep *s = &job->sweep;
     if (s->in_place) return job->source + first * (size_t)s->source_channels + (size_t)group * (size_t)s->source_group;
     float *matrix = job->matrix + (size_t)worker * job->matrix_worker;
     job->kernels->gather(s, job->source, group, first, count, matrix, job->row_step);
@@ -173,7 +114,7 @@ static const float *matrix_of(const direct_job *job, int group, size_t first, si
 
 static void convolve_range(void *context, size_t chunk, int worker) {
     const direct_job *job = context;
-    const ps_direct_sweep *s = &job->sweep;
+    const ps_conv_sweep *s = &job->sweep;
     size_t first = ps_pool_chunk_start(s->positions, job->chunks, chunk);
     size_t count = ps_pool_chunk_start(s->positions, job->chunks, chunk + 1) - first;
     float *target[PS_DIRECT_RANGE];
@@ -200,7 +141,7 @@ static void run_sweep(direct_job *job, void *workspace, ps_pool *pool) {
 
 static void direct_forward(const ps_conv_shape *s, const float *x, const float *w, const float *bias, float *y, void *workspace,
                            ps_pool *pool) {
-    ps_direct_sweep sweep = forward_sweep(s);
+    ps_conv_sweep sweep = ps_conv_sweep_forward(s);
     direct_job job = plan_sweep(&sweep);
     job.source = x, job.w = w, job.bias = bias, job.target = y;
     run_sweep(&job, workspace, pool);
@@ -218,8 +159,8 @@ static void clear_range(void *context, size_t chunk, int worker) {
 
 static void direct_backward_data(const ps_conv_shape *s, const float *dy, const float *w, float *dx, bool accumulate,
                                  void *workspace, ps_pool *pool) {
-    for (int residue = 0; residue < residues_of(s); residue++) {
-        ps_direct_sweep sweep = backward_sweep(s, residue);
+    for (int residue = 0; residue < ps_conv_sweep_residues(s); residue++) {
+        ps_conv_sweep sweep = ps_conv_sweep_backward(s, residue);
         if (sweep.positions == 0) continue;
         direct_job job = plan_sweep(&sweep);
         job.source = dy, job.w = w, job.target = dx, job.accumulate = accumulate;
@@ -232,7 +173,7 @@ static void direct_backward_data(const ps_conv_shape *s, const float *dy, const 
 /* Backward-weights: the gathered rows times dy, in `splits` ranges of positions with partial sums of their own, added in order.
  * Large filters allow few of them; then their rows are cut into blocks too, so that there is work for every thread. */
 static direct_job plan_gradient(const ps_conv_shape *s) {
-    ps_direct_sweep sweep = forward_sweep(s);
+    ps_conv_sweep sweep = ps_conv_sweep_forward(s);
     /* Vectors run along the rows of the matrix here, so a row read in place must be whole vectors. */
     if (sweep.source_group % 16 != 0 || sweep.groups > 1) sweep.in_place = false;
     direct_job job = {.sweep = sweep, .kernels = kernels_for((int)sweep.depth)};
@@ -250,7 +191,7 @@ static direct_job plan_gradient(const ps_conv_shape *s) {
 
 static void gradient_range(void *context, size_t chunk, int worker) {
     const direct_job *job = context;
-    const ps_direct_sweep *s = &job->sweep;
+    const ps_conv_sweep *s = &job->sweep;
     size_t block = chunk % job->blocks, split = chunk / job->blocks % job->splits, row = round_up(s->depth, 16);
     int group = (int)(chunk / job->blocks / job->splits);
     size_t begin = ps_pool_chunk_start(s->positions, job->splits, split);
@@ -292,8 +233,8 @@ static size_t direct_workspace(const ps_conv_shape *s, ps_conv_pass pass, int th
         return (job.splits * job.part_step + (size_t)threads * job.matrix_worker) * sizeof(float);
     }
     size_t most = 0;
-    for (int residue = 0; residue < (pass == PS_CONV_FORWARD ? 1 : residues_of(s)); residue++) {
-        ps_direct_sweep sweep = pass == PS_CONV_FORWARD ? forward_sweep(s) : backward_sweep(s, residue);
+    for (int residue = 0; residue < (pass == PS_CONV_FORWARD ? 1 : ps_conv_sweep_residues(s)); residue++) {
+        ps_conv_sweep sweep = pass == PS_CONV_FORWARD ? ps_conv_sweep_forward(s) : ps_conv_sweep_backward(s, residue);
         direct_job job = plan_sweep(&sweep);
         size_t floats = packed_floats(&job) + (size_t)threads * job.matrix_worker;
         if (floats > most) most = floats;
@@ -302,13 +243,14 @@ static size_t direct_workspace(const ps_conv_shape *s, ps_conv_pass pass, int th
 }
 
 static double direct_cost(const ps_conv_shape *s, ps_conv_pass pass) {
-    if (s->kd > PS_DIRECT_TAPS || s->kh > PS_DIRECT_TAPS || s->kw > PS_DIRECT_TAPS) return -1.0;
-    if (s->stride_d > 8 || s->stride_h > 8 || s->stride_w > 8 || residues_of(s) > MOST_RESIDUES) return -1.0;
+    if (!ps_conv_sweep_fits(s)) return -1.0;
     double cg = s->c / s->groups, kg = s->k / s->groups, positions = (double)ps_conv_out_positions(s);
     double row = (double)ps_conv_taps(s) * cg, gathered = positions * row * s->groups;
     double wide = pass == PS_CONV_FORWARD ? kg : pass == PS_CONV_BACKWARD_DATA ? cg : row;
     double lanes = (double)round_up((size_t)wide, 8) / wide;
-    return 1500.0 + ps_conv_macs(s) * lanes / 52.0 + gathered * 0.05 + 0.1 * row * s->k;
+    /* Fewer filters than hide the latency of a multiply-add, and a call per range and group. */
+    if (pass == PS_CONV_BACKWARD_WEIGHTS && kg < 8) lanes *= 8 / kg;
+    return 1500.0 + ps_conv_macs(s) * lanes / 52.0 + gathered * 0.05 + 0.1 * row * s->k + 2.0 * s->groups * positions;
 }
 
 const ps_conv_method ps_conv_method_direct = {

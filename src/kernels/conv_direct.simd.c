@@ -18,7 +18,7 @@ typedef struct {
     int n, d, h, w;
 } place;
 
-INLINE place place_of(const ps_direct_sweep *s, size_t position) {
+INLINE place place_of(const ps_conv_sweep *s, size_t position) {
     place p;
     p.w = (int)(position % (size_t)s->w.count), position /= (size_t)s->w.count;
     p.h = (int)(position % (size_t)s->h.count), position /= (size_t)s->h.count;
@@ -27,7 +27,7 @@ INLINE place place_of(const ps_direct_sweep *s, size_t position) {
     return p;
 }
 
-INLINE void next_place(const ps_direct_sweep *s, place *p) {
+INLINE void next_place(const ps_conv_sweep *s, place *p) {
     if (++p->w < s->w.count) return;
     p->w = 0;
     if (++p->h < s->h.count) return;
@@ -38,7 +38,7 @@ INLINE void next_place(const ps_direct_sweep *s, place *p) {
 }
 
 /* The taps of one row of the source (NULL: the row lies in the padding). */
-INLINE float *gather_row(const ps_direct_sweep *s, const float *row, int w0, float *to) {
+INLINE float *gather_row(const ps_conv_sweep *s, const float *row, int w0, float *to) {
     size_t c = (size_t)s->source_group, channels = (size_t)s->source_channels;
     int taps = s->w.taps, first = w0 + s->w.delta[0], last = w0 + s->w.delta[taps - 1];
     if (row == NULL) {
@@ -55,7 +55,7 @@ INLINE float *gather_row(const ps_direct_sweep *s, const float *row, int w0, flo
     return to + (size_t)taps * c;
 }
 
-static void gather(const ps_direct_sweep *s, const float *source, int group, size_t first, size_t count, float *matrix,
+static void gather(const ps_conv_sweep *s, const float *source, int group, size_t first, size_t count, float *matrix,
                    size_t row_step) {
     place p = place_of(s, first);
     size_t row_floats = (size_t)s->w.source_size * (size_t)s->source_channels;
@@ -95,7 +95,7 @@ static void pack_forward(const float *w, size_t depth, int k, int filters, float
     }
 }
 
-static void pack_backward(const ps_direct_sweep *s, int kernel_taps, int kh, int kw, const float *w, int c, float *panel) {
+static void pack_backward(const ps_conv_sweep *s, int kernel_taps, int kh, int kw, const float *w, int c, float *panel) {
     int vectors = s->target_group - c > LANES ? 2 : 1;
     for (int td = 0; td < s->d.taps; td++) {
         for (int th = 0; th < s->h.taps; th++) {
@@ -154,7 +154,7 @@ INLINE void multiply_rows(int rows, int vectors, const float *a, size_t row_step
     }
 }
 
-static void multiply(const ps_direct_sweep *s, size_t count, const float *matrix, size_t row_step, const float *panel, int channels,
+static void multiply(const ps_conv_sweep *s, size_t count, const float *matrix, size_t row_step, const float *panel, int channels,
                      const float *bias, bool accumulate, float *const *target) {
     int vectors = channels > LANES ? 2 : 1, most = vectors == 2 ? ROWS : ROWS_OF_ONE;
     for (size_t i = 0; i < count; i += (size_t)most) {
