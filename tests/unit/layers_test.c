@@ -133,6 +133,9 @@ static void test_refusals(void **state) {
         {"leaky_relu", "{\"slope\": \"NaN\"}", 1, {{1, 3, 1, 8, 8}}, "\"slope\""},
         {"max_pool", "{\"kernel\": 9}", 1, {{1, 3, 1, 8, 8}}, "9x9 pooling window does not fit the input 3x1x8x8"},
         {"max_pool", "{\"kernel\": 2, \"padding\": 2}", 1, {{1, 3, 1, 8, 8}}, "at most half of \"kernel\""},
+        {"max_pool", "{\"kernel\": 3, \"padding\": [2, 0]}", 1, {{1, 3, 1, 8, 8}}, "at most half of \"kernel\""},
+        {"avg_pool", "{\"kernel\": 3, \"padding\": [0, 2]}", 1, {{1, 3, 1, 8, 8}}, "at most half of \"kernel\""},
+        {"avg_pool", "{\"kernel\": 3, \"padding\": [2, 1, 1]}", 1, {{1, 3, 5, 8, 8}}, "at most half of \"kernel\""},
         {"max_pool", "{\"kernel\": [2, 2, 2], \"padding\": [0, 0]}", 1, {{1, 3, 1, 8, 8}}, "are mixed"},
         {"avg_pool", "{\"dilation\": 2}", 1, {{1, 3, 1, 8, 8}}, "unknown key \"dilation\""},
         {"max_unpool",
@@ -362,6 +365,12 @@ static void test_running_statistics(void **state) {
     expect_values(rig.state[1], (const float[]){0.75f * 4 + 0.25f * 14 / 3, 0.75f * 9}, 2);
     rig.type->forward(&rig.call); /* a second step goes on from there */
     assert_true(fabsf(rig.state[0][0] - (0.75f * 75.75f + 0.75f)) < 1e-5f);
+    gradcheck_rig_clear(&rig);
+    rig_make(&rig, &ps_layer_batch_norm, "{\"inputs\": [[1, 1, 1, 1, 3]], \"attributes\": {}}", PS_MODE_TRAIN);
+    set(rig.x[0], (const float[]){10, 20, 30}, 3);
+    rig.state[0][0] = 0, rig.state[1][0] = 1;
+    rig.type->forward(&rig.call); /* PyTorch's default momentum, 0.1 */
+    assert_true(fabsf(rig.state[0][0] - 2.0f) < 1e-6f && fabsf(rig.state[1][0] - 10.9f) < 1e-5f);
     gradcheck_rig_clear(&rig);
 }
 
