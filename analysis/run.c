@@ -278,14 +278,20 @@ static ps_status check_probe_order(const ps_run *run, const ps_trace_record *rec
     return PS_OK;
 }
 
+/* Events, evaluations and unknown records may stand between the records of one probe or window. */
+static bool ends_frame(const frame_builder *builder, const ps_trace_record *record) {
+    if (record->type == PS_RECORD_WINDOW) return !builder->is_window || record->window != builder->key;
+    if (record->type == PS_RECORD_PROBE) return builder->is_window || record->step != builder->key;
+    return record->type == PS_RECORD_STEP || record->type == PS_RECORD_END;
+}
+
 static ps_status first_pass(ps_run *run, frame_builder *builder) {
     static const bool wanted[PS_Q_COUNT] = {[PS_Q_nonzero] = true, [PS_Q_nonzero_eval] = true, [PS_Q_mean_abs] = true};
     for (;;) {
         ps_trace_record record;
         bool more;
         PS_TRY(ps_trace_reader_next(run->reader, &record, &more));
-        bool continues = more && record.type == PS_RECORD_PROBE && record.step == builder->key;
-        if (builder->open && !continues) {
+        if (builder->open && (!more || ends_frame(builder, &record))) {
             PS_TRY(note_probe(run, builder));
             builder->open = false;
         }
@@ -309,13 +315,13 @@ static ps_status first_pass(ps_run *run, frame_builder *builder) {
 
 /* Joins windows to the probes around them and sums their learning rates. */
 static void link_windows(ps_run *run) {
+    int before = -1, after = 0; /* both only move forward, as windows and probes stand in order */
     for (int w = 0; w < run->window_count; w++) {
         ps_window_info *window = &run->windows[w];
-        window->before = window->after = -1;
-        for (int p = 0; p < run->probe_count && window->after < 0; p++) {
-            if (run->probes[p].step <= window->first) window->before = p;
-            if (run->probes[p].step > window->last) window->after = p;
-        }
+        while (before + 1 < run->probe_count && run->probes[before + 1].step <= window->first) before++;
+        while (after < run->probe_count && run->probes[after].step <= window->last) after++;
+        window->before = before;
+        window->after = after < run->probe_count ? after : -1;
         double sum = 0;
         for (long long step = window->first; step <= window->last; step++)
             sum += step < (long long)run->lr_count ? run->lr[step] : ps_absent();
@@ -345,6 +351,7 @@ ps_status ps_run_open(const char *path, const char *arm, ps_run **out) {
     run->layers = run->header->layers;
     run->layer_count = run->header->layer_count;
     run->node_count = run->header->node_count;
+    run->lines = ps_trace_reader_line(run->reader);
     run->test_accuracy = run->test_loss = ps_absent();
     run->record_ns = run->probe_ns = run->train_ns = run->peak_memory_bytes = ps_absent();
     PS_TRY_CLEANUP(allocate(run));
@@ -391,13 +398,8 @@ static ps_status flush_frame(streamer *s, const ps_run_visitor *visitor) {
 }
 
 static ps_status take_record(streamer *s, const ps_run_visitor *visitor, const ps_trace_record *record, const bool *wanted) {
-    bool window = record->type == PS_RECORD_WINDOW;
-    if (!window && record->type != PS_RECORD_PROBE) {
-        PS_TRY(flush_frame(s, visitor));
-        return visitor->record(visitor->context, record);
-    }
-    double key = window ? record->window : record->step;
-    if (s->builder.open && (s->builder.is_window != window || s->builder.key != key)) PS_TRY(flush_frame(s, visitor));
+    if (s->builder.open && ends_frame(&s->builder, record)) PS_TRY(flush_frame(s, visitor));
+    if (record->type != PS_RECORD_WINDOW && record->type != PS_RECORD_PROBE) return visitor->record(visitor->context, record);
     if (!s->builder.open) start_frame(&s->builder, s->run, record);
     return add_record(&s->builder, s->run, s->reader, record, wanted);
 }

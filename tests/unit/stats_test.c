@@ -1,0 +1,295 @@
+/* Statistics against worked examples (literature, SciPy 1.10, R 4.2 with survival 3.5) and by simulation of their error rates. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "analysis/json_scan.h"
+#include "analysis/stats/bootstrap.h"
+#include "analysis/stats/order.h"
+#include "analysis/stats/signflip.h"
+#include "analysis/stats/survival.h"
+#include "core/memory.h"
+#include "core/rng.h"
+
+static void near(double value, double expected, double tolerance) {
+    if (!(fabs(value - expected) <= tolerance)) fail_msg("%.12g is not %.12g", value, expected);
+}
+
+/* Darwin's maize heights (eighths of an inch), the example of Fisher 1935, sections 17 and 21. */
+static const double darwin[] = {49, -67, 8, 16, 6, 23, 28, 41, 14, 29, 56, 24, 75, 60, -48};
+
+static void signflip_gives_fishers_answer(void **state) {
+    (void)state;
+    /* Fisher: 863 of 32768 arrangements give a total at least as large; scipy.stats.permutation_test((darwin,), mean,
+     * permutation_type='samples', n_resamples=inf): 0.05267333984375 two-sided, 0.026336669921875 greater. */
+    ps_stats_test test = ps_stats_signflip(darwin, 15);
+    near(test.greater, 863.0 / 32768, 1e-15);
+    near(test.two_sided, 1726.0 / 32768, 1e-15);
+    near(test.best_two_sided, 1.0 / 16384, 0);
+}
+
+static void wilcoxon_agrees_with_scipy(void **state) {
+    (void)state;
+    /* scipy.stats.wilcoxon(darwin, mode='exact'): 0.041259765625; alternative='greater': 0.0206298828125. */
+    ps_stats_test test = ps_stats_wilcoxon(darwin, 15);
+    near(test.two_sided, 0.041259765625, 1e-15);
+    near(test.greater, 0.0206298828125, 1e-15);
+    /* The example of R's wilcox.test (Hollander and Wolfe 1973), alternative='greater': V = 40, p = 0.01953125. */
+    static const double x[] = {1.83, 0.50, 1.62, 2.48, 1.68, 1.88, 1.55, 3.06, 1.30};
+    static const double y[] = {0.878, 0.647, 0.598, 2.05, 1.06, 1.29, 1.06, 3.14, 1.29};
+    double d[9];
+    for (int i = 0; i < 9; i++) d[i] = x[i] - y[i];
+    near(ps_stats_wilcoxon(d, 9).greater, 0.01953125, 1e-15);
+    static const double with_zeros[] = {0, 1, 2, 3, 0};
+    assert_int_equal(ps_stats_wilcoxon(with_zeros, 5).n, 3);
+}
+
+static void few_values_show_what_they_can(void **state) {
+    static const double same[] = {1, 2, 3, 4, 5};
+    (void)state;
+    for (int n = 1; n <= 5; n++) {
+        ps_stats_test test = ps_stats_signflip(same, n);
+        near(test.greater, ldexp(1, -n), 0);
+        near(test.best_one_sided, ldexp(1, -n), 0);
+        near(test.two_sided, fmin(1, ldexp(1, 1 - n)), 0);
+        near(test.less, 1, 0);
+    }
+    static const double zeros[] = {0, 0, 0};
+    near(ps_stats_signflip(zeros, 3).two_sided, 1, 0);
+    near(ps_stats_signflip(NULL, 0).two_sided, 1, 0);
+}
+
+/* Sums that are equal in exact arithmetic must count as ties, whatever rounding makes of them. */
+static void rounding_does_not_break_ties(void **state) {
+    static const double tenths[] = {0.1, 0.2, 0.3, 0.1, 0.2, 0.3, 0.7, -0.4}, whole[] = {1, 2, 3, 1, 2, 3, 7, -4};
+    (void)state;
+    ps_stats_test a = ps_stats_signflip(tenths, 8), b = ps_stats_signflip(whole, 8);
+    near(a.greater, b.greater, 0);
+    near(a.less, b.less, 0);
+}
+
+static void infinite_values_rank_beyond_all(void **state) {
+    static const double values[] = {0.05, 0.05, 0.05, 0.05, 0.05, 0.05, -INFINITY};
+    (void)state;
+    /* Ranks 3.5 six times and 7 once; the sum of signed ranks is 14. */
+    int reach = 0;
+    for (int bits = 0; bits < 128; bits++) {
+        double sum = (bits >> 6 & 1) ? -7 : 7;
+        for (int i = 0; i < 6; i++) sum += (bits >> i & 1) ? -3.5 : 3.5;
+        reach += sum >= 14;
+    }
+    near(ps_stats_signflip(values, 7).greater, reach / 128.0, 1e-15);
+}
+
+static void many_values_are_drawn(void **state) {
+    double values[40];
+    (void)state;
+    for (int i = 0; i < 40; i++) values[i] = i % 2 ? 1 : -1;
+    ps_stats_test test = ps_stats_signflip(values, 40);
+    near(test.greater, 0.5 + 0.1254 / 2, 0.005); /* P(S >= 0) = (1 + P(S = 0)) / 2, P(S = 0) = C(40, 20) / 2^40 */
+    for (int i = 0; i < 40; i++) values[i] = 1;
+    near(ps_stats_signflip(values, 40).greater, 1.0 / ((1 << 20) + 1), 1e-12); /* never 0 */
+}
+
+static void holm_agrees_with_r(void **state) {
+    /* p.adjust(c(0.01, 0.04, 0.03, 0.005, 0.2), "holm"): 0.040 0.090 0.090 0.025 0.200 */
+    const double p[] = {0.01, 0.04, ps_absent(), 0.03, 0.005, 0.2}, expected[] = {0.04, 0.09, 0, 0.09, 0.025, 0.2};
+    double adjusted[6];
+    (void)state;
+    assert_int_equal(ps_stats_holm(p, 6, adjusted), 5);
+    for (int i = 0; i < 6; i++)
+        if (i == 2) assert_true(ps_is_absent(adjusted[i]));
+        else near(adjusted[i], expected[i], 1e-15);
+}
+
+static void quantiles_agree_with_numpy(void **state) {
+    /* numpy.quantile([3,1,4,1,5,9,2,6], [0,.1,.25,.5,.9,1]): 1, 1, 1.75, 3.5, 6.9, 9 */
+    static const double share[] = {0, 0.1, 0.25, 0.5, 0.9, 1}, expected[] = {1, 1, 1.75, 3.5, 6.9, 9};
+    (void)state;
+    for (int i = 0; i < 6; i++) {
+        double values[] = {3, 1, 4, 1, 5, 9, 2, 6};
+        near(ps_stats_quantile(values, 8, share[i]), expected[i], 1e-12);
+    }
+    assert_true(ps_is_absent(ps_stats_median(NULL, 0)));
+}
+
+/* Selection against sorting, with many ties and infinities. */
+static void selection_agrees_with_sorting(void **state) {
+    ps_rng_key key = ps_rng_key_of(5, "selection");
+    uint64_t draw = 0;
+    (void)state;
+    for (int trial = 0; trial < 2000; trial++) {
+        double a[64], b[64];
+        size_t count = 1 + ps_rng_below(key, draw++, 64);
+        for (size_t i = 0; i < count; i++) {
+            uint32_t kind = ps_rng_below(key, draw++, 12);
+            a[i] = kind == 0 ? INFINITY : kind == 1 ? -INFINITY : (double)ps_rng_below(key, draw++, 9);
+        }
+        memcpy(b, a, sizeof a);
+        ps_stats_sort(b, count);
+        size_t k = ps_rng_below(key, draw++, (uint32_t)count);
+        double share = count > 1 ? (double)k / (double)(count - 1) : 0;
+        if (share * (double)(count - 1) != (double)k) continue; /* a share that rounds off the order statistic */
+        double found = ps_stats_quantile(a, count, share);
+        assert_true(found == b[k]);
+    }
+}
+
+static void spearman_agrees_with_scipy(void **state) {
+    static const double x[] = {1, 2, 3, 4, 5, 6, 7}, y[] = {2, 1, 4, 3, 7, 5, 5};
+    double scratch[14];
+    size_t order[7];
+    (void)state;
+    near(ps_stats_spearman(x, y, 7, scratch, order), 0.8108437164260032, 1e-12); /* scipy.stats.spearmanr(x, y) */
+    static const double flat[] = {1, 1, 1, 1, 1, 1, 1};
+    assert_true(ps_is_absent(ps_stats_spearman(x, flat, 7, scratch, order)));
+}
+
+static void normal_distribution(void **state) {
+    (void)state;
+    near(ps_stats_normal_inverse(0.975), 1.959963984540054, 1e-9); /* scipy.stats.norm.ppf */
+    near(ps_stats_normal_inverse(1e-8), -5.612001244174789, 1e-7);
+    near(ps_stats_normal(1.5), 0.9331927987311419, 1e-14);
+    for (int i = 1; i < 1000; i++) near(ps_stats_normal(ps_stats_normal_inverse(i / 1000.0)), i / 1000.0, 1e-9);
+}
+
+static void bca_agrees_with_scipy(void **state) {
+    static const double values[] = {1.2, 0.3, -0.5, 2.2, 0.8, 1.9, 0.1, 0.7, 3.4, 1.1, 0.6, -0.2};
+    ps_stats_interval interval;
+    (void)state;
+    /* scipy.stats.bootstrap((values,), mean, method='BCa', n_resamples=200000): 0.4583 to 1.675; resampling error left aside. */
+    assert_int_equal(ps_stats_interval_of_mean(values, 12, &interval), PS_OK);
+    assert_string_equal(interval.name, "bca95");
+    near(interval.low, 0.4583, 0.02);
+    near(interval.high, 1.675, 0.03);
+    assert_int_equal(ps_stats_interval_of_mean(values, 9, &interval), PS_OK);
+    assert_string_equal(interval.name, "range");
+    near(interval.low, -0.5, 0);
+    near(interval.high, 3.4, 0);
+    near(interval.coverage, 1 - 1.0 / 256, 0);
+    static const double equal[12] = {0};
+    assert_int_equal(ps_stats_interval_of_mean(equal, 12, &interval), PS_OK);
+    near(interval.low, 0, 0);
+    near(interval.high, 0, 0);
+}
+
+/* Remission times in weeks, 6-MP against placebo (Freireich et al. 1963; the example of Gehan 1965 and Cox 1972). */
+static const double mp_time[] = {6, 6, 6, 7, 10, 13, 16, 22, 23, 6, 9, 10, 11, 17, 19, 20, 25, 32, 32, 34, 35};
+static const double placebo_time[] = {1, 1, 2, 2, 3, 4, 4, 5, 5, 8, 8, 8, 8, 11, 11, 12, 12, 15, 17, 22, 23};
+
+static void kaplan_meier_agrees_with_r(void **state) {
+    /* summary(survfit(Surv(t, e) ~ 1, conf.type = "log-log")) */
+    static const double expected[][6] = {{6, 21, 3, 0.8571429, 0.6197180, 0.9515517},  {7, 17, 1, 0.8067227, 0.5631466, 0.9228090},
+                                         {10, 15, 1, 0.7529412, 0.5031995, 0.8893618}, {13, 12, 1, 0.6901961, 0.4316102, 0.8490660},
+                                         {16, 11, 1, 0.6274510, 0.3675109, 0.8049122}, {22, 7, 1, 0.5378151, 0.2677789, 0.7467907},
+                                         {23, 6, 1, 0.4481793, 0.1880520, 0.6801426}};
+    /* The same with entry times: survfit(Surv(en, t, e) ~ 1) */
+    static const double entry[] = {0, 0, 2, 3, 1, 5, 0, 10, 0, 2, 0, 0, 4, 9, 0, 3, 0, 20, 0, 1, 0};
+    static const double truncated[] = {0.8333333, 0.7738095, 0.7142857, 0.6493506, 0.5844156, 0.5009276, 0.4174397};
+    (void)state;
+    for (int late = 0; late < 2; late++) {
+        ps_stats_spell spells[21];
+        ps_stats_survival_point *points;
+        size_t count;
+        for (int i = 0; i < 21; i++) spells[i] = (ps_stats_spell){late ? entry[i] : 0, mp_time[i], 0, i < 9, false};
+        assert_int_equal(ps_stats_kaplan_meier(spells, 21, &points, &count), PS_OK);
+        assert_int_equal(count, 8); /* seven events and the last censoring */
+        for (int i = 0; i < 7; i++) {
+            near(points[i].time, expected[i][0], 0);
+            near(points[i].events, expected[i][2], 0);
+            near(points[i].survival, late ? truncated[i] : expected[i][3], 1e-7);
+            if (late) continue;
+            near(points[i].at_risk, expected[i][1], 0);
+            near(points[i].low, expected[i][4], 1e-6);
+            near(points[i].high, expected[i][5], 1e-6);
+        }
+        ps_free(points);
+    }
+}
+
+static void logrank_agrees_with_r(void **state) {
+    ps_stats_spell spells[42];
+    (void)state;
+    for (int i = 0; i < 42; i++)
+        spells[i] = (ps_stats_spell){0, i < 21 ? mp_time[i] : placebo_time[i - 21], 0, i < 9 || i >= 21, i < 21};
+    /* survdiff(Surv(t, e) ~ arm): observed 9, expected 19.25050095, variance 6.256960574 */
+    ps_stats_logrank sum = ps_stats_logrank_of(spells, 42);
+    near(sum.observed, 9, 0);
+    near(sum.expected, 19.25050095, 1e-8);
+    near(sum.variance, 6.256960574, 1e-8);
+    for (int i = 0; i < 42; i++)
+        spells[i] = (ps_stats_spell){0, i < 21 ? mp_time[i] : placebo_time[i - 21], i % 3, i < 9 || i >= 21, i < 21};
+    /* with + strata(rep(c(0, 1, 2), 14)): expected 18.41574537, variance 6.58632494 */
+    sum = ps_stats_logrank_of(spells, 42);
+    near(sum.expected, 18.41574537, 1e-8);
+    near(sum.variance, 6.58632494, 1e-8);
+}
+
+/* ---- error rates by simulation ---- */
+
+/* The exact size at 5 % of a test of n values whose p is uniform on multiples of 2^-n. */
+static double exact_size(int n) { return floor(0.05 * ldexp(1, n)) / ldexp(1, n); }
+
+/* Simulated false alarms lie within 4 standard deviations of the exact size of the discrete test. */
+static void false_alarms_have_the_exact_size(void **state) {
+    static const int sizes[] = {3, 5, 8, 10};
+    enum { TRIALS = 4000 };
+    ps_rng_key key = ps_rng_key_of(6, "calibration");
+    uint64_t draw = 0;
+    (void)state;
+    for (int s = 0; s < 4; s++) {
+        int n = sizes[s], one = 0, two = 0;
+        for (int trial = 0; trial < TRIALS; trial++) {
+            double values[10];
+            for (int i = 0; i < n; i++) values[i] = (double)ps_rng_normal(key, draw++) * (1 + i); /* unequal spread is no matter */
+            ps_stats_test test = ps_stats_signflip(values, n);
+            one += test.greater <= 0.05;
+            two += test.two_sided <= 0.05;
+        }
+        double size = exact_size(n), both = 2 * floor(0.025 * ldexp(1, n)) / ldexp(1, n);
+        near((double)one / TRIALS, size, 4 * sqrt(size * (1 - size) / TRIALS) + 1e-12);
+        near((double)two / TRIALS, both, 4 * sqrt(both * (1 - both) / TRIALS) + 1e-12);
+    }
+}
+
+/* Holm over ten null hypotheses: at least one false alarm in at most 5 % of the families. */
+static void holm_controls_the_family(void **state) {
+    enum { TRIALS = 1500, FAMILY = 10, SEEDS = 9 };
+    ps_rng_key key = ps_rng_key_of(7, "family");
+    uint64_t draw = 0;
+    int alarms = 0;
+    (void)state;
+    for (int trial = 0; trial < TRIALS; trial++) {
+        double p[FAMILY], adjusted[FAMILY];
+        for (int f = 0; f < FAMILY; f++) {
+            double values[SEEDS];
+            for (int i = 0; i < SEEDS; i++) values[i] = (double)ps_rng_normal(key, draw++);
+            p[f] = ps_stats_signflip(values, SEEDS).greater;
+        }
+        ps_stats_holm(p, FAMILY, adjusted);
+        bool any = false;
+        for (int f = 0; f < FAMILY; f++) any |= adjusted[f] <= 0.05;
+        alarms += any;
+    }
+    assert_true((double)alarms / TRIALS <= 0.05 + 4 * sqrt(0.05 * 0.95 / TRIALS));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(signflip_gives_fishers_answer),   cmocka_unit_test(wilcoxon_agrees_with_scipy),
+        cmocka_unit_test(few_values_show_what_they_can),   cmocka_unit_test(rounding_does_not_break_ties),
+        cmocka_unit_test(infinite_values_rank_beyond_all), cmocka_unit_test(many_values_are_drawn),
+        cmocka_unit_test(holm_agrees_with_r),              cmocka_unit_test(quantiles_agree_with_numpy),
+        cmocka_unit_test(selection_agrees_with_sorting),   cmocka_unit_test(spearman_agrees_with_scipy),
+        cmocka_unit_test(normal_distribution),             cmocka_unit_test(bca_agrees_with_scipy),
+        cmocka_unit_test(kaplan_meier_agrees_with_r),      cmocka_unit_test(logrank_agrees_with_r),
+        cmocka_unit_test(false_alarms_have_the_exact_size), cmocka_unit_test(holm_controls_the_family),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
