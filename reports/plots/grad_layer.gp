@@ -15,6 +15,12 @@ if (largest <= 0) largest = 1
 stats data("layers") using 1 nooutput
 set yrange [smallest/1.5:largest*1.5]
 set xrange [-0.5:STATS_max + 0.5]
-shift(a) = STATS_max > 60 ? 0 : (a - (arms + 1)/2.0)*0.5/arms
-plot for [a=1:arms] data("layers") index a-1 using ($1+shift(a)):($2 > 0 ? $2 : NaN):($3 > 0 ? $3 : smallest/1.5):4 with yerrorbars lt a lw 1 ps 0 notitle, \
-     for [a=1:arms] data("layers") index a-1 using ($1+shift(a)):($2 > 0 ? $2 : NaN) with linespoints lt a lw 2 ps 0.5 notitle
+many = STATS_max > 40
+shift(a) = many ? 0 : (a - (arms + 1)/2.0)*0.5/arms
+if (many) {
+    plot for [a=1:arms] data("layers") index a-1 using 1:($3 > 0 ? $3 : smallest/1.5):($4 > 0 ? $4 : smallest/1.5) with filledcurves lt a fs transparent solid 0.15 noborder notitle, \
+         for [a=1:arms] data("layers") index a-1 using 1:($2 > 0 ? $2 : NaN) with lines lt a lw 1 notitle
+} else {
+    plot for [a=1:arms] data("layers") index a-1 using ($1+shift(a)):($2 > 0 ? $2 : NaN):($3 > 0 ? $3 : smallest/1.5):4 with yerrorbars lt a lw 1 ps 0 notitle, \
+         for [a=1:arms] data("layers") index a-1 using ($1+shift(a)):($2 > 0 ? $2 : NaN) with linespoints lt a lw 2 ps 0.5 notitle
+}

@@ -6,7 +6,8 @@ load "legend.gp"
 set xlabel "layer, in forward order"
 stats data("layers") using 1 nooutput
 set xrange [-0.5:STATS_max + 0.5]
-shift(a) = STATS_max > 40 ? 0 : (a - (arms + 1)/2.0)*0.5/arms
+many = STATS_max > 40
+shift(a) = many ? 0 : (a - (arms + 1)/2.0)*0.5/arms
 weight_top = 1.3; weight_low = 1
 stats data("layers") using (weight_top = $4 > weight_top ? $4 : weight_top, $4) nooutput
 active_top = 1.5
@@ -15,14 +16,25 @@ set multiplot layout 1,2 margins 0.08,0.98,0.18,top spacing 0.08,0
 set title "weights" offset 0,-0.5
 set ylabel "l2/l1 times sqrt(N)"
 set yrange [1:1.02*weight_top]
-plot 1.2533 with lines lc rgb ink dt 2 lw 1 notitle, \
-     for [a=1:arms] data("layers") index a-1 using ($1+shift(a)):2:3:4 with yerrorbars lt a lw 1 ps 0 notitle, \
-     for [a=1:arms] data("layers") index a-1 using ($1+shift(a)):2 with linespoints lt a lw 2 ps 0.5 notitle
+if (many) {
+    plot 1.2533 with lines lc rgb ink dt 2 lw 1 notitle, \
+         for [a=1:arms] data("layers") index a-1 using 1:3:4 with filledcurves lt a fs transparent solid 0.15 noborder notitle, \
+         for [a=1:arms] data("layers") index a-1 using 1:2 with lines lt a lw 1 notitle
+} else {
+    plot 1.2533 with lines lc rgb ink dt 2 lw 1 notitle, \
+         for [a=1:arms] data("layers") index a-1 using ($1+shift(a)):2:3:4 with yerrorbars lt a lw 1 ps 0 notitle, \
+         for [a=1:arms] data("layers") index a-1 using ($1+shift(a)):2 with linespoints lt a lw 2 ps 0.5 notitle
+}
 unset label
 unset arrow
 unset ylabel
 set title "activations after the gate" offset 0,-0.5
 set yrange [1:1.02*active_top]
-plot for [a=1:arms] data("layers") index a-1 using ($1+shift(a)):5:6:7 with yerrorbars lt a lw 1 ps 0 notitle, \
-     for [a=1:arms] data("layers") index a-1 using ($1+shift(a)):5 with linespoints lt a lw 2 ps 0.5 notitle
+if (many) {
+    plot for [a=1:arms] data("layers") index a-1 using 1:6:7 with filledcurves lt a fs transparent solid 0.15 noborder notitle, \
+         for [a=1:arms] data("layers") index a-1 using 1:5 with lines lt a lw 1 notitle
+} else {
+    plot for [a=1:arms] data("layers") index a-1 using ($1+shift(a)):5:6:7 with yerrorbars lt a lw 1 ps 0 notitle, \
+         for [a=1:arms] data("layers") index a-1 using ($1+shift(a)):5 with linespoints lt a lw 2 ps 0.5 notitle
+}
 unset multiplot

@@ -7,19 +7,32 @@ load "legend.gp"
 set xlabel "layer, in forward order"
 stats data("all") using 1 nooutput
 set xrange [-0.5:STATS_max + 0.5]
-shift(a) = STATS_max > 40 ? 0 : (a - (arms + 1)/2.0)*0.5/arms
+many = STATS_max > 40
+shift(a) = many ? 0 : (a - (arms + 1)/2.0)*0.5/arms
 set yrange [-2:106]
 set multiplot layout 1,2 margins 0.08,0.98,0.18,top spacing 0.06,0
 set title "energy of the forward output" offset 0,-0.5
 set ylabel "share of the pool path, %"
-plot for [a=1:arms] data("all") index a-1 using ($1+shift(a)):(100*$2):(100*$3):(100*$4) with yerrorbars lt a lw 1 ps 0 notitle, \
-     for [a=1:arms] data("all") index a-1 using ($1+shift(a)):(100*$2) with linespoints lt a lw 2 ps 0.5 notitle, \
-     for [a=1:arms] data("dead") index a-1 using ($1+shift(a)):(100*$2) with points lt a pt 2 ps 0.8 notitle
+if (many) {
+    plot for [a=1:arms] data("all") index a-1 using 1:(100*$3):(100*$4) with filledcurves lt a fs transparent solid 0.15 noborder notitle, \
+         for [a=1:arms] data("all") index a-1 using 1:(100*$2) with lines lt a lw 1 notitle, \
+         for [a=1:arms] data("dead") index a-1 using 1:(100*$2) every int(STATS_max/40) with points lt a pt 2 ps 0.6 notitle
+} else {
+    plot for [a=1:arms] data("all") index a-1 using ($1+shift(a)):(100*$2):(100*$3):(100*$4) with yerrorbars lt a lw 1 ps 0 notitle, \
+         for [a=1:arms] data("all") index a-1 using ($1+shift(a)):(100*$2) with linespoints lt a lw 2 ps 0.5 notitle, \
+         for [a=1:arms] data("dead") index a-1 using ($1+shift(a)):(100*$2) with points lt a pt 2 ps 0.8 notitle
+}
 unset label
 unset arrow
 unset ylabel
 set title "energy of the gradient that reaches the convolution" offset 0,-0.5
-plot for [a=1:arms] data("all") index a-1 using ($1+shift(a)):(100*$5):(100*$6):(100*$7) with yerrorbars lt a lw 1 ps 0 notitle, \
-     for [a=1:arms] data("all") index a-1 using ($1+shift(a)):(100*$5) with linespoints lt a lw 2 ps 0.5 notitle, \
-     for [a=1:arms] data("dead") index a-1 using ($1+shift(a)):(100*$3) with points lt a pt 2 ps 0.8 notitle
+if (many) {
+    plot for [a=1:arms] data("all") index a-1 using 1:(100*$6):(100*$7) with filledcurves lt a fs transparent solid 0.15 noborder notitle, \
+         for [a=1:arms] data("all") index a-1 using 1:(100*$5) with lines lt a lw 1 notitle, \
+         for [a=1:arms] data("dead") index a-1 using 1:(100*$3) every int(STATS_max/40) with points lt a pt 2 ps 0.6 notitle
+} else {
+    plot for [a=1:arms] data("all") index a-1 using ($1+shift(a)):(100*$5):(100*$6):(100*$7) with yerrorbars lt a lw 1 ps 0 notitle, \
+         for [a=1:arms] data("all") index a-1 using ($1+shift(a)):(100*$5) with linespoints lt a lw 2 ps 0.5 notitle, \
+         for [a=1:arms] data("dead") index a-1 using ($1+shift(a)):(100*$3) with points lt a pt 2 ps 0.8 notitle
+}
 unset multiplot
