@@ -211,7 +211,7 @@ static void print_prediction(FILE *stream, const cJSON *prediction) {
     print_strip(stream, cJSON_GetObjectItemCaseSensitive(prediction, "values"));
     fputs("</td>", stream);
     print_p(stream, prediction);
-    fputs("<td>", stream);
+    fputs("<td class=\"words\">", stream);
     ps_escape_html(stream, ps_report_text(prediction, "sentence"));
     print_more(stream, prediction);
     fputs("</td></tr>\n", stream);
@@ -224,8 +224,8 @@ static void print_predictions(FILE *stream, const ps_report_content *content) {
         fputs("<p>No prediction was tested: that needs at least two arms that share seeds.</p></section>\n", stream);
         return;
     }
-    fputs("<div class=\"card scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Predictions\"><table><caption>Every prediction with one primary statistic. Dots are seeds, the bar is zero; "
-          "p is exact, two-sided, corrected for the number of predictions (Holm), with the smallest value that so many seeds can reach.</caption>"
+    fputs("<div class=\"card scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Predictions\"><table><caption><span>Every prediction with one primary statistic. Dots are seeds, the bar is zero; "
+          "p is exact, two-sided, corrected for the number of predictions (Holm), with the smallest value that so many seeds can reach.</span></caption>"
           "<thead><tr><th scope=\"col\">Prediction</th><th scope=\"col\">Verdict</th><th scope=\"col\" class=\"n\">Effect</th><th scope=\"col\" class=\"n\">Interval</th>"
           "<th scope=\"col\">Seeds</th><th scope=\"col\" class=\"n\">p</th><th scope=\"col\">In words</th></tr></thead><tbody>\n", stream);
     cJSON_ArrayForEach(prediction, predictions) print_prediction(stream, prediction);
@@ -289,8 +289,8 @@ static void print_comparison(FILE *stream, const ps_report_content *content) {
     const ps_table *table = &content->comparison;
     if (table->rows == 0) return;
     fputs("<section aria-labelledby=\"h-comparison\"><h2 id=\"h-comparison\">Arms against the reference</h2>\n"
-          "<div class=\"card scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Arms against the reference\"><table><caption>Means over paired seeds, and the difference of each pair "
-          "(arm minus reference): mean, lowest and highest seed. p: exact two-sided sign-flip test, not corrected.</caption>"
+          "<div class=\"card scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Arms against the reference\"><table><caption><span>Means over paired seeds, and the difference of each pair "
+          "(arm minus reference): mean, lowest and highest seed. p: exact two-sided sign-flip test, not corrected.</span></caption>"
           "<thead><tr><th scope=\"col\">Measure</th><th scope=\"col\">Arm</th><th scope=\"col\" class=\"n\">Reference</th><th scope=\"col\" class=\"n\">Arm</th>"
           "<th scope=\"col\" class=\"n\">Difference</th><th scope=\"col\" class=\"n\">Lowest</th><th scope=\"col\" class=\"n\">Highest</th><th scope=\"col\" class=\"n\">p</th>"
           "<th scope=\"col\" class=\"n\">Arm better</th></tr></thead><tbody>\n", stream);
@@ -304,7 +304,7 @@ static void print_runs(FILE *stream, const ps_report_content *content) {
     static const char *const columns[] = {"arm", "seed", "status", "steps", "loss_end", "test_accuracy", "dead_start", "dead_end", "record_cost", "parameters", "trace"};
     enum { count = sizeof columns / sizeof *columns };
     fputs("<details class=\"card\"><summary>Every run, configuration and versions</summary><div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Runs\"><table>"
-          "<caption>The runs. More columns stand in tables/runs.tsv.</caption><thead><tr>", stream);
+          "<caption><span>The runs. More columns stand in tables/runs.tsv.</span></caption><thead><tr>", stream);
     for (int c = 0; c < count; c++) fprintf(stream, "<th scope=\"col\">%s</th>", columns[c]);
     fputs("</tr></thead><tbody>\n", stream);
     for (int row = 0; row < runs->rows; row++) {

@@ -167,7 +167,7 @@ static void print_tools(FILE *stream, int shown, int all) {
 }
 
 static void print_table(FILE *stream, const ps_table *nodes, const node_columns *columns, const ranked *rows, int count) {
-    fputs("<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Nodes\"><table id=\"nodes\"><caption>Nodes to look at. Choose a column's name to sort by it. Print shows the first 40.</caption><thead><tr>"
+    fputs("<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Nodes\"><table id=\"nodes\"><caption><span>Nodes to look at. Choose a column's name to sort by it. Print shows the first 40.</span></caption><thead><tr>"
           "<th scope=\"col\">Arm</th><th scope=\"col\" class=\"n\">Seed</th><th scope=\"col\">Node</th><th scope=\"col\">State</th><th scope=\"col\">Life</th>"
           "<th scope=\"col\">Cause and evidence</th><th scope=\"col\" class=\"n\">First death</th><th scope=\"col\" class=\"n\">Revivals</th><th scope=\"col\" class=\"n\">Dead, %</th><th scope=\"col\">Mobility</th>"
           "<th scope=\"col\" class=\"n\">Gradient path</th><th scope=\"col\" class=\"n\">Gradient ratio</th>"

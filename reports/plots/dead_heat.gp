@@ -20,7 +20,7 @@ set cbtics textcolor rgb ink
 unset grid
 set border 0
 set tics scale 0 noenhanced
-set lmargin longest*0.95 + 3
+set lmargin longest*0.75 + 3
 set rmargin 11
 set ytics font ",11"
 vector = columns*rows*arms <= 2500 || columns < 2 || rows < 2
