@@ -7,6 +7,7 @@
 #include "core/memory.h"
 #include "kernels/pointwise.h"
 #include "kernels/pool_skip_method.h"
+#include "kernels/pool_skip_sparse.h"
 #include "kernels/rows.h"
 
 /* ---- Plan ---- */
@@ -56,6 +57,7 @@ ps_status ps_pool_skip_plan_create(const ps_pool_skip_options *options, ps_pool_
         ps_conv_shape shape = conv_shape_of(options->shape);
         PS_TRY_CLEANUP(ps_conv_plan_init(&plan->conv, &shape));
     }
+    plan->sparse = ps_pool_skip_sparse_wins(plan);
     *out = plan;
     return PS_OK;
 cleanup:
@@ -68,30 +70,38 @@ void ps_pool_skip_plan_destroy(ps_pool_skip_plan *plan) { ps_free(plan); }
 void ps_pool_skip_plan_describe(const ps_pool_skip_plan *plan, char *text, size_t size) {
     char conv[160] = "no convolution";
     if (plan->options.conv) ps_conv_plan_describe(&plan->conv, conv, sizeof conv);
-    snprintf(text, size, "dense (%s)", conv);
+    if (plan->sparse) snprintf(text, size, "sparse");
+    else snprintf(text, size, "dense (%s)", conv);
 }
 
 ps_status ps_pool_skip_plan_force(ps_pool_skip_plan *plan, const char *method_name) {
-    (void)plan;
-    if (strcmp(method_name, "dense") == 0) return PS_OK;
-    return ps_fail(PS_ERR_USAGE, "pool skip: no method \"%s\" for this shape", method_name);
+    bool dense = strcmp(method_name, "dense") == 0;
+    if (!dense && (strcmp(method_name, "sparse") != 0 || !ps_pool_skip_sparse_can(plan)))
+        return ps_fail(PS_ERR_USAGE, "pool skip: no method \"%s\" for this shape and these options", method_name);
+    plan->sparse = !dense;
+    return PS_OK;
 }
 
 /* ---- Memory ----
- * save: winners' places, then the energy scale. workspace: u (in backward first u, then its gradient), vectors of c floats,
- * slots of partial sums, and what the convolution and the channel sums ask for. */
+ * save: winners' places, their values (sparse), the energy scale. workspace: u (in backward first u, then its gradient; sparse:
+ * the gradient at the winners), vectors of c floats, slots of partial sums, and what the convolution and the sums ask for. */
 
 static size_t rounded(size_t bytes) { return (bytes + PS_ALIGNMENT - 1) / PS_ALIGNMENT * PS_ALIGNMENT; }
 
-static bool keeps_winners(const ps_pool_skip_plan *plan) { return plan->pools && plan->options.select == PS_POOL_SKIP_MAX; }
+/* The dense grid needs no list of winners: they are the first positions. */
+static bool keeps_winners(const ps_pool_skip_plan *plan) {
+    return plan->pools && (plan->sparse || plan->options.select == PS_POOL_SKIP_MAX);
+}
 
-static size_t winners_bytes(const ps_pool_skip_plan *plan) {
-    return keeps_winners(plan) ? rounded(plan->grid.pooled * (size_t)plan->grid.shape.c) : 0;
+static size_t pooled_elements(const ps_pool_skip_plan *plan) { return plan->grid.pooled * (size_t)plan->grid.shape.c; }
+static size_t winners_bytes(const ps_pool_skip_plan *plan) { return keeps_winners(plan) ? rounded(pooled_elements(plan)) : 0; }
+static size_t values_bytes(const ps_pool_skip_plan *plan) {
+    return plan->sparse ? rounded(pooled_elements(plan) * sizeof(float)) : 0;
 }
 
 size_t ps_pool_skip_save_bytes(const ps_pool_skip_plan *plan) {
     size_t scale = plan->options.match_energy && plan->pools ? rounded((size_t)plan->grid.shape.c * sizeof(float)) : 0;
-    return winners_bytes(plan) + scale;
+    return winners_bytes(plan) + values_bytes(plan) + scale;
 }
 
 static size_t chunk_count(const ps_pool_skip_plan *plan) {
@@ -106,7 +116,8 @@ typedef struct {
 static layout layout_of(const ps_pool_skip_plan *plan) {
     size_t c = (size_t)plan->grid.shape.c, vector = rounded(c * sizeof(float));
     layout at;
-    at.zeros = rounded(ps_shape_elements(plan->grid.shape) * sizeof(float));
+    bool whole = !plan->sparse || plan->options.match_energy;
+    at.zeros = rounded((whole ? ps_shape_elements(plan->grid.shape) : pooled_elements(plan)) * sizeof(float));
     at.ones = at.zeros + vector;
     at.energy = at.ones + vector;
     at.slots = at.energy + rounded(2 * c * sizeof(double));
@@ -116,9 +127,11 @@ static layout layout_of(const ps_pool_skip_plan *plan) {
 
 size_t ps_pool_skip_workspace_bytes(const ps_pool_skip_plan *plan, int threads) {
     ps_shape s = plan->grid.shape;
-    size_t rest = plan->options.conv ? ps_conv_workspace_bytes(&plan->conv, threads) : 0;
+    size_t rest = 0;
+    if (plan->sparse) rest = ps_pool_skip_sparse_workspace_bytes(plan, threads);
+    else if (plan->options.conv) rest = ps_conv_workspace_bytes(&plan->conv, threads);
     if (plan->options.match_energy) {
-        size_t sums = ps_pointwise_workspace_bytes(ps_shape_positions(s), s.c), winners = plan->grid.pooled * (size_t)s.c;
+        size_t sums = ps_pointwise_workspace_bytes(ps_shape_positions(s), s.c), winners = pooled_elements(plan);
         if (rest < sums) rest = sums;
         if (rest < winners) rest = winners;
     }
@@ -145,8 +158,9 @@ static areas areas_of(const ps_pool_skip_plan *plan, void *workspace) {
 typedef struct {
     const ps_pool_skip_grid *grid;
     size_t chunks;
-    const float *y;
+    const float *y, *scale;
     uint8_t *winners;
+    float *values;
     const ps_pool_skip_merge *merge;
     void *slots; /* NULL: nothing is summed */
 } band_run;
@@ -157,7 +171,24 @@ static void winners_task(void *context, size_t chunk, int worker) {
     size_t end = ps_pool_chunk_start(run->grid->bands, run->chunks, chunk + 1);
     for (size_t b = ps_pool_chunk_start(run->grid->bands, run->chunks, chunk); b < end; b++) {
         ps_pool_skip_band band = ps_pool_skip_band_at(run->grid, b);
-        if (band.window >= 0) PS_SIMD_SELECT(ps_pool_skip_find_winners)(run->grid, &band, run->y, run->winners);
+        if (band.window >= 0) PS_SIMD_SELECT(ps_pool_skip_find_winners)(run->grid, &band, run->y, run->winners, run->values);
+    }
+}
+
+/* The grid's winners are the first positions; their values, times the energy scale. */
+static void grid_task(void *context, size_t chunk, int worker) {
+    (void)worker;
+    const band_run *run = context;
+    const ps_pool_skip_grid *g = run->grid;
+    size_t c = (size_t)g->shape.c, end = ps_pool_chunk_start(g->bands, run->chunks, chunk + 1);
+    for (size_t b = ps_pool_chunk_start(g->bands, run->chunks, chunk); b < end; b++) {
+        ps_pool_skip_band band = ps_pool_skip_band_at(g, b);
+        const float *row = run->y + ps_pool_skip_row(g, band.image, band.z, band.y);
+        for (int x = 0; band.window >= 0 && x < g->windows_w; x++) {
+            size_t to = ((size_t)band.window + (size_t)x) * c, from = (size_t)x * (size_t)g->e * c;
+            memset(run->winners + to, 0, c);
+            for (size_t k = 0; k < c; k++) run->values[to + k] = row[from + k] * run->scale[k];
+        }
     }
 }
 
@@ -194,9 +225,16 @@ static void run_merge(const ps_pool_skip_plan *plan, const ps_pool_skip_merge *m
     for (int k = 0; k < PS_POOL_SKIP_SUMS; k++) add_sum(total + (size_t)k * rows.c, rows.c, sums[k]);
 }
 
-static void find_winners(const ps_pool_skip_plan *plan, const float *y, uint8_t *winners, ps_pool *pool) {
-    band_run run = {.grid = &plan->grid, .chunks = chunk_count(plan), .y = y, .winners = winners};
+/* values may be NULL. */
+static void find_winners(const ps_pool_skip_plan *plan, const float *y, uint8_t *winners, float *values, ps_pool *pool) {
+    band_run run = {.grid = &plan->grid, .chunks = chunk_count(plan), .y = y, .winners = winners, .values = values};
     ps_pool_run(pool, run.chunks, winners_task, &run);
+}
+
+static void take_grid(const ps_pool_skip_plan *plan, const float *y, const float *scale, uint8_t *winners, float *values,
+                      ps_pool *pool) {
+    band_run run = {.grid = &plan->grid, .chunks = chunk_count(plan), .y = y, .scale = scale, .winners = winners, .values = values};
+    ps_pool_run(pool, run.chunks, grid_task, &run);
 }
 
 /* out = y at the winners (NULL: at the first positions) times scale, 0 elsewhere. */
@@ -213,9 +251,13 @@ static uint8_t *winners_of(const ps_pool_skip_plan *plan, const void *save) {
     return keeps_winners(plan) ? (uint8_t *)(uintptr_t)save : NULL;
 }
 
+static float *values_of(const ps_pool_skip_plan *plan, const void *save) {
+    return plan->sparse ? (float *)(uintptr_t)((const char *)save + winners_bytes(plan)) : NULL;
+}
+
 static const float *scale_of(const ps_pool_skip_plan *plan, const void *save, const areas *a) {
     if (!plan->options.match_energy || !plan->pools) return a->ones;
-    return (const float *)((const char *)save + winners_bytes(plan));
+    return (const float *)((const char *)save + winners_bytes(plan) + values_bytes(plan));
 }
 
 /* Energy of the max-pooled map over the grid's, per channel. An empty grid keeps scale 1: there is nothing to scale. */
@@ -224,7 +266,7 @@ static void match_energy(const ps_pool_skip_plan *plan, const float *y, float *s
     double *wanted = a->energy, *present = a->energy + c;
     for (size_t k = 0; k < 2 * c; k++) a->energy[k] = 0;
     uint8_t *winners = (uint8_t *)a->rest;
-    find_winners(plan, y, winners, pool);
+    find_winners(plan, y, winners, NULL, pool);
     unpool(plan, y, winners, a->ones, a->u, a, pool);
     ps_channel_sum_squares(a->u, rows, (int)c, wanted, a->rest, pool);
     unpool(plan, y, NULL, a->ones, a->u, a, pool);
@@ -243,26 +285,48 @@ static ps_pool_skip_merge forward_path(const ps_pool_skip_plan *plan, const floa
     return (ps_pool_skip_merge){.grid = &plan->grid, .added = o, .scale = a->ones, .zeros = a->zeros};
 }
 
+/* What backward needs: the scale, then the winners and their values. */
+static void select_kept(const ps_pool_skip_plan *plan, const float *y, void *save, const areas *a, ps_pool *pool) {
+    const float *scale = scale_of(plan, save, a);
+    if (scale != a->ones) match_energy(plan, y, (float *)(uintptr_t)scale, a, pool);
+    if (!keeps_winners(plan)) return;
+    if (plan->options.select == PS_POOL_SKIP_MAX) find_winners(plan, y, save, values_of(plan, save), pool);
+    else take_grid(plan, y, scale, save, values_of(plan, save), pool);
+}
+
+/* The path is worked out only where somebody looks at it; o = y. */
+static void forward_cut(const ps_pool_skip_plan *plan, const float *y, const float *w, const float *bias, float *o, const void *save,
+                        ps_pool_skip_sums sums, const areas *a, ps_pool *pool) {
+    double *const path_only[PS_POOL_SKIP_SUMS] = {NULL, sums.forward_path, NULL};
+    if (sums.forward_path != NULL && plan->sparse) {
+        ps_pool_skip_sparse_run_forward(plan, save, values_of(plan, save), NULL, w, bias, NULL, path_only, a->rest, pool);
+    } else if (sums.forward_path != NULL) {
+        ps_pool_skip_merge path = forward_path(plan, y, w, bias, o, save, a, pool);
+        run_merge(plan, &path, path_only, a, pool);
+    }
+    ps_pool_skip_merge alone = {.grid = &plan->grid, .identity = y, .out = o, .zeros = a->zeros};
+    run_merge(plan, &alone, (double *const[]){sums.forward_identity, NULL, sums.forward_output}, a, pool);
+}
+
 void ps_pool_skip_forward(const ps_pool_skip_plan *plan, const float *y, const float *w, const float *bias, float *o, void *save,
                           ps_pool_skip_sums sums, void *workspace, ps_pool *pool) {
     const ps_pool_skip_options *options = &plan->options;
     areas a = areas_of(plan, workspace);
-    double *identity = options->skip ? sums.forward_identity : NULL;
-    if (options->match_energy && plan->pools) match_energy(plan, y, (float *)((char *)save + winners_bytes(plan)), &a, pool);
-    if (keeps_winners(plan)) find_winners(plan, y, save, pool);
-    if (options->cut_forward) { /* the path is worked out only where somebody looks at it */
-        if (sums.forward_path != NULL) {
-            ps_pool_skip_merge path = forward_path(plan, y, w, bias, o, save, &a, pool);
-            run_merge(plan, &path, (double *const[]){NULL, sums.forward_path, NULL}, &a, pool);
-        }
-        ps_pool_skip_merge alone = {.grid = &plan->grid, .identity = y, .out = o, .zeros = a.zeros};
-        run_merge(plan, &alone, (double *const[]){identity, NULL, sums.forward_output}, &a, pool);
+    const float *identity = options->skip ? y : NULL;
+    double *const wanted[PS_POOL_SKIP_SUMS] = {identity ? sums.forward_identity : NULL, sums.forward_path, sums.forward_output};
+    select_kept(plan, y, save, &a, pool);
+    if (options->cut_forward) {
+        forward_cut(plan, y, w, bias, o, save, sums, &a, pool);
+        return;
+    }
+    if (plan->sparse) {
+        ps_pool_skip_sparse_run_forward(plan, save, values_of(plan, save), identity, w, bias, o, wanted, a.rest, pool);
         return;
     }
     ps_pool_skip_merge merge = forward_path(plan, y, w, bias, o, save, &a, pool);
-    merge.identity = options->skip ? y : NULL;
+    merge.identity = identity;
     merge.out = o;
-    run_merge(plan, &merge, (double *const[]){identity, sums.forward_path, sums.forward_output}, &a, pool);
+    run_merge(plan, &merge, wanted, &a, pool);
 }
 
 void ps_pool_skip_backward(const ps_pool_skip_plan *plan, const float *y, const float *w, const float *d_o, const void *save,
@@ -275,14 +339,18 @@ void ps_pool_skip_backward(const ps_pool_skip_plan *plan, const float *y, const 
     double *const wanted[PS_POOL_SKIP_SUMS] = {options->skip ? sums.backward_identity : NULL, sums.backward_path,
                                                sums.backward_total};
     const float *du = d_o;
-    if (options->conv) {
+    if (plan->sparse) {
+        du = a.u;
+        ps_pool_skip_sparse_run_backward(plan, winners, values_of(plan, save), w, d_o, options->cut_gradient ? NULL : a.u, dw, dbias,
+                                         a.rest, pool);
+    } else if (options->conv) {
         if (plan->pools) unpool(plan, y, winners, scale, a.u, &a, pool);
         ps_conv_backward_weights(&plan->conv, plan->pools ? a.u : y, d_o, dw, dbias, a.rest, pool);
         if (!options->cut_gradient) ps_conv_backward_data(&plan->conv, d_o, w, a.u, false, a.rest, pool);
         du = a.u;
     }
     ps_pool_skip_merge merge = {.grid = &plan->grid, .identity = options->skip ? d_o : NULL,
-                                .added = options->cut_gradient ? NULL : du, .select = plan->pools, .winners = winners,
+                                .added = options->cut_gradient ? NULL : du, .select = plan->pools, .packed = plan->sparse, .winners = winners,
                                 .scale = scale, .out = dy, .accumulate = accumulate, .zeros = a.zeros};
     run_merge(plan, &merge, wanted, &a, pool);
 }

@@ -7,7 +7,7 @@
 PS_INLINE int takes_over(float value, float best) { return value > best || value != value; }
 
 /* taps is a constant at every call, so that the taps unroll and the channels vectorise. */
-PS_INLINE void window_winners(const float *y, const size_t *offset, int taps, size_t c, uint8_t *winners) {
+PS_INLINE void window_winners(const float *y, const size_t *offset, int taps, size_t c, uint8_t *winners, float *values) {
 #pragma GCC ivdep
     for (size_t k = 0; k < c; k++) {
         float best = y[k];
@@ -20,10 +20,11 @@ PS_INLINE void window_winners(const float *y, const size_t *offset, int taps, si
             winner = take ? t : winner;
         }
         winners[k] = (uint8_t)winner;
+        if (values) values[k] = best;
     }
 }
 
-static void window_winners_any(const float *y, const size_t *offset, int taps, size_t c, uint8_t *winners) {
+static void window_winners_any(const float *y, const size_t *offset, int taps, size_t c, uint8_t *winners, float *values) {
     enum { STRIP = 64 };
     for (size_t start = 0; start < c; start += STRIP) {
         size_t count = c - start < STRIP ? c - start : STRIP;
@@ -38,11 +39,12 @@ static void window_winners_any(const float *y, const size_t *offset, int taps, s
                 winners[start + k] = (uint8_t)(take ? t : winners[start + k]);
             }
         }
+        if (values) memcpy(values + start, best, count * sizeof *best);
     }
 }
 
 void PS_SIMD_NAME(ps_pool_skip_find_winners)(const ps_pool_skip_grid *grid, const ps_pool_skip_band *band, const float *y,
-                                             uint8_t *winners) {
+                                             uint8_t *winners, float *values) {
     size_t offset[256], c = (size_t)grid->shape.c;
     int taps = 0;
     for (int z = 0; z < grid->ed; z++)
@@ -50,12 +52,17 @@ void PS_SIMD_NAME(ps_pool_skip_find_winners)(const ps_pool_skip_grid *grid, cons
             for (int w = 0; w < grid->e; w++)
                 offset[taps++] = (((size_t)z * (size_t)grid->shape.h + (size_t)h) * (size_t)grid->shape.w + (size_t)w) * c;
     const float *row = y + ps_pool_skip_row(grid, band->image, band->z, band->y);
-    uint8_t *to = winners + (size_t)band->window * c;
-    for (int x = 0; x < grid->windows_w; x++, row += (size_t)grid->e * c, to += c) {
-        if (taps == 4) window_winners(row, offset, 4, c, to);
-        else if (taps == 8) window_winners(row, offset, 8, c, to);
-        else if (taps == 16) window_winners(row, offset, 16, c, to);
-        else window_winners_any(row, offset, taps, c, to);
+    for (int x = 0; x < grid->windows_w; x++, row += (size_t)grid->e * c) {
+        size_t at = ((size_t)band->window + (size_t)x) * c;
+        uint8_t *to = winners + at;
+        if (values == NULL && taps == 4) window_winners(row, offset, 4, c, to, NULL);
+        else if (values == NULL && taps == 8) window_winners(row, offset, 8, c, to, NULL);
+        else if (values == NULL && taps == 16) window_winners(row, offset, 16, c, to, NULL);
+        else if (values == NULL) window_winners_any(row, offset, taps, c, to, NULL);
+        else if (taps == 4) window_winners(row, offset, 4, c, to, values + at);
+        else if (taps == 8) window_winners(row, offset, 8, c, to, values + at);
+        else if (taps == 16) window_winners(row, offset, 16, c, to, values + at);
+        else window_winners_any(row, offset, taps, c, to, values + at);
     }
 }
 
@@ -106,6 +113,7 @@ PS_INLINE path_kind kind_at(const ps_pool_skip_merge *job, const ps_pool_skip_ba
     if (band->window < 0 || window >= g->windows_w) return PATH_NONE;
     if (job->winners == NULL) return tap == 0 ? PATH_ALL : PATH_NONE;
     p->winner = job->winners + ((size_t)band->window + (size_t)window) * (size_t)g->shape.c;
+    if (job->packed) p->added = job->added + (p->winner - job->winners);
     p->tap = (uint8_t)tap;
     return PATH_WINNER;
 }
@@ -120,7 +128,7 @@ void PS_SIMD_NAME(ps_pool_skip_merge_band)(const ps_pool_skip_merge *job, const 
             for (int x = 0; x < g->shape.w; x++, at += c) {
                 position p = {.scale = job->scale, .out = job->out ? job->out + at : running + PS_POOL_SKIP_SUMS * c};
                 p.identity = job->identity ? job->identity + at : job->zeros;
-                p.added = job->added ? job->added + at : job->zeros;
+                p.added = job->added && !job->packed ? job->added + at : job->zeros;
                 p.old = job->out && job->accumulate ? job->out + at : job->zeros;
                 merge_any(&p, c, kind_at(job, band, z, y, x, &p), running);
                 if (running && ++depth == PS_ROWS_FLOAT_DEPTH) {

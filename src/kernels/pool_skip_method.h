@@ -58,6 +58,7 @@ typedef struct {
     const float *identity;     /* NULL: none */
     const float *added;        /* NULL: no path */
     bool select;               /* path only at the winners */
+    bool packed;               /* added is [pooled][c], one value a window and channel */
     const uint8_t *winners;    /* [pooled][c]; NULL: the first position of each window */
     const float *scale;        /* [c] */
     float *out;                /* NULL: only the sums are wanted */
@@ -68,9 +69,9 @@ typedef struct {
 /* Squares of identity, path, and identity + path. A slot has one column more, whose floats take what is not to be written. */
 enum { PS_POOL_SKIP_SUMS = 3, PS_POOL_SKIP_COLUMNS = 4 };
 
-/* winners of a band's windows. */
+/* winners of a band's windows, and their values unless NULL; both [pooled][c]. */
 PS_SIMD_DECLARE(void, ps_pool_skip_find_winners, const ps_pool_skip_grid *grid, const ps_pool_skip_band *band, const float *y,
-                uint8_t *winners);
+                uint8_t *winners, float *values);
 /* One band; slot NULL: nothing is summed, and out must not be NULL. slot holds PS_POOL_SKIP_COLUMNS columns of c (see rows.h), added to. */
 PS_SIMD_DECLARE(void, ps_pool_skip_merge_band, const ps_pool_skip_merge *job, const ps_pool_skip_band *band, double *slot);
 

@@ -1,0 +1,211 @@
+#include "kernels/pool_skip_sparse.h"
+
+#include <string.h>
+
+#include "core/memory.h"
+#include "kernels/pointwise.h"
+
+/* Windows that one slab should hold so that a weight, once loaded, serves several of them; more for the weights' own gradient,
+ * whose sums are loaded and stored once a slab. */
+enum { SLAB_WINDOWS = 8, SLAB_WINDOWS_WEIGHTS = 16, TASKS = 16, SHARE_CHANNELS = 64 };
+
+static int lanes_here(void) {
+    switch (ps_simd_detect()) {
+        case PS_SIMD_AVX512: return 16;
+        case PS_SIMD_AVX2: return 8;
+        default: return 4;
+    }
+}
+
+static ps_pool_skip_tiles tiles_of(const ps_pool_skip_grid *g) {
+    bool volume = g->shape.d > 1;
+    ps_pool_skip_tiles t = {.grid = g, .lanes = lanes_here(), .taps = volume ? 27 : 9, .row = (size_t)g->shape.w + 2};
+    t.panels = ((size_t)g->shape.c + (size_t)t.lanes - 1) / (size_t)t.lanes;
+    t.size = volume ? g->shape.d : g->shape.h;
+    t.slabs = volume ? g->bands_d : g->bands_h;
+    t.window_slabs = volume ? g->windows_d : g->windows_h;
+    t.plane = volume ? ((size_t)g->shape.h + 2) * t.row : t.row;
+    t.slab_windows = (volume ? (size_t)g->windows_h : 1) * (size_t)g->windows_w;
+    size_t number = 0;
+    for (int z = 0; z < g->ed; z++)
+        for (int y = 0; y < g->e; y++)
+            for (int x = 0; x < g->e; x++)
+                t.place[number++] = (volume ? (size_t)z * t.plane : 0) + (size_t)y * t.row + (size_t)x;
+    return t;
+}
+
+/* Images to a group: enough windows to a slab, but groups enough to share out. */
+static size_t group_images(const ps_pool_skip_tiles *t, size_t windows) {
+    size_t n = (size_t)t->grid->shape.n, wanted = (windows + t->slab_windows - 1) / t->slab_windows, most = (n + 7) / 8;
+    return wanted < most ? wanted : most;
+}
+
+static ps_pool_skip_group group_at(const ps_pool_skip_tiles *t, size_t images, size_t number) {
+    size_t n = (size_t)t->grid->shape.n, first = number * images;
+    return (ps_pool_skip_group){first, n - first < images ? n - first : images};
+}
+
+static size_t groups_of(const ps_pool_skip_tiles *t, size_t images) { return ((size_t)t->grid->shape.n + images - 1) / images; }
+
+/* Shares of the channels, each a multiple of the lanes: as many as make tasks enough, none narrower than SHARE_CHANNELS. */
+static size_t shares_of(const ps_pool_skip_tiles *t, size_t tasks) {
+    size_t c = (size_t)t->grid->shape.c, most = c / SHARE_CHANNELS, wanted = (TASKS + tasks - 1) / tasks;
+    if (most < 1) most = 1;
+    return wanted < most ? wanted : most;
+}
+
+static size_t share_start(const ps_pool_skip_tiles *t, size_t shares, size_t share) {
+    size_t start = ps_pool_chunk_start(t->panels, shares, share) * (size_t)t->lanes, c = (size_t)t->grid->shape.c;
+    return start < c ? start : c;
+}
+
+bool ps_pool_skip_sparse_can(const ps_pool_skip_plan *plan) { return plan->pools && plan->options.conv; }
+
+/* Measured (tests/bench/kernel_bench.c): at e = 2 in 2D a quarter of the values is kept, which Winograd's fewer multiplications
+ * make up for; sparser maps are won by this method. */
+bool ps_pool_skip_sparse_wins(const ps_pool_skip_plan *plan) {
+    const ps_pool_skip_grid *g = &plan->grid;
+    int kept_of = g->e * g->e * (g->shape.d > 1 ? g->e : 1);
+    return ps_pool_skip_sparse_can(plan) && kept_of >= 8;
+}
+
+static size_t rounded(size_t bytes) { return (bytes + PS_ALIGNMENT - 1) / PS_ALIGNMENT * PS_ALIGNMENT; }
+
+/* Workspace: packed weights, packed gradient (or, forward, the groups' sums), a tile for every thread, and the bias sums'. */
+typedef struct {
+    size_t images, images_weights;
+    size_t weights_bytes, tile_bytes, second_bytes;
+} memory;
+
+static memory memory_of(const ps_pool_skip_tiles *t) {
+    memory m = {.images = group_images(t, SLAB_WINDOWS), .images_weights = group_images(t, SLAB_WINDOWS_WEIGHTS)};
+    size_t c = (size_t)t->grid->shape.c, most = m.images > m.images_weights ? m.images : m.images_weights;
+    m.weights_bytes = rounded(t->panels * c * (size_t)t->taps * (size_t)t->lanes * sizeof(float));
+    m.tile_bytes = rounded(most * (size_t)(t->grid->e + 2) * t->plane * (size_t)t->lanes * sizeof(float));
+    size_t sums = rounded(groups_of(t, m.images) * PS_POOL_SKIP_SUMS * c * sizeof(double));
+    size_t bias = rounded(c * sizeof(double)) + ps_pointwise_workspace_bytes(ps_shape_positions(t->grid->shape), t->grid->shape.c);
+    m.second_bytes = m.weights_bytes;
+    if (m.second_bytes < sums) m.second_bytes = sums;
+    if (m.second_bytes < bias) m.second_bytes = bias;
+    return m;
+}
+
+size_t ps_pool_skip_sparse_workspace_bytes(const ps_pool_skip_plan *plan, int threads) {
+    ps_pool_skip_tiles t = tiles_of(&plan->grid);
+    memory m = memory_of(&t);
+    return m.weights_bytes + m.second_bytes + (size_t)threads * m.tile_bytes;
+}
+
+typedef struct {
+    ps_pool_skip_tiles tiles;
+    memory memory;
+    ps_pool_skip_sparse_job job;
+    const float *w;
+    float *packed, *dw;
+    size_t shares;
+    double *sums;              /* [groups][PS_POOL_SKIP_SUMS][c], or NULL */
+    char *tile;
+} sparse_run;
+
+static void prepare(sparse_run *run, const ps_pool_skip_plan *plan, void *workspace) {
+    run->tiles = tiles_of(&plan->grid);
+    run->memory = memory_of(&run->tiles);
+    run->packed = workspace;
+    run->tile = (char *)workspace + run->memory.weights_bytes + run->memory.second_bytes;
+    run->job.tiles = &run->tiles;
+    run->job.weights = run->packed;
+}
+
+static void *second_area(const sparse_run *run) { return (char *)run->packed + run->memory.weights_bytes; }
+static float *tile_of(const sparse_run *run, int worker) { return (float *)(run->tile + (size_t)worker * run->memory.tile_bytes); }
+
+static void pack_task(void *context, size_t panel, int worker) {
+    (void)worker;
+    const sparse_run *run = context;
+    PS_SIMD_SELECT(ps_pool_skip_sparse_pack)(run->w, (size_t)run->tiles.grid->shape.c, run->tiles.taps, panel, run->packed);
+}
+
+static void unpack_task(void *context, size_t panel, int worker) {
+    (void)worker;
+    const sparse_run *run = context;
+    PS_SIMD_SELECT(ps_pool_skip_sparse_unpack)(run->job.d_weights, (size_t)run->tiles.grid->shape.c, run->tiles.taps, panel, run->dw);
+}
+
+static void forward_task(void *context, size_t chunk, int worker) {
+    const sparse_run *run = context;
+    size_t group = chunk / run->tiles.panels, c = (size_t)run->tiles.grid->shape.c;
+    double *sums = run->sums ? run->sums + group * PS_POOL_SKIP_SUMS * c : NULL;
+    PS_SIMD_SELECT(ps_pool_skip_sparse_forward)
+    (&run->job, group_at(&run->tiles, run->memory.images, group), chunk % run->tiles.panels, tile_of(run, worker), sums);
+}
+
+static void add_groups(const sparse_run *run, size_t groups, double *const sums[PS_POOL_SKIP_SUMS]) {
+    size_t c = (size_t)run->tiles.grid->shape.c;
+    for (int s = 0; s < PS_POOL_SKIP_SUMS; s++)
+        for (size_t k = 0; sums[s] != NULL && k < c; k++) {
+            double total = 0;
+            for (size_t group = 0; group < groups; group++) total += run->sums[(group * PS_POOL_SKIP_SUMS + (size_t)s) * c + k];
+            sums[s][k] += total;
+        }
+}
+
+void ps_pool_skip_sparse_run_forward(const ps_pool_skip_plan *plan, const uint8_t *winners, const float *values, const float *identity,
+                                     const float *w, const float *bias, float *o, double *const sums[PS_POOL_SKIP_SUMS],
+                                     void *workspace, ps_pool *pool) {
+    sparse_run run = {.w = w, .job = {.winners = winners, .values = values, .identity = identity, .bias = bias, .o = o}};
+    prepare(&run, plan, workspace);
+    size_t groups = groups_of(&run.tiles, run.memory.images), c = (size_t)plan->grid.shape.c;
+    if (sums[0] || sums[1] || sums[2]) {
+        run.sums = second_area(&run);
+        memset(run.sums, 0, groups * PS_POOL_SKIP_SUMS * c * sizeof(double));
+    }
+    ps_pool_run(pool, run.tiles.panels, pack_task, &run);
+    ps_pool_run(pool, groups * run.tiles.panels, forward_task, &run);
+    if (run.sums) add_groups(&run, groups, sums);
+}
+
+static void data_task(void *context, size_t chunk, int worker) {
+    const sparse_run *run = context;
+    size_t share = chunk % run->shares;
+    PS_SIMD_SELECT(ps_pool_skip_sparse_data)
+    (&run->job, group_at(&run->tiles, run->memory.images, chunk / run->shares), share_start(&run->tiles, run->shares, share),
+     share_start(&run->tiles, run->shares, share + 1), tile_of(run, worker));
+}
+
+/* A task owns its part of the gradient and walks the whole batch in order, so that no sums are shared. */
+static void weights_task(void *context, size_t chunk, int worker) {
+    const sparse_run *run = context;
+    const ps_pool_skip_tiles *t = &run->tiles;
+    size_t panel = chunk / run->shares, share = chunk % run->shares, c = (size_t)t->grid->shape.c, vector = (size_t)t->taps * (size_t)t->lanes;
+    size_t begin = share_start(t, run->shares, share), end = share_start(t, run->shares, share + 1);
+    memset(run->job.d_weights + (panel * c + begin) * vector, 0, (end - begin) * vector * sizeof(float));
+    for (size_t group = 0; group < groups_of(t, run->memory.images_weights); group++)
+        PS_SIMD_SELECT(ps_pool_skip_sparse_weights)
+        (&run->job, group_at(t, run->memory.images_weights, group), panel, begin, end, tile_of(run, worker));
+}
+
+static void sum_bias(sparse_run *run, const float *d_o, float *dbias, ps_pool *pool) {
+    ps_shape s = run->tiles.grid->shape;
+    double *sums = second_area(run);
+    void *scratch = (char *)sums + rounded((size_t)s.c * sizeof *sums);
+    for (int k = 0; k < s.c; k++) sums[k] = 0;
+    ps_channel_summarise(d_o, (size_t)s.n, ps_shape_positions(s) / (size_t)s.n, s.c, (ps_channel_sums){.sum = sums}, scratch, pool);
+    for (int k = 0; k < s.c; k++) dbias[k] = (float)sums[k];
+}
+
+void ps_pool_skip_sparse_run_backward(const ps_pool_skip_plan *plan, const uint8_t *winners, const float *values, const float *w,
+                                      const float *d_o, float *du, float *dw, float *dbias, void *workspace, ps_pool *pool) {
+    sparse_run run = {.w = w, .dw = dw, .job = {.winners = winners, .values = values, .d_o = d_o, .du = du}};
+    prepare(&run, plan, workspace);
+    if (dbias != NULL) sum_bias(&run, d_o, dbias, pool);
+    if (du != NULL) {
+        size_t groups = groups_of(&run.tiles, run.memory.images);
+        run.shares = shares_of(&run.tiles, groups);
+        ps_pool_run(pool, run.tiles.panels, pack_task, &run);
+        ps_pool_run(pool, groups * run.shares, data_task, &run);
+    }
+    run.job.d_weights = second_area(&run);
+    run.shares = shares_of(&run.tiles, run.tiles.panels);
+    ps_pool_run(pool, run.tiles.panels * run.shares, weights_task, &run);
+    ps_pool_run(pool, run.tiles.panels, unpack_task, &run);
+}

@@ -1,0 +1,305 @@
+#include <stdint.h>
+#include <string.h>
+
+#include "kernels/pool_skip_sparse.h"
+#include "kernels/simd_vector.h"
+
+/* Channels whose weights (nine vectors each) stay in the nearest cache while the windows of a slab are walked. */
+enum { CHANNEL_BLOCK = 32, PLANE_TAPS = 9 };
+
+/* The windows of one slab of a group: number of the first window of an image, and where windows lie in the tile. */
+typedef struct {
+    const ps_pool_skip_tiles *t;
+    size_t images, first_window, image_windows; /* image_windows: from one image to the next */
+} slab_windows;
+
+static slab_windows windows_of(const ps_pool_skip_tiles *t, ps_pool_skip_group group, int slab) {
+    const ps_pool_skip_grid *g = t->grid;
+    size_t image_windows = g->pooled / (size_t)g->shape.n;
+    return (slab_windows){t, group.images, group.first * image_windows + (size_t)slab * t->slab_windows, image_windows};
+}
+
+static size_t tile_positions(const ps_pool_skip_tiles *t) { return (size_t)(t->grid->e + 2) * t->plane; }
+
+typedef struct {
+    size_t window, position; /* number in the batch, and first position in the tile */
+} window_place;
+
+INLINE window_place window_at(const slab_windows *s, size_t number) {
+    const ps_pool_skip_grid *g = s->t->grid;
+    size_t image = number / s->t->slab_windows, i = number % s->t->slab_windows;
+    size_t e = (size_t)g->e, y = i / (size_t)g->windows_w, x = i % (size_t)g->windows_w;
+    size_t inside = s->t->taps > PLANE_TAPS ? (y * e + 1) * s->t->row : 0; /* in 2D the slab is the row */
+    return (window_place){s->first_window + image * s->image_windows + i, image * tile_positions(s->t) + s->t->plane + inside + x * e + 1};
+}
+
+/* A kept value at position p adds to the output p + 1 - tap: the nine taps of a plane seen from p. */
+INLINE void add_nine(float *at, size_t row, vf value, const float *w) {
+#pragma GCC unroll 3
+    for (int y = 0; y < 3; y++) {
+        float *line = at + (1 - y) * (ptrdiff_t)row;
+#pragma GCC unroll 3
+        for (int x = 0; x < 3; x++) {
+            float *place = line + (1 - x) * LANES;
+            store(place, fma_(value, load(w + (y * 3 + x) * LANES), load(place)));
+        }
+    }
+}
+
+INLINE vf dot_nine(const float *at, size_t row, const float *w, vf sum) {
+#pragma GCC unroll 3
+    for (int y = 0; y < 3; y++) {
+        const float *line = at + (1 - y) * (ptrdiff_t)row;
+#pragma GCC unroll 3
+        for (int x = 0; x < 3; x++) sum = fma_(load(line + (1 - x) * LANES), load(w + (y * 3 + x) * LANES), sum);
+    }
+    return sum;
+}
+
+INLINE void scatter_windows(const ps_pool_skip_sparse_job *job, const slab_windows *s, const float *weights, size_t c_begin,
+                            size_t c_end, float *tile, int planes) {
+    const ps_pool_skip_tiles *t = job->tiles;
+    size_t c = (size_t)t->grid->shape.c, row = t->row * LANES, plane = t->plane * LANES, windows = s->images * t->slab_windows;
+    for (size_t i = 0; i < windows; i++) {
+        window_place w = window_at(s, i);
+        const uint8_t *winner = job->winners + w.window * c;
+        const float *value = job->values + w.window * c;
+        float *first = tile + w.position * LANES;
+        for (size_t k = c_begin; k < c_end; k++) {
+            float *at = first + t->place[winner[k]] * LANES;
+            const float *weight = weights + k * (size_t)planes * PLANE_TAPS * LANES;
+            vf v = splat(value[k]);
+            if (planes == 1) {
+                add_nine(at, row, v, weight);
+            } else {
+                add_nine(at + plane, row, v, weight);
+                add_nine(at, row, v, weight + PLANE_TAPS * LANES);
+                add_nine(at - plane, row, v, weight + 2 * PLANE_TAPS * LANES);
+            }
+        }
+    }
+}
+
+typedef struct {
+    vf identity, path, whole;
+} square_sums;
+
+/* Writes one finished row of w positions of one panel. `count` channels of the panel exist. */
+INLINE void finish_row(const float *tile, vf bias, const float *identity, float *o, size_t c, int width, int count, square_sums *q) {
+    for (int x = 0; x < width; x++) {
+        vf path = load(tile + (size_t)x * LANES) + bias;
+        vf own = identity ? load_upto(identity + (size_t)x * c, count) : splat(0);
+        vf whole = own + path;
+        if (q) {
+            q->identity = fma_(own, own, q->identity);
+            q->path = fma_(path, path, q->path);
+            q->whole = fma_(whole, whole, q->whole);
+        }
+        if (o) store_upto(o + (size_t)x * c, whole, count);
+    }
+}
+
+static void add_squares(const square_sums *q, size_t c, size_t first, int count, double *sums) {
+    float lanes[3][LANES];
+    store(lanes[0], q->identity), store(lanes[1], q->path), store(lanes[2], q->whole);
+    for (int s = 0; s < 3; s++)
+        for (int lane = 0; lane < count; lane++) sums[(size_t)s * c + first + (size_t)lane] += (double)lanes[s][lane];
+}
+
+/* Finishes `count` rows (slices) of the tile, the first of which is number `outer` of the map's outermost dimension. */
+static void finish_planes(const ps_pool_skip_sparse_job *job, ps_pool_skip_group group, size_t panel, int outer, int from, int count,
+                          const float *tile, double *sums) {
+    const ps_pool_skip_tiles *t = job->tiles;
+    ps_shape s = t->grid->shape;
+    size_t c = (size_t)s.c, first = panel * LANES;
+    int lines = t->taps > PLANE_TAPS ? s.h : 1, channels = c - first < LANES ? (int)(c - first) : LANES;
+    vf bias = load_upto(job->bias + first, channels);
+    for (size_t image = 0; image < group.images; image++)
+        for (int r = from; r < from + count; r++)
+            for (int y = 0; y < lines; y++) {
+                int z = t->taps > PLANE_TAPS ? outer + r : 0, h = t->taps > PLANE_TAPS ? y : outer + r;
+                size_t at = ps_pool_skip_row(t->grid, group.first + image, z, h) + first;
+                size_t inside = t->taps > PLANE_TAPS ? (size_t)(y + 1) * t->row : 0;
+                const float *line = tile + (image * tile_positions(t) + (size_t)r * t->plane + inside + 1) * LANES;
+                const float *identity = job->identity ? job->identity + at : NULL;
+                square_sums q = {splat(0), splat(0), splat(0)};
+                float *o = job->o ? job->o + at : NULL;
+                if (sums) finish_row(line, bias, identity, o, c, s.w, channels, &q);
+                else if (channels == LANES) finish_row(line, bias, identity, o, c, s.w, LANES, NULL);
+                else finish_row(line, bias, identity, o, c, s.w, channels, NULL);
+                if (sums) add_squares(&q, c, first, channels, sums);
+            }
+}
+
+/* The tile's last two rows belong to the next slab too. */
+static void move_on(const ps_pool_skip_tiles *t, size_t images, float *tile) {
+    size_t e = (size_t)t->grid->e, plane = t->plane * LANES;
+    for (size_t image = 0; image < images; image++) {
+        float *own = tile + image * tile_positions(t) * LANES;
+        memmove(own, own + e * plane, 2 * plane * sizeof(float));
+        memset(own + 2 * plane, 0, e * plane * sizeof(float));
+    }
+}
+
+void PS_SIMD_NAME(ps_pool_skip_sparse_forward)(const ps_pool_skip_sparse_job *job, ps_pool_skip_group group, size_t panel, float *tile,
+                                               double *sums) {
+    const ps_pool_skip_tiles *t = job->tiles;
+    size_t c = (size_t)t->grid->shape.c;
+    int e = t->grid->e;
+    const float *weights = job->weights + panel * c * (size_t)t->taps * LANES;
+    memset(tile, 0, group.images * tile_positions(t) * LANES * sizeof(float));
+    for (int slab = 0; slab < t->slabs; slab++) {
+        slab_windows s = windows_of(t, group, slab);
+        for (size_t k = 0; slab < t->window_slabs && k < c; k += CHANNEL_BLOCK) {
+            size_t end = c - k < CHANNEL_BLOCK ? c : k + CHANNEL_BLOCK;
+            if (t->taps == PLANE_TAPS) scatter_windows(job, &s, weights, k, end, tile, 1);
+            else scatter_windows(job, &s, weights, k, end, tile, 3);
+        }
+        /* Row r of the tile is row slab * e - 1 + r of the map; its last two wait for the next slab. */
+        int outer = slab * e - 1, from = slab == 0 ? 1 : 0;
+        int end = slab + 1 == t->slabs ? t->size - outer : e;
+        finish_planes(job, group, panel, outer, from, end - from, tile, sums);
+        move_on(t, group.images, tile);
+    }
+}
+
+/* Copies one panel of d_o around a slab into the tile; zero outside the map. */
+static void fill_tile(const ps_pool_skip_sparse_job *job, ps_pool_skip_group group, size_t panel, int slab, float *tile) {
+    const ps_pool_skip_tiles *t = job->tiles;
+    ps_shape s = t->grid->shape;
+    size_t c = (size_t)s.c, first = panel * LANES;
+    bool volume = t->taps > PLANE_TAPS;
+    int lines = volume ? s.h : 1, channels = c - first < LANES ? (int)(c - first) : LANES, e = t->grid->e;
+    memset(tile, 0, group.images * tile_positions(t) * LANES * sizeof(float));
+    for (size_t image = 0; image < group.images; image++)
+        for (int r = 0; r < e + 2; r++) {
+            int outer = slab * e - 1 + r;
+            for (int y = 0; outer >= 0 && outer < t->size && y < lines; y++) {
+                const float *from = job->d_o + ps_pool_skip_row(t->grid, group.first + image, volume ? outer : 0, volume ? y : outer) + first;
+                size_t inside = volume ? (size_t)(y + 1) * t->row : 0;
+                float *to = tile + (image * tile_positions(t) + (size_t)r * t->plane + inside + 1) * LANES;
+                if (channels == LANES)
+                    for (int x = 0; x < s.w; x++) store(to + (size_t)x * LANES, load(from + (size_t)x * c));
+                else
+                    for (int x = 0; x < s.w; x++) store(to + (size_t)x * LANES, load_part(from + (size_t)x * c, channels));
+            }
+        }
+}
+
+INLINE vf dot_all(const float *at, size_t row, size_t plane, const float *w, int planes) {
+    vf sum = splat(0);
+    if (planes == 1) return dot_nine(at, row, w, sum);
+    sum = dot_nine(at + plane, row, w, sum);
+    sum = dot_nine(at, row, w + PLANE_TAPS * LANES, sum);
+    return dot_nine(at - plane, row, w + 2 * PLANE_TAPS * LANES, sum);
+}
+
+/* One vector of channels at a time: their sums over the panel's lanes are transposed and added up together. */
+INLINE void gather_windows(const ps_pool_skip_sparse_job *job, const slab_windows *s, const float *weights, size_t k, size_t count,
+                           bool first_panel, const float *tile, int planes) {
+    const ps_pool_skip_tiles *t = job->tiles;
+    size_t c = (size_t)t->grid->shape.c, row = t->row * LANES, plane = t->plane * LANES, windows = s->images * t->slab_windows;
+    for (size_t i = 0; i < windows; i++) {
+        window_place w = window_at(s, i);
+        const uint8_t *winner = job->winners + w.window * c + k;
+        const float *first = tile + w.position * LANES;
+        float *du = job->du + w.window * c + k;
+        vf sum[LANES];
+#pragma GCC unroll 16
+        for (size_t j = 0; j < LANES; j++) {
+            size_t channel = j < count ? j : count - 1;
+            sum[j] = dot_all(first + t->place[winner[channel]] * LANES, row, plane,
+                             weights + (k + channel) * (size_t)planes * PLANE_TAPS * LANES, planes);
+        }
+        transpose(sum);
+        vf total = sum[0];
+#pragma GCC unroll 16
+        for (int j = 1; j < LANES; j++) total += sum[j];
+        if (!first_panel) total += load_upto(du, (int)count);
+        store_upto(du, total, (int)count);
+    }
+}
+
+void PS_SIMD_NAME(ps_pool_skip_sparse_data)(const ps_pool_skip_sparse_job *job, ps_pool_skip_group group, size_t c_begin, size_t c_end,
+                                            float *tile) {
+    const ps_pool_skip_tiles *t = job->tiles;
+    size_t c = (size_t)t->grid->shape.c;
+    for (int slab = 0; slab < t->window_slabs; slab++) {
+        slab_windows s = windows_of(t, group, slab);
+        for (size_t panel = 0; panel < t->panels; panel++) {
+            const float *weights = job->weights + panel * c * (size_t)t->taps * LANES;
+            fill_tile(job, group, panel, slab, tile);
+            for (size_t k = c_begin; k < c_end; k += LANES) {
+                size_t count = c_end - k < LANES ? c_end - k : LANES;
+                if (t->taps == PLANE_TAPS) gather_windows(job, &s, weights, k, count, panel == 0, tile, 1);
+                else gather_windows(job, &s, weights, k, count, panel == 0, tile, 3);
+            }
+        }
+    }
+}
+
+/* Sums over the slab's windows in registers, nine taps of one plane at a time. */
+INLINE void correlate_plane(const ps_pool_skip_sparse_job *job, const slab_windows *s, size_t k, ptrdiff_t shift, const float *tile,
+                            float *d_weights) {
+    const ps_pool_skip_tiles *t = job->tiles;
+    size_t c = (size_t)t->grid->shape.c, row = t->row * LANES, windows = s->images * t->slab_windows;
+    vf sum[PLANE_TAPS];
+#pragma GCC unroll 9
+    for (int tap = 0; tap < PLANE_TAPS; tap++) sum[tap] = splat(0);
+    for (size_t i = 0; i < windows; i++) {
+        window_place w = window_at(s, i);
+        const float *at = tile + (w.position + t->place[job->winners[w.window * c + k]]) * LANES + shift;
+        vf value = splat(job->values[w.window * c + k]);
+#pragma GCC unroll 3
+        for (int y = 0; y < 3; y++) {
+            const float *line = at + (1 - y) * (ptrdiff_t)row;
+#pragma GCC unroll 3
+            for (int x = 0; x < 3; x++) sum[y * 3 + x] = fma_(value, load(line + (1 - x) * LANES), sum[y * 3 + x]);
+        }
+    }
+#pragma GCC unroll 9
+    for (int tap = 0; tap < PLANE_TAPS; tap++) store(d_weights + tap * LANES, load(d_weights + tap * LANES) + sum[tap]);
+}
+
+void PS_SIMD_NAME(ps_pool_skip_sparse_weights)(const ps_pool_skip_sparse_job *job, ps_pool_skip_group group, size_t panel,
+                                               size_t c_begin, size_t c_end, float *tile) {
+    const ps_pool_skip_tiles *t = job->tiles;
+    size_t c = (size_t)t->grid->shape.c;
+    ptrdiff_t plane = (ptrdiff_t)(t->plane * LANES);
+    for (int slab = 0; slab < t->window_slabs; slab++) {
+        slab_windows s = windows_of(t, group, slab);
+        fill_tile(job, group, panel, slab, tile);
+        for (size_t k = c_begin; k < c_end; k++) {
+            float *d_weights = job->d_weights + (panel * c + k) * (size_t)t->taps * LANES;
+            if (t->taps == PLANE_TAPS) correlate_plane(job, &s, k, 0, tile, d_weights);
+            else
+                for (int z = 0; z < 3; z++) correlate_plane(job, &s, k, (1 - z) * plane, tile, d_weights + z * PLANE_TAPS * LANES);
+        }
+    }
+}
+
+void PS_SIMD_NAME(ps_pool_skip_sparse_pack)(const float *w, size_t c, int taps, size_t panel, float *packed) {
+    size_t first = panel * LANES, rows = c - first < LANES ? c - first : LANES;
+    for (int tap = 0; tap < taps; tap++)
+        for (size_t k = 0; k < c; k += LANES) {
+            size_t count = c - k < LANES ? c - k : LANES;
+            vf block[LANES];
+            for (size_t r = 0; r < LANES; r++)
+                block[r] = r < rows ? load_upto(w + ((first + r) * (size_t)taps + (size_t)tap) * c + k, (int)count) : splat(0);
+            transpose(block);
+            for (size_t j = 0; j < count; j++) store(packed + (((panel * c) + k + j) * (size_t)taps + (size_t)tap) * LANES, block[j]);
+        }
+}
+
+void PS_SIMD_NAME(ps_pool_skip_sparse_unpack)(const float *packed, size_t c, int taps, size_t panel, float *w) {
+    size_t first = panel * LANES, rows = c - first < LANES ? c - first : LANES;
+    for (int tap = 0; tap < taps; tap++)
+        for (size_t k = 0; k < c; k += LANES) {
+            size_t count = c - k < LANES ? c - k : LANES;
+            vf block[LANES];
+            for (size_t j = 0; j < LANES; j++)
+                block[j] = j < count ? load(packed + (((panel * c) + k + j) * (size_t)taps + (size_t)tap) * LANES) : splat(0);
+            transpose(block);
+            for (size_t r = 0; r < rows; r++) store_upto(w + ((first + r) * (size_t)taps + (size_t)tap) * c + k, block[r], (int)count);
+        }
+}
