@@ -1,0 +1,129 @@
+/* One side of the step benchmark: holds a network and runs a training step whenever it is told to, so that a driver (step_bench.py) can let it and
+ * another program take turns in one run.
+ *
+ *   step_bench MODEL WIDTH POOL_SIZE BATCH THREADS MODE
+ * MODE: plain (no instruments), full (all instruments at every step, trace to /dev/null), pair (two networks, one of each, in turn).
+ * Each line on stdin is one command; each answers with one line on stdout:
+ *   step    milliseconds of one training step (pair: plain and full)
+ *   probe   milliseconds of one probing (512 images, batch and evaluation mode)
+ *   memory  peak resident megabytes of this process, planned megabytes of the network */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/memory.h"
+#include "kernels/gemm.h"
+#include "models/model.h"
+#include "probe/probe.h"
+
+enum { CLASSES = 10, PROBE_IMAGES = 512, WINDOW = 40 };
+
+typedef struct {
+    ps_graph *graph;
+    ps_net *net;
+    ps_optimiser *optimiser;
+    ps_trace_writer *trace;
+    ps_probe *probe;
+    uint64_t step;
+} side;
+
+static float *x;
+static int32_t *label;
+static int batch;
+static ps_pool *pool;
+static const ps_optimiser_options sgd = {.name = "sgd", .lr = 0.01, .momentum = 0.9, .nesterov = true, .weight_decay = 5e-4, .schedule = "constant"};
+
+static int probe_batch(void *self, int index, float *out) {
+    (void)self;
+    (void)index;
+    memcpy(out, x, (size_t)batch * 3 * 32 * 32 * sizeof *out);
+    return batch;
+}
+
+static ps_status open_side(side *s, const char *name, double width, int pool_size, bool instruments) {
+    const ps_model *model;
+    ps_model_options options;
+    memset(s, 0, sizeof *s);
+    PS_TRY(ps_model_find(name, &model));
+    ps_model_options_init(model, &options);
+    options.width = width;
+    options.classes = CLASSES;
+    options.pool_skip.pool_size = pool_size;
+    options.dropout = 0;
+    PS_TRY(model->build(&options, &s->graph));
+    PS_TRY(ps_net_create(s->graph, batch, pool, &s->net));
+    PS_TRY(ps_net_init(s->net, "torch", 1));
+    PS_TRY(ps_optimiser_create(s->net, &sgd, &s->optimiser));
+    if (!instruments) return PS_OK;
+    PS_TRY(ps_trace_create("/dev/null", &s->trace));
+    int batches = PROBE_IMAGES / batch > 0 ? PROBE_IMAGES / batch : 1;
+    ps_probe_options probe = {.steps = 1000000, .window = WINDOW, .source = {NULL, batches, probe_batch}, .trace = s->trace};
+    PS_TRY(ps_probe_create(s->net, s->optimiser, &probe, &s->probe));
+    ps_optimiser_begin_window(s->optimiser);
+    return PS_OK;
+}
+
+static ps_status run_step(side *s, double *milliseconds) {
+    const ps_train_hooks *hooks = s->probe != NULL ? ps_probe_hooks(s->probe) : NULL;
+    uint64_t start = ps_clock_ns();
+    ps_net_forward(s->net, x, PS_MODE_TRAIN, ps_rng_key_of(1, "bench"), NULL);
+    ps_train_step step = {.step = s->step, .loss = ps_net_loss(s->net, label, true)};
+    ps_net_backward(s->net);
+    if (hooks != NULL && hooks->after_backward != NULL) PS_TRY(hooks->after_backward(hooks->self, s->step));
+    step.update = ps_optimiser_step(s->optimiser, s->step, 1000000);
+    if (hooks != NULL && hooks->after_step != NULL) PS_TRY(hooks->after_step(hooks->self, &step));
+    *milliseconds = (double)(ps_clock_ns() - start) * 1e-6;
+    s->step++;
+    return PS_OK;
+}
+
+static ps_status answer(const char *command, side *plain, side *full) {
+    double a = 0, b = 0;
+    if (strcmp(command, "step\n") == 0) {
+        if (plain->net != NULL) PS_TRY(run_step(plain, &a));
+        if (full->net != NULL) PS_TRY(run_step(full, &b));
+        if (plain->net != NULL && full->net != NULL) printf("%.4f %.4f\n", a, b);
+        else printf("%.4f\n", plain->net != NULL ? a : b);
+    } else if (strcmp(command, "probe\n") == 0 && full->probe != NULL) {
+        uint64_t start = ps_clock_ns();
+        PS_TRY(ps_probe_measure(full->probe));
+        printf("%.4f\n", (double)(ps_clock_ns() - start) * 1e-6);
+    } else if (strcmp(command, "memory\n") == 0) {
+        ps_net_memory m = ps_net_memory_use(plain->net != NULL ? plain->net : full->net);
+        printf("%.1f %.1f\n", (double)ps_memory_peak_bytes() / 1e6, (double)(m.block_bytes + m.parameter_bytes + m.workspace_bytes) / 1e6);
+    } else {
+        return ps_fail(PS_ERR_USAGE, "unknown command %s", command);
+    }
+    fflush(stdout);
+    return PS_OK;
+}
+
+static ps_status serve(char **argv) {
+    side plain = {0}, full = {0};
+    char command[64];
+    const char *mode = argv[6];
+    size_t count = (size_t)batch * 3 * 32 * 32;
+    ps_rng_key key = ps_rng_key_of(1, "bench/x");
+    PS_TRY(ps_pool_create(atoi(argv[5]), &pool));
+    PS_TRY(PS_ALLOC(count, &x, "input"));
+    PS_TRY(PS_ALLOC((size_t)batch, &label, "labels"));
+    for (size_t i = 0; i < count; i++) x[i] = ps_rng_normal(key, i);
+    for (int i = 0; i < batch; i++) label[i] = i % CLASSES;
+    if (strcmp(mode, "full") != 0) PS_TRY(open_side(&plain, argv[1], atof(argv[2]), atoi(argv[3]), false));
+    if (strcmp(mode, "plain") != 0) PS_TRY(open_side(&full, argv[1], atof(argv[2]), atoi(argv[3]), true));
+    while (fgets(command, sizeof command, stdin) != NULL) PS_TRY(answer(command, &plain, &full));
+    return PS_OK;
+}
+
+int main(int argc, char **argv) {
+    if (argc != 7) {
+        fprintf(stderr, "usage: step_bench MODEL WIDTH POOL_SIZE BATCH THREADS plain|full|pair\n");
+        return 2;
+    }
+    ps_gemm_setup();
+    batch = atoi(argv[4]);
+    if (serve(argv) == PS_OK) return 0;
+    fprintf(stderr, "step_bench: %s\n", ps_status_message());
+    return 2;
+}
