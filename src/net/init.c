@@ -5,7 +5,8 @@
 #include "net/net.h"
 
 /* PyTorch's Conv and Linear modules start with kaiming_uniform(a = sqrt 5), which is uniform with bound 1 / sqrt(fan_in), for the
- * weight and the same bound for the bias. "he" is He et al. 2015: normal with variance 2 / fan_in, biases zero. */
+ * weight and the same bound for the bias. "he" is He et al. 2015: normal with variance 2 / fan_in, biases zero. An inserted module is
+ * what its authors published, which starts as PyTorch's default does, whatever the backbone's scheme. */
 typedef enum { SCHEME_TORCH, SCHEME_HE } scheme;
 
 static float drawn(scheme s, ps_init_kind kind, int fan_in, ps_rng_key key, size_t index) {
@@ -22,7 +23,7 @@ static ps_status init_param(ps_param *p, scheme s, uint64_t seed) {
     char name[512];
     snprintf(name, sizeof name, "init/%s", p->name);
     ps_rng_key key = ps_rng_key_of(seed, name);
-    for (size_t i = 0; i < p->count; i++) p->value[i] = drawn(s, p->spec.init, p->spec.fan_in, key, i);
+    for (size_t i = 0; i < p->count; i++) p->value[i] = drawn(p->module ? SCHEME_TORCH : s, p->spec.init, p->spec.fan_in, key, i);
     return PS_OK;
 }
 
