@@ -28,8 +28,8 @@ static ps_cause silence(const ps_cause_evidence *e) {
     if (e->shared) return PS_CAUSE_SILENT;
     if (e->has_norm) return ps_is_absent(e->gamma) || !(e->beta < 0) ? PS_CAUSE_SILENT : PS_CAUSE_NORM_SHIFT;
     if (ps_is_absent(e->pre_max)) return e->bias < 0 ? PS_CAUSE_NEGATIVE_BIAS : PS_CAUSE_SILENT;
-    double bias = ps_is_absent(e->bias) ? 0 : e->bias;
-    return e->pre_max - bias > 0 ? PS_CAUSE_NEGATIVE_BIAS : PS_CAUSE_NEGATIVE_INPUT;
+    double bias = ps_is_absent(e->bias) ? 0 : e->bias, input_max = e->pre_max - bias;
+    return bias < 0 && (input_max > 0 || bias <= input_max) ? PS_CAUSE_NEGATIVE_BIAS : PS_CAUSE_NEGATIVE_INPUT;
 }
 
 static ps_cause inertia(const ps_cause_evidence *e) {

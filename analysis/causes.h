@@ -24,9 +24,9 @@ typedef enum {
  *  for dead nodes:
  *  4 norm_shift      it is normalised over the batch, so its values have mean 0 there, and shift and scale (beta / |gamma|) keep all of
  *                    them at or below 0
- *  5 negative_bias   no normalisation; without its bias the largest value that enters the gate would be above 0
- *                    (pre_max - bias > 0; where pre_max was not recorded: bias < 0)
- *  6 negative_input  no normalisation; also without its bias no value is above 0: the weights face away from the inputs
+ *  5 negative_bias   no normalisation, and a negative bias: without it the largest value that enters the gate (pre_max - bias) would be
+ *                    above 0, or the bias pushes it further down than the inputs do (where pre_max was not recorded: bias < 0)
+ *  6 negative_input  no normalisation; the inputs alone keep all values at or below 0: the weights face away from them
  *  7 silent          dead, and the recorded quantities do not say why (for a gate after an add always: it has no weights of its own)
  *  for nodes that are not dead:
  *  8 zero_outgoing   the norm of all weights that read it is exactly 0

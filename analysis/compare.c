@@ -327,6 +327,24 @@ static void write_meta(ps_tables *tables, const ps_arms *arms) {
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) ps_tables_row(tables, PS_TABLE_meta, "ss", rows[i][0], rows[i][1]);
 }
 
+/* A module that does not start at zero changes the function before the first step, and with it who is dead. */
+static ps_status say_changed_starts(const ps_arms *arms, ps_verdict_document *verdict) {
+    for (int a = 1; a < arms->count; a++) {
+        int changed = 0, pairs = 0;
+        for (int r = 0; r < arms->arms[a].run_count; r++) {
+            const ps_arm_run *partner = ps_arm_find_seed(&arms->arms[0], arms->arms[a].runs[r].seed);
+            if (partner == NULL) continue;
+            pairs++;
+            changed += partner->summary.start_digest != arms->arms[a].runs[r].summary.start_digest;
+        }
+        if (changed > 0)
+            PS_TRY(ps_verdict_add_sentence(verdict, "In %d of %d pairs arm %s starts with other nodes dead than %s: its modules change the function "
+                                           "before the first step, so differences in deadness are not those of training alone.", changed, pairs,
+                                           arms->arms[a].name, arms->arms[0].name));
+    }
+    return PS_OK;
+}
+
 static ps_status say_pairs(const ps_arms *arms, ps_verdict_document *verdict) {
     if (arms->unpaired[0] != '\0')
         PS_TRY(ps_verdict_add_sentence(verdict, "Without a partner, and left out of paired statistics: %.800s.", arms->unpaired));
@@ -368,6 +386,7 @@ static ps_status conclude(ps_tables *tables, const ps_arms *arms, ps_verdict_doc
     PS_TRY(ps_predictions_judge(arms, verdict->faulty, verdict->predictions));
     for (int i = 0; i < count; i++) write_prediction(tables, &verdict->predictions[i]);
     PS_TRY(say_predictions(verdict));
+    PS_TRY(say_changed_starts(arms, verdict));
     return say_pairs(arms, verdict);
 }
 

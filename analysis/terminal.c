@@ -13,7 +13,7 @@ static void format_value(char *buffer, size_t size, double value, const char *un
     if (ps_is_absent(value)) snprintf(buffer, size, "-");
     else if (!isfinite(value)) snprintf(buffer, size, "%s", isnan(value) ? "NaN" : value > 0 ? "Inf" : "-Inf");
     else if (is_percent(unit)) snprintf(buffer, size, sign ? "%+.1f" : "%.1f", 100 * value);
-    else snprintf(buffer, size, sign ? "%+.3g" : "%.3g", value);
+    else snprintf(buffer, size, sign ? "%+.2g" : "%.3g", value);
 }
 
 static void print_seeds(const ps_verdict_contrast *v, FILE *stream) {
@@ -21,7 +21,7 @@ static void print_seeds(const ps_verdict_contrast *v, FILE *stream) {
     const ps_contrast *c = &v->contrast;
     for (int i = 0; i < c->n && i < MOST_SHOWN; i++) {
         format_value(buffer, sizeof buffer, c->difference[i], v->unit, true);
-        fprintf(stream, " %6s%s", buffer, c->diverged[i] ? "*" : "");
+        fprintf(stream, " %8s%s", buffer, c->diverged[i] ? "*" : "");
     }
     if (c->n > MOST_SHOWN) fprintf(stream, " .. %d more", c->n - MOST_SHOWN);
 }
@@ -33,7 +33,7 @@ static void print_contrast(const ps_verdict_contrast *v, FILE *stream) {
     format_value(reference, sizeof reference, c->mean_reference, v->unit, false);
     format_value(arm, sizeof arm, c->mean_arm, v->unit, false);
     format_value(difference, sizeof difference, c->mean, v->unit, true);
-    fprintf(stream, "  %-44s %8s %8s %8s  p %-6.3g", title, reference, arm, difference, c->test.two_sided);
+    fprintf(stream, "  %-44s %8s %8s %8s  p %-7.3g", title, reference, arm, difference, c->test.two_sided);
     print_seeds(v, stream);
     putc('\n', stream);
 }
@@ -47,8 +47,8 @@ static void print_arm(const ps_verdict_document *verdict, const ps_arm *arm, FIL
             any = &v->contrast;
             fprintf(stream, "\n%s against %s: %d paired seed%s, which can show p = %.3g at best (two-sided)\n", arm->name,
                     verdict->arms->arms[0].name, any->n, any->n == 1 ? "" : "s", any->test.best_two_sided);
-            fprintf(stream, "  %-44s %8s %8s %8s  %-8s", "mean over seeds", verdict->arms->arms[0].name, arm->name, "diff", "sign-flip");
-            for (int s = 0; s < any->n && s < MOST_SHOWN; s++) fprintf(stream, " %6lld%s", any->seed[s], any->diverged[s] ? "*" : "");
+            fprintf(stream, "  %-44s %8s %8s %8s  %-9s", "mean over seeds", verdict->arms->arms[0].name, arm->name, "diff", "sign-flip");
+            for (int s = 0; s < any->n && s < MOST_SHOWN; s++) fprintf(stream, " %8lld%s", any->seed[s], any->diverged[s] ? "*" : "");
             fprintf(stream, "  <- seed\n");
         }
         print_contrast(v, stream);

@@ -231,12 +231,13 @@ static void write_node(const nodes_state *state, int node, const ps_cause_eviden
     ps_tables_cells(tables, PS_TABLE_nodes, "dddddddddddd", e->path_gradient, e->path_decay,
                     ps_ratio(kept_value(s, PS_Q_grad_norm_rms, node), s->grad_median[l]), e->grad_zero_share, e->weight_l2, e->bias,
                     e->gamma, e->beta, e->out_l2, e->pre_max, kept_value(s, PS_Q_images_active, node), s->images[l]);
-    ps_tables_cells(tables, PS_TABLE_nodes, "ss", run->planted[node], ps_condition_name(condition));
+    unsigned first = run->probe_count > 0 ? ps_run_state(run, 0, node) : 0;
+    ps_tables_cells(tables, PS_TABLE_nodes, "sssss", run->planted[node], ps_condition_name(condition), ps_activity_name(first),
+                    ps_cause_name(state->first_cause[node]), ps_condition_name(state->first_condition[node]));
     ps_tables_end_row(tables, PS_TABLE_nodes);
     if (run->planted[node] == NULL) return;
-    unsigned first = ps_run_state(run, 0, node);
     ps_tables_row(tables, PS_TABLE_planted, "slsissssssd", run->arm, run->header->seed, layer->name, channel, name, run->planted[node],
-                  run->probe_count > 0 ? ps_activity_name(first) : NULL, ps_cause_name(state->first_cause[node]),
+                  ps_activity_name(first), ps_cause_name(state->first_cause[node]),
                   ps_activity_name(e->state), ps_cause_name(cause), h.reopened);
 }
 

@@ -1,0 +1,104 @@
+/* How fast a trace is read and analysed, and in how much memory: trace_bench [megabytes] (200). Numbers have 9 digits, as in a
+ * real trace; 20 layers of 1,000 nodes. Rates are by processor time, so that other load on the machine does not count. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "analysis/compare.h"
+#include "analysis/run.h"
+#include "core/memory.h"
+#include "core/rng.h"
+
+enum { LAYERS = 20, CHANNELS = 1000, WINDOW_STEPS = 40 };
+
+static ps_rng_key key;
+static uint64_t draws;
+
+static void put_values(FILE *out, bool window) {
+    bool first = true;
+    for (int q = 0; q < PS_Q_COUNT; q++) {
+        if (ps_quantity_is_window((ps_quantity)q) != window || ps_quantity_is_layer((ps_quantity)q)) continue;
+        if (strncmp(ps_quantity_name((ps_quantity)q), "pool", 4) == 0) continue;
+        fprintf(out, "%s\"%s\":[", first ? "" : ",", ps_quantity_name((ps_quantity)q));
+        first = false;
+        for (int c = 0; c < CHANNELS; c++) fprintf(out, "%s%.9g", c > 0 ? "," : "", 0.001 + (double)ps_rng_uniform(key, draws++));
+        putc(']', out);
+    }
+}
+
+static void put_probe(FILE *out, int step) {
+    for (int l = 0; l < LAYERS; l++) {
+        fprintf(out, "{\"type\":\"probe\",\"step\":%d,\"layer\":\"l%d\",\"images\":512,\"elements\":8192,\"values\":{", step, l);
+        put_values(out, false);
+        fputs("}}\n", out);
+    }
+}
+
+static void put_trace(FILE *out, double megabytes) {
+    fputs("{\"type\":\"header\",\"format\":\"poolscope-trace\",\"version\":1,\"seed\":1,\"window\":40,\"layers\":[", out);
+    for (int l = 0; l < LAYERS; l++)
+        fprintf(out, "%s{\"name\":\"l%d\",\"kind\":\"conv\",\"channels\":%d,\"activation\":\"relu\",\"fan_in\":9,\"elements\":16}", l ? "," : "", l,
+                CHANNELS);
+    fputs("]}\n", out);
+    put_probe(out, 0);
+    for (int w = 0; (double)ftell(out) < megabytes * 1e6; w++) {
+        for (int s = 0; s < WINDOW_STEPS; s++)
+            fprintf(out, "{\"type\":\"step\",\"step\":%d,\"loss\":2.3,\"lr\":0.1}\n", w * WINDOW_STEPS + s);
+        for (int l = 0; l < LAYERS; l++) {
+            fprintf(out, "{\"type\":\"window\",\"window\":%d,\"first\":%d,\"last\":%d,\"layer\":\"l%d\",\"values\":{", w, w * WINDOW_STEPS,
+                    (w + 1) * WINDOW_STEPS - 1, l);
+            put_values(out, true);
+            fputs("}}\n", out);
+        }
+        put_probe(out, (w + 1) * WINDOW_STEPS);
+    }
+}
+
+static ps_status ignore_frame(void *context, const ps_frame *frame) {
+    (void)context;
+    (void)frame;
+    return PS_OK;
+}
+
+static ps_status ignore_record(void *context, const ps_trace_record *record) {
+    (void)context;
+    (void)record;
+    return PS_OK;
+}
+
+static double seconds(void) { return (double)clock() / CLOCKS_PER_SEC; }
+
+int main(int argc, char **argv) {
+    double megabytes = argc > 1 ? atof(argv[1]) : 200;
+    char folder[] = "/tmp/ps_trace_bench_XXXXXX", path[64], command[96];
+    ps_run *run;
+    key = ps_rng_key_of(1, "bench");
+    if (mkdtemp(folder) == NULL) return 2;
+    snprintf(path, sizeof path, "%s/trace.jsonl", folder);
+    FILE *out = fopen(path, "wb");
+    if (out == NULL) return 2;
+    put_trace(out, megabytes);
+    double size = (double)ftell(out) / 1e6;
+    fclose(out);
+    double start = seconds();
+    ps_run_visitor nothing = {NULL, ignore_frame, ignore_record};
+    ps_status status = ps_run_open(path, "bench", &run);
+    double first = seconds() - start;
+    start = seconds();
+    if (status == PS_OK) status = ps_run_stream(run, &nothing);
+    double second = seconds() - start;
+    ps_run_close(run);
+    const char *paths[] = {path};
+    ps_compare_arm arm = {"bench", paths, 1};
+    start = seconds();
+    if (status == PS_OK) status = ps_compare_run(&arm, 1, folder, true);
+    double whole = seconds() - start;
+    if (status == PS_ERR_CHECK) status = PS_OK; /* made-up numbers contradict each other */
+    if (status != PS_OK) fprintf(stderr, "%s\n", ps_status_message());
+    printf("trace of %.0f MB: first pass %.0f MB/s, second pass (all numbers) %.0f MB/s, compare as a whole %.0f MB/s, peak memory %.0f MB\n",
+           size, size / first, size / second, size / whole, (double)ps_memory_peak_bytes() / 1e6);
+    snprintf(command, sizeof command, "rm -rf '%s'", folder);
+    return system(command) != 0 || status != PS_OK;
+}
