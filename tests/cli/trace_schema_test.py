@@ -1,0 +1,138 @@
+"""The traces that `poolscope train` writes are valid by schema.json and by `poolscope validate`; planted faults are valid by neither."""
+import copy
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+PROGRAM = os.environ["PS_PROGRAM"]
+TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+SMALL = ["--model", "plain9", "--width", "0.25", "--data", "synthetic", "--size", "8", "--train-limit", "64", "--test-limit", "16", "--probe", "16",
+         "--batch", "8", "--steps", "6", "--window", "3", "--quiet"]
+RUNS = {
+    "baseline": [],
+    "Pool Skip, planted": ["--pool-skip", "2", "--plant", "share=0.25,cause=bias,value=-100"],
+    "leaky, adamw": ["--leaky-slope", "0.1", "--optimiser", "adamw"],
+    "diverging": ["--lr", "1e6"],
+    "few quantities": ["--record", "zeros,nonzero,layer:stage2*"],
+}
+
+
+def change(key, value):
+    return lambda record: record.__setitem__(key, value)
+
+
+def change_in(outer, key, value):
+    return lambda record: record[outer].__setitem__(key, value)
+
+
+# type of record, fault, what is done to it
+FAULTS = [
+    ("header", "wrong format", change("format", "poolscope-trap")),
+    ("header", "version as text", change("version", "1")),
+    ("header", "no layers", lambda r: r.pop("layers")),
+    ("header", "unknown kind", lambda r: r["layers"][0].__setitem__("kind", "cow")),
+    ("header", "negative channels", lambda r: r["layers"][0].__setitem__("channels", -1)),
+    ("header", "unknown per", lambda r: r["quantities"][0].__setitem__("per", "cow")),
+    ("header", "pairing holds a number", change_in("pairing", "data", 1)),
+    ("step", "step as text", change("step", "0")),
+    ("step", "half a step", change("step", 0.5)),
+    ("step", "loss misspelt", change("loss", "nan")),
+    ("window", "no values", lambda r: r.pop("values")),
+    ("window", "value as text", change_in("values", "zeros", ["0"])),
+    ("window", "no layer", lambda r: r.pop("layer")),
+    ("probe", "no images", change("images", 0)),
+    ("probe", "value is true", change_in("values", "nonzero", [True])),
+    ("eval", "no split", lambda r: r.pop("split")),
+    ("timing", "negative step", change("step", -1)),
+    ("end", "unknown status", change("status", "fine")),
+]
+
+try:
+    import jsonschema
+except ImportError:
+    jsonschema = None
+
+number = 0
+
+
+def say(ok, name, detail=""):
+    global number
+    number += 1
+    print(f"{'ok' if ok else 'not ok'} {number} - {name}")
+    for line in detail.splitlines() if not ok else []:
+        print("#", line)
+
+
+def skip(name, reason):
+    global number
+    number += 1
+    print(f"ok {number} - {name} # SKIP {reason}")
+
+
+def validate(path):
+    return subprocess.run([PROGRAM, "validate", path], capture_output=True, text=True)
+
+
+def plant_fault(lines, kind, alter):
+    """The lines with the first record of this type altered, and that record."""
+    for i, line in enumerate(lines):
+        record = json.loads(line)
+        if record["type"] == kind:
+            record = copy.deepcopy(record)
+            alter(record)
+            return lines[:i] + [json.dumps(record)] + lines[i + 1:], record
+    raise AssertionError(f"no record of type {kind}")
+
+
+def check_run(validator, folder, name, options):
+    run = os.path.join(folder, name.replace(" ", "_").replace(",", ""))
+    done = subprocess.run([PROGRAM, "train", *SMALL, *options, "--out", run], capture_output=True, text=True)
+    path = os.path.join(run, "trace.jsonl")
+    if done.returncode != 0:
+        say(False, f"{name}: runs", done.stderr)
+        return None
+    checked = validate(path)
+    say(checked.returncode == 0, f"{name}: the program's own check passes", checked.stdout + checked.stderr)
+    lines = open(path).read().splitlines()
+    if validator is None:
+        skip(f"{name}: every line fits the schema", "no python jsonschema; install python3-jsonschema")
+    else:
+        wrong = [f"line {i + 1}: {e.message[:200]}" for i, line in enumerate(lines) for e in validator.iter_errors(json.loads(line))]
+        say(not wrong, f"{name}: every line fits the schema", "\n".join(wrong[:5]))
+    return lines
+
+
+def check_faults(validator, folder, lines):
+    for kind, name, alter in FAULTS:
+        altered, record = plant_fault(lines, kind, alter)
+        path = os.path.join(folder, "fault.jsonl")
+        with open(path, "w") as stream:
+            stream.write("\n".join(altered) + "\n")
+        checked = validate(path)
+        say(checked.returncode == 1, f"{kind}, {name}: found by the program", f"exit {checked.returncode}: {checked.stdout}{checked.stderr}")
+        if validator is None:
+            skip(f"{kind}, {name}: found by the schema", "no python jsonschema; install python3-jsonschema")
+        else:
+            say(not validator.is_valid(record), f"{kind}, {name}: found by the schema")
+
+
+def main():
+    with open(os.path.join(TOP, "src", "trace", "schema.json")) as stream:
+        schema = json.load(stream)
+    validator = None
+    if jsonschema is not None:
+        jsonschema.Draft7Validator.check_schema(schema)
+        validator = jsonschema.Draft7Validator(schema)
+    print(f"1..{2 * len(RUNS) + 2 * len(FAULTS)}")
+    with tempfile.TemporaryDirectory() as folder:
+        kept = None
+        for name, options in RUNS.items():
+            lines = check_run(validator, folder, name, options)
+            kept = kept or lines
+        check_faults(validator, folder, kept)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
