@@ -51,17 +51,16 @@ static ps_status build(ps_probe *probe) {
 
 void ps_probe_destroy(ps_probe *probe) {
     if (probe == NULL) return;
-    for (size_t i = 0; i < probe->attachments; i++) {
-        ps_free(probe->attachment[i].state);
-        ps_free(probe->attachment[i].row_squares);
+    for (int i = 0; probe->attached != NULL && i < probe->instruments * probe->layers; i++) {
+        ps_free(probe->attached[i].state);
+        ps_free(probe->attached[i].row_squares);
     }
-    ps_free_array(probe->attachment);
     ps_free_array(probe->point);
     ps_free_array(probe->block);
     void *const blocks[] = {probe->layer,      probe->record_layer, probe->record_quantity, probe->activation_reported,
                             probe->seen,       probe->x,            probe->norm_mean,       probe->gradient_reported,
                             probe->norm_scale, probe->batch_max,    probe->chunk_max,       probe->workspace,
-                            probe->out};
+                            probe->out,        probe->attached};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) ps_free(blocks[i]);
     ps_free(probe);
 }
@@ -81,10 +80,9 @@ static void begin_window(ps_probe *probe) {
         clear_sums(layer->pool_sum, layer->unit->channels);
         probe->activation_reported[i] = false;
     }
-    for (size_t i = 0; i < probe->attachments; i++) {
-        ps_attachment *a = &probe->attachment[i];
-        size_t values = (size_t)a->instrument->columns * (size_t)probe->layer[a->layer].unit->channels;
-        if (a->instrument->rows != NULL && values > 0) memset(a->state, 0, values * sizeof *a->state);
+    for (int i = 0; i < probe->instruments * probe->layers; i++) {
+        ps_attachment *a = &probe->attached[i];
+        if (a->instrument != NULL && a->instrument->rows != NULL) ps_attachment_clear(probe, a);
     }
     for (int i = 0; i < ps_net_param_count(probe->net); i++) probe->gradient_reported[i] = false;
     probe->loss_reported = probe->weights_reported = false;
@@ -111,8 +109,8 @@ static ps_status after_backward(void *self, uint64_t step) {
     ps_probe *probe = self;
     uint64_t start = ps_clock_ns();
     if (probe->blocks > 0) ps_pool_run(ps_net_pool(probe->net), probe->blocks, row_block, probe->block);
-    for (size_t i = 0; probe->blocks > 0 && i < probe->attachments; i++) {
-        ps_attachment *a = &probe->attachment[i];
+    for (int i = 0; probe->blocks > 0 && i < probe->instruments * probe->layers; i++) {
+        ps_attachment *a = &probe->attached[i];
         if (a->row_squares != NULL) a->instrument->rows(&probe->layer[a->layer], a->row_squares, a->state);
     }
     probe->record_ns += ps_clock_ns() - start;

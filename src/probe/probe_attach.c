@@ -1,5 +1,6 @@
 /* Works out which instruments run on which layers, and asks the engine for what they need. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/memory.h"
 #include "probe/probe_internal.h"
@@ -11,9 +12,17 @@ bool ps_probe_records(const ps_probe *probe, int quantity, int layer) {
 }
 
 ps_attachment *ps_probe_attachment(const ps_probe *probe, const ps_instrument *instrument, int layer) {
-    for (size_t i = 0; i < probe->attachments; i++)
-        if (probe->attachment[i].instrument == instrument && probe->attachment[i].layer == layer) return &probe->attachment[i];
+    for (int i = 0; i < probe->instruments; i++) {
+        if (probe->instrument[i] != instrument) continue;
+        ps_attachment *a = &probe->attached[i * probe->layers + layer];
+        return a->instrument != NULL ? a : NULL;
+    }
     return NULL;
+}
+
+void ps_attachment_clear(const ps_probe *probe, ps_attachment *a) {
+    size_t values = (size_t)a->instrument->columns * (size_t)probe->layer[a->layer].unit->channels;
+    if (values > 0) memset(a->state, 0, values * sizeof *a->state);
 }
 
 const double *ps_probe_state(const struct ps_probe *probe, const ps_instrument *instrument, int unit) {
@@ -81,12 +90,9 @@ static ps_status add_point(ps_probe *probe, int layer, ps_tap tap) {
     return PS_OK;
 }
 
-static ps_status attach_to_layer(ps_probe *probe, const ps_instrument *instrument, int index) {
+static ps_status attach_to_layer(ps_probe *probe, const ps_instrument *instrument, ps_attachment *a, int index) {
     ps_probe_layer *layer = &probe->layer[index];
-    if (instrument->exists != NULL && !instrument->exists(layer)) return PS_OK;
-    if (ps_probe_attachment(probe, instrument, index) != NULL) return PS_OK;
-    PS_TRY(PS_GROW(&probe->attachment, &probe->attachment_capacity, probe->attachments + 1, "probe"));
-    ps_attachment *a = &probe->attachment[probe->attachments++];
+    if (a->instrument != NULL || (instrument->exists != NULL && !instrument->exists(layer))) return PS_OK;
     size_t channels = (size_t)layer->unit->channels;
     *a = (ps_attachment){.instrument = instrument, .layer = index};
     PS_TRY(PS_ALLOC((size_t)instrument->columns * channels, &a->state, "probe"));
@@ -98,12 +104,31 @@ static ps_status attach_to_layer(ps_probe *probe, const ps_instrument *instrumen
     return add_blocks(probe, instrument->row_param(layer), a->row_squares);
 }
 
+static bool is_read(const ps_probe *probe, const ps_instrument *instrument) {
+    for (int i = 0; i < probe->instruments; i++)
+        if (probe->instrument[i]->needs == instrument) return true;
+    return false;
+}
+
 /* An instrument runs on the recorded layers; one that others read runs everywhere. */
-static ps_status attach_instrument(ps_probe *probe, const ps_instrument *instrument) {
-    for (int i = 0; i < probe->layers; i++)
-        if (probe->record_layer[i]) PS_TRY(attach_to_layer(probe, instrument, i));
-    for (int i = 0; instrument->needs != NULL && i < probe->layers; i++) PS_TRY(attach_to_layer(probe, instrument->needs, i));
+static ps_status attach_all(ps_probe *probe) {
+    PS_TRY(PS_ALLOC((size_t)(probe->instruments * probe->layers), &probe->attached, "probe"));
+    for (int k = 0; k < probe->instruments; k++) {
+        bool everywhere = is_read(probe, probe->instrument[k]);
+        for (int i = 0; i < probe->layers; i++)
+            if (everywhere || probe->record_layer[i])
+                PS_TRY(attach_to_layer(probe, probe->instrument[k], &probe->attached[k * probe->layers + i], i));
+    }
     return PS_OK;
+}
+
+static ps_status use_instrument(ps_probe *probe, const ps_instrument *instrument) {
+    for (int i = 0; i < probe->instruments; i++)
+        if (probe->instrument[i] == instrument) return PS_OK;
+    if (probe->instruments == PS_PROBE_MAX_INSTRUMENTS)
+        return ps_fail(PS_ERR_INTERNAL, "the probe has room for %d instruments", PS_PROBE_MAX_INSTRUMENTS);
+    probe->instrument[probe->instruments++] = instrument;
+    return instrument->needs != NULL ? use_instrument(probe, instrument->needs) : PS_OK;
 }
 
 static int compare_points(const void *a_, const void *b_) {
@@ -120,8 +145,9 @@ ps_status ps_probe_attach(ps_probe *probe) {
         if (quantity->record == PS_RECORD_PROBE && !probing) probe->record_quantity[q] = false;
         if (quantity->record == PS_RECORD_WINDOW && probe->optimiser == NULL) probe->record_quantity[q] = false;
         if (quantity->instrument == NULL || !probe->record_quantity[q]) continue;
-        PS_TRY(attach_instrument(probe, quantity->instrument));
+        PS_TRY(use_instrument(probe, quantity->instrument));
     }
+    PS_TRY(attach_all(probe));
     if (probe->points > 0) qsort(probe->point, probe->points, sizeof *probe->point, compare_points);
     return PS_OK;
 }

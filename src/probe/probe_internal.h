@@ -5,6 +5,8 @@
 #include "probe/probe.h"
 #include "probe/quantity.h"
 
+enum { PS_PROBE_MAX_INSTRUMENTS = 64 };
+
 /* An instrument that runs on a layer. */
 typedef struct {
     const ps_instrument *instrument;
@@ -36,8 +38,9 @@ struct ps_probe {
     bool *record_quantity, *record_layer; /* as chosen by --record */
     ps_probe_layer *layer;
 
-    ps_attachment *attachment; /* ordered by instrument, then layer */
-    size_t attachments, attachment_capacity;
+    const ps_instrument *instrument[PS_PROBE_MAX_INSTRUMENTS]; /* those of the recorded quantities */
+    int instruments;
+    ps_attachment *attached;   /* [instruments][layers]; without an instrument where it does not run */
     ps_tap_point *point;       /* ordered by node */
     size_t points, point_capacity;
     ps_row_block *block;
@@ -61,7 +64,10 @@ struct ps_probe {
 /* probe_attach.c */
 ps_status ps_probe_attach(ps_probe *probe);
 bool ps_probe_records(const ps_probe *probe, int quantity, int layer);
+/* NULL where the instrument does not run. */
 ps_attachment *ps_probe_attachment(const ps_probe *probe, const ps_instrument *instrument, int layer);
+
+void ps_attachment_clear(const ps_probe *probe, ps_attachment *attachment);
 
 /* probe_pass.c */
 ps_status ps_probe_prepare_passes(ps_probe *probe);

@@ -96,9 +96,9 @@ static void show(ps_probe *probe, const ps_tap_point *point, const pass *now) {
         measure_max(probe, unit, &view);
         view.data = probe->batch_max;
     }
-    for (size_t i = 0; i < probe->attachments; i++) {
-        ps_attachment *a = &probe->attachment[i];
-        if (a->layer == point->layer && (a->instrument->taps & (1u << point->tap)) != 0)
+    for (int i = 0; i < probe->instruments; i++) {
+        ps_attachment *a = &probe->attached[i * probe->layers + point->layer];
+        if (a->instrument != NULL && (a->instrument->taps & (1u << point->tap)) != 0)
             a->instrument->tap(&probe->layer[point->layer], point->tap, &view, a->state);
     }
 }
@@ -132,10 +132,9 @@ static void run_pass(ps_probe *probe, ps_mode mode, size_t images) {
 }
 
 static void begin_probing(ps_probe *probe) {
-    for (size_t i = 0; i < probe->attachments; i++) {
-        ps_attachment *a = &probe->attachment[i];
-        size_t values = (size_t)a->instrument->columns * (size_t)probe->layer[a->layer].unit->channels;
-        if (a->instrument->tap != NULL && values > 0) memset(a->state, 0, values * sizeof *a->state);
+    for (int i = 0; i < probe->instruments * probe->layers; i++) {
+        ps_attachment *a = &probe->attached[i];
+        if (a->instrument != NULL && a->instrument->tap != NULL) ps_attachment_clear(probe, a);
     }
     probe->probed_images = 0;
 }
