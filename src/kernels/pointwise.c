@@ -94,19 +94,10 @@ typedef struct {
 static void summary_task(void *context, size_t chunk, int worker) {
     (void)worker;
     const summary_run *run = context;
-    double *slot = ps_rows_slot(run->slots, run->width, PS_POINTWISE_MOST_SUMS, chunk);
-    memset(slot, 0, ps_rows_slot_bytes(run->width, PS_POINTWISE_MOST_SUMS));
-    double *active = slot + PS_SUMMARY_SUMS * run->width;
-    float *here = ps_rows_slot_floats(slot, run->width, PS_POINTWISE_MOST_SUMS) + PS_SUMMARY_SUMS * run->width;
-    size_t last = ps_pool_chunk_start(run->images, run->chunks, chunk + 1);
-    for (size_t i = ps_pool_chunk_start(run->images, run->chunks, chunk); i < last; i++) {
-        PS_SIMD_SELECT(ps_summarise_image)(run->x + i * run->image_count, run->image_count, run->width, slot, here);
-        for (size_t k = 0; k < run->c; k++) {
-            bool any = false;
-            for (size_t j = k; j < run->width; j += run->c) any |= here[j] != 0;
-            active[k] += any ? 1 : 0;
-        }
-    }
+    size_t first = ps_pool_chunk_start(run->images, run->chunks, chunk), last = ps_pool_chunk_start(run->images, run->chunks, chunk + 1);
+    PS_SIMD_SELECT(ps_summarise_images)
+    (run->x + first * run->image_count, last - first, run->image_count, run->c, run->width,
+     ps_rows_slot(run->slots, run->width, PS_POINTWISE_MOST_SUMS, chunk));
 }
 
 static void add_sum(const summary_run *run, const double *total, double *result) {

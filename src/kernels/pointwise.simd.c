@@ -69,6 +69,7 @@ void PS_SIMD_NAME(ps_activation_backward_chunk)(const float *y, const float *dy,
 #undef BACKWARD
 }
 
+/* running: non-zero elements of this image, then sum, sum of magnitudes and sum of squares. */
 PS_INLINE void summary_group(const float *x, size_t width, size_t length, size_t rows, float *running) {
 #pragma GCC ivdep
     for (size_t j = 0; j < length; j++) {
@@ -88,17 +89,31 @@ PS_INLINE void summary_group(const float *x, size_t width, size_t length, size_t
     }
 }
 
-void PS_SIMD_NAME(ps_summarise_image)(const float *x, size_t count, size_t width, double *slot, float *nonzero_here) {
-    float *running = ps_rows_slot_floats(slot, width, PS_POINTWISE_MOST_SUMS);
-    memset(running, 0, PS_SUMMARY_SUMS * width * sizeof *running);
-    memset(nonzero_here, 0, width * sizeof *nonzero_here);
-    for (row_walk walk = walk_start(0, count, width); walk_next(&walk);) {
-        if (walk.rows == GROUP) summary_group(x + walk.at, width, width, GROUP, running);
-        else summary_group(x + walk.at, width, walk.length, 1, running);
-        if (!walk_flushes(&walk)) continue;
-        for (size_t j = 0; j < width; j++) nonzero_here[j] += running[j];
-        flush(slot, running, PS_SUMMARY_SUMS * width);
+/* Ends an image: its counts go to the slot, and each channel with any is one more image active. */
+PS_INLINE void end_image(size_t c, size_t width, float *restrict here, double *restrict nonzero, double *restrict active) {
+    for (size_t j = 0; j < width; j++) nonzero[j] += (double)here[j];
+    for (size_t j = c; j < width; j += c)
+        for (size_t k = 0; k < c; k++) here[k] += here[j + k];
+    for (size_t k = 0; k < c; k++) active[k] += here[k] != 0 ? 1.0 : 0.0;
+    memset(here, 0, width * sizeof *here);
+}
+
+/* The sums run on over small images; only the non-zero counts must end with each. */
+void PS_SIMD_NAME(ps_summarise_images)(const float *x, size_t images, size_t count, size_t c, size_t width, double *slot) {
+    float *running = slot_clear(slot, width, PS_POINTWISE_MOST_SUMS);
+    size_t depth = 0;
+    for (size_t image = 0; image < images; image++, x += count) {
+        for (row_walk walk = walk_start(0, count, width); walk_next(&walk);) {
+            if (walk.rows == GROUP) summary_group(x + walk.at, width, width, GROUP, running);
+            else summary_group(x + walk.at, width, walk.length, 1, running);
+            depth += walk.rows;
+            if (depth < PS_ROWS_FLOAT_DEPTH) continue;
+            flush(slot + width, running + width, (PS_SUMMARY_SUMS - 1) * width);
+            depth = 0;
+        }
+        end_image(c, width, running, slot, slot + PS_SUMMARY_SUMS * width);
     }
+    flush(slot + width, running + width, (PS_SUMMARY_SUMS - 1) * width);
 }
 
 PS_INLINE void squares_group(const float *x, size_t width, size_t length, size_t rows, float *running) {

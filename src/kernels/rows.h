@@ -24,7 +24,7 @@ static inline ps_rows ps_rows_of(size_t rows, int c) {
     size_t fold = c < PS_ROWS_MIN_WIDTH && c > 0 ? (PS_ROWS_MIN_WIDTH + (size_t)c - 1) / (size_t)c : 1;
     r.width = fold * r.c;
     r.wide_rows = r.width ? (r.count + r.width - 1) / r.width : 0;
-    r.chunks = ps_pool_chunks(r.count, 32768);
+    r.chunks = ps_pool_chunks(r.count, 65536);
     if (r.chunks > PS_ROWS_MAX_CHUNKS) r.chunks = PS_ROWS_MAX_CHUNKS;
     if (r.chunks > r.wide_rows) r.chunks = r.wide_rows;
     return r;

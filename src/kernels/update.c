@@ -180,7 +180,8 @@ void ps_update_sgd(const ps_update_sgd_step *step, size_t rows, size_t row_lengt
                                   .clip = (float)step->clip, .nesterov = step->nesterov, .g = g, .w = w, .buffer = momentum};
     if (account != NULL) {
         account->carried_factor *= step->momentum;
-        run.sgd.carried = (float)account->carried_factor;
+        /* Long after the window's start what was carried is far below any rounding; denormal numbers would only cost time. */
+        run.sgd.carried = account->carried_factor < 1e-30 ? 0 : (float)account->carried_factor;
         run.sgd.window_buffer = account->window_buffer;
         run.sgd.decay_buffer = account->decay_buffer;
         run.sgd.carried_start = account->carried_start;

@@ -111,8 +111,10 @@ static void finish_row(const row_sums *sums, double *squares) {
     squares[PS_UPDATE_ZERO_GRADIENT_STEPS] = nonzero == 0 ? 1 : 0;
 }
 
-void PS_SIMD_NAME(ps_update_sgd_row)(const ps_update_sgd_job *job, size_t begin, size_t end, double *squares) {
-    const ps_update_sgd_job local = *job;
+/* nesterov is a constant at both calls: a branch inside would keep the lanes from becoming vectors. */
+PS_INLINE void sgd_row(const ps_update_sgd_job *job, bool nesterov, size_t begin, size_t end, double *squares) {
+    ps_update_sgd_job local = *job;
+    local.nesterov = nesterov;
     row_sums sums;
     memset(&sums, 0, sizeof sums);
     size_t i = begin;
@@ -122,6 +124,11 @@ void PS_SIMD_NAME(ps_update_sgd_row)(const ps_update_sgd_job *job, size_t begin,
     }
     for (size_t lane = 0; i + lane < end; lane++) add_parts(&sums, lane, sgd_accounted(&local, i + lane));
     finish_row(&sums, squares);
+}
+
+void PS_SIMD_NAME(ps_update_sgd_row)(const ps_update_sgd_job *job, size_t begin, size_t end, double *squares) {
+    if (job->nesterov) sgd_row(job, true, begin, end, squares);
+    else sgd_row(job, false, begin, end, squares);
 }
 
 void PS_SIMD_NAME(ps_update_adamw_row)(const ps_update_adamw_job *job, size_t begin, size_t end, double *squares) {
