@@ -5,6 +5,7 @@
 
 CONFIG   ?= release
 BUILD    := build/$(CONFIG)
+JOBS     ?= $(shell nproc 2>/dev/null || echo 1)
 CC       ?= cc
 ARCH     := $(shell uname -m)
 
@@ -57,11 +58,11 @@ setup:                   ## install missing Debian packages (with sudo where nee
 	@.ci/setup.sh
 
 demo: setup              ## build, run examples/quickstart, and say where the report is
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory -j$(JOBS) all
 	@examples/quickstart/run.sh $(PROGRAM)
 
 check: setup             ## build and run all tests
-	@$(MAKE) --no-print-directory all tests
+	@$(MAKE) --no-print-directory -j$(JOBS) all tests
 	@tests/run.sh $(BUILD)
 
 check-full: check        ## check, then the sanitizers and valgrind
