@@ -298,7 +298,7 @@ static void write_prediction(ps_tables *tables, const ps_prediction_result *r) {
                       (int)r->values[i].diverged, r->values[i].cases, "");
 }
 
-static void write_meta(ps_tables *tables, const ps_arms *arms) {
+static void write_meta(ps_tables *tables, const ps_arms *arms, const char *question) {
     char list[2048] = "", names[2048] = "";
     for (int r = 0; r < arms->arms[0].run_count; r++) {
         size_t used = strlen(list);
@@ -311,6 +311,7 @@ static void write_meta(ps_tables *tables, const ps_arms *arms) {
     }
     const char *const rows[][2] = {
         {"version", "1"},
+        {"question", question != NULL ? question : ""},
         {"reference", arms->arms[0].name},
         {"arms", names},
         {"paired_seeds", list},
@@ -373,10 +374,10 @@ static ps_status say_predictions(ps_verdict_document *verdict) {
     return PS_OK;
 }
 
-static ps_status conclude(ps_tables *tables, const ps_arms *arms, ps_verdict_document *verdict) {
+static ps_status conclude(ps_tables *tables, const ps_arms *arms, const char *question, ps_verdict_document *verdict) {
     int count;
     ps_predictions(&count);
-    write_meta(tables, arms);
+    write_meta(tables, arms, question);
     for (int a = 0; a < arms->count; a++) write_arm(tables, &arms->arms[a], a);
     for (int a = 1; a < arms->count; a++) {
         PS_TRY(contrast_arm(tables, arms, &arms->arms[a], verdict));
@@ -390,21 +391,21 @@ static ps_status conclude(ps_tables *tables, const ps_arms *arms, ps_verdict_doc
     return say_pairs(arms, verdict);
 }
 
-static ps_status compare(const ps_arms *arms, const char *out_directory, bool quiet) {
+static ps_status compare(const ps_arms *arms, const ps_compare_options *options) {
     ps_status status = PS_OK;
     char *table_directory = NULL, *path = NULL;
     ps_tables *tables = NULL;
     ps_verdict_document *verdict = NULL;
     PS_TRY_CLEANUP(PS_ALLOC(1, &verdict, "verdict"));
     verdict->arms = arms;
-    PS_TRY_CLEANUP(ps_file_join(out_directory, "tables", &table_directory));
-    PS_TRY_CLEANUP(ps_file_join(out_directory, "verdict.json", &path));
+    PS_TRY_CLEANUP(ps_file_join(options->out_directory, "tables", &table_directory));
+    PS_TRY_CLEANUP(ps_file_join(options->out_directory, "verdict.json", &path));
     PS_TRY_CLEANUP(ps_tables_open(table_directory, &tables));
     for (int a = 0; a < arms->count; a++) PS_TRY_CLEANUP(read_arm(tables, &arms->arms[a]));
-    PS_TRY_CLEANUP(conclude(tables, arms, verdict));
+    PS_TRY_CLEANUP(conclude(tables, arms, options->question, verdict));
     PS_TRY_CLEANUP(ps_tables_commit(tables));
     PS_TRY_CLEANUP(ps_verdict_write(verdict, path));
-    if (!quiet) ps_verdict_print(verdict, stdout);
+    if (!options->quiet) ps_verdict_print(verdict, stdout);
     if (verdict->faulty) status = ps_fail(PS_ERR_CHECK, "an instrument check did not hold; %s says which, where and how often", path);
 cleanup:
     if (verdict != NULL) ps_verdict_clear(verdict);
@@ -415,10 +416,10 @@ cleanup:
     return status;
 }
 
-ps_status ps_compare_run(const ps_compare_arm *given, int arm_count, const char *out_directory, bool quiet) {
+ps_status ps_compare_run(const ps_compare_arm *given, int arm_count, const ps_compare_options *options) {
     ps_arms arms;
     ps_status status = ps_arms_load(given, arm_count, &arms);
-    if (status == PS_OK) status = compare(&arms, out_directory, quiet);
+    if (status == PS_OK) status = compare(&arms, options);
     ps_arms_clear(&arms);
     return status;
 }

@@ -48,6 +48,8 @@ int ps_report_is_share(const char *unit) {
 }
 
 static const char *choose_question(const ps_report_content *content) {
+    const char *asked = ps_report_meta(content, "question");
+    if (asked[0] != '\0') return asked;
     bool pool_skip = ps_table_find(&content->arms, 0, ps_table_column(&content->arms, "pool_skip"), "1") >= 0;
     if (content->arms.rows < 2) return "Which nodes died, where, when and why?";
     return pool_skip ? "Does Pool Skip bring dead nodes back to life?" : "Do the arms differ in what dies?";

@@ -53,7 +53,7 @@ static ps_status compare(void) {
         PS_TRY_CLEANUP(ps_string_copy(arm_texts.value[i], &texts[i]));
         PS_TRY_CLEANUP(parse_arm(texts[i], runs[i], &arms[i]));
     }
-    status = ps_compare_run(arms, arm_texts.count, out, quiet);
+    status = ps_compare_run(arms, arm_texts.count, &(ps_compare_options){.out_directory = out, .quiet = quiet});
 cleanup:
     for (int i = 0; i < MAX_ARMS; i++) free(texts[i]);
     return status;

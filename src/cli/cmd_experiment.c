@@ -73,7 +73,7 @@ static ps_status compare(const ps_experiment *e) {
         int a = e->run[i].arm;
         if (a >= 0) paths[a][arms[a].run_count++] = e->run[i].directory;
     }
-    return ps_compare_run(arms, e->arms, out, quiet);
+    return ps_compare_run(arms, e->arms, &(ps_compare_options){out, e->question, quiet});
 }
 
 static ps_status copy_document(const char *path) {

@@ -93,7 +93,7 @@ int main(int argc, char **argv) {
     const char *paths[] = {path};
     ps_compare_arm arm = {"bench", paths, 1};
     start = seconds();
-    if (status == PS_OK) status = ps_compare_run(&arm, 1, folder, true);
+    if (status == PS_OK) status = ps_compare_run(&arm, 1, &(ps_compare_options){.out_directory = folder, .quiet = true});
     double whole = seconds() - start;
     if (status == PS_ERR_CHECK) status = PS_OK; /* made-up numbers contradict each other */
     if (status != PS_OK) fprintf(stderr, "%s\n", ps_status_message());

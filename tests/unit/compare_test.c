@@ -69,7 +69,7 @@ static void make_arms(run_list *base, run_list *module, int seeds) {
 
 static ps_status compare_two(const run_list *base, const run_list *module) {
     ps_compare_arm arms[] = {{"ps2", module->paths, module->count}, {"baseline", base->paths, base->count}};
-    return ps_compare_run(arms, 2, folder, getenv("PS_SHOW") == NULL);
+    return ps_compare_run(arms, 2, &(ps_compare_options){.out_directory = folder, .quiet = getenv("PS_SHOW") == NULL});
 }
 
 static void held(ps_status status) {
@@ -289,7 +289,7 @@ static void one_arm_alone_is_described(void **state) {
     (void)state;
     make_arms(&base, &module, 1);
     ps_compare_arm arm = {"only", base.paths, 1};
-    assert_int_equal(ps_compare_run(&arm, 1, folder, true), PS_OK);
+    assert_int_equal(ps_compare_run(&arm, 1, &(ps_compare_options){.out_directory = folder, .quiet = true}), PS_OK);
 }
 
 int main(void) {
