@@ -265,6 +265,18 @@ static void tables_are_rectangular(void **state) {
     }
 }
 
+/* TABLES.md names every table with exactly its columns. */
+static void tables_match_their_document(void **state) {
+    char *document, wanted[1024];
+    (void)state;
+    assert_int_equal(ps_file_read("analysis/TABLES.md", &document, NULL), PS_OK);
+    for (int t = 0; t < PS_TABLE_COUNT; t++) {
+        snprintf(wanted, sizeof wanted, "| %s.tsv | `%s`", ps_tables_name((ps_table_id)t), ps_tables_columns((ps_table_id)t));
+        if (strstr(document, wanted) == NULL) fail_msg("TABLES.md lacks: %s", wanted);
+    }
+    free(document);
+}
+
 static void explain_leads_to_the_trace(void **state) {
     run_list base, module;
     char *text = NULL;
@@ -303,6 +315,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(contradictions_make_a_run_faulty, setup, teardown),
         cmocka_unit_test_setup_teardown(missing_quantities_are_not_guessed, setup, teardown),
         cmocka_unit_test_setup_teardown(tables_are_rectangular, setup, teardown),
+        cmocka_unit_test(tables_match_their_document),
         cmocka_unit_test_setup_teardown(explain_leads_to_the_trace, setup, teardown),
         cmocka_unit_test_setup_teardown(one_arm_alone_is_described, setup, teardown),
     };

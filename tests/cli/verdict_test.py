@@ -1,0 +1,115 @@
+#!/usr/bin/env python3
+"""compare and explain on real runs: verdict.json keeps its schema, tables and verdict agree, wrong input gets one sentence and exit 2."""
+import csv, json, os, shutil, subprocess, sys, tempfile
+
+program = os.environ["PS_PROGRAM"]
+schema = json.load(open("analysis/verdict.schema.json"))
+folder = tempfile.mkdtemp(prefix="ps_verdict_")
+TRAIN = ["--model", "plain9", "--width", "0.25", "--batch-norm", "no", "--size", "8", "--probe", "64", "--batch", "32", "--steps", "30", "--window", "10",
+         "--plant", "share=0.25,seed=1,cause=bias", "--train-limit", "640", "--test-limit", "64", "--init-scheme", "he", "--lr", "0.02", "--clip", "5", "--quiet"]
+number = 0
+
+
+def run(*arguments):
+    return subprocess.run([program, *arguments], cwd=folder, capture_output=True, text=True)
+
+
+def check(holds, name, *why):
+    global number
+    number += 1
+    print(f"{'ok' if holds else 'not ok'} {number} - {name}")
+    for line in [] if holds else why:
+        print("# " + str(line).replace("\n", "\n# "))
+
+
+def resolve(node):
+    while "$ref" in node:
+        target = schema
+        for step in node["$ref"].lstrip("#/").split("/"):
+            target = target[step]
+        node = target
+    return node
+
+
+TYPES = {"object": dict, "array": list, "string": str, "boolean": bool, "null": type(None)}
+
+
+def has_type(value, name):
+    if name == "integer":
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and value == int(value)
+    if name == "number":
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, TYPES[name])
+
+
+def violations(value, node, where="$"):
+    """The part of JSON Schema that verdict.schema.json uses."""
+    node = resolve(node)
+    found = []
+    if "anyOf" in node and all(violations(value, option, where) for option in node["anyOf"]):
+        found.append(f"{where}: fits none of the choices")
+    if "const" in node and value != node["const"]:
+        found.append(f"{where}: is not {node['const']}")
+    if "enum" in node and value not in node["enum"]:
+        found.append(f"{where}: {value} is not one of {node['enum']}")
+    names = node.get("type", [])
+    names = [names] if isinstance(names, str) else names
+    if names and not any(has_type(value, name) for name in names):
+        return found + [f"{where}: {value!r} is no {names}"]
+    if isinstance(value, dict):
+        found += [f"{where}: lacks {key}" for key in node.get("required", []) if key not in value]
+        for key, part in node.get("properties", {}).items():
+            if key in value:
+                found += violations(value[key], part, f"{where}.{key}")
+    if isinstance(value, list) and "items" in node:
+        for i, item in enumerate(value):
+            found += violations(item, node["items"], f"{where}[{i}]")
+    return found
+
+
+def table(name):
+    with open(os.path.join(folder, "compared", "tables", name + ".tsv")) as lines:
+        return list(csv.DictReader(lines, delimiter="\t"))
+
+
+def main():
+    print("1..9")
+    for seed in "1", "2":
+        for arm, size in (("base", "0"), ("ps2", "2")):
+            done = run("train", *TRAIN, "--seed", seed, "--pool-skip", size, "--out", arm + seed)
+            if done.returncode != 0:
+                raise RuntimeError(done.stderr)
+    arms = ["--arm", "baseline=base1,base2", "--arm", "ps2=ps21,ps22"]
+    done = run("compare", *arms, "--out", "compared")
+    check(done.returncode == 0, "compare ends with 0", done.stdout, done.stderr)
+    check("ps2 against baseline: 2 paired seeds" in done.stdout and "at best" in done.stdout, "the summary says what two seeds can show", done.stdout)
+    verdict = json.load(open(os.path.join(folder, "compared", "verdict.json")))
+    found = violations(verdict, schema)
+    check(not found, "verdict.json keeps its schema", *found)
+    checks = [c for c in verdict["checks"] if c["holds"] is not None]
+    check(len(checks) >= 8 and all(c["holds"] for c in checks), "the instrument checks hold on real runs", checks)
+    accuracy = [c for c in verdict["comparison"] if c["measure"] == "test_accuracy"][0]
+    rows = [r for r in table("pairs") if r["measure"] == "test_accuracy"]
+    differences = {int(r["seed"]): float(r["value_arm"]) - float(r["value_reference"]) for r in rows}
+    same = all(abs(differences[d["seed"]] - d["value"]) < 1e-7 for d in accuracy["differences"]) and len(differences) == 2
+    check(same, "tables and verdict give the same differences", rows, accuracy)
+    done = run("explain", "compared", "W1")
+    check(done.returncode == 0 and "trace.jsonl:" in done.stdout, "explain leads to trace rows", done.stdout, done.stderr)
+    before = open(os.path.join(folder, "compared", "verdict.json")).read()
+    run("compare", *arms, "--out", "compared", "--quiet")
+    check(before == open(os.path.join(folder, "compared", "verdict.json")).read(), "comparing again gives the same verdict")
+    done = run("compare", "--arm", "baseline=base1", "--arm", "ps2=nowhere", "--out", "x")
+    check(done.returncode == 2 and "nowhere" in done.stderr and not os.path.exists(os.path.join(folder, "x")),
+          "a missing run gets a sentence and exit 2, and leaves nothing", done.returncode, done.stderr)
+    done = run("train", *TRAIN, "--seed", "1", "--lr", "0.03", "--pool-skip", "2", "--out", "other")
+    done = run("compare", "--arm", "baseline=base1", "--arm", "ps2=other", "--out", "x")
+    check(done.returncode == 2 and "optimiser" in done.stderr, "runs that are no pair are refused, with the key", done.returncode, done.stderr)
+
+
+try:
+    main()
+except RuntimeError as error:
+    print("# " + str(error))
+    sys.exit(1)
+finally:
+    shutil.rmtree(folder, ignore_errors=True)

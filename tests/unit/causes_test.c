@@ -1,0 +1,148 @@
+/* Causes: each rule of causes.h, its place in the order, and what must not be accused. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "analysis/causes.h"
+
+static const unsigned dead = PS_STATE_KNOWN | PS_STATE_DEAD, near_dead = PS_STATE_KNOWN | PS_STATE_NEAR, alive = PS_STATE_KNOWN;
+
+/* An alive, moving node of a layer without normalisation, everything recorded. */
+static ps_cause_evidence healthy(void) {
+    ps_cause_evidence e = {.state = alive, .weight_l2 = 1, .bias = 0.1, .gamma = ps_absent(), .beta = ps_absent(), .out_l2 = 1, .pre_max = 2,
+                           .inputs_alive = 8, .mobility = PS_MOBILITY_MOVING, .grad_zero_share = 0, .path_gradient = 0.1,
+                           .path_decay = 0.01, .layer_path_median = 0.1};
+    return e;
+}
+
+static ps_cause_evidence normalised(void) {
+    ps_cause_evidence e = healthy();
+    e.has_norm = true;
+    e.bias = ps_absent();
+    e.gamma = 1;
+    e.beta = 0.1;
+    return e;
+}
+
+static void expect(ps_cause_evidence e, ps_condition condition, ps_cause cause) {
+    ps_condition found;
+    ps_cause named = ps_cause_of(&e, &found);
+    assert_string_equal(ps_cause_name(named), ps_cause_name(cause));
+    assert_string_equal(ps_condition_name(found), ps_condition_name(condition));
+}
+
+static void nothing_wrong_nothing_said(void **state) {
+    (void)state;
+    expect(healthy(), PS_CONDITION_NONE, PS_CAUSE_NONE);
+    expect(normalised(), PS_CONDITION_NONE, PS_CAUSE_NONE);
+    ps_cause_evidence near_miss = healthy(); /* active on one image, however large the negative bias */
+    near_miss.state = near_dead;
+    near_miss.bias = -30;
+    near_miss.pre_max = 1e-6;
+    expect(near_miss, PS_CONDITION_NONE, PS_CAUSE_NONE);
+    near_miss = normalised();
+    near_miss.state = near_dead;
+    near_miss.beta = -20;
+    expect(near_miss, PS_CONDITION_NONE, PS_CAUSE_NONE);
+}
+
+static void each_cause_of_death(void **state) {
+    (void)state;
+    ps_cause_evidence e = healthy();
+    e.state = dead;
+    e.pre_max = -3.5;
+    e.bias = -4;
+    expect(e, PS_CONDITION_DEAD, PS_CAUSE_NEGATIVE_BIAS);
+    e.pre_max = -4.1; /* the inputs alone would do, but the bias does more */
+    expect(e, PS_CONDITION_DEAD, PS_CAUSE_NEGATIVE_BIAS);
+    e.bias = -0.1;
+    expect(e, PS_CONDITION_DEAD, PS_CAUSE_NEGATIVE_INPUT);
+    e.bias = 0.5;
+    expect(e, PS_CONDITION_DEAD, PS_CAUSE_NEGATIVE_INPUT);
+    e = normalised();
+    e.state = dead;
+    e.beta = -6;
+    expect(e, PS_CONDITION_DEAD, PS_CAUSE_NORM_SHIFT);
+    e.beta = 0; /* normalised values have mean 0: beta = 0 cannot shut the gate alone */
+    expect(e, PS_CONDITION_DEAD, PS_CAUSE_SILENT);
+    e.gamma = 0;
+    expect(e, PS_CONDITION_DEAD, PS_CAUSE_GAMMA_ZERO);
+    e.inputs_alive = 0;
+    expect(e, PS_CONDITION_DEAD, PS_CAUSE_INPUTS_DEAD);
+    e.weight_l2 = 0;
+    expect(e, PS_CONDITION_DEAD, PS_CAUSE_ZERO_INCOMING);
+    e.out_l2 = 0; /* dead goes before unused */
+    expect(e, PS_CONDITION_DEAD, PS_CAUSE_ZERO_INCOMING);
+}
+
+static void constant_and_unused_nodes(void **state) {
+    (void)state;
+    ps_cause_evidence e = healthy();
+    e.weight_l2 = 0;
+    expect(e, PS_CONDITION_CONSTANT, PS_CAUSE_ZERO_INCOMING);
+    e = normalised();
+    e.gamma = -0.0;
+    expect(e, PS_CONDITION_CONSTANT, PS_CAUSE_GAMMA_ZERO);
+    e = healthy();
+    e.out_l2 = 0;
+    expect(e, PS_CONDITION_UNUSED, PS_CAUSE_ZERO_OUTGOING);
+}
+
+static void each_cause_of_inertia(void **state) {
+    (void)state;
+    ps_cause_evidence e = healthy();
+    e.mobility = PS_MOBILITY_INERT;
+    e.path_gradient = 1e-5;
+    e.path_decay = 0;
+    expect(e, PS_CONDITION_INERT, PS_CAUSE_SMALL_GRADIENT);
+    e.path_decay = 1e-3;
+    expect(e, PS_CONDITION_INERT, PS_CAUSE_DECAY);
+    e.layer_path_median = 1e-4;
+    expect(e, PS_CONDITION_INERT, PS_CAUSE_LAYER_INERT);
+    e.grad_zero_share = 1;
+    expect(e, PS_CONDITION_INERT, PS_CAUSE_NO_GRADIENT);
+}
+
+static void missing_quantities_accuse_nobody(void **state) {
+    (void)state;
+    double no = ps_absent();
+    ps_cause_evidence e = {.state = 0, .weight_l2 = no, .bias = no, .gamma = no, .beta = no, .out_l2 = no, .pre_max = no, .inputs_alive = no,
+                           .mobility = PS_MOBILITY_UNKNOWN, .grad_zero_share = no, .path_gradient = no, .path_decay = no,
+                           .layer_path_median = no};
+    expect(e, PS_CONDITION_NONE, PS_CAUSE_NONE);
+    e.state = dead;
+    expect(e, PS_CONDITION_DEAD, PS_CAUSE_SILENT);
+    e.bias = -1;
+    expect(e, PS_CONDITION_DEAD, PS_CAUSE_NEGATIVE_BIAS);
+    e.has_norm = true;
+    expect(e, PS_CONDITION_DEAD, PS_CAUSE_SILENT);
+    e.shared = true;
+    e.weight_l2 = 0;
+    expect(e, PS_CONDITION_DEAD, PS_CAUSE_SILENT);
+}
+
+static void evidence_is_shown(void **state) {
+    char text[256];
+    (void)state;
+    ps_cause_evidence e = normalised();
+    e.gamma = -0.5;
+    e.beta = -6;
+    ps_cause_explain(&e, PS_CAUSE_NORM_SHIFT, text, sizeof text);
+    assert_string_equal(text, "gamma=-0.5 beta=-6 beta_over_gamma=-12");
+    ps_cause_explain(&e, PS_CAUSE_NONE, text, sizeof text);
+    assert_string_equal(text, "");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nothing_wrong_nothing_said),    cmocka_unit_test(each_cause_of_death),
+        cmocka_unit_test(constant_and_unused_nodes),     cmocka_unit_test(each_cause_of_inertia),
+        cmocka_unit_test(missing_quantities_accuse_nobody), cmocka_unit_test(evidence_is_shown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
