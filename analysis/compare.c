@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "analysis/arms.h"
+#include "analysis/identity.h"
 #include "analysis/metric.h"
 #include "analysis/stats/order.h"
 #include "analysis/stats/survival.h"
@@ -67,6 +68,7 @@ static ps_status read_run(ps_tables *tables, ps_collector *collector, const ps_a
     ps_status status = ps_metrics_run(run, tables, &entry->summary, collector);
     entry->status = run->status;
     if (status == PS_OK) write_run(tables, run, entry);
+    if (status == PS_OK && entry == arm->runs) ps_identity_write(tables, run); /* the other seeds of an arm differ in the seed alone */
     ps_run_close(run);
     return status;
 }

@@ -6,6 +6,7 @@
 
 #include "core/file.h"
 #include "core/json.h"
+#include "reports/escape.h"
 
 const char *ps_report_text(const cJSON *object, const char *key) {
     const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
@@ -26,6 +27,11 @@ const char *ps_report_verdict_word(const char *verdict) { return strcmp(verdict,
 const char *ps_report_meta(const ps_report_content *content, const char *key) {
     int row = ps_table_find(&content->meta, 0, ps_table_column(&content->meta, "key"), key);
     return row < 0 ? "" : ps_table_text(&content->meta, row, ps_table_column(&content->meta, "value"));
+}
+
+const char *ps_report_identity(const ps_report_content *content, const char *key) {
+    int row = ps_table_find(&content->identity, 0, ps_table_column(&content->identity, "key"), key);
+    return row < 0 ? "" : ps_table_text(&content->identity, row, ps_table_column(&content->identity, "value"));
 }
 
 double ps_report_runs_mean(const ps_report_content *content, const char *column) {
@@ -62,6 +68,27 @@ static const char *choose_answer(const ps_report_content *content) {
     return content->verdict ? "The comparison drew no conclusion." : "No verdict was written beside these tables; `poolscope compare` makes one.";
 }
 
+/* "Nodes dead, time average: baseline 47.9 %; ps2 25.0 %, less in 3 of 3 seeds; ..." from the rows of one measure. */
+static ps_status write_numbers(ps_report_content *content) {
+    const ps_table *table = &content->comparison;
+    int measure = ps_table_column(table, "measure"), row = ps_table_find(table, 0, measure, "dead_mean");
+    char number[PS_ESCAPE_NUMBER];
+    size_t size = 0;
+    if (row < 0) return PS_OK;
+    FILE *stream = open_memstream(&content->numbers, &size);
+    if (!stream) return ps_fail(PS_ERR_MEMORY, "could not allocate a sentence of the report");
+    fprintf(stream, "Nodes dead, averaged over time: %s %s %%", ps_table_text(table, row, ps_table_column(table, "reference")),
+            ps_escape_percent(number, ps_table_number(table, row, ps_table_column(table, "mean_reference")), 0));
+    for (; row >= 0; row = ps_table_find(table, row + 1, measure, "dead_mean")) {
+        fprintf(stream, "; %s %s %%, ", ps_table_text(table, row, ps_table_column(table, "arm")),
+                ps_escape_percent(number, ps_table_number(table, row, ps_table_column(table, "mean_arm")), 0));
+        fprintf(stream, "fewer in %s of %s seeds", ps_table_text(table, row, ps_table_column(table, "wins")), ps_table_text(table, row, ps_table_column(table, "n")));
+    }
+    fputc('.', stream);
+    if (fclose(stream) != 0) return ps_fail(PS_ERR_MEMORY, "could not allocate a sentence of the report");
+    return PS_OK;
+}
+
 static ps_status read_verdict(ps_report_content *content) {
     char *path = NULL;
     PS_TRY(ps_file_join(content->directory, "verdict.json", &path));
@@ -77,8 +104,8 @@ static ps_status read_tables(ps_report_content *content) {
     PS_TRY(ps_table_read_named(content->tables, "meta", &content->meta));
     PS_TRY(ps_table_read_named(content->tables, "arms", &content->arms));
     PS_TRY(ps_table_read_named(content->tables, "runs", &content->runs));
+    PS_TRY(ps_table_read_named(content->tables, "identity", &content->identity));
     PS_TRY(ps_table_read_named(content->tables, "comparison", &content->comparison));
-    PS_TRY(ps_table_read_named(content->tables, "checks", &content->checks));
     if (content->arms.rows < 1 || ps_table_column(&content->arms, "arm") < 0)
         return ps_fail(PS_ERR_INPUT, "%s/arms.tsv names no arm; make the tables anew with `poolscope compare`", content->tables);
     return PS_OK;
@@ -88,6 +115,7 @@ ps_status ps_report_content_read(const char *directory, ps_report_content *conte
     *content = (ps_report_content){.directory = directory};
     ps_status status = read_tables(content);
     if (status == PS_OK) status = read_verdict(content);
+    if (status == PS_OK) status = write_numbers(content);
     if (status == PS_OK) status = ps_plots_find_share(&content->share);
     if (status != PS_OK) ps_report_content_clear(content);
     else {
@@ -105,7 +133,8 @@ void ps_report_content_clear(ps_report_content *content) {
     ps_table_clear(&content->arms);
     ps_table_clear(&content->runs);
     ps_table_clear(&content->comparison);
-    ps_table_clear(&content->checks);
+    ps_table_clear(&content->identity);
+    free(content->numbers);
     ps_plots_clear(&content->plots);
     *content = (ps_report_content){0};
 }

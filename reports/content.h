@@ -13,10 +13,11 @@ typedef struct {
     const char *directory;                           /* borrowed */
     char *share, *tables;                            /* folders */
     cJSON *verdict;                                  /* NULL where there is no verdict.json */
-    ps_table meta, arms, runs, comparison, checks;
+    ps_table meta, arms, runs, identity, comparison;
     ps_plots plots;
     const char *question;                            /* what the report answers */
     const char *answer;                              /* the verdict in one sentence; borrowed from verdict or a constant */
+    char *numbers;                                   /* the main contrast in numbers, one sentence; NULL where there is none; owned */
 } ps_report_content;
 
 ps_status ps_report_content_read(const char *directory, ps_report_content *content);
@@ -29,6 +30,8 @@ double ps_report_number(const cJSON *object, const char *key);
 const char *ps_report_verdict_word(const char *verdict);
 /* Value of a key of meta.tsv, "" where there is none. */
 const char *ps_report_meta(const ps_report_content *content, const char *key);
+/* Value of a key of identity.tsv of the reference arm, "" where there is none. */
+const char *ps_report_identity(const ps_report_content *content, const char *key);
 /* Mean of a column of runs.tsv over all runs with a finite value, NaN where none has. */
 double ps_report_runs_mean(const ps_report_content *content, const char *column);
 /* True where values of this unit are shares, shown in per cent. */

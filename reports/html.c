@@ -60,6 +60,11 @@ static void print_first_words(FILE *stream, const ps_report_content *content) {
         fputs("<p class=\"alarm\" role=\"alert\">An instrument check did not hold, so no prediction of this comparison counts. See the checks below.</p>\n", stream);
     fputs("<p class=\"answer\">", stream);
     ps_escape_html(stream, content->answer);
+    if (content->numbers) {
+        fputs("<small>", stream);
+        ps_escape_html(stream, content->numbers);
+        fputs("</small>", stream);
+    }
     fputs("</p>\n", stream);
 }
 
@@ -76,6 +81,64 @@ static void print_summary(FILE *stream, const ps_report_content *content) {
     }
     fputs("</ul></details>\n", stream);
 }
+
+/* ---- at a glance ---- */
+
+typedef struct {
+    const char *column, *title;
+    int share;
+} glance_column;
+
+static const glance_column glance[] = {{"dead_mean", "Dead, time average", 1},  {"dead_end", "Dead at the end", 1},  {"revival_rate", "Revived per window", 1},
+                                       {"death_rate", "Newly dead per window", 1}, {"loss_end", "Training loss, end", 0}, {"test_accuracy", "Test accuracy", 1}};
+enum { glance_count = sizeof glance / sizeof *glance };
+
+/* Mean over an arm's seeds, with the lowest and highest beneath. */
+static void print_glance_cell(FILE *stream, const ps_report_content *content, const char *arm, const glance_column *what) {
+    const ps_table *runs = &content->runs;
+    int arm_column = ps_table_column(runs, "arm"), column = ps_table_column(runs, what->column), count = 0;
+    double sum = 0, low = INFINITY, high = -INFINITY;
+    char a[PS_ESCAPE_NUMBER], b[PS_ESCAPE_NUMBER], c[PS_ESCAPE_NUMBER];
+    for (int row = ps_table_find(runs, 0, arm_column, arm); row >= 0; row = ps_table_find(runs, row + 1, arm_column, arm)) {
+        double value = ps_table_number(runs, row, column);
+        if (!isfinite(value)) continue;
+        sum += value;
+        low = fmin(low, value);
+        high = fmax(high, value);
+        count++;
+    }
+    if (count == 0) {
+        fputs("<td class=\"n\">–</td>", stream);
+        return;
+    }
+    if (what->share) fprintf(stream, "<td class=\"n\">%s&nbsp;%%", ps_escape_percent(a, sum / count, 0));
+    else fprintf(stream, "<td class=\"n\">%s", ps_escape_number(a, sum / count));
+    if (count > 1 && what->share) fprintf(stream, "<small>%s to %s</small>", ps_escape_percent(b, low, 0), ps_escape_percent(c, high, 0));
+    else if (count > 1) fprintf(stream, "<small>%s to %s</small>", ps_escape_number(b, low), ps_escape_number(c, high));
+    fputs("</td>", stream);
+}
+
+static void print_glance(FILE *stream, const ps_report_content *content) {
+    const ps_table *arms = &content->arms;
+    if (content->runs.rows == 0) return;
+    fputs("<div class=\"card scroll glance\" tabindex=\"0\" role=\"region\" aria-label=\"At a glance\"><table><caption><span>At a glance: mean over each arm's seeds, lowest and highest seed beneath.</span></caption>"
+          "<thead><tr><th scope=\"col\">Arm</th>", stream);
+    for (int i = 0; i < glance_count; i++) fprintf(stream, "<th scope=\"col\" class=\"n\">%s</th>", glance[i].title);
+    fputs("</tr></thead><tbody>\n", stream);
+    for (int row = 0; row < arms->rows; row++) {
+        const char *arm = ps_table_text(arms, row, ps_table_column(arms, "arm"));
+        double diverged = ps_table_number(arms, row, ps_table_column(arms, "diverged"));
+        fprintf(stream, "<tr><th scope=\"row\"><svg class=\"key\" viewBox=\"0 0 9 9\" aria-hidden=\"true\"><rect width=\"9\" height=\"9\" style=\"fill:var(--arm%d)\"/></svg>", row % 8 + 1);
+        ps_escape_html(stream, arm);
+        if (diverged > 0) fprintf(stream, "<small>%.0f diverged</small>", diverged);
+        fputs("</th>", stream);
+        for (int i = 0; i < glance_count; i++) print_glance_cell(stream, content, arm, &glance[i]);
+        fputs("</tr>\n", stream);
+    }
+    fputs("</tbody></table></div>\n", stream);
+}
+
+/* ---- what was run ---- */
 
 /* A fact where it is known. */
 static void print_fact(FILE *stream, const char *name, const char *value) {
@@ -102,7 +165,8 @@ static void print_identity(FILE *stream, const ps_report_content *content) {
     for (int row = ps_table_find(&content->runs, 0, arm, reference); row >= 0 && seed >= 0; row = ps_table_find(&content->runs, row + 1, arm, reference)) seeds++;
     fputs("<section class=\"card\" aria-label=\"What was run\"><dl class=\"facts\">\n", stream);
     print_fact(stream, "Network", common_value(content, "model"));
-    print_fact(stream, "Data", ps_report_meta(content, "data"));
+    print_fact(stream, "Data", ps_report_identity(content, "data.source"));
+    print_fact(stream, "Its digest", ps_report_identity(content, "data.digest"));
     snprintf(text, sizeof text, "%d arms, %d runs", content->arms.rows, content->runs.rows);
     print_fact(stream, "Arms", text);
     snprintf(text, sizeof text, "%d", seeds);
@@ -117,17 +181,17 @@ static void print_identity(FILE *stream, const ps_report_content *content) {
         print_fact(stream, "Cost of recording", text);
     }
     print_fact(stream, "Recorded by", common_value(content, "producer"));
-    print_fact(stream, "Compared by", ps_report_meta(content, "version"));
+    print_fact(stream, "Instruction set", ps_report_identity(content, "machine.simd"));
     fputs("</dl></section>\n", stream);
 }
 
 /* ---- predictions ---- */
 
-/* Every seed as a dot on a line with zero marked. */
-static void print_strip(FILE *stream, const cJSON *values) {
+/* Every seed as a dot on a line with zero and the margin marked. */
+static void print_strip(FILE *stream, const cJSON *prediction) {
     enum { width = 136, height = 24, margin = 8 };
-    double low = 0, high = 0;
-    const cJSON *item;
+    const cJSON *values = cJSON_GetObjectItemCaseSensitive(prediction, "values"), *item;
+    double bar = ps_report_number(prediction, "margin"), low = isfinite(bar) ? fmin(0, bar) : 0, high = isfinite(bar) ? fmax(0, bar) : 0;
     int count = 0;
     cJSON_ArrayForEach(item, values) {
         double value = ps_report_number(item, "value");
@@ -141,6 +205,8 @@ static void print_strip(FILE *stream, const cJSON *values) {
     fprintf(stream, "<svg class=\"strip\" viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"%d seeds\"><line x1=\"0\" x2=\"%d\" y1=\"%d\" y2=\"%d\"/>"
             "<line class=\"zero\" x1=\"%.1f\" x2=\"%.1f\" y1=\"2\" y2=\"%d\"/>", width, height, count, width, height / 2, height / 2,
             margin - low * scale, margin - low * scale, height - 2);
+    if (isfinite(bar) && bar != 0)
+        fprintf(stream, "<line class=\"bar\" x1=\"%.1f\" x2=\"%.1f\" y1=\"2\" y2=\"%d\"/>", margin + (bar - low) * scale, margin + (bar - low) * scale, height - 2);
     cJSON_ArrayForEach(item, values) {
         double value = ps_report_number(item, "value");
         if (!isfinite(value)) continue;
@@ -173,10 +239,13 @@ static void print_p(FILE *stream, const cJSON *prediction) {
     fputs("</td>", stream);
 }
 
+/* The sentence and how the prediction was tested, folded away. */
 static void print_more(FILE *stream, const cJSON *prediction) {
     static const char *const keys[][2] = {{"statement", "Statement"}, {"population", "Counted over"}, {"statistic", "Statistic"},
-                                          {"supports", "Supported by"}, {"refutes", "Refuted by"}};
-    fputs("<details><summary>How it was tested</summary>", stream);
+                                          {"supports", "Supported when"}, {"refutes", "Refuted when"}};
+    fputs("<details><summary>In words, and how it was tested</summary><p class=\"small\">", stream);
+    ps_escape_html(stream, ps_report_text(prediction, "sentence"));
+    fputs("</p>", stream);
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         const char *text = ps_report_text(prediction, keys[i][0]);
         if (!*text) continue;
@@ -187,19 +256,25 @@ static void print_more(FILE *stream, const cJSON *prediction) {
     fputs("</details>", stream);
 }
 
-static void print_prediction(FILE *stream, const cJSON *prediction) {
-    const char *verdict = ps_report_text(prediction, "verdict"), *arm = ps_report_text(prediction, "arm"), *against = ps_report_text(prediction, "against");
-    fputs("<tr><th scope=\"row\">", stream);
+/* "P1 dead nodes reopen sooner (ps2 against baseline)" */
+static void print_claim(FILE *stream, const cJSON *prediction) {
+    const char *arm = ps_report_text(prediction, "arm"), *against = ps_report_text(prediction, "against");
     ps_escape_html(stream, ps_report_text(prediction, "id"));
     fputs(" ", stream);
     ps_escape_html(stream, ps_report_text(prediction, "title"));
-    if (*arm) {
-        fputs("<small>", stream);
-        ps_escape_html(stream, arm);
-        fputs(*against ? " against " : "", stream);
-        ps_escape_html(stream, against);
-        fputs("</small>", stream);
-    }
+    if (!*arm) return;
+    fputs("<small>", stream);
+    ps_escape_html(stream, arm);
+    fputs(*against ? " against " : "", stream);
+    ps_escape_html(stream, against);
+    fputs("</small>", stream);
+}
+
+static void print_prediction(FILE *stream, const cJSON *prediction) {
+    const char *verdict = ps_report_text(prediction, "verdict");
+    fputs("<tr><th scope=\"row\" class=\"words\">", stream);
+    print_claim(stream, prediction);
+    print_more(stream, prediction);
     fputs("</th><td><span class=\"badge ", stream);
     ps_escape_html(stream, verdict);
     fputs("\">", stream);
@@ -208,28 +283,49 @@ static void print_prediction(FILE *stream, const cJSON *prediction) {
     ps_report_html_number(stream, ps_report_number(prediction, "estimate"));
     print_interval(stream, prediction);
     fputs("<td>", stream);
-    print_strip(stream, cJSON_GetObjectItemCaseSensitive(prediction, "values"));
+    print_strip(stream, prediction);
     fputs("</td>", stream);
     print_p(stream, prediction);
-    fputs("<td class=\"words\">", stream);
-    ps_escape_html(stream, ps_report_text(prediction, "sentence"));
-    print_more(stream, prediction);
-    fputs("</td></tr>\n", stream);
+    fputs("</tr>\n", stream);
+}
+
+static bool is_untested(const cJSON *prediction) { return strcmp(ps_report_text(prediction, "verdict"), "not_testable") == 0; }
+
+/* Predictions that these runs cannot speak to, each with what is missing. */
+static void print_untested(FILE *stream, const cJSON *predictions, int count) {
+    const cJSON *prediction;
+    fprintf(stream, "<details class=\"card\"><summary>%d prediction%s not testable on these runs</summary><ul>\n", count, count == 1 ? " is" : "s are");
+    cJSON_ArrayForEach(prediction, predictions) {
+        if (!is_untested(prediction)) continue;
+        fputs("<li><b>", stream);
+        print_claim(stream, prediction);
+        fputs("</b> ", stream);
+        ps_escape_html(stream, ps_report_text(prediction, "sentence"));
+        fputs("</li>\n", stream);
+    }
+    fputs("</ul></details>\n", stream);
+}
+
+static void print_tested(FILE *stream, const cJSON *predictions) {
+    const cJSON *prediction;
+    fputs("<div class=\"card scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Predictions\"><table><caption><span>Every prediction with one primary statistic. Dots are seeds, the solid bar is zero, the dotted bar the margin to be "
+          "passed. p: exact sign-flip test of the predicted direction, corrected for the number of predictions (Holm), with the smallest value that so many seeds can reach.</span></caption>"
+          "<thead><tr><th scope=\"col\">Prediction</th><th scope=\"col\">Verdict</th><th scope=\"col\" class=\"n\">Effect</th><th scope=\"col\" class=\"n\">Interval</th>"
+          "<th scope=\"col\">Seeds</th><th scope=\"col\" class=\"n\">p</th></tr></thead><tbody>\n", stream);
+    cJSON_ArrayForEach(prediction, predictions)
+        if (!is_untested(prediction)) print_prediction(stream, prediction);
+    fputs("</tbody></table></div>\n", stream);
 }
 
 static void print_predictions(FILE *stream, const ps_report_content *content) {
     const cJSON *predictions = cJSON_GetObjectItemCaseSensitive(content->verdict, "predictions"), *prediction;
+    int all = cJSON_GetArraySize(predictions), untested = 0;
+    cJSON_ArrayForEach(prediction, predictions) untested += is_untested(prediction);
     fputs("<section aria-labelledby=\"h-predictions\"><h2 id=\"h-predictions\">Predictions</h2>\n", stream);
-    if (cJSON_GetArraySize(predictions) == 0) {
-        fputs("<p>No prediction was tested: that needs at least two arms that share seeds.</p></section>\n", stream);
-        return;
-    }
-    fputs("<div class=\"card scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Predictions\"><table><caption><span>Every prediction with one primary statistic. Dots are seeds, the bar is zero; "
-          "p is exact, two-sided, corrected for the number of predictions (Holm), with the smallest value that so many seeds can reach.</span></caption>"
-          "<thead><tr><th scope=\"col\">Prediction</th><th scope=\"col\">Verdict</th><th scope=\"col\" class=\"n\">Effect</th><th scope=\"col\" class=\"n\">Interval</th>"
-          "<th scope=\"col\">Seeds</th><th scope=\"col\" class=\"n\">p</th><th scope=\"col\">In words</th></tr></thead><tbody>\n", stream);
-    cJSON_ArrayForEach(prediction, predictions) print_prediction(stream, prediction);
-    fputs("</tbody></table></div></section>\n", stream);
+    if (all == untested) fputs("<p>No prediction was tested: most need at least two arms that share seeds.</p>\n", stream);
+    else print_tested(stream, predictions);
+    if (untested) print_untested(stream, predictions, untested);
+    fputs("</section>\n", stream);
 }
 
 /* ---- checks, comparison, runs ---- */
@@ -260,29 +356,47 @@ static void print_checks(FILE *stream, const ps_report_content *content) {
 }
 
 static void print_measure(FILE *stream, double value, int share, int is_signed) {
+    char buffer[PS_ESCAPE_NUMBER];
     if (share) ps_report_html_share(stream, value, is_signed);
-    else ps_report_html_number(stream, value);
+    else fprintf(stream, "<td class=\"n\">%s%s</td>", is_signed && value > 0 ? "+" : "", ps_escape_number(buffer, value));
 }
 
-static void print_comparison_row(FILE *stream, const ps_table *table, int row) {
+/* The row of one arm; the first of a measure carries the measure's name for all of them. */
+static void print_comparison_row(FILE *stream, const ps_table *table, int row, int span) {
     const char *better = ps_table_text(table, row, ps_table_column(table, "better"));
-    int share = ps_report_is_share(ps_table_text(table, row, ps_table_column(table, "unit")));
+    int share = ps_report_is_share(ps_table_text(table, row, ps_table_column(table, "unit"))), wanted = strcmp(better, "lower") == 0 || strcmp(better, "higher") == 0;
     char buffer[PS_ESCAPE_NUMBER];
-    fputs("<tr><th scope=\"row\">", stream);
-    ps_escape_html(stream, ps_table_text(table, row, ps_table_column(table, "title")));
-    fprintf(stream, "<small>%s</small></th>", strcmp(better, "lower") == 0 ? "lower is better" : strcmp(better, "higher") == 0 ? "higher is better" : "");
+    fputs("<tr>", stream);
+    if (span) {
+        fprintf(stream, "<th scope=\"rowgroup\" rowspan=\"%d\" class=\"words\">", span);
+        ps_escape_html(stream, ps_table_text(table, row, ps_table_column(table, "title")));
+        fprintf(stream, "<small>%s%s</small></th>", wanted ? better : "", wanted ? " is better" : "");
+    }
     ps_report_html_cell(stream, ps_table_text(table, row, ps_table_column(table, "arm")));
     print_measure(stream, ps_table_number(table, row, ps_table_column(table, "mean_reference")), share, 0);
     print_measure(stream, ps_table_number(table, row, ps_table_column(table, "mean_arm")), share, 0);
     print_measure(stream, ps_table_number(table, row, ps_table_column(table, "mean_difference")), share, 1);
     print_measure(stream, ps_table_number(table, row, ps_table_column(table, "min_difference")), share, 1);
     print_measure(stream, ps_table_number(table, row, ps_table_column(table, "max_difference")), share, 1);
-    fprintf(stream, "<td class=\"n\">%s</td>", ps_escape_number(buffer, ps_table_number(table, row, ps_table_column(table, "p"))));
-    fputs("<td class=\"n\">", stream);
-    ps_escape_html(stream, ps_table_text(table, row, ps_table_column(table, "wins")));
-    fputs(" of ", stream);
-    ps_escape_html(stream, ps_table_text(table, row, ps_table_column(table, "n")));
+    fprintf(stream, "<td class=\"n\">%s</td><td class=\"n\">", ps_escape_number(buffer, ps_table_number(table, row, ps_table_column(table, "p"))));
+    ps_escape_html(stream, wanted ? ps_table_text(table, row, ps_table_column(table, "wins")) : "–");
+    fputs(wanted ? " of " : "", stream);
+    ps_escape_html(stream, wanted ? ps_table_text(table, row, ps_table_column(table, "n")) : "");
     fputs("</td></tr>\n", stream);
+}
+
+/* Rows come arm by arm; the page sets the arms of a measure side by side. */
+static void print_comparison_rows(FILE *stream, const ps_table *table) {
+    int measure = ps_table_column(table, "measure");
+    for (int row = 0; row < table->rows; row++) {
+        const char *name = ps_table_text(table, row, measure);
+        if (ps_table_find(table, 0, measure, name) != row) continue;
+        int span = 0;
+        for (int at = row; at >= 0; at = ps_table_find(table, at + 1, measure, name)) span++;
+        fputs("<tbody>\n", stream);
+        for (int at = row; at >= 0; at = ps_table_find(table, at + 1, measure, name)) print_comparison_row(stream, table, at, at == row ? span : 0);
+        fputs("</tbody>\n", stream);
+    }
 }
 
 static void print_comparison(FILE *stream, const ps_report_content *content) {
@@ -290,12 +404,65 @@ static void print_comparison(FILE *stream, const ps_report_content *content) {
     if (table->rows == 0) return;
     fputs("<section aria-labelledby=\"h-comparison\"><h2 id=\"h-comparison\">Arms against the reference</h2>\n"
           "<div class=\"card scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Arms against the reference\"><table><caption><span>Means over paired seeds, and the difference of each pair "
-          "(arm minus reference): mean, lowest and highest seed. p: exact two-sided sign-flip test, not corrected.</span></caption>"
+          "(arm minus reference; shares in percentage points): mean, lowest and highest seed. p: exact two-sided sign-flip test, not corrected.</span></caption>"
           "<thead><tr><th scope=\"col\">Measure</th><th scope=\"col\">Arm</th><th scope=\"col\" class=\"n\">Reference</th><th scope=\"col\" class=\"n\">Arm</th>"
           "<th scope=\"col\" class=\"n\">Difference</th><th scope=\"col\" class=\"n\">Lowest</th><th scope=\"col\" class=\"n\">Highest</th><th scope=\"col\" class=\"n\">p</th>"
-          "<th scope=\"col\" class=\"n\">Arm better</th></tr></thead><tbody>\n", stream);
-    for (int row = 0; row < table->rows; row++) print_comparison_row(stream, table, row);
-    fputs("</tbody></table></div></section>\n", stream);
+          "<th scope=\"col\" class=\"n\">Arm better</th></tr></thead>\n", stream);
+    print_comparison_rows(stream, table);
+    fputs("</table></div></section>\n", stream);
+}
+
+/* Value of a key in an arm, "" where it has none. */
+static const char *identity_of(const ps_table *identity, const char *arm, const char *key) {
+    int arm_column = ps_table_column(identity, "arm"), key_column = ps_table_column(identity, "key");
+    for (int row = ps_table_find(identity, 0, key_column, key); row >= 0; row = ps_table_find(identity, row + 1, key_column, key))
+        if (strcmp(ps_table_text(identity, row, arm_column), arm) == 0) return ps_table_text(identity, row, ps_table_column(identity, "value"));
+    return "";
+}
+
+static bool identity_differs(const ps_report_content *content, const char *key) {
+    const ps_table *arms = &content->arms;
+    int column = ps_table_column(arms, "arm");
+    for (int row = 1; row < arms->rows; row++)
+        if (strcmp(identity_of(&content->identity, ps_table_text(arms, row, column), key), identity_of(&content->identity, ps_table_text(arms, 0, column), key)) != 0) return true;
+    return false;
+}
+
+static void print_identity_row(FILE *stream, const ps_report_content *content, const char *key) {
+    int column = ps_table_column(&content->arms, "arm");
+    fputs("<tr><th scope=\"row\">", stream);
+    ps_escape_html(stream, key);
+    fputs("</th>", stream);
+    for (int arm = 0; arm < content->arms.rows; arm++)
+        ps_report_html_cell(stream, identity_of(&content->identity, ps_table_text(&content->arms, arm, column), key));
+    fputs("</tr>\n", stream);
+}
+
+/* The keys in which arms differ, or those in which they agree. */
+static void print_identity_rows(FILE *stream, const ps_report_content *content, bool differing) {
+    const ps_table *identity = &content->identity;
+    int column = ps_table_column(identity, "key");
+    for (int row = 0; row < identity->rows; row++) {
+        const char *key = ps_table_text(identity, row, column);
+        if (ps_table_find(identity, 0, column, key) == row && identity_differs(content, key) == differing) print_identity_row(stream, content, key);
+    }
+}
+
+static void print_configuration(FILE *stream, const ps_report_content *content) {
+    if (content->identity.rows == 0) return;
+    int column = ps_table_column(&content->arms, "arm");
+    fputs("<details class=\"card\"><summary>Configuration, data and versions of every arm</summary><div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Configuration\"><table>"
+          "<caption><span>From the header of each arm's first trace; what differs between arms comes first.</span></caption><thead><tr><th scope=\"col\">Key</th>", stream);
+    for (int arm = 0; arm < content->arms.rows; arm++) {
+        fputs("<th scope=\"col\">", stream);
+        ps_escape_html(stream, ps_table_text(&content->arms, arm, column));
+        fputs("</th>", stream);
+    }
+    fputs("</tr></thead><tbody class=\"differing\">\n", stream);
+    print_identity_rows(stream, content, true);
+    fputs("</tbody><tbody>\n", stream);
+    print_identity_rows(stream, content, false);
+    fputs("</tbody></table></div></details>\n", stream);
 }
 
 /* Every run and every key of meta.tsv, folded away. */
@@ -303,7 +470,7 @@ static void print_runs(FILE *stream, const ps_report_content *content) {
     const ps_table *runs = &content->runs, *meta = &content->meta;
     static const char *const columns[] = {"arm", "seed", "status", "steps", "loss_end", "test_accuracy", "dead_start", "dead_end", "record_cost", "parameters", "trace"};
     enum { count = sizeof columns / sizeof *columns };
-    fputs("<details class=\"card\"><summary>Every run, configuration and versions</summary><div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Runs\"><table>"
+    fputs("<details class=\"card\"><summary>Every run, and the definitions used</summary><div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Runs\"><table>"
           "<caption><span>The runs. More columns stand in tables/runs.tsv.</span></caption><thead><tr>", stream);
     for (int c = 0; c < count; c++) fprintf(stream, "<th scope=\"col\">%s</th>", columns[c]);
     fputs("</tr></thead><tbody>\n", stream);
@@ -410,11 +577,13 @@ static void print_footer(FILE *stream) {
 static ps_status print_page(FILE *stream, const ps_report_content *content) {
     PS_TRY(print_head(stream, content));
     print_first_words(stream, content);
+    print_glance(stream, content);
     print_identity(stream, content);
     print_navigation(stream, content);
     print_predictions(stream, content);
     print_summary(stream, content);
     print_checks(stream, content);
+    print_configuration(stream, content);
     print_runs(stream, content);
     print_comparison(stream, content);
     if (!content->plots.gnuplot)

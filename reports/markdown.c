@@ -73,12 +73,19 @@ static void print_summary(FILE *stream, const ps_report_content *content) {
 }
 
 static void print_document(FILE *stream, const ps_report_content *content) {
-    fprintf(stream, "# %s\n\n", content->question);
+    fputs("# ", stream);
+    ps_escape_markdown(stream, content->question);
+    fputs("\n\n", stream);
     if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(content->verdict, "faulty")))
         fputs("**An instrument check did not hold, so no prediction of this comparison counts.**\n\n", stream);
     fputs("**", stream);
     ps_escape_markdown(stream, content->answer);
-    fprintf(stream, "**\n\n%d arms, %d runs; paired seeds: ", content->arms.rows, content->runs.rows);
+    fputs("**\n\n", stream);
+    if (content->numbers) {
+        ps_escape_markdown(stream, content->numbers);
+        fputs("\n\n", stream);
+    }
+    fprintf(stream, "%d arms, %d runs; paired seeds: ", content->arms.rows, content->runs.rows);
     const char *paired = ps_report_meta(content, "paired_seeds");
     ps_escape_markdown(stream, *paired ? paired : "none named");
     fputs(".\n", stream);

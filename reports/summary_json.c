@@ -52,6 +52,9 @@ static ps_status print_document(FILE *stream, const ps_report_content *content) 
     ps_json_print_text(stream, content->question);
     print_key(stream, ",\n", "answer");
     ps_json_print_text(stream, content->answer);
+    print_key(stream, ",\n", "numbers");
+    if (content->numbers) ps_json_print_text(stream, content->numbers);
+    else fputs("null", stream);
     fprintf(stream, ",\n\"faulty\":%s,\n\"runs\":%d,\n\"record_cost\":",
             cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(content->verdict, "faulty")) ? "true" : "false", content->runs.rows);
     if (isfinite(cost)) ps_json_print_double(stream, cost);

@@ -9,7 +9,7 @@ stats data("seeds") using 1 nooutput
 set xrange [0:high(0, STATS_records > 0 ? STATS_max : 1)]
 set multiplot layout 1,3 margins 0.07,0.99,0.19,top-0.05 spacing 0.06,0
 set xlabel "training step"
-set xtics autofreq
+set xtics tick(high(0, STATS_records > 0 ? STATS_max : 1))
 set yrange [-4:104]
 set title "steps with exactly\nno gradient, %" offset 0,-0.5
 plot data("seeds") using 1:(100*$2):5 with lines lc variable lw 1.5 notitle

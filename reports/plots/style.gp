@@ -41,6 +41,9 @@ arms = int(STATS_records)
 array ARM[arms]
 stats "data/arms.tsv" using (ARM[int($1)] = strcol(2), $1) nooutput
 
+# A round distance between about four ticks over a length.
+tick(length) = (scale = 10**floor(log10(length/4.0)), ratio = length/4.0/scale, scale*(ratio < 1.5 ? 1 : ratio < 3.5 ? 2 : ratio < 7.5 ? 5 : 10))
+
 # Smallest and largest of a column over a whole file, widened so that a range is never empty.
 low(a) = a
 high(a, b) = b > a ? b : a + (a == 0 ? 1 : 0.1 * abs(a))

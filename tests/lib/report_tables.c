@@ -73,6 +73,11 @@ static void write_runs(maker *make) {
     for (int a = 0; a < spec->arms; a++)
         fprintf(make->stream, "%s\t%d\t%d\t%d\t%d\t0\t%d\n", arm_name(make, a), a, a == 0, spec->seeds, spec->seeds, a > 0);
     close_table(make);
+    open_table(make, "identity", "arm\tseed\tkey\tvalue");
+    for (int a = 0; a < spec->arms; a++)
+        fprintf(make->stream, "%s\t0\tdata.source\t%s\n%s\t0\tconfig.pool_skip\t%d\n%s\t0\tmachine.simd\tavx2\n", arm_name(make, a), spec->hostile ? "<script>x" : "synthetic",
+                arm_name(make, a), 2 * (a > 0), arm_name(make, a));
+    close_table(make);
     open_table(make, "runs", "arm\tseed\tpaired\tstatus\tsteps\twindow\tprobes\tprobe_images\tlayers\tnodes\tshared_nodes\tloss_start\tloss_end\t"
                "test_loss\ttest_accuracy\tdead_start\tdead_end\tdead_mean\tnear_dead_end\tdead_eval_end\tnever_alive\trevival_rate\tdeath_rate\t"
                "inert_dead_share\tgrad_dead_ratio\tgrad_dead_zero_share\tl2l1_weight_max\tl2l1_activation_max\trecord_cost\tpeak_memory_bytes\t"

@@ -1,0 +1,50 @@
+#include "analysis/identity.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { deepest = 8 };
+
+static void format_value(const cJSON *item, char *value, size_t size) {
+    if (cJSON_IsString(item)) snprintf(value, size, "%s", item->valuestring);
+    else if (cJSON_IsNumber(item)) snprintf(value, size, "%.9g", item->valuedouble);
+    else snprintf(value, size, "%s", cJSON_IsTrue(item) ? "true" : cJSON_IsFalse(item) ? "false" : "");
+}
+
+/* "3,1,16,16": the single values of a list; a text that is cut stays readable. */
+static void format_list(const cJSON *list, char *value, size_t size) {
+    size_t used = 0;
+    const cJSON *item;
+    value[0] = '\0';
+    cJSON_ArrayForEach(item, list) {
+        char one[256];
+        format_value(item, one, sizeof one);
+        int written = snprintf(value + used, size - used, "%s%s", used > 0 ? "," : "", one);
+        if (written < 0 || (size_t)written >= size - used) return;
+        used += (size_t)written;
+    }
+}
+
+static void write_item(ps_tables *tables, const ps_run *run, const cJSON *item, const char *key, int depth) {
+    char value[1024];
+    if (cJSON_IsObject(item)) {
+        const cJSON *child;
+        cJSON_ArrayForEach(child, item) {
+            char longer[512];
+            snprintf(longer, sizeof longer, "%s.%s", key, child->string);
+            if (depth < deepest) write_item(tables, run, child, longer, depth + 1);
+        }
+        return;
+    }
+    if (cJSON_IsArray(item)) format_list(item, value, sizeof value);
+    else format_value(item, value, sizeof value);
+    ps_tables_row(tables, PS_TABLE_identity, "slss", run->arm, run->header->seed, key, value);
+}
+
+void ps_identity_write(ps_tables *tables, const ps_run *run) {
+    static const char *const parts[] = {"producer", "config", "data", "machine", "model"};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        const cJSON *item = cJSON_GetObjectItemCaseSensitive(run->header->document, parts[i]);
+        if (item != NULL) write_item(tables, run, item, parts[i], 0);
+    }
+}
