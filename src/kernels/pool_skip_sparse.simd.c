@@ -170,14 +170,17 @@ static void fill_tile(const ps_pool_skip_sparse_job *job, ps_pool_skip_group gro
     size_t c = (size_t)s.c, first = panel * LANES;
     bool volume = t->taps > PLANE_TAPS;
     int lines = volume ? s.h : 1, channels = c - first < LANES ? (int)(c - first) : LANES, e = t->grid->e;
-    memset(tile, 0, group.images * tile_positions(t) * LANES * sizeof(float));
     for (size_t image = 0; image < group.images; image++)
         for (int r = 0; r < e + 2; r++) {
             int outer = slab * e - 1 + r;
-            for (int y = 0; outer >= 0 && outer < t->size && y < lines; y++) {
+            bool inside_map = outer >= 0 && outer < t->size;
+            float *own = tile + (image * tile_positions(t) + (size_t)r * t->plane) * LANES;
+            if (volume || !inside_map) memset(own, 0, t->plane * LANES * sizeof(float));
+            else store(own, splat(0)), store(own + (t->plane - 1) * LANES, splat(0));
+            for (int y = 0; inside_map && y < lines; y++) {
                 const float *from = job->d_o + ps_pool_skip_row(t->grid, group.first + image, volume ? outer : 0, volume ? y : outer) + first;
                 size_t inside = volume ? (size_t)(y + 1) * t->row : 0;
-                float *to = tile + (image * tile_positions(t) + (size_t)r * t->plane + inside + 1) * LANES;
+                float *to = own + (inside + 1) * LANES;
                 if (channels == LANES)
                     for (int x = 0; x < s.w; x++) store(to + (size_t)x * LANES, load(from + (size_t)x * c));
                 else
@@ -194,11 +197,13 @@ INLINE vf dot_all(const float *at, size_t row, size_t plane, const float *w, int
     return dot_nine(at - plane, row, w + 2 * PLANE_TAPS * LANES, sum);
 }
 
-/* One vector of channels at a time: their sums over the panel's lanes are transposed and added up together. */
+/* One vector of channels at a time: their sums over the panel's lanes are transposed and added up together. count is the
+ * constant LANES for all but the last channels, so that places in the weights are constants too. */
 INLINE void gather_windows(const ps_pool_skip_sparse_job *job, const slab_windows *s, const float *weights, size_t k, size_t count,
                            bool first_panel, const float *tile, int planes) {
     const ps_pool_skip_tiles *t = job->tiles;
     size_t c = (size_t)t->grid->shape.c, row = t->row * LANES, plane = t->plane * LANES, windows = s->images * t->slab_windows;
+    weights += k * (size_t)planes * PLANE_TAPS * LANES;
     for (size_t i = 0; i < windows; i++) {
         window_place w = window_at(s, i);
         const uint8_t *winner = job->winners + w.window * c + k;
@@ -209,7 +214,7 @@ INLINE void gather_windows(const ps_pool_skip_sparse_job *job, const slab_window
         for (size_t j = 0; j < LANES; j++) {
             size_t channel = j < count ? j : count - 1;
             sum[j] = dot_all(first + t->place[winner[channel]] * LANES, row, plane,
-                             weights + (k + channel) * (size_t)planes * PLANE_TAPS * LANES, planes);
+                             weights + channel * (size_t)planes * PLANE_TAPS * LANES, planes);
         }
         transpose(sum);
         vf total = sum[0];
@@ -231,7 +236,10 @@ void PS_SIMD_NAME(ps_pool_skip_sparse_data)(const ps_pool_skip_sparse_job *job, 
             fill_tile(job, group, panel, slab, tile);
             for (size_t k = c_begin; k < c_end; k += LANES) {
                 size_t count = c_end - k < LANES ? c_end - k : LANES;
-                if (t->taps == PLANE_TAPS) gather_windows(job, &s, weights, k, count, panel == 0, tile, 1);
+                bool volume = t->taps > PLANE_TAPS;
+                if (count == LANES && !volume) gather_windows(job, &s, weights, k, LANES, panel == 0, tile, 1);
+                else if (count == LANES) gather_windows(job, &s, weights, k, LANES, panel == 0, tile, 3);
+                else if (!volume) gather_windows(job, &s, weights, k, count, panel == 0, tile, 1);
                 else gather_windows(job, &s, weights, k, count, panel == 0, tile, 3);
             }
         }
