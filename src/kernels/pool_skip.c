@@ -83,7 +83,7 @@ ps_status ps_pool_skip_plan_force(ps_pool_skip_plan *plan, const char *method_na
 }
 
 /* ---- Memory ----
- * save: winners' places, their values (sparse), the energy scale. workspace: u (in backward first u, then its gradient; sparse:
+ * save: winners' places, their values and order (sparse), the energy scale. workspace: u (in backward first u, then its gradient; sparse:
  * the gradient at the winners), vectors of c floats, slots of partial sums, and what the convolution and the sums ask for. */
 
 static size_t rounded(size_t bytes) { return (bytes + PS_ALIGNMENT - 1) / PS_ALIGNMENT * PS_ALIGNMENT; }
@@ -98,10 +98,13 @@ static size_t winners_bytes(const ps_pool_skip_plan *plan) { return keeps_winner
 static size_t values_bytes(const ps_pool_skip_plan *plan) {
     return plan->sparse ? rounded(pooled_elements(plan) * sizeof(float)) : 0;
 }
+static size_t order_bytes(const ps_pool_skip_plan *plan) {
+    return plan->sparse ? rounded(pooled_elements(plan) * sizeof(uint16_t)) : 0;
+}
 
 size_t ps_pool_skip_save_bytes(const ps_pool_skip_plan *plan) {
     size_t scale = plan->options.match_energy && plan->pools ? rounded((size_t)plan->grid.shape.c * sizeof(float)) : 0;
-    return winners_bytes(plan) + values_bytes(plan) + scale;
+    return winners_bytes(plan) + values_bytes(plan) + order_bytes(plan) + scale;
 }
 
 static size_t chunk_count(const ps_pool_skip_plan *plan) {
@@ -161,9 +164,16 @@ typedef struct {
     const float *y, *scale;
     uint8_t *winners;
     float *values;
+    uint16_t *order; /* NULL: not wanted */
     const ps_pool_skip_merge *merge;
     void *slots; /* NULL: nothing is summed */
 } band_run;
+
+static void order_band(const band_run *run, const ps_pool_skip_band *band) {
+    if (run->order == NULL || band->window < 0) return;
+    for (int x = 0; x < run->grid->windows_w; x++)
+        ps_pool_skip_sparse_order(run->grid, run->winners, (size_t)band->window + (size_t)x, run->order);
+}
 
 static void winners_task(void *context, size_t chunk, int worker) {
     (void)worker;
@@ -172,6 +182,7 @@ static void winners_task(void *context, size_t chunk, int worker) {
     for (size_t b = ps_pool_chunk_start(run->grid->bands, run->chunks, chunk); b < end; b++) {
         ps_pool_skip_band band = ps_pool_skip_band_at(run->grid, b);
         if (band.window >= 0) PS_SIMD_SELECT(ps_pool_skip_find_winners)(run->grid, &band, run->y, run->winners, run->values);
+        order_band(run, &band);
     }
 }
 
@@ -189,6 +200,7 @@ static void grid_task(void *context, size_t chunk, int worker) {
             memset(run->winners + to, 0, c);
             for (size_t k = 0; k < c; k++) run->values[to + k] = row[from + k] * run->scale[k];
         }
+        order_band(run, &band);
     }
 }
 
@@ -225,15 +237,17 @@ static void run_merge(const ps_pool_skip_plan *plan, const ps_pool_skip_merge *m
     for (int k = 0; k < PS_POOL_SKIP_SUMS; k++) add_sum(total + (size_t)k * rows.c, rows.c, sums[k]);
 }
 
-/* values may be NULL. */
-static void find_winners(const ps_pool_skip_plan *plan, const float *y, uint8_t *winners, float *values, ps_pool *pool) {
-    band_run run = {.grid = &plan->grid, .chunks = chunk_count(plan), .y = y, .winners = winners, .values = values};
+/* values and order may be NULL. */
+static void find_winners(const ps_pool_skip_plan *plan, const float *y, uint8_t *winners, float *values, uint16_t *order,
+                         ps_pool *pool) {
+    band_run run = {.grid = &plan->grid, .chunks = chunk_count(plan), .y = y, .winners = winners, .values = values, .order = order};
     ps_pool_run(pool, run.chunks, winners_task, &run);
 }
 
 static void take_grid(const ps_pool_skip_plan *plan, const float *y, const float *scale, uint8_t *winners, float *values,
-                      ps_pool *pool) {
-    band_run run = {.grid = &plan->grid, .chunks = chunk_count(plan), .y = y, .scale = scale, .winners = winners, .values = values};
+                      uint16_t *order, ps_pool *pool) {
+    band_run run = {.grid = &plan->grid, .chunks = chunk_count(plan), .y = y, .scale = scale, .winners = winners, .values = values,
+                    .order = order};
     ps_pool_run(pool, run.chunks, grid_task, &run);
 }
 
@@ -255,9 +269,17 @@ static float *values_of(const ps_pool_skip_plan *plan, const void *save) {
     return plan->sparse ? (float *)(uintptr_t)((const char *)save + winners_bytes(plan)) : NULL;
 }
 
+static uint16_t *order_of(const ps_pool_skip_plan *plan, const void *save) {
+    return plan->sparse ? (uint16_t *)(uintptr_t)((const char *)save + winners_bytes(plan) + values_bytes(plan)) : NULL;
+}
+
+static ps_pool_skip_kept kept_of(const ps_pool_skip_plan *plan, const void *save) {
+    return (ps_pool_skip_kept){save, values_of(plan, save), order_of(plan, save)};
+}
+
 static const float *scale_of(const ps_pool_skip_plan *plan, const void *save, const areas *a) {
     if (!plan->options.match_energy || !plan->pools) return a->ones;
-    return (const float *)((const char *)save + winners_bytes(plan) + values_bytes(plan));
+    return (const float *)((const char *)save + winners_bytes(plan) + values_bytes(plan) + order_bytes(plan));
 }
 
 /* Energy of the max-pooled map over the grid's, per channel. An empty grid keeps scale 1: there is nothing to scale. */
@@ -266,7 +288,7 @@ static void match_energy(const ps_pool_skip_plan *plan, const float *y, float *s
     double *wanted = a->energy, *present = a->energy + c;
     for (size_t k = 0; k < 2 * c; k++) a->energy[k] = 0;
     uint8_t *winners = (uint8_t *)a->rest;
-    find_winners(plan, y, winners, NULL, pool);
+    find_winners(plan, y, winners, NULL, NULL, pool);
     unpool(plan, y, winners, a->ones, a->u, a, pool);
     ps_channel_sum_squares(a->u, rows, (int)c, wanted, a->rest, pool);
     unpool(plan, y, NULL, a->ones, a->u, a, pool);
@@ -290,8 +312,8 @@ static void select_kept(const ps_pool_skip_plan *plan, const float *y, void *sav
     const float *scale = scale_of(plan, save, a);
     if (scale != a->ones) match_energy(plan, y, (float *)(uintptr_t)scale, a, pool);
     if (!keeps_winners(plan)) return;
-    if (plan->options.select == PS_POOL_SKIP_MAX) find_winners(plan, y, save, values_of(plan, save), pool);
-    else take_grid(plan, y, scale, save, values_of(plan, save), pool);
+    if (plan->options.select == PS_POOL_SKIP_MAX) find_winners(plan, y, save, values_of(plan, save), order_of(plan, save), pool);
+    else take_grid(plan, y, scale, save, values_of(plan, save), order_of(plan, save), pool);
 }
 
 /* The path is worked out only where somebody looks at it; o = y. */
@@ -299,7 +321,7 @@ static void forward_cut(const ps_pool_skip_plan *plan, const float *y, const flo
                         ps_pool_skip_sums sums, const areas *a, ps_pool *pool) {
     double *const path_only[PS_POOL_SKIP_SUMS] = {NULL, sums.forward_path, NULL};
     if (sums.forward_path != NULL && plan->sparse) {
-        ps_pool_skip_sparse_run_forward(plan, save, values_of(plan, save), NULL, w, bias, NULL, path_only, a->rest, pool);
+        ps_pool_skip_sparse_run_forward(plan, kept_of(plan, save), NULL, w, bias, NULL, path_only, a->rest, pool);
     } else if (sums.forward_path != NULL) {
         ps_pool_skip_merge path = forward_path(plan, y, w, bias, o, save, a, pool);
         run_merge(plan, &path, path_only, a, pool);
@@ -320,7 +342,7 @@ void ps_pool_skip_forward(const ps_pool_skip_plan *plan, const float *y, const f
         return;
     }
     if (plan->sparse) {
-        ps_pool_skip_sparse_run_forward(plan, save, values_of(plan, save), identity, w, bias, o, wanted, a.rest, pool);
+        ps_pool_skip_sparse_run_forward(plan, kept_of(plan, save), identity, w, bias, o, wanted, a.rest, pool);
         return;
     }
     ps_pool_skip_merge merge = forward_path(plan, y, w, bias, o, save, &a, pool);
@@ -341,7 +363,7 @@ void ps_pool_skip_backward(const ps_pool_skip_plan *plan, const float *y, const 
     const float *du = d_o;
     if (plan->sparse) {
         du = a.u;
-        ps_pool_skip_sparse_run_backward(plan, winners, values_of(plan, save), w, d_o, options->cut_gradient ? NULL : a.u, dw, dbias,
+        ps_pool_skip_sparse_run_backward(plan, kept_of(plan, save), w, d_o, options->cut_gradient ? NULL : a.u, dw, dbias,
                                          a.rest, pool);
     } else if (options->conv) {
         if (plan->pools) unpool(plan, y, winners, scale, a.u, &a, pool);

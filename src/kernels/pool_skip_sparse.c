@@ -7,7 +7,7 @@
 
 /* Windows that one slab should hold so that a weight, once loaded, serves several of them; more for the weights' own gradient,
  * whose sums are loaded and stored once a slab. */
-enum { SLAB_WINDOWS = 8, SLAB_WINDOWS_WEIGHTS = 16, TASKS = 16, SHARE_CHANNELS = 64 };
+enum { SLAB_WINDOWS = 8, SLAB_WINDOWS_WEIGHTS = 16, TASKS = 16 };
 
 static int lanes_here(void) {
     switch (ps_simd_detect()) {
@@ -47,19 +47,40 @@ static ps_pool_skip_group group_at(const ps_pool_skip_tiles *t, size_t images, s
 
 static size_t groups_of(const ps_pool_skip_tiles *t, size_t images) { return ((size_t)t->grid->shape.n + images - 1) / images; }
 
-/* Shares of the channels, each a multiple of the lanes: as many as make tasks enough, none narrower than SHARE_CHANNELS. */
+static size_t blocks_of(const ps_pool_skip_tiles *t) {
+    return ((size_t)t->grid->shape.c + PS_POOL_SKIP_BLOCK - 1) / PS_POOL_SKIP_BLOCK;
+}
+
+/* Shares of the channels, each of whole blocks: as many as make tasks enough. */
 static size_t shares_of(const ps_pool_skip_tiles *t, size_t tasks) {
-    size_t c = (size_t)t->grid->shape.c, most = c / SHARE_CHANNELS, wanted = (TASKS + tasks - 1) / tasks;
-    if (most < 1) most = 1;
+    size_t most = blocks_of(t), wanted = (TASKS + tasks - 1) / tasks;
     return wanted < most ? wanted : most;
 }
 
 static size_t share_start(const ps_pool_skip_tiles *t, size_t shares, size_t share) {
-    size_t start = ps_pool_chunk_start(t->panels, shares, share) * (size_t)t->lanes, c = (size_t)t->grid->shape.c;
+    size_t start = ps_pool_chunk_start(blocks_of(t), shares, share) * PS_POOL_SKIP_BLOCK, c = (size_t)t->grid->shape.c;
     return start < c ? start : c;
 }
 
-bool ps_pool_skip_sparse_can(const ps_pool_skip_plan *plan) { return plan->pools && plan->options.conv; }
+void ps_pool_skip_sparse_order(const ps_pool_skip_grid *grid, const uint8_t *winners, size_t window, uint16_t *order) {
+    size_t c = (size_t)grid->shape.c, places = (size_t)grid->e * (size_t)grid->e * (size_t)grid->ed;
+    winners += window * c;
+    order += window * c;
+    for (size_t begin = 0; begin < c; begin += PS_POOL_SKIP_BLOCK) {
+        size_t end = c - begin < PS_POOL_SKIP_BLOCK ? c : begin + PS_POOL_SKIP_BLOCK;
+        uint8_t next[256], count[256] = {0};
+        for (size_t k = begin; k < end; k++) count[winners[k]]++;
+        for (size_t place = 0, at = 0; place < places; at += count[place++]) next[place] = (uint8_t)at;
+        for (size_t k = begin; k < end; k++) {
+            uint8_t place = winners[k];
+            order[begin + next[place]++] = (uint16_t)(k | (--count[place] == 0 ? PS_POOL_SKIP_RUN_END : 0));
+        }
+    }
+}
+
+bool ps_pool_skip_sparse_can(const ps_pool_skip_plan *plan) {
+    return plan->pools && plan->options.conv && plan->grid.shape.c <= PS_POOL_SKIP_CHANNEL;
+}
 
 /* Measured (tests/bench/kernel_bench.c): at e = 2 in 2D a quarter of the values is kept, which Winograd's fewer multiplications
  * make up for; sparser maps are won by this method. */
@@ -107,13 +128,14 @@ typedef struct {
     char *tile;
 } sparse_run;
 
-static void prepare(sparse_run *run, const ps_pool_skip_plan *plan, void *workspace) {
+static void prepare(sparse_run *run, const ps_pool_skip_plan *plan, ps_pool_skip_kept kept, void *workspace) {
     run->tiles = tiles_of(&plan->grid);
     run->memory = memory_of(&run->tiles);
     run->packed = workspace;
     run->tile = (char *)workspace + run->memory.weights_bytes + run->memory.second_bytes;
     run->job.tiles = &run->tiles;
     run->job.weights = run->packed;
+    run->job.winners = kept.winners, run->job.values = kept.values, run->job.order = kept.order;
 }
 
 static void *second_area(const sparse_run *run) { return (char *)run->packed + run->memory.weights_bytes; }
@@ -149,11 +171,11 @@ static void add_groups(const sparse_run *run, size_t groups, double *const sums[
         }
 }
 
-void ps_pool_skip_sparse_run_forward(const ps_pool_skip_plan *plan, const uint8_t *winners, const float *values, const float *identity,
-                                     const float *w, const float *bias, float *o, double *const sums[PS_POOL_SKIP_SUMS],
+void ps_pool_skip_sparse_run_forward(const ps_pool_skip_plan *plan, ps_pool_skip_kept kept, const float *identity, const float *w,
+                                     const float *bias, float *o, double *const sums[PS_POOL_SKIP_SUMS],
                                      void *workspace, ps_pool *pool) {
-    sparse_run run = {.w = w, .job = {.winners = winners, .values = values, .identity = identity, .bias = bias, .o = o}};
-    prepare(&run, plan, workspace);
+    sparse_run run = {.w = w, .job = {.identity = identity, .bias = bias, .o = o}};
+    prepare(&run, plan, kept, workspace);
     size_t groups = groups_of(&run.tiles, run.memory.images), c = (size_t)plan->grid.shape.c;
     if (sums[0] || sums[1] || sums[2]) {
         run.sums = second_area(&run);
@@ -193,10 +215,10 @@ static void sum_bias(sparse_run *run, const float *d_o, float *dbias, ps_pool *p
     for (int k = 0; k < s.c; k++) dbias[k] = (float)sums[k];
 }
 
-void ps_pool_skip_sparse_run_backward(const ps_pool_skip_plan *plan, const uint8_t *winners, const float *values, const float *w,
-                                      const float *d_o, float *du, float *dw, float *dbias, void *workspace, ps_pool *pool) {
-    sparse_run run = {.w = w, .dw = dw, .job = {.winners = winners, .values = values, .d_o = d_o, .du = du}};
-    prepare(&run, plan, workspace);
+void ps_pool_skip_sparse_run_backward(const ps_pool_skip_plan *plan, ps_pool_skip_kept kept, const float *w, const float *d_o,
+                                      float *du, float *dw, float *dbias, void *workspace, ps_pool *pool) {
+    sparse_run run = {.w = w, .dw = dw, .job = {.d_o = d_o, .du = du}};
+    prepare(&run, plan, kept, workspace);
     if (dbias != NULL) sum_bias(&run, d_o, dbias, pool);
     if (du != NULL) {
         size_t groups = groups_of(&run.tiles, run.memory.images);

@@ -13,6 +13,11 @@
 
 #include "kernels/pool_skip_method.h"
 
+/* Of each window, the channels of every block of PS_POOL_SKIP_BLOCK are ordered by the place that won them; entries are channel
+ * numbers, the last of each run of equal places marked with PS_POOL_SKIP_RUN_END. A block's packed weights (nine vectors a
+ * channel) stay in a near cache while the windows of a slab are walked. */
+enum { PS_POOL_SKIP_BLOCK = 64, PS_POOL_SKIP_CHANNEL = 0x7fff, PS_POOL_SKIP_RUN_END = 0x8000 };
+
 typedef struct {
     const ps_pool_skip_grid *grid;
     int lanes, taps;
@@ -32,6 +37,7 @@ typedef struct {
     const ps_pool_skip_tiles *tiles;
     const uint8_t *winners;    /* [pooled][c] */
     const float *values;       /* [pooled][c] */
+    const uint16_t *order;     /* [pooled][c] */
     const float *weights;      /* packed */
     const float *identity, *bias;
     float *o;                  /* NULL: only the sums are wanted */
@@ -44,7 +50,7 @@ typedef struct {
  * added to, unless NULL. */
 PS_SIMD_DECLARE(void, ps_pool_skip_sparse_forward, const ps_pool_skip_sparse_job *job, ps_pool_skip_group group, size_t panel,
                 float *tile, double *sums);
-/* du of channels [c_begin, c_end) of a group, over all panels. c_begin is a multiple of lanes. */
+/* du of channels [c_begin, c_end) of a group, over all panels. c_begin is a multiple of PS_POOL_SKIP_BLOCK. */
 PS_SIMD_DECLARE(void, ps_pool_skip_sparse_data, const ps_pool_skip_sparse_job *job, ps_pool_skip_group group, size_t c_begin,
                 size_t c_end, float *tile);
 /* Adds a group's share of the weights' gradient for one panel and channels [c_begin, c_end). */
@@ -58,12 +64,19 @@ PS_SIMD_DECLARE(void, ps_pool_skip_sparse_unpack, const float *packed, size_t c,
 bool ps_pool_skip_sparse_can(const ps_pool_skip_plan *plan);
 bool ps_pool_skip_sparse_wins(const ps_pool_skip_plan *plan);
 size_t ps_pool_skip_sparse_workspace_bytes(const ps_pool_skip_plan *plan, int threads);
+/* What forward keeps for backward, all [pooled][c]. */
+typedef struct {
+    const uint8_t *winners;
+    const float *values;
+    const uint16_t *order;
+} ps_pool_skip_kept;
+/* order from the winners of window number `window`. */
+void ps_pool_skip_sparse_order(const ps_pool_skip_grid *grid, const uint8_t *winners, size_t window, uint16_t *order);
 /* sums: identity, path, output; any may be NULL. */
-void ps_pool_skip_sparse_run_forward(const ps_pool_skip_plan *plan, const uint8_t *winners, const float *values, const float *identity,
-                                     const float *w, const float *bias, float *o, double *const sums[PS_POOL_SKIP_SUMS],
+void ps_pool_skip_sparse_run_forward(const ps_pool_skip_plan *plan, ps_pool_skip_kept kept, const float *identity, const float *w, const float *bias, float *o, double *const sums[PS_POOL_SKIP_SUMS],
                                      void *workspace, ps_pool *pool);
 /* du [pooled][c]: gradient at the kept values (NULL: not wanted); dw, dbias are overwritten. */
-void ps_pool_skip_sparse_run_backward(const ps_pool_skip_plan *plan, const uint8_t *winners, const float *values, const float *w,
-                                      const float *d_o, float *du, float *dw, float *dbias, void *workspace, ps_pool *pool);
+void ps_pool_skip_sparse_run_backward(const ps_pool_skip_plan *plan, ps_pool_skip_kept kept, const float *w, const float *d_o,
+                                      float *du, float *dw, float *dbias, void *workspace, ps_pool *pool);
 
 #endif

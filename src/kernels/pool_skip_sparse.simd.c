@@ -4,8 +4,7 @@
 #include "kernels/pool_skip_sparse.h"
 #include "kernels/simd_vector.h"
 
-/* Channels whose weights (nine vectors each) stay in the nearest cache while the windows of a slab are walked. */
-enum { CHANNEL_BLOCK = 32, PLANE_TAPS = 9 };
+enum { PLANE_TAPS = 9 };
 
 /* The windows of one slab of a group: number of the first window of an image, and where windows lie in the tile. */
 typedef struct {
@@ -33,48 +32,55 @@ INLINE window_place window_at(const slab_windows *s, size_t number) {
     return (window_place){s->first_window + image * s->image_windows + i, image * tile_positions(s->t) + s->t->plane + inside + x * e + 1};
 }
 
-/* A kept value at position p adds to the output p + 1 - tap: the nine taps of a plane seen from p. */
-INLINE void add_nine(float *at, size_t row, vf value, const float *w) {
-#pragma GCC unroll 3
-    for (int y = 0; y < 3; y++) {
-        float *line = at + (1 - y) * (ptrdiff_t)row;
-#pragma GCC unroll 3
-        for (int x = 0; x < 3; x++) {
-            float *place = line + (1 - x) * LANES;
-            store(place, fma_(value, load(w + (y * 3 + x) * LANES), load(place)));
-        }
-    }
+/* A kept value at position p adds to the outputs p + 1 - tap: the nine of a plane, seen from p. */
+INLINE void load_nine(const float *at, size_t row, vf v[PLANE_TAPS]) {
+#pragma GCC unroll 9
+    for (int tap = 0; tap < PLANE_TAPS; tap++) v[tap] = load(at + (1 - tap / 3) * (ptrdiff_t)row + (1 - tap % 3) * LANES);
 }
 
-INLINE vf dot_nine(const float *at, size_t row, const float *w, vf sum) {
-#pragma GCC unroll 3
-    for (int y = 0; y < 3; y++) {
-        const float *line = at + (1 - y) * (ptrdiff_t)row;
-#pragma GCC unroll 3
-        for (int x = 0; x < 3; x++) sum = fma_(load(line + (1 - x) * LANES), load(w + (y * 3 + x) * LANES), sum);
-    }
-    return sum;
+INLINE void store_nine(float *at, size_t row, const vf v[PLANE_TAPS]) {
+#pragma GCC unroll 9
+    for (int tap = 0; tap < PLANE_TAPS; tap++) store(at + (1 - tap / 3) * (ptrdiff_t)row + (1 - tap % 3) * LANES, v[tap]);
+}
+
+/* Channels of one window and block that were won by the same place follow each other in `order`, the last of them marked: their
+ * nine outputs stay in registers meanwhile. Returns the place after the run. */
+INLINE const uint16_t *scatter_run(const uint16_t *order, const float *value, const float *weights, size_t vector, float *at,
+                                   size_t row) {
+    vf sum[PLANE_TAPS];
+    load_nine(at, row, sum);
+    uint16_t entry;
+    do {
+        entry = *order++;
+        size_t channel = entry & PS_POOL_SKIP_CHANNEL;
+        vf v = splat(value[channel]);
+        const float *w = weights + channel * vector;
+#pragma GCC unroll 9
+        for (int tap = 0; tap < PLANE_TAPS; tap++) sum[tap] = fma_(v, load(w + tap * LANES), sum[tap]);
+    } while (!(entry & PS_POOL_SKIP_RUN_END));
+    store_nine(at, row, sum);
+    return order;
 }
 
 INLINE void scatter_windows(const ps_pool_skip_sparse_job *job, const slab_windows *s, const float *weights, size_t c_begin,
                             size_t c_end, float *tile, int planes) {
     const ps_pool_skip_tiles *t = job->tiles;
     size_t c = (size_t)t->grid->shape.c, row = t->row * LANES, plane = t->plane * LANES, windows = s->images * t->slab_windows;
+    size_t vector = (size_t)planes * PLANE_TAPS * LANES;
     for (size_t i = 0; i < windows; i++) {
         window_place w = window_at(s, i);
         const uint8_t *winner = job->winners + w.window * c;
         const float *value = job->values + w.window * c;
+        const uint16_t *order = job->order + w.window * c + c_begin, *end = job->order + w.window * c + c_end;
         float *first = tile + w.position * LANES;
-        for (size_t k = c_begin; k < c_end; k++) {
-            float *at = first + t->place[winner[k]] * LANES;
-            const float *weight = weights + k * (size_t)planes * PLANE_TAPS * LANES;
-            vf v = splat(value[k]);
-            if (planes == 1) {
-                add_nine(at, row, v, weight);
+        while (order < end) {
+            float *at = first + t->place[winner[*order & PS_POOL_SKIP_CHANNEL]] * LANES;
+            if (planes == 3) {
+                scatter_run(order, value, weights, vector, at + plane, row);
+                scatter_run(order, value, weights + PLANE_TAPS * LANES, vector, at, row);
+                order = scatter_run(order, value, weights + 2 * PLANE_TAPS * LANES, vector, at - plane, row);
             } else {
-                add_nine(at + plane, row, v, weight);
-                add_nine(at, row, v, weight + PLANE_TAPS * LANES);
-                add_nine(at - plane, row, v, weight + 2 * PLANE_TAPS * LANES);
+                order = scatter_run(order, value, weights, vector, at, row);
             }
         }
     }
@@ -150,8 +156,8 @@ void PS_SIMD_NAME(ps_pool_skip_sparse_forward)(const ps_pool_skip_sparse_job *jo
     memset(tile, 0, group.images * tile_positions(t) * LANES * sizeof(float));
     for (int slab = 0; slab < t->slabs; slab++) {
         slab_windows s = windows_of(t, group, slab);
-        for (size_t k = 0; slab < t->window_slabs && k < c; k += CHANNEL_BLOCK) {
-            size_t end = c - k < CHANNEL_BLOCK ? c : k + CHANNEL_BLOCK;
+        for (size_t k = 0; slab < t->window_slabs && k < c; k += PS_POOL_SKIP_BLOCK) {
+            size_t end = c - k < PS_POOL_SKIP_BLOCK ? c : k + PS_POOL_SKIP_BLOCK;
             if (t->taps == PLANE_TAPS) scatter_windows(job, &s, weights, k, end, tile, 1);
             else scatter_windows(job, &s, weights, k, end, tile, 3);
         }
@@ -189,39 +195,70 @@ static void fill_tile(const ps_pool_skip_sparse_job *job, ps_pool_skip_group gro
         }
 }
 
-INLINE vf dot_all(const float *at, size_t row, size_t plane, const float *w, int planes) {
-    vf sum = splat(0);
-    if (planes == 1) return dot_nine(at, row, w, sum);
-    sum = dot_nine(at + plane, row, w, sum);
-    sum = dot_nine(at, row, w + PLANE_TAPS * LANES, sum);
-    return dot_nine(at - plane, row, w + 2 * PLANE_TAPS * LANES, sum);
+/* The nine output gradients around a place stay in registers for all channels it won; each channel's vector of products goes to
+ * sums[channel]. Returns the place after the run. */
+INLINE const uint16_t *gather_run(const uint16_t *order, const float *weights, size_t vector, const float *at, size_t row, bool add,
+                                  float *sums) {
+    vf around[PLANE_TAPS];
+    load_nine(at, row, around);
+    uint16_t entry;
+    do {
+        entry = *order++;
+        size_t channel = entry & PS_POOL_SKIP_CHANNEL;
+        const float *w = weights + channel * vector;
+        vf even = around[0] * load(w), odd = around[1] * load(w + LANES);
+#pragma GCC unroll 4
+        for (int tap = 2; tap + 1 < PLANE_TAPS; tap += 2) {
+            even = fma_(around[tap], load(w + tap * LANES), even);
+            odd = fma_(around[tap + 1], load(w + (tap + 1) * LANES), odd);
+        }
+        even = fma_(around[8], load(w + 8 * LANES), even) + odd;
+        store(sums + channel * LANES, add ? load(sums + channel * LANES) + even : even);
+    } while (!(entry & PS_POOL_SKIP_RUN_END));
+    return order;
 }
 
-/* One vector of channels at a time: their sums over the panel's lanes are transposed and added up together. count is the
- * constant LANES for all but the last channels, so that places in the weights are constants too. */
-INLINE void gather_windows(const ps_pool_skip_sparse_job *job, const slab_windows *s, const float *weights, size_t k, size_t count,
-                           bool first_panel, const float *tile, int planes) {
+/* du[0..count) (+)= the sums of `count` vectors over their lanes: a vector of channels at a time, transposed and added up. */
+INLINE void add_lanes(const float *sums, size_t count, bool add, float *du) {
+    for (size_t k = 0; k < count; k += LANES) {
+        int channels = count - k < LANES ? (int)(count - k) : LANES;
+        vf v[LANES];
+#pragma GCC unroll 16
+        for (int j = 0; j < LANES; j++) v[j] = load(sums + (k + (size_t)j) * LANES);
+        transpose(v);
+        vf total = v[0];
+#pragma GCC unroll 16
+        for (int j = 1; j < LANES; j++) total += v[j];
+        if (add) total += load_upto(du + k, channels);
+        store_upto(du + k, total, channels);
+    }
+}
+
+/* c_begin to c_end: one block of channels. */
+INLINE void gather_windows(const ps_pool_skip_sparse_job *job, const slab_windows *s, const float *weights, size_t c_begin,
+                           size_t c_end, bool first_panel, const float *tile, int planes) {
     const ps_pool_skip_tiles *t = job->tiles;
     size_t c = (size_t)t->grid->shape.c, row = t->row * LANES, plane = t->plane * LANES, windows = s->images * t->slab_windows;
-    weights += k * (size_t)planes * PLANE_TAPS * LANES;
+    size_t vector = (size_t)planes * PLANE_TAPS * LANES;
+    float sums[PS_POOL_SKIP_BLOCK * LANES] __attribute__((aligned(64)));
+    memset(sums, 0, sizeof sums); /* the lanes past the last channel are added up too */
+    float *of_channel = sums - c_begin * LANES;
     for (size_t i = 0; i < windows; i++) {
         window_place w = window_at(s, i);
-        const uint8_t *winner = job->winners + w.window * c + k;
+        const uint8_t *winner = job->winners + w.window * c;
+        const uint16_t *order = job->order + w.window * c + c_begin, *end = job->order + w.window * c + c_end;
         const float *first = tile + w.position * LANES;
-        float *du = job->du + w.window * c + k;
-        vf sum[LANES];
-#pragma GCC unroll 16
-        for (size_t j = 0; j < LANES; j++) {
-            size_t channel = j < count ? j : count - 1;
-            sum[j] = dot_all(first + t->place[winner[channel]] * LANES, row, plane,
-                             weights + channel * (size_t)planes * PLANE_TAPS * LANES, planes);
+        while (order < end) {
+            const float *at = first + t->place[winner[*order & PS_POOL_SKIP_CHANNEL]] * LANES;
+            if (planes == 3) {
+                gather_run(order, weights, vector, at + plane, row, false, of_channel);
+                gather_run(order, weights + PLANE_TAPS * LANES, vector, at, row, true, of_channel);
+                order = gather_run(order, weights + 2 * PLANE_TAPS * LANES, vector, at - plane, row, true, of_channel);
+            } else {
+                order = gather_run(order, weights, vector, at, row, false, of_channel);
+            }
         }
-        transpose(sum);
-        vf total = sum[0];
-#pragma GCC unroll 16
-        for (int j = 1; j < LANES; j++) total += sum[j];
-        if (!first_panel) total += load_upto(du, (int)count);
-        store_upto(du, total, (int)count);
+        add_lanes(sums, c_end - c_begin, !first_panel, job->du + w.window * c + c_begin);
     }
 }
 
@@ -234,13 +271,10 @@ void PS_SIMD_NAME(ps_pool_skip_sparse_data)(const ps_pool_skip_sparse_job *job, 
         for (size_t panel = 0; panel < t->panels; panel++) {
             const float *weights = job->weights + panel * c * (size_t)t->taps * LANES;
             fill_tile(job, group, panel, slab, tile);
-            for (size_t k = c_begin; k < c_end; k += LANES) {
-                size_t count = c_end - k < LANES ? c_end - k : LANES;
-                bool volume = t->taps > PLANE_TAPS;
-                if (count == LANES && !volume) gather_windows(job, &s, weights, k, LANES, panel == 0, tile, 1);
-                else if (count == LANES) gather_windows(job, &s, weights, k, LANES, panel == 0, tile, 3);
-                else if (!volume) gather_windows(job, &s, weights, k, count, panel == 0, tile, 1);
-                else gather_windows(job, &s, weights, k, count, panel == 0, tile, 3);
+            for (size_t k = c_begin; k < c_end; k += PS_POOL_SKIP_BLOCK) {
+                size_t end = c_end - k < PS_POOL_SKIP_BLOCK ? c_end : k + PS_POOL_SKIP_BLOCK;
+                if (t->taps == PLANE_TAPS) gather_windows(job, &s, weights, k, end, panel == 0, tile, 1);
+                else gather_windows(job, &s, weights, k, end, panel == 0, tile, 3);
             }
         }
     }
