@@ -218,17 +218,14 @@ INLINE const uint16_t *gather_run(const uint16_t *order, const float *weights, s
     return order;
 }
 
-/* du[0..count) (+)= the sums of `count` vectors over their lanes: a vector of channels at a time, transposed and added up. */
+/* du[0..count) (+)= the sums of `count` vectors over their lanes: a vector of channels at a time. */
 INLINE void add_lanes(const float *sums, size_t count, bool add, float *du) {
     for (size_t k = 0; k < count; k += LANES) {
         int channels = count - k < LANES ? (int)(count - k) : LANES;
         vf v[LANES];
 #pragma GCC unroll 16
         for (int j = 0; j < LANES; j++) v[j] = load(sums + (k + (size_t)j) * LANES);
-        transpose(v);
-        vf total = v[0];
-#pragma GCC unroll 16
-        for (int j = 1; j < LANES; j++) total += v[j];
+        vf total = sum_lanes(v);
         if (add) total += load_upto(du + k, channels);
         store_upto(du + k, total, channels);
     }

@@ -72,24 +72,48 @@ INLINE void store_upto(float *p, vf v, int count) {
     else store_part(p, v, count);
 }
 
+/* Choices of lanes from a pair of vectors (a, b), for exchanges between lanes whose numbers differ in one bit; spelled out, since
+ * the compiler would build such constants lane by lane at run time. */
+#define LANE_LOW(lane, bit) (((lane) & (bit)) == 0 ? (lane) : (lane) - (bit) + LANES)
+#define LANE_HIGH(lane, bit) (((lane) & (bit)) == 0 ? (lane) + (bit) : (lane) + LANES)
+#define LANES_4(f, first, bit) f(first, bit), f((first) + 1, bit), f((first) + 2, bit), f((first) + 3, bit)
+#if LANES == 16
+#define EVERY_LANE(f, bit) {LANES_4(f, 0, bit), LANES_4(f, 4, bit), LANES_4(f, 8, bit), LANES_4(f, 12, bit)}
+#elif LANES == 8
+#define EVERY_LANE(f, bit) {LANES_4(f, 0, bit), LANES_4(f, 4, bit)}
+#else
+#define EVERY_LANE(f, bit) {LANES_4(f, 0, bit)}
+#endif
+#define PER_BIT(f) {EVERY_LANE(f, 1), EVERY_LANE(f, 2), EVERY_LANE(f, 4), EVERY_LANE(f, 8)}
+static const vi lanes_low[4] __attribute__((unused)) = PER_BIT(LANE_LOW);
+static const vi lanes_high[4] __attribute__((unused)) = PER_BIT(LANE_HIGH);
+
 /* Transposes LANES vectors in place: log2(LANES) rounds of exchanges between vectors whose numbers differ in one bit. */
 INLINE void transpose(vf v[LANES]) {
 #pragma GCC unroll 4
-    for (int bit = 1; bit < LANES; bit *= 2) {
-        vi low, high;
-#pragma GCC unroll 16
-        for (int lane = 0; lane < LANES; lane++) {
-            low[lane] = (lane & bit) == 0 ? lane : lane - bit + LANES;
-            high[lane] = (lane & bit) == 0 ? lane + bit : lane + LANES;
-        }
+    for (int round = 0; 1 << round < LANES; round++) {
 #pragma GCC unroll 16
         for (int i = 0; i < LANES; i++) {
+            int bit = 1 << round;
             if ((i & bit) != 0) continue;
             vf a = v[i], b = v[i + bit];
-            v[i] = __builtin_shuffle(a, b, low);
-            v[i + bit] = __builtin_shuffle(a, b, high);
+            v[i] = __builtin_shuffle(a, b, lanes_low[round]);
+            v[i + bit] = __builtin_shuffle(a, b, lanes_high[round]);
         }
     }
+}
+
+/* Lane i of the result: the sum of all lanes of v[i]. Half the exchanges of a transposition. v is spent. */
+INLINE vf sum_lanes(vf v[LANES]) {
+#pragma GCC unroll 4
+    for (int round = 0; 1 << round < LANES; round++) {
+#pragma GCC unroll 16
+        for (int i = 0; i < LANES; i += 2 << round) {
+            vf a = v[i], b = v[i + (1 << round)];
+            v[i] = __builtin_shuffle(a, b, lanes_low[round]) + __builtin_shuffle(a, b, lanes_high[round]);
+        }
+    }
+    return v[0];
 }
 
 /* c[r][0..vectors) (+)= sum over i of a[r * row_step + i * depth_step] * b[i * b_step + ...]: `rows` x `vectors` sums held in
