@@ -53,14 +53,6 @@ static void plan_fusions(const ps_graph *graph, const int *readers, fusion *plan
     }
 }
 
-static ps_status copy_node(const ps_graph *from, const ps_node *node, const char *gate, const cJSON *attributes, const int *input,
-                           int inputs, const int *index, ps_graph *to, int *at) {
-    ps_node_spec spec = {.name = node->name, .file_name = node->file_name, .stage = node->stage, .gate = gate, .module = node->module,
-                         .pool_size_asked = node->pool_size_asked, .type = node->type->name, .inputs = inputs};
-    for (int i = 0; i < inputs; i++) spec.input[i] = input[i] < 0 ? -1 : index[input[i]];
-    return ps_graph_add_json(to, &spec, attributes, from->name, at);
-}
-
 static ps_status merged_attributes(const ps_node *norm, const ps_node *gate, cJSON **out) {
     float slope = 0;
     gate->type->gate(gate->config, &slope);
@@ -84,7 +76,7 @@ static ps_status copy_merged(const ps_graph *from, int norm, const fusion *plan,
     int input[2] = {node->input[0], plan[norm].residual}, inputs = plan[norm].add >= 0 ? 2 : 1;
     cJSON *attributes;
     PS_TRY(merged_attributes(node, gate, &attributes));
-    ps_status status = copy_node(from, node, gate->name, attributes, input, inputs, index, to, at);
+    ps_status status = ps_graph_copy_node(from, node, gate->name, attributes, input, inputs, index, to, at);
     cJSON_Delete(attributes);
     return status;
 }
@@ -95,7 +87,7 @@ static ps_status copy_all(const ps_graph *from, const fusion *plan, int *index, 
         if (plan[i].merged >= 0) {
             PS_TRY(copy_merged(from, plan[i].merged, plan, index, to, &index[i]));
         } else if (!plan[i].dropped) {
-            PS_TRY(copy_node(from, node, node->gate, node->attributes, node->input, node->inputs, index, to, &index[i]));
+            PS_TRY(ps_graph_copy_node(from, node, node->gate, node->attributes, node->input, node->inputs, index, to, &index[i]));
         }
     }
     return PS_OK;

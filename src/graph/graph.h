@@ -76,4 +76,12 @@ void ps_graph_count_readers(const ps_graph *graph, int *readers);
  * input of that add (a node or -1 for the network input; the node itself where there is no add); or -1 where nothing can be merged. */
 int ps_graph_fusable_norm(const ps_graph *graph, int gate, const int *readers, int *add, int *residual);
 
+/* A copy in which every Pool Skip stands as the primitive layers it is made of (max_pool, max_unpool, conv "NAME.conv", add "NAME"), so that the
+ * names of its parameters stay. Fails for variants that have no such form (grid controls, cut mechanism arms). */
+ps_status ps_graph_expand(const ps_graph *graph, ps_graph **out);
+
+/* Appends a copy of a node to another graph: other gate name, attributes and inputs (indices of the old graph, translated by `index`). */
+ps_status ps_graph_copy_node(const ps_graph *from, const ps_node *node, const char *gate, const cJSON *attributes, const int *input, int inputs,
+                             const int *index, ps_graph *to, int *at);
+
 #endif

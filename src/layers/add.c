@@ -2,6 +2,7 @@
 #include "kernels/pointwise.h"
 #include "layers/attributes.h"
 #include "layers/list.h"
+#include "layers/tangent.h"
 
 static ps_status add_infer(const void *config, const ps_layer_input *in, int inputs, const char *where, ps_shape *out) {
     (void)config;
@@ -40,5 +41,7 @@ const ps_layer_type ps_layer_add = {
     .infer = add_infer,
     .forward = add_forward,
     .backward = add_backward,
+    .tangent_forward = ps_tangent_linear_forward,
+    .tangent_backward = ps_tangent_linear_backward,
     .samples = add_samples,
 };

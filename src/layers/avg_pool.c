@@ -1,6 +1,7 @@
 /* Average pooling: x [n][d][h][w][c] -> y [n][od][oh][ow][c]; padded zeros count in the divisor, PyTorch's default. */
 #include "core/memory.h"
 #include "layers/list.h"
+#include "layers/tangent.h"
 #include "layers/window.h"
 
 static void avg_pool_forward(const ps_layer_call *call) {
@@ -31,5 +32,7 @@ const ps_layer_type ps_layer_avg_pool = {
     .infer = ps_window_infer,
     .forward = avg_pool_forward,
     .backward = avg_pool_backward,
+    .tangent_forward = ps_tangent_linear_forward,
+    .tangent_backward = ps_tangent_linear_backward,
     .samples = avg_pool_samples,
 };

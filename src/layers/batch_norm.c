@@ -147,6 +147,99 @@ static bool norm_gate(const void *config_, float *slope) {
     return config->activation != PS_ACT_NONE;
 }
 
+/* ---- tangents (no activation, no residual: products run on the unfused network) ----
+ * Per channel, xhat = (x - mu) s, dot a being the derivative of a and <.> the mean over rows (batch statistics):
+ *   dot xhat = s (dot x - <dot x>) - xhat s q,   q = <xhat dot x>;   dot s / s = -s q
+ *   dot y    = dot gamma xhat + gamma dot xhat + dot beta
+ *   dx       = gamma s (dy - <dy> - xhat <dy xhat>)
+ *   dot dx   = (dot gamma - gamma s q) s (dy - <dy> - xhat <dy xhat>)
+ *            + gamma s (dot dy - <dot dy> - dot xhat <dy xhat> - xhat <dot dy xhat + dy dot xhat>)
+ * With running statistics s and mu are constants: dot xhat = s dot x, dx = gamma s dy. */
+typedef struct {
+    double mean_x_dot, q; /* 0 with running statistics */
+} norm_tangent;
+
+static norm_tangent tangent_moments(const ps_layer_call *call, const float *x_dot, int channel) {
+    size_t rows = ps_shape_positions(call->out_shape), c = (size_t)call->out_shape.c;
+    const float *mean = call->save, *inverse_std = mean + c;
+    norm_tangent t = {0, 0};
+    if (call->mode == PS_MODE_EVAL) return t;
+    for (size_t r = 0; r < rows; r++) {
+        double xhat = ((double)call->x[0][r * c + (size_t)channel] - (double)mean[channel]) * (double)inverse_std[channel];
+        t.mean_x_dot += (double)x_dot[r * c + (size_t)channel];
+        t.q += xhat * (double)x_dot[r * c + (size_t)channel];
+    }
+    t.mean_x_dot /= (double)rows;
+    t.q /= (double)rows;
+    return t;
+}
+
+typedef struct {
+    const ps_layer_call *call;
+    const ps_layer_tangent *tangent;
+} norm_tangent_job;
+
+static void tangent_forward_channel(void *context, size_t channel, int worker) {
+    (void)worker;
+    const norm_tangent_job *job = context;
+    const ps_layer_call *call = job->call;
+    const float *x_dot = job->tangent->x[0];
+    size_t rows = ps_shape_positions(call->out_shape), c = (size_t)call->out_shape.c;
+    double mean = ((const float *)call->save)[channel], s = ((const float *)call->save)[c + channel], gamma = call->param[0][channel];
+    double gamma_dot = job->tangent->param[0][channel], beta_dot = job->tangent->param[1][channel];
+    norm_tangent t = tangent_moments(call, x_dot, (int)channel);
+    for (size_t i = channel; i < rows * c; i += c) {
+        double xhat = ((double)call->x[0][i] - mean) * s;
+        double xhat_dot = s * ((double)x_dot[i] - t.mean_x_dot) - xhat * s * t.q;
+        job->tangent->y[i] = (float)(gamma_dot * xhat + gamma * xhat_dot + beta_dot);
+    }
+}
+
+static void norm_tangent_forward(const ps_layer_call *call, const ps_layer_tangent *tangent) {
+    norm_tangent_job job = {call, tangent};
+    ps_pool_run(call->pool, (size_t)call->out_shape.c, tangent_forward_channel, &job);
+}
+
+static void tangent_backward_channel(void *context, size_t channel, int worker) {
+    (void)worker;
+    const norm_tangent_job *job = context;
+    const ps_layer_call *call = job->call;
+    const float *x_dot = job->tangent->x[0], *dy = call->dy, *dy_dot = job->tangent->dy;
+    size_t rows = ps_shape_positions(call->out_shape), c = (size_t)call->out_shape.c;
+    double mean = ((const float *)call->save)[channel], s = ((const float *)call->save)[c + channel], gamma = call->param[0][channel];
+    double gamma_dot = job->tangent->param[0][channel];
+    bool frozen = call->mode == PS_MODE_EVAL;
+    norm_tangent t = tangent_moments(call, x_dot, (int)channel);
+    double sum_dy = 0, sum_dy_xhat = 0, sum_dy_dot = 0, sum_mixed = 0;
+    for (size_t i = channel; i < rows * c; i += c) {
+        double xhat = ((double)call->x[0][i] - mean) * s, xhat_dot = s * ((double)x_dot[i] - t.mean_x_dot) - xhat * s * t.q;
+        sum_dy += (double)dy[i];
+        sum_dy_xhat += (double)dy[i] * xhat;
+        sum_dy_dot += (double)dy_dot[i];
+        sum_mixed += (double)dy_dot[i] * xhat + (double)dy[i] * xhat_dot;
+    }
+    job->tangent->grad[0][channel] = (float)sum_mixed;
+    job->tangent->grad[1][channel] = (float)sum_dy_dot;
+    if (job->tangent->dx[0] == NULL) return;
+    double n = (double)rows, a = sum_dy / n, b = sum_dy_xhat / n, a_dot = sum_dy_dot / n, b_dot = sum_mixed / n;
+    for (size_t i = channel; i < rows * c; i += c) {
+        double xhat = ((double)call->x[0][i] - mean) * s, xhat_dot = s * ((double)x_dot[i] - t.mean_x_dot) - xhat * s * t.q;
+        double centred = frozen ? (double)dy[i] : (double)dy[i] - a - xhat * b;
+        double centred_dot = frozen ? (double)dy_dot[i] : (double)dy_dot[i] - a_dot - xhat_dot * b - xhat * b_dot;
+        job->tangent->dx[0][i] = (float)((gamma_dot - gamma * s * t.q) * s * centred + gamma * s * centred_dot);
+    }
+}
+
+static void norm_tangent_backward(const ps_layer_call *call, const ps_layer_tangent *tangent) {
+    norm_tangent_job job = {call, tangent};
+    ps_pool_run(call->pool, (size_t)call->out_shape.c, tangent_backward_channel, &job);
+}
+
+static const char *norm_tangent_refuse(const void *config_) {
+    const norm_config *config = config_;
+    return config->activation == PS_ACT_NONE ? NULL : "products run on the network before normalisation and activation are fused";
+}
+
 static const char *const norm_samples[] = {
     "{\"inputs\": [[3, 5, 1, 4, 3]], \"attributes\": {}}",
     "{\"inputs\": [[2, 17, 1, 3, 5]], \"attributes\": {\"activation\": \"relu\"}}",
@@ -177,5 +270,8 @@ const ps_layer_type ps_layer_batch_norm = {
     .forward = norm_forward,
     .backward = norm_backward,
     .gate = norm_gate,
+    .tangent_forward = norm_tangent_forward,
+    .tangent_backward = norm_tangent_backward,
+    .tangent_refuse = norm_tangent_refuse,
     .samples = norm_samples,
 };

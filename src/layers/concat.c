@@ -3,6 +3,7 @@
 
 #include "layers/attributes.h"
 #include "layers/list.h"
+#include "layers/tangent.h"
 
 enum { GRAIN = 1 << 14 }; /* floats per chunk */
 
@@ -85,5 +86,7 @@ const ps_layer_type ps_layer_concat = {
     .infer = concat_infer,
     .forward = concat_forward,
     .backward = concat_backward,
+    .tangent_forward = ps_tangent_linear_forward,
+    .tangent_backward = ps_tangent_linear_backward,
     .samples = concat_samples,
 };

@@ -6,6 +6,7 @@
 #include "kernels/conv.h"
 #include "layers/attributes.h"
 #include "layers/list.h"
+#include "layers/tangent.h"
 
 typedef struct {
     int channels, groups, dims; /* dims 0: 3 where the input has depth, else 2 */
@@ -201,5 +202,7 @@ const ps_layer_type ps_layer_conv = {
     .macs = conv_macs,
     .forward = conv_forward,
     .backward = conv_backward,
+    .tangent_forward = ps_tangent_bilinear_forward,
+    .tangent_backward = ps_tangent_bilinear_backward,
     .samples = conv_samples,
 };

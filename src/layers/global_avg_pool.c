@@ -2,6 +2,7 @@
 #include "kernels/pooling.h"
 #include "layers/attributes.h"
 #include "layers/list.h"
+#include "layers/tangent.h"
 
 static ps_status global_infer(const void *config, const ps_layer_input *in, int inputs, const char *where, ps_shape *out) {
     (void)config, (void)inputs, (void)where;
@@ -31,5 +32,7 @@ const ps_layer_type ps_layer_global_avg_pool = {
     .infer = global_infer,
     .forward = global_forward,
     .backward = global_backward,
+    .tangent_forward = ps_tangent_linear_forward,
+    .tangent_backward = ps_tangent_linear_backward,
     .samples = global_samples,
 };

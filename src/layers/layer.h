@@ -59,6 +59,7 @@ typedef enum {
 
 /* One call. Pointers are borrowed. All arrays of inputs are indexed alike. */
 typedef struct {
+    const ps_layer_type *type;
     const void *config;
     void *plan;
     ps_pool *pool;
@@ -72,6 +73,7 @@ typedef struct {
     float *const *dx;           /* NULL entries: not wanted */
     const bool *accumulate;     /* per input: add to dx instead of overwriting */
     float *const *param;
+    const size_t *param_count;  /* elements of each parameter */
     float *const *grad;         /* overwritten */
     float *const *state;
     void *save;                 /* written by forward, read by backward */
@@ -80,6 +82,19 @@ typedef struct {
     double *const *sums;        /* [PS_SUMS]; NULL entries: not wanted; sums are ADDED */
     ps_rng_key key;             /* of this layer and step (dropout) */
 } ps_layer_call;
+
+/* Forward-mode differentiation in a direction, for Hessian-vector products (Pearlmutter 1994, "Fast exact multiplication by the
+ * Hessian"): beside every array of a call stands its derivative in that direction. Runs after the call's own forward
+ * (and, for tangent_backward, backward), whose arrays are all still there. Nothing accumulates. */
+typedef struct {
+    const float *const *x;  /* never NULL: zeros for the network input */
+    float *y;
+    const float *dy;
+    float *const *dx;       /* NULL entries: not wanted */
+    float *const *param;
+    float *const *grad;     /* overwritten */
+    float *scratch[2];      /* each as large as the layer's largest input, output or parameter */
+} ps_layer_tangent;
 
 typedef struct {
     size_t save_bytes;      /* kept from forward to backward */
@@ -112,6 +127,11 @@ struct ps_layer_type {
     void (*backward)(const ps_layer_call *call);
     /* Activation slope of this configured layer when it ends in a gate: true and *slope (0: ReLU). NULL: is no gate. */
     bool (*gate)(const void *config, float *slope);
+    /* y, and then dx and the parameters' gradients, differentiated; NULL: this type has no Hessian-vector products.
+     * tangent_refuse says why a configuration has none (NULL: it has); may itself be NULL. */
+    void (*tangent_forward)(const ps_layer_call *call, const ps_layer_tangent *tangent);
+    void (*tangent_backward)(const ps_layer_call *call, const ps_layer_tangent *tangent);
+    const char *(*tangent_refuse)(const void *config);
     /* What the gradient checks run this type with: JSON texts, NULL-terminated:
      * {"inputs": [[n, c, d, h, w], ...], "attributes": {...}}; "pool": {...} (max_unpool): attributes of a max_pool node
      * that makes input 1 from a map of the first shape; input 0 then has the pooled shape. */

@@ -4,6 +4,7 @@
 #include "kernels/pointwise.h"
 #include "layers/attributes.h"
 #include "layers/list.h"
+#include "layers/tangent.h"
 
 typedef struct {
     float slope;
@@ -49,6 +50,12 @@ static bool leaky_gate(const void *config, float *slope) {
     return true;
 }
 
+/* The mask is fixed: a tangent passes where the output did. */
+static void leaky_tangent_forward(const ps_layer_call *call, const ps_layer_tangent *tangent) {
+    ps_activation_backward(call->y, tangent->x[0], ps_shape_positions(call->out_shape), call->out_shape.c, slope_of(call->config), tangent->y,
+                           false, NULL, call->workspace, call->pool);
+}
+
 static const char *const leaky_samples[] = {"{\"inputs\": [[3, 5, 1, 4, 3]], \"attributes\": {}}",
                                             "{\"inputs\": [[2, 3, 2, 3, 2]], \"attributes\": {\"slope\": 0.25}}",
                                             "{\"inputs\": [[2, 3, 1, 3, 2]], \"attributes\": {\"slope\": 0}}", NULL};
@@ -70,5 +77,7 @@ const ps_layer_type ps_layer_leaky_relu = {
     .forward = leaky_forward,
     .backward = leaky_backward,
     .gate = leaky_gate,
+    .tangent_forward = leaky_tangent_forward,
+    .tangent_backward = ps_tangent_linear_backward,
     .samples = leaky_samples,
 };

@@ -4,6 +4,7 @@
 #include "kernels/gemm.h"
 #include "layers/attributes.h"
 #include "layers/list.h"
+#include "layers/tangent.h"
 
 typedef struct {
     int features;
@@ -103,5 +104,7 @@ const ps_layer_type ps_layer_linear = {
     .macs = linear_macs,
     .forward = linear_forward,
     .backward = linear_backward,
+    .tangent_forward = ps_tangent_bilinear_forward,
+    .tangent_backward = ps_tangent_bilinear_backward,
     .samples = linear_samples,
 };

@@ -1,6 +1,7 @@
 /* Max pooling: x [n][d][h][w][c] -> y [n][od][oh][ow][c]; the winners' places (int32, one per output) are the save. */
 #include "core/memory.h"
 #include "layers/list.h"
+#include "layers/tangent.h"
 #include "layers/window.h"
 
 static ps_status max_pool_plan(const void *config, const ps_shape *in, int inputs, ps_shape out, int threads, void **plan,
@@ -20,6 +21,11 @@ static void max_pool_backward(const ps_layer_call *call) {
     if (call->dx[0] == NULL) return;
     ps_pool_window window = ps_window_resolve(call->config, call->in_shape[0], call->out_shape);
     ps_maxpool_backward(&window, call->dy, call->save, call->dx[0], call->accumulate[0], call->pool);
+}
+
+/* The winners are fixed: their tangents are gathered. */
+static void max_pool_tangent_forward(const ps_layer_call *call, const ps_layer_tangent *tangent) {
+    ps_maxunpool_backward(call->out_shape, call->in_shape[0], tangent->x[0], call->save, tangent->y, false, call->pool);
 }
 
 static const char *const max_pool_samples[] = {
@@ -43,5 +49,7 @@ const ps_layer_type ps_layer_max_pool = {
     .plan = max_pool_plan,
     .forward = max_pool_forward,
     .backward = max_pool_backward,
+    .tangent_forward = max_pool_tangent_forward,
+    .tangent_backward = ps_tangent_linear_backward,
     .samples = max_pool_samples,
 };

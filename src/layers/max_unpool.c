@@ -4,6 +4,7 @@
 
 #include "core/memory.h"
 #include "layers/list.h"
+#include "layers/tangent.h"
 #include "layers/window.h"
 
 static ps_status max_unpool_infer(const void *config, const ps_layer_input *in, int inputs, const char *where,
@@ -37,6 +38,7 @@ static void max_unpool_backward(const ps_layer_call *call) {
         memset(call->dx[1], 0, ps_shape_elements(call->in_shape[1]) * sizeof(float));
 }
 
+
 static const char *const max_unpool_samples[] = {
     "{\"pool\": {}, \"inputs\": [[2, 3, 1, 7, 5]], \"attributes\": {}}",
     "{\"pool\": {\"kernel\": 2, \"stride\": 3}, \"inputs\": [[2, 3, 1, 8, 9]], \"attributes\": {}}",
@@ -53,5 +55,7 @@ const ps_layer_type ps_layer_max_unpool = {
     .infer = max_unpool_infer,
     .forward = max_unpool_forward,
     .backward = max_unpool_backward,
+    .tangent_forward = ps_tangent_linear_forward,
+    .tangent_backward = ps_tangent_linear_backward,
     .samples = max_unpool_samples,
 };

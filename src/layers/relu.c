@@ -2,6 +2,7 @@
 #include "kernels/pointwise.h"
 #include "layers/attributes.h"
 #include "layers/list.h"
+#include "layers/tangent.h"
 
 static ps_status relu_plan(const void *config, const ps_shape *in, int inputs, ps_shape out, int threads, void **plan,
                            ps_layer_sizes *sizes) {
@@ -28,6 +29,12 @@ static bool relu_gate(const void *config, float *slope) {
     return true;
 }
 
+/* The mask is fixed: a tangent passes where the output did. */
+static void relu_tangent_forward(const ps_layer_call *call, const ps_layer_tangent *tangent) {
+    ps_activation_backward(call->y, tangent->x[0], ps_shape_positions(call->out_shape), call->out_shape.c, 0.0f, tangent->y, false, NULL,
+                           call->workspace, call->pool);
+}
+
 static const char *const relu_samples[] = {"{\"inputs\": [[3, 5, 1, 4, 3]], \"attributes\": {}}",
                                            "{\"inputs\": [[2, 3, 2, 3, 2]], \"attributes\": {}}", NULL};
 
@@ -47,5 +54,7 @@ const ps_layer_type ps_layer_relu = {
     .forward = relu_forward,
     .backward = relu_backward,
     .gate = relu_gate,
+    .tangent_forward = relu_tangent_forward,
+    .tangent_backward = ps_tangent_linear_backward,
     .samples = relu_samples,
 };

@@ -17,6 +17,7 @@ typedef struct {
     bool accumulate[PS_LAYER_MAX_INPUTS];
     const void *in_save[PS_LAYER_MAX_INPUTS];
     float *param[PS_LAYER_MAX_PARAMS], *grad[PS_LAYER_MAX_PARAMS], *state[PS_LAYER_MAX_STATES];
+    size_t param_count[PS_LAYER_MAX_PARAMS];
     double *sums[PS_SUMS];
     uint64_t name_hash; /* dropout's randomness follows the name, which is the same in every arm */
     float *y, *dy;
@@ -82,7 +83,10 @@ static void bind_params(ps_net *net) {
         int at = 0;
         while (slot[at] != NULL) at++;
         slot[at] = p->value;
-        if (p->learned) r->grad[at] = p->grad;
+        if (p->learned) {
+            r->grad[at] = p->grad;
+            r->param_count[at] = p->count;
+        }
     }
 }
 
@@ -93,6 +97,7 @@ static ps_status plan_layers(ps_net *net) {
         runner *r = &net->runner[i];
         ps_graph_input_shapes(net->graph, i, r->in_shape);
         for (int k = 0; k < node->inputs; k++) r->in_shape[k] = batched(net, r->in_shape[k]);
+        r->call.type = node->type;
         r->call.config = node->config;
         r->call.out_shape = batched(net, node->shape);
         if (node->type->plan != NULL)
@@ -146,6 +151,7 @@ static void bind(ps_net *net) {
         call->dx = r->dx;
         call->accumulate = r->accumulate;
         call->param = r->param;
+        call->param_count = r->param_count;
         call->grad = r->grad;
         call->state = r->state;
         call->in_save = r->in_save;
