@@ -44,6 +44,10 @@ TEST_LIB_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/lib/*.c tests/r
 TEST_SOURCES := $(wildcard tests/unit/*_test.c tests/grad/*_test.c tests/golden/*_test.c)
 TESTS := $(TEST_SOURCES:%.c=$(BUILD)/%)
 BENCHES := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*_bench.c))
+# The other side of this one is oneDNN (libdnnl-dev); without it the rest is run all the same.
+ifeq ($(wildcard /usr/include/oneapi/dnnl/dnnl.h /usr/local/include/oneapi/dnnl/dnnl.h),)
+BENCHES := $(filter-out %/conv_bench,$(BENCHES))
+endif
 
 .DEFAULT_GOAL := all
 .PHONY: all help setup demo check check-full bench asan ubsan tsan valgrind fuzz coverage golden-update install format lint tests clean

@@ -19,7 +19,9 @@ import torch.nn.functional as F
 from torch import nn
 
 STAGES = {"resnet18": (1, [2, 2, 2, 2]), "resnet34": (1, [3, 4, 6, 3]), "resnet50": (4, [3, 4, 6, 3]), "resnet101": (4, [3, 4, 23, 3]),
-          "resnet152": (4, [3, 8, 36, 3])}
+          "resnet152": (4, [3, 8, 36, 3]), "resnet200": (4, [3, 24, 36, 3]), "resnet350": (4, [4, 36, 72, 4]),
+          "resnet420": (4, [4, 44, 87, 4])}
+PLAIN = {"plain9": (12, [3, 3, 3]), "plain20": (16, [7, 6, 6])}
 
 
 def scaled(channels, width):
@@ -117,7 +119,27 @@ class Vgg16(nn.Module):
         return self.classifier(self.features(x).flatten(1))
 
 
+class Plain(nn.Module):
+    """3x3 convolutions with batch normalisation in stages, no shortcuts; names are not those of the engine (benchmarks only)."""
+
+    def __init__(self, base, blocks, width, classes, e):
+        super().__init__()
+        layers, inputs = [], 3
+        for s, count in enumerate(blocks):
+            for i in range(count):
+                outputs = scaled(base << s, width)
+                layers += conv_norm(inputs, outputs, 3, 2 if s and not i else 1, e, True)
+                inputs = outputs
+        self.features = nn.Sequential(*layers)
+        self.fc = nn.Linear(inputs, classes)
+
+    def forward(self, x):
+        return self.fc(self.features(x).mean((2, 3)))
+
+
 def make(name, width=1.0, classes=10, e=0):
+    if name in PLAIN:
+        return Plain(*PLAIN[name], width, classes, e)
     if name == "vgg16":
         return Vgg16(width, classes, e)
     expansion, blocks = STAGES[name]
