@@ -70,9 +70,12 @@ void ps_escape_markdown(FILE *stream, const char *text) {
         int length;
         at = next_character(at, &out, &length);
         const char *entity = length == 1 ? html_entity(*out) : NULL;
-        if (entity) fputs(entity, stream);
-        else if (length == 1 && strchr("\\`*_{}[]()#|~!@$", *out)) fprintf(stream, "&#%d;", *out);
-        else fwrite(out, 1, (size_t)length, stream);
+        if (entity && !strchr("'\"", *out)) fputs(entity, stream);
+        else if (length == 1 && strchr("@#", *out)) fprintf(stream, "&#%d;", *out); /* mentions and references have no other escape */
+        else {
+            if (length == 1 && strchr("\\`*_[]|~$", *out)) fputc('\\', stream);
+            fwrite(out, 1, (size_t)length, stream);
+        }
     }
 }
 

@@ -68,12 +68,13 @@ static void print_first_words(FILE *stream, const ps_report_content *content) {
     fputs("</p>\n", stream);
 }
 
-/* What else the comparison says, after the first sentence. */
+/* What else the comparison says, after the first sentence; a long summary is folded. */
 static void print_summary(FILE *stream, const ps_report_content *content) {
     const cJSON *summary = cJSON_GetObjectItemCaseSensitive(content->verdict, "summary");
-    if (cJSON_GetArraySize(summary) < 2) return;
-    fputs("<details class=\"card\"><summary>The whole summary</summary><ul>\n", stream);
-    for (int i = 1; i < cJSON_GetArraySize(summary); i++) {
+    int count = cJSON_GetArraySize(summary);
+    if (count < 2) return;
+    fprintf(stream, "<details class=\"card\"%s><summary>What else to know</summary><ul>\n", count <= 6 ? " open" : "");
+    for (int i = 1; i < count; i++) {
         fputs("<li>", stream);
         const char *sentence = cJSON_GetStringValue(cJSON_GetArrayItem(summary, i));
         ps_escape_html(stream, sentence ? sentence : "");
@@ -578,10 +579,10 @@ static ps_status print_page(FILE *stream, const ps_report_content *content) {
     PS_TRY(print_head(stream, content));
     print_first_words(stream, content);
     print_glance(stream, content);
+    print_summary(stream, content);
     print_identity(stream, content);
     print_navigation(stream, content);
     print_predictions(stream, content);
-    print_summary(stream, content);
     print_checks(stream, content);
     print_configuration(stream, content);
     print_runs(stream, content);

@@ -117,21 +117,6 @@ static void print_life(FILE *stream, const char *life) {
     fputs("</svg></td>", stream);
 }
 
-/* The cause, and in small letters the numbers it rests on. */
-static void print_cause(FILE *stream, const ps_table *nodes, const node_columns *columns, int row) {
-    const char *cause = ps_table_text(nodes, row, columns->cause);
-    fputs("<td data-key=\"", stream);
-    ps_escape_html(stream, cause);
-    fputs("\">", stream);
-    ps_escape_html(stream, cause);
-    if (!ps_table_missing(nodes, row, columns->evidence)) {
-        fputs(" <small>", stream);
-        ps_escape_html(stream, ps_table_text(nodes, row, columns->evidence));
-        fputs("</small>", stream);
-    }
-    fputs("</td>", stream);
-}
-
 static void print_node(FILE *stream, const ps_table *nodes, const node_columns *columns, int row) {
     char text[PS_ESCAPE_NUMBER];
     fputs("<tr>", stream);
@@ -143,7 +128,7 @@ static void print_node(FILE *stream, const ps_table *nodes, const node_columns *
     fputs("</span></th>", stream);
     ps_report_html_cell(stream, ps_table_text(nodes, row, columns->state));
     print_life(stream, ps_table_text(nodes, row, columns->lifeline));
-    print_cause(stream, nodes, columns, row);
+    ps_report_html_cell(stream, ps_table_text(nodes, row, columns->cause));
     ps_report_html_number(stream, ps_table_number(nodes, row, columns->first_death));
     ps_report_html_number(stream, ps_table_number(nodes, row, columns->revivals));
     fprintf(stream, "<td class=\"n\">%s</td>", ps_escape_percent(text, ps_table_number(nodes, row, columns->dead_share), 0));
@@ -151,7 +136,9 @@ static void print_node(FILE *stream, const ps_table *nodes, const node_columns *
     ps_report_html_number(stream, ps_table_number(nodes, row, columns->path_gradient));
     ps_report_html_number(stream, ps_table_number(nodes, row, columns->grad_ratio));
     ps_report_html_cell(stream, ps_table_missing(nodes, row, columns->planted) ? "–" : ps_table_text(nodes, row, columns->planted));
-    fputs("</tr>\n", stream);
+    fputs("<td><span class=\"evidence\">", stream);
+    ps_escape_html(stream, ps_table_missing(nodes, row, columns->evidence) ? "–" : ps_table_text(nodes, row, columns->evidence));
+    fputs("</span></td></tr>\n", stream);
 }
 
 static void print_tools(FILE *stream, int shown, int all) {
@@ -169,9 +156,9 @@ static void print_tools(FILE *stream, int shown, int all) {
 static void print_table(FILE *stream, const ps_table *nodes, const node_columns *columns, const ranked *rows, int count) {
     fputs("<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Nodes\"><table id=\"nodes\"><caption><span>Nodes to look at. Choose a column's name to sort by it. Print shows the first 40.</span></caption><thead><tr>"
           "<th scope=\"col\">Arm</th><th scope=\"col\" class=\"n\">Seed</th><th scope=\"col\">Node</th><th scope=\"col\">State</th><th scope=\"col\">Life</th>"
-          "<th scope=\"col\">Cause and evidence</th><th scope=\"col\" class=\"n\">First death</th><th scope=\"col\" class=\"n\">Revivals</th><th scope=\"col\" class=\"n\">Dead, %</th><th scope=\"col\">Mobility</th>"
+          "<th scope=\"col\">Cause</th><th scope=\"col\" class=\"n\">First death</th><th scope=\"col\" class=\"n\">Revivals</th><th scope=\"col\" class=\"n\">Dead, %</th><th scope=\"col\">Mobility</th>"
           "<th scope=\"col\" class=\"n\">Gradient path</th><th scope=\"col\" class=\"n\">Gradient ratio</th>"
-          "<th scope=\"col\">Planted</th></tr></thead><tbody>\n", stream);
+          "<th scope=\"col\">Planted</th><th scope=\"col\">Evidence for the cause</th></tr></thead><tbody>\n", stream);
     for (int i = 0; i < count; i++) print_node(stream, nodes, columns, rows[i].row);
     fputs("</tbody></table></div>\n", stream);
 }

@@ -1,4 +1,4 @@
-#data arms pivot planted where state_start=dead columns state_end value #
+#data arms pivot planted columns state_end value #
 id = "planted"; plot_width = 760; plot_height = 360
 load "style.gp"
 set style data histograms

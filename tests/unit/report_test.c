@@ -117,7 +117,7 @@ static void test_escape(void **state) {
     /* Lone and overlong bytes, surrogates, controls and marks that turn text round are all shown as the replacement character. */
     check_escape(ps_escape_html, "\xFF|\xC0\xAF|\xED\xA0\x80|\x01|\x7F|\xE2\x80\xAE|\xE2\x82",
                  "\xEF\xBF\xBD|\xEF\xBF\xBD\xEF\xBF\xBD|\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD|\xEF\xBF\xBD|\xEF\xBF\xBD|\xEF\xBF\xBD|\xEF\xBF\xBD\xEF\xBF\xBD");
-    check_escape(ps_escape_markdown, "a|b`c`[d](e)*f*", "a&#124;b&#96;c&#96;&#91;d&#93;&#40;e&#41;&#42;f&#42;");
+    check_escape(ps_escape_markdown, "a|b`c`[d](e)*f* <i> it's @me #1", "a\\|b\\`c\\`\\[d\\](e)\\*f\\* &lt;i&gt; it's &#64;me &#35;1");
     check_escape(ps_escape_plot, "say \"x\"\ty\n", "say 'x'\xEF\xBF\xBDy\xEF\xBF\xBD");
     check_escape(ps_escape_plot, "", "(no name)");
     check_escape(ps_escape_plot, "0123456789012345678901234567890123456789012345678", "012345678901234567890123456789\xE2\x80\xA6" "23456789012345678");
