@@ -16,6 +16,7 @@
 #include "core/progress.h"
 #include "kernels/gemm.h"
 #include "kernels/simd.h"
+#include "trace/trace_records.h"
 
 /* A run under way. The trace's length at each checkpoint is kept in the checkpoint, so that a resumed run cuts the trace back to
  * exactly the state its weights have. */
@@ -157,24 +158,13 @@ static ps_status record_clipped(run *r) {
         int fitted = 0;
         PS_TRY(ps_json_get_int(node->attributes, "pool_size", true, 1, 1 << 20, node->name, &fitted));
         if (!r->options->quiet) fprintf(stderr, "%s: pool size %d is larger than the map, clipped to %d\n", node->name, node->pool_size_asked, fitted);
-        ps_trace_begin_record(r->trace, PS_TRACE_EVENT);
-        ps_trace_add_whole(r->trace, "step", 0);
-        ps_trace_add_text(r->trace, "event", PS_TRACE_EVENT_CLIPPED_E);
-        ps_trace_add_text(r->trace, "layer", node->name);
-        ps_trace_add_whole(r->trace, "from", node->pool_size_asked);
-        ps_trace_add_whole(r->trace, "to", fitted);
-        PS_TRY(ps_trace_end_record(r->trace));
+        PS_TRY(ps_trace_write_clipped_e(r->trace, 0, node->name, node->pool_size_asked, fitted));
     }
     return PS_OK;
 }
 
 static ps_status record_fork(run *r) {
-    if (r->fork_digest[0] == '\0') return PS_OK;
-    ps_trace_begin_record(r->trace, PS_TRACE_EVENT);
-    ps_trace_add_whole(r->trace, "step", 0);
-    ps_trace_add_text(r->trace, "event", PS_TRACE_EVENT_FORKED);
-    ps_trace_add_text(r->trace, "checkpoint", r->fork_digest);
-    return ps_trace_end_record(r->trace);
+    return r->fork_digest[0] == '\0' ? PS_OK : ps_trace_write_forked(r->trace, 0, r->fork_digest);
 }
 
 /* ---- checkpoints and evaluation: the run's own hooks, after the probe's ---- */
@@ -190,13 +180,7 @@ static ps_status write_checkpoint(run *r, uint64_t step) {
 
 static ps_status evaluate(run *r, uint64_t step, ps_evaluation *evaluation) {
     *evaluation = ps_session_evaluate(&r->session, PS_SPLIT_TEST);
-    ps_trace_begin_record(r->trace, PS_TRACE_EVAL);
-    ps_trace_add_whole(r->trace, "step", (int64_t)step);
-    ps_trace_add_text(r->trace, "split", "test");
-    ps_trace_add_value(r->trace, "loss", evaluation->loss);
-    ps_trace_add_value(r->trace, "accuracy", evaluation->accuracy);
-    ps_trace_add_whole(r->trace, "count", evaluation->count);
-    return ps_trace_end_record(r->trace);
+    return ps_trace_write_eval(r->trace, step, "test", evaluation->loss, evaluation->accuracy, (uint64_t)evaluation->count);
 }
 
 static ps_status after_step(void *self, const ps_train_step *step) {
@@ -305,12 +289,8 @@ static ps_status finish(run *r, uint64_t steps, bool diverged) {
     char tail[160];
     PS_TRY(evaluate(r, steps, &evaluation));
     PS_TRY(record_cost(r, steps));
-    ps_trace_begin_record(r->trace, PS_TRACE_END);
-    ps_trace_add_whole(r->trace, "steps", (int64_t)steps);
-    ps_trace_add_text(r->trace, "status", diverged ? PS_TRACE_STATUS_DIVERGED : PS_TRACE_STATUS_FINISHED);
-    ps_trace_add_value(r->trace, "loss", evaluation.loss);
-    ps_trace_add_value(r->trace, "accuracy", evaluation.accuracy);
-    PS_TRY(ps_trace_end_record(r->trace));
+    PS_TRY(ps_trace_write_end(r->trace, steps, diverged ? PS_TRACE_STATUS_DIVERGED : PS_TRACE_STATUS_FINISHED, evaluation.loss,
+                              evaluation.accuracy));
     PS_TRY(ps_trace_flush(r->trace, true));
     snprintf(tail, sizeof tail, "%s accuracy %.2f %%  dead %.1f %%", diverged ? "diverged " : "", 100.0 * evaluation.accuracy,
              100.0 * ps_probe_dead_share(r->probe));

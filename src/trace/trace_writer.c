@@ -165,6 +165,7 @@ uint64_t ps_trace_offset(const ps_trace_writer *writer) { return writer->written
 /* Writes the ended records and moves what follows them to the front. */
 static void write_out(ps_trace_writer *writer) {
     size_t done = 0;
+    if (writer->ended == 0) return;
     while (writer->status == PS_OK && done < writer->ended) {
         ssize_t count = write(writer->file, writer->buffer + done, writer->ended - done);
         if (count < 0 && errno == EINTR) continue;

@@ -14,7 +14,7 @@ RUNS = {
     "baseline": [],
     "Pool Skip, planted": ["--pool-skip", "2", "--plant", "share=0.25,cause=bias,value=-100"],
     "leaky, adamw": ["--leaky-slope", "0.1", "--optimiser", "adamw"],
-    "diverging": ["--lr", "1e30"],
+    "diverging": ["--lr", "1e6", "--weight-decay", "1000"],
     "few quantities": ["--record", "zeros,nonzero,layer:stage2*"],
 }
 
