@@ -46,7 +46,7 @@ struct ps_probe {
     ps_row_block *block;
     size_t blocks, block_capacity;
 
-    bool tap_wanted[PS_TAPS];
+    bool tap_wanted[PS_TAPS], modes_differ;
     const float **seen;        /* [nodes + 1]: output of node i - 1 in the pass under way; [0]: the network input */
     float *x;                  /* a probe batch */
     float *norm_mean, *norm_scale, *batch_max; /* [most channels] */

@@ -83,7 +83,17 @@ static void measure_max(ps_probe *probe, const ps_unit *unit, const ps_tap_view 
 
 /* ---- showing tensors ---- */
 
-static bool tap_in_mode(ps_tap tap, ps_mode mode) { return (tap == PS_TAP_GATE_EVAL) == (mode == PS_MODE_EVAL); }
+/* Without normalisation there is nothing that tells the two modes apart, and one pass serves both. */
+static bool is_shown(const ps_probe *probe, ps_tap tap, ps_mode mode) {
+    return !probe->modes_differ || (tap == PS_TAP_GATE_EVAL) == (mode == PS_MODE_EVAL);
+}
+
+static bool needs_pass(const ps_probe *probe, ps_mode mode) {
+    if (mode == PS_MODE_EVAL && !probe->modes_differ) return false;
+    for (int tap = 0; tap < PS_TAPS; tap++)
+        if (probe->tap_wanted[tap] && is_shown(probe, (ps_tap)tap, mode)) return true;
+    return false;
+}
 
 static void show(ps_probe *probe, const ps_tap_point *point, const pass *now) {
     const ps_unit *unit = probe->layer[point->layer].unit;
@@ -106,7 +116,7 @@ static void show(ps_probe *probe, const ps_tap_point *point, const pass *now) {
 static void show_ready(ps_probe *probe, pass *now, int node) {
     while (now->next_point < probe->points && probe->point[now->next_point].node <= node) {
         const ps_tap_point *point = &probe->point[now->next_point++];
-        if (tap_in_mode(point->tap, now->mode)) show(probe, point, now);
+        if (is_shown(probe, point->tap, now->mode)) show(probe, point, now);
     }
 }
 
@@ -141,14 +151,13 @@ static void begin_probing(ps_probe *probe) {
 
 ps_status ps_probe_measure(ps_probe *probe) {
     uint64_t start = ps_clock_ns();
-    bool batch_mode = probe->tap_wanted[PS_TAP_GATE] || probe->tap_wanted[PS_TAP_ENTRY] || probe->tap_wanted[PS_TAP_PRE_MAX];
     begin_probing(probe);
     for (int i = 0; i < probe->options.source.batches; i++) {
         int images = probe->options.source.batch(probe->options.source.self, i, probe->x);
         if (images < 1 || images > ps_net_batch(probe->net))
             return ps_fail(PS_ERR_INTERNAL, "probe batch %d has %d images of at most %d", i, images, ps_net_batch(probe->net));
-        if (batch_mode) run_pass(probe, PS_MODE_PROBE, (size_t)images);
-        if (probe->tap_wanted[PS_TAP_GATE_EVAL]) run_pass(probe, PS_MODE_EVAL, (size_t)images);
+        if (needs_pass(probe, PS_MODE_PROBE)) run_pass(probe, PS_MODE_PROBE, (size_t)images);
+        if (needs_pass(probe, PS_MODE_EVAL)) run_pass(probe, PS_MODE_EVAL, (size_t)images);
         probe->probed_images += (uint64_t)images;
     }
     for (int i = 0; i < probe->layers; i++) probe->layer[i].images = (double)probe->probed_images;
@@ -183,6 +192,8 @@ ps_status ps_probe_prepare_passes(ps_probe *probe) {
     need most = largest_need(probe);
     size_t channels = (size_t)most.channels;
     PS_TRY(PS_ALLOC(channels + 1, &probe->out, "probe"));
+    for (int i = 0; i < ps_net_param_count(probe->net); i++) /* running statistics */
+        if (!ps_net_param(probe->net, i)->learned) probe->modes_differ = true;
     if (probe->options.source.batches == 0) return PS_OK;
     size_t input = (size_t)ps_net_batch(probe->net) * ps_shape_elements(ps_net_graph(probe->net)->input);
     PS_TRY(PS_ALLOC((size_t)ps_net_graph(probe->net)->count + 1, &probe->seen, "probe"));

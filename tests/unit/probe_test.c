@@ -45,6 +45,13 @@ static const char residual[] =
     "{\"name\":\"ps3\",\"type\":\"pool_skip\",\"pool_size\":2,\"module\":true},{\"name\":\"relu3\",\"type\":\"relu\"},"
     "{\"name\":\"gap\",\"type\":\"global_avg_pool\"},{\"name\":\"fc\",\"type\":\"linear\",\"features\":3}]}";
 
+/* Without normalisation both modes of probing are one. */
+static const char without_norm[] =
+    "{\"format\":\"poolscope-graph\",\"version\":1,\"name\":\"bare\",\"input\":[2,5,5],\"nodes\":["
+    "{\"name\":\"conv1\",\"type\":\"conv\",\"channels\":4},{\"name\":\"relu1\",\"type\":\"relu\"},"
+    "{\"name\":\"drop\",\"type\":\"dropout\"},{\"name\":\"gap\",\"type\":\"global_avg_pool\"},"
+    "{\"name\":\"fc\",\"type\":\"linear\",\"features\":3}]}";
+
 static const char vectors[] =
     "{\"format\":\"poolscope-graph\",\"version\":1,\"name\":\"vectors\",\"input\":[7,1,1],\"nodes\":["
     "{\"name\":\"fc1\",\"type\":\"linear\",\"features\":5},{\"name\":\"relu1\",\"type\":\"relu\"},"
@@ -338,8 +345,8 @@ static void check_probe_record(bench *b, int index, uint64_t step) {
 
 static void probe_records_say_what_naive_probing_says(void **state) {
     (void)state;
-    const char *const graphs[] = {plain, residual};
-    for (int g = 0; g < 2; g++) {
+    const char *const graphs[] = {plain, residual, without_norm};
+    for (int g = 0; g < 3; g++) {
         bench b = make(graphs[g], BATCH, 2, "sgd");
         ps_trace_writer *trace;
         ps_probe *probe = attach(&b, NULL, &trace);
