@@ -1,0 +1,81 @@
+/* What checks found: one suite a trace, in it one result a check and one finding a failure. Texts given to the add functions
+ * are copied; ps_check_report_clear frees everything. Of very many findings the first PS_CHECK_MOST_FINDINGS of a suite are kept
+ * and all are counted. */
+#ifndef PS_ANALYSIS_CHECK_REPORT_H
+#define PS_ANALYSIS_CHECK_REPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "core/status.h"
+
+enum { PS_CHECK_MOST_FINDINGS = 10000 };
+
+typedef enum {
+#define PS_FINDING(name, id, description) PS_FINDING_##name,
+#include "analysis/check/finding_list.def"
+#undef PS_FINDING
+    PS_FINDING_COUNT
+} ps_finding_kind;
+
+const char *ps_finding_id(ps_finding_kind kind);
+const char *ps_finding_description(ps_finding_kind kind);
+
+/* Texts may be NULL: does not apply. Steps and windows below 0 and errors that are NaN: the same. */
+typedef struct {
+    ps_finding_kind kind;
+    int check; /* index of the suite's result it belongs to */
+    const char *record, *node, *quantity, *expected, *found, *message;
+    double step, window;
+    double absolute_error, relative_error, absolute_allowed, relative_allowed;
+    uint64_t line, golden_line; /* 0: none */
+} ps_finding;
+
+/* A finding about nothing yet: numbers say "does not apply". */
+ps_finding ps_finding_make(ps_finding_kind kind, int check, const char *message);
+
+typedef struct {
+    char *name, *detail; /* detail may be NULL */
+    uint64_t compared, failed;
+    bool held;
+} ps_check_result;
+
+typedef struct {
+    char *trace, *golden; /* golden NULL: none */
+    ps_check_result *results;
+    ps_finding *findings;
+    size_t result_count, result_capacity, finding_count, finding_capacity;
+    uint64_t findings_total;
+} ps_check_suite;
+
+typedef struct {
+    ps_check_suite *suites;
+    size_t count, capacity;
+} ps_check_report;
+
+/* The suite is borrowed and holds until the next call. */
+ps_status ps_check_report_add_suite(ps_check_report *report, const char *trace, const char *golden, ps_check_suite **suite);
+/* A new check holds until a finding is added to it. */
+ps_status ps_check_suite_add_result(ps_check_suite *suite, const char *name, int *index);
+ps_status ps_check_suite_set_detail(ps_check_suite *suite, int index, const char *format, ...) __attribute__((format(printf, 3, 4)));
+ps_status ps_check_suite_add_finding(ps_check_suite *suite, const ps_finding *finding);
+void ps_check_report_clear(ps_check_report *report);
+
+uint64_t ps_check_report_results(const ps_check_report *report);
+uint64_t ps_check_report_failures(const ps_check_report *report);
+
+/* One line for people: what differs where; without the suite's paths. */
+void ps_finding_print(FILE *stream, const ps_finding *finding);
+/* The same as a heap string, NULL without memory; free with free(). */
+char *ps_finding_text(const ps_finding *finding);
+
+/* Output formats: text, json, junit, sarif. `show` bounds the findings of text; the others give all that were kept. */
+typedef void ps_check_writer(FILE *stream, const ps_check_report *report, int show);
+ps_check_writer *ps_check_writer_find(const char *format); /* NULL: no such format */
+#define PS_CHECK_FORMAT(name, summary) ps_check_writer ps_check_write_##name;
+#include "analysis/check/format_list.def"
+#undef PS_CHECK_FORMAT
+
+#endif

@@ -1,0 +1,45 @@
+#include <inttypes.h>
+#include <string.h>
+
+#include "analysis/check/check_report.h"
+
+/* A rule's one finding says what its result said already. */
+static bool is_told(const ps_check_result *result, const ps_finding *finding) {
+    return result->detail != NULL && finding->message != NULL && strcmp(result->detail, finding->message) == 0;
+}
+
+static void write_findings(FILE *stream, const ps_check_suite *suite, int check, int show) {
+    int shown = 0;
+    for (size_t i = 0; i < suite->finding_count && shown < show; i++) {
+        const ps_finding *finding = &suite->findings[i];
+        if (finding->check != check) continue;
+        shown++;
+        if (is_told(&suite->results[check], finding)) continue;
+        fputs("         ", stream);
+        ps_finding_print(stream, finding);
+        fputc('\n', stream);
+    }
+    uint64_t failed = suite->results[check].failed;
+    if (failed > (uint64_t)shown) fprintf(stream, "         and %" PRIu64 " more\n", failed - (uint64_t)shown);
+}
+
+static void write_suite(FILE *stream, const ps_check_suite *suite, int show) {
+    fputs(suite->trace, stream);
+    if (suite->golden != NULL) fprintf(stream, " against %s", suite->golden);
+    fputc('\n', stream);
+    for (size_t r = 0; r < suite->result_count; r++) {
+        const ps_check_result *result = &suite->results[r];
+        fprintf(stream, "  %s %s", result->held ? "ok  " : "FAIL", result->name);
+        if (result->compared > 0 && result->held) fprintf(stream, ": %" PRIu64 " values", result->compared);
+        if (result->compared > 0 && !result->held) fprintf(stream, ": %" PRIu64 " of %" PRIu64 " values differ", result->failed, result->compared);
+        if (result->detail != NULL) fprintf(stream, ": %s", result->detail);
+        fputc('\n', stream);
+        if (!result->held) write_findings(stream, suite, (int)r, show);
+    }
+}
+
+void ps_check_write_text(FILE *stream, const ps_check_report *report, int show) {
+    for (size_t i = 0; i < report->count; i++) write_suite(stream, &report->suites[i], show);
+    uint64_t failures = ps_check_report_failures(report), all = ps_check_report_results(report);
+    fprintf(stream, "%" PRIu64 " of %" PRIu64 " checks held%s\n", all - failures, all, failures > 0 ? "; the others did not" : "");
+}

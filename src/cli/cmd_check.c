@@ -1,0 +1,111 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analysis/check/check.h"
+#include "analysis/check/golden.h"
+#include "analysis/check/tolerance.h"
+#include "cli/command_line.h"
+#include "cli/commands.h"
+#include "core/file.h"
+
+static ps_option_values goldens, expectations;
+static const char *checks, *tolerance, *out, *format = "text", *factor_text = "2";
+static bool calibrate, bless;
+static int first_steps, show = 20;
+
+static const ps_option options[] = {
+    {"golden", PS_OPTION_REPEATED, &goldens, "FILE", "a golden trace: one for all traces, or repeated, one a trace (matched by arm and seed)"},
+    {"tolerance", PS_OPTION_TEXT, &tolerance, "FILE", "tolerances per quantity (of --calibrate); without it values must be equal"},
+    {"first-steps", PS_OPTION_INT, &first_steps, "N", "compare only what belongs to the first N steps [as the tolerance file says, else all]"},
+    {"bless", PS_OPTION_FLAG, &bless, "", "make the trace the golden one, and show what that changes"},
+    {"calibrate", PS_OPTION_FLAG, &calibrate, "", "the arguments are repeated runs: measure tolerances from them and write them to --out"},
+    {"factor", PS_OPTION_TEXT, &factor_text, "X", "with --calibrate: tolerance over the largest deviation [2]"},
+    {"expect", PS_OPTION_REPEATED, &expectations, "RULE", "a rule that must hold, such as 'max(dead_share, last 20%) < 0.1'; may be repeated"},
+    {"checks", PS_OPTION_TEXT, &checks, "FILE", "a file of rules, one a line, # starts a comment"},
+    {"format", PS_OPTION_TEXT, &format, "FORMAT", "text, json, junit or sarif [text]"},
+    {"out", PS_OPTION_TEXT, &out, "FILE", "write there instead of standard output (text is printed as well)"},
+    {"show", PS_OPTION_INT, &show, "N", "findings shown per check as text [20]"},
+    {0},
+};
+
+static const ps_command command = {
+    .name = "check",
+    .usage = "TRACE.. [--golden FILE] [--expect RULE] [options]",
+    .summary = "Compares traces (files or directories of runs) with golden ones and with rules, for machines that test a training. Clock values never\n"
+               "count; NaN equals nothing but NaN. The language of rules: analysis/check/GRAMMAR.md. Exit status 0: all held, 1: not, 2: an error.",
+    .examples = "  poolscope check runs/a --golden golden.jsonl --bless\n"
+                "  poolscope check runs/b --golden golden.jsonl --format junit --out check.xml\n"
+                "  poolscope check --calibrate runs/1 runs/2 runs/3 --first-steps 20 --out tolerances.json\n"
+                "  poolscope check runs/b --golden golden.jsonl --tolerance tolerances.json\n"
+                "  poolscope check runs/a --expect 'max(dead_share[layer=~\"conv4.*\"], last 20%) < 0.10' --expect 'revivals >= 1'\n",
+    .options = options,
+    .min_positional = 1,
+    .max_positional = PS_OPTION_MAX_VALUES,
+};
+
+static ps_status run_calibration(const ps_arguments *arguments) {
+    char *end;
+    double factor = strtod(factor_text, &end);
+    if (end == factor_text || *end != '\0' || !(factor >= 1 && factor <= 1e6)) return ps_fail(PS_ERR_USAGE, "--factor must be a number from 1 to 1000000, not \"%s\"", factor_text);
+    if (arguments->positional_count < 2) return ps_fail(PS_ERR_USAGE, "--calibrate needs two runs or more; their deviations are the tolerances");
+    if (out == NULL) return ps_fail(PS_ERR_USAGE, "--calibrate needs --out FILE for the tolerances");
+    PS_TRY(ps_tolerances_calibrate(arguments->positional, arguments->positional_count, first_steps, factor, out));
+    printf("tolerances of %d runs: %s\n", arguments->positional_count, out);
+    return PS_OK;
+}
+
+static ps_status run_bless(const ps_arguments *arguments, const ps_check_request *request) {
+    ps_check_report report = {0};
+    uint64_t records;
+    if (arguments->positional_count != 1 || goldens.count != 1 || expectations.count > 0 || checks != NULL)
+        return ps_fail(PS_ERR_USAGE, "--bless takes one TRACE and one --golden FILE, and no rules");
+    bool existed = ps_file_exists(goldens.value[0]);
+    if (existed) {
+        /* A golden that cannot even be read is named, and replaced all the same: that is what blessing is for. */
+        ps_status status = ps_check_run(request, &report);
+        if (status == PS_OK) ps_check_write_text(stdout, &report, show);
+        else printf("the golden trace so far cannot be compared: %s\n", ps_status_message());
+        ps_check_report_clear(&report);
+    }
+    PS_TRY(ps_golden_bless(arguments->positional[0], goldens.value[0], &records));
+    printf("%s: %s, %" PRIu64 " records\n", goldens.value[0], existed ? "replaced" : "new golden trace", records);
+    return PS_OK;
+}
+
+static ps_status write_report(const ps_check_report *report) {
+    ps_check_writer *write = ps_check_writer_find(format);
+    if (out == NULL) {
+        write(stdout, report, show);
+        return PS_OK;
+    }
+    ps_file_writer writer;
+    PS_TRY(ps_file_writer_open(&writer, out));
+    write(writer.stream, report, show);
+    PS_TRY(ps_file_writer_commit(&writer));
+    ps_check_write_text(stdout, report, show);
+    return PS_OK;
+}
+
+static ps_status run_checks(const ps_check_request *request) {
+    ps_check_report report = {0};
+    ps_status status = ps_check_run(request, &report);
+    if (status == PS_OK) status = write_report(&report);
+    uint64_t failures = ps_check_report_failures(&report), all = ps_check_report_results(&report);
+    ps_check_report_clear(&report);
+    if (status != PS_OK || failures == 0) return status;
+    return ps_fail(PS_ERR_CHECK, "%" PRIu64 " of %" PRIu64 " checks did not hold", failures, all);
+}
+
+ps_status ps_cmd_check(int argc, char **argv) {
+    ps_arguments arguments;
+    PS_TRY(ps_command_parse(&command, argc, argv, &arguments));
+    if (arguments.help) return PS_OK;
+    if (ps_check_writer_find(format) == NULL) return ps_fail(PS_ERR_USAGE, "unknown format \"%s\"; text, json, junit and sarif are known", format);
+    if (first_steps < 0 || show < 0) return ps_fail(PS_ERR_USAGE, "--first-steps and --show must not be negative");
+    if (calibrate) return run_calibration(&arguments);
+    ps_check_request request = {arguments.positional, arguments.positional_count, goldens.value, goldens.count, expectations.value,
+                                expectations.count,   checks,                     tolerance,     first_steps};
+    return bless ? run_bless(&arguments, &request) : run_checks(&request);
+}
