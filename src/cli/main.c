@@ -67,6 +67,7 @@ static ps_status flush_output(void) {
 
 int main(int argc, char **argv) {
     signal(SIGPIPE, SIG_IGN); /* a closed pager ends in a write error, not in a kill */
+    signal(SIGXFSZ, SIG_IGN); /* and so does a file that may not grow */
     ps_gemm_setup();
     ps_status status = dispatch(argc, argv);
     if (status == PS_OK) status = flush_output();

@@ -1,8 +1,12 @@
 #include "cli/run.h"
 
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -28,8 +32,10 @@ typedef struct {
     ps_probe *probe;
     char *config_path, *trace_path, *checkpoint_path, *config_text;
     char fork_digest[17];
-    uint64_t start, started_ns, last_window_ns;
-    double last_loss;
+    uint64_t start, started_ns;
+    uint64_t done, checkpointed; /* steps up to the latest window's end, and to the latest checkpoint */
+    uint64_t broken_steps;       /* as in ps_train_options */
+    int lock;                    /* the directory, held while the run goes on; -1: not yet */
     ps_progress progress;
 } run;
 
@@ -40,6 +46,26 @@ static ps_status make_paths(run *r) {
     PS_TRY(ps_file_join(directory, "config.json", &r->config_path));
     PS_TRY(ps_file_join(directory, "trace.jsonl", &r->trace_path));
     return ps_file_join(directory, "checkpoint.safetensors", &r->checkpoint_path);
+}
+
+/* Two processes that write one trace would ruin it. The lock goes with the process, however it ends. */
+static ps_status lock_directory(run *r) {
+    const char *directory = r->options->directory;
+    PS_TRY(ps_file_make_directories(directory));
+    r->lock = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (r->lock < 0) return ps_fail(PS_ERR_IO, "%s: cannot be opened (%s); mend its permissions or choose another place", directory, strerror(errno));
+    if (flock(r->lock, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return PS_OK; /* some file systems have no locks */
+    return ps_fail(PS_ERR_USAGE, "%s: another process is running there; wait for it, or stop it first", directory);
+}
+
+/* Temporary files of a process that was killed while it wrote them (core/file.h). The lock is held, so they are nobody's. */
+static void remove_half_written(const run *r) {
+    DIR *directory = opendir(r->options->directory);
+    const struct dirent *entry;
+    while (directory != NULL && (entry = readdir(directory)) != NULL)
+        if (strncmp(entry->d_name, "checkpoint.safetensors.tmp", 26) == 0 || strncmp(entry->d_name, "config.json.tmp", 15) == 0)
+            unlinkat(dirfd(directory), entry->d_name, 0);
+    if (directory != NULL) closedir(directory);
 }
 
 static ps_status config_to_text(const ps_run_config *config, char **text) {
@@ -172,8 +198,10 @@ static ps_status record_fork(run *r) {
 static ps_status write_checkpoint(run *r, uint64_t step) {
     char *text = NULL;
     PS_TRY(ps_trace_flush(r->trace, false));
-    PS_TRY(ps_string_format(&text, "{\"trace_bytes\":%llu,\"run\":%s}", (unsigned long long)ps_trace_offset(r->trace), r->config_text));
+    PS_TRY(ps_string_format(&text, "{\"trace_bytes\":%llu,\"broken_steps\":%llu,\"run\":%s}", (unsigned long long)ps_trace_offset(r->trace),
+                            (unsigned long long)r->broken_steps, r->config_text));
     ps_status status = ps_checkpoint_write(r->checkpoint_path, r->session.graph, r->session.net, r->session.optimiser, step, text);
+    if (status == PS_OK) r->checkpointed = step;
     free(text);
     return status;
 }
@@ -186,7 +214,7 @@ static ps_status evaluate(run *r, uint64_t step, ps_evaluation *evaluation) {
 static ps_status after_step(void *self, const ps_train_step *step) {
     run *r = self;
     char tail[160];
-    r->last_loss = step->loss.loss;
+    r->broken_steps = isfinite(step->loss.loss) && step->update.finite ? 0 : r->broken_steps + 1;
     double dead = ps_probe_dead_share(r->probe), seconds = (double)(ps_clock_ns() - r->started_ns) * 1e-9;
     double images = (double)(step->step + 1 - r->start) * r->config->batch / seconds;
     snprintf(tail, sizeof tail, "loss %.4f  %.0f images/s  dead %.1f %%", step->loss.loss, images, 100.0 * dead);
@@ -204,6 +232,7 @@ static ps_status end_window(void *self, uint64_t first, uint64_t last) {
     uint64_t windows = first / (uint64_t)r->config->window + 1, done = last + 1;
     ps_evaluation evaluation;
     bool over = done == (uint64_t)r->config->steps;
+    r->done = done;
     if (r->config->eval_every > 0 && windows % (uint64_t)r->config->eval_every == 0 && !over) PS_TRY(evaluate(r, done, &evaluation));
     if (over || (r->config->checkpoint_every > 0 && windows % (uint64_t)r->config->checkpoint_every == 0)) return write_checkpoint(r, done);
     return PS_OK;
@@ -226,11 +255,11 @@ static ps_status start_fresh(run *r) {
     ps_probe_source source = ps_session_probe_source(&r->session);
     PS_TRY(ps_session_init_weights(&r->session, r->fork_digest));
     if (r->config->plant[0] != '\0') PS_TRY_CLEANUP(ps_plant(r->session.net, r->config->plant, &source, &planted));
-    PS_TRY_CLEANUP(ps_file_make_directories(r->options->directory));
-    /* A checkpoint of an earlier run here must not outlive that run's trace. */
+    /* A checkpoint of an earlier run here must not outlive that run's trace; and a trace always has its configuration beside it. */
     unlink(r->checkpoint_path);
-    PS_TRY_CLEANUP(ps_trace_create(r->trace_path, &r->trace));
+    unlink(r->trace_path);
     PS_TRY_CLEANUP(write_config(r));
+    PS_TRY_CLEANUP(ps_trace_create(r->trace_path, &r->trace));
     PS_TRY_CLEANUP(start_probe(r));
     PS_TRY_CLEANUP(write_header(r));
     PS_TRY_CLEANUP(ps_planting_list_record(&planted, r->trace));
@@ -241,24 +270,30 @@ cleanup:
     return status;
 }
 
-static ps_status checkpoint_trace_bytes(const char *text, const char *path, uint64_t *bytes) {
+typedef struct {
+    uint64_t trace_bytes, broken_steps;
+} progress_of_run;
+
+static ps_status read_progress(const char *text, const char *path, progress_of_run *progress) {
     cJSON *json;
-    double value = -1;
+    double bytes = 0, broken = 0;
     PS_TRY(ps_json_parse(text, path, &json));
-    ps_status status = ps_json_get_double(json, "trace_bytes", true, 0, 9e15, path, &value);
+    ps_status status = ps_json_get_double(json, "trace_bytes", true, 0, 9e15, path, &bytes);
+    if (status == PS_OK) status = ps_json_get_double(json, "broken_steps", false, 0, 9e15, path, &broken);
     cJSON_Delete(json);
-    *bytes = (uint64_t)value;
+    *progress = (progress_of_run){(uint64_t)bytes, (uint64_t)broken};
     return status;
 }
 
 static ps_status start_resumed(run *r) {
     char *text = NULL;
     ps_graph *graph = NULL;
-    uint64_t bytes = 0;
+    progress_of_run progress;
     ps_status status = PS_OK;
     PS_TRY_CLEANUP(ps_checkpoint_open(r->checkpoint_path, &graph, &text, &r->start));
-    PS_TRY_CLEANUP(checkpoint_trace_bytes(text, r->checkpoint_path, &bytes));
-    PS_TRY_CLEANUP(ps_trace_resume_at(r->trace_path, bytes, &r->trace));
+    PS_TRY_CLEANUP(read_progress(text, r->checkpoint_path, &progress));
+    PS_TRY_CLEANUP(ps_trace_resume_at(r->trace_path, progress.trace_bytes, &r->trace));
+    r->broken_steps = progress.broken_steps;
     PS_TRY_CLEANUP(start_probe(r)); /* tracks parameters, so that their accounts are there to be read */
     status = ps_checkpoint_read(r->checkpoint_path, r->session.net, r->session.optimiser, &r->start);
 cleanup:
@@ -310,6 +345,7 @@ static ps_status train(run *r) {
                                 .window = (uint64_t)r->config->window,
                                 .seed = (uint64_t)r->config->seed,
                                 .start = r->start,
+                                .broken_steps = r->broken_steps,
                                 .source = ps_session_train_source(&r->session),
                                 .hooks = hooks,
                                 .hook_count = 2,
@@ -319,8 +355,11 @@ static ps_status train(run *r) {
     ps_progress_start(&r->progress, r->config->arm[0] != '\0' ? r->config->arm : r->config->model, options.steps, r->start, r->options->quiet);
     ps_status status = ps_train_run(r->session.net, r->session.optimiser, &options, &diverged_at);
     if (status == PS_ERR_STOPPED) {
+        char sentence[256];
+        snprintf(sentence, sizeof sentence, "%s", ps_status_message());
         ps_progress_end(&r->progress, NULL);
-        return ps_fail(PS_ERR_STOPPED, "%s; go on with: poolscope train --resume %s", ps_status_message(), r->options->directory);
+        if (r->checkpointed != r->done) PS_TRY(write_checkpoint(r, r->done));
+        return ps_fail(PS_ERR_STOPPED, "%s; go on with: poolscope train --resume %s", sentence, r->options->directory);
     }
     PS_TRY(status);
     bool diverged = diverged_at != UINT64_MAX;
@@ -334,12 +373,14 @@ static ps_status refuse_existing(const run *r) {
 }
 
 ps_status ps_run_execute(const ps_run_config *config, const ps_run_options *options) {
-    run r = {.config = config, .options = options};
+    run r = {.config = config, .options = options, .lock = -1};
     ps_status status = PS_OK;
     PS_TRY_CLEANUP(make_paths(&r));
     PS_TRY_CLEANUP(refuse_existing(&r));
     PS_TRY_CLEANUP(config_to_text(config, &r.config_text));
     PS_TRY_CLEANUP(ps_session_open(&r.session, config, NULL, options->threads));
+    PS_TRY_CLEANUP(lock_directory(&r));
+    remove_half_written(&r);
     /* Killed before the first checkpoint: there is nothing to go on from, so the run begins anew. */
     bool from_checkpoint = options->resume && ps_file_exists(r.checkpoint_path);
     PS_TRY_CLEANUP(from_checkpoint ? start_resumed(&r) : start_fresh(&r));
@@ -351,6 +392,7 @@ cleanup:
     }
     ps_probe_destroy(r.probe);
     ps_session_close(&r.session);
+    if (r.lock >= 0) close(r.lock);
     free(r.config_path);
     free(r.trace_path);
     free(r.checkpoint_path);

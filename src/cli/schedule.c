@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -94,6 +96,7 @@ static ps_status look(schedule *s, int i) {
 
 static _Noreturn void be_child(schedule *s, int i) {
     const ps_experiment_run *run = &s->experiment->run[i];
+    prctl(PR_SET_PDEATHSIG, SIGTERM); /* a killed parent leaves no runs behind: they end their window */
     ps_run_options options = {.directory = run->directory,
                               .resume = started_before(run) && !s->options->force,
                               .force = s->options->force,

@@ -62,6 +62,7 @@ ps_status ps_file_write(const char *path, const void *content, size_t size_bytes
 ps_status ps_file_make_directories(const char *path) {
     char *partial;
     ps_status status = PS_OK;
+    if (path[0] == '\0') return ps_fail(PS_ERR_USAGE, "the name of a directory is empty; give one");
     PS_TRY(ps_string_copy(path, &partial));
     for (char *p = partial + 1; status == PS_OK; p++) {
         if (*p != '/' && *p != '\0') continue;

@@ -90,27 +90,28 @@ static ps_status run_window(loop *l, uint64_t first, uint64_t last) {
     return call_end_window(l, first, last);
 }
 
+static bool hopeless(const loop *l) { return l->broken_steps >= HOPELESS_WINDOWS * l->options->window || !weights_finite(l->net); }
+
 static ps_status run(loop *l, uint64_t *diverged_at) {
     const ps_train_options *o = l->options;
     PS_TRY(call_begin(l));
     uint64_t first = o->start;
-    while (first < o->steps) {
+    /* The checkpoint may have been the last one before the run was found to have diverged. */
+    if (first > 0 && hopeless(l)) *diverged_at = first - 1;
+    while (first < o->steps && *diverged_at == UINT64_MAX) {
         uint64_t last = first + o->window - 1;
         if (last >= o->steps) last = o->steps - 1;
         PS_TRY(run_window(l, first, last));
         first = last + 1;
-        if (l->broken_steps >= HOPELESS_WINDOWS * o->window || !weights_finite(l->net)) {
-            *diverged_at = last;
-            break;
-        }
-        if (o->stop != NULL && *o->stop != 0 && first < o->steps)
+        if (hopeless(l)) *diverged_at = last;
+        else if (o->stop != NULL && *o->stop != 0 && first < o->steps)
             return ps_fail(PS_ERR_STOPPED, "stopped after step %llu of %llu", (unsigned long long)last, (unsigned long long)o->steps);
     }
     return call_end(l, first, *diverged_at != UINT64_MAX);
 }
 
 ps_status ps_train_run(ps_net *net, ps_optimiser *optimiser, const ps_train_options *options, uint64_t *diverged_at) {
-    loop l = {.net = net, .optimiser = optimiser, .options = options, .dropout = ps_rng_key_of(options->seed, "dropout")};
+    loop l = {.net = net, .optimiser = optimiser, .options = options, .dropout = ps_rng_key_of(options->seed, "dropout"), .broken_steps = options->broken_steps};
     ps_status status = PS_OK;
     *diverged_at = UINT64_MAX;
     if (options->window < 1 || (options->start % options->window != 0 && options->start != options->steps))

@@ -31,6 +31,7 @@ typedef struct {
 typedef struct {
     uint64_t steps, window, seed;
     uint64_t start;               /* first step of this session: 0, or where a checkpoint stood */
+    uint64_t broken_steps;        /* how many steps in a row before it had a loss or gradient that was not finite */
     ps_train_source source;
     const ps_train_hooks *hooks;  /* hook_count sets, called in order */
     int hook_count;
