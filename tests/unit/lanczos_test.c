@@ -1,0 +1,152 @@
+/* Lanczos and stochastic quadrature on operators whose spectra are planted. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "analysis/spectra/lanczos.h"
+#include "core/memory.h"
+#include "core/rng.h"
+
+enum { N = 400 };
+
+/* A = Q D Q with Q = I - 2 u u' a reflection: the eigenvalues are D's, the eigenvectors are not the axes. */
+typedef struct {
+    double d[N], u[N];
+} planted;
+
+static void reflect(const double *u, double *x) {
+    double inner = 0;
+    for (int i = 0; i < N; i++) inner += u[i] * x[i];
+    for (int i = 0; i < N; i++) x[i] -= 2 * inner * u[i];
+}
+
+static void apply(void *self, const float *x, float *y) {
+    const planted *p = self;
+    double v[N];
+    for (int i = 0; i < N; i++) v[i] = (double)x[i];
+    reflect(p->u, v);
+    for (int i = 0; i < N; i++) v[i] *= p->d[i];
+    reflect(p->u, v);
+    for (int i = 0; i < N; i++) y[i] = (float)v[i];
+}
+
+/* 300 zeros, 97 values in [0.1, 1], and the three 5, 10 and -4. */
+static planted make(void) {
+    planted p = {.d = {0}};
+    double norm = 0;
+    ps_rng_key key = ps_rng_key_of(1, "planted");
+    for (int i = 0; i < N; i++) {
+        p.u[i] = (double)ps_rng_normal(key, (uint64_t)i);
+        norm += p.u[i] * p.u[i];
+    }
+    for (int i = 0; i < N; i++) p.u[i] /= sqrt(norm);
+    for (int i = 300; i < 397; i++) p.d[i] = 0.1 + 0.9 * (i - 300) / 96.0;
+    p.d[397] = 5;
+    p.d[398] = 10;
+    p.d[399] = -4;
+    return p;
+}
+
+static void run(planted *p, int steps, int count, ps_lanczos *probes) {
+    ps_operator operator= { p, N, apply };
+    for (int i = 0; i < count; i++) assert_int_equal(ps_lanczos_run(&operator, steps, 7, i, NULL, &probes[i]), PS_OK);
+}
+
+static void clear(ps_lanczos *probes, int count) {
+    for (int i = 0; i < count; i++) ps_lanczos_clear(&probes[i]);
+}
+
+static void test_extreme_eigenvalues(void **state) {
+    (void)state;
+    planted p = make();
+    ps_lanczos probe;
+    run(&p, 30, 1, &probe);
+    assert_true(fabs(probe.value[probe.steps - 1] - 10) < 1e-4);
+    assert_true(fabs(probe.value[probe.steps - 2] - 5) < 1e-4);
+    assert_true(fabs(probe.value[0] + 4) < 1e-4);
+    clear(&probe, 1);
+}
+
+static void test_weights_are_a_measure(void **state) {
+    (void)state;
+    planted p = make();
+    ps_lanczos probe;
+    run(&p, 25, 1, &probe);
+    double sum = 0;
+    for (int k = 0; k < probe.steps; k++) {
+        assert_true(probe.weight[k] >= 0);
+        assert_true(k == 0 || probe.value[k] >= probe.value[k - 1]);
+        sum += probe.weight[k];
+    }
+    assert_true(fabs(sum - 1) < 1e-10);
+    clear(&probe, 1);
+}
+
+static void test_trace_and_null_space(void **state) {
+    (void)state;
+    enum { PROBES = 40 };
+    planted p = make();
+    ps_lanczos probes[PROBES];
+    double trace = 0, error;
+    for (int i = 0; i < N; i++) trace += p.d[i];
+    run(&p, 60, PROBES, probes);
+    ps_spectrum_summary s = ps_spectrum_summarise(probes, PROBES, N);
+    assert_true(s.trace_error > 0 && fabs(s.trace - trace) < 4 * s.trace_error);
+    /* 300 of 400 eigenvalues are zero; 0.001 of the largest lies between them and the rest. */
+    double mass = ps_spectrum_mass_near_zero(probes, PROBES, 1e-3, &error);
+    assert_true(fabs(mass - 0.75) < 4 * error + 0.005);
+    assert_true(ps_spectrum_mass_near_zero(probes, PROBES, 1.0, NULL) > 0.999999);
+    clear(probes, PROBES);
+}
+
+static void test_density_integrates_to_one(void **state) {
+    (void)state;
+    planted p = make();
+    ps_lanczos probes[3];
+    double sum = 0, step = 0.01;
+    run(&p, 30, 3, probes);
+    for (double lambda = -8; lambda < 14; lambda += step) sum += step * ps_spectrum_density(probes, 3, lambda, 0.1);
+    assert_true(fabs(sum - 1) < 1e-6);
+    clear(probes, 3);
+}
+
+/* An operator with three different eigenvalues exhausts its Krylov space after three steps, and is then known exactly. */
+static void test_exhausted_space(void **state) {
+    (void)state;
+    planted p = make();
+    for (int i = 0; i < N; i++) p.d[i] = i % 3;
+    ps_lanczos probe;
+    run(&p, 50, 1, &probe);
+    assert_int_equal(probe.steps, 3);
+    for (int k = 0; k < 3; k++) assert_true(fabs(probe.value[k] - k) < 1e-5);
+    clear(&probe, 1);
+}
+
+static void test_same_for_any_number_of_threads(void **state) {
+    (void)state;
+    planted p = make();
+    ps_lanczos one, three;
+    ps_pool *pool;
+    ps_operator operator= { &p, N, apply };
+    assert_int_equal(ps_pool_create(3, &pool), PS_OK);
+    assert_int_equal(ps_lanczos_run(&operator, 20, 3, 0, NULL, &one), PS_OK);
+    assert_int_equal(ps_lanczos_run(&operator, 20, 3, 0, pool, &three), PS_OK);
+    assert_memory_equal(one.value, three.value, 20 * sizeof(double));
+    ps_pool_destroy(pool);
+    clear(&one, 1);
+    clear(&three, 1);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_extreme_eigenvalues),      cmocka_unit_test(test_weights_are_a_measure),
+        cmocka_unit_test(test_trace_and_null_space),     cmocka_unit_test(test_density_integrates_to_one),
+        cmocka_unit_test(test_exhausted_space),          cmocka_unit_test(test_same_for_any_number_of_threads),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
