@@ -1,0 +1,102 @@
+#include <cjson/cJSON.h>
+#include <stdio.h>
+
+#include "cli/command_line.h"
+#include "cli/commands.h"
+#include "cli/diagnose.h"
+#include "cli/session.h"
+
+static const char *data;
+static int threads;
+static bool as_json, as_tsv;
+
+static const ps_option options[] = {
+    {"data", PS_OPTION_TEXT, &data, "SOURCE", "data whose probe set is looked at [those of the run]"},
+    {"threads", PS_OPTION_INT, &threads, "N", "threads [all processors]"},
+    {"tsv", PS_OPTION_FLAG, &as_tsv, "", "tab-separated lines with a header, no summary"},
+    {"json", PS_OPTION_FLAG, &as_json, "", "print one JSON object"},
+    {0},
+};
+
+static const ps_command command = {
+    .name = "diagnose",
+    .usage = "CHECKPOINT [--data SOURCE] [--tsv | --json]",
+    .summary = "Looks at a checkpoint's network on its probe set (batch mode) and lists every node that is dead, constant or unused, with the cause\n"
+               "and the numbers it rests on. Whether a node is inert shows only in training: `poolscope train` records it.",
+    .examples = "  poolscope diagnose runs/a/checkpoint.safetensors\n"
+                "  poolscope diagnose runs/a/checkpoint.safetensors --tsv > nodes.tsv\n",
+    .options = options,
+    .min_positional = 1,
+    .max_positional = 1,
+};
+
+static const ps_condition conditions[] = {PS_CONDITION_DEAD, PS_CONDITION_CONSTANT, PS_CONDITION_UNUSED};
+enum { CONDITIONS = sizeof conditions / sizeof *conditions };
+
+static void print_rows(const ps_diagnosis *d) {
+    if (as_tsv) printf("layer\tchannel\tcondition\tcause\timages_active\tevidence\n");
+    else if (ps_diagnosis_count(d, PS_CONDITION_NONE) < d->count)
+        printf("%-40s %-10s %-15s %13s  %s\n", "node", "condition", "cause", "images active", "evidence");
+    for (int i = 0; i < d->count; i++) {
+        const ps_diagnosed_node *n = &d->node[i];
+        char evidence[256], name[256];
+        if (n->condition == PS_CONDITION_NONE) continue;
+        ps_cause_explain(&n->evidence, n->cause, evidence, sizeof evidence);
+        snprintf(name, sizeof name, "%s:%d", n->layer, n->channel);
+        if (as_tsv)
+            printf("%s\t%d\t%s\t%s\t%.0f\t%s\n", n->layer, n->channel, ps_condition_name(n->condition), ps_cause_name(n->cause), n->images_active, evidence);
+        else
+            printf("%-40s %-10s %-15s %13.0f  %s\n", name, ps_condition_name(n->condition), ps_cause_name(n->cause), n->images_active, evidence);
+    }
+}
+
+static void print_table(const ps_diagnosis *d, int images) {
+    print_rows(d);
+    if (as_tsv) return;
+    printf("%d nodes on %d probe images:", d->count, images);
+    for (int i = 0; i < CONDITIONS; i++) printf(" %d %s,", ps_diagnosis_count(d, conditions[i]), ps_condition_name(conditions[i]));
+    printf(" %d with nothing wrong\n", ps_diagnosis_count(d, PS_CONDITION_NONE));
+}
+
+static bool add_node(cJSON *list, const ps_diagnosed_node *n) {
+    char evidence[256];
+    cJSON *item = cJSON_CreateObject();
+    if (!cJSON_AddItemToArray(list, item)) return false;
+    ps_cause_explain(&n->evidence, n->cause, evidence, sizeof evidence);
+    return cJSON_AddStringToObject(item, "layer", n->layer) != NULL && cJSON_AddNumberToObject(item, "channel", n->channel) != NULL &&
+           cJSON_AddStringToObject(item, "condition", ps_condition_name(n->condition)) != NULL &&
+           cJSON_AddStringToObject(item, "cause", ps_cause_name(n->cause)) != NULL &&
+           cJSON_AddNumberToObject(item, "images_active", n->images_active) != NULL && cJSON_AddStringToObject(item, "evidence", evidence) != NULL;
+}
+
+static ps_status print_json(const ps_checkpoint_session *s, const ps_diagnosis *d, int images) {
+    cJSON *json = cJSON_CreateObject(), *list = NULL;
+    bool whole = cJSON_AddNumberToObject(json, "checkpoint_step", (double)s->step) != NULL && cJSON_AddNumberToObject(json, "images", images) != NULL &&
+                 cJSON_AddNumberToObject(json, "nodes", d->count) != NULL && (list = cJSON_AddArrayToObject(json, "found")) != NULL;
+    for (int i = 0; i < d->count && whole; i++)
+        if (d->node[i].condition != PS_CONDITION_NONE) whole = add_node(list, &d->node[i]);
+    char *text = whole ? cJSON_PrintUnformatted(json) : NULL;
+    cJSON_Delete(json);
+    if (text == NULL) return ps_fail(PS_ERR_MEMORY, "no memory for the diagnosis of %d nodes", d->count);
+    puts(text);
+    cJSON_free(text);
+    return PS_OK;
+}
+
+ps_status ps_cmd_diagnose(int argc, char **argv) {
+    ps_arguments arguments;
+    ps_checkpoint_session session;
+    ps_diagnosis diagnosis = {NULL, 0};
+    PS_TRY(ps_command_parse(&command, argc, argv, &arguments));
+    if (arguments.help) return PS_OK;
+    if (as_json && as_tsv) return ps_fail(PS_ERR_USAGE, "diagnose: choose one of --json and --tsv");
+    PS_TRY(ps_checkpoint_session_open(&session, arguments.positional[0], data, threads));
+    ps_probe_source source = ps_session_probe_source(&session.session);
+    int images = session.session.probe_batches * session.config.batch;
+    ps_status status = ps_diagnose(session.session.net, &source, &diagnosis);
+    if (status == PS_OK && as_json) status = print_json(&session, &diagnosis, images);
+    else if (status == PS_OK) print_table(&diagnosis, images);
+    ps_diagnosis_clear(&diagnosis);
+    ps_checkpoint_session_close(&session);
+    return status;
+}

@@ -1,0 +1,91 @@
+#include "cli/diagnose.h"
+
+#include <string.h>
+
+#include "core/memory.h"
+
+/* What the rules of causes.h look at, and where it goes. */
+typedef struct {
+    const char *quantity;
+    size_t offset; /* in ps_cause_evidence */
+} source_of_evidence;
+
+#define EVIDENCE(name) {#name, offsetof(ps_cause_evidence, name)}
+static const source_of_evidence sources[] = {EVIDENCE(weight_l2), EVIDENCE(bias),   EVIDENCE(gamma),
+                                             EVIDENCE(beta),      EVIDENCE(out_l2), EVIDENCE(pre_max)};
+#undef EVIDENCE
+enum { SOURCES = sizeof sources / sizeof *sources };
+static const char *const recorded = "nonzero,images_active,in_alive,weight_l2,bias,gamma,beta,out_l2,pre_max";
+
+static ps_cause_evidence unknown(const ps_unit *unit) {
+    double none = ps_absent();
+    return (ps_cause_evidence){.shared = unit->shared,
+                               .has_norm = unit->norm_node >= 0,
+                               .weight_l2 = none,
+                               .bias = none,
+                               .gamma = none,
+                               .beta = none,
+                               .out_l2 = none,
+                               .pre_max = none,
+                               .inputs_alive = none,
+                               .mobility = PS_MOBILITY_UNKNOWN,
+                               .grad_zero_share = none,
+                               .path_gradient = none,
+                               .path_decay = none,
+                               .layer_path_median = none};
+}
+
+static void fill(const ps_probe *probe, int layer, int channels, ps_diagnosed_node *node, double *value) {
+    for (int i = 0; i < SOURCES; i++) {
+        if (!ps_probe_read(probe, sources[i].quantity, layer, value)) continue;
+        for (int c = 0; c < channels; c++) memcpy((char *)&node[c].evidence + sources[i].offset, &value[c], sizeof *value);
+    }
+    if (ps_probe_read(probe, "in_alive", layer, value))
+        for (int c = 0; c < channels; c++) node[c].evidence.inputs_alive = value[0];
+    if (ps_probe_read(probe, "images_active", layer, value))
+        for (int c = 0; c < channels; c++) node[c].images_active = value[c];
+    if (ps_probe_read(probe, "nonzero", layer, value))
+        for (int c = 0; c < channels; c++) node[c].evidence.state = PS_STATE_KNOWN | (value[c] == 0 ? PS_STATE_DEAD : 0u);
+}
+
+static void judge_layer(const ps_probe *probe, const ps_unit *unit, int layer, ps_diagnosed_node *node, double *value) {
+    for (int c = 0; c < unit->channels; c++)
+        node[c] = (ps_diagnosed_node){.layer = unit->name, .channel = c, .images_active = ps_absent(), .evidence = unknown(unit)};
+    fill(probe, layer, unit->channels, node, value);
+    for (int c = 0; c < unit->channels; c++) node[c].cause = ps_cause_of(&node[c].evidence, &node[c].condition);
+}
+
+ps_status ps_diagnose(ps_net *net, const ps_probe_source *source, ps_diagnosis *out) {
+    const ps_units *units = ps_net_units(net);
+    ps_probe_options options = {.record = recorded, .steps = 1, .window = 1, .source = *source};
+    ps_probe *probe = NULL;
+    double *value = NULL;
+    int most = 1, at = 0;
+    ps_status status;
+    *out = (ps_diagnosis){NULL, 0};
+    for (int u = 0; u < units->count; u++) {
+        out->count += units->unit[u].channels;
+        if (units->unit[u].channels > most) most = units->unit[u].channels;
+    }
+    PS_TRY_CLEANUP(PS_ALLOC((size_t)out->count + 1, &out->node, "diagnosis"));
+    PS_TRY_CLEANUP(PS_ALLOC((size_t)most, &value, "diagnosis"));
+    PS_TRY_CLEANUP(ps_probe_create(net, NULL, &options, &probe));
+    PS_TRY_CLEANUP(ps_probe_measure(probe));
+    for (int u = 0; u < units->count; at += units->unit[u++].channels) judge_layer(probe, &units->unit[u], u, out->node + at, value);
+cleanup:
+    ps_probe_destroy(probe);
+    ps_free(value);
+    if (status != PS_OK) ps_diagnosis_clear(out);
+    return status;
+}
+
+void ps_diagnosis_clear(ps_diagnosis *diagnosis) {
+    ps_free(diagnosis->node);
+    *diagnosis = (ps_diagnosis){NULL, 0};
+}
+
+int ps_diagnosis_count(const ps_diagnosis *diagnosis, ps_condition condition) {
+    int count = 0;
+    for (int i = 0; i < diagnosis->count; i++) count += diagnosis->node[i].condition == condition;
+    return count;
+}

@@ -1,0 +1,254 @@
+/* Planted truth: in 100 random plantings the diagnosis of every node, planted or not, is that of a naive recomputation from the weights and
+ * from the gates' outputs counted one by one; every planted node is found with the cause it was planted with. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/diagnose.h"
+#include "cli/session.h"
+#include "core/memory.h"
+#include "net/train.h"
+
+enum { PLANTINGS = 100, NETWORKS = 3, BATCH = 64, IMAGES = 512, STEPS = 15 };
+
+/* Small networks, shortly trained, all of whose nodes are active: without and with normalisation, and with residual adds. */
+static const struct {
+    const char *model, *batch_norm;
+    double width;
+} networks[NETWORKS] = {{"plain9", "no", 0.5}, {"plain9", "yes", 0.5}, {"resnet18", "", 0.0625}};
+
+typedef struct {
+    ps_run_config config;
+    ps_session session;
+    float **kept; /* trained weights, per parameter */
+    const ps_units *units;
+    int **active; /* [unit][channel]: images with an output that is not 0, counted by hand */
+    int images;   /* of the batch under way */
+} bed;
+
+static void must(ps_status status) {
+    if (status != PS_OK) fail_msg("%s", ps_status_message());
+}
+
+static void set(bed *b, const char *name, const char *value) {
+    bool known;
+    must(ps_run_config_set(&b->config, name, value, &known));
+    assert_true(known);
+}
+
+static void open_bed(bed *b, int network) {
+    char width[32], digest[17];
+    uint64_t diverged;
+    memset(b, 0, sizeof *b);
+    must(ps_run_config_init(&b->config));
+    snprintf(width, sizeof width, "%g", networks[network].width);
+    set(b, "model", networks[network].model);
+    set(b, "batch_norm", networks[network].batch_norm);
+    set(b, "width", width);
+    set(b, "size", "8");
+    set(b, "batch", "64");
+    set(b, "probe", "512");
+    set(b, "train_limit", "640");
+    set(b, "test_limit", "64");
+    set(b, "init_scheme", "he");
+    set(b, "lr", "0.02");
+    set(b, "clip", "1");
+    must(ps_session_open(&b->session, &b->config, NULL, 1));
+    must(ps_session_init_weights(&b->session, digest));
+    ps_train_options options = {.steps = STEPS, .window = STEPS, .seed = 1, .source = ps_session_train_source(&b->session)};
+    must(ps_train_run(b->session.net, b->session.optimiser, &options, &diverged));
+    assert_true(diverged == UINT64_MAX);
+    ps_net *net = b->session.net;
+    int params = ps_net_param_count(net);
+    must(PS_ALLOC((size_t)params, &b->kept, "weights"));
+    for (int i = 0; i < params; i++) {
+        must(PS_ALLOC(ps_net_param(net, i)->count, &b->kept[i], "weights"));
+        memcpy(b->kept[i], ps_net_param(net, i)->value, ps_net_param(net, i)->count * sizeof(float));
+    }
+    b->units = ps_net_units(net);
+    must(PS_ALLOC((size_t)b->units->count, &b->active, "counts"));
+    for (int u = 0; u < b->units->count; u++) must(PS_ALLOC((size_t)b->units->unit[u].channels, &b->active[u], "counts"));
+}
+
+static void restore(bed *b) {
+    for (int i = 0; i < ps_net_param_count(b->session.net); i++) {
+        ps_param *p = ps_net_param(b->session.net, i);
+        memcpy(p->value, b->kept[i], p->count * sizeof *p->value);
+    }
+}
+
+static void close_bed(bed *b) {
+    for (int i = 0; i < ps_net_param_count(b->session.net); i++) ps_free(b->kept[i]);
+    for (int u = 0; u < b->units->count; u++) ps_free(b->active[u]);
+    ps_free(b->kept);
+    ps_free(b->active);
+    ps_session_close(&b->session);
+    ps_run_config_clear(&b->config);
+}
+
+/* ---- the naive recomputation ---- */
+
+static void count_active(void *self, int node, ps_shape shape, const float *x) {
+    bed *b = self;
+    (void)shape;
+    for (int u = 0; u < b->units->count; u++) {
+        const ps_unit *unit = &b->units->unit[u];
+        if (unit->gate_node != node) continue;
+        for (int image = 0; image < b->images; image++)
+            for (int c = 0; c < unit->channels; c++) {
+                bool any = false;
+                for (int e = 0; e < unit->elements; e++) any = any || x[(size_t)(image * unit->elements + e) * (size_t)unit->channels + (size_t)c] != 0;
+                b->active[u][c] += any;
+            }
+    }
+}
+
+static void look(bed *b) {
+    ps_probe_source source = ps_session_probe_source(&b->session);
+    ps_net_hook hook = {b, count_active};
+    for (int u = 0; u < b->units->count; u++) memset(b->active[u], 0, (size_t)b->units->unit[u].channels * sizeof(int));
+    for (int i = 0; i < source.batches; i++) {
+        b->images = source.batch(source.self, i, b->session.x);
+        ps_net_forward(b->session.net, b->session.x, PS_MODE_PROBE, ps_rng_key_of(0, "probe"), &hook);
+    }
+}
+
+static const ps_param *param(const bed *b, int node, const char *suffix) {
+    int index = node >= 0 ? ps_net_node_param(b->session.net, node, suffix) : -1;
+    return index >= 0 ? ps_net_param(b->session.net, index) : NULL;
+}
+
+static bool row_is_zero(const ps_param *p, int row) {
+    for (size_t i = 0; i < p->row_length; i++)
+        if (p->value[(size_t)row * p->row_length + i] != 0) return false;
+    return true;
+}
+
+/* Every weight of every reader at this channel; the networks here have no groups and flatten nothing but single pixels. */
+static bool nothing_reads(const bed *b, const ps_unit *unit, int c) {
+    if (unit->identity_path || unit->readers == 0) return false;
+    for (int r = 0; r < unit->readers; r++) {
+        const ps_param *p = param(b, unit->reader[r].node, "weight");
+        assert_int_equal(unit->reader[r].stride, 1);
+        for (size_t i = 0; i < p->count; i++)
+            if ((int)(i % (size_t)p->spec.dims[1]) == unit->reader[r].first_input + c && p->value[i] != 0) return false;
+    }
+    return true;
+}
+
+static bool all_inputs_dead(const bed *b, const ps_unit *unit) {
+    for (int i = 0; i < unit->feeds; i++) {
+        if (unit->feed[i].unit < 0) return false;
+        for (int c = 0; c < b->units->unit[unit->feed[i].unit].channels; c++)
+            if (b->active[unit->feed[i].unit][c] > 0) return false;
+    }
+    return unit->feeds > 0;
+}
+
+static ps_cause structural_cause(const bed *b, const ps_unit *unit, int c) {
+    const ps_param *gamma = param(b, unit->norm_node, "weight");
+    if (unit->shared) return PS_CAUSE_NONE;
+    if (row_is_zero(param(b, unit->source_node, "weight"), c)) return PS_CAUSE_ZERO_INCOMING;
+    if (all_inputs_dead(b, unit)) return PS_CAUSE_INPUTS_DEAD;
+    return gamma != NULL && gamma->value[c] == 0 ? PS_CAUSE_GAMMA_ZERO : PS_CAUSE_NONE;
+}
+
+static bool fits(const bed *b, const ps_unit *unit, int c, bool dead, ps_cause found) {
+    ps_cause structural = structural_cause(b, unit, c);
+    if (structural != PS_CAUSE_NONE) return found == structural;
+    if (!dead) return found == (nothing_reads(b, unit, c) ? PS_CAUSE_ZERO_OUTGOING : PS_CAUSE_NONE);
+    if (unit->shared) return found == PS_CAUSE_SILENT;
+    if (unit->norm_node >= 0) return found == (param(b, unit->norm_node, "bias")->value[c] < 0 ? PS_CAUSE_NORM_SHIFT : PS_CAUSE_SILENT);
+    return found == PS_CAUSE_NEGATIVE_BIAS || found == PS_CAUSE_NEGATIVE_INPUT;
+}
+
+/* ---- the checks ---- */
+
+static ps_cause planted_cause(const ps_unit *unit, const char *cause) {
+    if (strcmp(cause, "bias") == 0) return unit->norm_node >= 0 ? PS_CAUSE_NORM_SHIFT : PS_CAUSE_NEGATIVE_BIAS;
+    if (strcmp(cause, "weights-in") == 0) return PS_CAUSE_ZERO_INCOMING;
+    if (strcmp(cause, "weights-out") == 0) return PS_CAUSE_ZERO_OUTGOING;
+    if (strcmp(cause, "gamma") == 0) return PS_CAUSE_GAMMA_ZERO;
+    return strcmp(cause, "upstream") == 0 ? PS_CAUSE_INPUTS_DEAD : PS_CAUSE_NONE;
+}
+
+static const char *planted_as(const ps_planting_list *list, const char *layer, int channel) {
+    for (int i = 0; i < list->count; i++)
+        for (int k = 0; k < list->planting[i].channels; k++)
+            if (strcmp(list->planting[i].layer, layer) == 0 && list->planting[i].channel[k] == channel) return list->planting[i].cause;
+    return NULL;
+}
+
+/* Returns how many planted nodes were found as they were planted. */
+static int judge(bed *b, const char *text, const ps_planting_list *list) {
+    ps_diagnosis d;
+    ps_probe_source source = ps_session_probe_source(&b->session);
+    int at = 0, found = 0;
+    look(b);
+    must(ps_diagnose(b->session.net, &source, &d));
+    for (int u = 0; u < b->units->count; u++)
+        for (int c = 0; c < b->units->unit[u].channels; c++, at++) {
+            const ps_unit *unit = &b->units->unit[u];
+            const ps_diagnosed_node *n = &d.node[at];
+            bool dead = b->active[u][c] == 0;
+            const char *planted = list != NULL ? planted_as(list, unit->name, c) : NULL;
+            assert_int_equal(n->images_active, b->active[u][c]);
+            if ((n->condition == PS_CONDITION_DEAD) != dead || !fits(b, unit, c, dead, n->cause) || (n->cause == PS_CAUSE_NONE) != (n->condition == PS_CONDITION_NONE))
+                fail_msg("%s, \"%s\": %s:%d (%d images active) is called %s by %s", b->config.model, text, unit->name, c, b->active[u][c],
+                         ps_condition_name(n->condition), ps_cause_name(n->cause));
+            if (planted == NULL) continue;
+            if (n->cause != planted_cause(unit, planted))
+                fail_msg("%s, \"%s\": %s:%d was planted by %s and is called %s by %s", b->config.model, text, unit->name, c, planted,
+                         ps_condition_name(n->condition), ps_cause_name(n->cause));
+            if (strcmp(planted, "near-miss") == 0) assert_int_equal(b->active[u][c], 1);
+            found++;
+        }
+    assert_int_equal(at, d.count);
+    ps_diagnosis_clear(&d);
+    return found;
+}
+
+static void describe(int number, bool normalised, char *text, size_t size) {
+    static const char *const causes[] = {"bias", "weights-in", "weights-out", "near-miss", "gamma"};
+    int choice = normalised ? 5 : 4, first = number / NETWORKS;
+    if (number % 10 == 9) snprintf(text, size, "cause=upstream,seed=%d,value=-30", number);
+    else
+        snprintf(text, size, "count=1,cause=%s+%s,seed=%d,value=-30", causes[first % choice], causes[(first + 1 + number % 2) % choice], number);
+}
+
+static void every_node_is_diagnosed_rightly(void **state) {
+    (void)state;
+    int wanted = 0, found = 0;
+    for (int network = 0; network < NETWORKS; network++) {
+        bed b;
+        open_bed(&b, network);
+        judge(&b, "nothing planted", NULL);
+        for (int u = 0; u < b.units->count; u++)
+            for (int c = 0; c < b.units->unit[u].channels; c++) assert_true(b.active[u][c] > 1); /* so nothing was diagnosed above */
+        for (int number = network; number < PLANTINGS; number += NETWORKS) {
+            char text[128];
+            ps_planting_list list;
+            ps_probe_source source = ps_session_probe_source(&b.session);
+            restore(&b);
+            describe(number, network > 0, text, sizeof text);
+            must(ps_plant(b.session.net, text, &source, &list));
+            for (int i = 0; i < list.count; i++) wanted += list.planting[i].channels;
+            found += judge(&b, text, &list);
+            ps_planting_list_clear(&list);
+        }
+        close_bed(&b);
+    }
+    assert_true(wanted > PLANTINGS);
+    assert_int_equal(found, wanted);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_node_is_diagnosed_rightly)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
