@@ -94,6 +94,11 @@ static ps_status read_arm(const reader *r, const cJSON *arm, int index) {
     return PS_OK;
 }
 
+static ps_status check_object(const reader *r, const cJSON *item, const char *key) {
+    if (item == NULL || cJSON_IsObject(item)) return PS_OK;
+    return ps_fail(PS_ERR_INPUT, "%s: \"%s\" must be an object of run settings, as {\"steps\": 200}", r->path, key);
+}
+
 static ps_status read_document(reader *r) {
     const char *name = r->path, *question = "";
     PS_TRY(ps_json_check_keys(r->document, document_keys, r->path));
@@ -103,6 +108,8 @@ static ps_status read_document(reader *r) {
     PS_TRY(ps_string_copy(question, &r->out->question));
     r->base = cJSON_GetObjectItemCaseSensitive(r->document, "base");
     r->fork = cJSON_GetObjectItemCaseSensitive(r->document, "fork");
+    PS_TRY(check_object(r, r->base, "base"));
+    PS_TRY(check_object(r, r->fork, "fork"));
     PS_TRY(read_seeds(r));
     for (int s = 0; r->fork != NULL && s < r->out->seeds; s++) PS_TRY(add_run(r, -1, s, r->fork, "parent"));
     const cJSON *arms = cJSON_GetObjectItemCaseSensitive(r->document, "arms"), *arm;
