@@ -50,7 +50,7 @@ BENCHES := $(filter-out %/conv_bench,$(BENCHES))
 endif
 
 .DEFAULT_GOAL := all
-.PHONY: all help setup demo check check-full bench asan ubsan tsan valgrind fuzz coverage golden-update install format lint tests clean
+.PHONY: all help setup demo check check-full bench calibrate asan ubsan tsan valgrind fuzz coverage golden-update install format lint tests clean
 .SECONDARY:
 
 all: $(PROGRAM)          ## build the program (build/release/poolscope)
@@ -76,6 +76,9 @@ tests: $(TESTS)          ## build the test programs without running them
 
 bench: all $(BENCHES)    ## run the benchmarks and write tests/bench/RESULTS.md
 	@tests/bench/run.sh $(BUILD)
+
+calibrate: all $(BUILD)/tests/calibrate/calibrate   ## simulate the tests' error rates and power and rewrite analysis/CALIBRATION.md
+	@tests/calibrate/calibrate.sh $(BUILD)
 
 asan:                    ## run the tests with the address and undefined-behaviour sanitizers
 	@$(MAKE) --no-print-directory CONFIG=asan all tests
@@ -149,5 +152,8 @@ $(BUILD)/tests/bench/%_bench: $(BUILD)/tests/bench/%_bench.o $(TEST_LIB_OBJECTS)
 	$(Q)$(CC) $(CFLAGS) -o $@ $^ -lcmocka $(BENCH_LIBS) $(LIBS) $(LDFLAGS)
 
 $(BUILD)/tests/bench/conv_bench: BENCH_LIBS := -ldnnl
+
+$(BUILD)/tests/calibrate/calibrate: $(BUILD)/tests/calibrate/calibrate.o $(BUILD)/tests/lib/trace_fixture.o $(LIBRARY)
+	$(CC) $(CFLAGS) -o $@ $^ $(LIBS) $(LDFLAGS)
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/file.h"
 #include "core/json.h"
 #include "core/memory.h"
 #include "core/rng.h"
@@ -17,13 +16,17 @@ typedef struct {
     const ps_fixture *f;
     FILE *out;
     int *state, *before; /* per node: now, and at the window's start */
+    int *recent;                 /* per layer: windows since a death in it */
+    double *z;                   /* per layer: deviation of l2/l1 at the latest probe */
+    double *speed, *dead_gradient; /* per node, of the window */
+    int window;
     ps_rng_key key;
     uint64_t draws;
 } writer;
 
 ps_fixture ps_fixture_default(const char *arm, uint64_t seed) {
     ps_fixture f = {.arm = arm, .seed = seed, .layers = 3, .channels = 8, .windows = 8, .window_steps = 10, .dead_start = 0.25,
-                    .death = 0.02, .revival = 0.1, .accuracy = 0.5};
+                    .death = 0.02, .revival = 0.1, .near_leave = 0.9, .accuracy = 0.5};
     return f;
 }
 
@@ -77,7 +80,9 @@ static double bias(const writer *w, int node) {
 static double gamma_(const writer *w, int node) { return w->f->norm ? 1 + 0.01 * node : NAN; }
 static double beta(const writer *w, int node) { return w->f->norm ? (w->state[node] == DEAD ? -5 : 0.2) : NAN; }
 static double weight_l2(const writer *w, int node) { return 1 + 0.001 * node + 0 * (double)w->f->seed; }
-static double weight_l1(const writer *w, int node) { return weight_l2(w, node) * sqrt(FAN_IN) / 1.25; }
+static double weight_l1(const writer *w, int node) {
+    return weight_l2(w, node) * sqrt(FAN_IN) / (1.25 + 0.02 * w->z[node / w->f->channels]);
+}
 static double out_l2(const writer *w, int node) { return 0.7 + 0 * (double)(w->f->seed + (uint64_t)node); }
 
 /* A window's gate is shut all through when the node is dead at both ends. */
@@ -85,10 +90,11 @@ static bool shut(const writer *w, int node) { return w->before[node] == DEAD && 
 static double zeros(const writer *w, int node) { return shut(w, node) ? 1 : w->state[node] == ALIVE ? 0.5 : 0.99; }
 static double gradient(const writer *w, int node) {
     if (shut(w, node) && !w->f->module && w->f->fault != NULL && strcmp(w->f->fault, "gradient") == 0) return 1e-6;
-    return shut(w, node) ? (w->f->module ? w->f->dead_ratio : 0) : w->before[node] == ALIVE ? 1 : 0.1;
+    if (shut(w, node)) return w->f->module ? w->f->dead_ratio * w->dead_gradient[node] : 0;
+    return w->before[node] == ALIVE ? 1 : 0.1;
 }
 static double zero_steps(const writer *w, int node) { return gradient(w, node) == 0 ? w->f->window_steps : 0; }
-static double path_gradient(const writer *w, int node) { return 0.02 * gradient(w, node); }
+static double path_gradient(const writer *w, int node) { return 0.02 * gradient(w, node) * w->speed[node]; }
 static double path_carried(const writer *w, int node) { return 0.001 + 0 * w->state[node]; }
 static double path_decay(const writer *w, int node) { return 0.002 + 0 * w->state[node]; }
 static double path_residual(const writer *w, int node) {
@@ -170,19 +176,44 @@ static void write_steps(const writer *w, int window) {
     }
 }
 
-static void move(writer *w) {
-    int nodes = w->f->layers * w->f->channels;
-    memcpy(w->before, w->state, (size_t)nodes * sizeof *w->state);
-    for (int node = 0; node < nodes; node++) {
-        double u = draw(w), v = draw(w);
-        if (w->state[node] == DEAD) {
-            if (u < w->f->revival) w->state[node] = v < 0.5 ? NEAR : ALIVE;
-        } else if (u < w->f->death) {
-            w->state[node] = DEAD;
-        } else {
-            w->state[node] = v < 0.1 ? NEAR : ALIVE;
-        }
+static double normal(writer *w) { return (double)ps_rng_normal(w->key, w->draws++); }
+
+static int next_state(writer *w, int node) {
+    const ps_fixture *f = w->f;
+    double u = draw(w), v = draw(w);
+    double death = f->death * fmax(0, 1 + f->lead * w->z[node / f->channels]);
+    double revival = f->revival * (1 + (w->dead_gradient[node] > 1 && w->window > 0 ? f->reopening : 0));
+    switch (w->state[node]) {
+    case DEAD: return u >= revival ? DEAD : v < 0.5 ? NEAR : ALIVE;
+    case NEAR: return u < death ? DEAD : v < f->near_leave ? ALIVE : NEAR;
+    default: return u < death ? DEAD : v < 0.1 ? NEAR : ALIVE;
     }
+}
+
+/* How fast a living node moves in this window: 1 without noise; log-normal, and now and then inert, with it. */
+static double speed_of(writer *w, int node) {
+    const ps_fixture *f = w->f;
+    int layer = node / f->channels;
+    double slow = w->before[node] == NEAR ? pow(10, -f->slowing * w->window / f->windows) : 1;
+    double inert = 0.05 + (layer > 0 && w->recent[layer - 1] <= 2 ? f->cascade : 0);
+    double u = draw(w), spread = exp(0.3 * normal(w));
+    if (!f->noise) return slow;
+    return u < inert ? 1e-4 : slow * spread * 5;
+}
+
+static void move(writer *w) {
+    const ps_fixture *f = w->f;
+    int nodes = f->layers * f->channels;
+    memcpy(w->before, w->state, (size_t)nodes * sizeof *w->state);
+    for (int l = 0; l < f->layers; l++) w->recent[l]++;
+    for (int node = 0; node < nodes; node++) w->speed[node] = speed_of(w, node);
+    for (int node = 0; node < nodes; node++) {
+        w->state[node] = next_state(w, node);
+        if (w->state[node] == DEAD && w->before[node] != DEAD) w->recent[node / f->channels] = 0;
+    }
+    for (int node = 0; node < nodes && f->noise; node++) w->dead_gradient[node] = exp(0.5 * normal(w));
+    for (int l = 0; l < f->layers && f->noise; l++) w->z[l] = normal(w);
+    w->window++;
 }
 
 static void write_run(writer *w) {
@@ -210,21 +241,39 @@ static void write_run(writer *w) {
     else fprintf(w->out, "{\"type\":\"end\",\"steps\":%d,\"status\":\"%s\"}\n", f->windows * f->window_steps, f->diverged ? "diverged" : "finished");
 }
 
+static ps_status init_writer(writer *w, const ps_fixture *fixture) {
+    size_t layers = (size_t)fixture->layers, nodes = layers * (size_t)fixture->channels;
+    memset(w, 0, sizeof *w);
+    w->f = fixture;
+    PS_TRY(PS_ALLOC(nodes, &w->state, "states"));
+    PS_TRY(PS_ALLOC(nodes, &w->before, "states"));
+    PS_TRY(PS_ALLOC(nodes, &w->speed, "speeds"));
+    PS_TRY(PS_ALLOC(nodes, &w->dead_gradient, "gradients"));
+    PS_TRY(PS_ALLOC(layers, &w->recent, "deaths"));
+    PS_TRY(PS_ALLOC(layers, &w->z, "deviations"));
+    for (size_t node = 0; node < nodes; node++) w->dead_gradient[node] = 1;
+    for (size_t l = 0; l < layers; l++) w->recent[l] = 1000;
+    return PS_OK;
+}
+
+static void clear_writer(writer *w) {
+    ps_free(w->state);
+    ps_free(w->before);
+    ps_free(w->speed);
+    ps_free(w->dead_gradient);
+    ps_free(w->recent);
+    ps_free(w->z);
+}
+
+/* Without the fsync of ps_file_writer: calibration writes thousands of traces. */
 ps_status ps_fixture_write(const ps_fixture *fixture, const char *path) {
-    ps_status status;
-    ps_file_writer file;
     writer w;
-    size_t nodes = (size_t)fixture->layers * (size_t)fixture->channels;
-    memset(&w, 0, sizeof w);
-    w.f = fixture;
-    PS_TRY(PS_ALLOC(nodes, &w.state, "states"));
-    PS_TRY_CLEANUP(PS_ALLOC(nodes, &w.before, "states"));
-    PS_TRY_CLEANUP(ps_file_writer_open(&file, path));
-    w.out = file.stream;
-    write_run(&w);
-    status = ps_file_writer_commit(&file);
-cleanup:
-    ps_free(w.state);
-    ps_free(w.before);
+    ps_status status = init_writer(&w, fixture);
+    if (status == PS_OK && (w.out = fopen(path, "wb")) == NULL) status = ps_fail(PS_ERR_IO, "%s: cannot be written", path);
+    if (status == PS_OK) {
+        write_run(&w);
+        if (fclose(w.out) != 0) status = ps_fail(PS_ERR_IO, "%s: could not be written", path);
+    }
+    clear_writer(&w);
     return status;
 }

@@ -24,6 +24,13 @@ typedef struct {
     bool diverged, cut;  /* ends with a diverged event; ends in the middle of a line */
     bool sparse;         /* records nothing but nonzero */
     const char *fault;   /* plants a contradiction: "gradient" (a shut gate with gradient), "parts", "energy", or NULL */
+    double near_leave;   /* probability per window that a near-dead node turns alive */
+    bool noise;          /* path lengths, gradients of dead nodes and l2/l1 vary at random, and 5 % of the living are inert */
+    /* Effects, 0 for none; they need `noise`. */
+    double cascade;      /* added probability of inertia in the two windows after a death in the layer before */
+    double lead;         /* by how much one standard deviation of l2/l1 raises the deaths of the next window, as a share */
+    double slowing;      /* decades by which near-dead nodes slow down over the run */
+    double reopening;    /* by how much a gradient above the median raises the next window's revivals, as a share */
     bool start_by_seed;  /* states at the first probe depend on the seed alone, not on the arm */
 } ps_fixture;
 

@@ -1,0 +1,174 @@
+/* Error rates and power of the predictions' tests, from simulated runs with known truth: calibrate [scale] (1).
+ * Prints a Markdown table; exit 1 when a false-alarm rate lies outside what chance allows around the exact size of its test. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "analysis/metric.h"
+#include "analysis/stats/signflip.h"
+#include "analysis/stats/survival.h"
+#include "core/memory.h"
+#include "tests/lib/trace_fixture.h"
+
+enum { STATISTICS = 8, SIZES = 4 };
+
+static const struct {
+    const char *name, *measure; /* NULL: of a pair, computed here */
+    bool greater, pair;
+} statistics[STATISTICS] = {
+    {"dead share, paired difference (P7, P8, M1, M2)", "dead_mean", false, true},
+    {"log hazard ratio of reopening (P2)", NULL, true, true},
+    {"log hazard ratio of dying (P3)", NULL, false, true},
+    {"leaving towards life, dead less near-dead (W2)", "leave_difference", false, false},
+    {"inertia after deaths upstream (W3)", "cascade_difference", true, false},
+    {"l2/l1 leads deaths (W4)", "sparsity_lead", true, false},
+    {"near-dead nodes slow down (W5)", "near_dead_slowing", false, false},
+    {"gradient reopens (P9)", "gradient_reopening", true, false},
+};
+static const int sizes[SIZES] = {3, 5, 10, 20};
+
+typedef struct {
+    double *values[STATISTICS]; /* one a pair of runs; NaN where nothing could be counted */
+    int pairs;
+} sample;
+
+static ps_fixture fixture_of(uint64_t seed, bool module, bool effect) {
+    ps_fixture f = ps_fixture_default(module ? "module" : "baseline", seed);
+    f.start_by_seed = f.noise = f.module = f.norm = true; /* both arms have modules: dead nodes of both get a gradient */
+    f.pool_size = 2;
+    f.layers = 4;
+    f.channels = 16;
+    f.windows = 12;
+    f.death = 0.03;
+    f.revival = 0.15;
+    f.near_leave = 0.15;
+    f.dead_ratio = 0.2;
+    if (!effect) return f;
+    f.cascade = 0.3;
+    f.lead = 0.9;
+    f.slowing = 0.5;
+    f.reopening = 1.5;
+    f.near_leave = 0.3;
+    if (module) f.revival = 0.3;
+    if (module) f.death = 0.01;
+    return f;
+}
+
+static ps_status measure(const ps_fixture *fixture, const char *path, ps_tables *tables, ps_summary *summary) {
+    ps_run *run;
+    ps_collector collector;
+    memset(&collector, 0, sizeof collector);
+    PS_TRY(ps_fixture_write(fixture, path));
+    PS_TRY(ps_run_open(path, fixture->arm, &run));
+    ps_status status = ps_metrics_run(run, tables, summary, &collector);
+    ps_run_close(run);
+    ps_collect_clear(&collector);
+    return status;
+}
+
+static double log_hazard_ratio(const ps_summary *a, const ps_summary *b, bool reopening) {
+    static ps_stats_spell spells[4096];
+    size_t count = 0;
+    for (int treated = 0; treated < 2; treated++) {
+        const ps_summary *s = treated ? b : a;
+        for (size_t i = 0; reopening && i < s->spell_count; i++)
+            if (s->spells[i].at_start)
+                spells[count++] = (ps_stats_spell){0, (double)(s->spells[i].end - s->spells[i].start), s->spells[i].layer,
+                                                   s->spells[i].revived, treated};
+        for (size_t i = 0; !reopening && i < s->alive_count; i++)
+            spells[count++] = (ps_stats_spell){0, (double)s->alive[i].end, s->alive[i].layer, s->alive[i].died, treated};
+    }
+    ps_stats_logrank sum = ps_stats_logrank_of(spells, count);
+    return (sum.observed - sum.expected) / sum.variance;
+}
+
+static ps_status draw_pair(uint64_t seed, bool effect, const char *path, ps_tables *tables, double *values) {
+    ps_summary base, module;
+    ps_fixture b = fixture_of(seed, false, effect), m = fixture_of(seed, true, effect);
+    memset(&base, 0, sizeof base);
+    memset(&module, 0, sizeof module);
+    ps_status status = measure(&b, path, tables, &base);
+    if (status == PS_OK) status = measure(&m, path, tables, &module);
+    for (int k = 0; status == PS_OK && k < STATISTICS; k++) {
+        if (statistics[k].measure == NULL) values[k] = log_hazard_ratio(&base, &module, statistics[k].greater);
+        else values[k] = ps_summary_get(&base, statistics[k].measure);
+        if (statistics[k].measure != NULL && statistics[k].pair) values[k] = ps_summary_get(&module, statistics[k].measure) - values[k];
+    }
+    ps_summary_clear(&base);
+    ps_summary_clear(&module);
+    return status;
+}
+
+static ps_status draw_sample(sample *s, int pairs, bool effect, const char *folder) {
+    ps_tables *tables = NULL;
+    char path[96], directory[96];
+    ps_status status = PS_OK;
+    snprintf(path, sizeof path, "%s/trace.jsonl", folder);
+    snprintf(directory, sizeof directory, "%s/tables", folder);
+    s->pairs = pairs;
+    for (int k = 0; k < STATISTICS; k++) PS_TRY(PS_ALLOC((size_t)pairs, &s->values[k], "sample"));
+    for (int i = 0; status == PS_OK && i < pairs; i++) {
+        double values[STATISTICS] = {0};
+        if (i % 50 == 0) { /* the rows are of no use here: thrown away before they fill the disk */
+            ps_tables_close(tables);
+            status = ps_tables_open(directory, &tables);
+        }
+        if (status == PS_OK) status = draw_pair((effect ? 1000000 : 1) + (uint64_t)i, effect, path, tables, values);
+        for (int k = 0; k < STATISTICS; k++) s->values[k][i] = values[k];
+    }
+    ps_tables_close(tables);
+    return status;
+}
+
+/* Share of disjoint groups of n pairs in which the one-sided test says 5 %. */
+static double alarm_rate(const sample *s, int k, int n, int *groups) {
+    int alarms = 0;
+    *groups = 0;
+    for (int start = 0; start + n <= s->pairs; start += n) {
+        double values[32];
+        int count = 0;
+        for (int i = 0; i < n; i++)
+            if (isfinite(s->values[k][start + i])) values[count++] = s->values[k][start + i];
+        if (count < n) continue;
+        ps_stats_test test = ps_stats_signflip(values, n);
+        (*groups)++;
+        alarms += (statistics[k].greater ? test.greater : test.less) <= 0.05;
+    }
+    return *groups > 0 ? (double)alarms / *groups : NAN;
+}
+
+static int print_table(const sample *null, const sample *effect) {
+    int wrong = 0;
+    printf("| statistic | seeds | exact size | false alarms | 99.9 %% of chance | power |\n|---|---|---|---|---|---|\n");
+    for (int k = 0; k < STATISTICS; k++)
+        for (int s = 0; s < SIZES; s++) {
+            int groups, effect_groups, n = sizes[s];
+            double rate = alarm_rate(null, k, n, &groups), power = alarm_rate(effect, k, n, &effect_groups);
+            double size = floor(0.05 * ldexp(1, n)) / ldexp(1, n), half = 3.29 * sqrt(size * (1 - size) / groups);
+            bool outside = !(fabs(rate - size) <= half + 1e-12);
+            wrong += outside;
+            printf("| %s | %d | %.4f | %.4f of %d%s | %.4f to %.4f | %.2f |\n", statistics[k].name, n, size, rate, groups, outside ? " (!)" : "",
+                   fmax(0, size - half), size + half, power);
+        }
+    return wrong;
+}
+
+int main(int argc, char **argv) {
+    double scale = argc > 1 ? atof(argv[1]) : 1;
+    char folder[] = "/tmp/ps_calibrate_XXXXXX", command[64];
+    sample null = {{NULL}, 0}, effect = {{NULL}, 0};
+    if (mkdtemp(folder) == NULL) return 2;
+    ps_status status = draw_sample(&null, (int)(10000 * scale), false, folder);
+    if (status == PS_OK) status = draw_sample(&effect, (int)(1000 * scale), true, folder);
+    if (status != PS_OK) fprintf(stderr, "%s\n", ps_status_message());
+    int wrong = status == PS_OK ? print_table(&null, &effect) : 0;
+    for (int k = 0; k < STATISTICS; k++) {
+        ps_free(null.values[k]);
+        ps_free(effect.values[k]);
+    }
+    snprintf(command, sizeof command, "rm -rf '%s'", folder);
+    if (system(command) != 0 || status != PS_OK) return 2;
+    return wrong > 0;
+}
