@@ -330,6 +330,14 @@ static void write_meta(ps_tables *tables, const ps_arms *arms, const char *quest
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) ps_tables_row(tables, PS_TABLE_meta, "ss", rows[i][0], rows[i][1]);
 }
 
+/* A probe of n images without an active one bounds the share of active images to 1 - 0.05^(1/n), about 3 / n. */
+static ps_status say_probe_size(const ps_arms *arms, ps_verdict_document *verdict) {
+    double images = ps_summary_get(&arms->arms[0].runs[0].summary, "probe_images");
+    if (!(images > 0)) return PS_OK;
+    return ps_verdict_add_sentence(verdict, "Dead means silent on the probe set of %.0f images: with 95 %% confidence a dead node is active on fewer "
+                                   "than %.2g %% of all images.", images, 100 * (1 - pow(0.05, 1 / images)));
+}
+
 /* A module that does not start at zero changes the function before the first step, and with it who is dead. */
 static ps_status say_changed_starts(const ps_arms *arms, ps_verdict_document *verdict) {
     for (int a = 1; a < arms->count; a++) {
@@ -390,6 +398,7 @@ static ps_status conclude(ps_tables *tables, const ps_arms *arms, const char *qu
     for (int i = 0; i < count; i++) write_prediction(tables, &verdict->predictions[i]);
     PS_TRY(say_predictions(verdict));
     PS_TRY(say_changed_starts(arms, verdict));
+    PS_TRY(say_probe_size(arms, verdict));
     return say_pairs(arms, verdict);
 }
 

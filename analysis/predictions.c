@@ -97,11 +97,29 @@ static void add_value(part_result *r, const ps_prediction *prediction, const ps_
     r->values[r->n++] = (ps_prediction_value){arm->seed, value, cases, bad || reference_bad, arm->path, item ? item->first_line : 0};
 }
 
+/* Whether all pairs of both arms start with their nodes in equal states: a property of the design, known before any outcome. */
+static bool equal_starts(const ps_arm *arm, const ps_arm *against) {
+    for (int i = 0; i < arm->run_count; i++) {
+        const ps_arm_run *partner = ps_arm_find_seed(against, arm->runs[i].seed);
+        if (partner != NULL && partner->summary.start_digest != arm->runs[i].summary.start_digest) return false;
+    }
+    return true;
+}
+
+/* A cohort needs equal starts: where several arms have the role, one with modules that start at zero goes first. */
+static const ps_arm *choose_arm(const ps_arms *arms, const ps_prediction_part *part, const ps_arm *against) {
+    const ps_arm *chosen = ps_arms_of_role(arms, part->arm, part->arm_size);
+    if (part->statistic[0] != '@' || chosen == NULL || against == NULL || equal_starts(chosen, against)) return chosen;
+    for (int a = 0; a < arms->count; a++)
+        if (arms->arms[a].role == part->arm && equal_starts(&arms->arms[a], against)) return &arms->arms[a];
+    return chosen;
+}
+
 static ps_status measure_part(const ps_arms *arms, const ps_prediction *prediction, const ps_prediction_part *part, part_result *r) {
     double values[PS_MOST_SEEDS];
     memset(r, 0, sizeof *r);
-    r->arm = ps_arms_of_role(arms, part->arm, part->arm_size);
     r->against = alone(part) ? NULL : ps_arms_of_role(arms, part->against, part->against_size);
+    r->arm = choose_arm(arms, part, r->against);
     if (r->arm == NULL || (r->against == NULL && !alone(part))) return PS_OK;
     for (int i = 0; i < r->arm->run_count && r->n < PS_MOST_SEEDS; i++) {
         const ps_arm_run *run = &r->arm->runs[i];

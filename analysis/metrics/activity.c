@@ -283,6 +283,9 @@ static double never_alive_share(const ps_run *run) {
 static ps_status set_measures(activity_state *state, const flow_counts *flow) {
     const ps_run *run = state->in.run;
     ps_summary *summary = state->in.summary;
+    double images = 0;
+    for (int p = 0; p < run->probe_count; p++) images = fmax(images, run->probes[p].images);
+    PS_TRY(ps_summary_set(summary, "probe_images", images, 1, state->line));
     double probes = state->counts[0], mean = share(state->sums[0], probes);
     PS_TRY(ps_summary_set(summary, "dead_start", state->dead_start, 1, state->line));
     PS_TRY(ps_summary_set(summary, "dead_end", state->dead_end, 1, state->line));
