@@ -25,8 +25,9 @@ enum {
     MANY_WEIGHTS = 160 * 160,
     OUTER_TILES = 48,    /* tiles per step of backward-weights */
     GROUPS = 16,         /* most partial sums of backward-weights */
-    FILTER_BLOCK = 96,   /* filters of a block of the weight gradient: a multiple of every register block */
-    ALL_TILES_FLOATS = 6 << 20 /* tiles of both operands of backward-weights that are transformed at once: 24 MiB */
+    FILTER_BLOCK = 96,   /* most filters of a block of the weight gradient */
+    MANY_PRODUCTS = 96 * 96,
+    ROUND_FLOATS = 4 << 20 /* tiles of both operands of backward-weights that are transformed at once: 16 MiB */
 };
 
 static size_t round_up(size_t count, size_t step) { return (count + step - 1) / step * step; }
@@ -53,7 +54,7 @@ typedef struct {
     float *y;
     ps_winograd_matrices v, g, u, m; /* whole ones, or those of worker 0 */
     size_t v_worker, u_worker, m_worker; /* distance to those of the next worker */
-    size_t panel, panel_step, panels, chunks, groups, channel_blocks, filter_blocks;
+    size_t panel, panels, chunks, groups, rounds, round, channel_blocks, filter_blocks;
     int channel_block, filter_block;
 } winograd_job;
 
@@ -210,50 +211,82 @@ static void winograd_backward_data(const ps_conv_shape *s, const float *dy, cons
     convolve(&map, true, dy, w, NULL, accumulate, dx, workspace, pool);
 }
 
-/* Backward-weights: v holds tiles of x, g tiles of dy, u their products. In `few_tiles` all tiles are transformed and a task is
- * a block of filters by channels; otherwise a task is a group of tiles with a partial sum of its own. */
+/* Backward-weights: v holds tiles of x, g tiles of dy, u their products. Few weights (`few_tiles` false): a task is a group of
+ * tiles with a partial sum of its own. Many: in rounds, all tiles of a round are transformed into panels, then a task is a block
+ * of filters by channels, whose products stay in the second-level cache and are added to those of the rounds before. */
+static ps_winograd_matrices take_panels(arena *a, size_t tiles, size_t columns, size_t panel) {
+    ps_winograd_matrices m = {.row_step = panel, .step = tiles * panel + 16, .panel = panel};
+    m.panel_step = T * m.step;
+    m.data = take(a, ps_pool_chunks(columns, panel) * m.panel_step + 16);
+    return m;
+}
+
+static void plan_rounds(winograd_job *job, arena *a, int threads) {
+    const ps_winograd_map *map = &job->map;
+    size_t k = (size_t)map->k, panel = job->panel;
+    job->filter_blocks = ps_pool_chunks(k, FILTER_BLOCK);
+    job->filter_block = (int)round_up(ps_pool_chunks(k, job->filter_blocks), 16);
+    job->filter_blocks = ps_pool_chunks(k, (size_t)job->filter_block);
+    job->channel_blocks = ps_pool_chunks(map->depth, panel);
+    size_t most = ROUND_FLOATS / (T * (map->depth + k));
+    job->rounds = ps_pool_chunks(map->tiles, most < FEWEST_TILES ? FEWEST_TILES : most);
+    size_t tiles = ps_pool_chunks(map->tiles, job->rounds);
+    job->v = take_panels(a, tiles, map->depth, panel);
+    job->g = take_panels(a, tiles, k, (size_t)job->filter_block);
+    size_t copies = job->rounds == 1 ? (size_t)threads : job->filter_blocks * job->channel_blocks;
+    job->u = take_matrices(a, (size_t)job->filter_block, panel, copies, &job->u_worker);
+}
+
+static void plan_groups(winograd_job *job, arena *a, int threads) {
+    const ps_winograd_map *map = &job->map;
+    job->groups = ps_pool_chunks(map->tiles, OUTER_TILES);
+    if (job->groups > GROUPS) job->groups = GROUPS;
+    job->v = take_matrices(a, OUTER_TILES, padded(map->depth), (size_t)threads, &job->v_worker);
+    job->g = take_matrices(a, OUTER_TILES, padded((size_t)map->k), (size_t)threads, &job->m_worker);
+    job->u = take_matrices(a, (size_t)map->k, round_up(map->depth, 16), job->groups, &job->u_worker);
+}
+
 static winograd_job plan_gradient(const ps_winograd_map *map, arena *a, int threads) {
     winograd_job job = {.map = *map, .kernels = kernels_for(map->c, map->k)};
-    size_t v_row = padded(map->depth), g_row = padded((size_t)map->k), panel = 2 * (size_t)job.kernels->lanes;
-    job.panel = panel;
-    job.few_tiles = T * (v_row + g_row) * map->tiles <= ALL_TILES_FLOATS && map->depth * (size_t)map->k >= MANY_WEIGHTS;
+    job.panel = 2 * (size_t)job.kernels->lanes;
+    job.few_tiles = map->kd == 1 && map->depth * (size_t)map->k >= MANY_PRODUCTS;
     job.map.zeros = take_zeros(a, map->c > map->k ? map->c : map->k);
-    job.groups = job.few_tiles ? 1 : ps_pool_chunks(map->tiles, OUTER_TILES);
-    if (job.groups > GROUPS) job.groups = GROUPS;
-    size_t tiles = job.few_tiles ? map->tiles : OUTER_TILES, copies = job.few_tiles ? 1 : (size_t)threads;
-    job.chunks = ps_pool_chunks(map->tiles, 4);
-    job.v = take_matrices(a, tiles, v_row, copies, &job.v_worker);
-    job.g = take_matrices(a, tiles, g_row, copies, &job.m_worker);
-    job.filter_block = map->k < FILTER_BLOCK ? map->k : FILTER_BLOCK;
-    job.channel_block = (int)panel;
-    job.filter_blocks = ps_pool_chunks((size_t)map->k, FILTER_BLOCK);
-    job.channel_blocks = ps_pool_chunks((size_t)map->c, panel);
-    if (job.few_tiles) job.u = take_matrices(a, (size_t)job.filter_block, panel, (size_t)threads, &job.u_worker);
-    else job.u = take_matrices(a, (size_t)map->k, round_up(map->depth, 16), job.groups, &job.u_worker);
+    if (job.few_tiles) plan_rounds(&job, a, threads);
+    else plan_groups(&job, a, threads);
     return job;
 }
 
 static void transform_both(void *context, size_t chunk, int worker) {
     (void)worker;
     const winograd_job *job = context;
-    size_t first = ps_pool_chunk_start(job->map.tiles, job->chunks, chunk);
-    size_t count = ps_pool_chunk_start(job->map.tiles, job->chunks, chunk + 1) - first;
-    job->kernels->input(&job->map, job->x, first, count, moved(job->v, first * job->v.row_step));
-    job->kernels->gradient(&job->map, job->dy, first, count, moved(job->g, first * job->g.row_step));
+    size_t begin = ps_pool_chunk_start(job->map.tiles, job->rounds, job->round);
+    size_t tiles = ps_pool_chunk_start(job->map.tiles, job->rounds, job->round + 1) - begin;
+    size_t first = ps_pool_chunk_start(tiles, job->chunks, chunk), count = ps_pool_chunk_start(tiles, job->chunks, chunk + 1) - first;
+    job->kernels->input(&job->map, job->x, begin + first, count, moved(job->v, first * job->v.row_step));
+    job->kernels->gradient(&job->map, job->dy, begin + first, count, moved(job->g, first * job->g.row_step));
 }
 
 static void gradient_block(void *context, size_t chunk, int worker) {
     const winograd_job *job = context;
     const ps_winograd_map *map = &job->map;
-    ps_winograd_matrices u = moved(job->u, (size_t)worker * job->u_worker);
-    int k0 = (int)(chunk % job->filter_blocks) * FILTER_BLOCK;
-    size_t column = chunk / job->filter_blocks;
-    int td = (int)(column / job->channel_blocks), c0 = (int)(column % job->channel_blocks) * job->channel_block;
-    int rows = map->k - k0 < FILTER_BLOCK ? map->k - k0 : FILTER_BLOCK;
-    int channels = map->c - c0 < job->channel_block ? map->c - c0 : job->channel_block;
-    job->kernels->outer(map->tiles, rows, channels, moved(job->g, (size_t)k0),
-                        moved(job->v, (size_t)td * (size_t)map->c + (size_t)c0), u, false);
-    job->kernels->weights_gradient(map, u, 1, 0, k0, rows, td, c0, channels, job->y);
+    ps_winograd_matrices u = moved(job->u, (job->rounds == 1 ? (size_t)worker : chunk) * job->u_worker);
+    size_t block = chunk % job->filter_blocks, panel = chunk / job->filter_blocks;
+    size_t tiles = ps_pool_chunk_start(map->tiles, job->rounds, job->round + 1) -
+                   ps_pool_chunk_start(map->tiles, job->rounds, job->round);
+    int k0 = (int)block * job->filter_block, c0 = (int)(panel * job->panel);
+    int rows = map->k - k0 < job->filter_block ? map->k - k0 : job->filter_block;
+    int channels = map->c - c0 < (int)job->panel ? map->c - c0 : (int)job->panel;
+    job->kernels->outer(tiles, rows, channels, moved(job->g, block * job->g.panel_step), moved(job->v, panel * job->v.panel_step), u,
+                        job->round > 0);
+    if (job->round + 1 == job->rounds) job->kernels->weights_gradient(map, u, 1, 0, k0, rows, 0, c0, channels, job->y);
+}
+
+static void run_rounds(winograd_job *job, ps_pool *pool) {
+    for (job->round = 0; job->round < job->rounds; job->round++) {
+        job->chunks = ps_pool_chunks(ps_pool_chunks(job->map.tiles, job->rounds), 4);
+        ps_pool_run(pool, job->chunks, transform_both, job);
+        ps_pool_run(pool, job->filter_blocks * job->channel_blocks, gradient_block, job);
+    }
 }
 
 static void gradient_group(void *context, size_t group, int worker) {
@@ -289,8 +322,7 @@ static void winograd_backward_weights(const ps_conv_shape *s, const float *x, co
     winograd_job job = plan_gradient(&map, &a, ps_pool_threads(pool));
     job.x = x, job.dy = dy, job.y = dw;
     if (job.few_tiles) {
-        ps_pool_run(pool, job.chunks, transform_both, &job);
-        ps_pool_run(pool, job.filter_blocks * job.channel_blocks * (size_t)map.kd, gradient_block, &job);
+        run_rounds(&job, pool);
     } else {
         ps_pool_run(pool, job.groups, gradient_group, &job);
         job.chunks = ps_pool_chunks((size_t)map.k, 4);

@@ -23,10 +23,11 @@ typedef struct {
     const float *zeros; /* c (or k, the larger) floats of zero, rounded up to whole vectors: what padding reads */
 } ps_winograd_map;
 
-/* Matrices of floats: element (t, row, column) at data[t * step + row * row_step + column]. */
+/* Matrices of floats: element (t, row, column) at data[t * step + row * row_step + column]. With panel > 0 the columns are cut
+ * into panels of that many, panel_step apart, and `column` counts within the panel: a panel of all rows lies in one piece. */
 typedef struct {
     float *data;
-    size_t step, row_step;
+    size_t step, row_step, panel, panel_step;
 } ps_winograd_matrices;
 
 typedef struct {

@@ -116,16 +116,21 @@ INLINE void input_vector(const float *const from[T], int c, int count, float *v,
     }
 }
 
+INLINE size_t column_at(const ps_winograd_matrices *m, int column) {
+    if (m->panel == 0) return (size_t)column;
+    return (size_t)column / m->panel * m->panel_step + (size_t)column % m->panel;
+}
+
 static void input(const ps_winograd_map *map, const float *x, size_t first, size_t count, ps_winograd_matrices v) {
     for (size_t tile = 0; tile < count; tile++) {
         tile_place p = place_of(map, first + tile);
         for (int td = 0; td < map->kd; td++) {
             const float *from[T];
             input_places(map, x, p, td, from);
-            float *to = v.data + tile * v.row_step + (size_t)td * (size_t)map->c;
-            int c = 0;
-            for (; c + LANES <= map->c; c += LANES) input_vector(from, c, LANES, to + c, v.step);
-            if (c < map->c) input_vector(from, c, map->c - c, to + c, v.step);
+            float *to = v.data + tile * v.row_step;
+            int c = 0, column = td * map->c;
+            for (; c + LANES <= map->c; c += LANES) input_vector(from, c, LANES, to + column_at(&v, column + c), v.step);
+            if (c < map->c) input_vector(from, c, map->c - c, to + column_at(&v, column + c), v.step);
         }
     }
 }
@@ -161,8 +166,8 @@ static void gradient(const ps_winograd_map *map, const float *dy, size_t first, 
         }
         float *to = v.data + tile * v.row_step;
         int k = 0;
-        for (; k + LANES <= map->k; k += LANES) gradient_vector(from, k, LANES, to + k, v.step);
-        if (k < map->k) gradient_vector(from, k, map->k - k, to + k, v.step);
+        for (; k + LANES <= map->k; k += LANES) gradient_vector(from, k, LANES, to + column_at(&v, k), v.step);
+        if (k < map->k) gradient_vector(from, k, map->k - k, to + column_at(&v, k), v.step);
     }
 }
 
@@ -193,6 +198,8 @@ static void weights_square(const ps_winograd_map *map, const float *w, int k, in
         const float *from = w + ((size_t)td * 9 + (size_t)tap) * (size_t)map->c + (size_t)c;
         for (int i = 0; i < LANES; i++) {
             block[tap][i] = k + i < map->k ? load_upto(from + (size_t)(k + i) * filter, channels) : splat(0.0f);
+            /* The next square: a few cache lines from each of many pages, which no hardware foresees. */
+            __builtin_prefetch(from + (size_t)(k + i) * filter + LANES);
         }
         transpose(block[tap]);
     }
@@ -218,6 +225,8 @@ static void weights_forward(const ps_winograd_map *map, const float *w, int pane
 
 /* Backward-data: filters are the columns, input channels (map->k here) lie in vectors already, taps are turned round. */
 static void weights_backward(const ps_winograd_map *map, const float *w, int panel, int first, int last, ps_winograd_matrices u) {
+    enum { ahead = 6 }; /* filters fetched in advance */
+    size_t filter = (size_t)map->kd * 9 * (size_t)map->k;
     for (int vector = 0; vector < 2; vector++) {
         int k = (2 * panel + vector) * LANES;
         if (k >= map->k) return;
@@ -225,7 +234,11 @@ static void weights_backward(const ps_winograd_map *map, const float *w, int pan
             for (int c = first; c < last; c++) {
                 const float *from = w + ((size_t)c * (size_t)map->kd + (size_t)(map->kd - 1 - td)) * 9 * (size_t)map->k + k;
                 vf g[9];
-                for (int tap = 0; tap < 9; tap++) g[tap] = load_upto(from + (size_t)(8 - tap) * (size_t)map->k, map->k - k);
+                for (int tap = 0; tap < 9; tap++) {
+                    const float *row = from + (size_t)(8 - tap) * (size_t)map->k;
+                    g[tap] = load_upto(row, map->k - k);
+                    __builtin_prefetch(row + (size_t)ahead * filter);
+                }
                 size_t row = (size_t)td * (size_t)(last - first) + (size_t)(c - first);
                 weights_vector(g, u.data + row * u.row_step + (size_t)vector * LANES, u.step);
             }

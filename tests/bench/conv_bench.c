@@ -1,6 +1,7 @@
 /* Single convolutions against oneDNN, forward, backward-data and backward-weights, as a Markdown table.
  *   conv_bench [--threads N] [--rounds N] [--method NAME] [--clock wall|cpu] [--bound 0|1] [NAME...]
- * NAME: only shapes whose name contains one of the words. --clock cpu: one thread, processor time, for a machine that others use.
+ * NAME: only shapes whose name contains one of the words. --clock cpu: one thread, processor time, best instead of
+ * median, for a machine that others use.
  *
  * Both sides run interleaved in one process; times are medians. oneDNN works in layouts of its own choice, without reorders,
  * so it is given every advantage; "direct" is the algorithm PyTorch uses, "auto" is what oneDNN itself would pick, "Winograd"
@@ -92,8 +93,11 @@ static int compare_doubles(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-static double median(double *values, int count) {
+static bool cpu_clock;
+
+static double typical(double *values, int count) {
     qsort(values, (size_t)count, sizeof *values, compare_doubles);
+    if (cpu_clock) return values[0];
     return count % 2 ? values[count / 2] : 0.5 * (values[count / 2 - 1] + values[count / 2]);
 }
 
@@ -216,7 +220,6 @@ static void let_spinning_end(void) {
 }
 
 /* Milliseconds per call, over as many calls as fill about 3 ms (at least one). */
-static bool cpu_clock;
 static uint64_t now_ns(void) {
     struct timespec t;
     if (!cpu_clock) return ps_clock_ns();
@@ -312,10 +315,10 @@ static void bench_pass(const named_shape *shape, ps_conv_pass pass, ours *u, int
         let_spinning_end();
         mine[i] = time_calls(call_ours, u, pass);
     }
-    double us = median(mine, rounds), them = median(direct, rounds), gflops = 2e-6 * ps_conv_macs(s) / us;
+    double us = typical(mine, rounds), them = typical(direct, rounds), gflops = 2e-6 * ps_conv_macs(s) / us;
     printf("| %s | %s | %s | %.3f | %.0f | %.3f | %.2f |", shape->name, pass_names[pass], u->plan.method[pass]->name, us, gflops, them,
            them / us);
-    if (winograd) printf(" %.2f |", median(wino, rounds) / us);
+    if (winograd) printf(" %.2f |", typical(wino, rounds) / us);
     else printf(" - |");
     if (bandwidth > 0.0) printf(" %.0f %% |\n", 100.0 * bound_ms(s, pass, bandwidth, u->pool) / us);
     else printf(" - |\n");
