@@ -16,7 +16,6 @@
 #include "kernels/conv_method.h"
 
 enum {
-    T = PS_WINOGRAD_PRODUCTS,
     TILE_FLOATS = 128 * 1024, /* transformed input of one chunk: half of a megabyte of second-level cache */
     FEWEST_TILES = 24,        /* but not fewer, since a chunk reads all weights */
     MOST_TILES = 96,
@@ -59,8 +58,9 @@ typedef struct {
 } winograd_job;
 
 static void map_tiles(ps_winograd_map *map) {
-    map->tiles_h = (map->oh + 3) / 4;
-    map->tiles_w = (map->ow + 3) / 4;
+    int size = map->kind == PS_WINOGRAD_TRANSPOSED ? 8 : 4;
+    map->tiles_h = (map->oh + size - 1) / size;
+    map->tiles_w = (map->ow + size - 1) / size;
     map->tiles = (size_t)map->n * (size_t)map->od * (size_t)map->tiles_h * (size_t)map->tiles_w;
     map->depth = (size_t)map->kd * (size_t)map->c;
 }
@@ -69,6 +69,7 @@ static ps_winograd_map forward_map(const ps_conv_shape *s) {
     ps_winograd_map map = {.n = s->n, .d = s->d, .h = s->h, .w = s->w, .c = s->c, .k = s->k, .kd = s->kd,
                            .od = ps_conv_out_d(s), .oh = ps_conv_out_h(s), .ow = ps_conv_out_w(s),
                            .pad_d = s->pad_d, .pad_h = s->pad_h, .pad_w = s->pad_w};
+    if (s->stride_h == 2) map.kind = PS_WINOGRAD_STRIDED;
     map_tiles(&map);
     return map;
 }
@@ -78,6 +79,8 @@ static ps_winograd_map backward_map(const ps_conv_shape *s) {
     ps_winograd_map map = {.n = s->n, .od = s->d, .oh = s->h, .ow = s->w, .c = s->k, .k = s->c, .kd = s->kd,
                            .d = ps_conv_out_d(s), .h = ps_conv_out_h(s), .w = ps_conv_out_w(s),
                            .pad_d = s->kd - 1 - s->pad_d, .pad_h = 2 - s->pad_h, .pad_w = 2 - s->pad_w};
+    /* With stride 2 and padding 1, inputs 8 t to 8 t + 7 reach outputs 4 t to 4 t + 4: tiles of dy begin at their first one. */
+    if (s->stride_h == 2) map.kind = PS_WINOGRAD_TRANSPOSED, map.pad_h = 0, map.pad_w = 0;
     map_tiles(&map);
     return map;
 }
@@ -94,9 +97,10 @@ static float *take(arena *a, size_t floats) {
     return part;
 }
 
-static ps_winograd_matrices take_matrices(arena *a, size_t rows, size_t row_step, size_t copies, size_t *worker_step) {
+static ps_winograd_matrices take_matrices(arena *a, size_t matrices, size_t rows, size_t row_step, size_t copies,
+                                          size_t *worker_step) {
     ps_winograd_matrices m = {.row_step = row_step, .step = rows * row_step + 16};
-    size_t each = round_up(T * m.step + 16, 16);
+    size_t each = round_up(matrices * m.step + 16, 16);
     m.data = take(a, copies * each);
     if (worker_step != NULL) *worker_step = each;
     return m;
@@ -115,8 +119,8 @@ static const float *take_zeros(arena *a, int channels) {
 }
 
 /* Tiles of a chunk, then as many chunks as spread evenly: an even number when there are few, for two threads. */
-static size_t chunks_of(size_t tiles, size_t depth) {
-    size_t each = TILE_FLOATS / (T * padded(depth));
+static size_t chunks_of(const ps_winograd_map *map) {
+    size_t tiles = map->tiles, each = TILE_FLOATS / (ps_winograd_products(map->kind) * padded(map->depth));
     if (each < FEWEST_TILES) each = FEWEST_TILES;
     if (each > MOST_TILES) each = MOST_TILES;
     size_t chunks = ps_pool_chunks(tiles, each);
@@ -125,18 +129,18 @@ static size_t chunks_of(size_t tiles, size_t depth) {
 
 static winograd_job plan_product(const ps_winograd_map *map, arena *a, int threads) {
     winograd_job job = {.map = *map, .kernels = kernels_for(map->c, map->k)};
-    size_t panel = 2 * (size_t)job.kernels->lanes;
+    size_t panel = 2 * (size_t)job.kernels->lanes, products = ps_winograd_products(map->kind);
     job.panel = panel;
     job.panels = ps_pool_chunks((size_t)map->k, panel);
     job.few_tiles = map->kd == 1 && map->tiles <= FEW_TILES && map->depth * (size_t)map->k >= MANY_WEIGHTS;
-    job.chunks = job.few_tiles ? ps_pool_chunks(map->tiles, 4) : chunks_of(map->tiles, map->depth);
+    job.chunks = job.few_tiles ? ps_pool_chunks(map->tiles, 4) : chunks_of(map);
     size_t tiles = job.few_tiles ? map->tiles : ps_pool_chunks(map->tiles, job.chunks);
     job.map.zeros = take_zeros(a, map->c);
-    job.v = take_matrices(a, tiles, padded(map->depth), job.few_tiles ? 1 : (size_t)threads, &job.v_worker);
-    job.m = take_matrices(a, tiles, panel, (size_t)threads, &job.m_worker);
+    job.v = take_matrices(a, products, tiles, padded(map->depth), job.few_tiles ? 1 : (size_t)threads, &job.v_worker);
+    job.m = take_matrices(a, products, tiles, panel, (size_t)threads, &job.m_worker);
     job.channel_block = job.few_tiles && map->c > CHANNEL_BLOCK ? CHANNEL_BLOCK : map->c;
     size_t u_rows = (size_t)map->kd * (size_t)job.channel_block;
-    job.u = take_matrices(a, u_rows, panel, job.few_tiles ? (size_t)threads : job.panels, &job.u_worker);
+    job.u = take_matrices(a, PS_WINOGRAD_WEIGHTS, u_rows, panel, job.few_tiles ? (size_t)threads : job.panels, &job.u_worker);
     job.channel_blocks = ps_pool_chunks((size_t)map->c, CHANNEL_BLOCK);
     return job;
 }
@@ -159,7 +163,7 @@ static void convolve_tiles(void *context, size_t chunk, int worker) {
     job->kernels->input(&job->map, job->x, first, count, v);
     for (size_t panel = 0; panel < job->panels; panel++) {
         int vectors = vectors_of(job, panel);
-        job->kernels->multiply(count, job->map.depth, vectors, v, moved(job->u, panel * job->u_worker), m, false);
+        job->kernels->multiply(job->map.kind, count, job->map.depth, vectors, v, moved(job->u, panel * job->u_worker), m, false);
         job->kernels->output(&job->map, m, first, count, (int)(panel * job->panel), vectors, job->bias, job->accumulate, job->y);
     }
 }
@@ -180,7 +184,7 @@ static void convolve_panel(void *context, size_t panel, int worker) {
     for (int c = 0; c < map->c; c += job->channel_block) {
         int last = map->c - c < job->channel_block ? map->c : c + job->channel_block;
         job->kernels->weights(map, job->w, job->flipped, (int)panel, c, last, u);
-        job->kernels->multiply(map->tiles, (size_t)(last - c), vectors, moved(job->v, (size_t)c), u, m, c > 0);
+        job->kernels->multiply(job->map.kind, map->tiles, (size_t)(last - c), vectors, moved(job->v, (size_t)c), u, m, c > 0);
     }
     job->kernels->output(map, m, 0, map->tiles, (int)(panel * job->panel), vectors, job->bias, job->accumulate, job->y);
 }
@@ -214,36 +218,36 @@ static void winograd_backward_data(const ps_conv_shape *s, const float *dy, cons
 /* Backward-weights: v holds tiles of x, g tiles of dy, u their products. Few weights (`few_tiles` false): a task is a group of
  * tiles with a partial sum of its own. Many: in rounds, all tiles of a round are transformed into panels, then a task is a block
  * of filters by channels, whose products stay in the second-level cache and are added to those of the rounds before. */
-static ps_winograd_matrices take_panels(arena *a, size_t tiles, size_t columns, size_t panel) {
+static ps_winograd_matrices take_panels(arena *a, size_t matrices, size_t tiles, size_t columns, size_t panel) {
     ps_winograd_matrices m = {.row_step = panel, .step = tiles * panel + 16, .panel = panel};
-    m.panel_step = T * m.step;
+    m.panel_step = matrices * m.step;
     m.data = take(a, ps_pool_chunks(columns, panel) * m.panel_step + 16);
     return m;
 }
 
 static void plan_rounds(winograd_job *job, arena *a, int threads) {
     const ps_winograd_map *map = &job->map;
-    size_t k = (size_t)map->k, panel = job->panel;
+    size_t k = (size_t)map->k, panel = job->panel, products = ps_winograd_products(map->kind);
     job->filter_blocks = ps_pool_chunks(k, FILTER_BLOCK);
     job->filter_block = (int)round_up(ps_pool_chunks(k, job->filter_blocks), 16);
     job->filter_blocks = ps_pool_chunks(k, (size_t)job->filter_block);
     job->channel_blocks = ps_pool_chunks(map->depth, panel);
-    size_t most = ROUND_FLOATS / (T * (map->depth + k));
+    size_t most = ROUND_FLOATS / (products * (map->depth + k));
     job->rounds = ps_pool_chunks(map->tiles, most < FEWEST_TILES ? FEWEST_TILES : most);
     size_t tiles = ps_pool_chunks(map->tiles, job->rounds);
-    job->v = take_panels(a, tiles, map->depth, panel);
-    job->g = take_panels(a, tiles, k, (size_t)job->filter_block);
+    job->v = take_panels(a, products, tiles, map->depth, panel);
+    job->g = take_panels(a, products, tiles, k, (size_t)job->filter_block);
     size_t copies = job->rounds == 1 ? (size_t)threads : job->filter_blocks * job->channel_blocks;
-    job->u = take_matrices(a, (size_t)job->filter_block, panel, copies, &job->u_worker);
+    job->u = take_matrices(a, PS_WINOGRAD_WEIGHTS, (size_t)job->filter_block, panel, copies, &job->u_worker);
 }
 
 static void plan_groups(winograd_job *job, arena *a, int threads) {
     const ps_winograd_map *map = &job->map;
     job->groups = ps_pool_chunks(map->tiles, OUTER_TILES);
     if (job->groups > GROUPS) job->groups = GROUPS;
-    job->v = take_matrices(a, OUTER_TILES, padded(map->depth), (size_t)threads, &job->v_worker);
-    job->g = take_matrices(a, OUTER_TILES, padded((size_t)map->k), (size_t)threads, &job->m_worker);
-    job->u = take_matrices(a, (size_t)map->k, round_up(map->depth, 16), job->groups, &job->u_worker);
+    job->v = take_matrices(a, ps_winograd_products(map->kind), OUTER_TILES, padded(map->depth), (size_t)threads, &job->v_worker);
+    job->g = take_matrices(a, ps_winograd_products(map->kind), OUTER_TILES, padded((size_t)map->k), (size_t)threads, &job->m_worker);
+    job->u = take_matrices(a, PS_WINOGRAD_WEIGHTS, (size_t)map->k, round_up(map->depth, 16), job->groups, &job->u_worker);
 }
 
 static winograd_job plan_gradient(const ps_winograd_map *map, arena *a, int threads) {
@@ -276,7 +280,7 @@ static void gradient_block(void *context, size_t chunk, int worker) {
     int k0 = (int)block * job->filter_block, c0 = (int)(panel * job->panel);
     int rows = map->k - k0 < job->filter_block ? map->k - k0 : job->filter_block;
     int channels = map->c - c0 < (int)job->panel ? map->c - c0 : (int)job->panel;
-    job->kernels->outer(tiles, rows, channels, moved(job->g, block * job->g.panel_step), moved(job->v, panel * job->v.panel_step), u,
+    job->kernels->outer(job->map.kind, tiles, rows, channels, moved(job->g, block * job->g.panel_step), moved(job->v, panel * job->v.panel_step), u,
                         job->round > 0);
     if (job->round + 1 == job->rounds) job->kernels->weights_gradient(map, u, 1, 0, k0, rows, 0, c0, channels, job->y);
 }
@@ -299,7 +303,7 @@ static void gradient_group(void *context, size_t group, int worker) {
         size_t count = end - first < OUTER_TILES ? end - first : OUTER_TILES;
         job->kernels->input(map, job->x, first, count, v);
         job->kernels->gradient(map, job->dy, first, count, g);
-        job->kernels->outer(count, map->k, (int)map->depth, g, v, u, first > begin);
+        job->kernels->outer(job->map.kind, count, map->k, (int)map->depth, g, v, u, first > begin);
     }
 }
 
@@ -338,15 +342,19 @@ static size_t winograd_workspace(const ps_conv_shape *s, ps_conv_pass pass, int 
     return a.used * sizeof(float);
 }
 
+static bool winograd_can(const ps_conv_shape *s) {
+    if (s->kh != 3 || s->kw != 3 || s->dilation_h != 1 || s->dilation_w != 1 || s->groups != 1) return false;
+    if (s->stride_d != 1 || (s->kd > 1 && s->dilation_d != 1) || s->pad_d > s->kd - 1) return false;
+    if (s->stride_h == 2 && s->stride_w == 2) return s->pad_h == 1 && s->pad_w == 1;
+    return s->stride_h == 1 && s->stride_w == 1 && s->pad_h <= 2 && s->pad_w <= 2;
+}
+
 static double winograd_cost(const ps_conv_shape *s, ps_conv_pass pass) {
-    if (s->kh != 3 || s->kw != 3 || s->stride_d != 1 || s->stride_h != 1 || s->stride_w != 1 || s->dilation_h != 1 ||
-        s->dilation_w != 1 || (s->kd > 1 && s->dilation_d != 1) || s->groups != 1 || s->pad_h > 2 || s->pad_w > 2 ||
-        s->pad_d > s->kd - 1)
-        return -1.0;
+    if (!winograd_can(s)) return -1.0;
     ps_winograd_map map = pass == PS_CONV_BACKWARD_DATA ? backward_map(s) : forward_map(s);
     double lanes = 8.0, k = (double)round_up((size_t)map.k, (size_t)lanes), c = (double)round_up(map.depth, (size_t)lanes);
-    double tiles = (double)map.tiles;
-    return 2000.0 + T * (tiles * c * k / 50.0 + 0.15 * tiles * (c + k) + 0.1 * c * k);
+    double tiles = (double)map.tiles, products = (double)ps_winograd_products(map.kind);
+    return 2000.0 + products * (tiles * c * k / 50.0 + 0.15 * tiles * (c + k)) + PS_WINOGRAD_WEIGHTS * 0.1 * c * k;
 }
 
 const ps_conv_method ps_conv_method_winograd4 = {

@@ -13,10 +13,22 @@
 
 #include "kernels/simd.h"
 
-enum { PS_WINOGRAD_PRODUCTS = 36 };
+/* Stride 2 (padding 1): along each axis, the outer two taps and the middle one read alternate inputs. The outer two are a kernel
+ * of 2 with stride 1, F(4, 2) with points 0, 1, -1, 2 and infinity: 5 products for 4 outputs; the middle one takes 4 products that
+ * share a weight. 81 products of 36 different weights replace 144; t = 9 i + j, with weights 6 min(i, 5) + min(j, 5). */
+typedef enum {
+    PS_WINOGRAD_UNIT,       /* stride 1: 6x6 inputs to 4x4 outputs */
+    PS_WINOGRAD_STRIDED,    /* stride 2: 9x9 inputs to 4x4 outputs */
+    PS_WINOGRAD_TRANSPOSED, /* backward-data of stride 2: 5x5 inputs to 8x8 outputs */
+    PS_WINOGRAD_KINDS
+} ps_winograd_kind;
+
+enum { PS_WINOGRAD_WEIGHTS = 36 };
+static inline size_t ps_winograd_products(ps_winograd_kind kind) { return kind == PS_WINOGRAD_UNIT ? 36 : 81; }
 
 /* One convolution from an array [n][d][h][w][c] to [n][od][oh][ow][k]. Backward-data is one from dy to dx. */
 typedef struct {
+    ps_winograd_kind kind;
     int n, d, h, w, c, od, oh, ow, k, kd, pad_d, pad_h, pad_w, tiles_h, tiles_w;
     size_t tiles;       /* n * od * tiles_h * tiles_w */
     size_t depth;       /* kd * c */
@@ -42,13 +54,13 @@ typedef struct {
     void (*weights)(const ps_winograd_map *map, const float *w, bool flipped, int panel, int first, int last,
                     ps_winograd_matrices u);
     /* m (+)= v u for `count` tiles, `depth` columns and a panel of 1 or 2 vectors. */
-    void (*multiply)(size_t count, size_t depth, int vectors, ps_winograd_matrices v, ps_winograd_matrices u,
+    void (*multiply)(ps_winograd_kind kind, size_t count, size_t depth, int vectors, ps_winograd_matrices v, ps_winograd_matrices u,
                      ps_winograd_matrices m, bool accumulate);
     /* Output tiles from m (one panel's channels from `channel` on) to y, with bias (may be NULL), overwriting or adding. */
     void (*output)(const ps_winograd_map *map, ps_winograd_matrices m, size_t first, size_t count, int channel, int vectors,
                    const float *bias, bool accumulate, float *y);
     /* u (+)= g' v over `count` tiles: rows [0, rows) of g's columns by `columns` (whole vectors) columns of v. */
-    void (*outer)(size_t count, int rows, int columns, ps_winograd_matrices g, ps_winograd_matrices v, ps_winograd_matrices u,
+    void (*outer)(ps_winograd_kind kind, size_t count, int rows, int columns, ps_winograd_matrices g, ps_winograd_matrices v, ps_winograd_matrices u,
                   bool accumulate);
     /* dw [k][kd][3][3][c]: filters [k0, k0 + rows), depth tap td, channels [c0, c0 + channels), from the sum of `groups`
      * matrices u (group_step floats apart, added in order) whose row 0, column 0 is filter k0, channel c0. */

@@ -3,7 +3,11 @@
 #include "kernels/conv_winograd.h"
 #include "kernels/simd_vector.h"
 
-#define T PS_WINOGRAD_PRODUCTS
+/* Sizes along one axis; `kind` is a constant wherever it matters for speed. */
+INLINE int inputs_of(ps_winograd_kind kind) { return kind == PS_WINOGRAD_UNIT ? 6 : kind == PS_WINOGRAD_STRIDED ? 9 : 5; }
+INLINE int products_of(ps_winograd_kind kind) { return kind == PS_WINOGRAD_UNIT ? 6 : 9; }
+INLINE int outputs_of(ps_winograd_kind kind) { return kind == PS_WINOGRAD_TRANSPOSED ? 8 : 4; }
+enum { MOST = 9 }; /* of any of them */
 
 /* Interpolation points +-A and +-B, their squares and cubes. All exact in binary. */
 #define A 0.625f
@@ -14,7 +18,7 @@
 #define B3 3.375f
 
 /* Rows of the input transform: coefficients of m(x) / (x - p) for m = x (x^2 - A2) (x^2 - B2). */
-INLINE void input_line(const vf d[6], vf out[6]) {
+INLINE void unit_input_line(const vf d[6], vf out[6]) {
     vf even_a = fma_(splat(-B2), d[2], d[4]), odd_a = splat(A) * fma_(splat(-B2), d[1], d[3]);
     vf even_b = fma_(splat(-A2), d[2], d[4]), odd_b = splat(B) * fma_(splat(-A2), d[1], d[3]);
     out[0] = fma_(splat(A2 * B2), d[0], fma_(splat(-(A2 + B2)), d[2], d[4]));
@@ -26,7 +30,7 @@ INLINE void input_line(const vf d[6], vf out[6]) {
 }
 
 /* Values of the polynomial with these coefficients at the points (the transpose of output_line). */
-INLINE void gradient_line(const vf y[4], vf out[6]) {
+INLINE void unit_gradient_line(const vf y[4], vf out[6]) {
     vf even_a = fma_(splat(A2), y[2], y[0]), odd_a = fma_(splat(A3), y[3], splat(A) * y[1]);
     vf even_b = fma_(splat(B2), y[2], y[0]), odd_b = fma_(splat(B3), y[3], splat(B) * y[1]);
     out[0] = y[0];
@@ -37,7 +41,7 @@ INLINE void gradient_line(const vf y[4], vf out[6]) {
     out[5] = y[3];
 }
 
-INLINE void output_line(const vf m[6], vf out[4]) {
+INLINE void unit_output_line(const vf m[6], vf out[4]) {
     vf sum_a = m[1] + m[2], difference_a = m[1] - m[2], sum_b = m[3] + m[4], difference_b = m[3] - m[4];
     out[0] = m[0] + sum_a + sum_b;
     out[1] = fma_(splat(A), difference_a, splat(B) * difference_b);
@@ -50,7 +54,7 @@ INLINE void output_line(const vf m[6], vf out[4]) {
 #define NA (1.0f / (2.0f * A2 * (A2 - B2)))
 #define NB (1.0f / (2.0f * B2 * (B2 - A2)))
 
-INLINE void weights_line(const vf g[3], vf out[6]) {
+INLINE void unit_weights_line(const vf g[3], vf out[6]) {
     vf even_a = fma_(splat(A2 * NA), g[2], splat(NA) * g[0]), odd_a = splat(A * NA) * g[1];
     vf even_b = fma_(splat(B2 * NB), g[2], splat(NB) * g[0]), odd_b = splat(B * NB) * g[1];
     out[0] = splat(N0) * g[0];
@@ -62,11 +66,103 @@ INLINE void weights_line(const vf g[3], vf out[6]) {
 }
 
 /* The transpose of weights_line. */
-INLINE void weights_gradient_line(const vf u[6], vf out[3]) {
+INLINE void unit_weights_gradient_line(const vf u[6], vf out[3]) {
     vf sum_a = u[1] + u[2], sum_b = u[3] + u[4];
     out[0] = fma_(splat(N0), u[0], fma_(splat(NA), sum_a, splat(NB) * sum_b));
     out[1] = fma_(splat(A * NA), u[1] - u[2], splat(B * NB) * (u[3] - u[4]));
     out[2] = fma_(splat(A2 * NA), sum_a, fma_(splat(B2 * NB), sum_b, u[5]));
+}
+
+/* The same for a kernel of 2 with points 0, 1, -1, 2 and infinity. */
+INLINE void pair_input_line(const vf d[5], vf out[5]) {
+    vf two = splat(2.0f);
+    out[0] = fma_(two, d[0] - d[2], d[3] - d[1]);
+    out[1] = d[3] - fma_(two, d[1], d[2]);
+    out[2] = fma_(two, d[1], d[3]) - splat(3.0f) * d[2];
+    out[3] = d[3] - d[1];
+    out[4] = fma_(two, d[1] - d[3], d[4] - d[2]);
+}
+
+INLINE void pair_gradient_line(const vf y[4], vf out[5]) {
+    vf even = y[0] + y[2], odd = y[1] + y[3];
+    out[0] = y[0];
+    out[1] = even + odd;
+    out[2] = even - odd;
+    out[3] = fma_(splat(2.0f), y[1], fma_(splat(4.0f), y[2], fma_(splat(8.0f), y[3], y[0])));
+    out[4] = y[3];
+}
+
+INLINE void pair_output_line(const vf m[5], vf out[4]) {
+    vf sum = m[1] + m[2], difference = m[1] - m[2];
+    out[0] = m[0] + sum + m[3];
+    out[1] = fma_(splat(2.0f), m[3], difference);
+    out[2] = fma_(splat(4.0f), m[3], sum);
+    out[3] = fma_(splat(8.0f), m[3], difference + m[4]);
+}
+
+/* The transforms of one axis for each kind. With stride 2, entries 0 to 4 are those of the outer taps and the last ones those of
+ * the middle tap, which needs no transform. */
+INLINE void input_line(ps_winograd_kind kind, const vf *d, vf *out) {
+    if (kind == PS_WINOGRAD_UNIT) {
+        unit_input_line(d, out);
+    } else if (kind == PS_WINOGRAD_STRIDED) {
+        vf outer[5] = {d[0], d[2], d[4], d[6], d[8]};
+        pair_input_line(outer, out);
+        for (int i = 0; i < 4; i++) out[5 + i] = d[2 * i + 1];
+    } else {
+        pair_input_line(d, out);
+        for (int i = 0; i < 4; i++) out[5 + i] = d[i];
+    }
+}
+
+INLINE void gradient_line(ps_winograd_kind kind, const vf y[4], vf *out) {
+    if (kind == PS_WINOGRAD_UNIT) {
+        unit_gradient_line(y, out);
+    } else {
+        pair_gradient_line(y, out);
+        for (int i = 0; i < 4; i++) out[5 + i] = y[i];
+    }
+}
+
+INLINE void output_line(ps_winograd_kind kind, const vf *m, vf *out) {
+    vf outer[4];
+    if (kind == PS_WINOGRAD_UNIT) {
+        unit_output_line(m, out);
+        return;
+    }
+    pair_output_line(m, outer);
+    for (int i = 0; i < 4; i++) {
+        if (kind == PS_WINOGRAD_STRIDED) {
+            out[i] = outer[i] + m[5 + i];
+        } else {
+            out[2 * i] = m[5 + i];
+            out[2 * i + 1] = outer[i];
+        }
+    }
+}
+
+INLINE void weights_line(ps_winograd_kind kind, const vf g[3], vf out[6]) {
+    if (kind == PS_WINOGRAD_UNIT) {
+        unit_weights_line(g, out);
+        return;
+    }
+    out[0] = splat(0.5f) * g[0];
+    out[1] = splat(-0.5f) * (g[0] + g[2]);
+    out[2] = splat(1.0f / 6.0f) * (g[2] - g[0]);
+    out[3] = splat(1.0f / 6.0f) * fma_(splat(2.0f), g[2], g[0]);
+    out[4] = g[2];
+    out[5] = g[1];
+}
+
+INLINE void weights_gradient_line(ps_winograd_kind kind, const vf u[6], vf out[3]) {
+    if (kind == PS_WINOGRAD_UNIT) {
+        unit_weights_gradient_line(u, out);
+        return;
+    }
+    vf sixth = splat(1.0f / 6.0f), half = splat(0.5f);
+    out[0] = fma_(half, u[0] - u[1], sixth * (u[3] - u[2]));
+    out[1] = u[5];
+    out[2] = fma_(sixth, fma_(splat(2.0f), u[3], u[2]), u[4] - half * u[1]);
 }
 
 typedef struct {
@@ -82,37 +178,40 @@ INLINE tile_place place_of(const ps_winograd_map *map, size_t tile) {
     return p;
 }
 
-/* Where each of the 6x6 inputs of a tile lies; padding points at zeros. */
-static void input_places(const ps_winograd_map *map, const float *x, tile_place p, int td, const float *from[T]) {
-    int z = p.d + td - map->pad_d, y0 = 4 * p.y - map->pad_h, x0 = 4 * p.x - map->pad_w;
-    const float *slice = x + ((size_t)p.n * (size_t)map->d + (size_t)(z < 0 ? 0 : z)) * (size_t)map->h * (size_t)map->w * (size_t)map->c;
+/* Where each input of a tile lies; padding points at zeros. */
+INLINE void input_places(ps_winograd_kind kind, const ps_winograd_map *map, const float *x, tile_place p, int td, const float **from) {
+    int size = inputs_of(kind), step = kind == PS_WINOGRAD_STRIDED ? 8 : 4;
+    int z = p.d + td - map->pad_d, y0 = step * p.y - map->pad_h, x0 = step * p.x - map->pad_w;
+    size_t lines = ((size_t)p.n * (size_t)map->d + (size_t)(z < 0 ? 0 : z)) * (size_t)map->h;
     bool depth_inside = z >= 0 && z < map->d;
-    for (int i = 0; i < 6; i++) {
+    for (int i = 0; i < size; i++) {
         bool row_inside = depth_inside && y0 + i >= 0 && y0 + i < map->h;
-        for (int j = 0; j < 6; j++) {
+        const float *row = row_inside ? x + (lines + (size_t)(y0 + i)) * (size_t)map->w * (size_t)map->c : NULL;
+        for (int j = 0; j < size; j++) {
             bool inside = row_inside && x0 + j >= 0 && x0 + j < map->w;
-            from[6 * i + j] = inside ? slice + ((size_t)(y0 + i) * (size_t)map->w + (size_t)(x0 + j)) * (size_t)map->c : map->zeros;
+            from[size * i + j] = inside ? row + (size_t)(x0 + j) * (size_t)map->c : map->zeros;
         }
     }
 }
 
-INLINE void input_vector(const float *const from[T], int c, int count, float *v, size_t step) {
-    vf half[6][6];
-#pragma GCC unroll 6
-    for (int j = 0; j < 6; j++) {
-        vf d[6], out[6];
-#pragma GCC unroll 6
-        for (int i = 0; i < 6; i++) d[i] = load_upto(from[6 * i + j] + c, count);
-        input_line(d, out);
-#pragma GCC unroll 6
-        for (int i = 0; i < 6; i++) half[i][j] = out[i];
+INLINE void input_vector(ps_winograd_kind kind, const float *const *from, int c, int count, float *v, size_t step) {
+    int inputs = inputs_of(kind), products = products_of(kind);
+    vf half[MOST][MOST];
+#pragma GCC unroll 9
+    for (int j = 0; j < inputs; j++) {
+        vf d[MOST], out[MOST];
+#pragma GCC unroll 9
+        for (int i = 0; i < inputs; i++) d[i] = load_upto(from[inputs * i + j] + c, count);
+        input_line(kind, d, out);
+#pragma GCC unroll 9
+        for (int i = 0; i < products; i++) half[i][j] = out[i];
     }
-#pragma GCC unroll 6
-    for (int i = 0; i < 6; i++) {
-        vf out[6];
-        input_line(half[i], out);
-#pragma GCC unroll 6
-        for (int j = 0; j < 6; j++) store(v + (size_t)(6 * i + j) * step, out[j]);
+#pragma GCC unroll 9
+    for (int i = 0; i < products; i++) {
+        vf out[MOST];
+        input_line(kind, half[i], out);
+#pragma GCC unroll 9
+        for (int j = 0; j < products; j++) store(v + (size_t)(products * i + j) * step, out[j]);
     }
 }
 
@@ -121,41 +220,56 @@ INLINE size_t column_at(const ps_winograd_matrices *m, int column) {
     return (size_t)column / m->panel * m->panel_step + (size_t)column % m->panel;
 }
 
-static void input(const ps_winograd_map *map, const float *x, size_t first, size_t count, ps_winograd_matrices v) {
+INLINE void input_tiles(ps_winograd_kind kind, const ps_winograd_map *map, const float *x, size_t first, size_t count,
+                        ps_winograd_matrices v) {
     for (size_t tile = 0; tile < count; tile++) {
         tile_place p = place_of(map, first + tile);
         for (int td = 0; td < map->kd; td++) {
-            const float *from[T];
-            input_places(map, x, p, td, from);
+            const float *from[MOST * MOST];
+            input_places(kind, map, x, p, td, from);
             float *to = v.data + tile * v.row_step;
             int c = 0, column = td * map->c;
-            for (; c + LANES <= map->c; c += LANES) input_vector(from, c, LANES, to + column_at(&v, column + c), v.step);
-            if (c < map->c) input_vector(from, c, map->c - c, to + column_at(&v, column + c), v.step);
+            for (; c + LANES <= map->c; c += LANES) input_vector(kind, from, c, LANES, to + column_at(&v, column + c), v.step);
+            if (c < map->c) input_vector(kind, from, c, map->c - c, to + column_at(&v, column + c), v.step);
         }
     }
 }
 
-INLINE void gradient_vector(const float *const from[16], int k, int count, float *v, size_t step) {
-    vf half[6][4];
+/* Calls a function whose first argument is the kind with that kind as a constant. */
+#define WITH_CONSTANT_KIND(kind, function, ...)                                                \
+    switch (kind) {                                                                            \
+        case PS_WINOGRAD_UNIT: function(PS_WINOGRAD_UNIT, __VA_ARGS__); break;                 \
+        case PS_WINOGRAD_STRIDED: function(PS_WINOGRAD_STRIDED, __VA_ARGS__); break;           \
+        default: function(PS_WINOGRAD_TRANSPOSED, __VA_ARGS__); break;                         \
+    }
+
+static void input(const ps_winograd_map *map, const float *x, size_t first, size_t count, ps_winograd_matrices v) {
+    WITH_CONSTANT_KIND(map->kind, input_tiles, map, x, first, count, v)
+}
+
+INLINE void gradient_vector(ps_winograd_kind kind, const float *const from[16], int k, int count, float *v, size_t step) {
+    int products = products_of(kind);
+    vf half[MOST][4];
 #pragma GCC unroll 4
     for (int j = 0; j < 4; j++) {
-        vf y[4], out[6];
+        vf y[4], out[MOST];
 #pragma GCC unroll 4
         for (int i = 0; i < 4; i++) y[i] = load_upto(from[4 * i + j] + k, count);
-        gradient_line(y, out);
-#pragma GCC unroll 6
-        for (int i = 0; i < 6; i++) half[i][j] = out[i];
+        gradient_line(kind, y, out);
+#pragma GCC unroll 9
+        for (int i = 0; i < products; i++) half[i][j] = out[i];
     }
-#pragma GCC unroll 6
-    for (int i = 0; i < 6; i++) {
-        vf out[6];
-        gradient_line(half[i], out);
-#pragma GCC unroll 6
-        for (int j = 0; j < 6; j++) store(v + (size_t)(6 * i + j) * step, out[j]);
+#pragma GCC unroll 9
+    for (int i = 0; i < products; i++) {
+        vf out[MOST];
+        gradient_line(kind, half[i], out);
+#pragma GCC unroll 9
+        for (int j = 0; j < products; j++) store(v + (size_t)(products * i + j) * step, out[j]);
     }
 }
 
-static void gradient(const ps_winograd_map *map, const float *dy, size_t first, size_t count, ps_winograd_matrices v) {
+INLINE void gradient_tiles(ps_winograd_kind kind, const ps_winograd_map *map, const float *dy, size_t first, size_t count,
+                           ps_winograd_matrices v) {
     for (size_t tile = 0; tile < count; tile++) {
         tile_place p = place_of(map, first + tile);
         const float *from[16];
@@ -166,27 +280,37 @@ static void gradient(const ps_winograd_map *map, const float *dy, size_t first, 
         }
         float *to = v.data + tile * v.row_step;
         int k = 0;
-        for (; k + LANES <= map->k; k += LANES) gradient_vector(from, k, LANES, to + column_at(&v, k), v.step);
-        if (k < map->k) gradient_vector(from, k, map->k - k, to + column_at(&v, k), v.step);
+        for (; k + LANES <= map->k; k += LANES) gradient_vector(kind, from, k, LANES, to + column_at(&v, k), v.step);
+        if (k < map->k) gradient_vector(kind, from, k, map->k - k, to + column_at(&v, k), v.step);
     }
 }
 
-INLINE void weights_vector(const vf g[9], float *u, size_t step) {
+static void gradient(const ps_winograd_map *map, const float *dy, size_t first, size_t count, ps_winograd_matrices v) {
+    if (map->kind == PS_WINOGRAD_UNIT) gradient_tiles(PS_WINOGRAD_UNIT, map, dy, first, count, v);
+    else gradient_tiles(PS_WINOGRAD_STRIDED, map, dy, first, count, v);
+}
+
+INLINE void weights_vector(ps_winograd_kind kind, const vf g[9], float *u, size_t step) {
     vf half[6][3];
 #pragma GCC unroll 3
     for (int j = 0; j < 3; j++) {
         vf column[3] = {g[j], g[3 + j], g[6 + j]}, out[6];
-        weights_line(column, out);
+        weights_line(kind, column, out);
 #pragma GCC unroll 6
         for (int i = 0; i < 6; i++) half[i][j] = out[i];
     }
 #pragma GCC unroll 6
     for (int i = 0; i < 6; i++) {
         vf out[6];
-        weights_line(half[i], out);
+        weights_line(kind, half[i], out);
 #pragma GCC unroll 6
         for (int j = 0; j < 6; j++) store(u + (size_t)(6 * i + j) * step, out[j]);
     }
+}
+
+INLINE void store_weights(const ps_winograd_map *map, const vf g[9], float *u, size_t step) {
+    if (map->kind == PS_WINOGRAD_UNIT) weights_vector(PS_WINOGRAD_UNIT, g, u, step);
+    else weights_vector(PS_WINOGRAD_STRIDED, g, u, step);
 }
 
 /* LANES filters from k on by LANES channels of depth tap td: nine blocks are transposed so that filters lie in vectors. */
@@ -206,7 +330,7 @@ static void weights_square(const ps_winograd_map *map, const float *w, int k, in
     for (int i = 0; i < channels; i++) {
         vf g[9];
         for (int tap = 0; tap < 9; tap++) g[tap] = block[tap][i];
-        weights_vector(g, u + (size_t)i * to.row_step, to.step);
+        store_weights(map, g, u + (size_t)i * to.row_step, to.step);
     }
 }
 
@@ -240,7 +364,7 @@ static void weights_backward(const ps_winograd_map *map, const float *w, int pan
                     __builtin_prefetch(row + (size_t)ahead * filter);
                 }
                 size_t row = (size_t)td * (size_t)(last - first) + (size_t)(c - first);
-                weights_vector(g, u.data + row * u.row_step + (size_t)vector * LANES, u.step);
+                store_weights(map, g, u.data + row * u.row_step + (size_t)vector * LANES, u.step);
             }
         }
     }
@@ -263,37 +387,46 @@ static void multiply_block(int rows, int vectors, const float *v, size_t v_step,
 #undef CALL2
 }
 
-static void multiply(size_t count, size_t depth, int vectors, ps_winograd_matrices v, ps_winograd_matrices u,
+/* The weights that product t uses. */
+INLINE size_t weights_of(ps_winograd_kind kind, size_t t) {
+    if (kind == PS_WINOGRAD_UNIT) return t;
+    size_t i = t / 9, j = t % 9;
+    return 6 * (i < 5 ? i : 5) + (j < 5 ? j : 5);
+}
+
+static void multiply(ps_winograd_kind kind, size_t count, size_t depth, int vectors, ps_winograd_matrices v, ps_winograd_matrices u,
                      ps_winograd_matrices m, bool accumulate) {
-    for (size_t t = 0; t < T; t++) {
-        size_t most = vectors == 2 ? ROWS : ROWS_OF_ONE;
+    size_t most = vectors == 2 ? ROWS : ROWS_OF_ONE;
+    for (size_t t = 0; t < ps_winograd_products(kind); t++) {
+        const float *panel = u.data + weights_of(kind, t) * u.step;
         for (size_t tile = 0; tile < count; tile += most) {
             int rows = count - tile < most ? (int)(count - tile) : (int)most;
-            multiply_block(rows, vectors, v.data + t * v.step + tile * v.row_step, v.row_step, u.data + t * u.step, u.row_step,
-                           depth, m.data + t * m.step + tile * m.row_step, m.row_step, accumulate);
+            multiply_block(rows, vectors, v.data + t * v.step + tile * v.row_step, v.row_step, panel, u.row_step, depth,
+                           m.data + t * m.step + tile * m.row_step, m.row_step, accumulate);
         }
     }
 }
 
-INLINE void output_vector(const float *m, size_t step, vf bias, int height, int width, int channels, bool accumulate, float *y,
-                          size_t row_step, size_t column_step) {
-    vf half[4][6];
-#pragma GCC unroll 6
-    for (int j = 0; j < 6; j++) {
-        vf in[6], out[4];
-#pragma GCC unroll 6
-        for (int i = 0; i < 6; i++) in[i] = load(m + (size_t)(6 * i + j) * step);
-        output_line(in, out);
-#pragma GCC unroll 4
-        for (int i = 0; i < 4; i++) half[i][j] = out[i];
+INLINE void output_vector(ps_winograd_kind kind, const float *m, size_t step, vf bias, int height, int width, int channels,
+                          bool accumulate, float *y, size_t row_step, size_t column_step) {
+    int products = products_of(kind), outputs = outputs_of(kind);
+    vf half[MOST][MOST];
+#pragma GCC unroll 9
+    for (int j = 0; j < products; j++) {
+        vf in[MOST], out[MOST];
+#pragma GCC unroll 9
+        for (int i = 0; i < products; i++) in[i] = load(m + (size_t)(products * i + j) * step);
+        output_line(kind, in, out);
+#pragma GCC unroll 8
+        for (int i = 0; i < outputs; i++) half[i][j] = out[i];
     }
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; i++) {
+#pragma GCC unroll 8
+    for (int i = 0; i < outputs; i++) {
         if (i >= height) return;
-        vf out[4];
-        output_line(half[i], out);
-#pragma GCC unroll 4
-        for (int j = 0; j < 4; j++) {
+        vf out[MOST];
+        output_line(kind, half[i], out);
+#pragma GCC unroll 8
+        for (int j = 0; j < outputs; j++) {
             if (j >= width) break;
             float *to = y + (size_t)i * row_step + (size_t)j * column_step;
             vf value = out[j] + bias;
@@ -303,25 +436,33 @@ INLINE void output_vector(const float *m, size_t step, vf bias, int height, int 
     }
 }
 
-static void output(const ps_winograd_map *map, ps_winograd_matrices m, size_t first, size_t count, int channel, int vectors,
-                   const float *bias, bool accumulate, float *y) {
+INLINE int at_most(int value, int most) { return value < most ? value : most; }
+
+INLINE void output_tiles(ps_winograd_kind kind, const ps_winograd_map *map, ps_winograd_matrices m, size_t first, size_t count,
+                         int channel, int vectors, const float *bias, bool accumulate, float *y) {
     size_t column_step = (size_t)map->k, row_step = (size_t)map->ow * column_step;
+    int size = outputs_of(kind);
     for (size_t tile = 0; tile < count; tile++) {
         tile_place p = place_of(map, first + tile);
-        int height = map->oh - 4 * p.y < 4 ? map->oh - 4 * p.y : 4, width = map->ow - 4 * p.x < 4 ? map->ow - 4 * p.x : 4;
-        size_t row = ((size_t)p.n * (size_t)map->od + (size_t)p.d) * (size_t)map->oh + 4 * (size_t)p.y;
-        float *to = y + row * row_step + 4 * (size_t)p.x * column_step;
+        int height = at_most(map->oh - size * p.y, size), width = at_most(map->ow - size * p.x, size);
+        size_t row = ((size_t)p.n * (size_t)map->od + (size_t)p.d) * (size_t)map->oh + (size_t)(size * p.y);
+        float *to = y + row * row_step + (size_t)(size * p.x) * column_step;
         for (int vector = 0; vector < vectors; vector++) {
             int k = channel + vector * LANES, channels = map->k - k;
             vf add = bias != NULL ? load_upto(bias + k, channels) : splat(0.0f);
             const float *from = m.data + tile * m.row_step + (size_t)vector * LANES;
-            if (height == 4 && width == 4 && channels >= LANES) {
-                output_vector(from, m.step, add, 4, 4, LANES, accumulate, to + k, row_step, column_step);
+            if (height == size && width == size && channels >= LANES) {
+                output_vector(kind, from, m.step, add, size, size, LANES, accumulate, to + k, row_step, column_step);
             } else {
-                output_vector(from, m.step, add, height, width, channels, accumulate, to + k, row_step, column_step);
+                output_vector(kind, from, m.step, add, height, width, channels, accumulate, to + k, row_step, column_step);
             }
         }
     }
+}
+
+static void output(const ps_winograd_map *map, ps_winograd_matrices m, size_t first, size_t count, int channel, int vectors,
+                   const float *bias, bool accumulate, float *y) {
+    WITH_CONSTANT_KIND(map->kind, output_tiles, map, m, first, count, channel, vectors, bias, accumulate, y)
 }
 
 static void outer_block(int rows, int vectors, const float *g, size_t g_step, const float *v, size_t v_step, size_t count, float *u,
@@ -334,21 +475,25 @@ static void outer_block(int rows, int vectors, const float *g, size_t g_step, co
 #undef CALL2
 }
 
-static void outer(size_t count, int rows, int columns, ps_winograd_matrices g, ps_winograd_matrices v, ps_winograd_matrices u,
-                  bool accumulate) {
-    for (size_t t = 0; t < T; t++) {
+/* Whether t is the first product that uses its weights. */
+INLINE bool is_first(ps_winograd_kind kind, size_t t) { return kind == PS_WINOGRAD_UNIT || (t / 9 <= 5 && t % 9 <= 5); }
+
+static void outer(ps_winograd_kind kind, size_t count, int rows, int columns, ps_winograd_matrices g, ps_winograd_matrices v,
+                  ps_winograd_matrices u, bool accumulate) {
+    for (size_t t = 0; t < ps_winograd_products(kind); t++) {
+        float *sum = u.data + weights_of(kind, t) * u.step;
+        bool add = accumulate || !is_first(kind, t);
         for (int column = 0; column < columns; column += 2 * LANES) {
             int vectors = columns - column > LANES ? 2 : 1, most = vectors == 2 ? ROWS : ROWS_OF_ONE;
             for (int row = 0; row < rows; row += most) {
-                outer_block(rows - row < most ? rows - row : most, vectors, g.data + t * g.step + row, g.row_step,
-                            v.data + t * v.step + column, v.row_step, count,
-                            u.data + t * u.step + (size_t)row * u.row_step + column, u.row_step, accumulate);
+                outer_block(at_most(rows - row, most), vectors, g.data + t * g.step + row, g.row_step, v.data + t * v.step + column,
+                            v.row_step, count, sum + (size_t)row * u.row_step + column, u.row_step, add);
             }
         }
     }
 }
 
-INLINE void weights_gradient_vector(const float *u, size_t step, size_t groups, size_t group_step, float *dw, size_t tap_step,
+INLINE void weights_gradient_vector(ps_winograd_kind kind, const float *u, size_t step, size_t groups, size_t group_step, float *dw, size_t tap_step,
                                     int channels) {
     vf half[3][6];
 #pragma GCC unroll 6
@@ -359,14 +504,14 @@ INLINE void weights_gradient_vector(const float *u, size_t step, size_t groups, 
             in[i] = load(from);
             for (size_t group = 1; group < groups; group++) in[i] += load(from + group * group_step);
         }
-        weights_gradient_line(in, out);
+        weights_gradient_line(kind, in, out);
 #pragma GCC unroll 3
         for (int i = 0; i < 3; i++) half[i][j] = out[i];
     }
 #pragma GCC unroll 3
     for (int i = 0; i < 3; i++) {
         vf out[3];
-        weights_gradient_line(half[i], out);
+        weights_gradient_line(kind, half[i], out);
 #pragma GCC unroll 3
         for (int j = 0; j < 3; j++) store_upto(dw + (size_t)(3 * i + j) * tap_step, out[j], channels);
     }
@@ -377,8 +522,13 @@ static void weights_gradient(const ps_winograd_map *map, ps_winograd_matrices u,
     for (int row = 0; row < rows; row++) {
         float *to = dw + (((size_t)(k0 + row) * (size_t)map->kd + (size_t)td) * 9) * (size_t)map->c + (size_t)c0;
         for (int c = 0; c < channels; c += LANES) {
-            weights_gradient_vector(u.data + (size_t)row * u.row_step + c, u.step, groups, group_step, to + c, (size_t)map->c,
-                                    channels - c);
+            const float *from = u.data + (size_t)row * u.row_step + c;
+            size_t tap_step = (size_t)map->c;
+            if (map->kind == PS_WINOGRAD_UNIT) {
+                weights_gradient_vector(PS_WINOGRAD_UNIT, from, u.step, groups, group_step, to + c, tap_step, channels - c);
+            } else {
+                weights_gradient_vector(PS_WINOGRAD_STRIDED, from, u.step, groups, group_step, to + c, tap_step, channels - c);
+            }
         }
     }
 }
