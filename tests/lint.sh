@@ -17,7 +17,8 @@ allowed() {
         src/net) echo "core kernels layers graph" ;;
         src/trace) echo "core" ;;
         src/probe) echo "core kernels layers graph net trace" ;;
-        src/cli) echo "core kernels data layers graph models net trace probe analysis reports" ;;
+        src/watch) echo "core" ;;
+        src/cli) echo "core kernels data layers graph models net trace probe watch analysis reports" ;;
         analysis) echo "core analysis trace/trace_format.h" ;;
         reports) echo "core reports" ;;
     esac
@@ -38,7 +39,7 @@ check_room() { # room, prefix of its own includes
 }
 
 report=$(mktemp); trap 'rm -f "$report"' EXIT
-for room in core kernels data layers graph models net trace probe cli; do check_room "src/$room" "$room" >>"$report"; done
+for room in core kernels data layers graph models net trace probe watch cli; do check_room "src/$room" "$room" >>"$report"; done
 check_room analysis analysis >>"$report"
 check_room reports reports >>"$report"
 

@@ -1,0 +1,141 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/command_line.h"
+#include "cli/commands.h"
+#include "cli/interrupt.h"
+#include "core/file.h"
+#include "core/memory.h"
+#include "watch/follow.h"
+#include "watch/screen.h"
+#include "watch/view.h"
+
+static bool once, ascii;
+static int width;
+
+static const ps_option options[] = {
+    {"once", PS_OPTION_FLAG, &once, "", "print one snapshot as text and end (as when the output is no terminal)"},
+    {"width", PS_OPTION_INT, &width, "N", "columns of a snapshot [100]"},
+    {"ascii", PS_OPTION_FLAG, &ascii, "", "draw with ASCII characters only"},
+    {0},
+};
+
+static const ps_command command = {
+    .name = "watch",
+    .usage = "RUN [options]",
+    .summary = "Shows a growing trace on the terminal: loss, accuracy, dead nodes and inertia by layer, the newest deaths and revivals. RUN is a run's\n"
+               "directory or a trace file, perhaps copied from another machine; it is only read. Keys: q quit, p pause, arrows or j k scroll,\n"
+               "s sort, h help.",
+    .examples = "  poolscope watch runs/a\n  poolscope watch runs/a --once\n",
+    .options = options,
+    .min_positional = 1,
+    .max_positional = 1,
+};
+
+enum { POLL_MILLISECONDS = 250, SNAPSHOT_WIDTH = 100, MOST_WIDTH = 1000 };
+
+typedef struct {
+    ps_follow follow;
+    ps_watch_model model;
+    ps_watch_view view;
+} dashboard;
+
+static bool wants_ascii(void) {
+    static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const char *locale = getenv(names[i]);
+        if (locale != NULL && locale[0] != '\0') return strstr(locale, "UTF-8") == NULL && strstr(locale, "utf8") == NULL && strstr(locale, "UTF8") == NULL;
+    }
+    return true;
+}
+
+static ps_status read_new_lines(dashboard *d, bool *changed) {
+    bool restarted;
+    char *line;
+    PS_TRY(ps_follow_check(&d->follow, &restarted));
+    if (restarted) ps_watch_model_clear(&d->model);
+    *changed = restarted;
+    for (;;) {
+        PS_TRY(ps_follow_line(&d->follow, &line));
+        if (line == NULL) return PS_OK;
+        if (line[0] == '\0') continue;
+        *changed = true;
+        PS_TRY(ps_watch_model_take(&d->model, line));
+    }
+}
+
+static ps_status show(dashboard *d) {
+    char *text = NULL;
+    size_t size;
+    ps_screen_size(&d->view.width, &d->view.height);
+    FILE *memory = open_memstream(&text, &size);
+    if (memory == NULL) return ps_fail(PS_ERR_MEMORY, "no memory for a screen");
+    ps_status status = ps_watch_draw(memory, &d->model, &d->view);
+    fclose(memory);
+    if (status == PS_OK) status = ps_screen_show(text, size);
+    free(text);
+    return status;
+}
+
+static void apply_key(dashboard *d, ps_key key) {
+    int page = d->view.height > 12 ? d->view.height - 12 : 1;
+    switch (key) {
+    case PS_KEY_PAUSE: d->view.paused = !d->view.paused; break;
+    case PS_KEY_UP: d->view.scroll--; break;
+    case PS_KEY_DOWN: d->view.scroll++; break;
+    case PS_KEY_PAGE_UP: d->view.scroll -= page; break;
+    case PS_KEY_PAGE_DOWN: d->view.scroll += page; break;
+    case PS_KEY_SORT: d->view.sort = (ps_watch_sort)((d->view.sort + 1) % PS_SORT_COUNT); break;
+    case PS_KEY_HELP: d->view.help = !d->view.help; break;
+    default: break;
+    }
+}
+
+static ps_status run_dashboard(dashboard *d) {
+    volatile const int *stop = ps_interrupt_flag();
+    ps_key key = PS_KEY_RESIZED;
+    while (!*stop && key != PS_KEY_QUIT) {
+        bool changed = false;
+        if (!d->view.paused) PS_TRY(read_new_lines(d, &changed));
+        if (changed || key != PS_KEY_NONE) PS_TRY(show(d));
+        key = ps_screen_key(POLL_MILLISECONDS);
+        apply_key(d, key);
+    }
+    return PS_OK;
+}
+
+static ps_status run_snapshot(dashboard *d) {
+    bool changed;
+    PS_TRY(read_new_lines(d, &changed));
+    d->view.width = width > 0 ? width : SNAPSHOT_WIDTH;
+    return ps_watch_draw(stdout, &d->model, &d->view);
+}
+
+static ps_status run_watch(dashboard *d, const char *path) {
+    d->view.path = path;
+    d->view.ascii = ascii || wants_ascii();
+    PS_TRY(ps_follow_open(&d->follow, path));
+    if (once || !isatty(STDOUT_FILENO) || !isatty(STDIN_FILENO)) return run_snapshot(d);
+    ps_status status = ps_screen_open();
+    if (status == PS_OK) status = run_dashboard(d);
+    ps_screen_close();
+    return status;
+}
+
+ps_status ps_cmd_watch(int argc, char **argv) {
+    ps_arguments arguments;
+    static dashboard d;
+    char *path;
+    PS_TRY(ps_command_parse(&command, argc, argv, &arguments));
+    if (arguments.help) return PS_OK;
+    if (width < 0 || width > MOST_WIDTH) return ps_fail(PS_ERR_USAGE, "--width must be 1 to %d columns", (int)MOST_WIDTH);
+    const char *given = arguments.positional[0];
+    PS_TRY(ps_file_is_directory(given) ? ps_file_join(given, "trace.jsonl", &path) : ps_string_copy(given, &path));
+    ps_status status = run_watch(&d, path);
+    ps_watch_model_clear(&d.model);
+    ps_follow_close(&d.follow);
+    free(path);
+    return status;
+}

@@ -1,0 +1,183 @@
+#include "watch/model.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/memory.h"
+
+enum { MOST_NODES = 1 << 24 };
+
+double ps_series_last(const ps_series *series) { return series->count > 0 ? series->values[series->count - 1] : NAN; }
+
+static ps_status push(ps_series *series, double value) {
+    PS_TRY(PS_GROW(&series->values, &series->capacity, series->count + 1, "values of a series"));
+    series->values[series->count++] = value;
+    return PS_OK;
+}
+
+static const cJSON *get(const cJSON *object, const char *key) { return cJSON_GetObjectItemCaseSensitive(object, key); }
+static double number_of(const cJSON *object, const char *key) {
+    const cJSON *item = get(object, key);
+    return cJSON_IsNumber(item) ? item->valuedouble : NAN;
+}
+static const char *text_of(const cJSON *object, const char *key) {
+    const char *text = cJSON_GetStringValue(get(object, key));
+    return text != NULL ? text : "";
+}
+
+/* ---- header ---- */
+
+static ps_status take_layer(ps_watch_model *model, const cJSON *item) {
+    ps_watch_layer *layer = &model->layers[model->layer_count];
+    double channels = number_of(item, "channels");
+    if (!(channels >= 1 && channels <= MOST_NODES - model->node_count)) return ps_fail(PS_ERR_INPUT, "layer %d of the trace's header has no sound number of channels", model->layer_count);
+    PS_TRY(ps_string_copy(text_of(item, "name"), &layer->name));
+    layer->channels = (int)channels;
+    layer->position = model->layer_count;
+    layer->first_node = model->node_count;
+    model->node_count += layer->channels;
+    model->layer_count++;
+    return PS_OK;
+}
+
+static ps_status take_header(ps_watch_model *model, const cJSON *record) {
+    const cJSON *layers = get(record, "layers"), *item;
+    ps_watch_model_clear(model);
+    if (strcmp(text_of(record, "format"), "poolscope-trace") != 0) return ps_fail(PS_ERR_INPUT, "this is no trace: its first line is not a header");
+    PS_TRY(ps_string_copy(text_of(get(record, "model"), "name"), &model->model));
+    PS_TRY(ps_string_copy(text_of(record, "arm"), &model->arm));
+    model->seed = number_of(record, "seed");
+    model->steps = number_of(record, "steps");
+    PS_TRY(PS_ALLOC((size_t)cJSON_GetArraySize(layers) + 1, &model->layers, "layers of a trace"));
+    cJSON_ArrayForEach(item, layers) PS_TRY(take_layer(model, item));
+    PS_TRY(PS_ALLOC((size_t)model->node_count + 1, &model->dead, "nodes of a trace"));
+    PS_TRY(PS_ALLOC((size_t)model->node_count + 1, &model->scratch, "nodes of a trace"));
+    memset(model->dead, -1, (size_t)model->node_count);
+    model->probe_step = -1;
+    model->images_per_second = model->peak_memory_bytes = NAN;
+    model->has_header = true;
+    return PS_OK;
+}
+
+/* ---- records ---- */
+
+static ps_watch_layer *layer_of(ps_watch_model *model, const cJSON *record) {
+    const char *name = text_of(record, "layer");
+    for (int l = 0; l < model->layer_count; l++)
+        if (strcmp(model->layers[l].name, name) == 0) return &model->layers[l];
+    return NULL;
+}
+
+static ps_status take_step(ps_watch_model *model, const cJSON *record) {
+    model->step = number_of(record, "step") + 1;
+    return push(&model->loss, number_of(record, "loss"));
+}
+
+static int by_size(const void *a, const void *b) {
+    double left = *(const double *)a, right = *(const double *)b;
+    return (left > right) - (left < right);
+}
+
+static ps_status take_window(ps_watch_model *model, const cJSON *record) {
+    ps_watch_layer *layer = layer_of(model, record);
+    const cJSON *path = get(get(record, "values"), "path_gradient"), *norm = get(get(record, "values"), "weight_start_l2");
+    size_t count = 0;
+    if (layer == NULL || !cJSON_IsArray(path) || !cJSON_IsArray(norm)) return PS_OK;
+    for (path = path->child, norm = norm->child; path != NULL && norm != NULL && count < (size_t)layer->channels; path = path->next, norm = norm->next)
+        if (cJSON_IsNumber(path) && cJSON_IsNumber(norm) && norm->valuedouble > 0) model->scratch[count++] = path->valuedouble / norm->valuedouble;
+    if (count == 0) return PS_OK;
+    qsort(model->scratch, count, sizeof *model->scratch, by_size);
+    return push(&layer->inertia, model->scratch[count / 2]);
+}
+
+static void note_change(ps_watch_model *model, double step, int layer, int channel, bool revival) {
+    model->changes[model->change_count++ % PS_WATCH_CHANGES] = (ps_watch_change){step, layer, channel, revival};
+}
+
+/* The network's share grows with the records of a probing; the last value of the series is that of the probing so far. */
+static ps_status add_to_share(ps_watch_model *model, double step, double known, double dead) {
+    if (step != model->probe_step) {
+        model->probe_step = step;
+        model->probe_known = model->probe_dead = 0;
+        PS_TRY(push(&model->dead_share, NAN));
+    }
+    model->probe_known += known;
+    model->probe_dead += dead;
+    model->dead_share.values[model->dead_share.count - 1] = model->probe_dead / model->probe_known;
+    return PS_OK;
+}
+
+static ps_status take_probe(ps_watch_model *model, const cJSON *record) {
+    ps_watch_layer *layer = layer_of(model, record);
+    const cJSON *nonzero = get(get(record, "values"), "nonzero"), *item;
+    double step = number_of(record, "step"), known = 0, dead = 0;
+    int channel = -1;
+    if (layer == NULL || !cJSON_IsArray(nonzero)) return PS_OK;
+    cJSON_ArrayForEach(item, nonzero) {
+        if (++channel >= layer->channels || !cJSON_IsNumber(item)) continue;
+        signed char *before = &model->dead[layer->first_node + channel], now = item->valuedouble == 0;
+        if (*before >= 0 && *before != now) note_change(model, step, layer->position, channel, !now);
+        *before = now;
+        known++;
+        dead += now;
+    }
+    if (known == 0) return PS_OK;
+    PS_TRY(push(&layer->dead, dead / known));
+    return add_to_share(model, step, known, dead);
+}
+
+static ps_status take_eval(ps_watch_model *model, const cJSON *record) { return push(&model->accuracy, number_of(record, "accuracy")); }
+
+static ps_status take_timing(ps_watch_model *model, const cJSON *record) {
+    double rate = number_of(record, "images_per_second"), memory = number_of(record, "peak_memory_bytes");
+    if (!isnan(rate)) model->images_per_second = rate;
+    if (!isnan(memory)) model->peak_memory_bytes = memory;
+    return PS_OK;
+}
+
+static ps_status take_event(ps_watch_model *model, const cJSON *record) {
+    model->nonfinite += strcmp(text_of(record, "event"), "nonfinite") == 0;
+    return PS_OK;
+}
+
+static ps_status take_end(ps_watch_model *model, const cJSON *record) {
+    free(model->status);
+    model->status = NULL;
+    return ps_string_copy(text_of(record, "status"), &model->status);
+}
+
+static const struct {
+    const char *type;
+    ps_status (*take)(ps_watch_model *model, const cJSON *record);
+} takers[] = {{"step", take_step}, {"window", take_window}, {"probe", take_probe}, {"eval", take_eval}, {"timing", take_timing}, {"event", take_event}, {"end", take_end}};
+
+ps_status ps_watch_model_take(ps_watch_model *model, const char *line) {
+    cJSON *record = cJSON_Parse(line);
+    const char *type = text_of(record, "type");
+    ps_status status = PS_OK;
+    if (!model->has_header) status = take_header(model, record);
+    else if (record == NULL) model->skipped++; /* a damaged line must not end the view; validate is for that */
+    for (size_t i = 0; status == PS_OK && i < sizeof takers / sizeof *takers; i++)
+        if (strcmp(takers[i].type, type) == 0) status = takers[i].take(model, record);
+    cJSON_Delete(record);
+    return status;
+}
+
+void ps_watch_model_clear(ps_watch_model *model) {
+    for (int l = 0; l < model->layer_count; l++) {
+        free(model->layers[l].name);
+        ps_free_array(model->layers[l].dead.values);
+        ps_free_array(model->layers[l].inertia.values);
+    }
+    ps_free_array(model->loss.values);
+    ps_free_array(model->accuracy.values);
+    ps_free_array(model->dead_share.values);
+    ps_free(model->layers);
+    ps_free(model->dead);
+    ps_free(model->scratch);
+    free(model->model);
+    free(model->arm);
+    free(model->status);
+    *model = (ps_watch_model){0};
+}

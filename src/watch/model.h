@@ -1,0 +1,54 @@
+/* What the dashboard knows of a run: series gathered line by line from its trace. The creator clears it. */
+#ifndef PS_WATCH_MODEL_H
+#define PS_WATCH_MODEL_H
+
+#include <cjson/cJSON.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/status.h"
+
+typedef struct {
+    double *values;
+    size_t count, capacity;
+} ps_series;
+
+/* The latest value, NaN: none. */
+double ps_series_last(const ps_series *series);
+
+typedef struct {
+    char *name;
+    int channels, first_node, position;
+    ps_series dead, inertia; /* shares per probing; medians per window of the gradient-driven path relative to the norm */
+} ps_watch_layer;
+
+typedef struct {
+    double step;
+    int layer, channel;
+    bool revival;
+} ps_watch_change;
+
+enum { PS_WATCH_CHANGES = 256 };
+
+typedef struct {
+    bool has_header;
+    char *model, *arm, *status; /* status: of the end record, NULL: goes on, or was cut off */
+    double seed, steps, step;   /* planned, done */
+    double images_per_second, peak_memory_bytes;
+    ps_watch_layer *layers;
+    int layer_count, node_count;
+    signed char *dead; /* per node: 1, 0, -1 unknown */
+    double *scratch;
+    ps_series loss, accuracy, dead_share;
+    double probe_step;   /* of the probing whose records are coming, -1: none yet */
+    double probe_known, probe_dead;
+    ps_watch_change changes[PS_WATCH_CHANGES]; /* a ring: change_count - 1 is the newest */
+    size_t change_count;
+    int nonfinite;
+    size_t skipped; /* lines that were no JSON */
+} ps_watch_model;
+
+ps_status ps_watch_model_take(ps_watch_model *model, const char *line);
+void ps_watch_model_clear(ps_watch_model *model);
+
+#endif

@@ -1,0 +1,240 @@
+#include "watch/view.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/memory.h"
+
+enum { NAME_WIDTH = 24, CHANGES_SHOWN = 5, FIXED_ROWS = 8 };
+
+typedef struct {
+    FILE *stream;
+    const ps_watch_model *model;
+    ps_watch_view *view;
+    int row;
+} painter;
+
+/* ---- text ---- */
+
+/* Length of a character from here, 0: not to be shown (control characters, also those of Latin-1, and broken UTF-8). */
+static int shown_length(const unsigned char *text) {
+    int length = text[0] < 0x80 ? 1 : (text[0] & 0xE0) == 0xC0 ? 2 : (text[0] & 0xF0) == 0xE0 ? 3 : (text[0] & 0xF8) == 0xF0 ? 4 : 0;
+    if (text[0] < 0x20 || text[0] == 0x7F || (text[0] == 0xC2 && text[1] < 0xA0)) return 0;
+    for (int i = 1; i < length; i++)
+        if ((text[i] & 0xC0) != 0x80) return 0;
+    return length;
+}
+
+/* Puts up to `width` columns (one a character) and returns how many. */
+static int put_text(FILE *stream, const char *text, int width) {
+    int column = 0;
+    for (const unsigned char *p = (const unsigned char *)text; *p != '\0' && column < width; column++) {
+        int length = shown_length(p);
+        if (length > 0) fwrite(p, 1, (size_t)length, stream);
+        else fputc('?', stream);
+        p += length > 0 ? length : 1;
+    }
+    return column;
+}
+
+static bool has_room(const painter *p) { return p->view->height == 0 || p->row < p->view->height; }
+
+static void __attribute__((format(printf, 2, 3))) put_line(painter *p, const char *format, ...) {
+    char *line = NULL;
+    va_list arguments;
+    if (!has_room(p)) return;
+    va_start(arguments, format);
+    int length = vsnprintf(NULL, 0, format, arguments);
+    va_end(arguments);
+    line = length >= 0 ? malloc((size_t)length + 1) : NULL;
+    if (line == NULL) return;
+    va_start(arguments, format);
+    vsnprintf(line, (size_t)length + 1, format, arguments);
+    va_end(arguments);
+    put_text(p->stream, line, p->view->width);
+    free(line);
+    p->row++;
+    if (p->view->height == 0 || p->row < p->view->height) fputc('\n', p->stream);
+}
+
+/* ---- sparklines ---- */
+
+static const char *const blocks[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
+static const char *const letters[] = {"_", ".", ":", "-", "=", "+", "*", "#"};
+enum { LEVELS = 8, MOST_COLUMNS = 200, SPARK_BYTES = 4 * MOST_COLUMNS + 1 };
+
+static double mean_between(const ps_series *series, size_t begin, size_t end) {
+    double sum = 0;
+    for (size_t i = begin; i < end; i++) sum += series->values[i];
+    return sum / (double)(end - begin);
+}
+
+/* Columns are means of equal stretches, between the smallest and largest of them (`from_zero`: between 0 and the largest); "!" stands for
+ * what is not finite. */
+static void draw_spark(const painter *p, const ps_series *series, int width, bool from_zero, char *text) {
+    double columns[MOST_COLUMNS], low = from_zero ? 0 : INFINITY, high = from_zero ? 0 : -INFINITY;
+    size_t count = series->count < (size_t)width ? series->count : (size_t)width;
+    if (count > MOST_COLUMNS) count = MOST_COLUMNS;
+    for (size_t i = 0; i < count; i++) {
+        columns[i] = mean_between(series, i * series->count / count, (i + 1) * series->count / count);
+        if (!isfinite(columns[i])) continue;
+        low = fmin(low, columns[i]);
+        high = fmax(high, columns[i]);
+    }
+    text[0] = '\0';
+    for (size_t i = 0; i < count; i++) {
+        int level = high > low ? (int)lround((columns[i] - low) / (high - low) * (LEVELS - 1)) : 0;
+        strcat(text, !isfinite(columns[i]) ? "!" : p->view->ascii ? letters[level] : blocks[level]);
+    }
+}
+
+/* Fills up to the width in columns, as printf counts bytes. */
+static void pad_spark(char *text, int width) {
+    int columns = 0;
+    for (const char *p = text; *p != '\0'; p++) columns += ((unsigned char)*p & 0xC0) != 0x80;
+    size_t length = strlen(text);
+    for (; columns < width && length + 1 < SPARK_BYTES; columns++) text[length++] = ' ';
+    text[length] = '\0';
+}
+
+/* ---- parts ---- */
+
+static const char *format_share(double share, char *text, size_t size) {
+    if (isnan(share)) snprintf(text, size, "-");
+    else snprintf(text, size, "%.1f %%", 100 * share);
+    return text;
+}
+
+static const char *format_value(double value, char *text, size_t size) {
+    if (isnan(value)) snprintf(text, size, "-");
+    else snprintf(text, size, "%.4g", value);
+    return text;
+}
+
+static void put_head(painter *p) {
+    const ps_watch_model *m = p->model;
+    char rate[32];
+    const char *state = m->status != NULL ? m->status : p->view->paused ? "paused (the run goes on)" : "no end yet";
+    double share = m->steps > 0 ? m->step / m->steps : 0;
+    put_line(p, "poolscope watch  %s", p->view->path);
+    put_line(p, "%s%s%s  seed %.0f  step %.0f of %.0f (%.0f %%)  %s images/s  %s%s", m->model, m->arm[0] != '\0' ? "  arm " : "", m->arm, m->seed, m->step, m->steps,
+             100 * share, format_value(m->images_per_second, rate, sizeof rate), state, m->nonfinite > 0 ? "  NON-FINITE VALUES" : "");
+}
+
+static void put_series(painter *p, const char *title, const ps_series *series, bool share, bool from_zero) {
+    char spark[SPARK_BYTES], value[32];
+    double last = ps_series_last(series);
+    int width = p->view->width - 22;
+    draw_spark(p, series, width > 4 ? width : 4, from_zero, spark);
+    put_line(p, "%-10s %8s  %s", title, share ? format_share(last, value, sizeof value) : format_value(last, value, sizeof value), spark);
+}
+
+static void put_layer(painter *p, const ps_watch_layer *layer, int spark_width) {
+    char name[4 * NAME_WIDTH + 1] = "", dead_spark[SPARK_BYTES], inertia_spark[SPARK_BYTES], dead[32], inertia[32];
+    FILE *memory = fmemopen(name, sizeof name, "w");
+    if (memory != NULL) {
+        for (int column = put_text(memory, layer->name, NAME_WIDTH); column < NAME_WIDTH; column++) fputc(' ', memory);
+        fclose(memory);
+    }
+    draw_spark(p, &layer->dead, spark_width, true, dead_spark);
+    draw_spark(p, &layer->inertia, spark_width, true, inertia_spark);
+    pad_spark(dead_spark, spark_width);
+    put_line(p, "%s %5d %8s %s %9s %s", name, layer->channels, format_share(ps_series_last(&layer->dead), dead, sizeof dead), dead_spark,
+             format_value(ps_series_last(&layer->inertia), inertia, sizeof inertia), inertia_spark);
+}
+
+/* ---- layers ---- */
+
+static int by_position(const void *a, const void *b) { return (*(ps_watch_layer *const *)a)->position - (*(ps_watch_layer *const *)b)->position; }
+
+/* Unknown values go last. */
+static int by_number(double left, double right) {
+    if (isnan(left) || isnan(right)) return (isnan(left) != 0) - (isnan(right) != 0);
+    return (left > right) - (left < right);
+}
+
+static int by_dead(const void *a, const void *b) {
+    double left = ps_series_last(&(*(ps_watch_layer *const *)a)->dead), right = ps_series_last(&(*(ps_watch_layer *const *)b)->dead);
+    int order = isnan(left) || isnan(right) ? by_number(left, right) : by_number(right, left);
+    return order != 0 ? order : by_position(a, b);
+}
+
+static int by_inertia(const void *a, const void *b) {
+    int order = by_number(ps_series_last(&(*(ps_watch_layer *const *)a)->inertia), ps_series_last(&(*(ps_watch_layer *const *)b)->inertia));
+    return order != 0 ? order : by_position(a, b);
+}
+
+static const struct {
+    const char *title;
+    int (*compare)(const void *a, const void *b);
+} sorts[] = {
+#define PS_WATCH_SORT(name, title) {title, by_##name},
+#include "watch/sort_list.def"
+#undef PS_WATCH_SORT
+};
+
+static int rows_for_layers(const painter *p, int changes) {
+    if (p->view->height == 0) return p->model->layer_count;
+    int rows = p->view->height - FIXED_ROWS - (changes > 0 ? changes + 1 : 0);
+    return rows > 1 ? rows : 1;
+}
+
+static ps_status put_layers(painter *p, int rows) {
+    const ps_watch_model *m = p->model;
+    ps_watch_layer **order;
+    int spark = (p->view->width - NAME_WIDTH - 28) / 2;
+    spark = spark < 4 ? 4 : spark > 40 ? 40 : spark;
+    if (p->view->scroll > m->layer_count - rows) p->view->scroll = m->layer_count - rows;
+    if (p->view->scroll < 0) p->view->scroll = 0;
+    PS_TRY(PS_ALLOC((size_t)m->layer_count + 1, &order, "order of layers"));
+    for (int l = 0; l < m->layer_count; l++) order[l] = &m->layers[l];
+    qsort(order, (size_t)m->layer_count, sizeof *order, sorts[p->view->sort].compare);
+    put_line(p, "%-*s nodes     dead %-*s   inertia (by %s, %d layers)", NAME_WIDTH, "layer", spark, "", sorts[p->view->sort].title, m->layer_count);
+    for (int l = p->view->scroll; l < m->layer_count && l < p->view->scroll + rows; l++) put_layer(p, order[l], spark);
+    ps_free(order);
+    return PS_OK;
+}
+
+static void put_changes(painter *p, int shown) {
+    const ps_watch_model *m = p->model;
+    if (shown == 0) return;
+    put_line(p, "newest deaths and revivals (%zu in all)", m->change_count);
+    for (int i = 0; i < shown; i++) {
+        const ps_watch_change *change = &m->changes[(m->change_count - 1 - (size_t)i) % PS_WATCH_CHANGES];
+        put_line(p, "  step %-8.0f %s  %s:%d", change->step, change->revival ? "revived" : "died   ", m->layers[change->layer].name, change->channel);
+    }
+}
+
+static void put_help(painter *p) {
+    static const char *const lines[] = {"keys", "  q, Ctrl-C       quit", "  p               pause and go on (the run is not touched)",
+                                        "  down, j / up, k next or previous layers; page keys: a screenful", "  s               sort layers: position, dead share, least movement",
+                                        "  h, ?            this help", "", "dead: share of nodes that are zero on the whole probe set, at each probing",
+                                        "inertia: median over nodes of the gradient-driven path of the weights relative to their norm, per window"};
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) put_line(p, "%s", lines[i]);
+}
+
+ps_status ps_watch_draw(FILE *stream, const ps_watch_model *model, ps_watch_view *view) {
+    painter p = {stream, model, view, 0};
+    if (!model->has_header) {
+        put_line(&p, "poolscope watch  %s", view->path);
+        put_line(&p, "no header yet");
+        return PS_OK;
+    }
+    put_head(&p);
+    if (view->help) {
+        put_help(&p);
+        return PS_OK;
+    }
+    put_series(&p, "loss", &model->loss, false, false);
+    put_series(&p, "accuracy", &model->accuracy, true, true);
+    put_series(&p, "dead nodes", &model->dead_share, true, true);
+    put_line(&p, "%s", "");
+    int changes = model->change_count < CHANGES_SHOWN ? (int)model->change_count : CHANGES_SHOWN;
+    if (view->height > 0 && view->height < FIXED_ROWS + 4 + changes) changes = 0;
+    PS_TRY(put_layers(&p, rows_for_layers(&p, changes)));
+    put_changes(&p, changes);
+    if (view->height > 0) put_line(&p, "q quit  p pause  up/down scroll  s sort  h help");
+    return PS_OK;
+}

@@ -1,0 +1,29 @@
+/* Draws a model as lines of text: a dashboard of a given size, or a snapshot of any length. Names from traces are untrusted: control
+ * characters never reach the terminal. */
+#ifndef PS_WATCH_VIEW_H
+#define PS_WATCH_VIEW_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "watch/model.h"
+
+typedef enum {
+#define PS_WATCH_SORT(name, title) PS_SORT_##name,
+#include "watch/sort_list.def"
+#undef PS_WATCH_SORT
+    PS_SORT_COUNT
+} ps_watch_sort;
+
+typedef struct {
+    const char *path;
+    int width, height; /* height 0: as long as needed */
+    bool ascii, paused, help;
+    ps_watch_sort sort;
+    int scroll; /* first layer shown; ps_watch_draw keeps it within bounds */
+} ps_watch_view;
+
+/* Every line ends in '\n', but for the last one of a view with a height. Lines are cut at the width. */
+ps_status ps_watch_draw(FILE *stream, const ps_watch_model *model, ps_watch_view *view);
+
+#endif

@@ -1,0 +1,405 @@
+/* Golden checks catch planted changes and name them: each test changes one thing in a copy of a trace. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "analysis/check/check.h"
+#include "analysis/check/golden.h"
+#include "analysis/check/tolerance.h"
+#include "core/file.h"
+#include "core/memory.h"
+#include "tests/lib/trace_fixture.h"
+
+enum { MOST_LINES = 512 };
+
+static char golden[64], changed[64], spare[64];
+static char *lines[MOST_LINES];
+static int line_count;
+static ps_check_report report;
+
+static void make_path(char *path) {
+    snprintf(path, 64, "/tmp/ps_check_XXXXXX");
+    int file = mkstemp(path);
+    assert_true(file >= 0);
+    close(file);
+}
+
+static void read_lines(const char *path) {
+    char *content, *rest, *line;
+    size_t size;
+    assert_int_equal(ps_file_read(path, &content, &size), PS_OK);
+    rest = content;
+    line_count = 0;
+    while ((line = strsep(&rest, "\n")) != NULL)
+        if (line[0] != '\0') lines[line_count++] = strdup(line);
+    free(content);
+}
+
+static int setup(void **state) {
+    (void)state;
+    ps_fixture fixture = ps_fixture_default("base", 1);
+    make_path(golden);
+    make_path(changed);
+    make_path(spare);
+    if (ps_fixture_write(&fixture, golden) != PS_OK) return 1;
+    read_lines(golden);
+    return 0;
+}
+
+static int teardown(void **state) {
+    (void)state;
+    for (int i = 0; i < line_count; i++) free(lines[i]);
+    ps_check_report_clear(&report);
+    return unlink(golden) + unlink(changed) + unlink(spare);
+}
+
+static void write_lines(void) {
+    FILE *stream = fopen(changed, "w");
+    assert_non_null(stream);
+    for (int i = 0; i < line_count; i++)
+        if (lines[i] != NULL) fprintf(stream, "%s\n", lines[i]);
+    fclose(stream);
+}
+
+static int line_with(const char *begin, const char *part) {
+    for (int i = 0; i < line_count; i++)
+        if (strncmp(lines[i], begin, strlen(begin)) == 0 && strstr(lines[i], part) != NULL) return i;
+    fail_msg("no line with %s and %s", begin, part);
+    return -1;
+}
+
+/* Replaces one value of an array (or, channel < 0, a single value) by a text. Returns what it was. */
+static double plant(int line, const char *key, int channel, const char *text) {
+    char name[64], *grown = malloc(strlen(lines[line]) + 64);
+    snprintf(name, sizeof name, "\"%s\":", key);
+    char *value = strstr(lines[line], name);
+    assert_non_null(value);
+    value += strlen(name) + (channel >= 0);
+    for (int c = 0; c < channel; c++) value = strchr(value, ',') + 1;
+    size_t length = strcspn(value, ",]}");
+    double before = strtod(value, NULL);
+    sprintf(grown, "%.*s%s%s", (int)(value - lines[line]), lines[line], text, value + length);
+    free(lines[line]);
+    lines[line] = grown;
+    return before;
+}
+
+static void drop(int line) {
+    free(lines[line]);
+    memmove(&lines[line], &lines[line + 1], (size_t)(--line_count - line) * sizeof *lines);
+}
+
+static void swap(int a, int b) {
+    char *kept = lines[a];
+    lines[a] = lines[b];
+    lines[b] = kept;
+}
+
+static const ps_check_suite *compare_with(const ps_tolerances *tolerances, long long first_steps) {
+    ps_check_suite *suite;
+    ps_check_report_clear(&report);
+    assert_int_equal(ps_check_report_add_suite(&report, changed, golden, &suite), PS_OK);
+    if (ps_golden_compare(changed, golden, tolerances, first_steps, suite) != PS_OK) fail_msg("%s", ps_status_message());
+    return &report.suites[0];
+}
+
+static const ps_check_suite *compare(void) {
+    write_lines();
+    return compare_with(NULL, 0);
+}
+
+static const ps_finding *finding_of(const ps_check_suite *suite, ps_finding_kind kind) {
+    for (size_t i = 0; i < suite->finding_count; i++)
+        if (suite->findings[i].kind == kind) return &suite->findings[i];
+    fail_msg("nothing of kind %s among %zu findings", ps_finding_id(kind), suite->finding_count);
+    return NULL;
+}
+
+static size_t count_of(const ps_check_suite *suite, ps_finding_kind kind) {
+    size_t count = 0;
+    for (size_t i = 0; i < suite->finding_count; i++) count += suite->findings[i].kind == kind;
+    return count;
+}
+
+static const char *detail_of(const ps_check_suite *suite, const char *name) {
+    for (size_t i = 0; i < suite->result_count; i++)
+        if (strcmp(suite->results[i].name, name) == 0) return suite->results[i].detail ? suite->results[i].detail : "";
+    fail_msg("no result %s", name);
+    return "";
+}
+
+/* ---- tests ---- */
+
+static void the_same_trace_passes_and_clocks_do_not_count(void **state) {
+    (void)state;
+    plant(line_with("{\"type\":\"timing\"", ""), "record_ns", -1, "77");
+    const ps_check_suite *suite = compare();
+    assert_int_equal(suite->findings_total, 0);
+    assert_non_null(strstr(detail_of(suite, "golden coverage"), "80 of 80 steps (100 %), 8 of 8 windows, 9 of 9 probings"));
+}
+
+static void one_flipped_node_is_named(void **state) {
+    (void)state;
+    int line = line_with("{\"type\":\"probe\",\"step\":40", "\"conv1\"");
+    double before = plant(line, "nonzero", 3, "0");
+    if (before == 0) plant(line, "nonzero", 3, "3000");
+    const ps_check_suite *suite = compare();
+    const ps_finding *f = finding_of(suite, PS_FINDING_VALUE);
+    assert_int_equal(count_of(suite, PS_FINDING_VALUE), 1);
+    assert_string_equal(f->node, "conv1:3");
+    assert_string_equal(f->quantity, "probe.nonzero");
+    assert_true(f->step == 40 && f->line == (uint64_t)line + 1);
+    assert_true(strtod(f->expected, NULL) == before && f->absolute_error > 0 && f->relative_error == 1);
+    assert_non_null(strstr(detail_of(suite, "golden coverage"), "80 of 80 steps (100 %), 8 of 8 windows, 8 of 9 probings"));
+    assert_int_equal(count_of(suite, PS_FINDING_PARTIAL), 1);
+}
+
+static void a_gradient_off_by_a_thousandth_is_named(void **state) {
+    (void)state;
+    int line = line_with("{\"type\":\"window\",\"window\":2", "\"conv2\""), channel = 0;
+    char text[32];
+    double before = plant(line, "grad_norm_rms", channel, "1");
+    while (before == 0) {
+        plant(line, "grad_norm_rms", channel, "0");
+        before = plant(line, "grad_norm_rms", ++channel, "1");
+    }
+    snprintf(text, sizeof text, "%.12g", before * 1.001);
+    plant(line, "grad_norm_rms", channel, text);
+    const ps_finding *f = finding_of(compare(), PS_FINDING_VALUE);
+    assert_string_equal(f->quantity, "window.grad_norm_rms");
+    assert_true(f->window == 2 && f->step == 29);
+    assert_true(fabs(f->relative_error - 1e-3 / 1.001) < 1e-9);
+    assert_true(fabs(f->absolute_error - before * 1e-3) < 1e-9);
+    char *sentence = ps_finding_text(f);
+    assert_non_null(strstr(sentence, "window 2, step 29, window.grad_norm_rms: expected "));
+    free(sentence);
+
+    ps_tolerances loose = {0};
+    ps_tolerance *entry;
+    assert_int_equal(ps_tolerances_at(&loose, "window.grad_norm_rms", &entry), PS_OK);
+    entry->absolute = before * 2e-3;
+    entry->relative = 2e-3;
+    assert_int_equal(compare_with(&loose, 0)->findings_total, 0);
+    loose.entries[0].relative = 5e-4; /* both errors must be within */
+    assert_int_equal(count_of(compare_with(&loose, 0), PS_FINDING_VALUE), 1);
+    ps_tolerances_clear(&loose);
+}
+
+static void a_missing_window_is_named(void **state) {
+    (void)state;
+    for (int l = 0; l < 3; l++) drop(line_with("{\"type\":\"window\",\"window\":5", ""));
+    const ps_check_suite *suite = compare();
+    assert_int_equal(count_of(suite, PS_FINDING_MISSING_RECORD), 3);
+    assert_int_equal(count_of(suite, PS_FINDING_REORDERED_RECORD), 0);
+    assert_string_equal(finding_of(suite, PS_FINDING_MISSING_RECORD)->record, "window 5 conv0");
+    assert_non_null(strstr(finding_of(suite, PS_FINDING_PARTIAL)->message, "7 of 8 windows"));
+}
+
+static void an_extra_record_is_named(void **state) {
+    (void)state;
+    free(lines[line_with("{\"type\":\"timing\"", "")]);
+    lines[line_with("{\"type\":\"probe\",\"step\":10", "") + 3] = strdup("{\"type\":\"event\",\"step\":10,\"event\":\"nonfinite\",\"what\":\"loss\",\"layer\":\"\"}");
+    const ps_check_suite *suite = compare();
+    assert_int_equal(suite->findings_total, 1);
+    assert_string_equal(finding_of(suite, PS_FINDING_EXTRA_RECORD)->record, "event 10 nonfinite");
+}
+
+static void a_repeated_record_is_extra(void **state) {
+    (void)state;
+    int timing = line_with("{\"type\":\"timing\"", "");
+    free(lines[timing]);
+    lines[timing] = strdup(lines[line_with("{\"type\":\"step\",\"step\":3,", "")]);
+    assert_string_equal(finding_of(compare(), PS_FINDING_EXTRA_RECORD)->record, "step 3 #2");
+}
+
+static void reordered_records_are_told_from_missing_ones(void **state) {
+    (void)state;
+    swap(line_with("{\"type\":\"step\",\"step\":12,", ""), line_with("{\"type\":\"step\",\"step\":13,", ""));
+    const ps_check_suite *suite = compare();
+    assert_int_equal(count_of(suite, PS_FINDING_REORDERED_RECORD), 1);
+    assert_int_equal(suite->findings_total, 1);
+    assert_non_null(strstr(finding_of(suite, PS_FINDING_REORDERED_RECORD)->message, "stands behind"));
+}
+
+static void nan_never_equals_a_number(void **state) {
+    (void)state;
+    int line = line_with("{\"type\":\"step\",\"step\":7,", "");
+    plant(line, "loss", -1, "\"NaN\"");
+    const ps_finding *f = finding_of(compare(), PS_FINDING_NAN);
+    assert_true(f->step == 7 && isnan(f->absolute_error));
+    assert_string_equal(f->found, "NaN");
+
+    ps_tolerances boundless = {0};
+    ps_tolerance *entry;
+    assert_int_equal(ps_tolerances_at(&boundless, "step.loss", &entry), PS_OK);
+    entry->absolute = entry->relative = HUGE_VAL;
+    assert_int_equal(count_of(compare_with(&boundless, 0), PS_FINDING_NAN), 1);
+    ps_tolerances_clear(&boundless);
+
+    uint64_t records;
+    assert_int_equal(ps_golden_bless(changed, golden, &records), PS_OK);
+    const ps_check_suite *suite = compare();
+    assert_int_equal(suite->findings_total, 0);
+    assert_non_null(strstr(detail_of(suite, "golden step.loss"), "1 of them NaN in both"));
+    plant(line, "loss", -1, "\"Infinity\"");
+    assert_int_equal(count_of(compare(), PS_FINDING_NAN), 1);
+    plant(line, "loss", -1, "null");
+    assert_int_equal(count_of(compare(), PS_FINDING_NAN), 1);
+}
+
+static void replace_everywhere(const char *from, const char *to) {
+    for (int i = 0; i < line_count; i++)
+        for (char *at; (at = strstr(lines[i], from)) != NULL;) {
+            char *grown = malloc(strlen(lines[i]) + strlen(to) + 1);
+            sprintf(grown, "%.*s%s%s", (int)(at - lines[i]), lines[i], to, at + strlen(from));
+            free(lines[i]);
+            lines[i] = grown;
+        }
+}
+
+static void a_renamed_layer_is_one_finding(void **state) {
+    (void)state;
+    replace_everywhere("\"conv1\"", "\"block.conv\"");
+    const ps_check_suite *suite = compare();
+    assert_int_equal(suite->findings_total, 1);
+    assert_string_equal(finding_of(suite, PS_FINDING_RENAMED_LAYER)->message, "layer \"conv1\" is called \"block.conv\" now");
+    plant(line_with("{\"type\":\"probe\",\"step\":40", "block.conv"), "rms", 2, "1e9");
+    assert_string_equal(finding_of(compare(), PS_FINDING_VALUE)->node, "conv1:2"); /* its values are still compared */
+}
+
+static void a_truncated_trace_says_how_much_matched(void **state) {
+    (void)state;
+    int keep = line_with("{\"type\":\"step\",\"step\":40,", "");
+    while (line_count > keep) free(lines[--line_count]);
+    const ps_check_suite *suite = compare();
+    assert_non_null(strstr(finding_of(suite, PS_FINDING_PARTIAL)->message, "40 of 80 steps (50 %), 4 of 8 windows, 5 of 9 probings"));
+    assert_true(count_of(suite, PS_FINDING_MISSING_RECORD) >= 40 + 4 * 3 + 4 * 3);
+    assert_int_equal(count_of(suite, PS_FINDING_REORDERED_RECORD), 0);
+    assert_int_equal(compare_with(NULL, 40)->findings_total, 0); /* the first 40 steps are all there */
+    assert_true(compare_with(NULL, 41)->findings_total > 0);
+}
+
+static void a_trace_cut_within_a_line_says_so(void **state) {
+    (void)state;
+    write_lines();
+    FILE *stream = fopen(changed, "a");
+    fputs("{\"type\":\"st", stream);
+    fclose(stream);
+    assert_non_null(strstr(finding_of(compare_with(NULL, 0), PS_FINDING_PARTIAL)->message, "ends within a line"));
+}
+
+static void missing_and_extra_quantities_are_told_apart(void **state) {
+    (void)state;
+    int line = line_with("{\"type\":\"probe\",\"step\":40", "\"conv1\"");
+    char *name = strstr(lines[line], "\"rms\"");
+    memcpy(name, "\"rmz\"", 5);
+    const ps_check_suite *suite = compare();
+    assert_string_equal(finding_of(suite, PS_FINDING_MISSING_VALUE)->quantity, "probe.rms");
+    assert_string_equal(finding_of(suite, PS_FINDING_EXTRA_VALUE)->quantity, "probe.rmz");
+}
+
+static void a_channel_too_few_is_named(void **state) {
+    (void)state;
+    int line = line_with("{\"type\":\"window\",\"window\":1", "\"conv1\"");
+    char *value = strstr(lines[line], "\"path\":[") + 8, *comma = strchr(value, ',');
+    memmove(value, comma + 1, strlen(comma));
+    const ps_finding *f = finding_of(compare(), PS_FINDING_MISSING_VALUE);
+    assert_string_equal(f->quantity, "window.path");
+    assert_string_equal(f->message, "has 7 values, in the golden record 8");
+}
+
+static void another_configuration_is_named(void **state) {
+    (void)state;
+    replace_everywhere("\"pool_skip\":0", "\"pool_skip\":2");
+    const ps_finding *f = finding_of(compare(), PS_FINDING_HEADER);
+    assert_string_equal(f->quantity, "config.pool_skip");
+    assert_string_equal(f->expected, "0");
+    assert_string_equal(f->found, "2");
+}
+
+static void reordered_arms_are_one_finding_each(void **state) {
+    (void)state;
+    ps_fixture other = ps_fixture_default("ps2", 1);
+    other.death = 0.3;
+    assert_int_equal(ps_fixture_write(&other, spare), PS_OK);
+    const char *traces[] = {spare, golden}, *goldens[] = {golden, spare};
+    ps_check_request request = {.traces = traces, .trace_count = 2, .goldens = goldens, .golden_count = 2};
+    assert_int_equal(ps_check_run(&request, &report), PS_OK);
+    assert_int_equal(report.count, 2);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(report.suites[i].findings_total, 1);
+        assert_non_null(strstr(finding_of(&report.suites[i], PS_FINDING_REORDERED_ARM)->message, "by arm and seed"));
+    }
+    ps_check_report_clear(&report);
+    request.traces = goldens;
+    assert_int_equal(ps_check_run(&request, &report), PS_OK);
+    assert_int_equal(ps_check_report_failures(&report), 0);
+}
+
+static void calibration_covers_its_own_runs_and_no_more(void **state) {
+    (void)state;
+    const char *runs[] = {golden, changed};
+    ps_tolerances tolerances;
+    int line = line_with("{\"type\":\"step\",\"step\":7,", "");
+    char text[32];
+    double before = plant(line, "loss", -1, "0");
+    snprintf(text, sizeof text, "%.17g", before * (1 + 1e-4));
+    plant(line, "loss", -1, text);
+    write_lines();
+    assert_int_equal(ps_tolerances_calibrate(runs, 2, 20, 1.5, spare), PS_OK);
+    if (ps_tolerances_read(spare, &tolerances) != PS_OK) fail_msg("%s", ps_status_message());
+    const ps_tolerance *loss = ps_tolerances_find(&tolerances, "step.loss"), *rms = ps_tolerances_find(&tolerances, "probe.rms");
+    assert_true(fabs(loss->absolute / (1.5e-4 * before) - 1) < 1e-6 && fabs(loss->relative / 1.5e-4 - 1) < 1e-3);
+    assert_true(rms->absolute == 0 && tolerances.first_steps == 20);
+    assert_int_equal(compare_with(&tolerances, 20)->findings_total, 0);
+    snprintf(text, sizeof text, "%.17g", before * (1 + 1.6e-4));
+    plant(line, "loss", -1, text);
+    write_lines();
+    assert_int_equal(count_of(compare_with(&tolerances, 20), PS_FINDING_VALUE), 1);
+    plant(line, "loss", -1, "\"NaN\"");
+    write_lines();
+    assert_int_equal(ps_tolerances_calibrate(runs, 2, 20, 1.5, spare), PS_ERR_INPUT);
+    assert_non_null(strstr(ps_status_message(), "one side only"));
+    ps_tolerances_clear(&tolerances);
+}
+
+static void too_few_golden_steps_are_an_error(void **state) {
+    (void)state;
+    ps_check_suite *suite;
+    write_lines();
+    assert_int_equal(ps_check_report_add_suite(&report, changed, golden, &suite), PS_OK);
+    assert_int_equal(ps_golden_compare(changed, golden, NULL, 81, suite), PS_ERR_INPUT);
+    assert_non_null(strstr(ps_status_message(), "has 80 steps"));
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(the_same_trace_passes_and_clocks_do_not_count),
+        TEST(one_flipped_node_is_named),
+        TEST(a_gradient_off_by_a_thousandth_is_named),
+        TEST(a_missing_window_is_named),
+        TEST(an_extra_record_is_named),
+        TEST(a_repeated_record_is_extra),
+        TEST(reordered_records_are_told_from_missing_ones),
+        TEST(nan_never_equals_a_number),
+        TEST(a_renamed_layer_is_one_finding),
+        TEST(a_truncated_trace_says_how_much_matched),
+        TEST(a_trace_cut_within_a_line_says_so),
+        TEST(missing_and_extra_quantities_are_told_apart),
+        TEST(a_channel_too_few_is_named),
+        TEST(another_configuration_is_named),
+        TEST(reordered_arms_are_one_finding_each),
+        TEST(calibration_covers_its_own_runs_and_no_more),
+        TEST(too_few_golden_steps_are_an_error),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
