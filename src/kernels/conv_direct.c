@@ -3,7 +3,8 @@
  * the source in place. Backward-data of a strided convolution runs once per residue of the stride with that residue's taps, so
  * that no multiplication by a zero between the strides is made. Any kernel up to 32 taps an axis, stride, padding, dilation,
  * groups; 2D and 3D.
- * Relative L2 error: sums in sequence, 3e-7 for rows of 576 products, 1e-6 for 4608. */
+ * Relative L2 error: sums in sequence, so it grows with the root of the row: 1.1e-6 for 4608 products, 3e-6 for 27648;
+ * backward-weights 3e-7. */
 #include "kernels/conv_direct.h"
 
 #include <string.h>
