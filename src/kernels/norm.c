@@ -9,7 +9,9 @@
 enum { WIDE_VECTORS = 8, PIVOT_ROWS = 16 };
 
 static size_t wide_bytes(const ps_rows *r) { return (WIDE_VECTORS * r->width * sizeof(float) + 63) / 64 * 64; }
-static float *wide_vector(void *workspace, const ps_rows *r, int number) { return (float *)workspace + r->width * (size_t)number; }
+static float *wide_vector(void *workspace, const ps_rows *r, int number) {
+    return (float *)workspace + r->width * (size_t)number;
+}
 static void *slots_of(void *workspace, const ps_rows *r) { return (char *)workspace + wide_bytes(r); }
 
 size_t ps_norm_workspace_bytes(size_t rows, int c) {
@@ -49,8 +51,8 @@ static void find_pivot(const float *x, size_t rows, size_t c, float *pivot) {
     }
 }
 
-void ps_norm_statistics(const float *x, size_t rows, int c, double eps, float *mean, float *inverse_std, float *unbiased_variance,
-                        void *workspace, ps_pool *pool) {
+void ps_norm_statistics(const float *x, size_t rows, int c, double eps, float *mean, float *inverse_std,
+                        float *unbiased_variance, void *workspace, ps_pool *pool) {
     ps_rows r = ps_rows_of(rows, c);
     if (r.count == 0) return;
     float *pivot = wide_vector(workspace, &r, 0);
@@ -128,7 +130,8 @@ static void dx_task(void *context, size_t chunk, int worker) {
     PS_SIMD_SELECT(ps_norm_dx_chunk)(run->job, ps_rows_chunk_start(r, chunk), ps_rows_chunk_start(r, chunk + 1), slot);
 }
 
-/* dx = scale (g - mean(g) - xhat mean(g xhat)), scale = gamma inverse_std: constants of the row walk, worked out in double. */
+/* dx = scale (g - mean(g) - xhat mean(g xhat)), scale = gamma inverse_std: constants of the row walk, worked out in double.
+ */
 static void dx_constants(const ps_rows *r, const double *sum, const double *products, double n, const float *gamma,
                          const float *inverse_std, bool frozen, float *scale, float *offset, float *slant) {
     for (size_t j = 0; j < r->width; j++) {
@@ -145,7 +148,8 @@ void ps_norm_backward(const float *x, const float *y, const float *dy, size_t ro
                       float *dx, bool accumulate_x, float *dresidual, bool accumulate_residual, float *dgamma, float *dbeta,
                       double *dx_squares, void *workspace, ps_pool *pool) {
     ps_rows r = ps_rows_of(rows, c);
-    float *scale = wide_vector(workspace, &r, 2), *offset = wide_vector(workspace, &r, 3), *slant = wide_vector(workspace, &r, 4);
+    float *scale = wide_vector(workspace, &r, 2), *offset = wide_vector(workspace, &r, 3),
+          *slant = wide_vector(workspace, &r, 4);
     float *zero_row = wide_vector(workspace, &r, 5);
     memset(zero_row, 0, r.width * sizeof *zero_row);
     ps_norm_backward_job job = {.width = r.width, .x = x, .y = activation == PS_ACT_NONE ? dy : y, .dy = dy, .slope = slope};

@@ -19,8 +19,8 @@ typedef enum { PS_ACT_NONE, PS_ACT_RELU, PS_ACT_LEAKY_RELU } ps_activation;
 size_t ps_norm_workspace_bytes(size_t rows, int c);
 
 /* mean[c], inverse_std[c] of the batch; unbiased_variance[c] (biased when rows is 1; for the running buffer) unless NULL. */
-void ps_norm_statistics(const float *x, size_t rows, int c, double eps, float *mean, float *inverse_std, float *unbiased_variance,
-                        void *workspace, ps_pool *pool);
+void ps_norm_statistics(const float *x, size_t rows, int c, double eps, float *mean, float *inverse_std,
+                        float *unbiased_variance, void *workspace, ps_pool *pool);
 
 /* y is overwritten (may alias x or residual). residual may be NULL.
  * zeros[c] (may be NULL): the number of exact zeros of y per channel is ADDED to it. */
@@ -30,9 +30,9 @@ void ps_norm_apply(const float *x, size_t rows, int c, const float *mean, const 
 
 /* Gradients through activation, residual add and normalisation with batch statistics (frozen: with constant statistics).
  * y: the forward output (its sign is the activation's mask; ignored for PS_ACT_NONE). dgamma, dbeta [c] are overwritten.
- * dx is overwritten, or added to when accumulate_x (NULL: neither dx nor dresidual is wanted); dresidual likewise, NULL where there is none.
- * dx may alias dy; dresidual may alias dy when dx does not.
- * dx_squares[c] (may be NULL): the sum of squares of this call's contribution to dx is ADDED to it. */
+ * dx is overwritten, or added to when accumulate_x (NULL: neither dx nor dresidual is wanted); dresidual likewise, NULL
+ * where there is none. dx may alias dy; dresidual may alias dy when dx does not. dx_squares[c] (may be NULL): the sum of
+ * squares of this call's contribution to dx is ADDED to it. */
 void ps_norm_backward(const float *x, const float *y, const float *dy, size_t rows, int c, const float *mean,
                       const float *inverse_std, const float *gamma, ps_activation activation, float slope, bool frozen,
                       float *dx, bool accumulate_x, float *dresidual, bool accumulate_residual, float *dgamma, float *dbeta,

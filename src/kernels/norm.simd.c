@@ -59,12 +59,12 @@ PS_INLINE void apply_chunk(const ps_norm_apply_job *job, size_t begin, size_t en
 }
 
 void PS_SIMD_NAME(ps_norm_apply_chunk)(const ps_norm_apply_job *job, size_t begin, size_t end, double *slot) {
-#define APPLY(activation)                                                                       \
-    do {                                                                                        \
-        if (job->residual && slot) apply_chunk(job, begin, end, slot, activation, 1, 1);        \
-        else if (job->residual) apply_chunk(job, begin, end, slot, activation, 1, 0);           \
-        else if (slot) apply_chunk(job, begin, end, slot, activation, 0, 1);                    \
-        else apply_chunk(job, begin, end, slot, activation, 0, 0);                              \
+#define APPLY(activation)                                                                \
+    do {                                                                                 \
+        if (job->residual && slot) apply_chunk(job, begin, end, slot, activation, 1, 1); \
+        else if (job->residual) apply_chunk(job, begin, end, slot, activation, 1, 0);    \
+        else if (slot) apply_chunk(job, begin, end, slot, activation, 0, 1);             \
+        else apply_chunk(job, begin, end, slot, activation, 0, 0);                       \
     } while (0)
     if (job->activation == PS_ACT_NONE) APPLY(PS_ACT_NONE);
     else if (job->activation == PS_ACT_RELU) APPLY(PS_ACT_RELU);
@@ -91,7 +91,8 @@ PS_INLINE void reduce_group(const ps_norm_backward_job *job, size_t at, size_t l
     }
 }
 
-PS_INLINE void reduce_chunk(const ps_norm_backward_job *job, size_t begin, size_t end, double *slot, ps_activation activation) {
+PS_INLINE void reduce_chunk(const ps_norm_backward_job *job, size_t begin, size_t end, double *slot,
+                            ps_activation activation) {
     size_t width = job->width;
     float *running = slot_clear(slot, width, PS_NORM_REDUCE_SUMS);
     for (row_walk walk = walk_start(begin, end, width); walk_next(&walk);) {
@@ -136,12 +137,12 @@ PS_INLINE void dx_chunk(const ps_norm_backward_job *job, size_t begin, size_t en
 }
 
 void PS_SIMD_NAME(ps_norm_dx_chunk)(const ps_norm_backward_job *job, size_t begin, size_t end, double *slot) {
-#define DX(activation)                                                                       \
-    do {                                                                                     \
-        if (job->dresidual && slot) dx_chunk(job, begin, end, slot, activation, 1, 1);       \
-        else if (job->dresidual) dx_chunk(job, begin, end, slot, activation, 1, 0);          \
-        else if (slot) dx_chunk(job, begin, end, slot, activation, 0, 1);                    \
-        else dx_chunk(job, begin, end, slot, activation, 0, 0);                              \
+#define DX(activation)                                                                 \
+    do {                                                                               \
+        if (job->dresidual && slot) dx_chunk(job, begin, end, slot, activation, 1, 1); \
+        else if (job->dresidual) dx_chunk(job, begin, end, slot, activation, 1, 0);    \
+        else if (slot) dx_chunk(job, begin, end, slot, activation, 0, 1);              \
+        else dx_chunk(job, begin, end, slot, activation, 0, 0);                        \
     } while (0)
     if (job->activation == PS_ACT_NONE) DX(PS_ACT_NONE);
     else if (job->activation == PS_ACT_RELU) DX(PS_ACT_RELU);

@@ -1,4 +1,5 @@
-/* Inside of norm.c: the loops of one chunk [begin, end) of wide rows, compiled once per instruction set. Not for other rooms. */
+/* Inside of norm.c: the loops of one chunk [begin, end) of wide rows, compiled once per instruction set. Not for other
+ * rooms. */
 #ifndef PS_KERNELS_NORM_SIMD_H
 #define PS_KERNELS_NORM_SIMD_H
 
@@ -8,7 +9,13 @@
 #include "kernels/simd.h"
 
 /* Sums per column in a slot of each pass (see rows.h). */
-enum { PS_NORM_MOMENT_SUMS = 2, PS_NORM_APPLY_SUMS = 1, PS_NORM_REDUCE_SUMS = 2, PS_NORM_DX_SUMS = 1, PS_NORM_MOST_SUMS = 2 };
+enum {
+    PS_NORM_MOMENT_SUMS = 2,
+    PS_NORM_APPLY_SUMS = 1,
+    PS_NORM_REDUCE_SUMS = 2,
+    PS_NORM_DX_SUMS = 1,
+    PS_NORM_MOST_SUMS = 2
+};
 
 /* All vectors are spread along a wide row. */
 typedef struct {
@@ -28,7 +35,7 @@ typedef struct {
     ps_activation activation;
     float slope;
     float *dx, *dresidual;
-    const float *zero_row;               /* stands in for the old value where a result is overwritten */
+    const float *zero_row; /* stands in for the old value where a result is overwritten */
     bool accumulate_x, accumulate_residual;
 } ps_norm_backward_job;
 

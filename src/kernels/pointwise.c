@@ -62,7 +62,8 @@ void ps_activation_backward(const float *y, const float *dy, size_t rows, int c,
     ps_rows r = ps_rows_of(rows, c);
     if (r.count == 0) return;
     memset(workspace, 0, r.width * sizeof(float));
-    rows_run run = {.rows = &r, .x = y, .dy = dy, .zero_row = workspace, .slope = slope, .out = dx, .accumulate = accumulate};
+    rows_run run = {
+        .rows = &r, .x = y, .dy = dy, .zero_row = workspace, .slope = slope, .out = dx, .accumulate = accumulate};
     run.slots = dx_squares ? slots_of(workspace, r.width) : NULL;
     ps_pool_run(pool, r.chunks, backward_task, &run);
     add_totals(&run, dx_squares);
@@ -94,7 +95,8 @@ typedef struct {
 static void summary_task(void *context, size_t chunk, int worker) {
     (void)worker;
     const summary_run *run = context;
-    size_t first = ps_pool_chunk_start(run->images, run->chunks, chunk), last = ps_pool_chunk_start(run->images, run->chunks, chunk + 1);
+    size_t first = ps_pool_chunk_start(run->images, run->chunks, chunk),
+           last = ps_pool_chunk_start(run->images, run->chunks, chunk + 1);
     PS_SIMD_SELECT(ps_summarise_images)
     (run->x + first * run->image_count, last - first, run->image_count, run->c, run->width,
      ps_rows_slot(run->slots, run->width, PS_POINTWISE_MOST_SUMS, chunk));

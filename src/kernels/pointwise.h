@@ -12,7 +12,8 @@
 /* Scratch for any function below that takes a workspace. */
 size_t ps_pointwise_workspace_bytes(size_t rows, int c);
 
-/* y = x > 0 ? x : slope * x (slope 0: ReLU; +0 for every x <= 0; NaN passes through). y may alias x. zeros[c] may be NULL. */
+/* y = x > 0 ? x : slope * x (slope 0: ReLU; +0 for every x <= 0; NaN passes through). y may alias x. zeros[c] may be NULL.
+ */
 void ps_activation_forward(const float *x, size_t rows, int c, float slope, float *y, double *zeros, void *workspace,
                            ps_pool *pool);
 /* dx = y <= 0 ? slope * dy : dy, from the output y; overwritten or added to; may alias dy. dx_squares[c] may be NULL.
@@ -22,10 +23,10 @@ void ps_activation_backward(const float *y, const float *dy, size_t rows, int c,
 
 void ps_vector_fill(float *y, size_t count, float value, ps_pool *pool);
 void ps_vector_copy(const float *x, size_t count, float *y, ps_pool *pool);
-void ps_vector_add(const float *a, const float *b, size_t count, float *y, ps_pool *pool);         /* y = a + b; may alias */
-void ps_vector_axpy(float alpha, const float *x, size_t count, float *y, ps_pool *pool);           /* y += alpha x */
-void ps_vector_scale(float alpha, size_t count, float *y, ps_pool *pool);                          /* y *= alpha */
-double ps_vector_sum_squares(const float *x, size_t count, ps_pool *pool);                         /* double, chunk order */
+void ps_vector_add(const float *a, const float *b, size_t count, float *y, ps_pool *pool); /* y = a + b; may alias */
+void ps_vector_axpy(float alpha, const float *x, size_t count, float *y, ps_pool *pool);   /* y += alpha x */
+void ps_vector_scale(float alpha, size_t count, float *y, ps_pool *pool);                  /* y *= alpha */
+double ps_vector_sum_squares(const float *x, size_t count, ps_pool *pool);                 /* double, chunk order */
 bool ps_vector_all_finite(const float *x, size_t count);
 
 /* What a gate's output says of each channel, in one pass; any result pointer may be NULL. All are ADDED to.

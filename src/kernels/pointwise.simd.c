@@ -44,8 +44,9 @@ PS_INLINE void backward_row(const float *y, const float *dy, float slope, const 
     }
 }
 
-PS_INLINE void backward_chunk(const float *y, const float *dy, float slope, float *dx, bool accumulate, const float *zero_row,
-                              size_t width, size_t begin, size_t end, double *slot, ps_activation activation, int square) {
+PS_INLINE void backward_chunk(const float *y, const float *dy, float slope, float *dx, bool accumulate,
+                              const float *zero_row, size_t width, size_t begin, size_t end, double *slot,
+                              ps_activation activation, int square) {
     float *running = square ? slot_clear(slot, width, 1) : NULL;
     for (row_walk walk = walk_start(begin, end, width); walk_next(&walk);) {
         for (size_t r = 0; r < walk.rows; r++) {
@@ -59,7 +60,8 @@ PS_INLINE void backward_chunk(const float *y, const float *dy, float slope, floa
 }
 
 void PS_SIMD_NAME(ps_activation_backward_chunk)(const float *y, const float *dy, float slope, float *dx, bool accumulate,
-                                                const float *zero_row, size_t width, size_t begin, size_t end, double *slot) {
+                                                const float *zero_row, size_t width, size_t begin, size_t end,
+                                                double *slot) {
 #define BACKWARD(activation, square) \
     backward_chunk(y, dy, slope, dx, accumulate, zero_row, width, begin, end, slot, activation, square)
     if (slope == 0 && slot) BACKWARD(PS_ACT_RELU, 1);

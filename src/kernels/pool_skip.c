@@ -25,11 +25,14 @@ static ps_status check_options(const ps_pool_skip_options *o) {
     ps_shape s = o->shape;
     int largest = s.d > 1 ? 6 : 16; /* a window's places are numbered in one byte */
     if (s.n < 1 || s.c < 1 || s.d < 1 || s.h < 1 || s.w < 1)
-        return ps_fail(PS_ERR_USAGE, "pool skip: a map of %d x %d x %d with %d channels has no elements", s.d, s.h, s.w, s.c);
+        return ps_fail(PS_ERR_USAGE, "pool skip: a map of %d x %d x %d with %d channels has no elements", s.d, s.h, s.w,
+                       s.c);
     if (o->e < 1 || o->e > largest) return ps_fail(PS_ERR_USAGE, "pool skip: e is %d, must be 1 to %d", o->e, largest);
     if (o->select != PS_POOL_SKIP_DENSE && (s.h < o->e || s.w < o->e || (s.d > 1 && s.d < o->e)))
-        return ps_fail(PS_ERR_USAGE, "pool skip: a map of %d x %d x %d holds no window of size %d; use a smaller e or leave the "
-                       "module out here", s.d, s.h, s.w, o->e);
+        return ps_fail(PS_ERR_USAGE,
+                       "pool skip: a map of %d x %d x %d holds no window of size %d; use a smaller e or leave the "
+                       "module out here",
+                       s.d, s.h, s.w, o->e);
     if (o->match_energy && o->select != PS_POOL_SKIP_GRID)
         return ps_fail(PS_ERR_USAGE, "pool skip: match_energy needs select \"grid\"");
     if ((o->cut_forward || o->cut_gradient) && !o->skip)
@@ -39,9 +42,25 @@ static ps_status check_options(const ps_pool_skip_options *o) {
 
 static ps_conv_shape conv_shape_of(ps_shape s) {
     bool volume = s.d > 1;
-    return (ps_conv_shape){.n = s.n, .c = s.c, .d = s.d, .h = s.h, .w = s.w, .k = s.c, .kd = volume ? 3 : 1, .kh = 3, .kw = 3,
-                           .stride_d = 1, .stride_h = 1, .stride_w = 1, .pad_d = volume ? 1 : 0, .pad_h = 1, .pad_w = 1,
-                           .dilation_d = 1, .dilation_h = 1, .dilation_w = 1, .groups = 1};
+    return (ps_conv_shape){.n = s.n,
+                           .c = s.c,
+                           .d = s.d,
+                           .h = s.h,
+                           .w = s.w,
+                           .k = s.c,
+                           .kd = volume ? 3 : 1,
+                           .kh = 3,
+                           .kw = 3,
+                           .stride_d = 1,
+                           .stride_h = 1,
+                           .stride_w = 1,
+                           .pad_d = volume ? 1 : 0,
+                           .pad_h = 1,
+                           .pad_w = 1,
+                           .dilation_d = 1,
+                           .dilation_h = 1,
+                           .dilation_w = 1,
+                           .groups = 1};
 }
 
 ps_status ps_pool_skip_plan_create(const ps_pool_skip_options *options, ps_pool_skip_plan **out) {
@@ -83,8 +102,9 @@ ps_status ps_pool_skip_plan_force(ps_pool_skip_plan *plan, const char *method_na
 }
 
 /* ---- Memory ----
- * save: winners' places, their values and order (sparse), the energy scale. workspace: u (in backward first u, then its gradient; sparse:
- * the gradient at the winners), vectors of c floats, slots of partial sums, and what the convolution and the sums ask for. */
+ * save: winners' places, their values and order (sparse), the energy scale. workspace: u (in backward first u, then its
+ * gradient; sparse: the gradient at the winners), vectors of c floats, slots of partial sums, and what the convolution and
+ * the sums ask for. */
 
 static size_t rounded(size_t bytes) { return (bytes + PS_ALIGNMENT - 1) / PS_ALIGNMENT * PS_ALIGNMENT; }
 
@@ -94,7 +114,9 @@ static bool keeps_winners(const ps_pool_skip_plan *plan) {
 }
 
 static size_t pooled_elements(const ps_pool_skip_plan *plan) { return plan->grid.pooled * (size_t)plan->grid.shape.c; }
-static size_t winners_bytes(const ps_pool_skip_plan *plan) { return keeps_winners(plan) ? rounded(pooled_elements(plan)) : 0; }
+static size_t winners_bytes(const ps_pool_skip_plan *plan) {
+    return keeps_winners(plan) ? rounded(pooled_elements(plan)) : 0;
+}
 static size_t values_bytes(const ps_pool_skip_plan *plan) {
     return plan->sparse ? rounded(pooled_elements(plan) * sizeof(float)) : 0;
 }
@@ -150,8 +172,12 @@ typedef struct {
 static areas areas_of(const ps_pool_skip_plan *plan, void *workspace) {
     layout at = layout_of(plan);
     char *base = workspace;
-    areas a = {.u = workspace, .zeros = (float *)(base + at.zeros), .ones = (float *)(base + at.ones),
-               .energy = (double *)(base + at.energy), .slots = base + at.slots, .rest = base + at.rest};
+    areas a = {.u = workspace,
+               .zeros = (float *)(base + at.zeros),
+               .ones = (float *)(base + at.ones),
+               .energy = (double *)(base + at.energy),
+               .slots = base + at.slots,
+               .rest = base + at.rest};
     for (int k = 0; k < plan->grid.shape.c; k++) a.zeros[k] = 0, a.ones[k] = 1;
     return a;
 }
@@ -240,13 +266,19 @@ static void run_merge(const ps_pool_skip_plan *plan, const ps_pool_skip_merge *m
 /* values and order may be NULL. */
 static void find_winners(const ps_pool_skip_plan *plan, const float *y, uint8_t *winners, float *values, uint16_t *order,
                          ps_pool *pool) {
-    band_run run = {.grid = &plan->grid, .chunks = chunk_count(plan), .y = y, .winners = winners, .values = values, .order = order};
+    band_run run = {
+        .grid = &plan->grid, .chunks = chunk_count(plan), .y = y, .winners = winners, .values = values, .order = order};
     ps_pool_run(pool, run.chunks, winners_task, &run);
 }
 
 static void take_grid(const ps_pool_skip_plan *plan, const float *y, const float *scale, uint8_t *winners, float *values,
                       uint16_t *order, ps_pool *pool) {
-    band_run run = {.grid = &plan->grid, .chunks = chunk_count(plan), .y = y, .scale = scale, .winners = winners, .values = values,
+    band_run run = {.grid = &plan->grid,
+                    .chunks = chunk_count(plan),
+                    .y = y,
+                    .scale = scale,
+                    .winners = winners,
+                    .values = values,
                     .order = order};
     ps_pool_run(pool, run.chunks, grid_task, &run);
 }
@@ -254,8 +286,8 @@ static void take_grid(const ps_pool_skip_plan *plan, const float *y, const float
 /* out = y at the winners (NULL: at the first positions) times scale, 0 elsewhere. */
 static void unpool(const ps_pool_skip_plan *plan, const float *y, const uint8_t *winners, const float *scale, float *out,
                    const areas *a, ps_pool *pool) {
-    ps_pool_skip_merge merge = {.grid = &plan->grid, .added = y, .select = true, .winners = winners, .scale = scale, .out = out,
-                                .zeros = a->zeros};
+    ps_pool_skip_merge merge = {
+        .grid = &plan->grid, .added = y, .select = true, .winners = winners, .scale = scale, .out = out, .zeros = a->zeros};
     run_merge(plan, &merge, NULL, a, pool);
 }
 
@@ -297,10 +329,14 @@ static void match_energy(const ps_pool_skip_plan *plan, const float *y, float *s
 }
 
 /* The path's values: returns what to merge, with the convolution's result in o. */
-static ps_pool_skip_merge forward_path(const ps_pool_skip_plan *plan, const float *y, const float *w, const float *bias, float *o,
-                                       const void *save, const areas *a, ps_pool *pool) {
-    ps_pool_skip_merge merge = {.grid = &plan->grid, .added = y, .select = plan->pools, .winners = winners_of(plan, save),
-                                .scale = scale_of(plan, save, a), .zeros = a->zeros};
+static ps_pool_skip_merge forward_path(const ps_pool_skip_plan *plan, const float *y, const float *w, const float *bias,
+                                       float *o, const void *save, const areas *a, ps_pool *pool) {
+    ps_pool_skip_merge merge = {.grid = &plan->grid,
+                                .added = y,
+                                .select = plan->pools,
+                                .winners = winners_of(plan, save),
+                                .scale = scale_of(plan, save, a),
+                                .zeros = a->zeros};
     if (!plan->options.conv) return merge;
     if (plan->pools) unpool(plan, y, merge.winners, merge.scale, a->u, a, pool);
     ps_conv_forward(&plan->conv, plan->pools ? a->u : y, w, bias, o, a->rest, pool);
@@ -312,13 +348,14 @@ static void select_kept(const ps_pool_skip_plan *plan, const float *y, void *sav
     const float *scale = scale_of(plan, save, a);
     if (scale != a->ones) match_energy(plan, y, (float *)(uintptr_t)scale, a, pool);
     if (!keeps_winners(plan)) return;
-    if (plan->options.select == PS_POOL_SKIP_MAX) find_winners(plan, y, save, values_of(plan, save), order_of(plan, save), pool);
+    if (plan->options.select == PS_POOL_SKIP_MAX)
+        find_winners(plan, y, save, values_of(plan, save), order_of(plan, save), pool);
     else take_grid(plan, y, scale, save, values_of(plan, save), order_of(plan, save), pool);
 }
 
 /* The path is worked out only where somebody looks at it; o = y. */
-static void forward_cut(const ps_pool_skip_plan *plan, const float *y, const float *w, const float *bias, float *o, const void *save,
-                        ps_pool_skip_sums sums, const areas *a, ps_pool *pool) {
+static void forward_cut(const ps_pool_skip_plan *plan, const float *y, const float *w, const float *bias, float *o,
+                        const void *save, ps_pool_skip_sums sums, const areas *a, ps_pool *pool) {
     double *const path_only[PS_POOL_SKIP_SUMS] = {NULL, sums.forward_path, NULL};
     if (sums.forward_path != NULL && plan->sparse) {
         ps_pool_skip_sparse_run_forward(plan, kept_of(plan, save), NULL, w, bias, NULL, path_only, a->rest, pool);
@@ -330,12 +367,13 @@ static void forward_cut(const ps_pool_skip_plan *plan, const float *y, const flo
     run_merge(plan, &alone, (double *const[]){sums.forward_identity, NULL, sums.forward_output}, a, pool);
 }
 
-void ps_pool_skip_forward(const ps_pool_skip_plan *plan, const float *y, const float *w, const float *bias, float *o, void *save,
-                          ps_pool_skip_sums sums, void *workspace, ps_pool *pool) {
+void ps_pool_skip_forward(const ps_pool_skip_plan *plan, const float *y, const float *w, const float *bias, float *o,
+                          void *save, ps_pool_skip_sums sums, void *workspace, ps_pool *pool) {
     const ps_pool_skip_options *options = &plan->options;
     areas a = areas_of(plan, workspace);
     const float *identity = options->skip ? y : NULL;
-    double *const wanted[PS_POOL_SKIP_SUMS] = {identity ? sums.forward_identity : NULL, sums.forward_path, sums.forward_output};
+    double *const wanted[PS_POOL_SKIP_SUMS] = {identity ? sums.forward_identity : NULL, sums.forward_path,
+                                               sums.forward_output};
     select_kept(plan, y, save, &a, pool);
     if (options->cut_forward) {
         forward_cut(plan, y, w, bias, o, save, sums, &a, pool);
@@ -371,8 +409,15 @@ void ps_pool_skip_backward(const ps_pool_skip_plan *plan, const float *y, const 
         if (!options->cut_gradient) ps_conv_backward_data(&plan->conv, d_o, w, a.u, false, a.rest, pool);
         du = a.u;
     }
-    ps_pool_skip_merge merge = {.grid = &plan->grid, .identity = options->skip ? d_o : NULL,
-                                .added = options->cut_gradient ? NULL : du, .select = plan->pools, .packed = plan->sparse, .winners = winners,
-                                .scale = scale, .out = dy, .accumulate = accumulate, .zeros = a.zeros};
+    ps_pool_skip_merge merge = {.grid = &plan->grid,
+                                .identity = options->skip ? d_o : NULL,
+                                .added = options->cut_gradient ? NULL : du,
+                                .select = plan->pools,
+                                .packed = plan->sparse,
+                                .winners = winners,
+                                .scale = scale,
+                                .out = dy,
+                                .accumulate = accumulate,
+                                .zeros = a.zeros};
     run_merge(plan, &merge, wanted, &a, pool);
 }

@@ -17,21 +17,21 @@
 #include "core/status.h"
 
 typedef enum {
-    PS_POOL_SKIP_MAX,   /* keep each window's maximum at its place */
-    PS_POOL_SKIP_GRID,  /* keep the window's first position instead: same sparsity and parameters */
-    PS_POOL_SKIP_DENSE  /* no pooling: u = y (the conv+skip ablation, and e = 1) */
+    PS_POOL_SKIP_MAX,  /* keep each window's maximum at its place */
+    PS_POOL_SKIP_GRID, /* keep the window's first position instead: same sparsity and parameters */
+    PS_POOL_SKIP_DENSE /* no pooling: u = y (the conv+skip ablation, and e = 1) */
 } ps_pool_skip_select;
 
 typedef struct {
-    ps_shape shape;               /* of y, u and o */
+    ps_shape shape; /* of y, u and o */
     int e;
     ps_pool_skip_select select;
-    bool skip;                    /* o = y + path; false: o = path (the pool+conv ablation) */
-    bool conv;                    /* path = conv(u); false: path = u (the pool+skip ablation; no parameters) */
-    bool match_energy;            /* grid only: u is scaled per channel so that its energy on this batch equals the max-pooled one's;
-                                     the scale is treated as a constant in backward */
-    bool cut_forward;             /* mechanism arm: the path is computed and its gradient flows, but it is not added to o */
-    bool cut_gradient;            /* mechanism arm: the path is added but sends no gradient to y */
+    bool skip;         /* o = y + path; false: o = path (the pool+conv ablation) */
+    bool conv;         /* path = conv(u); false: path = u (the pool+skip ablation; no parameters) */
+    bool match_energy; /* grid only: u is scaled per channel so that its energy on this batch equals the max-pooled one's;
+                          the scale is treated as a constant in backward */
+    bool cut_forward;  /* mechanism arm: the path is computed and its gradient flows, but it is not added to o */
+    bool cut_gradient; /* mechanism arm: the path is added but sends no gradient to y */
 } ps_pool_skip_options;
 
 struct ps_pool_skip_plan;
@@ -57,9 +57,10 @@ typedef struct {
     double *backward_identity, *backward_path, *backward_total;
 } ps_pool_skip_sums;
 
-/* w [c][3][3][c] (2D) or [c][3][3][3][c] (depth > 1), bias [c]; both NULL when !conv. o is overwritten; it must not alias y. */
-void ps_pool_skip_forward(const ps_pool_skip_plan *plan, const float *y, const float *w, const float *bias, float *o, void *save,
-                          ps_pool_skip_sums sums, void *workspace, ps_pool *pool);
+/* w [c][3][3][c] (2D) or [c][3][3][3][c] (depth > 1), bias [c]; both NULL when !conv. o is overwritten; it must not alias y.
+ */
+void ps_pool_skip_forward(const ps_pool_skip_plan *plan, const float *y, const float *w, const float *bias, float *o,
+                          void *save, ps_pool_skip_sums sums, void *workspace, ps_pool *pool);
 /* dy is overwritten or added to (it must not alias d_o); dw, dbias are overwritten (NULL when !conv).
  * y: the forward input, unchanged; w and save as in forward. */
 void ps_pool_skip_backward(const ps_pool_skip_plan *plan, const float *y, const float *w, const float *d_o, const void *save,

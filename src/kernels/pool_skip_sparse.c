@@ -5,15 +5,18 @@
 #include "core/memory.h"
 #include "kernels/pointwise.h"
 
-/* Windows that one slab should hold so that a weight, once loaded, serves several of them; more for the weights' own gradient,
- * whose sums are loaded and stored once a slab. */
+/* Windows that one slab should hold so that a weight, once loaded, serves several of them; more for the weights' own
+ * gradient, whose sums are loaded and stored once a slab. */
 enum { SLAB_WINDOWS = 8, SLAB_WINDOWS_WEIGHTS = 16, TASKS = 16 };
 
 static int lanes_here(void) {
     switch (ps_simd_detect()) {
-        case PS_SIMD_AVX512: return 16;
-        case PS_SIMD_AVX2: return 8;
-        default: return 4;
+        case PS_SIMD_AVX512:
+            return 16;
+        case PS_SIMD_AVX2:
+            return 8;
+        default:
+            return 4;
     }
 }
 
@@ -45,7 +48,9 @@ static ps_pool_skip_group group_at(const ps_pool_skip_tiles *t, size_t images, s
     return (ps_pool_skip_group){first, n - first < images ? n - first : images};
 }
 
-static size_t groups_of(const ps_pool_skip_tiles *t, size_t images) { return ((size_t)t->grid->shape.n + images - 1) / images; }
+static size_t groups_of(const ps_pool_skip_tiles *t, size_t images) {
+    return ((size_t)t->grid->shape.n + images - 1) / images;
+}
 
 static size_t blocks_of(const ps_pool_skip_tiles *t) {
     return ((size_t)t->grid->shape.c + PS_POOL_SKIP_BLOCK - 1) / PS_POOL_SKIP_BLOCK;
@@ -82,17 +87,18 @@ bool ps_pool_skip_sparse_can(const ps_pool_skip_plan *plan) {
     return plan->pools && plan->options.conv && plan->grid.shape.c <= PS_POOL_SKIP_CHANNEL;
 }
 
-/* Measured (tests/bench/kernel_bench.c): at e = 2 in 2D a quarter of the values is kept, which Winograd's fewer multiplications
- * make up for; sparser maps are won by this method. */
+/* Measured (tests/bench/kernel_bench.c): at e = 2 in 2D a quarter of the values is kept, which Winograd's fewer
+ * multiplications make up for in wide maps; sparser maps, and narrow ones, are won by this method. */
 bool ps_pool_skip_sparse_wins(const ps_pool_skip_plan *plan) {
     const ps_pool_skip_grid *g = &plan->grid;
-    int kept_of = g->e * g->e * (g->shape.d > 1 ? g->e : 1);
-    return ps_pool_skip_sparse_can(plan) && kept_of >= 8;
+    bool sparse = g->e * g->e * g->ed >= 8, narrow = g->shape.c <= 3 * lanes_here();
+    return ps_pool_skip_sparse_can(plan) && (sparse || narrow);
 }
 
 static size_t rounded(size_t bytes) { return (bytes + PS_ALIGNMENT - 1) / PS_ALIGNMENT * PS_ALIGNMENT; }
 
-/* Workspace: packed weights, packed gradient (or, forward, the groups' sums), a tile for every thread, and the bias sums'. */
+/* Workspace: packed weights, packed gradient (or, forward, the groups' sums), a tile for every thread, and the bias sums'.
+ */
 typedef struct {
     size_t images, images_weights;
     size_t weights_bytes, tile_bytes, second_bytes;
@@ -104,7 +110,8 @@ static memory memory_of(const ps_pool_skip_tiles *t) {
     m.weights_bytes = rounded(t->panels * c * (size_t)t->taps * (size_t)t->lanes * sizeof(float));
     m.tile_bytes = rounded(most * (size_t)(t->grid->e + 2) * t->plane * (size_t)t->lanes * sizeof(float));
     size_t sums = rounded(groups_of(t, m.images) * PS_POOL_SKIP_SUMS * c * sizeof(double));
-    size_t bias = rounded(c * sizeof(double)) + ps_pointwise_workspace_bytes(ps_shape_positions(t->grid->shape), t->grid->shape.c);
+    size_t bias =
+        rounded(c * sizeof(double)) + ps_pointwise_workspace_bytes(ps_shape_positions(t->grid->shape), t->grid->shape.c);
     m.second_bytes = m.weights_bytes;
     if (m.second_bytes < sums) m.second_bytes = sums;
     if (m.second_bytes < bias) m.second_bytes = bias;
@@ -124,7 +131,7 @@ typedef struct {
     const float *w;
     float *packed, *dw;
     size_t shares;
-    double *sums;              /* [groups][PS_POOL_SKIP_SUMS][c], or NULL */
+    double *sums; /* [groups][PS_POOL_SKIP_SUMS][c], or NULL */
     char *tile;
 } sparse_run;
 
@@ -139,7 +146,9 @@ static void prepare(sparse_run *run, const ps_pool_skip_plan *plan, ps_pool_skip
 }
 
 static void *second_area(const sparse_run *run) { return (char *)run->packed + run->memory.weights_bytes; }
-static float *tile_of(const sparse_run *run, int worker) { return (float *)(run->tile + (size_t)worker * run->memory.tile_bytes); }
+static float *tile_of(const sparse_run *run, int worker) {
+    return (float *)(run->tile + (size_t)worker * run->memory.tile_bytes);
+}
 
 static void pack_task(void *context, size_t panel, int worker) {
     (void)worker;
@@ -150,7 +159,8 @@ static void pack_task(void *context, size_t panel, int worker) {
 static void unpack_task(void *context, size_t panel, int worker) {
     (void)worker;
     const sparse_run *run = context;
-    PS_SIMD_SELECT(ps_pool_skip_sparse_unpack)(run->job.d_weights, (size_t)run->tiles.grid->shape.c, run->tiles.taps, panel, run->dw);
+    PS_SIMD_SELECT(ps_pool_skip_sparse_unpack)
+    (run->job.d_weights, (size_t)run->tiles.grid->shape.c, run->tiles.taps, panel, run->dw);
 }
 
 static void forward_task(void *context, size_t chunk, int worker) {
@@ -166,13 +176,14 @@ static void add_groups(const sparse_run *run, size_t groups, double *const sums[
     for (int s = 0; s < PS_POOL_SKIP_SUMS; s++)
         for (size_t k = 0; sums[s] != NULL && k < c; k++) {
             double total = 0;
-            for (size_t group = 0; group < groups; group++) total += run->sums[(group * PS_POOL_SKIP_SUMS + (size_t)s) * c + k];
+            for (size_t group = 0; group < groups; group++)
+                total += run->sums[(group * PS_POOL_SKIP_SUMS + (size_t)s) * c + k];
             sums[s][k] += total;
         }
 }
 
-void ps_pool_skip_sparse_run_forward(const ps_pool_skip_plan *plan, ps_pool_skip_kept kept, const float *identity, const float *w,
-                                     const float *bias, float *o, double *const sums[PS_POOL_SKIP_SUMS],
+void ps_pool_skip_sparse_run_forward(const ps_pool_skip_plan *plan, ps_pool_skip_kept kept, const float *identity,
+                                     const float *w, const float *bias, float *o, double *const sums[PS_POOL_SKIP_SUMS],
                                      void *workspace, ps_pool *pool) {
     sparse_run run = {.w = w, .job = {.identity = identity, .bias = bias, .o = o}};
     prepare(&run, plan, kept, workspace);
@@ -198,12 +209,13 @@ static void data_task(void *context, size_t chunk, int worker) {
 static void weights_task(void *context, size_t chunk, int worker) {
     const sparse_run *run = context;
     const ps_pool_skip_tiles *t = &run->tiles;
-    size_t panel = chunk / run->shares, share = chunk % run->shares, c = (size_t)t->grid->shape.c, vector = (size_t)t->taps * (size_t)t->lanes;
+    size_t panel = chunk / run->shares, share = chunk % run->shares, c = (size_t)t->grid->shape.c,
+           vector = (size_t)t->taps * (size_t)t->lanes;
     size_t begin = share_start(t, run->shares, share), end = share_start(t, run->shares, share + 1);
     memset(run->job.d_weights + (panel * c + begin) * vector, 0, (end - begin) * vector * sizeof(float));
     for (size_t group = 0; group < groups_of(t, run->memory.images_weights); group++)
         PS_SIMD_SELECT(ps_pool_skip_sparse_weights)
-        (&run->job, group_at(t, run->memory.images_weights, group), panel, begin, end, tile_of(run, worker));
+    (&run->job, group_at(t, run->memory.images_weights, group), panel, begin, end, tile_of(run, worker));
 }
 
 static void sum_bias(sparse_run *run, const float *d_o, float *dbias, ps_pool *pool) {
@@ -211,12 +223,13 @@ static void sum_bias(sparse_run *run, const float *d_o, float *dbias, ps_pool *p
     double *sums = second_area(run);
     void *scratch = (char *)sums + rounded((size_t)s.c * sizeof *sums);
     for (int k = 0; k < s.c; k++) sums[k] = 0;
-    ps_channel_summarise(d_o, (size_t)s.n, ps_shape_positions(s) / (size_t)s.n, s.c, (ps_channel_sums){.sum = sums}, scratch, pool);
+    ps_channel_summarise(d_o, (size_t)s.n, ps_shape_positions(s) / (size_t)s.n, s.c, (ps_channel_sums){.sum = sums}, scratch,
+                         pool);
     for (int k = 0; k < s.c; k++) dbias[k] = (float)sums[k];
 }
 
-void ps_pool_skip_sparse_run_backward(const ps_pool_skip_plan *plan, ps_pool_skip_kept kept, const float *w, const float *d_o,
-                                      float *du, float *dw, float *dbias, void *workspace, ps_pool *pool) {
+void ps_pool_skip_sparse_run_backward(const ps_pool_skip_plan *plan, ps_pool_skip_kept kept, const float *w,
+                                      const float *d_o, float *du, float *dw, float *dbias, void *workspace, ps_pool *pool) {
     sparse_run run = {.w = w, .dw = dw, .job = {.d_o = d_o, .du = du}};
     prepare(&run, plan, kept, workspace);
     if (dbias != NULL) sum_bias(&run, d_o, dbias, pool);

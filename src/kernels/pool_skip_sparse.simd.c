@@ -29,7 +29,8 @@ INLINE window_place window_at(const slab_windows *s, size_t number) {
     size_t image = number / s->t->slab_windows, i = number % s->t->slab_windows;
     size_t e = (size_t)g->e, y = i / (size_t)g->windows_w, x = i % (size_t)g->windows_w;
     size_t inside = s->t->taps > PLANE_TAPS ? (y * e + 1) * s->t->row : 0; /* in 2D the slab is the row */
-    return (window_place){s->first_window + image * s->image_windows + i, image * tile_positions(s->t) + s->t->plane + inside + x * e + 1};
+    return (window_place){s->first_window + image * s->image_windows + i,
+                          image * tile_positions(s->t) + s->t->plane + inside + x * e + 1};
 }
 
 /* A kept value at position p adds to the outputs p + 1 - tap: the nine of a plane, seen from p. */
@@ -43,8 +44,8 @@ INLINE void store_nine(float *at, size_t row, const vf v[PLANE_TAPS]) {
     for (int tap = 0; tap < PLANE_TAPS; tap++) store(at + (1 - tap / 3) * (ptrdiff_t)row + (1 - tap % 3) * LANES, v[tap]);
 }
 
-/* Channels of one window and block that were won by the same place follow each other in `order`, the last of them marked: their
- * nine outputs stay in registers meanwhile. Returns the place after the run. */
+/* Channels of one window and block that were won by the same place follow each other in `order`, the last of them marked:
+ * their nine outputs stay in registers meanwhile. Returns the place after the run. */
 INLINE const uint16_t *scatter_run(const uint16_t *order, const float *value, const float *weights, size_t vector, float *at,
                                    size_t row) {
     vf sum[PLANE_TAPS];
@@ -65,7 +66,8 @@ INLINE const uint16_t *scatter_run(const uint16_t *order, const float *value, co
 INLINE void scatter_windows(const ps_pool_skip_sparse_job *job, const slab_windows *s, const float *weights, size_t c_begin,
                             size_t c_end, float *tile, int planes) {
     const ps_pool_skip_tiles *t = job->tiles;
-    size_t c = (size_t)t->grid->shape.c, row = t->row * LANES, plane = t->plane * LANES, windows = s->images * t->slab_windows;
+    size_t c = (size_t)t->grid->shape.c, row = t->row * LANES, plane = t->plane * LANES,
+           windows = s->images * t->slab_windows;
     size_t vector = (size_t)planes * PLANE_TAPS * LANES;
     for (size_t i = 0; i < windows; i++) {
         window_place w = window_at(s, i);
@@ -91,7 +93,8 @@ typedef struct {
 } square_sums;
 
 /* Writes one finished row of w positions of one panel. `count` channels of the panel exist. */
-INLINE void finish_row(const float *tile, vf bias, const float *identity, float *o, size_t c, int width, int count, square_sums *q) {
+INLINE void finish_row(const float *tile, vf bias, const float *identity, float *o, size_t c, int width, int count,
+                       square_sums *q) {
     for (int x = 0; x < width; x++) {
         vf path = load(tile + (size_t)x * LANES) + bias;
         vf own = identity ? load_upto(identity + (size_t)x * c, count) : splat(0);
@@ -113,8 +116,8 @@ static void add_squares(const square_sums *q, size_t c, size_t first, int count,
 }
 
 /* Finishes `count` rows (slices) of the tile, the first of which is number `outer` of the map's outermost dimension. */
-static void finish_planes(const ps_pool_skip_sparse_job *job, ps_pool_skip_group group, size_t panel, int outer, int from, int count,
-                          const float *tile, double *sums) {
+static void finish_planes(const ps_pool_skip_sparse_job *job, ps_pool_skip_group group, size_t panel, int outer, int from,
+                          int count, const float *tile, double *sums) {
     const ps_pool_skip_tiles *t = job->tiles;
     ps_shape s = t->grid->shape;
     size_t c = (size_t)s.c, first = panel * LANES;
@@ -147,8 +150,8 @@ static void move_on(const ps_pool_skip_tiles *t, size_t images, float *tile) {
     }
 }
 
-void PS_SIMD_NAME(ps_pool_skip_sparse_forward)(const ps_pool_skip_sparse_job *job, ps_pool_skip_group group, size_t panel, float *tile,
-                                               double *sums) {
+void PS_SIMD_NAME(ps_pool_skip_sparse_forward)(const ps_pool_skip_sparse_job *job, ps_pool_skip_group group, size_t panel,
+                                               float *tile, double *sums) {
     const ps_pool_skip_tiles *t = job->tiles;
     size_t c = (size_t)t->grid->shape.c;
     int e = t->grid->e;
@@ -184,7 +187,9 @@ static void fill_tile(const ps_pool_skip_sparse_job *job, ps_pool_skip_group gro
             if (volume || !inside_map) memset(own, 0, t->plane * LANES * sizeof(float));
             else store(own, splat(0)), store(own + (t->plane - 1) * LANES, splat(0));
             for (int y = 0; inside_map && y < lines; y++) {
-                const float *from = job->d_o + ps_pool_skip_row(t->grid, group.first + image, volume ? outer : 0, volume ? y : outer) + first;
+                const float *from = job->d_o +
+                                    ps_pool_skip_row(t->grid, group.first + image, volume ? outer : 0, volume ? y : outer) +
+                                    first;
                 size_t inside = volume ? (size_t)(y + 1) * t->row : 0;
                 float *to = own + (inside + 1) * LANES;
                 if (channels == LANES)
@@ -195,10 +200,10 @@ static void fill_tile(const ps_pool_skip_sparse_job *job, ps_pool_skip_group gro
         }
 }
 
-/* The nine output gradients around a place stay in registers for all channels it won; each channel's vector of products goes to
- * sums[channel]. Returns the place after the run. */
-INLINE const uint16_t *gather_run(const uint16_t *order, const float *weights, size_t vector, const float *at, size_t row, bool add,
-                                  float *sums) {
+/* The nine output gradients around a place stay in registers for all channels it won; each channel's vector of products goes
+ * to sums[channel]. Returns the place after the run. */
+INLINE const uint16_t *gather_run(const uint16_t *order, const float *weights, size_t vector, const float *at, size_t row,
+                                  bool add, float *sums) {
     vf around[PLANE_TAPS];
     load_nine(at, row, around);
     uint16_t entry;
@@ -235,7 +240,8 @@ INLINE void add_lanes(const float *sums, size_t count, bool add, float *du) {
 INLINE void gather_windows(const ps_pool_skip_sparse_job *job, const slab_windows *s, const float *weights, size_t c_begin,
                            size_t c_end, bool first_panel, const float *tile, int planes) {
     const ps_pool_skip_tiles *t = job->tiles;
-    size_t c = (size_t)t->grid->shape.c, row = t->row * LANES, plane = t->plane * LANES, windows = s->images * t->slab_windows;
+    size_t c = (size_t)t->grid->shape.c, row = t->row * LANES, plane = t->plane * LANES,
+           windows = s->images * t->slab_windows;
     size_t vector = (size_t)planes * PLANE_TAPS * LANES;
     float sums[PS_POOL_SKIP_BLOCK * LANES] __attribute__((aligned(64)));
     memset(sums, 0, sizeof sums); /* the lanes past the last channel are added up too */
@@ -259,8 +265,8 @@ INLINE void gather_windows(const ps_pool_skip_sparse_job *job, const slab_window
     }
 }
 
-void PS_SIMD_NAME(ps_pool_skip_sparse_data)(const ps_pool_skip_sparse_job *job, ps_pool_skip_group group, size_t c_begin, size_t c_end,
-                                            float *tile) {
+void PS_SIMD_NAME(ps_pool_skip_sparse_data)(const ps_pool_skip_sparse_job *job, ps_pool_skip_group group, size_t c_begin,
+                                            size_t c_end, float *tile) {
     const ps_pool_skip_tiles *t = job->tiles;
     size_t c = (size_t)t->grid->shape.c;
     for (int slab = 0; slab < t->window_slabs; slab++) {
@@ -278,8 +284,8 @@ void PS_SIMD_NAME(ps_pool_skip_sparse_data)(const ps_pool_skip_sparse_job *job, 
 }
 
 /* Sums over the slab's windows in registers, nine taps of one plane at a time. */
-INLINE void correlate_plane(const ps_pool_skip_sparse_job *job, const slab_windows *s, size_t k, ptrdiff_t shift, const float *tile,
-                            float *d_weights) {
+INLINE void correlate_plane(const ps_pool_skip_sparse_job *job, const slab_windows *s, size_t k, ptrdiff_t shift,
+                            const float *tile, float *d_weights) {
     const ps_pool_skip_tiles *t = job->tiles;
     size_t c = (size_t)t->grid->shape.c, row = t->row * LANES, windows = s->images * t->slab_windows;
     vf sum[PLANE_TAPS];
@@ -312,7 +318,8 @@ void PS_SIMD_NAME(ps_pool_skip_sparse_weights)(const ps_pool_skip_sparse_job *jo
             float *d_weights = job->d_weights + (panel * c + k) * (size_t)t->taps * LANES;
             if (t->taps == PLANE_TAPS) correlate_plane(job, &s, k, 0, tile, d_weights);
             else
-                for (int z = 0; z < 3; z++) correlate_plane(job, &s, k, (1 - z) * plane, tile, d_weights + z * PLANE_TAPS * LANES);
+                for (int z = 0; z < 3; z++)
+                    correlate_plane(job, &s, k, (1 - z) * plane, tile, d_weights + z * PLANE_TAPS * LANES);
         }
     }
 }
@@ -324,9 +331,11 @@ void PS_SIMD_NAME(ps_pool_skip_sparse_pack)(const float *w, size_t c, int taps, 
             size_t count = c - k < LANES ? c - k : LANES;
             vf block[LANES];
             for (size_t r = 0; r < LANES; r++)
-                block[r] = r < rows ? load_upto(w + ((first + r) * (size_t)taps + (size_t)tap) * c + k, (int)count) : splat(0);
+                block[r] =
+                    r < rows ? load_upto(w + ((first + r) * (size_t)taps + (size_t)tap) * c + k, (int)count) : splat(0);
             transpose(block);
-            for (size_t j = 0; j < count; j++) store(packed + (((panel * c) + k + j) * (size_t)taps + (size_t)tap) * LANES, block[j]);
+            for (size_t j = 0; j < count; j++)
+                store(packed + (((panel * c) + k + j) * (size_t)taps + (size_t)tap) * LANES, block[j]);
         }
 }
 
@@ -337,8 +346,10 @@ void PS_SIMD_NAME(ps_pool_skip_sparse_unpack)(const float *packed, size_t c, int
             size_t count = c - k < LANES ? c - k : LANES;
             vf block[LANES];
             for (size_t j = 0; j < LANES; j++)
-                block[j] = j < count ? load(packed + (((panel * c) + k + j) * (size_t)taps + (size_t)tap) * LANES) : splat(0);
+                block[j] =
+                    j < count ? load(packed + (((panel * c) + k + j) * (size_t)taps + (size_t)tap) * LANES) : splat(0);
             transpose(block);
-            for (size_t r = 0; r < rows; r++) store_upto(w + ((first + r) * (size_t)taps + (size_t)tap) * c + k, block[r], (int)count);
+            for (size_t r = 0; r < rows; r++)
+                store_upto(w + ((first + r) * (size_t)taps + (size_t)tap) * c + k, block[r], (int)count);
         }
 }

@@ -36,7 +36,8 @@ static void max_window(const pool_run *run, const float *image, reach z, reach y
         for (int h = y.first; h < y.end; h++)
             for (int w = x.first; w < x.end; w++) {
                 int32_t place = (int32_t)(((size_t)d * (size_t)in.h + (size_t)h) * (size_t)in.w + (size_t)w);
-                PS_SIMD_SELECT(ps_pool_max_tap)(image + (size_t)place * (size_t)in.c, (size_t)in.c, place, first, best, index);
+                PS_SIMD_SELECT(ps_pool_max_tap)
+                (image + (size_t)place * (size_t)in.c, (size_t)in.c, place, first, best, index);
                 first = false;
             }
 }
@@ -149,9 +150,8 @@ static void avgpool_task(void *context, size_t chunk, int worker) {
         memset(to, 0, c * sizeof *to);
         for (int d = rz.first; d < rz.end; d++)
             for (int h = ry.first; h < ry.end; h++)
-                for (int w = rx.first; w < rx.end; w++)
-                    PS_SIMD_SELECT(ps_vector_add_span)
-                    (to, image + (((size_t)d * (size_t)k->in.h + (size_t)h) * (size_t)k->in.w + (size_t)w) * c, c, to);
+                for (int w = rx.first; w < rx.end; w++) PS_SIMD_SELECT(ps_vector_add_span)
+        (to, image + (((size_t)d * (size_t)k->in.h + (size_t)h) * (size_t)k->in.w + (size_t)w) * c, c, to);
         PS_SIMD_SELECT(ps_vector_scale_span)(window_share(k), c, to);
     }
 }
@@ -183,10 +183,8 @@ static void avgpool_backward_task(void *context, size_t chunk, int worker) {
         if (!run->accumulate) memset(to, 0, c * sizeof *to);
         for (int d = rz.first; d < rz.end; d++)
             for (int h = ry.first; h < ry.end; h++)
-                for (int w = rx.first; w < rx.end; w++)
-                    PS_SIMD_SELECT(ps_vector_axpy_span)
-                    (window_share(k), image + (((size_t)d * (size_t)k->out.h + (size_t)h) * (size_t)k->out.w + (size_t)w) * c, c,
-                     to);
+                for (int w = rx.first; w < rx.end; w++) PS_SIMD_SELECT(ps_vector_axpy_span)
+        (window_share(k), image + (((size_t)d * (size_t)k->out.h + (size_t)h) * (size_t)k->out.w + (size_t)w) * c, c, to);
     }
 }
 
@@ -200,7 +198,8 @@ static void global_task(void *context, size_t chunk, int worker) {
     const pool_run *run = context;
     strip s = strip_of(run, chunk);
     size_t c = (size_t)run->full.c, count = positions(run->full);
-    PS_SIMD_SELECT(ps_pool_mean_strip)(run->x + s.image * count * c + s.channel, count, c, s.count, run->y + s.image * c + s.channel);
+    PS_SIMD_SELECT(ps_pool_mean_strip)
+    (run->x + s.image * count * c + s.channel, count, c, s.count, run->y + s.image * c + s.channel);
 }
 
 void ps_global_avgpool_forward(ps_shape in, const float *x, float *y, ps_pool *pool) {

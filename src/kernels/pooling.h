@@ -1,6 +1,6 @@
 /* Pooling on channels-last arrays. Windows are kernel x stride with padding, per dimension (2D: depth 1).
- * Ties: the first index in scan order (d, then h, then w), as PyTorch; NaN wins (the last one of a window) and propagates, as
- * PyTorch. Padding is at most half a window, so that every window holds a position. */
+ * Ties: the first index in scan order (d, then h, then w), as PyTorch; NaN wins (the last one of a window) and propagates,
+ * as PyTorch. Padding is at most half a window, so that every window holds a position. */
 #ifndef PS_KERNELS_POOLING_H
 #define PS_KERNELS_POOLING_H
 
@@ -12,7 +12,7 @@
 #include "core/shape.h"
 
 typedef struct {
-    ps_shape in, out;        /* out is given: floor((size + 2 pad - kernel) / stride) + 1 */
+    ps_shape in, out; /* out is given: floor((size + 2 pad - kernel) / stride) + 1 */
     int kd, kh, kw, stride_d, stride_h, stride_w, pad_d, pad_h, pad_w;
 } ps_pool_window;
 
@@ -22,7 +22,8 @@ void ps_maxpool_forward(const ps_pool_window *window, const float *x, float *y, 
 /* dx [in] is overwritten or added to: dy goes to each window's winner. */
 void ps_maxpool_backward(const ps_pool_window *window, const float *dy, const int32_t *index, float *dx, bool accumulate,
                          ps_pool *pool);
-/* y [in shape] is zero except y[index] = x; backward gathers. Indices of one image and channel must differ (stride >= kernel). */
+/* y [in shape] is zero except y[index] = x; backward gathers. Indices of one image and channel must differ (stride >=
+ * kernel). */
 void ps_maxunpool_forward(ps_shape pooled, ps_shape full, const float *x, const int32_t *index, float *y, ps_pool *pool);
 void ps_maxunpool_backward(ps_shape pooled, ps_shape full, const float *dy, const int32_t *index, float *dx, bool accumulate,
                            ps_pool *pool);

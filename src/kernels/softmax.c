@@ -64,8 +64,8 @@ static size_t count_rows(const int32_t *label, size_t rows) {
     return counted;
 }
 
-double ps_softmax_cross_entropy(const float *logits, const int32_t *label, size_t rows, int c, float *dlogits, size_t *correct,
-                                size_t *counted, ps_pool *pool) {
+double ps_softmax_cross_entropy(const float *logits, const int32_t *label, size_t rows, int c, float *dlogits,
+                                size_t *correct, size_t *counted, ps_pool *pool) {
     softmax_run run = {.logits = logits, .label = label, .rows = rows, .c = (size_t)c, .dlogits = dlogits};
     *counted = count_rows(label, rows);
     *correct = 0;

@@ -176,11 +176,18 @@ static void run_update(update_run *run, size_t rows, size_t row_length, ps_updat
 void ps_update_sgd(const ps_update_sgd_step *step, size_t rows, size_t row_length, const float *g, float *w, float *momentum,
                    ps_update_account *account, ps_pool *pool) {
     update_run run = {.is_sgd = true};
-    run.sgd = (ps_update_sgd_job){.lr = (float)step->lr, .momentum = (float)step->momentum, .decay = (float)step->decay,
-                                  .clip = (float)step->clip, .nesterov = step->nesterov, .g = g, .w = w, .buffer = momentum};
+    run.sgd = (ps_update_sgd_job){.lr = (float)step->lr,
+                                  .momentum = (float)step->momentum,
+                                  .decay = (float)step->decay,
+                                  .clip = (float)step->clip,
+                                  .nesterov = step->nesterov,
+                                  .g = g,
+                                  .w = w,
+                                  .buffer = momentum};
     if (account != NULL) {
         account->carried_factor *= step->momentum;
-        /* Long after the window's start what was carried is far below any rounding; denormal numbers would only cost time. */
+        /* Long after the window's start what was carried is far below any rounding; denormal numbers would only cost time.
+         */
         run.sgd.carried = account->carried_factor < 1e-30 ? 0 : (float)account->carried_factor;
         run.sgd.window_buffer = account->window_buffer;
         run.sgd.decay_buffer = account->decay_buffer;
@@ -194,11 +201,20 @@ void ps_update_adamw(const ps_update_adamw_step *step, size_t rows, size_t row_l
                      float *v, ps_update_account *account, ps_pool *pool) {
     update_run run = {.is_sgd = false};
     double t = (double)step->step;
-    run.adamw = (ps_update_adamw_job){.beta1 = (float)step->beta1, .beta2 = (float)step->beta2, .rest1 = (float)(1 - step->beta1),
-                                      .rest2 = (float)(1 - step->beta2), .eps = (float)step->eps, .clip = (float)step->clip,
-                                      .keep = (float)(1 - step->lr * step->decay), .decay = (float)(step->lr * step->decay),
+    run.adamw = (ps_update_adamw_job){.beta1 = (float)step->beta1,
+                                      .beta2 = (float)step->beta2,
+                                      .rest1 = (float)(1 - step->beta1),
+                                      .rest2 = (float)(1 - step->beta2),
+                                      .eps = (float)step->eps,
+                                      .clip = (float)step->clip,
+                                      .keep = (float)(1 - step->lr * step->decay),
+                                      .decay = (float)(step->lr * step->decay),
                                       .scale = (float)(step->lr / (1 - pow(step->beta1, t))),
-                                      .root = (float)sqrt(1 - pow(step->beta2, t)), .g = g, .w = w, .m = m, .v = v};
+                                      .root = (float)sqrt(1 - pow(step->beta2, t)),
+                                      .g = g,
+                                      .w = w,
+                                      .m = m,
+                                      .v = v};
     if (account != NULL) run.adamw.gradient_sum = account->gradient_sum;
     run_update(&run, rows, row_length, account, pool);
 }

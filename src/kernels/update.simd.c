@@ -154,7 +154,8 @@ PS_INLINE void add_net(double sums[PS_UPDATE_NETS][LANES], size_t lane, double w
     sums[PS_UPDATE_L2_START][lane] += start * start;
 }
 
-void PS_SIMD_NAME(ps_update_net_row)(const float *w, const float *start, const float *gradient_sum, size_t count, double *nets) {
+void PS_SIMD_NAME(ps_update_net_row)(const float *w, const float *start, const float *gradient_sum, size_t count,
+                                     double *nets) {
     double sums[PS_UPDATE_NETS][LANES];
     memset(sums, 0, sizeof sums);
     for (size_t i = 0; i < count; i += LANES) {

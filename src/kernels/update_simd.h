@@ -24,7 +24,7 @@ typedef struct {
     float scale, root;                /* lr / (1 - b1^t), sqrt(1 - b2^t) */
     const float *g;
     float *w, *m, *v;
-    float *gradient_sum;              /* accounted only */
+    float *gradient_sum; /* accounted only */
 } ps_update_adamw_job;
 
 /* Elements [begin, end). */

@@ -1,12 +1,11 @@
-/* Memory-bound kernels against this machine's triad bandwidth, the optimiser with and without accounting, and Pool Skip by its
- * methods, as Markdown tables.
- *   kernel_bench [--threads N] [--rounds N] [--clock wall|cpu] [norm|update|pool_skip]...
+/* Memory-bound kernels against this machine's triad bandwidth, the optimiser with and without accounting, and Pool Skip by
+ * its methods, as Markdown tables. kernel_bench [--threads N] [--rounds N] [--clock wall|cpu] [norm|update|pool_skip]...
  *
  * --clock cpu counts the processor time of this process instead of the clock's: for one thread on a busy machine.
  *
- * Every round runs all rows of a table once, the triad among them, so that a busy neighbour hits all alike; times are medians.
- * Bytes are those a kernel must read and write once per pass; traffic for the ownership of written lines is not counted, neither
- * here nor in the triad. */
+ * Every round runs all rows of a table once, the triad among them, so that a busy neighbour hits all alike; times are
+ * medians. Bytes are those a kernel must read and write once per pass; traffic for the ownership of written lines is not
+ * counted, neither here nor in the triad. */
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -31,7 +30,7 @@ typedef struct {
     ps_pool *pool;
     int threads, rounds;
     bool cpu_clock;
-    size_t elements;         /* of each array */
+    size_t elements; /* of each array */
     float *array[ARRAYS];
     void *workspace;
     size_t workspace_bytes;
@@ -141,9 +140,9 @@ static void run_apply_zeros(machine *m, const void *what) { apply(m, what, false
 static void run_apply_residual(machine *m, const void *what) { apply(m, what, true, channel_sums[0]); }
 
 static void backward(machine *m, const map *s, bool residual, double *squares) {
-    ps_norm_backward(m->array[0], m->array[2], m->array[1], s->rows, s->c, channel_values[0], channel_values[1], channel_values[1],
-                     PS_ACT_RELU, 0, false, m->array[4], false, residual ? m->array[5] : NULL, false, channel_values[2],
-                     channel_values[3], squares, m->workspace, m->pool);
+    ps_norm_backward(m->array[0], m->array[2], m->array[1], s->rows, s->c, channel_values[0], channel_values[1],
+                     channel_values[1], PS_ACT_RELU, 0, false, m->array[4], false, residual ? m->array[5] : NULL, false,
+                     channel_values[2], channel_values[3], squares, m->workspace, m->pool);
 }
 static void run_backward(machine *m, const void *what) { backward(m, what, false, NULL); }
 static void run_backward_squares(machine *m, const void *what) { backward(m, what, false, channel_sums[0]); }
@@ -155,7 +154,8 @@ static void run_relu(machine *m, const void *what) {
 }
 static void run_relu_backward(machine *m, const void *what) {
     const map *s = what;
-    ps_activation_backward(m->array[2], m->array[1], s->rows, s->c, 0, m->array[4], false, channel_sums[0], m->workspace, m->pool);
+    ps_activation_backward(m->array[2], m->array[1], s->rows, s->c, 0, m->array[4], false, channel_sums[0], m->workspace,
+                           m->pool);
 }
 static void run_summary(machine *m, const void *what) {
     const map *s = what;
@@ -197,15 +197,16 @@ typedef struct {
 } parameter;
 
 static const ps_update_sgd_step sgd_step = {.lr = 1e-4, .momentum = 0.9, .decay = 5e-4, .clip = 1, .nesterov = true};
-static const ps_update_adamw_step adamw_step = {.lr = 1e-4, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .decay = 0.01, .clip = 1,
-                                                .step = 100};
+static const ps_update_adamw_step adamw_step = {
+    .lr = 1e-4, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .decay = 0.01, .clip = 1, .step = 100};
 static void run_sgd(machine *m, const void *what) {
     const parameter *p = what;
     ps_update_sgd(&sgd_step, p->rows, p->length, m->array[0], m->array[1], m->array[2], p->account, m->pool);
 }
 static void run_adamw(machine *m, const void *what) {
     const parameter *p = what;
-    ps_update_adamw(&adamw_step, p->rows, p->length, m->array[0], m->array[1], m->array[2], m->array[3], p->account, m->pool);
+    ps_update_adamw(&adamw_step, p->rows, p->length, m->array[0], m->array[1], m->array[2], m->array[3], p->account,
+                    m->pool);
 }
 
 static void bench_update(machine *m) {
@@ -220,10 +221,8 @@ static void bench_update(machine *m) {
         ps_update_account_begin(sgd.account, m->array[1], m->array[2], m->pool);
         ps_update_account_begin(adamw.account, m->array[1], NULL, m->pool);
         const row rows[] = {
-            {"triad of that size", run_triad, &count, 3 * bytes},
-            {"SGD", run_sgd, &plain, 5 * bytes},
-            {"SGD, accounted", run_sgd, &sgd, 12 * bytes},
-            {"AdamW", run_adamw, &plain, 7 * bytes},
+            {"triad of that size", run_triad, &count, 3 * bytes}, {"SGD", run_sgd, &plain, 5 * bytes},
+            {"SGD, accounted", run_sgd, &sgd, 12 * bytes},        {"AdamW", run_adamw, &plain, 7 * bytes},
             {"AdamW, accounted", run_adamw, &adamw, 9 * bytes},
         };
         char title[80];
@@ -248,11 +247,12 @@ static void run_skip(machine *m, const void *what) {
         ps_pool_skip_forward(k->plan, m->array[0], m->array[1], m->array[1], m->array[2], k->save, (ps_pool_skip_sums){0},
                              m->workspace, m->pool);
     else
-        ps_pool_skip_backward(k->plan, m->array[0], m->array[1], m->array[3], k->save, m->array[4], false, m->array[5], m->array[6],
-                              (ps_pool_skip_sums){0}, m->workspace, m->pool);
+        ps_pool_skip_backward(k->plan, m->array[0], m->array[1], m->array[3], k->save, m->array[4], false, m->array[5],
+                              m->array[6], (ps_pool_skip_sums){0}, m->workspace, m->pool);
 }
 
-/* dense forward, dense backward, sparse forward, sparse backward; the sparse ones only where that method can do the shape. */
+/* dense forward, dense backward, sparse forward, sparse backward; the sparse ones only where that method can do the shape.
+ */
 static int skip_rows(machine *m, ps_pool_skip_options options, skip_case cases[4], row rows[4]) {
     static const char *const methods[] = {"dense", "sparse"};
     int count = 0;
@@ -281,11 +281,13 @@ static void bench_pool_skip(machine *m) {
     } shapes[] = {
         {{64, 64, 1, 32, 32}, 2}, {{64, 64, 1, 32, 32}, 4}, {{64, 128, 1, 16, 16}, 2}, {{64, 128, 1, 16, 16}, 4},
         {{64, 256, 1, 8, 8}, 2},  {{64, 256, 1, 8, 8}, 4},  {{64, 512, 1, 4, 4}, 2},   {{64, 512, 1, 4, 4}, 4},
-        {{64, 4, 1, 16, 16}, 2},  {{64, 12, 1, 16, 16}, 2}, {{64, 12, 1, 16, 16}, 4},  {{64, 16, 1, 16, 16}, 4},
-        {{64, 24, 1, 8, 8}, 2},   {{64, 32, 1, 16, 16}, 4}, {{2, 32, 32, 32, 32}, 2},  {{2, 64, 16, 16, 16}, 2},
+        {{64, 4, 1, 16, 16}, 2},  {{64, 8, 1, 16, 16}, 2},  {{64, 12, 1, 16, 16}, 2},  {{64, 12, 1, 16, 16}, 4},
+        {{64, 16, 1, 16, 16}, 2}, {{64, 16, 1, 16, 16}, 4}, {{64, 24, 1, 8, 8}, 2},    {{64, 32, 1, 16, 16}, 2},
+        {{64, 32, 1, 16, 16}, 4}, {{64, 48, 1, 8, 8}, 2},   {{2, 32, 32, 32, 32}, 2},  {{2, 64, 16, 16, 16}, 2},
     };
-    printf("\nPool Skip, forward / backward (data and weights), milliseconds\n\n"
-           "| shape | e | dense | sparse | dense / sparse | chosen |\n|---|---|---|---|---|---|\n");
+    printf(
+        "\nPool Skip, forward / backward (data and weights), milliseconds\n\n"
+        "| shape | e | dense | sparse | dense / sparse | chosen |\n|---|---|---|---|---|---|\n");
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
         ps_pool_skip_options options = {.shape = shapes[i].shape, .e = shapes[i].e, .skip = true, .conv = true};
         skip_case cases[4];
@@ -336,8 +338,8 @@ int main(int argc, char **argv) {
         ps_rng_key key = ps_rng_key_of(1, "kernel_bench");
         for (size_t j = 0; j < m.elements; j++) m.array[i][j] = 0.1f * ps_rng_normal(key, j & 0xffff);
     }
-    printf("%d thread%s, %s, medians of %d rounds, %s time\n", m.threads, m.threads == 1 ? "" : "s", ps_simd_name(ps_simd_detect()),
-           m.rounds, m.cpu_clock ? "processor" : "wall");
+    printf("%d thread%s, %s, medians of %d rounds, %s time\n", m.threads, m.threads == 1 ? "" : "s",
+           ps_simd_name(ps_simd_detect()), m.rounds, m.cpu_clock ? "processor" : "wall");
     if (wanted(argc, argv, "norm")) bench_norm(&m);
     if (wanted(argc, argv, "update")) bench_update(&m);
     if (wanted(argc, argv, "pool_skip")) bench_pool_skip(&m);

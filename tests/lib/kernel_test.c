@@ -30,7 +30,9 @@ float *kt_coarse(const char *name, size_t count, float step) {
     return values;
 }
 
-float *kt_copy(const float *values, size_t count) { return memcpy(exact(count * sizeof *values), values, count * sizeof *values); }
+float *kt_copy(const float *values, size_t count) {
+    return memcpy(exact(count * sizeof *values), values, count * sizeof *values);
+}
 
 void *kt_room(size_t count, size_t size) { return memset(exact(count * size), 0, count * size); }
 
@@ -105,7 +107,8 @@ int kt_run_lower_levels(const char *program) {
     int failures = 0;
     ps_gemm_setup();
     if (getenv("PS_SIMD") != NULL) return 0;
-    for (ps_simd_level level = PS_SIMD_BASE; level < ps_simd_detect(); level++) failures += run_at(program, ps_simd_name(level));
+    for (ps_simd_level level = PS_SIMD_BASE; level < ps_simd_detect(); level++)
+        failures += run_at(program, ps_simd_name(level));
     return failures;
 }
 

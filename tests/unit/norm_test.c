@@ -14,8 +14,8 @@ typedef struct {
 } map;
 
 /* Narrow, odd and wide channels; one row; rows that do not fill a group; maps of several chunks. */
-static const map maps[] = {{1, 1},  {1, 5},   {2, 3},    {3, 64},   {7, 4},    {64, 16},  {65, 17},  {129, 63}, {1000, 1},
-                           {50, 65}, {31, 130}, {4096, 40}, {5000, 12}, {700, 100}, {300, 513}, {16384, 8}};
+static const map maps[] = {{1, 1},    {1, 5},   {2, 3},    {3, 64},    {7, 4},     {64, 16},   {65, 17},   {129, 63},
+                           {1000, 1}, {50, 65}, {31, 130}, {4096, 40}, {5000, 12}, {700, 100}, {300, 513}, {16384, 8}};
 enum { MAPS = sizeof maps / sizeof maps[0] };
 
 static void reference_statistics(const float *x, map m, double eps, double *mean, double *inverse_std, double *unbiased) {
@@ -59,7 +59,8 @@ static void check_statistics(map m, double offset, double spread, double toleran
     size_t c = (size_t)m.c;
     double *want = kt_room(3 * c, sizeof(double));
     reference_statistics(f.x, m, 1e-5, want, want + c, want + 2 * c);
-    for (size_t k = 0; k < c; k++) kt_assert_near(((double)f.mean[k] - want[k]) / spread, 0, 1e-6 + 1e-7 * fabs(offset) / spread);
+    for (size_t k = 0; k < c; k++)
+        kt_assert_near(((double)f.mean[k] - want[k]) / spread, 0, 1e-6 + 1e-7 * fabs(offset) / spread);
     kt_assert_close(f.inverse_std, want + c, c, tolerance);
     kt_assert_close(f.variance, want + 2 * c, c, tolerance);
     free(want);
@@ -111,8 +112,8 @@ static void apply_matches_double_precision(void **state) {
         float *y = kt_room(f.count, sizeof(float));
         double *want = kt_room(f.count, sizeof(double)), *zeros = kt_room((size_t)f.m.c, sizeof(double));
         for (int k = 0; k < f.m.c; k++) zeros[k] = 10;
-        ps_norm_apply(f.x, f.m.rows, f.m.c, f.mean, f.inverse_std, f.gamma, f.beta, residual ? f.residual : NULL, activation, 0.1f,
-                      y, zeros, f.workspace, kt_pool(2));
+        ps_norm_apply(f.x, f.m.rows, f.m.c, f.mean, f.inverse_std, f.gamma, f.beta, residual ? f.residual : NULL, activation,
+                      0.1f, y, zeros, f.workspace, kt_pool(2));
         for (size_t i = 0; i < f.count; i++) want[i] = forward_at(&f, i, residual, activation, (double)0.1f);
         kt_assert_close(y, want, f.count, 3e-7);
         for (size_t i = 0; i < f.count; i++) zeros[i % (size_t)f.m.c] -= y[i] == 0 ? 1 : 0;
@@ -129,7 +130,8 @@ static void relu_gives_positive_zero_and_counts_it(void **state) {
     double zeros = 0;
     void *workspace = kt_workspace(ps_norm_workspace_bytes(6, 1));
     for (int i = 0; i < 2; i++) { /* a leaky ReLU of slope 0 is a ReLU */
-        ps_norm_apply(x, 6, 1, zero, one, one, zero, NULL, i ? PS_ACT_LEAKY_RELU : PS_ACT_RELU, 0, y, &zeros, workspace, NULL);
+        ps_norm_apply(x, 6, 1, zero, one, one, zero, NULL, i ? PS_ACT_LEAKY_RELU : PS_ACT_RELU, 0, y, &zeros, workspace,
+                      NULL);
         const float want[] = {0, 0, 2, 0, 0, 5};
         kt_assert_same_bits(y, want, 6);
     }
@@ -141,10 +143,10 @@ static void apply_works_in_place(void **state) {
     (void)state;
     fixture f = fixture_of((map){777, 20}, 0, 1);
     float *y = kt_room(f.count, sizeof(float)), *x = kt_copy(f.x, f.count), *residual = kt_copy(f.residual, f.count);
-    ps_norm_apply(f.x, f.m.rows, f.m.c, f.mean, f.inverse_std, f.gamma, f.beta, f.residual, PS_ACT_RELU, 0, y, NULL, f.workspace,
-                  kt_pool(1));
-    ps_norm_apply(x, f.m.rows, f.m.c, f.mean, f.inverse_std, f.gamma, f.beta, f.residual, PS_ACT_RELU, 0, x, NULL, f.workspace,
-                  kt_pool(1));
+    ps_norm_apply(f.x, f.m.rows, f.m.c, f.mean, f.inverse_std, f.gamma, f.beta, f.residual, PS_ACT_RELU, 0, y, NULL,
+                  f.workspace, kt_pool(1));
+    ps_norm_apply(x, f.m.rows, f.m.c, f.mean, f.inverse_std, f.gamma, f.beta, f.residual, PS_ACT_RELU, 0, x, NULL,
+                  f.workspace, kt_pool(1));
     ps_norm_apply(f.x, f.m.rows, f.m.c, f.mean, f.inverse_std, f.gamma, f.beta, residual, PS_ACT_RELU, 0, residual, NULL,
                   f.workspace, kt_pool(1));
     kt_assert_same_bits(y, x, f.count);
@@ -168,7 +170,9 @@ static gradients gradients_of(const fixture *f) {
                        kt_room(c, sizeof(double)), kt_room(c, sizeof(double))};
 }
 
-static void gradients_free(gradients *g) { free(g->dx), free(g->dresidual), free(g->dgamma), free(g->dbeta), free(g->squares); }
+static void gradients_free(gradients *g) {
+    free(g->dx), free(g->dresidual), free(g->dgamma), free(g->dbeta), free(g->squares);
+}
 
 /* The textbook formula, straight from the output's sign. */
 static void reference_backward(const fixture *f, const float *y, backward_case b, gradients *out) {
@@ -195,19 +199,21 @@ static void reference_backward(const fixture *f, const float *y, backward_case b
 static void check_backward(fixture *f, backward_case b, double tolerance) {
     size_t c = (size_t)f->m.c;
     float *y = kt_room(f->count, sizeof(float)), *dx = kt_numbers("old dx", f->count), *dr = kt_numbers("old dr", f->count);
-    float *old_dx = kt_copy(dx, f->count), *old_dr = kt_copy(dr, f->count), *dgamma = kt_numbers("junk", c), *dbeta = kt_copy(dgamma, c);
+    float *old_dx = kt_copy(dx, f->count), *old_dr = kt_copy(dr, f->count), *dgamma = kt_numbers("junk", c),
+          *dbeta = kt_copy(dgamma, c);
     double *squares = kt_room(c, sizeof(double));
     for (size_t k = 0; k < c; k++) squares[k] = 5;
     gradients want = gradients_of(f);
     ps_norm_apply(f->x, f->m.rows, f->m.c, f->mean, f->inverse_std, f->gamma, f->beta, b.residual ? f->residual : NULL,
                   b.activation, 0.1f, y, NULL, f->workspace, kt_pool(1));
     reference_backward(f, y, b, &want);
-    ps_norm_backward(f->x, b.activation == PS_ACT_NONE ? NULL : y, f->dy, f->m.rows, f->m.c, f->mean, f->inverse_std, f->gamma,
-                     b.activation, 0.1f, b.frozen, dx, b.accumulate_x, b.residual ? dr : NULL, b.accumulate_residual, dgamma,
-                     dbeta, b.squares ? squares : NULL, f->workspace, kt_pool(2));
+    ps_norm_backward(f->x, b.activation == PS_ACT_NONE ? NULL : y, f->dy, f->m.rows, f->m.c, f->mean, f->inverse_std,
+                     f->gamma, b.activation, 0.1f, b.frozen, dx, b.accumulate_x, b.residual ? dr : NULL,
+                     b.accumulate_residual, dgamma, dbeta, b.squares ? squares : NULL, f->workspace, kt_pool(2));
     for (size_t i = 0; i < f->count; i++) {
         want.dx[i] += b.accumulate_x ? (double)old_dx[i] : 0;
-        want.dresidual[i] = b.residual ? want.dresidual[i] + (b.accumulate_residual ? (double)old_dr[i] : 0) : (double)old_dr[i];
+        want.dresidual[i] =
+            b.residual ? want.dresidual[i] + (b.accumulate_residual ? (double)old_dr[i] : 0) : (double)old_dr[i];
     }
     kt_assert_close(dx, want.dx, f->count, tolerance);
     kt_assert_close(dr, want.dresidual, f->count, 1e-7);
@@ -236,8 +242,8 @@ static void one_row_sends_no_gradient_back(void **state) {
     (void)state;
     fixture f = fixture_of((map){1, 5}, 0, 1);
     float dx[5], dgamma[5], dbeta[5];
-    ps_norm_backward(f.x, NULL, f.dy, 1, 5, f.mean, f.inverse_std, f.gamma, PS_ACT_NONE, 0, false, dx, false, NULL, false, dgamma,
-                     dbeta, NULL, f.workspace, NULL);
+    ps_norm_backward(f.x, NULL, f.dy, 1, 5, f.mean, f.inverse_std, f.gamma, PS_ACT_NONE, 0, false, dx, false, NULL, false,
+                     dgamma, dbeta, NULL, f.workspace, NULL);
     for (int k = 0; k < 5; k++) {
         kt_assert_near(dx[k], 0, 1e-4);
         assert_true(dgamma[k] == 0 && dbeta[k] == f.dy[k]);
@@ -278,10 +284,10 @@ static void backward_matches_finite_differences(void **state) {
     float y[23 * 6], dx[23 * 6], dresidual[23 * 6], dgamma[6], dbeta[6];
     for (size_t i = 0; i < f.count; i++) x[i] = (double)f.x[i];
     for (int k = 0; k < 6; k++) gamma[k] = (double)f.gamma[k], beta[k] = (double)f.beta[k];
-    ps_norm_apply(f.x, 23, 6, f.mean, f.inverse_std, f.gamma, f.beta, f.residual, PS_ACT_LEAKY_RELU, 0.1f, y, NULL, f.workspace,
-                  NULL);
-    ps_norm_backward(f.x, y, f.dy, 23, 6, f.mean, f.inverse_std, f.gamma, PS_ACT_LEAKY_RELU, 0.1f, false, dx, false, dresidual,
-                     false, dgamma, dbeta, NULL, f.workspace, NULL);
+    ps_norm_apply(f.x, 23, 6, f.mean, f.inverse_std, f.gamma, f.beta, f.residual, PS_ACT_LEAKY_RELU, 0.1f, y, NULL,
+                  f.workspace, NULL);
+    ps_norm_backward(f.x, y, f.dy, 23, 6, f.mean, f.inverse_std, f.gamma, PS_ACT_LEAKY_RELU, 0.1f, false, dx, false,
+                     dresidual, false, dgamma, dbeta, NULL, f.workspace, NULL);
     for (size_t i = 0; i < f.count; i++) want[i] = slope_of(&f, x, gamma, beta, x + i);
     kt_assert_close(dx, want, f.count, 1e-5);
     for (int k = 0; k < 6; k++) want[k] = slope_of(&f, x, gamma, beta, gamma + k);
@@ -297,11 +303,11 @@ static void backward_works_in_place(void **state) {
     float *y = kt_room(f.count, sizeof(float)), *dx = kt_room(f.count, sizeof(float)), *dr = kt_room(f.count, sizeof(float));
     float *in_place = kt_copy(f.dy, f.count), *second = kt_copy(f.dy, f.count), *other = kt_room(f.count, sizeof(float));
     float dgamma[24], dbeta[24];
-#define BACKWARD(dy, dx, dr)                                                                                                   \
-    ps_norm_backward(f.x, y, dy, f.m.rows, f.m.c, f.mean, f.inverse_std, f.gamma, PS_ACT_RELU, 0, false, dx, false, dr, false, \
-                     dgamma, dbeta, NULL, f.workspace, kt_pool(1))
-    ps_norm_apply(f.x, f.m.rows, f.m.c, f.mean, f.inverse_std, f.gamma, f.beta, f.residual, PS_ACT_RELU, 0, y, NULL, f.workspace,
-                  kt_pool(1));
+#define BACKWARD(dy, dx, dr)                                                                                            \
+    ps_norm_backward(f.x, y, dy, f.m.rows, f.m.c, f.mean, f.inverse_std, f.gamma, PS_ACT_RELU, 0, false, dx, false, dr, \
+                     false, dgamma, dbeta, NULL, f.workspace, kt_pool(1))
+    ps_norm_apply(f.x, f.m.rows, f.m.c, f.mean, f.inverse_std, f.gamma, f.beta, f.residual, PS_ACT_RELU, 0, y, NULL,
+                  f.workspace, kt_pool(1));
     BACKWARD(f.dy, dx, dr);
     BACKWARD(in_place, in_place, other);
     kt_assert_same_bits(dx, in_place, f.count);
@@ -322,9 +328,10 @@ static void a_shut_gate_gives_exactly_zero_gradients(void **state) {
     double zeros[10] = {0};
     f.beta[3] = -1e3f;
     f.dy[3] = INFINITY; /* even an infinite gradient does not pass */
-    ps_norm_apply(f.x, 500, 10, f.mean, f.inverse_std, f.gamma, f.beta, NULL, PS_ACT_RELU, 0, y, zeros, f.workspace, kt_pool(1));
-    ps_norm_backward(f.x, y, f.dy, 500, 10, f.mean, f.inverse_std, f.gamma, PS_ACT_RELU, 0, false, dx, false, NULL, false, dgamma,
-                     dbeta, NULL, f.workspace, kt_pool(1));
+    ps_norm_apply(f.x, 500, 10, f.mean, f.inverse_std, f.gamma, f.beta, NULL, PS_ACT_RELU, 0, y, zeros, f.workspace,
+                  kt_pool(1));
+    ps_norm_backward(f.x, y, f.dy, 500, 10, f.mean, f.inverse_std, f.gamma, PS_ACT_RELU, 0, false, dx, false, NULL, false,
+                     dgamma, dbeta, NULL, f.workspace, kt_pool(1));
     assert_true(zeros[3] == 500);
     assert_true(dgamma[3] == 0 && dbeta[3] == 0 && dgamma[4] != 0);
     for (size_t i = 0; i < f.count; i++) assert_true(i % 10 != 3 || dx[i] == 0);
@@ -341,7 +348,8 @@ static void not_a_number_stays_in_its_channel(void **state) {
         f.x[7 * 500 + 2] = kind == 0 ? NAN : kind == 1 ? INFINITY : -INFINITY;
         ps_norm_statistics(f.x, 900, 7, 1e-5, f.mean, f.inverse_std, NULL, f.workspace, kt_pool(1));
         assert_true(!isfinite(f.mean[2]) && isnan(f.inverse_std[2]));
-        ps_norm_apply(f.x, 900, 7, f.mean, f.inverse_std, f.gamma, f.beta, NULL, PS_ACT_RELU, 0, y, zeros, f.workspace, kt_pool(1));
+        ps_norm_apply(f.x, 900, 7, f.mean, f.inverse_std, f.gamma, f.beta, NULL, PS_ACT_RELU, 0, y, zeros, f.workspace,
+                      kt_pool(1));
         ps_norm_backward(f.x, y, f.dy, 900, 7, f.mean, f.inverse_std, f.gamma, PS_ACT_RELU, 0, false, dx, false, NULL, false,
                          dgamma, dbeta, NULL, f.workspace, kt_pool(1));
         assert_true(zeros[2] == 0 && isnan(dgamma[2]));
@@ -364,10 +372,10 @@ static void any_number_of_threads_gives_the_same_bits(void **state) {
             float *out = kt_room(total, sizeof(float)), *y = out, *dx = out + f.count, *rest = dx + f.count;
             double *sums = kt_room(2 * c, sizeof(double));
             ps_norm_statistics(f.x, f.m.rows, f.m.c, 1e-5, rest, rest + c, rest + 2 * c, f.workspace, kt_pool(p));
-            ps_norm_apply(f.x, f.m.rows, f.m.c, rest, rest + c, f.gamma, f.beta, f.residual, PS_ACT_RELU, 0, y, sums, f.workspace,
-                          kt_pool(p));
-            ps_norm_backward(f.x, y, f.dy, f.m.rows, f.m.c, rest, rest + c, f.gamma, PS_ACT_RELU, 0, false, dx, false, NULL, false,
-                             rest + 3 * c, rest + 4 * c, sums + c, f.workspace, kt_pool(p));
+            ps_norm_apply(f.x, f.m.rows, f.m.c, rest, rest + c, f.gamma, f.beta, f.residual, PS_ACT_RELU, 0, y, sums,
+                          f.workspace, kt_pool(p));
+            ps_norm_backward(f.x, y, f.dy, f.m.rows, f.m.c, rest, rest + c, f.gamma, PS_ACT_RELU, 0, false, dx, false, NULL,
+                             false, rest + 3 * c, rest + 4 * c, sums + c, f.workspace, kt_pool(p));
             if (first != NULL) kt_assert_same_bits(out, first, total);
             if (first == NULL) first = out;
             else free(out);

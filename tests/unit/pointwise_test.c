@@ -12,8 +12,8 @@ typedef struct {
     int c;
 } map;
 
-static const map maps[] = {{1, 1, 1}, {2, 1, 5}, {3, 7, 4}, {5, 16, 16}, {2, 49, 17}, {40, 9, 63}, {3, 1000, 1},
-                           {1, 50, 65}, {64, 256, 12}, {100, 16, 130}, {2, 300, 513}, {1, 40000, 3}};
+static const map maps[] = {{1, 1, 1},    {2, 1, 5},   {3, 7, 4},     {5, 16, 16},    {2, 49, 17},   {40, 9, 63},
+                           {3, 1000, 1}, {1, 50, 65}, {64, 256, 12}, {100, 16, 130}, {2, 300, 513}, {1, 40000, 3}};
 enum { MAPS = sizeof maps / sizeof maps[0] };
 
 static void activation_and_its_gradient_match_the_definition(void **state) {
@@ -175,8 +175,9 @@ static void any_number_of_threads_gives_the_same_bits(void **state) {
             double *s = kt_room(8 * c, sizeof(double));
             ps_activation_forward(x, rows, m.c, 0, out, s, workspace, kt_pool(p));
             ps_activation_backward(out, dy, rows, m.c, 0, out, false, s + c, workspace, kt_pool(p));
-            ps_channel_summarise(x, m.images, m.rows, m.c, (ps_channel_sums){s + 2 * c, s + 3 * c, s + 4 * c, s + 5 * c, s + 6 * c},
-                                 workspace, kt_pool(p));
+            ps_channel_summarise(x, m.images, m.rows, m.c,
+                                 (ps_channel_sums){s + 2 * c, s + 3 * c, s + 4 * c, s + 5 * c, s + 6 * c}, workspace,
+                                 kt_pool(p));
             ps_channel_sum_squares(x, rows, m.c, s + 7 * c, workspace, kt_pool(p));
             if (first != NULL) kt_assert_same_bits(s, first, 8 * c);
             if (first == NULL) first = s;

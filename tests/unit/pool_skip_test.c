@@ -1,4 +1,5 @@
-/* Pool Skip by every method against a naive double-precision reference: all options, odd sizes, volumes, ties, NaN, threads. */
+/* Pool Skip by every method against a naive double-precision reference: all options, odd sizes, volumes, ties, NaN, threads.
+ */
 #include "kernels/pool_skip.h"
 
 #include <math.h>
@@ -9,7 +10,8 @@
 #include "tests/lib/kernel_test.h"
 
 static size_t at(ps_shape s, int n, int z, int y, int x, int c) {
-    return ((((size_t)n * (size_t)s.d + (size_t)z) * (size_t)s.h + (size_t)y) * (size_t)s.w + (size_t)x) * (size_t)s.c + (size_t)c;
+    return ((((size_t)n * (size_t)s.d + (size_t)z) * (size_t)s.h + (size_t)y) * (size_t)s.w + (size_t)x) * (size_t)s.c +
+           (size_t)c;
 }
 
 /* ---- Reference ---- */
@@ -18,13 +20,14 @@ typedef struct {
     ps_pool_skip_options o;
     size_t count, c, taps, weights;
     float *y, *w, *bias, *d_o;
-    double *factor;  /* u = factor * y: 0 where nothing is kept, else the scale */
+    double *factor; /* u = factor * y: 0 where nothing is kept, else the scale */
     double *u, *path, *out, *du, *dy, *dw, *dbias;
     double *sums[6]; /* [c] each, in the order of ps_pool_skip_sums */
 } problem;
 
 /* Marks the kept position of one window and channel; returns its value's square. */
-static double keep(const problem *p, const float *y, ps_pool_skip_select select, int n, int z, int h, int w, int c, double *factor) {
+static double keep(const problem *p, const float *y, ps_pool_skip_select select, int n, int z, int h, int w, int c,
+                   double *factor) {
     ps_shape s = p->o.shape;
     int ed = s.d > 1 ? p->o.e : 1;
     size_t best = at(s, n, z, h, w, c);
@@ -61,8 +64,10 @@ static void reference_conv(problem *p) {
     size_t positions = p->count / p->c, plane = (size_t)s.h * (size_t)s.w;
     int depth = s.d > 1 ? 3 : 1;
     for (size_t out = 0; out < positions; out++) {
-        int n = (int)(out / (plane * (size_t)s.d)), z = (int)(out / plane) % s.d, h = (int)(out % plane) / s.w, w = (int)(out % plane) % s.w;
-        for (size_t k = 0; k < p->c; k++) p->path[out * p->c + k] = (double)p->bias[k], p->dbias[k] += (double)p->d_o[out * p->c + k];
+        int n = (int)(out / (plane * (size_t)s.d)), z = (int)(out / plane) % s.d, h = (int)(out % plane) / s.w,
+            w = (int)(out % plane) % s.w;
+        for (size_t k = 0; k < p->c; k++)
+            p->path[out * p->c + k] = (double)p->bias[k], p->dbias[k] += (double)p->d_o[out * p->c + k];
         for (int t = 0; t < depth * 9; t++) {
             int iz = z + t / 9 - depth / 2, ih = h + t / 3 % 3 - 1, iw = w + t % 3 - 1;
             if (iz < 0 || iz >= s.d || ih < 0 || ih >= s.h || iw < 0 || iw >= s.w) continue;
@@ -133,7 +138,8 @@ static results run(const problem *p, const char *method, bool accumulate, bool w
     for (size_t k = 0; k < 6 * p->c; k++) r.sums[k] = 2;
     void *save = kt_workspace(ps_pool_skip_save_bytes(plan));
     size_t bytes = ps_pool_skip_workspace_bytes(plan, ps_pool_threads(pool)), c = p->c;
-    ps_pool_skip_sums sums = {r.sums, r.sums + c, r.sums + 2 * c, r.sums + 3 * c, r.sums + 4 * c, r.sums + 5 * c}, none = {0};
+    ps_pool_skip_sums sums = {r.sums, r.sums + c, r.sums + 2 * c, r.sums + 3 * c, r.sums + 4 * c, r.sums + 5 * c},
+                      none = {0};
     const float *w = p->o.conv ? p->w : NULL, *bias = p->o.conv ? p->bias : NULL;
     void *workspace = kt_workspace(bytes);
     ps_pool_skip_forward(plan, p->y, w, bias, r.o, save, with_sums ? sums : none, workspace, pool);
@@ -192,10 +198,10 @@ static const struct {
     ps_shape shape;
     int e;
 } shapes[] = {
-    {{2, 16, 1, 8, 8}, 2},  {{2, 16, 1, 8, 8}, 4},  {{1, 1, 1, 2, 2}, 2},   {{3, 5, 1, 7, 9}, 2},   {{2, 17, 1, 9, 11}, 4},
-    {{2, 32, 1, 16, 12}, 4}, {{1, 33, 1, 6, 6}, 3},  {{2, 64, 1, 4, 4}, 4},  {{2, 12, 2, 4, 6}, 2},  {{1, 16, 5, 7, 6}, 2},
-    {{1, 20, 4, 8, 5}, 4},  {{2, 48, 1, 5, 4}, 4},  {{1, 4, 1, 16, 16}, 4}, {{1, 70, 1, 8, 8}, 4},  {{1, 3, 1, 10, 10}, 5},
-    {{5, 40, 1, 4, 8}, 2},  {{1, 64, 2, 6, 6}, 2},  {{1, 96, 1, 12, 12}, 4}, {{9, 8, 1, 4, 4}, 4},  {{1, 6, 7, 7, 7}, 3},
+    {{2, 16, 1, 8, 8}, 2},   {{2, 16, 1, 8, 8}, 4}, {{1, 1, 1, 2, 2}, 2},    {{3, 5, 1, 7, 9}, 2},  {{2, 17, 1, 9, 11}, 4},
+    {{2, 32, 1, 16, 12}, 4}, {{1, 33, 1, 6, 6}, 3}, {{2, 64, 1, 4, 4}, 4},   {{2, 12, 2, 4, 6}, 2}, {{1, 16, 5, 7, 6}, 2},
+    {{1, 20, 4, 8, 5}, 4},   {{2, 48, 1, 5, 4}, 4}, {{1, 4, 1, 16, 16}, 4},  {{1, 70, 1, 8, 8}, 4}, {{1, 3, 1, 10, 10}, 5},
+    {{5, 40, 1, 4, 8}, 2},   {{1, 64, 2, 6, 6}, 2}, {{1, 96, 1, 12, 12}, 4}, {{9, 8, 1, 4, 4}, 4},  {{1, 6, 7, 7, 7}, 3},    {{17, 66, 1, 4, 4}, 4},
 };
 enum { SHAPES = sizeof shapes / sizeof shapes[0] };
 
@@ -221,9 +227,11 @@ static void every_option_matches_the_reference(void **state) {
         for (int v = 0; v < 96; v++) {
             ps_pool_skip_options o = usual(chosen[i]);
             o.select = (ps_pool_skip_select)(v % 3);
-            o.skip = v / 3 % 2, o.conv = v / 6 % 2, o.match_energy = v / 12 % 2, o.cut_forward = v / 24 % 2, o.cut_gradient = v / 48 % 2;
+            o.skip = v / 3 % 2, o.conv = v / 6 % 2, o.match_energy = v / 12 % 2, o.cut_forward = v / 24 % 2,
+            o.cut_gradient = v / 48 % 2;
             ps_pool_skip_plan *plan = NULL;
-            bool allowed = (!o.match_energy || o.select == PS_POOL_SKIP_GRID) && (o.skip || !(o.cut_forward || o.cut_gradient));
+            bool allowed =
+                (!o.match_energy || o.select == PS_POOL_SKIP_GRID) && (o.skip || !(o.cut_forward || o.cut_gradient));
             assert_int_equal(ps_pool_skip_plan_create(&o, &plan), allowed ? PS_OK : PS_ERR_USAGE);
             ps_pool_skip_plan_destroy(plan);
             if (allowed) check_all(o, 0);
@@ -248,7 +256,8 @@ static void a_map_done_by_hand(void **state) {
     ps_pool_skip_options options = {.shape = {1, 1, 1, 4, 4}, .e = 2, .skip = true, .conv = true};
     ps_pool_skip_plan *plan = NULL;
     assert_int_equal(ps_pool_skip_plan_create(&options, &plan), PS_OK);
-    void *save = kt_workspace(ps_pool_skip_save_bytes(plan)), *workspace = kt_workspace(ps_pool_skip_workspace_bytes(plan, 1));
+    void *save = kt_workspace(ps_pool_skip_save_bytes(plan)),
+         *workspace = kt_workspace(ps_pool_skip_workspace_bytes(plan, 1));
     for (int i = 0; i < 16; i++) ones[i] = 1;
     ps_pool_skip_forward(plan, y, w, bias, o, save, (ps_pool_skip_sums){0}, workspace, NULL);
     for (int i = 0; i < 16; i++) kt_assert_near(o[i], want[i], 1e-5);
@@ -285,7 +294,8 @@ static void gradients_match_finite_differences(void **state) {
             }
             groups[g].x[i] = old;
             /* The function is linear but for the change of winners, which these numbers do not come near. */
-            kt_assert_near(groups[g].gradient[i], (loss[1] - loss[0]) / ((double)(old + reach) - (double)(old - reach)), 1e-4);
+            kt_assert_near(groups[g].gradient[i], (loss[1] - loss[0]) / ((double)(old + reach) - (double)(old - reach)),
+                           1e-4);
         }
     results_free(&r);
     problem_free(&p);
@@ -305,7 +315,8 @@ static void not_a_number_wins_its_window(void **state) {
                 for (int h = 0; h < o.shape.h; h++)
                     for (int w = 0; w < o.shape.w; w++) {
                         bool near = n == 1 && abs(h - 5) <= 1 && abs(w - 6) <= 1;
-                        bool far = n != 1 || abs(h - 5) > 4 || abs(w - 6) > 4; /* transforms may spread it within their tile */
+                        bool far =
+                            n != 1 || abs(h - 5) > 4 || abs(w - 6) > 4; /* transforms may spread it within their tile */
                         float value = r.o[at(o.shape, n, 0, h, w, 3)];
                         assert_true(!near || isnan(value));
                         assert_true(!far || !isnan(value));
@@ -343,10 +354,14 @@ static void any_number_of_threads_gives_the_same_bits(void **state) {
 static void senseless_options_are_refused(void **state) {
     (void)state;
     const ps_pool_skip_options bad[] = {
-        {.shape = {1, 4, 1, 2, 2}, .e = 4, .skip = true, .conv = true},  {.shape = {1, 4, 1, 8, 8}, .e = 0, .skip = true},
-        {.shape = {1, 4, 1, 8, 8}, .e = -2, .skip = true},               {.shape = {1, 4, 8, 8, 8}, .e = 7, .skip = true},
-        {.shape = {1, 4, 1, 64, 64}, .e = 17, .skip = true},             {.shape = {0, 4, 1, 8, 8}, .e = 2, .skip = true},
-        {.shape = {1, 4, 2, 8, 8}, .e = 4, .skip = true},                {.shape = {1, 4, 1, 8, 8}, .e = 2, .cut_forward = true},
+        {.shape = {1, 4, 1, 2, 2}, .e = 4, .skip = true, .conv = true},
+        {.shape = {1, 4, 1, 8, 8}, .e = 0, .skip = true},
+        {.shape = {1, 4, 1, 8, 8}, .e = -2, .skip = true},
+        {.shape = {1, 4, 8, 8, 8}, .e = 7, .skip = true},
+        {.shape = {1, 4, 1, 64, 64}, .e = 17, .skip = true},
+        {.shape = {0, 4, 1, 8, 8}, .e = 2, .skip = true},
+        {.shape = {1, 4, 2, 8, 8}, .e = 4, .skip = true},
+        {.shape = {1, 4, 1, 8, 8}, .e = 2, .cut_forward = true},
         {.shape = {1, 4, 1, 8, 8}, .e = 2, .cut_gradient = true},
         {.shape = {1, 4, 1, 8, 8}, .e = 2, .skip = true, .match_energy = true},
     };

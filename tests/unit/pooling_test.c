@@ -8,22 +8,24 @@
 #include "tests/lib/kernel_test.h"
 
 /* kernel, stride, pad per dimension (d, h, w) */
-#define WINDOW(n, c, d, h, w, kd, kh, kw, sd, sh, sw, pd, ph, pw)                                                          \
-    {{n, c, d, h, w},                                                                                                      \
-     {n, c, (d + 2 * pd - kd) / sd + 1, (h + 2 * ph - kh) / sh + 1, (w + 2 * pw - kw) / sw + 1},                           \
-     kd, kh, kw, sd, sh, sw, pd, ph, pw}
+#define WINDOW(n, c, d, h, w, kd, kh, kw, sd, sh, sw, pd, ph, pw)                                                        \
+    {                                                                                                                    \
+        {n, c, d, h, w}, {n, c, (d + 2 * pd - kd) / sd + 1, (h + 2 * ph - kh) / sh + 1, (w + 2 * pw - kw) / sw + 1}, kd, \
+            kh, kw, sd, sh, sw, pd, ph, pw                                                                               \
+    }
 
 static const ps_pool_window windows[] = {
-    WINDOW(1, 1, 1, 2, 2, 1, 2, 2, 1, 2, 2, 0, 0, 0),  WINDOW(2, 3, 1, 7, 9, 1, 2, 2, 1, 2, 2, 0, 0, 0),
-    WINDOW(3, 17, 1, 8, 6, 1, 3, 3, 1, 2, 2, 0, 1, 1), WINDOW(2, 64, 1, 5, 5, 1, 3, 3, 1, 1, 1, 0, 1, 1),
+    WINDOW(1, 1, 1, 2, 2, 1, 2, 2, 1, 2, 2, 0, 0, 0),   WINDOW(2, 3, 1, 7, 9, 1, 2, 2, 1, 2, 2, 0, 0, 0),
+    WINDOW(3, 17, 1, 8, 6, 1, 3, 3, 1, 2, 2, 0, 1, 1),  WINDOW(2, 64, 1, 5, 5, 1, 3, 3, 1, 1, 1, 0, 1, 1),
     WINDOW(2, 130, 1, 6, 6, 1, 2, 3, 1, 2, 1, 0, 1, 0), WINDOW(2, 5, 4, 6, 5, 2, 2, 2, 2, 2, 2, 0, 0, 0),
-    WINDOW(1, 20, 5, 5, 7, 3, 3, 3, 2, 2, 2, 1, 1, 1), WINDOW(9, 4, 1, 4, 4, 1, 4, 4, 1, 4, 4, 0, 0, 0),
+    WINDOW(1, 20, 5, 5, 7, 3, 3, 3, 2, 2, 2, 1, 1, 1),  WINDOW(9, 4, 1, 4, 4, 1, 4, 4, 1, 4, 4, 0, 0, 0),
     WINDOW(2, 6, 1, 9, 9, 1, 2, 2, 1, 3, 3, 0, 0, 0),
 };
 enum { WINDOWS = sizeof windows / sizeof windows[0] };
 
 static size_t at(ps_shape s, int n, int z, int y, int x, int c) {
-    return ((((size_t)n * (size_t)s.d + (size_t)z) * (size_t)s.h + (size_t)y) * (size_t)s.w + (size_t)x) * (size_t)s.c + (size_t)c;
+    return ((((size_t)n * (size_t)s.d + (size_t)z) * (size_t)s.h + (size_t)y) * (size_t)s.w + (size_t)x) * (size_t)s.c +
+           (size_t)c;
 }
 
 /* Calls visit for every pair of an output element and an input element of its window, in scan order. */
@@ -36,9 +38,11 @@ static void visit_windows(const ps_pool_window *k, visitor *visit, void *context
                     for (int c = 0; c < k->out.c; c++)
                         for (int t = 0; t < k->kd * k->kh * k->kw; t++) {
                             int iz = z * k->stride_d - k->pad_d + t / (k->kh * k->kw);
-                            int iy = y * k->stride_h - k->pad_h + t / k->kw % k->kh, ix = x * k->stride_w - k->pad_w + t % k->kw;
+                            int iy = y * k->stride_h - k->pad_h + t / k->kw % k->kh,
+                                ix = x * k->stride_w - k->pad_w + t % k->kw;
                             if (iz < 0 || iz >= k->in.d || iy < 0 || iy >= k->in.h || ix < 0 || ix >= k->in.w) continue;
-                            visit(context, at(k->out, n, z, y, x, c), at(k->in, n, iz, iy, ix, c), (iz * k->in.h + iy) * k->in.w + ix);
+                            visit(context, at(k->out, n, z, y, x, c), at(k->in, n, iz, iy, ix, c),
+                                  (iz * k->in.h + iy) * k->in.w + ix);
                         }
 }
 
@@ -138,7 +142,8 @@ static void unpooling_puts_back_and_gathers(void **state) {
             float *dx = kt_numbers("dx", outs), *old = kt_copy(dx, outs);
             ps_maxunpool_backward(k->out, k->in, x, index, dx, accumulate, kt_pool(2));
             for (size_t j = 0; j < outs; j++) {
-                size_t image = j / (outs / (size_t)k->out.n), place = (image * (ins / (size_t)k->in.n / c) + (size_t)index[j]) * c + j % c;
+                size_t image = j / (outs / (size_t)k->out.n),
+                       place = (image * (ins / (size_t)k->in.n / c) + (size_t)index[j]) * c + j % c;
                 assert_true(dx[j] == (accumulate ? old[j] + x[place] : x[place]));
             }
             free(dx), free(old);
@@ -173,7 +178,8 @@ static void avgpool_matches_the_reference(void **state) {
 
 static void global_mean_and_its_gradient(void **state) {
     (void)state;
-    static const ps_shape shapes[] = {{1, 1, 1, 1, 1}, {3, 70, 1, 4, 5}, {2, 5, 3, 4, 5}, {2, 512, 1, 2, 2}, {1, 3, 1, 100, 100}};
+    static const ps_shape shapes[] = {
+        {1, 1, 1, 1, 1}, {3, 70, 1, 4, 5}, {2, 5, 3, 4, 5}, {2, 512, 1, 2, 2}, {1, 3, 1, 100, 100}};
     for (int i = 0; i < 5; i++) {
         ps_shape s = shapes[i];
         size_t count = ps_shape_elements(s), c = (size_t)s.c, outs = (size_t)s.n * c, per_image = count / (size_t)s.n;
@@ -218,12 +224,9 @@ static void any_number_of_threads_gives_the_same_bits(void **state) {
 int main(int argc, char **argv) {
     (void)argc;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(maxpool_matches_the_reference),
-        cmocka_unit_test(the_first_of_equal_values_wins),
-        cmocka_unit_test(unpooling_puts_back_and_gathers),
-        cmocka_unit_test(avgpool_matches_the_reference),
-        cmocka_unit_test(global_mean_and_its_gradient),
-        cmocka_unit_test(any_number_of_threads_gives_the_same_bits),
+        cmocka_unit_test(maxpool_matches_the_reference),   cmocka_unit_test(the_first_of_equal_values_wins),
+        cmocka_unit_test(unpooling_puts_back_and_gathers), cmocka_unit_test(avgpool_matches_the_reference),
+        cmocka_unit_test(global_mean_and_its_gradient),    cmocka_unit_test(any_number_of_threads_gives_the_same_bits),
     };
     return kt_main(argv[0], tests);
 }

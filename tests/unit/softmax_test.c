@@ -95,13 +95,15 @@ static void nothing_counted_is_no_loss(void **state) {
 static void any_number_of_threads_gives_the_same_bits(void **state) {
     (void)state;
     enum { ROWS = 5000, C = 21 };
-    float *logits = kt_numbers("logits", ROWS * C), *first = kt_room(ROWS * C, sizeof(float)), *d = kt_room(ROWS * C, sizeof(float));
+    float *logits = kt_numbers("logits", ROWS * C), *first = kt_room(ROWS * C, sizeof(float)),
+          *d = kt_room(ROWS * C, sizeof(float));
     static int32_t label[ROWS];
     for (int i = 0; i < ROWS; i++) label[i] = i % (C + 1) - 1;
     size_t correct, counted, same;
     double loss = ps_softmax_cross_entropy(logits, label, ROWS, C, first, &correct, &counted, kt_pool(0));
     for (int p = 1; p < KT_POOLS; p++) {
-        assert_true(ps_softmax_cross_entropy(logits, label, ROWS, C, d, &same, &counted, kt_pool(p)) == loss && same == correct);
+        assert_true(ps_softmax_cross_entropy(logits, label, ROWS, C, d, &same, &counted, kt_pool(p)) == loss &&
+                    same == correct);
         kt_assert_same_bits(d, first, ROWS * C);
     }
     free(logits), free(first), free(d);

@@ -1,4 +1,5 @@
-/* Optimiser updates against scalar double references, closed forms of the accounting, and bit-identity with and without it. */
+/* Optimiser updates against scalar double references, closed forms of the accounting, and bit-identity with and without it.
+ */
 #include "kernels/update.h"
 
 #include <math.h>
@@ -36,7 +37,10 @@ static void new_gradient(parameter *p, int step) {
 static void sgd_follows_a_double_reference(void **state) {
     (void)state;
     for (int variant = 0; variant < 8; variant++) {
-        ps_update_sgd_step s = {.lr = 0.1, .momentum = variant & 1 ? 0.9 : 0, .decay = variant & 2 ? 5e-3 : 0, .clip = 0.7,
+        ps_update_sgd_step s = {.lr = 0.1,
+                                .momentum = variant & 1 ? 0.9 : 0,
+                                .decay = variant & 2 ? 5e-3 : 0,
+                                .clip = 0.7,
                                 .nesterov = variant & 4};
         parameter p = parameter_of(7, 17);
         double w[7 * 17], b[7 * 17] = {0};
@@ -62,8 +66,8 @@ static void adamw_follows_a_double_reference(void **state) {
     double w[7 * 17], m[7 * 17] = {0}, v[7 * 17] = {0};
     for (size_t i = 0; i < p.count; i++) w[i] = (double)p.w[i];
     for (int t = 1; t <= 12; t++) {
-        ps_update_adamw_step s = {.lr = 0.01, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .decay = 0.05, .clip = 0.7,
-                                  .step = (uint64_t)t};
+        ps_update_adamw_step s = {
+            .lr = 0.01, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .decay = 0.05, .clip = 0.7, .step = (uint64_t)t};
         new_gradient(&p, t);
         for (size_t i = 0; i < p.count; i++) {
             double g = s.clip * (double)p.g[i];
@@ -81,9 +85,10 @@ static void adamw_follows_a_double_reference(void **state) {
 }
 
 static void step_once(parameter *p, bool sgd, bool nesterov, int t, ps_update_account *account, ps_pool *pool) {
-    ps_update_sgd_step s = {.lr = 0.1 / (1 + t), .momentum = 0.9, .decay = 5e-4, .clip = t % 3 ? 1 : 0.37, .nesterov = nesterov};
-    ps_update_adamw_step a = {.lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .decay = 0.01, .clip = 0.9,
-                              .step = (uint64_t)t + 1};
+    ps_update_sgd_step s = {
+        .lr = 0.1 / (1 + t), .momentum = 0.9, .decay = 5e-4, .clip = t % 3 ? 1 : 0.37, .nesterov = nesterov};
+    ps_update_adamw_step a = {
+        .lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .decay = 0.01, .clip = 0.9, .step = (uint64_t)t + 1};
     new_gradient(p, t);
     if (sgd) ps_update_sgd(&s, p->rows, p->length, p->g, p->w, p->b, account, pool);
     else ps_update_adamw(&a, p->rows, p->length, p->g, p->w, p->b, p->v, account, pool);
@@ -141,7 +146,8 @@ static void twin_step(const ps_update_sgd_step *s, twin *e, double g, double squ
     e->decay = s->momentum * e->decay + decayed;
     e->carried *= s->momentum;
     e->b = s->momentum * e->b + clipped + decayed;
-    double gradient = update_of(s, clipped, e->window), carried = update_of(s, 0, e->carried), decay = update_of(s, decayed, e->decay);
+    double gradient = update_of(s, clipped, e->window), carried = update_of(s, 0, e->carried),
+           decay = update_of(s, decayed, e->decay);
     double dw = update_of(s, clipped + decayed, e->b);
     e->w += dw;
     e->gradient_sum += gradient + carried;
@@ -187,7 +193,10 @@ static void accounts_follow_a_double_reference_over_windows(void **state) {
                 e[i].start = e[i].w, e[i].carried = e[i].b - e[i].decay, e[i].window = e[i].gradient_sum = 0;
             ps_update_account_begin(account, p.w, p.b, kt_pool(1));
             for (int t = 0; t < STEPS; t++) {
-                ps_update_sgd_step s = {.lr = 0.1 / (1 + window), .momentum = 0.9, .decay = 0.02, .clip = t == 3 ? 0.2 : 1,
+                ps_update_sgd_step s = {.lr = 0.1 / (1 + window),
+                                        .momentum = 0.9,
+                                        .decay = 0.02,
+                                        .clip = t == 3 ? 0.2 : 1,
                                         .nesterov = nesterov};
                 new_gradient(&p, window * STEPS + t);
                 for (size_t row = 0; row < ROWS; row++) {
@@ -206,8 +215,12 @@ static void accounts_follow_a_double_reference_over_windows(void **state) {
     }
 }
 
-static double sum_of(const ps_update_account *a, ps_update_sum kind, size_t row) { return a->sums[(size_t)kind * a->rows + row]; }
-static double net_of(const ps_update_account *a, ps_update_net kind, size_t row) { return a->nets[(size_t)kind * a->rows + row]; }
+static double sum_of(const ps_update_account *a, ps_update_sum kind, size_t row) {
+    return a->sums[(size_t)kind * a->rows + row];
+}
+static double net_of(const ps_update_account *a, ps_update_net kind, size_t row) {
+    return a->nets[(size_t)kind * a->rows + row];
+}
 
 /* Constant gradient g without momentum: after T steps w has moved by lr T g, and path, net and gradient part agree. */
 static void a_constant_gradient_moves_in_a_straight_line(void **state) {
@@ -333,7 +346,8 @@ static void areas_carry_a_window_over_a_checkpoint(void **state) {
             assert_true(ps_update_account_area(copy, i, &to, &same) && size == same);
             memcpy(to, from, size);
         }
-        parameter q = {.rows = 6, .length = 30, .count = 180, .w = kt_copy(p.w, 180), .b = kt_copy(p.b, 180), .v = kt_copy(p.v, 180)};
+        parameter q = {
+            .rows = 6, .length = 30, .count = 180, .w = kt_copy(p.w, 180), .b = kt_copy(p.b, 180), .v = kt_copy(p.v, 180)};
         q.g = kt_room(180, sizeof(float));
         for (int t = 3; t < 6; t++) step_once(&p, sgd, true, t, a, NULL), step_once(&q, sgd, true, t, copy, NULL);
         ps_update_account_close(a, p.w, NULL);
