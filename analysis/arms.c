@@ -84,13 +84,16 @@ static ps_status check_names(const ps_compare_arm *given, int count) {
 }
 
 /* Values of a pairing are texts; other writers may use numbers, which compare as JSON. */
-static ps_status compare_key(const cJSON *key, const cJSON *other, const char *other_path, const ps_arm *arm, const ps_arm_run *run) {
+static ps_status compare_key(const cJSON *key, const cJSON *other, const char *other_path, const ps_arm *arm,
+                             const ps_arm_run *run) {
     const cJSON *match = cJSON_GetObjectItemCaseSensitive(other, key->string);
     if (match != NULL && cJSON_Compare(key, match, true)) return PS_OK;
     char *mine = cJSON_PrintUnformatted(key), *theirs = match != NULL ? cJSON_PrintUnformatted(match) : NULL;
-    ps_status status = ps_fail(PS_ERR_INPUT, "seed %lld of arm %s is no pair with the reference: \"%s\" is %.80s in %s and %.80s in %s; "
-                               "compare runs that differ in the arm alone", run->seed, arm->name, key->string, mine ? mine : "?", run->path,
-                               theirs ? theirs : "missing", other_path);
+    ps_status status =
+        ps_fail(PS_ERR_INPUT,
+                "seed %lld of arm %s is no pair with the reference: \"%s\" is %.80s in %s and %.80s in %s; "
+                "compare runs that differ in the arm alone",
+                run->seed, arm->name, key->string, mine ? mine : "?", run->path, theirs ? theirs : "missing", other_path);
     cJSON_free(mine);
     cJSON_free(theirs);
     return status;
@@ -103,19 +106,23 @@ static ps_status check_pair(const ps_arm *arm, const ps_arm_run *run, const ps_a
         return PS_OK;
     }
     if (run->pairing == NULL || reference->pairing == NULL)
-        return ps_fail(PS_ERR_INPUT, "%s: has no \"pairing\" in its header while its partner %s has one; it cannot be told to be a pair",
-                       run->pairing == NULL ? run->path : reference->path, run->pairing == NULL ? reference->path : run->path);
+        return ps_fail(PS_ERR_INPUT,
+                       "%s: has no \"pairing\" in its header while its partner %s has one; it cannot be told to be a pair",
+                       run->pairing == NULL ? run->path : reference->path,
+                       run->pairing == NULL ? reference->path : run->path);
     cJSON_ArrayForEach(key, run->pairing) PS_TRY(compare_key(key, reference->pairing, reference->path, arm, run));
-    cJSON_ArrayForEach(key, reference->pairing)
-        if (cJSON_GetObjectItemCaseSensitive(run->pairing, key->string) == NULL)
-            return ps_fail(PS_ERR_INPUT, "seed %lld of arm %s is no pair with the reference: %s lacks the pairing key \"%s\"",
-                           run->seed, arm->name, run->path, key->string);
+    cJSON_ArrayForEach(key, reference->pairing) if (cJSON_GetObjectItemCaseSensitive(run->pairing, key->string) ==
+                                                    NULL) return ps_fail(PS_ERR_INPUT,
+                                                                         "seed %lld of arm %s is no pair with the "
+                                                                         "reference: %s lacks the pairing key \"%s\"",
+                                                                         run->seed, arm->name, run->path, key->string);
     return PS_OK;
 }
 
 static ps_status note_unpaired(ps_arms *arms, const ps_arm *arm, long long seed) {
     char *longer;
-    PS_TRY(ps_string_format(&longer, "%s%s%s: seed %lld", arms->unpaired, arms->unpaired[0] != '\0' ? "; " : "", arm->name, seed));
+    PS_TRY(ps_string_format(&longer, "%s%s%s: seed %lld", arms->unpaired, arms->unpaired[0] != '\0' ? "; " : "", arm->name,
+                            seed));
     free(arms->unpaired);
     arms->unpaired = longer;
     return PS_OK;

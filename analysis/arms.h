@@ -6,11 +6,11 @@
 #include "analysis/run.h"
 #include "analysis/summary.h"
 
-/* What an arm is, read from its first run's configuration (keys pool_skip, pool_skip_mode, pool_skip_cut, leaky_slope); of another
- * program's trace: whether a module stands between gates and what feeds them. */
+/* What an arm is, read from its first run's configuration (keys pool_skip, pool_skip_mode, pool_skip_cut, leaky_slope); of
+ * another program's trace: whether a module stands between gates and what feeds them. */
 typedef enum {
     PS_ROLE_BASELINE,
-    PS_ROLE_MODULE,       /* the full Pool Skip */
+    PS_ROLE_MODULE, /* the full Pool Skip */
     PS_ROLE_GRID,
     PS_ROLE_GRID_ENERGY,
     PS_ROLE_CONV_SKIP,
@@ -41,7 +41,7 @@ typedef struct {
 typedef struct {
     ps_arm *arms; /* the reference first, then in the order given */
     int count;
-    char *unpaired; /* "ps2: seed 4; baseline: seed 7", "" for none */
+    char *unpaired;  /* "ps2: seed 4; baseline: seed 7", "" for none */
     bool unverified; /* the traces carry no pairing object: pairs rest on the seed alone */
 } ps_arms;
 

@@ -63,27 +63,37 @@ static void append(char *text, size_t size, const char *name, double value) {
 void ps_cause_explain(const ps_cause_evidence *e, ps_cause cause, char *text, size_t size) {
     text[0] = '\0';
     switch (cause) {
-    case PS_CAUSE_ZERO_INCOMING: append(text, size, "weight_l2", e->weight_l2); break;
-    case PS_CAUSE_INPUTS_DEAD: append(text, size, "inputs_alive", e->inputs_alive); break;
-    case PS_CAUSE_GAMMA_ZERO:
-    case PS_CAUSE_NORM_SHIFT:
-        append(text, size, "gamma", e->gamma);
-        append(text, size, "beta", e->beta);
-        append(text, size, "beta_over_gamma", e->gamma != 0 && !ps_is_absent(e->beta) ? e->beta / fabs(e->gamma) : ps_absent());
-        break;
-    case PS_CAUSE_NEGATIVE_BIAS:
-    case PS_CAUSE_NEGATIVE_INPUT:
-        append(text, size, "pre_max", e->pre_max);
-        append(text, size, "bias", e->bias);
-        break;
-    case PS_CAUSE_SILENT: append(text, size, "pre_max", e->pre_max); break;
-    case PS_CAUSE_ZERO_OUTGOING: append(text, size, "out_l2", e->out_l2); break;
-    case PS_CAUSE_NONE:
-    case PS_CAUSE_COUNT: break;
-    default:
-        append(text, size, "path_gradient", e->path_gradient);
-        append(text, size, "path_decay", e->path_decay);
-        append(text, size, "grad_zero_share", e->grad_zero_share);
-        append(text, size, "layer_median", e->layer_path_median);
+        case PS_CAUSE_ZERO_INCOMING:
+            append(text, size, "weight_l2", e->weight_l2);
+            break;
+        case PS_CAUSE_INPUTS_DEAD:
+            append(text, size, "inputs_alive", e->inputs_alive);
+            break;
+        case PS_CAUSE_GAMMA_ZERO:
+        case PS_CAUSE_NORM_SHIFT:
+            append(text, size, "gamma", e->gamma);
+            append(text, size, "beta", e->beta);
+            append(text, size, "beta_over_gamma",
+                   e->gamma != 0 && !ps_is_absent(e->beta) ? e->beta / fabs(e->gamma) : ps_absent());
+            break;
+        case PS_CAUSE_NEGATIVE_BIAS:
+        case PS_CAUSE_NEGATIVE_INPUT:
+            append(text, size, "pre_max", e->pre_max);
+            append(text, size, "bias", e->bias);
+            break;
+        case PS_CAUSE_SILENT:
+            append(text, size, "pre_max", e->pre_max);
+            break;
+        case PS_CAUSE_ZERO_OUTGOING:
+            append(text, size, "out_l2", e->out_l2);
+            break;
+        case PS_CAUSE_NONE:
+        case PS_CAUSE_COUNT:
+            break;
+        default:
+            append(text, size, "path_gradient", e->path_gradient);
+            append(text, size, "path_decay", e->path_decay);
+            append(text, size, "grad_zero_share", e->grad_zero_share);
+            append(text, size, "layer_median", e->layer_path_median);
     }
 }

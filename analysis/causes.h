@@ -1,5 +1,5 @@
-/* Why a node is dead, constant, unused or inert, from what the trace recorded. The rules run in the order of the list; the first that
- * holds names the cause. A rule whose quantity was not recorded is passed over. */
+/* Why a node is dead, constant, unused or inert, from what the trace recorded. The rules run in the order of the list; the
+ * first that holds names the cause. A rule whose quantity was not recorded is passed over. */
 #ifndef PS_ANALYSIS_CAUSES_H
 #define PS_ANALYSIS_CAUSES_H
 
@@ -22,19 +22,16 @@ typedef enum {
  *  2 inputs_dead     none of the channels its weights read is alive at this probe
  *  3 gamma_zero      the scale of its normalisation is exactly 0
  *  for dead nodes:
- *  4 norm_shift      it is normalised over the batch, so its values have mean 0 there, and shift and scale (beta / |gamma|) keep all of
- *                    them at or below 0
- *  5 negative_bias   no normalisation, and a negative bias: without it the largest value that enters the gate (pre_max - bias) would be
- *                    above 0, or the bias pushes it further down than the inputs do (where pre_max was not recorded: bias < 0)
- *  6 negative_input  no normalisation; the inputs alone keep all values at or below 0: the weights face away from them
- *  7 silent          dead, and the recorded quantities do not say why (for a gate after an add always: it has no weights of its own)
- *  for nodes that are not dead:
- *  8 zero_outgoing   the norm of all weights that read it is exactly 0
- *  for inert nodes:
- *  9 no_gradient     on every step of the latest window each element of its gradient was exactly 0, though the node is active
- * 10 layer_inert     the median of its layer's alive nodes is inert, too: a matter of the layer or the learning rate, not of the node
- * 11 decay           weight decay moves it further than its gradient does
- * 12 small_gradient  else */
+ *  4 norm_shift      it is normalised over the batch, so its values have mean 0 there, and shift and scale (beta / |gamma|)
+ * keep all of them at or below 0 5 negative_bias   no normalisation, and a negative bias: without it the largest value that
+ * enters the gate (pre_max - bias) would be above 0, or the bias pushes it further down than the inputs do (where pre_max
+ * was not recorded: bias < 0) 6 negative_input  no normalisation; the inputs alone keep all values at or below 0: the
+ * weights face away from them 7 silent          dead, and the recorded quantities do not say why (for a gate after an add
+ * always: it has no weights of its own) for nodes that are not dead: 8 zero_outgoing   the norm of all weights that read it
+ * is exactly 0 for inert nodes: 9 no_gradient     on every step of the latest window each element of its gradient was
+ * exactly 0, though the node is active 10 layer_inert     the median of its layer's alive nodes is inert, too: a matter of
+ * the layer or the learning rate, not of the node 11 decay           weight decay moves it further than its gradient does 12
+ * small_gradient  else */
 typedef enum {
     PS_CAUSE_NONE,
     PS_CAUSE_ZERO_INCOMING,

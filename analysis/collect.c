@@ -11,7 +11,8 @@ const ps_collect_label *ps_collect_label_of(const ps_collector *collector, int t
     return NULL;
 }
 
-ps_status ps_collect_name(ps_collector *collector, int table, int id, int number, const char *a, const char *b, const char *c) {
+ps_status ps_collect_name(ps_collector *collector, int table, int id, int number, const char *a, const char *b,
+                          const char *c) {
     const char *texts[] = {a, b, c};
     if (ps_collect_label_of(collector, table, id) != NULL) return PS_OK;
     PS_TRY(PS_GROW(&collector->labels, &collector->label_capacity, collector->label_count + 1, "labels of series"));

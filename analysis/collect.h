@@ -27,7 +27,8 @@ typedef struct {
 } ps_collector;
 
 /* Names a row once; texts are copied, NULL is kept. */
-ps_status ps_collect_name(ps_collector *collector, int table, int id, int number, const char *a, const char *b, const char *c);
+ps_status ps_collect_name(ps_collector *collector, int table, int id, int number, const char *a, const char *b,
+                          const char *c);
 ps_status ps_collect_note(ps_collector *collector, int table, int id, long long step, double first, double second);
 /* Sorts by table, id, step, so that equal keys stand together. */
 void ps_collect_sort(ps_collector *collector);

@@ -43,11 +43,24 @@ enum { DEFINITIONS = sizeof definitions / sizeof *definitions };
 /* ---- one run ---- */
 
 static void write_run(ps_tables *tables, const ps_run *run, const ps_arm_run *entry) {
-    static const char *const columns[] = {"loss_start",     "loss_end",       "test_loss",       "test_accuracy",
-                                          "dead_start",     "dead_end",       "dead_mean",       "near_dead_end",
-                                          "dead_eval_end",  "never_alive",    "revival_rate",    "death_rate",
-                                          "inert_dead_share", "grad_dead_ratio", "grad_dead_zero_share", "l2l1_weight_max",
-                                          "l2l1_activation_max", "record_cost"};
+    static const char *const columns[] = {"loss_start",
+                                          "loss_end",
+                                          "test_loss",
+                                          "test_accuracy",
+                                          "dead_start",
+                                          "dead_end",
+                                          "dead_mean",
+                                          "near_dead_end",
+                                          "dead_eval_end",
+                                          "never_alive",
+                                          "revival_rate",
+                                          "death_rate",
+                                          "inert_dead_share",
+                                          "grad_dead_ratio",
+                                          "grad_dead_zero_share",
+                                          "l2l1_weight_max",
+                                          "l2l1_activation_max",
+                                          "record_cost"};
     int shared = 0;
     double images = 0;
     for (int l = 0; l < run->layer_count; l++) shared += run->layers[l].shared ? run->layers[l].channels : 0;
@@ -58,7 +71,8 @@ static void write_run(ps_tables *tables, const ps_run *run, const ps_arm_run *en
     for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
         ps_tables_cells(tables, PS_TABLE_runs, "d", ps_summary_get(&entry->summary, columns[i]));
     ps_tables_cells(tables, PS_TABLE_runs, "ddddsss", run->peak_memory_bytes, run->header->parameters,
-                    run->header->module_parameters, run->header->macs, run->header->model, run->header->producer, run->header->path);
+                    run->header->module_parameters, run->header->macs, run->header->model, run->header->producer,
+                    run->header->path);
     ps_tables_end_row(tables, PS_TABLE_runs);
 }
 
@@ -68,7 +82,8 @@ static ps_status read_run(ps_tables *tables, ps_collector *collector, const ps_a
     ps_status status = ps_metrics_run(run, tables, &entry->summary, collector);
     entry->status = run->status;
     if (status == PS_OK) write_run(tables, run, entry);
-    if (status == PS_OK && entry == arm->runs) ps_identity_write(tables, run); /* the other seeds of an arm differ in the seed alone */
+    if (status == PS_OK && entry == arm->runs)
+        ps_identity_write(tables, run); /* the other seeds of an arm differ in the seed alone */
     ps_run_close(run);
     return status;
 }
@@ -105,17 +120,18 @@ static void write_series(ps_tables *tables, const ps_arm *arm, const ps_collecto
     series_point p = gather(entry, count);
     const ps_collect_label *label = ps_collect_label_of(collector, entry->table, entry->id);
     if (entry->table == PS_TABLE_dead_arm)
-        ps_tables_row(tables, PS_TABLE_dead_arm, "slssidddd", arm->name, entry->step, label->text[0], label->text[1], p.seeds, p.sum[0],
-                      p.least[0], p.most[0], p.sum[1]);
+        ps_tables_row(tables, PS_TABLE_dead_arm, "slssidddd", arm->name, entry->step, label->text[0], label->text[1],
+                      p.seeds, p.sum[0], p.least[0], p.most[0], p.sum[1]);
     else if (entry->table == PS_TABLE_layer_arm)
-        ps_tables_row(tables, PS_TABLE_layer_arm, "slsissidddd", arm->name, entry->step, label->text[0], label->number, label->text[1],
-                      label->text[2], p.seeds, p.sum[0], p.least[0], p.most[0], p.sum[1]);
+        ps_tables_row(tables, PS_TABLE_layer_arm, "slsissidddd", arm->name, entry->step, label->text[0], label->number,
+                      label->text[1], label->text[2], p.seeds, p.sum[0], p.least[0], p.most[0], p.sum[1]);
     else
-        ps_tables_row(tables, PS_TABLE_l2l1_arm, "ssisildddddd", arm->name, label->text[0], label->number, label->text[1], p.seeds,
-                      entry->step, p.sum[0], p.least[0], p.most[0], p.sum[1], p.least[1], p.most[1]);
+        ps_tables_row(tables, PS_TABLE_l2l1_arm, "ssisildddddd", arm->name, label->text[0], label->number, label->text[1],
+                      p.seeds, entry->step, p.sum[0], p.least[0], p.most[0], p.sum[1], p.least[1], p.most[1]);
 }
 
-/* Entries of one row stand together after sorting; those of the last-probe table differ in step between runs of other length. */
+/* Entries of one row stand together after sorting; those of the last-probe table differ in step between runs of other
+ * length. */
 static void write_all_series(ps_tables *tables, const ps_arm *arm, ps_collector *collector) {
     ps_collect_sort(collector);
     for (size_t start = 0; start < collector->entry_count;) {
@@ -137,11 +153,12 @@ static ps_status write_curve(ps_tables *tables, const ps_arm *arm, const char *s
     size_t point_count;
     if (count == 0) return PS_OK;
     PS_TRY(ps_stats_kaplan_meier(spells, count, &points, &point_count));
-    ps_tables_row(tables, PS_TABLE_survival, "sssdiiiddd", arm->name, seed, at_start ? "start" : "onset", 0.0, (int)count, 0, 0, 1.0,
-                  1.0, 1.0);
+    ps_tables_row(tables, PS_TABLE_survival, "sssdiiiddd", arm->name, seed, at_start ? "start" : "onset", 0.0, (int)count, 0,
+                  0, 1.0, 1.0, 1.0);
     for (size_t i = 0; i < point_count; i++)
         ps_tables_row(tables, PS_TABLE_survival, "sssddddddd", arm->name, seed, at_start ? "start" : "onset", points[i].time,
-                      points[i].at_risk, points[i].events, points[i].censored, points[i].survival, points[i].low, points[i].high);
+                      points[i].at_risk, points[i].events, points[i].censored, points[i].survival, points[i].low,
+                      points[i].high);
     ps_free(points);
     return PS_OK;
 }
@@ -202,14 +219,16 @@ static void write_contrast(ps_tables *tables, const ps_arms *arms, const ps_verd
     for (int i = 0; i < c->n; i++) {
         size_t used = strlen(list);
         ps_tables_format(value, c->difference[i]);
-        snprintf(list + used, sizeof list - used, "%s%lld:%s%s", i > 0 ? ";" : "", c->seed[i], value, c->diverged[i] ? "*" : "");
-        ps_tables_row(tables, PS_TABLE_pairs, "sssldddi", v->measure, v->arm->name, arms->arms[0].name, c->seed[i], c->reference[i],
-                      c->arm[i], c->difference[i], (int)c->diverged[i]);
+        snprintf(list + used, sizeof list - used, "%s%lld:%s%s", i > 0 ? ";" : "", c->seed[i], value,
+                 c->diverged[i] ? "*" : "");
+        ps_tables_row(tables, PS_TABLE_pairs, "sssldddi", v->measure, v->arm->name, arms->arms[0].name, c->seed[i],
+                      c->reference[i], c->arm[i], c->difference[i], (int)c->diverged[i]);
     }
     bool any = c->n > 0;
-    ps_tables_cells(tables, PS_TABLE_comparison, "ssssssiddddddddsd", v->measure, v->title, v->unit, ps_better_name(v->better),
-                    v->arm->name, arms->arms[0].name, c->n, c->mean_reference, c->mean_arm, c->mean, c->median, c->least, c->most,
-                    c->interval.low, c->interval.high, c->interval.name, c->interval.coverage);
+    ps_tables_cells(tables, PS_TABLE_comparison, "ssssssiddddddddsd", v->measure, v->title, v->unit,
+                    ps_better_name(v->better), v->arm->name, arms->arms[0].name, c->n, c->mean_reference, c->mean_arm,
+                    c->mean, c->median, c->least, c->most, c->interval.low, c->interval.high, c->interval.name,
+                    c->interval.coverage);
     ps_tables_cells(tables, PS_TABLE_comparison, "iiddddis", c->wins, c->losses, any ? c->test.two_sided : ps_absent(),
                     any ? c->test.less : ps_absent(), any ? c->test.greater : ps_absent(),
                     any ? c->test.best_two_sided : ps_absent(), c->diverged_count, list);
@@ -292,12 +311,12 @@ static void write_prediction(ps_tables *tables, const ps_prediction_result *r) {
     const ps_prediction *p = r->prediction;
     const char *against = r->against != NULL ? r->against->name : NULL;
     ps_tables_row(tables, PS_TABLE_predictions, "sssssidddsddsddddss", p->id, p->title, r->arm != NULL ? r->arm->name : NULL,
-                  against, ps_verdict_name(r->verdict), r->n, r->estimate, r->interval.low, r->interval.high, r->interval.name,
-                  r->interval.coverage, p->parts[r->part].margin, p->greater ? "greater" : "less", r->p, r->p_holm, r->best_p,
-                  r->best_p_holm, p->needs, r->sentence);
+                  against, ps_verdict_name(r->verdict), r->n, r->estimate, r->interval.low, r->interval.high,
+                  r->interval.name, r->interval.coverage, p->parts[r->part].margin, p->greater ? "greater" : "less", r->p,
+                  r->p_holm, r->best_p, r->best_p_holm, p->needs, r->sentence);
     for (int i = 0; i < r->n; i++)
-        ps_tables_row(tables, PS_TABLE_prediction_seeds, "sssldids", p->id, r->arm->name, against, r->values[i].seed, r->values[i].value,
-                      (int)r->values[i].diverged, r->values[i].cases, "");
+        ps_tables_row(tables, PS_TABLE_prediction_seeds, "sssldids", p->id, r->arm->name, against, r->values[i].seed,
+                      r->values[i].value, (int)r->values[i].diverged, r->values[i].cases, "");
 }
 
 static void write_meta(ps_tables *tables, const ps_arms *arms, const char *question) {
@@ -318,7 +337,8 @@ static void write_meta(ps_tables *tables, const ps_arms *arms, const char *quest
         {"arms", names},
         {"paired_seeds", list},
         {"unpaired", arms->unpaired},
-        {"pairing_verified", arms->unverified ? "no: the traces carry no pairing object, pairs rest on the seed alone" : "yes"},
+        {"pairing_verified",
+         arms->unverified ? "no: the traces carry no pairing object, pairs rest on the seed alone" : "yes"},
         {"dead", "no gate output differs from 0 on the probe set, batch mode"},
         {"near_dead", "at least 99 % of the gate outputs on the probe set are 0, but not all"},
         {"inert", "gradient-driven path length below 1e-3 of the norm of the weights at the window's start"},
@@ -327,15 +347,19 @@ static void write_meta(ps_tables *tables, const ps_arms *arms, const char *quest
         {"lifeline_probes", "nodes.tsv: every k-th probe, k = 1 + (probes - 1) / 120"},
         {"bca_from_seeds", "10"},
     };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) ps_tables_row(tables, PS_TABLE_meta, "ss", rows[i][0], rows[i][1]);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        ps_tables_row(tables, PS_TABLE_meta, "ss", rows[i][0], rows[i][1]);
 }
 
 /* A probe of n images without an active one bounds the share of active images to 1 - 0.05^(1/n), about 3 / n. */
 static ps_status say_probe_size(const ps_arms *arms, ps_verdict_document *verdict) {
     double images = ps_summary_get(&arms->arms[0].runs[0].summary, "probe_images");
     if (!(images > 0)) return PS_OK;
-    return ps_verdict_add_sentence(verdict, "Dead means silent on the probe set of %.0f images: with 95 %% confidence a dead node is active on fewer "
-                                   "than %.2g %% of all images.", images, 100 * (1 - pow(0.05, 1 / images)));
+    return ps_verdict_add_sentence(
+        verdict,
+        "Dead means silent on the probe set of %.0f images: with 95 %% confidence a dead node is active on fewer "
+        "than %.2g %% of all images.",
+        images, 100 * (1 - pow(0.05, 1 / images)));
 }
 
 /* A module that does not start at zero changes the function before the first step, and with it who is dead. */
@@ -349,25 +373,29 @@ static ps_status say_changed_starts(const ps_arms *arms, ps_verdict_document *ve
             changed += partner->summary.start_digest != arms->arms[a].runs[r].summary.start_digest;
         }
         if (changed > 0)
-            PS_TRY(ps_verdict_add_sentence(verdict, "In %d of %d pairs arm %s starts with other nodes dead than %s: its modules change the function "
-                                           "before the first step, so differences in deadness are not those of training alone.", changed, pairs,
-                                           arms->arms[a].name, arms->arms[0].name));
+            PS_TRY(ps_verdict_add_sentence(
+                verdict,
+                "In %d of %d pairs arm %s starts with other nodes dead than %s: its modules change the function "
+                "before the first step, so differences in deadness are not those of training alone.",
+                changed, pairs, arms->arms[a].name, arms->arms[0].name));
     }
     return PS_OK;
 }
 
 static ps_status say_pairs(const ps_arms *arms, ps_verdict_document *verdict) {
     if (arms->unpaired[0] != '\0')
-        PS_TRY(ps_verdict_add_sentence(verdict, "Without a partner, and left out of paired statistics: %.800s.", arms->unpaired));
+        PS_TRY(ps_verdict_add_sentence(verdict, "Without a partner, and left out of paired statistics: %.800s.",
+                                       arms->unpaired));
     if (arms->unverified)
         PS_TRY(ps_verdict_add_sentence(verdict, "The traces carry no pairing object, so pairs rest on the seed alone."));
     for (int a = 0; a < arms->count; a++)
         for (int r = 0; r < arms->arms[a].run_count; r++) {
             const ps_arm_run *run = &arms->arms[a].runs[r];
             if (run->status != PS_RUN_FINISHED)
-                PS_TRY(ps_verdict_add_sentence(verdict, "Seed %lld of arm %s %s; it stays in%s.", run->seed, arms->arms[a].name,
-                                               run->status == PS_RUN_DIVERGED ? "diverged" : "has no end yet",
-                                               run->status == PS_RUN_DIVERGED ? ", ranked worst" : " with what it recorded"));
+                PS_TRY(
+                    ps_verdict_add_sentence(verdict, "Seed %lld of arm %s %s; it stays in%s.", run->seed, arms->arms[a].name,
+                                            run->status == PS_RUN_DIVERGED ? "diverged" : "has no end yet",
+                                            run->status == PS_RUN_DIVERGED ? ", ranked worst" : " with what it recorded"));
         }
     return PS_OK;
 }
@@ -376,11 +404,13 @@ static ps_status say_predictions(ps_verdict_document *verdict) {
     int count, tally[4] = {0};
     ps_predictions(&count);
     for (int i = 0; i < count; i++) tally[verdict->predictions[i].verdict]++;
-    PS_TRY(ps_verdict_add_sentence(verdict, "Of %d predictions %d are supported, %d refuted, %d inconclusive and %d not testable on these runs.",
-                                   count, tally[PS_VERDICT_SUPPORTED], tally[PS_VERDICT_REFUTED], tally[PS_VERDICT_INCONCLUSIVE],
-                                   tally[PS_VERDICT_NOT_TESTABLE]));
+    PS_TRY(ps_verdict_add_sentence(
+        verdict, "Of %d predictions %d are supported, %d refuted, %d inconclusive and %d not testable on these runs.", count,
+        tally[PS_VERDICT_SUPPORTED], tally[PS_VERDICT_REFUTED], tally[PS_VERDICT_INCONCLUSIVE],
+        tally[PS_VERDICT_NOT_TESTABLE]));
     if (verdict->faulty)
-        PS_TRY(ps_verdict_add_sentence(verdict, "An instrument check did not hold: the traces contradict themselves, so no prediction counts."));
+        PS_TRY(ps_verdict_add_sentence(
+            verdict, "An instrument check did not hold: the traces contradict themselves, so no prediction counts."));
     return PS_OK;
 }
 
@@ -417,7 +447,8 @@ static ps_status compare(const ps_arms *arms, const ps_compare_options *options)
     PS_TRY_CLEANUP(ps_tables_commit(tables));
     PS_TRY_CLEANUP(ps_verdict_write(verdict, path));
     if (!options->quiet) ps_verdict_print(verdict, stdout);
-    if (verdict->faulty) status = ps_fail(PS_ERR_CHECK, "an instrument check did not hold; %s says which, where and how often", path);
+    if (verdict->faulty)
+        status = ps_fail(PS_ERR_CHECK, "an instrument check did not hold; %s says which, where and how often", path);
 cleanup:
     if (verdict != NULL) ps_verdict_clear(verdict);
     ps_free(verdict);

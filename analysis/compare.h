@@ -24,10 +24,10 @@ typedef struct {
     bool quiet;
 } ps_compare_options;
 
-/* Writes out_directory/tables/(name).tsv and out_directory/verdict.json (made when missing, replaced file by file when there) and
- * prints the summary to stdout, unless quiet. With one arm alone it writes everything but contrasts.
- * PS_OK also where predictions are refuted; PS_ERR_CHECK (exit 1) where an instrument check did not hold: all files are
- * written then, too. */
+/* Writes out_directory/tables/(name).tsv and out_directory/verdict.json (made when missing, replaced file by file when
+ * there) and prints the summary to stdout, unless quiet. With one arm alone it writes everything but contrasts. PS_OK also
+ * where predictions are refuted; PS_ERR_CHECK (exit 1) where an instrument check did not hold: all files are written then,
+ * too. */
 ps_status ps_compare_run(const ps_compare_arm *arms, int arm_count, const ps_compare_options *options);
 
 #endif

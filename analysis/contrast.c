@@ -39,7 +39,8 @@ ps_status ps_contrast_of(const ps_arm *reference, const ps_arm *arm, const char 
         int before = c->n;
         add_pair(c, partner, &arm->runs[r], measure);
         if (c->n == before) continue;
-        ranks[before] = ranked(c, before, partner->status == PS_RUN_DIVERGED, arm->runs[r].status == PS_RUN_DIVERGED, better);
+        ranks[before] =
+            ranked(c, before, partner->status == PS_RUN_DIVERGED, arm->runs[r].status == PS_RUN_DIVERGED, better);
         c->wins += better == PS_BETTER_LOWER ? ranks[before] < 0 : better == PS_BETTER_HIGHER && ranks[before] > 0;
         c->losses += better == PS_BETTER_LOWER ? ranks[before] > 0 : better == PS_BETTER_HIGHER && ranks[before] < 0;
     }

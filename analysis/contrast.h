@@ -23,6 +23,7 @@ typedef struct {
 } ps_contrast;
 
 /* Compares the paired runs that both have the measure. With n = 0 the numbers are ps_absent(). */
-ps_status ps_contrast_of(const ps_arm *reference, const ps_arm *arm, const char *measure, ps_better better, ps_contrast *contrast);
+ps_status ps_contrast_of(const ps_arm *reference, const ps_arm *arm, const char *measure, ps_better better,
+                         ps_contrast *contrast);
 
 #endif

@@ -51,20 +51,24 @@ static ps_status show_line(const char *path, uint64_t line, FILE *stream) {
         ps_trace_record record;
         status = ps_trace_reader_next(reader, &record, &more);
         if (status == PS_OK && more && record.line == line)
-            fprintf(stream, "      %s:%llu: %.100s%s\n", path, (unsigned long long)line, record.text, strlen(record.text) > 100 ? " ..." : "");
+            fprintf(stream, "      %s:%llu: %.100s%s\n", path, (unsigned long long)line, record.text,
+                    strlen(record.text) > 100 ? " ..." : "");
     }
     if (status == PS_OK && ps_trace_reader_line(reader) < line)
-        status = ps_fail(PS_ERR_INPUT, "%s: has no line %llu any more; compare the runs again", path, (unsigned long long)line);
+        status =
+            ps_fail(PS_ERR_INPUT, "%s: has no line %llu any more; compare the runs again", path, (unsigned long long)line);
     ps_trace_reader_destroy(reader);
     return status;
 }
 
 static bool starts_with_cells(const char *row, const char *arm, const char *seed) {
     size_t a = strlen(arm), s = strlen(seed);
-    return strncmp(row, arm, a) == 0 && row[a] == '\t' && strncmp(row + a + 1, seed, s) == 0 && (row[a + 1 + s] == '\t' || row[a + 1 + s] == '\n');
+    return strncmp(row, arm, a) == 0 && row[a] == '\t' && strncmp(row + a + 1, seed, s) == 0 &&
+           (row[a + 1 + s] == '\t' || row[a + 1 + s] == '\n');
 }
 
-/* The rows of a table that belong to the arm and seed: how many, which lines, and the first of them under the table's header. */
+/* The rows of a table that belong to the arm and seed: how many, which lines, and the first of them under the table's
+ * header. */
 static ps_status show_table(const char *directory, const char *table, const char *arm, const char *seed, FILE *stream) {
     char *path = NULL, *content = NULL, *rest, *line, *header = NULL, *first = NULL;
     int number = 0, rows = 0, from = 0, to = 0;
@@ -107,12 +111,12 @@ static ps_status show_seed(const char *directory, const cJSON *prediction, const
 static ps_status show_prediction(const char *directory, const cJSON *p, FILE *stream) {
     char a[64], b[64], c[64], d[64];
     const cJSON *value;
-    fprintf(stream, "%s  %s\n\n  %s\n  counted over: %s\n  statistic:    %s\n  supports it:  %s\n  refutes it:   %s\n\n", text_of(p, "id"),
-            text_of(p, "title"), text_of(p, "statement"), text_of(p, "population"), text_of(p, "statistic"), text_of(p, "supports"),
-            text_of(p, "refutes"));
+    fprintf(stream, "%s  %s\n\n  %s\n  counted over: %s\n  statistic:    %s\n  supports it:  %s\n  refutes it:   %s\n\n",
+            text_of(p, "id"), text_of(p, "title"), text_of(p, "statement"), text_of(p, "population"),
+            text_of(p, "statistic"), text_of(p, "supports"), text_of(p, "refutes"));
     fprintf(stream, "  verdict: %s\n  %s\n", text_of(p, "verdict"), text_of(p, "sentence"));
-    fprintf(stream, "  estimate %s, margin %s, p %s, after Holm %s", shown(p, "estimate", a, sizeof a), shown(p, "margin", b, sizeof b),
-            shown(p, "p", c, sizeof c), shown(p, "p_holm", d, sizeof d));
+    fprintf(stream, "  estimate %s, margin %s, p %s, after Holm %s", shown(p, "estimate", a, sizeof a),
+            shown(p, "margin", b, sizeof b), shown(p, "p", c, sizeof c), shown(p, "p_holm", d, sizeof d));
     fprintf(stream, "; best possible p %s\n", shown(p, "best_p", a, sizeof a));
     cJSON_ArrayForEach(value, cJSON_GetObjectItemCaseSensitive(p, "values")) PS_TRY(show_seed(directory, p, value, stream));
     return PS_OK;

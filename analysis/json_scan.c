@@ -57,8 +57,8 @@ static const char *scan_special(const char *text, double *value) {
 static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
                                 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 
-/* Clinger's fast path: a mantissa below 2^53 and a power of ten up to 22 are exact doubles, so one multiplication or division
- * rounds correctly; everything else goes to strtod. */
+/* Clinger's fast path: a mantissa below 2^53 and a power of ten up to 22 are exact doubles, so one multiplication or
+ * division rounds correctly; everything else goes to strtod. */
 const char *ps_scan_number(const char *text, double *value) {
     const char *p = text;
     bool negative = *p == '-';
@@ -129,9 +129,9 @@ static const char *skip_value(const char *text, int depth);
 
 /* A flat array of numbers is passed over byte by byte without converting it; its numbers are checked only when asked for. */
 static const char *skip_numbers(const char *text) {
-    static const unsigned char plain[256] = {['0'] = 1, ['1'] = 1, ['2'] = 1, ['3'] = 1, ['4'] = 1, ['5'] = 1, ['6'] = 1,
-                                             ['7'] = 1, ['8'] = 1, ['9'] = 1, ['.'] = 1, ['-'] = 1, ['+'] = 1, ['e'] = 1,
-                                             ['E'] = 1, [','] = 1, [' '] = 1};
+    static const unsigned char plain[256] = {
+        ['0'] = 1, ['1'] = 1, ['2'] = 1, ['3'] = 1, ['4'] = 1, ['5'] = 1, ['6'] = 1, ['7'] = 1, ['8'] = 1,
+        ['9'] = 1, ['.'] = 1, ['-'] = 1, ['+'] = 1, ['e'] = 1, ['E'] = 1, [','] = 1, [' '] = 1};
     while (plain[(unsigned char)*text]) text++;
     return text;
 }
@@ -194,7 +194,7 @@ const char *ps_scan_key(const char *text, bool first, const char **key, size_t *
     bool escaped;
     *done = false;
     text = ps_scan_blanks(text);
-    if (*text == '}' ) {
+    if (*text == '}') {
         *done = true;
         return text + 1;
     }

@@ -74,16 +74,21 @@ const char *ps_group_name(ps_group group) {
 bool ps_group_has(const ps_run *run, const ps_window_info *window, ps_group group, int node) {
     unsigned before = ps_run_state(run, window->before, node);
     switch (group) {
-    case PS_GROUP_ALIVE: return ps_state_alive(before);
-    case PS_GROUP_NEAR: return ps_state_near(before);
-    case PS_GROUP_DEAD: return ps_state_dead(before);
-    case PS_GROUP_DEAD_THROUGH: return ps_state_dead(before) && ps_state_dead(ps_run_state(run, window->after, node));
-    default: return true;
+        case PS_GROUP_ALIVE:
+            return ps_state_alive(before);
+        case PS_GROUP_NEAR:
+            return ps_state_near(before);
+        case PS_GROUP_DEAD:
+            return ps_state_dead(before);
+        case PS_GROUP_DEAD_THROUGH:
+            return ps_state_dead(before) && ps_state_dead(ps_run_state(run, window->after, node));
+        default:
+            return true;
     }
 }
 
-double ps_group_median(const ps_run *run, const ps_frame *frame, int layer, ps_group group, ps_quantity quantity, ps_quantity over,
-                       double *scratch, size_t *count) {
+double ps_group_median(const ps_run *run, const ps_frame *frame, int layer, ps_group group, ps_quantity quantity,
+                       ps_quantity over, double *scratch, size_t *count) {
     const ps_window_info *window = &run->windows[frame->index];
     const ps_trace_layer *l = &run->layers[layer];
     *count = 0;

@@ -1,4 +1,5 @@
-/* A metric reads one run's stream and writes table rows and named numbers. One file in metrics/, one line in metric_list.def. */
+/* A metric reads one run's stream and writes table rows and named numbers. One file in metrics/, one line in
+ * metric_list.def. */
 #ifndef PS_ANALYSIS_METRIC_H
 #define PS_ANALYSIS_METRIC_H
 
@@ -41,7 +42,8 @@ static inline double ps_frame_layer(const ps_frame *frame, ps_quantity quantity,
     return frame->layer[quantity] != NULL ? frame->layer[quantity][layer] : ps_absent();
 }
 
-/* a / b; ps_absent() where either is missing or b is 0: a ratio without a denominator is not a number, and is said to be missing. */
+/* a / b; ps_absent() where either is missing or b is 0: a ratio without a denominator is not a number, and is said to be
+ * missing. */
 double ps_ratio(double a, double b);
 
 /* Mobility of a node in a window. */
@@ -60,7 +62,7 @@ bool ps_group_has(const ps_run *run, const ps_window_info *window, ps_group grou
 
 /* Median over the layer's nodes of the group of quantity (over `over` unless PS_Q_COUNT); missing values and, with
  * positive_only, zeros are left out. scratch holds node_count doubles; *count says how many took part. */
-double ps_group_median(const ps_run *run, const ps_frame *frame, int layer, ps_group group, ps_quantity quantity, ps_quantity over,
-                       double *scratch, size_t *count);
+double ps_group_median(const ps_run *run, const ps_frame *frame, int layer, ps_group group, ps_quantity quantity,
+                       ps_quantity over, double *scratch, size_t *count);
 
 #endif

@@ -41,10 +41,13 @@ typedef struct {
     int without_cases, changed_start; /* paired runs left out, and why */
 } part_result;
 
-static bool alone(const ps_prediction_part *part) { return part->arm == part->against && part->arm_size == part->against_size; }
+static bool alone(const ps_prediction_part *part) {
+    return part->arm == part->against && part->arm_size == part->against_size;
+}
 
 /* Peto's one-step estimate of the log hazard ratio, in a cohort fixed at the first probe. */
-static ps_status log_hazard_ratio(const ps_summary *reference, const ps_summary *arm, bool reopening, double *value, double *cases) {
+static ps_status log_hazard_ratio(const ps_summary *reference, const ps_summary *arm, bool reopening, double *value,
+                                  double *cases) {
     size_t room = reference->spell_count + arm->spell_count + reference->alive_count + arm->alive_count + 1, count = 0;
     ps_stats_spell *spells;
     PS_TRY(PS_ALLOC(room, &spells, "cohort"));
@@ -64,8 +67,8 @@ static ps_status log_hazard_ratio(const ps_summary *reference, const ps_summary 
     return PS_OK;
 }
 
-static ps_status pair_value(part_result *r, const char *statistic, const ps_arm_run *reference, const ps_arm_run *arm, double *value,
-                            double *cases) {
+static ps_status pair_value(part_result *r, const char *statistic, const ps_arm_run *reference, const ps_arm_run *arm,
+                            double *value, double *cases) {
     if (statistic[0] != '@') {
         const ps_summary_item *item = ps_summary_find(&arm->summary, statistic);
         *value = ps_summary_get(&arm->summary, statistic);
@@ -94,10 +97,12 @@ static void add_value(part_result *r, const ps_prediction *prediction, const ps_
     if (!bad && reference_bad) effect = INFINITY;
     if (isnan(effect)) effect = 0;
     r->effects[r->n] = effect;
-    r->values[r->n++] = (ps_prediction_value){arm->seed, value, cases, bad || reference_bad, arm->path, item ? item->first_line : 0};
+    r->values[r->n++] =
+        (ps_prediction_value){arm->seed, value, cases, bad || reference_bad, arm->path, item ? item->first_line : 0};
 }
 
-/* Whether all pairs of both arms start with their nodes in equal states: a property of the design, known before any outcome. */
+/* Whether all pairs of both arms start with their nodes in equal states: a property of the design, known before any outcome.
+ */
 static bool equal_starts(const ps_arm *arm, const ps_arm *against) {
     for (int i = 0; i < arm->run_count; i++) {
         const ps_arm_run *partner = ps_arm_find_seed(against, arm->runs[i].seed);
@@ -115,7 +120,8 @@ static const ps_arm *choose_arm(const ps_arms *arms, const ps_prediction_part *p
     return chosen;
 }
 
-static ps_status measure_part(const ps_arms *arms, const ps_prediction *prediction, const ps_prediction_part *part, part_result *r) {
+static ps_status measure_part(const ps_arms *arms, const ps_prediction *prediction, const ps_prediction_part *part,
+                              part_result *r) {
     double values[PS_MOST_SEEDS];
     memset(r, 0, sizeof *r);
     r->against = alone(part) ? NULL : ps_arms_of_role(arms, part->against, part->against_size);
@@ -154,19 +160,28 @@ static void list_missing(const ps_prediction *prediction, const ps_arm *arm, cha
     missing[0] = '\0';
     while (arm != NULL && (name = strsep(&rest, " ")) != NULL) {
         size_t used = strlen(missing);
-        if (name[0] != '\0' && !recorded(arm, name)) snprintf(missing + used, size - used, "%s%s", used > 0 ? " " : "", name);
+        if (name[0] != '\0' && !recorded(arm, name))
+            snprintf(missing + used, size - used, "%s%s", used > 0 ? " " : "", name);
     }
 }
 
 static const char *role_name(ps_role role, int size) {
-    static const char *const names[] = {"baseline", "Pool Skip", "grid mask", "energy-matched grid mask", "conv+skip",
-                                        "Pool Skip with its gradient cut", "Pool Skip with its output cut", "LeakyReLU", "other"};
+    static const char *const names[] = {"baseline",
+                                        "Pool Skip",
+                                        "grid mask",
+                                        "energy-matched grid mask",
+                                        "conv+skip",
+                                        "Pool Skip with its gradient cut",
+                                        "Pool Skip with its output cut",
+                                        "LeakyReLU",
+                                        "other"};
     if (role == PS_ROLE_MODULE && size == 2) return "Pool Skip e = 2";
     if (role == PS_ROLE_MODULE && size == 4) return "Pool Skip e = 4";
     return names[role];
 }
 
-static void say_untestable(const ps_arms *arms, ps_prediction_result *result, const ps_prediction_part *part, const part_result *r) {
+static void say_untestable(const ps_arms *arms, ps_prediction_result *result, const ps_prediction_part *part,
+                           const part_result *r) {
     char *out = result->sentence;
     size_t size = sizeof result->sentence;
     if (ps_arms_of_role(arms, part->arm, part->arm_size) == NULL)
@@ -176,12 +191,17 @@ static void say_untestable(const ps_arms *arms, ps_prediction_result *result, co
     else if (result->missing[0] != '\0')
         snprintf(out, size, "Not testable: not recorded in arm %s: %s.", r->arm->name, result->missing);
     else if (r->changed_start > 0)
-        snprintf(out, size, "Not testable: in %d of the pairs the modules change the states of nodes before the first step, so no cohort is "
-                 "common to both arms; fork the arms from one checkpoint with modules that start at zero.", r->changed_start);
+        snprintf(
+            out, size,
+            "Not testable: in %d of the pairs the modules change the states of nodes before the first step, so no cohort is "
+            "common to both arms; fork the arms from one checkpoint with modules that start at zero.",
+            r->changed_start);
     else if (r->without_cases > 0)
-        snprintf(out, size, "Not testable: none of the %d runs of arm %s has a case to count (%s).", r->without_cases, r->arm->name,
-                 result->prediction->population);
-    else snprintf(out, size, "Not testable: arms %s and %s have no seed in common.", r->arm->name, r->against ? r->against->name : "?");
+        snprintf(out, size, "Not testable: none of the %d runs of arm %s has a case to count (%s).", r->without_cases,
+                 r->arm->name, result->prediction->population);
+    else
+        snprintf(out, size, "Not testable: arms %s and %s have no seed in common.", r->arm->name,
+                 r->against ? r->against->name : "?");
 }
 
 static double refute_p(const part_result *parts, int count) {
@@ -190,7 +210,8 @@ static double refute_p(const part_result *parts, int count) {
     return fmin(1, p * count); /* any one part refutes: Bonferroni over the parts */
 }
 
-static ps_status judge_one(const ps_arms *arms, const ps_prediction *prediction, ps_prediction_result *result, part_result *parts) {
+static ps_status judge_one(const ps_arms *arms, const ps_prediction *prediction, ps_prediction_result *result,
+                           part_result *parts) {
     memset(result, 0, sizeof *result);
     result->prediction = prediction;
     result->estimate = result->p = result->p_refute = result->p_holm = result->p_refute_holm = ps_absent();
@@ -232,7 +253,8 @@ static bool beyond(const ps_prediction_result *r, bool support) {
 static void decide(ps_prediction_result *r) {
     if (r->p_holm <= level && beyond(r, true)) r->verdict = PS_VERDICT_SUPPORTED;
     /* Another part than the shown one may refute; the interval speaks for the shown one alone. */
-    else if (r->p_refute_holm <= level && (r->prediction->part_count > 1 || beyond(r, false))) r->verdict = PS_VERDICT_REFUTED;
+    else if (r->p_refute_holm <= level && (r->prediction->part_count > 1 || beyond(r, false)))
+        r->verdict = PS_VERDICT_REFUTED;
 }
 
 static void say(ps_prediction_result *r) {
@@ -242,12 +264,17 @@ static void say(ps_prediction_result *r) {
     for (int i = 0; i < r->n; i++) diverged += r->values[i].diverged;
     if (r->against != NULL) snprintf(versus, sizeof versus, " against %.60s", r->against->name);
     if (r->best_p_holm > level)
-        snprintf(power, sizeof power, "; %d seed%s can show p = %.3g at best (%.3g after Holm), so nothing can be decided at 5 %%", r->n,
+        snprintf(power, sizeof power,
+                 "; %d seed%s can show p = %.3g at best (%.3g after Holm), so nothing can be decided at 5 %%", r->n,
                  r->n == 1 ? "" : "s", r->best_p, fmin(1, r->best_p_holm));
-    const char *verdict = r->verdict == PS_VERDICT_SUPPORTED ? "Supported" : r->verdict == PS_VERDICT_REFUTED ? "Refuted" : "Inconclusive";
+    const char *verdict = r->verdict == PS_VERDICT_SUPPORTED ? "Supported"
+                          : r->verdict == PS_VERDICT_REFUTED ? "Refuted"
+                                                             : "Inconclusive";
     snprintf(r->sentence, sizeof r->sentence,
-             "%s: %.160s in %.60s%s is %.4g (%s %.4g to %.4g over %d seed%s%s), margin %s %.4g; p = %.3g for, %.3g against, after Holm "
-             "%.3g and %.3g%s.", verdict, p->statistic, r->arm->name, versus, r->estimate,
+             "%s: %.160s in %.60s%s is %.4g (%s %.4g to %.4g over %d seed%s%s), margin %s %.4g; p = %.3g for, %.3g against, "
+             "after Holm "
+             "%.3g and %.3g%s.",
+             verdict, p->statistic, r->arm->name, versus, r->estimate,
              strcmp(r->interval.name, "bca95") == 0 ? "95 % interval" : "range", r->interval.low, r->interval.high, r->n,
              r->n == 1 ? "" : "s", diverged > 0 ? ", diverged runs ranked worst" : "", p->greater ? "above" : "below",
              p->parts[r->part].margin, r->p, r->p_refute, r->p_holm, r->p_refute_holm, power);
@@ -276,7 +303,8 @@ ps_status ps_predictions_judge(const ps_arms *arms, bool faulty, ps_prediction_r
         say(r);
         if (!faulty) continue;
         r->verdict = PS_VERDICT_NOT_TESTABLE;
-        snprintf(r->sentence, sizeof r->sentence, "Not testable: an instrument check did not hold, so the recorded quantities contradict "
+        snprintf(r->sentence, sizeof r->sentence,
+                 "Not testable: an instrument check did not hold, so the recorded quantities contradict "
                  "each other (see the checks).");
     }
 cleanup:

@@ -10,7 +10,8 @@ const char *ps_verdict_name(ps_verdict verdict);
 
 enum { PS_MOST_PARTS = 3, PS_MOST_PREDICTIONS = 64 };
 
-/* One comparison with a margin. Predictions of several parts hold when all parts hold (intersection-union: the largest p). */
+/* One comparison with a margin. Predictions of several parts hold when all parts hold (intersection-union: the largest p).
+ */
 typedef struct {
     const char *statistic; /* a measure of a run, or "@reopening", "@dying": log hazard ratio of a pair (Peto's (O - E) / V,
                               stratified by layer, in a cohort fixed at the first probe) */
@@ -21,8 +22,8 @@ typedef struct {
 
 typedef struct {
     const char *id, *title, *statement, *population, *statistic, *supports, *refutes;
-    bool greater;      /* predicted: above the margin; else below */
-    const char *needs; /* quantities, separated by blanks */
+    bool greater;       /* predicted: above the margin; else below */
+    const char *needs;  /* quantities, separated by blanks */
     const char *tables; /* where the counted rows stand, separated by blanks */
     int part_count;
     ps_prediction_part parts[PS_MOST_PARTS];
@@ -42,7 +43,7 @@ typedef struct {
     const ps_prediction *prediction;
     const ps_arm *arm, *against; /* of the deciding part; against NULL for a measure itself */
     ps_verdict verdict;
-    int n, part;                 /* the part that decides: the one with the largest p */
+    int n, part; /* the part that decides: the one with the largest p */
     double estimate, p, p_refute, p_holm, p_refute_holm, best_p, best_p_holm;
     ps_stats_interval interval;
     ps_prediction_value *values; /* of the deciding part, n of them; ps_free */

@@ -81,13 +81,14 @@ static ps_status use_quantity(frame_builder *builder, const ps_run *run, ps_quan
     return PS_OK;
 }
 
-static ps_status add_record(frame_builder *builder, const ps_run *run, ps_trace_reader *reader, const ps_trace_record *record,
-                            const bool *wanted) {
+static ps_status add_record(frame_builder *builder, const ps_run *run, ps_trace_reader *reader,
+                            const ps_trace_record *record, const bool *wanted) {
     const ps_trace_layer *layer = &run->layers[record->layer];
     const char *cursor = record->values, *value;
     ps_quantity quantity;
     if (builder->line[record->layer] != 0)
-        return FAIL_AT(run, record, "layer \"%s\" stands twice in one %s", layer->name, builder->is_window ? "window" : "probe");
+        return FAIL_AT(run, record, "layer \"%s\" stands twice in one %s", layer->name,
+                       builder->is_window ? "window" : "probe");
     builder->line[record->layer] = record->line;
     builder->images[record->layer] = ps_is_absent(record->images) ? 0 : record->images;
     builder->elements[record->layer] =
@@ -226,7 +227,8 @@ static ps_status note_planted(ps_run *run, const ps_trace_record *record, const 
     cJSON_ArrayForEach(channel, channels) {
         double c = cJSON_IsNumber(channel) ? channel->valuedouble : -1;
         if (!(c >= 0 && c < layer->channels))
-            return FAIL_AT(run, record, "a planted channel is not among the %d channels of layer \"%s\"", layer->channels, layer->name);
+            return FAIL_AT(run, record, "a planted channel is not among the %d channels of layer \"%s\"", layer->channels,
+                           layer->name);
         run->planted[layer->first_node + (int)c] = name;
     }
     return PS_OK;
@@ -252,29 +254,34 @@ static void note_end(ps_run *run, const ps_trace_record *record) {
 
 static ps_status note_other(ps_run *run, const ps_trace_record *record) {
     switch (record->type) {
-    case PS_RECORD_STEP: return note_step(run, record);
-    case PS_RECORD_EVENT: return note_event(run, record);
-    case PS_RECORD_END: note_end(run, record); break;
-    case PS_RECORD_EVAL:
-        if (record->split[0] != '\0' && strcmp(record->split, "test") != 0) break;
-        run->test_accuracy = record->accuracy;
-        run->test_loss = record->loss;
-        break;
-    case PS_RECORD_TIMING:
-        if (!ps_is_absent(record->record_ns)) run->record_ns = record->record_ns;
-        if (!ps_is_absent(record->probe_ns)) run->probe_ns = record->probe_ns;
-        if (!ps_is_absent(record->train_ns)) run->train_ns = record->train_ns;
-        if (!ps_is_absent(record->peak_memory_bytes)) run->peak_memory_bytes = record->peak_memory_bytes;
-        break;
-    default: break;
+        case PS_RECORD_STEP:
+            return note_step(run, record);
+        case PS_RECORD_EVENT:
+            return note_event(run, record);
+        case PS_RECORD_END:
+            note_end(run, record);
+            break;
+        case PS_RECORD_EVAL:
+            if (record->split[0] != '\0' && strcmp(record->split, "test") != 0) break;
+            run->test_accuracy = record->accuracy;
+            run->test_loss = record->loss;
+            break;
+        case PS_RECORD_TIMING:
+            if (!ps_is_absent(record->record_ns)) run->record_ns = record->record_ns;
+            if (!ps_is_absent(record->probe_ns)) run->probe_ns = record->probe_ns;
+            if (!ps_is_absent(record->train_ns)) run->train_ns = record->train_ns;
+            if (!ps_is_absent(record->peak_memory_bytes)) run->peak_memory_bytes = record->peak_memory_bytes;
+            break;
+        default:
+            break;
     }
     return PS_OK;
 }
 
 static ps_status check_probe_order(const ps_run *run, const ps_trace_record *record) {
     if (run->probe_count > 0 && record->step <= (double)run->probes[run->probe_count - 1].step)
-        return FAIL_AT(run, record, "the probe of step %g comes after that of step %lld; probes must stand in order", record->step,
-                       run->probes[run->probe_count - 1].step);
+        return FAIL_AT(run, record, "the probe of step %g comes after that of step %lld; probes must stand in order",
+                       record->step, run->probes[run->probe_count - 1].step);
     return PS_OK;
 }
 
@@ -399,7 +406,8 @@ static ps_status flush_frame(streamer *s, const ps_run_visitor *visitor) {
 
 static ps_status take_record(streamer *s, const ps_run_visitor *visitor, const ps_trace_record *record, const bool *wanted) {
     if (s->builder.open && ends_frame(&s->builder, record)) PS_TRY(flush_frame(s, visitor));
-    if (record->type != PS_RECORD_WINDOW && record->type != PS_RECORD_PROBE) return visitor->record(visitor->context, record);
+    if (record->type != PS_RECORD_WINDOW && record->type != PS_RECORD_PROBE)
+        return visitor->record(visitor->context, record);
     if (!s->builder.open) start_frame(&s->builder, s->run, record);
     return add_record(&s->builder, s->run, s->reader, record, wanted);
 }

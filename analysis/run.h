@@ -1,5 +1,5 @@
-/* One run: what a first pass over its trace collects (the states of every node at every probe, small), and a second pass that
- * hands out the recorded values window by window and probe by probe, so that memory does not grow with the trace.
+/* One run: what a first pass over its trace collects (the states of every node at every probe, small), and a second pass
+ * that hands out the recorded values window by window and probe by probe, so that memory does not grow with the trace.
  * ps_run_close frees everything; frames and records are borrowed for the call of a visitor. */
 #ifndef PS_ANALYSIS_RUN_H
 #define PS_ANALYSIS_RUN_H
@@ -8,13 +8,13 @@
 
 /* Definitions of deadness, as bits of a node's state at a probe. */
 enum {
-    PS_STATE_KNOWN = 1,         /* nonzero was recorded */
-    PS_STATE_DEAD = 2,          /* no gate output differs from 0 on the probe set, batch mode: the primary definition */
-    PS_STATE_NEAR = 4,          /* at least 99 % are 0, but not all */
+    PS_STATE_KNOWN = 1, /* nonzero was recorded */
+    PS_STATE_DEAD = 2,  /* no gate output differs from 0 on the probe set, batch mode: the primary definition */
+    PS_STATE_NEAR = 4,  /* at least 99 % are 0, but not all */
     PS_STATE_EVAL_KNOWN = 8,
-    PS_STATE_EVAL_DEAD = 16,    /* the same in evaluation mode */
+    PS_STATE_EVAL_DEAD = 16, /* the same in evaluation mode */
     PS_STATE_DORMANT_KNOWN = 32,
-    PS_STATE_DORMANT_0 = 64,    /* mean |h| over the layer's mean |h| <= 0, 0.025, 0.1 (Sokar et al. 2023) */
+    PS_STATE_DORMANT_0 = 64, /* mean |h| over the layer's mean |h| <= 0, 0.025, 0.1 (Sokar et al. 2023) */
     PS_STATE_DORMANT_025 = 128,
     PS_STATE_DORMANT_100 = 256
 };
@@ -42,7 +42,7 @@ typedef enum { PS_RUN_UNFINISHED, PS_RUN_FINISHED, PS_RUN_DIVERGED } ps_run_stat
 typedef struct {
     ps_trace_reader *reader; /* owns the header */
     const ps_trace_header *header;
-    const char *arm;         /* name in the comparison; borrowed from the caller */
+    const char *arm; /* name in the comparison; borrowed from the caller */
     int layer_count, node_count;
     const ps_trace_layer *layers;
     int *node_layer; /* layer of each node */
@@ -68,13 +68,13 @@ static inline unsigned ps_run_state(const ps_run *run, int probe, int node) {
     return probe < 0 ? 0 : run->states[(size_t)probe * (size_t)run->node_count + (size_t)node];
 }
 
-/* Values of one window or one probe of all layers. node[q] (one value a node) and layer[q] (one a layer) are NULL where no layer
- * recorded the quantity; single values that are missing are ps_absent(). */
+/* Values of one window or one probe of all layers. node[q] (one value a node) and layer[q] (one a layer) are NULL where no
+ * layer recorded the quantity; single values that are missing are ps_absent(). */
 typedef struct {
     bool is_window;
     int index; /* into run->windows or run->probes */
     const double *node[PS_Q_COUNT], *layer[PS_Q_COUNT];
-    const uint64_t *line; /* per layer: line of its record, 0: none */
+    const uint64_t *line;            /* per layer: line of its record, 0: none */
     const double *images, *elements; /* per layer, of a probe; 0 where not said */
 } ps_frame;
 

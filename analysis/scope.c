@@ -24,7 +24,8 @@ ps_status ps_scopes_init(ps_scopes *scopes, const ps_run *run) {
     scopes->network_count = scopes->count;
     for (int l = 0; l < run->layer_count; l++) {
         const ps_trace_layer *layer = &run->layers[l];
-        if (!layer->shared && layer->stage[0] != '\0' && !has_stage(scopes, layer->stage)) add(scopes, "stage", layer->stage, -1);
+        if (!layer->shared && layer->stage[0] != '\0' && !has_stage(scopes, layer->stage))
+            add(scopes, "stage", layer->stage, -1);
     }
     for (int l = 0; l < run->layer_count; l++) add(scopes, "layer", run->layers[l].name, l);
     return PS_OK;

@@ -12,7 +12,7 @@
 typedef struct {
     char name[48];
     double value;
-    double cases; /* what it was counted from: node-windows, nodes, spells; 0 where nothing is counted */
+    double cases;        /* what it was counted from: node-windows, nodes, spells; 0 where nothing is counted */
     uint64_t first_line; /* a line of the trace it rests on (the first such record), 0: none */
 } ps_summary_item;
 

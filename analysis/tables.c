@@ -79,12 +79,18 @@ static void print_cells(ps_tables *tables, ps_table_id id, const char *format, v
     for (; *format != '\0'; format++) {
         if (tables->cells[id]++ > 0) putc('\t', stream);
         switch (*format) {
-        case 's': print_text(stream, va_arg(arguments, const char *)); break;
-        case 'i': fprintf(stream, "%d", va_arg(arguments, int)); break;
-        case 'l': fprintf(stream, "%lld", va_arg(arguments, long long)); break;
-        default:
-            ps_tables_format(buffer, va_arg(arguments, double));
-            fputs(buffer, stream);
+            case 's':
+                print_text(stream, va_arg(arguments, const char *));
+                break;
+            case 'i':
+                fprintf(stream, "%d", va_arg(arguments, int));
+                break;
+            case 'l':
+                fprintf(stream, "%lld", va_arg(arguments, long long));
+                break;
+            default:
+                ps_tables_format(buffer, va_arg(arguments, double));
+                fputs(buffer, stream);
         }
     }
 }
@@ -112,7 +118,8 @@ void ps_tables_row(ps_tables *tables, ps_table_id id, const char *format, ...) {
 
 ps_status ps_tables_commit(ps_tables *tables) {
     if (tables->faulty >= 0)
-        return ps_fail(PS_ERR_INTERNAL, "table %s got a row whose width is not that of its header", list[tables->faulty].name);
+        return ps_fail(PS_ERR_INTERNAL, "table %s got a row whose width is not that of its header",
+                       list[tables->faulty].name);
     for (int id = 0; id < PS_TABLE_COUNT; id++) PS_TRY(ps_file_writer_commit(&tables->writers[id]));
     return PS_OK;
 }

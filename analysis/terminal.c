@@ -47,8 +47,10 @@ static void print_arm(const ps_verdict_document *verdict, const ps_arm *arm, FIL
             any = &v->contrast;
             fprintf(stream, "\n%s against %s: %d paired seed%s, which can show p = %.3g at best (two-sided)\n", arm->name,
                     verdict->arms->arms[0].name, any->n, any->n == 1 ? "" : "s", any->test.best_two_sided);
-            fprintf(stream, "  %-44s %8s %8s %8s  %-9s", "mean over seeds", verdict->arms->arms[0].name, arm->name, "diff", "sign-flip");
-            for (int s = 0; s < any->n && s < MOST_SHOWN; s++) fprintf(stream, " %8lld%s", any->seed[s], any->diverged[s] ? "*" : "");
+            fprintf(stream, "  %-44s %8s %8s %8s  %-9s", "mean over seeds", verdict->arms->arms[0].name, arm->name, "diff",
+                    "sign-flip");
+            for (int s = 0; s < any->n && s < MOST_SHOWN; s++)
+                fprintf(stream, " %8lld%s", any->seed[s], any->diverged[s] ? "*" : "");
             fprintf(stream, "  <- seed\n");
         }
         print_contrast(v, stream);
@@ -76,8 +78,8 @@ static void print_checks(const ps_verdict_document *verdict, FILE *stream) {
         judged += check->cases > 0;
         held += check->cases > 0 && check->violations == 0;
         if (check->violations > 0)
-            fprintf(stream, "\nFAULTY: %s\n  does not hold in %.0f of %.0f cases; first at %s\n", check->statement, check->violations,
-                    check->cases, check->first);
+            fprintf(stream, "\nFAULTY: %s\n  does not hold in %.0f of %.0f cases; first at %s\n", check->statement,
+                    check->violations, check->cases, check->first);
     }
     fprintf(stream, "\nInstrument checks: %d of %d hold\n", held, judged);
 }
@@ -94,8 +96,8 @@ void ps_verdict_print(const ps_verdict_document *verdict, FILE *stream) {
         char estimate[32];
         ps_tables_format(estimate, r->estimate);
         if (r->n > 0) snprintf(estimate, sizeof estimate, "%.4g", r->estimate);
-        fprintf(stream, "  %-3s %-13s %-62s %10s  (margin %s %.3g)\n", r->prediction->id, ps_verdict_name(r->verdict), r->prediction->title,
-                estimate, r->prediction->greater ? ">" : "<", r->prediction->parts[r->part].margin);
+        fprintf(stream, "  %-3s %-13s %-62s %10s  (margin %s %.3g)\n", r->prediction->id, ps_verdict_name(r->verdict),
+                r->prediction->title, estimate, r->prediction->greater ? ">" : "<", r->prediction->parts[r->part].margin);
     }
     for (int i = 0; i < verdict->sentence_count; i++) fprintf(stream, "%s%s\n", i == 0 ? "\n" : "", verdict->sentences[i]);
 }

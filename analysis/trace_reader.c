@@ -49,8 +49,8 @@ bool ps_quantity_is_window(ps_quantity quantity) { return quantities[quantity].w
 bool ps_quantity_is_layer(ps_quantity quantity) { return quantities[quantity].layer; }
 
 #define FAIL_HERE(reader, ...) fail_here((reader), __LINE__, __VA_ARGS__)
-static ps_status __attribute__((format(printf, 3, 4))) fail_here(const ps_trace_reader *reader, int source_line,
-                                                                 const char *format, ...) {
+static ps_status __attribute__((format(printf, 3, 4)))
+fail_here(const ps_trace_reader *reader, int source_line, const char *format, ...) {
     char sentence[512];
     va_list arguments;
     va_start(arguments, format);
@@ -71,7 +71,8 @@ static ps_status fill(ps_trace_reader *reader) {
     if (reader->end + BLOCK_BYTES + 1 > reader->capacity) {
         size_t wanted = reader->end * 2 + BLOCK_BYTES + 1;
         char *grown = realloc(reader->buffer, wanted);
-        if (grown == NULL) return ps_fail(PS_ERR_MEMORY, "%s: no memory for a line of %zu bytes", reader->header.path, reader->end);
+        if (grown == NULL)
+            return ps_fail(PS_ERR_MEMORY, "%s: no memory for a line of %zu bytes", reader->header.path, reader->end);
         reader->buffer = grown;
         reader->capacity = wanted;
     }
@@ -83,7 +84,8 @@ static ps_status fill(ps_trace_reader *reader) {
     return PS_OK;
 }
 
-/* Hands out the next line without its end, zero-terminated; *line is NULL at the end of the file. *whole: it ended in '\n'. */
+/* Hands out the next line without its end, zero-terminated; *line is NULL at the end of the file. *whole: it ended in '\n'.
+ */
 static ps_status next_line(ps_trace_reader *reader, char **line, bool *whole) {
     size_t searched = 0;
     for (;;) {
@@ -143,7 +145,8 @@ static int find_layer(const ps_trace_reader *reader, const char *name, size_t le
 }
 
 static ps_status index_layers(ps_trace_reader *reader) {
-    for (reader->slot_count = 64; reader->slot_count < 4 * (size_t)reader->header.layer_count; reader->slot_count *= 2) {}
+    for (reader->slot_count = 64; reader->slot_count < 4 * (size_t)reader->header.layer_count; reader->slot_count *= 2) {
+    }
     reader->slots = calloc(reader->slot_count, sizeof *reader->slots);
     if (reader->slots == NULL) return ps_fail(PS_ERR_MEMORY, "no memory for the index of layer names");
     for (int l = 0; l < reader->header.layer_count; l++) {
@@ -300,12 +303,35 @@ static const struct field {
     field_kind kind;
     size_t offset, room;
 } fields[] = {
-#define NUMBER(name) {#name, FIELD_NUMBER, offsetof(ps_trace_record, name), 0}
-#define TEXT(name) {#name, FIELD_TEXT, offsetof(ps_trace_record, name), sizeof((ps_trace_record *)0)->name}
-    {"type", FIELD_TYPE, 0, 0}, {"layer", FIELD_LAYER, 0, 0}, {"values", FIELD_VALUES, 0, 0},
-    NUMBER(step), NUMBER(window), NUMBER(first), NUMBER(last), NUMBER(steps), NUMBER(images), NUMBER(elements), NUMBER(loss),
-    NUMBER(lr), NUMBER(grad_norm), NUMBER(grad_norm_module), NUMBER(clip), NUMBER(clip_module), NUMBER(accuracy), NUMBER(count),
-    NUMBER(record_ns), NUMBER(probe_ns), NUMBER(train_ns), NUMBER(peak_memory_bytes), TEXT(split), TEXT(status), TEXT(event),
+#define NUMBER(name) \
+    { #name, FIELD_NUMBER, offsetof(ps_trace_record, name), 0 }
+#define TEXT(name) \
+    { #name, FIELD_TEXT, offsetof(ps_trace_record, name), sizeof((ps_trace_record *)0)->name }
+    {"type", FIELD_TYPE, 0, 0},
+    {"layer", FIELD_LAYER, 0, 0},
+    {"values", FIELD_VALUES, 0, 0},
+    NUMBER(step),
+    NUMBER(window),
+    NUMBER(first),
+    NUMBER(last),
+    NUMBER(steps),
+    NUMBER(images),
+    NUMBER(elements),
+    NUMBER(loss),
+    NUMBER(lr),
+    NUMBER(grad_norm),
+    NUMBER(grad_norm_module),
+    NUMBER(clip),
+    NUMBER(clip_module),
+    NUMBER(accuracy),
+    NUMBER(count),
+    NUMBER(record_ns),
+    NUMBER(probe_ns),
+    NUMBER(train_ns),
+    NUMBER(peak_memory_bytes),
+    TEXT(split),
+    TEXT(status),
+    TEXT(event),
 #undef NUMBER
 #undef TEXT
 };
@@ -314,8 +340,9 @@ static ps_record_type type_of(const char *name, size_t length) {
     static const struct {
         const char *name;
         ps_record_type type;
-    } types[] = {{"step", PS_RECORD_STEP},   {"window", PS_RECORD_WINDOW}, {"probe", PS_RECORD_PROBE}, {"event", PS_RECORD_EVENT},
-                 {"eval", PS_RECORD_EVAL},   {"timing", PS_RECORD_TIMING}, {"end", PS_RECORD_END}};
+    } types[] = {{"step", PS_RECORD_STEP},   {"window", PS_RECORD_WINDOW}, {"probe", PS_RECORD_PROBE},
+                 {"event", PS_RECORD_EVENT}, {"eval", PS_RECORD_EVAL},     {"timing", PS_RECORD_TIMING},
+                 {"end", PS_RECORD_END}};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (strlen(types[i].name) == length && memcmp(types[i].name, name, length) == 0) return types[i].type;
     return PS_RECORD_UNKNOWN;
@@ -348,8 +375,8 @@ typedef struct {
     char layer[64];
 } layer_note;
 
-static const char *read_text_field(ps_trace_reader *reader, ps_trace_record *record, const struct field *field, const char *value,
-                                   layer_note *note) {
+static const char *read_text_field(ps_trace_reader *reader, ps_trace_record *record, const struct field *field,
+                                   const char *value, layer_note *note) {
     const char *begin, *end;
     size_t length;
     bool escaped;
@@ -373,24 +400,25 @@ static const char *read_text_field(ps_trace_reader *reader, ps_trace_record *rec
     return end;
 }
 
-static const char *read_field(ps_trace_reader *reader, ps_trace_record *record, const char *key, size_t length, const char *value,
-                              layer_note *note) {
+static const char *read_field(ps_trace_reader *reader, ps_trace_record *record, const char *key, size_t length,
+                              const char *value, layer_note *note) {
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         const struct field *field = &fields[i];
         if (strlen(field->name) != length || memcmp(field->name, key, length) != 0) continue;
         double number;
         switch (field->kind) {
-        case FIELD_VALUES:
-            if (*value == '{') record->values = value;
-            return ps_scan_skip(value);
-        case FIELD_NUMBER: {
-            /* A key of an unknown record may hold anything; only a number is taken. */
-            const char *end = ps_scan_number(value, &number);
-            if (end == NULL) return ps_scan_skip(value);
-            *(double *)((char *)record + field->offset) = number;
-            return end;
-        }
-        default: return read_text_field(reader, record, field, value, note);
+            case FIELD_VALUES:
+                if (*value == '{') record->values = value;
+                return ps_scan_skip(value);
+            case FIELD_NUMBER: {
+                /* A key of an unknown record may hold anything; only a number is taken. */
+                const char *end = ps_scan_number(value, &number);
+                if (end == NULL) return ps_scan_skip(value);
+                *(double *)((char *)record + field->offset) = number;
+                return end;
+            }
+            default:
+                return read_text_field(reader, record, field, value, note);
         }
     }
     return ps_scan_skip(value);
@@ -421,13 +449,15 @@ static ps_status check_record(ps_trace_reader *reader, const ps_trace_record *re
     bool window = record->type == PS_RECORD_WINDOW, probe = record->type == PS_RECORD_PROBE;
     if (window || probe) {
         const char *kind = window ? "window" : "probe";
-        if (!note->layer_named) return FAIL_HERE(reader, "this %s record has no \"layer\"; every one names a layer of the header", kind);
+        if (!note->layer_named)
+            return FAIL_HERE(reader, "this %s record has no \"layer\"; every one names a layer of the header", kind);
         if (note->unknown_layer) return FAIL_HERE(reader, "layer \"%s\" is not among the layers of the header", note->layer);
         if (record->values == NULL) return FAIL_HERE(reader, "this %s record has no object \"values\"", kind);
     }
     if (window && !(whole_number(record->window) && whole_number(record->first) && whole_number(record->last) &&
                     record->last >= record->first))
-        return FAIL_HERE(reader, "a window record needs whole numbers \"window\", \"first\" and \"last\", last not before first");
+        return FAIL_HERE(reader,
+                         "a window record needs whole numbers \"window\", \"first\" and \"last\", last not before first");
     if ((probe || record->type == PS_RECORD_STEP) && !whole_number(record->step))
         return FAIL_HERE(reader, "a %s record needs \"step\", a whole number", probe ? "probe" : "step");
     return PS_OK;
@@ -449,7 +479,8 @@ ps_status ps_trace_reader_next(ps_trace_reader *reader, ps_trace_record *record,
             reader->cut = true;
             return PS_OK;
         }
-        return FAIL_HERE(reader, "is not one JSON object on one line; the trace is damaged here, cut it off before this line");
+        return FAIL_HERE(reader,
+                         "is not one JSON object on one line; the trace is damaged here, cut it off before this line");
     }
     PS_TRY(check_record(reader, record, &note));
     *more = true;
@@ -460,13 +491,14 @@ ps_status ps_trace_reader_next(ps_trace_reader *reader, ps_trace_record *record,
 
 static ps_quantity quantity_of(const char *name, size_t length, bool window) {
     for (int q = 0; q < PS_Q_COUNT; q++)
-        if (quantities[q].window == window && strlen(quantities[q].name) == length && memcmp(quantities[q].name, name, length) == 0)
+        if (quantities[q].window == window && strlen(quantities[q].name) == length &&
+            memcmp(quantities[q].name, name, length) == 0)
             return (ps_quantity)q;
     return PS_Q_COUNT;
 }
 
-ps_status ps_trace_values_next(ps_trace_reader *reader, const ps_trace_record *record, const char **cursor, ps_quantity *quantity,
-                               const char **value) {
+ps_status ps_trace_values_next(ps_trace_reader *reader, const ps_trace_record *record, const char **cursor,
+                               ps_quantity *quantity, const char **value) {
     const char *key, *p = *cursor;
     size_t length;
     bool first = p == record->values, done;
@@ -485,8 +517,8 @@ ps_status ps_trace_values_next(ps_trace_reader *reader, const ps_trace_record *r
     }
 }
 
-ps_status ps_trace_values_read(ps_trace_reader *reader, const ps_trace_record *record, ps_quantity quantity, const char *value,
-                               double *out) {
+ps_status ps_trace_values_read(ps_trace_reader *reader, const ps_trace_record *record, ps_quantity quantity,
+                               const char *value, double *out) {
     const char *name = quantities[quantity].name;
     size_t count, expected = (size_t)reader->header.layers[record->layer].channels;
     if (quantities[quantity].layer) {

@@ -1,7 +1,7 @@
-/* The only reader of traces (src/trace/FORMAT.md). Streams line by line: memory is that of the longest line. Unknown types, keys
- * and quantities are passed over; a last line that was cut off is left out and said; anything else that is wrong is an error
- * that names file:line. Records borrow the reader's buffer and hold until the next call. The creator destroys the reader;
- * the header lives as long as the reader. */
+/* The only reader of traces (src/trace/FORMAT.md). Streams line by line: memory is that of the longest line. Unknown types,
+ * keys and quantities are passed over; a last line that was cut off is left out and said; anything else that is wrong is an
+ * error that names file:line. Records borrow the reader's buffer and hold until the next call. The creator destroys the
+ * reader; the header lives as long as the reader. */
 #ifndef PS_ANALYSIS_TRACE_READER_H
 #define PS_ANALYSIS_TRACE_READER_H
 
@@ -85,10 +85,11 @@ uint64_t ps_trace_reader_line(const ps_trace_reader *reader);
 
 /* Walks the values of a window or probe record: start with *cursor = record->values; *quantity is PS_Q_COUNT at the end.
  * Only known quantities that stand in this type of record come out. */
-ps_status ps_trace_values_next(ps_trace_reader *reader, const ps_trace_record *record, const char **cursor, ps_quantity *quantity,
-                               const char **value);
-/* Converts one value: one number per channel of the record's layer (a null array gives ps_absent everywhere), or one number. */
-ps_status ps_trace_values_read(ps_trace_reader *reader, const ps_trace_record *record, ps_quantity quantity, const char *value,
-                               double *out);
+ps_status ps_trace_values_next(ps_trace_reader *reader, const ps_trace_record *record, const char **cursor,
+                               ps_quantity *quantity, const char **value);
+/* Converts one value: one number per channel of the record's layer (a null array gives ps_absent everywhere), or one number.
+ */
+ps_status ps_trace_values_read(ps_trace_reader *reader, const ps_trace_record *record, ps_quantity quantity,
+                               const char *value, double *out);
 
 #endif

@@ -34,7 +34,8 @@ typedef struct {
     int sentence_count;
 } ps_verdict_document;
 
-ps_status ps_verdict_add_sentence(ps_verdict_document *verdict, const char *format, ...) __attribute__((format(printf, 2, 3)));
+ps_status ps_verdict_add_sentence(ps_verdict_document *verdict, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 ps_status ps_verdict_write(const ps_verdict_document *verdict, const char *path);
 /* The summary on the terminal. */
 void ps_verdict_print(const ps_verdict_document *verdict, FILE *stream);

@@ -18,13 +18,14 @@ typedef struct {
 
 /* Time averages of the dead share under each definition, for the network's private gates. */
 enum { DEFINITIONS = 7 };
-static const char *const definition_names[DEFINITIONS] = {"mean_dead",      "mean_near_dead",    "mean_dead_eval",   "mean_dead_train",
-                                                          "mean_dormant_0", "mean_dormant_0025", "mean_dormant_01"};
+static const char *const definition_names[DEFINITIONS] = {"mean_dead",       "mean_near_dead", "mean_dead_eval",
+                                                          "mean_dead_train", "mean_dormant_0", "mean_dormant_0025",
+                                                          "mean_dormant_01"};
 
 typedef struct {
     ps_metric_input in;
     ps_scopes scopes;
-    activity_counts *layers; /* scratch, one a layer */
+    activity_counts *layers;               /* scratch, one a layer */
     unsigned char *zeros_known, *all_zero; /* per node, of the latest window */
     double *zeros_mean, *inert_share;      /* per layer, of the latest window */
     bool had_window;
@@ -141,9 +142,10 @@ static ps_status write_scope(activity_state *state, int index, int probe) {
     double dead = share(c.dead, c.known), near = share(c.near, c.known);
     if (c.known == 0 && c.dormant_known == 0) return PS_OK;
     ps_tables_row(state->in.tables, PS_TABLE_dead_time, "sllssddddddddddd", run->arm, run->header->seed, step, scope->level,
-                  scope->name, c.known, c.dead, c.near, c.known - c.dead - c.near, dead, near, share(c.eval_dead, c.eval_known),
-                  share(c.dormant[0], c.dormant_known), share(c.dormant[1], c.dormant_known),
-                  share(c.dormant[2], c.dormant_known), share(c.train_dead, c.train_known));
+                  scope->name, c.known, c.dead, c.near, c.known - c.dead - c.near, dead, near,
+                  share(c.eval_dead, c.eval_known), share(c.dormant[0], c.dormant_known),
+                  share(c.dormant[1], c.dormant_known), share(c.dormant[2], c.dormant_known),
+                  share(c.train_dead, c.train_known));
     if (index == 0) note_definitions(state, &c);
     if (scope->layer >= 0) return PS_OK;
     PS_TRY(ps_collect_name(state->in.collector, PS_TABLE_dead_arm, index, 0, scope->level, scope->name, NULL));
@@ -167,8 +169,8 @@ static ps_status write_layer(activity_state *state, const ps_frame *frame, int l
     if (frame->line[l] == 0) return PS_OK;
     const char *kind = layer->shared ? "shared" : "private";
     ps_tables_row(state->in.tables, PS_TABLE_layer_time, "sllsiissiddddd", run->arm, run->header->seed, step, layer->name,
-                  layer->position, layer->depth, layer->stage, kind, layer->channels, dead, share(c->near, c->known), zeros, inert,
-                  share(rms_sum, rms_count));
+                  layer->position, layer->depth, layer->stage, kind, layer->channels, dead, share(c->near, c->known), zeros,
+                  inert, share(rms_sum, rms_count));
     PS_TRY(ps_collect_name(state->in.collector, PS_TABLE_layer_arm, l, layer->position, layer->name, layer->stage, kind));
     return ps_collect_note(state->in.collector, PS_TABLE_layer_arm, l, step, dead, inert);
 }
@@ -228,7 +230,8 @@ static void write_flow(const activity_state *state, const ps_scope *scope, int a
     if (f.dead_before + f.not_dead_before == 0) return;
     ps_tables_row(state->in.tables, PS_TABLE_flow, "slillssdddddd", run->arm, run->header->seed, after - 1,
                   run->probes[after - 1].step, run->probes[after].step - 1, scope->level, scope->name, f.dead_before,
-                  f.not_dead_before, f.revivals, f.deaths, share(f.revivals, f.dead_before), share(f.deaths, f.not_dead_before));
+                  f.not_dead_before, f.revivals, f.deaths, share(f.revivals, f.dead_before),
+                  share(f.deaths, f.not_dead_before));
 }
 
 static void write_transitions(const activity_state *state, const ps_scope *scope, const step_matrix *layers) {
@@ -238,8 +241,9 @@ static void write_transitions(const activity_state *state, const ps_scope *scope
     for (int from = 0; from < 3; from++) {
         double all = sum.counts[from][0] + sum.counts[from][1] + sum.counts[from][2];
         for (int to = 0; to < 3; to++)
-            ps_tables_row(state->in.tables, PS_TABLE_transitions, "slsssssdd", run->arm, run->header->seed, "activity", scope->level,
-                          scope->name, names[from], names[to], sum.counts[from][to], share(sum.counts[from][to], all));
+            ps_tables_row(state->in.tables, PS_TABLE_transitions, "slsssssdd", run->arm, run->header->seed, "activity",
+                          scope->level, scope->name, names[from], names[to], sum.counts[from][to],
+                          share(sum.counts[from][to], all));
     }
 }
 
@@ -293,10 +297,13 @@ static ps_status set_measures(activity_state *state, const flow_counts *flow) {
     PS_TRY(ps_summary_set(summary, "near_dead_end", state->near_end, 1, state->line));
     PS_TRY(ps_summary_set(summary, "dead_eval_end", state->eval_end, 1, state->line));
     PS_TRY(ps_summary_set(summary, "never_alive", never_alive_share(run), probes, state->line));
-    PS_TRY(ps_summary_set(summary, "revival_rate", share(flow->revivals, flow->dead_before), flow->dead_before, state->line));
-    PS_TRY(ps_summary_set(summary, "death_rate", share(flow->deaths, flow->not_dead_before), flow->not_dead_before, state->line));
+    PS_TRY(
+        ps_summary_set(summary, "revival_rate", share(flow->revivals, flow->dead_before), flow->dead_before, state->line));
+    PS_TRY(ps_summary_set(summary, "death_rate", share(flow->deaths, flow->not_dead_before), flow->not_dead_before,
+                          state->line));
     for (int d = 0; d < DEFINITIONS; d++)
-        PS_TRY(ps_summary_set(summary, definition_names[d], share(state->sums[d], state->counts[d]), state->counts[d], state->line));
+        PS_TRY(ps_summary_set(summary, definition_names[d], share(state->sums[d], state->counts[d]), state->counts[d],
+                              state->line));
     return PS_OK;
 }
 

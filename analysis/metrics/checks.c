@@ -46,7 +46,9 @@ static void judge(checks_state *state, check_id check, double excess, uint64_t l
 }
 
 /* Without rounding slack: sums in which every term is exactly 0. */
-static void judge_zero(checks_state *state, check_id check, double value, uint64_t line) { judge(state, check, fabs(value), line); }
+static void judge_zero(checks_state *state, check_id check, double value, uint64_t line) {
+    judge(state, check, fabs(value), line);
+}
 
 static bool rectified(const ps_trace_layer *layer) { return strcmp(layer->activation, "relu") == 0; }
 
@@ -54,7 +56,8 @@ static void judge_shut_gate(checks_state *state, const ps_frame *frame, const ps
                             uint64_t line) {
     double norm = ps_frame_value(frame, PS_Q_grad_norm_rms, node), zero = ps_frame_value(frame, PS_Q_grad_zero_steps, node);
     double row_zero = ps_frame_value(frame, PS_Q_pool_row_grad_zero_steps, node);
-    double path = ps_frame_value(frame, PS_Q_pool_grad_path, node), total = ps_frame_value(frame, PS_Q_pool_grad_total, node);
+    double path = ps_frame_value(frame, PS_Q_pool_grad_path, node),
+           total = ps_frame_value(frame, PS_Q_pool_grad_total, node);
     if (layer->pool_skip == NULL) {
         judge_zero(state, CHECK_shut_gate_no_gradient, norm, line);
         if (isfinite(norm) || ps_is_absent(norm)) judge_zero(state, CHECK_shut_gate_no_gradient, steps - zero, line);
@@ -67,10 +70,11 @@ static void judge_shut_gate(checks_state *state, const ps_frame *frame, const ps
 }
 
 static bool inputs_shut(const ps_run *run, const ps_frame *frame, const ps_trace_layer *layer) {
-    const cJSON *item = cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(run->header->document, "layers"),
-                                           (int)(layer - run->layers));
+    const cJSON *item =
+        cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(run->header->document, "layers"), (int)(layer - run->layers));
     int named = cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(item, "inputs"));
-    if (layer->input_count == 0 || named != layer->input_count) return false; /* it also reads what the trace does not name */
+    if (layer->input_count == 0 || named != layer->input_count)
+        return false; /* it also reads what the trace does not name */
     for (int i = 0; i < layer->input_count; i++) {
         const ps_trace_layer *input = &run->layers[layer->inputs[i]];
         for (int node = input->first_node; node < input->first_node + input->channels; node++)
@@ -107,7 +111,9 @@ static void take_window_layer(checks_state *state, const ps_frame *frame, int l)
         bool shut = rectified(layer) && ps_frame_value(frame, PS_Q_zeros, node) == 1;
         if (layer->shared) continue;
         if (shut) judge_shut_gate(state, frame, layer, node, steps, frame->line[l]);
-        if (starved) judge_zero(state, CHECK_shut_inputs_no_gradient, ps_frame_value(frame, PS_Q_grad_norm_rms, node), frame->line[l]);
+        if (starved)
+            judge_zero(state, CHECK_shut_inputs_no_gradient, ps_frame_value(frame, PS_Q_grad_norm_rms, node),
+                       frame->line[l]);
         judge_update(state, frame, node, steps, frame->line[l]);
         if (layer->pool_skip != NULL) judge_energies(state, frame, node, frame->line[l]);
     }
@@ -141,8 +147,9 @@ static ps_status end(void *context) {
         char place[512] = "NA", name[64];
         if (state->violations[c] > 0)
             snprintf(place, sizeof place, "%s:%llu", run->header->path, (unsigned long long)state->line[c]);
-        ps_tables_row(state->in.tables, PS_TABLE_checks, "sssldddds", checks[c].id, checks[c].statement, run->arm, run->header->seed,
-                      state->cases[c], state->violations[c], state->cases[c] > 0 ? state->worst[c] : ps_absent(),
+        ps_tables_row(state->in.tables, PS_TABLE_checks, "sssldddds", checks[c].id, checks[c].statement, run->arm,
+                      run->header->seed, state->cases[c], state->violations[c],
+                      state->cases[c] > 0 ? state->worst[c] : ps_absent(),
                       state->cases[c] > 0 ? (double)(state->violations[c] == 0) : ps_absent(), place);
         snprintf(name, sizeof name, "check_%s", checks[c].id);
         PS_TRY(ps_summary_set(state->in.summary, name, state->violations[c], state->cases[c], state->line[c]));

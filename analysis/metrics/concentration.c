@@ -1,5 +1,5 @@
-/* l2/l1 of whole layers: of the weights (over all nodes' weights together) and of the gate outputs, at every probe. Scaled by
- * sqrt(N) it is 1 for equal magnitudes and 1.2533 (sqrt(pi/2)) for Gaussian ones. Undefined for an all-zero layer. */
+/* l2/l1 of whole layers: of the weights (over all nodes' weights together) and of the gate outputs, at every probe. Scaled
+ * by sqrt(N) it is 1 for equal magnitudes and 1.2533 (sqrt(pi/2)) for Gaussian ones. Undefined for an all-zero layer. */
 #include <math.h>
 
 #include "analysis/metric.h"
@@ -43,7 +43,9 @@ static double weight_ratio(const ps_frame *frame, const ps_trace_layer *layer) {
     return ps_ratio(sqrt(squares), l1);
 }
 
-static double scaled(double ratio, double count) { return ps_is_absent(ratio) || !(count > 0) ? ps_absent() : ratio * sqrt(count); }
+static double scaled(double ratio, double count) {
+    return ps_is_absent(ratio) || !(count > 0) ? ps_absent() : ratio * sqrt(count);
+}
 
 static void take_layer(concentration_state *state, const ps_frame *frame, int l) {
     const ps_run *run = state->in.run;
@@ -54,9 +56,10 @@ static void take_layer(concentration_state *state, const ps_frame *frame, int l)
     if (ps_is_absent(weight) && ps_is_absent(activation)) return;
     state->last_weight[l] = scaled(weight, weights);
     state->last_activation[l] = scaled(activation, outputs);
-    ps_tables_row(state->in.tables, PS_TABLE_l2l1, "sllsiissdddddd", run->arm, run->header->seed, run->probes[frame->index].step,
-                  layer->name, layer->position, layer->depth, layer->stage, layer->shared ? "shared" : "private", weights, weight,
-                  outputs, activation, state->last_weight[l], state->last_activation[l]);
+    ps_tables_row(state->in.tables, PS_TABLE_l2l1, "sllsiissdddddd", run->arm, run->header->seed,
+                  run->probes[frame->index].step, layer->name, layer->position, layer->depth, layer->stage,
+                  layer->shared ? "shared" : "private", weights, weight, outputs, activation, state->last_weight[l],
+                  state->last_activation[l]);
 }
 
 static ps_status take(void *context, const ps_frame *frame) {
@@ -103,9 +106,10 @@ static ps_status end(void *context) {
         PS_TRY(ps_collect_note(state->in.collector, PS_TABLE_l2l1_arm, l, state->last_step, state->last_weight[l],
                                state->last_activation[l]));
     }
-    PS_TRY(ps_summary_set(summary, "l2l1_weight_max", largest(state->last_weight, run->layer_count), run->layer_count, state->line));
-    PS_TRY(ps_summary_set(summary, "l2l1_activation_max", largest(state->last_activation, run->layer_count), run->layer_count,
+    PS_TRY(ps_summary_set(summary, "l2l1_weight_max", largest(state->last_weight, run->layer_count), run->layer_count,
                           state->line));
+    PS_TRY(ps_summary_set(summary, "l2l1_activation_max", largest(state->last_activation, run->layer_count),
+                          run->layer_count, state->line));
     PS_TRY(ps_summary_set(summary, "l2l1_shallow_log", third_mean(state, false), run->layer_count, state->line));
     return ps_summary_set(summary, "l2l1_late_log", third_mean(state, true), run->layer_count, state->line);
 }

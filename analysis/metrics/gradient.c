@@ -59,11 +59,12 @@ static void write_layer(gradient_state *state, const ps_frame *frame, int l) {
     double whole = root_of_squares(frame, layer, PS_Q_grad_norm_rms), out = root_of_squares(frame, layer, PS_Q_grad_out_rms);
     if (ps_is_absent(whole) && ps_is_absent(out)) return;
     double alive = ps_group_median(run, frame, l, PS_GROUP_ALIVE, PS_Q_grad_norm_rms, PS_Q_COUNT, state->scratch, &count);
-    double dead = ps_group_median(run, frame, l, PS_GROUP_DEAD_THROUGH, PS_Q_grad_norm_rms, PS_Q_COUNT, state->scratch, &count);
-    ps_tables_row(state->in.tables, PS_TABLE_grad_layer, "slillsissiddddii", run->arm, run->header->seed, frame->index, window->first,
-                  window->last, layer->name, layer->position, layer->stage, layer->shared ? "shared" : "private", layer->channels,
-                  whole, alive, dead, out, count_group(run, window, layer, PS_GROUP_ALIVE),
-                  count_group(run, window, layer, PS_GROUP_DEAD));
+    double dead =
+        ps_group_median(run, frame, l, PS_GROUP_DEAD_THROUGH, PS_Q_grad_norm_rms, PS_Q_COUNT, state->scratch, &count);
+    ps_tables_row(state->in.tables, PS_TABLE_grad_layer, "slillsissiddddii", run->arm, run->header->seed, frame->index,
+                  window->first, window->last, layer->name, layer->position, layer->stage,
+                  layer->shared ? "shared" : "private", layer->channels, whole, alive, dead, out,
+                  count_group(run, window, layer, PS_GROUP_ALIVE), count_group(run, window, layer, PS_GROUP_DEAD));
 }
 
 /* What reached the nodes of a layer that were dead through the window. */
@@ -102,15 +103,15 @@ static ps_status add_node(gradient_state *state, const ps_frame *frame, int node
     return keep_ratio(state, ratio);
 }
 
-static void write_dead(gradient_state *state, const ps_frame *frame, const char *layer, int position, const dead_gradient *sum,
-                       double median, double most) {
+static void write_dead(gradient_state *state, const ps_frame *frame, const char *layer, int position,
+                       const dead_gradient *sum, double median, double most) {
     const ps_run *run = state->in.run;
     const ps_window_info *window = &run->windows[frame->index];
     if (sum->nodes == 0) return;
     double path = sum->energies ? sum->path : ps_absent(), identity = sum->energies ? sum->identity : ps_absent();
-    ps_tables_row(state->in.tables, PS_TABLE_grad_dead, "slillsiidddidddd", run->arm, run->header->seed, frame->index, window->first,
-                  window->last, layer, position, sum->nodes, ps_ratio(sum->zero_steps, sum->steps), median, most, sum->no_reference,
-                  identity, path, sum->energies ? sum->total : ps_absent(),
+    ps_tables_row(state->in.tables, PS_TABLE_grad_dead, "slillsiidddidddd", run->arm, run->header->seed, frame->index,
+                  window->first, window->last, layer, position, sum->nodes, ps_ratio(sum->zero_steps, sum->steps), median,
+                  most, sum->no_reference, identity, path, sum->energies ? sum->total : ps_absent(),
                   sum->energies ? ps_ratio(path, identity + path) : ps_absent());
 }
 
@@ -150,7 +151,8 @@ static ps_status take(void *context, const ps_frame *frame) {
     gradient_state *state = context;
     const ps_run *run = state->in.run;
     dead_gradient all = {0};
-    if (!frame->is_window || (frame->node[PS_Q_grad_norm_rms] == NULL && frame->node[PS_Q_grad_zero_steps] == NULL)) return PS_OK;
+    if (!frame->is_window || (frame->node[PS_Q_grad_norm_rms] == NULL && frame->node[PS_Q_grad_zero_steps] == NULL))
+        return PS_OK;
     if (state->line == 0) state->line = frame->line[0];
     size_t before = state->ratio_count;
     for (int l = 0; l < run->layer_count; l++) {
@@ -173,9 +175,10 @@ static ps_status end(void *context) {
     ps_summary *summary = state->in.summary;
     double cases = (double)state->ratio_count, median = ps_stats_median(state->all_ratios, state->ratio_count);
     PS_TRY(ps_summary_set(summary, "grad_dead_ratio", median, cases, state->line));
-    PS_TRY(ps_summary_set(summary, "grad_dead_path_share", ps_ratio(state->path_energy, state->path_energy + state->identity_energy),
-                          cases, state->line));
-    return ps_summary_set(summary, "grad_dead_zero_share", ps_ratio(state->zero_steps, state->steps), state->steps, state->line);
+    PS_TRY(ps_summary_set(summary, "grad_dead_path_share",
+                          ps_ratio(state->path_energy, state->path_energy + state->identity_energy), cases, state->line));
+    return ps_summary_set(summary, "grad_dead_zero_share", ps_ratio(state->zero_steps, state->steps), state->steps,
+                          state->line);
 }
 
 const ps_metric ps_metric_gradient = {"gradient", begin, take, NULL, end, destroy};

@@ -12,10 +12,11 @@ typedef struct {
     ps_metric_input in;
     double w1_zero, w1_steps;
     double moving, judged; /* dead-through node-windows: P4 */
-    double *drift[2];      /* W5: [near, alive][window * layers + layer]: mean log path per learning rate, ps_absent() without nodes */
-    unsigned char *inert;  /* W3: [window][node]: mobility */
-    double *sparsity;      /* W4: [probe][layer]: scaled l2/l1 of the weights */
-    double *gradient;      /* P9: gradient of each node in the latest window, dead-through ones only, else absent */
+    double *drift[2];     /* W5: [near, alive][window * layers + layer]: mean log path per learning rate, ps_absent() without
+                             nodes */
+    unsigned char *inert; /* W3: [window][node]: mobility */
+    double *sparsity;     /* W4: [probe][layer]: scaled l2/l1 of the weights */
+    double *gradient;     /* P9: gradient of each node in the latest window, dead-through ones only, else absent */
     double p9_weight, p9_sum, p9_cases;
     double *scratch;
     uint64_t line;
@@ -75,7 +76,8 @@ static void note_drift(hypotheses_state *state, const ps_frame *frame, int l) {
     for (int g = 0; g < 2; g++) {
         double sum = 0, count = 0;
         for (int node = layer->first_node; node < layer->first_node + layer->channels; node++) {
-            double path = ps_ratio(ps_frame_value(frame, PS_Q_path, node), ps_frame_value(frame, PS_Q_weight_start_l2, node));
+            double path =
+                ps_ratio(ps_frame_value(frame, PS_Q_path, node), ps_frame_value(frame, PS_Q_weight_start_l2, node));
             if (!isfinite(path) || !ps_group_has(run, window, groups[g], node)) continue;
             sum += log10(fmax(path, log_floor) / window->lr_sum);
             count++;
@@ -84,8 +86,9 @@ static void note_drift(hypotheses_state *state, const ps_frame *frame, int l) {
     }
 }
 
-/* P9: among the dead nodes of a normalised layer, those whose gradient was in the upper half of the layer in one window against
- * those in the lower half: who is open at the end of the next window? Mantel-Haenszel weights over layers and windows. */
+/* P9: among the dead nodes of a normalised layer, those whose gradient was in the upper half of the layer in one window
+ * against those in the lower half: who is open at the end of the next window? Mantel-Haenszel weights over layers and
+ * windows. */
 static void count_reopening(hypotheses_state *state, const ps_frame *frame, int l) {
     const ps_run *run = state->in.run;
     const ps_window_info *window = &run->windows[frame->index];
@@ -146,15 +149,16 @@ static ps_status take(void *context, const ps_frame *frame) {
         count_reopening(state, frame, l);
         for (int node = layer->first_node; node < layer->first_node + layer->channels; node++) {
             count_dead(state, frame, node);
-            state->inert[(size_t)frame->index * (size_t)run->node_count + (size_t)node] = (unsigned char)ps_mobility_of(frame, node);
+            state->inert[(size_t)frame->index * (size_t)run->node_count + (size_t)node] =
+                (unsigned char)ps_mobility_of(frame, node);
         }
     }
     if (frame->is_window) keep_gradient(state, frame);
     return PS_OK;
 }
 
-/* W2: share that has moved towards life at the next probe, dead against near-dead nodes of the same layer (dead to near-dead or
- * alive, near-dead to alive); Mantel-Haenszel weights over layers and probes. */
+/* W2: share that has moved towards life at the next probe, dead against near-dead nodes of the same layer (dead to near-dead
+ * or alive, near-dead to alive); Mantel-Haenszel weights over layers and probes. */
 static ps_status set_leaving(const hypotheses_state *state) {
     const ps_run *run = state->in.run;
     double weights = 0, sum = 0, cases = 0;
@@ -176,7 +180,8 @@ static ps_status set_leaving(const hypotheses_state *state) {
             sum += weight * (dead_left / dead - near_left / near);
             cases += dead + near;
         }
-    return ps_summary_set(state->in.summary, "leave_difference", weights > 0 ? sum / weights : ps_absent(), cases, state->line);
+    return ps_summary_set(state->in.summary, "leave_difference", weights > 0 ? sum / weights : ps_absent(), cases,
+                          state->line);
 }
 
 static ps_mobility mobility_at(const hypotheses_state *state, int window, int node) {
@@ -194,8 +199,8 @@ static bool deaths_upstream(const ps_run *run, const ps_trace_layer *layer, cons
     return false;
 }
 
-/* W3: among nodes moving in window w, the share inert in any of the next two windows; after windows with deaths upstream against the
- * other windows of the same layer. Mantel-Haenszel weights over layers. */
+/* W3: among nodes moving in window w, the share inert in any of the next two windows; after windows with deaths upstream
+ * against the other windows of the same layer. Mantel-Haenszel weights over layers. */
 static ps_status set_cascade(const hypotheses_state *state) {
     enum { AHEAD = 2 };
     const ps_run *run = state->in.run;
@@ -219,11 +224,12 @@ static ps_status set_cascade(const hypotheses_state *state) {
         sum += weight * (became[1] / moving[1] - became[0] / moving[0]);
         cases += moving[0] + moving[1];
     }
-    return ps_summary_set(state->in.summary, "cascade_difference", weights > 0 ? sum / weights : ps_absent(), cases, state->line);
+    return ps_summary_set(state->in.summary, "cascade_difference", weights > 0 ? sum / weights : ps_absent(), cases,
+                          state->line);
 }
 
-/* W4: Spearman's correlation, within a layer over time, of l2/l1 at a probe with the deaths that follow it, less that of l2/l1 at the
- * next probe with the deaths before it; mean over the layers in which both exist. */
+/* W4: Spearman's correlation, within a layer over time, of l2/l1 at a probe with the deaths that follow it, less that of
+ * l2/l1 at the next probe with the deaths before it; mean over the layers in which both exist. */
 static ps_status set_lead(const hypotheses_state *state) {
     const ps_run *run = state->in.run;
     size_t probes = (size_t)run->probe_count, *order = NULL;
@@ -258,8 +264,8 @@ static ps_status set_lead(const hypotheses_state *state) {
     return ps_summary_set(state->in.summary, "sparsity_lead", layers > 0 ? sum / layers : ps_absent(), layers, state->line);
 }
 
-/* Mean over layers of (late - early) of near-dead nodes less that of alive ones; early and late are the first and last third of
- * the windows that have nodes of both kinds. */
+/* Mean over layers of (late - early) of near-dead nodes less that of alive ones; early and late are the first and last third
+ * of the windows that have nodes of both kinds. */
 static ps_status set_slowing(const hypotheses_state *state) {
     const ps_run *run = state->in.run;
     double sum = 0, layers = 0;
@@ -287,7 +293,8 @@ static ps_status set_slowing(const hypotheses_state *state) {
         sum += late / late_count - early / early_count;
         layers++;
     }
-    return ps_summary_set(state->in.summary, "near_dead_slowing", layers > 0 ? sum / layers : ps_absent(), layers, state->line);
+    return ps_summary_set(state->in.summary, "near_dead_slowing", layers > 0 ? sum / layers : ps_absent(), layers,
+                          state->line);
 }
 
 static ps_status end(void *context) {
@@ -296,7 +303,8 @@ static ps_status end(void *context) {
     double nonzero = ps_ratio(state->w1_steps - state->w1_zero, state->w1_steps);
     PS_TRY(ps_summary_set(summary, "dead_gradient_steps", nonzero, state->w1_steps, state->line));
     PS_TRY(ps_summary_set(summary, "dead_moving_share", ps_ratio(state->moving, state->judged), state->judged, state->line));
-    PS_TRY(ps_summary_set(summary, "gradient_reopening", ps_ratio(state->p9_sum, state->p9_weight), state->p9_cases, state->line));
+    PS_TRY(ps_summary_set(summary, "gradient_reopening", ps_ratio(state->p9_sum, state->p9_weight), state->p9_cases,
+                          state->line));
     PS_TRY(set_leaving(state));
     PS_TRY(set_cascade(state));
     PS_TRY(set_lead(state));

@@ -67,14 +67,16 @@ static size_t gather(inertia_state *state, const ps_frame *frame, ps_group group
     const ps_run *run = state->in.run;
     size_t count = 0;
     for (int node = 0; node < run->node_count; node++) {
-        if (run->layers[run->node_layer[node]].shared || !ps_group_has(run, &run->windows[frame->index], group, node)) continue;
+        if (run->layers[run->node_layer[node]].shared || !ps_group_has(run, &run->windows[frame->index], group, node))
+            continue;
         double value = relative(frame, quantity, node);
         if (!isnan(value)) state->scratch[count++] = value;
     }
     return count;
 }
 
-static double group_quantile(inertia_state *state, const ps_frame *frame, ps_group group, ps_quantity quantity, double share) {
+static double group_quantile(inertia_state *state, const ps_frame *frame, ps_group group, ps_quantity quantity,
+                             double share) {
     size_t count = gather(state, frame, group, quantity);
     return ps_stats_quantile(state->scratch, count, share);
 }
@@ -111,14 +113,16 @@ static void write_groups(inertia_state *state, const ps_frame *frame) {
         ps_group group = (ps_group)g;
         mobility_counts c = count_group(state, frame, group);
         if (c.nodes == 0) continue;
-        ps_tables_row(state->in.tables, PS_TABLE_inertia_time, "slillsddddddddddd", run->arm, run->header->seed, frame->index,
-                      window->first, window->last, ps_group_name(group), c.nodes, c.undefined,
-                      group_quantile(state, frame, group, PS_Q_path, 0.5), group_quantile(state, frame, group, PS_Q_path_gradient, 0.5),
+        ps_tables_row(state->in.tables, PS_TABLE_inertia_time, "slillsddddddddddd", run->arm, run->header->seed,
+                      frame->index, window->first, window->last, ps_group_name(group), c.nodes, c.undefined,
+                      group_quantile(state, frame, group, PS_Q_path, 0.5),
+                      group_quantile(state, frame, group, PS_Q_path_gradient, 0.5),
                       group_quantile(state, frame, group, PS_Q_path_gradient, 0.25),
                       group_quantile(state, frame, group, PS_Q_path_gradient, 0.75),
                       group_quantile(state, frame, group, PS_Q_path_carried, 0.5),
-                      group_quantile(state, frame, group, PS_Q_path_decay, 0.5), group_quantile(state, frame, group, PS_Q_net, 0.5),
-                      share(c.inert, c.judged), share(c.relative_inert, c.relative_judged));
+                      group_quantile(state, frame, group, PS_Q_path_decay, 0.5),
+                      group_quantile(state, frame, group, PS_Q_net, 0.5), share(c.inert, c.judged),
+                      share(c.relative_inert, c.relative_judged));
         if (group != PS_GROUP_DEAD_THROUGH) continue;
         state->dead_windows += c.judged;
         state->dead_inert += c.inert;
@@ -137,8 +141,8 @@ static void write_scatter_row(inertia_state *state, const ps_frame *frame, int n
                   window->first, window->last, layer->name, layer->position, node - layer->first_node, name,
                   ps_activity_name(ps_run_state(run, window->before, node)), ps_frame_value(frame, PS_Q_zeros, node),
                   relative(frame, PS_Q_path, node), relative(frame, PS_Q_path_gradient, node),
-                  relative(frame, PS_Q_path_carried, node), relative(frame, PS_Q_path_decay, node), relative(frame, PS_Q_net, node),
-                  judged ? (double)(mobility == PS_MOBILITY_INERT) : ps_absent(),
+                  relative(frame, PS_Q_path_carried, node), relative(frame, PS_Q_path_decay, node),
+                  relative(frame, PS_Q_net, node), judged ? (double)(mobility == PS_MOBILITY_INERT) : ps_absent(),
                   ps_ratio(ps_frame_value(frame, PS_Q_grad_norm_rms, node), state->layer_grad_median[run->node_layer[node]]),
                   window->lr_sum);
 }
@@ -149,14 +153,16 @@ static void write_scatter(inertia_state *state, const ps_frame *frame) {
     for (int node = 0; node < run->node_count; node++) {
         long long place = (long long)frame->index * run->node_count + node;
         bool recorded = frame->node[PS_Q_path] != NULL || frame->node[PS_Q_path_gradient] != NULL;
-        if (place % state->stride == 0 && recorded && !run->layers[run->node_layer[node]].shared) write_scatter_row(state, frame, node);
+        if (place % state->stride == 0 && recorded && !run->layers[run->node_layer[node]].shared)
+            write_scatter_row(state, frame, node);
     }
 }
 
 static void count_transitions(inertia_state *state, const ps_frame *frame) {
     for (int node = 0; node < state->in.run->node_count; node++) {
         ps_mobility now = ps_mobility_of(frame, node);
-        if (frame->index > 0) state->transitions[state->in.run->node_layer[node] * 16 + state->previous[node] * 4 + (int)now]++;
+        if (frame->index > 0)
+            state->transitions[state->in.run->node_layer[node] * 16 + state->previous[node] * 4 + (int)now]++;
         state->previous[node] = (unsigned char)now;
     }
 }
@@ -183,9 +189,9 @@ static void write_transitions(const inertia_state *state, const ps_scope *scope)
     for (int from = 1; from < 4; from++) known += counts[from][1] + counts[from][2] + counts[from][3];
     for (int from = 1; from < 4 && known > 0; from++)
         for (int to = 1; to < 4; to++)
-            ps_tables_row(state->in.tables, PS_TABLE_transitions, "slsssssdd", run->arm, run->header->seed, "mobility", scope->level,
-                          scope->name, ps_mobility_name((ps_mobility)from), ps_mobility_name((ps_mobility)to), counts[from][to],
-                          share(counts[from][to], counts[from][1] + counts[from][2] + counts[from][3]));
+            ps_tables_row(state->in.tables, PS_TABLE_transitions, "slsssssdd", run->arm, run->header->seed, "mobility",
+                          scope->level, scope->name, ps_mobility_name((ps_mobility)from), ps_mobility_name((ps_mobility)to),
+                          counts[from][to], share(counts[from][to], counts[from][1] + counts[from][2] + counts[from][3]));
 }
 
 static ps_status end(void *context) {
@@ -194,8 +200,8 @@ static ps_status end(void *context) {
     PS_TRY(ps_scopes_init(&scopes, state->in.run));
     for (int s = 0; s < scopes.count; s++) write_transitions(state, &scopes.scopes[s]);
     ps_scopes_clear(&scopes);
-    return ps_summary_set(state->in.summary, "inert_dead_share", share(state->dead_inert, state->dead_windows), state->dead_windows,
-                          state->line);
+    return ps_summary_set(state->in.summary, "inert_dead_share", share(state->dead_inert, state->dead_windows),
+                          state->dead_windows, state->line);
 }
 
 const ps_metric ps_metric_inertia = {"inertia", begin, take, NULL, end, destroy};

@@ -40,8 +40,8 @@ static void write_row(loss_state *state) {
 }
 
 static ps_status take_step(loss_state *state, const ps_trace_record *record) {
-    const double values[COLUMNS] = {record->loss, record->lr, record->grad_norm, record->grad_norm_module, record->clip,
-                                    record->clip_module};
+    const double values[COLUMNS] = {record->loss, record->lr,         record->grad_norm, record->grad_norm_module,
+                                    record->clip, record->clip_module};
     PS_TRY(PS_GROW(&state->losses, &state->capacity, state->count + 1, "losses"));
     state->losses[state->count++] = record->loss;
     if (state->row_steps == 0) {
@@ -66,8 +66,8 @@ static ps_status write_event(const loss_state *state, const ps_trace_record *rec
     if (name != NULL) PS_TRY(ps_string_copy(name, &copy));
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) cJSON_DeleteItemFromObjectCaseSensitive(event, known[i]);
     char *detail = cJSON_PrintUnformatted(event);
-    ps_tables_row(state->in.tables, PS_TABLE_events, "sldsss", run->arm, run->header->seed, record->step, record->event, copy,
-                  detail != NULL ? detail : "");
+    ps_tables_row(state->in.tables, PS_TABLE_events, "sldsss", run->arm, run->header->seed, record->step, record->event,
+                  copy, detail != NULL ? detail : "");
     cJSON_free(detail);
     free(copy);
     cJSON_Delete(event);
@@ -78,13 +78,16 @@ static ps_status take(void *context, const ps_trace_record *record) {
     loss_state *state = context;
     const ps_run *run = state->in.run;
     switch (record->type) {
-    case PS_RECORD_STEP: return take_step(state, record);
-    case PS_RECORD_EVENT: return write_event(state, record);
-    case PS_RECORD_EVAL:
-        ps_tables_row(state->in.tables, PS_TABLE_eval, "sldsddd", run->arm, run->header->seed, record->step, record->split,
-                      record->loss, record->accuracy, record->count);
-        return PS_OK;
-    default: return PS_OK;
+        case PS_RECORD_STEP:
+            return take_step(state, record);
+        case PS_RECORD_EVENT:
+            return write_event(state, record);
+        case PS_RECORD_EVAL:
+            ps_tables_row(state->in.tables, PS_TABLE_eval, "sldsddd", run->arm, run->header->seed, record->step,
+                          record->split, record->loss, record->accuracy, record->count);
+            return PS_OK;
+        default:
+            return PS_OK;
     }
 }
 

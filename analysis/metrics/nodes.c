@@ -10,16 +10,17 @@
 enum { LIFELINE = 120 };
 
 /* What is kept of a probe or window for every node. */
-static const ps_quantity kept[] = {PS_Q_weight_l2,     PS_Q_bias,          PS_Q_gamma,         PS_Q_beta,       PS_Q_out_l2,
-                                   PS_Q_pre_max,       PS_Q_images_active, PS_Q_path_gradient, PS_Q_path_decay, PS_Q_weight_start_l2,
-                                   PS_Q_grad_norm_rms, PS_Q_grad_zero_steps};
+static const ps_quantity kept[] = {
+    PS_Q_weight_l2,     PS_Q_bias,           PS_Q_gamma,         PS_Q_beta,       PS_Q_out_l2,
+    PS_Q_pre_max,       PS_Q_images_active,  PS_Q_path_gradient, PS_Q_path_decay, PS_Q_weight_start_l2,
+    PS_Q_grad_norm_rms, PS_Q_grad_zero_steps};
 enum { KEPT = sizeof kept / sizeof *kept };
 
 typedef struct {
-    double *node[KEPT];      /* [node] */
-    double *in_alive, *images; /* [layer] */
+    double *node[KEPT];                /* [node] */
+    double *in_alive, *images;         /* [layer] */
     double *path_median, *grad_median; /* [layer], alive nodes, of the latest window */
-    int probe, window;       /* index, -1: none */
+    int probe, window;                 /* index, -1: none */
 } snapshot;
 
 typedef struct {
@@ -153,8 +154,8 @@ static ps_status take(void *context, const ps_frame *frame) {
     if (frame->is_window) {
         state->now.window = frame->index;
         for (int l = 0; l < run->layer_count; l++) {
-            state->now.path_median[l] = ps_group_median(run, frame, l, PS_GROUP_ALIVE, PS_Q_path_gradient, PS_Q_weight_start_l2,
-                                                        state->scratch, &count);
+            state->now.path_median[l] = ps_group_median(run, frame, l, PS_GROUP_ALIVE, PS_Q_path_gradient,
+                                                        PS_Q_weight_start_l2, state->scratch, &count);
             state->now.grad_median[l] =
                 ps_group_median(run, frame, l, PS_GROUP_ALIVE, PS_Q_grad_norm_rms, PS_Q_COUNT, state->scratch, &count);
         }
@@ -224,20 +225,23 @@ static void write_node(const nodes_state *state, int node, const ps_cause_eviden
     snprintf(name, sizeof name, "%s:%d", layer->name, channel);
     ps_cause_explain(e, cause, evidence, sizeof evidence);
     counts->counts[cause][condition]++;
-    ps_tables_cells(tables, PS_TABLE_nodes, "slsiissis", run->arm, run->header->seed, layer->name, layer->position, layer->depth,
-                    layer->stage, layer->shared ? "shared" : "private", channel, name);
-    ps_tables_cells(tables, PS_TABLE_nodes, "ssdiidssss", ps_activity_name(e->state), evaluated_name(e->state), h.first_death,
-                    h.revivals, h.deaths, h.dead_share, h.lifeline, ps_cause_name(cause), evidence, ps_mobility_name(e->mobility));
+    ps_tables_cells(tables, PS_TABLE_nodes, "slsiissis", run->arm, run->header->seed, layer->name, layer->position,
+                    layer->depth, layer->stage, layer->shared ? "shared" : "private", channel, name);
+    ps_tables_cells(tables, PS_TABLE_nodes, "ssdiidssss", ps_activity_name(e->state), evaluated_name(e->state),
+                    h.first_death, h.revivals, h.deaths, h.dead_share, h.lifeline, ps_cause_name(cause), evidence,
+                    ps_mobility_name(e->mobility));
     ps_tables_cells(tables, PS_TABLE_nodes, "dddddddddddd", e->path_gradient, e->path_decay,
-                    ps_ratio(kept_value(s, PS_Q_grad_norm_rms, node), s->grad_median[l]), e->grad_zero_share, e->weight_l2, e->bias,
-                    e->gamma, e->beta, e->out_l2, e->pre_max, kept_value(s, PS_Q_images_active, node), s->images[l]);
+                    ps_ratio(kept_value(s, PS_Q_grad_norm_rms, node), s->grad_median[l]), e->grad_zero_share, e->weight_l2,
+                    e->bias, e->gamma, e->beta, e->out_l2, e->pre_max, kept_value(s, PS_Q_images_active, node),
+                    s->images[l]);
     unsigned first = run->probe_count > 0 ? ps_run_state(run, 0, node) : 0;
-    ps_tables_cells(tables, PS_TABLE_nodes, "sssss", run->planted[node], ps_condition_name(condition), ps_activity_name(first),
-                    ps_cause_name(state->first_cause[node]), ps_condition_name(state->first_condition[node]));
+    ps_tables_cells(tables, PS_TABLE_nodes, "sssss", run->planted[node], ps_condition_name(condition),
+                    ps_activity_name(first), ps_cause_name(state->first_cause[node]),
+                    ps_condition_name(state->first_condition[node]));
     ps_tables_end_row(tables, PS_TABLE_nodes);
     if (run->planted[node] == NULL) return;
-    ps_tables_row(tables, PS_TABLE_planted, "slsissssssd", run->arm, run->header->seed, layer->name, channel, name, run->planted[node],
-                  ps_activity_name(first), ps_cause_name(state->first_cause[node]),
+    ps_tables_row(tables, PS_TABLE_planted, "slsissssssd", run->arm, run->header->seed, layer->name, channel, name,
+                  run->planted[node], ps_activity_name(first), ps_cause_name(state->first_cause[node]),
                   ps_activity_name(e->state), ps_cause_name(cause), h.reopened);
 }
 

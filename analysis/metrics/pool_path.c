@@ -1,4 +1,5 @@
-/* Pool Skip: the share of its path in the forward output and in the gradient, and its rows' own gradients; dead channels apart. */
+/* Pool Skip: the share of its path in the forward output and in the gradient, and its rows' own gradients; dead channels
+ * apart. */
 #include <math.h>
 #include <string.h>
 
@@ -9,7 +10,7 @@
 typedef struct {
     ps_metric_input in;
     double *scratch;
-    double *row_weight; /* norms of the nodes' own rows at the latest probe */
+    double *row_weight;            /* norms of the nodes' own rows at the latest probe */
     double share_sum, share_count; /* forward share per window and layer, all nodes */
     uint64_t line;
 } pool_state;
@@ -76,14 +77,15 @@ static void write_energies(pool_state *state, const ps_frame *frame, int l, ps_g
     if (nodes == 0) return;
     energies f = sum_energies(run, frame, l, group, forward), b = sum_energies(run, frame, l, group, backward);
     ps_tables_row(state->in.tables, PS_TABLE_pool_path, "slillsisidddddiddddd", run->arm, run->header->seed, frame->index,
-                  window->first, window->last, layer->name, layer->position, ps_group_name(group), nodes, f.identity, f.path, f.total,
-                  path_share(f), cross(f), identity_zero, b.identity, b.path, b.total, path_share(b), cross(b));
+                  window->first, window->last, layer->name, layer->position, ps_group_name(group), nodes, f.identity, f.path,
+                  f.total, path_share(f), cross(f), identity_zero, b.identity, b.path, b.total, path_share(b), cross(b));
     if (group != PS_GROUP_ALL || ps_is_absent(path_share(f))) return;
     state->share_sum += path_share(f);
     state->share_count++;
 }
 
-static double row_weight_median(pool_state *state, const ps_window_info *window, const ps_trace_layer *layer, ps_group group) {
+static double row_weight_median(pool_state *state, const ps_window_info *window, const ps_trace_layer *layer,
+                                ps_group group) {
     size_t count = 0;
     for (int node = layer->first_node; node < layer->first_node + layer->channels; node++)
         if (ps_group_has(state->in.run, window, group, node) && !isnan(state->row_weight[node]))
@@ -108,9 +110,9 @@ static void write_rows(pool_state *state, const ps_frame *frame, int l, ps_group
     }
     if (nodes == 0) return;
     double median = ps_group_median(run, frame, l, group, PS_Q_pool_row_grad_rms, PS_Q_COUNT, state->scratch, &count);
-    ps_tables_row(state->in.tables, PS_TABLE_pool_rows, "slillsisiddd", run->arm, run->header->seed, frame->index, window->first,
-                  window->last, layer->name, layer->position, ps_group_name(group), nodes, median, ps_ratio(zero, steps),
-                  row_weight_median(state, window, layer, group));
+    ps_tables_row(state->in.tables, PS_TABLE_pool_rows, "slillsisiddd", run->arm, run->header->seed, frame->index,
+                  window->first, window->last, layer->name, layer->position, ps_group_name(group), nodes, median,
+                  ps_ratio(zero, steps), row_weight_median(state, window, layer, group));
 }
 
 static ps_status take(void *context, const ps_frame *frame) {
@@ -134,8 +136,8 @@ static ps_status take(void *context, const ps_frame *frame) {
 
 static ps_status end(void *context) {
     pool_state *state = context;
-    return ps_summary_set(state->in.summary, "pool_path_share", ps_ratio(state->share_sum, state->share_count), state->share_count,
-                          state->line);
+    return ps_summary_set(state->in.summary, "pool_path_share", ps_ratio(state->share_sum, state->share_count),
+                          state->share_count, state->line);
 }
 
 const ps_metric ps_metric_pool_path = {"pool_path", begin, take, NULL, end, destroy};

@@ -1,5 +1,6 @@
-/* Spells of deadness of private nodes: from the first probe that sees a node dead to the probe that sees it otherwise. Spells
- * present at the first probe are marked: how long they had lasted is not known. What lasts at the last probe is censored. */
+/* Spells of deadness of private nodes: from the first probe that sees a node dead to the probe that sees it otherwise.
+ * Spells present at the first probe are marked: how long they had lasted is not known. What lasts at the last probe is
+ * censored. */
 #include "analysis/metric.h"
 #include "core/memory.h"
 
@@ -38,7 +39,8 @@ static ps_status take_node(const ps_metric_input *in, int node) {
             since = p;
             at_start = previous < 0;
         } else if (!ps_state_dead(state) && since >= 0) {
-            ps_summary_spell spell = {l, node - run->layers[l].first_node, run->probes[since].step, run->probes[p].step, true, at_start};
+            ps_summary_spell spell = {
+                l, node - run->layers[l].first_node, run->probes[since].step, run->probes[p].step, true, at_start};
             PS_TRY(add_spell(in, spell));
             since = -1;
         }
@@ -46,7 +48,8 @@ static ps_status take_node(const ps_metric_input *in, int node) {
     }
     /* A spell first seen at the very last probe has no length yet and says nothing. */
     if (since < 0 || previous <= since) return PS_OK;
-    ps_summary_spell spell = {l, node - run->layers[l].first_node, run->probes[since].step, run->probes[previous].step, false, at_start};
+    ps_summary_spell spell = {
+        l, node - run->layers[l].first_node, run->probes[since].step, run->probes[previous].step, false, at_start};
     return add_spell(in, spell);
 }
 

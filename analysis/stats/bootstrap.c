@@ -70,7 +70,8 @@ static ps_status bca(const double *values, int n, ps_stats_interval *interval) {
     PS_TRY(PS_ALLOC(RESAMPLES, &means, "bootstrap means"));
     resample_means(values, n, means);
     for (int r = 0; r < RESAMPLES; r++) below += means[r] < mean ? 1 : means[r] == mean ? 0.5 : 0;
-    double z0 = ps_stats_normal_inverse(below / RESAMPLES), a = acceleration(values, n, mean), z = ps_stats_normal_inverse(0.975);
+    double z0 = ps_stats_normal_inverse(below / RESAMPLES), a = acceleration(values, n, mean),
+           z = ps_stats_normal_inverse(0.975);
     if (isfinite(z0)) {
         interval->low = ps_stats_quantile(means, RESAMPLES, adjusted_share(z0, a, -z));
         interval->high = ps_stats_quantile(means, RESAMPLES, adjusted_share(z0, a, z));

@@ -12,8 +12,9 @@ typedef struct {
 
 enum { PS_BCA_FROM = 10 }; /* fewer values than this are shown one by one with their range */
 
-/* From PS_BCA_FROM finite values on: the bias-corrected and accelerated bootstrap interval (Efron 1987) of the mean, 95 %, 20,000
- * resamples drawn with a fixed key. Below: smallest and largest value; it covers the median with probability 1 - 2^(1 - n). */
+/* From PS_BCA_FROM finite values on: the bias-corrected and accelerated bootstrap interval (Efron 1987) of the mean, 95 %,
+ * 20,000 resamples drawn with a fixed key. Below: smallest and largest value; it covers the median with probability 1 - 2^(1
+ * - n). */
 ps_status ps_stats_interval_of_mean(const double *values, int n, ps_stats_interval *interval);
 
 /* Standard normal distribution function and its inverse (Acklam's approximation with one Newton step). */

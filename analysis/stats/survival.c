@@ -36,7 +36,8 @@ static double entered_before(const double *entries, size_t count, double time, s
     return (double)*cursor;
 }
 
-ps_status ps_stats_kaplan_meier(ps_stats_spell *spells, size_t count, ps_stats_survival_point **points, size_t *point_count) {
+ps_status ps_stats_kaplan_meier(ps_stats_spell *spells, size_t count, ps_stats_survival_point **points,
+                                size_t *point_count) {
     double *entries, survival = 1, greenwood = 0, censored = 0;
     size_t entered = 0, made = 0;
     *points = NULL;
@@ -72,7 +73,8 @@ ps_status ps_stats_kaplan_meier(ps_stats_spell *spells, size_t count, ps_stats_s
     return PS_OK;
 }
 
-/* One stratum, sorted by time. Counting the risk set anew at every event time is quadratic in a stratum of hundreds at most. */
+/* One stratum, sorted by time. Counting the risk set anew at every event time is quadratic in a stratum of hundreds at most.
+ */
 static void add_stratum(const ps_stats_spell *spells, size_t count, ps_stats_logrank *sum) {
     for (size_t i = 0; i < count;) {
         double time = spells[i].time, events = 0, treated_events = 0, at_risk = 0, treated = 0;

@@ -1,5 +1,5 @@
-/* How fast a trace is read and analysed, and in how much memory: trace_bench [megabytes] (200). Numbers have 9 digits, as in a
- * real trace; 20 layers of 1,000 nodes. Rates are by processor time, so that other load on the machine does not count. */
+/* How fast a trace is read and analysed, and in how much memory: trace_bench [megabytes] (200). Numbers have 9 digits, as in
+ * a real trace; 20 layers of 1,000 nodes. Rates are by processor time, so that other load on the machine does not count. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,14 +23,16 @@ static void put_values(FILE *out, bool window) {
         if (strncmp(ps_quantity_name((ps_quantity)q), "pool", 4) == 0) continue;
         fprintf(out, "%s\"%s\":[", first ? "" : ",", ps_quantity_name((ps_quantity)q));
         first = false;
-        for (int c = 0; c < CHANNELS; c++) fprintf(out, "%s%.9g", c > 0 ? "," : "", 0.001 + (double)ps_rng_uniform(key, draws++));
+        for (int c = 0; c < CHANNELS; c++)
+            fprintf(out, "%s%.9g", c > 0 ? "," : "", 0.001 + (double)ps_rng_uniform(key, draws++));
         putc(']', out);
     }
 }
 
 static void put_probe(FILE *out, int step) {
     for (int l = 0; l < LAYERS; l++) {
-        fprintf(out, "{\"type\":\"probe\",\"step\":%d,\"layer\":\"l%d\",\"images\":512,\"elements\":8192,\"values\":{", step, l);
+        fprintf(out, "{\"type\":\"probe\",\"step\":%d,\"layer\":\"l%d\",\"images\":512,\"elements\":8192,\"values\":{", step,
+                l);
         put_values(out, false);
         fputs("}}\n", out);
     }
@@ -39,16 +41,18 @@ static void put_probe(FILE *out, int step) {
 static void put_trace(FILE *out, double megabytes) {
     fputs("{\"type\":\"header\",\"format\":\"poolscope-trace\",\"version\":1,\"seed\":1,\"window\":40,\"layers\":[", out);
     for (int l = 0; l < LAYERS; l++)
-        fprintf(out, "%s{\"name\":\"l%d\",\"kind\":\"conv\",\"channels\":%d,\"activation\":\"relu\",\"fan_in\":9,\"elements\":16}", l ? "," : "", l,
-                CHANNELS);
+        fprintf(
+            out,
+            "%s{\"name\":\"l%d\",\"kind\":\"conv\",\"channels\":%d,\"activation\":\"relu\",\"fan_in\":9,\"elements\":16}",
+            l ? "," : "", l, CHANNELS);
     fputs("]}\n", out);
     put_probe(out, 0);
     for (int w = 0; (double)ftell(out) < megabytes * 1e6; w++) {
         for (int s = 0; s < WINDOW_STEPS; s++)
             fprintf(out, "{\"type\":\"step\",\"step\":%d,\"loss\":2.3,\"lr\":0.1}\n", w * WINDOW_STEPS + s);
         for (int l = 0; l < LAYERS; l++) {
-            fprintf(out, "{\"type\":\"window\",\"window\":%d,\"first\":%d,\"last\":%d,\"layer\":\"l%d\",\"values\":{", w, w * WINDOW_STEPS,
-                    (w + 1) * WINDOW_STEPS - 1, l);
+            fprintf(out, "{\"type\":\"window\",\"window\":%d,\"first\":%d,\"last\":%d,\"layer\":\"l%d\",\"values\":{", w,
+                    w * WINDOW_STEPS, (w + 1) * WINDOW_STEPS - 1, l);
             put_values(out, true);
             fputs("}}\n", out);
         }
@@ -97,8 +101,10 @@ int main(int argc, char **argv) {
     double whole = seconds() - start;
     if (status == PS_ERR_CHECK) status = PS_OK; /* made-up numbers contradict each other */
     if (status != PS_OK) fprintf(stderr, "%s\n", ps_status_message());
-    printf("trace of %.0f MB: first pass %.0f MB/s, second pass (all numbers) %.0f MB/s, compare as a whole %.0f MB/s, peak memory %.0f MB\n",
-           size, size / first, size / second, size / whole, (double)ps_memory_peak_bytes() / 1e6);
+    printf(
+        "trace of %.0f MB: first pass %.0f MB/s, second pass (all numbers) %.0f MB/s, compare as a whole %.0f MB/s, peak "
+        "memory %.0f MB\n",
+        size, size / first, size / second, size / whole, (double)ps_memory_peak_bytes() / 1e6);
     snprintf(command, sizeof command, "rm -rf '%s'", folder);
     return system(command) != 0 || status != PS_OK;
 }

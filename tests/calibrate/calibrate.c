@@ -1,5 +1,6 @@
 /* Error rates and power of the predictions' tests, from simulated runs with known truth: calibrate [scale] (1).
- * Prints a Markdown table; exit 1 when a false-alarm rate lies outside what chance allows around the exact size of its test. */
+ * Prints a Markdown table; exit 1 when a false-alarm rate lies outside what chance allows around the exact size of its test.
+ */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -94,7 +95,8 @@ static ps_status draw_pair(uint64_t seed, bool effect, const char *path, ps_tabl
     for (int k = 0; status == PS_OK && k < STATISTICS; k++) {
         if (statistics[k].measure == NULL) values[k] = log_hazard_ratio(&base, &module, statistics[k].greater);
         else values[k] = ps_summary_get(&base, statistics[k].measure);
-        if (statistics[k].measure != NULL && statistics[k].pair) values[k] = ps_summary_get(&module, statistics[k].measure) - values[k];
+        if (statistics[k].measure != NULL && statistics[k].pair)
+            values[k] = ps_summary_get(&module, statistics[k].measure) - values[k];
     }
     ps_summary_clear(&base);
     ps_summary_clear(&module);
@@ -149,8 +151,8 @@ static int print_table(const sample *null, const sample *effect) {
             double size = floor(0.05 * ldexp(1, n)) / ldexp(1, n), half = 3.29 * sqrt(size * (1 - size) / groups);
             bool outside = !(fabs(rate - size) <= half + 1e-12);
             wrong += outside;
-            printf("| %s | %d | %.4f | %.4f of %d%s | %.4f to %.4f | %.2f |\n", statistics[k].name, n, size, rate, groups, outside ? " (!)" : "",
-                   fmax(0, size - half), size + half, power);
+            printf("| %s | %d | %.4f | %.4f of %d%s | %.4f to %.4f | %.2f |\n", statistics[k].name, n, size, rate, groups,
+                   outside ? " (!)" : "", fmax(0, size - half), size + half, power);
         }
     return wrong;
 }

@@ -15,9 +15,9 @@ enum { ALIVE, NEAR, DEAD };
 typedef struct {
     const ps_fixture *f;
     FILE *out;
-    int *state, *before; /* per node: now, and at the window's start */
-    int *recent;                 /* per layer: windows since a death in it */
-    double *z;                   /* per layer: deviation of l2/l1 at the latest probe */
+    int *state, *before;           /* per node: now, and at the window's start */
+    int *recent;                   /* per layer: windows since a death in it */
+    double *z;                     /* per layer: deviation of l2/l1 at the latest probe */
     double *speed, *dead_gradient; /* per node, of the window */
     int window;
     ps_rng_key key;
@@ -25,8 +25,17 @@ typedef struct {
 } writer;
 
 ps_fixture ps_fixture_default(const char *arm, uint64_t seed) {
-    ps_fixture f = {.arm = arm, .seed = seed, .layers = 3, .channels = 8, .windows = 8, .window_steps = 10, .dead_start = 0.25,
-                    .death = 0.02, .revival = 0.1, .near_leave = 0.9, .accuracy = 0.5};
+    ps_fixture f = {.arm = arm,
+                    .seed = seed,
+                    .layers = 3,
+                    .channels = 8,
+                    .windows = 8,
+                    .window_steps = 10,
+                    .dead_start = 0.25,
+                    .death = 0.02,
+                    .revival = 0.1,
+                    .near_leave = 0.9,
+                    .accuracy = 0.5};
     return f;
 }
 
@@ -35,29 +44,64 @@ static double draw(writer *w) { return (double)ps_rng_uniform(w->key, w->draws++
 static void write_header(const writer *w) {
     const ps_fixture *f = w->f;
     FILE *out = w->out;
-    static const char *const names[] = {"nonzero", "zeros", "grad_norm_rms", "grad_zero_steps", "path", "path_gradient", "path_carried",
-                                        "path_decay", "path_residual", "net", "weight_start_l2", "weight_l2", "weight_l1", "bias", "gamma",
-                                        "beta", "out_l2", "in_alive", "images_active", "mean_abs", "rms", "nonzero_eval", "pre_max",
-                                        "activation_l1", "activation_l2", "pool_identity", "pool_path", "pool_output",
-                                        "pool_grad_identity", "pool_grad_path", "pool_grad_total", "pool_row_grad_rms",
-                                        "pool_row_grad_zero_steps", "pool_weight_l2"};
-    fprintf(out, "{\"type\":\"header\",\"format\":\"poolscope-trace\",\"version\":1,\"producer\":\"fixture\",\"arm\":\"%s\",\"seed\":%llu,",
+    static const char *const names[] = {"nonzero",
+                                        "zeros",
+                                        "grad_norm_rms",
+                                        "grad_zero_steps",
+                                        "path",
+                                        "path_gradient",
+                                        "path_carried",
+                                        "path_decay",
+                                        "path_residual",
+                                        "net",
+                                        "weight_start_l2",
+                                        "weight_l2",
+                                        "weight_l1",
+                                        "bias",
+                                        "gamma",
+                                        "beta",
+                                        "out_l2",
+                                        "in_alive",
+                                        "images_active",
+                                        "mean_abs",
+                                        "rms",
+                                        "nonzero_eval",
+                                        "pre_max",
+                                        "activation_l1",
+                                        "activation_l2",
+                                        "pool_identity",
+                                        "pool_path",
+                                        "pool_output",
+                                        "pool_grad_identity",
+                                        "pool_grad_path",
+                                        "pool_grad_total",
+                                        "pool_row_grad_rms",
+                                        "pool_row_grad_zero_steps",
+                                        "pool_weight_l2"};
+    fprintf(out,
+            "{\"type\":\"header\",\"format\":\"poolscope-trace\",\"version\":1,\"producer\":\"fixture\",\"arm\":\"%s\","
+            "\"seed\":%llu,",
             f->arm, (unsigned long long)f->seed);
-    fprintf(out, "\"config\":{\"pool_skip\":%d,\"pool_skip_mode\":\"%s\"},", f->module ? f->pool_size : 0, f->mode ? f->mode : "full");
+    fprintf(out, "\"config\":{\"pool_skip\":%d,\"pool_skip_mode\":\"%s\"},", f->module ? f->pool_size : 0,
+            f->mode ? f->mode : "full");
     fprintf(out, "\"pairing\":{\"backbone\":\"b%llu\",\"order\":\"", (unsigned long long)f->seed);
     if (f->order != NULL) fputs(f->order, out);
     else fprintf(out, "o%llu", (unsigned long long)f->seed);
-    fprintf(out, "\",\"steps\":\"%d\"},\"model\":{\"name\":\"made up\",\"parameters\":1000,\"module_parameters\":0,\"macs\":5},",
+    fprintf(out,
+            "\",\"steps\":\"%d\"},\"model\":{\"name\":\"made up\",\"parameters\":1000,\"module_parameters\":0,\"macs\":5},",
             f->windows * f->window_steps);
     fprintf(out, "\"window\":%d,\"steps\":%d,\"quantities\":[", f->window_steps, f->windows * f->window_steps);
     int count = f->sparse ? 1 : (int)(sizeof names / sizeof *names) - (f->module ? 0 : 9);
     for (int q = 0; q < count; q++) fprintf(out, "%s{\"name\":\"%s\"}", q > 0 ? "," : "", names[q]);
     fputs("],\"layers\":[", out);
     for (int l = 0; l < f->layers; l++) {
-        fprintf(out, "%s{\"name\":\"conv%d\",\"gate\":\"relu%d\",\"kind\":\"conv\",\"channels\":%d,\"position\":%d,\"depth\":%d,", l ? "," : "", l, l,
-                f->channels, l, l);
-        fprintf(out, "\"stage\":\"s%d\",\"activation\":\"relu\",\"norm\":%s,\"pool_skip\":%s,\"bias\":%s,\"fan_in\":%d,\"inputs\":[", l / 2,
-                f->norm ? "\"bn\"" : "null", f->module ? "\"ps\"" : "null", f->norm ? "false" : "true", FAN_IN);
+        fprintf(out,
+                "%s{\"name\":\"conv%d\",\"gate\":\"relu%d\",\"kind\":\"conv\",\"channels\":%d,\"position\":%d,\"depth\":%d,",
+                l ? "," : "", l, l, f->channels, l, l);
+        fprintf(
+            out,
+            "\"stage\":\"s%d\",\"activation\":\"relu\",\"norm\":%s,\"pool_skip\":%s,\"bias\":%s,\"fan_in\":%d,\"inputs\":[",
+            l / 2, f->norm ? "\"bn\"" : "null", f->module ? "\"ps\"" : "null", f->norm ? "false" : "true", FAN_IN);
         if (l > 0) fprintf(out, "\"conv%d\"", l - 1);
         fprintf(out, "],\"elements\":%d}", POSITIONS);
     }
@@ -69,8 +113,12 @@ typedef double value_of(const writer *w, int node);
 static double nonzero(const writer *w, int node) {
     return w->state[node] == DEAD ? 0 : w->state[node] == NEAR ? 20 : 3000 + node;
 }
-static double images_active(const writer *w, int node) { return w->state[node] == DEAD ? 0 : w->state[node] == NEAR ? 3 : 400; }
-static double mean_abs(const writer *w, int node) { return w->state[node] == DEAD ? 0 : w->state[node] == NEAR ? 1e-3 : 0.5; }
+static double images_active(const writer *w, int node) {
+    return w->state[node] == DEAD ? 0 : w->state[node] == NEAR ? 3 : 400;
+}
+static double mean_abs(const writer *w, int node) {
+    return w->state[node] == DEAD ? 0 : w->state[node] == NEAR ? 1e-3 : 0.5;
+}
 static double rms(const writer *w, int node) { return 2 * mean_abs(w, node); }
 static double pre_max(const writer *w, int node) { return w->state[node] == DEAD ? -0.5 : 1.5; }
 static double bias(const writer *w, int node) {
@@ -100,7 +148,9 @@ static double path_decay(const writer *w, int node) { return 0.002 + 0 * w->stat
 static double path_residual(const writer *w, int node) {
     return w->f->fault != NULL && strcmp(w->f->fault, "parts") == 0 && node == 1 ? 0.01 : 1e-8;
 }
-static double path(const writer *w, int node) { return 0.9 * (path_gradient(w, node) + path_carried(w, node) + path_decay(w, node)); }
+static double path(const writer *w, int node) {
+    return 0.9 * (path_gradient(w, node) + path_carried(w, node) + path_decay(w, node));
+}
 static double net(const writer *w, int node) { return 0.5 * path(w, node); }
 static double identity(const writer *w, int node) { return 1 + 0 * w->state[node]; }
 static double pool_path(const writer *w, int node) { return 0.3 + 0 * w->state[node]; }
@@ -128,17 +178,20 @@ static void array(const writer *w, const char *name, int layer, value_of *value,
 static void write_probe(const writer *w, int step) {
     for (int l = 0; l < w->f->layers; l++) {
         bool first = true;
-        fprintf(w->out, "{\"type\":\"probe\",\"step\":%d,\"layer\":\"conv%d\",\"images\":%d,\"elements\":%d,\"values\":{", step, l, IMAGES,
-                IMAGES * POSITIONS);
+        fprintf(w->out, "{\"type\":\"probe\",\"step\":%d,\"layer\":\"conv%d\",\"images\":%d,\"elements\":%d,\"values\":{",
+                step, l, IMAGES, IMAGES * POSITIONS);
         array(w, "nonzero", l, nonzero, &first);
         if (!w->f->sparse) {
             int alive = 0;
             static const struct {
                 const char *name;
                 value_of *value;
-            } all[] = {{"nonzero_eval", nonzero}, {"images_active", images_active}, {"mean_abs", mean_abs}, {"rms", rms},
-                       {"pre_max", pre_max},      {"bias", bias},                   {"gamma", gamma_},      {"beta", beta},
-                       {"weight_l2", weight_l2},  {"weight_l1", weight_l1},         {"out_l2", out_l2}};
+            } all[] = {{"nonzero_eval", nonzero}, {"images_active", images_active},
+                       {"mean_abs", mean_abs},    {"rms", rms},
+                       {"pre_max", pre_max},      {"bias", bias},
+                       {"gamma", gamma_},         {"beta", beta},
+                       {"weight_l2", weight_l2},  {"weight_l1", weight_l1},
+                       {"out_l2", out_l2}};
             for (size_t i = 0; i < sizeof all / sizeof *all; i++) array(w, all[i].name, l, all[i].value, &first);
             for (int c = 0; l > 0 && c < w->f->channels; c++) alive += w->state[(l - 1) * w->f->channels + c] != DEAD;
             if (l > 0) fprintf(w->out, ",\"in_alive\":%d", alive);
@@ -154,16 +207,28 @@ static void write_window(const writer *w, int window) {
     static const struct {
         const char *name;
         value_of *value;
-    } all[] = {{"zeros", zeros}, {"grad_norm_rms", gradient}, {"grad_zero_steps", zero_steps}, {"path", path},
-               {"path_gradient", path_gradient}, {"path_carried", path_carried}, {"path_decay", path_decay},
-               {"path_residual", path_residual}, {"net", net}, {"weight_start_l2", weight_l2},
-               {"pool_identity", identity}, {"pool_path", pool_path}, {"pool_output", output}, {"pool_grad_identity", grad_identity},
-               {"pool_grad_path", grad_path}, {"pool_grad_total", grad_total}, {"pool_row_grad_rms", row_gradient},
+    } all[] = {{"zeros", zeros},
+               {"grad_norm_rms", gradient},
+               {"grad_zero_steps", zero_steps},
+               {"path", path},
+               {"path_gradient", path_gradient},
+               {"path_carried", path_carried},
+               {"path_decay", path_decay},
+               {"path_residual", path_residual},
+               {"net", net},
+               {"weight_start_l2", weight_l2},
+               {"pool_identity", identity},
+               {"pool_path", pool_path},
+               {"pool_output", output},
+               {"pool_grad_identity", grad_identity},
+               {"pool_grad_path", grad_path},
+               {"pool_grad_total", grad_total},
+               {"pool_row_grad_rms", row_gradient},
                {"pool_row_grad_zero_steps", row_zero}};
     for (int l = 0; l < f->layers && !f->sparse; l++) {
         bool first = true;
-        fprintf(w->out, "{\"type\":\"window\",\"window\":%d,\"first\":%d,\"last\":%d,\"layer\":\"conv%d\",\"values\":{", window,
-                window * f->window_steps, (window + 1) * f->window_steps - 1, l);
+        fprintf(w->out, "{\"type\":\"window\",\"window\":%d,\"first\":%d,\"last\":%d,\"layer\":\"conv%d\",\"values\":{",
+                window, window * f->window_steps, (window + 1) * f->window_steps - 1, l);
         for (size_t i = 0; i < (f->module ? 18 : 10); i++) array(w, all[i].name, l, all[i].value, &first);
         fputs("}}\n", w->out);
     }
@@ -172,7 +237,8 @@ static void write_window(const writer *w, int window) {
 static void write_steps(const writer *w, int window) {
     for (int s = 0; s < w->f->window_steps; s++) {
         int step = window * w->f->window_steps + s;
-        fprintf(w->out, "{\"type\":\"step\",\"step\":%d,\"loss\":%.9g,\"lr\":0.1,\"grad_norm\":1,\"clip\":1}\n", step, 2.3 / (1 + 0.01 * step));
+        fprintf(w->out, "{\"type\":\"step\",\"step\":%d,\"loss\":%.9g,\"lr\":0.1,\"grad_norm\":1,\"clip\":1}\n", step,
+                2.3 / (1 + 0.01 * step));
     }
 }
 
@@ -184,9 +250,12 @@ static int next_state(writer *w, int node) {
     double death = f->death * fmax(0, 1 + f->lead * w->z[node / f->channels]);
     double revival = f->revival * (1 + (w->dead_gradient[node] > 1 && w->window > 0 ? f->reopening : 0));
     switch (w->state[node]) {
-    case DEAD: return u >= revival ? DEAD : v < 0.5 ? NEAR : ALIVE;
-    case NEAR: return u < death ? DEAD : v < f->near_leave ? ALIVE : NEAR;
-    default: return u < death ? DEAD : v < 0.1 ? NEAR : ALIVE;
+        case DEAD:
+            return u >= revival ? DEAD : v < 0.5 ? NEAR : ALIVE;
+        case NEAR:
+            return u < death ? DEAD : v < f->near_leave ? ALIVE : NEAR;
+        default:
+            return u < death ? DEAD : v < 0.1 ? NEAR : ALIVE;
     }
 }
 
@@ -232,13 +301,17 @@ static void write_run(writer *w) {
         write_steps(w, window);
         write_window(w, window);
         write_probe(w, (window + 1) * f->window_steps);
-        fprintf(w->out, "{\"type\":\"timing\",\"step\":%d,\"record_ns\":5,\"probe_ns\":15,\"train_ns\":200}\n", (window + 1) * f->window_steps);
+        fprintf(w->out, "{\"type\":\"timing\",\"step\":%d,\"record_ns\":5,\"probe_ns\":15,\"train_ns\":200}\n",
+                (window + 1) * f->window_steps);
     }
-    if (f->diverged) fprintf(w->out, "{\"type\":\"event\",\"step\":%d,\"event\":\"diverged\"}\n", f->windows * f->window_steps);
+    if (f->diverged)
+        fprintf(w->out, "{\"type\":\"event\",\"step\":%d,\"event\":\"diverged\"}\n", f->windows * f->window_steps);
     fprintf(w->out, "{\"type\":\"eval\",\"step\":%d,\"split\":\"test\",\"loss\":1.5,\"accuracy\":%.9g,\"count\":100}\n",
             f->windows * f->window_steps, f->accuracy);
     if (f->cut) fputs("{\"type\":\"probe\",\"step\":", w->out);
-    else fprintf(w->out, "{\"type\":\"end\",\"steps\":%d,\"status\":\"%s\"}\n", f->windows * f->window_steps, f->diverged ? "diverged" : "finished");
+    else
+        fprintf(w->out, "{\"type\":\"end\",\"steps\":%d,\"status\":\"%s\"}\n", f->windows * f->window_steps,
+                f->diverged ? "diverged" : "finished");
 }
 
 static ps_status init_writer(writer *w, const ps_fixture *fixture) {

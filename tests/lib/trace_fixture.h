@@ -1,5 +1,6 @@
-/* Writes traces of a made-up run with known truth, in the format of src/trace/FORMAT.md, without any engine: nodes follow a Markov
- * chain between alive, near-dead and dead, and every recorded number agrees with the state (all instrument checks hold). */
+/* Writes traces of a made-up run with known truth, in the format of src/trace/FORMAT.md, without any engine: nodes follow a
+ * Markov chain between alive, near-dead and dead, and every recorded number agrees with the state (all instrument checks
+ * hold). */
 #ifndef PS_TESTS_TRACE_FIXTURE_H
 #define PS_TESTS_TRACE_FIXTURE_H
 
@@ -12,26 +13,26 @@ typedef struct {
     const char *arm;
     uint64_t seed;
     int layers, channels, windows, window_steps;
-    double dead_start;   /* share dead at the first probe */
+    double dead_start;     /* share dead at the first probe */
     double death, revival; /* probability per node and window */
-    bool module;         /* a Pool Skip module stands behind every layer */
+    bool module;           /* a Pool Skip module stands behind every layer */
     int pool_size;
-    const char *mode;    /* pool_skip_mode of the configuration, NULL: "full" */
-    double dead_ratio;   /* gradient of dead nodes over that of alive ones; 0 without a module */
+    const char *mode;  /* pool_skip_mode of the configuration, NULL: "full" */
+    double dead_ratio; /* gradient of dead nodes over that of alive ones; 0 without a module */
     double accuracy;
-    bool norm;           /* layers are normalised */
-    const char *order;   /* pairing key "order", NULL: follows the seed */
-    bool diverged, cut;  /* ends with a diverged event; ends in the middle of a line */
-    bool sparse;         /* records nothing but nonzero */
-    const char *fault;   /* plants a contradiction: "gradient" (a shut gate with gradient), "parts", "energy", or NULL */
-    double near_leave;   /* probability per window that a near-dead node turns alive */
-    bool noise;          /* path lengths, gradients of dead nodes and l2/l1 vary at random, and 5 % of the living are inert */
+    bool norm;          /* layers are normalised */
+    const char *order;  /* pairing key "order", NULL: follows the seed */
+    bool diverged, cut; /* ends with a diverged event; ends in the middle of a line */
+    bool sparse;        /* records nothing but nonzero */
+    const char *fault;  /* plants a contradiction: "gradient" (a shut gate with gradient), "parts", "energy", or NULL */
+    double near_leave;  /* probability per window that a near-dead node turns alive */
+    bool noise;         /* path lengths, gradients of dead nodes and l2/l1 vary at random, and 5 % of the living are inert */
     /* Effects, 0 for none; they need `noise`. */
-    double cascade;      /* added probability of inertia in the two windows after a death in the layer before */
-    double lead;         /* by how much one standard deviation of l2/l1 raises the deaths of the next window, as a share */
-    double slowing;      /* decades by which near-dead nodes slow down over the run */
-    double reopening;    /* by how much a gradient above the median raises the next window's revivals, as a share */
-    bool start_by_seed;  /* states at the first probe depend on the seed alone, not on the arm */
+    double cascade;     /* added probability of inertia in the two windows after a death in the layer before */
+    double lead;        /* by how much one standard deviation of l2/l1 raises the deaths of the next window, as a share */
+    double slowing;     /* decades by which near-dead nodes slow down over the run */
+    double reopening;   /* by how much a gradient above the median raises the next window's revivals, as a share */
+    bool start_by_seed; /* states at the first probe depend on the seed alone, not on the arm */
 } ps_fixture;
 
 /* 8 windows of 10 steps, 3 layers of 8 channels. */

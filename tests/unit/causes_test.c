@@ -10,13 +10,24 @@
 
 #include "analysis/causes.h"
 
-static const unsigned dead = PS_STATE_KNOWN | PS_STATE_DEAD, near_dead = PS_STATE_KNOWN | PS_STATE_NEAR, alive = PS_STATE_KNOWN;
+static const unsigned dead = PS_STATE_KNOWN | PS_STATE_DEAD, near_dead = PS_STATE_KNOWN | PS_STATE_NEAR,
+                      alive = PS_STATE_KNOWN;
 
 /* An alive, moving node of a layer without normalisation, everything recorded. */
 static ps_cause_evidence healthy(void) {
-    ps_cause_evidence e = {.state = alive, .weight_l2 = 1, .bias = 0.1, .gamma = ps_absent(), .beta = ps_absent(), .out_l2 = 1, .pre_max = 2,
-                           .inputs_alive = 8, .mobility = PS_MOBILITY_MOVING, .grad_zero_share = 0, .path_gradient = 0.1,
-                           .path_decay = 0.01, .layer_path_median = 0.1};
+    ps_cause_evidence e = {.state = alive,
+                           .weight_l2 = 1,
+                           .bias = 0.1,
+                           .gamma = ps_absent(),
+                           .beta = ps_absent(),
+                           .out_l2 = 1,
+                           .pre_max = 2,
+                           .inputs_alive = 8,
+                           .mobility = PS_MOBILITY_MOVING,
+                           .grad_zero_share = 0,
+                           .path_gradient = 0.1,
+                           .path_decay = 0.01,
+                           .layer_path_median = 0.1};
     return e;
 }
 
@@ -111,8 +122,18 @@ static void each_cause_of_inertia(void **state) {
 static void missing_quantities_accuse_nobody(void **state) {
     (void)state;
     double no = ps_absent();
-    ps_cause_evidence e = {.state = 0, .weight_l2 = no, .bias = no, .gamma = no, .beta = no, .out_l2 = no, .pre_max = no, .inputs_alive = no,
-                           .mobility = PS_MOBILITY_UNKNOWN, .grad_zero_share = no, .path_gradient = no, .path_decay = no,
+    ps_cause_evidence e = {.state = 0,
+                           .weight_l2 = no,
+                           .bias = no,
+                           .gamma = no,
+                           .beta = no,
+                           .out_l2 = no,
+                           .pre_max = no,
+                           .inputs_alive = no,
+                           .mobility = PS_MOBILITY_UNKNOWN,
+                           .grad_zero_share = no,
+                           .path_gradient = no,
+                           .path_decay = no,
                            .layer_path_median = no};
     expect(e, PS_CONDITION_NONE, PS_CAUSE_NONE);
     e.state = dead;
@@ -140,8 +161,8 @@ static void evidence_is_shown(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(nothing_wrong_nothing_said),    cmocka_unit_test(each_cause_of_death),
-        cmocka_unit_test(constant_and_unused_nodes),     cmocka_unit_test(each_cause_of_inertia),
+        cmocka_unit_test(nothing_wrong_nothing_said),       cmocka_unit_test(each_cause_of_death),
+        cmocka_unit_test(constant_and_unused_nodes),        cmocka_unit_test(each_cause_of_inertia),
         cmocka_unit_test(missing_quantities_accuse_nobody), cmocka_unit_test(evidence_is_shown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -86,8 +86,9 @@ static cJSON *read_verdict(void) {
 
 static const cJSON *entry(const cJSON *document, const char *list, const char *key, const char *value) {
     const cJSON *item;
-    cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(document, list))
-        if (strcmp(cJSON_GetObjectItemCaseSensitive(item, key)->valuestring, value) == 0) return item;
+    cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(
+                                 document, list)) if (strcmp(cJSON_GetObjectItemCaseSensitive(item, key)->valuestring,
+                                                             value) == 0) return item;
     fail_msg("%s has no entry with %s = %s", list, key, value);
     return NULL;
 }
@@ -271,7 +272,8 @@ static void tables_match_their_document(void **state) {
     (void)state;
     assert_int_equal(ps_file_read("analysis/TABLES.md", &document, NULL), PS_OK);
     for (int t = 0; t < PS_TABLE_COUNT; t++) {
-        snprintf(wanted, sizeof wanted, "| %s.tsv | `%s`", ps_tables_name((ps_table_id)t), ps_tables_columns((ps_table_id)t));
+        snprintf(wanted, sizeof wanted, "| %s.tsv | `%s`", ps_tables_name((ps_table_id)t),
+                 ps_tables_columns((ps_table_id)t));
         if (strstr(document, wanted) == NULL) fail_msg("TABLES.md lacks: %s", wanted);
     }
     free(document);

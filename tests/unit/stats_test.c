@@ -1,4 +1,5 @@
-/* Statistics against worked examples (literature, SciPy 1.10, R 4.2 with survival 3.5) and by simulation of their error rates. */
+/* Statistics against worked examples (literature, SciPy 1.10, R 4.2 with survival 3.5) and by simulation of their error
+ * rates. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -163,7 +164,8 @@ static void bca_agrees_with_scipy(void **state) {
     static const double values[] = {1.2, 0.3, -0.5, 2.2, 0.8, 1.9, 0.1, 0.7, 3.4, 1.1, 0.6, -0.2};
     ps_stats_interval interval;
     (void)state;
-    /* scipy.stats.bootstrap((values,), mean, method='BCa', n_resamples=200000): 0.4583 to 1.675; resampling error left aside. */
+    /* scipy.stats.bootstrap((values,), mean, method='BCa', n_resamples=200000): 0.4583 to 1.675; resampling error left
+     * aside. */
     assert_int_equal(ps_stats_interval_of_mean(values, 12, &interval), PS_OK);
     assert_string_equal(interval.name, "bca95");
     near(interval.low, 0.4583, 0.02);
@@ -185,10 +187,11 @@ static const double placebo_time[] = {1, 1, 2, 2, 3, 4, 4, 5, 5, 8, 8, 8, 8, 11,
 
 static void kaplan_meier_agrees_with_r(void **state) {
     /* summary(survfit(Surv(t, e) ~ 1, conf.type = "log-log")) */
-    static const double expected[][6] = {{6, 21, 3, 0.8571429, 0.6197180, 0.9515517},  {7, 17, 1, 0.8067227, 0.5631466, 0.9228090},
-                                         {10, 15, 1, 0.7529412, 0.5031995, 0.8893618}, {13, 12, 1, 0.6901961, 0.4316102, 0.8490660},
-                                         {16, 11, 1, 0.6274510, 0.3675109, 0.8049122}, {22, 7, 1, 0.5378151, 0.2677789, 0.7467907},
-                                         {23, 6, 1, 0.4481793, 0.1880520, 0.6801426}};
+    static const double expected[][6] = {
+        {6, 21, 3, 0.8571429, 0.6197180, 0.9515517},  {7, 17, 1, 0.8067227, 0.5631466, 0.9228090},
+        {10, 15, 1, 0.7529412, 0.5031995, 0.8893618}, {13, 12, 1, 0.6901961, 0.4316102, 0.8490660},
+        {16, 11, 1, 0.6274510, 0.3675109, 0.8049122}, {22, 7, 1, 0.5378151, 0.2677789, 0.7467907},
+        {23, 6, 1, 0.4481793, 0.1880520, 0.6801426}};
     /* The same with entry times: survfit(Surv(en, t, e) ~ 1) */
     static const double entry[] = {0, 0, 2, 3, 1, 5, 0, 10, 0, 2, 0, 0, 4, 9, 0, 3, 0, 20, 0, 1, 0};
     static const double truncated[] = {0.8333333, 0.7738095, 0.7142857, 0.6493506, 0.5844156, 0.5009276, 0.4174397};
@@ -247,7 +250,8 @@ static void false_alarms_have_the_exact_size(void **state) {
         int n = sizes[s], one = 0, two = 0;
         for (int trial = 0; trial < TRIALS; trial++) {
             double values[10];
-            for (int i = 0; i < n; i++) values[i] = (double)ps_rng_normal(key, draw++) * (1 + i); /* unequal spread is no matter */
+            for (int i = 0; i < n; i++)
+                values[i] = (double)ps_rng_normal(key, draw++) * (1 + i); /* unequal spread is no matter */
             ps_stats_test test = ps_stats_signflip(values, n);
             one += test.greater <= 0.05;
             two += test.two_sided <= 0.05;
@@ -282,14 +286,22 @@ static void holm_controls_the_family(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(signflip_gives_fishers_answer),   cmocka_unit_test(wilcoxon_agrees_with_scipy),
-        cmocka_unit_test(few_values_show_what_they_can),   cmocka_unit_test(rounding_does_not_break_ties),
-        cmocka_unit_test(infinite_values_rank_beyond_all), cmocka_unit_test(many_values_are_drawn),
-        cmocka_unit_test(holm_agrees_with_r),              cmocka_unit_test(quantiles_agree_with_numpy),
-        cmocka_unit_test(selection_agrees_with_sorting),   cmocka_unit_test(spearman_agrees_with_scipy),
-        cmocka_unit_test(normal_distribution),             cmocka_unit_test(bca_agrees_with_scipy),
-        cmocka_unit_test(kaplan_meier_agrees_with_r),      cmocka_unit_test(logrank_agrees_with_r),
-        cmocka_unit_test(false_alarms_have_the_exact_size), cmocka_unit_test(holm_controls_the_family),
+        cmocka_unit_test(signflip_gives_fishers_answer),
+        cmocka_unit_test(wilcoxon_agrees_with_scipy),
+        cmocka_unit_test(few_values_show_what_they_can),
+        cmocka_unit_test(rounding_does_not_break_ties),
+        cmocka_unit_test(infinite_values_rank_beyond_all),
+        cmocka_unit_test(many_values_are_drawn),
+        cmocka_unit_test(holm_agrees_with_r),
+        cmocka_unit_test(quantiles_agree_with_numpy),
+        cmocka_unit_test(selection_agrees_with_sorting),
+        cmocka_unit_test(spearman_agrees_with_scipy),
+        cmocka_unit_test(normal_distribution),
+        cmocka_unit_test(bca_agrees_with_scipy),
+        cmocka_unit_test(kaplan_meier_agrees_with_r),
+        cmocka_unit_test(logrank_agrees_with_r),
+        cmocka_unit_test(false_alarms_have_the_exact_size),
+        cmocka_unit_test(holm_controls_the_family),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -37,9 +37,26 @@ static void same_bits(double a, double b, const char *text) {
 }
 
 static void numbers_round_as_strtod(void **state) {
-    static const char *const hard[] = {"0", "-0", "1", "0.1", "9007199254740993", "1e22", "1e23", "123456789012345678901234567890", "4.9e-324",
-                                       "1.7976931348623157e308", "2.2250738585072011e-308", "0.000000000000000000000000000000000000001",
-                                       "1E5", "1e+5", "-2.5e-3", "8.98846567431158e307", "1e400", "1e-400", "5e-7", "3.4028235e38"};
+    static const char *const hard[] = {"0",
+                                       "-0",
+                                       "1",
+                                       "0.1",
+                                       "9007199254740993",
+                                       "1e22",
+                                       "1e23",
+                                       "123456789012345678901234567890",
+                                       "4.9e-324",
+                                       "1.7976931348623157e308",
+                                       "2.2250738585072011e-308",
+                                       "0.000000000000000000000000000000000000001",
+                                       "1E5",
+                                       "1e+5",
+                                       "-2.5e-3",
+                                       "8.98846567431158e307",
+                                       "1e400",
+                                       "1e-400",
+                                       "5e-7",
+                                       "3.4028235e38"};
     ps_rng_key key = ps_rng_key_of(1, "numbers");
     double value;
     (void)state;
@@ -76,7 +93,8 @@ static void values_json_has_no_numbers_for(void **state) {
     assert_true(isinf(value) && value < 0);
     assert_non_null(ps_scan_number("null", &value));
     assert_true(ps_is_absent(value) && isnan(value));
-    static const char *const wrong[] = {"", "-", "+1", ".5", "1.", "1e", "01", "\"1\"", "nul", "\"NaN", "true", "[1]", "e5", "--1"};
+    static const char *const wrong[] = {"",      "-",   "+1",    ".5",   "1.",  "1e", "01",
+                                        "\"1\"", "nul", "\"NaN", "true", "[1]", "e5", "--1"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         const char *end = ps_scan_number(wrong[i], &value);
         if (end != NULL && *end == 0) fail_msg("\"%s\" was taken for a number", wrong[i]);
@@ -93,9 +111,12 @@ static void arrays_agree_with_cjson(void **state) {
         int count = (int)ps_rng_below(key, draw++, 200), used = 1;
         for (int i = 0; i < count; i++) {
             double scale = pow(10, (double)ps_rng_below(key, draw++, 60) - 30);
-            used += snprintf(text + used, sizeof text - (size_t)used, "%s%s", i ? "," : "", ps_rng_below(key, draw++, 4) == 0 ? " " : "");
+            used += snprintf(text + used, sizeof text - (size_t)used, "%s%s", i ? "," : "",
+                             ps_rng_below(key, draw++, 4) == 0 ? " " : "");
             if (ps_rng_below(key, draw++, 10) == 0) used += snprintf(text + used, sizeof text - (size_t)used, "null");
-            else used += snprintf(text + used, sizeof text - (size_t)used, "%.9g", scale * (double)(ps_rng_uniform(key, draw++) - 0.5f));
+            else
+                used += snprintf(text + used, sizeof text - (size_t)used, "%.9g",
+                                 scale * (double)(ps_rng_uniform(key, draw++) - 0.5f));
         }
         snprintf(text + used, sizeof text - (size_t)used, "]");
         double values[256];
@@ -117,7 +138,8 @@ static void arrays_agree_with_cjson(void **state) {
 
 /* What the scanner passes over cJSON must accept, and the other way round, for texts made by damaging a good line. */
 static void skipping_agrees_with_cjson(void **state) {
-    static const char good[] = "{\"a\":[1,2.5,-3e4,null],\"b\":{\"c\":\"x\\\"y\",\"d\":[]},\"e\":true,\"f\":[[1],[\"s\",{}]],\"g\":-0.5}";
+    static const char good[] =
+        "{\"a\":[1,2.5,-3e4,null],\"b\":{\"c\":\"x\\\"y\",\"d\":[]},\"e\":true,\"f\":[[1],[\"s\",{}]],\"g\":-0.5}";
     ps_rng_key key = ps_rng_key_of(3, "damage");
     int agreed = 0;
     (void)state;
@@ -150,8 +172,9 @@ static void put_bytes(const char *bytes, size_t size) {
 
 static void put(const char *text) { put_bytes(text, strlen(text)); }
 
-#define HEADER                                                                                                                 \
-    "{\"type\":\"header\",\"format\":\"poolscope-trace\",\"version\":1,\"seed\":3,\"layers\":[{\"name\":\"a\",\"channels\":2,\"kind\":\"conv\"," \
+#define HEADER                                                                                                  \
+    "{\"type\":\"header\",\"format\":\"poolscope-trace\",\"version\":1,\"seed\":3,\"layers\":[{\"name\":\"a\"," \
+    "\"channels\":2,\"kind\":\"conv\","                                                                         \
     "\"elements\":4},{\"name\":\"b\",\"channels\":3,\"kind\":\"shared\",\"inputs\":[\"a\",\"image\"]}]}\n"
 
 static ps_run *open_run(void) {
@@ -168,7 +191,8 @@ static void refuses(const char *text, const char *sentence_part) {
     if (status == PS_OK) fail_msg("was accepted: %s", text);
     assert_int_equal(status, PS_ERR_INPUT);
     assert_null(run);
-    if (strstr(ps_status_message(), sentence_part) == NULL) fail_msg("\"%s\" does not say \"%s\"", ps_status_message(), sentence_part);
+    if (strstr(ps_status_message(), sentence_part) == NULL)
+        fail_msg("\"%s\" does not say \"%s\"", ps_status_message(), sentence_part);
     assert_non_null(strstr(ps_status_message(), path));
 }
 
@@ -180,22 +204,33 @@ static void wrong_traces_are_refused_by_name_and_line(void **state) {
     refuses("{\"format\":\"poolscope-trace\",\"version\":2,\"layers\":[]}\n", "version 2");
     refuses("{\"format\":\"poolscope-trace\",\"version\":1}\n", "\"layers\"");
     refuses("{\"format\":\"poolscope-trace\",\"version\":1,\"layers\":[{\"name\":\"a\",\"channels\":0}]}\n", "\"channels\"");
-    refuses("{\"format\":\"poolscope-trace\",\"version\":1,\"layers\":[{\"name\":\"a\",\"channels\":1},{\"name\":\"a\",\"channels\":1}]}\n",
-            "two layers");
+    refuses(
+        "{\"format\":\"poolscope-trace\",\"version\":1,\"layers\":[{\"name\":\"a\",\"channels\":1},{\"name\":\"a\","
+        "\"channels\":1}]}\n",
+        "two layers");
     refuses(HEADER "{\"type\":\"step\",\"step\":0\n{\"type\":\"step\",\"step\":1}\n", ":2: is not one JSON object");
     refuses(HEADER "{\"type\":\"step\"}\n", ":2: a step record needs \"step\"");
     refuses(HEADER "\n{\"type\":\"probe\",\"step\":0,\"layer\":\"c\",\"values\":{}}\n", ":3: layer \"c\"");
     refuses(HEADER "{\"type\":\"probe\",\"step\":0,\"layer\":\"a\"}\n", "no object \"values\"");
-    refuses(HEADER "{\"type\":\"probe\",\"step\":0,\"layer\":\"a\",\"values\":{\"nonzero\":[1]}}\n", "1 values for 2 channels");
-    refuses(HEADER "{\"type\":\"probe\",\"step\":0,\"layer\":\"a\",\"values\":{\"nonzero\":[1,2,3]}}\n", "3 values for 2 channels");
-    refuses(HEADER "{\"type\":\"probe\",\"step\":0,\"layer\":\"a\",\"values\":{\"nonzero\":\"x\"}}\n", "must be an array of numbers");
-    refuses(HEADER "{\"type\":\"probe\",\"step\":5,\"layer\":\"a\",\"values\":{}}\n{\"type\":\"probe\",\"step\":4,\"layer\":\"a\",\"values\":{}}\n",
+    refuses(HEADER "{\"type\":\"probe\",\"step\":0,\"layer\":\"a\",\"values\":{\"nonzero\":[1]}}\n",
+            "1 values for 2 channels");
+    refuses(HEADER "{\"type\":\"probe\",\"step\":0,\"layer\":\"a\",\"values\":{\"nonzero\":[1,2,3]}}\n",
+            "3 values for 2 channels");
+    refuses(HEADER "{\"type\":\"probe\",\"step\":0,\"layer\":\"a\",\"values\":{\"nonzero\":\"x\"}}\n",
+            "must be an array of numbers");
+    refuses(HEADER
+            "{\"type\":\"probe\",\"step\":5,\"layer\":\"a\",\"values\":{}}\n{\"type\":\"probe\",\"step\":4,\"layer\":\"a\","
+            "\"values\":{}}\n",
             "must stand in order");
-    refuses(HEADER "{\"type\":\"probe\",\"step\":5,\"layer\":\"a\",\"values\":{}}\n{\"type\":\"probe\",\"step\":5,\"layer\":\"a\",\"values\":{}}\n",
+    refuses(HEADER
+            "{\"type\":\"probe\",\"step\":5,\"layer\":\"a\",\"values\":{}}\n{\"type\":\"probe\",\"step\":5,\"layer\":\"a\","
+            "\"values\":{}}\n",
             "stands twice");
-    refuses(HEADER "{\"type\":\"window\",\"window\":1,\"first\":5,\"last\":4,\"layer\":\"a\",\"values\":{}}\n", "last not before first");
-    refuses(HEADER "{\"type\":\"window\",\"window\":1,\"first\":5,\"last\":9,\"layer\":\"a\",\"values\":{}}\n"
-                   "{\"type\":\"window\",\"window\":2,\"first\":9,\"last\":12,\"layer\":\"a\",\"values\":{}}\n",
+    refuses(HEADER "{\"type\":\"window\",\"window\":1,\"first\":5,\"last\":4,\"layer\":\"a\",\"values\":{}}\n",
+            "last not before first");
+    refuses(HEADER
+            "{\"type\":\"window\",\"window\":1,\"first\":5,\"last\":9,\"layer\":\"a\",\"values\":{}}\n"
+            "{\"type\":\"window\",\"window\":2,\"first\":9,\"last\":12,\"layer\":\"a\",\"values\":{}}\n",
             "without overlap");
     ps_run *run;
     assert_int_equal(ps_run_open("/nowhere/at/all", "arm", &run), PS_ERR_IO);
@@ -204,11 +239,13 @@ static void wrong_traces_are_refused_by_name_and_line(void **state) {
 static void foreign_traces_are_read(void **state) {
     (void)state;
     /* Keys in any order, unknown types, keys and quantities, escapes, blanks, no end of line at the end. */
-    put(HEADER "{ \"values\" : { \"mystery\" : {\"deep\":[1,[2]]} , \"nonzero\" : [ 0 , 5 ] }, \"layer\" : \"a\", \"extra\":\"a\\u0041\","
-               "\"images\":2,\"type\":\"probe\", \"step\":0 }\r\n"
-               "{\"type\":\"weather\",\"rain\":[true,false,{\"a\":null}]}\n\n"
-               "{\"type\":\"probe\",\"step\":0,\"layer\":\"\\u0062\",\"values\":{\"nonzero\":null,\"in_alive\":null}}\n"
-               "{\"type\":\"end\",\"steps\":0,\"status\":\"finished\"}");
+    put(HEADER
+        "{ \"values\" : { \"mystery\" : {\"deep\":[1,[2]]} , \"nonzero\" : [ 0 , 5 ] }, \"layer\" : \"a\", "
+        "\"extra\":\"a\\u0041\","
+        "\"images\":2,\"type\":\"probe\", \"step\":0 }\r\n"
+        "{\"type\":\"weather\",\"rain\":[true,false,{\"a\":null}]}\n\n"
+        "{\"type\":\"probe\",\"step\":0,\"layer\":\"\\u0062\",\"values\":{\"nonzero\":null,\"in_alive\":null}}\n"
+        "{\"type\":\"end\",\"steps\":0,\"status\":\"finished\"}");
     ps_run *run = open_run();
     assert_int_equal(run->probe_count, 1);
     assert_int_equal(run->status, PS_RUN_FINISHED);
@@ -222,9 +259,11 @@ static void foreign_traces_are_read(void **state) {
 
 static void states_follow_the_definitions(void **state) {
     (void)state;
-    put(HEADER "{\"type\":\"probe\",\"step\":0,\"layer\":\"a\",\"images\":500,\"elements\":2000,\"values\":{\"nonzero\":[20,21],"
-               "\"nonzero_eval\":[0,1],\"mean_abs\":[0.05,1.95]}}\n"
-               "{\"type\":\"probe\",\"step\":0,\"layer\":\"b\",\"images\":1,\"elements\":4,\"values\":{\"nonzero\":[0,\"NaN\",4],\"mean_abs\":[0,0,0]}}\n");
+    put(HEADER
+        "{\"type\":\"probe\",\"step\":0,\"layer\":\"a\",\"images\":500,\"elements\":2000,\"values\":{\"nonzero\":[20,21],"
+        "\"nonzero_eval\":[0,1],\"mean_abs\":[0.05,1.95]}}\n"
+        "{\"type\":\"probe\",\"step\":0,\"layer\":\"b\",\"images\":1,\"elements\":4,\"values\":{\"nonzero\":[0,\"NaN\",4],"
+        "\"mean_abs\":[0,0,0]}}\n");
     ps_run *run = open_run();
     assert_true(ps_state_near(ps_run_state(run, 0, 0))); /* 1 - 20 / 2000 = 0.99 */
     assert_true(ps_state_alive(ps_run_state(run, 0, 1)));
@@ -292,7 +331,8 @@ static void damaged_traces_end_in_a_sentence(void **state) {
         ps_run *run;
         memcpy(copy, text, size);
         for (uint64_t hit = 0; hit < 1 + trial % 3; hit++)
-            copy[ps_rng_below(key, 8 * trial + 2 * hit, (uint32_t)size)] = (char)ps_rng_below(key, 8 * trial + 2 * hit + 1, 128);
+            copy[ps_rng_below(key, 8 * trial + 2 * hit, (uint32_t)size)] =
+                (char)ps_rng_below(key, 8 * trial + 2 * hit + 1, 128);
         put_bytes(copy, size);
         ps_status_reset();
         ps_status status = ps_run_open(path, "arm", &run);
