@@ -22,7 +22,9 @@ double ps_report_number(const cJSON *object, const char *key) {
     return NAN;
 }
 
-const char *ps_report_verdict_word(const char *verdict) { return strcmp(verdict, "not_testable") == 0 ? "not testable" : verdict; }
+const char *ps_report_verdict_word(const char *verdict) {
+    return strcmp(verdict, "not_testable") == 0 ? "not testable" : verdict;
+}
 
 const char *ps_report_meta(const ps_report_content *content, const char *key) {
     int row = ps_table_find(&content->meta, 0, ps_table_column(&content->meta, "key"), key);
@@ -65,7 +67,8 @@ static const char *choose_answer(const ps_report_content *content) {
     const cJSON *summary = cJSON_GetObjectItemCaseSensitive(content->verdict, "summary");
     const char *first = cJSON_GetStringValue(cJSON_GetArrayItem(summary, 0));
     if (first && *first) return first;
-    return content->verdict ? "The comparison drew no conclusion." : "No verdict was written beside these tables; `poolscope compare` makes one.";
+    return content->verdict ? "The comparison drew no conclusion."
+                            : "No verdict was written beside these tables; `poolscope compare` makes one.";
 }
 
 /* "Nodes dead, time average: baseline 47.9 %; ps2 25.0 %, less in 3 of 3 seeds; ..." from the rows of one measure. */
@@ -77,12 +80,14 @@ static ps_status write_numbers(ps_report_content *content) {
     if (row < 0) return PS_OK;
     FILE *stream = open_memstream(&content->numbers, &size);
     if (!stream) return ps_fail(PS_ERR_MEMORY, "could not allocate a sentence of the report");
-    fprintf(stream, "Nodes dead, averaged over time: %s %s %%", ps_table_text(table, row, ps_table_column(table, "reference")),
+    fprintf(stream, "Nodes dead, averaged over time: %s %s %%",
+            ps_table_text(table, row, ps_table_column(table, "reference")),
             ps_escape_percent(number, ps_table_number(table, row, ps_table_column(table, "mean_reference")), 0));
     for (; row >= 0; row = ps_table_find(table, row + 1, measure, "dead_mean")) {
         fprintf(stream, "; %s %s %%, ", ps_table_text(table, row, ps_table_column(table, "arm")),
                 ps_escape_percent(number, ps_table_number(table, row, ps_table_column(table, "mean_arm")), 0));
-        fprintf(stream, "fewer in %s of %s seeds", ps_table_text(table, row, ps_table_column(table, "wins")), ps_table_text(table, row, ps_table_column(table, "n")));
+        fprintf(stream, "fewer in %s of %s seeds", ps_table_text(table, row, ps_table_column(table, "wins")),
+                ps_table_text(table, row, ps_table_column(table, "n")));
     }
     fputc('.', stream);
     if (fclose(stream) != 0) return ps_fail(PS_ERR_MEMORY, "could not allocate a sentence of the report");
@@ -100,14 +105,16 @@ static ps_status read_verdict(ps_report_content *content) {
 static ps_status read_tables(ps_report_content *content) {
     PS_TRY(ps_file_join(content->directory, "tables", &content->tables));
     if (!ps_file_is_directory(content->tables))
-        return ps_fail(PS_ERR_INPUT, "%s holds no folder `tables`; run `poolscope compare --out %s` first", content->directory, content->directory);
+        return ps_fail(PS_ERR_INPUT, "%s holds no folder `tables`; run `poolscope compare --out %s` first",
+                       content->directory, content->directory);
     PS_TRY(ps_table_read_named(content->tables, "meta", &content->meta));
     PS_TRY(ps_table_read_named(content->tables, "arms", &content->arms));
     PS_TRY(ps_table_read_named(content->tables, "runs", &content->runs));
     PS_TRY(ps_table_read_named(content->tables, "identity", &content->identity));
     PS_TRY(ps_table_read_named(content->tables, "comparison", &content->comparison));
     if (content->arms.rows < 1 || ps_table_column(&content->arms, "arm") < 0)
-        return ps_fail(PS_ERR_INPUT, "%s/arms.tsv names no arm; make the tables anew with `poolscope compare`", content->tables);
+        return ps_fail(PS_ERR_INPUT, "%s/arms.tsv names no arm; make the tables anew with `poolscope compare`",
+                       content->tables);
     return PS_OK;
 }
 

@@ -1,4 +1,5 @@
-/* What every form of the report says: verdict, small tables, plots. Owned by the content; ps_report_content_clear frees it. */
+/* What every form of the report says: verdict, small tables, plots. Owned by the content; ps_report_content_clear frees it.
+ */
 #ifndef PS_REPORTS_CONTENT_H
 #define PS_REPORTS_CONTENT_H
 
@@ -10,14 +11,14 @@
 #include "reports/table.h"
 
 typedef struct {
-    const char *directory;                           /* borrowed */
-    char *share, *tables;                            /* folders */
-    cJSON *verdict;                                  /* NULL where there is no verdict.json */
+    const char *directory; /* borrowed */
+    char *share, *tables;  /* folders */
+    cJSON *verdict;        /* NULL where there is no verdict.json */
     ps_table meta, arms, runs, identity, comparison;
     ps_plots plots;
-    const char *question;                            /* what the report answers */
-    const char *answer;                              /* the verdict in one sentence; borrowed from verdict or a constant */
-    char *numbers;                                   /* the main contrast in numbers, one sentence; NULL where there is none; owned */
+    const char *question; /* what the report answers */
+    const char *answer;   /* the verdict in one sentence; borrowed from verdict or a constant */
+    char *numbers;        /* the main contrast in numbers, one sentence; NULL where there is none; owned */
 } ps_report_content;
 
 ps_status ps_report_content_read(const char *directory, ps_report_content *content);

@@ -42,12 +42,18 @@ static const unsigned char *next_character(const unsigned char *at, const char *
 
 static const char *html_entity(char character) {
     switch (character) {
-        case '&': return "&amp;";
-        case '<': return "&lt;";
-        case '>': return "&gt;";
-        case '"': return "&quot;";
-        case '\'': return "&#39;";
-        default: return NULL;
+        case '&':
+            return "&amp;";
+        case '<':
+            return "&lt;";
+        case '>':
+            return "&gt;";
+        case '"':
+            return "&quot;";
+        case '\'':
+            return "&#39;";
+        default:
+            return NULL;
     }
 }
 
@@ -71,7 +77,8 @@ void ps_escape_markdown(FILE *stream, const char *text) {
         at = next_character(at, &out, &length);
         const char *entity = length == 1 ? html_entity(*out) : NULL;
         if (entity && !strchr("'\"", *out)) fputs(entity, stream);
-        else if (length == 1 && strchr("@#", *out)) fprintf(stream, "&#%d;", *out); /* mentions and references have no other escape */
+        else if (length == 1 && strchr("@#", *out))
+            fprintf(stream, "&#%d;", *out); /* mentions and references have no other escape */
         else {
             if (length == 1 && strchr("\\`*_[]|~$", *out)) fputc('\\', stream);
             fwrite(out, 1, (size_t)length, stream);

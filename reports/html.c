@@ -22,7 +22,8 @@ void ps_report_html_number(FILE *stream, double value) {
 
 void ps_report_html_share(FILE *stream, double value, int is_signed) {
     char buffer[PS_ESCAPE_NUMBER];
-    fprintf(stream, "<td class=\"n\">%s%s</td>", ps_escape_percent(buffer, value, is_signed), isfinite(value) ? "&nbsp;%" : "");
+    fprintf(stream, "<td class=\"n\">%s%s</td>", ps_escape_percent(buffer, value, is_signed),
+            isfinite(value) ? "&nbsp;%" : "");
 }
 
 /* A file of the share folder as it is (style, script). */
@@ -41,10 +42,14 @@ static ps_status print_share_file(FILE *stream, const ps_report_content *content
 
 static ps_status print_head(FILE *stream, const ps_report_content *content) {
     /* The policy forbids the page to load anything at all, whatever a name may have smuggled in. */
-    fputs("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-          "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
-          "img-src data:; base-uri 'none'; form-action 'none'\">\n"
-          "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"generator\" content=\"poolscope\">\n<title>", stream);
+    fputs(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; script-src "
+        "'unsafe-inline'; "
+        "img-src data:; base-uri 'none'; form-action 'none'\">\n"
+        "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"generator\" "
+        "content=\"poolscope\">\n<title>",
+        stream);
     ps_escape_html(stream, content->question);
     fputs(" – poolscope report</title>\n<link rel=\"icon\" href=\"data:,\">\n<style>\n", stream);
     PS_TRY(print_share_file(stream, content, "page.css"));
@@ -53,11 +58,17 @@ static ps_status print_head(FILE *stream, const ps_report_content *content) {
 }
 
 static void print_first_words(FILE *stream, const ps_report_content *content) {
-    fputs("<header>\n<div class=\"brand\"><span>poolscope report</span><button type=\"button\" id=\"theme\" class=\"theme\" hidden>Dark page</button></div>\n<h1>", stream);
+    fputs(
+        "<header>\n<div class=\"brand\"><span>poolscope report</span><button type=\"button\" id=\"theme\" class=\"theme\" "
+        "hidden>Dark page</button></div>\n<h1>",
+        stream);
     ps_escape_html(stream, content->question);
     fputs("</h1>\n</header>\n<main id=\"main\">\n", stream);
     if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(content->verdict, "faulty")))
-        fputs("<p class=\"alarm\" role=\"alert\">An instrument check did not hold, so no prediction of this comparison counts. See the checks below.</p>\n", stream);
+        fputs(
+            "<p class=\"alarm\" role=\"alert\">An instrument check did not hold, so no prediction of this comparison "
+            "counts. See the checks below.</p>\n",
+            stream);
     fputs("<p class=\"answer\">", stream);
     ps_escape_html(stream, content->answer);
     if (content->numbers) {
@@ -90,8 +101,9 @@ typedef struct {
     int share;
 } glance_column;
 
-static const glance_column glance[] = {{"dead_mean", "Dead, time average", 1},  {"dead_end", "Dead at the end", 1},  {"revival_rate", "Revived per window", 1},
-                                       {"death_rate", "Newly dead per window", 1}, {"loss_end", "Training loss, end", 0}, {"test_accuracy", "Test accuracy", 1}};
+static const glance_column glance[] = {{"dead_mean", "Dead, time average", 1},    {"dead_end", "Dead at the end", 1},
+                                       {"revival_rate", "Revived per window", 1}, {"death_rate", "Newly dead per window", 1},
+                                       {"loss_end", "Training loss, end", 0},     {"test_accuracy", "Test accuracy", 1}};
 enum { glance_count = sizeof glance / sizeof *glance };
 
 /* Mean over an arm's seeds, with the lowest and highest beneath. */
@@ -114,7 +126,8 @@ static void print_glance_cell(FILE *stream, const ps_report_content *content, co
     }
     if (what->share) fprintf(stream, "<td class=\"n\">%s&nbsp;%%", ps_escape_percent(a, sum / count, 0));
     else fprintf(stream, "<td class=\"n\">%s", ps_escape_number(a, sum / count));
-    if (count > 1 && what->share) fprintf(stream, "<small>%s to %s</small>", ps_escape_percent(b, low, 0), ps_escape_percent(c, high, 0));
+    if (count > 1 && what->share)
+        fprintf(stream, "<small>%s to %s</small>", ps_escape_percent(b, low, 0), ps_escape_percent(c, high, 0));
     else if (count > 1) fprintf(stream, "<small>%s to %s</small>", ps_escape_number(b, low), ps_escape_number(c, high));
     fputs("</td>", stream);
 }
@@ -122,14 +135,21 @@ static void print_glance_cell(FILE *stream, const ps_report_content *content, co
 static void print_glance(FILE *stream, const ps_report_content *content) {
     const ps_table *arms = &content->arms;
     if (content->runs.rows == 0) return;
-    fputs("<div class=\"card scroll glance\" tabindex=\"0\" role=\"region\" aria-label=\"At a glance\"><table><caption><span>At a glance: mean over each arm's seeds, lowest and highest seed beneath.</span></caption>"
-          "<thead><tr><th scope=\"col\">Arm</th>", stream);
+    fputs(
+        "<div class=\"card scroll glance\" tabindex=\"0\" role=\"region\" aria-label=\"At a "
+        "glance\"><table><caption><span>At a glance: mean over each arm's seeds, lowest and highest seed "
+        "beneath.</span></caption>"
+        "<thead><tr><th scope=\"col\">Arm</th>",
+        stream);
     for (int i = 0; i < glance_count; i++) fprintf(stream, "<th scope=\"col\" class=\"n\">%s</th>", glance[i].title);
     fputs("</tr></thead><tbody>\n", stream);
     for (int row = 0; row < arms->rows; row++) {
         const char *arm = ps_table_text(arms, row, ps_table_column(arms, "arm"));
         double diverged = ps_table_number(arms, row, ps_table_column(arms, "diverged"));
-        fprintf(stream, "<tr><th scope=\"row\"><svg class=\"key\" viewBox=\"0 0 9 9\" aria-hidden=\"true\"><rect width=\"9\" height=\"9\" style=\"fill:var(--arm%d)\"/></svg>", row % 8 + 1);
+        fprintf(stream,
+                "<tr><th scope=\"row\"><svg class=\"key\" viewBox=\"0 0 9 9\" aria-hidden=\"true\"><rect width=\"9\" "
+                "height=\"9\" style=\"fill:var(--arm%d)\"/></svg>",
+                row % 8 + 1);
         ps_escape_html(stream, arm);
         if (diverged > 0) fprintf(stream, "<small>%.0f diverged</small>", diverged);
         fputs("</th>", stream);
@@ -162,8 +182,11 @@ static const char *common_value(const ps_report_content *content, const char *co
 static void print_identity(FILE *stream, const ps_report_content *content) {
     char text[128], number[PS_ESCAPE_NUMBER];
     int seed = ps_table_column(&content->runs, "seed"), arm = ps_table_column(&content->runs, "arm"), seeds = 0;
-    const char *reference = content->arms.rows ? ps_table_text(&content->arms, 0, ps_table_column(&content->arms, "arm")) : "";
-    for (int row = ps_table_find(&content->runs, 0, arm, reference); row >= 0 && seed >= 0; row = ps_table_find(&content->runs, row + 1, arm, reference)) seeds++;
+    const char *reference =
+        content->arms.rows ? ps_table_text(&content->arms, 0, ps_table_column(&content->arms, "arm")) : "";
+    for (int row = ps_table_find(&content->runs, 0, arm, reference); row >= 0 && seed >= 0;
+         row = ps_table_find(&content->runs, row + 1, arm, reference))
+        seeds++;
     fputs("<section class=\"card\" aria-label=\"What was run\"><dl class=\"facts\">\n", stream);
     print_fact(stream, "Network", common_value(content, "model"));
     print_fact(stream, "Data", ps_report_identity(content, "data.source"));
@@ -192,7 +215,8 @@ static void print_identity(FILE *stream, const ps_report_content *content) {
 static void print_strip(FILE *stream, const cJSON *prediction) {
     enum { width = 136, height = 24, margin = 8 };
     const cJSON *values = cJSON_GetObjectItemCaseSensitive(prediction, "values"), *item;
-    double bar = ps_report_number(prediction, "margin"), low = isfinite(bar) ? fmin(0, bar) : 0, high = isfinite(bar) ? fmax(0, bar) : 0;
+    double bar = ps_report_number(prediction, "margin"), low = isfinite(bar) ? fmin(0, bar) : 0,
+           high = isfinite(bar) ? fmax(0, bar) : 0;
     int count = 0;
     cJSON_ArrayForEach(item, values) {
         double value = ps_report_number(item, "value");
@@ -203,11 +227,14 @@ static void print_strip(FILE *stream, const cJSON *prediction) {
     }
     if (count == 0) return;
     double scale = high > low ? (width - 2 * margin) / (high - low) : 0;
-    fprintf(stream, "<svg class=\"strip\" viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"%d seeds\"><line x1=\"0\" x2=\"%d\" y1=\"%d\" y2=\"%d\"/>"
-            "<line class=\"zero\" x1=\"%.1f\" x2=\"%.1f\" y1=\"2\" y2=\"%d\"/>", width, height, count, width, height / 2, height / 2,
-            margin - low * scale, margin - low * scale, height - 2);
+    fprintf(stream,
+            "<svg class=\"strip\" viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"%d seeds\"><line x1=\"0\" x2=\"%d\" "
+            "y1=\"%d\" y2=\"%d\"/>"
+            "<line class=\"zero\" x1=\"%.1f\" x2=\"%.1f\" y1=\"2\" y2=\"%d\"/>",
+            width, height, count, width, height / 2, height / 2, margin - low * scale, margin - low * scale, height - 2);
     if (isfinite(bar) && bar != 0)
-        fprintf(stream, "<line class=\"bar\" x1=\"%.1f\" x2=\"%.1f\" y1=\"2\" y2=\"%d\"/>", margin + (bar - low) * scale, margin + (bar - low) * scale, height - 2);
+        fprintf(stream, "<line class=\"bar\" x1=\"%.1f\" x2=\"%.1f\" y1=\"2\" y2=\"%d\"/>", margin + (bar - low) * scale,
+                margin + (bar - low) * scale, height - 2);
     cJSON_ArrayForEach(item, values) {
         double value = ps_report_number(item, "value");
         if (!isfinite(value)) continue;
@@ -242,8 +269,11 @@ static void print_p(FILE *stream, const cJSON *prediction) {
 
 /* The sentence and how the prediction was tested, folded away. */
 static void print_more(FILE *stream, const cJSON *prediction) {
-    static const char *const keys[][2] = {{"statement", "Statement"}, {"population", "Counted over"}, {"statistic", "Statistic"},
-                                          {"supports", "Supported when"}, {"refutes", "Refuted when"}};
+    static const char *const keys[][2] = {{"statement", "Statement"},
+                                          {"population", "Counted over"},
+                                          {"statistic", "Statistic"},
+                                          {"supports", "Supported when"},
+                                          {"refutes", "Refuted when"}};
     fputs("<details><summary>In words, and how it was tested</summary><p class=\"small\">", stream);
     ps_escape_html(stream, ps_report_text(prediction, "sentence"));
     fputs("</p>", stream);
@@ -290,12 +320,15 @@ static void print_prediction(FILE *stream, const cJSON *prediction) {
     fputs("</tr>\n", stream);
 }
 
-static bool is_untested(const cJSON *prediction) { return strcmp(ps_report_text(prediction, "verdict"), "not_testable") == 0; }
+static bool is_untested(const cJSON *prediction) {
+    return strcmp(ps_report_text(prediction, "verdict"), "not_testable") == 0;
+}
 
 /* Predictions that these runs cannot speak to, each with what is missing. */
 static void print_untested(FILE *stream, const cJSON *predictions, int count) {
     const cJSON *prediction;
-    fprintf(stream, "<details class=\"card\"><summary>%d prediction%s not testable on these runs</summary><ul>\n", count, count == 1 ? " is" : "s are");
+    fprintf(stream, "<details class=\"card\"><summary>%d prediction%s not testable on these runs</summary><ul>\n", count,
+            count == 1 ? " is" : "s are");
     cJSON_ArrayForEach(prediction, predictions) {
         if (!is_untested(prediction)) continue;
         fputs("<li><b>", stream);
@@ -309,12 +342,16 @@ static void print_untested(FILE *stream, const cJSON *predictions, int count) {
 
 static void print_tested(FILE *stream, const cJSON *predictions) {
     const cJSON *prediction;
-    fputs("<div class=\"card scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Predictions\"><table><caption><span>Every prediction with one primary statistic. Dots are seeds, the solid bar is zero, the dotted bar the margin to be "
-          "passed. p: exact sign-flip test of the predicted direction, corrected for the number of predictions (Holm), with the smallest value that so many seeds can reach.</span></caption>"
-          "<thead><tr><th scope=\"col\">Prediction</th><th scope=\"col\">Verdict</th><th scope=\"col\" class=\"n\">Effect</th><th scope=\"col\" class=\"n\">Interval</th>"
-          "<th scope=\"col\">Seeds</th><th scope=\"col\" class=\"n\">p</th></tr></thead><tbody>\n", stream);
-    cJSON_ArrayForEach(prediction, predictions)
-        if (!is_untested(prediction)) print_prediction(stream, prediction);
+    fputs(
+        "<div class=\"card scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Predictions\"><table><caption><span>Every "
+        "prediction with one primary statistic. Dots are seeds, the solid bar is zero, the dotted bar the margin to be "
+        "passed. p: exact sign-flip test of the predicted direction, corrected for the number of predictions (Holm), with "
+        "the smallest value that so many seeds can reach.</span></caption>"
+        "<thead><tr><th scope=\"col\">Prediction</th><th scope=\"col\">Verdict</th><th scope=\"col\" "
+        "class=\"n\">Effect</th><th scope=\"col\" class=\"n\">Interval</th>"
+        "<th scope=\"col\">Seeds</th><th scope=\"col\" class=\"n\">p</th></tr></thead><tbody>\n",
+        stream);
+    cJSON_ArrayForEach(prediction, predictions) if (!is_untested(prediction)) print_prediction(stream, prediction);
     fputs("</tbody></table></div>\n", stream);
 }
 
@@ -341,16 +378,23 @@ static void print_checks(FILE *stream, const ps_report_content *content) {
         else open++;
     }
     if (held + broken + open == 0) return;
-    fprintf(stream, "<details class=\"card\"%s><summary>Instrument checks: %d held, %d did not, %d not recorded</summary>"
-            "<p class=\"small\">These are identities: true by construction, so they test the instrument and are no evidence for anything.</p><ul>\n",
+    fprintf(stream,
+            "<details class=\"card\"%s><summary>Instrument checks: %d held, %d did not, %d not recorded</summary>"
+            "<p class=\"small\">These are identities: true by construction, so they test the instrument and are no evidence "
+            "for anything.</p><ul>\n",
             broken ? " open" : "", held, broken, open);
     cJSON_ArrayForEach(check, checks) {
         const cJSON *holds = cJSON_GetObjectItemCaseSensitive(check, "holds");
         char number[PS_ESCAPE_NUMBER];
-        fprintf(stream, "<li><b>%s</b> ", cJSON_IsTrue(holds) ? "held" : cJSON_IsFalse(holds) ? "did not hold" : "not recorded");
+        fprintf(stream, "<li><b>%s</b> ",
+                cJSON_IsTrue(holds)    ? "held"
+                : cJSON_IsFalse(holds) ? "did not hold"
+                                       : "not recorded");
         ps_escape_html(stream, ps_report_text(check, "statement"));
-        fprintf(stream, " <span class=\"small\">(%.0f cases, %.0f violations", ps_report_number(check, "cases"), ps_report_number(check, "violations"));
-        if (isfinite(ps_report_number(check, "worst"))) fprintf(stream, ", worst %s", ps_escape_number(number, ps_report_number(check, "worst")));
+        fprintf(stream, " <span class=\"small\">(%.0f cases, %.0f violations", ps_report_number(check, "cases"),
+                ps_report_number(check, "violations"));
+        if (isfinite(ps_report_number(check, "worst")))
+            fprintf(stream, ", worst %s", ps_escape_number(number, ps_report_number(check, "worst")));
         fputs(")</span></li>\n", stream);
     }
     fputs("</ul></details>\n", stream);
@@ -365,7 +409,8 @@ static void print_measure(FILE *stream, double value, int share, int is_signed) 
 /* The row of one arm; the first of a measure carries the measure's name for all of them. */
 static void print_comparison_row(FILE *stream, const ps_table *table, int row, int span) {
     const char *better = ps_table_text(table, row, ps_table_column(table, "better"));
-    int share = ps_report_is_share(ps_table_text(table, row, ps_table_column(table, "unit"))), wanted = strcmp(better, "lower") == 0 || strcmp(better, "higher") == 0;
+    int share = ps_report_is_share(ps_table_text(table, row, ps_table_column(table, "unit"))),
+        wanted = strcmp(better, "lower") == 0 || strcmp(better, "higher") == 0;
     char buffer[PS_ESCAPE_NUMBER];
     fputs("<tr>", stream);
     if (span) {
@@ -379,7 +424,8 @@ static void print_comparison_row(FILE *stream, const ps_table *table, int row, i
     print_measure(stream, ps_table_number(table, row, ps_table_column(table, "mean_difference")), share, 1);
     print_measure(stream, ps_table_number(table, row, ps_table_column(table, "min_difference")), share, 1);
     print_measure(stream, ps_table_number(table, row, ps_table_column(table, "max_difference")), share, 1);
-    fprintf(stream, "<td class=\"n\">%s</td><td class=\"n\">", ps_escape_number(buffer, ps_table_number(table, row, ps_table_column(table, "p"))));
+    fprintf(stream, "<td class=\"n\">%s</td><td class=\"n\">",
+            ps_escape_number(buffer, ps_table_number(table, row, ps_table_column(table, "p"))));
     ps_escape_html(stream, wanted ? ps_table_text(table, row, ps_table_column(table, "wins")) : "–");
     fputs(wanted ? " of " : "", stream);
     ps_escape_html(stream, wanted ? ps_table_text(table, row, ps_table_column(table, "n")) : "");
@@ -395,7 +441,8 @@ static void print_comparison_rows(FILE *stream, const ps_table *table) {
         int span = 0;
         for (int at = row; at >= 0; at = ps_table_find(table, at + 1, measure, name)) span++;
         fputs("<tbody>\n", stream);
-        for (int at = row; at >= 0; at = ps_table_find(table, at + 1, measure, name)) print_comparison_row(stream, table, at, at == row ? span : 0);
+        for (int at = row; at >= 0; at = ps_table_find(table, at + 1, measure, name))
+            print_comparison_row(stream, table, at, at == row ? span : 0);
         fputs("</tbody>\n", stream);
     }
 }
@@ -403,12 +450,18 @@ static void print_comparison_rows(FILE *stream, const ps_table *table) {
 static void print_comparison(FILE *stream, const ps_report_content *content) {
     const ps_table *table = &content->comparison;
     if (table->rows == 0) return;
-    fputs("<section aria-labelledby=\"h-comparison\"><h2 id=\"h-comparison\">Arms against the reference</h2>\n"
-          "<div class=\"card scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Arms against the reference\"><table><caption><span>Means over paired seeds, and the difference of each pair "
-          "(arm minus reference; shares in percentage points): mean, lowest and highest seed. p: exact two-sided sign-flip test, not corrected.</span></caption>"
-          "<thead><tr><th scope=\"col\">Measure</th><th scope=\"col\">Arm</th><th scope=\"col\" class=\"n\">Reference</th><th scope=\"col\" class=\"n\">Arm</th>"
-          "<th scope=\"col\" class=\"n\">Difference</th><th scope=\"col\" class=\"n\">Lowest</th><th scope=\"col\" class=\"n\">Highest</th><th scope=\"col\" class=\"n\">p</th>"
-          "<th scope=\"col\" class=\"n\">Arm better</th></tr></thead>\n", stream);
+    fputs(
+        "<section aria-labelledby=\"h-comparison\"><h2 id=\"h-comparison\">Arms against the reference</h2>\n"
+        "<div class=\"card scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Arms against the "
+        "reference\"><table><caption><span>Means over paired seeds, and the difference of each pair "
+        "(arm minus reference; shares in percentage points): mean, lowest and highest seed. p: exact two-sided sign-flip "
+        "test, not corrected.</span></caption>"
+        "<thead><tr><th scope=\"col\">Measure</th><th scope=\"col\">Arm</th><th scope=\"col\" class=\"n\">Reference</th><th "
+        "scope=\"col\" class=\"n\">Arm</th>"
+        "<th scope=\"col\" class=\"n\">Difference</th><th scope=\"col\" class=\"n\">Lowest</th><th scope=\"col\" "
+        "class=\"n\">Highest</th><th scope=\"col\" class=\"n\">p</th>"
+        "<th scope=\"col\" class=\"n\">Arm better</th></tr></thead>\n",
+        stream);
     print_comparison_rows(stream, table);
     fputs("</table></div></section>\n", stream);
 }
@@ -416,8 +469,10 @@ static void print_comparison(FILE *stream, const ps_report_content *content) {
 /* Value of a key in an arm, "" where it has none. */
 static const char *identity_of(const ps_table *identity, const char *arm, const char *key) {
     int arm_column = ps_table_column(identity, "arm"), key_column = ps_table_column(identity, "key");
-    for (int row = ps_table_find(identity, 0, key_column, key); row >= 0; row = ps_table_find(identity, row + 1, key_column, key))
-        if (strcmp(ps_table_text(identity, row, arm_column), arm) == 0) return ps_table_text(identity, row, ps_table_column(identity, "value"));
+    for (int row = ps_table_find(identity, 0, key_column, key); row >= 0;
+         row = ps_table_find(identity, row + 1, key_column, key))
+        if (strcmp(ps_table_text(identity, row, arm_column), arm) == 0)
+            return ps_table_text(identity, row, ps_table_column(identity, "value"));
     return "";
 }
 
@@ -425,7 +480,9 @@ static bool identity_differs(const ps_report_content *content, const char *key) 
     const ps_table *arms = &content->arms;
     int column = ps_table_column(arms, "arm");
     for (int row = 1; row < arms->rows; row++)
-        if (strcmp(identity_of(&content->identity, ps_table_text(arms, row, column), key), identity_of(&content->identity, ps_table_text(arms, 0, column), key)) != 0) return true;
+        if (strcmp(identity_of(&content->identity, ps_table_text(arms, row, column), key),
+                   identity_of(&content->identity, ps_table_text(arms, 0, column), key)) != 0)
+            return true;
     return false;
 }
 
@@ -445,15 +502,20 @@ static void print_identity_rows(FILE *stream, const ps_report_content *content, 
     int column = ps_table_column(identity, "key");
     for (int row = 0; row < identity->rows; row++) {
         const char *key = ps_table_text(identity, row, column);
-        if (ps_table_find(identity, 0, column, key) == row && identity_differs(content, key) == differing) print_identity_row(stream, content, key);
+        if (ps_table_find(identity, 0, column, key) == row && identity_differs(content, key) == differing)
+            print_identity_row(stream, content, key);
     }
 }
 
 static void print_configuration(FILE *stream, const ps_report_content *content) {
     if (content->identity.rows == 0) return;
     int column = ps_table_column(&content->arms, "arm");
-    fputs("<details class=\"card\"><summary>Configuration, data and versions of every arm</summary><div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Configuration\"><table>"
-          "<caption><span>From the header of each arm's first trace; what differs between arms comes first.</span></caption><thead><tr><th scope=\"col\">Key</th>", stream);
+    fputs(
+        "<details class=\"card\"><summary>Configuration, data and versions of every arm</summary><div class=\"scroll\" "
+        "tabindex=\"0\" role=\"region\" aria-label=\"Configuration\"><table>"
+        "<caption><span>From the header of each arm's first trace; what differs between arms comes "
+        "first.</span></caption><thead><tr><th scope=\"col\">Key</th>",
+        stream);
     for (int arm = 0; arm < content->arms.rows; arm++) {
         fputs("<th scope=\"col\">", stream);
         ps_escape_html(stream, ps_table_text(&content->arms, arm, column));
@@ -469,15 +531,20 @@ static void print_configuration(FILE *stream, const ps_report_content *content) 
 /* Every run and every key of meta.tsv, folded away. */
 static void print_runs(FILE *stream, const ps_report_content *content) {
     const ps_table *runs = &content->runs, *meta = &content->meta;
-    static const char *const columns[] = {"arm", "seed", "status", "steps", "loss_end", "test_accuracy", "dead_start", "dead_end", "record_cost", "parameters", "trace"};
+    static const char *const columns[] = {"arm",        "seed",     "status",      "steps",      "loss_end", "test_accuracy",
+                                          "dead_start", "dead_end", "record_cost", "parameters", "trace"};
     enum { count = sizeof columns / sizeof *columns };
-    fputs("<details class=\"card\"><summary>Every run, and the definitions used</summary><div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Runs\"><table>"
-          "<caption><span>The runs. More columns stand in tables/runs.tsv.</span></caption><thead><tr>", stream);
+    fputs(
+        "<details class=\"card\"><summary>Every run, and the definitions used</summary><div class=\"scroll\" tabindex=\"0\" "
+        "role=\"region\" aria-label=\"Runs\"><table>"
+        "<caption><span>The runs. More columns stand in tables/runs.tsv.</span></caption><thead><tr>",
+        stream);
     for (int c = 0; c < count; c++) fprintf(stream, "<th scope=\"col\">%s</th>", columns[c]);
     fputs("</tr></thead><tbody>\n", stream);
     for (int row = 0; row < runs->rows; row++) {
         fputs("<tr>", stream);
-        for (int c = 0; c < count; c++) ps_report_html_cell(stream, ps_table_text(runs, row, ps_table_column(runs, columns[c])));
+        for (int c = 0; c < count; c++)
+            ps_report_html_cell(stream, ps_table_text(runs, row, ps_table_column(runs, columns[c])));
         fputs("</tr>\n", stream);
     }
     fputs("</tbody></table></div><dl class=\"facts\">\n", stream);
@@ -501,7 +568,8 @@ static ps_status print_picture(FILE *stream, const ps_report_content *content, c
     PS_TRY_CLEANUP(ps_string_format(&labels, "t-%s c-%s", plot->id, plot->id));
     fprintf(stream, "<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Drawing\">");
     PS_TRY_CLEANUP(ps_svg_inline(stream, path, plot->id, labels, &allowed));
-    if (!allowed) fputs("<p>The drawing holds elements that are not expected of gnuplot, so it was left out of the page.</p>", stream);
+    if (!allowed)
+        fputs("<p>The drawing holds elements that are not expected of gnuplot, so it was left out of the page.</p>", stream);
     fputs("</div>", stream);
 cleanup:
     free(path);
@@ -529,8 +597,11 @@ static ps_status print_plot(FILE *stream, const ps_report_content *content, cons
     ps_escape_html(stream, plot->caption);
     fputs("</figcaption>", stream);
     if (drawn)
-        fprintf(stream, "<p class=\"files\">Files beside this page: <a href=\"plots/%s.svg\">SVG</a>, <a href=\"plots/%s.png\">PNG</a>, "
-                "<a href=\"plots/%s.gp\">script</a>, <a href=\"plots/data/\">data</a></p>", plot->id, plot->id, plot->id);
+        fprintf(
+            stream,
+            "<p class=\"files\">Files beside this page: <a href=\"plots/%s.svg\">SVG</a>, <a href=\"plots/%s.png\">PNG</a>, "
+            "<a href=\"plots/%s.gp\">script</a>, <a href=\"plots/data/\">data</a></p>",
+            plot->id, plot->id, plot->id);
     fputs("</figure>\n", stream);
     return PS_OK;
 }
@@ -557,7 +628,8 @@ static ps_status print_plots(FILE *stream, const ps_report_content *content) {
 static void print_navigation(FILE *stream, const ps_report_content *content) {
     const char *section = "";
     int number = 0;
-    fputs("<nav aria-label=\"Sections\"><div><a href=\"#main\">Verdict</a><a href=\"#h-predictions\">Predictions</a>", stream);
+    fputs("<nav aria-label=\"Sections\"><div><a href=\"#main\">Verdict</a><a href=\"#h-predictions\">Predictions</a>",
+          stream);
     if (content->comparison.rows) fputs("<a href=\"#h-comparison\">Comparison</a>", stream);
     for (int i = 0; i < content->plots.count; i++) {
         if (strcmp(content->plots.plots[i].section, section) == 0) continue;
@@ -570,9 +642,14 @@ static void print_navigation(FILE *stream, const ps_report_content *content) {
 }
 
 static void print_footer(FILE *stream) {
-    fputs("</main>\n<footer><p>A node is an output channel with its own gate. Dead: no gate output differs from 0 on any element of the probe set, with batch statistics. "
-          "Inert: the gradient-driven path of its weights in a window is shorter than a thousandth of their norm. The seed is the unit of every test; a diverged run stays in and is ranked worst.</p>"
-          "<p>Made from tables/ and verdict.json beside this page; it loads nothing from a network. Colours: Okabe and Ito; viridis.</p></footer>\n<script>\n", stream);
+    fputs(
+        "</main>\n<footer><p>A node is an output channel with its own gate. Dead: no gate output differs from 0 on any "
+        "element of the probe set, with batch statistics. "
+        "Inert: the gradient-driven path of its weights in a window is shorter than a thousandth of their norm. The seed is "
+        "the unit of every test; a diverged run stays in and is ranked worst.</p>"
+        "<p>Made from tables/ and verdict.json beside this page; it loads nothing from a network. Colours: Okabe and Ito; "
+        "viridis.</p></footer>\n<script>\n",
+        stream);
 }
 
 static ps_status print_page(FILE *stream, const ps_report_content *content) {
@@ -588,7 +665,10 @@ static ps_status print_page(FILE *stream, const ps_report_content *content) {
     print_runs(stream, content);
     print_comparison(stream, content);
     if (!content->plots.gnuplot)
-        fputs("<p class=\"alarm\">No plot could be drawn: the program gnuplot is missing. Install it (on Debian: apt install gnuplot-nox) and run `poolscope report` again.</p>\n", stream);
+        fputs(
+            "<p class=\"alarm\">No plot could be drawn: the program gnuplot is missing. Install it (on Debian: apt install "
+            "gnuplot-nox) and run `poolscope report` again.</p>\n",
+            stream);
     PS_TRY(print_plots(stream, content));
     PS_TRY(ps_report_html_nodes(stream, content));
     print_footer(stream);

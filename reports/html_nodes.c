@@ -1,6 +1,7 @@
 /* The nodes to look at. A network has too many to list, so they are ranked by how much there is to tell:
- * 4 points dead at the last probe after a death that was seen, 3 dead there at all, 2 planted, 2 inert though not dead, 1 near-dead, and one
- * for every revival and death (at most 4). Every arm gets the same share of the rows; ties stand in the order of the table. */
+ * 4 points dead at the last probe after a death that was seen, 3 dead there at all, 2 planted, 2 inert though not dead, 1
+ * near-dead, and one for every revival and death (at most 4). Every arm gets the same share of the rows; ties stand in the
+ * order of the table. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +13,8 @@
 enum { most_rows = 500 };
 
 typedef struct {
-    int arm, seed, stage, node, state, first_death, revivals, deaths, dead_share, lifeline, cause, evidence, mobility, path_gradient, grad_ratio, planted;
+    int arm, seed, stage, node, state, first_death, revivals, deaths, dead_share, lifeline, cause, evidence, mobility,
+        path_gradient, grad_ratio, planted;
 } node_columns;
 
 typedef struct {
@@ -20,13 +22,22 @@ typedef struct {
 } ranked;
 
 static node_columns find_columns(const ps_table *nodes) {
-    return (node_columns){
-        .arm = ps_table_column(nodes, "arm"), .seed = ps_table_column(nodes, "seed"), .stage = ps_table_column(nodes, "stage"),
-        .node = ps_table_column(nodes, "node"), .state = ps_table_column(nodes, "state"), .first_death = ps_table_column(nodes, "first_death"),
-        .revivals = ps_table_column(nodes, "revivals"), .deaths = ps_table_column(nodes, "deaths"), .dead_share = ps_table_column(nodes, "dead_share"),
-        .lifeline = ps_table_column(nodes, "lifeline"), .cause = ps_table_column(nodes, "cause"), .evidence = ps_table_column(nodes, "evidence"),
-        .mobility = ps_table_column(nodes, "mobility"), .path_gradient = ps_table_column(nodes, "path_gradient"),
-        .grad_ratio = ps_table_column(nodes, "grad_ratio"), .planted = ps_table_column(nodes, "planted")};
+    return (node_columns){.arm = ps_table_column(nodes, "arm"),
+                          .seed = ps_table_column(nodes, "seed"),
+                          .stage = ps_table_column(nodes, "stage"),
+                          .node = ps_table_column(nodes, "node"),
+                          .state = ps_table_column(nodes, "state"),
+                          .first_death = ps_table_column(nodes, "first_death"),
+                          .revivals = ps_table_column(nodes, "revivals"),
+                          .deaths = ps_table_column(nodes, "deaths"),
+                          .dead_share = ps_table_column(nodes, "dead_share"),
+                          .lifeline = ps_table_column(nodes, "lifeline"),
+                          .cause = ps_table_column(nodes, "cause"),
+                          .evidence = ps_table_column(nodes, "evidence"),
+                          .mobility = ps_table_column(nodes, "mobility"),
+                          .path_gradient = ps_table_column(nodes, "path_gradient"),
+                          .grad_ratio = ps_table_column(nodes, "grad_ratio"),
+                          .planted = ps_table_column(nodes, "planted")};
 }
 
 static int count_points(const ps_table *nodes, const node_columns *columns, int row) {
@@ -54,14 +65,17 @@ static int compare_rows(const void *a, const void *b) {
     return (x->row > y->row) - (x->row < y->row);
 }
 
-/* Moves the best of each arm to the front, as many as fit; returns how many there are, best first within the table's arms. */
-static int choose(const ps_report_content *content, const ps_table *nodes, const node_columns *columns, ranked *all, int count) {
+/* Moves the best of each arm to the front, as many as fit; returns how many there are, best first within the table's arms.
+ */
+static int choose(const ps_report_content *content, const ps_table *nodes, const node_columns *columns, ranked *all,
+                  int count) {
     int quota = most_rows / content->arms.rows, chosen = 0;
     if (quota < 1) quota = 1;
     qsort(all, (size_t)count, sizeof *all, compare_rows);
     for (int start = 0, end; start < count; start = end) {
         const char *arm = ps_table_text(nodes, all[start].row, columns->arm);
-        for (end = start + 1; end < count && strcmp(ps_table_text(nodes, all[end].row, columns->arm), arm) == 0; end++) continue;
+        for (end = start + 1; end < count && strcmp(ps_table_text(nodes, all[end].row, columns->arm), arm) == 0; end++)
+            continue;
         qsort(all + start, (size_t)(end - start), sizeof *all, compare_ranked);
         for (int i = start; i < end && i - start < quota && chosen < most_rows; i++)
             if (all[i].points > 0 || chosen < 20) all[chosen++] = all[i];
@@ -70,7 +84,9 @@ static int choose(const ps_report_content *content, const ps_table *nodes, const
     return chosen;
 }
 
-static const char *letter_word(char letter) { return letter == 'A' ? "alive" : letter == 'n' ? "near-dead" : letter == 'D' ? "dead" : "not recorded"; }
+static const char *letter_word(char letter) {
+    return letter == 'A' ? "alive" : letter == 'n' ? "near-dead" : letter == 'D' ? "dead" : "not recorded";
+}
 
 /* The life in words, for those who hear the page: "alive 12, dead 5". Long lives are cut after eight turns. */
 static void print_life_words(FILE *stream, const char *life) {
@@ -110,7 +126,8 @@ static void print_life(FILE *stream, const char *life) {
     }
     fputs("<td data-key=\"", stream);
     ps_escape_html(stream, life);
-    fprintf(stream, "\"><svg class=\"life\" viewBox=\"0 0 %zu 9\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"", strlen(life));
+    fprintf(stream, "\"><svg class=\"life\" viewBox=\"0 0 %zu 9\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"",
+            strlen(life));
     print_life_words(stream, life);
     fputs("\">", stream);
     print_life_paths(stream, life);
@@ -135,30 +152,46 @@ static void print_node(FILE *stream, const ps_table *nodes, const node_columns *
     ps_report_html_cell(stream, ps_table_text(nodes, row, columns->mobility));
     ps_report_html_number(stream, ps_table_number(nodes, row, columns->path_gradient));
     ps_report_html_number(stream, ps_table_number(nodes, row, columns->grad_ratio));
-    ps_report_html_cell(stream, ps_table_missing(nodes, row, columns->planted) ? "–" : ps_table_text(nodes, row, columns->planted));
+    ps_report_html_cell(stream,
+                        ps_table_missing(nodes, row, columns->planted) ? "–" : ps_table_text(nodes, row, columns->planted));
     fputs("<td><span class=\"evidence\">", stream);
-    ps_escape_html(stream, ps_table_missing(nodes, row, columns->evidence) ? "–" : ps_table_text(nodes, row, columns->evidence));
+    ps_escape_html(stream,
+                   ps_table_missing(nodes, row, columns->evidence) ? "–" : ps_table_text(nodes, row, columns->evidence));
     fputs("</span></td></tr>\n", stream);
 }
 
 static void print_tools(FILE *stream, int shown, int all) {
-    fprintf(stream, "<p>The %d most telling of %d nodes; all of them stand in tables/nodes.tsv. A life line runs from the first probe to the last:"
-            "<svg class=\"key\" viewBox=\"0 0 9 9\" aria-hidden=\"true\"><rect width=\"9\" height=\"9\" style=\"fill:var(--dead)\"/></svg>dead (tall)"
-            "<svg class=\"key\" viewBox=\"0 0 9 9\" aria-hidden=\"true\"><rect y=\"2\" width=\"9\" height=\"5\" style=\"fill:var(--near)\"/></svg>near-dead"
-            "<svg class=\"key\" viewBox=\"0 0 9 9\" aria-hidden=\"true\"><rect y=\"3\" width=\"9\" height=\"3\" style=\"fill:var(--alive)\"/></svg>alive (thin).</p>\n", shown, all);
-    fputs("<div class=\"tools\" id=\"node-tools\" hidden><label>Find<input type=\"search\" id=\"node-text\" placeholder=\"layer, cause, …\"></label>"
-          "<label>Arm<select data-column=\"0\"><option value=\"\">all</option></select></label>"
-          "<label>State<select data-column=\"3\"><option value=\"\">all</option></select></label>"
-          "<label>Cause<select data-column=\"5\"><option value=\"\">all</option></select></label>"
-          "<p id=\"node-count\" role=\"status\" aria-live=\"polite\"></p></div>\n", stream);
+    fprintf(stream,
+            "<p>The %d most telling of %d nodes; all of them stand in tables/nodes.tsv. A life line runs from the first "
+            "probe to the last:"
+            "<svg class=\"key\" viewBox=\"0 0 9 9\" aria-hidden=\"true\"><rect width=\"9\" height=\"9\" "
+            "style=\"fill:var(--dead)\"/></svg>dead (tall)"
+            "<svg class=\"key\" viewBox=\"0 0 9 9\" aria-hidden=\"true\"><rect y=\"2\" width=\"9\" height=\"5\" "
+            "style=\"fill:var(--near)\"/></svg>near-dead"
+            "<svg class=\"key\" viewBox=\"0 0 9 9\" aria-hidden=\"true\"><rect y=\"3\" width=\"9\" height=\"3\" "
+            "style=\"fill:var(--alive)\"/></svg>alive (thin).</p>\n",
+            shown, all);
+    fputs(
+        "<div class=\"tools\" id=\"node-tools\" hidden><label>Find<input type=\"search\" id=\"node-text\" "
+        "placeholder=\"layer, cause, …\"></label>"
+        "<label>Arm<select data-column=\"0\"><option value=\"\">all</option></select></label>"
+        "<label>State<select data-column=\"3\"><option value=\"\">all</option></select></label>"
+        "<label>Cause<select data-column=\"5\"><option value=\"\">all</option></select></label>"
+        "<p id=\"node-count\" role=\"status\" aria-live=\"polite\"></p></div>\n",
+        stream);
 }
 
 static void print_table(FILE *stream, const ps_table *nodes, const node_columns *columns, const ranked *rows, int count) {
-    fputs("<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Nodes\"><table id=\"nodes\"><caption><span>Nodes to look at. Choose a column's name to sort by it. Print shows the first 40.</span></caption><thead><tr>"
-          "<th scope=\"col\">Arm</th><th scope=\"col\" class=\"n\">Seed</th><th scope=\"col\">Node</th><th scope=\"col\">State</th><th scope=\"col\">Life</th>"
-          "<th scope=\"col\">Cause</th><th scope=\"col\" class=\"n\">First death</th><th scope=\"col\" class=\"n\">Revivals</th><th scope=\"col\" class=\"n\">Dead, %</th><th scope=\"col\">Mobility</th>"
-          "<th scope=\"col\" class=\"n\">Gradient path</th><th scope=\"col\" class=\"n\">Gradient ratio</th>"
-          "<th scope=\"col\">Planted</th><th scope=\"col\">Evidence for the cause</th></tr></thead><tbody>\n", stream);
+    fputs(
+        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Nodes\"><table id=\"nodes\"><caption><span>Nodes "
+        "to look at. Choose a column's name to sort by it. Print shows the first 40.</span></caption><thead><tr>"
+        "<th scope=\"col\">Arm</th><th scope=\"col\" class=\"n\">Seed</th><th scope=\"col\">Node</th><th "
+        "scope=\"col\">State</th><th scope=\"col\">Life</th>"
+        "<th scope=\"col\">Cause</th><th scope=\"col\" class=\"n\">First death</th><th scope=\"col\" "
+        "class=\"n\">Revivals</th><th scope=\"col\" class=\"n\">Dead, %</th><th scope=\"col\">Mobility</th>"
+        "<th scope=\"col\" class=\"n\">Gradient path</th><th scope=\"col\" class=\"n\">Gradient ratio</th>"
+        "<th scope=\"col\">Planted</th><th scope=\"col\">Evidence for the cause</th></tr></thead><tbody>\n",
+        stream);
     for (int i = 0; i < count; i++) print_node(stream, nodes, columns, rows[i].row);
     fputs("</tbody></table></div>\n", stream);
 }

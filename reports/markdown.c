@@ -26,7 +26,10 @@ static void print_cell(FILE *stream, const char *text) {
 static void print_predictions(FILE *stream, const ps_report_content *content) {
     const cJSON *predictions = cJSON_GetObjectItemCaseSensitive(content->verdict, "predictions"), *item;
     if (cJSON_GetArraySize(predictions) == 0) return;
-    fputs("\n## Predictions\n\n| prediction | verdict | effect | low | high | seeds | p (Holm) | at best |\n|---|---|---:|---:|---:|---:|---:|---:|\n", stream);
+    fputs(
+        "\n## Predictions\n\n| prediction | verdict | effect | low | high | seeds | p (Holm) | at best "
+        "|\n|---|---|---:|---:|---:|---:|---:|---:|\n",
+        stream);
     cJSON_ArrayForEach(item, predictions) {
         fputs("| ", stream);
         ps_escape_markdown(stream, ps_report_text(item, "id"));
@@ -45,7 +48,10 @@ static void print_predictions(FILE *stream, const ps_report_content *content) {
 static void print_comparison(FILE *stream, const ps_report_content *content) {
     const ps_table *table = &content->comparison;
     if (table->rows == 0) return;
-    fputs("\n## Arms against the reference\n\n| measure | arm | reference | arm | difference | lowest seed | highest seed | p |\n|---|---|---:|---:|---:|---:|---:|---:|\n", stream);
+    fputs(
+        "\n## Arms against the reference\n\n| measure | arm | reference | arm | difference | lowest seed | highest seed | p "
+        "|\n|---|---|---:|---:|---:|---:|---:|---:|\n",
+        stream);
     for (int row = 0; row < table->rows; row++) {
         int share = ps_report_is_share(ps_table_text(table, row, ps_table_column(table, "unit")));
         fputc('|', stream);

@@ -29,9 +29,9 @@ typedef struct {
 /* Rows of a table put into groups; `order` lists the rows group by group. */
 typedef struct {
     int count;
-    int *group;  /* of the i-th row given */
-    int *start;  /* count + 1 positions in order */
-    int *order;  /* indices into the rows given */
+    int *group; /* of the i-th row given */
+    int *start; /* count + 1 positions in order */
+    int *order; /* indices into the rows given */
 } grouping;
 
 /* ---- reading the request ---- */
@@ -59,9 +59,12 @@ static bool parse_word(query *request, const char *keyword, char *argument) {
     if (strcmp(keyword, "pick") == 0) return (request->pick_count = cut_list(argument, request->picks, most_picks)) > 0;
     if (strcmp(keyword, "thin") == 0) return (request->thin = atoi(argument)) > 0;
     if (strcmp(keyword, "rows") == 0) return (request->rows = atoi(argument)) > 0;
-    char **slot = strcmp(keyword, "x") == 0 ? &request->x : strcmp(keyword, "y") == 0 ? &request->y :
-                  strcmp(keyword, "value") == 0 ? &request->value : strcmp(keyword, "label") == 0 ? &request->label :
-                  strcmp(keyword, "columns") == 0 ? &request->columns : NULL;
+    char **slot = strcmp(keyword, "x") == 0         ? &request->x
+                  : strcmp(keyword, "y") == 0       ? &request->y
+                  : strcmp(keyword, "value") == 0   ? &request->value
+                  : strcmp(keyword, "label") == 0   ? &request->label
+                  : strcmp(keyword, "columns") == 0 ? &request->columns
+                                                    : NULL;
     if (slot) *slot = argument;
     return slot != NULL;
 }
@@ -84,7 +87,8 @@ static bool parse_query(char *line, query *request) {
     }
     if (strcmp(request->kind, "from") == 0) return request->pick_count > 0;
     if (strcmp(request->kind, "grid") == 0)
-        return request->x && request->y && request->value && request->columns && atoi(request->columns) > 0 && request->rows > 0;
+        return request->x && request->y && request->value && request->columns && atoi(request->columns) > 0 &&
+               request->rows > 0;
     return strcmp(request->kind, "pivot") == 0 && request->columns && request->value;
 }
 
@@ -131,7 +135,8 @@ static ps_status order_groups(grouping *groups, int row_count) {
 }
 
 /* Groups rows by the text of some columns, groups in order of first appearance. */
-static ps_status group_rows(const ps_table *table, const int *rows, int row_count, const int *columns, int column_count, grouping *groups) {
+static ps_status group_rows(const ps_table *table, const int *rows, int row_count, const int *columns, int column_count,
+                            grouping *groups) {
     size_t slots = 64;
     while (slots < (size_t)row_count * 2) slots *= 2;
     int *first = NULL, *number = NULL;
@@ -142,7 +147,8 @@ static ps_status group_rows(const ps_table *table, const int *rows, int row_coun
     PS_TRY_CLEANUP(PS_ALLOC((size_t)row_count + 1, &groups->group, "the groups of a plot"));
     for (int i = 0; i < row_count; i++) {
         size_t slot = hash_cells(table, rows[i], columns, column_count) & (slots - 1);
-        while (first[slot] && !same_cells(table, first[slot] - 1, rows[i], columns, column_count)) slot = (slot + 1) & (slots - 1);
+        while (first[slot] && !same_cells(table, first[slot] - 1, rows[i], columns, column_count))
+            slot = (slot + 1) & (slots - 1);
         if (!first[slot]) {
             first[slot] = rows[i] + 1;
             number[slot] = groups->count++;
@@ -163,17 +169,20 @@ static void find_columns(const ps_table *table, char *const *names, int count, i
 
 /* Index of the row's arm in arms.tsv, -1 where it is not listed there. */
 static int arm_of(const ps_plot_source *source, int row, int arm_column) {
-    return ps_table_find(&source->arms, 0, ps_table_column(&source->arms, "arm"), ps_table_text(&source->table, row, arm_column));
+    return ps_table_find(&source->arms, 0, ps_table_column(&source->arms, "arm"),
+                         ps_table_text(&source->table, row, arm_column));
 }
 
-/* As group_rows over the arm, but with a group for every arm of arms.tsv; rows of unknown arms go to the last group, which is not drawn. */
+/* As group_rows over the arm, but with a group for every arm of arms.tsv; rows of unknown arms go to the last group, which
+ * is not drawn. */
 static ps_status group_arms(const ps_plot_source *source, const int *rows, int row_count, grouping *groups) {
     int column = ps_table_column(&source->table, "arm"), last = -1;
     *groups = (grouping){.count = source->arms.rows + 1};
     ps_status status = PS_ALLOC((size_t)row_count + 1, &groups->group, "the groups of a plot");
     for (int i = 0; i < row_count && status == PS_OK; i++) {
         /* Rows of an arm stand together, so the row before mostly knows. */
-        if (i == 0 || strcmp(ps_table_text(&source->table, rows[i], column), ps_table_text(&source->table, rows[i - 1], column)) != 0)
+        if (i == 0 ||
+            strcmp(ps_table_text(&source->table, rows[i], column), ps_table_text(&source->table, rows[i - 1], column)) != 0)
             last = arm_of(source, rows[i], column);
         groups->group[i] = last < 0 ? source->arms.rows : last;
     }
@@ -208,7 +217,8 @@ static ps_status keep_last(const ps_table *table, int column, int *rows, int *co
     ps_status status = PS_ALLOC((size_t)groups.count + 1, &largest, "the groups of a plot");
     if (status == PS_OK) {
         for (int g = 0; g < groups.count; g++) largest[g] = -INFINITY;
-        for (int i = 0; i < *count; i++) largest[groups.group[i]] = fmax(largest[groups.group[i]], ps_table_number(table, rows[i], column));
+        for (int i = 0; i < *count; i++)
+            largest[groups.group[i]] = fmax(largest[groups.group[i]], ps_table_number(table, rows[i], column));
         int kept = 0;
         for (int i = 0; i < *count; i++)
             if (ps_table_number(table, rows[i], column) == largest[groups.group[i]]) rows[kept++] = rows[i];
@@ -233,7 +243,17 @@ static ps_status filter_rows(const ps_table *table, const query *request, int **
 
 /* ---- from: rows, or one row for every group ---- */
 
-typedef enum { pick_number, pick_text, pick_arm, pick_mean, pick_median, pick_min, pick_max, pick_sum, pick_count } pick_kind;
+typedef enum {
+    pick_number,
+    pick_text,
+    pick_arm,
+    pick_mean,
+    pick_median,
+    pick_min,
+    pick_max,
+    pick_sum,
+    pick_count
+} pick_kind;
 
 typedef struct {
     pick_kind kind;
@@ -241,9 +261,11 @@ typedef struct {
 } pick;
 
 static bool resolve_pick(const ps_table *table, const char *expression, pick *out) {
-    static const struct { const char *name; pick_kind kind; } functions[] = {
-        {"text", pick_text}, {"mean", pick_mean}, {"median", pick_median}, {"min", pick_min},
-        {"max", pick_max},   {"sum", pick_sum},   {"count", pick_count}};
+    static const struct {
+        const char *name;
+        pick_kind kind;
+    } functions[] = {{"text", pick_text}, {"mean", pick_mean}, {"median", pick_median}, {"min", pick_min},
+                     {"max", pick_max},   {"sum", pick_sum},   {"count", pick_count}};
     if (strcmp(expression, "arm#") == 0) {
         *out = (pick){pick_arm, ps_table_column(table, "arm")};
         return true;
@@ -259,7 +281,8 @@ static bool resolve_pick(const ps_table *table, const char *expression, pick *ou
     memcpy(column, open + 1, length);
     column[length] = '\0';
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
-        if (strncmp(expression, functions[i].name, (size_t)(open - expression)) != 0 || functions[i].name[open - expression]) continue;
+        if (strncmp(expression, functions[i].name, (size_t)(open - expression)) != 0 || functions[i].name[open - expression])
+            continue;
         *out = (pick){functions[i].kind, ps_table_column(table, column)};
         return true;
     }
@@ -289,7 +312,8 @@ static void print_number(FILE *stream, double value) {
     else fputs("NA", stream);
 }
 
-static void print_pick(FILE *stream, const ps_plot_source *source, const pick *item, const int *rows, int count, double *scratch) {
+static void print_pick(FILE *stream, const ps_plot_source *source, const pick *item, const int *rows, int count,
+                       double *scratch) {
     const ps_table *table = &source->table;
     if (item->kind == pick_text) ps_escape_plot(stream, ps_table_text(table, rows[0], item->column));
     else if (item->kind == pick_arm) fprintf(stream, "%d", arm_of(source, rows[0], item->column) + 1);
@@ -310,7 +334,7 @@ typedef struct {
     FILE *stream;
     pick picks[most_picks];
     double *scratch;
-    int last_row;   /* of the block, for stairs; -1 at its start */
+    int last_row; /* of the block, for stairs; -1 at its start */
 } emitter;
 
 /* One output row from `count` table rows that belong together. */
@@ -391,7 +415,8 @@ static ps_status emit_block(emitter *out, const int *rows, int count) {
     return PS_OK;
 }
 
-static ps_status group_blocks(const ps_plot_source *source, const query *request, const int *rows, int count, grouping *blocks) {
+static ps_status group_blocks(const ps_plot_source *source, const query *request, const int *rows, int count,
+                              grouping *blocks) {
     if (request->split_count == 1 && strcmp(request->split[0], "arm") == 0) return group_arms(source, rows, count, blocks);
     int columns[most_columns];
     find_columns(&source->table, request->split, request->split_count, columns);
@@ -402,8 +427,8 @@ static ps_status write_from(emitter *out, const int *rows, int count) {
     const query *request = out->request;
     for (int i = 0; i < request->pick_count; i++) {
         if (!resolve_pick(&out->source->table, request->picks[i], &out->picks[i]))
-            return ps_fail(PS_ERR_INPUT, "the data set %s picks \"%s\", which is neither a column nor a known function", request->name,
-                           request->picks[i]);
+            return ps_fail(PS_ERR_INPUT, "the data set %s picks \"%s\", which is neither a column nor a known function",
+                           request->name, request->picks[i]);
     }
     fputc('#', out->stream);
     for (int i = 0; i < request->pick_count; i++) fprintf(out->stream, "%s%s", i ? "\t" : " ", request->picks[i]);
@@ -521,7 +546,8 @@ static ps_status write_cells(emitter *out, const int *rows, int count, const axi
         memset(counts, 0, cells * sizeof *counts);
         for (int i = arms.start[a]; i < arms.start[a + 1]; i++) {
             int row = rows[arms.order[i]];
-            int c = axis_cell(x, ps_table_number(table, row, columns[0])), r = axis_cell(y, ps_table_number(table, row, columns[1]));
+            int c = axis_cell(x, ps_table_number(table, row, columns[0])),
+                r = axis_cell(y, ps_table_number(table, row, columns[1]));
             double value = ps_table_number(table, row, columns[2]);
             if (c < 0 || r < 0 || !isfinite(value)) continue;
             sums[(size_t)r * (size_t)x->cells + (size_t)c] += value;
@@ -579,7 +605,8 @@ static double cell_amount(const ps_table *table, int row, int column) {
 static void sort_series(const ps_table *table, const int *rows, int value, const grouping *series, group_key *keys) {
     for (int s = 0; s < series->count; s++) {
         double sum = 0;
-        for (int i = series->start[s]; i < series->start[s + 1]; i++) sum += cell_amount(table, rows[series->order[i]], value);
+        for (int i = series->start[s]; i < series->start[s + 1]; i++)
+            sum += cell_amount(table, rows[series->order[i]], value);
         keys[s] = (group_key){-sum, s};
     }
     qsort(keys, (size_t)series->count, sizeof *keys, compare_keys);
@@ -587,7 +614,9 @@ static void sort_series(const ps_table *table, const int *rows, int value, const
 
 static int runs_of_arm(const ps_plot_source *source, const char *arm) {
     int column = ps_table_column(&source->runs, "arm"), count = 0;
-    for (int row = ps_table_find(&source->runs, 0, column, arm); row >= 0; row = ps_table_find(&source->runs, row + 1, column, arm)) count++;
+    for (int row = ps_table_find(&source->runs, 0, column, arm); row >= 0;
+         row = ps_table_find(&source->runs, row + 1, column, arm))
+        count++;
     return count > 0 ? count : 1;
 }
 
@@ -677,7 +706,8 @@ ps_status ps_plot_data_write(ps_plot_source *source, const char *plot, const cha
         query request;
         status = parse_query(line + 6, &request)
                      ? write_query(source, plot, &request)
-                     : ps_fail(PS_ERR_INPUT, "%s:%d asks for data in words that are not understood; reports/plot_data.h lists them",
+                     : ps_fail(PS_ERR_INPUT,
+                               "%s:%d asks for data in words that are not understood; reports/plot_data.h lists them",
                                script_path, number);
     }
     free(script);

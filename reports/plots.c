@@ -24,7 +24,8 @@ static bool is_share(const char *path) {
     return found;
 }
 
-/* Looks beside every folder above the executable: build/release/poolscope finds ../../reports, PREFIX/bin/poolscope ../share/poolscope. */
+/* Looks beside every folder above the executable: build/release/poolscope finds ../../reports, PREFIX/bin/poolscope
+ * ../share/poolscope. */
 static ps_status find_above(char *folder, char **share) {
     static const char *const places[] = {"reports", "share/poolscope"};
     for (char *slash = strrchr(folder, '/'); slash; slash = strrchr(folder, '/')) {
@@ -46,7 +47,9 @@ ps_status ps_plots_find_share(char **share) {
     *share = NULL;
     const char *named = getenv("PS_SHARE");
     if (named && *named) {
-        if (!is_share(named)) return ps_fail(PS_ERR_IO, "PS_SHARE names %s, which holds no plot_list.tsv; point it at poolscope's reports folder", named);
+        if (!is_share(named))
+            return ps_fail(PS_ERR_IO,
+                           "PS_SHARE names %s, which holds no plot_list.tsv; point it at poolscope's reports folder", named);
         return ps_string_copy(named, share);
     }
     char folder[4096];
@@ -56,8 +59,10 @@ ps_status ps_plots_find_share(char **share) {
         PS_TRY(find_above(folder, share));
     }
     if (*share) return PS_OK;
-    return ps_fail(PS_ERR_IO, "could not find the plots of the report (plot_list.tsv) near this program; run `make install`, or set PS_SHARE "
-                   "to the folder `reports` of poolscope's sources");
+    return ps_fail(
+        PS_ERR_IO,
+        "could not find the plots of the report (plot_list.tsv) near this program; run `make install`, or set PS_SHARE "
+        "to the folder `reports` of poolscope's sources");
 }
 
 bool ps_plots_has_program(const char *name) {
@@ -164,8 +169,8 @@ typedef struct {
     const char *format;
 } worker;
 
-/* The child: gnuplot in the plots' folder, its words in a log beside the picture. Names reach gnuplot only inside data files; the words
- * on this command line are fixed. */
+/* The child: gnuplot in the plots' folder, its words in a log beside the picture. Names reach gnuplot only inside data
+ * files; the words on this command line are fixed. */
 static void run_gnuplot(const char *folder, const char *id, const char *format) {
     char setting[32], script[96], log[96];
     snprintf(setting, sizeof setting, "format='%s'", format);
@@ -228,7 +233,8 @@ static ps_status finish_one(const char *folder, worker *workers, int *active) {
 static ps_status start_one(const char *folder, ps_plot *plot, const char *format, worker *workers, int *active) {
     fflush(NULL); /* or the child would print our buffers a second time */
     pid_t process = fork();
-    if (process < 0) return ps_fail(PS_ERR_IO, "could not start gnuplot (%s); free some memory or processes", strerror(errno));
+    if (process < 0)
+        return ps_fail(PS_ERR_IO, "could not start gnuplot (%s); free some memory or processes", strerror(errno));
     if (process == 0) run_gnuplot(folder, plot->id, format);
     workers[(*active)++] = (worker){process, plot, format};
     return PS_OK;
@@ -269,7 +275,8 @@ static ps_status remove_logs(const char *folder, const ps_plots *plots) {
     return PS_OK;
 }
 
-static ps_status prepare_all(const char *share, const char *directory, const char *folder, const char *data, ps_plots *plots) {
+static ps_status prepare_all(const char *share, const char *directory, const char *folder, const char *data,
+                             ps_plots *plots) {
     char *tables = NULL;
     ps_plot_source source = {0};
     ps_status status = PS_OK;

@@ -21,14 +21,16 @@ static ps_status parse_formats(const char *formats, form_set *forms) {
     PS_TRY(ps_string_copy(formats ? formats : "html", &text));
     ps_status status = PS_OK;
     int count = 0;
-    for (char *save = NULL, *word = strtok_r(text, ",", &save); word && status == PS_OK; word = strtok_r(NULL, ",", &save), count++) {
+    for (char *save = NULL, *word = strtok_r(text, ",", &save); word && status == PS_OK;
+         word = strtok_r(NULL, ",", &save), count++) {
         if (strcmp(word, "html") == 0) forms->html = true;
         else if (strcmp(word, "md") == 0) forms->markdown = true;
         else if (strcmp(word, "json") == 0) forms->json = true;
         else if (strcmp(word, "pdf") == 0) forms->pdf = forms->html = true; /* the PDF is the page, printed */
         else status = ps_fail(PS_ERR_USAGE, "the report has no format \"%s\"; choose from html, md, json, pdf", word);
     }
-    if (status == PS_OK && count == 0) status = ps_fail(PS_ERR_USAGE, "no format was named; choose from html, md, json, pdf");
+    if (status == PS_OK && count == 0)
+        status = ps_fail(PS_ERR_USAGE, "no format was named; choose from html, md, json, pdf");
     free(text);
     return status;
 }
@@ -38,7 +40,8 @@ static ps_status run_silent(const char *const *words, bool wait, int *code) {
     *code = 0;
     fflush(NULL);
     pid_t process = fork();
-    if (process < 0) return ps_fail(PS_ERR_IO, "could not start %s (%s); free some memory or processes", words[0], strerror(errno));
+    if (process < 0)
+        return ps_fail(PS_ERR_IO, "could not start %s (%s); free some memory or processes", words[0], strerror(errno));
     if (process == 0) {
         int none = open("/dev/null", O_RDWR);
         dup2(none, 0);
@@ -74,8 +77,9 @@ static ps_status print_pdf(const char *browser, const char *page, const char *pd
     if (status == PS_OK) status = ps_string_format(&data, "--user-data-dir=%s", profile);
     if (status == PS_OK) {
         /* Chromium refuses its sandbox to root; the page is ours and may load nothing. */
-        const char *words[] = {browser, "--headless", "--disable-gpu", "--no-pdf-header-footer", target, data, address,
-                         geteuid() == 0 ? "--no-sandbox" : NULL, NULL};
+        const char *words[] = {browser, "--headless", "--disable-gpu", "--no-pdf-header-footer",
+                               target,  data,         address,         geteuid() == 0 ? "--no-sandbox" : NULL,
+                               NULL};
         status = run_silent(words, true, &code);
     }
     *made = status == PS_OK && code == 0 && ps_file_exists(pdf);
@@ -103,7 +107,9 @@ static ps_status write_pdf(const char *page, const char *pdf, bool quiet) {
         PS_TRY(status);
     }
     if (!made && !quiet)
-        fprintf(stderr, "note: report.pdf was not made, for that takes a working chromium (on Debian: apt install chromium); plots/ holds every plot as PDF.\n");
+        fprintf(stderr,
+                "note: report.pdf was not made, for that takes a working chromium (on Debian: apt install chromium); plots/ "
+                "holds every plot as PDF.\n");
     return PS_OK;
 }
 
@@ -121,9 +127,12 @@ static ps_status write_form(const ps_report_content *content, const char *name, 
 static void say_missing(const ps_plots *plots, bool quiet) {
     for (int i = 0; i < plots->count; i++)
         if (plots->plots[i].state == PS_PLOT_FAILED)
-            fprintf(stderr, "note: the plot %s could not be drawn: %s\n", plots->plots[i].id, plots->plots[i].note ? plots->plots[i].note : "");
+            fprintf(stderr, "note: the plot %s could not be drawn: %s\n", plots->plots[i].id,
+                    plots->plots[i].note ? plots->plots[i].note : "");
     if (!plots->gnuplot && !quiet)
-        fprintf(stderr, "note: gnuplot is missing, so the report has no plots; install it (on Debian: apt install gnuplot-nox) and run `poolscope report` again.\n");
+        fprintf(stderr,
+                "note: gnuplot is missing, so the report has no plots; install it (on Debian: apt install gnuplot-nox) and "
+                "run `poolscope report` again.\n");
 }
 
 static ps_status open_page(const char *page) {

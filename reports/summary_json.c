@@ -56,7 +56,8 @@ static ps_status print_document(FILE *stream, const ps_report_content *content) 
     if (content->numbers) ps_json_print_text(stream, content->numbers);
     else fputs("null", stream);
     fprintf(stream, ",\n\"faulty\":%s,\n\"runs\":%d,\n\"record_cost\":",
-            cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(content->verdict, "faulty")) ? "true" : "false", content->runs.rows);
+            cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(content->verdict, "faulty")) ? "true" : "false",
+            content->runs.rows);
     if (isfinite(cost)) ps_json_print_double(stream, cost);
     else fputs("null", stream);
     fputs(",\n\"meta\":{", stream);

@@ -23,13 +23,65 @@ static size_t name_length(const char *at) {
 
 /* One attribute at *at (after white space): its name must be listed and no address may lead outside the drawing. */
 static bool check_attribute(const char **at) {
-    static const char *const known[] = {
-        "viewBox", "xmlns", "xmlns:xlink", "id", "x", "y", "x1", "x2", "y1", "y2", "width", "height", "fill", "fill-opacity", "stroke",
-        "stroke-width", "stroke-linecap", "stroke-linejoin", "stroke-dasharray", "stroke-opacity", "color", "d", "r", "cx", "cy", "points",
-        "transform", "font-family", "font-size", "font-weight", "font-style", "text-anchor", "class", "style", "xlink:href", "filterUnits",
-        "flood-color", "flood-opacity", "result", "in", "in2", "operator", "clip-path", "clip-rule", "fill-rule", "opacity", "offset",
-        "preserveAspectRatio", "dy", "dx", "xml:space", "patternUnits", "image-rendering", "shape-rendering", "gradientUnits",
-        "stop-color", "baseline-shift", "text-decoration", NULL};
+    static const char *const known[] = {"viewBox",
+                                        "xmlns",
+                                        "xmlns:xlink",
+                                        "id",
+                                        "x",
+                                        "y",
+                                        "x1",
+                                        "x2",
+                                        "y1",
+                                        "y2",
+                                        "width",
+                                        "height",
+                                        "fill",
+                                        "fill-opacity",
+                                        "stroke",
+                                        "stroke-width",
+                                        "stroke-linecap",
+                                        "stroke-linejoin",
+                                        "stroke-dasharray",
+                                        "stroke-opacity",
+                                        "color",
+                                        "d",
+                                        "r",
+                                        "cx",
+                                        "cy",
+                                        "points",
+                                        "transform",
+                                        "font-family",
+                                        "font-size",
+                                        "font-weight",
+                                        "font-style",
+                                        "text-anchor",
+                                        "class",
+                                        "style",
+                                        "xlink:href",
+                                        "filterUnits",
+                                        "flood-color",
+                                        "flood-opacity",
+                                        "result",
+                                        "in",
+                                        "in2",
+                                        "operator",
+                                        "clip-path",
+                                        "clip-rule",
+                                        "fill-rule",
+                                        "opacity",
+                                        "offset",
+                                        "preserveAspectRatio",
+                                        "dy",
+                                        "dx",
+                                        "xml:space",
+                                        "patternUnits",
+                                        "image-rendering",
+                                        "shape-rendering",
+                                        "gradientUnits",
+                                        "stop-color",
+                                        "baseline-shift",
+                                        "text-decoration",
+                                        NULL};
     size_t length = name_length(*at);
     const char *equals = *at + length + strspn(*at + length, " ");
     if (!is_listed(known, *at, length) || *equals != '=') return false;
@@ -47,9 +99,10 @@ static bool check_attribute(const char **at) {
 
 /* One tag at *at ('<' behind it): its name and every attribute must be known. */
 static bool check_tag(const char **at) {
-    static const char *const known[] = {"svg", "g", "path", "text", "tspan", "title", "desc", "rect", "defs", "use", "circle", "line",
-                                        "polygon", "polyline", "ellipse", "image", "pattern", "clipPath", "filter", "feFlood",
-                                        "feComposite", "linearGradient", "stop", "a", NULL};
+    static const char *const known[] = {
+        "svg",    "g",       "path",        "text",           "tspan",    "title",   "desc",  "rect",    "defs",
+        "use",    "circle",  "line",        "polygon",        "polyline", "ellipse", "image", "pattern", "clipPath",
+        "filter", "feFlood", "feComposite", "linearGradient", "stop",     "a",       NULL};
     if (**at == '/') ++*at;
     size_t length = name_length(*at);
     if (!is_listed(known, *at, length)) return false;
@@ -74,18 +127,16 @@ typedef struct {
     const char *from, *to;
 } replacement;
 
-/* The style's colours (plots/style.gp) and the variable of the page (page.css) each becomes; gnuplot writes them in two ways. */
+/* The style's colours (plots/style.gp) and the variable of the page (page.css) each becomes; gnuplot writes them in two
+ * ways. */
 static const replacement colours[] = {
-    {"rgb( 38,  38,  38)", "var(--ink)"},   {"rgb(38,38,38)", "var(--ink)"},
-    {"rgb(217, 217, 217)", "var(--grid)"},  {"rgb(217,217,217)", "var(--grid)"},
-    {"rgb( 64,  64,  64)", "var(--arm1)"},  {"rgb(64,64,64)", "var(--arm1)"},
-    {"rgb(  0, 114, 178)", "var(--arm2)"},  {"rgb(0,114,178)", "var(--arm2)"},
-    {"rgb(213,  94,   0)", "var(--arm3)"},  {"rgb(213,94,0)", "var(--arm3)"},
-    {"rgb(  0, 158, 115)", "var(--arm4)"},  {"rgb(0,158,115)", "var(--arm4)"},
-    {"rgb(204, 121, 167)", "var(--arm5)"},  {"rgb(204,121,167)", "var(--arm5)"},
-    {"rgb(230, 159,   0)", "var(--arm6)"},  {"rgb(230,159,0)", "var(--arm6)"},
-    {"rgb( 86, 180, 233)", "var(--arm7)"},  {"rgb(86,180,233)", "var(--arm7)"},
-    {"rgb(128, 128, 128)", "var(--arm8)"},  {"rgb(128,128,128)", "var(--arm8)"},
+    {"rgb( 38,  38,  38)", "var(--ink)"},  {"rgb(38,38,38)", "var(--ink)"},       {"rgb(217, 217, 217)", "var(--grid)"},
+    {"rgb(217,217,217)", "var(--grid)"},   {"rgb( 64,  64,  64)", "var(--arm1)"}, {"rgb(64,64,64)", "var(--arm1)"},
+    {"rgb(  0, 114, 178)", "var(--arm2)"}, {"rgb(0,114,178)", "var(--arm2)"},     {"rgb(213,  94,   0)", "var(--arm3)"},
+    {"rgb(213,94,0)", "var(--arm3)"},      {"rgb(  0, 158, 115)", "var(--arm4)"}, {"rgb(0,158,115)", "var(--arm4)"},
+    {"rgb(204, 121, 167)", "var(--arm5)"}, {"rgb(204,121,167)", "var(--arm5)"},   {"rgb(230, 159,   0)", "var(--arm6)"},
+    {"rgb(230,159,0)", "var(--arm6)"},     {"rgb( 86, 180, 233)", "var(--arm7)"}, {"rgb(86,180,233)", "var(--arm7)"},
+    {"rgb(128, 128, 128)", "var(--arm8)"}, {"rgb(128,128,128)", "var(--arm8)"},
 };
 
 /* Prints what stands at `at` in the page's terms and returns how much was read; 0 where it is an ordinary character. */
@@ -146,8 +197,9 @@ static bool print_drawing(FILE *stream, const char *content, const char *prefix,
     const char *body = root ? strchr(root, '>') : NULL, *box = root ? strstr(root, "viewBox=\"") : NULL;
     if (!body || !box || box > body || !strstr(body, "</svg>") || !check_drawing(root)) return false;
     box += strlen("viewBox=\"");
-    fprintf(stream, "<svg role=\"img\" aria-labelledby=\"%s\" viewBox=\"%.*s\" xmlns:xlink=\"http://www.w3.org/1999/xlink\">", label_ids,
-            (int)strcspn(box, "\""), box);
+    fprintf(stream,
+            "<svg role=\"img\" aria-labelledby=\"%s\" viewBox=\"%.*s\" xmlns:xlink=\"http://www.w3.org/1999/xlink\">",
+            label_ids, (int)strcspn(box, "\""), box);
     print_body(stream, body + 1, prefix);
     fputs("</svg>\n", stream);
     return true;

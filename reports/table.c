@@ -47,8 +47,10 @@ static ps_status cut_content(const char *path, size_t size, ps_table *table) {
         if (!stop) stop = end;
         int found = count_cells(at, stop);
         if (found != columns)
-            return ps_fail(PS_ERR_INPUT, "%s:%d has %d cells where the first line names %d columns; make the tables anew with "
-                           "`poolscope compare`", path, line + 1, found, columns);
+            return ps_fail(PS_ERR_INPUT,
+                           "%s:%d has %d cells where the first line names %d columns; make the tables anew with "
+                           "`poolscope compare`",
+                           path, line + 1, found, columns);
         cut_line(table, at, stop, table->cells + (size_t)line * (size_t)columns);
         at = stop < end ? stop + 1 : end;
     }
@@ -64,7 +66,8 @@ ps_status ps_table_read(const char *path, ps_table *table) {
     PS_TRY(ps_file_read(path, &table->content, &size));
     if (size == 0) return PS_OK;
     if (size >= UINT32_MAX)
-        return ps_fail(PS_ERR_INPUT, "%s is larger than 4 GiB, which the reports cannot read; record fewer windows or layers", path);
+        return ps_fail(PS_ERR_INPUT,
+                       "%s is larger than 4 GiB, which the reports cannot read; record fewer windows or layers", path);
     ps_status status = cut_content(path, size, table);
     if (status != PS_OK) ps_table_clear(table);
     return status;

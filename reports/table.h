@@ -1,4 +1,5 @@
-/* Tables of analysis/TABLES.md in memory: text cells, looked up by column name. The table owns its text; ps_table_clear frees it. */
+/* Tables of analysis/TABLES.md in memory: text cells, looked up by column name. The table owns its text; ps_table_clear
+ * frees it. */
 #ifndef PS_REPORTS_TABLE_H
 #define PS_REPORTS_TABLE_H
 
@@ -8,13 +9,13 @@
 #include "core/status.h"
 
 typedef struct {
-    char *content;       /* the file, cut into cells in place */
-    uint32_t *cells;     /* offset of every cell, row after row; the first row is the names */
-    int columns, rows;   /* rows without the names; columns 0: the file is missing or empty */
+    char *content;     /* the file, cut into cells in place */
+    uint32_t *cells;   /* offset of every cell, row after row; the first row is the names */
+    int columns, rows; /* rows without the names; columns 0: the file is missing or empty */
 } ps_table;
 
-/* Reads a table. A file that does not exist gives an empty table and PS_OK, for everything is optional; a row with another number of
- * cells than the first line is PS_ERR_INPUT, with path and line. */
+/* Reads a table. A file that does not exist gives an empty table and PS_OK, for everything is optional; a row with another
+ * number of cells than the first line is PS_ERR_INPUT, with path and line. */
 ps_status ps_table_read(const char *path, ps_table *table);
 /* The same from directory/name.tsv. */
 ps_status ps_table_read_named(const char *directory, const char *name, ps_table *table);

@@ -11,8 +11,8 @@
 enum { window_steps = 10 };
 
 static const char *const plain_arms[] = {"baseline", "ps2", "grid", "conv", "ps4", "zero"};
-static const char *const hostile_arms[] = {"<script>alert(1)</script>", "`touch pwned`$(touch pwned)", "\"quote\"|*md*\\'", "{/Bold x}_a^b %s @M",
-                                           "&amp;<b>\xE2\x80\xAE \xFF", "#comment"};
+static const char *const hostile_arms[] = {"<script>alert(1)</script>", "`touch pwned`$(touch pwned)", "\"quote\"|*md*\\'",
+                                           "{/Bold x}_a^b %s @M",       "&amp;<b>\xE2\x80\xAE \xFF",   "#comment"};
 
 typedef struct {
     const char *directory;
@@ -23,7 +23,8 @@ typedef struct {
 
 /* A number in 0..1 that depends on nothing but its arguments. */
 static double noise(int a, int b, int c, int d) {
-    uint64_t x = (uint64_t)a * 0x9E3779B97F4A7C15u ^ (uint64_t)b * 0xC2B2AE3D27D4EB4Fu ^ (uint64_t)c * 0x165667B19E3779F9u ^ (uint64_t)d * 0xD6E8FEB86659FD93u;
+    uint64_t x = (uint64_t)a * 0x9E3779B97F4A7C15u ^ (uint64_t)b * 0xC2B2AE3D27D4EB4Fu ^ (uint64_t)c * 0x165667B19E3779F9u ^
+                 (uint64_t)d * 0xD6E8FEB86659FD93u;
     x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
     x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
     return (double)((x ^ (x >> 31)) >> 11) * 0x1p-53;
@@ -32,7 +33,8 @@ static double noise(int a, int b, int c, int d) {
 static const char *arm_name(const maker *make, int arm) { return make->spec->hostile ? hostile_arms[arm] : plain_arms[arm]; }
 
 static const char *layer_name(const maker *make, int layer, char name[64]) {
-    snprintf(name, 64, make->spec->hostile ? "<img src=x onerror=alert(%d)>`id`" : "stage%d.conv%d", make->spec->hostile ? layer : layer / 3 + 1, layer % 3 + 1);
+    snprintf(name, 64, make->spec->hostile ? "<img src=x onerror=alert(%d)>`id`" : "stage%d.conv%d",
+             make->spec->hostile ? layer : layer / 3 + 1, layer % 3 + 1);
     return name;
 }
 
@@ -66,8 +68,11 @@ static double network_share(const maker *make, int arm, int seed, int window) {
 static void write_runs(maker *make) {
     const report_tables *spec = make->spec;
     open_table(make, "meta", "key\tvalue");
-    fprintf(make->stream, "version\tpoolscope 0.0 (tables made by hand)\nreference\t%s\narms\t%d\nwindow_steps\t%d\nthin_loss\tevery 1st step\n"
-            "command\tpoolscope compare --arm a --out %s\n", arm_name(make, 0), spec->arms, window_steps, spec->hostile ? "<script>" : "DIR");
+    fprintf(make->stream,
+            "version\tpoolscope 0.0 (tables made by hand)\nreference\t%s\narms\t%d\nwindow_steps\t%d\nthin_loss\tevery 1st "
+            "step\n"
+            "command\tpoolscope compare --arm a --out %s\n",
+            arm_name(make, 0), spec->arms, window_steps, spec->hostile ? "<script>" : "DIR");
     close_table(make);
     open_table(make, "arms", "arm\tindex\treference\truns\tpaired\tdiverged\tpool_skip");
     for (int a = 0; a < spec->arms; a++)
@@ -75,21 +80,29 @@ static void write_runs(maker *make) {
     close_table(make);
     open_table(make, "identity", "arm\tseed\tkey\tvalue");
     for (int a = 0; a < spec->arms; a++)
-        fprintf(make->stream, "%s\t0\tdata.source\t%s\n%s\t0\tconfig.pool_skip\t%d\n%s\t0\tmachine.simd\tavx2\n", arm_name(make, a), spec->hostile ? "<script>x" : "synthetic",
-                arm_name(make, a), 2 * (a > 0), arm_name(make, a));
+        fprintf(make->stream, "%s\t0\tdata.source\t%s\n%s\t0\tconfig.pool_skip\t%d\n%s\t0\tmachine.simd\tavx2\n",
+                arm_name(make, a), spec->hostile ? "<script>x" : "synthetic", arm_name(make, a), 2 * (a > 0),
+                arm_name(make, a));
     close_table(make);
-    open_table(make, "runs", "arm\tseed\tpaired\tstatus\tsteps\twindow\tprobes\tprobe_images\tlayers\tnodes\tshared_nodes\tloss_start\tloss_end\t"
-               "test_loss\ttest_accuracy\tdead_start\tdead_end\tdead_mean\tnear_dead_end\tdead_eval_end\tnever_alive\trevival_rate\tdeath_rate\t"
-               "inert_dead_share\tgrad_dead_ratio\tgrad_dead_zero_share\tl2l1_weight_max\tl2l1_activation_max\trecord_cost\tpeak_memory_bytes\t"
-               "parameters\tmodule_parameters\tmacs\tmodel\tproducer\ttrace");
+    open_table(
+        make, "runs",
+        "arm\tseed\tpaired\tstatus\tsteps\twindow\tprobes\tprobe_images\tlayers\tnodes\tshared_nodes\tloss_start\tloss_end\t"
+        "test_loss\ttest_accuracy\tdead_start\tdead_end\tdead_mean\tnear_dead_end\tdead_eval_end\tnever_alive\trevival_"
+        "rate\tdeath_rate\t"
+        "inert_dead_share\tgrad_dead_ratio\tgrad_dead_zero_share\tl2l1_weight_max\tl2l1_activation_max\trecord_cost\tpeak_"
+        "memory_bytes\t"
+        "parameters\tmodule_parameters\tmacs\tmodel\tproducer\ttrace");
     for (int a = 0; a < spec->arms; a++)
         for (int s = 0; s < spec->seeds; s++)
-            fprintf(make->stream, "%s\t%d\t1\t%s\t%d\t%d\t%d\t512\t%d\t%d\t0\t2.31\t%.4f\t1.5\t%.4f\t0.15\t%.4f\t%.4f\t0.01\t0.15\t0.02\t%.4f\t0.01\t%.3f\t%.4g\t"
+            fprintf(make->stream,
+                    "%s\t%d\t1\t%s\t%d\t%d\t%d\t512\t%d\t%d\t0\t2.31\t%.4f\t1.5\t%.4f\t0.15\t%.4f\t%.4f\t0.01\t0.15\t0.02\t%"
+                    ".4f\t0.01\t%.3f\t%.4g\t"
                     "%.3f\t1.4\t3.2\t0.0%d\t123456789\t100000\t%d\t12345678\tplain9\tpoolscope 0.0\truns/%d/trace.jsonl\n",
-                    arm_name(make, a), s, "finished", spec->windows * window_steps, window_steps, spec->windows + 1, spec->layers,
-                    spec->layers * spec->channels, 1.2 + 0.1 * a + 0.1 * noise(a, s, 1, 1), 0.4 - 0.01 * a + 0.02 * noise(a, s, 2, 2),
-                    network_share(make, a, s, spec->windows), network_share(make, a, s, spec->windows / 2), a ? 0.3 + 0.1 * noise(a, s, 3, 3) : 0.1,
-                    a ? 0.1 : 1.0, a ? 0.02 : 0.0, a ? 0.0 : 1.0, s % 9 + 1, a ? 20000 : 0, a * 10 + s);
+                    arm_name(make, a), s, "finished", spec->windows * window_steps, window_steps, spec->windows + 1,
+                    spec->layers, spec->layers * spec->channels, 1.2 + 0.1 * a + 0.1 * noise(a, s, 1, 1),
+                    0.4 - 0.01 * a + 0.02 * noise(a, s, 2, 2), network_share(make, a, s, spec->windows),
+                    network_share(make, a, s, spec->windows / 2), a ? 0.3 + 0.1 * noise(a, s, 3, 3) : 0.1, a ? 0.1 : 1.0,
+                    a ? 0.02 : 0.0, a ? 0.0 : 1.0, s % 9 + 1, a ? 20000 : 0, a * 10 + s);
     close_table(make);
 }
 
@@ -98,74 +111,95 @@ static void write_comparison(maker *make) {
     static const char *const measures[][4] = {{"dead_mean", "Dead share, time average", "share", "lower"},
                                               {"revival_rate", "Revivals per dead node and window", "rate", "higher"},
                                               {"test_accuracy", "Test accuracy", "share", "higher"}};
-    open_table(make, "comparison", "measure\ttitle\tunit\tbetter\tarm\treference\tn\tmean_reference\tmean_arm\tmean_difference\tmedian_difference\t"
-               "min_difference\tmax_difference\tlow\thigh\tinterval\tcoverage\twins\tlosses\tp\tp_less\tp_greater\tbest_p\tdiverged\tdifferences");
+    open_table(
+        make, "comparison",
+        "measure\ttitle\tunit\tbetter\tarm\treference\tn\tmean_reference\tmean_arm\tmean_difference\tmedian_difference\t"
+        "min_difference\tmax_difference\tlow\thigh\tinterval\tcoverage\twins\tlosses\tp\tp_less\tp_greater\tbest_"
+        "p\tdiverged\tdifferences");
     for (int m = 0; m < 3; m++)
         for (int a = 1; a < spec->arms; a++)
-            fprintf(make->stream, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t0.2\t0.1\t-0.1\t-0.1\t-0.12\t-0.08\t-0.12\t-0.08\trange\t0.75\t%d\t0\t0.25\t0.125\t1\t0.25\t0\t"
-                    "0:-0.1;1:-0.12;2:-0.08*\n", measures[m][0], measures[m][1], measures[m][2], measures[m][3], arm_name(make, a), arm_name(make, 0),
+            fprintf(make->stream,
+                    "%s\t%s\t%s\t%s\t%s\t%s\t%d\t0.2\t0.1\t-0.1\t-0.1\t-0.12\t-0.08\t-0.12\t-0.08\trange\t0.75\t%d\t0\t0."
+                    "25\t0.125\t1\t0.25\t0\t"
+                    "0:-0.1;1:-0.12;2:-0.08*\n",
+                    measures[m][0], measures[m][1], measures[m][2], measures[m][3], arm_name(make, a), arm_name(make, 0),
                     spec->seeds, spec->seeds);
     close_table(make);
     open_table(make, "pairs", "measure\tarm\treference\tseed\tvalue_reference\tvalue_arm\tdifference\tdiverged");
     for (int m = 0; m < 3; m++)
         for (int a = 1; a < spec->arms; a++)
             for (int s = 0; s < spec->seeds; s++)
-                fprintf(make->stream, "%s\t%s\t%s\t%d\t0.2\t%.4f\t%.4f\t0\n", measures[m][0], arm_name(make, a), arm_name(make, 0), s,
-                        0.1 + 0.02 * noise(m, a, s, 0), -0.1 + 0.02 * noise(m, a, s, 0));
+                fprintf(make->stream, "%s\t%s\t%s\t%d\t0.2\t%.4f\t%.4f\t0\n", measures[m][0], arm_name(make, a),
+                        arm_name(make, 0), s, 0.1 + 0.02 * noise(m, a, s, 0), -0.1 + 0.02 * noise(m, a, s, 0));
     close_table(make);
-    static const char *const definitions[][2] = {{"dead", "0"}, {"near_dead", "0.99"}, {"dead_eval", "0"}, {"dead_train", "1"}, {"dormant", "0.025"}, {"dormant", "0.1"}};
-    open_table(make, "definitions", "definition\tthreshold\tmeasure\tarm\treference\tn\tmean_difference\tmin_difference\tmax_difference\tp\tbest_p\tdirection\tagrees");
+    static const char *const definitions[][2] = {{"dead", "0"},       {"near_dead", "0.99"}, {"dead_eval", "0"},
+                                                 {"dead_train", "1"}, {"dormant", "0.025"},  {"dormant", "0.1"}};
+    open_table(make, "definitions",
+               "definition\tthreshold\tmeasure\tarm\treference\tn\tmean_difference\tmin_difference\tmax_difference\tp\tbest_"
+               "p\tdirection\tagrees");
     for (int d = 0; d < 6; d++)
         for (int a = 1; a < spec->arms; a++)
-            fprintf(make->stream, "%s\t%s\tdead_mean\t%s\t%s\t%d\t%.4f\t%.4f\t%.4f\t0.25\t0.25\tless\t1\n", definitions[d][0], definitions[d][1],
-                    arm_name(make, a), arm_name(make, 0), spec->seeds, -0.1 - 0.01 * d, -0.14 - 0.01 * d, -0.05 - 0.01 * d);
+            fprintf(make->stream, "%s\t%s\tdead_mean\t%s\t%s\t%d\t%.4f\t%.4f\t%.4f\t0.25\t0.25\tless\t1\n",
+                    definitions[d][0], definitions[d][1], arm_name(make, a), arm_name(make, 0), spec->seeds, -0.1 - 0.01 * d,
+                    -0.14 - 0.01 * d, -0.05 - 0.01 * d);
     close_table(make);
     open_table(make, "checks", "check\tstatement\tarm\tseed\tcases\tviolations\tworst\tholds\tfirst_violation");
-    for (int a = 0; a < spec->arms; a++) fprintf(make->stream, "C1\tA gate shut on a batch gives no gradient.\t%s\t0\t100\t0\t0\t1\tNA\n", arm_name(make, a));
+    for (int a = 0; a < spec->arms; a++)
+        fprintf(make->stream, "C1\tA gate shut on a batch gives no gradient.\t%s\t0\t100\t0\t0\t1\tNA\n", arm_name(make, a));
     close_table(make);
 }
 
 static void write_activity(maker *make) {
     const report_tables *spec = make->spec;
     char layer_text[64];
-    open_table(make, "dead_time", "arm\tseed\tstep\tlevel\tname\tnodes\tdead\tnear_dead\talive\tdead_share\tnear_dead_share\tdead_eval_share\t"
+    open_table(make, "dead_time",
+               "arm\tseed\tstep\tlevel\tname\tnodes\tdead\tnear_dead\talive\tdead_share\tnear_dead_share\tdead_eval_share\t"
                "dormant0_share\tdormant025_share\tdormant100_share\tdead_train_share");
     for (int a = 0; a < spec->arms; a++)
         for (int s = 0; s < spec->seeds; s++)
             for (int w = 0; w <= spec->windows; w++) {
                 double share = network_share(make, a, s, w);
-                fprintf(make->stream, "%s\t%d\t%d\tnetwork\tprivate\t%d\t%.0f\t1\t90\t%.4f\t0.01\t%.4f\t%.4f\t%.4f\t%.4f\tNA\n", arm_name(make, a), s, w * window_steps,
-                        spec->layers * spec->channels, share * spec->layers * spec->channels, share, share * 1.1, share, share * 1.2, share * 1.5);
+                fprintf(make->stream,
+                        "%s\t%d\t%d\tnetwork\tprivate\t%d\t%.0f\t1\t90\t%.4f\t0.01\t%.4f\t%.4f\t%.4f\t%.4f\tNA\n",
+                        arm_name(make, a), s, w * window_steps, spec->layers * spec->channels,
+                        share * spec->layers * spec->channels, share, share * 1.1, share, share * 1.2, share * 1.5);
             }
     close_table(make);
     open_table(make, "dead_arm", "arm\tstep\tlevel\tname\tseeds\tmean\tmin\tmax\tnear_dead_mean");
     for (int a = 0; a < spec->arms; a++)
         for (int w = 0; w <= spec->windows; w++) {
             double share = network_share(make, a, 0, w);
-            fprintf(make->stream, "%s\t%d\tnetwork\tprivate\t%d\t%.4f\t%.4f\t%.4f\t0.01\n", arm_name(make, a), w * window_steps, spec->seeds, share, share * 0.9, share * 1.1);
+            fprintf(make->stream, "%s\t%d\tnetwork\tprivate\t%d\t%.4f\t%.4f\t%.4f\t0.01\n", arm_name(make, a),
+                    w * window_steps, spec->seeds, share, share * 0.9, share * 1.1);
         }
     close_table(make);
-    open_table(make, "layer_arm", "arm\tstep\tlayer\tposition\tstage\tkind\tseeds\tdead_mean\tdead_min\tdead_max\tinert_mean");
+    open_table(make, "layer_arm",
+               "arm\tstep\tlayer\tposition\tstage\tkind\tseeds\tdead_mean\tdead_min\tdead_max\tinert_mean");
     for (int a = 0; a < spec->arms; a++)
         for (int w = 0; w <= spec->windows; w++)
             for (int l = 0; l < spec->layers; l++)
-                fprintf(make->stream, "%s\t%d\t%s\t%d\ts%d\tconv\t%d\t%.4f\t0\t1\t0.1\n", arm_name(make, a), w * window_steps, layer_name(make, l, layer_text), l, l / 3, spec->seeds,
+                fprintf(make->stream, "%s\t%d\t%s\t%d\ts%d\tconv\t%d\t%.4f\t0\t1\t0.1\n", arm_name(make, a),
+                        w * window_steps, layer_name(make, l, layer_text), l, l / 3, spec->seeds,
                         dead_share(make, a, 0, l, w));
     close_table(make);
-    open_table(make, "flow", "arm\tseed\twindow\tfirst\tlast\tlevel\tname\tdead_before\tnot_dead_before\trevivals\tnew_deaths\trevival_rate\tdeath_rate");
+    open_table(make, "flow",
+               "arm\tseed\twindow\tfirst\tlast\tlevel\tname\tdead_before\tnot_dead_before\trevivals\tnew_deaths\trevival_"
+               "rate\tdeath_rate");
     for (int a = 0; a < spec->arms; a++)
         for (int s = 0; s < spec->seeds; s++)
             for (int w = 0; w < spec->windows; w++)
-                fprintf(make->stream, "%s\t%d\t%d\t%d\t%d\tnetwork\tprivate\t20\t100\t%d\t%d\t%.3f\t%.3f\n", arm_name(make, a), s, w, w * window_steps, (w + 1) * window_steps - 1,
-                        2 * a, 1, 0.1 * a + 0.05 * noise(a, s, w, 7), 0.02 * noise(a, s, w, 8));
+                fprintf(make->stream, "%s\t%d\t%d\t%d\t%d\tnetwork\tprivate\t20\t100\t%d\t%d\t%.3f\t%.3f\n",
+                        arm_name(make, a), s, w, w * window_steps, (w + 1) * window_steps - 1, 2 * a, 1,
+                        0.1 * a + 0.05 * noise(a, s, w, 7), 0.02 * noise(a, s, w, 8));
     close_table(make);
     open_table(make, "survival", "arm\tseed\torigin\ttime\tat_risk\tevents\tcensored\tsurvival\tlow\thigh");
     for (int a = 0; a < spec->arms; a++)
         for (int o = 0; o < 2; o++)
             for (int w = 0; w <= spec->windows; w++) {
                 double alive = exp(-(0.02 + 0.1 * a) * w);
-                fprintf(make->stream, "%s\tall\t%s\t%d\t%d\t1\t0\t%.4f\t%.4f\t%.4f\n", arm_name(make, a), o ? "start" : "onset", w * window_steps, 100 - w, alive,
-                        fmax(0, alive - 0.05), fmin(1, alive + 0.05));
+                fprintf(make->stream, "%s\tall\t%s\t%d\t%d\t1\t0\t%.4f\t%.4f\t%.4f\n", arm_name(make, a),
+                        o ? "start" : "onset", w * window_steps, 100 - w, alive, fmax(0, alive - 0.05),
+                        fmin(1, alive + 0.05));
             }
     close_table(make);
     open_table(make, "loss", "arm\tseed\tstep\tsteps\tloss\tlr\tgrad_norm\tgrad_norm_module\tclip\tclip_module");
@@ -179,32 +213,42 @@ static void write_activity(maker *make) {
     for (int a = 0; a < spec->arms; a++)
         for (int s = 0; s < spec->seeds; s++)
             for (int w = 0; w <= spec->windows; w += 4)
-                fprintf(make->stream, "%s\t%d\t%d\ttest\t1.5\t%.4f\t1000\n", arm_name(make, a), s, w * window_steps, 0.1 + 0.3 * w / spec->windows + 0.02 * noise(a, s, w, 4));
+                fprintf(make->stream, "%s\t%d\t%d\ttest\t1.5\t%.4f\t1000\n", arm_name(make, a), s, w * window_steps,
+                        0.1 + 0.3 * w / spec->windows + 0.02 * noise(a, s, w, 4));
     close_table(make);
 }
 
 static void write_gradients(maker *make) {
     const report_tables *spec = make->spec;
     char layer_text[64];
-    open_table(make, "grad_layer", "arm\tseed\twindow\tfirst\tlast\tlayer\tposition\tstage\tkind\tnodes\tgrad_layer\tgrad_median_alive\tgrad_median_dead\tgrad_out_layer\talive\tdead");
+    open_table(make, "grad_layer",
+               "arm\tseed\twindow\tfirst\tlast\tlayer\tposition\tstage\tkind\tnodes\tgrad_layer\tgrad_median_alive\tgrad_"
+               "median_dead\tgrad_out_layer\talive\tdead");
     for (int a = 0; a < spec->arms; a++)
         for (int s = 0; s < spec->seeds; s++)
-            for (int w = 0; w < spec->windows; w += spec->windows - 1 > 0 ? spec->windows - 1 : 1)
+            for (int w = 0; w<spec->windows; w += spec->windows - 1> 0 ? spec->windows - 1 : 1)
                 for (int l = 0; l < spec->layers; l++)
-                    fprintf(make->stream, "%s\t%d\t%d\t%d\t%d\t%s\t%d\ts\tconv\t%d\t%.5g\t%.5g\t%s\t0.01\t9\t1\n", arm_name(make, a), s, w, w * window_steps, w * window_steps + 9,
-                            layer_name(make, l, layer_text), l, spec->channels, pow(10, -1 - 1.0 * l / spec->layers + 0.3 * noise(a, s, l, w)),
+                    fprintf(make->stream, "%s\t%d\t%d\t%d\t%d\t%s\t%d\ts\tconv\t%d\t%.5g\t%.5g\t%s\t0.01\t9\t1\n",
+                            arm_name(make, a), s, w, w * window_steps, w * window_steps + 9, layer_name(make, l, layer_text),
+                            l, spec->channels, pow(10, -1 - 1.0 * l / spec->layers + 0.3 * noise(a, s, l, w)),
                             pow(10, -2 - 1.0 * l / spec->layers), a ? "1e-4" : "0");
     close_table(make);
-    open_table(make, "grad_dead", "arm\tseed\twindow\tfirst\tlast\tlayer\tposition\tnodes\tzero_step_share\tratio_median\tratio_max\tno_reference\tidentity_energy\tpath_energy\t"
+    open_table(make, "grad_dead",
+               "arm\tseed\twindow\tfirst\tlast\tlayer\tposition\tnodes\tzero_step_share\tratio_median\tratio_max\tno_"
+               "reference\tidentity_energy\tpath_energy\t"
                "total_energy\tpath_share");
     for (int a = 0; a < spec->arms; a++)
         for (int s = 0; s < spec->seeds; s++)
             for (int w = 0; w < spec->windows; w++)
-                fprintf(make->stream, "%s\t%d\t%d\t%d\t%d\tall\tNA\t20\t%d\t%.4g\t0.1\t0\t%s\t%s\t%s\t%s\n", arm_name(make, a), s, w, w * window_steps, w * window_steps + 9, a == 0,
-                        a ? 0.05 + 0.02 * noise(a, s, w, 1) : 0.0, a ? "0" : "NA", a ? "0.003" : "NA", a ? "0.003" : "NA", a ? "1" : "NA");
+                fprintf(make->stream, "%s\t%d\t%d\t%d\t%d\tall\tNA\t20\t%d\t%.4g\t0.1\t0\t%s\t%s\t%s\t%s\n",
+                        arm_name(make, a), s, w, w * window_steps, w * window_steps + 9, a == 0,
+                        a ? 0.05 + 0.02 * noise(a, s, w, 1) : 0.0, a ? "0" : "NA", a ? "0.003" : "NA", a ? "0.003" : "NA",
+                        a ? "1" : "NA");
     close_table(make);
     static const char *const states[] = {"dead", "near_dead", "alive", "dead_through", "all"};
-    open_table(make, "inertia_time", "arm\tseed\twindow\tfirst\tlast\tstate\tnodes\tundefined\tpath_median\tpath_gradient_median\tpath_gradient_q25\tpath_gradient_q75\t"
+    open_table(make, "inertia_time",
+               "arm\tseed\twindow\tfirst\tlast\tstate\tnodes\tundefined\tpath_median\tpath_gradient_median\tpath_gradient_"
+               "q25\tpath_gradient_q75\t"
                "path_carried_median\tpath_decay_median\tnet_median\tinert_share\tinert_relative_share");
     for (int a = 0; a < spec->arms; a++)
         for (int s = 0; s < spec->seeds; s++)
@@ -212,41 +256,54 @@ static void write_gradients(maker *make) {
                 for (int k = 0; k < 5; k++) {
                     bool still = a == 0 && (k == 0 || k == 3);
                     double value = still ? 0 : 0.02 * (k == 2 ? 3 : 1) * (1 + noise(a, s, w, k));
-                    fprintf(make->stream, "%s\t%d\t%d\t%d\t%d\t%s\t30\t0\t%.4g\t%.4g\t%.4g\t%.4g\t0\t0.001\t0.01\t%d\t%d\n", arm_name(make, a), s, w, w * window_steps, w * window_steps + 9,
-                            states[k], value, value, value * 0.7, value * 1.4, still, still);
+                    fprintf(make->stream, "%s\t%d\t%d\t%d\t%d\t%s\t30\t0\t%.4g\t%.4g\t%.4g\t%.4g\t0\t0.001\t0.01\t%d\t%d\n",
+                            arm_name(make, a), s, w, w * window_steps, w * window_steps + 9, states[k], value, value,
+                            value * 0.7, value * 1.4, still, still);
                 }
     close_table(make);
-    open_table(make, "l2l1", "arm\tseed\tstep\tlayer\tposition\tdepth\tstage\tkind\tweight_count\tweight_l2l1\tactivation_count\tactivation_l2l1\tweight_scaled\tactivation_scaled");
+    open_table(make, "l2l1",
+               "arm\tseed\tstep\tlayer\tposition\tdepth\tstage\tkind\tweight_count\tweight_l2l1\tactivation_"
+               "count\tactivation_l2l1\tweight_scaled\tactivation_scaled");
     close_table(make);
-    open_table(make, "l2l1_arm", "arm\tlayer\tposition\tstage\tseeds\tstep\tweight_mean\tweight_min\tweight_max\tactivation_mean\tactivation_min\tactivation_max");
+    open_table(make, "l2l1_arm",
+               "arm\tlayer\tposition\tstage\tseeds\tstep\tweight_mean\tweight_min\tweight_max\tactivation_mean\tactivation_"
+               "min\tactivation_max");
     for (int a = 0; a < spec->arms; a++)
         for (int l = 0; l < spec->layers; l++) {
             double weight = 1.17 + 0.1 * noise(a, l, 0, 0), active = 1.6 + noise(a, l, 1, 1);
-            fprintf(make->stream, "%s\t%s\t%d\ts\t%d\t300\t%.4f\t%.4f\t%.4f\t%.4f\t%.4f\t%.4f\n", arm_name(make, a), layer_name(make, l, layer_text), l, spec->seeds, weight, weight - 0.03,
-                    weight + 0.03, active, active - 0.2, active + 0.2);
+            fprintf(make->stream, "%s\t%s\t%d\ts\t%d\t300\t%.4f\t%.4f\t%.4f\t%.4f\t%.4f\t%.4f\n", arm_name(make, a),
+                    layer_name(make, l, layer_text), l, spec->seeds, weight, weight - 0.03, weight + 0.03, active,
+                    active - 0.2, active + 0.2);
         }
     close_table(make);
     static const char *const groups[] = {"all", "dead", "alive"};
-    open_table(make, "pool_path", "arm\tseed\twindow\tfirst\tlast\tlayer\tposition\tgroup\tnodes\tidentity\tpath\toutput\tshare\tcross\tidentity_zero\tgrad_identity\tgrad_path\t"
+    open_table(make, "pool_path",
+               "arm\tseed\twindow\tfirst\tlast\tlayer\tposition\tgroup\tnodes\tidentity\tpath\toutput\tshare\tcross\tidentit"
+               "y_zero\tgrad_identity\tgrad_path\t"
                "grad_total\tgrad_share\tgrad_cross");
     for (int a = 1; a < spec->arms; a++)
         for (int s = 0; s < spec->seeds; s++)
             for (int w = spec->windows - 1; w < spec->windows; w++)
                 for (int l = 0; l < spec->layers; l++)
                     for (int g = 0; g < 3; g++)
-                        fprintf(make->stream, "%s\t%d\t%d\t%d\t%d\t%s\t%d\t%s\t%d\t1\t0.3\t1.3\t%.4f\t0\t0\t0.1\t0.1\t0.2\t%.4f\t0\n", arm_name(make, a), s, w, w * window_steps,
-                                w * window_steps + 9, layer_name(make, l, layer_text), l, groups[g], spec->channels, 0.1 + 0.3 * noise(a, s, l, g),
+                        fprintf(make->stream,
+                                "%s\t%d\t%d\t%d\t%d\t%s\t%d\t%s\t%d\t1\t0.3\t1.3\t%.4f\t0\t0\t0.1\t0.1\t0.2\t%.4f\t0\n",
+                                arm_name(make, a), s, w, w * window_steps, w * window_steps + 9,
+                                layer_name(make, l, layer_text), l, groups[g], spec->channels, 0.1 + 0.3 * noise(a, s, l, g),
                                 g == 1 ? 1.0 : 0.1 + 0.3 * noise(a, s, l, g + 3));
     close_table(make);
-    open_table(make, "inertia", "arm\tseed\twindow\tfirst\tlast\tlayer\tposition\tchannel\tnode\tstate\tzeros\tpath\tpath_gradient\tpath_carried\tpath_decay\tnet\tinert\tgrad_ratio\tlr_sum");
+    open_table(make, "inertia",
+               "arm\tseed\twindow\tfirst\tlast\tlayer\tposition\tchannel\tnode\tstate\tzeros\tpath\tpath_gradient\tpath_"
+               "carried\tpath_decay\tnet\tinert\tgrad_ratio\tlr_sum");
     for (int a = 0; a < spec->arms; a++)
         for (int l = 0; l < spec->layers; l++)
             for (int c = 0; c < spec->channels && c < 30; c++) {
                 bool dead = noise(a, l, c, 5) < dead_share(make, a, 0, l, spec->windows);
                 double path = dead && a == 0 ? 0 : pow(10, -1.5 + 0.8 * noise(a, l, c, 6) - (dead ? 1 : 0));
-                fprintf(make->stream, "%s\t0\t%d\t0\t9\t%s\t%d\t%d\t%s:%d\t%s\t%.4f\t%.4g\t%.4g\t0\t0\t0.01\t%d\t0.5\t1\n", arm_name(make, a), spec->windows - 1,
-                        layer_name(make, l, layer_text), l, c, layer_name(make, l, layer_text), c, dead ? "dead" : "alive", dead ? 1.0 : 0.3 + 0.5 * noise(a, l, c, 7), path, path,
-                        path < 1e-3);
+                fprintf(make->stream, "%s\t0\t%d\t0\t9\t%s\t%d\t%d\t%s:%d\t%s\t%.4f\t%.4g\t%.4g\t0\t0\t0.01\t%d\t0.5\t1\n",
+                        arm_name(make, a), spec->windows - 1, layer_name(make, l, layer_text), l, c,
+                        layer_name(make, l, layer_text), c, dead ? "dead" : "alive",
+                        dead ? 1.0 : 0.3 + 0.5 * noise(a, l, c, 7), path, path, path < 1e-3);
             }
     close_table(make);
 }
@@ -255,44 +312,65 @@ static void write_nodes(maker *make) {
     const report_tables *spec = make->spec;
     static const char *const causes[] = {"silent_bias", "zero_incoming", "upstream_dead", "gamma_zero", "weights_drifted"};
     char layer_text[64];
-    open_table(make, "nodes", "arm\tseed\tlayer\tposition\tdepth\tstage\tkind\tchannel\tnode\tstate\tstate_eval\tfirst_death\trevivals\tdeaths\tdead_share\tlifeline\tcause\tevidence\t"
-               "mobility\tpath_gradient\tpath_decay\tgrad_ratio\tgrad_zero_share\tweight_l2\tbias\tgamma\tbeta\tout_l2\tpre_max\timages_active\timages\tplanted");
+    open_table(make, "nodes",
+               "arm\tseed\tlayer\tposition\tdepth\tstage\tkind\tchannel\tnode\tstate\tstate_eval\tfirst_"
+               "death\trevivals\tdeaths\tdead_share\tlifeline\tcause\tevidence\t"
+               "mobility\tpath_gradient\tpath_decay\tgrad_ratio\tgrad_zero_share\tweight_l2\tbias\tgamma\tbeta\tout_l2\tpre_"
+               "max\timages_active\timages\tplanted");
     int letters = spec->windows + 1 < 120 ? spec->windows + 1 : 120;
     for (int a = 0; a < spec->arms; a++)
         for (int s = 0; s < spec->seeds; s++)
             for (int l = 0; l < spec->layers; l++)
                 for (int c = 0; c < spec->channels; c++) {
-                    bool dead = noise(a, l, c, s + 5) < dead_share(make, a, s, l, spec->windows), returns = !dead && noise(a, l, c, s + 50) < 0.1;
+                    bool dead = noise(a, l, c, s + 5) < dead_share(make, a, s, l, spec->windows),
+                         returns = !dead && noise(a, l, c, s + 50) < 0.1;
                     char life[128];
                     int turn = (int)(noise(a, l, c, s + 99) * letters);
-                    for (int i = 0; i < letters; i++) life[i] = dead ? (i >= turn ? 'D' : 'A') : returns ? (i < turn ? 'D' : i < turn + 3 ? 'n' : 'A') : 'A';
+                    for (int i = 0; i < letters; i++)
+                        life[i] = dead      ? (i >= turn ? 'D' : 'A')
+                                  : returns ? (i < turn       ? 'D'
+                                               : i < turn + 3 ? 'n'
+                                                              : 'A')
+                                            : 'A';
                     life[letters] = '\0';
-                    fprintf(make->stream, "%s\t%d\t%s\t%d\t%d\ts%d\tconv\t%d\t%s:%d\t%s\t%s\t%s\t%d\t%d\t%.3f\t%s\t%s\tbias=-4.01 pre_max=-0.2\t%s\t%.3g\t0.001\t%.3g\t%d\t0.9\t-4\tNA\tNA\t1.2\t"
-                            "-0.2\t%d\t512\t%s\n", arm_name(make, a), s, layer_name(make, l, layer_text), l, l, l / 3, c, layer_name(make, l, layer_text), c, dead ? "dead" : "alive",
-                            dead ? "dead" : "alive", dead ? "120" : returns ? "0" : "NA", returns, dead, dead ? 0.4 : 0.0, life,
-                            dead ? make->spec->hostile ? "<svg onload=alert(2)>" : causes[c % 5] : "none", dead && a == 0 ? "inert" : "moving", dead ? 0.0 : 0.03,
-                            dead ? 0.0 : 1.1, dead, dead ? 0 : 300, returns ? "bias" : "NA");
+                    fprintf(make->stream,
+                            "%s\t%d\t%s\t%d\t%d\ts%d\tconv\t%d\t%s:%d\t%s\t%s\t%s\t%d\t%d\t%.3f\t%s\t%s\tbias=-4.01 "
+                            "pre_max=-0.2\t%s\t%.3g\t0.001\t%.3g\t%d\t0.9\t-4\tNA\tNA\t1.2\t"
+                            "-0.2\t%d\t512\t%s\n",
+                            arm_name(make, a), s, layer_name(make, l, layer_text), l, l, l / 3, c,
+                            layer_name(make, l, layer_text), c, dead ? "dead" : "alive", dead ? "dead" : "alive",
+                            dead      ? "120"
+                            : returns ? "0"
+                                      : "NA",
+                            returns, dead, dead ? 0.4 : 0.0, life,
+                            dead ? make->spec->hostile ? "<svg onload=alert(2)>" : causes[c % 5] : "none",
+                            dead && a == 0 ? "inert" : "moving", dead ? 0.0 : 0.03, dead ? 0.0 : 1.1, dead, dead ? 0 : 300,
+                            returns ? "bias" : "NA");
                 }
     close_table(make);
     open_table(make, "causes", "arm\tseed\tlayer\tposition\tstage\tcause\tstate\tnodes");
     for (int a = 0; a < spec->arms; a++)
         for (int s = 0; s < spec->seeds; s++)
             for (int k = 0; k < 5; k++)
-                fprintf(make->stream, "%s\t%d\t%s\t0\ts\t%s\tdead\t%d\n", arm_name(make, a), s, layer_name(make, 0, layer_text), make->spec->hostile ? "<svg onload=alert(2)>" : causes[k],
+                fprintf(make->stream, "%s\t%d\t%s\t0\ts\t%s\tdead\t%d\n", arm_name(make, a), s,
+                        layer_name(make, 0, layer_text), make->spec->hostile ? "<svg onload=alert(2)>" : causes[k],
                         (a ? 2 : 5) * (k + 1));
     close_table(make);
-    open_table(make, "planted", "arm\tseed\tlayer\tchannel\tnode\tplanted\tstate_start\tcause_start\tstate_end\tcause_end\treopened_step");
+    open_table(make, "planted",
+               "arm\tseed\tlayer\tchannel\tnode\tplanted\tstate_start\tcause_start\tstate_end\tcause_end\treopened_step");
     for (int a = 0; a < spec->arms; a++)
         for (int s = 0; s < spec->seeds; s++)
             for (int c = 0; c < 20; c++)
-                fprintf(make->stream, "%s\t%d\t%s\t%d\t%s:%d\tbias\tdead\tsilent_bias\t%s\tnone\t%s\n", arm_name(make, a), s, layer_name(make, 0, layer_text), c,
-                        layer_name(make, 0, layer_text), c, a && c % 3 ? "alive" : "dead", a && c % 3 ? "40" : "NA");
+                fprintf(make->stream, "%s\t%d\t%s\t%d\t%s:%d\tbias\tdead\tsilent_bias\t%s\tnone\t%s\n", arm_name(make, a), s,
+                        layer_name(make, 0, layer_text), c, layer_name(make, 0, layer_text), c,
+                        a && c % 3 ? "alive" : "dead", a && c % 3 ? "40" : "NA");
     close_table(make);
 }
 
 static void print_values(FILE *stream, int seeds, double scale) {
     fputc('[', stream);
-    for (int s = 0; s < seeds; s++) fprintf(stream, "%s{\"seed\":%d,\"value\":%.4f}", s ? "," : "", s, scale * (1 + 0.3 * noise(s, 1, 2, 3)));
+    for (int s = 0; s < seeds; s++)
+        fprintf(stream, "%s{\"seed\":%d,\"value\":%.4f}", s ? "," : "", s, scale * (1 + 0.3 * noise(s, 1, 2, 3)));
     fputc(']', stream);
 }
 
@@ -318,16 +396,28 @@ static void write_verdict(maker *make) {
     fputs(",\"faulty\":false,\"arms\":[", stream);
     print_arms(stream, make);
     fputs("],\"seeds\":{\"paired\":[0],\"unpaired\":[]},\"summary\":[", stream);
-    ps_json_print_text(stream, make->spec->hostile ? "</script><script>alert(3)</script>" : "ps2 keeps fewer nodes dead than baseline in every seed, but three seeds cannot reach p < 0.05.");
-    fputs("],\"checks\":[{\"id\":\"C1\",\"statement\":\"A gate shut on a batch gives no gradient.\",\"holds\":true,\"cases\":100,\"violations\":0,\"worst\":0,"
-          "\"first_violation\":null}],\"comparison\":[],\"predictions\":[", stream);
+    ps_json_print_text(
+        stream, make->spec->hostile
+                    ? "</script><script>alert(3)</script>"
+                    : "ps2 keeps fewer nodes dead than baseline in every seed, but three seeds cannot reach p < 0.05.");
+    fputs(
+        "],\"checks\":[{\"id\":\"C1\",\"statement\":\"A gate shut on a batch gives no "
+        "gradient.\",\"holds\":true,\"cases\":100,\"violations\":0,\"worst\":0,"
+        "\"first_violation\":null}],\"comparison\":[],\"predictions\":[",
+        stream);
     for (int p = 0; p < 8 && make->spec->arms > 1; p++) {
-        fprintf(stream, "%s{\"id\":\"W%d\",\"title\":\"Prediction %d\",\"statement\":\"Dead nodes receive less gradient than living ones of their layer.\",\"population\":\"nodes\",\"statistic\":"
-                "\"median\",\"direction\":\"less\",\"margin\":0,\"arm\":", p ? "," : "", p + 1, p + 1);
+        fprintf(stream,
+                "%s{\"id\":\"W%d\",\"title\":\"Prediction %d\",\"statement\":\"Dead nodes receive less gradient than living "
+                "ones of their layer.\",\"population\":\"nodes\",\"statistic\":"
+                "\"median\",\"direction\":\"less\",\"margin\":0,\"arm\":",
+                p ? "," : "", p + 1, p + 1);
         ps_json_print_text(stream, make->spec->hostile ? "<script>" : "ps2");
-        fprintf(stream, ",\"against\":\"baseline\",\"verdict\":\"%s\",\"n\":%d,\"estimate\":%.3f,\"low\":-0.14,\"high\":-0.08,\"interval\":\"range\",\"coverage\":0.75,\"p\":0.25,"
-                "\"p_holm\":1,\"best_p\":0.25,\"best_p_holm\":1,\"needs\":[\"zeros\"],\"missing\":%s,\"sentence\":\"Lower in every seed.\",\"values\":", verdicts[p % 4], make->spec->seeds,
-                p % 4 == 3 ? 0.0 : -0.11, p % 4 == 3 ? "[\"zeros\"]" : "[]");
+        fprintf(stream,
+                ",\"against\":\"baseline\",\"verdict\":\"%s\",\"n\":%d,\"estimate\":%.3f,\"low\":-0.14,\"high\":-0.08,"
+                "\"interval\":\"range\",\"coverage\":0.75,\"p\":0.25,"
+                "\"p_holm\":1,\"best_p\":0.25,\"best_p_holm\":1,\"needs\":[\"zeros\"],\"missing\":%s,\"sentence\":\"Lower "
+                "in every seed.\",\"values\":",
+                verdicts[p % 4], make->spec->seeds, p % 4 == 3 ? 0.0 : -0.11, p % 4 == 3 ? "[\"zeros\"]" : "[]");
         print_values(stream, p % 4 == 3 ? 0 : make->spec->seeds, -0.1);
         fputs("}", stream);
     }

@@ -44,7 +44,9 @@ static char *in_folder(const char *name) {
     return path;
 }
 
-static void write_text(const char *name, const char *text) { assert_int_equal(ps_file_write(in_folder(name), text, strlen(text)), PS_OK); }
+static void write_text(const char *name, const char *text) {
+    assert_int_equal(ps_file_write(in_folder(name), text, strlen(text)), PS_OK);
+}
 
 static char *read_text(const char *path) {
     char *content = NULL;
@@ -114,13 +116,18 @@ static void test_escape(void **state) {
     (void)state;
     check_escape(ps_escape_html, "<a href=\"x\" b='y'>&amp;", "&lt;a href=&quot;x&quot; b=&#39;y&#39;&gt;&amp;amp;");
     check_escape(ps_escape_html, "caf\xC3\xA9 \xF0\x9F\x98\x80", "caf\xC3\xA9 \xF0\x9F\x98\x80");
-    /* Lone and overlong bytes, surrogates, controls and marks that turn text round are all shown as the replacement character. */
+    /* Lone and overlong bytes, surrogates, controls and marks that turn text round are all shown as the replacement
+     * character. */
     check_escape(ps_escape_html, "\xFF|\xC0\xAF|\xED\xA0\x80|\x01|\x7F|\xE2\x80\xAE|\xE2\x82",
-                 "\xEF\xBF\xBD|\xEF\xBF\xBD\xEF\xBF\xBD|\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD|\xEF\xBF\xBD|\xEF\xBF\xBD|\xEF\xBF\xBD|\xEF\xBF\xBD\xEF\xBF\xBD");
-    check_escape(ps_escape_markdown, "a|b`c`[d](e)*f* <i> it's @me #1", "a\\|b\\`c\\`\\[d\\](e)\\*f\\* &lt;i&gt; it's &#64;me &#35;1");
+                 "\xEF\xBF\xBD|\xEF\xBF\xBD\xEF\xBF\xBD|\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD|\xEF\xBF\xBD|\xEF\xBF\xBD|"
+                 "\xEF\xBF\xBD|\xEF\xBF\xBD\xEF\xBF\xBD");
+    check_escape(ps_escape_markdown, "a|b`c`[d](e)*f* <i> it's @me #1",
+                 "a\\|b\\`c\\`\\[d\\](e)\\*f\\* &lt;i&gt; it's &#64;me &#35;1");
     check_escape(ps_escape_plot, "say \"x\"\ty\n", "say 'x'\xEF\xBF\xBDy\xEF\xBF\xBD");
     check_escape(ps_escape_plot, "", "(no name)");
-    check_escape(ps_escape_plot, "0123456789012345678901234567890123456789012345678", "012345678901234567890123456789\xE2\x80\xA6" "23456789012345678");
+    check_escape(ps_escape_plot, "0123456789012345678901234567890123456789012345678",
+                 "012345678901234567890123456789\xE2\x80\xA6"
+                 "23456789012345678");
     char text[PS_ESCAPE_NUMBER];
     assert_string_equal(ps_escape_percent(text, -0.1234, 1), "-12.3");
     assert_string_equal(ps_escape_percent(text, 0.5, 1), "+50.0");
@@ -139,7 +146,9 @@ static char *query(const char *request, const char *result) {
     assert_int_equal(ps_file_make_directories(data), PS_OK);
     write_text("q/tables/arms.tsv", "arm\tindex\nbase\t0\nmute\t1\nps2\t2\n");
     write_text("q/tables/runs.tsv", "arm\tseed\nbase\t0\nbase\t1\nps2\t0\nps2\t1\n");
-    write_text("q/tables/t.tsv", "arm\tseed\tstep\tlayer\tx\tkind\nbase\t0\t10\ta\t1\tu\nbase\t0\t20\tb\tNA\tv\nbase\t1\t10\ta\t3\tu\nbase\t1\t30\tb\tInf\tv\n"
+    write_text("q/tables/t.tsv",
+               "arm\tseed\tstep\tlayer\tx\tkind\nbase\t0\t10\ta\t1\tu\nbase\t0\t20\tb\tNA\tv\nbase\t1\t10\ta\t3\tu\nbase\t1"
+               "\t30\tb\tInf\tv\n"
                "ps2\t0\t10\ta\t5\tu\nps2\t0\t20\t<b>\t7\tv\nstray\t0\t10\ta\t9\tu\n");
     write_text("q/s.gp", request);
     assert_int_equal(ps_plot_source_open(in_folder("q/tables"), in_folder("q/data"), &source), PS_OK);
@@ -166,23 +175,32 @@ static void test_data(void **state) {
     check_query("# a comment\n#data d from t split arm pick step,x,arm#\nplot 1\n", "d",
                 "# step\tx\tarm#\n10\t1\t1\n20\tNA\t1\n10\t3\t1\n30\tNA\t1\n\n\nNA\tNA\tNA\n\n\n10\t5\t3\n20\t7\t3\n");
     check_query("#data d from t where arm=base split arm by step pick step,mean(x),min(x),max(x),count(x)", "d",
-                "# step\tmean(x)\tmin(x)\tmax(x)\tcount(x)\n10\t2\t1\t3\t2\n20\tNA\tNA\tNA\t0\n30\tNA\tNA\tNA\t0\n\n\nNA\tNA\tNA\tNA\tNA\n\n\nNA\tNA\tNA\tNA\tNA\n");
-    check_query("#data d from t where step=@last split arm,seed pick step,text(layer)", "d", "# step\ttext(layer)\n20\tb\n\n\n30\tb\n\n\n20\t<b>\n\n\n10\ta\n");
+                "# "
+                "step\tmean(x)\tmin(x)\tmax(x)\tcount(x)"
+                "\n10\t2\t1\t3\t2\n20\tNA\tNA\tNA\t0\n30\tNA\tNA\tNA\t0\n\n\nNA\tNA\tNA\tNA\tNA\n\n\nNA\tNA\tNA\tNA\tNA\n");
+    check_query("#data d from t where step=@last split arm,seed pick step,text(layer)", "d",
+                "# step\ttext(layer)\n20\tb\n\n\n30\tb\n\n\n20\t<b>\n\n\n10\ta\n");
     check_query("#data d from t where arm=ps2 where kind=u,v pick step,x steps", "d", "# step\tx\n10\t5\n20\t5\n20\t7\n");
-    check_query("#data d from t where arm=base split arm thin 2 pick x,text(kind)", "d", "# x\ttext(kind)\n1\tu\n3\tu\n\n\nNA\tNA\n\n\nNA\tNA\n");
+    check_query("#data d from t where arm=base split arm thin 2 pick x,text(kind)", "d",
+                "# x\ttext(kind)\n1\tu\n3\tu\n\n\nNA\tNA\n\n\nNA\tNA\n");
     check_query("#data d from t where nocolumn=1 split arm pick x", "d", "# x\nNA\n\n\nNA\n\n\nNA\n");
     check_query("#data d from absent split arm pick x", "d", "# x\nNA\n\n\nNA\n\n\nNA\n");
-    check_query("#data p pivot t columns kind value #", "p", "row\tarm\tu\tv\n0\tbase\t1\t1\n1\tmute\t0\t0\n2\tps2\t0.5\t0.5\n");
-    check_query("#data p pivot t columns kind value x", "p", "row\tarm\tu\tv\n0\tbase\t2\t0\n1\tmute\t0\t0\n2\tps2\t2.5\t3.5\n");
+    check_query("#data p pivot t columns kind value #", "p",
+                "row\tarm\tu\tv\n0\tbase\t1\t1\n1\tmute\t0\t0\n2\tps2\t0.5\t0.5\n");
+    check_query("#data p pivot t columns kind value x", "p",
+                "row\tarm\tu\tv\n0\tbase\t2\t0\n1\tmute\t0\t0\n2\tps2\t2.5\t3.5\n");
 }
 
 static void test_data_grid(void **state) {
     (void)state;
     const char *request = "#data g grid t split arm x step y seed value x label layer rows 9 columns 9";
-    check_query(request, "g", "# column\trow\tvalue\n0\t0\t1\n1\t0\tNaN\n2\t0\tNaN\n0\t1\t3\n1\t1\tNaN\n2\t1\tNaN\n\n\n"
-                "0\t0\tNaN\n1\t0\tNaN\n2\t0\tNaN\n0\t1\tNaN\n1\t1\tNaN\n2\t1\tNaN\n\n\n0\t0\t5\n1\t0\t7\n2\t0\tNaN\n0\t1\tNaN\n1\t1\tNaN\n2\t1\tNaN\n");
+    check_query(request, "g",
+                "# column\trow\tvalue\n0\t0\t1\n1\t0\tNaN\n2\t0\tNaN\n0\t1\t3\n1\t1\tNaN\n2\t1\tNaN\n\n\n"
+                "0\t0\tNaN\n1\t0\tNaN\n2\t0\tNaN\n0\t1\tNaN\n1\t1\tNaN\n2\t1\tNaN\n\n\n0\t0\t5\n1\t0\t7\n2\t0\tNaN\n0\t1\tNa"
+                "N\n1\t1\tNaN\n2\t1\tNaN\n");
     check_query(request, "g.x", "0\t10\n1\t20\n2\t30\n");
-    check_query("#data g grid t split arm x step y seed value x rows 1 columns 1", "g", "# column\trow\tvalue\n0\t0\t2\n\n\n0\t0\tNaN\n\n\n0\t0\t6\n");
+    check_query("#data g grid t split arm x step y seed value x rows 1 columns 1", "g",
+                "# column\trow\tvalue\n0\t0\t2\n\n\n0\t0\tNaN\n\n\n0\t0\t6\n");
 }
 
 static void test_data_faults(void **state) {
@@ -205,7 +223,9 @@ static void test_recorded(void **state) {
     assert_int_equal(ps_plot_source_open(in_folder("q/tables"), in_folder("q/data"), &source), PS_OK);
     assert_int_equal(ps_plot_data_recorded(&source, "t:x,step;na:b", &recorded, &missing), PS_OK);
     assert_true(recorded && missing == NULL);
-    static const char *const absent[][2] = {{"t:x;na:a", "tables/na.tsv, column a"}, {"t:no", "tables/t.tsv, column no"}, {"gone:x", "tables/gone.tsv, column x"}};
+    static const char *const absent[][2] = {{"t:x;na:a", "tables/na.tsv, column a"},
+                                            {"t:no", "tables/t.tsv, column no"},
+                                            {"gone:x", "tables/gone.tsv, column x"}};
     for (int i = 0; i < 3; i++) {
         assert_int_equal(ps_plot_data_recorded(&source, absent[i][0], &recorded, &missing), PS_OK);
         assert_false(recorded);
@@ -220,7 +240,8 @@ static void test_recorded(void **state) {
 static char *inline_svg(const char *body, bool *allowed) {
     char *out = NULL, text[2048];
     size_t size = 0;
-    snprintf(text, sizeof text, "<?xml version=\"1.0\"?>\n<svg viewBox=\"0 0 10 20\" xmlns=\"http://www.w3.org/2000/svg\">%s</svg>", body);
+    snprintf(text, sizeof text,
+             "<?xml version=\"1.0\"?>\n<svg viewBox=\"0 0 10 20\" xmlns=\"http://www.w3.org/2000/svg\">%s</svg>", body);
     write_text("x.svg", text);
     FILE *stream = open_memstream(&out, &size);
     assert_int_equal(ps_svg_inline(stream, in_folder("x.svg"), "p7", "a b", allowed), PS_OK);
@@ -231,21 +252,35 @@ static char *inline_svg(const char *body, bool *allowed) {
 static void test_svg(void **state) {
     (void)state;
     bool allowed;
-    char *out = inline_svg("<title>T</title><g id=\"g\"><title>hover</title><path stroke='rgb(  0, 114, 178)' fill = 'rgb(38,38,38)' d='M0,0'/>"
-                           "<use xlink:href='#g' color='rgb(1,2,3)'/><text>rgb(38,38,38) &lt;b&gt;</text></g>", &allowed);
+    char *out = inline_svg(
+        "<title>T</title><g id=\"g\"><title>hover</title><path stroke='rgb(  0, 114, 178)' fill = 'rgb(38,38,38)' d='M0,0'/>"
+        "<use xlink:href='#g' color='rgb(1,2,3)'/><text>rgb(38,38,38) &lt;b&gt;</text></g>",
+        &allowed);
     assert_true(allowed);
-    assert_string_equal(out, "<svg role=\"img\" aria-labelledby=\"a b\" viewBox=\"0 0 10 20\" xmlns:xlink=\"http://www.w3.org/1999/xlink\">"
-                        "<g id=\"p7-g\"><path stroke='var(--arm2)' fill = 'var(--ink)' d='M0,0'/><use xlink:href='#p7-g' color='rgb(1,2,3)'/>"
-                        "<text>rgb(38,38,38) &lt;b&gt;</text></g></svg>\n");
+    assert_string_equal(
+        out,
+        "<svg role=\"img\" aria-labelledby=\"a b\" viewBox=\"0 0 10 20\" xmlns:xlink=\"http://www.w3.org/1999/xlink\">"
+        "<g id=\"p7-g\"><path stroke='var(--arm2)' fill = 'var(--ink)' d='M0,0'/><use xlink:href='#p7-g' "
+        "color='rgb(1,2,3)'/>"
+        "<text>rgb(38,38,38) &lt;b&gt;</text></g></svg>\n");
     free(out);
 }
 
 static void test_svg_hostile(void **state) {
     (void)state;
-    static const char *const bodies[] = {
-        "<script>alert(1)</script>", "<g onload=\"alert(1)\"/>", "<use xlink:href='http://x/y.svg#a'/>", "<image xlink:href=\"file:///etc/passwd\"/>",
-        "<foreignObject/>", "<path style=\"fill:url(http://x)\"/>", "<g id=x/>", "<g id=\"x/>", "<!-- -->", "<![CDATA[x]]>", "<a xlink:href=\"javascript:alert(1)\"/>",
-        "<image xlink:href=\"data:text/html;base64,AAAA\"/>", "<g <script/>"};
+    static const char *const bodies[] = {"<script>alert(1)</script>",
+                                         "<g onload=\"alert(1)\"/>",
+                                         "<use xlink:href='http://x/y.svg#a'/>",
+                                         "<image xlink:href=\"file:///etc/passwd\"/>",
+                                         "<foreignObject/>",
+                                         "<path style=\"fill:url(http://x)\"/>",
+                                         "<g id=x/>",
+                                         "<g id=\"x/>",
+                                         "<!-- -->",
+                                         "<![CDATA[x]]>",
+                                         "<a xlink:href=\"javascript:alert(1)\"/>",
+                                         "<image xlink:href=\"data:text/html;base64,AAAA\"/>",
+                                         "<g <script/>"};
     for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
         bool allowed = true;
         char *out = inline_svg(bodies[i], &allowed);
@@ -269,7 +304,8 @@ static char *write_report(const char *name, const char *formats, const char *fil
 
 /* Nothing on the page may point outside it or be left of a name that tried to be markup. */
 static void check_closed(const char *page) {
-    static const char *const words[] = {"http://", "https://", "src=\"", "@import", "<script>alert", "<img", "<svg onload", "javascript:"};
+    static const char *const words[] = {"http://",       "https://", "src=\"",      "@import",
+                                        "<script>alert", "<img",     "<svg onload", "javascript:"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         int found = count(page, words[i]);
         if (strcmp(words[i], "http://") == 0) found -= count(page, "http://www.w3.org/");
@@ -280,8 +316,18 @@ static void check_closed(const char *page) {
 }
 
 static void check_sections(const char *page) {
-    static const char *const words[] = {"class=\"answer\"", "id=\"h-predictions\"", "Cost of recording", "Where and when nodes die", "Do dead nodes come back?", "Inertia and gradients",
-                                        "Weights and the Pool Skip path", "Causes", "Learning", "How sure is this?", "id=\"h-nodes\"", "Content-Security-Policy"};
+    static const char *const words[] = {"class=\"answer\"",
+                                        "id=\"h-predictions\"",
+                                        "Cost of recording",
+                                        "Where and when nodes die",
+                                        "Do dead nodes come back?",
+                                        "Inertia and gradients",
+                                        "Weights and the Pool Skip path",
+                                        "Causes",
+                                        "Learning",
+                                        "How sure is this?",
+                                        "id=\"h-nodes\"",
+                                        "Content-Security-Policy"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (!strstr(page, words[i])) fail_msg("the page lacks %s", words[i]);
     assert_null(strstr(page, "could not be drawn"));
@@ -321,7 +367,8 @@ static void test_page(void **state) {
 
 static void test_hostile(void **state) {
     (void)state;
-    make_tables("hostile", (report_tables){.arms = 6, .seeds = 2, .layers = 4, .channels = 6, .windows = 5, .hostile = true});
+    make_tables("hostile",
+                (report_tables){.arms = 6, .seeds = 2, .layers = 4, .channels = 6, .windows = 5, .hostile = true});
     char *page = write_report("hostile", "html,md,json", "report.html");
     check_closed(page);
     check_sections(page);
@@ -329,7 +376,8 @@ static void test_hostile(void **state) {
     assert_int_equal(count(page, "class=\"absent\""), ps_plots_has_program("gnuplot") ? 0 : count_plots());
     free(page);
     /* Nobody ran `touch pwned`: not gnuplot in its folder, not a shell here. */
-    assert_false(ps_file_exists(in_folder("hostile/plots/pwned")) || ps_file_exists(in_folder("hostile/pwned")) || ps_file_exists("pwned"));
+    assert_false(ps_file_exists(in_folder("hostile/plots/pwned")) || ps_file_exists(in_folder("hostile/pwned")) ||
+                 ps_file_exists("pwned"));
     char *markdown = read_text(in_folder("hostile/report.md"));
     assert_null(strstr(markdown, "<script"));
     free(markdown);
@@ -350,7 +398,10 @@ static void test_missing_tables(void **state) {
     (void)state;
     make_tables("bare", (report_tables){.arms = 2, .seeds = 2, .layers = 2, .channels = 3, .windows = 3});
     char command[512];
-    snprintf(command, sizeof command, "cd '%s/bare' && rm verdict.json && cd tables && ls | grep -v '^arms.tsv$' | xargs rm && printf 'arm\\tseed\\n' > dead_time.tsv", folder);
+    snprintf(command, sizeof command,
+             "cd '%s/bare' && rm verdict.json && cd tables && ls | grep -v '^arms.tsv$' | xargs rm && printf "
+             "'arm\\tseed\\n' > dead_time.tsv",
+             folder);
     assert_int_equal(system(command), 0);
     char *page = write_report("bare", "html,md,json", "report.html");
     check_closed(page);
@@ -390,7 +441,9 @@ static void test_broken_plot(void **state) {
     make_tables("badplot", (report_tables){.arms = 1, .seeds = 1, .layers = 1, .channels = 1, .windows = 1});
     char *share = NULL, command[1024];
     assert_int_equal(ps_plots_find_share(&share), PS_OK);
-    snprintf(command, sizeof command, "cp -r '%s' '%s/share' && cd '%s/share' && head -2 plot_list.tsv > l && mv l plot_list.tsv && echo 'plot `touch x` nonsense(' >> plots/dead_time.gp",
+    snprintf(command, sizeof command,
+             "cp -r '%s' '%s/share' && cd '%s/share' && head -2 plot_list.tsv > l && mv l plot_list.tsv && echo 'plot "
+             "`touch x` nonsense(' >> plots/dead_time.gp",
              share, folder, folder);
     free(share);
     assert_int_equal(system(command), 0);
@@ -435,10 +488,10 @@ static int run_tool(int argc, char **argv) {
 int main(int argc, char **argv) {
     if (argc > 1) return run_tool(argc, argv);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_table),        cmocka_unit_test(test_table_faults),   cmocka_unit_test(test_escape),
-        cmocka_unit_test(test_data),         cmocka_unit_test(test_data_grid),      cmocka_unit_test(test_data_faults),
-        cmocka_unit_test(test_recorded),     cmocka_unit_test(test_svg),            cmocka_unit_test(test_svg_hostile),
-        cmocka_unit_test(test_page),         cmocka_unit_test(test_hostile),        cmocka_unit_test(test_one_arm_one_seed),
+        cmocka_unit_test(test_table),          cmocka_unit_test(test_table_faults), cmocka_unit_test(test_escape),
+        cmocka_unit_test(test_data),           cmocka_unit_test(test_data_grid),    cmocka_unit_test(test_data_faults),
+        cmocka_unit_test(test_recorded),       cmocka_unit_test(test_svg),          cmocka_unit_test(test_svg_hostile),
+        cmocka_unit_test(test_page),           cmocka_unit_test(test_hostile),      cmocka_unit_test(test_one_arm_one_seed),
         cmocka_unit_test(test_missing_tables), cmocka_unit_test(test_faults),       cmocka_unit_test(test_broken_plot),
         cmocka_unit_test(test_no_gnuplot),
     };
