@@ -6,13 +6,16 @@ id = "accuracy"; plot_width = 760; plot_height = 380
 load "style.gp"
 load "legend.gp"
 set tmargin at screen top + 22.0/plot_height
-stats data("seeds") using 1:(100*$2) nooutput
+seen = 0; least = 0; most = 1
+stats data("seeds") using (note(100*$2)) nooutput
 set ylabel "test accuracy, %"
-set yrange [0:high(0, 1.05*STATS_max_y)]
-if (STATS_max_x > STATS_min_x) {
+set yrange [0:high(0, 1.05*most)]
+seen = 0; least = 0; most = 1
+stats data("seeds") using (note($1)) nooutput
+if (seen > 0 && most > least) {
     set xlabel "training step"
-    margin = 0.04*(STATS_max_x - STATS_min_x)
-    set xrange [STATS_min_x - margin:STATS_max_x + margin]
+    margin = 0.04*(most - least)
+    set xrange [least - margin:most + margin]
     plot data("seeds") using 1:(100*$2):3 with linespoints lc variable lw 0.6 pt 7 ps 0.45 notitle, \
          for [a=1:arms] data("mean") index a-1 using 1:(100*$2) with linespoints lt a lw 3 ps 0.6 notitle
 } else {

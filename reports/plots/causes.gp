@@ -9,7 +9,6 @@ set xtics noenhanced
 if (arms > 4) set xtics rotate by -25
 set ylabel "dead nodes at the end, mean of the seeds"
 set key outside right top vertical Left reverse maxrows 12
-stats data("arms") skip 1 using 1 nooutput
 set xrange [-0.6:arms-0.4]
 stats data("arms") skip 1 matrix nooutput
 plot for [c=3:int(STATS_size_x)] data("arms") using c:xtic(strcol(2)) lt c-1 title columnheader(c)

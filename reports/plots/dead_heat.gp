@@ -3,15 +3,16 @@ id = "dead_heat"; plot_width = 760; plot_height = 400
 stats "data/arms.tsv" using 1 nooutput
 panels = int(STATS_records)
 set datafile separator tab
-stats "data/dead_heat.heat.tsv" using 1:2 nooutput
-columns = STATS_max_x + 1; rows = STATS_max_y + 1
+columns = 1; rows = 1
+stats "data/dead_heat.heat.tsv" using (columns = $1 + 1 > columns ? $1 + 1 : columns, rows = $2 + 1 > rows ? $2 + 1 : rows, 0) nooutput
 panel_height = rows*16 < 130 ? 130 : (rows*16 > 330 ? 330 : rows*16)
 plot_height = panels*(panel_height + 62) + 42
 load "style.gp"
 longest = 4
-stats data("heat.y") using (longest = strlen(strcol(2)) > longest ? strlen(strcol(2)) : longest, $1) nooutput
-stats data("heat") using (100*$3) nooutput
-top = high(0, STATS_max)
+stats data("heat.y") using (longest = strlen(strcol(2)) > longest ? strlen(strcol(2)) : longest, 0) nooutput
+seen = 0; least = 0; most = 1
+stats data("heat") using (note(100*$3)) nooutput
+top = high(0, most)
 set xrange [-0.5:columns-0.5]
 set yrange [rows-0.5:-0.5]
 set cbrange [0:top]

@@ -4,8 +4,13 @@ id = "dead_time"; plot_width = 760; plot_height = 400
 load "style.gp"
 load "legend.gp"
 set tmargin at screen top + 22.0/plot_height
-stats data("mean") using (100*$4) nooutput
-set yrange [0:high(0, 1.08*STATS_max)]
+seen = 0; least = 0; most = 1
+stats data("mean") using (note($1)) nooutput
+set xrange [least:high(least, most)]
+seen = 0; least = 0; most = 1
+stats data("mean") using (note(100*$4)) nooutput
+stats data("mean") using (note(100*$2)) nooutput
+set yrange [0:high(0, 1.08*most)]
 set xlabel "training step"
 set ylabel "dead nodes, %"
 plot for [a=1:arms] data("mean") index a-1 using 1:(100*$3):(100*$4) with filledcurves lt a fs transparent solid 0.15 noborder notitle, \

@@ -1,14 +1,11 @@
 #data rows from definitions split arm pick threshold,mean_difference,min_difference,max_difference,text(definition)
 id = "definitions"; plot_width = 760
 set datafile separator tab
-stats "data/definitions.rows.tsv" using 2 nooutput
 stats "data/arms.tsv" using 1 nooutput
 arms = int(STATS_records)
 lines = 0
 do for [a=1:arms] {
-    STATS_records = 0
-    stats "data/definitions.rows.tsv" index a-1 using 0 nooutput
-    lines = STATS_records > lines ? STATS_records : lines
+    stats "data/definitions.rows.tsv" index a-1 using (lines = $0 + 1 > lines ? $0 + 1 : lines, 0) nooutput
 }
 plot_height = 110 + lines*(18 + 8*arms)
 load "style.gp"
@@ -21,10 +18,11 @@ set arrow from first 0, graph 0 to first 0, graph 1 nohead lc rgb ink lw 1.5
 set yrange [lines-0.5:-0.5]
 set lmargin 20
 set xlabel "difference of the time-averaged share against the reference, percentage points"
-lowest = 0; highest = 0
-stats data("rows") using (lowest = $3 < lowest ? $3 : lowest, highest = $4 > highest ? $4 : highest, $3) nooutput
-span = high(0, highest - lowest)
-set xrange [100*(lowest - 0.05*span):100*(highest + 0.05*span)]
+seen = 2; least = 0; most = 0
+stats data("rows") using (note($3)) nooutput
+stats data("rows") using (note($4)) nooutput
+span = high(0, most - least)
+set xrange [100*(least - 0.05*span):100*(most + 0.05*span)]
 label(name, threshold) = name eq "dormant" ? sprintf("dormant, tau %g", threshold) : name
 set ytics noenhanced
 shift(a) = arms > 2 ? (a - 2 - (arms - 2)/2.0)*0.6/(arms - 1) : 0

@@ -3,10 +3,16 @@
 id = "flow"; plot_width = 760; plot_height = 380
 load "style.gp"
 load "legend.gp"
-stats data("seeds") using (100*$2) nooutput
-top_revival = STATS_records > 0 ? STATS_max : 1
-stats data("seeds") using (100*$3) nooutput
-top_death = STATS_records > 0 ? STATS_max : 1
+seen = 0; least = 0; most = 1
+stats data("seeds") using (note($1)) nooutput
+set xrange [0:high(0, most)]
+set xtics tick(high(0, most))
+seen = 0; least = 0; most = 1
+stats data("seeds") using (note(100*$2)) nooutput
+top_revival = most
+seen = 0; least = 0; most = 1
+stats data("seeds") using (note(100*$3)) nooutput
+top_death = most
 set multiplot layout 1,2 margins 0.09,0.98,0.19,top spacing 0.09,0
 set xlabel "training step (end of the window)"
 set title "revived, % of the dead" offset 0,-0.5

@@ -2,14 +2,15 @@
 id = "grad_dead"; plot_width = 760; plot_height = 380
 load "style.gp"
 load "legend.gp"
-largest = 0
-stats data("seeds") using ($3 > 0 ? (largest = $3 > largest ? $3 : largest, $3) : NaN) nooutput
-if (largest <= 0) largest = 1
-stats data("seeds") using 1 nooutput
-set xrange [0:high(0, STATS_records > 0 ? STATS_max : 1)]
+seen = 0; least = 0; most = 1
+stats data("seeds") using (note_positive($3)) nooutput
+largest = most
+seen = 0; least = 0; most = 1
+stats data("seeds") using (note($1)) nooutput
+set xrange [0:high(0, most)]
 set multiplot layout 1,3 margins 0.07,0.99,0.19,top-0.05 spacing 0.06,0
 set xlabel "training step"
-set xtics tick(high(0, STATS_records > 0 ? STATS_max : 1))
+set xtics tick(high(0, most))
 set yrange [-4:104]
 set title "steps with exactly\nno gradient, %" offset 0,-0.5
 plot data("seeds") using 1:(100*$2):5 with lines lc variable lw 1.5 notitle

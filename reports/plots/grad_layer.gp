@@ -7,15 +7,17 @@ set logscale y
 set format y "%.0e"
 set xlabel "layer, in forward order"
 set ylabel "gradient norm"
-smallest = 1; largest = 0
-stats data("layers") using ($4 > 0 ? (largest = $4 > largest ? $4 : largest, $4) : NaN) nooutput
-stats data("layers") using ($2 > 0 ? (smallest = $2 < smallest ? $2 : smallest, $2) : NaN) nooutput
-stats data("layers") using ($3 > 0 ? (smallest = $3 < smallest ? $3 : smallest, $3) : NaN) nooutput
-if (largest <= 0) largest = 1
-stats data("layers") using 1 nooutput
+seen = 0; least = 0.1; most = 1
+stats data("layers") using (note_positive($2)) nooutput
+stats data("layers") using (note_positive($3)) nooutput
+stats data("layers") using (note_positive($4)) nooutput
+smallest = least; largest = most
 set yrange [smallest/1.5:largest*1.5]
-set xrange [-0.5:STATS_max + 0.5]
-many = STATS_max > 40
+seen = 0; least = 0; most = 1
+stats data("layers") using (note($1)) nooutput
+last = most
+set xrange [-0.5:last + 0.5]
+many = last > 40
 shift(a) = many ? 0 : (a - (arms + 1)/2.0)*0.5/arms
 if (many) {
     plot for [a=1:arms] data("layers") index a-1 using 1:($3 > 0 ? $3 : smallest/1.5):($4 > 0 ? $4 : smallest/1.5) with filledcurves lt a fs transparent solid 0.15 noborder notitle, \

@@ -9,9 +9,10 @@ plot_height = 90 + 260*rows
 legend_first = 1000; legend_dash = "inert below"; legend_open = "alive or near-dead at the start of the window"; legend_dot = "dead"
 load "style.gp"
 load "legend.gp"
-smallest = 1e-3; largest = 1e-2
-stats data("alive") using ($2 > 0 ? (smallest = $2 < smallest ? $2 : smallest, largest = $2 > largest ? $2 : largest, $2) : NaN) nooutput
-stats data("dead") using ($2 > 0 ? (smallest = $2 < smallest ? $2 : smallest, largest = $2 > largest ? $2 : largest, $2) : NaN) nooutput
+seen = 2; least = 1e-3; most = 1e-2
+stats data("alive") using (note_positive($2)) nooutput
+stats data("dead") using (note_positive($2)) nooutput
+smallest = least; largest = most
 floor_value = 10**(floor(log10(smallest)) - 1)
 set logscale y
 set format y "%.0e"

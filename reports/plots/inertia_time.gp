@@ -4,12 +4,16 @@ id = "inertia_time"; plot_width = 760; plot_height = 380
 legend_dash = "inert below"
 load "style.gp"
 load "legend.gp"
-smallest = 1e-3; largest = 1e-2
-stats data("alive") using ($2 > 0 ? (smallest = $2 < smallest ? $2 : smallest, largest = $2 > largest ? $2 : largest, $2) : NaN) nooutput
-stats data("dead") using ($2 > 0 ? (smallest = $2 < smallest ? $2 : smallest, largest = $2 > largest ? $2 : largest, $2) : NaN) nooutput
+seen = 2; least = 1e-3; most = 1e-2
+stats data("alive") using (note_positive($2)) nooutput
+stats data("dead") using (note_positive($2)) nooutput
+smallest = least; largest = most
 floor_value = 10**(floor(log10(smallest)) - 1)
-stats data("alive") using 1 nooutput
-set xrange [0:high(0, STATS_records > 0 ? STATS_max : 1)]
+seen = 0; least = 0; most = 1
+stats data("alive") using (note($1)) nooutput
+stats data("dead") using (note($1)) nooutput
+set xrange [0:high(0, most)]
+set xtics tick(high(0, most))
 set logscale y
 set yrange [floor_value/2:largest*2]
 set format y "%.0e"

@@ -4,14 +4,17 @@ legend_dash = "Gaussian"
 load "style.gp"
 load "legend.gp"
 set xlabel "layer, in forward order"
-stats data("layers") using 1 nooutput
-set xrange [-0.5:STATS_max + 0.5]
-many = STATS_max > 40
+seen = 0; least = 0; most = 1
+stats data("layers") using (note($1)) nooutput
+set xrange [-0.5:most + 0.5]
+many = most > 40
 shift(a) = many ? 0 : (a - (arms + 1)/2.0)*0.5/arms
-weight_top = 1.3; weight_low = 1
-stats data("layers") using (weight_top = $4 > weight_top ? $4 : weight_top, $4) nooutput
-active_top = 1.5
-stats data("layers") using (active_top = $7 > active_top ? $7 : active_top, $7) nooutput
+seen = 2; least = 1; most = 1.3
+stats data("layers") using (note($4)) nooutput
+weight_top = most
+seen = 2; least = 1; most = 1.5
+stats data("layers") using (note($7)) nooutput
+active_top = most
 set multiplot layout 1,2 margins 0.08,0.98,0.18,top spacing 0.08,0
 set title "weights" offset 0,-0.5
 set ylabel "l2/l1 times sqrt(N)"

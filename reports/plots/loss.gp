@@ -6,7 +6,16 @@ load "legend.gp"
 set tmargin at screen top + 22.0/plot_height
 set xlabel "training step"
 set ylabel "training loss"
-stats data("seeds") using 2 nooutput
-if (STATS_min > 0 && STATS_max > 20*STATS_min) { set logscale y } else { set yrange [STATS_min - 0.05*high(0, STATS_max - STATS_min):STATS_max + 0.05*high(0, STATS_max - STATS_min)] }
+seen = 0; least = 0; most = 1
+stats data("seeds") using (note($1)) nooutput
+set xrange [least:high(least, most)]
+seen = 0; least = 0; most = 1
+stats data("seeds") using (note($2)) nooutput
+if (least > 0 && most > 20*least) {
+    set logscale y
+    set yrange [least/1.3:most*1.3]
+} else {
+    set yrange [least - 0.05*high(0, most - least):most + 0.05*high(0, most - least)]
+}
 plot data("seeds") using 1:2:3 with lines lc variable lw 0.6 notitle, \
      for [a=1:arms] data("mean") index a-1 using 1:2 smooth bezier with lines lt a lw 3 notitle

@@ -19,7 +19,7 @@ array SHOWN[6]
 shown = 0
 do for [p=1:6] {
     found = 0
-    stats data(word(keys, p)) using (found = found + 1, $2) nooutput
+    stats data(word(keys, p)) using (found = found + ($2 == $2), 0) nooutput
     if (found > 0) { shown = shown + 1; SHOWN[shown] = p }
 }
 panel_columns = shown < 3 ? shown : 3
@@ -28,9 +28,9 @@ set multiplot layout panel_rows,panel_columns margins 0.08,0.98,0.04,top spacing
 do for [s=1:shown] {
     p = SHOWN[s]
     file = data(word(keys, p))
-    extent = 0
-    stats file using (extent = abs($2) > extent ? abs($2) : extent, $2) nooutput
-    extent = extent == 0 ? 1.0/SCALE[p] : extent
+    seen = 0; least = 0; most = 0
+    stats file using (note(abs($2))) nooutput
+    extent = most == 0 ? 1.0/SCALE[p] : most
     set title TITLE[p] offset 0,-0.5
     set yrange [-1.1*extent*SCALE[p]:1.1*extent*SCALE[p]]
     plot for [a=2:arms] file index a-1 using (a + 0.06*(int($0)%7 - 3)):(SCALE[p]*$2) with points lt a pt 7 ps 0.7 notitle

@@ -5,9 +5,11 @@ legend_cross = "dead nodes alone"
 load "style.gp"
 load "legend.gp"
 set xlabel "layer, in forward order"
-stats data("all") using 1 nooutput
-set xrange [-0.5:STATS_max + 0.5]
-many = STATS_max > 40
+seen = 0; least = 0; most = 1
+stats data("all") using (note($1)) nooutput
+last = most
+set xrange [-0.5:last + 0.5]
+many = last > 40
 shift(a) = many ? 0 : (a - (arms + 1)/2.0)*0.5/arms
 set yrange [-2:106]
 set multiplot layout 1,2 margins 0.08,0.98,0.18,top spacing 0.06,0
@@ -16,7 +18,7 @@ set ylabel "share of the pool path, %"
 if (many) {
     plot for [a=1:arms] data("all") index a-1 using 1:(100*$3):(100*$4) with filledcurves lt a fs transparent solid 0.15 noborder notitle, \
          for [a=1:arms] data("all") index a-1 using 1:(100*$2) with lines lt a lw 1 notitle, \
-         for [a=1:arms] data("dead") index a-1 using 1:(100*$2) every int(STATS_max/40) with points lt a pt 2 ps 0.6 notitle
+         for [a=1:arms] data("dead") index a-1 using 1:(100*$2) every int(last/40) with points lt a pt 2 ps 0.6 notitle
 } else {
     plot for [a=1:arms] data("all") index a-1 using ($1+shift(a)):(100*$2):(100*$3):(100*$4) with yerrorbars lt a lw 1 ps 0 notitle, \
          for [a=1:arms] data("all") index a-1 using ($1+shift(a)):(100*$2) with linespoints lt a lw 2 ps 0.5 notitle, \
@@ -29,7 +31,7 @@ set title "energy of the gradient that reaches the convolution" offset 0,-0.5
 if (many) {
     plot for [a=1:arms] data("all") index a-1 using 1:(100*$6):(100*$7) with filledcurves lt a fs transparent solid 0.15 noborder notitle, \
          for [a=1:arms] data("all") index a-1 using 1:(100*$5) with lines lt a lw 1 notitle, \
-         for [a=1:arms] data("dead") index a-1 using 1:(100*$3) every int(STATS_max/40) with points lt a pt 2 ps 0.6 notitle
+         for [a=1:arms] data("dead") index a-1 using 1:(100*$3) every int(last/40) with points lt a pt 2 ps 0.6 notitle
 } else {
     plot for [a=1:arms] data("all") index a-1 using ($1+shift(a)):(100*$5):(100*$6):(100*$7) with yerrorbars lt a lw 1 ps 0 notitle, \
          for [a=1:arms] data("all") index a-1 using ($1+shift(a)):(100*$5) with linespoints lt a lw 2 ps 0.5 notitle, \

@@ -4,7 +4,7 @@
 if (!exists("format")) format = "svg"
 set encoding utf8
 if (format eq "svg") set terminal svg size plot_width,plot_height dynamic font "sans-serif,14" noenhanced
-if (format eq "png") set terminal pngcairo size 2*plot_width,2*plot_height fontscale 2 linewidth 2 font "Sans,11" noenhanced background "#ffffff"
+if (format eq "png") set terminal pngcairo size 2*plot_width,2*plot_height fontscale 2 linewidth 2 pointscale 2 font "Sans,11" noenhanced background "#ffffff"
 if (format eq "pdf") set terminal pdfcairo size plot_width/96.0,plot_height/96.0 font "Sans,10" noenhanced
 set output id . "." . format
 set datafile separator tab
@@ -44,6 +44,11 @@ stats "data/arms.tsv" using (ARM[int($1)] = strcol(2), $1) nooutput
 # A round distance between about four ticks over a length.
 tick(length) = (scale = 10**floor(log10(length/4.0)), ratio = length/4.0/scale, scale*(ratio < 1.5 ? 1 : ratio < 3.5 ? 2 : ratio < 7.5 ? 5 : 10))
 
-# Smallest and largest of a column over a whole file, widened so that a range is never empty.
-low(a) = a
+# The extent of data, whatever it holds: after `seen = 0; least = 0; most = 1` and `stats FILE using (note(EXPRESSION)) nooutput`, least and most
+# are those of the finite values, 0 and 1 where there were none. (stats alone leaves nothing defined then.)
+seen = 0; least = 0; most = 1
+note(v) = (v == v && abs(v) < 1e300 ? (seen = seen + 1, least = seen == 1 || v < least ? v : least, most = seen == 1 || v > most ? v : most) : 0, 0)
+note_positive(v) = v > 0 ? note(v) : 0
+
+# An upper end that is never the lower one, so that a range is never empty.
 high(a, b) = b > a ? b : a + (a == 0 ? 1 : 0.1 * abs(a))
