@@ -4,8 +4,8 @@
  * median, for a machine that others use.
  *
  * Both sides run interleaved in one process; times are medians. oneDNN works in layouts of its own choice, without reorders,
- * so it is given every advantage; "direct" is the algorithm PyTorch uses, "auto" is what oneDNN itself would pick, "Winograd"
- * its own one where it has it. "of bound": the rate against the smaller of sgemm's at the same m, n, k and of memory bandwidth
+ * so it is given every advantage; "direct" is the algorithm PyTorch uses, "Winograd" is oneDNN's own
+ * where it has one. "of bound": the rate against the smaller of sgemm's at the same m, n, k and of memory bandwidth
  * (100 % is the bound; fewer multiplications than the direct algorithm can pass it). */
 #include <math.h>
 #include <stdbool.h>
