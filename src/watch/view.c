@@ -119,8 +119,8 @@ static void put_head(painter *p) {
     const char *state = m->status != NULL ? m->status : p->view->paused ? "paused (the run goes on)" : "no end yet";
     double share = m->steps > 0 ? m->step / m->steps : 0;
     put_line(p, "poolscope watch  %s", p->view->path);
-    put_line(p, "%s%s%s  seed %.0f  step %.0f of %.0f (%.0f %%)  %s images/s  %s%s", m->model, m->arm[0] != '\0' ? "  arm " : "", m->arm, m->seed, m->step, m->steps,
-             100 * share, format_value(m->images_per_second, rate, sizeof rate), state, m->nonfinite > 0 ? "  NON-FINITE VALUES" : "");
+    put_line(p, "%s%s%s  seed %.0f  step %.0f of %.0f (%.0f %%)  %s%s  %s images/s", m->model, m->arm[0] != '\0' ? "  arm " : "", m->arm, m->seed, m->step, m->steps,
+             100 * share, state, m->nonfinite > 0 ? "  NON-FINITE VALUES" : "", format_value(m->images_per_second, rate, sizeof rate));
 }
 
 static void put_series(painter *p, const char *title, const ps_series *series, bool share, bool from_zero) {
