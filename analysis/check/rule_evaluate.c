@@ -27,6 +27,14 @@ static void say(evaluation *e, const char *format, ...) {
 
 /* ---- windows ---- */
 
+/* A trace of another program may have no step records; then windows and probings tell how far it went. */
+static double trained_steps(const ps_run *run) {
+    double steps = (double)run->steps_done;
+    if (run->window_count > 0) steps = fmax(steps, (double)run->windows[run->window_count - 1].last + 1);
+    if (run->probe_count > 0) steps = fmax(steps, (double)run->probes[run->probe_count - 1].step);
+    return steps;
+}
+
 typedef struct {
     double from, to; /* both included */
     char reason[128];
@@ -43,10 +51,10 @@ static void span_of_windows(const ps_run *run, double from, double to, span *s) 
 }
 
 static void span_of_ends(const ps_run *run, const ps_rule_window *window, span *s) {
-    double steps = (double)run->steps_done, count = window->from;
+    double steps = trained_steps(run), count = window->from;
     bool windows = window->kind == PS_WINDOW_LAST_WINDOWS || window->kind == PS_WINDOW_FIRST_WINDOWS;
     if (count > (windows ? run->window_count : steps)) {
-        snprintf(s->reason, sizeof s->reason, "not recorded: the trace has %lld steps and %d windows", run->steps_done, run->window_count);
+        snprintf(s->reason, sizeof s->reason, "not recorded: the trace has %.0f steps and %d windows", steps, run->window_count);
         return;
     }
     if (window->kind == PS_WINDOW_LAST_WINDOWS) s->from = (double)run->windows[run->window_count - (int)count].first;
@@ -57,7 +65,7 @@ static void span_of_ends(const ps_run *run, const ps_rule_window *window, span *
 
 static span span_of(const ps_run *run, const ps_rule_window *window) {
     span s = {-INFINITY, INFINITY, ""};
-    double steps = (double)run->steps_done;
+    double steps = trained_steps(run);
     switch (window->kind) {
     case PS_WINDOW_ALL: break;
     case PS_WINDOW_LAST_SHARE: s.from = ceil(steps * (100 - window->from) / 100 - 1e-9); break;
@@ -65,7 +73,7 @@ static span span_of(const ps_run *run, const ps_rule_window *window) {
     case PS_WINDOW_STEPS:
         s.from = window->from;
         s.to = window->to;
-        if (s.to >= steps) snprintf(s.reason, sizeof s.reason, "not recorded: the trace has %lld steps", run->steps_done);
+        if (s.to >= steps) snprintf(s.reason, sizeof s.reason, "not recorded: the trace has %.0f steps", steps);
         break;
     case PS_WINDOW_WINDOWS: span_of_windows(run, window->from, window->to, &s); break;
     default: span_of_ends(run, window, &s); break;

@@ -92,6 +92,23 @@ static void rules_with_known_answers(void **state) {
     }
 }
 
+/* Another program's trace without step and end records: windows tell how far it went. */
+static void windows_of_a_trace_without_steps(void **state) {
+    (void)state;
+    FILE *out = fopen(path, "w");
+    assert_non_null(out);
+    fputs(header, out);
+    for (int w = 0; w < 10; w++)
+        fprintf(out, "{\"type\":\"window\",\"window\":%d,\"first\":%d,\"last\":%d,\"layer\":\"conv1\",\"values\":{\"foreign\":[%d,%d]}}\n", w, 10 * w, 10 * w + 9, w, w);
+    fclose(out);
+    static const char *const hold[] = {"min(foreign, last 20%) == 8", "max(foreign, first 20%) == 1", "count(foreign, last 30 steps) == 6", "max(foreign, steps 0..39) == 3"};
+    for (size_t i = 0; i < sizeof hold / sizeof *hold; i++) {
+        ps_rule_outcome outcome = evaluate(hold[i]);
+        if (!outcome.held) fail_msg("%s: %s", hold[i], outcome.detail);
+    }
+    assert_true(evaluate("max(foreign, last 101 steps) > 0").not_recorded);
+}
+
 static void rules_that_fail_say_why(void **state) {
     static const struct {
         const char *text, *detail;
@@ -223,6 +240,7 @@ static void random_rules_end_in_a_rule_or_a_sentence(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(rules_with_known_answers, setup, teardown),
+        cmocka_unit_test_setup_teardown(windows_of_a_trace_without_steps, setup, teardown),
         cmocka_unit_test_setup_teardown(rules_that_fail_say_why, setup, teardown),
         cmocka_unit_test(mistakes_get_a_caret_under_the_place),
         cmocka_unit_test(long_and_deep_rules_are_refused),
