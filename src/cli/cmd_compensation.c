@@ -1,0 +1,305 @@
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/command_line.h"
+#include "cli/commands.h"
+#include "cli/session.h"
+#include "core/file.h"
+#include "core/memory.h"
+#include "core/progress.h"
+#include "net/compensation.h"
+
+static int batches = 1, threads;
+static const char *data, *out;
+static bool quiet;
+
+static const ps_option options[] = {
+    {"batches", PS_OPTION_INT, &batches, "N", "batches of the probe set [1]"},
+    {"data", PS_OPTION_TEXT, &data, "SOURCE", "data to measure on [those of the run]"},
+    {"out", PS_OPTION_TEXT, &out, "DIR", "write DIR/tables/compensation.tsv"},
+    {"threads", PS_OPTION_INT, &threads, "N", "threads [all processors]"},
+    {"quiet", PS_OPTION_FLAG, &quiet, "", "no progress"},
+    {0},
+};
+
+static const ps_command command = {
+    .name = "compensation",
+    .usage = "CHECKPOINT [--batches N] [--out DIR]",
+    .summary = "Takes apart what every Pool Skip of a checkpoint adds, on its probe set (statistics of the batch): energies and cross terms of affine\n"
+               "compensation (inputs inside the receptive field of the output position), dimensional compensation (outside it) and bias, each from the\n"
+               "same channel and from others; how the non-positive region changes (signs after normalisation of o against those of y, with o's statistics\n"
+               "and with y's own); and the gradient that reaches the convolution, split into identity and pool path, for dead and living channels.\n"
+               "Exit status 1 when the parts do not add up to the whole (relative error above 1e-5).",
+    .examples = "  poolscope compensation runs/a/checkpoint.safetensors --out runs/a\n",
+    .options = options,
+    .min_positional = 1,
+    .max_positional = 1,
+};
+
+static const double EXACT = 1e-5;
+
+typedef enum { OPENED_FROZEN, SHUT_FROZEN, OPENED_OWN, SHUT_OWN, FLIPS } flip;
+typedef enum { IDENTITY, PATH, TOTAL, GRADIENTS } gradient;
+
+/* One Pool Skip and what was measured of it, per channel. */
+typedef struct {
+    int node, source, input; /* input: node whose output the convolution reads, -1: the network input */
+    const ps_unit *unit;     /* whose gate it stands before; NULL: behind it comes an add */
+    ps_compensation_job *job;
+    double *flips[FLIPS], *gradient[GRADIENTS], *nonzero;
+    float *x, *y, *o;        /* maps of the present batch */
+} module;
+
+typedef struct {
+    ps_checkpoint_session *s;
+    module *module;
+    int count;
+    ps_progress progress;
+    FILE *table;
+    bool exact;
+} work;
+
+static const ps_graph *graph_of(const work *w) { return ps_net_graph(w->s->session.net); }
+
+static size_t map_elements(const work *w, int node) {
+    ps_shape shape = node < 0 ? graph_of(w)->input : graph_of(w)->node[node].shape;
+    return (size_t)w->s->config.batch * ps_shape_elements(shape);
+}
+
+/* ---- one module's maps and sums ---- */
+
+static ps_status open_module(work *w, module *m) {
+    size_t c = (size_t)graph_of(w)->node[m->node].shape.c;
+    static const ps_sum sums[GRADIENTS] = {PS_SUM_POOL_GRAD_IDENTITY, PS_SUM_POOL_GRAD_PATH, PS_SUM_POOL_GRAD_TOTAL};
+    PS_TRY(ps_compensation_create(w->s->session.net, m->node, m->source, &m->job));
+    PS_TRY(PS_ALLOC(map_elements(w, m->input), &m->x, "compensation"));
+    PS_TRY(PS_ALLOC(map_elements(w, m->node), &m->y, "compensation"));
+    PS_TRY(PS_ALLOC(map_elements(w, m->node), &m->o, "compensation"));
+    PS_TRY(PS_ALLOC(c, &m->nonzero, "compensation"));
+    for (int f = 0; f < FLIPS; f++) PS_TRY(PS_ALLOC(c, &m->flips[f], "compensation"));
+    for (int g = 0; g < GRADIENTS; g++) PS_TRY(ps_net_request_sum(w->s->session.net, m->node, sums[g], &m->gradient[g]));
+    return PS_OK;
+}
+
+static void close_module(module *m) {
+    ps_compensation_destroy(m->job);
+    ps_free(m->x);
+    ps_free(m->y);
+    ps_free(m->o);
+    ps_free(m->nonzero);
+    for (int f = 0; f < FLIPS; f++) ps_free(m->flips[f]);
+    *m = (module){.node = m->node, .source = m->source, .input = m->input, .unit = m->unit}; /* closing twice is fine */
+}
+
+static void keep_maps(void *self, int node, ps_shape shape, const float *y) {
+    module *m = self;
+    size_t bytes = ps_shape_elements(shape) * sizeof *y;
+    if (node == m->input) memcpy(m->x, y, bytes);
+    if (node == m->source) memcpy(m->y, y, bytes);
+    if (node == m->node) memcpy(m->o, y, bytes);
+    if (m->unit == NULL || node != m->unit->gate_node) return;
+    for (size_t i = 0; i < ps_shape_elements(shape); i++) m->nonzero[i % (size_t)shape.c] += y[i] != 0;
+}
+
+typedef struct {
+    double mean, deviation;
+} moments;
+
+static moments moments_of(const float *map, size_t rows, size_t channels, size_t channel) {
+    double sum = 0, squares = 0;
+    for (size_t r = 0; r < rows; r++) sum += (double)map[r * channels + channel];
+    double mean = sum / (double)rows;
+    for (size_t r = 0; r < rows; r++) squares += pow((double)map[r * channels + channel] - mean, 2);
+    return (moments){mean, sqrt(squares / (double)rows + 1e-5)};
+}
+
+static void count_flips(work *w, module *m) {
+    ps_net *net = w->s->session.net;
+    int norm = m->unit != NULL ? m->unit->norm_node : -1;
+    int gamma_at = norm >= 0 ? ps_net_node_param(net, norm, "weight") : -1, beta_at = norm >= 0 ? ps_net_node_param(net, norm, "bias") : -1;
+    size_t c = (size_t)graph_of(w)->node[m->node].shape.c, rows = map_elements(w, m->node) / c;
+    for (size_t k = 0; k < c; k++) {
+        double gamma = gamma_at >= 0 ? (double)ps_net_param(net, gamma_at)->value[k] : 1, beta = beta_at >= 0 ? (double)ps_net_param(net, beta_at)->value[k] : 0;
+        moments o = {0, 1}, y = {0, 1};
+        if (norm >= 0) {
+            o = moments_of(m->o, rows, c, k);
+            y = moments_of(m->y, rows, c, k);
+        }
+        for (size_t i = k; i < rows * c; i += c) {
+            bool after = gamma * ((double)m->o[i] - o.mean) / o.deviation + beta > 0;
+            bool frozen = gamma * ((double)m->y[i] - o.mean) / o.deviation + beta > 0, own = gamma * ((double)m->y[i] - y.mean) / y.deviation + beta > 0;
+            m->flips[OPENED_FROZEN][k] += after && !frozen;
+            m->flips[SHUT_FROZEN][k] += !after && frozen;
+            m->flips[OPENED_OWN][k] += after && !own;
+            m->flips[SHUT_OWN][k] += !after && own;
+        }
+    }
+}
+
+/* TRAIN mode uses the batch's statistics as the probe does; that it moves running buffers matters to nobody here. */
+static void measure_batch(work *w, module *m, int index) {
+    ps_session *session = &w->s->session;
+    ps_net_hook hook = {m, keep_maps};
+    ps_loader_plain_batch(session->loader, PS_SPLIT_PROBE, index, session->x, session->label, session->pool);
+    if (m->input < 0) memcpy(m->x, session->x, map_elements(w, -1) * sizeof *m->x);
+    ps_net_forward(session->net, session->x, PS_MODE_TRAIN, (ps_rng_key){{0, 0}}, &hook);
+    ps_net_loss(session->net, session->label, true);
+    ps_net_backward(session->net);
+    ps_compensation_add(m->job, m->x, m->y, m->o);
+    count_flips(w, m);
+}
+
+/* ---- results: sums over the channels of a group ---- */
+
+typedef enum { ALL, ALIVE, DEAD, GROUPS } group;
+static const char *const group_names[GROUPS] = {"all", "alive", "dead"};
+
+static bool belongs(const module *m, int channel, group g) {
+    return g == ALL || (m->unit != NULL && (g == DEAD) == (m->nonzero[channel] == 0));
+}
+
+static double total(const module *m, const double *values, group g) {
+    double sum = 0;
+    for (int c = 0; c < ps_compensation_sums(m->job)->channels; c++) sum += belongs(m, c, g) ? values[c] : 0.0;
+    return sum;
+}
+
+static double ratio(double part, double whole) { return whole > 0 ? part / whole : NAN; }
+
+static void put_value(FILE *stream, double value) {
+    if (isnan(value)) fprintf(stream, "\tNA");
+    else fprintf(stream, "\t%.9g", value);
+}
+
+static void write_head(FILE *table) {
+    fprintf(table, "layer\tgroup\tchannels\ty_energy\tpath_energy\to_energy");
+    for (int p = 0; p < PS_PARTS; p++) fprintf(table, "\t%s", ps_compensation_part_name(p));
+    for (int p = 0; p < PS_PARTS; p++) fprintf(table, "\t%s_y", ps_compensation_part_name(p));
+    for (int p = 0; p < PS_PARTS; p++)
+        for (int q = p + 1; q < PS_PARTS; q++) fprintf(table, "\t%s_%s", ps_compensation_part_name(p), ps_compensation_part_name(q));
+    fprintf(table, "\topened_frozen\tshut_frozen\topened_own\tshut_own\tgrad_identity\tgrad_path\tgrad_total\tresidual\n");
+}
+
+static void write_group(work *w, const module *m, group g) {
+    const ps_compensation *s = ps_compensation_sums(m->job);
+    int channels = 0;
+    for (int c = 0; c < s->channels; c++) channels += belongs(m, c, g);
+    double elements = (double)channels * (double)(map_elements(w, m->node) / (size_t)s->channels) * batches;
+    fprintf(w->table, "%s\t%s\t%d", graph_of(w)->node[m->source].name, group_names[g], channels);
+    put_value(w->table, total(m, s->y_energy, g));
+    put_value(w->table, total(m, s->path_energy, g));
+    put_value(w->table, total(m, s->o_energy, g));
+    for (int p = 0; p < PS_PARTS; p++) put_value(w->table, total(m, s->energy[p], g));
+    for (int p = 0; p < PS_PARTS; p++) put_value(w->table, total(m, s->with_y[p], g));
+    for (int p = 0; p < PS_PARTS; p++)
+        for (int q = p + 1; q < PS_PARTS; q++) put_value(w->table, total(m, s->cross[p][q], g));
+    for (int f = 0; f < FLIPS; f++) put_value(w->table, ratio(total(m, m->flips[f], g), elements));
+    for (int k = 0; k < GRADIENTS; k++) put_value(w->table, total(m, m->gradient[k], g));
+    put_value(w->table, sqrt(ratio(s->residual_energy, s->whole_energy)));
+    fputc('\n', w->table);
+}
+
+/* Groups without channels, or without any gradient, have no share. */
+static void format_share(double share, char text[16]) {
+    if (isnan(share)) snprintf(text, 16, "-");
+    else snprintf(text, 16, "%.4f", share);
+}
+
+static void print_module(const work *w, const module *m) {
+    const ps_compensation *s = ps_compensation_sums(m->job);
+    double y = total(m, s->y_energy, ALL), affine = total(m, s->energy[PS_PART_AFFINE_SAME], ALL) + total(m, s->energy[PS_PART_AFFINE_CROSS], ALL);
+    double dimensional = total(m, s->energy[PS_PART_DIMENSIONAL_SAME], ALL) + total(m, s->energy[PS_PART_DIMENSIONAL_CROSS], ALL);
+    double bias = total(m, s->energy[PS_PART_BIAS_SAME], ALL) + total(m, s->energy[PS_PART_BIAS_CROSS], ALL);
+    double elements = (double)map_elements(w, m->node) * batches;
+    double dead = 0;
+    for (int c = 0; c < s->channels; c++) dead += belongs(m, c, DEAD);
+    char live_share[16], dead_share[16];
+    format_share(ratio(total(m, m->gradient[PATH], ALIVE), total(m, m->gradient[TOTAL], ALIVE)), live_share);
+    format_share(ratio(total(m, m->gradient[PATH], DEAD), total(m, m->gradient[TOTAL], DEAD)), dead_share);
+    printf("%-34s %9.4f %9.4f %9.4f %8.2f %8.2f %7.0f %9s %9s %10.2g\n", graph_of(w)->node[m->source].name, sqrt(ratio(affine, y)),
+           sqrt(ratio(dimensional, y)), sqrt(ratio(bias, y)), 100 * total(m, m->flips[OPENED_FROZEN], ALL) / elements,
+           100 * total(m, m->flips[SHUT_FROZEN], ALL) / elements, dead, live_share, dead_share, sqrt(ratio(s->residual_energy, s->whole_energy)));
+}
+
+static ps_status measure_module(work *w, module *m) {
+    PS_TRY(open_module(w, m));
+    for (int b = 0; b < batches; b++) measure_batch(w, m, b);
+    print_module(w, m);
+    for (group g = ALL; w->table != NULL && g < GROUPS; g++) write_group(w, m, g);
+    const ps_compensation *s = ps_compensation_sums(m->job);
+    w->exact = w->exact && s->residual_energy <= EXACT * EXACT * s->whole_energy;
+    close_module(m);
+    return PS_OK;
+}
+
+/* ---- all modules ---- */
+
+static ps_status find_modules(work *w) {
+    const ps_graph *graph = graph_of(w);
+    const ps_units *units = ps_net_units(w->s->session.net);
+    PS_TRY(PS_ALLOC((size_t)graph->count, &w->module, "compensation"));
+    for (int i = 0; i < graph->count; i++) {
+        if (strcmp(graph->node[i].type->name, "pool_skip") != 0 || graph->node[i].input[0] < 0) continue;
+        module *m = &w->module[w->count++];
+        m->node = i;
+        m->source = graph->node[i].input[0];
+        m->input = graph->node[m->source].input[0];
+        for (int u = 0; u < units->count; u++)
+            if (units->unit[u].pool_skip_node == i && !units->unit[u].shared) m->unit = &units->unit[u];
+    }
+    if (w->count == 0) return ps_fail(PS_ERR_USAGE, "this network has no Pool Skip; give a checkpoint of an arm that has");
+    if (batches < 1 || batches > w->s->session.probe_batches)
+        return ps_fail(PS_ERR_USAGE, "--batches must be 1 to %d: the probe set holds no more", w->s->session.probe_batches);
+    return PS_OK;
+}
+
+static ps_status measure_all(work *w) {
+    PS_TRY(find_modules(w));
+    printf("Energies of the parts as RMS over RMS of y; non-positive region in %% of all elements (statistics of o); pool path's share of the gradient's energy\n");
+    printf("%-34s %9s %9s %9s %8s %8s %7s %9s %9s %10s\n", "convolution", "affine", "dimens.", "bias", "opened", "shut", "dead", "grad.live", "grad.dead",
+           "residual");
+    ps_progress_start(&w->progress, "compensation", (uint64_t)w->count, 0, quiet);
+    for (int i = 0; i < w->count; i++) {
+        PS_TRY(measure_module(w, &w->module[i]));
+        ps_progress_update(&w->progress, (uint64_t)i + 1, NULL);
+    }
+    ps_progress_end(&w->progress, NULL);
+    return PS_OK;
+}
+
+static ps_status run(work *w) {
+    ps_file_writer writer;
+    char *directory = NULL, *path = NULL;
+    ps_status status = PS_OK;
+    if (out == NULL) return measure_all(w);
+    PS_TRY_CLEANUP(ps_file_join(out, "tables", &directory));
+    PS_TRY_CLEANUP(ps_file_make_directories(directory));
+    PS_TRY_CLEANUP(ps_file_join(directory, "compensation.tsv", &path));
+    PS_TRY_CLEANUP(ps_file_writer_open(&writer, path));
+    w->table = writer.stream;
+    write_head(w->table);
+    status = measure_all(w);
+    if (status == PS_OK) status = ps_file_writer_commit(&writer);
+    else ps_file_writer_discard(&writer);
+cleanup:
+    free(directory);
+    free(path);
+    return status;
+}
+
+ps_status ps_cmd_compensation(int argc, char **argv) {
+    ps_arguments arguments;
+    ps_checkpoint_session session;
+    PS_TRY(ps_command_parse(&command, argc, argv, &arguments));
+    if (arguments.help) return PS_OK;
+    PS_TRY(ps_checkpoint_session_open(&session, arguments.positional[0], data, threads));
+    work w = {.s = &session, .exact = true};
+    ps_status status = run(&w);
+    for (int i = 0; w.module != NULL && i < w.count; i++) close_module(&w.module[i]);
+    ps_free(w.module);
+    ps_checkpoint_session_close(&session);
+    if (status == PS_OK && !w.exact) status = ps_fail(PS_ERR_CHECK, "the parts of a module's output do not add up to the whole (relative error above %g)", EXACT);
+    return status;
+}

@@ -1,0 +1,278 @@
+#include "net/compensation.h"
+
+#include <string.h>
+
+#include "core/json.h"
+#include "core/memory.h"
+#include "kernels/conv.h"
+#include "kernels/pooling.h"
+#include "kernels/pointwise.h"
+
+/* Everything runs on ordinary convolutions with masked weights: slow, short and easy to check. With pieces of the kernel chosen by tap,
+ * inside_t holds the weights whose input lies in the receptive field of the position that reads by tap t. */
+struct ps_compensation_job {
+    ps_compensation sums;
+    ps_pool *pool;
+    ps_conv_shape source, module;
+    ps_conv_plan source_plan, module_plan;
+    ps_pool_window window;
+    bool keeps_all, keeps_first, skip;
+    const float *source_weight, *source_bias, *module_weight, *module_bias;
+    float *piece_weight, *tap_weight;    /* masked copies */
+    float *piece, *selected, *path;      /* maps [n d h w c] */
+    float *part[PS_PARTS];
+    int32_t *index;
+    float *pooled;
+    void *workspace;
+};
+
+const char *ps_compensation_part_name(ps_compensation_part part) {
+    static const char *const names[PS_PARTS] = {"affine_same", "affine_cross", "dimensional_same", "dimensional_cross", "bias_same", "bias_cross"};
+    return names[part];
+}
+
+/* ---- construction ---- */
+
+static ps_status read_module(ps_compensation_job *job, const ps_node *node) {
+    const char *mode = "full";
+    int e = 2;
+    PS_TRY(ps_json_get_text(node->attributes, "mode", false, node->name, &mode));
+    PS_TRY(ps_json_get_int(node->attributes, "pool_size", false, 1, 1 << 20, node->name, &e));
+    if (strcmp(mode, "pool+skip") == 0 || strncmp(mode, "grid-energy", 11) == 0 || cJSON_HasObjectItem(node->attributes, "cut"))
+        return ps_fail(PS_ERR_USAGE, "node \"%s\": compensation is defined for modules with a convolution, an unscaled selection and no cut, not for mode %s",
+                       node->name, mode);
+    ps_shape s = node->shape;
+    s.n = job->source.n;
+    int ed = s.d > 1 ? e : 1;
+    job->keeps_all = strcmp(mode, "conv+skip") == 0 || e == 1;
+    job->keeps_first = strcmp(mode, "grid+conv+skip") == 0;
+    job->skip = strcmp(mode, "pool+conv") != 0;
+    job->window = (ps_pool_window){.in = s, .out = {s.n, s.c, s.d / ed, s.h / e, s.w / e}, .kd = ed, .kh = e, .kw = e, .stride_d = ed, .stride_h = e,
+                                   .stride_w = e};
+    job->module = (ps_conv_shape){.n = s.n, .c = s.c, .d = s.d, .h = s.h, .w = s.w, .k = s.c, .kd = s.d > 1 ? 3 : 1, .kh = 3, .kw = 3, .stride_d = 1,
+                                  .stride_h = 1, .stride_w = 1, .pad_d = s.d > 1, .pad_h = 1, .pad_w = 1, .dilation_d = 1, .dilation_h = 1,
+                                  .dilation_w = 1, .groups = 1};
+    return PS_OK;
+}
+
+/* A number or a list of 2 or 3 numbers. */
+static void read_extent(const cJSON *attributes, const char *key, int absent, bool volume, int out[3]) {
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(attributes, key);
+    int count = cJSON_IsArray(item) ? cJSON_GetArraySize(item) : 0, value = cJSON_IsNumber(item) ? item->valueint : absent;
+    for (int i = 0; i < 3; i++) out[i] = count > 0 ? (i < 3 - count ? absent : cJSON_GetArrayItem(item, i - (3 - count))->valueint) : value;
+    if (!volume) out[0] = strcmp(key, "padding") == 0 ? 0 : 1;
+}
+
+static void read_source(ps_compensation_job *job, const ps_node *node, ps_shape in, int batch) {
+    int kernel[3], stride[3], pad[3], dilation[3], groups = 1;
+    bool volume = in.d > 1;
+    read_extent(node->attributes, "kernel", 3, volume, kernel);
+    read_extent(node->attributes, "stride", 1, volume, stride);
+    read_extent(node->attributes, "padding", 0, volume, pad);
+    read_extent(node->attributes, "dilation", 1, volume, dilation);
+    const cJSON *given = cJSON_GetObjectItemCaseSensitive(node->attributes, "groups");
+    if (cJSON_IsNumber(given)) groups = given->valueint;
+    job->source = (ps_conv_shape){.n = batch, .c = in.c, .d = in.d, .h = in.h, .w = in.w, .k = node->shape.c, .kd = kernel[0], .kh = kernel[1],
+                                  .kw = kernel[2], .stride_d = stride[0], .stride_h = stride[1], .stride_w = stride[2], .pad_d = pad[0],
+                                  .pad_h = pad[1], .pad_w = pad[2], .dilation_d = dilation[0], .dilation_h = dilation[1],
+                                  .dilation_w = dilation[2], .groups = groups};
+}
+
+static float *value_of(ps_net *net, int node, const char *suffix) {
+    int param = ps_net_node_param(net, node, suffix);
+    return param >= 0 ? ps_net_param(net, param)->value : NULL;
+}
+
+static size_t source_weights(const ps_compensation_job *job) {
+    const ps_conv_shape *s = &job->source;
+    return (size_t)s->k * (size_t)(s->kd * s->kh * s->kw) * (size_t)(s->c / s->groups);
+}
+
+static int module_taps(const ps_compensation_job *job) { return job->module.kd * 9; }
+
+static ps_status allocate(ps_compensation_job *job) {
+    size_t map = ps_shape_elements(job->window.in), c = (size_t)job->module.k, pooled = ps_shape_elements(job->window.out);
+    size_t a = ps_conv_workspace_bytes(&job->source_plan, ps_pool_threads(job->pool));
+    size_t b = ps_conv_workspace_bytes(&job->module_plan, ps_pool_threads(job->pool));
+    PS_TRY(ps_alloc(a > b ? a : b, 1, "compensation", &job->workspace));
+    PS_TRY(PS_ALLOC(source_weights(job), &job->piece_weight, "compensation"));
+    PS_TRY(PS_ALLOC(c * c * (size_t)module_taps(job), &job->tap_weight, "compensation"));
+    PS_TRY(PS_ALLOC(map, &job->piece, "compensation"));
+    PS_TRY(PS_ALLOC(map, &job->selected, "compensation"));
+    PS_TRY(PS_ALLOC(map, &job->path, "compensation"));
+    PS_TRY(PS_ALLOC(pooled, &job->index, "compensation"));
+    PS_TRY(PS_ALLOC(pooled, &job->pooled, "compensation"));
+    ps_compensation *s = &job->sums;
+    s->channels = job->module.k;
+    double **whole[] = {&s->y_energy, &s->path_energy, &s->o_energy};
+    for (int i = 0; i < 3; i++) PS_TRY(PS_ALLOC(c, whole[i], "compensation"));
+    for (int i = 0; i < PS_PARTS; i++) {
+        PS_TRY(PS_ALLOC(map, &job->part[i], "compensation"));
+        PS_TRY(PS_ALLOC(c, &s->energy[i], "compensation"));
+        PS_TRY(PS_ALLOC(c, &s->with_y[i], "compensation"));
+        for (int j = i + 1; j < PS_PARTS; j++) PS_TRY(PS_ALLOC(c, &s->cross[i][j], "compensation"));
+    }
+    return PS_OK;
+}
+
+static ps_status build(ps_compensation_job *job, ps_net *net, int pool_skip_node, int source_node) {
+    const ps_graph *graph = ps_net_graph(net);
+    ps_shape in[PS_LAYER_MAX_INPUTS];
+    ps_graph_input_shapes(graph, source_node, in);
+    if (strcmp(graph->node[source_node].type->name, "conv") != 0)
+        return ps_fail(PS_ERR_USAGE, "node \"%s\": no convolution stands before it", graph->node[pool_skip_node].name);
+    read_source(job, &graph->node[source_node], in[0], ps_net_batch(net));
+    PS_TRY(read_module(job, &graph->node[pool_skip_node]));
+    PS_TRY(ps_conv_plan_init(&job->source_plan, &job->source));
+    PS_TRY(ps_conv_plan_init(&job->module_plan, &job->module));
+    job->source_weight = value_of(net, source_node, "weight");
+    job->source_bias = value_of(net, source_node, "bias");
+    job->module_weight = value_of(net, pool_skip_node, "conv.weight");
+    job->module_bias = value_of(net, pool_skip_node, "conv.bias");
+    return allocate(job);
+}
+
+ps_status ps_compensation_create(ps_net *net, int pool_skip_node, int source_node, ps_compensation_job **out) {
+    ps_compensation_job *job = NULL;
+    *out = NULL;
+    PS_TRY(PS_ALLOC(1, &job, "compensation"));
+    job->pool = ps_net_pool(net);
+    ps_status status = build(job, net, pool_skip_node, source_node);
+    if (status == PS_OK) *out = job;
+    else ps_compensation_destroy(job);
+    return status;
+}
+
+void ps_compensation_destroy(ps_compensation_job *job) {
+    if (job == NULL) return;
+    for (int i = 0; i < PS_PARTS; i++) {
+        ps_free(job->part[i]);
+        ps_free(job->sums.energy[i]);
+        ps_free(job->sums.with_y[i]);
+        for (int j = 0; j < PS_PARTS; j++) ps_free(job->sums.cross[i][j]);
+    }
+    void *const blocks[] = {job->sums.y_energy, job->sums.path_energy, job->sums.o_energy, job->piece_weight, job->tap_weight, job->piece,
+                            job->selected, job->path, job->index, job->pooled, job->workspace};
+    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) ps_free(blocks[i]);
+    ps_free(job);
+}
+
+/* ---- pieces ---- */
+
+typedef struct {
+    int d, h, w; /* displacement of a tap: -1, 0 or 1 (d: 0 in two dimensions) */
+} displacement;
+
+static displacement tap_displacement(const ps_compensation_job *job, int tap) {
+    return (displacement){job->module.kd == 3 ? tap / 9 - 1 : 0, tap / 3 % 3 - 1, tap % 3 - 1};
+}
+
+/* Kernel place `at` of q = p + t reads an input that place `at + t stride / dilation` of p reads, if there is such a place. */
+static bool reaches(int at, int t, int stride, int dilation, int size) {
+    int moved = at * dilation + t * stride;
+    return moved >= 0 && moved % dilation == 0 && moved / dilation < size;
+}
+
+static void mask_source(ps_compensation_job *job, displacement t, bool inside) {
+    const ps_conv_shape *s = &job->source;
+    size_t channels = (size_t)(s->c / s->groups), i = 0;
+    for (int k = 0; k < s->k; k++)
+        for (int z = 0; z < s->kd; z++)
+            for (int y = 0; y < s->kh; y++)
+                for (int x = 0; x < s->kw; x++, i += channels) {
+                    bool in = reaches(z, t.d, s->stride_d, s->dilation_d, s->kd) && reaches(y, t.h, s->stride_h, s->dilation_h, s->kh) &&
+                              reaches(x, t.w, s->stride_w, s->dilation_w, s->kw);
+                    for (size_t c = 0; c < channels; c++) job->piece_weight[i + c] = in == inside ? job->source_weight[i + c] : 0.0f;
+                }
+}
+
+/* Only this tap of the module, and of it only the output's own channel or only the others. */
+static void mask_module(ps_compensation_job *job, int tap, bool same) {
+    size_t c = (size_t)job->module.k, taps = (size_t)module_taps(job);
+    memset(job->tap_weight, 0, c * c * taps * sizeof(float));
+    for (size_t k = 0; k < c; k++)
+        for (size_t j = 0; j < c; j++) {
+            size_t at = (k * taps + (size_t)tap) * c + j;
+            if ((k == j) == same) job->tap_weight[at] = job->module_weight[at];
+        }
+}
+
+static void select_places(ps_compensation_job *job, const float *map) {
+    size_t count = ps_shape_elements(job->window.in);
+    if (job->keeps_all) {
+        memcpy(job->selected, map, count * sizeof *map);
+        return;
+    }
+    ps_maxunpool_backward(job->window.out, job->window.in, map, job->index, job->pooled, false, job->pool);
+    ps_maxunpool_forward(job->window.out, job->window.in, job->pooled, job->index, job->selected, job->pool);
+}
+
+static void find_places(ps_compensation_job *job, const float *y) {
+    if (job->keeps_all) return;
+    ps_maxpool_forward(&job->window, y, job->pooled, job->index, job->pool);
+    if (!job->keeps_first) return;
+    const ps_pool_window *w = &job->window;
+    size_t i = 0;
+    for (int n = 0; n < w->out.n; n++)
+        for (int z = 0; z < w->out.d; z++)
+            for (int row = 0; row < w->out.h; row++)
+                for (int x = 0; x < w->out.w; x++)
+                    for (int c = 0; c < w->out.c; c++)
+                        job->index[i++] = (z * w->stride_d * w->in.h + row * w->stride_h) * w->in.w + x * w->stride_w;
+}
+
+/* part += module's tap, same or other channels, of the selected places of `piece`. */
+static void add_tap(ps_compensation_job *job, int tap, bool same, float *part) {
+    size_t count = ps_shape_elements(job->window.in);
+    mask_module(job, tap, same);
+    ps_conv_forward(&job->module_plan, job->selected, job->tap_weight, NULL, job->path, job->workspace, job->pool);
+    ps_vector_add(part, job->path, count, part, job->pool);
+}
+
+static void add_pieces(ps_compensation_job *job, const float *x) {
+    size_t count = ps_shape_elements(job->window.in), c = (size_t)job->module.k;
+    for (int tap = 0; tap < module_taps(job); tap++) {
+        for (int inside = 1; inside >= 0; inside--) {
+            mask_source(job, tap_displacement(job, tap), inside);
+            ps_conv_forward(&job->source_plan, x, job->piece_weight, NULL, job->piece, job->workspace, job->pool);
+            select_places(job, job->piece);
+            add_tap(job, tap, true, job->part[inside ? PS_PART_AFFINE_SAME : PS_PART_DIMENSIONAL_SAME]);
+            add_tap(job, tap, false, job->part[inside ? PS_PART_AFFINE_CROSS : PS_PART_DIMENSIONAL_CROSS]);
+        }
+        if (job->source_bias == NULL) continue;
+        for (size_t i = 0; i < count; i++) job->piece[i] = job->source_bias[i % c];
+        select_places(job, job->piece);
+        add_tap(job, tap, true, job->part[PS_PART_BIAS_SAME]);
+        add_tap(job, tap, false, job->part[PS_PART_BIAS_CROSS]);
+    }
+    for (size_t i = 0; i < count; i++) job->part[PS_PART_BIAS_SAME][i] += job->module_bias[i % c];
+}
+
+/* ---- sums ---- */
+
+static void sum_position(ps_compensation_job *job, size_t i, size_t channel, const float *y, const float *o) {
+    ps_compensation *s = &job->sums;
+    double part[PS_PARTS], path = 0, identity = job->skip ? (double)y[i] : 0.0;
+    for (int p = 0; p < PS_PARTS; p++) path += part[p] = (double)job->part[p][i];
+    for (int p = 0; p < PS_PARTS; p++) {
+        s->energy[p][channel] += part[p] * part[p];
+        s->with_y[p][channel] += part[p] * (double)y[i];
+        for (int q = p + 1; q < PS_PARTS; q++) s->cross[p][q][channel] += part[p] * part[q];
+    }
+    double residual = (double)o[i] - identity - path;
+    s->y_energy[channel] += (double)y[i] * (double)y[i];
+    s->path_energy[channel] += path * path;
+    s->o_energy[channel] += (double)o[i] * (double)o[i];
+    s->residual_energy += residual * residual;
+    s->whole_energy += (double)o[i] * (double)o[i];
+}
+
+void ps_compensation_add(ps_compensation_job *job, const float *x, const float *y, const float *o) {
+    size_t count = ps_shape_elements(job->window.in), c = (size_t)job->module.k;
+    for (int p = 0; p < PS_PARTS; p++) memset(job->part[p], 0, count * sizeof(float));
+    find_places(job, y);
+    add_pieces(job, x);
+    for (size_t i = 0; i < count; i++) sum_position(job, i, i % c, y, o);
+}
+
+const ps_compensation *ps_compensation_sums(const ps_compensation_job *job) { return &job->sums; }

@@ -1,0 +1,41 @@
+/* What the path of a Pool Skip adds, taken apart by where its inputs come from (Sun et al. 2025, "affine" and "dimensional" compensation).
+ *
+ * y = conv(x) + b,  u = kept places of y,  o = y + conv3x3(u) + b~.  At output position p tap t reads u(p + t) = y(q), itself a sum over the inputs that
+ * the convolution sees from q. Such an input either lies in the receptive field of p, too (affine part: y(p) holds it already), or not (dimensional
+ * part). What biases contribute, b~ and b through the path, is the bias part. Each part splits into what comes from the output's own channel
+ * (same) and from others (cross). o = y + affine + dimensional + bias holds exactly; `residual` says how exactly in floats. */
+#ifndef PS_NET_COMPENSATION_H
+#define PS_NET_COMPENSATION_H
+
+#include "net/net.h"
+
+typedef enum {
+    PS_PART_AFFINE_SAME, PS_PART_AFFINE_CROSS,
+    PS_PART_DIMENSIONAL_SAME, PS_PART_DIMENSIONAL_CROSS,
+    PS_PART_BIAS_SAME, PS_PART_BIAS_CROSS,
+    PS_PARTS
+} ps_compensation_part;
+
+const char *ps_compensation_part_name(ps_compensation_part part);
+
+/* Sums over positions and images, per channel [channels]; all owned. */
+typedef struct {
+    int channels;
+    double *energy[PS_PARTS];             /* of each part */
+    double *cross[PS_PARTS][PS_PARTS];    /* products of parts i < j; NULL elsewhere */
+    double *with_y[PS_PARTS];             /* products with y */
+    double *y_energy, *path_energy, *o_energy;
+    double residual_energy, whole_energy; /* of o - (y + parts), and of o */
+} ps_compensation;
+
+typedef struct ps_compensation_job ps_compensation_job;
+
+/* For the Pool Skip at `pool_skip_node` of the net, behind the convolution `source_node`. Allocates everything it needs.
+ * PS_ERR_USAGE where the module has no convolution or no convolution before it, or scales its grid. */
+ps_status ps_compensation_create(ps_net *net, int pool_skip_node, int source_node, ps_compensation_job **out);
+void ps_compensation_destroy(ps_compensation_job *job);
+/* Adds one batch: x is the convolution's input, y its output, o the module's output. */
+void ps_compensation_add(ps_compensation_job *job, const float *x, const float *y, const float *o);
+const ps_compensation *ps_compensation_sums(const ps_compensation_job *job);
+
+#endif
