@@ -80,7 +80,9 @@ static void print_pool_skips(const ps_graph *graph) {
         const ps_node *node = &graph->node[i];
         if (strcmp(node->type->name, "pool_skip") != 0) continue;
         char *attributes = cJSON_PrintUnformatted(node->attributes);
-        printf("  after %-36s in files %-36s %s\n", graph->node[node->input[0]].name, node->file_name, attributes != NULL ? attributes : "");
+        printf("  after %-36s in files %-36s %s", graph->node[node->input[0]].name, node->file_name, attributes != NULL ? attributes : "");
+        if (node->pool_size_asked != 0) printf("  clipped to the map from %d", node->pool_size_asked);
+        printf("\n");
         cJSON_free(attributes);
     }
 }
