@@ -2,7 +2,7 @@
 # Runs the tests and ends with one line: "N passed, N failed, N skipped".
 #   tests/run.sh BUILD_FOLDER [GROUP...]      groups: unit grad golden cli (default: all)
 # Every test speaks TAP: cmocka programs (built from tests/GROUP/*_test.c) and scripts (tests/GROUP/*_test.sh, *_test.py).
-# A test's output is shown only when something in it failed. PS_TEST_WRAPPER runs programs under a tool (valgrind).
+# A test's output is shown only when something in it failed. With PS_REQUIRE_ALL=1 a test skipped for want of a program counts as failed. PS_TEST_WRAPPER runs programs under a tool (valgrind).
 set -u
 build=$1; shift
 groups=${*:-unit grad golden cli}
@@ -22,6 +22,11 @@ run_one() { # name, command...
     ok=$(count '^ok '); bad=$(count '^not ok '); skip=$(count '^ok .*# [Ss][Kk][Ii][Pp]')
     planned=$(sed -n 's/^1\.\.\([0-9][0-9]*\).*/\1/p' "$log" | awk '{n += $1} END {print n + 0}')
     ok=$((ok - skip))
+    # Where everything is said to be installed (CI), a test that skips for want of a program has failed.
+    if [ -n "${PS_REQUIRE_ALL:-}" ]; then
+        wanting=$(grep -ciE '(# SKIP|# skipped).*(python3|torch|numpy|gnuplot|xmllint|jsonschema|chromium|tmux)' "$log" || true)
+        bad=$((bad + wanting)); skip=$((skip > wanting ? skip - wanting : 0))
+    fi
     # A crash, a missing plan or a plan cut short is a failure, whatever was printed before it.
     if [ "$bad" = 0 ] && { [ "$code" != 0 ] || [ "$planned" -lt 1 ] || [ $((ok + skip)) -lt "$planned" ]; }; then bad=1; fi
     passed=$((passed + ok)); failed=$((failed + bad)); skipped=$((skipped + skip))
