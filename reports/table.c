@@ -64,12 +64,13 @@ ps_status ps_table_read(const char *path, ps_table *table) {
     if (!ps_file_exists(path)) return PS_OK;
     size_t size = 0;
     PS_TRY(ps_file_read(path, &table->content, &size));
-    if (size == 0) return PS_OK;
+    ps_status status = PS_OK;
     if (size >= UINT32_MAX)
-        return ps_fail(PS_ERR_INPUT,
-                       "%s is larger than 4 GiB, which the reports cannot read; record fewer windows or layers", path);
-    ps_status status = cut_content(path, size, table);
-    if (status != PS_OK) ps_table_clear(table);
+        status = ps_fail(PS_ERR_INPUT, "%s is larger than 4 GiB, which the reports cannot read; record fewer windows or layers",
+                         path);
+    else if (size > 0)
+        status = cut_content(path, size, table);
+    if (status != PS_OK || size == 0) ps_table_clear(table);
     return status;
 }
 
