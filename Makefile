@@ -45,6 +45,7 @@ PROGRAM := $(BUILD)/poolscope
 TEST_LIB_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/lib/*.c tests/ref/*.c))
 TEST_SOURCES := $(wildcard tests/unit/*_test.c tests/grad/*_test.c tests/golden/*_test.c)
 TESTS := $(TEST_SOURCES:%.c=$(BUILD)/%)
+TEST_TOOLS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/*/*_tool.c))
 BENCHES := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*_bench.c))
 # The other side of this one is oneDNN (libdnnl-dev); without it the rest is run all the same.
 ifeq ($(wildcard /usr/include/oneapi/dnnl/dnnl.h /usr/local/include/oneapi/dnnl/dnnl.h),)
@@ -74,7 +75,7 @@ check: setup             ## build and run all tests
 check-full: check        ## check, then the sanitizers and valgrind
 	@$(MAKE) --no-print-directory asan tsan valgrind
 
-tests: $(TESTS)          ## build the test programs without running them
+tests: $(TESTS) $(TEST_TOOLS)          ## build the test programs without running them
 
 bench: all $(BENCHES)    ## run the benchmarks and write tests/bench/RESULTS.md
 	@tests/bench/run.sh $(BUILD)
@@ -148,6 +149,10 @@ $(foreach isa,$(ISAS),$(eval $(call ISA_RULE,$(isa))))
 $(BUILD)/tests/%_test: $(BUILD)/tests/%_test.o $(TEST_LIB_OBJECTS) $(LIBRARY)
 	@echo "  LD $@"
 	$(Q)$(CC) $(CFLAGS) -o $@ $^ -lcmocka $(LIBS) $(LDFLAGS)
+
+$(BUILD)/tests/%_tool: $(BUILD)/tests/%_tool.o $(LIBRARY)
+	@echo "  LD $@"
+	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(LIBS) $(LDFLAGS)
 
 $(BUILD)/tests/bench/%_bench: $(BUILD)/tests/bench/%_bench.o $(TEST_LIB_OBJECTS) $(LIBRARY)
 	@echo "  LD $@"

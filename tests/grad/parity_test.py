@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+"""Parity with PyTorch: from the same weights the engine gives the same logits, gradients and losses of 20 SGD steps.
+
+Tolerances: logits 1e-4 relative; every parameter gradient within 1e-3 of max(its norm, 1e-6 of the whole gradient's norm) in L2; losses
+1e-3; Pool Skip alone 1e-5. A bias right before batch norm has the exact gradient zero, and float32 leaves only rounding of it on either
+side: there both must stay below 1e-6 of the whole gradient's norm.
+
+Where a ReLU's input is a rounding error away from zero, or a window's two largest values are one apart, the gradient (and with
+Pool Skip the output) jumps: such cases compare coins, in PyTorch's own float32 and float64 too. So the first step is compared on the
+first seed whose decisions are clear in float64, and the losses (whose 20 steps cannot all be clear) with residual branches and modules
+scaled down, so that one decision weighs little; lr 0.001 was fixed beforehand. PyTorch is run in float32.
+Speaks TAP; skipped with a reason where PyTorch is absent.
+"""
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+if importlib.util.find_spec("torch") is None or importlib.util.find_spec("numpy") is None:
+    if os.path.realpath(sys.executable) != os.path.realpath("/usr/bin/python3") and os.path.exists("/usr/bin/python3"):
+        os.execv("/usr/bin/python3", ["/usr/bin/python3", *sys.argv])
+    print("ok 1 - parity with PyTorch # SKIP no PyTorch here (Debian: apt-get install python3-torch python3-numpy)\n1..1")
+    sys.exit(0)
+
+import numpy as np
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+REFERENCE = os.path.join(HERE, "..", "ref", "torch_models.py")
+TOOL = os.path.join(HERE, "..", "..", os.environ.get("PS_BUILD", "build/release"), "tests", "grad", "parity_tool")
+sys.path.insert(0, os.path.dirname(REFERENCE))
+import torch_models  # noqa: E402
+
+LOGITS, GRADIENT, FLOOR, LOSS, ALONE = 1e-4, 1e-3, 1e-6, 1e-3, 1e-5
+CLEAR = ["--clear", "5e-6", "--steps", "0"]
+SOFT = ["--branch", "0.2", "--module", "0.1", "--steps", "20"]
+NETWORKS = [  # name, arguments
+    ("resnet18", ["resnet18", "--batch", "4", "--size", "16"]),
+    ("resnet18 with Pool Skip 2", ["resnet18", "--batch", "4", "--size", "16", "--pool-skip", "2"]),
+    ("vgg16", ["vgg16", "--batch", "4", "--size", "32"]),
+    ("resnet50 at width 1/4 with Pool Skip 2", ["resnet50", "--width", "0.25", "--batch", "4", "--size", "16", "--pool-skip", "2"]),
+    ("resnet50 at width 1/4 with Pool Skip 4", ["resnet50", "--width", "0.25", "--batch", "4", "--size", "16", "--pool-skip", "4"]),
+]
+ALONES = [(e, shape) for e, shape in [(1, (2, 20, 8, 8)), (2, (3, 16, 16, 16)), (4, (3, 16, 16, 16)), (2, (2, 20, 11, 14)),
+                                      (4, (2, 20, 11, 14)), (3, (2, 5, 7, 7))]]
+
+failures = 0
+tests = 0
+
+
+def report(good, name, detail):
+    global failures, tests
+    tests += 1
+    failures += not good
+    print("%s %d - %s: %s" % ("ok" if good else "not ok", tests, name, detail), flush=True)
+
+
+def norm(array):
+    return float(np.linalg.norm(array.astype(np.float64)))
+
+
+def make(kind, arguments):
+    """Runs both sides; returns their tensors and losses, or the engine's complaint."""
+    with tempfile.TemporaryDirectory(prefix="ps_parity_") as folder:
+        place = [folder] if kind == "skip" else []
+        command = [kind, *place, *arguments] if kind == "skip" else [kind, arguments[0], folder, *arguments[1:]]
+        subprocess.run([sys.executable, REFERENCE, *command], check=True)
+        done = subprocess.run([TOOL, folder], stderr=subprocess.PIPE, text=True)
+        if done.returncode != 0:
+            raise RuntimeError("parity_tool ended with %d: %s" % (done.returncode, done.stderr.strip()))
+        tensors = [torch_models.read_safetensors(os.path.join(folder, side + ".safetensors")) for side in ("torch", "engine")]
+        losses = [[], []]
+        if kind == "case":
+            losses = [json.load(open(os.path.join(folder, side + ".json")))["losses"] for side in ("torch", "engine")]
+        return tensors, losses
+
+
+def gradient_excess(ours, theirs):
+    """Largest error over its tolerance, and where. Gradients that are zero but for rounding have a bound of their own."""
+    names = [name for name in theirs if name.startswith("grad/")]
+    whole = np.sqrt(sum(norm(theirs[name]) ** 2 for name in names))
+    worst = (0.0, "")
+    for name in names:
+        own, error = norm(theirs[name]), norm(ours[name] - theirs[name])
+        zero = own < FLOOR * whole
+        bound = FLOOR * whole if zero else GRADIENT * own
+        if zero and norm(ours[name]) >= bound:
+            error = max(error, norm(ours[name]))
+        if not error <= worst[0] * bound:
+            worst = (error / bound if error == error else float("inf"), name[5:])
+    return worst
+
+
+def compare_first_step(name, arguments):
+    (theirs, ours), _ = make("case", [*arguments, *CLEAR])
+    if set(theirs) != set(ours):
+        report(False, name, "other parameters: " + ", ".join(sorted(set(theirs) ^ set(ours))[:4]))
+        return
+    error = norm(ours["logits"] - theirs["logits"]) / norm(theirs["logits"])
+    report(error <= LOGITS, name + ", logits", "relative error %.1e" % error)
+    excess, where = gradient_excess(ours, theirs)
+    report(excess <= 1, name + ", gradients", "%d parameters, the worst at %.2g of its tolerance (%s)" % (len(theirs) - 1, excess, where))
+
+
+def compare_losses(name, arguments):
+    _, (theirs, ours) = make("case", [*arguments, *SOFT])
+    error = max(abs(a - b) for a, b in zip(theirs, ours)) if len(theirs) == len(ours) == 20 else float("inf")
+    report(error <= LOSS, name + ", losses of 20 steps", "%.4f to %.4f, largest difference %.1e" % (theirs[0], theirs[-1], error))
+
+
+def compare_alone(e, shape):
+    (theirs, ours), _ = make("skip", ["--shape", *map(str, shape), "--pool-skip", str(e)])
+    errors = {key: norm(ours[key] - theirs[key]) / norm(theirs[key]) for key in theirs}
+    worst = max(errors, key=errors.get)
+    report(errors[worst] <= ALONE, "Pool Skip %d alone on %s" % (e, "x".join(map(str, shape))),
+           "worst relative error %.1e (%s)" % (errors[worst], worst))
+
+
+def a_planted_error_is_seen():
+    """The comparison itself: a gradient off by 1 % in one small parameter, and one with a sign turned, must not pass."""
+    draw = np.random.default_rng(1)
+    theirs = {"grad/a": draw.normal(size=1000), "grad/b": 1e-3 * draw.normal(size=10), "grad/c": 1e-12 * draw.normal(size=10)}
+    def excess(**change):
+        return gradient_excess({**theirs, **{"grad/" + key: value for key, value in change.items()}}, theirs)[0]
+    good = excess() == 0 and excess(c=-theirs["grad/c"]) <= 1
+    bad = [excess(b=1.01 * theirs["grad/b"]), excess(a=-theirs["grad/a"]), excess(c=1e-3 * theirs["grad/a"][:10]),
+           excess(b=theirs["grad/b"] * np.nan)]
+    report(good and min(bad) > 1, "planted errors are seen", "the mildest is %.1f times its tolerance" % min(bad))
+
+
+def main():
+    only = sys.argv[1:]
+    a_planted_error_is_seen()
+    for e, shape in ALONES:
+        compare_alone(e, shape)
+    for name, arguments in NETWORKS:
+        if only and not any(word in name for word in only):
+            continue
+        try:
+            compare_first_step(name, arguments)
+            compare_losses(name, arguments)
+        except (RuntimeError, subprocess.CalledProcessError) as failure:
+            report(False, name, str(failure).replace("\n", " "))
+    print("1..%d" % tests)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
