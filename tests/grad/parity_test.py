@@ -33,14 +33,14 @@ sys.path.insert(0, os.path.dirname(REFERENCE))
 import torch_models  # noqa: E402
 
 LOGITS, GRADIENT, FLOOR, LOSS, ALONE = 1e-4, 1e-3, 1e-6, 1e-3, 1e-5
-CLEAR = ["--clear", "5e-6", "--steps", "0"]
-SOFT = ["--branch", "0.2", "--module", "0.1", "--steps", "20"]
-NETWORKS = [  # name, arguments
-    ("resnet18", ["resnet18", "--batch", "4", "--size", "16"]),
-    ("resnet18 with Pool Skip 2", ["resnet18", "--batch", "4", "--size", "16", "--pool-skip", "2"]),
-    ("vgg16", ["vgg16", "--batch", "4", "--size", "32"]),
-    ("resnet50 at width 1/4 with Pool Skip 2", ["resnet50", "--width", "0.25", "--batch", "4", "--size", "16", "--pool-skip", "2"]),
-    ("resnet50 at width 1/4 with Pool Skip 4", ["resnet50", "--width", "0.25", "--batch", "4", "--size", "16", "--pool-skip", "4"]),
+CLEAR = ["--clear", "4e-6", "--steps", "0", "--batch", "2"]
+SOFT = ["--branch", "0.2", "--module", "0.1", "--steps", "20", "--batch", "8"]
+NETWORKS = [  # name, arguments, seed to start the search for a clear case at (the first one there is: it saves the search)
+    ("resnet18", ["resnet18", "--size", "16"], 8),
+    ("resnet18 with Pool Skip 2", ["resnet18", "--size", "16", "--pool-skip", "2"], 1),
+    ("vgg16", ["vgg16"], 7),
+    ("resnet50 at width 1/4 with Pool Skip 2", ["resnet50", "--width", "0.25", "--size", "16", "--pool-skip", "2"], 8),
+    ("resnet50 at width 1/4 with Pool Skip 4", ["resnet50", "--width", "0.25", "--size", "16", "--pool-skip", "4"], 3),
 ]
 ALONES = [(e, shape) for e, shape in [(1, (2, 20, 8, 8)), (2, (3, 16, 16, 16)), (4, (3, 16, 16, 16)), (2, (2, 20, 11, 14)),
                                       (4, (2, 20, 11, 14)), (3, (2, 5, 7, 7))]]
@@ -92,8 +92,8 @@ def gradient_excess(ours, theirs):
     return worst
 
 
-def compare_first_step(name, arguments):
-    (theirs, ours), _ = make("case", [*arguments, *CLEAR])
+def compare_first_step(name, arguments, seed):
+    (theirs, ours), _ = make("case", [*arguments, *CLEAR, "--seed", str(seed)])
     if set(theirs) != set(ours):
         report(False, name, "other parameters: " + ", ".join(sorted(set(theirs) ^ set(ours))[:4]))
         return
@@ -134,11 +134,11 @@ def main():
     a_planted_error_is_seen()
     for e, shape in ALONES:
         compare_alone(e, shape)
-    for name, arguments in NETWORKS:
+    for name, arguments, seed in NETWORKS:
         if only and not any(word in name for word in only):
             continue
         try:
-            compare_first_step(name, arguments)
+            compare_first_step(name, arguments, seed)
             compare_losses(name, arguments)
         except (RuntimeError, subprocess.CalledProcessError) as failure:
             report(False, name, str(failure).replace("\n", " "))
