@@ -88,31 +88,41 @@ INLINE void store_upto(float *p, vf v, int count) {
 static const vi lanes_low[4] __attribute__((unused)) = PER_BIT(LANE_LOW);
 static const vi lanes_high[4] __attribute__((unused)) = PER_BIT(LANE_HIGH);
 
+INLINE void exchange(vf v[LANES], int round) {
+    vi low = lanes_low[round], high = lanes_high[round];
+#pragma GCC unroll 16
+    for (int i = 0; i < LANES; i++) {
+        int other = i | 1 << round;
+        if (other == i) continue;
+        vf a = v[i], b = v[other];
+        v[i] = __builtin_shuffle(a, b, low);
+        v[other] = __builtin_shuffle(a, b, high);
+    }
+}
+
 /* Transposes LANES vectors in place: log2(LANES) rounds of exchanges between vectors whose numbers differ in one bit. */
 INLINE void transpose(vf v[LANES]) {
-#pragma GCC unroll 4
-    for (int round = 0; 1 << round < LANES; round++) {
+    exchange(v, 0), exchange(v, 1);
+    if (LANES > 4) exchange(v, 2);
+    if (LANES > 8) exchange(v, 3);
+}
+
+/* Adds up the pairs of a round: v[i] of every second vector left. */
+INLINE void fold(vf v[LANES], int round) {
+    vi low = lanes_low[round], high = lanes_high[round];
 #pragma GCC unroll 16
-        for (int i = 0; i < LANES; i++) {
-            int bit = 1 << round;
-            if ((i & bit) != 0) continue;
-            vf a = v[i], b = v[i + bit];
-            v[i] = __builtin_shuffle(a, b, lanes_low[round]);
-            v[i + bit] = __builtin_shuffle(a, b, lanes_high[round]);
-        }
+    for (int i = 0; i < LANES; i++) {
+        if (i % (2 << round) != 0) continue;
+        vf a = v[i], b = v[i + (1 << round)];
+        v[i] = __builtin_shuffle(a, b, low) + __builtin_shuffle(a, b, high);
     }
 }
 
 /* Lane i of the result: the sum of all lanes of v[i]. Half the exchanges of a transposition. v is spent. */
 INLINE vf sum_lanes(vf v[LANES]) {
-#pragma GCC unroll 4
-    for (int round = 0; 1 << round < LANES; round++) {
-#pragma GCC unroll 16
-        for (int i = 0; i < LANES; i += 2 << round) {
-            vf a = v[i], b = v[i + (1 << round)];
-            v[i] = __builtin_shuffle(a, b, lanes_low[round]) + __builtin_shuffle(a, b, lanes_high[round]);
-        }
-    }
+    fold(v, 0), fold(v, 1);
+    if (LANES > 4) fold(v, 2);
+    if (LANES > 8) fold(v, 3);
     return v[0];
 }
 
