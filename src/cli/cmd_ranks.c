@@ -1,0 +1,301 @@
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analysis/spectra/rank.h"
+#include "cli/command_line.h"
+#include "cli/commands.h"
+#include "cli/session.h"
+#include "core/file.h"
+#include "core/memory.h"
+#include "core/progress.h"
+#include "kernels/gemm.h"
+
+static int threads;
+static const char *cosine_text = "0.999", *residual_text = "0.001", *data, *out;
+static bool running, quiet;
+
+static const ps_option options[] = {
+    {"cosine", PS_OPTION_TEXT, &cosine_text, "X", "two nodes overlap from this |cosine| of their incoming weights on [0.999]"},
+    {"residual", PS_OPTION_TEXT, &residual_text, "X", "a node depends on others when they leave less than this share of it [0.001]"},
+    {"running", PS_OPTION_FLAG, &running, "", "outputs with running statistics (default: statistics of the batch)"},
+    {"data", PS_OPTION_TEXT, &data, "SOURCE", "data to measure outputs on [the probe set of the run]"},
+    {"out", PS_OPTION_TEXT, &out, "DIR", "write DIR/tables/ranks.tsv, overlap.tsv and dependent.tsv"},
+    {"threads", PS_OPTION_INT, &threads, "N", "threads [all processors]"},
+    {"quiet", PS_OPTION_FLAG, &quiet, "", "no progress"},
+    {0},
+};
+
+static const ps_command command = {
+    .name = "ranks",
+    .usage = "CHECKPOINT [--cosine X] [--residual X] [--out DIR]",
+    .summary = "Overlap and linear dependence of a checkpoint's nodes, layer by layer: effective rank (exp of the entropy of the singular values' shares)\n"
+               "and stable rank (sum of squares over the largest) of the incoming weights and of the gate's outputs on the probe set; saturation (share\n"
+               "of channels that 99 % of the outputs' variance needs); pairs of nodes whose incoming weights, bias included, point the same way; nodes\n"
+               "whose incoming weights others combine to. Nodes without incoming weights are passed over: `poolscope diagnose` lists them. Behind a\n"
+               "normalisation only the direction counts. Dependence is not tested where nodes are nearly as many as weights of each: there it is chance.",
+    .examples = "  poolscope ranks runs/a/checkpoint.safetensors --out runs/a\n",
+    .options = options,
+    .min_positional = 1,
+    .max_positional = 1,
+};
+
+static const double variance_share = 0.99;
+static double cosine, residual; /* as the options say */
+
+/* One unit: its weights' part (none where the gate is shared) and its outputs' part. */
+typedef struct {
+    double *weights;  /* [channels][columns]: incoming weights and bias, one row a node; NULL where shared */
+    int columns;
+    double *moment, *sum; /* [channels][channels], [channels] over the outputs of the probe set */
+    double positions;
+    double weight_effective, weight_stable, largest, smallest;
+    double output_effective, output_stable, saturation;
+    ps_overlap_list overlap;
+    bool testable;
+    double *residual; /* [channels], where testable */
+    int dependent;
+} layer;
+
+typedef struct {
+    ps_checkpoint_session *s;
+    const ps_units *units;
+    layer *layer;
+    float *products; /* [widest][widest] of one batch */
+} ranks;
+
+/* ---- gathering ---- */
+
+static ps_status gather_weights(ranks *r, const ps_unit *unit, layer *l) {
+    ps_net *net = r->s->session.net;
+    const ps_param *weight = ps_net_param(net, ps_net_node_param(net, unit->source_node, "weight"));
+    int bias = ps_net_node_param(net, unit->source_node, "bias");
+    size_t length = weight->row_length;
+    l->columns = (int)length + (bias >= 0);
+    PS_TRY(PS_ALLOC((size_t)unit->channels * (size_t)l->columns, &l->weights, "ranks"));
+    for (int c = 0; c < unit->channels; c++) {
+        double *row = l->weights + (size_t)c * (size_t)l->columns;
+        for (size_t i = 0; i < length; i++) row[i] = (double)weight->value[(size_t)c * length + i];
+        if (bias >= 0) row[length] = (double)ps_net_param(net, bias)->value[c];
+    }
+    return PS_OK;
+}
+
+/* Sums and products of one batch in single precision, over batches in double. */
+static void add_outputs(const ranks *r, layer *l, ps_shape shape, const float *y) {
+    size_t positions = ps_shape_positions(shape), channels = (size_t)shape.c;
+    ps_gemm_parallel(true, false, shape.c, shape.c, (int)positions, y, shape.c, y, shape.c, false, r->products, shape.c, r->s->session.pool);
+    for (size_t i = 0; i < channels * channels; i++) l->moment[i] += (double)r->products[i];
+    for (size_t p = 0; p < positions; p++)
+        for (size_t c = 0; c < channels; c++) l->sum[c] += (double)y[p * channels + c];
+    l->positions += (double)positions;
+}
+
+static void after_node(void *self, int node, ps_shape shape, const float *y) {
+    const ranks *r = self;
+    for (int u = 0; u < r->units->count; u++)
+        if (r->units->unit[u].gate_node == node) add_outputs(r, &r->layer[u], shape, y);
+}
+
+static ps_status gather(ranks *r) {
+    ps_session *s = &r->s->session;
+    ps_net_hook hook = {r, after_node};
+    ps_progress progress;
+    size_t widest = 0;
+    PS_TRY(PS_ALLOC((size_t)r->units->count, &r->layer, "ranks"));
+    for (int u = 0; u < r->units->count; u++) {
+        const ps_unit *unit = &r->units->unit[u];
+        size_t channels = (size_t)unit->channels;
+        widest = channels > widest ? channels : widest;
+        PS_TRY(PS_ALLOC(channels * channels, &r->layer[u].moment, "ranks"));
+        PS_TRY(PS_ALLOC(channels, &r->layer[u].sum, "ranks"));
+        if (!unit->shared) PS_TRY(gather_weights(r, unit, &r->layer[u]));
+    }
+    PS_TRY(PS_ALLOC(widest * widest, &r->products, "ranks"));
+    ps_progress_start(&progress, "ranks", (uint64_t)s->probe_batches, 0, quiet);
+    for (int b = 0; b < s->probe_batches; b++) {
+        ps_loader_plain_batch(s->loader, PS_SPLIT_PROBE, b, s->x, s->label, s->pool);
+        ps_net_forward(s->net, s->x, running ? PS_MODE_EVAL : PS_MODE_PROBE, (ps_rng_key){{0, 0}}, &hook);
+        ps_progress_update(&progress, (uint64_t)b + 1, NULL);
+    }
+    ps_progress_end(&progress, NULL);
+    return PS_OK;
+}
+
+/* ---- measuring ---- */
+
+static ps_status measure_weights(const ps_unit *unit, layer *l) {
+    int channels = unit->channels, least = channels < l->columns ? channels : l->columns;
+    double *value = NULL;
+    ps_status status = PS_OK;
+    PS_TRY_CLEANUP(PS_ALLOC((size_t)least, &value, "ranks"));
+    PS_TRY_CLEANUP(ps_rank_singular_values(l->weights, channels, l->columns, value));
+    l->weight_effective = ps_rank_effective(value, least);
+    l->weight_stable = ps_rank_stable(value, least);
+    l->largest = value[0];
+    l->smallest = value[least - 1];
+    PS_TRY_CLEANUP(ps_overlap_find(l->weights, channels, l->columns, cosine, &l->overlap));
+    l->testable = ps_dependence_testable(channels, l->columns);
+    if (!l->testable) goto cleanup;
+    PS_TRY_CLEANUP(PS_ALLOC((size_t)channels, &l->residual, "ranks"));
+    PS_TRY_CLEANUP(ps_dependence_residuals(l->weights, channels, l->columns, l->residual));
+    for (int c = 0; c < channels; c++) l->dependent += l->residual[c] < residual;
+cleanup:
+    ps_free(value);
+    return status;
+}
+
+static ps_status measure_outputs(const ps_unit *unit, layer *l) {
+    size_t channels = (size_t)unit->channels;
+    double *value = NULL;
+    ps_status status = PS_OK;
+    PS_TRY_CLEANUP(PS_ALLOC(channels, &value, "ranks"));
+    for (size_t i = 0; i < channels; i++)
+        for (size_t j = 0; j < channels; j++)
+            l->moment[i * channels + j] = l->moment[i * channels + j] / l->positions - l->sum[i] / l->positions * (l->sum[j] / l->positions);
+    PS_TRY_CLEANUP(ps_rank_covariance_values(l->moment, unit->channels, value));
+    l->output_effective = ps_rank_effective(value, unit->channels);
+    l->output_stable = ps_rank_stable(value, unit->channels);
+    l->saturation = ps_rank_saturation(value, unit->channels, variance_share);
+cleanup:
+    ps_free(value);
+    return status;
+}
+
+/* ---- results ---- */
+
+static void print_pairs(const ps_unit *unit, const layer *l) {
+    for (int p = 0; p < l->overlap.count; p++)
+        printf("%s: nodes %d and %d overlap (cosine %.6f)\n", unit->name, l->overlap.pair[p].first, l->overlap.pair[p].second, l->overlap.pair[p].cosine);
+    for (int c = 0; l->dependent > 0 && c < unit->channels; c++)
+        if (l->residual[c] < residual) printf("%s: node %d depends on others (they leave %.2g of it)\n", unit->name, c, l->residual[c]);
+}
+
+static void print_layers(const ranks *r) {
+    int pairs = 0, dependent = 0, nodes = 0;
+    printf("Ranks at step %llu (outputs: %s, probe set of %d images)\n", (unsigned long long)r->s->step,
+           running ? "running statistics" : "statistics of the batch", r->s->session.probe_batches * r->s->config.batch);
+    printf("%-24s %6s %8s %10s %9s %8s %10s %10s %10s %11s\n", "layer", "nodes", "weights", "effective", "stable", "overlap", "dependent", "out eff.",
+           "out stable", "saturation");
+    for (int u = 0; u < r->units->count; u++) {
+        const ps_unit *unit = &r->units->unit[u];
+        const layer *l = &r->layer[u];
+        printf("%-24s %6d ", unit->name, unit->channels);
+        if (unit->shared) printf("%8s %10s %9s %8s %10s", "-", "-", "-", "-", "-");
+        else printf("%8d %10.2f %9.2f %8d ", l->columns, l->weight_effective, l->weight_stable, l->overlap.count);
+        if (!unit->shared && l->testable) printf("%9d", l->dependent);
+        else if (!unit->shared) printf("%9s", "-");
+        printf(" %10.2f %10.2f %11.3f\n", l->output_effective, l->output_stable, l->saturation);
+        pairs += l->overlap.count;
+        dependent += l->dependent;
+        nodes += unit->shared ? 0 : unit->channels;
+    }
+    printf("%d overlapping pairs, %d dependent nodes among %d\n", pairs, dependent, nodes);
+    for (int u = 0; u < r->units->count; u++) print_pairs(&r->units->unit[u], &r->layer[u]);
+}
+
+static ps_status open_table(const char *name, ps_file_writer *writer) {
+    char *path = NULL;
+    PS_TRY(ps_string_format(&path, "%s/tables/%s.tsv", out, name));
+    ps_status status = ps_file_writer_open(writer, path);
+    free(path);
+    return status;
+}
+
+static ps_status write_ranks(const ranks *r) {
+    ps_file_writer w;
+    PS_TRY(open_table("ranks", &w));
+    fprintf(w.stream, "layer\tdepth\tnodes\tweights\tweight_effective_rank\tweight_stable_rank\tsigma_max\tsigma_min\toverlapping_pairs\tdependent_nodes\t"
+                      "output_effective_rank\toutput_stable_rank\tsaturation\n");
+    for (int u = 0; u < r->units->count; u++) {
+        const ps_unit *unit = &r->units->unit[u];
+        const layer *l = &r->layer[u];
+        fprintf(w.stream, "%s\t%d\t%d\t", unit->name, unit->depth, unit->channels);
+        if (unit->shared) fprintf(w.stream, "NA\tNA\tNA\tNA\tNA\tNA\t");
+        else
+            fprintf(w.stream, "%d\t%.9g\t%.9g\t%.9g\t%.9g\t%d\t", l->columns, l->weight_effective, l->weight_stable, l->largest, l->smallest,
+                    l->overlap.count);
+        if (l->testable) fprintf(w.stream, "%d\t", l->dependent);
+        else fprintf(w.stream, "NA\t");
+        fprintf(w.stream, "%.9g\t%.9g\t%.9g\n", l->output_effective, l->output_stable, l->saturation);
+    }
+    return ps_file_writer_commit(&w);
+}
+
+static ps_status write_overlap(const ranks *r) {
+    ps_file_writer w;
+    PS_TRY(open_table("overlap", &w));
+    fprintf(w.stream, "layer\tchannel\tother\tcosine\n");
+    for (int u = 0; u < r->units->count; u++)
+        for (int p = 0; p < r->layer[u].overlap.count; p++) {
+            ps_overlap pair = r->layer[u].overlap.pair[p];
+            fprintf(w.stream, "%s\t%d\t%d\t%.9g\n", r->units->unit[u].name, pair.first, pair.second, pair.cosine);
+        }
+    return ps_file_writer_commit(&w);
+}
+
+static ps_status write_dependent(const ranks *r) {
+    ps_file_writer w;
+    PS_TRY(open_table("dependent", &w));
+    fprintf(w.stream, "layer\tchannel\tresidual\n");
+    for (int u = 0; u < r->units->count; u++)
+        for (int c = 0; r->layer[u].testable && c < r->units->unit[u].channels; c++)
+            if (r->layer[u].residual[c] < residual) fprintf(w.stream, "%s\t%d\t%.9g\n", r->units->unit[u].name, c, r->layer[u].residual[c]);
+    return ps_file_writer_commit(&w);
+}
+
+static ps_status write_tables(const ranks *r) {
+    char *directory = NULL;
+    PS_TRY(ps_file_join(out, "tables", &directory));
+    ps_status status = ps_file_make_directories(directory);
+    free(directory);
+    if (status == PS_OK) status = write_ranks(r);
+    if (status == PS_OK) status = write_overlap(r);
+    return status == PS_OK ? write_dependent(r) : status;
+}
+
+static ps_status parse_share(const char *text, const char *option, double *value) {
+    int count;
+    PS_TRY(ps_parse_number_list(text, option, 1, value, &count));
+    if (count == 1 && *value > 0 && *value <= 1) return PS_OK;
+    return ps_fail(PS_ERR_USAGE, "%s must be above 0 and at most 1, not \"%s\"", option, text);
+}
+
+static ps_status measure(ranks *r) {
+    PS_TRY(parse_share(cosine_text, "--cosine", &cosine));
+    PS_TRY(parse_share(residual_text, "--residual", &residual));
+    PS_TRY(gather(r));
+    for (int u = 0; u < r->units->count; u++) {
+        if (!r->units->unit[u].shared) PS_TRY(measure_weights(&r->units->unit[u], &r->layer[u]));
+        PS_TRY(measure_outputs(&r->units->unit[u], &r->layer[u]));
+    }
+    print_layers(r);
+    return out != NULL ? write_tables(r) : PS_OK;
+}
+
+static void clear(ranks *r) {
+    for (int u = 0; r->layer != NULL && u < r->units->count; u++) {
+        layer *l = &r->layer[u];
+        ps_free(l->weights);
+        ps_free(l->moment);
+        ps_free(l->sum);
+        ps_free(l->residual);
+        ps_overlap_list_clear(&l->overlap);
+    }
+    ps_free(r->layer);
+    ps_free(r->products);
+}
+
+ps_status ps_cmd_ranks(int argc, char **argv) {
+    ps_arguments arguments;
+    ps_checkpoint_session session;
+    PS_TRY(ps_command_parse(&command, argc, argv, &arguments));
+    if (arguments.help) return PS_OK;
+    PS_TRY(ps_checkpoint_session_open(&session, arguments.positional[0], data, threads));
+    ranks r = {.s = &session, .units = ps_net_units(session.session.net)};
+    ps_status status = measure(&r);
+    clear(&r);
+    ps_checkpoint_session_close(&session);
+    return status;
+}

@@ -1,0 +1,64 @@
+#!/usr/bin/env python3
+"""`poolscope ranks`: overlapping and dependent nodes written into a checkpoint are all found, and nothing else is."""
+import csv
+import json
+import os
+import struct
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from tap import TINY, done, must, path, report, run  # noqa: E402
+
+
+def change(source, target, name, edit):
+    """A copy of a checkpoint in which edit(rows) has changed the rows of one weight."""
+    with open(path(source), "rb") as stream:
+        content = bytearray(stream.read())
+    (size,) = struct.unpack("<Q", content[:8])
+    entry = json.loads(content[8:8 + size])[name]
+    first, last = (8 + size + offset for offset in entry["data_offsets"])
+    values = list(struct.unpack(f"<{(last - first) // 4}f", content[first:last]))
+    length = len(values) // entry["shape"][0]
+    rows = [values[i:i + length] for i in range(0, len(values), length)]
+    edit(rows)
+    content[first:last] = struct.pack(f"<{len(values)}f", *(value for row in rows for value in row))
+    with open(path(target), "wb") as stream:
+        stream.write(content)
+
+
+def table(directory, name):
+    with open(path(directory, "tables", name + ".tsv")) as lines:
+        return list(csv.DictReader(lines, delimiter="\t"))
+
+
+def plant(rows):
+    rows[2] = [-3.0 * value for value in rows[0]]
+    rows[5] = [a + 0.5 * b - 0.25 * c for a, b, c in zip(rows[1], rows[3], rows[4])]
+    rows[6] = [0.0] * len(rows[6])
+
+
+must("train", *TINY, "--model", "plain9", "--steps", "4", "--window", "2", "--out", "a")
+must("ranks", "a/checkpoint.safetensors", "--out", "a", "--quiet")
+ranks = table("a", "ranks")
+report(len(ranks) == 9 and not table("a", "overlap") and not table("a", "dependent"), "random weights raise no alarm")
+report(all(1 <= float(r["weight_effective_rank"]) <= int(r["nodes"]) + 1e-6 and 1 <= float(r["weight_stable_rank"]) <= int(r["nodes"])
+           and 0 < float(r["saturation"]) <= 1 for r in ranks), "ranks lie between 1 and the number of nodes", ranks)
+
+change("a/checkpoint.safetensors", "b.safetensors", "stage2.1.conv.weight", plant)
+printed = must("ranks", "b.safetensors", "--out", "b", "--quiet").stdout
+overlap, dependent = table("b", "overlap"), table("b", "dependent")
+report([(r["layer"], r["channel"], r["other"]) for r in overlap] == [("stage2.1.conv", "0", "2")] and float(overlap[0]["cosine"]) < -0.999999,
+       "the planted pair is found, and no other", overlap)
+report([(r["layer"], r["channel"]) for r in dependent] == [("stage2.1.conv", str(c)) for c in range(6)], "so are the nodes that depend on each other",
+       dependent)
+report("1 overlapping pairs, 6 dependent nodes" in printed, "the terminal says the same", printed)
+
+loose = must("ranks", "a/checkpoint.safetensors", "--cosine", "0.05", "--residual", "1", "--quiet").stdout
+report("0 overlapping pairs" not in loose, "the thresholds are adjustable", loose)
+for option, value in (("--cosine", "1.5"), ("--cosine", "x"), ("--residual", "0")):
+    result = run("ranks", "a/checkpoint.safetensors", option, value)
+    report(result.returncode == 2 and option in result.stderr, f"{option} {value} is refused", result.stderr)
+must("train", *TINY, "--model", "resnet18", "--width", "0.125", "--steps", "2", "--window", "2", "--pool-skip", "2", "--out", "r")
+result = run("ranks", "r/checkpoint.safetensors", "--out", "r", "--quiet")
+report(result.returncode == 0 and any(r["weights"] == "NA" for r in table("r", "ranks")), "shared gates have outputs and no weights", result.stderr)
+done()
