@@ -177,11 +177,19 @@ static ps_status unescape(const parser *p, char **out) {
     return PS_OK;
 }
 
-/* Repeat counts and back references make a pattern that takes for ever or all memory, so they are refused. */
+static int count_plus(const char *text) {
+    int count = 0;
+    for (; *text != '\0'; text++) count += *text == '+';
+    return count;
+}
+
+/* Repeat counts and back references make a pattern that takes for ever or all memory, and so do many nested + (each doubles what it repeats in
+ * the C library's compiler), so they are refused. */
 static ps_status compile_pattern(const parser *p, int place, ps_rule_selector *selector) {
     char *anchored, reason[128];
     const char *slash = strchr(selector->text, '\\');
     if (strlen(selector->text) > PS_RULE_MOST_PATTERN) return fail_at(p, place, "the pattern is longer than %d characters", PS_RULE_MOST_PATTERN);
+    if (count_plus(selector->text) > PS_RULE_MOST_PLUS) return fail_at(p, place, "patterns with more than %d + are not supported; use *", PS_RULE_MOST_PLUS);
     if (strchr(selector->text, '{') != NULL) return fail_at(p, place, "patterns with repeat counts {..} are not supported; use * or +");
     for (; slash != NULL; slash = slash[1] == '\0' ? NULL : strchr(slash + 2, '\\'))
         if (isdigit((unsigned char)slash[1])) return fail_at(p, place, "patterns with back references are not supported");

@@ -165,6 +165,7 @@ static void mistakes_get_a_caret_under_the_place(void **state) {
         {"max(dead_share[layer=a]) < 1", "text in quotation marks", 21},
         {"max(dead_share[layer=~\"(\"]) < 1", "no regular expression", 22},
         {"max(dead_share[layer=~\"a{9}\"]) < 1", "repeat counts", 22},
+        {"max(dead_share[layer=~\"a+++++++++\"]) < 1", "more than 8 +", 22},
         {"max(dead_share[layer=~\"(a)\\1\"]) < 1", "back references", 22},
         {"loss[layer=\"a\"] < 1", "no layers or nodes", 4},
         {"loss.last < 1", "no such function", 5},
