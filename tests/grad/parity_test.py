@@ -37,7 +37,8 @@ import torch_models  # noqa: E402
 LOGITS, GRADIENT, FLOOR, LOSS, ALONE = 1e-4, 1e-3, 1e-6, 1e-3, 1e-5
 CLEAR = ["--clear", "4e-6", "--steps", "0", "--batch", "2"]
 SOFT = ["--branch", "0.2", "--module", "0.02", "--steps", "20", "--batch", "8"]
-NETWORKS = [  # name, arguments, learning rate of the 20 steps, seed to start the search for a clear case at (the first one there is: it saves the search)
+# Name, arguments, learning rate of the 20 steps, and the seed to start the search for a clear case at: the first one there is.
+NETWORKS = [
     ("resnet18", ["resnet18", "--size", "16"], "0.001", 8),
     ("resnet18 with Pool Skip 2", ["resnet18", "--size", "16", "--pool-skip", "2"], "0.001", 1),
     ("vgg16", ["vgg16"], "0.00002", 7),
