@@ -38,7 +38,8 @@ static ps_status read_rules(const char *path, rule_list *list) {
     char *content, *rest, *line, where[512];
     size_t size, before = list->count;
     PS_TRY(ps_file_read(path, &content, &size));
-    ps_status status = strlen(content) == size ? PS_OK : ps_fail(PS_ERR_INPUT, "%s: holds a zero byte; a checks file is text", path);
+    ps_status status =
+        strlen(content) == size ? PS_OK : ps_fail(PS_ERR_INPUT, "%s: holds a zero byte; a checks file is text", path);
     rest = content;
     for (int number = 1; status == PS_OK && (line = strsep(&rest, "\n")) != NULL; number++) {
         cut_comment(line);
@@ -46,7 +47,8 @@ static ps_status read_rules(const char *path, rule_list *list) {
         if (line[strspn(line, " \t")] != '\0') status = add_rule(list, line, where);
     }
     free(content);
-    if (status == PS_OK && list->count == before) status = ps_fail(PS_ERR_INPUT, "%s: has no rules, so it would check nothing", path);
+    if (status == PS_OK && list->count == before)
+        status = ps_fail(PS_ERR_INPUT, "%s: has no rules, so it would check nothing", path);
     return status;
 }
 
@@ -62,7 +64,8 @@ static ps_status check_rule(ps_run *run, const ps_rule *rule, ps_check_suite *su
     PS_TRY(ps_rule_evaluate(rule, run, &outcome));
     PS_TRY(ps_check_suite_set_detail(suite, result, "%s", outcome.detail));
     if (outcome.held) return PS_OK;
-    ps_finding finding = ps_finding_make(outcome.not_recorded ? PS_FINDING_NOT_RECORDED : PS_FINDING_EXPECTATION, result, outcome.detail);
+    ps_finding finding =
+        ps_finding_make(outcome.not_recorded ? PS_FINDING_NOT_RECORDED : PS_FINDING_EXPECTATION, result, outcome.detail);
     finding.expected = rule->text;
     return ps_check_suite_add_finding(suite, &finding);
 }
@@ -95,8 +98,8 @@ static ps_status read_identity(const char *path, identity *out) {
 
 static bool same_identity(const identity *a, const identity *b) { return a->seed == b->seed && strcmp(a->arm, b->arm) == 0; }
 
-/* Several goldens are matched by arm and seed, so that one swap is one finding and not thousands of differing values. The golden
- * at the trace's own place comes first, and is taken where none fits. */
+/* Several goldens are matched by arm and seed, so that one swap is one finding and not thousands of differing values. The
+ * golden at the trace's own place comes first, and is taken where none fits. */
 static int golden_for(const identity *traces, const identity *goldens, int count, int trace) {
     for (int i = 0; i < count; i++) {
         int g = (trace + i) % count;
@@ -132,7 +135,8 @@ static ps_status note_reordered(const ps_check_request *request, int trace, int 
     if (request->golden_count < 2) return PS_OK;
     PS_TRY(ps_check_suite_add_result(suite, "golden order of arms", &result));
     if (golden == trace) return PS_OK;
-    snprintf(message, sizeof message, "by arm and seed, trace %d belongs to golden trace %d (%.300s), not to golden trace %d", trace + 1, golden + 1,
+    snprintf(message, sizeof message,
+             "by arm and seed, trace %d belongs to golden trace %d (%.300s), not to golden trace %d", trace + 1, golden + 1,
              request->goldens[golden], trace + 1);
     ps_finding finding = ps_finding_make(PS_FINDING_REORDERED_ARM, result, message);
     return ps_check_suite_add_finding(suite, &finding);
@@ -142,25 +146,32 @@ static ps_status note_reordered(const ps_check_request *request, int trace, int 
 
 static ps_status check_counts(const ps_check_request *request) {
     if (request->golden_count > 1 && request->golden_count != request->trace_count)
-        return ps_fail(PS_ERR_USAGE, "%d golden traces for %d traces; give one for all, or one a trace", request->golden_count, request->trace_count);
+        return ps_fail(PS_ERR_USAGE, "%d golden traces for %d traces; give one for all, or one a trace",
+                       request->golden_count, request->trace_count);
     if (request->golden_count == 0 && request->expectation_count == 0 && request->checks == NULL)
         return ps_fail(PS_ERR_USAGE, "nothing to check: give --golden FILE, --expect 'RULE' or --checks FILE");
+    if (request->golden_count == 0 && (request->tolerance != NULL || request->first_steps > 0))
+        return ps_fail(PS_ERR_USAGE, "--tolerance and --first-steps are about golden traces: give --golden FILE, too");
     return PS_OK;
 }
 
-static ps_status choose_first_steps(const ps_check_request *request, const ps_tolerances *tolerances, long long *first_steps) {
+static ps_status choose_first_steps(const ps_check_request *request, const ps_tolerances *tolerances,
+                                    long long *first_steps) {
     *first_steps = request->first_steps > 0 ? request->first_steps : tolerances->first_steps;
     if (tolerances->first_steps > 0 && *first_steps > tolerances->first_steps)
-        return ps_fail(PS_ERR_USAGE, "%s: its tolerances were measured over %lld steps and say nothing about %lld; give --first-steps %lld or less",
-                       request->tolerance, tolerances->first_steps, *first_steps, tolerances->first_steps);
+        return ps_fail(
+            PS_ERR_USAGE,
+            "%s: its tolerances were measured over %lld steps and say nothing about %lld; give --first-steps %lld or less",
+            request->tolerance, tolerances->first_steps, *first_steps, tolerances->first_steps);
     return PS_OK;
 }
 
-static ps_status check_trace(const ps_check_request *request, int trace, int golden, const ps_tolerances *tolerances, long long first_steps,
-                             const rule_list *rules, ps_check_report *report) {
+static ps_status check_trace(const ps_check_request *request, int trace, int golden, const ps_tolerances *tolerances,
+                             long long first_steps, const rule_list *rules, ps_check_report *report) {
     ps_check_suite *suite;
     char *path;
-    PS_TRY(ps_file_is_directory(request->traces[trace]) ? ps_file_join(request->traces[trace], "trace.jsonl", &path) : ps_string_copy(request->traces[trace], &path));
+    PS_TRY(ps_file_is_directory(request->traces[trace]) ? ps_file_join(request->traces[trace], "trace.jsonl", &path)
+                                                        : ps_string_copy(request->traces[trace], &path));
     ps_status status = ps_check_report_add_suite(report, path, golden >= 0 ? request->goldens[golden] : NULL, &suite);
     free(path);
     PS_TRY(status);

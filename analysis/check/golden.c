@@ -45,7 +45,8 @@ static value_class class_of(const cJSON *item) {
     if (cJSON_IsNull(item)) return VALUE_SPECIAL;
     if (!cJSON_IsString(item)) return VALUE_OTHER;
     const char *text = item->valuestring;
-    return strcmp(text, "NaN") == 0 || strcmp(text, "Infinity") == 0 || strcmp(text, "-Infinity") == 0 ? VALUE_SPECIAL : VALUE_TEXT;
+    return strcmp(text, "NaN") == 0 || strcmp(text, "Infinity") == 0 || strcmp(text, "-Infinity") == 0 ? VALUE_SPECIAL
+                                                                                                       : VALUE_TEXT;
 }
 
 /* The shortest of 9 and 17 digits that reads back as the same number. */
@@ -56,7 +57,12 @@ static const char *print_value(const cJSON *item, char *buffer, size_t size) {
     } else if (cJSON_IsString(item)) {
         snprintf(buffer, size, "%s", item->valuestring);
     } else {
-        snprintf(buffer, size, "%s", cJSON_IsNull(item) ? "null" : cJSON_IsArray(item) ? "an array" : cJSON_IsObject(item) ? "an object" : cJSON_IsTrue(item) ? "true" : "false");
+        snprintf(buffer, size, "%s",
+                 cJSON_IsNull(item)     ? "null"
+                 : cJSON_IsArray(item)  ? "an array"
+                 : cJSON_IsObject(item) ? "an object"
+                 : cJSON_IsTrue(item)   ? "true"
+                                        : "false");
     }
     return buffer;
 }
@@ -80,10 +86,14 @@ static ps_status add_finding(comparison *c, ps_finding *finding, const ps_pair_p
     return ps_check_suite_add_finding(c->suite, finding);
 }
 
-static ps_status value_differs(comparison *c, const ps_pair_place *place, const quantity_state *q, int channel, const cJSON *expected, const cJSON *found) {
+static ps_status value_differs(comparison *c, const ps_pair_place *place, const quantity_state *q, int channel,
+                               const cJSON *expected, const cJSON *found) {
     value_class left = class_of(expected), right = class_of(found);
     bool special = left == VALUE_SPECIAL || right == VALUE_SPECIAL;
-    ps_finding finding = ps_finding_make(special ? PS_FINDING_NAN : left == right ? PS_FINDING_VALUE : PS_FINDING_KIND, q->result, NULL);
+    ps_finding finding = ps_finding_make(special         ? PS_FINDING_NAN
+                                         : left == right ? PS_FINDING_VALUE
+                                                         : PS_FINDING_KIND,
+                                         q->result, NULL);
     char texts[2][128];
     finding.quantity = q->quantity;
     finding.expected = print_value(expected, texts[0], sizeof texts[0]);
@@ -98,19 +108,22 @@ static ps_status value_differs(comparison *c, const ps_pair_place *place, const 
 }
 
 static bool is_within(const ps_tolerance *allowed, double expected, double found) {
-    return expected == found || (fabs(found - expected) <= allowed->absolute && ps_relative_error(expected, found) <= allowed->relative);
+    return expected == found ||
+           (fabs(found - expected) <= allowed->absolute && ps_relative_error(expected, found) <= allowed->relative);
 }
 
 static bool is_same(quantity_state *q, const cJSON *expected, const cJSON *found) {
     value_class left = class_of(expected);
     if (left != class_of(found)) return false;
     if (left == VALUE_NUMBER) return is_within(&q->allowed, expected->valuedouble, found->valuedouble);
-    if (left == VALUE_SPECIAL && cJSON_IsString(expected) && cJSON_IsString(found) && strcmp(expected->valuestring, "NaN") == 0)
+    if (left == VALUE_SPECIAL && cJSON_IsString(expected) && cJSON_IsString(found) &&
+        strcmp(expected->valuestring, "NaN") == 0)
         q->both_nan += strcmp(found->valuestring, "NaN") == 0;
     return cJSON_Compare(expected, found, true);
 }
 
-static ps_status compare_value(comparison *c, const ps_pair_place *place, quantity_state *q, int channel, const cJSON *expected, const cJSON *found) {
+static ps_status compare_value(comparison *c, const ps_pair_place *place, quantity_state *q, int channel,
+                               const cJSON *expected, const cJSON *found) {
     c->suite->results[q->result].compared++;
     return is_same(q, expected, found) ? PS_OK : value_differs(c, place, q, channel, expected, found);
 }
@@ -133,24 +146,29 @@ static ps_status quantity_at(comparison *c, const char *name, quantity_state **o
     return ps_string_copy(name, &(*out)->quantity);
 }
 
-static ps_status visit_trouble(void *context, ps_finding_kind kind, const ps_pair_place *place, const char *quantity, const char *message) {
+static ps_status visit_trouble(void *context, ps_finding_kind kind, const ps_pair_place *place, const char *quantity,
+                               const char *message) {
     comparison *c = context;
     ps_finding finding = ps_finding_make(kind, c->structure, message);
     finding.quantity = quantity;
     return add_finding(c, &finding, place, -1);
 }
 
-static ps_status compare_arrays(comparison *c, const ps_pair_place *place, quantity_state *q, const cJSON *expected, const cJSON *found) {
+static ps_status compare_arrays(comparison *c, const ps_pair_place *place, quantity_state *q, const cJSON *expected,
+                                const cJSON *found) {
     const cJSON *left = expected->child, *right = found->child;
     int channel = 0;
-    for (; left != NULL && right != NULL; left = left->next, right = right->next) PS_TRY(compare_value(c, place, q, channel++, left, right));
+    for (; left != NULL && right != NULL; left = left->next, right = right->next)
+        PS_TRY(compare_value(c, place, q, channel++, left, right));
     if (left == right) return PS_OK; /* both at their end */
     char message[128];
-    snprintf(message, sizeof message, "has %d values, in the golden record %d", cJSON_GetArraySize(found), cJSON_GetArraySize(expected));
+    snprintf(message, sizeof message, "has %d values, in the golden record %d", cJSON_GetArraySize(found),
+             cJSON_GetArraySize(expected));
     return visit_trouble(c, left != NULL ? PS_FINDING_MISSING_VALUE : PS_FINDING_EXTRA_VALUE, place, q->quantity, message);
 }
 
-static ps_status visit_value(void *context, const ps_pair_place *place, const char *quantity, const cJSON *expected, const cJSON *found) {
+static ps_status visit_value(void *context, const ps_pair_place *place, const char *quantity, const cJSON *expected,
+                             const cJSON *found) {
     comparison *c = context;
     quantity_state *q;
     PS_TRY(quantity_at(c, quantity, &q));
@@ -160,7 +178,9 @@ static ps_status visit_value(void *context, const ps_pair_place *place, const ch
 
 /* ---- the whole ---- */
 
-static double unit_number(const ps_check_record *record) { return record->type == PS_RECORD_WINDOW ? record->window : record->step; }
+static double unit_number(const ps_check_record *record) {
+    return record->type == PS_RECORD_WINDOW ? record->window : record->step;
+}
 
 /* Records of one unit stand together in a golden trace. */
 static ps_status unit_at(comparison *c, const ps_check_record *record, unit **out) {
@@ -208,11 +228,12 @@ static coverage count_units(const comparison *c, ps_record_type type) {
 static ps_status check_coverage(comparison *c, long long first_steps) {
     int result;
     char message[256], limit[64] = "";
-    coverage steps = count_units(c, PS_RECORD_STEP), windows = count_units(c, PS_RECORD_WINDOW), probes = count_units(c, PS_RECORD_PROBE);
+    coverage steps = count_units(c, PS_RECORD_STEP), windows = count_units(c, PS_RECORD_WINDOW),
+             probes = count_units(c, PS_RECORD_PROBE);
     if (first_steps > 0) snprintf(limit, sizeof limit, " of the first %lld steps", first_steps);
-    snprintf(message, sizeof message, "%d of %d steps (%.4g %%), %d of %d windows, %d of %d probings matched%s%s", steps.matched, steps.all,
-             steps.all > 0 ? 100.0 * steps.matched / steps.all : 100.0, windows.matched, windows.all, probes.matched, probes.all, limit,
-             c->pair.found.cut ? "; the trace ends within a line" : "");
+    snprintf(message, sizeof message, "%d of %d steps (%.4g %%), %d of %d windows, %d of %d probings matched%s%s",
+             steps.matched, steps.all, steps.all > 0 ? 100.0 * steps.matched / steps.all : 100.0, windows.matched,
+             windows.all, probes.matched, probes.all, limit, c->pair.found.cut ? "; the trace ends within a line" : "");
     PS_TRY(ps_check_suite_add_result(c->suite, "golden coverage", &result));
     PS_TRY(ps_check_suite_set_detail(c->suite, result, "%s", message));
     bool complete = steps.matched == steps.all && windows.matched == windows.all && probes.matched == probes.all &&
@@ -225,7 +246,8 @@ static ps_status check_coverage(comparison *c, long long first_steps) {
 static ps_status note_nans(comparison *c) {
     for (size_t i = 0; i < c->quantity_count; i++)
         if (c->quantities[i].both_nan > 0)
-            PS_TRY(ps_check_suite_set_detail(c->suite, c->quantities[i].result, "%llu of them NaN in both traces", (unsigned long long)c->quantities[i].both_nan));
+            PS_TRY(ps_check_suite_set_detail(c->suite, c->quantities[i].result, "%llu of them NaN in both traces",
+                                             (unsigned long long)c->quantities[i].both_nan));
     return PS_OK;
 }
 
@@ -234,10 +256,12 @@ static ps_status check_golden(const ps_check_trace *golden, long long first_step
     long long steps = 0;
     for (size_t i = 0; i < golden->count; i++) steps += golden->records[i].type == PS_RECORD_STEP;
     if (golden->count == 0) return ps_fail(PS_ERR_INPUT, "%s: has no records to compare with", golden->header->path);
-    if (golden->cut) return ps_fail(PS_ERR_INPUT, "%s: ends within a line, so it is no golden trace; bless a finished run", golden->header->path);
+    if (golden->cut)
+        return ps_fail(PS_ERR_INPUT, "%s: ends within a line, so it is no golden trace; bless a finished run",
+                       golden->header->path);
     if (steps < first_steps)
-        return ps_fail(PS_ERR_INPUT, "%s: has %lld steps, and %lld were to be compared; give --first-steps %lld or less", golden->header->path, steps,
-                       first_steps, steps);
+        return ps_fail(PS_ERR_INPUT, "%s: has %lld steps, and %lld were to be compared; give --first-steps %lld or less",
+                       golden->header->path, steps, first_steps, steps);
     return PS_OK;
 }
 
@@ -248,7 +272,8 @@ static void clear_comparison(comparison *c) {
     ps_trace_pair_close(&c->pair);
 }
 
-ps_status ps_golden_compare(const char *trace, const char *golden, const ps_tolerances *tolerances, long long first_steps, ps_check_suite *suite) {
+ps_status ps_golden_compare(const char *trace, const char *golden, const ps_tolerances *tolerances, long long first_steps,
+                            ps_check_suite *suite) {
     comparison c = {.suite = suite, .tolerances = tolerances};
     ps_pair_visitor visitor = {&c, visit_value, visit_trouble};
     ps_status status;
@@ -272,7 +297,8 @@ ps_status ps_golden_bless(const char *trace, const char *golden, uint64_t *recor
     ps_file_writer writer;
     *records = 0;
     ps_status status = ps_check_trace_read(trace, 0, &content);
-    if (status == PS_OK && content.cut) status = ps_fail(PS_ERR_INPUT, "%s: ends within a line; bless a finished run", trace);
+    if (status == PS_OK && content.cut)
+        status = ps_fail(PS_ERR_INPUT, "%s: ends within a line; bless a finished run", trace);
     if (status == PS_OK) status = ps_file_writer_open(&writer, golden);
     if (status == PS_OK) {
         char *header = cJSON_PrintUnformatted(content.header->document);

@@ -15,9 +15,21 @@ static const struct {
     const char *path;
     bool only_in_part;
 } left_out[] = {
-    {"type", false},        {"producer", false},    {"machine", false},     {"layers", false},        {"quantities", false},
-    {"config.data", false}, {"config.graph", false}, {"config.init", false}, {"config.fork", false},   {"data.source", false},
-    {"steps", true},        {"config.steps", true}, {"pairing.steps", true}, {"config.eval_every", true}, {"config.checkpoint_every", false},
+    {"type", false},
+    {"producer", false},
+    {"machine", false},
+    {"layers", false},
+    {"quantities", false},
+    {"config.data", false},
+    {"config.graph", false},
+    {"config.init", false},
+    {"config.fork", false},
+    {"data.source", false},
+    {"steps", true},
+    {"config.steps", true},
+    {"pairing.steps", true},
+    {"config.eval_every", true},
+    {"config.checkpoint_every", false},
 };
 
 static bool is_left_out(const header_check *h, const char *path) {
@@ -26,10 +38,11 @@ static bool is_left_out(const header_check *h, const char *path) {
     return false;
 }
 
-static ps_status add(const header_check *h, ps_finding_kind kind, const char *quantity, const char *node, const cJSON *expected, const cJSON *found,
-                     const char *message) {
+static ps_status add(const header_check *h, ps_finding_kind kind, const char *quantity, const char *node,
+                     const cJSON *expected, const cJSON *found, const char *message) {
     ps_finding finding = ps_finding_make(kind, h->result, message);
-    char *left = expected != NULL ? cJSON_PrintUnformatted(expected) : NULL, *right = found != NULL ? cJSON_PrintUnformatted(found) : NULL;
+    char *left = expected != NULL ? cJSON_PrintUnformatted(expected) : NULL,
+         *right = found != NULL ? cJSON_PrintUnformatted(found) : NULL;
     finding.quantity = quantity;
     finding.node = node;
     finding.expected = left;
@@ -87,17 +100,20 @@ static ps_status place_layer(const header_check *h, int l) {
         return add(h, PS_FINDING_HEADER, "layers", golden->layers[l].name, NULL, NULL, message);
     }
     if (h->pair->renamed[l]) {
-        snprintf(message, sizeof message, "layer \"%.150s\" is called \"%.150s\" now", golden->layers[l].name, found->layers[m].name);
+        snprintf(message, sizeof message, "layer \"%.150s\" is called \"%.150s\" now", golden->layers[l].name,
+                 found->layers[m].name);
         return add(h, PS_FINDING_RENAMED_LAYER, "layers", golden->layers[l].name, NULL, NULL, message);
     }
     if (m == l) return PS_OK;
-    snprintf(message, sizeof message, "layer \"%.200s\" stands at place %d, in the golden trace at %d", golden->layers[l].name, m, l);
+    snprintf(message, sizeof message, "layer \"%.200s\" stands at place %d, in the golden trace at %d",
+             golden->layers[l].name, m, l);
     return add(h, PS_FINDING_HEADER, "layers", golden->layers[l].name, NULL, NULL, message);
 }
 
 static ps_status compare_layers(const header_check *h) {
     const ps_trace_header *golden = h->pair->golden.header, *found = h->pair->found.header;
-    const cJSON *left = cJSON_GetObjectItemCaseSensitive(golden->document, "layers"), *right = cJSON_GetObjectItemCaseSensitive(found->document, "layers");
+    const cJSON *left = cJSON_GetObjectItemCaseSensitive(golden->document, "layers"),
+                *right = cJSON_GetObjectItemCaseSensitive(found->document, "layers");
     bool renamed_any = false;
     for (int l = 0; l < golden->layer_count; l++) renamed_any = renamed_any || h->pair->renamed[l];
     for (int l = 0; l < golden->layer_count; l++) {

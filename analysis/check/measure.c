@@ -12,14 +12,20 @@ typedef struct {
 
 static ps_status refuse(const measurement *m, const ps_pair_place *place, const char *what) {
     const ps_check_record *record = place->golden != NULL ? place->golden : place->found;
-    return ps_fail(PS_ERR_INPUT, "%s and %s: record \"%s\": %s; no tolerance covers that, so calibrate with runs of the same network and schedule",
-                   m->pair.golden.header->path, m->pair.found.header->path, record->key, what);
+    return ps_fail(
+        PS_ERR_INPUT,
+        "%s and %s: record \"%s\": %s; no tolerance covers that, so calibrate with runs of the same network and schedule",
+        m->pair.golden.header->path, m->pair.found.header->path, record->key, what);
 }
 
-static ps_status measure_value(const measurement *m, const ps_pair_place *place, ps_tolerance *entry, const cJSON *expected, const cJSON *found) {
+static ps_status measure_value(const measurement *m, const ps_pair_place *place, ps_tolerance *entry, const cJSON *expected,
+                               const cJSON *found) {
     if (!cJSON_IsNumber(expected) || !cJSON_IsNumber(found))
-        return cJSON_Compare(expected, found, true) ? PS_OK : refuse(m, place, "NaN, infinity, null or a text stands on one side only");
-    double absolute = fabs(found->valuedouble - expected->valuedouble), relative = ps_relative_error(expected->valuedouble, found->valuedouble);
+        return cJSON_Compare(expected, found, true)
+                   ? PS_OK
+                   : refuse(m, place, "NaN, infinity, null or a text stands on one side only");
+    double absolute = fabs(found->valuedouble - expected->valuedouble),
+           relative = ps_relative_error(expected->valuedouble, found->valuedouble);
     entry->largest_absolute = fmax(entry->largest_absolute, absolute);
     entry->largest_relative = fmax(entry->largest_relative, relative);
     entry->values++;
@@ -27,13 +33,15 @@ static ps_status measure_value(const measurement *m, const ps_pair_place *place,
     return PS_OK;
 }
 
-static ps_status visit_value(void *context, const ps_pair_place *place, const char *quantity, const cJSON *expected, const cJSON *found) {
+static ps_status visit_value(void *context, const ps_pair_place *place, const char *quantity, const cJSON *expected,
+                             const cJSON *found) {
     measurement *m = context;
     ps_tolerance *entry;
     PS_TRY(ps_tolerances_at(m->deviations, quantity, &entry));
     if (!cJSON_IsArray(expected) || !cJSON_IsArray(found)) return measure_value(m, place, entry, expected, found);
     const cJSON *left = expected->child, *right = found->child;
-    for (; left != NULL && right != NULL; left = left->next, right = right->next) PS_TRY(measure_value(m, place, entry, left, right));
+    for (; left != NULL && right != NULL; left = left->next, right = right->next)
+        PS_TRY(measure_value(m, place, entry, left, right));
     return left == right ? PS_OK : refuse(m, place, "arrays of different lengths");
 }
 
@@ -42,7 +50,8 @@ static bool is_event(const ps_pair_place *place) {
     return record->type == PS_RECORD_EVENT;
 }
 
-static ps_status visit_trouble(void *context, ps_finding_kind kind, const ps_pair_place *place, const char *quantity, const char *message) {
+static ps_status visit_trouble(void *context, ps_finding_kind kind, const ps_pair_place *place, const char *quantity,
+                               const char *message) {
     (void)quantity;
     (void)kind;
     return is_event(place) ? PS_OK : refuse(context, place, message); /* what happened to nodes may differ with the seed */

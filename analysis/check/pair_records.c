@@ -32,7 +32,9 @@ static ps_status match_layers(ps_trace_pair *pair) {
         pair->layer_extra[m] = true;
     }
     for (int l = 0; l < golden->layer_count; l++) {
-        int m = l < found->layer_count && strcmp(golden->layers[l].name, found->layers[l].name) == 0 ? l : layer_named(found, golden->layers[l].name);
+        int m = l < found->layer_count && strcmp(golden->layers[l].name, found->layers[l].name) == 0
+                    ? l
+                    : layer_named(found, golden->layers[l].name);
         pair->renamed[l] = m < 0 && is_renamed(pair, l);
         if (pair->renamed[l]) m = l;
         pair->layer_of[l] = m;
@@ -86,8 +88,8 @@ static void clear_chain(chain *c) {
     ps_free(c->in_chain);
 }
 
-/* The longest increasing subsequence (Schensted 1961): the most records that keep their order; the others are the fewest that
- * must have moved. */
+/* The longest increasing subsequence (Schensted 1961): the most records that keep their order; the others are the fewest
+ * that must have moved. */
 static void find_chain(chain *c) {
     size_t length = 0;
     for (size_t i = 0; i < c->count; i++) {
@@ -111,20 +113,24 @@ static ps_status report_moved(const ps_trace_pair *pair, const chain *c, const p
         char message[400];
         const char *now = c->found[i] > 0 ? pair->found.records[c->found[i] - 1].key : "header";
         const char *then = c->golden[i] > 0 ? pair->golden.records[c->golden[i] - 1].key : "header";
-        snprintf(message, sizeof message, "record \"%.100s\" stands behind \"%.100s\", in the golden trace behind \"%.100s\"", place.golden->key, now, then);
+        snprintf(message, sizeof message,
+                 "record \"%.100s\" stands behind \"%.100s\", in the golden trace behind \"%.100s\"", place.golden->key, now,
+                 then);
         PS_TRY(visitor->trouble(visitor->context, PS_FINDING_REORDERED_RECORD, &place, NULL, message));
     }
     return PS_OK;
 }
 
-static ps_status report_unmatched(const ps_check_trace *own, const ps_check_trace *other, ps_finding_kind kind, const ps_pair_visitor *visitor) {
+static ps_status report_unmatched(const ps_check_trace *own, const ps_check_trace *other, ps_finding_kind kind,
+                                  const ps_pair_visitor *visitor) {
     for (size_t i = 0; i < own->count; i++) {
         const ps_check_record *record = &own->records[i];
         if (ps_check_trace_find(other, record->key) != NULL) continue;
         char message[200];
         bool missing = kind == PS_FINDING_MISSING_RECORD;
         ps_pair_place place = {missing ? record : NULL, missing ? NULL : record};
-        snprintf(message, sizeof message, "record \"%.120s\" is %s", record->key, missing ? "missing" : "extra: the golden trace has none");
+        snprintf(message, sizeof message, "record \"%.120s\" is %s", record->key,
+                 missing ? "missing" : "extra: the golden trace has none");
         PS_TRY(visitor->trouble(visitor->context, kind, &place, NULL, message));
     }
     return PS_OK;
@@ -156,9 +162,11 @@ static bool is_identity(const char *key) {
     return strcmp(key, "type") == 0 || strcmp(key, "layer") == 0;
 }
 
-static ps_status pair_objects(const ps_pair_place *place, const char *type, const cJSON *expected, const cJSON *found, const ps_pair_visitor *visitor);
+static ps_status pair_objects(const ps_pair_place *place, const char *type, const cJSON *expected, const cJSON *found,
+                              const ps_pair_visitor *visitor);
 
-static ps_status pair_member(const ps_pair_place *place, const char *type, const cJSON *expected, const cJSON *found, const ps_pair_visitor *visitor) {
+static ps_status pair_member(const ps_pair_place *place, const char *type, const cJSON *expected, const cJSON *found,
+                             const ps_pair_visitor *visitor) {
     char quantity[160];
     if (cJSON_IsObject(expected) && cJSON_IsObject(found)) return pair_objects(place, type, expected, found, visitor);
     snprintf(quantity, sizeof quantity, "%.60s.%.90s", type, expected->string);
@@ -170,7 +178,8 @@ static const cJSON *twin_of(const cJSON *guess, const cJSON *object, const char 
     return cJSON_GetObjectItemCaseSensitive(object, key);
 }
 
-static ps_status pair_objects(const ps_pair_place *place, const char *type, const cJSON *expected, const cJSON *found, const ps_pair_visitor *visitor) {
+static ps_status pair_objects(const ps_pair_place *place, const char *type, const cJSON *expected, const cJSON *found,
+                              const ps_pair_visitor *visitor) {
     const cJSON *item, *guess = found->child;
     char quantity[160];
     cJSON_ArrayForEach(item, expected) {
@@ -193,8 +202,9 @@ ps_status ps_trace_pair_values(const ps_pair_place *place, const ps_pair_visitor
     cJSON *expected = cJSON_Parse(place->golden->text), *found = cJSON_Parse(place->found->text);
     ps_status status;
     if (expected == NULL || found == NULL) {
-        status = ps_fail(PS_ERR_INPUT, "record \"%s\" (line %llu and golden line %llu) is not JSON that can be read", place->golden->key,
-                         (unsigned long long)place->found->line, (unsigned long long)place->golden->line);
+        status =
+            ps_fail(PS_ERR_INPUT, "record \"%s\" (line %llu and golden line %llu) is not JSON that can be read",
+                    place->golden->key, (unsigned long long)place->found->line, (unsigned long long)place->golden->line);
     } else {
         const char *type = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(expected, "type"));
         status = pair_objects(place, type != NULL ? type : "?", expected, found, visitor);

@@ -1,6 +1,6 @@
-/* Two traces of (supposedly) the same run laid side by side: layers matched by name, or by place where one was renamed; records
- * matched by key; missing, extra and reordered ones told apart. What happens to the matched values is the visitor's business.
- * Both traces are the caller's. */
+/* Two traces of (supposedly) the same run laid side by side: layers matched by name, or by place where one was renamed;
+ * records matched by key; missing, extra and reordered ones told apart. What happens to the matched values is the visitor's
+ * business. Both traces are the caller's. */
 #ifndef PS_ANALYSIS_CHECK_PAIR_RECORDS_H
 #define PS_ANALYSIS_CHECK_PAIR_RECORDS_H
 
@@ -26,8 +26,10 @@ typedef struct {
 typedef struct {
     void *context;
     /* A leaf: number, text, null or an array of them. The quantity is "TYPE.NAME". */
-    ps_status (*value)(void *context, const ps_pair_place *place, const char *quantity, const cJSON *expected, const cJSON *found);
-    ps_status (*trouble)(void *context, ps_finding_kind kind, const ps_pair_place *place, const char *quantity, const char *message);
+    ps_status (*value)(void *context, const ps_pair_place *place, const char *quantity, const cJSON *expected,
+                       const cJSON *found);
+    ps_status (*trouble)(void *context, ps_finding_kind kind, const ps_pair_place *place, const char *quantity,
+                         const char *message);
 } ps_pair_visitor;
 
 /* Missing, extra and reordered records. */

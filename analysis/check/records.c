@@ -9,10 +9,14 @@
 /* Step records and windows count up to the last step they cover; the others show the state after so many steps. */
 static bool within(const ps_trace_record *record, double first_steps) {
     switch (record->type) {
-    case PS_RECORD_STEP: return record->step < first_steps;
-    case PS_RECORD_WINDOW: return record->last < first_steps;
-    case PS_RECORD_END: return false;
-    default: return ps_is_absent(record->step) || record->step <= first_steps;
+        case PS_RECORD_STEP:
+            return record->step < first_steps;
+        case PS_RECORD_WINDOW:
+            return record->last < first_steps;
+        case PS_RECORD_END:
+            return false;
+        default:
+            return ps_is_absent(record->step) || record->step <= first_steps;
     }
 }
 
@@ -23,7 +27,9 @@ static ps_status keep(ps_check_trace *trace, const ps_trace_record *record) {
     kept->line = record->line;
     kept->layer = record->layer;
     kept->window = record->window;
-    kept->step = record->type == PS_RECORD_WINDOW ? record->last : record->type == PS_RECORD_END ? record->steps : record->step;
+    kept->step = record->type == PS_RECORD_WINDOW ? record->last
+                 : record->type == PS_RECORD_END  ? record->steps
+                                                  : record->step;
     return ps_string_copy(record->text, &kept->text);
 }
 
@@ -60,13 +66,20 @@ static ps_status make_document_key(const ps_check_record *record, char **key) {
 }
 
 static ps_status make_key(const ps_check_trace *trace, const char *const *names, const ps_check_record *record, char **key) {
-    const char *layer = record->layer < 0 ? "" : names != NULL ? names[record->layer] : trace->header->layers[record->layer].name;
+    const char *layer = record->layer < 0 ? ""
+                        : names != NULL   ? names[record->layer]
+                                          : trace->header->layers[record->layer].name;
     switch (record->type) {
-    case PS_RECORD_STEP: return ps_string_format(key, "step %.17g", record->step);
-    case PS_RECORD_WINDOW: return ps_string_format(key, "window %.17g %s", record->window, layer);
-    case PS_RECORD_PROBE: return ps_string_format(key, "probe %.17g %s", record->step, layer);
-    case PS_RECORD_END: return ps_string_copy("end", key);
-    default: return make_document_key(record, key);
+        case PS_RECORD_STEP:
+            return ps_string_format(key, "step %.17g", record->step);
+        case PS_RECORD_WINDOW:
+            return ps_string_format(key, "window %.17g %s", record->window, layer);
+        case PS_RECORD_PROBE:
+            return ps_string_format(key, "probe %.17g %s", record->step, layer);
+        case PS_RECORD_END:
+            return ps_string_copy("end", key);
+        default:
+            return make_document_key(record, key);
     }
 }
 
@@ -94,7 +107,8 @@ static ps_status insert(ps_check_trace *trace, size_t index) {
 }
 
 ps_status ps_check_trace_index(ps_check_trace *trace, const char *const *names) {
-    for (trace->slot_count = 64; trace->slot_count < 2 * trace->count + 2; trace->slot_count *= 2) {}
+    for (trace->slot_count = 64; trace->slot_count < 2 * trace->count + 2; trace->slot_count *= 2) {
+    }
     PS_TRY(PS_ALLOC(trace->slot_count, &trace->slots, "index of records"));
     for (size_t i = 0; i < trace->count; i++) {
         PS_TRY(make_key(trace, names, &trace->records[i], &trace->records[i].key));

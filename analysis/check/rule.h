@@ -9,7 +9,14 @@
 
 #include "analysis/run.h"
 
-enum { PS_RULE_MOST_NODES = 128, PS_RULE_MOST_SELECTORS = 4, PS_RULE_MOST_LENGTH = 700, PS_RULE_MOST_PATTERN = 200, PS_RULE_MOST_PLUS = 8, PS_RULE_MOST_DEPTH = 32 };
+enum {
+    PS_RULE_MOST_NODES = 128,
+    PS_RULE_MOST_SELECTORS = 4,
+    PS_RULE_MOST_LENGTH = 700,
+    PS_RULE_MOST_PATTERN = 200,
+    PS_RULE_MOST_PLUS = 8,
+    PS_RULE_MOST_DEPTH = 32
+};
 
 typedef enum {
 #define PS_FUNCTION(name, description) PS_FUNCTION_##name,
@@ -18,7 +25,15 @@ typedef enum {
     PS_FUNCTION_COUNT
 } ps_rule_function;
 
-typedef enum { PS_SOURCE_STEP, PS_SOURCE_EVAL, PS_SOURCE_STATE, PS_SOURCE_FLOW, PS_SOURCE_RATIO, PS_SOURCE_RUN, PS_SOURCE_QUANTITY } ps_series_source;
+typedef enum {
+    PS_SOURCE_STEP,
+    PS_SOURCE_EVAL,
+    PS_SOURCE_STATE,
+    PS_SOURCE_FLOW,
+    PS_SOURCE_RATIO,
+    PS_SOURCE_RUN,
+    PS_SOURCE_QUANTITY
+} ps_series_source;
 
 typedef struct {
     const char *name;
@@ -99,15 +114,16 @@ typedef struct {
     int node_count, root;
 } ps_rule;
 
-/* A mistake is PS_ERR_USAGE: the sentence, then the rule and a caret under the place, on lines of their own. `where` ("--expect",
- * "rules.txt:7") leads the sentence. */
+/* A mistake is PS_ERR_USAGE: the sentence, then the rule and a caret under the place, on lines of their own. `where`
+ * ("--expect", "rules.txt:7") leads the sentence. */
 ps_status ps_rule_parse(const char *text, const char *where, ps_rule **out);
 void ps_rule_destroy(ps_rule *rule);
 
 /* ---- evaluation ---- */
 
 typedef struct {
-    double number; /* the step it counts under: of a window its last; of a probing or evaluation the last one trained before it */
+    double number; /* the step it counts under: of a window its last; of a probing or evaluation the last one trained before
+                      it */
     double value;
 } ps_rule_point;
 
@@ -118,7 +134,8 @@ typedef struct {
     char reason[256]; /* why there are no points; "" where there are some */
 } ps_rule_points;
 
-/* The values of a term on a trace, in the order of the trace, selected but not yet cut to the term's window. ps_free_array(points). */
+/* The values of a term on a trace, in the order of the trace, selected but not yet cut to the term's window.
+ * ps_free_array(points). */
 ps_status ps_rule_collect(ps_run *run, const ps_rule_term *term, ps_rule_points *points);
 /* false, with a reason, where the function has no answer. Sorts the points. */
 bool ps_rule_apply(ps_rule_function function, ps_rule_points *points, double *value, char *reason, size_t reason_size);

@@ -1,4 +1,5 @@
-/* A rule on a trace. What is missing or NaN makes a comparison false and is said; an `or` may still hold by its other side. */
+/* A rule on a trace. What is missing or NaN makes a comparison false and is said; an `or` may still hold by its other side.
+ */
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -46,7 +47,8 @@ static void span_of_windows(const ps_run *run, double from, double to, span *s) 
         if ((double)run->windows[w].window == from) first = w;
         if ((double)run->windows[w].window == to) last = w;
     }
-    if (first < 0 || last < 0) snprintf(s->reason, sizeof s->reason, "not recorded: the trace has %d windows", run->window_count);
+    if (first < 0 || last < 0)
+        snprintf(s->reason, sizeof s->reason, "not recorded: the trace has %d windows", run->window_count);
     else *s = (span){(double)run->windows[first].first, (double)run->windows[last].last, ""};
 }
 
@@ -54,7 +56,8 @@ static void span_of_ends(const ps_run *run, const ps_rule_window *window, span *
     double steps = trained_steps(run), count = window->from;
     bool windows = window->kind == PS_WINDOW_LAST_WINDOWS || window->kind == PS_WINDOW_FIRST_WINDOWS;
     if (count > (windows ? run->window_count : steps)) {
-        snprintf(s->reason, sizeof s->reason, "not recorded: the trace has %.0f steps and %d windows", steps, run->window_count);
+        snprintf(s->reason, sizeof s->reason, "not recorded: the trace has %.0f steps and %d windows", steps,
+                 run->window_count);
         return;
     }
     if (window->kind == PS_WINDOW_LAST_WINDOWS) s->from = (double)run->windows[run->window_count - (int)count].first;
@@ -67,16 +70,25 @@ static span span_of(const ps_run *run, const ps_rule_window *window) {
     span s = {-INFINITY, INFINITY, ""};
     double steps = trained_steps(run);
     switch (window->kind) {
-    case PS_WINDOW_ALL: break;
-    case PS_WINDOW_LAST_SHARE: s.from = ceil(steps * (100 - window->from) / 100 - 1e-9); break;
-    case PS_WINDOW_FIRST_SHARE: s.to = ceil(steps * window->from / 100 - 1e-9) - 1; break;
-    case PS_WINDOW_STEPS:
-        s.from = window->from;
-        s.to = window->to;
-        if (s.to >= steps) snprintf(s.reason, sizeof s.reason, "not recorded: the trace has %.0f steps", steps);
-        break;
-    case PS_WINDOW_WINDOWS: span_of_windows(run, window->from, window->to, &s); break;
-    default: span_of_ends(run, window, &s); break;
+        case PS_WINDOW_ALL:
+            break;
+        case PS_WINDOW_LAST_SHARE:
+            s.from = ceil(steps * (100 - window->from) / 100 - 1e-9);
+            break;
+        case PS_WINDOW_FIRST_SHARE:
+            s.to = ceil(steps * window->from / 100 - 1e-9) - 1;
+            break;
+        case PS_WINDOW_STEPS:
+            s.from = window->from;
+            s.to = window->to;
+            if (s.to >= steps) snprintf(s.reason, sizeof s.reason, "not recorded: the trace has %.0f steps", steps);
+            break;
+        case PS_WINDOW_WINDOWS:
+            span_of_windows(run, window->from, window->to, &s);
+            break;
+        default:
+            span_of_ends(run, window, &s);
+            break;
     }
     return s;
 }
@@ -84,7 +96,8 @@ static span span_of(const ps_run *run, const ps_rule_window *window) {
 static void cut_points(ps_rule_points *points, const span *s) {
     size_t kept = 0;
     for (size_t i = 0; i < points->count; i++)
-        if (points->points[i].number >= s->from && points->points[i].number <= s->to) points->points[kept++] = points->points[i];
+        if (points->points[i].number >= s->from && points->points[i].number <= s->to)
+            points->points[kept++] = points->points[i];
     points->count = kept;
 }
 
@@ -120,22 +133,30 @@ static ps_status evaluate_term(evaluation *e, const ps_rule_term *term, double *
 static ps_status evaluate_number(evaluation *e, int index, double *value) {
     const ps_rule_node *node = &e->rule->nodes[index];
     double left, right;
-    if (node->operator == PS_RULE_NUMBER) {
+    if (node->operator== PS_RULE_NUMBER) {
         *value = node->number;
         return PS_OK;
     }
-    if (node->operator == PS_RULE_TERM) return evaluate_term(e, node->term, value);
+    if (node->operator== PS_RULE_TERM) return evaluate_term(e, node->term, value);
     PS_TRY(evaluate_number(e, node->left, &left));
-    if (node->operator == PS_RULE_NEGATE) {
+    if (node->operator== PS_RULE_NEGATE) {
         *value = -left;
         return PS_OK;
     }
     PS_TRY(evaluate_number(e, node->right, &right));
     switch (node->operator) {
-    case PS_RULE_ADD: *value = left + right; break;
-    case PS_RULE_SUBTRACT: *value = left - right; break;
-    case PS_RULE_MULTIPLY: *value = left * right; break;
-    default: *value = left / right; break;
+        case PS_RULE_ADD:
+            *value = left + right;
+            break;
+        case PS_RULE_SUBTRACT:
+            *value = left - right;
+            break;
+        case PS_RULE_MULTIPLY:
+            *value = left * right;
+            break;
+        default:
+            *value = left / right;
+            break;
     }
     return PS_OK;
 }
@@ -143,22 +164,28 @@ static ps_status evaluate_number(evaluation *e, int index, double *value) {
 static bool compares(ps_rule_operator operator, double left, double right) {
     if (isnan(left) || isnan(right)) return false; /* with != as well: nothing is known about a NaN */
     switch (operator) {
-    case PS_RULE_LESS: return left < right;
-    case PS_RULE_LESS_EQUAL: return left <= right;
-    case PS_RULE_GREATER: return left > right;
-    case PS_RULE_GREATER_EQUAL: return left >= right;
-    case PS_RULE_EQUAL: return left == right;
-    default: return left != right;
+        case PS_RULE_LESS:
+            return left < right;
+        case PS_RULE_LESS_EQUAL:
+            return left <= right;
+        case PS_RULE_GREATER:
+            return left > right;
+        case PS_RULE_GREATER_EQUAL:
+            return left >= right;
+        case PS_RULE_EQUAL:
+            return left == right;
+        default:
+            return left != right;
     }
 }
 
 static ps_status evaluate_truth(evaluation *e, int index, bool *truth) {
     const ps_rule_node *node = &e->rule->nodes[index];
-    if (node->operator == PS_RULE_AND || node->operator == PS_RULE_OR) {
+    if (node->operator== PS_RULE_AND || node->operator== PS_RULE_OR) {
         bool left, right;
         PS_TRY(evaluate_truth(e, node->left, &left));
         PS_TRY(evaluate_truth(e, node->right, &right));
-        *truth = node->operator == PS_RULE_AND ? left && right : left || right;
+        *truth = node->operator== PS_RULE_AND ? left && right : left || right;
         return PS_OK;
     }
     double left, right;

@@ -68,7 +68,9 @@ static bool at_time(const ps_rule_points *points, double number, double *value, 
         count++;
     }
     if (count == 1) return true;
-    snprintf(reason, reason_size, "has %zu values at that time; choose one with [node=\"LAYER:CHANNEL\"], or say max, min, mean or median", count);
+    snprintf(reason, reason_size,
+             "has %zu values at that time; choose one with [node=\"LAYER:CHANNEL\"], or say max, min, mean or median",
+             count);
     return false;
 }
 

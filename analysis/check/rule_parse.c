@@ -26,7 +26,8 @@ typedef struct {
 } parser;
 
 static const ps_series_entry series[] = {
-#define PS_SERIES(name, source, field, bare, description) {#name, PS_SOURCE_##source, #field, PS_FUNCTION_##bare, description},
+#define PS_SERIES(name, source, field, bare, description) \
+    {#name, PS_SOURCE_##source, #field, PS_FUNCTION_##bare, description},
 #include "analysis/check/series_list.def"
 #undef PS_SERIES
 };
@@ -88,7 +89,8 @@ static ps_status scan_number(parser *p) {
     p->now.kind = TOKEN_NUMBER;
     p->now.end = number_end(p->text, p->now.begin);
     int length = p->now.end - p->now.begin;
-    if (length >= (int)sizeof digits || is_word((unsigned char)p->text[p->now.end])) return fail_at(p, p->now.begin, "this is no number");
+    if (length >= (int)sizeof digits || is_word((unsigned char)p->text[p->now.end]))
+        return fail_at(p, p->now.begin, "this is no number");
     memcpy(digits, p->text + p->now.begin, (size_t)length);
     digits[length] = '\0';
     p->now.number = strtod(digits, NULL);
@@ -107,7 +109,8 @@ static ps_status scan_text(parser *p) {
 }
 
 static ps_status scan_sign(parser *p) {
-    static const char *const signs[] = {"<=", ">=", "==", "!=", "=~", "..", "<", ">", "=", "+", "-", "*", "/", "(", ")", "[", "]", ",", ".", "%"};
+    static const char *const signs[] = {"<=", ">=", "==", "!=", "=~", "..", "<", ">", "=", "+",
+                                        "-",  "*",  "/",  "(",  ")",  "[",  "]", ",", ".", "%"};
     for (size_t i = 0; i < sizeof signs / sizeof *signs; i++)
         if (strncmp(p->text + p->now.begin, signs[i], strlen(signs[i])) == 0) {
             p->now.kind = TOKEN_SIGN;
@@ -133,7 +136,8 @@ static ps_status advance(parser *p) {
 
 static bool at_token(const parser *p, token_kind kind, const char *text) {
     size_t length = strlen(text);
-    return p->now.kind == kind && (size_t)(p->now.end - p->now.begin) == length && memcmp(p->text + p->now.begin, text, length) == 0;
+    return p->now.kind == kind && (size_t)(p->now.end - p->now.begin) == length &&
+           memcmp(p->text + p->now.begin, text, length) == 0;
 }
 static bool at_sign(const parser *p, const char *sign) { return at_token(p, TOKEN_SIGN, sign); }
 static bool at_word(const parser *p, const char *word) { return at_token(p, TOKEN_WORD, word); }
@@ -149,10 +153,13 @@ static ps_status take_number(parser *p, const char *reason, double *number) {
     return advance(p);
 }
 
-static ps_status copy_token(const parser *p, char **out) { return ps_string_format(out, "%.*s", p->now.end - p->now.begin, p->text + p->now.begin); }
+static ps_status copy_token(const parser *p, char **out) {
+    return ps_string_format(out, "%.*s", p->now.end - p->now.begin, p->text + p->now.begin);
+}
 
 static ps_status add_node(parser *p, ps_rule_operator operator, int left, int right, int *index) {
-    if (p->rule->node_count == PS_RULE_MOST_NODES) return fail_at(p, p->now.begin, "the rule is too long; split it into several");
+    if (p->rule->node_count == PS_RULE_MOST_NODES)
+        return fail_at(p, p->now.begin, "the rule is too long; split it into several");
     *index = p->rule->node_count++;
     p->rule->nodes[*index] = (ps_rule_node){operator, left, right, 0, NULL};
     return PS_OK;
@@ -183,14 +190,17 @@ static int count_plus(const char *text) {
     return count;
 }
 
-/* Repeat counts and back references make a pattern that takes for ever or all memory, and so do many nested + (each doubles what it repeats in
- * the C library's compiler), so they are refused. */
+/* Repeat counts and back references make a pattern that takes for ever or all memory, and so do many nested + (each doubles
+ * what it repeats in the C library's compiler), so they are refused. */
 static ps_status compile_pattern(const parser *p, int place, ps_rule_selector *selector) {
     char *anchored, reason[128];
     const char *slash = strchr(selector->text, '\\');
-    if (strlen(selector->text) > PS_RULE_MOST_PATTERN) return fail_at(p, place, "the pattern is longer than %d characters", PS_RULE_MOST_PATTERN);
-    if (count_plus(selector->text) > PS_RULE_MOST_PLUS) return fail_at(p, place, "patterns with more than %d + are not supported; use *", PS_RULE_MOST_PLUS);
-    if (strchr(selector->text, '{') != NULL) return fail_at(p, place, "patterns with repeat counts {..} are not supported; use * or +");
+    if (strlen(selector->text) > PS_RULE_MOST_PATTERN)
+        return fail_at(p, place, "the pattern is longer than %d characters", PS_RULE_MOST_PATTERN);
+    if (count_plus(selector->text) > PS_RULE_MOST_PLUS)
+        return fail_at(p, place, "patterns with more than %d + are not supported; use *", PS_RULE_MOST_PLUS);
+    if (strchr(selector->text, '{') != NULL)
+        return fail_at(p, place, "patterns with repeat counts {..} are not supported; use * or +");
     for (; slash != NULL; slash = slash[1] == '\0' ? NULL : strchr(slash + 2, '\\'))
         if (isdigit((unsigned char)slash[1])) return fail_at(p, place, "patterns with back references are not supported");
     PS_TRY(ps_string_format(&anchored, "^(%s)$", selector->text));
@@ -203,7 +213,8 @@ static ps_status compile_pattern(const parser *p, int place, ps_rule_selector *s
 }
 
 static ps_status parse_selector(parser *p, ps_rule_term *term) {
-    if (term->selector_count == PS_RULE_MOST_SELECTORS) return fail_at(p, p->now.begin, "more than %d selectors", PS_RULE_MOST_SELECTORS);
+    if (term->selector_count == PS_RULE_MOST_SELECTORS)
+        return fail_at(p, p->now.begin, "more than %d selectors", PS_RULE_MOST_SELECTORS);
     ps_rule_selector *selector = &term->selectors[term->selector_count];
     size_t kind = 0, kinds = sizeof selector_kinds / sizeof *selector_kinds;
     while (kind < kinds && !at_word(p, selector_kinds[kind].name)) kind++;
@@ -211,7 +222,8 @@ static ps_status parse_selector(parser *p, ps_rule_term *term) {
     selector->kind = selector_kinds[kind].kind;
     PS_TRY(advance(p));
     bool pattern = at_sign(p, "=~");
-    if (!pattern && !at_sign(p, "=")) return fail_at(p, p->now.begin, "expected = (this name) or =~ (names that match a pattern)");
+    if (!pattern && !at_sign(p, "="))
+        return fail_at(p, p->now.begin, "expected = (this name) or =~ (names that match a pattern)");
     PS_TRY(advance(p));
     if (p->now.kind != TOKEN_TEXT) return fail_at(p, p->now.begin, "expected a text in quotation marks");
     term->selector_count++;
@@ -224,7 +236,8 @@ static ps_status parse_selectors(parser *p, ps_rule_term *term) {
     ps_series_source source = term->entry == NULL ? PS_SOURCE_QUANTITY : term->entry->source;
     if (!at_sign(p, "[")) return PS_OK;
     if (source == PS_SOURCE_STEP || source == PS_SOURCE_EVAL || source == PS_SOURCE_RUN)
-        return fail_at(p, p->now.begin, "\"%s\" is one of the whole network and has no layers or nodes to choose", term->name);
+        return fail_at(p, p->now.begin, "\"%s\" is one of the whole network and has no layers or nodes to choose",
+                       term->name);
     do {
         PS_TRY(advance(p));
         PS_TRY(parse_selector(p, term));
@@ -236,14 +249,20 @@ static ps_status parse_selectors(parser *p, ps_rule_term *term) {
 
 static ps_status parse_end_window(parser *p, bool last, ps_rule_window *window) {
     int place = p->now.begin;
-    PS_TRY(take_number(p, last ? "behind \"last\", as in last 20% or last 5 windows" : "behind \"first\", as in first 20% or first 5 windows", &window->from));
+    PS_TRY(take_number(
+        p,
+        last ? "behind \"last\", as in last 20% or last 5 windows" : "behind \"first\", as in first 20% or first 5 windows",
+        &window->from));
     if (at_sign(p, "%")) window->kind = last ? PS_WINDOW_LAST_SHARE : PS_WINDOW_FIRST_SHARE;
     else if (at_word(p, "steps") || at_word(p, "step")) window->kind = last ? PS_WINDOW_LAST_STEPS : PS_WINDOW_FIRST_STEPS;
-    else if (at_word(p, "windows") || at_word(p, "window")) window->kind = last ? PS_WINDOW_LAST_WINDOWS : PS_WINDOW_FIRST_WINDOWS;
+    else if (at_word(p, "windows") || at_word(p, "window"))
+        window->kind = last ? PS_WINDOW_LAST_WINDOWS : PS_WINDOW_FIRST_WINDOWS;
     else return fail_at(p, p->now.begin, "expected %%, steps or windows");
     bool share = at_sign(p, "%");
-    if (window->from <= 0 || (share && window->from > 100)) return fail_at(p, place, "a window needs a number above 0%s", share ? " and up to 100 %" : "");
-    if (!share && window->from != floor(window->from)) return fail_at(p, place, "a number of steps or windows is a whole one");
+    if (window->from <= 0 || (share && window->from > 100))
+        return fail_at(p, place, "a window needs a number above 0%s", share ? " and up to 100 %" : "");
+    if (!share && window->from != floor(window->from))
+        return fail_at(p, place, "a number of steps or windows is a whole one");
     return advance(p);
 }
 
@@ -258,10 +277,13 @@ static ps_status parse_range(parser *p, ps_window_kind kind, ps_rule_window *win
 }
 
 static ps_status parse_window(parser *p, ps_rule_window *window) {
-    bool last = at_word(p, "last"), first = at_word(p, "first"), steps = at_word(p, "steps"), windows = at_word(p, "windows");
-    if (!last && !first && !steps && !windows) return fail_at(p, p->now.begin, "expected a window: last N%%, first N windows, steps A..B");
+    bool last = at_word(p, "last"), first = at_word(p, "first"), steps = at_word(p, "steps"),
+         windows = at_word(p, "windows");
+    if (!last && !first && !steps && !windows)
+        return fail_at(p, p->now.begin, "expected a window: last N%%, first N windows, steps A..B");
     PS_TRY(advance(p));
-    return last || first ? parse_end_window(p, last, window) : parse_range(p, steps ? PS_WINDOW_STEPS : PS_WINDOW_WINDOWS, window);
+    return last || first ? parse_end_window(p, last, window)
+                         : parse_range(p, steps ? PS_WINDOW_STEPS : PS_WINDOW_WINDOWS, window);
 }
 
 /* ---- terms ---- */
@@ -274,7 +296,8 @@ static int function_at(const parser *p) {
 }
 
 static ps_status parse_series(parser *p, ps_rule_term *term) {
-    if (p->now.kind != TOKEN_WORD) return fail_at(p, p->now.begin, "expected the name of a series, such as dead_share or loss");
+    if (p->now.kind != TOKEN_WORD)
+        return fail_at(p, p->now.begin, "expected the name of a series, such as dead_share or loss");
     PS_TRY(copy_token(p, &term->name));
     term->entry = ps_series_find(term->name);
     term->function = term->entry != NULL ? term->entry->bare : PS_FUNCTION_only;
@@ -321,7 +344,9 @@ static ps_status parse_term(parser *p, ps_rule_term *term) {
     if (!at_sign(p, ".")) return PS_OK;
     PS_TRY(advance(p));
     function = function_at(p);
-    if (function < 0) return p->now.kind == TOKEN_WORD ? unknown_function(p) : fail_at(p, p->now.begin, "expected a function behind the point, such as final");
+    if (function < 0)
+        return p->now.kind == TOKEN_WORD ? unknown_function(p)
+                                         : fail_at(p, p->now.begin, "expected a function behind the point, such as final");
     term->function = (ps_rule_function)function;
     return advance(p);
 }
@@ -384,9 +409,13 @@ typedef struct {
 
 static const operator_entry products[] = {{TOKEN_SIGN, "*", PS_RULE_MULTIPLY}, {TOKEN_SIGN, "/", PS_RULE_DIVIDE}, {0}};
 static const operator_entry sums[] = {{TOKEN_SIGN, "+", PS_RULE_ADD}, {TOKEN_SIGN, "-", PS_RULE_SUBTRACT}, {0}};
-static const operator_entry comparisons[] = {{TOKEN_SIGN, "<", PS_RULE_LESS},       {TOKEN_SIGN, "<=", PS_RULE_LESS_EQUAL},
-                                             {TOKEN_SIGN, ">", PS_RULE_GREATER},    {TOKEN_SIGN, ">=", PS_RULE_GREATER_EQUAL},
-                                             {TOKEN_SIGN, "==", PS_RULE_EQUAL},     {TOKEN_SIGN, "!=", PS_RULE_NOT_EQUAL}, {0}};
+static const operator_entry comparisons[] = {{TOKEN_SIGN, "<", PS_RULE_LESS},
+                                             {TOKEN_SIGN, "<=", PS_RULE_LESS_EQUAL},
+                                             {TOKEN_SIGN, ">", PS_RULE_GREATER},
+                                             {TOKEN_SIGN, ">=", PS_RULE_GREATER_EQUAL},
+                                             {TOKEN_SIGN, "==", PS_RULE_EQUAL},
+                                             {TOKEN_SIGN, "!=", PS_RULE_NOT_EQUAL},
+                                             {0}};
 static const operator_entry conjunctions[] = {{TOKEN_WORD, "and", PS_RULE_AND}, {0}};
 static const operator_entry disjunctions[] = {{TOKEN_WORD, "or", PS_RULE_OR}, {0}};
 
@@ -404,7 +433,7 @@ static ps_status parse_level(parser *p, production *below, const operator_entry 
         int right;
         PS_TRY(advance(p));
         PS_TRY(below(p, &right));
-        PS_TRY(add_node(p, entry->operator, *node, right, node));
+        PS_TRY(add_node(p, entry->operator, * node, right, node));
     }
     return PS_OK;
 }
@@ -429,13 +458,16 @@ static ps_status parse_conjunction(parser *p, int *node) { return parse_level(p,
 static ps_status parse_disjunction(parser *p, int *node) { return parse_level(p, parse_conjunction, disjunctions, node); }
 
 static ps_status parse_rule(parser *p) {
-    if (strlen(p->text) > PS_RULE_MOST_LENGTH) return ps_fail(PS_ERR_USAGE, "%s: a rule of more than %d characters; split it", p->where, PS_RULE_MOST_LENGTH);
+    if (strlen(p->text) > PS_RULE_MOST_LENGTH)
+        return ps_fail(PS_ERR_USAGE, "%s: a rule of more than %d characters; split it", p->where, PS_RULE_MOST_LENGTH);
     PS_TRY(advance(p));
     if (p->now.kind == TOKEN_END) return fail_at(p, 0, "the rule is empty; write one such as dead_share.final < 0.1");
     PS_TRY(parse_disjunction(p, &p->rule->root));
     if (p->now.kind == TOKEN_END) return PS_OK;
     bool chained = operator_at(p, comparisons) != NULL;
-    return fail_at(p, p->now.begin, chained ? "comparisons do not chain; join two with \"and\"" : "expected the end of the rule, \"and\" or \"or\"");
+    return fail_at(
+        p, p->now.begin,
+        chained ? "comparisons do not chain; join two with \"and\"" : "expected the end of the rule, \"and\" or \"or\"");
 }
 
 ps_status ps_rule_parse(const char *text, const char *where, ps_rule **out) {

@@ -1,5 +1,5 @@
-/* What a term of a rule stands for: values of a trace with the step they count under. States of nodes come from the run; everything
- * else is read from the trace, so that quantities of other programs are found by their name, too. */
+/* What a term of a rule stands for: values of a trace with the step they count under. States of nodes come from the run;
+ * everything else is read from the trace, so that quantities of other programs are found by their name, too. */
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -15,8 +15,8 @@ typedef struct {
     ps_run *run;
     const ps_rule_term *term;
     ps_rule_points *out;
-    bool *chosen;          /* per node */
-    bool by_node, any;     /* a selector names nodes; some node is chosen */
+    bool *chosen;           /* per node */
+    bool by_node, any;      /* a selector names nodes; some node is chosen */
     double *values, *norms; /* scratch for the channels of one layer */
 } collector;
 
@@ -56,7 +56,8 @@ static bool node_fits(const ps_rule_term *term, const ps_trace_layer *layer, int
 }
 
 static void choose(collector *c) {
-    for (int s = 0; s < c->term->selector_count; s++) c->by_node = c->by_node || c->term->selectors[s].kind == PS_SELECT_NODE;
+    for (int s = 0; s < c->term->selector_count; s++)
+        c->by_node = c->by_node || c->term->selectors[s].kind == PS_SELECT_NODE;
     for (int l = 0; l < c->run->layer_count; l++) {
         const ps_trace_layer *layer = &c->run->layers[l];
         bool fits = layer_fits(c->term, layer);
@@ -92,7 +93,8 @@ static ps_status collect_state(collector *c) {
             known++;
             wanted += (state & state_fields[f].wanted) != 0;
         }
-        if (known > 0) PS_TRY(add_point(c->out, (double)c->run->probes[p].step - 1, state_fields[f].count ? wanted : wanted / known));
+        if (known > 0)
+            PS_TRY(add_point(c->out, (double)c->run->probes[p].step - 1, state_fields[f].count ? wanted : wanted / known));
     }
     return PS_OK;
 }
@@ -107,7 +109,8 @@ static ps_status collect_flow(collector *c) {
             c->out->recorded = true;
             if (!c->chosen[node]) continue;
             known++;
-            count += revivals ? ps_state_dead(before) && !ps_state_dead(after) : !ps_state_dead(before) && ps_state_dead(after);
+            count +=
+                revivals ? ps_state_dead(before) && !ps_state_dead(after) : !ps_state_dead(before) && ps_state_dead(after);
         }
         if (known > 0) PS_TRY(add_point(c->out, (double)c->run->probes[p].step - 1, count));
     }
@@ -129,12 +132,14 @@ static ps_status find_value(const collector *c, const ps_trace_record *record, c
             return PS_OK;
         }
         if (at == NULL || (at = ps_scan_skip(at)) == NULL)
-            return ps_fail(PS_ERR_INPUT, "%s:%llu: the object \"values\" is malformed", c->run->header->path, (unsigned long long)record->line);
+            return ps_fail(PS_ERR_INPUT, "%s:%llu: the object \"values\" is malformed", c->run->header->path,
+                           (unsigned long long)record->line);
     }
 }
 
 /* One number a channel; *count is 1 for a quantity per layer, 0 where there is none. */
-static ps_status read_values(const collector *c, const ps_trace_record *record, const char *name, double *values, size_t *count) {
+static ps_status read_values(const collector *c, const ps_trace_record *record, const char *name, double *values,
+                             size_t *count) {
     const char *value;
     size_t channels = (size_t)c->run->layers[record->layer].channels;
     *count = 0;
@@ -147,7 +152,9 @@ static ps_status read_values(const collector *c, const ps_trace_record *record, 
                    (unsigned long long)record->line, name, channels);
 }
 
-static double number_of(const ps_trace_record *record) { return record->type == PS_RECORD_WINDOW ? record->last : record->step - 1; }
+static double number_of(const ps_trace_record *record) {
+    return record->type == PS_RECORD_WINDOW ? record->last : record->step - 1;
+}
 
 static ps_status take_quantity(collector *c, const ps_trace_record *record) {
     size_t count;
@@ -185,7 +192,8 @@ static const struct {
     const char *name;
     size_t offset;
 } fields[] = {
-#define FIELD(name) {#name, offsetof(ps_trace_record, name)}
+#define FIELD(name) \
+    { #name, offsetof(ps_trace_record, name) }
     FIELD(loss), FIELD(lr), FIELD(grad_norm), FIELD(grad_norm_module), FIELD(clip), FIELD(clip_module), FIELD(accuracy),
 #undef FIELD
 };
@@ -255,21 +263,27 @@ static ps_status collect_run(collector *c) {
                   {"DIVERGED", run->status == PS_RUN_DIVERGED},
                   {"NONFINITE", 0}};
     for (size_t i = 0; i < sizeof values / sizeof *values; i++)
-        if (strcmp(values[i].field, c->term->entry->field) == 0) PS_TRY(add_point(c->out, (double)run->steps_done - 1, values[i].value));
+        if (strcmp(values[i].field, c->term->entry->field) == 0)
+            PS_TRY(add_point(c->out, (double)run->steps_done - 1, values[i].value));
     return strcmp(c->term->entry->field, "NONFINITE") == 0 ? read_trace(c, take_nonfinite) : PS_OK;
 }
 
 static ps_status collect_source(collector *c) {
     switch (c->term->entry == NULL ? PS_SOURCE_QUANTITY : c->term->entry->source) {
-    case PS_SOURCE_STEP:
-    case PS_SOURCE_EVAL: return read_trace(c, take_field);
-    case PS_SOURCE_STATE: return collect_state(c);
-    case PS_SOURCE_FLOW: return collect_flow(c);
-    case PS_SOURCE_RUN: return collect_run(c);
-    case PS_SOURCE_QUANTITY: return read_trace(c, take_quantity);
-    case PS_SOURCE_RATIO:
-        PS_TRY(read_trace(c, take_ratio));
-        return strcmp(c->term->entry->field, "SHARE") == 0 ? share_of_inert(c->out) : PS_OK;
+        case PS_SOURCE_STEP:
+        case PS_SOURCE_EVAL:
+            return read_trace(c, take_field);
+        case PS_SOURCE_STATE:
+            return collect_state(c);
+        case PS_SOURCE_FLOW:
+            return collect_flow(c);
+        case PS_SOURCE_RUN:
+            return collect_run(c);
+        case PS_SOURCE_QUANTITY:
+            return read_trace(c, take_quantity);
+        case PS_SOURCE_RATIO:
+            PS_TRY(read_trace(c, take_ratio));
+            return strcmp(c->term->entry->field, "SHARE") == 0 ? share_of_inert(c->out) : PS_OK;
     }
     return PS_OK;
 }
@@ -288,14 +302,18 @@ static void explain(const collector *c) {
     int best = 4;
     if (out->count > 0) return;
     if (out->recorded) {
-        snprintf(out->reason, sizeof out->reason, "%s", !c->any ? "is recorded, but no layer or node fits the selectors"
-                                                        : c->by_node ? "has no value for these nodes" : "has no values (null) there");
+        snprintf(out->reason, sizeof out->reason, "%s",
+                 !c->any      ? "is recorded, but no layer or node fits the selectors"
+                 : c->by_node ? "has no value for these nodes"
+                              : "has no values (null) there");
         return;
     }
     for (size_t i = 0; ps_series_at(i) != NULL; i++) nearest_name(c, ps_series_at(i)->name, &best, &near);
-    cJSON_ArrayForEach(item, quantities) nearest_name(c, cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, "name")), &best, &near);
+    cJSON_ArrayForEach(item, quantities)
+        nearest_name(c, cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, "name")), &best, &near);
     bool other = near != NULL && strcmp(near, c->term->name) != 0;
-    snprintf(out->reason, sizeof out->reason, "not recorded%s%.100s%s", other ? " (did you mean " : "", other ? near : "", other ? "?)" : "");
+    snprintf(out->reason, sizeof out->reason, "not recorded%s%.100s%s", other ? " (did you mean " : "", other ? near : "",
+             other ? "?)" : "");
 }
 
 ps_status ps_rule_collect(ps_run *run, const ps_rule_term *term, ps_rule_points *points) {

@@ -44,12 +44,14 @@ void ps_tolerances_clear(ps_tolerances *tolerances) {
 /* ---- reading ---- */
 
 static ps_status read_entry(const cJSON *item, const char *path, ps_tolerances *tolerances) {
-    static const char *const known[] = {"absolute", "relative", "largest_absolute", "largest_relative", "values", "differing", NULL};
+    static const char *const known[] = {"absolute",  "relative", "largest_absolute", "largest_relative", "values",
+                                        "differing", NULL};
     ps_tolerance *entry;
     char *where;
     PS_TRY(ps_tolerances_at(tolerances, item->string, &entry));
     PS_TRY(ps_string_format(&where, "%s: quantities.%s", path, item->string));
-    ps_status status = cJSON_IsObject(item) ? ps_json_check_keys(item, known, where) : ps_fail(PS_ERR_INPUT, "%s must be an object", where);
+    ps_status status =
+        cJSON_IsObject(item) ? ps_json_check_keys(item, known, where) : ps_fail(PS_ERR_INPUT, "%s must be an object", where);
     if (status == PS_OK) status = ps_json_get_double(item, "absolute", true, 0, DBL_MAX, where, &entry->absolute);
     if (status == PS_OK) status = ps_json_get_double(item, "relative", true, 0, DBL_MAX, where, &entry->relative);
     free(where);
@@ -64,10 +66,12 @@ static ps_status read_document(const cJSON *document, const char *path, ps_toler
     PS_TRY(ps_json_check_keys(document, known, path));
     PS_TRY(ps_json_get_text(document, "format", true, path, &format));
     if (strcmp(format, format_name) != 0)
-        return ps_fail(PS_ERR_INPUT, "%s: \"format\" is not \"%s\"; `poolscope check --calibrate` writes such files", path, format_name);
+        return ps_fail(PS_ERR_INPUT, "%s: \"format\" is not \"%s\"; `poolscope check --calibrate` writes such files", path,
+                       format_name);
     PS_TRY(ps_json_get_double(document, "first_steps", false, 0, 9e15, path, &first_steps));
     tolerances->first_steps = (long long)first_steps;
-    if (!cJSON_IsObject(quantities)) return ps_fail(PS_ERR_INPUT, "%s: \"quantities\" must be an object of tolerances", path);
+    if (!cJSON_IsObject(quantities))
+        return ps_fail(PS_ERR_INPUT, "%s: \"quantities\" must be an object of tolerances", path);
     cJSON_ArrayForEach(item, quantities) PS_TRY(read_entry(item, path, tolerances));
     return PS_OK;
 }
@@ -101,7 +105,8 @@ static ps_status write_run(FILE *stream, const char *path) {
 
 static void write_entry(FILE *stream, const ps_tolerance *entry, double factor) {
     ps_json_print_text(stream, entry->quantity);
-    const double numbers[] = {entry->largest_absolute * factor, entry->largest_relative * factor, entry->largest_absolute, entry->largest_relative};
+    const double numbers[] = {entry->largest_absolute * factor, entry->largest_relative * factor, entry->largest_absolute,
+                              entry->largest_relative};
     static const char *const keys[] = {"absolute", "relative", "largest_absolute", "largest_relative"};
     fputs(":{", stream);
     for (int i = 0; i < 4; i++) {
@@ -109,15 +114,20 @@ static void write_entry(FILE *stream, const ps_tolerance *entry, double factor) 
         ps_json_print_double(stream, numbers[i]);
         fputc(',', stream);
     }
-    fprintf(stream, "\"values\":%llu,\"differing\":%llu}", (unsigned long long)entry->values, (unsigned long long)entry->differing);
+    fprintf(stream, "\"values\":%llu,\"differing\":%llu}", (unsigned long long)entry->values,
+            (unsigned long long)entry->differing);
 }
 
-static ps_status write_tolerances(FILE *stream, const ps_tolerances *measured, const char *const *runs, int run_count, double factor) {
+static ps_status write_tolerances(FILE *stream, const ps_tolerances *measured, const char *const *runs, int run_count,
+                                  double factor) {
     fprintf(stream, "{\"format\":\"%s\",\"version\":1,\"first_steps\":%lld,\"factor\":", format_name, measured->first_steps);
     ps_json_print_double(stream, factor);
     fputs(",\n\"derivation\":{\"method\":", stream);
-    ps_json_print_text(stream, "Every run was compared, record by record, with the first. Per quantity: the largest absolute deviation and the largest relative "
-                               "deviation (to the larger magnitude of the two), each times the factor. A value passes when both errors are within.");
+    ps_json_print_text(stream,
+                       "Every run was compared, record by record, with the first. Per quantity: the largest absolute "
+                       "deviation and the largest relative "
+                       "deviation (to the larger magnitude of the two), each times the factor. A value passes when both "
+                       "errors are within.");
     fputs(",\"runs\":[\n", stream);
     for (int r = 0; r < run_count; r++) {
         if (r > 0) fputs(",\n", stream);
@@ -132,7 +142,8 @@ static ps_status write_tolerances(FILE *stream, const ps_tolerances *measured, c
     return PS_OK;
 }
 
-ps_status ps_tolerances_calibrate(const char *const *runs, int run_count, long long first_steps, double factor, const char *out) {
+ps_status ps_tolerances_calibrate(const char *const *runs, int run_count, long long first_steps, double factor,
+                                  const char *out) {
     ps_tolerances measured = {.first_steps = first_steps};
     ps_file_writer writer;
     ps_status status = PS_OK;

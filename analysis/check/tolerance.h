@@ -1,7 +1,7 @@
-/* Tolerances per quantity, and the file they stand in (tolerances.schema.json). A quantity is named by its record's type and its
- * own name: "step.loss", "window.path", "probe.nonzero". A value passes when its absolute error and its relative error (to the
- * larger magnitude of the two, so that it is at most 2) both stay within; quantities not listed are compared exactly.
- * ps_tolerances_clear frees everything. */
+/* Tolerances per quantity, and the file they stand in (tolerances.schema.json). A quantity is named by its record's type and
+ * its own name: "step.loss", "window.path", "probe.nonzero". A value passes when its absolute error and its relative error
+ * (to the larger magnitude of the two, so that it is at most 2) both stay within; quantities not listed are compared
+ * exactly. ps_tolerances_clear frees everything. */
 #ifndef PS_ANALYSIS_CHECK_TOLERANCE_H
 #define PS_ANALYSIS_CHECK_TOLERANCE_H
 
@@ -32,6 +32,7 @@ ps_status ps_tolerances_read(const char *path, ps_tolerances *tolerances);
 void ps_tolerances_clear(ps_tolerances *tolerances);
 
 /* Compares every run with the first and writes the largest deviations times the factor, with their derivation, to `out`. */
-ps_status ps_tolerances_calibrate(const char *const *runs, int run_count, long long first_steps, double factor, const char *out);
+ps_status ps_tolerances_calibrate(const char *const *runs, int run_count, long long first_steps, double factor,
+                                  const char *out);
 
 #endif

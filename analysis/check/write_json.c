@@ -39,7 +39,8 @@ static void write_finding(FILE *stream, const ps_check_suite *suite, const ps_fi
 static void write_result(FILE *stream, const ps_check_result *result) {
     fputs("{\"name\":", stream);
     ps_json_print_text(stream, result->name);
-    fprintf(stream, ",\"held\":%s,\"compared\":%" PRIu64 ",\"failed\":%" PRIu64, result->held ? "true" : "false", result->compared, result->failed);
+    fprintf(stream, ",\"held\":%s,\"compared\":%" PRIu64 ",\"failed\":%" PRIu64, result->held ? "true" : "false",
+            result->compared, result->failed);
     write_text_member(stream, "detail", result->detail);
     fputc('}', stream);
 }
@@ -64,7 +65,9 @@ static void write_suite(FILE *stream, const ps_check_suite *suite) {
 void ps_check_write_json(FILE *stream, const ps_check_report *report, int show) {
     (void)show;
     uint64_t failures = ps_check_report_failures(report);
-    fprintf(stream, "{\"format\":\"poolscope-check\",\"version\":1,\"held\":%s,\"checks\":%" PRIu64 ",\"failures\":%" PRIu64 ",\"suites\":[\n",
+    fprintf(stream,
+            "{\"format\":\"poolscope-check\",\"version\":1,\"held\":%s,\"checks\":%" PRIu64 ",\"failures\":%" PRIu64
+            ",\"suites\":[\n",
             failures == 0 ? "true" : "false", ps_check_report_results(report), failures);
     for (size_t i = 0; i < report->count; i++) {
         if (i > 0) fputs(",\n", stream);

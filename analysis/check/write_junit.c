@@ -1,5 +1,5 @@
-/* JUnit XML in the form that both usual schemas take (the one of Ant's report and that of Jenkins' xunit plug-in): every attribute
- * that either asks for, elements in the stricter order. */
+/* JUnit XML in the form that both usual schemas take (the one of Ant's report and that of Jenkins' xunit plug-in): every
+ * attribute that either asks for, elements in the stricter order. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <time.h>
@@ -8,14 +8,13 @@
 
 /* Length of the UTF-8 character from two bytes on that starts here, 0: none that XML 1.0 allows. */
 static size_t utf8_length(const unsigned char *text) {
-    static const struct {
-        unsigned char mask, lead;
-    } forms[] = {{0xE0, 0xC0}, {0xF0, 0xE0}, {0xF8, 0xF0}};
+    static const struct { unsigned char mask, lead; } forms[] = {{0xE0, 0xC0}, {0xF0, 0xE0}, {0xF8, 0xF0}};
     for (size_t f = 0; f < 3; f++) {
         if ((text[0] & forms[f].mask) != forms[f].lead) continue;
         for (size_t i = 1; i <= f + 1; i++)
             if ((text[i] & 0xC0) != 0x80) return 0;
-        bool overlong = (f == 0 && text[0] < 0xC2) || (text[0] == 0xE0 && text[1] < 0xA0) || (text[0] == 0xF0 && text[1] < 0x90);
+        bool overlong =
+            (f == 0 && text[0] < 0xC2) || (text[0] == 0xE0 && text[1] < 0xA0) || (text[0] == 0xF0 && text[1] < 0x90);
         bool outside = (text[0] == 0xED && text[1] > 0x9F) || text[0] > 0xF4 || (text[0] == 0xF4 && text[1] > 0x8F) ||
                        (text[0] == 0xEF && text[1] == 0xBF && text[2] >= 0xBE);
         return overlong || outside ? 0 : f + 2;
@@ -25,7 +24,8 @@ static size_t utf8_length(const unsigned char *text) {
 
 /* Bytes that are no character of XML 1.0 become '?'; names in traces are untrusted. */
 static void put_xml(FILE *stream, const char *text) {
-    static const char *const named[128] = {['&'] = "&amp;", ['<'] = "&lt;", ['>'] = "&gt;", ['"'] = "&quot;", ['\n'] = "&#10;", ['\t'] = "&#9;"};
+    static const char *const named[128] = {
+        ['&'] = "&amp;", ['<'] = "&lt;", ['>'] = "&gt;", ['"'] = "&quot;", ['\n'] = "&#10;", ['\t'] = "&#9;"};
     for (const unsigned char *p = (const unsigned char *)text; *p != '\0';) {
         size_t length = *p < 0x80 ? 1 : utf8_length(p);
         if (length == 1 && named[*p] != NULL) fputs(named[*p], stream);
@@ -71,7 +71,8 @@ static void put_case(FILE *stream, const ps_check_suite *suite, int check) {
     }
     const ps_finding *first = first_finding(suite, check);
     char message[256];
-    snprintf(message, sizeof message, "%" PRIu64 " findings%s%s", result->failed, result->detail ? ": " : "", result->detail ? result->detail : "");
+    snprintf(message, sizeof message, "%" PRIu64 " findings%s%s", result->failed, result->detail ? ": " : "",
+             result->detail ? result->detail : "");
     fputs(">\n      <failure", stream);
     put_attribute(stream, "message", message);
     put_attribute(stream, "type", first ? ps_finding_id(first->kind) : "more-findings");
@@ -86,8 +87,8 @@ static void put_suite(FILE *stream, const ps_check_suite *suite, size_t id, cons
     fputs("  <testsuite package=\"poolscope\"", stream);
     fprintf(stream, " id=\"%zu\"", id);
     put_attribute(stream, "name", suite->trace);
-    fprintf(stream, " timestamp=\"%s\" hostname=\"localhost\" tests=\"%zu\" failures=\"%zu\" errors=\"0\" time=\"0\">\n", timestamp,
-            suite->result_count, failures);
+    fprintf(stream, " timestamp=\"%s\" hostname=\"localhost\" tests=\"%zu\" failures=\"%zu\" errors=\"0\" time=\"0\">\n",
+            timestamp, suite->result_count, failures);
     fputs("    <properties>\n", stream);
     if (suite->golden != NULL) {
         fputs("      <property name=\"golden\"", stream);

@@ -1,4 +1,5 @@
-/* SARIF 2.1.0 (OASIS standard, 2020): one run, one rule a kind of finding, one result a finding, at its line of the trace. */
+/* SARIF 2.1.0 (OASIS standard, 2020): one run, one rule a kind of finding, one result a finding, at its line of the trace.
+ */
 #include <ctype.h>
 #include <inttypes.h>
 #include <math.h>
@@ -10,7 +11,8 @@
 
 static void write_rules(FILE *stream) {
     for (int k = 0; k < PS_FINDING_COUNT; k++) {
-        fprintf(stream, "%s\n{\"id\":\"%s\",\"shortDescription\":{\"text\":", k > 0 ? "," : "", ps_finding_id((ps_finding_kind)k));
+        fprintf(stream, "%s\n{\"id\":\"%s\",\"shortDescription\":{\"text\":", k > 0 ? "," : "",
+                ps_finding_id((ps_finding_kind)k));
         ps_json_print_text(stream, ps_finding_description((ps_finding_kind)k));
         fputs("},\"defaultConfiguration\":{\"level\":\"error\"}}", stream);
     }
@@ -39,7 +41,9 @@ static void write_property(FILE *stream, const char *key, const char *text) {
 }
 
 static void write_result(FILE *stream, const ps_check_suite *suite, const ps_finding *f) {
-    fprintf(stream, "\n{\"ruleId\":\"%s\",\"ruleIndex\":%d,\"level\":\"error\",\"message\":{\"text\":", ps_finding_id(f->kind), (int)f->kind);
+    fprintf(stream,
+            "\n{\"ruleId\":\"%s\",\"ruleIndex\":%d,\"level\":\"error\",\"message\":{\"text\":", ps_finding_id(f->kind),
+            (int)f->kind);
     write_message(stream, f);
     fputs("},\"locations\":[{\"physicalLocation\":{\"artifactLocation\":{\"uri\":", stream);
     write_uri(stream, suite->trace);
@@ -66,7 +70,10 @@ static void write_result(FILE *stream, const ps_check_suite *suite, const ps_fin
 void ps_check_write_sarif(FILE *stream, const ps_check_report *report, int show) {
     (void)show;
     bool first = true;
-    fputs("{\"$schema\":\"https://json.schemastore.org/sarif-2.1.0.json\",\"version\":\"2.1.0\",\"runs\":[{\"tool\":{\"driver\":{", stream);
+    fputs(
+        "{\"$schema\":\"https://json.schemastore.org/"
+        "sarif-2.1.0.json\",\"version\":\"2.1.0\",\"runs\":[{\"tool\":{\"driver\":{",
+        stream);
     fputs("\"name\":\"poolscope\",\"rules\":[", stream);
     write_rules(stream);
     fputs("]}},\"columnKind\":\"utf16CodeUnits\",\"results\":[", stream);

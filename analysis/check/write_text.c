@@ -31,7 +31,8 @@ static void write_suite(FILE *stream, const ps_check_suite *suite, int show) {
         const ps_check_result *result = &suite->results[r];
         fprintf(stream, "  %s %s", result->held ? "ok  " : "FAIL", result->name);
         if (result->compared > 0 && result->held) fprintf(stream, ": %" PRIu64 " values", result->compared);
-        if (result->compared > 0 && !result->held) fprintf(stream, ": %" PRIu64 " of %" PRIu64 " values differ", result->failed, result->compared);
+        if (result->compared > 0 && !result->held)
+            fprintf(stream, ": %" PRIu64 " of %" PRIu64 " values differ", result->failed, result->compared);
         if (result->detail != NULL) fprintf(stream, ": %s", result->detail);
         fputc('\n', stream);
         if (!result->held) write_findings(stream, suite, (int)r, show);
@@ -41,5 +42,6 @@ static void write_suite(FILE *stream, const ps_check_suite *suite, int show) {
 void ps_check_write_text(FILE *stream, const ps_check_report *report, int show) {
     for (size_t i = 0; i < report->count; i++) write_suite(stream, &report->suites[i], show);
     uint64_t failures = ps_check_report_failures(report), all = ps_check_report_results(report);
-    fprintf(stream, "%" PRIu64 " of %" PRIu64 " checks held%s\n", all - failures, all, failures > 0 ? "; the others did not" : "");
+    fprintf(stream, "%" PRIu64 " of %" PRIu64 " checks held%s\n", all - failures, all,
+            failures > 0 ? "; the others did not" : "");
 }

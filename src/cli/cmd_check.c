@@ -16,13 +16,18 @@ static bool calibrate, bless;
 static int first_steps, show = 20;
 
 static const ps_option options[] = {
-    {"golden", PS_OPTION_REPEATED, &goldens, "FILE", "a golden trace: one for all traces, or repeated, one a trace (matched by arm and seed)"},
-    {"tolerance", PS_OPTION_TEXT, &tolerance, "FILE", "tolerances per quantity (of --calibrate); without it values must be equal"},
-    {"first-steps", PS_OPTION_INT, &first_steps, "N", "compare only what belongs to the first N steps [as the tolerance file says, else all]"},
+    {"golden", PS_OPTION_REPEATED, &goldens, "FILE",
+     "a golden trace: one for all traces, or repeated, one a trace (matched by arm and seed)"},
+    {"tolerance", PS_OPTION_TEXT, &tolerance, "FILE",
+     "tolerances per quantity (of --calibrate); without it values must be equal"},
+    {"first-steps", PS_OPTION_INT, &first_steps, "N",
+     "compare only what belongs to the first N steps [as the tolerance file says, else all]"},
     {"bless", PS_OPTION_FLAG, &bless, "", "make the trace the golden one, and show what that changes"},
-    {"calibrate", PS_OPTION_FLAG, &calibrate, "", "the arguments are repeated runs: measure tolerances from them and write them to --out"},
+    {"calibrate", PS_OPTION_FLAG, &calibrate, "",
+     "the arguments are repeated runs: measure tolerances from them and write them to --out"},
     {"factor", PS_OPTION_TEXT, &factor_text, "X", "with --calibrate: tolerance over the largest deviation [2]"},
-    {"expect", PS_OPTION_REPEATED, &expectations, "RULE", "a rule that must hold, such as 'max(dead_share, last 20%) < 0.1'; may be repeated"},
+    {"expect", PS_OPTION_REPEATED, &expectations, "RULE",
+     "a rule that must hold, such as 'max(dead_share, last 20%) < 0.1'; may be repeated"},
     {"checks", PS_OPTION_TEXT, &checks, "FILE", "a file of rules, one a line, # starts a comment"},
     {"format", PS_OPTION_TEXT, &format, "FORMAT", "text, json, junit or sarif [text]"},
     {"out", PS_OPTION_TEXT, &out, "FILE", "write there instead of standard output (text is printed as well)"},
@@ -33,13 +38,18 @@ static const ps_option options[] = {
 static const ps_command command = {
     .name = "check",
     .usage = "TRACE.. [--golden FILE] [--expect RULE] [options]",
-    .summary = "Compares traces (files or directories of runs) with golden ones and with rules, for machines that test a training. Clock values never\n"
-               "count; NaN equals nothing but NaN. The language of rules: analysis/check/GRAMMAR.md. Exit status 0: all held, 1: not, 2: an error.",
-    .examples = "  poolscope check runs/a --golden golden.jsonl --bless\n"
-                "  poolscope check runs/b --golden golden.jsonl --format junit --out check.xml\n"
-                "  poolscope check --calibrate runs/1 runs/2 runs/3 --first-steps 20 --out tolerances.json\n"
-                "  poolscope check runs/b --golden golden.jsonl --tolerance tolerances.json\n"
-                "  poolscope check runs/a --expect 'max(dead_share[layer=~\"conv4.*\"], last 20%) < 0.10' --expect 'revivals >= 1'\n",
+    .summary =
+        "Compares traces (files or directories of runs) with golden ones and with rules, for machines that test a training. "
+        "Clock values never\n"
+        "count; NaN equals nothing but NaN. The language of rules: analysis/check/GRAMMAR.md. Exit status 0: all held, 1: "
+        "not, 2: an error.",
+    .examples =
+        "  poolscope check runs/a --golden golden.jsonl --bless\n"
+        "  poolscope check runs/b --golden golden.jsonl --format junit --out check.xml\n"
+        "  poolscope check --calibrate runs/1 runs/2 runs/3 --first-steps 20 --out tolerances.json\n"
+        "  poolscope check runs/b --golden golden.jsonl --tolerance tolerances.json\n"
+        "  poolscope check runs/a --expect 'max(dead_share[layer=~\"conv4.*\"], last 20%) < 0.10' --expect 'revivals >= "
+        "1'\n",
     .options = options,
     .min_positional = 1,
     .max_positional = PS_OPTION_MAX_VALUES,
@@ -48,8 +58,10 @@ static const ps_command command = {
 static ps_status run_calibration(const ps_arguments *arguments) {
     char *end;
     double factor = strtod(factor_text, &end);
-    if (end == factor_text || *end != '\0' || !(factor >= 1 && factor <= 1e6)) return ps_fail(PS_ERR_USAGE, "--factor must be a number from 1 to 1000000, not \"%s\"", factor_text);
-    if (arguments->positional_count < 2) return ps_fail(PS_ERR_USAGE, "--calibrate needs two runs or more; their deviations are the tolerances");
+    if (end == factor_text || *end != '\0' || !(factor >= 1 && factor <= 1e6))
+        return ps_fail(PS_ERR_USAGE, "--factor must be a number from 1 to 1000000, not \"%s\"", factor_text);
+    if (arguments->positional_count < 2)
+        return ps_fail(PS_ERR_USAGE, "--calibrate needs two runs or more; their deviations are the tolerances");
     if (out == NULL) return ps_fail(PS_ERR_USAGE, "--calibrate needs --out FILE for the tolerances");
     PS_TRY(ps_tolerances_calibrate(arguments->positional, arguments->positional_count, first_steps, factor, out));
     printf("tolerances of %d runs: %s\n", arguments->positional_count, out);
@@ -102,10 +114,12 @@ ps_status ps_cmd_check(int argc, char **argv) {
     ps_arguments arguments;
     PS_TRY(ps_command_parse(&command, argc, argv, &arguments));
     if (arguments.help) return PS_OK;
-    if (ps_check_writer_find(format) == NULL) return ps_fail(PS_ERR_USAGE, "unknown format \"%s\"; text, json, junit and sarif are known", format);
+    if (ps_check_writer_find(format) == NULL)
+        return ps_fail(PS_ERR_USAGE, "unknown format \"%s\"; text, json, junit and sarif are known", format);
     if (first_steps < 0 || show < 0) return ps_fail(PS_ERR_USAGE, "--first-steps and --show must not be negative");
     if (calibrate) return run_calibration(&arguments);
-    ps_check_request request = {arguments.positional, arguments.positional_count, goldens.value, goldens.count, expectations.value,
-                                expectations.count,   checks,                     tolerance,     first_steps};
+    ps_check_request request = {arguments.positional, arguments.positional_count, goldens.value, goldens.count,
+                                expectations.value,   expectations.count,         checks,        tolerance,
+                                first_steps};
     return bless ? run_bless(&arguments, &request) : run_checks(&request);
 }

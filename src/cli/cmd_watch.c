@@ -25,9 +25,12 @@ static const ps_option options[] = {
 static const ps_command command = {
     .name = "watch",
     .usage = "RUN [options]",
-    .summary = "Shows a growing trace on the terminal: loss, accuracy, dead nodes and inertia by layer, the newest deaths and revivals. RUN is a run's\n"
-               "directory or a trace file, perhaps copied from another machine; it is only read. Keys: q quit, p pause, arrows or j k scroll,\n"
-               "s sort, h help.",
+    .summary =
+        "Shows a growing trace on the terminal: loss, accuracy, dead nodes and inertia by layer, the newest deaths and "
+        "revivals. RUN is a run's\n"
+        "directory or a trace file, perhaps copied from another machine; it is only read. Keys: q quit, p pause, arrows or "
+        "j k scroll,\n"
+        "s sort, h help.",
     .examples = "  poolscope watch runs/a\n  poolscope watch runs/a --once\n",
     .options = options,
     .min_positional = 1,
@@ -46,7 +49,8 @@ static bool wants_ascii(void) {
     static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const char *locale = getenv(names[i]);
-        if (locale != NULL && locale[0] != '\0') return strstr(locale, "UTF-8") == NULL && strstr(locale, "utf8") == NULL && strstr(locale, "UTF8") == NULL;
+        if (locale != NULL && locale[0] != '\0')
+            return strstr(locale, "UTF-8") == NULL && strstr(locale, "utf8") == NULL && strstr(locale, "UTF8") == NULL;
     }
     return true;
 }
@@ -82,14 +86,29 @@ static ps_status show(dashboard *d) {
 static void apply_key(dashboard *d, ps_key key) {
     int page = d->view.height > 12 ? d->view.height - 12 : 1;
     switch (key) {
-    case PS_KEY_PAUSE: d->view.paused = !d->view.paused; break;
-    case PS_KEY_UP: d->view.scroll--; break;
-    case PS_KEY_DOWN: d->view.scroll++; break;
-    case PS_KEY_PAGE_UP: d->view.scroll -= page; break;
-    case PS_KEY_PAGE_DOWN: d->view.scroll += page; break;
-    case PS_KEY_SORT: d->view.sort = (ps_watch_sort)((d->view.sort + 1) % PS_SORT_COUNT); break;
-    case PS_KEY_HELP: d->view.help = !d->view.help; break;
-    default: break;
+        case PS_KEY_PAUSE:
+            d->view.paused = !d->view.paused;
+            break;
+        case PS_KEY_UP:
+            d->view.scroll--;
+            break;
+        case PS_KEY_DOWN:
+            d->view.scroll++;
+            break;
+        case PS_KEY_PAGE_UP:
+            d->view.scroll -= page;
+            break;
+        case PS_KEY_PAGE_DOWN:
+            d->view.scroll += page;
+            break;
+        case PS_KEY_SORT:
+            d->view.sort = (ps_watch_sort)((d->view.sort + 1) % PS_SORT_COUNT);
+            break;
+        case PS_KEY_HELP:
+            d->view.help = !d->view.help;
+            break;
+        default:
+            break;
     }
 }
 

@@ -12,7 +12,8 @@ static ps_status reopen(ps_follow *follow) {
     if (follow->stream != NULL) fclose(follow->stream);
     follow->stream = fopen(follow->path, "rb");
     if (follow->stream == NULL || fstat(fileno(follow->stream), &status) != 0)
-        return ps_fail(PS_ERR_IO, "%s: cannot be opened (%s); give a trace or the directory of a run", follow->path, strerror(errno));
+        return ps_fail(PS_ERR_IO, "%s: cannot be opened (%s); give a trace or the directory of a run", follow->path,
+                       strerror(errno));
     follow->inode = (uint64_t)status.st_ino;
     follow->device = (uint64_t)status.st_dev;
     follow->offset = 0;
@@ -44,7 +45,8 @@ static bool still_holds(ps_follow *follow) {
 ps_status ps_follow_check(ps_follow *follow, bool *restarted) {
     struct stat status;
     *restarted = false;
-    if (stat(follow->path, &status) != 0) return PS_OK; /* gone for a moment while it is replaced, or for good: show what is known */
+    if (stat(follow->path, &status) != 0)
+        return PS_OK; /* gone for a moment while it is replaced, or for good: show what is known */
     bool same = (uint64_t)status.st_ino == follow->inode && (uint64_t)status.st_dev == follow->device;
     if (same && (int64_t)status.st_size >= follow->offset && still_holds(follow)) return PS_OK;
     *restarted = true;
@@ -62,9 +64,13 @@ ps_status ps_follow_line(ps_follow *follow, char **line) {
     *line = NULL;
     clearerr(follow->stream); /* the end of the file may have moved */
     if (fseeko(follow->stream, (off_t)follow->offset, SEEK_SET) != 0)
-        return ps_fail(PS_ERR_IO, "%s: cannot be read from the middle (%s); give a regular file", follow->path, strerror(errno));
+        return ps_fail(PS_ERR_IO, "%s: cannot be read from the middle (%s); give a regular file", follow->path,
+                       strerror(errno));
     ssize_t length = getline(&follow->line, &follow->capacity, follow->stream);
-    if (length <= 0) return ferror(follow->stream) ? ps_fail(PS_ERR_IO, "%s: could not be read further (%s)", follow->path, strerror(errno)) : PS_OK;
+    if (length <= 0)
+        return ferror(follow->stream)
+                   ? ps_fail(PS_ERR_IO, "%s: could not be read further (%s)", follow->path, strerror(errno))
+                   : PS_OK;
     if (follow->line[length - 1] != '\n') return PS_OK; /* half a line: the rest is still to come */
     remember(follow, (size_t)length);
     follow->line[length - 1] = '\0';

@@ -31,7 +31,8 @@ static const char *text_of(const cJSON *object, const char *key) {
 static ps_status take_layer(ps_watch_model *model, const cJSON *item) {
     ps_watch_layer *layer = &model->layers[model->layer_count];
     double channels = number_of(item, "channels");
-    if (!(channels >= 1 && channels <= MOST_NODES - model->node_count)) return ps_fail(PS_ERR_INPUT, "layer %d of the trace's header has no sound number of channels", model->layer_count);
+    if (!(channels >= 1 && channels <= MOST_NODES - model->node_count))
+        return ps_fail(PS_ERR_INPUT, "layer %d of the trace's header has no sound number of channels", model->layer_count);
     PS_TRY(ps_string_copy(text_of(item, "name"), &layer->name));
     layer->channels = (int)channels;
     layer->position = model->layer_count;
@@ -44,7 +45,8 @@ static ps_status take_layer(ps_watch_model *model, const cJSON *item) {
 static ps_status take_header(ps_watch_model *model, const cJSON *record) {
     const cJSON *layers = get(record, "layers"), *item;
     ps_watch_model_clear(model);
-    if (strcmp(text_of(record, "format"), "poolscope-trace") != 0) return ps_fail(PS_ERR_INPUT, "this is no trace: its first line is not a header");
+    if (strcmp(text_of(record, "format"), "poolscope-trace") != 0)
+        return ps_fail(PS_ERR_INPUT, "this is no trace: its first line is not a header");
     PS_TRY(ps_string_copy(text_of(get(record, "model"), "name"), &model->model));
     PS_TRY(ps_string_copy(text_of(record, "arm"), &model->arm));
     model->seed = number_of(record, "seed");
@@ -84,8 +86,10 @@ static ps_status take_window(ps_watch_model *model, const cJSON *record) {
     const cJSON *path = get(get(record, "values"), "path_gradient"), *norm = get(get(record, "values"), "weight_start_l2");
     size_t count = 0;
     if (layer == NULL || !cJSON_IsArray(path) || !cJSON_IsArray(norm)) return PS_OK;
-    for (path = path->child, norm = norm->child; path != NULL && norm != NULL && count < (size_t)layer->channels; path = path->next, norm = norm->next)
-        if (cJSON_IsNumber(path) && cJSON_IsNumber(norm) && norm->valuedouble > 0) model->scratch[count++] = path->valuedouble / norm->valuedouble;
+    for (path = path->child, norm = norm->child; path != NULL && norm != NULL && count < (size_t)layer->channels;
+         path = path->next, norm = norm->next)
+        if (cJSON_IsNumber(path) && cJSON_IsNumber(norm) && norm->valuedouble > 0)
+            model->scratch[count++] = path->valuedouble / norm->valuedouble;
     if (count == 0) return PS_OK;
     qsort(model->scratch, count, sizeof *model->scratch, by_size);
     return push(&layer->inertia, model->scratch[count / 2]);
@@ -127,7 +131,9 @@ static ps_status take_probe(ps_watch_model *model, const cJSON *record) {
     return add_to_share(model, step, known, dead);
 }
 
-static ps_status take_eval(ps_watch_model *model, const cJSON *record) { return push(&model->accuracy, number_of(record, "accuracy")); }
+static ps_status take_eval(ps_watch_model *model, const cJSON *record) {
+    return push(&model->accuracy, number_of(record, "accuracy"));
+}
 
 static ps_status take_timing(ps_watch_model *model, const cJSON *record) {
     double rate = number_of(record, "images_per_second"), memory = number_of(record, "peak_memory_bytes");
@@ -150,7 +156,8 @@ static ps_status take_end(ps_watch_model *model, const cJSON *record) {
 static const struct {
     const char *type;
     ps_status (*take)(ps_watch_model *model, const cJSON *record);
-} takers[] = {{"step", take_step}, {"window", take_window}, {"probe", take_probe}, {"eval", take_eval}, {"timing", take_timing}, {"event", take_event}, {"end", take_end}};
+} takers[] = {{"step", take_step},     {"window", take_window}, {"probe", take_probe}, {"eval", take_eval},
+              {"timing", take_timing}, {"event", take_event},   {"end", take_end}};
 
 ps_status ps_watch_model_take(ps_watch_model *model, const char *line) {
     cJSON *record = cJSON_Parse(line);

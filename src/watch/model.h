@@ -40,7 +40,7 @@ typedef struct {
     signed char *dead; /* per node: 1, 0, -1 unknown */
     double *scratch;
     ps_series loss, accuracy, dead_share;
-    double probe_step;   /* of the probing whose records are coming, -1: none yet */
+    double probe_step; /* of the probing whose records are coming, -1: none yet */
     double probe_known, probe_dead;
     ps_watch_change changes[PS_WATCH_CHANGES]; /* a ring: change_count - 1 is the newest */
     size_t change_count;

@@ -33,13 +33,15 @@ static ps_status send(const char *sequence) { return write_all(sequence, strlen(
 
 ps_status ps_screen_open(void) {
     struct sigaction action;
-    if (tcgetattr(STDIN_FILENO, &saved) != 0) return ps_fail(PS_ERR_IO, "the terminal's settings cannot be read (%s); use --once", strerror(errno));
+    if (tcgetattr(STDIN_FILENO, &saved) != 0)
+        return ps_fail(PS_ERR_IO, "the terminal's settings cannot be read (%s); use --once", strerror(errno));
     struct termios raw = saved;
     /* Without ISIG Ctrl-C comes as a key and Ctrl-Z does nothing, so the terminal is never left as it is now. */
     raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO | ISIG);
     raw.c_cc[VMIN] = 0;
     raw.c_cc[VTIME] = 0;
-    if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &raw) != 0) return ps_fail(PS_ERR_IO, "the terminal cannot be set up (%s); use --once", strerror(errno));
+    if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &raw) != 0)
+        return ps_fail(PS_ERR_IO, "the terminal cannot be set up (%s); use --once", strerror(errno));
     is_open = true;
     memset(&action, 0, sizeof action);
     action.sa_handler = note_resize;
@@ -77,9 +79,22 @@ ps_status ps_screen_show(const char *text, size_t size) {
 static const struct {
     const char *bytes;
     ps_key key;
-} keys[] = {{"q", PS_KEY_QUIT},      {"Q", PS_KEY_QUIT},      {"\x03", PS_KEY_QUIT},     {"p", PS_KEY_PAUSE},       {" ", PS_KEY_PAUSE},
-            {"k", PS_KEY_UP},        {"\x1b[A", PS_KEY_UP},   {"\x1bOA", PS_KEY_UP},     {"j", PS_KEY_DOWN},        {"\x1b[B", PS_KEY_DOWN},
-            {"\x1bOB", PS_KEY_DOWN}, {"\x1b[5~", PS_KEY_PAGE_UP}, {"\x1b[6~", PS_KEY_PAGE_DOWN}, {"s", PS_KEY_SORT}, {"h", PS_KEY_HELP}, {"?", PS_KEY_HELP}};
+} keys[] = {{"q", PS_KEY_QUIT},
+            {"Q", PS_KEY_QUIT},
+            {"\x03", PS_KEY_QUIT},
+            {"p", PS_KEY_PAUSE},
+            {" ", PS_KEY_PAUSE},
+            {"k", PS_KEY_UP},
+            {"\x1b[A", PS_KEY_UP},
+            {"\x1bOA", PS_KEY_UP},
+            {"j", PS_KEY_DOWN},
+            {"\x1b[B", PS_KEY_DOWN},
+            {"\x1bOB", PS_KEY_DOWN},
+            {"\x1b[5~", PS_KEY_PAGE_UP},
+            {"\x1b[6~", PS_KEY_PAGE_DOWN},
+            {"s", PS_KEY_SORT},
+            {"h", PS_KEY_HELP},
+            {"?", PS_KEY_HELP}};
 
 ps_key ps_screen_key(int milliseconds) {
     struct pollfd input = {STDIN_FILENO, POLLIN, 0};

@@ -20,7 +20,11 @@ typedef struct {
 
 /* Length of a character from here, 0: not to be shown (control characters, also those of Latin-1, and broken UTF-8). */
 static int shown_length(const unsigned char *text) {
-    int length = text[0] < 0x80 ? 1 : (text[0] & 0xE0) == 0xC0 ? 2 : (text[0] & 0xF0) == 0xE0 ? 3 : (text[0] & 0xF8) == 0xF0 ? 4 : 0;
+    int length = text[0] < 0x80             ? 1
+                 : (text[0] & 0xE0) == 0xC0 ? 2
+                 : (text[0] & 0xF0) == 0xE0 ? 3
+                 : (text[0] & 0xF8) == 0xF0 ? 4
+                                            : 0;
     if (text[0] < 0x20 || text[0] == 0x7F || (text[0] == 0xC2 && text[1] < 0xA0)) return 0;
     for (int i = 1; i < length; i++)
         if ((text[i] & 0xC0) != 0x80) return 0;
@@ -71,8 +75,8 @@ static double mean_between(const ps_series *series, size_t begin, size_t end) {
     return sum / (double)(end - begin);
 }
 
-/* Columns are means of equal stretches, between the smallest and largest of them (`from_zero`: between 0 and the largest); "!" stands for
- * what is not finite. */
+/* Columns are means of equal stretches, between the smallest and largest of them (`from_zero`: between 0 and the largest);
+ * "!" stands for what is not finite. */
 static void draw_spark(const painter *p, const ps_series *series, int width, bool from_zero, char *text) {
     double columns[MOST_COLUMNS], low = from_zero ? 0 : INFINITY, high = from_zero ? 0 : -INFINITY;
     size_t count = series->count < (size_t)width ? series->count : (size_t)width;
@@ -119,8 +123,9 @@ static void put_head(painter *p) {
     const char *state = m->status != NULL ? m->status : p->view->paused ? "paused (the run goes on)" : "no end yet";
     double share = m->steps > 0 ? m->step / m->steps : 0;
     put_line(p, "poolscope watch  %s", p->view->path);
-    put_line(p, "%s%s%s  seed %.0f  step %.0f of %.0f (%.0f %%)  %s%s  %s images/s", m->model, m->arm[0] != '\0' ? "  arm " : "", m->arm, m->seed, m->step, m->steps,
-             100 * share, state, m->nonfinite > 0 ? "  NON-FINITE VALUES" : "", format_value(m->images_per_second, rate, sizeof rate));
+    put_line(p, "%s%s%s  seed %.0f  step %.0f of %.0f (%.0f %%)  %s%s  %s images/s", m->model,
+             m->arm[0] != '\0' ? "  arm " : "", m->arm, m->seed, m->step, m->steps, 100 * share, state,
+             m->nonfinite > 0 ? "  NON-FINITE VALUES" : "", format_value(m->images_per_second, rate, sizeof rate));
 }
 
 static void put_series(painter *p, const char *title, const ps_series *series, bool share, bool from_zero) {
@@ -128,7 +133,8 @@ static void put_series(painter *p, const char *title, const ps_series *series, b
     double last = ps_series_last(series);
     int width = p->view->width - 22;
     draw_spark(p, series, width > 4 ? width : 4, from_zero, spark);
-    put_line(p, "%-10s %8s  %s", title, share ? format_share(last, value, sizeof value) : format_value(last, value, sizeof value), spark);
+    put_line(p, "%-10s %8s  %s", title,
+             share ? format_share(last, value, sizeof value) : format_value(last, value, sizeof value), spark);
 }
 
 static void put_layer(painter *p, const ps_watch_layer *layer, int spark_width) {
@@ -141,13 +147,15 @@ static void put_layer(painter *p, const ps_watch_layer *layer, int spark_width) 
     draw_spark(p, &layer->dead, spark_width, true, dead_spark);
     draw_spark(p, &layer->inertia, spark_width, true, inertia_spark);
     pad_spark(dead_spark, spark_width);
-    put_line(p, "%s %5d %8s %s %9s %s", name, layer->channels, format_share(ps_series_last(&layer->dead), dead, sizeof dead), dead_spark,
-             format_value(ps_series_last(&layer->inertia), inertia, sizeof inertia), inertia_spark);
+    put_line(p, "%s %5d %8s %s %9s %s", name, layer->channels, format_share(ps_series_last(&layer->dead), dead, sizeof dead),
+             dead_spark, format_value(ps_series_last(&layer->inertia), inertia, sizeof inertia), inertia_spark);
 }
 
 /* ---- layers ---- */
 
-static int by_position(const void *a, const void *b) { return (*(ps_watch_layer *const *)a)->position - (*(ps_watch_layer *const *)b)->position; }
+static int by_position(const void *a, const void *b) {
+    return (*(ps_watch_layer *const *)a)->position - (*(ps_watch_layer *const *)b)->position;
+}
 
 /* Unknown values go last. */
 static int by_number(double left, double right) {
@@ -156,13 +164,15 @@ static int by_number(double left, double right) {
 }
 
 static int by_dead(const void *a, const void *b) {
-    double left = ps_series_last(&(*(ps_watch_layer *const *)a)->dead), right = ps_series_last(&(*(ps_watch_layer *const *)b)->dead);
+    double left = ps_series_last(&(*(ps_watch_layer *const *)a)->dead),
+           right = ps_series_last(&(*(ps_watch_layer *const *)b)->dead);
     int order = isnan(left) || isnan(right) ? by_number(left, right) : by_number(right, left);
     return order != 0 ? order : by_position(a, b);
 }
 
 static int by_inertia(const void *a, const void *b) {
-    int order = by_number(ps_series_last(&(*(ps_watch_layer *const *)a)->inertia), ps_series_last(&(*(ps_watch_layer *const *)b)->inertia));
+    int order = by_number(ps_series_last(&(*(ps_watch_layer *const *)a)->inertia),
+                          ps_series_last(&(*(ps_watch_layer *const *)b)->inertia));
     return order != 0 ? order : by_position(a, b);
 }
 
@@ -191,7 +201,8 @@ static ps_status put_layers(painter *p, int rows) {
     PS_TRY(PS_ALLOC((size_t)m->layer_count + 1, &order, "order of layers"));
     for (int l = 0; l < m->layer_count; l++) order[l] = &m->layers[l];
     qsort(order, (size_t)m->layer_count, sizeof *order, sorts[p->view->sort].compare);
-    put_line(p, "%-*s nodes     dead %-*s   inertia (by %s, %d layers)", NAME_WIDTH, "layer", spark, "", sorts[p->view->sort].title, m->layer_count);
+    put_line(p, "%-*s nodes     dead %-*s   inertia (by %s, %d layers)", NAME_WIDTH, "layer", spark, "",
+             sorts[p->view->sort].title, m->layer_count);
     for (int l = p->view->scroll; l < m->layer_count && l < p->view->scroll + rows; l++) put_layer(p, order[l], spark);
     ps_free(order);
     return PS_OK;
@@ -203,15 +214,22 @@ static void put_changes(painter *p, int shown) {
     put_line(p, "newest deaths and revivals (%zu in all)", m->change_count);
     for (int i = 0; i < shown; i++) {
         const ps_watch_change *change = &m->changes[(m->change_count - 1 - (size_t)i) % PS_WATCH_CHANGES];
-        put_line(p, "  step %-8.0f %s  %s:%d", change->step, change->revival ? "revived" : "died   ", m->layers[change->layer].name, change->channel);
+        put_line(p, "  step %-8.0f %s  %s:%d", change->step, change->revival ? "revived" : "died   ",
+                 m->layers[change->layer].name, change->channel);
     }
 }
 
 static void put_help(painter *p) {
-    static const char *const lines[] = {"keys", "  q, Ctrl-C       quit", "  p               pause and go on (the run is not touched)",
-                                        "  down, j / up, k next or previous layers; page keys: a screenful", "  s               sort layers: position, dead share, least movement",
-                                        "  h, ?            this help", "", "dead: share of nodes that are zero on the whole probe set, at each probing",
-                                        "inertia: median over nodes of the gradient-driven path of the weights relative to their norm, per window"};
+    static const char *const lines[] = {
+        "keys",
+        "  q, Ctrl-C       quit",
+        "  p               pause and go on (the run is not touched)",
+        "  down, j / up, k next or previous layers; page keys: a screenful",
+        "  s               sort layers: position, dead share, least movement",
+        "  h, ?            this help",
+        "",
+        "dead: share of nodes that are zero on the whole probe set, at each probing",
+        "inertia: median over nodes of the gradient-driven path of the weights relative to their norm, per window"};
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) put_line(p, "%s", lines[i]);
 }
 

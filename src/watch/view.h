@@ -1,5 +1,5 @@
-/* Draws a model as lines of text: a dashboard of a given size, or a snapshot of any length. Names from traces are untrusted: control
- * characters never reach the terminal. */
+/* Draws a model as lines of text: a dashboard of a given size, or a snapshot of any length. Names from traces are untrusted:
+ * control characters never reach the terminal. */
 #ifndef PS_WATCH_VIEW_H
 #define PS_WATCH_VIEW_H
 

@@ -152,6 +152,7 @@ for name, arguments, sentence in [
     ("no golden trace", ["one", "--golden", "nowhere.jsonl"], "cannot be opened"),
     ("unknown format", ["one", "--expect", "steps > 1", "--format", "yaml"], "unknown format"),
     ("a tolerance file that is none", ["one", "--golden", "golden.jsonl", "--tolerance", "rules.txt"], "rules.txt"),
+    ("tolerances without a golden trace", ["one", "--expect", "steps > 1", "--tolerance", "seeds.json"], "--golden FILE, too"),
     ("one run to calibrate", ["one", "--calibrate", "--out", "x.json"], "two runs"),
     ("a folder that is not there", ["one", "--expect", "steps > 1", "--out", "nowhere/x.json"], "nowhere"),
 ]:

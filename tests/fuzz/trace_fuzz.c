@@ -6,7 +6,9 @@
 #include "fuzz.h"
 
 static void evaluate_rules(ps_run *run) {
-    static const char *const rules[] = {"max(dead_share, last 20%) < 0.1", "revivals >= 1", "accuracy.final > 0.5 or inertia.final > 1", "mean(zeros[layer=~\".*1\"], first 1 windows) < 1"};
+    static const char *const rules[] = {"max(dead_share, last 20%) < 0.1", "revivals >= 1",
+                                        "accuracy.final > 0.5 or inertia.final > 1",
+                                        "mean(zeros[layer=~\".*1\"], first 1 windows) < 1"};
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
         ps_rule *rule;
         ps_rule_outcome outcome;
@@ -28,6 +30,8 @@ void fuzz_input(const uint8_t *bytes, size_t size) {
     } else if (ps_status_message()[0] == '\0') {
         abort();
     }
-    if (ps_check_report_add_suite(&report, path, path, &suite) == PS_OK && ps_golden_compare(path, path, NULL, 0, suite) == PS_OK && suite->findings_total > 0) abort();
+    if (ps_check_report_add_suite(&report, path, path, &suite) == PS_OK &&
+        ps_golden_compare(path, path, NULL, 0, suite) == PS_OK && suite->findings_total > 0)
+        abort();
     ps_check_report_clear(&report);
 }

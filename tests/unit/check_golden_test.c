@@ -206,7 +206,8 @@ static void a_missing_window_is_named(void **state) {
 static void an_extra_record_is_named(void **state) {
     (void)state;
     free(lines[line_with("{\"type\":\"timing\"", "")]);
-    lines[line_with("{\"type\":\"probe\",\"step\":10", "") + 3] = strdup("{\"type\":\"event\",\"step\":10,\"event\":\"nonfinite\",\"what\":\"loss\",\"layer\":\"\"}");
+    lines[line_with("{\"type\":\"probe\",\"step\":10", "") + 3] =
+        strdup("{\"type\":\"event\",\"step\":10,\"event\":\"nonfinite\",\"what\":\"loss\",\"layer\":\"\"}");
     const ps_check_suite *suite = compare();
     assert_int_equal(suite->findings_total, 1);
     assert_string_equal(finding_of(suite, PS_FINDING_EXTRA_RECORD)->record, "event 10 nonfinite");
@@ -270,7 +271,8 @@ static void a_renamed_layer_is_one_finding(void **state) {
     replace_everywhere("\"conv1\"", "\"block.conv\"");
     const ps_check_suite *suite = compare();
     assert_int_equal(suite->findings_total, 1);
-    assert_string_equal(finding_of(suite, PS_FINDING_RENAMED_LAYER)->message, "layer \"conv1\" is called \"block.conv\" now");
+    assert_string_equal(finding_of(suite, PS_FINDING_RENAMED_LAYER)->message,
+                        "layer \"conv1\" is called \"block.conv\" now");
     plant(line_with("{\"type\":\"probe\",\"step\":40", "block.conv"), "rms", 2, "1e9");
     assert_string_equal(finding_of(compare(), PS_FINDING_VALUE)->node, "conv1:2"); /* its values are still compared */
 }
@@ -280,7 +282,8 @@ static void a_truncated_trace_says_how_much_matched(void **state) {
     int keep = line_with("{\"type\":\"step\",\"step\":40,", "");
     while (line_count > keep) free(lines[--line_count]);
     const ps_check_suite *suite = compare();
-    assert_non_null(strstr(finding_of(suite, PS_FINDING_PARTIAL)->message, "40 of 80 steps (50 %), 4 of 8 windows, 5 of 9 probings"));
+    assert_non_null(
+        strstr(finding_of(suite, PS_FINDING_PARTIAL)->message, "40 of 80 steps (50 %), 4 of 8 windows, 5 of 9 probings"));
     assert_true(count_of(suite, PS_FINDING_MISSING_RECORD) >= 40 + 4 * 3 + 4 * 3);
     assert_int_equal(count_of(suite, PS_FINDING_REORDERED_RECORD), 0);
     assert_int_equal(compare_with(NULL, 40)->findings_total, 0); /* the first 40 steps are all there */
@@ -356,7 +359,8 @@ static void calibration_covers_its_own_runs_and_no_more(void **state) {
     write_lines();
     assert_int_equal(ps_tolerances_calibrate(runs, 2, 20, 1.5, spare), PS_OK);
     if (ps_tolerances_read(spare, &tolerances) != PS_OK) fail_msg("%s", ps_status_message());
-    const ps_tolerance *loss = ps_tolerances_find(&tolerances, "step.loss"), *rms = ps_tolerances_find(&tolerances, "probe.rms");
+    const ps_tolerance *loss = ps_tolerances_find(&tolerances, "step.loss"),
+                       *rms = ps_tolerances_find(&tolerances, "probe.rms");
     assert_true(fabs(loss->absolute / (1.5e-4 * before) - 1) < 1e-6 && fabs(loss->relative / 1.5e-4 - 1) < 1e-3);
     assert_true(rms->absolute == 0 && tolerances.first_steps == 20);
     assert_int_equal(compare_with(&tolerances, 20)->findings_total, 0);

@@ -17,20 +17,32 @@ static char path[64];
 
 /* Two layers, three windows of 10 steps, probings at 0, 10, 20, 30; the truth is written out here. */
 static const char header[] =
-    "{\"type\":\"header\",\"format\":\"poolscope-trace\",\"version\":1,\"producer\":\"t\",\"arm\":\"\",\"seed\":1,\"config\":{},\"pairing\":{},"
-    "\"data\":{},\"machine\":{},\"model\":{\"name\":\"m\"},\"window\":10,\"steps\":30,\"quantities\":[{\"name\":\"nonzero\"},{\"name\":\"foreign\"}],\"layers\":["
-    "{\"name\":\"conv1\",\"kind\":\"conv\",\"channels\":2,\"stage\":\"s1\",\"elements\":10},{\"name\":\"conv2.x\",\"kind\":\"conv\",\"channels\":2,\"stage\":\"s2\",\"elements\":10}]}\n";
+    "{\"type\":\"header\",\"format\":\"poolscope-trace\",\"version\":1,\"producer\":\"t\",\"arm\":\"\",\"seed\":1,"
+    "\"config\":{},\"pairing\":{},"
+    "\"data\":{},\"machine\":{},\"model\":{\"name\":\"m\"},\"window\":10,\"steps\":30,\"quantities\":[{\"name\":\"nonzero\"}"
+    ",{\"name\":\"foreign\"}],\"layers\":["
+    "{\"name\":\"conv1\",\"kind\":\"conv\",\"channels\":2,\"stage\":\"s1\",\"elements\":10},{\"name\":\"conv2.x\",\"kind\":"
+    "\"conv\",\"channels\":2,\"stage\":\"s2\",\"elements\":10}]}\n";
 
 static void write_probe(FILE *out, int step, int a, int b, int c, int d) {
-    fprintf(out, "{\"type\":\"probe\",\"step\":%d,\"layer\":\"conv1\",\"images\":10,\"elements\":100,\"values\":{\"nonzero\":[%d,%d],\"foreign\":[%d,%d]}}\n", step, a, b, step, step + 1);
-    fprintf(out, "{\"type\":\"probe\",\"step\":%d,\"layer\":\"conv2.x\",\"images\":10,\"elements\":100,\"values\":{\"nonzero\":[%d,%d],\"depth_of\":%d,\"gamma\":[null,null]}}\n", step, c, d, step);
+    fprintf(out,
+            "{\"type\":\"probe\",\"step\":%d,\"layer\":\"conv1\",\"images\":10,\"elements\":100,\"values\":{\"nonzero\":[%d,"
+            "%d],\"foreign\":[%d,%d]}}\n",
+            step, a, b, step, step + 1);
+    fprintf(out,
+            "{\"type\":\"probe\",\"step\":%d,\"layer\":\"conv2.x\",\"images\":10,\"elements\":100,\"values\":{\"nonzero\":[%"
+            "d,%d],\"depth_of\":%d,\"gamma\":[null,null]}}\n",
+            step, c, d, step);
 }
 
 static void write_window(FILE *out, int window) {
     static const char *const norms[] = {"1,2", "3,\"NaN\"", "5,6"};
-    for (int t = 10 * window; t < 10 * window + 10; t++) fprintf(out, "{\"type\":\"step\",\"step\":%d,\"loss\":%d,\"lr\":0.1}\n", t, 100 - t);
-    fprintf(out, "{\"type\":\"window\",\"window\":%d,\"first\":%d,\"last\":%d,\"layer\":\"conv1\",\"values\":{\"grad_norm_rms\":[%s],", window, 10 * window,
-            10 * window + 9, norms[window]);
+    for (int t = 10 * window; t < 10 * window + 10; t++)
+        fprintf(out, "{\"type\":\"step\",\"step\":%d,\"loss\":%d,\"lr\":0.1}\n", t, 100 - t);
+    fprintf(out,
+            "{\"type\":\"window\",\"window\":%d,\"first\":%d,\"last\":%d,\"layer\":\"conv1\",\"values\":{\"grad_norm_rms\":["
+            "%s],",
+            window, 10 * window, 10 * window + 9, norms[window]);
     fprintf(out, "\"path_gradient\":[0.5,0.0001],\"weight_start_l2\":[1,1]}}\n");
 }
 
@@ -73,17 +85,57 @@ static ps_rule_outcome evaluate(const char *text) {
 
 static void rules_with_known_answers(void **state) {
     static const char *const hold[] = {
-        "dead_share.first == 0", "dead_share.final == 0.5", "max(dead_share) == 0.5", "dead_share[layer=\"conv1\"].final == 0",
-        "dead_share[layer=~\"conv2.*\"].final == 1", "dead_share[stage=\"s2\", node=~\".*:0\"].final == 1", "dead_nodes.final == 2",
-        "revivals == 1", "revivals[layer=\"conv1\"] == 1", "revivals[layer=\"conv2.x\"] == 0", "deaths == 3", "sum(deaths, last 1 windows) == 1",
-        "sum(deaths, windows 0..0) == 2", "accuracy == 0.6", "accuracy.final > 0.5", "first(accuracy) == 0.4", "mean(loss) == 85.5", "median(loss) == 85.5",
-        "mean(loss, last 10 steps) == 75.5", "mean(loss, first 10 steps) == 95.5", "mean(loss, steps 3..4) == 96.5", "count(loss, last 20%) == 6",
-        "count(loss, first 20%) == 6", "mean(loss, last 1 windows) == 75.5", "count(dead_share, last 1 windows) == 1", "count(dead_share, first 1 windows) == 2",
-        "grad_norm_rms[node=\"conv1:1\"].final == 6", "max(grad_norm_rms, last 1 windows) == 6", "min(grad_norm_rms, first 1 windows) == 1",
-        "max(grad_norm_rms, windows 2..2) == 6", "foreign[node=\"conv1:1\"].final == 31", "depth_of.final == 30", "inert_share.final == 0.5",
-        "inertia[node=\"conv1:0\"].final == 0.5", "steps == 30", "finished == 1", "diverged == 0", "nodes == 4", "nonfinite == 0", "1 + 2 * 3 == 7",
-        "(1 + 2) * 3 == 9", "-2 - 3 == -5", "10 / 4 == 2.5", "20% == 0.2", "1 < 2 and 2 < 3 or 1 > 2", "1 > 2 and 1 < 2 or 1 < 2", "1e-3 < .5", "2 - - 2 == 4",
-        "not_there > 1 or steps == 30", "count(gamma) == 0", "count(grad_norm_rms) == 6",
+        "dead_share.first == 0",
+        "dead_share.final == 0.5",
+        "max(dead_share) == 0.5",
+        "dead_share[layer=\"conv1\"].final == 0",
+        "dead_share[layer=~\"conv2.*\"].final == 1",
+        "dead_share[stage=\"s2\", node=~\".*:0\"].final == 1",
+        "dead_nodes.final == 2",
+        "revivals == 1",
+        "revivals[layer=\"conv1\"] == 1",
+        "revivals[layer=\"conv2.x\"] == 0",
+        "deaths == 3",
+        "sum(deaths, last 1 windows) == 1",
+        "sum(deaths, windows 0..0) == 2",
+        "accuracy == 0.6",
+        "accuracy.final > 0.5",
+        "first(accuracy) == 0.4",
+        "mean(loss) == 85.5",
+        "median(loss) == 85.5",
+        "mean(loss, last 10 steps) == 75.5",
+        "mean(loss, first 10 steps) == 95.5",
+        "mean(loss, steps 3..4) == 96.5",
+        "count(loss, last 20%) == 6",
+        "count(loss, first 20%) == 6",
+        "mean(loss, last 1 windows) == 75.5",
+        "count(dead_share, last 1 windows) == 1",
+        "count(dead_share, first 1 windows) == 2",
+        "grad_norm_rms[node=\"conv1:1\"].final == 6",
+        "max(grad_norm_rms, last 1 windows) == 6",
+        "min(grad_norm_rms, first 1 windows) == 1",
+        "max(grad_norm_rms, windows 2..2) == 6",
+        "foreign[node=\"conv1:1\"].final == 31",
+        "depth_of.final == 30",
+        "inert_share.final == 0.5",
+        "inertia[node=\"conv1:0\"].final == 0.5",
+        "steps == 30",
+        "finished == 1",
+        "diverged == 0",
+        "nodes == 4",
+        "nonfinite == 0",
+        "1 + 2 * 3 == 7",
+        "(1 + 2) * 3 == 9",
+        "-2 - 3 == -5",
+        "10 / 4 == 2.5",
+        "20% == 0.2",
+        "1 < 2 and 2 < 3 or 1 > 2",
+        "1 > 2 and 1 < 2 or 1 < 2",
+        "1e-3 < .5",
+        "2 - - 2 == 4",
+        "not_there > 1 or steps == 30",
+        "count(gamma) == 0",
+        "count(grad_norm_rms) == 6",
     };
     (void)state;
     for (size_t i = 0; i < sizeof hold / sizeof *hold; i++) {
@@ -99,9 +151,13 @@ static void windows_of_a_trace_without_steps(void **state) {
     assert_non_null(out);
     fputs(header, out);
     for (int w = 0; w < 10; w++)
-        fprintf(out, "{\"type\":\"window\",\"window\":%d,\"first\":%d,\"last\":%d,\"layer\":\"conv1\",\"values\":{\"foreign\":[%d,%d]}}\n", w, 10 * w, 10 * w + 9, w, w);
+        fprintf(out,
+                "{\"type\":\"window\",\"window\":%d,\"first\":%d,\"last\":%d,\"layer\":\"conv1\",\"values\":{\"foreign\":[%"
+                "d,%d]}}\n",
+                w, 10 * w, 10 * w + 9, w, w);
     fclose(out);
-    static const char *const hold[] = {"min(foreign, last 20%) == 8", "max(foreign, first 20%) == 1", "count(foreign, last 30 steps) == 6", "max(foreign, steps 0..39) == 3"};
+    static const char *const hold[] = {"min(foreign, last 20%) == 8", "max(foreign, first 20%) == 1",
+                                       "count(foreign, last 30 steps) == 6", "max(foreign, steps 0..39) == 3"};
     for (size_t i = 0; i < sizeof hold / sizeof *hold; i++) {
         ps_rule_outcome outcome = evaluate(hold[i]);
         if (!outcome.held) fail_msg("%s: %s", hold[i], outcome.detail);
@@ -135,7 +191,8 @@ static void rules_that_fail_say_why(void **state) {
     for (size_t i = 0; i < sizeof fail / sizeof *fail; i++) {
         ps_rule_outcome outcome = evaluate(fail[i].text);
         if (outcome.held || strstr(outcome.detail, fail[i].detail) == NULL) fail_msg("%s: %s", fail[i].text, outcome.detail);
-        if (outcome.not_recorded != fail[i].not_recorded) fail_msg("%s: not_recorded is %d", fail[i].text, outcome.not_recorded);
+        if (outcome.not_recorded != fail[i].not_recorded)
+            fail_msg("%s: not_recorded is %d", fail[i].text, outcome.not_recorded);
     }
 }
 
@@ -192,7 +249,8 @@ static void mistakes_get_a_caret_under_the_place(void **state) {
         size_t length = strlen(message), tail = strlen(expected);
         if (strncmp(message, "rules.txt:7: ", 13) != 0 || strstr(message, mistakes[i].sentence) == NULL || length < tail ||
             strcmp(message + length - tail, expected) != 0)
-            fail_msg("%s gives\n%s\nnot \"%s\" with the caret at %d", mistakes[i].text, message, mistakes[i].sentence, mistakes[i].column);
+            fail_msg("%s gives\n%s\nnot \"%s\" with the caret at %d", mistakes[i].text, message, mistakes[i].sentence,
+                     mistakes[i].column);
     }
 }
 
@@ -218,8 +276,10 @@ static void long_and_deep_rules_are_refused(void **state) {
 
 /* Pieces of the language in random order: a rule or a sentence, never a crash. */
 static void random_rules_end_in_a_rule_or_a_sentence(void **state) {
-    static const char *const pieces[] = {"max", "(", ")", "loss", "dead_share", "[", "]", "layer", "=", "=~", "\"conv1\"", "\"c.*\"", ",", "last", "first",
-                                         "20", "%", "steps", "windows", "..", "<", ">=", "==", "and", "or", "+", "-", "*", "/", "1", ".", "final", " ", "\"", "node"};
+    static const char *const pieces[] = {
+        "max", "(",    ")",     "loss", "dead_share", "[",     "]",       "layer", "=", "=~", "\"conv1\"", "\"c.*\"",
+        ",",   "last", "first", "20",   "%",          "steps", "windows", "..",    "<", ">=", "==",        "and",
+        "or",  "+",    "-",     "*",    "/",          "1",     ".",       "final", " ", "\"", "node"};
     ps_rng_key key = ps_rng_key_of(1, "rules");
     uint64_t draw = 0;
     int parsed = 0;
