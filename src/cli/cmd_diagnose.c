@@ -21,10 +21,13 @@ static const ps_option options[] = {
 static const ps_command command = {
     .name = "diagnose",
     .usage = "CHECKPOINT [--data SOURCE] [--tsv | --json]",
-    .summary = "Looks at a checkpoint's network on its probe set (batch mode) and lists every node that is dead, constant or unused, with the cause\n"
-               "and the numbers it rests on. Whether a node is inert shows only in training: `poolscope train` records it.",
-    .examples = "  poolscope diagnose runs/a/checkpoint.safetensors\n"
-                "  poolscope diagnose runs/a/checkpoint.safetensors --tsv > nodes.tsv\n",
+    .summary =
+        "Looks at a checkpoint's network on its probe set (batch mode) and lists every node that is dead, constant or "
+        "unused, with the cause\n"
+        "and the numbers it rests on. Whether a node is inert shows only in training: `poolscope train` records it.",
+    .examples =
+        "  poolscope diagnose runs/a/checkpoint.safetensors\n"
+        "  poolscope diagnose runs/a/checkpoint.safetensors --tsv > nodes.tsv\n",
     .options = options,
     .min_positional = 1,
     .max_positional = 1,
@@ -44,9 +47,11 @@ static void print_rows(const ps_diagnosis *d) {
         ps_cause_explain(&n->evidence, n->cause, evidence, sizeof evidence);
         snprintf(name, sizeof name, "%s:%d", n->layer, n->channel);
         if (as_tsv)
-            printf("%s\t%d\t%s\t%s\t%.0f\t%s\n", n->layer, n->channel, ps_condition_name(n->condition), ps_cause_name(n->cause), n->images_active, evidence);
+            printf("%s\t%d\t%s\t%s\t%.0f\t%s\n", n->layer, n->channel, ps_condition_name(n->condition),
+                   ps_cause_name(n->cause), n->images_active, evidence);
         else
-            printf("%-40s %-10s %-15s %13.0f  %s\n", name, ps_condition_name(n->condition), ps_cause_name(n->cause), n->images_active, evidence);
+            printf("%-40s %-10s %-15s %13.0f  %s\n", name, ps_condition_name(n->condition), ps_cause_name(n->cause),
+                   n->images_active, evidence);
     }
 }
 
@@ -54,7 +59,8 @@ static void print_table(const ps_diagnosis *d, int images) {
     print_rows(d);
     if (as_tsv) return;
     printf("%d nodes on %d probe images:", d->count, images);
-    for (int i = 0; i < CONDITIONS; i++) printf(" %d %s,", ps_diagnosis_count(d, conditions[i]), ps_condition_name(conditions[i]));
+    for (int i = 0; i < CONDITIONS; i++)
+        printf(" %d %s,", ps_diagnosis_count(d, conditions[i]), ps_condition_name(conditions[i]));
     printf(" %d with nothing wrong\n", ps_diagnosis_count(d, PS_CONDITION_NONE));
 }
 
@@ -63,16 +69,20 @@ static bool add_node(cJSON *list, const ps_diagnosed_node *n) {
     cJSON *item = cJSON_CreateObject();
     if (!cJSON_AddItemToArray(list, item)) return false;
     ps_cause_explain(&n->evidence, n->cause, evidence, sizeof evidence);
-    return cJSON_AddStringToObject(item, "layer", n->layer) != NULL && cJSON_AddNumberToObject(item, "channel", n->channel) != NULL &&
+    return cJSON_AddStringToObject(item, "layer", n->layer) != NULL &&
+           cJSON_AddNumberToObject(item, "channel", n->channel) != NULL &&
            cJSON_AddStringToObject(item, "condition", ps_condition_name(n->condition)) != NULL &&
            cJSON_AddStringToObject(item, "cause", ps_cause_name(n->cause)) != NULL &&
-           cJSON_AddNumberToObject(item, "images_active", n->images_active) != NULL && cJSON_AddStringToObject(item, "evidence", evidence) != NULL;
+           cJSON_AddNumberToObject(item, "images_active", n->images_active) != NULL &&
+           cJSON_AddStringToObject(item, "evidence", evidence) != NULL;
 }
 
 static ps_status print_json(const ps_checkpoint_session *s, const ps_diagnosis *d, int images) {
     cJSON *json = cJSON_CreateObject(), *list = NULL;
-    bool whole = cJSON_AddNumberToObject(json, "checkpoint_step", (double)s->step) != NULL && cJSON_AddNumberToObject(json, "images", images) != NULL &&
-                 cJSON_AddNumberToObject(json, "nodes", d->count) != NULL && (list = cJSON_AddArrayToObject(json, "found")) != NULL;
+    bool whole = cJSON_AddNumberToObject(json, "checkpoint_step", (double)s->step) != NULL &&
+                 cJSON_AddNumberToObject(json, "images", images) != NULL &&
+                 cJSON_AddNumberToObject(json, "nodes", d->count) != NULL &&
+                 (list = cJSON_AddArrayToObject(json, "found")) != NULL;
     for (int i = 0; i < d->count && whole; i++)
         if (d->node[i].condition != PS_CONDITION_NONE) whole = add_node(list, &d->node[i]);
     char *text = whole ? cJSON_PrintUnformatted(json) : NULL;

@@ -10,7 +10,8 @@ typedef struct {
     size_t offset; /* in ps_cause_evidence */
 } source_of_evidence;
 
-#define EVIDENCE(name) {#name, offsetof(ps_cause_evidence, name)}
+#define EVIDENCE(name) \
+    { #name, offsetof(ps_cause_evidence, name) }
 static const source_of_evidence sources[] = {EVIDENCE(weight_l2), EVIDENCE(bias),   EVIDENCE(gamma),
                                              EVIDENCE(beta),      EVIDENCE(out_l2), EVIDENCE(pre_max)};
 #undef EVIDENCE
@@ -50,7 +51,8 @@ static void fill(const ps_probe *probe, int layer, int channels, ps_diagnosed_no
 
 static void judge_layer(const ps_probe *probe, const ps_unit *unit, int layer, ps_diagnosed_node *node, double *value) {
     for (int c = 0; c < unit->channels; c++)
-        node[c] = (ps_diagnosed_node){.layer = unit->name, .channel = c, .images_active = ps_absent(), .evidence = unknown(unit)};
+        node[c] =
+            (ps_diagnosed_node){.layer = unit->name, .channel = c, .images_active = ps_absent(), .evidence = unknown(unit)};
     fill(probe, layer, unit->channels, node, value);
     for (int c = 0; c < unit->channels; c++) node[c].cause = ps_cause_of(&node[c].evidence, &node[c].condition);
 }
@@ -71,7 +73,8 @@ ps_status ps_diagnose(ps_net *net, const ps_probe_source *source, ps_diagnosis *
     PS_TRY_CLEANUP(PS_ALLOC((size_t)most, &value, "diagnosis"));
     PS_TRY_CLEANUP(ps_probe_create(net, NULL, &options, &probe));
     PS_TRY_CLEANUP(ps_probe_measure(probe));
-    for (int u = 0; u < units->count; at += units->unit[u++].channels) judge_layer(probe, &units->unit[u], u, out->node + at, value);
+    for (int u = 0; u < units->count; at += units->unit[u++].channels)
+        judge_layer(probe, &units->unit[u], u, out->node + at, value);
 cleanup:
     ps_probe_destroy(probe);
     ps_free(value);

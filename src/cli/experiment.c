@@ -22,8 +22,12 @@ typedef struct {
 static ps_status check_arm_name(const reader *r, const char *name) {
     const char *allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._+-";
     if (name[0] == '\0' || name[0] == '.' || name[strspn(name, allowed)] != '\0' || strlen(name) > 64)
-        return ps_fail(PS_ERR_INPUT, "%s: arm name \"%s\" must be letters, digits, '.', '_', '+' and '-', and start with no dot", r->path, name);
-    if (strcmp(name, "parent") == 0) return ps_fail(PS_ERR_INPUT, "%s: \"parent\" is the name of the runs that are forked; call the arm otherwise", r->path);
+        return ps_fail(PS_ERR_INPUT,
+                       "%s: arm name \"%s\" must be letters, digits, '.', '_', '+' and '-', and start with no dot", r->path,
+                       name);
+    if (strcmp(name, "parent") == 0)
+        return ps_fail(PS_ERR_INPUT, "%s: \"parent\" is the name of the runs that are forked; call the arm otherwise",
+                       r->path);
     for (int i = 0; i < r->out->arms; i++)
         if (strcmp(r->out->arm[i], name) == 0) return ps_fail(PS_ERR_INPUT, "%s: two arms are called \"%s\"", r->path, name);
     return PS_OK;
@@ -31,14 +35,17 @@ static ps_status check_arm_name(const reader *r, const char *name) {
 
 static ps_status read_seeds(const reader *r) {
     const cJSON *seeds = cJSON_GetObjectItemCaseSensitive(r->document, "seeds"), *item;
-    if (!cJSON_IsArray(seeds) || seeds->child == NULL) return ps_fail(PS_ERR_INPUT, "%s: needs \"seeds\": [1, 2, 3]", r->path);
+    if (!cJSON_IsArray(seeds) || seeds->child == NULL)
+        return ps_fail(PS_ERR_INPUT, "%s: needs \"seeds\": [1, 2, 3]", r->path);
     cJSON_ArrayForEach(item, seeds) {
         ps_experiment *e = r->out;
         if (!cJSON_IsNumber(item) || item->valuedouble != item->valueint || item->valueint < 0)
             return ps_fail(PS_ERR_INPUT, "%s: \"seeds\" must be whole numbers from 0", r->path);
-        if (e->seeds == PS_EXPERIMENT_MAX_SEEDS) return ps_fail(PS_ERR_INPUT, "%s: more than %d seeds", r->path, PS_EXPERIMENT_MAX_SEEDS);
+        if (e->seeds == PS_EXPERIMENT_MAX_SEEDS)
+            return ps_fail(PS_ERR_INPUT, "%s: more than %d seeds", r->path, PS_EXPERIMENT_MAX_SEEDS);
         for (int i = 0; i < e->seeds; i++)
-            if (e->seed[i] == item->valueint) return ps_fail(PS_ERR_INPUT, "%s: seed %d stands twice in \"seeds\"", r->path, item->valueint);
+            if (e->seed[i] == item->valueint)
+                return ps_fail(PS_ERR_INPUT, "%s: seed %d stands twice in \"seeds\"", r->path, item->valueint);
         e->seed[e->seeds++] = item->valueint;
     }
     return PS_OK;
@@ -59,7 +66,8 @@ static ps_status fill(const reader *r, ps_experiment_run *run, const cJSON *own,
     return ps_string_format(&run->directory, "%s/runs/%s/seed-%d", r->directory, arm, run->seed);
 }
 
-/* A fork starts where its parent ended: from the parent's checkpoint, and unplanted (what was planted there is in its weights). */
+/* A fork starts where its parent ended: from the parent's checkpoint, and unplanted (what was planted there is in its
+ * weights). */
 static ps_status fork_from(const ps_experiment *e, ps_experiment_run *run) {
     char *checkpoint = NULL;
     PS_TRY(ps_file_join(e->run[run->parent].directory, "checkpoint.safetensors", &checkpoint));
@@ -88,7 +96,8 @@ static ps_status read_arm(const reader *r, const cJSON *arm, int index) {
     snprintf(where, sizeof where, "%s: arms[%d]", r->path, index);
     PS_TRY(ps_json_get_text(arm, "name", true, where, &name));
     PS_TRY(check_arm_name(r, name));
-    if (r->out->arms == PS_EXPERIMENT_MAX_ARMS) return ps_fail(PS_ERR_INPUT, "%s: more than %d arms", r->path, PS_EXPERIMENT_MAX_ARMS);
+    if (r->out->arms == PS_EXPERIMENT_MAX_ARMS)
+        return ps_fail(PS_ERR_INPUT, "%s: more than %d arms", r->path, PS_EXPERIMENT_MAX_ARMS);
     PS_TRY(ps_string_copy(name, &r->out->arm[r->out->arms++]));
     for (int s = 0; s < r->out->seeds; s++) PS_TRY(add_run(r, index, s, arm, name));
     return PS_OK;
@@ -114,17 +123,20 @@ static ps_status read_document(reader *r) {
     for (int s = 0; r->fork != NULL && s < r->out->seeds; s++) PS_TRY(add_run(r, -1, s, r->fork, "parent"));
     const cJSON *arms = cJSON_GetObjectItemCaseSensitive(r->document, "arms"), *arm;
     if (!cJSON_IsArray(arms) || arms->child == NULL)
-        return ps_fail(PS_ERR_INPUT, "%s: needs \"arms\": [{\"name\": \"baseline\"}, {\"name\": \"ps2\", \"pool_skip\": 2}]", r->path);
+        return ps_fail(PS_ERR_INPUT, "%s: needs \"arms\": [{\"name\": \"baseline\"}, {\"name\": \"ps2\", \"pool_skip\": 2}]",
+                       r->path);
     int index = 0;
     cJSON_ArrayForEach(arm, arms) PS_TRY(read_arm(r, arm, index++));
     return PS_OK;
 }
 
-ps_status ps_experiment_read(const char *path, const char *directory, ps_experiment_override *override, const void *context, ps_experiment *out) {
+ps_status ps_experiment_read(const char *path, const char *directory, ps_experiment_override *override, const void *context,
+                             ps_experiment *out) {
     cJSON *document;
     memset(out, 0, sizeof *out);
     PS_TRY(ps_json_read(path, &document));
-    reader r = {.path = path, .directory = directory, .document = document, .override = override, .context = context, .out = out};
+    reader r = {
+        .path = path, .directory = directory, .document = document, .override = override, .context = context, .out = out};
     ps_status status = read_document(&r);
     cJSON_Delete(document);
     if (status != PS_OK) ps_experiment_clear(out);

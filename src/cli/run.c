@@ -22,8 +22,8 @@
 #include "kernels/simd.h"
 #include "trace/trace_records.h"
 
-/* A run under way. The trace's length at each checkpoint is kept in the checkpoint, so that a resumed run cuts the trace back to
- * exactly the state its weights have. */
+/* A run under way. The trace's length at each checkpoint is kept in the checkpoint, so that a resumed run cuts the trace
+ * back to exactly the state its weights have. */
 typedef struct {
     const ps_run_config *config;
     const ps_run_options *options;
@@ -53,7 +53,9 @@ static ps_status lock_directory(run *r) {
     const char *directory = r->options->directory;
     PS_TRY(ps_file_make_directories(directory));
     r->lock = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (r->lock < 0) return ps_fail(PS_ERR_IO, "%s: cannot be opened (%s); mend its permissions or choose another place", directory, strerror(errno));
+    if (r->lock < 0)
+        return ps_fail(PS_ERR_IO, "%s: cannot be opened (%s); mend its permissions or choose another place", directory,
+                       strerror(errno));
     if (flock(r->lock, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return PS_OK; /* some file systems have no locks */
     return ps_fail(PS_ERR_USAGE, "%s: another process is running there; wait for it, or stop it first", directory);
 }
@@ -63,7 +65,8 @@ static void remove_half_written(const run *r) {
     DIR *directory = opendir(r->options->directory);
     const struct dirent *entry;
     while (directory != NULL && (entry = readdir(directory)) != NULL)
-        if (strncmp(entry->d_name, "checkpoint.safetensors.tmp", 26) == 0 || strncmp(entry->d_name, "config.json.tmp", 15) == 0)
+        if (strncmp(entry->d_name, "checkpoint.safetensors.tmp", 26) == 0 ||
+            strncmp(entry->d_name, "config.json.tmp", 15) == 0)
             unlinkat(dirfd(directory), entry->d_name, 0);
     if (directory != NULL) closedir(directory);
 }
@@ -73,7 +76,8 @@ static ps_status config_to_text(const ps_run_config *config, char **text) {
     ps_status status = ps_run_config_to_json(config, &json);
     char *printed = status == PS_OK ? cJSON_PrintUnformatted(json) : NULL;
     cJSON_Delete(json);
-    if (status == PS_OK) status = printed != NULL ? ps_string_copy(printed, text) : ps_fail(PS_ERR_MEMORY, "no memory for the configuration");
+    if (status == PS_OK)
+        status = printed != NULL ? ps_string_copy(printed, text) : ps_fail(PS_ERR_MEMORY, "no memory for the configuration");
     cJSON_free(printed);
     return status;
 }
@@ -83,7 +87,8 @@ static ps_status write_config(const run *r) {
     ps_status status = ps_run_config_to_json(r->config, &json);
     char *text = status == PS_OK ? cJSON_Print(json) : NULL;
     if (status == PS_OK)
-        status = text != NULL ? ps_file_write(r->config_path, text, strlen(text)) : ps_fail(PS_ERR_MEMORY, "no memory for the configuration");
+        status = text != NULL ? ps_file_write(r->config_path, text, strlen(text))
+                              : ps_fail(PS_ERR_MEMORY, "no memory for the configuration");
     cJSON_free(text);
     cJSON_Delete(json);
     return status;
@@ -95,7 +100,9 @@ ps_status ps_run_read_config(const char *directory, ps_run_config *config) {
     ps_status status = PS_OK;
     PS_TRY_CLEANUP(ps_file_join(directory, "config.json", &path));
     if (!ps_file_exists(path))
-        PS_TRY_CLEANUP(ps_fail(PS_ERR_INPUT, "%s: holds no run (no config.json in it); give a directory that `poolscope train --out` made", directory));
+        PS_TRY_CLEANUP(ps_fail(PS_ERR_INPUT,
+                               "%s: holds no run (no config.json in it); give a directory that `poolscope train --out` made",
+                               directory));
     PS_TRY_CLEANUP(ps_json_read(path, &json));
     status = ps_run_config_read_json(config, json, path, NULL);
 cleanup:
@@ -133,9 +140,11 @@ static void order_digest(const ps_run_config *c, char hex[17]) {
 }
 
 static void optimiser_text(const ps_run_config *c, char *text, size_t size) {
-    snprintf(text, size, "%s lr=%.9g momentum=%.9g nesterov=%d decay=%.9g beta=%.9g,%.9g eps=%.9g clip=%.9g %s milestones=%s factor=%.9g warmup=%d",
-             c->optimiser, c->lr, c->momentum, c->nesterov, c->weight_decay, c->beta1, c->beta2, c->eps, c->clip, c->schedule, c->milestones,
-             c->step_factor, c->warmup);
+    snprintf(text, size,
+             "%s lr=%.9g momentum=%.9g nesterov=%d decay=%.9g beta=%.9g,%.9g eps=%.9g clip=%.9g %s milestones=%s "
+             "factor=%.9g warmup=%d",
+             c->optimiser, c->lr, c->momentum, c->nesterov, c->weight_decay, c->beta1, c->beta2, c->eps, c->clip,
+             c->schedule, c->milestones, c->step_factor, c->warmup);
 }
 
 static ps_status write_header(run *r) {
@@ -183,7 +192,9 @@ static ps_status record_clipped(run *r) {
         if (node->pool_size_asked == 0) continue;
         int fitted = 0;
         PS_TRY(ps_json_get_int(node->attributes, "pool_size", true, 1, 1 << 20, node->name, &fitted));
-        if (!r->options->quiet) fprintf(stderr, "%s: pool size %d is larger than the map, clipped to %d\n", node->name, node->pool_size_asked, fitted);
+        if (!r->options->quiet)
+            fprintf(stderr, "%s: pool size %d is larger than the map, clipped to %d\n", node->name, node->pool_size_asked,
+                    fitted);
         PS_TRY(ps_trace_write_clipped_e(r->trace, 0, node->name, node->pool_size_asked, fitted));
     }
     return PS_OK;
@@ -198,9 +209,11 @@ static ps_status record_fork(run *r) {
 static ps_status write_checkpoint(run *r, uint64_t step) {
     char *text = NULL;
     PS_TRY(ps_trace_flush(r->trace, false));
-    PS_TRY(ps_string_format(&text, "{\"trace_bytes\":%llu,\"broken_steps\":%llu,\"run\":%s}", (unsigned long long)ps_trace_offset(r->trace),
-                            (unsigned long long)r->broken_steps, r->config_text));
-    ps_status status = ps_checkpoint_write(r->checkpoint_path, r->session.graph, r->session.net, r->session.optimiser, step, text);
+    PS_TRY(ps_string_format(&text, "{\"trace_bytes\":%llu,\"broken_steps\":%llu,\"run\":%s}",
+                            (unsigned long long)ps_trace_offset(r->trace), (unsigned long long)r->broken_steps,
+                            r->config_text));
+    ps_status status =
+        ps_checkpoint_write(r->checkpoint_path, r->session.graph, r->session.net, r->session.optimiser, step, text);
     if (status == PS_OK) r->checkpointed = step;
     free(text);
     return status;
@@ -233,8 +246,10 @@ static ps_status end_window(void *self, uint64_t first, uint64_t last) {
     ps_evaluation evaluation;
     bool over = done == (uint64_t)r->config->steps;
     r->done = done;
-    if (r->config->eval_every > 0 && windows % (uint64_t)r->config->eval_every == 0 && !over) PS_TRY(evaluate(r, done, &evaluation));
-    if (over || (r->config->checkpoint_every > 0 && windows % (uint64_t)r->config->checkpoint_every == 0)) return write_checkpoint(r, done);
+    if (r->config->eval_every > 0 && windows % (uint64_t)r->config->eval_every == 0 && !over)
+        PS_TRY(evaluate(r, done, &evaluation));
+    if (over || (r->config->checkpoint_every > 0 && windows % (uint64_t)r->config->checkpoint_every == 0))
+        return write_checkpoint(r, done);
     return PS_OK;
 }
 
@@ -255,7 +270,8 @@ static ps_status start_fresh(run *r) {
     ps_probe_source source = ps_session_probe_source(&r->session);
     PS_TRY(ps_session_init_weights(&r->session, r->fork_digest));
     if (r->config->plant[0] != '\0') PS_TRY_CLEANUP(ps_plant(r->session.net, r->config->plant, &source, &planted));
-    /* A checkpoint of an earlier run here must not outlive that run's trace; and a trace always has its configuration beside it. */
+    /* A checkpoint of an earlier run here must not outlive that run's trace; and a trace always has its configuration beside
+     * it. */
     unlink(r->checkpoint_path);
     unlink(r->trace_path);
     PS_TRY_CLEANUP(write_config(r));
@@ -314,7 +330,8 @@ static ps_status record_cost(run *r, uint64_t step) {
     ps_trace_add_whole(r->trace, "record_ns", (int64_t)record_ns);
     ps_trace_add_whole(r->trace, "probe_ns", (int64_t)probe_ns);
     if (step > r->start)
-        ps_trace_add_value(r->trace, "images_per_second", (double)(step - r->start) * r->config->batch / ((double)total * 1e-9));
+        ps_trace_add_value(r->trace, "images_per_second",
+                           (double)(step - r->start) * r->config->batch / ((double)total * 1e-9));
     ps_trace_add_whole(r->trace, "peak_memory_bytes", (int64_t)ps_memory_peak_bytes());
     return ps_trace_end_record(r->trace);
 }
@@ -324,11 +341,11 @@ static ps_status finish(run *r, uint64_t steps, bool diverged) {
     char tail[160];
     PS_TRY(evaluate(r, steps, &evaluation));
     PS_TRY(record_cost(r, steps));
-    PS_TRY(ps_trace_write_end(r->trace, steps, diverged ? PS_TRACE_STATUS_DIVERGED : PS_TRACE_STATUS_FINISHED, evaluation.loss,
-                              evaluation.accuracy));
+    PS_TRY(ps_trace_write_end(r->trace, steps, diverged ? PS_TRACE_STATUS_DIVERGED : PS_TRACE_STATUS_FINISHED,
+                              evaluation.loss, evaluation.accuracy));
     PS_TRY(ps_trace_flush(r->trace, true));
-    snprintf(tail, sizeof tail, "%s accuracy %.2f %%  dead %.1f %%", diverged ? "diverged " : "", 100.0 * evaluation.accuracy,
-             100.0 * ps_probe_dead_share(r->probe));
+    snprintf(tail, sizeof tail, "%s accuracy %.2f %%  dead %.1f %%", diverged ? "diverged " : "",
+             100.0 * evaluation.accuracy, 100.0 * ps_probe_dead_share(r->probe));
     ps_progress_end(&r->progress, tail);
     if (r->options->state != NULL) {
         r->options->state->accuracy = (float)evaluation.accuracy;
@@ -352,7 +369,8 @@ static ps_status train(run *r) {
                                 .stop = r->options->stop};
     uint64_t diverged_at;
     r->started_ns = ps_clock_ns();
-    ps_progress_start(&r->progress, r->config->arm[0] != '\0' ? r->config->arm : r->config->model, options.steps, r->start, r->options->quiet);
+    ps_progress_start(&r->progress, r->config->arm[0] != '\0' ? r->config->arm : r->config->model, options.steps, r->start,
+                      r->options->quiet);
     ps_status status = ps_train_run(r->session.net, r->session.optimiser, &options, &diverged_at);
     if (status == PS_ERR_STOPPED) {
         char sentence[256];
@@ -368,8 +386,9 @@ static ps_status train(run *r) {
 
 static ps_status refuse_existing(const run *r) {
     if (r->options->resume || r->options->force || !ps_file_exists(r->trace_path)) return PS_OK;
-    return ps_fail(PS_ERR_USAGE, "%s: holds a run already; choose another --out, go on with --resume %s, or replace it with --force", r->options->directory,
-                   r->options->directory);
+    return ps_fail(PS_ERR_USAGE,
+                   "%s: holds a run already; choose another --out, go on with --resume %s, or replace it with --force",
+                   r->options->directory, r->options->directory);
 }
 
 ps_status ps_run_execute(const ps_run_config *config, const ps_run_options *options) {

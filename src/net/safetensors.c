@@ -373,7 +373,6 @@ static void write_little_endian(FILE *stream, uint64_t value, int bytes) {
 static void write_data(const written *t, FILE *stream) {
     if (t->count == 0) return; /* its data pointer may be NULL */
     const uint16_t probe = 1;
-    if (t->count == 0) return; /* its data may be NULL */
     if (*(const unsigned char *)&probe == 1) { /* a little-endian machine has the bytes in order already */
         fwrite(t->data, sizeof(float), t->count, stream);
         return;

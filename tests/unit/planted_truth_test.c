@@ -1,5 +1,6 @@
-/* Planted truth: in 100 random plantings the diagnosis of every node, planted or not, is that of a naive recomputation from the weights and
- * from the gates' outputs counted one by one; every planted node is found with the cause it was planted with. */
+/* Planted truth: in 100 random plantings the diagnosis of every node, planted or not, is that of a naive recomputation from
+ * the weights and from the gates' outputs counted one by one; every planted node is found with the cause it was planted
+ * with. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -103,7 +104,8 @@ static void count_active(void *self, int node, ps_shape shape, const float *x) {
         for (int image = 0; image < b->images; image++)
             for (int c = 0; c < unit->channels; c++) {
                 bool any = false;
-                for (int e = 0; e < unit->elements; e++) any = any || x[(size_t)(image * unit->elements + e) * (size_t)unit->channels + (size_t)c] != 0;
+                for (int e = 0; e < unit->elements; e++)
+                    any = any || x[(size_t)(image * unit->elements + e) * (size_t)unit->channels + (size_t)c] != 0;
                 b->active[u][c] += any;
             }
     }
@@ -164,7 +166,8 @@ static bool fits(const bed *b, const ps_unit *unit, int c, bool dead, ps_cause f
     if (structural != PS_CAUSE_NONE) return found == structural;
     if (!dead) return found == (nothing_reads(b, unit, c) ? PS_CAUSE_ZERO_OUTGOING : PS_CAUSE_NONE);
     if (unit->shared) return found == PS_CAUSE_SILENT;
-    if (unit->norm_node >= 0) return found == (param(b, unit->norm_node, "bias")->value[c] < 0 ? PS_CAUSE_NORM_SHIFT : PS_CAUSE_SILENT);
+    if (unit->norm_node >= 0)
+        return found == (param(b, unit->norm_node, "bias")->value[c] < 0 ? PS_CAUSE_NORM_SHIFT : PS_CAUSE_SILENT);
     return found == PS_CAUSE_NEGATIVE_BIAS || found == PS_CAUSE_NEGATIVE_INPUT;
 }
 
@@ -181,7 +184,8 @@ static ps_cause planted_cause(const ps_unit *unit, const char *cause) {
 static const char *planted_as(const ps_planting_list *list, const char *layer, int channel) {
     for (int i = 0; i < list->count; i++)
         for (int k = 0; k < list->planting[i].channels; k++)
-            if (strcmp(list->planting[i].layer, layer) == 0 && list->planting[i].channel[k] == channel) return list->planting[i].cause;
+            if (strcmp(list->planting[i].layer, layer) == 0 && list->planting[i].channel[k] == channel)
+                return list->planting[i].cause;
     return NULL;
 }
 
@@ -199,13 +203,14 @@ static int judge(bed *b, const char *text, const ps_planting_list *list) {
             bool dead = b->active[u][c] == 0;
             const char *planted = list != NULL ? planted_as(list, unit->name, c) : NULL;
             assert_int_equal(n->images_active, b->active[u][c]);
-            if ((n->condition == PS_CONDITION_DEAD) != dead || !fits(b, unit, c, dead, n->cause) || (n->cause == PS_CAUSE_NONE) != (n->condition == PS_CONDITION_NONE))
-                fail_msg("%s, \"%s\": %s:%d (%d images active) is called %s by %s", b->config.model, text, unit->name, c, b->active[u][c],
-                         ps_condition_name(n->condition), ps_cause_name(n->cause));
+            if ((n->condition == PS_CONDITION_DEAD) != dead || !fits(b, unit, c, dead, n->cause) ||
+                (n->cause == PS_CAUSE_NONE) != (n->condition == PS_CONDITION_NONE))
+                fail_msg("%s, \"%s\": %s:%d (%d images active) is called %s by %s", b->config.model, text, unit->name, c,
+                         b->active[u][c], ps_condition_name(n->condition), ps_cause_name(n->cause));
             if (planted == NULL) continue;
             if (n->cause != planted_cause(unit, planted))
-                fail_msg("%s, \"%s\": %s:%d was planted by %s and is called %s by %s", b->config.model, text, unit->name, c, planted,
-                         ps_condition_name(n->condition), ps_cause_name(n->cause));
+                fail_msg("%s, \"%s\": %s:%d was planted by %s and is called %s by %s", b->config.model, text, unit->name, c,
+                         planted, ps_condition_name(n->condition), ps_cause_name(n->cause));
             if (strcmp(planted, "near-miss") == 0) assert_int_equal(b->active[u][c], 1);
             found++;
         }
@@ -219,7 +224,8 @@ static void describe(int number, bool normalised, char *text, size_t size) {
     int choice = normalised ? 5 : 4, first = number / NETWORKS;
     if (number % 10 == 9) snprintf(text, size, "cause=upstream,seed=%d,value=-30", number);
     else
-        snprintf(text, size, "count=1,cause=%s+%s,seed=%d,value=-30", causes[first % choice], causes[(first + 1 + number % 2) % choice], number);
+        snprintf(text, size, "count=1,cause=%s+%s,seed=%d,value=-30", causes[first % choice],
+                 causes[(first + 1 + number % 2) % choice], number);
 }
 
 static void every_node_is_diagnosed_rightly(void **state) {
@@ -230,7 +236,8 @@ static void every_node_is_diagnosed_rightly(void **state) {
         open_bed(&b, network);
         judge(&b, "nothing planted", NULL);
         for (int u = 0; u < b.units->count; u++)
-            for (int c = 0; c < b.units->unit[u].channels; c++) assert_true(b.active[u][c] > 1); /* so nothing was diagnosed above */
+            for (int c = 0; c < b.units->unit[u].channels; c++)
+                assert_true(b.active[u][c] > 1); /* so nothing was diagnosed above */
         for (int number = network; number < PLANTINGS; number += NETWORKS) {
             char text[128];
             ps_planting_list list;
