@@ -88,6 +88,17 @@ INLINE void store_upto(float *p, vf v, int count) {
 static const vi lanes_low[4] __attribute__((unused)) = PER_BIT(LANE_LOW);
 static const vi lanes_high[4] __attribute__((unused)) = PER_BIT(LANE_HIGH);
 
+#if defined(__clang__)
+/* clang has no shuffle by a vector; it folds these loops itself once the rounds are unrolled. */
+INLINE vf choose(vf a, vf b, vi pattern) {
+    vf r = a;
+    for (int i = 0; i < LANES; i++) r[i] = pattern[i] < LANES ? a[pattern[i]] : b[pattern[i] - LANES];
+    return r;
+}
+#else
+INLINE vf choose(vf a, vf b, vi pattern) { return __builtin_shuffle(a, b, pattern); }
+#endif
+
 INLINE void exchange(vf v[LANES], int round) {
     vi low = lanes_low[round], high = lanes_high[round];
 #pragma GCC unroll 16
@@ -95,8 +106,8 @@ INLINE void exchange(vf v[LANES], int round) {
         int other = i | 1 << round;
         if (other == i) continue;
         vf a = v[i], b = v[other];
-        v[i] = __builtin_shuffle(a, b, low);
-        v[other] = __builtin_shuffle(a, b, high);
+        v[i] = choose(a, b, low);
+        v[other] = choose(a, b, high);
     }
 }
 
@@ -114,7 +125,7 @@ INLINE void fold(vf v[LANES], int round) {
     for (int i = 0; i < LANES; i++) {
         if (i % (2 << round) != 0) continue;
         vf a = v[i], b = v[i + (1 << round)];
-        v[i] = __builtin_shuffle(a, b, low) + __builtin_shuffle(a, b, high);
+        v[i] = choose(a, b, low) + choose(a, b, high);
     }
 }
 
