@@ -31,8 +31,9 @@ static void note_role(ps_arm *arm, const ps_trace_header *header) {
     double size = number_of(config, "pool_skip");
     for (int l = 0; l < header->layer_count; l++) arm->has_module |= header->layers[l].pool_skip != NULL;
     arm->pool_size = size > 0 ? (int)size : 0;
-    if (!arm->has_module) arm->role = number_of(config, "leaky_slope") > 0 ? PS_ROLE_LEAKY : PS_ROLE_BASELINE;
-    else if (number_of(config, "leaky_slope") > 0) arm->role = PS_ROLE_OTHER;
+    bool leaky = number_of(config, "leaky_slope") > 0, renewed = number_of(config, "reinit_dead") > 0;
+    if (leaky + renewed + arm->has_module > 1) arm->role = PS_ROLE_OTHER;
+    else if (!arm->has_module) arm->role = leaky ? PS_ROLE_LEAKY : renewed ? PS_ROLE_REINIT : PS_ROLE_BASELINE;
     else if (strcmp(cut, "gradient") == 0) arm->role = PS_ROLE_CUT_GRADIENT;
     else if (strcmp(cut, "forward") == 0) arm->role = PS_ROLE_CUT_FORWARD;
     else arm->role = role_of_mode(text_of(config, "pool_skip_mode"));

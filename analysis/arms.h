@@ -6,7 +6,7 @@
 #include "analysis/run.h"
 #include "analysis/summary.h"
 
-/* What an arm is, read from its first run's configuration (keys pool_skip, pool_skip_mode, pool_skip_cut, leaky_slope); of
+/* What an arm is, read from its first run's configuration (keys pool_skip, pool_skip_mode, pool_skip_cut, leaky_slope, reinit_dead); of
  * another program's trace: whether a module stands between gates and what feeds them. */
 typedef enum {
     PS_ROLE_BASELINE,
@@ -17,6 +17,7 @@ typedef enum {
     PS_ROLE_CUT_GRADIENT, /* the module sends no gradient to what feeds it */
     PS_ROLE_CUT_FORWARD,  /* the module adds nothing to the output */
     PS_ROLE_LEAKY,
+    PS_ROLE_REINIT, /* no module; dead nodes are drawn anew every so many windows */
     PS_ROLE_OTHER
 } ps_role;
 

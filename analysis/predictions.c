@@ -174,6 +174,7 @@ static const char *role_name(ps_role role, int size) {
                                         "Pool Skip with its gradient cut",
                                         "Pool Skip with its output cut",
                                         "LeakyReLU",
+                                        "dead nodes re-initialised",
                                         "other"};
     if (role == PS_ROLE_MODULE && size == 2) return "Pool Skip e = 2";
     if (role == PS_ROLE_MODULE && size == 4) return "Pool Skip e = 4";

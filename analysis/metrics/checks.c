@@ -23,6 +23,7 @@ static const struct {
 
 typedef struct {
     ps_metric_input in;
+    bool cut_forward; /* a mechanism arm: the pool path is worked out, not added */
     double cases[CHECKS], violations[CHECKS], worst[CHECKS];
     uint64_t line[CHECKS];
 } checks_state;
@@ -30,7 +31,10 @@ typedef struct {
 static ps_status begin(const ps_metric_input *input, void **out) {
     checks_state *state;
     PS_TRY(PS_ALLOC(1, &state, "checks"));
+    const cJSON *config = cJSON_GetObjectItemCaseSensitive(input->run->header->document, "config");
+    const cJSON *cut = cJSON_GetObjectItemCaseSensitive(config, "pool_skip_cut");
     state->in = *input;
+    state->cut_forward = cJSON_IsString(cut) && strcmp(cut->valuestring, "forward") == 0;
     *out = state;
     return PS_OK;
 }
@@ -97,6 +101,7 @@ static void judge_update(checks_state *state, const ps_frame *frame, int node, d
 
 static void judge_energies(checks_state *state, const ps_frame *frame, int node, uint64_t line) {
     double identity = ps_frame_value(frame, PS_Q_pool_identity, node), path = ps_frame_value(frame, PS_Q_pool_path, node);
+    if (state->cut_forward) path = 0;
     double whole = ps_frame_value(frame, PS_Q_pool_output, node), both = identity + path, cross = 2 * sqrt(identity * path);
     judge(state, CHECK_pool_parts_add_up, fmax(whole - both - cross, both - cross - whole) - 1e-4 * both, line);
 }

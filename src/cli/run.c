@@ -20,6 +20,7 @@
 #include "core/progress.h"
 #include "kernels/gemm.h"
 #include "kernels/simd.h"
+#include "probe/reinit.h"
 #include "trace/trace_records.h"
 
 /* A run under way. The trace's length at each checkpoint is kept in the checkpoint, so that a resumed run cuts the trace
@@ -30,6 +31,7 @@ typedef struct {
     ps_session session;
     ps_trace_writer *trace;
     ps_probe *probe;
+    ps_reinit *reinit; /* NULL: dead nodes are left alone */
     char *config_path, *trace_path, *checkpoint_path, *config_text;
     char fork_digest[17];
     uint64_t start, started_ns;
@@ -246,6 +248,8 @@ static ps_status end_window(void *self, uint64_t first, uint64_t last) {
     ps_evaluation evaluation;
     bool over = done == (uint64_t)r->config->steps;
     r->done = done;
+    if (r->reinit != NULL && windows % (uint64_t)r->config->reinit_dead == 0 && !over)
+        PS_TRY(ps_reinit_run(r->reinit, windows - 1, done, NULL));
     if (r->config->eval_every > 0 && windows % (uint64_t)r->config->eval_every == 0 && !over)
         PS_TRY(evaluate(r, done, &evaluation));
     if (over || (r->config->checkpoint_every > 0 && windows % (uint64_t)r->config->checkpoint_every == 0))
@@ -262,6 +266,16 @@ static ps_status start_probe(run *r) {
                                 .source = ps_session_probe_source(&r->session),
                                 .trace = r->trace};
     return ps_probe_create(r->session.net, r->session.optimiser, &options, &r->probe);
+}
+
+static ps_status start_reinit(run *r) {
+    ps_reinit_options options = {.net = r->session.net,
+                                 .optimiser = r->session.optimiser,
+                                 .scheme = r->config->init_scheme,
+                                 .seed = (uint64_t)r->config->seed,
+                                 .source = ps_session_probe_source(&r->session),
+                                 .trace = r->trace};
+    return r->config->reinit_dead > 0 ? ps_reinit_create(&options, &r->reinit) : PS_OK;
 }
 
 static ps_status start_fresh(run *r) {
@@ -403,12 +417,14 @@ ps_status ps_run_execute(const ps_run_config *config, const ps_run_options *opti
     /* Killed before the first checkpoint: there is nothing to go on from, so the run begins anew. */
     bool from_checkpoint = options->resume && ps_file_exists(r.checkpoint_path);
     PS_TRY_CLEANUP(from_checkpoint ? start_resumed(&r) : start_fresh(&r));
+    PS_TRY_CLEANUP(start_reinit(&r));
     status = train(&r);
 cleanup:
     if (r.trace != NULL) {
         ps_status closed = ps_trace_close(r.trace);
         if (status == PS_OK) status = closed;
     }
+    ps_reinit_destroy(r.reinit);
     ps_probe_destroy(r.probe);
     ps_session_close(&r.session);
     if (r.lock >= 0) close(r.lock);

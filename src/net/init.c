@@ -15,23 +15,41 @@ static float drawn(scheme s, ps_init_kind kind, int fan_in, ps_rng_key key, size
     return kind == PS_INIT_BIAS ? 0.0f : (float)(sqrt(2.0) * width * (double)ps_rng_normal(key, index));
 }
 
-static ps_status init_param(ps_param *p, scheme s, uint64_t seed) {
-    if (p->spec.init == PS_INIT_ONES || p->spec.init == PS_INIT_ZEROS) {
-        for (size_t i = 0; i < p->count; i++) p->value[i] = p->spec.init == PS_INIT_ONES ? 1.0f : 0.0f;
-        return PS_OK;
-    }
+static ps_rng_key key_of(const char *purpose, const ps_param *p, uint64_t seed) {
     char name[512];
-    snprintf(name, sizeof name, "init/%s", p->name);
-    ps_rng_key key = ps_rng_key_of(seed, name);
-    for (size_t i = 0; i < p->count; i++) p->value[i] = drawn(p->module ? SCHEME_TORCH : s, p->spec.init, p->spec.fan_in, key, i);
+    snprintf(name, sizeof name, "%s/%s", purpose, p->name);
+    return ps_rng_key_of(seed, name);
+}
+
+static void init_elements(ps_param *p, scheme s, ps_rng_key key, size_t first, size_t count) {
+    for (size_t i = first; i < first + count; i++) {
+        if (p->spec.init == PS_INIT_ONES) p->value[i] = 1.0f;
+        else if (p->spec.init == PS_INIT_ZEROS) p->value[i] = 0.0f;
+        else p->value[i] = drawn(p->module ? SCHEME_TORCH : s, p->spec.init, p->spec.fan_in, key, i);
+    }
+}
+
+static ps_status find_scheme(const char *name, scheme *s) {
+    if (strcmp(name, "torch") == 0) *s = SCHEME_TORCH;
+    else if (strcmp(name, "he") == 0) *s = SCHEME_HE;
+    else return ps_fail(PS_ERR_USAGE, "initialisation scheme \"%s\" is unknown; choose torch or he", name);
     return PS_OK;
 }
 
 ps_status ps_net_init(ps_net *net, const char *name, uint64_t seed) {
     scheme s;
-    if (strcmp(name, "torch") == 0) s = SCHEME_TORCH;
-    else if (strcmp(name, "he") == 0) s = SCHEME_HE;
-    else return ps_fail(PS_ERR_USAGE, "initialisation scheme \"%s\" is unknown; choose torch or he", name);
-    for (int i = 0; i < ps_net_param_count(net); i++) PS_TRY(init_param(ps_net_param(net, i), s, seed));
+    PS_TRY(find_scheme(name, &s));
+    for (int i = 0; i < ps_net_param_count(net); i++) {
+        ps_param *p = ps_net_param(net, i);
+        init_elements(p, s, key_of("init", p, seed), 0, p->count);
+    }
+    return PS_OK;
+}
+
+ps_status ps_net_init_row(ps_net *net, const char *name, uint64_t seed, uint64_t draw, int param, int row) {
+    scheme s;
+    ps_param *p = ps_net_param(net, param);
+    PS_TRY(find_scheme(name, &s));
+    init_elements(p, s, ps_rng_key_fold(key_of("init-row", p, seed), draw), (size_t)row * p->row_length, p->row_length);
     return PS_OK;
 }

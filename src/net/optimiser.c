@@ -148,6 +148,16 @@ ps_update_report ps_optimiser_step(ps_optimiser *optimiser, uint64_t step, uint6
     return report;
 }
 
+void ps_optimiser_forget_row(ps_optimiser *optimiser, int param, int row) {
+    if (param < 0 || param >= optimiser->count) return;
+    const slot *s = &optimiser->slot[param];
+    size_t length = s->param->row_length, first = (size_t)row * length;
+    /* The share of weight decay in the momentum is accounted for apart, and goes with it. */
+    float *const buffers[] = {s->first, s->second, s->account != NULL ? s->account->decay_buffer : NULL};
+    for (int i = 0; i < 3; i++)
+        if (buffers[i] != NULL) memset(buffers[i] + first, 0, length * sizeof *buffers[i]);
+}
+
 /* ---- accounting ---- */
 
 ps_status ps_optimiser_track(ps_optimiser *optimiser, int param) {

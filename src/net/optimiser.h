@@ -38,6 +38,9 @@ typedef struct {
 } ps_update_report;
 ps_update_report ps_optimiser_step(ps_optimiser *optimiser, uint64_t step, uint64_t steps);
 
+/* Between windows: one row's momentum (AdamW: both moments) is zero, as at the start. Parameters without gradient have none. */
+void ps_optimiser_forget_row(ps_optimiser *optimiser, int param, int row);
+
 /* Accounting of one parameter's updates per row, from now on (NULL where it is not tracked). */
 ps_status ps_optimiser_track(ps_optimiser *optimiser, int param);
 ps_update_account *ps_optimiser_account(ps_optimiser *optimiser, int param);

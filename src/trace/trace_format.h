@@ -27,6 +27,7 @@
 
 /* Kinds of events. */
 #define PS_TRACE_EVENT_PLANTED "planted"
+#define PS_TRACE_EVENT_REINITIALISED "reinitialised"
 #define PS_TRACE_EVENT_NONFINITE "nonfinite"
 #define PS_TRACE_EVENT_DIVERGED "diverged"
 #define PS_TRACE_EVENT_CLIPPED_E "clipped_e"

@@ -40,6 +40,13 @@ ps_status ps_trace_write_planted(ps_trace_writer *writer, uint64_t step, const c
     return ps_trace_end_record(writer);
 }
 
+ps_status ps_trace_write_reinitialised(ps_trace_writer *writer, uint64_t step, const char *layer, const int *channel, int channels) {
+    begin_event(writer, step, PS_TRACE_EVENT_REINITIALISED);
+    ps_trace_add_text(writer, "layer", layer);
+    ps_trace_add_wholes(writer, "channels", channel, (size_t)channels);
+    return ps_trace_end_record(writer);
+}
+
 ps_status ps_trace_write_clipped_e(ps_trace_writer *writer, uint64_t step, const char *layer, int from, int to) {
     begin_event(writer, step, PS_TRACE_EVENT_CLIPPED_E);
     ps_trace_add_text(writer, "layer", layer);

@@ -406,10 +406,9 @@ static void check_probe(validation *v, const cJSON *record) {
     check_values(v, record, &(value_context){layer, PS_TRACE_PROBE, images, elements});
 }
 
-static void check_planted(validation *v, const cJSON *record) {
+static void check_channels(validation *v, const cJSON *record) {
     const cJSON *channels = get(record, "channels"), *item;
     const layer_state *layer = layer_of(v, record);
-    get_text(v, record, "cause");
     if (!cJSON_IsArray(channels)) report(v, "\"channels\" must be an array of channel numbers");
     if (layer == NULL || !cJSON_IsArray(channels)) return;
     cJSON_ArrayForEach(item, channels)
@@ -420,7 +419,11 @@ static void check_planted(validation *v, const cJSON *record) {
 static void check_event(validation *v, const cJSON *record) {
     check_order(v, get_whole(v, record, "step", 0));
     const char *event = get_text(v, record, "event");
-    if (event != NULL && strcmp(event, PS_TRACE_EVENT_PLANTED) == 0) check_planted(v, record);
+    if (event != NULL && strcmp(event, PS_TRACE_EVENT_PLANTED) == 0) {
+        get_text(v, record, "cause");
+        check_channels(v, record);
+    }
+    if (event != NULL && strcmp(event, PS_TRACE_EVENT_REINITIALISED) == 0) check_channels(v, record);
     if (event != NULL && strcmp(event, PS_TRACE_EVENT_NONFINITE) == 0) get_text(v, record, "what");
 }
 
