@@ -326,6 +326,49 @@ static void test_clipping_apart(void **state) {
     close_fixture(&f);
 }
 
+/* Row 2 of the first convolution: drawn anew it is not what it was, another draw is another row, the same draw the same; no other row is
+ * touched, and no other momentum. */
+static void test_one_node_starts_again(void **state) {
+    (void)state;
+    fixture f = open_fixture(tangled_graph(), 1);
+    ps_optimiser_options options = sgd();
+    ps_optimiser *optimiser;
+    ps_state_array momentum;
+    int param = ps_net_find_param(f.net, "a.weight");
+    const ps_param *p = ps_net_param(f.net, param);
+    float before[6 * 27], first[27], buffer[6 * 27];
+    size_t row = p->row_length, bytes = row * sizeof(float);
+    assert_true(row == 27 && p->count == 6 * 27);
+    assert_int_equal(ps_optimiser_create(f.net, &options, &optimiser), PS_OK);
+    loss_of(&f, true);
+    ps_optimiser_step(optimiser, 0, 1);
+    for (int i = 0; ps_optimiser_state(optimiser, i, &momentum) && strcmp(momentum.name, "a.weight.momentum") != 0; i++) {}
+    assert_string_equal(momentum.name, "a.weight.momentum");
+    memcpy(before, p->value, sizeof before);
+    memcpy(buffer, momentum.data, sizeof buffer);
+    assert_int_equal(ps_net_init_row(f.net, "he", 1, 5, param, 2), PS_OK);
+    ps_optimiser_forget_row(optimiser, param, 2);
+    memcpy(first, p->value + 2 * row, bytes);
+    for (size_t i = 0; i < p->count; i++) {
+        bool inside = i / row == 2;
+        assert_true((p->value[i] == before[i]) != inside);
+        assert_true(momentum.data[i] == (inside ? 0.0f : buffer[i]));
+    }
+    assert_int_equal(ps_net_init_row(f.net, "he", 1, 6, param, 2), PS_OK);
+    assert_memory_not_equal(first, p->value + 2 * row, bytes);
+    assert_int_equal(ps_net_init_row(f.net, "he", 1, 5, param, 2), PS_OK);
+    assert_memory_equal(first, p->value + 2 * row, bytes);
+    /* A normalisation's scale and shift start at 1 and 0; running statistics have no momentum to forget. */
+    int scale = ps_net_find_param(f.net, "a.bn.weight"), mean = ps_net_find_param(f.net, "a.bn.running_mean");
+    assert_int_equal(ps_net_init_row(f.net, "he", 1, 5, scale, 3), PS_OK);
+    assert_true(ps_net_param(f.net, scale)->value[3] == 1.0f && ps_net_param(f.net, scale)->value[2] != 1.0f);
+    ps_optimiser_forget_row(optimiser, mean, 3);
+    assert_int_equal(ps_net_init_row(f.net, "orthogonal", 1, 5, param, 2), PS_ERR_USAGE);
+    ps_status_reset();
+    ps_optimiser_destroy(optimiser);
+    close_fixture(&f);
+}
+
 static void test_unread_nodes_are_refused(void **state) {
     (void)state;
     ps_graph *g;
@@ -350,6 +393,7 @@ int main(void) {
         cmocka_unit_test(test_schedules),
         cmocka_unit_test(test_bad_optimisers_are_refused),
         cmocka_unit_test(test_clipping_apart),
+        cmocka_unit_test(test_one_node_starts_again),
         cmocka_unit_test(test_unread_nodes_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
