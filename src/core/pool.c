@@ -5,19 +5,22 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "core/memory.h"
 
-/* One job at a time. `next` hands out chunks; `generation` tells sleeping workers that a job has come. */
+/* One job at a time. `ticket` holds the job's generation and how many of its chunks nobody has claimed yet: a worker that comes late finds
+ * another generation or nothing left and touches nothing, so the caller waits for chunks to be done, never for workers to wake up.
+ * Task, context and chunks are read after a claim only: the job cannot end, nor be replaced, before the claimed chunk is done. */
 struct ps_pool {
     int threads;
     pthread_t *workers;
     pthread_mutex_t lock;
     pthread_cond_t job_posted, job_done;
-    atomic_uint generation;
-    bool stopping;
-    atomic_int working; /* workers that have not finished the current job */
-    atomic_size_t next;
+    _Atomic uint64_t ticket; /* generation << 32 | unclaimed chunks */
+    atomic_size_t done;      /* chunks finished */
+    atomic_int sleeping;     /* workers that wait for job_posted */
+    atomic_bool caller_waits, stopping;
     size_t chunks;
     ps_pool_task *task;
     void *context;
@@ -28,8 +31,10 @@ typedef struct {
     int index;
 } worker_start;
 
-/* About 20 microseconds: longer than the gap between two kernels of a step, shorter than a time slice. */
+/* Some 50 microseconds: longer than the gap between two kernels of a step, shorter than a time slice. */
 enum { SPIN_ROUNDS = 2000 };
+
+static uint32_t generation_of(uint64_t ticket) { return (uint32_t)(ticket >> 32); }
 
 static void relax(void) {
 #if defined(__x86_64__) || defined(__i386__)
@@ -39,47 +44,54 @@ static void relax(void) {
 #endif
 }
 
-static void work(ps_pool *pool, int worker) {
-    for (;;) {
-        size_t chunk = atomic_fetch_add_explicit(&pool->next, 1, memory_order_relaxed);
-        if (chunk >= pool->chunks) return;
-        pool->task(pool->context, chunk, worker);
+static void finish_chunk(ps_pool *pool, size_t chunks) {
+    if (atomic_fetch_add(&pool->done, 1) + 1 != chunks || !atomic_load(&pool->caller_waits)) return;
+    pthread_mutex_lock(&pool->lock);
+    pthread_cond_signal(&pool->job_done);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+/* Claims and runs chunks of one generation until there are none left. */
+static void work(ps_pool *pool, uint32_t generation, int worker) {
+    uint64_t ticket = atomic_load(&pool->ticket);
+    while (generation_of(ticket) == generation && (uint32_t)ticket > 0) {
+        if (!atomic_compare_exchange_weak(&pool->ticket, &ticket, ticket - 1)) continue;
+        size_t chunks = pool->chunks;
+        pool->task(pool->context, chunks - (uint32_t)ticket, worker);
+        finish_chunk(pool, chunks);
+        ticket = atomic_load(&pool->ticket);
     }
 }
 
-static unsigned wait_for_job(ps_pool *pool, unsigned seen) {
+static bool has_news(ps_pool *pool, uint32_t seen) { return generation_of(atomic_load(&pool->ticket)) != seen || atomic_load(&pool->stopping); }
+
+static void wait_for_job(ps_pool *pool, uint32_t seen) {
     for (int i = 0; i < SPIN_ROUNDS; i++) {
-        unsigned generation = atomic_load_explicit(&pool->generation, memory_order_acquire);
-        if (generation != seen) return generation;
+        if (has_news(pool, seen)) return;
         relax();
     }
     pthread_mutex_lock(&pool->lock);
-    while (atomic_load(&pool->generation) == seen) pthread_cond_wait(&pool->job_posted, &pool->lock);
-    unsigned generation = atomic_load(&pool->generation);
+    atomic_fetch_add(&pool->sleeping, 1); /* before the last look: post() looks the other way round, so one sees the other */
+    while (!has_news(pool, seen)) pthread_cond_wait(&pool->job_posted, &pool->lock);
+    atomic_fetch_sub(&pool->sleeping, 1);
     pthread_mutex_unlock(&pool->lock);
-    return generation;
 }
 
 static void *worker_main(void *argument) {
     worker_start start = *(worker_start *)argument;
     ps_free_array(argument);
-    ps_pool *pool = start.pool;
-    unsigned seen = 0;
+    uint32_t seen = 0;
     for (;;) {
-        seen = wait_for_job(pool, seen);
-        if (pool->stopping) return NULL;
-        work(pool, start.index);
-        if (atomic_fetch_sub_explicit(&pool->working, 1, memory_order_acq_rel) == 1) {
-            pthread_mutex_lock(&pool->lock);
-            pthread_cond_signal(&pool->job_done);
-            pthread_mutex_unlock(&pool->lock);
-        }
+        wait_for_job(start.pool, seen);
+        if (atomic_load(&start.pool->stopping)) return NULL;
+        seen = generation_of(atomic_load(&start.pool->ticket));
+        work(start.pool, seen, start.index);
     }
 }
 
-static void post(ps_pool *pool) {
+static void wake_sleepers(ps_pool *pool) {
+    if (atomic_load(&pool->sleeping) == 0) return;
     pthread_mutex_lock(&pool->lock);
-    atomic_fetch_add_explicit(&pool->generation, 1, memory_order_release);
     pthread_cond_broadcast(&pool->job_posted);
     pthread_mutex_unlock(&pool->lock);
 }
@@ -123,8 +135,8 @@ cleanup:
 
 void ps_pool_destroy(ps_pool *pool) {
     if (pool == NULL) return;
-    pool->stopping = true;
-    post(pool);
+    atomic_store(&pool->stopping, true);
+    wake_sleepers(pool);
     for (int i = 1; i < pool->threads; i++) pthread_join(pool->workers[i - 1], NULL);
     pthread_mutex_destroy(&pool->lock);
     pthread_cond_destroy(&pool->job_posted);
@@ -139,29 +151,32 @@ static void run_here(size_t chunks, ps_pool_task *task, void *context) {
     for (size_t chunk = 0; chunk < chunks; chunk++) task(context, chunk, 0);
 }
 
-static void wait_until_done(ps_pool *pool) {
+static void wait_until_done(ps_pool *pool, size_t chunks) {
     for (int i = 0; i < SPIN_ROUNDS; i++) {
-        if (atomic_load_explicit(&pool->working, memory_order_acquire) == 0) return;
+        if (atomic_load(&pool->done) == chunks) return;
         relax();
     }
     pthread_mutex_lock(&pool->lock);
-    while (atomic_load_explicit(&pool->working, memory_order_acquire) != 0) pthread_cond_wait(&pool->job_done, &pool->lock);
+    atomic_store(&pool->caller_waits, true);
+    while (atomic_load(&pool->done) != chunks) pthread_cond_wait(&pool->job_done, &pool->lock);
+    atomic_store(&pool->caller_waits, false);
     pthread_mutex_unlock(&pool->lock);
 }
 
 void ps_pool_run(ps_pool *pool, size_t chunks, ps_pool_task *task, void *context) {
-    if (pool == NULL || pool->threads == 1 || chunks <= 1) {
+    if (pool == NULL || pool->threads == 1 || chunks <= 1 || chunks > UINT32_MAX) {
         run_here(chunks, task, context);
         return;
     }
+    uint32_t generation = generation_of(atomic_load(&pool->ticket)) + 1;
     pool->task = task;
     pool->context = context;
     pool->chunks = chunks;
-    atomic_store(&pool->next, 0);
-    atomic_store(&pool->working, pool->threads - 1);
-    post(pool);
-    work(pool, 0);
-    wait_until_done(pool);
+    atomic_store(&pool->done, 0);
+    atomic_store(&pool->ticket, (uint64_t)generation << 32 | chunks);
+    wake_sleepers(pool);
+    work(pool, generation, 0);
+    wait_until_done(pool, chunks);
 }
 
 size_t ps_pool_chunks(size_t items, size_t grain) {
