@@ -9,15 +9,17 @@
 
 #include "core/memory.h"
 
-/* One job at a time. `ticket` holds the job's generation and how many of its chunks nobody has claimed yet: a worker that comes late finds
- * another generation or nothing left and touches nothing, so the caller waits for chunks to be done, never for workers to wake up.
+/* One job at a time. `ticket` holds the job's generation and which of its chunks, first to last, nobody has claimed yet: a worker that comes late
+ * finds another generation or nothing left and touches nothing, so the caller waits for chunks to be done, never for workers to wake up.
+ * Even workers claim from the front, odd ones from the back: a thread then works on the same part of a batch in one kernel after the other,
+ * whose data are still in its own cache.
  * Task, context and chunks are read after a claim only: the job cannot end, nor be replaced, before the claimed chunk is done. */
 struct ps_pool {
     int threads;
     pthread_t *workers;
     pthread_mutex_t lock;
     pthread_cond_t job_posted, job_done;
-    _Atomic uint64_t ticket; /* generation << 32 | unclaimed chunks */
+    _Atomic uint64_t ticket; /* generation << 40 | end of the unclaimed chunks << 20 | their first */
     atomic_size_t done;      /* chunks finished */
     atomic_int sleeping;     /* workers that wait for job_posted */
     atomic_bool caller_waits, stopping;
@@ -34,7 +36,12 @@ typedef struct {
 /* Some 50 microseconds: longer than the gap between two kernels of a step, shorter than a time slice. */
 enum { SPIN_ROUNDS = 2000 };
 
-static uint32_t generation_of(uint64_t ticket) { return (uint32_t)(ticket >> 32); }
+enum { TICKET_BITS = 20, MOST_CHUNKS = (1 << TICKET_BITS) - 1, GENERATIONS = (1 << 24) - 1 };
+
+static uint32_t generation_of(uint64_t ticket) { return (uint32_t)(ticket >> (2 * TICKET_BITS)); }
+static uint32_t end_of(uint64_t ticket) { return (uint32_t)(ticket >> TICKET_BITS) & MOST_CHUNKS; }
+static uint32_t first_of(uint64_t ticket) { return (uint32_t)ticket & MOST_CHUNKS; }
+static uint64_t make_ticket(uint32_t generation, size_t end) { return (uint64_t)generation << (2 * TICKET_BITS) | (uint64_t)end << TICKET_BITS; }
 
 static void relax(void) {
 #if defined(__x86_64__) || defined(__i386__)
@@ -53,12 +60,14 @@ static void finish_chunk(ps_pool *pool, size_t chunks) {
 
 /* Claims and runs chunks of one generation until there are none left. */
 static void work(ps_pool *pool, uint32_t generation, int worker) {
+    bool from_front = worker % 2 == 0;
     uint64_t ticket = atomic_load(&pool->ticket);
-    while (generation_of(ticket) == generation && (uint32_t)ticket > 0) {
-        if (!atomic_compare_exchange_weak(&pool->ticket, &ticket, ticket - 1)) continue;
-        size_t chunks = pool->chunks;
-        pool->task(pool->context, chunks - (uint32_t)ticket, worker);
-        finish_chunk(pool, chunks);
+    while (generation_of(ticket) == generation && first_of(ticket) < end_of(ticket)) {
+        size_t chunk = from_front ? first_of(ticket) : end_of(ticket) - 1;
+        uint64_t claimed = from_front ? ticket + 1 : ticket - ((uint64_t)1 << TICKET_BITS);
+        if (!atomic_compare_exchange_weak(&pool->ticket, &ticket, claimed)) continue;
+        pool->task(pool->context, chunk, worker);
+        finish_chunk(pool, pool->chunks);
         ticket = atomic_load(&pool->ticket);
     }
 }
@@ -164,16 +173,16 @@ static void wait_until_done(ps_pool *pool, size_t chunks) {
 }
 
 void ps_pool_run(ps_pool *pool, size_t chunks, ps_pool_task *task, void *context) {
-    if (pool == NULL || pool->threads == 1 || chunks <= 1 || chunks > UINT32_MAX) {
+    if (pool == NULL || pool->threads == 1 || chunks <= 1 || chunks > MOST_CHUNKS) {
         run_here(chunks, task, context);
         return;
     }
-    uint32_t generation = generation_of(atomic_load(&pool->ticket)) + 1;
+    uint32_t generation = (generation_of(atomic_load(&pool->ticket)) + 1) & GENERATIONS;
     pool->task = task;
     pool->context = context;
     pool->chunks = chunks;
     atomic_store(&pool->done, 0);
-    atomic_store(&pool->ticket, (uint64_t)generation << 32 | chunks);
+    atomic_store(&pool->ticket, make_ticket(generation, chunks));
     wake_sleepers(pool);
     work(pool, generation, 0);
     wait_until_done(pool, chunks);
