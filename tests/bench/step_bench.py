@@ -4,7 +4,7 @@
     step_bench.py STEP_BENCH_PROGRAM [--threads 2] [--rounds 7] [--only NAME] [--sections speed,record,memory,growth]
 
 PyTorch does what poolscope does without instruments: forward, cross-entropy, backward, SGD (Nesterov, weight decay). poolscope runs with all instruments
-on at every step. Each round is one step of each side; the first two rounds warm up. Between turns there is a pause, so that the threads with which
+on at every step. A turn is as many steps as take about a quarter of a second (at least one), as training runs them; the first two rounds warm up. Between turns there is a pause, so that the threads with which
 a side waits for work (OpenMP's spin for a while) do not run into the other's turn.
 """
 import argparse
@@ -29,7 +29,7 @@ SPEED = [
     ("resnet350", 0.125, 0, 64, 2.0), ("resnet350", 0.125, 2, 64, 1.0), ("resnet350", 0.125, 4, 64, 3.0),
     ("resnet350", 0.125, 0, 8, 1.0), ("resnet350", 0.125, 2, 8, 1.0), ("resnet350", 0.125, 4, 8, 1.0),
 ]
-PAUSE_SECONDS = 0.02
+PAUSE_SECONDS, TURN_MILLISECONDS = 0.02, 250
 RECORD = [("resnet18", 1, 0, 64), ("resnet18", 1, 2, 64), ("resnet18", 1, 4, 64), ("plain20", 1, 0, 64), ("plain9", 1, 0, 64), ("resnet350", 0.125, 4, 64)]
 MEMORY = [("resnet18", 1, 0, 64), ("resnet18", 1, 2, 64), ("vgg16", 1, 0, 64), ("resnet50", 1, 4, 64), ("resnet350", 0.125, 0, 64)]
 GROWTH = [("resnet18", 1, 0, b) for b in (8, 16, 32, 64, 128)] + [("resnet18", w, 0, 32) for w in (0.25, 0.5, 1)] + \
@@ -92,11 +92,13 @@ def speed(options):
         ours = Engine(options.program, model, width, e, batch, options.threads, "full")
         theirs = TorchSide(model, width, e, batch, options.threads)
         a, b = [], []
+        steps = 1
         for r in range(options.rounds + 2):
             time.sleep(PAUSE_SECONDS)
-            mine = ours.ask("step")[0]
+            mine = sum(ours.ask("step")[0] for _ in range(steps)) / steps
             time.sleep(PAUSE_SECONDS)
-            other = theirs.step()
+            other = sum(theirs.step() for _ in range(steps)) / steps
+            steps = max(1, int(TURN_MILLISECONDS / max(mine, other)))
             if r >= 2:
                 a.append(mine)
                 b.append(other)
