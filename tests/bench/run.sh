@@ -2,11 +2,14 @@
 # All benchmarks into tests/bench/RESULTS.md: single convolutions against oneDNN, full steps against PyTorch, what recording costs, memory-bound kernels,
 # how fast traces are read. Takes about half an hour on two idle processors; the two sides of every comparison take turns within one run.
 #   tests/bench/run.sh BUILD_FOLDER [OUTPUT]
+# PS_BENCH_THREADS (2), PS_BENCH_ROUNDS (7) and PS_BENCH_PARTS (steps conv kernels traces) shorten it.
 # Parts whose other side is not installed (libdnnl-dev, python3-torch) say so in the result.
 set -eu
 cd "$(dirname "$0")/../.."
 build=$1; out=${2:-tests/bench/RESULTS.md}
 threads=${PS_BENCH_THREADS:-2}
+rounds=${PS_BENCH_ROUNDS:-7}
+parts=${PS_BENCH_PARTS:-steps conv kernels traces}
 python=python3; "$python" -c 'import torch' 2>/dev/null || python=/usr/bin/python3
 new=$(mktemp); trap 'rm -f "$new"' EXIT
 
@@ -20,15 +23,20 @@ part() { # title, command...: shows it on the terminal and keeps it
     echo
     echo "Machine: $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo 2>/dev/null | head -1), $(nproc) processors; $($build/poolscope --version); $(cc --version | head -1)"
 } | tee "$new"
-if "$python" -c 'import torch' 2>/dev/null; then
+echo "Rounds: $rounds" | tee -a "$new"
+wanted() { case " $parts " in *" $1 "*) return 0 ;; *) return 1 ;; esac; }
+
+if ! wanted steps; then :
+elif "$python" -c 'import torch' 2>/dev/null; then
     echo "PyTorch $("$python" -c 'import torch; print(torch.__version__)')" | tee -a "$new"
-    part "Full training steps" "$python" tests/bench/step_bench.py "$build/tests/bench/step_bench" --threads "$threads"
+    part "Full training steps" "$python" tests/bench/step_bench.py "$build/tests/bench/step_bench" --threads "$threads" --rounds "$rounds"
 else
     echo "Full steps: python3-torch is not installed" | tee -a "$new"
 fi
-if [ -x "$build/tests/bench/conv_bench" ]; then part "Single convolutions" "$build/tests/bench/conv_bench" --threads "$threads"
+if ! wanted conv; then :
+elif [ -x "$build/tests/bench/conv_bench" ]; then part "Single convolutions" "$build/tests/bench/conv_bench" --threads "$threads" --rounds "$rounds"
 else echo "Single convolutions: libdnnl-dev is not installed" | tee -a "$new"; fi
-part "Memory-bound kernels" "$build/tests/bench/kernel_bench" --threads "$threads"
-part "Reading traces" "$build/tests/bench/trace_bench"
+if wanted kernels; then part "Memory-bound kernels" "$build/tests/bench/kernel_bench" --threads "$threads" --rounds "$rounds"; fi
+if wanted traces; then part "Reading traces" "$build/tests/bench/trace_bench"; fi
 mv "$new" "$out"; trap - EXIT
 echo "Written: $out"
