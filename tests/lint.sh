@@ -1,6 +1,6 @@
 #!/bin/sh
 # The house rules a script can check: which folder may include which, and nothing else. Prints every wrong arrow; exit 1 when there is one.
-# The table is the one of README.md ("Rooms"); change both together.
+# README.md ("How it is built") says in words what lives in each; change both together.
 set -u
 cd "$(dirname "$0")/.." || exit 2
 wrong=0
