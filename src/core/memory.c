@@ -53,8 +53,21 @@ ps_status ps_string_format(char **out, const char *format, ...) {
     return *out != NULL ? PS_OK : ps_fail(PS_ERR_MEMORY, "could not allocate a string");
 }
 
+/* Linux keeps the largest resident size of a process across exec, so getrusage answers for whoever started it as well: a small run
+ * started by a large program would look large. VmHWM belongs to this program alone. */
+static size_t high_water_bytes(void) {
+    char line[128];
+    unsigned long long kib = 0;
+    FILE *status = fopen("/proc/self/status", "r");
+    if (status == NULL) return 0;
+    while (kib == 0 && fgets(line, sizeof line, status) != NULL) (void)sscanf(line, "VmHWM: %llu kB", &kib);
+    fclose(status);
+    return (size_t)kib * 1024;
+}
+
 size_t ps_memory_peak_bytes(void) {
     struct rusage usage;
-    if (getrusage(RUSAGE_SELF, &usage) != 0) return 0;
-    return (size_t)usage.ru_maxrss * 1024;
+    size_t bytes = high_water_bytes();
+    if (bytes > 0) return bytes;
+    return getrusage(RUSAGE_SELF, &usage) == 0 ? (size_t)usage.ru_maxrss * 1024 : 0;
 }

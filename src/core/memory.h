@@ -24,7 +24,7 @@ void ps_free_array(void *array);
 ps_status ps_string_copy(const char *text, char **out);
 ps_status ps_string_format(char **out, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Peak resident memory of this process so far, in bytes (0 where the system does not say). */
+/* Peak resident memory of this program so far, in bytes (0 where the system does not say). */
 size_t ps_memory_peak_bytes(void);
 
 #endif

@@ -48,6 +48,12 @@ report(trace("again") == trace("plain1"), "config.json alone gives the same trac
 must("train", "plain1/config.json", "--steps", "4", "--out", "override", "--quiet")
 report(tap.records("override")[0]["config"]["steps"] == 4, "options override the file")
 
+ballast = bytearray(b"x") * (400 << 20)
+must("train", *TINY, "--steps", "2", "--window", "2", "--out", "small")
+del ballast
+peaks = [r["peak_memory_bytes"] for r in tap.records("small") if r["type"] == "timing" and "peak_memory_bytes" in r]
+report(peaks and max(peaks) < 300 << 20, "the recorded peak memory is the run's own, not that of the program that started it", peaks)
+
 # ---- options ----
 must("train", *TINY, "--steps", "2", "--out=equals", "--no-flip", "--nesterov")
 config = tap.records("equals")[0]["config"]
