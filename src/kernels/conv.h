@@ -45,7 +45,8 @@ typedef struct {
     const struct ps_conv_method *method[PS_CONV_PASSES];
 } ps_conv_plan;
 
-/* Chooses a method for every pass. Allocates nothing. */
+/* Chooses a method for every pass. Allocates nothing. The environment variable PS_CONV names a method to be taken wherever it can do
+ * the pass ("gemm", "reference"): a run can so be repeated with other roundings to see what they do to it (as PS_SIMD does). */
 ps_status ps_conv_plan_init(ps_conv_plan *plan, const ps_conv_shape *shape);
 /* Forces a method by name for every pass it supports ("reference", "gemm", "winograd4", ...); for tests and benchmarks.
  * Fails (PS_ERR_USAGE) where it cannot do this shape. */
