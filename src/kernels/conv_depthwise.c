@@ -79,16 +79,39 @@ static void find_lines(const depthwise_job *job, line_place p, ps_depthwise_line
     }
 }
 
+/* Of `count` lines that are read next, those that lie beyond all read before (`newest`, moved on): the processor cannot foresee them
+ * where it walks a line once per vector of channels. */
+static int find_ahead(const float *const *next, int count, const float **newest, const float **ahead) {
+    int found = 0;
+    const float *before = *newest;
+    for (int i = 0; i < count; i++) {
+        if (next[i] == NULL || (before != NULL && next[i] <= before)) continue;
+        if (found < PS_DEPTHWISE_AHEAD) ahead[found++] = next[i];
+        if (*newest == NULL || next[i] > *newest) *newest = next[i];
+    }
+    return found;
+}
+
 static void sweep_lines(void *context, size_t chunk, int worker) {
     (void)worker;
     const depthwise_job *job = context;
     size_t last = ps_pool_chunk_start(job->lines, job->chunks, chunk + 1), line_floats = (size_t)job->w.size * (size_t)job->channels;
-    for (size_t line = ps_pool_chunk_start(job->lines, job->chunks, chunk); line < last; line++) {
-        ps_depthwise_lines lines;
-        find_lines(job, place_of(job, line), &lines);
-        if (lines.count == 0 && job->accumulate) continue;
+    size_t line = ps_pool_chunk_start(job->lines, job->chunks, chunk);
+    ps_depthwise_lines pair[2];
+    const float *newest = NULL;
+    find_lines(job, place_of(job, line), &pair[line % 2]);
+    find_ahead(pair[line % 2].source, pair[line % 2].count, &newest, pair[line % 2].ahead);
+    for (; line < last; line++) {
+        ps_depthwise_lines *lines = &pair[line % 2], *next = &pair[(line + 1) % 2];
         float *target = job->target + line * line_floats;
-        job->kernels->line(job->w.axis, job->w.steps, job->channels, &lines, job->bias, job->accumulate, target);
+        lines->ahead_count = 0, lines->target_ahead = NULL;
+        if (line + 1 < job->lines) {
+            find_lines(job, place_of(job, line + 1), next);
+            lines->ahead_count = find_ahead(next->source, next->count, &newest, lines->ahead);
+            lines->target_ahead = target + line_floats;
+        }
+        if (lines->count == 0 && job->accumulate) continue;
+        job->kernels->line(job->w.axis, job->w.steps, job->channels, lines, job->bias, job->accumulate, target);
     }
 }
 
@@ -146,21 +169,37 @@ static void find_products(const depthwise_job *job, size_t line, ps_depthwise_pr
     }
 }
 
+/* Up to `most` lines of dy from `line` on. */
+static int find_group(const depthwise_job *job, size_t line, size_t last, int most, ps_depthwise_products *group) {
+    int count = 0;
+    while (count < most && line < last) find_products(job, line++, &group[count++]);
+    return count;
+}
+
 static void gradient_lines(void *context, size_t chunk, int worker) {
     (void)worker;
     const depthwise_job *job = context;
-    ps_depthwise_products products[GRADIENT_LINES];
+    ps_depthwise_products groups[2][GRADIENT_LINES], *now = groups[0], *next = groups[1];
     const ps_conv_axis *w = &job->w.axis[0];
-    int group = GRADIENT_POSITIONS / w->count, lines = job->d.axis[0].taps * job->h.axis[0].taps, count = 0;
-    if (group > GRADIENT_LINES) group = GRADIENT_LINES;
+    int rows = job->d.axis[0].taps * job->h.axis[0].taps, most = GRADIENT_POSITIONS / w->count;
+    most = most < 1 ? 1 : most > GRADIENT_LINES ? GRADIENT_LINES : most;
     float *part = job->parts + chunk * job->part_step;
     memset(part, 0, job->part_step * sizeof *part);
-    size_t last = ps_pool_chunk_start(job->lines, job->chunks, chunk + 1);
-    for (size_t line = ps_pool_chunk_start(job->lines, job->chunks, chunk); line < last; line++) {
-        find_products(job, line, &products[count++]);
-        if (count < group && line + 1 < last) continue;
-        job->kernels->gradient(w, job->channels, products, count, lines, part);
-        count = 0;
+    size_t line = ps_pool_chunk_start(job->lines, job->chunks, chunk), last = ps_pool_chunk_start(job->lines, job->chunks, chunk + 1);
+    const float *newest = NULL;
+    int count = find_group(job, line, last, most, now);
+    for (int i = 0; i < count; i++) find_ahead(now[i].source, rows, &newest, now[i].ahead);
+    while (count > 0) {
+        line += (size_t)count;
+        int following = find_group(job, line, last, most, next);
+        for (int i = 0; i < count; i++) {
+            now[i].ahead_count = i < following ? find_ahead(next[i].source, rows, &newest, now[i].ahead) : 0;
+            now[i].dy_ahead = i < following ? next[i].dy : NULL;
+        }
+        job->kernels->gradient(w, job->channels, now, count, rows, part);
+        ps_depthwise_products *done = now;
+        now = next, next = done;
+        count = following;
     }
 }
 

@@ -8,18 +8,25 @@
 #include "kernels/simd.h"
 
 enum { PS_DEPTHWISE_LINES = 64 }; /* most lines of a kernel: kd * kh */
+enum { PS_DEPTHWISE_AHEAD = 2 };  /* most lines of the source to fetch while one line is worked on */
 
-/* The source lines inside the input that one target line reads, with their weights [kw][c]. */
+/* The source lines inside the input that one target line reads, with their weights [kw][c]; and what to fetch into the cache for the
+ * line after it: lines of the source that no earlier line read, and the target (NULL: none). */
 typedef struct {
-    int count;
+    int count, ahead_count;
     const float *source[PS_DEPTHWISE_LINES];
     const float *weights[PS_DEPTHWISE_LINES];
+    const float *ahead[PS_DEPTHWISE_AHEAD];
+    const float *target_ahead;
 } ps_depthwise_lines;
 
-/* A line of dy and the source lines that the kernel's lines read for it; NULL in the padding. */
+/* A line of dy and the source lines that the kernel's lines read for it, NULL in the padding; and what to fetch meanwhile. */
 typedef struct {
+    int ahead_count;
     const float *dy;
     const float *source[PS_DEPTHWISE_LINES];
+    const float *ahead[PS_DEPTHWISE_AHEAD];
+    const float *dy_ahead;
 } ps_depthwise_products;
 
 typedef struct {
