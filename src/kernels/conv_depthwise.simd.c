@@ -1,8 +1,22 @@
-/* Lines of depthwise convolution for one instruction set; see conv_depthwise.h. */
+/* Lines of depthwise convolution for one instruction set; see conv_depthwise.h. A line is walked in blocks of neighbouring
+ * positions, one vector of channels after another, so that the weights of a small kernel stay in registers. Blocks that reach into
+ * the padding read zeros there; the others need no checks. */
 #include "kernels/conv_depthwise.h"
 #include "kernels/simd_vector.h"
 
-enum { BLOCK = 4 }; /* positions that share the load of a weight */
+enum { BLOCK = 4, MOST_TAPS = 7, MOST_STEP = 2, MOST_SPAN = (BLOCK - 1) * MOST_STEP + MOST_TAPS };
+
+/* One vector of channels of one axis: what a block of positions needs to know. */
+typedef struct {
+    const ps_conv_axis *axis;
+    const ps_depthwise_lines *lines;
+    size_t all;        /* channels of the arrays */
+    int c, channels;   /* first channel, and how many when fewer than a vector */
+    int first, last;   /* positions whose taps all lie inside the source */
+    bool accumulate;
+    vf bias;
+    float *target;     /* the first position's */
+} walk;
 
 /* Positions of an axis whose taps all lie inside the source: [first, last). */
 static void inner_positions(const ps_conv_axis *w, int *first, int *last) {
@@ -15,175 +29,326 @@ static void inner_positions(const ps_conv_axis *w, int *first, int *last) {
     if (*first > *last) *first = *last;
 }
 
-INLINE void finish(vf sum, int channels, bool accumulate, float *to) {
-    if (accumulate) sum += load_upto(to, channels);
-    store_upto(to, sum, channels);
+static bool taps_are_neighbours(const ps_conv_axis *a) {
+    for (int t = 1; t < a->taps; t++) {
+        if (a->delta[t] != a->delta[t - 1] + 1) return false;
+    }
+    return a->taps > 0;
 }
 
-/* `positions` (a constant) neighbours from w on, all taps inside. */
-INLINE void inner_block(int positions, const ps_conv_sweep *s, const ps_depthwise_lines *lines, int w, int c, int channels, vf bias,
-                        bool accumulate, float *target) {
-    size_t step = (size_t)s->w.source_step * (size_t)s->source_channels, all = (size_t)s->source_channels;
-    vf sum[BLOCK];
+/* Position `at` of a source line, zero in the padding; checked only at an edge. */
+INLINE vf source_at(bool edge, const float *line, int at, int size, size_t all, int channels) {
+    if (edge && (unsigned)at >= (unsigned)size) return splat(0.0f);
+    return load_upto(line + (ptrdiff_t)at * (ptrdiff_t)all, channels);
+}
+
+/* Stores the block's sums of the positions that exist. */
+INLINE void finish(const walk *k, int channels, int w, const vf sum[BLOCK]) {
+    size_t step = (size_t)k->axis->target_step * k->all;
+    float *to = k->target + (size_t)w * step;
+    int positions = k->axis->count - w;
 #pragma GCC unroll 4
-    for (int i = 0; i < positions; i++) sum[i] = bias;
-    for (int line = 0; line < lines->count; line++) {
-        const float *from = lines->source[line] + (size_t)w * step + (size_t)c;
-        for (int t = 0; t < s->w.taps; t++) {
-            vf weight = load_upto(lines->weights[line] + (size_t)s->w.tap[t] * all + c, channels);
-            const float *x = from + (ptrdiff_t)s->w.delta[t] * (ptrdiff_t)all;
-#pragma GCC unroll 4
-            for (int i = 0; i < positions; i++) sum[i] = fma_(load_upto(x + (size_t)i * step, channels), weight, sum[i]);
-        }
-    }
-#pragma GCC unroll 4
-    for (int i = 0; i < positions; i++) {
-        finish(sum[i], channels, accumulate, target + (size_t)(w + i) * (size_t)s->w.target_step * all + c);
+    for (int i = 0; i < BLOCK; i++, to += step) {
+        if (i >= positions) break;
+        store_upto(to, k->accumulate ? sum[i] + load_upto(to, channels) : sum[i], channels);
     }
 }
 
-static void edge_position(const ps_conv_sweep *s, const ps_depthwise_lines *lines, int w, int c, int channels, vf bias,
-                          bool accumulate, float *target) {
-    size_t all = (size_t)s->source_channels;
-    vf sum = bias;
-    for (int line = 0; line < lines->count; line++) {
-        for (int t = 0; t < s->w.taps; t++) {
-            int at = w * s->w.source_step + s->w.delta[t];
-            if (at < 0 || at >= s->w.source_size) continue;
-            vf weight = load_upto(lines->weights[line] + (size_t)s->w.tap[t] * all + c, channels);
-            sum = fma_(load_upto(lines->source[line] + (size_t)at * all + c, channels), weight, sum);
-        }
+/* sum[i] += the products of `taps` neighbours from at + i * step on (constants: taps, step, edge). */
+INLINE void add_span(int taps, int step, bool edge, const walk *k, int channels, const float *line, int at, const vf *weight,
+                     vf sum[BLOCK]) {
+    vf source[MOST_SPAN];
+#pragma GCC unroll 13
+    for (int i = 0; i < (BLOCK - 1) * step + taps; i++) {
+        source[i] = source_at(edge, line, at + i, k->axis->source_size, k->all, channels);
     }
-    finish(sum, channels, accumulate, target + (size_t)w * (size_t)s->w.target_step * all + c);
+#pragma GCC unroll 7
+    for (int t = 0; t < taps; t++) {
+#pragma GCC unroll 4
+        for (int i = 0; i < BLOCK; i++) sum[i] = fma_(source[i * step + t], weight[t], sum[i]);
+    }
 }
 
-/* Positions [w, last) of a small kernel, all taps inside: the weights stay in registers; where taps and positions are
- * neighbours (`sliding`), so do the sources that several positions share. Constants: count, taps, sliding. */
-INLINE int inner_small(int count, int taps, bool sliding, const ps_conv_sweep *s, const ps_depthwise_lines *lines, int w, int last,
-                       int c, int channels, vf bias, bool accumulate, float *target) {
-    size_t all = (size_t)s->source_channels, step = (size_t)s->w.source_step * all, target_step = (size_t)s->w.target_step * all;
-    vf weight[3][3];
-    const float *from[3];
-    ptrdiff_t tap_at[3];
-#pragma GCC unroll 3
-    for (int t = 0; t < taps; t++) tap_at[t] = (ptrdiff_t)s->w.delta[t] * (ptrdiff_t)all;
+INLINE void load_weights(int taps, const walk *k, int channels, int line, vf *weight) {
+    const float *from = k->lines->weights[line] + k->c;
+#pragma GCC unroll 7
+    for (int t = 0; t < taps; t++) weight[t] = load_upto(from + (size_t)k->axis->tap[t] * k->all, channels);
+}
+
+INLINE void fetch(const float *from, int count, size_t step) {
+    for (int i = 0; i < count; i++, from += step) __builtin_prefetch(from);
+}
+
+/* While a block is worked on, the same places of the lines that come next are fetched (past the end of a line too, which does no
+ * harm). Measured: the walk by vectors of channels defeats the processor's own prefetching, at a third of the bandwidth. */
+INLINE void fetch_ahead(const walk *k, int w) {
+    const ps_conv_axis *a = k->axis;
+    const ps_depthwise_lines *lines = k->lines;
+    for (int i = 0; i < lines->ahead_count; i++) {
+        fetch(lines->ahead[i] + (size_t)(w * a->source_step) * k->all + k->c, BLOCK * a->source_step, k->all);
+    }
+    if (lines->target_ahead == NULL) return;
+    size_t step = (size_t)a->target_step * k->all;
+    const float *target = lines->target_ahead + (size_t)w * step + (size_t)a->target_first * k->all + k->c;
+    for (int i = 0; i < BLOCK; i++, target += step) __builtin_prefetch(target, 1);
+}
+
+INLINE bool at_edge(const walk *k, int w) { return w < k->first || w + BLOCK > k->last; }
+
+/* At most three lines of at most three taps: the weights stay in registers. */
+INLINE void small_block(int count, int taps, int step, bool edge, const walk *k, int channels, int w, const vf weight[3][3]) {
+    vf sum[BLOCK] = {k->bias, k->bias, k->bias, k->bias};
 #pragma GCC unroll 3
     for (int line = 0; line < count; line++) {
-        from[line] = lines->source[line] + (size_t)w * step + (size_t)c;
-#pragma GCC unroll 3
-        for (int t = 0; t < taps; t++) {
-            weight[line][t] = load_upto(lines->weights[line] + (size_t)s->w.tap[t] * all + c, channels);
-        }
+        add_span(taps, step, edge, k, channels, k->lines->source[line] + k->c, w * step + k->axis->delta[0], weight[line], sum);
     }
-    float *to = target + (size_t)w * target_step + c;
-    for (; w + BLOCK <= last; w += BLOCK, to += BLOCK * target_step) {
-        vf sum[BLOCK] = {bias, bias, bias, bias};
-#pragma GCC unroll 3
-        for (int line = 0; line < count; line++) {
-            const float *x = from[line];
-            if (sliding) {
-                vf source[BLOCK + 2];
-#pragma GCC unroll 6
-                for (int i = 0; i < BLOCK + taps - 1; i++) source[i] = load_upto(x + tap_at[0] + (ptrdiff_t)(i * all), channels);
-#pragma GCC unroll 3
-                for (int t = 0; t < taps; t++) {
-#pragma GCC unroll 4
-                    for (int i = 0; i < BLOCK; i++) sum[i] = fma_(source[i + t], weight[line][t], sum[i]);
-                }
-            } else {
-#pragma GCC unroll 3
-                for (int t = 0; t < taps; t++) {
-#pragma GCC unroll 4
-                    for (int i = 0; i < BLOCK; i++) {
-                        sum[i] = fma_(load_upto(x + tap_at[t] + (ptrdiff_t)(i * step), channels), weight[line][t], sum[i]);
-                    }
-                }
-            }
-            from[line] = x + BLOCK * step;
-        }
-#pragma GCC unroll 4
-        for (int i = 0; i < BLOCK; i++) finish(sum[i], channels, accumulate, to + (size_t)i * target_step);
-    }
-    return w;
+    finish(k, channels, w, sum);
 }
 
-/* Returns the first position left to do. */
-INLINE int inner_positions_of(const ps_conv_sweep *s, const ps_depthwise_lines *lines, int w, int last, int c, int channels, vf bias,
-                              bool accumulate, float *target) {
-    bool sliding = s->w.source_step == 1 && s->w.taps == 3 && s->w.delta[1] == s->w.delta[0] + 1 && s->w.delta[2] == s->w.delta[1] + 1;
-#define SMALL(count, taps, slides) inner_small(count, taps, slides, s, lines, w, last, c, channels, bias, accumulate, target)
-    switch (lines->count * 4 + s->w.taps) {
-        case 4 * 1 + 1: return SMALL(1, 1, false);
-        case 4 * 1 + 2: return SMALL(1, 2, false);
-        case 4 * 1 + 3: return sliding ? SMALL(1, 3, true) : SMALL(1, 3, false);
-        case 4 * 2 + 1: return SMALL(2, 1, false);
-        case 4 * 2 + 2: return SMALL(2, 2, false);
-        case 4 * 2 + 3: return sliding ? SMALL(2, 3, true) : SMALL(2, 3, false);
-        case 4 * 3 + 3: return sliding ? SMALL(3, 3, true) : SMALL(3, 3, false);
-        default: break;
+INLINE void small_kernel(int count, int taps, int step, const walk *k, int channels) {
+    vf weight[3][3];
+#pragma GCC unroll 3
+    for (int line = 0; line < count; line++) load_weights(taps, k, channels, line, weight[line]);
+    for (int w = 0; w < k->axis->count; w += BLOCK) {
+        fetch_ahead(k, w);
+        if (at_edge(k, w)) small_block(count, taps, step, true, k, channels, w, weight);
+        else small_block(count, taps, step, false, k, channels, w, weight);
+    }
+}
+
+INLINE void large_block(int taps, int step, bool edge, const walk *k, int channels, int w) {
+    vf sum[BLOCK] = {k->bias, k->bias, k->bias, k->bias}, weight[MOST_TAPS];
+    for (int line = 0; line < k->lines->count; line++) {
+        load_weights(taps, k, channels, line, weight);
+        add_span(taps, step, edge, k, channels, k->lines->source[line] + k->c, w * step + k->axis->delta[0], weight, sum);
+    }
+    finish(k, channels, w, sum);
+}
+
+INLINE void large_kernel(int taps, int step, const walk *k, int channels) {
+    for (int w = 0; w < k->axis->count; w += BLOCK) {
+        fetch_ahead(k, w);
+        if (at_edge(k, w)) large_block(taps, step, true, k, channels, w);
+        else large_block(taps, step, false, k, channels, w);
+    }
+}
+
+/* Any taps, any steps: dilation, and whatever has no kernel of its own. */
+INLINE void any_block(bool edge, const walk *k, int channels, int w) {
+    const ps_conv_axis *a = k->axis;
+    vf sum[BLOCK] = {k->bias, k->bias, k->bias, k->bias};
+    for (int line = 0; line < k->lines->count; line++) {
+        const float *source = k->lines->source[line] + k->c, *weights = k->lines->weights[line] + k->c;
+        for (int t = 0; t < a->taps; t++) {
+            vf weight = load_upto(weights + (size_t)a->tap[t] * k->all, channels);
+            int at = w * a->source_step + a->delta[t];
+#pragma GCC unroll 4
+            for (int i = 0; i < BLOCK; i++, at += a->source_step) {
+                sum[i] = fma_(source_at(edge, source, at, a->source_size, k->all, channels), weight, sum[i]);
+            }
+        }
+    }
+    finish(k, channels, w, sum);
+}
+
+INLINE void any_kernel(const walk *k, int channels) {
+    for (int w = 0; w < k->axis->count; w += BLOCK) {
+        fetch_ahead(k, w);
+        if (at_edge(k, w)) any_block(true, k, channels, w);
+        else any_block(false, k, channels, w);
+    }
+}
+
+/* A case per lines, taps and step that have a kernel of their own; lines 0: any number. */
+enum { CASE_TAPS = 8, CASE_STEPS = 3 };
+#define CASE(lines, taps, step) (((lines) * CASE_TAPS + (taps)) * CASE_STEPS + (step))
+
+static int kernel_case(const ps_conv_axis *a, int lines) {
+    if (!taps_are_neighbours(a) || a->taps > MOST_TAPS || a->source_step > MOST_STEP) return -1;
+    return CASE(lines, a->taps, a->source_step);
+}
+
+INLINE void walk_large(const walk *k, int channels) {
+#define LARGE(taps, step) case CASE(0, taps, step): large_kernel(taps, step, k, channels); break
+    switch (kernel_case(k->axis, 0)) {
+        LARGE(2, 1);
+        LARGE(3, 1);
+        LARGE(4, 1);
+        LARGE(5, 1);
+        LARGE(7, 1);
+        LARGE(3, 2);
+        LARGE(5, 2);
+        LARGE(7, 2);
+        default: any_kernel(k, channels);
+    }
+#undef LARGE
+}
+
+/* `channels` is the constant LANES but in the last vector, which is not worth so many kernels. */
+INLINE void walk_axis(const walk *k, bool whole, int channels) {
+#define SMALL(lines, taps, step) case CASE(lines, taps, step): small_kernel(lines, taps, step, k, channels); break
+    switch (kernel_case(k->axis, k->lines->count)) {
+        SMALL(1, 1, 1);
+        SMALL(1, 2, 1);
+        SMALL(2, 1, 1);
+        SMALL(2, 2, 1);
+        SMALL(2, 3, 1);
+        SMALL(3, 3, 1);
+        SMALL(2, 3, 2);
+        SMALL(3, 3, 2);
+        default:
+            if (whole) walk_large(k, channels);
+            else any_kernel(k, channels);
     }
 #undef SMALL
-    for (; w + BLOCK <= last; w += BLOCK) inner_block(BLOCK, s, lines, w, c, channels, bias, accumulate, target);
-    return w;
 }
 
-INLINE void line_vector(const ps_conv_sweep *s, const ps_depthwise_lines *lines, const float *bias, bool accumulate, int c,
-                        int channels, float *target) {
-    int first, last, w = 0;
-    inner_positions(&s->w, &first, &last);
-    vf start = bias != NULL ? load_upto(bias + c, channels) : splat(0.0f);
-    for (; w < first; w++) edge_position(s, lines, w, c, channels, start, accumulate, target);
-    w = inner_positions_of(s, lines, w, last, c, channels, start, accumulate, target);
-    for (; w < last; w++) inner_block(1, s, lines, w, c, channels, start, accumulate, target);
-    for (; w < s->w.count; w++) edge_position(s, lines, w, c, channels, start, accumulate, target);
-}
-
-static void line(const ps_conv_sweep *s, const ps_depthwise_lines *lines, const float *bias, bool accumulate, float *target) {
-    int c = 0;
-    for (; c + LANES <= s->source_channels; c += LANES) line_vector(s, lines, bias, accumulate, c, LANES, target);
-    if (c < s->source_channels) line_vector(s, lines, bias, accumulate, c, s->source_channels - c, target);
-}
-
-/* `taps` (a constant) sums at a time stay in registers. */
-INLINE void gradient_taps(int taps, const ps_conv_sweep *s, int tap, const float *source, const float *dy, int c, int channels,
-                          float *dw) {
-    size_t all = (size_t)s->source_channels;
-    vf sum[8];
-    int first, last, w = 0;
-    inner_positions(&s->w, &first, &last);
-#pragma GCC unroll 8
-    for (int t = 0; t < taps; t++) sum[t] = load_upto(dw + (size_t)(tap + t) * all + c, channels);
-    for (; w < s->w.count; w++) {
-        vf g = load_upto(dy + (size_t)w * all + c, channels);
-        int at = w * s->w.source_step;
-        bool inner = w >= first && w < last;
-#pragma GCC unroll 8
-        for (int t = 0; t < taps; t++) {
-            int x = at + s->w.delta[tap + t];
-            if (inner || (x >= 0 && x < s->w.source_size)) {
-                sum[t] = fma_(load_upto(source + (size_t)x * all + c, channels), g, sum[t]);
-            }
+static void line(const ps_conv_axis *axes, int count, int channels, const ps_depthwise_lines *lines, const float *bias, bool accumulate,
+                 float *target) {
+    walk k = {.lines = lines, .all = (size_t)channels, .accumulate = accumulate};
+    for (k.c = 0; k.c < channels; k.c += LANES) {
+        k.channels = channels - k.c;
+        k.bias = bias != NULL ? load_upto(bias + k.c, k.channels) : splat(0.0f);
+        for (int i = 0; i < count; i++) {
+            k.axis = &axes[i];
+            inner_positions(k.axis, &k.first, &k.last);
+            k.target = target + (size_t)k.axis->target_first * k.all + k.c;
+            if (k.channels >= LANES) walk_axis(&k, true, LANES);
+            else walk_axis(&k, false, k.channels);
         }
     }
-#pragma GCC unroll 8
-    for (int t = 0; t < taps; t++) store_upto(dw + (size_t)(tap + t) * all + c, sum[t], channels);
 }
 
-INLINE void gradient_vector(const ps_conv_sweep *s, const float *source, const float *dy, int c, int channels, float *dw) {
-    int taps = s->w.taps;
-    if (taps == 3) gradient_taps(3, s, 0, source, dy, c, channels, dw);
-    else if (taps == 5) gradient_taps(5, s, 0, source, dy, c, channels, dw);
-    else if (taps == 7) gradient_taps(7, s, 0, source, dy, c, channels, dw);
-    else for (int tap = 0; tap < taps; tap++) gradient_taps(1, s, tap, source, dy, c, channels, dw);
+/* The products of lines [line, line + rows) of the kernel. */
+typedef struct {
+    const ps_conv_axis *axis;
+    const ps_depthwise_products *products;
+    int count, line;
+    size_t all;
+    int c, first, last;
+    float *dw;
+} gradient_walk;
+
+/* `positions` neighbours from w on; constants: rows, taps, step, positions, edge. */
+INLINE void gradient_block(int rows, int taps, int step, int positions, bool edge, const gradient_walk *k, int channels,
+                           const ps_depthwise_products *p, int w, vf *sum) {
+    vf g[BLOCK], source[MOST_SPAN];
+#pragma GCC unroll 4
+    for (int i = 0; i < positions; i++) g[i] = load_upto(p->dy + (size_t)(w + i) * k->all + k->c, channels);
+    int at = w * step + k->axis->delta[0];
+#pragma GCC unroll 3
+    for (int r = 0; r < rows; r++) {
+        const float *line = p->source[k->line + r];
+        if (line == NULL) continue;
+#pragma GCC unroll 13
+        for (int i = 0; i < (positions - 1) * step + taps; i++) {
+            source[i] = source_at(edge, line + k->c, at + i, k->axis->source_size, k->all, channels);
+        }
+#pragma GCC unroll 4
+        for (int i = 0; i < positions; i++) {
+#pragma GCC unroll 7
+            for (int t = 0; t < taps; t++) sum[r * taps + t] = fma_(source[i * step + t], g[i], sum[r * taps + t]);
+        }
+    }
 }
 
-static void gradient(const ps_conv_sweep *s, const float *source, const float *dy, float *dw) {
-    int c = 0;
-    for (; c + LANES <= s->source_channels; c += LANES) gradient_vector(s, source, dy, c, LANES, dw);
-    if (c < s->source_channels) gradient_vector(s, source, dy, c, s->source_channels - c, dw);
+INLINE void fetch_products(const gradient_walk *k, const ps_depthwise_products *p, int w, int positions) {
+    int step = k->axis->source_step;
+    for (int i = 0; i < p->ahead_count; i++) {
+        fetch(p->ahead[i] + (size_t)(w * step) * k->all + k->c, positions * step, k->all);
+    }
+    if (p->dy_ahead != NULL) fetch(p->dy_ahead + (size_t)w * k->all + k->c, positions, k->all);
+}
+
+INLINE void gradient_rows(int rows, int taps, int step, const gradient_walk *k, int channels) {
+    vf sum[9];
+    float *dw = k->dw + (size_t)(k->line * taps) * k->all + k->c;
+#pragma GCC unroll 9
+    for (int i = 0; i < rows * taps; i++) sum[i] = load_upto(dw + (size_t)i * k->all, channels);
+    for (const ps_depthwise_products *p = k->products; p < k->products + k->count; p++) {
+        int w = 0, count = k->axis->count;
+        for (; w + BLOCK <= count; w += BLOCK) {
+            if (k->line == 0) fetch_products(k, p, w, BLOCK);
+            bool edge = w < k->first || w + BLOCK > k->last;
+            if (edge) gradient_block(rows, taps, step, BLOCK, true, k, channels, p, w, sum);
+            else gradient_block(rows, taps, step, BLOCK, false, k, channels, p, w, sum);
+        }
+        if (w < count && k->line == 0) fetch_products(k, p, w, count - w);
+        if (w + 2 <= count) gradient_block(rows, taps, step, 2, true, k, channels, p, w, sum), w += 2;
+        if (w < count) gradient_block(rows, taps, step, 1, true, k, channels, p, w, sum);
+    }
+#pragma GCC unroll 9
+    for (int i = 0; i < rows * taps; i++) store_upto(dw + (size_t)i * k->all, sum[i], channels);
+}
+
+/* One tap of one line of the kernel at a time. */
+INLINE void gradient_tap(const gradient_walk *k, int tap, int channels) {
+    const ps_conv_axis *a = k->axis;
+    float *dw = k->dw + (size_t)(k->line * a->taps + tap) * k->all + k->c;
+    vf sum[2] = {load_upto(dw, channels), splat(0.0f)};
+    for (const ps_depthwise_products *p = k->products; p < k->products + k->count; p++) {
+        const float *line = p->source[k->line];
+        if (line == NULL) continue;
+        for (int w = 0; w < a->count; w++) {
+            int at = w * a->source_step + a->delta[tap];
+            if (at < 0 || at >= a->source_size) continue;
+            vf g = load_upto(p->dy + (size_t)w * k->all + k->c, channels);
+            vf x = load_upto(line + (size_t)at * k->all + k->c, channels);
+            if (w % 2 == 0) sum[0] = fma_(x, g, sum[0]);
+            else sum[1] = fma_(x, g, sum[1]);
+        }
+    }
+    store_upto(dw, sum[0] + sum[1], channels);
+}
+
+/* Takes as many lines of the kernel as have sums in registers; returns how many. */
+INLINE int gradient_lines(const gradient_walk *k, int left, int channels) {
+#define ROWS_OF(rows, taps, step) case CASE(rows, taps, step): gradient_rows(rows, taps, step, k, channels); return rows
+    int rows = k->axis->taps > 3 ? 1 : left < 3 ? left : 3;
+    switch (kernel_case(k->axis, rows)) {
+        ROWS_OF(1, 3, 1);
+        ROWS_OF(2, 3, 1);
+        ROWS_OF(3, 3, 1);
+        ROWS_OF(1, 3, 2);
+        ROWS_OF(2, 3, 2);
+        ROWS_OF(3, 3, 2);
+        ROWS_OF(1, 5, 1);
+        ROWS_OF(1, 7, 1);
+        ROWS_OF(1, 5, 2);
+        ROWS_OF(1, 7, 2);
+        default:
+            for (int tap = 0; tap < k->axis->taps; tap++) gradient_tap(k, tap, channels);
+            return 1;
+    }
+#undef ROWS_OF
+}
+
+static void gradient(const ps_conv_axis *axis, int channels, const ps_depthwise_products *products, int count, int lines, float *dw) {
+    int first, last;
+    inner_positions(axis, &first, &last);
+    gradient_walk k = {.axis = axis, .products = products, .count = count, .all = (size_t)channels, .first = first, .last = last, .dw = dw};
+    for (k.c = 0; k.c < channels; k.c += LANES) {
+        int part = channels - k.c;
+        for (k.line = 0; k.line < lines;) {
+            k.line += part >= LANES ? gradient_lines(&k, lines - k.line, LANES) : gradient_lines(&k, lines - k.line, part);
+        }
+    }
+}
+
+static void sum_parts(const float *parts, int count, size_t step, int taps, int channels, int first, int last, float *dw) {
+    for (int c = first; c < last; c += LANES) {
+        int some = last - c < LANES ? last - c : LANES;
+        for (int t = 0; t < taps; t++) {
+            const float *from = parts + (size_t)t * (size_t)channels + c;
+            vf sum = load_upto(from, some);
+            for (int part = 1; part < count; part++) sum += load_upto(from + (size_t)part * step, some);
+            float *to = dw + (size_t)c * (size_t)taps + t;
+            for (int i = 0; i < some; i++) to[(size_t)i * (size_t)taps] = sum[i];
+        }
+    }
 }
 
 const ps_depthwise_kernels *PS_SIMD_NAME(ps_depthwise_kernels_of)(void) {
-    static const ps_depthwise_kernels kernels = {line, gradient};
+    static const ps_depthwise_kernels kernels = {line, gradient, sum_parts};
     return &kernels;
 }

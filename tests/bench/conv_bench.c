@@ -6,7 +6,9 @@
  * Both sides run interleaved in one process; times are medians. oneDNN works in layouts of its own choice, without reorders,
  * so it is given every advantage; "direct" is the algorithm PyTorch uses, "Winograd" is oneDNN's own
  * where it has one. "of bound": the rate against the smaller of sgemm's at the same m, n, k and of memory bandwidth
- * (100 % is the bound; fewer multiplications than the direct algorithm can pass it). */
+ * (100 % is the bound; fewer multiplications than the direct algorithm can pass it). For depthwise convolution, which is no matrix
+ * product, the bound is memory bandwidth alone: every array read or written once at the triad's rate. Arrays that fit the last cache
+ * can pass it. The lines below the table sum it up: the passes below half of the bound, and the geometric mean of direct / poolscope. */
 #include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -33,6 +35,8 @@ typedef struct {
 
 #define CONV2(name, n, c, h, k, kernel, stride, pad, groups) \
     {name, {n, c, 1, h, h, k, 1, kernel, kernel, 1, stride, stride, 0, pad, pad, 1, 1, 1, groups}}
+#define DEPTHWISE(name, n, c, h, kernel, stride, pad, dilation) \
+    {name, {n, c, 1, h, h, c, 1, kernel, kernel, 1, stride, stride, 0, pad, pad, 1, dilation, dilation, c}}
 #define CONV3(name, n, c, d, k, kernel, stride, pad) \
     {name, {n, c, d, d, d, k, kernel, kernel, kernel, stride, stride, stride, pad, pad, pad, 1, 1, 1, 1}}
 
@@ -60,6 +64,10 @@ static const named_shape shapes[] = {
     CONV2("resnet50 1024-256@8 1x1", 64, 1024, 8, 256, 1, 1, 0, 1),
     CONV2("resnet50 512-2048@4 1x1", 64, 512, 4, 2048, 1, 1, 0, 1),
     CONV2("resnet50 1024-2048@8/2 1x1", 64, 1024, 8, 2048, 1, 2, 0, 1),
+    CONV2("resnet50 128@32/2", 64, 128, 32, 128, 3, 2, 1, 1),
+    CONV2("resnet50 256@16/2", 64, 256, 16, 256, 3, 2, 1, 1),
+    CONV2("resnet50 512@8/2", 64, 512, 8, 512, 3, 2, 1, 1),
+    CONV2("resnet50 256-512@32/2 1x1", 64, 256, 32, 512, 1, 2, 0, 1),
     CONV2("resnet50 stem 7x7@112", 8, 3, 112, 64, 7, 2, 3, 1),
     CONV2("narrow 8@32", 64, 8, 32, 8, 3, 1, 1, 1),
     CONV2("narrow 8-32@32 1x1", 64, 8, 32, 32, 1, 1, 0, 1),
@@ -74,16 +82,33 @@ static const named_shape shapes[] = {
     CONV2("plain20 16@32 b8", 8, 16, 32, 16, 3, 1, 1, 1),
     CONV2("plain20 32@16 b8", 8, 32, 16, 32, 3, 1, 1, 1),
     CONV2("plain20 64@8 b8", 8, 64, 8, 64, 3, 1, 1, 1),
-    CONV2("mobilenet depthwise 64@32", 64, 64, 32, 64, 3, 1, 1, 64),
-    CONV2("mobilenet depthwise 128@32/2", 64, 128, 32, 128, 3, 2, 1, 128),
-    CONV2("mobilenet depthwise 512@8", 64, 512, 8, 512, 3, 1, 1, 512),
+    DEPTHWISE("mobilenet depthwise 32@32", 64, 32, 32, 3, 1, 1, 1),
+    DEPTHWISE("mobilenet depthwise 64@32", 64, 64, 32, 3, 1, 1, 1),
+    DEPTHWISE("mobilenet depthwise 64@32/2", 64, 64, 32, 3, 2, 1, 1),
+    DEPTHWISE("mobilenet depthwise 128@32/2", 64, 128, 32, 3, 2, 1, 1),
+    DEPTHWISE("mobilenet depthwise 128@16", 64, 128, 16, 3, 1, 1, 1),
+    DEPTHWISE("mobilenet depthwise 128@16/2", 64, 128, 16, 3, 2, 1, 1),
+    DEPTHWISE("mobilenet depthwise 256@8", 64, 256, 8, 3, 1, 1, 1),
+    DEPTHWISE("mobilenet depthwise 256@8/2", 64, 256, 8, 3, 2, 1, 1),
+    DEPTHWISE("mobilenet depthwise 512@8", 64, 512, 8, 3, 1, 1, 1),
+    DEPTHWISE("mobilenet depthwise 512@4", 64, 512, 4, 3, 1, 1, 1),
+    DEPTHWISE("mobilenet depthwise 512@4/2", 64, 512, 4, 3, 2, 1, 1),
+    DEPTHWISE("mobilenet depthwise 1024@2", 64, 1024, 2, 3, 1, 1, 1),
+    DEPTHWISE("depthwise 5x5 128@16", 64, 128, 16, 5, 1, 2, 1),
+    DEPTHWISE("depthwise 7x7 128@16", 64, 128, 16, 7, 1, 3, 1),
+    DEPTHWISE("depthwise dilated 128@16", 64, 128, 16, 3, 1, 2, 2),
+    {"depthwise 3d 32@16", {2, 32, 16, 16, 16, 32, 3, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 32}},
     CONV2("grouped 128@16 g4", 64, 128, 16, 128, 3, 1, 1, 4),
     {"dilated 64@16", {64, 64, 1, 16, 16, 64, 1, 3, 3, 1, 1, 1, 0, 2, 2, 1, 2, 2, 1}},
+    {"dilated by 4 64@16", {64, 64, 1, 16, 16, 64, 1, 3, 3, 1, 1, 1, 0, 4, 4, 1, 4, 4, 1}},
     CONV3("unet3d 1-16@32", 2, 1, 32, 16, 3, 1, 1),
     CONV3("unet3d 16@32", 2, 16, 32, 16, 3, 1, 1),
     CONV3("unet3d 32@16", 2, 32, 16, 32, 3, 1, 1),
     CONV3("unet3d 64@8", 2, 64, 8, 64, 3, 1, 1),
+    CONV3("unet3d 128@4", 2, 128, 4, 128, 3, 1, 1),
     CONV3("unet3d 16-32@32/2", 2, 16, 32, 32, 2, 2, 0),
+    CONV3("unet3d 32-64@16/2", 2, 32, 16, 64, 2, 2, 0),
+    CONV3("unet3d 64-128@8/2", 2, 64, 8, 128, 2, 2, 0),
 };
 
 static const char *const pass_names[PS_CONV_PASSES] = {"forward", "backward-data", "backward-weights"};
@@ -288,15 +313,44 @@ static double triad_bandwidth(ps_pool *pool) {
     return best;
 }
 
-/* Milliseconds of the bound: sgemm's rate at the same m, n, k, or reading and writing every array once. */
+/* Milliseconds of the bound: sgemm's rate at the same m, n, k, or reading and writing every array once; for depthwise the latter. */
 static double bound_ms(const ps_conv_shape *s, ps_conv_pass pass, double bandwidth, ps_pool *pool) {
     int positions = (int)ps_conv_out_positions(s), taps = (int)ps_conv_taps(s), cg = s->c / s->groups, kg = s->k / s->groups;
     double x = (double)s->n * s->d * s->h * s->w * s->c, y = (double)positions * s->k, w = (double)s->k * taps * cg;
+    double memory = 4.0 * (x + y + w) / bandwidth / 1e6;
+    if (s->groups > 1 && cg == 1 && kg == 1) return memory;
     double rate = pass == PS_CONV_FORWARD         ? sgemm_rate(positions, kg, taps * cg, pool)
                   : pass == PS_CONV_BACKWARD_DATA ? sgemm_rate(positions, taps * cg, kg, pool)
                                                   : sgemm_rate(kg, taps * cg, positions, pool);
-    double compute = 2.0 * ps_conv_macs(s) / rate / 1e6, memory = 4.0 * (x + y + w) / bandwidth / 1e6;
+    double compute = 2.0 * ps_conv_macs(s) / rate / 1e6;
     return compute > memory ? compute : memory;
+}
+
+/* What the lines below the table say. */
+static struct {
+    int passes, compared, slow;
+    double log_ratios;
+    char slow_names[8192];
+} summary;
+
+static void sum_up(const char *name, ps_conv_pass pass, double ratio, double of_bound) {
+    summary.passes++;
+    summary.log_ratios += log(ratio);
+    if (of_bound < 0.0) return;
+    summary.compared++;
+    if (of_bound >= 0.5) return;
+    size_t used = strlen(summary.slow_names);
+    snprintf(summary.slow_names + used, sizeof summary.slow_names - used, "%s%s %s", summary.slow++ > 0 ? ", " : "", name, pass_names[pass]);
+}
+
+static void print_summary(void) {
+    if (summary.passes == 0) return;
+    printf("\nBound: sgemm's rate at the same m, n, k or memory bandwidth, whichever is slower; for depthwise memory bandwidth alone.\n\n");
+    if (summary.compared > 0) {
+        printf("Below 50 %% of the bound: %d of %d passes%s%s; ", summary.slow, summary.compared, summary.slow > 0 ? ": " : "",
+               summary.slow_names);
+    }
+    printf("geometric mean of direct / poolscope: %.2f\n", exp(summary.log_ratios / summary.passes));
 }
 
 static void bench_pass(const named_shape *shape, ps_conv_pass pass, ours *u, int rounds, double bandwidth) {
@@ -320,8 +374,10 @@ static void bench_pass(const named_shape *shape, ps_conv_pass pass, ours *u, int
            them / us);
     if (winograd) printf(" %.2f |", typical(wino, rounds) / us);
     else printf(" - |");
-    if (bandwidth > 0.0) printf(" %.0f %% |\n", 100.0 * bound_ms(s, pass, bandwidth, u->pool) / us);
+    double of_bound = bandwidth > 0.0 ? bound_ms(s, pass, bandwidth, u->pool) / us : -1.0;
+    if (of_bound >= 0.0) printf(" %.0f %% |\n", 100.0 * of_bound);
     else printf(" - |\n");
+    sum_up(shape->name, pass, them / us, of_bound);
     fflush(stdout);
     onednn_destroy(&d);
     if (winograd) onednn_destroy(&o);
@@ -386,6 +442,7 @@ int main(int argc, char **argv) {
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
         if (wanted(shapes[i].name, argv + first, argc - first)) bench_shape(&shapes[i], method, rounds, bound ? bandwidth : 0.0, pool);
     }
+    print_summary();
     ps_pool_destroy(pool);
     return 0;
 }
