@@ -9,7 +9,7 @@
  * called something. */
 ps_status ps_calibrate_diagnoses(double scale, const char *folder, int *wrong);
 
-/* 95 % interval of a share, by Wilson's score. */
+/* 95 % interval of a share, by Wilson's score: scipy.stats.binomtest(12, 54).proportion_ci(method='wilson') is 0.13195 to 0.34939. */
 void ps_calibrate_interval(int found, int count, double *low, double *high);
 
 #endif
