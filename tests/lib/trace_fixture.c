@@ -147,7 +147,7 @@ static ps_rng_key role_key(const ps_fixture *f, int node) { return ps_rng_key_fo
 
 ps_fixture_role ps_fixture_role_of(const ps_fixture *fixture, int node) {
     if (!fixture->inert_causes) return PS_FIXTURE_MOVING;
-    uint32_t drawn = ps_rng_below(role_key(fixture, node), 0, 2 * PS_FIXTURE_ROLES);
+    uint32_t drawn = ps_rng_below(role_key(fixture, node), 0, 4 * PS_FIXTURE_ROLES);
     return drawn < PS_FIXTURE_ROLES ? (ps_fixture_role)drawn : PS_FIXTURE_MOVING;
 }
 

@@ -49,7 +49,8 @@ typedef enum {
     PS_FIXTURE_BARELY_MOVING, /* a path at 1.05 to 3 times the bound */
     PS_FIXTURE_ROLES
 } ps_fixture_role;
-/* What a node is with inert_causes; half of the nodes move. */
+/* What a node is with inert_causes. One in six is inert, so that the median of a wide layer moves unless it is the inert layer: where
+ * most of a layer were inert by chance, "inert with its layer" would be the truth. */
 ps_fixture_role ps_fixture_role_of(const ps_fixture *fixture, int node);
 
 /* 8 windows of 10 steps, 3 layers of 8 channels. */
