@@ -160,7 +160,7 @@ $(BUILD)/tests/bench/%_bench: $(BUILD)/tests/bench/%_bench.o $(TEST_LIB_OBJECTS)
 
 $(BUILD)/tests/bench/conv_bench: BENCH_LIBS := -ldnnl
 
-$(BUILD)/tests/calibrate/calibrate: $(BUILD)/tests/calibrate/calibrate.o $(BUILD)/tests/lib/trace_fixture.o $(LIBRARY)
+$(BUILD)/tests/calibrate/calibrate: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/calibrate/*.c)) $(BUILD)/tests/lib/trace_fixture.o $(LIBRARY)
 	$(CC) $(CFLAGS) -o $@ $^ $(LIBS) $(LDFLAGS)
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -6,20 +6,6 @@
 
 enum { MAX_DEPTH = 64 };
 
-static const uint64_t absent_bits = 0x7ff8000000abce17u;
-
-double ps_absent(void) {
-    double value;
-    memcpy(&value, &absent_bits, sizeof value);
-    return value;
-}
-
-bool ps_is_absent(double value) {
-    uint64_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    return bits == absent_bits;
-}
-
 static inline bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
 static inline bool is_digit(char c) { return (unsigned char)(c - '0') < 10; }
 
@@ -98,6 +84,77 @@ const char *ps_scan_number(const char *text, double *value) {
     return p;
 }
 
+/* ---- eight digits at a time ---- */
+
+static const uint64_t zeros = 0x3030303030303030u;
+
+/* How many of the eight characters in `word` (the first in its lowest byte) are digits before the first that is none. A digit's
+ * high half is 3, and stays so when 6 is added; a carry can only come from a character that is no digit, below which all is told. */
+static inline int leading_digits(uint64_t word) {
+    uint64_t high = 0xf0f0f0f0f0f0f0f0u, other = ((word & high) ^ zeros) | (((word + 0x0606060606060606u) & high) ^ zeros);
+    return other == 0 ? 8 : __builtin_ctzll(other) / 8;
+}
+
+/* The number that the first `digits` (0 to 8) of the characters make: leading zeros are shifted in, then neighbours are joined. */
+static inline uint64_t digits_value(uint64_t word, int digits) {
+    if (digits < 8) word = (word - zeros) << (56 - 8 * digits) << 8;
+    else word -= zeros;
+    word = word * 10 + (word >> 8);
+    return ((word & 0x000000ff000000ffu) * (100 + (1000000ull << 32)) + ((word >> 16) & 0x000000ff000000ffu) * (1 + (10000ull << 32))) >> 32;
+}
+
+static inline uint64_t eight_characters(const char *text) {
+    uint64_t word;
+    memcpy(&word, text, sizeof word);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    word = __builtin_bswap64(word);
+#endif
+    return word;
+}
+
+/* What ps_scan_number does, where 32 characters may be looked at; NULL for what is not common: more than 7 digits before or 15 after
+ * the point, leading zeros, no number, or one that takes strtod to round. */
+enum { COMMON_ROOM = 32 };
+static inline const char *scan_common(const char *text, double *value) {
+    static const uint64_t scales[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000};
+    bool negative = *text == '-';
+    const char *p = text + negative;
+    uint64_t word = eight_characters(p), mantissa;
+    int digits = leading_digits(word), exponent = 0;
+    if (digits == 0 || digits == 8 || (*p == '0' && digits > 1)) return NULL;
+    mantissa = digits_value(word, digits);
+    p += digits;
+    if (*p == '.') {
+        word = eight_characters(++p);
+        int more = leading_digits(word);
+        if (more == 0) return NULL;
+        mantissa = mantissa * scales[more] + digits_value(word, more);
+        p += more;
+        exponent = -more;
+        if (more == 8) {
+            word = eight_characters(p);
+            more = leading_digits(word);
+            if (more == 8 || digits + 8 + more > 19) return NULL;
+            mantissa = mantissa * scales[more] + digits_value(word, more);
+            p += more;
+            exponent -= more;
+        }
+    }
+    if ((*p | 0x20) == 'e') {
+        bool down = *++p == '-';
+        p += *p == '-' || *p == '+';
+        if (!is_digit(*p) || (is_digit(p[1]) && is_digit(p[2]))) return NULL;
+        int written = *p++ - '0';
+        if (is_digit(*p)) written = written * 10 + (*p++ - '0');
+        exponent += down ? -written : written;
+    }
+    if (mantissa >= (1ull << 53) || exponent < -22 || exponent > 22) return NULL;
+    double whole = (double)(int64_t)mantissa; /* cheaper than from an unsigned number */
+    double magnitude = exponent < 0 ? whole / powers[-exponent] : whole * powers[exponent];
+    *value = negative ? -magnitude : magnitude;
+    return p;
+}
+
 const char *ps_scan_string(const char *text, const char **begin, size_t *length, bool *escaped) {
     if (*text != '"') return NULL;
     const char *p = text + 1;
@@ -127,20 +184,37 @@ static const char *skip_scalar(const char *text) {
 
 static const char *skip_value(const char *text, int depth);
 
-/* A flat array of numbers is passed over byte by byte without converting it; its numbers are checked only when asked for. */
+/* Nothing that numbers and the blanks and commas between them do not hold: in blocks, so that the compiler can use vectors. */
+static bool all_plain(const char *text, const char *end) {
+    enum { BLOCK = 32 };
+    while (text < end) {
+        unsigned char other = 0;
+        if (end - text >= BLOCK) {
+            for (int i = 0; i < BLOCK; i++) {
+                unsigned char c = (unsigned char)text[i];
+                other |= (unsigned char)!(((unsigned char)(c - '+') <= '9' - '+' && c != '/') || c == ' ' || (c | 0x20) == 'e');
+            }
+            text += BLOCK;
+        } else {
+            unsigned char c = (unsigned char)*text++;
+            other = !(((unsigned char)(c - '+') <= '9' - '+' && c != '/') || c == ' ' || (c | 0x20) == 'e');
+        }
+        if (other) return false;
+    }
+    return true;
+}
+
+/* A flat array of numbers is passed over without converting it; its numbers are checked only when asked for. NULL: it is none. */
 static const char *skip_numbers(const char *text) {
-    static const unsigned char plain[256] = {
-        ['0'] = 1, ['1'] = 1, ['2'] = 1, ['3'] = 1, ['4'] = 1, ['5'] = 1, ['6'] = 1, ['7'] = 1, ['8'] = 1,
-        ['9'] = 1, ['.'] = 1, ['-'] = 1, ['+'] = 1, ['e'] = 1, ['E'] = 1, [','] = 1, [' '] = 1};
-    while (plain[(unsigned char)*text]) text++;
-    return text;
+    const char *end = strchr(text, ']');
+    return end != NULL && all_plain(text, end) ? end + 1 : NULL;
 }
 
 static const char *skip_container(const char *text, char close, int depth) {
     if (depth == 0) return NULL;
     if (close == ']') {
         const char *end = skip_numbers(text);
-        if (*end == ']') return end + 1;
+        if (end != NULL) return end;
     }
     text = ps_scan_blanks(text);
     if (*text == close) return text + 1;
@@ -174,11 +248,15 @@ const char *ps_scan_array(const char *text, double *values, size_t room, size_t 
     size_t found = 0;
     double spare;
     if (*text != '[') return NULL;
+    const char *end = strchr(text, ']');
+    if (end == NULL) return NULL;
     text = ps_scan_blanks(text + 1);
     *count = 0;
     if (*text == ']') return text + 1;
     for (;;) {
-        text = ps_scan_number(text, found < room ? &values[found] : &spare);
+        double *value = found < room ? &values[found] : &spare;
+        const char *next = end - text >= COMMON_ROOM ? scan_common(text, value) : NULL;
+        text = next != NULL ? next : ps_scan_number(text, value);
         if (text == NULL) return NULL;
         found++;
         if (is_blank(*text)) text = ps_scan_blanks(text);

@@ -7,10 +7,21 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* A value that was null or not recorded: a NaN of its own, apart from a measured NaN. */
-double ps_absent(void);
-bool ps_is_absent(double value);
+#define PS_ABSENT_BITS 0x7ff8000000abce17u
+static inline double ps_absent(void) {
+    const uint64_t bits = PS_ABSENT_BITS;
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+static inline bool ps_is_absent(double value) {
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits == PS_ABSENT_BITS;
+}
 
 /* Skips blanks. */
 const char *ps_scan_blanks(const char *text);

@@ -70,27 +70,45 @@ void ps_tables_format(char *buffer, double value) {
 
 static void print_text(FILE *stream, const char *text) {
     if (text == NULL) text = "NA";
-    for (; *text != '\0'; text++) putc((unsigned char)*text < 0x20 ? ' ' : *text, stream);
+    for (; *text != '\0'; text++) putc_unlocked((unsigned char)*text < 0x20 ? ' ' : *text, stream);
+}
+
+/* One thread writes the tables, so no cell takes a lock of its own; whole numbers, which most cells are, need no printf. */
+static void print_whole(FILE *stream, long long value) {
+    char buffer[24], *p = buffer + sizeof buffer;
+    unsigned long long rest = value < 0 ? 0 - (unsigned long long)value : (unsigned long long)value;
+    do *--p = (char)('0' + rest % 10);
+    while ((rest /= 10) > 0);
+    if (value < 0) *--p = '-';
+    while (p < buffer + sizeof buffer) putc_unlocked(*p++, stream);
+}
+
+static void print_number(FILE *stream, double value) {
+    char buffer[32];
+    if (fabs(value) < 1e9 && value == (double)(long long)value) { /* as %.9g prints it */
+        print_whole(stream, (long long)value);
+        return;
+    }
+    ps_tables_format(buffer, value);
+    for (const char *p = buffer; *p != '\0'; p++) putc_unlocked(*p, stream);
 }
 
 static void print_cells(ps_tables *tables, ps_table_id id, const char *format, va_list arguments) {
     FILE *stream = tables->writers[id].stream;
-    char buffer[32];
     for (; *format != '\0'; format++) {
-        if (tables->cells[id]++ > 0) putc('\t', stream);
+        if (tables->cells[id]++ > 0) putc_unlocked('\t', stream);
         switch (*format) {
             case 's':
                 print_text(stream, va_arg(arguments, const char *));
                 break;
             case 'i':
-                fprintf(stream, "%d", va_arg(arguments, int));
+                print_whole(stream, va_arg(arguments, int));
                 break;
             case 'l':
-                fprintf(stream, "%lld", va_arg(arguments, long long));
+                print_whole(stream, va_arg(arguments, long long));
                 break;
             default:
-                ps_tables_format(buffer, va_arg(arguments, double));
-                fputs(buffer, stream);
+                print_number(stream, va_arg(arguments, double));
         }
     }
 }
@@ -105,7 +123,7 @@ void ps_tables_cells(ps_tables *tables, ps_table_id id, const char *format, ...)
 void ps_tables_end_row(ps_tables *tables, ps_table_id id) {
     if (tables->cells[id] != tables->columns[id]) tables->faulty = (int)id;
     tables->cells[id] = 0;
-    putc('\n', tables->writers[id].stream);
+    putc_unlocked('\n', tables->writers[id].stream);
 }
 
 void ps_tables_row(ps_tables *tables, ps_table_id id, const char *format, ...) {

@@ -29,13 +29,14 @@ struct ps_trace_reader {
 
 static const struct {
     const char *name;
+    size_t length; /* of the name */
     bool window, layer;
 } quantities[] = {
 #define WINDOW true
 #define PROBE false
 #define LAYER true
 #define NODE false
-#define PS_QUANTITY(name, record, per) {#name, record, per},
+#define PS_QUANTITY(name, record, per) {#name, sizeof #name - 1, record, per},
 #include "analysis/quantity.def"
 #undef PS_QUANTITY
 #undef WINDOW
@@ -300,16 +301,17 @@ typedef enum { FIELD_TYPE, FIELD_LAYER, FIELD_NUMBER, FIELD_TEXT, FIELD_VALUES }
 
 static const struct field {
     const char *name;
+    size_t length; /* of the name */
     field_kind kind;
     size_t offset, room;
 } fields[] = {
 #define NUMBER(name) \
-    { #name, FIELD_NUMBER, offsetof(ps_trace_record, name), 0 }
+    { #name, sizeof #name - 1, FIELD_NUMBER, offsetof(ps_trace_record, name), 0 }
 #define TEXT(name) \
-    { #name, FIELD_TEXT, offsetof(ps_trace_record, name), sizeof((ps_trace_record *)0)->name }
-    {"type", FIELD_TYPE, 0, 0},
-    {"layer", FIELD_LAYER, 0, 0},
-    {"values", FIELD_VALUES, 0, 0},
+    { #name, sizeof #name - 1, FIELD_TEXT, offsetof(ps_trace_record, name), sizeof((ps_trace_record *)0)->name }
+    {"type", sizeof "type" - 1, FIELD_TYPE, 0, 0},
+    {"layer", sizeof "layer" - 1, FIELD_LAYER, 0, 0},
+    {"values", sizeof "values" - 1, FIELD_VALUES, 0, 0},
     NUMBER(step),
     NUMBER(window),
     NUMBER(first),
@@ -404,7 +406,7 @@ static const char *read_field(ps_trace_reader *reader, ps_trace_record *record, 
                               const char *value, layer_note *note) {
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         const struct field *field = &fields[i];
-        if (strlen(field->name) != length || memcmp(field->name, key, length) != 0) continue;
+        if (field->length != length || memcmp(field->name, key, length) != 0) continue;
         double number;
         switch (field->kind) {
             case FIELD_VALUES:
@@ -491,7 +493,7 @@ ps_status ps_trace_reader_next(ps_trace_reader *reader, ps_trace_record *record,
 
 static ps_quantity quantity_of(const char *name, size_t length, bool window) {
     for (int q = 0; q < PS_Q_COUNT; q++)
-        if (quantities[q].window == window && strlen(quantities[q].name) == length &&
+        if (quantities[q].window == window && quantities[q].length == length &&
             memcmp(quantities[q].name, name, length) == 0)
             return (ps_quantity)q;
     return PS_Q_COUNT;

@@ -6,6 +6,7 @@
 #include "analysis/spectra/rank.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
+#include "cli/incoming.h"
 #include "cli/session.h"
 #include "core/file.h"
 #include "core/memory.h"
@@ -67,21 +68,6 @@ typedef struct {
 
 /* ---- gathering ---- */
 
-static ps_status gather_weights(ranks *r, const ps_unit *unit, layer *l) {
-    ps_net *net = r->s->session.net;
-    const ps_param *weight = ps_net_param(net, ps_net_node_param(net, unit->source_node, "weight"));
-    int bias = ps_net_node_param(net, unit->source_node, "bias");
-    size_t length = weight->row_length;
-    l->columns = (int)length + (bias >= 0);
-    PS_TRY(PS_ALLOC((size_t)unit->channels * (size_t)l->columns, &l->weights, "ranks"));
-    for (int c = 0; c < unit->channels; c++) {
-        double *row = l->weights + (size_t)c * (size_t)l->columns;
-        for (size_t i = 0; i < length; i++) row[i] = (double)weight->value[(size_t)c * length + i];
-        if (bias >= 0) row[length] = (double)ps_net_param(net, bias)->value[c];
-    }
-    return PS_OK;
-}
-
 /* Sums and products of one batch in single precision, over batches in double. */
 static void add_outputs(const ranks *r, layer *l, ps_shape shape, const float *y) {
     size_t positions = ps_shape_positions(shape), channels = (size_t)shape.c;
@@ -110,7 +96,7 @@ static ps_status gather(ranks *r) {
         widest = channels > widest ? channels : widest;
         PS_TRY(PS_ALLOC(channels * channels, &r->layer[u].moment, "ranks"));
         PS_TRY(PS_ALLOC(channels, &r->layer[u].sum, "ranks"));
-        if (!unit->shared) PS_TRY(gather_weights(r, unit, &r->layer[u]));
+        if (!unit->shared) PS_TRY(ps_incoming_rows(s->net, unit, &r->layer[u].weights, &r->layer[u].columns));
     }
     PS_TRY(PS_ALLOC(widest * widest, &r->products, "ranks"));
     ps_progress_start(&progress, "ranks", (uint64_t)s->probe_batches, 0, quiet);

@@ -10,15 +10,16 @@
 #include "probe/plant_internal.h"
 #include "trace/trace_records.h"
 
-typedef enum { BIAS, WEIGHTS_IN, WEIGHTS_OUT, GAMMA, NEAR_MISS, UPSTREAM, CAUSES } cause;
+typedef enum { BIAS, WEIGHTS_IN, WEIGHTS_OUT, GAMMA, NEAR_MISS, UPSTREAM, OVERLAP, DEPENDENT, CAUSES } cause;
 
-static const char *const cause_name[CAUSES] = {"bias", "weights-in", "weights-out", "gamma", "near-miss", "upstream"};
+static const char *const cause_name[CAUSES] = {"bias", "weights-in", "weights-out", "gamma", "near-miss", "upstream", "overlap",
+                                               "dependent"};
 
 enum { MAX_DEALT = 16 };
 
 /* One planting as its text says. */
 typedef struct {
-    double share, value;
+    double share, value, noise;
     int count;       /* -1: share */
     cause dealt[MAX_DEALT];
     int dealt_count;
@@ -51,7 +52,8 @@ static ps_status parse_cause(const char *text, cause *out) {
             *out = (cause)i;
             return PS_OK;
         }
-    return ps_fail(PS_ERR_USAGE, "--plant: unknown cause \"%s\"; known: bias, weights-in, weights-out, gamma, upstream, near-miss", text);
+    return ps_fail(PS_ERR_USAGE, "--plant: unknown cause \"%s\"; known: bias, weights-in, weights-out, gamma, upstream, overlap, dependent, near-miss",
+                   text);
 }
 
 static ps_status parse_causes(char *text, plan *p) {
@@ -72,13 +74,14 @@ static ps_status parse_item(char *item, plan *p) {
     *text++ = '\0';
     if (strcmp(item, "share") == 0) return parse_number(item, text, 0, 1, &p->share);
     if (strcmp(item, "value") == 0) return parse_number(item, text, -1e30, 1e30, &p->value);
+    if (strcmp(item, "noise") == 0) return parse_number(item, text, 0, 1e6, &p->noise);
     if (strcmp(item, "cause") == 0) return parse_causes(text, p);
     if (strcmp(item, "layers") == 0) {
         p->layers = text;
         return PS_OK;
     }
     if (strcmp(item, "count") != 0 && strcmp(item, "seed") != 0)
-        return ps_fail(PS_ERR_USAGE, "--plant: unknown key \"%s\"; known: share, count, cause, seed, layers, value", item);
+        return ps_fail(PS_ERR_USAGE, "--plant: unknown key \"%s\"; known: share, count, cause, seed, layers, value, noise", item);
     PS_TRY(parse_number(item, text, 0, item[0] == 'c' ? 1e6 : 9e15, &number));
     if (number != floor(number)) return ps_fail(PS_ERR_USAGE, "--plant: %s must be a whole number, not \"%s\"", item, text);
     if (item[0] == 'c') p->count = (int)number;
@@ -165,6 +168,8 @@ static bool can_take(const field *f, const ps_unit *unit, cause what) {
     switch (what) {
     case BIAS: return has_shift(f, unit);
     case WEIGHTS_IN: return !unit->shared;
+    case OVERLAP: return !unit->shared && unit->channels > 1;
+    case DEPENDENT: return !unit->shared && unit->channels > PS_PLANT_MOST_PARTNERS;
     case WEIGHTS_OUT: return unit->readers > 0 && !unit->identity_path;
     case GAMMA: return unit->norm_node >= 0;
     case NEAR_MISS: return unit->slope == 0 && ps_plant_shift_param(f->net, unit) >= 0;
@@ -176,24 +181,26 @@ static bool can_take(const field *f, const ps_unit *unit, cause what) {
 
 static int by_number(const void *a, const void *b) { return *(const int *)a - *(const int *)b; }
 
-static ps_status note(field *f, int unit, cause what, int *channel, int channels) {
+static ps_status note(field *f, const plan *p, int unit, cause what, int *channel, int channels) {
     ps_planting_list *list = f->list;
     if (channels == 0) return PS_OK;
     qsort(channel, (size_t)channels, sizeof *channel, by_number);
     PS_TRY(PS_GROW(&list->planting, &list->capacity, (size_t)list->count + 1, "planting"));
     ps_planting *planting = &list->planting[list->count++];
-    *planting = (ps_planting){.layer = f->units->unit[unit].name, .cause = cause_name[what], .channels = channels};
+    *planting = (ps_planting){.layer = f->units->unit[unit].name, .cause = cause_name[what], .channels = channels,
+                              .noise = p->noise, .seed = p->seed,
+                              .partners = what == OVERLAP ? 1 : what == DEPENDENT ? PS_PLANT_MOST_PARTNERS : 0};
     PS_TRY(PS_ALLOC((size_t)channels, &planting->channel, "planting"));
     memcpy(planting->channel, channel, (size_t)channels * sizeof *channel);
     for (int i = 0; i < channels; i++) f->taken[unit][channel[i]] = true;
     return PS_OK;
 }
 
-static ps_status plant_channels(field *f, int index, cause what, int *channel, int channels, double value) {
+static ps_status plant_channels(field *f, const plan *p, int index, cause what, int *channel, int channels) {
     const ps_unit *unit = &f->units->unit[index];
-    PS_TRY(note(f, index, what, channel, channels));
+    PS_TRY(note(f, p, index, what, channel, channels));
     for (int i = 0; i < channels; i++) {
-        if (what == BIAS) write_bias(f, unit, channel[i], value);
+        if (what == BIAS) write_bias(f, unit, channel[i], p->value);
         if (what == WEIGHTS_IN) clear_incoming(f, unit, channel[i]);
         if (what == WEIGHTS_OUT) clear_outgoing(f, unit, channel[i]);
         if (what == GAMMA) write_gamma(f, unit, channel[i]);
@@ -202,11 +209,11 @@ static ps_status plant_channels(field *f, int index, cause what, int *channel, i
     return PS_OK;
 }
 
-static ps_status plant_free_channels(field *f, int index, cause what, double value) {
+static ps_status plant_free_channels(field *f, const plan *p, int index, cause what) {
     int channels = 0;
     for (int c = 0; c < f->units->unit[index].channels; c++)
         if (!f->taken[index][c]) f->chosen[channels++] = c;
-    return plant_channels(f, index, what, f->chosen, channels, value);
+    return plant_channels(f, p, index, what, f->chosen, channels);
 }
 
 static bool is_wholly(const field *f, int unit, bool taken) {
@@ -237,12 +244,12 @@ static ps_status plant_below(field *f, const plan *p, int target, bool *killed) 
     const ps_unit *unit = &f->units->unit[target];
     for (int i = 0; i < unit->feeds; i++) {
         int feed = unit->feed[i].unit;
-        if (!killed[feed]) PS_TRY(plant_free_channels(f, feed, BIAS, p->value));
+        if (!killed[feed]) PS_TRY(plant_free_channels(f, p, feed, BIAS));
         killed[feed] = true;
     }
     for (int i = 0; i < f->units->count; i++) {
         if (killed[i] || !is_cut_off(f, killed, i)) continue;
-        PS_TRY(plant_free_channels(f, i, UPSTREAM, p->value));
+        PS_TRY(plant_free_channels(f, p, i, UPSTREAM));
         killed[i] = true;
     }
     return PS_OK;
@@ -282,7 +289,7 @@ static ps_status plant_layer(field *f, const plan *p, int index, bool *any) {
     for (int i = 0; i < causes; i++) {
         int channels = 0;
         for (int k = i; k < nodes; k += causes) f->chosen[channels++] = (int)f->order[k];
-        PS_TRY(plant_channels(f, index, dealt[i], f->chosen, channels, p->value));
+        PS_TRY(plant_channels(f, p, index, dealt[i], f->chosen, channels));
     }
     return PS_OK;
 }
@@ -335,6 +342,34 @@ static ps_status plant_text(field *f, char *text) {
     return PS_OK;
 }
 
+/* The next nodes in channel order that nothing was planted in and nothing was made of, round the end. */
+static ps_status choose_partners(field *f, int index, ps_planting *p) {
+    int channels = f->units->unit[index].channels;
+    PS_TRY(PS_ALLOC((size_t)(p->channels * p->partners), &p->partner, "planting"));
+    for (int i = 0; i < p->channels; i++)
+        for (int k = 0; k < p->partners; k++) {
+            int c = p->channel[i], tried = 0;
+            while (f->taken[index][c] && tried++ < channels) c = (c + 1) % channels;
+            if (f->taken[index][c])
+                return ps_fail(PS_ERR_USAGE, "--plant: %s has too few other nodes for cause %s; plant fewer of them", p->layer, p->cause);
+            p->partner[i * p->partners + k] = c;
+            f->taken[index][c] = true;
+        }
+    return PS_OK;
+}
+
+/* After all other plantings, so that partners stay as they are. */
+static ps_status combine_nodes(field *f) {
+    for (int k = 0; k < f->list->count; k++) {
+        ps_planting *p = &f->list->planting[k];
+        if (p->partners == 0) continue;
+        int index = ps_units_find(f->units, p->layer);
+        PS_TRY(choose_partners(f, index, p));
+        PS_TRY(ps_plant_combine(f->net, &f->units->unit[index], p));
+    }
+    return PS_OK;
+}
+
 /* Last of all, in forward order: a near miss must stay one whatever else is planted before it. */
 static ps_status shift_near_misses(field *f) {
     for (int i = 0; i < f->units->count; i++)
@@ -354,6 +389,7 @@ ps_status ps_plant(ps_net *net, const char *text, const ps_probe_source *source,
     PS_TRY_CLEANUP(ps_string_copy(text, &copy));
     PS_TRY_CLEANUP(prepare(&f));
     PS_TRY_CLEANUP(plant_text(&f, copy));
+    PS_TRY_CLEANUP(combine_nodes(&f));
     PS_TRY_CLEANUP(shift_near_misses(&f));
     if (out->count == 0)
         status = ps_fail(PS_ERR_USAGE, "--plant: \"%s\" plants no node; raise share or count", text);
@@ -368,7 +404,10 @@ cleanup:
 }
 
 void ps_planting_list_clear(ps_planting_list *list) {
-    for (int i = 0; i < list->count; i++) ps_free(list->planting[i].channel);
+    for (int i = 0; i < list->count; i++) {
+        ps_free(list->planting[i].channel);
+        ps_free(list->planting[i].partner);
+    }
     ps_free_array(list->planting);
     *list = (ps_planting_list){0};
 }

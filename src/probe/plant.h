@@ -10,11 +10,15 @@
  *           gamma        gamma zero, beta not above zero
  *           upstream     one layer, all of whose nodes find nothing but dead inputs: all nodes it reads get `value` (cause bias), its own
  *                        bias and beta are not above zero; so it goes on with every layer that then has only dead inputs
+ *           overlap      incoming weights and bias point the way of another node's, at the angle whose tangent is `noise`: the length stays
+ *           dependent    incoming weights and bias are a combination of three other nodes', plus `noise` of their length at right angles
+ *                        to it
  *           near-miss    bias or beta is shifted until one image of the probe set is active: not dead
  *           several joined by '+' are dealt out in turn
  *   seed    which nodes (0)
  *   layers  pattern of layer names (*); layers that cannot take a cause are passed over
  *   value   of bias and upstream (-4)
+ *   noise   of overlap and dependent (0)
  * A node is planted once. Which ones depends on seed and layer name alone, so arms of an experiment get the same. Pool Skip mixes
  * channels behind the bias: where one stands between, only beta shuts a gate for good. */
 #ifndef PS_PROBE_PLANT_H
@@ -28,6 +32,10 @@ typedef struct {
     const char *cause;   /* static */
     int *channel;        /* ascending; owned by the list */
     int channels;
+    int partners;        /* other nodes that each one is made of: 1 for overlap, 3 for dependent, else 0 */
+    int *partner;        /* [channels][partners], none of them planted or used twice; owned by the list; NULL without partners */
+    double noise;        /* of overlap and dependent */
+    uint64_t seed;
 } ps_planting;
 
 typedef struct {

@@ -53,6 +53,13 @@ report([(r["layer"], r["channel"]) for r in dependent] == [("stage2.1.conv", str
        dependent)
 report("1 overlapping pairs, 6 dependent nodes" in printed, "the terminal says the same", printed)
 
+for cause, noise, pairs, nodes in (("overlap", "0", 1, 2), ("overlap", "0.1", 0, 0), ("dependent", "0.0001", 0, 4), ("dependent", "0.1", 0, 0)):
+    must("plant", "a/checkpoint.safetensors", "--plant", f"count=1,cause={cause},noise={noise},layers=stage2.1.conv", "--out", "c.safetensors")
+    must("ranks", "c.safetensors", "--out", "c", "--quiet")
+    found = [(r["layer"], r["channel"]) for r in table("c", "dependent")]
+    report(len(table("c", "overlap")) == pairs and len(found) == nodes and all(f[0] == "stage2.1.conv" for f in found),
+           f"plant's {cause} with noise {noise}: {pairs} pairs, {nodes} dependent nodes", found)
+
 loose = must("ranks", "a/checkpoint.safetensors", "--cosine", "0.05", "--residual", "1", "--quiet").stdout
 report("0 overlapping pairs" not in loose, "the thresholds are adjustable", loose)
 for option, value in (("--cosine", "1.5"), ("--cosine", "x"), ("--residual", "0")):

@@ -19,6 +19,7 @@ typedef struct {
     int *recent;                   /* per layer: windows since a death in it */
     double *z;                     /* per layer: deviation of l2/l1 at the latest probe */
     double *speed, *dead_gradient; /* per node, of the window */
+    double *zero;                  /* per node, of the window: steps without gradient, with dead_steps */
     int window;
     ps_rng_key key;
     uint64_t draws;
@@ -35,7 +36,8 @@ ps_fixture ps_fixture_default(const char *arm, uint64_t seed) {
                     .death = 0.02,
                     .revival = 0.1,
                     .near_leave = 0.9,
-                    .accuracy = 0.5};
+                    .accuracy = 0.5,
+                    .inert_layer = -1};
     return f;
 }
 
@@ -129,22 +131,63 @@ static double gamma_(const writer *w, int node) { return w->f->norm ? 1 + 0.01 *
 static double beta(const writer *w, int node) { return w->f->norm ? (w->state[node] == DEAD ? -5 : 0.2) : NAN; }
 static double weight_l2(const writer *w, int node) { return 1 + 0.001 * node + 0 * (double)w->f->seed; }
 static double weight_l1(const writer *w, int node) {
-    return weight_l2(w, node) * sqrt(FAN_IN) / (1.25 + 0.02 * w->z[node / w->f->channels]);
+    int layer = node / w->f->channels;
+    double shift = 3 * layer < w->f->layers ? w->f->concentration[0] : 3 * layer >= 2 * w->f->layers ? w->f->concentration[1] : 0;
+    return weight_l2(w, node) * sqrt(FAN_IN) / (1.25 + 0.02 * w->z[layer]) / exp(shift);
 }
 static double out_l2(const writer *w, int node) { return 0.7 + 0 * (double)(w->f->seed + (uint64_t)node); }
 
 /* A window's gate is shut all through when the node is dead at both ends. */
 static bool shut(const writer *w, int node) { return w->before[node] == DEAD && w->state[node] == DEAD; }
 static double zeros(const writer *w, int node) { return shut(w, node) ? 1 : w->state[node] == ALIVE ? 0.5 : 0.99; }
+
+/* ---- planted inertia ---- */
+
+static ps_rng_key role_key(const ps_fixture *f, int node) { return ps_rng_key_fold(ps_rng_key_of(f->seed, "fixture/role"), (uint64_t)node); }
+
+ps_fixture_role ps_fixture_role_of(const ps_fixture *fixture, int node) {
+    if (!fixture->inert_causes) return PS_FIXTURE_MOVING;
+    uint32_t drawn = ps_rng_below(role_key(fixture, node), 0, 4 * PS_FIXTURE_ROLES);
+    return drawn < PS_FIXTURE_ROLES ? (ps_fixture_role)drawn : PS_FIXTURE_MOVING;
+}
+
+/* Path over weights: 1e-6 to just below 1e-3 where inert, just above it where barely moving. */
+static double role_path(const ps_fixture *f, int node) {
+    double u = (double)ps_rng_uniform(role_key(f, node), 1);
+    ps_fixture_role role = ps_fixture_role_of(f, node);
+    if (role == PS_FIXTURE_NO_GRADIENT) return 0;
+    if (role == PS_FIXTURE_BARELY_MOVING && node / f->channels != f->inert_layer) return 1.05e-3 * pow(3 / 1.05, u);
+    if (role == PS_FIXTURE_MOVING && node / f->channels != f->inert_layer) return 0.02 * (0.2 + u);
+    return 0.95e-3 * pow(10, -3 * u);
+}
+
+/* Decay outweighs the gradient, or is outweighed, by 5 % to a hundredfold. */
+static double role_decay(const ps_fixture *f, int node) {
+    double factor = 1.05 * pow(10, 2 * (double)ps_rng_uniform(role_key(f, node), 2));
+    double path = role_path(f, node);
+    if (ps_fixture_role_of(f, node) == PS_FIXTURE_NO_GRADIENT) return 1e-5 * factor;
+    return ps_fixture_role_of(f, node) == PS_FIXTURE_DECAY ? path * factor : path / factor;
+}
+
 static double gradient(const writer *w, int node) {
+    if (w->f->inert_causes) return 50 * role_path(w->f, node);
     if (shut(w, node) && !w->f->module && w->f->fault != NULL && strcmp(w->f->fault, "gradient") == 0) return 1e-6;
     if (shut(w, node)) return w->f->module ? w->f->dead_ratio * w->dead_gradient[node] : 0;
     return w->before[node] == ALIVE ? 1 : 0.1;
 }
-static double zero_steps(const writer *w, int node) { return gradient(w, node) == 0 ? w->f->window_steps : 0; }
-static double path_gradient(const writer *w, int node) { return 0.02 * gradient(w, node) * w->speed[node]; }
+static double zero_steps(const writer *w, int node) {
+    if (w->f->dead_steps > 0 && w->before[node] == DEAD) return w->zero[node];
+    if (ps_fixture_role_of(w->f, node) == PS_FIXTURE_ONE_STEP) return w->f->window_steps - 1;
+    return gradient(w, node) == 0 ? w->f->window_steps : 0;
+}
+static double path_gradient(const writer *w, int node) {
+    if (w->f->inert_causes) return weight_l2(w, node) * role_path(w->f, node);
+    return 0.02 * gradient(w, node) * w->speed[node] * (w->f->dead_speed > 0 && shut(w, node) ? w->f->dead_speed : 1);
+}
 static double path_carried(const writer *w, int node) { return 0.001 + 0 * w->state[node]; }
-static double path_decay(const writer *w, int node) { return 0.002 + 0 * w->state[node]; }
+static double path_decay(const writer *w, int node) {
+    return w->f->inert_causes ? weight_l2(w, node) * role_decay(w->f, node) : 0.002;
+}
 static double path_residual(const writer *w, int node) {
     return w->f->fault != NULL && strcmp(w->f->fault, "parts") == 0 && node == 1 ? 0.01 : 1e-8;
 }
@@ -282,6 +325,10 @@ static void move(writer *w) {
     }
     for (int node = 0; node < nodes && f->noise; node++) w->dead_gradient[node] = exp(0.5 * normal(w));
     for (int l = 0; l < f->layers && f->noise; l++) w->z[l] = normal(w);
+    for (int node = 0; node < nodes && f->dead_steps > 0; node++) {
+        w->zero[node] = 0;
+        for (int s = 0; s < f->window_steps; s++) w->zero[node] += draw(w) >= f->dead_steps;
+    }
     w->window++;
 }
 
@@ -322,6 +369,7 @@ static ps_status init_writer(writer *w, const ps_fixture *fixture) {
     PS_TRY(PS_ALLOC(nodes, &w->before, "states"));
     PS_TRY(PS_ALLOC(nodes, &w->speed, "speeds"));
     PS_TRY(PS_ALLOC(nodes, &w->dead_gradient, "gradients"));
+    PS_TRY(PS_ALLOC(nodes, &w->zero, "steps without gradient"));
     PS_TRY(PS_ALLOC(layers, &w->recent, "deaths"));
     PS_TRY(PS_ALLOC(layers, &w->z, "deviations"));
     for (size_t node = 0; node < nodes; node++) w->dead_gradient[node] = 1;
@@ -334,6 +382,7 @@ static void clear_writer(writer *w) {
     ps_free(w->before);
     ps_free(w->speed);
     ps_free(w->dead_gradient);
+    ps_free(w->zero);
     ps_free(w->recent);
     ps_free(w->z);
 }

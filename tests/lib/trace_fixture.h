@@ -32,8 +32,26 @@ typedef struct {
     double lead;        /* by how much one standard deviation of l2/l1 raises the deaths of the next window, as a share */
     double slowing;     /* decades by which near-dead nodes slow down over the run */
     double reopening;   /* by how much a gradient above the median raises the next window's revivals, as a share */
+    double dead_steps;  /* share of steps on which a node that begins its window dead gets a gradient; 0: as the states say */
+    double dead_speed;  /* multiplies the gradient-driven path of nodes that stay dead; 0: 1 */
+    double concentration[2]; /* added to the log of l2/l1 in the first and the last third of the layers */
+    bool inert_causes;  /* some nodes are inert, each by one cause, or nearly so: ps_fixture_inertia_of */
+    int inert_layer;    /* with inert_causes: all nodes of this layer are inert by their gradient; -1: none */
     bool start_by_seed; /* states at the first probe depend on the seed alone, not on the arm */
 } ps_fixture;
+
+typedef enum {
+    PS_FIXTURE_MOVING,
+    PS_FIXTURE_NO_GRADIENT,
+    PS_FIXTURE_DECAY,
+    PS_FIXTURE_SMALL_GRADIENT,
+    PS_FIXTURE_ONE_STEP,      /* small gradient, and zero on all steps but one */
+    PS_FIXTURE_BARELY_MOVING, /* a path at 1.05 to 3 times the bound */
+    PS_FIXTURE_ROLES
+} ps_fixture_role;
+/* What a node is with inert_causes. One in six is inert, so that the median of a wide layer moves unless it is the inert layer: where
+ * most of a layer were inert by chance, "inert with its layer" would be the truth. */
+ps_fixture_role ps_fixture_role_of(const ps_fixture *fixture, int node);
 
 /* 8 windows of 10 steps, 3 layers of 8 channels. */
 ps_fixture ps_fixture_default(const char *arm, uint64_t seed);

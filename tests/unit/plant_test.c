@@ -266,6 +266,84 @@ static void mixed_causes_are_dealt_out(void **state) {
     done(&b);
 }
 
+/* Incoming weights and bias of a node; returns their number. */
+static int row_of(bed *b, const char *layer, int c, double *row) {
+    char name[32];
+    snprintf(name, sizeof name, "%s.weight", layer);
+    const ps_param *w = ps_net_param(b->net, ps_net_find_param(b->net, name));
+    int length = (int)w->row_length;
+    for (int i = 0; i < length; i++) row[i] = (double)w->value[(size_t)(c * length + i)];
+    snprintf(name, sizeof name, "%s.bias", layer);
+    row[length] = (double)value(b, name)[c];
+    return length + 1;
+}
+
+static double inner(const double *a, const double *b, int count) {
+    double sum = 0;
+    for (int i = 0; i < count; i++) sum += a[i] * b[i];
+    return sum;
+}
+
+/* What is left of a row when the partners' part is taken from it, by Gram-Schmidt, over its length. */
+static double left_of(bed *b, const ps_planting *p, int i) {
+    double row[512], basis[3][512];
+    int count = row_of(b, p->layer, p->channel[i], row);
+    double length = sqrt(inner(row, row, count));
+    for (int k = 0; k < p->partners; k++) {
+        row_of(b, p->layer, p->partner[i * p->partners + k], basis[k]);
+        for (int j = 0; j < k; j++) {
+            double part = inner(basis[k], basis[j], count);
+            for (int n = 0; n < count; n++) basis[k][n] -= part * basis[j][n];
+        }
+        double size = sqrt(inner(basis[k], basis[k], count)), part = 0;
+        for (int n = 0; n < count; n++) basis[k][n] /= size;
+        part = inner(row, basis[k], count);
+        for (int n = 0; n < count; n++) row[n] -= part * basis[k][n];
+    }
+    return sqrt(inner(row, row, count)) / length;
+}
+
+/* The length stays; what the partners leave of the row is the noise's share; partners are as they were. */
+static void check_made(bed *b, bed *fresh, const ps_planting *p, double share) {
+    double row[512], before[512];
+    for (int i = 0; i < p->channels; i++) {
+        int count = row_of(b, p->layer, p->channel[i], row);
+        row_of(fresh, p->layer, p->channel[i], before);
+        assert_true(fabs(inner(row, row, count) / inner(before, before, count) - 1) < 1e-5);
+        double left = left_of(b, p, i);
+        if (p->partners == 1) assert_true(fabs(left - share) < 1e-6);
+        else assert_true(left <= share + 1e-6 && left >= 0.5 * share); /* noise is at right angles to the combination, not to each partner */
+        for (int k = 0; k < p->partners; k++) {
+            int partner = p->partner[i * p->partners + k];
+            assert_null(cause_of(b, ps_units_find(b->units, p->layer), partner));
+            row_of(b, p->layer, partner, row);
+            row_of(fresh, p->layer, partner, before);
+            assert_memory_equal(row, before, (size_t)count * sizeof *row);
+        }
+    }
+}
+
+static void nodes_are_made_of_others(void **state) {
+    static const double noises[] = {0, 0.01, 0.5};
+    (void)state;
+    for (int n = 0; n < 3; n++)
+        for (int dependent = 0; dependent < 2; dependent++) {
+            bed b, fresh;
+            char text[96];
+            make(&b, plain, 1);
+            make(&fresh, plain, 1);
+            snprintf(text, sizeof text, "count=2,cause=%s,noise=%g,layers=conv[12]", dependent ? "dependent" : "overlap", noises[n]);
+            plant(&b, text);
+            assert_int_equal(planted(&b, NULL), 4);
+            for (int i = 0; i < b.list.count; i++) {
+                assert_int_equal(b.list.planting[i].partners, dependent ? 3 : 1);
+                check_made(&b, &fresh, &b.list.planting[i], noises[n] / sqrt(1 + noises[n] * noises[n]));
+            }
+            done(&b);
+            done(&fresh);
+        }
+}
+
 static void choice_depends_on_seed_and_layer_name_alone(void **state) {
     (void)state;
     bed a, b, c;
@@ -292,7 +370,8 @@ static void wrong_texts_are_one_sentence(void **state) {
     } cases[] = {{"share=2", "share"},         {"share=", "share"},           {"share=0.1x", "share"},   {"cause=rust", "rust"},
                  {"causes=bias", "causes"},    {"layers=conv9", "conv9"},     {"count=1.5", "count"},    {"share", "key=value"},
                  {"cause=gamma", "gamma"},     {"count=0", "no node"},        {"cause=bias+", "cause"},  {"share=nan", "share"},
-                 {"count=-1", "count"},        {"cause=upstream,layers=conv1", "conv1"}};
+                 {"count=-1", "count"},        {"cause=upstream,layers=conv1", "conv1"},
+                 {"cause=overlap,count=5,layers=conv1", "too few"}, {"noise=-1", "noise"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         bed b;
         make(&b, plain, 1);
@@ -318,6 +397,7 @@ int main(void) {
         cmocka_unit_test(upstream_cuts_a_layer_off),
         cmocka_unit_test(near_misses_are_active_on_one_image),
         cmocka_unit_test(mixed_causes_are_dealt_out),
+        cmocka_unit_test(nodes_are_made_of_others),
         cmocka_unit_test(choice_depends_on_seed_and_layer_name_alone),
         cmocka_unit_test(wrong_texts_are_one_sentence),
     };

@@ -51,6 +51,20 @@ static void wilcoxon_agrees_with_scipy(void **state) {
     assert_int_equal(ps_stats_wilcoxon(with_zeros, 5).n, 3);
 }
 
+/* d and r = scipy.stats.rankdata(abs(d)) * numpy.sign(d); scipy.stats.permutation_test((r,), numpy.sum, permutation_type='samples',
+ * n_resamples=numpy.inf, alternative=...), and the same of (d,). SciPy's own wilcoxon is not exact with ties. */
+static void ties_agree_with_scipys_permutations(void **state) {
+    static const double d[] = {1, 1, -1, 2, 2, -3, 4, 4, 4, -5, 6};
+    (void)state;
+    ps_stats_test ranks = ps_stats_wilcoxon(d, 11), sums = ps_stats_signflip(d, 11);
+    near(ranks.two_sided, 0.197265625, 1e-15);
+    near(ranks.greater, 0.0986328125, 1e-15);
+    near(ranks.less, 0.9130859375, 1e-15);
+    near(sums.two_sided, 0.2275390625, 1e-15);
+    near(sums.greater, 0.11376953125, 1e-15);
+    near(sums.less, 0.9169921875, 1e-15);
+}
+
 static void few_values_show_what_they_can(void **state) {
     static const double same[] = {1, 2, 3, 4, 5};
     (void)state;
@@ -150,6 +164,14 @@ static void spearman_agrees_with_scipy(void **state) {
     near(ps_stats_spearman(x, y, 7, scratch, order), 0.8108437164260032, 1e-12); /* scipy.stats.spearmanr(x, y) */
     static const double flat[] = {1, 1, 1, 1, 1, 1, 1};
     assert_true(ps_is_absent(ps_stats_spearman(x, flat, 7, scratch, order)));
+    /* Ties on both sides: scipy.stats.spearmanr(a, b), scipy.stats.rankdata(a) */
+    static const double a[] = {3, 1, 4, 1, 5, 9, 2, 6, 5, 3}, b[] = {2, 7, 1, 8, 2, 8, 1, 8, 2, 8};
+    static const double expected[] = {4.5, 1.5, 6, 1.5, 7.5, 10, 3, 9, 7.5, 4.5};
+    double more[20], ranks[10];
+    size_t places[10];
+    near(ps_stats_spearman(a, b, 10, more, places), 0.13471506281091267, 1e-12);
+    ps_stats_ranks(a, 10, ranks, places);
+    for (int i = 0; i < 10; i++) near(ranks[i], expected[i], 0);
 }
 
 static void normal_distribution(void **state) {
@@ -226,6 +248,9 @@ static void logrank_agrees_with_r(void **state) {
     near(sum.observed, 9, 0);
     near(sum.expected, 19.25050095, 1e-8);
     near(sum.variance, 6.256960574, 1e-8);
+    /* Peto's log hazard ratio from these, (9 - 19.25050095) / 6.256960574; the maximum of Cox's partial likelihood is near it
+     * (Breslow's form, by scipy.optimize.minimize_scalar: -1.5092). */
+    near((sum.observed - sum.expected) / sum.variance, -1.638255640061829, 1e-8);
     for (int i = 0; i < 42; i++)
         spells[i] = (ps_stats_spell){0, i < 21 ? mp_time[i] : placebo_time[i - 21], i % 3, i < 9 || i >= 21, i < 21};
     /* with + strata(rep(c(0, 1, 2), 14)): expected 18.41574537, variance 6.58632494 */
@@ -288,6 +313,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(signflip_gives_fishers_answer),
         cmocka_unit_test(wilcoxon_agrees_with_scipy),
+        cmocka_unit_test(ties_agree_with_scipys_permutations),
         cmocka_unit_test(few_values_show_what_they_can),
         cmocka_unit_test(rounding_does_not_break_ties),
         cmocka_unit_test(infinite_values_rank_beyond_all),

@@ -136,6 +136,62 @@ static void arrays_agree_with_cjson(void **state) {
     }
 }
 
+/* Arrays are scanned eight digits at a time where there is room behind a number: it must take and refuse what the plain scanner does,
+ * and give the same bits. Numbers are put together from parts of every length. */
+static void arrays_agree_with_single_numbers(void **state) {
+    static const char *const whole[] = {"", "0", "00", "01", "7", "42", "123456", "1234567", "12345678", "123456789012345678901"};
+    static const char *const part[] = {"",           ".",           ".5",           ".05",           ".1234567",        ".12345678",
+                                       ".123456789", ".0000000001", ".12345678901", ".123456789012345", ".1234567890123456",
+                                       ".00000000000000000001", ".1x", ".12345678:", ".123/"};
+    static const char *const power[] = {"", "e5", "E-7", "e+22", "e-22", "e-23", "e23", "e", "e-", "e005", "e-0007", "e400", "e5.5", "x"};
+    static const char room[] = ",0.123456789,0.123456789,0.123456789]";
+    int taken = 0, refused = 0;
+    (void)state;
+    for (size_t i = 0; i < 2 * sizeof whole / sizeof *whole; i++)
+        for (size_t j = 0; j < sizeof part / sizeof *part; j++)
+            for (size_t k = 0; k < sizeof power / sizeof *power; k++) {
+                char text[160];
+                double alone = 0, values[4];
+                size_t found;
+                snprintf(text, sizeof text, "[%s%s%s%s%s", i % 2 ? "-" : "", whole[i / 2], part[j], power[k], room);
+                const char *end = ps_scan_number(text + 1, &alone);
+                bool good = end != NULL && strcmp(end, room) == 0;
+                const char *stop = ps_scan_array(text, values, 4, &found);
+                if ((stop != NULL) != good) fail_msg("%s was %s", text, good ? "refused" : "taken");
+                if (good) same_bits(values[0], alone, text);
+                if (good) assert_int_equal(found, 4);
+                taken += good;
+                refused += !good;
+            }
+    assert_true(taken > 1000 && refused > 1000);
+}
+
+/* Cut anywhere or with a stray character anywhere, also at the edges of the blocks that are looked at in one go; the text lies at the
+ * end of its memory, so that the sanitizers see a look beyond it. */
+static void long_arrays_are_checked_to_their_end(void **state) {
+    static const char good[] = "[0.123456789,-1.5e-07,0.25,3,1024,0.987654321,null,7.25,-0.0009765625,12,13.75,0.123456789,5]";
+    double values[32];
+    size_t found, length = sizeof good - 1;
+    (void)state;
+    for (size_t cut = 0; cut < length; cut++) {
+        char *text = malloc(cut + 1);
+        memcpy(text, good, cut);
+        text[cut] = '\0';
+        assert_null(ps_scan_skip(text));
+        assert_null(ps_scan_array(text, values, 32, &found));
+        free(text);
+    }
+    for (size_t place = 1; place + 1 < length; place++) {
+        char text[sizeof good];
+        memcpy(text, good, sizeof good);
+        text[place] = ';';
+        assert_null(ps_scan_skip(text));
+        assert_null(ps_scan_array(text, values, 32, &found));
+    }
+    assert_non_null(ps_scan_array(good, values, 32, &found));
+    assert_int_equal(found, 13);
+}
+
 /* What the scanner passes over cJSON must accept, and the other way round, for texts made by damaging a good line. */
 static void skipping_agrees_with_cjson(void **state) {
     static const char good[] =
@@ -350,6 +406,8 @@ int main(void) {
         cmocka_unit_test(numbers_round_as_strtod),
         cmocka_unit_test(values_json_has_no_numbers_for),
         cmocka_unit_test(arrays_agree_with_cjson),
+        cmocka_unit_test(arrays_agree_with_single_numbers),
+        cmocka_unit_test(long_arrays_are_checked_to_their_end),
         cmocka_unit_test(skipping_agrees_with_cjson),
         cmocka_unit_test_setup_teardown(wrong_traces_are_refused_by_name_and_line, setup, teardown),
         cmocka_unit_test_setup_teardown(foreign_traces_are_read, setup, teardown),

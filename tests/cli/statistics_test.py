@@ -1,0 +1,241 @@
+#!/usr/bin/env python3
+"""Every prediction's statistic, computed a second time from the trace by the definitions of predictions.def, is the one compare gives."""
+import json
+import math
+import os
+import statistics
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from tap import done, must, path, report  # noqa: E402
+
+NEAR_DEAD = 0.99  # from this share of zeros on
+INERT = 1e-3      # path over weights, below it
+
+
+class Trace:
+    """Private layers only; states[p][layer][channel] is "dead", "near" or "alive"."""
+
+    def __init__(self, directory):
+        with open(path(directory, "trace.jsonl")) as lines:
+            records = [json.loads(line) for line in lines]
+        self.layers = [layer for layer in records[0]["layers"] if layer["kind"] != "shared"]
+        self.index = {layer["name"]: i for i, layer in enumerate(self.layers)}
+        self.rate = {r["step"]: r["lr"] for r in records if r["type"] == "step"}
+        self.accuracy = [r["accuracy"] for r in records if r["type"] == "eval" and r.get("split", "test") == "test"][-1]
+        self.probes, self.windows = {}, {}
+        for r in records:
+            if r["type"] == "probe" and r["layer"] in self.index:
+                self.probes.setdefault(r["step"], {})[self.index[r["layer"]]] = r
+            if r["type"] == "window" and r["layer"] in self.index:
+                self.windows.setdefault((r["first"], r["last"]), {})[self.index[r["layer"]]] = r["values"]
+        self.steps = sorted(self.probes)
+        self.spans = sorted(self.windows)
+        self.states = [[[self.state(n, self.probes[s][l]["elements"]) for n in self.probes[s][l]["values"]["nonzero"]]
+                        for l in range(len(self.layers))] for s in self.steps]
+
+    @staticmethod
+    def state(nonzero, elements):
+        return "dead" if nonzero == 0 else "near" if 1 - nonzero / elements >= NEAR_DEAD else "alive"
+
+    def around(self, span):
+        """States at the last probe not after the window's first step, and at the first probe after its last one."""
+        before = max(i for i, s in enumerate(self.steps) if s <= span[0])
+        after = min(i for i, s in enumerate(self.steps) if s > span[1])
+        return self.states[before], self.states[after]
+
+    def nodes(self):
+        return [(l, c) for l in range(len(self.layers)) for c in range(self.layers[l]["channels"])]
+
+    def moving(self, span, l, c):
+        values = self.windows[span][l]
+        return values["path_gradient"][c] / values["weight_start_l2"][c] >= INERT
+
+
+def mantel_haenszel(tables):
+    """Difference of shares over 2 x 2 tables (Greenland and Robins 1985): (first, of), (second, of)."""
+    kept = [t for t in tables if t[0][1] > 0 and t[1][1] > 0]
+    top = sum((a * m - b * n) / (n + m) for (a, n), (b, m) in kept)
+    return top / sum(n * m / (n + m) for (_, n), (_, m) in kept)
+
+
+def ranks(values):
+    ordered = sorted(values)
+    return [statistics.mean(i + 1 for i, other in enumerate(ordered) if other == value) for value in values]
+
+
+def spearman(x, y):
+    a, b = ranks(x), ranks(y)
+    ma, mb = statistics.mean(a), statistics.mean(b)
+    xx, yy = sum((v - ma) ** 2 for v in a), sum((v - mb) ** 2 for v in b)
+    return sum((p - ma) * (q - mb) for p, q in zip(a, b)) / math.sqrt(xx * yy) if len(x) > 2 and xx * yy > 0 else None
+
+
+def w1(t):
+    steps = zero = 0
+    for span in t.spans:
+        before, _ = t.around(span)
+        for l, c in t.nodes():
+            if before[l][c] == "dead":
+                steps += span[1] - span[0] + 1
+                zero += t.windows[span][l]["grad_zero_steps"][c]
+    return 1 - zero / steps
+
+
+def w2(t):
+    tables = []
+    for now, then in zip(t.states, t.states[1:]):
+        for l in range(len(t.layers)):
+            dead = [c for c, s in enumerate(now[l]) if s == "dead"]
+            near = [c for c, s in enumerate(now[l]) if s == "near"]
+            tables.append(((sum(then[l][c] != "dead" for c in dead), len(dead)), (sum(then[l][c] == "alive" for c in near), len(near))))
+    return mantel_haenszel(tables)
+
+
+def w3(t):
+    tables = []
+    for l, layer in enumerate(t.layers):
+        counts = {True: [0, 0], False: [0, 0]}
+        inputs = [t.index[name] for name in layer["inputs"] if name in t.index]
+        for w in range(len(t.spans) - 2 if inputs else 0):
+            before, after = t.around(t.spans[w])
+            died = any(a != "dead" and b == "dead" for i in inputs for a, b in zip(before[i], after[i]))
+            for c in range(layer["channels"]):
+                if t.moving(t.spans[w], l, c):
+                    counts[died][0] += not (t.moving(t.spans[w + 1], l, c) and t.moving(t.spans[w + 2], l, c))
+                    counts[died][1] += 1
+        tables.append((counts[True], counts[False]))
+    return mantel_haenszel(tables)
+
+
+def ratio(t, step, l):
+    values = t.probes[step][l]["values"]
+    return math.sqrt(sum(x * x for x in values["weight_l2"])) / sum(values["weight_l1"])
+
+
+def w4(t):
+    differences = []
+    for l in range(len(t.layers)):
+        deaths, kept = [], []
+        for p, (now, then) in enumerate(zip(t.states, t.states[1:])):
+            at_risk = [c for c, s in enumerate(now[l]) if s != "dead"]
+            if at_risk:
+                deaths.append(sum(then[l][c] == "dead" for c in at_risk) / len(at_risk))
+                kept.append(p)
+        lead = spearman([ratio(t, t.steps[p], l) for p in kept], deaths)
+        lag = spearman([ratio(t, t.steps[p + 1], l) for p in kept], deaths)
+        if lead is not None and lag is not None:
+            differences.append(lead - lag)
+    return statistics.mean(differences)
+
+
+def w5(t):
+    differences = []
+    for l in range(len(t.layers)):
+        gaps = []
+        for span in t.spans:
+            before, _ = t.around(span)
+            values, rate = t.windows[span][l], sum(t.rate[s] for s in range(span[0], span[1] + 1))
+            speeds = {"near": [], "alive": [], "dead": []}
+            for c, s in enumerate(before[l]):
+                speeds[s].append(math.log10(max(values["path"][c] / values["weight_start_l2"][c], 1e-9) / rate))
+            if speeds["near"] and speeds["alive"]:
+                gaps.append(statistics.mean(speeds["near"]) - statistics.mean(speeds["alive"]))
+        third = len(gaps) // 3
+        if third > 0:
+            differences.append(statistics.mean(gaps[-third:]) - statistics.mean(gaps[:third]))
+    return statistics.mean(differences)
+
+
+def dead_through(t, span, l):
+    before, after = t.around(span)
+    return [c for c in range(t.layers[l]["channels"]) if before[l][c] == "dead" and after[l][c] == "dead"]
+
+
+def p1(t):
+    found = []
+    for span in t.spans:
+        for l in range(len(t.layers)):
+            gradient = t.windows[span][l]["grad_norm_rms"]
+            alive = [gradient[c] for c, s in enumerate(t.around(span)[0][l]) if s == "alive"]
+            if alive and statistics.median(alive) != 0:
+                found += [gradient[c] / statistics.median(alive) for c in dead_through(t, span, l)]
+    return statistics.median(found)
+
+
+def p4(t):
+    moving = [t.moving(span, l, c) for span in t.spans for l in range(len(t.layers)) for c in dead_through(t, span, l)]
+    return statistics.mean(moving)
+
+
+def p9(t):
+    tables = []
+    for span, following in zip(t.spans, t.spans[1:]):
+        _, after = t.around(following)
+        for l in range(len(t.layers)):
+            dead = dead_through(t, span, l)
+            gradient = t.windows[span][l]["grad_norm_rms"]
+            middle = statistics.median(gradient[c] for c in dead) if dead else 0
+            halves = [c for c in dead if gradient[c] > middle], [c for c in dead if gradient[c] <= middle]
+            tables.append(tuple((sum(after[l][c] != "dead" for c in half), len(half)) for half in halves))
+    return mantel_haenszel(tables)
+
+
+def fate(t, l, c, dying):
+    """Probes until the state at the first probe ends, and whether it does."""
+    for p, states in enumerate(t.states):
+        if (states[l][c] == "dead") == dying:
+            return t.steps[p], True
+    return t.steps[-1], False
+
+
+def hazard(base, arm, dying):
+    """Peto: (O - E) / V of the log-rank test, stratified by layer, from risk sets counted one by one."""
+    excess = variance = 0.0
+    for l in range(len(base.layers)):
+        cohort = [(*fate(t, l, c, dying), t is arm) for t in (base, arm) for c in range(base.layers[l]["channels"])
+                  if (t.states[0][l][c] == "dead") != dying]
+        for time in sorted({m[0] for m in cohort if m[1]}):
+            risk = [m for m in cohort if m[0] >= time]
+            n, treated = len(risk), sum(m[2] for m in risk)
+            events = [m for m in risk if m[0] == time and m[1]]
+            excess += sum(m[2] for m in events) - len(events) * treated / n
+            if n > 1:
+                variance += len(events) * (treated / n) * (1 - treated / n) * (n - len(events)) / (n - 1)
+    return excess / variance
+
+
+def third_log(t, late):
+    n = len(t.layers)
+    chosen = [l for l in range(n) if (3 * l >= 2 * n if late else 3 * l < n)]
+    weights = [t.layers[l]["fan_in"] * t.layers[l]["channels"] for l in chosen]
+    return statistics.mean(math.log(ratio(t, t.steps[-1], l) * math.sqrt(w)) for l, w in zip(chosen, weights))
+
+
+def dead_mean(t):
+    return statistics.mean(statistics.mean(s[l][c] == "dead" for l, c in t.nodes()) for s in t.states)
+
+
+RUN = ["--model", "plain9", "--width", "1", "--size", "8", "--batch", "16", "--probe", "64", "--train-limit", "640", "--test-limit", "64", "--quiet",
+       "--init-scheme", "he", "--steps", "240", "--window", "10", "--seed", "3", "--lr", "0.1", "--batch-norm", "yes",
+       "--plant", "share=0.4,cause=bias,value=-3.3,seed=1;share=0.2,cause=bias,value=-2.6,seed=2"]
+must("train", *RUN, "--out", "base")
+must("train", *RUN, "--pool-skip", "2", "--pool-skip-zero-init", "--out", "module")
+must("train", *RUN, "--pool-skip", "4", "--pool-skip-zero-init", "--out", "four")
+must("compare", "--arm", "base=base", "--arm", "module=module", "--arm", "four=four", "--out", "compared", "--quiet")
+with open(path("compared", "verdict.json")) as stream:
+    verdict = json.load(stream)
+given = {p["id"]: p for p in verdict["predictions"]}
+base, module, four = Trace("base"), Trace("module"), Trace("four")
+shallow, late = (third_log(module, side) - third_log(base, side) for side in (False, True))
+EXPECTED = {"W1": w1(base), "W2": w2(base), "W3": w3(base), "W4": w4(base), "W5": w5(base), "P1": p1(module), "P2": hazard(base, module, False),
+            "P3": hazard(base, module, True), "P4": p4(module), "P6": module.accuracy - base.accuracy, "P8": dead_mean(module) - dead_mean(four),
+            "P9": p9(module)}
+for name, value in EXPECTED.items():
+    estimate = given[name]["estimate"]
+    report(estimate is not None and abs(estimate - value) <= 1e-6 * max(1, abs(value)), f"{name}: {given[name]['statistic']}", f"{estimate}, expected {value}")
+report(any(abs(given["P5"]["estimate"] - side) <= 1e-6 for side in (shallow, late)), f"P5: {given['P5']['statistic']}",
+       f"{given['P5']['estimate']}, expected {shallow} or {late}")
+# scipy.stats.spearmanr([3,1,4,1,5,9,2,6,5,3], [2,7,1,8,2,8,1,8,2,8]) (SciPy 1.10)
+report(abs(spearman([3, 1, 4, 1, 5, 9, 2, 6, 5, 3], [2, 7, 1, 8, 2, 8, 1, 8, 2, 8]) - 0.13471506281091267) < 1e-12, "the rank correlation used here is SciPy's")
+done()
