@@ -79,7 +79,7 @@ static void write_run(ps_tables *tables, const ps_run *run, const ps_arm_run *en
 static ps_status read_run(ps_tables *tables, ps_collector *collector, const ps_arm *arm, ps_arm_run *entry) {
     ps_run *run;
     PS_TRY(ps_run_open(entry->path, arm->name, &run));
-    ps_status status = ps_metrics_run(run, tables, &entry->summary, collector);
+    ps_status status = ps_metrics_run_varied(run, tables, &entry->summary, collector, entry->varied);
     entry->status = run->status;
     if (status == PS_OK) write_run(tables, run, entry);
     if (status == PS_OK && entry == arm->runs)
@@ -319,6 +319,16 @@ static void write_prediction(ps_tables *tables, const ps_prediction_result *r) {
                       r->values[i].value, (int)r->values[i].diverged, r->values[i].cases, "");
 }
 
+static void write_sensitivity(ps_tables *tables, const ps_sensitivity *s) {
+    for (int v = 0; v < s->count; v++) {
+        const ps_sensitivity_row *row = &s->rows[v];
+        ps_tables_row(tables, PS_TABLE_sensitivity, "ssssddddsds", s->prediction->id, row->variation->id,
+                      ps_variation_kind_name(row->variation->kind), ps_sensitivity_verdict_name(row),
+                      row->affected ? (double)row->n : ps_absent(), row->estimate, row->low, row->high,
+                      ps_verdict_name(s->primary), ps_sensitivity_same(s, row), row->note);
+    }
+}
+
 static void write_meta(ps_tables *tables, const ps_arms *arms, const char *question) {
     char list[2048] = "", names[2048] = "";
     for (int r = 0; r < arms->arms[0].run_count; r++) {
@@ -425,7 +435,10 @@ static ps_status conclude(ps_tables *tables, const ps_arms *arms, const char *qu
     }
     PS_TRY(sum_checks(arms, verdict));
     PS_TRY(ps_predictions_judge(arms, verdict->faulty, verdict->predictions));
+    PS_TRY(PS_ALLOC((size_t)count, &verdict->sensitivity, "sensitivity of predictions"));
+    PS_TRY(ps_sensitivity_judge(arms, verdict->faulty, verdict->predictions, verdict->sensitivity));
     for (int i = 0; i < count; i++) write_prediction(tables, &verdict->predictions[i]);
+    for (int i = 0; i < count; i++) write_sensitivity(tables, &verdict->sensitivity[i]);
     PS_TRY(say_predictions(verdict));
     PS_TRY(say_changed_starts(arms, verdict));
     PS_TRY(say_probe_size(arms, verdict));

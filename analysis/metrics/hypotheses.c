@@ -6,6 +6,7 @@
 #include "analysis/stats/order.h"
 #include "core/memory.h"
 
+enum { AHEAD = 2 }; /* W3: windows in which a node may turn inert */
 static const double log_floor = 1e-9; /* of a relative path length: below it nothing moves in single precision */
 
 typedef struct {
@@ -14,7 +15,8 @@ typedef struct {
     double moving, judged; /* dead-through node-windows: P4 */
     double *drift[2];     /* W5: [near, alive][window * layers + layer]: mean log path per learning rate, ps_absent() without
                              nodes */
-    unsigned char *inert; /* W3: [window][node]: mobility */
+    unsigned char *mobility[AHEAD + 1]; /* W3: of each node, in the latest windows: window w stands in w % (AHEAD + 1) */
+    double *at_risk[2], *became[2];     /* W3: [other windows, after deaths upstream][layer] */
     double *sparsity;     /* W4: [probe][layer]: scaled l2/l1 of the weights */
     double *gradient;     /* P9: gradient of each node in the latest window, dead-through ones only, else absent */
     double p9_weight, p9_sum, p9_cases;
@@ -35,7 +37,11 @@ static ps_status begin(const ps_metric_input *input, void **out) {
         PS_TRY(PS_ALLOC(cells(windows, layers), &state->drift[g], "path lengths"));
         for (size_t i = 0; i < windows * layers; i++) state->drift[g][i] = ps_absent();
     }
-    PS_TRY(PS_ALLOC(cells(windows, nodes), &state->inert, "mobility"));
+    for (int k = 0; k <= AHEAD; k++) PS_TRY(PS_ALLOC(nodes + 1, &state->mobility[k], "mobility"));
+    for (int g = 0; g < 2; g++) {
+        PS_TRY(PS_ALLOC(layers + 1, &state->at_risk[g], "moving nodes"));
+        PS_TRY(PS_ALLOC(layers + 1, &state->became[g], "moving nodes"));
+    }
     PS_TRY(PS_ALLOC(cells((size_t)run->probe_count, layers), &state->sparsity, "layer ratios"));
     for (size_t i = 0; i < (size_t)run->probe_count * layers; i++) state->sparsity[i] = ps_absent();
     PS_TRY(PS_ALLOC(nodes + 1, &state->gradient, "gradients"));
@@ -45,8 +51,12 @@ static ps_status begin(const ps_metric_input *input, void **out) {
 
 static void destroy(void *context) {
     hypotheses_state *state = context;
-    for (int g = 0; g < 2; g++) ps_free(state->drift[g]);
-    ps_free(state->inert);
+    for (int g = 0; g < 2; g++) {
+        ps_free(state->drift[g]);
+        ps_free(state->at_risk[g]);
+        ps_free(state->became[g]);
+    }
+    for (int k = 0; k <= AHEAD; k++) ps_free(state->mobility[k]);
     ps_free(state->sparsity);
     ps_free(state->gradient);
     ps_free(state->scratch);
@@ -57,7 +67,7 @@ static void destroy(void *context) {
 static void count_dead(hypotheses_state *state, const ps_frame *frame, int node) {
     const ps_window_info *window = &state->in.run->windows[frame->index];
     double zero = ps_frame_value(frame, PS_Q_grad_zero_steps, node);
-    ps_mobility mobility = ps_mobility_of(frame, node);
+    ps_mobility mobility = ps_mobility_of(state->in.run, frame, node);
     if (ps_group_has(state->in.run, window, PS_GROUP_DEAD, node) && !ps_is_absent(zero)) {
         state->w1_zero += zero;
         state->w1_steps += (double)(window->last - window->first + 1);
@@ -134,6 +144,39 @@ static void note_sparsity(hypotheses_state *state, const ps_frame *frame, int l)
     if (isfinite(l1) && l1 > 0) state->sparsity[frame->index * state->in.run->layer_count + l] = sqrt(squares) / l1;
 }
 
+static ps_mobility mobility_at(const hypotheses_state *state, int window, int node) {
+    return (ps_mobility)state->mobility[window % (AHEAD + 1)][node];
+}
+
+static bool deaths_upstream(const ps_run *run, const ps_trace_layer *layer, const ps_window_info *window) {
+    for (int i = 0; i < layer->input_count; i++) {
+        const ps_trace_layer *input = &run->layers[layer->inputs[i]];
+        for (int node = input->first_node; node < input->first_node + input->channels; node++) {
+            unsigned from = ps_run_state(run, window->before, node), to = ps_run_state(run, window->after, node);
+            if (ps_state_known(from) && !ps_state_dead(from) && ps_state_dead(to)) return true;
+        }
+    }
+    return false;
+}
+
+/* W3: among nodes moving in window w, the share inert in any of the next two windows; after windows with deaths upstream
+ * against the other windows of the same layer. Mantel-Haenszel weights over layers. Called when the last of the two is known. */
+static void count_cascade(hypotheses_state *state, int w) {
+    const ps_run *run = state->in.run;
+    for (int l = 0; w >= 0 && l < run->layer_count; l++) {
+        const ps_trace_layer *layer = &run->layers[l];
+        if (layer->shared || layer->input_count == 0) continue;
+        bool after_death = deaths_upstream(run, layer, &run->windows[w]);
+        for (int node = layer->first_node; node < layer->first_node + layer->channels; node++) {
+            if (mobility_at(state, w, node) != PS_MOBILITY_MOVING) continue;
+            bool inert = false;
+            for (int k = 1; k <= AHEAD; k++) inert |= mobility_at(state, w + k, node) == PS_MOBILITY_INERT;
+            state->at_risk[after_death][l]++;
+            state->became[after_death][l] += inert;
+        }
+    }
+}
+
 static ps_status take(void *context, const ps_frame *frame) {
     hypotheses_state *state = context;
     const ps_run *run = state->in.run;
@@ -149,11 +192,12 @@ static ps_status take(void *context, const ps_frame *frame) {
         count_reopening(state, frame, l);
         for (int node = layer->first_node; node < layer->first_node + layer->channels; node++) {
             count_dead(state, frame, node);
-            state->inert[(size_t)frame->index * (size_t)run->node_count + (size_t)node] =
-                (unsigned char)ps_mobility_of(frame, node);
+            state->mobility[frame->index % (AHEAD + 1)][node] = (unsigned char)ps_mobility_of(run, frame, node);
         }
     }
-    if (frame->is_window) keep_gradient(state, frame);
+    if (!frame->is_window) return PS_OK;
+    count_cascade(state, frame->index - AHEAD);
+    keep_gradient(state, frame);
     return PS_OK;
 }
 
@@ -184,44 +228,15 @@ static ps_status set_leaving(const hypotheses_state *state) {
                           state->line);
 }
 
-static ps_mobility mobility_at(const hypotheses_state *state, int window, int node) {
-    return (ps_mobility)state->inert[(size_t)window * (size_t)state->in.run->node_count + (size_t)node];
-}
-
-static bool deaths_upstream(const ps_run *run, const ps_trace_layer *layer, const ps_window_info *window) {
-    for (int i = 0; i < layer->input_count; i++) {
-        const ps_trace_layer *input = &run->layers[layer->inputs[i]];
-        for (int node = input->first_node; node < input->first_node + input->channels; node++) {
-            unsigned from = ps_run_state(run, window->before, node), to = ps_run_state(run, window->after, node);
-            if (ps_state_known(from) && !ps_state_dead(from) && ps_state_dead(to)) return true;
-        }
-    }
-    return false;
-}
-
-/* W3: among nodes moving in window w, the share inert in any of the next two windows; after windows with deaths upstream
- * against the other windows of the same layer. Mantel-Haenszel weights over layers. */
 static ps_status set_cascade(const hypotheses_state *state) {
-    enum { AHEAD = 2 };
     const ps_run *run = state->in.run;
     double weights = 0, sum = 0, cases = 0;
     for (int l = 0; l < run->layer_count; l++) {
-        const ps_trace_layer *layer = &run->layers[l];
-        double moving[2] = {0, 0}, became[2] = {0, 0};
-        for (int w = 0; !layer->shared && layer->input_count > 0 && w + AHEAD < run->window_count; w++) {
-            bool after_death = deaths_upstream(run, layer, &run->windows[w]);
-            for (int node = layer->first_node; node < layer->first_node + layer->channels; node++) {
-                if (mobility_at(state, w, node) != PS_MOBILITY_MOVING) continue;
-                bool inert = false;
-                for (int k = 1; k <= AHEAD; k++) inert |= mobility_at(state, w + k, node) == PS_MOBILITY_INERT;
-                moving[after_death]++;
-                became[after_death] += inert;
-            }
-        }
+        double moving[2] = {state->at_risk[0][l], state->at_risk[1][l]};
         if (moving[0] == 0 || moving[1] == 0) continue;
         double weight = moving[0] * moving[1] / (moving[0] + moving[1]);
         weights += weight;
-        sum += weight * (became[1] / moving[1] - became[0] / moving[0]);
+        sum += weight * (state->became[1][l] / moving[1] - state->became[0][l] / moving[0]);
         cases += moving[0] + moving[1];
     }
     return ps_summary_set(state->in.summary, "cascade_difference", weights > 0 ? sum / weights : ps_absent(), cases,
@@ -311,4 +326,5 @@ static ps_status end(void *context) {
     return set_slowing(state);
 }
 
-const ps_metric ps_metric_hypotheses = {"hypotheses", begin, take, NULL, end, destroy};
+const ps_metric ps_metric_hypotheses = {"hypotheses", begin, take, NULL, end, destroy,
+                                        PS_RESTS_DEATH | PS_RESTS_MOBILITY | PS_RESTS_WINDOWS};
