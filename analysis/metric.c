@@ -140,12 +140,20 @@ double ps_ratio(double a, double b) {
     return a / b;
 }
 
-ps_mobility ps_mobility_of(const ps_run *run, const ps_frame *frame, int node) {
+static ps_mobility mobility_by(const ps_run *run, const ps_frame *frame, int node, ps_quantity moved, ps_quantity norm) {
     double below = frame->inert_below[run->node_layer[node]];
-    double path = ps_frame_value(frame, PS_Q_path_gradient, node), start = ps_frame_value(frame, PS_Q_weight_start_l2, node);
+    double path = ps_frame_value(frame, moved, node), start = ps_frame_value(frame, norm, node);
     if (ps_is_absent(path) || ps_is_absent(start) || ps_is_absent(below)) return PS_MOBILITY_UNKNOWN;
     if (start == 0) return PS_MOBILITY_UNDEFINED;
     return path / start < below ? PS_MOBILITY_INERT : PS_MOBILITY_MOVING;
+}
+
+ps_mobility ps_mobility_of(const ps_run *run, const ps_frame *frame, int node) {
+    return mobility_by(run, frame, node, PS_Q_path_gradient, PS_Q_weight_start_l2);
+}
+
+ps_mobility ps_outgoing_mobility_of(const ps_run *run, const ps_frame *frame, int node) {
+    return mobility_by(run, frame, node, PS_Q_out_net_gradient, PS_Q_out_start_l2);
 }
 
 const char *ps_mobility_name(ps_mobility mobility) {

@@ -63,6 +63,8 @@ double ps_ratio(double a, double b);
 typedef enum { PS_MOBILITY_UNKNOWN, PS_MOBILITY_MOVING, PS_MOBILITY_INERT, PS_MOBILITY_UNDEFINED } ps_mobility;
 /* By the run's rule (frame->inert_below). */
 ps_mobility ps_mobility_of(const ps_run *run, const ps_frame *frame, int node);
+/* The same of the weights that read the node, by this window's gradients and with the same threshold. */
+ps_mobility ps_outgoing_mobility_of(const ps_run *run, const ps_frame *frame, int node);
 const char *ps_mobility_name(ps_mobility mobility);
 
 /* "dead", "near_dead", "alive", NULL when not recorded. */

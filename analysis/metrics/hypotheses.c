@@ -13,6 +13,8 @@ typedef struct {
     ps_metric_input in;
     double w1_zero, w1_steps;
     double moving, judged; /* dead-through node-windows: P4 */
+    double out_still, out_judged;           /* the same for outgoing weights */
+    double reopened_moving, reopened_judged; /* outgoing weights of nodes that had reopened at the window's start */
     double *drift[2];     /* W5: [near, alive][window * layers + layer]: mean log path per learning rate, ps_absent() without
                              nodes */
     unsigned char *mobility[AHEAD + 1]; /* W3: of each node, in the latest windows: window w stands in w % (AHEAD + 1) */
@@ -61,6 +63,24 @@ static void destroy(void *context) {
     ps_free(state->gradient);
     ps_free(state->scratch);
     ps_free(state);
+}
+
+/* P4: outgoing weights of nodes dead through the window, and of those that reopened at its start and are open at its end. */
+static void count_outgoing(hypotheses_state *state, const ps_frame *frame, int node) {
+    const ps_run *run = state->in.run;
+    const ps_window_info *window = &run->windows[frame->index];
+    ps_mobility mobility = ps_outgoing_mobility_of(run, frame, node);
+    if (mobility != PS_MOBILITY_MOVING && mobility != PS_MOBILITY_INERT) return;
+    if (ps_group_has(run, window, PS_GROUP_DEAD_THROUGH, node)) {
+        state->out_judged++;
+        state->out_still += mobility == PS_MOBILITY_INERT;
+        return;
+    }
+    unsigned start = ps_run_state(run, window->before, node), after = ps_run_state(run, window->after, node);
+    bool was_dead = window->before > 0 && ps_state_dead(ps_run_state(run, window->before - 1, node));
+    if (!was_dead || !ps_state_known(start) || !ps_state_known(after) || ps_state_dead(start) || ps_state_dead(after)) return;
+    state->reopened_judged++;
+    state->reopened_moving += mobility == PS_MOBILITY_MOVING;
 }
 
 /* W1: steps with a non-zero gradient among nodes dead at the window's start. P4: dead-through nodes that move. */
@@ -192,6 +212,7 @@ static ps_status take(void *context, const ps_frame *frame) {
         count_reopening(state, frame, l);
         for (int node = layer->first_node; node < layer->first_node + layer->channels; node++) {
             count_dead(state, frame, node);
+            count_outgoing(state, frame, node);
             state->mobility[frame->index % (AHEAD + 1)][node] = (unsigned char)ps_mobility_of(run, frame, node);
         }
     }
@@ -318,6 +339,10 @@ static ps_status end(void *context) {
     double nonzero = ps_ratio(state->w1_steps - state->w1_zero, state->w1_steps);
     PS_TRY(ps_summary_set(summary, "dead_gradient_steps", nonzero, state->w1_steps, state->line));
     PS_TRY(ps_summary_set(summary, "dead_moving_share", ps_ratio(state->moving, state->judged), state->judged, state->line));
+    PS_TRY(ps_summary_set(summary, "dead_outgoing_still", ps_ratio(state->out_still, state->out_judged), state->out_judged,
+                          state->line));
+    PS_TRY(ps_summary_set(summary, "reopened_outgoing_moving", ps_ratio(state->reopened_moving, state->reopened_judged),
+                          state->reopened_judged, state->line));
     PS_TRY(ps_summary_set(summary, "gradient_reopening", ps_ratio(state->p9_sum, state->p9_weight), state->p9_cases,
                           state->line));
     PS_TRY(set_leaving(state));

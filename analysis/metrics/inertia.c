@@ -137,14 +137,15 @@ static void write_scatter_row(inertia_state *state, const ps_frame *frame, int n
     ps_mobility mobility = ps_mobility_of(state->in.run, frame, node);
     bool judged = mobility == PS_MOBILITY_MOVING || mobility == PS_MOBILITY_INERT;
     snprintf(name, sizeof name, "%s:%d", layer->name, node - layer->first_node);
-    ps_tables_row(state->in.tables, PS_TABLE_inertia, "slillsiissddddddddd", run->arm, run->header->seed, frame->index,
+    ps_tables_row(state->in.tables, PS_TABLE_inertia, "slillsiissdddddddddd", run->arm, run->header->seed, frame->index,
                   window->first, window->last, layer->name, layer->position, node - layer->first_node, name,
                   ps_activity_name(ps_run_state(run, window->before, node)), ps_frame_value(frame, PS_Q_zeros, node),
                   relative(frame, PS_Q_path, node), relative(frame, PS_Q_path_gradient, node),
                   relative(frame, PS_Q_path_carried, node), relative(frame, PS_Q_path_decay, node),
                   relative(frame, PS_Q_net, node), judged ? (double)(mobility == PS_MOBILITY_INERT) : ps_absent(),
                   ps_ratio(ps_frame_value(frame, PS_Q_grad_norm_rms, node), state->layer_grad_median[run->node_layer[node]]),
-                  window->lr_sum);
+                  window->lr_sum,
+                  ps_ratio(ps_frame_value(frame, PS_Q_out_net_gradient, node), ps_frame_value(frame, PS_Q_out_start_l2, node)));
 }
 
 /* Takes every stride-th node-window, counted through the whole run: a rule that knows nothing of the values. */

@@ -32,6 +32,10 @@ typedef struct {
     double lead;        /* by how much one standard deviation of l2/l1 raises the deaths of the next window, as a share */
     double slowing;     /* decades by which near-dead nodes slow down over the run */
     double reopening;   /* by how much a gradient above the median raises the next window's revivals, as a share */
+    bool rare;          /* near-dead nodes are silent on the first quarter of the probe images */
+    bool no_parts;      /* nonzero_half and nonzero_quarter are not recorded */
+    double out_dead;    /* displacement of the outgoing weights of dead nodes in a window, over their norm */
+    bool out_frozen;    /* outgoing weights of other nodes hardly move either */
     bool start_by_seed; /* states at the first probe depend on the seed alone, not on the arm */
 } ps_fixture;
 
