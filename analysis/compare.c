@@ -310,13 +310,14 @@ static ps_status sum_checks(const ps_arms *arms, ps_verdict_document *verdict) {
 static void write_prediction(ps_tables *tables, const ps_prediction_result *r) {
     const ps_prediction *p = r->prediction;
     const char *against = r->against != NULL ? r->against->name : NULL;
-    ps_tables_row(tables, PS_TABLE_predictions, "sssssidddsddsddddss", p->id, p->title, r->arm != NULL ? r->arm->name : NULL,
+    ps_tables_row(tables, PS_TABLE_predictions, "sssssidddsddsddddssd", p->id, p->title, r->arm != NULL ? r->arm->name : NULL,
                   against, ps_verdict_name(r->verdict), r->n, r->estimate, r->interval.low, r->interval.high,
                   r->interval.name, r->interval.coverage, p->parts[r->part].margin, p->greater ? "greater" : "less", r->p,
-                  r->p_holm, r->best_p, r->best_p_holm, p->needs, r->sentence);
+                  r->p_holm, r->best_p, r->best_p_holm, p->needs, r->sentence, r->p_wilcoxon);
     for (int i = 0; i < r->n; i++)
-        ps_tables_row(tables, PS_TABLE_prediction_seeds, "sssldids", p->id, r->arm->name, against, r->values[i].seed,
-                      r->values[i].value, (int)r->values[i].diverged, r->values[i].cases, "");
+        ps_tables_row(tables, PS_TABLE_prediction_seeds, "sssldidsddd", p->id, r->arm->name, against,
+                      r->values[i].seed, r->values[i].value, (int)r->values[i].diverged, r->values[i].cases, "",
+                      r->values[i].observed, r->values[i].expected, r->values[i].variance);
 }
 
 static void write_sensitivity(ps_tables *tables, const ps_sensitivity *s) {

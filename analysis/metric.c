@@ -29,7 +29,7 @@ typedef struct {
     int variations; /* 0: none asked for */
 } all_sets;
 
-static ps_status begin_set(metric_set *set, ps_metric_input input, unsigned touches, bool primary) {
+static ps_status begin_set(metric_set *set, ps_metric_input input) {
     size_t layers = (size_t)input.run->layer_count + 1;
     set->input = input;
     PS_TRY(PS_ALLOC(layers, &set->inert_below, "thresholds of layers"));
@@ -37,7 +37,7 @@ static ps_status begin_set(metric_set *set, ps_metric_input input, unsigned touc
     if (input.run->inert_rule.relative > 0)
         PS_TRY(PS_ALLOC((size_t)input.run->node_count + 1, &set->scratch, "paths of alive nodes"));
     for (int m = 0; m < METRICS; m++) {
-        set->active[m] = primary || (metrics[m]->rests & touches) != 0;
+        set->active[m] = input.asked == ~0u || (metrics[m]->rests & input.asked) != 0;
         if (set->active[m]) PS_TRY(metrics[m]->begin(&set->input, &set->states[m]));
     }
     return PS_OK;
@@ -103,8 +103,8 @@ static ps_status begin_variations(all_sets *all, const ps_run *run, ps_summary *
     for (int v = 0; v < count; v++) {
         all->variations = v + 1;
         PS_TRY(ps_view_init(&all->views[v], run, &variations[v]));
-        ps_metric_input input = {&all->views[v].run, NULL, &varied[v], NULL};
-        PS_TRY(begin_set(&all->varied[v], input, ps_variation_touches(&variations[v]), false));
+        ps_metric_input input = {&all->views[v].run, NULL, &varied[v], NULL, ps_variation_touches(&variations[v])};
+        PS_TRY(begin_set(&all->varied[v], input));
     }
     return PS_OK;
 }
@@ -115,7 +115,7 @@ ps_status ps_metrics_run_varied(ps_run *run, ps_tables *tables, ps_summary *summ
     all_sets all;
     memset(&all, 0, sizeof all);
     ps_run_visitor visitor = {&all, visit_frame, visit_record};
-    PS_TRY_CLEANUP(begin_set(&all.primary, (ps_metric_input){run, tables, summary, collector}, 0, true));
+    PS_TRY_CLEANUP(begin_set(&all.primary, (ps_metric_input){run, tables, summary, collector, ~0u}));
     if (varied != NULL) PS_TRY_CLEANUP(begin_variations(&all, run, varied));
     PS_TRY_CLEANUP(ps_run_stream(run, &visitor));
     PS_TRY_CLEANUP(end_set(&all.primary));

@@ -14,6 +14,7 @@ typedef struct {
     ps_tables *tables;
     ps_summary *summary;
     ps_collector *collector; /* of the arm */
+    unsigned asked;          /* PS_RESTS_...: measures that rest on none of these need not be set; all bits without a variation */
 } ps_metric_input;
 
 /* What a measure rests on: a variation (variation.h) changes some of it. */

@@ -47,7 +47,7 @@ typedef struct {
     int n;
     ps_prediction_value values[PS_MOST_SEEDS];
     double effects[PS_MOST_SEEDS]; /* positive: beyond the margin in the predicted direction */
-    ps_stats_test test;
+    ps_stats_test test, wilcoxon;
     ps_stats_interval interval;
     double mean;
     int without_cases, changed_start; /* paired runs left out, and why */
@@ -64,8 +64,8 @@ static size_t cohort_size(const ps_summary *summary) {
 }
 
 /* Peto's one-step estimate of the log hazard ratio, in a cohort fixed at the first probe. */
-static ps_status log_hazard_ratio(const ps_summary *reference, const ps_summary *arm, bool reopening, double *value,
-                                  double *cases) {
+static ps_status log_hazard_ratio(const ps_summary *reference, const ps_summary *arm, bool reopening,
+                                  ps_prediction_value *v) {
     size_t room = reference->spell_count + arm->spell_count + cohort_size(reference) + cohort_size(arm) + 1, count = 0;
     ps_stats_spell *spells;
     PS_TRY(PS_ALLOC(room, &spells, "cohort"));
@@ -81,43 +81,50 @@ static ps_status log_hazard_ratio(const ps_summary *reference, const ps_summary 
     }
     ps_stats_logrank sum = ps_stats_logrank_of(spells, count);
     ps_free(spells);
-    *value = ps_ratio(sum.observed - sum.expected, sum.variance);
-    *cases = (double)count;
+    v->value = ps_ratio(sum.observed - sum.expected, sum.variance);
+    v->cases = (double)count;
+    v->observed = sum.observed;
+    v->expected = sum.expected;
+    v->variance = sum.variance;
     return PS_OK;
 }
 
 static ps_status pair_value(part_result *r, const char *statistic, const ps_summary *reference, const ps_summary *arm,
-                            double *value, double *cases) {
+                            ps_prediction_value *v) {
+    v->value = v->observed = v->expected = v->variance = ps_absent();
+    v->cases = 0;
     if (statistic[0] != '@') {
         const ps_summary_item *item = ps_summary_find(arm, statistic);
-        *value = ps_summary_get(arm, statistic);
+        v->value = ps_summary_get(arm, statistic);
         if (reference != NULL) {
             double other = ps_summary_get(reference, statistic);
-            *value = ps_is_absent(*value) || ps_is_absent(other) ? ps_absent() : *value - other;
+            v->value = ps_is_absent(v->value) || ps_is_absent(other) ? ps_absent() : v->value - other;
         }
-        *cases = item != NULL ? item->cases : 0;
+        v->cases = item != NULL ? item->cases : 0;
         return PS_OK;
     }
-    *value = ps_absent();
     if (reference->start_digest != arm->start_digest) {
         r->changed_start++;
         return PS_OK;
     }
-    return log_hazard_ratio(reference, arm, strcmp(statistic, "@reopening") == 0, value, cases);
+    return log_hazard_ratio(reference, arm, strcmp(statistic, "@reopening") == 0, v);
 }
 
 static void add_value(part_result *r, const ps_prediction *prediction, const ps_prediction_part *part, const ps_arm_run *arm,
-                      const ps_arm_run *reference, double value, double cases) {
+                      const ps_arm_run *reference, ps_prediction_value value) {
     bool bad = arm->status == PS_RUN_DIVERGED, reference_bad = reference != NULL && reference->status == PS_RUN_DIVERGED;
     const ps_summary_item *item = ps_summary_find(&arm->summary, part->statistic[0] == '@' ? "dead_mean" : part->statistic);
-    double effect = (prediction->greater ? 1 : -1) * (value - part->margin);
+    double effect = (prediction->greater ? 1 : -1) * (value.value - part->margin);
     /* A diverged run is the worst that can happen to the prediction, unless its partner diverged as well. */
     if (bad && !reference_bad) effect = -INFINITY;
     if (!bad && reference_bad) effect = INFINITY;
     if (isnan(effect)) effect = 0;
     r->effects[r->n] = effect;
-    r->values[r->n++] =
-        (ps_prediction_value){arm->seed, value, cases, bad || reference_bad, arm->path, item ? item->first_line : 0};
+    value.seed = arm->seed;
+    value.diverged = bad || reference_bad;
+    value.trace = arm->path;
+    value.first_line = item != NULL ? item->first_line : 0;
+    r->values[r->n++] = value;
 }
 
 /* Whether all pairs of both arms start with their nodes in equal states: a property of the design, known before any outcome.
@@ -152,16 +159,17 @@ static ps_status measure_part(const ps_arms *arms, const ps_prediction *predicti
     for (int i = 0; i < r->arm->run_count && r->n < PS_MOST_SEEDS; i++) {
         const ps_arm_run *run = &r->arm->runs[i];
         const ps_arm_run *partner = r->against != NULL ? ps_arm_find_seed(r->against, run->seed) : NULL;
-        double value, cases = 0;
+        ps_prediction_value value;
         if (r->against != NULL && partner == NULL) continue;
         const ps_summary *other = partner != NULL ? summary_of(partner, variation) : NULL;
-        PS_TRY(pair_value(r, part->statistic, other, summary_of(run, variation), &value, &cases));
-        if (ps_is_absent(value)) r->without_cases++;
-        else add_value(r, prediction, part, run, partner, value, cases);
+        PS_TRY(pair_value(r, part->statistic, other, summary_of(run, variation), &value));
+        if (ps_is_absent(value.value)) r->without_cases++;
+        else add_value(r, prediction, part, run, partner, value);
     }
     for (int i = 0; i < r->n; i++) values[i] = r->values[i].value;
     r->mean = ps_stats_mean(values, (size_t)r->n);
     r->test = ps_stats_signflip(r->effects, r->n);
+    if (variation == PRIMARY) r->wilcoxon = ps_stats_wilcoxon(r->effects, r->n); /* shown in no other place */
     return ps_stats_interval_of_mean(values, r->n, &r->interval);
 }
 
@@ -241,7 +249,7 @@ static ps_status judge_one(const ps_arms *arms, const ps_prediction *prediction,
     memset(result, 0, sizeof *result);
     result->prediction = prediction;
     result->estimate = result->p = result->p_refute = result->p_holm = result->p_refute_holm = ps_absent();
-    result->best_p = result->best_p_holm = ps_absent();
+    result->best_p = result->best_p_holm = result->p_wilcoxon = ps_absent();
     result->interval = (ps_stats_interval){ps_absent(), ps_absent(), ps_absent(), "none"};
     for (int i = 0; i < prediction->part_count; i++) {
         PS_TRY(measure_part(arms, prediction, &prediction->parts[i], variation, &parts[i]));
@@ -262,6 +270,7 @@ static ps_status judge_one(const ps_arms *arms, const ps_prediction *prediction,
     result->estimate = r->mean;
     result->interval = r->interval;
     result->p = r->test.greater;
+    result->p_wilcoxon = r->wilcoxon.greater;
     result->p_refute = refute_p(parts, prediction->part_count);
     result->best_p = r->test.best_one_sided;
     PS_TRY(PS_ALLOC((size_t)r->n, &result->values, "values of a prediction"));

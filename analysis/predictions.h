@@ -35,6 +35,7 @@ const ps_prediction *ps_predictions(int *count);
 typedef struct {
     long long seed;
     double value, cases;
+    double observed, expected, variance; /* of "@..." statistics: events of the arm, stratified by layer; else ps_absent() */
     bool diverged;
     const char *trace;   /* borrowed from the arms */
     uint64_t first_line; /* of the trace, 0: none */
@@ -45,6 +46,7 @@ typedef struct {
     const ps_arm *arm, *against; /* of the deciding part; against NULL for a measure itself */
     ps_verdict verdict;
     int n, part; /* the part that decides: the one with the largest p */
+    double p_wilcoxon; /* signed-rank test in favour, beside p (the sign-flip test), which decides */
     double estimate, p, p_refute, p_holm, p_refute_holm, best_p, best_p_holm;
     ps_stats_interval interval;
     ps_prediction_value *values; /* of the deciding part, n of them; ps_free */

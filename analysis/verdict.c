@@ -241,6 +241,7 @@ static void write_prediction(json_out *out, const ps_prediction_result *r, const
     text(out, "interval", r->interval.name);
     number(out, "coverage", r->interval.coverage);
     number(out, "p", r->p);
+    number(out, "p_wilcoxon", r->p_wilcoxon);
     number(out, "p_holm", r->p_holm);
     number(out, "p_refute", r->p_refute);
     number(out, "p_refute_holm", r->p_refute_holm);

@@ -179,6 +179,7 @@ static ps_status write_layer(activity_state *state, const ps_frame *frame, int l
 static ps_status take(void *context, const ps_frame *frame) {
     activity_state *state = context;
     int layers = state->in.run->layer_count;
+    if (frame->is_window && state->in.tables == NULL) return PS_OK;
     if (frame->is_window) {
         for (int l = 0; l < layers; l++) take_window_layer(state, frame, l);
         state->had_window = true;
@@ -256,6 +257,7 @@ static ps_status write_between(const activity_state *state, flow_counts *network
     if (status == PS_OK) status = PS_ALLOC(layers, &total, "flows of layers");
     for (int p = 1; status == PS_OK && p < run->probe_count; p++) {
         memset(now, 0, layers * sizeof *now);
+        if (state->in.tables == NULL) break; /* rates of flow stand in no prediction */
         count_steps(run, p - 1, p, now);
         count_steps(run, p - 1, p, total);
         for (int s = 0; s < state->scopes.count; s++) write_flow(state, &state->scopes.scopes[s], p, now);

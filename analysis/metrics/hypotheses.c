@@ -65,55 +65,55 @@ static void destroy(void *context) {
     ps_free(state);
 }
 
+static bool is_judged(ps_mobility mobility) { return mobility == PS_MOBILITY_MOVING || mobility == PS_MOBILITY_INERT; }
+
 /* P4: outgoing weights of nodes dead through the window, and of those that reopened at its start and are open at its end. */
 static void count_outgoing(hypotheses_state *state, const ps_frame *frame, int node) {
     const ps_run *run = state->in.run;
     const ps_window_info *window = &run->windows[frame->index];
-    ps_mobility mobility = ps_outgoing_mobility_of(run, frame, node);
-    if (mobility != PS_MOBILITY_MOVING && mobility != PS_MOBILITY_INERT) return;
-    if (ps_group_has(run, window, PS_GROUP_DEAD_THROUGH, node)) {
-        state->out_judged++;
-        state->out_still += mobility == PS_MOBILITY_INERT;
-        return;
-    }
     unsigned start = ps_run_state(run, window->before, node), after = ps_run_state(run, window->after, node);
-    bool was_dead = window->before > 0 && ps_state_dead(ps_run_state(run, window->before - 1, node));
-    if (!was_dead || !ps_state_known(start) || !ps_state_known(after) || ps_state_dead(start) || ps_state_dead(after)) return;
-    state->reopened_judged++;
-    state->reopened_moving += mobility == PS_MOBILITY_MOVING;
+    bool through = ps_state_dead(start) && ps_state_dead(after);
+    bool open = ps_state_known(start) && ps_state_known(after) && !ps_state_dead(start) && !ps_state_dead(after);
+    bool reopened = open && window->before > 0 && ps_state_dead(ps_run_state(run, window->before - 1, node));
+    ps_mobility mobility = through || reopened ? ps_outgoing_mobility_of(run, frame, node) : PS_MOBILITY_UNKNOWN;
+    if (!is_judged(mobility)) return;
+    state->out_judged += through;
+    state->out_still += through && mobility == PS_MOBILITY_INERT;
+    state->reopened_judged += reopened;
+    state->reopened_moving += reopened && mobility == PS_MOBILITY_MOVING;
 }
 
 /* W1: steps with a non-zero gradient among nodes dead at the window's start. P4: dead-through nodes that move. */
-static void count_dead(hypotheses_state *state, const ps_frame *frame, int node) {
+static void count_dead(hypotheses_state *state, const ps_frame *frame, int node, ps_mobility mobility) {
     const ps_window_info *window = &state->in.run->windows[frame->index];
+    if (!ps_state_dead(ps_run_state(state->in.run, window->before, node))) return;
     double zero = ps_frame_value(frame, PS_Q_grad_zero_steps, node);
-    ps_mobility mobility = ps_mobility_of(state->in.run, frame, node);
-    if (ps_group_has(state->in.run, window, PS_GROUP_DEAD, node) && !ps_is_absent(zero)) {
+    if (!ps_is_absent(zero)) {
         state->w1_zero += zero;
         state->w1_steps += (double)(window->last - window->first + 1);
     }
     if (!ps_group_has(state->in.run, window, PS_GROUP_DEAD_THROUGH, node)) return;
     state->moving += mobility == PS_MOBILITY_MOVING;
-    state->judged += mobility == PS_MOBILITY_MOVING || mobility == PS_MOBILITY_INERT;
+    state->judged += is_judged(mobility);
 }
 
 static void note_drift(hypotheses_state *state, const ps_frame *frame, int l) {
-    static const ps_group groups[] = {PS_GROUP_NEAR, PS_GROUP_ALIVE};
     const ps_run *run = state->in.run;
     const ps_window_info *window = &run->windows[frame->index];
     const ps_trace_layer *layer = &run->layers[l];
+    double sum[2] = {0, 0}, count[2] = {0, 0};
     if (!(window->lr_sum > 0)) return;
-    for (int g = 0; g < 2; g++) {
-        double sum = 0, count = 0;
-        for (int node = layer->first_node; node < layer->first_node + layer->channels; node++) {
-            double path =
-                ps_ratio(ps_frame_value(frame, PS_Q_path, node), ps_frame_value(frame, PS_Q_weight_start_l2, node));
-            if (!isfinite(path) || !ps_group_has(run, window, groups[g], node)) continue;
-            sum += log10(fmax(path, log_floor) / window->lr_sum);
-            count++;
-        }
-        if (count > 0) state->drift[g][frame->index * run->layer_count + l] = sum / count;
+    for (int node = layer->first_node; node < layer->first_node + layer->channels; node++) {
+        unsigned before = ps_run_state(run, window->before, node);
+        if (!ps_state_near(before) && !ps_state_alive(before)) continue;
+        double path = ps_ratio(ps_frame_value(frame, PS_Q_path, node), ps_frame_value(frame, PS_Q_weight_start_l2, node));
+        if (!isfinite(path)) continue;
+        int group = ps_state_near(before) ? 0 : 1;
+        sum[group] += log10(fmax(path, log_floor) / window->lr_sum);
+        count[group]++;
     }
+    for (int g = 0; g < 2; g++)
+        if (count[g] > 0) state->drift[g][frame->index * run->layer_count + l] = sum[g] / count[g];
 }
 
 /* P9: among the dead nodes of a normalised layer, those whose gradient was in the upper half of the layer in one window
@@ -200,6 +200,8 @@ static void count_cascade(hypotheses_state *state, int w) {
 static ps_status take(void *context, const ps_frame *frame) {
     hypotheses_state *state = context;
     const ps_run *run = state->in.run;
+    /* Other thresholds of mobility leave W2, W4, W5 and P9 as they are. */
+    bool rests_on_nodes = (state->in.asked & (PS_RESTS_DEATH | PS_RESTS_WINDOWS)) != 0;
     if (state->line == 0 && frame->is_window && run->layer_count > 0) state->line = frame->line[0];
     for (int l = 0; l < run->layer_count; l++) {
         const ps_trace_layer *layer = &run->layers[l];
@@ -208,17 +210,18 @@ static ps_status take(void *context, const ps_frame *frame) {
             note_sparsity(state, frame, l);
             continue;
         }
-        note_drift(state, frame, l);
-        count_reopening(state, frame, l);
+        if (rests_on_nodes) note_drift(state, frame, l);
+        if (rests_on_nodes) count_reopening(state, frame, l);
         for (int node = layer->first_node; node < layer->first_node + layer->channels; node++) {
-            count_dead(state, frame, node);
+            ps_mobility mobility = ps_mobility_of(run, frame, node);
+            count_dead(state, frame, node, mobility);
             count_outgoing(state, frame, node);
-            state->mobility[frame->index % (AHEAD + 1)][node] = (unsigned char)ps_mobility_of(run, frame, node);
+            state->mobility[frame->index % (AHEAD + 1)][node] = (unsigned char)mobility;
         }
     }
     if (!frame->is_window) return PS_OK;
     count_cascade(state, frame->index - AHEAD);
-    keep_gradient(state, frame);
+    if (rests_on_nodes) keep_gradient(state, frame);
     return PS_OK;
 }
 
@@ -345,8 +348,9 @@ static ps_status end(void *context) {
                           state->reopened_judged, state->line));
     PS_TRY(ps_summary_set(summary, "gradient_reopening", ps_ratio(state->p9_sum, state->p9_weight), state->p9_cases,
                           state->line));
-    PS_TRY(set_leaving(state));
     PS_TRY(set_cascade(state));
+    if ((state->in.asked & (PS_RESTS_DEATH | PS_RESTS_WINDOWS)) == 0) return PS_OK;
+    PS_TRY(set_leaving(state));
     PS_TRY(set_lead(state));
     return set_slowing(state);
 }

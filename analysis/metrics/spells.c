@@ -87,7 +87,8 @@ static ps_status end(void *context) {
     int start = ps_run_first_known(in->run);
     for (int node = 0; node < in->run->node_count; node++) {
         if (in->run->layers[in->run->node_layer[node]].shared) continue;
-        PS_TRY(take_node(in, node));
+        bool in_cohort = start >= 0 && ps_state_dead(ps_run_state(in->run, start, node));
+        if (in->tables != NULL || in_cohort) PS_TRY(take_node(in, node));
         if (start >= 0) PS_TRY(take_cohort(in, start, node));
     }
     return PS_OK;
