@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analysis/variation.h"
 #include "core/memory.h"
 
 static const char *text_of(const cJSON *object, const char *key) {
@@ -41,15 +42,20 @@ static void note_role(ps_arm *arm, const ps_trace_header *header) {
 
 static ps_status read_run(ps_arm *arm, const char *path, ps_arm_run *run) {
     ps_trace_reader *reader;
+    ps_status status = PS_OK;
+    int variations;
     PS_TRY(ps_trace_reader_open(path, &reader));
     const ps_trace_header *header = ps_trace_reader_header(reader);
     const cJSON *pairing = cJSON_GetObjectItemCaseSensitive(header->document, "pairing");
     const cJSON *quantities = cJSON_GetObjectItemCaseSensitive(header->document, "quantities");
     run->seed = header->seed;
+    ps_variations(&variations);
+    PS_TRY_CLEANUP(PS_ALLOC((size_t)variations, &run->varied, "summaries of a run"));
     run->pairing = cJSON_IsObject(pairing) ? cJSON_Duplicate(pairing, true) : NULL;
     run->quantities = cJSON_IsArray(quantities) ? cJSON_Duplicate(quantities, true) : NULL;
     if (run == arm->runs) note_role(arm, header);
-    ps_status status = ps_string_copy(header->path, &run->path);
+    status = ps_string_copy(header->path, &run->path);
+cleanup:
     ps_trace_reader_destroy(reader);
     return status;
 }
@@ -172,6 +178,10 @@ void ps_arms_clear(ps_arms *arms) {
             cJSON_Delete(run->pairing);
             cJSON_Delete(run->quantities);
             ps_summary_clear(&run->summary);
+            int variations;
+            ps_variations(&variations);
+            for (int v = 0; run->varied != NULL && v < variations; v++) ps_summary_clear(&run->varied[v]);
+            ps_free(run->varied);
         }
         ps_free(arms->arms[a].runs);
     }

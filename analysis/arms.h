@@ -28,6 +28,7 @@ typedef struct {
     bool paired;
     ps_run_status status;
     ps_summary summary;
+    ps_summary *varied; /* the same under each variation (variation.h) */
 } ps_arm_run;
 
 typedef struct {

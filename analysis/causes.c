@@ -34,7 +34,7 @@ static ps_cause silence(const ps_cause_evidence *e) {
 
 static ps_cause inertia(const ps_cause_evidence *e) {
     if (e->grad_zero_share == 1) return PS_CAUSE_NO_GRADIENT;
-    if (e->layer_path_median < ps_inert_below) return PS_CAUSE_LAYER_INERT;
+    if (e->layer_path_median < ps_inert_primary.below) return PS_CAUSE_LAYER_INERT;
     if (e->path_decay > e->path_gradient) return PS_CAUSE_DECAY;
     return PS_CAUSE_SMALL_GRADIENT;
 }

@@ -14,6 +14,7 @@ const ps_collect_label *ps_collect_label_of(const ps_collector *collector, int t
 ps_status ps_collect_name(ps_collector *collector, int table, int id, int number, const char *a, const char *b,
                           const char *c) {
     const char *texts[] = {a, b, c};
+    if (collector == NULL) return PS_OK;
     if (ps_collect_label_of(collector, table, id) != NULL) return PS_OK;
     PS_TRY(PS_GROW(&collector->labels, &collector->label_capacity, collector->label_count + 1, "labels of series"));
     ps_collect_label *label = &collector->labels[collector->label_count++];
@@ -26,6 +27,7 @@ ps_status ps_collect_name(ps_collector *collector, int table, int id, int number
 }
 
 ps_status ps_collect_note(ps_collector *collector, int table, int id, long long step, double first, double second) {
+    if (collector == NULL) return PS_OK;
     PS_TRY(PS_GROW(&collector->entries, &collector->entry_capacity, collector->entry_count + 1, "series of an arm"));
     ps_collect_entry *entry = &collector->entries[collector->entry_count];
     entry->table = table;

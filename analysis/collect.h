@@ -26,7 +26,7 @@ typedef struct {
     size_t entry_count, entry_capacity, label_count, label_capacity;
 } ps_collector;
 
-/* Names a row once; texts are copied, NULL is kept. */
+/* Both: collector NULL, nowhere. Names a row once; texts are copied, NULL is kept. */
 ps_status ps_collect_name(ps_collector *collector, int table, int id, int number, const char *a, const char *b,
                           const char *c);
 ps_status ps_collect_note(ps_collector *collector, int table, int id, long long step, double first, double second);

@@ -79,7 +79,7 @@ static void write_run(ps_tables *tables, const ps_run *run, const ps_arm_run *en
 static ps_status read_run(ps_tables *tables, ps_collector *collector, const ps_arm *arm, ps_arm_run *entry) {
     ps_run *run;
     PS_TRY(ps_run_open(entry->path, arm->name, &run));
-    ps_status status = ps_metrics_run(run, tables, &entry->summary, collector);
+    ps_status status = ps_metrics_run_varied(run, tables, &entry->summary, collector, entry->varied);
     entry->status = run->status;
     if (status == PS_OK) write_run(tables, run, entry);
     if (status == PS_OK && entry == arm->runs)
@@ -310,13 +310,24 @@ static ps_status sum_checks(const ps_arms *arms, ps_verdict_document *verdict) {
 static void write_prediction(ps_tables *tables, const ps_prediction_result *r) {
     const ps_prediction *p = r->prediction;
     const char *against = r->against != NULL ? r->against->name : NULL;
-    ps_tables_row(tables, PS_TABLE_predictions, "sssssidddsddsddddss", p->id, p->title, r->arm != NULL ? r->arm->name : NULL,
+    ps_tables_row(tables, PS_TABLE_predictions, "sssssidddsddsddddssd", p->id, p->title, r->arm != NULL ? r->arm->name : NULL,
                   against, ps_verdict_name(r->verdict), r->n, r->estimate, r->interval.low, r->interval.high,
                   r->interval.name, r->interval.coverage, p->parts[r->part].margin, p->greater ? "greater" : "less", r->p,
-                  r->p_holm, r->best_p, r->best_p_holm, p->needs, r->sentence);
+                  r->p_holm, r->best_p, r->best_p_holm, p->needs, r->sentence, r->p_wilcoxon);
     for (int i = 0; i < r->n; i++)
-        ps_tables_row(tables, PS_TABLE_prediction_seeds, "sssldids", p->id, r->arm->name, against, r->values[i].seed,
-                      r->values[i].value, (int)r->values[i].diverged, r->values[i].cases, "");
+        ps_tables_row(tables, PS_TABLE_prediction_seeds, "sssldidsddd", p->id, r->arm->name, against,
+                      r->values[i].seed, r->values[i].value, (int)r->values[i].diverged, r->values[i].cases, "",
+                      r->values[i].observed, r->values[i].expected, r->values[i].variance);
+}
+
+static void write_sensitivity(ps_tables *tables, const ps_sensitivity *s) {
+    for (int v = 0; v < s->count; v++) {
+        const ps_sensitivity_row *row = &s->rows[v];
+        ps_tables_row(tables, PS_TABLE_sensitivity, "ssssddddsds", s->prediction->id, row->variation->id,
+                      ps_variation_kind_name(row->variation->kind), ps_sensitivity_verdict_name(row),
+                      row->affected ? (double)row->n : ps_absent(), row->estimate, row->low, row->high,
+                      ps_verdict_name(s->primary), ps_sensitivity_same(s, row), row->note);
+    }
 }
 
 static void write_meta(ps_tables *tables, const ps_arms *arms, const char *question) {
@@ -425,7 +436,10 @@ static ps_status conclude(ps_tables *tables, const ps_arms *arms, const char *qu
     }
     PS_TRY(sum_checks(arms, verdict));
     PS_TRY(ps_predictions_judge(arms, verdict->faulty, verdict->predictions));
+    PS_TRY(PS_ALLOC((size_t)count, &verdict->sensitivity, "sensitivity of predictions"));
+    PS_TRY(ps_sensitivity_judge(arms, verdict->faulty, verdict->predictions, verdict->sensitivity));
     for (int i = 0; i < count; i++) write_prediction(tables, &verdict->predictions[i]);
+    for (int i = 0; i < count; i++) write_sensitivity(tables, &verdict->sensitivity[i]);
     PS_TRY(say_predictions(verdict));
     PS_TRY(say_changed_starts(arms, verdict));
     PS_TRY(say_probe_size(arms, verdict));

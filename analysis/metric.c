@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "analysis/stats/order.h"
-
-const double ps_inert_below = 1e-3;
+#include "analysis/view.h"
+#include "core/memory.h"
 
 static const ps_metric *const metrics[] = {
 #define PS_METRIC(id) &ps_metric_##id,
@@ -15,33 +15,124 @@ static const ps_metric *const metrics[] = {
 };
 enum { METRICS = sizeof metrics / sizeof *metrics };
 
-static ps_status visit_frame(void *context, const ps_frame *frame) {
-    void **states = context;
-    for (int m = 0; m < METRICS; m++)
-        if (metrics[m]->frame != NULL) PS_TRY(metrics[m]->frame(states[m], frame));
+/* One set of metrics over the run itself or over a view of it. */
+typedef struct {
+    void *states[METRICS];
+    bool active[METRICS];
+    ps_metric_input input;
+    double *inert_below, *scratch; /* per layer; per node, with a relative rule alone */
+} metric_set;
+
+typedef struct {
+    metric_set primary, *varied;
+    ps_view *views;
+    int variations; /* 0: none asked for */
+} all_sets;
+
+static ps_status begin_set(metric_set *set, ps_metric_input input) {
+    size_t layers = (size_t)input.run->layer_count + 1;
+    set->input = input;
+    PS_TRY(PS_ALLOC(layers, &set->inert_below, "thresholds of layers"));
+    for (size_t l = 0; l < layers; l++) set->inert_below[l] = input.run->inert_rule.below;
+    if (input.run->inert_rule.relative > 0)
+        PS_TRY(PS_ALLOC((size_t)input.run->node_count + 1, &set->scratch, "paths of alive nodes"));
+    for (int m = 0; m < METRICS; m++) {
+        set->active[m] = input.asked == ~0u || (metrics[m]->rests & input.asked) != 0;
+        if (set->active[m]) PS_TRY(metrics[m]->begin(&set->input, &set->states[m]));
+    }
     return PS_OK;
 }
 
-static ps_status visit_record(void *context, const ps_trace_record *record) {
-    void **states = context;
+static void clear_set(metric_set *set) {
     for (int m = 0; m < METRICS; m++)
-        if (metrics[m]->record != NULL) PS_TRY(metrics[m]->record(states[m], record));
+        if (set->states[m] != NULL) metrics[m]->destroy(set->states[m]);
+    ps_free(set->inert_below);
+    ps_free(set->scratch);
+}
+
+static ps_status end_set(metric_set *set) {
+    for (int m = 0; m < METRICS; m++)
+        if (set->active[m] && metrics[m]->end != NULL) PS_TRY(metrics[m]->end(set->states[m]));
     return PS_OK;
+}
+
+/* A layer without alive nodes has no reference: its threshold is missing, and so is the mobility of its nodes. */
+static void set_thresholds(metric_set *set, const ps_frame *frame) {
+    const ps_run *run = set->input.run;
+    size_t count;
+    for (int l = 0; l < run->layer_count; l++) {
+        double median = ps_group_median(run, frame, l, PS_GROUP_ALIVE, PS_Q_path_gradient, PS_Q_weight_start_l2,
+                                        set->scratch, &count);
+        set->inert_below[l] = ps_is_absent(median) ? median : run->inert_rule.relative * median;
+    }
+}
+
+static ps_status show_frame(metric_set *set, ps_frame frame) {
+    if (frame.is_window && set->input.run->inert_rule.relative > 0) set_thresholds(set, &frame);
+    frame.inert_below = set->inert_below;
+    for (int m = 0; m < METRICS; m++)
+        if (set->active[m] && metrics[m]->frame != NULL) PS_TRY(metrics[m]->frame(set->states[m], &frame));
+    return PS_OK;
+}
+
+static ps_status visit_frame(void *context, const ps_frame *frame) {
+    all_sets *all = context;
+    PS_TRY(show_frame(&all->primary, *frame));
+    for (int v = 0; v < all->variations; v++) {
+        ps_frame seen;
+        bool ready;
+        PS_TRY(ps_view_frame(&all->views[v], frame, &seen, &ready));
+        if (ready) PS_TRY(show_frame(&all->varied[v], seen));
+    }
+    return PS_OK;
+}
+
+/* Other records (losses, evaluations, timing) are the same under every variation. */
+static ps_status visit_record(void *context, const ps_trace_record *record) {
+    metric_set *set = &((all_sets *)context)->primary;
+    for (int m = 0; m < METRICS; m++)
+        if (metrics[m]->record != NULL) PS_TRY(metrics[m]->record(set->states[m], record));
+    return PS_OK;
+}
+
+static ps_status begin_variations(all_sets *all, const ps_run *run, ps_summary *varied) {
+    int count;
+    const ps_variation *variations = ps_variations(&count);
+    PS_TRY(PS_ALLOC((size_t)count, &all->varied, "variations"));
+    PS_TRY(PS_ALLOC((size_t)count, &all->views, "variations"));
+    for (int v = 0; v < count; v++) {
+        all->variations = v + 1;
+        PS_TRY(ps_view_init(&all->views[v], run, &variations[v]));
+        ps_metric_input input = {&all->views[v].run, NULL, &varied[v], NULL, ps_variation_touches(&variations[v])};
+        PS_TRY(begin_set(&all->varied[v], input));
+    }
+    return PS_OK;
+}
+
+ps_status ps_metrics_run_varied(ps_run *run, ps_tables *tables, ps_summary *summary, ps_collector *collector,
+                                ps_summary *varied) {
+    ps_status status = PS_OK;
+    all_sets all;
+    memset(&all, 0, sizeof all);
+    ps_run_visitor visitor = {&all, visit_frame, visit_record};
+    PS_TRY_CLEANUP(begin_set(&all.primary, (ps_metric_input){run, tables, summary, collector, ~0u}));
+    if (varied != NULL) PS_TRY_CLEANUP(begin_variations(&all, run, varied));
+    PS_TRY_CLEANUP(ps_run_stream(run, &visitor));
+    PS_TRY_CLEANUP(end_set(&all.primary));
+    for (int v = 0; v < all.variations; v++) PS_TRY_CLEANUP(end_set(&all.varied[v]));
+cleanup:
+    clear_set(&all.primary);
+    for (int v = 0; v < all.variations; v++) {
+        clear_set(&all.varied[v]);
+        ps_view_clear(&all.views[v]);
+    }
+    ps_free(all.varied);
+    ps_free(all.views);
+    return status;
 }
 
 ps_status ps_metrics_run(ps_run *run, ps_tables *tables, ps_summary *summary, ps_collector *collector) {
-    ps_status status = PS_OK;
-    void *states[METRICS] = {NULL};
-    ps_metric_input input = {run, tables, summary, collector};
-    ps_run_visitor visitor = {states, visit_frame, visit_record};
-    for (int m = 0; m < METRICS; m++) PS_TRY_CLEANUP(metrics[m]->begin(&input, &states[m]));
-    PS_TRY_CLEANUP(ps_run_stream(run, &visitor));
-    for (int m = 0; m < METRICS; m++)
-        if (metrics[m]->end != NULL) PS_TRY_CLEANUP(metrics[m]->end(states[m]));
-cleanup:
-    for (int m = 0; m < METRICS; m++)
-        if (states[m] != NULL) metrics[m]->destroy(states[m]);
-    return status;
+    return ps_metrics_run_varied(run, tables, summary, collector, NULL);
 }
 
 double ps_ratio(double a, double b) {
@@ -49,11 +140,20 @@ double ps_ratio(double a, double b) {
     return a / b;
 }
 
-ps_mobility ps_mobility_of(const ps_frame *frame, int node) {
-    double path = ps_frame_value(frame, PS_Q_path_gradient, node), start = ps_frame_value(frame, PS_Q_weight_start_l2, node);
-    if (ps_is_absent(path) || ps_is_absent(start)) return PS_MOBILITY_UNKNOWN;
+static ps_mobility mobility_by(const ps_run *run, const ps_frame *frame, int node, ps_quantity moved, ps_quantity norm) {
+    double below = frame->inert_below[run->node_layer[node]];
+    double path = ps_frame_value(frame, moved, node), start = ps_frame_value(frame, norm, node);
+    if (ps_is_absent(path) || ps_is_absent(start) || ps_is_absent(below)) return PS_MOBILITY_UNKNOWN;
     if (start == 0) return PS_MOBILITY_UNDEFINED;
-    return path / start < ps_inert_below ? PS_MOBILITY_INERT : PS_MOBILITY_MOVING;
+    return path / start < below ? PS_MOBILITY_INERT : PS_MOBILITY_MOVING;
+}
+
+ps_mobility ps_mobility_of(const ps_run *run, const ps_frame *frame, int node) {
+    return mobility_by(run, frame, node, PS_Q_path_gradient, PS_Q_weight_start_l2);
+}
+
+ps_mobility ps_outgoing_mobility_of(const ps_run *run, const ps_frame *frame, int node) {
+    return mobility_by(run, frame, node, PS_Q_out_net_gradient, PS_Q_out_start_l2);
 }
 
 const char *ps_mobility_name(ps_mobility mobility) {

@@ -8,12 +8,21 @@
 #include "analysis/summary.h"
 #include "analysis/tables.h"
 
+/* Under a variation run is a view (view.h), and tables and collector are NULL: rows and notes go nowhere. */
 typedef struct {
     const ps_run *run;
     ps_tables *tables;
     ps_summary *summary;
     ps_collector *collector; /* of the arm */
+    unsigned asked;          /* PS_RESTS_...: measures that rest on none of these need not be set; all bits without a variation */
 } ps_metric_input;
+
+/* What a measure rests on: a variation (variation.h) changes some of it. */
+enum {
+    PS_RESTS_DEATH = 1,    /* which nodes are dead, near-dead or alive */
+    PS_RESTS_MOBILITY = 2, /* which are inert */
+    PS_RESTS_WINDOWS = 4   /* which windows and probes there are */
+};
 
 /* begin allocates *state (destroy frees it, also after a failed begin; it may be NULL); frame, record, end may be NULL.
  * end writes what is known only at the end. */
@@ -24,6 +33,8 @@ typedef struct {
     ps_status (*record)(void *state, const ps_trace_record *record);
     ps_status (*end)(void *state);
     void (*destroy)(void *state);
+    unsigned rests; /* PS_RESTS_...: it runs again under the variations that change them; 0: no prediction uses it, or nothing
+                       that varies touches it */
 } ps_metric;
 
 #define PS_METRIC(id) extern const ps_metric ps_metric_##id;
@@ -32,6 +43,9 @@ typedef struct {
 
 /* Runs every metric over the run. */
 ps_status ps_metrics_run(ps_run *run, ps_tables *tables, ps_summary *summary, ps_collector *collector);
+/* The same, and in the same pass those whose measures vary under each variation, into varied[variations]. */
+ps_status ps_metrics_run_varied(ps_run *run, ps_tables *tables, ps_summary *summary, ps_collector *collector,
+                                ps_summary *varied);
 
 /* ---- what metrics share ---- */
 
@@ -48,8 +62,10 @@ double ps_ratio(double a, double b);
 
 /* Mobility of a node in a window. */
 typedef enum { PS_MOBILITY_UNKNOWN, PS_MOBILITY_MOVING, PS_MOBILITY_INERT, PS_MOBILITY_UNDEFINED } ps_mobility;
-extern const double ps_inert_below; /* 1e-3 */
-ps_mobility ps_mobility_of(const ps_frame *frame, int node);
+/* By the run's rule (frame->inert_below). */
+ps_mobility ps_mobility_of(const ps_run *run, const ps_frame *frame, int node);
+/* The same of the weights that read the node, by this window's gradients and with the same threshold. */
+ps_mobility ps_outgoing_mobility_of(const ps_run *run, const ps_frame *frame, int node);
 const char *ps_mobility_name(ps_mobility mobility);
 
 /* "dead", "near_dead", "alive", NULL when not recorded. */

@@ -23,6 +23,7 @@ typedef struct {
 typedef struct {
     const char *id, *title, *statement, *population, *statistic, *supports, *refutes;
     bool greater;       /* predicted: above the margin; else below */
+    unsigned rests;     /* PS_RESTS_... of metric.h: what the statistic changes with */
     const char *needs;  /* quantities, separated by blanks */
     const char *tables; /* where the counted rows stand, separated by blanks */
     int part_count;
@@ -34,6 +35,7 @@ const ps_prediction *ps_predictions(int *count);
 typedef struct {
     long long seed;
     double value, cases;
+    double observed, expected, variance; /* of "@..." statistics: events of the arm, stratified by layer; else ps_absent() */
     bool diverged;
     const char *trace;   /* borrowed from the arms */
     uint64_t first_line; /* of the trace, 0: none */
@@ -44,6 +46,7 @@ typedef struct {
     const ps_arm *arm, *against; /* of the deciding part; against NULL for a measure itself */
     ps_verdict verdict;
     int n, part; /* the part that decides: the one with the largest p */
+    double p_wilcoxon; /* signed-rank test in favour, beside p (the sign-flip test), which decides */
     double estimate, p, p_refute, p_holm, p_refute_holm, best_p, best_p_holm;
     ps_stats_interval interval;
     ps_prediction_value *values; /* of the deciding part, n of them; ps_free */
@@ -53,6 +56,11 @@ typedef struct {
 
 /* results has room for every prediction. faulty: an instrument check did not hold, so nothing can be concluded. */
 ps_status ps_predictions_judge(const ps_arms *arms, bool faulty, ps_prediction_result *results);
+/* The same from the measures under a variation (index into ps_variations). A prediction that rests on nothing it touches keeps the
+ * p-values of primary, to be one of the family; its result is said to be unaffected (ps_prediction_affected). */
+ps_status ps_predictions_judge_varied(const ps_arms *arms, int variation, bool faulty, const ps_prediction_result *primary,
+                                      ps_prediction_result *results);
+bool ps_prediction_affected(const ps_prediction *prediction, int variation);
 void ps_predictions_clear(ps_prediction_result *results);
 
 #endif

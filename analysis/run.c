@@ -9,6 +9,8 @@
 #include "core/memory.h"
 
 static const double near_dead_share = 0.99;
+static const ps_dead_rule exact_rule = {PS_STATE_KNOWN, PS_STATE_DEAD, PS_STATE_NEAR};
+const ps_inert_rule ps_inert_primary = {1e-3, 0};
 
 const char *ps_run_status_name(ps_run_status status) {
     static const char *const names[] = {"unfinished", "finished", "diverged"};
@@ -19,6 +21,13 @@ bool ps_run_has_pool_skip(const ps_run *run) {
     for (int l = 0; l < run->layer_count; l++)
         if (run->layers[l].pool_skip != NULL) return true;
     return false;
+}
+
+int ps_run_first_known(const ps_run *run) {
+    for (int p = 0; p < run->probe_count; p++)
+        for (int node = 0; node < run->node_count; node++)
+            if (ps_state_known(ps_run_state(run, p, node))) return p;
+    return -1;
 }
 
 #define FAIL_AT(run, record, ...) fail_at((run), (record)->line, __VA_ARGS__)
@@ -121,18 +130,29 @@ static void publish(const frame_builder *builder, ps_frame *frame, int index) {
 
 static bool valid(double value) { return !isnan(value); }
 
+static unsigned silence_of(double nonzero, double elements, unsigned dead, unsigned near) {
+    if (nonzero == 0) return dead;
+    return elements > 0 && 1 - nonzero / elements >= near_dead_share ? near : 0;
+}
+
+/* The first half of n images are the first ceil(n / 2), as FORMAT.md says. */
+static double elements_of_part(const ps_frame *frame, int layer, double parts) {
+    double images = frame->images[layer];
+    return images > 0 ? frame->elements[layer] * ceil(images / parts) / images : 0;
+}
+
 static unsigned activity_of(const ps_frame *frame, int layer, int node) {
     const double *nonzero = frame->node[PS_Q_nonzero], *evaluated = frame->node[PS_Q_nonzero_eval];
-    double elements = frame->elements[layer];
+    const double *half = frame->node[PS_Q_nonzero_half], *quarter = frame->node[PS_Q_nonzero_quarter];
     unsigned state = 0;
-    if (nonzero != NULL && valid(nonzero[node])) {
-        state |= PS_STATE_KNOWN;
-        if (nonzero[node] == 0) state |= PS_STATE_DEAD;
-        else if (elements > 0 && 1 - nonzero[node] / elements >= near_dead_share) state |= PS_STATE_NEAR;
-    }
+    if (nonzero != NULL && valid(nonzero[node]))
+        state |= PS_STATE_KNOWN | silence_of(nonzero[node], frame->elements[layer], PS_STATE_DEAD, PS_STATE_NEAR);
     if (evaluated != NULL && valid(evaluated[node]))
         state |= PS_STATE_EVAL_KNOWN | (evaluated[node] == 0 ? PS_STATE_EVAL_DEAD : 0u);
-    return state;
+    if (half == NULL || quarter == NULL || !valid(half[node]) || !valid(quarter[node])) return state;
+    return state | PS_STATE_PART_KNOWN |
+           silence_of(half[node], elements_of_part(frame, layer, 2), PS_STATE_HALF_DEAD, PS_STATE_HALF_NEAR) |
+           silence_of(quarter[node], elements_of_part(frame, layer, 4), PS_STATE_QUARTER_DEAD, PS_STATE_QUARTER_NEAR);
 }
 
 /* A node whose mean |h| is 0 is dormant at every threshold, also where the whole layer is silent (0 / 0). */
@@ -156,7 +176,20 @@ static void note_layer_states(ps_run *run, const ps_frame *frame, int l, uint16_
         states[layer->first_node + c] |= (uint16_t)dormancy_of(mean_abs[layer->first_node + c], sum / layer->channels);
 }
 
-static ps_status note_probe(ps_run *run, const frame_builder *builder) {
+/* Zeros of the latest window, for the state at the probe that ends it. */
+typedef struct {
+    double *zeros;
+    long long last; /* its last step, -1: no window yet */
+} shut_gates;
+
+static void note_shut(const ps_run *run, const shut_gates *shut, long long step, uint16_t *states) {
+    if (shut->last < 0 || shut->last + 1 != step) return;
+    for (int node = 0; node < run->node_count; node++)
+        if (valid(shut->zeros[node]))
+            states[node] |= (uint16_t)(PS_STATE_TRAIN_KNOWN | (shut->zeros[node] == 1 ? PS_STATE_TRAIN_DEAD : 0u));
+}
+
+static ps_status note_probe(ps_run *run, const frame_builder *builder, const shut_gates *shut) {
     ps_frame frame;
     long long step = (long long)builder->key;
     publish(builder, &frame, run->probe_count);
@@ -171,7 +204,24 @@ static ps_status note_probe(ps_run *run, const frame_builder *builder) {
         if (frame.images[l] > probe->images) probe->images = frame.images[l];
         note_layer_states(run, &frame, l, run->states + (count - 1) * nodes);
     }
+    note_shut(run, shut, step, run->states + (count - 1) * nodes);
     run->probe_count++;
+    return PS_OK;
+}
+
+/* Only the zeros are read, and nothing behind them. */
+static ps_status read_zeros(const ps_run *run, const ps_trace_record *record, shut_gates *shut) {
+    const char *cursor = record->values, *value;
+    ps_quantity quantity;
+    if ((long long)record->last != shut->last)
+        for (int node = 0; node < run->node_count; node++) shut->zeros[node] = ps_absent();
+    shut->last = (long long)record->last;
+    do {
+        PS_TRY(ps_trace_values_next(run->reader, record, &cursor, &quantity, &value));
+        if (quantity == PS_Q_zeros)
+            return ps_trace_values_read(run->reader, record, quantity, value,
+                                        shut->zeros + run->layers[record->layer].first_node);
+    } while (quantity != PS_Q_COUNT);
     return PS_OK;
 }
 
@@ -292,14 +342,18 @@ static bool ends_frame(const frame_builder *builder, const ps_trace_record *reco
     return record->type == PS_RECORD_STEP || record->type == PS_RECORD_END;
 }
 
-static ps_status first_pass(ps_run *run, frame_builder *builder) {
-    static const bool wanted[PS_Q_COUNT] = {[PS_Q_nonzero] = true, [PS_Q_nonzero_eval] = true, [PS_Q_mean_abs] = true};
+static ps_status first_pass(ps_run *run, frame_builder *builder, shut_gates *shut) {
+    static const bool wanted[PS_Q_COUNT] = {[PS_Q_nonzero] = true,
+                                            [PS_Q_nonzero_eval] = true,
+                                            [PS_Q_nonzero_half] = true,
+                                            [PS_Q_nonzero_quarter] = true,
+                                            [PS_Q_mean_abs] = true};
     for (;;) {
         ps_trace_record record;
         bool more;
         PS_TRY(ps_trace_reader_next(run->reader, &record, &more));
         if (builder->open && (!more || ends_frame(builder, &record))) {
-            PS_TRY(note_probe(run, builder));
+            PS_TRY(note_probe(run, builder, shut));
             builder->open = false;
         }
         if (!more) break;
@@ -312,6 +366,7 @@ static ps_status first_pass(ps_run *run, frame_builder *builder) {
             PS_TRY(add_record(builder, run, run->reader, &record, wanted));
         } else if (record.type == PS_RECORD_WINDOW) {
             PS_TRY(note_window(run, &record));
+            PS_TRY(read_zeros(run, &record, shut));
         } else {
             PS_TRY(note_other(run, &record));
         }
@@ -320,8 +375,7 @@ static ps_status first_pass(ps_run *run, frame_builder *builder) {
     return PS_OK;
 }
 
-/* Joins windows to the probes around them and sums their learning rates. */
-static void link_windows(ps_run *run) {
+void ps_run_link_windows(ps_run *run) {
     int before = -1, after = 0; /* both only move forward, as windows and probes stand in order */
     for (int w = 0; w < run->window_count; w++) {
         ps_window_info *window = &run->windows[w];
@@ -348,6 +402,7 @@ static ps_status allocate(ps_run *run) {
 ps_status ps_run_open(const char *path, const char *arm, ps_run **out) {
     ps_status status = PS_OK;
     frame_builder builder;
+    shut_gates shut = {NULL, -1};
     ps_run *run = calloc(1, sizeof *run);
     memset(&builder, 0, sizeof builder);
     *out = NULL;
@@ -359,16 +414,20 @@ ps_status ps_run_open(const char *path, const char *arm, ps_run **out) {
     run->layer_count = run->header->layer_count;
     run->node_count = run->header->node_count;
     run->lines = ps_trace_reader_line(run->reader);
+    run->dead_rule = exact_rule;
+    run->inert_rule = ps_inert_primary;
     run->test_accuracy = run->test_loss = ps_absent();
     run->record_ns = run->probe_ns = run->train_ns = run->peak_memory_bytes = ps_absent();
     PS_TRY_CLEANUP(allocate(run));
     PS_TRY_CLEANUP(init_builder(&builder, run));
-    PS_TRY_CLEANUP(first_pass(run, &builder));
-    link_windows(run);
+    PS_TRY_CLEANUP(PS_ALLOC((size_t)run->node_count + 1, &shut.zeros, "zeros of a window"));
+    PS_TRY_CLEANUP(first_pass(run, &builder, &shut));
+    ps_run_link_windows(run);
     *out = run;
     run = NULL;
 cleanup:
     clear_builder(&builder);
+    ps_free(shut.zeros);
     ps_run_close(run);
     return status;
 }

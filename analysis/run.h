@@ -16,8 +16,27 @@ enum {
     PS_STATE_DORMANT_KNOWN = 32,
     PS_STATE_DORMANT_0 = 64, /* mean |h| over the layer's mean |h| <= 0, 0.025, 0.1 (Sokar et al. 2023) */
     PS_STATE_DORMANT_025 = 128,
-    PS_STATE_DORMANT_100 = 256
+    PS_STATE_DORMANT_100 = 256,
+    PS_STATE_TRAIN_KNOWN = 512,
+    PS_STATE_TRAIN_DEAD = 1024, /* shut on every training batch of the window that ends at the probe */
+    PS_STATE_PART_KNOWN = 2048, /* nonzero_half and nonzero_quarter were recorded */
+    PS_STATE_HALF_DEAD = 4096,  /* as DEAD and NEAR, on the first half and the first quarter of the probe images */
+    PS_STATE_HALF_NEAR = 8192,
+    PS_STATE_QUARTER_DEAD = 16384,
+    PS_STATE_QUARTER_NEAR = 32768
 };
+
+/* Which of these bits make a node known, dead and near-dead (of the last two dead goes first). */
+typedef struct {
+    unsigned known, dead, near;
+} ps_dead_rule;
+
+/* When gradient-driven movement over the weights' norm counts as none: below `below`, or, where `relative` is not 0, below
+ * `relative` times the median of the layer's alive nodes. */
+typedef struct {
+    double below, relative;
+} ps_inert_rule;
+extern const ps_inert_rule ps_inert_primary; /* below 1e-3 */
 
 static inline bool ps_state_dead(unsigned state) { return (state & PS_STATE_DEAD) != 0; }
 static inline bool ps_state_near(unsigned state) { return (state & PS_STATE_NEAR) != 0; }
@@ -49,7 +68,10 @@ typedef struct {
     ps_probe_info *probes;
     ps_window_info *windows;
     int probe_count, window_count;
-    uint16_t *states; /* [probe][node] */
+    uint16_t *states; /* [probe][node]; in a view: of the run it looks at, through probe_map */
+    const int *probe_map; /* of a view (view.h): which of the run's probes its own are; NULL: the same */
+    ps_dead_rule dead_rule;
+    ps_inert_rule inert_rule;
     char **planted;   /* per node: cause named by a planted event, NULL: none; borrowed from planted_causes */
     char **planted_causes;
     size_t planted_cause_count;
@@ -64,8 +86,15 @@ typedef struct {
     size_t lr_count;
 } ps_run;
 
+/* The bits as recorded, with KNOWN, DEAD and NEAR as the run's rule has them. */
 static inline unsigned ps_run_state(const ps_run *run, int probe, int node) {
-    return probe < 0 ? 0 : run->states[(size_t)probe * (size_t)run->node_count + (size_t)node];
+    if (probe < 0) return 0;
+    size_t place = (size_t)(run->probe_map != NULL ? run->probe_map[probe] : probe);
+    unsigned recorded = run->states[place * (size_t)run->node_count + (size_t)node];
+    unsigned state = recorded & ~(unsigned)(PS_STATE_KNOWN | PS_STATE_DEAD | PS_STATE_NEAR);
+    if ((recorded & run->dead_rule.known) == 0) return state;
+    if ((recorded & run->dead_rule.dead) != 0) return state | PS_STATE_KNOWN | PS_STATE_DEAD;
+    return state | PS_STATE_KNOWN | ((recorded & run->dead_rule.near) != 0 ? PS_STATE_NEAR : 0u);
 }
 
 /* Values of one window or one probe of all layers. node[q] (one value a node) and layer[q] (one a layer) are NULL where no
@@ -74,6 +103,7 @@ typedef struct {
     bool is_window;
     int index; /* into run->windows or run->probes */
     const double *node[PS_Q_COUNT], *layer[PS_Q_COUNT];
+    const double *inert_below;       /* per layer, of a window: below it a relative path counts as none; set by ps_metrics_run */
     const uint64_t *line;            /* per layer: line of its record, 0: none */
     const double *images, *elements; /* per layer, of a probe; 0 where not said */
 } ps_frame;
@@ -90,7 +120,12 @@ void ps_run_close(ps_run *run);
 /* Second pass, in the order of the trace. */
 ps_status ps_run_stream(ps_run *run, const ps_run_visitor *visitor);
 
+/* Joins windows to the probes around them and sums their learning rates: of the run itself, or of a view with its own. */
+void ps_run_link_windows(ps_run *run);
+
 const char *ps_run_status_name(ps_run_status status);
+/* The first probe at which the state of any node is known by the run's rule, -1: none. */
+int ps_run_first_known(const ps_run *run);
 /* 1 where a module stands between a gate and what feeds it. */
 bool ps_run_has_pool_skip(const ps_run *run);
 

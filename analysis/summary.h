@@ -28,6 +28,7 @@ typedef struct {
     int layer, channel;
     long long end;
     bool died;
+    int nodes; /* 1; under a variation nodes of one layer and fate are counted together, and channel is that of the first */
 } ps_summary_cohort;
 
 typedef struct {

@@ -115,12 +115,14 @@ static void print_cells(ps_tables *tables, ps_table_id id, const char *format, v
 
 void ps_tables_cells(ps_tables *tables, ps_table_id id, const char *format, ...) {
     va_list arguments;
+    if (tables == NULL) return;
     va_start(arguments, format);
     print_cells(tables, id, format, arguments);
     va_end(arguments);
 }
 
 void ps_tables_end_row(ps_tables *tables, ps_table_id id) {
+    if (tables == NULL) return;
     if (tables->cells[id] != tables->columns[id]) tables->faulty = (int)id;
     tables->cells[id] = 0;
     putc_unlocked('\n', tables->writers[id].stream);
@@ -128,6 +130,7 @@ void ps_tables_end_row(ps_tables *tables, ps_table_id id) {
 
 void ps_tables_row(ps_tables *tables, ps_table_id id, const char *format, ...) {
     va_list arguments;
+    if (tables == NULL) return;
     va_start(arguments, format);
     print_cells(tables, id, format, arguments);
     va_end(arguments);

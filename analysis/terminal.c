@@ -84,6 +84,18 @@ static void print_checks(const ps_verdict_document *verdict, FILE *stream) {
     fprintf(stream, "\nInstrument checks: %d of %d hold\n", held, judged);
 }
 
+/* Only what could be tested, and what turns under some variation at full length. */
+static void print_sensitivity(const ps_verdict_document *verdict, int count, FILE *stream) {
+    bool any = false;
+    for (int i = 0; i < count; i++) any |= verdict->predictions[i].verdict != PS_VERDICT_NOT_TESTABLE;
+    if (!any) return;
+    fprintf(stream, "\nSensitivity to definition, threshold, window and probe size (%d variations, sensitivity.tsv)\n",
+            verdict->sensitivity[0].count);
+    for (int i = 0; i < count; i++)
+        if (verdict->predictions[i].verdict != PS_VERDICT_NOT_TESTABLE)
+            fprintf(stream, "  %-3s %s\n", verdict->predictions[i].prediction->id, verdict->sensitivity[i].sentence);
+}
+
 void ps_verdict_print(const ps_verdict_document *verdict, FILE *stream) {
     int count;
     ps_predictions(&count);
@@ -99,5 +111,6 @@ void ps_verdict_print(const ps_verdict_document *verdict, FILE *stream) {
         fprintf(stream, "  %-3s %-13s %-62s %10s  (margin %s %.3g)\n", r->prediction->id, ps_verdict_name(r->verdict),
                 r->prediction->title, estimate, r->prediction->greater ? ">" : "<", r->prediction->parts[r->part].margin);
     }
+    print_sensitivity(verdict, count, stream);
     for (int i = 0; i < verdict->sentence_count; i++) fprintf(stream, "%s%s\n", i == 0 ? "\n" : "", verdict->sentences[i]);
 }

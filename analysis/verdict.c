@@ -22,6 +22,7 @@ ps_status ps_verdict_add_sentence(ps_verdict_document *verdict, const char *form
 void ps_verdict_clear(ps_verdict_document *verdict) {
     for (int i = 0; i < verdict->sentence_count; i++) free(verdict->sentences[i]);
     ps_predictions_clear(verdict->predictions);
+    ps_free(verdict->sensitivity);
     ps_free_array(verdict->contrasts);
     ps_free_array(verdict->checks);
     memset(verdict, 0, sizeof *verdict);
@@ -192,7 +193,32 @@ static void write_values(json_out *out, const ps_prediction_result *r) {
     close_item(out, ']');
 }
 
-static void write_prediction(json_out *out, const ps_prediction_result *r) {
+static void write_sensitivity(json_out *out, const ps_sensitivity *s) {
+    open_item(out, "sensitivity", '{');
+    text(out, "sentence", s->sentence);
+    open_item(out, "variations", '[');
+    for (int v = 0; v < s->count; v++) {
+        const ps_sensitivity_row *row = &s->rows[v];
+        double same = ps_sensitivity_same(s, row);
+        open_item(out, NULL, '{');
+        text(out, "variation", row->variation->id);
+        text(out, "title", row->variation->title);
+        text(out, "kind", ps_variation_kind_name(row->variation->kind));
+        text(out, "verdict", ps_sensitivity_verdict_name(row));
+        number(out, "n", row->affected ? row->n : ps_absent());
+        number(out, "estimate", row->estimate);
+        number(out, "low", row->low);
+        number(out, "high", row->high);
+        if (ps_is_absent(same)) text(out, "same", NULL);
+        else flag(out, "same", same == 1);
+        text(out, "note", row->note);
+        close_item(out, '}');
+    }
+    close_item(out, ']');
+    close_item(out, '}');
+}
+
+static void write_prediction(json_out *out, const ps_prediction_result *r, const ps_sensitivity *sensitivity) {
     const ps_prediction *p = r->prediction;
     open_item(out, NULL, '{');
     text(out, "id", p->id);
@@ -215,6 +241,7 @@ static void write_prediction(json_out *out, const ps_prediction_result *r) {
     text(out, "interval", r->interval.name);
     number(out, "coverage", r->interval.coverage);
     number(out, "p", r->p);
+    number(out, "p_wilcoxon", r->p_wilcoxon);
     number(out, "p_holm", r->p_holm);
     number(out, "p_refute", r->p_refute);
     number(out, "p_refute_holm", r->p_refute_holm);
@@ -225,6 +252,7 @@ static void write_prediction(json_out *out, const ps_prediction_result *r) {
     words(out, "tables", p->tables);
     text(out, "sentence", r->sentence);
     write_values(out, r);
+    write_sensitivity(out, sensitivity);
     close_item(out, '}');
 }
 
@@ -247,7 +275,7 @@ static void write_document(FILE *stream, const ps_verdict_document *verdict) {
     for (size_t i = 0; i < verdict->contrast_count; i++) write_contrast(&out, &verdict->contrasts[i]);
     close_item(&out, ']');
     open_item(&out, "predictions", '[');
-    for (int i = 0; i < count; i++) write_prediction(&out, &verdict->predictions[i]);
+    for (int i = 0; i < count; i++) write_prediction(&out, &verdict->predictions[i], &verdict->sensitivity[i]);
     close_item(&out, ']');
     fputs("\n}\n", stream);
 }

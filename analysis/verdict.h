@@ -6,6 +6,7 @@
 
 #include "analysis/contrast.h"
 #include "analysis/predictions.h"
+#include "analysis/sensitivity.h"
 
 enum { PS_MOST_SENTENCES = 64 };
 
@@ -30,6 +31,7 @@ typedef struct {
     size_t check_count, check_capacity;
     bool faulty;
     ps_prediction_result predictions[PS_MOST_PREDICTIONS];
+    ps_sensitivity *sensitivity; /* of each prediction */
     char *sentences[PS_MOST_SENTENCES]; /* summary, the most important first */
     int sentence_count;
 } ps_verdict_document;

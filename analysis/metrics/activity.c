@@ -24,7 +24,7 @@ static const char *const definition_names[DEFINITIONS] = {"mean_dead",       "me
 
 typedef struct {
     ps_metric_input in;
-    ps_scopes scopes;
+    ps_scopes scopes; /* under a variation, which writes no rows, the first alone: the network's private gates */
     activity_counts *layers;               /* scratch, one a layer */
     unsigned char *zeros_known, *all_zero; /* per node, of the latest window */
     double *zeros_mean, *inert_share;      /* per layer, of the latest window */
@@ -44,6 +44,7 @@ static ps_status begin(const ps_metric_input *input, void **out) {
     state->in = *input;
     state->dead_start = state->dead_end = state->near_end = state->eval_end = ps_absent();
     PS_TRY(ps_scopes_init(&state->scopes, input->run));
+    if (input->tables == NULL) state->scopes.count = 1;
     PS_TRY(PS_ALLOC(layers, &state->layers, "counts of layers"));
     PS_TRY(PS_ALLOC(layers, &state->zeros_mean, "zeros of layers"));
     PS_TRY(PS_ALLOC(layers, &state->inert_share, "mobility of layers"));
@@ -67,7 +68,7 @@ static void take_window_layer(activity_state *state, const ps_frame *frame, int 
     double zeros_sum = 0, zeros_count = 0, inert = 0, judged = 0;
     for (int node = layer->first_node; node < layer->first_node + layer->channels; node++) {
         double zeros = ps_frame_value(frame, PS_Q_zeros, node);
-        ps_mobility mobility = ps_mobility_of(frame, node);
+        ps_mobility mobility = ps_mobility_of(state->in.run, frame, node);
         state->zeros_known[node] = !ps_is_absent(zeros);
         state->all_zero[node] = zeros == 1;
         if (!ps_is_absent(zeros)) {
@@ -178,6 +179,7 @@ static ps_status write_layer(activity_state *state, const ps_frame *frame, int l
 static ps_status take(void *context, const ps_frame *frame) {
     activity_state *state = context;
     int layers = state->in.run->layer_count;
+    if (frame->is_window && state->in.tables == NULL) return PS_OK;
     if (frame->is_window) {
         for (int l = 0; l < layers; l++) take_window_layer(state, frame, l);
         state->had_window = true;
@@ -186,7 +188,7 @@ static ps_status take(void *context, const ps_frame *frame) {
     if (state->line == 0 && layers > 0) state->line = frame->line[0];
     for (int l = 0; l < layers; l++) count_layer(state, frame->index, l);
     for (int s = 0; s < state->scopes.count; s++) PS_TRY(write_scope(state, s, frame->index));
-    for (int l = 0; l < layers; l++) PS_TRY(write_layer(state, frame, l));
+    for (int l = 0; l < layers && state->in.tables != NULL; l++) PS_TRY(write_layer(state, frame, l));
     return PS_OK;
 }
 
@@ -255,6 +257,7 @@ static ps_status write_between(const activity_state *state, flow_counts *network
     if (status == PS_OK) status = PS_ALLOC(layers, &total, "flows of layers");
     for (int p = 1; status == PS_OK && p < run->probe_count; p++) {
         memset(now, 0, layers * sizeof *now);
+        if (state->in.tables == NULL) break; /* rates of flow stand in no prediction */
         count_steps(run, p - 1, p, now);
         count_steps(run, p - 1, p, total);
         for (int s = 0; s < state->scopes.count; s++) write_flow(state, &state->scopes.scopes[s], p, now);
@@ -309,9 +312,10 @@ static ps_status set_measures(activity_state *state, const flow_counts *flow) {
 
 static void note_start(const activity_state *state) {
     const ps_run *run = state->in.run;
+    int first = ps_run_first_known(run);
     ps_digest digest = ps_digest_start();
-    for (int node = 0; run->probe_count > 0 && node < run->node_count; node++)
-        ps_digest_u64(&digest, ps_run_state(run, 0, node) & (PS_STATE_KNOWN | PS_STATE_DEAD | PS_STATE_NEAR));
+    for (int node = 0; first >= 0 && node < run->node_count; node++)
+        ps_digest_u64(&digest, ps_run_state(run, first, node) & (PS_STATE_KNOWN | PS_STATE_DEAD | PS_STATE_NEAR));
     state->in.summary->start_digest = ps_digest_value(&digest);
 }
 
@@ -323,4 +327,4 @@ static ps_status end(void *context) {
     return set_measures(state, &network);
 }
 
-const ps_metric ps_metric_activity = {"activity", begin, take, NULL, end, destroy};
+const ps_metric ps_metric_activity = {"activity", begin, take, NULL, end, destroy, PS_RESTS_DEATH | PS_RESTS_WINDOWS};

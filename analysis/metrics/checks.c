@@ -162,4 +162,4 @@ static ps_status end(void *context) {
     return PS_OK;
 }
 
-const ps_metric ps_metric_checks = {"checks", begin, take, NULL, end, ps_free};
+const ps_metric ps_metric_checks = {"checks", begin, take, NULL, end, ps_free, 0};

@@ -114,4 +114,4 @@ static ps_status end(void *context) {
     return ps_summary_set(summary, "l2l1_late_log", third_mean(state, true), run->layer_count, state->line);
 }
 
-const ps_metric ps_metric_concentration = {"concentration", begin, take, NULL, end, destroy};
+const ps_metric ps_metric_concentration = {"concentration", begin, take, NULL, end, destroy, 0};

@@ -137,6 +137,7 @@ static ps_status take_dead_layer(gradient_state *state, const ps_frame *frame, i
     const ps_trace_layer *layer = &run->layers[l];
     dead_gradient sum = {0};
     size_t count;
+    if (count_group(run, &run->windows[frame->index], layer, PS_GROUP_DEAD_THROUGH) == 0) return PS_OK;
     double alive = ps_group_median(run, frame, l, PS_GROUP_ALIVE, PS_Q_grad_norm_rms, PS_Q_COUNT, state->scratch, &count);
     for (int node = layer->first_node; node < layer->first_node + layer->channels; node++)
         if (ps_group_has(run, &run->windows[frame->index], PS_GROUP_DEAD_THROUGH, node))
@@ -156,7 +157,7 @@ static ps_status take(void *context, const ps_frame *frame) {
     if (state->line == 0) state->line = frame->line[0];
     size_t before = state->ratio_count;
     for (int l = 0; l < run->layer_count; l++) {
-        write_layer(state, frame, l);
+        if (state->in.tables != NULL) write_layer(state, frame, l);
         if (!run->layers[l].shared) PS_TRY(take_dead_layer(state, frame, l, &all));
     }
     size_t count = state->ratio_count - before;
@@ -181,4 +182,4 @@ static ps_status end(void *context) {
                           state->line);
 }
 
-const ps_metric ps_metric_gradient = {"gradient", begin, take, NULL, end, destroy};
+const ps_metric ps_metric_gradient = {"gradient", begin, take, NULL, end, destroy, PS_RESTS_DEATH | PS_RESTS_WINDOWS};

@@ -6,15 +6,19 @@
 #include "analysis/stats/order.h"
 #include "core/memory.h"
 
+enum { AHEAD = 2 }; /* W3: windows in which a node may turn inert */
 static const double log_floor = 1e-9; /* of a relative path length: below it nothing moves in single precision */
 
 typedef struct {
     ps_metric_input in;
     double w1_zero, w1_steps;
     double moving, judged; /* dead-through node-windows: P4 */
+    double out_still, out_judged;           /* the same for outgoing weights */
+    double reopened_moving, reopened_judged; /* outgoing weights of nodes that had reopened at the window's start */
     double *drift[2];     /* W5: [near, alive][window * layers + layer]: mean log path per learning rate, ps_absent() without
                              nodes */
-    unsigned char *inert; /* W3: [window][node]: mobility */
+    unsigned char *mobility[AHEAD + 1]; /* W3: of each node, in the latest windows: window w stands in w % (AHEAD + 1) */
+    double *at_risk[2], *became[2];     /* W3: [other windows, after deaths upstream][layer] */
     double *sparsity;     /* W4: [probe][layer]: scaled l2/l1 of the weights */
     double *gradient;     /* P9: gradient of each node in the latest window, dead-through ones only, else absent */
     double p9_weight, p9_sum, p9_cases;
@@ -35,7 +39,11 @@ static ps_status begin(const ps_metric_input *input, void **out) {
         PS_TRY(PS_ALLOC(cells(windows, layers), &state->drift[g], "path lengths"));
         for (size_t i = 0; i < windows * layers; i++) state->drift[g][i] = ps_absent();
     }
-    PS_TRY(PS_ALLOC(cells(windows, nodes), &state->inert, "mobility"));
+    for (int k = 0; k <= AHEAD; k++) PS_TRY(PS_ALLOC(nodes + 1, &state->mobility[k], "mobility"));
+    for (int g = 0; g < 2; g++) {
+        PS_TRY(PS_ALLOC(layers + 1, &state->at_risk[g], "moving nodes"));
+        PS_TRY(PS_ALLOC(layers + 1, &state->became[g], "moving nodes"));
+    }
     PS_TRY(PS_ALLOC(cells((size_t)run->probe_count, layers), &state->sparsity, "layer ratios"));
     for (size_t i = 0; i < (size_t)run->probe_count * layers; i++) state->sparsity[i] = ps_absent();
     PS_TRY(PS_ALLOC(nodes + 1, &state->gradient, "gradients"));
@@ -45,45 +53,67 @@ static ps_status begin(const ps_metric_input *input, void **out) {
 
 static void destroy(void *context) {
     hypotheses_state *state = context;
-    for (int g = 0; g < 2; g++) ps_free(state->drift[g]);
-    ps_free(state->inert);
+    for (int g = 0; g < 2; g++) {
+        ps_free(state->drift[g]);
+        ps_free(state->at_risk[g]);
+        ps_free(state->became[g]);
+    }
+    for (int k = 0; k <= AHEAD; k++) ps_free(state->mobility[k]);
     ps_free(state->sparsity);
     ps_free(state->gradient);
     ps_free(state->scratch);
     ps_free(state);
 }
 
+static bool is_judged(ps_mobility mobility) { return mobility == PS_MOBILITY_MOVING || mobility == PS_MOBILITY_INERT; }
+
+/* P4: outgoing weights of nodes dead through the window, and of those that reopened at its start and are open at its end. */
+static void count_outgoing(hypotheses_state *state, const ps_frame *frame, int node) {
+    const ps_run *run = state->in.run;
+    const ps_window_info *window = &run->windows[frame->index];
+    unsigned start = ps_run_state(run, window->before, node), after = ps_run_state(run, window->after, node);
+    bool through = ps_state_dead(start) && ps_state_dead(after);
+    bool open = ps_state_known(start) && ps_state_known(after) && !ps_state_dead(start) && !ps_state_dead(after);
+    bool reopened = open && window->before > 0 && ps_state_dead(ps_run_state(run, window->before - 1, node));
+    ps_mobility mobility = through || reopened ? ps_outgoing_mobility_of(run, frame, node) : PS_MOBILITY_UNKNOWN;
+    if (!is_judged(mobility)) return;
+    state->out_judged += through;
+    state->out_still += through && mobility == PS_MOBILITY_INERT;
+    state->reopened_judged += reopened;
+    state->reopened_moving += reopened && mobility == PS_MOBILITY_MOVING;
+}
+
 /* W1: steps with a non-zero gradient among nodes dead at the window's start. P4: dead-through nodes that move. */
-static void count_dead(hypotheses_state *state, const ps_frame *frame, int node) {
+static void count_dead(hypotheses_state *state, const ps_frame *frame, int node, ps_mobility mobility) {
     const ps_window_info *window = &state->in.run->windows[frame->index];
+    if (!ps_state_dead(ps_run_state(state->in.run, window->before, node))) return;
     double zero = ps_frame_value(frame, PS_Q_grad_zero_steps, node);
-    ps_mobility mobility = ps_mobility_of(frame, node);
-    if (ps_group_has(state->in.run, window, PS_GROUP_DEAD, node) && !ps_is_absent(zero)) {
+    if (!ps_is_absent(zero)) {
         state->w1_zero += zero;
         state->w1_steps += (double)(window->last - window->first + 1);
     }
     if (!ps_group_has(state->in.run, window, PS_GROUP_DEAD_THROUGH, node)) return;
     state->moving += mobility == PS_MOBILITY_MOVING;
-    state->judged += mobility == PS_MOBILITY_MOVING || mobility == PS_MOBILITY_INERT;
+    state->judged += is_judged(mobility);
 }
 
 static void note_drift(hypotheses_state *state, const ps_frame *frame, int l) {
-    static const ps_group groups[] = {PS_GROUP_NEAR, PS_GROUP_ALIVE};
     const ps_run *run = state->in.run;
     const ps_window_info *window = &run->windows[frame->index];
     const ps_trace_layer *layer = &run->layers[l];
+    double sum[2] = {0, 0}, count[2] = {0, 0};
     if (!(window->lr_sum > 0)) return;
-    for (int g = 0; g < 2; g++) {
-        double sum = 0, count = 0;
-        for (int node = layer->first_node; node < layer->first_node + layer->channels; node++) {
-            double path =
-                ps_ratio(ps_frame_value(frame, PS_Q_path, node), ps_frame_value(frame, PS_Q_weight_start_l2, node));
-            if (!isfinite(path) || !ps_group_has(run, window, groups[g], node)) continue;
-            sum += log10(fmax(path, log_floor) / window->lr_sum);
-            count++;
-        }
-        if (count > 0) state->drift[g][frame->index * run->layer_count + l] = sum / count;
+    for (int node = layer->first_node; node < layer->first_node + layer->channels; node++) {
+        unsigned before = ps_run_state(run, window->before, node);
+        if (!ps_state_near(before) && !ps_state_alive(before)) continue;
+        double path = ps_ratio(ps_frame_value(frame, PS_Q_path, node), ps_frame_value(frame, PS_Q_weight_start_l2, node));
+        if (!isfinite(path)) continue;
+        int group = ps_state_near(before) ? 0 : 1;
+        sum[group] += log10(fmax(path, log_floor) / window->lr_sum);
+        count[group]++;
     }
+    for (int g = 0; g < 2; g++)
+        if (count[g] > 0) state->drift[g][frame->index * run->layer_count + l] = sum[g] / count[g];
 }
 
 /* P9: among the dead nodes of a normalised layer, those whose gradient was in the upper half of the layer in one window
@@ -134,9 +164,44 @@ static void note_sparsity(hypotheses_state *state, const ps_frame *frame, int l)
     if (isfinite(l1) && l1 > 0) state->sparsity[frame->index * state->in.run->layer_count + l] = sqrt(squares) / l1;
 }
 
+static ps_mobility mobility_at(const hypotheses_state *state, int window, int node) {
+    return (ps_mobility)state->mobility[window % (AHEAD + 1)][node];
+}
+
+static bool deaths_upstream(const ps_run *run, const ps_trace_layer *layer, const ps_window_info *window) {
+    for (int i = 0; i < layer->input_count; i++) {
+        const ps_trace_layer *input = &run->layers[layer->inputs[i]];
+        for (int node = input->first_node; node < input->first_node + input->channels; node++) {
+            unsigned from = ps_run_state(run, window->before, node), to = ps_run_state(run, window->after, node);
+            if (ps_state_known(from) && !ps_state_dead(from) && ps_state_dead(to)) return true;
+        }
+    }
+    return false;
+}
+
+/* W3: among nodes moving in window w, the share inert in any of the next two windows; after windows with deaths upstream
+ * against the other windows of the same layer. Mantel-Haenszel weights over layers. Called when the last of the two is known. */
+static void count_cascade(hypotheses_state *state, int w) {
+    const ps_run *run = state->in.run;
+    for (int l = 0; w >= 0 && l < run->layer_count; l++) {
+        const ps_trace_layer *layer = &run->layers[l];
+        if (layer->shared || layer->input_count == 0) continue;
+        bool after_death = deaths_upstream(run, layer, &run->windows[w]);
+        for (int node = layer->first_node; node < layer->first_node + layer->channels; node++) {
+            if (mobility_at(state, w, node) != PS_MOBILITY_MOVING) continue;
+            bool inert = false;
+            for (int k = 1; k <= AHEAD; k++) inert |= mobility_at(state, w + k, node) == PS_MOBILITY_INERT;
+            state->at_risk[after_death][l]++;
+            state->became[after_death][l] += inert;
+        }
+    }
+}
+
 static ps_status take(void *context, const ps_frame *frame) {
     hypotheses_state *state = context;
     const ps_run *run = state->in.run;
+    /* Other thresholds of mobility leave W2, W4, W5 and P9 as they are. */
+    bool rests_on_nodes = (state->in.asked & (PS_RESTS_DEATH | PS_RESTS_WINDOWS)) != 0;
     if (state->line == 0 && frame->is_window && run->layer_count > 0) state->line = frame->line[0];
     for (int l = 0; l < run->layer_count; l++) {
         const ps_trace_layer *layer = &run->layers[l];
@@ -145,15 +210,18 @@ static ps_status take(void *context, const ps_frame *frame) {
             note_sparsity(state, frame, l);
             continue;
         }
-        note_drift(state, frame, l);
-        count_reopening(state, frame, l);
+        if (rests_on_nodes) note_drift(state, frame, l);
+        if (rests_on_nodes) count_reopening(state, frame, l);
         for (int node = layer->first_node; node < layer->first_node + layer->channels; node++) {
-            count_dead(state, frame, node);
-            state->inert[(size_t)frame->index * (size_t)run->node_count + (size_t)node] =
-                (unsigned char)ps_mobility_of(frame, node);
+            ps_mobility mobility = ps_mobility_of(run, frame, node);
+            count_dead(state, frame, node, mobility);
+            count_outgoing(state, frame, node);
+            state->mobility[frame->index % (AHEAD + 1)][node] = (unsigned char)mobility;
         }
     }
-    if (frame->is_window) keep_gradient(state, frame);
+    if (!frame->is_window) return PS_OK;
+    count_cascade(state, frame->index - AHEAD);
+    if (rests_on_nodes) keep_gradient(state, frame);
     return PS_OK;
 }
 
@@ -184,44 +252,15 @@ static ps_status set_leaving(const hypotheses_state *state) {
                           state->line);
 }
 
-static ps_mobility mobility_at(const hypotheses_state *state, int window, int node) {
-    return (ps_mobility)state->inert[(size_t)window * (size_t)state->in.run->node_count + (size_t)node];
-}
-
-static bool deaths_upstream(const ps_run *run, const ps_trace_layer *layer, const ps_window_info *window) {
-    for (int i = 0; i < layer->input_count; i++) {
-        const ps_trace_layer *input = &run->layers[layer->inputs[i]];
-        for (int node = input->first_node; node < input->first_node + input->channels; node++) {
-            unsigned from = ps_run_state(run, window->before, node), to = ps_run_state(run, window->after, node);
-            if (ps_state_known(from) && !ps_state_dead(from) && ps_state_dead(to)) return true;
-        }
-    }
-    return false;
-}
-
-/* W3: among nodes moving in window w, the share inert in any of the next two windows; after windows with deaths upstream
- * against the other windows of the same layer. Mantel-Haenszel weights over layers. */
 static ps_status set_cascade(const hypotheses_state *state) {
-    enum { AHEAD = 2 };
     const ps_run *run = state->in.run;
     double weights = 0, sum = 0, cases = 0;
     for (int l = 0; l < run->layer_count; l++) {
-        const ps_trace_layer *layer = &run->layers[l];
-        double moving[2] = {0, 0}, became[2] = {0, 0};
-        for (int w = 0; !layer->shared && layer->input_count > 0 && w + AHEAD < run->window_count; w++) {
-            bool after_death = deaths_upstream(run, layer, &run->windows[w]);
-            for (int node = layer->first_node; node < layer->first_node + layer->channels; node++) {
-                if (mobility_at(state, w, node) != PS_MOBILITY_MOVING) continue;
-                bool inert = false;
-                for (int k = 1; k <= AHEAD; k++) inert |= mobility_at(state, w + k, node) == PS_MOBILITY_INERT;
-                moving[after_death]++;
-                became[after_death] += inert;
-            }
-        }
+        double moving[2] = {state->at_risk[0][l], state->at_risk[1][l]};
         if (moving[0] == 0 || moving[1] == 0) continue;
         double weight = moving[0] * moving[1] / (moving[0] + moving[1]);
         weights += weight;
-        sum += weight * (became[1] / moving[1] - became[0] / moving[0]);
+        sum += weight * (state->became[1][l] / moving[1] - state->became[0][l] / moving[0]);
         cases += moving[0] + moving[1];
     }
     return ps_summary_set(state->in.summary, "cascade_difference", weights > 0 ? sum / weights : ps_absent(), cases,
@@ -303,12 +342,18 @@ static ps_status end(void *context) {
     double nonzero = ps_ratio(state->w1_steps - state->w1_zero, state->w1_steps);
     PS_TRY(ps_summary_set(summary, "dead_gradient_steps", nonzero, state->w1_steps, state->line));
     PS_TRY(ps_summary_set(summary, "dead_moving_share", ps_ratio(state->moving, state->judged), state->judged, state->line));
+    PS_TRY(ps_summary_set(summary, "dead_outgoing_still", ps_ratio(state->out_still, state->out_judged), state->out_judged,
+                          state->line));
+    PS_TRY(ps_summary_set(summary, "reopened_outgoing_moving", ps_ratio(state->reopened_moving, state->reopened_judged),
+                          state->reopened_judged, state->line));
     PS_TRY(ps_summary_set(summary, "gradient_reopening", ps_ratio(state->p9_sum, state->p9_weight), state->p9_cases,
                           state->line));
-    PS_TRY(set_leaving(state));
     PS_TRY(set_cascade(state));
+    if ((state->in.asked & (PS_RESTS_DEATH | PS_RESTS_WINDOWS)) == 0) return PS_OK;
+    PS_TRY(set_leaving(state));
     PS_TRY(set_lead(state));
     return set_slowing(state);
 }
 
-const ps_metric ps_metric_hypotheses = {"hypotheses", begin, take, NULL, end, destroy};
+const ps_metric ps_metric_hypotheses = {"hypotheses", begin, take, NULL, end, destroy,
+                                        PS_RESTS_DEATH | PS_RESTS_MOBILITY | PS_RESTS_WINDOWS};

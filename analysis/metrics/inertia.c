@@ -91,7 +91,7 @@ static mobility_counts count_group(const inertia_state *state, const ps_frame *f
     for (int node = 0; node < run->node_count; node++) {
         int l = run->node_layer[node];
         if (run->layers[l].shared || !ps_group_has(run, &run->windows[frame->index], group, node)) continue;
-        ps_mobility mobility = ps_mobility_of(frame, node);
+        ps_mobility mobility = ps_mobility_of(state->in.run, frame, node);
         double path = relative(frame, PS_Q_path_gradient, node), median = state->layer_path_median[l];
         counts.nodes++;
         counts.undefined += mobility == PS_MOBILITY_UNDEFINED;
@@ -134,17 +134,18 @@ static void write_scatter_row(inertia_state *state, const ps_frame *frame, int n
     const ps_window_info *window = &run->windows[frame->index];
     const ps_trace_layer *layer = &run->layers[run->node_layer[node]];
     char name[256];
-    ps_mobility mobility = ps_mobility_of(frame, node);
+    ps_mobility mobility = ps_mobility_of(state->in.run, frame, node);
     bool judged = mobility == PS_MOBILITY_MOVING || mobility == PS_MOBILITY_INERT;
     snprintf(name, sizeof name, "%s:%d", layer->name, node - layer->first_node);
-    ps_tables_row(state->in.tables, PS_TABLE_inertia, "slillsiissddddddddd", run->arm, run->header->seed, frame->index,
+    ps_tables_row(state->in.tables, PS_TABLE_inertia, "slillsiissdddddddddd", run->arm, run->header->seed, frame->index,
                   window->first, window->last, layer->name, layer->position, node - layer->first_node, name,
                   ps_activity_name(ps_run_state(run, window->before, node)), ps_frame_value(frame, PS_Q_zeros, node),
                   relative(frame, PS_Q_path, node), relative(frame, PS_Q_path_gradient, node),
                   relative(frame, PS_Q_path_carried, node), relative(frame, PS_Q_path_decay, node),
                   relative(frame, PS_Q_net, node), judged ? (double)(mobility == PS_MOBILITY_INERT) : ps_absent(),
                   ps_ratio(ps_frame_value(frame, PS_Q_grad_norm_rms, node), state->layer_grad_median[run->node_layer[node]]),
-                  window->lr_sum);
+                  window->lr_sum,
+                  ps_ratio(ps_frame_value(frame, PS_Q_out_net_gradient, node), ps_frame_value(frame, PS_Q_out_start_l2, node)));
 }
 
 /* Takes every stride-th node-window, counted through the whole run: a rule that knows nothing of the values. */
@@ -160,7 +161,7 @@ static void write_scatter(inertia_state *state, const ps_frame *frame) {
 
 static void count_transitions(inertia_state *state, const ps_frame *frame) {
     for (int node = 0; node < state->in.run->node_count; node++) {
-        ps_mobility now = ps_mobility_of(frame, node);
+        ps_mobility now = ps_mobility_of(state->in.run, frame, node);
         if (frame->index > 0)
             state->transitions[state->in.run->node_layer[node] * 16 + state->previous[node] * 4 + (int)now]++;
         state->previous[node] = (unsigned char)now;
@@ -204,4 +205,4 @@ static ps_status end(void *context) {
                           state->dead_windows, state->line);
 }
 
-const ps_metric ps_metric_inertia = {"inertia", begin, take, NULL, end, destroy};
+const ps_metric ps_metric_inertia = {"inertia", begin, take, NULL, end, destroy, 0};

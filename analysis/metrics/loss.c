@@ -122,4 +122,4 @@ static void destroy(void *context) {
     ps_free(state);
 }
 
-const ps_metric ps_metric_loss = {"loss", begin, NULL, take, end, destroy};
+const ps_metric ps_metric_loss = {"loss", begin, NULL, take, end, destroy, 0};

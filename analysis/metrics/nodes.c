@@ -129,7 +129,7 @@ static ps_cause_evidence evidence_of(const nodes_state *state, int node, double 
     e.layer_path_median = s->path_median[l];
     e.mobility = ps_is_absent(path) || ps_is_absent(start) ? PS_MOBILITY_UNKNOWN
                  : start == 0                              ? PS_MOBILITY_UNDEFINED
-                 : path / start < ps_inert_below           ? PS_MOBILITY_INERT
+                 : path / start < ps_inert_primary.below           ? PS_MOBILITY_INERT
                                                            : PS_MOBILITY_MOVING;
     return e;
 }
@@ -272,4 +272,4 @@ static ps_status end(void *context) {
     return PS_OK;
 }
 
-const ps_metric ps_metric_nodes = {"nodes", begin, take, NULL, end, destroy};
+const ps_metric ps_metric_nodes = {"nodes", begin, take, NULL, end, destroy, 0};

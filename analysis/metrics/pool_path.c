@@ -140,4 +140,4 @@ static ps_status end(void *context) {
                           state->share_count, state->line);
 }
 
-const ps_metric ps_metric_pool_path = {"pool_path", begin, take, NULL, end, destroy};
+const ps_metric ps_metric_pool_path = {"pool_path", begin, take, NULL, end, destroy, 0};

@@ -18,6 +18,7 @@ static ps_status add_spell(const ps_metric_input *in, ps_summary_spell spell) {
     const ps_run *run = in->run;
     const ps_trace_layer *layer = &run->layers[spell.layer];
     ps_summary *summary = in->summary;
+    if (in->tables == NULL && !spell.at_start) return PS_OK; /* a variation asks for the cohorts alone */
     PS_TRY(PS_GROW(&summary->spells, &summary->spell_capacity, summary->spell_count + 1, "spells"));
     summary->spells[summary->spell_count++] = spell;
     char node[256];
@@ -53,33 +54,44 @@ static ps_status take_node(const ps_metric_input *in, int node) {
     return add_spell(in, spell);
 }
 
-static ps_status take_cohort(const ps_metric_input *in, int node) {
-    const ps_run *run = in->run;
+static ps_status add_member(const ps_metric_input *in, const ps_summary_cohort *member) {
     ps_summary *summary = in->summary;
+    for (size_t i = summary->alive_count; in->tables == NULL && i > 0 && summary->alive[i - 1].layer == member->layer; i--) {
+        ps_summary_cohort *known = &summary->alive[i - 1];
+        if (known->end != member->end || known->died != member->died) continue;
+        known->nodes++;
+        return PS_OK;
+    }
+    PS_TRY(PS_GROW(&summary->alive, &summary->alive_capacity, summary->alive_count + 1, "cohort of alive nodes"));
+    summary->alive[summary->alive_count++] = *member;
+    return PS_OK;
+}
+
+static ps_status take_cohort(const ps_metric_input *in, int start, int node) {
+    const ps_run *run = in->run;
     int l = run->node_layer[node];
-    unsigned first = ps_run_state(run, 0, node);
+    unsigned first = ps_run_state(run, start, node);
     if (!ps_state_known(first) || ps_state_dead(first)) return PS_OK;
-    ps_summary_cohort member = {l, node - run->layers[l].first_node, 0, false};
-    for (int p = 1; p < run->probe_count && !member.died; p++) {
+    ps_summary_cohort member = {l, node - run->layers[l].first_node, 0, false, 1};
+    for (int p = start + 1; p < run->probe_count && !member.died; p++) {
         unsigned state = ps_run_state(run, p, node);
         if (!ps_state_known(state)) continue;
-        member.end = run->probes[p].step - run->probes[0].step;
+        member.end = run->probes[p].step - run->probes[start].step;
         member.died = ps_state_dead(state);
     }
-    if (member.end == 0) return PS_OK;
-    PS_TRY(PS_GROW(&summary->alive, &summary->alive_capacity, summary->alive_count + 1, "cohort of alive nodes"));
-    summary->alive[summary->alive_count++] = member;
-    return PS_OK;
+    return member.end > 0 ? add_member(in, &member) : PS_OK;
 }
 
 static ps_status end(void *context) {
     const ps_metric_input *in = context;
+    int start = ps_run_first_known(in->run);
     for (int node = 0; node < in->run->node_count; node++) {
         if (in->run->layers[in->run->node_layer[node]].shared) continue;
-        PS_TRY(take_node(in, node));
-        if (in->run->probe_count > 0) PS_TRY(take_cohort(in, node));
+        bool in_cohort = start >= 0 && ps_state_dead(ps_run_state(in->run, start, node));
+        if (in->tables != NULL || in_cohort) PS_TRY(take_node(in, node));
+        if (start >= 0) PS_TRY(take_cohort(in, start, node));
     }
     return PS_OK;
 }
 
-const ps_metric ps_metric_spells = {"spells", begin, NULL, NULL, end, ps_free};
+const ps_metric ps_metric_spells = {"spells", begin, NULL, NULL, end, ps_free, PS_RESTS_DEATH | PS_RESTS_WINDOWS};

@@ -57,8 +57,9 @@ bool ps_update_account_area(ps_update_account *account, int index, void **data, 
         {account->window_buffer, floats},
         {account->decay_buffer, floats},
         {account->carried_start, floats},
+        {&account->carried_moved, sizeof account->carried_moved},
     };
-    int count = account->sgd ? 8 : 5;
+    int count = account->sgd ? 9 : 5;
     if (index < 0 || index >= count) return false;
     *data = areas[index].data;
     *size_bytes = areas[index].size;
@@ -103,6 +104,7 @@ void ps_update_account_begin(ps_update_account *account, const float *w, const f
     account_run run = {cut_elements(account->rows, account->row_length), account, w, momentum};
     account->steps = 0;
     account->carried_factor = 1;
+    account->carried_moved = 0;
     memset(account->sums, 0, PS_UPDATE_SUMS * account->rows * sizeof(double));
     ps_pool_run(pool, run.cut.chunks, begin_task, &run);
 }
@@ -189,6 +191,7 @@ void ps_update_sgd(const ps_update_sgd_step *step, size_t rows, size_t row_lengt
         /* Long after the window's start what was carried is far below any rounding; denormal numbers would only cost time.
          */
         run.sgd.carried = account->carried_factor < 1e-30 ? 0 : (float)account->carried_factor;
+        account->carried_moved -= step->lr * (step->nesterov ? step->momentum : 1) * (double)run.sgd.carried;
         run.sgd.window_buffer = account->window_buffer;
         run.sgd.decay_buffer = account->decay_buffer;
         run.sgd.carried_start = account->carried_start;

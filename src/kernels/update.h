@@ -67,6 +67,7 @@ typedef struct {
     bool sgd;
     uint64_t steps;                                      /* in this window so far */
     double carried_factor;                               /* product of the momenta of this window's steps */
+    double carried_moved;                                /* what multiplies carried_start in the updates so far, added up */
     double *sums;                                        /* [PS_UPDATE_SUMS][rows] */
     double *nets;                                        /* [PS_UPDATE_NETS][rows], valid after ps_update_account_close */
     float *weights_start, *gradient_sum;                 /* [rows][row_length] */
@@ -80,6 +81,12 @@ void ps_update_account_destroy(ps_update_account *account); /* NULL is fine */
 void ps_update_account_begin(ps_update_account *account, const float *w, const float *momentum, ps_pool *pool);
 /* Ends a window: works out nets from the weights as they are now. Call ps_update_account_begin to start the next. */
 void ps_update_account_close(ps_update_account *account, const float *w, ps_pool *pool);
+/* Net displacement of one weight so far in the window by its gradients alone, without what momentum carried over its start
+ * (AdamW: with it). Not exactly 0 but for rounding where both cancel in single precision. */
+static inline double ps_update_account_gradient_net(const ps_update_account *account, size_t at) {
+    double carried = account->sgd ? account->carried_moved * (double)account->carried_start[at] : 0;
+    return (double)account->gradient_sum[at] - carried;
+}
 /* Everything that must survive a checkpoint within a window, as memory areas to save and load as they are: area `index`,
  * false past the last. Areas of floats and of doubles; never NULL or empty. */
 bool ps_update_account_area(ps_update_account *account, int index, void **data, size_t *size_bytes);

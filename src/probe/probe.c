@@ -26,6 +26,7 @@ static void look_up(ps_probe *probe, int index) {
                                            .index = index,
                                            .net = probe->net,
                                            .probe = probe,
+                                           .optimiser = probe->optimiser,
                                            .weight = find_param(probe->net, unit->source_node, "weight"),
                                            .bias = find_param(probe->net, unit->source_node, "bias"),
                                            .gamma = find_param(probe->net, unit->norm_node, "weight"),

@@ -47,6 +47,8 @@ static ps_status request(ps_probe *probe, const ps_instrument *instrument, ps_pr
         PS_TRY(ps_optimiser_track(probe->optimiser, layer->weight));
         layer->account = ps_optimiser_account(probe->optimiser, layer->weight);
     }
+    for (int i = 0; instrument->reader_accounts && i < unit->readers; i++)
+        PS_TRY(ps_optimiser_track(probe->optimiser, ps_net_node_param(probe->net, unit->reader[i].node, "weight")));
     return PS_OK;
 }
 

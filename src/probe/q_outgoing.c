@@ -2,11 +2,13 @@
 #include <math.h>
 
 #include "probe/instruments.h"
+#include "probe/q_outgoing.h"
 
 const ps_instrument ps_instrument_outgoing = {0};
 
 /* Weight memory is [k][positions][c / groups]; output channel k reads the inputs of its own group alone. */
-static void add_reader(const ps_probe_layer *layer, const ps_unit_reader *reader, double *squares) {
+void ps_outgoing_add_squares(const ps_probe_layer *layer, const ps_unit_reader *reader, ps_weight_at *value,
+                             const void *context, double *squares) {
     const ps_param *p = ps_net_param(layer->net, ps_net_node_param(layer->net, reader->node, "weight"));
     ps_shape in[PS_LAYER_MAX_INPUTS];
     ps_graph_input_shapes(ps_net_graph(layer->net), reader->node, in);
@@ -16,18 +18,25 @@ static void add_reader(const ps_probe_layer *layer, const ps_unit_reader *reader
         size_t group_start = row / rows_per_group * inputs;
         for (size_t i = 0; i < p->row_length; i++) {
             size_t input = group_start + i % inputs;
-            double w = (double)p->value[row * p->row_length + i];
-            if (input >= first && input < end) squares[(input - first) / (size_t)reader->stride] += w * w;
+            if (input < first || input >= end) continue;
+            double w = value(context, row * p->row_length + i);
+            squares[(input - first) / (size_t)reader->stride] += w * w;
         }
     }
 }
+
+static double present(const void *context, size_t at) { return (double)((const float *)context)[at]; }
 
 bool ps_quantity_out_l2(const ps_probe_layer *layer, const double *state, double *out) {
     (void)state;
     const ps_unit *unit = layer->unit;
     if (unit->identity_path || unit->readers == 0) return false;
     for (int c = 0; c < unit->channels; c++) out[c] = 0;
-    for (int i = 0; i < unit->readers; i++) add_reader(layer, &unit->reader[i], out);
+    for (int i = 0; i < unit->readers; i++) {
+        const ps_unit_reader *reader = &unit->reader[i];
+        const ps_param *p = ps_net_param(layer->net, ps_net_node_param(layer->net, reader->node, "weight"));
+        ps_outgoing_add_squares(layer, reader, present, p->value, out);
+    }
     for (int c = 0; c < unit->channels; c++) out[c] = sqrt(out[c]);
     return true;
 }

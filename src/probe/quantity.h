@@ -38,6 +38,7 @@ typedef struct {
     int gamma, beta;        /* of the normalisation in between */
     int pool_weight;        /* of the Pool Skip in between */
     double *gate_sum[PS_SUMS], *entry_sum[PS_SUMS], *pool_sum[PS_SUMS]; /* engine sums over the window; NULL: not asked for */
+    ps_optimiser *optimiser; /* NULL: the network is only measured at rest */
     const ps_update_account *account; /* of the source's weight; NULL: not tracked */
     double steps;           /* in the window so far */
     double images;          /* of the probing so far */
@@ -48,6 +49,7 @@ typedef struct ps_instrument {
     unsigned gate_sums, entry_sums, pool_sums; /* bits 1u << PS_SUM_... asked of the engine at gate, entry, Pool Skip */
     unsigned taps;           /* bits 1u << PS_TAP_... */
     bool account;            /* accounting of the updates of the source's weight */
+    bool reader_accounts;    /* the same of all weights that read the unit (ps_optimiser_account) */
     const struct ps_instrument *needs; /* another instrument, kept on all layers because this one reads it */
     /* Layers without what it measures have no such values at all and nothing is attached there. NULL: every layer has. */
     bool (*exists)(const ps_probe_layer *layer);

@@ -71,6 +71,10 @@ static void write_header(const writer *w) {
                                         "pre_max",
                                         "activation_l1",
                                         "activation_l2",
+                                        "nonzero_half",
+                                        "nonzero_quarter",
+                                        "out_net_gradient",
+                                        "out_start_l2",
                                         "pool_identity",
                                         "pool_path",
                                         "pool_output",
@@ -94,7 +98,9 @@ static void write_header(const writer *w) {
             f->windows * f->window_steps);
     fprintf(out, "\"window\":%d,\"steps\":%d,\"quantities\":[", f->window_steps, f->windows * f->window_steps);
     int count = f->sparse ? 1 : (int)(sizeof names / sizeof *names) - (f->module ? 0 : 9);
-    for (int q = 0; q < count; q++) fprintf(out, "%s{\"name\":\"%s\"}", q > 0 ? "," : "", names[q]);
+    for (int q = 0; q < count; q++)
+        if (!f->no_parts || strncmp(names[q], "nonzero_", 8) != 0 || strcmp(names[q], "nonzero_eval") == 0)
+            fprintf(out, "%s{\"name\":\"%s\"}", q > 0 ? "," : "", names[q]);
     fputs("],\"layers\":[", out);
     for (int l = 0; l < f->layers; l++) {
         fprintf(out,
@@ -114,6 +120,10 @@ typedef double value_of(const writer *w, int node);
 
 static double nonzero(const writer *w, int node) {
     return w->state[node] == DEAD ? 0 : w->state[node] == NEAR ? 20 : 3000 + node;
+}
+static double nonzero_half(const writer *w, int node) { return nonzero(w, node) / 2; }
+static double nonzero_quarter(const writer *w, int node) {
+    return w->state[node] == NEAR && w->f->rare ? 0 : nonzero(w, node) / 4;
 }
 static double images_active(const writer *w, int node) {
     return w->state[node] == DEAD ? 0 : w->state[node] == NEAR ? 3 : 400;
@@ -195,6 +205,11 @@ static double path(const writer *w, int node) {
     return 0.9 * (path_gradient(w, node) + path_carried(w, node) + path_decay(w, node));
 }
 static double net(const writer *w, int node) { return 0.5 * path(w, node); }
+static double out_start(const writer *w, int node) { return out_l2(w, node); }
+static double out_net_gradient(const writer *w, int node) {
+    if (shut(w, node)) return 0.7 * w->f->out_dead;
+    return 0.7 * (w->f->out_frozen ? 1e-5 : 0.05);
+}
 static double identity(const writer *w, int node) { return 1 + 0 * w->state[node]; }
 static double pool_path(const writer *w, int node) { return 0.3 + 0 * w->state[node]; }
 static double output(const writer *w, int node) {
@@ -229,13 +244,15 @@ static void write_probe(const writer *w, int step) {
             static const struct {
                 const char *name;
                 value_of *value;
-            } all[] = {{"nonzero_eval", nonzero}, {"images_active", images_active},
+            } all[] = {{"nonzero_half", nonzero_half},
+                     {"nonzero_quarter", nonzero_quarter},
+                     {"nonzero_eval", nonzero}, {"images_active", images_active},
                        {"mean_abs", mean_abs},    {"rms", rms},
                        {"pre_max", pre_max},      {"bias", bias},
                        {"gamma", gamma_},         {"beta", beta},
                        {"weight_l2", weight_l2},  {"weight_l1", weight_l1},
                        {"out_l2", out_l2}};
-            for (size_t i = 0; i < sizeof all / sizeof *all; i++) array(w, all[i].name, l, all[i].value, &first);
+            for (size_t i = w->f->no_parts ? 2 : 0; i < sizeof all / sizeof *all; i++) array(w, all[i].name, l, all[i].value, &first);
             for (int c = 0; l > 0 && c < w->f->channels; c++) alive += w->state[(l - 1) * w->f->channels + c] != DEAD;
             if (l > 0) fprintf(w->out, ",\"in_alive\":%d", alive);
             else fputs(",\"in_alive\":null", w->out);
@@ -260,6 +277,8 @@ static void write_window(const writer *w, int window) {
                {"path_residual", path_residual},
                {"net", net},
                {"weight_start_l2", weight_l2},
+               {"out_net_gradient", out_net_gradient},
+               {"out_start_l2", out_start},
                {"pool_identity", identity},
                {"pool_path", pool_path},
                {"pool_output", output},
@@ -272,7 +291,7 @@ static void write_window(const writer *w, int window) {
         bool first = true;
         fprintf(w->out, "{\"type\":\"window\",\"window\":%d,\"first\":%d,\"last\":%d,\"layer\":\"conv%d\",\"values\":{",
                 window, window * f->window_steps, (window + 1) * f->window_steps - 1, l);
-        for (size_t i = 0; i < (f->module ? 18 : 10); i++) array(w, all[i].name, l, all[i].value, &first);
+        for (size_t i = 0; i < (f->module ? 20 : 12); i++) array(w, all[i].name, l, all[i].value, &first);
         fputs("}}\n", w->out);
     }
 }

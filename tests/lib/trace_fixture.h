@@ -37,6 +37,10 @@ typedef struct {
     double concentration[2]; /* added to the log of l2/l1 in the first and the last third of the layers */
     bool inert_causes;  /* some nodes are inert, each by one cause, or nearly so: ps_fixture_inertia_of */
     int inert_layer;    /* with inert_causes: all nodes of this layer are inert by their gradient; -1: none */
+    bool rare;          /* near-dead nodes are silent on the first quarter of the probe images */
+    bool no_parts;      /* nonzero_half and nonzero_quarter are not recorded */
+    double out_dead;    /* displacement of the outgoing weights of dead nodes in a window, over their norm */
+    bool out_frozen;    /* outgoing weights of other nodes hardly move either */
     bool start_by_seed; /* states at the first probe depend on the seed alone, not on the arm */
 } ps_fixture;
 

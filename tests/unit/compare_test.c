@@ -241,6 +241,110 @@ static void missing_quantities_are_not_guessed(void **state) {
     cJSON_Delete(document);
 }
 
+static const cJSON *variation_of(const cJSON *document, const char *id, const char *variation) {
+    const cJSON *all = cJSON_GetObjectItemCaseSensitive(entry(document, "predictions", "id", id), "sensitivity");
+    return entry(all, "variations", "variation", variation);
+}
+
+static const char *text_in(const cJSON *item, const char *key) {
+    const cJSON *value = cJSON_GetObjectItemCaseSensitive(item, key);
+    assert_true(cJSON_IsString(value));
+    return value->valuestring;
+}
+
+static void expect_row(const cJSON *document, const char *id, const char *variation, const char *verdict, int same) {
+    const cJSON *row = variation_of(document, id, variation), *flag = cJSON_GetObjectItemCaseSensitive(row, "same");
+    if (strcmp(text_in(row, "verdict"), verdict) != 0)
+        fail_msg("%s under %s is %s, not %s", id, variation, text_in(row, "verdict"), verdict);
+    assert_true(same < 0 ? cJSON_IsNull(flag) : same == 1 ? cJSON_IsTrue(flag) : cJSON_IsFalse(flag));
+}
+
+typedef void change_fixture(ps_fixture *fixture);
+
+static void make_changed_arms(run_list *base, run_list *module, int seeds, change_fixture *change) {
+    memset(base, 0, sizeof *base);
+    memset(module, 0, sizeof *module);
+    for (int s = 1; s <= seeds; s++) {
+        ps_fixture b = ps_fixture_default("baseline", (uint64_t)s), m = ps_fixture_default("ps2", (uint64_t)s);
+        b.start_by_seed = m.start_by_seed = true;
+        b.channels = m.channels = 24;
+        b.revival = 0.02;
+        m.module = true;
+        m.pool_size = 2;
+        m.dead_ratio = 0.2;
+        m.revival = 0.3;
+        change(&b);
+        change(&m);
+        add_run(base, &b);
+        add_run(module, &m);
+    }
+}
+
+static void rare(ps_fixture *fixture) { fixture->rare = true; }
+
+/* Near-dead nodes, which get a gradient, pass for dead on a quarter of the images and not on half of them. */
+static void a_verdict_turns_under_one_variation_and_not_under_another(void **state) {
+    run_list base, module;
+    (void)state;
+    make_changed_arms(&base, &module, 12, rare);
+    held(compare_two(&base, &module));
+    cJSON *document = read_verdict();
+    assert_string_equal(verdict_of(document, "W1"), "supported");
+    expect_row(document, "W1", "probe_half", "supported", 1);
+    expect_row(document, "W1", "probe_quarter", "refuted", 0);
+    expect_row(document, "W1", "dead_eval", "supported", 1);
+    expect_row(document, "W1", "dormant_0", "supported", 1);
+    expect_row(document, "W1", "inert_1e-2", "not_affected", -1);
+    expect_row(document, "P4", "inert_1e-4", "supported", 1);
+    expect_row(document, "P4", "inert_1e-2", "refuted", 0); /* dead nodes move by 0.4 % */
+    expect_row(document, "P6", "near_dead", "not_affected", -1);
+    expect_row(document, "P5", "windows_4", "not_affected", -1);
+    /* The same states counted in another way give the same numbers. */
+    const cJSON *w1 = entry(document, "predictions", "id", "W1");
+    assert_float_equal(number_in(variation_of(document, "W1", "probe_half"), "estimate"), number_in(w1, "estimate"), 0);
+    assert_float_equal(number_in(variation_of(document, "W1", "dormant_0"), "low"), number_in(w1, "low"), 0);
+    const char *sentence = text_in(cJSON_GetObjectItemCaseSensitive(w1, "sensitivity"), "sentence");
+    assert_non_null(strstr(sentence, "Supported under"));
+    assert_non_null(strstr(sentence, "a quarter of the probe images"));
+    assert_null(strstr(sentence, "half of the probe images"));
+    cJSON_Delete(document);
+}
+
+static void no_parts(ps_fixture *fixture) { fixture->no_parts = true; }
+
+static void what_was_not_recorded_is_not_guessed(void **state) {
+    run_list base, module;
+    (void)state;
+    make_changed_arms(&base, &module, 8, no_parts);
+    held(compare_two(&base, &module));
+    cJSON *document = read_verdict();
+    expect_row(document, "W1", "probe_half", "not_testable", -1);
+    expect_row(document, "W1", "probe_quarter", "not_testable", -1);
+    assert_non_null(strstr(text_in(variation_of(document, "W1", "probe_half"), "note"), "not recorded in arm baseline: nonzero_half"));
+    expect_row(document, "W1", "dead_train", "supported", 1);
+    /* A first state after one window is common to both arms no more. */
+    expect_row(document, "P2", "dead_train", "not_testable", -1);
+    cJSON_Delete(document);
+}
+
+static void outgoing_move(ps_fixture *fixture) { fixture->out_dead = 0.05; }
+static void outgoing_frozen(ps_fixture *fixture) { fixture->out_frozen = true; }
+
+static void both_clauses_about_outgoing_weights_count(void **state) {
+    change_fixture *const changes[] = {outgoing_move, outgoing_frozen};
+    static const char *const measures[] = {"dead_outgoing_still", "reopened_outgoing_moving"};
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        run_list base, module;
+        make_changed_arms(&base, &module, 10, changes[i]);
+        held(compare_two(&base, &module));
+        cJSON *document = read_verdict();
+        assert_string_equal(verdict_of(document, "P4"), "refuted");
+        assert_string_equal(text_in(entry(document, "predictions", "id", "P4"), "measure"), measures[i]);
+        cJSON_Delete(document);
+    }
+}
+
 /* Every row has as many cells as the header line. */
 static void tables_are_rectangular(void **state) {
     run_list base, module;
@@ -316,6 +420,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(diverged_runs_rank_worst, setup, teardown),
         cmocka_unit_test_setup_teardown(contradictions_make_a_run_faulty, setup, teardown),
         cmocka_unit_test_setup_teardown(missing_quantities_are_not_guessed, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_verdict_turns_under_one_variation_and_not_under_another, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_was_not_recorded_is_not_guessed, setup, teardown),
+        cmocka_unit_test_setup_teardown(both_clauses_about_outgoing_weights_count, setup, teardown),
         cmocka_unit_test_setup_teardown(tables_are_rectangular, setup, teardown),
         cmocka_unit_test(tables_match_their_document),
         cmocka_unit_test_setup_teardown(explain_leads_to_the_trace, setup, teardown),

@@ -228,6 +228,7 @@ enum { MOST = 16 };
 
 typedef struct {
     double nonzero[MOST], active[MOST], sum[MOST], sum_abs[MOST], squares[MOST], entry[MOST], pre_max[MOST], eval[MOST], images;
+    double half[MOST], quarter[MOST]; /* nonzero on the first ceil(n / 2) and ceil(n / 4) images of each batch */
 } naive;
 
 /* What enters the gate, value by value, in double. */
@@ -260,6 +261,8 @@ static void look(const bench *b, const ps_unit *u, const tensors *t, int images,
                 double v = (double)y[at], pre = entering(b, u, t, at, c);
                 active = active || v != 0;
                 n->nonzero[c] += v != 0;
+                n->half[c] += v != 0 && 2 * image < images;
+                n->quarter[c] += v != 0 && 4 * image < images;
                 n->sum[c] += v;
                 n->sum_abs[c] += fabs(v);
                 n->squares[c] += v * v;
@@ -321,6 +324,7 @@ static void check_probe_record(bench *b, int index, uint64_t step) {
         double divisor;
         bool root, exact;
     } cases[] = {{"nonzero", n.nonzero, 1, false, true},    {"images_active", n.active, 1, false, true},
+                 {"nonzero_half", n.half, 1, false, true},  {"nonzero_quarter", n.quarter, 1, false, true},
                  {"nonzero_eval", n.eval, 1, false, true},  {"mean", n.sum, outputs, false, false},
                  {"mean_abs", n.sum_abs, outputs, false, false}, {"rms", n.squares, outputs, true, false},
                  {"in_l2", n.entry, outputs, true, false},  {"pre_max", n.pre_max, 1, false, false}};
@@ -646,6 +650,86 @@ static void window_records_say_what_naive_watching_says(void **state) {
     }
 }
 
+/* ---- outgoing weights: the momentum of one window's gradients, by hand ---- */
+
+typedef struct {
+    bench *b;
+    const char *name;
+    float *gradient_net, *start;
+    double *buffer;
+} reader_watch;
+
+static ps_status watch_reader(void *self, uint64_t step) {
+    reader_watch *w = self;
+    const ps_param *p = param(w->b, w->name);
+    if (step < WINDOW) return PS_OK;
+    if (step == WINDOW) memcpy(w->start, p->value, p->count * sizeof *w->start);
+    for (size_t i = 0; i < p->count; i++) {
+        w->buffer[i] = w->b->options->momentum * w->buffer[i] + (double)p->grad[i];
+        double moved = w->b->options->nesterov ? (double)p->grad[i] + w->b->options->momentum * w->buffer[i] : w->buffer[i];
+        w->gradient_net[i] -= (float)(w->b->options->lr * moved);
+    }
+    return PS_OK;
+}
+
+static reader_watch watch_of(bench *b, const char *name) {
+    size_t count = param(b, name)->count;
+    return (reader_watch){b, name, calloc(count, sizeof(float)), calloc(count, sizeof(float)), calloc(count, sizeof(double))};
+}
+
+/* Squares over what reads channel c: of conv1 its group of conv2's filters, of conv2 nine features of fc1. */
+static double reading_squares(const reader_watch *w, float *values, int c, bool flattened) {
+    ps_param p = *param(w->b, w->name);
+    double squares = 0;
+    p.value = values;
+    for (int k = 0; !flattened && k < 3; k++) squares += kernel_sum(&p, c / 2 * 3 + k, c % 2, true);
+    for (int k = 0; flattened && k < 5; k++)
+        for (int f = 0; f < 9; f++) squares += kernel_sum(&p, k, 9 * c + f, true);
+    return squares;
+}
+
+static void check_reader(reader_watch *w, const char *layer, int channels, int dead, bool flattened) {
+    double got[MOST], start[MOST];
+    cJSON *r = record("window", layer, "window", 1);
+    assert_true(values_of(r, "out_net_gradient", got, channels));
+    assert_true(values_of(r, "out_start_l2", start, channels));
+    for (int c = 0; c < channels; c++) {
+        double expected = sqrt(reading_squares(w, w->gradient_net, c, flattened));
+        assert_near(start[c], sqrt(reading_squares(w, w->start, c, flattened)), 1e-5, "out_start_l2", c);
+        /* A dead node: nothing but the rounding of what momentum carried over. */
+        if (c == dead) assert_true(expected == 0 && got[c] < 1e-6 * start[c]);
+        else assert_near(got[c], expected, 1e-4, "out_net_gradient", c);
+    }
+    cJSON_Delete(r);
+    free(w->gradient_net);
+    free(w->start);
+    free(w->buffer);
+}
+
+static void outgoing_weights_move_by_this_windows_gradients(void **state) {
+    (void)state;
+    for (int nesterov = 0; nesterov < 2; nesterov++) {
+        bench b = make(plain, BATCH, 2, "sgd");
+        b.options->clip = 0;
+        b.options->nesterov = nesterov == 1;
+        reader_watch conv2 = watch_of(&b, "conv2.weight"), fc1 = watch_of(&b, "fc1.weight");
+        ps_trace_writer *trace;
+        ps_probe *probe = attach(&b, NULL, &trace);
+        ps_train_hooks hooks[] = {*ps_probe_hooks(probe),
+                                  {.self = &conv2, .after_backward = watch_reader},
+                                  {.self = &fc1, .after_backward = watch_reader}};
+        train(&b, hooks, 3, 0, WINDOW, train_batch, &b);
+        param(&b, "conv1.bias")->value[1] = -1e4f; /* dies between the windows, with momentum to carry over */
+        train(&b, hooks, 3, WINDOW, STEPS, train_batch, &b);
+        read_lines();
+        check_reader(&conv2, "conv1", 4, 1, false);
+        check_reader(&fc1, "conv2", 6, -1, true);
+        ps_probe_destroy(probe);
+        ps_trace_close(trace);
+        done(&b);
+    }
+}
+
 /* With one sample and one position the bias gradient IS dL/d(output). */
 typedef struct {
     bench *b;
@@ -910,6 +994,7 @@ int main(void) {
         cmocka_unit_test(dead_inputs_are_counted),
         cmocka_unit_test(shared_gates_and_identity_paths),
         cmocka_unit_test(window_records_say_what_naive_watching_says),
+        cmocka_unit_test(outgoing_weights_move_by_this_windows_gradients),
         cmocka_unit_test(output_gradient_of_one_sample),
         cmocka_unit_test(recording_changes_no_bit),
         cmocka_unit_test(any_number_of_threads_gives_the_same_trace),

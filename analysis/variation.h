@@ -1,0 +1,25 @@
+/* Other rules under which every prediction is judged again (variation_list.def). */
+#ifndef PS_ANALYSIS_VARIATION_H
+#define PS_ANALYSIS_VARIATION_H
+
+#include "analysis/run.h"
+
+typedef enum { PS_VARY_DEFINITION, PS_VARY_THRESHOLD, PS_VARY_WINDOW, PS_VARY_PROBE } ps_variation_kind;
+
+typedef struct {
+    const char *id, *title;
+    ps_variation_kind kind;
+    const char *needs; /* quantities, separated by blanks */
+    ps_dead_rule dead_rule;
+    ps_inert_rule inert_rule;
+    int join; /* so many windows become one, 1: as they are */
+} ps_variation;
+
+enum { PS_MOST_VARIATIONS = 32 };
+
+const ps_variation *ps_variations(int *count);
+const char *ps_variation_kind_name(ps_variation_kind kind);
+/* The PS_RESTS_... of metric.h that it changes. */
+unsigned ps_variation_touches(const ps_variation *variation);
+
+#endif

@@ -1,0 +1,159 @@
+#include "analysis/view.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "core/memory.h"
+
+/* How a quantity of several windows comes from those of each. */
+typedef enum { JOIN_NOT, JOIN_SUM, JOIN_MEAN, JOIN_MEAN_SQUARE, JOIN_FIRST } join_rule;
+
+static const join_rule rules[PS_Q_COUNT] = {[PS_Q_zeros] = JOIN_MEAN,
+                                            [PS_Q_grad_norm_rms] = JOIN_MEAN_SQUARE,
+                                            [PS_Q_grad_zero_steps] = JOIN_SUM,
+                                            [PS_Q_grad_out_rms] = JOIN_MEAN_SQUARE,
+                                            [PS_Q_path] = JOIN_SUM,
+                                            [PS_Q_path_gradient] = JOIN_SUM,
+                                            [PS_Q_path_carried] = JOIN_SUM,
+                                            [PS_Q_path_decay] = JOIN_SUM,
+                                            [PS_Q_path_residual] = JOIN_SUM,
+                                            [PS_Q_weight_start_l2] = JOIN_FIRST,
+                                            [PS_Q_out_net_gradient] = JOIN_SUM,
+                                            [PS_Q_out_start_l2] = JOIN_FIRST};
+
+/* ---- windows and probes ---- */
+
+static ps_status join_windows(ps_view *view, const ps_run *run) {
+    size_t count = (size_t)(run->window_count / view->join);
+    PS_TRY(PS_ALLOC(count + 1, &view->windows, "joined windows"));
+    for (size_t w = 0; w < count; w++) {
+        view->windows[w] = run->windows[w * (size_t)view->join];
+        view->windows[w].last = run->windows[(w + 1) * (size_t)view->join - 1].last;
+    }
+    view->run.windows = view->windows;
+    view->run.window_count = (int)count;
+    return PS_OK;
+}
+
+static ps_status thin_probes(ps_view *view, const ps_run *run) {
+    size_t room = (size_t)run->probe_count + 1;
+    int count = 0, w = 0;
+    PS_TRY(PS_ALLOC(room, &view->probe_map, "probes of a view"));
+    PS_TRY(PS_ALLOC(room, &view->probe_index, "probes of a view"));
+    PS_TRY(PS_ALLOC(room, &view->probes, "probes of a view"));
+    for (int p = 0; p < run->probe_count; p++) {
+        long long step = run->probes[p].step;
+        /* Stretches of `join` windows, the last one perhaps shorter. */
+        while (w + view->join < run->window_count && run->windows[w + view->join].first <= step) w += view->join;
+        bool within = run->window_count > 0 && step > run->windows[w].first && p + 1 < run->probe_count;
+        int end = w + view->join - 1;
+        if (end < run->window_count && step == run->windows[end].last + 1) within = false;
+        view->probe_index[p] = within ? -1 : count;
+        if (within) continue;
+        view->probe_map[count] = p;
+        view->probes[count++] = run->probes[p];
+    }
+    view->run.probe_map = view->probe_map;
+    view->run.probes = view->probes;
+    view->run.probe_count = count;
+    return PS_OK;
+}
+
+ps_status ps_view_init(ps_view *view, const ps_run *run, const ps_variation *variation) {
+    memset(view, 0, sizeof *view);
+    view->run = *run;
+    view->whole = run;
+    view->run.dead_rule = variation->dead_rule;
+    view->run.inert_rule = variation->inert_rule;
+    view->join = variation->join;
+    if (view->join == 1) return PS_OK;
+    PS_TRY(join_windows(view, run));
+    PS_TRY(thin_probes(view, run));
+    ps_run_link_windows(&view->run);
+    return PS_ALLOC((size_t)run->layer_count + 1, &view->line, "lines of a joined window");
+}
+
+void ps_view_clear(ps_view *view) {
+    for (int q = 0; q < PS_Q_COUNT; q++) ps_free(view->sum[q]);
+    ps_free(view->probe_map);
+    ps_free(view->probe_index);
+    ps_free(view->probes);
+    ps_free(view->windows);
+    ps_free(view->line);
+    memset(view, 0, sizeof *view);
+}
+
+/* ---- frames ---- */
+
+static ps_status start_quantity(ps_view *view, int q) {
+    size_t nodes = (size_t)view->run.node_count;
+    if (view->sum[q] == NULL) PS_TRY(PS_ALLOC(nodes + 1, &view->sum[q], "values of a joined window"));
+    for (size_t i = 0; i < nodes; i++) view->sum[q][i] = 0;
+    view->used[q] = true;
+    return PS_OK;
+}
+
+/* Missing in one window is missing in the joined one. */
+static double joined(double sum, double value, join_rule rule, double steps) {
+    if (ps_is_absent(sum) || ps_is_absent(value)) return ps_absent();
+    return rule == JOIN_SUM ? sum + value : rule == JOIN_MEAN ? sum + steps * value : sum + steps * value * value;
+}
+
+static ps_status add_window(ps_view *view, const ps_frame *frame, double steps, bool first) {
+    for (int q = 0; q < PS_Q_COUNT; q++) {
+        if (rules[q] == JOIN_NOT) continue;
+        if (first) view->used[q] = false;
+        if (frame->node[q] == NULL) {
+            view->used[q] = false;
+            continue;
+        }
+        if (first) PS_TRY(start_quantity(view, q));
+        for (int node = 0; view->used[q] && node < view->run.node_count; node++) {
+            double *sum = &view->sum[q][node], value = frame->node[q][node];
+            if (rules[q] != JOIN_FIRST) *sum = joined(*sum, value, rules[q], steps);
+            else if (first) *sum = value;
+        }
+    }
+    view->steps = first ? steps : view->steps + steps;
+    if (first) memcpy(view->line, frame->line, (size_t)view->run.layer_count * sizeof *view->line);
+    return PS_OK;
+}
+
+static void finish_window(ps_view *view, const ps_frame *frame, ps_frame *out) {
+    memset(out, 0, sizeof *out);
+    out->is_window = true;
+    out->index = frame->index / view->join;
+    out->line = view->line;
+    out->images = frame->images;
+    out->elements = frame->elements;
+    for (int q = 0; q < PS_Q_COUNT; q++) {
+        if (rules[q] == JOIN_NOT || !view->used[q]) continue;
+        double *sum = view->sum[q];
+        for (int node = 0; rules[q] >= JOIN_MEAN && rules[q] != JOIN_FIRST && node < view->run.node_count; node++) {
+            if (ps_is_absent(sum[node])) continue;
+            sum[node] = rules[q] == JOIN_MEAN ? sum[node] / view->steps : sqrt(sum[node] / view->steps);
+        }
+        out->node[q] = sum;
+    }
+}
+
+ps_status ps_view_frame(ps_view *view, const ps_frame *frame, ps_frame *out, bool *ready) {
+    *ready = true;
+    *out = *frame;
+    if (view->join == 1) return PS_OK;
+    if (!frame->is_window) {
+        out->index = view->probe_index[frame->index];
+        *ready = out->index >= 0;
+        return PS_OK;
+    }
+    int place = frame->index % view->join;
+    *ready = place == view->join - 1;
+    if (frame->index / view->join >= view->run.window_count) {
+        *ready = false;
+        return PS_OK;
+    }
+    const ps_window_info *window = &view->whole->windows[frame->index];
+    PS_TRY(add_window(view, frame, (double)(window->last - window->first + 1), place == 0));
+    if (*ready) finish_window(view, frame, out);
+    return PS_OK;
+}

@@ -1,0 +1,34 @@
+/* nonzero_half, nonzero_quarter: what is known of a gate from fewer images, counted on the first half and the first quarter of
+ * each probe batch. Batch statistics are those of the whole batch, so nothing is run again. */
+#include "kernels/pointwise.h"
+#include "probe/instruments.h"
+
+enum { QUARTER, REST_OF_HALF, COLUMNS };
+
+static void add_images(const ps_probe_layer *layer, const ps_tap_view *view, size_t first, size_t end, double *nonzero) {
+    size_t channels = (size_t)layer->unit->channels;
+    if (first == end) return;
+    ps_channel_summarise(view->data + first * view->positions * channels, end - first, view->positions, layer->unit->channels,
+                         (ps_channel_sums){.nonzero = nonzero}, view->workspace, view->pool);
+}
+
+static void add_batch(const ps_probe_layer *layer, ps_tap tap, const ps_tap_view *view, double *state) {
+    (void)tap;
+    int channels = layer->unit->channels;
+    size_t quarter = (view->images + 3) / 4, half = (view->images + 1) / 2;
+    add_images(layer, view, 0, quarter, state + QUARTER * channels);
+    add_images(layer, view, quarter, half, state + REST_OF_HALF * channels);
+}
+
+const ps_instrument ps_instrument_gate_part = {.columns = COLUMNS, .taps = 1u << PS_TAP_GATE, .tap = add_batch};
+
+bool ps_quantity_nonzero_half(const ps_probe_layer *layer, const double *state, double *out) {
+    int channels = layer->unit->channels;
+    for (int c = 0; c < channels; c++) out[c] = state[QUARTER * channels + c] + state[REST_OF_HALF * channels + c];
+    return true;
+}
+
+bool ps_quantity_nonzero_quarter(const ps_probe_layer *layer, const double *state, double *out) {
+    for (int c = 0; c < layer->unit->channels; c++) out[c] = state[QUARTER * layer->unit->channels + c];
+    return true;
+}
