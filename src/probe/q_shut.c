@@ -119,6 +119,32 @@ bool ps_quantity_shut_pool_row_grad_steps(const ps_probe_layer *layer, const dou
     return copy_count(layer, state, 0, out);
 }
 
+/* ---- what arrives by the identity path ---- */
+
+static bool has_pool_skip(const ps_probe_layer *layer) { return is_rectified(layer) && layer->unit->pool_skip_node >= 0; }
+
+enum { ENERGY = FIRST_COUNT + 1 }; /* of the identity's part of dL/dy, up to the step before */
+
+static void check_identity(const ps_probe_layer *layer, double *state) {
+    int channels = layer->unit->channels;
+    find_shut(layer, state);
+    for (int c = 0; c < channels; c++) {
+        double energy = layer->pool_sum[PS_SUM_POOL_GRAD_IDENTITY][c], step = energy - state[ENERGY * channels + c];
+        state[ENERGY * channels + c] = energy;
+        state[FIRST_COUNT * channels + c] += state[SHUT * channels + c] != 0 && isfinite(step) && step != 0;
+    }
+}
+
+const ps_instrument ps_instrument_shut_identity = {.columns = FIRST_COUNT + 2,
+                                                   .gate_sums = 1u << PS_SUM_ZEROS,
+                                                   .pool_sums = 1u << PS_SUM_POOL_GRAD_IDENTITY,
+                                                   .exists = has_pool_skip,
+                                                   .step = check_identity};
+
+bool ps_quantity_shut_identity_grad_steps(const ps_probe_layer *layer, const double *state, double *out) {
+    return copy_count(layer, state, 0, out);
+}
+
 /* ---- the weights that read it ---- */
 
 static bool has_readers(const ps_probe_layer *layer) { return is_rectified(layer) && layer->unit->readers > 0; }

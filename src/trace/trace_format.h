@@ -79,6 +79,7 @@
 #define PS_TRACE_SHUT_GAMMA_GRAD_STEPS "shut_gamma_grad_steps"
 #define PS_TRACE_SHUT_BETA_GRAD_STEPS "shut_beta_grad_steps"
 #define PS_TRACE_SHUT_POOL_ROW_GRAD_STEPS "shut_pool_row_grad_steps"
+#define PS_TRACE_SHUT_IDENTITY_GRAD_STEPS "shut_identity_grad_steps"
 #define PS_TRACE_SHUT_READER_GRAD_STEPS "shut_reader_grad_steps"
 
 /* Quantities of probe records. */

@@ -684,9 +684,10 @@ static const char many_ways[] =
     "{\"name\":\"fc1\",\"type\":\"linear\",\"features\":5},{\"name\":\"relu7\",\"type\":\"relu\"},"
     "{\"name\":\"fc2\",\"type\":\"linear\",\"features\":3}]}";
 
-enum { SHUT_STEPS, SHUT_FILTER, SHUT_GAMMA, SHUT_BETA, SHUT_POOL_ROW, SHUT_READER, SHUT_COUNTS };
+enum { SHUT_STEPS, SHUT_FILTER, SHUT_GAMMA, SHUT_BETA, SHUT_POOL_ROW, SHUT_IDENTITY, SHUT_READER, SHUT_COUNTS };
 static const char *const shut_names[SHUT_COUNTS] = {"shut_steps", "shut_filter_grad_steps", "shut_gamma_grad_steps",
-                                                    "shut_beta_grad_steps", "shut_pool_row_grad_steps", "shut_reader_grad_steps"};
+                                                    "shut_beta_grad_steps", "shut_pool_row_grad_steps", "shut_identity_grad_steps",
+                                                    "shut_reader_grad_steps"};
 enum { TAMPERED = 64, GATES = 8 };
 
 typedef struct {
@@ -696,6 +697,7 @@ typedef struct {
     bool tamper;
     float *where[TAMPERED], was[TAMPERED];
     int tampered;
+    bool arrived[GATES][MOST]; /* something was put into the energy of the identity path */
 } shut_watch;
 
 /* Shuts gates for some steps of a window and opens them again: shift and bias are what they are for one step alone. */
@@ -713,6 +715,19 @@ static void shutting_batch(void *self, uint64_t step, float *x, int32_t *label) 
     ps_net_forward(w->b->net, x, PS_MODE_PROBE, ps_rng_key_of(0, "x"), &hook);
 }
 
+static void tamper_with_sums(shut_watch *w, uint64_t step) {
+    const ps_units *units = ps_net_units(w->b->net);
+    for (int i = 0; i < units->count; i++) {
+        double *energy;
+        if (units->unit[i].pool_skip_node < 0) continue;
+        assert_int_equal(ps_net_request_sum(w->b->net, units->unit[i].pool_skip_node, PS_SUM_POOL_GRAD_IDENTITY, &energy), PS_OK);
+        for (int c = 0; c < units->unit[i].channels; c++) {
+            w->arrived[i][c] = (step + (uint64_t)c) % 4 == 0;
+            if (w->arrived[i][c]) energy[c] += 1e-9;
+        }
+    }
+}
+
 /* Puts gradients where none may be, the smallest and infinite ones too; what watches afterwards puts the true ones back. */
 static ps_status tamper(void *self, uint64_t step) {
     shut_watch *w = self;
@@ -720,6 +735,7 @@ static ps_status tamper(void *self, uint64_t step) {
     int learned = 0;
     while (learned < ps_net_param_count(w->b->net) && ps_net_param(w->b->net, learned)->learned) learned++;
     ps_rng_key key = ps_rng_key_fold(ps_rng_key_of(9, "tamper"), step);
+    if (w->tamper) tamper_with_sums(w, step);
     for (w->tampered = 0; w->tamper && w->tampered < TAMPERED; w->tampered++) {
         uint64_t n = 4 * (uint64_t)w->tampered;
         const ps_param *p = ps_net_param(w->b->net, (int)ps_rng_below(key, n, (uint32_t)learned));
@@ -780,6 +796,7 @@ static void count_naively(shut_watch *w, int unit, int c) {
                                      naive_row_moves(b, u->norm_node, "bias", c),
                                      naive_row_moves(b, u->pool_skip_node, "conv.weight", c) |
                                          naive_row_moves(b, u->pool_skip_node, "conv.bias", c),
+                                     w->arrived[unit][c],
                                      naive_readers_move(w, u, c)};
     for (int k = 0; k < SHUT_COUNTS; k++) w->counts[unit][k][c] += found[k];
 }
@@ -800,14 +817,14 @@ static bool has_values(const cJSON *r, const char *quantity) {
     return cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(r, "values"), quantity) != NULL;
 }
 
-/* Compares the last window of a layer, adds its counts up, and says which of them the layer has ("sfgbpr"). */
+/* Compares the last window of a layer, adds its counts up, and says which of them the layer has ("sfgbpir"). */
 static void check_shut(const shut_watch *w, int unit, const char *has, double total[SHUT_COUNTS]) {
     const ps_unit *u = &ps_net_units(w->b->net)->unit[unit];
     double got[MOST];
     cJSON *r = record("window", u->name, "window", STEPS / WINDOW - 1);
     assert_int_equal(r != NULL, has[0] != '\0'); /* a layer of which nothing is recorded has no record */
     for (int k = 0; k < SHUT_COUNTS && r != NULL; k++) {
-        if (has_values(r, shut_names[k]) != (strchr(has, "sfgbpr"[k]) != NULL)) fail_msg("%s of %s", shut_names[k], u->name);
+        if (has_values(r, shut_names[k]) != (strchr(has, "sfgbpir"[k]) != NULL)) fail_msg("%s of %s", shut_names[k], u->name);
         if (!has_values(r, shut_names[k])) continue;
         assert_true(values_of(r, shut_names[k], got, u->channels));
         for (int c = 0; c < u->channels; c++) {
@@ -820,7 +837,7 @@ static void check_shut(const shut_watch *w, int unit, const char *has, double to
 }
 
 /* By gate: relu1, relu2, relu3 (shared), relu4 (normalised before its module), relu5 (leaky), relu6, relu7. */
-static const char *const shut_has[] = {"sfgbr", "sfgbpr", "sr", "sfpr", "", "sfr", "sfr"};
+static const char *const shut_has[] = {"sfgbr", "sfgbpir", "sr", "sfpir", "", "sfr", "sfr"};
 
 static void train_shutting(bool with_faults, int threads, double total[SHUT_COUNTS]) {
     bench b = make(many_ways, BATCH, threads, "sgd");
