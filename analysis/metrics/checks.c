@@ -23,7 +23,7 @@ static const struct {
 
 typedef struct {
     ps_metric_input in;
-    bool cut_forward; /* a mechanism arm: the pool path is worked out, not added */
+    bool cut_forward, cut_gradient; /* mechanism arms: the pool path is worked out, not added; it is added, and hands no gradient on */
     double cases[CHECKS], violations[CHECKS], worst[CHECKS];
     uint64_t line[CHECKS];
 } checks_state;
@@ -35,6 +35,7 @@ static ps_status begin(const ps_metric_input *input, void **out) {
     const cJSON *cut = cJSON_GetObjectItemCaseSensitive(config, "pool_skip_cut");
     state->in = *input;
     state->cut_forward = cJSON_IsString(cut) && strcmp(cut->valuestring, "forward") == 0;
+    state->cut_gradient = cJSON_IsString(cut) && strcmp(cut->valuestring, "gradient") == 0;
     *out = state;
     return PS_OK;
 }
@@ -54,37 +55,66 @@ static void judge_zero(checks_state *state, check_id check, double value, uint64
     judge(state, check, fabs(value), line);
 }
 
+/* A case is a batch that shut the gate; `quantity` counts those of them on which the identity did not hold. */
+static void judge_batches(checks_state *state, check_id check, const ps_frame *frame, ps_quantity quantity, int node,
+                          uint64_t line) {
+    double bad = ps_frame_value(frame, quantity, node), shut = ps_frame_value(frame, PS_Q_shut_steps, node);
+    if (!isfinite(bad)) return;
+    state->cases[check] += isfinite(shut) ? fmax(shut, bad) : bad;
+    if (bad <= 0) return;
+    if (state->violations[check] == 0) state->line[check] = line;
+    state->violations[check] += bad;
+    state->worst[check] = fmax(state->worst[check], bad);
+}
+
 static bool rectified(const ps_trace_layer *layer) { return strcmp(layer->activation, "relu") == 0; }
 
+/* The gradient of the filter reaches a node behind a shut gate by the pool path alone. */
+static bool has_way_around(const checks_state *state, const ps_trace_layer *layer) {
+    return layer->pool_skip != NULL && !state->cut_gradient;
+}
+
+static void judge_shut_batches(checks_state *state, const ps_frame *frame, const ps_trace_layer *layer, int node,
+                               uint64_t line) {
+    if (!has_way_around(state, layer))
+        judge_batches(state, CHECK_shut_gate_no_gradient, frame, PS_Q_shut_filter_grad_steps, node, line);
+    judge_batches(state, CHECK_shut_gate_no_gamma_gradient, frame, PS_Q_shut_gamma_grad_steps, node, line);
+    judge_batches(state, CHECK_shut_gate_no_beta_gradient, frame, PS_Q_shut_beta_grad_steps, node, line);
+    judge_batches(state, CHECK_shut_gate_no_row_gradient, frame, PS_Q_shut_pool_row_grad_steps, node, line);
+    judge_batches(state, CHECK_shut_gate_no_identity, frame, PS_Q_shut_identity_grad_steps, node, line);
+    judge_batches(state, CHECK_dead_input_no_gradient, frame, PS_Q_shut_reader_grad_steps, node, line);
+}
+
+/* Counted batch by batch where that was recorded: a share of zeros is rounded to 9 digits. */
+static bool shut_throughout(const ps_frame *frame, int node, double steps) {
+    double shut = ps_frame_value(frame, PS_Q_shut_steps, node);
+    return isfinite(shut) ? shut == steps : ps_frame_value(frame, PS_Q_zeros, node) == 1;
+}
+
+/* A share of 9 digits tells a single open output apart from none where there are fewer than 1e9 (batches of up to 1000). */
+static void judge_shut_steps(checks_state *state, const ps_frame *frame, const ps_trace_layer *layer, int node, double steps,
+                             uint64_t line) {
+    double zeros = ps_frame_value(frame, PS_Q_zeros, node), shut = ps_frame_value(frame, PS_Q_shut_steps, node);
+    bool missed = zeros == 1 && shut < steps && layer->elements * steps < 1e6;
+    judge(state, CHECK_shut_steps_agree, missed ? steps - shut : shut / steps - zeros - 1e-8, line);
+}
+
+/* What the sums over a window say of a gate that was shut throughout. */
 static void judge_shut_gate(checks_state *state, const ps_frame *frame, const ps_trace_layer *layer, int node, double steps,
                             uint64_t line) {
     double norm = ps_frame_value(frame, PS_Q_grad_norm_rms, node), zero = ps_frame_value(frame, PS_Q_grad_zero_steps, node);
     double row_zero = ps_frame_value(frame, PS_Q_pool_row_grad_zero_steps, node);
     double path = ps_frame_value(frame, PS_Q_pool_grad_path, node),
            total = ps_frame_value(frame, PS_Q_pool_grad_total, node);
-    if (layer->pool_skip == NULL) {
+    if (!has_way_around(state, layer)) {
         judge_zero(state, CHECK_shut_gate_no_gradient, norm, line);
         if (isfinite(norm) || ps_is_absent(norm)) judge_zero(state, CHECK_shut_gate_no_gradient, steps - zero, line);
-        return;
     }
+    if (layer->pool_skip == NULL) return;
     if (isfinite(ps_frame_value(frame, PS_Q_pool_row_grad_rms, node)))
         judge_zero(state, CHECK_shut_gate_no_row_gradient, steps - row_zero, line);
     judge_zero(state, CHECK_shut_gate_no_identity, ps_frame_value(frame, PS_Q_pool_grad_identity, node), line);
     judge(state, CHECK_shut_gate_all_by_pool, fabs(total - path) - 1e-5 * fabs(path), line);
-}
-
-static bool inputs_shut(const ps_run *run, const ps_frame *frame, const ps_trace_layer *layer) {
-    const cJSON *item =
-        cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(run->header->document, "layers"), (int)(layer - run->layers));
-    int named = cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(item, "inputs"));
-    if (layer->input_count == 0 || named != layer->input_count)
-        return false; /* it also reads what the trace does not name */
-    for (int i = 0; i < layer->input_count; i++) {
-        const ps_trace_layer *input = &run->layers[layer->inputs[i]];
-        for (int node = input->first_node; node < input->first_node + input->channels; node++)
-            if (!(ps_frame_value(frame, PS_Q_zeros, node) == 1)) return false;
-    }
-    return true;
 }
 
 /* Rounding: every step rounds each weight (half a unit of 2^-23 of its size), and the parts are sums in single precision. */
@@ -99,11 +129,21 @@ static void judge_update(checks_state *state, const ps_frame *frame, int node, d
     judge(state, CHECK_path_within_parts, path - (parts + residual) * (1 + 1e-5), line);
 }
 
+/* |a + b|^2 = |a|^2 + |b|^2 + 2 a b, each a sum of its own over the batch: in single precision for a few dozen terms at a time,
+ * then in double (kernels/rows.h). Squares of what is smaller than 1e-19 leave the range of single precision: up to 1e9 terms
+ * of an error of 1e-45 each. */
+static void judge_parts(checks_state *state, check_id check, double whole, double one, double other, double cross, uint64_t line) {
+    judge(state, check, fabs(whole - one - other - 2 * cross) - 1e-5 * (one + other) - 1e-35, line);
+}
+
 static void judge_energies(checks_state *state, const ps_frame *frame, int node, uint64_t line) {
     double identity = ps_frame_value(frame, PS_Q_pool_identity, node), path = ps_frame_value(frame, PS_Q_pool_path, node);
+    double cross = ps_frame_value(frame, PS_Q_pool_cross, node), whole = ps_frame_value(frame, PS_Q_pool_output, node);
     if (state->cut_forward) path = 0;
-    double whole = ps_frame_value(frame, PS_Q_pool_output, node), both = identity + path, cross = 2 * sqrt(identity * path);
-    judge(state, CHECK_pool_parts_add_up, fmax(whole - both - cross, both - cross - whole) - 1e-4 * both, line);
+    judge_parts(state, CHECK_pool_parts_add_up, whole, identity, path, cross, line);
+    identity = ps_frame_value(frame, PS_Q_pool_grad_identity, node), path = ps_frame_value(frame, PS_Q_pool_grad_path, node);
+    cross = ps_frame_value(frame, PS_Q_pool_grad_cross, node), whole = ps_frame_value(frame, PS_Q_pool_grad_total, node);
+    judge_parts(state, CHECK_pool_gradient_parts_add_up, whole, identity, path, cross, line);
 }
 
 static void take_window_layer(checks_state *state, const ps_frame *frame, int l) {
@@ -111,14 +151,12 @@ static void take_window_layer(checks_state *state, const ps_frame *frame, int l)
     const ps_trace_layer *layer = &run->layers[l];
     const ps_window_info *window = &run->windows[frame->index];
     double steps = (double)(window->last - window->first + 1);
-    bool starved = !layer->shared && inputs_shut(run, frame, layer);
     for (int node = layer->first_node; node < layer->first_node + layer->channels; node++) {
-        bool shut = rectified(layer) && ps_frame_value(frame, PS_Q_zeros, node) == 1;
+        bool closed = rectified(layer) && shut_throughout(frame, node, steps);
+        judge_shut_batches(state, frame, layer, node, frame->line[l]);
+        judge_shut_steps(state, frame, layer, node, steps, frame->line[l]);
         if (layer->shared) continue;
-        if (shut) judge_shut_gate(state, frame, layer, node, steps, frame->line[l]);
-        if (starved)
-            judge_zero(state, CHECK_shut_inputs_no_gradient, ps_frame_value(frame, PS_Q_grad_norm_rms, node),
-                       frame->line[l]);
+        if (closed) judge_shut_gate(state, frame, layer, node, steps, frame->line[l]);
         judge_update(state, frame, node, steps, frame->line[l]);
         if (layer->pool_skip != NULL) judge_energies(state, frame, node, frame->line[l]);
     }

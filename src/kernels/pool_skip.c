@@ -249,11 +249,11 @@ static void add_sum(const double *total, size_t c, double *sum) {
     for (size_t k = 0; sum != NULL && k < c; k++) sum[k] += total[k];
 }
 
-/* sums: identity, path, whole; any may be NULL. */
+/* sums: identity, path, whole, identity times path; any may be NULL. */
 static void run_merge(const ps_pool_skip_plan *plan, const ps_pool_skip_merge *merge, double *const sums[PS_POOL_SKIP_SUMS],
                       const areas *a, ps_pool *pool) {
     const ps_pool_skip_grid *g = &plan->grid;
-    bool summed = sums != NULL && (sums[0] || sums[1] || sums[2]);
+    bool summed = sums != NULL && (sums[0] || sums[1] || sums[2] || sums[3]);
     if (merge->out == NULL && !summed) return;
     band_run run = {.grid = g, .chunks = chunk_count(plan), .merge = merge, .slots = summed ? a->slots : NULL};
     ps_pool_run(pool, run.chunks, merge_task, &run);
@@ -356,7 +356,7 @@ static void select_kept(const ps_pool_skip_plan *plan, const float *y, void *sav
 /* The path is worked out only where somebody looks at it; o = y. */
 static void forward_cut(const ps_pool_skip_plan *plan, const float *y, const float *w, const float *bias, float *o,
                         const void *save, ps_pool_skip_sums sums, const areas *a, ps_pool *pool) {
-    double *const path_only[PS_POOL_SKIP_SUMS] = {NULL, sums.forward_path, NULL};
+    double *const path_only[PS_POOL_SKIP_SUMS] = {NULL, sums.forward_path, NULL, NULL};
     if (sums.forward_path != NULL && plan->sparse) {
         ps_pool_skip_sparse_run_forward(plan, kept_of(plan, save), NULL, w, bias, NULL, path_only, a->rest, pool);
     } else if (sums.forward_path != NULL) {
@@ -364,7 +364,7 @@ static void forward_cut(const ps_pool_skip_plan *plan, const float *y, const flo
         run_merge(plan, &path, path_only, a, pool);
     }
     ps_pool_skip_merge alone = {.grid = &plan->grid, .identity = y, .out = o, .zeros = a->zeros};
-    run_merge(plan, &alone, (double *const[]){sums.forward_identity, NULL, sums.forward_output}, a, pool);
+    run_merge(plan, &alone, (double *const[]){sums.forward_identity, NULL, sums.forward_output, NULL}, a, pool);
 }
 
 void ps_pool_skip_forward(const ps_pool_skip_plan *plan, const float *y, const float *w, const float *bias, float *o,
@@ -373,7 +373,7 @@ void ps_pool_skip_forward(const ps_pool_skip_plan *plan, const float *y, const f
     areas a = areas_of(plan, workspace);
     const float *identity = options->skip ? y : NULL;
     double *const wanted[PS_POOL_SKIP_SUMS] = {identity ? sums.forward_identity : NULL, sums.forward_path,
-                                               sums.forward_output};
+                                               sums.forward_output, sums.forward_cross};
     select_kept(plan, y, save, &a, pool);
     if (options->cut_forward) {
         forward_cut(plan, y, w, bias, o, save, sums, &a, pool);
@@ -397,7 +397,7 @@ void ps_pool_skip_backward(const ps_pool_skip_plan *plan, const float *y, const 
     const float *scale = scale_of(plan, save, &a);
     const uint8_t *winners = winners_of(plan, save);
     double *const wanted[PS_POOL_SKIP_SUMS] = {options->skip ? sums.backward_identity : NULL, sums.backward_path,
-                                               sums.backward_total};
+                                               sums.backward_total, sums.backward_cross};
     const float *du = d_o;
     if (plan->sparse) {
         du = a.u;

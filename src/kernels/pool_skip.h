@@ -49,12 +49,14 @@ size_t ps_pool_skip_workspace_bytes(const ps_pool_skip_plan *plan, int threads);
 
 /* Per-channel sums for the instruments; any pointer may be NULL; all are ADDED to. [c], double.
  * forward:  identity_squares sum y^2 (0 without skip), path_squares sum path^2, output_squares sum o^2
- *           (cross term = (output - identity - path) / 2, but with cut_forward output = identity; the path is then worked
- *           out only when forward_path is wanted)
- * backward: identity and path parts of dL/dy: squares of each and of the whole. */
+ *           and cross, sum identity * path, added up by itself: output = identity + path + 2 cross within rounding (with
+ *           cut_forward the path is not part of o: output = identity, cross stays 0, and the path is worked out only when
+ *           forward_path is wanted)
+ * backward: the same of the identity's and the path's part of dL/dy and of the whole. */
 typedef struct {
     double *forward_identity, *forward_path, *forward_output;
     double *backward_identity, *backward_path, *backward_total;
+    double *forward_cross, *backward_cross;
 } ps_pool_skip_sums;
 
 /* w [c][3][3][c] (2D) or [c][3][3][3][c] (depth > 1), bias [c]; both NULL when !conv. o is overwritten; it must not alias y.

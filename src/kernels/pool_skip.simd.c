@@ -90,6 +90,7 @@ PS_INLINE void merge_position(const position *p, size_t c, path_kind kind, int s
             sums[k] += identity[k] * identity[k];
             sums[c + k] += path * path;
             sums[2 * c + k] += whole * whole;
+            sums[3 * c + k] += identity[k] * path;
         }
         out[k] = old[k] + whole;
     }

@@ -67,9 +67,9 @@ typedef struct {
     const float *zeros; /* [c], stand in for what is not there */
 } ps_pool_skip_merge;
 
-/* Squares of identity, path, and identity + path. A slot has one column more, whose floats take what is not to be written.
+/* Squares of identity, path, and identity + path, and identity times path. A slot has one column more, whose floats take what is not to be written.
  */
-enum { PS_POOL_SKIP_SUMS = 3, PS_POOL_SKIP_COLUMNS = 4 };
+enum { PS_POOL_SKIP_SUMS = 4, PS_POOL_SKIP_COLUMNS = 5 };
 
 /* winners of a band's windows, and their values unless NULL; both [pooled][c]. */
 PS_SIMD_DECLARE(void, ps_pool_skip_find_winners, const ps_pool_skip_grid *grid, const ps_pool_skip_band *band,

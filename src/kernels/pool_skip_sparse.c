@@ -188,7 +188,7 @@ void ps_pool_skip_sparse_run_forward(const ps_pool_skip_plan *plan, ps_pool_skip
     sparse_run run = {.w = w, .job = {.identity = identity, .bias = bias, .o = o}};
     prepare(&run, plan, kept, workspace);
     size_t groups = groups_of(&run.tiles, run.memory.images), c = (size_t)plan->grid.shape.c;
-    if (sums[0] || sums[1] || sums[2]) {
+    if (sums[0] || sums[1] || sums[2] || sums[3]) {
         run.sums = second_area(&run);
         memset(run.sums, 0, groups * PS_POOL_SKIP_SUMS * c * sizeof(double));
     }

@@ -73,7 +73,7 @@ typedef struct {
 } ps_pool_skip_kept;
 /* order from the winners of window number `window`. */
 void ps_pool_skip_sparse_order(const ps_pool_skip_grid *grid, const uint8_t *winners, size_t window, uint16_t *order);
-/* sums: identity, path, output; any may be NULL. */
+/* sums: identity, path, output, identity times path; any may be NULL. */
 void ps_pool_skip_sparse_run_forward(const ps_pool_skip_plan *plan, ps_pool_skip_kept kept, const float *identity,
                                      const float *w, const float *bias, float *o, double *const sums[PS_POOL_SKIP_SUMS],
                                      void *workspace, ps_pool *pool);

@@ -89,7 +89,7 @@ INLINE void scatter_windows(const ps_pool_skip_sparse_job *job, const slab_windo
 }
 
 typedef struct {
-    vf identity, path, whole;
+    vf identity, path, whole, cross;
 } square_sums;
 
 /* Writes one finished row of w positions of one panel. `count` channels of the panel exist. */
@@ -103,15 +103,16 @@ INLINE void finish_row(const float *tile, vf bias, const float *identity, float 
             q->identity = fma_(own, own, q->identity);
             q->path = fma_(path, path, q->path);
             q->whole = fma_(whole, whole, q->whole);
+            q->cross = fma_(own, path, q->cross);
         }
         if (o) store_upto(o + (size_t)x * c, whole, count);
     }
 }
 
 static void add_squares(const square_sums *q, size_t c, size_t first, int count, double *sums) {
-    float lanes[3][LANES];
-    store(lanes[0], q->identity), store(lanes[1], q->path), store(lanes[2], q->whole);
-    for (int s = 0; s < 3; s++)
+    float lanes[PS_POOL_SKIP_SUMS][LANES];
+    store(lanes[0], q->identity), store(lanes[1], q->path), store(lanes[2], q->whole), store(lanes[3], q->cross);
+    for (int s = 0; s < PS_POOL_SKIP_SUMS; s++)
         for (int lane = 0; lane < count; lane++) sums[(size_t)s * c + first + (size_t)lane] += (double)lanes[s][lane];
 }
 
@@ -131,7 +132,7 @@ static void finish_planes(const ps_pool_skip_sparse_job *job, ps_pool_skip_group
                 size_t inside = t->taps > PLANE_TAPS ? (size_t)(y + 1) * t->row : 0;
                 const float *line = tile + (image * tile_positions(t) + (size_t)r * t->plane + inside + 1) * LANES;
                 const float *identity = job->identity ? job->identity + at : NULL;
-                square_sums q = {splat(0), splat(0), splat(0)};
+                square_sums q = {splat(0), splat(0), splat(0), splat(0)};
                 float *o = job->o ? job->o + at : NULL;
                 if (sums) finish_row(line, bias, identity, o, c, s.w, channels, &q);
                 else if (channels == LANES) finish_row(line, bias, identity, o, c, s.w, LANES, NULL);

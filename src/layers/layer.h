@@ -54,6 +54,7 @@ typedef enum {
     PS_SUM_INPUT_GRAD_SQUARES, /* backward: squares of this layer's contribution to dL/d(input 0) */
     PS_SUM_POOL_IDENTITY, PS_SUM_POOL_PATH, PS_SUM_POOL_OUTPUT,                /* pool_skip forward: squares of y, path, o */
     PS_SUM_POOL_GRAD_IDENTITY, PS_SUM_POOL_GRAD_PATH, PS_SUM_POOL_GRAD_TOTAL,  /* pool_skip backward: parts of dL/dy */
+    PS_SUM_POOL_CROSS, PS_SUM_POOL_GRAD_CROSS, /* pool_skip forward, backward: identity's part times path's part */
     PS_SUMS
 } ps_sum;
 

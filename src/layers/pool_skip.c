@@ -162,7 +162,8 @@ static double pool_skip_macs(const void *config_, const ps_shape *in, ps_shape o
 static ps_pool_skip_sums sums_of(const ps_layer_call *call) {
     double *const *s = call->sums;
     return (ps_pool_skip_sums){s[PS_SUM_POOL_IDENTITY],      s[PS_SUM_POOL_PATH],      s[PS_SUM_POOL_OUTPUT],
-                               s[PS_SUM_POOL_GRAD_IDENTITY], s[PS_SUM_POOL_GRAD_PATH], s[PS_SUM_POOL_GRAD_TOTAL]};
+                               s[PS_SUM_POOL_GRAD_IDENTITY], s[PS_SUM_POOL_GRAD_PATH], s[PS_SUM_POOL_GRAD_TOTAL],
+                               s[PS_SUM_POOL_CROSS],         s[PS_SUM_POOL_GRAD_CROSS]};
 }
 
 static void pool_skip_forward(const ps_layer_call *call) {
@@ -207,7 +208,8 @@ const ps_layer_type ps_layer_pool_skip = {
     .max_inputs = 1,
     .needs_input = true,
     .fused_sums = 1u << PS_SUM_POOL_IDENTITY | 1u << PS_SUM_POOL_PATH | 1u << PS_SUM_POOL_OUTPUT |
-                  1u << PS_SUM_POOL_GRAD_IDENTITY | 1u << PS_SUM_POOL_GRAD_PATH | 1u << PS_SUM_POOL_GRAD_TOTAL,
+                  1u << PS_SUM_POOL_GRAD_IDENTITY | 1u << PS_SUM_POOL_GRAD_PATH | 1u << PS_SUM_POOL_GRAD_TOTAL |
+                  1u << PS_SUM_POOL_CROSS | 1u << PS_SUM_POOL_GRAD_CROSS,
     .parse = pool_skip_parse,
     .release = ps_free,
     .infer = pool_skip_infer,

@@ -20,6 +20,27 @@ static int find_param(const ps_net *net, int node, const char *suffix) {
     return node >= 0 ? ps_net_node_param(net, node, suffix) : -1;
 }
 
+static void look_up_readers(const ps_net *net, const ps_unit *unit, ps_probe_reader *reader) {
+    for (int i = 0; i < unit->readers; i++) {
+        ps_shape in[PS_LAYER_MAX_INPUTS];
+        ps_graph_input_shapes(ps_net_graph(net), unit->reader[i].node, in);
+        reader[i] = (ps_probe_reader){find_param(net, unit->reader[i].node, "weight"), in[0].c};
+    }
+}
+
+static ps_status look_up_all_readers(ps_probe *probe) {
+    const ps_units *units = ps_net_units(probe->net);
+    size_t count = 0;
+    for (int i = 0; i < units->count; i++) count += (size_t)units->unit[i].readers;
+    PS_TRY(PS_ALLOC(count, &probe->reader, "probe"));
+    ps_probe_reader *next = probe->reader;
+    for (int i = 0; i < units->count; next += units->unit[i++].readers) {
+        probe->layer[i].reader = next;
+        look_up_readers(probe->net, &units->unit[i], next);
+    }
+    return PS_OK;
+}
+
 static void look_up(ps_probe *probe, int index) {
     const ps_unit *unit = &ps_net_units(probe->net)->unit[index];
     probe->layer[index] = (ps_probe_layer){.unit = unit,
@@ -31,7 +52,8 @@ static void look_up(ps_probe *probe, int index) {
                                            .bias = find_param(probe->net, unit->source_node, "bias"),
                                            .gamma = find_param(probe->net, unit->norm_node, "weight"),
                                            .beta = find_param(probe->net, unit->norm_node, "bias"),
-                                           .pool_weight = find_param(probe->net, unit->pool_skip_node, "conv.weight")};
+                                           .pool_weight = find_param(probe->net, unit->pool_skip_node, "conv.weight"),
+                                           .pool_bias = find_param(probe->net, unit->pool_skip_node, "conv.bias")};
 }
 
 static ps_status build(ps_probe *probe) {
@@ -45,6 +67,7 @@ static ps_status build(ps_probe *probe) {
     PS_TRY(PS_ALLOC(params, &probe->gradient_reported, "probe"));
     PS_TRY(PS_ALLOC((size_t)probe->quantities, &probe->record_quantity, "probe"));
     for (int i = 0; i < units->count; i++) look_up(probe, i);
+    PS_TRY(look_up_all_readers(probe));
     PS_TRY(ps_record_parse(probe->options.record, units, probe->record_quantity, probe->record_layer));
     PS_TRY(ps_probe_attach(probe));
     return ps_probe_prepare_passes(probe);
@@ -61,7 +84,7 @@ void ps_probe_destroy(ps_probe *probe) {
     void *const blocks[] = {probe->layer,      probe->record_layer, probe->record_quantity, probe->activation_reported,
                             probe->seen,       probe->x,            probe->norm_mean,       probe->gradient_reported,
                             probe->norm_scale, probe->batch_max,    probe->chunk_max,       probe->workspace,
-                            probe->out,        probe->attached};
+                            probe->out,        probe->attached,     probe->reader};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) ps_free(blocks[i]);
     ps_free(probe);
 }
@@ -83,7 +106,7 @@ static void begin_window(ps_probe *probe) {
     }
     for (int i = 0; i < probe->instruments * probe->layers; i++) {
         ps_attachment *a = &probe->attached[i];
-        if (a->instrument != NULL && a->instrument->rows != NULL) ps_attachment_clear(probe, a);
+        if (a->instrument != NULL && (a->instrument->rows != NULL || a->instrument->step != NULL)) ps_attachment_clear(probe, a);
     }
     for (int i = 0; i < ps_net_param_count(probe->net); i++) probe->gradient_reported[i] = false;
     probe->loss_reported = probe->weights_reported = false;
@@ -105,6 +128,15 @@ static void row_block(void *context, size_t chunk, int worker) {
     }
 }
 
+static void step_layer(void *context, size_t chunk, int worker) {
+    (void)worker;
+    const ps_probe *probe = context;
+    for (int i = 0; i < probe->instruments; i++) {
+        const ps_attachment *a = &probe->attached[i * probe->layers + (int)chunk];
+        if (a->instrument != NULL && a->instrument->step != NULL) a->instrument->step(&probe->layer[chunk], a->state);
+    }
+}
+
 static ps_status after_backward(void *self, uint64_t step) {
     (void)step;
     ps_probe *probe = self;
@@ -114,6 +146,7 @@ static ps_status after_backward(void *self, uint64_t step) {
         ps_attachment *a = &probe->attached[i];
         if (a->row_squares != NULL) a->instrument->rows(&probe->layer[a->layer], a->row_squares, a->state);
     }
+    if (probe->stepping) ps_pool_run(ps_net_pool(probe->net), (size_t)probe->layers, step_layer, probe);
     probe->record_ns += ps_clock_ns() - start;
     return PS_OK;
 }

@@ -99,6 +99,7 @@ static ps_status attach_to_layer(ps_probe *probe, const ps_instrument *instrumen
     *a = (ps_attachment){.instrument = instrument, .layer = index};
     PS_TRY(PS_ALLOC((size_t)instrument->columns * channels, &a->state, "probe"));
     PS_TRY(request(probe, instrument, layer));
+    probe->stepping = probe->stepping || instrument->step != NULL;
     for (int tap = 0; tap < PS_TAPS; tap++)
         if ((instrument->taps & (1u << tap)) != 0) PS_TRY(add_point(probe, index, (ps_tap)tap));
     if (instrument->row_param == NULL) return PS_OK;

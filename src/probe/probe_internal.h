@@ -37,6 +37,7 @@ struct ps_probe {
     int quantities, layers;
     bool *record_quantity, *record_layer; /* as chosen by --record */
     ps_probe_layer *layer;
+    ps_probe_reader *reader;   /* of all layers, one after another */
 
     const ps_instrument *instrument[PS_PROBE_MAX_INSTRUMENTS]; /* those of the recorded quantities */
     int instruments;
@@ -45,6 +46,7 @@ struct ps_probe {
     size_t points, point_capacity;
     ps_row_block *block;
     size_t blocks, block_capacity;
+    bool stepping;             /* some instrument looks at every step */
 
     bool tap_wanted[PS_TAPS], modes_differ;
     const float **seen;        /* [nodes + 1]: output of node i - 1 in the pass under way; [0]: the network input */

@@ -42,3 +42,17 @@ bool ps_quantity_pool_grad_total(const ps_probe_layer *layer, const double *stat
     (void)state;
     return mean_over_steps(layer, PS_SUM_POOL_GRAD_TOTAL, out);
 }
+
+/* Added up apart from the energies, so that the parts can be checked against the whole. */
+const ps_instrument ps_instrument_pool_cross = {.pool_sums = 1u << PS_SUM_POOL_CROSS | 1u << PS_SUM_POOL_GRAD_CROSS,
+                                                .exists = has_pool_skip};
+
+bool ps_quantity_pool_cross(const ps_probe_layer *layer, const double *state, double *out) {
+    (void)state;
+    return mean_over_steps(layer, PS_SUM_POOL_CROSS, out);
+}
+
+bool ps_quantity_pool_grad_cross(const ps_probe_layer *layer, const double *state, double *out) {
+    (void)state;
+    return mean_over_steps(layer, PS_SUM_POOL_GRAD_CROSS, out);
+}

@@ -28,6 +28,11 @@ typedef struct {
     ps_pool *pool;
 } ps_tap_view;
 
+/* What reads a gate, beside ps_unit_reader: the parameter of its weights, and how many input channels it has in all groups. */
+typedef struct {
+    int weight, inputs;
+} ps_probe_reader;
+
 /* One gate with everything looked up. Parameters are indices into the net, -1 where there is none. */
 typedef struct {
     const ps_unit *unit;
@@ -36,7 +41,8 @@ typedef struct {
     const struct ps_probe *probe;
     int weight, bias;       /* of the source */
     int gamma, beta;        /* of the normalisation in between */
-    int pool_weight;        /* of the Pool Skip in between */
+    int pool_weight, pool_bias; /* of the Pool Skip in between */
+    const ps_probe_reader *reader; /* [unit->readers] */
     double *gate_sum[PS_SUMS], *entry_sum[PS_SUMS], *pool_sum[PS_SUMS]; /* engine sums over the window; NULL: not asked for */
     ps_optimiser *optimiser; /* NULL: the network is only measured at rest */
     const ps_update_account *account; /* of the source's weight; NULL: not tracked */
@@ -57,6 +63,9 @@ typedef struct ps_instrument {
      * the sums [channels]; NULL: none. */
     int (*row_param)(const ps_probe_layer *layer);
     void (*rows)(const ps_probe_layer *layer, const double *row_squares, double *state);
+    /* Every step, when the sums of its batch are added up and its gradients stand in the parameters (before clipping). Layers run
+     * at the same time: it writes to its own state alone. */
+    void (*step)(const ps_probe_layer *layer, double *state);
     /* During probing: adds a tensor's batch to the state. */
     void (*tap)(const ps_probe_layer *layer, ps_tap tap, const ps_tap_view *view, double *state);
 } ps_instrument;

@@ -72,8 +72,17 @@
 #define PS_TRACE_POOL_GRAD_IDENTITY "pool_grad_identity"
 #define PS_TRACE_POOL_GRAD_PATH "pool_grad_path"
 #define PS_TRACE_POOL_GRAD_TOTAL "pool_grad_total"
+#define PS_TRACE_POOL_CROSS "pool_cross"
+#define PS_TRACE_POOL_GRAD_CROSS "pool_grad_cross"
 #define PS_TRACE_POOL_ROW_GRAD_RMS "pool_row_grad_rms"
 #define PS_TRACE_POOL_ROW_GRAD_ZERO_STEPS "pool_row_grad_zero_steps"
+#define PS_TRACE_SHUT_STEPS "shut_steps"
+#define PS_TRACE_SHUT_FILTER_GRAD_STEPS "shut_filter_grad_steps"
+#define PS_TRACE_SHUT_GAMMA_GRAD_STEPS "shut_gamma_grad_steps"
+#define PS_TRACE_SHUT_BETA_GRAD_STEPS "shut_beta_grad_steps"
+#define PS_TRACE_SHUT_POOL_ROW_GRAD_STEPS "shut_pool_row_grad_steps"
+#define PS_TRACE_SHUT_IDENTITY_GRAD_STEPS "shut_identity_grad_steps"
+#define PS_TRACE_SHUT_READER_GRAD_STEPS "shut_reader_grad_steps"
 
 /* Quantities of probe records. */
 #define PS_TRACE_WEIGHT_L2 "weight_l2"

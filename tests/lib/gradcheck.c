@@ -382,6 +382,21 @@ static void squares(const gradcheck_rig *rig, const float *a, const float *minus
     }
 }
 
+/* Sum of identity times path, whose terms cancel: the tolerance is of their sizes. path: wide, or what is left of whole. */
+static void check_cross(const gradcheck_rig *rig, ps_sum sum, const char *what, const float *identity, const double *wide,
+                        const float *whole, gradcheck_result *result) {
+    size_t c = (size_t)rig->out_shape.c;
+    for (size_t k = 0; rig->sums[sum] != NULL && k < c; k++) {
+        double wanted = 0, size = 1e-9, got = rig->sums[sum][k];
+        for (size_t i = k; identity != NULL && i < ps_shape_elements(rig->out_shape); i += c) {
+            double own = (double)identity[i], term = own * (wide != NULL ? wide[i] : (double)whole[i] - own);
+            wanted += term;
+            size += fabs(term) + own * own;
+        }
+        if (!(fabs(got - wanted) <= 1e-5 * size)) refuse(result, "sum %s of channel %d is %.9g, recomputed %.9g", what, (int)k, got, wanted);
+    }
+}
+
 static void check_pool_skip_sums(reference *ref, const gradcheck_rig *rig, double *wanted, gradcheck_result *result) {
     const cJSON *mode = cJSON_GetObjectItemCaseSensitive(rig->attributes, "mode");
     bool skip = mode == NULL || strcmp(mode->valuestring, "pool+conv") != 0;
@@ -390,6 +405,9 @@ static void check_pool_skip_sums(reference *ref, const gradcheck_rig *rig, doubl
     ref_pool_skip_path(&ref->call, ref->y);
     squares(rig, NULL, NULL, ref->y, wanted);
     check_sum(rig, PS_SUM_POOL_PATH, "path", wanted, result);
+    const cJSON *cut = cJSON_GetObjectItemCaseSensitive(rig->attributes, "cut");
+    bool added = cut == NULL || strcmp(cut->valuestring, "forward") != 0;
+    check_cross(rig, PS_SUM_POOL_CROSS, "cross term", skip && added ? rig->x[0] : NULL, ref->y, NULL, result);
     squares(rig, rig->y, NULL, NULL, wanted);
     check_sum(rig, PS_SUM_POOL_OUTPUT, "output", wanted, result);
     squares(rig, skip ? rig->dy : NULL, NULL, NULL, wanted);
@@ -398,6 +416,7 @@ static void check_pool_skip_sums(reference *ref, const gradcheck_rig *rig, doubl
     check_sum(rig, PS_SUM_POOL_GRAD_PATH, "path gradient", wanted, result);
     squares(rig, rig->dx[0], NULL, NULL, wanted);
     check_sum(rig, PS_SUM_POOL_GRAD_TOTAL, "total gradient", wanted, result);
+    check_cross(rig, PS_SUM_POOL_GRAD_CROSS, "cross term of the gradient", skip ? rig->dy : NULL, NULL, rig->dx[0], result);
 }
 
 static void check_sums(reference *ref, const gradcheck_rig *rig, gradcheck_result *result) {

@@ -48,6 +48,11 @@ static void write_header(const writer *w) {
     FILE *out = w->out;
     static const char *const names[] = {"nonzero",
                                         "zeros",
+                                        "shut_steps",
+                                        "shut_filter_grad_steps",
+                                        "shut_gamma_grad_steps",
+                                        "shut_beta_grad_steps",
+                                        "shut_reader_grad_steps",
                                         "grad_norm_rms",
                                         "grad_zero_steps",
                                         "path",
@@ -81,6 +86,10 @@ static void write_header(const writer *w) {
                                         "pool_grad_identity",
                                         "pool_grad_path",
                                         "pool_grad_total",
+                                        "pool_cross",
+                                        "pool_grad_cross",
+                                        "shut_pool_row_grad_steps",
+                                        "shut_identity_grad_steps",
                                         "pool_row_grad_rms",
                                         "pool_row_grad_zero_steps",
                                         "pool_weight_l2"};
@@ -97,7 +106,7 @@ static void write_header(const writer *w) {
             "\",\"steps\":\"%d\"},\"model\":{\"name\":\"made up\",\"parameters\":1000,\"module_parameters\":0,\"macs\":5},",
             f->windows * f->window_steps);
     fprintf(out, "\"window\":%d,\"steps\":%d,\"quantities\":[", f->window_steps, f->windows * f->window_steps);
-    int count = f->sparse ? 1 : (int)(sizeof names / sizeof *names) - (f->module ? 0 : 9);
+    int count = f->sparse ? 1 : (int)(sizeof names / sizeof *names) - (f->module ? 0 : 13);
     for (int q = 0; q < count; q++)
         if (!f->no_parts || strncmp(names[q], "nonzero_", 8) != 0 || strcmp(names[q], "nonzero_eval") == 0)
             fprintf(out, "%s{\"name\":\"%s\"}", q > 0 ? "," : "", names[q]);
@@ -125,14 +134,24 @@ static double nonzero_half(const writer *w, int node) { return nonzero(w, node) 
 static double nonzero_quarter(const writer *w, int node) {
     return w->state[node] == NEAR && w->f->rare ? 0 : nonzero(w, node) / 4;
 }
+/* Whether this check's contradiction is planted in this node's present record. */
+static bool fault(const writer *w, const char *check, int node) {
+    return w->f->fault != NULL && strcmp(w->f->fault, check) == 0 && w->window == PS_FIXTURE_FAULT_WINDOW + 1 &&
+           node / w->f->channels == PS_FIXTURE_FAULT_LAYER;
+}
+
 static double images_active(const writer *w, int node) {
+    if (w->state[node] == DEAD && fault(w, "dead_is_silent", node)) return 1;
     return w->state[node] == DEAD ? 0 : w->state[node] == NEAR ? 3 : 400;
 }
 static double mean_abs(const writer *w, int node) {
     return w->state[node] == DEAD ? 0 : w->state[node] == NEAR ? 1e-3 : 0.5;
 }
 static double rms(const writer *w, int node) { return 2 * mean_abs(w, node); }
-static double pre_max(const writer *w, int node) { return w->state[node] == DEAD ? -0.5 : 1.5; }
+static double pre_max(const writer *w, int node) {
+    if (w->state[node] == DEAD && fault(w, "dead_is_silent (entering)", node)) return 0.5;
+    return w->state[node] == DEAD ? -0.5 : 1.5;
+}
 static double bias(const writer *w, int node) {
     if (w->f->norm) return NAN;
     return w->state[node] == DEAD ? -4 : 0.1;
@@ -181,7 +200,7 @@ static double role_decay(const ps_fixture *f, int node) {
 
 static double gradient(const writer *w, int node) {
     if (w->f->inert_causes) return 50 * role_path(w->f, node);
-    if (shut(w, node) && !w->f->module && w->f->fault != NULL && strcmp(w->f->fault, "gradient") == 0) return 1e-6;
+    if (shut(w, node) && !w->f->module && fault(w, "shut_gate_no_gradient (window)", node)) return 1e-6;
     if (shut(w, node)) return w->f->module ? w->f->dead_ratio * w->dead_gradient[node] : 0;
     return w->before[node] == ALIVE ? 1 : 0.1;
 }
@@ -198,13 +217,12 @@ static double path_carried(const writer *w, int node) { return 0.001 + 0 * w->st
 static double path_decay(const writer *w, int node) {
     return w->f->inert_causes ? weight_l2(w, node) * role_decay(w->f, node) : 0.002;
 }
-static double path_residual(const writer *w, int node) {
-    return w->f->fault != NULL && strcmp(w->f->fault, "parts") == 0 && node == 1 ? 0.01 : 1e-8;
-}
+static double path_residual(const writer *w, int node) { return fault(w, "update_parts_add_up", node) ? 0.01 : 1e-8; }
 static double path(const writer *w, int node) {
-    return 0.9 * (path_gradient(w, node) + path_carried(w, node) + path_decay(w, node));
+    double share = fault(w, "path_within_parts", node) ? 1.1 : 0.9;
+    return share * (path_gradient(w, node) + path_carried(w, node) + path_decay(w, node));
 }
-static double net(const writer *w, int node) { return 0.5 * path(w, node); }
+static double net(const writer *w, int node) { return (fault(w, "net_within_path", node) ? 1.1 : 0.5) * path(w, node); }
 static double out_start(const writer *w, int node) { return out_l2(w, node); }
 static double out_net_gradient(const writer *w, int node) {
     if (shut(w, node)) return 0.7 * w->f->out_dead;
@@ -213,13 +231,40 @@ static double out_net_gradient(const writer *w, int node) {
 static double identity(const writer *w, int node) { return 1 + 0 * w->state[node]; }
 static double pool_path(const writer *w, int node) { return 0.3 + 0 * w->state[node]; }
 static double output(const writer *w, int node) {
-    return w->f->fault != NULL && strcmp(w->f->fault, "energy") == 0 ? 9 : 1.4 + 0 * w->state[node];
+    return fault(w, "pool_parts_add_up", node) ? 1.41 : 1.4 + 0 * w->state[node];
 }
+static double cross(const writer *w, int node) { return 0.05 + 0 * w->state[node]; }
 static double grad_identity(const writer *w, int node) { return shut(w, node) ? 0 : 1; }
 static double grad_path(const writer *w, int node) { return shut(w, node) ? w->f->dead_ratio : 0.5; }
-static double grad_total(const writer *w, int node) { return grad_identity(w, node) + grad_path(w, node); }
+/* The fault of a window shut throughout leaves the sum of the parts as it is. */
+static double grad_cross(const writer *w, int node) { return shut(w, node) && fault(w, "shut_gate_all_by_pool", node) ? 0.1 : 0; }
+static double grad_total(const writer *w, int node) {
+    double wrong = fault(w, "pool_gradient_parts_add_up", node) && !shut(w, node) ? 0.01 : 0;
+    return grad_identity(w, node) + grad_path(w, node) + 2 * grad_cross(w, node) + wrong;
+}
 static double row_gradient(const writer *w, int node) { return shut(w, node) ? 0 : 0.2; }
-static double row_zero(const writer *w, int node) { return shut(w, node) ? w->f->window_steps : 0; }
+static double row_zero(const writer *w, int node) {
+    return shut(w, node) ? w->f->window_steps - fault(w, "shut_gate_no_row_gradient (window)", node) : 0;
+}
+
+/* ---- batches that shut a gate: all of a window, or half of one in which the node is near-dead ---- */
+
+static double shut_steps(const writer *w, int node) {
+    if (shut(w, node)) return w->f->window_steps - fault(w, "shut_steps_agree (missed)", node);
+    if (w->state[node] == ALIVE && fault(w, "shut_steps_agree", node)) return 0.6 * w->f->window_steps; /* more than its zeros */
+    return w->state[node] == ALIVE ? 0 : w->f->window_steps / 2;
+}
+static double moved(const writer *w, int node, const char *check) {
+    return shut_steps(w, node) > 0 && shut_steps(w, node) < w->f->window_steps && fault(w, check, node);
+}
+static double filter_moved(const writer *w, int node) {
+    return w->f->module ? shut_steps(w, node) : moved(w, node, "shut_gate_no_gradient");
+}
+static double gamma_moved(const writer *w, int node) { return w->f->norm ? moved(w, node, "shut_gate_no_gamma_gradient") : NAN; }
+static double beta_moved(const writer *w, int node) { return w->f->norm ? moved(w, node, "shut_gate_no_beta_gradient") : NAN; }
+static double row_moved(const writer *w, int node) { return moved(w, node, "shut_gate_no_row_gradient"); }
+static double identity_moved(const writer *w, int node) { return moved(w, node, "shut_gate_no_identity"); }
+static double reader_moved(const writer *w, int node) { return moved(w, node, "dead_input_no_gradient"); }
 
 static void array(const writer *w, const char *name, int layer, value_of *value, bool *first) {
     fprintf(w->out, "%s\"%s\":[", *first ? "" : ",", name);
@@ -268,6 +313,11 @@ static void write_window(const writer *w, int window) {
         const char *name;
         value_of *value;
     } all[] = {{"zeros", zeros},
+               {"shut_steps", shut_steps},
+               {"shut_filter_grad_steps", filter_moved},
+               {"shut_gamma_grad_steps", gamma_moved},
+               {"shut_beta_grad_steps", beta_moved},
+               {"shut_reader_grad_steps", reader_moved},
                {"grad_norm_rms", gradient},
                {"grad_zero_steps", zero_steps},
                {"path", path},
@@ -285,13 +335,17 @@ static void write_window(const writer *w, int window) {
                {"pool_grad_identity", grad_identity},
                {"pool_grad_path", grad_path},
                {"pool_grad_total", grad_total},
+               {"pool_cross", cross},
+               {"pool_grad_cross", grad_cross},
+               {"shut_pool_row_grad_steps", row_moved},
+               {"shut_identity_grad_steps", identity_moved},
                {"pool_row_grad_rms", row_gradient},
                {"pool_row_grad_zero_steps", row_zero}};
     for (int l = 0; l < f->layers && !f->sparse; l++) {
         bool first = true;
         fprintf(w->out, "{\"type\":\"window\",\"window\":%d,\"first\":%d,\"last\":%d,\"layer\":\"conv%d\",\"values\":{",
                 window, window * f->window_steps, (window + 1) * f->window_steps - 1, l);
-        for (size_t i = 0; i < (f->module ? 20 : 12); i++) array(w, all[i].name, l, all[i].value, &first);
+        for (size_t i = 0; i < (f->module ? 29 : 17); i++) array(w, all[i].name, l, all[i].value, &first);
         fputs("}}\n", w->out);
     }
 }

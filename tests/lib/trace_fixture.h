@@ -9,6 +9,9 @@
 
 #include "core/status.h"
 
+/* Where it is planted: in one window (or the probe behind it) of one layer. */
+enum { PS_FIXTURE_FAULT_WINDOW = 3, PS_FIXTURE_FAULT_LAYER = 1 };
+
 typedef struct {
     const char *arm;
     uint64_t seed;
@@ -24,7 +27,9 @@ typedef struct {
     const char *order;  /* pairing key "order", NULL: follows the seed */
     bool diverged, cut; /* ends with a diverged event; ends in the middle of a line */
     bool sparse;        /* records nothing but nonzero */
-    const char *fault;  /* plants a contradiction: "gradient" (a shut gate with gradient), "parts", "energy", or NULL */
+    /* Plants the contradiction of one check of analysis/check_list.def: its id, for some in another form with a word behind it
+     * (see the .c file); NULL: none. */
+    const char *fault;
     double near_leave;  /* probability per window that a near-dead node turns alive */
     bool noise;         /* path lengths, gradients of dead nodes and l2/l1 vary at random, and 5 % of the living are inert */
     /* Effects, 0 for none; they need `noise`. */

@@ -197,28 +197,87 @@ static void diverged_runs_rank_worst(void **state) {
     cJSON_Delete(document);
 }
 
+static const char *const check_ids[] = {
+#define PS_CHECK(id, statement) #id,
+#include "analysis/check_list.def"
+#undef PS_CHECK
+};
+enum { CHECKS = sizeof check_ids / sizeof *check_ids };
+
+/* The verdict on a pair of runs in which the contradiction is planted. Many nodes, of which some die and some reopen. */
+static cJSON *compare_with_fault(const char *fault, ps_status expected) {
+    run_list base = {0}, module = {0};
+    ps_fixture b = ps_fixture_default("baseline", 1), m = ps_fixture_default("ps2", 1);
+    b.fault = m.fault = fault;
+    b.dead_start = m.dead_start = 0.5;
+    b.channels = m.channels = 32;
+    b.norm = m.norm = m.module = true;
+    m.pool_size = 2;
+    m.dead_ratio = 0.2;
+    add_run(&base, &b);
+    add_run(&module, &m);
+    ps_status status = compare_two(&base, &module);
+    if (status != expected) fail_msg("%s: status %d", fault != NULL ? fault : "no fault", (int)status);
+    return read_verdict();
+}
+
+/* A line of the trace by `path:number`. */
+static void read_line(const char *place, char *line, int size) {
+    char path[256];
+    snprintf(path, sizeof path, "%s", place);
+    char *colon = strrchr(path, ':');
+    assert_non_null(colon);
+    *colon = '\0';
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    for (long number = atol(colon + 1); number > 0; number--) assert_non_null(fgets(line, size, file));
+    fclose(file);
+}
+
+/* Exactly the one check fails; its first line is one of those where the contradiction stands. */
+static void check_is_the_only_one(const cJSON *document, const char *id, const char *fault) {
+    static char line[1 << 16];
+    char window[64], probe[64], layer[32];
+    for (int c = 0; c < CHECKS; c++) {
+        const cJSON *check = entry(document, "checks", "id", check_ids[c]);
+        const cJSON *holds = cJSON_GetObjectItemCaseSensitive(check, "holds");
+        bool planted = strcmp(id, check_ids[c]) == 0;
+        if (planted ? !cJSON_IsFalse(holds) : !cJSON_IsTrue(holds)) fail_msg("%s: %s is %s", fault, check_ids[c], cJSON_Print(holds));
+        if (!planted) continue;
+        read_line(cJSON_GetObjectItemCaseSensitive(check, "first_violation")->valuestring, line, sizeof line);
+        snprintf(window, sizeof window, "\"window\":%d,", PS_FIXTURE_FAULT_WINDOW);
+        snprintf(probe, sizeof probe, "\"step\":%d,", 10 * (PS_FIXTURE_FAULT_WINDOW + 1));
+        snprintf(layer, sizeof layer, "\"layer\":\"conv%d\"", PS_FIXTURE_FAULT_LAYER);
+        assert_non_null(strstr(line, strncmp(id, "dead_is_silent", 14) == 0 ? probe : window));
+        assert_non_null(strstr(line, layer));
+    }
+}
+
 static void contradictions_make_a_run_faulty(void **state) {
-    static const char *const faults[] = {"gradient", "parts", "energy"};
-    static const char *const checks[] = {"shut_gate_no_gradient", "update_parts_add_up", "pool_parts_add_up"};
+    static const char *const other_forms[] = {"shut_gate_no_gradient (window)", "shut_gate_no_row_gradient (window)",
+                                              "shut_steps_agree (missed)", "dead_is_silent (entering)"};
     (void)state;
-    for (int i = 0; i < 3; i++) {
-        run_list base, module;
-        make_arms(&base, &module, 1);
-        ps_fixture b = ps_fixture_default("baseline", 1), m = ps_fixture_default("ps2", 1);
-        b.fault = m.fault = faults[i];
-        b.dead_start = 0.5;
-        m.module = true;
-        base.count = module.count = 0;
-        add_run(&base, &b);
-        add_run(&module, &m);
-        assert_int_equal(compare_two(&base, &module), PS_ERR_CHECK);
-        cJSON *document = read_verdict();
-        const cJSON *check = entry(document, "checks", "id", checks[i]);
-        assert_true(cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(check, "holds")));
-        assert_non_null(strstr(cJSON_GetObjectItemCaseSensitive(check, "first_violation")->valuestring, ".jsonl:"));
+    for (int i = 0; i < CHECKS + (int)(sizeof other_forms / sizeof *other_forms); i++) {
+        const char *fault = i < CHECKS ? check_ids[i] : other_forms[i - CHECKS];
+        char id[64];
+        snprintf(id, sizeof id, "%.*s", (int)strcspn(fault, " "), fault);
+        cJSON *document = compare_with_fault(fault, PS_ERR_CHECK);
+        check_is_the_only_one(document, id, fault);
+        assert_true(cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(document, "faulty")));
         assert_string_equal(verdict_of(document, "W1"), "not_testable");
         cJSON_Delete(document);
     }
+}
+
+static void every_check_judges_a_sound_run(void **state) {
+    (void)state;
+    cJSON *document = compare_with_fault(NULL, PS_OK);
+    for (int c = 0; c < CHECKS; c++) {
+        const cJSON *check = entry(document, "checks", "id", check_ids[c]);
+        if (!cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(check, "holds"))) fail_msg("%s does not hold", check_ids[c]);
+        assert_true(number_in(check, "cases") > 0);
+    }
+    cJSON_Delete(document);
 }
 
 static void missing_quantities_are_not_guessed(void **state) {
@@ -238,6 +297,8 @@ static void missing_quantities_are_not_guessed(void **state) {
     assert_string_equal(verdict_of(document, "P1"), "not_testable");
     const cJSON *missing = cJSON_GetObjectItemCaseSensitive(entry(document, "predictions", "id", "W1"), "missing");
     assert_string_equal(cJSON_GetArrayItem(missing, 0)->valuestring, "grad_zero_steps");
+    for (int c = 0; c < CHECKS; c++) /* nothing that a check needs was recorded: it neither holds nor fails */
+        assert_true(cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(entry(document, "checks", "id", check_ids[c]), "holds")));
     cJSON_Delete(document);
 }
 
@@ -419,6 +480,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(unpaired_seeds_are_said_and_left_out, setup, teardown),
         cmocka_unit_test_setup_teardown(diverged_runs_rank_worst, setup, teardown),
         cmocka_unit_test_setup_teardown(contradictions_make_a_run_faulty, setup, teardown),
+        cmocka_unit_test_setup_teardown(every_check_judges_a_sound_run, setup, teardown),
         cmocka_unit_test_setup_teardown(missing_quantities_are_not_guessed, setup, teardown),
         cmocka_unit_test_setup_teardown(a_verdict_turns_under_one_variation_and_not_under_another, setup, teardown),
         cmocka_unit_test_setup_teardown(what_was_not_recorded_is_not_guessed, setup, teardown),

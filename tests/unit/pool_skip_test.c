@@ -16,13 +16,15 @@ static size_t at(ps_shape s, int n, int z, int y, int x, int c) {
 
 /* ---- Reference ---- */
 
+enum { SUMS = 8 };
+
 typedef struct {
     ps_pool_skip_options o;
     size_t count, c, taps, weights;
     float *y, *w, *bias, *d_o;
     double *factor; /* u = factor * y: 0 where nothing is kept, else the scale */
     double *u, *path, *out, *du, *dy, *dw, *dbias;
-    double *sums[6]; /* [c] each, in the order of ps_pool_skip_sums */
+    double *sums[SUMS], *magnitude[SUMS]; /* [c] each, in the order of ps_pool_skip_sums; sums of absolute values */
 } problem;
 
 /* Marks the kept position of one window and channel; returns its value's square. */
@@ -98,8 +100,10 @@ static void reference_run(problem *p) {
         double path = p->factor[i] != 0 && !o->cut_gradient ? p->factor[i] * p->du[i] : 0;
         p->out[i] = identity + (o->cut_forward ? 0 : p->path[i]);
         p->dy[i] = back + path;
-        const double parts[6] = {identity, p->path[i], p->out[i], back, path, p->dy[i]};
-        for (int k = 0; k < 6; k++) p->sums[k][c] += parts[k] * parts[k];
+        double cross = o->cut_forward ? 0 : identity * p->path[i];
+        const double terms[SUMS] = {identity * identity, p->path[i] * p->path[i], p->out[i] * p->out[i], back * back,
+                                    path * path,         p->dy[i] * p->dy[i],     cross,                 back * path};
+        for (int k = 0; k < SUMS; k++) p->sums[k][c] += terms[k], p->magnitude[k][c] += fabs(terms[k]);
     }
 }
 
@@ -112,33 +116,34 @@ static problem problem_of(ps_pool_skip_options o, float coarse) {
     double **arrays[] = {&p.factor, &p.u, &p.path, &p.out, &p.du, &p.dy};
     for (int i = 0; i < 6; i++) *arrays[i] = kt_room(p.count, sizeof(double));
     p.dw = kt_room(p.weights, sizeof(double)), p.dbias = kt_room(p.c, sizeof(double));
-    for (int k = 0; k < 6; k++) p.sums[k] = kt_room(p.c, sizeof(double));
+    for (int k = 0; k < SUMS; k++) p.sums[k] = kt_room(p.c, sizeof(double)), p.magnitude[k] = kt_room(p.c, sizeof(double));
     return p;
 }
 
 static void problem_free(problem *p) {
     void *arrays[] = {p->y, p->w, p->bias, p->d_o, p->factor, p->u, p->path, p->out, p->du, p->dy, p->dw, p->dbias};
     for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++) free(arrays[i]);
-    for (int k = 0; k < 6; k++) free(p->sums[k]);
+    for (int k = 0; k < SUMS; k++) free(p->sums[k]), free(p->magnitude[k]);
 }
 
 /* ---- The kernel on a problem ---- */
 
 typedef struct {
     float *o, *dy, *dw, *dbias;
-    double *sums; /* [6][c] */
+    double *sums; /* [SUMS][c] */
 } results;
 
 static results run(const problem *p, const char *method, bool accumulate, bool with_sums, ps_pool *pool) {
     results r = {kt_numbers("junk o", p->count), kt_numbers("old dy", p->count), kt_numbers("junk w", p->weights),
-                 kt_numbers("junk b", p->c), kt_room(6 * p->c, sizeof(double))};
+                 kt_numbers("junk b", p->c), kt_room(SUMS * p->c, sizeof(double))};
     ps_pool_skip_plan *plan = NULL;
     assert_int_equal(ps_pool_skip_plan_create(&p->o, &plan), PS_OK);
     if (method != NULL) assert_int_equal(ps_pool_skip_plan_force(plan, method), PS_OK);
-    for (size_t k = 0; k < 6 * p->c; k++) r.sums[k] = 2;
+    for (size_t k = 0; k < SUMS * p->c; k++) r.sums[k] = 2;
     void *save = kt_workspace(ps_pool_skip_save_bytes(plan));
     size_t bytes = ps_pool_skip_workspace_bytes(plan, ps_pool_threads(pool)), c = p->c;
-    ps_pool_skip_sums sums = {r.sums, r.sums + c, r.sums + 2 * c, r.sums + 3 * c, r.sums + 4 * c, r.sums + 5 * c},
+    ps_pool_skip_sums sums = {r.sums,         r.sums + c,     r.sums + 2 * c, r.sums + 3 * c,
+                              r.sums + 4 * c, r.sums + 5 * c, r.sums + 6 * c, r.sums + 7 * c},
                       none = {0};
     const float *w = p->o.conv ? p->w : NULL, *bias = p->o.conv ? p->bias : NULL;
     void *workspace = kt_workspace(bytes);
@@ -166,6 +171,18 @@ static bool can(const problem *p, const char *method) {
 enum { METHODS = 3 };
 static const char *const methods[METHODS] = {NULL, "dense", "sparse"};
 
+/* Energy of the whole = energies of the parts + 2 cross, forward and backward; each sum began at 2. */
+static void check_parts_add_up(const problem *p, const double *sums, bool with_sums) {
+    for (size_t k = 0; with_sums && k < p->c; k++) {
+        const double *s = sums + k;
+        size_t c = p->c;
+        double path = p->o.cut_forward ? 2 : s[c], parts = s[0] + path + 2 * s[6 * c] - 8, energy = s[0] + path;
+        double back = s[3 * c] + s[4 * c] + 2 * s[7 * c] - 8, back_energy = s[3 * c] + s[4 * c];
+        assert_true(fabs(s[2 * c] - 2 - parts) <= 1e-5 * energy || isnan(parts));
+        assert_true(fabs(s[5 * c] - 2 - back) <= 1e-5 * back_energy || isnan(back));
+    }
+}
+
 static void check(const problem *p, const char *method, bool accumulate, bool with_sums) {
     results r = run(p, method, accumulate, with_sums, kt_pool(1));
     float *old = kt_numbers("old dy", p->count);
@@ -175,10 +192,11 @@ static void check(const problem *p, const char *method, bool accumulate, bool wi
     kt_assert_close(r.dy, dy, p->count, 3e-6);
     if (p->o.conv) kt_assert_close(r.dw, p->dw, p->weights, 5e-6);
     if (p->o.conv) kt_assert_close(r.dbias, p->dbias, p->c, 2e-6);
-    for (size_t k = 0; k < 6 * p->c; k++) {
-        double want = 2 + (with_sums ? p->sums[k / p->c][k % p->c] : 0);
-        assert_true(fabs(r.sums[k] - want) <= 1e-4 * fabs(want) || isnan(want));
+    for (size_t k = 0; k < SUMS * p->c; k++) {
+        double want = 2 + (with_sums ? p->sums[k / p->c][k % p->c] : 0), size = 2 + p->magnitude[k / p->c][k % p->c];
+        assert_true(fabs(r.sums[k] - want) <= 1e-4 * size || isnan(want));
     }
+    check_parts_add_up(p, r.sums, with_sums);
     free(old), free(dy);
     results_free(&r);
 }
@@ -342,7 +360,7 @@ static void any_number_of_threads_gives_the_same_bits(void **state) {
                     kt_assert_same_bits(r.dy, first.dy, p.count);
                     kt_assert_same_bits(r.dw, first.dw, p.weights);
                     kt_assert_same_bits(r.dbias, first.dbias, p.c);
-                    kt_assert_same_bits(r.sums, first.sums, 6 * p.c);
+                    kt_assert_same_bits(r.sums, first.sums, SUMS * p.c);
                     results_free(&r);
                 }
                 results_free(&first);

@@ -470,7 +470,7 @@ static void shared_gates_and_identity_paths(void **state) {
 typedef struct {
     bench *b;
     tensors t;
-    double zeros[8][MOST], grad_squares[8][MOST], path[8][MOST], pool_squares[8][3][MOST], row_squares[8][MOST];
+    double zeros[8][MOST], grad_squares[8][MOST], path[8][MOST], pool_squares[8][3][MOST], pool_cross[8][MOST], row_squares[8][MOST];
     int zero_steps[8][MOST], row_zero_steps[8][MOST];
     float *before[8], *start[8];
     double steps;
@@ -503,6 +503,7 @@ static void watch_activations(watch *w, int unit) {
         double d = (double)o[i] - (double)y[i];
         w->pool_squares[unit][0][i % (size_t)u->channels] += (double)y[i] * (double)y[i];
         w->pool_squares[unit][1][i % (size_t)u->channels] += d * d;
+        w->pool_cross[unit][i % (size_t)u->channels] += (double)y[i] * d;
         w->pool_squares[unit][2][i % (size_t)u->channels] += (double)o[i] * (double)o[i];
     }
 }
@@ -607,6 +608,18 @@ static void check_window(watch *w, int unit) {
             values_of(r, names[k], got, u->channels);
             for (int c = 0; c < u->channels; c++) assert_near(got[c], w->pool_squares[unit][k][c] / w->steps, 1e-4, names[k], c);
         }
+        double parts[4][MOST];
+        for (int k = 0; k < 2; k++) values_of(r, names[k], parts[k], u->channels);
+        values_of(r, "pool_cross", got, u->channels);
+        for (int c = 0; c < u->channels; c++) {
+            double size = sqrt(parts[0][c] * parts[1][c]);
+            assert_true(fabs(got[c] - w->pool_cross[unit][c] / w->steps) <= 1e-5 * size);
+        }
+        /* dL/dy is not at hand; its parts add up to it. */
+        const char *const grad_names[] = {"pool_grad_identity", "pool_grad_path", "pool_grad_cross", "pool_grad_total"};
+        for (int k = 0; k < 4; k++) values_of(r, grad_names[k], parts[k], u->channels);
+        for (int c = 0; c < u->channels; c++)
+            assert_near(parts[3][c], parts[0][c] + parts[1][c] + 2 * parts[2][c], 1e-5, "parts of dL/dy", c);
         /* The identity hands dL/do on as it is. */
         values_of(r, "pool_grad_identity", got, u->channels);
         values_of(r, "grad_out_rms", out_grad, u->channels);
@@ -728,6 +741,221 @@ static void outgoing_weights_move_by_this_windows_gradients(void **state) {
         ps_trace_close(trace);
         done(&b);
     }
+}
+
+/* ---- gates shut on a batch ---- */
+
+/* Grouped and linear readers, concatenation, dropout, pooling; a module, a shared gate, an unrectified one; maps wide enough for
+ * every method of convolution. */
+static const char many_ways[] =
+    "{\"format\":\"poolscope-graph\",\"version\":1,\"name\":\"ways\",\"input\":[3,12,12],\"nodes\":["
+    "{\"name\":\"conv1\",\"type\":\"conv\",\"channels\":16,\"padding\":1,\"bias\":false},"
+    "{\"name\":\"bn1\",\"type\":\"batch_norm\"},{\"name\":\"relu1\",\"type\":\"relu\"},"
+    "{\"name\":\"conv2\",\"type\":\"conv\",\"channels\":16,\"padding\":1,\"bias\":false},"
+    "{\"name\":\"ps2\",\"type\":\"pool_skip\",\"pool_size\":2,\"module\":true},"
+    "{\"name\":\"bn2\",\"type\":\"batch_norm\"},{\"name\":\"relu2\",\"type\":\"relu\"},"
+    "{\"name\":\"conv3\",\"type\":\"conv\",\"channels\":16,\"padding\":1,\"groups\":4},"
+    "{\"name\":\"bn3\",\"type\":\"batch_norm\"},{\"name\":\"add\",\"type\":\"add\",\"inputs\":[\"bn3\",\"relu1\"]},"
+    "{\"name\":\"relu3\",\"type\":\"relu\"},{\"name\":\"drop\",\"type\":\"dropout\",\"p\":0},"
+    "{\"name\":\"conv4\",\"type\":\"conv\",\"channels\":4,\"stride\":2,\"padding\":1},"
+    "{\"name\":\"bn4\",\"type\":\"batch_norm\"},"
+    "{\"name\":\"ps4\",\"type\":\"pool_skip\",\"pool_size\":2,\"module\":true},{\"name\":\"relu4\",\"type\":\"relu\"},"
+    "{\"name\":\"conv5\",\"type\":\"conv\",\"channels\":5,\"kernel\":1,\"stride\":2,\"inputs\":[\"relu3\"]},"
+    "{\"name\":\"relu5\",\"type\":\"leaky_relu\"},"
+    "{\"name\":\"cat\",\"type\":\"concat\",\"inputs\":[\"relu5\",\"relu4\"]},"
+    "{\"name\":\"conv6\",\"type\":\"conv\",\"channels\":6,\"kernel\":1},{\"name\":\"relu6\",\"type\":\"relu\"},"
+    "{\"name\":\"pool\",\"type\":\"max_pool\",\"kernel\":2},{\"name\":\"flat\",\"type\":\"flatten\"},"
+    "{\"name\":\"fc1\",\"type\":\"linear\",\"features\":5},{\"name\":\"relu7\",\"type\":\"relu\"},"
+    "{\"name\":\"fc2\",\"type\":\"linear\",\"features\":3}]}";
+
+enum { SHUT_STEPS, SHUT_FILTER, SHUT_GAMMA, SHUT_BETA, SHUT_POOL_ROW, SHUT_IDENTITY, SHUT_READER, SHUT_COUNTS };
+static const char *const shut_names[SHUT_COUNTS] = {"shut_steps", "shut_filter_grad_steps", "shut_gamma_grad_steps",
+                                                    "shut_beta_grad_steps", "shut_pool_row_grad_steps", "shut_identity_grad_steps",
+                                                    "shut_reader_grad_steps"};
+enum { TAMPERED = 64, GATES = 8 };
+
+typedef struct {
+    bench *b;
+    tensors t;
+    int counts[GATES][SHUT_COUNTS][MOST]; /* of the window under way */
+    bool tamper;
+    float *where[TAMPERED], was[TAMPERED];
+    int tampered;
+    bool arrived[GATES][MOST]; /* something was put into the energy of the identity path */
+} shut_watch;
+
+/* Shuts gates for some steps of a window and opens them again: shift and bias are what they are for one step alone. */
+static void shutting_batch(void *self, uint64_t step, float *x, int32_t *label) {
+    shut_watch *w = self;
+    ps_net_hook hook = {&w->t, keep};
+    static const char *const names[] = {"bn1.bias", "bn2.bias", "bn3.bias", "conv6.bias", "fc1.bias"};
+    for (int i = 0; i < 5; i++) {
+        const ps_param *p = param(w->b, names[i]);
+        for (size_t c = 0; c < p->count; c++) p->value[c] = (c + step) % 3 == 0 || c == 1 ? -1e4f : 0.1f;
+    }
+    /* The shared gate stays shut only where neither branch opens it; relu4's shift lies before its module. */
+    param(w->b, "ps4.conv.bias")->value[2] = -1e4f;
+    train_batch(w->b, step, x, label);
+    ps_net_forward(w->b->net, x, PS_MODE_PROBE, ps_rng_key_of(0, "x"), &hook);
+}
+
+static void tamper_with_sums(shut_watch *w, uint64_t step) {
+    const ps_units *units = ps_net_units(w->b->net);
+    for (int i = 0; i < units->count; i++) {
+        double *energy;
+        if (units->unit[i].pool_skip_node < 0) continue;
+        assert_int_equal(ps_net_request_sum(w->b->net, units->unit[i].pool_skip_node, PS_SUM_POOL_GRAD_IDENTITY, &energy), PS_OK);
+        for (int c = 0; c < units->unit[i].channels; c++) {
+            w->arrived[i][c] = (step + (uint64_t)c) % 4 == 0;
+            if (w->arrived[i][c]) energy[c] += 1e-9;
+        }
+    }
+}
+
+/* Puts gradients where none may be, the smallest and infinite ones too; what watches afterwards puts the true ones back. */
+static ps_status tamper(void *self, uint64_t step) {
+    shut_watch *w = self;
+    const float values[] = {1e-42f, INFINITY, -3.0f, NAN, 1e30f, -1e-38f};
+    int learned = 0;
+    while (learned < ps_net_param_count(w->b->net) && ps_net_param(w->b->net, learned)->learned) learned++;
+    ps_rng_key key = ps_rng_key_fold(ps_rng_key_of(9, "tamper"), step);
+    if (w->tamper) tamper_with_sums(w, step);
+    for (w->tampered = 0; w->tamper && w->tampered < TAMPERED; w->tampered++) {
+        uint64_t n = 4 * (uint64_t)w->tampered;
+        const ps_param *p = ps_net_param(w->b->net, (int)ps_rng_below(key, n, (uint32_t)learned));
+        float *at = p->grad + ps_rng_below(key, n + 1, (uint32_t)p->count);
+        w->where[w->tampered] = at;
+        w->was[w->tampered] = *at;
+        *at = values[ps_rng_below(key, n + 2, 6)];
+    }
+    return PS_OK;
+}
+
+static bool is_moving(float g) { return isfinite(g) && g != 0; }
+
+static bool naive_row_moves(const bench *b, int node, const char *suffix, int row) {
+    int index = node >= 0 ? ps_net_node_param(b->net, node, suffix) : -1;
+    if (index < 0) return false;
+    const ps_param *p = ps_net_param(b->net, index);
+    bool any = false;
+    for (size_t i = 0; i < p->row_length; i++) any = any || is_moving(p->grad[(size_t)row * p->row_length + i]);
+    return any;
+}
+
+/* Input channel `input` of a reader, counted over all groups, in file order of the weights. Its map must be all zero. */
+static bool naive_column_moves(const shut_watch *w, int node, int input) {
+    const ps_param *p = ps_net_param(w->b->net, ps_net_node_param(w->b->net, node, "weight"));
+    const ps_node *reader = &w->t.graph->node[node];
+    ps_shape in[PS_LAYER_MAX_INPUTS];
+    ps_graph_input_shapes(w->t.graph, node, in);
+    int per_group = p->spec.dims[1], groups = in[0].c / per_group;
+    bool any = false;
+    const float *x = w->t.y[reader->input[0]];
+    for (size_t i = (size_t)input; i < w->t.count[reader->input[0]]; i += (size_t)in[0].c) assert_true(x[i] == 0);
+    for (int k = 0; k < p->spec.rows; k++) {
+        if (k / (p->spec.rows / groups) != input / per_group) continue;
+        for (size_t i = (size_t)(input % per_group); i < p->row_length; i += (size_t)per_group)
+            any = any || is_moving(p->grad[(size_t)k * p->row_length + i]);
+    }
+    return any;
+}
+
+static bool naive_readers_move(const shut_watch *w, const ps_unit *u, int c) {
+    bool any = false;
+    for (int r = 0; r < u->readers; r++)
+        for (int i = 0; i < u->reader[r].stride; i++)
+            any |= naive_column_moves(w, u->reader[r].node, u->reader[r].first_input + c * u->reader[r].stride + i);
+    return any;
+}
+
+static void count_naively(shut_watch *w, int unit, int c) {
+    const ps_unit *u = &ps_net_units(w->b->net)->unit[unit];
+    const float *y = w->t.y[u->gate_node];
+    for (size_t i = (size_t)c; i < w->t.count[u->gate_node]; i += (size_t)u->channels)
+        if (y[i] != 0) return;
+    const bench *b = w->b;
+    const bool found[SHUT_COUNTS] = {true,
+                                     naive_row_moves(b, u->source_node, "weight", c) | naive_row_moves(b, u->source_node, "bias", c),
+                                     naive_row_moves(b, u->norm_node, "weight", c),
+                                     naive_row_moves(b, u->norm_node, "bias", c),
+                                     naive_row_moves(b, u->pool_skip_node, "conv.weight", c) |
+                                         naive_row_moves(b, u->pool_skip_node, "conv.bias", c),
+                                     w->arrived[unit][c],
+                                     naive_readers_move(w, u, c)};
+    for (int k = 0; k < SHUT_COUNTS; k++) w->counts[unit][k][c] += found[k];
+}
+
+static ps_status watch_shut(void *self, uint64_t step) {
+    shut_watch *w = self;
+    if (step % WINDOW == 0) memset(w->counts, 0, sizeof w->counts);
+    for (int i = 0; i < ps_net_units(w->b->net)->count; i++)
+        for (int c = 0; c < ps_net_units(w->b->net)->unit[i].channels; c++) count_naively(w, i, c);
+    while (w->tampered > 0) {
+        w->tampered--;
+        *w->where[w->tampered] = w->was[w->tampered];
+    }
+    return PS_OK;
+}
+
+static bool has_values(const cJSON *r, const char *quantity) {
+    return cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(r, "values"), quantity) != NULL;
+}
+
+/* Compares the last window of a layer, adds its counts up, and says which of them the layer has ("sfgbpir"). */
+static void check_shut(const shut_watch *w, int unit, const char *has, double total[SHUT_COUNTS]) {
+    const ps_unit *u = &ps_net_units(w->b->net)->unit[unit];
+    double got[MOST];
+    cJSON *r = record("window", u->name, "window", STEPS / WINDOW - 1);
+    assert_int_equal(r != NULL, has[0] != '\0'); /* a layer of which nothing is recorded has no record */
+    for (int k = 0; k < SHUT_COUNTS && r != NULL; k++) {
+        if (has_values(r, shut_names[k]) != (strchr(has, "sfgbpir"[k]) != NULL)) fail_msg("%s of %s", shut_names[k], u->name);
+        if (!has_values(r, shut_names[k])) continue;
+        assert_true(values_of(r, shut_names[k], got, u->channels));
+        for (int c = 0; c < u->channels; c++) {
+            if (got[c] != w->counts[unit][k][c])
+                fail_msg("%s of %s:%d is %g, not %d", shut_names[k], u->name, c, got[c], w->counts[unit][k][c]);
+            total[k] += got[c];
+        }
+    }
+    cJSON_Delete(r);
+}
+
+/* By gate: relu1, relu2, relu3 (shared), relu4 (normalised before its module), relu5 (leaky), relu6, relu7. */
+static const char *const shut_has[] = {"sfgbr", "sfgbpir", "sr", "sfpir", "", "sfr", "sfr"};
+
+static void train_shutting(bool with_faults, int threads, double total[SHUT_COUNTS]) {
+    bench b = make(many_ways, BATCH, threads, "sgd");
+    shut_watch w = {.b = &b, .t = make_tensors(&b), .tamper = with_faults};
+    ps_trace_writer *trace;
+    ps_probe *probe = attach(&b, "shut_*", &trace);
+    ps_train_hooks hooks[] = {{.self = &w, .after_backward = tamper}, *ps_probe_hooks(probe), {.self = &w, .after_backward = watch_shut}};
+    train(&b, hooks, 3, 0, STEPS, shutting_batch, &w);
+    read_lines();
+    assert_int_equal(ps_net_units(b.net)->count, sizeof shut_has / sizeof *shut_has);
+    for (int k = 0; k < SHUT_COUNTS; k++) total[k] = 0;
+    for (int i = 0; i < ps_net_units(b.net)->count; i++) check_shut(&w, i, shut_has[i], total);
+    free_tensors(&w.t);
+    ps_probe_destroy(probe);
+    ps_trace_close(trace);
+    done(&b);
+}
+
+/* Many gates, shut on some batches and open on others: nothing moves but filters under a Pool Skip. */
+static void a_shut_gate_stops_every_gradient(void **state) {
+    (void)state;
+    double total[SHUT_COUNTS];
+    train_shutting(false, 2, total);
+    assert_true(total[SHUT_STEPS] > 100);
+    assert_true(total[SHUT_FILTER] > 20); /* by the pool path */
+    for (int k = SHUT_GAMMA; k < SHUT_COUNTS; k++) assert_true(total[k] == 0);
+}
+
+static void gradients_where_none_may_be_are_counted(void **state) {
+    (void)state;
+    double total[SHUT_COUNTS];
+    train_shutting(true, 2, total);
+    for (int k = 0; k < SHUT_COUNTS; k++)
+        if (total[k] == 0) fail_msg("no fault was planted for %s", shut_names[k]);
 }
 
 /* With one sample and one position the bias gradient IS dL/d(output). */
@@ -995,6 +1223,8 @@ int main(void) {
         cmocka_unit_test(shared_gates_and_identity_paths),
         cmocka_unit_test(window_records_say_what_naive_watching_says),
         cmocka_unit_test(outgoing_weights_move_by_this_windows_gradients),
+        cmocka_unit_test(a_shut_gate_stops_every_gradient),
+        cmocka_unit_test(gradients_where_none_may_be_are_counted),
         cmocka_unit_test(output_gradient_of_one_sample),
         cmocka_unit_test(recording_changes_no_bit),
         cmocka_unit_test(any_number_of_threads_gives_the_same_trace),
