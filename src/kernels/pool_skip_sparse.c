@@ -97,18 +97,19 @@ bool ps_pool_skip_sparse_wins(const ps_pool_skip_plan *plan) {
 
 static size_t rounded(size_t bytes) { return (bytes + PS_ALIGNMENT - 1) / PS_ALIGNMENT * PS_ALIGNMENT; }
 
-/* Workspace: packed weights, packed gradient (or, forward, the groups' sums), a tile for every thread, and the bias sums'.
- */
+/* Workspace: packed weights, packed gradient (or, forward, the groups' sums), a tile with its list of windows for every
+ * thread, and the bias sums'. */
 typedef struct {
     size_t images, images_weights;
-    size_t weights_bytes, tile_bytes, second_bytes;
+    size_t weights_bytes, places_at, tile_bytes, second_bytes;
 } memory;
 
 static memory memory_of(const ps_pool_skip_tiles *t) {
     memory m = {.images = group_images(t, SLAB_WINDOWS), .images_weights = group_images(t, SLAB_WINDOWS_WEIGHTS)};
     size_t c = (size_t)t->grid->shape.c, most = m.images > m.images_weights ? m.images : m.images_weights;
     m.weights_bytes = rounded(t->panels * c * (size_t)t->taps * (size_t)t->lanes * sizeof(float));
-    m.tile_bytes = rounded(most * (size_t)(t->grid->e + 2) * t->plane * (size_t)t->lanes * sizeof(float));
+    m.places_at = rounded(most * (size_t)(t->grid->e + 2) * t->plane * (size_t)t->lanes * sizeof(float));
+    m.tile_bytes = m.places_at + rounded(most * t->slab_windows * sizeof(ps_pool_skip_place));
     size_t sums = rounded(groups_of(t, m.images) * PS_POOL_SKIP_SUMS * c * sizeof(double));
     size_t bias =
         rounded(c * sizeof(double)) + ps_pointwise_workspace_bytes(ps_shape_positions(t->grid->shape), t->grid->shape.c);
@@ -138,6 +139,7 @@ typedef struct {
 static void prepare(sparse_run *run, const ps_pool_skip_plan *plan, ps_pool_skip_kept kept, void *workspace) {
     run->tiles = tiles_of(&plan->grid);
     run->memory = memory_of(&run->tiles);
+    run->tiles.places_at = run->memory.places_at;
     run->packed = workspace;
     run->tile = (char *)workspace + run->memory.weights_bytes + run->memory.second_bytes;
     run->job.tiles = &run->tiles;
