@@ -7,7 +7,7 @@
 
 /* Windows that one slab should hold so that a weight, once loaded, serves several of them; more for the weights' own
  * gradient, whose sums are loaded and stored once a slab. */
-enum { SLAB_WINDOWS = 8, SLAB_WINDOWS_WEIGHTS = 16, TASKS = 16 };
+enum { SLAB_WINDOWS = 8, SLAB_WINDOWS_WEIGHTS = 16, TASKS = 16, MANY_WEIGHTS_BYTES = 4 << 20 };
 
 static int lanes_here(void) {
     switch (ps_simd_detect()) {
@@ -165,12 +165,17 @@ static void unpack_task(void *context, size_t panel, int worker) {
     (run->job.d_weights, (size_t)run->tiles.grid->shape.c, run->tiles.taps, panel, run->dw);
 }
 
+/* Group by group, so that the maps of a group stay in the second-level cache; where the weights of all panels are too many even
+ * for the third level, panel by panel, so that those of one panel stay near for all groups. */
 static void forward_task(void *context, size_t chunk, int worker) {
     const sparse_run *run = context;
-    size_t group = chunk / run->tiles.panels, c = (size_t)run->tiles.grid->shape.c;
+    size_t groups = groups_of(&run->tiles, run->memory.images), c = (size_t)run->tiles.grid->shape.c;
+    bool by_panel = run->memory.weights_bytes > MANY_WEIGHTS_BYTES;
+    size_t group = by_panel ? chunk % groups : chunk / run->tiles.panels;
+    size_t panel = by_panel ? chunk / groups : chunk % run->tiles.panels;
     double *sums = run->sums ? run->sums + group * PS_POOL_SKIP_SUMS * c : NULL;
     PS_SIMD_SELECT(ps_pool_skip_sparse_forward)
-    (&run->job, group_at(&run->tiles, run->memory.images, group), chunk % run->tiles.panels, tile_of(run, worker), sums);
+    (&run->job, group_at(&run->tiles, run->memory.images, group), panel, tile_of(run, worker), sums);
 }
 
 static void add_groups(const sparse_run *run, size_t groups, double *const sums[PS_POOL_SKIP_SUMS]) {
