@@ -233,8 +233,11 @@ INLINE vf load_selected(const float *p, const uint8_t *winner, uint8_t number, i
 }
 #else
 INLINE vf load_selected(const float *p, const uint8_t *winner, uint8_t number, int count) {
+    typedef unsigned char bytes __attribute__((vector_size(LANES), aligned(1), may_alias));
     vi own;
-    for (int i = 0; i < LANES; i++) own[i] = i < count && winner[i] == number ? -1 : 0;
+    if (count >= LANES) own = __builtin_convertvector(*(const bytes *)winner, vi) == (int)number;
+    else
+        for (int i = 0; i < LANES; i++) own[i] = i < count && winner[i] == number ? -1 : 0;
     return (vf)((vi)load_upto(p, count) & own);
 }
 #endif
