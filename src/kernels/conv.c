@@ -175,3 +175,7 @@ void ps_conv_backward_weights(const ps_conv_plan *plan, const float *x, const fl
     plan->method[PS_CONV_BACKWARD_WEIGHTS]->backward_weights(&plan->shape, x, dy, dw, workspace, pool);
     if (dbias != NULL) bias_gradient(&plan->shape, dy, dbias, workspace, pool);
 }
+
+void ps_conv_backward_bias(const ps_conv_plan *plan, const float *dy, float *dbias, void *workspace, ps_pool *pool) {
+    bias_gradient(&plan->shape, dy, dbias, workspace, pool);
+}

@@ -65,5 +65,7 @@ void ps_conv_backward_data(const ps_conv_plan *plan, const float *dy, const floa
 /* dw is overwritten; dbias [k] is overwritten unless NULL. */
 void ps_conv_backward_weights(const ps_conv_plan *plan, const float *x, const float *dy, float *dw, float *dbias,
                               void *workspace, ps_pool *pool);
+/* dbias [k] is overwritten. */
+void ps_conv_backward_bias(const ps_conv_plan *plan, const float *dy, float *dbias, void *workspace, ps_pool *pool);
 
 #endif

@@ -204,10 +204,16 @@ static void convolve(const ps_winograd_map *map, bool flipped, const float *x, c
     }
 }
 
+void ps_winograd_forward_selected(const ps_conv_shape *s, const float *x, const ps_winograd_selection *selection, const float *w,
+                                  const float *bias, float *y, void *workspace, ps_pool *pool) {
+    ps_winograd_map map = forward_map(s);
+    map.selection = selection;
+    convolve(&map, false, x, w, bias, false, y, workspace, pool);
+}
+
 static void winograd_forward(const ps_conv_shape *s, const float *x, const float *w, const float *bias, float *y, void *workspace,
                              ps_pool *pool) {
-    ps_winograd_map map = forward_map(s);
-    convolve(&map, false, x, w, bias, false, y, workspace, pool);
+    ps_winograd_forward_selected(s, x, NULL, w, bias, y, workspace, pool);
 }
 
 static void winograd_backward_data(const ps_conv_shape *s, const float *dy, const float *w, float *dx, bool accumulate,
@@ -320,9 +326,10 @@ static void sum_groups(void *context, size_t chunk, int worker) {
     }
 }
 
-static void winograd_backward_weights(const ps_conv_shape *s, const float *x, const float *dy, float *dw, void *workspace,
-                                      ps_pool *pool) {
+void ps_winograd_backward_weights_selected(const ps_conv_shape *s, const float *x, const ps_winograd_selection *selection,
+                                           const float *dy, float *dw, void *workspace, ps_pool *pool) {
     ps_winograd_map map = forward_map(s);
+    map.selection = selection;
     arena a = {.base = workspace};
     winograd_job job = plan_gradient(&map, &a, ps_pool_threads(pool));
     job.x = x, job.dy = dy, job.y = dw;
@@ -333,6 +340,11 @@ static void winograd_backward_weights(const ps_conv_shape *s, const float *x, co
         job.chunks = ps_pool_chunks((size_t)map.k, 4);
         ps_pool_run(pool, job.chunks, sum_groups, &job);
     }
+}
+
+static void winograd_backward_weights(const ps_conv_shape *s, const float *x, const float *dy, float *dw, void *workspace,
+                                      ps_pool *pool) {
+    ps_winograd_backward_weights_selected(s, x, NULL, dy, dw, workspace, pool);
 }
 
 static size_t winograd_workspace(const ps_conv_shape *s, ps_conv_pass pass, int threads) {
@@ -349,6 +361,8 @@ static bool winograd_can(const ps_conv_shape *s) {
     if (s->stride_h == 2 && s->stride_w == 2) return s->pad_h == 1 && s->pad_w == 1;
     return s->stride_h == 1 && s->stride_w == 1 && s->pad_h <= 2 && s->pad_w <= 2;
 }
+
+bool ps_winograd_can_select(const ps_conv_shape *s) { return winograd_can(s) && s->stride_h == 1; }
 
 static double winograd_cost(const ps_conv_shape *s, ps_conv_pass pass) {
     if (!winograd_can(s)) return -1.0;

@@ -10,7 +10,9 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
+#include "kernels/conv.h"
 #include "kernels/simd.h"
 
 /* Stride 2 (padding 1): along each axis, the outer two taps and the middle one read alternate inputs. The outer two are a kernel
@@ -26,6 +28,22 @@ typedef enum {
 enum { PS_WINOGRAD_WEIGHTS = 36 };
 static inline size_t ps_winograd_products(ps_winograd_kind kind) { return kind == PS_WINOGRAD_UNIT ? 36 : 81; }
 
+/* What Pool Skip keeps of a map: of every window of ed x e x e positions and channel, the one whose number (in scan order) is in
+ * `winners` [n][windows_d][windows_h][windows_w][c]; NULL: the first one. Everything else, the remainder of the map included,
+ * counts as zero. */
+typedef struct {
+    const uint8_t *winners;
+    int e, ed, windows_d, windows_h, windows_w;
+} ps_winograd_selection;
+
+/* Whether the method takes this shape with a selection: then these are ps_conv_method_winograd4's forward and backward-weights
+ * passes on the unpooled map, which is never built. Same workspace. */
+bool ps_winograd_can_select(const ps_conv_shape *shape);
+void ps_winograd_forward_selected(const ps_conv_shape *shape, const float *x, const ps_winograd_selection *selection, const float *w,
+                                  const float *bias, float *y, void *workspace, ps_pool *pool);
+void ps_winograd_backward_weights_selected(const ps_conv_shape *shape, const float *x, const ps_winograd_selection *selection,
+                                           const float *dy, float *dw, void *workspace, ps_pool *pool);
+
 /* One convolution from an array [n][d][h][w][c] to [n][od][oh][ow][k]. Backward-data is one from dy to dx. */
 typedef struct {
     ps_winograd_kind kind;
@@ -33,6 +51,7 @@ typedef struct {
     size_t tiles;       /* n * od * tiles_h * tiles_w */
     size_t depth;       /* kd * c */
     const float *zeros; /* c (or k, the larger) floats of zero, rounded up to whole vectors: what padding reads */
+    const ps_winograd_selection *selection; /* of the input; NULL: all of it. Stride 1 only */
 } ps_winograd_map;
 
 /* Matrices of floats: element (t, row, column) at data[t * step + row * row_step + column]. With panel > 0 the columns are cut

@@ -178,6 +178,13 @@ INLINE tile_place place_of(const ps_winograd_map *map, size_t tile) {
     return p;
 }
 
+/* The inputs of a tile; with a selection, an input counts only where its window's winner is its own number. */
+typedef struct {
+    const float *from[MOST * MOST];
+    const uint8_t *winner[MOST * MOST];
+    uint8_t number[MOST * MOST];
+} tile_inputs;
+
 /* Where each input of a tile lies; padding points at zeros. */
 INLINE void input_places(ps_winograd_kind kind, const ps_winograd_map *map, const float *x, tile_place p, int td, const float **from) {
     int size = inputs_of(kind), step = kind == PS_WINOGRAD_STRIDED ? 8 : 4;
@@ -194,14 +201,58 @@ INLINE void input_places(ps_winograd_kind kind, const ps_winograd_map *map, cons
     }
 }
 
-INLINE void input_vector(ps_winograd_kind kind, const float *const *from, int c, int count, float *v, size_t step) {
+/* The winners behind the inputs; those outside every window point at zeros. */
+static void select_places(const ps_winograd_map *map, tile_place p, int td, tile_inputs *in) {
+    const ps_winograd_selection *s = map->selection;
+    const uint8_t *firsts = (const uint8_t *)map->zeros;
+    int z = p.d + td - map->pad_d, size = inputs_of(PS_WINOGRAD_UNIT), e = s->e;
+    for (int i = 0; i < size; i++)
+        for (int j = 0; j < size; j++) {
+            int at = size * i + j, y = 4 * p.y - map->pad_h + i, x = 4 * p.x - map->pad_w + j;
+            in->winner[at] = firsts, in->number[at] = 0;
+            if (in->from[at] == map->zeros) continue;
+            bool inside = z / s->ed < s->windows_d && y / e < s->windows_h && x / e < s->windows_w;
+            int number = (z % s->ed * e + y % e) * e + x % e;
+            if (!inside || (s->winners == NULL && number > 0)) {
+                in->from[at] = map->zeros;
+            } else if (s->winners != NULL) {
+                size_t slice = (size_t)p.n * (size_t)s->windows_d + (size_t)(z / s->ed);
+                size_t window = (slice * (size_t)s->windows_h + (size_t)(y / e)) * (size_t)s->windows_w + (size_t)(x / e);
+                in->winner[at] = s->winners + window * (size_t)map->c;
+                in->number[at] = (uint8_t)number;
+            }
+        }
+}
+
+/* count lanes of p where winner[lane] == number, zero elsewhere: also in place of NaN. */
+#if defined(PS_ISA_avx512)
+INLINE vf load_selected(const float *p, const uint8_t *winner, uint8_t number, int count) {
+    __mmask16 there = count >= LANES ? (__mmask16)0xffff : (__mmask16)((1u << count) - 1u);
+    __m128i won = count >= LANES ? _mm_loadu_si128((const __m128i *)(const void *)winner) : _mm_maskz_loadu_epi8(there, winner);
+    return (vf)_mm512_maskz_loadu_ps(_mm_mask_cmpeq_epi8_mask(there, won, _mm_set1_epi8((char)number)), p);
+}
+#else
+INLINE vf load_selected(const float *p, const uint8_t *winner, uint8_t number, int count) {
+    typedef unsigned char bytes __attribute__((vector_size(LANES), aligned(1), may_alias));
+    vi own;
+    if (count >= LANES) own = __builtin_convertvector(*(const bytes *)winner, vi) == (int)number;
+    else
+        for (int i = 0; i < LANES; i++) own[i] = i < count && winner[i] == number ? -1 : 0;
+    return (vf)((vi)load_upto(p, count) & own);
+}
+#endif
+
+INLINE void input_vector(ps_winograd_kind kind, const tile_inputs *in, bool selected, int c, int count, float *v, size_t step) {
     int inputs = inputs_of(kind), products = products_of(kind);
     vf half[MOST][MOST];
 #pragma GCC unroll 9
     for (int j = 0; j < inputs; j++) {
         vf d[MOST], out[MOST];
 #pragma GCC unroll 9
-        for (int i = 0; i < inputs; i++) d[i] = load_upto(from[inputs * i + j] + c, count);
+        for (int i = 0; i < inputs; i++) {
+            int at = inputs * i + j;
+            d[i] = selected ? load_selected(in->from[at] + c, in->winner[at] + c, in->number[at], count) : load_upto(in->from[at] + c, count);
+        }
         input_line(kind, d, out);
 #pragma GCC unroll 9
         for (int i = 0; i < products; i++) half[i][j] = out[i];
@@ -220,17 +271,18 @@ INLINE size_t column_at(const ps_winograd_matrices *m, int column) {
     return (size_t)column / m->panel * m->panel_step + (size_t)column % m->panel;
 }
 
-INLINE void input_tiles(ps_winograd_kind kind, const ps_winograd_map *map, const float *x, size_t first, size_t count,
+INLINE void input_tiles(ps_winograd_kind kind, bool selected, const ps_winograd_map *map, const float *x, size_t first, size_t count,
                         ps_winograd_matrices v) {
     for (size_t tile = 0; tile < count; tile++) {
         tile_place p = place_of(map, first + tile);
         for (int td = 0; td < map->kd; td++) {
-            const float *from[MOST * MOST];
-            input_places(kind, map, x, p, td, from);
+            tile_inputs in;
+            input_places(kind, map, x, p, td, in.from);
+            if (selected) select_places(map, p, td, &in);
             float *to = v.data + tile * v.row_step;
             int c = 0, column = td * map->c;
-            for (; c + LANES <= map->c; c += LANES) input_vector(kind, from, c, LANES, to + column_at(&v, column + c), v.step);
-            if (c < map->c) input_vector(kind, from, c, map->c - c, to + column_at(&v, column + c), v.step);
+            for (; c + LANES <= map->c; c += LANES) input_vector(kind, &in, selected, c, LANES, to + column_at(&v, column + c), v.step);
+            if (c < map->c) input_vector(kind, &in, selected, c, map->c - c, to + column_at(&v, column + c), v.step);
         }
     }
 }
@@ -244,7 +296,8 @@ INLINE void input_tiles(ps_winograd_kind kind, const ps_winograd_map *map, const
     }
 
 static void input(const ps_winograd_map *map, const float *x, size_t first, size_t count, ps_winograd_matrices v) {
-    WITH_CONSTANT_KIND(map->kind, input_tiles, map, x, first, count, v)
+    if (map->selection != NULL) input_tiles(PS_WINOGRAD_UNIT, true, map, x, first, count, v);
+    else WITH_CONSTANT_KIND(map->kind, input_tiles, false, map, x, first, count, v)
 }
 
 INLINE void gradient_vector(ps_winograd_kind kind, const float *const from[16], int k, int count, float *v, size_t step) {

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "core/memory.h"
+#include "kernels/conv_method.h"
+#include "kernels/conv_winograd.h"
 #include "kernels/pointwise.h"
 #include "kernels/pool_skip_method.h"
 #include "kernels/pool_skip_sparse.h"
@@ -102,8 +104,8 @@ ps_status ps_pool_skip_plan_force(ps_pool_skip_plan *plan, const char *method_na
 }
 
 /* ---- Memory ----
- * save: winners' places, their values and order (sparse), the energy scale. workspace: u (in backward first u, then its
- * gradient; sparse: the gradient at the winners), vectors of c floats, slots of partial sums, and what the convolution and
+ * save: winners' places, their values and order (sparse), the energy scale. workspace: u where it is built (in backward
+ * also its gradient; sparse: the gradient at the winners), vectors of c floats, slots of partial sums, and what the convolution and
  * the sums ask for. */
 
 static size_t rounded(size_t bytes) { return (bytes + PS_ALIGNMENT - 1) / PS_ALIGNMENT * PS_ALIGNMENT; }
@@ -328,6 +330,41 @@ static void match_energy(const ps_pool_skip_plan *plan, const float *y, float *s
     for (size_t k = 0; k < c; k++) scale[k] = present[k] == 0 ? 1.0f : (float)sqrt(wanted[k] / present[k]);
 }
 
+/* Whether the convolution reads the kept values of y itself, so that u need not be built. */
+static bool selects(const ps_pool_skip_plan *plan, ps_conv_pass pass) {
+    return plan->pools && !plan->sparse && plan->options.conv && !plan->options.match_energy &&
+           plan->conv.method[pass] == &ps_conv_method_winograd4 && ps_winograd_can_select(&plan->conv.shape);
+}
+
+static ps_winograd_selection selection_of(const ps_pool_skip_plan *plan, const uint8_t *winners) {
+    const ps_pool_skip_grid *g = &plan->grid;
+    return (ps_winograd_selection){winners, g->e, g->ed, g->windows_d, g->windows_h, g->windows_w};
+}
+
+/* conv(u) into o. */
+static void convolve_forward(const ps_pool_skip_plan *plan, const float *y, const float *w, const float *bias,
+                             const uint8_t *winners, const float *scale, float *o, const areas *a, ps_pool *pool) {
+    if (selects(plan, PS_CONV_FORWARD)) {
+        ps_winograd_selection selection = selection_of(plan, winners);
+        ps_winograd_forward_selected(&plan->conv.shape, y, &selection, w, bias, o, a->rest, pool);
+        return;
+    }
+    if (plan->pools) unpool(plan, y, winners, scale, a->u, a, pool);
+    ps_conv_forward(&plan->conv, plan->pools ? a->u : y, w, bias, o, a->rest, pool);
+}
+
+static void convolve_backward_weights(const ps_pool_skip_plan *plan, const float *y, const float *d_o, const uint8_t *winners,
+                                      const float *scale, float *dw, float *dbias, const areas *a, ps_pool *pool) {
+    if (selects(plan, PS_CONV_BACKWARD_WEIGHTS)) {
+        ps_winograd_selection selection = selection_of(plan, winners);
+        ps_winograd_backward_weights_selected(&plan->conv.shape, y, &selection, d_o, dw, a->rest, pool);
+        ps_conv_backward_bias(&plan->conv, d_o, dbias, a->rest, pool);
+        return;
+    }
+    if (plan->pools) unpool(plan, y, winners, scale, a->u, a, pool);
+    ps_conv_backward_weights(&plan->conv, plan->pools ? a->u : y, d_o, dw, dbias, a->rest, pool);
+}
+
 /* The path's values: returns what to merge, with the convolution's result in o. */
 static ps_pool_skip_merge forward_path(const ps_pool_skip_plan *plan, const float *y, const float *w, const float *bias,
                                        float *o, const void *save, const areas *a, ps_pool *pool) {
@@ -338,8 +375,7 @@ static ps_pool_skip_merge forward_path(const ps_pool_skip_plan *plan, const floa
                                 .scale = scale_of(plan, save, a),
                                 .zeros = a->zeros};
     if (!plan->options.conv) return merge;
-    if (plan->pools) unpool(plan, y, merge.winners, merge.scale, a->u, a, pool);
-    ps_conv_forward(&plan->conv, plan->pools ? a->u : y, w, bias, o, a->rest, pool);
+    convolve_forward(plan, y, w, bias, merge.winners, merge.scale, o, a, pool);
     return (ps_pool_skip_merge){.grid = &plan->grid, .added = o, .scale = a->ones, .zeros = a->zeros};
 }
 
@@ -404,8 +440,7 @@ void ps_pool_skip_backward(const ps_pool_skip_plan *plan, const float *y, const 
         ps_pool_skip_sparse_run_backward(plan, kept_of(plan, save), w, d_o, options->cut_gradient ? NULL : a.u, dw, dbias,
                                          a.rest, pool);
     } else if (options->conv) {
-        if (plan->pools) unpool(plan, y, winners, scale, a.u, &a, pool);
-        ps_conv_backward_weights(&plan->conv, plan->pools ? a.u : y, d_o, dw, dbias, a.rest, pool);
+        convolve_backward_weights(plan, y, d_o, winners, scale, dw, dbias, &a, pool);
         if (!options->cut_gradient) ps_conv_backward_data(&plan->conv, d_o, w, a.u, false, a.rest, pool);
         du = a.u;
     }

@@ -7,7 +7,7 @@
 
 /* Windows that one slab should hold so that a weight, once loaded, serves several of them; more for the weights' own
  * gradient, whose sums are loaded and stored once a slab. */
-enum { SLAB_WINDOWS = 8, SLAB_WINDOWS_WEIGHTS = 16, TASKS = 16 };
+enum { SLAB_WINDOWS = 8, SLAB_WINDOWS_WEIGHTS = 16, TASKS = 16, MANY_WEIGHTS_BYTES = 4 << 20 };
 
 static int lanes_here(void) {
     switch (ps_simd_detect()) {
@@ -97,18 +97,19 @@ bool ps_pool_skip_sparse_wins(const ps_pool_skip_plan *plan) {
 
 static size_t rounded(size_t bytes) { return (bytes + PS_ALIGNMENT - 1) / PS_ALIGNMENT * PS_ALIGNMENT; }
 
-/* Workspace: packed weights, packed gradient (or, forward, the groups' sums), a tile for every thread, and the bias sums'.
- */
+/* Workspace: packed weights, packed gradient (or, forward, the groups' sums), a tile with its list of windows for every
+ * thread, and the bias sums'. */
 typedef struct {
     size_t images, images_weights;
-    size_t weights_bytes, tile_bytes, second_bytes;
+    size_t weights_bytes, places_at, tile_bytes, second_bytes;
 } memory;
 
 static memory memory_of(const ps_pool_skip_tiles *t) {
     memory m = {.images = group_images(t, SLAB_WINDOWS), .images_weights = group_images(t, SLAB_WINDOWS_WEIGHTS)};
     size_t c = (size_t)t->grid->shape.c, most = m.images > m.images_weights ? m.images : m.images_weights;
     m.weights_bytes = rounded(t->panels * c * (size_t)t->taps * (size_t)t->lanes * sizeof(float));
-    m.tile_bytes = rounded(most * (size_t)(t->grid->e + 2) * t->plane * (size_t)t->lanes * sizeof(float));
+    m.places_at = rounded(most * (size_t)(t->grid->e + 2) * t->plane * (size_t)t->lanes * sizeof(float));
+    m.tile_bytes = m.places_at + rounded(most * t->slab_windows * sizeof(ps_pool_skip_place));
     size_t sums = rounded(groups_of(t, m.images) * PS_POOL_SKIP_SUMS * c * sizeof(double));
     size_t bias =
         rounded(c * sizeof(double)) + ps_pointwise_workspace_bytes(ps_shape_positions(t->grid->shape), t->grid->shape.c);
@@ -138,6 +139,7 @@ typedef struct {
 static void prepare(sparse_run *run, const ps_pool_skip_plan *plan, ps_pool_skip_kept kept, void *workspace) {
     run->tiles = tiles_of(&plan->grid);
     run->memory = memory_of(&run->tiles);
+    run->tiles.places_at = run->memory.places_at;
     run->packed = workspace;
     run->tile = (char *)workspace + run->memory.weights_bytes + run->memory.second_bytes;
     run->job.tiles = &run->tiles;
@@ -163,12 +165,17 @@ static void unpack_task(void *context, size_t panel, int worker) {
     (run->job.d_weights, (size_t)run->tiles.grid->shape.c, run->tiles.taps, panel, run->dw);
 }
 
+/* Group by group, so that the maps of a group stay in the second-level cache; where the weights of all panels are too many even
+ * for the third level, panel by panel, so that those of one panel stay near for all groups. */
 static void forward_task(void *context, size_t chunk, int worker) {
     const sparse_run *run = context;
-    size_t group = chunk / run->tiles.panels, c = (size_t)run->tiles.grid->shape.c;
+    size_t groups = groups_of(&run->tiles, run->memory.images), c = (size_t)run->tiles.grid->shape.c;
+    bool by_panel = run->memory.weights_bytes > MANY_WEIGHTS_BYTES;
+    size_t group = by_panel ? chunk % groups : chunk / run->tiles.panels;
+    size_t panel = by_panel ? chunk / groups : chunk % run->tiles.panels;
     double *sums = run->sums ? run->sums + group * PS_POOL_SKIP_SUMS * c : NULL;
     PS_SIMD_SELECT(ps_pool_skip_sparse_forward)
-    (&run->job, group_at(&run->tiles, run->memory.images, group), chunk % run->tiles.panels, tile_of(run, worker), sums);
+    (&run->job, group_at(&run->tiles, run->memory.images, group), panel, tile_of(run, worker), sums);
 }
 
 static void add_groups(const sparse_run *run, size_t groups, double *const sums[PS_POOL_SKIP_SUMS]) {

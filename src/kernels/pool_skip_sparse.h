@@ -19,6 +19,11 @@
  * vectors a channel) stay in a near cache while the windows of a slab are walked. */
 enum { PS_POOL_SKIP_BLOCK = 64, PS_POOL_SKIP_CHANNEL = 0x7fff, PS_POOL_SKIP_RUN_END = 0x8000 };
 
+/* A window of a slab: its first element in [pooled][c], and the first float of its first position in the tile. */
+typedef struct {
+    size_t first, at;
+} ps_pool_skip_place;
+
 typedef struct {
     const ps_pool_skip_grid *grid;
     int lanes, taps;
@@ -27,6 +32,7 @@ typedef struct {
     size_t row, plane;             /* positions of a padded row and of a plane */
     size_t slab_windows;           /* of one image */
     size_t place[256];             /* position of a winner from its window's first one */
+    size_t places_at;              /* bytes from a tile to the list of its windows */
 } ps_pool_skip_tiles;
 
 /* Images [first, first + images) whose slabs are walked together, so that weights serve several windows. */

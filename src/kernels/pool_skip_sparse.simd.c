@@ -6,31 +6,29 @@
 
 enum { PLANE_TAPS = 9 };
 
-/* The windows of one slab of a group: number of the first window of an image, and where windows lie in the tile. */
-typedef struct {
-    const ps_pool_skip_tiles *t;
-    size_t images, first_window, image_windows; /* image_windows: from one image to the next */
-} slab_windows;
-
-static slab_windows windows_of(const ps_pool_skip_tiles *t, ps_pool_skip_group group, int slab) {
-    const ps_pool_skip_grid *g = t->grid;
-    size_t image_windows = g->pooled / (size_t)g->shape.n;
-    return (slab_windows){t, group.images, group.first * image_windows + (size_t)slab * t->slab_windows, image_windows};
-}
-
 static size_t tile_positions(const ps_pool_skip_tiles *t) { return (size_t)(t->grid->e + 2) * t->plane; }
 
+/* The windows of one slab of a group, listed behind the tile once, since they are walked once for every few channels. */
 typedef struct {
-    size_t window, position; /* number in the batch, and first position in the tile */
-} window_place;
+    const ps_pool_skip_place *place;
+    size_t count;
+} slab_windows;
 
-INLINE window_place window_at(const slab_windows *s, size_t number) {
-    const ps_pool_skip_grid *g = s->t->grid;
-    size_t image = number / s->t->slab_windows, i = number % s->t->slab_windows;
-    size_t e = (size_t)g->e, y = i / (size_t)g->windows_w, x = i % (size_t)g->windows_w;
-    size_t inside = s->t->taps > PLANE_TAPS ? (y * e + 1) * s->t->row : 0; /* in 2D the slab is the row */
-    return (window_place){s->first_window + image * s->image_windows + i,
-                          image * tile_positions(s->t) + s->t->plane + inside + x * e + 1};
+static slab_windows windows_of(const ps_pool_skip_tiles *t, ps_pool_skip_group group, int slab, float *tile) {
+    const ps_pool_skip_grid *g = t->grid;
+    size_t image_windows = g->pooled / (size_t)g->shape.n, e = (size_t)g->e, count = 0;
+    ps_pool_skip_place *place = (ps_pool_skip_place *)((char *)tile + t->places_at);
+    for (size_t image = 0; image < group.images; image++) {
+        size_t window = (group.first + image) * image_windows + (size_t)slab * t->slab_windows;
+        size_t line = image * tile_positions(t) + t->plane + 1; /* in 2D the slab is the row */
+        if (t->taps > PLANE_TAPS) line += t->row;
+        for (size_t i = 0; i < t->slab_windows; i++, count++) {
+            size_t y = i / (size_t)g->windows_w, x = i % (size_t)g->windows_w;
+            place[count].first = (window + i) * (size_t)g->shape.c;
+            place[count].at = (line + y * e * t->row + x * e) * LANES;
+        }
+    }
+    return (slab_windows){place, count};
 }
 
 /* A kept value at position p adds to the outputs p + 1 - tap: the nine of a plane, seen from p. */
@@ -66,15 +64,14 @@ INLINE const uint16_t *scatter_run(const uint16_t *order, const float *value, co
 INLINE void scatter_windows(const ps_pool_skip_sparse_job *job, const slab_windows *s, const float *weights, size_t c_begin,
                             size_t c_end, float *tile, int planes) {
     const ps_pool_skip_tiles *t = job->tiles;
-    size_t c = (size_t)t->grid->shape.c, row = t->row * LANES, plane = t->plane * LANES,
-           windows = s->images * t->slab_windows;
+    size_t row = t->row * LANES, plane = t->plane * LANES;
     size_t vector = (size_t)planes * PLANE_TAPS * LANES;
-    for (size_t i = 0; i < windows; i++) {
-        window_place w = window_at(s, i);
-        const uint8_t *winner = job->winners + w.window * c;
-        const float *value = job->values + w.window * c;
-        const uint16_t *order = job->order + w.window * c + c_begin, *end = job->order + w.window * c + c_end;
-        float *first = tile + w.position * LANES;
+    for (size_t i = 0; i < s->count; i++) {
+        ps_pool_skip_place w = s->place[i];
+        const uint8_t *winner = job->winners + w.first;
+        const float *value = job->values + w.first;
+        const uint16_t *order = job->order + w.first + c_begin, *end = job->order + w.first + c_end;
+        float *first = tile + w.at;
         while (order < end) {
             float *at = first + t->place[winner[*order & PS_POOL_SKIP_CHANNEL]] * LANES;
             if (planes == 3) {
@@ -159,7 +156,7 @@ void PS_SIMD_NAME(ps_pool_skip_sparse_forward)(const ps_pool_skip_sparse_job *jo
     const float *weights = job->weights + panel * c * (size_t)t->taps * LANES;
     memset(tile, 0, group.images * tile_positions(t) * LANES * sizeof(float));
     for (int slab = 0; slab < t->slabs; slab++) {
-        slab_windows s = windows_of(t, group, slab);
+        slab_windows s = windows_of(t, group, slab, tile);
         for (size_t k = 0; slab < t->window_slabs && k < c; k += PS_POOL_SKIP_BLOCK) {
             size_t end = c - k < PS_POOL_SKIP_BLOCK ? c : k + PS_POOL_SKIP_BLOCK;
             if (t->taps == PLANE_TAPS) scatter_windows(job, &s, weights, k, end, tile, 1);
@@ -241,17 +238,16 @@ INLINE void add_lanes(const float *sums, size_t count, bool add, float *du) {
 INLINE void gather_windows(const ps_pool_skip_sparse_job *job, const slab_windows *s, const float *weights, size_t c_begin,
                            size_t c_end, bool first_panel, const float *tile, int planes) {
     const ps_pool_skip_tiles *t = job->tiles;
-    size_t c = (size_t)t->grid->shape.c, row = t->row * LANES, plane = t->plane * LANES,
-           windows = s->images * t->slab_windows;
+    size_t row = t->row * LANES, plane = t->plane * LANES;
     size_t vector = (size_t)planes * PLANE_TAPS * LANES;
     float sums[PS_POOL_SKIP_BLOCK * LANES] __attribute__((aligned(64)));
     memset(sums, 0, sizeof sums); /* the lanes past the last channel are added up too */
     float *of_channel = sums - c_begin * LANES;
-    for (size_t i = 0; i < windows; i++) {
-        window_place w = window_at(s, i);
-        const uint8_t *winner = job->winners + w.window * c;
-        const uint16_t *order = job->order + w.window * c + c_begin, *end = job->order + w.window * c + c_end;
-        const float *first = tile + w.position * LANES;
+    for (size_t i = 0; i < s->count; i++) {
+        ps_pool_skip_place w = s->place[i];
+        const uint8_t *winner = job->winners + w.first;
+        const uint16_t *order = job->order + w.first + c_begin, *end = job->order + w.first + c_end;
+        const float *first = tile + w.at;
         while (order < end) {
             const float *at = first + t->place[winner[*order & PS_POOL_SKIP_CHANNEL]] * LANES;
             if (planes == 3) {
@@ -262,7 +258,7 @@ INLINE void gather_windows(const ps_pool_skip_sparse_job *job, const slab_window
                 order = gather_run(order, weights, vector, at, row, false, of_channel);
             }
         }
-        add_lanes(sums, c_end - c_begin, !first_panel, job->du + w.window * c + c_begin);
+        add_lanes(sums, c_end - c_begin, !first_panel, job->du + w.first + c_begin);
     }
 }
 
@@ -271,7 +267,7 @@ void PS_SIMD_NAME(ps_pool_skip_sparse_data)(const ps_pool_skip_sparse_job *job, 
     const ps_pool_skip_tiles *t = job->tiles;
     size_t c = (size_t)t->grid->shape.c;
     for (int slab = 0; slab < t->window_slabs; slab++) {
-        slab_windows s = windows_of(t, group, slab);
+        slab_windows s = windows_of(t, group, slab, tile);
         for (size_t panel = 0; panel < t->panels; panel++) {
             const float *weights = job->weights + panel * c * (size_t)t->taps * LANES;
             fill_tile(job, group, panel, slab, tile);
@@ -288,14 +284,14 @@ void PS_SIMD_NAME(ps_pool_skip_sparse_data)(const ps_pool_skip_sparse_job *job, 
 INLINE void correlate_plane(const ps_pool_skip_sparse_job *job, const slab_windows *s, size_t k, ptrdiff_t shift,
                             const float *tile, float *d_weights) {
     const ps_pool_skip_tiles *t = job->tiles;
-    size_t c = (size_t)t->grid->shape.c, row = t->row * LANES, windows = s->images * t->slab_windows;
+    size_t row = t->row * LANES;
     vf sum[PLANE_TAPS];
 #pragma GCC unroll 9
     for (int tap = 0; tap < PLANE_TAPS; tap++) sum[tap] = splat(0);
-    for (size_t i = 0; i < windows; i++) {
-        window_place w = window_at(s, i);
-        const float *at = tile + (w.position + t->place[job->winners[w.window * c + k]]) * LANES + shift;
-        vf value = splat(job->values[w.window * c + k]);
+    for (size_t i = 0; i < s->count; i++) {
+        ps_pool_skip_place w = s->place[i];
+        const float *at = tile + w.at + t->place[job->winners[w.first + k]] * LANES + shift;
+        vf value = splat(job->values[w.first + k]);
 #pragma GCC unroll 3
         for (int y = 0; y < 3; y++) {
             const float *line = at + (1 - y) * (ptrdiff_t)row;
@@ -313,7 +309,7 @@ void PS_SIMD_NAME(ps_pool_skip_sparse_weights)(const ps_pool_skip_sparse_job *jo
     size_t c = (size_t)t->grid->shape.c;
     ptrdiff_t plane = (ptrdiff_t)(t->plane * LANES);
     for (int slab = 0; slab < t->window_slabs; slab++) {
-        slab_windows s = windows_of(t, group, slab);
+        slab_windows s = windows_of(t, group, slab, tile);
         fill_tile(job, group, panel, slab, tile);
         for (size_t k = c_begin; k < c_end; k++) {
             float *d_weights = job->d_weights + (panel * c + k) * (size_t)t->taps * LANES;

@@ -220,8 +220,12 @@ static const struct {
     {{2, 32, 1, 16, 12}, 4}, {{1, 33, 1, 6, 6}, 3}, {{2, 64, 1, 4, 4}, 4},   {{2, 12, 2, 4, 6}, 2}, {{1, 16, 5, 7, 6}, 2},
     {{1, 20, 4, 8, 5}, 4},   {{2, 48, 1, 5, 4}, 4}, {{1, 4, 1, 16, 16}, 4},  {{1, 70, 1, 8, 8}, 4}, {{1, 3, 1, 10, 10}, 5},
     {{5, 40, 1, 4, 8}, 2},   {{1, 64, 2, 6, 6}, 2}, {{1, 96, 1, 12, 12}, 4}, {{9, 8, 1, 4, 4}, 4},  {{1, 6, 7, 7, 7}, 3},    {{17, 66, 1, 4, 4}, 4},
+    {{2, 66, 1, 11, 9}, 2},  {{1, 66, 3, 9, 7}, 2},
 };
 enum { SHAPES = sizeof shapes / sizeof shapes[0] };
+
+/* Those two are large enough for Winograd, which selects the kept values itself. */
+enum { WINOGRAD_SHAPE = SHAPES - 2, WINOGRAD_VOLUME = SHAPES - 1 };
 
 static ps_pool_skip_options usual(int i) {
     return (ps_pool_skip_options){.shape = shapes[i].shape, .e = shapes[i].e, .skip = true, .conv = true};
@@ -237,11 +241,26 @@ static void ties_go_to_the_first(void **state) {
     for (int i = 0; i < SHAPES; i++) check_all(usual(i), 1);
 }
 
-/* Every combination of options that is allowed, on a flat map with a remainder and on a volume. */
+static void the_dense_method_is_tested_with_winograd(void **state) {
+    (void)state;
+    for (int i = WINOGRAD_SHAPE; i <= WINOGRAD_VOLUME; i++) {
+        ps_pool_skip_options o = usual(i);
+        ps_pool_skip_plan *plan = NULL;
+        char text[256];
+        assert_int_equal(ps_pool_skip_plan_create(&o, &plan), PS_OK);
+        assert_int_equal(ps_pool_skip_plan_force(plan, "dense"), PS_OK);
+        ps_pool_skip_plan_describe(plan, text, sizeof text);
+        assert_non_null(strstr(text, "forward winograd4"));
+        assert_non_null(strstr(text, "backward-weights winograd4"));
+        ps_pool_skip_plan_destroy(plan);
+    }
+}
+
+/* Every combination of options that is allowed, on flat maps with a remainder and on a volume. */
 static void every_option_matches_the_reference(void **state) {
     (void)state;
-    static const int chosen[] = {4, 9, 0};
-    for (int i = 0; i < 3; i++)
+    static const int chosen[] = {4, 9, 0, WINOGRAD_SHAPE};
+    for (int i = 0; i < 4; i++)
         for (int v = 0; v < 96; v++) {
             ps_pool_skip_options o = usual(chosen[i]);
             o.select = (ps_pool_skip_select)(v % 3);
@@ -405,6 +424,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_method_matches_the_reference),
         cmocka_unit_test(ties_go_to_the_first),
+        cmocka_unit_test(the_dense_method_is_tested_with_winograd),
         cmocka_unit_test(every_option_matches_the_reference),
         cmocka_unit_test(no_pooling_is_a_plain_convolution),
         cmocka_unit_test(a_map_done_by_hand),
