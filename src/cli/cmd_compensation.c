@@ -271,8 +271,8 @@ static ps_status measure_all(work *w) {
     return PS_OK;
 }
 
-static const char *lacks(const ps_net *net) {
-    const ps_graph *graph = ps_net_graph(net);
+static const char *lacks(const ps_checkpoint_session *checkpoint) {
+    const ps_graph *graph = checkpoint->graph;
     for (int i = 0; i < graph->count; i++)
         if (is_module(graph, i)) return NULL;
     return "this network has no Pool Skip; give a checkpoint of an arm that has";

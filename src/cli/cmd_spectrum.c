@@ -169,10 +169,11 @@ static ps_status write_ritz(const spectrum *s) {
 static ps_status write_density(const spectrum *s, ps_spectrum_summary sum) {
     ps_file_writer w;
     double largest = fmax(fabs(sum.largest), fabs(sum.smallest)), scale = largest > 0 ? largest : 1, sigma = 0.01 * scale;
-    PS_TRY(ps_measure_table(s->m, "spectrum_density", "relative\tlambda\tdensity\tsigma", &w));
+    PS_TRY(ps_measure_table(s->m, "spectrum_density", "relative\tlambda\tdensity\tsigma\trelative_density", &w));
     for (int i = 0; i < DENSITY_POINTS; i++) {
         double relative = DENSITY_END * (2.0 * i / (DENSITY_POINTS - 1) - 1);
-        fprintf(w.stream, "%.9g\t%.9g\t%.9g\t%.9g\n", relative, relative * scale, ps_spectrum_density(s->probe, probes, relative * scale, sigma), sigma);
+        double density = ps_spectrum_density(s->probe, probes, relative * scale, sigma);
+        fprintf(w.stream, "%.9g\t%.9g\t%.9g\t%.9g\t%.9g\n", relative, relative * scale, density, sigma, density * scale);
     }
     return ps_file_writer_commit(&w);
 }
@@ -238,6 +239,14 @@ static void clear(spectrum *s) {
     ps_hessian_destroy(s->hessian);
 }
 
+/* Networks with modules for which no second derivative is written: the sentence of the refusal. */
+static const char *lacks(const ps_checkpoint_session *checkpoint) {
+    ps_graph *expanded = NULL;
+    ps_status status = ps_graph_expand(checkpoint->graph, &expanded);
+    ps_graph_destroy(expanded);
+    return status == PS_OK ? NULL : ps_status_message();
+}
+
 static ps_status measure(const ps_measure *m) {
     spectrum s = {.m = m, .session = &m->checkpoint->session};
     ps_status status = measure_all(&s);
@@ -260,6 +269,7 @@ const ps_measurement ps_measurement_spectrum = {
     },
     .tables = "spectrum,spectrum_density,spectrum_mass,spectrum_nodes",
     .check = check,
+    .lacks = lacks,
     .measure = measure,
 };
 

@@ -90,6 +90,13 @@ static ps_status measure_checkpoint(const ps_measure *m, const ps_measurement *w
     return status == PS_OK ? PS_OK : ps_fail(status, "%s", sentence);
 }
 
+/* sentence: what is lacking; copied, for it may be the message of a failure. */
+static bool lacks_something(const ps_measurement *what, const ps_checkpoint_session *session, char *sentence, size_t size) {
+    const char *lack = what->lacks != NULL ? what->lacks(session) : NULL;
+    if (lack != NULL) snprintf(sentence, size, "%s", lack);
+    return lack != NULL;
+}
+
 ps_status ps_measurement_command(const ps_measurement *what, int argc, char **argv) {
     int threads = 0, count = 0;
     const char *data = NULL, *out = NULL;
@@ -109,9 +116,10 @@ ps_status ps_measurement_command(const ps_measurement *what, int argc, char **ar
     if (arguments.help) return PS_OK;
     if (what->check != NULL) PS_TRY(what->check());
     PS_TRY(ps_checkpoint_session_open(&session, arguments.positional[0], data, threads));
-    const char *lack = what->lacks != NULL ? what->lacks(session.session.net) : NULL;
     ps_measure m = {&session, out, quiet};
-    ps_status status = lack != NULL ? ps_fail(PS_ERR_USAGE, "%s", lack) : measure_checkpoint(&m, what, arguments.positional[0]);
+    char lack[1024] = "";
+    ps_status status = lacks_something(what, &session, lack, sizeof lack) ? ps_fail(PS_ERR_USAGE, "%s", lack)
+                                                                          : measure_checkpoint(&m, what, arguments.positional[0]);
     ps_checkpoint_session_close(&session);
     return status;
 }
@@ -265,7 +273,8 @@ bool ps_measurement_plan_done(const ps_measurement_plan *plan, const char *direc
 
 static ps_status run_one(const ps_measurement *what, ps_checkpoint_session *session, const char *directory, const char *checkpoint) {
     ps_measure m = {session, directory, true};
-    if (what->lacks != NULL && what->lacks(session->session.net) != NULL) {
+    char lack[1024];
+    if (lacks_something(what, session, lack, sizeof lack)) {
         PS_TRY(make_tables_folder(directory));
         return record(&m, what, checkpoint, false);
     }

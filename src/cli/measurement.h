@@ -26,7 +26,7 @@ typedef struct {
     /* Whether the options make sense by themselves (PS_ERR_USAGE); NULL: always. */
     ps_status (*check)(void);
     /* What the network lacks for this measurement, as a sentence; NULL where it can be measured. May itself be NULL: always. */
-    const char *(*lacks)(const ps_net *net);
+    const char *(*lacks)(const ps_checkpoint_session *checkpoint);
     /* Prints to stdout what it found and writes its tables. PS_ERR_CHECK (an invariant of the measurement did not hold) with all tables written. */
     ps_status (*measure)(const ps_measure *measure);
 } ps_measurement;
