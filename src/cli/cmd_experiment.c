@@ -30,7 +30,9 @@ static const ps_command command = {
     .name = "experiment",
     .usage = "CONFIG.json --out DIR [options]",
     .summary = "Runs every arm with every seed (same backbone weights, data order and augmentation in all arms of a seed), compares them and writes\n"
-               "the report. A second call skips finished runs and goes on with unfinished ones. Run options override the file in every run.",
+               "the report. A second call skips finished runs and goes on with unfinished ones. Run options override the file in every run.\n"
+               "\"measure\": [\"compensation\", \"ranks\", \"spectrum\"] in the file makes these measurements on the last checkpoint of every run;\n"
+               "options are those of the commands: {\"ranks\": {}, \"spectrum\": {\"probes\": 2}}.",
     .examples = "  poolscope experiment examples/quickstart/experiment.json --out runs/quickstart\n"
                 "  poolscope experiment examples/cifar10/planted.json --data cifar10:DIR --out runs/planted\n",
     .options = options,
