@@ -13,7 +13,7 @@ do for [a=1:arms] {
     stats "data/compensation.shares.tsv" index a-1 using (ROWS[a] = ROWS[a] + ($1 == $1 && $2 == $2), last = $1 > last ? $1 : last, 0) nooutput
     panels = panels + (ROWS[a] > 0)
 }
-plot_height = 96 + (panels + 1)*172
+plot_height = 96 + (panels + 1)*186
 load "style.gp"
 array PART[6] = ["affine, same channel", "affine, other channels", "dimensional, same channel", "dimensional, other channels", "bias, same channel", "bias, other channels"]
 array SHADE[6] = [0x0072b2, 0x8cc4e6, 0xd55e00, 0xf2b48a, 0x009e73, 0x8fd6c1]
@@ -32,8 +32,8 @@ set multiplot
 panel = 0
 do for [a=1:arms] {
     if (ROWS[a] > 0) {
-        set tmargin at screen 1 - (92.0 + 172*panel)/plot_height
-        set bmargin at screen 1 - (92.0 + 172*panel + 108)/plot_height
+        set tmargin at screen 1 - (92.0 + 186*panel)/plot_height
+        set bmargin at screen 1 - (92.0 + 186*panel + 108)/plot_height
         set title ARM[a] noenhanced offset 0,-0.6
         set ylabel "share, %"
         set yrange [0:100]
@@ -44,8 +44,8 @@ do for [a=1:arms] {
     }
 }
 # How large all of it is.
-set tmargin at screen 1 - (92.0 + 172*panel)/plot_height
-set bmargin at screen 1 - (92.0 + 172*panel + 108)/plot_height
+set tmargin at screen 1 - (92.0 + 186*panel)/plot_height
+set bmargin at screen 1 - (92.0 + 186*panel + 108)/plot_height
 set title "size: RMS of the pool path's output over that of the convolution's" offset 0,-0.6
 set ylabel "ratio"
 set xlabel "convolution before the module, in forward order"

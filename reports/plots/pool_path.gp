@@ -27,7 +27,7 @@ if (many) {
 unset label
 unset arrow
 unset ylabel
-set title "energy of the gradient that reaches the convolution" offset 0,-0.5
+set title "energy of the gradient before the module" offset 0,-0.5
 if (many) {
     plot for [a=1:arms] data("all") index a-1 using 1:(100*$6):(100*$7) with filledcurves lt a fs transparent solid 0.15 noborder notitle, \
          for [a=1:arms] data("all") index a-1 using 1:(100*$5) with lines lt a lw 1 notitle, \

@@ -34,6 +34,8 @@ set title textcolor rgb ink
 set grid ytics lt 1 lc rgb pale lw 1
 set key textcolor rgb ink noenhanced
 set style fill solid 1 noborder
+# Without this gnuplot 5.4 clears a white disc in the middle of error bars, which shows on a dark page.
+set pointintervalbox 0.001
 
 # The arms, in the order of the comparison; the reference is the first.
 stats "data/arms.tsv" using 1 nooutput
