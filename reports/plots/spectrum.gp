@@ -10,11 +10,11 @@ load "legend.gp"
 set multiplot
 set tmargin at screen top
 set bmargin at screen top - 0.32
-set lmargin at screen 0.1
+set lmargin at screen 0.11
 set rmargin at screen 0.98
 set title "density of the Hessian's eigenvalues" offset 0,-0.5
 set xlabel "eigenvalue, in largest |eigenvalue| of the run" offset 0,0.3
-set ylabel "density"
+set ylabel "density" offset 1.5,0
 set logscale y
 set format y "1e%T"
 set ytics 100
