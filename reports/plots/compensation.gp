@@ -24,6 +24,7 @@ do for [p=1:6] {
     set label p PART[p] at screen x + 25.0/plot_width, y left textcolor rgb ink
 }
 set xrange [-0.6:last + 0.6]
+set xtics layer_tick(last)
 set lmargin 9
 set rmargin 2
 wide = last > 60 ? 1.0 : 0.8
@@ -53,5 +54,5 @@ seen = 2; least = 0; most = 0
 stats data("size") using (note($3 > 0 ? sqrt($2/$3) : 0)) nooutput
 set yrange [0:1.08*high(0, most)]
 set ytics tick(high(0, most))
-plot for [a=1:arms] data("size") index a-1 using 1:($3 > 0 ? sqrt($2/$3) : NaN) with linespoints lt a lw 2 ps 0.6 notitle
+plot for [a=1:arms] data("size") index a-1 using 1:($3 > 0 ? sqrt($2/$3) : NaN) with linespoints lt a lw (last > 60 ? 1 : 2) ps (last > 60 ? 0 : 0.6) notitle
 unset multiplot

@@ -6,6 +6,7 @@ load "legend.gp"
 seen = 0; least = 0; most = 1
 stats data("weights") using (note($1)) nooutput
 set xrange [-0.5:most + 0.5]
+set xtics layer_tick(most)
 many = most > 40
 shift(a) = many ? 0 : (a - (arms + 1)/2.0)*0.5/arms
 array TITLE[6] = ["weights: effective rank, %", "weights: stable rank", "overlapping pairs", "outputs: effective rank, %", "outputs: saturation, %", "dependent nodes"]

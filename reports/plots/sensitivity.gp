@@ -31,7 +31,7 @@ unset ytics
 do for [i=1:rows] {
     set label strlen(ROW[i]) > 44 ? substr(ROW[i], 1, 43) . "~" : ROW[i] at screen (left - 8)/plot_width, first i right noenhanced font ",12" textcolor rgb ink
 }
-turn = widest*7.5 > (plot_width - left)/columns
+turn = widest*9.0 > (plot_width - left)/columns
 do for [i=1:columns] {
     if (turn) { set label COLUMN[i] at first i, screen 1 - 72.0/plot_height left rotate by 40 noenhanced font ",11" textcolor rgb ink }
     if (!turn) { set label COLUMN[i] at first i, screen 1 - 66.0/plot_height center noenhanced font ",12" textcolor rgb ink }

@@ -46,6 +46,9 @@ stats "data/arms.tsv" using (ARM[int($1)] = strcol(2), $1) nooutput
 # A round distance between about four ticks over a length.
 tick(length) = (scale = 10**floor(log10(length/4.0)), ratio = length/4.0/scale, scale*(ratio < 1.5 ? 1 : ratio < 3.5 ? 2 : ratio < 7.5 ? 5 : 10))
 
+# Ticks of an axis of layers: whole numbers.
+layer_tick(last) = last < 10 ? 1 : ceil(tick(last))
+
 # The extent of data, whatever it holds: after `seen = 0; least = 0; most = 1` and `stats FILE using (note(EXPRESSION)) nooutput`, least and most
 # are those of the finite values, 0 and 1 where there were none. (stats alone leaves nothing defined then.)
 seen = 0; least = 0; most = 1
