@@ -22,6 +22,8 @@ for package in $packages; do
     status=$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null || true)
     case "$status" in "install ok installed") ;; *) missing="$missing $package" ;; esac
 done
+# Any npm will do: Debian's would throw out that of nodejs.org.
+command -v npm >/dev/null 2>&1 && missing=$(echo "$missing" | sed 's/ npm\>//')
 case "$missing" in *gnuplot-nox*)
     # Any gnuplot will do.
     command -v gnuplot >/dev/null 2>&1 && missing=$(echo "$missing" | sed 's/ gnuplot-nox//') ;;

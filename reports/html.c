@@ -197,6 +197,11 @@ static void print_identity(FILE *stream, const ps_report_content *content) {
     print_fact(stream, "Seeds of the reference", text);
     print_fact(stream, "Paired seeds", ps_report_meta(content, "paired_seeds"));
     print_fact(stream, "Training steps", common_value(content, "steps"));
+    if (*ps_report_identity(content, "config.lr")) {
+        snprintf(text, sizeof text, "%.40s, lr %.20s, batch %.20s", ps_report_identity(content, "config.optimiser"),
+                 ps_report_identity(content, "config.lr"), ps_report_identity(content, "config.batch"));
+        print_fact(stream, "Optimiser", text);
+    }
     print_fact(stream, "Nodes with a private gate", common_value(content, "nodes"));
     print_fact(stream, "Probe images", common_value(content, "probe_images"));
     double cost = ps_report_runs_mean(content, "record_cost");
@@ -343,7 +348,7 @@ static void print_untested(FILE *stream, const cJSON *predictions, int count) {
 static void print_tested(FILE *stream, const cJSON *predictions) {
     const cJSON *prediction;
     fputs(
-        "<div class=\"card scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Predictions\"><table><caption><span>Every "
+        "<div class=\"card scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Predictions\"><table class=\"predictions\"><caption><span>Every "
         "prediction with one primary statistic. Dots are seeds, the solid bar is zero, the dotted bar the margin to be "
         "passed. p: exact sign-flip test of the predicted direction, corrected for the number of predictions (Holm), with "
         "the smallest value that so many seeds can reach.</span></caption>"

@@ -6,7 +6,7 @@ set datafile separator tab
 columns = 1; rows = 1
 stats "data/dead_heat.heat.tsv" using (columns = $1 + 1 > columns ? $1 + 1 : columns, rows = $2 + 1 > rows ? $2 + 1 : rows, 0) nooutput
 panel_height = rows*16 < 130 ? 130 : (rows*16 > 330 ? 330 : rows*16)
-plot_height = panels*(panel_height + 62) + 42
+plot_height = panels*(panel_height + 72) + 42
 load "style.gp"
 longest = 4
 stats data("heat.y") using (longest = strlen(strcol(2)) > longest ? strlen(strcol(2)) : longest, 0) nooutput
@@ -27,8 +27,8 @@ set ytics font ",11"
 vector = columns*rows*arms <= 2500 || columns < 2 || rows < 2
 set multiplot
 do for [a=1:arms] {
-    set tmargin at screen 1 - ((a-1)*(panel_height+62) + 28.0)/plot_height
-    set bmargin at screen 1 - ((a-1)*(panel_height+62) + 28.0 + panel_height)/plot_height
+    set tmargin at screen 1 - ((a-1)*(panel_height+72) + 28.0)/plot_height
+    set bmargin at screen 1 - ((a-1)*(panel_height+72) + 28.0 + panel_height)/plot_height
     set title ARM[a] noenhanced offset 0,-0.6
     set xlabel (a == arms ? "training step of the probe" : "")
     if (vector) {

@@ -17,6 +17,7 @@ seen = 0; least = 0; most = 1
 stats data("layers") using (note($1)) nooutput
 last = most
 set xrange [-0.5:last + 0.5]
+set xtics layer_tick(last)
 many = last > 40
 shift(a) = many ? 0 : (a - (arms + 1)/2.0)*0.5/arms
 if (many) {

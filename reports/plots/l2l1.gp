@@ -7,6 +7,7 @@ set xlabel "layer, in forward order"
 seen = 0; least = 0; most = 1
 stats data("layers") using (note($1)) nooutput
 set xrange [-0.5:most + 0.5]
+set xtics layer_tick(most)
 many = most > 40
 shift(a) = many ? 0 : (a - (arms + 1)/2.0)*0.5/arms
 seen = 2; least = 1; most = 1.3

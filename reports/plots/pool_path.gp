@@ -9,6 +9,7 @@ seen = 0; least = 0; most = 1
 stats data("all") using (note($1)) nooutput
 last = most
 set xrange [-0.5:last + 0.5]
+set xtics layer_tick(last)
 many = last > 40
 shift(a) = many ? 0 : (a - (arms + 1)/2.0)*0.5/arms
 set yrange [-2:106]
@@ -27,7 +28,7 @@ if (many) {
 unset label
 unset arrow
 unset ylabel
-set title "energy of the gradient that reaches the convolution" offset 0,-0.5
+set title "energy of the gradient before the module" offset 0,-0.5
 if (many) {
     plot for [a=1:arms] data("all") index a-1 using 1:(100*$6):(100*$7) with filledcurves lt a fs transparent solid 0.15 noborder notitle, \
          for [a=1:arms] data("all") index a-1 using 1:(100*$5) with lines lt a lw 1 notitle, \

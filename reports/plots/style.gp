@@ -34,6 +34,8 @@ set title textcolor rgb ink
 set grid ytics lt 1 lc rgb pale lw 1
 set key textcolor rgb ink noenhanced
 set style fill solid 1 noborder
+# Without this gnuplot 5.4 clears a white disc in the middle of error bars, which shows on a dark page.
+set pointintervalbox 0.001
 
 # The arms, in the order of the comparison; the reference is the first.
 stats "data/arms.tsv" using 1 nooutput
@@ -43,6 +45,9 @@ stats "data/arms.tsv" using (ARM[int($1)] = strcol(2), $1) nooutput
 
 # A round distance between about four ticks over a length.
 tick(length) = (scale = 10**floor(log10(length/4.0)), ratio = length/4.0/scale, scale*(ratio < 1.5 ? 1 : ratio < 3.5 ? 2 : ratio < 7.5 ? 5 : 10))
+
+# Ticks of an axis of layers: whole numbers.
+layer_tick(last) = last < 10 ? 1 : ceil(tick(last))
 
 # The extent of data, whatever it holds: after `seen = 0; least = 0; most = 1` and `stats FILE using (note(EXPRESSION)) nooutput`, least and most
 # are those of the finite values, 0 and 1 where there were none. (stats alone leaves nothing defined then.)

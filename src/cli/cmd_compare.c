@@ -1,9 +1,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "analysis/compare.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
+#include "cli/measurement.h"
 #include "core/memory.h"
 
 enum { MAX_ARMS = 32 };
@@ -23,7 +23,8 @@ static const ps_command command = {
     .name = "compare",
     .usage = "--arm baseline=RUN,.. --arm NAME=RUN,.. --out DIR",
     .summary = "Compares arms, paired by seed, from their traces alone: tables, verdict and a summary. Runs whose pairing differs (data,\n"
-               "order, backbone start, steps) are refused. The arm \"baseline\", else the first, is the reference.",
+               "order, backbone start, steps) are refused. The arm \"baseline\", else the first, is the reference. What `poolscope compensation`,\n"
+               "`ranks` and `spectrum` left in the runs' directories (--out RUN) is gathered into the tables, too.",
     .examples = "  poolscope compare --arm baseline=runs/b1,runs/b2,runs/b3 --arm ps2=runs/p1,runs/p2,runs/p3 --out runs/cmp\n"
                 "  poolscope report runs/cmp\n",
     .options = options,
@@ -53,7 +54,7 @@ static ps_status compare(void) {
         PS_TRY_CLEANUP(ps_string_copy(arm_texts.value[i], &texts[i]));
         PS_TRY_CLEANUP(parse_arm(texts[i], runs[i], &arms[i]));
     }
-    status = ps_compare_run(arms, arm_texts.count, &(ps_compare_options){.out_directory = out, .quiet = quiet});
+    status = ps_measurement_compare(arms, arm_texts.count, &(ps_compare_options){.out_directory = out, .quiet = quiet});
 cleanup:
     for (int i = 0; i < MAX_ARMS; i++) free(texts[i]);
     return status;

@@ -3,39 +3,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/command_line.h"
 #include "cli/commands.h"
-#include "cli/session.h"
-#include "core/file.h"
+#include "cli/measurement.h"
 #include "core/memory.h"
 #include "core/progress.h"
 #include "net/compensation.h"
 
-static int batches = 1, threads;
-static const char *data, *out;
-static bool quiet;
+static int batches = 1;
 
 static const ps_option options[] = {
     {"batches", PS_OPTION_INT, &batches, "N", "batches of the probe set [1]"},
-    {"data", PS_OPTION_TEXT, &data, "SOURCE", "data to measure on [those of the run]"},
-    {"out", PS_OPTION_TEXT, &out, "DIR", "write DIR/tables/compensation.tsv"},
-    {"threads", PS_OPTION_INT, &threads, "N", "threads [all processors]"},
-    {"quiet", PS_OPTION_FLAG, &quiet, "", "no progress"},
     {0},
-};
-
-static const ps_command command = {
-    .name = "compensation",
-    .usage = "CHECKPOINT [--batches N] [--out DIR]",
-    .summary = "Takes apart what every Pool Skip of a checkpoint adds, on its probe set (statistics of the batch): energies and cross terms of affine\n"
-               "compensation (inputs inside the receptive field of the output position), dimensional compensation (outside it) and bias, each from the\n"
-               "same channel and from others; how the non-positive region changes (signs after normalisation of o against those of y, with o's statistics\n"
-               "and with y's own); and the gradient that reaches the convolution, split into identity and pool path, for dead and living channels.\n"
-               "Exit status 1 when the parts do not add up to the whole (relative error above 1e-5).",
-    .examples = "  poolscope compensation runs/a/checkpoint.safetensors --out runs/a\n",
-    .options = options,
-    .min_positional = 1,
-    .max_positional = 1,
 };
 
 static const double EXACT = 1e-5;
@@ -53,19 +31,20 @@ typedef struct {
 } module;
 
 typedef struct {
-    ps_checkpoint_session *s;
+    const ps_measure *m;
+    ps_session *session;
     module *module;
     int count;
     ps_progress progress;
-    FILE *table;
+    FILE *table; /* NULL: none is wanted */
     bool exact;
 } work;
 
-static const ps_graph *graph_of(const work *w) { return ps_net_graph(w->s->session.net); }
+static const ps_graph *graph_of(const work *w) { return ps_net_graph(w->session->net); }
 
 static size_t map_elements(const work *w, int node) {
     ps_shape shape = node < 0 ? graph_of(w)->input : graph_of(w)->node[node].shape;
-    return (size_t)w->s->config.batch * ps_shape_elements(shape);
+    return (size_t)w->session->config->batch * ps_shape_elements(shape);
 }
 
 /* ---- one module's maps and sums ---- */
@@ -73,13 +52,13 @@ static size_t map_elements(const work *w, int node) {
 static ps_status open_module(work *w, module *m) {
     size_t c = (size_t)graph_of(w)->node[m->node].shape.c;
     static const ps_sum sums[GRADIENTS] = {PS_SUM_POOL_GRAD_IDENTITY, PS_SUM_POOL_GRAD_PATH, PS_SUM_POOL_GRAD_TOTAL};
-    PS_TRY(ps_compensation_create(w->s->session.net, m->node, m->source, &m->job));
+    PS_TRY(ps_compensation_create(w->session->net, m->node, m->source, &m->job));
     PS_TRY(PS_ALLOC(map_elements(w, m->input), &m->x, "compensation"));
     PS_TRY(PS_ALLOC(map_elements(w, m->node), &m->y, "compensation"));
     PS_TRY(PS_ALLOC(map_elements(w, m->node), &m->o, "compensation"));
     PS_TRY(PS_ALLOC(c, &m->nonzero, "compensation"));
     for (int f = 0; f < FLIPS; f++) PS_TRY(PS_ALLOC(c, &m->flips[f], "compensation"));
-    for (int g = 0; g < GRADIENTS; g++) PS_TRY(ps_net_request_sum(w->s->session.net, m->node, sums[g], &m->gradient[g]));
+    for (int g = 0; g < GRADIENTS; g++) PS_TRY(ps_net_request_sum(w->session->net, m->node, sums[g], &m->gradient[g]));
     return PS_OK;
 }
 
@@ -116,7 +95,7 @@ static moments moments_of(const float *map, size_t rows, size_t channels, size_t
 }
 
 static void count_flips(work *w, module *m) {
-    ps_net *net = w->s->session.net;
+    ps_net *net = w->session->net;
     int norm = m->unit != NULL ? m->unit->norm_node : -1;
     int gamma_at = norm >= 0 ? ps_net_node_param(net, norm, "weight") : -1, beta_at = norm >= 0 ? ps_net_node_param(net, norm, "bias") : -1;
     size_t c = (size_t)graph_of(w)->node[m->node].shape.c, rows = map_elements(w, m->node) / c;
@@ -140,7 +119,7 @@ static void count_flips(work *w, module *m) {
 
 /* TRAIN mode uses the batch's statistics as the probe does; that it moves running buffers matters to nobody here. */
 static void measure_batch(work *w, module *m, int index) {
-    ps_session *session = &w->s->session;
+    ps_session *session = w->session;
     ps_net_hook hook = {m, keep_maps};
     ps_loader_plain_batch(session->loader, PS_SPLIT_PROBE, index, session->x, session->label, session->pool);
     if (m->input < 0) memcpy(m->x, session->x, map_elements(w, -1) * sizeof *m->x);
@@ -173,13 +152,29 @@ static void put_value(FILE *stream, double value) {
     else fprintf(stream, "\t%.9g", value);
 }
 
-static void write_head(FILE *table) {
-    fprintf(table, "layer\tgroup\tchannels\ty_energy\tpath_energy\to_energy");
-    for (int p = 0; p < PS_PARTS; p++) fprintf(table, "\t%s", ps_compensation_part_name(p));
-    for (int p = 0; p < PS_PARTS; p++) fprintf(table, "\t%s_y", ps_compensation_part_name(p));
+static ps_status open_table(const work *w, ps_file_writer *writer) {
+    char *columns;
+    size_t size;
+    FILE *text = open_memstream(&columns, &size);
+    if (text == NULL) return ps_fail(PS_ERR_MEMORY, "no memory for a line of a table");
+    fprintf(text, "layer\tposition\tgroup\tchannels\ty_energy\tpath_energy\to_energy");
+    for (int p = 0; p < PS_PARTS; p++) fprintf(text, "\t%s", ps_compensation_part_name(p));
+    for (int p = 0; p < PS_PARTS; p++) fprintf(text, "\t%s_y", ps_compensation_part_name(p));
     for (int p = 0; p < PS_PARTS; p++)
-        for (int q = p + 1; q < PS_PARTS; q++) fprintf(table, "\t%s_%s", ps_compensation_part_name(p), ps_compensation_part_name(q));
-    fprintf(table, "\topened_frozen\tshut_frozen\topened_own\tshut_own\tgrad_identity\tgrad_path\tgrad_total\tresidual\n");
+        for (int q = p + 1; q < PS_PARTS; q++) fprintf(text, "\t%s_%s", ps_compensation_part_name(p), ps_compensation_part_name(q));
+    fprintf(text, "\topened_frozen\tshut_frozen\topened_own\tshut_own\tgrad_identity\tgrad_path\tgrad_total\tresidual");
+    for (int p = 0; p < PS_PARTS; p++) fprintf(text, "\t%s_share", ps_compensation_part_name(p));
+    ps_status status = fclose(text) == 0 ? PS_OK : ps_fail(PS_ERR_MEMORY, "no memory for a line of a table");
+    if (status == PS_OK) status = ps_measure_table(w->m, "compensation", columns, writer);
+    free(columns);
+    return status;
+}
+
+/* Index of a node among the convolutions of the network, which all arms of an experiment share, wherever their modules stand. */
+static int position_of(const work *w, int node) {
+    int position = 0;
+    for (int i = 0; i < node; i++) position += strcmp(graph_of(w)->node[i].type->name, graph_of(w)->node[node].type->name) == 0;
+    return position;
 }
 
 static void write_group(work *w, const module *m, group g) {
@@ -187,7 +182,7 @@ static void write_group(work *w, const module *m, group g) {
     int channels = 0;
     for (int c = 0; c < s->channels; c++) channels += belongs(m, c, g);
     double elements = (double)channels * (double)(map_elements(w, m->node) / (size_t)s->channels) * batches;
-    fprintf(w->table, "%s\t%s\t%d", graph_of(w)->node[m->source].name, group_names[g], channels);
+    fprintf(w->table, "%s\t%d\t%s\t%d", graph_of(w)->node[m->source].name, position_of(w, m->source), group_names[g], channels);
     put_value(w->table, total(m, s->y_energy, g));
     put_value(w->table, total(m, s->path_energy, g));
     put_value(w->table, total(m, s->o_energy, g));
@@ -198,6 +193,9 @@ static void write_group(work *w, const module *m, group g) {
     for (int f = 0; f < FLIPS; f++) put_value(w->table, ratio(total(m, m->flips[f], g), elements));
     for (int k = 0; k < GRADIENTS; k++) put_value(w->table, total(m, m->gradient[k], g));
     put_value(w->table, sqrt(ratio(s->residual_energy, s->whole_energy)));
+    double parts = 0;
+    for (int p = 0; p < PS_PARTS; p++) parts += total(m, s->energy[p], g);
+    for (int p = 0; p < PS_PARTS; p++) put_value(w->table, ratio(total(m, s->energy[p], g), parts));
     fputc('\n', w->table);
 }
 
@@ -236,12 +234,17 @@ static ps_status measure_module(work *w, module *m) {
 
 /* ---- all modules ---- */
 
+/* A Pool Skip behind another node. */
+static bool is_module(const ps_graph *graph, int node) {
+    return strcmp(graph->node[node].type->name, "pool_skip") == 0 && graph->node[node].input[0] >= 0;
+}
+
 static ps_status find_modules(work *w) {
     const ps_graph *graph = graph_of(w);
-    const ps_units *units = ps_net_units(w->s->session.net);
+    const ps_units *units = ps_net_units(w->session->net);
     PS_TRY(PS_ALLOC((size_t)graph->count, &w->module, "compensation"));
     for (int i = 0; i < graph->count; i++) {
-        if (strcmp(graph->node[i].type->name, "pool_skip") != 0 || graph->node[i].input[0] < 0) continue;
+        if (!is_module(graph, i)) continue;
         module *m = &w->module[w->count++];
         m->node = i;
         m->source = graph->node[i].input[0];
@@ -249,9 +252,8 @@ static ps_status find_modules(work *w) {
         for (int u = 0; u < units->count; u++)
             if (units->unit[u].pool_skip_node == i && !units->unit[u].shared) m->unit = &units->unit[u];
     }
-    if (w->count == 0) return ps_fail(PS_ERR_USAGE, "this network has no Pool Skip; give a checkpoint of an arm that has");
-    if (batches < 1 || batches > w->s->session.probe_batches)
-        return ps_fail(PS_ERR_USAGE, "--batches must be 1 to %d: the probe set holds no more", w->s->session.probe_batches);
+    if (batches > w->session->probe_batches)
+        return ps_fail(PS_ERR_USAGE, "--batches must be 1 to %d: the probe set holds no more", w->session->probe_batches);
     return PS_OK;
 }
 
@@ -260,7 +262,7 @@ static ps_status measure_all(work *w) {
     printf("Energies of the parts as RMS over RMS of y; non-positive region in %% of all elements (statistics of o); pool path's share of the gradient's energy\n");
     printf("%-34s %9s %9s %9s %8s %8s %7s %9s %9s %10s\n", "convolution", "affine", "dimens.", "bias", "opened", "shut", "dead", "grad.live", "grad.dead",
            "residual");
-    ps_progress_start(&w->progress, "compensation", (uint64_t)w->count, 0, quiet);
+    ps_progress_start(&w->progress, "compensation", (uint64_t)w->count, 0, w->m->quiet);
     for (int i = 0; i < w->count; i++) {
         PS_TRY(measure_module(w, &w->module[i]));
         ps_progress_update(&w->progress, (uint64_t)i + 1, NULL);
@@ -269,37 +271,53 @@ static ps_status measure_all(work *w) {
     return PS_OK;
 }
 
+static const char *lacks(const ps_checkpoint_session *checkpoint) {
+    const ps_graph *graph = checkpoint->graph;
+    for (int i = 0; i < graph->count; i++)
+        if (is_module(graph, i)) return NULL;
+    return "this network has no Pool Skip; give a checkpoint of an arm that has";
+}
+
+static ps_status check(void) { return batches < 1 ? ps_fail(PS_ERR_USAGE, "--batches must be at least 1") : PS_OK; }
+
 static ps_status run(work *w) {
     ps_file_writer writer;
-    char *directory = NULL, *path = NULL;
-    ps_status status = PS_OK;
-    if (out == NULL) return measure_all(w);
-    PS_TRY_CLEANUP(ps_file_join(out, "tables", &directory));
-    PS_TRY_CLEANUP(ps_file_make_directories(directory));
-    PS_TRY_CLEANUP(ps_file_join(directory, "compensation.tsv", &path));
-    PS_TRY_CLEANUP(ps_file_writer_open(&writer, path));
+    if (w->m->out == NULL) return measure_all(w);
+    PS_TRY(open_table(w, &writer));
     w->table = writer.stream;
-    write_head(w->table);
-    status = measure_all(w);
-    if (status == PS_OK) status = ps_file_writer_commit(&writer);
-    else ps_file_writer_discard(&writer);
-cleanup:
-    free(directory);
-    free(path);
+    ps_status status = measure_all(w);
+    if (status == PS_OK) return ps_file_writer_commit(&writer);
+    ps_file_writer_discard(&writer);
     return status;
 }
 
-ps_status ps_cmd_compensation(int argc, char **argv) {
-    ps_arguments arguments;
-    ps_checkpoint_session session;
-    PS_TRY(ps_command_parse(&command, argc, argv, &arguments));
-    if (arguments.help) return PS_OK;
-    PS_TRY(ps_checkpoint_session_open(&session, arguments.positional[0], data, threads));
-    work w = {.s = &session, .exact = true};
+static ps_status measure(const ps_measure *m) {
+    work w = {.m = m, .session = &m->checkpoint->session, .exact = true};
     ps_status status = run(&w);
     for (int i = 0; w.module != NULL && i < w.count; i++) close_module(&w.module[i]);
     ps_free(w.module);
-    ps_checkpoint_session_close(&session);
     if (status == PS_OK && !w.exact) status = ps_fail(PS_ERR_CHECK, "the parts of a module's output do not add up to the whole (relative error above %g)", EXACT);
     return status;
 }
+
+const ps_measurement ps_measurement_compensation = {
+    .command = {
+        .name = "compensation",
+        .usage = "CHECKPOINT [--batches N] [--out DIR]",
+        .summary = "Takes apart what every Pool Skip of a checkpoint adds, on its probe set (statistics of the batch): energies and cross terms of affine\n"
+                   "compensation (inputs inside the receptive field of the output position), dimensional compensation (outside it) and bias, each from the\n"
+                   "same channel and from others; how the non-positive region changes (signs after normalisation of o against those of y, with o's statistics\n"
+                   "and with y's own); and the gradient that reaches the convolution, split into identity and pool path, for dead and living channels.\n"
+                   "Exit status 1 when the parts do not add up to the whole (relative error above 1e-5).",
+        .examples = "  poolscope compensation runs/a/checkpoint.safetensors --out runs/a\n",
+        .options = options,
+        .min_positional = 1,
+        .max_positional = 1,
+    },
+    .tables = "compensation",
+    .check = check,
+    .lacks = lacks,
+    .measure = measure,
+};
+
+ps_status ps_cmd_compensation(int argc, char **argv) { return ps_measurement_command(&ps_measurement_compensation, argc, argv); }

@@ -2,7 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "analysis/compare.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/interrupt.h"
@@ -31,7 +30,9 @@ static const ps_command command = {
     .name = "experiment",
     .usage = "CONFIG.json --out DIR [options]",
     .summary = "Runs every arm with every seed (same backbone weights, data order and augmentation in all arms of a seed), compares them and writes\n"
-               "the report. A second call skips finished runs and goes on with unfinished ones. Run options override the file in every run.",
+               "the report. A second call skips finished runs and goes on with unfinished ones. Run options override the file in every run.\n"
+               "\"measure\": [\"compensation\", \"ranks\", \"spectrum\"] in the file makes these measurements on the last checkpoint of every run;\n"
+               "options are those of the commands: {\"ranks\": {}, \"spectrum\": {\"probes\": 2}}.",
     .examples = "  poolscope experiment examples/quickstart/experiment.json --out runs/quickstart\n"
                 "  poolscope experiment examples/cifar10/planted.json --data cifar10:DIR --out runs/planted\n",
     .options = options,
@@ -60,6 +61,7 @@ static ps_status print_estimate(const ps_experiment *e) {
         disk += per_arm * estimate.disk_bytes;
         if (estimate.memory_bytes > memory) memory = estimate.memory_bytes;
     }
+    if (e->measure.count > 0) printf("(without what is measured on the checkpoints afterwards)\n");
     printf("together         %d runs, %.0f s of one thread, %.0f MB a run, %.1f MB of disk\n", e->runs, seconds, 1e-6 * memory, 1e-6 * disk);
     return PS_OK;
 }
@@ -73,7 +75,7 @@ static ps_status compare(const ps_experiment *e) {
         int a = e->run[i].arm;
         if (a >= 0) paths[a][arms[a].run_count++] = e->run[i].directory;
     }
-    return ps_compare_run(arms, e->arms, &(ps_compare_options){out, e->question, quiet});
+    return ps_measurement_compare(arms, e->arms, &(ps_compare_options){out, e->question, quiet});
 }
 
 static ps_status copy_document(const char *path) {

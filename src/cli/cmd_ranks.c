@@ -4,42 +4,20 @@
 #include <string.h>
 
 #include "analysis/spectra/rank.h"
-#include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/incoming.h"
-#include "cli/session.h"
-#include "core/file.h"
+#include "cli/measurement.h"
 #include "core/memory.h"
-#include "core/progress.h"
 #include "kernels/gemm.h"
 
-static int threads;
-static const char *cosine_text = "0.999", *residual_text = "0.001", *data, *out;
-static bool running, quiet;
+static const char *cosine_text = "0.999", *residual_text = "0.001";
+static bool running;
 
 static const ps_option options[] = {
     {"cosine", PS_OPTION_TEXT, &cosine_text, "X", "two nodes overlap from this |cosine| of their incoming weights on [0.999]"},
     {"residual", PS_OPTION_TEXT, &residual_text, "X", "a node depends on others when they leave less than this share of it [0.001]"},
     {"running", PS_OPTION_FLAG, &running, "", "outputs with running statistics (default: statistics of the batch)"},
-    {"data", PS_OPTION_TEXT, &data, "SOURCE", "data to measure outputs on [the probe set of the run]"},
-    {"out", PS_OPTION_TEXT, &out, "DIR", "write DIR/tables/ranks.tsv, overlap.tsv and dependent.tsv"},
-    {"threads", PS_OPTION_INT, &threads, "N", "threads [all processors]"},
-    {"quiet", PS_OPTION_FLAG, &quiet, "", "no progress"},
     {0},
-};
-
-static const ps_command command = {
-    .name = "ranks",
-    .usage = "CHECKPOINT [--cosine X] [--residual X] [--out DIR]",
-    .summary = "Overlap and linear dependence of a checkpoint's nodes, layer by layer: effective rank (exp of the entropy of the singular values' shares)\n"
-               "and stable rank (sum of squares over the largest) of the incoming weights and of the gate's outputs on the probe set; saturation (share\n"
-               "of channels that 99 % of the outputs' variance needs); pairs of nodes whose incoming weights, bias included, point the same way; nodes\n"
-               "whose incoming weights others combine to. Nodes without incoming weights are passed over: `poolscope diagnose` lists them. Behind a\n"
-               "normalisation only the direction counts. Dependence is not tested where nodes are nearly as many as weights of each: there it is chance.",
-    .examples = "  poolscope ranks runs/a/checkpoint.safetensors --out runs/a\n",
-    .options = options,
-    .min_positional = 1,
-    .max_positional = 1,
 };
 
 static const double variance_share = 0.99;
@@ -60,7 +38,8 @@ typedef struct {
 } layer;
 
 typedef struct {
-    ps_checkpoint_session *s;
+    const ps_measure *m;
+    ps_session *session;
     const ps_units *units;
     layer *layer;
     float *products; /* [widest][widest] of one batch */
@@ -71,23 +50,19 @@ typedef struct {
 /* Sums and products of one batch in single precision, over batches in double. */
 static void add_outputs(const ranks *r, layer *l, ps_shape shape, const float *y) {
     size_t positions = ps_shape_positions(shape), channels = (size_t)shape.c;
-    ps_gemm_parallel(true, false, shape.c, shape.c, (int)positions, y, shape.c, y, shape.c, false, r->products, shape.c, r->s->session.pool);
+    ps_gemm_parallel(true, false, shape.c, shape.c, (int)positions, y, shape.c, y, shape.c, false, r->products, shape.c, r->session->pool);
     for (size_t i = 0; i < channels * channels; i++) l->moment[i] += (double)r->products[i];
     for (size_t p = 0; p < positions; p++)
         for (size_t c = 0; c < channels; c++) l->sum[c] += (double)y[p * channels + c];
     l->positions += (double)positions;
 }
 
-static void after_node(void *self, int node, ps_shape shape, const float *y) {
-    const ranks *r = self;
-    for (int u = 0; u < r->units->count; u++)
-        if (r->units->unit[u].gate_node == node) add_outputs(r, &r->layer[u], shape, y);
+static void after_gate(void *self, int unit, ps_shape shape, const float *y) {
+    ranks *r = self;
+    add_outputs(r, &r->layer[unit], shape, y);
 }
 
 static ps_status gather(ranks *r) {
-    ps_session *s = &r->s->session;
-    ps_net_hook hook = {r, after_node};
-    ps_progress progress;
     size_t widest = 0;
     PS_TRY(PS_ALLOC((size_t)r->units->count, &r->layer, "ranks"));
     for (int u = 0; u < r->units->count; u++) {
@@ -96,16 +71,10 @@ static ps_status gather(ranks *r) {
         widest = channels > widest ? channels : widest;
         PS_TRY(PS_ALLOC(channels * channels, &r->layer[u].moment, "ranks"));
         PS_TRY(PS_ALLOC(channels, &r->layer[u].sum, "ranks"));
-        if (!unit->shared) PS_TRY(ps_incoming_rows(s->net, unit, &r->layer[u].weights, &r->layer[u].columns));
+        if (!unit->shared) PS_TRY(ps_incoming_rows(r->session->net, unit, &r->layer[u].weights, &r->layer[u].columns));
     }
     PS_TRY(PS_ALLOC(widest * widest, &r->products, "ranks"));
-    ps_progress_start(&progress, "ranks", (uint64_t)s->probe_batches, 0, quiet);
-    for (int b = 0; b < s->probe_batches; b++) {
-        ps_loader_plain_batch(s->loader, PS_SPLIT_PROBE, b, s->x, s->label, s->pool);
-        ps_net_forward(s->net, s->x, running ? PS_MODE_EVAL : PS_MODE_PROBE, (ps_rng_key){{0, 0}}, &hook);
-        ps_progress_update(&progress, (uint64_t)b + 1, NULL);
-    }
-    ps_progress_end(&progress, NULL);
+    ps_measure_gates(r->m, running ? PS_MODE_EVAL : PS_MODE_PROBE, after_gate, r);
     return PS_OK;
 }
 
@@ -160,8 +129,8 @@ static void print_pairs(const ps_unit *unit, const layer *l) {
 
 static void print_layers(const ranks *r) {
     int pairs = 0, dependent = 0, nodes = 0;
-    printf("Ranks at step %llu (outputs: %s, probe set of %d images)\n", (unsigned long long)r->s->step,
-           running ? "running statistics" : "statistics of the batch", r->s->session.probe_batches * r->s->config.batch);
+    printf("Ranks at step %llu (outputs: %s, probe set of %d images)\n", (unsigned long long)r->m->checkpoint->step,
+           running ? "running statistics" : "statistics of the batch", r->session->probe_batches * r->session->config->batch);
     printf("%-24s %6s %8s %10s %9s %8s %10s %10s %10s %11s\n", "layer", "nodes", "weights", "effective", "stable", "overlap", "dependent", "out eff.",
            "out stable", "saturation");
     for (int u = 0; u < r->units->count; u++) {
@@ -181,23 +150,16 @@ static void print_layers(const ranks *r) {
     for (int u = 0; u < r->units->count; u++) print_pairs(&r->units->unit[u], &r->layer[u]);
 }
 
-static ps_status open_table(const char *name, ps_file_writer *writer) {
-    char *path = NULL;
-    PS_TRY(ps_string_format(&path, "%s/tables/%s.tsv", out, name));
-    ps_status status = ps_file_writer_open(writer, path);
-    free(path);
-    return status;
-}
-
 static ps_status write_ranks(const ranks *r) {
     ps_file_writer w;
-    PS_TRY(open_table("ranks", &w));
-    fprintf(w.stream, "layer\tdepth\tnodes\tweights\tweight_effective_rank\tweight_stable_rank\tsigma_max\tsigma_min\toverlapping_pairs\tdependent_nodes\t"
-                      "output_effective_rank\toutput_stable_rank\tsaturation\n");
+    PS_TRY(ps_measure_table(r->m, "ranks",
+                            "layer\tposition\tdepth\tnodes\tweights\tweight_effective_rank\tweight_stable_rank\tsigma_max\tsigma_min\toverlapping_pairs\t"
+                            "dependent_nodes\toutput_effective_rank\toutput_stable_rank\tsaturation",
+                            &w));
     for (int u = 0; u < r->units->count; u++) {
         const ps_unit *unit = &r->units->unit[u];
         const layer *l = &r->layer[u];
-        fprintf(w.stream, "%s\t%d\t%d\t", unit->name, unit->depth, unit->channels);
+        fprintf(w.stream, "%s\t%d\t%d\t%d\t", unit->name, u, unit->depth, unit->channels);
         if (unit->shared) fprintf(w.stream, "NA\tNA\tNA\tNA\tNA\tNA\t");
         else
             fprintf(w.stream, "%d\t%.9g\t%.9g\t%.9g\t%.9g\t%d\t", l->columns, l->weight_effective, l->weight_stable, l->largest, l->smallest,
@@ -211,8 +173,7 @@ static ps_status write_ranks(const ranks *r) {
 
 static ps_status write_overlap(const ranks *r) {
     ps_file_writer w;
-    PS_TRY(open_table("overlap", &w));
-    fprintf(w.stream, "layer\tchannel\tother\tcosine\n");
+    PS_TRY(ps_measure_table(r->m, "overlap", "layer\tchannel\tother\tcosine", &w));
     for (int u = 0; u < r->units->count; u++)
         for (int p = 0; p < r->layer[u].overlap.count; p++) {
             ps_overlap pair = r->layer[u].overlap.pair[p];
@@ -223,8 +184,7 @@ static ps_status write_overlap(const ranks *r) {
 
 static ps_status write_dependent(const ranks *r) {
     ps_file_writer w;
-    PS_TRY(open_table("dependent", &w));
-    fprintf(w.stream, "layer\tchannel\tresidual\n");
+    PS_TRY(ps_measure_table(r->m, "dependent", "layer\tchannel\tresidual", &w));
     for (int u = 0; u < r->units->count; u++)
         for (int c = 0; r->layer[u].testable && c < r->units->unit[u].channels; c++)
             if (r->layer[u].residual[c] < residual) fprintf(w.stream, "%s\t%d\t%.9g\n", r->units->unit[u].name, c, r->layer[u].residual[c]);
@@ -232,13 +192,9 @@ static ps_status write_dependent(const ranks *r) {
 }
 
 static ps_status write_tables(const ranks *r) {
-    char *directory = NULL;
-    PS_TRY(ps_file_join(out, "tables", &directory));
-    ps_status status = ps_file_make_directories(directory);
-    free(directory);
-    if (status == PS_OK) status = write_ranks(r);
-    if (status == PS_OK) status = write_overlap(r);
-    return status == PS_OK ? write_dependent(r) : status;
+    PS_TRY(write_ranks(r));
+    PS_TRY(write_overlap(r));
+    return write_dependent(r);
 }
 
 static ps_status parse_share(const char *text, const char *option, double *value) {
@@ -248,16 +204,19 @@ static ps_status parse_share(const char *text, const char *option, double *value
     return ps_fail(PS_ERR_USAGE, "%s must be above 0 and at most 1, not \"%s\"", option, text);
 }
 
-static ps_status measure(ranks *r) {
+static ps_status check(void) {
     PS_TRY(parse_share(cosine_text, "--cosine", &cosine));
-    PS_TRY(parse_share(residual_text, "--residual", &residual));
+    return parse_share(residual_text, "--residual", &residual);
+}
+
+static ps_status measure_all(ranks *r) {
     PS_TRY(gather(r));
     for (int u = 0; u < r->units->count; u++) {
         if (!r->units->unit[u].shared) PS_TRY(measure_weights(&r->units->unit[u], &r->layer[u]));
         PS_TRY(measure_outputs(&r->units->unit[u], &r->layer[u]));
     }
     print_layers(r);
-    return out != NULL ? write_tables(r) : PS_OK;
+    return r->m->out != NULL ? write_tables(r) : PS_OK;
 }
 
 static void clear(ranks *r) {
@@ -273,15 +232,31 @@ static void clear(ranks *r) {
     ps_free(r->products);
 }
 
-ps_status ps_cmd_ranks(int argc, char **argv) {
-    ps_arguments arguments;
-    ps_checkpoint_session session;
-    PS_TRY(ps_command_parse(&command, argc, argv, &arguments));
-    if (arguments.help) return PS_OK;
-    PS_TRY(ps_checkpoint_session_open(&session, arguments.positional[0], data, threads));
-    ranks r = {.s = &session, .units = ps_net_units(session.session.net)};
-    ps_status status = measure(&r);
+static ps_status measure(const ps_measure *m) {
+    ps_session *session = &m->checkpoint->session;
+    ranks r = {.m = m, .session = session, .units = ps_net_units(session->net)};
+    ps_status status = measure_all(&r);
     clear(&r);
-    ps_checkpoint_session_close(&session);
     return status;
 }
+
+const ps_measurement ps_measurement_ranks = {
+    .command = {
+        .name = "ranks",
+        .usage = "CHECKPOINT [--cosine X] [--residual X] [--out DIR]",
+        .summary = "Overlap and linear dependence of a checkpoint's nodes, layer by layer: effective rank (exp of the entropy of the singular values' shares)\n"
+                   "and stable rank (sum of squares over the largest) of the incoming weights and of the gate's outputs on the probe set; saturation (share\n"
+                   "of channels that 99 % of the outputs' variance needs); pairs of nodes whose incoming weights, bias included, point the same way; nodes\n"
+                   "whose incoming weights others combine to. Nodes without incoming weights are passed over: `poolscope diagnose` lists them. Behind a\n"
+                   "normalisation only the direction counts. Dependence is not tested where nodes are nearly as many as weights of each: there it is chance.",
+        .examples = "  poolscope ranks runs/a/checkpoint.safetensors --out runs/a\n",
+        .options = options,
+        .min_positional = 1,
+        .max_positional = 1,
+    },
+    .tables = "ranks,overlap,dependent",
+    .check = check,
+    .measure = measure,
+};
+
+ps_status ps_cmd_ranks(int argc, char **argv) { return ps_measurement_command(&ps_measurement_ranks, argc, argv); }

@@ -4,52 +4,34 @@
 #include <string.h>
 
 #include "analysis/spectra/lanczos.h"
-#include "cli/command_line.h"
 #include "cli/commands.h"
-#include "cli/session.h"
-#include "core/file.h"
+#include "cli/measurement.h"
 #include "core/memory.h"
 #include "core/progress.h"
 #include "kernels/pointwise.h"
 #include "net/hessian.h"
 
-static int probes = 4, steps = 40, batches = 1, seed, threads;
-static const char *data, *out;
-static bool running, quiet;
+static int probes = 4, steps = 40, batches = 1, seed;
+static bool running;
 
 static const ps_option options[] = {
     {"probes", PS_OPTION_INT, &probes, "N", "random start vectors [4]"},
     {"steps", PS_OPTION_INT, &steps, "N", "Lanczos steps of each [40]"},
     {"batches", PS_OPTION_INT, &batches, "N", "batches of the probe set the loss is averaged over [1]"},
     {"running", PS_OPTION_FLAG, &running, "", "normalise with running statistics (default: statistics of the batch)"},
-    {"data", PS_OPTION_TEXT, &data, "SOURCE", "data to measure on [those of the run]"},
     {"seed", PS_OPTION_INT, &seed, "N", "of the start vectors [0]"},
-    {"out", PS_OPTION_TEXT, &out, "DIR", "write DIR/tables/spectrum*.tsv"},
-    {"threads", PS_OPTION_INT, &threads, "N", "threads [all processors]"},
-    {"quiet", PS_OPTION_FLAG, &quiet, "", "no progress"},
     {0},
 };
 
-static const ps_command command = {
-    .name = "spectrum",
-    .usage = "CHECKPOINT [--probes N] [--steps N] [--out DIR]",
-    .summary = "Spectrum of the loss's Hessian at a checkpoint: largest and smallest eigenvalues, trace, density (stochastic Lanczos quadrature), the share of\n"
-               "the spectrum with |lambda| <= eps max |lambda|, swept over eps, steps and probes, and how the Hessian acts on the weights of dead and of\n"
-               "alive nodes (||H P z|| / ||P z|| for random z): one Lanczos vector cannot span a degenerate null space, so this ties dead nodes to it.\n"
-               "The decay term is left out; gates and maxima count as fixed, as in PyTorch's double backward.",
-    .examples = "  poolscope spectrum runs/a/checkpoint.safetensors --out runs/a\n",
-    .options = options,
-    .min_positional = 1,
-    .max_positional = 1,
-};
-
-enum { NODE_DRAWS = 4, DENSITY_POINTS = 512 };
+enum { NODE_DRAWS = 4, DENSITY_POINTS = 421 };
+static const double DENSITY_END = 1.05; /* in largest |lambda| */
 static const double epsilons[] = {1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1};
 enum { EPSILONS = sizeof epsilons / sizeof *epsilons };
 
 /* What of each vector belongs to dead nodes, to alive ones: 1 and 2; 0: to none (shared gates, modules, outputs). */
 typedef struct {
-    ps_checkpoint_session *s;
+    const ps_measure *m;
+    ps_session *session;
     ps_hessian *hessian;
     ps_lanczos *probe;
     unsigned char *group;
@@ -73,19 +55,16 @@ static void apply(void *self, const float *x, float *y) {
 
 /* ---- who is dead ---- */
 
-static void count_nonzero(void *self, int node, ps_shape shape, const float *y) {
+static void count_nonzero(void *self, int unit, ps_shape shape, const float *y) {
     spectrum *s = self;
-    const ps_units *units = ps_net_units(s->s->session.net);
-    for (int u = 0; u < units->count; u++)
-        if (units->unit[u].gate_node == node)
-            ps_channel_summarise(y, (size_t)shape.n, ps_shape_positions(shape) / (size_t)shape.n, shape.c, (ps_channel_sums){.nonzero = s->nonzero[u]},
-                                 s->workspace, s->s->session.pool);
+    ps_channel_summarise(y, (size_t)shape.n, ps_shape_positions(shape) / (size_t)shape.n, shape.c, (ps_channel_sums){.nonzero = s->nonzero[unit]}, s->workspace,
+                         s->session->pool);
 }
 
 static void mark_node(spectrum *s, const ps_unit *unit, int channel, unsigned char group) {
     static const char *const suffixes[] = {"weight", "bias"};
     const int nodes[] = {unit->source_node, unit->norm_node};
-    ps_net *net = s->s->session.net;
+    ps_net *net = s->session->net;
     for (int i = 0; i < 4; i++) {
         int param = nodes[i / 2] >= 0 ? ps_net_node_param(net, nodes[i / 2], suffixes[i % 2]) : -1;
         if (param < 0) continue;
@@ -96,9 +75,8 @@ static void mark_node(spectrum *s, const ps_unit *unit, int channel, unsigned ch
 }
 
 static ps_status find_dead(spectrum *s) {
-    ps_session *session = &s->s->session;
+    ps_session *session = s->session;
     const ps_units *units = ps_net_units(session->net);
-    ps_net_hook hook = {s, count_nonzero};
     size_t workspace = 0;
     PS_TRY(PS_ALLOC((size_t)units->count, &s->nonzero, "spectrum"));
     for (int u = 0; u < units->count; u++) {
@@ -109,10 +87,7 @@ static ps_status find_dead(spectrum *s) {
     }
     PS_TRY(ps_alloc(workspace, 1, "spectrum", &s->workspace));
     PS_TRY(PS_ALLOC(ps_hessian_dimension(s->hessian), &s->group, "spectrum"));
-    for (int b = 0; b < session->probe_batches; b++) {
-        fill_batch(session, b, session->x, session->label);
-        ps_net_forward(session->net, session->x, running ? PS_MODE_EVAL : PS_MODE_PROBE, (ps_rng_key){{0, 0}}, &hook);
-    }
+    ps_measure_gates(s->m, running ? PS_MODE_EVAL : PS_MODE_PROBE, count_nonzero, s);
     for (int u = 0; u < units->count; u++)
         for (int c = 0; c < units->unit[u].channels; c++)
             if (!units->unit[u].shared) mark_node(s, &units->unit[u], c, s->nonzero[u][c] == 0 ? 1 : 2);
@@ -126,7 +101,7 @@ static double action_on(spectrum *s, unsigned char group, int draw, float *z, fl
     ps_rng_key key = ps_rng_key_fold(ps_rng_key_of((uint64_t)seed, "spectrum/nodes"), (uint64_t)draw);
     for (size_t i = 0; i < n; i++) z[i] = s->group[i] == group ? ps_rng_normal(key, i) : 0.0f;
     apply(s, z, hz);
-    return sqrt(ps_vector_sum_squares(hz, n, s->s->session.pool) / ps_vector_sum_squares(z, n, s->s->session.pool));
+    return sqrt(ps_vector_sum_squares(hz, n, s->session->pool) / ps_vector_sum_squares(z, n, s->session->pool));
 }
 
 typedef struct {
@@ -156,16 +131,16 @@ cleanup:
 static ps_status run_probes(spectrum *s) {
     ps_operator hessian = {s, ps_hessian_dimension(s->hessian), apply};
     PS_TRY(PS_ALLOC((size_t)probes, &s->probe, "spectrum"));
-    ps_progress_start(&s->progress, "spectrum", (uint64_t)probes * (uint64_t)steps + 2 * NODE_DRAWS, 0, quiet);
-    for (int p = 0; p < probes; p++) PS_TRY(ps_lanczos_run(&hessian, steps, (uint64_t)seed, p, s->s->session.pool, &s->probe[p]));
+    ps_progress_start(&s->progress, "spectrum", (uint64_t)probes * (uint64_t)steps + 2 * NODE_DRAWS, 0, s->m->quiet);
+    for (int p = 0; p < probes; p++) PS_TRY(ps_lanczos_run(&hessian, steps, (uint64_t)seed, p, s->session->pool, &s->probe[p]));
     return PS_OK;
 }
 
 static void print_summary(const spectrum *s, ps_spectrum_summary sum, const action actions[3]) {
     static const char *const names[] = {"", "dead", "alive"};
     const ps_lanczos *first = &s->probe[0];
-    printf("Hessian of the loss at step %llu (%s, %d images, no decay term): %zu parameters\n", (unsigned long long)s->s->step,
-           running ? "running statistics" : "statistics of the batch", batches * s->s->config.batch, ps_hessian_dimension(s->hessian));
+    printf("Hessian of the loss at step %llu (%s, %d images, no decay term): %zu parameters\n", (unsigned long long)s->m->checkpoint->step,
+           running ? "running statistics" : "statistics of the batch", batches * s->session->config->batch, ps_hessian_dimension(s->hessian));
     printf("largest    ");
     for (int k = 0; k < 5 && k < first->steps; k++) printf(" %.6g", first->value[first->steps - 1 - k]);
     printf("   (Ritz values of the first probe)\nsmallest    %.6g\ntrace       %.6g +- %.2g (standard error over %d probes)\n", sum.smallest, sum.trace,
@@ -181,32 +156,24 @@ static void print_summary(const spectrum *s, ps_spectrum_summary sum, const acti
     }
 }
 
-static ps_status open_table(const char *name, ps_file_writer *writer) {
-    char *path = NULL;
-    PS_TRY(ps_string_format(&path, "%s/tables/%s.tsv", out, name));
-    ps_status status = ps_file_writer_open(writer, path);
-    free(path);
-    return status;
-}
-
 static ps_status write_ritz(const spectrum *s) {
     ps_file_writer w;
-    PS_TRY(open_table("spectrum", &w));
-    fprintf(w.stream, "probe\tindex\tvalue\tweight\n");
+    PS_TRY(ps_measure_table(s->m, "spectrum", "probe\tindex\tvalue\tweight", &w));
     for (int p = 0; p < probes; p++)
         for (int k = 0; k < s->probe[p].steps; k++) fprintf(w.stream, "%d\t%d\t%.9g\t%.9g\n", p, k, s->probe[p].value[k], s->probe[p].weight[k]);
     return ps_file_writer_commit(&w);
 }
 
-/* Gaussians a hundredth of the spectrum's width wide. */
+/* Gaussians a hundredth of the largest |lambda| wide, on a grid of multiples of it, so that the curves of several networks can be laid over
+ * each other. */
 static ps_status write_density(const spectrum *s, ps_spectrum_summary sum) {
     ps_file_writer w;
-    double width = sum.largest - sum.smallest, sigma = width > 0 ? 0.01 * width : 1.0;
-    PS_TRY(open_table("spectrum_density", &w));
-    fprintf(w.stream, "lambda\tdensity\tsigma\n");
+    double largest = fmax(fabs(sum.largest), fabs(sum.smallest)), scale = largest > 0 ? largest : 1, sigma = 0.01 * scale;
+    PS_TRY(ps_measure_table(s->m, "spectrum_density", "relative\tlambda\tdensity\tsigma\trelative_density", &w));
     for (int i = 0; i < DENSITY_POINTS; i++) {
-        double lambda = sum.smallest - 0.05 * width + 1.1 * width * i / (DENSITY_POINTS - 1);
-        fprintf(w.stream, "%.9g\t%.9g\t%.9g\n", lambda, ps_spectrum_density(s->probe, probes, lambda, sigma), sigma);
+        double relative = DENSITY_END * (2.0 * i / (DENSITY_POINTS - 1) - 1);
+        double density = ps_spectrum_density(s->probe, probes, relative * scale, sigma);
+        fprintf(w.stream, "%.9g\t%.9g\t%.9g\t%.9g\t%.9g\n", relative, relative * scale, density, sigma, density * scale);
     }
     return ps_file_writer_commit(&w);
 }
@@ -214,8 +181,7 @@ static ps_status write_density(const spectrum *s, ps_spectrum_summary sum) {
 /* Over probes: the first one, two, ... all of them. */
 static ps_status write_mass(const spectrum *s) {
     ps_file_writer w;
-    PS_TRY(open_table("spectrum_mass", &w));
-    fprintf(w.stream, "probes\tsteps\tepsilon\tmass\tstandard_error\n");
+    PS_TRY(ps_measure_table(s->m, "spectrum_mass", "probes\tsteps\tepsilon\tmass\tstandard_error", &w));
     for (int count = 1; count <= probes; count++)
         for (int e = 0; e < EPSILONS; e++) {
             double error, mass = ps_spectrum_mass_near_zero(s->probe, count, epsilons[e], &error);
@@ -226,8 +192,7 @@ static ps_status write_mass(const spectrum *s) {
 
 static ps_status write_nodes(const spectrum *s, const action actions[3]) {
     ps_file_writer w;
-    PS_TRY(open_table("spectrum_nodes", &w));
-    fprintf(w.stream, "state\tnodes\tdraws\tratio_mean\tratio_min\tratio_max\n");
+    PS_TRY(ps_measure_table(s->m, "spectrum_nodes", "state\tnodes\tdraws\tratio_mean\tratio_min\tratio_max", &w));
     for (int g = 1; g <= 2; g++) {
         if (s->nodes[g] == 0) fprintf(w.stream, "%s\t0\t0\tNA\tNA\tNA\n", g == 1 ? "dead" : "alive");
         else fprintf(w.stream, "%s\t%d\t%d\t%.9g\t%.9g\t%.9g\n", g == 1 ? "dead" : "alive", s->nodes[g], NODE_DRAWS, actions[g].mean, actions[g].low,
@@ -237,34 +202,34 @@ static ps_status write_nodes(const spectrum *s, const action actions[3]) {
 }
 
 static ps_status write_tables(const spectrum *s, ps_spectrum_summary sum, const action actions[3]) {
-    char *directory = NULL;
-    PS_TRY(ps_file_join(out, "tables", &directory));
-    ps_status status = ps_file_make_directories(directory);
-    free(directory);
-    if (status == PS_OK) status = write_ritz(s);
-    if (status == PS_OK) status = write_density(s, sum);
-    if (status == PS_OK) status = write_mass(s);
-    return status == PS_OK ? write_nodes(s, actions) : status;
+    PS_TRY(write_ritz(s));
+    PS_TRY(write_density(s, sum));
+    PS_TRY(write_mass(s));
+    return write_nodes(s, actions);
 }
 
-static ps_status measure(spectrum *s) {
-    action actions[3] = {{0, 0, 0}};
-    ps_hessian_source source = {&s->s->session, batches, fill_batch};
-    if (batches < 1 || batches > s->s->session.probe_batches)
-        return ps_fail(PS_ERR_USAGE, "--batches must be 1 to %d: the probe set holds no more", s->s->session.probe_batches);
+static ps_status check(void) {
     if (probes < 1) return ps_fail(PS_ERR_USAGE, "--probes must be at least 1");
-    PS_TRY(ps_hessian_create(s->s->graph, s->s->session.net, running ? PS_MODE_EVAL : PS_MODE_PROBE, &source, &s->hessian));
+    return batches < 1 ? ps_fail(PS_ERR_USAGE, "--batches must be at least 1") : PS_OK;
+}
+
+static ps_status measure_all(spectrum *s) {
+    action actions[3] = {{0, 0, 0}};
+    ps_hessian_source source = {s->session, batches, fill_batch};
+    if (batches > s->session->probe_batches)
+        return ps_fail(PS_ERR_USAGE, "--batches must be 1 to %d: the probe set holds no more", s->session->probe_batches);
+    PS_TRY(ps_hessian_create(s->m->checkpoint->graph, s->session->net, running ? PS_MODE_EVAL : PS_MODE_PROBE, &source, &s->hessian));
     PS_TRY(find_dead(s));
     PS_TRY(run_probes(s));
     PS_TRY(act_on_nodes(s, actions));
     ps_progress_end(&s->progress, NULL);
     ps_spectrum_summary sum = ps_spectrum_summarise(s->probe, probes, ps_hessian_dimension(s->hessian));
     print_summary(s, sum, actions);
-    return out != NULL ? write_tables(s, sum, actions) : PS_OK;
+    return s->m->out != NULL ? write_tables(s, sum, actions) : PS_OK;
 }
 
 static void clear(spectrum *s) {
-    int units = ps_net_units(s->s->session.net)->count;
+    int units = ps_net_units(s->session->net)->count;
     for (int p = 0; s->probe != NULL && p < probes; p++) ps_lanczos_clear(&s->probe[p]);
     for (int u = 0; s->nonzero != NULL && u < units; u++) ps_free(s->nonzero[u]);
     ps_free(s->probe);
@@ -274,15 +239,38 @@ static void clear(spectrum *s) {
     ps_hessian_destroy(s->hessian);
 }
 
-ps_status ps_cmd_spectrum(int argc, char **argv) {
-    ps_arguments arguments;
-    ps_checkpoint_session session;
-    PS_TRY(ps_command_parse(&command, argc, argv, &arguments));
-    if (arguments.help) return PS_OK;
-    PS_TRY(ps_checkpoint_session_open(&session, arguments.positional[0], data, threads));
-    spectrum s = {.s = &session};
-    ps_status status = measure(&s);
+/* Networks with modules for which no second derivative is written: the sentence of the refusal. */
+static const char *lacks(const ps_checkpoint_session *checkpoint) {
+    ps_graph *expanded = NULL;
+    ps_status status = ps_graph_expand(checkpoint->graph, &expanded);
+    ps_graph_destroy(expanded);
+    return status == PS_OK ? NULL : ps_status_message();
+}
+
+static ps_status measure(const ps_measure *m) {
+    spectrum s = {.m = m, .session = &m->checkpoint->session};
+    ps_status status = measure_all(&s);
     clear(&s);
-    ps_checkpoint_session_close(&session);
     return status;
 }
+
+const ps_measurement ps_measurement_spectrum = {
+    .command = {
+        .name = "spectrum",
+        .usage = "CHECKPOINT [--probes N] [--steps N] [--out DIR]",
+        .summary = "Spectrum of the loss's Hessian at a checkpoint: largest and smallest eigenvalues, trace, density (stochastic Lanczos quadrature), the share of\n"
+                   "the spectrum with |lambda| <= eps max |lambda|, swept over eps, steps and probes, and how the Hessian acts on the weights of dead and of\n"
+                   "alive nodes (||H P z|| / ||P z|| for random z): one Lanczos vector cannot span a degenerate null space, so this ties dead nodes to it.\n"
+                   "The decay term is left out; gates and maxima count as fixed, as in PyTorch's double backward.",
+        .examples = "  poolscope spectrum runs/a/checkpoint.safetensors --out runs/a\n",
+        .options = options,
+        .min_positional = 1,
+        .max_positional = 1,
+    },
+    .tables = "spectrum,spectrum_density,spectrum_mass,spectrum_nodes",
+    .check = check,
+    .lacks = lacks,
+    .measure = measure,
+};
+
+ps_status ps_cmd_spectrum(int argc, char **argv) { return ps_measurement_command(&ps_measurement_spectrum, argc, argv); }

@@ -7,7 +7,7 @@
 #include "core/json.h"
 #include "core/memory.h"
 
-static const char *const document_keys[] = {"name", "question", "description", "base", "arms", "seeds", "fork", NULL};
+static const char *const document_keys[] = {"name", "question", "description", "base", "arms", "seeds", "fork", "measure", NULL};
 static const char *const arm_skips[] = {"name", NULL};
 
 typedef struct {
@@ -119,6 +119,7 @@ static ps_status read_document(reader *r) {
     r->fork = cJSON_GetObjectItemCaseSensitive(r->document, "fork");
     PS_TRY(check_object(r, r->base, "base"));
     PS_TRY(check_object(r, r->fork, "fork"));
+    PS_TRY(ps_measurement_plan_read(cJSON_GetObjectItemCaseSensitive(r->document, "measure"), r->path, &r->out->measure));
     PS_TRY(read_seeds(r));
     for (int s = 0; r->fork != NULL && s < r->out->seeds; s++) PS_TRY(add_run(r, -1, s, r->fork, "parent"));
     const cJSON *arms = cJSON_GetObjectItemCaseSensitive(r->document, "arms"), *arm;
@@ -150,6 +151,7 @@ void ps_experiment_clear(ps_experiment *experiment) {
     }
     for (int i = 0; i < experiment->arms; i++) free(experiment->arm[i]);
     ps_free_array(experiment->run);
+    ps_measurement_plan_clear(&experiment->measure);
     free(experiment->name);
     free(experiment->question);
     memset(experiment, 0, sizeof *experiment);

@@ -2,16 +2,19 @@
  *
  *   {"name": "quickstart", "question": "Does ...?", "description": "...",
  *    "base": {run keys}, "arms": [{"name": "baseline"}, {"name": "ps2", "pool_skip": 2}, ...], "seeds": [1, 2, 3],
- *    "fork": {run keys of a parent run}}
+ *    "fork": {run keys of a parent run},
+ *    "measure": ["compensation", "ranks", "spectrum"]}
  *
  * With "fork", each seed first trains a parent (base + these keys, arm "parent"); every arm then starts from its checkpoint with modules at
- * zero. Layout of the directory:
+ * zero. With "measure", these measurements (cli/measurement_list.def) are made on the last checkpoint of every run of every arm; options are
+ * those of the commands, as {"ranks": {}, "spectrum": {"probes": 2, "steps": 20}}. Layout of the directory:
  *   experiment.json         what was run
- *   runs/ARM/seed-N/        one run each (cli/run.h)
+ *   runs/ARM/seed-N/        one run each (cli/run.h); its tables/ holds what was measured on its checkpoint
  *   tables/, verdict.json   of the comparison;  report.html and plots/ of the report */
 #ifndef PS_CLI_EXPERIMENT_H
 #define PS_CLI_EXPERIMENT_H
 
+#include "cli/measurement.h"
 #include "cli/run_config.h"
 
 enum { PS_EXPERIMENT_MAX_ARMS = 32, PS_EXPERIMENT_MAX_SEEDS = 256 };
@@ -30,6 +33,7 @@ typedef struct {
     int arms;
     int seed[PS_EXPERIMENT_MAX_SEEDS];
     int seeds;
+    ps_measurement_plan measure; /* on every run but the parents */
     ps_experiment_run *run;  /* parents first, then arm after arm */
     int runs;
     size_t capacity;

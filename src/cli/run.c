@@ -113,10 +113,10 @@ cleanup:
     return status;
 }
 
-/* The last line decides: it is an `end` record and whole. */
-bool ps_run_finished(const char *directory) {
+/* The trace's last line, where it is whole and an `end` record: it says how the run ended. */
+static bool read_end(const char *directory, const char *status) {
     char tail[4096], *path = NULL;
-    bool finished = false;
+    bool found = false;
     if (ps_file_join(directory, "trace.jsonl", &path) != PS_OK) return false;
     FILE *stream = fopen(path, "rb");
     if (stream != NULL) {
@@ -124,12 +124,15 @@ bool ps_run_finished(const char *directory) {
         size_t size = fread(tail, 1, sizeof tail - 1, stream);
         tail[size] = '\0';
         char *line = size > 0 && tail[size - 1] == '\n' ? (tail[size - 1] = '\0', strrchr(tail, '\n')) : NULL;
-        finished = line != NULL && strstr(line, "{\"type\":\"end\"") == line + 1;
+        found = line != NULL && strstr(line, "{\"type\":\"end\"") == line + 1 && strstr(line, status) != NULL;
         fclose(stream);
     }
     free(path);
-    return finished;
+    return found;
 }
+
+bool ps_run_finished(const char *directory) { return read_end(directory, ""); }
+bool ps_run_diverged(const char *directory) { return read_end(directory, "\"status\":\"" PS_TRACE_STATUS_DIVERGED "\""); }
 
 /* ---- what the header says ---- */
 

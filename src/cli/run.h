@@ -30,8 +30,9 @@ typedef struct {
 
 ps_status ps_run_execute(const ps_run_config *config, const ps_run_options *options);
 
-/* Whether the directory holds a run that reached its end. */
+/* Whether the directory holds a run that reached its end; whether that end was divergence. */
 bool ps_run_finished(const char *directory);
+bool ps_run_diverged(const char *directory);
 /* Reads directory/config.json. */
 ps_status ps_run_read_config(const char *directory, ps_run_config *config);
 

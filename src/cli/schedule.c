@@ -25,6 +25,7 @@ typedef struct {
     ps_run_state state;
     ps_status status;
     char message[1024];
+    const char *measuring; /* name of the present measurement; constant text, at the same address in both. NULL: training */
 } report;
 
 typedef struct {
@@ -42,6 +43,8 @@ static int processors(void) {
     cpu_set_t set;
     return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
 }
+
+static bool asked_to_stop(const schedule *s) { return s->options->stop != NULL && *s->options->stop != 0; }
 
 /* ---- what is there already ---- */
 
@@ -81,30 +84,52 @@ static bool started_before(const ps_experiment_run *run) {
     return there;
 }
 
+/* Of finished runs: parents are measured by nobody, and diverged weights have nothing to tell. */
+static bool needs_measuring(const schedule *s, int i) {
+    const ps_experiment_run *run = &s->experiment->run[i];
+    return run->arm >= 0 && !ps_run_diverged(run->directory) && !ps_measurement_plan_done(&s->experiment->measure, run->directory);
+}
+
 static ps_status look(schedule *s, int i) {
     const ps_experiment_run *run = &s->experiment->run[i];
     s->phase[i] = WAITING;
     if (s->options->force || !started_before(run)) return PS_OK;
     PS_TRY(check_same(run));
     if (!ps_run_finished(run->directory)) return PS_OK;
-    s->phase[i] = DONE;
     s->report[i].state.step = (uint64_t)run->config.steps;
+    if (!needs_measuring(s, i)) s->phase[i] = DONE;
     return PS_OK;
 }
 
 /* ---- children ---- */
 
-static _Noreturn void be_child(schedule *s, int i) {
+static ps_status train(schedule *s, int i) {
     const ps_experiment_run *run = &s->experiment->run[i];
-    prctl(PR_SET_PDEATHSIG, SIGTERM); /* a killed parent leaves no runs behind: they end their window */
+    bool again = started_before(run) && !s->options->force;
+    if (again && ps_run_finished(run->directory)) return PS_OK;
     ps_run_options options = {.directory = run->directory,
-                              .resume = started_before(run) && !s->options->force,
+                              .resume = again,
                               .force = s->options->force,
                               .quiet = true,
                               .threads = s->threads,
                               .stop = s->options->stop,
                               .state = &s->report[i].state};
-    s->report[i].status = ps_run_execute(&run->config, &options);
+    return ps_run_execute(&run->config, &options);
+}
+
+/* A measurement has no half-way: a signal ends it at once, and nothing of it was written. */
+static ps_status measure(schedule *s, int i) {
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
+    if (asked_to_stop(s)) return ps_fail(PS_ERR_STOPPED, "stopped before measuring");
+    return ps_measurement_plan_run(&s->experiment->measure, s->experiment->run[i].directory, s->threads, &s->report[i].measuring);
+}
+
+static _Noreturn void be_child(schedule *s, int i) {
+    prctl(PR_SET_PDEATHSIG, SIGTERM); /* a killed parent leaves no runs behind: they end their window */
+    ps_status status = train(s, i);
+    if (status == PS_OK && needs_measuring(s, i)) status = measure(s, i);
+    s->report[i].status = status;
     snprintf(s->report[i].message, sizeof s->report[i].message, "%s", ps_status_message());
     _exit(s->report[i].status == PS_OK ? 0 : 2);
 }
@@ -126,7 +151,7 @@ static bool ready(const schedule *s, int i) {
     return s->phase[i] == WAITING && (parent < 0 || s->phase[parent] == DONE);
 }
 
-static bool stopping(const schedule *s) { return s->failure != PS_OK || (s->options->stop != NULL && *s->options->stop != 0); }
+static bool stopping(const schedule *s) { return s->failure != PS_OK || asked_to_stop(s); }
 
 static ps_status start_ready(schedule *s) {
     for (int i = 0; i < s->experiment->runs && s->running < s->jobs && !stopping(s); i++)
@@ -138,7 +163,7 @@ static void note_failure(schedule *s, int i, int wait_status) {
     const report *r = &s->report[i];
     const char *directory = s->experiment->run[i].directory;
     s->phase[i] = FAILED;
-    if (s->failure != PS_OK) return;
+    if (s->failure != PS_OK || (WIFSIGNALED(wait_status) && asked_to_stop(s))) return;
     if (WIFSIGNALED(wait_status))
         s->failure = ps_fail(PS_ERR_INTERNAL, "%s: the run was killed by signal %d (out of memory?); the same command goes on from its last checkpoint",
                              directory, WTERMSIG(wait_status));
@@ -157,17 +182,31 @@ static void reap(schedule *s) {
 
 /* ---- progress over all runs ---- */
 
+/* Measuring counts as a quarter of the run's steps for each measurement: only the bar and the time left see this guess. */
+static uint64_t work_of(const schedule *s, int i) {
+    const ps_experiment_run *run = &s->experiment->run[i];
+    uint64_t steps = (uint64_t)run->config.steps;
+    return run->arm < 0 ? steps : steps + steps * (uint64_t)s->experiment->measure.count / 4;
+}
+
+static uint64_t work_done(const schedule *s, int i) {
+    return s->phase[i] == DONE ? work_of(s, i) : s->report[i].state.step; /* a diverged run is done early */
+}
+
 static void show(schedule *s) {
     uint64_t done = 0;
     int finished = 0;
     char tail[256] = "";
     for (int i = 0; i < s->experiment->runs; i++) {
         const ps_experiment_run *run = &s->experiment->run[i];
-        done += s->phase[i] == DONE ? (uint64_t)run->config.steps : s->report[i].state.step; /* a diverged run is done early */
+        done += work_done(s, i);
         finished += s->phase[i] == DONE;
         if (s->phase[i] != RUNNING || strlen(tail) > 150) continue;
-        snprintf(tail + strlen(tail), sizeof tail - strlen(tail), "  %s/%d loss %.3f dead %.0f%%", run->config.arm, run->seed,
-                 (double)s->report[i].state.loss, 100.0 * (double)s->report[i].state.dead_share);
+        if (s->report[i].measuring != NULL)
+            snprintf(tail + strlen(tail), sizeof tail - strlen(tail), "  %s/%d measuring %s", run->config.arm, run->seed, s->report[i].measuring);
+        else
+            snprintf(tail + strlen(tail), sizeof tail - strlen(tail), "  %s/%d loss %.3f dead %.0f%%", run->config.arm, run->seed,
+                     (double)s->report[i].state.loss, 100.0 * (double)s->report[i].state.dead_share);
     }
     char line[320];
     snprintf(line, sizeof line, "run %d of %d%s", finished < s->experiment->runs ? finished + 1 : finished, s->experiment->runs, tail);
@@ -178,8 +217,8 @@ static ps_status supervise(schedule *s) {
     const struct timespec pause = {0, 50000000};
     uint64_t total = 0, already = 0;
     for (int i = 0; i < s->experiment->runs; i++) {
-        total += (uint64_t)s->experiment->run[i].config.steps;
-        already += s->report[i].state.step;
+        total += work_of(s, i);
+        already += work_done(s, i);
     }
     ps_progress_start(&s->progress, s->experiment->name, total, already, s->options->quiet);
     ps_status status = start_ready(s);

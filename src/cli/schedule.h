@@ -12,7 +12,8 @@ typedef struct {
     volatile const int *stop;
 } ps_schedule_options;
 
-/* Finished runs of the same configuration are skipped, unfinished ones resumed. Returns when all are done, one has failed, or
+/* Finished runs of the same configuration are skipped, unfinished ones resumed; then what the experiment wants measured is measured on the
+ * run's last checkpoint, unless it was, or the run diverged. Returns when all are done, one has failed, or
  * the user asked to stop (PS_ERR_STOPPED). */
 ps_status ps_schedule_run(const ps_experiment *experiment, const ps_schedule_options *options);
 

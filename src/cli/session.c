@@ -5,7 +5,6 @@
 
 #include "cli/network.h"
 #include "core/digest.h"
-#include "core/file.h"
 #include "core/json.h"
 #include "core/memory.h"
 
@@ -85,17 +84,6 @@ void ps_session_close(ps_session *session) {
     memset(session, 0, sizeof *session);
 }
 
-static ps_status digest_file(const char *path, char *hex) {
-    char *content;
-    size_t size;
-    PS_TRY(ps_file_read(path, &content, &size));
-    ps_digest digest = ps_digest_start();
-    ps_digest_bytes(&digest, content, size);
-    ps_digest_hex(&digest, hex);
-    free(content);
-    return PS_OK;
-}
-
 ps_status ps_session_init_weights(ps_session *session, char *fork_digest) {
     const ps_run_config *c = session->config;
     fork_digest[0] = '\0';
@@ -103,7 +91,7 @@ ps_status ps_session_init_weights(ps_session *session, char *fork_digest) {
     if (c->init[0] != '\0') PS_TRY(ps_weights_load(c->init, session->net, false));
     if (c->fork[0] == '\0') return PS_OK;
     PS_TRY(ps_weights_load(c->fork, session->net, true));
-    return digest_file(c->fork, fork_digest);
+    return ps_digest_file(c->fork, fork_digest);
 }
 
 static int probe_batch(void *self, int index, float *x) {

@@ -1,7 +1,10 @@
 #include "core/digest.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "core/file.h"
 
 ps_digest ps_digest_start(void) { return (ps_digest){14695981039346656037ull}; }
 
@@ -24,4 +27,15 @@ uint64_t ps_digest_value(const ps_digest *digest) { return digest->state; }
 
 void ps_digest_hex(const ps_digest *digest, char hex[17]) {
     snprintf(hex, 17, "%016llx", (unsigned long long)digest->state);
+}
+
+ps_status ps_digest_file(const char *path, char hex[17]) {
+    char *content;
+    size_t size;
+    PS_TRY(ps_file_read(path, &content, &size));
+    ps_digest digest = ps_digest_start();
+    ps_digest_bytes(&digest, content, size);
+    ps_digest_hex(&digest, hex);
+    free(content);
+    return PS_OK;
 }

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/status.h"
+
 typedef struct {
     uint64_t state;
 } ps_digest;
@@ -17,5 +19,7 @@ void ps_digest_u64(ps_digest *digest, uint64_t value);
 uint64_t ps_digest_value(const ps_digest *digest);
 /* Writes 16 lower-case hexadecimal digits and a terminator. */
 void ps_digest_hex(const ps_digest *digest, char hex[17]);
+/* The same of a whole file's bytes. */
+ps_status ps_digest_file(const char *path, char hex[17]);
 
 #endif

@@ -1,4 +1,6 @@
 """`poolscope experiment`, `compare`, `report`, `explain` and `inspect` from outside, on runs of a fraction of a second."""
+import csv
+import glob
 import json
 import os
 import re
@@ -158,6 +160,88 @@ else:
 result = run("explain", "by-hand")
 names = re.findall(r"\bP\d+\b", result.stdout)
 report(result.returncode == 0 and len(names) > 0 and run("explain", "by-hand", names[0]).returncode == 0, "explain lists predictions and shows one", result.stdout + result.stderr)
+
+# ---- measurements of the last checkpoints ----
+QUICK = {"compensation": {}, "ranks": {"cosine": 0.99}, "spectrum": {"probes": 1, "steps": 4}}
+
+
+def rows(*where):
+    with open(path(*where)) as stream:
+        return list(csv.DictReader(stream, delimiter="\t"))
+
+
+def stamps(out):
+    return {name: os.stat(name).st_mtime_ns for name in glob.glob(path(out, "runs/*/*/tables/*.tsv"))}
+
+
+for content, word in (({"measure": ["rank"]}, "compensation, ranks, spectrum"), ({"measure": "ranks"}, "must be a list"), ({"measure": ["ranks", "ranks"]}, "twice"),
+                      ({"measure": {"ranks": 3}}, "object of options"), ({"measure": {"spectrum": {"probe": 2}}}, "--probes"), ({"measure": {"spectrum": {"probes": 0}}}, "--probes"),
+                      ({"measure": {"ranks": {"cosine": "2"}}}, "--cosine"), ({"measure": {"ranks": {"cosine": None}}}, "number"), ({"measure": {"ranks": {"out": "x"}}}, "--out"),
+                      ({"measure": [3]}, "does not know")):
+    document("faulty", **content)
+    result = experiment("faulty", "faulty")
+    report(result.returncode == 2 and word in result.stderr and not os.path.exists(path("faulty")), f"{json.dumps(content)} is refused", result.stderr)
+
+document("measured", measure=QUICK, seeds=[4, 5])
+result = run("experiment", "measured.json", "--out", "measured", "--quiet")
+report(result.returncode == 0, "an experiment measures", result.stderr)
+compensation, ranks, density = (rows("measured", "tables", name + ".tsv") for name in ("compensation", "ranks", "spectrum_density"))
+report([key for key in ranks[0]][:2] == ["arm", "seed"] and [(r["arm"], r["seed"]) for r in ranks[::9]] == [(a, s) for a in ("baseline", "ps2", "grid") for s in ("4", "5")],
+       "ranks of every run stand under its arm and seed, in order", ranks[:3])
+report({(r["arm"], r["seed"]) for r in compensation} == {(a, s) for a in ("ps2", "grid") for s in "45"}, "compensation of the arms with modules", compensation[:3])
+report(all(abs(sum(float(value) for key, value in r.items() if key.endswith("_share")) - 1) < 1e-6 for r in compensation if r["group"] == "all"), "its shares add up to 1")
+report({r["arm"] for r in density} == {"baseline", "ps2"}, "the spectrum of the arms whose derivatives are written")
+for arm in ("baseline", "ps2"):
+    for seed in "45":
+        mine = [(float(r["relative"]), float(r["relative_density"])) for r in density if (r["arm"], r["seed"]) == (arm, seed)]
+        area = sum(y for _, y in mine) * (mine[1][0] - mine[0][0])
+        report(abs(area - 1) < 0.02, f"{arm} {seed}: the density's area is 1", area)
+must("ranks", "measured/runs/ps2/seed-5/checkpoint.safetensors", "--cosine", "0.99", "--out", "once", "--quiet")
+report([{k: v for k, v in r.items() if k not in ("arm", "seed")} for r in ranks if (r["arm"], r["seed"]) == ("ps2", "5")] == rows("once", "tables", "ranks.tsv"),
+       "a run is measured as the command measures it")
+if shutil.which("gnuplot"):
+    with open(path("measured/report.html")) as stream:
+        page = stream.read()
+    report(all(f'<figure id="{plot}"><h3' in page for plot in ("compensation", "ranks", "spectrum")), "the report shows all three")
+else:
+    tap.skip("the report shows all three", "no gnuplot")
+
+before = stamps("measured")
+result = experiment("measured", "measured")
+report(result.returncode == 0 and stamps("measured") == before, "a second call measures nothing again", result.stderr)
+os.remove(path("measured/runs/ps2/seed-4/tables/overlap.tsv"))
+shutil.rmtree(path("measured/runs/grid/seed-5/tables"))
+result = experiment("measured", "measured")
+changed = {os.path.relpath(name, path("measured/runs")).split("/tables")[0] for name, stamp in stamps("measured").items() if before.get(name) != stamp}
+report(result.returncode == 0 and changed == {"ps2/seed-4", "grid/seed-5"} and rows("measured", "tables", "ranks.tsv") == ranks, "what is missing is measured, and only that", f"{changed} {result.stderr}")
+document("measured", measure={**QUICK, "ranks": {"cosine": 0.5}}, seeds=[4, 5])
+before = stamps("measured")
+result = experiment("measured", "measured")
+changed = {os.path.basename(name) for name, stamp in stamps("measured").items() if before.get(name) != stamp}
+report(result.returncode == 0 and changed == {"measurements.tsv", "ranks.tsv", "overlap.tsv", "dependent.tsv"}, "other options: measured anew, and only that", f"{changed} {result.stderr}")
+
+# Of runs that exist, gathered by compare.
+arms = [f"--arm={arm}=" + ",".join(f"pair/runs/{arm}/seed-{s}" for s in (1, 2)) for arm in keys]
+must("ranks", "pair/runs/ps2/seed-2/checkpoint.safetensors", "--out", "pair/runs/ps2/seed-2", "--quiet")
+with open(path("by-hand/tables/compensation.tsv"), "w") as stream:
+    stream.write("kept\n")
+result = run("compare", *arms, "--out", "by-hand", "--quiet")
+report(result.returncode == 0 and {(r["arm"], r["seed"]) for r in rows("by-hand", "tables", "ranks.tsv")} == {("ps2", "2")}, "compare gathers what was measured by hand", result.stderr)
+with open(path("by-hand/tables/compensation.tsv")) as stream:
+    report(stream.read() == "kept\n", "and leaves tables that no run has")
+shutil.copy(path("pair/runs/ps2/seed-1/checkpoint.safetensors"), path("pair/runs/ps2/seed-2/checkpoint.safetensors"))
+os.remove(path("by-hand/tables/ranks.tsv"))
+result = run("compare", *arms, "--out", "by-hand")
+report(result.returncode == 0 and "another checkpoint" in result.stderr and not os.path.exists(path("by-hand/tables/ranks.tsv")), "numbers of another checkpoint are not taken", result.stderr)
+
+# Diverged runs have nothing to tell; forks measure their arms, not the parents.
+document("wild", measure=["ranks"], seeds=[1], base={**BASE, "lr": 1e6, "clip": 0}, arms=[{"name": "baseline"}])
+result = experiment("wild", "wild")
+report(result.returncode == 0 and records("wild/runs/baseline/seed-1")[-1]["status"] == "diverged" and not glob.glob(path("wild/**/ranks.tsv"), recursive=True),
+       "a diverged run is passed over", result.stderr)
+document("forked", measure=["ranks"], fork={"steps": 4}, seeds=[3], arms=[{"name": "baseline"}])
+result = experiment("forked", "forked")
+report(result.returncode == 0 and not os.path.exists(path("forked/runs/parent/seed-3/tables")), "parents are not measured", result.stderr)
 
 # ---- networks ----
 result = run("models")

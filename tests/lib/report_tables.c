@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/file.h"
@@ -367,6 +368,78 @@ static void write_nodes(maker *make) {
     close_table(make);
 }
 
+/* What was measured on the runs' checkpoints: compensation in the arms with modules, the Hessian in all arms but the third. */
+static void write_measurements(maker *make) {
+    const report_tables *spec = make->spec;
+    static const char *const states[] = {"dead", "alive"};
+    char layer_text[64];
+    open_table(make, "compensation",
+               "arm\tseed\tlayer\tposition\tgroup\tchannels\ty_energy\tpath_energy\taffine_same_share\taffine_cross_share\t"
+               "dimensional_same_share\tdimensional_cross_share\tbias_same_share\tbias_cross_share");
+    for (int a = 1; a < spec->arms; a++)
+        for (int s = 0; s < spec->seeds; s++)
+            for (int l = 0; l < spec->layers; l++) {
+                double affine = 0.3 + 0.4 * noise(a, s, l, 1), rest = 1 - affine;
+                fprintf(make->stream, "%s\t%d\t%s\t%d\tall\t%d\t1\t%.4f\t%.4f\t%.4f\t%.4f\t%.4f\t0\t%.4f\n", arm_name(make, a),
+                        s, layer_name(make, l, layer_text), l, spec->channels, 0.1 * (1 + noise(a, s, l, 2)), 0.1 * affine,
+                        0.9 * affine, 0.1 * rest, 0.5 * rest, 0.4 * rest);
+            }
+    close_table(make);
+    open_table(make, "ranks",
+               "arm\tseed\tlayer\tposition\tdepth\tnodes\tweights\tweight_effective_rank\tweight_stable_rank\tsigma_max\t"
+               "sigma_min\toverlapping_pairs\tdependent_nodes\toutput_effective_rank\toutput_stable_rank\tsaturation");
+    for (int a = 0; a < spec->arms; a++)
+        for (int s = 0; s < spec->seeds; s++)
+            for (int l = 0; l < spec->layers; l++)
+                fprintf(make->stream, "%s\t%d\t%s\t%d\t%d\t%d\t27\t%.4f\t%.4f\t2\t0.1\t%d\t%s\t%.4f\t1.5\t%.4f\n",
+                        arm_name(make, a), s, layer_name(make, l, layer_text), l, l, spec->channels,
+                        spec->channels * (0.7 + 0.2 * noise(a, s, l, 3)), 1.5 + noise(a, s, l, 4),
+                        (int)(3 * noise(a, s, l, 5)), l % 3 == 2 ? "NA" : "1", spec->channels * (0.4 + 0.2 * noise(a, s, l, 6)),
+                        0.5 + 0.3 * noise(a, s, l, 7));
+    close_table(make);
+    open_table(make, "spectrum", "arm\tseed\tprobe\tindex\tvalue\tweight");
+    for (int a = 0; a < spec->arms; a++)
+        for (int s = 0; s < spec->seeds && a != 2; s++)
+            for (int k = 0; k < 10; k++)
+                fprintf(make->stream, "%s\t%d\t0\t%d\t%.4f\t0.1\n", arm_name(make, a), s, k, 3.0 * k - 5 + noise(a, s, k, 8));
+    close_table(make);
+    open_table(make, "spectrum_density", "arm\tseed\trelative\tlambda\tdensity\tsigma\trelative_density");
+    for (int a = 0; a < spec->arms; a++)
+        for (int s = 0; s < spec->seeds && a != 2; s++)
+            for (int k = -10; k <= 10; k++) {
+                double density = exp(-3.0 * abs(k) * (0.7 + 0.3 * noise(a, s, k + 10, 9)));
+                fprintf(make->stream, "%s\t%d\t%g\t%g\t%.5g\t0.2\t%.5g\n", arm_name(make, a), s, 0.1 * k, 2.0 * k, density,
+                        20 * density);
+            }
+    close_table(make);
+    open_table(make, "spectrum_mass", "arm\tseed\tprobes\tsteps\tepsilon\tmass\tstandard_error");
+    for (int a = 0; a < spec->arms; a++)
+        for (int s = 0; s < spec->seeds && a != 2; s++)
+            for (int k = 0; k < 12; k++)
+                fprintf(make->stream, "%s\t%d\t%d\t40\t%g\t%.4f\t0.01\n", arm_name(make, a), s, k / 6 + 1, pow(10, k % 6 - 6),
+                        0.15 * (k % 6) + 0.1 * noise(a, s, k, 10));
+    close_table(make);
+    open_table(make, "spectrum_nodes", "arm\tseed\tstate\tnodes\tdraws\tratio_mean\tratio_min\tratio_max");
+    for (int a = 0; a < spec->arms; a++)
+        for (int s = 0; s < spec->seeds && a != 2; s++)
+            for (int k = 0; k < 2; k++)
+                fprintf(make->stream, "%s\t%d\t%s\t9\t4\t%.4f\t%.4f\t%.4f\n", arm_name(make, a), s, states[k],
+                        k * (0.5 + noise(a, s, k, 11)), k * 0.4, k * 1.6);
+    close_table(make);
+    static const char *const verdicts[] = {"supported", "refuted", "inconclusive", "not_testable"};
+    static const char *const variations[] = {"near_dead", "window x2", "without seed 1"};
+    static const char *const hostile[] = {"`touch pwned`", "<script>alert(4)</script>", "\"'{/Bold x}"};
+    open_table(make, "sensitivity",
+               "prediction\tvariation\tkind\tverdict\tn\testimate\tlow\thigh\tprimary_verdict\tsame\tnote");
+    for (int p = 0; p < 8 && spec->arms > 1; p++)
+        for (int v = 0; v < 3; v++) {
+            int verdict = (p + (v == 2 && p % 3 == 0)) % 4;
+            fprintf(make->stream, "%s%d\t%s\tdefinition\t%s\t3\t-0.1\t-0.2\t0\t%s\t%d\tNA\n", spec->hostile ? "<b>`id`" : "W",
+                    p + 1, (spec->hostile ? hostile : variations)[v], verdicts[verdict], verdicts[p % 4], verdict == p % 4);
+        }
+    close_table(make);
+}
+
 static void print_values(FILE *stream, int seeds, double scale) {
     fputc('[', stream);
     for (int s = 0; s < seeds; s++)
@@ -435,6 +508,7 @@ bool report_tables_write(const char *directory, const report_tables *spec) {
     write_activity(&make);
     write_gradients(&make);
     write_nodes(&make);
+    write_measurements(&make);
     write_verdict(&make);
     return !make.failed;
 }

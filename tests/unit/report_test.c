@@ -324,6 +324,9 @@ static void check_sections(const char *page) {
                                         "Inertia and gradients",
                                         "Weights and the Pool Skip path",
                                         "Causes",
+                                        "Overlap, rank and curvature",
+                                        "What the pool path adds",
+                                        "Would other choices change the verdicts?",
                                         "Learning",
                                         "How sure is this?",
                                         "id=\"h-nodes\"",
@@ -414,6 +417,35 @@ static void test_missing_tables(void **state) {
     assert_false(ps_file_exists(in_folder("bare/plots/loss.svg")));
 }
 
+/* Columns of a table gone, as in tables of an older version: that panel says so and the others stand. */
+static void test_missing_columns(void **state) {
+    (void)state;
+    if (!ps_plots_has_program("gnuplot")) skip();
+    make_tables("columns", (report_tables){.arms = 3, .seeds = 2, .layers = 3, .channels = 3, .windows = 3});
+    char command[512];
+    snprintf(command, sizeof command,
+             "cd '%s/columns/tables' && for table in compensation:9 ranks:14 spectrum_density:7 sensitivity:4; do cut -f "
+             "${table#*:} --complement ${table%%:*}.tsv > t && mv t ${table%%:*}.tsv; done && rm spectrum_nodes.tsv spectrum_mass.tsv",
+             folder);
+    assert_int_equal(system(command), 0);
+    char *page = write_report("columns", "html", "report.html");
+    check_sections(page);
+    assert_int_equal(count(page, "class=\"absent\""), 4);
+    assert_non_null(strstr(page, "tables/compensation.tsv, column affine_same_share"));
+    assert_non_null(strstr(page, "tables/ranks.tsv, column output_effective_rank"));
+    assert_non_null(strstr(page, "tables/spectrum_density.tsv, column relative_density"));
+    assert_non_null(strstr(page, "tables/sensitivity.tsv, column verdict"));
+    free(page);
+    /* Only tables that a plot names as needed stop it: the spectrum's lower panels may be empty. */
+    make_tables("columns", (report_tables){.arms = 3, .seeds = 2, .layers = 3, .channels = 3, .windows = 3});
+    snprintf(command, sizeof command, "cd '%s/columns/tables' && rm spectrum_nodes.tsv spectrum_mass.tsv spectrum.tsv", folder);
+    assert_int_equal(system(command), 0);
+    page = write_report("columns", "html", "report.html");
+    check_sections(page);
+    assert_int_equal(count(page, "class=\"absent\""), 0);
+    free(page);
+}
+
 static void test_faults(void **state) {
     (void)state;
     ps_report_options options = {.formats = "html,docx", .quiet = true};
@@ -493,7 +525,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_recorded),       cmocka_unit_test(test_svg),          cmocka_unit_test(test_svg_hostile),
         cmocka_unit_test(test_page),           cmocka_unit_test(test_hostile),      cmocka_unit_test(test_one_arm_one_seed),
         cmocka_unit_test(test_missing_tables), cmocka_unit_test(test_faults),       cmocka_unit_test(test_broken_plot),
-        cmocka_unit_test(test_no_gnuplot),
+        cmocka_unit_test(test_no_gnuplot),     cmocka_unit_test(test_missing_columns),
     };
     return cmocka_run_group_tests_name("report", tests, make_folder, remove_folder);
 }

@@ -1,0 +1,446 @@
+#include "cli/measurement.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/run.h"
+#include "core/digest.h"
+#include "core/memory.h"
+#include "reports/table.h"
+
+#define PS_MEASUREMENT(name) &ps_measurement_##name,
+const ps_measurement *const ps_measurements[] = {
+#include "cli/measurement_list.def"
+    NULL};
+#undef PS_MEASUREMENT
+
+enum { MAX_OPTIONS = 24, DIGEST = 17 };
+static const char record_name[] = "measurements", checkpoint_name[] = "checkpoint.safetensors";
+static const char record_columns[] = "measurement\tcheckpoint\tstep\toptions\tmeasured";
+
+/* ---- the record of what was measured: tables/measurements.tsv ---- */
+
+/* "probes=2 steps=40": the values of all options of its own, given or not. */
+static ps_status describe_options(const ps_measurement *what, char **text) {
+    size_t size;
+    FILE *stream = open_memstream(text, &size);
+    if (stream == NULL) return ps_fail(PS_ERR_MEMORY, "no memory for the options of %s", what->command.name);
+    for (const ps_option *o = what->command.options; o->name != NULL; o++) {
+        fprintf(stream, "%s%s=", o == what->command.options ? "" : " ", o->name);
+        if (o->kind == PS_OPTION_INT) fprintf(stream, "%d", *(const int *)o->target);
+        else if (o->kind == PS_OPTION_FLAG) fputs(*(const bool *)o->target ? "yes" : "no", stream);
+        else fputs(*(const char *const *)o->target, stream);
+    }
+    return fclose(stream) == 0 ? PS_OK : ps_fail(PS_ERR_MEMORY, "no memory for the options of %s", what->command.name);
+}
+
+static const char *cell(const ps_table *record, int row, const char *column) { return ps_table_text(record, row, ps_table_column(record, column)); }
+
+static int find_row(const ps_table *record, const ps_measurement *what) {
+    return ps_table_find(record, 0, ps_table_column(record, "measurement"), what->command.name);
+}
+
+/* The record with the measurement's line replaced or added. */
+static ps_status write_record(const ps_measure *m, const ps_measurement *what, const char *digest, const char *options, bool measured) {
+    char *folder = NULL;
+    ps_table old = {0};
+    ps_file_writer writer;
+    ps_status status = PS_OK;
+    PS_TRY_CLEANUP(ps_file_join(m->out, "tables", &folder));
+    PS_TRY_CLEANUP(ps_table_read_named(folder, record_name, &old));
+    PS_TRY_CLEANUP(ps_measure_table(m, record_name, record_columns, &writer));
+    for (int row = 0; row < old.rows; row++)
+        if (strcmp(cell(&old, row, "measurement"), what->command.name) != 0)
+            fprintf(writer.stream, "%s\t%s\t%s\t%s\t%s\n", cell(&old, row, "measurement"), cell(&old, row, "checkpoint"), cell(&old, row, "step"),
+                    cell(&old, row, "options"), cell(&old, row, "measured"));
+    fprintf(writer.stream, "%s\t%s\t%llu\t%s\t%d\n", what->command.name, digest, (unsigned long long)m->checkpoint->step, options, measured);
+    status = ps_file_writer_commit(&writer);
+cleanup:
+    ps_table_clear(&old);
+    free(folder);
+    return status;
+}
+
+static ps_status record(const ps_measure *m, const ps_measurement *what, const char *checkpoint, bool measured) {
+    char digest[DIGEST], *options = NULL;
+    PS_TRY(describe_options(what, &options));
+    ps_status status = ps_digest_file(checkpoint, digest);
+    if (status == PS_OK) status = write_record(m, what, digest, options, measured);
+    free(options);
+    return status;
+}
+
+/* ---- one measurement ---- */
+
+static ps_status make_tables_folder(const char *out) {
+    char *folder = NULL;
+    PS_TRY(ps_file_join(out, "tables", &folder));
+    ps_status status = ps_file_make_directories(folder);
+    free(folder);
+    return status;
+}
+
+static ps_status measure_checkpoint(const ps_measure *m, const ps_measurement *what, const char *path) {
+    if (m->out != NULL) PS_TRY(make_tables_folder(m->out));
+    ps_status status = what->measure(m);
+    if (m->out == NULL || (status != PS_OK && status != PS_ERR_CHECK)) return status;
+    char sentence[1024]; /* of the check that did not hold */
+    snprintf(sentence, sizeof sentence, "%s", ps_status_message());
+    PS_TRY(record(m, what, path, true));
+    return status == PS_OK ? PS_OK : ps_fail(status, "%s", sentence);
+}
+
+/* sentence: what is lacking; copied, for it may be the message of a failure. */
+static bool lacks_something(const ps_measurement *what, const ps_checkpoint_session *session, char *sentence, size_t size) {
+    const char *lack = what->lacks != NULL ? what->lacks(session) : NULL;
+    if (lack != NULL) snprintf(sentence, size, "%s", lack);
+    return lack != NULL;
+}
+
+ps_status ps_measurement_command(const ps_measurement *what, int argc, char **argv) {
+    int threads = 0, count = 0;
+    const char *data = NULL, *out = NULL;
+    bool quiet = false;
+    const ps_option common[] = {{"data", PS_OPTION_TEXT, &data, "SOURCE", "data to measure on [those of the run]"},
+                                {"out", PS_OPTION_TEXT, &out, "DIR", "write DIR/tables/*.tsv (for a run: the run's directory)"},
+                                {"threads", PS_OPTION_INT, &threads, "N", "threads [all processors]"},
+                                {"quiet", PS_OPTION_FLAG, &quiet, "", "no progress"}};
+    ps_option options[MAX_OPTIONS] = {{0}};
+    for (const ps_option *o = what->command.options; o->name != NULL; o++) options[count++] = *o;
+    memcpy(options + count, common, sizeof common);
+    ps_command command = what->command;
+    command.options = options;
+    ps_arguments arguments;
+    ps_checkpoint_session session;
+    PS_TRY(ps_command_parse(&command, argc, argv, &arguments));
+    if (arguments.help) return PS_OK;
+    if (what->check != NULL) PS_TRY(what->check());
+    PS_TRY(ps_checkpoint_session_open(&session, arguments.positional[0], data, threads));
+    ps_measure m = {&session, out, quiet};
+    char lack[1024] = "";
+    ps_status status = lacks_something(what, &session, lack, sizeof lack) ? ps_fail(PS_ERR_USAGE, "%s", lack)
+                                                                          : measure_checkpoint(&m, what, arguments.positional[0]);
+    ps_checkpoint_session_close(&session);
+    return status;
+}
+
+ps_status ps_measure_table(const ps_measure *measure, const char *name, const char *columns, ps_file_writer *writer) {
+    char *path = NULL;
+    PS_TRY(ps_string_format(&path, "%s/tables/%s.tsv", measure->out, name));
+    ps_status status = ps_file_writer_open(writer, path);
+    if (status == PS_OK) fprintf(writer->stream, "%s\n", columns);
+    free(path);
+    return status;
+}
+
+typedef struct {
+    const ps_units *units;
+    ps_gate_function *function;
+    void *self;
+} gate_hook;
+
+static void after_node(void *self, int node, ps_shape shape, const float *y) {
+    const gate_hook *hook = self;
+    for (int u = 0; u < hook->units->count; u++)
+        if (hook->units->unit[u].gate_node == node) hook->function(hook->self, u, shape, y);
+}
+
+void ps_measure_gates(const ps_measure *measure, ps_mode mode, ps_gate_function *function, void *self) {
+    ps_session *s = &measure->checkpoint->session;
+    gate_hook gates = {ps_net_units(s->net), function, self};
+    ps_net_hook hook = {&gates, after_node};
+    for (int b = 0; b < s->probe_batches; b++) {
+        ps_loader_plain_batch(s->loader, PS_SPLIT_PROBE, b, s->x, s->label, s->pool);
+        ps_net_forward(s->net, s->x, mode, (ps_rng_key){{0, 0}}, &hook);
+    }
+}
+
+/* ---- the plan of an experiment ---- */
+
+static ps_status find_measurement(const char *name, const char *where, const ps_measurement **found) {
+    char known[256] = "";
+    for (int i = 0; ps_measurements[i] != NULL; i++) {
+        *found = ps_measurements[i];
+        if (name != NULL && strcmp((*found)->command.name, name) == 0) return PS_OK;
+        snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i > 0 ? ", " : "", (*found)->command.name);
+    }
+    return ps_fail(PS_ERR_INPUT, "%s: \"measure\" does not know \"%s\"; it knows %s", where, name != NULL ? name : "?", known);
+}
+
+static ps_status format_option(const cJSON *item, const char *where, char **word) {
+    if (cJSON_IsTrue(item)) return ps_string_format(word, "--%s", item->string);
+    if (cJSON_IsString(item)) return ps_string_format(word, "--%s=%s", item->string, item->valuestring);
+    if (cJSON_IsNumber(item)) return ps_string_format(word, "--%s=%.15g", item->string, item->valuedouble);
+    return ps_fail(PS_ERR_INPUT, "%s: option \"%s\" of a measurement must be a number, a text or true", where, item->string);
+}
+
+/* An option of an experiment's file is read as the same option of the command line is. */
+static ps_status set_option(ps_measurement_plan *plan, const ps_measurement *what, const cJSON *item, const char *where) {
+    ps_command command = what->command;
+    ps_arguments arguments;
+    command.min_positional = command.max_positional = 0;
+    if (plan->words == PS_MAX_MEASUREMENT_OPTIONS) return ps_fail(PS_ERR_INPUT, "%s: \"measure\" has more than %d options", where, plan->words);
+    PS_TRY(format_option(item, where, &plan->word[plan->words++]));
+    ps_status status = strcmp(item->string, "help") == 0 ? ps_fail(PS_ERR_USAGE, "%s: unknown option --help", command.name)
+                                                         : ps_command_parse(&command, 1, &plan->word[plan->words - 1], &arguments);
+    if (status == PS_OK) return PS_OK;
+    char sentence[1024];
+    snprintf(sentence, sizeof sentence, "%s", ps_status_message());
+    return ps_fail(PS_ERR_INPUT, "%s: \"measure\": %s", where, sentence);
+}
+
+static ps_status add_to_plan(ps_measurement_plan *plan, const char *name, const cJSON *options, const char *where) {
+    const ps_measurement *what;
+    PS_TRY(find_measurement(name, where, &what));
+    for (int i = 0; i < plan->count; i++)
+        if (plan->what[i] == what) return ps_fail(PS_ERR_INPUT, "%s: \"%s\" stands twice in \"measure\"", where, name);
+    if (options != NULL && !cJSON_IsObject(options))
+        return ps_fail(PS_ERR_INPUT, "%s: \"measure\": \"%s\" needs an object of options, as {} or {\"probes\": 2}", where, name);
+    const cJSON *item;
+    cJSON_ArrayForEach(item, options) PS_TRY(set_option(plan, what, item, where));
+    if (what->check != NULL) PS_TRY(what->check());
+    plan->what[plan->count++] = what;
+    return PS_OK;
+}
+
+ps_status ps_measurement_plan_read(const cJSON *json, const char *where, ps_measurement_plan *plan) {
+    const cJSON *item;
+    *plan = (ps_measurement_plan){0};
+    if (json == NULL) return PS_OK;
+    if (!cJSON_IsArray(json) && !cJSON_IsObject(json))
+        return ps_fail(PS_ERR_INPUT, "%s: \"measure\" must be a list as [\"ranks\"], or an object as {\"spectrum\": {\"probes\": 2}}", where);
+    cJSON_ArrayForEach(item, json) {
+        if (cJSON_IsArray(json)) PS_TRY(add_to_plan(plan, cJSON_GetStringValue(item), NULL, where));
+        else PS_TRY(add_to_plan(plan, item->string, item, where));
+    }
+    return PS_OK;
+}
+
+void ps_measurement_plan_clear(ps_measurement_plan *plan) {
+    for (int i = 0; i < plan->words; i++) free(plan->word[i]);
+    *plan = (ps_measurement_plan){0};
+}
+
+/* ---- doing it ---- */
+
+static bool tables_exist(const ps_measurement *what, const char *directory) {
+    char list[256], path[4096];
+    snprintf(list, sizeof list, "%s", what->tables);
+    for (char *save = NULL, *name = strtok_r(list, ",", &save); name != NULL; name = strtok_r(NULL, ",", &save)) {
+        int length = snprintf(path, sizeof path, "%s/tables/%s.tsv", directory, name);
+        if (length < 0 || (size_t)length >= sizeof path || !ps_file_exists(path)) return false;
+    }
+    return true;
+}
+
+static ps_status read_record(const char *directory, ps_table *table) {
+    char *folder = NULL;
+    PS_TRY(ps_file_join(directory, "tables", &folder));
+    ps_status status = ps_table_read_named(folder, record_name, table);
+    free(folder);
+    return status;
+}
+
+static bool done(const ps_measurement *what, const char *directory, const ps_table *table, const char *digest) {
+    char *options = NULL;
+    int row = find_row(table, what);
+    bool same = row >= 0 && strcmp(cell(table, row, "checkpoint"), digest) == 0 && describe_options(what, &options) == PS_OK &&
+                strcmp(cell(table, row, "options"), options) == 0;
+    free(options);
+    return same && (strcmp(cell(table, row, "measured"), "0") == 0 || tables_exist(what, directory));
+}
+
+/* Marks what is done already; nothing where there is no checkpoint or no record that can be read. */
+static void find_done(const ps_measurement_plan *plan, const char *directory, const char *checkpoint, bool *is_done) {
+    char digest[DIGEST];
+    ps_table table = {0};
+    bool known = ps_digest_file(checkpoint, digest) == PS_OK && read_record(directory, &table) == PS_OK;
+    for (int i = 0; i < plan->count; i++) is_done[i] = known && done(plan->what[i], directory, &table, digest);
+    ps_table_clear(&table);
+}
+
+bool ps_measurement_plan_done(const ps_measurement_plan *plan, const char *directory) {
+    bool is_done[PS_MAX_MEASUREMENTS];
+    char *checkpoint = NULL;
+    if (plan->count == 0) return true;
+    if (ps_file_join(directory, checkpoint_name, &checkpoint) != PS_OK) return false;
+    find_done(plan, directory, checkpoint, is_done);
+    free(checkpoint);
+    for (int i = 0; i < plan->count; i++)
+        if (!is_done[i]) return false;
+    return true;
+}
+
+static ps_status run_one(const ps_measurement *what, ps_checkpoint_session *session, const char *directory, const char *checkpoint) {
+    ps_measure m = {session, directory, true};
+    char lack[1024];
+    if (lacks_something(what, session, lack, sizeof lack)) {
+        PS_TRY(make_tables_folder(directory));
+        return record(&m, what, checkpoint, false);
+    }
+    ps_status status = measure_checkpoint(&m, what, checkpoint);
+    if (status != PS_ERR_CHECK) return status;
+    /* The tables say how far it is off; hours of training are not to be held up by it. */
+    fprintf(stderr, "note: %s: %s: %s\n", directory, what->command.name, ps_status_message());
+    return PS_OK;
+}
+
+ps_status ps_measurement_plan_run(const ps_measurement_plan *plan, const char *directory, int threads, const char **current) {
+    bool is_done[PS_MAX_MEASUREMENTS];
+    char *checkpoint = NULL;
+    ps_checkpoint_session session = {0};
+    ps_status status = PS_OK;
+    PS_TRY(ps_file_join(directory, checkpoint_name, &checkpoint));
+    find_done(plan, directory, checkpoint, is_done);
+    if (freopen("/dev/null", "w", stdout) == NULL) PS_TRY_CLEANUP(ps_fail(PS_ERR_IO, "/dev/null cannot be opened; check the system"));
+    for (int i = 0; i < plan->count; i++) {
+        if (is_done[i]) continue;
+        if (current != NULL) *current = plan->what[i]->command.name;
+        /* Each opens the checkpoint anew: measuring moves running statistics and asks the network for sums. */
+        PS_TRY_CLEANUP(ps_checkpoint_session_open(&session, checkpoint, NULL, threads));
+        status = run_one(plan->what[i], &session, directory, checkpoint);
+        ps_checkpoint_session_close(&session);
+        if (status != PS_OK) goto cleanup;
+    }
+cleanup:
+    free(checkpoint);
+    return status;
+}
+
+/* ---- gathering ---- */
+
+/* A run's directory, whether it was named by it or by its trace; its seed; what was measured there on the checkpoint that is there now. */
+typedef struct {
+    char *directory;
+    int seed;
+    bool current[PS_MAX_MEASUREMENTS];
+} measured_run;
+
+static void find_current(measured_run *run, const ps_table *table, const char *digest, bool quiet) {
+    for (int i = 0; ps_measurements[i] != NULL; i++) {
+        int row = find_row(table, ps_measurements[i]);
+        if (row < 0 || strcmp(cell(table, row, "measured"), "1") != 0) continue;
+        run->current[i] = strcmp(cell(table, row, "checkpoint"), digest) == 0;
+        if (!run->current[i] && !quiet)
+            fprintf(stderr, "note: %s: %s was measured on another checkpoint than the one that is there now; left out (run `poolscope %s` again)\n",
+                    run->directory, ps_measurements[i]->command.name, ps_measurements[i]->command.name);
+    }
+}
+
+static ps_status look_at_run(const char *path, measured_run *run, bool quiet) {
+    char *checkpoint = NULL, digest[DIGEST];
+    ps_run_config config;
+    ps_table table = {0};
+    ps_status status = PS_OK;
+    *run = (measured_run){0};
+    PS_TRY(ps_string_copy(path, &run->directory));
+    if (!ps_file_is_directory(path)) {
+        char *slash = strrchr(run->directory, '/');
+        if (slash != NULL) *slash = '\0';
+        else strcpy(run->directory, ".");
+    }
+    PS_TRY(read_record(run->directory, &table));
+    if (table.rows == 0) goto cleanup;
+    PS_TRY_CLEANUP(ps_file_join(run->directory, checkpoint_name, &checkpoint));
+    if (!ps_file_exists(checkpoint)) goto cleanup;
+    PS_TRY_CLEANUP(ps_digest_file(checkpoint, digest));
+    find_current(run, &table, digest, quiet);
+    PS_TRY_CLEANUP(ps_run_config_init(&config));
+    status = ps_run_read_config(run->directory, &config);
+    run->seed = config.seed;
+    ps_run_config_clear(&config);
+cleanup:
+    ps_table_clear(&table);
+    free(checkpoint);
+    return status;
+}
+
+static bool same_columns(const ps_table *a, const ps_table *b) {
+    if (a->columns != b->columns) return false;
+    for (int c = 0; c < a->columns; c++)
+        if (strcmp(ps_table_name(a, c), ps_table_name(b, c)) != 0) return false;
+    return true;
+}
+
+static void print_rows(FILE *stream, const ps_table *table, const char *arm, int seed) {
+    for (int row = 0; row < table->rows; row++) {
+        fprintf(stream, "%s\t%d", arm, seed);
+        for (int c = 0; c < table->columns; c++) fprintf(stream, "\t%s", ps_table_text(table, row, c));
+        fputc('\n', stream);
+    }
+}
+
+typedef struct {
+    const ps_compare_arm *arms;
+    int arm_count;
+    const char *out;
+    measured_run *run; /* arm after arm */
+} gathering;
+
+/* Appends one run's table; the first one's columns head the file. */
+static ps_status add_run(const measured_run *run, const char *arm, const char *name, ps_file_writer *writer, ps_table *first) {
+    char *folder = NULL;
+    ps_table table;
+    PS_TRY(ps_file_join(run->directory, "tables", &folder));
+    ps_status status = ps_table_read_named(folder, name, &table);
+    free(folder);
+    PS_TRY(status);
+    if (table.columns == 0) return PS_OK;
+    bool starts = first->columns == 0;
+    if (!starts && !same_columns(first, &table))
+        status = ps_fail(PS_ERR_INPUT, "%s/tables/%s.tsv has other columns than the same table of the runs before; measure them all with one version of poolscope",
+                         run->directory, name);
+    for (int c = 0; starts && c < table.columns; c++) fprintf(writer->stream, "%s%s", c == 0 ? "arm\tseed\t" : "\t", ps_table_name(&table, c));
+    if (starts) fputc('\n', writer->stream);
+    if (status == PS_OK) print_rows(writer->stream, &table, arm, run->seed);
+    if (starts) *first = table;
+    else ps_table_clear(&table);
+    return status;
+}
+
+static ps_status gather_table(const gathering *g, int measurement, const char *name) {
+    char *path = NULL;
+    ps_file_writer writer;
+    ps_table first = {0};
+    PS_TRY(ps_string_format(&path, "%s/tables/%s.tsv", g->out, name));
+    ps_status status = ps_file_writer_open(&writer, path);
+    free(path);
+    PS_TRY(status);
+    const measured_run *run = g->run;
+    for (int a = 0; a < g->arm_count; a++)
+        for (int r = 0; r < g->arms[a].run_count && status == PS_OK; r++, run++)
+            if (run->current[measurement]) status = add_run(run, g->arms[a].name, name, &writer, &first);
+    if (status == PS_OK && first.columns > 0) status = ps_file_writer_commit(&writer);
+    else ps_file_writer_discard(&writer);
+    ps_table_clear(&first);
+    return status;
+}
+
+static ps_status gather(const ps_compare_arm *arms, int arm_count, const char *out, bool quiet) {
+    gathering g = {arms, arm_count, out, NULL};
+    int runs = 0, seen = 0;
+    ps_status status = PS_OK;
+    for (int a = 0; a < arm_count; a++) runs += arms[a].run_count;
+    PS_TRY(PS_ALLOC((size_t)runs, &g.run, "runs"));
+    for (int a = 0; a < arm_count; a++)
+        for (int r = 0; r < arms[a].run_count; r++) PS_TRY_CLEANUP(look_at_run(arms[a].runs[r], &g.run[seen++], quiet));
+    for (int i = 0; ps_measurements[i] != NULL; i++) {
+        char list[256];
+        snprintf(list, sizeof list, "%s", ps_measurements[i]->tables);
+        for (char *save = NULL, *name = strtok_r(list, ",", &save); name != NULL; name = strtok_r(NULL, ",", &save))
+            PS_TRY_CLEANUP(gather_table(&g, i, name));
+    }
+cleanup:
+    for (int i = 0; i < runs; i++) free(g.run[i].directory);
+    ps_free(g.run);
+    return status;
+}
+
+ps_status ps_measurement_compare(const ps_compare_arm *arms, int arm_count, const ps_compare_options *options) {
+    char sentence[1024]; /* of an instrument check that did not hold: it still decides in the end */
+    ps_status status = ps_compare_run(arms, arm_count, options);
+    if (status != PS_OK && status != PS_ERR_CHECK) return status;
+    snprintf(sentence, sizeof sentence, "%s", ps_status_message());
+    PS_TRY(gather(arms, arm_count, options->out_directory, options->quiet));
+    return status == PS_OK ? PS_OK : ps_fail(status, "%s", sentence);
+}
