@@ -251,7 +251,7 @@ static double direct_cost(const ps_conv_shape *s, ps_conv_pass pass) {
     double lanes = (double)round_up((size_t)wide, 8) / wide;
     /* Fewer filters than hide the latency of a multiply-add, and a call per range and group. */
     if (pass == PS_CONV_BACKWARD_WEIGHTS && kg < 8) lanes *= 8 / kg;
-    return 1500.0 + ps_conv_macs(s) * lanes / 52.0 + gathered * 0.05 + 0.1 * row * s->k + 2.0 * s->groups * positions;
+    return 1500.0 + ps_conv_macs(s) * lanes / 80.0 + gathered * 0.1 + 0.1 * row * s->k + 2.0 * s->groups * positions;
 }
 
 const ps_conv_method ps_conv_method_direct = {
