@@ -19,6 +19,7 @@ enum {
     DEPTH_BLOCK = 384,         /* rows of packed weights used together: 48 KiB */
     MOST_SPLITS = 16,          /* partial sums of the weight gradient */
     SPLIT_FLOATS = 4 << 20,    /* and the room they may take together: 16 MiB */
+    GRADIENT_POSITIONS = 256,  /* of a unit of the weight gradient */
     FILTER_BLOCK = 64          /* filters of a task of the weight gradient where there are few partial sums */
 };
 
@@ -79,13 +80,13 @@ static size_t buffer_of(const lines_job *job, size_t run) {
     return (size_t)job->sweep.d.taps * window_of(&job->sweep, run) * job->line_floats;
 }
 
-/* Units of about RUN_POSITIONS: pieces of a long line, or as many lines of a plane as fit the buffer. */
-static void cut_units(lines_job *job) {
+/* Units of about `positions`: pieces of a long line, or as many lines of a plane as fit the buffer. */
+static void cut_units(lines_job *job, size_t positions) {
     const ps_conv_sweep *s = &job->sweep;
     size_t width = (size_t)s->w.count, height = (size_t)s->h.count;
-    job->pieces = job->copied ? 1 : ps_pool_chunks(width, RUN_POSITIONS);
+    job->pieces = job->copied ? 1 : ps_pool_chunks(width, positions);
     job->piece = (width + job->pieces - 1) / job->pieces;
-    job->run = RUN_POSITIONS / job->piece;
+    job->run = positions / job->piece;
     if (job->run > height) job->run = height;
     if (job->run < 1) job->run = 1;
     while (job->copied && job->run > 1 && buffer_of(job, job->run) > BUFFER_FLOATS) job->run--;
@@ -96,17 +97,18 @@ static void cut_units(lines_job *job) {
     job->buffer_floats = job->copied ? round_up(buffer_of(job, job->run), 16) : 0;
 }
 
-static lines_job plan_lines(const ps_conv_sweep *sweep, int vector_channels, bool zero_lines) {
+/* gradient: of the weights; then every line that a tap reaches must be in memory. */
+static lines_job plan_lines(const ps_conv_sweep *sweep, bool gradient) {
     lines_job job = {.sweep = *sweep};
     ps_conv_sweep *s = &job.sweep;
-    choose_kernels(&job, vector_channels);
+    choose_kernels(&job, sweep->target_group);
     merge_axes(s);
     job.low = s->w.taps > 0 ? s->w.delta[0] : 0;
     int reach = s->w.taps > 0 ? s->w.delta[s->w.taps - 1] - job.low : 0;
     job.columns = (s->w.count - 1) * s->w.source_step + reach + 1;
-    job.copied = !reads_inside(&s->w) || (zero_lines && !(reads_inside(&s->h) && reads_inside(&s->d)));
+    job.copied = !reads_inside(&s->w) || (gradient && !(reads_inside(&s->h) && reads_inside(&s->d)));
     job.line_floats = (size_t)(job.copied ? job.columns : s->w.source_size) * (size_t)s->source_channels;
-    cut_units(&job);
+    cut_units(&job, gradient ? GRADIENT_POSITIONS : RUN_POSITIONS);
     return job;
 }
 
@@ -248,7 +250,7 @@ static void convolve_unit(void *context, size_t index, int worker) {
 }
 
 static lines_job plan_sweep(const ps_conv_sweep *sweep) {
-    lines_job job = plan_lines(sweep, sweep->target_group, false);
+    lines_job job = plan_lines(sweep, false);
     job.panel = 2 * (size_t)job.kernels->lanes;
     job.panels = ps_pool_chunks((size_t)sweep->target_group, job.panel);
     job.passes = sweep->depth > 0 ? ps_pool_chunks(sweep->depth, DEPTH_BLOCK) : 1;
@@ -307,7 +309,7 @@ static void lines_backward_data(const ps_conv_shape *s, const float *dy, const f
  * blocks too, so that there is work for every thread. */
 static lines_job plan_gradient(const ps_conv_shape *s) {
     ps_conv_sweep sweep = ps_conv_sweep_forward(s);
-    lines_job job = plan_lines(&sweep, sweep.target_group, true);
+    lines_job job = plan_lines(&sweep, true);
     job.panel = 2 * (size_t)job.kernels->lanes;
     job.sum_step = round_up((size_t)sweep.target_group, job.panel);
     job.part_step = round_up((size_t)sweep.groups * sweep.depth * job.sum_step, 16);
@@ -407,47 +409,58 @@ static size_t segments_of(const ps_conv_sweep *s) {
     return (size_t)s->d.taps * (size_t)s->h.taps * (s->wide_rows ? 1 : (size_t)s->w.taps);
 }
 
-static bool lines_fit(const ps_conv_sweep *sweep, int vector_channels, bool zero_lines) {
-    lines_job job = plan_lines(sweep, vector_channels, zero_lines);
+static bool lines_fit(const ps_conv_sweep *sweep, bool gradient) {
+    lines_job job = plan_lines(sweep, gradient);
     return segments_of(sweep) <= PS_LINES_SEGMENTS && job.buffer_floats <= MOST_BUFFER;
 }
 
-/* Time of one sweep of products: a multiply-add of a vector each, slowed down where a line has few positions to share the
- * weights they load; then the copies, and the start of every line and panel. */
+/* Multiply-adds of vectors in nanoseconds: 83 products each in every instruction set, the scale of the other methods' costs;
+ * half-width vectors take as long as whole ones. A single vector a row is bound by the loads of what it is multiplied by. */
+static double products_cost(const lines_job *job) {
+    const ps_conv_sweep *s = &job->sweep;
+    size_t vectors = ps_pool_chunks((size_t)s->target_group, (size_t)job->kernels->lanes);
+    double native = PS_SIMD_SELECT(ps_lines_kernels_of)()->lanes;
+    return (double)s->positions * (double)s->depth * s->groups * (double)vectors * native / 83.0 * (vectors == 1 ? 1.25 : 1.0);
+}
+
+static double copies_cost(const lines_job *job) {
+    const ps_conv_sweep *s = &job->sweep;
+    double read = (double)s->n * s->d.source_size * s->h.source_size * s->w.source_size * s->source_channels;
+    double written = (double)s->positions * s->target_channels;
+    return 0.05 * (read + written) + (job->copied ? 0.05 * (double)job->buffer_floats * (double)job->units : 0.0);
+}
+
+/* Products, slowed down where a line has few positions to share the weights they load; copies and memory; and the start of
+ * every line and panel. */
 static double sweep_cost(const ps_conv_sweep *s) {
-    if (s->positions == 0) return 0.0;
     lines_job job = plan_sweep(s);
-    double lanes = job.kernels->lanes, vectors = (double)ps_pool_chunks((size_t)s->target_group, (size_t)lanes);
-    double width = (double)job.piece, blocks = (width + 11.0) / 12.0, rows = width / (double)(size_t)blocks;
-    double slow = (1.0 + 0.6 / rows) * (rows < 4.0 ? 4.0 / rows : 1.0) * (s->target_group <= job.kernels->lanes ? 1.25 : 1.0);
-    double products = (double)s->positions * (double)s->depth * s->groups * vectors * slow / 5.2;
-    double lines = (double)s->positions / width, starts = (double)(job.passes * job.panels) * s->groups;
-    double copies = job.copied ? 0.05 * (double)job.buffer_floats * (double)job.units : 0.0;
-    return 1500.0 + products + copies + lines * starts * (10.0 + 4.0 * (double)segments_of(s)) +
+    double width = (double)job.piece, rows = width / (double)ps_pool_chunks(job.piece, 12);
+    double slow = (1.0 + 0.6 / rows) * (rows < 4.0 ? 4.0 / rows : 1.0);
+    double lines = (double)job.sweep.positions / width, starts = (double)(job.passes * job.panels) * s->groups;
+    return 1500.0 + products_cost(&job) * slow + copies_cost(&job) + lines * starts * (10.0 + 4.0 * (double)segments_of(s)) +
            0.1 * (double)s->depth * s->target_channels;
 }
 
+/* Rows a power of two apart share cache sets, and nothing is packed. */
 static double gradient_cost(const ps_conv_shape *s) {
     lines_job job = plan_gradient(s);
-    const ps_conv_sweep *w = &job.sweep;
-    double lanes = job.kernels->lanes, vectors = (double)ps_pool_chunks((size_t)w->target_group, (size_t)lanes);
-    double copies = job.copied ? 0.05 * (double)job.buffer_floats * (double)job.units : 0.0;
-    double products = (double)w->positions * (double)w->depth * w->groups * vectors / 4.5;
-    return 1500.0 + products * (1.0 + 2.0 / (double)job.piece) + copies + 0.2 * (double)(job.splits * job.part_step);
+    double slow = 1.15 * (1.0 + 2.0 / (double)job.piece) * (job.panels == 1 && s->k / s->groups <= job.kernels->lanes ? 1.25 : 1.0);
+    if (s->k % 256 == 0 && job.piece < 32) slow *= 1.5;
+    return 1500.0 + products_cost(&job) * slow + copies_cost(&job) + 0.2 * (double)(job.splits * job.part_step);
 }
 
 static double lines_cost(const ps_conv_shape *s, ps_conv_pass pass) {
     if (!ps_conv_sweep_fits(s)) return -1.0;
     if (pass != PS_CONV_BACKWARD_DATA) {
         ps_conv_sweep sweep = ps_conv_sweep_forward(s);
-        if (!lines_fit(&sweep, sweep.target_group, pass == PS_CONV_BACKWARD_WEIGHTS)) return -1.0;
+        if (!lines_fit(&sweep, pass == PS_CONV_BACKWARD_WEIGHTS)) return -1.0;
         return pass == PS_CONV_FORWARD ? sweep_cost(&sweep) : gradient_cost(s);
     }
     double cost = 0.0;
     for (int residue = 0; residue < ps_conv_sweep_residues(s); residue++) {
         ps_conv_sweep sweep = ps_conv_sweep_backward(s, residue);
         if (sweep.positions == 0) continue;
-        if (!lines_fit(&sweep, sweep.target_group, false)) return -1.0;
+        if (!lines_fit(&sweep, false)) return -1.0;
         cost += sweep_cost(&sweep);
     }
     return cost;
