@@ -64,7 +64,7 @@ static void multiply(const ps_lines_product *p) {
     }
 }
 
-/* Rows apart from each other. */
+/* neighbours: the rows are next to each other in memory (channels of one tap), one pointer is enough. */
 INLINE void outer_rows(int rows, int vectors, int neighbours, const ps_lines_outer *o, int row) {
     vf sum[12][2];
     const float *from[12];
