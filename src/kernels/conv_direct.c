@@ -243,15 +243,21 @@ static size_t direct_workspace(const ps_conv_shape *s, ps_conv_pass pass, int th
     return most * sizeof(float);
 }
 
+/* In nanoseconds: 80 products each in every instruction set, half-width vectors as long as whole ones; gathered floats; and what
+ * every position, group and panel takes. */
 static double direct_cost(const ps_conv_shape *s, ps_conv_pass pass) {
     if (!ps_conv_sweep_fits(s)) return -1.0;
     double cg = s->c / s->groups, kg = s->k / s->groups, positions = (double)ps_conv_out_positions(s);
-    double row = (double)ps_conv_taps(s) * cg, gathered = positions * row * s->groups;
+    double row = (double)ps_conv_taps(s) * cg;
     double wide = pass == PS_CONV_FORWARD ? kg : pass == PS_CONV_BACKWARD_DATA ? cg : row;
-    double lanes = (double)round_up((size_t)wide, 8) / wide;
-    /* Fewer filters than hide the latency of a multiply-add, and a call per range and group. */
-    if (pass == PS_CONV_BACKWARD_WEIGHTS && kg < 8) lanes *= 8 / kg;
-    return 1500.0 + ps_conv_macs(s) * lanes / 52.0 + gathered * 0.05 + 0.1 * row * s->k + 2.0 * s->groups * positions;
+    double vectors = (double)ps_pool_chunks((size_t)wide, (size_t)kernels_for((int)wide)->lanes);
+    double waste = vectors * PS_SIMD_SELECT(ps_direct_kernels_of)()->lanes / wide;
+    /* Fewer filters than hide the latency of a multiply-add. */
+    if (pass == PS_CONV_BACKWARD_WEIGHTS && kg < 8) waste *= 8 / kg;
+    bool in_place = ps_conv_sweep_forward(s).in_place;
+    double gathered = in_place ? 0.0 : positions * row * s->groups * 0.1 + positions * (double)ps_conv_taps(s) / s->kw * 2.0 * s->groups;
+    double panels = pass == PS_CONV_BACKWARD_WEIGHTS ? 1.0 : vectors / 2.0;
+    return 1500.0 + ps_conv_macs(s) * waste / 80.0 + gathered + 0.1 * row * s->k + 3.0 * s->groups * positions * (1.0 + panels);
 }
 
 const ps_conv_method ps_conv_method_direct = {

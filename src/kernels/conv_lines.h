@@ -1,0 +1,54 @@
+/* Inner loops of the lines method (products along lines of the source, nothing gathered), one table per instruction set.
+ * Private to src/kernels. See conv_sweep.h for sweeps. */
+#ifndef PS_KERNELS_CONV_LINES_H
+#define PS_KERNELS_CONV_LINES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "kernels/simd.h"
+
+enum {
+    PS_LINES_SEGMENTS = 128, /* most stretches of memory that make up a row of the product */
+    PS_LINES_ROWS = 12       /* rows of a block of the weight gradient */
+};
+
+/* Stretch i of the row of position p: `length` floats at from + p * step, times the panel's rows from `at` on. */
+typedef struct {
+    const float *from;
+    size_t at, length;
+} ps_lines_segment;
+
+/* `count` positions of one line: sums over the segments to channels [0, channels) of each target, at most two vectors. */
+typedef struct {
+    ps_lines_segment segment[PS_LINES_SEGMENTS];
+    int segments, channels;
+    size_t count, step, target_step;
+    const float *panel; /* [depth][2 vectors], one vector where that is enough */
+    const float *bias;  /* NULL: from zero */
+    bool accumulate;    /* onto the target */
+    float *target;
+} ps_lines_product;
+
+/* sum[r][0..2 vectors) += over lines and positions of from[r][line * line_step + p * step] * dy[line * dy_line + p * dy_step]. */
+typedef struct {
+    const float *from[PS_LINES_ROWS];
+    int rows, channels;
+    size_t lines, count, line_step, step, dy_line, dy_step, sum_step;
+    const float *dy;
+    bool accumulate;
+    float *sum;
+} ps_lines_outer;
+
+typedef struct {
+    int lanes;
+    void (*multiply)(const ps_lines_product *product);
+    void (*outer)(const ps_lines_outer *outer);
+    /* dw[k][j] = parts[0][j][k] + parts[1][j][k] + ... in order, for `rows` j and `channels` k. */
+    void (*add_turned)(const float *parts, size_t count, size_t part_step, size_t sum_step, size_t rows, size_t channels, float *dw,
+                       size_t dw_step);
+} ps_lines_kernels;
+
+PS_SIMD_DECLARE(const ps_lines_kernels *, ps_lines_kernels_of, void);
+
+#endif
