@@ -6,6 +6,8 @@
  * parameters of nodes that are shut are looked at. */
 #include <float.h>
 #include <math.h>
+#include <stdint.h>
+#include <string.h>
 
 #include "probe/instruments.h"
 
@@ -30,11 +32,47 @@ static bool copy_count(const ps_probe_layer *layer, const double *state, int cou
     return true;
 }
 
-/* Some element is finite and not 0. What is not finite contradicts nothing: a diverged run multiplies 0 by infinity. */
+/* What is not finite contradicts nothing: a diverged run multiplies 0 by infinity. */
+static bool is_moving(float gradient) { return fabsf(gradient) > 0 && fabsf(gradient) <= FLT_MAX; }
+
+/* Gradients are tested for 0 by their bits, many at once: nearly all are. STRIP fills the widest vectors, WIDE some lines of memory. */
+enum { STRIP = 16, WIDE = 64 };
+static const uint32_t without_sign = 0x7fffffff;
+
+/* bits[i]: all bits of column i that are set in any row, `step` apart. A constant width vectorises. */
+static inline __attribute__((always_inline)) void collect_bits(const float *at, size_t rows, size_t step, size_t width, uint32_t *bits) {
+    uint32_t found[WIDE] = {0};
+    for (size_t row = 0; row < rows; row++, at += step) {
+        uint32_t word[WIDE];
+        memcpy(word, at, width * sizeof *word);
+        for (size_t i = 0; i < width; i++) found[i] |= word[i];
+    }
+    memcpy(bits, found, width * sizeof *bits);
+}
+
+static void collect_any(const float *at, size_t rows, size_t step, size_t width, uint32_t *bits) {
+    if (width == WIDE) collect_bits(at, rows, step, WIDE, bits);
+    else if (width == STRIP) collect_bits(at, rows, step, STRIP, bits);
+    else collect_bits(at, rows, step, width, bits);
+}
+
+static bool block_moves(const float *gradient, size_t rows, size_t width) {
+    uint32_t bits[WIDE], any = 0;
+    collect_any(gradient, rows, width, width, bits);
+    for (size_t k = 0; k < width; k++) any |= bits[k];
+    for (size_t k = 0; (any & without_sign) != 0 && k < rows * width; k++)
+        if (is_moving(gradient[k])) return true;
+    return false;
+}
+
 static bool moves(const float *gradient, size_t count) {
-    bool any = false;
-    for (size_t i = 0; i < count; i++) any |= (fabsf(gradient[i]) > 0) & (fabsf(gradient[i]) <= FLT_MAX);
-    return any;
+    enum { ROWS = 16 };
+    size_t i = 0;
+    for (; i + ROWS * STRIP <= count; i += ROWS * STRIP)
+        if (block_moves(gradient + i, ROWS, STRIP)) return true;
+    size_t rows = (count - i) / STRIP, rest = (count - i) % STRIP;
+    if (rows > 0 && block_moves(gradient + i, rows, STRIP)) return true;
+    return rest > 0 && block_moves(gradient + count - rest, 1, rest);
 }
 
 static bool row_moves(const ps_probe_layer *layer, int param, int row) {
@@ -149,52 +187,64 @@ bool ps_quantity_shut_identity_grad_steps(const ps_probe_layer *layer, const dou
 
 static bool has_readers(const ps_probe_layer *layer) { return is_rectified(layer) && layer->unit->readers > 0; }
 
-enum { BLOCK = 64 };
-
-/* Shut nodes of a layer, a few at a time, so that their columns are found in one pass over the rows. */
+/* Some columns of a reader's weights: `width` neighbouring inputs in every position of every row of their group, and the
+ * node of the first of them. */
 typedef struct {
-    int node[BLOCK], count;
-    bool moves[BLOCK];
-} shut_block;
+    const float *at;
+    size_t rows, step, width, feature; /* feature: counted from the unit's channel 0 */
+} columns;
 
-/* Weight memory is [k][positions][c / groups]: input `first` + i of the row's own group stands at i of every position. */
-static void scan_rows(const ps_param *p, size_t inputs, size_t row, size_t rows, long first, int stride, shut_block *block) {
-    for (const float *at = p->grad + row * p->row_length, *end = at + rows * p->row_length; at < end; at += inputs)
-        for (int i = 0; i < block->count; i++) {
-            long input = first + (long)block->node[i] * stride;
-            if (input >= 0 && input + stride <= (long)inputs) block->moves[i] |= moves(at + input, (size_t)stride);
-        }
+/* Which nodes' weights move is noted in their MOVED column. */
+enum { MOVED = FIRST_COUNT + 1, READER_COLUMNS };
+
+static bool column_moves(const columns *c, size_t column) {
+    for (size_t row = 0; row < c->rows; row++)
+        if (is_moving(c->at[row * c->step + column])) return true;
+    return false;
 }
 
-static void scan_reader(const ps_probe_layer *layer, int reader, shut_block *block) {
+static void check_columns(const columns *c, const double *shut, size_t stride, double *moved) {
+    uint32_t bits[WIDE];
+    bool any = false;
+    for (size_t i = 0; i < c->width; i++) any = any || shut[(c->feature + i) / stride] != 0;
+    if (!any) return;
+    collect_any(c->at, c->rows, c->step, c->width, bits);
+    for (size_t i = 0; i < c->width; i++) {
+        size_t node = (c->feature + i) / stride;
+        if (shut[node] != 0 && (bits[i] & without_sign) != 0 && column_moves(c, i)) moved[node] = 1;
+    }
+}
+
+/* Weight memory is [k][positions][c / groups]; the unit's features are inputs first .. end - 1, over all groups. */
+static void check_reader(const ps_probe_layer *layer, int reader, const double *shut, double *moved) {
     const ps_unit_reader *r = &layer->unit->reader[reader];
     const ps_param *p = ps_net_param(layer->net, layer->reader[reader].weight);
     size_t inputs = (size_t)p->spec.dims[1], groups = (size_t)layer->reader[reader].inputs / inputs;
-    size_t rows = (size_t)p->spec.rows / groups;
-    for (size_t g = 0; g < groups; g++)
-        scan_rows(p, inputs, g * rows, rows, (long)r->first_input - (long)(g * inputs), r->stride, block);
-}
-
-static void check_block(const ps_probe_layer *layer, shut_block *block, double *state) {
-    int channels = layer->unit->channels;
-    for (int i = 0; i < block->count; i++) block->moves[i] = false;
-    for (int r = 0; r < layer->unit->readers; r++) scan_reader(layer, r, block);
-    for (int i = 0; i < block->count; i++) state[FIRST_COUNT * channels + block->node[i]] += block->moves[i];
-    block->count = 0;
+    size_t first = (size_t)r->first_input, end = first + (size_t)layer->unit->channels * (size_t)r->stride;
+    size_t rows = (size_t)p->spec.rows / groups, group_size = rows * p->row_length;
+    for (size_t input = first, width; input < end; input += width) {
+        size_t group = input / inputs, rest = (group + 1) * inputs < end ? (group + 1) * inputs - input : end - input;
+        width = rest >= WIDE ? WIDE : rest >= STRIP ? STRIP : rest;
+        columns c = {.at = p->grad + group * group_size + input % inputs,
+                     .rows = group_size / inputs,
+                     .step = inputs,
+                     .width = width,
+                     .feature = input - first};
+        check_columns(&c, shut, (size_t)r->stride, moved);
+    }
 }
 
 static void check_readers(const ps_probe_layer *layer, double *state) {
     int channels = layer->unit->channels;
-    shut_block block = {.count = 0};
+    double *shut = state + SHUT * channels, *moved = state + MOVED * channels;
     find_shut(layer, state);
-    for (int c = 0; c < channels; c++) {
-        if (state[SHUT * channels + c] != 0) block.node[block.count++] = c;
-        if (block.count == BLOCK || (c + 1 == channels && block.count > 0)) check_block(layer, &block, state);
-    }
+    for (int c = 0; c < channels; c++) moved[c] = 0;
+    for (int r = 0; r < layer->unit->readers; r++) check_reader(layer, r, shut, moved);
+    for (int c = 0; c < channels; c++) state[FIRST_COUNT * channels + c] += moved[c];
 }
 
 const ps_instrument ps_instrument_shut_readers = {
-    .columns = FIRST_COUNT + 1, .gate_sums = 1u << PS_SUM_ZEROS, .exists = has_readers, .step = check_readers};
+    .columns = READER_COLUMNS, .gate_sums = 1u << PS_SUM_ZEROS, .exists = has_readers, .step = check_readers};
 
 bool ps_quantity_shut_reader_grad_steps(const ps_probe_layer *layer, const double *state, double *out) {
     return copy_count(layer, state, 0, out);
