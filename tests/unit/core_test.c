@@ -318,6 +318,40 @@ static void test_text_helpers(void **state) {
     assert_false(ps_text_matches("conv4*", "conv3_x.0"));
 }
 
+static void test_nothing_a_terminal_obeys_is_shown(void **state) {
+    static const struct {
+        const char *text, *line, *lines;
+    } cases[] = {
+        {"plain \xc3\xa4 \xe2\x96\x88 \xf0\x9f\x99\x82", "plain \xc3\xa4 \xe2\x96\x88 \xf0\x9f\x99\x82", NULL},
+        {"\x1b[31mred\a\x7f", "?[31mred??", NULL},
+        {"a\nb\tc\r", "a?b\tc?", "a\nb\tc?"},
+        {"\xc2\x9b" "2J", "?2J", NULL},                      /* C1: another way to begin a sequence */
+        {"a\xe2\x80\xae" "b\xe2\x81\xa6", "a?b?", NULL},   /* writing turned round, isolated */
+        {"a\xe2\x80\x8b\xef\xbb\xbf", "a??", NULL},         /* no width */
+        {"\xc0\x9b \xe0\x80\x9b", "?? ???", NULL},          /* overlong ESC */
+        {"\xed\xa0\x80 \xff", "??? ?", NULL},               /* half a pair; no UTF-8 at all */
+        {"cut \xe2\x96", "cut ??", NULL},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[64], put[64] = "";
+        snprintf(text, sizeof text, "%s", cases[i].text);
+        ps_text_make_showable(text, false);
+        assert_string_equal(text, cases[i].line);
+        snprintf(text, sizeof text, "%s", cases[i].text);
+        ps_text_make_showable(text, true);
+        assert_string_equal(text, cases[i].lines != NULL ? cases[i].lines : cases[i].line);
+        FILE *memory = fmemopen(put, sizeof put, "w");
+        assert_true(ps_text_put(memory, cases[i].text, 5) <= 5);
+        fclose(memory);
+        assert_null(strpbrk(put, "\x1b\n\t"));
+    }
+    ps_fail(PS_ERR_INPUT, "layer \"%s\"", "a\x1b]0;x\nb");
+    assert_string_equal(ps_status_message(), "layer \"a?]0;x?b\"");
+    ps_fail(PS_ERR_USAGE, "rule\n  ^ %s", "\x1b");
+    assert_string_equal(ps_status_message(), "rule\n  ^ ?");
+}
+
 static void test_digest_is_fnv_1a(void **state) {
     (void)state;
     ps_digest d = ps_digest_start();
@@ -345,6 +379,7 @@ int main(void) {
         cmocka_unit_test(test_json_errors_name_the_place),
         cmocka_unit_test(test_floats_round_trip),
         cmocka_unit_test(test_text_helpers),
+        cmocka_unit_test(test_nothing_a_terminal_obeys_is_shown),
         cmocka_unit_test(test_digest_is_fnv_1a),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
