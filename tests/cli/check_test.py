@@ -241,7 +241,7 @@ if made:
     for arguments in (["one", "--golden", "golden.jsonl", "--format", "json", "--out", "full"], ["--calibrate", "one", "seed2", "--out", "full"], ["one", "--golden", "full", "--bless"]):
         result = check(*arguments)
         report(result.returncode == 2 and "full: " in result.stderr and stat.S_ISCHR(os.stat(path("full")).st_mode), "a full device: an error, and the device is still one", result.stderr)
-    result = check("full", "--expect", "steps > 1", timeout=60)
+    result = run("check", "full", "--expect", "steps > 1", timeout=60)
     report(result.returncode == 2 and "no regular file" in result.stderr, "a device without end is no trace", result.stderr)
 else:
     for _ in range(4):
