@@ -9,6 +9,7 @@
 #include "core/file.h"
 #include "core/json.h"
 #include "core/memory.h"
+#include "core/text.h"
 
 static const char *text_of(const cJSON *object, const char *key) {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
@@ -122,7 +123,7 @@ static ps_status show_prediction(const char *directory, const cJSON *p, FILE *st
     return PS_OK;
 }
 
-ps_status ps_explain(const char *directory, const char *prediction, FILE *stream) {
+static ps_status explain(const char *directory, const char *prediction, FILE *stream) {
     char *path = NULL;
     cJSON *document = NULL;
     const cJSON *found = NULL;
@@ -136,5 +137,21 @@ ps_status ps_explain(const char *directory, const char *prediction, FILE *stream
     if (status == PS_OK && prediction != NULL) status = show_prediction(directory, found, stream);
     cJSON_Delete(document);
     free(path);
+    return status;
+}
+
+/* Texts of the verdict, the tables and the trace are in it: what a terminal would obey is taken out. */
+ps_status ps_explain(const char *directory, const char *prediction, FILE *stream) {
+    char *text = NULL;
+    size_t size;
+    FILE *memory = open_memstream(&text, &size);
+    if (memory == NULL) return ps_fail(PS_ERR_MEMORY, "no memory for an explanation");
+    ps_status status = explain(directory, prediction, memory);
+    if (fclose(memory) != 0 && status == PS_OK) status = ps_fail(PS_ERR_MEMORY, "no memory for an explanation");
+    if (status == PS_OK) {
+        ps_text_make_showable(text, true);
+        fputs(text, stream);
+    }
+    free(text);
     return status;
 }

@@ -1,9 +1,11 @@
 /* The summary that `compare` prints: every seed is shown, with what that many seeds can say at best. */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "analysis/tables.h"
 #include "analysis/verdict.h"
+#include "core/text.h"
 
 enum { MOST_SHOWN = 12 };
 
@@ -96,7 +98,7 @@ static void print_sensitivity(const ps_verdict_document *verdict, int count, FIL
             fprintf(stream, "  %-3s %s\n", verdict->predictions[i].prediction->id, verdict->sensitivity[i].sentence);
 }
 
-void ps_verdict_print(const ps_verdict_document *verdict, FILE *stream) {
+static void print_verdict(const ps_verdict_document *verdict, FILE *stream) {
     int count;
     ps_predictions(&count);
     for (int a = 1; a < verdict->arms->count; a++) print_arm(verdict, &verdict->arms->arms[a], stream);
@@ -113,4 +115,18 @@ void ps_verdict_print(const ps_verdict_document *verdict, FILE *stream) {
     }
     print_sensitivity(verdict, count, stream);
     for (int i = 0; i < verdict->sentence_count; i++) fprintf(stream, "%s%s\n", i == 0 ? "\n" : "", verdict->sentences[i]);
+}
+
+/* Names of arms and layers are in it: what a terminal would obey is taken out. */
+void ps_verdict_print(const ps_verdict_document *verdict, FILE *stream) {
+    char *text = NULL;
+    size_t size;
+    FILE *memory = open_memstream(&text, &size);
+    if (memory == NULL) return;
+    print_verdict(verdict, memory);
+    if (fclose(memory) == 0) {
+        ps_text_make_showable(text, true);
+        fputs(text, stream);
+    }
+    free(text);
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "core/digest.h"
 #include "core/file.h"
@@ -246,6 +247,7 @@ static ps_status read_header(ps_trace_reader *reader) {
 
 ps_status ps_trace_reader_open(const char *path, ps_trace_reader **out) {
     ps_status status = PS_OK;
+    struct stat info;
     ps_trace_reader *reader = calloc(1, sizeof *reader);
     *out = NULL;
     if (reader == NULL) return ps_fail(PS_ERR_MEMORY, "no memory for a trace reader");
@@ -255,6 +257,11 @@ ps_status ps_trace_reader_open(const char *path, ps_trace_reader **out) {
     if (reader->stream == NULL) {
         status = ps_fail(PS_ERR_IO, "%s: cannot be opened (%s); give a trace or the directory of a run", reader->header.path,
                          strerror(errno));
+        goto cleanup;
+    }
+    if (fstat(fileno(reader->stream), &info) != 0 || !S_ISREG(info.st_mode)) { /* a device may have no end */
+        status = ps_fail(PS_ERR_INPUT, "%s: is no regular file, and a trace is read more than once; give a file",
+                         reader->header.path);
         goto cleanup;
     }
     setvbuf(reader->stream, NULL, _IONBF, 0); /* blocks go straight into the line buffer */

@@ -70,11 +70,27 @@ static ps_status check_rule(ps_run *run, const ps_rule *rule, ps_check_suite *su
     return ps_check_suite_add_finding(suite, &finding);
 }
 
-static ps_status check_rules(const char *trace, const rule_list *rules, ps_check_suite *suite) {
+/* Of a run that was cut off, rules would see only the beginning, and most would hold. */
+static ps_status check_end(const ps_run *run, bool allowed, ps_check_suite *suite) {
+    int result;
+    char steps[64] = "", message[256];
+    PS_TRY(ps_check_suite_add_result(suite, "end record", &result));
+    if (run->status != PS_RUN_UNFINISHED) return PS_OK;
+    if (run->header->steps > 0) snprintf(steps, sizeof steps, " of %lld", run->header->steps);
+    snprintf(message, sizeof message, "the trace has none: %lld%s steps are there%s", run->steps_done, steps,
+             run->cut ? ", and it ends within a line" : "");
+    PS_TRY(ps_check_suite_set_detail(suite, result, "%s", message));
+    if (allowed) return PS_OK;
+    ps_finding finding = ps_finding_make(PS_FINDING_UNFINISHED, result, message);
+    return ps_check_suite_add_finding(suite, &finding);
+}
+
+static ps_status check_rules(const ps_check_request *request, const char *trace, const rule_list *rules,
+                             ps_check_suite *suite) {
     ps_run *run;
     if (rules->count == 0) return PS_OK;
     PS_TRY(ps_run_open(trace, "", &run));
-    ps_status status = PS_OK;
+    ps_status status = check_end(run, request->unfinished, suite);
     for (size_t i = 0; status == PS_OK && i < rules->count; i++) status = check_rule(run, rules->rules[i], suite);
     ps_run_close(run);
     return status;
@@ -152,6 +168,8 @@ static ps_status check_counts(const ps_check_request *request) {
         return ps_fail(PS_ERR_USAGE, "nothing to check: give --golden FILE, --expect 'RULE' or --checks FILE");
     if (request->golden_count == 0 && (request->tolerance != NULL || request->first_steps > 0))
         return ps_fail(PS_ERR_USAGE, "--tolerance and --first-steps are about golden traces: give --golden FILE, too");
+    if (request->expectation_count == 0 && request->checks == NULL && request->unfinished)
+        return ps_fail(PS_ERR_USAGE, "--unfinished is about rules: give --expect 'RULE' or --checks FILE, too");
     return PS_OK;
 }
 
@@ -179,7 +197,7 @@ static ps_status check_trace(const ps_check_request *request, int trace, int gol
         PS_TRY(note_reordered(request, trace, golden, suite));
         PS_TRY(ps_golden_compare(request->traces[trace], request->goldens[golden], tolerances, first_steps, suite));
     }
-    return check_rules(request->traces[trace], rules, suite);
+    return check_rules(request, request->traces[trace], rules, suite);
 }
 
 ps_status ps_check_run(const ps_check_request *request, ps_check_report *report) {

@@ -14,6 +14,7 @@ typedef struct {
     const char *checks;    /* a file of rules, NULL: none */
     const char *tolerance; /* a tolerance file, NULL: exact */
     long long first_steps; /* 0: as the tolerance file says, else all */
+    bool unfinished;       /* rules may be checked on a trace without end record; else that does not hold */
 } ps_check_request;
 
 /* Fills the report; that checks do not hold is no error here. */

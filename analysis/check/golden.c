@@ -14,6 +14,7 @@ typedef struct {
     int result;
     uint64_t both_nan;
     ps_tolerance allowed; /* zeros: exact */
+    bool tells_death;     /* 0 against anything else is no matter of tolerance */
 } quantity_state;
 
 /* What is counted for "how much of it matched": a step, a window, a probing, each with all its records. */
@@ -86,6 +87,10 @@ static ps_status add_finding(comparison *c, ps_finding *finding, const ps_pair_p
     return ps_check_suite_add_finding(c->suite, finding);
 }
 
+static bool is_flip(const quantity_state *q, double expected, double found) {
+    return q->tells_death && (expected == 0) != (found == 0);
+}
+
 static ps_status value_differs(comparison *c, const ps_pair_place *place, const quantity_state *q, int channel,
                                const cJSON *expected, const cJSON *found) {
     value_class left = class_of(expected), right = class_of(found);
@@ -103,19 +108,21 @@ static ps_status value_differs(comparison *c, const ps_pair_place *place, const 
         finding.relative_error = ps_relative_error(expected->valuedouble, found->valuedouble);
         finding.absolute_allowed = q->allowed.absolute;
         finding.relative_allowed = q->allowed.relative;
+        if (is_flip(q, expected->valuedouble, found->valuedouble)) finding.message = "dead in one trace only";
     }
     return add_finding(c, &finding, place, channel);
 }
 
-static bool is_within(const ps_tolerance *allowed, double expected, double found) {
+static bool is_within(const quantity_state *q, double expected, double found) {
     return expected == found ||
-           (fabs(found - expected) <= allowed->absolute && ps_relative_error(expected, found) <= allowed->relative);
+           (!is_flip(q, expected, found) && fabs(found - expected) <= q->allowed.absolute &&
+            ps_relative_error(expected, found) <= q->allowed.relative);
 }
 
 static bool is_same(quantity_state *q, const cJSON *expected, const cJSON *found) {
     value_class left = class_of(expected);
     if (left != class_of(found)) return false;
-    if (left == VALUE_NUMBER) return is_within(&q->allowed, expected->valuedouble, found->valuedouble);
+    if (left == VALUE_NUMBER) return is_within(q, expected->valuedouble, found->valuedouble);
     if (left == VALUE_SPECIAL && cJSON_IsString(expected) && cJSON_IsString(found) &&
         strcmp(expected->valuestring, "NaN") == 0)
         q->both_nan += strcmp(found->valuestring, "NaN") == 0;
@@ -141,6 +148,7 @@ static ps_status quantity_at(comparison *c, const char *name, quantity_state **o
     *out = &c->quantities[c->quantity_count++];
     const ps_tolerance *allowed = ps_tolerances_find(c->tolerances, name);
     if (allowed != NULL) (*out)->allowed = *allowed;
+    (*out)->tells_death = ps_tolerance_tells_death(name);
     snprintf(result, sizeof result, "golden %s", name);
     PS_TRY(ps_check_suite_add_result(c->suite, result, &(*out)->result));
     return ps_string_copy(name, &(*out)->quantity);
@@ -292,13 +300,20 @@ cleanup:
 
 /* ---- bless ---- */
 
+static bool is_finished(const ps_check_trace *trace) {
+    bool ended = false;
+    for (size_t i = 0; i < trace->count; i++) ended = ended || trace->records[i].type == PS_RECORD_END;
+    return ended && !trace->cut;
+}
+
 ps_status ps_golden_bless(const char *trace, const char *golden, uint64_t *records) {
     ps_check_trace content;
     ps_file_writer writer;
     *records = 0;
     ps_status status = ps_check_trace_read(trace, 0, &content);
-    if (status == PS_OK && content.cut)
-        status = ps_fail(PS_ERR_INPUT, "%s: ends within a line; bless a finished run", trace);
+    if (status == PS_OK && !is_finished(&content))
+        status = ps_fail(PS_ERR_INPUT, "%s: %s; bless a finished run", content.header->path,
+                         content.cut ? "ends within a line" : "has no end record, so the run was cut off or goes on");
     if (status == PS_OK) status = ps_file_writer_open(&writer, golden);
     if (status == PS_OK) {
         char *header = cJSON_PrintUnformatted(content.header->document);

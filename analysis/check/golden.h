@@ -14,7 +14,7 @@ ps_status ps_golden_compare(const char *trace, const char *golden, const ps_tole
  * records differ in kind, or where NaN stands on one side only, as no tolerance covers that. */
 ps_status ps_golden_measure(const char *trace, const char *reference, long long first_steps, ps_tolerances *deviations);
 
-/* Writes the trace without its timing records as the golden file; *records counts them. */
+/* Writes the trace without its timing records as the golden file; *records counts them. Refuses a trace without end. */
 ps_status ps_golden_bless(const char *trace, const char *golden, uint64_t *records);
 
 #endif

@@ -28,8 +28,10 @@ static ps_status measure_value(const measurement *m, const ps_pair_place *place,
            relative = ps_relative_error(expected->valuedouble, found->valuedouble);
     entry->largest_absolute = fmax(entry->largest_absolute, absolute);
     entry->largest_relative = fmax(entry->largest_relative, relative);
+    entry->magnitude = fmax(entry->magnitude, fmax(fabs(expected->valuedouble), fabs(found->valuedouble)));
     entry->values++;
     entry->differing += absolute > 0;
+    entry->flips += ps_tolerance_tells_death(entry->quantity) && (expected->valuedouble == 0) != (found->valuedouble == 0);
     return PS_OK;
 }
 

@@ -131,6 +131,7 @@ typedef struct {
     ps_rule_point *points;
     size_t count, capacity;
     bool recorded;    /* the quantity stands in the trace at all, whatever the selectors chose */
+    bool fits;        /* the selectors chose some layer or node */
     char reason[256]; /* why there are no points; "" where there are some */
 } ps_rule_points;
 

@@ -1,5 +1,6 @@
-/* A rule on a trace. What is missing or NaN makes a comparison false and is said; an `or` may still hold by its other side.
- */
+/* A rule on a trace. A NaN, or no values in a stretch that was recorded, makes its comparison false and is said; an `or` may
+ * still hold by its other side. A term that cannot be answered (not recorded, misspelt, ambiguous) fails the whole rule: else
+ * a mistake beside an `or` would never be noticed. */
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,7 +13,8 @@ typedef struct {
     const ps_rule *rule;
     ps_run *run;
     ps_rule_outcome *outcome;
-    bool missing;
+    bool missing;    /* some term has no value */
+    bool unanswered; /* and for another reason than that nothing happened in the stretch it asks about */
 } evaluation;
 
 static void say(evaluation *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -116,10 +118,12 @@ static ps_status evaluate_term(evaluation *e, const ps_rule_term *term, double *
         found = ps_rule_apply(term->function, &points, value, reason, sizeof reason);
     }
     size_t count = points.count;
+    bool empty = count == 0 && points.recorded && points.fits && s.reason[0] == '\0';
     ps_free_array(points.points);
     int length = term->end - term->begin;
     const char *text = e->rule->text + term->begin;
     e->missing = e->missing || !found;
+    e->unanswered = e->unanswered || (!found && !empty);
     if (found) {
         const char *note = isnan(*value) ? ": NaN compares with nothing" : "";
         say(e, "%.*s = %.9g (of %zu value%s)%s", length, text, *value, count, count == 1 ? "" : "s", note);
@@ -128,6 +132,19 @@ static ps_status evaluate_term(evaluation *e, const ps_rule_term *term, double *
         say(e, "%.*s: %s", length, text, reason);
     }
     return PS_OK;
+}
+
+static double calculate(ps_rule_operator operator, double left, double right) {
+    switch (operator) {
+        case PS_RULE_ADD:
+            return left + right;
+        case PS_RULE_SUBTRACT:
+            return left - right;
+        case PS_RULE_MULTIPLY:
+            return left * right;
+        default:
+            return right == 0 ? NAN : left / right; /* an infinity would satisfy every > */
+    }
 }
 
 static ps_status evaluate_number(evaluation *e, int index, double *value) {
@@ -144,19 +161,10 @@ static ps_status evaluate_number(evaluation *e, int index, double *value) {
         return PS_OK;
     }
     PS_TRY(evaluate_number(e, node->right, &right));
-    switch (node->operator) {
-        case PS_RULE_ADD:
-            *value = left + right;
-            break;
-        case PS_RULE_SUBTRACT:
-            *value = left - right;
-            break;
-        case PS_RULE_MULTIPLY:
-            *value = left * right;
-            break;
-        default:
-            *value = left / right;
-            break;
+    *value = calculate(node->operator, left, right);
+    if (isnan(*value) && !isnan(left) && !isnan(right)) {
+        bool divided = node->operator== PS_RULE_DIVIDE && right == 0;
+        say(e, "%s: NaN compares with nothing", divided ? "division by zero" : "arithmetic with infinity");
     }
     return PS_OK;
 }
@@ -196,9 +204,11 @@ static ps_status evaluate_truth(evaluation *e, int index, bool *truth) {
 }
 
 ps_status ps_rule_evaluate(const ps_rule *rule, ps_run *run, ps_rule_outcome *outcome) {
-    evaluation e = {rule, run, outcome, false};
+    evaluation e = {.rule = rule, .run = run, .outcome = outcome};
     *outcome = (ps_rule_outcome){0};
     PS_TRY(evaluate_truth(&e, rule->root, &outcome->held));
+    outcome->held = outcome->held && !e.unanswered;
+    if (outcome->detail[0] == '\0') say(&e, "names no series of the trace");
     outcome->not_recorded = e.missing && !outcome->held;
     return PS_OK;
 }

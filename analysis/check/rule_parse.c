@@ -37,6 +37,11 @@ static const char *const functions[] = {
 #include "analysis/check/function_list.def"
 #undef PS_FUNCTION
 };
+static const char function_names[] =
+#define PS_FUNCTION(name, description) " " #name
+#include "analysis/check/function_list.def"
+#undef PS_FUNCTION
+    ;
 
 const ps_series_entry *ps_series_at(size_t index) { return index < sizeof series / sizeof *series ? &series[index] : NULL; }
 
@@ -326,7 +331,7 @@ static ps_status unknown_function(const parser *p) {
         snprintf(near, sizeof near, "; did you mean %s?", functions[f]);
     }
     free(word);
-    return fail_at(p, p->now.begin, "there is no such function%s (max min mean median sum final first count)", near);
+    return fail_at(p, p->now.begin, "there is no such function%s (known:%s)", near, function_names);
 }
 
 /* A word is a function when a parenthesis follows. */

@@ -325,6 +325,7 @@ ps_status ps_rule_collect(ps_run *run, const ps_rule_term *term, ps_rule_points 
     PS_TRY_CLEANUP(PS_ALLOC(nodes, &c.values, "values of a layer"));
     PS_TRY_CLEANUP(PS_ALLOC(nodes, &c.norms, "values of a layer"));
     choose(&c);
+    points->fits = c.any;
     PS_TRY_CLEANUP(collect_source(&c));
     explain(&c);
 cleanup:

@@ -1,7 +1,13 @@
+/* For people at a terminal: names come from traces, so nothing in them reaches it as a command. */
 #include <inttypes.h>
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "analysis/check/check_report.h"
+#include "core/text.h"
+
+static void put_text(FILE *stream, const char *text) { ps_text_put(stream, text, INT_MAX); }
 
 /* A rule's one finding says what its result said already. */
 static bool is_told(const ps_check_result *result, const ps_finding *finding) {
@@ -15,25 +21,34 @@ static void write_findings(FILE *stream, const ps_check_suite *suite, int check,
         if (finding->check != check) continue;
         shown++;
         if (is_told(&suite->results[check], finding)) continue;
+        char *text = ps_finding_text(finding);
         fputs("         ", stream);
-        ps_finding_print(stream, finding);
+        put_text(stream, text != NULL ? text : "no memory for this finding");
         fputc('\n', stream);
+        free(text);
     }
     uint64_t failed = suite->results[check].failed;
     if (failed > (uint64_t)shown) fprintf(stream, "         and %" PRIu64 " more\n", failed - (uint64_t)shown);
 }
 
 static void write_suite(FILE *stream, const ps_check_suite *suite, int show) {
-    fputs(suite->trace, stream);
-    if (suite->golden != NULL) fprintf(stream, " against %s", suite->golden);
+    put_text(stream, suite->trace);
+    if (suite->golden != NULL) {
+        fputs(" against ", stream);
+        put_text(stream, suite->golden);
+    }
     fputc('\n', stream);
     for (size_t r = 0; r < suite->result_count; r++) {
         const ps_check_result *result = &suite->results[r];
-        fprintf(stream, "  %s %s", result->held ? "ok  " : "FAIL", result->name);
+        fprintf(stream, "  %s ", result->held ? "ok  " : "FAIL");
+        put_text(stream, result->name);
         if (result->compared > 0 && result->held) fprintf(stream, ": %" PRIu64 " values", result->compared);
         if (result->compared > 0 && !result->held)
             fprintf(stream, ": %" PRIu64 " of %" PRIu64 " values differ", result->failed, result->compared);
-        if (result->detail != NULL) fprintf(stream, ": %s", result->detail);
+        if (result->detail != NULL) {
+            fputs(": ", stream);
+            put_text(stream, result->detail);
+        }
         fputc('\n', stream);
         if (!result->held) write_findings(stream, suite, (int)r, show);
     }

@@ -11,9 +11,9 @@
 #include "core/file.h"
 
 static ps_option_values goldens, expectations;
-static const char *checks, *tolerance, *out, *format = "text", *factor_text = "2";
-static bool calibrate, bless;
-static int first_steps, show = 20;
+static const char *checks, *tolerance, *out, *format, *factor_text;
+static bool calibrate, bless, unfinished;
+static int first_steps, show = -1;
 
 static const ps_option options[] = {
     {"golden", PS_OPTION_REPEATED, &goldens, "FILE",
@@ -29,6 +29,7 @@ static const ps_option options[] = {
     {"expect", PS_OPTION_REPEATED, &expectations, "RULE",
      "a rule that must hold, such as 'max(dead_share, last 20%) < 0.1'; may be repeated"},
     {"checks", PS_OPTION_TEXT, &checks, "FILE", "a file of rules, one a line, # starts a comment"},
+    {"unfinished", PS_OPTION_FLAG, &unfinished, "", "let rules pass on a trace without end record (a run that goes on)"},
     {"format", PS_OPTION_TEXT, &format, "FORMAT", "text, json, junit or sarif [text]"},
     {"out", PS_OPTION_TEXT, &out, "FILE", "write there instead of standard output (text is printed as well)"},
     {"show", PS_OPTION_INT, &show, "N", "findings shown per check as text [20]"},
@@ -55,29 +56,51 @@ static const ps_command command = {
     .max_positional = PS_OPTION_MAX_VALUES,
 };
 
+/* What an option would not do is refused: a check that its user only believes to run is worse than none. */
+static ps_status refuse_unused(const char *mode, bool calibrates) {
+    const struct {
+        const char *name;
+        bool given, calibrating, blessing; /* given, and what it means something to */
+    } options_of[] = {{"golden", goldens.count > 0, false, true},     {"tolerance", tolerance != NULL, false, true},
+                      {"expect", expectations.count > 0, false, false}, {"checks", checks != NULL, false, false},
+                      {"unfinished", unfinished, false, false},         {"bless", bless, false, true},
+                      {"factor", factor_text != NULL, true, false},     {"format", format != NULL, false, false},
+                      {"out", out != NULL, true, false},                {"show", show >= 0, false, true}};
+    for (size_t i = 0; i < sizeof options_of / sizeof *options_of; i++)
+        if (options_of[i].given && !(calibrates ? options_of[i].calibrating : options_of[i].blessing))
+            return ps_fail(PS_ERR_USAGE, "--%s means nothing with --%s; leave it out, or run a check of its own",
+                           options_of[i].name, mode);
+    return PS_OK;
+}
+
 static ps_status run_calibration(const ps_arguments *arguments) {
     char *end;
+    PS_TRY(refuse_unused("calibrate", true));
+    if (factor_text == NULL) factor_text = "2";
     double factor = strtod(factor_text, &end);
     if (end == factor_text || *end != '\0' || !(factor >= 1 && factor <= 1e6))
         return ps_fail(PS_ERR_USAGE, "--factor must be a number from 1 to 1000000, not \"%s\"", factor_text);
     if (arguments->positional_count < 2)
         return ps_fail(PS_ERR_USAGE, "--calibrate needs two runs or more; their deviations are the tolerances");
     if (out == NULL) return ps_fail(PS_ERR_USAGE, "--calibrate needs --out FILE for the tolerances");
-    PS_TRY(ps_tolerances_calibrate(arguments->positional, arguments->positional_count, first_steps, factor, out));
+    PS_TRY(ps_tolerances_calibrate(arguments->positional, arguments->positional_count, first_steps, factor, out, stdout));
     printf("tolerances of %d runs: %s\n", arguments->positional_count, out);
     return PS_OK;
 }
 
+static int shown(void) { return show >= 0 ? show : 20; }
+
 static ps_status run_bless(const ps_arguments *arguments, const ps_check_request *request) {
     ps_check_report report = {0};
     uint64_t records;
-    if (arguments->positional_count != 1 || goldens.count != 1 || expectations.count > 0 || checks != NULL)
-        return ps_fail(PS_ERR_USAGE, "--bless takes one TRACE and one --golden FILE, and no rules");
+    PS_TRY(refuse_unused("bless", false));
+    if (arguments->positional_count != 1 || goldens.count != 1)
+        return ps_fail(PS_ERR_USAGE, "--bless takes one TRACE and one --golden FILE");
     bool existed = ps_file_exists(goldens.value[0]);
     if (existed) {
         /* A golden that cannot even be read is named, and replaced all the same: that is what blessing is for. */
         ps_status status = ps_check_run(request, &report);
-        if (status == PS_OK) ps_check_write_text(stdout, &report, show);
+        if (status == PS_OK) ps_check_write_text(stdout, &report, shown());
         else printf("the golden trace so far cannot be compared: %s\n", ps_status_message());
         ps_check_report_clear(&report);
     }
@@ -87,16 +110,16 @@ static ps_status run_bless(const ps_arguments *arguments, const ps_check_request
 }
 
 static ps_status write_report(const ps_check_report *report) {
-    ps_check_writer *write = ps_check_writer_find(format);
+    ps_check_writer *write = ps_check_writer_find(format != NULL ? format : "text");
     if (out == NULL) {
-        write(stdout, report, show);
+        write(stdout, report, shown());
         return PS_OK;
     }
     ps_file_writer writer;
     PS_TRY(ps_file_writer_open(&writer, out));
-    write(writer.stream, report, show);
+    write(writer.stream, report, shown());
     PS_TRY(ps_file_writer_commit(&writer));
-    ps_check_write_text(stdout, report, show);
+    ps_check_write_text(stdout, report, shown());
     return PS_OK;
 }
 
@@ -114,12 +137,19 @@ ps_status ps_cmd_check(int argc, char **argv) {
     ps_arguments arguments;
     PS_TRY(ps_command_parse(&command, argc, argv, &arguments));
     if (arguments.help) return PS_OK;
-    if (ps_check_writer_find(format) == NULL)
+    if (format != NULL && ps_check_writer_find(format) == NULL)
         return ps_fail(PS_ERR_USAGE, "unknown format \"%s\"; text, json, junit and sarif are known", format);
-    if (first_steps < 0 || show < 0) return ps_fail(PS_ERR_USAGE, "--first-steps and --show must not be negative");
     if (calibrate) return run_calibration(&arguments);
-    ps_check_request request = {arguments.positional, arguments.positional_count, goldens.value, goldens.count,
-                                expectations.value,   expectations.count,         checks,        tolerance,
-                                first_steps};
+    if (factor_text != NULL) return ps_fail(PS_ERR_USAGE, "--factor belongs to --calibrate; a check takes its tolerances as they are");
+    ps_check_request request = {.traces = arguments.positional,
+                                .trace_count = arguments.positional_count,
+                                .goldens = goldens.value,
+                                .golden_count = goldens.count,
+                                .expectations = expectations.value,
+                                .expectation_count = expectations.count,
+                                .checks = checks,
+                                .tolerance = tolerance,
+                                .first_steps = first_steps,
+                                .unfinished = unfinished};
     return bless ? run_bless(&arguments, &request) : run_checks(&request);
 }

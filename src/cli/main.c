@@ -7,6 +7,7 @@
 #include "cli/commands.h"
 #include "core/text.h"
 #include "kernels/gemm.h"
+#include "kernels/simd.h"
 
 typedef struct {
     const char *name, *summary;
@@ -69,7 +70,8 @@ int main(int argc, char **argv) {
     signal(SIGPIPE, SIG_IGN); /* a closed pager ends in a write error, not in a kill */
     signal(SIGXFSZ, SIG_IGN); /* and so does a file that may not grow */
     ps_gemm_setup();
-    ps_status status = dispatch(argc, argv);
+    ps_status status = ps_simd_check();
+    if (status == PS_OK) status = dispatch(argc, argv);
     if (status == PS_OK) status = flush_output();
     if (status == PS_OK) return 0;
     fflush(stdout);

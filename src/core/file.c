@@ -2,6 +2,7 @@
 #include "core/file.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -68,9 +69,10 @@ ps_status ps_file_make_directories(const char *path) {
         if (*p != '/' && *p != '\0') continue;
         char held = *p;
         *p = '\0';
-        if (mkdir(partial, 0777) != 0 && !ps_file_is_directory(partial))
+        int reason = mkdir(partial, 0777) != 0 ? errno : 0; /* the question below overwrites errno */
+        if (reason != 0 && !ps_file_is_directory(partial))
             status = ps_fail(PS_ERR_IO, "%s: could not make this directory (%s); choose another place", partial,
-                             errno == EEXIST ? "a file of that name is in the way" : strerror(errno));
+                             reason == EEXIST ? "a file of that name is in the way" : strerror(reason));
         *p = held;
         if (held == '\0') break;
     }
@@ -83,31 +85,120 @@ ps_status ps_file_join(const char *directory, const char *name, char **path) {
     return ps_string_format(path, "%s%s%s", directory, length > 0 && directory[length - 1] == '/' ? "" : "/", name);
 }
 
+/* ---- writing ---- */
+
+/* What may be done about a failed write. */
+static const char *remedy_for(int reason) {
+    switch (reason) {
+        case ENOSPC:
+        case EDQUOT:
+            return "free some space and run again";
+        case EFBIG:
+            return "files may not grow so large here (ulimit -f); raise the limit or choose another place";
+        case EACCES:
+        case EPERM:
+        case EROFS:
+            return "choose another place or mend its permissions";
+        case EISDIR:
+            return "give the name of a file";
+        case ENOENT:
+        case ENOTDIR:
+            return "make its folder first, or choose another place";
+        case EPIPE:
+            return "whoever read it has gone; run again";
+        default:
+            return "check the place (is there space left?) and run again";
+    }
+}
+
+/* The name a chain of symbolic links ends in, also where nothing is there yet. */
+static ps_status follow_links(const char *path, char **end) {
+    enum { MOST_LINKS = 40 };
+    char target[PATH_MAX];
+    PS_TRY(ps_string_copy(path, end));
+    for (int links = 0; links < MOST_LINKS; links++) {
+        ssize_t length = readlink(*end, target, sizeof target - 1);
+        if (length < 0) return PS_OK; /* no link, or nothing at all */
+        target[length] = '\0';
+        char *slash = strrchr(*end, '/'), *next;
+        ps_status status = target[0] == '/' || slash == NULL
+                               ? ps_string_copy(target, &next)
+                               : ps_string_format(&next, "%.*s/%s", (int)(slash - *end), *end, target);
+        free(*end);
+        *end = NULL;
+        PS_TRY(status);
+        *end = next;
+    }
+    free(*end);
+    *end = NULL;
+    return ps_fail(PS_ERR_IO, "%s: symbolic links in a circle; mend them", path);
+}
+
+static ps_status open_stream(ps_file_writer *writer, const char *name) {
+    writer->stream = fopen(name, "wb");
+    if (writer->stream != NULL) return PS_OK;
+    int reason = errno;
+    return ps_fail(PS_ERR_IO, "%s: cannot be written (%s); %s", writer->path, strerror(reason), remedy_for(reason));
+}
+
+/* Standard output may be a regular file; replacing that would tear it from what is printed besides. */
+static bool is_standard_output(const struct stat *info) {
+    struct stat own;
+    return fstat(STDOUT_FILENO, &own) == 0 && own.st_dev == info->st_dev && own.st_ino == info->st_ino;
+}
+
+static ps_status open_standard_output(ps_file_writer *writer) {
+    fflush(stdout);
+    int copy = dup(STDOUT_FILENO);
+    writer->stream = copy >= 0 ? fdopen(copy, "wb") : NULL;
+    if (writer->stream != NULL) return PS_OK;
+    if (copy >= 0) close(copy);
+    return ps_fail(PS_ERR_IO, "%s: standard output cannot be written (%s); check the place it goes to", writer->path,
+                   strerror(errno));
+}
+
+static ps_status open_target(ps_file_writer *writer) {
+    struct stat info;
+    bool exists = stat(writer->path, &info) == 0;
+    if (writer->path[0] == '\0') return ps_fail(PS_ERR_USAGE, "the name of a file to write is empty; give one");
+    if (exists && S_ISDIR(info.st_mode))
+        return ps_fail(PS_ERR_USAGE, "%s: is a directory and cannot be written as a file; give the name of a file",
+                       writer->path);
+    if (exists && is_standard_output(&info)) return open_standard_output(writer);
+    /* A device or a pipe is written to; replacing it would take it from everyone else. */
+    if (exists && !S_ISREG(info.st_mode)) return open_stream(writer, writer->path);
+    PS_TRY(follow_links(writer->path, &writer->target));
+    PS_TRY(ps_string_format(&writer->temporary, "%s.tmp%ld", writer->target, (long)getpid()));
+    return open_stream(writer, writer->temporary);
+}
+
 ps_status ps_file_writer_open(ps_file_writer *writer, const char *path) {
     memset(writer, 0, sizeof *writer);
-    PS_TRY(ps_string_copy(path, &writer->path));
-    ps_status status = ps_string_format(&writer->temporary, "%s.tmp%ld", path, (long)getpid());
-    if (status == PS_OK && (writer->stream = fopen(writer->temporary, "wb")) == NULL)
-        status = ps_fail(PS_ERR_IO, "%s: cannot be written (%s); choose another place or mend its permissions", path,
-                         strerror(errno));
+    ps_status status = ps_string_copy(path, &writer->path);
+    if (status == PS_OK) status = open_target(writer);
     if (status != PS_OK) ps_file_writer_discard(writer);
     return status;
 }
 
 ps_status ps_file_writer_commit(ps_file_writer *writer) {
-    ps_status status = PS_OK;
-    int failed = fflush(writer->stream) != 0 || ferror(writer->stream) || fsync(fileno(writer->stream)) != 0;
+    bool replaces = writer->temporary != NULL;
+    errno = 0;
+    bool failed = fflush(writer->stream) != 0 || ferror(writer->stream) || (replaces && fsync(fileno(writer->stream)) != 0);
     int reason = errno;
-    failed |= fclose(writer->stream) != 0;
-    writer->stream = NULL;
-    if (!failed && rename(writer->temporary, writer->path) != 0) {
-        failed = 1;
+    if (fclose(writer->stream) != 0 && !failed) {
+        failed = true;
         reason = errno;
     }
-    if (failed)
-        status = ps_fail(PS_ERR_IO, "%s: could not be written completely (%s); free some space and run again", writer->path,
-                         strerror(reason));
-    else {
+    writer->stream = NULL;
+    if (!failed && replaces && rename(writer->temporary, writer->target) != 0) {
+        failed = true;
+        reason = errno;
+    }
+    ps_status status = PS_OK;
+    if (failed) {
+        status = ps_fail(PS_ERR_IO, "%s: could not be written completely (%s); %s", writer->path,
+                         reason != 0 ? strerror(reason) : "an earlier write failed", remedy_for(reason));
+    } else {
         free(writer->temporary);
         writer->temporary = NULL;
     }
@@ -119,6 +210,7 @@ void ps_file_writer_discard(ps_file_writer *writer) {
     if (writer->stream != NULL) fclose(writer->stream);
     if (writer->temporary != NULL) unlink(writer->temporary);
     free(writer->temporary);
+    free(writer->target);
     free(writer->path);
     memset(writer, 0, sizeof *writer);
 }

@@ -1,5 +1,7 @@
 /* Files. Every failure names the path, the system's reason and a remedy. Nothing half-written ever looks whole:
- * documents are written to a temporary name beside the target and renamed when complete. */
+ * documents are written to a temporary name beside the target and renamed when complete. Symbolic links are followed, so
+ * that the file they lead to is replaced and not the link; what is no regular file (a device, a pipe, standard output) is
+ * written to as it is. */
 #ifndef PS_CORE_FILE_H
 #define PS_CORE_FILE_H
 
@@ -26,7 +28,8 @@ ps_status ps_file_join(const char *directory, const char *name, char **path);
 /* A document written in pieces: open the writer, print to stream, then commit (or discard, which removes the piece). */
 typedef struct {
     FILE *stream;
-    char *path, *temporary;
+    char *path;               /* as given, for sentences */
+    char *temporary, *target; /* the former becomes the latter; NULL where the stream writes straight to its place */
 } ps_file_writer;
 ps_status ps_file_writer_open(ps_file_writer *writer, const char *path);
 ps_status ps_file_writer_commit(ps_file_writer *writer);

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/text.h"
+
 static _Thread_local char message[2048];
 static _Thread_local char origin[256];
 
@@ -13,6 +15,8 @@ ps_status ps_status_fail(ps_status code, const char *file, int line, const char 
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
+    /* A sentence is one line; only one about the command line may show a place in it on further ones. */
+    ps_text_make_showable(text, code == PS_ERR_USAGE);
     /* Formatted aside first: an argument may be the previous message itself. */
     memcpy(message, text, sizeof message);
     snprintf(origin, sizeof origin, "%s:%d", file, line);

@@ -17,7 +17,8 @@ typedef enum {
     PS_ERR_INTERNAL  /* a promise inside poolscope was broken: a bug */
 } ps_status;
 
-/* Records the sentence and returns `code`. printf-style; the sentence needs no trailing newline. */
+/* Records the sentence and returns `code`. printf-style; the sentence needs no trailing newline. What a terminal would obey
+ * in it (names come from files) becomes '?', newlines too, but for PS_ERR_USAGE. */
 #define ps_fail(code, ...) ps_status_fail((code), __FILE__, __LINE__, __VA_ARGS__)
 ps_status ps_status_fail(ps_status code, const char *file, int line, const char *format, ...)
     __attribute__((format(printf, 4, 5)));

@@ -1,6 +1,7 @@
 #include "core/text.h"
 
 #include <fnmatch.h>
+#include <stdint.h>
 #include <string.h>
 
 enum { LONGEST = 63 };
@@ -27,3 +28,56 @@ int ps_text_distance(const char *a, const char *b) {
 }
 
 bool ps_text_matches(const char *pattern, const char *text) { return fnmatch(pattern, text, 0) == 0; }
+
+/* Bytes of the character that begins here and its code point; 1 and 0xFFFFFFFF where the bytes are no UTF-8 (RFC 3629). */
+static int decode(const unsigned char *text, uint32_t *code) {
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    int length = text[0] < 0x80             ? 1
+                 : (text[0] & 0xE0) == 0xC0 ? 2
+                 : (text[0] & 0xF0) == 0xE0 ? 3
+                 : (text[0] & 0xF8) == 0xF0 ? 4
+                                            : 0;
+    *code = length == 1 ? text[0] : text[0] & (0xFFu >> (length + 1));
+    for (int i = 1; i < length; i++) {
+        if ((text[i] & 0xC0) != 0x80) length = 0;
+        else *code = *code << 6 | (text[i] & 0x3F);
+    }
+    bool valid = length > 0 && *code >= least[length] && *code <= 0x10FFFF && (*code < 0xD800 || *code > 0xDFFF);
+    if (!valid) *code = UINT32_MAX;
+    return valid ? length : 1;
+}
+
+static bool is_showable(uint32_t code) {
+    static const uint32_t hidden[][2] = {{0, 0x1F},        {0x7F, 0x9F},     {0xAD, 0xAD},     {0x61C, 0x61C},
+                                         {0x200B, 0x200F}, {0x2028, 0x202E}, {0x2060, 0x206F}, {0xFEFF, 0xFEFF},
+                                         {0xFFF9, 0xFFFB}, {0xE0000, 0xE007F}};
+    for (size_t i = 0; i < sizeof hidden / sizeof *hidden; i++)
+        if (code >= hidden[i][0] && code <= hidden[i][1]) return false;
+    return code != UINT32_MAX;
+}
+
+void ps_text_make_showable(char *text, bool keep_lines) {
+    char *to = text;
+    for (const char *from = text; *from != '\0';) {
+        uint32_t code;
+        int length = decode((const unsigned char *)from, &code);
+        bool kept = is_showable(code) || code == '\t' || (keep_lines && code == '\n');
+        if (kept) memmove(to, from, (size_t)length);
+        else *to = '?';
+        to += kept ? length : 1;
+        from += length;
+    }
+    *to = '\0';
+}
+
+int ps_text_put(FILE *stream, const char *text, int columns) {
+    int column = 0;
+    for (; *text != '\0' && column < columns; column++) {
+        uint32_t code;
+        int length = decode((const unsigned char *)text, &code);
+        if (is_showable(code)) fwrite(text, 1, (size_t)length, stream);
+        else fputc('?', stream);
+        text += length;
+    }
+    return column;
+}

@@ -1,13 +1,21 @@
-/* Text helpers shared by option parsing and error sentences. */
+/* Text helpers shared by option parsing, error sentences and what is printed. */
 #ifndef PS_CORE_TEXT_H
 #define PS_CORE_TEXT_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 /* Levenshtein distance, for "did you mean"; words longer than 63 characters compare by their first 63. */
 int ps_text_distance(const char *a, const char *b);
 /* Shell-style match of names with * and ?, for choosing layers and quantities. */
 bool ps_text_matches(const char *pattern, const char *text);
+
+/* Names of traces and files are others' words, and a terminal obeys some of them. Every character that is not to be shown as
+ * it stands (control characters, also those of Latin-1; marks that turn the direction of writing or have no width; what is no
+ * UTF-8) becomes '?'; tabs stay, newlines where `keep_lines`. In place, as the text never grows. */
+void ps_text_make_showable(char *text, bool keep_lines);
+/* The same on the way out, up to `columns` characters; returns how many. Tabs and newlines become '?', too. */
+int ps_text_put(FILE *stream, const char *text, int columns);
 
 #endif

@@ -70,9 +70,21 @@ ps_status ps_conv_shape_check(const ps_conv_shape *s) {
     return PS_OK;
 }
 
+/* A mistyped name would change nothing without a word. */
+static ps_status check_preferred(const char *name) {
+    char known[256] = "";
+    for (int i = 0; i < METHODS; i++) {
+        size_t used = strlen(known);
+        if (strcmp(methods[i]->name, name) == 0) return PS_OK;
+        snprintf(known + used, sizeof known - used, "%s%s", used > 0 ? ", " : "", methods[i]->name);
+    }
+    return ps_fail(PS_ERR_USAGE, "PS_CONV=%s: there is no such convolution method; known are %s", name, known);
+}
+
 ps_status ps_conv_plan_init(ps_conv_plan *plan, const ps_conv_shape *shape) {
     const char *preferred = getenv("PS_CONV");
     PS_TRY(ps_conv_shape_check(shape));
+    if (preferred != NULL) PS_TRY(check_preferred(preferred));
     plan->shape = *shape;
     for (int pass = 0; pass < PS_CONV_PASSES; pass++) {
         double best = -1.0;

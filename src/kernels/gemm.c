@@ -52,11 +52,14 @@ void ps_gemm_parallel(bool transpose_a, bool transpose_b, int m, int n, int k, c
 }
 
 const char *ps_gemm_library(void) {
-    static char text[64];
+    static char text[96];
     if (text[0] == '\0') {
         char name[24] = "", version[24] = "";
-        if (sscanf(openblas_get_config(), "%23s %23s", name, version) == 2) snprintf(text, sizeof text, "%s %s", name, version);
-        else snprintf(text, sizeof text, "OpenBLAS");
+        /* The core is chosen at run time (OPENBLAS_CORETYPE), whatever PS_SIMD says, and decides how products round. */
+        const char *core = openblas_get_corename();
+        if (sscanf(openblas_get_config(), "%23s %23s", name, version) == 2)
+            snprintf(text, sizeof text, "%s %s %.32s", name, version, core);
+        else snprintf(text, sizeof text, "OpenBLAS %.32s", core);
     }
     return text;
 }

@@ -15,7 +15,7 @@ void ps_gemm(bool transpose_a, bool transpose_b, int m, int n, int k, const floa
 void ps_gemm_parallel(bool transpose_a, bool transpose_b, int m, int n, int k, const float *a, int lda, const float *b, int ldb,
                       bool accumulate, float *c, int ldc, ps_pool *pool);
 
-/* Name and version of the BLAS in use, e.g. "OpenBLAS 0.3.21"; borrowed. */
+/* Name, version and core (the processor it computes for) of the BLAS in use, e.g. "OpenBLAS 0.3.21 Haswell"; borrowed. */
 const char *ps_gemm_library(void);
 /* Keeps the BLAS from starting threads of its own; called once at start-up. */
 void ps_gemm_setup(void);

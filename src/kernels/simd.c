@@ -19,13 +19,29 @@ static ps_simd_level level_of_processor(void) {
     return PS_SIMD_BASE;
 }
 
+/* The level that PS_SIMD names, -1: none. */
+static int level_named(const char *name) {
+    for (int level = PS_SIMD_BASE; level <= PS_SIMD_AVX512; level++)
+        if (strcmp(name, ps_simd_name((ps_simd_level)level)) == 0) return level;
+    return -1;
+}
+
 static void find_level(void) {
-    best_level = level_of_processor();
     const char *wanted = getenv("PS_SIMD");
-    if (wanted == NULL) return;
-    for (ps_simd_level level = PS_SIMD_BASE; level < best_level; level++) {
-        if (strcmp(wanted, ps_simd_name(level)) == 0) best_level = level;
-    }
+    int level = wanted != NULL ? level_named(wanted) : -1;
+    best_level = level_of_processor();
+    if (level >= 0 && level < (int)best_level) best_level = (ps_simd_level)level;
+}
+
+ps_status ps_simd_check(void) {
+    const char *wanted = getenv("PS_SIMD");
+    int level = wanted != NULL ? level_named(wanted) : PS_SIMD_BASE;
+    if (level < 0)
+        return ps_fail(PS_ERR_USAGE, "PS_SIMD=%s: there is no such instruction set; base, avx2 and avx512 are known", wanted);
+    if (level > (int)level_of_processor())
+        return ps_fail(PS_ERR_USAGE, "PS_SIMD=%s: this processor has no more than %s; PS_SIMD can only lower the level", wanted,
+                       ps_simd_name(level_of_processor()));
+    return PS_OK;
 }
 
 ps_simd_level ps_simd_detect(void) {

@@ -3,10 +3,14 @@
 #ifndef PS_KERNELS_SIMD_H
 #define PS_KERNELS_SIMD_H
 
+#include "core/status.h"
+
 typedef enum { PS_SIMD_BASE, PS_SIMD_AVX2, PS_SIMD_AVX512 } ps_simd_level;
 
 /* Best level of this processor, found once; PS_SIMD=base|avx2|avx512 in the environment lowers it (for tests). */
 ps_simd_level ps_simd_detect(void);
+/* Refuses a PS_SIMD that would have no effect: unknown, or above what the processor has. main asks before anything else. */
+ps_status ps_simd_check(void);
 const char *ps_simd_name(ps_simd_level level);
 
 #define PS_SIMD_PASTE2(a, b) a##_##b

@@ -2,13 +2,17 @@
 
 #include <cjson/cJSON.h>
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/memory.h"
+#include "core/text.h"
 #include "trace/trace_format.h"
+
+enum { MOST_TEXT = 1024 };
 
 typedef struct {
     char *name;
@@ -42,14 +46,17 @@ typedef struct {
 
 static void report(validation *v, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static void report(validation *v, const char *format, ...) {
+    char text[MOST_TEXT];
     va_list arguments;
     v->check.problems++;
     if (v->limit > 0 && v->check.problems > v->limit) return;
-    fprintf(v->stream, "%s:%llu: ", v->path, (unsigned long long)v->line);
     va_start(arguments, format);
-    vfprintf(v->stream, format, arguments);
+    int length = vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    fputc('\n', v->stream);
+    ps_text_put(v->stream, v->path, INT_MAX);
+    fprintf(v->stream, ":%llu: ", (unsigned long long)v->line);
+    ps_text_put(v->stream, text, INT_MAX); /* names of the trace are in it */
+    fputs(length >= (int)sizeof text ? " ...\n" : "\n", v->stream);
 }
 
 /* ---- typed look-ups: each reports what is missing or wrong ---- */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/memory.h"
+#include "core/text.h"
 
 enum { NAME_WIDTH = 24, CHANGES_SHOWN = 5, FIXED_ROWS = 8 };
 
@@ -17,31 +18,6 @@ typedef struct {
 } painter;
 
 /* ---- text ---- */
-
-/* Length of a character from here, 0: not to be shown (control characters, also those of Latin-1, and broken UTF-8). */
-static int shown_length(const unsigned char *text) {
-    int length = text[0] < 0x80             ? 1
-                 : (text[0] & 0xE0) == 0xC0 ? 2
-                 : (text[0] & 0xF0) == 0xE0 ? 3
-                 : (text[0] & 0xF8) == 0xF0 ? 4
-                                            : 0;
-    if (text[0] < 0x20 || text[0] == 0x7F || (text[0] == 0xC2 && text[1] < 0xA0)) return 0;
-    for (int i = 1; i < length; i++)
-        if ((text[i] & 0xC0) != 0x80) return 0;
-    return length;
-}
-
-/* Puts up to `width` columns (one a character) and returns how many. */
-static int put_text(FILE *stream, const char *text, int width) {
-    int column = 0;
-    for (const unsigned char *p = (const unsigned char *)text; *p != '\0' && column < width; column++) {
-        int length = shown_length(p);
-        if (length > 0) fwrite(p, 1, (size_t)length, stream);
-        else fputc('?', stream);
-        p += length > 0 ? length : 1;
-    }
-    return column;
-}
 
 static bool has_room(const painter *p) { return p->view->height == 0 || p->row < p->view->height; }
 
@@ -57,7 +33,7 @@ static void __attribute__((format(printf, 2, 3))) put_line(painter *p, const cha
     va_start(arguments, format);
     vsnprintf(line, (size_t)length + 1, format, arguments);
     va_end(arguments);
-    put_text(p->stream, line, p->view->width);
+    ps_text_put(p->stream, line, p->view->width);
     free(line);
     p->row++;
     if (p->view->height == 0 || p->row < p->view->height) fputc('\n', p->stream);
@@ -141,7 +117,7 @@ static void put_layer(painter *p, const ps_watch_layer *layer, int spark_width) 
     char name[4 * NAME_WIDTH + 1] = "", dead_spark[SPARK_BYTES], inertia_spark[SPARK_BYTES], dead[32], inertia[32];
     FILE *memory = fmemopen(name, sizeof name, "w");
     if (memory != NULL) {
-        for (int column = put_text(memory, layer->name, NAME_WIDTH); column < NAME_WIDTH; column++) fputc(' ', memory);
+        for (int column = ps_text_put(memory, layer->name, NAME_WIDTH); column < NAME_WIDTH; column++) fputc(' ', memory);
         fclose(memory);
     }
     draw_spark(p, &layer->dead, spark_width, true, dead_spark);

@@ -108,7 +108,21 @@ if os.geteuid() != 0:
     os.chmod(path("locked"), 0o500)
     check("--out in a folder that may not be written", ["train", *T, "--out", "locked/run"], "locked")
 else:
-    tap.skip("--out in a folder that may not be written", "root may write everywhere")
+    # Root may write everywhere, so it becomes somebody else, who must be able to reach the program.
+    def nobody():
+        os.setgid(65534)
+        os.setuid(65534)
+
+    os.mkdir(path("locked"), 0o755)
+    os.chmod(tap.WORK, 0o755)
+    try:
+        reachable = run("--version", preexec_fn=nobody).returncode == 0
+    except PermissionError:
+        reachable = False
+    if reachable:
+        check("--out in a folder that may not be written", ["train", *T, "--out", "locked/run"], "locked/run", "Permission denied", preexec_fn=nobody)
+    else:
+        tap.skip("--out in a folder that may not be written", "the program lies where nobody but root may go")
 must("train", *T, "--out", "run")
 check("--out holds a run", ["train", *T, "--out", "run"], "--resume run", "--force")
 must("train", *T, "--out", "run", "--force")
@@ -125,6 +139,10 @@ if os.path.exists("/dev/full"):
     with open("/dev/full", "w") as full:
         result = subprocess.run([tap.PROGRAM, "models"], stdout=full, stderr=subprocess.PIPE, text=True)
     report(result.returncode == 2 and "standard output" in result.stderr, "standard output on a full disk", result.stderr)
+
+# ---- the environment ----
+for variable, value, words in (("PS_SIMD", "avx", ("base, avx2 and avx512",)), ("PS_SIMD", "", ("PS_SIMD",)), ("PS_CONV", "gem", ("gemm", "reference"))):
+    train(f"{variable}={value}", [], f"{variable}={value}: there is no such", *words, env={**os.environ, variable: value})
 
 # ---- runs and checkpoints ----
 check("resume: nothing there", ["train", "--resume", "nowhere"], "nowhere", "no run")

@@ -1,4 +1,5 @@
 /* The foundations: random numbers against the published generator, the thread pool, files, JSON and text helpers. */
+#include <fcntl.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -175,6 +178,86 @@ static void test_files_are_replaced_whole_or_not_at_all(void **state) {
     assert_int_equal(system(command), 0);
 }
 
+static void expect_content(const char *path, const char *expected) {
+    char *content;
+    assert_int_equal(ps_file_read(path, &content, NULL), PS_OK);
+    assert_string_equal(content, expected);
+    free(content);
+}
+
+static bool is_link(const char *path) {
+    struct stat info;
+    return lstat(path, &info) == 0 && S_ISLNK(info.st_mode);
+}
+
+static void test_links_are_followed_and_stay(void **state) {
+    (void)state;
+    char folder[] = "/tmp/poolscope-core-XXXXXX", start[128], *held;
+    assert_non_null(mkdtemp(folder));
+    held = getcwd(NULL, 0);
+    assert_int_equal(chdir(folder), 0);
+    assert_int_equal(mkdir("real", 0777), 0);
+    assert_int_equal(symlink("real", "folder"), 0);
+    assert_int_equal(symlink("second", "folder/first"), 0);
+    assert_int_equal(symlink("../real/file", "folder/second"), 0);
+    assert_int_equal(ps_file_write("folder/first", "new", 3), PS_OK); /* through links that dangle so far */
+    expect_content("real/file", "new");
+    assert_int_equal(ps_file_write("folder/first", "newer", 5), PS_OK);
+    expect_content("real/file", "newer");
+    snprintf(start, sizeof start, "%s/whole", folder);
+    assert_int_equal(symlink(start, "circle"), 0);
+    assert_int_equal(symlink("circle", "whole"), 0);
+    assert_int_equal(ps_file_write("circle", "x", 1), PS_ERR_IO);
+    assert_non_null(strstr(ps_status_message(), "circle"));
+    assert_true(is_link("real/first") && is_link("real/second") && is_link("circle") && is_link("whole"));
+    assert_int_equal(chdir(held), 0);
+    free(held);
+    char command[160];
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    assert_int_equal(system(command), 0);
+}
+
+/* In a folder of its own: a program that replaces what it should write to must not meet the machine's own devices. */
+static void test_devices_and_pipes_are_written_to(void **state) {
+    (void)state;
+    char folder[] = "/tmp/poolscope-core-XXXXXX", path[128], content[16] = "";
+    struct stat info;
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/pipe", folder);
+    assert_int_equal(mkfifo(path, 0666), 0);
+    int reader = open(path, O_RDWR | O_NONBLOCK);
+    assert_int_equal(ps_file_write(path, "through", 7), PS_OK);
+    assert_int_equal(read(reader, content, sizeof content), 7);
+    assert_string_equal(content, "through");
+    close(reader);
+    assert_int_equal(stat(path, &info), 0);
+    assert_true(S_ISFIFO(info.st_mode));
+    snprintf(path, sizeof path, "%s/full", folder);
+    int device = mknod(path, S_IFCHR | 0666, makedev(1, 7)) == 0 ? open(path, O_WRONLY) : -1;
+    if (device >= 0) {
+        close(device);
+        assert_int_equal(ps_file_write(path, "x", 1), PS_ERR_IO);
+        assert_non_null(strstr(ps_status_message(), "free some space"));
+        assert_int_equal(stat(path, &info), 0);
+        assert_true(S_ISCHR(info.st_mode));
+    } else {
+        print_message("# no device nodes may be made here\n");
+    }
+    char command[160];
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    assert_int_equal(system(command), 0);
+}
+
+static void test_write_errors_name_their_remedy(void **state) {
+    (void)state;
+    assert_int_equal(ps_file_write("/tmp", "x", 1), PS_ERR_USAGE);
+    assert_non_null(strstr(ps_status_message(), "is a directory"));
+    assert_int_equal(ps_file_write("", "x", 1), PS_ERR_USAGE);
+    assert_non_null(strstr(ps_status_message(), "is empty"));
+    assert_int_equal(ps_file_write("/tmp/poolscope-none/file", "x", 1), PS_ERR_IO);
+    assert_non_null(strstr(ps_status_message(), "make its folder"));
+}
+
 static void test_full_disk_is_said(void **state) {
     (void)state;
     if (access("/dev/full", W_OK) != 0) {
@@ -235,6 +318,40 @@ static void test_text_helpers(void **state) {
     assert_false(ps_text_matches("conv4*", "conv3_x.0"));
 }
 
+static void test_nothing_a_terminal_obeys_is_shown(void **state) {
+    static const struct {
+        const char *text, *line, *lines;
+    } cases[] = {
+        {"plain \xc3\xa4 \xe2\x96\x88 \xf0\x9f\x99\x82", "plain \xc3\xa4 \xe2\x96\x88 \xf0\x9f\x99\x82", NULL},
+        {"\x1b[31mred\a\x7f", "?[31mred??", NULL},
+        {"a\nb\tc\r", "a?b\tc?", "a\nb\tc?"},
+        {"\xc2\x9b" "2J", "?2J", NULL},                      /* C1: another way to begin a sequence */
+        {"a\xe2\x80\xae" "b\xe2\x81\xa6", "a?b?", NULL},   /* writing turned round, isolated */
+        {"a\xe2\x80\x8b\xef\xbb\xbf", "a??", NULL},         /* no width */
+        {"\xc0\x9b \xe0\x80\x9b", "?? ???", NULL},          /* overlong ESC */
+        {"\xed\xa0\x80 \xff", "??? ?", NULL},               /* half a pair; no UTF-8 at all */
+        {"cut \xe2\x96", "cut ??", NULL},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[64], put[64] = "";
+        snprintf(text, sizeof text, "%s", cases[i].text);
+        ps_text_make_showable(text, false);
+        assert_string_equal(text, cases[i].line);
+        snprintf(text, sizeof text, "%s", cases[i].text);
+        ps_text_make_showable(text, true);
+        assert_string_equal(text, cases[i].lines != NULL ? cases[i].lines : cases[i].line);
+        FILE *memory = fmemopen(put, sizeof put, "w");
+        assert_true(ps_text_put(memory, cases[i].text, 5) <= 5);
+        fclose(memory);
+        assert_null(strpbrk(put, "\x1b\n\t"));
+    }
+    ps_fail(PS_ERR_INPUT, "layer \"%s\"", "a\x1b]0;x\nb");
+    assert_string_equal(ps_status_message(), "layer \"a?]0;x?b\"");
+    ps_fail(PS_ERR_USAGE, "rule\n  ^ %s", "\x1b");
+    assert_string_equal(ps_status_message(), "rule\n  ^ ?");
+}
+
 static void test_digest_is_fnv_1a(void **state) {
     (void)state;
     ps_digest d = ps_digest_start();
@@ -255,10 +372,14 @@ int main(void) {
         cmocka_unit_test(test_pool_bounds),
         cmocka_unit_test(test_impossible_allocations_are_refused),
         cmocka_unit_test(test_files_are_replaced_whole_or_not_at_all),
+        cmocka_unit_test(test_links_are_followed_and_stay),
+        cmocka_unit_test(test_devices_and_pipes_are_written_to),
+        cmocka_unit_test(test_write_errors_name_their_remedy),
         cmocka_unit_test(test_full_disk_is_said),
         cmocka_unit_test(test_json_errors_name_the_place),
         cmocka_unit_test(test_floats_round_trip),
         cmocka_unit_test(test_text_helpers),
+        cmocka_unit_test(test_nothing_a_terminal_obeys_is_shown),
         cmocka_unit_test(test_digest_is_fnv_1a),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
