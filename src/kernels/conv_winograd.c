@@ -9,7 +9,8 @@
  * Backward-weights likewise: partial sums by groups of tiles, or blocks of the gradient over all tiles.
  *
  * Relative L2 error (random data): 2.4e-6 at 512 channels, 4.8e-6 at 3072, growing with their root; backward-weights 1e-6.
- * NaN and infinity spread over the tile they touch. */
+ * NaN and infinity spread over the tile they touch. An output whose inputs are all zero, in a tile that is not, comes out as rounding
+ * noise of the tile and not as exactly zero: without bias and normalisation such a position is no longer exactly at the gate's edge. */
 #include "kernels/conv_winograd.h"
 
 #include <string.h>
