@@ -15,7 +15,7 @@ new=$(mktemp); trap 'rm -f "$new"' EXIT
 
 part() { # title, command...: shows it on the terminal and keeps it
     printf '\n# %s\n' "$1" | tee -a "$new"; shift
-    "$@" | tee -a "$new" || echo "(failed)" | tee -a "$new"
+    { "$@" || echo "(failed)"; } | tee -a "$new"
 }
 
 {
@@ -38,5 +38,5 @@ elif [ -x "$build/tests/bench/conv_bench" ]; then part "Single convolutions" "$b
 else echo "Single convolutions: libdnnl-dev is not installed" | tee -a "$new"; fi
 if wanted kernels; then part "Memory-bound kernels" "$build/tests/bench/kernel_bench" --threads "$threads" --rounds "$rounds"; fi
 if wanted traces; then part "Reading traces" "$build/tests/bench/trace_bench"; fi
-mv "$new" "$out"; trap - EXIT
+cat "$new" >"$out"
 echo "Written: $out"
