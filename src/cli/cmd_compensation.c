@@ -117,13 +117,13 @@ static void count_flips(work *w, module *m) {
     }
 }
 
-/* TRAIN mode uses the batch's statistics as the probe does; that it moves running buffers matters to nobody here. */
+/* As the probe sees the network: statistics of the batch, no dropout. */
 static void measure_batch(work *w, module *m, int index) {
     ps_session *session = w->session;
     ps_net_hook hook = {m, keep_maps};
     ps_loader_plain_batch(session->loader, PS_SPLIT_PROBE, index, session->x, session->label, session->pool);
     if (m->input < 0) memcpy(m->x, session->x, map_elements(w, -1) * sizeof *m->x);
-    ps_net_forward(session->net, session->x, PS_MODE_TRAIN, (ps_rng_key){{0, 0}}, &hook);
+    ps_net_forward(session->net, session->x, PS_MODE_PROBE, (ps_rng_key){{0, 0}}, &hook);
     ps_net_loss(session->net, session->label, true);
     ps_net_backward(session->net);
     ps_compensation_add(m->job, m->x, m->y, m->o);
@@ -259,6 +259,7 @@ static ps_status find_modules(work *w) {
 
 static ps_status measure_all(work *w) {
     PS_TRY(find_modules(w));
+    ps_net_sum_in(w->session->net, PS_MODE_PROBE);
     printf("Energies of the parts as RMS over RMS of y; non-positive region in %% of all elements (statistics of o); pool path's share of the gradient's energy\n");
     printf("%-34s %9s %9s %9s %8s %8s %7s %9s %9s %10s\n", "convolution", "affine", "dimens.", "bias", "opened", "shut", "dead", "grad.live", "grad.dead",
            "residual");
@@ -304,8 +305,8 @@ const ps_measurement ps_measurement_compensation = {
     .command = {
         .name = "compensation",
         .usage = "CHECKPOINT [--batches N] [--out DIR]",
-        .summary = "Takes apart what every Pool Skip of a checkpoint adds, on its probe set (statistics of the batch): energies and cross terms of affine\n"
-                   "compensation (inputs inside the receptive field of the output position), dimensional compensation (outside it) and bias, each from the\n"
+        .summary = "Takes apart what every Pool Skip of a checkpoint adds, on its probe set (statistics of the batch, no dropout): energies and cross terms of\n"
+                   "affine compensation (inputs inside the receptive field of the output position), dimensional compensation (outside it) and bias, each from the\n"
                    "same channel and from others; how the non-positive region changes (signs after normalisation of o against those of y, with o's statistics\n"
                    "and with y's own); and the gradient that reaches the convolution, split into identity and pool path, for dead and living channels.\n"
                    "Exit status 1 when the parts do not add up to the whole (relative error above 1e-5).",
