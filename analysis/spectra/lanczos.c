@@ -99,21 +99,26 @@ static int iterate(iteration *it) {
     return it->steps;
 }
 
-static ps_status solve_tridiagonal(const iteration *it, int n, ps_lanczos *out) {
-    double *vectors = NULL;
+static ps_status solve_tridiagonal(const double *diagonal, const double *beside, int n, ps_lanczos *out) {
+    double *vectors = NULL, *copy = NULL;
+    size_t bytes = (size_t)n * sizeof *diagonal;
     ps_status status = PS_OK;
-    PS_TRY_CLEANUP(PS_ALLOC((size_t)n, &out->value, "Ritz values"));
-    PS_TRY_CLEANUP(PS_ALLOC((size_t)n, &out->weight, "Ritz values"));
+    double **const kept[] = {&out->value, &out->weight, &out->diagonal, &out->beside, &copy};
+    for (int i = 0; i < 5; i++) PS_TRY_CLEANUP(PS_ALLOC((size_t)n, kept[i], "Ritz values"));
     PS_TRY_CLEANUP(PS_ALLOC((size_t)n * (size_t)n, &vectors, "Ritz vectors"));
-    memcpy(out->value, it->alpha, (size_t)n * sizeof *out->value);
-    /* dstev overwrites the off-diagonal. */
-    memcpy(it->factor, it->beta, (size_t)n * sizeof *it->factor);
-    if (LAPACKE_dstev(LAPACK_ROW_MAJOR, 'V', n, out->value, it->factor, vectors, n) != 0)
+    memcpy(out->diagonal, diagonal, bytes);
+    memcpy(out->beside, beside, bytes);
+    /* dstev overwrites both. */
+    memcpy(out->value, diagonal, bytes);
+    memcpy(copy, beside, bytes);
+    if (LAPACKE_dstev(LAPACK_ROW_MAJOR, 'V', n, out->value, copy, vectors, n) != 0)
         PS_TRY_CLEANUP(ps_fail(PS_ERR_INPUT, "spectrum: the tridiagonal eigenproblem did not converge (are there NaN in the weights?)"));
     for (int k = 0; k < n; k++) out->weight[k] = vectors[k] * vectors[k]; /* row 0: first components */
     out->steps = n;
 cleanup:
     ps_free(vectors);
+    ps_free(copy);
+    if (status != PS_OK) ps_lanczos_clear(out);
     return status;
 }
 
@@ -146,16 +151,24 @@ ps_status ps_lanczos_run(const ps_operator *operator, int steps, uint64_t seed, 
     ps_status status = open_iteration(&it);
     if (status == PS_OK) {
         start_vector(&it, seed, probe);
-        status = solve_tridiagonal(&it, iterate(&it), out);
+        int done = iterate(&it);
+        status = solve_tridiagonal(it.alpha, it.beta, done, out);
     }
     close_iteration(&it);
-    if (status != PS_OK) ps_lanczos_clear(out);
     return status;
+}
+
+ps_status ps_lanczos_leading(const ps_lanczos *lanczos, int steps, ps_lanczos *out) {
+    memset(out, 0, sizeof *out);
+    if (steps > lanczos->steps) steps = lanczos->steps;
+    return solve_tridiagonal(lanczos->diagonal, lanczos->beside, steps > 1 ? steps : 1, out);
 }
 
 void ps_lanczos_clear(ps_lanczos *lanczos) {
     ps_free(lanczos->value);
     ps_free(lanczos->weight);
+    ps_free(lanczos->diagonal);
+    ps_free(lanczos->beside);
     memset(lanczos, 0, sizeof *lanczos);
 }
 
@@ -202,6 +215,22 @@ ps_spectrum_summary ps_spectrum_summarise(const ps_lanczos *probes, int count, s
 double ps_spectrum_mass_near_zero(const ps_lanczos *probes, int count, double epsilon, double *error) {
     ps_spectrum_summary s = ps_spectrum_summarise(probes, count, 1);
     return mean_over(probes, count, mass_below, epsilon * fmax(fabs(s.largest), fabs(s.smallest)), error);
+}
+
+ps_status ps_spectrum_mass_left_out(const ps_lanczos *probes, int count, double epsilon, double *lowest, double *highest) {
+    ps_lanczos *others; /* borrowed copies of all but one */
+    *lowest = *highest = NAN;
+    if (count < 2) return PS_OK;
+    PS_TRY(PS_ALLOC((size_t)count, &others, "probes"));
+    for (int out = 0; out < count; out++) {
+        memcpy(others, probes, (size_t)out * sizeof *others);
+        memcpy(others + out, probes + out + 1, (size_t)(count - out - 1) * sizeof *others);
+        double mass = ps_spectrum_mass_near_zero(others, count - 1, epsilon, NULL);
+        *lowest = fmin(*lowest, mass); /* passes over the NaN at the start */
+        *highest = fmax(*highest, mass);
+    }
+    ps_free(others);
+    return PS_OK;
 }
 
 double ps_spectrum_density(const ps_lanczos *probes, int count, double lambda, double sigma) {

@@ -104,21 +104,29 @@ static double inner(const double *x, const double *y, int count) {
     return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
 
-ps_status ps_overlap_find(const double *a, int rows, int columns, double threshold, ps_overlap_list *out) {
+static ps_status add_pair(ps_overlap_list *list, ps_overlap pair) {
+    PS_TRY(PS_GROW(&list->pair, &list->capacity, (size_t)list->count + 1, "overlapping nodes"));
+    list->pair[list->count++] = pair;
+    return PS_OK;
+}
+
+ps_status ps_overlap_find(const double *a, int rows, int columns, double threshold, ps_overlap_list *same, ps_overlap_list *opposite) {
     double *unit = NULL;
     ps_status status = PS_OK;
-    memset(out, 0, sizeof *out);
+    memset(same, 0, sizeof *same);
+    if (opposite != NULL) memset(opposite, 0, sizeof *opposite);
     PS_TRY_CLEANUP(unit_rows(a, rows, columns, &unit));
     for (int i = 0; i < rows; i++)
         for (int j = i + 1; j < rows; j++) {
             double cosine = inner(unit + (size_t)i * (size_t)columns, unit + (size_t)j * (size_t)columns, columns);
-            if (!(fabs(cosine) >= threshold)) continue;
-            PS_TRY_CLEANUP(PS_GROW(&out->pair, &out->capacity, (size_t)out->count + 1, "overlapping nodes"));
-            out->pair[out->count++] = (ps_overlap){i, j, cosine};
+            if (cosine >= threshold) PS_TRY_CLEANUP(add_pair(same, (ps_overlap){i, j, cosine}));
+            else if (cosine <= -threshold && opposite != NULL) PS_TRY_CLEANUP(add_pair(opposite, (ps_overlap){i, j, cosine}));
         }
 cleanup:
     ps_free(unit);
-    if (status != PS_OK) ps_overlap_list_clear(out);
+    if (status == PS_OK) return status;
+    ps_overlap_list_clear(same);
+    if (opposite != NULL) ps_overlap_list_clear(opposite);
     return status;
 }
 

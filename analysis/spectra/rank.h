@@ -20,7 +20,7 @@ double ps_rank_stable(const double *value, int count);
 /* How many of the leading squares make up `share` of their sum, over count (Richter et al. 2021, Delve: share 0.99); 0 where all are zero. */
 double ps_rank_saturation(const double *value, int count, double share);
 
-/* Two rows that point the same (or the opposite) way. */
+/* Two rows that point the same way, or opposite ways. */
 typedef struct {
     int first, second; /* first < second */
     double cosine;
@@ -30,8 +30,10 @@ typedef struct {
     int count;
     size_t capacity;
 } ps_overlap_list;
-/* Pairs of rows with |cosine| >= threshold (Orhan & Pitkow 2018: overlap singularities). Zero rows have no direction and are passed over. */
-ps_status ps_overlap_find(const double *a, int rows, int columns, double threshold, ps_overlap_list *out);
+/* same: pairs of rows with cosine >= threshold (Orhan & Pitkow 2018: overlap singularities: the two nodes do the same). opposite (NULL: not wanted):
+ * pairs with cosine <= -threshold, which are linearly dependent but do not overlap: behind a gate one is active where the other is shut. Zero rows
+ * have no direction and are passed over. */
+ps_status ps_overlap_find(const double *a, int rows, int columns, double threshold, ps_overlap_list *same, ps_overlap_list *opposite);
 void ps_overlap_list_clear(ps_overlap_list *list);
 
 /* Random rows in hardly more columns than rows come close to dependence by chance: with k = columns - rows + 1 the squared residual

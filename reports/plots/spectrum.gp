@@ -1,5 +1,6 @@
 #data density from spectrum_density split arm by relative pick relative,mean(relative_density),min(relative_density),max(relative_density)
-#data mass from spectrum_mass where probes=@last split arm by epsilon pick epsilon,mean(mass),min(mass),max(mass)
+#data mass from spectrum_mass where probes=@last where steps=@last split arm by epsilon pick epsilon,mean(mass),min(mass),max(mass)
+#data sweep from spectrum_mass where probes=@last split arm by epsilon pick epsilon,min(mass),max(mass)
 #data dead from spectrum_nodes where state=dead split arm pick seed,ratio_mean,ratio_min,ratio_max
 #data alive from spectrum_nodes where state=alive split arm pick seed,ratio_mean,ratio_min,ratio_max
 #data largest from spectrum split arm by seed pick seed,max(value)
@@ -39,6 +40,8 @@ set xtics ("1e-6" 1e-6, "1e-4" 1e-4, "1e-2" 1e-2)
 set xrange [0.7e-6:0.15]
 set yrange [-3:104]
 plot for [a=1:arms] data("mass") index a-1 using 1:(100*$3):(100*$4) with filledcurves lt a fs transparent solid 0.15 noborder notitle, \
+     for [a=1:arms] data("sweep") index a-1 using 1:(100*$2) with lines lt a lw 1 dt 3 notitle, \
+     for [a=1:arms] data("sweep") index a-1 using 1:(100*$3) with lines lt a lw 1 dt 3 notitle, \
      for [a=1:arms] data("mass") index a-1 using 1:(100*$2) with linespoints lt a lw 2 ps 0.5 notitle
 unset logscale x
 unset xlabel

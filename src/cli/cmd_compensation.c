@@ -18,7 +18,6 @@ static const ps_option options[] = {
 
 static const double EXACT = 1e-5;
 
-typedef enum { OPENED_FROZEN, SHUT_FROZEN, OPENED_OWN, SHUT_OWN, FLIPS } flip;
 typedef enum { IDENTITY, PATH, TOTAL, GRADIENTS } gradient;
 
 /* One Pool Skip and what was measured of it, per channel. */
@@ -26,7 +25,7 @@ typedef struct {
     int node, source, input; /* input: node whose output the convolution reads, -1: the network input */
     const ps_unit *unit;     /* whose gate it stands before; NULL: behind it comes an add */
     ps_compensation_job *job;
-    double *flips[FLIPS], *gradient[GRADIENTS], *nonzero;
+    double *gradient[GRADIENTS], *nonzero;
     float *x, *y, *o;        /* maps of the present batch */
 } module;
 
@@ -57,7 +56,6 @@ static ps_status open_module(work *w, module *m) {
     PS_TRY(PS_ALLOC(map_elements(w, m->node), &m->y, "compensation"));
     PS_TRY(PS_ALLOC(map_elements(w, m->node), &m->o, "compensation"));
     PS_TRY(PS_ALLOC(c, &m->nonzero, "compensation"));
-    for (int f = 0; f < FLIPS; f++) PS_TRY(PS_ALLOC(c, &m->flips[f], "compensation"));
     for (int g = 0; g < GRADIENTS; g++) PS_TRY(ps_net_request_sum(w->session->net, m->node, sums[g], &m->gradient[g]));
     return PS_OK;
 }
@@ -68,7 +66,6 @@ static void close_module(module *m) {
     ps_free(m->y);
     ps_free(m->o);
     ps_free(m->nonzero);
-    for (int f = 0; f < FLIPS; f++) ps_free(m->flips[f]);
     *m = (module){.node = m->node, .source = m->source, .input = m->input, .unit = m->unit}; /* closing twice is fine */
 }
 
@@ -82,52 +79,16 @@ static void keep_maps(void *self, int node, ps_shape shape, const float *y) {
     for (size_t i = 0; i < ps_shape_elements(shape); i++) m->nonzero[i % (size_t)shape.c] += y[i] != 0;
 }
 
-typedef struct {
-    double mean, deviation;
-} moments;
-
-static moments moments_of(const float *map, size_t rows, size_t channels, size_t channel) {
-    double sum = 0, squares = 0;
-    for (size_t r = 0; r < rows; r++) sum += (double)map[r * channels + channel];
-    double mean = sum / (double)rows;
-    for (size_t r = 0; r < rows; r++) squares += pow((double)map[r * channels + channel] - mean, 2);
-    return (moments){mean, sqrt(squares / (double)rows + 1e-5)};
-}
-
-static void count_flips(work *w, module *m) {
-    ps_net *net = w->session->net;
-    int norm = m->unit != NULL ? m->unit->norm_node : -1;
-    int gamma_at = norm >= 0 ? ps_net_node_param(net, norm, "weight") : -1, beta_at = norm >= 0 ? ps_net_node_param(net, norm, "bias") : -1;
-    size_t c = (size_t)graph_of(w)->node[m->node].shape.c, rows = map_elements(w, m->node) / c;
-    for (size_t k = 0; k < c; k++) {
-        double gamma = gamma_at >= 0 ? (double)ps_net_param(net, gamma_at)->value[k] : 1, beta = beta_at >= 0 ? (double)ps_net_param(net, beta_at)->value[k] : 0;
-        moments o = {0, 1}, y = {0, 1};
-        if (norm >= 0) {
-            o = moments_of(m->o, rows, c, k);
-            y = moments_of(m->y, rows, c, k);
-        }
-        for (size_t i = k; i < rows * c; i += c) {
-            bool after = gamma * ((double)m->o[i] - o.mean) / o.deviation + beta > 0;
-            bool frozen = gamma * ((double)m->y[i] - o.mean) / o.deviation + beta > 0, own = gamma * ((double)m->y[i] - y.mean) / y.deviation + beta > 0;
-            m->flips[OPENED_FROZEN][k] += after && !frozen;
-            m->flips[SHUT_FROZEN][k] += !after && frozen;
-            m->flips[OPENED_OWN][k] += after && !own;
-            m->flips[SHUT_OWN][k] += !after && own;
-        }
-    }
-}
-
-/* TRAIN mode uses the batch's statistics as the probe does; that it moves running buffers matters to nobody here. */
+/* As the probe sees the network: statistics of the batch, no dropout. */
 static void measure_batch(work *w, module *m, int index) {
     ps_session *session = w->session;
     ps_net_hook hook = {m, keep_maps};
     ps_loader_plain_batch(session->loader, PS_SPLIT_PROBE, index, session->x, session->label, session->pool);
     if (m->input < 0) memcpy(m->x, session->x, map_elements(w, -1) * sizeof *m->x);
-    ps_net_forward(session->net, session->x, PS_MODE_TRAIN, (ps_rng_key){{0, 0}}, &hook);
+    ps_net_forward(session->net, session->x, PS_MODE_PROBE, (ps_rng_key){{0, 0}}, &hook);
     ps_net_loss(session->net, session->label, true);
     ps_net_backward(session->net);
     ps_compensation_add(m->job, m->x, m->y, m->o);
-    count_flips(w, m);
 }
 
 /* ---- results: sums over the channels of a group ---- */
@@ -157,7 +118,7 @@ static ps_status open_table(const work *w, ps_file_writer *writer) {
     size_t size;
     FILE *text = open_memstream(&columns, &size);
     if (text == NULL) return ps_fail(PS_ERR_MEMORY, "no memory for a line of a table");
-    fprintf(text, "layer\tposition\tgroup\tchannels\ty_energy\tpath_energy\to_energy");
+    fprintf(text, "layer\tposition\tgroup\tchannels\tnorm\ty_energy\tpath_energy\to_energy");
     for (int p = 0; p < PS_PARTS; p++) fprintf(text, "\t%s", ps_compensation_part_name(p));
     for (int p = 0; p < PS_PARTS; p++) fprintf(text, "\t%s_y", ps_compensation_part_name(p));
     for (int p = 0; p < PS_PARTS; p++)
@@ -177,12 +138,17 @@ static int position_of(const work *w, int node) {
     return position;
 }
 
+static const char *norm_of(const work *w, const module *m) {
+    int norm = ps_compensation_sums(m->job)->norm_node;
+    return norm >= 0 ? graph_of(w)->node[norm].name : "NA";
+}
+
 static void write_group(work *w, const module *m, group g) {
     const ps_compensation *s = ps_compensation_sums(m->job);
     int channels = 0;
     for (int c = 0; c < s->channels; c++) channels += belongs(m, c, g);
     double elements = (double)channels * (double)(map_elements(w, m->node) / (size_t)s->channels) * batches;
-    fprintf(w->table, "%s\t%d\t%s\t%d", graph_of(w)->node[m->source].name, position_of(w, m->source), group_names[g], channels);
+    fprintf(w->table, "%s\t%d\t%s\t%d\t%s", graph_of(w)->node[m->source].name, position_of(w, m->source), group_names[g], channels, norm_of(w, m));
     put_value(w->table, total(m, s->y_energy, g));
     put_value(w->table, total(m, s->path_energy, g));
     put_value(w->table, total(m, s->o_energy, g));
@@ -190,7 +156,7 @@ static void write_group(work *w, const module *m, group g) {
     for (int p = 0; p < PS_PARTS; p++) put_value(w->table, total(m, s->with_y[p], g));
     for (int p = 0; p < PS_PARTS; p++)
         for (int q = p + 1; q < PS_PARTS; q++) put_value(w->table, total(m, s->cross[p][q], g));
-    for (int f = 0; f < FLIPS; f++) put_value(w->table, ratio(total(m, m->flips[f], g), elements));
+    for (int f = 0; f < PS_FLIPS; f++) put_value(w->table, ratio(total(m, s->flips[f], g), elements));
     for (int k = 0; k < GRADIENTS; k++) put_value(w->table, total(m, m->gradient[k], g));
     put_value(w->table, sqrt(ratio(s->residual_energy, s->whole_energy)));
     double parts = 0;
@@ -205,27 +171,34 @@ static void format_share(double share, char text[16]) {
     else snprintf(text, 16, "%.4f", share);
 }
 
+/* A gate behind an add is shut by more than this module's channel: nobody is dead there. */
+static void format_dead(const module *m, char text[16]) {
+    int dead = 0;
+    for (int c = 0; c < ps_compensation_sums(m->job)->channels; c++) dead += belongs(m, c, DEAD);
+    if (m->unit == NULL) snprintf(text, 16, "-");
+    else snprintf(text, 16, "%d", dead);
+}
+
 static void print_module(const work *w, const module *m) {
     const ps_compensation *s = ps_compensation_sums(m->job);
     double y = total(m, s->y_energy, ALL), affine = total(m, s->energy[PS_PART_AFFINE_SAME], ALL) + total(m, s->energy[PS_PART_AFFINE_CROSS], ALL);
     double dimensional = total(m, s->energy[PS_PART_DIMENSIONAL_SAME], ALL) + total(m, s->energy[PS_PART_DIMENSIONAL_CROSS], ALL);
     double bias = total(m, s->energy[PS_PART_BIAS_SAME], ALL) + total(m, s->energy[PS_PART_BIAS_CROSS], ALL);
     double elements = (double)map_elements(w, m->node) * batches;
-    double dead = 0;
-    for (int c = 0; c < s->channels; c++) dead += belongs(m, c, DEAD);
-    char live_share[16], dead_share[16];
+    char dead[16], live_share[16], dead_share[16];
+    format_dead(m, dead);
     format_share(ratio(total(m, m->gradient[PATH], ALIVE), total(m, m->gradient[TOTAL], ALIVE)), live_share);
     format_share(ratio(total(m, m->gradient[PATH], DEAD), total(m, m->gradient[TOTAL], DEAD)), dead_share);
-    printf("%-34s %9.4f %9.4f %9.4f %8.2f %8.2f %7.0f %9s %9s %10.2g\n", graph_of(w)->node[m->source].name, sqrt(ratio(affine, y)),
-           sqrt(ratio(dimensional, y)), sqrt(ratio(bias, y)), 100 * total(m, m->flips[OPENED_FROZEN], ALL) / elements,
-           100 * total(m, m->flips[SHUT_FROZEN], ALL) / elements, dead, live_share, dead_share, sqrt(ratio(s->residual_energy, s->whole_energy)));
+    printf("%-34s %9.4f %9.4f %9.4f %8.2f %7.2f%s %7s %9s %9s %10.2g\n", graph_of(w)->node[m->source].name, sqrt(ratio(affine, y)),
+           sqrt(ratio(dimensional, y)), sqrt(ratio(bias, y)), 100 * total(m, s->flips[PS_OPENED_FROZEN], ALL) / elements,
+           100 * total(m, s->flips[PS_SHUT_FROZEN], ALL) / elements, s->norm_node < 0 ? "*" : " ", dead, live_share, dead_share, sqrt(ratio(s->residual_energy, s->whole_energy)));
 }
 
 static ps_status measure_module(work *w, module *m) {
     PS_TRY(open_module(w, m));
     for (int b = 0; b < batches; b++) measure_batch(w, m, b);
     print_module(w, m);
-    for (group g = ALL; w->table != NULL && g < GROUPS; g++) write_group(w, m, g);
+    for (group g = ALL; w->table != NULL && g < (m->unit != NULL ? GROUPS : ALIVE); g++) write_group(w, m, g);
     const ps_compensation *s = ps_compensation_sums(m->job);
     w->exact = w->exact && s->residual_energy <= EXACT * EXACT * s->whole_energy;
     close_module(m);
@@ -259,7 +232,9 @@ static ps_status find_modules(work *w) {
 
 static ps_status measure_all(work *w) {
     PS_TRY(find_modules(w));
-    printf("Energies of the parts as RMS over RMS of y; non-positive region in %% of all elements (statistics of o); pool path's share of the gradient's energy\n");
+    ps_net_sum_in(w->session->net, PS_MODE_PROBE);
+    printf("Energies of the parts as RMS over RMS of y; non-positive region in %% of all elements (behind the normalisation, statistics of o; \"*\": none follows,\n"
+           "signs of o and y); pool path's share of the gradient's energy; -: the module has no gate of its own\n");
     printf("%-34s %9s %9s %9s %8s %8s %7s %9s %9s %10s\n", "convolution", "affine", "dimens.", "bias", "opened", "shut", "dead", "grad.live", "grad.dead",
            "residual");
     ps_progress_start(&w->progress, "compensation", (uint64_t)w->count, 0, w->m->quiet);
@@ -304,10 +279,10 @@ const ps_measurement ps_measurement_compensation = {
     .command = {
         .name = "compensation",
         .usage = "CHECKPOINT [--batches N] [--out DIR]",
-        .summary = "Takes apart what every Pool Skip of a checkpoint adds, on its probe set (statistics of the batch): energies and cross terms of affine\n"
-                   "compensation (inputs inside the receptive field of the output position), dimensional compensation (outside it) and bias, each from the\n"
-                   "same channel and from others; how the non-positive region changes (signs after normalisation of o against those of y, with o's statistics\n"
-                   "and with y's own); and the gradient that reaches the convolution, split into identity and pool path, for dead and living channels.\n"
+        .summary = "Takes apart what every Pool Skip of a checkpoint adds, on its probe set (statistics of the batch, no dropout): energies and cross terms of\n"
+                   "affine compensation (inputs inside the receptive field of the output position), dimensional compensation (outside it) and bias, each from the\n"
+                   "same channel and from others; how the non-positive region changes (signs after the normalisation behind the module of o against those of y, with\n"
+                   "o's statistics and with y's own); and the gradient that reaches the convolution, split into identity and pool path, for dead and living channels.\n"
                    "Exit status 1 when the parts do not add up to the whole (relative error above 1e-5).",
         .examples = "  poolscope compensation runs/a/checkpoint.safetensors --out runs/a\n",
         .options = options,

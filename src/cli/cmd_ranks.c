@@ -14,7 +14,7 @@ static const char *cosine_text = "0.999", *residual_text = "0.001";
 static bool running;
 
 static const ps_option options[] = {
-    {"cosine", PS_OPTION_TEXT, &cosine_text, "X", "two nodes overlap from this |cosine| of their incoming weights on [0.999]"},
+    {"cosine", PS_OPTION_TEXT, &cosine_text, "X", "two nodes overlap from this cosine of their incoming weights on [0.999]"},
     {"residual", PS_OPTION_TEXT, &residual_text, "X", "a node depends on others when they leave less than this share of it [0.001]"},
     {"running", PS_OPTION_FLAG, &running, "", "outputs with running statistics (default: statistics of the batch)"},
     {0},
@@ -25,13 +25,13 @@ static double cosine, residual; /* as the options say */
 
 /* One unit: its weights' part (none where the gate is shared) and its outputs' part. */
 typedef struct {
-    double *weights;  /* [channels][columns]: incoming weights and bias, one row a node; NULL where shared */
+    double *weights;  /* [channels][columns] of ps_incoming_rows; NULL where shared */
     int columns;
     double *moment, *sum; /* [channels][channels], [channels] over the outputs of the probe set */
     double positions;
     double weight_effective, weight_stable, largest, smallest;
     double output_effective, output_stable, saturation;
-    ps_overlap_list overlap;
+    ps_overlap_list overlap, opposite;
     bool testable;
     double *residual; /* [channels], where testable */
     int dependent;
@@ -90,7 +90,7 @@ static ps_status measure_weights(const ps_unit *unit, layer *l) {
     l->weight_stable = ps_rank_stable(value, least);
     l->largest = value[0];
     l->smallest = value[least - 1];
-    PS_TRY_CLEANUP(ps_overlap_find(l->weights, channels, l->columns, cosine, &l->overlap));
+    PS_TRY_CLEANUP(ps_overlap_find(l->weights, channels, l->columns, cosine, &l->overlap, &l->opposite));
     l->testable = ps_dependence_testable(channels, l->columns);
     if (!l->testable) goto cleanup;
     PS_TRY_CLEANUP(PS_ALLOC((size_t)channels, &l->residual, "ranks"));
@@ -120,15 +120,20 @@ cleanup:
 
 /* ---- results ---- */
 
-static void print_pairs(const ps_unit *unit, const layer *l) {
-    for (int p = 0; p < l->overlap.count; p++)
-        printf("%s: nodes %d and %d overlap (cosine %.6f)\n", unit->name, l->overlap.pair[p].first, l->overlap.pair[p].second, l->overlap.pair[p].cosine);
+static void print_pairs(const ps_unit *unit, const ps_overlap_list *list, const char *what) {
+    for (int p = 0; p < list->count; p++)
+        printf("%s: nodes %d and %d %s (cosine %.6f)\n", unit->name, list->pair[p].first, list->pair[p].second, what, list->pair[p].cosine);
+}
+
+static void print_nodes(const ps_unit *unit, const layer *l) {
+    print_pairs(unit, &l->overlap, "overlap");
+    print_pairs(unit, &l->opposite, "are opposite");
     for (int c = 0; l->dependent > 0 && c < unit->channels; c++)
         if (l->residual[c] < residual) printf("%s: node %d depends on others (they leave %.2g of it)\n", unit->name, c, l->residual[c]);
 }
 
 static void print_layers(const ranks *r) {
-    int pairs = 0, dependent = 0, nodes = 0;
+    int pairs = 0, opposite = 0, dependent = 0, nodes = 0;
     printf("Ranks at step %llu (outputs: %s, probe set of %d images)\n", (unsigned long long)r->m->checkpoint->step,
            running ? "running statistics" : "statistics of the batch", r->session->probe_batches * r->session->config->batch);
     printf("%-24s %6s %8s %10s %9s %8s %10s %10s %10s %11s\n", "layer", "nodes", "weights", "effective", "stable", "overlap", "dependent", "out eff.",
@@ -143,27 +148,28 @@ static void print_layers(const ranks *r) {
         else if (!unit->shared) printf("%9s", "-");
         printf(" %10.2f %10.2f %11.3f\n", l->output_effective, l->output_stable, l->saturation);
         pairs += l->overlap.count;
+        opposite += l->opposite.count;
         dependent += l->dependent;
         nodes += unit->shared ? 0 : unit->channels;
     }
-    printf("%d overlapping pairs, %d dependent nodes among %d\n", pairs, dependent, nodes);
-    for (int u = 0; u < r->units->count; u++) print_pairs(&r->units->unit[u], &r->layer[u]);
+    printf("%d overlapping pairs, %d dependent nodes among %d; %d opposite pairs\n", pairs, dependent, nodes, opposite);
+    for (int u = 0; u < r->units->count; u++) print_nodes(&r->units->unit[u], &r->layer[u]);
 }
 
 static ps_status write_ranks(const ranks *r) {
     ps_file_writer w;
     PS_TRY(ps_measure_table(r->m, "ranks",
-                            "layer\tposition\tdepth\tnodes\tweights\tweight_effective_rank\tweight_stable_rank\tsigma_max\tsigma_min\toverlapping_pairs\t"
+                            "layer\tposition\tdepth\tnodes\tweights\tweight_effective_rank\tweight_stable_rank\tsigma_max\tsigma_min\toverlapping_pairs\topposite_pairs\t"
                             "dependent_nodes\toutput_effective_rank\toutput_stable_rank\tsaturation",
                             &w));
     for (int u = 0; u < r->units->count; u++) {
         const ps_unit *unit = &r->units->unit[u];
         const layer *l = &r->layer[u];
         fprintf(w.stream, "%s\t%d\t%d\t%d\t", unit->name, u, unit->depth, unit->channels);
-        if (unit->shared) fprintf(w.stream, "NA\tNA\tNA\tNA\tNA\tNA\t");
+        if (unit->shared) fprintf(w.stream, "NA\tNA\tNA\tNA\tNA\tNA\tNA\t");
         else
-            fprintf(w.stream, "%d\t%.9g\t%.9g\t%.9g\t%.9g\t%d\t", l->columns, l->weight_effective, l->weight_stable, l->largest, l->smallest,
-                    l->overlap.count);
+            fprintf(w.stream, "%d\t%.9g\t%.9g\t%.9g\t%.9g\t%d\t%d\t", l->columns, l->weight_effective, l->weight_stable, l->largest, l->smallest,
+                    l->overlap.count, l->opposite.count);
         if (l->testable) fprintf(w.stream, "%d\t", l->dependent);
         else fprintf(w.stream, "NA\t");
         fprintf(w.stream, "%.9g\t%.9g\t%.9g\n", l->output_effective, l->output_stable, l->saturation);
@@ -171,14 +177,15 @@ static ps_status write_ranks(const ranks *r) {
     return ps_file_writer_commit(&w);
 }
 
-static ps_status write_overlap(const ranks *r) {
+static void write_pairs(FILE *stream, const ps_unit *unit, const ps_overlap_list *list) {
+    for (int p = 0; p < list->count; p++)
+        fprintf(stream, "%s\t%d\t%d\t%.9g\n", unit->name, list->pair[p].first, list->pair[p].second, list->pair[p].cosine);
+}
+
+static ps_status write_overlap(const ranks *r, const char *table, bool opposite) {
     ps_file_writer w;
-    PS_TRY(ps_measure_table(r->m, "overlap", "layer\tchannel\tother\tcosine", &w));
-    for (int u = 0; u < r->units->count; u++)
-        for (int p = 0; p < r->layer[u].overlap.count; p++) {
-            ps_overlap pair = r->layer[u].overlap.pair[p];
-            fprintf(w.stream, "%s\t%d\t%d\t%.9g\n", r->units->unit[u].name, pair.first, pair.second, pair.cosine);
-        }
+    PS_TRY(ps_measure_table(r->m, table, "layer\tchannel\tother\tcosine", &w));
+    for (int u = 0; u < r->units->count; u++) write_pairs(w.stream, &r->units->unit[u], opposite ? &r->layer[u].opposite : &r->layer[u].overlap);
     return ps_file_writer_commit(&w);
 }
 
@@ -193,7 +200,8 @@ static ps_status write_dependent(const ranks *r) {
 
 static ps_status write_tables(const ranks *r) {
     PS_TRY(write_ranks(r));
-    PS_TRY(write_overlap(r));
+    PS_TRY(write_overlap(r, "overlap", false));
+    PS_TRY(write_overlap(r, "opposite", true));
     return write_dependent(r);
 }
 
@@ -227,6 +235,7 @@ static void clear(ranks *r) {
         ps_free(l->sum);
         ps_free(l->residual);
         ps_overlap_list_clear(&l->overlap);
+        ps_overlap_list_clear(&l->opposite);
     }
     ps_free(r->layer);
     ps_free(r->products);
@@ -246,15 +255,17 @@ const ps_measurement ps_measurement_ranks = {
         .usage = "CHECKPOINT [--cosine X] [--residual X] [--out DIR]",
         .summary = "Overlap and linear dependence of a checkpoint's nodes, layer by layer: effective rank (exp of the entropy of the singular values' shares)\n"
                    "and stable rank (sum of squares over the largest) of the incoming weights and of the gate's outputs on the probe set; saturation (share\n"
-                   "of channels that 99 % of the outputs' variance needs); pairs of nodes whose incoming weights, bias included, point the same way; nodes\n"
-                   "whose incoming weights others combine to. Nodes without incoming weights are passed over: `poolscope diagnose` lists them. Behind a\n"
-                   "normalisation only the direction counts. Dependence is not tested where nodes are nearly as many as weights of each: there it is chance.",
+                   "of channels that 99 % of the outputs' variance needs); pairs of nodes whose incoming weights point the same way (they overlap), and apart from\n"
+                   "them opposite pairs (behind a gate one is active where the other is shut); nodes whose incoming weights others combine to. The bias counts\n"
+                   "among the weights, unless a normalisation follows directly, which takes it out again and leaves only the direction. Nodes without incoming\n"
+                   "weights are passed over: `poolscope diagnose` lists them. Dependence is not tested where nodes are nearly as many as weights of each: there\n"
+                   "it is chance.",
         .examples = "  poolscope ranks runs/a/checkpoint.safetensors --out runs/a\n",
         .options = options,
         .min_positional = 1,
         .max_positional = 1,
     },
-    .tables = "ranks,overlap,dependent",
+    .tables = "ranks,overlap,opposite,dependent",
     .check = check,
     .measure = measure,
 };

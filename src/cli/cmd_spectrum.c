@@ -10,20 +10,23 @@
 #include "core/progress.h"
 #include "kernels/pointwise.h"
 #include "net/hessian.h"
+#include "reports/table.h"
 
 static int probes = 4, steps = 40, batches = 1, seed;
+static const char *against = "";
 static bool running;
 
 static const ps_option options[] = {
     {"probes", PS_OPTION_INT, &probes, "N", "random start vectors [4]"},
-    {"steps", PS_OPTION_INT, &steps, "N", "Lanczos steps of each [40]"},
+    {"steps", PS_OPTION_INT, &steps, "N", "Lanczos steps of each, at most one for every parameter [40]"},
     {"batches", PS_OPTION_INT, &batches, "N", "batches of the probe set the loss is averaged over [1]"},
     {"running", PS_OPTION_FLAG, &running, "", "normalise with running statistics (default: statistics of the batch)"},
     {"seed", PS_OPTION_INT, &seed, "N", "of the start vectors [0]"},
+    {"against", PS_OPTION_TEXT, &against, "DIR", "what DIR/tables holds of another network: mass near zero as the excess over it"},
     {0},
 };
 
-enum { NODE_DRAWS = 4, DENSITY_POINTS = 421 };
+enum { NODE_DRAWS = 4, DENSITY_POINTS = 421, SWEEP = 4 }; /* SWEEP: an eighth, a quarter, half of the steps, and all */
 static const double DENSITY_END = 1.05; /* in largest |lambda| */
 static const double epsilons[] = {1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1};
 enum { EPSILONS = sizeof epsilons / sizeof *epsilons };
@@ -33,10 +36,13 @@ typedef struct {
     const ps_measure *m;
     ps_session *session;
     ps_hessian *hessian;
+    int steps; /* as asked for, but at most the dimension */
     ps_lanczos *probe;
+    ps_table other; /* mass of the network it is compared with; empty: none */
     unsigned char *group;
     double **nonzero;  /* per unit, per channel */
     int nodes[3];
+    size_t parameters[3];
     void *workspace;
     ps_progress progress;
     uint64_t products;
@@ -70,6 +76,7 @@ static void mark_node(spectrum *s, const ps_unit *unit, int channel, unsigned ch
         if (param < 0) continue;
         size_t length = ps_net_param(net, param)->row_length;
         memset(s->group + ps_hessian_offset(s->hessian, param) + (size_t)channel * length, group, length);
+        s->parameters[group] += length;
     }
     s->nodes[group]++;
 }
@@ -126,34 +133,114 @@ cleanup:
     return status;
 }
 
-/* ---- results ---- */
+/* ---- probes ---- */
 
 static ps_status run_probes(spectrum *s) {
     ps_operator hessian = {s, ps_hessian_dimension(s->hessian), apply};
     PS_TRY(PS_ALLOC((size_t)probes, &s->probe, "spectrum"));
-    ps_progress_start(&s->progress, "spectrum", (uint64_t)probes * (uint64_t)steps + 2 * NODE_DRAWS, 0, s->m->quiet);
-    for (int p = 0; p < probes; p++) PS_TRY(ps_lanczos_run(&hessian, steps, (uint64_t)seed, p, s->session->pool, &s->probe[p]));
+    ps_progress_start(&s->progress, "spectrum", (uint64_t)probes * (uint64_t)s->steps + 2 * NODE_DRAWS, 0, s->m->quiet);
+    for (int p = 0; p < probes; p++) PS_TRY(ps_lanczos_run(&hessian, s->steps, (uint64_t)seed, p, s->session->pool, &s->probe[p]));
     return PS_OK;
 }
 
-static void print_summary(const spectrum *s, ps_spectrum_summary sum, const action actions[3]) {
+/* ---- mass near zero ---- */
+
+typedef struct {
+    double mass, error, lowest, highest; /* lowest, highest: over leaving out one probe */
+    double excess, excess_error;         /* over the other network; NaN without one */
+} near_zero;
+
+static void compare_mass(const spectrum *s, int count, int steps_done, double epsilon, near_zero *at) {
+    const ps_table *t = &s->other;
+    at->excess = at->excess_error = NAN;
+    for (int row = 0; row < t->rows; row++) {
+        if (ps_table_number(t, row, ps_table_column(t, "probes")) != count || ps_table_number(t, row, ps_table_column(t, "steps")) != steps_done ||
+            ps_table_number(t, row, ps_table_column(t, "epsilon")) != epsilon)
+            continue;
+        at->excess = at->mass - ps_table_number(t, row, ps_table_column(t, "mass"));
+        at->excess_error = hypot(at->error, ps_table_number(t, row, ps_table_column(t, "standard_error")));
+    }
+}
+
+/* From the first `count` probes after `steps_done` steps. */
+static ps_status mass_at(const spectrum *s, const ps_lanczos *probe, int count, int steps_done, double epsilon, near_zero *at) {
+    at->mass = ps_spectrum_mass_near_zero(probe, count, epsilon, &at->error);
+    compare_mass(s, count, steps_done, epsilon, at);
+    return ps_spectrum_mass_left_out(probe, count, epsilon, &at->lowest, &at->highest);
+}
+
+typedef ps_status mass_function(const spectrum *s, const ps_lanczos *probe, int steps_done, void *to);
+
+/* Shows all probes as they were after an eighth of the steps, a quarter, half, all: what fewer steps had found costs no further products. */
+static ps_status sweep_steps(const spectrum *s, mass_function *function, void *to) {
+    ps_lanczos *leading;
+    ps_status status = PS_OK;
+    PS_TRY(PS_ALLOC((size_t)probes, &leading, "probes"));
+    for (int part = SWEEP - 1, before = 0; part >= 0; part--) {
+        int steps_done = s->steps >> part;
+        if (steps_done <= before) continue;
+        before = steps_done;
+        for (int p = 0; p < probes; p++) PS_TRY_CLEANUP(ps_lanczos_leading(&s->probe[p], steps_done, &leading[p]));
+        PS_TRY_CLEANUP(function(s, leading, steps_done, to));
+        for (int p = 0; p < probes; p++) ps_lanczos_clear(&leading[p]);
+    }
+cleanup:
+    for (int p = 0; p < probes; p++) ps_lanczos_clear(&leading[p]);
+    ps_free(leading);
+    return status;
+}
+
+/* The rows that an excess is the difference to must be there, or the other was measured with other options. */
+static ps_status read_other(spectrum *s) {
+    char *folder = NULL;
+    near_zero at = {0};
+    if (against[0] == '\0') return PS_OK;
+    PS_TRY(ps_file_join(against, "tables", &folder));
+    ps_status status = ps_table_read_named(folder, "spectrum_mass", &s->other);
+    free(folder);
+    PS_TRY(status);
+    compare_mass(s, probes, s->steps, epsilons[0], &at);
+    if (!isnan(at.excess)) return PS_OK;
+    return ps_fail(PS_ERR_USAGE, "--against %s: its tables/spectrum_mass.tsv has no row for %d probes and %d steps; measure it with the same options",
+                   against, probes, s->steps);
+}
+
+/* ---- results ---- */
+
+static ps_status print_mass(const spectrum *s, const ps_lanczos *probe, int steps_done, void *unused) {
+    (void)unused;
+    for (int e = 0; e < EPSILONS && steps_done == s->steps; e++) {
+        near_zero at;
+        PS_TRY(mass_at(s, probe, probes, steps_done, epsilons[e], &at));
+        printf("|lambda| <= %g of the largest: %.4f +- %.4f of the spectrum", epsilons[e], at.mass, at.error);
+        if (probes > 1) printf(" (%.4f to %.4f without one probe)", at.lowest, at.highest);
+        if (!isnan(at.excess)) printf("; excess over the other network %.4f +- %.4f", at.excess, at.excess_error);
+        printf("\n");
+    }
+    if (steps_done == s->steps) return PS_OK;
+    printf("after %d steps:", steps_done);
+    for (int e = 0; e < EPSILONS; e++) printf(" %.4f", ps_spectrum_mass_near_zero(probe, probes, epsilons[e], NULL));
+    printf(" (for eps = %g to %g)\n", epsilons[0], epsilons[EPSILONS - 1]);
+    return PS_OK;
+}
+
+static ps_status print_summary(const spectrum *s, ps_spectrum_summary sum, const action actions[3]) {
     static const char *const names[] = {"", "dead", "alive"};
     const ps_lanczos *first = &s->probe[0];
-    printf("Hessian of the loss at step %llu (%s, %d images, no decay term): %zu parameters\n", (unsigned long long)s->m->checkpoint->step,
-           running ? "running statistics" : "statistics of the batch", batches * s->session->config->batch, ps_hessian_dimension(s->hessian));
+    double all = (double)ps_hessian_dimension(s->hessian);
+    printf("Hessian of the loss at step %llu (%s, %d images, no decay term): %.0f parameters\n", (unsigned long long)s->m->checkpoint->step,
+           running ? "running statistics" : "statistics of the batch", batches * s->session->config->batch, all);
     printf("largest    ");
     for (int k = 0; k < 5 && k < first->steps; k++) printf(" %.6g", first->value[first->steps - 1 - k]);
     printf("   (Ritz values of the first probe)\nsmallest    %.6g\ntrace       %.6g +- %.2g (standard error over %d probes)\n", sum.smallest, sum.trace,
            sum.trace_error, probes);
-    for (int e = 0; e < EPSILONS; e++) {
-        double error, mass = ps_spectrum_mass_near_zero(s->probe, probes, epsilons[e], &error);
-        printf("|lambda| <= %g of the largest: %.4f +- %.4f of the spectrum\n", epsilons[e], mass, error);
-    }
+    PS_TRY(sweep_steps(s, print_mass, NULL));
     for (int g = 1; g <= 2; g++) {
         if (s->nodes[g] == 0) printf("||H P z|| / ||P z|| on %s nodes: there are none\n", names[g]);
-        else printf("||H P z|| / ||P z|| on %d %s nodes: %.6g (%.6g to %.6g over %d draws)\n", s->nodes[g], names[g], actions[g].mean, actions[g].low,
-                    actions[g].high, NODE_DRAWS);
+        else printf("||H P z|| / ||P z|| on %d %s nodes (%zu incoming weights, %.4f of the parameters): %.6g (%.6g to %.6g over %d draws)\n", s->nodes[g],
+                    names[g], s->parameters[g], (double)s->parameters[g] / all, actions[g].mean, actions[g].low, actions[g].high, NODE_DRAWS);
     }
+    return PS_OK;
 }
 
 static ps_status write_ritz(const spectrum *s) {
@@ -178,25 +265,43 @@ static ps_status write_density(const spectrum *s, ps_spectrum_summary sum) {
     return ps_file_writer_commit(&w);
 }
 
+static void put_value(FILE *stream, double value) {
+    if (isnan(value)) fprintf(stream, "\tNA");
+    else fprintf(stream, "\t%.9g", value);
+}
+
 /* Over probes: the first one, two, ... all of them. */
-static ps_status write_mass(const spectrum *s) {
-    ps_file_writer w;
-    PS_TRY(ps_measure_table(s->m, "spectrum_mass", "probes\tsteps\tepsilon\tmass\tstandard_error", &w));
+static ps_status write_mass_after(const spectrum *s, const ps_lanczos *probe, int steps_done, void *stream) {
     for (int count = 1; count <= probes; count++)
         for (int e = 0; e < EPSILONS; e++) {
-            double error, mass = ps_spectrum_mass_near_zero(s->probe, count, epsilons[e], &error);
-            fprintf(w.stream, "%d\t%d\t%g\t%.9g\t%.9g\n", count, steps, epsilons[e], mass, error);
+            near_zero at;
+            PS_TRY(mass_at(s, probe, count, steps_done, epsilons[e], &at));
+            fprintf(stream, "%d\t%d\t%g", count, steps_done, epsilons[e]);
+            const double values[] = {at.mass, at.error, at.lowest, at.highest, at.excess, at.excess_error};
+            for (int v = 0; v < 6; v++) put_value(stream, values[v]);
+            fputc('\n', stream);
         }
-    return ps_file_writer_commit(&w);
+    return PS_OK;
+}
+
+static ps_status write_mass(const spectrum *s) {
+    ps_file_writer w;
+    PS_TRY(ps_measure_table(s->m, "spectrum_mass",
+                            "probes\tsteps\tepsilon\tmass\tstandard_error\tleft_out_min\tleft_out_max\texcess\texcess_standard_error", &w));
+    ps_status status = sweep_steps(s, write_mass_after, w.stream);
+    if (status == PS_OK) return ps_file_writer_commit(&w);
+    ps_file_writer_discard(&w);
+    return status;
 }
 
 static ps_status write_nodes(const spectrum *s, const action actions[3]) {
     ps_file_writer w;
-    PS_TRY(ps_measure_table(s->m, "spectrum_nodes", "state\tnodes\tdraws\tratio_mean\tratio_min\tratio_max", &w));
+    PS_TRY(ps_measure_table(s->m, "spectrum_nodes", "state\tnodes\tparameters\tshare\tdraws\tratio_mean\tratio_min\tratio_max", &w));
     for (int g = 1; g <= 2; g++) {
-        if (s->nodes[g] == 0) fprintf(w.stream, "%s\t0\t0\tNA\tNA\tNA\n", g == 1 ? "dead" : "alive");
-        else fprintf(w.stream, "%s\t%d\t%d\t%.9g\t%.9g\t%.9g\n", g == 1 ? "dead" : "alive", s->nodes[g], NODE_DRAWS, actions[g].mean, actions[g].low,
-                     actions[g].high);
+        fprintf(w.stream, "%s\t%d\t%zu\t%.9g", g == 1 ? "dead" : "alive", s->nodes[g], s->parameters[g],
+                (double)s->parameters[g] / (double)ps_hessian_dimension(s->hessian));
+        if (s->nodes[g] == 0) fprintf(w.stream, "\t0\tNA\tNA\tNA\n");
+        else fprintf(w.stream, "\t%d\t%.9g\t%.9g\t%.9g\n", NODE_DRAWS, actions[g].mean, actions[g].low, actions[g].high);
     }
     return ps_file_writer_commit(&w);
 }
@@ -210,6 +315,7 @@ static ps_status write_tables(const spectrum *s, ps_spectrum_summary sum, const 
 
 static ps_status check(void) {
     if (probes < 1) return ps_fail(PS_ERR_USAGE, "--probes must be at least 1");
+    if (steps < 1) return ps_fail(PS_ERR_USAGE, "--steps must be at least 1");
     return batches < 1 ? ps_fail(PS_ERR_USAGE, "--batches must be at least 1") : PS_OK;
 }
 
@@ -220,11 +326,13 @@ static ps_status measure_all(spectrum *s) {
         return ps_fail(PS_ERR_USAGE, "--batches must be 1 to %d: the probe set holds no more", s->session->probe_batches);
     PS_TRY(ps_hessian_create(s->m->checkpoint->graph, s->session->net, running ? PS_MODE_EVAL : PS_MODE_PROBE, &source, &s->hessian));
     PS_TRY(find_dead(s));
+    s->steps = (size_t)steps > ps_hessian_dimension(s->hessian) ? (int)ps_hessian_dimension(s->hessian) : steps;
+    PS_TRY(read_other(s));
     PS_TRY(run_probes(s));
     PS_TRY(act_on_nodes(s, actions));
     ps_progress_end(&s->progress, NULL);
     ps_spectrum_summary sum = ps_spectrum_summarise(s->probe, probes, ps_hessian_dimension(s->hessian));
-    print_summary(s, sum, actions);
+    PS_TRY(print_summary(s, sum, actions));
     return s->m->out != NULL ? write_tables(s, sum, actions) : PS_OK;
 }
 
@@ -236,6 +344,7 @@ static void clear(spectrum *s) {
     ps_free(s->nonzero);
     ps_free(s->group);
     ps_free(s->workspace);
+    ps_table_clear(&s->other);
     ps_hessian_destroy(s->hessian);
 }
 
@@ -259,8 +368,10 @@ const ps_measurement ps_measurement_spectrum = {
         .name = "spectrum",
         .usage = "CHECKPOINT [--probes N] [--steps N] [--out DIR]",
         .summary = "Spectrum of the loss's Hessian at a checkpoint: largest and smallest eigenvalues, trace, density (stochastic Lanczos quadrature), the share of\n"
-                   "the spectrum with |lambda| <= eps max |lambda|, swept over eps, steps and probes, and how the Hessian acts on the weights of dead and of\n"
-                   "alive nodes (||H P z|| / ||P z|| for random z): one Lanczos vector cannot span a degenerate null space, so this ties dead nodes to it.\n"
+                   "the spectrum with |lambda| <= eps max |lambda|, swept over eps, steps and probes, and how the Hessian acts on the weights of dead and of alive\n"
+                   "nodes (||H P z|| / ||P z|| for random z): one Lanczos vector cannot span a degenerate null space, so this ties dead nodes to it. Most\n"
+                   "networks have directions without curvature anyway: --against shows what one has more of them than another, for example the network with\n"
+                   "planted dead nodes against the same without. Incoming weights are counted; what others read from a dead node has no curvature either.\n"
                    "The decay term is left out; gates and maxima count as fixed, as in PyTorch's double backward.",
         .examples = "  poolscope spectrum runs/a/checkpoint.safetensors --out runs/a\n",
         .options = options,

@@ -26,11 +26,12 @@ static ps_status add_piece(expansion *e, const char *suffix, const char *type, i
     return ps_graph_add_json(e->to, &spec, attributes, e->node->name, &e->at);
 }
 
-static ps_status add_selection(expansion *e, int pool_size) {
+/* The grid's fixed place, the first of every window, is the maximum of a window of one element. */
+static ps_status add_selection(expansion *e, int pool_size, bool grid) {
     cJSON *attributes = cJSON_CreateObject(), *none = cJSON_CreateObject();
-    ps_status status = attributes != NULL && none != NULL && cJSON_AddNumberToObject(attributes, "kernel", pool_size) != NULL
-                           ? PS_OK
-                           : ps_fail(PS_ERR_MEMORY, "node \"%s\": could not allocate its attributes", e->node->name);
+    bool whole = attributes != NULL && none != NULL && cJSON_AddNumberToObject(attributes, "kernel", grid ? 1 : pool_size) != NULL &&
+                 cJSON_AddNumberToObject(attributes, "stride", pool_size) != NULL;
+    ps_status status = whole ? PS_OK : ps_fail(PS_ERR_MEMORY, "node \"%s\": could not allocate its attributes", e->node->name);
     if (status == PS_OK) status = add_piece(e, ".pool", "max_pool", e->y, -1, attributes);
     if (status == PS_OK) status = add_piece(e, ".unpool", "max_unpool", e->at, e->at, none);
     cJSON_Delete(attributes);
@@ -56,6 +57,11 @@ static ps_status add_skip(expansion *e) {
     return status;
 }
 
+/* Windows of one element also fit where a whole window does not: then the pieces would keep more than the grid does. */
+static bool windows_fill(ps_shape s, int pool_size) {
+    return s.h % pool_size == 0 && s.w % pool_size == 0 && (s.d == 1 || s.d % pool_size == 0);
+}
+
 static ps_status expand_module(const ps_graph *from, const ps_node *node, const int *index, ps_graph *to, int *at) {
     const char *mode = "full", *cut = "none";
     int pool_size = 2;
@@ -63,12 +69,16 @@ static ps_status expand_module(const ps_graph *from, const ps_node *node, const 
     PS_TRY(ps_json_get_text(node->attributes, "mode", false, node->name, &mode));
     PS_TRY(ps_json_get_text(node->attributes, "cut", false, node->name, &cut));
     bool dense = strcmp(mode, "conv+skip") == 0 || pool_size == 1, conv = strcmp(mode, "pool+skip") != 0, skip = strcmp(mode, "pool+conv") != 0;
-    if (strncmp(mode, "grid", 4) == 0 || strcmp(cut, "none") != 0)
-        return ps_fail(PS_ERR_USAGE, "network %s: node \"%s\" (mode %s, cut %s) cannot be written out as primitive layers; take a run with mode full, "
-                       "pool+skip, conv+skip or pool+conv and no cut", from->name, node->name, mode, cut);
+    bool grid = strcmp(mode, "grid+conv+skip") == 0;
+    if (strncmp(mode, "grid-energy", 11) == 0 || strcmp(cut, "none") != 0)
+        return ps_fail(PS_ERR_USAGE, "network %s: node \"%s\" (mode %s, cut %s) cannot be written out as primitive layers; take a run with another mode "
+                       "than grid-energy+conv+skip and no cut", from->name, node->name, mode, cut);
+    if (grid && !windows_fill(node->shape, pool_size))
+        return ps_fail(PS_ERR_USAGE, "network %s: node \"%s\" (mode %s) cannot be written out as primitive layers, because its map is no multiple of its "
+                       "pool_size %d; take another pool_size or a run with mode full", from->name, node->name, mode, pool_size);
     expansion e = {.to = to, .node = node};
     e.y = e.at = node->input[0] < 0 ? -1 : index[node->input[0]];
-    if (!dense) PS_TRY(add_selection(&e, pool_size));
+    if (!dense) PS_TRY(add_selection(&e, pool_size, grid));
     if (conv) PS_TRY(add_conv(&e));
     if (skip) PS_TRY(add_skip(&e));
     *at = e.at;

@@ -1,5 +1,6 @@
 #include "net/compensation.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "core/json.h"
@@ -18,6 +19,8 @@ struct ps_compensation_job {
     ps_pool_window window;
     bool keeps_all, keeps_first, skip;
     const float *source_weight, *source_bias, *module_weight, *module_bias;
+    const float *gamma, *beta;           /* of the normalisation behind the module; NULL: none */
+    double eps;
     float *piece_weight, *tap_weight;    /* masked copies */
     float *piece, *selected, *path;      /* maps [n d h w c] */
     float *part[PS_PARTS];
@@ -106,6 +109,7 @@ static ps_status allocate(ps_compensation_job *job) {
     s->channels = job->module.k;
     double **whole[] = {&s->y_energy, &s->path_energy, &s->o_energy};
     for (int i = 0; i < 3; i++) PS_TRY(PS_ALLOC(c, whole[i], "compensation"));
+    for (int i = 0; i < PS_FLIPS; i++) PS_TRY(PS_ALLOC(c, &s->flips[i], "compensation"));
     for (int i = 0; i < PS_PARTS; i++) {
         PS_TRY(PS_ALLOC(map, &job->part[i], "compensation"));
         PS_TRY(PS_ALLOC(c, &s->energy[i], "compensation"));
@@ -113,6 +117,19 @@ static ps_status allocate(ps_compensation_job *job) {
         for (int j = i + 1; j < PS_PARTS; j++) PS_TRY(PS_ALLOC(c, &s->cross[i][j], "compensation"));
     }
     return PS_OK;
+}
+
+/* The first normalisation that reads the module, whether its gate is the module's own or stands behind an add. */
+static ps_status find_norm(ps_compensation_job *job, ps_net *net, int pool_skip_node) {
+    const ps_graph *graph = ps_net_graph(net);
+    int at = pool_skip_node + 1;
+    while (at < graph->count && !(strcmp(graph->node[at].type->name, "batch_norm") == 0 && graph->node[at].input[0] == pool_skip_node)) at++;
+    job->sums.norm_node = at < graph->count ? at : -1;
+    if (at == graph->count) return PS_OK;
+    job->gamma = value_of(net, at, "weight");
+    job->beta = value_of(net, at, "bias");
+    job->eps = 1e-5;
+    return ps_json_get_double(graph->node[at].attributes, "eps", false, 0, 1, graph->node[at].name, &job->eps);
 }
 
 static ps_status build(ps_compensation_job *job, ps_net *net, int pool_skip_node, int source_node) {
@@ -123,6 +140,7 @@ static ps_status build(ps_compensation_job *job, ps_net *net, int pool_skip_node
         return ps_fail(PS_ERR_USAGE, "node \"%s\": no convolution stands before it", graph->node[pool_skip_node].name);
     read_source(job, &graph->node[source_node], in[0], ps_net_batch(net));
     PS_TRY(read_module(job, &graph->node[pool_skip_node]));
+    PS_TRY(find_norm(job, net, pool_skip_node));
     PS_TRY(ps_conv_plan_init(&job->source_plan, &job->source));
     PS_TRY(ps_conv_plan_init(&job->module_plan, &job->module));
     job->source_weight = value_of(net, source_node, "weight");
@@ -151,6 +169,7 @@ void ps_compensation_destroy(ps_compensation_job *job) {
         ps_free(job->sums.with_y[i]);
         for (int j = 0; j < PS_PARTS; j++) ps_free(job->sums.cross[i][j]);
     }
+    for (int i = 0; i < PS_FLIPS; i++) ps_free(job->sums.flips[i]);
     void *const blocks[] = {job->sums.y_energy, job->sums.path_energy, job->sums.o_energy, job->piece_weight, job->tap_weight, job->piece,
                             job->selected, job->path, job->index, job->pooled, job->workspace};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) ps_free(blocks[i]);
@@ -267,12 +286,46 @@ static void sum_position(ps_compensation_job *job, size_t i, size_t channel, con
     s->whole_energy += (double)o[i] * (double)o[i];
 }
 
+/* ---- signs ---- */
+
+/* v -> gamma (v - mean) / deviation + beta */
+typedef struct {
+    double gamma, beta, mean, deviation;
+} affine_map;
+
+static affine_map norm_of(const ps_compensation_job *job, const float *map, size_t rows, size_t channel) {
+    size_t channels = (size_t)job->module.k;
+    double sum = 0, squares = 0;
+    if (job->gamma == NULL) return (affine_map){1, 0, 0, 1};
+    for (size_t r = 0; r < rows; r++) sum += (double)map[r * channels + channel];
+    double mean = sum / (double)rows;
+    for (size_t r = 0; r < rows; r++) squares += pow((double)map[r * channels + channel] - mean, 2);
+    return (affine_map){(double)job->gamma[channel], (double)job->beta[channel], mean, sqrt(squares / (double)rows + job->eps)};
+}
+
+static bool is_open(affine_map n, float value) { return n.gamma * ((double)value - n.mean) / n.deviation + n.beta > 0; }
+
+static void count_flips(ps_compensation_job *job, const float *y, const float *o) {
+    size_t channels = (size_t)job->module.k, rows = ps_shape_positions(job->window.in);
+    for (size_t c = 0; c < channels; c++) {
+        affine_map of_o = norm_of(job, o, rows, c), of_y = norm_of(job, y, rows, c);
+        for (size_t i = c; i < rows * channels; i += channels) {
+            bool after = is_open(of_o, o[i]), frozen = is_open(of_o, y[i]), own = is_open(of_y, y[i]);
+            job->sums.flips[PS_OPENED_FROZEN][c] += after && !frozen;
+            job->sums.flips[PS_SHUT_FROZEN][c] += !after && frozen;
+            job->sums.flips[PS_OPENED_OWN][c] += after && !own;
+            job->sums.flips[PS_SHUT_OWN][c] += !after && own;
+        }
+    }
+}
+
 void ps_compensation_add(ps_compensation_job *job, const float *x, const float *y, const float *o) {
     size_t count = ps_shape_elements(job->window.in), c = (size_t)job->module.k;
     for (int p = 0; p < PS_PARTS; p++) memset(job->part[p], 0, count * sizeof(float));
     find_places(job, y);
     add_pieces(job, x);
     for (size_t i = 0; i < count; i++) sum_position(job, i, i % c, y, o);
+    count_flips(job, y, o);
 }
 
 const ps_compensation *ps_compensation_sums(const ps_compensation_job *job) { return &job->sums; }

@@ -3,7 +3,10 @@
  * y = conv(x) + b,  u = kept places of y,  o = y + conv3x3(u) + b~.  At output position p tap t reads u(p + t) = y(q), itself a sum over the inputs that
  * the convolution sees from q. Such an input either lies in the receptive field of p, too (affine part: y(p) holds it already), or not (dimensional
  * part). What biases contribute, b~ and b through the path, is the bias part. Each part splits into what comes from the output's own channel
- * (same) and from others (cross). o = y + affine + dimensional + bias holds exactly; `residual` says how exactly in floats. */
+ * (same) and from others (cross). o = y + affine + dimensional + bias holds exactly; `residual` says how exactly in floats.
+ *
+ * Behind the module the normalisation N(v) = gamma (v - mean) / sqrt(variance + eps) + beta decides by its sign what a gate lets through. The module
+ * changes the non-positive region where the signs of N(o) and N(y) differ: with o's statistics for both (frozen), or y's own for y (re-estimated). */
 #ifndef PS_NET_COMPENSATION_H
 #define PS_NET_COMPENSATION_H
 
@@ -18,13 +21,17 @@ typedef enum {
 
 const char *ps_compensation_part_name(ps_compensation_part part);
 
+typedef enum { PS_OPENED_FROZEN, PS_SHUT_FROZEN, PS_OPENED_OWN, PS_SHUT_OWN, PS_FLIPS } ps_compensation_flip;
+
 /* Sums over positions and images, per channel [channels]; all owned. */
 typedef struct {
     int channels;
+    int norm_node;                        /* the normalisation that reads the module; -1: none does, and the signs are those of o and y */
     double *energy[PS_PARTS];             /* of each part */
     double *cross[PS_PARTS][PS_PARTS];    /* products of parts i < j; NULL elsewhere */
     double *with_y[PS_PARTS];             /* products with y */
     double *y_energy, *path_energy, *o_energy;
+    double *flips[PS_FLIPS];              /* elements: opened where N(o) > 0 and not N(y) > 0, shut the other way round */
     double residual_energy, whole_energy; /* of o - (y + parts), and of o */
 } ps_compensation;
 

@@ -29,6 +29,7 @@ struct ps_net {
     ps_pool *pool;
     int batch;
     ps_shape input; /* n = batch */
+    ps_mode sum_mode; /* of the passes that add to sums; TRAIN is zero */
     runner *runner;
     ps_layer_sizes *sizes;
     ps_memory_plan plan;
@@ -254,11 +255,9 @@ ps_net_memory ps_net_memory_use(const ps_net *net) {
 
 /* ---- running ---- */
 
-static double *wanted_sum(const runner *r, ps_sum sum, ps_mode mode) { return mode == PS_MODE_TRAIN ? r->sums[sum] : NULL; }
-
 /* Sums the layer does not add up itself cost a pass of their own. */
 static void add_zeros(const ps_net *net, const ps_node *node, const runner *r) {
-    double *zeros = wanted_sum(r, PS_SUM_ZEROS, r->call.mode);
+    double *zeros = r->call.sums[PS_SUM_ZEROS];
     if (zeros == NULL || (node->type->fused_sums & (1u << PS_SUM_ZEROS)) != 0) return;
     ps_shape s = r->call.out_shape;
     /* zeros = rows - nonzero: count downwards in place. */
@@ -269,7 +268,7 @@ static void add_zeros(const ps_net *net, const ps_node *node, const runner *r) {
 }
 
 static void add_gradient_squares(const ps_net *net, const ps_node *node, const runner *r) {
-    double *squares = wanted_sum(r, PS_SUM_INPUT_GRAD_SQUARES, r->call.mode);
+    double *squares = r->call.sums[PS_SUM_INPUT_GRAD_SQUARES];
     if (squares == NULL || (node->type->fused_sums & (1u << PS_SUM_INPUT_GRAD_SQUARES)) != 0 || r->dx[0] == NULL) return;
     ps_shape s = r->in_shape[0];
     ps_channel_sum_squares(r->dx[0], ps_shape_positions(s), s.c, squares, net->workspace, net->pool);
@@ -286,7 +285,7 @@ const float *ps_net_forward(ps_net *net, const float *x, ps_mode mode, ps_rng_ke
         r->call.key = ps_rng_key_fold(key, r->name_hash);
         r->call.y = r->y;
         r->call.dy = NULL;
-        r->call.sums = mode == PS_MODE_TRAIN ? r->sums : no_sums;
+        r->call.sums = mode == net->sum_mode ? r->sums : no_sums;
         node->type->forward(&r->call);
         add_zeros(net, node, r);
         if (hook != NULL) hook->after(hook->self, i, r->call.out_shape, r->y);
@@ -330,3 +329,5 @@ ps_status ps_net_request_sum(ps_net *net, int node, ps_sum sum, double **accumul
     *accumulator = r->sums[sum];
     return PS_OK;
 }
+
+void ps_net_sum_in(ps_net *net, ps_mode mode) { net->sum_mode = mode; }

@@ -71,8 +71,10 @@ void ps_net_backward(ps_net *net);
 /* The same from a given dL/dlogits. */
 void ps_net_backward_from(ps_net *net, const float *dlogits);
 
-/* Asks that `sum` be added up at `node` in every following TRAIN-mode forward / backward pass. Where a layer does not do it itself,
+/* Asks that `sum` be added up at `node` in every following TRAIN-mode (or see ps_net_sum_in) forward / backward pass. Where a layer does not do it itself,
  * the net adds a pass. Returns the accumulator: double[channels of the node's output], owned by the net, zeroed by the caller. */
 ps_status ps_net_request_sum(ps_net *net, int node, ps_sum sum, double **accumulator);
+/* Adds sums up in passes of this mode and in no others (at first: TRAIN). PROBE: what one batch does without dropout. */
+void ps_net_sum_in(ps_net *net, ps_mode mode);
 
 #endif

@@ -205,7 +205,7 @@ static bool in_pair(const ps_overlap_list *pairs, int a) {
 
 static ps_status judge_overlap(const ps_planting *p, const double *rows, int channels, int columns, tally *t) {
     ps_overlap_list pairs;
-    PS_TRY(ps_overlap_find(rows, channels, columns, cosine_bound, &pairs));
+    PS_TRY(ps_overlap_find(rows, channels, columns, cosine_bound, &pairs, NULL));
     for (int i = 0; p != NULL && i < p->channels; i++) {
         t->planted++;
         t->found += has_pair(&pairs, p->channel[i], p->partner[i]);

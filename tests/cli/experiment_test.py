@@ -190,8 +190,8 @@ report([key for key in ranks[0]][:2] == ["arm", "seed"] and [(r["arm"], r["seed"
        "ranks of every run stand under its arm and seed, in order", ranks[:3])
 report({(r["arm"], r["seed"]) for r in compensation} == {(a, s) for a in ("ps2", "grid") for s in "45"}, "compensation of the arms with modules", compensation[:3])
 report(all(abs(sum(float(value) for key, value in r.items() if key.endswith("_share")) - 1) < 1e-6 for r in compensation if r["group"] == "all"), "its shares add up to 1")
-report({r["arm"] for r in density} == {"baseline", "ps2"}, "the spectrum of the arms whose derivatives are written")
-for arm in ("baseline", "ps2"):
+report({r["arm"] for r in density} == {"baseline", "ps2", "grid"}, "the spectrum of all arms, the grid's too")
+for arm in ("baseline", "ps2", "grid"):
     for seed in "45":
         mine = [(float(r["relative"]), float(r["relative_density"])) for r in density if (r["arm"], r["seed"]) == (arm, seed)]
         area = sum(y for _, y in mine) * (mine[1][0] - mine[0][0])
@@ -218,7 +218,7 @@ document("measured", measure={**QUICK, "ranks": {"cosine": 0.5}}, seeds=[4, 5])
 before = stamps("measured")
 result = experiment("measured", "measured")
 changed = {os.path.basename(name) for name, stamp in stamps("measured").items() if before.get(name) != stamp}
-report(result.returncode == 0 and changed == {"measurements.tsv", "ranks.tsv", "overlap.tsv", "dependent.tsv"}, "other options: measured anew, and only that", f"{changed} {result.stderr}")
+report(result.returncode == 0 and changed == {"measurements.tsv", "ranks.tsv", "overlap.tsv", "opposite.tsv", "dependent.tsv"}, "other options: measured anew, and only that", f"{changed} {result.stderr}")
 
 # Of runs that exist, gathered by compare.
 arms = [f"--arm={arm}=" + ",".join(f"pair/runs/{arm}/seed-{s}" for s in (1, 2)) for arm in keys]

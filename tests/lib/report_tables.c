@@ -374,24 +374,24 @@ static void write_measurements(maker *make) {
     static const char *const states[] = {"dead", "alive"};
     char layer_text[64];
     open_table(make, "compensation",
-               "arm\tseed\tlayer\tposition\tgroup\tchannels\ty_energy\tpath_energy\taffine_same_share\taffine_cross_share\t"
+               "arm\tseed\tlayer\tposition\tgroup\tchannels\tnorm\ty_energy\tpath_energy\taffine_same_share\taffine_cross_share\t"
                "dimensional_same_share\tdimensional_cross_share\tbias_same_share\tbias_cross_share");
     for (int a = 1; a < spec->arms; a++)
         for (int s = 0; s < spec->seeds; s++)
             for (int l = 0; l < spec->layers; l++) {
                 double affine = 0.3 + 0.4 * noise(a, s, l, 1), rest = 1 - affine;
-                fprintf(make->stream, "%s\t%d\t%s\t%d\tall\t%d\t1\t%.4f\t%.4f\t%.4f\t%.4f\t%.4f\t0\t%.4f\n", arm_name(make, a),
+                fprintf(make->stream, "%s\t%d\t%s\t%d\tall\t%d\tNA\t1\t%.4f\t%.4f\t%.4f\t%.4f\t%.4f\t0\t%.4f\n", arm_name(make, a),
                         s, layer_name(make, l, layer_text), l, spec->channels, 0.1 * (1 + noise(a, s, l, 2)), 0.1 * affine,
                         0.9 * affine, 0.1 * rest, 0.5 * rest, 0.4 * rest);
             }
     close_table(make);
     open_table(make, "ranks",
                "arm\tseed\tlayer\tposition\tdepth\tnodes\tweights\tweight_effective_rank\tweight_stable_rank\tsigma_max\t"
-               "sigma_min\toverlapping_pairs\tdependent_nodes\toutput_effective_rank\toutput_stable_rank\tsaturation");
+               "sigma_min\toverlapping_pairs\topposite_pairs\tdependent_nodes\toutput_effective_rank\toutput_stable_rank\tsaturation");
     for (int a = 0; a < spec->arms; a++)
         for (int s = 0; s < spec->seeds; s++)
             for (int l = 0; l < spec->layers; l++)
-                fprintf(make->stream, "%s\t%d\t%s\t%d\t%d\t%d\t27\t%.4f\t%.4f\t2\t0.1\t%d\t%s\t%.4f\t1.5\t%.4f\n",
+                fprintf(make->stream, "%s\t%d\t%s\t%d\t%d\t%d\t27\t%.4f\t%.4f\t2\t0.1\t%d\t0\t%s\t%.4f\t1.5\t%.4f\n",
                         arm_name(make, a), s, layer_name(make, l, layer_text), l, l, spec->channels,
                         spec->channels * (0.7 + 0.2 * noise(a, s, l, 3)), 1.5 + noise(a, s, l, 4),
                         (int)(3 * noise(a, s, l, 5)), l % 3 == 2 ? "NA" : "1", spec->channels * (0.4 + 0.2 * noise(a, s, l, 6)),
@@ -412,18 +412,18 @@ static void write_measurements(maker *make) {
                         20 * density);
             }
     close_table(make);
-    open_table(make, "spectrum_mass", "arm\tseed\tprobes\tsteps\tepsilon\tmass\tstandard_error");
+    open_table(make, "spectrum_mass", "arm\tseed\tprobes\tsteps\tepsilon\tmass\tstandard_error\tleft_out_min\tleft_out_max\texcess\texcess_standard_error");
     for (int a = 0; a < spec->arms; a++)
         for (int s = 0; s < spec->seeds && a != 2; s++)
-            for (int k = 0; k < 12; k++)
-                fprintf(make->stream, "%s\t%d\t%d\t40\t%g\t%.4f\t0.01\n", arm_name(make, a), s, k / 6 + 1, pow(10, k % 6 - 6),
-                        0.15 * (k % 6) + 0.1 * noise(a, s, k, 10));
+            for (int k = 0; k < 24; k++)
+                fprintf(make->stream, "%s\t%d\t%d\t%d\t%g\t%.4f\t0.01\t0.1\t0.2\tNA\tNA\n", arm_name(make, a), s, k / 6 % 2 + 1,
+                        k < 12 ? 20 : 40, pow(10, k % 6 - 6), 0.15 * (k % 6) + 0.1 * noise(a, s, k % 12, 10) + (k < 12 ? 0.05 : 0));
     close_table(make);
-    open_table(make, "spectrum_nodes", "arm\tseed\tstate\tnodes\tdraws\tratio_mean\tratio_min\tratio_max");
+    open_table(make, "spectrum_nodes", "arm\tseed\tstate\tnodes\tparameters\tshare\tdraws\tratio_mean\tratio_min\tratio_max");
     for (int a = 0; a < spec->arms; a++)
         for (int s = 0; s < spec->seeds && a != 2; s++)
             for (int k = 0; k < 2; k++)
-                fprintf(make->stream, "%s\t%d\t%s\t9\t4\t%.4f\t%.4f\t%.4f\n", arm_name(make, a), s, states[k],
+                fprintf(make->stream, "%s\t%d\t%s\t9\t81\t0.1\t4\t%.4f\t%.4f\t%.4f\n", arm_name(make, a), s, states[k],
                         k * (0.5 + noise(a, s, k, 11)), k * 0.4, k * 1.6);
     close_table(make);
     static const char *const verdicts[] = {"supported", "refuted", "inconclusive", "not_testable"};

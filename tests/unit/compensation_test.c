@@ -127,6 +127,87 @@ static void test_against_the_definition(void **state) {
     for (size_t i = 0; i < sizeof samples / sizeof *samples; i++) check(&samples[i]);
 }
 
+/* Of a map of C channels: N(v) with these statistics, element by element. */
+static void normalise(const float *statistics_of, const float *v, int rows, const float *gamma, const float *beta, double eps, double *out) {
+    for (int c = 0; c < C; c++) {
+        double mean = 0, variance = 0;
+        for (int r = 0; r < rows; r++) mean += (double)statistics_of[r * C + c] / rows;
+        for (int r = 0; r < rows; r++) variance += ((double)statistics_of[r * C + c] - mean) * ((double)statistics_of[r * C + c] - mean) / rows;
+        for (int r = 0; r < rows; r++) out[r * C + c] = (double)gamma[c] * ((double)v[r * C + c] - mean) / sqrt(variance + eps) + (double)beta[c];
+    }
+}
+
+static void check_flips(fixture *f, int rows, const float *gamma, const float *beta, double eps, const char *norm) {
+    ps_compensation_job *job;
+    static double after[MOST], frozen[MOST], own[MOST];
+    double expected[PS_FLIPS][C] = {{0}}, some = 0;
+    normalise(f->o, f->o, rows, gamma, beta, eps, after);
+    normalise(f->o, f->y, rows, gamma, beta, eps, frozen);
+    normalise(f->y, f->y, rows, gamma, beta, eps, own);
+    for (int i = 0; i < rows * C; i++) {
+        if (norm == NULL) {
+            after[i] = (double)f->o[i];
+            frozen[i] = own[i] = (double)f->y[i];
+        }
+        expected[PS_OPENED_FROZEN][i % C] += after[i] > 0 && frozen[i] <= 0;
+        expected[PS_SHUT_FROZEN][i % C] += after[i] <= 0 && frozen[i] > 0;
+        expected[PS_OPENED_OWN][i % C] += after[i] > 0 && own[i] <= 0;
+        expected[PS_SHUT_OWN][i % C] += after[i] <= 0 && own[i] > 0;
+    }
+    assert_int_equal(ps_compensation_create(f->net, 1, 0, &job), PS_OK);
+    ps_compensation_add(job, f->x, f->y, f->o);
+    const ps_compensation *sums = ps_compensation_sums(job);
+    if (norm != NULL) assert_string_equal(ps_net_graph(f->net)->node[sums->norm_node].name, norm);
+    else assert_int_equal(sums->norm_node, -1);
+    for (int k = 0; k < PS_FLIPS; k++)
+        for (int c = 0; c < C; c++) {
+            if (sums->flips[k][c] != expected[k][c]) fail_msg("flips %d of channel %d: %g, by definition %g", k, c, sums->flips[k][c], expected[k][c]);
+            some += expected[k][c];
+        }
+    assert_true(some > 0);
+    ps_compensation_destroy(job);
+}
+
+/* The normalisation behind a module whose gate stands behind an add, with an eps of its own that matters. */
+static void test_signs_behind_the_norm(void **state) {
+    (void)state;
+    static const float gamma[C] = {1.5f, -0.7f, 0.4f}, beta[C] = {0.3f, 0.1f, -0.2f};
+    fixture *f = calloc(1, sizeof *f);
+    ps_net_hook hook = {f, keep};
+    ps_rng_key key = ps_rng_key_of(4, "x");
+    assert_int_equal(ps_graph_create("residual", (ps_shape){1, CIN, 1, 6, 6}, &f->graph), PS_OK);
+    add(f->graph, "c", "conv", -1, "{\"channels\":3,\"padding\":1}");
+    add(f->graph, "c.ps", "pool_skip", 0, "{\"pool_size\":2}");
+    add(f->graph, "shortcut", "conv", -1, "{\"channels\":3,\"kernel\":1}");
+    add(f->graph, "bn", "batch_norm", 1, "{\"eps\":0.3}");
+    ps_node_spec sum = {.name = "sum", .type = "add", .inputs = 2, .input = {3, 2}};
+    assert_int_equal(ps_graph_add(f->graph, &sum, NULL, "%s", "{}"), PS_OK);
+    add(f->graph, "gate", "relu", 4, "{}");
+    add(f->graph, "g", "global_avg_pool", 5, "{}");
+    assert_int_equal(ps_net_create(f->graph, N, NULL, &f->net), PS_OK);
+    assert_int_equal(ps_net_init(f->net, "torch", 5), PS_OK);
+    memcpy(ps_net_param(f->net, ps_net_find_param(f->net, "bn.weight"))->value, gamma, sizeof gamma);
+    memcpy(ps_net_param(f->net, ps_net_find_param(f->net, "bn.bias"))->value, beta, sizeof beta);
+    for (int i = 0; i < N * CIN * 36; i++) f->x[i] = ps_rng_normal(key, (uint64_t)i);
+    ps_net_forward(f->net, f->x, PS_MODE_PROBE, key, &hook);
+    check_flips(f, N * 36, gamma, beta, 0.3, "bn");
+    ps_net_destroy(f->net);
+    ps_graph_destroy(f->graph);
+    free(f);
+}
+
+static void test_signs_without_a_norm(void **state) {
+    (void)state;
+    static const float one[C] = {1, 1, 1}, zero[C] = {0, 0, 0};
+    static const sample s = {"{\"channels\":3,\"padding\":1}", "{\"pool_size\":2}", 6, 6, 1, 1, 3, 1, 2};
+    fixture *f = calloc(1, sizeof *f);
+    open_fixture(f, &s);
+    check_flips(f, N * 36, one, zero, 0, NULL);
+    ps_net_destroy(f->net);
+    ps_graph_destroy(f->graph);
+    free(f);
+}
+
 static void test_modules_without_parts_are_refused(void **state) {
     (void)state;
     static const sample without_conv = {"{\"channels\":3,\"padding\":1}", "{\"mode\":\"pool+skip\"}", 6, 6, 1, 1, 3, 1, 2};
@@ -143,6 +224,8 @@ static void test_modules_without_parts_are_refused(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_against_the_definition),
+        cmocka_unit_test(test_signs_behind_the_norm),
+        cmocka_unit_test(test_signs_without_a_norm),
         cmocka_unit_test(test_modules_without_parts_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -204,14 +205,66 @@ static void test_softmax_regression(void **state) {
     close_fixture(&f);
 }
 
-static void test_grid_is_refused(void **state) {
+/* The grid's places are fixed, so differences hold with it, too; and written out it must be the module that was trained. */
+static ps_graph *graph_with_grid(ps_shape input, int e) {
+    ps_graph *g;
+    char attributes[64];
+    snprintf(attributes, sizeof attributes, "{\"mode\":\"grid+conv+skip\",\"pool_size\":%d}", e);
+    assert_int_equal(ps_graph_create("grid", input, &g), PS_OK);
+    add(g, "c", "conv", -1, -2, "{\"channels\":4,\"padding\":1}");
+    add(g, "c.ps", "pool_skip", 0, -2, attributes);
+    add(g, "bn", "batch_norm", 1, -2, "{}");
+    add(g, "g", "leaky_relu", 2, -2, "{\"slope\":1}");
+    add(g, "gap", "global_avg_pool", 3, -2, "{}");
+    add(g, "fc", "linear", 4, -2, "{\"features\":3}");
+    return g;
+}
+
+static void check_gradient_of_the_net(ps_graph *graph) {
+    fixture f;
+    open_fixture(&f, graph, PS_MODE_PROBE, 1);
+    size_t n = ps_hessian_dimension(f.hessian);
+    float *v, *hv, *gradient, *x;
+    int32_t label[BATCH];
+    double loss;
+    assert_int_equal(PS_ALLOC(n, &v, "v"), PS_OK);
+    assert_int_equal(PS_ALLOC(n, &hv, "v"), PS_OK);
+    assert_int_equal(PS_ALLOC(n, &gradient, "v"), PS_OK);
+    assert_int_equal(PS_ALLOC(BATCH * ps_shape_elements(f.input), &x, "x"), PS_OK);
+    ps_hessian_product(f.hessian, v, hv, gradient, &loss);
+    fill_batch(&f, 0, x, label);
+    ps_net_forward(f.net, x, PS_MODE_PROBE, ps_rng_key_of(0, "x"), NULL);
+    assert_true(fabs(ps_net_loss(f.net, label, true).loss - loss) < 1e-5);
+    ps_net_backward(f.net);
+    for (int i = 0; i < ps_net_param_count(f.net) && ps_net_param(f.net, i)->learned; i++) {
+        const ps_param *p = ps_net_param(f.net, i);
+        for (size_t j = 0; j < p->count; j++) {
+            double own = (double)p->grad[j], here = (double)gradient[ps_hessian_offset(f.hessian, i) + j];
+            if (fabs(own - here) > 1e-5 + 1e-4 * fabs(own)) fail_msg("%s[%zu]: %g, in training %g", p->name, j, here, own);
+        }
+    }
+    ps_free(v);
+    ps_free(hv);
+    ps_free(gradient);
+    ps_free(x);
+    close_fixture(&f);
+}
+
+static void test_grid(void **state) {
     (void)state;
+    check_against_differences(graph_with_grid((ps_shape){1, 2, 1, 6, 4}, 2), PS_MODE_PROBE);
+    check_gradient_of_the_net(graph_with_grid((ps_shape){1, 2, 1, 6, 4}, 2));
+    check_gradient_of_the_net(graph_with_grid((ps_shape){1, 2, 1, 9, 6}, 3));
+    check_gradient_of_the_net(graph_with_grid((ps_shape){1, 2, 4, 4, 4}, 2));
+}
+
+static void check_refused(const char *attributes, ps_shape input) {
     ps_graph *g;
     ps_net *net;
     ps_hessian *h;
-    fixture f = {.input = {1, 2, 1, 4, 4}, .classes = 2};
+    fixture f = {.input = input, .classes = 2};
     assert_int_equal(ps_graph_create("grid", f.input, &g), PS_OK);
-    add(g, "ps", "pool_skip", -1, -2, "{\"mode\":\"grid+conv+skip\"}");
+    add(g, "ps", "pool_skip", -1, -2, attributes);
     add(g, "gap", "global_avg_pool", 0, -2, "{}");
     assert_int_equal(ps_net_create(g, BATCH, NULL, &net), PS_OK);
     ps_hessian_source source = {&f, 1, fill_batch};
@@ -221,13 +274,22 @@ static void test_grid_is_refused(void **state) {
     ps_graph_destroy(g);
 }
 
+/* Where a window does not fit, the grid keeps nothing. */
+static void test_what_cannot_be_written_out_is_refused(void **state) {
+    (void)state;
+    check_refused("{\"mode\":\"grid-energy+conv+skip\"}", (ps_shape){1, 2, 1, 4, 4});
+    check_refused("{\"mode\":\"grid+conv+skip\"}", (ps_shape){1, 2, 1, 4, 5});
+    check_refused("{\"cut\":\"gradient\"}", (ps_shape){1, 2, 1, 4, 4});
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_softmax_regression),
         cmocka_unit_test(test_batch_statistics),
         cmocka_unit_test(test_running_statistics),
         cmocka_unit_test(test_symmetry_with_gates_and_maxima),
-        cmocka_unit_test(test_grid_is_refused),
+        cmocka_unit_test(test_grid),
+        cmocka_unit_test(test_what_cannot_be_written_out_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

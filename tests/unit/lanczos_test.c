@@ -133,6 +133,45 @@ static void test_trace_and_null_space(void **state) {
     clear(probes, PROBES);
 }
 
+/* Fewer steps of the same run, without its products: not a bit differs. */
+static void test_leading_blocks_are_shorter_runs(void **state) {
+    (void)state;
+    planted p = make();
+    ps_lanczos whole, shorter, leading;
+    run(&p, 40, 1, &whole);
+    for (int steps = 1; steps <= 40; steps += 13) {
+        run(&p, steps, 1, &shorter);
+        assert_int_equal(ps_lanczos_leading(&whole, steps, &leading), PS_OK);
+        assert_int_equal(leading.steps, steps);
+        assert_memory_equal(leading.value, shorter.value, (size_t)steps * sizeof(double));
+        assert_memory_equal(leading.weight, shorter.weight, (size_t)steps * sizeof(double));
+        clear(&leading, 1);
+        clear(&shorter, 1);
+    }
+    assert_int_equal(ps_lanczos_leading(&whole, 1000, &leading), PS_OK);
+    assert_int_equal(leading.steps, 40);
+    clear(&leading, 1);
+    clear(&whole, 1);
+}
+
+static void test_probes_left_out(void **state) {
+    (void)state;
+    planted p = make();
+    ps_lanczos probes[3], pair[2];
+    double lowest, highest, expected[3];
+    run(&p, 40, 3, probes);
+    for (int out = 0; out < 3; out++) {
+        for (int k = 0; k < 2; k++) pair[k] = probes[k < out ? k : k + 1];
+        expected[out] = ps_spectrum_mass_near_zero(pair, 2, 1e-3, NULL);
+    }
+    assert_int_equal(ps_spectrum_mass_left_out(probes, 3, 1e-3, &lowest, &highest), PS_OK);
+    assert_true(lowest == fmin(expected[0], fmin(expected[1], expected[2])) && highest == fmax(expected[0], fmax(expected[1], expected[2])));
+    assert_true(lowest < highest);
+    assert_int_equal(ps_spectrum_mass_left_out(probes, 1, 1e-3, &lowest, &highest), PS_OK);
+    assert_true(isnan(lowest) && isnan(highest));
+    clear(probes, 3);
+}
+
 static void test_density_integrates_to_one(void **state) {
     (void)state;
     planted p = make();
@@ -176,6 +215,7 @@ int main(void) {
         cmocka_unit_test(test_whole_spectrum_agrees_with_scipy),
         cmocka_unit_test(test_extreme_eigenvalues),      cmocka_unit_test(test_weights_are_a_measure),
         cmocka_unit_test(test_trace_and_null_space),     cmocka_unit_test(test_density_integrates_to_one),
+        cmocka_unit_test(test_leading_blocks_are_shorter_runs), cmocka_unit_test(test_probes_left_out),
         cmocka_unit_test(test_exhausted_space),          cmocka_unit_test(test_same_for_any_number_of_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -167,6 +167,26 @@ static void test_zeros_are_counted(void **state) {
     close_fixture(&f);
 }
 
+/* Passes of the other modes leave sums alone, whichever mode it is that adds to them. */
+static void test_sums_belong_to_one_mode(void **state) {
+    (void)state;
+    fixture f = open_fixture(tangled_graph(), 2);
+    double *zeros, *squares;
+    assert_int_equal(ps_net_request_sum(f.net, ps_net_units(f.net)->unit[0].gate_node, PS_SUM_ZEROS, &zeros), PS_OK);
+    assert_int_equal(ps_net_request_sum(f.net, ps_net_units(f.net)->unit[1].entry_node, PS_SUM_INPUT_GRAD_SQUARES, &squares), PS_OK);
+    ps_net_sum_in(f.net, PS_MODE_PROBE);
+    loss_of(&f, true);
+    assert_true(zeros[0] == 0 && squares[0] == 0);
+    ps_net_forward(f.net, f.x, PS_MODE_PROBE, ps_rng_key_of(1, "d"), NULL);
+    ps_net_loss(f.net, f.label, true);
+    ps_net_backward(f.net);
+    double once = zeros[0];
+    assert_true(once > 0 && squares[0] > 0);
+    loss_of(&f, true);
+    assert_true(zeros[0] == once);
+    close_fixture(&f);
+}
+
 static void test_checkpoint_round_trip(void **state) {
     (void)state;
     char path[] = "/tmp/poolscope-net-XXXXXX";
@@ -387,6 +407,7 @@ int main(void) {
         cmocka_unit_test(test_gradient_through_the_graph),
         cmocka_unit_test(test_threads_and_watching_change_no_bit),
         cmocka_unit_test(test_zeros_are_counted),
+        cmocka_unit_test(test_sums_belong_to_one_mode),
         cmocka_unit_test(test_checkpoint_round_trip),
         cmocka_unit_test(test_fork_keeps_the_function),
         cmocka_unit_test(test_arms_share_backbone_weights),

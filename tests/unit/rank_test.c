@@ -121,11 +121,13 @@ static void test_figures_of_scipy(void **state) {
     /* 1 - scipy.spatial.distance.cosine(a[p], a[q]) */
     static const double cosine[] = {0.1257237114187424, 0.5029954548278568, -0.21997067253202984,
                                     -0.23804761428476162, 0.06531972647421802, 0.011433239009500551};
-    ps_overlap_list list;
-    assert_int_equal(ps_overlap_find(a, 4, 6, 0.01, &list), PS_OK);
-    assert_int_equal(list.count, 6);
-    for (int p = 0; p < 6; p++) near(list.pair[p].cosine, cosine[p], 1e-12);
-    ps_overlap_list_clear(&list);
+    ps_overlap_list same, opposite;
+    assert_int_equal(ps_overlap_find(a, 4, 6, 0.01, &same, &opposite), PS_OK);
+    assert_int_equal(same.count, 4);
+    assert_int_equal(opposite.count, 2);
+    for (int p = 0, s = 0, o = 0; p < 6; p++) near((cosine[p] > 0 ? same.pair[s++] : opposite.pair[o++]).cosine, cosine[p], 1e-12);
+    ps_overlap_list_clear(&same);
+    ps_overlap_list_clear(&opposite);
 }
 
 /* Outputs: six channels seen four times. w = numpy.linalg.eigvalsh(numpy.cov(a, rowvar=False, bias=True))[::-1] */
@@ -150,21 +152,27 @@ static void test_figures_of_numpy_for_outputs(void **state) {
 static void test_overlapping_pairs_are_found(void **state) {
     (void)state;
     double a[ROWS * COLUMNS];
-    ps_overlap_list list;
+    ps_overlap_list same, opposite;
     for (int d = 0; d < DRAWS; d++) {
         draw(a, ROWS, COLUMNS, 10 + (uint64_t)d);
-        assert_int_equal(ps_overlap_find(a, ROWS, COLUMNS, 0.999, &list), PS_OK);
-        assert_int_equal(list.count, 0);
-        ps_overlap_list_clear(&list);
+        assert_int_equal(ps_overlap_find(a, ROWS, COLUMNS, 0.999, &same, &opposite), PS_OK);
+        assert_int_equal(same.count + opposite.count, 0);
+        ps_overlap_list_clear(&same);
+        ps_overlap_list_clear(&opposite);
         copy_row(a, COLUMNS, 2, 7, 3.5);
         copy_row(a, COLUMNS, 20, 9, -0.01);
         memset(a + 4 * COLUMNS, 0, COLUMNS * sizeof *a); /* two zero rows are no pair */
         memset(a + 5 * COLUMNS, 0, COLUMNS * sizeof *a);
-        assert_int_equal(ps_overlap_find(a, ROWS, COLUMNS, 0.999, &list), PS_OK);
-        assert_int_equal(list.count, 2);
-        assert_true(list.pair[0].first == 2 && list.pair[0].second == 7 && list.pair[0].cosine > 0.999999);
-        assert_true(list.pair[1].first == 9 && list.pair[1].second == 20 && list.pair[1].cosine < -0.999999);
-        ps_overlap_list_clear(&list);
+        assert_int_equal(ps_overlap_find(a, ROWS, COLUMNS, 0.999, &same, &opposite), PS_OK);
+        assert_int_equal(same.count, 1);
+        assert_true(same.pair[0].first == 2 && same.pair[0].second == 7 && same.pair[0].cosine > 0.999999);
+        assert_int_equal(opposite.count, 1); /* one is active where the other is shut: no overlap */
+        assert_true(opposite.pair[0].first == 9 && opposite.pair[0].second == 20 && opposite.pair[0].cosine < -0.999999);
+        ps_overlap_list_clear(&same);
+        ps_overlap_list_clear(&opposite);
+        assert_int_equal(ps_overlap_find(a, ROWS, COLUMNS, 0.999, &same, NULL), PS_OK);
+        assert_int_equal(same.count, 1);
+        ps_overlap_list_clear(&same);
     }
 }
 

@@ -424,7 +424,7 @@ static void test_missing_columns(void **state) {
     make_tables("columns", (report_tables){.arms = 3, .seeds = 2, .layers = 3, .channels = 3, .windows = 3});
     char command[512];
     snprintf(command, sizeof command,
-             "cd '%s/columns/tables' && for table in compensation:9 ranks:14 spectrum_density:7 sensitivity:4; do cut -f "
+             "cd '%s/columns/tables' && for table in compensation:10 ranks:15 spectrum_density:7 sensitivity:4; do cut -f "
              "${table#*:} --complement ${table%%:*}.tsv > t && mv t ${table%%:*}.tsv; done && rm spectrum_nodes.tsv spectrum_mass.tsv",
              folder);
     assert_int_equal(system(command), 0);
