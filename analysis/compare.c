@@ -40,6 +40,8 @@ static const struct {
 };
 enum { DEFINITIONS = sizeof definitions / sizeof *definitions };
 
+static const double level = 0.05; /* of predictions.c */
+
 /* ---- one run ---- */
 
 static void write_run(ps_tables *tables, const ps_run *run, const ps_arm_run *entry) {
@@ -411,6 +413,38 @@ static ps_status say_pairs(const ps_arms *arms, ps_verdict_document *verdict) {
     return PS_OK;
 }
 
+/* Adds "title (id)" to a list of them. */
+static void append_title(char *list, size_t size, const ps_prediction *prediction) {
+    size_t length = strlen(list);
+    snprintf(list + length, size - length, "%s%s (%s)", length > 0 ? ", " : "", prediction->title, prediction->id);
+}
+
+/* What the runs decide, or that so few seeds cannot decide anything: the answer that the report begins with. */
+static ps_status say_answer(ps_verdict_document *verdict) {
+    char supported[440] = "", refuted[440] = "";
+    double best = 1;
+    int count, seeds = 0;
+    ps_predictions(&count);
+    for (int i = 0; i < count; i++) {
+        const ps_prediction_result *r = &verdict->predictions[i];
+        if (r->verdict == PS_VERDICT_NOT_TESTABLE) continue;
+        seeds = r->n > seeds ? r->n : seeds;
+        best = r->best_p_holm < best ? r->best_p_holm : best;
+        if (r->verdict == PS_VERDICT_SUPPORTED) append_title(supported, sizeof supported, r->prediction);
+        if (r->verdict == PS_VERDICT_REFUTED) append_title(refuted, sizeof refuted, r->prediction);
+    }
+    if (verdict->faulty || seeds == 0) return PS_OK;
+    if (best > level)
+        return ps_verdict_add_sentence(verdict,
+                                       "With %d seed%s nothing can be shown at 5 %%: even if all agree, the smallest p of any prediction is "
+                                       "%.2g after Holm's correction; the numbers below describe these runs and no others.",
+                                       seeds, seeds == 1 ? "" : "s", best);
+    if (supported[0] == '\0' && refuted[0] == '\0')
+        return ps_verdict_add_sentence(verdict, "With %d seeds no prediction is decided at 5 %%, in either direction.", seeds);
+    return ps_verdict_add_sentence(verdict, "Shown at 5 %%: %s; shown not to hold: %s.", supported[0] != '\0' ? supported : "nothing",
+                                   refuted[0] != '\0' ? refuted : "nothing");
+}
+
 static ps_status say_predictions(ps_verdict_document *verdict) {
     int count, tally[4] = {0};
     ps_predictions(&count);
@@ -440,6 +474,7 @@ static ps_status conclude(ps_tables *tables, const ps_arms *arms, const char *qu
     PS_TRY(ps_sensitivity_judge(arms, verdict->faulty, verdict->predictions, verdict->sensitivity));
     for (int i = 0; i < count; i++) write_prediction(tables, &verdict->predictions[i]);
     for (int i = 0; i < count; i++) write_sensitivity(tables, &verdict->sensitivity[i]);
+    PS_TRY(say_answer(verdict));
     PS_TRY(say_predictions(verdict));
     PS_TRY(say_changed_starts(arms, verdict));
     PS_TRY(say_probe_size(arms, verdict));

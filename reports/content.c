@@ -98,11 +98,18 @@ static ps_status read_verdict(ps_report_content *content) {
     char *path = NULL;
     PS_TRY(ps_file_join(content->directory, "verdict.json", &path));
     ps_status status = ps_file_exists(path) ? ps_json_read(path, &content->verdict) : PS_OK;
+    if (status == PS_OK && content->verdict && strcmp(ps_report_text(content->verdict, "format"), "poolscope-verdict") != 0)
+        status = ps_fail(PS_ERR_INPUT,
+                         "%s: is no verdict (\"format\" is not \"poolscope-verdict\"); make it anew with `poolscope compare`",
+                         path);
     free(path);
     return status;
 }
 
 static ps_status read_tables(ps_report_content *content) {
+    if (!ps_file_is_directory(content->directory))
+        return ps_fail(PS_ERR_INPUT, "%s: %s; give a directory that `poolscope compare` wrote", content->directory,
+                       ps_file_exists(content->directory) ? "is not a directory" : "does not exist");
     PS_TRY(ps_file_join(content->directory, "tables", &content->tables));
     if (!ps_file_is_directory(content->tables))
         return ps_fail(PS_ERR_INPUT, "%s holds no folder `tables`; run `poolscope compare --out %s` first",

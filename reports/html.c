@@ -23,7 +23,7 @@ void ps_report_html_number(FILE *stream, double value) {
 void ps_report_html_share(FILE *stream, double value, int is_signed) {
     char buffer[PS_ESCAPE_NUMBER];
     fprintf(stream, "<td class=\"n\">%s%s</td>", ps_escape_percent(buffer, value, is_signed),
-            isfinite(value) ? "&nbsp;%" : "");
+            !isfinite(value) ? "" : is_signed ? "&nbsp;<abbr title=\"percentage points\">pp</abbr>" : "&nbsp;%");
 }
 
 /* A file of the share folder as it is (style, script). */
@@ -191,7 +191,8 @@ static void print_identity(FILE *stream, const ps_report_content *content) {
     print_fact(stream, "Network", common_value(content, "model"));
     print_fact(stream, "Data", ps_report_identity(content, "data.source"));
     print_fact(stream, "Its digest", ps_report_identity(content, "data.digest"));
-    snprintf(text, sizeof text, "%d arms, %d runs", content->arms.rows, content->runs.rows);
+    snprintf(text, sizeof text, "%d arm%s, %d run%s", content->arms.rows, content->arms.rows == 1 ? "" : "s",
+             content->runs.rows, content->runs.rows == 1 ? "" : "s");
     print_fact(stream, "Arms", text);
     snprintf(text, sizeof text, "%d", seeds);
     print_fact(stream, "Seeds of the reference", text);

@@ -71,7 +71,6 @@ static ps_status print_pdf(const char *browser, const char *page, const char *pd
     char *whole = realpath(page, NULL), *address = NULL, *target = NULL, *data = NULL;
     ps_status status = whole ? PS_OK : ps_fail(PS_ERR_IO, "%s: %s; check the path", page, strerror(errno));
     int code = 0;
-    unlink(pdf);
     if (status == PS_OK) status = ps_string_format(&address, "file://%s", whole);
     if (status == PS_OK) status = ps_string_format(&target, "--print-to-pdf=%s", pdf);
     if (status == PS_OK) status = ps_string_format(&data, "--user-data-dir=%s", profile);
@@ -97,19 +96,24 @@ static void remove_profile(const char *folder) {
     (void)run_silent(words, true, &code);
 }
 
-static ps_status write_pdf(const char *page, const char *pdf, bool quiet) {
+/* Who asked for a PDF and gets none is told so by the exit status; a PDF of an earlier report never stays for this one. */
+static ps_status write_pdf(const ps_plots *plots, const char *page, const char *pdf, bool quiet) {
     const char *browser = find_browser();
     char profile[] = "/tmp/poolscope-pdf-XXXXXX";
     bool made = false;
+    if (unlink(pdf) != 0 && errno != ENOENT)
+        return ps_fail(PS_ERR_IO, "%s: could not be replaced (%s); remove it and run again", pdf, strerror(errno));
     if (browser && mkdtemp(profile)) {
         ps_status status = print_pdf(browser, page, pdf, profile, &made);
         remove_profile(profile);
         PS_TRY(status);
     }
-    if (!made && !quiet)
-        fprintf(stderr,
-                "note: report.pdf was not made, for that takes a working chromium (on Debian: apt install chromium); plots/ "
-                "holds every plot as PDF.\n");
+    if (!made)
+        return ps_fail(PS_ERR_IO, "%s was not made: %s%s", pdf,
+                       browser ? "the browser could not print the page; run it on the page by hand to see why"
+                               : "that takes chromium (on Debian: apt install chromium)",
+                       plots->gnuplot ? "; plots/ holds every plot as PDF" : "");
+    if (!quiet) printf("%s\n", pdf);
     return PS_OK;
 }
 
@@ -154,7 +158,7 @@ static ps_status write_pages(ps_report_content *content, const form_set *forms, 
     if (forms->html) PS_TRY_CLEANUP(write_form(content, "report.html", ps_report_write_html, options->quiet));
     if (forms->markdown) PS_TRY_CLEANUP(write_form(content, "report.md", ps_report_write_markdown, options->quiet));
     if (forms->json) PS_TRY_CLEANUP(write_form(content, "report.json", ps_report_write_json, options->quiet));
-    if (forms->pdf) PS_TRY_CLEANUP(write_pdf(page, pdf, options->quiet));
+    if (forms->pdf) PS_TRY_CLEANUP(write_pdf(&content->plots, page, pdf, options->quiet));
     if (options->open && forms->html) status = open_page(page);
 cleanup:
     free(page);

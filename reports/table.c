@@ -7,6 +7,12 @@
 #include "core/file.h"
 #include "core/memory.h"
 
+static const char *const text_columns[] = {
+#define PS_TEXT_COLUMN(name) #name,
+#include "reports/text_column_list.def"
+#undef PS_TEXT_COLUMN
+};
+
 static int count_cells(const char *line, const char *end) {
     int count = 1;
     for (; line < end; line++) count += *line == '\t';
@@ -59,6 +65,50 @@ static ps_status cut_content(const char *path, size_t size, ps_table *table) {
     return PS_OK;
 }
 
+/* ---- damaged numbers ---- */
+
+/* `value` belongs to its row's key in tables that have keys, and is a number elsewhere. */
+static bool is_text_column(const ps_table *table, int column) {
+    const char *name = ps_table_name(table, column);
+    if (strcmp(name, "value") == 0) return ps_table_column(table, "key") >= 0;
+    for (size_t i = 0; i < sizeof text_columns / sizeof *text_columns; i++)
+        if (strcmp(name, text_columns[i]) == 0) return true;
+    return false;
+}
+
+static bool is_number(const char *text) {
+    char *end = NULL;
+    if (text[0] == '\0' || text[strspn(text, "+-.0123456789eE")] != '\0') return false;
+    (void)strtod(text, &end);
+    return *end == '\0';
+}
+
+static bool stands_for_number(const char *text) {
+    static const char *const words[] = {"", "NA", "NaN", "Inf", "-Inf"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strcmp(text, words[i]) == 0) return true;
+    return false;
+}
+
+/* A column of an older or newer version that is text throughout passes; one number makes it a column of numbers. */
+static ps_status check_column(const char *path, const ps_table *table, int column) {
+    int numbers = 0, damaged = -1;
+    for (int row = 0; row < table->rows && (numbers == 0 || damaged < 0); row++) {
+        const char *text = ps_table_text(table, row, column);
+        if (is_number(text)) numbers++;
+        else if (damaged < 0 && !stands_for_number(text)) damaged = row;
+    }
+    if (numbers == 0 || damaged < 0) return PS_OK;
+    return ps_fail(PS_ERR_INPUT, "%s:%d: \"%.40s\" in column %s is no number; make the tables anew with `poolscope compare`", path,
+                   damaged + 2, ps_table_text(table, damaged, column), ps_table_name(table, column));
+}
+
+static ps_status check_numbers(const char *path, const ps_table *table) {
+    for (int column = 0; column < table->columns; column++)
+        if (!is_text_column(table, column)) PS_TRY(check_column(path, table, column));
+    return PS_OK;
+}
+
 ps_status ps_table_read(const char *path, ps_table *table) {
     *table = (ps_table){0};
     if (!ps_file_exists(path)) return PS_OK;
@@ -70,6 +120,7 @@ ps_status ps_table_read(const char *path, ps_table *table) {
                          path);
     else if (size > 0)
         status = cut_content(path, size, table);
+    if (status == PS_OK && size > 0) status = check_numbers(path, table);
     if (status != PS_OK || size == 0) ps_table_clear(table);
     return status;
 }

@@ -248,9 +248,13 @@ static ps_status measure_all(work *w) {
 
 static const char *lacks(const ps_checkpoint_session *checkpoint) {
     const ps_graph *graph = checkpoint->graph;
-    for (int i = 0; i < graph->count; i++)
-        if (is_module(graph, i)) return NULL;
-    return "this network has no Pool Skip; give a checkpoint of an arm that has";
+    int modules = 0;
+    for (int i = 0; i < graph->count; i++) {
+        if (!is_module(graph, i)) continue;
+        if (ps_compensation_check(&graph->node[i]) != PS_OK) return ps_status_message();
+        modules++;
+    }
+    return modules > 0 ? NULL : "this network has no Pool Skip; give a checkpoint of an arm that has";
 }
 
 static ps_status check(void) { return batches < 1 ? ps_fail(PS_ERR_USAGE, "--batches must be at least 1") : PS_OK; }

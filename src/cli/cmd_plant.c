@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "cli/command_line.h"
 #include "cli/commands.h"
@@ -31,6 +32,13 @@ static void print_planted(const ps_planting_list *list) {
             printf("%s\t%d\t%s\n", list->planting[i].layer, list->planting[i].channel[c], list->planting[i].cause);
 }
 
+/* By file, not by name: ./a, a and a link to it are one. */
+static ps_status refuse_input(const char *checkpoint) {
+    struct stat from, to;
+    if (stat(checkpoint, &from) != 0 || stat(out, &to) != 0 || from.st_ino != to.st_ino || from.st_dev != to.st_dev) return PS_OK;
+    return ps_fail(PS_ERR_USAGE, "%s: --out would replace the checkpoint that is read; choose another name", out);
+}
+
 static ps_status change(ps_checkpoint_session *s) {
     ps_planting_list planted = {NULL, 0, 0};
     ps_probe_source source = ps_session_probe_source(&s->session);
@@ -47,6 +55,7 @@ ps_status ps_cmd_plant(int argc, char **argv) {
     PS_TRY(ps_command_parse(&command, argc, argv, &arguments));
     if (arguments.help) return PS_OK;
     if (plant == NULL || out == NULL) return ps_fail(PS_ERR_USAGE, "plant: needs --plant SPEC and --out FILE");
+    PS_TRY(refuse_input(arguments.positional[0]));
     PS_TRY(ps_checkpoint_session_open(&session, arguments.positional[0], NULL, 0));
     ps_status status = change(&session);
     ps_checkpoint_session_close(&session);

@@ -319,12 +319,21 @@ static ps_status check(void) {
     return batches < 1 ? ps_fail(PS_ERR_USAGE, "--batches must be at least 1") : PS_OK;
 }
 
+/* As many steps as there are parameters find the whole spectrum. */
+static void cap_steps(const spectrum *s) {
+    size_t most = ps_hessian_dimension(s->hessian);
+    if ((size_t)steps <= most) return;
+    if (!s->m->quiet) fprintf(stderr, "note: --steps %d is more than there are parameters; %zu find the whole spectrum.\n", steps, most);
+    steps = (int)most;
+}
+
 static ps_status measure_all(spectrum *s) {
     action actions[3] = {{0, 0, 0}};
     ps_hessian_source source = {s->session, batches, fill_batch};
     if (batches > s->session->probe_batches)
         return ps_fail(PS_ERR_USAGE, "--batches must be 1 to %d: the probe set holds no more", s->session->probe_batches);
     PS_TRY(ps_hessian_create(s->m->checkpoint->graph, s->session->net, running ? PS_MODE_EVAL : PS_MODE_PROBE, &source, &s->hessian));
+    cap_steps(s);
     PS_TRY(find_dead(s));
     s->steps = (size_t)steps > ps_hessian_dimension(s->hessian) ? (int)ps_hessian_dimension(s->hessian) : steps;
     PS_TRY(read_other(s));

@@ -59,7 +59,7 @@ static ps_status print_estimate(const ps_run_config *config) {
 }
 
 static ps_status train(const ps_run_config *config) {
-    if (dry_run) return print_estimate(config);
+    if (dry_run && out == NULL && resume == NULL) return print_estimate(config);
     if (out == NULL && resume == NULL) return ps_fail(PS_ERR_USAGE, "train: --out DIR is missing: where should the run go?");
     if (resume != NULL && ps_run_finished(resume)) {
         if (!quiet) fprintf(stderr, "%s: the run is finished already\n", resume);
@@ -71,6 +71,10 @@ static ps_status train(const ps_run_config *config) {
                           .quiet = quiet,
                           .threads = threads,
                           .stop = ps_interrupt_flag()};
+    if (dry_run) {
+        PS_TRY(ps_run_check_place(&run));
+        return print_estimate(config);
+    }
     return ps_run_execute(config, &run);
 }
 

@@ -60,7 +60,8 @@ static ps_status read_new_lines(dashboard *d, bool *changed) {
     char *line;
     PS_TRY(ps_follow_check(&d->follow, &restarted));
     if (restarted) ps_watch_model_clear(&d->model);
-    *changed = restarted;
+    *changed = restarted || d->view.gone != d->follow.gone;
+    d->view.gone = d->follow.gone;
     for (;;) {
         PS_TRY(ps_follow_line(&d->follow, &line));
         if (line == NULL) return PS_OK;
@@ -85,27 +86,29 @@ static ps_status show(dashboard *d) {
 
 static void apply_key(dashboard *d, ps_key key) {
     int page = d->view.height > 12 ? d->view.height - 12 : 1;
+    int *scroll = d->view.help ? &d->view.help_scroll : &d->view.scroll;
     switch (key) {
         case PS_KEY_PAUSE:
             d->view.paused = !d->view.paused;
             break;
         case PS_KEY_UP:
-            d->view.scroll--;
+            --*scroll;
             break;
         case PS_KEY_DOWN:
-            d->view.scroll++;
+            ++*scroll;
             break;
         case PS_KEY_PAGE_UP:
-            d->view.scroll -= page;
+            *scroll -= page;
             break;
         case PS_KEY_PAGE_DOWN:
-            d->view.scroll += page;
+            *scroll += page;
             break;
         case PS_KEY_SORT:
             d->view.sort = (ps_watch_sort)((d->view.sort + 1) % PS_SORT_COUNT);
             break;
         case PS_KEY_HELP:
             d->view.help = !d->view.help;
+            d->view.help_scroll = 0;
             break;
         default:
             break;
@@ -132,11 +135,21 @@ static ps_status run_snapshot(dashboard *d) {
     return ps_watch_draw(stdout, &d->model, &d->view);
 }
 
+/* The dashboard moves the cursor; terminals that cannot (an editor's window, a log) call themselves dumb, or nothing. */
+static bool can_move_cursor(void) {
+    const char *name = getenv("TERM");
+    return name != NULL && name[0] != '\0' && strcmp(name, "dumb") != 0;
+}
+
 static ps_status run_watch(dashboard *d, const char *path) {
     d->view.path = path;
     d->view.ascii = ascii || wants_ascii();
     PS_TRY(ps_follow_open(&d->follow, path));
     if (once || !isatty(STDOUT_FILENO) || !isatty(STDIN_FILENO)) return run_snapshot(d);
+    if (!can_move_cursor()) {
+        fprintf(stderr, "note: TERM names no terminal that can move its cursor, so this is one snapshot.\n");
+        return run_snapshot(d);
+    }
     ps_status status = ps_screen_open();
     if (status == PS_OK) status = run_dashboard(d);
     ps_screen_close();

@@ -126,6 +126,9 @@ ps_status ps_command_parse(const ps_command *command, int argc, char **argv, ps_
         else if (!options_ended && strncmp(word, "--", 2) == 0) PS_TRY(take_option(command, &c, arguments));
         else if (!options_ended && word[0] == '-' && word[1] != '\0')
             return ps_fail(PS_ERR_USAGE, "%s: options have two dashes: -%s", command->name, word);
+        else if (word[0] == '\0')
+            return ps_fail(PS_ERR_USAGE, "%s: argument %d is empty (a variable of the shell that is not set?); usage: poolscope %s %s",
+                           command->name, c.at + 1, command->name, command->usage);
         else if (arguments->positional_count == command->max_positional)
             return ps_fail(PS_ERR_USAGE, "%s: \"%s\" is one argument too many; usage: poolscope %s %s", command->name, word, command->name,
                            command->usage);

@@ -66,13 +66,14 @@ static ps_status fill(const reader *r, ps_experiment_run *run, const cJSON *own,
     return ps_string_format(&run->directory, "%s/runs/%s/seed-%d", r->directory, arm, run->seed);
 }
 
-/* A fork starts where its parent ended: from the parent's checkpoint, and unplanted (what was planted there is in its
- * weights). */
+/* A fork starts where its parent ended: from the parent's checkpoint, and unplanted (what the parent started from and what was
+ * planted there is in its weights). */
 static ps_status fork_from(const ps_experiment *e, ps_experiment_run *run) {
     char *checkpoint = NULL;
     PS_TRY(ps_file_join(e->run[run->parent].directory, "checkpoint.safetensors", &checkpoint));
     ps_status status = set(&run->config, "fork", checkpoint);
     if (status == PS_OK) status = set(&run->config, "plant", "");
+    if (status == PS_OK) status = set(&run->config, "init", "");
     free(checkpoint);
     return status;
 }

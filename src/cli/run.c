@@ -401,18 +401,26 @@ static ps_status train(run *r) {
     return finish(r, diverged ? diverged_at + 1 : options.steps, diverged);
 }
 
-static ps_status refuse_existing(const run *r) {
-    if (r->options->resume || r->options->force || !ps_file_exists(r->trace_path)) return PS_OK;
+ps_status ps_run_check_place(const ps_run_options *options) {
+    const char *directory = options->directory;
+    char *trace = NULL;
+    if (directory[0] == '\0') return ps_fail(PS_ERR_USAGE, "the name of a run's directory is empty; give one");
+    if (ps_file_exists(directory) && !ps_file_is_directory(directory))
+        return ps_fail(PS_ERR_USAGE, "%s: a file of that name is in the way; choose another --out", directory);
+    PS_TRY(ps_file_join(directory, "trace.jsonl", &trace));
+    bool taken = !options->resume && !options->force && ps_file_exists(trace);
+    free(trace);
+    if (!taken) return PS_OK;
     return ps_fail(PS_ERR_USAGE,
                    "%s: holds a run already; choose another --out, go on with --resume %s, or replace it with --force",
-                   r->options->directory, r->options->directory);
+                   directory, directory);
 }
 
 ps_status ps_run_execute(const ps_run_config *config, const ps_run_options *options) {
     run r = {.config = config, .options = options, .lock = -1};
     ps_status status = PS_OK;
     PS_TRY_CLEANUP(make_paths(&r));
-    PS_TRY_CLEANUP(refuse_existing(&r));
+    PS_TRY_CLEANUP(ps_run_check_place(options));
     PS_TRY_CLEANUP(config_to_text(config, &r.config_text));
     PS_TRY_CLEANUP(ps_session_open(&r.session, config, NULL, options->threads));
     PS_TRY_CLEANUP(lock_directory(&r));
@@ -467,11 +475,26 @@ static double trace_bytes(const ps_run_config *c, const ps_units *units) {
     return windows * nodes * 30 * 12 + (double)c->steps * 150;
 }
 
+/* What a run would do before its first step, and might refuse: plant, and attach what is recorded. */
+static ps_status try_start(ps_session *session) {
+    const ps_run_config *c = session->config;
+    ps_planting_list planted = {NULL, 0, 0};
+    ps_probe *probe = NULL;
+    ps_probe_source source = ps_session_probe_source(session);
+    ps_probe_options options = {.record = c->record, .source = source};
+    ps_status status = c->plant[0] != '\0' ? ps_plant(session->net, c->plant, &source, &planted) : PS_OK;
+    ps_planting_list_clear(&planted);
+    if (status == PS_OK) status = ps_probe_create(session->net, NULL, &options, &probe);
+    ps_probe_destroy(probe);
+    return status;
+}
+
 ps_status ps_run_measure(const ps_run_config *config, int threads, ps_run_estimate *estimate) {
     ps_session session;
     char digest[17];
     PS_TRY(ps_session_open(&session, config, NULL, threads));
     ps_status status = ps_session_init_weights(&session, digest);
+    if (status == PS_OK) status = try_start(&session);
     if (status == PS_OK) {
         double fastest = 1e30;
         time_step(&session, 0); /* warms caches and page tables */

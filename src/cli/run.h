@@ -29,6 +29,8 @@ typedef struct {
 } ps_run_options;
 
 ps_status ps_run_execute(const ps_run_config *config, const ps_run_options *options);
+/* Whether a run may go to options->directory: it has a name, is no file, and holds no run that is neither resumed nor replaced. */
+ps_status ps_run_check_place(const ps_run_options *options);
 
 /* Whether the directory holds a run that reached its end; whether that end was divergence. */
 bool ps_run_finished(const char *directory);
@@ -36,7 +38,7 @@ bool ps_run_diverged(const char *directory);
 /* Reads directory/config.json. */
 ps_status ps_run_read_config(const char *directory, ps_run_config *config);
 
-/* What a run will need, measured on a few steps of it (nothing is written). */
+/* What a run will need, measured on a few steps of it (nothing is written). Refuses every configuration that the run would. */
 typedef struct {
     double step_seconds, probe_seconds, total_seconds;
     double memory_bytes, disk_bytes;

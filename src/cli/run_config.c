@@ -62,7 +62,7 @@ static ps_status set_text(ps_run_config *config, const option *o, const char *va
 
 static ps_status set_number(ps_run_config *config, const option *o, double value, const char *where) {
     if (!(value >= o->low && value <= o->high))
-        return ps_fail(PS_ERR_USAGE, "%s: %s must be from %g to %g", where, o->name, o->low, o->high);
+        return ps_fail(PS_ERR_USAGE, "%s: %s must be from %.10g to %.10g", where, o->name, o->low, o->high);
     if (o->kind == NUMBER) {
         *number_field(config, o) = value;
         return PS_OK;
@@ -243,7 +243,8 @@ ps_status ps_parse_number_list(const char *text, const char *what, int limit, do
         char *end;
         double value = strtod(p, &end);
         if (end == p || (*end != ',' && *end != '\0') || *count >= limit || !isfinite(value))
-            return ps_fail(PS_ERR_USAGE, "%s must be up to %d numbers with commas between, not \"%s\"", what, limit, text);
+            return limit == 1 ? ps_fail(PS_ERR_USAGE, "%s must be a number, not \"%s\"", what, text)
+                              : ps_fail(PS_ERR_USAGE, "%s must be up to %d numbers with commas between, not \"%s\"", what, limit, text);
         values[(*count)++] = value;
         p = *end == ',' ? end + 1 : end;
     }

@@ -50,6 +50,8 @@ static ps_status open(ps_session *s, const ps_graph *graph, int threads) {
     PS_TRY(open_data(s));
     ps_shape sample = ps_dataset_sample_shape(s->dataset);
     if (graph == NULL) {
+        if (s->config->fork[0] != '\0' && s->config->init[0] != '\0')
+            return ps_fail(PS_ERR_USAGE, "--fork and --init both say where the weights come from; give one of them");
         PS_TRY(ps_network_build(s->config, sample, ps_dataset_classes(s->dataset), &s->graph));
         graph = s->graph;
     }

@@ -4,7 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { NAME_SIZE = 192 };
+#include "core/json.h"
+#include "core/memory.h"
+#include "layers/layer.h"
+
+enum { NAME_SIZE = 192, MODULE_SIZE = 256 };
 
 /* ---- placement ---- */
 
@@ -70,6 +74,28 @@ static bool is_placed(const ps_builder *b, const ps_builder_conv_spec *spec) {
     return !b->only_1x1 || spec->kernel == 1;
 }
 
+static void module_attributes(const ps_pool_skip_config *skip, int pool_size, char text[MODULE_SIZE]) {
+    char cut[64] = "";
+    if (skip->cut != NULL) snprintf(cut, sizeof cut, ", \"cut\": \"%s\"", skip->cut);
+    snprintf(text, MODULE_SIZE, "{\"pool_size\": %d, \"mode\": \"%s\"%s%s}", pool_size, skip->mode != NULL ? skip->mode : "full",
+             skip->zero_init ? ", \"zero_init\": true" : "", cut);
+}
+
+/* Where no module is placed, nothing would read its settings, and a mistyped one would pass for a choice. */
+static ps_status check_module(const ps_pool_skip_config *skip) {
+    const ps_layer_type *type;
+    char text[MODULE_SIZE];
+    cJSON *attributes;
+    void *config = NULL;
+    module_attributes(skip, 1, text);
+    PS_TRY(ps_layer_find("pool_skip", "Pool Skip", &type));
+    PS_TRY(ps_json_parse(text, "Pool Skip", &attributes));
+    ps_status status = type->parse(attributes, "Pool Skip", &config);
+    cJSON_Delete(attributes);
+    ps_free(config);
+    return status;
+}
+
 /* ---- begin and end ---- */
 
 static ps_status check_options(const char *name, const ps_model_options *o) {
@@ -90,7 +116,7 @@ ps_status ps_builder_begin(ps_builder *b, const char *name, const ps_model_optio
     *b = (ps_builder){.options = options, .stage_names = stage_names, .stage_count = stage_count, .head = head, .tail = -1};
     PS_TRY(check_options(name, options));
     PS_TRY(ps_graph_create(name, options->input, &b->graph));
-    if (options->pool_skip.pool_size == 0) return PS_OK;
+    if (options->pool_skip.pool_size == 0) PS_TRY(check_module(&options->pool_skip));
     return parse_placement(b, options->pool_skip.placement != NULL ? options->pool_skip.placement : "blocks");
 }
 
@@ -158,19 +184,18 @@ static int smallest_side(ps_shape s) {
 /* Placement is automatic here, so an e that does not fit the map is clipped to it; the node keeps what was asked for. */
 static ps_status insert_pool_skip(ps_builder *b, const char *conv_name, const char *file_name) {
     const ps_pool_skip_config *skip = &b->options->pool_skip;
-    char name[NAME_SIZE + 16], cut[64] = "";
+    char name[NAME_SIZE + 16], attributes[MODULE_SIZE];
     int side = smallest_side(ps_builder_shape(b)), e = skip->pool_size;
     /* conv+skip never pools, so any e fits it. */
     if (e > side && !(skip->mode != NULL && strcmp(skip->mode, "conv+skip") == 0)) e = side;
     snprintf(name, sizeof name, "%s.pool_skip", conv_name);
-    if (skip->cut != NULL) snprintf(cut, sizeof cut, ", \"cut\": \"%s\"", skip->cut);
+    module_attributes(skip, e, attributes);
     ps_node_spec spec = {.name = name, .file_name = file_name, .stage = stage_name(b), .module = true, .type = "pool_skip",
                          .inputs = 1, .input = {b->tail}, .pool_size_asked = e < skip->pool_size ? skip->pool_size : 0};
     b->inserted++;
     b->fitting += e == skip->pool_size;
     if (side > b->largest_side) b->largest_side = side;
-    return ps_graph_add(b->graph, &spec, &b->tail, "{\"pool_size\": %d, \"mode\": \"%s\"%s%s}", e, skip->mode != NULL ? skip->mode : "full",
-                        skip->zero_init ? ", \"zero_init\": true" : "", cut);
+    return ps_graph_add(b->graph, &spec, &b->tail, "%s", attributes);
 }
 
 ps_status ps_builder_conv(ps_builder *b, const ps_builder_conv_spec *spec, const char *name, const char *file_name,

@@ -46,6 +46,9 @@ ps_status ps_model_find(const char *name, const ps_model **model) {
             nearest = i;
         }
     }
+    /* Of a word most of whose letters are others, nobody meant that one. */
+    if (2 * nearest_distance > (int)strlen(name))
+        return ps_fail(PS_ERR_USAGE, "model \"%.80s\" is unknown; `poolscope models` lists all", name);
     return ps_fail(PS_ERR_USAGE, "model \"%.80s\" is unknown; did you mean \"%s\"? `poolscope models` lists all", name, all[nearest].name);
 }
 

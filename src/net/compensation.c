@@ -36,14 +36,20 @@ const char *ps_compensation_part_name(ps_compensation_part part) {
 
 /* ---- construction ---- */
 
+ps_status ps_compensation_check(const ps_node *node) {
+    const char *mode = "full";
+    PS_TRY(ps_json_get_text(node->attributes, "mode", false, node->name, &mode));
+    if (strcmp(mode, "pool+skip") != 0 && strncmp(mode, "grid-energy", 11) != 0 && !cJSON_HasObjectItem(node->attributes, "cut")) return PS_OK;
+    return ps_fail(PS_ERR_USAGE, "node \"%s\": compensation is defined for modules with a convolution, an unscaled selection and no cut, not for mode %s",
+                   node->name, mode);
+}
+
 static ps_status read_module(ps_compensation_job *job, const ps_node *node) {
     const char *mode = "full";
     int e = 2;
+    PS_TRY(ps_compensation_check(node));
     PS_TRY(ps_json_get_text(node->attributes, "mode", false, node->name, &mode));
     PS_TRY(ps_json_get_int(node->attributes, "pool_size", false, 1, 1 << 20, node->name, &e));
-    if (strcmp(mode, "pool+skip") == 0 || strncmp(mode, "grid-energy", 11) == 0 || cJSON_HasObjectItem(node->attributes, "cut"))
-        return ps_fail(PS_ERR_USAGE, "node \"%s\": compensation is defined for modules with a convolution, an unscaled selection and no cut, not for mode %s",
-                       node->name, mode);
     ps_shape s = node->shape;
     s.n = job->source.n;
     int ed = s.d > 1 ? e : 1;

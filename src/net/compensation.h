@@ -37,6 +37,8 @@ typedef struct {
 
 typedef struct ps_compensation_job ps_compensation_job;
 
+/* PS_ERR_USAGE where the Pool Skip of this node cannot be taken apart: without a convolution, with a scaled grid or with a cut. */
+ps_status ps_compensation_check(const ps_node *node);
 /* For the Pool Skip at `pool_skip_node` of the net, behind the convolution `source_node`. Allocates everything it needs.
  * PS_ERR_USAGE where the module has no convolution or no convolution before it, or scales its grid. */
 ps_status ps_compensation_create(ps_net *net, int pool_skip_node, int source_node, ps_compensation_job **out);

@@ -46,6 +46,9 @@ ps_status ps_optimiser_check(const ps_optimiser_options *o) {
     if (o->nesterov && (!is(o->name, "sgd") || o->momentum == 0))
         return ps_fail(PS_ERR_USAGE, "Nesterov needs sgd with a momentum above 0; set momentum or leave nesterov out");
     for (int i = 0; i < o->milestone_count; i++) PS_TRY(check_range("a milestone (share of all steps)", o->milestones[i], 0, 1));
+    for (int i = 1; i < o->milestone_count; i++)
+        if (!(o->milestones[i] > o->milestones[i - 1]))
+            return ps_fail(PS_ERR_USAGE, "milestones must rise: %g stands behind %g", o->milestones[i], o->milestones[i - 1]);
     return PS_OK;
 }
 

@@ -286,6 +286,9 @@ static ps_status plant_layer(field *f, const plan *p, int index, bool *any) {
     ps_rng_permutation(ps_rng_key_of(p->seed, name), (uint32_t)unit->channels, f->order);
     for (int c = 0; c < unit->channels && nodes < wanted; c++)
         if (!f->taken[index][f->order[c]]) f->order[nodes++] = f->order[c];
+    if (p->count > nodes)
+        return ps_fail(PS_ERR_USAGE, "--plant: count=%d is more than the %d nodes of %s that are free to plant; lower it, or choose layers",
+                       p->count, nodes, unit->name);
     for (int i = 0; i < causes; i++) {
         int channels = 0;
         for (int k = i; k < nodes; k += causes) f->chosen[channels++] = (int)f->order[k];

@@ -3,7 +3,7 @@
  *
  * Text: "share=0.25,cause=bias,seed=1,layers=*,value=-4"; several plantings are separated by ';'. Keys:
  *   share   part of the nodes of each chosen layer (0.25), rounded
- *   count   instead of share: that many nodes of each chosen layer
+ *   count   instead of share: that many nodes of each chosen layer; one that has fewer is an error
  *   cause   bias         the bias, or the normalisation's beta, is set to `value`
  *           weights-in   incoming weights zero, bias and beta not above zero: the gate is shut
  *           weights-out  all weights that read the node are zero: it may be active, and nothing hears it

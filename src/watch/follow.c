@@ -7,9 +7,20 @@
 
 #include "core/memory.h"
 
+/* Asked before opening, for opening a pipe waits for its writer. */
+static ps_status check_kind(const char *path) {
+    struct stat status;
+    if (stat(path, &status) != 0 || S_ISREG(status.st_mode)) return PS_OK; /* opening says what is wrong with a missing one */
+    if (S_ISFIFO(status.st_mode))
+        return ps_fail(PS_ERR_INPUT, "%s: is a pipe, in which nobody can go back; write the trace to a file and watch that", path);
+    return ps_fail(PS_ERR_INPUT, "%s: is not a regular file; give a trace or the directory of a run", path);
+}
+
 static ps_status reopen(ps_follow *follow) {
     struct stat status;
     if (follow->stream != NULL) fclose(follow->stream);
+    follow->stream = NULL;
+    PS_TRY(check_kind(follow->path));
     follow->stream = fopen(follow->path, "rb");
     if (follow->stream == NULL || fstat(fileno(follow->stream), &status) != 0)
         return ps_fail(PS_ERR_IO, "%s: cannot be opened (%s); give a trace or the directory of a run", follow->path,
@@ -45,8 +56,8 @@ static bool still_holds(ps_follow *follow) {
 ps_status ps_follow_check(ps_follow *follow, bool *restarted) {
     struct stat status;
     *restarted = false;
-    if (stat(follow->path, &status) != 0)
-        return PS_OK; /* gone for a moment while it is replaced, or for good: show what is known */
+    follow->gone = stat(follow->path, &status) != 0; /* for a moment while it is replaced, or for good */
+    if (follow->gone) return PS_OK;
     bool same = (uint64_t)status.st_ino == follow->inode && (uint64_t)status.st_dev == follow->device;
     if (same && (int64_t)status.st_size >= follow->offset && still_holds(follow)) return PS_OK;
     *restarted = true;

@@ -18,10 +18,12 @@ typedef struct {
     int64_t offset;              /* behind the last whole line read */
     char last[PS_FOLLOW_MEMORY]; /* the bytes before the offset */
     int last_length;
+    bool gone; /* there is no such file any more; what was read stays */
     char *line;
     size_t capacity;
 } ps_follow;
 
+/* Only regular files: reading goes back and forth. */
 ps_status ps_follow_open(ps_follow *follow, const char *path);
 void ps_follow_close(ps_follow *follow);
 

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <termios.h>
@@ -63,17 +64,26 @@ void ps_screen_size(int *width, int *height) {
     *height = known ? size.ws_row : 24;
 }
 
-/* Erasing behind each line, instead of the screen before, keeps it from flickering. */
+/* Line after line is erased and written, all in one piece, which keeps it from flickering. Erasing goes before the text: behind
+ * a line of full width the cursor still stands on the last character, on terminals that wrap only with the next one. */
 ps_status ps_screen_show(const char *text, size_t size) {
-    PS_TRY(send("\x1b[H"));
+    char *frame = NULL;
+    size_t frame_size = 0;
+    FILE *memory = open_memstream(&frame, &frame_size);
+    if (memory == NULL) return ps_fail(PS_ERR_MEMORY, "no memory for a screen");
+    fputs("\x1b[H", memory);
     for (const char *end = text + size; text < end;) {
         const char *stop = memchr(text, '\n', (size_t)(end - text));
         size_t length = (size_t)((stop != NULL ? stop : end) - text);
-        PS_TRY(write_all(text, length));
-        PS_TRY(send(stop != NULL ? "\x1b[K\r\n" : "\x1b[K"));
+        bool last = stop == NULL || stop + 1 == end;
+        fputs(last ? "\x1b[J" : "\x1b[K", memory);
+        fwrite(text, 1, length, memory);
+        if (!last) fputs("\r\n", memory);
         text += length + (stop != NULL);
     }
-    return send("\x1b[J");
+    ps_status status = fclose(memory) == 0 ? write_all(frame, frame_size) : ps_fail(PS_ERR_MEMORY, "no memory for a screen");
+    free(frame);
+    return status;
 }
 
 static const struct {
@@ -96,18 +106,56 @@ static const struct {
             {"h", PS_KEY_HELP},
             {"?", PS_KEY_HELP}};
 
-ps_key ps_screen_key(int milliseconds) {
+/* Keys come together from fast fingers, slow lines and pasted text: bytes that are read and not yet taken as keys. */
+static char typed[64];
+static size_t typed_length;
+
+/* Length of the first key typed, 0: an escape sequence whose end is still to come. */
+static size_t first_key_length(void) {
+    if (typed[0] != '\x1b' || typed_length == 1) return typed[0] != '\x1b';
+    if (typed[1] == 'O') return typed_length >= 3 ? 3 : 0;
+    if (typed[1] != '[') return 1;
+    for (size_t i = 2; i < typed_length; i++)
+        if (typed[i] < 0x20 || typed[i] > 0x3F) return i + 1; /* parameters end in one byte that names the key */
+    return typed_length < sizeof typed ? 0 : typed_length;
+}
+
+static ps_key take_key(size_t length) {
+    ps_key key = PS_KEY_NONE;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (strlen(keys[i].bytes) == length && memcmp(typed, keys[i].bytes, length) == 0) key = keys[i].key;
+    typed_length -= length;
+    memmove(typed, typed + length, typed_length);
+    return key;
+}
+
+enum { SEQUENCE_MILLISECONDS = 50 };
+
+/* Reads what was typed; false: the input has ended. */
+static bool read_typed(int milliseconds, bool *any) {
     struct pollfd input = {STDIN_FILENO, POLLIN, 0};
-    char bytes[16] = "";
-    int ready = resized ? 0 : poll(&input, 1, milliseconds);
+    *any = false;
+    if (poll(&input, 1, milliseconds) <= 0) return true;
+    ssize_t length = read(STDIN_FILENO, typed + typed_length, sizeof typed - typed_length);
+    if (length <= 0) return false;
+    typed_length += (size_t)length;
+    *any = true;
+    return true;
+}
+
+ps_key ps_screen_key(int milliseconds) {
+    bool any = true;
+    if (!resized && typed_length == 0 && !read_typed(milliseconds, &any)) return PS_KEY_QUIT;
     if (resized) {
         resized = 0;
         return PS_KEY_RESIZED;
     }
-    if (ready <= 0) return PS_KEY_NONE;
-    ssize_t length = read(STDIN_FILENO, bytes, sizeof bytes - 1);
-    if (length <= 0) return PS_KEY_QUIT;
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-        if (strncmp(bytes, keys[i].bytes, strlen(keys[i].bytes)) == 0) return keys[i].key;
+    while (typed_length > 0) {
+        size_t length = first_key_length();
+        if (length == 0 && !read_typed(SEQUENCE_MILLISECONDS, &any)) return PS_KEY_QUIT;
+        if (length == 0 && any) continue;
+        ps_key key = take_key(length > 0 ? length : 1); /* an escape that nothing follows is a key of its own */
+        if (key != PS_KEY_NONE) return key;
+    }
     return PS_KEY_NONE;
 }

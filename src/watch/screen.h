@@ -27,7 +27,7 @@ void ps_screen_close(void);
 void ps_screen_size(int *width, int *height);
 /* Shows a whole screen of lines. */
 ps_status ps_screen_show(const char *text, size_t size);
-/* Waits up to so many milliseconds. The end of the input (a closed terminal) is PS_KEY_QUIT. */
+/* The next key, one for each call; waits up to so many milliseconds where none was typed. The end of the input (a closed terminal) is PS_KEY_QUIT. */
 ps_key ps_screen_key(int milliseconds);
 
 #endif

@@ -19,7 +19,8 @@ typedef struct {
 
 /* ---- text ---- */
 
-static bool has_room(const painter *p) { return p->view->height == 0 || p->row < p->view->height; }
+/* The last row belongs to the keys: nobody must be left without the way out. */
+static bool has_room(const painter *p) { return p->view->height == 0 || p->row < p->view->height - 1; }
 
 static void __attribute__((format(printf, 2, 3))) put_line(painter *p, const char *format, ...) {
     char *line = NULL;
@@ -36,7 +37,11 @@ static void __attribute__((format(printf, 2, 3))) put_line(painter *p, const cha
     ps_text_put(p->stream, line, p->view->width);
     free(line);
     p->row++;
-    if (p->view->height == 0 || p->row < p->view->height) fputc('\n', p->stream);
+    fputc('\n', p->stream);
+}
+
+static void put_keys(painter *p, const char *keys) {
+    if (p->view->height > 0) ps_text_put(p->stream, keys, p->view->width);
 }
 
 /* ---- sparklines ---- */
@@ -93,14 +98,30 @@ static const char *format_value(double value, char *text, size_t size) {
     return text;
 }
 
+static const char *format_whole(double value, char *text, size_t size) {
+    if (isnan(value)) snprintf(text, size, "-");
+    else snprintf(text, size, "%.0f", value);
+    return text;
+}
+
+/* "12 of 80 (15 %)"; of a trace that does not say how many there will be, "12". */
+static const char *format_steps(const ps_watch_model *m, char *text, size_t size) {
+    if (m->steps > 0) snprintf(text, size, "%.0f of %.0f (%.0f %%)", m->step, m->steps, 100 * m->step / m->steps);
+    else snprintf(text, size, "%.0f", m->step);
+    return text;
+}
+
+static void put_title(painter *p) {
+    put_line(p, "poolscope watch  %s%s", p->view->gone ? "THE FILE IS GONE  " : "", p->view->path);
+}
+
 static void put_head(painter *p) {
     const ps_watch_model *m = p->model;
-    char rate[32];
+    char rate[32], seed[32], steps[96];
     const char *state = m->status != NULL ? m->status : p->view->paused ? "paused (the run goes on)" : "no end yet";
-    double share = m->steps > 0 ? m->step / m->steps : 0;
-    put_line(p, "poolscope watch  %s", p->view->path);
-    put_line(p, "%s%s%s  seed %.0f  step %.0f of %.0f (%.0f %%)  %s%s  %s images/s", m->model,
-             m->arm[0] != '\0' ? "  arm " : "", m->arm, m->seed, m->step, m->steps, 100 * share, state,
+    put_title(p);
+    put_line(p, "%s%s%s  seed %s  step %s  %s%s  %s images/s", m->model, m->arm[0] != '\0' ? "  arm " : "", m->arm,
+             format_whole(m->seed, seed, sizeof seed), format_steps(m, steps, sizeof steps), state,
              m->nonfinite > 0 ? "  NON-FINITE VALUES" : "", format_value(m->images_per_second, rate, sizeof rate));
 }
 
@@ -206,29 +227,40 @@ static void put_help(painter *p) {
         "",
         "dead: share of nodes that are zero on the whole probe set, at each probing",
         "inertia: median over nodes of the gradient-driven path of the weights relative to their norm, per window"};
-    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) put_line(p, "%s", lines[i]);
+    int count = (int)(sizeof lines / sizeof *lines), last = p->view->height > 0 ? count - (p->view->height - 1) : 0;
+    if (p->view->help_scroll > last) p->view->help_scroll = last;
+    if (p->view->help_scroll < 0) p->view->help_scroll = 0;
+    for (int i = p->view->help_scroll; i < count; i++) put_line(p, "%s", lines[i]);
+}
+
+static ps_status put_dashboard(painter *p) {
+    const ps_watch_model *model = p->model;
+    int height = p->view->height;
+    put_head(p);
+    put_series(p, "loss", &model->loss, false, false);
+    put_series(p, "accuracy", &model->accuracy, true, true);
+    put_series(p, "dead nodes", &model->dead_share, true, true);
+    put_line(p, "%s", "");
+    int changes = model->change_count < CHANGES_SHOWN ? (int)model->change_count : CHANGES_SHOWN;
+    if (height > 0 && height < FIXED_ROWS + 4 + changes) changes = 0;
+    PS_TRY(put_layers(p, rows_for_layers(p, changes)));
+    put_changes(p, changes);
+    return PS_OK;
 }
 
 ps_status ps_watch_draw(FILE *stream, const ps_watch_model *model, ps_watch_view *view) {
     painter p = {stream, model, view, 0};
-    if (!model->has_header) {
-        put_line(&p, "poolscope watch  %s", view->path);
-        put_line(&p, "no header yet");
-        return PS_OK;
-    }
-    put_head(&p);
     if (view->help) {
         put_help(&p);
+        put_keys(&p, "q quit  up/down scroll  h back");
         return PS_OK;
     }
-    put_series(&p, "loss", &model->loss, false, false);
-    put_series(&p, "accuracy", &model->accuracy, true, true);
-    put_series(&p, "dead nodes", &model->dead_share, true, true);
-    put_line(&p, "%s", "");
-    int changes = model->change_count < CHANGES_SHOWN ? (int)model->change_count : CHANGES_SHOWN;
-    if (view->height > 0 && view->height < FIXED_ROWS + 4 + changes) changes = 0;
-    PS_TRY(put_layers(&p, rows_for_layers(&p, changes)));
-    put_changes(&p, changes);
-    if (view->height > 0) put_line(&p, "q quit  p pause  up/down scroll  s sort  h help");
+    if (model->has_header) {
+        PS_TRY(put_dashboard(&p));
+    } else {
+        put_title(&p);
+        put_line(&p, "no header yet");
+    }
+    put_keys(&p, "q quit  p pause  up/down scroll  s sort  h help");
     return PS_OK;
 }

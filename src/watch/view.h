@@ -18,12 +18,13 @@ typedef enum {
 typedef struct {
     const char *path;
     int width, height; /* height 0: as long as needed */
-    bool ascii, paused, help;
+    bool ascii, paused, help, gone; /* gone: the file of the trace is */
     ps_watch_sort sort;
-    int scroll; /* first layer shown; ps_watch_draw keeps it within bounds */
+    int scroll, help_scroll; /* first layer, first line of the help shown; ps_watch_draw keeps them within bounds */
 } ps_watch_view;
 
-/* Every line ends in '\n', but for the last one of a view with a height. Lines are cut at the width. */
+/* Every line ends in '\n', but for the last one of a view with a height, which names the keys however small the view is. Lines
+ * are cut at the width. */
 ps_status ps_watch_draw(FILE *stream, const ps_watch_model *model, ps_watch_view *view);
 
 #endif

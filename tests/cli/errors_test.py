@@ -65,6 +65,19 @@ for option, value, word in (("--model", "resnet19", "resnet18"), ("--stages", "1
                             ("--record", "foo", "--record")):
     train(f"{option} {value}", ["--pool-skip", "2", option, value], word)
 
+for option, value, word in (("--pool-skip-mode", "x", "grid+conv+skip"), ("--pool-skip-placement", "foo", "stage1"), ("--pool-skip-cut", "foo", "forward")):
+    train(f"{option} {value} without --pool-skip", [option, value], word)
+train("--milestones that fall", ["--milestones", "0.9,0.1"], "rise")
+train("--fork together with --init", ["--fork", "a", "--init", "b"], "--fork", "--init")
+train("a range in whole numbers", ["--seed", "-1"], "from 0 to 2147483647")
+result = run("train", *T, "--model", "nope", "--out", "out")
+report(result.returncode == 2 and "did you mean" not in result.stderr and "poolscope models" in result.stderr, "no guess where nothing is near", result.stderr)
+for extra, word in ((["--record", "nope*"], "nope"), (["--plant", "share=2"], "share"), (["--plant", "foo=1"], "foo"), (["--out", ""], "empty"), (["--plant", "count=100000"], "count=100000"),
+                    (["--pool-skip-mode", "x"], "grid+conv+skip")):
+    check(f"a dry run refuses what the run would: {' '.join(extra)}", ["train", *T, "--dry-run", *extra], word)
+must("train", *T, "--dry-run", "--plant", "share=0.5", "--record", "path*,layer:stage1*", "--out", "dry")
+report(not os.path.exists(path("dry")), "a dry run writes nothing")
+
 # ---- configurations ----
 for text, word in (('{"modle":"plain9"}', 'did you mean "model"'), ('{"lr":"0.1"}', '"lr" must be a number'), ('{"flip":1}', "true or false"), ("[1]", "JSON object"),
                    ("", ":1:1"), ('{"steps":10', "JSON"), ('{"steps":1e99}', "steps"), ('{"model":3}', "text in quotes"), ('{"lr":NaN}', "JSON")):
@@ -125,6 +138,8 @@ else:
         tap.skip("--out in a folder that may not be written", "the program lies where nobody but root may go")
 must("train", *T, "--out", "run")
 check("--out holds a run", ["train", *T, "--out", "run"], "--resume run", "--force")
+check("a dry run to a place that holds a run", ["train", *T, "--out", "run", "--dry-run"], "--resume run", "--force")
+must("train", *T, "--out", "run", "--force", "--dry-run")
 must("train", *T, "--out", "run", "--force")
 
 
@@ -175,6 +190,19 @@ check("weights of another network", ["train", *T, "--model", "vgg16", "--size", 
 check("missing checkpoint", ["eval", "none.safetensors"], "none.safetensors")
 check("a checkpoint that is a folder", ["eval", "run"], "run")
 check("plant without --out", ["plant", "run/checkpoint.safetensors", "--plant", "share=0.5"], "--out")
+with open(path("run", "checkpoint.safetensors"), "rb") as stream:
+    before = stream.read()
+os.symlink("run/checkpoint.safetensors", path("link.safetensors"))
+for target in ("run/checkpoint.safetensors", "./run/../run/checkpoint.safetensors", "link.safetensors"):
+    check(f"plant over its own checkpoint: {target}", ["plant", "run/checkpoint.safetensors", "--plant", "share=0.5", "--out", target], "would replace")
+with open(path("run", "checkpoint.safetensors"), "rb") as stream:
+    report(stream.read() == before, "which stays as it was")
+check("plant more nodes than there are", ["plant", "run/checkpoint.safetensors", "--plant", "count=100000", "--out", "planted.safetensors"], "count=100000", "stage1")
+check("ranks: a number that is none", ["ranks", "run/checkpoint.safetensors", "--cosine", "nan"], "must be a number")
+check("an empty path", ["watch", ""], "empty")
+must("train", "--graph", write("g/small.json", graph % (2, 10)), "--steps", "1", "--size", "8", "--batch", "4", "--probe", "4", "--train-limit", "8", "--test-limit", "4", "--quiet", "--out", "small")
+result = run("spectrum", "small/checkpoint.safetensors", "--steps", "2147483647", "--probes", "1", timeout=120)
+report(result.returncode == 0 and "more than there are parameters" in result.stderr, "spectrum: no more steps than parameters", result.stderr)
 check("diagnose with two formats", ["diagnose", "run/checkpoint.safetensors", "--json", "--tsv"], "one of")
 
 # ---- experiments and comparisons ----

@@ -206,6 +206,12 @@ if shutil.which("gnuplot"):
 else:
     tap.skip("the report shows all three", "no gnuplot")
 
+document("unmeasurable", measure={"compensation": {}, "ranks": {}}, seeds=[4],
+         arms=[{"name": "baseline"}, {"name": "energy", "pool_skip": 2, "pool_skip_mode": "grid-energy+conv+skip"}, {"name": "cut", "pool_skip": 2, "pool_skip_cut": "forward"}])
+result = experiment("unmeasurable", "unmeasurable")
+report(result.returncode == 0 and {r["arm"] for r in rows("unmeasurable", "tables", "ranks.tsv")} == {"baseline", "energy", "cut"},
+       "modules that cannot be taken apart do not hold up the measurements", result.stderr)
+
 before = stamps("measured")
 result = experiment("measured", "measured")
 report(result.returncode == 0 and stamps("measured") == before, "a second call measures nothing again", result.stderr)

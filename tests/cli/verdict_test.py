@@ -73,7 +73,7 @@ def table(name):
 
 
 def main():
-    print("1..9")
+    print("1..10")
     for seed in "1", "2":
         for arm, size in (("base", "0"), ("ps2", "2")):
             done = run("train", *TRAIN, "--seed", seed, "--pool-skip", size, "--out", arm + seed)
@@ -84,6 +84,7 @@ def main():
     check(done.returncode == 0, "compare ends with 0", done.stdout, done.stderr)
     check("ps2 against baseline: 2 paired seeds" in done.stdout and "at best" in done.stdout, "the summary says what two seeds can show", done.stdout)
     verdict = json.load(open(os.path.join(folder, "compared", "verdict.json")))
+    check(verdict["summary"][0].startswith("With 2 seeds nothing can be shown at 5 %"), "the first sentence says what the runs decide: nothing", verdict["summary"])
     found = violations(verdict, schema)
     check(not found, "verdict.json keeps its schema", *found)
     checks = [c for c in verdict["checks"] if c["holds"] is not None]

@@ -1,9 +1,15 @@
 """`poolscope watch`: snapshots as text of whole, growing, cut-back and hostile traces; the dashboard itself in tmux where there is one."""
 import json
+import fcntl
 import os
+import pty
+import re
+import select
 import shutil
+import struct
 import subprocess
 import sys
+import termios
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -75,12 +81,103 @@ result = once("nowhere")
 report(result.returncode == 2 and "cannot be opened" in result.stderr, "a missing trace: exit 2 and a sentence", result.stderr)
 result = once(write("empty", []))
 report(result.returncode == 0 and "no header yet" in result.stdout, "an empty trace is a run that has just begun", result.stderr)
+os.mkfifo(path("pipe"))
+for name, word in (("/dev/zero", "not a regular file"), ("pipe", "is a pipe")):
+    result = run("watch", name, "--once", env=UTF8, timeout=20)
+    report(result.returncode == 2 and word in result.stderr, f"{name}: no regular file, exit 2 and a sentence", result.stderr)
+result = once(write("bare", [{key: HEADER[key] for key in HEADER if key not in ("seed", "steps")}]))
+report(result.returncode == 0 and "nan" not in result.stdout and has(result.stdout, "seed -  step 0  "), "what a bare header does not say is no nan", result.stdout)
 must("train", "--model", "plain9", "--width", "0.25", "--size", "8", "--train-limit", "64", "--test-limit", "16", "--probe", "16", "--batch", "8", "--steps", "4", "--window", "2",
      "--quiet", "--out", "run")
 result = once("run")
 report(result.returncode == 0 and has(result.stdout, "plain9", "step 4 of 4 (100 %)", "finished", "9 layers"), "a run of poolscope itself", result.stdout)
 
-# ---- the dashboard ----
+# ---- the dashboard on a terminal of our own: every byte it writes ----
+class Terminal:
+    def __init__(self, name, columns, rows, **variables):
+        self.main, side = pty.openpty()
+        fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self.process = subprocess.Popen([PROGRAM, "watch", path(name)], stdin=side, stdout=side, stderr=side, env={**UTF8, "TERM": "xterm", **variables})
+        os.close(side)
+        self.output = ""
+
+    def wait(self, condition, seconds=60 if SLOW else 20):
+        """Reads until the latest frame fulfils the condition, or the program ends; the frame."""
+        end = time.time() + seconds
+        while time.time() < end and not condition(self.frame()):
+            if select.select([self.main], [], [], 0.1)[0]:
+                try:
+                    self.output += os.read(self.main, 65536).decode(errors="replace")
+                except OSError:
+                    break
+        return self.frame()
+
+    def frame(self):
+        return self.output.rsplit("\x1b[H", 1)[-1]
+
+    def type(self, keys):
+        os.write(self.main, keys.encode())
+
+    def close(self):
+        """The exit status; None: had to be killed."""
+        try:
+            code = self.process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            code = None
+        os.close(self.main)
+        return code
+
+
+many = json.loads(json.dumps(HEADER))
+many["layers"] = [{"name": f"layer{i:02d}", "kind": "conv", "channels": 2, "elements": 4} for i in range(40)]
+write("many", [many] + [probe(0, layer["name"], [5, 5]) for layer in many["layers"]])
+terminal = Terminal("many", 80, 20)
+first = terminal.wait(lambda s: "q quit" in s)
+terminal.type("jjj")
+text = terminal.wait(lambda s: "layer03" in s and "layer02" not in s and "q quit" in s)
+report("layer00" in first and "layer03" in text and "layer02" not in text, "keys that come together are all taken", text)
+terminal.type("\x1b[1;5A\x1b[B\x1b[")
+time.sleep(0.01)
+terminal.type("B")
+text = terminal.wait(lambda s: "layer05" in s and "layer04" not in s and "q quit" in s)
+report("layer05" in text and "layer04" not in text, "so are sequences; unknown ones are passed over whole, and late ends waited for", text)
+terminal.type("sq")
+report(terminal.close() == 0, "s and q together: it ends")
+erased = [terminal.output[:m.start()][-3:] for m in re.finditer(r"\x1b\[[JK]", terminal.output)]
+report(len(erased) > 20 and all(before.endswith(("\n", "\x1b[H")) for before in erased), "a line is erased before its text, never behind", sorted(set(erased)))
+for columns, rows in ((40, 8), (20, 5), (80, 6), (20, 1)):
+    terminal = Terminal("many", columns, rows)
+    text = terminal.wait(lambda s: "q quit" in s, 5)
+    lines = re.split(r"\r+\n", text)
+    report(len(lines) <= rows and lines[-1].startswith("\x1b[Jq quit"), f"{columns} x {rows}: the last row says how to get out", repr(text))
+    seen = set()
+    terminal.type("h")
+    for _ in range(12):
+        seen |= set(re.split(r"\r+\n", re.sub(r"\x1b\[[JK]", "", terminal.wait(lambda s: "q quit  u" in s, 5))))
+        terminal.type("j")
+        terminal.wait(lambda s: False, 0.2)
+    report(rows == 1 or any(line.startswith("inertia: median"[:columns]) for line in seen) and "keys" in seen, f"{columns} x {rows}: the help can be read to its end", sorted(seen))
+    terminal.type("q")
+    terminal.close()
+write("removed", START)
+terminal = Terminal("removed", 80, 20)
+terminal.wait(lambda s: "q quit" in s)
+os.remove(path("removed"))
+text = terminal.wait(lambda s: "GONE" in s and "q quit" in s)
+report("THE FILE IS GONE" in text and "alpha" in text, "a trace that was removed is called gone, and what was read stays", text)
+write("removed", START)
+text = terminal.wait(lambda s: "GONE" not in s and "q quit" in s)
+report("GONE" not in text, "until it is there again", text)
+terminal.type("q")
+terminal.close()
+for name in ("dumb", ""):
+    terminal = Terminal("many", 80, 20, TERM=name)
+    code = terminal.wait(lambda s: False, 60) and terminal.close()
+    report(code == 0 and "\x1b" not in terminal.output and has(terminal.output, "one snapshot", "layer39"), f"TERM={name}: a snapshot without escape sequences", repr(terminal.output[:300]))
+
+# ---- the dashboard in tmux ----
 NAMES = ["it shows the trace", "it follows it as it grows", "it reads anew when the trace was cut back", "s sorts", "h helps", "it fits itself to another size", "p pauses",
          "p goes on", "q ends it with status 0", "and leaves the terminal as it was", "SIGTERM leaves it as it was, too"]
 SOCKET = f"poolscope-test-{os.getpid()}"

@@ -291,8 +291,23 @@ static void impossible_placements_are_refused(void **state) {
     assert_sentence(placement_status("resnet18", "blocks", 17), "17", "up to 16", NULL);
     assert_sentence(placement_status("resnet18", "conv5_x", 5), "larger than every map", "at most 4", NULL);
     assert_sentence(placement_status("resnet18", "blocks", -1), "-1", NULL);
-    /* Without Pool Skip a placement is not looked at: arms may share one configuration. */
-    assert_int_equal(placement_status("resnet18", "conv9_x", 0), PS_OK);
+    /* Without Pool Skip a placement changes nothing, for arms may share one configuration, but a mistyped one is none. */
+    assert_int_equal(placement_status("resnet18", "conv2_x", 0), PS_OK);
+    assert_sentence(placement_status("resnet18", "conv9_x", 0), "conv9_x", NULL);
+}
+
+static void module_settings_are_checked_without_modules(void **state) {
+    (void)state;
+    for (int size = 0; size <= 2; size += 2) {
+        ps_model_options options = model_options("plain9");
+        ps_graph *graph = NULL;
+        const ps_model *model;
+        assert_int_equal(ps_model_find("plain9", &model), PS_OK);
+        options.pool_skip = (ps_pool_skip_config){.pool_size = size, .mode = "ful"};
+        assert_sentence(model->build(&options, &graph), "\"ful\"", "grid+conv+skip", NULL);
+        options.pool_skip = (ps_pool_skip_config){.pool_size = size, .mode = "full", .cut = "both"};
+        assert_sentence(model->build(&options, &graph), "\"both\"", "forward", NULL);
+    }
 }
 
 static void pool_size_is_clipped_and_said(void **state) {
@@ -420,7 +435,8 @@ int main(void) {
         cmocka_unit_test(names_follow_the_public_code),     cmocka_unit_test(file_names_are_unique),
         cmocka_unit_test(inputs_of_other_sizes_fit),        cmocka_unit_test(every_model_takes_volumes),
         cmocka_unit_test(width_is_rounded_and_never_zero),  cmocka_unit_test(placements_select_what_they_say),
-        cmocka_unit_test(impossible_placements_are_refused), cmocka_unit_test(pool_size_is_clipped_and_said),
+        cmocka_unit_test(impossible_placements_are_refused),
+        cmocka_unit_test(module_settings_are_checked_without_modules), cmocka_unit_test(pool_size_is_clipped_and_said),
         cmocka_unit_test(module_options_reach_the_nodes),   cmocka_unit_test(gates_and_dropout_are_options),
         cmocka_unit_test(impossible_options_are_refused),   cmocka_unit_test(stage_lists_are_free)};
     return cmocka_run_group_tests_name("models", tests, NULL, NULL);

@@ -65,7 +65,7 @@ static int count(const char *text, const char *word) {
 static void test_table(void **state) {
     (void)state;
     ps_table table;
-    write_text("t.tsv", "arm\tvalue\r\nbase\t1.5\nps2\tNA\nps2\tNaN\nps2\t-Inf\nps2\t\nps2\t0x1");
+    write_text("t.tsv", "arm\tvalue\r\nbase\t1.5\nps2\tNA\nps2\tNaN\nps2\t-Inf\nps2\t\nps2\t1e3");
     assert_int_equal(ps_table_read(in_folder("t.tsv"), &table), PS_OK);
     int value = ps_table_column(&table, "value");
     assert_int_equal(table.rows, 6);
@@ -98,6 +98,34 @@ static void test_table_faults(void **state) {
     write_text("blank.tsv", "a\tb\n\n1\t2\n");
     assert_int_equal(ps_table_read(in_folder("blank.tsv"), &table), PS_ERR_INPUT);
     assert_int_equal(ps_table_read(folder, &table), PS_ERR_INPUT);
+}
+
+static void check_damage(const char *name, const char *text, const char *where) {
+    ps_table table;
+    write_text(name, text);
+    ps_status status = ps_table_read(in_folder(name), &table);
+    if (where == NULL) {
+        assert_int_equal(status, PS_OK);
+        ps_table_clear(&table);
+        return;
+    }
+    assert_int_equal(status, PS_ERR_INPUT);
+    assert_non_null(strstr(ps_status_message(), where));
+}
+
+/* A damaged number is an error at its place; text that looks like one is none. */
+static void test_table_damaged_numbers(void **state) {
+    (void)state;
+    check_damage("x.tsv", "arm\tloss\n1\t0.5\nb\tx.5\n", "x.tsv:3: \"x.5\" in column loss");
+    check_damage("x.tsv", "arm\tloss\n1\t2x5\nb\t0.5\n", "x.tsv:2");
+    check_damage("x.tsv", "loss\n0x1\n1\n", "x.tsv:2");
+    check_damage("x.tsv", "loss\n1.2.3\n1\n", "x.tsv:2");
+    check_damage("x.tsv", "loss\nnan\n1\n", "x.tsv:2");
+    check_damage("x.tsv", "id\tvalue\nP1\t1\nP2\tx\n", "x.tsv:3");
+    check_damage("x.tsv", "key\tvalue\nversion\t1\nquestion\tx\n", NULL);
+    check_damage("x.tsv", "arm\tlayer\n1\t2\nb\tconv\n", NULL);
+    check_damage("x.tsv", "loss\nNA\nNaN\nInf\n-Inf\n\n-1.5e-3\n", NULL);
+    check_damage("x.tsv", "later\nsome\ntext\n", NULL);
 }
 
 /* ---- escapes ---- */
@@ -521,6 +549,7 @@ int main(int argc, char **argv) {
     if (argc > 1) return run_tool(argc, argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_table),          cmocka_unit_test(test_table_faults), cmocka_unit_test(test_escape),
+        cmocka_unit_test(test_table_damaged_numbers),
         cmocka_unit_test(test_data),           cmocka_unit_test(test_data_grid),    cmocka_unit_test(test_data_faults),
         cmocka_unit_test(test_recorded),       cmocka_unit_test(test_svg),          cmocka_unit_test(test_svg_hostile),
         cmocka_unit_test(test_page),           cmocka_unit_test(test_hostile),      cmocka_unit_test(test_one_arm_one_seed),
