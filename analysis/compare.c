@@ -444,6 +444,7 @@ static ps_status conclude(ps_tables *tables, const ps_arms *arms, const char *qu
     PS_TRY(PS_ALLOC((size_t)count, &verdict->sensitivity, "sensitivity of predictions"));
     PS_TRY(ps_sensitivity_judge(arms, verdict->faulty, verdict->predictions, verdict->sensitivity));
     for (int i = 0; i < count; i++) write_prediction(tables, &verdict->predictions[i]);
+    PS_TRY(ps_predictions_write_terms(verdict->predictions, tables));
     for (int i = 0; i < count; i++) write_sensitivity(tables, &verdict->sensitivity[i]);
     PS_TRY(say_predictions(verdict));
     PS_TRY(say_changed_starts(arms, verdict));

@@ -131,27 +131,41 @@ static size_t cohort_size(const ps_summary *summary) {
     return nodes;
 }
 
-/* Peto's one-step estimate of the log hazard ratio, in a cohort fixed at the first probe. */
-static ps_status log_hazard_ratio(const ps_summary *reference, const ps_summary *arm, bool reopening,
-                                  ps_prediction_value *v) {
+enum { ALL_LAYERS = -1 };
+
+/* Both arms' nodes of one layer, or of all, in a cohort fixed at the first probe; the log-rank sums of the arm. */
+static ps_status compare_hazards(const ps_summary *reference, const ps_summary *arm, bool reopening, int layer,
+                                 ps_stats_logrank *sum, size_t *nodes) {
     size_t room = reference->spell_count + arm->spell_count + cohort_size(reference) + cohort_size(arm) + 1, count = 0;
     ps_stats_spell *spells;
     PS_TRY(PS_ALLOC(room, &spells, "cohort"));
     for (int treated = 0; treated < 2; treated++) {
         const ps_summary *s = treated ? arm : reference;
-        for (size_t i = 0; reopening && i < s->spell_count; i++)
-            if (s->spells[i].at_start)
-                spells[count++] = (ps_stats_spell){0, (double)(s->spells[i].end - s->spells[i].start), s->spells[i].layer,
-                                                   s->spells[i].revived, treated};
+        for (size_t i = 0; reopening && i < s->spell_count; i++) {
+            const ps_summary_spell *spell = &s->spells[i];
+            if (spell->at_start && (layer == ALL_LAYERS || spell->layer == layer))
+                spells[count++] =
+                    (ps_stats_spell){0, (double)(spell->end - spell->start), spell->layer, spell->revived, treated};
+        }
         for (size_t i = 0; !reopening && i < s->alive_count; i++)
-            for (int node = 0; node < s->alive[i].nodes; node++)
+            for (int node = 0; (layer == ALL_LAYERS || s->alive[i].layer == layer) && node < s->alive[i].nodes; node++)
                 spells[count++] = (ps_stats_spell){0, (double)s->alive[i].end, s->alive[i].layer, s->alive[i].died, treated};
     }
-    ps_stats_logrank sum = ps_stats_logrank_of(spells, count);
+    *sum = ps_stats_logrank_of(spells, count);
+    *nodes = count;
     ps_free(spells);
-    v->no_event = count > 0 && sum.variance == 0;
+    return PS_OK;
+}
+
+/* Peto's one-step estimate of the log hazard ratio. */
+static ps_status log_hazard_ratio(const ps_summary *reference, const ps_summary *arm, bool reopening,
+                                  ps_prediction_value *v) {
+    ps_stats_logrank sum;
+    size_t nodes;
+    PS_TRY(compare_hazards(reference, arm, reopening, ALL_LAYERS, &sum, &nodes));
+    v->no_event = nodes > 0 && sum.variance == 0;
     v->value = v->no_event ? 0 : ps_ratio(sum.observed - sum.expected, sum.variance);
-    v->cases = (double)count;
+    v->cases = (double)nodes;
     v->observed = sum.observed;
     v->expected = sum.expected;
     v->variance = sum.variance;
@@ -572,6 +586,39 @@ ps_status ps_predictions_judge(const ps_arms *arms, bool faulty, ps_prediction_r
 ps_status ps_predictions_judge_varied(const ps_arms *arms, int variation, bool faulty, const ps_prediction_result *primary,
                                       ps_prediction_result *results) {
     return judge(arms, variation, faulty, primary, results);
+}
+
+static int layers_of(const ps_summary *summary) {
+    int count = 0;
+    for (size_t i = 0; i < summary->spell_count; i++)
+        if (summary->spells[i].layer >= count) count = summary->spells[i].layer + 1;
+    for (size_t i = 0; i < summary->alive_count; i++)
+        if (summary->alive[i].layer >= count) count = summary->alive[i].layer + 1;
+    return count;
+}
+
+static ps_status write_hazards(const ps_prediction_part *part, const ps_prediction_part_result *r,
+                               const ps_prediction_value *v, ps_tables *tables) {
+    const ps_arm_run *run = ps_arm_find_seed(r->arm, v->seed), *partner = ps_arm_find_seed(r->against, v->seed);
+    for (int l = 0; !v->diverged && l < layers_of(&run->summary); l++) {
+        ps_stats_logrank sum;
+        size_t nodes;
+        char layer[32];
+        PS_TRY(compare_hazards(&partner->summary, &run->summary, strcmp(part->statistic, "@reopening") == 0, l, &sum, &nodes));
+        snprintf(layer, sizeof layer, "#%d", l);
+        if (nodes > 0)
+            ps_tables_row(tables, PS_TABLE_prediction_rows, "sslsddddds", part->statistic, r->arm->name, v->seed, layer,
+                          ps_absent(), ps_absent(), sum.observed - sum.expected, sum.variance, (double)v->first_line, v->trace);
+    }
+    return PS_OK;
+}
+
+ps_status ps_predictions_write_terms(const ps_prediction_result *results, ps_tables *tables) {
+    for (int i = 0; i < PREDICTIONS; i++)
+        for (int p = 0; p < list[i].part_count; p++)
+            for (int v = 0; list[i].parts[p].statistic[0] == '@' && v < results[i].parts[p].n; v++)
+                PS_TRY(write_hazards(&list[i].parts[p], &results[i].parts[p], &results[i].parts[p].values[v], tables));
+    return PS_OK;
 }
 
 void ps_predictions_clear(ps_prediction_result *results) {

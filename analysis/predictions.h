@@ -4,6 +4,7 @@
 #define PS_ANALYSIS_PREDICTIONS_H
 
 #include "analysis/contrast.h"
+#include "analysis/tables.h"
 
 typedef enum { PS_VERDICT_NOT_TESTABLE, PS_VERDICT_INCONCLUSIVE, PS_VERDICT_SUPPORTED, PS_VERDICT_REFUTED } ps_verdict;
 const char *ps_verdict_name(ps_verdict verdict);
@@ -82,6 +83,8 @@ ps_status ps_predictions_judge(const ps_arms *arms, bool faulty, ps_prediction_r
 ps_status ps_predictions_judge_varied(const ps_arms *arms, int variation, bool faulty, const ps_prediction_result *primary,
                                       ps_prediction_result *results);
 bool ps_prediction_affected(const ps_prediction *prediction, int variation);
+/* Appends the rows of prediction_rows.tsv that belong to pairs: O - E and V of each layer, for the hazard ratios that were measured. */
+ps_status ps_predictions_write_terms(const ps_prediction_result *results, ps_tables *tables);
 void ps_predictions_clear(ps_prediction_result *results);
 
 #endif

@@ -712,6 +712,76 @@ static void explain_leads_to_the_trace(void **state) {
     assert_int_equal(ps_explain(folder, "X9", stdout), PS_ERR_USAGE);
 }
 
+static int count_in(const char *text, const char *what) {
+    int count = 0;
+    for (const char *p = text; (p = strstr(p, what)) != NULL; p++) count++;
+    return count;
+}
+
+/* Every value of every part is added up again from its terms, but for those that are no sum. */
+static void check_explained(const cJSON *prediction) {
+    char *text = NULL;
+    size_t size = 0;
+    int values = 0;
+    bool is_sum = true;
+    const cJSON *part, *value;
+    cJSON_ArrayForEach(part, cJSON_GetObjectItemCaseSensitive(prediction, "parts")) {
+        values += cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(part, "values"));
+        cJSON_ArrayForEach(value, cJSON_GetObjectItemCaseSensitive(part, "values"))
+            values -= cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(value, "diverged"));
+        is_sum &= strcmp(text_in(part, "measure"), "cascade_difference") != 0 && strcmp(text_in(part, "measure"), "grad_dead_ratio") != 0;
+    }
+    FILE *stream = open_memstream(&text, &size);
+    held(ps_explain(folder, text_in(prediction, "id"), stream));
+    fclose(stream);
+    int again = count_in(text, "recomputed: ");
+    if (again != (is_sum ? values : 0)) fail_msg("%s: %d of %d values recomputed", text_in(prediction, "id"), again, values);
+    assert_null(strstr(text, ": 0 rows"));
+    free(text);
+}
+
+static void explain_adds_every_number_up_again(void **state) {
+    run_list base, module;
+    (void)state;
+    make_arms(&base, &module, 3);
+    for (int s = 4; s <= 5; s++) {
+        ps_fixture b = ps_fixture_default("baseline", (uint64_t)s), m = ps_fixture_default("ps2", (uint64_t)s);
+        b.start_by_seed = m.start_by_seed = m.module = b.norm = m.norm = true;
+        m.pool_size = 2;
+        m.diverged = s == 5;
+        add_run(&base, &b);
+        add_run(&module, &m);
+        start_at_zero(&module);
+    }
+    held(compare_two(&base, &module));
+    cJSON *document = read_verdict();
+    const cJSON *prediction;
+    cJSON_ArrayForEach(prediction, cJSON_GetObjectItemCaseSensitive(document, "predictions")) check_explained(prediction);
+    cJSON_Delete(document);
+    document = compare_controls(4, 0);
+    check_explained(prediction_of(document, "P7"));
+    cJSON_Delete(document);
+}
+
+/* A table that is not of this verdict is found out. */
+static void terms_that_give_another_number_are_refused(void **state) {
+    run_list base, module, table = {0};
+    char *text = NULL;
+    size_t size = 0;
+    (void)state;
+    make_arms(&base, &module, 2);
+    held(compare_two(&base, &module));
+    snprintf(table.text[0], sizeof table.text[0], "%s/tables/prediction_rows.tsv", folder);
+    table.paths[0] = table.text[0];
+    table.count = 1;
+    rewrite(&table, "test_accuracy\tbaseline\t1\tNA\tNA\t80\t0.5", "test_accuracy\tbaseline\t1\tNA\tNA\t80\t0.6");
+    FILE *stream = open_memstream(&text, &size);
+    assert_int_equal(ps_explain(folder, "P6", stream), PS_ERR_INPUT);
+    fclose(stream);
+    assert_non_null(strstr(ps_status_message(), "prediction_rows.tsv give"));
+    free(text);
+}
+
 static void one_arm_alone_is_described(void **state) {
     run_list base, module;
     (void)state;
@@ -746,6 +816,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(tables_are_rectangular, setup, teardown),
         cmocka_unit_test(tables_match_their_document),
         cmocka_unit_test_setup_teardown(explain_leads_to_the_trace, setup, teardown),
+        cmocka_unit_test_setup_teardown(explain_adds_every_number_up_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(terms_that_give_another_number_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(one_arm_alone_is_described, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
