@@ -40,6 +40,30 @@ static void note_role(ps_arm *arm, const ps_trace_header *header) {
     else arm->role = role_of_mode(text_of(config, "pool_skip_mode"));
 }
 
+/* A fork says so before its first step. */
+static ps_status find_fork(ps_trace_reader *reader, ps_arm_run *run) {
+    ps_trace_record record;
+    bool more = true;
+    while (more && run->fork == NULL) {
+        PS_TRY(ps_trace_reader_next(reader, &record, &more));
+        if (!more || record.type == PS_RECORD_STEP || record.type == PS_RECORD_WINDOW) break;
+        if (record.type != PS_RECORD_EVENT || strcmp(record.event, "forked") != 0) continue;
+        cJSON *event = cJSON_Parse(record.text);
+        const char *digest = text_of(event, "checkpoint");
+        ps_status status = digest[0] != '\0' ? ps_string_copy(digest, &run->fork) : PS_OK;
+        cJSON_Delete(event);
+        PS_TRY(status);
+    }
+    return PS_OK;
+}
+
+static bool starts_at_zero(const ps_trace_header *header) {
+    const cJSON *config = cJSON_GetObjectItemCaseSensitive(header->document, "config");
+    bool module = false;
+    for (int l = 0; l < header->layer_count; l++) module |= header->layers[l].pool_skip != NULL;
+    return !module || cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(config, "pool_skip_zero_init"));
+}
+
 static ps_status read_run(ps_arm *arm, const char *path, ps_arm_run *run) {
     ps_trace_reader *reader;
     ps_status status = PS_OK;
@@ -54,6 +78,8 @@ static ps_status read_run(ps_arm *arm, const char *path, ps_arm_run *run) {
     run->pairing = cJSON_IsObject(pairing) ? cJSON_Duplicate(pairing, true) : NULL;
     run->quantities = cJSON_IsArray(quantities) ? cJSON_Duplicate(quantities, true) : NULL;
     if (run == arm->runs) note_role(arm, header);
+    run->starts_zero = starts_at_zero(header);
+    PS_TRY_CLEANUP(find_fork(reader, run));
     status = ps_string_copy(header->path, &run->path);
 cleanup:
     ps_trace_reader_destroy(reader);
@@ -90,24 +116,41 @@ static ps_status check_names(const ps_compare_arm *given, int count) {
     return PS_OK;
 }
 
-/* Values of a pairing are texts; other writers may use numbers, which compare as JSON. */
-static ps_status compare_key(const cJSON *key, const cJSON *other, const char *other_path, const ps_arm *arm,
-                             const ps_arm_run *run) {
-    const cJSON *match = cJSON_GetObjectItemCaseSensitive(other, key->string);
-    if (match != NULL && cJSON_Compare(key, match, true)) return PS_OK;
-    char *mine = cJSON_PrintUnformatted(key), *theirs = match != NULL ? cJSON_PrintUnformatted(match) : NULL;
+/* The first key of `a` that `b` lacks or has with another value. Values are texts; other writers may use numbers, which compare as
+ * JSON. */
+static const char *first_difference(const cJSON *a, const cJSON *b) {
+    const cJSON *key;
+    cJSON_ArrayForEach(key, a) {
+        const cJSON *match = cJSON_GetObjectItemCaseSensitive(b, key->string);
+        if (match == NULL || !cJSON_Compare(key, match, true)) return key->string;
+    }
+    return NULL;
+}
+
+ps_pair ps_arms_pair(const ps_arm_run *a, const ps_arm_run *b, const char **key) {
+    *key = NULL;
+    if (a->pairing == NULL || b->pairing == NULL) return PS_PAIR_UNVERIFIED;
+    *key = first_difference(a->pairing, b->pairing);
+    if (*key == NULL) *key = first_difference(b->pairing, a->pairing);
+    return *key == NULL ? PS_PAIR_GOOD : PS_PAIR_DIFFERS;
+}
+
+static ps_status refuse_pair(const ps_arm *arm, const ps_arm_run *run, const ps_arm_run *reference, const char *key) {
+    const cJSON *a = cJSON_GetObjectItemCaseSensitive(run->pairing, key);
+    const cJSON *b = cJSON_GetObjectItemCaseSensitive(reference->pairing, key);
+    char *mine = a != NULL ? cJSON_PrintUnformatted(a) : NULL, *theirs = b != NULL ? cJSON_PrintUnformatted(b) : NULL;
     ps_status status =
         ps_fail(PS_ERR_INPUT,
                 "seed %lld of arm %s is no pair with the reference: \"%s\" is %.80s in %s and %.80s in %s; "
                 "compare runs that differ in the arm alone",
-                run->seed, arm->name, key->string, mine ? mine : "?", run->path, theirs ? theirs : "missing", other_path);
+                run->seed, arm->name, key, mine ? mine : "missing", run->path, theirs ? theirs : "missing", reference->path);
     cJSON_free(mine);
     cJSON_free(theirs);
     return status;
 }
 
 static ps_status check_pair(const ps_arm *arm, const ps_arm_run *run, const ps_arm_run *reference, bool *unverified) {
-    const cJSON *key;
+    const char *key;
     if (run->pairing == NULL && reference->pairing == NULL) {
         *unverified = true;
         return PS_OK;
@@ -117,13 +160,7 @@ static ps_status check_pair(const ps_arm *arm, const ps_arm_run *run, const ps_a
                        "%s: has no \"pairing\" in its header while its partner %s has one; it cannot be told to be a pair",
                        run->pairing == NULL ? run->path : reference->path,
                        run->pairing == NULL ? reference->path : run->path);
-    cJSON_ArrayForEach(key, run->pairing) PS_TRY(compare_key(key, reference->pairing, reference->path, arm, run));
-    cJSON_ArrayForEach(key, reference->pairing) if (cJSON_GetObjectItemCaseSensitive(run->pairing, key->string) ==
-                                                    NULL) return ps_fail(PS_ERR_INPUT,
-                                                                         "seed %lld of arm %s is no pair with the "
-                                                                         "reference: %s lacks the pairing key \"%s\"",
-                                                                         run->seed, arm->name, run->path, key->string);
-    return PS_OK;
+    return ps_arms_pair(run, reference, &key) == PS_PAIR_GOOD ? PS_OK : refuse_pair(arm, run, reference, key);
 }
 
 static ps_status note_unpaired(ps_arms *arms, const ps_arm *arm, long long seed) {
@@ -175,6 +212,7 @@ void ps_arms_clear(ps_arms *arms) {
         for (int r = 0; r < arms->arms[a].run_count; r++) {
             ps_arm_run *run = &arms->arms[a].runs[r];
             free(run->path);
+            free(run->fork);
             cJSON_Delete(run->pairing);
             cJSON_Delete(run->quantities);
             ps_summary_clear(&run->summary);
@@ -194,14 +232,4 @@ const ps_arm_run *ps_arm_find_seed(const ps_arm *arm, long long seed) {
     for (int r = 0; r < arm->run_count; r++)
         if (arm->runs[r].seed == seed) return &arm->runs[r];
     return NULL;
-}
-
-const ps_arm *ps_arms_of_role(const ps_arms *arms, ps_role role, int pool_size) {
-    const ps_arm *found = NULL;
-    for (int a = 0; a < arms->count; a++) {
-        const ps_arm *arm = &arms->arms[a];
-        if (arm->role != role || (pool_size != 0 && arm->pool_size != pool_size)) continue;
-        if (found == NULL || (found->pool_size != 2 && arm->pool_size == 2)) found = arm;
-    }
-    return found;
 }

@@ -25,7 +25,9 @@ typedef struct {
     char *path; /* of the trace */
     long long seed;
     cJSON *pairing, *quantities; /* copies from the header; NULL where it has none */
-    bool paired;
+    bool paired;      /* the reference has its seed (of the reference's runs: any arm has) */
+    char *fork;       /* digest of the checkpoint it was forked from, NULL: not forked */
+    bool starts_zero; /* no module, or modules whose convolutions start at zero: the backbone's function at step 0 */
     ps_run_status status;
     ps_summary summary;
     ps_summary *varied; /* the same under each variation (variation.h) */
@@ -47,11 +49,13 @@ typedef struct {
     bool unverified; /* the traces carry no pairing object: pairs rest on the seed alone */
 } ps_arms;
 
+typedef enum { PS_PAIR_GOOD, PS_PAIR_UNVERIFIED, PS_PAIR_DIFFERS } ps_pair;
+
 /* Reads the headers, orders the arms, and pairs the runs. */
 ps_status ps_arms_load(const ps_compare_arm *given, int count, ps_arms *arms);
 void ps_arms_clear(ps_arms *arms);
 const ps_arm_run *ps_arm_find_seed(const ps_arm *arm, long long seed);
-/* The arm of a role: the module with the given pool size (any when 0, then 2 goes first). NULL when there is none. */
-const ps_arm *ps_arms_of_role(const ps_arms *arms, ps_role role, int pool_size);
-
+/* Whether two runs differ in the arm alone, by their pairing objects (FORMAT.md): unverified where one lacks it; *key names the first
+ * key that differs (borrowed), else NULL. */
+ps_pair ps_arms_pair(const ps_arm_run *a, const ps_arm_run *b, const char **key);
 #endif

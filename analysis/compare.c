@@ -316,10 +316,13 @@ static void write_prediction(ps_tables *tables, const ps_prediction_result *r) {
                   against, ps_verdict_name(r->verdict), r->n, r->estimate, r->interval.low, r->interval.high,
                   r->interval.name, r->interval.coverage, p->parts[r->part].margin, p->greater ? "greater" : "less", r->p,
                   r->p_holm, r->best_p, r->best_p_holm, p->needs, r->sentence, r->p_wilcoxon);
-    for (int i = 0; i < r->n; i++)
-        ps_tables_row(tables, PS_TABLE_prediction_seeds, "sssldidsddd", p->id, r->arm->name, against,
-                      r->values[i].seed, r->values[i].value, (int)r->values[i].diverged, r->values[i].cases, "",
-                      r->values[i].observed, r->values[i].expected, r->values[i].variance);
+    const ps_prediction_part_result *part = &r->parts[r->part];
+    for (int i = 0; r->verdict != PS_VERDICT_NOT_TESTABLE && i < part->n; i++) {
+        const ps_prediction_value *v = &part->values[i];
+        ps_tables_row(tables, PS_TABLE_prediction_seeds, "sssldidsddd", p->id, r->arm->name, against, v->seed, v->value,
+                      (int)v->diverged, v->cases, v->no_event ? "no event: says nothing for either side" : "", v->observed,
+                      v->expected, v->variance);
+    }
 }
 
 static void write_sensitivity(ps_tables *tables, const ps_sensitivity *s) {
@@ -351,7 +354,7 @@ static void write_meta(ps_tables *tables, const ps_arms *arms, const char *quest
         {"paired_seeds", list},
         {"unpaired", arms->unpaired},
         {"pairing_verified",
-         arms->unverified ? "no: the traces carry no pairing object, pairs rest on the seed alone" : "yes"},
+         arms->unverified ? "no: the traces carry no pairing object, pairs rest on the seed alone, and no prediction about two arms is judged" : "yes"},
         {"dead", "no gate output differs from 0 on the probe set, batch mode"},
         {"near_dead", "at least 99 % of the gate outputs on the probe set are 0, but not all"},
         {"inert", "gradient-driven path length below 1e-3 of the norm of the weights at the window's start"},
@@ -400,15 +403,17 @@ static ps_status say_pairs(const ps_arms *arms, ps_verdict_document *verdict) {
         PS_TRY(ps_verdict_add_sentence(verdict, "Without a partner, and left out of paired statistics: %.800s.",
                                        arms->unpaired));
     if (arms->unverified)
-        PS_TRY(ps_verdict_add_sentence(verdict, "The traces carry no pairing object, so pairs rest on the seed alone."));
+        PS_TRY(ps_verdict_add_sentence(verdict, "The traces carry no pairing object: differences pair runs by the seed alone, and no "
+                                                "prediction about two arms is judged."));
     for (int a = 0; a < arms->count; a++)
         for (int r = 0; r < arms->arms[a].run_count; r++) {
             const ps_arm_run *run = &arms->arms[a].runs[r];
             if (run->status != PS_RUN_FINISHED)
                 PS_TRY(
-                    ps_verdict_add_sentence(verdict, "Seed %lld of arm %s %s; it stays in%s.", run->seed, arms->arms[a].name,
-                                            run->status == PS_RUN_DIVERGED ? "diverged" : "has no end yet",
-                                            run->status == PS_RUN_DIVERGED ? ", ranked worst" : " with what it recorded"));
+                    ps_verdict_add_sentence(verdict, "Seed %lld of arm %s %s.", run->seed, arms->arms[a].name,
+                                            run->status == PS_RUN_DIVERGED
+                                                ? "diverged; it stays in, ranked worst"
+                                                : "has no end; it stays in the differences with what it recorded, and is in no prediction"));
         }
     return PS_OK;
 }
@@ -473,6 +478,7 @@ static ps_status conclude(ps_tables *tables, const ps_arms *arms, const char *qu
     PS_TRY(PS_ALLOC((size_t)count, &verdict->sensitivity, "sensitivity of predictions"));
     PS_TRY(ps_sensitivity_judge(arms, verdict->faulty, verdict->predictions, verdict->sensitivity));
     for (int i = 0; i < count; i++) write_prediction(tables, &verdict->predictions[i]);
+    PS_TRY(ps_predictions_write_terms(verdict->predictions, tables));
     for (int i = 0; i < count; i++) write_sensitivity(tables, &verdict->sensitivity[i]);
     PS_TRY(say_answer(verdict));
     PS_TRY(say_predictions(verdict));

@@ -42,7 +42,7 @@ static ps_status find_prediction(const cJSON *predictions, const char *id, const
     return ps_fail(PS_ERR_USAGE, "there is no prediction \"%s\"; known are %s", id, known);
 }
 
-/* Prints the head of the record the counting began with. */
+/* Prints the head of the record that was counted (first). */
 static ps_status show_line(const char *path, uint64_t line, FILE *stream) {
     ps_trace_reader *reader;
     PS_TRY(ps_trace_reader_open(path, &reader));
@@ -62,56 +62,214 @@ static ps_status show_line(const char *path, uint64_t line, FILE *stream) {
     return status;
 }
 
-static bool starts_with_cells(const char *row, const char *arm, const char *seed) {
-    size_t a = strlen(arm), s = strlen(seed);
-    return strncmp(row, arm, a) == 0 && row[a] == '\t' && strncmp(row + a + 1, seed, s) == 0 &&
-           (row[a + 1 + s] == '\t' || row[a + 1 + s] == '\n');
+/* ---- tables: rows of cells, found by the names of their columns ---- */
+
+enum { MOST_CELLS = 64, MOST_LINE = 8192, SHOWN_ROWS = 3 };
+
+typedef struct {
+    char *path, *content;
+    const char *next; /* behind the line read last */
+    int line;         /* its number, the header's is 1 */
+    char header[MOST_LINE], text[MOST_LINE], cut[MOST_LINE];
+    const char *names[MOST_CELLS], *cells[MOST_CELLS];
+    int columns;
+} table_rows;
+
+static void split(char *text, const char **cells, int *count) {
+    *count = 0;
+    for (char *rest = text, *cell; *count < MOST_CELLS && (cell = strsep(&rest, "\t")) != NULL;) cells[(*count)++] = cell;
 }
 
-/* The rows of a table that belong to the arm and seed: how many, which lines, and the first of them under the table's
- * header. */
+/* False at the end. Longer lines than fit are cut; the columns asked for stand before the long ones. */
+static bool next_line(table_rows *t) {
+    if (*t->next == '\0') return false;
+    size_t length = strcspn(t->next, "\n");
+    snprintf(t->text, sizeof t->text, "%.*s", (int)(length < MOST_LINE ? length : MOST_LINE - 1), t->next);
+    t->next += length + (t->next[length] == '\n');
+    t->line++;
+    return true;
+}
+
+static bool next_row(table_rows *t) {
+    int count;
+    if (!next_line(t)) return false;
+    strcpy(t->cut, t->text);
+    split(t->cut, t->cells, &count);
+    for (; count < t->columns; count++) t->cells[count] = "";
+    return true;
+}
+
+static ps_status open_table(const char *directory, const char *name, table_rows *t) {
+    memset(t, 0, sizeof *t);
+    PS_TRY(ps_string_format(&t->path, "%s/tables/%s.tsv", directory, name));
+    PS_TRY(ps_file_read(t->path, &t->content, NULL));
+    t->next = t->content;
+    if (next_line(t)) strcpy(t->header, t->text);
+    split(t->header, t->names, &t->columns);
+    return PS_OK;
+}
+
+static void close_table(table_rows *t) {
+    free(t->path);
+    free(t->content);
+}
+
+/* "" where there is no such column. */
+static const char *cell(const table_rows *t, const char *name) {
+    for (int c = 0; c < t->columns; c++)
+        if (strcmp(t->names[c], name) == 0) return t->cells[c];
+    return "";
+}
+
+static bool is_of(const table_rows *t, const char *arm, const char *seed) {
+    const char *of = cell(t, "seed");
+    return strcmp(cell(t, "arm"), arm) == 0 && (of[0] == '\0' || strcmp(of, seed) == 0);
+}
+
+/* The rows of a table that belong to the arm and seed: how many, which lines, and the first of them. */
 static ps_status show_table(const char *directory, const char *table, const char *arm, const char *seed, FILE *stream) {
-    char *path = NULL, *content = NULL, *rest, *line, *header = NULL, *first = NULL;
-    int number = 0, rows = 0, from = 0, to = 0;
-    ps_status status = ps_string_format(&path, "%s/tables/%s.tsv", directory, table);
-    if (status == PS_OK) status = ps_file_read(path, &content, NULL);
-    for (rest = content; status == PS_OK && (line = strsep(&rest, "\n")) != NULL;) {
-        if (++number == 1) header = line;
-        if (number == 1 || !starts_with_cells(line, arm, seed)) continue;
+    table_rows *t;
+    char first[MOST_LINE] = "";
+    int rows = 0, from = 0, to = 0;
+    PS_TRY(PS_ALLOC(1, &t, "rows of a table"));
+    ps_status status = open_table(directory, table, t);
+    while (status == PS_OK && next_row(t)) {
+        if (!is_of(t, arm, seed)) continue;
         if (rows++ == 0) {
-            first = line;
-            from = number;
+            strcpy(first, t->text);
+            from = t->line;
         }
-        to = number;
+        to = t->line;
     }
-    if (status == PS_OK) fprintf(stream, "    %s: %d rows, lines %d to %d\n", path, rows, from, to);
-    if (status == PS_OK && rows > 0) fprintf(stream, "      %s\n      %s\n", header, first);
-    free(content);
-    free(path);
+    if (status == PS_OK && rows > 0)
+        fprintf(stream, "    %s: %d row%s of arm %s, line%s %d to %d\n      %s\n", t->path, rows, rows == 1 ? "" : "s", arm,
+                rows == 1 ? "" : "s", from, to, first);
+    close_table(t);
+    ps_free(t);
     return status;
 }
 
-static ps_status show_seed(const char *directory, const cJSON *prediction, const cJSON *value, FILE *stream) {
-    char seed[64], number[64], cases[64];
-    const cJSON *table, *line = cJSON_GetObjectItemCaseSensitive(value, "first_line"), *diverged;
-    shown(value, "seed", seed, sizeof seed);
-    diverged = cJSON_GetObjectItemCaseSensitive(value, "diverged");
-    fprintf(stream, "\n  seed %s: %s%s, counted from %s cases\n", seed, shown(value, "value", number, sizeof number),
-            cJSON_IsTrue(diverged) ? " (diverged: ranked worst)" : "", shown(value, "cases", cases, sizeof cases));
-    cJSON_ArrayForEach(table, cJSON_GetObjectItemCaseSensitive(prediction, "tables")) {
-        if (!cJSON_IsString(table)) continue;
-        PS_TRY(show_table(directory, table->valuestring, text_of(prediction, "arm"), seed, stream));
-        if (text_of(prediction, "against")[0] != '\0')
-            PS_TRY(show_table(directory, table->valuestring, text_of(prediction, "against"), seed, stream));
+/* ---- the terms of a number ---- */
+
+typedef struct {
+    int rows;
+    double amount, weight;
+    char trace[MOST_LINE];
+    uint64_t line; /* of the first term */
+} term_sum;
+
+static void show_term(const table_rows *t, FILE *stream) {
+    fprintf(stream, "      %s, window %s, step %s: %s of %s  <- %s:%s\n", cell(t, "layer"), cell(t, "window"), cell(t, "step"),
+            cell(t, "amount"), cell(t, "weight"), cell(t, "trace"), cell(t, "line"));
+}
+
+static void add_term(const table_rows *t, term_sum *sum) {
+    if (sum->rows++ == 0) {
+        snprintf(sum->trace, sizeof sum->trace, "%s", cell(t, "trace"));
+        sum->line = strtoull(cell(t, "line"), NULL, 10);
     }
-    if (!cJSON_IsNumber(line) || !(line->valuedouble >= 1)) return PS_OK;
+    sum->amount += strtod(cell(t, "amount"), NULL);
+    sum->weight += strtod(cell(t, "weight"), NULL);
+}
+
+/* Adds the terms of the measure up again, and shows the first of them. */
+static ps_status sum_terms(const char *directory, const char *measure, const char *arm, const char *seed, term_sum *sum,
+                           FILE *stream) {
+    table_rows *t;
+    PS_TRY(PS_ALLOC(1, &t, "rows of a table"));
+    ps_status status = open_table(directory, "prediction_rows", t);
+    memset(sum, 0, sizeof *sum);
+    while (status == PS_OK && next_row(t)) {
+        if (strcmp(cell(t, "measure"), measure) != 0 || !is_of(t, arm, seed)) continue;
+        add_term(t, sum);
+        if (sum->rows == 1) fprintf(stream, "    %s of arm %s, term by term (%s)\n", measure, arm, t->path);
+        if (sum->rows <= SHOWN_ROWS) show_term(t, stream);
+    }
+    if (status == PS_OK && sum->rows > SHOWN_ROWS) fprintf(stream, "      ... %d more\n", sum->rows - SHOWN_ROWS);
+    if (status == PS_OK && sum->rows > 0)
+        fprintf(stream, "      sum %.9g of %.9g = %.9g\n", sum->amount, sum->weight,
+                sum->weight != 0 ? sum->amount / sum->weight : 0);
+    close_table(t);
+    ps_free(t);
+    if (status == PS_OK && sum->rows > 0 && sum->line > 0) status = show_line(sum->trace, sum->line, stream);
+    return status;
+}
+
+/* Whether the terms give the number of the verdict; PS_ERR_INPUT where they do not: table and verdict are of two comparisons. */
+static ps_status compare_sum(const cJSON *value, double sum, FILE *stream) {
+    const cJSON *given = cJSON_GetObjectItemCaseSensitive(value, "value");
+    if (!cJSON_IsNumber(given)) return PS_OK;
+    if (fabs(given->valuedouble - sum) > 1e-6 * fmax(1, fabs(sum)))
+        return ps_fail(PS_ERR_INPUT, "the terms in prediction_rows.tsv give %.9g, verdict.json says %.9g; compare the runs again", sum,
+                       given->valuedouble);
+    fprintf(stream, "    recomputed: %.9g, as in verdict.json\n", sum);
+    return PS_OK;
+}
+
+static double ratio_of(const term_sum *sum) { return sum->weight != 0 ? sum->amount / sum->weight : 0; }
+
+static ps_status show_terms(const char *directory, const cJSON *part, const cJSON *value, const char *seed, FILE *stream) {
+    const char *measure = text_of(part, "measure"), *against = text_of(part, "against");
+    bool paired = against[0] != '\0' && measure[0] != '@';
+    term_sum *sums;
+    PS_TRY(PS_ALLOC(2, &sums, "terms of a number"));
+    ps_status status = sum_terms(directory, measure, text_of(part, "arm"), seed, &sums[0], stream);
+    if (status == PS_OK && paired) status = sum_terms(directory, measure, against, seed, &sums[1], stream);
+    if (status == PS_OK && sums[0].rows > 0 && (!paired || sums[1].rows > 0))
+        status = compare_sum(value, ratio_of(&sums[0]) - (paired ? ratio_of(&sums[1]) : 0), stream);
+    else if (status == PS_OK)
+        fprintf(stream, "    %s is no sum of terms (TABLES.md); what it is counted from:\n", measure);
+    ps_free(sums);
+    return status;
+}
+
+static ps_status show_tables(const char *directory, const cJSON *prediction, const char *arm, const char *seed,
+                             FILE *stream) {
+    const cJSON *table;
+    cJSON_ArrayForEach(table, cJSON_GetObjectItemCaseSensitive(prediction, "tables"))
+        if (cJSON_IsString(table) && arm[0] != '\0') PS_TRY(show_table(directory, table->valuestring, arm, seed, stream));
+    return PS_OK;
+}
+
+static ps_status show_first_line(const cJSON *value, const char *trace, const char *line, FILE *stream) {
+    const cJSON *number = cJSON_GetObjectItemCaseSensitive(value, line);
+    if (!cJSON_IsNumber(number) || !(number->valuedouble >= 1)) return PS_OK;
     fprintf(stream, "    trace rows, from\n");
-    return show_line(text_of(value, "trace"), (uint64_t)line->valuedouble, stream);
+    return show_line(text_of(value, trace), (uint64_t)number->valuedouble, stream);
+}
+
+static ps_status show_seed(const char *directory, const cJSON *prediction, const cJSON *part, const cJSON *value,
+                           FILE *stream) {
+    char seed[64], number[64], cases[64];
+    bool diverged = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(value, "diverged"));
+    shown(value, "seed", seed, sizeof seed);
+    fprintf(stream, "\n  seed %s: %s%s, counted from %s cases\n", seed, shown(value, "value", number, sizeof number),
+            diverged ? " (diverged: ranked worst, its partner's divergence best)" : "",
+            shown(value, "cases", cases, sizeof cases));
+    if (!diverged) PS_TRY(show_terms(directory, part, value, seed, stream));
+    PS_TRY(show_tables(directory, prediction, text_of(part, "arm"), seed, stream));
+    PS_TRY(show_tables(directory, prediction, text_of(part, "against"), seed, stream));
+    PS_TRY(show_first_line(value, "trace", "first_line", stream));
+    return show_first_line(value, "against_trace", "against_line", stream);
+}
+
+static ps_status show_part(const char *directory, const cJSON *prediction, const cJSON *part, FILE *stream) {
+    char a[64], b[64], c[64], d[64], e[64];
+    const cJSON *item;
+    fprintf(stream, "\n  %s in %s%s%s: %s (%s to %s), margin %s, p %s\n", text_of(part, "measure"), text_of(part, "arm"),
+            text_of(part, "against")[0] != '\0' ? " against " : "", text_of(part, "against"),
+            shown(part, "estimate", a, sizeof a), shown(part, "low", b, sizeof b), shown(part, "high", c, sizeof c),
+            shown(part, "margin", d, sizeof d), shown(part, "p", e, sizeof e));
+    cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(part, "left_out"))
+        fprintf(stream, "  left out: seed %s %s\n", shown(item, "seed", a, sizeof a), text_of(item, "reason"));
+    cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(part, "values"))
+        PS_TRY(show_seed(directory, prediction, part, item, stream));
+    return PS_OK;
 }
 
 static ps_status show_prediction(const char *directory, const cJSON *p, FILE *stream) {
     char a[64], b[64], c[64], d[64];
-    const cJSON *value;
+    const cJSON *part;
     fprintf(stream, "%s  %s\n\n  %s\n  counted over: %s\n  statistic:    %s\n  supports it:  %s\n  refutes it:   %s\n\n",
             text_of(p, "id"), text_of(p, "title"), text_of(p, "statement"), text_of(p, "population"),
             text_of(p, "statistic"), text_of(p, "supports"), text_of(p, "refutes"));
@@ -119,7 +277,8 @@ static ps_status show_prediction(const char *directory, const cJSON *p, FILE *st
     fprintf(stream, "  estimate %s, margin %s, p %s, after Holm %s", shown(p, "estimate", a, sizeof a),
             shown(p, "margin", b, sizeof b), shown(p, "p", c, sizeof c), shown(p, "p_holm", d, sizeof d));
     fprintf(stream, "; best possible p %s\n", shown(p, "best_p", a, sizeof a));
-    cJSON_ArrayForEach(value, cJSON_GetObjectItemCaseSensitive(p, "values")) PS_TRY(show_seed(directory, p, value, stream));
+    cJSON_ArrayForEach(part, cJSON_GetObjectItemCaseSensitive(p, "parts"))
+        if (text_of(part, "arm")[0] != '\0') PS_TRY(show_part(directory, p, part, stream));
     return PS_OK;
 }
 

@@ -140,6 +140,15 @@ double ps_ratio(double a, double b) {
     return a / b;
 }
 
+void ps_metric_term(const ps_metric_input *input, ps_term term) {
+    const ps_run *run = input->run;
+    if (ps_is_absent(term.amount) || ps_is_absent(term.weight) || term.weight == 0) return;
+    ps_tables_row(input->tables, PS_TABLE_prediction_rows, "sslsddddds", term.measure, run->arm, run->header->seed,
+                  term.layer != NULL ? term.layer->name : NULL, term.window < 0 ? ps_absent() : (double)term.window,
+                  term.step < 0 ? ps_absent() : (double)term.step, term.amount, term.weight, (double)term.line,
+                  run->header->path);
+}
+
 static ps_mobility mobility_by(const ps_run *run, const ps_frame *frame, int node, ps_quantity moved, ps_quantity norm) {
     double below = frame->inert_below[run->node_layer[node]];
     double path = ps_frame_value(frame, moved, node), start = ps_frame_value(frame, norm, node);

@@ -60,6 +60,17 @@ static inline double ps_frame_layer(const ps_frame *frame, ps_quantity quantity,
  * missing. */
 double ps_ratio(double a, double b);
 
+/* One term of a measure, for prediction_rows.tsv: the measure is the sum of the terms' amounts over the sum of their weights (which
+ * `explain` adds up again). layer NULL, window or step below 0: none; line: of the trace. Terms without weight are not written. */
+typedef struct {
+    const char *measure;
+    const ps_trace_layer *layer;
+    long long window, step;
+    double amount, weight;
+    uint64_t line;
+} ps_term;
+void ps_metric_term(const ps_metric_input *input, ps_term term);
+
 /* Mobility of a node in a window. */
 typedef enum { PS_MOBILITY_UNKNOWN, PS_MOBILITY_MOVING, PS_MOBILITY_INERT, PS_MOBILITY_UNDEFINED } ps_mobility;
 /* By the run's rule (frame->inert_below). */

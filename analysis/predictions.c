@@ -40,22 +40,90 @@ bool ps_prediction_affected(const ps_prediction *prediction, int variation) {
     return variation == PRIMARY || (prediction->rests & ps_variation_touches(&ps_variations(&count)[variation])) != 0;
 }
 
-/* ---- one part: values, effects, test ---- */
-
-typedef struct {
-    const ps_arm *arm, *against;
-    int n;
-    ps_prediction_value values[PS_MOST_SEEDS];
-    double effects[PS_MOST_SEEDS]; /* positive: beyond the margin in the predicted direction */
-    ps_stats_test test, wilcoxon;
-    ps_stats_interval interval;
-    double mean;
-    int without_cases, changed_start; /* paired runs left out, and why */
-} part_result;
+/* ---- who is compared ---- */
 
 static bool alone(const ps_prediction_part *part) {
     return part->arm == part->against && part->arm_size == part->against_size;
 }
+
+static bool has_size(const ps_arm *arm, int wanted) { return wanted == 0 || arm->pool_size == wanted; }
+
+static bool same_size(const ps_arm *a, const ps_arm *b) {
+    return a->pool_size == 0 || b->pool_size == 0 || a->pool_size == b->pool_size;
+}
+
+static const ps_arm *partner_arm(const ps_arms *arms, const ps_prediction_part *part, const ps_arm *arm) {
+    for (int a = 0; a < arms->count; a++) {
+        const ps_arm *other = &arms->arms[a];
+        if (other->role != part->against || !has_size(other, part->against_size)) continue;
+        if (other != arm && (part->against_size != 0 || same_size(arm, other))) return other;
+    }
+    return NULL;
+}
+
+static bool common_function(const ps_arm_run *a, const ps_arm_run *b) {
+    return (a->fork != NULL && b->fork != NULL && strcmp(a->fork, b->fork) == 0) || (a->starts_zero && b->starts_zero);
+}
+
+/* Whether both arms are one cohort at the first probe: by design, and with all nodes in equal states, in every pair. Both are known before any
+ * outcome. The number of pairs that differ, in either way. */
+typedef struct {
+    int pairs, other_function, other_states;
+} cohort_check;
+
+static cohort_check check_cohort(const ps_arm *arm, const ps_arm *against, int variation) {
+    cohort_check check = {0, 0, 0};
+    for (int i = 0; i < arm->run_count; i++) {
+        const ps_arm_run *run = &arm->runs[i], *partner = ps_arm_find_seed(against, run->seed);
+        if (partner == NULL) continue;
+        check.pairs++;
+        check.other_function += !common_function(run, partner);
+        check.other_states += summary_of(run, variation)->start_digest != summary_of(partner, variation)->start_digest;
+    }
+    return check;
+}
+
+static bool is_cohort(const ps_arm *arm, const ps_arm *against, int variation) {
+    cohort_check check = check_cohort(arm, against, variation);
+    return check.other_function == 0 && check.other_states == 0;
+}
+
+/* Whether the arm has a partner for every part. */
+static bool serves(const ps_arms *arms, const ps_prediction *prediction, const ps_arm *arm) {
+    for (int i = 0; i < prediction->part_count; i++) {
+        const ps_prediction_part *part = &prediction->parts[i];
+        const ps_arm *against = alone(part) ? NULL : partner_arm(arms, part, arm);
+        if (alone(part)) continue;
+        if (against == NULL || (part->statistic[0] == '@' && !is_cohort(arm, against, PRIMARY))) return false;
+    }
+    return true;
+}
+
+/* One arm for all parts of a prediction: of those with the role one that serves, e = 2 first; else the first with the role, so that the sentence can
+ * say what it lacks. */
+static const ps_arm *choose_arm(const ps_arms *arms, const ps_prediction *prediction) {
+    const ps_arm *first = NULL;
+    for (int pass = 0; pass < 2; pass++)
+        for (int a = 0; a < arms->count; a++) {
+            const ps_arm *arm = &arms->arms[a];
+            bool preferred = arm->pool_size == 2;
+            if (arm->role != prediction->parts[0].arm || !has_size(arm, prediction->parts[0].arm_size)) continue;
+            if (preferred != (pass == 0)) continue;
+            if (first == NULL) first = arm;
+            if (serves(arms, prediction, arm)) return arm;
+        }
+    return first;
+}
+
+/* ---- one part: values, effects, test ---- */
+
+/* Effects stand apart from the result: they are of no use after the test. */
+typedef struct {
+    ps_prediction_part_result *r;
+    const ps_prediction *prediction;
+    const ps_prediction_part *part;
+    double *effects; /* positive: beyond the margin in the predicted direction */
+} part_work;
 
 static size_t cohort_size(const ps_summary *summary) {
     size_t nodes = 0;
@@ -63,114 +131,176 @@ static size_t cohort_size(const ps_summary *summary) {
     return nodes;
 }
 
-/* Peto's one-step estimate of the log hazard ratio, in a cohort fixed at the first probe. */
-static ps_status log_hazard_ratio(const ps_summary *reference, const ps_summary *arm, bool reopening,
-                                  ps_prediction_value *v) {
+enum { ALL_LAYERS = -1 };
+
+/* Both arms' nodes of one layer, or of all, in a cohort fixed at the first probe; the log-rank sums of the arm. */
+static ps_status compare_hazards(const ps_summary *reference, const ps_summary *arm, bool reopening, int layer,
+                                 ps_stats_logrank *sum, size_t *nodes) {
     size_t room = reference->spell_count + arm->spell_count + cohort_size(reference) + cohort_size(arm) + 1, count = 0;
     ps_stats_spell *spells;
     PS_TRY(PS_ALLOC(room, &spells, "cohort"));
     for (int treated = 0; treated < 2; treated++) {
         const ps_summary *s = treated ? arm : reference;
-        for (size_t i = 0; reopening && i < s->spell_count; i++)
-            if (s->spells[i].at_start)
-                spells[count++] = (ps_stats_spell){0, (double)(s->spells[i].end - s->spells[i].start), s->spells[i].layer,
-                                                   s->spells[i].revived, treated};
+        for (size_t i = 0; reopening && i < s->spell_count; i++) {
+            const ps_summary_spell *spell = &s->spells[i];
+            if (spell->at_start && (layer == ALL_LAYERS || spell->layer == layer))
+                spells[count++] =
+                    (ps_stats_spell){0, (double)(spell->end - spell->start), spell->layer, spell->revived, treated};
+        }
         for (size_t i = 0; !reopening && i < s->alive_count; i++)
-            for (int node = 0; node < s->alive[i].nodes; node++)
+            for (int node = 0; (layer == ALL_LAYERS || s->alive[i].layer == layer) && node < s->alive[i].nodes; node++)
                 spells[count++] = (ps_stats_spell){0, (double)s->alive[i].end, s->alive[i].layer, s->alive[i].died, treated};
     }
-    ps_stats_logrank sum = ps_stats_logrank_of(spells, count);
+    *sum = ps_stats_logrank_of(spells, count);
+    *nodes = count;
     ps_free(spells);
-    v->value = ps_ratio(sum.observed - sum.expected, sum.variance);
-    v->cases = (double)count;
+    return PS_OK;
+}
+
+/* Peto's one-step estimate of the log hazard ratio. */
+static ps_status log_hazard_ratio(const ps_summary *reference, const ps_summary *arm, bool reopening,
+                                  ps_prediction_value *v) {
+    ps_stats_logrank sum;
+    size_t nodes;
+    PS_TRY(compare_hazards(reference, arm, reopening, ALL_LAYERS, &sum, &nodes));
+    v->no_event = nodes > 0 && sum.variance == 0;
+    v->value = v->no_event ? 0 : ps_ratio(sum.observed - sum.expected, sum.variance);
+    v->cases = (double)nodes;
     v->observed = sum.observed;
     v->expected = sum.expected;
     v->variance = sum.variance;
     return PS_OK;
 }
 
-static ps_status pair_value(part_result *r, const char *statistic, const ps_summary *reference, const ps_summary *arm,
+static ps_status pair_value(const char *statistic, const ps_summary *reference, const ps_summary *arm,
                             ps_prediction_value *v) {
-    v->value = v->observed = v->expected = v->variance = ps_absent();
-    v->cases = 0;
-    if (statistic[0] != '@') {
-        const ps_summary_item *item = ps_summary_find(arm, statistic);
-        v->value = ps_summary_get(arm, statistic);
-        if (reference != NULL) {
-            double other = ps_summary_get(reference, statistic);
-            v->value = ps_is_absent(v->value) || ps_is_absent(other) ? ps_absent() : v->value - other;
-        }
-        v->cases = item != NULL ? item->cases : 0;
+    if (statistic[0] == '@') return log_hazard_ratio(reference, arm, strcmp(statistic, "@reopening") == 0, v);
+    const ps_summary_item *item = ps_summary_find(arm, statistic);
+    v->value = ps_summary_get(arm, statistic);
+    v->cases = item != NULL ? item->cases : 0;
+    if (reference == NULL) return PS_OK;
+    v->value_arm = v->value;
+    v->value_against = ps_summary_get(reference, statistic);
+    bool absent = ps_is_absent(v->value_arm) || ps_is_absent(v->value_against);
+    v->value = absent ? ps_absent() : v->value_arm - v->value_against;
+    return PS_OK;
+}
+
+static void leave_out(ps_prediction_part_result *r, long long seed, const char *reason, const char *detail, bool lost) {
+    r->left[r->left_count++] = (ps_prediction_left_out){seed, reason, detail, lost};
+    r->lost += lost;
+}
+
+/* What is known before any value is read; true where the seed was left out. */
+static bool left_by_design(ps_prediction_part_result *r, const ps_arm_run *run, const ps_arm_run *partner) {
+    const char *key = NULL;
+    if (r->against != NULL && partner == NULL) {
+        leave_out(r, run->seed, "has no run in arm", r->against->name, false);
+        return true;
+    }
+    ps_pair pair = partner != NULL ? ps_arms_pair(run, partner, &key) : PS_PAIR_GOOD;
+    const ps_arm *open = run->status == PS_RUN_UNFINISHED                              ? r->arm
+                         : partner != NULL && partner->status == PS_RUN_UNFINISHED ? r->against
+                                                                                       : NULL;
+    if (pair == PS_PAIR_UNVERIFIED) leave_out(r, run->seed, "its traces carry no pairing object", NULL, true);
+    else if (pair == PS_PAIR_DIFFERS) leave_out(r, run->seed, "is no pair: differs in", key, true);
+    else if (open != NULL) leave_out(r, run->seed, "has no end in arm", open->name, true);
+    return pair != PS_PAIR_GOOD || open != NULL;
+}
+
+static uint64_t line_of(const ps_summary *summary, const char *statistic) {
+    const ps_summary_item *item = ps_summary_find(summary, statistic[0] == '@' ? "dead_mean" : statistic);
+    return item != NULL ? item->first_line : 0;
+}
+
+/* The effect of a pair of which a run diverged: the worst there is, the best where the partner alone did, none where both did. */
+static double diverged_effect(const ps_arm_run *run, const ps_arm_run *partner) {
+    bool arm = run->status == PS_RUN_DIVERGED, other = partner != NULL && partner->status == PS_RUN_DIVERGED;
+    return arm && other ? 0 : arm ? -INFINITY : INFINITY;
+}
+
+static ps_status add_run(part_work *work, const ps_arm_run *run, const ps_arm_run *partner, int variation) {
+    ps_prediction_part_result *r = work->r;
+    const ps_summary *mine = summary_of(run, variation), *other = partner != NULL ? summary_of(partner, variation) : NULL;
+    const char *statistic = work->part->statistic;
+    ps_prediction_value *v = &r->values[r->n];
+    if (left_by_design(r, run, partner)) return PS_OK;
+    *v = (ps_prediction_value){.seed = run->seed, .value = NAN, .trace = run->path};
+    v->value_arm = v->value_against = v->observed = v->expected = v->variance = ps_absent();
+    v->against_trace = partner != NULL ? partner->path : NULL;
+    v->first_line = line_of(mine, statistic);
+    v->against_line = other != NULL ? line_of(other, statistic) : 0;
+    v->diverged = run->status == PS_RUN_DIVERGED || (partner != NULL && partner->status == PS_RUN_DIVERGED);
+    if (!v->diverged) PS_TRY(pair_value(statistic, other, mine, v));
+    if (!v->diverged && !isfinite(v->value)) {
+        bool absent = ps_is_absent(v->value);
+        leave_out(r, run->seed, absent ? "has no case to count" : "gives a number that is not finite", NULL, true);
         return PS_OK;
     }
-    if (reference->start_digest != arm->start_digest) {
-        r->changed_start++;
-        return PS_OK;
-    }
-    return log_hazard_ratio(reference, arm, strcmp(statistic, "@reopening") == 0, v);
+    double beyond = (work->prediction->greater ? 1 : -1) * (v->value - work->part->margin);
+    work->effects[r->n++] = v->diverged ? diverged_effect(run, partner) : v->no_event ? 0 : beyond;
+    r->diverged += v->diverged;
+    return PS_OK;
 }
 
-static void add_value(part_result *r, const ps_prediction *prediction, const ps_prediction_part *part, const ps_arm_run *arm,
-                      const ps_arm_run *reference, ps_prediction_value value) {
-    bool bad = arm->status == PS_RUN_DIVERGED, reference_bad = reference != NULL && reference->status == PS_RUN_DIVERGED;
-    const ps_summary_item *item = ps_summary_find(&arm->summary, part->statistic[0] == '@' ? "dead_mean" : part->statistic);
-    double effect = (prediction->greater ? 1 : -1) * (value.value - part->margin);
-    /* A diverged run is the worst that can happen to the prediction, unless its partner diverged as well. */
-    if (bad && !reference_bad) effect = -INFINITY;
-    if (!bad && reference_bad) effect = INFINITY;
-    if (isnan(effect)) effect = 0;
-    r->effects[r->n] = effect;
-    value.seed = arm->seed;
-    value.diverged = bad || reference_bad;
-    value.trace = arm->path;
-    value.first_line = item != NULL ? item->first_line : 0;
-    r->values[r->n++] = value;
+static int by_seed(const void *a, const void *b) {
+    const ps_prediction_left_out *x = a, *y = b;
+    return (x->seed > y->seed) - (x->seed < y->seed);
 }
 
-/* Whether all pairs of both arms start with their nodes in equal states: a property of the design, known before any outcome.
- */
-static bool equal_starts(const ps_arm *arm, const ps_arm *against, int variation) {
-    for (int i = 0; i < arm->run_count; i++) {
-        const ps_arm_run *partner = ps_arm_find_seed(against, arm->runs[i].seed);
-        if (partner == NULL) continue;
-        if (summary_of(partner, variation)->start_digest != summary_of(&arm->runs[i], variation)->start_digest) return false;
-    }
-    return true;
-}
-
-/* A cohort needs equal starts: where several arms have the role, one with modules that start at zero goes first. */
-static const ps_arm *choose_arm(const ps_arms *arms, const ps_prediction_part *part, const ps_arm *against,
-                                int variation) {
-    const ps_arm *chosen = ps_arms_of_role(arms, part->arm, part->arm_size);
-    if (part->statistic[0] != '@' || chosen == NULL || against == NULL || equal_starts(chosen, against, variation))
-        return chosen;
-    for (int a = 0; a < arms->count; a++)
-        if (arms->arms[a].role == part->arm && equal_starts(&arms->arms[a], against, variation)) return &arms->arms[a];
-    return chosen;
-}
-
-static ps_status measure_part(const ps_arms *arms, const ps_prediction *prediction, const ps_prediction_part *part,
-                              int variation, part_result *r) {
-    double values[PS_MOST_SEEDS];
-    memset(r, 0, sizeof *r);
-    r->against = alone(part) ? NULL : ps_arms_of_role(arms, part->against, part->against_size);
-    r->arm = choose_arm(arms, part, r->against, variation);
-    if (r->arm == NULL || (r->against == NULL && !alone(part))) return PS_OK;
+static ps_status add_runs(part_work *work, int variation) {
+    ps_prediction_part_result *r = work->r;
     for (int i = 0; i < r->arm->run_count && r->n < PS_MOST_SEEDS; i++) {
         const ps_arm_run *run = &r->arm->runs[i];
-        const ps_arm_run *partner = r->against != NULL ? ps_arm_find_seed(r->against, run->seed) : NULL;
-        ps_prediction_value value;
-        if (r->against != NULL && partner == NULL) continue;
-        const ps_summary *other = partner != NULL ? summary_of(partner, variation) : NULL;
-        PS_TRY(pair_value(r, part->statistic, other, summary_of(run, variation), &value));
-        if (ps_is_absent(value.value)) r->without_cases++;
-        else add_value(r, prediction, part, run, partner, value);
+        PS_TRY(add_run(work, run, r->against != NULL ? ps_arm_find_seed(r->against, run->seed) : NULL, variation));
     }
-    for (int i = 0; i < r->n; i++) values[i] = r->values[i].value;
-    r->mean = ps_stats_mean(values, (size_t)r->n);
-    r->test = ps_stats_signflip(r->effects, r->n);
-    if (variation == PRIMARY) r->wilcoxon = ps_stats_wilcoxon(r->effects, r->n); /* shown in no other place */
-    return ps_stats_interval_of_mean(values, r->n, &r->interval);
+    for (int i = 0; r->against != NULL && i < r->against->run_count; i++)
+        if (ps_arm_find_seed(r->arm, r->against->runs[i].seed) == NULL)
+            leave_out(r, r->against->runs[i].seed, "has no run in arm", r->arm->name, false);
+    qsort(r->left, (size_t)r->left_count, sizeof *r->left, by_seed);
+    return PS_OK;
+}
+
+/* Estimate and interval on the scale of the values, on which a diverged run is infinite, or stands at the margin where both diverged. */
+static ps_status sum_up(part_work *work, bool primary) {
+    ps_prediction_part_result *r = work->r;
+    double values[PS_MOST_SEEDS];
+    for (int i = 0; i < r->n; i++)
+        values[i] = r->values[i].diverged ? work->part->margin + (work->prediction->greater ? 1 : -1) * work->effects[i]
+                                          : r->values[i].value;
+    ps_stats_test test = ps_stats_signflip(work->effects, r->n);
+    r->p = test.greater;
+    r->p_refute = test.less;
+    r->best_p = test.best_one_sided;
+    if (primary) r->p_wilcoxon = ps_stats_wilcoxon(work->effects, r->n).greater; /* shown in no other place */
+    if (r->diverged == 0) {
+        r->estimate = ps_stats_mean(values, (size_t)r->n);
+        return ps_stats_interval_of_mean(values, r->n, &r->interval);
+    }
+    r->interval = ps_stats_interval_of_median(values, r->n);
+    r->estimate = ps_stats_median(values, (size_t)r->n);
+    return PS_OK;
+}
+
+/* r->arm and r->against are set. */
+static ps_status measure_part(const ps_prediction *prediction, const ps_prediction_part *part, int variation,
+                              ps_prediction_part_result *r) {
+    part_work work = {r, prediction, part, NULL};
+    size_t room = (size_t)r->arm->run_count + (r->against != NULL ? (size_t)r->against->run_count : 0) + 1;
+    ps_status status = PS_OK;
+    PS_TRY(PS_ALLOC(room, &r->values, "values of a prediction"));
+    PS_TRY(PS_ALLOC(room, &r->left, "left-out seeds of a prediction"));
+    PS_TRY(PS_ALLOC(room, &work.effects, "effects of a prediction"));
+    status = add_runs(&work, variation);
+    if (status == PS_OK && r->n > 0) status = sum_up(&work, variation == PRIMARY);
+    ps_free(work.effects);
+    return status;
+}
+
+static int measured(const ps_prediction_part_result *r) { return r->n - r->diverged; }
+
+static bool too_many_lost(const ps_prediction_part_result *r) {
+    return r->lost > 0 && (double)r->lost > PS_MOST_LOST * (double)(r->lost + r->n);
 }
 
 /* ---- verdict ---- */
@@ -184,17 +314,18 @@ static bool recorded(const ps_arm *arm, const char *name) {
     return false;
 }
 
-/* Needed quantities that the arm's trace does not announce. */
-static void list_missing(const ps_prediction *prediction, int variation, const ps_arm *arm, char *missing, size_t size) {
+/* Needed quantities that the arms' traces do not announce. */
+static void list_missing(const ps_prediction *prediction, int variation, const ps_prediction_part_result *part,
+                         char *missing, size_t size) {
     char needs[256], *rest = needs, *name;
     int count;
     snprintf(needs, sizeof needs, "%s %s", prediction->needs,
              variation == PRIMARY ? "" : ps_variations(&count)[variation].needs);
     missing[0] = '\0';
-    while (arm != NULL && (name = strsep(&rest, " ")) != NULL) {
+    while ((name = strsep(&rest, " ")) != NULL) {
         size_t used = strlen(missing);
-        if (name[0] != '\0' && !recorded(arm, name))
-            snprintf(missing + used, size - used, "%s%s", used > 0 ? " " : "", name);
+        bool there = recorded(part->arm, name) && (part->against == NULL || recorded(part->against, name));
+        if (name[0] != '\0' && !there) snprintf(missing + used, size - used, "%s%s", used > 0 ? " " : "", name);
     }
 }
 
@@ -214,90 +345,182 @@ static const char *role_name(ps_role role, int size) {
     return names[role];
 }
 
-static void say_untestable(const ps_arms *arms, ps_prediction_result *result, const ps_prediction_part *part,
-                           const part_result *r) {
+/* "seed 3 has no case to count, seed 5 is no pair: differs in order", cut after a few. */
+static void list_left(const ps_prediction_part_result *r, char *out, size_t size) {
+    enum { SHOWN = 4 };
+    out[0] = '\0';
+    for (int i = 0; i < r->left_count && i <= SHOWN; i++) {
+        const ps_prediction_left_out *l = &r->left[i];
+        size_t used = strlen(out);
+        if (i == SHOWN) snprintf(out + used, size - used, " and %d more", r->left_count - SHOWN);
+        else
+            snprintf(out + used, size - used, "%sseed %lld %s%s%s", i > 0 ? ", " : "", l->seed, l->reason,
+                     l->detail != NULL ? " " : "", l->detail != NULL ? l->detail : "");
+    }
+}
+
+static bool any_arm(const ps_arms *arms, ps_role role, int size) {
+    for (int a = 0; a < arms->count; a++)
+        if (arms->arms[a].role == role && has_size(&arms->arms[a], size)) return true;
+    return false;
+}
+
+static void say_no_arm(const ps_arms *arms, ps_prediction_result *result, const ps_prediction_part *part, const ps_arm *arm) {
+    bool first = arm == NULL, other_size = !first && any_arm(arms, part->against, part->against_size);
+    const char *name = first ? role_name(part->arm, part->arm_size) : role_name(part->against, part->against_size);
+    if (other_size)
+        snprintf(result->sentence, sizeof result->sentence,
+                 "Not testable: no arm with %s has the pool size of arm %s (%d); only equal sizes are compared.", name,
+                 arm->name, arm->pool_size);
+    else snprintf(result->sentence, sizeof result->sentence, "Not testable: there is no arm with %s.", name);
+}
+
+/* Whether the arms of a hazard ratio are no cohort; says why. */
+static bool say_no_cohort(ps_prediction_result *result, const ps_prediction_part_result *r, int variation) {
+    cohort_check check = check_cohort(r->arm, r->against, variation);
     char *out = result->sentence;
     size_t size = sizeof result->sentence;
-    if (ps_arms_of_role(arms, part->arm, part->arm_size) == NULL)
-        snprintf(out, size, "Not testable: there is no arm with %s.", role_name(part->arm, part->arm_size));
-    else if (!alone(part) && r->against == NULL)
-        snprintf(out, size, "Not testable: there is no arm with %s.", role_name(part->against, part->against_size));
-    else if (result->missing[0] != '\0')
-        snprintf(out, size, "Not testable: not recorded in arm %s: %s.", r->arm->name, result->missing);
-    else if (r->changed_start > 0)
-        snprintf(
-            out, size,
-            "Not testable: in %d of the pairs nodes of both arms are in other states at the first probe, so no cohort is "
-            "common to both arms; fork the arms from one checkpoint with modules that start at zero.",
-            r->changed_start);
-    else if (r->without_cases > 0)
-        snprintf(out, size, "Not testable: none of the %d runs of arm %s has a case to count (%s).", r->without_cases,
-                 r->arm->name, result->prediction->population);
-    else
+    if (check.other_function > 0)
+        snprintf(out, size,
+                 "Not testable: in %d of %d pairs arms %s and %s are not forked from the same checkpoint, and have modules that do not start at zero, "
+                 "so they do not start as the same function.",
+                 check.other_function, check.pairs, r->arm->name, r->against->name);
+    else if (check.other_states > 0)
+        snprintf(out, size,
+                 "Not testable: in %d of %d pairs nodes of both arms are in other states at the first probe, so no cohort is common to both "
+                 "arms; fork the arms from one checkpoint with modules that start at zero.",
+                 check.other_states, check.pairs);
+    return out[0] != '\0';
+}
+
+/* Whether this measured part leaves the prediction untestable; says why. */
+static bool say_untestable(ps_prediction_result *result, const ps_prediction_part_result *r) {
+    char *out = result->sentence, left[512];
+    size_t size = sizeof result->sentence;
+    list_left(r, left, sizeof left);
+    if (result->missing[0] != '\0' && measured(r) == 0)
+        snprintf(out, size, "Not testable: not recorded in arm %s%s%s: %s.", r->arm->name, r->against != NULL ? " or " : "",
+                 r->against != NULL ? r->against->name : "", result->missing);
+    else if (r->n == 0 && r->lost == 0)
         snprintf(out, size, "Not testable: arms %s and %s have no seed in common.", r->arm->name,
-                 r->against ? r->against->name : "?");
+                 r->against != NULL ? r->against->name : "?");
+    else if (too_many_lost(r))
+        snprintf(out, size, "Not testable: %d of %d seeds give no value, more than a third (counted over: %s): %s.", r->lost,
+                 r->lost + r->n, result->prediction->population, left);
+    return out[0] != '\0';
 }
 
-static double refute_p(const part_result *parts, int count) {
-    double p = 1;
-    for (int i = 0; i < count; i++) p = fmin(p, parts[i].test.less);
-    return fmin(1, p * count); /* any one part refutes: Bonferroni over the parts */
+/* The part with the smallest p against. */
+static int refuting_part(const ps_prediction_result *result) {
+    int part = 0;
+    for (int i = 1; i < result->prediction->part_count; i++)
+        if (result->parts[i].p_refute < result->parts[part].p_refute) part = i;
+    return part;
 }
 
-static ps_status judge_one(const ps_arms *arms, const ps_prediction *prediction, int variation,
-                           ps_prediction_result *result, part_result *parts) {
+static void show_part(ps_prediction_result *result, int part) {
+    const ps_prediction_part_result *r = &result->parts[part];
+    result->part = part;
+    result->arm = r->arm;
+    result->against = r->against;
+    result->n = r->n;
+    result->estimate = r->estimate;
+    result->interval = r->interval;
+    result->p_wilcoxon = r->p_wilcoxon;
+}
+
+static void clear_parts(ps_prediction_result *result) {
+    for (int i = 0; i < PS_MOST_PARTS; i++) {
+        ps_free(result->parts[i].values);
+        ps_free(result->parts[i].left);
+        result->parts[i].values = NULL;
+        result->parts[i].left = NULL;
+    }
+}
+
+static void init_result(const ps_prediction *prediction, ps_prediction_result *result) {
+    const ps_stats_interval none = {ps_absent(), ps_absent(), ps_absent(), "none"};
     memset(result, 0, sizeof *result);
     result->prediction = prediction;
     result->estimate = result->p = result->p_refute = result->p_holm = result->p_refute_holm = ps_absent();
     result->best_p = result->best_p_holm = result->p_wilcoxon = ps_absent();
-    result->interval = (ps_stats_interval){ps_absent(), ps_absent(), ps_absent(), "none"};
-    for (int i = 0; i < prediction->part_count; i++) {
-        PS_TRY(measure_part(arms, prediction, &prediction->parts[i], variation, &parts[i]));
-        list_missing(prediction, variation, parts[i].arm, result->missing, sizeof result->missing);
-        if (parts[i].n > 0) continue;
-        result->arm = parts[i].arm;
-        result->against = parts[i].against;
-        say_untestable(arms, result, &prediction->parts[i], &parts[i]);
-        return PS_OK;
+    result->interval = none;
+    for (int i = 0; i < PS_MOST_PARTS; i++) {
+        ps_prediction_part_result *r = &result->parts[i];
+        r->estimate = r->p = r->p_refute = r->p_wilcoxon = r->best_p = ps_absent();
+        r->interval = none;
     }
-    for (int i = 1; i < prediction->part_count; i++)
-        if (parts[i].test.greater > parts[result->part].test.greater) result->part = i;
-    const part_result *r = &parts[result->part];
-    result->verdict = PS_VERDICT_INCONCLUSIVE; /* until Holm has seen the family */
+}
+
+/* Measures the part; *testable is false, and the sentence says why, where it cannot be judged. */
+static ps_status judge_part(const ps_arms *arms, const ps_arm *arm, int part, int variation, ps_prediction_result *result,
+                            bool *testable) {
+    const ps_prediction *prediction = result->prediction;
+    const ps_prediction_part *p = &prediction->parts[part];
+    ps_prediction_part_result *r = &result->parts[part];
+    r->arm = arm;
+    r->against = arm == NULL || alone(p) ? NULL : partner_arm(arms, p, arm);
     result->arm = r->arm;
     result->against = r->against;
-    result->n = r->n;
-    result->estimate = r->mean;
-    result->interval = r->interval;
-    result->p = r->test.greater;
-    result->p_wilcoxon = r->wilcoxon.greater;
-    result->p_refute = refute_p(parts, prediction->part_count);
-    result->best_p = r->test.best_one_sided;
-    PS_TRY(PS_ALLOC((size_t)r->n, &result->values, "values of a prediction"));
-    memcpy(result->values, r->values, (size_t)r->n * sizeof *r->values);
+    result->part = part;
+    *testable = false;
+    if (arm == NULL || (r->against == NULL && !alone(p))) {
+        say_no_arm(arms, result, p, arm);
+        return PS_OK;
+    }
+    list_missing(prediction, variation, r, result->missing, sizeof result->missing);
+    PS_TRY(measure_part(prediction, p, variation, r));
+    if (p->statistic[0] == '@' && say_no_cohort(result, r, variation)) return PS_OK;
+    *testable = !say_untestable(result, r);
     return PS_OK;
 }
 
-/* From PS_BCA_FROM seeds on the interval must agree with the test. */
-static bool beyond(const ps_prediction_result *r, bool support) {
-    double margin = r->prediction->parts[r->part].margin;
-    if (strcmp(r->interval.name, "bca95") != 0) return true;
-    return r->prediction->greater == support ? r->interval.low > margin : r->interval.high < margin;
+static ps_status judge_one(const ps_arms *arms, const ps_prediction *prediction, int variation,
+                           ps_prediction_result *result) {
+    init_result(prediction, result);
+    const ps_arm *arm = choose_arm(arms, prediction);
+    for (int i = 0; i < prediction->part_count; i++) {
+        bool testable;
+        PS_TRY(judge_part(arms, arm, i, variation, result, &testable));
+        if (!testable) return PS_OK;
+    }
+    int decides = 0;
+    for (int i = 1; i < prediction->part_count; i++)
+        if (result->parts[i].p > result->parts[decides].p) decides = i;
+    result->verdict = PS_VERDICT_INCONCLUSIVE; /* until Holm has seen the family */
+    show_part(result, decides);
+    result->p = result->parts[decides].p;
+    result->best_p = result->parts[decides].best_p;
+    /* Any one part refutes: Bonferroni over the parts. */
+    result->p_refute = fmin(1, prediction->part_count * result->parts[refuting_part(result)].p_refute);
+    return PS_OK;
+}
+
+/* Whether the printed interval of the part lies wholly beyond the margin (support) or wholly short of it. */
+static bool wholly(const ps_prediction_result *r, int part, bool support) {
+    const ps_stats_interval *interval = &r->parts[part].interval;
+    double margin = r->prediction->parts[part].margin;
+    return r->prediction->greater == support ? interval->low > margin : interval->high < margin;
 }
 
 static void decide(ps_prediction_result *r) {
-    if (r->p_holm <= level && beyond(r, true)) r->verdict = PS_VERDICT_SUPPORTED;
-    /* Another part than the shown one may refute; the interval speaks for the shown one alone. */
-    else if (r->p_refute_holm <= level && (r->prediction->part_count > 1 || beyond(r, false)))
+    bool supported = r->p_holm <= level;
+    for (int i = 0; i < r->prediction->part_count; i++) supported = supported && wholly(r, i, true);
+    if (supported) r->verdict = PS_VERDICT_SUPPORTED;
+    else if (r->p_refute_holm <= level && wholly(r, refuting_part(r), false)) {
         r->verdict = PS_VERDICT_REFUTED;
+        show_part(r, refuting_part(r));
+    }
 }
 
 static void say(ps_prediction_result *r) {
     const ps_prediction *p = r->prediction;
-    char versus[128] = "", power[200] = "";
-    int diverged = 0;
-    for (int i = 0; i < r->n; i++) diverged += r->values[i].diverged;
+    const ps_prediction_part_result *part = &r->parts[r->part];
+    char versus[128] = "", power[200] = "", left[512], out[600] = "", which[32] = "";
     if (r->against != NULL) snprintf(versus, sizeof versus, " against %.60s", r->against->name);
+    if (p->part_count > 1) snprintf(which, sizeof which, " (part %d)", r->part + 1);
+    list_left(part, left, sizeof left);
+    if (left[0] != '\0') snprintf(out, sizeof out, "; left out: %s", left);
     if (r->best_p_holm > level)
         snprintf(power, sizeof power,
                  "; %d seed%s can show p = %.3g at best (%.3g after Holm), so nothing can be decided at 5 %%", r->n,
@@ -305,33 +528,34 @@ static void say(ps_prediction_result *r) {
     const char *verdict = r->verdict == PS_VERDICT_SUPPORTED ? "Supported"
                           : r->verdict == PS_VERDICT_REFUTED ? "Refuted"
                                                              : "Inconclusive";
+    const char *interval = strcmp(r->interval.name, "range") == 0      ? "range"
+                           : strcmp(r->interval.name, "median95") == 0 ? "95 % interval of the median"
+                                                                       : "95 % interval";
     snprintf(r->sentence, sizeof r->sentence,
-             "%s: %.160s in %.60s%s is %.4g (%s %.4g to %.4g over %d seed%s%s), margin %s %.4g; p = %.3g for, %.3g against, "
-             "after Holm "
-             "%.3g and %.3g%s.",
-             verdict, p->statistic, r->arm->name, versus, r->estimate,
-             strcmp(r->interval.name, "bca95") == 0 ? "95 % interval" : "range", r->interval.low, r->interval.high, r->n,
-             r->n == 1 ? "" : "s", diverged > 0 ? ", diverged runs ranked worst" : "", p->greater ? "above" : "below",
-             p->parts[r->part].margin, r->p, r->p_refute, r->p_holm, r->p_refute_holm, power);
+             "%s: %.160s%s in %.60s%s is %.4g (%s %.4g to %.4g over %d seed%s%s), margin %s %.4g; p = %.3g for, %.3g against, "
+             "after Holm %.3g and %.3g%s%s.",
+             verdict, p->statistic, which, r->arm->name, versus, r->estimate, interval, r->interval.low, r->interval.high, r->n,
+             r->n == 1 ? "" : "s", part->diverged > 0 ? ", diverged runs ranked worst, median" : "",
+             p->greater ? "above" : "below", p->parts[r->part].margin, r->p, r->p_refute, r->p_holm, r->p_refute_holm, power, out);
 }
 
 /* What a prediction that is not affected brings into the family. */
 static void keep_primary(const ps_prediction_result *primary, ps_prediction_result *result) {
     *result = *primary;
-    result->values = NULL;
+    for (int i = 0; i < PS_MOST_PARTS; i++) {
+        result->parts[i].values = NULL;
+        result->parts[i].left = NULL;
+    }
     if (primary->verdict != PS_VERDICT_NOT_TESTABLE) result->verdict = PS_VERDICT_INCONCLUSIVE;
 }
 
 static ps_status judge(const ps_arms *arms, int variation, bool faulty, const ps_prediction_result *primary,
                        ps_prediction_result *results) {
     double p[PREDICTIONS], q[PREDICTIONS], p_holm[PREDICTIONS], q_holm[PREDICTIONS];
-    part_result *parts;
-    ps_status status = PS_OK;
     memset(results, 0, PREDICTIONS * sizeof *results);
-    PS_TRY(PS_ALLOC(PS_MOST_PARTS, &parts, "parts of a prediction"));
     for (int i = 0; i < PREDICTIONS; i++) {
         if (ps_prediction_affected(&list[i], variation))
-            PS_TRY_CLEANUP(judge_one(arms, &list[i], variation, &results[i], parts));
+            PS_TRY(judge_one(arms, &list[i], variation, &results[i]));
         else keep_primary(&primary[i], &results[i]);
         p[i] = results[i].p;
         q[i] = results[i].p_refute;
@@ -352,9 +576,7 @@ static ps_status judge(const ps_arms *arms, int variation, bool faulty, const ps
                  "Not testable: an instrument check did not hold, so the recorded quantities contradict "
                  "each other (see the checks).");
     }
-cleanup:
-    ps_free(parts);
-    return status;
+    return PS_OK;
 }
 
 ps_status ps_predictions_judge(const ps_arms *arms, bool faulty, ps_prediction_result *results) {
@@ -366,9 +588,39 @@ ps_status ps_predictions_judge_varied(const ps_arms *arms, int variation, bool f
     return judge(arms, variation, faulty, primary, results);
 }
 
-void ps_predictions_clear(ps_prediction_result *results) {
-    for (int i = 0; i < PREDICTIONS; i++) {
-        ps_free(results[i].values);
-        results[i].values = NULL;
+static int layers_of(const ps_summary *summary) {
+    int count = 0;
+    for (size_t i = 0; i < summary->spell_count; i++)
+        if (summary->spells[i].layer >= count) count = summary->spells[i].layer + 1;
+    for (size_t i = 0; i < summary->alive_count; i++)
+        if (summary->alive[i].layer >= count) count = summary->alive[i].layer + 1;
+    return count;
+}
+
+static ps_status write_hazards(const ps_prediction_part *part, const ps_prediction_part_result *r,
+                               const ps_prediction_value *v, ps_tables *tables) {
+    const ps_arm_run *run = ps_arm_find_seed(r->arm, v->seed), *partner = ps_arm_find_seed(r->against, v->seed);
+    for (int l = 0; !v->diverged && l < layers_of(&run->summary); l++) {
+        ps_stats_logrank sum;
+        size_t nodes;
+        char layer[32];
+        PS_TRY(compare_hazards(&partner->summary, &run->summary, strcmp(part->statistic, "@reopening") == 0, l, &sum, &nodes));
+        snprintf(layer, sizeof layer, "#%d", l);
+        if (nodes > 0)
+            ps_tables_row(tables, PS_TABLE_prediction_rows, "sslsddddds", part->statistic, r->arm->name, v->seed, layer,
+                          ps_absent(), ps_absent(), sum.observed - sum.expected, sum.variance, (double)v->first_line, v->trace);
     }
+    return PS_OK;
+}
+
+ps_status ps_predictions_write_terms(const ps_prediction_result *results, ps_tables *tables) {
+    for (int i = 0; i < PREDICTIONS; i++)
+        for (int p = 0; p < list[i].part_count; p++)
+            for (int v = 0; list[i].parts[p].statistic[0] == '@' && v < results[i].parts[p].n; v++)
+                PS_TRY(write_hazards(&list[i].parts[p], &results[i].parts[p], &results[i].parts[p].values[v], tables));
+    return PS_OK;
+}
+
+void ps_predictions_clear(ps_prediction_result *results) {
+    for (int i = 0; i < PREDICTIONS; i++) clear_parts(&results[i]);
 }

@@ -4,6 +4,7 @@
 #define PS_ANALYSIS_PREDICTIONS_H
 
 #include "analysis/contrast.h"
+#include "analysis/tables.h"
 
 typedef enum { PS_VERDICT_NOT_TESTABLE, PS_VERDICT_INCONCLUSIVE, PS_VERDICT_SUPPORTED, PS_VERDICT_REFUTED } ps_verdict;
 const char *ps_verdict_name(ps_verdict verdict);
@@ -35,23 +36,44 @@ const ps_prediction *ps_predictions(int *count);
 typedef struct {
     long long seed;
     double value, cases;
+    double value_arm, value_against;     /* of a difference: what it is the difference of; else ps_absent() */
     double observed, expected, variance; /* of "@..." statistics: events of the arm, stratified by layer; else ps_absent() */
-    bool diverged;
-    const char *trace;   /* borrowed from the arms */
-    uint64_t first_line; /* of the trace, 0: none */
+    bool diverged, no_event;             /* no_event: of "@...", O - E = V = 0; the seed says nothing for either side */
+    const char *trace, *against_trace;   /* borrowed from the arms; the latter NULL for a measure itself */
+    uint64_t first_line, against_line;   /* of the traces, 0: none */
 } ps_prediction_value;
+
+/* A seed that gave no value. */
+typedef struct {
+    long long seed;
+    const char *reason, *detail; /* detail: a pairing key or an arm, NULL: none; borrowed */
+    bool lost;                   /* counts towards PS_MOST_LOST: there was a run, or a pair */
+} ps_prediction_left_out;
+
+/* More than this share lost, and the prediction is not testable. */
+#define PS_MOST_LOST (1.0 / 3)
+
+typedef struct {
+    const ps_arm *arm, *against; /* NULL: there is none; against also for a measure itself */
+    int n, left_count, lost, diverged;
+    double estimate; /* mean over seeds; the median when a run diverged */
+    double p, p_refute, p_wilcoxon, best_p;
+    ps_stats_interval interval;
+    ps_prediction_value *values;  /* n */
+    ps_prediction_left_out *left; /* left_count, by seed */
+} ps_prediction_part_result;
 
 typedef struct {
     const ps_prediction *prediction;
     const ps_arm *arm, *against; /* of the deciding part; against NULL for a measure itself */
     ps_verdict verdict;
-    int n, part; /* the part that decides: the one with the largest p */
+    int n, part; /* the part that decides: the one with the largest p; of a refuted prediction the one that refutes */
     double p_wilcoxon; /* signed-rank test in favour, beside p (the sign-flip test), which decides */
     double estimate, p, p_refute, p_holm, p_refute_holm, best_p, best_p_holm;
     ps_stats_interval interval;
-    ps_prediction_value *values; /* of the deciding part, n of them; ps_free */
-    char missing[256];           /* needed and not recorded, separated by blanks */
-    char sentence[640];
+    ps_prediction_part_result parts[PS_MOST_PARTS]; /* part_count of the prediction; not testable: as far as they were measured */
+    char missing[256];                              /* needed and not recorded, separated by blanks */
+    char sentence[1024];
 } ps_prediction_result;
 
 /* results has room for every prediction. faulty: an instrument check did not hold, so nothing can be concluded. */
@@ -61,6 +83,8 @@ ps_status ps_predictions_judge(const ps_arms *arms, bool faulty, ps_prediction_r
 ps_status ps_predictions_judge_varied(const ps_arms *arms, int variation, bool faulty, const ps_prediction_result *primary,
                                       ps_prediction_result *results);
 bool ps_prediction_affected(const ps_prediction *prediction, int variation);
+/* Appends the rows of prediction_rows.tsv that belong to pairs: O - E and V of each layer, for the hazard ratios that were measured. */
+ps_status ps_predictions_write_terms(const ps_prediction_result *results, ps_tables *tables);
 void ps_predictions_clear(ps_prediction_result *results);
 
 #endif

@@ -178,16 +178,61 @@ static void write_contrast(json_out *out, const ps_verdict_contrast *v) {
     close_item(out, '}');
 }
 
-static void write_values(json_out *out, const ps_prediction_result *r) {
+static void write_values(json_out *out, const ps_prediction_part_result *r) {
     open_item(out, "values", '[');
     for (int i = 0; i < r->n; i++) {
+        const ps_prediction_value *v = &r->values[i];
         open_item(out, NULL, '{');
-        number(out, "seed", (double)r->values[i].seed);
-        number(out, "value", r->values[i].value);
-        flag(out, "diverged", r->values[i].diverged);
-        number(out, "cases", r->values[i].cases);
-        text(out, "trace", r->values[i].trace);
-        number(out, "first_line", (double)r->values[i].first_line);
+        number(out, "seed", (double)v->seed);
+        number(out, "value", v->value);
+        flag(out, "diverged", v->diverged);
+        flag(out, "no_event", v->no_event);
+        number(out, "cases", v->cases);
+        number(out, "value_arm", v->value_arm);
+        number(out, "value_against", v->value_against);
+        number(out, "observed", v->observed);
+        number(out, "expected", v->expected);
+        number(out, "variance", v->variance);
+        text(out, "trace", v->trace);
+        number(out, "first_line", (double)v->first_line);
+        text(out, "against_trace", v->against_trace);
+        number(out, "against_line", v->against_trace != NULL ? (double)v->against_line : ps_absent());
+        close_item(out, '}');
+    }
+    close_item(out, ']');
+    open_item(out, "left_out", '[');
+    for (int i = 0; i < r->left_count; i++) {
+        const ps_prediction_left_out *l = &r->left[i];
+        char reason[256];
+        snprintf(reason, sizeof reason, "%s%s%s", l->reason, l->detail != NULL ? " " : "", l->detail != NULL ? l->detail : "");
+        open_item(out, NULL, '{');
+        number(out, "seed", (double)l->seed);
+        text(out, "reason", reason);
+        flag(out, "lost", l->lost);
+        close_item(out, '}');
+    }
+    close_item(out, ']');
+}
+
+static void write_parts(json_out *out, const ps_prediction_result *result) {
+    open_item(out, "parts", '[');
+    for (int i = 0; i < result->prediction->part_count; i++) {
+        const ps_prediction_part *part = &result->prediction->parts[i];
+        const ps_prediction_part_result *r = &result->parts[i];
+        open_item(out, NULL, '{');
+        text(out, "measure", part->statistic);
+        number(out, "margin", part->margin);
+        text(out, "arm", r->arm != NULL ? r->arm->name : NULL);
+        text(out, "against", r->against != NULL ? r->against->name : NULL);
+        number(out, "n", r->n);
+        number(out, "estimate", r->estimate);
+        number(out, "low", r->interval.low);
+        number(out, "high", r->interval.high);
+        text(out, "interval", r->interval.name);
+        number(out, "coverage", r->interval.coverage);
+        number(out, "p", r->p);
+        number(out, "p_refute", r->p_refute);
+        write_values(out, r);
         close_item(out, '}');
     }
     close_item(out, ']');
@@ -251,7 +296,9 @@ static void write_prediction(json_out *out, const ps_prediction_result *r, const
     words(out, "missing", r->missing);
     words(out, "tables", p->tables);
     text(out, "sentence", r->sentence);
-    write_values(out, r);
+    number(out, "part", r->part + 1);
+    write_values(out, &r->parts[r->part]);
+    write_parts(out, r);
     write_sensitivity(out, sensitivity);
     close_item(out, '}');
 }

@@ -176,6 +176,20 @@ static ps_status write_layer(activity_state *state, const ps_frame *frame, int l
     return ps_collect_note(state->in.collector, PS_TABLE_layer_arm, l, step, dead, inert);
 }
 
+/* dead_mean is the mean over probes of the network's share: each layer's part of it; dead_end that of the last probe. */
+static void write_terms(const activity_state *state, const ps_frame *frame) {
+    const ps_run *run = state->in.run;
+    double known = sum_scope(state, &state->scopes.scopes[0]).known;
+    for (int l = 0; known > 0 && l < run->layer_count; l++) {
+        const activity_counts *c = &state->layers[l];
+        if (!ps_scope_has(&state->scopes.scopes[0], &run->layers[l], l)) continue;
+        ps_term term = {"dead_mean", &run->layers[l], -1, run->probes[frame->index].step, c->dead / known, c->known / known, frame->line[l]};
+        ps_metric_term(&state->in, term);
+        term.measure = "dead_end";
+        if (frame->index == run->probe_count - 1) ps_metric_term(&state->in, term);
+    }
+}
+
 static ps_status take(void *context, const ps_frame *frame) {
     activity_state *state = context;
     int layers = state->in.run->layer_count;
@@ -188,6 +202,7 @@ static ps_status take(void *context, const ps_frame *frame) {
     if (state->line == 0 && layers > 0) state->line = frame->line[0];
     for (int l = 0; l < layers; l++) count_layer(state, frame->index, l);
     for (int s = 0; s < state->scopes.count; s++) PS_TRY(write_scope(state, s, frame->index));
+    write_terms(state, frame);
     for (int l = 0; l < layers && state->in.tables != NULL; l++) PS_TRY(write_layer(state, frame, l));
     return PS_OK;
 }

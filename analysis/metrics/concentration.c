@@ -8,6 +8,7 @@
 typedef struct {
     ps_metric_input in;
     double *last_weight, *last_activation; /* scaled, of the latest probe that recorded them */
+    uint64_t *last_line;                   /* of that probe's record */
     long long last_step;
     uint64_t line;
 } concentration_state;
@@ -20,6 +21,7 @@ static ps_status begin(const ps_metric_input *input, void **out) {
     state->in = *input;
     PS_TRY(PS_ALLOC(layers, &state->last_weight, "layer ratios"));
     PS_TRY(PS_ALLOC(layers, &state->last_activation, "layer ratios"));
+    PS_TRY(PS_ALLOC(layers, &state->last_line, "lines of records"));
     for (size_t l = 0; l < layers; l++) state->last_weight[l] = state->last_activation[l] = ps_absent();
     return PS_OK;
 }
@@ -28,6 +30,7 @@ static void destroy(void *context) {
     concentration_state *state = context;
     ps_free(state->last_weight);
     ps_free(state->last_activation);
+    ps_free(state->last_line);
     ps_free(state);
 }
 
@@ -55,6 +58,7 @@ static void take_layer(concentration_state *state, const ps_frame *frame, int l)
     double activation = ps_ratio(ps_frame_layer(frame, PS_Q_activation_l2, l), ps_frame_layer(frame, PS_Q_activation_l1, l));
     if (ps_is_absent(weight) && ps_is_absent(activation)) return;
     state->last_weight[l] = scaled(weight, weights);
+    state->last_line[l] = frame->line[l];
     state->last_activation[l] = scaled(activation, outputs);
     ps_tables_row(state->in.tables, PS_TABLE_l2l1, "sllsiissdddddd", run->arm, run->header->seed,
                   run->probes[frame->index].step, layer->name, layer->position, layer->depth, layer->stage,
@@ -89,7 +93,10 @@ static double third_mean(const concentration_state *state, bool last) {
         bool in_third = last ? 3 * seen >= 2 * privates : 3 * seen < privates;
         seen++;
         if (!in_third || ps_is_absent(state->last_weight[l])) continue;
-        sum += log(state->last_weight[l]);
+        const char *measure = last ? "l2l1_late_log" : "l2l1_shallow_log";
+        double value = log(state->last_weight[l]);
+        ps_metric_term(&state->in, (ps_term){measure, &run->layers[l], -1, state->last_step, value, 1, state->last_line[l]});
+        sum += value;
         count++;
     }
     return count > 0 ? sum / count : ps_absent();

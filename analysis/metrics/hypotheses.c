@@ -24,6 +24,7 @@ typedef struct {
     double p9_weight, p9_sum, p9_cases;
     double *scratch;
     uint64_t line;
+    uint64_t *first_line, *probe_line; /* of each layer's first record; of [probe][layer] */
 } hypotheses_state;
 
 static size_t cells(size_t a, size_t b) { return a * b + 1; }
@@ -48,6 +49,8 @@ static ps_status begin(const ps_metric_input *input, void **out) {
     for (size_t i = 0; i < (size_t)run->probe_count * layers; i++) state->sparsity[i] = ps_absent();
     PS_TRY(PS_ALLOC(nodes + 1, &state->gradient, "gradients"));
     for (size_t i = 0; i < nodes; i++) state->gradient[i] = ps_absent();
+    PS_TRY(PS_ALLOC(layers + 1, &state->first_line, "lines of records"));
+    PS_TRY(PS_ALLOC(cells((size_t)run->probe_count, layers), &state->probe_line, "lines of records"));
     return PS_ALLOC(nodes + 1, &state->scratch, "scratch");
 }
 
@@ -62,6 +65,8 @@ static void destroy(void *context) {
     ps_free(state->sparsity);
     ps_free(state->gradient);
     ps_free(state->scratch);
+    ps_free(state->first_line);
+    ps_free(state->probe_line);
     ps_free(state);
 }
 
@@ -197,6 +202,30 @@ static void count_cascade(hypotheses_state *state, int w) {
     }
 }
 
+/* What the counters have grown by since `before`, as terms of this layer and window. */
+static void write_terms(const hypotheses_state *state, const hypotheses_state *before, const ps_frame *frame, int l) {
+    const ps_run *run = state->in.run;
+    const ps_term terms[] = {
+        {.measure = "dead_gradient_steps", .weight = state->w1_steps - before->w1_steps,
+         .amount = state->w1_steps - before->w1_steps - (state->w1_zero - before->w1_zero)},
+        {.measure = "dead_moving_share", .weight = state->judged - before->judged, .amount = state->moving - before->moving},
+        {.measure = "dead_outgoing_still", .weight = state->out_judged - before->out_judged,
+         .amount = state->out_still - before->out_still},
+        {.measure = "reopened_outgoing_moving", .weight = state->reopened_judged - before->reopened_judged,
+         .amount = state->reopened_moving - before->reopened_moving},
+        {.measure = "gradient_reopening", .weight = state->p9_weight - before->p9_weight,
+         .amount = state->p9_sum - before->p9_sum},
+    };
+    for (size_t t = 0; t < sizeof terms / sizeof *terms; t++) {
+        ps_term term = terms[t];
+        term.layer = &run->layers[l];
+        term.window = run->windows[frame->index].window;
+        term.step = run->windows[frame->index].first;
+        term.line = frame->line[l];
+        ps_metric_term(&state->in, term);
+    }
+}
+
 static ps_status take(void *context, const ps_frame *frame) {
     hypotheses_state *state = context;
     const ps_run *run = state->in.run;
@@ -206,8 +235,11 @@ static ps_status take(void *context, const ps_frame *frame) {
     for (int l = 0; l < run->layer_count; l++) {
         const ps_trace_layer *layer = &run->layers[l];
         if (layer->shared) continue;
+        if (state->first_line[l] == 0) state->first_line[l] = frame->line[l];
+        hypotheses_state before = *state;
         if (!frame->is_window) {
             note_sparsity(state, frame, l);
+            state->probe_line[frame->index * run->layer_count + l] = frame->line[l];
             continue;
         }
         if (rests_on_nodes) note_drift(state, frame, l);
@@ -218,6 +250,7 @@ static ps_status take(void *context, const ps_frame *frame) {
             count_outgoing(state, frame, node);
             state->mobility[frame->index % (AHEAD + 1)][node] = (unsigned char)mobility;
         }
+        write_terms(state, &before, frame, l);
     }
     if (!frame->is_window) return PS_OK;
     count_cascade(state, frame->index - AHEAD);
@@ -244,6 +277,9 @@ static ps_status set_leaving(const hypotheses_state *state) {
             }
             if (dead == 0 || near == 0) continue;
             double weight = dead * near / (dead + near);
+            ps_metric_term(&state->in, (ps_term){"leave_difference", layer, -1, run->probes[p].step,
+                                                 weight * (dead_left / dead - near_left / near), weight,
+                                                 state->probe_line[(p - 1) * run->layer_count + l]});
             weights += weight;
             sum += weight * (dead_left / dead - near_left / near);
             cases += dead + near;
@@ -294,6 +330,7 @@ static ps_status set_lead(const hypotheses_state *state) {
         double lead = ps_stats_spearman(before, deaths, count, block + 3 * probes, order);
         double lag = ps_stats_spearman(after, deaths, count, block + 3 * probes, order);
         if (isnan(lead) || isnan(lag)) continue;
+        ps_metric_term(&state->in, (ps_term){"sparsity_lead", layer, -1, -1, lead - lag, 1, state->first_line[l]});
         sum += lead - lag;
         layers++;
     }
@@ -329,7 +366,9 @@ static ps_status set_slowing(const hypotheses_state *state) {
                 seen++;
             }
         if (early_count == 0 || late_count == 0) continue;
-        sum += late / late_count - early / early_count;
+        double slowing = late / late_count - early / early_count;
+        ps_metric_term(&state->in, (ps_term){"near_dead_slowing", &run->layers[l], -1, -1, slowing, 1, state->first_line[l]});
+        sum += slowing;
         layers++;
     }
     return ps_summary_set(state->in.summary, "near_dead_slowing", layers > 0 ? sum / layers : ps_absent(), layers,

@@ -14,6 +14,7 @@ typedef struct {
     size_t count, capacity;
     long long per_row, row_start, row_steps;
     double sums[COLUMNS];
+    uint64_t accuracy_line; /* of the evaluation that the run's test accuracy is from, else of the end record */
 } loss_state;
 
 static ps_status begin(const ps_metric_input *input, void **out) {
@@ -85,6 +86,10 @@ static ps_status take(void *context, const ps_trace_record *record) {
         case PS_RECORD_EVAL:
             ps_tables_row(state->in.tables, PS_TABLE_eval, "sldsddd", run->arm, run->header->seed, record->step,
                           record->split, record->loss, record->accuracy, record->count);
+            if (record->split[0] == '\0' || strcmp(record->split, "test") == 0) state->accuracy_line = record->line;
+            return PS_OK;
+        case PS_RECORD_END:
+            if (state->accuracy_line == 0) state->accuracy_line = record->line;
             return PS_OK;
         default:
             return PS_OK;
@@ -110,7 +115,8 @@ static ps_status end(void *context) {
     PS_TRY(ps_summary_set(summary, "loss_start", mean_of(state->losses, window), (double)window, 0));
     PS_TRY(ps_summary_set(summary, "loss_end", mean_of(state->losses + state->count - window, window), (double)window, 0));
     PS_TRY(ps_summary_set(summary, "test_loss", run->test_loss, 0, 0));
-    PS_TRY(ps_summary_set(summary, "test_accuracy", run->test_accuracy, 0, 0));
+    ps_metric_term(&state->in, (ps_term){"test_accuracy", NULL, -1, run->steps_done, run->test_accuracy, 1, state->accuracy_line});
+    PS_TRY(ps_summary_set(summary, "test_accuracy", run->test_accuracy, 1, state->accuracy_line));
     double recording = run->record_ns + run->probe_ns; /* missing when either is */
     if (ps_is_absent(run->record_ns) || ps_is_absent(run->probe_ns)) recording = ps_absent();
     return ps_summary_set(summary, "record_cost", ps_ratio(recording, run->train_ns), 0, 0);

@@ -100,3 +100,24 @@ ps_status ps_stats_interval_of_mean(const double *values, int n, ps_stats_interv
     interval->name = "range";
     return PS_OK;
 }
+
+ps_stats_interval ps_stats_interval_of_median(const double *values, int n) {
+    enum { MOST = 1024 };
+    double sorted[MOST], term, tail;
+    if (n <= 0 || n > MOST) return (ps_stats_interval){ps_absent(), ps_absent(), ps_absent(), "none"};
+    for (int i = 0; i < n; i++) { /* by insertion: n is a number of seeds */
+        int place = i;
+        for (; place > 0 && sorted[place - 1] > values[i]; place--) sorted[place] = sorted[place - 1];
+        sorted[place] = values[i];
+    }
+    int k = 1;
+    term = tail = ldexp(1, -n); /* P(B = k - 1) and P(B < k) */
+    while (n >= PS_BCA_FROM && 2 * k < n) {
+        double next = term * (n - k + 1) / k;
+        if (2 * (tail + next) > 0.05) break;
+        term = next;
+        tail += next;
+        k++;
+    }
+    return (ps_stats_interval){sorted[k - 1], sorted[n - k], 1 - 2 * tail, n >= PS_BCA_FROM ? "median95" : "range"};
+}

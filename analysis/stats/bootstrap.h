@@ -7,7 +7,7 @@
 typedef struct {
     double low, high;
     double coverage;  /* nominal for bca95; exact, of the median, for a range */
-    const char *name; /* "bca95", "range" or "none" */
+    const char *name; /* "bca95", "median95", "range" or "none" */
 } ps_stats_interval;
 
 enum { PS_BCA_FROM = 10 }; /* fewer values than this are shown one by one with their range */
@@ -16,6 +16,10 @@ enum { PS_BCA_FROM = 10 }; /* fewer values than this are shown one by one with t
  * 20,000 resamples drawn with a fixed key. Below: smallest and largest value; it covers the median with probability 1 - 2^(1
  * - n). */
 ps_status ps_stats_interval_of_mean(const double *values, int n, ps_stats_interval *interval);
+
+/* Of the median, for values that may be +-infinity (ranks alone count): from PS_BCA_FROM values on the k-th smallest and k-th largest with the
+ * largest k whose coverage 1 - 2 P(B(n, 1/2) < k) is at least 95 % (the sign test's interval; Conover 1999, 3.2); below, the range. */
+ps_stats_interval ps_stats_interval_of_median(const double *values, int n);
 
 /* Standard normal distribution function and its inverse (Acklam's approximation with one Newton step). */
 double ps_stats_normal(double z);

@@ -58,6 +58,8 @@ def violations(value, node, where="$"):
         return found + [f"{where}: {value!r} is no {names}"]
     if isinstance(value, dict):
         found += [f"{where}: lacks {key}" for key in node.get("required", []) if key not in value]
+        if node.get("additionalProperties") is False:
+            found += [f"{where}: has {key}, which the schema does not know" for key in value if key not in node.get("properties", {})]
         for key, part in node.get("properties", {}).items():
             if key in value:
                 found += violations(value[key], part, f"{where}.{key}")
@@ -87,6 +89,10 @@ def main():
     check(verdict["summary"][0].startswith("With 2 seeds nothing can be shown at 5 %"), "the first sentence says what the runs decide: nothing", verdict["summary"])
     found = violations(verdict, schema)
     check(not found, "verdict.json keeps its schema", *found)
+    strange = json.loads(json.dumps(verdict))
+    strange["predictions"][0]["parts"][0]["unheard"] = 1
+    check(violations(strange, schema) == ["$.predictions[0].parts[0]: has unheard, which the schema does not know"], "a key the schema does not know is found",
+          violations(strange, schema))
     checks = [c for c in verdict["checks"] if c["holds"] is not None]
     check(len(checks) >= 8 and all(c["holds"] for c in checks), "the instrument checks hold on real runs", checks)
     accuracy = [c for c in verdict["comparison"] if c["measure"] == "test_accuracy"][0]

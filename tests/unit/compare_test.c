@@ -48,6 +48,24 @@ static void add_run(run_list *list, const ps_fixture *fixture) {
     list->count++;
 }
 
+/* Replaces the first `from` in the latest trace of the list. */
+static void rewrite(const run_list *list, const char *from, const char *to) {
+    const char *path = list->paths[list->count - 1];
+    char *content;
+    assert_int_equal(ps_file_read(path, &content, NULL), PS_OK);
+    char *place = strstr(content, from);
+    assert_non_null(place);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fprintf(file, "%.*s%s%s", (int)(place - content), content, to, place + strlen(from));
+    assert_int_equal(fclose(file), 0);
+    free(content);
+}
+
+static void start_at_zero(const run_list *list) {
+    rewrite(list, "\"pool_skip_mode\"", "\"pool_skip_zero_init\":true,\"pool_skip_mode\"");
+}
+
 static void make_arms(run_list *base, run_list *module, int seeds) {
     memset(base, 0, sizeof *base);
     memset(module, 0, sizeof *module);
@@ -64,6 +82,7 @@ static void make_arms(run_list *base, run_list *module, int seeds) {
         m.accuracy = 0.55;
         add_run(base, &b);
         add_run(module, &m);
+        start_at_zero(module);
     }
 }
 
@@ -194,6 +213,236 @@ static void diverged_runs_rank_worst(void **state) {
     /* Six wins of equal size (rank 3.5 each) and one loss of rank 7: sums of at least 14 of 28 come up with this share. */
     assert_true(number_in(accuracy, "p") > 0.2);
     assert_true(number_in(accuracy, "n") == 7);
+    cJSON_Delete(document);
+}
+
+static const cJSON *prediction_of(const cJSON *document, const char *id) { return entry(document, "predictions", "id", id); }
+
+static const char *sentence_of(const cJSON *document, const char *id) {
+    return cJSON_GetObjectItemCaseSensitive(prediction_of(document, id), "sentence")->valuestring;
+}
+
+static int left_out_of(const cJSON *document, const char *id) {
+    const cJSON *part = cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(prediction_of(document, id), "parts"), 0);
+    return cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(part, "left_out"));
+}
+
+/* Four module runs diverge, and have no dead node to count: they must neither drop out nor count as healed. */
+static void diverged_runs_without_a_value_count_worst(void **state) {
+    static const char *const ids[] = {"P1", "P4", "P6"};
+    run_list base, module;
+    (void)state;
+    make_arms(&base, &module, 8);
+    for (int s = 9; s <= 12; s++) {
+        ps_fixture b = ps_fixture_default("baseline", (uint64_t)s), m = ps_fixture_default("ps2", (uint64_t)s);
+        m.module = m.diverged = true;
+        m.pool_size = 2;
+        m.dead_start = m.death = 0;
+        m.accuracy = 0.9;
+        add_run(&base, &b);
+        add_run(&module, &m);
+    }
+    held(compare_two(&base, &module));
+    cJSON *document = read_verdict();
+    for (int i = 0; i < 3; i++) {
+        const cJSON *prediction = prediction_of(document, ids[i]), *value;
+        int diverged = 0;
+        assert_string_equal(verdict_of(document, ids[i]), "inconclusive"); /* eight of twelve would be supported */
+        assert_float_equal(number_in(prediction, "n"), 12, 0);
+        assert_string_equal(cJSON_GetObjectItemCaseSensitive(prediction, "interval")->valuestring, "median95");
+        assert_string_equal(cJSON_GetObjectItemCaseSensitive(prediction, "low")->valuestring, "-Infinity");
+        cJSON_ArrayForEach(value, cJSON_GetObjectItemCaseSensitive(prediction, "values")) {
+            if (!cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(value, "diverged"))) continue;
+            diverged++;
+            assert_string_equal(cJSON_GetObjectItemCaseSensitive(value, "value")->valuestring, "NaN");
+        }
+        assert_int_equal(diverged, 4);
+    }
+    assert_float_equal(number_in(prediction_of(document, "P6"), "estimate"), 0.05, 1e-6); /* the median, not the mean */
+    cJSON_Delete(document);
+}
+
+/* The partner's divergence speaks for the arm; where both diverged nothing tells them apart. */
+static void the_partner_may_diverge(void **state) {
+    run_list base, module;
+    (void)state;
+    make_arms(&base, &module, 8);
+    for (int s = 9; s <= 10; s++) {
+        ps_fixture b = ps_fixture_default("baseline", (uint64_t)s), m = ps_fixture_default("ps2", (uint64_t)s);
+        m.module = b.diverged = true;
+        m.diverged = s == 10;
+        m.pool_size = 2;
+        add_run(&base, &b);
+        add_run(&module, &m);
+    }
+    held(compare_two(&base, &module));
+    cJSON *document = read_verdict();
+    const cJSON *p6 = prediction_of(document, "P6");
+    /* Nine of ten in favour and one that says nothing: 2 of the 1024 assignments give at least as much. */
+    assert_float_equal(number_in(p6, "p"), ldexp(1, -9), 1e-12);
+    assert_float_equal(number_in(p6, "low"), 0.05, 1e-6); /* second smallest of ten; the smallest stands at the margin */
+    assert_float_equal(number_in(p6, "coverage"), 1 - 22.0 / 1024, 1e-12);
+    cJSON_Delete(document);
+}
+
+static void left_out_seeds_are_named(void **state) {
+    (void)state;
+    for (int cut = 3; cut <= 5; cut += 2) {
+        run_list base, module;
+        make_arms(&base, &module, 12 - cut);
+        for (int s = 13 - cut; s <= 12; s++) {
+            ps_fixture b = ps_fixture_default("baseline", (uint64_t)s), m = ps_fixture_default("ps2", (uint64_t)s);
+            m.module = m.cut = true;
+            m.pool_size = 2;
+            add_run(&base, &b);
+            add_run(&module, &m);
+        }
+        held(compare_two(&base, &module));
+        cJSON *document = read_verdict();
+        assert_int_equal(left_out_of(document, "P6"), cut);
+        assert_int_equal(left_out_of(document, "P1"), cut); /* a full value in no prediction about one arm either */
+        assert_int_equal(left_out_of(document, "W1"), 0);
+        assert_string_equal(verdict_of(document, "P6"), cut == 3 ? "supported" : "not_testable");
+        assert_non_null(strstr(sentence_of(document, "P6"), cut == 3 ? "seed 12 has no end in arm ps2" : "and 1 more"));
+        if (cut == 5) assert_non_null(strstr(sentence_of(document, "P6"), "5 of 12 seeds give no value, more than a third"));
+        cJSON_Delete(document);
+    }
+}
+
+static void a_cohort_without_events_stays_in(void **state) {
+    run_list base, module;
+    (void)state;
+    make_arms(&base, &module, 8);
+    for (int s = 9; s <= 12; s++) {
+        ps_fixture b = ps_fixture_default("baseline", (uint64_t)s), m = ps_fixture_default("ps2", (uint64_t)s);
+        b.start_by_seed = m.start_by_seed = m.module = true;
+        b.revival = m.revival = 0;
+        m.pool_size = 2;
+        add_run(&base, &b);
+        add_run(&module, &m);
+        start_at_zero(&module);
+    }
+    held(compare_two(&base, &module));
+    cJSON *document = read_verdict();
+    const cJSON *p2 = prediction_of(document, "P2"), *values = cJSON_GetObjectItemCaseSensitive(p2, "values");
+    assert_float_equal(number_in(p2, "n"), 12, 0);
+    assert_true(cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(cJSON_GetArrayItem(values, 11), "no_event")));
+    assert_float_equal(number_in(cJSON_GetArrayItem(values, 11), "value"), 0, 0);
+    assert_float_equal(number_in(p2, "p"), ldexp(1, -8), 1e-12); /* effect 0: as if eight seeds spoke */
+    cJSON_Delete(document);
+}
+
+static void set_fork(const run_list *list, const char *digest) {
+    char event[160];
+    snprintf(event, sizeof event, "\n{\"type\":\"event\",\"step\":0,\"event\":\"forked\",\"checkpoint\":\"%s\"}\n", digest);
+    rewrite(list, "\n", event);
+}
+
+/* Equal states in every seed are not enough: modules that do not start at zero need a fork from one checkpoint, in all pairs. */
+static void cohorts_need_a_design(void **state) {
+    static const char *const digests[] = {"", "a", "b"};
+    (void)state;
+    for (int d = 0; d < 3; d++) {
+        run_list base = {0}, module = {0};
+        for (int s = 1; s <= 6; s++) {
+            ps_fixture b = ps_fixture_default("baseline", (uint64_t)s), m = ps_fixture_default("ps2", (uint64_t)s);
+            b.start_by_seed = m.start_by_seed = m.module = true;
+            m.pool_size = 2;
+            add_run(&base, &b);
+            add_run(&module, &m);
+            if (d > 0) set_fork(&base, "a");
+            if (d > 0) set_fork(&module, s == 4 ? digests[d] : "a");
+        }
+        held(compare_two(&base, &module));
+        cJSON *document = read_verdict();
+        assert_true((strcmp(verdict_of(document, "P2"), "not_testable") == 0) == (d != 1));
+        if (d != 1) assert_non_null(strstr(sentence_of(document, "P3"), d == 0 ? "in 6 of 6 pairs" : "in 1 of 6 pairs"));
+        cJSON_Delete(document);
+    }
+}
+
+/* Module and controls of pool size e; with `other` the controls of P7 have another one. */
+static cJSON *compare_controls(int controls_size, int odd_seed) {
+    static const char *const names[] = {"baseline", "ps", "grid", "energy", "conv"};
+    static const char *const modes[] = {NULL, "full", "grid+conv+skip", "grid-energy+conv+skip", "conv+skip"};
+    static run_list lists[5];
+    ps_compare_arm arms[5];
+    memset(lists, 0, sizeof lists);
+    for (int a = 0; a < 5; a++) {
+        for (int s = 1; s <= 6; s++) {
+            ps_fixture f = ps_fixture_default(names[a], (uint64_t)s);
+            f.module = a > 0;
+            f.pool_size = a == 1 ? 4 : controls_size;
+            f.mode = modes[a];
+            /* The reference lacks this seed, so that nothing has compared these two before. */
+            if (s == odd_seed && a == 2) f.order = "another";
+            if (s != odd_seed || a > 0) add_run(&lists[a], &f);
+        }
+        arms[a] = (ps_compare_arm){names[a], lists[a].paths, lists[a].count};
+    }
+    held(ps_compare_run(arms, 5, &(ps_compare_options){.out_directory = folder, .quiet = true}));
+    return read_verdict();
+}
+
+static void only_equal_pool_sizes_are_contrasted(void **state) {
+    (void)state;
+    cJSON *document = compare_controls(2, 0);
+    assert_string_equal(verdict_of(document, "P7"), "not_testable");
+    assert_non_null(strstr(sentence_of(document, "P7"), "pool size of arm ps (4)"));
+    cJSON_Delete(document);
+    document = compare_controls(4, 0);
+    assert_string_not_equal(verdict_of(document, "P7"), "not_testable");
+    cJSON_Delete(document);
+}
+
+static void pairs_are_checked_between_the_arms_contrasted(void **state) {
+    (void)state;
+    cJSON *document = compare_controls(4, 5);
+    assert_int_equal(left_out_of(document, "P7"), 1);
+    const cJSON *part = cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(prediction_of(document, "P7"), "parts"), 0);
+    const cJSON *left = cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(part, "left_out"), 0);
+    assert_float_equal(number_in(left, "seed"), 5, 0);
+    assert_non_null(strstr(cJSON_GetObjectItemCaseSensitive(left, "reason")->valuestring, "differs in order"));
+    cJSON_Delete(document);
+}
+
+static void traces_without_pairing_judge_no_contrast(void **state) {
+    run_list base = {0}, module = {0};
+    (void)state;
+    for (int s = 1; s <= 6; s++) {
+        ps_fixture b = ps_fixture_default("baseline", (uint64_t)s), m = ps_fixture_default("ps2", (uint64_t)s);
+        m.module = true;
+        add_run(&base, &b);
+        rewrite(&base, "\"pairing\"", "\"other\"");
+        add_run(&module, &m);
+        rewrite(&module, "\"pairing\"", "\"other\"");
+    }
+    held(compare_two(&base, &module));
+    cJSON *document = read_verdict();
+    assert_string_equal(verdict_of(document, "P6"), "not_testable");
+    assert_non_null(strstr(sentence_of(document, "P6"), "no pairing object"));
+    assert_string_not_equal(verdict_of(document, "W1"), "not_testable");
+    cJSON_Delete(document);
+}
+
+/* Nine seeds, eight beyond the margin and one short of it: p alone would do, the printed range does not. */
+static void the_printed_interval_must_agree(void **state) {
+    run_list base = {0}, module = {0};
+    (void)state;
+    for (int s = 1; s <= 9; s++) {
+        ps_fixture b = ps_fixture_default("baseline", (uint64_t)s), m = ps_fixture_default("ps2", (uint64_t)s);
+        m.module = b.sparse = m.sparse = true; /* few predictions are testable: the family is small */
+        m.accuracy = s == 4 ? 0.485 : 0.6;
+        add_run(&base, &b);
+        add_run(&module, &m);
+    }
+    held(compare_two(&base, &module));
+    cJSON *document = read_verdict();
+    const cJSON *p6 = prediction_of(document, "P6");
+    assert_float_equal(number_in(p6, "p"), ldexp(1, -8), 1e-12);
+    assert_true(number_in(p6, "p_holm") <= 0.05);
+    assert_float_equal(number_in(p6, "low"), -0.015, 1e-6);
+    assert_string_equal(verdict_of(document, "P6"), "inconclusive");
     cJSON_Delete(document);
 }
 
@@ -463,6 +712,76 @@ static void explain_leads_to_the_trace(void **state) {
     assert_int_equal(ps_explain(folder, "X9", stdout), PS_ERR_USAGE);
 }
 
+static int count_in(const char *text, const char *what) {
+    int count = 0;
+    for (const char *p = text; (p = strstr(p, what)) != NULL; p++) count++;
+    return count;
+}
+
+/* Every value of every part is added up again from its terms, but for those that are no sum. */
+static void check_explained(const cJSON *prediction) {
+    char *text = NULL;
+    size_t size = 0;
+    int values = 0;
+    bool is_sum = true;
+    const cJSON *part, *value;
+    cJSON_ArrayForEach(part, cJSON_GetObjectItemCaseSensitive(prediction, "parts")) {
+        values += cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(part, "values"));
+        cJSON_ArrayForEach(value, cJSON_GetObjectItemCaseSensitive(part, "values"))
+            values -= cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(value, "diverged"));
+        is_sum &= strcmp(text_in(part, "measure"), "cascade_difference") != 0 && strcmp(text_in(part, "measure"), "grad_dead_ratio") != 0;
+    }
+    FILE *stream = open_memstream(&text, &size);
+    held(ps_explain(folder, text_in(prediction, "id"), stream));
+    fclose(stream);
+    int again = count_in(text, "recomputed: ");
+    if (again != (is_sum ? values : 0)) fail_msg("%s: %d of %d values recomputed", text_in(prediction, "id"), again, values);
+    assert_null(strstr(text, ": 0 rows"));
+    free(text);
+}
+
+static void explain_adds_every_number_up_again(void **state) {
+    run_list base, module;
+    (void)state;
+    make_arms(&base, &module, 3);
+    for (int s = 4; s <= 5; s++) {
+        ps_fixture b = ps_fixture_default("baseline", (uint64_t)s), m = ps_fixture_default("ps2", (uint64_t)s);
+        b.start_by_seed = m.start_by_seed = m.module = b.norm = m.norm = true;
+        m.pool_size = 2;
+        m.diverged = s == 5;
+        add_run(&base, &b);
+        add_run(&module, &m);
+        start_at_zero(&module);
+    }
+    held(compare_two(&base, &module));
+    cJSON *document = read_verdict();
+    const cJSON *prediction;
+    cJSON_ArrayForEach(prediction, cJSON_GetObjectItemCaseSensitive(document, "predictions")) check_explained(prediction);
+    cJSON_Delete(document);
+    document = compare_controls(4, 0);
+    check_explained(prediction_of(document, "P7"));
+    cJSON_Delete(document);
+}
+
+/* A table that is not of this verdict is found out. */
+static void terms_that_give_another_number_are_refused(void **state) {
+    run_list base, module, table = {0};
+    char *text = NULL;
+    size_t size = 0;
+    (void)state;
+    make_arms(&base, &module, 2);
+    held(compare_two(&base, &module));
+    snprintf(table.text[0], sizeof table.text[0], "%s/tables/prediction_rows.tsv", folder);
+    table.paths[0] = table.text[0];
+    table.count = 1;
+    rewrite(&table, "test_accuracy\tbaseline\t1\tNA\tNA\t80\t0.5", "test_accuracy\tbaseline\t1\tNA\tNA\t80\t0.6");
+    FILE *stream = open_memstream(&text, &size);
+    assert_int_equal(ps_explain(folder, "P6", stream), PS_ERR_INPUT);
+    fclose(stream);
+    assert_non_null(strstr(ps_status_message(), "prediction_rows.tsv give"));
+    free(text);
+}
+
 static void one_arm_alone_is_described(void **state) {
     run_list base, module;
     (void)state;
@@ -479,6 +798,15 @@ int main(void) {
         cmocka_unit_test_setup_teardown(twice_the_same_seed_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(unpaired_seeds_are_said_and_left_out, setup, teardown),
         cmocka_unit_test_setup_teardown(diverged_runs_rank_worst, setup, teardown),
+        cmocka_unit_test_setup_teardown(diverged_runs_without_a_value_count_worst, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_partner_may_diverge, setup, teardown),
+        cmocka_unit_test_setup_teardown(left_out_seeds_are_named, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_cohort_without_events_stays_in, setup, teardown),
+        cmocka_unit_test_setup_teardown(cohorts_need_a_design, setup, teardown),
+        cmocka_unit_test_setup_teardown(only_equal_pool_sizes_are_contrasted, setup, teardown),
+        cmocka_unit_test_setup_teardown(pairs_are_checked_between_the_arms_contrasted, setup, teardown),
+        cmocka_unit_test_setup_teardown(traces_without_pairing_judge_no_contrast, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_printed_interval_must_agree, setup, teardown),
         cmocka_unit_test_setup_teardown(contradictions_make_a_run_faulty, setup, teardown),
         cmocka_unit_test_setup_teardown(every_check_judges_a_sound_run, setup, teardown),
         cmocka_unit_test_setup_teardown(missing_quantities_are_not_guessed, setup, teardown),
@@ -488,6 +816,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(tables_are_rectangular, setup, teardown),
         cmocka_unit_test(tables_match_their_document),
         cmocka_unit_test_setup_teardown(explain_leads_to_the_trace, setup, teardown),
+        cmocka_unit_test_setup_teardown(explain_adds_every_number_up_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(terms_that_give_another_number_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(one_arm_alone_is_described, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
