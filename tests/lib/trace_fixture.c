@@ -159,10 +159,12 @@ static double bias(const writer *w, int node) {
 static double gamma_(const writer *w, int node) { return w->f->norm ? 1 + 0.01 * node : NAN; }
 static double beta(const writer *w, int node) { return w->f->norm ? (w->state[node] == DEAD ? -5 : 0.2) : NAN; }
 static double weight_l2(const writer *w, int node) { return 1 + 0.001 * node + 0 * (double)w->f->seed; }
+/* Of the window that is being made, or of the probe: e-folds above the middle of the run. */
+static double course(const writer *w) { return w->f->trend * (0.5 - (w->window + 0.5) / w->f->windows); }
 static double weight_l1(const writer *w, int node) {
     int layer = node / w->f->channels;
     double shift = 3 * layer < w->f->layers ? w->f->concentration[0] : 3 * layer >= 2 * w->f->layers ? w->f->concentration[1] : 0;
-    return weight_l2(w, node) * sqrt(FAN_IN) / (1.25 + 0.02 * w->z[layer]) / exp(shift);
+    return weight_l2(w, node) * sqrt(FAN_IN) / (1.25 + 0.02 * (w->z[layer] + course(w))) / exp(shift);
 }
 static double out_l2(const writer *w, int node) { return 0.7 + 0 * (double)(w->f->seed + (uint64_t)node); }
 
@@ -213,9 +215,9 @@ static double path_gradient(const writer *w, int node) {
     if (w->f->inert_causes) return weight_l2(w, node) * role_path(w->f, node);
     return 0.02 * gradient(w, node) * w->speed[node] * (w->f->dead_speed > 0 && shut(w, node) ? w->f->dead_speed : 1);
 }
-static double path_carried(const writer *w, int node) { return 0.001 + 0 * w->state[node]; }
+static double path_carried(const writer *w, int node) { return 0.001 * exp(course(w)) + 0 * w->state[node]; }
 static double path_decay(const writer *w, int node) {
-    return w->f->inert_causes ? weight_l2(w, node) * role_decay(w->f, node) : 0.002;
+    return w->f->inert_causes ? weight_l2(w, node) * role_decay(w->f, node) : 0.002 * exp(course(w));
 }
 static double path_residual(const writer *w, int node) { return fault(w, "update_parts_add_up", node) ? 0.01 : 1e-8; }
 static double path(const writer *w, int node) {
@@ -362,14 +364,14 @@ static double normal(writer *w) { return (double)ps_rng_normal(w->key, w->draws+
 
 static int next_state(writer *w, int node) {
     const ps_fixture *f = w->f;
-    double u = draw(w), v = draw(w);
-    double death = f->death * fmax(0, 1 + f->lead * w->z[node / f->channels]);
-    double revival = f->revival * (1 + (w->dead_gradient[node] > 1 && w->window > 0 ? f->reopening : 0));
+    double u = draw(w), v = draw(w), rate = exp(course(w));
+    double death = rate * f->death * fmax(0, 1 + f->lead * w->z[node / f->channels]);
+    double revival = rate * f->revival * (1 + (w->dead_gradient[node] > 1 && w->window > 0 ? f->reopening : 0));
     switch (w->state[node]) {
         case DEAD:
             return u >= revival ? DEAD : v < 0.5 ? NEAR : ALIVE;
         case NEAR:
-            return u < death ? DEAD : v < f->near_leave ? ALIVE : NEAR;
+            return u < death ? DEAD : v < rate * f->near_leave ? ALIVE : NEAR;
         default:
             return u < death ? DEAD : v < 0.1 ? NEAR : ALIVE;
     }
@@ -380,9 +382,10 @@ static double speed_of(writer *w, int node) {
     const ps_fixture *f = w->f;
     int layer = node / f->channels;
     double slow = w->before[node] == NEAR ? pow(10, -f->slowing * w->window / f->windows) : 1;
-    double inert = 0.05 + (layer > 0 && w->recent[layer - 1] <= 2 ? f->cascade : 0);
+    double rate = exp(course(w)), inert = 0.05 * rate + (layer > 0 && w->recent[layer - 1] <= 2 ? f->cascade : 0);
     double u = draw(w), spread = exp(0.3 * normal(w));
     if (!f->noise) return slow;
+    if (w->before[node] != DEAD) slow *= rate;
     return u < inert ? 1e-4 : slow * spread * 5;
 }
 

@@ -111,7 +111,7 @@ static void known_effects_get_their_verdicts(void **state) {
     cJSON *document = read_verdict();
     assert_string_equal(cJSON_GetObjectItemCaseSensitive(document, "reference")->valuestring, "baseline");
     assert_string_equal(verdict_of(document, "W1"), "supported"); /* 2 % of dead nodes reopen, no other gets a gradient */
-    assert_string_equal(verdict_of(document, "W3"), "inconclusive");
+    assert_string_equal(verdict_of(document, "W3"), "not_testable"); /* no stage in which two layers read others */
     assert_string_equal(verdict_of(document, "P1"), "supported"); /* ratio 0.2 by construction */
     assert_string_equal(verdict_of(document, "P2"), "supported"); /* revival 0.5 against 0.02 */
     assert_string_equal(verdict_of(document, "P3"), "supported"); /* death 0.002 against 0.02 */
@@ -123,6 +123,33 @@ static void known_effects_get_their_verdicts(void **state) {
     assert_float_equal(number_in(accuracy, "mean_difference"), 0.05, 1e-6);
     assert_float_equal(number_in(accuracy, "p"), ldexp(1, -11), 1e-12);
     cJSON_Delete(document);
+}
+
+/* Deaths and inertia that both fall over the run, in every layer: only what deaths cause beyond that counts. */
+static void a_common_course_is_no_cascade(void **state) {
+    static const double effects[] = {0, 0.3};
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        run_list runs;
+        memset(&runs, 0, sizeof runs);
+        for (int s = 1; s <= 12; s++) {
+            ps_fixture f = ps_fixture_default("baseline", (uint64_t)s);
+            f.layers = 6;
+            f.channels = 24;
+            f.windows = 16;
+            f.noise = true;
+            f.trend = 3;
+            f.cascade = effects[i];
+            add_run(&runs, &f);
+        }
+        ps_compare_arm arm = {"baseline", runs.paths, runs.count};
+        held(ps_compare_run(&arm, 1, &(ps_compare_options){.out_directory = folder, .quiet = true}));
+        cJSON *document = read_verdict();
+        assert_int_equal(strcmp(verdict_of(document, "W3"), "supported") == 0, effects[i] > 0);
+        double estimate = number_in(entry(document, "predictions", "id", "W3"), "estimate");
+        if (!(estimate > effects[i] / 3 - 0.01 && estimate < effects[i] * 2 + 0.01)) fail_msg("estimate %g", estimate);
+        cJSON_Delete(document);
+    }
 }
 
 static void few_seeds_cannot_decide(void **state) {
@@ -474,6 +501,7 @@ static void one_arm_alone_is_described(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(known_effects_get_their_verdicts, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_common_course_is_no_cascade, setup, teardown),
         cmocka_unit_test_setup_teardown(few_seeds_cannot_decide, setup, teardown),
         cmocka_unit_test_setup_teardown(differing_pairs_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(twice_the_same_seed_is_refused, setup, teardown),
