@@ -127,7 +127,9 @@ static void write_header(const writer *w) {
 
 typedef double value_of(const writer *w, int node);
 
+static bool blown(const writer *w) { return w->f->blown_from > 0 && w->window >= w->f->blown_from; }
 static double nonzero(const writer *w, int node) {
+    if (blown(w)) return IMAGES * POSITIONS;
     return w->state[node] == DEAD ? 0 : w->state[node] == NEAR ? 20 : 3000 + node;
 }
 static double nonzero_half(const writer *w, int node) { return nonzero(w, node) / 2; }
@@ -145,6 +147,7 @@ static double images_active(const writer *w, int node) {
     return w->state[node] == DEAD ? 0 : w->state[node] == NEAR ? 3 : 400;
 }
 static double mean_abs(const writer *w, int node) {
+    if (blown(w)) return INFINITY;
     return w->state[node] == DEAD ? 0 : w->state[node] == NEAR ? 1e-3 : 0.5;
 }
 static double rms(const writer *w, int node) { return 2 * mean_abs(w, node); }
@@ -275,6 +278,7 @@ static void array(const writer *w, const char *name, int layer, value_of *value,
         double v = value(w, layer * w->f->channels + c);
         if (c > 0) putc(',', w->out);
         if (isnan(v)) fputs("null", w->out);
+        else if (isinf(v)) fputs("\"NaN\"", w->out);
         else ps_json_print_float(w->out, (float)v);
     }
     putc(']', w->out);

@@ -13,6 +13,7 @@
 
 #include "analysis/compare.h"
 #include "analysis/explain.h"
+#include "analysis/metric.h"
 #include "analysis/tables.h"
 #include "core/file.h"
 #include "core/json.h"
@@ -222,6 +223,52 @@ static void diverged_runs_rank_worst(void **state) {
     assert_true(number_in(accuracy, "p") > 0.2);
     assert_true(number_in(accuracy, "n") == 7);
     cJSON_Delete(document);
+}
+
+static void summarise(const ps_fixture *fixture, ps_summary *summary) {
+    run_list list;
+    ps_run *run;
+    memset(&list, 0, sizeof list);
+    memset(summary, 0, sizeof *summary);
+    add_run(&list, fixture);
+    ps_tables *tables;
+    held(ps_tables_open(folder, &tables)); /* every spell is kept, not the cohorts alone */
+    held(ps_run_open(list.paths[0], fixture->arm, &run));
+    held(ps_metrics_run(run, tables, summary, NULL));
+    ps_run_close(run);
+    ps_tables_close(tables);
+}
+
+/* What a diverged run says of its nodes is what the same run says that stops at its last finite probe. */
+static void deaths_of_a_diverged_run_end_at_its_last_finite_probe(void **state) {
+    static const char *const measures[] = {"dead_start", "dead_end",     "dead_mean",       "near_dead_end",  "never_alive",
+                                           "death_rate", "revival_rate", "mean_dead_train", "mean_dormant_0", "leave_difference"};
+    ps_summary whole, stopped;
+    (void)state;
+    ps_fixture f = ps_fixture_default("run", 5);
+    f.revival = 0.3;
+    f.windows = 9;
+    f.blown_from = 6; /* probes 0 to 5 are finite */
+    f.diverged = true;
+    summarise(&f, &whole);
+    f.windows = 5;
+    f.blown_from = 0;
+    summarise(&f, &stopped);
+    for (size_t i = 0; i < sizeof measures / sizeof *measures; i++) {
+        double expected = ps_summary_get(&stopped, measures[i]);
+        assert_true(isfinite(expected));
+        assert_float_equal(ps_summary_get(&whole, measures[i]), expected, 0);
+    }
+    assert_true(stopped.spell_count > 0 && stopped.alive_count > 0);
+    assert_int_equal(whole.spell_count, stopped.spell_count);
+    assert_int_equal(whole.alive_count, stopped.alive_count);
+    for (size_t i = 0; i < whole.spell_count; i++) {
+        assert_int_equal(whole.spells[i].end, stopped.spells[i].end);
+        assert_int_equal(whole.spells[i].revived, stopped.spells[i].revived);
+    }
+    for (size_t i = 0; i < whole.alive_count; i++) assert_int_equal(whole.alive[i].end, stopped.alive[i].end);
+    ps_summary_clear(&whole);
+    ps_summary_clear(&stopped);
 }
 
 static const char *const check_ids[] = {
@@ -507,6 +554,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(twice_the_same_seed_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(unpaired_seeds_are_said_and_left_out, setup, teardown),
         cmocka_unit_test_setup_teardown(diverged_runs_rank_worst, setup, teardown),
+        cmocka_unit_test_setup_teardown(deaths_of_a_diverged_run_end_at_its_last_finite_probe, setup, teardown),
         cmocka_unit_test_setup_teardown(contradictions_make_a_run_faulty, setup, teardown),
         cmocka_unit_test_setup_teardown(every_check_judges_a_sound_run, setup, teardown),
         cmocka_unit_test_setup_teardown(missing_quantities_are_not_guessed, setup, teardown),
