@@ -218,9 +218,14 @@ static double path_gradient(const writer *w, int node) {
     if (w->f->inert_causes) return weight_l2(w, node) * role_path(w->f, node);
     return 0.02 * gradient(w, node) * w->speed[node] * (w->f->dead_speed > 0 && shut(w, node) ? w->f->dead_speed : 1);
 }
-static double path_carried(const writer *w, int node) { return 0.001 * exp(course(w)) + 0 * w->state[node]; }
+/* Of the parts of a path that no gradient makes. With a course in common they follow it too, as large a part of a near-dead node's
+ * path as of an alive one's: else the mean logarithms of the two would part where as many of both turn inert. */
+static double steady(const writer *w, int node) {
+    return w->f->trend == 0 ? 1 : exp(course(w)) * (w->before[node] == NEAR ? 0.1 : 1);
+}
+static double path_carried(const writer *w, int node) { return 0.001 * steady(w, node); }
 static double path_decay(const writer *w, int node) {
-    return w->f->inert_causes ? weight_l2(w, node) * role_decay(w->f, node) : 0.002 * exp(course(w));
+    return w->f->inert_causes ? weight_l2(w, node) * role_decay(w->f, node) : 0.002 * steady(w, node);
 }
 static double path_residual(const writer *w, int node) { return fault(w, "update_parts_add_up", node) ? 0.01 : 1e-8; }
 static double path(const writer *w, int node) {
