@@ -152,7 +152,8 @@ void ps_metric_term(const ps_metric_input *input, ps_term term) {
 static ps_mobility mobility_by(const ps_run *run, const ps_frame *frame, int node, ps_quantity moved, ps_quantity norm) {
     double below = frame->inert_below[run->node_layer[node]];
     double path = ps_frame_value(frame, moved, node), start = ps_frame_value(frame, norm, node);
-    if (ps_is_absent(path) || ps_is_absent(start) || ps_is_absent(below)) return PS_MOBILITY_UNKNOWN;
+    /* What is not finite after a divergence neither moves nor stands still. */
+    if (!isfinite(path) || !isfinite(start) || ps_is_absent(below)) return PS_MOBILITY_UNKNOWN;
     if (start == 0) return PS_MOBILITY_UNDEFINED;
     return path / start < below ? PS_MOBILITY_INERT : PS_MOBILITY_MOVING;
 }

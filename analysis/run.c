@@ -189,6 +189,18 @@ static void note_shut(const ps_run *run, const shut_gates *shut, long long step,
             states[node] |= (uint16_t)(PS_STATE_TRAIN_KNOWN | (shut->zeros[node] == 1 ? PS_STATE_TRAIN_DEAD : 0u));
 }
 
+/* Whether some node's output was recorded and is not finite. A NaN counts as an output other than zero, so the nonzero of such a
+ * probe say nothing: once a run has diverged, every node would pass for alive. */
+static bool blown_up(const ps_run *run, const ps_frame *frame) {
+    static const ps_quantity sizes[] = {PS_Q_mean_abs, PS_Q_rms};
+    for (size_t q = 0; q < sizeof sizes / sizeof *sizes; q++)
+        for (int node = 0; frame->node[sizes[q]] != NULL && node < run->node_count; node++) {
+            double value = frame->node[sizes[q]][node];
+            if (!ps_is_absent(value) && !isfinite(value)) return true;
+        }
+    return false;
+}
+
 static ps_status note_probe(ps_run *run, const frame_builder *builder, const shut_gates *shut) {
     ps_frame frame;
     long long step = (long long)builder->key;
@@ -199,12 +211,13 @@ static ps_status note_probe(ps_run *run, const frame_builder *builder, const shu
     ps_probe_info *probe = &run->probes[run->probe_count];
     probe->step = step;
     probe->images = 0;
+    bool blown = blown_up(run, &frame);
     for (int l = 0; l < run->layer_count; l++) {
         if (frame.line[l] == 0) continue;
         if (frame.images[l] > probe->images) probe->images = frame.images[l];
-        note_layer_states(run, &frame, l, run->states + (count - 1) * nodes);
+        if (!blown) note_layer_states(run, &frame, l, run->states + (count - 1) * nodes);
     }
-    note_shut(run, shut, step, run->states + (count - 1) * nodes);
+    if (!blown) note_shut(run, shut, step, run->states + (count - 1) * nodes);
     run->probe_count++;
     return PS_OK;
 }
@@ -347,7 +360,8 @@ static ps_status first_pass(ps_run *run, frame_builder *builder, shut_gates *shu
                                             [PS_Q_nonzero_eval] = true,
                                             [PS_Q_nonzero_half] = true,
                                             [PS_Q_nonzero_quarter] = true,
-                                            [PS_Q_mean_abs] = true};
+                                            [PS_Q_mean_abs] = true,
+                                            [PS_Q_rms] = true};
     for (;;) {
         ps_trace_record record;
         bool more;

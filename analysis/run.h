@@ -68,7 +68,7 @@ typedef struct {
     ps_probe_info *probes;
     ps_window_info *windows;
     int probe_count, window_count;
-    uint16_t *states; /* [probe][node]; in a view: of the run it looks at, through probe_map */
+    uint16_t *states; /* [probe][node], 0 (unknown) at a probe at which some mean_abs or rms is not finite; in a view: of the run it looks at, through probe_map */
     const int *probe_map; /* of a view (view.h): which of the run's probes its own are; NULL: the same */
     ps_dead_rule dead_rule;
     ps_inert_rule inert_rule;

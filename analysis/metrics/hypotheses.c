@@ -4,6 +4,7 @@
 
 #include "analysis/metric.h"
 #include "analysis/stats/order.h"
+#include "analysis/stats/two_way.h"
 #include "core/memory.h"
 
 enum { AHEAD = 2 }; /* W3: windows in which a node may turn inert */
@@ -18,7 +19,8 @@ typedef struct {
     double *drift[2];     /* W5: [near, alive][window * layers + layer]: mean log path per learning rate, ps_absent() without
                              nodes */
     unsigned char *mobility[AHEAD + 1]; /* W3: of each node, in the latest windows: window w stands in w % (AHEAD + 1) */
-    double *at_risk[2], *became[2];     /* W3: [other windows, after deaths upstream][layer] */
+    ps_stats_two_way cascade; /* W3: layers by windows of a stage */
+    ps_stats_cell *cells;     /* of one of them */
     double *sparsity;     /* W4: [probe][layer]: scaled l2/l1 of the weights */
     double *gradient;     /* P9: gradient of each node in the latest window, dead-through ones only, else absent */
     double p9_weight, p9_sum, p9_cases;
@@ -41,10 +43,8 @@ static ps_status begin(const ps_metric_input *input, void **out) {
         for (size_t i = 0; i < windows * layers; i++) state->drift[g][i] = ps_absent();
     }
     for (int k = 0; k <= AHEAD; k++) PS_TRY(PS_ALLOC(nodes + 1, &state->mobility[k], "mobility"));
-    for (int g = 0; g < 2; g++) {
-        PS_TRY(PS_ALLOC(layers + 1, &state->at_risk[g], "moving nodes"));
-        PS_TRY(PS_ALLOC(layers + 1, &state->became[g], "moving nodes"));
-    }
+    PS_TRY(ps_stats_two_way_init(&state->cascade, run->layer_count));
+    PS_TRY(PS_ALLOC(layers + 1, &state->cells, "moving nodes"));
     PS_TRY(PS_ALLOC(cells((size_t)run->probe_count, layers), &state->sparsity, "layer ratios"));
     for (size_t i = 0; i < (size_t)run->probe_count * layers; i++) state->sparsity[i] = ps_absent();
     PS_TRY(PS_ALLOC(nodes + 1, &state->gradient, "gradients"));
@@ -56,11 +56,9 @@ static ps_status begin(const ps_metric_input *input, void **out) {
 
 static void destroy(void *context) {
     hypotheses_state *state = context;
-    for (int g = 0; g < 2; g++) {
-        ps_free(state->drift[g]);
-        ps_free(state->at_risk[g]);
-        ps_free(state->became[g]);
-    }
+    for (int g = 0; g < 2; g++) ps_free(state->drift[g]);
+    ps_stats_two_way_clear(&state->cascade);
+    ps_free(state->cells);
     for (int k = 0; k <= AHEAD; k++) ps_free(state->mobility[k]);
     ps_free(state->sparsity);
     ps_free(state->gradient);
@@ -184,21 +182,40 @@ static bool deaths_upstream(const ps_run *run, const ps_trace_layer *layer, cons
     return false;
 }
 
-/* W3: among nodes moving in window w, the share inert in any of the next two windows; after windows with deaths upstream
- * against the other windows of the same layer. Mantel-Haenszel weights over layers. Called when the last of the two is known. */
+/* Among the layer's nodes that move in window w and are not dead at its end, those inert in any of the next two. Nodes that die in
+ * w are no more at risk: their own inertia would count against the layers they are compared with. */
+static ps_stats_cell count_turning(const hypotheses_state *state, int w, int l) {
+    const ps_run *run = state->in.run;
+    const ps_trace_layer *layer = &run->layers[l];
+    ps_stats_cell cell = {l, 0, 0, deaths_upstream(run, layer, &run->windows[w])};
+    for (int node = layer->first_node; node < layer->first_node + layer->channels; node++) {
+        unsigned after = ps_run_state(run, run->windows[w].after, node);
+        if (mobility_at(state, w, node) != PS_MOBILITY_MOVING || !ps_state_known(after) || ps_state_dead(after)) continue;
+        bool inert = false;
+        for (int k = 1; k <= AHEAD; k++) inert |= mobility_at(state, w + k, node) == PS_MOBILITY_INERT;
+        cell.members++;
+        cell.positive += inert;
+    }
+    return cell;
+}
+
+static bool reads_others(const ps_trace_layer *layer) { return !layer->shared && layer->input_count > 0; }
+
+/* W3: layers after deaths upstream against layers of the same stage after the same window without, each layer's own level taken
+ * out: deaths and inertia that merely share a course over training, or are both common in a layer, do not count. Called when the
+ * last of the windows in which a node may turn inert is known. */
 static void count_cascade(hypotheses_state *state, int w) {
     const ps_run *run = state->in.run;
-    for (int l = 0; w >= 0 && l < run->layer_count; l++) {
-        const ps_trace_layer *layer = &run->layers[l];
-        if (layer->shared || layer->input_count == 0) continue;
-        bool after_death = deaths_upstream(run, layer, &run->windows[w]);
-        for (int node = layer->first_node; node < layer->first_node + layer->channels; node++) {
-            if (mobility_at(state, w, node) != PS_MOBILITY_MOVING) continue;
-            bool inert = false;
-            for (int k = 1; k <= AHEAD; k++) inert |= mobility_at(state, w + k, node) == PS_MOBILITY_INERT;
-            state->at_risk[after_death][l]++;
-            state->became[after_death][l] += inert;
-        }
+    for (int first = 0; w >= 0 && first < run->layer_count; first++) {
+        bool seen = !reads_others(&run->layers[first]);
+        for (int l = 0; l < first && !seen; l++)
+            seen = reads_others(&run->layers[l]) && strcmp(run->layers[l].stage, run->layers[first].stage) == 0;
+        if (seen) continue;
+        int count = 0;
+        for (int l = first; l < run->layer_count; l++)
+            if (reads_others(&run->layers[l]) && strcmp(run->layers[l].stage, run->layers[first].stage) == 0)
+                state->cells[count++] = count_turning(state, w, l);
+        ps_stats_two_way_add(&state->cascade, state->cells, count);
     }
 }
 
@@ -288,21 +305,6 @@ static ps_status set_leaving(const hypotheses_state *state) {
                           state->line);
 }
 
-static ps_status set_cascade(const hypotheses_state *state) {
-    const ps_run *run = state->in.run;
-    double weights = 0, sum = 0, cases = 0;
-    for (int l = 0; l < run->layer_count; l++) {
-        double moving[2] = {state->at_risk[0][l], state->at_risk[1][l]};
-        if (moving[0] == 0 || moving[1] == 0) continue;
-        double weight = moving[0] * moving[1] / (moving[0] + moving[1]);
-        weights += weight;
-        sum += weight * (state->became[1][l] / moving[1] - state->became[0][l] / moving[0]);
-        cases += moving[0] + moving[1];
-    }
-    return ps_summary_set(state->in.summary, "cascade_difference", weights > 0 ? sum / weights : ps_absent(), cases,
-                          state->line);
-}
-
 /* W4: Spearman's correlation, within a layer over time, of l2/l1 at a probe with the deaths that follow it, less that of
  * l2/l1 at the next probe with the deaths before it; mean over the layers in which both exist. */
 static ps_status set_lead(const hypotheses_state *state) {
@@ -387,7 +389,8 @@ static ps_status end(void *context) {
                           state->reopened_judged, state->line));
     PS_TRY(ps_summary_set(summary, "gradient_reopening", ps_ratio(state->p9_sum, state->p9_weight), state->p9_cases,
                           state->line));
-    PS_TRY(set_cascade(state));
+    double cases = state->cascade.members;
+    PS_TRY(ps_summary_set(summary, "cascade_difference", ps_stats_two_way_effect(&state->cascade), cases, state->line));
     if ((state->in.asked & (PS_RESTS_DEATH | PS_RESTS_WINDOWS)) == 0) return PS_OK;
     PS_TRY(set_leaving(state));
     PS_TRY(set_lead(state));

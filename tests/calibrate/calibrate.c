@@ -46,16 +46,17 @@ typedef struct {
     int pairs;
 } sample;
 
-/* Without effect every statistic's truth lies at its margin. Nodes that stay dead move by 0.1 dead_ratio dead_speed exp(0.58 normal) /
+/* Every run has a course in common to all that happens, which no test may take for an effect. Without effect every statistic's truth lies at its margin. Nodes that stay dead move by 0.1 dead_ratio dead_speed exp(0.58 normal) /
  * weight, and 5 % of them not at all: the factor 1.0725 puts the share above 1e-3 at one half. */
 static ps_fixture fixture_of(uint64_t seed, bool module, bool effect) {
     ps_fixture f = ps_fixture_default(module ? "module" : "baseline", seed);
     ps_rng_key accuracy = ps_rng_key_of(seed, module ? "accuracy/module" : "accuracy/baseline");
     f.start_by_seed = f.noise = f.module = f.norm = true; /* both arms have modules: dead nodes of both get a gradient */
     f.pool_size = 2;
-    f.layers = 4;
+    f.layers = 6; /* two stages in which several layers read others (W3) */
     f.channels = 16;
     f.windows = 12;
+    f.trend = 2; /* deaths, revivals, inertia, paths and l2/l1 all fall over the run, with and without effect */
     f.death = 0.03;
     f.revival = 0.15;
     f.near_leave = 0.15;

@@ -93,19 +93,37 @@ def w2(t):
 
 
 def w3(t):
-    tables = []
-    for l, layer in enumerate(t.layers):
-        counts = {True: [0, 0], False: [0, 0]}
-        inputs = [t.index[name] for name in layer["inputs"] if name in t.index]
-        for w in range(len(t.spans) - 2 if inputs else 0):
+    """Least squares over nodes with effects of the layer and of the window within its stage; solved by taking means out in turn."""
+    cells = []
+    readers = [l for l, layer in enumerate(t.layers) if layer["inputs"]]
+    for l in readers:
+        inputs = [t.index[name] for name in t.layers[l]["inputs"] if name in t.index]
+        for w in range(len(t.spans) - 2):
             before, after = t.around(t.spans[w])
             died = any(a != "dead" and b == "dead" for i in inputs for a, b in zip(before[i], after[i]))
-            for c in range(layer["channels"]):
-                if t.moving(t.spans[w], l, c):
-                    counts[died][0] += not (t.moving(t.spans[w + 1], l, c) and t.moving(t.spans[w + 2], l, c))
-                    counts[died][1] += 1
-        tables.append((counts[True], counts[False]))
-    return mantel_haenszel(tables)
+            moving = [c for c in range(t.layers[l]["channels"]) if t.moving(t.spans[w], l, c) and after[l][c] != "dead"]
+            inert = [not (t.moving(t.spans[w + 1], l, c) and t.moving(t.spans[w + 2], l, c)) for c in moving]
+            if moving:
+                cells.append((len(moving), float(died), statistics.mean(inert), l, (t.layers[l]["stage"], w)))
+    return two_way(cells)
+
+
+def two_way(cells):
+    """Cells (weight, treated, outcome, group, stratum)."""
+    treated, outcome = [c[1] for c in cells], [c[2] for c in cells]
+    for _ in range(20000):
+        moved = 0.0
+        for key in (3, 4):
+            sums = {}
+            for cell, d, y in zip(cells, treated, outcome):
+                n, total, other = sums.get(cell[key], (0, 0, 0))
+                sums[cell[key]] = (n + cell[0], total + cell[0] * d, other + cell[0] * y)
+            means = [(sums[cell[key]][1] / sums[cell[key]][0], sums[cell[key]][2] / sums[cell[key]][0]) for cell in cells]
+            moved = max([moved] + [max(abs(d), abs(y)) for d, y in means])
+            treated, outcome = [d - m[0] for d, m in zip(treated, means)], [y - m[1] for y, m in zip(outcome, means)]
+        if moved < 1e-13:
+            break
+    return sum(c[0] * d * y for c, d, y in zip(cells, treated, outcome)) / sum(c[0] * d * d for c, d in zip(cells, treated))
 
 
 def ratio(t, step, l):

@@ -127,7 +127,9 @@ static void write_header(const writer *w) {
 
 typedef double value_of(const writer *w, int node);
 
+static bool blown(const writer *w) { return w->f->blown_from > 0 && w->window >= w->f->blown_from; }
 static double nonzero(const writer *w, int node) {
+    if (blown(w)) return IMAGES * POSITIONS;
     return w->state[node] == DEAD ? 0 : w->state[node] == NEAR ? 20 : 3000 + node;
 }
 static double nonzero_half(const writer *w, int node) { return nonzero(w, node) / 2; }
@@ -145,6 +147,7 @@ static double images_active(const writer *w, int node) {
     return w->state[node] == DEAD ? 0 : w->state[node] == NEAR ? 3 : 400;
 }
 static double mean_abs(const writer *w, int node) {
+    if (blown(w)) return INFINITY;
     return w->state[node] == DEAD ? 0 : w->state[node] == NEAR ? 1e-3 : 0.5;
 }
 static double rms(const writer *w, int node) { return 2 * mean_abs(w, node); }
@@ -159,10 +162,12 @@ static double bias(const writer *w, int node) {
 static double gamma_(const writer *w, int node) { return w->f->norm ? 1 + 0.01 * node : NAN; }
 static double beta(const writer *w, int node) { return w->f->norm ? (w->state[node] == DEAD ? -5 : 0.2) : NAN; }
 static double weight_l2(const writer *w, int node) { return 1 + 0.001 * node + 0 * (double)w->f->seed; }
+/* Of the window that is being made, or of the probe: e-folds above the middle of the run. */
+static double course(const writer *w) { return w->f->trend * (0.5 - (w->window + 0.5) / w->f->windows); }
 static double weight_l1(const writer *w, int node) {
     int layer = node / w->f->channels;
     double shift = 3 * layer < w->f->layers ? w->f->concentration[0] : 3 * layer >= 2 * w->f->layers ? w->f->concentration[1] : 0;
-    return weight_l2(w, node) * sqrt(FAN_IN) / (1.25 + 0.02 * w->z[layer]) / exp(shift);
+    return weight_l2(w, node) * sqrt(FAN_IN) / (1.25 + 0.02 * (w->z[layer] + course(w))) / exp(shift);
 }
 static double out_l2(const writer *w, int node) { return 0.7 + 0 * (double)(w->f->seed + (uint64_t)node); }
 
@@ -213,9 +218,14 @@ static double path_gradient(const writer *w, int node) {
     if (w->f->inert_causes) return weight_l2(w, node) * role_path(w->f, node);
     return 0.02 * gradient(w, node) * w->speed[node] * (w->f->dead_speed > 0 && shut(w, node) ? w->f->dead_speed : 1);
 }
-static double path_carried(const writer *w, int node) { return 0.001 + 0 * w->state[node]; }
+/* Of the parts of a path that no gradient makes. With a course in common they follow it too, as large a part of a near-dead node's
+ * path as of an alive one's: else the mean logarithms of the two would part where as many of both turn inert. */
+static double steady(const writer *w, int node) {
+    return w->f->trend == 0 ? 1 : exp(course(w)) * (w->before[node] == NEAR ? 0.1 : 1);
+}
+static double path_carried(const writer *w, int node) { return 0.001 * steady(w, node); }
 static double path_decay(const writer *w, int node) {
-    return w->f->inert_causes ? weight_l2(w, node) * role_decay(w->f, node) : 0.002;
+    return w->f->inert_causes ? weight_l2(w, node) * role_decay(w->f, node) : 0.002 * steady(w, node);
 }
 static double path_residual(const writer *w, int node) { return fault(w, "update_parts_add_up", node) ? 0.01 : 1e-8; }
 static double path(const writer *w, int node) {
@@ -273,6 +283,7 @@ static void array(const writer *w, const char *name, int layer, value_of *value,
         double v = value(w, layer * w->f->channels + c);
         if (c > 0) putc(',', w->out);
         if (isnan(v)) fputs("null", w->out);
+        else if (isinf(v)) fputs("\"NaN\"", w->out);
         else ps_json_print_float(w->out, (float)v);
     }
     putc(']', w->out);
@@ -362,14 +373,14 @@ static double normal(writer *w) { return (double)ps_rng_normal(w->key, w->draws+
 
 static int next_state(writer *w, int node) {
     const ps_fixture *f = w->f;
-    double u = draw(w), v = draw(w);
-    double death = f->death * fmax(0, 1 + f->lead * w->z[node / f->channels]);
-    double revival = f->revival * (1 + (w->dead_gradient[node] > 1 && w->window > 0 ? f->reopening : 0));
+    double u = draw(w), v = draw(w), rate = exp(course(w));
+    double death = rate * f->death * fmax(0, 1 + f->lead * w->z[node / f->channels]);
+    double revival = rate * f->revival * (1 + (w->dead_gradient[node] > 1 && w->window > 0 ? f->reopening : 0));
     switch (w->state[node]) {
         case DEAD:
             return u >= revival ? DEAD : v < 0.5 ? NEAR : ALIVE;
         case NEAR:
-            return u < death ? DEAD : v < f->near_leave ? ALIVE : NEAR;
+            return u < death ? DEAD : v < rate * f->near_leave ? ALIVE : NEAR;
         default:
             return u < death ? DEAD : v < 0.1 ? NEAR : ALIVE;
     }
@@ -380,9 +391,10 @@ static double speed_of(writer *w, int node) {
     const ps_fixture *f = w->f;
     int layer = node / f->channels;
     double slow = w->before[node] == NEAR ? pow(10, -f->slowing * w->window / f->windows) : 1;
-    double inert = 0.05 + (layer > 0 && w->recent[layer - 1] <= 2 ? f->cascade : 0);
+    double rate = exp(course(w)), inert = 0.05 * rate + (layer > 0 && w->recent[layer - 1] <= 2 ? f->cascade : 0);
     double u = draw(w), spread = exp(0.3 * normal(w));
     if (!f->noise) return slow;
+    if (w->before[node] != DEAD) slow *= rate;
     return u < inert ? 1e-4 : slow * spread * 5;
 }
 

@@ -26,6 +26,7 @@ typedef struct {
     bool norm;          /* layers are normalised */
     const char *order;  /* pairing key "order", NULL: follows the seed */
     bool diverged, cut; /* ends with a diverged event; ends in the middle of a line */
+    int blown_from;     /* from this probe on outputs are not finite, and none is zero; 0: never */
     bool sparse;        /* records nothing but nonzero */
     /* Plants the contradiction of one check of analysis/check_list.def: its id, for some in another form with a word behind it
      * (see the .c file); NULL: none. */
@@ -35,6 +36,9 @@ typedef struct {
     /* Effects, 0 for none; they need `noise`. */
     double cascade;     /* added probability of inertia in the two windows after a death in the layer before */
     double lead;        /* by how much one standard deviation of l2/l1 raises the deaths of the next window, as a share */
+    /* All that happens has a course in common, no effect of one on another: rates of deaths, revivals and inertia and the paths of the
+     * living fall by this many e-folds over the run, around their values in its middle; l2/l1 falls by this many deviations. */
+    double trend;
     double slowing;     /* decades by which near-dead nodes slow down over the run */
     double reopening;   /* by how much a gradient above the median raises the next window's revivals, as a share */
     double dead_steps;  /* share of steps on which a node that begins its window dead gets a gradient; 0: as the states say */

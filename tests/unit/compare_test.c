@@ -13,6 +13,7 @@
 
 #include "analysis/compare.h"
 #include "analysis/explain.h"
+#include "analysis/metric.h"
 #include "analysis/tables.h"
 #include "core/file.h"
 #include "core/json.h"
@@ -130,7 +131,7 @@ static void known_effects_get_their_verdicts(void **state) {
     cJSON *document = read_verdict();
     assert_string_equal(cJSON_GetObjectItemCaseSensitive(document, "reference")->valuestring, "baseline");
     assert_string_equal(verdict_of(document, "W1"), "supported"); /* 2 % of dead nodes reopen, no other gets a gradient */
-    assert_string_equal(verdict_of(document, "W3"), "inconclusive");
+    assert_string_equal(verdict_of(document, "W3"), "not_testable"); /* no stage in which two layers read others */
     assert_string_equal(verdict_of(document, "P1"), "supported"); /* ratio 0.2 by construction */
     assert_string_equal(verdict_of(document, "P2"), "supported"); /* revival 0.5 against 0.02 */
     assert_string_equal(verdict_of(document, "P3"), "supported"); /* death 0.002 against 0.02 */
@@ -142,6 +143,33 @@ static void known_effects_get_their_verdicts(void **state) {
     assert_float_equal(number_in(accuracy, "mean_difference"), 0.05, 1e-6);
     assert_float_equal(number_in(accuracy, "p"), ldexp(1, -11), 1e-12);
     cJSON_Delete(document);
+}
+
+/* Deaths and inertia that both fall over the run, in every layer: only what deaths cause beyond that counts. */
+static void a_common_course_is_no_cascade(void **state) {
+    static const double effects[] = {0, 0.3};
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        run_list runs;
+        memset(&runs, 0, sizeof runs);
+        for (int s = 1; s <= 12; s++) {
+            ps_fixture f = ps_fixture_default("baseline", (uint64_t)s);
+            f.layers = 6;
+            f.channels = 24;
+            f.windows = 16;
+            f.noise = true;
+            f.trend = 3;
+            f.cascade = effects[i];
+            add_run(&runs, &f);
+        }
+        ps_compare_arm arm = {"baseline", runs.paths, runs.count};
+        held(ps_compare_run(&arm, 1, &(ps_compare_options){.out_directory = folder, .quiet = true}));
+        cJSON *document = read_verdict();
+        assert_int_equal(strcmp(verdict_of(document, "W3"), "supported") == 0, effects[i] > 0);
+        double estimate = number_in(entry(document, "predictions", "id", "W3"), "estimate");
+        if (!(estimate > effects[i] / 3 - 0.01 && estimate < effects[i] * 2 + 0.01)) fail_msg("estimate %g", estimate);
+        cJSON_Delete(document);
+    }
 }
 
 static void few_seeds_cannot_decide(void **state) {
@@ -444,6 +472,52 @@ static void the_printed_interval_must_agree(void **state) {
     assert_float_equal(number_in(p6, "low"), -0.015, 1e-6);
     assert_string_equal(verdict_of(document, "P6"), "inconclusive");
     cJSON_Delete(document);
+}
+
+static void summarise(const ps_fixture *fixture, ps_summary *summary) {
+    run_list list;
+    ps_run *run;
+    memset(&list, 0, sizeof list);
+    memset(summary, 0, sizeof *summary);
+    add_run(&list, fixture);
+    ps_tables *tables;
+    held(ps_tables_open(folder, &tables)); /* every spell is kept, not the cohorts alone */
+    held(ps_run_open(list.paths[0], fixture->arm, &run));
+    held(ps_metrics_run(run, tables, summary, NULL));
+    ps_run_close(run);
+    ps_tables_close(tables);
+}
+
+/* What a diverged run says of its nodes is what the same run says that stops at its last finite probe. */
+static void deaths_of_a_diverged_run_end_at_its_last_finite_probe(void **state) {
+    static const char *const measures[] = {"dead_start", "dead_end",     "dead_mean",       "near_dead_end",  "never_alive",
+                                           "death_rate", "revival_rate", "mean_dead_train", "mean_dormant_0", "leave_difference"};
+    ps_summary whole, stopped;
+    (void)state;
+    ps_fixture f = ps_fixture_default("run", 5);
+    f.revival = 0.3;
+    f.windows = 9;
+    f.blown_from = 6; /* probes 0 to 5 are finite */
+    f.diverged = true;
+    summarise(&f, &whole);
+    f.windows = 5;
+    f.blown_from = 0;
+    summarise(&f, &stopped);
+    for (size_t i = 0; i < sizeof measures / sizeof *measures; i++) {
+        double expected = ps_summary_get(&stopped, measures[i]);
+        assert_true(isfinite(expected));
+        assert_float_equal(ps_summary_get(&whole, measures[i]), expected, 0);
+    }
+    assert_true(stopped.spell_count > 0 && stopped.alive_count > 0);
+    assert_int_equal(whole.spell_count, stopped.spell_count);
+    assert_int_equal(whole.alive_count, stopped.alive_count);
+    for (size_t i = 0; i < whole.spell_count; i++) {
+        assert_int_equal(whole.spells[i].end, stopped.spells[i].end);
+        assert_int_equal(whole.spells[i].revived, stopped.spells[i].revived);
+    }
+    for (size_t i = 0; i < whole.alive_count; i++) assert_int_equal(whole.alive[i].end, stopped.alive[i].end);
+    ps_summary_clear(&whole);
+    ps_summary_clear(&stopped);
 }
 
 static const char *const check_ids[] = {
@@ -793,11 +867,13 @@ static void one_arm_alone_is_described(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(known_effects_get_their_verdicts, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_common_course_is_no_cascade, setup, teardown),
         cmocka_unit_test_setup_teardown(few_seeds_cannot_decide, setup, teardown),
         cmocka_unit_test_setup_teardown(differing_pairs_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(twice_the_same_seed_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(unpaired_seeds_are_said_and_left_out, setup, teardown),
         cmocka_unit_test_setup_teardown(diverged_runs_rank_worst, setup, teardown),
+        cmocka_unit_test_setup_teardown(deaths_of_a_diverged_run_end_at_its_last_finite_probe, setup, teardown),
         cmocka_unit_test_setup_teardown(diverged_runs_without_a_value_count_worst, setup, teardown),
         cmocka_unit_test_setup_teardown(the_partner_may_diverge, setup, teardown),
         cmocka_unit_test_setup_teardown(left_out_seeds_are_named, setup, teardown),

@@ -15,6 +15,7 @@
 #include "analysis/stats/order.h"
 #include "analysis/stats/signflip.h"
 #include "analysis/stats/survival.h"
+#include "analysis/stats/two_way.h"
 #include "core/memory.h"
 #include "core/rng.h"
 
@@ -265,6 +266,30 @@ static void logrank_agrees_with_r(void **state) {
 static double exact_size(int n) { return floor(0.05 * ldexp(1, n)) / ldexp(1, n); }
 
 /* Simulated false alarms lie within 4 standard deviations of the exact size of the discrete test. */
+/* numpy.linalg.lstsq(X, y)[0][0] with one row a member, X = [treated, group == 0..2, stratum == 0..3], y = 1 for the positive. */
+static void two_way_agrees_with_numpy(void **state) {
+    static const ps_stats_cell cells[4][3] = {{{0, 10, 3, true}, {1, 8, 2, false}, {2, 12, 1, false}},
+                                              {{0, 9, 1, false}, {1, 7, 4, true}, {2, 11, 5, true}},
+                                              {{0, 10, 2, false}, {1, 6, 1, false}, {2, 13, 2, true}},
+                                              {{0, 0, 0, false}, {1, 5, 0, false}, {2, 9, 4, true}}};
+    ps_stats_two_way sums;
+    (void)state;
+    assert_int_equal(ps_stats_two_way_init(&sums, 3), PS_OK);
+    for (int s = 0; s < 4; s++) ps_stats_two_way_add(&sums, cells[s], 3);
+    near(sums.members, 100, 0);
+    near(ps_stats_two_way_effect(&sums), 0.22889920926738858, 1e-12);
+    ps_stats_two_way_clear(&sums);
+    /* Strata alone say who is treated: nothing can be told apart. */
+    assert_int_equal(ps_stats_two_way_init(&sums, 3), PS_OK);
+    for (int s = 0; s < 4; s++) {
+        ps_stats_cell same[3];
+        for (int g = 0; g < 3; g++) same[g] = cells[s][g], same[g].treated = s % 2 == 0;
+        ps_stats_two_way_add(&sums, same, 3);
+    }
+    assert_true(ps_is_absent(ps_stats_two_way_effect(&sums)));
+    ps_stats_two_way_clear(&sums);
+}
+
 static void false_alarms_have_the_exact_size(void **state) {
     static const int sizes[] = {3, 5, 8, 10};
     enum { TRIALS = 4000 };
@@ -326,6 +351,7 @@ int main(void) {
         cmocka_unit_test(bca_agrees_with_scipy),
         cmocka_unit_test(kaplan_meier_agrees_with_r),
         cmocka_unit_test(logrank_agrees_with_r),
+        cmocka_unit_test(two_way_agrees_with_numpy),
         cmocka_unit_test(false_alarms_have_the_exact_size),
         cmocka_unit_test(holm_controls_the_family),
     };
