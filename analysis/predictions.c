@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analysis/fixed.h"
 #include "analysis/metric.h"
 #include "analysis/stats/order.h"
 #include "analysis/stats/survival.h"

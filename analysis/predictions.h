@@ -9,7 +9,7 @@
 typedef enum { PS_VERDICT_NOT_TESTABLE, PS_VERDICT_INCONCLUSIVE, PS_VERDICT_SUPPORTED, PS_VERDICT_REFUTED } ps_verdict;
 const char *ps_verdict_name(ps_verdict verdict);
 
-enum { PS_MOST_PARTS = 3, PS_MOST_PREDICTIONS = 64 };
+enum { PS_MOST_PARTS = 3, PS_MOST_FIXED = 2, PS_MOST_PREDICTIONS = 64 };
 
 /* One comparison with a margin. Predictions of several parts hold when all parts hold (intersection-union: the largest p).
  */
@@ -23,6 +23,11 @@ typedef struct {
 
 typedef struct {
     const char *id, *title, *statement, *population, *statistic, *supports, *refutes;
+    const char *test; /* of the distances from the margin */
+    struct {
+        const char *name; /* NULL: no more */
+        double value;
+    } fixed[PS_MOST_FIXED]; /* numbers the statistic is counted by, from fixed.h, where the metrics have them from */
     bool greater;       /* predicted: above the margin; else below */
     unsigned rests;     /* PS_RESTS_... of metric.h: what the statistic changes with */
     const char *needs;  /* quantities, separated by blanks */

@@ -274,6 +274,15 @@ static void write_prediction(json_out *out, const ps_prediction_result *r, const
     text(out, "measure", p->parts[r->part].statistic);
     text(out, "supports", p->supports);
     text(out, "refutes", p->refutes);
+    text(out, "test", p->test);
+    open_item(out, "fixed", '[');
+    for (int i = 0; i < PS_MOST_FIXED && p->fixed[i].name != NULL; i++) {
+        open_item(out, NULL, '{');
+        text(out, "name", p->fixed[i].name);
+        number(out, "value", p->fixed[i].value);
+        close_item(out, '}');
+    }
+    close_item(out, ']');
     text(out, "direction", p->greater ? "greater" : "less");
     number(out, "margin", p->parts[r->part].margin);
     text(out, "arm", r->arm != NULL ? r->arm->name : NULL);

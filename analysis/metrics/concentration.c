@@ -2,6 +2,7 @@
  * by sqrt(N) it is 1 for equal magnitudes and 1.2533 (sqrt(pi/2)) for Gaussian ones. Undefined for an all-zero layer. */
 #include <math.h>
 
+#include "analysis/fixed.h"
 #include "analysis/metric.h"
 #include "core/memory.h"
 
@@ -90,7 +91,7 @@ static double third_mean(const concentration_state *state, bool last) {
     for (int l = 0; l < run->layer_count; l++) privates += !run->layers[l].shared;
     for (int l = 0; l < run->layer_count; l++) {
         if (run->layers[l].shared) continue;
-        bool in_third = last ? 3 * seen >= 2 * privates : 3 * seen < privates;
+        bool in_third = last ? PS_FIXED_PARTS * seen >= (PS_FIXED_PARTS - 1) * privates : PS_FIXED_PARTS * seen < privates;
         seen++;
         if (!in_third || ps_is_absent(state->last_weight[l])) continue;
         const char *measure = last ? "l2l1_late_log" : "l2l1_shallow_log";

@@ -2,12 +2,13 @@
 #include <math.h>
 #include <string.h>
 
+#include "analysis/fixed.h"
 #include "analysis/metric.h"
 #include "analysis/stats/order.h"
 #include "analysis/stats/two_way.h"
 #include "core/memory.h"
 
-enum { AHEAD = 2 }; /* W3: windows in which a node may turn inert */
+enum { AHEAD = PS_FIXED_AHEAD }; /* W3: windows in which a node may turn inert */
 static const double log_floor = 1e-9; /* of a relative path length: below it nothing moves in single precision */
 
 typedef struct {
@@ -358,10 +359,10 @@ static ps_status set_slowing(const hypotheses_state *state) {
                     both++;
                     continue;
                 }
-                if (3 * (seen + 1) <= both) {
+                if (PS_FIXED_PARTS * (seen + 1) <= both) {
                     early += near - alive;
                     early_count++;
-                } else if (3 * seen >= 2 * both) {
+                } else if (PS_FIXED_PARTS * seen >= (PS_FIXED_PARTS - 1) * both) {
                     late += near - alive;
                     late_count++;
                 }

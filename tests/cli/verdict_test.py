@@ -75,7 +75,7 @@ def table(name):
 
 
 def main():
-    print("1..10")
+    print("1..11")
     for seed in "1", "2":
         for arm, size in (("base", "0"), ("ps2", "2")):
             done = run("train", *TRAIN, "--seed", seed, "--pool-skip", size, "--out", arm + seed)
@@ -102,6 +102,11 @@ def main():
     check(same, "tables and verdict give the same differences", rows, accuracy)
     done = run("explain", "compared", "W1")
     check(done.returncode == 0 and "trace.jsonl:" in done.stdout, "explain leads to trace rows", done.stdout, done.stderr)
+    told = [run("explain", "compared", p["id"]) for p in verdict["predictions"]]
+    sums = [v for p in verdict["predictions"] for part in p["parts"] for v in part["values"] if part["measure"] not in ("cascade_difference", "grad_dead_ratio")]
+    again = sum(d.stdout.count("recomputed: ") for d in told)
+    check(all(d.returncode == 0 and ": 0 rows" not in d.stdout for d in told) and again == len(sums) and again >= 10,
+          "every number is added up again from its terms", again, len(sums), *[d.stderr for d in told])
     before = open(os.path.join(folder, "compared", "verdict.json")).read()
     run("compare", *arms, "--out", "compared", "--quiet")
     check(before == open(os.path.join(folder, "compared", "verdict.json")).read(), "comparing again gives the same verdict")

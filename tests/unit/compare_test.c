@@ -13,6 +13,7 @@
 
 #include "analysis/compare.h"
 #include "analysis/explain.h"
+#include "analysis/fixed.h"
 #include "analysis/metric.h"
 #include "analysis/tables.h"
 #include "core/file.h"
@@ -625,6 +626,21 @@ static void missing_quantities_are_not_guessed(void **state) {
     cJSON_Delete(document);
 }
 
+/* What is fixed beforehand is said for every prediction, and is what the metrics count by. */
+static void fixed_numbers_are_said(void **state) {
+    run_list base, module;
+    const cJSON *prediction;
+    (void)state;
+    make_arms(&base, &module, 1);
+    held(compare_two(&base, &module));
+    cJSON *document = read_verdict();
+    cJSON_ArrayForEach(prediction, cJSON_GetObjectItemCaseSensitive(document, "predictions"))
+        assert_true(cJSON_GetObjectItemCaseSensitive(prediction, "test")->valuestring[0] != '\0');
+    const cJSON *fixed = cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(prediction_of(document, "W3"), "fixed"), 0);
+    assert_float_equal(number_in(fixed, "value"), PS_FIXED_AHEAD, 0);
+    cJSON_Delete(document);
+}
+
 static const cJSON *variation_of(const cJSON *document, const char *id, const char *variation) {
     const cJSON *all = cJSON_GetObjectItemCaseSensitive(entry(document, "predictions", "id", id), "sensitivity");
     return entry(all, "variations", "variation", variation);
@@ -892,6 +908,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(tables_are_rectangular, setup, teardown),
         cmocka_unit_test(tables_match_their_document),
         cmocka_unit_test_setup_teardown(explain_leads_to_the_trace, setup, teardown),
+        cmocka_unit_test_setup_teardown(fixed_numbers_are_said, setup, teardown),
         cmocka_unit_test_setup_teardown(explain_adds_every_number_up_again, setup, teardown),
         cmocka_unit_test_setup_teardown(terms_that_give_another_number_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(one_arm_alone_is_described, setup, teardown),
