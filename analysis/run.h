@@ -36,8 +36,9 @@ typedef struct {
 typedef struct {
     double below, relative;
 } ps_inert_rule;
-/* Which nodes P1 and P4 count: those dead at a window's start, or, conditioned on the outcome, at both of its ends. */
-typedef enum { PS_POPULATION_AS_STATED, PS_POPULATION_DEAD_THROUGH } ps_population;
+/* P1 and P4 count the nodes dead at a window's start, or, conditioned on the outcome, at both of its ends; P3 those alive at the first
+ * probe, or those near-dead there. */
+typedef enum { PS_POPULATION_AS_STATED, PS_POPULATION_DEAD_THROUGH, PS_POPULATION_NEAR_DEAD_COHORT } ps_population;
 extern const ps_inert_rule ps_inert_primary; /* below 1e-3 */
 
 static inline bool ps_state_dead(unsigned state) { return (state & PS_STATE_DEAD) != 0; }

@@ -37,6 +37,7 @@ const char *ps_variation_kind_name(ps_variation_kind kind) {
 
 unsigned ps_variation_touches(const ps_variation *variation) {
     static const unsigned touches[] = {PS_RESTS_DEATH, PS_RESTS_MOBILITY, PS_RESTS_WINDOWS, PS_RESTS_DEATH, PS_RESTS_STAYING};
+    if (variation->population == PS_POPULATION_NEAR_DEAD_COHORT) return PS_RESTS_COHORT;
     /* The relative threshold is that of the alive nodes; it is no other definition of who they are. */
     return touches[variation->kind];
 }

@@ -71,7 +71,8 @@ static ps_status take_cohort(const ps_metric_input *in, int start, int node) {
     const ps_run *run = in->run;
     int l = run->node_layer[node];
     unsigned first = ps_run_state(run, start, node);
-    if (!ps_state_known(first) || ps_state_dead(first)) return PS_OK;
+    bool near = run->population == PS_POPULATION_NEAR_DEAD_COHORT;
+    if (!(near ? ps_state_near(first) : ps_state_alive(first))) return PS_OK;
     ps_summary_cohort member = {l, node - run->layers[l].first_node, 0, false, 1};
     for (int p = start + 1; p < run->probe_count && !member.died; p++) {
         unsigned state = ps_run_state(run, p, node);
@@ -94,4 +95,4 @@ static ps_status end(void *context) {
     return PS_OK;
 }
 
-const ps_metric ps_metric_spells = {"spells", begin, NULL, NULL, end, ps_free, PS_RESTS_DEATH | PS_RESTS_WINDOWS};
+const ps_metric ps_metric_spells = {"spells", begin, NULL, NULL, end, ps_free, PS_RESTS_DEATH | PS_RESTS_WINDOWS | PS_RESTS_COHORT};

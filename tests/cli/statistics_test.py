@@ -211,12 +211,12 @@ def fate(t, l, c, dying):
     return t.steps[-1], False
 
 
-def hazard(base, arm, dying):
+def hazard(base, arm, dying, cohort_state="alive"):
     """Peto: (O - E) / V of the log-rank test, stratified by layer, from risk sets counted one by one."""
     excess = variance = 0.0
     for l in range(len(base.layers)):
         cohort = [(*fate(t, l, c, dying), t is arm) for t in (base, arm) for c in range(base.layers[l]["channels"])
-                  if (t.states[0][l][c] == "dead") != dying]
+                  if t.states[0][l][c] == (cohort_state if dying else "dead")]
         for time in sorted({m[0] for m in cohort if m[1]}):
             risk = [m for m in cohort if m[0] >= time]
             n, treated = len(risk), sum(m[2] for m in risk)
@@ -258,9 +258,10 @@ for name, value in EXPECTED.items():
     report(estimate is not None and abs(estimate - value) <= 1e-6 * max(1, abs(value)), f"{name}: {given[name]['statistic']}", f"{estimate}, expected {value}")
 report(any(abs(given["P5"]["estimate"] - side) <= 1e-6 for side in (shallow, late)), f"P5: {given['P5']['statistic']}",
        f"{given['P5']['estimate']}, expected {shallow} or {late}")
-for name, value in (("P1", p1(module, dead_through)), ("P4", p4(module, dead_through))):
-    row = next(v for v in given[name]["sensitivity"]["variations"] if v["variation"] == "dead_through")
-    report(abs(row["estimate"] - value) <= 1e-6 and value != EXPECTED[name], f"{name} among nodes dead at both ends of a window",
+for name, variation, value in (("P1", "dead_through", p1(module, dead_through)), ("P4", "dead_through", p4(module, dead_through)),
+                               ("P3", "near_dead_cohort", hazard(base, module, True, "near"))):
+    row = next(v for v in given[name]["sensitivity"]["variations"] if v["variation"] == variation)
+    report(abs(row["estimate"] - value) <= 1e-6 and value != EXPECTED[name], f"{name} among {row['title']}",
            f"{row['estimate']}, expected {value}, not {EXPECTED[name]}")
 # scipy.stats.spearmanr([3,1,4,1,5,9,2,6,5,3], [2,7,1,8,2,8,1,8,2,8]) (SciPy 1.10)
 report(abs(spearman([3, 1, 4, 1, 5, 9, 2, 6, 5, 3], [2, 7, 1, 8, 2, 8, 1, 8, 2, 8]) - 0.13471506281091267) < 1e-12, "the rank correlation used here is SciPy's")
