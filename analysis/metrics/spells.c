@@ -86,6 +86,11 @@ static ps_status take_cohort(const ps_metric_input *in, int start, int node) {
 static ps_status end(void *context) {
     const ps_metric_input *in = context;
     int start = ps_run_first_known(in->run);
+    for (int l = 0; l < in->run->layer_count; l++) {
+        const ps_trace_layer *layer = &in->run->layers[l];
+        if (layer->shared) continue;
+        PS_TRY(ps_collect_name(in->collector, PS_TABLE_survival, l, layer->position, layer->name, layer->stage, NULL));
+    }
     for (int node = 0; node < in->run->node_count; node++) {
         if (in->run->layers[in->run->node_layer[node]].shared) continue;
         bool in_cohort = start >= 0 && ps_state_dead(ps_run_state(in->run, start, node));
