@@ -6,10 +6,10 @@
 #include <string.h>
 
 #include "analysis/arms.h"
+#include "analysis/curves.h"
 #include "analysis/identity.h"
 #include "analysis/metric.h"
 #include "analysis/stats/order.h"
-#include "analysis/stats/survival.h"
 #include "analysis/verdict.h"
 #include "core/file.h"
 #include "core/memory.h"
@@ -149,55 +149,13 @@ static void write_all_series(ps_tables *tables, const ps_arm *arm, ps_collector 
     }
 }
 
-static ps_status write_curve(ps_tables *tables, const ps_arm *arm, const char *seed, bool at_start, ps_stats_spell *spells,
-                             size_t count) {
-    ps_stats_survival_point *points;
-    size_t point_count;
-    if (count == 0) return PS_OK;
-    PS_TRY(ps_stats_kaplan_meier(spells, count, &points, &point_count));
-    ps_tables_row(tables, PS_TABLE_survival, "sssdiiiddd", arm->name, seed, at_start ? "start" : "onset", 0.0, (int)count, 0,
-                  0, 1.0, 1.0, 1.0);
-    for (size_t i = 0; i < point_count; i++)
-        ps_tables_row(tables, PS_TABLE_survival, "sssddddddd", arm->name, seed, at_start ? "start" : "onset", points[i].time,
-                      points[i].at_risk, points[i].events, points[i].censored, points[i].survival, points[i].low,
-                      points[i].high);
-    ps_free(points);
-    return PS_OK;
-}
-
-/* from..to: the runs whose spells make the curve. */
-static ps_status write_curves(ps_tables *tables, const ps_arm *arm, int from, int to, const char *seed) {
-    size_t room = 1;
-    ps_stats_spell *spells;
-    ps_status status = PS_OK;
-    for (int r = from; r < to; r++) room += arm->runs[r].summary.spell_count;
-    PS_TRY(PS_ALLOC(room, &spells, "spells of an arm"));
-    for (int at_start = 0; status == PS_OK && at_start < 2; at_start++) {
-        size_t count = 0;
-        for (int r = from; r < to; r++)
-            for (size_t i = 0; i < arm->runs[r].summary.spell_count; i++) {
-                const ps_summary_spell *s = &arm->runs[r].summary.spells[i];
-                if (s->at_start == (at_start == 1))
-                    spells[count++] = (ps_stats_spell){0, (double)(s->end - s->start), s->layer, s->revived, false};
-            }
-        status = write_curve(tables, arm, seed, at_start == 1, spells, count);
-    }
-    ps_free(spells);
-    return status;
-}
-
 static ps_status read_arm(ps_tables *tables, ps_arm *arm) {
     ps_collector collector;
     ps_status status = PS_OK;
     memset(&collector, 0, sizeof collector);
     for (int r = 0; r < arm->run_count; r++) PS_TRY_CLEANUP(read_run(tables, &collector, arm, &arm->runs[r]));
     write_all_series(tables, arm, &collector);
-    PS_TRY_CLEANUP(write_curves(tables, arm, 0, arm->run_count, "all"));
-    for (int r = 0; r < arm->run_count; r++) {
-        char seed[32];
-        snprintf(seed, sizeof seed, "%lld", arm->runs[r].seed);
-        PS_TRY_CLEANUP(write_curves(tables, arm, r, r + 1, seed));
-    }
+    PS_TRY_CLEANUP(ps_curves_write(tables, arm, &collector));
 cleanup:
     ps_collect_clear(&collector);
     return status;

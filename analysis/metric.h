@@ -21,7 +21,9 @@ typedef struct {
 enum {
     PS_RESTS_DEATH = 1,    /* which nodes are dead, near-dead or alive */
     PS_RESTS_MOBILITY = 2, /* which are inert */
-    PS_RESTS_WINDOWS = 4   /* which windows and probes there are */
+    PS_RESTS_WINDOWS = 4,  /* which windows and probes there are */
+    PS_RESTS_STAYING = 8,  /* whether nodes that reopen within a window count among its dead */
+    PS_RESTS_COHORT = 16   /* which nodes the cohort that may die is made of */
 };
 
 /* begin allocates *state (destroy frees it, also after a failed begin; it may be NULL); frame, record, end may be NULL.
@@ -85,6 +87,10 @@ const char *ps_activity_name(unsigned state);
 /* Groups of nodes a window's rows are told apart by. */
 typedef enum { PS_GROUP_ALL, PS_GROUP_ALIVE, PS_GROUP_NEAR, PS_GROUP_DEAD, PS_GROUP_DEAD_THROUGH, PS_GROUP_COUNT } ps_group;
 const char *ps_group_name(ps_group group);
+/* The dead nodes that the run's population rule names. */
+static inline ps_group ps_group_of_dead(const ps_run *run) {
+    return run->population == PS_POPULATION_DEAD_THROUGH ? PS_GROUP_DEAD_THROUGH : PS_GROUP_DEAD;
+}
 bool ps_group_has(const ps_run *run, const ps_window_info *window, ps_group group, int node);
 
 /* Median over the layer's nodes of the group of quantity (over `over` unless PS_Q_COUNT); missing values and, with

@@ -36,6 +36,9 @@ typedef struct {
 typedef struct {
     double below, relative;
 } ps_inert_rule;
+/* P1 and P4 count the nodes dead at a window's start, or, conditioned on the outcome, at both of its ends; P3 those alive at the first
+ * probe, or those near-dead there. */
+typedef enum { PS_POPULATION_AS_STATED, PS_POPULATION_DEAD_THROUGH, PS_POPULATION_NEAR_DEAD_COHORT } ps_population;
 extern const ps_inert_rule ps_inert_primary; /* below 1e-3 */
 
 static inline bool ps_state_dead(unsigned state) { return (state & PS_STATE_DEAD) != 0; }
@@ -72,6 +75,7 @@ typedef struct {
     const int *probe_map; /* of a view (view.h): which of the run's probes its own are; NULL: the same */
     ps_dead_rule dead_rule;
     ps_inert_rule inert_rule;
+    ps_population population;
     char **planted;   /* per node: cause named by a planted event, NULL: none; borrowed from planted_causes */
     char **planted_causes;
     size_t planted_cause_count;

@@ -23,7 +23,7 @@ typedef struct {
     bool revived, at_start;
 } ps_summary_spell;
 
-/* The first time a private node that was alive at the first probe was seen dead (or the last probe). */
+/* The first time a private node of the cohort (alive at the first probe, not near-dead) was seen dead (or the last probe). */
 typedef struct {
     int layer, channel;
     long long end;

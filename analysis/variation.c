@@ -17,8 +17,8 @@
 #define RELATIVE(share) {0, share}
 
 static const ps_variation list[] = {
-#define PS_VARIATION(id, kind, title, needs, dead_rule, inert_rule, join) \
-    {#id, title, PS_VARY_##kind, needs, dead_rule, inert_rule, join},
+#define PS_VARIATION(id, kind, title, needs, dead_rule, inert_rule, join, population) \
+    {#id, title, PS_VARY_##kind, needs, dead_rule, inert_rule, join, PS_POPULATION_##population},
 #include "analysis/variation_list.def"
 #undef PS_VARIATION
 };
@@ -31,12 +31,13 @@ const ps_variation *ps_variations(int *count) {
 }
 
 const char *ps_variation_kind_name(ps_variation_kind kind) {
-    static const char *const names[] = {"definition", "threshold", "window", "probe"};
+    static const char *const names[] = {"definition", "threshold", "window", "probe", "population"};
     return names[kind];
 }
 
 unsigned ps_variation_touches(const ps_variation *variation) {
-    static const unsigned touches[] = {PS_RESTS_DEATH, PS_RESTS_MOBILITY, PS_RESTS_WINDOWS, PS_RESTS_DEATH};
+    static const unsigned touches[] = {PS_RESTS_DEATH, PS_RESTS_MOBILITY, PS_RESTS_WINDOWS, PS_RESTS_DEATH, PS_RESTS_STAYING};
+    if (variation->population == PS_POPULATION_NEAR_DEAD_COHORT) return PS_RESTS_COHORT;
     /* The relative threshold is that of the alive nodes; it is no other definition of who they are. */
     return touches[variation->kind];
 }

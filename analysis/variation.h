@@ -4,7 +4,7 @@
 
 #include "analysis/run.h"
 
-typedef enum { PS_VARY_DEFINITION, PS_VARY_THRESHOLD, PS_VARY_WINDOW, PS_VARY_PROBE } ps_variation_kind;
+typedef enum { PS_VARY_DEFINITION, PS_VARY_THRESHOLD, PS_VARY_WINDOW, PS_VARY_PROBE, PS_VARY_POPULATION } ps_variation_kind;
 
 typedef struct {
     const char *id, *title;
@@ -13,6 +13,7 @@ typedef struct {
     ps_dead_rule dead_rule;
     ps_inert_rule inert_rule;
     int join; /* so many windows become one, 1: as they are */
+    ps_population population;
 } ps_variation;
 
 enum { PS_MOST_VARIATIONS = 32 };

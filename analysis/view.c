@@ -65,6 +65,7 @@ ps_status ps_view_init(ps_view *view, const ps_run *run, const ps_variation *var
     view->whole = run;
     view->run.dead_rule = variation->dead_rule;
     view->run.inert_rule = variation->inert_rule;
+    view->run.population = variation->population;
     view->join = variation->join;
     if (view->join == 1) return PS_OK;
     PS_TRY(join_windows(view, run));

@@ -10,6 +10,8 @@ typedef struct {
     double *scratch, *ratios; /* one value a node */
     double *all_ratios;       /* of dead-through node-windows of the whole run */
     size_t ratio_count, ratio_capacity;
+    double *start_ratios; /* P1: of nodes dead at their window's start (of the run's population rule) */
+    size_t start_count, start_capacity;
     double zero_steps, steps, path_energy, identity_energy;
     uint64_t line;
 } gradient_state;
@@ -29,6 +31,7 @@ static void destroy(void *context) {
     ps_free(state->scratch);
     ps_free(state->ratios);
     ps_free_array(state->all_ratios);
+    ps_free_array(state->start_ratios);
     ps_free(state);
 }
 
@@ -148,6 +151,23 @@ static ps_status take_dead_layer(gradient_state *state, const ps_frame *frame, i
     return PS_OK;
 }
 
+static ps_status note_start_ratios(gradient_state *state, const ps_frame *frame, int l) {
+    const ps_run *run = state->in.run;
+    const ps_window_info *window = &run->windows[frame->index];
+    const ps_trace_layer *layer = &run->layers[l];
+    ps_group group = ps_group_of_dead(run);
+    size_t count;
+    if (count_group(run, window, layer, group) == 0) return PS_OK;
+    double alive = ps_group_median(run, frame, l, PS_GROUP_ALIVE, PS_Q_grad_norm_rms, PS_Q_COUNT, state->scratch, &count);
+    for (int node = layer->first_node; node < layer->first_node + layer->channels; node++) {
+        double ratio = ps_ratio(ps_frame_value(frame, PS_Q_grad_norm_rms, node), alive);
+        if (!ps_group_has(run, window, group, node) || isnan(ratio)) continue;
+        PS_TRY(PS_GROW(&state->start_ratios, &state->start_capacity, state->start_count + 1, "gradient ratios of dead nodes"));
+        state->start_ratios[state->start_count++] = ratio;
+    }
+    return PS_OK;
+}
+
 static ps_status take(void *context, const ps_frame *frame) {
     gradient_state *state = context;
     const ps_run *run = state->in.run;
@@ -158,7 +178,9 @@ static ps_status take(void *context, const ps_frame *frame) {
     size_t before = state->ratio_count;
     for (int l = 0; l < run->layer_count; l++) {
         if (state->in.tables != NULL) write_layer(state, frame, l);
-        if (!run->layers[l].shared) PS_TRY(take_dead_layer(state, frame, l, &all));
+        if (run->layers[l].shared) continue;
+        PS_TRY(take_dead_layer(state, frame, l, &all));
+        PS_TRY(note_start_ratios(state, frame, l));
     }
     size_t count = state->ratio_count - before;
     for (size_t i = 0; i < count; i++) state->ratios[i] = state->all_ratios[before + i];
@@ -176,10 +198,12 @@ static ps_status end(void *context) {
     ps_summary *summary = state->in.summary;
     double cases = (double)state->ratio_count, median = ps_stats_median(state->all_ratios, state->ratio_count);
     PS_TRY(ps_summary_set(summary, "grad_dead_ratio", median, cases, state->line));
+    PS_TRY(ps_summary_set(summary, "dead_gradient_ratio", ps_stats_median(state->start_ratios, state->start_count),
+                          (double)state->start_count, state->line));
     PS_TRY(ps_summary_set(summary, "grad_dead_path_share",
                           ps_ratio(state->path_energy, state->path_energy + state->identity_energy), cases, state->line));
     return ps_summary_set(summary, "grad_dead_zero_share", ps_ratio(state->zero_steps, state->steps), state->steps,
                           state->line);
 }
 
-const ps_metric ps_metric_gradient = {"gradient", begin, take, NULL, end, destroy, PS_RESTS_DEATH | PS_RESTS_WINDOWS};
+const ps_metric ps_metric_gradient = {"gradient", begin, take, NULL, end, destroy, PS_RESTS_DEATH | PS_RESTS_WINDOWS | PS_RESTS_STAYING};

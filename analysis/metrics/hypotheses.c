@@ -14,8 +14,8 @@ static const double log_floor = 1e-9; /* of a relative path length: below it not
 typedef struct {
     ps_metric_input in;
     double w1_zero, w1_steps;
-    double moving, judged; /* dead-through node-windows: P4 */
-    double out_still, out_judged;           /* the same for outgoing weights */
+    double moving, judged; /* node-windows that begin dead: P4 */
+    double out_still, out_judged;           /* outgoing weights of nodes dead through the window: the clause is about those */
     double reopened_moving, reopened_judged; /* outgoing weights of nodes that had reopened at the window's start */
     double *drift[2];     /* W5: [near, alive][window * layers + layer]: mean log path per learning rate, ps_absent() without
                              nodes */
@@ -87,7 +87,7 @@ static void count_outgoing(hypotheses_state *state, const ps_frame *frame, int n
     state->reopened_moving += reopened && mobility == PS_MOBILITY_MOVING;
 }
 
-/* W1: steps with a non-zero gradient among nodes dead at the window's start. P4: dead-through nodes that move. */
+/* W1: steps with a non-zero gradient among nodes dead at the window's start. P4: those that move. */
 static void count_dead(hypotheses_state *state, const ps_frame *frame, int node, ps_mobility mobility) {
     const ps_window_info *window = &state->in.run->windows[frame->index];
     if (!ps_state_dead(ps_run_state(state->in.run, window->before, node))) return;
@@ -96,7 +96,7 @@ static void count_dead(hypotheses_state *state, const ps_frame *frame, int node,
         state->w1_zero += zero;
         state->w1_steps += (double)(window->last - window->first + 1);
     }
-    if (!ps_group_has(state->in.run, window, PS_GROUP_DEAD_THROUGH, node)) return;
+    if (!ps_group_has(state->in.run, window, ps_group_of_dead(state->in.run), node)) return;
     state->moving += mobility == PS_MOBILITY_MOVING;
     state->judged += is_judged(mobility);
 }
@@ -399,4 +399,4 @@ static ps_status end(void *context) {
 }
 
 const ps_metric ps_metric_hypotheses = {"hypotheses", begin, take, NULL, end, destroy,
-                                        PS_RESTS_DEATH | PS_RESTS_MOBILITY | PS_RESTS_WINDOWS};
+                                        PS_RESTS_DEATH | PS_RESTS_MOBILITY | PS_RESTS_WINDOWS | PS_RESTS_STAYING};

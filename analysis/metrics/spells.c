@@ -71,7 +71,8 @@ static ps_status take_cohort(const ps_metric_input *in, int start, int node) {
     const ps_run *run = in->run;
     int l = run->node_layer[node];
     unsigned first = ps_run_state(run, start, node);
-    if (!ps_state_known(first) || ps_state_dead(first)) return PS_OK;
+    bool near = run->population == PS_POPULATION_NEAR_DEAD_COHORT;
+    if (!(near ? ps_state_near(first) : ps_state_alive(first))) return PS_OK;
     ps_summary_cohort member = {l, node - run->layers[l].first_node, 0, false, 1};
     for (int p = start + 1; p < run->probe_count && !member.died; p++) {
         unsigned state = ps_run_state(run, p, node);
@@ -85,6 +86,11 @@ static ps_status take_cohort(const ps_metric_input *in, int start, int node) {
 static ps_status end(void *context) {
     const ps_metric_input *in = context;
     int start = ps_run_first_known(in->run);
+    for (int l = 0; l < in->run->layer_count; l++) {
+        const ps_trace_layer *layer = &in->run->layers[l];
+        if (layer->shared) continue;
+        PS_TRY(ps_collect_name(in->collector, PS_TABLE_survival, l, layer->position, layer->name, layer->stage, NULL));
+    }
     for (int node = 0; node < in->run->node_count; node++) {
         if (in->run->layers[in->run->node_layer[node]].shared) continue;
         bool in_cohort = start >= 0 && ps_state_dead(ps_run_state(in->run, start, node));
@@ -94,4 +100,4 @@ static ps_status end(void *context) {
     return PS_OK;
 }
 
-const ps_metric ps_metric_spells = {"spells", begin, NULL, NULL, end, ps_free, PS_RESTS_DEATH | PS_RESTS_WINDOWS};
+const ps_metric ps_metric_spells = {"spells", begin, NULL, NULL, end, ps_free, PS_RESTS_DEATH | PS_RESTS_WINDOWS | PS_RESTS_COHORT};

@@ -1,5 +1,5 @@
-#data onset from survival where seed=all where origin=onset split arm by time steps pick time,mean(survival),mean(low),mean(high)
-#data start from survival where seed=all where origin=start split arm by time steps pick time,mean(survival),mean(low),mean(high)
+#data onset from survival where seed=all where level=network where origin=onset split arm by time steps pick time,mean(survival),mean(low),mean(high)
+#data start from survival where seed=all where level=network where origin=start split arm by time steps pick time,mean(survival),mean(low),mean(high)
 id = "survival"; plot_width = 760; plot_height = 380
 load "style.gp"
 load "legend.gp"

@@ -27,7 +27,7 @@ static const struct {
     {"inertia after deaths upstream (W3)", "cascade_difference", true, false, 0},
     {"l2/l1 leads deaths (W4)", "sparsity_lead", true, false, 0},
     {"near-dead nodes slow down (W5)", "near_dead_slowing", false, false, 0},
-    {"gradient of dead nodes over alive ones (P1)", "grad_dead_ratio", true, false, 0.01},
+    {"gradient of dead nodes over alive ones (P1)", "dead_gradient_ratio", true, false, 0.01},
     {"log hazard ratio of reopening (P2)", NULL, true, true, 0},
     {"log hazard ratio of dying (P3)", NULL, false, true, 0},
     {"share of dead nodes that move (P4)", "dead_moving_share", true, false, 0.5},

@@ -165,24 +165,28 @@ def w5(t):
     return statistics.mean(differences)
 
 
+def dead_before(t, span, l):
+    return [c for c, s in enumerate(t.around(span)[0][l]) if s == "dead"]
+
+
 def dead_through(t, span, l):
     before, after = t.around(span)
     return [c for c in range(t.layers[l]["channels"]) if before[l][c] == "dead" and after[l][c] == "dead"]
 
 
-def p1(t):
+def p1(t, population=dead_before):
     found = []
     for span in t.spans:
         for l in range(len(t.layers)):
             gradient = t.windows[span][l]["grad_norm_rms"]
             alive = [gradient[c] for c, s in enumerate(t.around(span)[0][l]) if s == "alive"]
             if alive and statistics.median(alive) != 0:
-                found += [gradient[c] / statistics.median(alive) for c in dead_through(t, span, l)]
+                found += [gradient[c] / statistics.median(alive) for c in population(t, span, l)]
     return statistics.median(found)
 
 
-def p4(t):
-    moving = [t.moving(span, l, c) for span in t.spans for l in range(len(t.layers)) for c in dead_through(t, span, l)]
+def p4(t, population=dead_before):
+    moving = [t.moving(span, l, c) for span in t.spans for l in range(len(t.layers)) for c in population(t, span, l)]
     return statistics.mean(moving)
 
 
@@ -207,12 +211,12 @@ def fate(t, l, c, dying):
     return t.steps[-1], False
 
 
-def hazard(base, arm, dying):
+def hazard(base, arm, dying, cohort_state="alive"):
     """Peto: (O - E) / V of the log-rank test, stratified by layer, from risk sets counted one by one."""
     excess = variance = 0.0
     for l in range(len(base.layers)):
         cohort = [(*fate(t, l, c, dying), t is arm) for t in (base, arm) for c in range(base.layers[l]["channels"])
-                  if (t.states[0][l][c] == "dead") != dying]
+                  if t.states[0][l][c] == (cohort_state if dying else "dead")]
         for time in sorted({m[0] for m in cohort if m[1]}):
             risk = [m for m in cohort if m[0] >= time]
             n, treated = len(risk), sum(m[2] for m in risk)
@@ -254,6 +258,11 @@ for name, value in EXPECTED.items():
     report(estimate is not None and abs(estimate - value) <= 1e-6 * max(1, abs(value)), f"{name}: {given[name]['statistic']}", f"{estimate}, expected {value}")
 report(any(abs(given["P5"]["estimate"] - side) <= 1e-6 for side in (shallow, late)), f"P5: {given['P5']['statistic']}",
        f"{given['P5']['estimate']}, expected {shallow} or {late}")
+for name, variation, value in (("P1", "dead_through", p1(module, dead_through)), ("P4", "dead_through", p4(module, dead_through)),
+                               ("P3", "near_dead_cohort", hazard(base, module, True, "near"))):
+    row = next(v for v in given[name]["sensitivity"]["variations"] if v["variation"] == variation)
+    report(abs(row["estimate"] - value) <= 1e-6 and value != EXPECTED[name], f"{name} among {row['title']}",
+           f"{row['estimate']}, expected {value}, not {EXPECTED[name]}")
 # scipy.stats.spearmanr([3,1,4,1,5,9,2,6,5,3], [2,7,1,8,2,8,1,8,2,8]) (SciPy 1.10)
 report(abs(spearman([3, 1, 4, 1, 5, 9, 2, 6, 5, 3], [2, 7, 1, 8, 2, 8, 1, 8, 2, 8]) - 0.13471506281091267) < 1e-12, "the rank correlation used here is SciPy's")
 done()

@@ -193,12 +193,12 @@ static void write_activity(maker *make) {
                         arm_name(make, a), s, w, w * window_steps, (w + 1) * window_steps - 1, 2 * a, 1,
                         0.1 * a + 0.05 * noise(a, s, w, 7), 0.02 * noise(a, s, w, 8));
     close_table(make);
-    open_table(make, "survival", "arm\tseed\torigin\ttime\tat_risk\tevents\tcensored\tsurvival\tlow\thigh");
+    open_table(make, "survival", "arm\tseed\torigin\ttime\tat_risk\tevents\tcensored\tsurvival\tlow\thigh\tlevel\tname\tseeds");
     for (int a = 0; a < spec->arms; a++)
         for (int o = 0; o < 2; o++)
             for (int w = 0; w <= spec->windows; w++) {
                 double alive = exp(-(0.02 + 0.1 * a) * w);
-                fprintf(make->stream, "%s\tall\t%s\t%d\t%d\t1\t0\t%.4f\t%.4f\t%.4f\n", arm_name(make, a),
+                fprintf(make->stream, "%s\tall\t%s\t%d\t%d\t1\t0\t%.4f\t%.4f\t%.4f\tnetwork\tprivate\t3\n", arm_name(make, a),
                         o ? "start" : "onset", w * window_steps, 100 - w, alive, fmax(0, alive - 0.05),
                         fmin(1, alive + 0.05));
             }

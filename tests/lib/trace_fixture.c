@@ -206,7 +206,8 @@ static double role_decay(const ps_fixture *f, int node) {
 static double gradient(const writer *w, int node) {
     if (w->f->inert_causes) return 50 * role_path(w->f, node);
     if (shut(w, node) && !w->f->module && fault(w, "shut_gate_no_gradient (window)", node)) return 1e-6;
-    if (shut(w, node)) return w->f->module ? w->f->dead_ratio * w->dead_gradient[node] : 0;
+    if (w->f->module && w->before[node] == DEAD) return w->f->dead_ratio * w->dead_gradient[node]; /* those that reopen in it too */
+    if (shut(w, node)) return 0;
     return w->before[node] == ALIVE ? 1 : 0.1;
 }
 static double zero_steps(const writer *w, int node) {
@@ -216,7 +217,7 @@ static double zero_steps(const writer *w, int node) {
 }
 static double path_gradient(const writer *w, int node) {
     if (w->f->inert_causes) return weight_l2(w, node) * role_path(w->f, node);
-    return 0.02 * gradient(w, node) * w->speed[node] * (w->f->dead_speed > 0 && shut(w, node) ? w->f->dead_speed : 1);
+    return 0.02 * gradient(w, node) * w->speed[node] * (w->f->dead_speed > 0 && w->before[node] == DEAD ? w->f->dead_speed : 1);
 }
 /* Of the parts of a path that no gradient makes. With a course in common they follow it too, as large a part of a near-dead node's
  * path as of an alive one's: else the mean logarithms of the two would part where as many of both turn inert. */

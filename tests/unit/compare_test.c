@@ -745,6 +745,63 @@ static void both_clauses_about_outgoing_weights_count(void **state) {
     }
 }
 
+/* An arm's curve from its seeds' rows; a layer's and a stage's own curves stand beside it. */
+static void survival_of_an_arm_is_the_mean_of_its_seeds(void **state) {
+    enum { ROOM = 4000 };
+    static struct {
+        char arm[16], seed[8], origin[8], low[16], high[16], level[8], name[16];
+        double time, survival;
+        int seeds;
+    } rows[ROOM];
+    run_list base, module;
+    char path[128], line[512];
+    int count = 0, means = 0, stages = 0, layers = 0;
+    (void)state;
+    make_arms(&base, &module, 4);
+    held(compare_two(&base, &module));
+    snprintf(path, sizeof path, "%s/tables/survival.tsv", folder);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    assert_non_null(fgets(line, sizeof line, file));
+    for (; count < ROOM && fgets(line, sizeof line, file) != NULL; count++)
+        assert_int_equal(sscanf(line, "%15s\t%7s\t%7s\t%lf\t%*s\t%*s\t%*s\t%lf\t%15s\t%15s\t%7s\t%15s\t%d", rows[count].arm, rows[count].seed,
+                                rows[count].origin, &rows[count].time, &rows[count].survival, rows[count].low, rows[count].high,
+                                rows[count].level, rows[count].name, &rows[count].seeds), 10);
+    assert_true(feof(file));
+    fclose(file);
+    for (int i = 0; i < count; i++) {
+        stages += strcmp(rows[i].level, "stage") == 0;
+        layers += strcmp(rows[i].level, "layer") == 0;
+        if (strcmp(rows[i].seed, "all") != 0) {
+            assert_string_equal(rows[i].low, "NA");
+            continue;
+        }
+        double sum = 0, low = 2, high = -1;
+        int seeds = 0;
+        for (int s = 1; s <= 4; s++) {
+            double survival = 1, last = -1;
+            for (int j = 0; j < count; j++) {
+                if (strcmp(rows[j].arm, rows[i].arm) != 0 || strcmp(rows[j].origin, rows[i].origin) != 0 || atoi(rows[j].seed) != s ||
+                    strcmp(rows[j].level, rows[i].level) != 0 || strcmp(rows[j].name, rows[i].name) != 0)
+                    continue;
+                if (rows[j].time <= rows[i].time) survival = rows[j].survival;
+                last = fmax(last, rows[j].time);
+            }
+            if (last < rows[i].time) continue;
+            sum += survival;
+            low = fmin(low, survival);
+            high = fmax(high, survival);
+            seeds++;
+        }
+        assert_int_equal(rows[i].seeds, seeds);
+        assert_float_equal(rows[i].survival, sum / seeds, 1e-6);
+        assert_float_equal(atof(rows[i].low), low, 1e-6);
+        assert_float_equal(atof(rows[i].high), high, 1e-6);
+        means++;
+    }
+    assert_true(means > 20 && stages > 0 && layers > 0);
+}
+
 /* Every row has as many cells as the header line. */
 static void tables_are_rectangular(void **state) {
     run_list base, module;
@@ -905,6 +962,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_verdict_turns_under_one_variation_and_not_under_another, setup, teardown),
         cmocka_unit_test_setup_teardown(what_was_not_recorded_is_not_guessed, setup, teardown),
         cmocka_unit_test_setup_teardown(both_clauses_about_outgoing_weights_count, setup, teardown),
+        cmocka_unit_test_setup_teardown(survival_of_an_arm_is_the_mean_of_its_seeds, setup, teardown),
         cmocka_unit_test_setup_teardown(tables_are_rectangular, setup, teardown),
         cmocka_unit_test(tables_match_their_document),
         cmocka_unit_test_setup_teardown(explain_leads_to_the_trace, setup, teardown),

@@ -162,8 +162,8 @@ static void joined_values_by_hand(void **state) {
     ps_run_close(run);
 }
 
-/* Every measure of every prediction under variations of mobility, from one pass. Node 0 is dead through windows 0, 3 and 4, where it
- * moves by 1e-4 of its weights; alive is node 2, which moves by 3 (w + 1) 1e-4, at most 15e-4. */
+/* Every measure of every prediction under variations of mobility, from one pass. Node 0 is dead at the start of windows 0, 1, 3 and 4, through
+ * all of them but window 1; it moves by 1e-4 of its weights; alive is node 2, which moves by 3 (w + 1) 1e-4, at most 15e-4. */
 static void thresholds_by_hand(void **state) {
     static const struct {
         const char *variation;
@@ -181,7 +181,10 @@ static void thresholds_by_hand(void **state) {
     assert_int_equal(ps_tables_open(directory, &tables), PS_OK);
     assert_int_equal(ps_metrics_run_varied(run, tables, &primary, &collector, varied), PS_OK);
     assert_float_equal(ps_summary_get(&primary, "dead_moving_share"), 0, 0);
-    assert_float_equal(ps_summary_find(&primary, "dead_moving_share")->cases, 3, 0);
+    assert_float_equal(ps_summary_find(&primary, "dead_moving_share")->cases, 4, 0);
+    assert_float_equal(ps_summary_find(&varied[variation_named("dead_through") - list], "dead_moving_share")->cases, 3, 0);
+    assert_float_equal(ps_summary_find(&primary, "dead_gradient_ratio")->cases, 4, 0);
+    assert_float_equal(ps_summary_find(&varied[variation_named("dead_through") - list], "dead_gradient_ratio")->cases, 3, 0);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const ps_summary *summary = &varied[variation_named(cases[i].variation) - list];
         assert_float_equal(ps_summary_get(summary, "dead_moving_share"), cases[i].moving, 0);
