@@ -103,7 +103,7 @@ def main():
     done = run("explain", "compared", "W1")
     check(done.returncode == 0 and "trace.jsonl:" in done.stdout, "explain leads to trace rows", done.stdout, done.stderr)
     told = [run("explain", "compared", p["id"]) for p in verdict["predictions"]]
-    sums = [v for p in verdict["predictions"] for part in p["parts"] for v in part["values"] if part["measure"] not in ("cascade_difference", "grad_dead_ratio")]
+    sums = [v for p in verdict["predictions"] for part in p["parts"] for v in part["values"] if part["measure"] not in ("cascade_difference", "dead_gradient_ratio")]
     again = sum(d.stdout.count("recomputed: ") for d in told)
     check(all(d.returncode == 0 and ": 0 rows" not in d.stdout for d in told) and again == len(sums) and again >= 10,
           "every number is added up again from its terms", again, len(sums), *[d.stderr for d in told])

@@ -8,9 +8,9 @@ side: there both must stay below 1e-6 of the whole gradient's norm.
 Where a ReLU's input is a rounding error away from zero, or a window's two largest values are one apart, the gradient (and with
 Pool Skip the output) jumps: such cases compare coins, in PyTorch's own float32 and float64 too. So the first step is compared on the
 first seed whose decisions are clear in float64, and the losses (whose 20 steps cannot all be clear) with residual branches and modules
-scaled down, so that one decision weighs little, at the rates below. VGG16 has no residual branches to scale: at 0.001 PyTorch's own float32
-and float64 losses part by 2.5e-3 within 20 steps, so its rate is 0.00002. PyTorch is run in float32 (`torch_models.py case ... --double`
-gives float64).
+scaled down, so that one decision weighs little, at the rates below. The first step's PyTorch side is worked out in float64: in float32 it decides otherwise
+with one thread than with two now and then. VGG16 has no residual branches to scale: at 0.001 PyTorch's own float32
+and float64 losses part by 2.5e-3 within 20 steps, so its rate is 0.00002. The losses are PyTorch's in float32.
 Speaks TAP; skipped with a reason where PyTorch is absent.
 """
 import importlib.util
@@ -35,7 +35,7 @@ sys.path.insert(0, os.path.dirname(REFERENCE))
 import torch_models  # noqa: E402
 
 LOGITS, GRADIENT, FLOOR, LOSS, ALONE = 1e-4, 1e-3, 1e-6, 1e-3, 1e-5
-CLEAR = ["--clear", "4e-6", "--steps", "0", "--batch", "2"]
+CLEAR = ["--clear", "4e-6", "--steps", "0", "--batch", "2", "--double"]
 SOFT = ["--branch", "0.2", "--module", "0.02", "--steps", "20", "--batch", "8"]
 # Name, arguments, learning rate of the 20 steps, and the seed to start the search for a clear case at: the first one there is.
 NETWORKS = [

@@ -876,7 +876,7 @@ static void check_explained(const cJSON *prediction) {
         values += cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(part, "values"));
         cJSON_ArrayForEach(value, cJSON_GetObjectItemCaseSensitive(part, "values"))
             values -= cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(value, "diverged"));
-        is_sum &= strcmp(text_in(part, "measure"), "cascade_difference") != 0 && strcmp(text_in(part, "measure"), "grad_dead_ratio") != 0;
+        is_sum &= strcmp(text_in(part, "measure"), "cascade_difference") != 0 && strcmp(text_in(part, "measure"), "dead_gradient_ratio") != 0;
     }
     FILE *stream = open_memstream(&text, &size);
     held(ps_explain(folder, text_in(prediction, "id"), stream));
