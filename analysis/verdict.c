@@ -148,6 +148,13 @@ static void write_checks(json_out *out, const ps_verdict_document *verdict) {
     close_item(out, ']');
 }
 
+static void write_interval(json_out *out, const ps_stats_interval *interval) {
+    number(out, "low", interval->low);
+    number(out, "high", interval->high);
+    text(out, "interval", interval->name);
+    number(out, "coverage", interval->coverage);
+}
+
 static void write_contrast(json_out *out, const ps_verdict_contrast *v) {
     const ps_contrast *c = &v->contrast;
     open_item(out, NULL, '{');
@@ -160,10 +167,7 @@ static void write_contrast(json_out *out, const ps_verdict_contrast *v) {
     number(out, "mean_reference", c->mean_reference);
     number(out, "mean_arm", c->mean_arm);
     number(out, "mean_difference", c->mean);
-    number(out, "low", c->interval.low);
-    number(out, "high", c->interval.high);
-    text(out, "interval", c->interval.name);
-    number(out, "coverage", c->interval.coverage);
+    write_interval(out, &c->interval);
     number(out, "p", c->n > 0 ? c->test.two_sided : ps_absent());
     number(out, "best_p", c->n > 0 ? c->test.best_two_sided : ps_absent());
     open_item(out, "differences", '[');
@@ -226,10 +230,7 @@ static void write_parts(json_out *out, const ps_prediction_result *result) {
         text(out, "against", r->against != NULL ? r->against->name : NULL);
         number(out, "n", r->n);
         number(out, "estimate", r->estimate);
-        number(out, "low", r->interval.low);
-        number(out, "high", r->interval.high);
-        text(out, "interval", r->interval.name);
-        number(out, "coverage", r->interval.coverage);
+        write_interval(out, &r->interval);
         number(out, "p", r->p);
         number(out, "p_refute", r->p_refute);
         write_values(out, r);
@@ -290,10 +291,7 @@ static void write_prediction(json_out *out, const ps_prediction_result *r, const
     text(out, "verdict", ps_verdict_name(r->verdict));
     number(out, "n", r->n);
     number(out, "estimate", r->estimate);
-    number(out, "low", r->interval.low);
-    number(out, "high", r->interval.high);
-    text(out, "interval", r->interval.name);
-    number(out, "coverage", r->interval.coverage);
+    write_interval(out, &r->interval);
     number(out, "p", r->p);
     number(out, "p_wilcoxon", r->p_wilcoxon);
     number(out, "p_holm", r->p_holm);
