@@ -15,17 +15,21 @@
  * whose data are still in its own cache.
  * Task, context and chunks are read after a claim only: the job cannot end, nor be replaced, before the claimed chunk is done. */
 struct ps_pool {
+    /* What changes with every chunk lies on a cache line of its own: the processors pass these lines to and fro. */
+    _Alignas(PS_ALIGNMENT) _Atomic uint64_t ticket; /* generation << 40 | end of the unclaimed chunks << 20 | their first */
+    _Alignas(PS_ALIGNMENT) atomic_size_t done;      /* chunks finished */
+    _Alignas(PS_ALIGNMENT) size_t chunks;
+    ps_pool_task *task;
+    void *context;
+    atomic_int sleeping; /* workers that wait for job_posted */
+    atomic_bool caller_waits, stopping;
     int threads;
     pthread_t *workers;
     pthread_mutex_t lock;
     pthread_cond_t job_posted, job_done;
-    _Atomic uint64_t ticket; /* generation << 40 | end of the unclaimed chunks << 20 | their first */
-    atomic_size_t done;      /* chunks finished */
-    atomic_int sleeping;     /* workers that wait for job_posted */
-    atomic_bool caller_waits, stopping;
-    size_t chunks;
-    ps_pool_task *task;
-    void *context;
+    cpu_set_t allowed;     /* processors this process may use */
+    int seats;             /* threads in the end, while `threads` counts those that have started */
+    atomic_int *processor; /* on which each thread was last seen, -1: not yet; NULL: there are fewer processors than threads */
 };
 
 typedef struct {
@@ -33,8 +37,8 @@ typedef struct {
     int index;
 } worker_start;
 
-/* Some 50 microseconds: longer than the gap between two kernels of a step, shorter than a time slice. */
-enum { SPIN_ROUNDS = 2000 };
+/* Some 150 microseconds: longer than the gap between two kernels of a step, shorter than a time slice. */
+enum { SPIN_ROUNDS = 6000 };
 
 enum { TICKET_BITS = 20, MOST_CHUNKS = (1 << TICKET_BITS) - 1, GENERATIONS = (1 << 24) - 1 };
 
@@ -74,6 +78,30 @@ static void work(ps_pool *pool, uint32_t generation, int worker) {
 
 static bool has_news(ps_pool *pool, uint32_t seen) { return generation_of(atomic_load(&pool->ticket)) != seen || atomic_load(&pool->stopping); }
 
+/* The processors on which no other thread was last seen. */
+static cpu_set_t free_processors(ps_pool *pool, int worker) {
+    cpu_set_t free_ones = pool->allowed;
+    for (int other = 0; other < pool->seats; other++) {
+        int there = other != worker ? atomic_load(&pool->processor[other]) : -1;
+        if (there >= 0) CPU_CLR((size_t)there, &free_ones);
+    }
+    return free_ones;
+}
+
+/* The kernel may wake a thread on the processor of the one that wakes it, where the two take turns while another processor
+ * idles. A worker that finds itself on another's processor moves to a free one; it stays free to be moved anywhere later. */
+static void step_aside(ps_pool *pool, int worker) {
+    if (pool->processor == NULL) return;
+    int here = sched_getcpu();
+    cpu_set_t free_ones = free_processors(pool, worker);
+    if (here >= 0 && !CPU_ISSET((size_t)here, &free_ones) && CPU_COUNT(&free_ones) > 0 &&
+        sched_setaffinity(0, sizeof free_ones, &free_ones) == 0) {
+        here = sched_getcpu();
+        sched_setaffinity(0, sizeof pool->allowed, &pool->allowed);
+    }
+    atomic_store(&pool->processor[worker], here);
+}
+
 static void wait_for_job(ps_pool *pool, uint32_t seen) {
     for (int i = 0; i < SPIN_ROUNDS; i++) {
         if (has_news(pool, seen)) return;
@@ -91,6 +119,7 @@ static void *worker_main(void *argument) {
     ps_free_array(argument);
     uint32_t seen = 0;
     for (;;) {
+        step_aside(start.pool, start.index);
         wait_for_job(start.pool, seen);
         if (atomic_load(&start.pool->stopping)) return NULL;
         seen = generation_of(atomic_load(&start.pool->ticket));
@@ -103,11 +132,6 @@ static void wake_sleepers(ps_pool *pool) {
     pthread_mutex_lock(&pool->lock);
     pthread_cond_broadcast(&pool->job_posted);
     pthread_mutex_unlock(&pool->lock);
-}
-
-static int available_processors(void) {
-    cpu_set_t set;
-    return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
 }
 
 static ps_status start_worker(ps_pool *pool, int index) {
@@ -125,20 +149,22 @@ static ps_status start_worker(ps_pool *pool, int index) {
 ps_status ps_pool_create(int threads, ps_pool **out) {
     *out = NULL;
     if (threads < 0 || threads > 1024) return ps_fail(PS_ERR_USAGE, "threads must be 0 (all) to 1024, not %d", threads);
-    int wanted = threads > 0 ? threads : available_processors();
     ps_pool *pool = NULL;
     ps_status status = PS_OK;
     PS_TRY_CLEANUP(PS_ALLOC(1, &pool, "thread pool"));
-    PS_TRY_CLEANUP(PS_ALLOC((size_t)wanted, &pool->workers, "thread pool"));
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->job_posted, NULL);
     pthread_cond_init(&pool->job_done, NULL);
-    for (pool->threads = 1; pool->threads < wanted; pool->threads++) PS_TRY_CLEANUP(start_worker(pool, pool->threads));
+    int processors = sched_getaffinity(0, sizeof pool->allowed, &pool->allowed) == 0 ? CPU_COUNT(&pool->allowed) : 1;
+    pool->seats = threads > 0 ? threads : processors;
+    PS_TRY_CLEANUP(PS_ALLOC((size_t)pool->seats, &pool->workers, "thread pool"));
+    if (pool->seats <= processors) PS_TRY_CLEANUP(PS_ALLOC((size_t)pool->seats, &pool->processor, "thread pool"));
+    for (int i = 0; pool->processor != NULL && i < pool->seats; i++) atomic_store(&pool->processor[i], -1);
+    for (pool->threads = 1; pool->threads < pool->seats; pool->threads++) PS_TRY_CLEANUP(start_worker(pool, pool->threads));
     *out = pool;
     return PS_OK;
 cleanup:
-    if (pool != NULL && pool->threads > 0) ps_pool_destroy(pool);
-    else ps_free(pool);
+    ps_pool_destroy(pool);
     return status;
 }
 
@@ -151,6 +177,7 @@ void ps_pool_destroy(ps_pool *pool) {
     pthread_cond_destroy(&pool->job_posted);
     pthread_cond_destroy(&pool->job_done);
     ps_free(pool->workers);
+    ps_free(pool->processor);
     ps_free(pool);
 }
 
@@ -181,6 +208,7 @@ void ps_pool_run(ps_pool *pool, size_t chunks, ps_pool_task *task, void *context
     pool->task = task;
     pool->context = context;
     pool->chunks = chunks;
+    if (pool->processor != NULL) atomic_store(&pool->processor[0], sched_getcpu());
     atomic_store(&pool->done, 0);
     atomic_store(&pool->ticket, make_ticket(generation, chunks));
     wake_sleepers(pool);

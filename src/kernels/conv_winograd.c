@@ -21,13 +21,18 @@ enum {
     TILE_FLOATS = 128 * 1024, /* transformed input of one chunk: half of a megabyte of second-level cache */
     FEWEST_TILES = 24,        /* but not fewer, since a chunk reads all weights */
     MOST_TILES = 96,
-    CHANNEL_BLOCK = 64,  /* of weights transformed at a time */
+    CHANNEL_BLOCK = 64,  /* of weights transformed at a time, while a panel is multiplied */
+    WEIGHT_BLOCK = 16,   /* of weights transformed beforehand: a task */
     FEW_TILES = 160,     /* at most, to transform them all first */
     MANY_WEIGHTS = 160 * 160,
     OUTER_TILES = 48,    /* tiles per step of backward-weights */
     GROUPS = 16,         /* most partial sums of backward-weights */
     FILTER_BLOCK = 96,   /* most filters of a block of the weight gradient */
     MANY_PRODUCTS = 96 * 96,
+    WORTH_TWO = 1 << 14,    /* tiles x columns x rows of a task worth sharing: some ten microseconds */
+    OWN_WEIGHTS = 64 * 64,  /* at most, for every worker to transform them all for itself... */
+    OWN_WEIGHTS_TILES = 16, /* ...and as many tiles for each of them at least */
+    LINE_FLOATS = 16,
     ROUND_FLOATS = 4 << 20 /* tiles of both operands of backward-weights that are transformed at once: 16 MiB */
 };
 
@@ -50,11 +55,13 @@ static const ps_winograd_kernels *kernels_for(int a, int b) {
 typedef struct {
     const ps_winograd_kernels *kernels;
     ps_winograd_map map;
-    bool flipped, accumulate, few_tiles;
+    bool flipped, accumulate, few_tiles, own_weights;
+    float *have_weights; /* own_weights: not zero at LINE_FLOATS * worker once that worker has transformed them */
     const float *x, *w, *bias, *dy;
     float *y;
     ps_winograd_matrices v, g, u, m; /* whole ones, or those of worker 0 */
     size_t v_worker, u_worker, m_worker; /* distance to those of the next worker */
+    size_t u_own;                        /* distance to the next worker's own weights */
     size_t panel, panels, chunks, groups, rounds, round, channel_blocks, filter_blocks;
     int channel_block, filter_block;
 } winograd_job;
@@ -120,13 +127,17 @@ static const float *take_zeros(arena *a, int channels) {
     return zeros;
 }
 
-/* Tiles of a chunk, then as many chunks as spread evenly: an even number when there are few, for two threads. */
+/* Few chunks are an even number of them, so that two threads end together; the least work is not worth a second thread. */
+static size_t even_chunks(size_t chunks, size_t tiles, size_t work) {
+    if (chunks >= 16 || tiles < 2 || work < WORTH_TWO) return chunks;
+    return chunks + chunks % 2;
+}
+
 static size_t chunks_of(const ps_winograd_map *map) {
     size_t tiles = map->tiles, each = TILE_FLOATS / (ps_winograd_products(map->kind) * padded(map->depth));
     if (each < FEWEST_TILES) each = FEWEST_TILES;
     if (each > MOST_TILES) each = MOST_TILES;
-    size_t chunks = ps_pool_chunks(tiles, each);
-    return chunks > 1 && chunks < 16 ? chunks + chunks % 2 : chunks;
+    return even_chunks(ps_pool_chunks(tiles, each), tiles, tiles * map->depth * (size_t)map->k);
 }
 
 static winograd_job plan_product(const ps_winograd_map *map, arena *a, int threads) {
@@ -140,10 +151,16 @@ static winograd_job plan_product(const ps_winograd_map *map, arena *a, int threa
     job.map.zeros = take_zeros(a, map->c);
     job.v = take_matrices(a, products, tiles, padded(map->depth), job.few_tiles ? 1 : (size_t)threads, &job.v_worker);
     job.m = take_matrices(a, products, tiles, panel, (size_t)threads, &job.m_worker);
+    /* The other workers' caches hold what they read, and writing there is slow: small weights are transformed by each worker. */
+    job.own_weights = !job.few_tiles && map->depth * (size_t)map->k <= OWN_WEIGHTS && map->tiles >= OWN_WEIGHTS_TILES * (size_t)threads;
     job.channel_block = job.few_tiles && map->c > CHANNEL_BLOCK ? CHANNEL_BLOCK : map->c;
     size_t u_rows = (size_t)map->kd * (size_t)job.channel_block;
-    job.u = take_matrices(a, PS_WINOGRAD_WEIGHTS, u_rows, panel, job.few_tiles ? (size_t)threads : job.panels, &job.u_worker);
-    job.channel_blocks = ps_pool_chunks((size_t)map->c, CHANNEL_BLOCK);
+    size_t copies = job.few_tiles ? (size_t)threads : job.own_weights ? (size_t)threads * job.panels : job.panels;
+    job.u = take_matrices(a, PS_WINOGRAD_WEIGHTS, u_rows, panel, copies, &job.u_worker);
+    job.u_own = job.own_weights ? job.panels * job.u_worker : 0;
+    job.have_weights = take(a, (size_t)threads * LINE_FLOATS);
+    /* With depth taps a panel's rows are channels within taps: one task transforms it whole. */
+    job.channel_blocks = map->kd == 1 ? ps_pool_chunks((size_t)map->c, WEIGHT_BLOCK) : 1;
     return job;
 }
 
@@ -152,9 +169,21 @@ static int vectors_of(const winograd_job *job, size_t panel) {
 }
 
 static void transform_weights(void *context, size_t chunk, int worker) {
-    (void)worker;
     const winograd_job *job = context;
-    job->kernels->weights(&job->map, job->w, job->flipped, (int)chunk, 0, job->map.c, moved(job->u, chunk * job->u_worker));
+    size_t panel = chunk / job->channel_blocks, block = chunk % job->channel_blocks;
+    size_t first = block * WEIGHT_BLOCK, last = block + 1 < job->channel_blocks ? first + WEIGHT_BLOCK : (size_t)job->map.c;
+    size_t to = (size_t)worker * job->u_own + panel * job->u_worker + first * job->u.row_step;
+    job->kernels->weights(&job->map, job->w, job->flipped, (int)panel, (int)first, (int)last, moved(job->u, to));
+}
+
+/* The weights that this worker uses. */
+static ps_winograd_matrices weights_for(const winograd_job *job, int worker) {
+    float *have = job->have_weights + LINE_FLOATS * worker;
+    if (job->own_weights && *have == 0) {
+        for (size_t chunk = 0; chunk < job->panels * job->channel_blocks; chunk++) transform_weights((void *)(uintptr_t)job, chunk, worker);
+        *have = 1;
+    }
+    return moved(job->u, (size_t)worker * job->u_own);
 }
 
 static void convolve_tiles(void *context, size_t chunk, int worker) {
@@ -162,10 +191,11 @@ static void convolve_tiles(void *context, size_t chunk, int worker) {
     size_t first = ps_pool_chunk_start(job->map.tiles, job->chunks, chunk);
     size_t count = ps_pool_chunk_start(job->map.tiles, job->chunks, chunk + 1) - first;
     ps_winograd_matrices v = moved(job->v, (size_t)worker * job->v_worker), m = moved(job->m, (size_t)worker * job->m_worker);
+    ps_winograd_matrices u = weights_for(job, worker);
     job->kernels->input(&job->map, job->x, first, count, v);
     for (size_t panel = 0; panel < job->panels; panel++) {
         int vectors = vectors_of(job, panel);
-        job->kernels->multiply(job->map.kind, count, job->map.depth, vectors, v, moved(job->u, panel * job->u_worker), m, false);
+        job->kernels->multiply(job->map.kind, count, job->map.depth, vectors, v, moved(u, panel * job->u_worker), m, false);
         job->kernels->output(&job->map, m, first, count, (int)(panel * job->panel), vectors, job->bias, job->accumulate, job->y);
     }
 }
@@ -200,7 +230,8 @@ static void convolve(const ps_winograd_map *map, bool flipped, const float *x, c
         ps_pool_run(pool, job.chunks, transform_tiles, &job);
         ps_pool_run(pool, job.panels, convolve_panel, &job);
     } else {
-        ps_pool_run(pool, job.panels, transform_weights, &job);
+        memset(job.have_weights, 0, (size_t)ps_pool_threads(pool) * LINE_FLOATS * sizeof(float));
+        if (!job.own_weights) ps_pool_run(pool, job.panels * job.channel_blocks, transform_weights, &job);
         ps_pool_run(pool, job.chunks, convolve_tiles, &job);
     }
 }
@@ -251,7 +282,7 @@ static void plan_rounds(winograd_job *job, arena *a, int threads) {
 
 static void plan_groups(winograd_job *job, arena *a, int threads) {
     const ps_winograd_map *map = &job->map;
-    job->groups = ps_pool_chunks(map->tiles, OUTER_TILES);
+    job->groups = even_chunks(ps_pool_chunks(map->tiles, OUTER_TILES), map->tiles, map->tiles * map->depth * (size_t)map->k);
     if (job->groups > GROUPS) job->groups = GROUPS;
     job->v = take_matrices(a, ps_winograd_products(map->kind), OUTER_TILES, padded(map->depth), (size_t)threads, &job->v_worker);
     job->g = take_matrices(a, ps_winograd_products(map->kind), OUTER_TILES, padded((size_t)map->k), (size_t)threads, &job->m_worker);

@@ -11,9 +11,9 @@
 
 #include "core/pool.h"
 
-/* Rows summed in single precision before they are added to a double: bounds the rounding of any sum to that of a few dozen
- * terms. */
-enum { PS_ROWS_MAX_CHUNKS = 32, PS_ROWS_MIN_WIDTH = 64, PS_ROWS_FLOAT_DEPTH = 64 };
+/* PS_ROWS_GRAIN: floats of a chunk, some five microseconds of reading. PS_ROWS_FLOAT_DEPTH: rows summed in single precision
+ * before they are added to a double, which bounds the rounding of any sum to that of a few dozen terms. */
+enum { PS_ROWS_GRAIN = 16384, PS_ROWS_MAX_CHUNKS = 32, PS_ROWS_MIN_WIDTH = 64, PS_ROWS_FLOAT_DEPTH = 64 };
 
 typedef struct {
     size_t c, width, count; /* channels; floats of a wide row; floats in all (the last wide row may be short) */
@@ -25,7 +25,7 @@ static inline ps_rows ps_rows_of(size_t rows, int c) {
     size_t fold = c < PS_ROWS_MIN_WIDTH && c > 0 ? (PS_ROWS_MIN_WIDTH + (size_t)c - 1) / (size_t)c : 1;
     r.width = fold * r.c;
     r.wide_rows = r.width ? (r.count + r.width - 1) / r.width : 0;
-    r.chunks = ps_pool_chunks(r.count, 65536);
+    r.chunks = ps_pool_chunks(r.count, PS_ROWS_GRAIN);
     if (r.chunks > PS_ROWS_MAX_CHUNKS) r.chunks = PS_ROWS_MAX_CHUNKS;
     if (r.chunks > r.wide_rows) r.chunks = r.wide_rows;
     return r;
