@@ -8,6 +8,9 @@
  * - few tiles, many weights: all tiles are transformed first; a panel of weights is transformed and used at once.
  * Backward-weights likewise: partial sums by groups of tiles, or blocks of the gradient over all tiles.
  *
+ * What one processor writes and another reads has to cross between their caches, which is slower than to work it out again. So few
+ * threads share no transformed values: each transforms for itself what it is about to multiply, when it first needs it ("own").
+ *
  * Relative L2 error (random data): 2.4e-6 at 512 channels, 4.8e-6 at 3072, growing with their root; backward-weights 1e-6.
  * NaN and infinity spread over the tile they touch. An output whose inputs are all zero, in a tile that is not, comes out as rounding
  * noise of the tile and not as exactly zero: without bias and normalisation such a position is no longer exactly at the gate's edge. */
@@ -30,9 +33,8 @@ enum {
     FILTER_BLOCK = 96,   /* most filters of a block of the weight gradient */
     MANY_PRODUCTS = 96 * 96,
     WORTH_TWO = 1 << 14,    /* tiles x columns x rows of a task worth sharing: some ten microseconds */
-    OWN_WEIGHTS = 64 * 64,  /* at most, for every worker to transform them all for itself... */
-    OWN_WEIGHTS_TILES = 16, /* ...and as many tiles for each of them at least */
-    LINE_FLOATS = 16,
+    OWN_THREADS = 4,        /* at most, to share nothing: beyond, the repeated work outweighs the crossing */
+    OWN_WEIGHTS_TILES = 16, /* and as many tiles for each thread at least, where it is the weights that are transformed again */
     ROUND_FLOATS = 4 << 20 /* tiles of both operands of backward-weights that are transformed at once: 16 MiB */
 };
 
@@ -55,13 +57,14 @@ static const ps_winograd_kernels *kernels_for(int a, int b) {
 typedef struct {
     const ps_winograd_kernels *kernels;
     ps_winograd_map map;
-    bool flipped, accumulate, few_tiles, own_weights;
-    float *have_weights; /* own_weights: not zero at LINE_FLOATS * worker once that worker has transformed them */
+    bool flipped, accumulate, few_tiles, own;
+    int *have;          /* own: have[worker * have_worker + part] is set once that worker has transformed that part */
+    size_t have_worker; /* parts of a worker, whole cache lines */
     const float *x, *w, *bias, *dy;
     float *y;
     ps_winograd_matrices v, g, u, m; /* whole ones, or those of worker 0 */
-    size_t v_worker, u_worker, m_worker; /* distance to those of the next worker */
-    size_t u_own;                        /* distance to the next worker's own weights */
+    size_t v_worker, g_worker, u_worker, m_worker; /* distance to those of the next worker (0: shared); u: of the next panel or task */
+    size_t u_own;                                  /* distance to the next worker's own weights (0: shared) */
     size_t panel, panels, chunks, groups, rounds, round, channel_blocks, filter_blocks;
     int channel_block, filter_block;
 } winograd_job;
@@ -72,6 +75,8 @@ static void map_tiles(ps_winograd_map *map) {
     map->tiles_w = (map->ow + size - 1) / size;
     map->tiles = (size_t)map->n * (size_t)map->od * (size_t)map->tiles_h * (size_t)map->tiles_w;
     map->depth = (size_t)map->kd * (size_t)map->c;
+    map->columns = (ps_winograd_channels){0, map->c};
+    map->rows = (ps_winograd_channels){0, map->k};
 }
 
 static ps_winograd_map forward_map(const ps_conv_shape *s) {
@@ -127,6 +132,25 @@ static const float *take_zeros(arena *a, int channels) {
     return zeros;
 }
 
+static void forget(const winograd_job *job, int threads) {
+    memset(job->have, 0, (size_t)threads * job->have_worker * sizeof *job->have);
+}
+
+/* Records of what each worker has, when workers share nothing. */
+static void take_records(winograd_job *job, arena *a, int threads, size_t parts) {
+    job->have_worker = round_up(parts, 16);
+    job->have = (int *)(void *)take(a, (size_t)threads * job->have_worker);
+    if (job->have != NULL) forget(job, threads);
+}
+
+/* Whether this worker comes to a part for the first time. */
+static bool is_new(const winograd_job *job, int worker, size_t part) {
+    int *have = job->have + (size_t)worker * job->have_worker + part;
+    bool first = *have == 0;
+    *have = 1;
+    return first;
+}
+
 /* Few chunks are an even number of them, so that two threads end together; the least work is not worth a second thread. */
 static size_t even_chunks(size_t chunks, size_t tiles, size_t work) {
     if (chunks >= 16 || tiles < 2 || work < WORTH_TWO) return chunks;
@@ -147,18 +171,18 @@ static winograd_job plan_product(const ps_winograd_map *map, arena *a, int threa
     job.panels = ps_pool_chunks((size_t)map->k, panel);
     job.few_tiles = map->kd == 1 && map->tiles <= FEW_TILES && map->depth * (size_t)map->k >= MANY_WEIGHTS;
     job.chunks = job.few_tiles ? ps_pool_chunks(map->tiles, 4) : chunks_of(map);
-    size_t tiles = job.few_tiles ? map->tiles : ps_pool_chunks(map->tiles, job.chunks);
+    size_t tiles = job.few_tiles ? map->tiles : ps_pool_chunks(map->tiles, job.chunks), workers = (size_t)threads;
+    job.own = threads <= OWN_THREADS && (job.few_tiles || map->tiles >= OWN_WEIGHTS_TILES * workers);
     job.map.zeros = take_zeros(a, map->c);
-    job.v = take_matrices(a, products, tiles, padded(map->depth), job.few_tiles ? 1 : (size_t)threads, &job.v_worker);
-    job.m = take_matrices(a, products, tiles, panel, (size_t)threads, &job.m_worker);
-    /* The other workers' caches hold what they read, and writing there is slow: small weights are transformed by each worker. */
-    job.own_weights = !job.few_tiles && map->depth * (size_t)map->k <= OWN_WEIGHTS && map->tiles >= OWN_WEIGHTS_TILES * (size_t)threads;
+    job.v = take_matrices(a, products, tiles, padded(map->depth), job.few_tiles && !job.own ? 1 : workers, &job.v_worker);
+    if (job.few_tiles && !job.own) job.v_worker = 0;
+    job.m = take_matrices(a, products, tiles, panel, workers, &job.m_worker);
     job.channel_block = job.few_tiles && map->c > CHANNEL_BLOCK ? CHANNEL_BLOCK : map->c;
     size_t u_rows = (size_t)map->kd * (size_t)job.channel_block;
-    size_t copies = job.few_tiles ? (size_t)threads : job.own_weights ? (size_t)threads * job.panels : job.panels;
+    size_t copies = job.few_tiles ? workers : job.own ? workers * job.panels : job.panels;
     job.u = take_matrices(a, PS_WINOGRAD_WEIGHTS, u_rows, panel, copies, &job.u_worker);
-    job.u_own = job.own_weights ? job.panels * job.u_worker : 0;
-    job.have_weights = take(a, (size_t)threads * LINE_FLOATS);
+    job.u_own = !job.few_tiles && job.own ? job.panels * job.u_worker : 0;
+    take_records(&job, a, threads, 1);
     /* With depth taps a panel's rows are channels within taps: one task transforms it whole. */
     job.channel_blocks = map->kd == 1 ? ps_pool_chunks((size_t)map->c, WEIGHT_BLOCK) : 1;
     return job;
@@ -178,11 +202,9 @@ static void transform_weights(void *context, size_t chunk, int worker) {
 
 /* The weights that this worker uses. */
 static ps_winograd_matrices weights_for(const winograd_job *job, int worker) {
-    float *have = job->have_weights + LINE_FLOATS * worker;
-    if (job->own_weights && *have == 0) {
-        for (size_t chunk = 0; chunk < job->panels * job->channel_blocks; chunk++) transform_weights((void *)(uintptr_t)job, chunk, worker);
-        *have = 1;
-    }
+    if (job->own && is_new(job, worker, 0))
+        for (size_t chunk = 0; chunk < job->panels * job->channel_blocks; chunk++)
+            transform_weights((void *)(uintptr_t)job, chunk, worker);
     return moved(job->u, (size_t)worker * job->u_own);
 }
 
@@ -212,11 +234,13 @@ static void convolve_panel(void *context, size_t panel, int worker) {
     const winograd_job *job = context;
     const ps_winograd_map *map = &job->map;
     ps_winograd_matrices u = moved(job->u, (size_t)worker * job->u_worker), m = moved(job->m, (size_t)worker * job->m_worker);
+    ps_winograd_matrices v = moved(job->v, (size_t)worker * job->v_worker);
     int vectors = vectors_of(job, panel);
+    if (job->own && is_new(job, worker, 0)) job->kernels->input(map, job->x, 0, map->tiles, v);
     for (int c = 0; c < map->c; c += job->channel_block) {
         int last = map->c - c < job->channel_block ? map->c : c + job->channel_block;
         job->kernels->weights(map, job->w, job->flipped, (int)panel, c, last, u);
-        job->kernels->multiply(job->map.kind, map->tiles, (size_t)(last - c), vectors, moved(job->v, (size_t)c), u, m, c > 0);
+        job->kernels->multiply(job->map.kind, map->tiles, (size_t)(last - c), vectors, moved(v, (size_t)c), u, m, c > 0);
     }
     job->kernels->output(map, m, 0, map->tiles, (int)(panel * job->panel), vectors, job->bias, job->accumulate, job->y);
 }
@@ -227,11 +251,10 @@ static void convolve(const ps_winograd_map *map, bool flipped, const float *x, c
     winograd_job job = plan_product(map, &a, ps_pool_threads(pool));
     job.flipped = flipped, job.x = x, job.w = w, job.bias = bias, job.accumulate = accumulate, job.y = y;
     if (job.few_tiles) {
-        ps_pool_run(pool, job.chunks, transform_tiles, &job);
+        if (!job.own) ps_pool_run(pool, job.chunks, transform_tiles, &job);
         ps_pool_run(pool, job.panels, convolve_panel, &job);
     } else {
-        memset(job.have_weights, 0, (size_t)ps_pool_threads(pool) * LINE_FLOATS * sizeof(float));
-        if (!job.own_weights) ps_pool_run(pool, job.panels * job.channel_blocks, transform_weights, &job);
+        if (!job.own) ps_pool_run(pool, job.panels * job.channel_blocks, transform_weights, &job);
         ps_pool_run(pool, job.chunks, convolve_tiles, &job);
     }
 }
@@ -257,10 +280,13 @@ static void winograd_backward_data(const ps_conv_shape *s, const float *dy, cons
 /* Backward-weights: v holds tiles of x, g tiles of dy, u their products. Few weights (`few_tiles` false): a task is a group of
  * tiles with a partial sum of its own. Many: in rounds, all tiles of a round are transformed into panels, then a task is a block
  * of filters by channels, whose products stay in the second-level cache and are added to those of the rounds before. */
-static ps_winograd_matrices take_panels(arena *a, size_t matrices, size_t tiles, size_t columns, size_t panel) {
+static ps_winograd_matrices take_panels(arena *a, size_t matrices, size_t tiles, size_t columns, size_t panel, size_t copies,
+                                        size_t *worker_step) {
     ps_winograd_matrices m = {.row_step = panel, .step = tiles * panel + 16, .panel = panel};
     m.panel_step = matrices * m.step;
-    m.data = take(a, ps_pool_chunks(columns, panel) * m.panel_step + 16);
+    size_t each = round_up(ps_pool_chunks(columns, panel) * m.panel_step + 16, 16);
+    m.data = take(a, copies * each);
+    *worker_step = copies > 1 ? each : 0;
     return m;
 }
 
@@ -274,8 +300,11 @@ static void plan_rounds(winograd_job *job, arena *a, int threads) {
     size_t most = ROUND_FLOATS / (products * (map->depth + k));
     job->rounds = ps_pool_chunks(map->tiles, most < FEWEST_TILES ? FEWEST_TILES : most);
     size_t tiles = ps_pool_chunks(map->tiles, job->rounds);
-    job->v = take_panels(a, products, tiles, map->depth, panel);
-    job->g = take_panels(a, products, tiles, k, (size_t)job->filter_block);
+    job->own = threads <= OWN_THREADS;
+    size_t owners = job->own ? (size_t)threads : 1;
+    job->v = take_panels(a, products, tiles, map->depth, panel, owners, &job->v_worker);
+    job->g = take_panels(a, products, tiles, k, (size_t)job->filter_block, owners, &job->g_worker);
+    take_records(job, a, threads, job->filter_blocks + job->channel_blocks);
     size_t copies = job->rounds == 1 ? (size_t)threads : job->filter_blocks * job->channel_blocks;
     job->u = take_matrices(a, PS_WINOGRAD_WEIGHTS, (size_t)job->filter_block, panel, copies, &job->u_worker);
 }
@@ -285,7 +314,7 @@ static void plan_groups(winograd_job *job, arena *a, int threads) {
     job->groups = even_chunks(ps_pool_chunks(map->tiles, OUTER_TILES), map->tiles, map->tiles * map->depth * (size_t)map->k);
     if (job->groups > GROUPS) job->groups = GROUPS;
     job->v = take_matrices(a, ps_winograd_products(map->kind), OUTER_TILES, padded(map->depth), (size_t)threads, &job->v_worker);
-    job->g = take_matrices(a, ps_winograd_products(map->kind), OUTER_TILES, padded((size_t)map->k), (size_t)threads, &job->m_worker);
+    job->g = take_matrices(a, ps_winograd_products(map->kind), OUTER_TILES, padded((size_t)map->k), (size_t)threads, &job->g_worker);
     job->u = take_matrices(a, PS_WINOGRAD_WEIGHTS, (size_t)map->k, round_up(map->depth, 16), job->groups, &job->u_worker);
 }
 
@@ -299,14 +328,28 @@ static winograd_job plan_gradient(const ps_winograd_map *map, arena *a, int thre
     return job;
 }
 
+/* The first tile of a round. */
+static size_t round_start(const winograd_job *job, size_t round) { return ps_pool_chunk_start(job->map.tiles, job->rounds, round); }
+
 static void transform_both(void *context, size_t chunk, int worker) {
     (void)worker;
     const winograd_job *job = context;
-    size_t begin = ps_pool_chunk_start(job->map.tiles, job->rounds, job->round);
-    size_t tiles = ps_pool_chunk_start(job->map.tiles, job->rounds, job->round + 1) - begin;
+    size_t begin = round_start(job, job->round), tiles = round_start(job, job->round + 1) - begin;
     size_t first = ps_pool_chunk_start(tiles, job->chunks, chunk), count = ps_pool_chunk_start(tiles, job->chunks, chunk + 1) - first;
     job->kernels->input(&job->map, job->x, begin + first, count, moved(job->v, first * job->v.row_step));
     job->kernels->gradient(&job->map, job->dy, begin + first, count, moved(job->g, first * job->g.row_step));
+}
+
+/* This worker's own tiles of a block of filters and of a panel of channels. */
+static void transform_own(const winograd_job *job, int worker, size_t block, size_t panel, ps_winograd_channels filters,
+                          ps_winograd_channels channels) {
+    ps_winograd_map map = job->map;
+    size_t begin = round_start(job, job->round), tiles = round_start(job, job->round + 1) - begin;
+    map.rows = filters, map.columns = channels;
+    if (is_new(job, worker, block))
+        job->kernels->gradient(&map, job->dy, begin, tiles, moved(job->g, (size_t)worker * job->g_worker));
+    if (is_new(job, worker, job->filter_blocks + panel))
+        job->kernels->input(&map, job->x, begin, tiles, moved(job->v, (size_t)worker * job->v_worker));
 }
 
 static void gradient_block(void *context, size_t chunk, int worker) {
@@ -314,20 +357,23 @@ static void gradient_block(void *context, size_t chunk, int worker) {
     const ps_winograd_map *map = &job->map;
     ps_winograd_matrices u = moved(job->u, (job->rounds == 1 ? (size_t)worker : chunk) * job->u_worker);
     size_t block = chunk % job->filter_blocks, panel = chunk / job->filter_blocks;
-    size_t tiles = ps_pool_chunk_start(map->tiles, job->rounds, job->round + 1) -
-                   ps_pool_chunk_start(map->tiles, job->rounds, job->round);
+    size_t tiles = round_start(job, job->round + 1) - round_start(job, job->round);
     int k0 = (int)block * job->filter_block, c0 = (int)(panel * job->panel);
     int rows = map->k - k0 < job->filter_block ? map->k - k0 : job->filter_block;
     int channels = map->c - c0 < (int)job->panel ? map->c - c0 : (int)job->panel;
-    job->kernels->outer(job->map.kind, tiles, rows, channels, moved(job->g, block * job->g.panel_step), moved(job->v, panel * job->v.panel_step), u,
-                        job->round > 0);
+    if (job->own)
+        transform_own(job, worker, block, panel, (ps_winograd_channels){k0, k0 + rows}, (ps_winograd_channels){c0, c0 + channels});
+    job->kernels->outer(job->map.kind, tiles, rows, channels,
+                        moved(job->g, (size_t)worker * job->g_worker + block * job->g.panel_step),
+                        moved(job->v, (size_t)worker * job->v_worker + panel * job->v.panel_step), u, job->round > 0);
     if (job->round + 1 == job->rounds) job->kernels->weights_gradient(map, u, 1, 0, k0, rows, 0, c0, channels, job->y);
 }
 
 static void run_rounds(winograd_job *job, ps_pool *pool) {
     for (job->round = 0; job->round < job->rounds; job->round++) {
         job->chunks = ps_pool_chunks(ps_pool_chunks(job->map.tiles, job->rounds), 4);
-        ps_pool_run(pool, job->chunks, transform_both, job);
+        if (job->own) forget(job, ps_pool_threads(pool));
+        else ps_pool_run(pool, job->chunks, transform_both, job);
         ps_pool_run(pool, job->filter_blocks * job->channel_blocks, gradient_block, job);
     }
 }
@@ -335,7 +381,7 @@ static void run_rounds(winograd_job *job, ps_pool *pool) {
 static void gradient_group(void *context, size_t group, int worker) {
     const winograd_job *job = context;
     const ps_winograd_map *map = &job->map;
-    ps_winograd_matrices v = moved(job->v, (size_t)worker * job->v_worker), g = moved(job->g, (size_t)worker * job->m_worker);
+    ps_winograd_matrices v = moved(job->v, (size_t)worker * job->v_worker), g = moved(job->g, (size_t)worker * job->g_worker);
     ps_winograd_matrices u = moved(job->u, group * job->u_worker);
     size_t begin = ps_pool_chunk_start(map->tiles, job->groups, group), end = ps_pool_chunk_start(map->tiles, job->groups, group + 1);
     for (size_t first = begin; first < end; first += OUTER_TILES) {

@@ -44,12 +44,17 @@ void ps_winograd_forward_selected(const ps_conv_shape *shape, const float *x, co
 void ps_winograd_backward_weights_selected(const ps_conv_shape *shape, const float *x, const ps_winograd_selection *selection,
                                            const float *dy, float *dw, void *workspace, ps_pool *pool);
 
+typedef struct {
+    int first, end;
+} ps_winograd_channels;
+
 /* One convolution from an array [n][d][h][w][c] to [n][od][oh][ow][k]. Backward-data is one from dy to dx. */
 typedef struct {
     ps_winograd_kind kind;
     int n, d, h, w, c, od, oh, ow, k, kd, pad_d, pad_h, pad_w, tiles_h, tiles_w;
     size_t tiles;       /* n * od * tiles_h * tiles_w */
     size_t depth;       /* kd * c */
+    ps_winograd_channels columns, rows; /* which channels input() and gradient() transform: 0 to c, 0 to k unless a task wants a part */
     const float *zeros; /* c (or k, the larger) floats of zero, rounded up to whole vectors: what padding reads */
     const ps_winograd_selection *selection; /* of the input; NULL: all of it. Stride 1 only */
 } ps_winograd_map;
@@ -64,9 +69,9 @@ typedef struct {
 typedef struct {
     int lanes; /* of a vector; panels of weights are two vectors wide, the last one may be one vector wide */
     int rows;  /* of a register block */
-    /* Input tiles [first, first + count) into rows of v, all kd * c columns and zeros up to a whole vector. */
+    /* Input tiles [first, first + count) into rows of v: map.columns of every depth tap and zeros up to a whole vector. */
     void (*input)(const ps_winograd_map *map, const float *x, size_t first, size_t count, ps_winograd_matrices v);
-    /* 4x4 tiles of dy [n][od][oh][ow][k] into rows of v, for backward-weights. */
+    /* 4x4 tiles of dy [n][od][oh][ow][k] into rows of v, channels map.rows, for backward-weights. */
     void (*gradient)(const ps_winograd_map *map, const float *dy, size_t first, size_t count, ps_winograd_matrices v);
     /* Weights [map.k][kd][3][3][map.c] (flipped: the forward weights [map.c][kd][3][3][map.k] turned round, for backward-data),
      * channels [first, last) of panel `panel`, into rows of u: row td * (last - first) + channel - first holds a panel. */

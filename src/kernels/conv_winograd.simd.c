@@ -280,9 +280,9 @@ INLINE void input_tiles(ps_winograd_kind kind, bool selected, const ps_winograd_
             input_places(kind, map, x, p, td, in.from);
             if (selected) select_places(map, p, td, &in);
             float *to = v.data + tile * v.row_step;
-            int c = 0, column = td * map->c;
-            for (; c + LANES <= map->c; c += LANES) input_vector(kind, &in, selected, c, LANES, to + column_at(&v, column + c), v.step);
-            if (c < map->c) input_vector(kind, &in, selected, c, map->c - c, to + column_at(&v, column + c), v.step);
+            int c = map->columns.first, end = map->columns.end, column = td * map->c;
+            for (; c + LANES <= end; c += LANES) input_vector(kind, &in, selected, c, LANES, to + column_at(&v, column + c), v.step);
+            if (c < end) input_vector(kind, &in, selected, c, end - c, to + column_at(&v, column + c), v.step);
         }
     }
 }
@@ -332,9 +332,9 @@ INLINE void gradient_tiles(ps_winograd_kind kind, const ps_winograd_map *map, co
             from[i] = y < map->oh && x < map->ow ? dy + (row * (size_t)map->ow + (size_t)x) * (size_t)map->k : map->zeros;
         }
         float *to = v.data + tile * v.row_step;
-        int k = 0;
-        for (; k + LANES <= map->k; k += LANES) gradient_vector(kind, from, k, LANES, to + column_at(&v, k), v.step);
-        if (k < map->k) gradient_vector(kind, from, k, map->k - k, to + column_at(&v, k), v.step);
+        int k = map->rows.first, end = map->rows.end;
+        for (; k + LANES <= end; k += LANES) gradient_vector(kind, from, k, LANES, to + column_at(&v, k), v.step);
+        if (k < end) gradient_vector(kind, from, k, end - k, to + column_at(&v, k), v.step);
     }
 }
 
