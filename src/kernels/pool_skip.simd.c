@@ -2,6 +2,9 @@
 
 #include "kernels/pool_skip_method.h"
 #include "kernels/rows_simd.h"
+#include "kernels/simd_vector.h"
+
+enum { MOST_TAPS = 256 }; /* their numbers fit a byte */
 
 /* A NaN takes over from anything, a number never from a NaN (as kernels/pooling). */
 PS_INLINE int takes_over(float value, float best) { return value > best || value != value; }
@@ -43,14 +46,22 @@ static void window_winners_any(const float *y, const size_t *offset, int taps, s
     }
 }
 
-void PS_SIMD_NAME(ps_pool_skip_find_winners)(const ps_pool_skip_grid *grid, const ps_pool_skip_band *band, const float *y,
-                                             uint8_t *winners, float *values) {
-    size_t offset[256], c = (size_t)grid->shape.c;
+/* Of a window's positions from its first one, in scan order; returns how many. */
+static int window_offsets(const ps_pool_skip_grid *grid, size_t offset[MOST_TAPS]) {
     int taps = 0;
     for (int z = 0; z < grid->ed; z++)
         for (int h = 0; h < grid->e; h++)
-            for (int w = 0; w < grid->e; w++)
-                offset[taps++] = (((size_t)z * (size_t)grid->shape.h + (size_t)h) * (size_t)grid->shape.w + (size_t)w) * c;
+            for (int w = 0; w < grid->e; w++) {
+                size_t row = (size_t)z * (size_t)grid->shape.h + (size_t)h;
+                offset[taps++] = (row * (size_t)grid->shape.w + (size_t)w) * (size_t)grid->shape.c;
+            }
+    return taps;
+}
+
+void PS_SIMD_NAME(ps_pool_skip_find_winners)(const ps_pool_skip_grid *grid, const ps_pool_skip_band *band, const float *y,
+                                             uint8_t *winners, float *values) {
+    size_t offset[MOST_TAPS], c = (size_t)grid->shape.c;
+    int taps = window_offsets(grid, offset);
     const float *row = y + ps_pool_skip_row(grid, band->image, band->z, band->y);
     for (int x = 0; x < grid->windows_w; x++, row += (size_t)grid->e * c) {
         size_t at = ((size_t)band->window + (size_t)x) * c;
@@ -119,14 +130,93 @@ PS_INLINE path_kind kind_at(const ps_pool_skip_merge *job, const ps_pool_skip_ba
     return PATH_WINNER;
 }
 
+/* ---- whole windows: one position of each channel has the path, so that its sums are taken once a window ---- */
+
+INLINE vi winners_upto(const uint8_t *winner, int count) {
+    typedef uint8_t bytes __attribute__((vector_size(LANES)));
+    bytes b = {0};
+    memcpy(&b, winner, count >= LANES ? LANES : (size_t)count);
+    return __builtin_convertvector(b, vi);
+}
+
+INLINE vf masked(vf v, vi mask) { return (vf)((vi)v & mask); }
+INLINE vf united(vf a, vf b) { return (vf)((vi)a | (vi)b); }
+
+INLINE void add_sum(float *sums, vf value, int count) { store_upto(sums, load_upto(sums, count) + value, count); }
+
+/* Channels k to k + count - 1 of a window whose first position is `first`; offset: of its positions, in scan order. */
+INLINE void merge_window(const position *first, bool has_identity, bool packed, bool accumulate, const size_t *offset, int taps, size_t k,
+                         int count, size_t c, float *sums) {
+    vi winner = winners_upto(first->winner + k, count);
+    vf scale = load_upto(first->scale + k, count), zero = splat(0.0f);
+    vf added = packed ? load_upto(first->added + k, count) * scale : zero;
+    vf path_won = zero, identity_won = zero, identity_squares = zero, whole_squares = zero;
+#pragma GCC unroll 4
+    for (int t = 0; t < taps; t++) {
+        vi won = winner == t;
+        float *out = first->out + offset[t] + k;
+        vf path = masked(packed ? added : load_upto(first->added + offset[t] + k, count) * scale, won);
+        vf identity = has_identity ? load_upto(first->identity + offset[t] + k, count) : zero, whole = identity + path;
+        store_upto(out, accumulate ? load_upto(out, count) + whole : whole, count);
+        if (sums == NULL) continue;
+        path_won = united(path_won, path);
+        identity_won = united(identity_won, masked(identity, won));
+        identity_squares = fma_(identity, identity, identity_squares);
+        whole_squares = fma_(whole, whole, whole_squares);
+    }
+    if (sums == NULL) return;
+    add_sum(sums + k, identity_squares, count);
+    add_sum(sums + c + k, path_won * path_won, count);
+    add_sum(sums + 2 * c + k, whole_squares, count);
+    add_sum(sums + 3 * c + k, identity_won * path_won, count);
+}
+
+INLINE void merge_windows(const ps_pool_skip_merge *job, const position *first, const size_t *offset, int taps, size_t c, float *sums) {
+    bool usual = job->identity != NULL && job->packed && !job->accumulate;
+    for (size_t k = 0; k < c; k += LANES) {
+        int count = c - k < LANES ? (int)(c - k) : LANES;
+        if (usual && sums != NULL && count == LANES) merge_window(first, true, true, false, offset, taps, k, LANES, c, sums);
+        else if (usual && sums == NULL) merge_window(first, true, true, false, offset, taps, k, count, c, NULL);
+        else merge_window(first, job->identity != NULL, job->packed, job->accumulate, offset, taps, k, count, c, sums);
+    }
+}
+
+INLINE bool takes_windows(const ps_pool_skip_merge *job, const ps_pool_skip_band *band) {
+    return job->added != NULL && job->select && job->winners != NULL && job->out != NULL && band->window >= 0;
+}
+
+static void merge_band_windows(const ps_pool_skip_merge *job, const ps_pool_skip_band *band, double *slot, float *running, size_t *depth) {
+    const ps_pool_skip_grid *g = job->grid;
+    size_t c = (size_t)g->shape.c, offset[MOST_TAPS], at = ps_pool_skip_row(g, band->image, band->z, band->y);
+    int taps = window_offsets(g, offset);
+    for (int x = 0; x < g->windows_w; x++, at += (size_t)g->e * c) {
+        size_t window = ((size_t)band->window + (size_t)x) * c;
+        position first = {.scale = job->scale, .winner = job->winners + window, .out = job->out + at};
+        first.identity = job->identity != NULL ? job->identity + at : NULL;
+        first.added = job->added + (job->packed ? window : at);
+        if (taps == 4) merge_windows(job, &first, offset, 4, c, running);
+        else if (taps == 16) merge_windows(job, &first, offset, 16, c, running);
+        else merge_windows(job, &first, offset, taps, c, running);
+        *depth += (size_t)taps;
+        if (running == NULL || *depth < PS_ROWS_FLOAT_DEPTH) continue;
+        flush(slot, running, PS_POOL_SKIP_SUMS * c);
+        *depth = 0;
+    }
+}
+
 void PS_SIMD_NAME(ps_pool_skip_merge_band)(const ps_pool_skip_merge *job, const ps_pool_skip_band *band, double *slot) {
     const ps_pool_skip_grid *g = job->grid;
     size_t c = (size_t)g->shape.c, depth = 0;
     float *running = slot ? ps_rows_slot_floats(slot, c, PS_POOL_SKIP_COLUMNS) : NULL;
+    int first = 0; /* column after the whole windows */
+    if (takes_windows(job, band)) {
+        merge_band_windows(job, band, slot, running, &depth);
+        first = g->windows_w * g->e;
+    }
     for (int z = 0; z < band->slices; z++)
         for (int y = 0; y < band->rows; y++) {
-            size_t at = ps_pool_skip_row(g, band->image, band->z + z, band->y + y);
-            for (int x = 0; x < g->shape.w; x++, at += c) {
+            size_t at = ps_pool_skip_row(g, band->image, band->z + z, band->y + y) + (size_t)first * c;
+            for (int x = first; x < g->shape.w; x++, at += c) {
                 position p = {.scale = job->scale, .out = job->out ? job->out + at : running + PS_POOL_SKIP_SUMS * c};
                 p.identity = job->identity ? job->identity + at : job->zeros;
                 p.added = job->added && !job->packed ? job->added + at : job->zeros;
