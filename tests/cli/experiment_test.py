@@ -102,7 +102,7 @@ for number, word in ((signal.SIGTERM, "SIGTERM"), (signal.SIGINT, "SIGINT")):
     wait_until(lambda: os.path.exists(path(word, "runs/baseline/seed-1/checkpoint.safetensors")))
     pids = children(process)
     process.send_signal(number)  # to the parent alone
-    _, message = process.communicate(timeout=300)
+    _, message = process.communicate(timeout=300 * tap.PATIENCE)
     report(process.returncode == 2 and "the same command goes on" in message and not any(runs_on(pid) for pid in pids),
            f"{word} to the parent alone stops its runs and says how to go on", f"exit {process.returncode} {message}")
     left = [r for r in ("baseline/seed-1", "baseline/seed-2") if os.path.exists(path(word, "runs", r, "trace.jsonl")) and records(f"{word}/runs/{r}")[-1]["type"] != "end"]
@@ -125,7 +125,7 @@ report(not faults, "and both give the same traces", "\n".join(faults))
 process = start("lost")
 wait_until(lambda: os.path.exists(path("lost", "runs/baseline/seed-1/checkpoint.safetensors")))
 os.kill(children(process)[0], signal.SIGKILL)
-_, message = process.communicate(timeout=300)
+_, message = process.communicate(timeout=300 * tap.PATIENCE)
 report(process.returncode == 2 and "signal 9" in message, "a run that is killed is named", f"exit {process.returncode} {message}")
 
 # ---- forks ----

@@ -10,7 +10,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from tap import PROGRAM, TINY, WORK, difference, done, must, path, records, report, run, tensors, trace  # noqa: E402
+from tap import PATIENCE, PROGRAM, TINY, WORK, difference, done, must, path, records, report, run, tensors, trace  # noqa: E402
 
 PLANTED = [*TINY, "--model", "plain9", "--batch-norm", "no", "--init-scheme", "he", "--plant", "share=0.25,cause=weights-in,seed=1", "--lr", "0.01",
            "--window", "2"]
@@ -66,7 +66,7 @@ stopped = max((r["last"] + 1 for r in records("killed", "window")), default=0)
 if 0 < stopped < 300:
     config = json.load(open(path("killed", "config.json")))
     report(config["reinit_dead"] == 1, "the option stands in the configuration")
-    subprocess.run([PROGRAM, "train", "--resume", path("killed"), "--quiet"], cwd=WORK, timeout=600, check=True)
+    subprocess.run([PROGRAM, "train", "--resume", path("killed"), "--quiet"], cwd=WORK, timeout=600 * PATIENCE, check=True)
     must("train", *PLANTED, *long, "--out", "whole")
     report(difference(trace("whole"), trace("killed")) == "", "a resumed run draws the same", difference(trace("whole"), trace("killed")))
     report(tensors("whole/checkpoint.safetensors", without="") == tensors("killed/checkpoint.safetensors", without=""), "and ends with the same weights")

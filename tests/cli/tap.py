@@ -11,6 +11,7 @@ PROGRAM = os.environ.get("PS_PROGRAM") or os.path.abspath(os.path.join(os.enviro
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 # Sanitized builds are several times as slow; what is timed or killed must wait longer there.
 SLOW = any(word in PROGRAM for word in ("asan", "tsan", "coverage", "debug"))
+PATIENCE = 10 if SLOW else 1  # factor on every time limit
 
 # A network of a few thousand weights on a few hundred small images: a run takes a fraction of a second.
 TINY = ["--width", "0.5", "--size", "8", "--batch", "16", "--probe", "32", "--train-limit", "256", "--test-limit", "48", "--quiet"]
@@ -50,7 +51,7 @@ def path(*parts):
 def run(*arguments, **options):
     """Runs the program to its end: an object with returncode, stdout, stderr."""
     options.setdefault("cwd", WORK)
-    options.setdefault("timeout", 600)
+    options["timeout"] = PATIENCE * options.get("timeout", 600)
     return subprocess.run([PROGRAM, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace", **options)
 
 
