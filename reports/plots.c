@@ -166,16 +166,28 @@ static ps_status write_arms(const ps_plot_source *source) {
 typedef struct {
     pid_t process;
     ps_plot *plot;
-    const char *format;
 } worker;
 
-/* The child: gnuplot in the plots' folder, its words in a log beside the picture. Names reach gnuplot only inside data
- * files; the words on this command line are fixed. */
-static void run_gnuplot(const char *folder, const char *id, const char *format) {
-    char setting[32], script[96], log[96];
-    snprintf(setting, sizeof setting, "format='%s'", format);
+/* What is drawn of each plot, in this order; PDF only where it is asked for. */
+static const char *const formats[] = {"svg", "png", "pdf"};
+enum { most_formats = sizeof formats / sizeof *formats };
+
+/* The child: gnuplot in the plots' folder, its words in a log beside the picture. One process draws all formats, each in a
+ * session of its own: starting takes as long as drawing. Names reach gnuplot only inside data files; the words on this
+ * command line are fixed. */
+static void run_gnuplot(const char *folder, const char *id, int format_count) {
+    char settings[most_formats][32], script[96], log[96];
+    const char *words[1 + 5 * most_formats + 1] = {"gnuplot"};
+    int count = 1;
     snprintf(script, sizeof script, "%s.gp", id);
     snprintf(log, sizeof log, "%s.log", id);
+    for (int f = 0; f < format_count; f++) {
+        snprintf(settings[f], sizeof settings[f], "format='%s'", formats[f]);
+        if (f > 0) words[count++] = "-e", words[count++] = "reset session"; /* which takes no other command beside it */
+        words[count++] = "-e";
+        words[count++] = settings[f];
+        words[count++] = script;
+    }
     if (chdir(folder) != 0) _exit(126);
     int file = open(log, O_WRONLY | O_CREAT | O_APPEND, 0666), none = open("/dev/null", O_RDONLY);
     if (file < 0 || none < 0) _exit(126);
@@ -183,7 +195,7 @@ static void run_gnuplot(const char *folder, const char *id, const char *format) 
     dup2(file, 1);
     dup2(file, 2);
     alarm(time_limit_s); /* outlives exec: a script that hangs ends */
-    execlp("gnuplot", "gnuplot", "-e", setting, script, (char *)NULL);
+    execvp("gnuplot", (char *const *)words);
     _exit(127);
 }
 
@@ -211,32 +223,40 @@ static ps_status read_complaint(const char *folder, const char *id, int code, ch
     return status;
 }
 
-static ps_status finish_one(const char *folder, worker *workers, int *active) {
+static ps_status is_drawn(const char *folder, const char *id, int format_count, bool *drawn) {
+    *drawn = true;
+    for (int f = 0; f < format_count; f++) {
+        char *picture = NULL;
+        uint64_t size = 0;
+        PS_TRY(ps_string_format(&picture, "%s/%s.%s", folder, id, formats[f]));
+        *drawn = *drawn && ps_file_exists(picture) && ps_file_size(picture, &size) == PS_OK && size > 0;
+        free(picture);
+    }
+    return PS_OK;
+}
+
+static ps_status finish_one(const char *folder, int format_count, worker *workers, int *active) {
     int state = 0;
     pid_t ended;
+    bool drawn;
     do ended = waitpid(workers[0].process, &state, 0);
     while (ended < 0 && errno == EINTR);
     ps_plot *plot = workers[0].plot;
-    const char *format = workers[0].format;
     memmove(workers, workers + 1, (size_t)(--*active) * sizeof *workers);
-    char *picture = NULL;
-    uint64_t size = 0;
-    PS_TRY(ps_string_format(&picture, "%s/%s.%s", folder, plot->id, format));
-    bool drawn = ps_file_exists(picture) && ps_file_size(picture, &size) == PS_OK && size > 0;
-    free(picture);
+    PS_TRY(is_drawn(folder, plot->id, format_count, &drawn));
     int code = WIFEXITED(state) ? WEXITSTATUS(state) : 128;
-    if ((code == 0 && drawn) || plot->state == PS_PLOT_FAILED) return PS_OK;
+    if (code == 0 && drawn) return PS_OK;
     plot->state = PS_PLOT_FAILED;
     return read_complaint(folder, plot->id, code, &plot->note);
 }
 
-static ps_status start_one(const char *folder, ps_plot *plot, const char *format, worker *workers, int *active) {
+static ps_status start_one(const char *folder, int format_count, ps_plot *plot, worker *workers, int *active) {
     fflush(NULL); /* or the child would print our buffers a second time */
     pid_t process = fork();
     if (process < 0)
         return ps_fail(PS_ERR_IO, "could not start gnuplot (%s); free some memory or processes", strerror(errno));
-    if (process == 0) run_gnuplot(folder, plot->id, format);
-    workers[(*active)++] = (worker){process, plot, format};
+    if (process == 0) run_gnuplot(folder, plot->id, format_count);
+    workers[(*active)++] = (worker){process, plot};
     return PS_OK;
 }
 
@@ -246,19 +266,16 @@ static int count_workers(void) {
 }
 
 static ps_status draw_all(const char *folder, bool with_pdf, ps_plots *plots) {
-    static const char *const formats[] = {"svg", "png", "pdf"};
     worker workers[most_workers];
-    int active = 0, limit = count_workers();
+    int active = 0, limit = count_workers(), format_count = with_pdf ? most_formats : most_formats - 1;
     ps_status status = PS_OK;
     for (int i = 0; i < plots->count && status == PS_OK; i++) {
         if (plots->plots[i].state != PS_PLOT_DRAWN) continue;
-        for (int f = 0; f < (with_pdf ? 3 : 2) && status == PS_OK; f++) {
-            if (active == limit) status = finish_one(folder, workers, &active);
-            if (status == PS_OK) status = start_one(folder, &plots->plots[i], formats[f], workers, &active);
-        }
+        if (active == limit) status = finish_one(folder, format_count, workers, &active);
+        if (status == PS_OK) status = start_one(folder, format_count, &plots->plots[i], workers, &active);
     }
     while (active > 0) {
-        ps_status ended = finish_one(folder, workers, &active);
+        ps_status ended = finish_one(folder, format_count, workers, &active);
         if (status == PS_OK) status = ended;
     }
     return status;
