@@ -27,8 +27,8 @@ set xrange [-0.6:last + 0.6]
 set xtics layer_tick(last)
 set lmargin 9
 set rmargin 2
-wide = last > 60 ? 1.0 : 0.8
-upto(p) = 100*(p < 1 ? 0 : sum [i=1:p] column(1 + i))
+set boxwidth (last > 60 ? 1.0 : 0.8)
+upto(p) = 100*(sum [i=1:p] column(1 + i))   # shares are never negative, so the tallest stack goes behind
 set multiplot
 panel = 0
 do for [a=1:arms] {
@@ -39,7 +39,7 @@ do for [a=1:arms] {
         set ylabel "share, %"
         set yrange [0:100]
         set ytics 25
-        plot for [p=1:6] data("shares") index a-1 using ($1 - wide/2):(upto(p - 1)):($1 - wide/2):($1 + wide/2):(upto(p - 1)):(upto(p)) with boxxyerror fc rgb SHADE[p] notitle
+        plot for [p=6:1:-1] data("shares") index a-1 using 1:(upto(p)) with boxes fc rgb SHADE[p] notitle
         panel = panel + 1
         do for [p=1:6] { unset object p; unset label p }
     }

@@ -213,6 +213,10 @@ static void test_data(void **state) {
                 "# x\ttext(kind)\n1\tu\n3\tu\n\n\nNA\tNA\n\n\nNA\tNA\n");
     check_query("#data d from t where nocolumn=1 split arm pick x", "d", "# x\nNA\n\n\nNA\n\n\nNA\n");
     check_query("#data d from absent split arm pick x", "d", "# x\nNA\n\n\nNA\n\n\nNA\n");
+    check_query("#data d from t where step=10 by seed pick seed,mean(100*x/step),max(-2*x),x/step", "d",
+                "# seed\tmean(100*x/step)\tmax(-2*x)\tx/step\n0\t50\t-2\t0.1\n1\t30\t-6\t0.3\n");
+    check_query("#data d from t where arm=ps2 pick 0.5*x,x/nocolumn,nocolumn/x", "d",
+                "# 0.5*x\tx/nocolumn\tnocolumn/x\n2.5\tNA\tNA\n3.5\tNA\tNA\n");
     check_query("#data p pivot t columns kind value #", "p",
                 "row\tarm\tu\tv\n0\tbase\t1\t1\n1\tmute\t0\t0\n2\tps2\t0.5\t0.5\n");
     check_query("#data p pivot t columns kind value x", "p",
@@ -227,6 +231,11 @@ static void test_data_grid(void **state) {
                 "0\t0\tNaN\n1\t0\tNaN\n2\t0\tNaN\n0\t1\tNaN\n1\t1\tNaN\n2\t1\tNaN\n\n\n0\t0\t5\n1\t0\t7\n2\t0\tNaN\n0\t1\tNa"
                 "N\n1\t1\tNaN\n2\t1\tNaN\n");
     check_query(request, "g.x", "0\t10\n1\t20\n2\t30\n");
+    check_query(request, "g.size", "# columns\trows\tlargest\n3\t2\t7\n");
+    check_query("#data g grid t split arm x step y seed value nocolumn rows 1 columns 1", "g.size",
+                "# columns\trows\tlargest\n1\t1\tNA\n");
+    check_query("#data g grid t split arm x step y seed value 10*x rows 1 columns 1", "g.size",
+                "# columns\trows\tlargest\n1\t1\t60\n");
     check_query("#data g grid t split arm x step y seed value x rows 1 columns 1", "g",
                 "# column\trow\tvalue\n0\t0\t2\n\n\n0\t0\tNaN\n\n\n0\t0\t6\n");
 }
@@ -237,6 +246,8 @@ static void test_data_faults(void **state) {
     assert_non_null(strstr(ps_status_message(), "s.gp:1"));
     query("x\n#data d from t split arm pick nonsense(x)", NULL);
     query("#data d from t wher a=b pick x", NULL);
+    query("#data d from t pick 2x*x", NULL);
+    query("#data g grid t x step y seed value 2x*x rows 3 columns 3", NULL);
     query("#data d", NULL);
     query("#data g grid t x step y seed value x rows 0 columns 3", NULL);
 }
@@ -453,7 +464,8 @@ static void test_missing_columns(void **state) {
     char command[512];
     snprintf(command, sizeof command,
              "cd '%s/columns/tables' && for table in compensation:10 ranks:15 spectrum_density:7 sensitivity:4; do cut -f "
-             "${table#*:} --complement ${table%%:*}.tsv > t && mv t ${table%%:*}.tsv; done && rm spectrum_nodes.tsv spectrum_mass.tsv",
+             "${table#*:} --complement ${table%%:*}.tsv > t && mv t ${table%%:*}.tsv; done && rm spectrum_nodes.tsv "
+             "spectrum_mass.tsv",
              folder);
     assert_int_equal(system(command), 0);
     char *page = write_report("columns", "html", "report.html");
@@ -466,7 +478,8 @@ static void test_missing_columns(void **state) {
     free(page);
     /* Only tables that a plot names as needed stop it: the spectrum's lower panels may be empty. */
     make_tables("columns", (report_tables){.arms = 3, .seeds = 2, .layers = 3, .channels = 3, .windows = 3});
-    snprintf(command, sizeof command, "cd '%s/columns/tables' && rm spectrum_nodes.tsv spectrum_mass.tsv spectrum.tsv", folder);
+    snprintf(command, sizeof command, "cd '%s/columns/tables' && rm spectrum_nodes.tsv spectrum_mass.tsv spectrum.tsv",
+             folder);
     assert_int_equal(system(command), 0);
     page = write_report("columns", "html", "report.html");
     check_sections(page);
@@ -548,13 +561,24 @@ static int run_tool(int argc, char **argv) {
 int main(int argc, char **argv) {
     if (argc > 1) return run_tool(argc, argv);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_table),          cmocka_unit_test(test_table_faults), cmocka_unit_test(test_escape),
+        cmocka_unit_test(test_table),
+        cmocka_unit_test(test_table_faults),
+        cmocka_unit_test(test_escape),
         cmocka_unit_test(test_table_damaged_numbers),
-        cmocka_unit_test(test_data),           cmocka_unit_test(test_data_grid),    cmocka_unit_test(test_data_faults),
-        cmocka_unit_test(test_recorded),       cmocka_unit_test(test_svg),          cmocka_unit_test(test_svg_hostile),
-        cmocka_unit_test(test_page),           cmocka_unit_test(test_hostile),      cmocka_unit_test(test_one_arm_one_seed),
-        cmocka_unit_test(test_missing_tables), cmocka_unit_test(test_faults),       cmocka_unit_test(test_broken_plot),
-        cmocka_unit_test(test_no_gnuplot),     cmocka_unit_test(test_missing_columns),
+        cmocka_unit_test(test_data),
+        cmocka_unit_test(test_data_grid),
+        cmocka_unit_test(test_data_faults),
+        cmocka_unit_test(test_recorded),
+        cmocka_unit_test(test_svg),
+        cmocka_unit_test(test_svg_hostile),
+        cmocka_unit_test(test_page),
+        cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_one_arm_one_seed),
+        cmocka_unit_test(test_missing_tables),
+        cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_broken_plot),
+        cmocka_unit_test(test_no_gnuplot),
+        cmocka_unit_test(test_missing_columns),
     };
     return cmocka_run_group_tests_name("report", tests, make_folder, remove_folder);
 }
