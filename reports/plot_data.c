@@ -531,13 +531,12 @@ static int axis_cell(const axis *in, double value) {
     return found ? (int)((int64_t)(found - in->values) * in->cells / in->count) : -1;
 }
 
-/* Position and label of at most `most` ticks. */
+/* Position and label of at most `most` ticks, evenly apart. */
 static ps_status write_ticks(const ps_plot_source *source, const char *path, const axis *in, int label, int most) {
     ps_file_writer writer;
     PS_TRY(ps_file_writer_open(&writer, path));
-    int ticks = in->cells < most ? in->cells : most;
-    for (int t = 0; t < ticks; t++) {
-        int cell = ticks > 1 ? (int)((int64_t)t * (in->cells - 1) / (ticks - 1)) : 0;
+    int distance = in->cells > most ? (in->cells + most - 2) / (most - 1) : 1;
+    for (int cell = 0; cell < in->cells; cell += distance) {
         int at = (int)(((int64_t)cell * in->count + in->cells - 1) / in->cells);
         fprintf(writer.stream, "%d\t", cell);
         ps_escape_plot(writer.stream, ps_table_text(&source->table, in->rows[at], label));

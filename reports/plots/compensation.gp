@@ -52,7 +52,8 @@ set ylabel "ratio"
 set xlabel "convolution before the module, in forward order"
 seen = 2; least = 0; most = 0
 stats data("size") using (note($3 > 0 ? sqrt($2/$3) : 0)) nooutput
-set yrange [0:1.08*high(0, most)]
-set ytics tick(high(0, most))
-plot for [a=1:arms] data("size") index a-1 using 1:($3 > 0 ? sqrt($2/$3) : NaN) with linespoints lt a lw (last > 60 ? 1 : 2) ps (last > 60 ? 0 : 0.6) notitle
+set yrange [0:1.45*high(0, most)]
+set key inside top left horizontal noenhanced samplen 2 font ",12" textcolor rgb ink
+set ytics tick(2*high(0, most))
+plot for [a=1:arms] data("size") index a-1 using 1:($3 > 0 ? sqrt($2/$3) : NaN) with linespoints lt a lw (last > 60 ? 1 : 2) ps (last > 60 ? 0 : 0.6) title (ROWS[a] > 0 ? ARM[a] : "")
 unset multiplot

@@ -25,9 +25,15 @@ do for [p=1:6] {
     mean = FIRST[p]; lowest = mean + 1; highest = mean + 2
     set yrange [*:*]   # stats leaves out what is outside
     undefine STATS_*
+    stats data(SET[p]) using lowest nooutput
+    start = exists("STATS_min") ? STATS_min : 0
     stats data(SET[p]) using highest nooutput
     most = exists("STATS_max") ? STATS_max : 0
-    set yrange [-0.03*high(0, most):1.06*high(0, most)]
+    counts = p%3 == 0
+    start = !counts && 2*start > most ? start : 0   # what never comes near 0 is looked at from nearby
+    span = high(0, counts && most < 4 ? 4 : most - start)
+    set yrange [start - 0.06*span:start + 1.06*span]
+    if (counts) { set ytics layer_tick(span) } else { set ytics autofreq }
     if (many) {
         plot for [a=1:arms] data(SET[p]) index a-1 using 1:lowest:highest with filledcurves lt a fs transparent solid 0.15 noborder notitle, \
              for [a=1:arms] data(SET[p]) index a-1 using 1:mean with lines lt a lw 1 notitle

@@ -164,6 +164,25 @@ static void test_escape(void **state) {
     assert_string_equal(ps_escape_number(text, -INFINITY), "-\xE2\x88\x9E");
 }
 
+static void test_seeds(void **state) {
+    (void)state;
+    static const char *const seeds[][2] = {{"", ""},
+                                           {"7", "7"},
+                                           {"1,2", "1, 2"},
+                                           {"11,12,13,14", "11 to 14"},
+                                           {"1,2,3,5,9,10", "1 to 3, 5, 9, 10"},
+                                           {"3,2,1", "3, 2, 1"},
+                                           {"<b>,1", "<b>,1"},
+                                           {"1,,3,", "1, 0, 3"}};
+    char text[64];
+    for (size_t i = 0; i < sizeof seeds / sizeof *seeds; i++) {
+        ps_report_write_seeds(seeds[i][0], text, sizeof text);
+        assert_string_equal(text, seeds[i][1]);
+    }
+    ps_report_write_seeds("1000,3000,5000", text, 8);
+    assert_string_equal(text, "1000, 3");
+}
+
 /* ---- data of plots ---- */
 
 /* Runs a script's requests on a small table and returns a data set. */
@@ -561,23 +580,15 @@ static int run_tool(int argc, char **argv) {
 int main(int argc, char **argv) {
     if (argc > 1) return run_tool(argc, argv);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_table),
-        cmocka_unit_test(test_table_faults),
-        cmocka_unit_test(test_escape),
-        cmocka_unit_test(test_table_damaged_numbers),
-        cmocka_unit_test(test_data),
-        cmocka_unit_test(test_data_grid),
-        cmocka_unit_test(test_data_faults),
-        cmocka_unit_test(test_recorded),
-        cmocka_unit_test(test_svg),
-        cmocka_unit_test(test_svg_hostile),
-        cmocka_unit_test(test_page),
-        cmocka_unit_test(test_hostile),
-        cmocka_unit_test(test_one_arm_one_seed),
-        cmocka_unit_test(test_missing_tables),
-        cmocka_unit_test(test_faults),
-        cmocka_unit_test(test_broken_plot),
-        cmocka_unit_test(test_no_gnuplot),
+        cmocka_unit_test(test_table),           cmocka_unit_test(test_table_faults),
+        cmocka_unit_test(test_escape),          cmocka_unit_test(test_table_damaged_numbers),
+        cmocka_unit_test(test_seeds),           cmocka_unit_test(test_data),
+        cmocka_unit_test(test_data_grid),       cmocka_unit_test(test_data_faults),
+        cmocka_unit_test(test_recorded),        cmocka_unit_test(test_svg),
+        cmocka_unit_test(test_svg_hostile),     cmocka_unit_test(test_page),
+        cmocka_unit_test(test_hostile),         cmocka_unit_test(test_one_arm_one_seed),
+        cmocka_unit_test(test_missing_tables),  cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_broken_plot),     cmocka_unit_test(test_no_gnuplot),
         cmocka_unit_test(test_missing_columns),
     };
     return cmocka_run_group_tests_name("report", tests, make_folder, remove_folder);
