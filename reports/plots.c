@@ -12,7 +12,8 @@
 #include "reports/escape.h"
 #include "reports/plot_data.h"
 
-enum { most_workers = 8, time_limit_s = 120 };
+/* Always as many workers, as a gnuplot's first picture differs from its later ones by a few bytes. */
+enum { worker_count = 4, time_limit_s = 120 };
 
 /* ---- where the scripts are ---- */
 
@@ -163,31 +164,21 @@ static ps_status write_arms(const ps_plot_source *source) {
 
 /* ---- drawing ---- */
 
-typedef struct {
-    pid_t process;
-    ps_plot *plot;
-} worker;
-
 /* What is drawn of each plot, in this order; PDF only where it is asked for. */
-static const char *const formats[] = {"svg", "png", "pdf"};
+static const char *const formats[] = {"svg", "png", "pdf"}, *const settings[] = {"format='svg'", "format='png'",
+                                                                                 "format='pdf'"};
 enum { most_formats = sizeof formats / sizeof *formats };
 
-/* The child: gnuplot in the plots' folder, its words in a log beside the picture. One process draws all formats, each in a
- * session of its own: starting takes as long as drawing. Names reach gnuplot only inside data files; the words on this
- * command line are fixed. */
-static void run_gnuplot(const char *folder, const char *id, int format_count) {
-    char settings[most_formats][32], script[96], log[96];
-    const char *words[1 + 5 * most_formats + 1] = {"gnuplot"};
-    int count = 1;
-    snprintf(script, sizeof script, "%s.gp", id);
-    snprintf(log, sizeof log, "%s.log", id);
-    for (int f = 0; f < format_count; f++) {
-        snprintf(settings[f], sizeof settings[f], "format='%s'", formats[f]);
-        if (f > 0) words[count++] = "-e", words[count++] = "reset session"; /* which takes no other command beside it */
-        words[count++] = "-e";
-        words[count++] = settings[f];
-        words[count++] = script;
-    }
+/* A gnuplot that draws some plots one after the other, each in each format and in a session of its own: starting it takes as
+ * long as drawing. */
+typedef struct {
+    pid_t process;
+    ps_plot **plots;
+    int count;
+} worker;
+
+/* The child: gnuplot in the plots' folder, its words in a log. */
+static void run_gnuplot(const char *folder, char *const *words, const char *log) {
     if (chdir(folder) != 0) _exit(126);
     int file = open(log, O_WRONLY | O_CREAT | O_APPEND, 0666), none = open("/dev/null", O_RDONLY);
     if (file < 0 || none < 0) _exit(126);
@@ -195,8 +186,51 @@ static void run_gnuplot(const char *folder, const char *id, int format_count) {
     dup2(file, 1);
     dup2(file, 2);
     alarm(time_limit_s); /* outlives exec: a script that hangs ends */
-    execvp("gnuplot", (char *const *)words);
+    execvp("gnuplot", words);
     _exit(127);
+}
+
+/* Names reach gnuplot only inside data files; the words on this command line are fixed. */
+static void write_command(const worker *work, int format_count, char (*scripts)[96], const char **words) {
+    int count = 0;
+    words[count++] = "gnuplot";
+    for (int p = 0; p < work->count; p++) {
+        snprintf(scripts[p], sizeof scripts[p], "%s.gp", work->plots[p]->id);
+        for (int f = 0; f < format_count; f++) {
+            if (count > 1) words[count++] = "-e", words[count++] = "reset session"; /* takes no other command beside it */
+            words[count++] = "-e";
+            words[count++] = settings[f];
+            words[count++] = scripts[p];
+        }
+    }
+    words[count] = NULL;
+}
+
+static ps_status start(const char *folder, int format_count, const char *log, worker *work) {
+    char(*scripts)[96] = NULL;
+    const char **words = NULL;
+    ps_status status = PS_OK;
+    PS_TRY_CLEANUP(PS_ALLOC((size_t)work->count, &scripts, "the scripts of plots"));
+    PS_TRY_CLEANUP(PS_ALLOC((size_t)(2 + 5 * work->count * format_count), &words, "gnuplot's command line"));
+    write_command(work, format_count, scripts, words);
+    fflush(NULL); /* or the child would print our buffers a second time */
+    work->process = fork();
+    if (work->process == 0) run_gnuplot(folder, (char *const *)words, log);
+    if (work->process < 0)
+        status = ps_fail(PS_ERR_IO, "could not start gnuplot (%s); free some memory or processes", strerror(errno));
+cleanup:
+    ps_free(scripts);
+    ps_free(words);
+    return status;
+}
+
+/* Its exit status, as a shell would say it. */
+static int wait_for(const worker *work) {
+    int state = 0;
+    pid_t ended;
+    do ended = waitpid(work->process, &state, 0);
+    while (ended < 0 && errno == EINTR);
+    return WIFEXITED(state) ? WEXITSTATUS(state) : 128;
 }
 
 /* The first line that names a place in the script and is no warning; NULL where there is none. */
@@ -235,49 +269,50 @@ static ps_status is_drawn(const char *folder, const char *id, int format_count, 
     return PS_OK;
 }
 
-static ps_status finish_one(const char *folder, int format_count, worker *workers, int *active) {
-    int state = 0;
-    pid_t ended;
+static ps_status draw_alone(const char *folder, int format_count, ps_plot *plot) {
+    worker work = {.plots = &plot, .count = 1};
+    char log[96];
     bool drawn;
-    do ended = waitpid(workers[0].process, &state, 0);
-    while (ended < 0 && errno == EINTR);
-    ps_plot *plot = workers[0].plot;
-    memmove(workers, workers + 1, (size_t)(--*active) * sizeof *workers);
+    snprintf(log, sizeof log, "%s.log", plot->id);
+    PS_TRY(start(folder, format_count, log, &work));
+    int code = wait_for(&work);
     PS_TRY(is_drawn(folder, plot->id, format_count, &drawn));
-    int code = WIFEXITED(state) ? WEXITSTATUS(state) : 128;
     if (code == 0 && drawn) return PS_OK;
     plot->state = PS_PLOT_FAILED;
     return read_complaint(folder, plot->id, code, &plot->note);
 }
 
-static ps_status start_one(const char *folder, int format_count, ps_plot *plot, worker *workers, int *active) {
-    fflush(NULL); /* or the child would print our buffers a second time */
-    pid_t process = fork();
-    if (process < 0)
-        return ps_fail(PS_ERR_IO, "could not start gnuplot (%s); free some memory or processes", strerror(errno));
-    if (process == 0) run_gnuplot(folder, plot->id, format_count);
-    workers[(*active)++] = (worker){process, plot};
+/* gnuplot stops at the first script that fails, and does not say well which; then each is drawn alone. */
+static ps_status finish(const char *folder, int format_count, const worker *work) {
+    int code = wait_for(work);
+    for (int p = 0; p < work->count; p++) {
+        bool drawn;
+        PS_TRY(is_drawn(folder, work->plots[p]->id, format_count, &drawn));
+        if (code != 0 || !drawn) PS_TRY(draw_alone(folder, format_count, work->plots[p]));
+    }
     return PS_OK;
 }
 
-static int count_workers(void) {
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    return processors < 1 ? 1 : processors > most_workers ? most_workers : (int)processors;
-}
-
 static ps_status draw_all(const char *folder, bool with_pdf, ps_plots *plots) {
-    worker workers[most_workers];
-    int active = 0, limit = count_workers(), format_count = with_pdf ? most_formats : most_formats - 1;
+    worker workers[worker_count] = {0};
+    ps_plot **order = NULL;
+    int started = 0, used = 0, format_count = with_pdf ? most_formats : most_formats - 1;
+    PS_TRY(PS_ALLOC((size_t)plots->count + 1, &order, "the plots to draw"));
     ps_status status = PS_OK;
-    for (int i = 0; i < plots->count && status == PS_OK; i++) {
-        if (plots->plots[i].state != PS_PLOT_DRAWN) continue;
-        if (active == limit) status = finish_one(folder, format_count, workers, &active);
-        if (status == PS_OK) status = start_one(folder, format_count, &plots->plots[i], workers, &active);
+    for (; started < worker_count && status == PS_OK; started++) {
+        worker *work = &workers[started];
+        work->plots = order + used;
+        for (int i = started; i < plots->count; i += worker_count)
+            if (plots->plots[i].state == PS_PLOT_DRAWN) work->plots[work->count++] = &plots->plots[i];
+        used += work->count;
+        if (work->count > 0) status = start(folder, format_count, "/dev/null", work);
     }
-    while (active > 0) {
-        ps_status ended = finish_one(folder, format_count, workers, &active);
+    for (int w = 0; w < started; w++) {
+        if (workers[w].process <= 0) continue;
+        ps_status ended = finish(folder, format_count, &workers[w]);
         if (status == PS_OK) status = ended;
     }
+    ps_free(order);
     return status;
 }
 
