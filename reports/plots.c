@@ -13,7 +13,7 @@
 #include "reports/plot_data.h"
 
 /* Always as many workers, as a gnuplot's first picture differs from its later ones by a few bytes. */
-enum { worker_count = 4, time_limit_s = 120 };
+enum { worker_count = 4, time_limit_s = 120 /* of a plot */ };
 
 /* ---- where the scripts are ---- */
 
@@ -178,14 +178,14 @@ typedef struct {
 } worker;
 
 /* The child: gnuplot in the plots' folder, its words in a log. */
-static void run_gnuplot(const char *folder, char *const *words, const char *log) {
+static void run_gnuplot(const char *folder, char *const *words, const char *log, int seconds) {
     if (chdir(folder) != 0) _exit(126);
     int file = open(log, O_WRONLY | O_CREAT | O_APPEND, 0666), none = open("/dev/null", O_RDONLY);
     if (file < 0 || none < 0) _exit(126);
     dup2(none, 0);
     dup2(file, 1);
     dup2(file, 2);
-    alarm(time_limit_s); /* outlives exec: a script that hangs ends */
+    alarm((unsigned)seconds); /* outlives exec: a script that hangs ends */
     execvp("gnuplot", words);
     _exit(127);
 }
@@ -215,7 +215,7 @@ static ps_status start(const char *folder, int format_count, const char *log, wo
     write_command(work, format_count, scripts, words);
     fflush(NULL); /* or the child would print our buffers a second time */
     work->process = fork();
-    if (work->process == 0) run_gnuplot(folder, (char *const *)words, log);
+    if (work->process == 0) run_gnuplot(folder, (char *const *)words, log, work->count * time_limit_s);
     if (work->process < 0)
         status = ps_fail(PS_ERR_IO, "could not start gnuplot (%s); free some memory or processes", strerror(errno));
 cleanup:
