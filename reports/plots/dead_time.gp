@@ -32,7 +32,7 @@ if (panels == 1) {
         set bmargin at screen top - (230.0*row + 160)/plot_height
         set lmargin at screen 0.065 + 0.325*place
         set rmargin at screen 0.065 + 0.325*place + 0.265
-        set title (p == 1 ? "dead nodes, %: all means" : ARM[p]) noenhanced offset 0,-0.5 font ",13"
+        set title (p == 1 ? "dead nodes, %: all means" : strlen(ARM[p]) > 24 ? ARM[p][1:23]."~" : ARM[p]) noenhanced offset 0,-0.5 font ",13"
         set xlabel (p > panels - 3 ? "training step" : "")
         if (p == 1) {
             plot for [a=1:arms] data("mean") index a-1 using 1:2 with lines lt a lw 2.5 notitle
