@@ -22,7 +22,8 @@ CFLAGS   ?= $(CFLAGS_$(CONFIG))
 BASE_CFLAGS := -std=c11 -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE -Isrc -I. -ffp-contract=off -fno-math-errno -pthread -MMD -MP \
   -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wwrite-strings -Wvla -Werror=implicit
 BLAS_LIBS ?= $(shell pkg-config --libs openblas 2>/dev/null || echo -lopenblas)
-LIBS     := $(BLAS_LIBS) -llapacke -lcjson -lz -lm -pthread
+CURSES_LIBS ?= $(shell pkg-config --libs ncursesw 2>/dev/null || echo -lncursesw)
+LIBS     := $(BLAS_LIBS) -llapacke -lcjson -lz $(CURSES_LIBS) -lm -pthread
 
 ifeq ($(ARCH),x86_64)
 ISAS := base avx2 avx512
@@ -137,6 +138,8 @@ $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  CC $<"
 	$(Q)$(CC) $(BASE_CFLAGS) $(CFLAGS) -c -o $@ $<
+
+$(BUILD)/src/watch/screen.o: BASE_CFLAGS += $(shell pkg-config --cflags ncursesw 2>/dev/null)
 
 define ISA_RULE
 $(BUILD)/%.$(1).o: %.simd.c

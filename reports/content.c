@@ -31,6 +31,25 @@ const char *ps_report_meta(const ps_report_content *content, const char *key) {
     return row < 0 ? "" : ps_table_text(&content->meta, row, ps_table_column(&content->meta, "value"));
 }
 
+void ps_report_write_seeds(const char *list, char *text, size_t size) {
+    size_t used = 0;
+    snprintf(text, size, "%s", list);
+    if (list[0] == '\0' || strspn(list, "0123456789,") != strlen(list)) return;
+    for (const char *at = list; *at != '\0' && used < size;) {
+        char *end;
+        unsigned long long first = strtoull(at, &end, 10), last = first;
+        while (*end == ',' && strtoull(end + 1, NULL, 10) == last + 1) {
+            strtoull(end + 1, &end, 10);
+            last++;
+        }
+        const char *before = at == list ? "" : ", ";
+        used += (size_t)(last > first + 1 ? snprintf(text + used, size - used, "%s%llu to %llu", before, first, last)
+                         : last > first   ? snprintf(text + used, size - used, "%s%llu, %llu", before, first, last)
+                                          : snprintf(text + used, size - used, "%s%llu", before, first));
+        at = *end == ',' ? end + 1 : end;
+    }
+}
+
 const char *ps_report_identity(const ps_report_content *content, const char *key) {
     int row = ps_table_find(&content->identity, 0, ps_table_column(&content->identity, "key"), key);
     return row < 0 ? "" : ps_table_text(&content->identity, row, ps_table_column(&content->identity, "value"));
@@ -99,9 +118,9 @@ static ps_status read_verdict(ps_report_content *content) {
     PS_TRY(ps_file_join(content->directory, "verdict.json", &path));
     ps_status status = ps_file_exists(path) ? ps_json_read(path, &content->verdict) : PS_OK;
     if (status == PS_OK && content->verdict && strcmp(ps_report_text(content->verdict, "format"), "poolscope-verdict") != 0)
-        status = ps_fail(PS_ERR_INPUT,
-                         "%s: is no verdict (\"format\" is not \"poolscope-verdict\"); make it anew with `poolscope compare`",
-                         path);
+        status = ps_fail(
+            PS_ERR_INPUT,
+            "%s: is no verdict (\"format\" is not \"poolscope-verdict\"); make it anew with `poolscope compare`", path);
     free(path);
     return status;
 }

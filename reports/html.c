@@ -23,7 +23,9 @@ void ps_report_html_number(FILE *stream, double value) {
 void ps_report_html_share(FILE *stream, double value, int is_signed) {
     char buffer[PS_ESCAPE_NUMBER];
     fprintf(stream, "<td class=\"n\">%s%s</td>", ps_escape_percent(buffer, value, is_signed),
-            !isfinite(value) ? "" : is_signed ? "&nbsp;<abbr title=\"percentage points\">pp</abbr>" : "&nbsp;%");
+            !isfinite(value) ? ""
+            : is_signed      ? "&nbsp;<abbr title=\"percentage points\">pp</abbr>"
+                             : "&nbsp;%");
 }
 
 /* A file of the share folder as it is (style, script). */
@@ -180,7 +182,7 @@ static const char *common_value(const ps_report_content *content, const char *co
 }
 
 static void print_identity(FILE *stream, const ps_report_content *content) {
-    char text[128], number[PS_ESCAPE_NUMBER];
+    char text[128], paired[1024], number[PS_ESCAPE_NUMBER];
     int seed = ps_table_column(&content->runs, "seed"), arm = ps_table_column(&content->runs, "arm"), seeds = 0;
     const char *reference =
         content->arms.rows ? ps_table_text(&content->arms, 0, ps_table_column(&content->arms, "arm")) : "";
@@ -196,7 +198,8 @@ static void print_identity(FILE *stream, const ps_report_content *content) {
     print_fact(stream, "Arms", text);
     snprintf(text, sizeof text, "%d", seeds);
     print_fact(stream, "Seeds of the reference", text);
-    print_fact(stream, "Paired seeds", ps_report_meta(content, "paired_seeds"));
+    ps_report_write_seeds(ps_report_meta(content, "paired_seeds"), paired, sizeof paired);
+    print_fact(stream, "Paired seeds", paired);
     print_fact(stream, "Training steps", common_value(content, "steps"));
     if (*ps_report_identity(content, "config.lr")) {
         snprintf(text, sizeof text, "%.40s, lr %.20s, batch %.20s", ps_report_identity(content, "config.optimiser"),
@@ -349,7 +352,8 @@ static void print_untested(FILE *stream, const cJSON *predictions, int count) {
 static void print_tested(FILE *stream, const cJSON *predictions) {
     const cJSON *prediction;
     fputs(
-        "<div class=\"card scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Predictions\"><table class=\"predictions\"><caption><span>Every "
+        "<div class=\"card scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Predictions\"><table "
+        "class=\"predictions\"><caption><span>Every "
         "prediction with one primary statistic. Dots are seeds, the solid bar is zero, the dotted bar the margin to be "
         "passed. p: exact sign-flip test of the predicted direction, corrected for the number of predictions (Holm), with "
         "the smallest value that so many seeds can reach.</span></caption>"
@@ -459,7 +463,7 @@ static void print_comparison(FILE *stream, const ps_report_content *content) {
     fputs(
         "<section aria-labelledby=\"h-comparison\"><h2 id=\"h-comparison\">Arms against the reference</h2>\n"
         "<div class=\"card scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Arms against the "
-        "reference\"><table><caption><span>Means over paired seeds, and the difference of each pair "
+        "reference\"><table class=\"versus\"><caption><span>Means over paired seeds, and the difference of each pair "
         "(arm minus reference; shares in percentage points): mean, lowest and highest seed. p: exact two-sided sign-flip "
         "test, not corrected.</span></caption>"
         "<thead><tr><th scope=\"col\">Measure</th><th scope=\"col\">Arm</th><th scope=\"col\" class=\"n\">Reference</th><th "

@@ -1,5 +1,5 @@
-/* The report as Markdown, for a pull request: verdict, predictions, comparison; plots are named, not shown or linked, for the
- * text is pasted where they are not. */
+/* The report as Markdown, for a pull request: verdict, predictions, comparison; plots are named, not shown or linked, for
+ * the text is pasted where they are not. */
 #include <math.h>
 #include <string.h>
 
@@ -15,7 +15,11 @@ static void print_number(FILE *stream, double value) {
 static void print_measure(FILE *stream, double value, int share, int is_signed) {
     char buffer[PS_ESCAPE_NUMBER];
     if (!share) print_number(stream, value);
-    else fprintf(stream, " %s%s |", ps_escape_percent(buffer, value, is_signed), !isfinite(value) ? "" : is_signed ? " pp" : " %");
+    else
+        fprintf(stream, " %s%s |", ps_escape_percent(buffer, value, is_signed),
+                !isfinite(value) ? ""
+                : is_signed      ? " pp"
+                                 : " %");
 }
 
 static void print_cell(FILE *stream, const char *text) {
@@ -50,7 +54,8 @@ static void print_comparison(FILE *stream, const ps_report_content *content) {
     const ps_table *table = &content->comparison;
     if (table->rows == 0) return;
     fputs(
-        "\n## Arms against the reference\n\nDifferences of shares are in percentage points (pp).\n\n| measure | arm | reference | arm | difference | lowest seed | highest seed | p "
+        "\n## Arms against the reference\n\nDifferences of shares are in percentage points (pp).\n\n| measure | arm | "
+        "reference | arm | difference | lowest seed | highest seed | p "
         "|\n|---|---|---:|---:|---:|---:|---:|---:|\n",
         stream);
     for (int row = 0; row < table->rows; row++) {
@@ -94,13 +99,15 @@ static void print_document(FILE *stream, const ps_report_content *content) {
     }
     fprintf(stream, "%d arm%s, %d run%s; paired seeds: ", content->arms.rows, content->arms.rows == 1 ? "" : "s",
             content->runs.rows, content->runs.rows == 1 ? "" : "s");
-    const char *paired = ps_report_meta(content, "paired_seeds");
+    char paired[1024];
+    ps_report_write_seeds(ps_report_meta(content, "paired_seeds"), paired, sizeof paired);
     ps_escape_markdown(stream, *paired ? paired : "none named");
     fputs(".\n", stream);
     print_summary(stream, content);
     print_predictions(stream, content);
     print_comparison(stream, content);
-    fputs("\n## Plots\n\nThe pictures lie beside this file; what is to be seen elsewhere must be attached there.\n\n", stream);
+    fputs("\n## Plots\n\nThe pictures lie beside this file; what is to be seen elsewhere must be attached there.\n\n",
+          stream);
     for (int i = 0; i < content->plots.count; i++) {
         const ps_plot *plot = &content->plots.plots[i];
         if (plot->state == PS_PLOT_DRAWN) fprintf(stream, "- %s: `plots/%s.svg`\n", plot->title, plot->id);

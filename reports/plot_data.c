@@ -255,10 +255,41 @@ typedef enum {
     pick_count
 } pick_kind;
 
+/* What numbers are taken: a column, or as FACTOR*COLUMN/DIVISOR. gnuplot can reckon, too, but takes long over it. */
+typedef struct {
+    int column, divisor; /* divisor -1: none */
+    double factor;
+} amount;
+
 typedef struct {
     pick_kind kind;
-    int column;
+    amount of;
 } pick;
+
+static bool resolve_amount(const ps_table *table, const char *expression, amount *out) {
+    char text[96], *name = text;
+    int length = snprintf(text, sizeof text, "%s", expression);
+    *out = (amount){-1, -1, 1};
+    if (length >= (int)sizeof text) return false;
+    if (strchr(name, '*')) {
+        out->factor = strtod(name, &name);
+        if (*name++ != '*') return false;
+    }
+    char *divisor = strchr(name, '/');
+    if (divisor) {
+        *divisor++ = '\0';
+        out->divisor = ps_table_column(table, divisor);
+        if (out->divisor < 0) out->factor = NAN;
+    }
+    out->column = ps_table_column(table, name);
+    return true;
+}
+
+/* NaN where a part of it has no value. */
+static double amount_of_row(const ps_table *table, const amount *of, int row) {
+    double value = of->factor * ps_table_number(table, row, of->column);
+    return of->divisor >= 0 ? value / ps_table_number(table, row, of->divisor) : value;
+}
 
 static bool resolve_pick(const ps_table *table, const char *expression, pick *out) {
     static const struct {
@@ -267,24 +298,22 @@ static bool resolve_pick(const ps_table *table, const char *expression, pick *ou
     } functions[] = {{"text", pick_text}, {"mean", pick_mean}, {"median", pick_median}, {"min", pick_min},
                      {"max", pick_max},   {"sum", pick_sum},   {"count", pick_count}};
     if (strcmp(expression, "arm#") == 0) {
-        *out = (pick){pick_arm, ps_table_column(table, "arm")};
+        *out = (pick){pick_arm, {ps_table_column(table, "arm"), -1, 1}};
         return true;
     }
     const char *open = strchr(expression, '(');
-    if (!open) {
-        *out = (pick){pick_number, ps_table_column(table, expression)};
-        return true;
-    }
-    char column[64];
+    out->kind = pick_number;
+    if (!open) return resolve_amount(table, expression, &out->of);
+    char inner[64];
     size_t length = strcspn(open + 1, ")");
-    if (open[1 + length] != ')' || length >= sizeof column) return false;
-    memcpy(column, open + 1, length);
-    column[length] = '\0';
+    if (open[1 + length] != ')' || length >= sizeof inner) return false;
+    memcpy(inner, open + 1, length);
+    inner[length] = '\0';
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
         if (strncmp(expression, functions[i].name, (size_t)(open - expression)) != 0 || functions[i].name[open - expression])
             continue;
-        *out = (pick){functions[i].kind, ps_table_column(table, column)};
-        return true;
+        out->kind = functions[i].kind;
+        return resolve_amount(table, inner, &out->of);
     }
     return false;
 }
@@ -315,13 +344,13 @@ static void print_number(FILE *stream, double value) {
 static void print_pick(FILE *stream, const ps_plot_source *source, const pick *item, const int *rows, int count,
                        double *scratch) {
     const ps_table *table = &source->table;
-    if (item->kind == pick_text) ps_escape_plot(stream, ps_table_text(table, rows[0], item->column));
-    else if (item->kind == pick_arm) fprintf(stream, "%d", arm_of(source, rows[0], item->column) + 1);
-    else if (item->kind == pick_number) print_number(stream, ps_table_number(table, rows[0], item->column));
+    if (item->kind == pick_text) ps_escape_plot(stream, ps_table_text(table, rows[0], item->of.column));
+    else if (item->kind == pick_arm) fprintf(stream, "%d", arm_of(source, rows[0], item->of.column) + 1);
+    else if (item->kind == pick_number) print_number(stream, amount_of_row(table, &item->of, rows[0]));
     else {
         int finite = 0;
         for (int i = 0; i < count; i++) {
-            double value = ps_table_number(table, rows[i], item->column);
+            double value = amount_of_row(table, &item->of, rows[i]);
             if (isfinite(value)) scratch[finite++] = value;
         }
         print_number(stream, aggregate(item->kind, scratch, finite));
@@ -502,13 +531,12 @@ static int axis_cell(const axis *in, double value) {
     return found ? (int)((int64_t)(found - in->values) * in->cells / in->count) : -1;
 }
 
-/* Position and label of at most `most` ticks. */
+/* Position and label of at most `most` ticks, evenly apart. */
 static ps_status write_ticks(const ps_plot_source *source, const char *path, const axis *in, int label, int most) {
     ps_file_writer writer;
     PS_TRY(ps_file_writer_open(&writer, path));
-    int ticks = in->cells < most ? in->cells : most;
-    for (int t = 0; t < ticks; t++) {
-        int cell = ticks > 1 ? (int)((int64_t)t * (in->cells - 1) / (ticks - 1)) : 0;
+    int distance = in->cells > most ? (in->cells + most - 2) / (most - 1) : 1;
+    for (int cell = 0; cell < in->cells; cell += distance) {
         int at = (int)(((int64_t)cell * in->count + in->cells - 1) / in->cells);
         fprintf(writer.stream, "%d\t", cell);
         ps_escape_plot(writer.stream, ps_table_text(&source->table, in->rows[at], label));
@@ -517,21 +545,25 @@ static ps_status write_ticks(const ps_plot_source *source, const char *path, con
     return ps_file_writer_commit(&writer);
 }
 
-static void emit_grid(FILE *stream, const double *sums, const int *counts, const axis *x, const axis *y) {
+static void emit_grid(FILE *stream, const double *sums, const int *counts, const axis *x, const axis *y, double *largest) {
     for (int r = 0; r < y->cells; r++) {
         for (int c = 0; c < x->cells; c++) {
             size_t cell = (size_t)r * (size_t)x->cells + (size_t)c;
             fprintf(stream, "%d\t%d\t", c, r);
-            if (counts[cell]) fprintf(stream, "%.6g\n", sums[cell] / counts[cell]);
-            else fputs("NaN\n", stream);
+            if (counts[cell]) {
+                fprintf(stream, "%.6g\n", sums[cell] / counts[cell]);
+                *largest = fmax(*largest, sums[cell] / counts[cell]);
+            } else {
+                fputs("NaN\n", stream);
+            }
         }
     }
 }
 
-static ps_status write_cells(emitter *out, const int *rows, int count, const axis *x, const axis *y) {
+static ps_status write_cells(emitter *out, const int *rows, int count, const axis *x, const axis *y, double *largest) {
     const ps_table *table = &out->source->table;
-    int columns[3] = {ps_table_column(table, out->request->x), ps_table_column(table, out->request->y),
-                      ps_table_column(table, out->request->value)};
+    int columns[2] = {ps_table_column(table, out->request->x), ps_table_column(table, out->request->y)};
+    amount of;
     size_t cells = (size_t)x->cells * (size_t)y->cells + 1;
     double *sums = NULL;
     int *counts = NULL;
@@ -540,6 +572,9 @@ static ps_status write_cells(emitter *out, const int *rows, int count, const axi
     PS_TRY_CLEANUP(PS_ALLOC(cells, &sums, "a heat map"));
     PS_TRY_CLEANUP(PS_ALLOC(cells, &counts, "a heat map"));
     PS_TRY_CLEANUP(group_arms(out->source, rows, count, &arms));
+    if (!resolve_amount(table, out->request->value, &of))
+        return ps_fail(PS_ERR_INPUT, "the data set %s draws \"%s\", which is no column", out->request->name,
+                       out->request->value);
     fputs("# column\trow\tvalue\n", out->stream);
     for (int a = 0; a < arms.count; a++) {
         memset(sums, 0, cells * sizeof *sums);
@@ -548,13 +583,13 @@ static ps_status write_cells(emitter *out, const int *rows, int count, const axi
             int row = rows[arms.order[i]];
             int c = axis_cell(x, ps_table_number(table, row, columns[0])),
                 r = axis_cell(y, ps_table_number(table, row, columns[1]));
-            double value = ps_table_number(table, row, columns[2]);
+            double value = amount_of_row(table, &of, row);
             if (c < 0 || r < 0 || !isfinite(value)) continue;
             sums[(size_t)r * (size_t)x->cells + (size_t)c] += value;
             counts[(size_t)r * (size_t)x->cells + (size_t)c]++;
         }
         if (a) fputs("\n\n", out->stream);
-        emit_grid(out->stream, sums, counts, x, y);
+        emit_grid(out->stream, sums, counts, x, y, largest);
     }
 cleanup:
     ps_free(sums);
@@ -563,19 +598,31 @@ cleanup:
     return status;
 }
 
+static ps_status write_size(const char *path, const axis *x, const axis *y, double largest) {
+    ps_file_writer writer;
+    PS_TRY(ps_file_writer_open(&writer, path));
+    fprintf(writer.stream, "# columns\trows\tlargest\n%d\t%d\t", x->cells, y->cells);
+    print_number(writer.stream, largest);
+    fputc('\n', writer.stream);
+    return ps_file_writer_commit(&writer);
+}
+
 static ps_status write_grid(emitter *out, const int *rows, int count, const char *plot) {
     const ps_table *table = &out->source->table;
     const query *request = out->request;
     int x_column = ps_table_column(table, request->x), y_column = ps_table_column(table, request->y);
     int label = request->label ? ps_table_column(table, request->label) : y_column;
     axis x = {0}, y = {0};
-    char *x_path = NULL, *y_path = NULL;
+    char *x_path = NULL, *y_path = NULL, *size_path = NULL;
+    double largest = NAN;
     ps_status status = PS_OK;
     PS_TRY_CLEANUP(make_axis(table, x_column, rows, count, atoi(request->columns), &x));
     PS_TRY_CLEANUP(make_axis(table, y_column, rows, count, request->rows, &y));
     PS_TRY_CLEANUP(ps_string_format(&x_path, "%s/%s.%s.x.tsv", out->source->data, plot, request->name));
     PS_TRY_CLEANUP(ps_string_format(&y_path, "%s/%s.%s.y.tsv", out->source->data, plot, request->name));
-    PS_TRY_CLEANUP(write_cells(out, rows, count, &x, &y));
+    PS_TRY_CLEANUP(ps_string_format(&size_path, "%s/%s.%s.size.tsv", out->source->data, plot, request->name));
+    PS_TRY_CLEANUP(write_cells(out, rows, count, &x, &y, &largest));
+    PS_TRY_CLEANUP(write_size(size_path, &x, &y, largest));
     PS_TRY_CLEANUP(write_ticks(out->source, x_path, &x, x_column, 5));
     PS_TRY_CLEANUP(write_ticks(out->source, y_path, &y, label, 20));
 cleanup:
@@ -583,6 +630,7 @@ cleanup:
     clear_axis(&y);
     free(x_path);
     free(y_path);
+    free(size_path);
     return status;
 }
 

@@ -9,11 +9,13 @@
  *   split    a block for every value (or pair of values); `split arm` has one for each arm of arms.tsv in its order, if empty then one NA row
  *   by       one row for every value, ordered by the first column's number; pick then needs functions: mean(C) median(C) min(C) max(C) sum(C)
  *            count(C) of the cells that are finite numbers; a plain column is that of the first row
+ *   C        a column, also with a factor and over another column: 100*dead_mean, 100*weight_effective_rank/nodes
  *   thin     keeps at most N rows of a block, evenly spread
  *   steps    doubles rows so that lines drawn through them are stairs (the first pick is the horizontal axis)
  *   pick     a column (cells that are no numbers become NA), text(C) for names (cleaned), arm# (1-based index of the row's arm)
  *   grid     means of `value` over cells of x and y in order of their numbers, at most N rows and columns (neighbours are averaged); writes
- *            column row value, and PLOT.NAME.x.tsv, PLOT.NAME.y.tsv: position, label, for a readable number of ticks
+ *            column row value, PLOT.NAME.x.tsv, PLOT.NAME.y.tsv (position, label, for a readable number of ticks) and PLOT.NAME.size.tsv
+ *            (columns, rows, largest value)
  *   pivot    one row an arm: index, name, then for each of the commonest values of `columns` the sum of `value` (`#`: the count of rows) over
  *            the arm's runs divided by their number; the first line holds the names */
 #ifndef PS_REPORTS_PLOT_DATA_H

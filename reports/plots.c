@@ -12,7 +12,8 @@
 #include "reports/escape.h"
 #include "reports/plot_data.h"
 
-enum { most_workers = 8, time_limit_s = 120 };
+/* Always as many workers, as a gnuplot's first picture differs from its later ones by a few bytes. */
+enum { worker_count = 4, time_limit_s = 120 /* of a plot */ };
 
 /* ---- where the scripts are ---- */
 
@@ -163,28 +164,73 @@ static ps_status write_arms(const ps_plot_source *source) {
 
 /* ---- drawing ---- */
 
+/* What is drawn of each plot, in this order; PDF only where it is asked for. */
+static const char *const formats[] = {"svg", "png", "pdf"}, *const settings[] = {"format='svg'", "format='png'",
+                                                                                 "format='pdf'"};
+enum { most_formats = sizeof formats / sizeof *formats };
+
+/* A gnuplot that draws some plots one after the other, each in each format and in a session of its own: starting it takes as
+ * long as drawing. */
 typedef struct {
     pid_t process;
-    ps_plot *plot;
-    const char *format;
+    ps_plot **plots;
+    int count;
 } worker;
 
-/* The child: gnuplot in the plots' folder, its words in a log beside the picture. Names reach gnuplot only inside data
- * files; the words on this command line are fixed. */
-static void run_gnuplot(const char *folder, const char *id, const char *format) {
-    char setting[32], script[96], log[96];
-    snprintf(setting, sizeof setting, "format='%s'", format);
-    snprintf(script, sizeof script, "%s.gp", id);
-    snprintf(log, sizeof log, "%s.log", id);
+/* The child: gnuplot in the plots' folder, its words in a log. */
+static void run_gnuplot(const char *folder, char *const *words, const char *log, int seconds) {
     if (chdir(folder) != 0) _exit(126);
     int file = open(log, O_WRONLY | O_CREAT | O_APPEND, 0666), none = open("/dev/null", O_RDONLY);
     if (file < 0 || none < 0) _exit(126);
     dup2(none, 0);
     dup2(file, 1);
     dup2(file, 2);
-    alarm(time_limit_s); /* outlives exec: a script that hangs ends */
-    execlp("gnuplot", "gnuplot", "-e", setting, script, (char *)NULL);
+    alarm((unsigned)seconds); /* outlives exec: a script that hangs ends */
+    execvp("gnuplot", words);
     _exit(127);
+}
+
+/* Names reach gnuplot only inside data files; the words on this command line are fixed. */
+static void write_command(const worker *work, int format_count, char (*scripts)[96], const char **words) {
+    int count = 0;
+    words[count++] = "gnuplot";
+    for (int p = 0; p < work->count; p++) {
+        snprintf(scripts[p], sizeof scripts[p], "%s.gp", work->plots[p]->id);
+        for (int f = 0; f < format_count; f++) {
+            if (count > 1) words[count++] = "-e", words[count++] = "reset session"; /* takes no other command beside it */
+            words[count++] = "-e";
+            words[count++] = settings[f];
+            words[count++] = scripts[p];
+        }
+    }
+    words[count] = NULL;
+}
+
+static ps_status start(const char *folder, int format_count, const char *log, worker *work) {
+    char(*scripts)[96] = NULL;
+    const char **words = NULL;
+    ps_status status = PS_OK;
+    PS_TRY_CLEANUP(PS_ALLOC((size_t)work->count, &scripts, "the scripts of plots"));
+    PS_TRY_CLEANUP(PS_ALLOC((size_t)(2 + 5 * work->count * format_count), &words, "gnuplot's command line"));
+    write_command(work, format_count, scripts, words);
+    fflush(NULL); /* or the child would print our buffers a second time */
+    work->process = fork();
+    if (work->process == 0) run_gnuplot(folder, (char *const *)words, log, work->count * time_limit_s);
+    if (work->process < 0)
+        status = ps_fail(PS_ERR_IO, "could not start gnuplot (%s); free some memory or processes", strerror(errno));
+cleanup:
+    ps_free(scripts);
+    ps_free(words);
+    return status;
+}
+
+/* Its exit status, as a shell would say it. */
+static int wait_for(const worker *work) {
+    int state = 0;
+    pid_t ended;
+    do ended = waitpid(work->process, &state, 0);
+    while (ended < 0 && errno == EINTR);
+    return WIFEXITED(state) ? WEXITSTATUS(state) : 128;
 }
 
 /* The first line that names a place in the script and is no warning; NULL where there is none. */
@@ -211,56 +257,62 @@ static ps_status read_complaint(const char *folder, const char *id, int code, ch
     return status;
 }
 
-static ps_status finish_one(const char *folder, worker *workers, int *active) {
-    int state = 0;
-    pid_t ended;
-    do ended = waitpid(workers[0].process, &state, 0);
-    while (ended < 0 && errno == EINTR);
-    ps_plot *plot = workers[0].plot;
-    const char *format = workers[0].format;
-    memmove(workers, workers + 1, (size_t)(--*active) * sizeof *workers);
-    char *picture = NULL;
-    uint64_t size = 0;
-    PS_TRY(ps_string_format(&picture, "%s/%s.%s", folder, plot->id, format));
-    bool drawn = ps_file_exists(picture) && ps_file_size(picture, &size) == PS_OK && size > 0;
-    free(picture);
-    int code = WIFEXITED(state) ? WEXITSTATUS(state) : 128;
-    if ((code == 0 && drawn) || plot->state == PS_PLOT_FAILED) return PS_OK;
+static ps_status is_drawn(const char *folder, const char *id, int format_count, bool *drawn) {
+    *drawn = true;
+    for (int f = 0; f < format_count; f++) {
+        char *picture = NULL;
+        uint64_t size = 0;
+        PS_TRY(ps_string_format(&picture, "%s/%s.%s", folder, id, formats[f]));
+        *drawn = *drawn && ps_file_exists(picture) && ps_file_size(picture, &size) == PS_OK && size > 0;
+        free(picture);
+    }
+    return PS_OK;
+}
+
+static ps_status draw_alone(const char *folder, int format_count, ps_plot *plot) {
+    worker work = {.plots = &plot, .count = 1};
+    char log[96];
+    bool drawn;
+    snprintf(log, sizeof log, "%s.log", plot->id);
+    PS_TRY(start(folder, format_count, log, &work));
+    int code = wait_for(&work);
+    PS_TRY(is_drawn(folder, plot->id, format_count, &drawn));
+    if (code == 0 && drawn) return PS_OK;
     plot->state = PS_PLOT_FAILED;
     return read_complaint(folder, plot->id, code, &plot->note);
 }
 
-static ps_status start_one(const char *folder, ps_plot *plot, const char *format, worker *workers, int *active) {
-    fflush(NULL); /* or the child would print our buffers a second time */
-    pid_t process = fork();
-    if (process < 0)
-        return ps_fail(PS_ERR_IO, "could not start gnuplot (%s); free some memory or processes", strerror(errno));
-    if (process == 0) run_gnuplot(folder, plot->id, format);
-    workers[(*active)++] = (worker){process, plot, format};
+/* gnuplot stops at the first script that fails, and does not say well which; then each is drawn alone. */
+static ps_status finish(const char *folder, int format_count, const worker *work) {
+    int code = wait_for(work);
+    for (int p = 0; p < work->count; p++) {
+        bool drawn;
+        PS_TRY(is_drawn(folder, work->plots[p]->id, format_count, &drawn));
+        if (code != 0 || !drawn) PS_TRY(draw_alone(folder, format_count, work->plots[p]));
+    }
     return PS_OK;
 }
 
-static int count_workers(void) {
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    return processors < 1 ? 1 : processors > most_workers ? most_workers : (int)processors;
-}
-
 static ps_status draw_all(const char *folder, bool with_pdf, ps_plots *plots) {
-    static const char *const formats[] = {"svg", "png", "pdf"};
-    worker workers[most_workers];
-    int active = 0, limit = count_workers();
+    worker workers[worker_count] = {0};
+    ps_plot **order = NULL;
+    int started = 0, used = 0, format_count = with_pdf ? most_formats : most_formats - 1;
+    PS_TRY(PS_ALLOC((size_t)plots->count + 1, &order, "the plots to draw"));
     ps_status status = PS_OK;
-    for (int i = 0; i < plots->count && status == PS_OK; i++) {
-        if (plots->plots[i].state != PS_PLOT_DRAWN) continue;
-        for (int f = 0; f < (with_pdf ? 3 : 2) && status == PS_OK; f++) {
-            if (active == limit) status = finish_one(folder, workers, &active);
-            if (status == PS_OK) status = start_one(folder, &plots->plots[i], formats[f], workers, &active);
-        }
+    for (; started < worker_count && status == PS_OK; started++) {
+        worker *work = &workers[started];
+        work->plots = order + used;
+        for (int i = started; i < plots->count; i += worker_count)
+            if (plots->plots[i].state == PS_PLOT_DRAWN) work->plots[work->count++] = &plots->plots[i];
+        used += work->count;
+        if (work->count > 0) status = start(folder, format_count, "/dev/null", work);
     }
-    while (active > 0) {
-        ps_status ended = finish_one(folder, workers, &active);
+    for (int w = 0; w < started; w++) {
+        if (workers[w].process <= 0) continue;
+        ps_status ended = finish(folder, format_count, &workers[w]);
         if (status == PS_OK) status = ended;
     }
+    ps_free(order);
     return status;
 }
 

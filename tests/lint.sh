@@ -48,6 +48,7 @@ only_user() { # header, the only file that may include it
         sed "s|\$| includes <$1>: only $2 may|" >>"$report"
 }
 only_user 'cblas.h' 'src/kernels/gemm.c'
+for header in ncurses.h term.h; do only_user $header 'src/watch/screen.c'; done
 for file in $(grep -rl '#include <lapacke.h>' src analysis reports); do
     case "$file" in analysis/*) ;; *) echo "$file includes <lapacke.h>: only analysis may" >>"$report" ;; esac
 done

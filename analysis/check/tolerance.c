@@ -19,8 +19,11 @@ double ps_relative_error(double expected, double found) {
 }
 
 bool ps_tolerance_tells_death(const char *quantity) {
-    return strcmp(quantity, "probe.nonzero") == 0 || strcmp(quantity, "probe.nonzero_eval") == 0 ||
-           strcmp(quantity, "probe.images_active") == 0;
+    static const char *const names[] = {"probe.nonzero", "probe.nonzero_eval", "probe.nonzero_half", "probe.nonzero_quarter",
+                                        "probe.images_active"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(quantity, names[i]) == 0) return true;
+    return false;
 }
 
 const ps_tolerance *ps_tolerances_find(const ps_tolerances *tolerances, const char *quantity) {

@@ -29,7 +29,7 @@ typedef struct {
 } ps_tolerances;
 
 double ps_relative_error(double expected, double found);
-/* nonzero, nonzero_eval and images_active of a probing: zero means dead. */
+/* The counts of a probing in which zero means dead: nonzero, nonzero_eval, nonzero_half, nonzero_quarter and images_active. */
 bool ps_tolerance_tells_death(const char *quantity);
 
 const ps_tolerance *ps_tolerances_find(const ps_tolerances *tolerances, const char *quantity); /* NULL: not listed */

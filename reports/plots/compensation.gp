@@ -27,8 +27,8 @@ set xrange [-0.6:last + 0.6]
 set xtics layer_tick(last)
 set lmargin 9
 set rmargin 2
-wide = last > 60 ? 1.0 : 0.8
-upto(p) = 100*(p < 1 ? 0 : sum [i=1:p] column(1 + i))
+set boxwidth (last > 60 ? 1.0 : 0.8)
+upto(p) = 100*(sum [i=1:p] column(1 + i))   # shares are never negative, so the tallest stack goes behind
 set multiplot
 panel = 0
 do for [a=1:arms] {
@@ -39,7 +39,7 @@ do for [a=1:arms] {
         set ylabel "share, %"
         set yrange [0:100]
         set ytics 25
-        plot for [p=1:6] data("shares") index a-1 using ($1 - wide/2):(upto(p - 1)):($1 - wide/2):($1 + wide/2):(upto(p - 1)):(upto(p)) with boxxyerror fc rgb SHADE[p] notitle
+        plot for [p=6:1:-1] data("shares") index a-1 using 1:(upto(p)) with boxes fc rgb SHADE[p] notitle
         panel = panel + 1
         do for [p=1:6] { unset object p; unset label p }
     }
@@ -52,7 +52,8 @@ set ylabel "ratio"
 set xlabel "convolution before the module, in forward order"
 seen = 2; least = 0; most = 0
 stats data("size") using (note($3 > 0 ? sqrt($2/$3) : 0)) nooutput
-set yrange [0:1.08*high(0, most)]
-set ytics tick(high(0, most))
-plot for [a=1:arms] data("size") index a-1 using 1:($3 > 0 ? sqrt($2/$3) : NaN) with linespoints lt a lw (last > 60 ? 1 : 2) ps (last > 60 ? 0 : 0.6) notitle
+set yrange [0:1.45*high(0, most)]
+set key inside top left horizontal noenhanced samplen 2 font ",12" textcolor rgb ink
+set ytics tick(2*high(0, most))
+plot for [a=1:arms] data("size") index a-1 using 1:($3 > 0 ? sqrt($2/$3) : NaN) with linespoints lt a lw (last > 60 ? 1 : 2) ps (last > 60 ? 0 : 0.6) title (ROWS[a] > 0 ? ARM[a] : "")
 unset multiplot

@@ -1,18 +1,17 @@
-#data heat grid layer_arm split arm x step y position value dead_mean label layer rows 200 columns 120
+#data heat grid layer_arm split arm x step y position value 100*dead_mean label layer rows 200 columns 120
 id = "dead_heat"; plot_width = 760; plot_height = 400
 stats "data/arms.tsv" using 1 nooutput
 panels = int(STATS_records)
 set datafile separator tab
 columns = 1; rows = 1
-stats "data/dead_heat.heat.tsv" using (columns = $1 + 1 > columns ? $1 + 1 : columns, rows = $2 + 1 > rows ? $2 + 1 : rows, 0) nooutput
+set datafile missing "NA"
+top = 1
+stats "data/dead_heat.heat.size.tsv" using (columns = $1 > 1 ? $1 : 1, rows = $2 > 1 ? $2 : 1, top = $3 > 0 ? $3 : 1, 0) nooutput
 panel_height = rows*16 < 130 ? 130 : (rows*16 > 330 ? 330 : rows*16)
 plot_height = panels*(panel_height + 72) + 42
 load "style.gp"
 longest = 4
 stats data("heat.y") using (longest = strlen(strcol(2)) > longest ? strlen(strcol(2)) : longest, 0) nooutput
-seen = 0; least = 0; most = 1
-stats data("heat") using (note(100*$3)) nooutput
-top = high(0, most)
 set xrange [-0.5:columns-0.5]
 set yrange [rows-0.5:-0.5]
 set cbrange [0:top]
@@ -32,10 +31,10 @@ do for [a=1:arms] {
     set title ARM[a] noenhanced offset 0,-0.6
     set xlabel (a == arms ? "training step of the probe" : "")
     if (vector) {
-        plot data("heat") index a-1 using 1:2:($1-0.5):($1+0.5):($2-0.5):($2+0.5):(100*$3) with boxxyerror fc palette fs solid 1 noborder notitle, \
+        plot data("heat") index a-1 using 1:2:($1-0.5):($1+0.5):($2-0.5):($2+0.5):3 with boxxyerror fc palette fs solid 1 noborder notitle, \
              data("heat.y") using (-9):1:ytic(strcol(2)) with points ps 0 notitle, data("heat.x") using 1:(-9):xtic(strcol(2)) with points ps 0 notitle
     } else {
-        plot data("heat") index a-1 using 1:2:(100*$3) with image notitle, \
+        plot data("heat") index a-1 using 1:2:3 with image notitle, \
              data("heat.y") using (-9):1:ytic(strcol(2)) with points ps 0 notitle, data("heat.x") using 1:(-9):xtic(strcol(2)) with points ps 0 notitle
     }
 }

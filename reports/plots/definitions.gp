@@ -16,14 +16,14 @@ unset grid
 set grid xtics lt 1 lc rgb pale lw 1
 set arrow from first 0, graph 0 to first 0, graph 1 nohead lc rgb ink lw 1.5
 set yrange [lines-0.5:-0.5]
-set lmargin 20
-set xlabel "difference of the time-averaged share against the reference, percentage points"
+set lmargin 27
+set xlabel "time-averaged share less that of the reference, percentage points"
 seen = 2; least = 0; most = 0
 stats data("rows") using (note($3)) nooutput
 stats data("rows") using (note($4)) nooutput
 span = high(0, most - least)
 set xrange [100*(least - 0.05*span):100*(most + 0.05*span)]
-label(name, threshold) = name eq "dormant" ? sprintf("dormant, tau %g", threshold) : name
+label(name, threshold) = name eq "dormant" ? sprintf("tau-dormant at %g", threshold) : in_words(name)
 set ytics noenhanced
 shift(a) = arms > 2 ? (a - 2 - (arms - 2)/2.0)*0.6/(arms - 1) : 0
 plot for [a=2:arms] data("rows") index a-1 using (100*$2):($0+shift(a)):(100*$3):(100*$4):ytic(int(a) == 2 ? label(strcol(5), $1) : "") with xerrorbars lt a lw 2 ps 0.7 notitle

@@ -34,6 +34,11 @@ unset arrow
 unset ylabel
 set title "activations after the gate" offset 0,-0.5
 set yrange [1:1.02*active_top]
+if (active_top > 5) {
+    set logscale y   # one layer would hide the others
+    set yrange [1:1.1*active_top]
+    set ytics (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+}
 if (many) {
     plot for [a=1:arms] data("layers") index a-1 using 1:6:7 with filledcurves lt a fs transparent solid 0.15 noborder notitle, \
          for [a=1:arms] data("layers") index a-1 using 1:5 with lines lt a lw 1 notitle

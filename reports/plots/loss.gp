@@ -3,6 +3,8 @@
 id = "loss"; plot_width = 760; plot_height = 380
 load "style.gp"
 load "legend.gp"
+stats data("seeds") using 1 nooutput
+lines_of_seeds = STATS_blocks
 set tmargin at screen top + 22.0/plot_height
 set xlabel "training step"
 set ylabel "training loss"
@@ -10,12 +12,13 @@ seen = 0; least = 0; most = 1
 stats data("seeds") using (note($1)) nooutput
 set xrange [least:high(least, most)]
 seen = 0; least = 0; most = 1
-stats data("seeds") using (note($2)) nooutput
+stats data("seeds") using (note(thin($2))) nooutput
+stats data("mean") using (note($2)) nooutput
 if (least > 0 && most > 20*least) {
     set logscale y
     set yrange [least/1.3:most*1.3]
 } else {
     set yrange [least - 0.05*high(0, most - least):most + 0.05*high(0, most - least)]
 }
-plot data("seeds") using 1:2:3 with lines lc variable lw 0.6 notitle, \
+plot data("seeds") using 1:(thin($2)):3 with lines lc variable lw 0.6 notitle, \
      for [a=1:arms] data("mean") index a-1 using 1:2 smooth bezier with lines lt a lw 3 notitle

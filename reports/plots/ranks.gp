@@ -1,5 +1,5 @@
-#data weights from ranks split arm by position pick position,mean(weight_effective_rank),min(weight_effective_rank),max(weight_effective_rank),mean(weight_stable_rank),min(weight_stable_rank),max(weight_stable_rank),mean(overlapping_pairs),min(overlapping_pairs),max(overlapping_pairs),mean(dependent_nodes),min(dependent_nodes),max(dependent_nodes),mean(nodes)
-#data outputs from ranks split arm by position pick position,mean(output_effective_rank),min(output_effective_rank),max(output_effective_rank),mean(saturation),min(saturation),max(saturation),mean(nodes)
+#data weights from ranks split arm by position pick position,mean(100*weight_effective_rank/nodes),min(100*weight_effective_rank/nodes),max(100*weight_effective_rank/nodes),mean(weight_stable_rank),min(weight_stable_rank),max(weight_stable_rank),mean(overlapping_pairs),min(overlapping_pairs),max(overlapping_pairs),mean(dependent_nodes),min(dependent_nodes),max(dependent_nodes)
+#data outputs from ranks split arm by position pick position,mean(100*output_effective_rank/nodes),min(100*output_effective_rank/nodes),max(100*output_effective_rank/nodes),mean(100*saturation),min(100*saturation),max(100*saturation)
 id = "ranks"; plot_width = 760; plot_height = 640
 load "style.gp"
 load "legend.gp"
@@ -12,8 +12,6 @@ shift(a) = many ? 0 : (a - (arms + 1)/2.0)*0.5/arms
 array TITLE[6] = ["weights: effective rank, %", "weights: stable rank", "overlapping pairs", "outputs: effective rank, %", "outputs: saturation, %", "dependent nodes"]
 array SET[6] = ["weights", "weights", "weights", "outputs", "outputs", "weights"]
 array FIRST[6] = [2, 5, 8, 2, 5, 11]   # column of the mean; lowest and highest seed follow
-array PER[6] = [14, 0, 0, 8, -100, 0]  # a column: percent of that many; below 0: times so much
-cell(p, k) = (v = column(FIRST[p] + k), PER[p] > 0 ? 100*v/column(int(PER[p])) : PER[p] < 0 ? -PER[p]*v : v)
 room = top - 0.11
 do for [p=1:6] {
     if (p == 1) { set multiplot }
@@ -24,15 +22,24 @@ do for [p=1:6] {
     set rmargin at screen 0.065 + 0.325*place + 0.265
     set title TITLE[p] offset 0,-0.5 font ",13"
     set xlabel (row == 1 ? "layer, in forward order" : "")
-    seen = 2; least = 0; most = 0
-    stats data(SET[p]) using (note(cell(p, 2))) nooutput
-    set yrange [-0.03*high(0, most):1.06*high(0, most)]
+    mean = FIRST[p]; lowest = mean + 1; highest = mean + 2
+    set yrange [*:*]   # stats leaves out what is outside
+    undefine STATS_*
+    stats data(SET[p]) using lowest nooutput
+    start = exists("STATS_min") ? STATS_min : 0
+    stats data(SET[p]) using highest nooutput
+    most = exists("STATS_max") ? STATS_max : 0
+    counts = p%3 == 0
+    start = !counts && 2*start > most ? start : 0   # what never comes near 0 is looked at from nearby
+    span = high(0, counts && most < 4 ? 4 : most - start)
+    set yrange [start - 0.06*span:start + 1.06*span]
+    if (counts) { set ytics layer_tick(span) } else { set ytics autofreq }
     if (many) {
-        plot for [a=1:arms] data(SET[p]) index a-1 using 1:(cell(p, 1)):(cell(p, 2)) with filledcurves lt a fs transparent solid 0.15 noborder notitle, \
-             for [a=1:arms] data(SET[p]) index a-1 using 1:(cell(p, 0)) with lines lt a lw 1 notitle
+        plot for [a=1:arms] data(SET[p]) index a-1 using 1:lowest:highest with filledcurves lt a fs transparent solid 0.15 noborder notitle, \
+             for [a=1:arms] data(SET[p]) index a-1 using 1:mean with lines lt a lw 1 notitle
     } else {
-        plot for [a=1:arms] data(SET[p]) index a-1 using ($1+shift(a)):(cell(p, 0)):(cell(p, 1)):(cell(p, 2)) with yerrorbars lt a lw 1 ps 0 notitle, \
-             for [a=1:arms] data(SET[p]) index a-1 using ($1+shift(a)):(cell(p, 0)) with linespoints lt a lw 2 ps 0.4 notitle
+        plot for [a=1:arms] data(SET[p]) index a-1 using ($1+shift(a)):mean:lowest:highest with yerrorbars lt a lw 1 ps 0 notitle, \
+             for [a=1:arms] data(SET[p]) index a-1 using ($1+shift(a)):mean with linespoints lt a lw 2 ps 0.4 notitle
     }
     unset label
     unset arrow

@@ -15,7 +15,7 @@ set lmargin at screen 0.11
 set rmargin at screen 0.98
 set title "density of the Hessian's eigenvalues" offset 0,-0.5
 set xlabel "eigenvalue, in largest |eigenvalue| of the run" offset 0,0.3
-set ylabel "density" offset 1.5,0
+set ylabel "density"
 set logscale y
 set format y "1e%T"
 set ytics 100
@@ -37,12 +37,12 @@ set xlabel "eps"
 unset ylabel
 set logscale x
 set xtics ("1e-6" 1e-6, "1e-4" 1e-4, "1e-2" 1e-2)
-set xrange [0.7e-6:0.15]
+set xrange [0.4e-6:0.25]
 set yrange [-3:104]
-plot for [a=1:arms] data("mass") index a-1 using 1:(100*$3):(100*$4) with filledcurves lt a fs transparent solid 0.15 noborder notitle, \
-     for [a=1:arms] data("sweep") index a-1 using 1:(100*$2) with lines lt a lw 1 dt 3 notitle, \
-     for [a=1:arms] data("sweep") index a-1 using 1:(100*$3) with lines lt a lw 1 dt 3 notitle, \
-     for [a=1:arms] data("mass") index a-1 using 1:(100*$2) with linespoints lt a lw 2 ps 0.5 notitle
+beside(x, a) = x*10**(0.09*(a - (arms + 1)/2.0))
+plot for [a=1:arms] data("sweep") index a-1 using (beside($1, a)):(100*$3):(100*$2):(100*$3) with yerrorbars lt a pt -1 lw 0.7 notitle, \
+     for [a=1:arms] data("mass") index a-1 using (beside($1, a)):(100*$2):(100*$3):(100*$4) with yerrorbars lt a pt -1 lw 2.5 notitle, \
+     for [a=1:arms] data("mass") index a-1 using (beside($1, a)):(100*$2) with linespoints lt a lw 1 ps 0.6 notitle
 unset logscale x
 unset xlabel
 set xrange [0.4:arms + 0.6]

@@ -43,6 +43,18 @@ arms = int(STATS_records)
 array ARM[arms]
 stats "data/arms.tsv" using (ARM[int($1)] = strcol(2), $1) nooutput
 
+# Lines of single seeds are drawn while there are few of them, for many hide the means: after `stats data("seeds") using 1`, each a block.
+most_lines = 30
+thin(v) = lines_of_seeds <= most_lines ? v : NaN
+
+# What the tables call other definitions and choices of the analysis, in words; other names stand as they are.
+in_words(name) = name eq "dead" ? "dead, as planned" : name eq "near_dead" ? "near-dead counts as dead" : \
+    name eq "dead_eval" ? "dead in evaluation mode" : name eq "dead_train" ? "dead on the training batches" : \
+    name[1:8] eq "dormant_" ? "tau-dormant at " . name[9:*] : name[1:10] eq "inert_rela" ? "inert: 1 % of layer's median" : \
+    name[1:6] eq "inert_" ? "inert below " . name[7:*] : name eq "windows_2" ? "windows joined in pairs" : name eq "windows_4" ? "windows joined in fours" : \
+    name eq "probe_half" ? "half of the probe images" : name eq "probe_quarter" ? "a quarter of the probe images" : \
+    name eq "dead_through" ? "dead at both ends of a window" : name eq "near_dead_cohort" ? "near-dead at the first probe" : name
+
 # A round distance between about four ticks over a length.
 tick(length) = (scale = 10**floor(log10(length/4.0)), ratio = length/4.0/scale, scale*(ratio < 1.5 ? 1 : ratio < 3.5 ? 2 : ratio < 7.5 ? 5 : 10))
 

@@ -79,7 +79,7 @@ static ps_status show(dashboard *d) {
     if (memory == NULL) return ps_fail(PS_ERR_MEMORY, "no memory for a screen");
     ps_status status = ps_watch_draw(memory, &d->model, &d->view);
     fclose(memory);
-    if (status == PS_OK) status = ps_screen_show(text, size);
+    if (status == PS_OK) ps_screen_show(text);
     free(text);
     return status;
 }
@@ -135,19 +135,13 @@ static ps_status run_snapshot(dashboard *d) {
     return ps_watch_draw(stdout, &d->model, &d->view);
 }
 
-/* The dashboard moves the cursor; terminals that cannot (an editor's window, a log) call themselves dumb, or nothing. */
-static bool can_move_cursor(void) {
-    const char *name = getenv("TERM");
-    return name != NULL && name[0] != '\0' && strcmp(name, "dumb") != 0;
-}
-
 static ps_status run_watch(dashboard *d, const char *path) {
     d->view.path = path;
     d->view.ascii = ascii || wants_ascii();
     PS_TRY(ps_follow_open(&d->follow, path));
     if (once || !isatty(STDOUT_FILENO) || !isatty(STDIN_FILENO)) return run_snapshot(d);
-    if (!can_move_cursor()) {
-        fprintf(stderr, "note: TERM names no terminal that can move its cursor, so this is one snapshot.\n");
+    if (!ps_screen_can_open()) {
+        fprintf(stderr, "note: TERM names no terminal known here that can move its cursor, so this is one snapshot.\n");
         return run_snapshot(d);
     }
     ps_status status = ps_screen_open();

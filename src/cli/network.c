@@ -11,6 +11,8 @@ static const char *or_null(const char *text) { return text[0] != '\0' ? text : N
 static ps_status read_own_graph(const ps_run_config *config, ps_shape input, int classes, ps_graph **out) {
     if (config->pool_skip != 0)
         return ps_fail(PS_ERR_USAGE, "--pool-skip places modules in named models only; write them into %s as nodes of type pool_skip", config->graph);
+    ps_pool_skip_config unused = {.mode = config->pool_skip_mode, .cut = or_null(config->pool_skip_cut)};
+    PS_TRY(ps_model_check_pool_skip(&unused));
     PS_TRY(ps_graph_read(config->graph, out));
     ps_shape own = (*out)->input;
     int outputs = (*out)->node[(*out)->count - 1].shape.c;

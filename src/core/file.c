@@ -85,10 +85,33 @@ ps_status ps_file_join(const char *directory, const char *name, char **path) {
     return ps_string_format(path, "%s%s%s", directory, length > 0 && directory[length - 1] == '/' ? "" : "/", name);
 }
 
+ps_status ps_file_read_line(FILE *stream, const char *path, uint64_t number, size_t most, char **line, size_t *capacity,
+                            size_t *length) {
+    int byte = EOF;
+    *length = 0;
+    errno = 0;
+    while (*length < most && byte != '\n' && (byte = getc_unlocked(stream)) != EOF) {
+        if (*length + 2 > *capacity) {
+            char *grown = realloc(*line, 2 * *capacity + 256);
+            if (grown == NULL)
+                return ps_fail(PS_ERR_MEMORY, "%s:%llu: no memory for a line of %zu bytes", path, (unsigned long long)number,
+                               *length);
+            *line = grown;
+            *capacity = 2 * *capacity + 256;
+        }
+        (*line)[(*length)++] = (char)byte;
+    }
+    if (ferror(stream)) return ps_fail(PS_ERR_IO, "%s: could not be read to its end (%s)", path, strerror(errno));
+    if (*length > 0) (*line)[*length] = '\0';
+    if (*length == most && byte != '\n')
+        return ps_fail(PS_ERR_INPUT, "%s:%llu: the line does not end within %zu MiB; give a text file", path,
+                       (unsigned long long)number, most >> 20);
+    return PS_OK;
+}
+
 /* ---- writing ---- */
 
-/* What may be done about a failed write. */
-static const char *remedy_for(int reason) {
+const char *ps_file_remedy(int reason) {
     switch (reason) {
         case ENOSPC:
         case EDQUOT:
@@ -138,7 +161,7 @@ static ps_status open_stream(ps_file_writer *writer, const char *name) {
     writer->stream = fopen(name, "wb");
     if (writer->stream != NULL) return PS_OK;
     int reason = errno;
-    return ps_fail(PS_ERR_IO, "%s: cannot be written (%s); %s", writer->path, strerror(reason), remedy_for(reason));
+    return ps_fail(PS_ERR_IO, "%s: cannot be written (%s); %s", writer->path, strerror(reason), ps_file_remedy(reason));
 }
 
 /* Standard output may be a regular file; replacing that would tear it from what is printed besides. */
@@ -197,7 +220,7 @@ ps_status ps_file_writer_commit(ps_file_writer *writer) {
     ps_status status = PS_OK;
     if (failed) {
         status = ps_fail(PS_ERR_IO, "%s: could not be written completely (%s); %s", writer->path,
-                         reason != 0 ? strerror(reason) : "an earlier write failed", remedy_for(reason));
+                         reason != 0 ? strerror(reason) : "an earlier write failed", ps_file_remedy(reason));
     } else {
         free(writer->temporary);
         writer->temporary = NULL;

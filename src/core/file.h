@@ -25,6 +25,13 @@ ps_status ps_file_make_directories(const char *path);
 /* "directory/name" as a heap string; free with free(). */
 ps_status ps_file_join(const char *directory, const char *name, char **path);
 
+/* What may be done about a failed write, by errno. */
+const char *ps_file_remedy(int reason);
+
+/* One line with its '\n', into a heap block that grows (free with free()); *length 0: the end. A line of more than `most` bytes is an
+ * error that names the path and the line's number, for some files never end one. */
+ps_status ps_file_read_line(FILE *stream, const char *path, uint64_t number, size_t most, char **line, size_t *capacity, size_t *length);
+
 /* A document written in pieces: open the writer, print to stream, then commit (or discard, which removes the piece). */
 typedef struct {
     FILE *stream;

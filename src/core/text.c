@@ -48,8 +48,8 @@ static int decode(const unsigned char *text, uint32_t *code) {
 }
 
 static bool is_showable(uint32_t code) {
-    static const uint32_t hidden[][2] = {{0, 0x1F},        {0x7F, 0x9F},     {0xAD, 0xAD},     {0x61C, 0x61C},
-                                         {0x200B, 0x200F}, {0x2028, 0x202E}, {0x2060, 0x206F}, {0xFEFF, 0xFEFF},
+    static const uint32_t hidden[][2] = {{0, 0x1F},        {0x7F, 0x9F},      {0xAD, 0xAD},     {0x61C, 0x61C},
+                                         {0x200B, 0x200F}, {0x2028, 0x202E},  {0x2060, 0x206F}, {0xFEFF, 0xFEFF},
                                          {0xFFF9, 0xFFFB}, {0xE0000, 0xE007F}};
     for (size_t i = 0; i < sizeof hidden / sizeof *hidden; i++)
         if (code >= hidden[i][0] && code <= hidden[i][1]) return false;
@@ -68,6 +68,15 @@ void ps_text_make_showable(char *text, bool keep_lines) {
         from += length;
     }
     *to = '\0';
+}
+
+bool ps_text_is_showable(const char *text) {
+    uint32_t code = 0;
+    for (; *text != '\0'; text += decode((const unsigned char *)text, &code)) {
+        decode((const unsigned char *)text, &code);
+        if (!is_showable(code)) return false;
+    }
+    return true;
 }
 
 int ps_text_put(FILE *stream, const char *text, int columns) {

@@ -15,6 +15,8 @@ bool ps_text_matches(const char *pattern, const char *text);
  * it stands (control characters, also those of Latin-1; marks that turn the direction of writing or have no width; what is no
  * UTF-8) becomes '?'; tabs stay, newlines where `keep_lines`. In place, as the text never grows. */
 void ps_text_make_showable(char *text, bool keep_lines);
+/* Whether that would leave it as it is (tabs and newlines are none to be shown here). */
+bool ps_text_is_showable(const char *text);
 /* The same on the way out, up to `columns` characters; returns how many. Tabs and newlines become '?', too. */
 int ps_text_put(FILE *stream, const char *text, int columns);
 

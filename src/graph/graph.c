@@ -7,18 +7,19 @@
 
 #include "core/json.h"
 #include "core/memory.h"
+#include "core/text.h"
 #include "graph/graph_json.h"
 
 enum { LONGEST_NAME = 200, LARGEST_SIDE = 1 << 20 };
 
-/* Names end up in tables, traces and file names of tensors: no control characters, no endless ones. */
+/* Names end up in tables, traces and file names of tensors: nothing that is not to be shown as it stands, no endless ones. */
 static ps_status check_name(const char *name, const char *what, const char *where) {
     if (name[0] == '\0') return ps_fail(PS_ERR_INPUT, "%s: the %s must not be empty", where, what);
     if (strlen(name) > LONGEST_NAME)
         return ps_fail(PS_ERR_INPUT, "%s: the %s is longer than %d characters; shorten it", where, what, LONGEST_NAME);
-    for (const unsigned char *p = (const unsigned char *)name; *p != '\0'; p++)
-        if (*p < 0x20 || *p == 0x7f)
-            return ps_fail(PS_ERR_INPUT, "%s: the %s holds a control character; use printable ones", where, what);
+    if (!ps_text_is_showable(name))
+        return ps_fail(PS_ERR_INPUT, "%s: the %s holds a control character, one that is not seen, or no UTF-8; use printable ones", where,
+                       what);
     return PS_OK;
 }
 

@@ -81,8 +81,7 @@ static void module_attributes(const ps_pool_skip_config *skip, int pool_size, ch
              skip->zero_init ? ", \"zero_init\": true" : "", cut);
 }
 
-/* Where no module is placed, nothing would read its settings, and a mistyped one would pass for a choice. */
-static ps_status check_module(const ps_pool_skip_config *skip) {
+ps_status ps_model_check_pool_skip(const ps_pool_skip_config *skip) {
     const ps_layer_type *type;
     char text[MODULE_SIZE];
     cJSON *attributes;
@@ -116,7 +115,7 @@ ps_status ps_builder_begin(ps_builder *b, const char *name, const ps_model_optio
     *b = (ps_builder){.options = options, .stage_names = stage_names, .stage_count = stage_count, .head = head, .tail = -1};
     PS_TRY(check_options(name, options));
     PS_TRY(ps_graph_create(name, options->input, &b->graph));
-    if (options->pool_skip.pool_size == 0) PS_TRY(check_module(&options->pool_skip));
+    if (options->pool_skip.pool_size == 0) PS_TRY(ps_model_check_pool_skip(&options->pool_skip));
     return parse_placement(b, options->pool_skip.placement != NULL ? options->pool_skip.placement : "blocks");
 }
 

@@ -36,6 +36,8 @@ typedef struct {
 const ps_model *ps_models(int *count);
 /* Fails with the nearest known name. */
 ps_status ps_model_find(const char *name, const ps_model **model);
+/* Whether mode and cut are known ones. Where no module is placed, nothing would read them, and a mistyped one would pass for a choice. */
+ps_status ps_model_check_pool_skip(const ps_pool_skip_config *pool_skip);
 /* Default options of a model. */
 void ps_model_options_init(const ps_model *model, ps_model_options *options);
 

@@ -5,6 +5,9 @@
 #define PS_TRACE_FORMAT_NAME "poolscope-trace"
 #define PS_TRACE_VERSION 1
 
+/* Longer lines are refused: this is a layer of more than ten million nodes. */
+#define PS_TRACE_LONGEST_LINE ((size_t)256 << 20)
+
 /* Types of records. */
 #define PS_TRACE_HEADER "header"
 #define PS_TRACE_STEP "step"

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/file.h"
 #include "core/json.h"
 #include "core/memory.h"
 
@@ -128,15 +129,14 @@ static ps_status find_cut(const char *path, uint64_t step, ps_trace_cut *cut) {
     ps_status status = PS_OK;
     cut_state state = {.cut = {.last_eval_step = -1}};
     char *line = NULL;
-    size_t capacity = 0;
-    ssize_t length;
+    size_t capacity = 0, length = 0;
     bool beyond = false;
-    while (status == PS_OK && (length = getline(&line, &capacity, stream)) > 0 && line[length - 1] == '\n') {
+    for (uint64_t number = 1; status == PS_OK && !beyond; number++) {
+        status = ps_file_read_line(stream, path, number, PS_TRACE_LONGEST_LINE, &line, &capacity, &length);
+        if (status != PS_OK || length == 0 || line[length - 1] != '\n') break;
         status = consider_line(path, line, step, &state, &beyond);
-        if (beyond) break;
-        state.cut.offset_bytes += (uint64_t)length;
+        if (!beyond) state.cut.offset_bytes += length;
     }
-    if (status == PS_OK && ferror(stream)) status = ps_fail(PS_ERR_IO, "%s: the trace could not be read to its end", path);
     free(line);
     fclose(stream);
     PS_TRY(status);
@@ -162,6 +162,11 @@ ps_status ps_trace_resume(const char *path, uint64_t step, ps_trace_cut *cut, ps
 
 uint64_t ps_trace_offset(const ps_trace_writer *writer) { return writer->written + writer->ended; }
 
+static ps_status could_not_write(const ps_trace_writer *writer, int reason) {
+    return ps_fail(PS_ERR_IO, "%s: the trace could not be written (%s); %s (with --resume it goes on)", writer->path,
+                   strerror(reason), ps_file_remedy(reason));
+}
+
 /* Writes the ended records and moves what follows them to the front. */
 static void write_out(ps_trace_writer *writer) {
     size_t done = 0;
@@ -170,8 +175,7 @@ static void write_out(ps_trace_writer *writer) {
         ssize_t count = write(writer->file, writer->buffer + done, writer->ended - done);
         if (count < 0 && errno == EINTR) continue;
         if (count < 0)
-            writer->status = ps_fail(PS_ERR_IO, "%s: the trace could not be written (%s); free some space and go on with --resume",
-                                     writer->path, strerror(errno));
+            writer->status = could_not_write(writer, errno);
         else done += (size_t)count;
     }
     if (writer->status != PS_OK) return;
@@ -194,8 +198,7 @@ ps_status ps_trace_close(ps_trace_writer *writer) {
     write_out(writer);
     ps_status status = writer->status;
     if (close(writer->file) != 0 && status == PS_OK)
-        status = ps_fail(PS_ERR_IO, "%s: the trace could not be written (%s); free some space and run again", writer->path,
-                         strerror(errno));
+        status = could_not_write(writer, errno);
     free(writer->path);
     ps_free_array(writer->buffer);
     ps_free(writer);

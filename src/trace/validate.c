@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/file.h"
 #include "core/memory.h"
 #include "core/text.h"
 #include "trace/trace_format.h"
@@ -530,13 +531,13 @@ ps_status ps_trace_validate(const char *path, FILE *stream, uint64_t limit, ps_t
     if (file == NULL) return ps_fail(PS_ERR_IO, "%s: cannot be read (%s); check the path", path, strerror(errno));
     ps_status status = PS_OK;
     char *line = NULL;
-    size_t capacity = 0;
-    ssize_t length;
-    while (status == PS_OK && (length = getline(&line, &capacity, file)) > 0) {
+    size_t capacity = 0, length = 0;
+    while (status == PS_OK) {
+        status = ps_file_read_line(file, path, v.line + 1, PS_TRACE_LONGEST_LINE, &line, &capacity, &length);
+        if (status != PS_OK || length == 0) break;
         v.line++;
-        status = check_line(&v, line, (size_t)length);
+        status = check_line(&v, line, length);
     }
-    if (status == PS_OK && ferror(file)) status = ps_fail(PS_ERR_IO, "%s: could not be read to its end (%s)", path, strerror(errno));
     if (status == PS_OK) check_whole(&v);
     free(line);
     fclose(file);

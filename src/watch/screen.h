@@ -1,11 +1,9 @@
-/* The terminal: plain ANSI sequences that every terminal of the last decades knows (alternate screen, cursor home, erase to
- * the end of a line). They need no library, and the dashboard redraws so little (a screen four times a second) that ncurses'
- * saving of output buys nothing. ps_screen_close restores everything; it is safe to call twice. */
+/* The terminal, through ncurses: the whole screen while it is open, as it was before once it is closed. ps_screen_close may
+ * be called twice, and without opening. */
 #ifndef PS_WATCH_SCREEN_H
 #define PS_WATCH_SCREEN_H
 
 #include <stdbool.h>
-#include <stddef.h>
 
 #include "core/status.h"
 
@@ -22,12 +20,15 @@ typedef enum {
     PS_KEY_RESIZED
 } ps_key;
 
+/* Whether TERM names a terminal of this machine's terminfo that can move its cursor; an editor's window or a log cannot. */
+bool ps_screen_can_open(void);
 ps_status ps_screen_open(void);
 void ps_screen_close(void);
 void ps_screen_size(int *width, int *height);
-/* Shows a whole screen of lines. */
-ps_status ps_screen_show(const char *text, size_t size);
-/* The next key, one for each call; waits up to so many milliseconds where none was typed. The end of the input (a closed terminal) is PS_KEY_QUIT. */
+/* Shows lines from the first row on, in place of all that was there. */
+void ps_screen_show(const char *text);
+/* The next key, one for each call; waits up to so many milliseconds where none was typed. A closed terminal is PS_KEY_QUIT.
+ */
 ps_key ps_screen_key(int milliseconds);
 
 #endif

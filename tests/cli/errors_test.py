@@ -67,6 +67,10 @@ for option, value, word in (("--model", "resnet19", "resnet18"), ("--stages", "1
 
 for option, value, word in (("--pool-skip-mode", "x", "grid+conv+skip"), ("--pool-skip-placement", "foo", "stage1"), ("--pool-skip-cut", "foo", "forward")):
     train(f"{option} {value} without --pool-skip", [option, value], word)
+own = run("inspect", "--model", "plain9", "--width", "0.25", "--size", "8", "--json")
+write("own.json", own.stdout)
+for option, value, word in (("--pool-skip-mode", "x", "grid+conv+skip"), ("--pool-skip-cut", "foo", "forward")):
+    check(f"{option} {value} with a graph of one's own", ["train", *T, "--graph", "own.json", option, value, "--out", "out"], word)
 train("--milestones that fall", ["--milestones", "0.9,0.1"], "rise")
 train("--fork together with --init", ["--fork", "a", "--init", "b"], "--fork", "--init")
 train("a range in whole numbers", ["--seed", "-1"], "from 0 to 2147483647")
@@ -230,6 +234,7 @@ check("compare: one seed twice", ["compare", "--arm", "a=run,run", "--out", "out
 check("report: no tables there", ["report", "empty"], "poolscope compare")
 check("explain: no verdict there", ["explain", "empty"], "empty")
 check("validate: missing trace", ["validate", "none.jsonl"], "none.jsonl")
+check("validate: a line without an end", ["validate", "/dev/zero"], "/dev/zero:1", "256 MiB")
 result = run("validate", write("v/trace.jsonl", "{}\n"))
 report(result.returncode == 1, "validate: a trace that is none: exit 1", result.stdout + result.stderr)
 

@@ -6,6 +6,7 @@ import pty
 import re
 import select
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -92,40 +93,96 @@ must("train", "--model", "plain9", "--width", "0.25", "--size", "8", "--train-li
 result = once("run")
 report(result.returncode == 0 and has(result.stdout, "plain9", "step 4 of 4 (100 %)", "finished", "9 layers"), "a run of poolscope itself", result.stdout)
 
-# ---- the dashboard on a terminal of our own: every byte it writes ----
+# ---- the dashboard on a terminal of our own, which knows little and takes nothing else ----
+TERMINFO = r"""poolscope-test|can move its cursor and erase,
+\tcols#80, lines#24, cup=\E[%i%p1%d;%p2%dH, clear=\E[H\E[J, el=\E[K, ed=\E[J, cr=\r, cud1=\n, smkx=\E=, rmkx=\E>, kcuu1=\EOA, kcud1=\EOB,
+"""
+if shutil.which("tic"):
+    write("terminfo.src", [], TERMINFO)
+    subprocess.run(["tic", "-x", "-o", path("terminfo"), path("terminfo.src")], check=True)
+
+
 class Terminal:
     def __init__(self, name, columns, rows, **variables):
         self.main, side = pty.openpty()
-        fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-        self.process = subprocess.Popen([PROGRAM, "watch", path(name)], stdin=side, stdout=side, stderr=side, env={**UTF8, "TERM": "xterm", **variables})
+        self.settings = termios.tcgetattr(self.main)
+        self.output, self.taken, self.wrong = "", 0, []
+        self.set_size(columns, rows)
+        variables = {**UTF8, "TERM": "poolscope-test", "TERMINFO": path("terminfo"), **variables}
+        self.process = subprocess.Popen([PROGRAM, "watch", path(name)], stdin=side, stdout=side, stderr=side, env=variables)
         os.close(side)
-        self.output = ""
+
+    def set_size(self, columns, rows):
+        fcntl.ioctl(self.main, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self.rows, self.columns, self.row, self.column = [""] * rows, columns, 0, 0
+
+    def resize(self, columns, rows):
+        self.wait(lambda s: False, 0.3)
+        self.set_size(columns, rows)
+        self.process.send_signal(signal.SIGWINCH)
+
+    def put(self, character):
+        line = self.rows[self.row].ljust(self.column)
+        self.rows[self.row] = line[:self.column] + character + line[self.column + 1:]
+        self.column += 1
+        if self.column > self.columns:
+            self.wrong.append(f"{character!r} behind the last column")
+
+    def obey(self, name, numbers):
+        if name == "H":
+            self.row, self.column = [int(number) - 1 for number in numbers.split(";")] if numbers else (0, 0)
+        if name in "KJ":
+            self.rows[self.row] = self.rows[self.row][:self.column]
+        if name == "J":
+            self.rows[self.row + 1:] = [""] * (len(self.rows) - self.row - 1)
+
+    def take(self):
+        """Obeys what came; what this terminal's description does not have is wrong."""
+        for match in re.finditer(r"\x1b\[([0-9;]*)([HJK])|\x1b[=>]|[\r\n]|[^\x00-\x1f\x7f-\x9f]|\x1b[^\[]|\x1b\[[0-9;]*[^0-9;]|[^\x1b]", self.output[self.taken:]):
+            text = match.group()
+            if match.group(2):
+                self.obey(match.group(2), match.group(1))
+            elif text == "\r":
+                self.column = 0
+            elif text == "\n":
+                self.row += 1
+            elif len(text) == 1 and text.isprintable():
+                self.put(text)
+            elif text not in ("\x1b=", "\x1b>"):
+                self.wrong.append(repr(text))
+            if not 0 <= self.row < len(self.rows):
+                self.wrong.append(f"row {self.row} after {text!r}")
+                self.row = 0
+            self.taken += match.end() - match.start()
 
     def wait(self, condition, seconds=60 if SLOW else 20):
-        """Reads until the latest frame fulfils the condition, or the program ends; the frame."""
+        """Reads until the screen fulfils the condition, or the program ends; the screen."""
         end = time.time() + seconds
-        while time.time() < end and not condition(self.frame()):
+        while time.time() < end and not condition(self.screen()):
             if select.select([self.main], [], [], 0.1)[0]:
                 try:
                     self.output += os.read(self.main, 65536).decode(errors="replace")
                 except OSError:
                     break
-        return self.frame()
+                self.take()
+        return self.screen()
 
-    def frame(self):
-        return self.output.rsplit("\x1b[H", 1)[-1]
+    def screen(self):
+        return "\n".join(line.rstrip() for line in self.rows)
 
     def type(self, keys):
         os.write(self.main, keys.encode())
 
     def close(self):
-        """The exit status; None: had to be killed."""
+        """The exit status; None: had to be killed. What was written last is read, too."""
         try:
+            self.wait(lambda s: False, 10)
             code = self.process.wait(timeout=10)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
             code = None
+        self.restored = termios.tcgetattr(self.main) == self.settings
         os.close(self.main)
         return code
 
@@ -133,48 +190,93 @@ class Terminal:
 many = json.loads(json.dumps(HEADER))
 many["layers"] = [{"name": f"layer{i:02d}", "kind": "conv", "channels": 2, "elements": 4} for i in range(40)]
 write("many", [many] + [probe(0, layer["name"], [5, 5]) for layer in many["layers"]])
-terminal = Terminal("many", 80, 20)
-first = terminal.wait(lambda s: "q quit" in s)
-terminal.type("jjj")
-text = terminal.wait(lambda s: "layer03" in s and "layer02" not in s and "q quit" in s)
-report("layer00" in first and "layer03" in text and "layer02" not in text, "keys that come together are all taken", text)
-terminal.type("\x1b[1;5A\x1b[B\x1b[")
-time.sleep(0.01)
-terminal.type("B")
-text = terminal.wait(lambda s: "layer05" in s and "layer04" not in s and "q quit" in s)
-report("layer05" in text and "layer04" not in text, "so are sequences; unknown ones are passed over whole, and late ends waited for", text)
-terminal.type("sq")
-report(terminal.close() == 0, "s and q together: it ends")
-erased = [terminal.output[:m.start()][-3:] for m in re.finditer(r"\x1b\[[JK]", terminal.output)]
-report(len(erased) > 20 and all(before.endswith(("\n", "\x1b[H")) for before in erased), "a line is erased before its text, never behind", sorted(set(erased)))
-for columns, rows in ((40, 8), (20, 5), (80, 6), (20, 1)):
-    terminal = Terminal("many", columns, rows)
-    text = terminal.wait(lambda s: "q quit" in s, 5)
-    lines = re.split(r"\r+\n", text)
-    report(len(lines) <= rows and lines[-1].startswith("\x1b[Jq quit"), f"{columns} x {rows}: the last row says how to get out", repr(text))
-    seen = set()
-    terminal.type("h")
-    for _ in range(12):
-        seen |= set(re.split(r"\r+\n", re.sub(r"\x1b\[[JK]", "", terminal.wait(lambda s: "q quit  u" in s, 5))))
-        terminal.type("j")
-        terminal.wait(lambda s: False, 0.2)
-    report(rows == 1 or any(line.startswith("inertia: median"[:columns]) for line in seen) and "keys" in seen, f"{columns} x {rows}: the help can be read to its end", sorted(seen))
+
+
+def on_plain_terminal():
+    terminal = Terminal("many", 80, 20)
+    first = terminal.wait(lambda s: "q quit" in s)
+    terminal.type("jjj")
+    text = terminal.wait(lambda s: "layer03" in s and "layer02" not in s)
+    report("layer00" in first and "layer03" in text and "layer02" not in text, "keys that come together are all taken", text)
+    terminal.type("\x1b[1;5q\x1b[1;5A\x1b[B\x1b[")
+    time.sleep(0.01)
+    terminal.type("B")
+    text = terminal.wait(lambda s: "layer05" in s and "layer04" not in s)
+    report("layer05" in text and "layer04" not in text, "so are sequences; unknown ones are passed over whole, and late ends waited for", text)
+    terminal.type("\x1bOA")
+    text = terminal.wait(lambda s: "layer04" in s)
+    report("layer04" in text and "layer03" not in text, "and the terminal's own arrows", text)
+    terminal.resize(60, 12)
+    text = terminal.wait(lambda s: s.splitlines()[-1].startswith("q quit"))
+    report(text.splitlines()[-1].startswith("q quit") and "tiny  arm ps2" in text.splitlines()[1], "it fits itself to a smaller terminal", text)
+    terminal.resize(110, 30)
+    text = terminal.wait(lambda s: s.splitlines()[-1].startswith("q quit") and "h help" in s)
+    report(text.splitlines()[-1].startswith("q quit") and text.count("layer") >= 20, "and to a larger one", text)
+    terminal.type("sq")
+    report(terminal.close() == 0 and terminal.restored, "s and q together: it ends, and the terminal is as it was")
+    report(not terminal.wrong, "nothing was written but what the terminal knows, within its columns and rows", terminal.wrong[:10])
+    for columns, rows in ((40, 8), (20, 5), (80, 6), (20, 1)):
+        terminal = Terminal("many", columns, rows)
+        text = terminal.wait(lambda s: "q quit" in s, 5)
+        report(text.split("\n")[-1].startswith("q quit"), f"{columns} x {rows}: the last row says how to get out", text)
+        seen = set()
+        terminal.type("h")
+        for _ in range(12):
+            seen |= set(terminal.wait(lambda s: "q quit  u" in s, 5).split("\n"))
+            terminal.type("j")
+            terminal.wait(lambda s: False, 0.2)
+        report(rows == 1 or any(line.startswith("inertia: median"[:columns]) for line in seen) and "keys" in seen, f"{columns} x {rows}: the help can be read to its end", sorted(seen))
+        terminal.type("q")
+        report(terminal.close() == 0 and not terminal.wrong, f"{columns} x {rows}: and nothing goes over its edges", terminal.wrong[:10])
+    wide = json.loads(json.dumps(many))
+    for i, layer in enumerate(wide["layers"]):
+        layer["name"] = f"\u5c42\u5c42\u5c42{i:02d}" + "\u5c42" * 40
+    wide["layers"][1]["name"] = "\x1b[2J\u202e\x9b31m\x07"
+    write("wide", [wide] + [probe(0, layer["name"], [5, 5]) for layer in wide["layers"]])
+    terminal = Terminal("wide", 60, 20)
+    text = terminal.wait(lambda s: "q quit" in s)
+    lines = text.split("\n")
+    report(not terminal.wrong and lines[-1].startswith("q quit") and "?[2J" in text and not set("\x1b\u202e\x9b\x07") & set(text), "wide and hostile names keep to their rows and stay names",
+           "\n".join(terminal.wrong[:3]) + text)
+    terminal.type("\x03")
+    report(terminal.close() == 0 and terminal.restored, "Ctrl-C ends it with status 0, and the terminal is as it was")
+    write("removed", START)
+    terminal = Terminal("removed", 80, 20)
+    terminal.wait(lambda s: "q quit" in s)
+    os.remove(path("removed"))
+    text = terminal.wait(lambda s: "GONE" in s and "q quit" in s)
+    report("THE FILE IS GONE" in text and "alpha" in text, "a trace that was removed is called gone, and what was read stays", text)
+    write("removed", START)
+    text = terminal.wait(lambda s: "GONE" not in s and "q quit" in s)
+    report("GONE" not in text, "until it is there again", text)
     terminal.type("q")
     terminal.close()
-write("removed", START)
-terminal = Terminal("removed", 80, 20)
-terminal.wait(lambda s: "q quit" in s)
-os.remove(path("removed"))
-text = terminal.wait(lambda s: "GONE" in s and "q quit" in s)
-report("THE FILE IS GONE" in text and "alpha" in text, "a trace that was removed is called gone, and what was read stays", text)
-write("removed", START)
-text = terminal.wait(lambda s: "GONE" not in s and "q quit" in s)
-report("GONE" not in text, "until it is there again", text)
-terminal.type("q")
-terminal.close()
-for name in ("dumb", ""):
-    terminal = Terminal("many", 80, 20, TERM=name)
-    code = terminal.wait(lambda s: False, 60) and terminal.close()
+    terminal = Terminal("many", 80, 20, LC_ALL="nowhere.UTF-8")
+    report("█" in terminal.wait(lambda s: "q quit" in s) or "▁" in terminal.screen(), "a locale that is not installed does not take its sparklines", terminal.screen())
+    os.close(terminal.main)
+    try:
+        code = terminal.process.wait(timeout=20)
+    except subprocess.TimeoutExpired:
+        terminal.process.kill()
+        code = None
+    report(code == 0, "a terminal that was closed ends it", code)
+
+
+if shutil.which("tic"):
+    on_plain_terminal()
+else:
+    skip("the dashboard on a terminal of a known description", "no tic")
+for name, end in (("q", lambda t: t.type("q")), ("Ctrl-C", lambda t: t.type("\x03")), ("SIGTERM", lambda t: t.process.terminate()), ("SIGINT", lambda t: t.process.send_signal(signal.SIGINT))):
+    terminal = Terminal("many", 80, 20, TERM="xterm", TERMINFO="")
+    text = terminal.wait(lambda s: "q quit" in terminal.output)
+    end(terminal)
+    code = terminal.close()
+    out = terminal.output
+    report(code == 0 and terminal.restored and 0 <= out.find("\x1b[?1049h") < out.rfind("\x1b[?1049l") and out.rfind("\x1b[?25l") < out.rfind("\x1b[?25h"),
+           f"{name}: on an xterm the screen and the cursor are given back", repr(out[-200:]))
+for name in ("dumb", "", "nobody-knows-this-one", "unknown"):
+    terminal = Terminal("many", 80, 20, TERM=name, TERMINFO="")
+    code = terminal.close()
     report(code == 0 and "\x1b" not in terminal.output and has(terminal.output, "one snapshot", "layer39"), f"TERM={name}: a snapshot without escape sequences", repr(terminal.output[:300]))
 
 # ---- the dashboard in tmux ----

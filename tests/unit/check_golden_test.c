@@ -385,9 +385,9 @@ static void calibration_covers_its_own_runs_and_no_more(void **state) {
 
 static void dead_or_alive_is_no_matter_of_tolerance(void **state) {
     (void)state;
-    static const char *const names[] = {"nonzero", "images_active"};
+    static const char *const names[] = {"nonzero", "nonzero_eval", "nonzero_half", "nonzero_quarter", "images_active"};
     int line = line_with("{\"type\":\"probe\",\"step\":40", "\"conv1\"");
-    for (int i = 0; i < 2; i++) {
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         ps_tolerances boundless = {0};
         ps_tolerance *entry;
         char quantity[32], kept[32];

@@ -121,7 +121,13 @@ static void wrong_nodes_are_named(void **state) {
     assert_sentence(graph_status(A "{\"name\": \"b\", \"type\": \"relu\", \"inputs\": [\"input\"]}"), "\"a\"", "read by no other", NULL);
     assert_sentence(graph_status("{\"name\": \"input\", " CONV "}"), "\"input\"", "choose another", NULL);
     assert_sentence(graph_status("{\"name\": \"\", " CONV "}"), "empty", NULL);
-    assert_sentence(graph_status("{\"name\": \"a\\tb\", " CONV "}"), "control character", NULL);
+    static const char *const hidden[] = {"\\t", "\\n", "\\u001b[31m", "\\u007f", "\\u009b", "\\u00ad", "\\u200b", "\\u200f", "\\u202e", "\\u2066", "\\ufeff", "\xff"};
+    for (size_t i = 0; i < sizeof hidden / sizeof *hidden; i++) {
+        char text[128];
+        snprintf(text, sizeof text, "{\"name\": \"a%sb\", " CONV "}", hidden[i]);
+        assert_sentence(graph_status(text), "control character", NULL);
+    }
+    assert_int_equal(graph_status("{\"name\": \"\\u5c42 \u00e9-1\", " CONV "}"), PS_OK);
     assert_sentence(graph_status("{\"name\": 3, " CONV "}"), "nodes[0]", "\"name\"", NULL);
     assert_sentence(graph_status("{" CONV "}"), "nodes[0]", "\"name\"", NULL);
     assert_sentence(graph_status("{\"name\": \"a\"}"), "\"a\"", "\"type\"", NULL);

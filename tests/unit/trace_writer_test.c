@@ -7,9 +7,11 @@
 
 #include <cjson/cJSON.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "core/file.h"
@@ -319,6 +321,31 @@ static void full_disk_is_seen_without_a_flush(void **state) {
     assert_int_equal(ps_trace_close(writer), PS_ERR_IO);
 }
 
+/* The remedy goes by the reason: where files may not grow, freed space helps nothing. */
+static void limited_file_size_is_called_that(void **state) {
+    (void)state;
+    char limited[] = "/tmp/ps_limited_XXXXXX";
+    struct rlimit before, small;
+    ps_trace_writer *writer;
+    close(mkstemp(limited));
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    small = before;
+    small.rlim_cur = 16;
+    assert_int_equal(ps_trace_create(limited, &writer), PS_OK);
+    write_step(writer, 0);
+    void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    ps_status status = ps_trace_flush(writer, true);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    signal(SIGXFSZ, handler);
+    assert_int_equal(status, PS_ERR_IO);
+    assert_non_null(strstr(ps_status_message(), "ulimit -f"));
+    assert_non_null(strstr(ps_status_message(), "--resume"));
+    assert_null(strstr(ps_status_message(), "free some space"));
+    assert_int_equal(ps_trace_close(writer), PS_ERR_IO);
+    unlink(limited);
+}
+
 static void unwritable_place_is_one_sentence(void **state) {
     (void)state;
     ps_trace_writer *writer;
@@ -340,6 +367,7 @@ int main(void) {
         cmocka_unit_test(resume_at_an_offset),
         cmocka_unit_test(full_disk_is_one_sentence),
         cmocka_unit_test(full_disk_is_seen_without_a_flush),
+        cmocka_unit_test(limited_file_size_is_called_that),
         cmocka_unit_test(unwritable_place_is_one_sentence),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
