@@ -6,44 +6,31 @@
 
 enum { MOST_TAPS = 256 }; /* their numbers fit a byte */
 
-/* A NaN takes over from anything, a number never from a NaN (as kernels/pooling). */
-PS_INLINE int takes_over(float value, float best) { return value > best || value != value; }
+typedef uint8_t bytes __attribute__((vector_size(LANES)));
 
-/* taps is a constant at every call, so that the taps unroll and the channels vectorise. */
-PS_INLINE void window_winners(const float *y, const size_t *offset, int taps, size_t c, uint8_t *winners, float *values) {
-#pragma GCC ivdep
-    for (size_t k = 0; k < c; k++) {
-        float best = y[k];
-        int winner = 0;
-#pragma GCC unroll 16
-        for (int t = 1; t < taps; t++) {
-            float value = y[offset[t] + k];
-            int take = takes_over(value, best);
-            best = take ? value : best;
-            winner = take ? t : winner;
-        }
-        winners[k] = (uint8_t)winner;
-        if (values) values[k] = best;
+INLINE vi chosen(vi mask, vi yes, vi no) { return (yes & mask) | (no & ~mask); }
+
+/* Channels k to k + count - 1 of the window that begins at y. A NaN takes over from anything, a number never from a NaN (as
+ * kernels/pooling). */
+INLINE void window_winners(const float *y, const size_t *offset, int taps, size_t k, int count, uint8_t *winners, float *values) {
+    vf best = load_upto(y + k, count);
+    vi winner = {0};
+#pragma GCC unroll 4
+    for (int t = 1; t < taps; t++) {
+        vf value = load_upto(y + offset[t] + k, count);
+        vi takes_over = (value > best) | (value != value);
+        best = (vf)chosen(takes_over, (vi)value, (vi)best);
+        winner = chosen(takes_over, (vi){0} + t, winner);
     }
+    bytes narrow = __builtin_convertvector(winner, bytes);
+    memcpy(winners + k, &narrow, count >= LANES ? LANES : (size_t)count);
+    if (values != NULL) store_upto(values + k, best, count);
 }
 
-static void window_winners_any(const float *y, const size_t *offset, int taps, size_t c, uint8_t *winners, float *values) {
-    enum { STRIP = 64 };
-    for (size_t start = 0; start < c; start += STRIP) {
-        size_t count = c - start < STRIP ? c - start : STRIP;
-        float best[STRIP];
-        memcpy(best, y + start, count * sizeof *best);
-        memset(winners + start, 0, count);
-        for (int t = 1; t < taps; t++) {
-            const float *value = y + offset[t] + start;
-            for (size_t k = 0; k < count; k++) {
-                int take = takes_over(value[k], best[k]);
-                best[k] = take ? value[k] : best[k];
-                winners[start + k] = (uint8_t)(take ? t : winners[start + k]);
-            }
-        }
-        if (values) memcpy(values + start, best, count * sizeof *best);
-    }
+INLINE void window_winners_of(const float *y, const size_t *offset, int taps, size_t c, uint8_t *winners, float *values) {
+    size_t k = 0;
+    for (; k + LANES <= c; k += LANES) window_winners(y, offset, taps, k, LANES, winners, values);
+    if (k < c) window_winners(y, offset, taps, k, (int)(c - k), winners, values);
 }
 
 /* Of a window's positions from its first one, in scan order; returns how many. */
@@ -65,15 +52,10 @@ void PS_SIMD_NAME(ps_pool_skip_find_winners)(const ps_pool_skip_grid *grid, cons
     const float *row = y + ps_pool_skip_row(grid, band->image, band->z, band->y);
     for (int x = 0; x < grid->windows_w; x++, row += (size_t)grid->e * c) {
         size_t at = ((size_t)band->window + (size_t)x) * c;
-        uint8_t *to = winners + at;
-        if (values == NULL && taps == 4) window_winners(row, offset, 4, c, to, NULL);
-        else if (values == NULL && taps == 8) window_winners(row, offset, 8, c, to, NULL);
-        else if (values == NULL && taps == 16) window_winners(row, offset, 16, c, to, NULL);
-        else if (values == NULL) window_winners_any(row, offset, taps, c, to, NULL);
-        else if (taps == 4) window_winners(row, offset, 4, c, to, values + at);
-        else if (taps == 8) window_winners(row, offset, 8, c, to, values + at);
-        else if (taps == 16) window_winners(row, offset, 16, c, to, values + at);
-        else window_winners_any(row, offset, taps, c, to, values + at);
+        float *kept = values != NULL ? values + at : NULL;
+        if (taps == 4) window_winners_of(row, offset, 4, c, winners + at, kept);
+        else if (taps == 16) window_winners_of(row, offset, 16, c, winners + at, kept);
+        else window_winners_of(row, offset, taps, c, winners + at, kept);
     }
 }
 
@@ -133,7 +115,6 @@ PS_INLINE path_kind kind_at(const ps_pool_skip_merge *job, const ps_pool_skip_ba
 /* ---- whole windows: one position of each channel has the path, so that its sums are taken once a window ---- */
 
 INLINE vi winners_upto(const uint8_t *winner, int count) {
-    typedef uint8_t bytes __attribute__((vector_size(LANES)));
     bytes b = {0};
     memcpy(&b, winner, count >= LANES ? LANES : (size_t)count);
     return __builtin_convertvector(b, vi);
