@@ -7,7 +7,7 @@
 
 /* Windows that one slab should hold so that a weight, once loaded, serves several of them; more for the weights' own
  * gradient, whose sums are loaded and stored once a slab. */
-enum { SLAB_WINDOWS = 8, SLAB_WINDOWS_WEIGHTS = 16, TASKS = 16, MANY_WEIGHTS_BYTES = 4 << 20 };
+enum { SLAB_WINDOWS = 8, SLAB_WINDOWS_WEIGHTS = 16, TASKS = 16, FEW_TASKS = 8, MANY_WEIGHTS_BYTES = 4 << 20 };
 
 static int lanes_here(void) {
     switch (ps_simd_detect()) {
@@ -97,10 +97,16 @@ bool ps_pool_skip_sparse_wins(const ps_pool_skip_plan *plan) {
 
 static size_t rounded(size_t bytes) { return (bytes + PS_ALIGNMENT - 1) / PS_ALIGNMENT * PS_ALIGNMENT; }
 
-/* Workspace: packed weights, packed gradient (or, forward, the groups' sums), a tile with its list of windows for every
+/* Parts of the batch with a sum of the weights' gradient of their own, where narrow maps make too few tasks. */
+static size_t weight_splits(const ps_pool_skip_tiles *t, size_t groups) {
+    size_t tasks = t->panels * shares_of(t, t->panels), wanted = (FEW_TASKS + tasks - 1) / tasks;
+    return wanted < groups ? wanted : groups;
+}
+
+/* Workspace: packed weights, packed gradients (or, forward, the groups' sums), a tile with its list of windows for every
  * thread, and the bias sums'. */
 typedef struct {
-    size_t images, images_weights;
+    size_t images, images_weights, splits;
     size_t weights_bytes, places_at, tile_bytes, second_bytes;
 } memory;
 
@@ -113,7 +119,8 @@ static memory memory_of(const ps_pool_skip_tiles *t) {
     size_t sums = rounded(groups_of(t, m.images) * PS_POOL_SKIP_SUMS * c * sizeof(double));
     size_t bias =
         rounded(c * sizeof(double)) + ps_pointwise_workspace_bytes(ps_shape_positions(t->grid->shape), t->grid->shape.c);
-    m.second_bytes = m.weights_bytes;
+    m.splits = weight_splits(t, groups_of(t, m.images_weights));
+    m.second_bytes = m.splits * m.weights_bytes;
     if (m.second_bytes < sums) m.second_bytes = sums;
     if (m.second_bytes < bias) m.second_bytes = bias;
     return m;
@@ -158,11 +165,17 @@ static void pack_task(void *context, size_t panel, int worker) {
     PS_SIMD_SELECT(ps_pool_skip_sparse_pack)(run->w, (size_t)run->tiles.grid->shape.c, run->tiles.taps, panel, run->packed);
 }
 
+/* The gradient's sum over the parts of the batch, in order, in the optimiser's layout. */
 static void unpack_task(void *context, size_t panel, int worker) {
     (void)worker;
     const sparse_run *run = context;
-    PS_SIMD_SELECT(ps_pool_skip_sparse_unpack)
-    (run->job.d_weights, (size_t)run->tiles.grid->shape.c, run->tiles.taps, panel, run->dw);
+    size_t c = (size_t)run->tiles.grid->shape.c, length = c * (size_t)run->tiles.taps * (size_t)run->tiles.lanes;
+    float *total = run->job.d_weights + panel * length;
+    for (size_t split = 1; split < run->memory.splits; split++) {
+        const float *part = total + split * (run->memory.weights_bytes / sizeof(float));
+        for (size_t i = 0; i < length; i++) total[i] += part[i];
+    }
+    PS_SIMD_SELECT(ps_pool_skip_sparse_unpack)(run->job.d_weights, c, run->tiles.taps, panel, run->dw);
 }
 
 /* Group by group, so that the maps of a group stay in the second-level cache; where the weights of all panels are too many even
@@ -212,17 +225,21 @@ static void data_task(void *context, size_t chunk, int worker) {
      share_start(&run->tiles, run->shares, share + 1), tile_of(run, worker));
 }
 
-/* A task owns its part of the gradient and walks the whole batch in order, so that no sums are shared. */
+/* A task owns its part of the gradient and walks its part of the batch in order, so that no sums are shared. */
 static void weights_task(void *context, size_t chunk, int worker) {
     const sparse_run *run = context;
     const ps_pool_skip_tiles *t = &run->tiles;
-    size_t panel = chunk / run->shares, share = chunk % run->shares, c = (size_t)t->grid->shape.c,
-           vector = (size_t)t->taps * (size_t)t->lanes;
+    const memory *m = &run->memory;
+    size_t tasks = t->panels * run->shares, split = chunk / tasks, panel = chunk % tasks / run->shares, share = chunk % run->shares;
+    size_t c = (size_t)t->grid->shape.c, vector = (size_t)t->taps * (size_t)t->lanes, groups = groups_of(t, m->images_weights);
     size_t begin = share_start(t, run->shares, share), end = share_start(t, run->shares, share + 1);
-    memset(run->job.d_weights + (panel * c + begin) * vector, 0, (end - begin) * vector * sizeof(float));
-    for (size_t group = 0; group < groups_of(t, run->memory.images_weights); group++)
+    ps_pool_skip_sparse_job job = run->job;
+    job.d_weights += split * (m->weights_bytes / sizeof(float));
+    memset(job.d_weights + (panel * c + begin) * vector, 0, (end - begin) * vector * sizeof(float));
+    size_t last = ps_pool_chunk_start(groups, m->splits, split + 1);
+    for (size_t group = ps_pool_chunk_start(groups, m->splits, split); group < last; group++)
         PS_SIMD_SELECT(ps_pool_skip_sparse_weights)
-    (&run->job, group_at(t, run->memory.images_weights, group), panel, begin, end, tile_of(run, worker));
+    (&job, group_at(t, m->images_weights, group), panel, begin, end, tile_of(run, worker));
 }
 
 static void sum_bias(sparse_run *run, const float *d_o, float *dbias, ps_pool *pool) {
@@ -248,6 +265,6 @@ void ps_pool_skip_sparse_run_backward(const ps_pool_skip_plan *plan, ps_pool_ski
     }
     run.job.d_weights = second_area(&run);
     run.shares = shares_of(&run.tiles, run.tiles.panels);
-    ps_pool_run(pool, run.tiles.panels * run.shares, weights_task, &run);
+    ps_pool_run(pool, run.memory.splits * run.tiles.panels * run.shares, weights_task, &run);
     ps_pool_run(pool, run.tiles.panels, unpack_task, &run);
 }
