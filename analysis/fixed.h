@@ -5,6 +5,8 @@
 
 enum {
     PS_FIXED_AHEAD = 2, /* W3: windows after a death upstream in which a node may turn inert */
+    PS_FIXED_LEAD_LAYERS = 2,    /* W4: fewer layers with deaths, or fewer intervals between probes, and nothing is left when the layers' */
+    PS_FIXED_LEAD_INTERVALS = 6, /* courses and lines and what is common to an interval are taken out: not testable */
     PS_FIXED_PARTS = 3  /* "shallow" and "late" layers, "early" and "late" windows: the first and the last of so many equal parts */
 };
 

@@ -4,6 +4,7 @@
 
 #include "analysis/fixed.h"
 #include "analysis/metric.h"
+#include "analysis/stats/lead_lag.h"
 #include "analysis/stats/order.h"
 #include "analysis/stats/two_way.h"
 #include "core/memory.h"
@@ -22,7 +23,7 @@ typedef struct {
     unsigned char *mobility[AHEAD + 1]; /* W3: of each node, in the latest windows: window w stands in w % (AHEAD + 1) */
     ps_stats_two_way cascade; /* W3: layers by windows of a stage */
     ps_stats_cell *cells;     /* of one of them */
-    double *sparsity;     /* W4: [probe][layer]: scaled l2/l1 of the weights */
+    double *sparsity;     /* W4: [probe][layer]: l2/l1 of the weights */
     double *gradient;     /* P9: gradient of each node in the latest window, dead-through ones only, else absent */
     double p9_weight, p9_sum, p9_cases;
     double *scratch;
@@ -306,39 +307,82 @@ static ps_status set_leaving(const hypotheses_state *state) {
                           state->line);
 }
 
-/* W4: Spearman's correlation, within a layer over time, of l2/l1 at a probe with the deaths that follow it, less that of
- * l2/l1 at the next probe with the deaths before it; mean over the layers in which both exist. */
+/* Deaths and changes of log l2/l1 between neighbouring probes: [layer][interval]. */
+typedef struct {
+    double *change, *deaths, *at, *lead;
+    int *layer; /* of each row */
+    int rows;
+} lead_panel;
+
+static void clear_panel(lead_panel *panel) {
+    ps_free(panel->change);
+    ps_free(panel->deaths);
+    ps_free(panel->at);
+    ps_free(panel->lead);
+    ps_free(panel->layer);
+}
+
+static ps_status init_panel(const ps_run *run, lead_panel *panel) {
+    size_t layers = (size_t)run->layer_count, probes = (size_t)run->probe_count;
+    memset(panel, 0, sizeof *panel);
+    PS_TRY(PS_ALLOC(cells(probes, layers), &panel->change, "changes of l2/l1"));
+    PS_TRY(PS_ALLOC(cells(probes, layers), &panel->deaths, "deaths"));
+    PS_TRY(PS_ALLOC(probes + 1, &panel->at, "times of probes"));
+    PS_TRY(PS_ALLOC(layers + 1, &panel->lead, "leads of layers"));
+    return PS_ALLOC(layers + 1, &panel->layer, "layers");
+}
+
+/* Share of the layer's nodes not dead at a probe that are dead at the next; ps_absent() where there is none. */
+static double share_dying(const ps_run *run, const ps_trace_layer *layer, int probe) {
+    double died = 0, at_risk = 0;
+    for (int node = layer->first_node; node < layer->first_node + layer->channels; node++) {
+        unsigned from = ps_run_state(run, probe, node), to = ps_run_state(run, probe + 1, node);
+        bool risk = ps_state_known(from) && ps_state_known(to) && !ps_state_dead(from);
+        at_risk += risk;
+        died += risk && ps_state_dead(to);
+    }
+    return ps_ratio(died, at_risk);
+}
+
+/* The panel's next row; kept where the layer has deaths, its l2/l1 changes, and enough intervals have both. */
+static void add_row(const hypotheses_state *state, int l, lead_panel *panel) {
+    const ps_run *run = state->in.run;
+    int intervals = run->probe_count - 1, known = 0;
+    double *change = panel->change + panel->rows * intervals, *deaths = panel->deaths + panel->rows * intervals, died = 0, moved = 0;
+    for (int p = 0; p < intervals; p++) {
+        deaths[p] = share_dying(run, &run->layers[l], p);
+        change[p] = log(state->sparsity[(p + 1) * run->layer_count + l] / state->sparsity[p * run->layer_count + l]);
+        if (isnan(change[p]) || isnan(deaths[p])) continue;
+        known++;
+        died += deaths[p];
+        moved += fabs(change[p]);
+    }
+    if (known >= PS_FIXED_LEAD_INTERVALS && died > 0 && moved > 0) panel->layer[panel->rows++] = l;
+}
+
+/* W4: within a layer over time, the change of log l2/l1 between two probes with the deaths between the next two, less with those
+ * between the two before (lead_lag.h); mean over layers. The change and not the level: weights carry their past along, so that levels
+ * before and after a death hardly differ. */
 static ps_status set_lead(const hypotheses_state *state) {
     const ps_run *run = state->in.run;
-    size_t probes = (size_t)run->probe_count, *order = NULL;
-    double *block = NULL, sum = 0, layers = 0;
-    ps_status status = PS_ALLOC(5 * probes + 1, &block, "series of a layer");
-    if (status == PS_OK) status = PS_ALLOC(probes + 1, &order, "order of a layer");
-    for (int l = 0; status == PS_OK && l < run->layer_count; l++) {
-        const ps_trace_layer *layer = &run->layers[l];
-        double *before = block, *after = block + probes, *deaths = block + 2 * probes;
-        size_t count = 0;
-        for (int p = 0; !layer->shared && p + 1 < run->probe_count; p++) {
-            double died = 0, at_risk = 0;
-            for (int node = layer->first_node; node < layer->first_node + layer->channels; node++) {
-                unsigned from = ps_run_state(run, p, node), to = ps_run_state(run, p + 1, node);
-                at_risk += ps_state_known(from) && ps_state_known(to) && !ps_state_dead(from);
-                died += ps_state_known(from) && !ps_state_dead(from) && ps_state_dead(to);
-            }
-            before[count] = state->sparsity[p * run->layer_count + l];
-            after[count] = state->sparsity[(p + 1) * run->layer_count + l];
-            deaths[count] = died / at_risk;
-            if (at_risk > 0 && !isnan(before[count]) && !isnan(after[count])) count++;
-        }
-        double lead = ps_stats_spearman(before, deaths, count, block + 3 * probes, order);
-        double lag = ps_stats_spearman(after, deaths, count, block + 3 * probes, order);
-        if (isnan(lead) || isnan(lag)) continue;
-        ps_metric_term(&state->in, (ps_term){"sparsity_lead", layer, -1, -1, lead - lag, 1, state->first_line[l]});
-        sum += lead - lag;
+    lead_panel panel;
+    double sum = 0, layers = 0;
+    ps_status status = init_panel(run, &panel);
+    for (int p = 0; status == PS_OK && p + 1 < run->probe_count; p++) panel.at[p] = (double)run->probes[p].step;
+    for (int l = 0; status == PS_OK && run->probe_count > 0 && l < run->layer_count; l++)
+        if (!run->layers[l].shared) add_row(state, l, &panel);
+    bool enough = panel.rows >= PS_FIXED_LEAD_LAYERS;
+    if (status == PS_OK && enough)
+        status = ps_stats_lead_lag(panel.change, panel.deaths, panel.at, panel.rows, run->probe_count - 1, panel.lead);
+    for (int r = 0; status == PS_OK && enough && r < panel.rows; r++) {
+        int l = panel.layer[r];
+        if (ps_is_absent(panel.lead[r])) continue;
+        ps_metric_term(&state->in,
+                       (ps_term){"sparsity_lead", &run->layers[l], -1, -1, panel.lead[r], 1, state->first_line[l]});
+        sum += panel.lead[r];
         layers++;
     }
-    ps_free(block);
-    ps_free(order);
+    clear_panel(&panel);
     PS_TRY(status);
     return ps_summary_set(state->in.summary, "sparsity_lead", layers > 0 ? sum / layers : ps_absent(), layers, state->line);
 }

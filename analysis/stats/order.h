@@ -12,7 +12,5 @@ double ps_stats_mean(const double *values, size_t count);
 void ps_stats_sort(double *values, size_t count);
 /* Ranks from 1, ties get their mean rank; order is scratch of `count` indices. */
 void ps_stats_ranks(const double *values, size_t count, double *ranks, size_t *order);
-/* Spearman's rank correlation, ps_absent() where one side is constant or count < 3; scratch holds 2 * count doubles. */
-double ps_stats_spearman(const double *x, const double *y, size_t count, double *scratch, size_t *order);
 
 #endif
