@@ -7,6 +7,7 @@
 
 #include "analysis/arms.h"
 #include "analysis/curves.h"
+#include "analysis/fixed.h"
 #include "analysis/identity.h"
 #include "analysis/metric.h"
 #include "analysis/stats/order.h"

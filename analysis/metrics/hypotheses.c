@@ -332,7 +332,8 @@ static ps_status init_panel(const ps_run *run, lead_panel *panel) {
     return PS_ALLOC(layers + 1, &panel->layer, "layers");
 }
 
-/* Share of the layer's nodes not dead at a probe that are dead at the next; ps_absent() where there is none. */
+/* Nodes not dead at a probe and dead at the next, as a share of the layer's nodes; ps_absent() where no node could die. Not of those that
+ * could: what each death adds to l2/l1 would then weigh more the later it comes, and would no longer be symmetric in time. */
 static double share_dying(const ps_run *run, const ps_trace_layer *layer, int probe) {
     double died = 0, at_risk = 0;
     for (int node = layer->first_node; node < layer->first_node + layer->channels; node++) {
@@ -341,7 +342,7 @@ static double share_dying(const ps_run *run, const ps_trace_layer *layer, int pr
         at_risk += risk;
         died += risk && ps_state_dead(to);
     }
-    return ps_ratio(died, at_risk);
+    return at_risk > 0 ? died / layer->channels : ps_absent();
 }
 
 /* The panel's next row; kept where the layer has deaths, its l2/l1 changes, and enough intervals have both. */

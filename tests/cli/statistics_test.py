@@ -157,7 +157,7 @@ def w4(t):
     change, deaths = [], []
     for l in range(len(t.layers)):
         risk = [[c for c, s in enumerate(now[l]) if s != "dead"] for now in t.states[:-1]]
-        died = [sum(then[l][c] == "dead" for c in nodes) / len(nodes) if nodes else None for nodes, then in zip(risk, t.states[1:])]
+        died = [sum(then[l][c] == "dead" for c in nodes) / t.layers[l]["channels"] if nodes else None for nodes, then in zip(risk, t.states[1:])]
         moved = [math.log(ratio(t, b, l) / ratio(t, a, l)) if d is not None else None for a, b, d in zip(t.steps, t.steps[1:], died)]
         if sum(d is not None for d in died) >= 6 and any(died) and any(moved):
             change.append(moved)

@@ -224,7 +224,8 @@ static double zero_steps(const writer *w, int node) {
 }
 static double path_gradient(const writer *w, int node) {
     if (w->f->inert_causes) return weight_l2(w, node) * role_path(w->f, node);
-    return 0.02 * gradient(w, node) * w->speed[node] * (w->f->dead_speed > 0 && w->before[node] == DEAD ? w->f->dead_speed : 1);
+    double moved = 0.02 * gradient(w, node) * w->speed[node];
+    return w->f->dead_speed > 0 && w->before[node] == DEAD ? w->f->dead_speed * weight_l2(w, node) * moved : moved;
 }
 /* Of the parts of a path that no gradient makes. With a course in common they follow it too, as large a part of a near-dead node's
  * path as of an alive one's: else the mean logarithms of the two would part where as many of both turn inert. */
@@ -402,6 +403,7 @@ static double speed_of(writer *w, int node) {
     int layer = node / f->channels;
     double slow = w->before[node] == NEAR ? pow(10, -f->slowing * w->window / f->windows) : 1;
     double rate = exp(course(w)), inert = 0.05 * rate + (layer > 0 && w->recent[layer - 1] <= 2 ? f->cascade : 0);
+    if (w->before[node] == DEAD) inert = 0.05; /* the course is that of the living, and so is the cascade */
     double u = draw(w), spread = exp(0.3 * normal(w));
     if (!f->noise) return slow;
     if (w->before[node] != DEAD) slow *= rate;

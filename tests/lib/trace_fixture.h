@@ -49,7 +49,7 @@ typedef struct {
     double slowing;     /* decades by which near-dead nodes slow down over the run */
     double reopening;   /* by how much a gradient above the median raises the next window's revivals, as a share */
     double dead_steps;  /* share of steps on which a node that begins its window dead gets a gradient; 0: as the states say */
-    double dead_speed;  /* multiplies the gradient-driven path of nodes that stay dead; 0: 1 */
+    double dead_speed;  /* multiplies the gradient-driven path of nodes that begin a window dead, over their weights; 0: 1, of the path */
     double concentration[2]; /* added to the log of l2/l1 in the first and the last third of the layers */
     bool inert_causes;  /* some nodes are inert, each by one cause, or nearly so: ps_fixture_inertia_of */
     int inert_layer;    /* with inert_causes: all nodes of this layer are inert by their gradient; -1: none */

@@ -636,8 +636,19 @@ static void fixed_numbers_are_said(void **state) {
     cJSON *document = read_verdict();
     cJSON_ArrayForEach(prediction, cJSON_GetObjectItemCaseSensitive(document, "predictions"))
         assert_true(cJSON_GetObjectItemCaseSensitive(prediction, "test")->valuestring[0] != '\0');
-    const cJSON *fixed = cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(prediction_of(document, "W3"), "fixed"), 0);
-    assert_float_equal(number_in(fixed, "value"), PS_FIXED_AHEAD, 0);
+    static const struct {
+        const char *id, *name;
+        double value;
+    } numbers[] = {{"W2", "near_dead_from_zeros_share", PS_FIXED_NEAR_DEAD}, {"W3", "windows_ahead", PS_FIXED_AHEAD},
+                   {"W3", "inert_below", PS_FIXED_INERT},                    {"W4", "least_layers", PS_FIXED_LEAD_LAYERS},
+                   {"W4", "least_intervals", PS_FIXED_LEAD_INTERVALS},       {"W5", "near_dead_from_zeros_share", PS_FIXED_NEAR_DEAD},
+                   {"P1", "near_dead_from_zeros_share", PS_FIXED_NEAR_DEAD}, {"P3", "near_dead_from_zeros_share", PS_FIXED_NEAR_DEAD},
+                   {"P4", "inert_below", PS_FIXED_INERT}};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        assert_float_equal(number_in(entry(prediction_of(document, numbers[i].id), "fixed", "name", numbers[i].name), "value"),
+                           numbers[i].value, 0);
+    assert_non_null(strstr(cJSON_GetObjectItemCaseSensitive(prediction_of(document, "P9"), "statement")->valuestring,
+                           "shut_gate_no_beta_gradient"));
     cJSON_Delete(document);
 }
 
