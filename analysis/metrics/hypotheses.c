@@ -13,6 +13,12 @@ enum { AHEAD = PS_FIXED_AHEAD }; /* W3: windows in which a node may turn inert *
 static const double log_floor = 1e-9; /* of a relative path length: below it nothing moves in single precision */
 
 typedef struct {
+    ps_stats_cell cell;
+    int window, size; /* size: cells of the stratum, at its first; else 0 */
+    uint64_t line;
+} kept_cell;
+
+typedef struct {
     ps_metric_input in;
     double w1_zero, w1_steps;
     double moving, judged; /* node-windows that begin dead: P4 */
@@ -23,6 +29,9 @@ typedef struct {
     unsigned char *mobility[AHEAD + 1]; /* W3: of each node, in the latest windows: window w stands in w % (AHEAD + 1) */
     ps_stats_two_way cascade; /* W3: layers by windows of a stage */
     ps_stats_cell *cells;     /* of one of them */
+    kept_cell *kept;          /* all of them, for the terms; none without tables */
+    size_t kept_count, kept_capacity;
+    uint64_t *window_line[AHEAD + 1]; /* W3: of each layer's record, as mobility */
     double *sparsity;     /* W4: [probe][layer]: l2/l1 of the weights */
     double *gradient;     /* P9: gradient of each node in the latest window, dead-through ones only, else absent */
     double p9_weight, p9_sum, p9_cases;
@@ -45,6 +54,7 @@ static ps_status begin(const ps_metric_input *input, void **out) {
         for (size_t i = 0; i < windows * layers; i++) state->drift[g][i] = ps_absent();
     }
     for (int k = 0; k <= AHEAD; k++) PS_TRY(PS_ALLOC(nodes + 1, &state->mobility[k], "mobility"));
+    for (int k = 0; k <= AHEAD; k++) PS_TRY(PS_ALLOC(layers + 1, &state->window_line[k], "lines of records"));
     PS_TRY(ps_stats_two_way_init(&state->cascade, run->layer_count));
     PS_TRY(PS_ALLOC(layers + 1, &state->cells, "moving nodes"));
     PS_TRY(PS_ALLOC(cells((size_t)run->probe_count, layers), &state->sparsity, "layer ratios"));
@@ -62,6 +72,8 @@ static void destroy(void *context) {
     ps_stats_two_way_clear(&state->cascade);
     ps_free(state->cells);
     for (int k = 0; k <= AHEAD; k++) ps_free(state->mobility[k]);
+    for (int k = 0; k <= AHEAD; k++) ps_free(state->window_line[k]);
+    ps_free_array(state->kept);
     ps_free(state->sparsity);
     ps_free(state->gradient);
     ps_free(state->scratch);
@@ -203,10 +215,18 @@ static ps_stats_cell count_turning(const hypotheses_state *state, int w, int l) 
 
 static bool reads_others(const ps_trace_layer *layer) { return !layer->shared && layer->input_count > 0; }
 
+static ps_status keep_cells(hypotheses_state *state, int w, int count) {
+    PS_TRY(PS_GROW(&state->kept, &state->kept_capacity, state->kept_count + (size_t)count, "terms of a prediction"));
+    for (int i = 0; i < count; i++)
+        state->kept[state->kept_count++] = (kept_cell){state->cells[i], w, i == 0 ? count : 0,
+                                                       state->window_line[w % (AHEAD + 1)][state->cells[i].group]};
+    return PS_OK;
+}
+
 /* W3: layers after deaths upstream against layers of the same stage after the same window without, each layer's own level taken
  * out: deaths and inertia that merely share a course over training, or are both common in a layer, do not count. Called when the
  * last of the windows in which a node may turn inert is known. */
-static void count_cascade(hypotheses_state *state, int w) {
+static ps_status count_cascade(hypotheses_state *state, int w) {
     const ps_run *run = state->in.run;
     for (int first = 0; w >= 0 && first < run->layer_count; first++) {
         bool seen = !reads_others(&run->layers[first]);
@@ -218,6 +238,26 @@ static void count_cascade(hypotheses_state *state, int w) {
             if (reads_others(&run->layers[l]) && strcmp(run->layers[l].stage, run->layers[first].stage) == 0)
                 state->cells[count++] = count_turning(state, w, l);
         ps_stats_two_way_add(&state->cascade, state->cells, count);
+        if (state->in.tables != NULL) PS_TRY(keep_cells(state, w, count));
+    }
+    return PS_OK;
+}
+
+/* W3's difference as a sum: of each layer and window what layers and windows leave of "after deaths upstream", times its nodes that turn
+ * inert, over the square of that times its nodes. */
+static void write_cascade_terms(hypotheses_state *state) {
+    const ps_run *run = state->in.run;
+    for (size_t i = 0; i < state->kept_count; i += (size_t)state->kept[i].size) {
+        const kept_cell *kept = &state->kept[i];
+        for (int k = 0; k < kept->size; k++) state->cells[k] = kept[k].cell;
+        ps_stats_two_way_residuals(&state->cascade, state->cells, kept->size, state->scratch);
+        for (int k = 0; k < kept->size; k++) {
+            const ps_stats_cell *cell = &kept[k].cell;
+            double left = state->scratch[k];
+            ps_metric_term(&state->in, (ps_term){"cascade_difference", &run->layers[cell->group], run->windows[kept->window].window,
+                                                 run->windows[kept->window].first, left * cell->positive,
+                                                 left * left * cell->members, kept[k].line});
+        }
     }
 }
 
@@ -269,10 +309,11 @@ static ps_status take(void *context, const ps_frame *frame) {
             count_outgoing(state, frame, node);
             state->mobility[frame->index % (AHEAD + 1)][node] = (unsigned char)mobility;
         }
+        state->window_line[frame->index % (AHEAD + 1)][l] = frame->line[l];
         write_terms(state, &before, frame, l);
     }
     if (!frame->is_window) return PS_OK;
-    count_cascade(state, frame->index - AHEAD);
+    PS_TRY(count_cascade(state, frame->index - AHEAD));
     if (rests_on_nodes) keep_gradient(state, frame);
     return PS_OK;
 }
@@ -435,8 +476,9 @@ static ps_status end(void *context) {
                           state->reopened_judged, state->line));
     PS_TRY(ps_summary_set(summary, "gradient_reopening", ps_ratio(state->p9_sum, state->p9_weight), state->p9_cases,
                           state->line));
-    double cases = state->cascade.members;
-    PS_TRY(ps_summary_set(summary, "cascade_difference", ps_stats_two_way_effect(&state->cascade), cases, state->line));
+    double cases = state->cascade.members, cascade = ps_stats_two_way_effect(&state->cascade);
+    PS_TRY(ps_summary_set(summary, "cascade_difference", cascade, cases, state->line));
+    if (!ps_is_absent(cascade)) write_cascade_terms(state);
     if ((state->in.asked & (PS_RESTS_DEATH | PS_RESTS_WINDOWS)) == 0) return PS_OK;
     PS_TRY(set_leaving(state));
     PS_TRY(set_lead(state));

@@ -43,7 +43,8 @@ double ps_stats_quantile(double *values, size_t count, double share) {
     double high = values[below + 1];
     for (size_t i = below + 2; i < count; i++)
         if (values[i] < high) high = values[i];
-    return low == high ? low : low + rest * (high - low);
+    if (low == high || (isinf(low) && isfinite(high))) return low; /* -infinity + infinity would be NaN */
+    return low + rest * (high - low);
 }
 
 double ps_stats_median(double *values, size_t count) { return ps_stats_quantile(values, count, 0.5); }

@@ -1,5 +1,6 @@
 /* Order statistics. Values are reordered in place; quantiles interpolate linearly between order statistics (type 7 of
- * Hyndman and Fan 1996, the default of R and NumPy). NaN must be taken out first. */
+ * Hyndman and Fan 1996, the default of R and NumPy). NaN must be taken out first. Between -infinity
+ * and a number lies -infinity, between a number and infinity infinity, between both infinities NaN. */
 #ifndef PS_ANALYSIS_STATS_ORDER_H
 #define PS_ANALYSIS_STATS_ORDER_H
 

@@ -134,6 +134,8 @@ static void quantiles_agree_with_numpy(void **state) {
         near(ps_stats_quantile(values, 8, share[i]), expected[i], 1e-12);
     }
     assert_true(ps_is_absent(ps_stats_median(NULL, 0)));
+    double worst[] = {1, -INFINITY}, best[] = {INFINITY, 1}, both[] = {-INFINITY, INFINITY};
+    assert_true(ps_stats_median(worst, 2) == -INFINITY && ps_stats_median(best, 2) == INFINITY && isnan(ps_stats_median(both, 2)));
 }
 
 /* Selection against sorting, with many ties and infinities. */
@@ -271,6 +273,13 @@ static void two_way_agrees_with_numpy(void **state) {
     for (int s = 0; s < 4; s++) ps_stats_two_way_add(&sums, cells[s], 3);
     near(sums.members, 100, 0);
     near(ps_stats_two_way_effect(&sums), 0.22889920926738858, 1e-12);
+    double above = 0, below = 0;
+    for (int s = 0; s < 4; s++) {
+        double left[3];
+        ps_stats_two_way_residuals(&sums, cells[s], 3, left);
+        for (int g = 0; g < 3; g++) above += left[g] * cells[s][g].positive, below += left[g] * left[g] * cells[s][g].members;
+    }
+    near(above / below, 0.22889920926738858, 1e-12);
     ps_stats_two_way_clear(&sums);
     /* Strata alone say who is treated: nothing can be told apart. */
     assert_int_equal(ps_stats_two_way_init(&sums, 3), PS_OK);
