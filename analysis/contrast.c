@@ -12,11 +12,6 @@ const char *ps_better_name(ps_better better) {
 
 const char *ps_contrast_centre_name(const ps_contrast *contrast) { return contrast->by_rank ? "median" : "mean"; }
 
-static uint64_t line_of(const ps_arm_run *run, const char *measure) {
-    const ps_summary_item *item = ps_summary_find(&run->summary, measure);
-    return item != NULL ? item->first_line : 0;
-}
-
 /* Whether the pair takes part; it is then the last one. */
 static bool add_pair(ps_contrast *c, const ps_arm_run *reference, const ps_arm_run *arm, const char *measure, ps_better better) {
     double a = ps_summary_get(&reference->summary, measure), b = ps_summary_get(&arm->summary, measure);
@@ -31,8 +26,8 @@ static bool add_pair(ps_contrast *c, const ps_arm_run *reference, const ps_arm_r
     c->diverged_count += diverged;
     c->trace[i] = arm->path;
     c->reference_trace[i] = reference->path;
-    c->line[i] = line_of(arm, measure);
-    c->reference_line[i] = line_of(reference, measure);
+    c->line[i] = ps_summary_line(&arm->summary, measure);
+    c->reference_line[i] = ps_summary_line(&reference->summary, measure);
     return true;
 }
 

@@ -210,8 +210,7 @@ static bool left_by_design(ps_prediction_part_result *r, const ps_arm_run *run, 
 }
 
 static uint64_t line_of(const ps_summary *summary, const char *statistic) {
-    const ps_summary_item *item = ps_summary_find(summary, statistic[0] == '@' ? "dead_mean" : statistic);
-    return item != NULL ? item->first_line : 0;
+    return ps_summary_line(summary, statistic[0] == '@' ? "dead_mean" : statistic);
 }
 
 /* The effect of a pair of which a run diverged: the worst there is, the best where the partner alone did, none where both did. */
