@@ -235,11 +235,12 @@ static void write_median_terms(const gradient_state *state, double median, const
 static ps_status set_start_ratio(gradient_state *state) {
     size_t count = state->start_count;
     double *sorted = NULL, median;
+    if (count == 0) return ps_summary_set(state->in.summary, "dead_gradient_ratio", ps_absent(), 0, state->line);
     PS_TRY(PS_ALLOC(count + 1, &sorted, "gradient ratios of dead nodes"));
     memcpy(sorted, state->start_ratios, count * sizeof *sorted);
     ps_stats_sort(sorted, count);
     median = ps_stats_median(sorted, count);
-    if (count > 0) write_median_terms(state, median, (double[2]){sorted[(count - 1) / 2], sorted[count / 2]});
+    write_median_terms(state, median, (double[2]){sorted[(count - 1) / 2], sorted[count / 2]});
     ps_free(sorted);
     return ps_summary_set(state->in.summary, "dead_gradient_ratio", median, (double)count, state->line);
 }
