@@ -1,6 +1,6 @@
 #!/bin/sh
 # Rewrites analysis/CALIBRATION.md from simulation.   calibrate.sh BUILD_FOLDER
-# PS_CALIBRATE_SCALE multiplies the number of simulated runs (1: 13,200 for the tests, and 16 seeds a planting: three to four minutes of one processor).
+# PS_CALIBRATE_SCALE multiplies the number of simulated runs (1: 13,200 for the tests, and 16 seeds a planting: about five minutes of one processor).
 set -u
 cd "$(dirname "$0")/../.." || exit 2
 scale=${PS_CALIBRATE_SCALE:-1}
