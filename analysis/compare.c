@@ -7,6 +7,7 @@
 
 #include "analysis/arms.h"
 #include "analysis/curves.h"
+#include "analysis/fixed.h"
 #include "analysis/identity.h"
 #include "analysis/metric.h"
 #include "analysis/stats/order.h"
@@ -186,12 +187,12 @@ static void write_contrast(ps_tables *tables, const ps_arms *arms, const ps_verd
     }
     bool any = c->n > 0;
     ps_tables_cells(tables, PS_TABLE_comparison, "ssssssiddddddddsd", v->measure, v->title, v->unit,
-                    ps_better_name(v->better), v->arm->name, arms->arms[0].name, c->n, c->mean_reference, c->mean_arm,
-                    c->mean, c->median, c->least, c->most, c->interval.low, c->interval.high, c->interval.name,
+                    ps_better_name(v->better), v->arm->name, arms->arms[0].name, c->n, c->centre_reference,
+                    c->centre_arm, c->centre, c->median, c->least, c->most, c->interval.low, c->interval.high, c->interval.name,
                     c->interval.coverage);
-    ps_tables_cells(tables, PS_TABLE_comparison, "iiddddis", c->wins, c->losses, any ? c->test.two_sided : ps_absent(),
+    ps_tables_cells(tables, PS_TABLE_comparison, "iiddddiss", c->wins, c->losses, any ? c->test.two_sided : ps_absent(),
                     any ? c->test.less : ps_absent(), any ? c->test.greater : ps_absent(),
-                    any ? c->test.best_two_sided : ps_absent(), c->diverged_count, list);
+                    any ? c->test.best_two_sided : ps_absent(), c->diverged_count, list, ps_contrast_centre_name(c));
     ps_tables_end_row(tables, PS_TABLE_comparison);
 }
 
@@ -226,7 +227,7 @@ static ps_status compare_definitions(ps_tables *tables, const ps_arms *arms, con
         if (d == 0) primary = direction;
         bool known = direction != NULL && primary != NULL;
         ps_tables_row(tables, PS_TABLE_definitions, "sdsssidddddsd", definitions[d].definition, definitions[d].threshold,
-                      definitions[d].measure, arm->name, arms->arms[0].name, c->n, c->mean, c->least, c->most,
+                      definitions[d].measure, arm->name, arms->arms[0].name, c->n, c->centre, c->least, c->most,
                       c->n > 0 ? c->test.two_sided : ps_absent(), c->n > 0 ? c->test.best_two_sided : ps_absent(), direction,
                       known ? (double)(strcmp(direction, primary) == 0) : ps_absent());
     }

@@ -10,51 +10,81 @@ const char *ps_better_name(ps_better better) {
     return names[better];
 }
 
-static void add_pair(ps_contrast *c, const ps_arm_run *reference, const ps_arm_run *arm, const char *measure) {
+const char *ps_contrast_centre_name(const ps_contrast *contrast) { return contrast->by_rank ? "median" : "mean"; }
+
+/* Whether the pair takes part; it is then the last one. */
+static bool add_pair(ps_contrast *c, const ps_arm_run *reference, const ps_arm_run *arm, const char *measure, ps_better better) {
     double a = ps_summary_get(&reference->summary, measure), b = ps_summary_get(&arm->summary, measure);
-    if (ps_is_absent(a) || ps_is_absent(b) || c->n == PS_MOST_SEEDS) return;
-    c->seed[c->n] = arm->seed;
-    c->reference[c->n] = a;
-    c->arm[c->n] = b;
-    c->difference[c->n] = b - a;
-    c->diverged[c->n] = reference->status == PS_RUN_DIVERGED || arm->status == PS_RUN_DIVERGED;
-    c->diverged_count += c->diverged[c->n];
-    c->n++;
+    bool absent = ps_is_absent(a) || ps_is_absent(b), diverged = reference->status == PS_RUN_DIVERGED || arm->status == PS_RUN_DIVERGED;
+    if ((absent && !(diverged && better != PS_BETTER_NONE)) || c->n == PS_MOST_SEEDS) return false;
+    int i = c->n++;
+    c->seed[i] = arm->seed;
+    c->reference[i] = a;
+    c->arm[i] = b;
+    c->difference[i] = absent ? ps_absent() : b - a;
+    c->diverged[i] = diverged;
+    c->diverged_count += diverged;
+    c->trace[i] = arm->path;
+    c->reference_trace[i] = reference->path;
+    c->line[i] = ps_summary_line(&arm->summary, measure);
+    c->reference_line[i] = ps_summary_line(&reference->summary, measure);
+    return true;
 }
 
-/* A diverged run is worse than every other: its difference is infinite in the unwanted direction, unless both diverged or no
- * direction is wanted. A difference that is not a number counts as no difference where nothing tells the two apart. */
+/* A diverged run is infinitely bad: so is its difference, unless both diverged or no direction is wanted. A difference that is not a
+ * number counts as no difference where nothing tells the two apart. */
 static double ranked(const ps_contrast *c, int i, bool reference_diverged, bool arm_diverged, ps_better better) {
     double worse = better == PS_BETTER_LOWER ? INFINITY : -INFINITY;
     if (better != PS_BETTER_NONE && reference_diverged != arm_diverged) return arm_diverged ? worse : -worse;
     return isnan(c->difference[i]) ? 0 : c->difference[i];
 }
 
+/* Median with the diverged runs at `worse`. */
+static double median_of(const double *values, const bool *diverged, int n, double worse) {
+    double sorted[PS_MOST_SEEDS];
+    for (int i = 0; i < n; i++) sorted[i] = diverged[i] ? worse : values[i];
+    return ps_stats_median(sorted, (size_t)n);
+}
+
+/* diverged: [reference, arm][pair]; ranks: differences, those of diverged runs infinite. */
+static ps_status sum_up(ps_contrast *c, const double *ranks, bool diverged[2][PS_MOST_SEEDS], ps_better better) {
+    double worse = better == PS_BETTER_LOWER ? INFINITY : -INFINITY;
+    size_t n = (size_t)c->n;
+    static const bool none[PS_MOST_SEEDS];
+    c->by_rank = c->diverged_count > 0 && better != PS_BETTER_NONE;
+    c->median = median_of(ranks, none, c->n, 0);
+    c->least = c->most = n > 0 ? ranks[0] : ps_absent();
+    for (size_t i = 1; i < n; i++) {
+        c->least = fmin(c->least, ranks[i]);
+        c->most = fmax(c->most, ranks[i]);
+    }
+    c->test = ps_stats_signflip(ranks, c->n);
+    if (c->by_rank) {
+        c->centre_reference = median_of(c->reference, diverged[0], c->n, worse);
+        c->centre_arm = median_of(c->arm, diverged[1], c->n, worse);
+        c->centre = c->median;
+        c->interval = ps_stats_interval_of_median(ranks, c->n);
+        return PS_OK;
+    }
+    c->centre_reference = ps_stats_mean(c->reference, n);
+    c->centre_arm = ps_stats_mean(c->arm, n);
+    c->centre = ps_stats_mean(c->difference, n);
+    return ps_stats_interval_of_mean(c->difference, c->n, &c->interval);
+}
+
 ps_status ps_contrast_of(const ps_arm *reference, const ps_arm *arm, const char *measure, ps_better better, ps_contrast *c) {
-    double ranks[PS_MOST_SEEDS], sorted[PS_MOST_SEEDS];
+    double ranks[PS_MOST_SEEDS] = {0};
+    bool diverged[2][PS_MOST_SEEDS];
     memset(c, 0, sizeof *c);
     for (int r = 0; r < arm->run_count; r++) {
-        const ps_arm_run *partner = ps_arm_find_seed(reference, arm->runs[r].seed);
-        if (partner == NULL) continue;
-        int before = c->n;
-        add_pair(c, partner, &arm->runs[r], measure);
-        if (c->n == before) continue;
-        ranks[before] =
-            ranked(c, before, partner->status == PS_RUN_DIVERGED, arm->runs[r].status == PS_RUN_DIVERGED, better);
-        c->wins += better == PS_BETTER_LOWER ? ranks[before] < 0 : better == PS_BETTER_HIGHER && ranks[before] > 0;
-        c->losses += better == PS_BETTER_LOWER ? ranks[before] > 0 : better == PS_BETTER_HIGHER && ranks[before] < 0;
+        const ps_arm_run *run = &arm->runs[r], *partner = ps_arm_find_seed(reference, run->seed);
+        if (partner == NULL || !add_pair(c, partner, run, measure, better)) continue;
+        int i = c->n - 1;
+        diverged[0][i] = partner->status == PS_RUN_DIVERGED;
+        diverged[1][i] = run->status == PS_RUN_DIVERGED;
+        ranks[i] = ranked(c, i, diverged[0][i], diverged[1][i], better);
+        c->wins += better == PS_BETTER_LOWER ? ranks[i] < 0 : better == PS_BETTER_HIGHER && ranks[i] > 0;
+        c->losses += better == PS_BETTER_LOWER ? ranks[i] > 0 : better == PS_BETTER_HIGHER && ranks[i] < 0;
     }
-    size_t n = (size_t)c->n;
-    c->mean_reference = ps_stats_mean(c->reference, n);
-    c->mean_arm = ps_stats_mean(c->arm, n);
-    c->mean = ps_stats_mean(c->difference, n);
-    c->least = c->most = n > 0 ? c->difference[0] : ps_absent();
-    for (size_t i = 1; i < n; i++) {
-        c->least = fmin(c->least, c->difference[i]);
-        c->most = fmax(c->most, c->difference[i]);
-    }
-    memcpy(sorted, ranks, n * sizeof *sorted);
-    c->median = ps_stats_median(sorted, n);
-    c->test = ps_stats_signflip(ranks, c->n);
-    return ps_stats_interval_of_mean(c->difference, c->n, &c->interval);
+    return sum_up(c, ranks, diverged, better);
 }

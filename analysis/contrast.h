@@ -14,15 +14,21 @@ const char *ps_better_name(ps_better better);
 typedef struct {
     int n;
     long long seed[PS_MOST_SEEDS];
-    double reference[PS_MOST_SEEDS], arm[PS_MOST_SEEDS], difference[PS_MOST_SEEDS];
+    double reference[PS_MOST_SEEDS], arm[PS_MOST_SEEDS], difference[PS_MOST_SEEDS]; /* as recorded; of a diverged run it may be absent */
     bool diverged[PS_MOST_SEEDS];
+    const char *trace[PS_MOST_SEEDS], *reference_trace[PS_MOST_SEEDS]; /* borrowed from the arms */
+    uint64_t line[PS_MOST_SEEDS], reference_line[PS_MOST_SEEDS];       /* a line the number rests on, 0: none */
     int diverged_count, wins, losses;
-    double mean_reference, mean_arm, mean, median, least, most;
-    ps_stats_interval interval;
+    bool by_rank; /* a run diverged and a direction is wanted: it is infinitely bad, and centres are medians */
+    double centre_reference, centre_arm, centre, median, least, most; /* centres: means over seeds, or medians */
+    ps_stats_interval interval;                                       /* of the centre of the differences */
     ps_stats_test test; /* sign-flip on the differences; a diverged run ranks worst */
 } ps_contrast;
 
-/* Compares the paired runs that both have the measure. With n = 0 the numbers are ps_absent(). */
+const char *ps_contrast_centre_name(const ps_contrast *contrast); /* "mean" or "median" */
+
+/* Compares the paired runs that both have the measure; where a direction is wanted, also those of which a run diverged, whether it has
+ * the measure or not. With n = 0 the numbers are ps_absent(). */
 ps_status ps_contrast_of(const ps_arm *reference, const ps_arm *arm, const char *measure, ps_better better,
                          ps_contrast *contrast);
 

@@ -208,6 +208,17 @@ static ps_status compare_sum(const cJSON *value, double sum, FILE *stream) {
 
 static double ratio_of(const term_sum *sum) { return sum->weight != 0 ? sum->amount / sum->weight : 0; }
 
+/* Of a median, whose terms are the values in the middle: that no more than half of the values lie below it. */
+static ps_status show_below(const char *directory, const char *measure, const char *arm, const char *seed, term_sum *sum, FILE *stream) {
+    char name[128];
+    snprintf(name, sizeof name, "%s_below", measure);
+    PS_TRY(sum_terms(directory, name, arm, seed, sum, stream));
+    if (sum->rows > 0 && 2 * sum->amount > sum->weight)
+        return ps_fail(PS_ERR_INPUT, "in prediction_rows.tsv %.9g of %.9g values lie below their median; compare the runs again",
+                       sum->amount, sum->weight);
+    return PS_OK;
+}
+
 static ps_status show_terms(const char *directory, const cJSON *part, const cJSON *value, const char *seed, FILE *stream) {
     const char *measure = text_of(part, "measure"), *against = text_of(part, "against");
     bool paired = against[0] != '\0' && measure[0] != '@';
@@ -217,8 +228,12 @@ static ps_status show_terms(const char *directory, const cJSON *part, const cJSO
     if (status == PS_OK && paired) status = sum_terms(directory, measure, against, seed, &sums[1], stream);
     if (status == PS_OK && sums[0].rows > 0 && (!paired || sums[1].rows > 0))
         status = compare_sum(value, ratio_of(&sums[0]) - (paired ? ratio_of(&sums[1]) : 0), stream);
+    else if (status == PS_OK && cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(value, "no_event")))
+        fprintf(stream, "    no event in either arm: O - E and V are 0, and there is no term\n");
     else if (status == PS_OK)
-        fprintf(stream, "    %s is no sum of terms (TABLES.md); what it is counted from:\n", measure);
+        status = ps_fail(PS_ERR_INPUT, "prediction_rows.tsv has no term of %s for arm %s and seed %s; compare the runs again", measure,
+                         text_of(part, "arm"), seed);
+    if (status == PS_OK && !paired) status = show_below(directory, measure, text_of(part, "arm"), seed, &sums[0], stream);
     ps_free(sums);
     return status;
 }

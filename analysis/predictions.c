@@ -210,8 +210,7 @@ static bool left_by_design(ps_prediction_part_result *r, const ps_arm_run *run, 
 }
 
 static uint64_t line_of(const ps_summary *summary, const char *statistic) {
-    const ps_summary_item *item = ps_summary_find(summary, statistic[0] == '@' ? "dead_mean" : statistic);
-    return item != NULL ? item->first_line : 0;
+    return ps_summary_line(summary, statistic[0] == '@' ? "dead_mean" : statistic);
 }
 
 /* The effect of a pair of which a run diverged: the worst there is, the best where the partner alone did, none where both did. */
@@ -234,8 +233,8 @@ static ps_status add_run(part_work *work, const ps_arm_run *run, const ps_arm_ru
     v->diverged = run->status == PS_RUN_DIVERGED || (partner != NULL && partner->status == PS_RUN_DIVERGED);
     if (!v->diverged) PS_TRY(pair_value(statistic, other, mine, v));
     if (!v->diverged && !isfinite(v->value)) {
-        bool absent = ps_is_absent(v->value);
-        leave_out(r, run->seed, absent ? "has no case to count" : "gives a number that is not finite", NULL, true);
+        const char *why = work->prediction->absent != NULL ? work->prediction->absent : "has no case to count";
+        leave_out(r, run->seed, ps_is_absent(v->value) ? why : "gives a number that is not finite", NULL, true);
         return PS_OK;
     }
     double beyond = (work->prediction->greater ? 1 : -1) * (v->value - work->part->margin);

@@ -24,6 +24,7 @@ typedef struct {
 typedef struct {
     const char *id, *title, *statement, *population, *statistic, *supports, *refutes;
     const char *test; /* of the distances from the margin */
+    const char *absent; /* why a run may give no value, NULL: it "has no case to count" */
     struct {
         const char *name; /* NULL: no more */
         double value;

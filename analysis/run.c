@@ -6,11 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analysis/fixed.h"
 #include "core/memory.h"
 
-static const double near_dead_share = 0.99;
 static const ps_dead_rule exact_rule = {PS_STATE_KNOWN, PS_STATE_DEAD, PS_STATE_NEAR};
-const ps_inert_rule ps_inert_primary = {1e-3, 0};
+const ps_inert_rule ps_inert_primary = {PS_FIXED_INERT, 0};
 
 const char *ps_run_status_name(ps_run_status status) {
     static const char *const names[] = {"unfinished", "finished", "diverged"};
@@ -132,7 +132,7 @@ static bool valid(double value) { return !isnan(value); }
 
 static unsigned silence_of(double nonzero, double elements, unsigned dead, unsigned near) {
     if (nonzero == 0) return dead;
-    return elements > 0 && 1 - nonzero / elements >= near_dead_share ? near : 0;
+    return elements > 0 && 1 - nonzero / elements >= PS_FIXED_NEAR_DEAD ? near : 0;
 }
 
 /* The first half of n images are the first ceil(n / 2), as FORMAT.md says. */

@@ -10,7 +10,7 @@
 enum {
     PS_STATE_KNOWN = 1, /* nonzero was recorded */
     PS_STATE_DEAD = 2,  /* no gate output differs from 0 on the probe set, batch mode: the primary definition */
-    PS_STATE_NEAR = 4,  /* at least 99 % are 0, but not all */
+    PS_STATE_NEAR = 4,  /* at least PS_FIXED_NEAR_DEAD (fixed.h) are 0, but not all */
     PS_STATE_EVAL_KNOWN = 8,
     PS_STATE_EVAL_DEAD = 16, /* the same in evaluation mode */
     PS_STATE_DORMANT_KNOWN = 32,
@@ -39,7 +39,7 @@ typedef struct {
 /* P1 and P4 count the nodes dead at a window's start, or, conditioned on the outcome, at both of its ends; P3 those alive at the first
  * probe, or those near-dead there. */
 typedef enum { PS_POPULATION_AS_STATED, PS_POPULATION_DEAD_THROUGH, PS_POPULATION_NEAR_DEAD_COHORT } ps_population;
-extern const ps_inert_rule ps_inert_primary; /* below 1e-3 */
+extern const ps_inert_rule ps_inert_primary; /* below PS_FIXED_INERT */
 
 static inline bool ps_state_dead(unsigned state) { return (state & PS_STATE_DEAD) != 0; }
 static inline bool ps_state_near(unsigned state) { return (state & PS_STATE_NEAR) != 0; }

@@ -28,6 +28,11 @@ ps_status ps_summary_set(ps_summary *summary, const char *name, double value, do
     return PS_OK;
 }
 
+uint64_t ps_summary_line(const ps_summary *summary, const char *name) {
+    const ps_summary_item *item = ps_summary_find(summary, name);
+    return item != NULL ? item->first_line : 0;
+}
+
 void ps_summary_clear(ps_summary *summary) {
     ps_free_array(summary->items);
     ps_free_array(summary->spells);

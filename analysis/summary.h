@@ -46,6 +46,8 @@ ps_status ps_summary_set(ps_summary *summary, const char *name, double value, do
 const ps_summary_item *ps_summary_find(const ps_summary *summary, const char *name);
 /* ps_absent() when it was not set. */
 double ps_summary_get(const ps_summary *summary, const char *name);
+/* A line of the trace that the number rests on, 0: none, or it was not set. */
+uint64_t ps_summary_line(const ps_summary *summary, const char *name);
 void ps_summary_clear(ps_summary *summary);
 
 #endif

@@ -9,6 +9,9 @@
 
 enum { MOST_SHOWN = 12 };
 
+/* Of a measure's title; wider where "(median)" stands behind it. */
+static int title_width(const ps_contrast *c) { return c->diverged_count > 0 ? 53 : 44; }
+
 static bool is_percent(const char *unit) { return strcmp(unit, "share") == 0 || strcmp(unit, "rate") == 0; }
 
 static void format_value(char *buffer, size_t size, double value, const char *unit, bool sign) {
@@ -23,7 +26,7 @@ static void print_seeds(const ps_verdict_contrast *v, FILE *stream) {
     const ps_contrast *c = &v->contrast;
     for (int i = 0; i < c->n && i < MOST_SHOWN; i++) {
         format_value(buffer, sizeof buffer, c->difference[i], v->unit, true);
-        fprintf(stream, " %8s%s", buffer, c->diverged[i] ? "*" : "");
+        fprintf(stream, c->diverged[i] ? " %7s*" : " %8s", buffer);
     }
     if (c->n > MOST_SHOWN) fprintf(stream, " .. %d more", c->n - MOST_SHOWN);
 }
@@ -31,11 +34,12 @@ static void print_seeds(const ps_verdict_contrast *v, FILE *stream) {
 static void print_contrast(const ps_verdict_contrast *v, FILE *stream) {
     char reference[32], arm[32], difference[32], title[64];
     const ps_contrast *c = &v->contrast;
-    snprintf(title, sizeof title, "%s%s", v->title, is_percent(v->unit) ? ", %" : "");
-    format_value(reference, sizeof reference, c->mean_reference, v->unit, false);
-    format_value(arm, sizeof arm, c->mean_arm, v->unit, false);
-    format_value(difference, sizeof difference, c->mean, v->unit, true);
-    fprintf(stream, "  %-44s %8s %8s %8s  p %-7.3g", title, reference, arm, difference, c->test.two_sided);
+    snprintf(title, sizeof title, "%s%s%s", v->title, is_percent(v->unit) ? ", %" : "",
+             c->by_rank ? " (median)" : c->diverged_count > 0 ? " (mean)" : "");
+    format_value(reference, sizeof reference, c->centre_reference, v->unit, false);
+    format_value(arm, sizeof arm, c->centre_arm, v->unit, false);
+    format_value(difference, sizeof difference, c->centre, v->unit, true);
+    fprintf(stream, "  %-*s %8s %8s %8s  p %-7.3g", title_width(c), title, reference, arm, difference, c->test.two_sided);
     print_seeds(v, stream);
     putc('\n', stream);
 }
@@ -49,16 +53,18 @@ static void print_arm(const ps_verdict_document *verdict, const ps_arm *arm, FIL
             any = &v->contrast;
             fprintf(stream, "\n%s against %s: %d paired seed%s, which can show p = %.3g at best (two-sided)\n", arm->name,
                     verdict->arms->arms[0].name, any->n, any->n == 1 ? "" : "s", any->test.best_two_sided);
-            fprintf(stream, "  %-44s %8s %8s %8s  %-9s", "mean over seeds", verdict->arms->arms[0].name, arm->name, "diff",
+            fprintf(stream, "  %-*s %8s %8s %8s  %-9s", title_width(any), any->diverged_count > 0 ? "median or mean over seeds" : "mean over seeds", verdict->arms->arms[0].name, arm->name, "diff",
                     "sign-flip");
             for (int s = 0; s < any->n && s < MOST_SHOWN; s++)
-                fprintf(stream, " %8lld%s", any->seed[s], any->diverged[s] ? "*" : "");
+                fprintf(stream, any->diverged[s] ? " %7lld*" : " %8lld", any->seed[s]);
             fprintf(stream, "  <- seed\n");
         }
         print_contrast(v, stream);
     }
     if (any == NULL) fprintf(stream, "\n%s against %s: no paired seed\n", arm->name, verdict->arms->arms[0].name);
-    else if (any->diverged_count > 0) fprintf(stream, "  * a run of this pair diverged; it is ranked worst in the test\n");
+    else if (any->diverged_count > 0)
+        fprintf(stream, "  * a run of this pair diverged. It stays in, and is worse than every other: medians over seeds stand where lower or higher is\n"
+                        "    better, in which, as in the test, a diverged run is infinitely bad (Inf), whatever it recorded. Means are of what was recorded.\n");
 }
 
 static void print_single(const ps_arm *arm, FILE *stream) {

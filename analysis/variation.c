@@ -1,5 +1,6 @@
 #include "analysis/variation.h"
 
+#include "analysis/fixed.h"
 #include "analysis/metric.h"
 
 #define ZERO_SHARE (PS_STATE_DEAD | PS_STATE_NEAR) /* at least 99 % zeros, or all of them */
@@ -12,7 +13,7 @@
 #define EVALUATED {PS_STATE_EVAL_KNOWN, PS_STATE_EVAL_DEAD, ZERO_SHARE}
 #define HALF {PS_STATE_PART_KNOWN, PS_STATE_HALF_DEAD, PS_STATE_HALF_NEAR}
 #define QUARTER {PS_STATE_PART_KNOWN, PS_STATE_QUARTER_DEAD, PS_STATE_QUARTER_NEAR}
-#define PRIMARY {1e-3, 0}
+#define PRIMARY {PS_FIXED_INERT, 0}
 #define BELOW(threshold) {threshold, 0}
 #define RELATIVE(share) {0, share}
 

@@ -164,9 +164,10 @@ static void write_contrast(json_out *out, const ps_verdict_contrast *v) {
     text(out, "better", ps_better_name(v->better));
     text(out, "arm", v->arm->name);
     number(out, "n", c->n);
-    number(out, "mean_reference", c->mean_reference);
-    number(out, "mean_arm", c->mean_arm);
-    number(out, "mean_difference", c->mean);
+    text(out, "centre", ps_contrast_centre_name(c));
+    number(out, "mean_reference", c->centre_reference);
+    number(out, "mean_arm", c->centre_arm);
+    number(out, "mean_difference", c->centre);
     write_interval(out, &c->interval);
     number(out, "p", c->n > 0 ? c->test.two_sided : ps_absent());
     number(out, "best_p", c->n > 0 ? c->test.best_two_sided : ps_absent());
@@ -175,7 +176,13 @@ static void write_contrast(json_out *out, const ps_verdict_contrast *v) {
         open_item(out, NULL, '{');
         number(out, "seed", (double)c->seed[i]);
         number(out, "value", c->difference[i]);
+        number(out, "value_arm", c->arm[i]);
+        number(out, "value_reference", c->reference[i]);
         flag(out, "diverged", c->diverged[i]);
+        text(out, "trace", c->trace[i]);
+        number(out, "first_line", (double)c->line[i]);
+        text(out, "reference_trace", c->reference_trace[i]);
+        number(out, "reference_line", (double)c->reference_line[i]);
         close_item(out, '}');
     }
     close_item(out, ']');

@@ -463,7 +463,8 @@ static void print_comparison(FILE *stream, const ps_report_content *content) {
     fputs(
         "<section aria-labelledby=\"h-comparison\"><h2 id=\"h-comparison\">Arms against the reference</h2>\n"
         "<div class=\"card scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Arms against the "
-        "reference\"><table class=\"versus\"><caption><span>Means over paired seeds, and the difference of each pair "
+        "reference\"><table class=\"versus\"><caption><span>Means over paired seeds (where a run diverged and a direction is "
+        "wanted, medians in which it is infinitely bad), and the difference of each pair "
         "(arm minus reference; shares in percentage points): mean, lowest and highest seed. p: exact two-sided sign-flip "
         "test, not corrected.</span></caption>"
         "<thead><tr><th scope=\"col\">Measure</th><th scope=\"col\">Arm</th><th scope=\"col\" class=\"n\">Reference</th><th "

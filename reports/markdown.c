@@ -54,7 +54,8 @@ static void print_comparison(FILE *stream, const ps_report_content *content) {
     const ps_table *table = &content->comparison;
     if (table->rows == 0) return;
     fputs(
-        "\n## Arms against the reference\n\nDifferences of shares are in percentage points (pp).\n\n| measure | arm | "
+        "\n## Arms against the reference\n\nDifferences of shares are in percentage points (pp). Means over seeds; where a run "
+        "diverged and a direction is wanted, medians in which it is infinitely bad.\n\n| measure | arm | "
         "reference | arm | difference | lowest seed | highest seed | p "
         "|\n|---|---|---:|---:|---:|---:|---:|---:|\n",
         stream);

@@ -1,9 +1,16 @@
 /* Gradients: of layers, and what reaches dead nodes, by identity and by pool path. */
 #include <math.h>
+#include <string.h>
 
 #include "analysis/metric.h"
 #include "analysis/stats/order.h"
 #include "core/memory.h"
+
+typedef struct {
+    int layer, window;
+    uint64_t line;
+    size_t count; /* of ratios */
+} ratio_group;
 
 typedef struct {
     ps_metric_input in;
@@ -12,6 +19,8 @@ typedef struct {
     size_t ratio_count, ratio_capacity;
     double *start_ratios; /* P1: of nodes dead at their window's start (of the run's population rule) */
     size_t start_count, start_capacity;
+    ratio_group *groups; /* where they are from, in their order; none without tables */
+    size_t group_count, group_capacity;
     double zero_steps, steps, path_energy, identity_energy;
     uint64_t line;
 } gradient_state;
@@ -32,6 +41,7 @@ static void destroy(void *context) {
     ps_free(state->ratios);
     ps_free_array(state->all_ratios);
     ps_free_array(state->start_ratios);
+    ps_free_array(state->groups);
     ps_free(state);
 }
 
@@ -159,12 +169,16 @@ static ps_status note_start_ratios(gradient_state *state, const ps_frame *frame,
     size_t count;
     if (count_group(run, window, layer, group) == 0) return PS_OK;
     double alive = ps_group_median(run, frame, l, PS_GROUP_ALIVE, PS_Q_grad_norm_rms, PS_Q_COUNT, state->scratch, &count);
+    size_t before = state->start_count;
     for (int node = layer->first_node; node < layer->first_node + layer->channels; node++) {
         double ratio = ps_ratio(ps_frame_value(frame, PS_Q_grad_norm_rms, node), alive);
         if (!ps_group_has(run, window, group, node) || isnan(ratio)) continue;
         PS_TRY(PS_GROW(&state->start_ratios, &state->start_capacity, state->start_count + 1, "gradient ratios of dead nodes"));
         state->start_ratios[state->start_count++] = ratio;
     }
+    if (state->in.tables == NULL || state->start_count == before) return PS_OK;
+    PS_TRY(PS_GROW(&state->groups, &state->group_capacity, state->group_count + 1, "terms of a prediction"));
+    state->groups[state->group_count++] = (ratio_group){l, frame->index, frame->line[l], state->start_count - before};
     return PS_OK;
 }
 
@@ -193,13 +207,50 @@ static ps_status take(void *context, const ps_frame *frame) {
     return PS_OK;
 }
 
+static void write_term(const gradient_state *state, const char *measure, const ratio_group *group, double amount, double weight) {
+    const ps_run *run = state->in.run;
+    const ps_window_info *window = &run->windows[group->window];
+    ps_metric_term(&state->in, (ps_term){measure, &run->layers[group->layer], window->window, window->first, amount, weight, group->line});
+}
+
+/* The terms of a median are the one or two values in the middle, each where it is first found; how many lie below it stands beside,
+ * layer by layer and window by window. */
+static void write_median_terms(const gradient_state *state, double median, const double middle[2]) {
+    bool found[2] = {false, middle[0] == middle[1]};
+    const double *ratio = state->start_ratios;
+    for (size_t g = 0; g < state->group_count; ratio += state->groups[g++].count) {
+        double below = 0;
+        for (size_t i = 0; i < state->groups[g].count; i++) {
+            below += ratio[i] < median;
+            for (int k = 0; k < 2; k++) {
+                if (found[k] || ratio[i] != middle[k]) continue;
+                write_term(state, "dead_gradient_ratio", &state->groups[g], ratio[i], 1);
+                found[k] = true;
+            }
+        }
+        write_term(state, "dead_gradient_ratio_below", &state->groups[g], below, (double)state->groups[g].count);
+    }
+}
+
+static ps_status set_start_ratio(gradient_state *state) {
+    size_t count = state->start_count;
+    double *sorted = NULL, median;
+    if (count == 0) return ps_summary_set(state->in.summary, "dead_gradient_ratio", ps_absent(), 0, state->line);
+    PS_TRY(PS_ALLOC(count + 1, &sorted, "gradient ratios of dead nodes"));
+    memcpy(sorted, state->start_ratios, count * sizeof *sorted);
+    ps_stats_sort(sorted, count);
+    median = ps_stats_median(sorted, count);
+    write_median_terms(state, median, (double[2]){sorted[(count - 1) / 2], sorted[count / 2]});
+    ps_free(sorted);
+    return ps_summary_set(state->in.summary, "dead_gradient_ratio", median, (double)count, state->line);
+}
+
 static ps_status end(void *context) {
     gradient_state *state = context;
     ps_summary *summary = state->in.summary;
     double cases = (double)state->ratio_count, median = ps_stats_median(state->all_ratios, state->ratio_count);
     PS_TRY(ps_summary_set(summary, "grad_dead_ratio", median, cases, state->line));
-    PS_TRY(ps_summary_set(summary, "dead_gradient_ratio", ps_stats_median(state->start_ratios, state->start_count),
-                          (double)state->start_count, state->line));
+    PS_TRY(set_start_ratio(state));
     PS_TRY(ps_summary_set(summary, "grad_dead_path_share",
                           ps_ratio(state->path_energy, state->path_energy + state->identity_energy), cases, state->line));
     return ps_summary_set(summary, "grad_dead_zero_share", ps_ratio(state->zero_steps, state->steps), state->steps,

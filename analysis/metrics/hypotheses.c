@@ -4,12 +4,19 @@
 
 #include "analysis/fixed.h"
 #include "analysis/metric.h"
+#include "analysis/stats/lead_lag.h"
 #include "analysis/stats/order.h"
 #include "analysis/stats/two_way.h"
 #include "core/memory.h"
 
 enum { AHEAD = PS_FIXED_AHEAD }; /* W3: windows in which a node may turn inert */
 static const double log_floor = 1e-9; /* of a relative path length: below it nothing moves in single precision */
+
+typedef struct {
+    ps_stats_cell cell;
+    int window, size; /* size: cells of the stratum, at its first; else 0 */
+    uint64_t line;
+} kept_cell;
 
 typedef struct {
     ps_metric_input in;
@@ -22,7 +29,10 @@ typedef struct {
     unsigned char *mobility[AHEAD + 1]; /* W3: of each node, in the latest windows: window w stands in w % (AHEAD + 1) */
     ps_stats_two_way cascade; /* W3: layers by windows of a stage */
     ps_stats_cell *cells;     /* of one of them */
-    double *sparsity;     /* W4: [probe][layer]: scaled l2/l1 of the weights */
+    kept_cell *kept;          /* all of them, for the terms; none without tables */
+    size_t kept_count, kept_capacity;
+    uint64_t *window_line[AHEAD + 1]; /* W3: of each layer's record, as mobility */
+    double *sparsity;     /* W4: [probe][layer]: l2/l1 of the weights */
     double *gradient;     /* P9: gradient of each node in the latest window, dead-through ones only, else absent */
     double p9_weight, p9_sum, p9_cases;
     double *scratch;
@@ -44,6 +54,7 @@ static ps_status begin(const ps_metric_input *input, void **out) {
         for (size_t i = 0; i < windows * layers; i++) state->drift[g][i] = ps_absent();
     }
     for (int k = 0; k <= AHEAD; k++) PS_TRY(PS_ALLOC(nodes + 1, &state->mobility[k], "mobility"));
+    for (int k = 0; k <= AHEAD; k++) PS_TRY(PS_ALLOC(layers + 1, &state->window_line[k], "lines of records"));
     PS_TRY(ps_stats_two_way_init(&state->cascade, run->layer_count));
     PS_TRY(PS_ALLOC(layers + 1, &state->cells, "moving nodes"));
     PS_TRY(PS_ALLOC(cells((size_t)run->probe_count, layers), &state->sparsity, "layer ratios"));
@@ -61,6 +72,8 @@ static void destroy(void *context) {
     ps_stats_two_way_clear(&state->cascade);
     ps_free(state->cells);
     for (int k = 0; k <= AHEAD; k++) ps_free(state->mobility[k]);
+    for (int k = 0; k <= AHEAD; k++) ps_free(state->window_line[k]);
+    ps_free_array(state->kept);
     ps_free(state->sparsity);
     ps_free(state->gradient);
     ps_free(state->scratch);
@@ -202,10 +215,18 @@ static ps_stats_cell count_turning(const hypotheses_state *state, int w, int l) 
 
 static bool reads_others(const ps_trace_layer *layer) { return !layer->shared && layer->input_count > 0; }
 
+static ps_status keep_cells(hypotheses_state *state, int w, int count) {
+    PS_TRY(PS_GROW(&state->kept, &state->kept_capacity, state->kept_count + (size_t)count, "terms of a prediction"));
+    for (int i = 0; i < count; i++)
+        state->kept[state->kept_count++] = (kept_cell){state->cells[i], w, i == 0 ? count : 0,
+                                                       state->window_line[w % (AHEAD + 1)][state->cells[i].group]};
+    return PS_OK;
+}
+
 /* W3: layers after deaths upstream against layers of the same stage after the same window without, each layer's own level taken
  * out: deaths and inertia that merely share a course over training, or are both common in a layer, do not count. Called when the
  * last of the windows in which a node may turn inert is known. */
-static void count_cascade(hypotheses_state *state, int w) {
+static ps_status count_cascade(hypotheses_state *state, int w) {
     const ps_run *run = state->in.run;
     for (int first = 0; w >= 0 && first < run->layer_count; first++) {
         bool seen = !reads_others(&run->layers[first]);
@@ -217,6 +238,26 @@ static void count_cascade(hypotheses_state *state, int w) {
             if (reads_others(&run->layers[l]) && strcmp(run->layers[l].stage, run->layers[first].stage) == 0)
                 state->cells[count++] = count_turning(state, w, l);
         ps_stats_two_way_add(&state->cascade, state->cells, count);
+        if (state->in.tables != NULL) PS_TRY(keep_cells(state, w, count));
+    }
+    return PS_OK;
+}
+
+/* W3's difference as a sum: of each layer and window what layers and windows leave of "after deaths upstream", times its nodes that turn
+ * inert, over the square of that times its nodes. */
+static void write_cascade_terms(hypotheses_state *state) {
+    const ps_run *run = state->in.run;
+    for (size_t i = 0; i < state->kept_count; i += (size_t)state->kept[i].size) {
+        const kept_cell *kept = &state->kept[i];
+        for (int k = 0; k < kept->size; k++) state->cells[k] = kept[k].cell;
+        ps_stats_two_way_residuals(&state->cascade, state->cells, kept->size, state->scratch);
+        for (int k = 0; k < kept->size; k++) {
+            const ps_stats_cell *cell = &kept[k].cell;
+            double left = state->scratch[k];
+            ps_metric_term(&state->in, (ps_term){"cascade_difference", &run->layers[cell->group], run->windows[kept->window].window,
+                                                 run->windows[kept->window].first, left * cell->positive,
+                                                 left * left * cell->members, kept[k].line});
+        }
     }
 }
 
@@ -268,10 +309,11 @@ static ps_status take(void *context, const ps_frame *frame) {
             count_outgoing(state, frame, node);
             state->mobility[frame->index % (AHEAD + 1)][node] = (unsigned char)mobility;
         }
+        state->window_line[frame->index % (AHEAD + 1)][l] = frame->line[l];
         write_terms(state, &before, frame, l);
     }
     if (!frame->is_window) return PS_OK;
-    count_cascade(state, frame->index - AHEAD);
+    PS_TRY(count_cascade(state, frame->index - AHEAD));
     if (rests_on_nodes) keep_gradient(state, frame);
     return PS_OK;
 }
@@ -306,39 +348,83 @@ static ps_status set_leaving(const hypotheses_state *state) {
                           state->line);
 }
 
-/* W4: Spearman's correlation, within a layer over time, of l2/l1 at a probe with the deaths that follow it, less that of
- * l2/l1 at the next probe with the deaths before it; mean over the layers in which both exist. */
+/* Deaths and changes of log l2/l1 between neighbouring probes: [layer][interval]. */
+typedef struct {
+    double *change, *deaths, *at, *lead;
+    int *layer; /* of each row */
+    int rows;
+} lead_panel;
+
+static void clear_panel(lead_panel *panel) {
+    ps_free(panel->change);
+    ps_free(panel->deaths);
+    ps_free(panel->at);
+    ps_free(panel->lead);
+    ps_free(panel->layer);
+}
+
+static ps_status init_panel(const ps_run *run, lead_panel *panel) {
+    size_t layers = (size_t)run->layer_count, probes = (size_t)run->probe_count;
+    memset(panel, 0, sizeof *panel);
+    PS_TRY(PS_ALLOC(cells(probes, layers), &panel->change, "changes of l2/l1"));
+    PS_TRY(PS_ALLOC(cells(probes, layers), &panel->deaths, "deaths"));
+    PS_TRY(PS_ALLOC(probes + 1, &panel->at, "times of probes"));
+    PS_TRY(PS_ALLOC(layers + 1, &panel->lead, "leads of layers"));
+    return PS_ALLOC(layers + 1, &panel->layer, "layers");
+}
+
+/* Nodes not dead at a probe and dead at the next, as a share of the layer's nodes; ps_absent() where no node could die. Not of those that
+ * could: what each death adds to l2/l1 would then weigh more the later it comes, and would no longer be symmetric in time. */
+static double share_dying(const ps_run *run, const ps_trace_layer *layer, int probe) {
+    double died = 0, at_risk = 0;
+    for (int node = layer->first_node; node < layer->first_node + layer->channels; node++) {
+        unsigned from = ps_run_state(run, probe, node), to = ps_run_state(run, probe + 1, node);
+        bool risk = ps_state_known(from) && ps_state_known(to) && !ps_state_dead(from);
+        at_risk += risk;
+        died += risk && ps_state_dead(to);
+    }
+    return at_risk > 0 ? died / layer->channels : ps_absent();
+}
+
+/* The panel's next row; kept where the layer has deaths, its l2/l1 changes, and enough intervals have both. */
+static void add_row(const hypotheses_state *state, int l, lead_panel *panel) {
+    const ps_run *run = state->in.run;
+    int intervals = run->probe_count - 1, known = 0;
+    double *change = panel->change + panel->rows * intervals, *deaths = panel->deaths + panel->rows * intervals, died = 0, moved = 0;
+    for (int p = 0; p < intervals; p++) {
+        deaths[p] = share_dying(run, &run->layers[l], p);
+        change[p] = log(state->sparsity[(p + 1) * run->layer_count + l] / state->sparsity[p * run->layer_count + l]);
+        if (isnan(change[p]) || isnan(deaths[p])) continue;
+        known++;
+        died += deaths[p];
+        moved += fabs(change[p]);
+    }
+    if (known >= PS_FIXED_LEAD_INTERVALS && died > 0 && moved > 0) panel->layer[panel->rows++] = l;
+}
+
+/* W4: within a layer over time, the change of log l2/l1 between two probes with the deaths between the next two, less with those
+ * between the two before (lead_lag.h); mean over layers. The change and not the level: weights carry their past along, so that levels
+ * before and after a death hardly differ. */
 static ps_status set_lead(const hypotheses_state *state) {
     const ps_run *run = state->in.run;
-    size_t probes = (size_t)run->probe_count, *order = NULL;
-    double *block = NULL, sum = 0, layers = 0;
-    ps_status status = PS_ALLOC(5 * probes + 1, &block, "series of a layer");
-    if (status == PS_OK) status = PS_ALLOC(probes + 1, &order, "order of a layer");
-    for (int l = 0; status == PS_OK && l < run->layer_count; l++) {
-        const ps_trace_layer *layer = &run->layers[l];
-        double *before = block, *after = block + probes, *deaths = block + 2 * probes;
-        size_t count = 0;
-        for (int p = 0; !layer->shared && p + 1 < run->probe_count; p++) {
-            double died = 0, at_risk = 0;
-            for (int node = layer->first_node; node < layer->first_node + layer->channels; node++) {
-                unsigned from = ps_run_state(run, p, node), to = ps_run_state(run, p + 1, node);
-                at_risk += ps_state_known(from) && ps_state_known(to) && !ps_state_dead(from);
-                died += ps_state_known(from) && !ps_state_dead(from) && ps_state_dead(to);
-            }
-            before[count] = state->sparsity[p * run->layer_count + l];
-            after[count] = state->sparsity[(p + 1) * run->layer_count + l];
-            deaths[count] = died / at_risk;
-            if (at_risk > 0 && !isnan(before[count]) && !isnan(after[count])) count++;
-        }
-        double lead = ps_stats_spearman(before, deaths, count, block + 3 * probes, order);
-        double lag = ps_stats_spearman(after, deaths, count, block + 3 * probes, order);
-        if (isnan(lead) || isnan(lag)) continue;
-        ps_metric_term(&state->in, (ps_term){"sparsity_lead", layer, -1, -1, lead - lag, 1, state->first_line[l]});
-        sum += lead - lag;
+    lead_panel panel;
+    double sum = 0, layers = 0;
+    ps_status status = init_panel(run, &panel);
+    for (int p = 0; status == PS_OK && p + 1 < run->probe_count; p++) panel.at[p] = (double)run->probes[p].step;
+    for (int l = 0; status == PS_OK && run->probe_count > 0 && l < run->layer_count; l++)
+        if (!run->layers[l].shared) add_row(state, l, &panel);
+    bool enough = panel.rows >= PS_FIXED_LEAD_LAYERS;
+    if (status == PS_OK && enough)
+        status = ps_stats_lead_lag(panel.change, panel.deaths, panel.at, panel.rows, run->probe_count - 1, panel.lead);
+    for (int r = 0; status == PS_OK && enough && r < panel.rows; r++) {
+        int l = panel.layer[r];
+        if (ps_is_absent(panel.lead[r])) continue;
+        ps_metric_term(&state->in,
+                       (ps_term){"sparsity_lead", &run->layers[l], -1, -1, panel.lead[r], 1, state->first_line[l]});
+        sum += panel.lead[r];
         layers++;
     }
-    ps_free(block);
-    ps_free(order);
+    clear_panel(&panel);
     PS_TRY(status);
     return ps_summary_set(state->in.summary, "sparsity_lead", layers > 0 ? sum / layers : ps_absent(), layers, state->line);
 }
@@ -390,8 +476,9 @@ static ps_status end(void *context) {
                           state->reopened_judged, state->line));
     PS_TRY(ps_summary_set(summary, "gradient_reopening", ps_ratio(state->p9_sum, state->p9_weight), state->p9_cases,
                           state->line));
-    double cases = state->cascade.members;
-    PS_TRY(ps_summary_set(summary, "cascade_difference", ps_stats_two_way_effect(&state->cascade), cases, state->line));
+    double cases = state->cascade.members, cascade = ps_stats_two_way_effect(&state->cascade);
+    PS_TRY(ps_summary_set(summary, "cascade_difference", cascade, cases, state->line));
+    if (!ps_is_absent(cascade)) write_cascade_terms(state);
     if ((state->in.asked & (PS_RESTS_DEATH | PS_RESTS_WINDOWS)) == 0) return PS_OK;
     PS_TRY(set_leaving(state));
     PS_TRY(set_lead(state));

@@ -11,7 +11,8 @@ enum { MOST_ROWS = 500, COLUMNS = 6 };
 typedef struct {
     ps_metric_input in;
     double *losses;
-    size_t count, capacity;
+    uint64_t *lines; /* of the steps, as losses */
+    size_t count, capacity, line_capacity;
     long long per_row, row_start, row_steps;
     double sums[COLUMNS];
     uint64_t accuracy_line; /* of the evaluation that the run's test accuracy is from, else of the end record */
@@ -44,6 +45,8 @@ static ps_status take_step(loss_state *state, const ps_trace_record *record) {
     const double values[COLUMNS] = {record->loss, record->lr,         record->grad_norm, record->grad_norm_module,
                                     record->clip, record->clip_module};
     PS_TRY(PS_GROW(&state->losses, &state->capacity, state->count + 1, "losses"));
+    PS_TRY(PS_GROW(&state->lines, &state->line_capacity, state->count + 1, "lines of steps"));
+    state->lines[state->count] = record->line;
     state->losses[state->count++] = record->loss;
     if (state->row_steps == 0) {
         state->row_start = (long long)record->step;
@@ -112,9 +115,11 @@ static ps_status end(void *context) {
     size_t window = run->header->window > 0 ? (size_t)run->header->window : 1;
     if (window > state->count) window = state->count;
     write_row(state);
-    PS_TRY(ps_summary_set(summary, "loss_start", mean_of(state->losses, window), (double)window, 0));
-    PS_TRY(ps_summary_set(summary, "loss_end", mean_of(state->losses + state->count - window, window), (double)window, 0));
-    PS_TRY(ps_summary_set(summary, "test_loss", run->test_loss, 0, 0));
+    size_t last = state->count - window; /* the last window's first step */
+    uint64_t first_line = state->count > 0 ? state->lines[0] : 0, last_line = state->count > 0 ? state->lines[last] : 0;
+    PS_TRY(ps_summary_set(summary, "loss_start", mean_of(state->losses, window), (double)window, first_line));
+    PS_TRY(ps_summary_set(summary, "loss_end", mean_of(state->losses + last, window), (double)window, last_line));
+    PS_TRY(ps_summary_set(summary, "test_loss", run->test_loss, 0, state->accuracy_line));
     ps_metric_term(&state->in, (ps_term){"test_accuracy", NULL, -1, run->steps_done, run->test_accuracy, 1, state->accuracy_line});
     PS_TRY(ps_summary_set(summary, "test_accuracy", run->test_accuracy, 1, state->accuracy_line));
     double recording = run->record_ns + run->probe_ns; /* missing when either is */
@@ -125,6 +130,7 @@ static ps_status end(void *context) {
 static void destroy(void *context) {
     loss_state *state = context;
     ps_free_array(state->losses);
+    ps_free_array(state->lines);
     ps_free(state);
 }
 

@@ -43,7 +43,8 @@ double ps_stats_quantile(double *values, size_t count, double share) {
     double high = values[below + 1];
     for (size_t i = below + 2; i < count; i++)
         if (values[i] < high) high = values[i];
-    return low == high ? low : low + rest * (high - low);
+    if (low == high || (isinf(low) && isfinite(high))) return low; /* -infinity + infinity would be NaN */
+    return low + rest * (high - low);
 }
 
 double ps_stats_median(double *values, size_t count) { return ps_stats_quantile(values, count, 0.5); }
@@ -73,19 +74,4 @@ void ps_stats_ranks(const double *values, size_t count, double *ranks, size_t *o
         for (size_t i = start; i < end; i++) ranks[order[i]] = ((double)(start + end) + 1) / 2;
         start = end;
     }
-}
-
-double ps_stats_spearman(const double *x, const double *y, size_t count, double *scratch, size_t *order) {
-    if (count < 3) return ps_absent();
-    double *rank_x = scratch, *rank_y = scratch + count, middle = ((double)count + 1) / 2;
-    double xy = 0, xx = 0, yy = 0;
-    ps_stats_ranks(x, count, rank_x, order);
-    ps_stats_ranks(y, count, rank_y, order);
-    for (size_t i = 0; i < count; i++) {
-        double a = rank_x[i] - middle, b = rank_y[i] - middle;
-        xy += a * b;
-        xx += a * a;
-        yy += b * b;
-    }
-    return xx > 0 && yy > 0 ? xy / sqrt(xx * yy) : ps_absent();
 }

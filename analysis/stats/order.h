@@ -1,5 +1,6 @@
 /* Order statistics. Values are reordered in place; quantiles interpolate linearly between order statistics (type 7 of
- * Hyndman and Fan 1996, the default of R and NumPy). NaN must be taken out first. */
+ * Hyndman and Fan 1996, the default of R and NumPy). NaN must be taken out first. Between -infinity
+ * and a number lies -infinity, between a number and infinity infinity, between both infinities NaN. */
 #ifndef PS_ANALYSIS_STATS_ORDER_H
 #define PS_ANALYSIS_STATS_ORDER_H
 
@@ -12,7 +13,5 @@ double ps_stats_mean(const double *values, size_t count);
 void ps_stats_sort(double *values, size_t count);
 /* Ranks from 1, ties get their mean rank; order is scratch of `count` indices. */
 void ps_stats_ranks(const double *values, size_t count, double *ranks, size_t *order);
-/* Spearman's rank correlation, ps_absent() where one side is constant or count < 3; scratch holds 2 * count doubles. */
-double ps_stats_spearman(const double *x, const double *y, size_t count, double *scratch, size_t *order);
 
 #endif

@@ -45,6 +45,16 @@ void ps_stats_two_way_add(ps_stats_two_way *sums, const ps_stats_cell *cells, in
     sums->treated_treated += treated - treated * treated / members;
 }
 
+/* From the triangle that elimination leaves: the coefficients of the groups in the treatment, 0 of those passed over. */
+static void solve_back(ps_stats_two_way *sums, const double *whole) {
+    int n = sums->groups;
+    for (int k = n - 1; k >= 0; k--) {
+        const double *row = sums->cross + (size_t)k * (size_t)n;
+        for (int j = k + 1; j < n; j++) sums->treated[k] -= row[j] * sums->treated[j];
+        sums->treated[k] = row[k] > tolerance * whole[k] ? sums->treated[k] / row[k] : 0;
+    }
+}
+
 /* Takes the groups out, one after the other (LDL'); one that the others and the strata already explain is passed over. */
 double ps_stats_two_way_effect(ps_stats_two_way *sums) {
     int n = sums->groups;
@@ -64,5 +74,16 @@ double ps_stats_two_way_effect(ps_stats_two_way *sums) {
             sums->positive[i] -= factor * sums->positive[k];
         }
     }
+    solve_back(sums, whole);
     return left > tolerance * sums->treated_treated ? product / left : ps_absent();
+}
+
+void ps_stats_two_way_residuals(const ps_stats_two_way *sums, const ps_stats_cell *cells, int count, double *residuals) {
+    double members = 0, sum = 0;
+    for (int i = 0; i < count; i++) {
+        residuals[i] = (cells[i].treated ? 1 : 0) - sums->treated[cells[i].group];
+        members += cells[i].members;
+        sum += cells[i].members * residuals[i];
+    }
+    for (int i = 0; i < count && members > 0; i++) residuals[i] -= sum / members;
 }

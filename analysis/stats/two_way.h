@@ -19,7 +19,7 @@ typedef struct {
 typedef struct {
     int groups;
     double *cross;              /* [group][group]: sums of products of the group indicators, strata taken out */
-    double *treated, *positive; /* [group]: the same with the treatment and with the outcome */
+    double *treated, *positive; /* [group]: the same with the treatment and with the outcome; treated becomes the groups' part in it */
     double treated_treated, treated_positive;
     double members; /* of all cells */
 } ps_stats_two_way;
@@ -30,5 +30,8 @@ void ps_stats_two_way_clear(ps_stats_two_way *sums);
 void ps_stats_two_way_add(ps_stats_two_way *sums, const ps_stats_cell *cells, int count);
 /* Spends the sums. ps_absent() where groups and strata alone explain who is treated. */
 double ps_stats_two_way_effect(ps_stats_two_way *sums);
+/* After the effect: what groups and strata leave of each cell's treatment, d, from the cells of one stratum as they were added. The
+ * effect is the sum of d positive over all cells, over that of d^2 members. */
+void ps_stats_two_way_residuals(const ps_stats_two_way *sums, const ps_stats_cell *cells, int count, double *residuals);
 
 #endif

@@ -64,13 +64,6 @@ def ranks(values):
     return [statistics.mean(i + 1 for i, other in enumerate(ordered) if other == value) for value in values]
 
 
-def spearman(x, y):
-    a, b = ranks(x), ranks(y)
-    ma, mb = statistics.mean(a), statistics.mean(b)
-    xx, yy = sum((v - ma) ** 2 for v in a), sum((v - mb) ** 2 for v in b)
-    return sum((p - ma) * (q - mb) for p, q in zip(a, b)) / math.sqrt(xx * yy) if len(x) > 2 and xx * yy > 0 else None
-
-
 def w1(t):
     steps = zero = 0
     for span in t.spans:
@@ -131,20 +124,45 @@ def ratio(t, step, l):
     return math.sqrt(sum(x * x for x in values["weight_l2"])) / sum(values["weight_l1"])
 
 
+def without_effects(panel, at):
+    """Rows less their least-squares lines in time, columns less their means, in turn until nothing moves; None: nothing there."""
+    panel, moved = [list(row) for row in panel], 1.0
+    while moved > 1e-14:
+        moved = 0.0
+        for row in panel:
+            there = [i for i, v in enumerate(row) if v is not None]
+            time, value = statistics.mean(at[i] for i in there), statistics.mean(row[i] for i in there)
+            slope = sum((at[i] - time) * row[i] for i in there) / sum((at[i] - time) ** 2 for i in there)
+            for i in there:
+                line = value + slope * (at[i] - time)
+                row[i], moved = row[i] - line, max(moved, abs(line))
+        for i in range(len(at)):
+            column = [row for row in panel if row[i] is not None]
+            mean = statistics.mean(row[i] for row in column) if column else 0.0
+            for row in column:
+                row[i] -= mean
+            moved = max(moved, abs(mean))
+    return panel
+
+
+def lead_of(x, y):
+    """Of one layer's residuals: cross-correlation of ranks at +1 less that at -1."""
+    there = [i for i, v in enumerate(x) if v is not None]
+    a, b = [dict(zip(there, (r - (len(there) + 1) / 2 for r in ranks([round(v[i], 11) for i in there])))) for v in (x, y)]
+    beside = [i for i in there if i + 1 in a]
+    return sum(a[i] * b[i + 1] - a[i + 1] * b[i] for i in beside) / math.sqrt(sum(v * v for v in a.values()) * sum(v * v for v in b.values()))
+
+
 def w4(t):
-    differences = []
+    change, deaths = [], []
     for l in range(len(t.layers)):
-        deaths, kept = [], []
-        for p, (now, then) in enumerate(zip(t.states, t.states[1:])):
-            at_risk = [c for c, s in enumerate(now[l]) if s != "dead"]
-            if at_risk:
-                deaths.append(sum(then[l][c] == "dead" for c in at_risk) / len(at_risk))
-                kept.append(p)
-        lead = spearman([ratio(t, t.steps[p], l) for p in kept], deaths)
-        lag = spearman([ratio(t, t.steps[p + 1], l) for p in kept], deaths)
-        if lead is not None and lag is not None:
-            differences.append(lead - lag)
-    return statistics.mean(differences)
+        risk = [[c for c, s in enumerate(now[l]) if s != "dead"] for now in t.states[:-1]]
+        died = [sum(then[l][c] == "dead" for c in nodes) / t.layers[l]["channels"] if nodes else None for nodes, then in zip(risk, t.states[1:])]
+        moved = [math.log(ratio(t, b, l) / ratio(t, a, l)) if d is not None else None for a, b, d in zip(t.steps, t.steps[1:], died)]
+        if sum(d is not None for d in died) >= 6 and any(died) and any(moved):
+            change.append(moved)
+            deaths.append(died)
+    return statistics.mean(map(lead_of, without_effects(change, t.steps[:-1]), without_effects(deaths, t.steps[:-1])))
 
 
 def w5(t):
@@ -263,6 +281,11 @@ for name, variation, value in (("P1", "dead_through", p1(module, dead_through)),
     row = next(v for v in given[name]["sensitivity"]["variations"] if v["variation"] == variation)
     report(abs(row["estimate"] - value) <= 1e-6 and value != EXPECTED[name], f"{name} among {row['title']}",
            f"{row['estimate']}, expected {value}, not {EXPECTED[name]}")
-# scipy.stats.spearmanr([3,1,4,1,5,9,2,6,5,3], [2,7,1,8,2,8,1,8,2,8]) (SciPy 1.10)
-report(abs(spearman([3, 1, 4, 1, 5, 9, 2, 6, 5, 3], [2, 7, 1, 8, 2, 8, 1, 8, 2, 8]) - 0.13471506281091267) < 1e-12, "the rank correlation used here is SciPy's")
+# numpy.linalg.lstsq on the columns of times, layers and layers x time for the residuals, scipy.stats.rankdata for their ranks (NumPy 1.24, SciPy 1.10)
+WIDE = [[.3, .1, -.2, .5, .4, -.1, .2, .6], [1.1, .2, .9, -.4, .3, .8, None, .1], [-.6, None, .2, .7, .1, -.3, .9, .5]]
+SHARE = [[.05, .1, 0, .2, .15, .05, 0, .1], [.1, .05, .2, .1, 0, .15, None, .05], [0, None, .05, 0, .2, .1, .05, .15]]
+AT = [0, 10, 20, 30, 45, 50, 60, 70]
+found = list(map(lead_of, without_effects(WIDE, AT), without_effects(SHARE, AT)))
+report(all(abs(f - e) < 1e-12 for f, e in zip(found, [0.08333333333333333, 0.6428571428571429, 0.5357142857142857])),
+       "leads computed here are NumPy's and SciPy's", str(found))
 done()

@@ -75,7 +75,7 @@ def table(name):
 
 
 def main():
-    print("1..11")
+    print("1..14")
     for seed in "1", "2":
         for arm, size in (("base", "0"), ("ps2", "2")):
             done = run("train", *TRAIN, "--seed", seed, "--pool-skip", size, "--out", arm + seed)
@@ -103,13 +103,37 @@ def main():
     done = run("explain", "compared", "W1")
     check(done.returncode == 0 and "trace.jsonl:" in done.stdout, "explain leads to trace rows", done.stdout, done.stderr)
     told = [run("explain", "compared", p["id"]) for p in verdict["predictions"]]
-    sums = [v for p in verdict["predictions"] for part in p["parts"] for v in part["values"] if part["measure"] not in ("cascade_difference", "dead_gradient_ratio")]
+    sums = [v for p in verdict["predictions"] for part in p["parts"] for v in part["values"]]
     again = sum(d.stdout.count("recomputed: ") for d in told)
     check(all(d.returncode == 0 and ": 0 rows" not in d.stdout for d in told) and again == len(sums) and again >= 10,
           "every number is added up again from its terms", again, len(sums), *[d.stderr for d in told])
+    lines, missing = {}, []
+    pairs = [d for c in verdict["comparison"] for d in c["differences"]]
+    for d in pairs:
+        for trace, line in ((d["trace"], d["first_line"]), (d["reference_trace"], d["reference_line"])):
+            if trace not in lines:
+                with open(os.path.join(folder, trace)) as stream:
+                    lines[trace] = [json.loads(text)["type"] for text in stream]
+            if not 1 < line <= len(lines[trace]) or lines[trace][line - 1] not in ("probe", "window", "step", "eval"):
+                missing.append((trace, line))
+    check(pairs and not missing, "every difference names records of both traces", missing)
     before = open(os.path.join(folder, "compared", "verdict.json")).read()
     run("compare", *arms, "--out", "compared", "--quiet")
     check(before == open(os.path.join(folder, "compared", "verdict.json")).read(), "comparing again gives the same verdict")
+    shutil.copytree(os.path.join(folder, "ps22"), os.path.join(folder, "bad"))
+    with open(os.path.join(folder, "bad", "trace.jsonl")) as stream:
+        records = [json.loads(text) for text in stream]
+    with open(os.path.join(folder, "bad", "trace.jsonl"), "w") as stream:
+        for record in records:
+            if record["type"] == "end":
+                stream.write(json.dumps({"type": "event", "step": record["steps"], "event": "diverged"}) + "\n")
+                record["status"] = "diverged"
+            stream.write(json.dumps(record, separators=(",", ":")) + "\n")
+    done = run("compare", "--arm", "baseline=base1,base2", "--arm", "ps2=ps21,bad", "--out", "x")
+    shutil.rmtree(os.path.join(folder, "x"), ignore_errors=True)
+    row = [line.split() for line in done.stdout.splitlines() if line.startswith("  test accuracy, % (median)")]
+    check(done.returncode == 0 and len(row) == 1 and row[0][5:7] == ["-Inf", "-Inf"] and "2*" in done.stdout and "infinitely bad" in done.stdout,
+          "a diverged run stays in the summary, as the worst", done.stdout, done.stderr)
     done = run("compare", "--arm", "baseline=base1", "--arm", "ps2=nowhere", "--out", "x")
     check(done.returncode == 2 and "nowhere" in done.stderr and not os.path.exists(os.path.join(folder, "x")),
           "a missing run gets a sentence and exit 2, and leaves nothing", done.returncode, done.stderr)

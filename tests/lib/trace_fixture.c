@@ -18,6 +18,7 @@ typedef struct {
     int *state, *before;           /* per node: now, and at the window's start */
     int *recent;                   /* per layer: windows since a death in it */
     double *z;                     /* per layer: deviation of l2/l1 at the latest probe */
+    double *hazard;                /* per layer: deviation of the logarithm of its death rate */
     double *speed, *dead_gradient; /* per node, of the window */
     double *zero;                  /* per node, of the window: steps without gradient, with dead_steps */
     int window;
@@ -164,10 +165,16 @@ static double beta(const writer *w, int node) { return w->f->norm ? (w->state[no
 static double weight_l2(const writer *w, int node) { return 1 + 0.001 * node + 0 * (double)w->f->seed; }
 /* Of the window that is being made, or of the probe: e-folds above the middle of the run. */
 static double course(const writer *w) { return w->f->trend * (0.5 - (w->window + 0.5) / w->f->windows); }
+/* The layer's own curve, 1 at the start and falling, at its own pace: of deaths (0) or of l2/l1 (1). */
+static double own_course(const writer *w, int layer, uint64_t which) {
+    ps_rng_key key = ps_rng_key_fold(ps_rng_key_of(w->f->seed, "fixture/course"), (uint64_t)layer);
+    double size = w->f->own_trend * (double)ps_rng_uniform(key, 2 * which), pace = 1 + 7 * (double)ps_rng_uniform(key, 2 * which + 1);
+    return size * exp(-pace * w->window / w->f->windows);
+}
 static double weight_l1(const writer *w, int node) {
     int layer = node / w->f->channels;
     double shift = 3 * layer < w->f->layers ? w->f->concentration[0] : 3 * layer >= 2 * w->f->layers ? w->f->concentration[1] : 0;
-    return weight_l2(w, node) * sqrt(FAN_IN) / (1.25 + 0.02 * (w->z[layer] + course(w))) / exp(shift);
+    return weight_l2(w, node) * sqrt(FAN_IN) / (1.25 + 0.02 * (w->z[layer] + course(w) + own_course(w, layer, 1))) / exp(shift);
 }
 static double out_l2(const writer *w, int node) { return 0.7 + 0 * (double)(w->f->seed + (uint64_t)node); }
 
@@ -217,7 +224,8 @@ static double zero_steps(const writer *w, int node) {
 }
 static double path_gradient(const writer *w, int node) {
     if (w->f->inert_causes) return weight_l2(w, node) * role_path(w->f, node);
-    return 0.02 * gradient(w, node) * w->speed[node] * (w->f->dead_speed > 0 && w->before[node] == DEAD ? w->f->dead_speed : 1);
+    double moved = 0.02 * gradient(w, node) * w->speed[node];
+    return w->f->dead_speed > 0 && w->before[node] == DEAD ? w->f->dead_speed * weight_l2(w, node) * moved : moved;
 }
 /* Of the parts of a path that no gradient makes. With a course in common they follow it too, as large a part of a near-dead node's
  * path as of an alive one's: else the mean logarithms of the two would part where as many of both turn inert. */
@@ -375,13 +383,15 @@ static double normal(writer *w) { return (double)ps_rng_normal(w->key, w->draws+
 static int next_state(writer *w, int node) {
     const ps_fixture *f = w->f;
     double u = draw(w), v = draw(w), rate = exp(course(w));
-    double death = rate * f->death * fmax(0, 1 + f->lead * w->z[node / f->channels]);
+    int layer = node / f->channels;
+    double own = exp(own_course(w, layer, 0) - f->own_trend / 4 + w->hazard[layer]);
+    double death = rate * own * f->death * fmax(0, 1 + f->lead * w->z[layer]);
     double revival = rate * f->revival * (1 + (w->dead_gradient[node] > 1 && w->window > 0 ? f->reopening : 0));
     switch (w->state[node]) {
         case DEAD:
             return u >= revival ? DEAD : v < 0.5 ? NEAR : ALIVE;
         case NEAR:
-            return u < death ? DEAD : v < rate * f->near_leave ? ALIVE : NEAR;
+            return u < death ? DEAD : u >= 1 - rate * f->near_leave ? ALIVE : NEAR;
         default:
             return u < death ? DEAD : v < 0.1 ? NEAR : ALIVE;
     }
@@ -393,10 +403,21 @@ static double speed_of(writer *w, int node) {
     int layer = node / f->channels;
     double slow = w->before[node] == NEAR ? pow(10, -f->slowing * w->window / f->windows) : 1;
     double rate = exp(course(w)), inert = 0.05 * rate + (layer > 0 && w->recent[layer - 1] <= 2 ? f->cascade : 0);
+    if (w->before[node] == DEAD) inert = 0.05; /* the course is that of the living, and so is the cascade */
     double u = draw(w), spread = exp(0.3 * normal(w));
     if (!f->noise) return slow;
     if (w->before[node] != DEAD) slow *= rate;
     return u < inert ? 1e-4 : slow * spread * 5;
+}
+
+/* Of what a layer has at random, from the window to the next. */
+static void drift(writer *w, int layer) {
+    const ps_fixture *f = w->f;
+    int died = 0;
+    for (int node = layer * f->channels; node < (layer + 1) * f->channels; node++)
+        died += w->state[node] == DEAD && w->before[node] != DEAD;
+    w->z[layer] = (f->memory > 0 ? w->z[layer] + 0.3 * normal(w) : normal(w)) + f->answer * died;
+    if (f->memory > 0) w->hazard[layer] = f->memory * w->hazard[layer] + 0.7 * sqrt(1 - f->memory * f->memory) * normal(w);
 }
 
 static void move(writer *w) {
@@ -410,7 +431,7 @@ static void move(writer *w) {
         if (w->state[node] == DEAD && w->before[node] != DEAD) w->recent[node / f->channels] = 0;
     }
     for (int node = 0; node < nodes && f->noise; node++) w->dead_gradient[node] = exp(0.5 * normal(w));
-    for (int l = 0; l < f->layers && f->noise; l++) w->z[l] = normal(w);
+    for (int l = 0; l < f->layers && f->noise; l++) drift(w, l);
     for (int node = 0; node < nodes && f->dead_steps > 0; node++) {
         w->zero[node] = 0;
         for (int s = 0; s < f->window_steps; s++) w->zero[node] += draw(w) >= f->dead_steps;
@@ -458,6 +479,7 @@ static ps_status init_writer(writer *w, const ps_fixture *fixture) {
     PS_TRY(PS_ALLOC(nodes, &w->zero, "steps without gradient"));
     PS_TRY(PS_ALLOC(layers, &w->recent, "deaths"));
     PS_TRY(PS_ALLOC(layers, &w->z, "deviations"));
+    PS_TRY(PS_ALLOC(layers, &w->hazard, "deviations"));
     for (size_t node = 0; node < nodes; node++) w->dead_gradient[node] = 1;
     for (size_t l = 0; l < layers; l++) w->recent[l] = 1000;
     return PS_OK;
@@ -471,6 +493,7 @@ static void clear_writer(writer *w) {
     ps_free(w->zero);
     ps_free(w->recent);
     ps_free(w->z);
+    ps_free(w->hazard);
 }
 
 /* Without the fsync of ps_file_writer: calibration writes thousands of traces. */

@@ -39,10 +39,17 @@ typedef struct {
     /* All that happens has a course in common, no effect of one on another: rates of deaths, revivals and inertia and the paths of the
      * living fall by this many e-folds over the run, around their values in its middle; l2/l1 falls by this many deviations. */
     double trend;
+    /* Each layer has a course of its own besides, by its seed: its deaths, and by another curve l2/l1, fall in a bent line, up to this many
+     * e-folds and deviations. */
+    double own_trend;
+    /* What is random in a layer hangs on its past: the logarithm of its death rate keeps this share of its deviation into the next window,
+     * and l2/l1 walks at random. 0: both are drawn anew in each window. */
+    double memory;
+    double answer;      /* deviations by which a death changes l2/l1 of its layer in the same window */
     double slowing;     /* decades by which near-dead nodes slow down over the run */
     double reopening;   /* by how much a gradient above the median raises the next window's revivals, as a share */
     double dead_steps;  /* share of steps on which a node that begins its window dead gets a gradient; 0: as the states say */
-    double dead_speed;  /* multiplies the gradient-driven path of nodes that stay dead; 0: 1 */
+    double dead_speed;  /* multiplies the gradient-driven path of nodes that begin a window dead, over their weights; 0: 1, of the path */
     double concentration[2]; /* added to the log of l2/l1 in the first and the last third of the layers */
     bool inert_causes;  /* some nodes are inert, each by one cause, or nearly so: ps_fixture_inertia_of */
     int inert_layer;    /* with inert_causes: all nodes of this layer are inert by their gradient; -1: none */

@@ -12,6 +12,7 @@
 
 #include "analysis/json_scan.h"
 #include "analysis/stats/bootstrap.h"
+#include "analysis/stats/lead_lag.h"
 #include "analysis/stats/order.h"
 #include "analysis/stats/signflip.h"
 #include "analysis/stats/survival.h"
@@ -133,6 +134,8 @@ static void quantiles_agree_with_numpy(void **state) {
         near(ps_stats_quantile(values, 8, share[i]), expected[i], 1e-12);
     }
     assert_true(ps_is_absent(ps_stats_median(NULL, 0)));
+    double worst[] = {1, -INFINITY}, best[] = {INFINITY, 1}, both[] = {-INFINITY, INFINITY};
+    assert_true(ps_stats_median(worst, 2) == -INFINITY && ps_stats_median(best, 2) == INFINITY && isnan(ps_stats_median(both, 2)));
 }
 
 /* Selection against sorting, with many ties and infinities. */
@@ -157,20 +160,12 @@ static void selection_agrees_with_sorting(void **state) {
     }
 }
 
-static void spearman_agrees_with_scipy(void **state) {
-    static const double x[] = {1, 2, 3, 4, 5, 6, 7}, y[] = {2, 1, 4, 3, 7, 5, 5};
-    double scratch[14];
-    size_t order[7];
-    (void)state;
-    near(ps_stats_spearman(x, y, 7, scratch, order), 0.8108437164260032, 1e-12); /* scipy.stats.spearmanr(x, y) */
-    static const double flat[] = {1, 1, 1, 1, 1, 1, 1};
-    assert_true(ps_is_absent(ps_stats_spearman(x, flat, 7, scratch, order)));
-    /* Ties on both sides: scipy.stats.spearmanr(a, b), scipy.stats.rankdata(a) */
-    static const double a[] = {3, 1, 4, 1, 5, 9, 2, 6, 5, 3}, b[] = {2, 7, 1, 8, 2, 8, 1, 8, 2, 8};
+static void ranks_agree_with_scipy(void **state) {
+    static const double a[] = {3, 1, 4, 1, 5, 9, 2, 6, 5, 3}; /* scipy.stats.rankdata(a) */
     static const double expected[] = {4.5, 1.5, 6, 1.5, 7.5, 10, 3, 9, 7.5, 4.5};
-    double more[20], ranks[10];
+    double ranks[10];
     size_t places[10];
-    near(ps_stats_spearman(a, b, 10, more, places), 0.13471506281091267, 1e-12);
+    (void)state;
     ps_stats_ranks(a, 10, ranks, places);
     for (int i = 0; i < 10; i++) near(ranks[i], expected[i], 0);
 }
@@ -278,6 +273,13 @@ static void two_way_agrees_with_numpy(void **state) {
     for (int s = 0; s < 4; s++) ps_stats_two_way_add(&sums, cells[s], 3);
     near(sums.members, 100, 0);
     near(ps_stats_two_way_effect(&sums), 0.22889920926738858, 1e-12);
+    double above = 0, below = 0;
+    for (int s = 0; s < 4; s++) {
+        double left[3];
+        ps_stats_two_way_residuals(&sums, cells[s], 3, left);
+        for (int g = 0; g < 3; g++) above += left[g] * cells[s][g].positive, below += left[g] * left[g] * cells[s][g].members;
+    }
+    near(above / below, 0.22889920926738858, 1e-12);
     ps_stats_two_way_clear(&sums);
     /* Strata alone say who is treated: nothing can be told apart. */
     assert_int_equal(ps_stats_two_way_init(&sums, 3), PS_OK);
@@ -288,6 +290,55 @@ static void two_way_agrees_with_numpy(void **state) {
     }
     assert_true(ps_is_absent(ps_stats_two_way_effect(&sums)));
     ps_stats_two_way_clear(&sums);
+}
+
+enum { LEAD_GROUPS = 3, LEAD_TIMES = 8 };
+
+/* With D the columns of times, groups and groups x at over the cells that are there: r = v - D @ numpy.linalg.lstsq(D, v)[0] of x and of
+ * y, a and b = scipy.stats.rankdata of r's rows less their means, and (sum(a[:-1] * b[1:]) - sum(a[1:] * b[:-1])) / sqrt(sum(a * a) *
+ * sum(b * b)). */
+static void lead_agrees_with_numpy(void **state) {
+    static const double at[LEAD_TIMES] = {0, 10, 20, 30, 45, 50, 60, 70}, expected[] = {0.08333333333333333, 0.6428571428571429, 0.5357142857142857};
+    double x[] = {.3, .1, -.2, .5, .4, -.1, .2, .6, 1.1, .2, .9, -.4, .3, .8, NAN, .1, -.6, .4, .2, .7, .1, -.3, .9, .5};
+    double y[] = {.05, .1, 0, .2, .15, .05, 0, .1, .1, .05, .2, .1, 0, .15, .3, .05, 0, NAN, .05, 0, .2, .1, .05, .15};
+    double lead[LEAD_GROUPS];
+    (void)state;
+    assert_int_equal(ps_stats_lead_lag(x, y, at, LEAD_GROUPS, LEAD_TIMES, lead), PS_OK);
+    for (int g = 0; g < LEAD_GROUPS; g++) near(lead[g], expected[g], 1e-12);
+}
+
+/* What trends leave: nothing where all groups share them, where they are lines, or where x and y have one shape in each group; and
+ * a y that repeats x one time later has a lead, one that goes before it the opposite. */
+static void lead_knows_trends_from_order(void **state) {
+    enum { GROUPS = 4, TIMES = 20, CELLS = GROUPS * TIMES };
+    ps_rng_key key = ps_rng_key_of(8, "lead");
+    double at[TIMES], noise[GROUPS * (TIMES + 1)], x[CELLS], y[CELLS], lead[GROUPS];
+    (void)state;
+    for (int t = 0; t < TIMES; t++) at[t] = t;
+    for (int i = 0; i < GROUPS * (TIMES + 1); i++) noise[i] = (double)ps_rng_normal(key, (uint64_t)i);
+    for (int i = 0; i < CELLS; i++) {
+        int g = i / TIMES, t = i % TIMES;
+        x[i] = exp(-0.3 * t) + (g + 1) * 0.1 * t - g;
+        y[i] = 3 * exp(-0.1 * t) - (g - 1) * 0.2 * t + g;
+    }
+    assert_int_equal(ps_stats_lead_lag(x, y, at, GROUPS, TIMES, lead), PS_OK);
+    for (int g = 0; g < GROUPS; g++) assert_true(ps_is_absent(lead[g]));
+    for (int i = 0; i < CELLS; i++) {
+        int g = i / TIMES, t = i % TIMES;
+        x[i] = (g + 2) * exp(-0.1 * (g + 1) * t); /* another curve in each group */
+        y[i] = 7 * x[i] + g;
+    }
+    assert_int_equal(ps_stats_lead_lag(x, y, at, GROUPS, TIMES, lead), PS_OK);
+    for (int g = 0; g < GROUPS; g++) near(lead[g], 0, 1e-12);
+    for (int direction = 0; direction < 2; direction++) {
+        for (int i = 0; i < CELLS; i++) {
+            int g = i / TIMES, place = i + g; /* noise has one time more a group */
+            x[i] = noise[place + (direction == 0)];
+            y[i] = noise[place + (direction == 1)]; /* direction 0: x[t] is y[t + 1] */
+        }
+        assert_int_equal(ps_stats_lead_lag(x, y, at, GROUPS, TIMES, lead), PS_OK);
+        for (int g = 0; g < GROUPS; g++) assert_true(direction == 0 ? lead[g] > 0.5 : lead[g] < -0.5);
+    }
 }
 
 static void false_alarms_have_the_exact_size(void **state) {
@@ -346,12 +397,14 @@ int main(void) {
         cmocka_unit_test(holm_agrees_with_r),
         cmocka_unit_test(quantiles_agree_with_numpy),
         cmocka_unit_test(selection_agrees_with_sorting),
-        cmocka_unit_test(spearman_agrees_with_scipy),
+        cmocka_unit_test(ranks_agree_with_scipy),
         cmocka_unit_test(normal_distribution),
         cmocka_unit_test(bca_agrees_with_scipy),
         cmocka_unit_test(kaplan_meier_agrees_with_r),
         cmocka_unit_test(logrank_agrees_with_r),
         cmocka_unit_test(two_way_agrees_with_numpy),
+        cmocka_unit_test(lead_agrees_with_numpy),
+        cmocka_unit_test(lead_knows_trends_from_order),
         cmocka_unit_test(false_alarms_have_the_exact_size),
         cmocka_unit_test(holm_controls_the_family),
     };
