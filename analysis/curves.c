@@ -16,6 +16,7 @@ typedef struct {
 typedef struct {
     ps_stats_survival_point *points;
     size_t count; /* 0: the run has no such spell */
+    double now;   /* survival at the time last written */
 } curve;
 
 typedef struct {
@@ -56,21 +57,39 @@ static double survival_at(const curve *c, double time) {
     return survival;
 }
 
-/* Counts are sums over the runs; survival, low and high: mean and range over the runs still observed. */
-static void write_mean(const curve_writer *w, const curve_scope *scope, ps_stats_survival_point point) {
+static bool is_observed(const curve *c, double time) { return c->count > 0 && c->points[c->count - 1].time >= time; }
+
+/* Takes the runs' curves on to a time; the header says how those that have ended go on. Returns how many have not. */
+static int advance(curve_writer *w, double time) {
     int seeds = 0;
-    point.survival = 0;
+    double before = 0, after = 0;
     for (int r = 0; r < w->arm->run_count; r++) {
-        const curve *c = &w->runs[r];
-        if (c->count == 0 || c->points[c->count - 1].time < point.time) continue;
-        double survival = survival_at(c, point.time);
-        point.low = seeds > 0 ? fmin(point.low, survival) : survival;
-        point.high = seeds > 0 ? fmax(point.high, survival) : survival;
-        point.survival += survival;
+        if (!is_observed(&w->runs[r], time)) continue;
+        before += w->runs[r].now;
+        w->runs[r].now = survival_at(&w->runs[r], time);
+        after += w->runs[r].now;
         seeds++;
     }
-    point.survival /= seeds;
-    write_point(w, scope, "all", &point, seeds);
+    for (int r = 0; before > 0 && r < w->arm->run_count; r++)
+        if (!is_observed(&w->runs[r], time)) w->runs[r].now *= after / before;
+    return seeds;
+}
+
+/* Counts are sums over the runs; survival, low and high: mean and range of the runs' curves, which must be taken on in time. */
+static void write_mean(curve_writer *w, const curve_scope *scope, ps_stats_survival_point point) {
+    int observed = advance(w, point.time), seeds = 0;
+    double sum = 0;
+    point.low = 1;
+    point.high = 0;
+    for (int r = 0; r < w->arm->run_count; r++) {
+        if (w->runs[r].count == 0) continue;
+        point.low = fmin(point.low, w->runs[r].now);
+        point.high = fmax(point.high, w->runs[r].now);
+        sum += w->runs[r].now;
+        seeds++;
+    }
+    point.survival = sum / seeds;
+    write_point(w, scope, "all", &point, observed);
 }
 
 static ps_status write_scope(curve_writer *w, curve_scope scope) {
@@ -80,7 +99,7 @@ static ps_status write_scope(curve_writer *w, curve_scope scope) {
     for (int r = 0; status == PS_OK && r < w->arm->run_count; r++) {
         size_t count = gather(w, &scope, r, 0);
         total += count;
-        w->runs[r] = (curve){NULL, 0};
+        w->runs[r] = (curve){.now = 1};
         if (count > 0) status = ps_stats_kaplan_meier(w->spells, count, &w->runs[r].points, &w->runs[r].count);
     }
     size_t count = 0;

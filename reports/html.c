@@ -522,7 +522,7 @@ static void print_configuration(FILE *stream, const ps_report_content *content) 
     if (content->identity.rows == 0) return;
     int column = ps_table_column(&content->arms, "arm");
     fputs(
-        "<details class=\"card\"><summary>Configuration, data and versions of every arm</summary><div class=\"scroll\" "
+        "<details class=\"card screen\"><summary>Configuration, data and versions of every arm</summary><div class=\"scroll\" "
         "tabindex=\"0\" role=\"region\" aria-label=\"Configuration\"><table>"
         "<caption><span>From the header of each arm's first trace; what differs between arms comes "
         "first.</span></caption><thead><tr><th scope=\"col\">Key</th>",
@@ -546,7 +546,7 @@ static void print_runs(FILE *stream, const ps_report_content *content) {
                                           "dead_start", "dead_end", "record_cost", "parameters", "trace"};
     enum { count = sizeof columns / sizeof *columns };
     fputs(
-        "<details class=\"card\"><summary>Every run, and the definitions used</summary><div class=\"scroll\" tabindex=\"0\" "
+        "<details class=\"card screen\"><summary>Every run, and the definitions used</summary><div class=\"scroll\" tabindex=\"0\" "
         "role=\"region\" aria-label=\"Runs\"><table>"
         "<caption><span>The runs. More columns stand in tables/runs.tsv.</span></caption><thead><tr>",
         stream);

@@ -7,10 +7,10 @@ browser=""
 for name in chromium chromium-browser google-chrome google-chrome-stable; do
     if command -v "$name" >/dev/null 2>&1; then browser=$name; break; fi
 done
-echo "1..9"
+echo "1..10"
 if [ -z "$browser" ] || [ ! -x "$tool" ]; then
     reason="no chromium found"; [ -n "$browser" ] && reason="tests/unit/report_test is not built"
-    for i in 1 2 3 4 5 6 7 8 9; do
+    for i in 1 2 3 4 5 6 7 8 9 10; do
         if [ "${PS_REQUIRE_BROWSER:-0}" = 1 ]; then echo "not ok $i - $reason"; else echo "ok $i # SKIP $reason"; fi
     done
     exit 0
@@ -81,3 +81,9 @@ sed -i 's|<main id="main">|<main id="main"><img src="planted.png" alt="">|' "$wo
 case "$(probe_page "$work/hostile")" in *"quiet=true"*) report 1 "a planted picture from outside is refused and seen" ;; *) report 0 "a planted picture from outside is refused and seen" ;; esac
 browse --window-size=1000,1400 --screenshot="$work/page.png" "file://$work/plain/report.html" >/dev/null
 [ -s "$work/page.png" ]; report $? "a screenshot can be taken"
+# What is folded on the screen is open on paper; the wide tables of configuration and runs are left out there.
+browse --no-pdf-header-footer --print-to-pdf="$work/page.pdf" "file://$work/plain/report.html" >/dev/null
+if command -v pdftotext >/dev/null 2>&1; then
+    pdftotext -layout "$work/page.pdf" "$work/page.txt"
+    grep -q 'A gate shut on a batch' "$work/page.txt" && ! grep -q 'definitions used\|config.pool_skip' "$work/page.txt"; report $? "a print opens what is folded and leaves out wide tables"
+elif [ "${PS_REQUIRE_BROWSER:-0}" = 1 ]; then report 1 "no pdftotext found"; else report 0 "a print # SKIP no pdftotext found"; fi

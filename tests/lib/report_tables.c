@@ -9,10 +9,10 @@
 #include "core/file.h"
 #include "core/json.h"
 
-enum { window_steps = 10 };
+enum { window_steps = 10, named_arms = 6, most_arms = 64 };
 
-static const char *const plain_arms[] = {"baseline", "ps2", "grid", "conv", "ps4", "zero"};
-static const char *const hostile_arms[] = {"<script>alert(1)</script>", "`touch pwned`$(touch pwned)", "\"quote\"|*md*\\'",
+static const char *const plain_arms[named_arms] = {"baseline", "ps2", "grid", "conv", "ps4", "zero"};
+static const char *const hostile_arms[named_arms] = {"<script>alert(1)</script>", "`touch pwned`$(touch pwned)", "\"quote\"|*md*\\'",
                                            "{/Bold x}_a^b %s @M",       "&amp;<b>\xE2\x80\xAE \xFF",   "#comment"};
 
 typedef struct {
@@ -20,6 +20,7 @@ typedef struct {
     const report_tables *spec;
     FILE *stream;
     bool failed;
+    char arms[most_arms][64]; /* names */
 } maker;
 
 /* A number in 0..1 that depends on nothing but its arguments. */
@@ -31,7 +32,13 @@ static double noise(int a, int b, int c, int d) {
     return (double)((x ^ (x >> 31)) >> 11) * 0x1p-53;
 }
 
-static const char *arm_name(const maker *make, int arm) { return make->spec->hostile ? hostile_arms[arm] : plain_arms[arm]; }
+static void name_arms(maker *make) {
+    const char *const *names = make->spec->hostile ? hostile_arms : plain_arms;
+    for (int a = 0; a < make->spec->arms; a++)
+        snprintf(make->arms[a], sizeof make->arms[a], a < named_arms ? "%s" : "%s %d", names[a % named_arms], a);
+}
+
+static const char *arm_name(const maker *make, int arm) { return make->arms[arm]; }
 
 static const char *layer_name(const maker *make, int layer, char name[64]) {
     snprintf(name, 64, make->spec->hostile ? "<img src=x onerror=alert(%d)>`id`" : "stage%d.conv%d",
@@ -501,8 +508,9 @@ static void write_verdict(maker *make) {
 bool report_tables_write(const char *directory, const report_tables *spec) {
     char tables[4096];
     snprintf(tables, sizeof tables, "%s/tables", directory);
-    if (ps_file_make_directories(tables) != PS_OK) return false;
+    if (spec->arms > most_arms || ps_file_make_directories(tables) != PS_OK) return false;
     maker make = {.directory = directory, .spec = spec};
+    name_arms(&make);
     write_runs(&make);
     write_comparison(&make);
     write_activity(&make);

@@ -827,30 +827,58 @@ static void both_clauses_about_outgoing_weights_count(void **state) {
     }
 }
 
-/* An arm's curve from its seeds' rows; a layer's and a stage's own curves stand beside it. */
-static void survival_of_an_arm_is_the_mean_of_its_seeds(void **state) {
-    enum { ROOM = 4000 };
-    static struct {
-        char arm[16], seed[8], origin[8], low[16], high[16], level[8], name[16];
-        double time, survival;
-        int seeds;
-    } rows[ROOM];
-    run_list base, module;
+/* ---- curves of survival ---- */
+
+typedef struct {
+    char arm[16], seed[8], origin[8], low[16], high[16], level[8], name[16];
+    double time, survival;
+    int seeds;
+} curve_row;
+
+static int read_curves(curve_row *rows, int room) {
     char path[128], line[512];
-    int count = 0, means = 0, stages = 0, layers = 0;
-    (void)state;
-    make_arms(&base, &module, 4);
-    held(compare_two(&base, &module));
+    int count = 0;
     snprintf(path, sizeof path, "%s/tables/survival.tsv", folder);
     FILE *file = fopen(path, "r");
     assert_non_null(file);
     assert_non_null(fgets(line, sizeof line, file));
-    for (; count < ROOM && fgets(line, sizeof line, file) != NULL; count++)
+    for (; count < room && fgets(line, sizeof line, file) != NULL; count++)
         assert_int_equal(sscanf(line, "%15s\t%7s\t%7s\t%lf\t%*s\t%*s\t%*s\t%lf\t%15s\t%15s\t%7s\t%15s\t%d", rows[count].arm, rows[count].seed,
                                 rows[count].origin, &rows[count].time, &rows[count].survival, rows[count].low, rows[count].high,
                                 rows[count].level, rows[count].name, &rows[count].seeds), 10);
     assert_true(feof(file));
     fclose(file);
+    return count;
+}
+
+static bool same_curve(const curve_row *a, const curve_row *b) {
+    return strcmp(a->arm, b->arm) == 0 && strcmp(a->origin, b->origin) == 0 && strcmp(a->level, b->level) == 0 &&
+           strcmp(a->name, b->name) == 0;
+}
+
+/* A seed's survival at a time, and the last time of its curve (-1: none). */
+static double seed_survival(const curve_row *rows, int count, const curve_row *of, int seed, double time, double *last) {
+    double survival = 1;
+    *last = -1;
+    for (int j = 0; j < count; j++) {
+        if (!same_curve(&rows[j], of) || atoi(rows[j].seed) != seed) continue;
+        if (rows[j].time <= time) survival = rows[j].survival;
+        *last = fmax(*last, rows[j].time);
+    }
+    return survival;
+}
+
+/* An arm's curve from its seeds' rows: it falls from one time to the next as the mean of those observed at both falls, so that
+ * it never rises where one leaves. A layer's and a stage's own curves stand beside it. */
+static void survival_of_an_arm_is_the_mean_of_its_seeds(void **state) {
+    enum { ROOM = 4000 };
+    static curve_row rows[ROOM];
+    run_list base, module;
+    int means = 0, stages = 0, layers = 0, left = 0;
+    (void)state;
+    make_arms(&base, &module, 4);
+    held(compare_two(&base, &module));
+    int count = read_curves(rows, ROOM);
     for (int i = 0; i < count; i++) {
         stages += strcmp(rows[i].level, "stage") == 0;
         layers += strcmp(rows[i].level, "layer") == 0;
@@ -858,30 +886,34 @@ static void survival_of_an_arm_is_the_mean_of_its_seeds(void **state) {
             assert_string_equal(rows[i].low, "NA");
             continue;
         }
-        double sum = 0, low = 2, high = -1;
-        int seeds = 0;
+        const curve_row *before = i > 0 && rows[i - 1].time < rows[i].time && same_curve(&rows[i - 1], &rows[i]) &&
+                                          strcmp(rows[i - 1].seed, "all") == 0 ? &rows[i - 1] : NULL;
+        double sum = 0, sum_before = 0, low = 2, high = -1;
+        int seeds = 0, all = 0;
         for (int s = 1; s <= 4; s++) {
-            double survival = 1, last = -1;
-            for (int j = 0; j < count; j++) {
-                if (strcmp(rows[j].arm, rows[i].arm) != 0 || strcmp(rows[j].origin, rows[i].origin) != 0 || atoi(rows[j].seed) != s ||
-                    strcmp(rows[j].level, rows[i].level) != 0 || strcmp(rows[j].name, rows[i].name) != 0)
-                    continue;
-                if (rows[j].time <= rows[i].time) survival = rows[j].survival;
-                last = fmax(last, rows[j].time);
-            }
+            double last, survival = seed_survival(rows, count, &rows[i], s, rows[i].time, &last);
+            all += last >= 0;
             if (last < rows[i].time) continue;
             sum += survival;
+            sum_before += before != NULL ? seed_survival(rows, count, &rows[i], s, before->time, &last) : survival;
             low = fmin(low, survival);
             high = fmax(high, survival);
             seeds++;
         }
         assert_int_equal(rows[i].seeds, seeds);
-        assert_float_equal(rows[i].survival, sum / seeds, 1e-6);
-        assert_float_equal(atof(rows[i].low), low, 1e-6);
-        assert_float_equal(atof(rows[i].high), high, 1e-6);
+        if (before == NULL) assert_float_equal(rows[i].survival, 1, 0);
+        else assert_float_equal(rows[i].survival, sum_before > 0 ? before->survival * sum / sum_before : before->survival, 1e-6);
+        assert_true(before == NULL || (rows[i].survival <= before->survival && atof(rows[i].high) <= atof(before->high)));
+        assert_true(atof(rows[i].low) <= rows[i].survival + 1e-9 && rows[i].survival <= atof(rows[i].high) + 1e-9);
+        assert_true(atof(rows[i].low) <= low + 1e-9 && atof(rows[i].high) >= high - 1e-9);
+        if (seeds == all) {
+            assert_float_equal(rows[i].survival, sum / seeds, 1e-6);
+            assert_float_equal(atof(rows[i].low), low, 1e-6);
+            assert_float_equal(atof(rows[i].high), high, 1e-6);
+        } else left++;
         means++;
     }
-    assert_true(means > 20 && stages > 0 && layers > 0);
+    assert_true(means > 20 && stages > 0 && layers > 0 && left > 0);
 }
 
 /* Every row has as many cells as the header line. */

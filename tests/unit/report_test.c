@@ -444,6 +444,19 @@ static void test_hostile(void **state) {
     free(markdown);
 }
 
+/* More arms than there are colours and names made up for them. */
+static void test_many_arms(void **state) {
+    (void)state;
+    make_tables("many", (report_tables){.arms = 9, .seeds = 2, .layers = 2, .channels = 3, .windows = 3, .hostile = true});
+    char *page = write_report("many", "html", "report.html");
+    check_closed(page);
+    check_sections(page);
+    assert_non_null(strstr(page, "&quot;quote&quot;|*md*\\&#39; 8"));
+    free(page);
+    assert_false(report_tables_write(in_folder("toomany"),
+                                     &(report_tables){.arms = 65, .seeds = 1, .layers = 1, .channels = 1, .windows = 1}));
+}
+
 static void test_one_arm_one_seed(void **state) {
     (void)state;
     make_tables("one", (report_tables){.arms = 1, .seeds = 1, .layers = 1, .channels = 2, .windows = 1});
@@ -592,7 +605,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_hostile),         cmocka_unit_test(test_one_arm_one_seed),
         cmocka_unit_test(test_missing_tables),  cmocka_unit_test(test_faults),
         cmocka_unit_test(test_broken_plot),     cmocka_unit_test(test_no_gnuplot),
-        cmocka_unit_test(test_missing_columns),
+        cmocka_unit_test(test_missing_columns), cmocka_unit_test(test_many_arms),
     };
     return cmocka_run_group_tests_name("report", tests, make_folder, remove_folder);
 }
