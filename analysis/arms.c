@@ -33,11 +33,13 @@ static void note_role(ps_arm *arm, const ps_trace_header *header) {
     for (int l = 0; l < header->layer_count; l++) arm->has_module |= header->layers[l].pool_skip != NULL;
     arm->pool_size = size > 0 ? (int)size : 0;
     bool leaky = number_of(config, "leaky_slope") > 0, renewed = number_of(config, "reinit_dead") > 0;
-    if (leaky + renewed + arm->has_module > 1) arm->role = PS_ROLE_OTHER;
+    ps_role module = strcmp(cut, "gradient") == 0  ? PS_ROLE_CUT_GRADIENT
+                     : strcmp(cut, "forward") == 0 ? PS_ROLE_CUT_FORWARD
+                                                   : role_of_mode(text_of(config, "pool_skip_mode"));
+    if (renewed && (leaky || arm->has_module)) arm->role = PS_ROLE_OTHER;
+    else if (leaky && arm->has_module) arm->role = module == PS_ROLE_MODULE ? PS_ROLE_LEAKY_MODULE : PS_ROLE_OTHER;
     else if (!arm->has_module) arm->role = leaky ? PS_ROLE_LEAKY : renewed ? PS_ROLE_REINIT : PS_ROLE_BASELINE;
-    else if (strcmp(cut, "gradient") == 0) arm->role = PS_ROLE_CUT_GRADIENT;
-    else if (strcmp(cut, "forward") == 0) arm->role = PS_ROLE_CUT_FORWARD;
-    else arm->role = role_of_mode(text_of(config, "pool_skip_mode"));
+    else arm->role = module;
 }
 
 /* A fork says so before its first step. */

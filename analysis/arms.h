@@ -16,7 +16,8 @@ typedef enum {
     PS_ROLE_CONV_SKIP,
     PS_ROLE_CUT_GRADIENT, /* the module sends no gradient to what feeds it */
     PS_ROLE_CUT_FORWARD,  /* the module adds nothing to the output */
-    PS_ROLE_LEAKY,
+    PS_ROLE_LEAKY,        /* LeakyReLU, no module */
+    PS_ROLE_LEAKY_MODULE, /* LeakyReLU and the full Pool Skip */
     PS_ROLE_REINIT, /* no module; dead nodes are drawn anew every so many windows */
     PS_ROLE_OTHER
 } ps_role;

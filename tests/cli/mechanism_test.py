@@ -79,14 +79,14 @@ experiment = {"name": "mechanism", "base": {"model": "plain9", "batch_norm": "no
               "fork": {"steps": 2, "plant": "share=0.25,cause=bias,value=-4,seed=1"},
               "arms": [{"name": "baseline"}, {"name": "ps2", "pool_skip": 2}, {"name": "cut", "pool_skip": 2, "pool_skip_cut": "gradient"},
                        {"name": "mute", "pool_skip": 2, "pool_skip_cut": "forward"}, {"name": "renewed", "reinit_dead": 1},
-                       {"name": "leaky", "leaky_slope": 0.01}], "seeds": [1, 2]}
+                       {"name": "leaky", "leaky_slope": 0.01}, {"name": "leaky-ps2", "leaky_slope": 0.01, "pool_skip": 2}], "seeds": [1, 2]}
 with open(path("experiment.json"), "w") as stream:
     json.dump(experiment, stream)
 result = run("experiment", "experiment.json", "--out", "mechanism", "--quiet")
 report(result.returncode == 0, "an experiment with all arms holds", result.stderr)
 verdict = json.load(open(path("mechanism", "verdict.json")))
 found = {p["id"]: p for p in verdict["predictions"]}
-report(all(found[i]["verdict"] != "not_testable" for i in ("M1", "M2", "M3", "M4")), "M1 to M4 are tested", {i: found[i]["sentence"] for i in found if i[0] == "M"})
+report(all(found[i]["verdict"] != "not_testable" for i in ("M1", "M2", "M3", "M4", "M5")), "M1 to M5 are tested", {i: found[i]["sentence"] for i in found if i[0] == "M"})
 report(found["M4"]["estimate"] == 0, "nothing is dead with LeakyReLU", found["M4"])
 report(all(run("explain", "mechanism", i).returncode == 0 for i in ("M3", "M4")), "explain leads back to the traces")
 shutil.rmtree(path("mechanism"), ignore_errors=True)
