@@ -185,10 +185,58 @@ static void merge_band_windows(const ps_pool_skip_merge *job, const ps_pool_skip
     }
 }
 
+/* ---- runs of positions with the same path: all of `added`, or none ---- */
+
+enum { RUN = 16 }; /* positions whose sums stay in registers */
+
+INLINE void merge_run(const ps_pool_skip_merge *job, size_t at, int positions, size_t k, int count, size_t c, float *sums) {
+    vf zero = splat(0.0f), scale = job->added != NULL ? load_upto(job->scale + k, count) : zero;
+    vf identity_squares = zero, path_squares = zero, whole_squares = zero, products = zero;
+    at += k;
+    for (int x = 0; x < positions; x++, at += c) {
+        vf identity = job->identity != NULL ? load_upto(job->identity + at, count) : zero;
+        vf path = job->added != NULL ? load_upto(job->added + at, count) * scale : zero, whole = identity + path;
+        if (job->out != NULL) store_upto(job->out + at, job->accumulate ? load_upto(job->out + at, count) + whole : whole, count);
+        if (sums == NULL) continue;
+        identity_squares = fma_(identity, identity, identity_squares);
+        path_squares = fma_(path, path, path_squares);
+        whole_squares = fma_(whole, whole, whole_squares);
+        products = fma_(identity, path, products);
+    }
+    if (sums == NULL) return;
+    add_sum(sums + k, identity_squares, count);
+    add_sum(sums + c + k, path_squares, count);
+    add_sum(sums + 2 * c + k, whole_squares, count);
+    add_sum(sums + 3 * c + k, products, count);
+}
+
+static void merge_band_runs(const ps_pool_skip_merge *job, const ps_pool_skip_band *band, double *slot, float *running) {
+    const ps_pool_skip_grid *g = job->grid;
+    size_t c = (size_t)g->shape.c, depth = 0;
+    for (int row = 0; row < band->slices * band->rows; row++) {
+        size_t at = ps_pool_skip_row(g, band->image, band->z + row / band->rows, band->y + row % band->rows);
+        for (int x = 0, positions; x < g->shape.w; x += positions, at += (size_t)positions * c) {
+            positions = g->shape.w - x < RUN ? g->shape.w - x : RUN;
+            size_t k = 0;
+            for (; k + LANES <= c; k += LANES) merge_run(job, at, positions, k, LANES, c, running);
+            if (k < c) merge_run(job, at, positions, k, (int)(c - k), c, running);
+            depth += (size_t)positions;
+            if (running == NULL || depth < PS_ROWS_FLOAT_DEPTH) continue;
+            flush(slot, running, PS_POOL_SKIP_SUMS * c);
+            depth = 0;
+        }
+    }
+    if (running != NULL) flush(slot, running, PS_POOL_SKIP_SUMS * c);
+}
+
 void PS_SIMD_NAME(ps_pool_skip_merge_band)(const ps_pool_skip_merge *job, const ps_pool_skip_band *band, double *slot) {
     const ps_pool_skip_grid *g = job->grid;
     size_t c = (size_t)g->shape.c, depth = 0;
     float *running = slot ? ps_rows_slot_floats(slot, c, PS_POOL_SKIP_COLUMNS) : NULL;
+    if (job->added == NULL || !job->select) {
+        merge_band_runs(job, band, slot, running);
+        return;
+    }
     int first = 0; /* column after the whole windows */
     if (takes_windows(job, band)) {
         merge_band_windows(job, band, slot, running, &depth);
