@@ -568,13 +568,13 @@ static ps_status write_cells(emitter *out, const int *rows, int count, const axi
     double *sums = NULL;
     int *counts = NULL;
     grouping arms = {0};
+    if (!resolve_amount(table, out->request->value, &of))
+        return ps_fail(PS_ERR_INPUT, "the data set %s draws \"%s\", which is no column", out->request->name,
+                       out->request->value);
     ps_status status = PS_OK;
     PS_TRY_CLEANUP(PS_ALLOC(cells, &sums, "a heat map"));
     PS_TRY_CLEANUP(PS_ALLOC(cells, &counts, "a heat map"));
     PS_TRY_CLEANUP(group_arms(out->source, rows, count, &arms));
-    if (!resolve_amount(table, out->request->value, &of))
-        return ps_fail(PS_ERR_INPUT, "the data set %s draws \"%s\", which is no column", out->request->name,
-                       out->request->value);
     fputs("# column\trow\tvalue\n", out->stream);
     for (int a = 0; a < arms.count; a++) {
         memset(sums, 0, cells * sizeof *sums);
