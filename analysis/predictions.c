@@ -213,10 +213,23 @@ static uint64_t line_of(const ps_summary *summary, const char *statistic) {
     return ps_summary_line(summary, statistic[0] == '@' ? "dead_mean" : statistic);
 }
 
+/* Of a contrast alone: its statistic is what came out, of which a divergence is the worst. What one arm's nodes do is told by what was recorded
+ * up to the last finite probe (metric.h); nothing is worst or best there. */
+static bool is_ranked(const ps_arm_run *run, const ps_arm_run *partner) {
+    return partner != NULL && (run->status == PS_RUN_DIVERGED || partner->status == PS_RUN_DIVERGED);
+}
+
 /* The effect of a pair of which a run diverged: the worst there is, the best where the partner alone did, none where both did. */
 static double diverged_effect(const ps_arm_run *run, const ps_arm_run *partner) {
-    bool arm = run->status == PS_RUN_DIVERGED, other = partner != NULL && partner->status == PS_RUN_DIVERGED;
+    bool arm = run->status == PS_RUN_DIVERGED, other = partner->status == PS_RUN_DIVERGED;
     return arm && other ? 0 : arm ? -INFINITY : INFINITY;
+}
+
+/* Why a run or pair gives no finite number. */
+static const char *reason_without(const ps_prediction *prediction, const ps_arm_run *run, const ps_prediction_value *v) {
+    if (!ps_is_absent(v->value)) return "gives a number that is not finite";
+    if (run->status == PS_RUN_DIVERGED) return "diverged before it had a case to count";
+    return prediction->absent != NULL ? prediction->absent : "has no case to count";
 }
 
 static ps_status add_run(part_work *work, const ps_arm_run *run, const ps_arm_run *partner, int variation) {
@@ -230,11 +243,10 @@ static ps_status add_run(part_work *work, const ps_arm_run *run, const ps_arm_ru
     v->against_trace = partner != NULL ? partner->path : NULL;
     v->first_line = line_of(mine, statistic);
     v->against_line = other != NULL ? line_of(other, statistic) : 0;
-    v->diverged = run->status == PS_RUN_DIVERGED || (partner != NULL && partner->status == PS_RUN_DIVERGED);
+    v->diverged = is_ranked(run, partner);
     if (!v->diverged) PS_TRY(pair_value(statistic, other, mine, v));
     if (!v->diverged && !isfinite(v->value)) {
-        const char *why = work->prediction->absent != NULL ? work->prediction->absent : "has no case to count";
-        leave_out(r, run->seed, ps_is_absent(v->value) ? why : "gives a number that is not finite", NULL, true);
+        leave_out(r, run->seed, reason_without(work->prediction, run, v), NULL, true);
         return PS_OK;
     }
     double beyond = (work->prediction->greater ? 1 : -1) * (v->value - work->part->margin);
@@ -407,6 +419,8 @@ static bool say_untestable(ps_prediction_result *result, const ps_prediction_par
     else if (too_many_lost(r))
         snprintf(out, size, "Not testable: %d of %d seeds give no value, more than a third (counted over: %s): %s.", r->lost,
                  r->lost + r->n, result->prediction->population, left);
+    else if (measured(r) == 0 && !result->prediction->divergence_decides)
+        snprintf(out, size, "Not testable: a run of every pair diverged, so that no number was measured.");
     return out[0] != '\0';
 }
 

@@ -30,6 +30,8 @@ typedef struct {
         double value;
     } fixed[PS_MOST_FIXED]; /* numbers the statistic is counted by, from fixed.h, where the metrics have them from */
     bool greater;       /* predicted: above the margin; else below */
+    bool divergence_decides; /* a contrast of outcomes that diverging alone spoils: judged though a run of every pair diverged. Of others some
+                                pair must have given a number */
     unsigned rests;     /* PS_RESTS_... of metric.h: what the statistic changes with */
     const char *needs;  /* quantities, separated by blanks */
     const char *tables; /* where the counted rows stand, separated by blanks */
@@ -44,7 +46,8 @@ typedef struct {
     double value, cases;
     double value_arm, value_against;     /* of a difference: what it is the difference of; else ps_absent() */
     double observed, expected, variance; /* of "@..." statistics: events of the arm, stratified by layer; else ps_absent() */
-    bool diverged, no_event;             /* no_event: of "@...", O - E = V = 0; the seed says nothing for either side */
+    bool diverged, no_event;             /* diverged: a run of the pair did, and it counts by rank alone (never of a measure itself);
+                                            no_event: of "@...", O - E = V = 0; the seed says nothing for either side */
     const char *trace, *against_trace;   /* borrowed from the arms; the latter NULL for a measure itself */
     uint64_t first_line, against_line;   /* of the traces, 0: none */
 } ps_prediction_value;

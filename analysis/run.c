@@ -30,6 +30,18 @@ int ps_run_first_known(const ps_run *run) {
     return -1;
 }
 
+/* As recorded, whatever the rule: every definition of deadness knows its nodes at a finite probe. */
+static bool is_finite_probe(const ps_run *run, int probe) {
+    size_t place = (size_t)(run->probe_map != NULL ? run->probe_map[probe] : probe);
+    for (int node = 0; node < run->node_count; node++)
+        if (run->states[place * (size_t)run->node_count + (size_t)node] != 0) return true;
+    return false;
+}
+
+bool ps_run_counts(const ps_run *run, const ps_window_info *window) {
+    return run->status != PS_RUN_DIVERGED || (window->after >= 0 && is_finite_probe(run, window->after));
+}
+
 #define FAIL_AT(run, record, ...) fail_at((run), (record)->line, __VA_ARGS__)
 static ps_status __attribute__((format(printf, 3, 4))) fail_at(const ps_run *run, uint64_t line, const char *format, ...) {
     char sentence[400];

@@ -290,6 +290,7 @@ static ps_status take(void *context, const ps_frame *frame) {
     const ps_run *run = state->in.run;
     /* Other thresholds of mobility leave W2, W4, W5 and P9 as they are. */
     bool rests_on_nodes = (state->in.asked & (PS_RESTS_DEATH | PS_RESTS_WINDOWS)) != 0;
+    if (frame->is_window && !ps_run_counts(run, &run->windows[frame->index])) return PS_OK;
     if (state->line == 0 && frame->is_window && run->layer_count > 0) state->line = frame->line[0];
     for (int l = 0; l < run->layer_count; l++) {
         const ps_trace_layer *layer = &run->layers[l];

@@ -312,9 +312,9 @@ static int left_out_of(const cJSON *document, const char *id) {
     return cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(part, "left_out"));
 }
 
-/* Four module runs diverge, and have no dead node to count: they must neither drop out nor count as healed. */
+/* Four module runs diverge, and have no dead node to count: what came out counts them worst, what dead nodes do names them as left out. */
 static void diverged_runs_without_a_value_count_worst(void **state) {
-    static const char *const ids[] = {"P1", "P4", "P6"};
+    static const char *const alone[] = {"P1", "P4"};
     run_list base, module;
     (void)state;
     make_arms(&base, &module, 8);
@@ -329,19 +329,22 @@ static void diverged_runs_without_a_value_count_worst(void **state) {
     }
     held(compare_two(&base, &module));
     cJSON *document = read_verdict();
-    for (int i = 0; i < 3; i++) {
-        const cJSON *prediction = prediction_of(document, ids[i]), *value;
-        int diverged = 0;
-        assert_string_equal(verdict_of(document, ids[i]), "inconclusive"); /* eight of twelve would be supported */
-        assert_float_equal(number_in(prediction, "n"), 12, 0);
-        assert_string_equal(cJSON_GetObjectItemCaseSensitive(prediction, "interval")->valuestring, "median95");
-        assert_string_equal(cJSON_GetObjectItemCaseSensitive(prediction, "low")->valuestring, "-Infinity");
-        cJSON_ArrayForEach(value, cJSON_GetObjectItemCaseSensitive(prediction, "values")) {
-            if (!cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(value, "diverged"))) continue;
-            diverged++;
-            assert_string_equal(cJSON_GetObjectItemCaseSensitive(value, "value")->valuestring, "NaN");
-        }
-        assert_int_equal(diverged, 4);
+    const cJSON *p6 = prediction_of(document, "P6"), *value;
+    int diverged = 0;
+    assert_string_equal(verdict_of(document, "P6"), "inconclusive"); /* eight of twelve would be supported */
+    assert_float_equal(number_in(p6, "n"), 12, 0);
+    assert_string_equal(cJSON_GetObjectItemCaseSensitive(p6, "interval")->valuestring, "median95");
+    assert_string_equal(cJSON_GetObjectItemCaseSensitive(p6, "low")->valuestring, "-Infinity");
+    cJSON_ArrayForEach(value, cJSON_GetObjectItemCaseSensitive(p6, "values")) {
+        if (!cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(value, "diverged"))) continue;
+        diverged++;
+        assert_string_equal(cJSON_GetObjectItemCaseSensitive(value, "value")->valuestring, "NaN");
+    }
+    assert_int_equal(diverged, 4);
+    for (int i = 0; i < 2; i++) {
+        assert_float_equal(number_in(prediction_of(document, alone[i]), "n"), 8, 0);
+        assert_int_equal(left_out_of(document, alone[i]), 4);
+        assert_non_null(strstr(sentence_of(document, alone[i]), "seed 9 diverged before it had a case to count"));
     }
     assert_float_equal(number_in(prediction_of(document, "P6"), "estimate"), 0.05, 1e-6); /* the median, not the mean */
     /* Their share of inert dead windows is absent, their dead share 0: neither speaks for the arm. */
@@ -359,6 +362,57 @@ static void diverged_runs_without_a_value_count_worst(void **state) {
     cJSON_ArrayForEach(inert, cJSON_GetObjectItemCaseSensitive(document, "comparison"))
         if (strcmp(cJSON_GetObjectItemCaseSensitive(inert, "better")->valuestring, "none") == 0)
             assert_string_equal(cJSON_GetObjectItemCaseSensitive(inert, "centre")->valuestring, "mean");
+    cJSON_Delete(document);
+}
+
+/* Twelve baselines that diverged: before their first window ended, or with all of it recorded. What dead nodes receive is not told by the
+ * divergence: not at all the first time, and as if it had not been the second. */
+static void a_divergence_alone_decides_nothing_about_nodes(void **state) {
+    static const char *const ids[] = {"W1", "W2", "W3", "W4", "W5"};
+    double estimate = 0;
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        run_list runs = {0};
+        for (int s = 1; s <= 12; s++) {
+            ps_fixture f = ps_fixture_default("baseline", (uint64_t)s);
+            f.channels = 24;
+            f.revival = 0.02;
+            f.diverged = i > 0;
+            f.blown_from = i == 2;
+            add_run(&runs, &f);
+        }
+        ps_compare_arm arm = {"baseline", runs.paths, runs.count};
+        held(ps_compare_run(&arm, 1, &(ps_compare_options){.out_directory = folder, .quiet = true}));
+        cJSON *document = read_verdict();
+        for (int w = 0; i == 2 && w < 5; w++) assert_string_equal(verdict_of(document, ids[w]), "not_testable");
+        if (i == 2) assert_non_null(strstr(sentence_of(document, "W1"), "seed 1 diverged before it had a case to count"));
+        else assert_string_equal(verdict_of(document, "W1"), "supported");
+        if (i == 0) estimate = number_in(prediction_of(document, "W1"), "estimate");
+        if (i == 1) assert_float_equal(number_in(prediction_of(document, "W1"), "estimate"), estimate, 0);
+        cJSON_Delete(document);
+    }
+}
+
+/* Every run of the arm diverged: that is an answer about accuracy, and none about l2/l1 or deaths. */
+static void contrasts_need_a_number(void **state) {
+    run_list base = {0}, module = {0};
+    (void)state;
+    for (int s = 1; s <= 12; s++) {
+        ps_fixture b = ps_fixture_default("baseline", (uint64_t)s), m = ps_fixture_default("ps2", (uint64_t)s);
+        b.start_by_seed = m.start_by_seed = m.module = m.diverged = true;
+        m.pool_size = 2;
+        add_run(&base, &b);
+        add_run(&module, &m);
+        start_at_zero(&module);
+    }
+    held(compare_two(&base, &module));
+    cJSON *document = read_verdict();
+    assert_string_equal(verdict_of(document, "P6"), "refuted");
+    for (int i = 0; i < 3; i++) {
+        const char *id = (const char *const[]){"P2", "P3", "P5"}[i];
+        assert_string_equal(verdict_of(document, id), "not_testable");
+        assert_non_null(strstr(sentence_of(document, id), "a run of every pair diverged"));
+    }
     cJSON_Delete(document);
 }
 
@@ -588,6 +642,36 @@ static void deaths_of_a_diverged_run_end_at_its_last_finite_probe(void **state) 
         assert_int_equal(whole.spells[i].revived, stopped.spells[i].revived);
     }
     for (size_t i = 0; i < whole.alive_count; i++) assert_int_equal(whole.alive[i].end, stopped.alive[i].end);
+    ps_summary_clear(&whole);
+    ps_summary_clear(&stopped);
+}
+
+static void windows_of_a_diverged_run_end_at_its_last_finite_probe(void **state) {
+    static const char *const measures[] = {"dead_gradient_steps", "leave_difference",    "cascade_difference",       "sparsity_lead",     "near_dead_slowing",
+                                           "dead_gradient_ratio", "dead_moving_share",   "dead_outgoing_still",
+                                           "reopened_outgoing_moving", "gradient_reopening", "dead_mean"};
+    ps_summary whole, stopped;
+    (void)state;
+    ps_fixture f = ps_fixture_default("run", 5);
+    f.module = f.norm = f.noise = f.diverged = true;
+    f.pool_size = 2;
+    f.dead_ratio = 0.2;
+    f.layers = 6;
+    f.channels = 24;
+    f.death = 0.05;
+    f.revival = 0.3;
+    f.near_leave = 0.3;
+    f.windows = 12;
+    f.blown_from = 9; /* probes 0 to 8 are finite; window 8 has no end */
+    summarise(&f, &whole);
+    f.windows = 8;
+    f.blown_from = 0;
+    f.diverged = false;
+    summarise(&f, &stopped);
+    for (size_t i = 0; i < sizeof measures / sizeof *measures; i++) {
+        double expected = ps_summary_get(&stopped, measures[i]), found = ps_summary_get(&whole, measures[i]);
+        if (!isfinite(expected) || fabs(found - expected) > 1e-12) fail_msg("%s: %.17g, not %.17g", measures[i], found, expected);
+    }
     ps_summary_clear(&whole);
     ps_summary_clear(&stopped);
 }
@@ -1049,6 +1133,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(diverged_runs_rank_worst, setup, teardown),
         cmocka_unit_test_setup_teardown(deaths_of_a_diverged_run_end_at_its_last_finite_probe, setup, teardown),
         cmocka_unit_test_setup_teardown(diverged_runs_without_a_value_count_worst, setup, teardown),
+        cmocka_unit_test_setup_teardown(windows_of_a_diverged_run_end_at_its_last_finite_probe, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_divergence_alone_decides_nothing_about_nodes, setup, teardown),
+        cmocka_unit_test_setup_teardown(contrasts_need_a_number, setup, teardown),
         cmocka_unit_test_setup_teardown(the_partner_may_diverge, setup, teardown),
         cmocka_unit_test_setup_teardown(left_out_seeds_are_named, setup, teardown),
         cmocka_unit_test_setup_teardown(a_cohort_without_events_stays_in, setup, teardown),
