@@ -187,14 +187,67 @@ static ps_status pair_value(const char *statistic, const ps_summary *reference, 
     return PS_OK;
 }
 
+/* Whether the run's trace announces the quantity; runs of one arm may differ in it. */
+static bool recorded(const ps_arm_run *run, ps_quantity quantity) {
+    const cJSON *item;
+    cJSON_ArrayForEach(item, run->quantities) {
+        const cJSON *known = cJSON_GetObjectItemCaseSensitive(item, "name");
+        if (cJSON_IsString(known) && strcmp(known->valuestring, ps_quantity_name(quantity)) == 0) return true;
+    }
+    return false;
+}
+
+/* Whether the list, separated by blanks, has the quantity. */
+static bool lists(const char *list, ps_quantity quantity) {
+    const char *name = ps_quantity_name(quantity);
+    size_t length = strlen(name);
+    for (const char *at = list; (at = strstr(at, name)) != NULL; at += length)
+        if ((at == list || at[-1] == ' ') && (at[length] == ' ' || at[length] == '\0')) return true;
+    return false;
+}
+
+static bool needs(const ps_prediction *prediction, int variation, ps_quantity quantity) {
+    int count;
+    return lists(prediction->needs, quantity) || (variation != PRIMARY && lists(ps_variations(&count)[variation].needs, quantity));
+}
+
+/* The first needed quantity that one of the runs has not recorded, NULL: none. */
+static const char *first_missing(const ps_prediction *prediction, int variation, const ps_arm_run *run, const ps_arm_run *partner) {
+    for (int q = 0; q < PS_Q_COUNT; q++)
+        if (needs(prediction, variation, (ps_quantity)q) &&
+            (!recorded(run, (ps_quantity)q) || (partner != NULL && !recorded(partner, (ps_quantity)q))))
+            return ps_quantity_name((ps_quantity)q);
+    return NULL;
+}
+
+static bool all_recorded(const ps_arm *arm, ps_quantity quantity) {
+    for (int i = 0; i < arm->run_count; i++)
+        if (!recorded(&arm->runs[i], quantity)) return false;
+    return true;
+}
+
+/* Needed quantities that some run of the arms has not recorded. */
+static void list_missing(const ps_prediction *prediction, int variation, const ps_prediction_part_result *part,
+                         char *missing, size_t size) {
+    missing[0] = '\0';
+    for (int q = 0; q < PS_Q_COUNT; q++) {
+        size_t used = strlen(missing);
+        ps_quantity quantity = (ps_quantity)q;
+        if (!needs(prediction, variation, quantity)) continue;
+        if (all_recorded(part->arm, quantity) && (part->against == NULL || all_recorded(part->against, quantity))) continue;
+        snprintf(missing + used, size - used, "%s%s", used > 0 ? " " : "", ps_quantity_name(quantity));
+    }
+}
+
 static void leave_out(ps_prediction_part_result *r, long long seed, const char *reason, const char *detail, bool lost) {
     r->left[r->left_count++] = (ps_prediction_left_out){seed, reason, detail, lost};
     r->lost += lost;
 }
 
 /* What is known before any value is read; true where the seed was left out. */
-static bool left_by_design(ps_prediction_part_result *r, const ps_arm_run *run, const ps_arm_run *partner) {
-    const char *key = NULL;
+static bool left_by_design(part_work *work, const ps_arm_run *run, const ps_arm_run *partner, int variation) {
+    ps_prediction_part_result *r = work->r;
+    const char *key = NULL, *lacking;
     if (r->against != NULL && partner == NULL) {
         leave_out(r, run->seed, "has no run in arm", r->against->name, false);
         return true;
@@ -206,7 +259,10 @@ static bool left_by_design(ps_prediction_part_result *r, const ps_arm_run *run, 
     if (pair == PS_PAIR_UNVERIFIED) leave_out(r, run->seed, "its traces carry no pairing object", NULL, true);
     else if (pair == PS_PAIR_DIFFERS) leave_out(r, run->seed, "is no pair: differs in", key, true);
     else if (open != NULL) leave_out(r, run->seed, "has no end in arm", open->name, true);
-    return pair != PS_PAIR_GOOD || open != NULL;
+    if (pair != PS_PAIR_GOOD || open != NULL) return true;
+    lacking = first_missing(work->prediction, variation, run, partner);
+    if (lacking != NULL) leave_out(r, run->seed, "has not recorded", lacking, true);
+    return lacking != NULL;
 }
 
 static uint64_t line_of(const ps_summary *summary, const char *statistic) {
@@ -237,7 +293,7 @@ static ps_status add_run(part_work *work, const ps_arm_run *run, const ps_arm_ru
     const ps_summary *mine = summary_of(run, variation), *other = partner != NULL ? summary_of(partner, variation) : NULL;
     const char *statistic = work->part->statistic;
     ps_prediction_value *v = &r->values[r->n];
-    if (left_by_design(r, run, partner)) return PS_OK;
+    if (left_by_design(work, run, partner, variation)) return PS_OK;
     *v = (ps_prediction_value){.seed = run->seed, .value = NAN, .trace = run->path};
     v->value_arm = v->value_against = v->observed = v->expected = v->variance = ps_absent();
     v->against_trace = partner != NULL ? partner->path : NULL;
@@ -316,30 +372,6 @@ static bool too_many_lost(const ps_prediction_part_result *r) {
 }
 
 /* ---- verdict ---- */
-
-static bool recorded(const ps_arm *arm, const char *name) {
-    const cJSON *item;
-    cJSON_ArrayForEach(item, arm->runs[0].quantities) {
-        const cJSON *known = cJSON_GetObjectItemCaseSensitive(item, "name");
-        if (cJSON_IsString(known) && strcmp(known->valuestring, name) == 0) return true;
-    }
-    return false;
-}
-
-/* Needed quantities that the arms' traces do not announce. */
-static void list_missing(const ps_prediction *prediction, int variation, const ps_prediction_part_result *part,
-                         char *missing, size_t size) {
-    char needs[256], *rest = needs, *name;
-    int count;
-    snprintf(needs, sizeof needs, "%s %s", prediction->needs,
-             variation == PRIMARY ? "" : ps_variations(&count)[variation].needs);
-    missing[0] = '\0';
-    while ((name = strsep(&rest, " ")) != NULL) {
-        size_t used = strlen(missing);
-        bool there = recorded(part->arm, name) && (part->against == NULL || recorded(part->against, name));
-        if (name[0] != '\0' && !there) snprintf(missing + used, size - used, "%s%s", used > 0 ? " " : "", name);
-    }
-}
 
 static const char *role_name(ps_role role, int size) {
     static const char *const names[] = {"baseline",

@@ -33,7 +33,7 @@ typedef struct {
     bool divergence_decides; /* a contrast of outcomes that diverging alone spoils: judged though a run of every pair diverged. Of others some
                                 pair must have given a number */
     unsigned rests;     /* PS_RESTS_... of metric.h: what the statistic changes with */
-    const char *needs;  /* quantities, separated by blanks */
+    const char *needs;  /* quantities of quantity.def, separated by blanks; a run that lacks one gives no value */
     const char *tables; /* where the counted rows stand, separated by blanks */
     int part_count;
     ps_prediction_part parts[PS_MOST_PARTS];
@@ -55,7 +55,7 @@ typedef struct {
 /* A seed that gave no value. */
 typedef struct {
     long long seed;
-    const char *reason, *detail; /* detail: a pairing key or an arm, NULL: none; borrowed */
+    const char *reason, *detail; /* detail: a pairing key, an arm or a quantity, NULL: none; borrowed */
     bool lost;                   /* counts towards PS_MOST_LOST: there was a run, or a pair */
 } ps_prediction_left_out;
 
@@ -81,7 +81,7 @@ typedef struct {
     double estimate, p, p_refute, p_holm, p_refute_holm, best_p, best_p_holm;
     ps_stats_interval interval;
     ps_prediction_part_result parts[PS_MOST_PARTS]; /* part_count of the prediction; not testable: as far as they were measured */
-    char missing[256];                              /* needed and not recorded, separated by blanks */
+    char missing[256];                              /* needed and not recorded in some run, separated by blanks */
     char sentence[1024];
 } ps_prediction_result;
 

@@ -781,6 +781,40 @@ static void missing_quantities_are_not_guessed(void **state) {
     cJSON_Delete(document);
 }
 
+static const char *first_missing_of(const cJSON *document, const char *id) {
+    const cJSON *first = cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(prediction_of(document, id), "missing"), 0);
+    return first != NULL ? first->valuestring : "";
+}
+
+/* Three runs of twelve lack one quantity of W1, and none has recorded what P9's instrument check judges. */
+static void every_run_is_asked_what_it_recorded(void **state) {
+    run_list base, module;
+    (void)state;
+    memset(&base, 0, sizeof base);
+    memset(&module, 0, sizeof module);
+    for (int s = 1; s <= 12; s++) {
+        ps_fixture b = ps_fixture_default("baseline", (uint64_t)s), m = ps_fixture_default("ps2", (uint64_t)s);
+        b.channels = m.channels = 24;
+        m.module = m.norm = m.noise = true;
+        m.pool_size = 2;
+        m.dead_ratio = 0.2;
+        add_run(&base, &b);
+        if (s > 9) rewrite(&base, "{\"name\":\"grad_zero_steps\"},", "");
+        add_run(&module, &m);
+        rewrite(&module, "{\"name\":\"shut_beta_grad_steps\"},", "");
+    }
+    held(compare_two(&base, &module));
+    cJSON *document = read_verdict();
+    assert_float_equal(number_in(prediction_of(document, "W1"), "n"), 9, 0);
+    assert_int_equal(left_out_of(document, "W1"), 3);
+    assert_non_null(strstr(sentence_of(document, "W1"), "seed 10 has not recorded grad_zero_steps"));
+    assert_string_equal(first_missing_of(document, "W1"), "grad_zero_steps");
+    assert_string_equal(first_missing_of(document, "W2"), "");
+    assert_string_equal(verdict_of(document, "P9"), "not_testable");
+    assert_non_null(strstr(sentence_of(document, "P9"), "not recorded in arm ps2: shut_beta_grad_steps"));
+    cJSON_Delete(document);
+}
+
 /* What is fixed beforehand is said for every prediction, and is what the metrics count by. */
 static void fixed_numbers_are_said(void **state) {
     run_list base, module;
@@ -1147,6 +1181,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(contradictions_make_a_run_faulty, setup, teardown),
         cmocka_unit_test_setup_teardown(every_check_judges_a_sound_run, setup, teardown),
         cmocka_unit_test_setup_teardown(missing_quantities_are_not_guessed, setup, teardown),
+        cmocka_unit_test_setup_teardown(every_run_is_asked_what_it_recorded, setup, teardown),
         cmocka_unit_test_setup_teardown(a_verdict_turns_under_one_variation_and_not_under_another, setup, teardown),
         cmocka_unit_test_setup_teardown(what_was_not_recorded_is_not_guessed, setup, teardown),
         cmocka_unit_test_setup_teardown(both_clauses_about_outgoing_weights_count, setup, teardown),
