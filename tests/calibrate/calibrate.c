@@ -35,7 +35,7 @@ static const struct {
     {"log l2/l1 of late layers, paired difference (P5)", "l2l1_late_log", false, true, 0.02},
     {"test accuracy, paired difference (P6)", "test_accuracy", true, true, -0.01},
     {"dead share over time, paired difference (P7, P8, M1, M2)", "dead_mean", false, true, 0},
-    {"gradient reopens (P9)", "gradient_reopening", true, false, 0},
+    {"reopening, more gradient less other (P9)", "gradient_reopening", true, false, 0},
     {"dead share at the end, paired difference (M3)", "dead_end", false, true, 0},
 };
 static const int sizes[] = {3, 5, 10, 20};

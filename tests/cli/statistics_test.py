@@ -213,8 +213,8 @@ def p9(t):
     for span, following in zip(t.spans, t.spans[1:]):
         _, after = t.around(following)
         for l in range(len(t.layers)):
-            dead = dead_through(t, span, l)
-            gradient = t.windows[span][l]["grad_norm_rms"]
+            gradient, shut = t.windows[span][l]["grad_norm_rms"], t.windows[span][l]["shut_steps"]
+            dead = [c for c in dead_through(t, span, l) if shut[c] == span[1] - span[0] + 1]
             middle = statistics.median(gradient[c] for c in dead) if dead else 0
             halves = [c for c in dead if gradient[c] > middle], [c for c in dead if gradient[c] <= middle]
             tables.append(tuple((sum(after[l][c] != "dead" for c in half), len(half)) for half in halves))

@@ -910,6 +910,38 @@ static void a_verdict_turns_under_one_variation_and_not_under_another(void **sta
     cJSON_Delete(document);
 }
 
+static void ajar(ps_fixture *fixture) {
+    fixture->norm = fixture->noise = true;
+    fixture->revival = 0.1;
+    fixture->ajar = 0.3;
+}
+
+static void reopened_by_gradient(ps_fixture *fixture) {
+    fixture->norm = fixture->noise = true;
+    fixture->channels = 48;
+    fixture->reopening = 3;
+}
+
+/* Nodes that a batch opens, dead on the probe set as they are, get more gradient and reopen sooner: the gradient need not be why. */
+static void only_shut_nodes_tell_of_reopening(void **state) {
+    change_fixture *const changes[] = {ajar, reopened_by_gradient};
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        run_list base, module;
+        make_changed_arms(&base, &module, 12, changes[i]);
+        held(compare_two(&base, &module));
+        cJSON *document = read_verdict();
+        const cJSON *p9 = prediction_of(document, "P9");
+        double estimate = number_in(p9, "estimate");
+        if (i == 0 ? fabs(estimate) > 0.05 : estimate < 0.1) fail_msg("estimate %g", estimate);
+        assert_int_equal(strcmp(verdict_of(document, "P9"), "supported") == 0, i == 1);
+        assert_float_equal(number_in(p9, "n"), 12, 0);
+        /* Batches that shut a gate add up over joined windows. */
+        assert_string_not_equal(text_in(variation_of(document, "P9", "windows_2"), "verdict"), "not_testable");
+        cJSON_Delete(document);
+    }
+}
+
 static void no_parts(ps_fixture *fixture) { fixture->no_parts = true; }
 
 static void what_was_not_recorded_is_not_guessed(void **state) {
@@ -1183,6 +1215,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(missing_quantities_are_not_guessed, setup, teardown),
         cmocka_unit_test_setup_teardown(every_run_is_asked_what_it_recorded, setup, teardown),
         cmocka_unit_test_setup_teardown(a_verdict_turns_under_one_variation_and_not_under_another, setup, teardown),
+        cmocka_unit_test_setup_teardown(only_shut_nodes_tell_of_reopening, setup, teardown),
         cmocka_unit_test_setup_teardown(what_was_not_recorded_is_not_guessed, setup, teardown),
         cmocka_unit_test_setup_teardown(both_clauses_about_outgoing_weights_count, setup, teardown),
         cmocka_unit_test_setup_teardown(survival_of_an_arm_is_the_mean_of_its_seeds, setup, teardown),
