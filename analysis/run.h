@@ -23,7 +23,9 @@ enum {
     PS_STATE_HALF_DEAD = 4096,  /* as DEAD and NEAR, on the first half and the first quarter of the probe images */
     PS_STATE_HALF_NEAR = 8192,
     PS_STATE_QUARTER_DEAD = 16384,
-    PS_STATE_QUARTER_NEAR = 32768
+    PS_STATE_QUARTER_NEAR = 32768,
+    PS_STATE_NEAR_LOW = 65536, /* as NEAR, from PS_FIXED_NEAR_DEAD_LOW and from PS_FIXED_NEAR_DEAD_HIGH on */
+    PS_STATE_NEAR_HIGH = 131072
 };
 
 /* Which of these bits make a node known, dead and near-dead (of the last two dead goes first). */
@@ -71,7 +73,7 @@ typedef struct {
     ps_probe_info *probes;
     ps_window_info *windows;
     int probe_count, window_count;
-    uint16_t *states; /* [probe][node], 0 (unknown) at a probe at which some mean_abs or rms is not finite; in a view: of the run it looks at, through probe_map */
+    uint32_t *states; /* [probe][node], 0 (unknown) at a probe at which some mean_abs or rms is not finite; in a view: of the run it looks at, through probe_map */
     const int *probe_map; /* of a view (view.h): which of the run's probes its own are; NULL: the same */
     ps_dead_rule dead_rule;
     ps_inert_rule inert_rule;

@@ -257,4 +257,5 @@ static ps_status end(void *context) {
                           state->line);
 }
 
-const ps_metric ps_metric_gradient = {"gradient", begin, take, NULL, end, destroy, PS_RESTS_DEATH | PS_RESTS_WINDOWS | PS_RESTS_STAYING};
+const ps_metric ps_metric_gradient = {"gradient", begin, take, NULL, end, destroy,
+                                      PS_RESTS_DEATH | PS_RESTS_WINDOWS | PS_RESTS_STAYING | PS_RESTS_NEAR};

@@ -295,7 +295,7 @@ static ps_status take(void *context, const ps_frame *frame) {
     hypotheses_state *state = context;
     const ps_run *run = state->in.run;
     /* Other thresholds of mobility leave W2, W4, W5 and P9 as they are. */
-    bool rests_on_nodes = (state->in.asked & (PS_RESTS_DEATH | PS_RESTS_WINDOWS)) != 0;
+    bool rests_on_nodes = (state->in.asked & (PS_RESTS_DEATH | PS_RESTS_WINDOWS | PS_RESTS_NEAR)) != 0;
     if (frame->is_window && !ps_run_counts(run, &run->windows[frame->index])) return PS_OK;
     if (state->line == 0 && frame->is_window && run->layer_count > 0) state->line = frame->line[0];
     for (int l = 0; l < run->layer_count; l++) {
@@ -486,11 +486,11 @@ static ps_status end(void *context) {
     double cases = state->cascade.members, cascade = ps_stats_two_way_effect(&state->cascade);
     PS_TRY(ps_summary_set(summary, "cascade_difference", cascade, cases, state->line));
     if (!ps_is_absent(cascade)) write_cascade_terms(state);
-    if ((state->in.asked & (PS_RESTS_DEATH | PS_RESTS_WINDOWS)) == 0) return PS_OK;
+    if ((state->in.asked & (PS_RESTS_DEATH | PS_RESTS_WINDOWS | PS_RESTS_NEAR)) == 0) return PS_OK;
     PS_TRY(set_leaving(state));
     PS_TRY(set_lead(state));
     return set_slowing(state);
 }
 
 const ps_metric ps_metric_hypotheses = {"hypotheses", begin, take, NULL, end, destroy,
-                                        PS_RESTS_DEATH | PS_RESTS_MOBILITY | PS_RESTS_WINDOWS | PS_RESTS_STAYING};
+                                        PS_RESTS_DEATH | PS_RESTS_MOBILITY | PS_RESTS_WINDOWS | PS_RESTS_STAYING | PS_RESTS_NEAR};

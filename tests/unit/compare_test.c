@@ -895,6 +895,13 @@ static void a_verdict_turns_under_one_variation_and_not_under_another(void **sta
     expect_row(document, "W1", "dead_eval", "supported", 1);
     expect_row(document, "W1", "dormant_0", "supported", 1);
     expect_row(document, "W1", "inert_1e-2", "not_affected", -1);
+    /* 99.76 % of the outputs of a near-dead node are 0: by the upper threshold there is none. */
+    expect_row(document, "W1", "near_dead_0.95", "not_affected", -1);
+    expect_row(document, "W2", "near_dead_0.95", verdict_of(document, "W2"), 1);
+    expect_row(document, "W2", "near_dead_0.999", "not_testable", -1);
+    expect_row(document, "W5", "near_dead_0.999", "not_testable", -1);
+    assert_float_equal(number_in(variation_of(document, "P3", "near_dead_0.95"), "estimate"), number_in(prediction_of(document, "P3"), "estimate"), 0);
+    assert_true(fabs(number_in(variation_of(document, "P3", "near_dead_0.999"), "estimate") - number_in(prediction_of(document, "P3"), "estimate")) > 1e-9);
     expect_row(document, "P4", "inert_1e-4", "supported", 1);
     expect_row(document, "P4", "inert_1e-2", "refuted", 0); /* dead nodes move by 0.4 % */
     expect_row(document, "P6", "near_dead", "not_affected", -1);

@@ -87,6 +87,8 @@ static void expect_states(const char *variation, const char *const *expected) {
 static void definitions_of_deadness(void **state) {
     (void)state;
     expect_states("near_dead", (const char *const[]){"DDADDD", "DDDDDD", "AAAAAA"});
+    expect_states("near_dead_0.95", (const char *const[]){"DDADDD", "nnnnnn", "AAAAAA"});
+    expect_states("near_dead_0.999", (const char *const[]){"DDADDD", "AAAAAA", "AAAAAA"});
     expect_states("dead_eval", (const char *const[]){"??????", "??????", "??????"});
     /* Known from the first window on; near-dead by the probe, open on the training batches. */
     expect_states("dead_train", (const char *const[]){"?DDDDD", "?nnnnn", "?ADAAA"});
