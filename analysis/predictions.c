@@ -158,9 +158,7 @@ static ps_status compare_hazards(const ps_summary *reference, const ps_summary *
     return PS_OK;
 }
 
-/* Peto's one-step estimate of the log hazard ratio. */
-static ps_status log_hazard_ratio(const ps_summary *reference, const ps_summary *arm, bool reopening,
-                                  ps_prediction_value *v) {
+ps_status ps_prediction_log_hazard_ratio(const ps_summary *reference, const ps_summary *arm, bool reopening, ps_prediction_value *v) {
     ps_stats_logrank sum;
     size_t nodes;
     PS_TRY(compare_hazards(reference, arm, reopening, ALL_LAYERS, &sum, &nodes));
@@ -175,7 +173,7 @@ static ps_status log_hazard_ratio(const ps_summary *reference, const ps_summary 
 
 static ps_status pair_value(const char *statistic, const ps_summary *reference, const ps_summary *arm,
                             ps_prediction_value *v) {
-    if (statistic[0] == '@') return log_hazard_ratio(reference, arm, strcmp(statistic, "@reopening") == 0, v);
+    if (statistic[0] == '@') return ps_prediction_log_hazard_ratio(reference, arm, strcmp(statistic, "@reopening") == 0, v);
     const ps_summary_item *item = ps_summary_find(arm, statistic);
     v->value = ps_summary_get(arm, statistic);
     v->cases = item != NULL ? item->cases : 0;

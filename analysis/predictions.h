@@ -85,6 +85,9 @@ typedef struct {
     char sentence[1024];
 } ps_prediction_result;
 
+/* "@reopening" (else "@dying") of a pair: Peto's one-step estimate of the log hazard ratio, 0 with no_event where nothing happened. Sets value,
+ * cases, no_event, observed, expected and variance. */
+ps_status ps_prediction_log_hazard_ratio(const ps_summary *reference, const ps_summary *arm, bool reopening, ps_prediction_value *v);
 /* results has room for every prediction. faulty: an instrument check did not hold, so nothing can be concluded. */
 ps_status ps_predictions_judge(const ps_arms *arms, bool faulty, ps_prediction_result *results);
 /* The same from the measures under a variation (index into ps_variations). A prediction that rests on nothing it touches keeps the
