@@ -145,6 +145,7 @@ static bool fault(const writer *w, const char *check, int node) {
 }
 
 static double images_active(const writer *w, int node) {
+    if (blown(w)) return IMAGES;
     if (w->state[node] == DEAD && fault(w, "dead_is_silent", node)) return 1;
     return w->state[node] == DEAD ? 0 : w->state[node] == NEAR ? 3 : 400;
 }
@@ -154,6 +155,7 @@ static double mean_abs(const writer *w, int node) {
 }
 static double rms(const writer *w, int node) { return 2 * mean_abs(w, node); }
 static double pre_max(const writer *w, int node) {
+    if (blown(w)) return INFINITY;
     if (w->state[node] == DEAD && fault(w, "dead_is_silent (entering)", node)) return 0.5;
     return w->state[node] == DEAD ? -0.5 : 1.5;
 }
