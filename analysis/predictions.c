@@ -195,12 +195,12 @@ static bool recorded(const ps_arm_run *run, ps_quantity quantity) {
     return false;
 }
 
-/* Whether the list, separated by blanks, has the quantity. */
-static bool lists(const char *list, ps_quantity quantity) {
+/* Whether the words, separated by blanks, name the quantity. */
+static bool lists(const char *words, ps_quantity quantity) {
     const char *name = ps_quantity_name(quantity);
     size_t length = strlen(name);
-    for (const char *at = list; (at = strstr(at, name)) != NULL; at += length)
-        if ((at == list || at[-1] == ' ') && (at[length] == ' ' || at[length] == '\0')) return true;
+    for (const char *at = words; (at = strstr(at, name)) != NULL; at += length)
+        if ((at == words || at[-1] == ' ') && (at[length] == ' ' || at[length] == '\0')) return true;
     return false;
 }
 
