@@ -371,7 +371,7 @@ static ps_status say_pairs(const ps_arms *arms, ps_verdict_document *verdict) {
                 PS_TRY(
                     ps_verdict_add_sentence(verdict, "Seed %lld of arm %s %s.", run->seed, arms->arms[a].name,
                                             run->status == PS_RUN_DIVERGED
-                                                ? "diverged; it stays in, ranked worst"
+                                                ? "diverged; contrasts rank it worst, and what is said of its arm alone counts it up to its last finite probe"
                                                 : "has no end; it stays in the differences with what it recorded, and is in no prediction"));
         }
     return PS_OK;

@@ -3,7 +3,7 @@
  * A run is named by a trace file, or by a directory that holds `trace.jsonl`. The reference is the arm named "baseline",
  * else the first. Runs of one seed form a pair when their headers' `pairing` objects are equal; a difference is an error
  * that names the key and both values (PS_ERR_INPUT). A seed that the reference or the arm lacks is said and left out of
- * paired statistics; two runs of one arm with one seed are an error. A diverged run stays in, marked and ranked worst;
+ * paired statistics; two runs of one arm with one seed are an error. A diverged run stays in (README.md says how);
  * an unfinished one stays in up to its last whole record. All strings are borrowed for the call. */
 #ifndef PS_ANALYSIS_COMPARE_H
 #define PS_ANALYSIS_COMPARE_H

@@ -23,7 +23,8 @@ enum {
     PS_RESTS_MOBILITY = 2, /* which are inert */
     PS_RESTS_WINDOWS = 4,  /* which windows and probes there are */
     PS_RESTS_STAYING = 8,  /* whether nodes that reopen within a window count among its dead */
-    PS_RESTS_COHORT = 16   /* which nodes the cohort that may die is made of */
+    PS_RESTS_COHORT = 16,  /* which nodes the cohort that may die is made of */
+    PS_RESTS_NEAR = 32     /* which of those not dead are near-dead, which alive */
 };
 
 /* begin allocates *state (destroy frees it, also after a failed begin; it may be NULL); frame, record, end may be NULL.

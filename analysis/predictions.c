@@ -158,9 +158,7 @@ static ps_status compare_hazards(const ps_summary *reference, const ps_summary *
     return PS_OK;
 }
 
-/* Peto's one-step estimate of the log hazard ratio. */
-static ps_status log_hazard_ratio(const ps_summary *reference, const ps_summary *arm, bool reopening,
-                                  ps_prediction_value *v) {
+ps_status ps_prediction_log_hazard_ratio(const ps_summary *reference, const ps_summary *arm, bool reopening, ps_prediction_value *v) {
     ps_stats_logrank sum;
     size_t nodes;
     PS_TRY(compare_hazards(reference, arm, reopening, ALL_LAYERS, &sum, &nodes));
@@ -175,7 +173,7 @@ static ps_status log_hazard_ratio(const ps_summary *reference, const ps_summary 
 
 static ps_status pair_value(const char *statistic, const ps_summary *reference, const ps_summary *arm,
                             ps_prediction_value *v) {
-    if (statistic[0] == '@') return log_hazard_ratio(reference, arm, strcmp(statistic, "@reopening") == 0, v);
+    if (statistic[0] == '@') return ps_prediction_log_hazard_ratio(reference, arm, strcmp(statistic, "@reopening") == 0, v);
     const ps_summary_item *item = ps_summary_find(arm, statistic);
     v->value = ps_summary_get(arm, statistic);
     v->cases = item != NULL ? item->cases : 0;
@@ -187,14 +185,67 @@ static ps_status pair_value(const char *statistic, const ps_summary *reference, 
     return PS_OK;
 }
 
+/* Whether the run's trace announces the quantity; runs of one arm may differ in it. */
+static bool recorded(const ps_arm_run *run, ps_quantity quantity) {
+    const cJSON *item;
+    cJSON_ArrayForEach(item, run->quantities) {
+        const cJSON *known = cJSON_GetObjectItemCaseSensitive(item, "name");
+        if (cJSON_IsString(known) && strcmp(known->valuestring, ps_quantity_name(quantity)) == 0) return true;
+    }
+    return false;
+}
+
+/* Whether the words, separated by blanks, name the quantity. */
+static bool lists(const char *words, ps_quantity quantity) {
+    const char *name = ps_quantity_name(quantity);
+    size_t length = strlen(name);
+    for (const char *at = words; (at = strstr(at, name)) != NULL; at += length)
+        if ((at == words || at[-1] == ' ') && (at[length] == ' ' || at[length] == '\0')) return true;
+    return false;
+}
+
+static bool needs(const ps_prediction *prediction, int variation, ps_quantity quantity) {
+    int count;
+    return lists(prediction->needs, quantity) || (variation != PRIMARY && lists(ps_variations(&count)[variation].needs, quantity));
+}
+
+/* The first needed quantity that one of the runs has not recorded, NULL: none. */
+static const char *first_missing(const ps_prediction *prediction, int variation, const ps_arm_run *run, const ps_arm_run *partner) {
+    for (int q = 0; q < PS_Q_COUNT; q++)
+        if (needs(prediction, variation, (ps_quantity)q) &&
+            (!recorded(run, (ps_quantity)q) || (partner != NULL && !recorded(partner, (ps_quantity)q))))
+            return ps_quantity_name((ps_quantity)q);
+    return NULL;
+}
+
+static bool all_recorded(const ps_arm *arm, ps_quantity quantity) {
+    for (int i = 0; i < arm->run_count; i++)
+        if (!recorded(&arm->runs[i], quantity)) return false;
+    return true;
+}
+
+/* Needed quantities that some run of the arms has not recorded. */
+static void list_missing(const ps_prediction *prediction, int variation, const ps_prediction_part_result *part,
+                         char *missing, size_t size) {
+    missing[0] = '\0';
+    for (int q = 0; q < PS_Q_COUNT; q++) {
+        size_t used = strlen(missing);
+        ps_quantity quantity = (ps_quantity)q;
+        if (!needs(prediction, variation, quantity)) continue;
+        if (all_recorded(part->arm, quantity) && (part->against == NULL || all_recorded(part->against, quantity))) continue;
+        snprintf(missing + used, size - used, "%s%s", used > 0 ? " " : "", ps_quantity_name(quantity));
+    }
+}
+
 static void leave_out(ps_prediction_part_result *r, long long seed, const char *reason, const char *detail, bool lost) {
     r->left[r->left_count++] = (ps_prediction_left_out){seed, reason, detail, lost};
     r->lost += lost;
 }
 
 /* What is known before any value is read; true where the seed was left out. */
-static bool left_by_design(ps_prediction_part_result *r, const ps_arm_run *run, const ps_arm_run *partner) {
-    const char *key = NULL;
+static bool left_by_design(part_work *work, const ps_arm_run *run, const ps_arm_run *partner, int variation) {
+    ps_prediction_part_result *r = work->r;
+    const char *key = NULL, *lacking;
     if (r->against != NULL && partner == NULL) {
         leave_out(r, run->seed, "has no run in arm", r->against->name, false);
         return true;
@@ -206,17 +257,33 @@ static bool left_by_design(ps_prediction_part_result *r, const ps_arm_run *run, 
     if (pair == PS_PAIR_UNVERIFIED) leave_out(r, run->seed, "its traces carry no pairing object", NULL, true);
     else if (pair == PS_PAIR_DIFFERS) leave_out(r, run->seed, "is no pair: differs in", key, true);
     else if (open != NULL) leave_out(r, run->seed, "has no end in arm", open->name, true);
-    return pair != PS_PAIR_GOOD || open != NULL;
+    if (pair != PS_PAIR_GOOD || open != NULL) return true;
+    lacking = first_missing(work->prediction, variation, run, partner);
+    if (lacking != NULL) leave_out(r, run->seed, "has not recorded", lacking, true);
+    return lacking != NULL;
 }
 
 static uint64_t line_of(const ps_summary *summary, const char *statistic) {
     return ps_summary_line(summary, statistic[0] == '@' ? "dead_mean" : statistic);
 }
 
+/* Of a contrast alone: its statistic is what came out, of which a divergence is the worst. What one arm's nodes do is told by what was recorded
+ * up to the last finite probe (metric.h); nothing is worst or best there. */
+static bool is_ranked(const ps_arm_run *run, const ps_arm_run *partner) {
+    return partner != NULL && (run->status == PS_RUN_DIVERGED || partner->status == PS_RUN_DIVERGED);
+}
+
 /* The effect of a pair of which a run diverged: the worst there is, the best where the partner alone did, none where both did. */
 static double diverged_effect(const ps_arm_run *run, const ps_arm_run *partner) {
-    bool arm = run->status == PS_RUN_DIVERGED, other = partner != NULL && partner->status == PS_RUN_DIVERGED;
+    bool arm = run->status == PS_RUN_DIVERGED, other = partner->status == PS_RUN_DIVERGED;
     return arm && other ? 0 : arm ? -INFINITY : INFINITY;
+}
+
+/* Why a run or pair gives no finite number. */
+static const char *reason_without(const ps_prediction *prediction, const ps_arm_run *run, const ps_prediction_value *v) {
+    if (!ps_is_absent(v->value)) return "gives a number that is not finite";
+    if (run->status == PS_RUN_DIVERGED) return "diverged before it had a case to count";
+    return prediction->absent != NULL ? prediction->absent : "has no case to count";
 }
 
 static ps_status add_run(part_work *work, const ps_arm_run *run, const ps_arm_run *partner, int variation) {
@@ -224,17 +291,16 @@ static ps_status add_run(part_work *work, const ps_arm_run *run, const ps_arm_ru
     const ps_summary *mine = summary_of(run, variation), *other = partner != NULL ? summary_of(partner, variation) : NULL;
     const char *statistic = work->part->statistic;
     ps_prediction_value *v = &r->values[r->n];
-    if (left_by_design(r, run, partner)) return PS_OK;
+    if (left_by_design(work, run, partner, variation)) return PS_OK;
     *v = (ps_prediction_value){.seed = run->seed, .value = NAN, .trace = run->path};
     v->value_arm = v->value_against = v->observed = v->expected = v->variance = ps_absent();
     v->against_trace = partner != NULL ? partner->path : NULL;
     v->first_line = line_of(mine, statistic);
     v->against_line = other != NULL ? line_of(other, statistic) : 0;
-    v->diverged = run->status == PS_RUN_DIVERGED || (partner != NULL && partner->status == PS_RUN_DIVERGED);
+    v->diverged = is_ranked(run, partner);
     if (!v->diverged) PS_TRY(pair_value(statistic, other, mine, v));
     if (!v->diverged && !isfinite(v->value)) {
-        const char *why = work->prediction->absent != NULL ? work->prediction->absent : "has no case to count";
-        leave_out(r, run->seed, ps_is_absent(v->value) ? why : "gives a number that is not finite", NULL, true);
+        leave_out(r, run->seed, reason_without(work->prediction, run, v), NULL, true);
         return PS_OK;
     }
     double beyond = (work->prediction->greater ? 1 : -1) * (v->value - work->part->margin);
@@ -304,30 +370,6 @@ static bool too_many_lost(const ps_prediction_part_result *r) {
 }
 
 /* ---- verdict ---- */
-
-static bool recorded(const ps_arm *arm, const char *name) {
-    const cJSON *item;
-    cJSON_ArrayForEach(item, arm->runs[0].quantities) {
-        const cJSON *known = cJSON_GetObjectItemCaseSensitive(item, "name");
-        if (cJSON_IsString(known) && strcmp(known->valuestring, name) == 0) return true;
-    }
-    return false;
-}
-
-/* Needed quantities that the arms' traces do not announce. */
-static void list_missing(const ps_prediction *prediction, int variation, const ps_prediction_part_result *part,
-                         char *missing, size_t size) {
-    char needs[256], *rest = needs, *name;
-    int count;
-    snprintf(needs, sizeof needs, "%s %s", prediction->needs,
-             variation == PRIMARY ? "" : ps_variations(&count)[variation].needs);
-    missing[0] = '\0';
-    while ((name = strsep(&rest, " ")) != NULL) {
-        size_t used = strlen(missing);
-        bool there = recorded(part->arm, name) && (part->against == NULL || recorded(part->against, name));
-        if (name[0] != '\0' && !there) snprintf(missing + used, size - used, "%s%s", used > 0 ? " " : "", name);
-    }
-}
 
 static const char *role_name(ps_role role, int size) {
     static const char *const names[] = {"baseline",
@@ -407,6 +449,8 @@ static bool say_untestable(ps_prediction_result *result, const ps_prediction_par
     else if (too_many_lost(r))
         snprintf(out, size, "Not testable: %d of %d seeds give no value, more than a third (counted over: %s): %s.", r->lost,
                  r->lost + r->n, result->prediction->population, left);
+    else if (measured(r) == 0 && !result->prediction->divergence_decides)
+        snprintf(out, size, "Not testable: a run of every pair diverged, so that no number was measured.");
     return out[0] != '\0';
 }
 

@@ -30,8 +30,10 @@ typedef struct {
         double value;
     } fixed[PS_MOST_FIXED]; /* numbers the statistic is counted by, from fixed.h, where the metrics have them from */
     bool greater;       /* predicted: above the margin; else below */
+    bool divergence_decides; /* a contrast of outcomes that diverging alone spoils: judged though a run of every pair diverged. Of others some
+                                pair must have given a number */
     unsigned rests;     /* PS_RESTS_... of metric.h: what the statistic changes with */
-    const char *needs;  /* quantities, separated by blanks */
+    const char *needs;  /* quantities of quantity.def, separated by blanks; a run that lacks one gives no value */
     const char *tables; /* where the counted rows stand, separated by blanks */
     int part_count;
     ps_prediction_part parts[PS_MOST_PARTS];
@@ -44,7 +46,8 @@ typedef struct {
     double value, cases;
     double value_arm, value_against;     /* of a difference: what it is the difference of; else ps_absent() */
     double observed, expected, variance; /* of "@..." statistics: events of the arm, stratified by layer; else ps_absent() */
-    bool diverged, no_event;             /* no_event: of "@...", O - E = V = 0; the seed says nothing for either side */
+    bool diverged, no_event;             /* diverged: a run of the pair did, and it counts by rank alone (never of a measure itself);
+                                            no_event: of "@...", O - E = V = 0; the seed says nothing for either side */
     const char *trace, *against_trace;   /* borrowed from the arms; the latter NULL for a measure itself */
     uint64_t first_line, against_line;   /* of the traces, 0: none */
 } ps_prediction_value;
@@ -52,7 +55,7 @@ typedef struct {
 /* A seed that gave no value. */
 typedef struct {
     long long seed;
-    const char *reason, *detail; /* detail: a pairing key or an arm, NULL: none; borrowed */
+    const char *reason, *detail; /* detail: a pairing key, an arm or a quantity, NULL: none; borrowed */
     bool lost;                   /* counts towards PS_MOST_LOST: there was a run, or a pair */
 } ps_prediction_left_out;
 
@@ -78,10 +81,13 @@ typedef struct {
     double estimate, p, p_refute, p_holm, p_refute_holm, best_p, best_p_holm;
     ps_stats_interval interval;
     ps_prediction_part_result parts[PS_MOST_PARTS]; /* part_count of the prediction; not testable: as far as they were measured */
-    char missing[256];                              /* needed and not recorded, separated by blanks */
+    char missing[256];                              /* needed and not recorded in some run, separated by blanks */
     char sentence[1024];
 } ps_prediction_result;
 
+/* "@reopening" (else "@dying") of a pair: Peto's one-step estimate of the log hazard ratio, 0 with no_event where nothing happened. Sets value,
+ * cases, no_event, observed, expected and variance. */
+ps_status ps_prediction_log_hazard_ratio(const ps_summary *reference, const ps_summary *arm, bool reopening, ps_prediction_value *v);
 /* results has room for every prediction. faulty: an instrument check did not hold, so nothing can be concluded. */
 ps_status ps_predictions_judge(const ps_arms *arms, bool faulty, ps_prediction_result *results);
 /* The same from the measures under a variation (index into ps_variations). A prediction that rests on nothing it touches keeps the

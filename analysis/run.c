@@ -30,6 +30,18 @@ int ps_run_first_known(const ps_run *run) {
     return -1;
 }
 
+/* As recorded, whatever the rule: every definition of deadness knows its nodes at a finite probe. */
+static bool is_finite_probe(const ps_run *run, int probe) {
+    size_t place = (size_t)(run->probe_map != NULL ? run->probe_map[probe] : probe);
+    for (int node = 0; node < run->node_count; node++)
+        if (run->states[place * (size_t)run->node_count + (size_t)node] != 0) return true;
+    return false;
+}
+
+bool ps_run_counts(const ps_run *run, const ps_window_info *window) {
+    return run->status != PS_RUN_DIVERGED || (window->after >= 0 && is_finite_probe(run, window->after));
+}
+
 #define FAIL_AT(run, record, ...) fail_at((run), (record)->line, __VA_ARGS__)
 static ps_status __attribute__((format(printf, 3, 4))) fail_at(const ps_run *run, uint64_t line, const char *format, ...) {
     char sentence[400];
@@ -130,9 +142,17 @@ static void publish(const frame_builder *builder, ps_frame *frame, int index) {
 
 static bool valid(double value) { return !isnan(value); }
 
+static bool is_near(double nonzero, double elements, double from) { return nonzero != 0 && elements > 0 && 1 - nonzero / elements >= from; }
+
 static unsigned silence_of(double nonzero, double elements, unsigned dead, unsigned near) {
     if (nonzero == 0) return dead;
-    return elements > 0 && 1 - nonzero / elements >= PS_FIXED_NEAR_DEAD ? near : 0;
+    return is_near(nonzero, elements, PS_FIXED_NEAR_DEAD) ? near : 0;
+}
+
+/* Near-dead by the other thresholds. */
+static unsigned nearness_of(double nonzero, double elements) {
+    return (is_near(nonzero, elements, PS_FIXED_NEAR_DEAD_LOW) ? PS_STATE_NEAR_LOW : 0u) |
+           (is_near(nonzero, elements, PS_FIXED_NEAR_DEAD_HIGH) ? PS_STATE_NEAR_HIGH : 0u);
 }
 
 /* The first half of n images are the first ceil(n / 2), as FORMAT.md says. */
@@ -146,7 +166,8 @@ static unsigned activity_of(const ps_frame *frame, int layer, int node) {
     const double *half = frame->node[PS_Q_nonzero_half], *quarter = frame->node[PS_Q_nonzero_quarter];
     unsigned state = 0;
     if (nonzero != NULL && valid(nonzero[node]))
-        state |= PS_STATE_KNOWN | silence_of(nonzero[node], frame->elements[layer], PS_STATE_DEAD, PS_STATE_NEAR);
+        state |= PS_STATE_KNOWN | silence_of(nonzero[node], frame->elements[layer], PS_STATE_DEAD, PS_STATE_NEAR) |
+                 nearness_of(nonzero[node], frame->elements[layer]);
     if (evaluated != NULL && valid(evaluated[node]))
         state |= PS_STATE_EVAL_KNOWN | (evaluated[node] == 0 ? PS_STATE_EVAL_DEAD : 0u);
     if (half == NULL || quarter == NULL || !valid(half[node]) || !valid(quarter[node])) return state;
@@ -163,17 +184,17 @@ static unsigned dormancy_of(double mean_abs, double layer_mean) {
            (score <= 0.1 ? PS_STATE_DORMANT_100 : 0u);
 }
 
-static void note_layer_states(ps_run *run, const ps_frame *frame, int l, uint16_t *states) {
+static void note_layer_states(ps_run *run, const ps_frame *frame, int l, uint32_t *states) {
     const ps_trace_layer *layer = &run->layers[l];
     const double *mean_abs = frame->node[PS_Q_mean_abs];
     double sum = 0;
     for (int c = 0; c < layer->channels; c++) {
         int node = layer->first_node + c;
-        states[node] = (uint16_t)activity_of(frame, l, node);
+        states[node] = activity_of(frame, l, node);
         if (mean_abs != NULL) sum += mean_abs[node];
     }
     for (int c = 0; mean_abs != NULL && c < layer->channels; c++)
-        states[layer->first_node + c] |= (uint16_t)dormancy_of(mean_abs[layer->first_node + c], sum / layer->channels);
+        states[layer->first_node + c] |= dormancy_of(mean_abs[layer->first_node + c], sum / layer->channels);
 }
 
 /* Zeros of the latest window, for the state at the probe that ends it. */
@@ -182,11 +203,11 @@ typedef struct {
     long long last; /* its last step, -1: no window yet */
 } shut_gates;
 
-static void note_shut(const ps_run *run, const shut_gates *shut, long long step, uint16_t *states) {
+static void note_shut(const ps_run *run, const shut_gates *shut, long long step, uint32_t *states) {
     if (shut->last < 0 || shut->last + 1 != step) return;
     for (int node = 0; node < run->node_count; node++)
         if (valid(shut->zeros[node]))
-            states[node] |= (uint16_t)(PS_STATE_TRAIN_KNOWN | (shut->zeros[node] == 1 ? PS_STATE_TRAIN_DEAD : 0u));
+            states[node] |= PS_STATE_TRAIN_KNOWN | (shut->zeros[node] == 1 ? PS_STATE_TRAIN_DEAD : 0u);
 }
 
 /* Whether some node's output was recorded and is not finite. A NaN counts as an output other than zero, so the nonzero of such a

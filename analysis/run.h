@@ -23,7 +23,9 @@ enum {
     PS_STATE_HALF_DEAD = 4096,  /* as DEAD and NEAR, on the first half and the first quarter of the probe images */
     PS_STATE_HALF_NEAR = 8192,
     PS_STATE_QUARTER_DEAD = 16384,
-    PS_STATE_QUARTER_NEAR = 32768
+    PS_STATE_QUARTER_NEAR = 32768,
+    PS_STATE_NEAR_LOW = 65536, /* as NEAR, from PS_FIXED_NEAR_DEAD_LOW and from PS_FIXED_NEAR_DEAD_HIGH on */
+    PS_STATE_NEAR_HIGH = 131072
 };
 
 /* Which of these bits make a node known, dead and near-dead (of the last two dead goes first). */
@@ -71,7 +73,7 @@ typedef struct {
     ps_probe_info *probes;
     ps_window_info *windows;
     int probe_count, window_count;
-    uint16_t *states; /* [probe][node], 0 (unknown) at a probe at which some mean_abs or rms is not finite; in a view: of the run it looks at, through probe_map */
+    uint32_t *states; /* [probe][node], 0 (unknown) at a probe at which some mean_abs or rms is not finite; in a view: of the run it looks at, through probe_map */
     const int *probe_map; /* of a view (view.h): which of the run's probes its own are; NULL: the same */
     ps_dead_rule dead_rule;
     ps_inert_rule inert_rule;
@@ -130,6 +132,9 @@ void ps_run_link_windows(ps_run *run);
 const char *ps_run_status_name(ps_run_status status);
 /* The first probe at which the state of any node is known by the run's rule, -1: none. */
 int ps_run_first_known(const ps_run *run);
+/* Whether what a window says of its nodes is counted: in a run that diverged only up to the last finite probe, that is where a probe with known
+ * states ends it. Always where the run did not diverge. */
+bool ps_run_counts(const ps_run *run, const ps_window_info *window);
 /* 1 where a module stands between a gate and what feeds it. */
 bool ps_run_has_pool_skip(const ps_run *run);
 

@@ -89,7 +89,10 @@ static void print_checks(const ps_verdict_document *verdict, FILE *stream) {
             fprintf(stream, "\nFAULTY: %s\n  does not hold in %.0f of %.0f cases; first at %s\n", check->statement,
                     check->violations, check->cases, check->first);
     }
-    fprintf(stream, "\nInstrument checks: %d of %d hold\n", held, judged);
+    int silent = (int)verdict->check_count - judged;
+    fprintf(stream, "\nInstrument checks: %d of %d hold", held, (int)verdict->check_count);
+    if (silent > 0) fprintf(stream, ", %d not recorded, or without a case in these networks", silent);
+    putc('\n', stream);
 }
 
 /* Only what could be tested, and what turns under some variation at full length. */

@@ -5,6 +5,8 @@
 
 #define ZERO_SHARE (PS_STATE_DEAD | PS_STATE_NEAR) /* at least 99 % zeros, or all of them */
 #define EXACT {PS_STATE_KNOWN, PS_STATE_DEAD, PS_STATE_NEAR}
+#define NEAR_LOW {PS_STATE_KNOWN, PS_STATE_DEAD, PS_STATE_NEAR_LOW}
+#define NEAR_HIGH {PS_STATE_KNOWN, PS_STATE_DEAD, PS_STATE_NEAR_HIGH}
 #define NEAR_DEAD {PS_STATE_KNOWN, ZERO_SHARE, 0}
 #define DORMANT_0 {PS_STATE_DORMANT_KNOWN, PS_STATE_DORMANT_0, ZERO_SHARE}
 #define DORMANT_025 {PS_STATE_DORMANT_KNOWN, PS_STATE_DORMANT_025, ZERO_SHARE}
@@ -39,6 +41,7 @@ const char *ps_variation_kind_name(ps_variation_kind kind) {
 unsigned ps_variation_touches(const ps_variation *variation) {
     static const unsigned touches[] = {PS_RESTS_DEATH, PS_RESTS_MOBILITY, PS_RESTS_WINDOWS, PS_RESTS_DEATH, PS_RESTS_STAYING};
     if (variation->population == PS_POPULATION_NEAR_DEAD_COHORT) return PS_RESTS_COHORT;
+    if (variation->kind == PS_VARY_THRESHOLD && variation->dead_rule.near != PS_STATE_NEAR) return PS_RESTS_NEAR;
     /* The relative threshold is that of the alive nodes; it is no other definition of who they are. */
     return touches[variation->kind];
 }

@@ -17,6 +17,7 @@ static const join_rule rules[PS_Q_COUNT] = {[PS_Q_zeros] = JOIN_MEAN,
                                             [PS_Q_path_carried] = JOIN_SUM,
                                             [PS_Q_path_decay] = JOIN_SUM,
                                             [PS_Q_path_residual] = JOIN_SUM,
+                                            [PS_Q_shut_steps] = JOIN_SUM,
                                             [PS_Q_weight_start_l2] = JOIN_FIRST,
                                             [PS_Q_out_net_gradient] = JOIN_SUM,
                                             [PS_Q_out_start_l2] = JOIN_FIRST};

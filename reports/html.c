@@ -657,7 +657,7 @@ static void print_footer(FILE *stream) {
         "</main>\n<footer><p>A node is an output channel with its own gate. Dead: no gate output differs from 0 on any "
         "element of the probe set, with batch statistics. "
         "Inert: the gradient-driven path of its weights in a window is shorter than a thousandth of their norm. The seed is "
-        "the unit of every test; a diverged run stays in and is ranked worst.</p>"
+        "the unit of every test; a diverged run stays in, and contrasts rank it worst.</p>"
         "<p>Made from tables/ and verdict.json beside this page; it loads nothing from a network. Colours: Okabe and Ito; "
         "viridis.</p></footer>\n<script>\n",
         stream);

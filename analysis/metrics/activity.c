@@ -342,4 +342,5 @@ static ps_status end(void *context) {
     return set_measures(state, &network);
 }
 
-const ps_metric ps_metric_activity = {"activity", begin, take, NULL, end, destroy, PS_RESTS_DEATH | PS_RESTS_WINDOWS | PS_RESTS_COHORT};
+const ps_metric ps_metric_activity = {"activity", begin, take, NULL, end, destroy,
+                                      PS_RESTS_DEATH | PS_RESTS_WINDOWS | PS_RESTS_COHORT | PS_RESTS_NEAR};

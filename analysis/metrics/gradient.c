@@ -167,7 +167,7 @@ static ps_status note_start_ratios(gradient_state *state, const ps_frame *frame,
     const ps_trace_layer *layer = &run->layers[l];
     ps_group group = ps_group_of_dead(run);
     size_t count;
-    if (count_group(run, window, layer, group) == 0) return PS_OK;
+    if (!ps_run_counts(run, window) || count_group(run, window, layer, group) == 0) return PS_OK;
     double alive = ps_group_median(run, frame, l, PS_GROUP_ALIVE, PS_Q_grad_norm_rms, PS_Q_COUNT, state->scratch, &count);
     size_t before = state->start_count;
     for (int node = layer->first_node; node < layer->first_node + layer->channels; node++) {
@@ -257,4 +257,5 @@ static ps_status end(void *context) {
                           state->line);
 }
 
-const ps_metric ps_metric_gradient = {"gradient", begin, take, NULL, end, destroy, PS_RESTS_DEATH | PS_RESTS_WINDOWS | PS_RESTS_STAYING};
+const ps_metric ps_metric_gradient = {"gradient", begin, take, NULL, end, destroy,
+                                      PS_RESTS_DEATH | PS_RESTS_WINDOWS | PS_RESTS_STAYING | PS_RESTS_NEAR};

@@ -33,7 +33,7 @@ typedef struct {
     size_t kept_count, kept_capacity;
     uint64_t *window_line[AHEAD + 1]; /* W3: of each layer's record, as mobility */
     double *sparsity;     /* W4: [probe][layer]: l2/l1 of the weights */
-    double *gradient;     /* P9: gradient of each node in the latest window, dead-through ones only, else absent */
+    double *gradient;     /* P9: gradient of each node in the latest window, of those dead and shut through it, else absent */
     double p9_weight, p9_sum, p9_cases;
     double *scratch;
     uint64_t line;
@@ -133,7 +133,7 @@ static void note_drift(hypotheses_state *state, const ps_frame *frame, int l) {
         if (count[g] > 0) state->drift[g][frame->index * run->layer_count + l] = sum[g] / count[g];
 }
 
-/* P9: among the dead nodes of a normalised layer, those whose gradient was in the upper half of the layer in one window
+/* P9: among the dead nodes of a normalised layer whose gate every training batch shut, those whose gradient was in the upper half of the layer in one window
  * against those in the lower half: who is open at the end of the next window? Mantel-Haenszel weights over layers and
  * windows. */
 static void count_reopening(hypotheses_state *state, const ps_frame *frame, int l) {
@@ -162,12 +162,18 @@ static void count_reopening(hypotheses_state *state, const ps_frame *frame, int 
     state->p9_cases += high + low;
 }
 
+/* Dead on the probe set is not enough: a node that fired on a training batch may have been moved by its gamma and beta, and is the
+ * nearest to reopening besides. Where every batch shut the gate, the gradient is the module's alone. */
 static void keep_gradient(hypotheses_state *state, const ps_frame *frame) {
     const ps_run *run = state->in.run;
-    for (int node = 0; node < run->node_count; node++)
-        state->gradient[node] = ps_group_has(run, &run->windows[frame->index], PS_GROUP_DEAD_THROUGH, node)
+    const ps_window_info *window = &run->windows[frame->index];
+    double steps = (double)(window->last - window->first + 1);
+    for (int node = 0; node < run->node_count; node++) {
+        bool shut = ps_frame_value(frame, PS_Q_shut_steps, node) == steps;
+        state->gradient[node] = shut && ps_group_has(run, window, PS_GROUP_DEAD_THROUGH, node)
                                     ? ps_frame_value(frame, PS_Q_grad_norm_rms, node)
                                     : ps_absent();
+    }
 }
 
 static void note_sparsity(hypotheses_state *state, const ps_frame *frame, int l) {
@@ -289,7 +295,8 @@ static ps_status take(void *context, const ps_frame *frame) {
     hypotheses_state *state = context;
     const ps_run *run = state->in.run;
     /* Other thresholds of mobility leave W2, W4, W5 and P9 as they are. */
-    bool rests_on_nodes = (state->in.asked & (PS_RESTS_DEATH | PS_RESTS_WINDOWS)) != 0;
+    bool rests_on_nodes = (state->in.asked & (PS_RESTS_DEATH | PS_RESTS_WINDOWS | PS_RESTS_NEAR)) != 0;
+    if (frame->is_window && !ps_run_counts(run, &run->windows[frame->index])) return PS_OK;
     if (state->line == 0 && frame->is_window && run->layer_count > 0) state->line = frame->line[0];
     for (int l = 0; l < run->layer_count; l++) {
         const ps_trace_layer *layer = &run->layers[l];
@@ -479,11 +486,11 @@ static ps_status end(void *context) {
     double cases = state->cascade.members, cascade = ps_stats_two_way_effect(&state->cascade);
     PS_TRY(ps_summary_set(summary, "cascade_difference", cascade, cases, state->line));
     if (!ps_is_absent(cascade)) write_cascade_terms(state);
-    if ((state->in.asked & (PS_RESTS_DEATH | PS_RESTS_WINDOWS)) == 0) return PS_OK;
+    if ((state->in.asked & (PS_RESTS_DEATH | PS_RESTS_WINDOWS | PS_RESTS_NEAR)) == 0) return PS_OK;
     PS_TRY(set_leaving(state));
     PS_TRY(set_lead(state));
     return set_slowing(state);
 }
 
 const ps_metric ps_metric_hypotheses = {"hypotheses", begin, take, NULL, end, destroy,
-                                        PS_RESTS_DEATH | PS_RESTS_MOBILITY | PS_RESTS_WINDOWS | PS_RESTS_STAYING};
+                                        PS_RESTS_DEATH | PS_RESTS_MOBILITY | PS_RESTS_WINDOWS | PS_RESTS_STAYING | PS_RESTS_NEAR};

@@ -100,4 +100,5 @@ static ps_status end(void *context) {
     return PS_OK;
 }
 
-const ps_metric ps_metric_spells = {"spells", begin, NULL, NULL, end, ps_free, PS_RESTS_DEATH | PS_RESTS_WINDOWS | PS_RESTS_COHORT};
+const ps_metric ps_metric_spells = {"spells", begin, NULL, NULL, end, ps_free,
+                                    PS_RESTS_DEATH | PS_RESTS_WINDOWS | PS_RESTS_COHORT | PS_RESTS_NEAR};

@@ -16,7 +16,8 @@ INERT = 1e-3      # path over weights, below it
 class Trace:
     """Private layers only; states[p][layer][channel] is "dead", "near" or "alive"."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, near=NEAR_DEAD):
+        self.near = near
         with open(path(directory, "trace.jsonl")) as lines:
             records = [json.loads(line) for line in lines]
         self.layers = [layer for layer in records[0]["layers"] if layer["kind"] != "shared"]
@@ -34,9 +35,8 @@ class Trace:
         self.states = [[[self.state(n, self.probes[s][l]["elements"]) for n in self.probes[s][l]["values"]["nonzero"]]
                         for l in range(len(self.layers))] for s in self.steps]
 
-    @staticmethod
-    def state(nonzero, elements):
-        return "dead" if nonzero == 0 else "near" if 1 - nonzero / elements >= NEAR_DEAD else "alive"
+    def state(self, nonzero, elements):
+        return "dead" if nonzero == 0 else "near" if 1 - nonzero / elements >= self.near else "alive"
 
     def around(self, span):
         """States at the last probe not after the window's first step, and at the first probe after its last one."""
@@ -213,8 +213,8 @@ def p9(t):
     for span, following in zip(t.spans, t.spans[1:]):
         _, after = t.around(following)
         for l in range(len(t.layers)):
-            dead = dead_through(t, span, l)
-            gradient = t.windows[span][l]["grad_norm_rms"]
+            gradient, shut = t.windows[span][l]["grad_norm_rms"], t.windows[span][l]["shut_steps"]
+            dead = [c for c in dead_through(t, span, l) if shut[c] == span[1] - span[0] + 1]
             middle = statistics.median(gradient[c] for c in dead) if dead else 0
             halves = [c for c in dead if gradient[c] > middle], [c for c in dead if gradient[c] <= middle]
             tables.append(tuple((sum(after[l][c] != "dead" for c in half), len(half)) for half in halves))
@@ -281,6 +281,14 @@ for name, variation, value in (("P1", "dead_through", p1(module, dead_through)),
     row = next(v for v in given[name]["sensitivity"]["variations"] if v["variation"] == variation)
     report(abs(row["estimate"] - value) <= 1e-6 and value != EXPECTED[name], f"{name} among {row['title']}",
            f"{row['estimate']}, expected {value}, not {EXPECTED[name]}")
+base_low, module_low = Trace("base", 0.95), Trace("module", 0.95)
+moved = 0
+for name, value in (("W2", w2(base_low)), ("W5", w5(base_low)), ("P1", p1(module_low)), ("P3", hazard(base_low, module_low, True))):
+    row = next(v for v in given[name]["sensitivity"]["variations"] if v["variation"] == "near_dead_0.95")
+    report(row["estimate"] is not None and abs(row["estimate"] - value) <= 1e-6 * max(1, abs(value)), f"{name}, {row['title']}",
+           f"{row['estimate']}, expected {value}")
+    moved += abs(value - EXPECTED[name]) > 1e-6
+report(moved >= 3, "from 95 % of zeros on other nodes are near-dead", f"{moved} of 4 numbers differ")
 # numpy.linalg.lstsq on the columns of times, layers and layers x time for the residuals, scipy.stats.rankdata for their ranks (NumPy 1.24, SciPy 1.10)
 WIDE = [[.3, .1, -.2, .5, .4, -.1, .2, .6], [1.1, .2, .9, -.4, .3, .8, None, .1], [-.6, None, .2, .7, .1, -.3, .9, .5]]
 SHARE = [[.05, .1, 0, .2, .15, .05, 0, .1], [.1, .05, .2, .1, 0, .15, None, .05], [0, None, .05, 0, .2, .1, .05, .15]]

@@ -20,6 +20,7 @@ typedef struct {
     double *z;                     /* per layer: deviation of l2/l1 at the latest probe */
     double *hazard;                /* per layer: deviation of the logarithm of its death rate */
     double *speed, *dead_gradient; /* per node, of the window */
+    bool *ajar;                    /* per node, of the window: dead on the probe set, and open on one batch */
     double *zero;                  /* per node, of the window: steps without gradient, with dead_steps */
     int window;
     ps_rng_key key;
@@ -144,6 +145,7 @@ static bool fault(const writer *w, const char *check, int node) {
 }
 
 static double images_active(const writer *w, int node) {
+    if (blown(w)) return IMAGES;
     if (w->state[node] == DEAD && fault(w, "dead_is_silent", node)) return 1;
     return w->state[node] == DEAD ? 0 : w->state[node] == NEAR ? 3 : 400;
 }
@@ -153,6 +155,7 @@ static double mean_abs(const writer *w, int node) {
 }
 static double rms(const writer *w, int node) { return 2 * mean_abs(w, node); }
 static double pre_max(const writer *w, int node) {
+    if (blown(w)) return INFINITY;
     if (w->state[node] == DEAD && fault(w, "dead_is_silent (entering)", node)) return 0.5;
     return w->state[node] == DEAD ? -0.5 : 1.5;
 }
@@ -180,7 +183,7 @@ static double out_l2(const writer *w, int node) { return 0.7 + 0 * (double)(w->f
 
 /* A window's gate is shut all through when the node is dead at both ends. */
 static bool shut(const writer *w, int node) { return w->before[node] == DEAD && w->state[node] == DEAD; }
-static double zeros(const writer *w, int node) { return shut(w, node) ? 1 : w->state[node] == ALIVE ? 0.5 : 0.99; }
+static double zeros(const writer *w, int node) { return shut(w, node) ? (w->ajar[node] ? 0.999 : 1) : w->state[node] == ALIVE ? 0.5 : 0.99; }
 
 /* ---- planted inertia ---- */
 
@@ -269,7 +272,7 @@ static double row_zero(const writer *w, int node) {
 /* ---- batches that shut a gate: all of a window, or half of one in which the node is near-dead ---- */
 
 static double shut_steps(const writer *w, int node) {
-    if (shut(w, node)) return w->f->window_steps - fault(w, "shut_steps_agree (missed)", node);
+    if (shut(w, node)) return w->f->window_steps - w->ajar[node] - fault(w, "shut_steps_agree (missed)", node);
     if (w->state[node] == ALIVE && fault(w, "shut_steps_agree", node)) return 0.6 * w->f->window_steps; /* more than its zeros */
     return w->state[node] == ALIVE ? 0 : w->f->window_steps / 2;
 }
@@ -386,7 +389,7 @@ static int next_state(writer *w, int node) {
     int layer = node / f->channels;
     double own = exp(own_course(w, layer, 0) - f->own_trend / 4 + w->hazard[layer]);
     double death = rate * own * f->death * fmax(0, 1 + f->lead * w->z[layer]);
-    double revival = rate * f->revival * (1 + (w->dead_gradient[node] > 1 && w->window > 0 ? f->reopening : 0));
+    double revival = rate * f->revival * (1 + (w->dead_gradient[node] > 1 && w->window > 0 ? f->reopening : 0)) * (w->ajar[node] ? 4 : 1);
     switch (w->state[node]) {
         case DEAD:
             return u >= revival ? DEAD : v < 0.5 ? NEAR : ALIVE;
@@ -431,6 +434,10 @@ static void move(writer *w) {
         if (w->state[node] == DEAD && w->before[node] != DEAD) w->recent[node / f->channels] = 0;
     }
     for (int node = 0; node < nodes && f->noise; node++) w->dead_gradient[node] = exp(0.5 * normal(w));
+    for (int node = 0; node < nodes && f->ajar > 0; node++) {
+        w->ajar[node] = shut(w, node) && draw(w) < f->ajar;
+        if (w->ajar[node]) w->dead_gradient[node] *= 4;
+    }
     for (int l = 0; l < f->layers && f->noise; l++) drift(w, l);
     for (int node = 0; node < nodes && f->dead_steps > 0; node++) {
         w->zero[node] = 0;
@@ -477,6 +484,7 @@ static ps_status init_writer(writer *w, const ps_fixture *fixture) {
     PS_TRY(PS_ALLOC(nodes, &w->speed, "speeds"));
     PS_TRY(PS_ALLOC(nodes, &w->dead_gradient, "gradients"));
     PS_TRY(PS_ALLOC(nodes, &w->zero, "steps without gradient"));
+    PS_TRY(PS_ALLOC(nodes, &w->ajar, "open batches"));
     PS_TRY(PS_ALLOC(layers, &w->recent, "deaths"));
     PS_TRY(PS_ALLOC(layers, &w->z, "deviations"));
     PS_TRY(PS_ALLOC(layers, &w->hazard, "deviations"));
@@ -491,6 +499,7 @@ static void clear_writer(writer *w) {
     ps_free(w->speed);
     ps_free(w->dead_gradient);
     ps_free(w->zero);
+    ps_free(w->ajar);
     ps_free(w->recent);
     ps_free(w->z);
     ps_free(w->hazard);

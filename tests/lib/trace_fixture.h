@@ -48,6 +48,8 @@ typedef struct {
     double answer;      /* deviations by which a death changes l2/l1 of its layer in the same window */
     double slowing;     /* decades by which near-dead nodes slow down over the run */
     double reopening;   /* by how much a gradient above the median raises the next window's revivals, as a share */
+    double ajar;        /* share of the windows through which a node is dead on the probe set in which one batch opens its gate all the same: its
+                           gradient is four times as large then, and its revival in the next window four times as likely */
     double dead_steps;  /* share of steps on which a node that begins its window dead gets a gradient; 0: as the states say */
     double dead_speed;  /* multiplies the gradient-driven path of nodes that begin a window dead, over their weights; 0: 1, of the path */
     double concentration[2]; /* added to the log of l2/l1 in the first and the last third of the layers */

@@ -312,9 +312,9 @@ static int left_out_of(const cJSON *document, const char *id) {
     return cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(part, "left_out"));
 }
 
-/* Four module runs diverge, and have no dead node to count: they must neither drop out nor count as healed. */
+/* Four module runs diverge, and have no dead node to count: what came out counts them worst, what dead nodes do names them as left out. */
 static void diverged_runs_without_a_value_count_worst(void **state) {
-    static const char *const ids[] = {"P1", "P4", "P6"};
+    static const char *const alone[] = {"P1", "P4"};
     run_list base, module;
     (void)state;
     make_arms(&base, &module, 8);
@@ -329,19 +329,22 @@ static void diverged_runs_without_a_value_count_worst(void **state) {
     }
     held(compare_two(&base, &module));
     cJSON *document = read_verdict();
-    for (int i = 0; i < 3; i++) {
-        const cJSON *prediction = prediction_of(document, ids[i]), *value;
-        int diverged = 0;
-        assert_string_equal(verdict_of(document, ids[i]), "inconclusive"); /* eight of twelve would be supported */
-        assert_float_equal(number_in(prediction, "n"), 12, 0);
-        assert_string_equal(cJSON_GetObjectItemCaseSensitive(prediction, "interval")->valuestring, "median95");
-        assert_string_equal(cJSON_GetObjectItemCaseSensitive(prediction, "low")->valuestring, "-Infinity");
-        cJSON_ArrayForEach(value, cJSON_GetObjectItemCaseSensitive(prediction, "values")) {
-            if (!cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(value, "diverged"))) continue;
-            diverged++;
-            assert_string_equal(cJSON_GetObjectItemCaseSensitive(value, "value")->valuestring, "NaN");
-        }
-        assert_int_equal(diverged, 4);
+    const cJSON *p6 = prediction_of(document, "P6"), *value;
+    int diverged = 0;
+    assert_string_equal(verdict_of(document, "P6"), "inconclusive"); /* eight of twelve would be supported */
+    assert_float_equal(number_in(p6, "n"), 12, 0);
+    assert_string_equal(cJSON_GetObjectItemCaseSensitive(p6, "interval")->valuestring, "median95");
+    assert_string_equal(cJSON_GetObjectItemCaseSensitive(p6, "low")->valuestring, "-Infinity");
+    cJSON_ArrayForEach(value, cJSON_GetObjectItemCaseSensitive(p6, "values")) {
+        if (!cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(value, "diverged"))) continue;
+        diverged++;
+        assert_string_equal(cJSON_GetObjectItemCaseSensitive(value, "value")->valuestring, "NaN");
+    }
+    assert_int_equal(diverged, 4);
+    for (int i = 0; i < 2; i++) {
+        assert_float_equal(number_in(prediction_of(document, alone[i]), "n"), 8, 0);
+        assert_int_equal(left_out_of(document, alone[i]), 4);
+        assert_non_null(strstr(sentence_of(document, alone[i]), "seed 9 diverged before it had a case to count"));
     }
     assert_float_equal(number_in(prediction_of(document, "P6"), "estimate"), 0.05, 1e-6); /* the median, not the mean */
     /* Their share of inert dead windows is absent, their dead share 0: neither speaks for the arm. */
@@ -359,6 +362,57 @@ static void diverged_runs_without_a_value_count_worst(void **state) {
     cJSON_ArrayForEach(inert, cJSON_GetObjectItemCaseSensitive(document, "comparison"))
         if (strcmp(cJSON_GetObjectItemCaseSensitive(inert, "better")->valuestring, "none") == 0)
             assert_string_equal(cJSON_GetObjectItemCaseSensitive(inert, "centre")->valuestring, "mean");
+    cJSON_Delete(document);
+}
+
+/* Twelve baselines that diverged: before their first window ended, or with all of it recorded. What dead nodes receive is not told by the
+ * divergence: not at all the first time, and as if it had not been the second. */
+static void a_divergence_alone_decides_nothing_about_nodes(void **state) {
+    static const char *const ids[] = {"W1", "W2", "W3", "W4", "W5"};
+    double estimate = 0;
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        run_list runs = {0};
+        for (int s = 1; s <= 12; s++) {
+            ps_fixture f = ps_fixture_default("baseline", (uint64_t)s);
+            f.channels = 24;
+            f.revival = 0.02;
+            f.diverged = i > 0;
+            f.blown_from = i == 2;
+            add_run(&runs, &f);
+        }
+        ps_compare_arm arm = {"baseline", runs.paths, runs.count};
+        held(ps_compare_run(&arm, 1, &(ps_compare_options){.out_directory = folder, .quiet = true}));
+        cJSON *document = read_verdict();
+        for (int w = 0; i == 2 && w < 5; w++) assert_string_equal(verdict_of(document, ids[w]), "not_testable");
+        if (i == 2) assert_non_null(strstr(sentence_of(document, "W1"), "seed 1 diverged before it had a case to count"));
+        else assert_string_equal(verdict_of(document, "W1"), "supported");
+        if (i == 0) estimate = number_in(prediction_of(document, "W1"), "estimate");
+        if (i == 1) assert_float_equal(number_in(prediction_of(document, "W1"), "estimate"), estimate, 0);
+        cJSON_Delete(document);
+    }
+}
+
+/* Every run of the arm diverged: that is an answer about accuracy, and none about l2/l1 or deaths. */
+static void contrasts_need_a_number(void **state) {
+    run_list base = {0}, module = {0};
+    (void)state;
+    for (int s = 1; s <= 12; s++) {
+        ps_fixture b = ps_fixture_default("baseline", (uint64_t)s), m = ps_fixture_default("ps2", (uint64_t)s);
+        b.start_by_seed = m.start_by_seed = m.module = m.diverged = true;
+        m.pool_size = 2;
+        add_run(&base, &b);
+        add_run(&module, &m);
+        start_at_zero(&module);
+    }
+    held(compare_two(&base, &module));
+    cJSON *document = read_verdict();
+    assert_string_equal(verdict_of(document, "P6"), "refuted");
+    for (int i = 0; i < 3; i++) {
+        const char *id = (const char *const[]){"P2", "P3", "P5"}[i];
+        assert_string_equal(verdict_of(document, id), "not_testable");
+        assert_non_null(strstr(sentence_of(document, id), "a run of every pair diverged"));
+    }
     cJSON_Delete(document);
 }
 
@@ -592,6 +646,36 @@ static void deaths_of_a_diverged_run_end_at_its_last_finite_probe(void **state) 
     ps_summary_clear(&stopped);
 }
 
+static void windows_of_a_diverged_run_end_at_its_last_finite_probe(void **state) {
+    static const char *const measures[] = {"dead_gradient_steps", "leave_difference",    "cascade_difference",       "sparsity_lead",     "near_dead_slowing",
+                                           "dead_gradient_ratio", "dead_moving_share",   "dead_outgoing_still",
+                                           "reopened_outgoing_moving", "gradient_reopening", "dead_mean"};
+    ps_summary whole, stopped;
+    (void)state;
+    ps_fixture f = ps_fixture_default("run", 5);
+    f.module = f.norm = f.noise = f.diverged = true;
+    f.pool_size = 2;
+    f.dead_ratio = 0.2;
+    f.layers = 6;
+    f.channels = 24;
+    f.death = 0.05;
+    f.revival = 0.3;
+    f.near_leave = 0.3;
+    f.windows = 12;
+    f.blown_from = 9; /* probes 0 to 8 are finite; window 8 has no end */
+    summarise(&f, &whole);
+    f.windows = 8;
+    f.blown_from = 0;
+    f.diverged = false;
+    summarise(&f, &stopped);
+    for (size_t i = 0; i < sizeof measures / sizeof *measures; i++) {
+        double expected = ps_summary_get(&stopped, measures[i]), found = ps_summary_get(&whole, measures[i]);
+        if (!isfinite(expected) || fabs(found - expected) > 1e-12) fail_msg("%s: %.17g, not %.17g", measures[i], found, expected);
+    }
+    ps_summary_clear(&whole);
+    ps_summary_clear(&stopped);
+}
+
 static const char *const check_ids[] = {
 #define PS_CHECK(id, statement) #id,
 #include "analysis/check_list.def"
@@ -697,6 +781,40 @@ static void missing_quantities_are_not_guessed(void **state) {
     cJSON_Delete(document);
 }
 
+static const char *first_missing_of(const cJSON *document, const char *id) {
+    const cJSON *first = cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(prediction_of(document, id), "missing"), 0);
+    return first != NULL ? first->valuestring : "";
+}
+
+/* Three runs of twelve lack one quantity of W1, and none has recorded what P9's instrument check judges. */
+static void every_run_is_asked_what_it_recorded(void **state) {
+    run_list base, module;
+    (void)state;
+    memset(&base, 0, sizeof base);
+    memset(&module, 0, sizeof module);
+    for (int s = 1; s <= 12; s++) {
+        ps_fixture b = ps_fixture_default("baseline", (uint64_t)s), m = ps_fixture_default("ps2", (uint64_t)s);
+        b.channels = m.channels = 24;
+        m.module = m.norm = m.noise = true;
+        m.pool_size = 2;
+        m.dead_ratio = 0.2;
+        add_run(&base, &b);
+        if (s > 9) rewrite(&base, "{\"name\":\"grad_zero_steps\"},", "");
+        add_run(&module, &m);
+        rewrite(&module, "{\"name\":\"shut_beta_grad_steps\"},", "");
+    }
+    held(compare_two(&base, &module));
+    cJSON *document = read_verdict();
+    assert_float_equal(number_in(prediction_of(document, "W1"), "n"), 9, 0);
+    assert_int_equal(left_out_of(document, "W1"), 3);
+    assert_non_null(strstr(sentence_of(document, "W1"), "seed 10 has not recorded grad_zero_steps"));
+    assert_string_equal(first_missing_of(document, "W1"), "grad_zero_steps");
+    assert_string_equal(first_missing_of(document, "W2"), "");
+    assert_string_equal(verdict_of(document, "P9"), "not_testable");
+    assert_non_null(strstr(sentence_of(document, "P9"), "not recorded in arm ps2: shut_beta_grad_steps"));
+    cJSON_Delete(document);
+}
+
 /* What is fixed beforehand is said for every prediction, and is what the metrics count by. */
 static void fixed_numbers_are_said(void **state) {
     run_list base, module;
@@ -777,6 +895,11 @@ static void a_verdict_turns_under_one_variation_and_not_under_another(void **sta
     expect_row(document, "W1", "dead_eval", "supported", 1);
     expect_row(document, "W1", "dormant_0", "supported", 1);
     expect_row(document, "W1", "inert_1e-2", "not_affected", -1);
+    /* 99.76 % of the outputs of a near-dead node are 0: by the upper threshold there is none. */
+    expect_row(document, "W1", "near_dead_0.95", "not_affected", -1);
+    expect_row(document, "W2", "near_dead_0.95", verdict_of(document, "W2"), 1);
+    expect_row(document, "W2", "near_dead_0.999", "not_testable", -1);
+    expect_row(document, "W5", "near_dead_0.999", "not_testable", -1);
     expect_row(document, "P4", "inert_1e-4", "supported", 1);
     expect_row(document, "P4", "inert_1e-2", "refuted", 0); /* dead nodes move by 0.4 % */
     expect_row(document, "P6", "near_dead", "not_affected", -1);
@@ -789,6 +912,51 @@ static void a_verdict_turns_under_one_variation_and_not_under_another(void **sta
     assert_non_null(strstr(sentence, "Supported under"));
     assert_non_null(strstr(sentence, "a quarter of the probe images"));
     assert_null(strstr(sentence, "half of the probe images"));
+    cJSON_Delete(document);
+}
+
+static void ajar(ps_fixture *fixture) {
+    fixture->norm = fixture->noise = true;
+    fixture->revival = 0.1;
+    fixture->ajar = 0.3;
+}
+
+static void reopened_by_gradient(ps_fixture *fixture) {
+    fixture->norm = fixture->noise = true;
+    fixture->channels = 48;
+    fixture->reopening = 3;
+}
+
+/* Nodes that a batch opens, dead on the probe set as they are, get more gradient and reopen sooner: the gradient need not be why. */
+static void only_shut_nodes_tell_of_reopening(void **state) {
+    change_fixture *const changes[] = {ajar, reopened_by_gradient};
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        run_list base, module;
+        make_changed_arms(&base, &module, 12, changes[i]);
+        held(compare_two(&base, &module));
+        cJSON *document = read_verdict();
+        const cJSON *p9 = prediction_of(document, "P9");
+        double estimate = number_in(p9, "estimate");
+        if (i == 0 ? fabs(estimate) > 0.05 : estimate < 0.1) fail_msg("estimate %g", estimate);
+        assert_int_equal(strcmp(verdict_of(document, "P9"), "supported") == 0, i == 1);
+        assert_float_equal(number_in(p9, "n"), 12, 0);
+        /* Batches that shut a gate add up over joined windows. */
+        assert_string_not_equal(text_in(variation_of(document, "P9", "windows_2"), "verdict"), "not_testable");
+        cJSON_Delete(document);
+    }
+}
+
+/* Those alive at the first probe are others where near-dead nodes pass for alive. */
+static void who_is_near_dead_decides_who_may_die(void **state) {
+    run_list base, module;
+    (void)state;
+    make_arms(&base, &module, 4);
+    held(compare_two(&base, &module));
+    cJSON *document = read_verdict();
+    double primary = number_in(prediction_of(document, "P3"), "estimate");
+    assert_float_equal(number_in(variation_of(document, "P3", "near_dead_0.95"), "estimate"), primary, 0);
+    assert_true(fabs(number_in(variation_of(document, "P3", "near_dead_0.999"), "estimate") - primary) > 1e-9);
     cJSON_Delete(document);
 }
 
@@ -1081,6 +1249,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(diverged_runs_rank_worst, setup, teardown),
         cmocka_unit_test_setup_teardown(deaths_of_a_diverged_run_end_at_its_last_finite_probe, setup, teardown),
         cmocka_unit_test_setup_teardown(diverged_runs_without_a_value_count_worst, setup, teardown),
+        cmocka_unit_test_setup_teardown(windows_of_a_diverged_run_end_at_its_last_finite_probe, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_divergence_alone_decides_nothing_about_nodes, setup, teardown),
+        cmocka_unit_test_setup_teardown(contrasts_need_a_number, setup, teardown),
         cmocka_unit_test_setup_teardown(the_partner_may_diverge, setup, teardown),
         cmocka_unit_test_setup_teardown(left_out_seeds_are_named, setup, teardown),
         cmocka_unit_test_setup_teardown(a_cohort_without_events_stays_in, setup, teardown),
@@ -1092,7 +1263,10 @@ int main(void) {
         cmocka_unit_test_setup_teardown(contradictions_make_a_run_faulty, setup, teardown),
         cmocka_unit_test_setup_teardown(every_check_judges_a_sound_run, setup, teardown),
         cmocka_unit_test_setup_teardown(missing_quantities_are_not_guessed, setup, teardown),
+        cmocka_unit_test_setup_teardown(every_run_is_asked_what_it_recorded, setup, teardown),
         cmocka_unit_test_setup_teardown(a_verdict_turns_under_one_variation_and_not_under_another, setup, teardown),
+        cmocka_unit_test_setup_teardown(who_is_near_dead_decides_who_may_die, setup, teardown),
+        cmocka_unit_test_setup_teardown(only_shut_nodes_tell_of_reopening, setup, teardown),
         cmocka_unit_test_setup_teardown(what_was_not_recorded_is_not_guessed, setup, teardown),
         cmocka_unit_test_setup_teardown(both_clauses_about_outgoing_weights_count, setup, teardown),
         cmocka_unit_test_setup_teardown(survival_of_an_arm_is_the_mean_of_its_seeds, setup, teardown),

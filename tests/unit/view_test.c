@@ -34,9 +34,9 @@ static int make_trace(void **state) {
                 fprintf(out, "{\"type\":\"step\",\"step\":%d,\"loss\":1,\"lr\":0.5}\n", w * STEPS + s);
             fprintf(out,
                     "{\"type\":\"window\",\"window\":%d,\"first\":%d,\"last\":%d,\"layer\":\"a\",\"values\":{\"zeros\":[1,0.5,%d],"
-                    "\"grad_norm_rms\":[0,%d,1],\"grad_zero_steps\":[10,%d,0],\"path_gradient\":[%g,%g,%g],\"net\":[1,1,1],"
+                    "\"grad_norm_rms\":[0,%d,1],\"grad_zero_steps\":[10,%d,0],\"shut_steps\":[10,0,%d],\"path_gradient\":[%g,%g,%g],\"net\":[1,1,1],"
                     "\"weight_start_l2\":[%d,1,1]}}\n",
-                    w, w * STEPS, w * STEPS + STEPS - 1, w == 1, w, w, (w + 1) * 1e-4, (w + 1) * 2e-4, (w + 1) * 3e-4, w + 1);
+                    w, w * STEPS, w * STEPS + STEPS - 1, w == 1, w, w, w == 1 ? STEPS : 0, (w + 1) * 1e-4, (w + 1) * 2e-4, (w + 1) * 3e-4, w + 1);
         }
         fprintf(out,
                 "{\"type\":\"probe\",\"step\":%d,\"layer\":\"a\",\"images\":%d,\"elements\":100,\"values\":{\"nonzero\":[%d,1,90],"
@@ -87,6 +87,8 @@ static void expect_states(const char *variation, const char *const *expected) {
 static void definitions_of_deadness(void **state) {
     (void)state;
     expect_states("near_dead", (const char *const[]){"DDADDD", "DDDDDD", "AAAAAA"});
+    expect_states("near_dead_0.95", (const char *const[]){"DDADDD", "nnnnnn", "AAAAAA"});
+    expect_states("near_dead_0.999", (const char *const[]){"DDADDD", "AAAAAA", "AAAAAA"});
     expect_states("dead_eval", (const char *const[]){"??????", "??????", "??????"});
     /* Known from the first window on; near-dead by the probe, open on the training batches. */
     expect_states("dead_train", (const char *const[]){"?DDDDD", "?nnnnn", "?ADAAA"});
@@ -136,6 +138,8 @@ static ps_status check_frame(void *context, const ps_frame *frame) {
     assert_float_equal(seen.node[PS_Q_grad_norm_rms][1], sqrt((a * a + b * b) / 2.0), 1e-12);
     assert_float_equal(seen.node[PS_Q_grad_zero_steps][0], 20, 0);
     assert_float_equal(seen.node[PS_Q_grad_zero_steps][1], a + b, 0);
+    assert_float_equal(seen.node[PS_Q_shut_steps][0], 20, 0);
+    assert_float_equal(seen.node[PS_Q_shut_steps][2], seen.index == 0 ? STEPS : 0, 0);
     assert_float_equal(seen.node[PS_Q_path_gradient][2], (a + b + 2) * 3e-4, 1e-12);
     assert_float_equal(seen.node[PS_Q_weight_start_l2][0], a + 1, 0);
     assert_null(seen.node[PS_Q_net]); /* displacements do not add up */
