@@ -385,7 +385,7 @@ static void append_title(char *list, size_t size, const ps_prediction *predictio
 
 /* What the runs decide, or that so few seeds cannot decide anything: the answer that the report begins with. */
 static ps_status say_answer(ps_verdict_document *verdict) {
-    char supported[440] = "", refuted[440] = "";
+    char supported[1800] = "", refuted[1800] = "";
     double best = 1;
     int count, seeds = 0;
     ps_predictions(&count);

@@ -271,10 +271,11 @@ static ps_status show_seed(const char *directory, const cJSON *prediction, const
 static ps_status show_part(const char *directory, const cJSON *prediction, const cJSON *part, FILE *stream) {
     char a[64], b[64], c[64], d[64], e[64];
     const cJSON *item;
-    fprintf(stream, "\n  %s in %s%s%s: %s (%s to %s), margin %s, p %s\n", text_of(part, "measure"), text_of(part, "arm"),
+    fprintf(stream, "\n  %s in %s%s%s: %s (%s %s to %s), margin %s", text_of(part, "measure"), text_of(part, "arm"),
             text_of(part, "against")[0] != '\0' ? " against " : "", text_of(part, "against"),
-            shown(part, "estimate", a, sizeof a), shown(part, "low", b, sizeof b), shown(part, "high", c, sizeof c),
-            shown(part, "margin", d, sizeof d), shown(part, "p", e, sizeof e));
+            shown(part, "estimate", a, sizeof a), text_of(part, "interval"), shown(part, "low", b, sizeof b),
+            shown(part, "high", c, sizeof c), shown(part, "margin", d, sizeof d));
+    fprintf(stream, ", p %s for, %s against\n", shown(part, "p", d, sizeof d), shown(part, "p_refute", e, sizeof e));
     cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(part, "left_out"))
         fprintf(stream, "  left out: seed %s %s\n", shown(item, "seed", a, sizeof a), text_of(item, "reason"));
     cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(part, "values"))
@@ -282,16 +283,68 @@ static ps_status show_part(const char *directory, const cJSON *prediction, const
     return PS_OK;
 }
 
-static ps_status show_prediction(const char *directory, const cJSON *p, FILE *stream) {
+/* "  needs:  a, b", "-" for none. */
+static void show_words(const cJSON *prediction, const char *key, const char *label, FILE *stream) {
+    const cJSON *item, *list = cJSON_GetObjectItemCaseSensitive(prediction, key);
+    fprintf(stream, "  %-13s ", label);
+    cJSON_ArrayForEach(item, list)
+        fprintf(stream, "%s%s", item != list->child ? ", " : "", cJSON_IsString(item) ? item->valuestring : "?");
+    fprintf(stream, "%s\n", cJSON_GetArraySize(list) > 0 ? "" : "-");
+}
+
+static void show_fixed(const cJSON *prediction, FILE *stream) {
+    const cJSON *item, *list = cJSON_GetObjectItemCaseSensitive(prediction, "fixed");
+    char value[64];
+    fprintf(stream, "  %-13s ", "fixed:");
+    cJSON_ArrayForEach(item, list)
+        fprintf(stream, "%s%s = %s", item != list->child ? ", " : "", text_of(item, "name"), shown(item, "value", value, sizeof value));
+    fprintf(stream, "%s\n", cJSON_GetArraySize(list) > 0 ? "" : "-");
+}
+
+/* What was fixed before any run was read, and what of it these runs lack. */
+static void show_design(const cJSON *p, FILE *stream) {
+    static const char *const keys[][2] = {{"population", "counted over:"}, {"statistic", "statistic:"}, {"test", "test:"},
+                                          {"supports", "supports it:"},    {"refutes", "refutes it:"}};
+    char margin[64];
+    fprintf(stream, "%s  %s\n\n  %s\n", text_of(p, "id"), text_of(p, "title"), text_of(p, "statement"));
+    for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) fprintf(stream, "  %-13s %s\n", keys[k][1], text_of(p, keys[k][0]));
+    fprintf(stream, "  %-13s %s than the margin %s\n", "direction:", text_of(p, "direction"), shown(p, "margin", margin, sizeof margin));
+    show_fixed(p, stream);
+    show_words(p, "needs", "needs:", stream);
+    show_words(p, "missing", "not recorded:", stream);
+}
+
+static void show_numbers(const cJSON *p, FILE *stream) {
     char a[64], b[64], c[64], d[64];
+    fprintf(stream, "\n  verdict: %s\n  %s\n", text_of(p, "verdict"), text_of(p, "sentence"));
+    fprintf(stream, "  estimate %s over %s seeds, %s %s to %s", shown(p, "estimate", a, sizeof a), shown(p, "n", b, sizeof b),
+            text_of(p, "interval"), shown(p, "low", c, sizeof c), shown(p, "high", d, sizeof d));
+    fprintf(stream, " (coverage %s), margin %s\n", shown(p, "coverage", a, sizeof a), shown(p, "margin", b, sizeof b));
+    fprintf(stream, "  in favour: p %s, after Holm %s, Wilcoxon %s", shown(p, "p", a, sizeof a), shown(p, "p_holm", b, sizeof b),
+            shown(p, "p_wilcoxon", c, sizeof c));
+    fprintf(stream, "; against: p %s, after Holm %s", shown(p, "p_refute", a, sizeof a), shown(p, "p_refute_holm", b, sizeof b));
+    fprintf(stream, "; best possible p %s, after Holm %s\n", shown(p, "best_p", a, sizeof a), shown(p, "best_p_holm", b, sizeof b));
+}
+
+/* The sentence, and the verdict under each variation that touches it. */
+static void show_sensitivity(const cJSON *prediction, FILE *stream) {
+    const cJSON *sensitivity = cJSON_GetObjectItemCaseSensitive(prediction, "sensitivity"), *row;
+    char a[64], b[64], c[64], d[64];
+    fprintf(stream, "\n  sensitivity: %s\n", text_of(sensitivity, "sentence"));
+    cJSON_ArrayForEach(row, cJSON_GetObjectItemCaseSensitive(sensitivity, "variations")) {
+        if (strcmp(text_of(row, "verdict"), "not_affected") == 0) continue;
+        fprintf(stream, "    %-13s %s: %s (%s to %s) over %s seeds", text_of(row, "verdict"), text_of(row, "title"),
+                shown(row, "estimate", a, sizeof a), shown(row, "low", b, sizeof b), shown(row, "high", c, sizeof c),
+                shown(row, "n", d, sizeof d));
+        fprintf(stream, "%s%s\n", text_of(row, "note")[0] != '\0' ? "; " : "", text_of(row, "note"));
+    }
+}
+
+static ps_status show_prediction(const char *directory, const cJSON *p, FILE *stream) {
     const cJSON *part;
-    fprintf(stream, "%s  %s\n\n  %s\n  counted over: %s\n  statistic:    %s\n  supports it:  %s\n  refutes it:   %s\n\n",
-            text_of(p, "id"), text_of(p, "title"), text_of(p, "statement"), text_of(p, "population"),
-            text_of(p, "statistic"), text_of(p, "supports"), text_of(p, "refutes"));
-    fprintf(stream, "  verdict: %s\n  %s\n", text_of(p, "verdict"), text_of(p, "sentence"));
-    fprintf(stream, "  estimate %s, margin %s, p %s, after Holm %s", shown(p, "estimate", a, sizeof a),
-            shown(p, "margin", b, sizeof b), shown(p, "p", c, sizeof c), shown(p, "p_holm", d, sizeof d));
-    fprintf(stream, "; best possible p %s\n", shown(p, "best_p", a, sizeof a));
+    show_design(p, stream);
+    show_numbers(p, stream);
+    show_sensitivity(p, stream);
     cJSON_ArrayForEach(part, cJSON_GetObjectItemCaseSensitive(p, "parts"))
         if (text_of(part, "arm")[0] != '\0') PS_TRY(show_part(directory, p, part, stream));
     return PS_OK;

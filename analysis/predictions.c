@@ -1,6 +1,7 @@
 #include "analysis/predictions.h"
 
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -513,30 +514,41 @@ static void decide(ps_prediction_result *r) {
     }
 }
 
+static void __attribute__((format(printf, 2, 3))) add_words(ps_prediction_result *r, const char *format, ...) {
+    size_t used = strlen(r->sentence);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(r->sentence + used, sizeof r->sentence - used, format, arguments);
+    va_end(arguments);
+}
+
+static const char *interval_in_words(const ps_stats_interval *interval) {
+    if (strcmp(interval->name, "range") == 0) return "range";
+    return strcmp(interval->name, "median95") == 0 ? "95 % interval of the median" : "95 % interval";
+}
+
+static const char *verdict_in_words(ps_verdict verdict) {
+    return verdict == PS_VERDICT_SUPPORTED ? "Supported" : verdict == PS_VERDICT_REFUTED ? "Refuted" : "Inconclusive";
+}
+
 static void say(ps_prediction_result *r) {
     const ps_prediction *p = r->prediction;
     const ps_prediction_part_result *part = &r->parts[r->part];
-    char versus[128] = "", power[200] = "", left[512], out[600] = "", which[32] = "";
-    if (r->against != NULL) snprintf(versus, sizeof versus, " against %.60s", r->against->name);
-    if (p->part_count > 1) snprintf(which, sizeof which, " (part %d)", r->part + 1);
+    const char *plural = r->n == 1 ? "" : "s";
+    char left[1536];
     list_left(part, left, sizeof left);
-    if (left[0] != '\0') snprintf(out, sizeof out, "; left out: %s", left);
-    if (r->best_p_holm > level)
-        snprintf(power, sizeof power,
-                 "; %d seed%s can show p = %.3g at best (%.3g after Holm), so nothing can be decided at 5 %%", r->n,
-                 r->n == 1 ? "" : "s", r->best_p, fmin(1, r->best_p_holm));
-    const char *verdict = r->verdict == PS_VERDICT_SUPPORTED ? "Supported"
-                          : r->verdict == PS_VERDICT_REFUTED ? "Refuted"
-                                                             : "Inconclusive";
-    const char *interval = strcmp(r->interval.name, "range") == 0      ? "range"
-                           : strcmp(r->interval.name, "median95") == 0 ? "95 % interval of the median"
-                                                                       : "95 % interval";
-    snprintf(r->sentence, sizeof r->sentence,
-             "%s: %.160s%s in %.60s%s is %.4g (%s %.4g to %.4g over %d seed%s%s), margin %s %.4g; p = %.3g for, %.3g against, "
-             "after Holm %.3g and %.3g%s%s.",
-             verdict, p->statistic, which, r->arm->name, versus, r->estimate, interval, r->interval.low, r->interval.high, r->n,
-             r->n == 1 ? "" : "s", part->diverged > 0 ? ", diverged runs ranked worst, median" : "",
-             p->greater ? "above" : "below", p->parts[r->part].margin, r->p, r->p_refute, r->p_holm, r->p_refute_holm, power, out);
+    add_words(r, "%s: %s", verdict_in_words(r->verdict), p->statistic);
+    if (p->part_count > 1) add_words(r, " (part %d)", r->part + 1);
+    add_words(r, " in %s", r->arm->name);
+    if (r->against != NULL) add_words(r, " against %s", r->against->name);
+    add_words(r, " is %.4g (%s %.4g to %.4g over %d seed%s%s), margin %s %.4g", r->estimate, interval_in_words(&r->interval),
+              r->interval.low, r->interval.high, r->n, plural, part->diverged > 0 ? ", diverged runs ranked worst, median" : "",
+              p->greater ? "above" : "below", p->parts[r->part].margin);
+    add_words(r, "; p = %.3g for, %.3g against, after Holm %.3g and %.3g", r->p, r->p_refute, r->p_holm, r->p_refute_holm);
+    add_words(r, "; %d seed%s can show p = %.3g at best (%.3g after Holm)%s", r->n, plural, r->best_p, fmin(1, r->best_p_holm),
+              r->best_p_holm > level ? ", so nothing can be decided at 5 %" : "");
+    if (left[0] != '\0') add_words(r, "; left out: %s", left);
+    add_words(r, ".");
 }
 
 /* What a prediction that is not affected brings into the family. */

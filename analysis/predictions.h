@@ -9,7 +9,8 @@
 typedef enum { PS_VERDICT_NOT_TESTABLE, PS_VERDICT_INCONCLUSIVE, PS_VERDICT_SUPPORTED, PS_VERDICT_REFUTED } ps_verdict;
 const char *ps_verdict_name(ps_verdict verdict);
 
-enum { PS_MOST_PARTS = 3, PS_MOST_FIXED = 2, PS_MOST_PREDICTIONS = 64 };
+/* PS_SENTENCE: bytes that hold the longest sentence, with a statistic in full and names of arms as long as a file's. */
+enum { PS_MOST_PARTS = 3, PS_MOST_FIXED = 2, PS_MOST_PREDICTIONS = 64, PS_SENTENCE = 3072 };
 
 /* One comparison with a margin. Predictions of several parts hold when all parts hold (intersection-union: the largest p).
  */
@@ -79,7 +80,7 @@ typedef struct {
     ps_stats_interval interval;
     ps_prediction_part_result parts[PS_MOST_PARTS]; /* part_count of the prediction; not testable: as far as they were measured */
     char missing[256];                              /* needed and not recorded, separated by blanks */
-    char sentence[1024];
+    char sentence[PS_SENTENCE];
 } ps_prediction_result;
 
 /* results has room for every prediction. faulty: an instrument check did not hold, so nothing can be concluded. */

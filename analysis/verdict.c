@@ -10,7 +10,7 @@
 #include "core/memory.h"
 
 ps_status ps_verdict_add_sentence(ps_verdict_document *verdict, const char *format, ...) {
-    char sentence[1024];
+    char sentence[4096];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(sentence, sizeof sentence, format, arguments);

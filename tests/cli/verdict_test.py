@@ -75,7 +75,7 @@ def table(name):
 
 
 def main():
-    print("1..14")
+    print("1..15")
     for seed in "1", "2":
         for arm, size in (("base", "0"), ("ps2", "2")):
             done = run("train", *TRAIN, "--seed", seed, "--pool-skip", size, "--out", arm + seed)
@@ -87,6 +87,8 @@ def main():
     check("ps2 against baseline: 2 paired seeds" in done.stdout and "at best" in done.stdout, "the summary says what two seeds can show", done.stdout)
     verdict = json.load(open(os.path.join(folder, "compared", "verdict.json")))
     check(verdict["summary"][0].startswith("With 2 seeds nothing can be shown at 5 %"), "the first sentence says what the runs decide: nothing", verdict["summary"])
+    unsaid = [p["id"] for p in verdict["predictions"] if "      " + p["sentence"] + "\n" not in done.stdout]
+    check(not unsaid, "every prediction's sentence is printed, reasons and p-values with it", unsaid, done.stdout)
     found = violations(verdict, schema)
     check(not found, "verdict.json keeps its schema", *found)
     strange = json.loads(json.dumps(verdict))

@@ -1028,6 +1028,76 @@ static void terms_that_give_another_number_are_refused(void **state) {
     free(text);
 }
 
+static char *explained(const char *id) {
+    char *text = NULL;
+    size_t size = 0;
+    FILE *stream = open_memstream(&text, &size);
+    held(ps_explain(folder, id, stream));
+    fclose(stream);
+    return text;
+}
+
+/* All that was fixed beforehand, all p-values and the sensitivity; and which quantities the runs lack. */
+static void explain_says_how_it_was_tested(void **state) {
+    static const char *const words[] = {"test:         sign-flip over seeds", "direction:    less than the margin -0.02",
+                                        "fixed:        near_dead_from_zeros_share = 0.99", "needs:        nonzero",
+                                        "not recorded: -", "coverage", "Wilcoxon", "; against: p ", "; best possible p 0.25, after Holm 1",
+                                        "sensitivity: ", "windows joined in pairs"};
+    run_list base, module, sparse = {0};
+    (void)state;
+    make_arms(&base, &module, 2);
+    held(compare_two(&base, &module));
+    char *text = explained("W2");
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strstr(text, words[i]) == NULL) fail_msg("explain lacks \"%s\" in:\n%s", words[i], text);
+    free(text);
+    ps_fixture b = ps_fixture_default("baseline", 3);
+    b.sparse = true;
+    add_run(&sparse, &b);
+    ps_compare_arm arm = {"baseline", sparse.paths, 1};
+    held(ps_compare_run(&arm, 1, &(ps_compare_options){.out_directory = folder, .quiet = true}));
+    text = explained("W1");
+    assert_non_null(strstr(text, "not recorded: grad_zero_steps"));
+    free(text);
+}
+
+/* Whole statistics and names, each sentence to its end, with what so many seeds can show. */
+static void sentences_are_whole(void **state) {
+    static const char *const names[] = {"baseline_of_a_comparison_whose_arms_have_long_names_so_that_a_sentence_with_them_has_no_room_to_spare",
+                                        "module_of_a_comparison_whose_arms_have_long_names_so_that_a_sentence_with_them_has_no_room_to_spare"};
+    run_list base = {0}, module = {0};
+    int tested = 0;
+    const cJSON *prediction;
+    (void)state;
+    for (int s = 1; s <= 8; s++) {
+        ps_fixture b = ps_fixture_default("baseline", (uint64_t)s), m = ps_fixture_default("ps2", (uint64_t)s);
+        b.start_by_seed = m.start_by_seed = m.module = b.norm = m.norm = b.noise = m.noise = true;
+        b.layers = m.layers = 6;
+        b.cascade = 0.3;
+        m.pool_size = 2;
+        m.diverged = s == 5;
+        m.cut = s == 6;
+        add_run(&base, &b);
+        add_run(&module, &m);
+        start_at_zero(&module);
+    }
+    ps_compare_arm arms[] = {{names[0], base.paths, base.count}, {names[1], module.paths, module.count}};
+    held(ps_compare_run(arms, 2, &(ps_compare_options){.out_directory = folder, .quiet = true}));
+    cJSON *document = read_verdict();
+    cJSON_ArrayForEach(prediction, cJSON_GetObjectItemCaseSensitive(document, "predictions")) {
+        const char *sentence = text_in(prediction, "sentence"), *id = text_in(prediction, "id");
+        if (sentence[strlen(sentence) - 1] != '.') fail_msg("%s is cut: %s", id, sentence);
+        if (strcmp(text_in(prediction, "verdict"), "not_testable") == 0) continue;
+        tested++;
+        if (strstr(sentence, text_in(prediction, "statistic")) == NULL || strstr(sentence, text_in(prediction, "arm")) == NULL ||
+            strstr(sentence, "at best (") == NULL || strstr(sentence, " after Holm)") == NULL)
+            fail_msg("%s does not say all of it: %s", id, sentence);
+    }
+    assert_string_not_equal(verdict_of(document, "W3"), "not_testable"); /* the longest statistic */
+    assert_true(tested >= 8);
+    cJSON_Delete(document);
+}
+
 static void one_arm_alone_is_described(void **state) {
     run_list base, module;
     (void)state;
@@ -1071,6 +1141,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(explain_adds_every_number_up_again, setup, teardown),
         cmocka_unit_test_setup_teardown(explain_adds_a_fit_up_again, setup, teardown),
         cmocka_unit_test_setup_teardown(terms_that_give_another_number_are_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(explain_says_how_it_was_tested, setup, teardown),
+        cmocka_unit_test_setup_teardown(sentences_are_whole, setup, teardown),
         cmocka_unit_test_setup_teardown(one_arm_alone_is_described, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
