@@ -90,7 +90,8 @@ ps_status ps_predictions_judge(const ps_arms *arms, bool faulty, ps_prediction_r
 ps_status ps_predictions_judge_varied(const ps_arms *arms, int variation, bool faulty, const ps_prediction_result *primary,
                                       ps_prediction_result *results);
 bool ps_prediction_affected(const ps_prediction *prediction, int variation);
-/* Appends the rows of prediction_rows.tsv that belong to pairs: O - E and V of each layer, for the hazard ratios that were measured. */
+/* Appends the rows of prediction_rows.tsv that belong to pairs: O - E and V of each layer and step with an event, for the hazard ratios that
+ * were measured. */
 ps_status ps_predictions_write_terms(const ps_prediction_result *results, ps_tables *tables);
 void ps_predictions_clear(ps_prediction_result *results);
 

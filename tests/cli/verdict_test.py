@@ -75,7 +75,7 @@ def table(name):
 
 
 def main():
-    print("1..15")
+    print("1..16")
     for seed in "1", "2":
         for arm, size in (("base", "0"), ("ps2", "2")):
             done = run("train", *TRAIN, "--seed", seed, "--pool-skip", size, "--out", arm + seed)
@@ -109,6 +109,8 @@ def main():
     again = sum(d.stdout.count("recomputed: ") for d in told)
     check(all(d.returncode == 0 and ": 0 rows" not in d.stdout for d in told) and again == len(sums) and again >= 10,
           "every number is added up again from its terms", again, len(sums), *[d.stderr for d in told])
+    elsewhere = subprocess.run([program, "explain", os.path.join(folder, "compared"), "W1"], cwd="/", capture_output=True, text=True)
+    check(elsewhere.returncode == 0 and "base1/trace.jsonl:" in elsewhere.stdout, "explain works from another directory", elsewhere.stdout, elsewhere.stderr)
     lines, missing = {}, []
     pairs = [d for c in verdict["comparison"] for d in c["differences"]]
     for d in pairs:
