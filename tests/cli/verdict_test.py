@@ -75,7 +75,7 @@ def table(name):
 
 
 def main():
-    print("1..16")
+    print("1..17")
     for seed in "1", "2":
         for arm, size in (("base", "0"), ("ps2", "2")):
             done = run("train", *TRAIN, "--seed", seed, "--pool-skip", size, "--out", arm + seed)
@@ -111,6 +111,9 @@ def main():
           "every number is added up again from its terms", again, len(sums), *[d.stderr for d in told])
     elsewhere = subprocess.run([program, "explain", os.path.join(folder, "compared"), "W1"], cwd="/", capture_output=True, text=True)
     check(elsewhere.returncode == 0 and "base1/trace.jsonl:" in elsewhere.stdout, "explain works from another directory", elsewhere.stdout, elsewhere.stderr)
+    nodes = table("nodes")
+    check(any(n["cause"] != "none" for n in nodes) and all(n["cause"] != "unknown" and n["cause_start"] != "unknown" for n in nodes),
+          "where everything is recorded no cause is unknown", [n for n in nodes if n["cause"] == "unknown"][:3])
     lines, missing = {}, []
     pairs = [d for c in verdict["comparison"] for d in c["differences"]]
     for d in pairs:

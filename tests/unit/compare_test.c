@@ -697,6 +697,32 @@ static void missing_quantities_are_not_guessed(void **state) {
     cJSON_Delete(document);
 }
 
+static char *read_nodes(void) {
+    char path[128], *content;
+    snprintf(path, sizeof path, "%s/tables/nodes.tsv", folder);
+    assert_int_equal(ps_file_read(path, &content, NULL), PS_OK);
+    return content;
+}
+
+/* A trace of nothing but zeros does not say why nodes are dead, and one that holds all leaves nothing unknown. */
+static void causes_are_not_guessed(void **state) {
+    (void)state;
+    for (int sparse = 0; sparse < 2; sparse++) {
+        run_list runs = {0};
+        ps_fixture f = ps_fixture_default("baseline", 1);
+        f.sparse = sparse;
+        add_run(&runs, &f);
+        ps_compare_arm arm = {"baseline", runs.paths, 1};
+        held(ps_compare_run(&arm, 1, &(ps_compare_options){.out_directory = folder, .quiet = true}));
+        char *nodes = read_nodes();
+        assert_true((strstr(nodes, "\tunknown\tnot_recorded=weight_l2,bias,pre_max\t") != NULL) == (sparse == 1));
+        assert_true((strstr(nodes, "\tunknown\t") != NULL) == (sparse == 1));
+        assert_true((strstr(nodes, "\tnegative_bias\t") != NULL) == (sparse == 0));
+        assert_null(strstr(nodes, "\tsilent\t"));
+        free(nodes);
+    }
+}
+
 /* What is fixed beforehand is said for every prediction, and is what the metrics count by. */
 static void fixed_numbers_are_said(void **state) {
     run_list base, module;
@@ -1255,6 +1281,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(contradictions_make_a_run_faulty, setup, teardown),
         cmocka_unit_test_setup_teardown(every_check_judges_a_sound_run, setup, teardown),
         cmocka_unit_test_setup_teardown(missing_quantities_are_not_guessed, setup, teardown),
+        cmocka_unit_test_setup_teardown(causes_are_not_guessed, setup, teardown),
         cmocka_unit_test_setup_teardown(a_verdict_turns_under_one_variation_and_not_under_another, setup, teardown),
         cmocka_unit_test_setup_teardown(what_was_not_recorded_is_not_guessed, setup, teardown),
         cmocka_unit_test_setup_teardown(both_clauses_about_outgoing_weights_count, setup, teardown),
