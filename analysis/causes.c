@@ -7,7 +7,7 @@
 const char *ps_cause_name(ps_cause cause) {
     static const char *const names[PS_CAUSE_COUNT] = {
         "none",   "zero_incoming", "inputs_dead", "gamma_zero",  "norm_shift", "negative_bias", "negative_input",
-        "silent", "zero_outgoing", "no_gradient", "layer_inert", "decay",      "small_gradient"};
+        "silent", "zero_outgoing", "no_gradient", "layer_inert", "decay",      "small_gradient", "unknown"};
     return names[cause];
 }
 
@@ -16,41 +16,71 @@ const char *ps_condition_name(ps_condition condition) {
     return names[condition];
 }
 
-/* Rules 1 to 3: the output cannot depend on the input. Comparisons with a missing value (a NaN) are false. */
-static ps_cause structural(const ps_cause_evidence *e) {
-    if (e->weight_l2 == 0) return PS_CAUSE_ZERO_INCOMING;
-    if (e->inputs_alive == 0) return PS_CAUSE_INPUTS_DEAD;
-    if (e->gamma == 0) return PS_CAUSE_GAMMA_ZERO;
+/* Comparisons with a missing value (a NaN) are false. */
+typedef struct {
+    ps_cause cause;
+    bool holds;
+    unsigned needs; /* PS_LACKS_... */
+} rule;
+
+/* The first rule that holds, PS_CAUSE_NONE: none does. *open: what the rules so far, also those asked before, needed and the trace lacks. */
+static ps_cause first_of(const ps_cause_evidence *e, const rule *rules, size_t count, unsigned *open) {
+    for (size_t i = 0; i < count; i++) {
+        *open |= rules[i].needs & e->lacks;
+        if (rules[i].holds) return *open != 0 ? PS_CAUSE_UNKNOWN : rules[i].cause;
+    }
     return PS_CAUSE_NONE;
 }
+#define FIRST_OF(e, rules, open) first_of((e), (rules), sizeof(rules) / sizeof *(rules), (open))
 
-static ps_cause silence(const ps_cause_evidence *e) {
-    if (e->shared) return PS_CAUSE_SILENT;
-    if (e->has_norm) return ps_is_absent(e->gamma) || !(e->beta < 0) ? PS_CAUSE_SILENT : PS_CAUSE_NORM_SHIFT;
-    if (ps_is_absent(e->pre_max)) return e->bias < 0 ? PS_CAUSE_NEGATIVE_BIAS : PS_CAUSE_SILENT;
-    double bias = ps_is_absent(e->bias) ? 0 : e->bias, input_max = e->pre_max - bias;
-    return bias < 0 && (input_max > 0 || bias <= input_max) ? PS_CAUSE_NEGATIVE_BIAS : PS_CAUSE_NEGATIVE_INPUT;
+/* Rules 1 to 3: the output cannot depend on the input. */
+static ps_cause structural(const ps_cause_evidence *e, unsigned *open) {
+    const rule rules[] = {{PS_CAUSE_ZERO_INCOMING, e->weight_l2 == 0, PS_LACKS_WEIGHT_L2},
+                          {PS_CAUSE_INPUTS_DEAD, e->inputs_alive == 0, PS_LACKS_INPUTS},
+                          {PS_CAUSE_GAMMA_ZERO, e->gamma == 0, PS_LACKS_GAMMA}};
+    return FIRST_OF(e, rules, open);
 }
 
-static ps_cause inertia(const ps_cause_evidence *e) {
-    if (e->grad_zero_share == 1) return PS_CAUSE_NO_GRADIENT;
-    if (e->layer_path_median < ps_inert_primary.below) return PS_CAUSE_LAYER_INERT;
-    if (e->path_decay > e->path_gradient) return PS_CAUSE_DECAY;
-    return PS_CAUSE_SMALL_GRADIENT;
+/* The largest value that entered the gate would not be below 0 without the shift, but for what rounding leaves of it. */
+static bool shift_suffices(const ps_cause_evidence *e) {
+    return ps_is_absent(e->pre_max) || e->pre_max - e->beta >= -1e-3 * fabs(e->beta);
+}
+
+static ps_cause silence(const ps_cause_evidence *e, unsigned *open) {
+    bool known = !ps_is_absent(e->pre_max);
+    double bias = ps_is_absent(e->bias) ? 0 : e->bias, input_max = e->pre_max - bias;
+    bool pushes = known && bias < 0 && (input_max > 0 || bias <= input_max);
+    const rule normalised[] = {{PS_CAUSE_NORM_SHIFT, !ps_is_absent(e->gamma) && e->beta < 0 && shift_suffices(e), PS_LACKS_BETA},
+                               {PS_CAUSE_SILENT, true, 0}};
+    const rule plain[] = {{PS_CAUSE_NEGATIVE_BIAS, pushes, PS_LACKS_BIAS | PS_LACKS_PRE_MAX},
+                          {PS_CAUSE_NEGATIVE_INPUT, known, PS_LACKS_PRE_MAX},
+                          {PS_CAUSE_SILENT, true, 0}};
+    return e->has_norm ? FIRST_OF(e, normalised, open) : FIRST_OF(e, plain, open);
+}
+
+static ps_cause inertia(const ps_cause_evidence *e, unsigned *open) {
+    const rule rules[] = {{PS_CAUSE_NO_GRADIENT, e->grad_zero_share == 1, PS_LACKS_GRAD_ZERO},
+                          {PS_CAUSE_LAYER_INERT, e->layer_path_median < ps_inert_primary.below, 0},
+                          {PS_CAUSE_DECAY, e->path_decay > e->path_gradient, PS_LACKS_PATH_DECAY},
+                          {PS_CAUSE_SMALL_GRADIENT, true, 0}};
+    return FIRST_OF(e, rules, open);
 }
 
 ps_cause ps_cause_of(const ps_cause_evidence *evidence, ps_condition *condition) {
-    ps_cause cause = evidence->shared ? PS_CAUSE_NONE : structural(evidence);
+    unsigned open = 0;
+    ps_cause cause = evidence->shared ? PS_CAUSE_NONE : structural(evidence, &open);
     if (ps_state_dead(evidence->state)) {
         *condition = PS_CONDITION_DEAD;
-        return cause != PS_CAUSE_NONE ? cause : silence(evidence);
+        if (evidence->shared) return PS_CAUSE_SILENT;
+        return cause != PS_CAUSE_NONE ? cause : silence(evidence, &open);
     }
     *condition = PS_CONDITION_CONSTANT;
     if (cause != PS_CAUSE_NONE) return cause;
+    const rule unread[] = {{PS_CAUSE_ZERO_OUTGOING, evidence->out_l2 == 0, PS_LACKS_OUT_L2}};
     *condition = PS_CONDITION_UNUSED;
-    if (evidence->out_l2 == 0) return PS_CAUSE_ZERO_OUTGOING;
+    if ((cause = FIRST_OF(evidence, unread, &open)) != PS_CAUSE_NONE) return cause;
     *condition = PS_CONDITION_INERT;
-    if (evidence->mobility == PS_MOBILITY_INERT) return inertia(evidence);
+    if (evidence->mobility == PS_MOBILITY_INERT) return inertia(evidence, &open);
     *condition = PS_CONDITION_NONE;
     return PS_CAUSE_NONE;
 }
@@ -58,6 +88,18 @@ ps_cause ps_cause_of(const ps_cause_evidence *evidence, ps_condition *condition)
 static void append(char *text, size_t size, const char *name, double value) {
     size_t used = strlen(text);
     if (!ps_is_absent(value)) snprintf(text + used, size - used, "%s%s=%.6g", used > 0 ? " " : "", name, value);
+}
+
+/* Those of them that rules for such a node ask for. */
+static void name_missing(const ps_cause_evidence *e, char *text, size_t size) {
+    static const char *const names[] = {"weight_l2", "in_alive", "gamma",           "beta",      "bias",
+                                        "pre_max",   "out_l2",   "grad_zero_steps", "path_decay"};
+    const unsigned of_dead = 2 * PS_LACKS_PRE_MAX - 1, of_others = ~(unsigned)(PS_LACKS_BETA | PS_LACKS_BIAS | PS_LACKS_PRE_MAX);
+    unsigned missing = e->lacks & (ps_state_dead(e->state) ? of_dead : of_others);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        size_t used = strlen(text);
+        if ((missing >> i & 1u) != 0) snprintf(text + used, size - used, "%s%s", used > 0 ? "," : "not_recorded=", names[i]);
+    }
 }
 
 void ps_cause_explain(const ps_cause_evidence *e, ps_cause cause, char *text, size_t size) {
@@ -86,6 +128,9 @@ void ps_cause_explain(const ps_cause_evidence *e, ps_cause cause, char *text, si
             break;
         case PS_CAUSE_ZERO_OUTGOING:
             append(text, size, "out_l2", e->out_l2);
+            break;
+        case PS_CAUSE_UNKNOWN:
+            name_missing(e, text, size);
             break;
         case PS_CAUSE_NONE:
         case PS_CAUSE_COUNT:

@@ -294,7 +294,7 @@ static void write_sensitivity(ps_tables *tables, const ps_sensitivity *s) {
     }
 }
 
-static void write_meta(ps_tables *tables, const ps_arms *arms, const char *question) {
+static void write_meta(ps_tables *tables, const ps_arms *arms, const char *question, const char *traces_from) {
     char list[2048] = "", names[2048] = "";
     for (int r = 0; r < arms->arms[0].run_count; r++) {
         size_t used = strlen(list);
@@ -321,6 +321,7 @@ static void write_meta(ps_tables *tables, const ps_arms *arms, const char *quest
         {"thin_inertia", "inertia.tsv: every k-th node-window of a run, k = 1 + (node-windows - 1) / 20000"},
         {"lifeline_probes", "nodes.tsv: every k-th probe, k = 1 + (probes - 1) / 120"},
         {"bca_from_seeds", "10"},
+        {"traces_from", traces_from},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         ps_tables_row(tables, PS_TABLE_meta, "ss", rows[i][0], rows[i][1]);
@@ -385,7 +386,7 @@ static void append_title(char *list, size_t size, const ps_prediction *predictio
 
 /* What the runs decide, or that so few seeds cannot decide anything: the answer that the report begins with. */
 static ps_status say_answer(ps_verdict_document *verdict) {
-    char supported[440] = "", refuted[440] = "";
+    char supported[1800] = "", refuted[1800] = "";
     double best = 1;
     int count, seeds = 0;
     ps_predictions(&count);
@@ -426,7 +427,7 @@ static ps_status say_predictions(ps_verdict_document *verdict) {
 static ps_status conclude(ps_tables *tables, const ps_arms *arms, const char *question, ps_verdict_document *verdict) {
     int count;
     ps_predictions(&count);
-    write_meta(tables, arms, question);
+    write_meta(tables, arms, question, verdict->traces_from);
     for (int a = 0; a < arms->count; a++) write_arm(tables, &arms->arms[a], a);
     for (int a = 1; a < arms->count; a++) {
         PS_TRY(contrast_arm(tables, arms, &arms->arms[a], verdict));
@@ -456,6 +457,7 @@ static ps_status compare(const ps_arms *arms, const ps_compare_options *options)
     PS_TRY_CLEANUP(ps_file_join(options->out_directory, "tables", &table_directory));
     PS_TRY_CLEANUP(ps_file_join(options->out_directory, "verdict.json", &path));
     PS_TRY_CLEANUP(ps_tables_open(table_directory, &tables));
+    PS_TRY_CLEANUP(ps_file_way(options->out_directory, ".", &verdict->traces_from));
     for (int a = 0; a < arms->count; a++) PS_TRY_CLEANUP(read_arm(tables, &arms->arms[a]));
     PS_TRY_CLEANUP(conclude(tables, arms, options->question, verdict));
     PS_TRY_CLEANUP(ps_tables_commit(tables));

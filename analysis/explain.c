@@ -42,8 +42,33 @@ static ps_status find_prediction(const cJSON *predictions, const char *id, const
     return ps_fail(PS_ERR_USAGE, "there is no prediction \"%s\"; known are %s", id, known);
 }
 
-/* Prints the head of the record that was counted (first). */
-static ps_status show_line(const char *path, uint64_t line, FILE *stream) {
+/* Where the comparison lies, and the way from there to where its paths of traces start. */
+typedef struct {
+    const char *directory, *traces_from; /* the latter "": where the program runs */
+} place;
+
+static bool is_same_file(const char *a, const char *b) {
+    char *x = realpath(a, NULL), *y = realpath(b, NULL);
+    bool same = x != NULL && y != NULL && strcmp(x, y) == 0;
+    free(x);
+    free(y);
+    return same;
+}
+
+/* The trace as seen from where the program runs; free with free(). */
+static ps_status find_trace(const place *at, const char *path, char **found) {
+    char *start = NULL;
+    if (path[0] == '/' || at->traces_from[0] == '\0') return ps_string_copy(path, found);
+    PS_TRY(ps_file_join(at->directory, at->traces_from, &start));
+    ps_status status = ps_file_join(start, path, found);
+    free(start);
+    if (status != PS_OK || !is_same_file(*found, path)) return status;
+    free(*found); /* shorter, as it was given */
+    return ps_string_copy(path, found);
+}
+
+/* Prints the head of the line of the trace. */
+static ps_status show_line_of(const char *path, uint64_t line, FILE *stream) {
     ps_trace_reader *reader;
     PS_TRY(ps_trace_reader_open(path, &reader));
     ps_status status = PS_OK;
@@ -59,6 +84,15 @@ static ps_status show_line(const char *path, uint64_t line, FILE *stream) {
         status =
             ps_fail(PS_ERR_INPUT, "%s: has no line %llu any more; compare the runs again", path, (unsigned long long)line);
     ps_trace_reader_destroy(reader);
+    return status;
+}
+
+static ps_status show_line(const place *at, const char *path, uint64_t line, FILE *stream) {
+    char *found = NULL;
+    if (line == 0 || path[0] == '\0') return PS_OK;
+    ps_status status = find_trace(at, path, &found);
+    if (status == PS_OK) status = show_line_of(found, line, stream);
+    free(found);
     return status;
 }
 
@@ -99,9 +133,9 @@ static bool next_row(table_rows *t) {
     return true;
 }
 
-static ps_status open_table(const char *directory, const char *name, table_rows *t) {
+static ps_status open_table(const place *at, const char *name, table_rows *t) {
     memset(t, 0, sizeof *t);
-    PS_TRY(ps_string_format(&t->path, "%s/tables/%s.tsv", directory, name));
+    PS_TRY(ps_string_format(&t->path, "%s/tables/%s.tsv", at->directory, name));
     PS_TRY(ps_file_read(t->path, &t->content, NULL));
     t->next = t->content;
     if (next_line(t)) strcpy(t->header, t->text);
@@ -127,12 +161,12 @@ static bool is_of(const table_rows *t, const char *arm, const char *seed) {
 }
 
 /* The rows of a table that belong to the arm and seed: how many, which lines, and the first of them. */
-static ps_status show_table(const char *directory, const char *table, const char *arm, const char *seed, FILE *stream) {
+static ps_status show_table(const place *at, const char *table, const char *arm, const char *seed, FILE *stream) {
     table_rows *t;
     char first[MOST_LINE] = "";
     int rows = 0, from = 0, to = 0;
     PS_TRY(PS_ALLOC(1, &t, "rows of a table"));
-    ps_status status = open_table(directory, table, t);
+    ps_status status = open_table(at, table, t);
     while (status == PS_OK && next_row(t)) {
         if (!is_of(t, arm, seed)) continue;
         if (rows++ == 0) {
@@ -154,30 +188,38 @@ static ps_status show_table(const char *directory, const char *table, const char
 typedef struct {
     int rows;
     double amount, weight;
-    char trace[MOST_LINE];
-    uint64_t line; /* of the first term */
+    char trace[MOST_LINE], against_trace[MOST_LINE]; /* the latter of pairs' terms, "" for others */
+    uint64_t line, against_line;                     /* of the first term */
 } term_sum;
 
+static bool is_there(const char *text) { return text[0] != '\0' && strcmp(text, "NA") != 0; }
+
 static void show_term(const table_rows *t, FILE *stream) {
-    fprintf(stream, "      %s, window %s, step %s: %s of %s  <- %s:%s\n", cell(t, "layer"), cell(t, "window"), cell(t, "step"),
+    fprintf(stream, "      %s, window %s, step %s: %s of %s  <- %s:%s", cell(t, "layer"), cell(t, "window"), cell(t, "step"),
             cell(t, "amount"), cell(t, "weight"), cell(t, "trace"), cell(t, "line"));
+    if (is_there(cell(t, "against_trace")))
+        fprintf(stream, " and %s:%s", cell(t, "against_trace"), cell(t, "against_line"));
+    putc('\n', stream);
 }
 
 static void add_term(const table_rows *t, term_sum *sum) {
     if (sum->rows++ == 0) {
         snprintf(sum->trace, sizeof sum->trace, "%s", cell(t, "trace"));
         sum->line = strtoull(cell(t, "line"), NULL, 10);
+        snprintf(sum->against_trace, sizeof sum->against_trace, "%s",
+                 is_there(cell(t, "against_trace")) ? cell(t, "against_trace") : "");
+        sum->against_line = strtoull(cell(t, "against_line"), NULL, 10);
     }
     sum->amount += strtod(cell(t, "amount"), NULL);
     sum->weight += strtod(cell(t, "weight"), NULL);
 }
 
 /* Adds the terms of the measure up again, and shows the first of them. */
-static ps_status sum_terms(const char *directory, const char *measure, const char *arm, const char *seed, term_sum *sum,
+static ps_status sum_terms(const place *at, const char *measure, const char *arm, const char *seed, term_sum *sum,
                            FILE *stream) {
     table_rows *t;
     PS_TRY(PS_ALLOC(1, &t, "rows of a table"));
-    ps_status status = open_table(directory, "prediction_rows", t);
+    ps_status status = open_table(at, "prediction_rows", t);
     memset(sum, 0, sizeof *sum);
     while (status == PS_OK && next_row(t)) {
         if (strcmp(cell(t, "measure"), measure) != 0 || !is_of(t, arm, seed)) continue;
@@ -191,7 +233,8 @@ static ps_status sum_terms(const char *directory, const char *measure, const cha
                 sum->weight != 0 ? sum->amount / sum->weight : 0);
     close_table(t);
     ps_free(t);
-    if (status == PS_OK && sum->rows > 0 && sum->line > 0) status = show_line(sum->trace, sum->line, stream);
+    if (status == PS_OK && sum->rows > 0) status = show_line(at, sum->trace, sum->line, stream);
+    if (status == PS_OK && sum->rows > 0) status = show_line(at, sum->against_trace, sum->against_line, stream);
     return status;
 }
 
@@ -209,51 +252,52 @@ static ps_status compare_sum(const cJSON *value, double sum, FILE *stream) {
 static double ratio_of(const term_sum *sum) { return sum->weight != 0 ? sum->amount / sum->weight : 0; }
 
 /* Of a median, whose terms are the values in the middle: that no more than half of the values lie below it. */
-static ps_status show_below(const char *directory, const char *measure, const char *arm, const char *seed, term_sum *sum, FILE *stream) {
+static ps_status show_below(const place *at, const char *measure, const char *arm, const char *seed, term_sum *sum, FILE *stream) {
     char name[128];
     snprintf(name, sizeof name, "%s_below", measure);
-    PS_TRY(sum_terms(directory, name, arm, seed, sum, stream));
+    PS_TRY(sum_terms(at, name, arm, seed, sum, stream));
     if (sum->rows > 0 && 2 * sum->amount > sum->weight)
         return ps_fail(PS_ERR_INPUT, "in prediction_rows.tsv %.9g of %.9g values lie below their median; compare the runs again",
                        sum->amount, sum->weight);
     return PS_OK;
 }
 
-static ps_status show_terms(const char *directory, const cJSON *part, const cJSON *value, const char *seed, FILE *stream) {
+static ps_status show_terms(const place *at, const cJSON *part, const cJSON *value, const char *seed, FILE *stream) {
     const char *measure = text_of(part, "measure"), *against = text_of(part, "against");
     bool paired = against[0] != '\0' && measure[0] != '@';
     term_sum *sums;
     PS_TRY(PS_ALLOC(2, &sums, "terms of a number"));
-    ps_status status = sum_terms(directory, measure, text_of(part, "arm"), seed, &sums[0], stream);
-    if (status == PS_OK && paired) status = sum_terms(directory, measure, against, seed, &sums[1], stream);
+    ps_status status = sum_terms(at, measure, text_of(part, "arm"), seed, &sums[0], stream);
+    if (status == PS_OK && paired) status = sum_terms(at, measure, against, seed, &sums[1], stream);
     if (status == PS_OK && sums[0].rows > 0 && (!paired || sums[1].rows > 0))
         status = compare_sum(value, ratio_of(&sums[0]) - (paired ? ratio_of(&sums[1]) : 0), stream);
-    else if (status == PS_OK && cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(value, "no_event")))
+    else if (status == PS_OK && cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(value, "no_event"))) {
         fprintf(stream, "    no event in either arm: O - E and V are 0, and there is no term\n");
-    else if (status == PS_OK)
+        status = compare_sum(value, 0, stream);
+    } else if (status == PS_OK)
         status = ps_fail(PS_ERR_INPUT, "prediction_rows.tsv has no term of %s for arm %s and seed %s; compare the runs again", measure,
                          text_of(part, "arm"), seed);
-    if (status == PS_OK && !paired) status = show_below(directory, measure, text_of(part, "arm"), seed, &sums[0], stream);
+    if (status == PS_OK && !paired) status = show_below(at, measure, text_of(part, "arm"), seed, &sums[0], stream);
     ps_free(sums);
     return status;
 }
 
-static ps_status show_tables(const char *directory, const cJSON *prediction, const char *arm, const char *seed,
+static ps_status show_tables(const place *at, const cJSON *prediction, const char *arm, const char *seed,
                              FILE *stream) {
     const cJSON *table;
     cJSON_ArrayForEach(table, cJSON_GetObjectItemCaseSensitive(prediction, "tables"))
-        if (cJSON_IsString(table) && arm[0] != '\0') PS_TRY(show_table(directory, table->valuestring, arm, seed, stream));
+        if (cJSON_IsString(table) && arm[0] != '\0') PS_TRY(show_table(at, table->valuestring, arm, seed, stream));
     return PS_OK;
 }
 
-static ps_status show_first_line(const cJSON *value, const char *trace, const char *line, FILE *stream) {
+static ps_status show_first_line(const place *at, const cJSON *value, const char *trace, const char *line, FILE *stream) {
     const cJSON *number = cJSON_GetObjectItemCaseSensitive(value, line);
     if (!cJSON_IsNumber(number) || !(number->valuedouble >= 1)) return PS_OK;
     fprintf(stream, "    trace rows, from\n");
-    return show_line(text_of(value, trace), (uint64_t)number->valuedouble, stream);
+    return show_line(at, text_of(value, trace), (uint64_t)number->valuedouble, stream);
 }
 
-static ps_status show_seed(const char *directory, const cJSON *prediction, const cJSON *part, const cJSON *value,
+static ps_status show_seed(const place *at, const cJSON *prediction, const cJSON *part, const cJSON *value,
                            FILE *stream) {
     char seed[64], number[64], cases[64];
     bool diverged = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(value, "diverged"));
@@ -261,39 +305,92 @@ static ps_status show_seed(const char *directory, const cJSON *prediction, const
     fprintf(stream, "\n  seed %s: %s%s, counted from %s cases\n", seed, shown(value, "value", number, sizeof number),
             diverged ? " (diverged: ranked worst, its partner's divergence best)" : "",
             shown(value, "cases", cases, sizeof cases));
-    if (!diverged) PS_TRY(show_terms(directory, part, value, seed, stream));
-    PS_TRY(show_tables(directory, prediction, text_of(part, "arm"), seed, stream));
-    PS_TRY(show_tables(directory, prediction, text_of(part, "against"), seed, stream));
-    PS_TRY(show_first_line(value, "trace", "first_line", stream));
-    return show_first_line(value, "against_trace", "against_line", stream);
+    if (!diverged) PS_TRY(show_terms(at, part, value, seed, stream));
+    PS_TRY(show_tables(at, prediction, text_of(part, "arm"), seed, stream));
+    PS_TRY(show_tables(at, prediction, text_of(part, "against"), seed, stream));
+    PS_TRY(show_first_line(at, value, "trace", "first_line", stream));
+    return show_first_line(at, value, "against_trace", "against_line", stream);
 }
 
-static ps_status show_part(const char *directory, const cJSON *prediction, const cJSON *part, FILE *stream) {
+static ps_status show_part(const place *at, const cJSON *prediction, const cJSON *part, FILE *stream) {
     char a[64], b[64], c[64], d[64], e[64];
     const cJSON *item;
-    fprintf(stream, "\n  %s in %s%s%s: %s (%s to %s), margin %s, p %s\n", text_of(part, "measure"), text_of(part, "arm"),
+    fprintf(stream, "\n  %s in %s%s%s: %s (%s %s to %s), margin %s", text_of(part, "measure"), text_of(part, "arm"),
             text_of(part, "against")[0] != '\0' ? " against " : "", text_of(part, "against"),
-            shown(part, "estimate", a, sizeof a), shown(part, "low", b, sizeof b), shown(part, "high", c, sizeof c),
-            shown(part, "margin", d, sizeof d), shown(part, "p", e, sizeof e));
+            shown(part, "estimate", a, sizeof a), text_of(part, "interval"), shown(part, "low", b, sizeof b),
+            shown(part, "high", c, sizeof c), shown(part, "margin", d, sizeof d));
+    fprintf(stream, ", p %s for, %s against\n", shown(part, "p", d, sizeof d), shown(part, "p_refute", e, sizeof e));
     cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(part, "left_out"))
         fprintf(stream, "  left out: seed %s %s\n", shown(item, "seed", a, sizeof a), text_of(item, "reason"));
     cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(part, "values"))
-        PS_TRY(show_seed(directory, prediction, part, item, stream));
+        PS_TRY(show_seed(at, prediction, part, item, stream));
     return PS_OK;
 }
 
-static ps_status show_prediction(const char *directory, const cJSON *p, FILE *stream) {
+/* "  needs:  a, b", "-" for none. */
+static void show_words(const cJSON *prediction, const char *key, const char *label, FILE *stream) {
+    const cJSON *item, *list = cJSON_GetObjectItemCaseSensitive(prediction, key);
+    fprintf(stream, "  %-13s ", label);
+    cJSON_ArrayForEach(item, list)
+        fprintf(stream, "%s%s", item != list->child ? ", " : "", cJSON_IsString(item) ? item->valuestring : "?");
+    fprintf(stream, "%s\n", cJSON_GetArraySize(list) > 0 ? "" : "-");
+}
+
+static void show_fixed(const cJSON *prediction, FILE *stream) {
+    const cJSON *item, *list = cJSON_GetObjectItemCaseSensitive(prediction, "fixed");
+    char value[64];
+    fprintf(stream, "  %-13s ", "fixed:");
+    cJSON_ArrayForEach(item, list)
+        fprintf(stream, "%s%s = %s", item != list->child ? ", " : "", text_of(item, "name"), shown(item, "value", value, sizeof value));
+    fprintf(stream, "%s\n", cJSON_GetArraySize(list) > 0 ? "" : "-");
+}
+
+/* What was fixed before any run was read, and what of it these runs lack. */
+static void show_design(const cJSON *p, FILE *stream) {
+    static const char *const keys[][2] = {{"population", "counted over:"}, {"statistic", "statistic:"}, {"test", "test:"},
+                                          {"supports", "supports it:"},    {"refutes", "refutes it:"}};
+    char margin[64];
+    fprintf(stream, "%s  %s\n\n  %s\n", text_of(p, "id"), text_of(p, "title"), text_of(p, "statement"));
+    for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) fprintf(stream, "  %-13s %s\n", keys[k][1], text_of(p, keys[k][0]));
+    fprintf(stream, "  %-13s %s than the margin %s\n", "direction:", text_of(p, "direction"), shown(p, "margin", margin, sizeof margin));
+    show_fixed(p, stream);
+    show_words(p, "needs", "needs:", stream);
+    show_words(p, "missing", "not recorded:", stream);
+}
+
+static void show_numbers(const cJSON *p, FILE *stream) {
     char a[64], b[64], c[64], d[64];
+    fprintf(stream, "\n  verdict: %s\n  %s\n", text_of(p, "verdict"), text_of(p, "sentence"));
+    fprintf(stream, "  estimate %s over %s seeds, %s %s to %s", shown(p, "estimate", a, sizeof a), shown(p, "n", b, sizeof b),
+            text_of(p, "interval"), shown(p, "low", c, sizeof c), shown(p, "high", d, sizeof d));
+    fprintf(stream, " (coverage %s), margin %s\n", shown(p, "coverage", a, sizeof a), shown(p, "margin", b, sizeof b));
+    fprintf(stream, "  in favour: p %s, after Holm %s, Wilcoxon %s", shown(p, "p", a, sizeof a), shown(p, "p_holm", b, sizeof b),
+            shown(p, "p_wilcoxon", c, sizeof c));
+    fprintf(stream, "; against: p %s, after Holm %s", shown(p, "p_refute", a, sizeof a), shown(p, "p_refute_holm", b, sizeof b));
+    fprintf(stream, "; best possible p %s, after Holm %s\n", shown(p, "best_p", a, sizeof a), shown(p, "best_p_holm", b, sizeof b));
+}
+
+/* The sentence, and the verdict under each variation that touches it. */
+static void show_sensitivity(const cJSON *prediction, FILE *stream) {
+    const cJSON *sensitivity = cJSON_GetObjectItemCaseSensitive(prediction, "sensitivity"), *row;
+    char a[64], b[64], c[64], d[64];
+    fprintf(stream, "\n  sensitivity: %s\n", text_of(sensitivity, "sentence"));
+    cJSON_ArrayForEach(row, cJSON_GetObjectItemCaseSensitive(sensitivity, "variations")) {
+        if (strcmp(text_of(row, "verdict"), "not_affected") == 0) continue;
+        fprintf(stream, "    %-13s %s: %s (%s to %s) over %s seeds", text_of(row, "verdict"), text_of(row, "title"),
+                shown(row, "estimate", a, sizeof a), shown(row, "low", b, sizeof b), shown(row, "high", c, sizeof c),
+                shown(row, "n", d, sizeof d));
+        fprintf(stream, "%s%s\n", text_of(row, "note")[0] != '\0' ? "; " : "", text_of(row, "note"));
+    }
+}
+
+static ps_status show_prediction(const place *at, const cJSON *p, FILE *stream) {
     const cJSON *part;
-    fprintf(stream, "%s  %s\n\n  %s\n  counted over: %s\n  statistic:    %s\n  supports it:  %s\n  refutes it:   %s\n\n",
-            text_of(p, "id"), text_of(p, "title"), text_of(p, "statement"), text_of(p, "population"),
-            text_of(p, "statistic"), text_of(p, "supports"), text_of(p, "refutes"));
-    fprintf(stream, "  verdict: %s\n  %s\n", text_of(p, "verdict"), text_of(p, "sentence"));
-    fprintf(stream, "  estimate %s, margin %s, p %s, after Holm %s", shown(p, "estimate", a, sizeof a),
-            shown(p, "margin", b, sizeof b), shown(p, "p", c, sizeof c), shown(p, "p_holm", d, sizeof d));
-    fprintf(stream, "; best possible p %s\n", shown(p, "best_p", a, sizeof a));
+    show_design(p, stream);
+    show_numbers(p, stream);
+    show_sensitivity(p, stream);
     cJSON_ArrayForEach(part, cJSON_GetObjectItemCaseSensitive(p, "parts"))
-        if (text_of(part, "arm")[0] != '\0') PS_TRY(show_part(directory, p, part, stream));
+        if (text_of(part, "arm")[0] != '\0') PS_TRY(show_part(at, p, part, stream));
     return PS_OK;
 }
 
@@ -306,9 +403,10 @@ static ps_status explain(const char *directory, const char *prediction, FILE *st
     const cJSON *predictions = cJSON_GetObjectItemCaseSensitive(document, "predictions");
     if (status == PS_OK && !cJSON_IsArray(predictions))
         status = ps_fail(PS_ERR_INPUT, "%s: has no \"predictions\"; is it a verdict of poolscope compare?", path);
+    const place at = {directory, text_of(document, "traces_from")};
     if (status == PS_OK && prediction == NULL) list_predictions(predictions, stream);
     if (status == PS_OK && prediction != NULL) status = find_prediction(predictions, prediction, &found);
-    if (status == PS_OK && prediction != NULL) status = show_prediction(directory, found, stream);
+    if (status == PS_OK && prediction != NULL) status = show_prediction(&at, found, stream);
     cJSON_Delete(document);
     free(path);
     return status;

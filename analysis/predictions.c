@@ -1,6 +1,7 @@
 #include "analysis/predictions.h"
 
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -134,9 +135,9 @@ static size_t cohort_size(const ps_summary *summary) {
 
 enum { ALL_LAYERS = -1 };
 
-/* Both arms' nodes of one layer, or of all, in a cohort fixed at the first probe; the log-rank sums of the arm. */
-static ps_status compare_hazards(const ps_summary *reference, const ps_summary *arm, bool reopening, int layer,
-                                 ps_stats_logrank *sum, size_t *nodes) {
+/* Both arms' nodes of one layer, or of all, in a cohort fixed at the first probe; times count from there. ps_free frees *out. */
+static ps_status gather_cohort(const ps_summary *reference, const ps_summary *arm, bool reopening, int layer,
+                               ps_stats_spell **out, size_t *nodes) {
     size_t room = reference->spell_count + arm->spell_count + cohort_size(reference) + cohort_size(arm) + 1, count = 0;
     ps_stats_spell *spells;
     PS_TRY(PS_ALLOC(room, &spells, "cohort"));
@@ -152,16 +153,17 @@ static ps_status compare_hazards(const ps_summary *reference, const ps_summary *
             for (int node = 0; (layer == ALL_LAYERS || s->alive[i].layer == layer) && node < s->alive[i].nodes; node++)
                 spells[count++] = (ps_stats_spell){0, (double)s->alive[i].end, s->alive[i].layer, s->alive[i].died, treated};
     }
-    *sum = ps_stats_logrank_of(spells, count);
+    *out = spells;
     *nodes = count;
-    ps_free(spells);
     return PS_OK;
 }
 
 ps_status ps_prediction_log_hazard_ratio(const ps_summary *reference, const ps_summary *arm, bool reopening, ps_prediction_value *v) {
-    ps_stats_logrank sum;
+    ps_stats_spell *spells;
     size_t nodes;
-    PS_TRY(compare_hazards(reference, arm, reopening, ALL_LAYERS, &sum, &nodes));
+    PS_TRY(gather_cohort(reference, arm, reopening, ALL_LAYERS, &spells, &nodes));
+    ps_stats_logrank sum = ps_stats_logrank_of(spells, nodes);
+    ps_free(spells);
     v->no_event = nodes > 0 && sum.variance == 0;
     v->value = v->no_event ? 0 : ps_ratio(sum.observed - sum.expected, sum.variance);
     v->cases = (double)nodes;
@@ -557,30 +559,41 @@ static void decide(ps_prediction_result *r) {
     }
 }
 
+static void __attribute__((format(printf, 2, 3))) add_words(ps_prediction_result *r, const char *format, ...) {
+    size_t used = strlen(r->sentence);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(r->sentence + used, sizeof r->sentence - used, format, arguments);
+    va_end(arguments);
+}
+
+static const char *interval_in_words(const ps_stats_interval *interval) {
+    if (strcmp(interval->name, "range") == 0) return "range";
+    return strcmp(interval->name, "median95") == 0 ? "95 % interval of the median" : "95 % interval";
+}
+
+static const char *verdict_in_words(ps_verdict verdict) {
+    return verdict == PS_VERDICT_SUPPORTED ? "Supported" : verdict == PS_VERDICT_REFUTED ? "Refuted" : "Inconclusive";
+}
+
 static void say(ps_prediction_result *r) {
     const ps_prediction *p = r->prediction;
     const ps_prediction_part_result *part = &r->parts[r->part];
-    char versus[128] = "", power[200] = "", left[512], out[600] = "", which[32] = "";
-    if (r->against != NULL) snprintf(versus, sizeof versus, " against %.60s", r->against->name);
-    if (p->part_count > 1) snprintf(which, sizeof which, " (part %d)", r->part + 1);
+    const char *plural = r->n == 1 ? "" : "s";
+    char left[1536];
     list_left(part, left, sizeof left);
-    if (left[0] != '\0') snprintf(out, sizeof out, "; left out: %s", left);
-    if (r->best_p_holm > level)
-        snprintf(power, sizeof power,
-                 "; %d seed%s can show p = %.3g at best (%.3g after Holm), so nothing can be decided at 5 %%", r->n,
-                 r->n == 1 ? "" : "s", r->best_p, fmin(1, r->best_p_holm));
-    const char *verdict = r->verdict == PS_VERDICT_SUPPORTED ? "Supported"
-                          : r->verdict == PS_VERDICT_REFUTED ? "Refuted"
-                                                             : "Inconclusive";
-    const char *interval = strcmp(r->interval.name, "range") == 0      ? "range"
-                           : strcmp(r->interval.name, "median95") == 0 ? "95 % interval of the median"
-                                                                       : "95 % interval";
-    snprintf(r->sentence, sizeof r->sentence,
-             "%s: %.160s%s in %.60s%s is %.4g (%s %.4g to %.4g over %d seed%s%s), margin %s %.4g; p = %.3g for, %.3g against, "
-             "after Holm %.3g and %.3g%s%s.",
-             verdict, p->statistic, which, r->arm->name, versus, r->estimate, interval, r->interval.low, r->interval.high, r->n,
-             r->n == 1 ? "" : "s", part->diverged > 0 ? ", diverged runs ranked worst, median" : "",
-             p->greater ? "above" : "below", p->parts[r->part].margin, r->p, r->p_refute, r->p_holm, r->p_refute_holm, power, out);
+    add_words(r, "%s: %s", verdict_in_words(r->verdict), p->statistic);
+    if (p->part_count > 1) add_words(r, " (part %d)", r->part + 1);
+    add_words(r, " in %s", r->arm->name);
+    if (r->against != NULL) add_words(r, " against %s", r->against->name);
+    add_words(r, " is %.4g (%s %.4g to %.4g over %d seed%s%s), margin %s %.4g", r->estimate, interval_in_words(&r->interval),
+              r->interval.low, r->interval.high, r->n, plural, part->diverged > 0 ? ", diverged runs ranked worst, median" : "",
+              p->greater ? "above" : "below", p->parts[r->part].margin);
+    add_words(r, "; p = %.3g for, %.3g against, after Holm %.3g and %.3g", r->p, r->p_refute, r->p_holm, r->p_refute_holm);
+    add_words(r, "; %d seed%s can show p = %.3g at best (%.3g after Holm)%s", r->n, plural, r->best_p, fmin(1, r->best_p_holm),
+              r->best_p_holm > level ? ", so nothing can be decided at 5 %" : "");
+    if (left[0] != '\0') add_words(r, "; left out: %s", left);
+    add_words(r, ".");
 }
 
 /* What a prediction that is not affected brings into the family. */
@@ -641,19 +654,63 @@ static int layers_of(const ps_summary *summary) {
     return count;
 }
 
+/* The first time behind `after` at which something happened, INFINITY: none. */
+static double next_event(const ps_stats_spell *spells, size_t count, double after) {
+    double next = INFINITY;
+    for (size_t i = 0; i < count; i++)
+        if (spells[i].event && spells[i].time > after) next = fmin(next, spells[i].time);
+    return next;
+}
+
+/* What the events at one time add to the sums: those of the nodes at risk then, when all that comes later is censored. room: count. */
+static ps_stats_logrank events_at(const ps_stats_spell *spells, size_t count, double time, ps_stats_spell *room) {
+    size_t at_risk = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (spells[i].time < time) continue;
+        room[at_risk] = spells[i];
+        room[at_risk].event = spells[i].event && spells[i].time == time;
+        room[at_risk++].time = time;
+    }
+    return ps_stats_logrank_of(room, at_risk);
+}
+
+/* A pair of runs whose hazards are compared. */
+typedef struct {
+    const char *statistic;
+    const ps_arm *arm;
+    const ps_arm_run *run, *partner;
+    ps_tables *tables;
+} hazard_pair;
+
+/* The layer's probe so long after the first one, in the run's own trace; ps_absent(): none. */
+static double line_after(const ps_arm_run *run, double time, int layer) {
+    uint64_t line = ps_summary_probe_line(&run->summary, run->summary.start_step + (long long)time, layer);
+    return line > 0 ? (double)line : ps_absent();
+}
+
+static ps_status write_events(const hazard_pair *pair, int layer) {
+    const ps_arm_run *run = pair->run, *partner = pair->partner;
+    ps_stats_spell *spells, *room;
+    size_t count;
+    char name[32];
+    PS_TRY(gather_cohort(&partner->summary, &run->summary, strcmp(pair->statistic, "@reopening") == 0, layer, &spells, &count));
+    ps_status status = PS_ALLOC(count + 1, &room, "nodes at risk");
+    snprintf(name, sizeof name, "#%d", layer);
+    for (double time = 0; status == PS_OK && isfinite(time = next_event(spells, count, time));) {
+        ps_stats_logrank term = events_at(spells, count, time, room);
+        ps_tables_row(pair->tables, PS_TABLE_prediction_rows, "sslsdddddsds", pair->statistic, pair->arm->name, run->seed, name,
+                      ps_absent(), (double)run->summary.start_step + time, term.observed - term.expected, term.variance,
+                      line_after(run, time, layer), run->path, line_after(partner, time, layer), partner->path);
+    }
+    if (status == PS_OK) ps_free(room);
+    ps_free(spells);
+    return status;
+}
+
 static ps_status write_hazards(const ps_prediction_part *part, const ps_prediction_part_result *r,
                                const ps_prediction_value *v, ps_tables *tables) {
-    const ps_arm_run *run = ps_arm_find_seed(r->arm, v->seed), *partner = ps_arm_find_seed(r->against, v->seed);
-    for (int l = 0; !v->diverged && l < layers_of(&run->summary); l++) {
-        ps_stats_logrank sum;
-        size_t nodes;
-        char layer[32];
-        PS_TRY(compare_hazards(&partner->summary, &run->summary, strcmp(part->statistic, "@reopening") == 0, l, &sum, &nodes));
-        snprintf(layer, sizeof layer, "#%d", l);
-        if (nodes > 0)
-            ps_tables_row(tables, PS_TABLE_prediction_rows, "sslsddddds", part->statistic, r->arm->name, v->seed, layer,
-                          ps_absent(), ps_absent(), sum.observed - sum.expected, sum.variance, (double)v->first_line, v->trace);
-    }
+    hazard_pair pair = {part->statistic, r->arm, ps_arm_find_seed(r->arm, v->seed), ps_arm_find_seed(r->against, v->seed), tables};
+    for (int l = 0; !v->diverged && l < layers_of(&pair.run->summary); l++) PS_TRY(write_events(&pair, l));
     return PS_OK;
 }
 

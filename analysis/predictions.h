@@ -9,7 +9,8 @@
 typedef enum { PS_VERDICT_NOT_TESTABLE, PS_VERDICT_INCONCLUSIVE, PS_VERDICT_SUPPORTED, PS_VERDICT_REFUTED } ps_verdict;
 const char *ps_verdict_name(ps_verdict verdict);
 
-enum { PS_MOST_PARTS = 3, PS_MOST_FIXED = 2, PS_MOST_PREDICTIONS = 64 };
+/* PS_SENTENCE: bytes that hold the longest sentence, with a statistic in full and names of arms as long as a file's. */
+enum { PS_MOST_PARTS = 3, PS_MOST_FIXED = 2, PS_MOST_PREDICTIONS = 64, PS_SENTENCE = 3072 };
 
 /* One comparison with a margin. Predictions of several parts hold when all parts hold (intersection-union: the largest p).
  */
@@ -82,7 +83,7 @@ typedef struct {
     ps_stats_interval interval;
     ps_prediction_part_result parts[PS_MOST_PARTS]; /* part_count of the prediction; not testable: as far as they were measured */
     char missing[256];                              /* needed and not recorded in some run, separated by blanks */
-    char sentence[1024];
+    char sentence[PS_SENTENCE];
 } ps_prediction_result;
 
 /* "@reopening" (else "@dying") of a pair: Peto's one-step estimate of the log hazard ratio, 0 with no_event where nothing happened. Sets value,
@@ -95,7 +96,8 @@ ps_status ps_predictions_judge(const ps_arms *arms, bool faulty, ps_prediction_r
 ps_status ps_predictions_judge_varied(const ps_arms *arms, int variation, bool faulty, const ps_prediction_result *primary,
                                       ps_prediction_result *results);
 bool ps_prediction_affected(const ps_prediction *prediction, int variation);
-/* Appends the rows of prediction_rows.tsv that belong to pairs: O - E and V of each layer, for the hazard ratios that were measured. */
+/* Appends the rows of prediction_rows.tsv that belong to pairs: O - E and V of each layer and step with an event, for the hazard ratios that
+ * were measured. */
 ps_status ps_predictions_write_terms(const ps_prediction_result *results, ps_tables *tables);
 void ps_predictions_clear(ps_prediction_result *results);
 

@@ -11,7 +11,7 @@ typedef struct {
     ps_verdict verdict;
     int n;
     double estimate, low, high;
-    char note[1024]; /* why it is not testable, or not affected; "" */
+    char note[PS_SENTENCE]; /* why it is not testable, or not affected; "" */
 } ps_sensitivity_row;
 
 typedef struct {

@@ -33,9 +33,17 @@ uint64_t ps_summary_line(const ps_summary *summary, const char *name) {
     return item != NULL ? item->first_line : 0;
 }
 
+uint64_t ps_summary_probe_line(const ps_summary *summary, long long step, int layer) {
+    for (int p = 0; p < summary->probe_count && layer < summary->layer_count; p++)
+        if (summary->probe_steps[p] == step) return summary->probe_lines[(size_t)p * (size_t)summary->layer_count + (size_t)layer];
+    return 0;
+}
+
 void ps_summary_clear(ps_summary *summary) {
     ps_free_array(summary->items);
     ps_free_array(summary->spells);
     ps_free_array(summary->alive);
+    ps_free(summary->probe_steps);
+    ps_free(summary->probe_lines);
     memset(summary, 0, sizeof *summary);
 }

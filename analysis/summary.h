@@ -38,6 +38,10 @@ typedef struct {
     size_t spell_count, spell_capacity;
     ps_summary_cohort *alive;
     size_t alive_count, alive_capacity;
+    long long start_step;  /* of the first probe with known states, from which the cohorts' times count; 0: none */
+    long long *probe_steps; /* [probe] */
+    uint64_t *probe_lines;  /* [probe][layer]: line of the record, 0: none; not kept under a variation */
+    int probe_count, layer_count;
     uint64_t start_digest; /* of the states at the first probe: equal in two runs when their nodes start in equal states */
 } ps_summary;
 
@@ -48,6 +52,8 @@ const ps_summary_item *ps_summary_find(const ps_summary *summary, const char *na
 double ps_summary_get(const ps_summary *summary, const char *name);
 /* A line of the trace that the number rests on, 0: none, or it was not set. */
 uint64_t ps_summary_line(const ps_summary *summary, const char *name);
+/* Line of the layer's probe at that step, 0: none. */
+uint64_t ps_summary_probe_line(const ps_summary *summary, long long step, int layer);
 void ps_summary_clear(ps_summary *summary);
 
 #endif

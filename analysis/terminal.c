@@ -95,6 +95,20 @@ static void print_checks(const ps_verdict_document *verdict, FILE *stream) {
     putc('\n', stream);
 }
 
+/* Each with its sentence: interval, p, what so many seeds can show at best; or why it is not testable. */
+static void print_predictions(const ps_verdict_document *verdict, int count, FILE *stream) {
+    fprintf(stream, "\nPredictions\n");
+    for (int i = 0; i < count; i++) {
+        const ps_prediction_result *r = &verdict->predictions[i];
+        char estimate[32];
+        ps_tables_format(estimate, r->estimate);
+        if (r->n > 0) snprintf(estimate, sizeof estimate, "%.4g", r->estimate);
+        fprintf(stream, "  %-3s %-13s %-62s %10s  (margin %s %.3g)\n", r->prediction->id, ps_verdict_name(r->verdict),
+                r->prediction->title, estimate, r->prediction->greater ? ">" : "<", r->prediction->parts[r->part].margin);
+        fprintf(stream, "      %s\n", r->sentence);
+    }
+}
+
 /* Only what could be tested, and what turns under some variation at full length. */
 static void print_sensitivity(const ps_verdict_document *verdict, int count, FILE *stream) {
     bool any = false;
@@ -113,15 +127,7 @@ static void print_verdict(const ps_verdict_document *verdict, FILE *stream) {
     for (int a = 1; a < verdict->arms->count; a++) print_arm(verdict, &verdict->arms->arms[a], stream);
     if (verdict->arms->count == 1) print_single(&verdict->arms->arms[0], stream);
     print_checks(verdict, stream);
-    fprintf(stream, "\nPredictions\n");
-    for (int i = 0; i < count; i++) {
-        const ps_prediction_result *r = &verdict->predictions[i];
-        char estimate[32];
-        ps_tables_format(estimate, r->estimate);
-        if (r->n > 0) snprintf(estimate, sizeof estimate, "%.4g", r->estimate);
-        fprintf(stream, "  %-3s %-13s %-62s %10s  (margin %s %.3g)\n", r->prediction->id, ps_verdict_name(r->verdict),
-                r->prediction->title, estimate, r->prediction->greater ? ">" : "<", r->prediction->parts[r->part].margin);
-    }
+    print_predictions(verdict, count, stream);
     print_sensitivity(verdict, count, stream);
     for (int i = 0; i < verdict->sentence_count; i++) fprintf(stream, "%s%s\n", i == 0 ? "\n" : "", verdict->sentences[i]);
 }

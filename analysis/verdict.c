@@ -10,7 +10,7 @@
 #include "core/memory.h"
 
 ps_status ps_verdict_add_sentence(ps_verdict_document *verdict, const char *format, ...) {
-    char sentence[1024];
+    char sentence[4096];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(sentence, sizeof sentence, format, arguments);
@@ -21,6 +21,7 @@ ps_status ps_verdict_add_sentence(ps_verdict_document *verdict, const char *form
 
 void ps_verdict_clear(ps_verdict_document *verdict) {
     for (int i = 0; i < verdict->sentence_count; i++) free(verdict->sentences[i]);
+    free(verdict->traces_from);
     ps_predictions_clear(verdict->predictions);
     ps_free(verdict->sensitivity);
     ps_free_array(verdict->contrasts);
@@ -326,6 +327,7 @@ static void write_document(FILE *stream, const ps_verdict_document *verdict) {
     number(&out, "version", 1);
     text(&out, "reference", verdict->arms->arms[0].name);
     flag(&out, "faulty", verdict->faulty);
+    text(&out, "traces_from", verdict->traces_from);
     write_arms(&out, verdict->arms);
     write_seeds(&out, verdict->arms);
     open_item(&out, "summary", '[');

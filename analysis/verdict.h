@@ -25,6 +25,7 @@ typedef struct {
 
 typedef struct {
     const ps_arms *arms; /* borrowed */
+    char *traces_from;   /* the way from the verdict's directory to where relative paths of traces start */
     ps_verdict_contrast *contrasts;
     size_t contrast_count, contrast_capacity;
     ps_verdict_check *checks;

@@ -276,23 +276,68 @@ static void print_p(FILE *stream, const cJSON *prediction) {
     fputs("</td>", stream);
 }
 
-/* The sentence and how the prediction was tested, folded away. */
-static void print_more(FILE *stream, const cJSON *prediction) {
+static void print_label(FILE *stream, const char *label) { fprintf(stream, "<p class=\"small\"><b>%s:</b> ", label); }
+
+static void print_words(FILE *stream, const cJSON *prediction, const char *key, const char *label) {
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(prediction, key), *item;
+    if (cJSON_GetArraySize(list) == 0) return;
+    print_label(stream, label);
+    cJSON_ArrayForEach(item, list) {
+        if (item != list->child) fputs(", ", stream);
+        ps_escape_html(stream, cJSON_IsString(item) ? item->valuestring : "");
+    }
+    fputs("</p>", stream);
+}
+
+static void print_fixed(FILE *stream, const cJSON *prediction) {
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(prediction, "fixed"), *item;
+    char number[PS_ESCAPE_NUMBER];
+    if (cJSON_GetArraySize(list) == 0) return;
+    print_label(stream, "Numbers fixed beforehand");
+    cJSON_ArrayForEach(item, list) {
+        if (item != list->child) fputs(", ", stream);
+        ps_escape_html(stream, ps_report_text(item, "name"));
+        fprintf(stream, " = %s", ps_escape_number(number, ps_report_number(item, "value")));
+    }
+    fputs("</p>", stream);
+}
+
+static void print_direction(FILE *stream, const cJSON *prediction) {
+    char number[PS_ESCAPE_NUMBER];
+    const char *direction = ps_report_text(prediction, "direction");
+    if (!*direction) return;
+    print_label(stream, "Predicted direction");
+    ps_escape_html(stream, direction);
+    fprintf(stream, " than the margin %s</p>", ps_escape_number(number, ps_report_number(prediction, "margin")));
+}
+
+/* What was fixed beforehand, and what of it these runs lack. */
+static void print_design(FILE *stream, const cJSON *prediction) {
     static const char *const keys[][2] = {{"statement", "Statement"},
                                           {"population", "Counted over"},
                                           {"statistic", "Statistic"},
+                                          {"test", "Test"},
                                           {"supports", "Supported when"},
                                           {"refutes", "Refuted when"}};
-    fputs("<details><summary>In words, and how it was tested</summary><p class=\"small\">", stream);
-    ps_escape_html(stream, ps_report_text(prediction, "sentence"));
-    fputs("</p>", stream);
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         const char *text = ps_report_text(prediction, keys[i][0]);
         if (!*text) continue;
-        fprintf(stream, "<p class=\"small\"><b>%s:</b> ", keys[i][1]);
+        print_label(stream, keys[i][1]);
         ps_escape_html(stream, text);
         fputs("</p>", stream);
     }
+    print_direction(stream, prediction);
+    print_fixed(stream, prediction);
+    print_words(stream, prediction, "needs", "Needed quantities");
+    print_words(stream, prediction, "missing", "Not recorded");
+}
+
+/* The sentence and how the prediction was tested, folded away. */
+static void print_more(FILE *stream, const cJSON *prediction) {
+    fputs("<details><summary>In words, and how it was tested</summary><p class=\"small\">", stream);
+    ps_escape_html(stream, ps_report_text(prediction, "sentence"));
+    fputs("</p>", stream);
+    print_design(stream, prediction);
     fputs("</details>", stream);
 }
 
@@ -344,7 +389,9 @@ static void print_untested(FILE *stream, const cJSON *predictions, int count) {
         print_claim(stream, prediction);
         fputs("</b> ", stream);
         ps_escape_html(stream, ps_report_text(prediction, "sentence"));
-        fputs("</li>\n", stream);
+        fputs("<details><summary>How it would be tested</summary>", stream);
+        print_design(stream, prediction);
+        fputs("</details></li>\n", stream);
     }
     fputs("</ul></details>\n", stream);
 }

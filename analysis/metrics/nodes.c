@@ -21,6 +21,7 @@ typedef struct {
     double *in_alive, *images;         /* [layer] */
     double *path_median, *grad_median; /* [layer], alive nodes, of the latest window */
     int probe, window;                 /* index, -1: none */
+    bool recorded[PS_Q_COUNT];         /* announced by the header, or seen in some record */
 } snapshot;
 
 typedef struct {
@@ -31,6 +32,15 @@ typedef struct {
     ps_condition *first_condition;
 } nodes_state;
 
+static void note_announced(snapshot *s, const ps_run *run) {
+    const cJSON *item;
+    cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(run->header->document, "quantities")) {
+        const cJSON *name = cJSON_GetObjectItemCaseSensitive(item, "name");
+        for (int q = 0; cJSON_IsString(name) && q < PS_Q_COUNT; q++)
+            s->recorded[q] |= strcmp(name->valuestring, ps_quantity_name((ps_quantity)q)) == 0;
+    }
+}
+
 static ps_status init_snapshot(snapshot *s, const ps_run *run) {
     size_t nodes = (size_t)run->node_count + 1, layers = (size_t)run->layer_count + 1;
     s->probe = s->window = -1;
@@ -38,6 +48,7 @@ static ps_status init_snapshot(snapshot *s, const ps_run *run) {
         PS_TRY(PS_ALLOC(nodes, &s->node[k], "latest values"));
         for (size_t i = 0; i < nodes; i++) s->node[k][i] = ps_absent();
     }
+    note_announced(s, run);
     double **per_layer[] = {&s->in_alive, &s->images, &s->path_median, &s->grad_median};
     for (size_t a = 0; a < sizeof per_layer / sizeof *per_layer; a++) {
         PS_TRY(PS_ALLOC(layers, per_layer[a], "latest values of layers"));
@@ -76,6 +87,7 @@ static void destroy(void *context) {
 }
 
 static void keep_values(snapshot *s, const ps_run *run, const ps_frame *frame) {
+    for (int q = 0; q < PS_Q_COUNT; q++) s->recorded[q] |= frame->node[q] != NULL || frame->layer[q] != NULL;
     for (int k = 0; k < KEPT; k++) {
         if (ps_quantity_is_window(kept[k]) != frame->is_window) continue;
         for (int node = 0; node < run->node_count; node++) s->node[k][node] = ps_frame_value(frame, kept[k], node);
@@ -106,7 +118,29 @@ static double inputs_alive(const nodes_state *state, int l) {
     return alive;
 }
 
-static ps_cause_evidence evidence_of(const nodes_state *state, int node, double alive_inputs) {
+/* What a node of the layer may have and the trace does not hold. Where a layer has none, the header says so: `norm` null, `bias` false,
+ * `inputs` without a trace layer. */
+static unsigned lacks(const nodes_state *state, int l, double alive_inputs) {
+    const ps_run *run = state->in.run;
+    const ps_trace_layer *layer = &run->layers[l];
+    const bool *recorded = state->now.recorded, normalised = layer->norm != NULL;
+    const cJSON *said = cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(run->header->document, "layers"), l);
+    bool no_bias = cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(said, "bias"));
+    bool no_inputs = cJSON_IsArray(cJSON_GetObjectItemCaseSensitive(said, "inputs")) && layer->input_count == 0;
+    unsigned found = 0;
+    if (!recorded[PS_Q_weight_l2]) found |= PS_LACKS_WEIGHT_L2;
+    if (!recorded[PS_Q_in_alive] && ps_is_absent(alive_inputs) && !no_inputs) found |= PS_LACKS_INPUTS;
+    if (!recorded[PS_Q_gamma] && normalised) found |= PS_LACKS_GAMMA;
+    if (!recorded[PS_Q_beta] && normalised) found |= PS_LACKS_BETA;
+    if (!recorded[PS_Q_bias] && !normalised && !no_bias) found |= PS_LACKS_BIAS;
+    if (!recorded[PS_Q_pre_max] && !normalised) found |= PS_LACKS_PRE_MAX;
+    if (!recorded[PS_Q_out_l2]) found |= PS_LACKS_OUT_L2;
+    if (!recorded[PS_Q_grad_zero_steps]) found |= PS_LACKS_GRAD_ZERO;
+    if (!recorded[PS_Q_path_decay]) found |= PS_LACKS_PATH_DECAY;
+    return found;
+}
+
+static ps_cause_evidence evidence_of(const nodes_state *state, int node, double alive_inputs, unsigned missing) {
     const ps_run *run = state->in.run;
     const snapshot *s = &state->now;
     int l = run->node_layer[node];
@@ -114,6 +148,7 @@ static ps_cause_evidence evidence_of(const nodes_state *state, int node, double 
     double steps = s->window >= 0 ? (double)(run->windows[s->window].last - run->windows[s->window].first + 1) : ps_absent();
     ps_cause_evidence e;
     e.state = ps_run_state(run, s->probe, node);
+    e.lacks = missing;
     e.shared = run->layers[l].shared;
     e.has_norm = run->layers[l].norm != NULL;
     e.weight_l2 = kept_value(s, PS_Q_weight_l2, node);
@@ -138,9 +173,10 @@ static void diagnose_start(nodes_state *state) {
     const ps_run *run = state->in.run;
     for (int l = 0; l < run->layer_count; l++) {
         double alive = inputs_alive(state, l);
+        unsigned missing = lacks(state, l, alive);
         for (int c = 0; c < run->layers[l].channels; c++) {
             int node = run->layers[l].first_node + c;
-            ps_cause_evidence e = evidence_of(state, node, alive);
+            ps_cause_evidence e = evidence_of(state, node, alive, missing);
             state->first_cause[node] = ps_cause_of(&e, &state->first_condition[node]);
         }
     }
@@ -263,8 +299,9 @@ static ps_status end(void *context) {
         cause_counts counts;
         memset(&counts, 0, sizeof counts);
         double alive = inputs_alive(state, l);
+        unsigned missing = lacks(state, l, alive);
         for (int node = layer->first_node; node < layer->first_node + layer->channels; node++) {
-            ps_cause_evidence e = evidence_of(state, node, alive);
+            ps_cause_evidence e = evidence_of(state, node, alive, missing);
             write_node(state, node, &e, &counts);
         }
         write_causes(state, layer, &counts);

@@ -6,12 +6,37 @@
 
 #include <stdio.h>
 
+static ps_status make_room_for_lines(const ps_run *run, ps_summary *summary) {
+    size_t probes = (size_t)run->probe_count, layers = (size_t)run->layer_count;
+    PS_TRY(PS_ALLOC(probes + 1, &summary->probe_steps, "steps of probes"));
+    PS_TRY(PS_ALLOC(probes * layers + 1, &summary->probe_lines, "lines of probes"));
+    for (size_t p = 0; p < probes; p++) summary->probe_steps[p] = run->probes[p].step;
+    summary->probe_count = run->probe_count;
+    summary->layer_count = run->layer_count;
+    return PS_OK;
+}
+
 static ps_status begin(const ps_metric_input *input, void **out) {
     ps_metric_input *state;
     PS_TRY(PS_ALLOC(1, &state, "spells metric"));
     *state = *input;
     *out = state;
+    return input->tables != NULL ? make_room_for_lines(input->run, input->summary) : PS_OK;
+}
+
+/* Where each probe stands in the trace. */
+static ps_status take_lines(void *context, const ps_frame *frame) {
+    const ps_metric_input *in = context;
+    size_t layers = (size_t)in->run->layer_count;
+    if (frame->is_window || in->tables == NULL) return PS_OK;
+    for (size_t l = 0; l < layers; l++) in->summary->probe_lines[(size_t)frame->index * layers + l] = frame->line[l];
     return PS_OK;
+}
+
+/* A line number for a table, NA where there is none. */
+static double line_at(const ps_summary *summary, long long step, int layer) {
+    uint64_t line = ps_summary_probe_line(summary, step, layer);
+    return line > 0 ? (double)line : ps_absent();
 }
 
 static ps_status add_spell(const ps_metric_input *in, ps_summary_spell spell) {
@@ -23,9 +48,10 @@ static ps_status add_spell(const ps_metric_input *in, ps_summary_spell spell) {
     summary->spells[summary->spell_count++] = spell;
     char node[256];
     snprintf(node, sizeof node, "%s:%d", layer->name, spell.channel);
-    ps_tables_row(in->tables, PS_TABLE_spells, "slsiisdddsi", run->arm, run->header->seed, layer->name, layer->position,
+    ps_tables_row(in->tables, PS_TABLE_spells, "slsiisdddsidd", run->arm, run->header->seed, layer->name, layer->position,
                   spell.channel, node, (double)spell.start, (double)spell.end, (double)(spell.end - spell.start),
-                  spell.revived ? "revived" : "censored", (int)spell.at_start);
+                  spell.revived ? "revived" : "censored", (int)spell.at_start, line_at(summary, spell.start, spell.layer),
+                  line_at(summary, spell.end, spell.layer));
     return PS_OK;
 }
 
@@ -86,6 +112,7 @@ static ps_status take_cohort(const ps_metric_input *in, int start, int node) {
 static ps_status end(void *context) {
     const ps_metric_input *in = context;
     int start = ps_run_first_known(in->run);
+    if (start >= 0) in->summary->start_step = in->run->probes[start].step;
     for (int l = 0; l < in->run->layer_count; l++) {
         const ps_trace_layer *layer = &in->run->layers[l];
         if (layer->shared) continue;
@@ -100,5 +127,5 @@ static ps_status end(void *context) {
     return PS_OK;
 }
 
-const ps_metric ps_metric_spells = {"spells", begin, NULL, NULL, end, ps_free,
+const ps_metric ps_metric_spells = {"spells", begin, take_lines, NULL, end, ps_free,
                                     PS_RESTS_DEATH | PS_RESTS_WINDOWS | PS_RESTS_COHORT | PS_RESTS_NEAR};

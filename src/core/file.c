@@ -85,6 +85,41 @@ ps_status ps_file_join(const char *directory, const char *name, char **path) {
     return ps_string_format(path, "%s%s%s", directory, length > 0 && directory[length - 1] == '/' ? "" : "/", name);
 }
 
+static ps_status real_path(const char *path, char **real) {
+    *real = realpath(path, NULL);
+    return *real != NULL ? PS_OK : ps_fail(PS_ERR_IO, "%s: %s; check the path", path, strerror(errno));
+}
+
+/* Length of the whole names that two absolute paths begin with in common. */
+static size_t common_length(const char *a, const char *b) {
+    size_t common = 0;
+    for (size_t i = 0;; i++) {
+        bool a_ends = a[i] == '\0' || a[i] == '/', b_ends = b[i] == '\0' || b[i] == '/';
+        if (a_ends && b_ends) common = i;
+        if (a[i] != b[i] || a[i] == '\0') return common;
+    }
+}
+
+ps_status ps_file_way(const char *from, const char *to, char **way) {
+    char *a = NULL, *b = NULL, *up = NULL;
+    ps_status status = PS_OK;
+    *way = NULL;
+    PS_TRY_CLEANUP(real_path(from, &a));
+    PS_TRY_CLEANUP(real_path(to, &b));
+    size_t common = common_length(a, b), length = 0;
+    PS_TRY_CLEANUP(PS_ALLOC(2 * strlen(a) + 1, &up, "a relative path")); /* "../" for each "/x" or more */
+    for (const char *p = a + common; *p != '\0'; p++)
+        if (p[0] == '/' && p[1] != '\0') length += (size_t)sprintf(up + length, "%s..", length > 0 ? "/" : "");
+    const char *down = b + common + (b[common] == '/');
+    const char *between = length > 0 && down[0] != '\0' ? "/" : "";
+    PS_TRY_CLEANUP(ps_string_format(way, "%s%s%s", length == 0 && down[0] == '\0' ? "." : up, between, down));
+cleanup:
+    free(a);
+    free(b);
+    ps_free(up);
+    return status;
+}
+
 ps_status ps_file_read_line(FILE *stream, const char *path, uint64_t number, size_t most, char **line, size_t *capacity,
                             size_t *length) {
     int byte = EOF;

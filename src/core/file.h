@@ -25,6 +25,10 @@ ps_status ps_file_make_directories(const char *path);
 /* "directory/name" as a heap string; free with free(). */
 ps_status ps_file_join(const char *directory, const char *name, char **path);
 
+/* The relative path that leads from one directory to another ("../../runs", "." for the same), by their real places: links are resolved.
+ * Both must exist; free with free(). */
+ps_status ps_file_way(const char *from, const char *to, char **way);
+
 /* What may be done about a failed write, by errno. */
 const char *ps_file_remedy(int reason);
 

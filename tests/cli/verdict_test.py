@@ -75,7 +75,7 @@ def table(name):
 
 
 def main():
-    print("1..15")
+    print("1..18")
     for seed in "1", "2":
         for arm, size in (("base", "0"), ("ps2", "2")):
             done = run("train", *TRAIN, "--seed", seed, "--pool-skip", size, "--out", arm + seed)
@@ -87,6 +87,8 @@ def main():
     check("ps2 against baseline: 2 paired seeds" in done.stdout and "at best" in done.stdout, "the summary says what two seeds can show", done.stdout)
     verdict = json.load(open(os.path.join(folder, "compared", "verdict.json")))
     check(verdict["summary"][0].startswith("With 2 seeds nothing can be shown at 5 %"), "the first sentence says what the runs decide: nothing", verdict["summary"])
+    unsaid = [p["id"] for p in verdict["predictions"] if "      " + p["sentence"] + "\n" not in done.stdout]
+    check(not unsaid, "every prediction's sentence is printed, reasons and p-values with it", unsaid, done.stdout)
     found = violations(verdict, schema)
     check(not found, "verdict.json keeps its schema", *found)
     strange = json.loads(json.dumps(verdict))
@@ -110,6 +112,11 @@ def main():
     again = sum(d.stdout.count("recomputed: ") for d in told)
     check(all(d.returncode == 0 and ": 0 rows" not in d.stdout for d in told) and again == len(sums) and again >= 10,
           "every number is added up again from its terms", again, len(sums), *[d.stderr for d in told])
+    elsewhere = subprocess.run([program, "explain", os.path.join(folder, "compared"), "W1"], cwd="/", capture_output=True, text=True)
+    check(elsewhere.returncode == 0 and "base1/trace.jsonl:" in elsewhere.stdout, "explain works from another directory", elsewhere.stdout, elsewhere.stderr)
+    nodes = table("nodes")
+    check(any(n["cause"] != "none" for n in nodes) and all(n["cause"] != "unknown" and n["cause_start"] != "unknown" for n in nodes),
+          "where everything is recorded no cause is unknown", [n for n in nodes if n["cause"] == "unknown"][:3])
     lines, missing = {}, []
     pairs = [d for c in verdict["comparison"] for d in c["differences"]]
     for d in pairs:

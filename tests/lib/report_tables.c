@@ -489,7 +489,8 @@ static void write_verdict(maker *make) {
         fprintf(stream,
                 "%s{\"id\":\"W%d\",\"title\":\"Prediction %d\",\"statement\":\"Dead nodes receive less gradient than living "
                 "ones of their layer.\",\"population\":\"nodes\",\"statistic\":"
-                "\"median\",\"direction\":\"less\",\"margin\":0,\"arm\":",
+                "\"median\",\"test\":\"sign-flip over seeds\",\"fixed\":[{\"name\":\"windows_ahead\",\"value\":2}],"
+                "\"direction\":\"less\",\"margin\":0,\"arm\":",
                 p ? "," : "", p + 1, p + 1);
         ps_json_print_text(stream, make->spec->hostile ? "<script>" : "ps2");
         fprintf(stream,

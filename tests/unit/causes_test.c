@@ -138,12 +138,80 @@ static void missing_quantities_accuse_nobody(void **state) {
     expect(e, PS_CONDITION_NONE, PS_CAUSE_NONE);
     e.state = dead;
     expect(e, PS_CONDITION_DEAD, PS_CAUSE_SILENT);
-    e.bias = -1;
-    expect(e, PS_CONDITION_DEAD, PS_CAUSE_NEGATIVE_BIAS);
+    e.bias = -1; /* whether the inputs would have done it alone is not known */
+    expect(e, PS_CONDITION_DEAD, PS_CAUSE_SILENT);
     e.has_norm = true;
     expect(e, PS_CONDITION_DEAD, PS_CAUSE_SILENT);
     e.shared = true;
     e.weight_l2 = 0;
+    expect(e, PS_CONDITION_DEAD, PS_CAUSE_SILENT);
+}
+
+static void expect_unknown(ps_cause_evidence e, unsigned lacks, ps_condition condition, const char *evidence) {
+    char text[256];
+    e.lacks = lacks;
+    expect(e, condition, PS_CAUSE_UNKNOWN);
+    ps_cause_explain(&e, PS_CAUSE_UNKNOWN, text, sizeof text);
+    assert_string_equal(text, evidence);
+}
+
+/* Whatever goes before the rule that holds might have held, too. What comes behind it does not matter. */
+static void a_rule_behind_an_unrecorded_one_names_no_cause(void **state) {
+    (void)state;
+    ps_cause_evidence e = normalised();
+    e.state = dead;
+    e.beta = -6;
+    e.pre_max = -1;
+    e.weight_l2 = ps_absent();
+    expect_unknown(e, PS_LACKS_WEIGHT_L2, PS_CONDITION_DEAD, "not_recorded=weight_l2");
+    e.weight_l2 = 1;
+    e.inputs_alive = ps_absent();
+    expect_unknown(e, PS_LACKS_INPUTS, PS_CONDITION_DEAD, "not_recorded=in_alive");
+    e.lacks = 0; /* it reads the network's input */
+    expect(e, PS_CONDITION_DEAD, PS_CAUSE_NORM_SHIFT);
+    e.lacks = PS_LACKS_OUT_L2 | PS_LACKS_GRAD_ZERO | PS_LACKS_PATH_DECAY;
+    expect(e, PS_CONDITION_DEAD, PS_CAUSE_NORM_SHIFT);
+    e.gamma = e.beta = ps_absent();
+    expect_unknown(e, PS_LACKS_GAMMA | PS_LACKS_BETA | PS_LACKS_OUT_L2, PS_CONDITION_DEAD, "not_recorded=gamma,beta");
+    e.weight_l2 = 0; /* the first rule of all */
+    expect(e, PS_CONDITION_DEAD, PS_CAUSE_ZERO_INCOMING);
+    e = healthy();
+    e.state = dead;
+    e.bias = -1;
+    e.pre_max = ps_absent();
+    expect_unknown(e, PS_LACKS_PRE_MAX, PS_CONDITION_DEAD, "not_recorded=pre_max");
+    e.pre_max = -3;
+    e.bias = ps_absent();
+    expect_unknown(e, PS_LACKS_BIAS, PS_CONDITION_DEAD, "not_recorded=bias");
+    e.lacks = 0; /* it has none */
+    expect(e, PS_CONDITION_DEAD, PS_CAUSE_NEGATIVE_INPUT);
+    e = healthy();
+    e.mobility = PS_MOBILITY_INERT;
+    e.path_gradient = 1e-5;
+    e.grad_zero_share = ps_absent();
+    expect_unknown(e, PS_LACKS_GRAD_ZERO, PS_CONDITION_INERT, "not_recorded=grad_zero_steps");
+    e.grad_zero_share = 0.5;
+    e.path_decay = ps_absent();
+    expect_unknown(e, PS_LACKS_PATH_DECAY, PS_CONDITION_INERT, "not_recorded=path_decay");
+    e.layer_path_median = 1e-4; /* goes before decay */
+    e.lacks = PS_LACKS_PATH_DECAY;
+    expect(e, PS_CONDITION_INERT, PS_CAUSE_LAYER_INERT);
+    e.mobility = PS_MOBILITY_MOVING; /* nobody is accused of nothing */
+    e.lacks = ~0u;
+    expect(e, PS_CONDITION_NONE, PS_CAUSE_NONE);
+}
+
+/* A normalisation over something else than the batch may leave all values below 0: then the shift is not what shuts the gate. */
+static void the_shift_is_accused_only_where_it_suffices(void **state) {
+    (void)state;
+    ps_cause_evidence e = normalised();
+    e.state = dead;
+    e.beta = -0.01; /* small beside gamma, and enough all the same */
+    e.pre_max = -0.005;
+    expect(e, PS_CONDITION_DEAD, PS_CAUSE_NORM_SHIFT);
+    e.pre_max = -0.01 - 1e-9; /* values that hardly vary: rounding */
+    expect(e, PS_CONDITION_DEAD, PS_CAUSE_NORM_SHIFT);
+    e.pre_max = -3;
     expect(e, PS_CONDITION_DEAD, PS_CAUSE_SILENT);
 }
 
@@ -164,6 +232,8 @@ int main(void) {
         cmocka_unit_test(nothing_wrong_nothing_said),       cmocka_unit_test(each_cause_of_death),
         cmocka_unit_test(constant_and_unused_nodes),        cmocka_unit_test(each_cause_of_inertia),
         cmocka_unit_test(missing_quantities_accuse_nobody), cmocka_unit_test(evidence_is_shown),
+        cmocka_unit_test(a_rule_behind_an_unrecorded_one_names_no_cause),
+        cmocka_unit_test(the_shift_is_accused_only_where_it_suffices),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -815,6 +815,32 @@ static void every_run_is_asked_what_it_recorded(void **state) {
     cJSON_Delete(document);
 }
 
+static char *read_nodes(void) {
+    char path[128], *content;
+    snprintf(path, sizeof path, "%s/tables/nodes.tsv", folder);
+    assert_int_equal(ps_file_read(path, &content, NULL), PS_OK);
+    return content;
+}
+
+/* A trace of nothing but zeros does not say why nodes are dead, and one that holds all leaves nothing unknown. */
+static void causes_are_not_guessed(void **state) {
+    (void)state;
+    for (int sparse = 0; sparse < 2; sparse++) {
+        run_list runs = {0};
+        ps_fixture f = ps_fixture_default("baseline", 1);
+        f.sparse = sparse;
+        add_run(&runs, &f);
+        ps_compare_arm arm = {"baseline", runs.paths, 1};
+        held(ps_compare_run(&arm, 1, &(ps_compare_options){.out_directory = folder, .quiet = true}));
+        char *nodes = read_nodes();
+        assert_true((strstr(nodes, "\tunknown\tnot_recorded=weight_l2,bias,pre_max\t") != NULL) == (sparse == 1));
+        assert_true((strstr(nodes, "\tunknown\t") != NULL) == (sparse == 1));
+        assert_true((strstr(nodes, "\tnegative_bias\t") != NULL) == (sparse == 0));
+        assert_null(strstr(nodes, "\tsilent\t"));
+        free(nodes);
+    }
+}
+
 /* What is fixed beforehand is said for every prediction, and is what the metrics count by. */
 static void fixed_numbers_are_said(void **state) {
     run_list base, module;
@@ -1228,6 +1254,201 @@ static void terms_that_give_another_number_are_refused(void **state) {
     free(text);
 }
 
+static char *explained(const char *id) {
+    char *text = NULL;
+    size_t size = 0;
+    FILE *stream = open_memstream(&text, &size);
+    held(ps_explain(folder, id, stream));
+    fclose(stream);
+    return text;
+}
+
+/* All that was fixed beforehand, all p-values and the sensitivity; and which quantities the runs lack. */
+static void explain_says_how_it_was_tested(void **state) {
+    static const char *const words[] = {"test:         sign-flip over seeds", "direction:    less than the margin -0.02",
+                                        "fixed:        near_dead_from_zeros_share = 0.99", "needs:        nonzero",
+                                        "not recorded: -", "coverage", "Wilcoxon", "; against: p ", "; best possible p 0.25, after Holm 1",
+                                        "sensitivity: ", "windows joined in pairs"};
+    run_list base, module, sparse = {0};
+    (void)state;
+    make_arms(&base, &module, 2);
+    held(compare_two(&base, &module));
+    char *text = explained("W2");
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strstr(text, words[i]) == NULL) fail_msg("explain lacks \"%s\" in:\n%s", words[i], text);
+    free(text);
+    ps_fixture b = ps_fixture_default("baseline", 3);
+    b.sparse = true;
+    add_run(&sparse, &b);
+    ps_compare_arm arm = {"baseline", sparse.paths, 1};
+    held(ps_compare_run(&arm, 1, &(ps_compare_options){.out_directory = folder, .quiet = true}));
+    text = explained("W1");
+    assert_non_null(strstr(text, "not recorded: grad_zero_steps"));
+    free(text);
+}
+
+/* Whole statistics and names, each sentence to its end, with what so many seeds can show. */
+static void sentences_are_whole(void **state) {
+    static const char *const names[] = {"baseline_of_a_comparison_whose_arms_have_long_names_so_that_a_sentence_with_them_has_no_room_to_spare",
+                                        "module_of_a_comparison_whose_arms_have_long_names_so_that_a_sentence_with_them_has_no_room_to_spare"};
+    run_list base = {0}, module = {0};
+    int tested = 0;
+    const cJSON *prediction;
+    (void)state;
+    for (int s = 1; s <= 8; s++) {
+        ps_fixture b = ps_fixture_default("baseline", (uint64_t)s), m = ps_fixture_default("ps2", (uint64_t)s);
+        b.start_by_seed = m.start_by_seed = m.module = b.norm = m.norm = b.noise = m.noise = true;
+        b.layers = m.layers = 6;
+        b.cascade = 0.3;
+        m.pool_size = 2;
+        m.diverged = s == 5;
+        m.cut = s == 6;
+        add_run(&base, &b);
+        add_run(&module, &m);
+        start_at_zero(&module);
+    }
+    ps_compare_arm arms[] = {{names[0], base.paths, base.count}, {names[1], module.paths, module.count}};
+    held(ps_compare_run(arms, 2, &(ps_compare_options){.out_directory = folder, .quiet = true}));
+    cJSON *document = read_verdict();
+    cJSON_ArrayForEach(prediction, cJSON_GetObjectItemCaseSensitive(document, "predictions")) {
+        const char *sentence = text_in(prediction, "sentence"), *id = text_in(prediction, "id");
+        if (sentence[strlen(sentence) - 1] != '.') fail_msg("%s is cut: %s", id, sentence);
+        if (strcmp(text_in(prediction, "verdict"), "not_testable") == 0) continue;
+        tested++;
+        if (strstr(sentence, text_in(prediction, "statistic")) == NULL || strstr(sentence, text_in(prediction, "arm")) == NULL ||
+            strstr(sentence, "at best (") == NULL || strstr(sentence, " after Holm)") == NULL)
+            fail_msg("%s does not say all of it: %s", id, sentence);
+    }
+    assert_string_not_equal(verdict_of(document, "W3"), "not_testable"); /* the longest statistic */
+    assert_true(tested >= 8);
+    cJSON_Delete(document);
+}
+
+/* ---- hazard ratios, event by event ---- */
+
+typedef struct {
+    char arm[16], ended[12], layer[16];
+    int seed, present;
+    long long start, end, start_line, end_line;
+} spell_row;
+
+static int read_spells(spell_row *rows, int room) {
+    char path[128], line[512];
+    int count = 0;
+    snprintf(path, sizeof path, "%s/tables/spells.tsv", folder);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    assert_non_null(fgets(line, sizeof line, file));
+    for (; count < room && fgets(line, sizeof line, file) != NULL; count++) {
+        spell_row *r = &rows[count];
+        assert_int_equal(sscanf(line, "%15s\t%d\t%15s\t%*s\t%*s\t%*s\t%lld\t%lld\t%*s\t%11s\t%d\t%lld\t%lld", r->arm, &r->seed, r->layer,
+                                &r->start, &r->end, r->ended, &r->present, &r->start_line, &r->end_line), 9);
+    }
+    assert_true(feof(file));
+    fclose(file);
+    return count;
+}
+
+/* The line of the trace is the layer's probe at that step. */
+static void expect_probe(const char *trace, long long line, long long step, const char *layer) {
+    char *content, *rest, *text = NULL, wanted[96];
+    assert_int_equal(ps_file_read(trace, &content, NULL), PS_OK);
+    rest = content;
+    for (long long l = 0; l < line; l++) text = strsep(&rest, "\n");
+    snprintf(wanted, sizeof wanted, "{\"type\":\"probe\",\"step\":%lld,\"layer\":\"%s\"", step, layer);
+    if (text == NULL || strncmp(text, wanted, strlen(wanted)) != 0)
+        fail_msg("%s:%lld is no probe of %s at step %lld: %.80s", trace, line, layer, step, text != NULL ? text : "");
+    free(content);
+}
+
+/* O - E and V of one layer and step, from the rows of spells.tsv. */
+static void logrank_from_spells(const spell_row *rows, int count, int seed, const char *layer, long long step, double *amount, double *weight) {
+    double n = 0, n_arm = 0, d = 0, d_arm = 0;
+    for (int i = 0; i < count; i++) {
+        const spell_row *r = &rows[i];
+        bool arm = strcmp(r->arm, "ps2") == 0, event = r->end == step && strcmp(r->ended, "revived") == 0;
+        if (r->seed != seed || !r->present || strcmp(r->layer, layer) != 0 || r->end < step) continue;
+        n++;
+        n_arm += arm;
+        d += event;
+        d_arm += event && arm;
+    }
+    assert_true(d > 0);
+    *amount = d_arm - d * n_arm / n;
+    *weight = n > 1 ? d * (n_arm / n) * (1 - n_arm / n) * (n - d) / (n - 1) : 0;
+}
+
+static void hazards_are_traced_event_by_event(void **state) {
+    enum { ROOM = 4000 };
+    static spell_row spells[ROOM];
+    run_list base, module;
+    char path[128], line[1024];
+    int events[2] = {0, 0};
+    (void)state;
+    make_arms(&base, &module, 3);
+    held(compare_two(&base, &module));
+    int count = read_spells(spells, ROOM);
+    for (int i = 0; i < count; i++) {
+        const char *trace = (strcmp(spells[i].arm, "ps2") == 0 ? module : base).text[spells[i].seed - 1];
+        expect_probe(trace, spells[i].start_line, spells[i].start, spells[i].layer);
+        expect_probe(trace, spells[i].end_line, spells[i].end, spells[i].layer);
+    }
+    snprintf(path, sizeof path, "%s/tables/prediction_rows.tsv", folder);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    while (fgets(line, sizeof line, file) != NULL) {
+        char measure[32], arm[16], trace[128], against[128], layer[16];
+        int seed, index;
+        long long step, own, other;
+        double amount, weight, again, over;
+        if (line[0] != '@') continue;
+        assert_int_equal(sscanf(line, "%31s\t%15s\t%d\t#%d\tNA\t%lld\t%lf\t%lf\t%lld\t%127s\t%lld\t%127s", measure, arm, &seed, &index, &step,
+                                &amount, &weight, &own, trace, &other, against), 11);
+        snprintf(layer, sizeof layer, "conv%d", index);
+        assert_string_equal(trace, module.text[seed - 1]);
+        assert_string_equal(against, base.text[seed - 1]);
+        expect_probe(trace, own, step, layer);
+        expect_probe(against, other, step, layer);
+        bool reopening = strcmp(measure, "@reopening") == 0;
+        events[reopening]++;
+        if (!reopening) continue;
+        logrank_from_spells(spells, count, seed, layer, step, &again, &over);
+        assert_float_equal(amount, again, 1e-6);
+        assert_float_equal(weight, over, 1e-6);
+    }
+    fclose(file);
+    assert_true(events[0] >= 9 && events[1] >= 9);
+}
+
+/* Paths that were given relative to one directory are found from another. */
+static void explain_works_from_anywhere(void **state) {
+    run_list base, module;
+    char *start = getcwd(NULL, 0), *kept = strdup(folder);
+    (void)state;
+    assert_non_null(start);
+    make_arms(&base, &module, 2);
+    assert_int_equal(chdir(folder), 0);
+    for (int i = 0; i < 2; i++) {
+        base.paths[i] += strlen(folder) + 1;
+        module.paths[i] += strlen(folder) + 1;
+    }
+    snprintf(folder, sizeof folder, "compared");
+    held(compare_two(&base, &module));
+    snprintf(folder, sizeof folder, "%s/compared", kept);
+    assert_int_equal(chdir("/"), 0);
+    char *text = explained("W1");
+    assert_non_null(strstr(text, "compared/../baseline1.jsonl:"));
+    free(text);
+    assert_int_equal(chdir(kept), 0);
+    text = explained("W1");
+    assert_non_null(strstr(text, "  baseline1.jsonl:"));
+    free(text);
+    assert_int_equal(chdir(start), 0);
+    snprintf(folder, sizeof folder, "%s", kept);
+    free(start);
+    free(kept);
+}
+
 static void one_arm_alone_is_described(void **state) {
     run_list base, module;
     (void)state;
@@ -1264,6 +1485,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(every_check_judges_a_sound_run, setup, teardown),
         cmocka_unit_test_setup_teardown(missing_quantities_are_not_guessed, setup, teardown),
         cmocka_unit_test_setup_teardown(every_run_is_asked_what_it_recorded, setup, teardown),
+        cmocka_unit_test_setup_teardown(causes_are_not_guessed, setup, teardown),
         cmocka_unit_test_setup_teardown(a_verdict_turns_under_one_variation_and_not_under_another, setup, teardown),
         cmocka_unit_test_setup_teardown(who_is_near_dead_decides_who_may_die, setup, teardown),
         cmocka_unit_test_setup_teardown(only_shut_nodes_tell_of_reopening, setup, teardown),
@@ -1277,6 +1499,10 @@ int main(void) {
         cmocka_unit_test_setup_teardown(explain_adds_every_number_up_again, setup, teardown),
         cmocka_unit_test_setup_teardown(explain_adds_a_fit_up_again, setup, teardown),
         cmocka_unit_test_setup_teardown(terms_that_give_another_number_are_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(explain_says_how_it_was_tested, setup, teardown),
+        cmocka_unit_test_setup_teardown(sentences_are_whole, setup, teardown),
+        cmocka_unit_test_setup_teardown(hazards_are_traced_event_by_event, setup, teardown),
+        cmocka_unit_test_setup_teardown(explain_works_from_anywhere, setup, teardown),
         cmocka_unit_test_setup_teardown(one_arm_alone_is_described, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

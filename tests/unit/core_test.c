@@ -178,6 +178,37 @@ static void test_files_are_replaced_whole_or_not_at_all(void **state) {
     assert_int_equal(system(command), 0);
 }
 
+static void expect_way(const char *from, const char *to, const char *expected) {
+    char *way;
+    assert_int_equal(ps_file_way(from, to, &way), PS_OK);
+    assert_string_equal(way, expected);
+    free(way);
+}
+
+static void test_ways_lead_from_one_directory_to_another(void **state) {
+    (void)state;
+    char folder[] = "/tmp/poolscope-core-XXXXXX", *held = getcwd(NULL, 0), *way;
+    assert_non_null(mkdtemp(folder));
+    assert_int_equal(chdir(folder), 0);
+    assert_int_equal(ps_file_make_directories("a/b/c"), PS_OK);
+    assert_int_equal(ps_file_make_directories("a/bc"), PS_OK);
+    assert_int_equal(symlink("a/b", "link"), 0);
+    expect_way("a/b", "a/b", ".");
+    expect_way("a/b/c", ".", "../../..");
+    expect_way(".", "a/b", "a/b");
+    expect_way("a/b", "a/bc/", "../bc"); /* whole names, no common letters */
+    expect_way("link", ".", "../..");    /* where it leads, not where it lies */
+    expect_way("/", "/tmp", "tmp");
+    expect_way("/tmp", "/", "..");
+    assert_int_equal(ps_file_way("nowhere", ".", &way), PS_ERR_IO);
+    assert_non_null(strstr(ps_status_message(), "nowhere"));
+    assert_int_equal(chdir(held), 0);
+    free(held);
+    char command[160];
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    assert_int_equal(system(command), 0);
+}
+
 static void expect_content(const char *path, const char *expected) {
     char *content;
     assert_int_equal(ps_file_read(path, &content, NULL), PS_OK);
@@ -373,6 +404,7 @@ int main(void) {
         cmocka_unit_test(test_impossible_allocations_are_refused),
         cmocka_unit_test(test_files_are_replaced_whole_or_not_at_all),
         cmocka_unit_test(test_links_are_followed_and_stay),
+        cmocka_unit_test(test_ways_lead_from_one_directory_to_another),
         cmocka_unit_test(test_devices_and_pipes_are_written_to),
         cmocka_unit_test(test_write_errors_name_their_remedy),
         cmocka_unit_test(test_full_disk_is_said),

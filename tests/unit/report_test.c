@@ -395,6 +395,15 @@ static void check_sections(const char *page) {
     assert_null(strstr(page, "not expected of gnuplot"));
 }
 
+/* How each prediction was tested, of those tested and of those not testable. */
+static void check_design(const char *page) {
+    static const char *const words[] = {"<b>Test:</b> sign-flip over seeds</p>", "<b>Predicted direction:</b> less than the margin 0</p>",
+                                        "<b>Numbers fixed beforehand:</b> windows_ahead = 2</p>", "<b>Needed quantities:</b> zeros</p>"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (count(page, words[i]) != 8) fail_msg("the page has %d of 8 times: %s", count(page, words[i]), words[i]);
+    assert_int_equal(count(page, "<b>Not recorded:</b> zeros</p>"), 2);
+}
+
 static int count_plots(void) {
     char *share = NULL;
     ps_table list;
@@ -412,6 +421,7 @@ static void test_page(void **state) {
     char *page = write_report("page", "html,md,json", "report.html");
     check_closed(page);
     check_sections(page);
+    check_design(page);
     if (ps_plots_has_program("gnuplot")) {
         assert_int_equal(count(page, "<figure id="), count_plots());
         assert_int_equal(count(page, "class=\"absent\""), 0);
