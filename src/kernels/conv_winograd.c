@@ -116,7 +116,7 @@ static ps_winograd_matrices take_matrices(arena *a, size_t matrices, size_t rows
     ps_winograd_matrices m = {.row_step = row_step, .step = rows * row_step + 16};
     size_t each = round_up(matrices * m.step + 16, 16);
     m.data = take(a, copies * each);
-    if (worker_step != NULL) *worker_step = each;
+    *worker_step = copies > 1 ? each : 0;
     return m;
 }
 
@@ -140,7 +140,6 @@ static void forget(const winograd_job *job, int threads) {
 static void take_records(winograd_job *job, arena *a, int threads, size_t parts) {
     job->have_worker = round_up(parts, 16);
     job->have = (int *)(void *)take(a, (size_t)threads * job->have_worker);
-    if (job->have != NULL) forget(job, threads);
 }
 
 /* Whether this worker comes to a part for the first time. */
@@ -175,7 +174,6 @@ static winograd_job plan_product(const ps_winograd_map *map, arena *a, int threa
     job.own = threads <= OWN_THREADS && (job.few_tiles || map->tiles >= OWN_WEIGHTS_TILES * workers);
     job.map.zeros = take_zeros(a, map->c);
     job.v = take_matrices(a, products, tiles, padded(map->depth), job.few_tiles && !job.own ? 1 : workers, &job.v_worker);
-    if (job.few_tiles && !job.own) job.v_worker = 0;
     job.m = take_matrices(a, products, tiles, panel, workers, &job.m_worker);
     job.channel_block = job.few_tiles && map->c > CHANNEL_BLOCK ? CHANNEL_BLOCK : map->c;
     size_t u_rows = (size_t)map->kd * (size_t)job.channel_block;
@@ -250,6 +248,7 @@ static void convolve(const ps_winograd_map *map, bool flipped, const float *x, c
     arena a = {.base = workspace};
     winograd_job job = plan_product(map, &a, ps_pool_threads(pool));
     job.flipped = flipped, job.x = x, job.w = w, job.bias = bias, job.accumulate = accumulate, job.y = y;
+    if (job.own) forget(&job, ps_pool_threads(pool));
     if (job.few_tiles) {
         if (!job.own) ps_pool_run(pool, job.chunks, transform_tiles, &job);
         ps_pool_run(pool, job.panels, convolve_panel, &job);

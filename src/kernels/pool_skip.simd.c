@@ -98,11 +98,9 @@ PS_INLINE void merge_any(const position *p, size_t c, path_kind kind, float *sum
     else merge_position(p, c, PATH_WINNER, 0, sums);
 }
 
-/* What the path is at column x of row (z, y) of a band. */
+/* What the path is at column x of row (z, y) of a band, where it is selected. */
 PS_INLINE path_kind kind_at(const ps_pool_skip_merge *job, const ps_pool_skip_band *band, int z, int y, int x, position *p) {
     const ps_pool_skip_grid *g = job->grid;
-    if (job->added == NULL) return PATH_NONE;
-    if (!job->select) return PATH_ALL;
     int window = x / g->e, tap = (z * g->e + y) * g->e + x % g->e;
     if (band->window < 0 || window >= g->windows_w) return PATH_NONE;
     if (job->winners == NULL) return tap == 0 ? PATH_ALL : PATH_NONE;
@@ -122,6 +120,14 @@ INLINE vi winners_upto(const uint8_t *winner, int count) {
 
 INLINE vf masked(vf v, vi mask) { return (vf)((vi)v & mask); }
 INLINE vf united(vf a, vf b) { return (vf)((vi)a | (vi)b); }
+
+/* After `positions` more in the running sums (NULL: none are kept): into the doubles before single precision tells. */
+INLINE void bound_depth(double *slot, float *running, size_t c, size_t positions, size_t *depth) {
+    *depth += positions;
+    if (running == NULL || *depth < PS_ROWS_FLOAT_DEPTH) return;
+    flush(slot, running, PS_POOL_SKIP_SUMS * c);
+    *depth = 0;
+}
 
 INLINE void add_sum(float *sums, vf value, int count) { store_upto(sums, load_upto(sums, count) + value, count); }
 
@@ -163,7 +169,7 @@ INLINE void merge_windows(const ps_pool_skip_merge *job, const position *first, 
 }
 
 INLINE bool takes_windows(const ps_pool_skip_merge *job, const ps_pool_skip_band *band) {
-    return job->added != NULL && job->select && job->winners != NULL && job->out != NULL && band->window >= 0;
+    return job->winners != NULL && job->out != NULL && band->window >= 0;
 }
 
 static void merge_band_windows(const ps_pool_skip_merge *job, const ps_pool_skip_band *band, double *slot, float *running, size_t *depth) {
@@ -178,10 +184,7 @@ static void merge_band_windows(const ps_pool_skip_merge *job, const ps_pool_skip
         if (taps == 4) merge_windows(job, &first, offset, 4, c, running);
         else if (taps == 16) merge_windows(job, &first, offset, 16, c, running);
         else merge_windows(job, &first, offset, taps, c, running);
-        *depth += (size_t)taps;
-        if (running == NULL || *depth < PS_ROWS_FLOAT_DEPTH) continue;
-        flush(slot, running, PS_POOL_SKIP_SUMS * c);
-        *depth = 0;
+        bound_depth(slot, running, c, (size_t)taps, depth);
     }
 }
 
@@ -220,10 +223,7 @@ static void merge_band_runs(const ps_pool_skip_merge *job, const ps_pool_skip_ba
             size_t k = 0;
             for (; k + LANES <= c; k += LANES) merge_run(job, at, positions, k, LANES, c, running);
             if (k < c) merge_run(job, at, positions, k, (int)(c - k), c, running);
-            depth += (size_t)positions;
-            if (running == NULL || depth < PS_ROWS_FLOAT_DEPTH) continue;
-            flush(slot, running, PS_POOL_SKIP_SUMS * c);
-            depth = 0;
+            bound_depth(slot, running, c, (size_t)positions, &depth);
         }
     }
     if (running != NULL) flush(slot, running, PS_POOL_SKIP_SUMS * c);
@@ -248,13 +248,10 @@ void PS_SIMD_NAME(ps_pool_skip_merge_band)(const ps_pool_skip_merge *job, const 
             for (int x = first; x < g->shape.w; x++, at += c) {
                 position p = {.scale = job->scale, .out = job->out ? job->out + at : running + PS_POOL_SKIP_SUMS * c};
                 p.identity = job->identity ? job->identity + at : job->zeros;
-                p.added = job->added && !job->packed ? job->added + at : job->zeros;
+                p.added = !job->packed ? job->added + at : job->zeros;
                 p.old = job->out && job->accumulate ? job->out + at : job->zeros;
                 merge_any(&p, c, kind_at(job, band, z, y, x, &p), running);
-                if (running && ++depth == PS_ROWS_FLOAT_DEPTH) {
-                    flush(slot, running, PS_POOL_SKIP_SUMS * c);
-                    depth = 0;
-                }
+                bound_depth(slot, running, c, 1, &depth);
             }
         }
     if (running) flush(slot, running, PS_POOL_SKIP_SUMS * c);
