@@ -35,9 +35,10 @@ do for [i=1:rows] {
 }
 set label "verdict of the plan" at screen (left - 8)/plot_width, first -0.3 right font ",12" textcolor rgb ink
 turn = widest*9.0 > (plot_width - left)/columns
+column_font = (plot_width - left)/columns < 13.0*widest ? ",10" : ",12"
 do for [i=1:columns] {
     if (turn) { set label COLUMN[i] at first i, screen 1 - 72.0/plot_height left rotate by 40 noenhanced font ",11" textcolor rgb ink }
-    if (!turn) { set label COLUMN[i] at first i, screen 1 - 66.0/plot_height center noenhanced font ",12" textcolor rgb ink }
+    if (!turn) { set label COLUMN[i] at first i, screen 1 - 66.0/plot_height center noenhanced font column_font textcolor rgb ink }
 }
 array WORD[4] = ["S supported", "R refuted", "I inconclusive", "- not testable"]
 array SHADE[4] = [0x0072b2, 0xd55e00, 0xc8c8c8, 0xededed]   # what a prediction does not rest on has no cell
