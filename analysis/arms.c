@@ -104,8 +104,8 @@ static ps_status load_arm(const ps_compare_arm *given, ps_arm *arm) {
     qsort(arm->runs, (size_t)arm->run_count, sizeof *arm->runs, by_seed);
     for (int r = 1; r < arm->run_count; r++)
         if (arm->runs[r].seed == arm->runs[r - 1].seed)
-            return ps_fail(PS_ERR_USAGE, "arm %s has two runs of seed %lld (%s and %s); give one run per seed", arm->name,
-                           arm->runs[r].seed, arm->runs[r - 1].path, arm->runs[r].path);
+            return ps_fail(PS_ERR_USAGE, "arm %s has two runs of seed %lld (%s and %s); give one run per seed",
+                           arm->name, arm->runs[r].seed, arm->runs[r - 1].path, arm->runs[r].path);
     return PS_OK;
 }
 
@@ -118,8 +118,8 @@ static ps_status check_names(const ps_compare_arm *given, int count) {
     return PS_OK;
 }
 
-/* The first key of `a` that `b` lacks or has with another value. Values are texts; other writers may use numbers, which compare as
- * JSON. */
+/* The first key of `a` that `b` lacks or has with another value. Values are texts; other writers may use numbers, which
+ * compare as JSON. */
 static const char *first_difference(const cJSON *a, const cJSON *b) {
     const cJSON *key;
     cJSON_ArrayForEach(key, a) {
@@ -141,11 +141,11 @@ static ps_status refuse_pair(const ps_arm *arm, const ps_arm_run *run, const ps_
     const cJSON *a = cJSON_GetObjectItemCaseSensitive(run->pairing, key);
     const cJSON *b = cJSON_GetObjectItemCaseSensitive(reference->pairing, key);
     char *mine = a != NULL ? cJSON_PrintUnformatted(a) : NULL, *theirs = b != NULL ? cJSON_PrintUnformatted(b) : NULL;
-    ps_status status =
-        ps_fail(PS_ERR_INPUT,
-                "seed %lld of arm %s is no pair with the reference: \"%s\" is %.80s in %s and %.80s in %s; "
-                "compare runs that differ in the arm alone",
-                run->seed, arm->name, key, mine ? mine : "missing", run->path, theirs ? theirs : "missing", reference->path);
+    ps_status status = ps_fail(
+        PS_ERR_INPUT,
+        "seed %lld of arm %s is no pair with the reference: \"%s\" is %.80s in %s and %.80s in %s; "
+        "compare runs that differ in the arm alone",
+        run->seed, arm->name, key, mine ? mine : "missing", run->path, theirs ? theirs : "missing", reference->path);
     cJSON_free(mine);
     cJSON_free(theirs);
     return status;
@@ -158,17 +158,17 @@ static ps_status check_pair(const ps_arm *arm, const ps_arm_run *run, const ps_a
         return PS_OK;
     }
     if (run->pairing == NULL || reference->pairing == NULL)
-        return ps_fail(PS_ERR_INPUT,
-                       "%s: has no \"pairing\" in its header while its partner %s has one; it cannot be told to be a pair",
-                       run->pairing == NULL ? run->path : reference->path,
-                       run->pairing == NULL ? reference->path : run->path);
+        return ps_fail(
+            PS_ERR_INPUT,
+            "%s: has no \"pairing\" in its header while its partner %s has one; it cannot be told to be a pair",
+            run->pairing == NULL ? run->path : reference->path, run->pairing == NULL ? reference->path : run->path);
     return ps_arms_pair(run, reference, &key) == PS_PAIR_GOOD ? PS_OK : refuse_pair(arm, run, reference, key);
 }
 
 static ps_status note_unpaired(ps_arms *arms, const ps_arm *arm, long long seed) {
     char *longer;
-    PS_TRY(ps_string_format(&longer, "%s%s%s: seed %lld", arms->unpaired, arms->unpaired[0] != '\0' ? "; " : "", arm->name,
-                            seed));
+    PS_TRY(ps_string_format(&longer, "%s%s%s: seed %lld", arms->unpaired, arms->unpaired[0] != '\0' ? "; " : "",
+                            arm->name, seed));
     free(arms->unpaired);
     arms->unpaired = longer;
     return PS_OK;

@@ -6,8 +6,8 @@
 #include "analysis/run.h"
 #include "analysis/summary.h"
 
-/* What an arm is, read from its first run's configuration (keys pool_skip, pool_skip_mode, pool_skip_cut, leaky_slope, reinit_dead); of
- * another program's trace: whether a module stands between gates and what feeds them. */
+/* What an arm is, read from its first run's configuration (keys pool_skip, pool_skip_mode, pool_skip_cut, leaky_slope,
+ * reinit_dead); of another program's trace: whether a module stands between gates and what feeds them. */
 typedef enum {
     PS_ROLE_BASELINE,
     PS_ROLE_MODULE, /* the full Pool Skip */
@@ -18,7 +18,7 @@ typedef enum {
     PS_ROLE_CUT_FORWARD,  /* the module adds nothing to the output */
     PS_ROLE_LEAKY,        /* LeakyReLU, no module */
     PS_ROLE_LEAKY_MODULE, /* LeakyReLU and the full Pool Skip */
-    PS_ROLE_REINIT, /* no module; dead nodes are drawn anew every so many windows */
+    PS_ROLE_REINIT,       /* no module; dead nodes are drawn anew every so many windows */
     PS_ROLE_OTHER
 } ps_role;
 
@@ -26,8 +26,8 @@ typedef struct {
     char *path; /* of the trace */
     long long seed;
     cJSON *pairing, *quantities; /* copies from the header; NULL where it has none */
-    bool paired;      /* the reference has its seed (of the reference's runs: any arm has) */
-    char *fork;       /* digest of the checkpoint it was forked from, NULL: not forked */
+    bool paired;                 /* the reference has its seed (of the reference's runs: any arm has) */
+    char *fork;                  /* digest of the checkpoint it was forked from, NULL: not forked */
     bool starts_zero; /* no module, or modules whose convolutions start at zero: the backbone's function at step 0 */
     ps_run_status status;
     ps_summary summary;
@@ -56,7 +56,7 @@ typedef enum { PS_PAIR_GOOD, PS_PAIR_UNVERIFIED, PS_PAIR_DIFFERS } ps_pair;
 ps_status ps_arms_load(const ps_compare_arm *given, int count, ps_arms *arms);
 void ps_arms_clear(ps_arms *arms);
 const ps_arm_run *ps_arm_find_seed(const ps_arm *arm, long long seed);
-/* Whether two runs differ in the arm alone, by their pairing objects (FORMAT.md): unverified where one lacks it; *key names the first
- * key that differs (borrowed), else NULL. */
+/* Whether two runs differ in the arm alone, by their pairing objects (FORMAT.md): unverified where one lacks it; *key
+ * names the first key that differs (borrowed), else NULL. */
 ps_pair ps_arms_pair(const ps_arm_run *a, const ps_arm_run *b, const char **key);
 #endif

@@ -6,7 +6,7 @@
 
 const char *ps_cause_name(ps_cause cause) {
     static const char *const names[PS_CAUSE_COUNT] = {
-        "none",   "zero_incoming", "inputs_dead", "gamma_zero",  "norm_shift", "negative_bias", "negative_input",
+        "none",   "zero_incoming", "inputs_dead", "gamma_zero",  "norm_shift", "negative_bias",  "negative_input",
         "silent", "zero_outgoing", "no_gradient", "layer_inert", "decay",      "small_gradient", "unknown"};
     return names[cause];
 }
@@ -23,7 +23,8 @@ typedef struct {
     unsigned needs; /* PS_LACKS_... */
 } rule;
 
-/* The first rule that holds, PS_CAUSE_NONE: none does. *open: what the rules so far, also those asked before, needed and the trace lacks. */
+/* The first rule that holds, PS_CAUSE_NONE: none does. *open: what the rules so far, also those asked before, needed
+ * and the trace lacks. */
 static ps_cause first_of(const ps_cause_evidence *e, const rule *rules, size_t count, unsigned *open) {
     for (size_t i = 0; i < count; i++) {
         *open |= rules[i].needs & e->lacks;
@@ -41,7 +42,8 @@ static ps_cause structural(const ps_cause_evidence *e, unsigned *open) {
     return FIRST_OF(e, rules, open);
 }
 
-/* The largest value that entered the gate would not be below 0 without the shift, but for what rounding leaves of it. */
+/* The largest value that entered the gate would not be below 0 without the shift, but for what rounding leaves of
+ * it. */
 static bool shift_suffices(const ps_cause_evidence *e) {
     return ps_is_absent(e->pre_max) || e->pre_max - e->beta >= -1e-3 * fabs(e->beta);
 }
@@ -50,8 +52,9 @@ static ps_cause silence(const ps_cause_evidence *e, unsigned *open) {
     bool known = !ps_is_absent(e->pre_max);
     double bias = ps_is_absent(e->bias) ? 0 : e->bias, input_max = e->pre_max - bias;
     bool pushes = known && bias < 0 && (input_max > 0 || bias <= input_max);
-    const rule normalised[] = {{PS_CAUSE_NORM_SHIFT, !ps_is_absent(e->gamma) && e->beta < 0 && shift_suffices(e), PS_LACKS_BETA},
-                               {PS_CAUSE_SILENT, true, 0}};
+    const rule normalised[] = {
+        {PS_CAUSE_NORM_SHIFT, !ps_is_absent(e->gamma) && e->beta < 0 && shift_suffices(e), PS_LACKS_BETA},
+        {PS_CAUSE_SILENT, true, 0}};
     const rule plain[] = {{PS_CAUSE_NEGATIVE_BIAS, pushes, PS_LACKS_BIAS | PS_LACKS_PRE_MAX},
                           {PS_CAUSE_NEGATIVE_INPUT, known, PS_LACKS_PRE_MAX},
                           {PS_CAUSE_SILENT, true, 0}};
@@ -94,23 +97,21 @@ static void append(char *text, size_t size, const char *name, double value) {
 static void name_missing(const ps_cause_evidence *e, char *text, size_t size) {
     static const char *const names[] = {"weight_l2", "in_alive", "gamma",           "beta",      "bias",
                                         "pre_max",   "out_l2",   "grad_zero_steps", "path_decay"};
-    const unsigned of_dead = 2 * PS_LACKS_PRE_MAX - 1, of_others = ~(unsigned)(PS_LACKS_BETA | PS_LACKS_BIAS | PS_LACKS_PRE_MAX);
+    const unsigned of_dead = 2 * PS_LACKS_PRE_MAX - 1,
+                   of_others = ~(unsigned)(PS_LACKS_BETA | PS_LACKS_BIAS | PS_LACKS_PRE_MAX);
     unsigned missing = e->lacks & (ps_state_dead(e->state) ? of_dead : of_others);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         size_t used = strlen(text);
-        if ((missing >> i & 1u) != 0) snprintf(text + used, size - used, "%s%s", used > 0 ? "," : "not_recorded=", names[i]);
+        if ((missing >> i & 1u) != 0)
+            snprintf(text + used, size - used, "%s%s", used > 0 ? "," : "not_recorded=", names[i]);
     }
 }
 
 void ps_cause_explain(const ps_cause_evidence *e, ps_cause cause, char *text, size_t size) {
     text[0] = '\0';
     switch (cause) {
-        case PS_CAUSE_ZERO_INCOMING:
-            append(text, size, "weight_l2", e->weight_l2);
-            break;
-        case PS_CAUSE_INPUTS_DEAD:
-            append(text, size, "inputs_alive", e->inputs_alive);
-            break;
+        case PS_CAUSE_ZERO_INCOMING: append(text, size, "weight_l2", e->weight_l2); break;
+        case PS_CAUSE_INPUTS_DEAD: append(text, size, "inputs_alive", e->inputs_alive); break;
         case PS_CAUSE_GAMMA_ZERO:
         case PS_CAUSE_NORM_SHIFT:
             append(text, size, "gamma", e->gamma);
@@ -123,18 +124,11 @@ void ps_cause_explain(const ps_cause_evidence *e, ps_cause cause, char *text, si
             append(text, size, "pre_max", e->pre_max);
             append(text, size, "bias", e->bias);
             break;
-        case PS_CAUSE_SILENT:
-            append(text, size, "pre_max", e->pre_max);
-            break;
-        case PS_CAUSE_ZERO_OUTGOING:
-            append(text, size, "out_l2", e->out_l2);
-            break;
-        case PS_CAUSE_UNKNOWN:
-            name_missing(e, text, size);
-            break;
+        case PS_CAUSE_SILENT: append(text, size, "pre_max", e->pre_max); break;
+        case PS_CAUSE_ZERO_OUTGOING: append(text, size, "out_l2", e->out_l2); break;
+        case PS_CAUSE_UNKNOWN: name_missing(e, text, size); break;
         case PS_CAUSE_NONE:
-        case PS_CAUSE_COUNT:
-            break;
+        case PS_CAUSE_COUNT: break;
         default:
             append(text, size, "path_gradient", e->path_gradient);
             append(text, size, "path_decay", e->path_decay);

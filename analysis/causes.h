@@ -1,6 +1,6 @@
-/* Why a node is dead, constant, unused or inert, from what the trace recorded. The rules run in the order of the list; the
- * first that holds names the cause. Where a rule before it rests on a quantity that the trace does not hold, that rule might have been the first:
- * the cause is `unknown` then, and its evidence names the quantities. */
+/* Why a node is dead, constant, unused or inert, from what the trace recorded. The rules run in the order of the list;
+ * the first that holds names the cause. Where a rule before it rests on a quantity that the trace does not hold, that
+ * rule might have been the first: the cause is `unknown` then, and its evidence names the quantities. */
 #ifndef PS_ANALYSIS_CAUSES_H
 #define PS_ANALYSIS_CAUSES_H
 
@@ -23,19 +23,23 @@ typedef enum {
  *  2 inputs_dead     none of the channels its weights read is alive at this probe
  *  3 gamma_zero      the scale of its normalisation is exactly 0
  * for dead nodes:
- *  4 norm_shift      it is normalised, and the shift (beta) is negative and keeps all values at or below 0. Normalised over the batch they have mean
- *                    0 without it, so that some would be above 0 however small |beta| / |gamma| is: that the node is dead says that the shift is enough.
- *                    Where pre_max was recorded that is checked: without the shift the largest value (pre_max - beta) would not be below 0, as it may be
- *                    where the normalisation is another one
- *  5 negative_bias   no normalisation, and a negative bias: without it the largest value that enters the gate (pre_max - bias)
- *                    would be above 0, or the bias pushes it further down than the inputs do
+ *  4 norm_shift      it is normalised, and the shift (beta) is negative and keeps all values at or below 0. Normalised
+ *                    over the batch they have mean 0 without it, so that some would be above 0 however small |beta| /
+ *                    |gamma| is: that the node is dead says that the shift is enough. Where pre_max was recorded that
+ *                    is checked: without the shift the largest value (pre_max - beta) would not be below 0, as it may
+ *                    be where the normalisation is another one
+ *  5 negative_bias   no normalisation, and a negative bias: without it the largest value that enters the gate (pre_max
+ *                    - bias) would be above 0, or the bias pushes it further down than the inputs do
  *  6 negative_input  no normalisation; the inputs alone keep all values at or below 0: the weights face away from them
- *  7 silent          dead, and the recorded quantities do not say why (for a gate after an add always: it has no weights of its own)
+ *  7 silent          dead, and the recorded quantities do not say why (for a gate after an add always: it has no
+ *                    weights of its own)
  * for nodes that are not dead:
  *  8 zero_outgoing   the norm of all weights that read it is exactly 0
  * for inert nodes:
- *  9 no_gradient     on every step of the latest window each element of its gradient was exactly 0, though the node is active
- * 10 layer_inert     the median of its layer's alive nodes is inert, too: a matter of the layer or the learning rate, not of the node
+ *  9 no_gradient     on every step of the latest window each element of its gradient was exactly 0, though the node is
+ *                    active
+ * 10 layer_inert     the median of its layer's alive nodes is inert, too: a matter of the layer or the learning rate,
+ *                    not of the node
  * 11 decay           weight decay moves it further than its gradient does
  * 12 small_gradient  else */
 typedef enum {
@@ -69,10 +73,12 @@ enum {
     PS_LACKS_PATH_DECAY = 256
 };
 
-/* Values that do not exist (the bias of a layer without one) or were not recorded are ps_absent(); which of the two, `lacks` says. */
+/* Values that do not exist (the bias of a layer without one) or were not recorded are ps_absent(); which of the two,
+ * `lacks` says. */
 typedef struct {
     unsigned state; /* at the probe */
-    unsigned lacks; /* PS_LACKS_...: of this node not recorded, though it may have one; 0: whatever is absent does not exist */
+    /* PS_LACKS_...: of this node not recorded, though it may have one; 0: whatever is absent does not exist */
+    unsigned lacks;
     bool shared, has_norm;
     double weight_l2, bias, gamma, beta, out_l2, pre_max;
     double inputs_alive;  /* channels read that are not dead; ps_absent() for the network's input */
@@ -84,7 +90,8 @@ typedef struct {
 ps_cause ps_cause_of(const ps_cause_evidence *evidence, ps_condition *condition);
 const char *ps_cause_name(ps_cause cause);
 const char *ps_condition_name(ps_condition condition);
-/* The numbers the cause rests on, as "name=value name=value"; "" for none; of an unknown one "not_recorded=name,name". */
+/* The numbers the cause rests on, as "name=value name=value"; "" for none; of an unknown one
+ * "not_recorded=name,name". */
 void ps_cause_explain(const ps_cause_evidence *evidence, ps_cause cause, char *text, size_t size);
 
 #endif

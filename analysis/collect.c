@@ -48,7 +48,8 @@ static int by_key(const void *a, const void *b) {
 }
 
 void ps_collect_sort(ps_collector *collector) {
-    if (collector->entry_count > 0) qsort(collector->entries, collector->entry_count, sizeof *collector->entries, by_key);
+    if (collector->entry_count > 0)
+        qsort(collector->entries, collector->entry_count, sizeof *collector->entries, by_key);
 }
 
 void ps_collect_clear(ps_collector *collector) {

@@ -69,8 +69,8 @@ static void write_run(ps_tables *tables, const ps_run *run, const ps_arm_run *en
     for (int l = 0; l < run->layer_count; l++) shared += run->layers[l].shared ? run->layers[l].channels : 0;
     for (int p = 0; p < run->probe_count; p++) images = fmax(images, run->probes[p].images);
     ps_tables_cells(tables, PS_TABLE_runs, "slislliiiii", run->arm, run->header->seed, (int)entry->paired,
-                    ps_run_status_name(run->status), run->steps_done, run->header->window, run->probe_count, (int)images,
-                    run->layer_count, run->node_count - shared, shared);
+                    ps_run_status_name(run->status), run->steps_done, run->header->window, run->probe_count,
+                    (int)images, run->layer_count, run->node_count - shared, shared);
     for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
         ps_tables_cells(tables, PS_TABLE_runs, "d", ps_summary_get(&entry->summary, columns[i]));
     ps_tables_cells(tables, PS_TABLE_runs, "ddddsss", run->peak_memory_bytes, run->header->parameters,
@@ -118,8 +118,8 @@ static series_point gather(const ps_collect_entry *entries, size_t count) {
     return point;
 }
 
-static void write_series(ps_tables *tables, const ps_arm *arm, const ps_collector *collector, const ps_collect_entry *entry,
-                         size_t count) {
+static void write_series(ps_tables *tables, const ps_arm *arm, const ps_collector *collector,
+                         const ps_collect_entry *entry, size_t count) {
     series_point p = gather(entry, count);
     const ps_collect_label *label = ps_collect_label_of(collector, entry->table, entry->id);
     if (entry->table == PS_TABLE_dead_arm)
@@ -129,8 +129,9 @@ static void write_series(ps_tables *tables, const ps_arm *arm, const ps_collecto
         ps_tables_row(tables, PS_TABLE_layer_arm, "slsissidddd", arm->name, entry->step, label->text[0], label->number,
                       label->text[1], label->text[2], p.seeds, p.sum[0], p.least[0], p.most[0], p.sum[1]);
     else
-        ps_tables_row(tables, PS_TABLE_l2l1_arm, "ssisildddddd", arm->name, label->text[0], label->number, label->text[1],
-                      p.seeds, entry->step, p.sum[0], p.least[0], p.most[0], p.sum[1], p.least[1], p.most[1]);
+        ps_tables_row(tables, PS_TABLE_l2l1_arm, "ssisildddddd", arm->name, label->text[0], label->number,
+                      label->text[1], p.seeds, entry->step, p.sum[0], p.least[0], p.most[0], p.sum[1], p.least[1],
+                      p.most[1]);
 }
 
 /* Entries of one row stand together after sorting; those of the last-probe table differ in step between runs of other
@@ -168,8 +169,8 @@ static void write_arm(ps_tables *tables, const ps_arm *arm, int index) {
         paired += arm->runs[r].paired;
         diverged += arm->runs[r].status == PS_RUN_DIVERGED;
     }
-    ps_tables_row(tables, PS_TABLE_arms, "siiiiii", arm->name, index, (int)(index == 0), arm->run_count, paired, diverged,
-                  (int)arm->has_module);
+    ps_tables_row(tables, PS_TABLE_arms, "siiiiii", arm->name, index, (int)(index == 0), arm->run_count, paired,
+                  diverged, (int)arm->has_module);
 }
 
 /* ---- contrasts ---- */
@@ -188,8 +189,8 @@ static void write_contrast(ps_tables *tables, const ps_arms *arms, const ps_verd
     bool any = c->n > 0;
     ps_tables_cells(tables, PS_TABLE_comparison, "ssssssiddddddddsd", v->measure, v->title, v->unit,
                     ps_better_name(v->better), v->arm->name, arms->arms[0].name, c->n, c->centre_reference,
-                    c->centre_arm, c->centre, c->median, c->least, c->most, c->interval.low, c->interval.high, c->interval.name,
-                    c->interval.coverage);
+                    c->centre_arm, c->centre, c->median, c->least, c->most, c->interval.low, c->interval.high,
+                    c->interval.name, c->interval.coverage);
     ps_tables_cells(tables, PS_TABLE_comparison, "iiddddiss", c->wins, c->losses, any ? c->test.two_sided : ps_absent(),
                     any ? c->test.less : ps_absent(), any ? c->test.greater : ps_absent(),
                     any ? c->test.best_two_sided : ps_absent(), c->diverged_count, list, ps_contrast_centre_name(c));
@@ -226,9 +227,10 @@ static ps_status compare_definitions(ps_tables *tables, const ps_arms *arms, con
         const char *direction = direction_of(c);
         if (d == 0) primary = direction;
         bool known = direction != NULL && primary != NULL;
-        ps_tables_row(tables, PS_TABLE_definitions, "sdsssidddddsd", definitions[d].definition, definitions[d].threshold,
-                      definitions[d].measure, arm->name, arms->arms[0].name, c->n, c->centre, c->least, c->most,
-                      c->n > 0 ? c->test.two_sided : ps_absent(), c->n > 0 ? c->test.best_two_sided : ps_absent(), direction,
+        ps_tables_row(tables, PS_TABLE_definitions, "sdsssidddddsd", definitions[d].definition,
+                      definitions[d].threshold, definitions[d].measure, arm->name, arms->arms[0].name, c->n, c->centre,
+                      c->least, c->most, c->n > 0 ? c->test.two_sided : ps_absent(),
+                      c->n > 0 ? c->test.best_two_sided : ps_absent(), direction,
                       known ? (double)(strcmp(direction, primary) == 0) : ps_absent());
     }
     ps_free(c);
@@ -261,7 +263,8 @@ static ps_status sum_checks(const ps_arms *arms, ps_verdict_document *verdict) {
                 check->cases += item->cases;
                 check->violations += item->value;
                 if (item->value > 0 && check->first[0] == '\0')
-                    snprintf(check->first, sizeof check->first, "%s:%llu", run->path, (unsigned long long)item->first_line);
+                    snprintf(check->first, sizeof check->first, "%s:%llu", run->path,
+                             (unsigned long long)item->first_line);
             }
         verdict->faulty |= check->violations > 0;
     }
@@ -271,16 +274,17 @@ static ps_status sum_checks(const ps_arms *arms, ps_verdict_document *verdict) {
 static void write_prediction(ps_tables *tables, const ps_prediction_result *r) {
     const ps_prediction *p = r->prediction;
     const char *against = r->against != NULL ? r->against->name : NULL;
-    ps_tables_row(tables, PS_TABLE_predictions, "sssssidddsddsddddssd", p->id, p->title, r->arm != NULL ? r->arm->name : NULL,
-                  against, ps_verdict_name(r->verdict), r->n, r->estimate, r->interval.low, r->interval.high,
-                  r->interval.name, r->interval.coverage, p->parts[r->part].margin, p->greater ? "greater" : "less", r->p,
-                  r->p_holm, r->best_p, r->best_p_holm, p->needs, r->sentence, r->p_wilcoxon);
+    ps_tables_row(tables, PS_TABLE_predictions, "sssssidddsddsddddssd", p->id, p->title,
+                  r->arm != NULL ? r->arm->name : NULL, against, ps_verdict_name(r->verdict), r->n, r->estimate,
+                  r->interval.low, r->interval.high, r->interval.name, r->interval.coverage, p->parts[r->part].margin,
+                  p->greater ? "greater" : "less", r->p, r->p_holm, r->best_p, r->best_p_holm, p->needs, r->sentence,
+                  r->p_wilcoxon);
     const ps_prediction_part_result *part = &r->parts[r->part];
     for (int i = 0; r->verdict != PS_VERDICT_NOT_TESTABLE && i < part->n; i++) {
         const ps_prediction_value *v = &part->values[i];
         ps_tables_row(tables, PS_TABLE_prediction_seeds, "sssldidsddd", p->id, r->arm->name, against, v->seed, v->value,
-                      (int)v->diverged, v->cases, v->no_event ? "no event: says nothing for either side" : "", v->observed,
-                      v->expected, v->variance);
+                      (int)v->diverged, v->cases, v->no_event ? "no event: says nothing for either side" : "",
+                      v->observed, v->expected, v->variance);
     }
 }
 
@@ -312,8 +316,9 @@ static void write_meta(ps_tables *tables, const ps_arms *arms, const char *quest
         {"arms", names},
         {"paired_seeds", list},
         {"unpaired", arms->unpaired},
-        {"pairing_verified",
-         arms->unverified ? "no: the traces carry no pairing object, pairs rest on the seed alone, and no prediction about two arms is judged" : "yes"},
+        {"pairing_verified", arms->unverified ? "no: the traces carry no pairing object, pairs rest on the seed alone, "
+                                                "and no prediction about two arms is judged"
+                                              : "yes"},
         {"dead", "no gate output differs from 0 on the probe set, batch mode"},
         {"near_dead", "at least 99 % of the gate outputs on the probe set are 0, but not all"},
         {"inert", "gradient-driven path length below 1e-3 of the norm of the weights at the window's start"},
@@ -363,17 +368,20 @@ static ps_status say_pairs(const ps_arms *arms, ps_verdict_document *verdict) {
         PS_TRY(ps_verdict_add_sentence(verdict, "Without a partner, and left out of paired statistics: %.800s.",
                                        arms->unpaired));
     if (arms->unverified)
-        PS_TRY(ps_verdict_add_sentence(verdict, "The traces carry no pairing object: differences pair runs by the seed alone, and no "
-                                                "prediction about two arms is judged."));
+        PS_TRY(ps_verdict_add_sentence(
+            verdict,
+            "The traces carry no pairing object: differences pair runs by the seed alone, and no "
+            "prediction about two arms is judged."));
     for (int a = 0; a < arms->count; a++)
         for (int r = 0; r < arms->arms[a].run_count; r++) {
             const ps_arm_run *run = &arms->arms[a].runs[r];
             if (run->status != PS_RUN_FINISHED)
-                PS_TRY(
-                    ps_verdict_add_sentence(verdict, "Seed %lld of arm %s %s.", run->seed, arms->arms[a].name,
-                                            run->status == PS_RUN_DIVERGED
-                                                ? "diverged; contrasts rank it worst, and what is said of its arm alone counts it up to its last finite probe"
-                                                : "has no end; it stays in the differences with what it recorded, and is in no prediction"));
+                PS_TRY(ps_verdict_add_sentence(
+                    verdict, "Seed %lld of arm %s %s.", run->seed, arms->arms[a].name,
+                    run->status == PS_RUN_DIVERGED
+                        ? "diverged; contrasts rank it worst, and what is said of its arm alone counts it up to its "
+                          "last finite probe"
+                        : "has no end; it stays in the differences with what it recorded, and is in no prediction"));
         }
     return PS_OK;
 }
@@ -400,13 +408,16 @@ static ps_status say_answer(ps_verdict_document *verdict) {
     }
     if (verdict->faulty || seeds == 0) return PS_OK;
     if (best > level)
-        return ps_verdict_add_sentence(verdict,
-                                       "With %d seed%s nothing can be shown at 5 %%: even if all agree, the smallest p of any prediction is "
-                                       "%.2g after Holm's correction; the numbers below describe these runs and no others.",
-                                       seeds, seeds == 1 ? "" : "s", best);
+        return ps_verdict_add_sentence(
+            verdict,
+            "With %d seed%s nothing can be shown at 5 %%: even if all agree, the smallest p of any prediction is "
+            "%.2g after Holm's correction; the numbers below describe these runs and no others.",
+            seeds, seeds == 1 ? "" : "s", best);
     if (supported[0] == '\0' && refuted[0] == '\0')
-        return ps_verdict_add_sentence(verdict, "With %d seeds no prediction is decided at 5 %%, in either direction.", seeds);
-    return ps_verdict_add_sentence(verdict, "Shown at 5 %%: %s; shown not to hold: %s.", supported[0] != '\0' ? supported : "nothing",
+        return ps_verdict_add_sentence(verdict, "With %d seeds no prediction is decided at 5 %%, in either direction.",
+                                       seeds);
+    return ps_verdict_add_sentence(verdict, "Shown at 5 %%: %s; shown not to hold: %s.",
+                                   supported[0] != '\0' ? supported : "nothing",
                                    refuted[0] != '\0' ? refuted : "nothing");
 }
 
@@ -415,8 +426,8 @@ static ps_status say_predictions(ps_verdict_document *verdict) {
     ps_predictions(&count);
     for (int i = 0; i < count; i++) tally[verdict->predictions[i].verdict]++;
     PS_TRY(ps_verdict_add_sentence(
-        verdict, "Of %d predictions %d are supported, %d refuted, %d inconclusive and %d not testable on these runs.", count,
-        tally[PS_VERDICT_SUPPORTED], tally[PS_VERDICT_REFUTED], tally[PS_VERDICT_INCONCLUSIVE],
+        verdict, "Of %d predictions %d are supported, %d refuted, %d inconclusive and %d not testable on these runs.",
+        count, tally[PS_VERDICT_SUPPORTED], tally[PS_VERDICT_REFUTED], tally[PS_VERDICT_INCONCLUSIVE],
         tally[PS_VERDICT_NOT_TESTABLE]));
     if (verdict->faulty)
         PS_TRY(ps_verdict_add_sentence(

@@ -1,10 +1,11 @@
 /* Compares the runs of any number of arms, paired by seed, and writes what TABLES.md and verdict.schema.json describe.
  *
- * A run is named by a trace file, or by a directory that holds `trace.jsonl`. The reference is the arm named "baseline",
- * else the first. Runs of one seed form a pair when their headers' `pairing` objects are equal; a difference is an error
- * that names the key and both values (PS_ERR_INPUT). A seed that the reference or the arm lacks is said and left out of
- * paired statistics; two runs of one arm with one seed are an error. A diverged run stays in (README.md says how);
- * an unfinished one stays in up to its last whole record. All strings are borrowed for the call. */
+ * A run is named by a trace file, or by a directory that holds `trace.jsonl`. The reference is the arm named
+ * "baseline", else the first. Runs of one seed form a pair when their headers' `pairing` objects are equal; a
+ * difference is an error that names the key and both values (PS_ERR_INPUT). A seed that the reference or the arm lacks
+ * is said and left out of paired statistics; two runs of one arm with one seed are an error. A diverged run stays in
+ * (README.md says how); an unfinished one stays in up to its last whole record. All strings are borrowed for the
+ * call. */
 #ifndef PS_ANALYSIS_COMPARE_H
 #define PS_ANALYSIS_COMPARE_H
 
@@ -25,9 +26,9 @@ typedef struct {
 } ps_compare_options;
 
 /* Writes out_directory/tables/(name).tsv and out_directory/verdict.json (made when missing, replaced file by file when
- * there) and prints the summary to stdout, unless quiet. With one arm alone it writes everything but contrasts. PS_OK also
- * where predictions are refuted; PS_ERR_CHECK (exit 1) where an instrument check did not hold: all files are written then,
- * too. */
+ * there) and prints the summary to stdout, unless quiet. With one arm alone it writes everything but contrasts. PS_OK
+ * also where predictions are refuted; PS_ERR_CHECK (exit 1) where an instrument check did not hold: all files are
+ * written then, too. */
 ps_status ps_compare_run(const ps_compare_arm *arms, int arm_count, const ps_compare_options *options);
 
 #endif

@@ -13,9 +13,11 @@ const char *ps_better_name(ps_better better) {
 const char *ps_contrast_centre_name(const ps_contrast *contrast) { return contrast->by_rank ? "median" : "mean"; }
 
 /* Whether the pair takes part; it is then the last one. */
-static bool add_pair(ps_contrast *c, const ps_arm_run *reference, const ps_arm_run *arm, const char *measure, ps_better better) {
+static bool add_pair(ps_contrast *c, const ps_arm_run *reference, const ps_arm_run *arm, const char *measure,
+                     ps_better better) {
     double a = ps_summary_get(&reference->summary, measure), b = ps_summary_get(&arm->summary, measure);
-    bool absent = ps_is_absent(a) || ps_is_absent(b), diverged = reference->status == PS_RUN_DIVERGED || arm->status == PS_RUN_DIVERGED;
+    bool absent = ps_is_absent(a) || ps_is_absent(b),
+         diverged = reference->status == PS_RUN_DIVERGED || arm->status == PS_RUN_DIVERGED;
     if ((absent && !(diverged && better != PS_BETTER_NONE)) || c->n == PS_MOST_SEEDS) return false;
     int i = c->n++;
     c->seed[i] = arm->seed;
@@ -31,8 +33,8 @@ static bool add_pair(ps_contrast *c, const ps_arm_run *reference, const ps_arm_r
     return true;
 }
 
-/* A diverged run is infinitely bad: so is its difference, unless both diverged or no direction is wanted. A difference that is not a
- * number counts as no difference where nothing tells the two apart. */
+/* A diverged run is infinitely bad: so is its difference, unless both diverged or no direction is wanted. A difference
+ * that is not a number counts as no difference where nothing tells the two apart. */
 static double ranked(const ps_contrast *c, int i, bool reference_diverged, bool arm_diverged, ps_better better) {
     double worse = better == PS_BETTER_LOWER ? INFINITY : -INFINITY;
     if (better != PS_BETTER_NONE && reference_diverged != arm_diverged) return arm_diverged ? worse : -worse;
@@ -72,7 +74,8 @@ static ps_status sum_up(ps_contrast *c, const double *ranks, bool diverged[2][PS
     return ps_stats_interval_of_mean(c->difference, c->n, &c->interval);
 }
 
-ps_status ps_contrast_of(const ps_arm *reference, const ps_arm *arm, const char *measure, ps_better better, ps_contrast *c) {
+ps_status ps_contrast_of(const ps_arm *reference, const ps_arm *arm, const char *measure, ps_better better,
+                         ps_contrast *c) {
     double ranks[PS_MOST_SEEDS] = {0};
     bool diverged[2][PS_MOST_SEEDS];
     memset(c, 0, sizeof *c);

@@ -14,7 +14,8 @@ const char *ps_better_name(ps_better better);
 typedef struct {
     int n;
     long long seed[PS_MOST_SEEDS];
-    double reference[PS_MOST_SEEDS], arm[PS_MOST_SEEDS], difference[PS_MOST_SEEDS]; /* as recorded; of a diverged run it may be absent */
+    double reference[PS_MOST_SEEDS], arm[PS_MOST_SEEDS],
+        difference[PS_MOST_SEEDS]; /* as recorded; of a diverged run it may be absent */
     bool diverged[PS_MOST_SEEDS];
     const char *trace[PS_MOST_SEEDS], *reference_trace[PS_MOST_SEEDS]; /* borrowed from the arms */
     uint64_t line[PS_MOST_SEEDS], reference_line[PS_MOST_SEEDS];       /* a line the number rests on, 0: none */
@@ -27,8 +28,8 @@ typedef struct {
 
 const char *ps_contrast_centre_name(const ps_contrast *contrast); /* "mean" or "median" */
 
-/* Compares the paired runs that both have the measure; where a direction is wanted, also those of which a run diverged, whether it has
- * the measure or not. With n = 0 the numbers are ps_absent(). */
+/* Compares the paired runs that both have the measure; where a direction is wanted, also those of which a run diverged,
+ * whether it has the measure or not. With n = 0 the numbers are ps_absent(). */
 ps_status ps_contrast_of(const ps_arm *reference, const ps_arm *arm, const char *measure, ps_better better,
                          ps_contrast *contrast);
 

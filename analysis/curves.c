@@ -44,10 +44,11 @@ static size_t gather(curve_writer *w, const curve_scope *scope, int run, size_t 
     return count;
 }
 
-static void write_point(const curve_writer *w, const curve_scope *scope, const char *seed, const ps_stats_survival_point *p,
-                        int seeds) {
-    ps_tables_row(w->tables, PS_TABLE_survival, "sssdddddddssi", w->arm->name, seed, scope->at_start ? "start" : "onset", p->time,
-                  p->at_risk, p->events, p->censored, p->survival, p->low, p->high, scope->level, scope->name, seeds);
+static void write_point(const curve_writer *w, const curve_scope *scope, const char *seed,
+                        const ps_stats_survival_point *p, int seeds) {
+    ps_tables_row(w->tables, PS_TABLE_survival, "sssdddddddssi", w->arm->name, seed,
+                  scope->at_start ? "start" : "onset", p->time, p->at_risk, p->events, p->censored, p->survival, p->low,
+                  p->high, scope->level, scope->name, seeds);
 }
 
 /* At a time up to which the run was observed. */
@@ -75,7 +76,8 @@ static int advance(curve_writer *w, double time) {
     return seeds;
 }
 
-/* Counts are sums over the runs; survival, low and high: mean and range of the runs' curves, which must be taken on in time. */
+/* Counts are sums over the runs; survival, low and high: mean and range of the runs' curves, which must be taken on in
+ * time. */
 static void write_mean(curve_writer *w, const curve_scope *scope, ps_stats_survival_point point) {
     int observed = advance(w, point.time), seeds = 0;
     double sum = 0;
@@ -136,7 +138,8 @@ static ps_status write_scopes(curve_writer *w) {
     for (int at_start = 0; at_start < 2; at_start++) {
         PS_TRY(write_scope(w, (curve_scope){"network", "private", at_start == 1}));
         for (size_t i = 0; i < labels->label_count; i++)
-            if (first_of_stage(labels, i)) PS_TRY(write_scope(w, (curve_scope){"stage", labels->labels[i].text[1], at_start == 1}));
+            if (first_of_stage(labels, i))
+                PS_TRY(write_scope(w, (curve_scope){"stage", labels->labels[i].text[1], at_start == 1}));
         for (size_t i = 0; i < labels->label_count; i++)
             if (labels->labels[i].table == PS_TABLE_survival)
                 PS_TRY(write_scope(w, (curve_scope){"layer", labels->labels[i].text[0], at_start == 1}));

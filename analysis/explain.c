@@ -81,8 +81,8 @@ static ps_status show_line_of(const char *path, uint64_t line, FILE *stream) {
                     strlen(record.text) > 100 ? " ..." : "");
     }
     if (status == PS_OK && ps_trace_reader_line(reader) < line)
-        status =
-            ps_fail(PS_ERR_INPUT, "%s: has no line %llu any more; compare the runs again", path, (unsigned long long)line);
+        status = ps_fail(PS_ERR_INPUT, "%s: has no line %llu any more; compare the runs again", path,
+                         (unsigned long long)line);
     ps_trace_reader_destroy(reader);
     return status;
 }
@@ -111,7 +111,8 @@ typedef struct {
 
 static void split(char *text, const char **cells, int *count) {
     *count = 0;
-    for (char *rest = text, *cell; *count < MOST_CELLS && (cell = strsep(&rest, "\t")) != NULL;) cells[(*count)++] = cell;
+    for (char *rest = text, *cell; *count < MOST_CELLS && (cell = strsep(&rest, "\t")) != NULL;)
+        cells[(*count)++] = cell;
 }
 
 /* False at the end. Longer lines than fit are cut; the columns asked for stand before the long ones. */
@@ -176,8 +177,8 @@ static ps_status show_table(const place *at, const char *table, const char *arm,
         to = t->line;
     }
     if (status == PS_OK && rows > 0)
-        fprintf(stream, "    %s: %d row%s of arm %s, line%s %d to %d\n      %s\n", t->path, rows, rows == 1 ? "" : "s", arm,
-                rows == 1 ? "" : "s", from, to, first);
+        fprintf(stream, "    %s: %d row%s of arm %s, line%s %d to %d\n      %s\n", t->path, rows, rows == 1 ? "" : "s",
+                arm, rows == 1 ? "" : "s", from, to, first);
     close_table(t);
     ps_free(t);
     return status;
@@ -195,8 +196,8 @@ typedef struct {
 static bool is_there(const char *text) { return text[0] != '\0' && strcmp(text, "NA") != 0; }
 
 static void show_term(const table_rows *t, FILE *stream) {
-    fprintf(stream, "      %s, window %s, step %s: %s of %s  <- %s:%s", cell(t, "layer"), cell(t, "window"), cell(t, "step"),
-            cell(t, "amount"), cell(t, "weight"), cell(t, "trace"), cell(t, "line"));
+    fprintf(stream, "      %s, window %s, step %s: %s of %s  <- %s:%s", cell(t, "layer"), cell(t, "window"),
+            cell(t, "step"), cell(t, "amount"), cell(t, "weight"), cell(t, "trace"), cell(t, "line"));
     if (is_there(cell(t, "against_trace")))
         fprintf(stream, " and %s:%s", cell(t, "against_trace"), cell(t, "against_line"));
     putc('\n', stream);
@@ -238,13 +239,15 @@ static ps_status sum_terms(const place *at, const char *measure, const char *arm
     return status;
 }
 
-/* Whether the terms give the number of the verdict; PS_ERR_INPUT where they do not: table and verdict are of two comparisons. */
+/* Whether the terms give the number of the verdict; PS_ERR_INPUT where they do not: table and verdict are of two
+ * comparisons. */
 static ps_status compare_sum(const cJSON *value, double sum, FILE *stream) {
     const cJSON *given = cJSON_GetObjectItemCaseSensitive(value, "value");
     if (!cJSON_IsNumber(given)) return PS_OK;
     if (fabs(given->valuedouble - sum) > 1e-6 * fmax(1, fabs(sum)))
-        return ps_fail(PS_ERR_INPUT, "the terms in prediction_rows.tsv give %.9g, verdict.json says %.9g; compare the runs again", sum,
-                       given->valuedouble);
+        return ps_fail(PS_ERR_INPUT,
+                       "the terms in prediction_rows.tsv give %.9g, verdict.json says %.9g; compare the runs again",
+                       sum, given->valuedouble);
     fprintf(stream, "    recomputed: %.9g, as in verdict.json\n", sum);
     return PS_OK;
 }
@@ -252,12 +255,14 @@ static ps_status compare_sum(const cJSON *value, double sum, FILE *stream) {
 static double ratio_of(const term_sum *sum) { return sum->weight != 0 ? sum->amount / sum->weight : 0; }
 
 /* Of a median, whose terms are the values in the middle: that no more than half of the values lie below it. */
-static ps_status show_below(const place *at, const char *measure, const char *arm, const char *seed, term_sum *sum, FILE *stream) {
+static ps_status show_below(const place *at, const char *measure, const char *arm, const char *seed, term_sum *sum,
+                            FILE *stream) {
     char name[128];
     snprintf(name, sizeof name, "%s_below", measure);
     PS_TRY(sum_terms(at, name, arm, seed, sum, stream));
     if (sum->rows > 0 && 2 * sum->amount > sum->weight)
-        return ps_fail(PS_ERR_INPUT, "in prediction_rows.tsv %.9g of %.9g values lie below their median; compare the runs again",
+        return ps_fail(PS_ERR_INPUT,
+                       "in prediction_rows.tsv %.9g of %.9g values lie below their median; compare the runs again",
                        sum->amount, sum->weight);
     return PS_OK;
 }
@@ -275,8 +280,9 @@ static ps_status show_terms(const place *at, const cJSON *part, const cJSON *val
         fprintf(stream, "    no event in either arm: O - E and V are 0, and there is no term\n");
         status = compare_sum(value, 0, stream);
     } else if (status == PS_OK)
-        status = ps_fail(PS_ERR_INPUT, "prediction_rows.tsv has no term of %s for arm %s and seed %s; compare the runs again", measure,
-                         text_of(part, "arm"), seed);
+        status = ps_fail(PS_ERR_INPUT,
+                         "prediction_rows.tsv has no term of %s for arm %s and seed %s; compare the runs again",
+                         measure, text_of(part, "arm"), seed);
     if (status == PS_OK && !paired) status = show_below(at, measure, text_of(part, "arm"), seed, &sums[0], stream);
     ps_free(sums);
     return status;
@@ -285,12 +291,14 @@ static ps_status show_terms(const place *at, const cJSON *part, const cJSON *val
 static ps_status show_tables(const place *at, const cJSON *prediction, const char *arm, const char *seed,
                              FILE *stream) {
     const cJSON *table;
-    cJSON_ArrayForEach(table, cJSON_GetObjectItemCaseSensitive(prediction, "tables"))
-        if (cJSON_IsString(table) && arm[0] != '\0') PS_TRY(show_table(at, table->valuestring, arm, seed, stream));
+    cJSON_ArrayForEach(
+        table, cJSON_GetObjectItemCaseSensitive(prediction, "tables")) if (cJSON_IsString(table) && arm[0] != '\0')
+        PS_TRY(show_table(at, table->valuestring, arm, seed, stream));
     return PS_OK;
 }
 
-static ps_status show_first_line(const place *at, const cJSON *value, const char *trace, const char *line, FILE *stream) {
+static ps_status show_first_line(const place *at, const cJSON *value, const char *trace, const char *line,
+                                 FILE *stream) {
     const cJSON *number = cJSON_GetObjectItemCaseSensitive(value, line);
     if (!cJSON_IsNumber(number) || !(number->valuedouble >= 1)) return PS_OK;
     fprintf(stream, "    trace rows, from\n");
@@ -340,19 +348,24 @@ static void show_fixed(const cJSON *prediction, FILE *stream) {
     const cJSON *item, *list = cJSON_GetObjectItemCaseSensitive(prediction, "fixed");
     char value[64];
     fprintf(stream, "  %-13s ", "fixed:");
-    cJSON_ArrayForEach(item, list)
-        fprintf(stream, "%s%s = %s", item != list->child ? ", " : "", text_of(item, "name"), shown(item, "value", value, sizeof value));
+    cJSON_ArrayForEach(item, list) fprintf(stream, "%s%s = %s", item != list->child ? ", " : "", text_of(item, "name"),
+                                           shown(item, "value", value, sizeof value));
     fprintf(stream, "%s\n", cJSON_GetArraySize(list) > 0 ? "" : "-");
 }
 
 /* What was fixed before any run was read, and what of it these runs lack. */
 static void show_design(const cJSON *p, FILE *stream) {
-    static const char *const keys[][2] = {{"population", "counted over:"}, {"statistic", "statistic:"}, {"test", "test:"},
-                                          {"supports", "supports it:"},    {"refutes", "refutes it:"}};
+    static const char *const keys[][2] = {{"population", "counted over:"},
+                                          {"statistic", "statistic:"},
+                                          {"test", "test:"},
+                                          {"supports", "supports it:"},
+                                          {"refutes", "refutes it:"}};
     char margin[64];
     fprintf(stream, "%s  %s\n\n  %s\n", text_of(p, "id"), text_of(p, "title"), text_of(p, "statement"));
-    for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) fprintf(stream, "  %-13s %s\n", keys[k][1], text_of(p, keys[k][0]));
-    fprintf(stream, "  %-13s %s than the margin %s\n", "direction:", text_of(p, "direction"), shown(p, "margin", margin, sizeof margin));
+    for (size_t k = 0; k < sizeof keys / sizeof *keys; k++)
+        fprintf(stream, "  %-13s %s\n", keys[k][1], text_of(p, keys[k][0]));
+    fprintf(stream, "  %-13s %s than the margin %s\n", "direction:", text_of(p, "direction"),
+            shown(p, "margin", margin, sizeof margin));
     show_fixed(p, stream);
     show_words(p, "needs", "needs:", stream);
     show_words(p, "missing", "not recorded:", stream);
@@ -361,13 +374,16 @@ static void show_design(const cJSON *p, FILE *stream) {
 static void show_numbers(const cJSON *p, FILE *stream) {
     char a[64], b[64], c[64], d[64];
     fprintf(stream, "\n  verdict: %s\n  %s\n", text_of(p, "verdict"), text_of(p, "sentence"));
-    fprintf(stream, "  estimate %s over %s seeds, %s %s to %s", shown(p, "estimate", a, sizeof a), shown(p, "n", b, sizeof b),
-            text_of(p, "interval"), shown(p, "low", c, sizeof c), shown(p, "high", d, sizeof d));
+    fprintf(stream, "  estimate %s over %s seeds, %s %s to %s", shown(p, "estimate", a, sizeof a),
+            shown(p, "n", b, sizeof b), text_of(p, "interval"), shown(p, "low", c, sizeof c),
+            shown(p, "high", d, sizeof d));
     fprintf(stream, " (coverage %s), margin %s\n", shown(p, "coverage", a, sizeof a), shown(p, "margin", b, sizeof b));
-    fprintf(stream, "  in favour: p %s, after Holm %s, Wilcoxon %s", shown(p, "p", a, sizeof a), shown(p, "p_holm", b, sizeof b),
-            shown(p, "p_wilcoxon", c, sizeof c));
-    fprintf(stream, "; against: p %s, after Holm %s", shown(p, "p_refute", a, sizeof a), shown(p, "p_refute_holm", b, sizeof b));
-    fprintf(stream, "; best possible p %s, after Holm %s\n", shown(p, "best_p", a, sizeof a), shown(p, "best_p_holm", b, sizeof b));
+    fprintf(stream, "  in favour: p %s, after Holm %s, Wilcoxon %s", shown(p, "p", a, sizeof a),
+            shown(p, "p_holm", b, sizeof b), shown(p, "p_wilcoxon", c, sizeof c));
+    fprintf(stream, "; against: p %s, after Holm %s", shown(p, "p_refute", a, sizeof a),
+            shown(p, "p_refute_holm", b, sizeof b));
+    fprintf(stream, "; best possible p %s, after Holm %s\n", shown(p, "best_p", a, sizeof a),
+            shown(p, "best_p_holm", b, sizeof b));
 }
 
 /* The sentence, and the verdict under each variation that touches it. */
@@ -389,8 +405,8 @@ static ps_status show_prediction(const place *at, const cJSON *p, FILE *stream) 
     show_design(p, stream);
     show_numbers(p, stream);
     show_sensitivity(p, stream);
-    cJSON_ArrayForEach(part, cJSON_GetObjectItemCaseSensitive(p, "parts"))
-        if (text_of(part, "arm")[0] != '\0') PS_TRY(show_part(at, p, part, stream));
+    cJSON_ArrayForEach(part, cJSON_GetObjectItemCaseSensitive(p, "parts")) if (text_of(part, "arm")[0] != '\0')
+        PS_TRY(show_part(at, p, part, stream));
     return PS_OK;
 }
 

@@ -6,10 +6,11 @@
 
 #include "core/status.h"
 
-/* Prints what a prediction in directory/verdict.json was tested by and found, with its sensitivity, then the chain from the verdict over the
- * table rows of each seed to the trace rows (path:line) they were counted from, and adds up the terms in prediction_rows.tsv again:
- * PS_ERR_INPUT where they do not give the verdict's number. Relative paths of traces start where traces_from of the verdict leads from
- * directory. `prediction` is an id such as "W1", in any case; NULL lists the predictions.
+/* Prints what a prediction in directory/verdict.json was tested by and found, with its sensitivity, then the chain from
+ * the verdict over the table rows of each seed to the trace rows (path:line) they were counted from, and adds up the
+ * terms in prediction_rows.tsv again: PS_ERR_INPUT where they do not give the verdict's number. Relative paths of
+ * traces start where traces_from of the verdict leads from directory. `prediction` is an id such as "W1", in any case;
+ * NULL lists the predictions.
  * PS_ERR_USAGE when there is no such prediction (the known ones are named), PS_ERR_IO or PS_ERR_INPUT for a directory
  * without a verdict or with a trace that has changed since. */
 ps_status ps_explain(const char *directory, const char *prediction, FILE *stream);

@@ -88,19 +88,24 @@ const char *ps_scan_number(const char *text, double *value) {
 
 static const uint64_t zeros = 0x3030303030303030u;
 
-/* How many of the eight characters in `word` (the first in its lowest byte) are digits before the first that is none. A digit's
- * high half is 3, and stays so when 6 is added; a carry can only come from a character that is no digit, below which all is told. */
+/* How many of the eight characters in `word` (the first in its lowest byte) are digits before the first that is none. A
+ * digit's high half is 3, and stays so when 6 is added; a carry can only come from a character that is no digit, below
+ * which all is told. */
 static inline int leading_digits(uint64_t word) {
-    uint64_t high = 0xf0f0f0f0f0f0f0f0u, other = ((word & high) ^ zeros) | (((word + 0x0606060606060606u) & high) ^ zeros);
+    uint64_t high = 0xf0f0f0f0f0f0f0f0u,
+             other = ((word & high) ^ zeros) | (((word + 0x0606060606060606u) & high) ^ zeros);
     return other == 0 ? 8 : __builtin_ctzll(other) / 8;
 }
 
-/* The number that the first `digits` (0 to 8) of the characters make: leading zeros are shifted in, then neighbours are joined. */
+/* The number that the first `digits` (0 to 8) of the characters make: leading zeros are shifted in, then neighbours are
+ * joined. */
 static inline uint64_t digits_value(uint64_t word, int digits) {
     if (digits < 8) word = (word - zeros) << (56 - 8 * digits) << 8;
     else word -= zeros;
     word = word * 10 + (word >> 8);
-    return ((word & 0x000000ff000000ffu) * (100 + (1000000ull << 32)) + ((word >> 16) & 0x000000ff000000ffu) * (1 + (10000ull << 32))) >> 32;
+    return ((word & 0x000000ff000000ffu) * (100 + (1000000ull << 32)) +
+            ((word >> 16) & 0x000000ff000000ffu) * (1 + (10000ull << 32))) >>
+           32;
 }
 
 static inline uint64_t eight_characters(const char *text) {
@@ -112,8 +117,8 @@ static inline uint64_t eight_characters(const char *text) {
     return word;
 }
 
-/* What ps_scan_number does, where 32 characters may be looked at; NULL for what is not common: more than 7 digits before or 15 after
- * the point, leading zeros, no number, or one that takes strtod to round. */
+/* What ps_scan_number does, where 32 characters may be looked at; NULL for what is not common: more than 7 digits
+ * before or 15 after the point, leading zeros, no number, or one that takes strtod to round. */
 enum { COMMON_ROOM = 32 };
 static inline const char *scan_common(const char *text, double *value) {
     static const uint64_t scales[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000};
@@ -184,7 +189,8 @@ static const char *skip_scalar(const char *text) {
 
 static const char *skip_value(const char *text, int depth);
 
-/* Nothing that numbers and the blanks and commas between them do not hold: in blocks, so that the compiler can use vectors. */
+/* Nothing that numbers and the blanks and commas between them do not hold: in blocks, so that the compiler can use
+ * vectors. */
 static bool all_plain(const char *text, const char *end) {
     enum { BLOCK = 32 };
     while (text < end) {
@@ -192,7 +198,8 @@ static bool all_plain(const char *text, const char *end) {
         if (end - text >= BLOCK) {
             for (int i = 0; i < BLOCK; i++) {
                 unsigned char c = (unsigned char)text[i];
-                other |= (unsigned char)!(((unsigned char)(c - '+') <= '9' - '+' && c != '/') || c == ' ' || (c | 0x20) == 'e');
+                other |= (unsigned char)!(((unsigned char)(c - '+') <= '9' - '+' && c != '/') || c == ' ' ||
+                                          (c | 0x20) == 'e');
             }
             text += BLOCK;
         } else {
@@ -204,7 +211,8 @@ static bool all_plain(const char *text, const char *end) {
     return true;
 }
 
-/* A flat array of numbers is passed over without converting it; its numbers are checked only when asked for. NULL: it is none. */
+/* A flat array of numbers is passed over without converting it; its numbers are checked only when asked for. NULL: it
+ * is none. */
 static const char *skip_numbers(const char *text) {
     const char *end = strchr(text, ']');
     return end != NULL && all_plain(text, end) ? end + 1 : NULL;

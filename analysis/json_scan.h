@@ -1,6 +1,6 @@
-/* Direct scanning of one line of JSON in place: no tree, no allocation. Used by the trace reader, whose lines are mostly
- * long arrays of numbers. The text must end in a zero byte. On malformed text a scanner returns NULL; on success, where it
- * stopped. */
+/* Direct scanning of one line of JSON in place: no tree, no allocation. Used by the trace reader, whose lines are
+ * mostly long arrays of numbers. The text must end in a zero byte. On malformed text a scanner returns NULL; on
+ * success, where it stopped. */
 #ifndef PS_ANALYSIS_JSON_SCAN_H
 #define PS_ANALYSIS_JSON_SCAN_H
 
@@ -34,7 +34,8 @@ const char *ps_scan_skip(const char *text);
 /* An array of numbers: stores up to `room` and counts all. */
 const char *ps_scan_array(const char *text, double *values, size_t room, size_t *count);
 
-/* Next key of an object: `text` points behind '{' or behind the previous value; *done at '}'. Gives the place of the value.
+/* Next key of an object: `text` points behind '{' or behind the previous value; *done at '}'. Gives the place of the
+ * value.
  */
 const char *ps_scan_key(const char *text, bool first, const char **key, size_t *key_length, bool *done);
 

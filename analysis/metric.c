@@ -149,7 +149,8 @@ void ps_metric_term(const ps_metric_input *input, ps_term term) {
                   run->header->path, ps_absent(), NULL);
 }
 
-static ps_mobility mobility_by(const ps_run *run, const ps_frame *frame, int node, ps_quantity moved, ps_quantity norm) {
+static ps_mobility mobility_by(const ps_run *run, const ps_frame *frame, int node, ps_quantity moved,
+                               ps_quantity norm) {
     double below = frame->inert_below[run->node_layer[node]];
     double path = ps_frame_value(frame, moved, node), start = ps_frame_value(frame, norm, node);
     /* What is not finite after a divergence neither moves nor stands still. */
@@ -184,16 +185,12 @@ const char *ps_group_name(ps_group group) {
 bool ps_group_has(const ps_run *run, const ps_window_info *window, ps_group group, int node) {
     unsigned before = ps_run_state(run, window->before, node);
     switch (group) {
-        case PS_GROUP_ALIVE:
-            return ps_state_alive(before);
-        case PS_GROUP_NEAR:
-            return ps_state_near(before);
-        case PS_GROUP_DEAD:
-            return ps_state_dead(before);
+        case PS_GROUP_ALIVE: return ps_state_alive(before);
+        case PS_GROUP_NEAR: return ps_state_near(before);
+        case PS_GROUP_DEAD: return ps_state_dead(before);
         case PS_GROUP_DEAD_THROUGH:
             return ps_state_dead(before) && ps_state_dead(ps_run_state(run, window->after, node));
-        default:
-            return true;
+        default: return true;
     }
 }
 

@@ -14,7 +14,8 @@ typedef struct {
     ps_tables *tables;
     ps_summary *summary;
     ps_collector *collector; /* of the arm */
-    unsigned asked;          /* PS_RESTS_...: measures that rest on none of these need not be set; all bits without a variation */
+    unsigned
+        asked; /* PS_RESTS_...: measures that rest on none of these need not be set; all bits without a variation */
 } ps_metric_input;
 
 /* What a measure rests on: a variation (variation.h) changes some of it. */
@@ -36,8 +37,9 @@ typedef struct {
     ps_status (*record)(void *state, const ps_trace_record *record);
     ps_status (*end)(void *state);
     void (*destroy)(void *state);
-    unsigned rests; /* PS_RESTS_...: it runs again under the variations that change them; 0: no prediction uses it, or nothing
-                       that varies touches it */
+    /* PS_RESTS_...: it runs again under the variations that change them; 0: no prediction uses it, or nothing that
+     * varies touches it */
+    unsigned rests;
 } ps_metric;
 
 #define PS_METRIC(id) extern const ps_metric ps_metric_##id;
@@ -59,12 +61,13 @@ static inline double ps_frame_layer(const ps_frame *frame, ps_quantity quantity,
     return frame->layer[quantity] != NULL ? frame->layer[quantity][layer] : ps_absent();
 }
 
-/* a / b; ps_absent() where either is missing or b is 0: a ratio without a denominator is not a number, and is said to be
- * missing. */
+/* a / b; ps_absent() where either is missing or b is 0: a ratio without a denominator is not a number, and is said to
+ * be missing. */
 double ps_ratio(double a, double b);
 
-/* One term of a measure, for prediction_rows.tsv: the measure is the sum of the terms' amounts over the sum of their weights (which
- * `explain` adds up again). layer NULL, window or step below 0: none; line: of the trace. Terms without weight are not written. */
+/* One term of a measure, for prediction_rows.tsv: the measure is the sum of the terms' amounts over the sum of their
+ * weights (which `explain` adds up again). layer NULL, window or step below 0: none; line: of the trace. Terms without
+ * weight are not written. */
 typedef struct {
     const char *measure;
     const ps_trace_layer *layer;
@@ -86,7 +89,14 @@ const char *ps_mobility_name(ps_mobility mobility);
 const char *ps_activity_name(unsigned state);
 
 /* Groups of nodes a window's rows are told apart by. */
-typedef enum { PS_GROUP_ALL, PS_GROUP_ALIVE, PS_GROUP_NEAR, PS_GROUP_DEAD, PS_GROUP_DEAD_THROUGH, PS_GROUP_COUNT } ps_group;
+typedef enum {
+    PS_GROUP_ALL,
+    PS_GROUP_ALIVE,
+    PS_GROUP_NEAR,
+    PS_GROUP_DEAD,
+    PS_GROUP_DEAD_THROUGH,
+    PS_GROUP_COUNT
+} ps_group;
 const char *ps_group_name(ps_group group);
 /* The dead nodes that the run's population rule names. */
 static inline ps_group ps_group_of_dead(const ps_run *run) {

@@ -67,8 +67,8 @@ static bool common_function(const ps_arm_run *a, const ps_arm_run *b) {
     return (a->fork != NULL && b->fork != NULL && strcmp(a->fork, b->fork) == 0) || (a->starts_zero && b->starts_zero);
 }
 
-/* Whether both arms are one cohort at the first probe: by design, and with all nodes in equal states, in every pair. Both are known before any
- * outcome. The number of pairs that differ, in either way. */
+/* Whether both arms are one cohort at the first probe: by design, and with all nodes in equal states, in every pair.
+ * Both are known before any outcome. The number of pairs that differ, in either way. */
 typedef struct {
     int pairs, other_function, other_states;
 } cohort_check;
@@ -101,8 +101,8 @@ static bool serves(const ps_arms *arms, const ps_prediction *prediction, const p
     return true;
 }
 
-/* One arm for all parts of a prediction: of those with the role one that serves, e = 2 first; else the first with the role, so that the sentence can
- * say what it lacks. */
+/* One arm for all parts of a prediction: of those with the role one that serves, e = 2 first; else the first with the
+ * role, so that the sentence can say what it lacks. */
 static const ps_arm *choose_arm(const ps_arms *arms, const ps_prediction *prediction) {
     const ps_arm *first = NULL;
     for (int pass = 0; pass < 2; pass++)
@@ -135,7 +135,8 @@ static size_t cohort_size(const ps_summary *summary) {
 
 enum { ALL_LAYERS = -1 };
 
-/* Both arms' nodes of one layer, or of all, in a cohort fixed at the first probe; times count from there. ps_free frees *out. */
+/* Both arms' nodes of one layer, or of all, in a cohort fixed at the first probe; times count from there. ps_free frees
+ * *out. */
 static ps_status gather_cohort(const ps_summary *reference, const ps_summary *arm, bool reopening, int layer,
                                ps_stats_spell **out, size_t *nodes) {
     size_t room = reference->spell_count + arm->spell_count + cohort_size(reference) + cohort_size(arm) + 1, count = 0;
@@ -151,14 +152,16 @@ static ps_status gather_cohort(const ps_summary *reference, const ps_summary *ar
         }
         for (size_t i = 0; !reopening && i < s->alive_count; i++)
             for (int node = 0; (layer == ALL_LAYERS || s->alive[i].layer == layer) && node < s->alive[i].nodes; node++)
-                spells[count++] = (ps_stats_spell){0, (double)s->alive[i].end, s->alive[i].layer, s->alive[i].died, treated};
+                spells[count++] =
+                    (ps_stats_spell){0, (double)s->alive[i].end, s->alive[i].layer, s->alive[i].died, treated};
     }
     *out = spells;
     *nodes = count;
     return PS_OK;
 }
 
-ps_status ps_prediction_log_hazard_ratio(const ps_summary *reference, const ps_summary *arm, bool reopening, ps_prediction_value *v) {
+ps_status ps_prediction_log_hazard_ratio(const ps_summary *reference, const ps_summary *arm, bool reopening,
+                                         ps_prediction_value *v) {
     ps_stats_spell *spells;
     size_t nodes;
     PS_TRY(gather_cohort(reference, arm, reopening, ALL_LAYERS, &spells, &nodes));
@@ -175,7 +178,8 @@ ps_status ps_prediction_log_hazard_ratio(const ps_summary *reference, const ps_s
 
 static ps_status pair_value(const char *statistic, const ps_summary *reference, const ps_summary *arm,
                             ps_prediction_value *v) {
-    if (statistic[0] == '@') return ps_prediction_log_hazard_ratio(reference, arm, strcmp(statistic, "@reopening") == 0, v);
+    if (statistic[0] == '@')
+        return ps_prediction_log_hazard_ratio(reference, arm, strcmp(statistic, "@reopening") == 0, v);
     const ps_summary_item *item = ps_summary_find(arm, statistic);
     v->value = ps_summary_get(arm, statistic);
     v->cases = item != NULL ? item->cases : 0;
@@ -208,11 +212,13 @@ static bool lists(const char *words, ps_quantity quantity) {
 
 static bool needs(const ps_prediction *prediction, int variation, ps_quantity quantity) {
     int count;
-    return lists(prediction->needs, quantity) || (variation != PRIMARY && lists(ps_variations(&count)[variation].needs, quantity));
+    return lists(prediction->needs, quantity) ||
+           (variation != PRIMARY && lists(ps_variations(&count)[variation].needs, quantity));
 }
 
 /* The first needed quantity that one of the runs has not recorded, NULL: none. */
-static const char *first_missing(const ps_prediction *prediction, int variation, const ps_arm_run *run, const ps_arm_run *partner) {
+static const char *first_missing(const ps_prediction *prediction, int variation, const ps_arm_run *run,
+                                 const ps_arm_run *partner) {
     for (int q = 0; q < PS_Q_COUNT; q++)
         if (needs(prediction, variation, (ps_quantity)q) &&
             (!recorded(run, (ps_quantity)q) || (partner != NULL && !recorded(partner, (ps_quantity)q))))
@@ -234,7 +240,8 @@ static void list_missing(const ps_prediction *prediction, int variation, const p
         size_t used = strlen(missing);
         ps_quantity quantity = (ps_quantity)q;
         if (!needs(prediction, variation, quantity)) continue;
-        if (all_recorded(part->arm, quantity) && (part->against == NULL || all_recorded(part->against, quantity))) continue;
+        if (all_recorded(part->arm, quantity) && (part->against == NULL || all_recorded(part->against, quantity)))
+            continue;
         snprintf(missing + used, size - used, "%s%s", used > 0 ? " " : "", ps_quantity_name(quantity));
     }
 }
@@ -253,9 +260,9 @@ static bool left_by_design(part_work *work, const ps_arm_run *run, const ps_arm_
         return true;
     }
     ps_pair pair = partner != NULL ? ps_arms_pair(run, partner, &key) : PS_PAIR_GOOD;
-    const ps_arm *open = run->status == PS_RUN_UNFINISHED                              ? r->arm
+    const ps_arm *open = run->status == PS_RUN_UNFINISHED                          ? r->arm
                          : partner != NULL && partner->status == PS_RUN_UNFINISHED ? r->against
-                                                                                       : NULL;
+                                                                                   : NULL;
     if (pair == PS_PAIR_UNVERIFIED) leave_out(r, run->seed, "its traces carry no pairing object", NULL, true);
     else if (pair == PS_PAIR_DIFFERS) leave_out(r, run->seed, "is no pair: differs in", key, true);
     else if (open != NULL) leave_out(r, run->seed, "has no end in arm", open->name, true);
@@ -269,20 +276,22 @@ static uint64_t line_of(const ps_summary *summary, const char *statistic) {
     return ps_summary_line(summary, statistic[0] == '@' ? "dead_mean" : statistic);
 }
 
-/* Of a contrast alone: its statistic is what came out, of which a divergence is the worst. What one arm's nodes do is told by what was recorded
- * up to the last finite probe (metric.h); nothing is worst or best there. */
+/* Of a contrast alone: its statistic is what came out, of which a divergence is the worst. What one arm's nodes do is
+ * told by what was recorded up to the last finite probe (metric.h); nothing is worst or best there. */
 static bool is_ranked(const ps_arm_run *run, const ps_arm_run *partner) {
     return partner != NULL && (run->status == PS_RUN_DIVERGED || partner->status == PS_RUN_DIVERGED);
 }
 
-/* The effect of a pair of which a run diverged: the worst there is, the best where the partner alone did, none where both did. */
+/* The effect of a pair of which a run diverged: the worst there is, the best where the partner alone did, none where
+ * both did. */
 static double diverged_effect(const ps_arm_run *run, const ps_arm_run *partner) {
     bool arm = run->status == PS_RUN_DIVERGED, other = partner->status == PS_RUN_DIVERGED;
     return arm && other ? 0 : arm ? -INFINITY : INFINITY;
 }
 
 /* Why a run or pair gives no finite number. */
-static const char *reason_without(const ps_prediction *prediction, const ps_arm_run *run, const ps_prediction_value *v) {
+static const char *reason_without(const ps_prediction *prediction, const ps_arm_run *run,
+                                  const ps_prediction_value *v) {
     if (!ps_is_absent(v->value)) return "gives a number that is not finite";
     if (run->status == PS_RUN_DIVERGED) return "diverged before it had a case to count";
     return prediction->absent != NULL ? prediction->absent : "has no case to count";
@@ -290,7 +299,8 @@ static const char *reason_without(const ps_prediction *prediction, const ps_arm_
 
 static ps_status add_run(part_work *work, const ps_arm_run *run, const ps_arm_run *partner, int variation) {
     ps_prediction_part_result *r = work->r;
-    const ps_summary *mine = summary_of(run, variation), *other = partner != NULL ? summary_of(partner, variation) : NULL;
+    const ps_summary *mine = summary_of(run, variation),
+                     *other = partner != NULL ? summary_of(partner, variation) : NULL;
     const char *statistic = work->part->statistic;
     ps_prediction_value *v = &r->values[r->n];
     if (left_by_design(work, run, partner, variation)) return PS_OK;
@@ -329,7 +339,8 @@ static ps_status add_runs(part_work *work, int variation) {
     return PS_OK;
 }
 
-/* Estimate and interval on the scale of the values, on which a diverged run is infinite, or stands at the margin where both diverged. */
+/* Estimate and interval on the scale of the values, on which a diverged run is infinite, or stands at the margin where
+ * both diverged. */
 static ps_status sum_up(part_work *work, bool primary) {
     ps_prediction_part_result *r = work->r;
     double values[PS_MOST_SEEDS];
@@ -409,7 +420,8 @@ static bool any_arm(const ps_arms *arms, ps_role role, int size) {
     return false;
 }
 
-static void say_no_arm(const ps_arms *arms, ps_prediction_result *result, const ps_prediction_part *part, const ps_arm *arm) {
+static void say_no_arm(const ps_arms *arms, ps_prediction_result *result, const ps_prediction_part *part,
+                       const ps_arm *arm) {
     bool first = arm == NULL, other_size = !first && any_arm(arms, part->against, part->against_size);
     const char *name = first ? role_name(part->arm, part->arm_size) : role_name(part->against, part->against_size);
     if (other_size)
@@ -426,12 +438,14 @@ static bool say_no_cohort(ps_prediction_result *result, const ps_prediction_part
     size_t size = sizeof result->sentence;
     if (check.other_function > 0)
         snprintf(out, size,
-                 "Not testable: in %d of %d pairs arms %s and %s are not forked from the same checkpoint, and have modules that do not start at zero, "
+                 "Not testable: in %d of %d pairs arms %s and %s are not forked from the same checkpoint, and have "
+                 "modules that do not start at zero, "
                  "so they do not start as the same function.",
                  check.other_function, check.pairs, r->arm->name, r->against->name);
     else if (check.other_states > 0)
         snprintf(out, size,
-                 "Not testable: in %d of %d pairs nodes of both arms are in other states at the first probe, so no cohort is common to both "
+                 "Not testable: in %d of %d pairs nodes of both arms are in other states at the first probe, so no "
+                 "cohort is common to both "
                  "arms; fork the arms from one checkpoint with modules that start at zero.",
                  check.other_states, check.pairs);
     return out[0] != '\0';
@@ -443,14 +457,14 @@ static bool say_untestable(ps_prediction_result *result, const ps_prediction_par
     size_t size = sizeof result->sentence;
     list_left(r, left, sizeof left);
     if (result->missing[0] != '\0' && measured(r) == 0)
-        snprintf(out, size, "Not testable: not recorded in arm %s%s%s: %s.", r->arm->name, r->against != NULL ? " or " : "",
-                 r->against != NULL ? r->against->name : "", result->missing);
+        snprintf(out, size, "Not testable: not recorded in arm %s%s%s: %s.", r->arm->name,
+                 r->against != NULL ? " or " : "", r->against != NULL ? r->against->name : "", result->missing);
     else if (r->n == 0 && r->lost == 0)
         snprintf(out, size, "Not testable: arms %s and %s have no seed in common.", r->arm->name,
                  r->against != NULL ? r->against->name : "?");
     else if (too_many_lost(r))
-        snprintf(out, size, "Not testable: %d of %d seeds give no value, more than a third (counted over: %s): %s.", r->lost,
-                 r->lost + r->n, result->prediction->population, left);
+        snprintf(out, size, "Not testable: %d of %d seeds give no value, more than a third (counted over: %s): %s.",
+                 r->lost, r->lost + r->n, result->prediction->population, left);
     else if (measured(r) == 0 && !result->prediction->divergence_decides)
         snprintf(out, size, "Not testable: a run of every pair diverged, so that no number was measured.");
     return out[0] != '\0';
@@ -499,8 +513,8 @@ static void init_result(const ps_prediction *prediction, ps_prediction_result *r
 }
 
 /* Measures the part; *testable is false, and the sentence says why, where it cannot be judged. */
-static ps_status judge_part(const ps_arms *arms, const ps_arm *arm, int part, int variation, ps_prediction_result *result,
-                            bool *testable) {
+static ps_status judge_part(const ps_arms *arms, const ps_arm *arm, int part, int variation,
+                            ps_prediction_result *result, bool *testable) {
     const ps_prediction *prediction = result->prediction;
     const ps_prediction_part *p = &prediction->parts[part];
     ps_prediction_part_result *r = &result->parts[part];
@@ -586,12 +600,14 @@ static void say(ps_prediction_result *r) {
     if (p->part_count > 1) add_words(r, " (part %d)", r->part + 1);
     add_words(r, " in %s", r->arm->name);
     if (r->against != NULL) add_words(r, " against %s", r->against->name);
-    add_words(r, " is %.4g (%s %.4g to %.4g over %d seed%s%s), margin %s %.4g", r->estimate, interval_in_words(&r->interval),
-              r->interval.low, r->interval.high, r->n, plural, part->diverged > 0 ? ", diverged runs ranked worst, median" : "",
-              p->greater ? "above" : "below", p->parts[r->part].margin);
-    add_words(r, "; p = %.3g for, %.3g against, after Holm %.3g and %.3g", r->p, r->p_refute, r->p_holm, r->p_refute_holm);
-    add_words(r, "; %d seed%s can show p = %.3g at best (%.3g after Holm)%s", r->n, plural, r->best_p, fmin(1, r->best_p_holm),
-              r->best_p_holm > level ? ", so nothing can be decided at 5 %" : "");
+    add_words(r, " is %.4g (%s %.4g to %.4g over %d seed%s%s), margin %s %.4g", r->estimate,
+              interval_in_words(&r->interval), r->interval.low, r->interval.high, r->n, plural,
+              part->diverged > 0 ? ", diverged runs ranked worst, median" : "", p->greater ? "above" : "below",
+              p->parts[r->part].margin);
+    add_words(r, "; p = %.3g for, %.3g against, after Holm %.3g and %.3g", r->p, r->p_refute, r->p_holm,
+              r->p_refute_holm);
+    add_words(r, "; %d seed%s can show p = %.3g at best (%.3g after Holm)%s", r->n, plural, r->best_p,
+              fmin(1, r->best_p_holm), r->best_p_holm > level ? ", so nothing can be decided at 5 %" : "");
     if (left[0] != '\0') add_words(r, "; left out: %s", left);
     add_words(r, ".");
 }
@@ -611,8 +627,7 @@ static ps_status judge(const ps_arms *arms, int variation, bool faulty, const ps
     double p[PREDICTIONS], q[PREDICTIONS], p_holm[PREDICTIONS], q_holm[PREDICTIONS];
     memset(results, 0, PREDICTIONS * sizeof *results);
     for (int i = 0; i < PREDICTIONS; i++) {
-        if (ps_prediction_affected(&list[i], variation))
-            PS_TRY(judge_one(arms, &list[i], variation, &results[i]));
+        if (ps_prediction_affected(&list[i], variation)) PS_TRY(judge_one(arms, &list[i], variation, &results[i]));
         else keep_primary(&primary[i], &results[i]);
         p[i] = results[i].p;
         q[i] = results[i].p_refute;
@@ -640,8 +655,8 @@ ps_status ps_predictions_judge(const ps_arms *arms, bool faulty, ps_prediction_r
     return judge(arms, PRIMARY, faulty, NULL, results);
 }
 
-ps_status ps_predictions_judge_varied(const ps_arms *arms, int variation, bool faulty, const ps_prediction_result *primary,
-                                      ps_prediction_result *results) {
+ps_status ps_predictions_judge_varied(const ps_arms *arms, int variation, bool faulty,
+                                      const ps_prediction_result *primary, ps_prediction_result *results) {
     return judge(arms, variation, faulty, primary, results);
 }
 
@@ -662,7 +677,8 @@ static double next_event(const ps_stats_spell *spells, size_t count, double afte
     return next;
 }
 
-/* What the events at one time add to the sums: those of the nodes at risk then, when all that comes later is censored. room: count. */
+/* What the events at one time add to the sums: those of the nodes at risk then, when all that comes later is censored.
+ * room: count. */
 static ps_stats_logrank events_at(const ps_stats_spell *spells, size_t count, double time, ps_stats_spell *room) {
     size_t at_risk = 0;
     for (size_t i = 0; i < count; i++) {
@@ -693,14 +709,16 @@ static ps_status write_events(const hazard_pair *pair, int layer) {
     ps_stats_spell *spells, *room;
     size_t count;
     char name[32];
-    PS_TRY(gather_cohort(&partner->summary, &run->summary, strcmp(pair->statistic, "@reopening") == 0, layer, &spells, &count));
+    PS_TRY(gather_cohort(&partner->summary, &run->summary, strcmp(pair->statistic, "@reopening") == 0, layer, &spells,
+                         &count));
     ps_status status = PS_ALLOC(count + 1, &room, "nodes at risk");
     snprintf(name, sizeof name, "#%d", layer);
     for (double time = 0; status == PS_OK && isfinite(time = next_event(spells, count, time));) {
         ps_stats_logrank term = events_at(spells, count, time, room);
-        ps_tables_row(pair->tables, PS_TABLE_prediction_rows, "sslsdddddsds", pair->statistic, pair->arm->name, run->seed, name,
-                      ps_absent(), (double)run->summary.start_step + time, term.observed - term.expected, term.variance,
-                      line_after(run, time, layer), run->path, line_after(partner, time, layer), partner->path);
+        ps_tables_row(pair->tables, PS_TABLE_prediction_rows, "sslsdddddsds", pair->statistic, pair->arm->name,
+                      run->seed, name, ps_absent(), (double)run->summary.start_step + time,
+                      term.observed - term.expected, term.variance, line_after(run, time, layer), run->path,
+                      line_after(partner, time, layer), partner->path);
     }
     if (status == PS_OK) ps_free(room);
     ps_free(spells);
@@ -709,7 +727,8 @@ static ps_status write_events(const hazard_pair *pair, int layer) {
 
 static ps_status write_hazards(const ps_prediction_part *part, const ps_prediction_part_result *r,
                                const ps_prediction_value *v, ps_tables *tables) {
-    hazard_pair pair = {part->statistic, r->arm, ps_arm_find_seed(r->arm, v->seed), ps_arm_find_seed(r->against, v->seed), tables};
+    hazard_pair pair = {part->statistic, r->arm, ps_arm_find_seed(r->arm, v->seed),
+                        ps_arm_find_seed(r->against, v->seed), tables};
     for (int l = 0; !v->diverged && l < layers_of(&pair.run->summary); l++) PS_TRY(write_events(&pair, l));
     return PS_OK;
 }

@@ -1,5 +1,5 @@
-/* The predictions and their verdicts. What is predicted is fixed in predictions.def; nothing here looks at an outcome before
- * it has been tested. */
+/* The predictions and their verdicts. What is predicted is fixed in predictions.def; nothing here looks at an outcome
+ * before it has been tested. */
 #ifndef PS_ANALYSIS_PREDICTIONS_H
 #define PS_ANALYSIS_PREDICTIONS_H
 
@@ -12,27 +12,30 @@ const char *ps_verdict_name(ps_verdict verdict);
 /* PS_SENTENCE: bytes that hold the longest sentence, with a statistic in full and names of arms as long as a file's. */
 enum { PS_MOST_PARTS = 3, PS_MOST_FIXED = 2, PS_MOST_PREDICTIONS = 64, PS_SENTENCE = 3072 };
 
-/* One comparison with a margin. Predictions of several parts hold when all parts hold (intersection-union: the largest p).
+/* One comparison with a margin. Predictions of several parts hold when all parts hold (intersection-union: the largest
+ * p).
  */
 typedef struct {
-    const char *statistic; /* a measure of a run, or "@reopening", "@dying": log hazard ratio of a pair (Peto's (O - E) / V,
+    const char
+        *statistic; /* a measure of a run, or "@reopening", "@dying": log hazard ratio of a pair (Peto's (O - E) / V,
                               stratified by layer, in a cohort fixed at the first probe) */
-    ps_role arm, against;  /* against == arm: the measure itself, else the difference arm - against of the same seed */
+    ps_role arm, against; /* against == arm: the measure itself, else the difference arm - against of the same seed */
     int arm_size, against_size; /* pool size e wanted, 0: any */
     double margin;
 } ps_prediction_part;
 
 typedef struct {
     const char *id, *title, *statement, *population, *statistic, *supports, *refutes;
-    const char *test; /* of the distances from the margin */
+    const char *test;   /* of the distances from the margin */
     const char *absent; /* why a run may give no value, NULL: it "has no case to count" */
     struct {
         const char *name; /* NULL: no more */
         double value;
     } fixed[PS_MOST_FIXED]; /* numbers the statistic is counted by, from fixed.h, where the metrics have them from */
-    bool greater;       /* predicted: above the margin; else below */
-    bool divergence_decides; /* a contrast of outcomes that diverging alone spoils: judged though a run of every pair diverged. Of others some
-                                pair must have given a number */
+    bool greater;           /* predicted: above the margin; else below */
+    /* a contrast of outcomes that diverging alone spoils: judged though a run of every pair diverged. Of others some
+     * pair must have given a number */
+    bool divergence_decides;
     unsigned rests;     /* PS_RESTS_... of metric.h: what the statistic changes with */
     const char *needs;  /* quantities of quantity.def, separated by blanks; a run that lacks one gives no value */
     const char *tables; /* where the counted rows stand, separated by blanks */
@@ -45,12 +48,14 @@ const ps_prediction *ps_predictions(int *count);
 typedef struct {
     long long seed;
     double value, cases;
-    double value_arm, value_against;     /* of a difference: what it is the difference of; else ps_absent() */
-    double observed, expected, variance; /* of "@..." statistics: events of the arm, stratified by layer; else ps_absent() */
-    bool diverged, no_event;             /* diverged: a run of the pair did, and it counts by rank alone (never of a measure itself);
+    double value_arm, value_against; /* of a difference: what it is the difference of; else ps_absent() */
+    double observed, expected,
+        variance; /* of "@..." statistics: events of the arm, stratified by layer; else ps_absent() */
+    bool diverged,
+        no_event; /* diverged: a run of the pair did, and it counts by rank alone (never of a measure itself);
                                             no_event: of "@...", O - E = V = 0; the seed says nothing for either side */
-    const char *trace, *against_trace;   /* borrowed from the arms; the latter NULL for a measure itself */
-    uint64_t first_line, against_line;   /* of the traces, 0: none */
+    const char *trace, *against_trace; /* borrowed from the arms; the latter NULL for a measure itself */
+    uint64_t first_line, against_line; /* of the traces, 0: none */
 } ps_prediction_value;
 
 /* A seed that gave no value. */
@@ -81,23 +86,26 @@ typedef struct {
     double p_wilcoxon; /* signed-rank test in favour, beside p (the sign-flip test), which decides */
     double estimate, p, p_refute, p_holm, p_refute_holm, best_p, best_p_holm;
     ps_stats_interval interval;
-    ps_prediction_part_result parts[PS_MOST_PARTS]; /* part_count of the prediction; not testable: as far as they were measured */
-    char missing[256];                              /* needed and not recorded in some run, separated by blanks */
+    ps_prediction_part_result
+        parts[PS_MOST_PARTS]; /* part_count of the prediction; not testable: as far as they were measured */
+    char missing[256];        /* needed and not recorded in some run, separated by blanks */
     char sentence[PS_SENTENCE];
 } ps_prediction_result;
 
-/* "@reopening" (else "@dying") of a pair: Peto's one-step estimate of the log hazard ratio, 0 with no_event where nothing happened. Sets value,
- * cases, no_event, observed, expected and variance. */
-ps_status ps_prediction_log_hazard_ratio(const ps_summary *reference, const ps_summary *arm, bool reopening, ps_prediction_value *v);
+/* "@reopening" (else "@dying") of a pair: Peto's one-step estimate of the log hazard ratio, 0 with no_event where
+ * nothing happened. Sets value, cases, no_event, observed, expected and variance. */
+ps_status ps_prediction_log_hazard_ratio(const ps_summary *reference, const ps_summary *arm, bool reopening,
+                                         ps_prediction_value *v);
 /* results has room for every prediction. faulty: an instrument check did not hold, so nothing can be concluded. */
 ps_status ps_predictions_judge(const ps_arms *arms, bool faulty, ps_prediction_result *results);
-/* The same from the measures under a variation (index into ps_variations). A prediction that rests on nothing it touches keeps the
- * p-values of primary, to be one of the family; its result is said to be unaffected (ps_prediction_affected). */
-ps_status ps_predictions_judge_varied(const ps_arms *arms, int variation, bool faulty, const ps_prediction_result *primary,
-                                      ps_prediction_result *results);
+/* The same from the measures under a variation (index into ps_variations). A prediction that rests on nothing it
+ * touches keeps the p-values of primary, to be one of the family; its result is said to be unaffected
+ * (ps_prediction_affected). */
+ps_status ps_predictions_judge_varied(const ps_arms *arms, int variation, bool faulty,
+                                      const ps_prediction_result *primary, ps_prediction_result *results);
 bool ps_prediction_affected(const ps_prediction *prediction, int variation);
-/* Appends the rows of prediction_rows.tsv that belong to pairs: O - E and V of each layer and step with an event, for the hazard ratios that
- * were measured. */
+/* Appends the rows of prediction_rows.tsv that belong to pairs: O - E and V of each layer and step with an event, for
+ * the hazard ratios that were measured. */
 ps_status ps_predictions_write_terms(const ps_prediction_result *results, ps_tables *tables);
 void ps_predictions_clear(ps_prediction_result *results);
 

@@ -43,7 +43,8 @@ bool ps_run_counts(const ps_run *run, const ps_window_info *window) {
 }
 
 #define FAIL_AT(run, record, ...) fail_at((run), (record)->line, __VA_ARGS__)
-static ps_status __attribute__((format(printf, 3, 4))) fail_at(const ps_run *run, uint64_t line, const char *format, ...) {
+static ps_status __attribute__((format(printf, 3, 4))) fail_at(const ps_run *run, uint64_t line, const char *format,
+                                                               ...) {
     char sentence[400];
     va_list arguments;
     va_start(arguments, format);
@@ -142,7 +143,9 @@ static void publish(const frame_builder *builder, ps_frame *frame, int index) {
 
 static bool valid(double value) { return !isnan(value); }
 
-static bool is_near(double nonzero, double elements, double from) { return nonzero != 0 && elements > 0 && 1 - nonzero / elements >= from; }
+static bool is_near(double nonzero, double elements, double from) {
+    return nonzero != 0 && elements > 0 && 1 - nonzero / elements >= from;
+}
 
 static unsigned silence_of(double nonzero, double elements, unsigned dead, unsigned near) {
     if (nonzero == 0) return dead;
@@ -180,8 +183,8 @@ static unsigned activity_of(const ps_frame *frame, int layer, int node) {
 static unsigned dormancy_of(double mean_abs, double layer_mean) {
     if (!valid(mean_abs)) return 0;
     double score = mean_abs == 0 ? 0 : mean_abs / layer_mean;
-    return PS_STATE_DORMANT_KNOWN | (score <= 0 ? PS_STATE_DORMANT_0 : 0u) | (score <= 0.025 ? PS_STATE_DORMANT_025 : 0u) |
-           (score <= 0.1 ? PS_STATE_DORMANT_100 : 0u);
+    return PS_STATE_DORMANT_KNOWN | (score <= 0 ? PS_STATE_DORMANT_0 : 0u) |
+           (score <= 0.025 ? PS_STATE_DORMANT_025 : 0u) | (score <= 0.1 ? PS_STATE_DORMANT_100 : 0u);
 }
 
 static void note_layer_states(ps_run *run, const ps_frame *frame, int l, uint32_t *states) {
@@ -210,8 +213,8 @@ static void note_shut(const ps_run *run, const shut_gates *shut, long long step,
             states[node] |= PS_STATE_TRAIN_KNOWN | (shut->zeros[node] == 1 ? PS_STATE_TRAIN_DEAD : 0u);
 }
 
-/* Whether some node's output was recorded and is not finite. A NaN counts as an output other than zero, so the nonzero of such a
- * probe say nothing: once a run has diverged, every node would pass for alive. */
+/* Whether some node's output was recorded and is not finite. A NaN counts as an output other than zero, so the nonzero
+ * of such a probe say nothing: once a run has diverged, every node would pass for alive. */
 static bool blown_up(const ps_run *run, const ps_frame *frame) {
     static const ps_quantity sizes[] = {PS_Q_mean_abs, PS_Q_rms};
     for (size_t q = 0; q < sizeof sizes / sizeof *sizes; q++)
@@ -311,8 +314,8 @@ static ps_status note_planted(ps_run *run, const ps_trace_record *record, const 
     cJSON_ArrayForEach(channel, channels) {
         double c = cJSON_IsNumber(channel) ? channel->valuedouble : -1;
         if (!(c >= 0 && c < layer->channels))
-            return FAIL_AT(run, record, "a planted channel is not among the %d channels of layer \"%s\"", layer->channels,
-                           layer->name);
+            return FAIL_AT(run, record, "a planted channel is not among the %d channels of layer \"%s\"",
+                           layer->channels, layer->name);
         run->planted[layer->first_node + (int)c] = name;
     }
     return PS_OK;
@@ -338,13 +341,9 @@ static void note_end(ps_run *run, const ps_trace_record *record) {
 
 static ps_status note_other(ps_run *run, const ps_trace_record *record) {
     switch (record->type) {
-        case PS_RECORD_STEP:
-            return note_step(run, record);
-        case PS_RECORD_EVENT:
-            return note_event(run, record);
-        case PS_RECORD_END:
-            note_end(run, record);
-            break;
+        case PS_RECORD_STEP: return note_step(run, record);
+        case PS_RECORD_EVENT: return note_event(run, record);
+        case PS_RECORD_END: note_end(run, record); break;
         case PS_RECORD_EVAL:
             if (record->split[0] != '\0' && strcmp(record->split, "test") != 0) break;
             run->test_accuracy = record->accuracy;
@@ -356,8 +355,7 @@ static ps_status note_other(ps_run *run, const ps_trace_record *record) {
             if (!ps_is_absent(record->train_ns)) run->train_ns = record->train_ns;
             if (!ps_is_absent(record->peak_memory_bytes)) run->peak_memory_bytes = record->peak_memory_bytes;
             break;
-        default:
-            break;
+        default: break;
     }
     return PS_OK;
 }
@@ -377,12 +375,9 @@ static bool ends_frame(const frame_builder *builder, const ps_trace_record *reco
 }
 
 static ps_status first_pass(ps_run *run, frame_builder *builder, shut_gates *shut) {
-    static const bool wanted[PS_Q_COUNT] = {[PS_Q_nonzero] = true,
-                                            [PS_Q_nonzero_eval] = true,
-                                            [PS_Q_nonzero_half] = true,
-                                            [PS_Q_nonzero_quarter] = true,
-                                            [PS_Q_mean_abs] = true,
-                                            [PS_Q_rms] = true};
+    static const bool wanted[PS_Q_COUNT] = {
+        [PS_Q_nonzero] = true,         [PS_Q_nonzero_eval] = true, [PS_Q_nonzero_half] = true,
+        [PS_Q_nonzero_quarter] = true, [PS_Q_mean_abs] = true,     [PS_Q_rms] = true};
     for (;;) {
         ps_trace_record record;
         bool more;
@@ -498,7 +493,8 @@ static ps_status flush_frame(streamer *s, const ps_run_visitor *visitor) {
     return visitor->frame(visitor->context, &frame);
 }
 
-static ps_status take_record(streamer *s, const ps_run_visitor *visitor, const ps_trace_record *record, const bool *wanted) {
+static ps_status take_record(streamer *s, const ps_run_visitor *visitor, const ps_trace_record *record,
+                             const bool *wanted) {
     if (s->builder.open && ends_frame(&s->builder, record)) PS_TRY(flush_frame(s, visitor));
     if (record->type != PS_RECORD_WINDOW && record->type != PS_RECORD_PROBE)
         return visitor->record(visitor->context, record);

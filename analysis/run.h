@@ -1,6 +1,6 @@
-/* One run: what a first pass over its trace collects (the states of every node at every probe, small), and a second pass
- * that hands out the recorded values window by window and probe by probe, so that memory does not grow with the trace.
- * ps_run_close frees everything; frames and records are borrowed for the call of a visitor. */
+/* One run: what a first pass over its trace collects (the states of every node at every probe, small), and a second
+ * pass that hands out the recorded values window by window and probe by probe, so that memory does not grow with the
+ * trace. ps_run_close frees everything; frames and records are borrowed for the call of a visitor. */
 #ifndef PS_ANALYSIS_RUN_H
 #define PS_ANALYSIS_RUN_H
 
@@ -33,13 +33,13 @@ typedef struct {
     unsigned known, dead, near;
 } ps_dead_rule;
 
-/* When gradient-driven movement over the weights' norm counts as none: below `below`, or, where `relative` is not 0, below
- * `relative` times the median of the layer's alive nodes. */
+/* When gradient-driven movement over the weights' norm counts as none: below `below`, or, where `relative` is not 0,
+ * below `relative` times the median of the layer's alive nodes. */
 typedef struct {
     double below, relative;
 } ps_inert_rule;
-/* P1 and P4 count the nodes dead at a window's start, or, conditioned on the outcome, at both of its ends; P3 those alive at the first
- * probe, or those near-dead there. */
+/* P1 and P4 count the nodes dead at a window's start, or, conditioned on the outcome, at both of its ends; P3 those
+ * alive at the first probe, or those near-dead there. */
 typedef enum { PS_POPULATION_AS_STATED, PS_POPULATION_DEAD_THROUGH, PS_POPULATION_NEAR_DEAD_COHORT } ps_population;
 extern const ps_inert_rule ps_inert_primary; /* below PS_FIXED_INERT */
 
@@ -73,12 +73,14 @@ typedef struct {
     ps_probe_info *probes;
     ps_window_info *windows;
     int probe_count, window_count;
-    uint32_t *states; /* [probe][node], 0 (unknown) at a probe at which some mean_abs or rms is not finite; in a view: of the run it looks at, through probe_map */
+    /* [probe][node], 0 (unknown) at a probe at which some mean_abs or rms is not finite; in a view: of the run it looks
+     * at, through probe_map */
+    uint32_t *states;
     const int *probe_map; /* of a view (view.h): which of the run's probes its own are; NULL: the same */
     ps_dead_rule dead_rule;
     ps_inert_rule inert_rule;
     ps_population population;
-    char **planted;   /* per node: cause named by a planted event, NULL: none; borrowed from planted_causes */
+    char **planted; /* per node: cause named by a planted event, NULL: none; borrowed from planted_causes */
     char **planted_causes;
     size_t planted_cause_count;
     ps_run_status status;
@@ -103,14 +105,15 @@ static inline unsigned ps_run_state(const ps_run *run, int probe, int node) {
     return state | PS_STATE_KNOWN | ((recorded & run->dead_rule.near) != 0 ? PS_STATE_NEAR : 0u);
 }
 
-/* Values of one window or one probe of all layers. node[q] (one value a node) and layer[q] (one a layer) are NULL where no
- * layer recorded the quantity; single values that are missing are ps_absent(). */
+/* Values of one window or one probe of all layers. node[q] (one value a node) and layer[q] (one a layer) are NULL where
+ * no layer recorded the quantity; single values that are missing are ps_absent(). */
 typedef struct {
     bool is_window;
     int index; /* into run->windows or run->probes */
     const double *node[PS_Q_COUNT], *layer[PS_Q_COUNT];
-    const double *inert_below;       /* per layer, of a window: below it a relative path counts as none; set by ps_metrics_run */
-    const uint64_t *line;            /* per layer: line of its record, 0: none */
+    const double
+        *inert_below;     /* per layer, of a window: below it a relative path counts as none; set by ps_metrics_run */
+    const uint64_t *line; /* per layer: line of its record, 0: none */
     const double *images, *elements; /* per layer, of a probe; 0 where not said */
 } ps_frame;
 
@@ -126,14 +129,15 @@ void ps_run_close(ps_run *run);
 /* Second pass, in the order of the trace. */
 ps_status ps_run_stream(ps_run *run, const ps_run_visitor *visitor);
 
-/* Joins windows to the probes around them and sums their learning rates: of the run itself, or of a view with its own. */
+/* Joins windows to the probes around them and sums their learning rates: of the run itself, or of a view with its
+ * own. */
 void ps_run_link_windows(ps_run *run);
 
 const char *ps_run_status_name(ps_run_status status);
 /* The first probe at which the state of any node is known by the run's rule, -1: none. */
 int ps_run_first_known(const ps_run *run);
-/* Whether what a window says of its nodes is counted: in a run that diverged only up to the last finite probe, that is where a probe with known
- * states ends it. Always where the run did not diverge. */
+/* Whether what a window says of its nodes is counted: in a run that diverged only up to the last finite probe, that is
+ * where a probe with known states ends it. Always where the run did not diverge. */
 bool ps_run_counts(const ps_run *run, const ps_window_info *window);
 /* 1 where a module stands between a gate and what feeds it. */
 bool ps_run_has_pool_skip(const ps_run *run);

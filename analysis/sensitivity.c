@@ -18,9 +18,11 @@ double ps_sensitivity_same(const ps_sensitivity *sensitivity, const ps_sensitivi
     return says_something(row) ? (double)(row->verdict == sensitivity->primary) : ps_absent();
 }
 
-static void fill_row(ps_sensitivity_row *row, const ps_variation *variation, const ps_prediction_result *r, bool affected) {
+static void fill_row(ps_sensitivity_row *row, const ps_variation *variation, const ps_prediction_result *r,
+                     bool affected) {
     static const char prefix[] = "Not testable: ";
-    *row = (ps_sensitivity_row){variation, affected, r->verdict, r->n, r->estimate, r->interval.low, r->interval.high, ""};
+    *row =
+        (ps_sensitivity_row){variation, affected, r->verdict, r->n, r->estimate, r->interval.low, r->interval.high, ""};
     if (!affected) {
         row->n = 0;
         row->estimate = row->low = row->high = ps_absent();
@@ -75,7 +77,8 @@ static void say(ps_sensitivity *s) {
     if (s->sentence[0] >= 'a' && s->sentence[0] <= 'z') s->sentence[0] = (char)(s->sentence[0] - 'a' + 'A');
 }
 
-ps_status ps_sensitivity_judge(const ps_arms *arms, bool faulty, const ps_prediction_result *primary, ps_sensitivity *out) {
+ps_status ps_sensitivity_judge(const ps_arms *arms, bool faulty, const ps_prediction_result *primary,
+                               ps_sensitivity *out) {
     int variations, count;
     const ps_variation *list = ps_variations(&variations);
     const ps_prediction *predictions = ps_predictions(&count);

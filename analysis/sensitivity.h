@@ -1,4 +1,5 @@
-/* How each prediction's verdict depends on the rules: judged again under every variation, one row each, and a sentence. */
+/* How each prediction's verdict depends on the rules: judged again under every variation, one row each, and a
+ * sentence. */
 #ifndef PS_ANALYSIS_SENSITIVITY_H
 #define PS_ANALYSIS_SENSITIVITY_H
 
@@ -23,7 +24,8 @@ typedef struct {
 } ps_sensitivity;
 
 /* out has room for every prediction; primary holds their results under the primary rules. */
-ps_status ps_sensitivity_judge(const ps_arms *arms, bool faulty, const ps_prediction_result *primary, ps_sensitivity *out);
+ps_status ps_sensitivity_judge(const ps_arms *arms, bool faulty, const ps_prediction_result *primary,
+                               ps_sensitivity *out);
 /* "not_affected", or the verdict's name. */
 const char *ps_sensitivity_verdict_name(const ps_sensitivity_row *row);
 /* 1 or 0: the verdict is that of the primary rules, or not; ps_absent() where the variation says nothing. */

@@ -35,7 +35,8 @@ uint64_t ps_summary_line(const ps_summary *summary, const char *name) {
 
 uint64_t ps_summary_probe_line(const ps_summary *summary, long long step, int layer) {
     for (int p = 0; p < summary->probe_count && layer < summary->layer_count; p++)
-        if (summary->probe_steps[p] == step) return summary->probe_lines[(size_t)p * (size_t)summary->layer_count + (size_t)layer];
+        if (summary->probe_steps[p] == step)
+            return summary->probe_lines[(size_t)p * (size_t)summary->layer_count + (size_t)layer];
     return 0;
 }
 

@@ -23,12 +23,14 @@ typedef struct {
     bool revived, at_start;
 } ps_summary_spell;
 
-/* The first time a private node of the cohort (alive at the first probe, not near-dead) was seen dead (or the last probe). */
+/* The first time a private node of the cohort (alive at the first probe, not near-dead) was seen dead (or the last
+ * probe). */
 typedef struct {
     int layer, channel;
     long long end;
     bool died;
-    int nodes; /* 1; under a variation nodes of one layer and fate are counted together, and channel is that of the first */
+    /* 1; under a variation nodes of one layer and fate are counted together, and channel is that of the first */
+    int nodes;
 } ps_summary_cohort;
 
 typedef struct {
@@ -38,11 +40,12 @@ typedef struct {
     size_t spell_count, spell_capacity;
     ps_summary_cohort *alive;
     size_t alive_count, alive_capacity;
-    long long start_step;  /* of the first probe with known states, from which the cohorts' times count; 0: none */
+    long long start_step;   /* of the first probe with known states, from which the cohorts' times count; 0: none */
     long long *probe_steps; /* [probe] */
     uint64_t *probe_lines;  /* [probe][layer]: line of the record, 0: none; not kept under a variation */
     int probe_count, layer_count;
-    uint64_t start_digest; /* of the states at the first probe: equal in two runs when their nodes start in equal states */
+    uint64_t
+        start_digest; /* of the states at the first probe: equal in two runs when their nodes start in equal states */
 } ps_summary;
 
 ps_status ps_summary_set(ps_summary *summary, const char *name, double value, double cases, uint64_t first_line);

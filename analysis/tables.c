@@ -73,7 +73,8 @@ static void print_text(FILE *stream, const char *text) {
     for (; *text != '\0'; text++) putc_unlocked((unsigned char)*text < 0x20 ? ' ' : *text, stream);
 }
 
-/* One thread writes the tables, so no cell takes a lock of its own; whole numbers, which most cells are, need no printf. */
+/* One thread writes the tables, so no cell takes a lock of its own; whole numbers, which most cells are, need no
+ * printf. */
 static void print_whole(FILE *stream, long long value) {
     char buffer[24], *p = buffer + sizeof buffer;
     unsigned long long rest = value < 0 ? 0 - (unsigned long long)value : (unsigned long long)value;
@@ -98,17 +99,10 @@ static void print_cells(ps_tables *tables, ps_table_id id, const char *format, v
     for (; *format != '\0'; format++) {
         if (tables->cells[id]++ > 0) putc_unlocked('\t', stream);
         switch (*format) {
-            case 's':
-                print_text(stream, va_arg(arguments, const char *));
-                break;
-            case 'i':
-                print_whole(stream, va_arg(arguments, int));
-                break;
-            case 'l':
-                print_whole(stream, va_arg(arguments, long long));
-                break;
-            default:
-                print_number(stream, va_arg(arguments, double));
+            case 's': print_text(stream, va_arg(arguments, const char *)); break;
+            case 'i': print_whole(stream, va_arg(arguments, int)); break;
+            case 'l': print_whole(stream, va_arg(arguments, long long)); break;
+            default: print_number(stream, va_arg(arguments, double));
         }
     }
 }

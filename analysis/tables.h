@@ -17,8 +17,9 @@ typedef struct ps_tables ps_tables;
 
 /* directory is made when missing. */
 ps_status ps_tables_open(const char *directory, ps_tables **out);
-/* Appends a row (tables NULL: nowhere). One letter a cell: s text (NULL: NA), i int, l long long, d double (ps_absent() and NaN of a ratio: see
- * TABLES.md). Errors of the stream show at commit; a wrong number of cells is PS_ERR_INTERNAL there. */
+/* Appends a row (tables NULL: nowhere). One letter a cell: s text (NULL: NA), i int, l long long, d double (ps_absent()
+ * and NaN of a ratio: see TABLES.md). Errors of the stream show at commit; a wrong number of cells is PS_ERR_INTERNAL
+ * there. */
 void ps_tables_row(ps_tables *tables, ps_table_id id, const char *format, ...);
 /* The same in pieces, for rows whose cells come from a list. */
 void ps_tables_cells(ps_tables *tables, ps_table_id id, const char *format, ...);

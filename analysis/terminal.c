@@ -35,11 +35,14 @@ static void print_contrast(const ps_verdict_contrast *v, FILE *stream) {
     char reference[32], arm[32], difference[32], title[64];
     const ps_contrast *c = &v->contrast;
     snprintf(title, sizeof title, "%s%s%s", v->title, is_percent(v->unit) ? ", %" : "",
-             c->by_rank ? " (median)" : c->diverged_count > 0 ? " (mean)" : "");
+             c->by_rank              ? " (median)"
+             : c->diverged_count > 0 ? " (mean)"
+                                     : "");
     format_value(reference, sizeof reference, c->centre_reference, v->unit, false);
     format_value(arm, sizeof arm, c->centre_arm, v->unit, false);
     format_value(difference, sizeof difference, c->centre, v->unit, true);
-    fprintf(stream, "  %-*s %8s %8s %8s  p %-7.3g", title_width(c), title, reference, arm, difference, c->test.two_sided);
+    fprintf(stream, "  %-*s %8s %8s %8s  p %-7.3g", title_width(c), title, reference, arm, difference,
+            c->test.two_sided);
     print_seeds(v, stream);
     putc('\n', stream);
 }
@@ -51,10 +54,11 @@ static void print_arm(const ps_verdict_document *verdict, const ps_arm *arm, FIL
         if (v->arm != arm || v->contrast.n == 0) continue;
         if (any == NULL) {
             any = &v->contrast;
-            fprintf(stream, "\n%s against %s: %d paired seed%s, which can show p = %.3g at best (two-sided)\n", arm->name,
-                    verdict->arms->arms[0].name, any->n, any->n == 1 ? "" : "s", any->test.best_two_sided);
-            fprintf(stream, "  %-*s %8s %8s %8s  %-9s", title_width(any), any->diverged_count > 0 ? "median or mean over seeds" : "mean over seeds", verdict->arms->arms[0].name, arm->name, "diff",
-                    "sign-flip");
+            fprintf(stream, "\n%s against %s: %d paired seed%s, which can show p = %.3g at best (two-sided)\n",
+                    arm->name, verdict->arms->arms[0].name, any->n, any->n == 1 ? "" : "s", any->test.best_two_sided);
+            fprintf(stream, "  %-*s %8s %8s %8s  %-9s", title_width(any),
+                    any->diverged_count > 0 ? "median or mean over seeds" : "mean over seeds",
+                    verdict->arms->arms[0].name, arm->name, "diff", "sign-flip");
             for (int s = 0; s < any->n && s < MOST_SHOWN; s++)
                 fprintf(stream, any->diverged[s] ? " %7lld*" : " %8lld", any->seed[s]);
             fprintf(stream, "  <- seed\n");
@@ -63,19 +67,23 @@ static void print_arm(const ps_verdict_document *verdict, const ps_arm *arm, FIL
     }
     if (any == NULL) fprintf(stream, "\n%s against %s: no paired seed\n", arm->name, verdict->arms->arms[0].name);
     else if (any->diverged_count > 0)
-        fprintf(stream, "  * a run of this pair diverged. It stays in, and is worse than every other: medians over seeds stand where lower or higher is\n"
-                        "    better, in which, as in the test, a diverged run is infinitely bad (Inf), whatever it recorded. Means are of what was recorded.\n");
+        fprintf(stream,
+                "  * a run of this pair diverged. It stays in, and is worse than every other: medians over seeds stand "
+                "where lower or higher is\n"
+                "    better, in which, as in the test, a diverged run is infinitely bad (Inf), whatever it recorded. "
+                "Means are of what was recorded.\n");
 }
 
 static void print_single(const ps_arm *arm, FILE *stream) {
-    fprintf(stream, "\n%s: %d run%s, nothing to compare with\n", arm->name, arm->run_count, arm->run_count == 1 ? "" : "s");
+    fprintf(stream, "\n%s: %d run%s, nothing to compare with\n", arm->name, arm->run_count,
+            arm->run_count == 1 ? "" : "s");
     for (int r = 0; r < arm->run_count; r++) {
         char start[32], end[32], accuracy[32];
         format_value(start, sizeof start, ps_summary_get(&arm->runs[r].summary, "dead_start"), "share", false);
         format_value(end, sizeof end, ps_summary_get(&arm->runs[r].summary, "dead_end"), "share", false);
         format_value(accuracy, sizeof accuracy, ps_summary_get(&arm->runs[r].summary, "test_accuracy"), "share", false);
-        fprintf(stream, "  seed %lld: dead %s %% -> %s %%, accuracy %s %%, %s\n", arm->runs[r].seed, start, end, accuracy,
-                ps_run_status_name(arm->runs[r].status));
+        fprintf(stream, "  seed %lld: dead %s %% -> %s %%, accuracy %s %%, %s\n", arm->runs[r].seed, start, end,
+                accuracy, ps_run_status_name(arm->runs[r].status));
     }
 }
 
@@ -104,7 +112,8 @@ static void print_predictions(const ps_verdict_document *verdict, int count, FIL
         ps_tables_format(estimate, r->estimate);
         if (r->n > 0) snprintf(estimate, sizeof estimate, "%.4g", r->estimate);
         fprintf(stream, "  %-3s %-13s %-62s %10s  (margin %s %.3g)\n", r->prediction->id, ps_verdict_name(r->verdict),
-                r->prediction->title, estimate, r->prediction->greater ? ">" : "<", r->prediction->parts[r->part].margin);
+                r->prediction->title, estimate, r->prediction->greater ? ">" : "<",
+                r->prediction->parts[r->part].margin);
         fprintf(stream, "      %s\n", r->sentence);
     }
 }
@@ -129,7 +138,8 @@ static void print_verdict(const ps_verdict_document *verdict, FILE *stream) {
     print_checks(verdict, stream);
     print_predictions(verdict, count, stream);
     print_sensitivity(verdict, count, stream);
-    for (int i = 0; i < verdict->sentence_count; i++) fprintf(stream, "%s%s\n", i == 0 ? "\n" : "", verdict->sentences[i]);
+    for (int i = 0; i < verdict->sentence_count; i++)
+        fprintf(stream, "%s%s\n", i == 0 ? "\n" : "", verdict->sentences[i]);
 }
 
 /* Names of arms and layers are in it: what a terminal would obey is taken out. */

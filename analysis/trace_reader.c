@@ -51,8 +51,8 @@ bool ps_quantity_is_window(ps_quantity quantity) { return quantities[quantity].w
 bool ps_quantity_is_layer(ps_quantity quantity) { return quantities[quantity].layer; }
 
 #define FAIL_HERE(reader, ...) fail_here((reader), __LINE__, __VA_ARGS__)
-static ps_status __attribute__((format(printf, 3, 4)))
-fail_here(const ps_trace_reader *reader, int source_line, const char *format, ...) {
+static ps_status __attribute__((format(printf, 3, 4))) fail_here(const ps_trace_reader *reader, int source_line,
+                                                                 const char *format, ...) {
     char sentence[512];
     va_list arguments;
     va_start(arguments, format);
@@ -86,7 +86,8 @@ static ps_status fill(ps_trace_reader *reader) {
     return PS_OK;
 }
 
-/* Hands out the next line without its end, zero-terminated; *line is NULL at the end of the file. *whole: it ended in '\n'.
+/* Hands out the next line without its end, zero-terminated; *line is NULL at the end of the file. *whole: it ended in
+ * '\n'.
  */
 static ps_status next_line(ps_trace_reader *reader, char **line, bool *whole) {
     size_t searched = 0;
@@ -138,7 +139,8 @@ static uint64_t name_digest(const char *name, size_t length) {
 }
 
 static int find_layer(const ps_trace_reader *reader, const char *name, size_t length) {
-    for (size_t slot = name_digest(name, length) & (reader->slot_count - 1);; slot = (slot + 1) & (reader->slot_count - 1)) {
+    for (size_t slot = name_digest(name, length) & (reader->slot_count - 1);;
+         slot = (slot + 1) & (reader->slot_count - 1)) {
         int index = reader->slots[slot] - 1;
         if (index < 0) return -1;
         const char *known = reader->header.layers[index].name;
@@ -147,7 +149,8 @@ static int find_layer(const ps_trace_reader *reader, const char *name, size_t le
 }
 
 static ps_status index_layers(ps_trace_reader *reader) {
-    for (reader->slot_count = 64; reader->slot_count < 4 * (size_t)reader->header.layer_count; reader->slot_count *= 2) {
+    for (reader->slot_count = 64; reader->slot_count < 4 * (size_t)reader->header.layer_count;
+         reader->slot_count *= 2) {
     }
     reader->slots = calloc(reader->slot_count, sizeof *reader->slots);
     if (reader->slots == NULL) return ps_fail(PS_ERR_MEMORY, "no memory for the index of layer names");
@@ -255,8 +258,8 @@ ps_status ps_trace_reader_open(const char *path, ps_trace_reader **out) {
                                               : ps_string_copy(path, &reader->header.path));
     reader->stream = fopen(reader->header.path, "rb");
     if (reader->stream == NULL) {
-        status = ps_fail(PS_ERR_IO, "%s: cannot be opened (%s); give a trace or the directory of a run", reader->header.path,
-                         strerror(errno));
+        status = ps_fail(PS_ERR_IO, "%s: cannot be opened (%s); give a trace or the directory of a run",
+                         reader->header.path, strerror(errno));
         goto cleanup;
     }
     if (fstat(fileno(reader->stream), &info) != 0 || !S_ISREG(info.st_mode)) { /* a device may have no end */
@@ -312,10 +315,9 @@ static const struct field {
     field_kind kind;
     size_t offset, room;
 } fields[] = {
-#define NUMBER(name) \
-    { #name, sizeof #name - 1, FIELD_NUMBER, offsetof(ps_trace_record, name), 0 }
+#define NUMBER(name) {#name, sizeof #name - 1, FIELD_NUMBER, offsetof(ps_trace_record, name), 0}
 #define TEXT(name) \
-    { #name, sizeof #name - 1, FIELD_TEXT, offsetof(ps_trace_record, name), sizeof((ps_trace_record *)0)->name }
+    {#name, sizeof #name - 1, FIELD_TEXT, offsetof(ps_trace_record, name), sizeof((ps_trace_record *)0)->name}
     {"type", sizeof "type" - 1, FIELD_TYPE, 0, 0},
     {"layer", sizeof "layer" - 1, FIELD_LAYER, 0, 0},
     {"values", sizeof "values" - 1, FIELD_VALUES, 0, 0},
@@ -426,8 +428,7 @@ static const char *read_field(ps_trace_reader *reader, ps_trace_record *record, 
                 *(double *)((char *)record + field->offset) = number;
                 return end;
             }
-            default:
-                return read_text_field(reader, record, field, value, note);
+            default: return read_text_field(reader, record, field, value, note);
         }
     }
     return ps_scan_skip(value);
@@ -460,13 +461,14 @@ static ps_status check_record(ps_trace_reader *reader, const ps_trace_record *re
         const char *kind = window ? "window" : "probe";
         if (!note->layer_named)
             return FAIL_HERE(reader, "this %s record has no \"layer\"; every one names a layer of the header", kind);
-        if (note->unknown_layer) return FAIL_HERE(reader, "layer \"%s\" is not among the layers of the header", note->layer);
+        if (note->unknown_layer)
+            return FAIL_HERE(reader, "layer \"%s\" is not among the layers of the header", note->layer);
         if (record->values == NULL) return FAIL_HERE(reader, "this %s record has no object \"values\"", kind);
     }
     if (window && !(whole_number(record->window) && whole_number(record->first) && whole_number(record->last) &&
                     record->last >= record->first))
-        return FAIL_HERE(reader,
-                         "a window record needs whole numbers \"window\", \"first\" and \"last\", last not before first");
+        return FAIL_HERE(
+            reader, "a window record needs whole numbers \"window\", \"first\" and \"last\", last not before first");
     if ((probe || record->type == PS_RECORD_STEP) && !whole_number(record->step))
         return FAIL_HERE(reader, "a %s record needs \"step\", a whole number", probe ? "probe" : "step");
     return PS_OK;
@@ -539,7 +541,8 @@ ps_status ps_trace_values_read(ps_trace_reader *reader, const ps_trace_record *r
         return PS_OK;
     }
     if (ps_scan_array(value, out, expected, &count) == NULL)
-        return FAIL_HERE(reader, "\"%s\" must be an array of numbers (\"NaN\", \"Infinity\" and null are allowed)", name);
+        return FAIL_HERE(reader, "\"%s\" must be an array of numbers (\"NaN\", \"Infinity\" and null are allowed)",
+                         name);
     if (count != expected)
         return FAIL_HERE(reader, "\"%s\" of layer \"%s\" has %zu values for %zu channels", name,
                          reader->header.layers[record->layer].name, count, expected);

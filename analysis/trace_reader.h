@@ -1,7 +1,7 @@
-/* The only reader of traces (src/trace/FORMAT.md). Streams line by line: memory is that of the longest line. Unknown types,
- * keys and quantities are passed over; a last line that was cut off is left out and said; anything else that is wrong is an
- * error that names file:line. Records borrow the reader's buffer and hold until the next call. The creator destroys the
- * reader; the header lives as long as the reader. */
+/* The only reader of traces (src/trace/FORMAT.md). Streams line by line: memory is that of the longest line. Unknown
+ * types, keys and quantities are passed over; a last line that was cut off is left out and said; anything else that is
+ * wrong is an error that names file:line. Records borrow the reader's buffer and hold until the next call. The creator
+ * destroys the reader; the header lives as long as the reader. */
 #ifndef PS_ANALYSIS_TRACE_READER_H
 #define PS_ANALYSIS_TRACE_READER_H
 
@@ -24,8 +24,9 @@ bool ps_quantity_is_window(ps_quantity quantity); /* stands in window records, e
 bool ps_quantity_is_layer(ps_quantity quantity);  /* one number a layer, else one a node */
 
 typedef struct {
-    char *name, *stage, *activation, *norm, *pool_skip; /* norm and pool_skip NULL where there is none; stage may be "" */
-    bool shared;                                        /* a gate after an add: no weights of its own */
+    char *name, *stage, *activation, *norm,
+        *pool_skip; /* norm and pool_skip NULL where there is none; stage may be "" */
+    bool shared;    /* a gate after an add: no weights of its own */
     bool bias;
     int channels, position, depth;
     double fan_in, elements; /* 0 where not said */
@@ -83,11 +84,12 @@ bool ps_trace_reader_was_cut(const ps_trace_reader *reader);
 /* Lines read so far; a second pass may stop where the first one did. */
 uint64_t ps_trace_reader_line(const ps_trace_reader *reader);
 
-/* Walks the values of a window or probe record: start with *cursor = record->values; *quantity is PS_Q_COUNT at the end.
- * Only known quantities that stand in this type of record come out. */
+/* Walks the values of a window or probe record: start with *cursor = record->values; *quantity is PS_Q_COUNT at the
+ * end. Only known quantities that stand in this type of record come out. */
 ps_status ps_trace_values_next(ps_trace_reader *reader, const ps_trace_record *record, const char **cursor,
                                ps_quantity *quantity, const char **value);
-/* Converts one value: one number per channel of the record's layer (a null array gives ps_absent everywhere), or one number.
+/* Converts one value: one number per channel of the record's layer (a null array gives ps_absent everywhere), or one
+ * number.
  */
 ps_status ps_trace_values_read(ps_trace_reader *reader, const ps_trace_record *record, ps_quantity quantity,
                                const char *value, double *out);

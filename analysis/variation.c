@@ -39,7 +39,8 @@ const char *ps_variation_kind_name(ps_variation_kind kind) {
 }
 
 unsigned ps_variation_touches(const ps_variation *variation) {
-    static const unsigned touches[] = {PS_RESTS_DEATH, PS_RESTS_MOBILITY, PS_RESTS_WINDOWS, PS_RESTS_DEATH, PS_RESTS_STAYING};
+    static const unsigned touches[] = {PS_RESTS_DEATH, PS_RESTS_MOBILITY, PS_RESTS_WINDOWS, PS_RESTS_DEATH,
+                                       PS_RESTS_STAYING};
     if (variation->population == PS_POPULATION_NEAR_DEAD_COHORT) return PS_RESTS_COHORT;
     if (variation->kind == PS_VARY_THRESHOLD && variation->dead_rule.near != PS_STATE_NEAR) return PS_RESTS_NEAR;
     /* The relative threshold is that of the alive nodes; it is no other definition of who they are. */

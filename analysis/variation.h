@@ -4,7 +4,13 @@
 
 #include "analysis/run.h"
 
-typedef enum { PS_VARY_DEFINITION, PS_VARY_THRESHOLD, PS_VARY_WINDOW, PS_VARY_PROBE, PS_VARY_POPULATION } ps_variation_kind;
+typedef enum {
+    PS_VARY_DEFINITION,
+    PS_VARY_THRESHOLD,
+    PS_VARY_WINDOW,
+    PS_VARY_PROBE,
+    PS_VARY_POPULATION
+} ps_variation_kind;
 
 typedef struct {
     const char *id, *title;

@@ -216,7 +216,8 @@ static void write_values(json_out *out, const ps_prediction_part_result *r) {
     for (int i = 0; i < r->left_count; i++) {
         const ps_prediction_left_out *l = &r->left[i];
         char reason[256];
-        snprintf(reason, sizeof reason, "%s%s%s", l->reason, l->detail != NULL ? " " : "", l->detail != NULL ? l->detail : "");
+        snprintf(reason, sizeof reason, "%s%s%s", l->reason, l->detail != NULL ? " " : "",
+                 l->detail != NULL ? l->detail : "");
         open_item(out, NULL, '{');
         number(out, "seed", (double)l->seed);
         text(out, "reason", reason);

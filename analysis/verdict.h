@@ -32,7 +32,7 @@ typedef struct {
     size_t check_count, check_capacity;
     bool faulty;
     ps_prediction_result predictions[PS_MOST_PREDICTIONS];
-    ps_sensitivity *sensitivity; /* of each prediction */
+    ps_sensitivity *sensitivity;        /* of each prediction */
     char *sentences[PS_MOST_SENTENCES]; /* summary, the most important first */
     int sentence_count;
 } ps_verdict_document;

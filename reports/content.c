@@ -117,7 +117,8 @@ static ps_status read_verdict(ps_report_content *content) {
     char *path = NULL;
     PS_TRY(ps_file_join(content->directory, "verdict.json", &path));
     ps_status status = ps_file_exists(path) ? ps_json_read(path, &content->verdict) : PS_OK;
-    if (status == PS_OK && content->verdict && strcmp(ps_report_text(content->verdict, "format"), "poolscope-verdict") != 0)
+    if (status == PS_OK && content->verdict &&
+        strcmp(ps_report_text(content->verdict, "format"), "poolscope-verdict") != 0)
         status = ps_fail(
             PS_ERR_INPUT,
             "%s: is no verdict (\"format\" is not \"poolscope-verdict\"); make it anew with `poolscope compare`", path);

@@ -1,4 +1,5 @@
-/* What every form of the report says: verdict, small tables, plots. Owned by the content; ps_report_content_clear frees it.
+/* What every form of the report says: verdict, small tables, plots. Owned by the content; ps_report_content_clear frees
+ * it.
  */
 #ifndef PS_REPORTS_CONTENT_H
 #define PS_REPORTS_CONTENT_H
@@ -31,7 +32,8 @@ double ps_report_number(const cJSON *object, const char *key);
 const char *ps_report_verdict_word(const char *verdict);
 /* Value of a key of meta.tsv, "" where there is none. */
 const char *ps_report_meta(const ps_report_content *content, const char *key);
-/* The paired seeds for people: "1, 2, 5", "11 to 20"; what is no list of whole numbers stays as it is, cut at the size. */
+/* The paired seeds for people: "1, 2, 5", "11 to 20"; what is no list of whole numbers stays as it is, cut at the
+ * size. */
 void ps_report_write_seeds(const char *list, char *text, size_t size);
 /* Value of a key of identity.tsv of the reference arm, "" where there is none. */
 const char *ps_report_identity(const ps_report_content *content, const char *key);

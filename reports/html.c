@@ -46,7 +46,8 @@ static ps_status print_head(FILE *stream, const ps_report_content *content) {
     /* The policy forbids the page to load anything at all, whatever a name may have smuggled in. */
     fputs(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; script-src "
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; "
+        "script-src "
         "'unsafe-inline'; "
         "img-src data:; base-uri 'none'; form-action 'none'\">\n"
         "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"generator\" "
@@ -61,7 +62,8 @@ static ps_status print_head(FILE *stream, const ps_report_content *content) {
 
 static void print_first_words(FILE *stream, const ps_report_content *content) {
     fputs(
-        "<header>\n<div class=\"brand\"><span>poolscope report</span><button type=\"button\" id=\"theme\" class=\"theme\" "
+        "<header>\n<div class=\"brand\"><span>poolscope report</span><button type=\"button\" id=\"theme\" "
+        "class=\"theme\" "
         "hidden>Dark page</button></div>\n<h1>",
         stream);
     ps_escape_html(stream, content->question);
@@ -103,18 +105,21 @@ typedef struct {
     int share;
 } glance_column;
 
-static const glance_column glance[] = {{"dead_mean", "Dead, time average", 1},    {"dead_end", "Dead at the end", 1},
-                                       {"revival_rate", "Revived per window", 1}, {"death_rate", "Newly dead per window", 1},
-                                       {"loss_end", "Training loss, end", 0},     {"test_accuracy", "Test accuracy", 1}};
+static const glance_column glance[] = {
+    {"dead_mean", "Dead, time average", 1},    {"dead_end", "Dead at the end", 1},
+    {"revival_rate", "Revived per window", 1}, {"death_rate", "Newly dead per window", 1},
+    {"loss_end", "Training loss, end", 0},     {"test_accuracy", "Test accuracy", 1}};
 enum { glance_count = sizeof glance / sizeof *glance };
 
 /* Mean over an arm's seeds, with the lowest and highest beneath. */
-static void print_glance_cell(FILE *stream, const ps_report_content *content, const char *arm, const glance_column *what) {
+static void print_glance_cell(FILE *stream, const ps_report_content *content, const char *arm,
+                              const glance_column *what) {
     const ps_table *runs = &content->runs;
     int arm_column = ps_table_column(runs, "arm"), column = ps_table_column(runs, what->column), count = 0;
     double sum = 0, low = INFINITY, high = -INFINITY;
     char a[PS_ESCAPE_NUMBER], b[PS_ESCAPE_NUMBER], c[PS_ESCAPE_NUMBER];
-    for (int row = ps_table_find(runs, 0, arm_column, arm); row >= 0; row = ps_table_find(runs, row + 1, arm_column, arm)) {
+    for (int row = ps_table_find(runs, 0, arm_column, arm); row >= 0;
+         row = ps_table_find(runs, row + 1, arm_column, arm)) {
         double value = ps_table_number(runs, row, column);
         if (!isfinite(value)) continue;
         sum += value;
@@ -240,10 +245,11 @@ static void print_strip(FILE *stream, const cJSON *prediction) {
             "<svg class=\"strip\" viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"%d seeds\"><line x1=\"0\" x2=\"%d\" "
             "y1=\"%d\" y2=\"%d\"/>"
             "<line class=\"zero\" x1=\"%.1f\" x2=\"%.1f\" y1=\"2\" y2=\"%d\"/>",
-            width, height, count, width, height / 2, height / 2, margin - low * scale, margin - low * scale, height - 2);
+            width, height, count, width, height / 2, height / 2, margin - low * scale, margin - low * scale,
+            height - 2);
     if (isfinite(bar) && bar != 0)
-        fprintf(stream, "<line class=\"bar\" x1=\"%.1f\" x2=\"%.1f\" y1=\"2\" y2=\"%d\"/>", margin + (bar - low) * scale,
-                margin + (bar - low) * scale, height - 2);
+        fprintf(stream, "<line class=\"bar\" x1=\"%.1f\" x2=\"%.1f\" y1=\"2\" y2=\"%d\"/>",
+                margin + (bar - low) * scale, margin + (bar - low) * scale, height - 2);
     cJSON_ArrayForEach(item, values) {
         double value = ps_report_number(item, "value");
         if (!isfinite(value)) continue;
@@ -313,12 +319,9 @@ static void print_direction(FILE *stream, const cJSON *prediction) {
 
 /* What was fixed beforehand, and what of it these runs lack. */
 static void print_design(FILE *stream, const cJSON *prediction) {
-    static const char *const keys[][2] = {{"statement", "Statement"},
-                                          {"population", "Counted over"},
-                                          {"statistic", "Statistic"},
-                                          {"test", "Test"},
-                                          {"supports", "Supported when"},
-                                          {"refutes", "Refuted when"}};
+    static const char *const keys[][2] = {{"statement", "Statement"},     {"population", "Counted over"},
+                                          {"statistic", "Statistic"},     {"test", "Test"},
+                                          {"supports", "Supported when"}, {"refutes", "Refuted when"}};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         const char *text = ps_report_text(prediction, keys[i][0]);
         if (!*text) continue;
@@ -381,8 +384,8 @@ static bool is_untested(const cJSON *prediction) {
 /* Predictions that these runs cannot speak to, each with what is missing. */
 static void print_untested(FILE *stream, const cJSON *predictions, int count) {
     const cJSON *prediction;
-    fprintf(stream, "<details class=\"card\"><summary>%d prediction%s not testable on these runs</summary><ul>\n", count,
-            count == 1 ? " is" : "s are");
+    fprintf(stream, "<details class=\"card\"><summary>%d prediction%s not testable on these runs</summary><ul>\n",
+            count, count == 1 ? " is" : "s are");
     cJSON_ArrayForEach(prediction, predictions) {
         if (!is_untested(prediction)) continue;
         fputs("<li><b>", stream);
@@ -402,7 +405,8 @@ static void print_tested(FILE *stream, const cJSON *predictions) {
         "<div class=\"card scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Predictions\"><table "
         "class=\"predictions\"><caption><span>Every "
         "prediction with one primary statistic. Dots are seeds, the solid bar is zero, the dotted bar the margin to be "
-        "passed. p: exact sign-flip test of the predicted direction, corrected for the number of predictions (Holm), with "
+        "passed. p: exact sign-flip test of the predicted direction, corrected for the number of predictions (Holm), "
+        "with "
         "the smallest value that so many seeds can reach.</span></caption>"
         "<thead><tr><th scope=\"col\">Prediction</th><th scope=\"col\">Verdict</th><th scope=\"col\" "
         "class=\"n\">Effect</th><th scope=\"col\" class=\"n\">Interval</th>"
@@ -417,7 +421,8 @@ static void print_predictions(FILE *stream, const ps_report_content *content) {
     int all = cJSON_GetArraySize(predictions), untested = 0;
     cJSON_ArrayForEach(prediction, predictions) untested += is_untested(prediction);
     fputs("<section aria-labelledby=\"h-predictions\"><h2 id=\"h-predictions\">Predictions</h2>\n", stream);
-    if (all == untested) fputs("<p>No prediction was tested: most need at least two arms that share seeds.</p>\n", stream);
+    if (all == untested)
+        fputs("<p>No prediction was tested: most need at least two arms that share seeds.</p>\n", stream);
     else print_tested(stream, predictions);
     if (untested) print_untested(stream, predictions, untested);
     fputs("</section>\n", stream);
@@ -437,7 +442,8 @@ static void print_checks(FILE *stream, const ps_report_content *content) {
     if (held + broken + open == 0) return;
     fprintf(stream,
             "<details class=\"card\"%s><summary>Instrument checks: %d held, %d did not, %d not recorded</summary>"
-            "<p class=\"small\">These are identities: true by construction, so they test the instrument and are no evidence "
+            "<p class=\"small\">These are identities: true by construction, so they test the instrument and are no "
+            "evidence "
             "for anything.</p><ul>\n",
             broken ? " open" : "", held, broken, open);
     cJSON_ArrayForEach(check, checks) {
@@ -460,7 +466,9 @@ static void print_checks(FILE *stream, const ps_report_content *content) {
 static void print_measure(FILE *stream, double value, int share, int is_signed) {
     char buffer[PS_ESCAPE_NUMBER];
     if (share) ps_report_html_share(stream, value, is_signed);
-    else fprintf(stream, "<td class=\"n\">%s%s</td>", is_signed && value > 0 ? "+" : "", ps_escape_number(buffer, value));
+    else
+        fprintf(stream, "<td class=\"n\">%s%s</td>", is_signed && value > 0 ? "+" : "",
+                ps_escape_number(buffer, value));
 }
 
 /* The row of one arm; the first of a measure carries the measure's name for all of them. */
@@ -510,11 +518,14 @@ static void print_comparison(FILE *stream, const ps_report_content *content) {
     fputs(
         "<section aria-labelledby=\"h-comparison\"><h2 id=\"h-comparison\">Arms against the reference</h2>\n"
         "<div class=\"card scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Arms against the "
-        "reference\"><table class=\"versus\"><caption><span>Means over paired seeds (where a run diverged and a direction is "
+        "reference\"><table class=\"versus\"><caption><span>Means over paired seeds (where a run diverged and a "
+        "direction is "
         "wanted, medians in which it is infinitely bad), and the difference of each pair "
-        "(arm minus reference; shares in percentage points): mean, lowest and highest seed. p: exact two-sided sign-flip "
+        "(arm minus reference; shares in percentage points): mean, lowest and highest seed. p: exact two-sided "
+        "sign-flip "
         "test, not corrected.</span></caption>"
-        "<thead><tr><th scope=\"col\">Measure</th><th scope=\"col\">Arm</th><th scope=\"col\" class=\"n\">Reference</th><th "
+        "<thead><tr><th scope=\"col\">Measure</th><th scope=\"col\">Arm</th><th scope=\"col\" "
+        "class=\"n\">Reference</th><th "
         "scope=\"col\" class=\"n\">Arm</th>"
         "<th scope=\"col\" class=\"n\">Difference</th><th scope=\"col\" class=\"n\">Lowest</th><th scope=\"col\" "
         "class=\"n\">Highest</th><th scope=\"col\" class=\"n\">p</th>"
@@ -569,7 +580,8 @@ static void print_configuration(FILE *stream, const ps_report_content *content) 
     if (content->identity.rows == 0) return;
     int column = ps_table_column(&content->arms, "arm");
     fputs(
-        "<details class=\"card screen\"><summary>Configuration, data and versions of every arm</summary><div class=\"scroll\" "
+        "<details class=\"card screen\"><summary>Configuration, data and versions of every arm</summary><div "
+        "class=\"scroll\" "
         "tabindex=\"0\" role=\"region\" aria-label=\"Configuration\"><table>"
         "<caption><span>From the header of each arm's first trace; what differs between arms comes "
         "first.</span></caption><thead><tr><th scope=\"col\">Key</th>",
@@ -589,11 +601,13 @@ static void print_configuration(FILE *stream, const ps_report_content *content) 
 /* Every run and every key of meta.tsv, folded away. */
 static void print_runs(FILE *stream, const ps_report_content *content) {
     const ps_table *runs = &content->runs, *meta = &content->meta;
-    static const char *const columns[] = {"arm",        "seed",     "status",      "steps",      "loss_end", "test_accuracy",
-                                          "dead_start", "dead_end", "record_cost", "parameters", "trace"};
+    static const char *const columns[] = {"arm",         "seed",          "status",     "steps",
+                                          "loss_end",    "test_accuracy", "dead_start", "dead_end",
+                                          "record_cost", "parameters",    "trace"};
     enum { count = sizeof columns / sizeof *columns };
     fputs(
-        "<details class=\"card screen\"><summary>Every run, and the definitions used</summary><div class=\"scroll\" tabindex=\"0\" "
+        "<details class=\"card screen\"><summary>Every run, and the definitions used</summary><div class=\"scroll\" "
+        "tabindex=\"0\" "
         "role=\"region\" aria-label=\"Runs\"><table>"
         "<caption><span>The runs. More columns stand in tables/runs.tsv.</span></caption><thead><tr>",
         stream);
@@ -627,7 +641,8 @@ static ps_status print_picture(FILE *stream, const ps_report_content *content, c
     fprintf(stream, "<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Drawing\">");
     PS_TRY_CLEANUP(ps_svg_inline(stream, path, plot->id, labels, &allowed));
     if (!allowed)
-        fputs("<p>The drawing holds elements that are not expected of gnuplot, so it was left out of the page.</p>", stream);
+        fputs("<p>The drawing holds elements that are not expected of gnuplot, so it was left out of the page.</p>",
+              stream);
     fputs("</div>", stream);
 cleanup:
     free(path);
@@ -655,11 +670,11 @@ static ps_status print_plot(FILE *stream, const ps_report_content *content, cons
     ps_escape_html(stream, plot->caption);
     fputs("</figcaption>", stream);
     if (drawn)
-        fprintf(
-            stream,
-            "<p class=\"files\">Files beside this page: <a href=\"plots/%s.svg\">SVG</a>, <a href=\"plots/%s.png\">PNG</a>, "
-            "<a href=\"plots/%s.gp\">script</a>, <a href=\"plots/data/\">data</a></p>",
-            plot->id, plot->id, plot->id);
+        fprintf(stream,
+                "<p class=\"files\">Files beside this page: <a href=\"plots/%s.svg\">SVG</a>, <a "
+                "href=\"plots/%s.png\">PNG</a>, "
+                "<a href=\"plots/%s.gp\">script</a>, <a href=\"plots/data/\">data</a></p>",
+                plot->id, plot->id, plot->id);
     fputs("</figure>\n", stream);
     return PS_OK;
 }
@@ -703,9 +718,11 @@ static void print_footer(FILE *stream) {
     fputs(
         "</main>\n<footer><p>A node is an output channel with its own gate. Dead: no gate output differs from 0 on any "
         "element of the probe set, with batch statistics. "
-        "Inert: the gradient-driven path of its weights in a window is shorter than a thousandth of their norm. The seed is "
+        "Inert: the gradient-driven path of its weights in a window is shorter than a thousandth of their norm. The "
+        "seed is "
         "the unit of every test; a diverged run stays in, and contrasts rank it worst.</p>"
-        "<p>Made from tables/ and verdict.json beside this page; it loads nothing from a network. Colours: Okabe and Ito; "
+        "<p>Made from tables/ and verdict.json beside this page; it loads nothing from a network. Colours: Okabe and "
+        "Ito; "
         "viridis.</p></footer>\n<script>\n",
         stream);
 }
@@ -724,7 +741,8 @@ static ps_status print_page(FILE *stream, const ps_report_content *content) {
     print_comparison(stream, content);
     if (!content->plots.gnuplot)
         fputs(
-            "<p class=\"alarm\">No plot could be drawn: the program gnuplot is missing. Install it (on Debian: apt install "
+            "<p class=\"alarm\">No plot could be drawn: the program gnuplot is missing. Install it (on Debian: apt "
+            "install "
             "gnuplot-nox) and run `poolscope report` again.</p>\n",
             stream);
     PS_TRY(print_plots(stream, content));

@@ -1,7 +1,7 @@
-/* The nodes to look at. A network has too many to list, so they are ranked by how much there is to tell:
- * 4 points dead at the last probe after a death that was seen, 3 dead there at all, 2 planted, 2 inert though not dead, 1
- * near-dead, and one for every revival and death (at most 4). Every arm gets the same share of the rows; ties stand in the
- * order of the table. */
+/* The nodes to look at. A network has too many to list, so they are ranked by how much there is to tell: 4 points dead
+ * at the last probe after a death that was seen, 3 dead there at all, 2 planted, 2 inert though not dead, 1 near-dead,
+ * and one for every revival and death (at most 4). Every arm gets the same share of the rows; ties stand in the order
+ * of the table. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,7 +43,8 @@ static node_columns find_columns(const ps_table *nodes) {
 static int count_points(const ps_table *nodes, const node_columns *columns, int row) {
     bool dead = strcmp(ps_table_text(nodes, row, columns->state), "dead") == 0;
     double first = ps_table_number(nodes, row, columns->first_death), turns = 0;
-    double revivals = ps_table_number(nodes, row, columns->revivals), deaths = ps_table_number(nodes, row, columns->deaths);
+    double revivals = ps_table_number(nodes, row, columns->revivals),
+           deaths = ps_table_number(nodes, row, columns->deaths);
     if (isfinite(revivals)) turns += revivals;
     if (isfinite(deaths)) turns += deaths;
     int points = turns > 4 ? 4 : (int)turns;
@@ -65,7 +66,8 @@ static int compare_rows(const void *a, const void *b) {
     return (x->row > y->row) - (x->row < y->row);
 }
 
-/* Moves the best of each arm to the front, as many as fit; returns how many there are, best first within the table's arms.
+/* Moves the best of each arm to the front, as many as fit; returns how many there are, best first within the table's
+ * arms.
  */
 static int choose(const ps_report_content *content, const ps_table *nodes, const node_columns *columns, ranked *all,
                   int count) {
@@ -126,7 +128,8 @@ static void print_life(FILE *stream, const char *life) {
     }
     fputs("<td data-key=\"", stream);
     ps_escape_html(stream, life);
-    fprintf(stream, "\"><svg class=\"life\" viewBox=\"0 0 %zu 9\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"",
+    fprintf(stream,
+            "\"><svg class=\"life\" viewBox=\"0 0 %zu 9\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"",
             strlen(life));
     print_life_words(stream, life);
     fputs("\">", stream);
@@ -148,29 +151,31 @@ static void print_node(FILE *stream, const ps_table *nodes, const node_columns *
     ps_report_html_cell(stream, ps_table_text(nodes, row, columns->cause));
     ps_report_html_number(stream, ps_table_number(nodes, row, columns->first_death));
     ps_report_html_number(stream, ps_table_number(nodes, row, columns->revivals));
-    fprintf(stream, "<td class=\"n\">%s</td>", ps_escape_percent(text, ps_table_number(nodes, row, columns->dead_share), 0));
+    fprintf(stream, "<td class=\"n\">%s</td>",
+            ps_escape_percent(text, ps_table_number(nodes, row, columns->dead_share), 0));
     ps_report_html_cell(stream, ps_table_text(nodes, row, columns->mobility));
     ps_report_html_number(stream, ps_table_number(nodes, row, columns->path_gradient));
     ps_report_html_number(stream, ps_table_number(nodes, row, columns->grad_ratio));
-    ps_report_html_cell(stream,
-                        ps_table_missing(nodes, row, columns->planted) ? "–" : ps_table_text(nodes, row, columns->planted));
+    ps_report_html_cell(
+        stream, ps_table_missing(nodes, row, columns->planted) ? "–" : ps_table_text(nodes, row, columns->planted));
     fputs("<td><span class=\"evidence\">", stream);
-    ps_escape_html(stream,
-                   ps_table_missing(nodes, row, columns->evidence) ? "–" : ps_table_text(nodes, row, columns->evidence));
+    ps_escape_html(
+        stream, ps_table_missing(nodes, row, columns->evidence) ? "–" : ps_table_text(nodes, row, columns->evidence));
     fputs("</span></td></tr>\n", stream);
 }
 
 static void print_tools(FILE *stream, int shown, int all) {
-    fprintf(stream,
-            "<p>The %d most telling of %d nodes; all of them stand in tables/nodes.tsv. A life line runs from the first "
-            "probe to the last:"
-            "<svg class=\"key\" viewBox=\"0 0 9 9\" aria-hidden=\"true\"><rect width=\"9\" height=\"9\" "
-            "style=\"fill:var(--dead)\"/></svg>dead (tall)"
-            "<svg class=\"key\" viewBox=\"0 0 9 9\" aria-hidden=\"true\"><rect y=\"2\" width=\"9\" height=\"5\" "
-            "style=\"fill:var(--near)\"/></svg>near-dead"
-            "<svg class=\"key\" viewBox=\"0 0 9 9\" aria-hidden=\"true\"><rect y=\"3\" width=\"9\" height=\"3\" "
-            "style=\"fill:var(--alive)\"/></svg>alive (thin).</p>\n",
-            shown, all);
+    fprintf(
+        stream,
+        "<p>The %d most telling of %d nodes; all of them stand in tables/nodes.tsv. A life line runs from the first "
+        "probe to the last:"
+        "<svg class=\"key\" viewBox=\"0 0 9 9\" aria-hidden=\"true\"><rect width=\"9\" height=\"9\" "
+        "style=\"fill:var(--dead)\"/></svg>dead (tall)"
+        "<svg class=\"key\" viewBox=\"0 0 9 9\" aria-hidden=\"true\"><rect y=\"2\" width=\"9\" height=\"5\" "
+        "style=\"fill:var(--near)\"/></svg>near-dead"
+        "<svg class=\"key\" viewBox=\"0 0 9 9\" aria-hidden=\"true\"><rect y=\"3\" width=\"9\" height=\"3\" "
+        "style=\"fill:var(--alive)\"/></svg>alive (thin).</p>\n",
+        shown, all);
     fputs(
         "<div class=\"tools\" id=\"node-tools\" hidden><label>Find<input type=\"search\" id=\"node-text\" "
         "placeholder=\"layer, cause, …\"></label>"
@@ -181,9 +186,11 @@ static void print_tools(FILE *stream, int shown, int all) {
         stream);
 }
 
-static void print_table(FILE *stream, const ps_table *nodes, const node_columns *columns, const ranked *rows, int count) {
+static void print_table(FILE *stream, const ps_table *nodes, const node_columns *columns, const ranked *rows,
+                        int count) {
     fputs(
-        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Nodes\"><table id=\"nodes\"><caption><span>Nodes "
+        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Nodes\"><table "
+        "id=\"nodes\"><caption><span>Nodes "
         "to look at. Choose a column's name to sort by it. Print shows the first 40.</span></caption><thead><tr>"
         "<th scope=\"col\">Arm</th><th scope=\"col\" class=\"n\">Seed</th><th scope=\"col\">Node</th><th "
         "scope=\"col\">State</th><th scope=\"col\">Life</th>"
@@ -211,7 +218,8 @@ static ps_status print_ranked(FILE *stream, const ps_report_content *content, co
 ps_status ps_report_html_nodes(FILE *stream, const ps_report_content *content) {
     ps_table nodes;
     PS_TRY(ps_table_read_named(content->tables, "nodes", &nodes));
-    fputs("<section aria-labelledby=\"h-nodes\"><h2 id=\"h-nodes\">Nodes to look at</h2>\n<div class=\"card\">", stream);
+    fputs("<section aria-labelledby=\"h-nodes\"><h2 id=\"h-nodes\">Nodes to look at</h2>\n<div class=\"card\">",
+          stream);
     ps_status status = PS_OK;
     if (nodes.rows > 0) status = print_ranked(stream, content, &nodes);
     else fputs("<p>Not recorded: tables/nodes.tsv holds no node.</p>", stream);

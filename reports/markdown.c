@@ -1,5 +1,5 @@
-/* The report as Markdown, for a pull request: verdict, predictions, comparison; plots are named, not shown or linked, for
- * the text is pasted where they are not. */
+/* The report as Markdown, for a pull request: verdict, predictions, comparison; plots are named, not shown or linked,
+ * for the text is pasted where they are not. */
 #include <math.h>
 #include <string.h>
 
@@ -54,7 +54,8 @@ static void print_comparison(FILE *stream, const ps_report_content *content) {
     const ps_table *table = &content->comparison;
     if (table->rows == 0) return;
     fputs(
-        "\n## Arms against the reference\n\nDifferences of shares are in percentage points (pp). Means over seeds; where a run "
+        "\n## Arms against the reference\n\nDifferences of shares are in percentage points (pp). Means over seeds; "
+        "where a run "
         "diverged and a direction is wanted, medians in which it is infinitely bad.\n\n| measure | arm | "
         "reference | arm | difference | lowest seed | highest seed | p "
         "|\n|---|---|---:|---:|---:|---:|---:|---:|\n",
@@ -112,7 +113,9 @@ static void print_document(FILE *stream, const ps_report_content *content) {
     for (int i = 0; i < content->plots.count; i++) {
         const ps_plot *plot = &content->plots.plots[i];
         if (plot->state == PS_PLOT_DRAWN) fprintf(stream, "- %s: `plots/%s.svg`\n", plot->title, plot->id);
-        else fprintf(stream, "- %s: %s\n", plot->title, plot->state == PS_PLOT_NOT_RECORDED ? "not recorded" : "not drawn");
+        else
+            fprintf(stream, "- %s: %s\n", plot->title,
+                    plot->state == PS_PLOT_NOT_RECORDED ? "not recorded" : "not drawn");
     }
 }
 

@@ -54,7 +54,8 @@ static bool parse_filter(query *request, char *word) {
 /* One keyword with its argument; false where it is not known. */
 static bool parse_word(query *request, const char *keyword, char *argument) {
     if (strcmp(keyword, "where") == 0) return parse_filter(request, argument);
-    if (strcmp(keyword, "split") == 0) return (request->split_count = cut_list(argument, request->split, most_columns)) > 0;
+    if (strcmp(keyword, "split") == 0)
+        return (request->split_count = cut_list(argument, request->split, most_columns)) > 0;
     if (strcmp(keyword, "by") == 0) return (request->by_count = cut_list(argument, request->by, most_columns)) > 0;
     if (strcmp(keyword, "pick") == 0) return (request->pick_count = cut_list(argument, request->picks, most_picks)) > 0;
     if (strcmp(keyword, "thin") == 0) return (request->thin = atoi(argument)) > 0;
@@ -173,16 +174,16 @@ static int arm_of(const ps_plot_source *source, int row, int arm_column) {
                          ps_table_text(&source->table, row, arm_column));
 }
 
-/* As group_rows over the arm, but with a group for every arm of arms.tsv; rows of unknown arms go to the last group, which
- * is not drawn. */
+/* As group_rows over the arm, but with a group for every arm of arms.tsv; rows of unknown arms go to the last group,
+ * which is not drawn. */
 static ps_status group_arms(const ps_plot_source *source, const int *rows, int row_count, grouping *groups) {
     int column = ps_table_column(&source->table, "arm"), last = -1;
     *groups = (grouping){.count = source->arms.rows + 1};
     ps_status status = PS_ALLOC((size_t)row_count + 1, &groups->group, "the groups of a plot");
     for (int i = 0; i < row_count && status == PS_OK; i++) {
         /* Rows of an arm stand together, so the row before mostly knows. */
-        if (i == 0 ||
-            strcmp(ps_table_text(&source->table, rows[i], column), ps_table_text(&source->table, rows[i - 1], column)) != 0)
+        if (i == 0 || strcmp(ps_table_text(&source->table, rows[i], column),
+                             ps_table_text(&source->table, rows[i - 1], column)) != 0)
             last = arm_of(source, rows[i], column);
         groups->group[i] = last < 0 ? source->arms.rows : last;
     }
@@ -310,7 +311,8 @@ static bool resolve_pick(const ps_table *table, const char *expression, pick *ou
     memcpy(inner, open + 1, length);
     inner[length] = '\0';
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
-        if (strncmp(expression, functions[i].name, (size_t)(open - expression)) != 0 || functions[i].name[open - expression])
+        if (strncmp(expression, functions[i].name, (size_t)(open - expression)) != 0 ||
+            functions[i].name[open - expression])
             continue;
         out->kind = functions[i].kind;
         return resolve_amount(table, inner, &out->of);
@@ -446,7 +448,8 @@ static ps_status emit_block(emitter *out, const int *rows, int count) {
 
 static ps_status group_blocks(const ps_plot_source *source, const query *request, const int *rows, int count,
                               grouping *blocks) {
-    if (request->split_count == 1 && strcmp(request->split[0], "arm") == 0) return group_arms(source, rows, count, blocks);
+    if (request->split_count == 1 && strcmp(request->split[0], "arm") == 0)
+        return group_arms(source, rows, count, blocks);
     int columns[most_columns];
     find_columns(&source->table, request->split, request->split_count, columns);
     return group_rows(&source->table, rows, count, columns, request->split_count, blocks);
@@ -527,7 +530,8 @@ static void clear_axis(axis *out) {
 
 /* Cell of a value; -1 for NA. */
 static int axis_cell(const axis *in, double value) {
-    const double *found = in->count ? bsearch(&value, in->values, (size_t)in->count, sizeof value, compare_doubles) : NULL;
+    const double *found =
+        in->count ? bsearch(&value, in->values, (size_t)in->count, sizeof value, compare_doubles) : NULL;
     return found ? (int)((int64_t)(found - in->values) * in->cells / in->count) : -1;
 }
 
@@ -545,7 +549,8 @@ static ps_status write_ticks(const ps_plot_source *source, const char *path, con
     return ps_file_writer_commit(&writer);
 }
 
-static void emit_grid(FILE *stream, const double *sums, const int *counts, const axis *x, const axis *y, double *largest) {
+static void emit_grid(FILE *stream, const double *sums, const int *counts, const axis *x, const axis *y,
+                      double *largest) {
     for (int r = 0; r < y->cells; r++) {
         for (int c = 0; c < x->cells; c++) {
             size_t cell = (size_t)r * (size_t)x->cells + (size_t)c;
@@ -681,7 +686,8 @@ static double series_sum(const emitter *out, const int *rows, const grouping *se
 
 static ps_status write_pivot(emitter *out, const int *rows, int count) {
     const ps_plot_source *source = out->source;
-    int column = ps_table_column(&source->table, out->request->columns), arm_column = ps_table_column(&source->arms, "arm");
+    int column = ps_table_column(&source->table, out->request->columns),
+        arm_column = ps_table_column(&source->arms, "arm");
     grouping series;
     group_key *keys = NULL;
     PS_TRY(group_rows(&source->table, rows, count, &column, 1, &series));
@@ -692,7 +698,8 @@ static ps_status write_pivot(emitter *out, const int *rows, int count) {
     fputs("row\tarm", out->stream);
     for (int k = 0; k < shown; k++) {
         fputc('\t', out->stream);
-        ps_escape_plot(out->stream, ps_table_text(&source->table, rows[series.order[series.start[keys[k].group]]], column));
+        ps_escape_plot(out->stream,
+                       ps_table_text(&source->table, rows[series.order[series.start[keys[k].group]]], column));
     }
     fputs(shown < series.count ? "\tother\n" : "\n", out->stream);
     for (int a = 0; a < source->arms.rows; a++) {
@@ -796,7 +803,8 @@ ps_status ps_plot_data_recorded(ps_plot_source *source, const char *needs, bool 
     PS_TRY(ps_string_copy(needs, &text));
     ps_status status = PS_OK;
     char *save = NULL;
-    for (char *part = strtok_r(text, ";", &save); part && *recorded && status == PS_OK; part = strtok_r(NULL, ";", &save)) {
+    for (char *part = strtok_r(text, ";", &save); part && *recorded && status == PS_OK;
+         part = strtok_r(NULL, ";", &save)) {
         char *columns = strchr(part, ':');
         if (columns) *columns++ = '\0';
         status = ps_plot_source_load(source, part);

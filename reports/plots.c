@@ -50,7 +50,8 @@ ps_status ps_plots_find_share(char **share) {
     if (named && *named) {
         if (!is_share(named))
             return ps_fail(PS_ERR_IO,
-                           "PS_SHARE names %s, which holds no plot_list.tsv; point it at poolscope's reports folder", named);
+                           "PS_SHARE names %s, which holds no plot_list.tsv; point it at poolscope's reports folder",
+                           named);
         return ps_string_copy(named, share);
     }
     char folder[4096];
@@ -169,8 +170,8 @@ static const char *const formats[] = {"svg", "png", "pdf"}, *const settings[] = 
                                                                                  "format='pdf'"};
 enum { most_formats = sizeof formats / sizeof *formats };
 
-/* A gnuplot that draws some plots one after the other, each in each format and in a session of its own: starting it takes as
- * long as drawing. */
+/* A gnuplot that draws some plots one after the other, each in each format and in a session of its own: starting it
+ * takes as long as drawing. */
 typedef struct {
     pid_t process;
     ps_plot **plots;
@@ -197,7 +198,8 @@ static void write_command(const worker *work, int format_count, char (*scripts)[
     for (int p = 0; p < work->count; p++) {
         snprintf(scripts[p], sizeof scripts[p], "%s.gp", work->plots[p]->id);
         for (int f = 0; f < format_count; f++) {
-            if (count > 1) words[count++] = "-e", words[count++] = "reset session"; /* takes no other command beside it */
+            if (count > 1)
+                words[count++] = "-e", words[count++] = "reset session"; /* takes no other command beside it */
             words[count++] = "-e";
             words[count++] = settings[f];
             words[count++] = scripts[p];

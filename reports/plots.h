@@ -1,5 +1,5 @@
-/* The plots of plot_list.tsv, drawn by the external program gnuplot into directory/plots. Owned by the list; ps_plots_clear
- * frees it. */
+/* The plots of plot_list.tsv, drawn by the external program gnuplot into directory/plots. Owned by the list;
+ * ps_plots_clear frees it. */
 #ifndef PS_REPORTS_PLOTS_H
 #define PS_REPORTS_PLOTS_H
 
@@ -24,7 +24,8 @@ typedef struct {
 } ps_plots;
 
 /* The folder that holds plot_list.tsv, plots/, page.css and page.js: PS_SHARE, else `reports` or `share/poolscope` in a
- * folder above the executable (so a build tree and an installed program both find theirs). A heap string; free with free().
+ * folder above the executable (so a build tree and an installed program both find theirs). A heap string; free with
+ * free().
  */
 ps_status ps_plots_find_share(char **share);
 

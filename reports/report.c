@@ -60,7 +60,8 @@ static ps_status run_silent(const char *const *words, bool wait, int *code) {
 }
 
 static const char *find_browser(void) {
-    static const char *const names[] = {"chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"};
+    static const char *const names[] = {"chromium", "chromium-browser", "google-chrome", "google-chrome-stable",
+                                        "chrome"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (ps_plots_has_program(names[i])) return names[i];
     return NULL;
@@ -96,7 +97,8 @@ static void remove_profile(const char *folder) {
     (void)run_silent(words, true, &code);
 }
 
-/* Who asked for a PDF and gets none is told so by the exit status; a PDF of an earlier report never stays for this one. */
+/* Who asked for a PDF and gets none is told so by the exit status; a PDF of an earlier report never stays for this
+ * one. */
 static ps_status write_pdf(const ps_plots *plots, const char *page, const char *pdf, bool quiet) {
     const char *browser = find_browser();
     char profile[] = "/tmp/poolscope-pdf-XXXXXX";
@@ -134,9 +136,10 @@ static void say_missing(const ps_plots *plots, bool quiet) {
             fprintf(stderr, "note: the plot %s could not be drawn: %s\n", plots->plots[i].id,
                     plots->plots[i].note ? plots->plots[i].note : "");
     if (!plots->gnuplot && !quiet)
-        fprintf(stderr,
-                "note: gnuplot is missing, so the report has no plots; install it (on Debian: apt install gnuplot-nox) and "
-                "run `poolscope report` again.\n");
+        fprintf(
+            stderr,
+            "note: gnuplot is missing, so the report has no plots; install it (on Debian: apt install gnuplot-nox) and "
+            "run `poolscope report` again.\n");
 }
 
 static ps_status open_page(const char *page) {

@@ -1,9 +1,9 @@
 /* Turns a directory of tables into something people read: plots and one page. Reads `directory`/tables/(name).tsv and
  * `directory`/verdict.json as analysis/TABLES.md describes them, and nothing else (never a trace).
  *
- * Writes into `directory`: plots/ (for every plot its gnuplot script, its data, SVG and PNG; PDF on demand), and as asked
- * report.html (one self-contained page), report.md, report.json, report.pdf. Tables that are missing or hold no such column
- * give a panel that says so. */
+ * Writes into `directory`: plots/ (for every plot its gnuplot script, its data, SVG and PNG; PDF on demand), and as
+ * asked report.html (one self-contained page), report.md, report.json, report.pdf. Tables that are missing or hold no
+ * such column give a panel that says so. */
 #ifndef PS_REPORTS_REPORT_H
 #define PS_REPORTS_REPORT_H
 

@@ -6,7 +6,9 @@
 #include "core/json.h"
 #include "reports/content.h"
 
-static void print_key(FILE *stream, const char *separator, const char *key) { fprintf(stream, "%s\"%s\":", separator, key); }
+static void print_key(FILE *stream, const char *separator, const char *key) {
+    fprintf(stream, "%s\"%s\":", separator, key);
+}
 
 /* An array of the verdict as it is, empty where there is none. */
 static ps_status print_part(FILE *stream, const ps_report_content *content, const char *key) {

@@ -46,7 +46,8 @@ static ps_status cut_content(const char *path, size_t size, ps_table *table) {
     int lines = count_lines(table->content, size);
     char *first_end = memchr(table->content, '\n', size);
     int columns = count_cells(table->content, first_end ? first_end : end);
-    PS_TRY(ps_alloc((size_t)lines * (size_t)columns, sizeof *table->cells, "the cells of a table", (void **)&table->cells));
+    PS_TRY(ps_alloc((size_t)lines * (size_t)columns, sizeof *table->cells, "the cells of a table",
+                    (void **)&table->cells));
     char *at = table->content;
     for (int line = 0; line < lines; line++) {
         char *stop = memchr(at, '\n', (size_t)(end - at));
@@ -99,7 +100,8 @@ static ps_status check_column(const char *path, const ps_table *table, int colum
         else if (damaged < 0 && !stands_for_number(text)) damaged = row;
     }
     if (numbers == 0 || damaged < 0) return PS_OK;
-    return ps_fail(PS_ERR_INPUT, "%s:%d: \"%.40s\" in column %s is no number; make the tables anew with `poolscope compare`", path,
+    return ps_fail(PS_ERR_INPUT,
+                   "%s:%d: \"%.40s\" in column %s is no number; make the tables anew with `poolscope compare`", path,
                    damaged + 2, ps_table_text(table, damaged, column), ps_table_name(table, column));
 }
 
@@ -116,10 +118,10 @@ ps_status ps_table_read(const char *path, ps_table *table) {
     PS_TRY(ps_file_read(path, &table->content, &size));
     ps_status status = PS_OK;
     if (size >= UINT32_MAX)
-        status = ps_fail(PS_ERR_INPUT, "%s is larger than 4 GiB, which the reports cannot read; record fewer windows or layers",
-                         path);
-    else if (size > 0)
-        status = cut_content(path, size, table);
+        status =
+            ps_fail(PS_ERR_INPUT,
+                    "%s is larger than 4 GiB, which the reports cannot read; record fewer windows or layers", path);
+    else if (size > 0) status = cut_content(path, size, table);
     if (status == PS_OK && size > 0) status = check_numbers(path, table);
     if (status != PS_OK || size == 0) ps_table_clear(table);
     return status;

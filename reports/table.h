@@ -14,9 +14,10 @@ typedef struct {
     int columns, rows; /* rows without the names; columns 0: the file is missing or empty */
 } ps_table;
 
-/* Reads a table. A file that does not exist gives an empty table and PS_OK, for everything is optional; a row with another
- * number of cells than the first line is PS_ERR_INPUT, with path and line; so is a cell that is no number in a column of
- * numbers (one that holds a number and is not in text_column_list.def; NA, NaN, Inf, -Inf and empty cells may stand there). */
+/* Reads a table. A file that does not exist gives an empty table and PS_OK, for everything is optional; a row with
+ * another number of cells than the first line is PS_ERR_INPUT, with path and line; so is a cell that is no number in a
+ * column of numbers (one that holds a number and is not in text_column_list.def; NA, NaN, Inf, -Inf and empty cells may
+ * stand there). */
 ps_status ps_table_read(const char *path, ps_table *table);
 /* The same from directory/name.tsv. */
 ps_status ps_table_read_named(const char *directory, const char *name, ps_table *table);

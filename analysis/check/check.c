@@ -64,8 +64,8 @@ static ps_status check_rule(ps_run *run, const ps_rule *rule, ps_check_suite *su
     PS_TRY(ps_rule_evaluate(rule, run, &outcome));
     PS_TRY(ps_check_suite_set_detail(suite, result, "%s", outcome.detail));
     if (outcome.held) return PS_OK;
-    ps_finding finding =
-        ps_finding_make(outcome.not_recorded ? PS_FINDING_NOT_RECORDED : PS_FINDING_EXPECTATION, result, outcome.detail);
+    ps_finding finding = ps_finding_make(outcome.not_recorded ? PS_FINDING_NOT_RECORDED : PS_FINDING_EXPECTATION,
+                                         result, outcome.detail);
     finding.expected = rule->text;
     return ps_check_suite_add_finding(suite, &finding);
 }
@@ -112,10 +112,12 @@ static ps_status read_identity(const char *path, identity *out) {
     return status;
 }
 
-static bool same_identity(const identity *a, const identity *b) { return a->seed == b->seed && strcmp(a->arm, b->arm) == 0; }
+static bool same_identity(const identity *a, const identity *b) {
+    return a->seed == b->seed && strcmp(a->arm, b->arm) == 0;
+}
 
-/* Several goldens are matched by arm and seed, so that one swap is one finding and not thousands of differing values. The
- * golden at the trace's own place comes first, and is taken where none fits. */
+/* Several goldens are matched by arm and seed, so that one swap is one finding and not thousands of differing values.
+ * The golden at the trace's own place comes first, and is taken where none fits. */
 static int golden_for(const identity *traces, const identity *goldens, int count, int trace) {
     for (int i = 0; i < count; i++) {
         int g = (trace + i) % count;
@@ -152,8 +154,8 @@ static ps_status note_reordered(const ps_check_request *request, int trace, int 
     PS_TRY(ps_check_suite_add_result(suite, "golden order of arms", &result));
     if (golden == trace) return PS_OK;
     snprintf(message, sizeof message,
-             "by arm and seed, trace %d belongs to golden trace %d (%.300s), not to golden trace %d", trace + 1, golden + 1,
-             request->goldens[golden], trace + 1);
+             "by arm and seed, trace %d belongs to golden trace %d (%.300s), not to golden trace %d", trace + 1,
+             golden + 1, request->goldens[golden], trace + 1);
     ps_finding finding = ps_finding_make(PS_FINDING_REORDERED_ARM, result, message);
     return ps_check_suite_add_finding(suite, &finding);
 }
@@ -177,10 +179,10 @@ static ps_status choose_first_steps(const ps_check_request *request, const ps_to
                                     long long *first_steps) {
     *first_steps = request->first_steps > 0 ? request->first_steps : tolerances->first_steps;
     if (tolerances->first_steps > 0 && *first_steps > tolerances->first_steps)
-        return ps_fail(
-            PS_ERR_USAGE,
-            "%s: its tolerances were measured over %lld steps and say nothing about %lld; give --first-steps %lld or less",
-            request->tolerance, tolerances->first_steps, *first_steps, tolerances->first_steps);
+        return ps_fail(PS_ERR_USAGE,
+                       "%s: its tolerances were measured over %lld steps and say nothing about %lld; give "
+                       "--first-steps %lld or less",
+                       request->tolerance, tolerances->first_steps, *first_steps, tolerances->first_steps);
     return PS_OK;
 }
 

@@ -24,7 +24,8 @@ ps_finding ps_finding_make(ps_finding_kind kind, int check, const char *message)
     return finding;
 }
 
-ps_status ps_check_report_add_suite(ps_check_report *report, const char *trace, const char *golden, ps_check_suite **suite) {
+ps_status ps_check_report_add_suite(ps_check_report *report, const char *trace, const char *golden,
+                                    ps_check_suite **suite) {
     PS_TRY(PS_GROW(&report->suites, &report->capacity, report->count + 1, "traces of a check"));
     *suite = &report->suites[report->count++];
     PS_TRY(ps_string_copy(trace, &(*suite)->trace));
@@ -130,7 +131,8 @@ void ps_finding_print(FILE *stream, const ps_finding *f) {
     print_part(stream, &gap, "found ", f->found);
     print_number(stream, &gap, "absolute error ", f->absolute_error);
     print_number(stream, &gap, "relative error ", f->relative_error);
-    if (!isnan(f->absolute_allowed)) fprintf(stream, " (allowed: %.6g and %.6g)", f->absolute_allowed, f->relative_allowed);
+    if (!isnan(f->absolute_allowed))
+        fprintf(stream, " (allowed: %.6g and %.6g)", f->absolute_allowed, f->relative_allowed);
 }
 
 char *ps_finding_text(const ps_finding *finding) {

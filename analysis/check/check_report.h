@@ -1,6 +1,6 @@
-/* What checks found: one suite a trace, in it one result a check and one finding a failure. Texts given to the add functions
- * are copied; ps_check_report_clear frees everything. Of very many findings the first PS_CHECK_MOST_FINDINGS of a suite are
- * kept and all are counted. */
+/* What checks found: one suite a trace, in it one result a check and one finding a failure. Texts given to the add
+ * functions are copied; ps_check_report_clear frees everything. Of very many findings the first PS_CHECK_MOST_FINDINGS
+ * of a suite are kept and all are counted. */
 #ifndef PS_ANALYSIS_CHECK_REPORT_H
 #define PS_ANALYSIS_CHECK_REPORT_H
 
@@ -56,7 +56,8 @@ typedef struct {
 } ps_check_report;
 
 /* The suite is borrowed and holds until the next call. */
-ps_status ps_check_report_add_suite(ps_check_report *report, const char *trace, const char *golden, ps_check_suite **suite);
+ps_status ps_check_report_add_suite(ps_check_report *report, const char *trace, const char *golden,
+                                    ps_check_suite **suite);
 /* A new check holds until a finding is added to it. */
 ps_status ps_check_suite_add_result(ps_check_suite *suite, const char *name, int *index);
 ps_status ps_check_suite_set_detail(ps_check_suite *suite, int index, const char *format, ...)

@@ -114,9 +114,8 @@ static ps_status value_differs(comparison *c, const ps_pair_place *place, const 
 }
 
 static bool is_within(const quantity_state *q, double expected, double found) {
-    return expected == found ||
-           (!is_flip(q, expected, found) && fabs(found - expected) <= q->allowed.absolute &&
-            ps_relative_error(expected, found) <= q->allowed.relative);
+    return expected == found || (!is_flip(q, expected, found) && fabs(found - expected) <= q->allowed.absolute &&
+                                 ps_relative_error(expected, found) <= q->allowed.relative);
 }
 
 static bool is_same(quantity_state *q, const cJSON *expected, const cJSON *found) {
@@ -172,7 +171,8 @@ static ps_status compare_arrays(comparison *c, const ps_pair_place *place, quant
     char message[128];
     snprintf(message, sizeof message, "has %d values, in the golden record %d", cJSON_GetArraySize(found),
              cJSON_GetArraySize(expected));
-    return visit_trouble(c, left != NULL ? PS_FINDING_MISSING_VALUE : PS_FINDING_EXTRA_VALUE, place, q->quantity, message);
+    return visit_trouble(c, left != NULL ? PS_FINDING_MISSING_VALUE : PS_FINDING_EXTRA_VALUE, place, q->quantity,
+                         message);
 }
 
 static ps_status visit_value(void *context, const ps_pair_place *place, const char *quantity, const cJSON *expected,
@@ -194,7 +194,8 @@ static double unit_number(const ps_check_record *record) {
 static ps_status unit_at(comparison *c, const ps_check_record *record, unit **out) {
     double number = unit_number(record);
     *out = NULL;
-    if (record->type != PS_RECORD_STEP && record->type != PS_RECORD_WINDOW && record->type != PS_RECORD_PROBE) return PS_OK;
+    if (record->type != PS_RECORD_STEP && record->type != PS_RECORD_WINDOW && record->type != PS_RECORD_PROBE)
+        return PS_OK;
     unit *last = c->unit_count > 0 ? &c->units[c->unit_count - 1] : NULL;
     if (last == NULL || last->type != record->type || last->number != number) {
         PS_TRY(PS_GROW(&c->units, &c->unit_capacity, c->unit_count + 1, "steps of a trace"));
@@ -268,7 +269,8 @@ static ps_status check_golden(const ps_check_trace *golden, long long first_step
         return ps_fail(PS_ERR_INPUT, "%s: ends within a line, so it is no golden trace; bless a finished run",
                        golden->header->path);
     if (steps < first_steps)
-        return ps_fail(PS_ERR_INPUT, "%s: has %lld steps, and %lld were to be compared; give --first-steps %lld or less",
+        return ps_fail(PS_ERR_INPUT,
+                       "%s: has %lld steps, and %lld were to be compared; give --first-steps %lld or less",
                        golden->header->path, steps, first_steps, steps);
     return PS_OK;
 }
@@ -280,8 +282,8 @@ static void clear_comparison(comparison *c) {
     ps_trace_pair_close(&c->pair);
 }
 
-ps_status ps_golden_compare(const char *trace, const char *golden, const ps_tolerances *tolerances, long long first_steps,
-                            ps_check_suite *suite) {
+ps_status ps_golden_compare(const char *trace, const char *golden, const ps_tolerances *tolerances,
+                            long long first_steps, ps_check_suite *suite) {
     comparison c = {.suite = suite, .tolerances = tolerances};
     ps_pair_visitor visitor = {&c, visit_value, visit_trouble};
     ps_status status;

@@ -5,10 +5,10 @@
 #include "analysis/check/check_report.h"
 #include "analysis/check/tolerance.h"
 
-/* Adds results and findings to the suite. tolerances NULL: exact. first_steps 0: the whole trace. An error only where a file
- * cannot be read or there is nothing to compare; that traces differ is no error. */
-ps_status ps_golden_compare(const char *trace, const char *golden, const ps_tolerances *tolerances, long long first_steps,
-                            ps_check_suite *suite);
+/* Adds results and findings to the suite. tolerances NULL: exact. first_steps 0: the whole trace. An error only where a
+ * file cannot be read or there is nothing to compare; that traces differ is no error. */
+ps_status ps_golden_compare(const char *trace, const char *golden, const ps_tolerances *tolerances,
+                            long long first_steps, ps_check_suite *suite);
 
 /* Raises the largest deviations of every quantity to those between two runs (of other seeds, too); refuses runs whose
  * records differ in kind, or where NaN stands on one side only, as no tolerance covers that. */

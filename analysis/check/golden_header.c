@@ -10,7 +10,8 @@ typedef struct {
     bool part;
 } header_check;
 
-/* Keys that are no part of what the run is. The values behind paths are compared by their digests (pairing, data.digest). */
+/* Keys that are no part of what the run is. The values behind paths are compared by their digests (pairing,
+ * data.digest). */
 static const struct {
     const char *path;
     bool only_in_part;
@@ -60,7 +61,8 @@ static ps_status compare_items(const header_check *h, const char *path, const cJ
     h->suite->results[h->result].compared++;
     if (found == NULL) return add(h, PS_FINDING_HEADER, path, NULL, expected, NULL, "is missing in the header");
     if (!cJSON_IsObject(expected) || !cJSON_IsObject(found))
-        return cJSON_Compare(expected, found, true) ? PS_OK : add(h, PS_FINDING_HEADER, path, NULL, expected, found, NULL);
+        return cJSON_Compare(expected, found, true) ? PS_OK
+                                                    : add(h, PS_FINDING_HEADER, path, NULL, expected, found, NULL);
     cJSON_ArrayForEach(item, expected) {
         char inner[200];
         snprintf(inner, sizeof inner, "%.100s%s%.90s", path, path[0] != '\0' ? "." : "", item->string);
@@ -77,7 +79,8 @@ static bool is_name_key(const char *key) {
     return false;
 }
 
-static ps_status compare_layer(const header_check *h, int l, const cJSON *expected, const cJSON *found, bool renamed_any) {
+static ps_status compare_layer(const header_check *h, int l, const cJSON *expected, const cJSON *found,
+                               bool renamed_any) {
     const char *name = h->pair->golden.header->layers[l].name;
     const cJSON *item;
     cJSON_ArrayForEach(item, expected) {
@@ -124,7 +127,8 @@ static ps_status compare_layers(const header_check *h) {
     for (int m = 0; m < found->layer_count; m++) {
         char message[300];
         if (!h->pair->layer_extra[m]) continue;
-        snprintf(message, sizeof message, "layer \"%.200s\" is extra: the golden trace has none", found->layers[m].name);
+        snprintf(message, sizeof message, "layer \"%.200s\" is extra: the golden trace has none",
+                 found->layers[m].name);
         PS_TRY(add(h, PS_FINDING_HEADER, "layers", found->layers[m].name, NULL, NULL, message));
     }
     return PS_OK;

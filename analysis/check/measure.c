@@ -12,14 +12,14 @@ typedef struct {
 
 static ps_status refuse(const measurement *m, const ps_pair_place *place, const char *what) {
     const ps_check_record *record = place->golden != NULL ? place->golden : place->found;
-    return ps_fail(
-        PS_ERR_INPUT,
-        "%s and %s: record \"%s\": %s; no tolerance covers that, so calibrate with runs of the same network and schedule",
-        m->pair.golden.header->path, m->pair.found.header->path, record->key, what);
+    return ps_fail(PS_ERR_INPUT,
+                   "%s and %s: record \"%s\": %s; no tolerance covers that, so calibrate with runs of the same network "
+                   "and schedule",
+                   m->pair.golden.header->path, m->pair.found.header->path, record->key, what);
 }
 
-static ps_status measure_value(const measurement *m, const ps_pair_place *place, ps_tolerance *entry, const cJSON *expected,
-                               const cJSON *found) {
+static ps_status measure_value(const measurement *m, const ps_pair_place *place, ps_tolerance *entry,
+                               const cJSON *expected, const cJSON *found) {
     if (!cJSON_IsNumber(expected) || !cJSON_IsNumber(found))
         return cJSON_Compare(expected, found, true)
                    ? PS_OK
@@ -31,7 +31,8 @@ static ps_status measure_value(const measurement *m, const ps_pair_place *place,
     entry->magnitude = fmax(entry->magnitude, fmax(fabs(expected->valuedouble), fabs(found->valuedouble)));
     entry->values++;
     entry->differing += absolute > 0;
-    entry->flips += ps_tolerance_tells_death(entry->quantity) && (expected->valuedouble == 0) != (found->valuedouble == 0);
+    entry->flips +=
+        ps_tolerance_tells_death(entry->quantity) && (expected->valuedouble == 0) != (found->valuedouble == 0);
     return PS_OK;
 }
 
@@ -56,10 +57,12 @@ static ps_status visit_trouble(void *context, ps_finding_kind kind, const ps_pai
                                const char *message) {
     (void)quantity;
     (void)kind;
-    return is_event(place) ? PS_OK : refuse(context, place, message); /* what happened to nodes may differ with the seed */
+    return is_event(place) ? PS_OK
+                           : refuse(context, place, message); /* what happened to nodes may differ with the seed */
 }
 
-ps_status ps_golden_measure(const char *trace, const char *reference, long long first_steps, ps_tolerances *deviations) {
+ps_status ps_golden_measure(const char *trace, const char *reference, long long first_steps,
+                            ps_tolerances *deviations) {
     measurement m = {.deviations = deviations};
     ps_pair_visitor visitor = {&m, visit_value, visit_trouble};
     ps_status status;

@@ -17,7 +17,8 @@ static int layer_named(const ps_trace_header *header, const char *name) {
 static bool is_renamed(const ps_trace_pair *pair, int l) {
     const ps_trace_header *golden = pair->golden.header, *found = pair->found.header;
     if (l >= found->layer_count || layer_named(golden, found->layers[l].name) >= 0) return false;
-    return golden->layers[l].channels == found->layers[l].channels && golden->layers[l].shared == found->layers[l].shared;
+    return golden->layers[l].channels == found->layers[l].channels &&
+           golden->layers[l].shared == found->layers[l].shared;
 }
 
 static ps_status match_layers(ps_trace_pair *pair) {
@@ -88,8 +89,8 @@ static void clear_chain(chain *c) {
     ps_free(c->in_chain);
 }
 
-/* The longest increasing subsequence (Schensted 1961): the most records that keep their order; the others are the fewest
- * that must have moved. */
+/* The longest increasing subsequence (Schensted 1961): the most records that keep their order; the others are the
+ * fewest that must have moved. */
 static void find_chain(chain *c) {
     size_t length = 0;
     for (size_t i = 0; i < c->count; i++) {
@@ -103,7 +104,8 @@ static void find_chain(chain *c) {
         c->tails[low] = i;
         if (low == length) length++;
     }
-    for (size_t i = length > 0 ? c->tails[length - 1] : SIZE_MAX; i != SIZE_MAX; i = c->before[i]) c->in_chain[i] = true;
+    for (size_t i = length > 0 ? c->tails[length - 1] : SIZE_MAX; i != SIZE_MAX; i = c->before[i])
+        c->in_chain[i] = true;
 }
 
 static ps_status report_moved(const ps_trace_pair *pair, const chain *c, const ps_pair_visitor *visitor) {
@@ -114,8 +116,8 @@ static ps_status report_moved(const ps_trace_pair *pair, const chain *c, const p
         const char *now = c->found[i] > 0 ? pair->found.records[c->found[i] - 1].key : "header";
         const char *then = c->golden[i] > 0 ? pair->golden.records[c->golden[i] - 1].key : "header";
         snprintf(message, sizeof message,
-                 "record \"%.100s\" stands behind \"%.100s\", in the golden trace behind \"%.100s\"", place.golden->key, now,
-                 then);
+                 "record \"%.100s\" stands behind \"%.100s\", in the golden trace behind \"%.100s\"", place.golden->key,
+                 now, then);
         PS_TRY(visitor->trouble(visitor->context, PS_FINDING_REORDERED_RECORD, &place, NULL, message));
     }
     return PS_OK;
@@ -188,12 +190,15 @@ static ps_status pair_objects(const ps_pair_place *place, const char *type, cons
         guess = twin != NULL ? twin->next : guess;
         snprintf(quantity, sizeof quantity, "%.60s.%.90s", type, item->string);
         if (twin != NULL) PS_TRY(pair_member(place, type, item, twin, visitor));
-        else PS_TRY(visitor->trouble(visitor->context, PS_FINDING_MISSING_VALUE, place, quantity, "is not in the record"));
+        else
+            PS_TRY(
+                visitor->trouble(visitor->context, PS_FINDING_MISSING_VALUE, place, quantity, "is not in the record"));
     }
     cJSON_ArrayForEach(item, found) {
         if (is_identity(item->string) || cJSON_GetObjectItemCaseSensitive(expected, item->string) != NULL) continue;
         snprintf(quantity, sizeof quantity, "%.60s.%.90s", type, item->string);
-        PS_TRY(visitor->trouble(visitor->context, PS_FINDING_EXTRA_VALUE, place, quantity, "is not in the golden record"));
+        PS_TRY(
+            visitor->trouble(visitor->context, PS_FINDING_EXTRA_VALUE, place, quantity, "is not in the golden record"));
     }
     return PS_OK;
 }
@@ -202,9 +207,9 @@ ps_status ps_trace_pair_values(const ps_pair_place *place, const ps_pair_visitor
     cJSON *expected = cJSON_Parse(place->golden->text), *found = cJSON_Parse(place->found->text);
     ps_status status;
     if (expected == NULL || found == NULL) {
-        status =
-            ps_fail(PS_ERR_INPUT, "record \"%s\" (line %llu and golden line %llu) is not JSON that can be read",
-                    place->golden->key, (unsigned long long)place->found->line, (unsigned long long)place->golden->line);
+        status = ps_fail(PS_ERR_INPUT, "record \"%s\" (line %llu and golden line %llu) is not JSON that can be read",
+                         place->golden->key, (unsigned long long)place->found->line,
+                         (unsigned long long)place->golden->line);
     } else {
         const char *type = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(expected, "type"));
         status = pair_objects(place, type != NULL ? type : "?", expected, found, visitor);

@@ -1,6 +1,6 @@
 /* Two traces of (supposedly) the same run laid side by side: layers matched by name, or by place where one was renamed;
- * records matched by key; missing, extra and reordered ones told apart. What happens to the matched values is the visitor's
- * business. Both traces are the caller's. */
+ * records matched by key; missing, extra and reordered ones told apart. What happens to the matched values is the
+ * visitor's business. Both traces are the caller's. */
 #ifndef PS_ANALYSIS_CHECK_PAIR_RECORDS_H
 #define PS_ANALYSIS_CHECK_PAIR_RECORDS_H
 

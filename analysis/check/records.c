@@ -9,14 +9,10 @@
 /* Step records and windows count up to the last step they cover; the others show the state after so many steps. */
 static bool within(const ps_trace_record *record, double first_steps) {
     switch (record->type) {
-        case PS_RECORD_STEP:
-            return record->step < first_steps;
-        case PS_RECORD_WINDOW:
-            return record->last < first_steps;
-        case PS_RECORD_END:
-            return false;
-        default:
-            return ps_is_absent(record->step) || record->step <= first_steps;
+        case PS_RECORD_STEP: return record->step < first_steps;
+        case PS_RECORD_WINDOW: return record->last < first_steps;
+        case PS_RECORD_END: return false;
+        default: return ps_is_absent(record->step) || record->step <= first_steps;
     }
 }
 
@@ -57,7 +53,8 @@ static ps_status make_document_key(const ps_check_record *record, char **key) {
     const char *split = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(document, "split"));
     const char *what = event != NULL ? event : split != NULL ? split : "";
     ps_status status;
-    if (ps_is_absent(record->step)) status = ps_string_format(key, "%s %s %s", type ? type : "?", what, layer ? layer : "");
+    if (ps_is_absent(record->step))
+        status = ps_string_format(key, "%s %s %s", type ? type : "?", what, layer ? layer : "");
     else status = ps_string_format(key, "%s %.17g %s %s", type ? type : "?", record->step, what, layer ? layer : "");
     cJSON_Delete(document);
     if (status != PS_OK) return status;
@@ -65,21 +62,17 @@ static ps_status make_document_key(const ps_check_record *record, char **key) {
     return PS_OK;
 }
 
-static ps_status make_key(const ps_check_trace *trace, const char *const *names, const ps_check_record *record, char **key) {
+static ps_status make_key(const ps_check_trace *trace, const char *const *names, const ps_check_record *record,
+                          char **key) {
     const char *layer = record->layer < 0 ? ""
                         : names != NULL   ? names[record->layer]
                                           : trace->header->layers[record->layer].name;
     switch (record->type) {
-        case PS_RECORD_STEP:
-            return ps_string_format(key, "step %.17g", record->step);
-        case PS_RECORD_WINDOW:
-            return ps_string_format(key, "window %.17g %s", record->window, layer);
-        case PS_RECORD_PROBE:
-            return ps_string_format(key, "probe %.17g %s", record->step, layer);
-        case PS_RECORD_END:
-            return ps_string_copy("end", key);
-        default:
-            return make_document_key(record, key);
+        case PS_RECORD_STEP: return ps_string_format(key, "step %.17g", record->step);
+        case PS_RECORD_WINDOW: return ps_string_format(key, "window %.17g %s", record->window, layer);
+        case PS_RECORD_PROBE: return ps_string_format(key, "probe %.17g %s", record->step, layer);
+        case PS_RECORD_END: return ps_string_copy("end", key);
+        default: return make_document_key(record, key);
     }
 }
 

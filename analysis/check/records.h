@@ -1,7 +1,7 @@
 /* A whole trace as records with keys, for comparing it with another one. A key says what a record is about ("step 5",
- * "window 3 conv1", "probe 40 conv1", "event 5 planted conv1", "eval 40 test", "end"), so that records are found whatever
- * their order; the second record of a key gets " #2". Timing records are left out. All texts are in memory: about the size
- * of the file. ps_check_trace_clear frees everything. */
+ * "window 3 conv1", "probe 40 conv1", "event 5 planted conv1", "eval 40 test", "end"), so that records are found
+ * whatever their order; the second record of a key gets " #2". Timing records are left out. All texts are in memory:
+ * about the size of the file. ps_check_trace_clear frees everything. */
 #ifndef PS_ANALYSIS_CHECK_RECORDS_H
 #define PS_ANALYSIS_CHECK_RECORDS_H
 
@@ -26,8 +26,8 @@ typedef struct {
     bool cut;
 } ps_check_trace;
 
-/* first_steps > 0 keeps only what belongs to the first so many steps: steps below it, windows that end below it, probings,
- * events and evaluations up to it; the end record not. */
+/* first_steps > 0 keeps only what belongs to the first so many steps: steps below it, windows that end below it,
+ * probings, events and evaluations up to it; the end record not. */
 ps_status ps_check_trace_read(const char *path, long long first_steps, ps_check_trace *trace);
 /* Makes the keys, with names[l] in place of the name of layer l (NULL: its own name). Once per trace. */
 ps_status ps_check_trace_index(ps_check_trace *trace, const char *const *names);

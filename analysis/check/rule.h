@@ -122,8 +122,8 @@ void ps_rule_destroy(ps_rule *rule);
 /* ---- evaluation ---- */
 
 typedef struct {
-    double number; /* the step it counts under: of a window its last; of a probing or evaluation the last one trained before
-                      it */
+    /* the step it counts under: of a window its last; of a probing or evaluation the last one trained before it */
+    double number;
     double value;
 } ps_rule_point;
 

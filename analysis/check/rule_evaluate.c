@@ -1,6 +1,6 @@
-/* A rule on a trace. A NaN, or no values in a stretch that was recorded, makes its comparison false and is said; an `or` may
- * still hold by its other side. A term that cannot be answered (not recorded, misspelt, ambiguous) fails the whole rule: else
- * a mistake beside an `or` would never be noticed. */
+/* A rule on a trace. A NaN, or no values in a stretch that was recorded, makes its comparison false and is said; an
+ * `or` may still hold by its other side. A term that cannot be answered (not recorded, misspelt, ambiguous) fails the
+ * whole rule: else a mistake beside an `or` would never be noticed. */
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -72,25 +72,16 @@ static span span_of(const ps_run *run, const ps_rule_window *window) {
     span s = {-INFINITY, INFINITY, ""};
     double steps = trained_steps(run);
     switch (window->kind) {
-        case PS_WINDOW_ALL:
-            break;
-        case PS_WINDOW_LAST_SHARE:
-            s.from = ceil(steps * (100 - window->from) / 100 - 1e-9);
-            break;
-        case PS_WINDOW_FIRST_SHARE:
-            s.to = ceil(steps * window->from / 100 - 1e-9) - 1;
-            break;
+        case PS_WINDOW_ALL: break;
+        case PS_WINDOW_LAST_SHARE: s.from = ceil(steps * (100 - window->from) / 100 - 1e-9); break;
+        case PS_WINDOW_FIRST_SHARE: s.to = ceil(steps * window->from / 100 - 1e-9) - 1; break;
         case PS_WINDOW_STEPS:
             s.from = window->from;
             s.to = window->to;
             if (s.to >= steps) snprintf(s.reason, sizeof s.reason, "not recorded: the trace has %.0f steps", steps);
             break;
-        case PS_WINDOW_WINDOWS:
-            span_of_windows(run, window->from, window->to, &s);
-            break;
-        default:
-            span_of_ends(run, window, &s);
-            break;
+        case PS_WINDOW_WINDOWS: span_of_windows(run, window->from, window->to, &s); break;
+        default: span_of_ends(run, window, &s); break;
     }
     return s;
 }
@@ -136,14 +127,10 @@ static ps_status evaluate_term(evaluation *e, const ps_rule_term *term, double *
 
 static double calculate(ps_rule_operator operator, double left, double right) {
     switch (operator) {
-        case PS_RULE_ADD:
-            return left + right;
-        case PS_RULE_SUBTRACT:
-            return left - right;
-        case PS_RULE_MULTIPLY:
-            return left * right;
-        default:
-            return right == 0 ? NAN : left / right; /* an infinity would satisfy every > */
+        case PS_RULE_ADD: return left + right;
+        case PS_RULE_SUBTRACT: return left - right;
+        case PS_RULE_MULTIPLY: return left * right;
+        default: return right == 0 ? NAN : left / right; /* an infinity would satisfy every > */
     }
 }
 
@@ -172,18 +159,12 @@ static ps_status evaluate_number(evaluation *e, int index, double *value) {
 static bool compares(ps_rule_operator operator, double left, double right) {
     if (isnan(left) || isnan(right)) return false; /* with != as well: nothing is known about a NaN */
     switch (operator) {
-        case PS_RULE_LESS:
-            return left < right;
-        case PS_RULE_LESS_EQUAL:
-            return left <= right;
-        case PS_RULE_GREATER:
-            return left > right;
-        case PS_RULE_GREATER_EQUAL:
-            return left >= right;
-        case PS_RULE_EQUAL:
-            return left == right;
-        default:
-            return left != right;
+        case PS_RULE_LESS: return left < right;
+        case PS_RULE_LESS_EQUAL: return left <= right;
+        case PS_RULE_GREATER: return left > right;
+        case PS_RULE_GREATER_EQUAL: return left >= right;
+        case PS_RULE_EQUAL: return left == right;
+        default: return left != right;
     }
 }
 

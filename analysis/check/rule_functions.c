@@ -89,7 +89,8 @@ static bool apply_first(const ps_rule_points *points, double *value, char *reaso
 static bool apply_only(const ps_rule_points *points, double *value, char *reason, size_t reason_size) {
     *value = points->points[0].value;
     if (points->count == 1) return true;
-    snprintf(reason, reason_size, "has %zu values; say max, min, mean, median, sum, first or final of it", points->count);
+    snprintf(reason, reason_size, "has %zu values; say max, min, mean, median, sum, first or final of it",
+             points->count);
     return false;
 }
 

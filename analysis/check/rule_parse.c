@@ -43,7 +43,9 @@ static const char function_names[] =
 #undef PS_FUNCTION
     ;
 
-const ps_series_entry *ps_series_at(size_t index) { return index < sizeof series / sizeof *series ? &series[index] : NULL; }
+const ps_series_entry *ps_series_at(size_t index) {
+    return index < sizeof series / sizeof *series ? &series[index] : NULL;
+}
 
 const ps_series_entry *ps_series_find(const char *name) {
     for (size_t i = 0; i < sizeof series / sizeof *series; i++)
@@ -195,8 +197,8 @@ static int count_plus(const char *text) {
     return count;
 }
 
-/* Repeat counts and back references make a pattern that takes for ever or all memory, and so do many nested + (each doubles
- * what it repeats in the C library's compiler), so they are refused. */
+/* Repeat counts and back references make a pattern that takes for ever or all memory, and so do many nested + (each
+ * doubles what it repeats in the C library's compiler), so they are refused. */
 static ps_status compile_pattern(const parser *p, int place, ps_rule_selector *selector) {
     char *anchored, reason[128];
     const char *slash = strchr(selector->text, '\\');
@@ -207,7 +209,8 @@ static ps_status compile_pattern(const parser *p, int place, ps_rule_selector *s
     if (strchr(selector->text, '{') != NULL)
         return fail_at(p, place, "patterns with repeat counts {..} are not supported; use * or +");
     for (; slash != NULL; slash = slash[1] == '\0' ? NULL : strchr(slash + 2, '\\'))
-        if (isdigit((unsigned char)slash[1])) return fail_at(p, place, "patterns with back references are not supported");
+        if (isdigit((unsigned char)slash[1]))
+            return fail_at(p, place, "patterns with back references are not supported");
     PS_TRY(ps_string_format(&anchored, "^(%s)$", selector->text));
     int code = regcomp(&selector->pattern, anchored, REG_EXTENDED | REG_NOSUB);
     free(anchored);
@@ -254,12 +257,13 @@ static ps_status parse_selectors(parser *p, ps_rule_term *term) {
 
 static ps_status parse_end_window(parser *p, bool last, ps_rule_window *window) {
     int place = p->now.begin;
-    PS_TRY(take_number(
-        p,
-        last ? "behind \"last\", as in last 20% or last 5 windows" : "behind \"first\", as in first 20% or first 5 windows",
-        &window->from));
+    PS_TRY(take_number(p,
+                       last ? "behind \"last\", as in last 20% or last 5 windows"
+                            : "behind \"first\", as in first 20% or first 5 windows",
+                       &window->from));
     if (at_sign(p, "%")) window->kind = last ? PS_WINDOW_LAST_SHARE : PS_WINDOW_FIRST_SHARE;
-    else if (at_word(p, "steps") || at_word(p, "step")) window->kind = last ? PS_WINDOW_LAST_STEPS : PS_WINDOW_FIRST_STEPS;
+    else if (at_word(p, "steps") || at_word(p, "step"))
+        window->kind = last ? PS_WINDOW_LAST_STEPS : PS_WINDOW_FIRST_STEPS;
     else if (at_word(p, "windows") || at_word(p, "window"))
         window->kind = last ? PS_WINDOW_LAST_WINDOWS : PS_WINDOW_FIRST_WINDOWS;
     else return fail_at(p, p->now.begin, "expected %%, steps or windows");
@@ -350,8 +354,9 @@ static ps_status parse_term(parser *p, ps_rule_term *term) {
     PS_TRY(advance(p));
     function = function_at(p);
     if (function < 0)
-        return p->now.kind == TOKEN_WORD ? unknown_function(p)
-                                         : fail_at(p, p->now.begin, "expected a function behind the point, such as final");
+        return p->now.kind == TOKEN_WORD
+                   ? unknown_function(p)
+                   : fail_at(p, p->now.begin, "expected a function behind the point, such as final");
     term->function = (ps_rule_function)function;
     return advance(p);
 }
@@ -452,15 +457,20 @@ static ps_status parse_comparison(parser *p, int *node) {
     const operator_entry *entry = operator_at(p, comparisons);
     if (entry == NULL) {
         bool assigned = at_sign(p, "=");
-        return fail_at(p, p->now.begin, assigned ? "equality is written ==" : "expected a comparison: < <= > >= == or !=");
+        return fail_at(p, p->now.begin,
+                       assigned ? "equality is written ==" : "expected a comparison: < <= > >= == or !=");
     }
     PS_TRY(advance(p));
     PS_TRY(parse_sum(p, &right));
     return add_node(p, entry->operator, left, right, node);
 }
 
-static ps_status parse_conjunction(parser *p, int *node) { return parse_level(p, parse_comparison, conjunctions, node); }
-static ps_status parse_disjunction(parser *p, int *node) { return parse_level(p, parse_conjunction, disjunctions, node); }
+static ps_status parse_conjunction(parser *p, int *node) {
+    return parse_level(p, parse_comparison, conjunctions, node);
+}
+static ps_status parse_disjunction(parser *p, int *node) {
+    return parse_level(p, parse_conjunction, disjunctions, node);
+}
 
 static ps_status parse_rule(parser *p) {
     if (strlen(p->text) > PS_RULE_MOST_LENGTH)
@@ -470,9 +480,9 @@ static ps_status parse_rule(parser *p) {
     PS_TRY(parse_disjunction(p, &p->rule->root));
     if (p->now.kind == TOKEN_END) return PS_OK;
     bool chained = operator_at(p, comparisons) != NULL;
-    return fail_at(
-        p, p->now.begin,
-        chained ? "comparisons do not chain; join two with \"and\"" : "expected the end of the rule, \"and\" or \"or\"");
+    return fail_at(p, p->now.begin,
+                   chained ? "comparisons do not chain; join two with \"and\""
+                           : "expected the end of the rule, \"and\" or \"or\"");
 }
 
 ps_status ps_rule_parse(const char *text, const char *where, ps_rule **out) {

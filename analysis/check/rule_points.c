@@ -1,5 +1,5 @@
-/* What a term of a rule stands for: values of a trace with the step they count under. States of nodes come from the run;
- * everything else is read from the trace, so that quantities of other programs are found by their name, too. */
+/* What a term of a rule stands for: values of a trace with the step they count under. States of nodes come from the
+ * run; everything else is read from the trace, so that quantities of other programs are found by their name, too. */
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -31,7 +31,8 @@ static ps_status add_point(ps_rule_points *out, double number, double value) {
 /* ---- selectors ---- */
 
 static bool text_fits(const ps_rule_selector *selector, const char *text) {
-    return selector->is_pattern ? regexec(&selector->pattern, text, 0, NULL, 0) == 0 : strcmp(selector->text, text) == 0;
+    return selector->is_pattern ? regexec(&selector->pattern, text, 0, NULL, 0) == 0
+                                : strcmp(selector->text, text) == 0;
 }
 
 static bool layer_fits(const ps_rule_term *term, const ps_trace_layer *layer) {
@@ -94,7 +95,8 @@ static ps_status collect_state(collector *c) {
             wanted += (state & state_fields[f].wanted) != 0;
         }
         if (known > 0)
-            PS_TRY(add_point(c->out, (double)c->run->probes[p].step - 1, state_fields[f].count ? wanted : wanted / known));
+            PS_TRY(
+                add_point(c->out, (double)c->run->probes[p].step - 1, state_fields[f].count ? wanted : wanted / known));
     }
     return PS_OK;
 }
@@ -109,8 +111,8 @@ static ps_status collect_flow(collector *c) {
             c->out->recorded = true;
             if (!c->chosen[node]) continue;
             known++;
-            count +=
-                revivals ? ps_state_dead(before) && !ps_state_dead(after) : !ps_state_dead(before) && ps_state_dead(after);
+            count += revivals ? ps_state_dead(before) && !ps_state_dead(after)
+                              : !ps_state_dead(before) && ps_state_dead(after);
         }
         if (known > 0) PS_TRY(add_point(c->out, (double)c->run->probes[p].step - 1, count));
     }
@@ -148,8 +150,8 @@ static ps_status read_values(const collector *c, const ps_trace_record *record, 
     if (*value == '[' && ps_scan_array(value, values, channels, count) != NULL && *count == channels) return PS_OK;
     *count = 1;
     if (*value != '[' && ps_scan_number(value, values) != NULL) return PS_OK;
-    return ps_fail(PS_ERR_INPUT, "%s:%llu: \"%s\" must be one number, or one for each of %zu channels", c->run->header->path,
-                   (unsigned long long)record->line, name, channels);
+    return ps_fail(PS_ERR_INPUT, "%s:%llu: \"%s\" must be one number, or one for each of %zu channels",
+                   c->run->header->path, (unsigned long long)record->line, name, channels);
 }
 
 static double number_of(const ps_trace_record *record) {
@@ -192,8 +194,7 @@ static const struct {
     const char *name;
     size_t offset;
 } fields[] = {
-#define FIELD(name) \
-    { #name, offsetof(ps_trace_record, name) }
+#define FIELD(name) {#name, offsetof(ps_trace_record, name)}
     FIELD(loss), FIELD(lr), FIELD(grad_norm), FIELD(grad_norm_module), FIELD(clip), FIELD(clip_module), FIELD(accuracy),
 #undef FIELD
 };
@@ -271,16 +272,11 @@ static ps_status collect_run(collector *c) {
 static ps_status collect_source(collector *c) {
     switch (c->term->entry == NULL ? PS_SOURCE_QUANTITY : c->term->entry->source) {
         case PS_SOURCE_STEP:
-        case PS_SOURCE_EVAL:
-            return read_trace(c, take_field);
-        case PS_SOURCE_STATE:
-            return collect_state(c);
-        case PS_SOURCE_FLOW:
-            return collect_flow(c);
-        case PS_SOURCE_RUN:
-            return collect_run(c);
-        case PS_SOURCE_QUANTITY:
-            return read_trace(c, take_quantity);
+        case PS_SOURCE_EVAL: return read_trace(c, take_field);
+        case PS_SOURCE_STATE: return collect_state(c);
+        case PS_SOURCE_FLOW: return collect_flow(c);
+        case PS_SOURCE_RUN: return collect_run(c);
+        case PS_SOURCE_QUANTITY: return read_trace(c, take_quantity);
         case PS_SOURCE_RATIO:
             PS_TRY(read_trace(c, take_ratio));
             return strcmp(c->term->entry->field, "SHARE") == 0 ? share_of_inert(c->out) : PS_OK;
@@ -312,8 +308,8 @@ static void explain(const collector *c) {
     cJSON_ArrayForEach(item, quantities)
         nearest_name(c, cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, "name")), &best, &near);
     bool other = near != NULL && strcmp(near, c->term->name) != 0;
-    snprintf(out->reason, sizeof out->reason, "not recorded%s%.100s%s", other ? " (did you mean " : "", other ? near : "",
-             other ? "?)" : "");
+    snprintf(out->reason, sizeof out->reason, "not recorded%s%.100s%s", other ? " (did you mean " : "",
+             other ? near : "", other ? "?)" : "");
 }
 
 ps_status ps_rule_collect(ps_run *run, const ps_rule_term *term, ps_rule_points *points) {

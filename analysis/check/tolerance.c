@@ -19,8 +19,8 @@ double ps_relative_error(double expected, double found) {
 }
 
 bool ps_tolerance_tells_death(const char *quantity) {
-    static const char *const names[] = {"probe.nonzero", "probe.nonzero_eval", "probe.nonzero_half", "probe.nonzero_quarter",
-                                        "probe.images_active"};
+    static const char *const names[] = {"probe.nonzero", "probe.nonzero_eval", "probe.nonzero_half",
+                                        "probe.nonzero_quarter", "probe.images_active"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(quantity, names[i]) == 0) return true;
     return false;
@@ -52,14 +52,14 @@ void ps_tolerances_clear(ps_tolerances *tolerances) {
 /* ---- reading ---- */
 
 static ps_status read_entry(const cJSON *item, const char *path, ps_tolerances *tolerances) {
-    static const char *const known[] = {"absolute",  "relative", "largest_absolute", "largest_relative", "values",
-                                        "differing", "flips",    NULL};
+    static const char *const known[] = {
+        "absolute", "relative", "largest_absolute", "largest_relative", "values", "differing", "flips", NULL};
     ps_tolerance *entry;
     char *where;
     PS_TRY(ps_tolerances_at(tolerances, item->string, &entry));
     PS_TRY(ps_string_format(&where, "%s: quantities.%s", path, item->string));
-    ps_status status =
-        cJSON_IsObject(item) ? ps_json_check_keys(item, known, where) : ps_fail(PS_ERR_INPUT, "%s must be an object", where);
+    ps_status status = cJSON_IsObject(item) ? ps_json_check_keys(item, known, where)
+                                            : ps_fail(PS_ERR_INPUT, "%s must be an object", where);
     if (status == PS_OK) status = ps_json_get_double(item, "absolute", true, 0, DBL_MAX, where, &entry->absolute);
     if (status == PS_OK) status = ps_json_get_double(item, "relative", true, 0, DBL_MAX, where, &entry->relative);
     free(where);
@@ -74,8 +74,8 @@ static ps_status read_document(const cJSON *document, const char *path, ps_toler
     PS_TRY(ps_json_check_keys(document, known, path));
     PS_TRY(ps_json_get_text(document, "format", true, path, &format));
     if (strcmp(format, format_name) != 0)
-        return ps_fail(PS_ERR_INPUT, "%s: \"format\" is not \"%s\"; `poolscope check --calibrate` writes such files", path,
-                       format_name);
+        return ps_fail(PS_ERR_INPUT, "%s: \"format\" is not \"%s\"; `poolscope check --calibrate` writes such files",
+                       path, format_name);
     PS_TRY(ps_json_get_double(document, "first_steps", false, 0, 9e15, path, &first_steps));
     tolerances->first_steps = (long long)first_steps;
     if (!cJSON_IsObject(quantities))
@@ -132,10 +132,11 @@ static ps_status group_runs(const char *const *paths, calibration_run *runs, int
         if (!*pooled) runs[r].reference = 0;
     }
     if (*pooled && alone >= 0)
-        return ps_fail(PS_ERR_USAGE,
-                       "%s: is the only run of seed %lld%s%s, so there is nothing to compare it with; give another one of it, "
-                       "or leave it out",
-                       paths[alone], runs[alone].seed, runs[alone].arm[0] != '\0' ? ", arm " : "", runs[alone].arm);
+        return ps_fail(
+            PS_ERR_USAGE,
+            "%s: is the only run of seed %lld%s%s, so there is nothing to compare it with; give another one of it, "
+            "or leave it out",
+            paths[alone], runs[alone].seed, runs[alone].arm[0] != '\0' ? ", arm " : "", runs[alone].arm);
     return PS_OK;
 }
 
@@ -193,19 +194,25 @@ static void write_entry(FILE *stream, const ps_tolerance *entry) {
 
 static void write_tolerances(FILE *stream, const ps_tolerances *measured, const char *const *paths,
                              const calibration_run *runs, int run_count, bool pooled, double factor) {
-    fprintf(stream, "{\"format\":\"%s\",\"version\":1,\"first_steps\":%lld,\"factor\":", format_name, measured->first_steps);
+    fprintf(stream, "{\"format\":\"%s\",\"version\":1,\"first_steps\":%lld,\"factor\":", format_name,
+            measured->first_steps);
     ps_json_print_double(stream, factor);
     fputs(",\n\"derivation\":{\"method\":", stream);
     ps_json_print_text(
         stream,
-        pooled ? "Every run was compared, record by record, with the first of its arm and seed. Per quantity: the largest "
-                 "absolute deviation and the largest relative deviation (to the larger magnitude of the two) of all runs, but "
-                 "at least one rounding of fp32 where any runs differ, each times the factor. A value passes when both errors "
-                 "are within."
-               : "Every run was compared, record by record, with the first; no two are of one arm and seed, so this is their "
-                 "spread over seeds. Per quantity: the largest absolute deviation and the largest relative deviation (to the "
-                 "larger magnitude of the two), but at least one rounding of fp32 where any runs differ, each times the "
-                 "factor. A value passes when both errors are within.");
+        pooled
+            ? "Every run was compared, record by record, with the first of its arm and seed. Per quantity: the largest "
+              "absolute deviation and the largest relative deviation (to the larger magnitude of the two) of all runs, "
+              "but "
+              "at least one rounding of fp32 where any runs differ, each times the factor. A value passes when both "
+              "errors "
+              "are within."
+            : "Every run was compared, record by record, with the first; no two are of one arm and seed, so this is "
+              "their "
+              "spread over seeds. Per quantity: the largest absolute deviation and the largest relative deviation (to "
+              "the "
+              "larger magnitude of the two), but at least one rounding of fp32 where any runs differ, each times the "
+              "factor. A value passes when both errors are within.");
     fputs(",\"runs\":[\n", stream);
     for (int r = 0; r < run_count; r++) {
         if (r > 0) fputs(",\n", stream);
@@ -219,7 +226,8 @@ static void write_tolerances(FILE *stream, const ps_tolerances *measured, const 
     fputs("\n}}\n", stream);
 }
 
-/* A relative tolerance of 1 lets a value vanish, one of 2 lets it change its sign; then the absolute one alone decides. */
+/* A relative tolerance of 1 lets a value vanish, one of 2 lets it change its sign; then the absolute one alone
+ * decides. */
 static void print_notes(FILE *notes, const ps_tolerances *measured) {
     uint64_t differing = 0;
     const char *gap = "";
@@ -227,19 +235,22 @@ static void print_notes(FILE *notes, const ps_tolerances *measured) {
         const ps_tolerance *entry = &measured->entries[i];
         differing += entry->differing;
         if (entry->flips > 0)
-            fprintf(notes,
-                    "warning: %s: %llu times a node was dead in one run and alive in the other; a check finds such a node "
-                    "whatever the tolerance\n",
-                    entry->quantity, (unsigned long long)entry->flips);
+            fprintf(
+                notes,
+                "warning: %s: %llu times a node was dead in one run and alive in the other; a check finds such a node "
+                "whatever the tolerance\n",
+                entry->quantity, (unsigned long long)entry->flips);
     }
     if (differing == 0)
-        fprintf(notes, "warning: the runs do not differ anywhere, so every tolerance is 0; were they made where they should "
-                       "differ?\n");
+        fprintf(notes,
+                "warning: the runs do not differ anywhere, so every tolerance is 0; were they made where they should "
+                "differ?\n");
     for (size_t i = 0; i < measured->count; i++) {
         if (measured->entries[i].relative < 1) continue;
-        fprintf(notes, "%s%s", gap[0] == '\0' ? "warning: a relative tolerance of 1 or more lets a value vanish, so that the "
-                                                "absolute one alone decides: "
-                                              : gap,
+        fprintf(notes, "%s%s",
+                gap[0] == '\0' ? "warning: a relative tolerance of 1 or more lets a value vanish, so that the "
+                                 "absolute one alone decides: "
+                               : gap,
                 measured->entries[i].quantity);
         gap = ", ";
     }

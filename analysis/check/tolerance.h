@@ -1,8 +1,8 @@
-/* Tolerances per quantity, and the file they stand in (tolerances.schema.json). A quantity is named by its record's type and
- * its own name: "step.loss", "window.path", "probe.nonzero". A value passes when its absolute error and its relative error
- * (to the larger magnitude of the two, so that it is at most 2) both stay within; quantities not listed are compared
- * exactly. Dead or alive is no matter of tolerance: a count that says it (ps_tolerance_tells_death) must be zero in both
- * traces or in neither. ps_tolerances_clear frees everything. */
+/* Tolerances per quantity, and the file they stand in (tolerances.schema.json). A quantity is named by its record's
+ * type and its own name: "step.loss", "window.path", "probe.nonzero". A value passes when its absolute error and its
+ * relative error (to the larger magnitude of the two, so that it is at most 2) both stay within; quantities not listed
+ * are compared exactly. Dead or alive is no matter of tolerance: a count that says it (ps_tolerance_tells_death) must
+ * be zero in both traces or in neither. ps_tolerances_clear frees everything. */
 #ifndef PS_ANALYSIS_CHECK_TOLERANCE_H
 #define PS_ANALYSIS_CHECK_TOLERANCE_H
 
@@ -29,7 +29,8 @@ typedef struct {
 } ps_tolerances;
 
 double ps_relative_error(double expected, double found);
-/* The counts of a probing in which zero means dead: nonzero, nonzero_eval, nonzero_half, nonzero_quarter and images_active. */
+/* The counts of a probing in which zero means dead: nonzero, nonzero_eval, nonzero_half, nonzero_quarter and
+ * images_active. */
 bool ps_tolerance_tells_death(const char *quantity);
 
 const ps_tolerance *ps_tolerances_find(const ps_tolerances *tolerances, const char *quantity); /* NULL: not listed */
@@ -38,11 +39,12 @@ ps_status ps_tolerances_at(ps_tolerances *tolerances, const char *quantity, ps_t
 ps_status ps_tolerances_read(const char *path, ps_tolerances *tolerances);
 void ps_tolerances_clear(ps_tolerances *tolerances);
 
-/* Measures tolerances from repeated runs and writes them, with their derivation, to `out`. Runs of the same arm and seed are a
- * group: each is compared with the first of its group, and the largest deviations of all groups count, times the factor.
- * Where every run is the only one of its arm and seed, they are compared with the first run (their spread over seeds). Where
- * any value differs, the least tolerance is the factor times one rounding of the recorded numbers (fp32), as a value that
- * happened to agree in these runs need not in others. What a user must know about the result is printed to `notes`. */
+/* Measures tolerances from repeated runs and writes them, with their derivation, to `out`. Runs of the same arm and
+ * seed are a group: each is compared with the first of its group, and the largest deviations of all groups count, times
+ * the factor. Where every run is the only one of its arm and seed, they are compared with the first run (their spread
+ * over seeds). Where any value differs, the least tolerance is the factor times one rounding of the recorded numbers
+ * (fp32), as a value that happened to agree in these runs need not in others. What a user must know about the result is
+ * printed to `notes`. */
 ps_status ps_tolerances_calibrate(const char *const *runs, int run_count, long long first_steps, double factor,
                                   const char *out, FILE *notes);
 

@@ -1,5 +1,5 @@
-/* JUnit XML in the form that both usual schemas take (the one of Ant's report and that of Jenkins' xunit plug-in): every
- * attribute that either asks for, elements in the stricter order. */
+/* JUnit XML in the form that both usual schemas take (the one of Ant's report and that of Jenkins' xunit plug-in):
+ * every attribute that either asks for, elements in the stricter order. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <time.h>
@@ -8,7 +8,9 @@
 
 /* Length of the UTF-8 character from two bytes on that starts here, 0: none that XML 1.0 allows. */
 static size_t utf8_length(const unsigned char *text) {
-    static const struct { unsigned char mask, lead; } forms[] = {{0xE0, 0xC0}, {0xF0, 0xE0}, {0xF8, 0xF0}};
+    static const struct {
+        unsigned char mask, lead;
+    } forms[] = {{0xE0, 0xC0}, {0xF0, 0xE0}, {0xF8, 0xF0}};
     for (size_t f = 0; f < 3; f++) {
         if ((text[0] & forms[f].mask) != forms[f].lead) continue;
         for (size_t i = 1; i <= f + 1; i++)
@@ -87,7 +89,8 @@ static void put_suite(FILE *stream, const ps_check_suite *suite, size_t id, cons
     fputs("  <testsuite package=\"poolscope\"", stream);
     fprintf(stream, " id=\"%zu\"", id);
     put_attribute(stream, "name", suite->trace);
-    fprintf(stream, " timestamp=\"%s\" hostname=\"localhost\" tests=\"%zu\" failures=\"%zu\" errors=\"0\" time=\"0\">\n",
+    fprintf(stream,
+            " timestamp=\"%s\" hostname=\"localhost\" tests=\"%zu\" failures=\"%zu\" errors=\"0\" time=\"0\">\n",
             timestamp, suite->result_count, failures);
     fputs("    <properties>\n", stream);
     if (suite->golden != NULL) {

@@ -1,4 +1,5 @@
-/* SARIF 2.1.0 (OASIS standard, 2020): one run, one rule a kind of finding, one result a finding, at its line of the trace.
+/* SARIF 2.1.0 (OASIS standard, 2020): one run, one rule a kind of finding, one result a finding, at its line of the
+ * trace.
  */
 #include <ctype.h>
 #include <inttypes.h>

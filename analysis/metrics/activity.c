@@ -9,7 +9,8 @@
 #include "core/memory.h"
 
 typedef struct {
-    double known, dead, near, eval_known, eval_dead, dormant_known, dormant[3], train_known, train_dead, never_known, never;
+    double known, dead, near, eval_known, eval_dead, dormant_known, dormant[3], train_known, train_dead, never_known,
+        never;
 } activity_counts;
 
 typedef struct {
@@ -24,8 +25,8 @@ static const char *const definition_names[DEFINITIONS] = {"mean_dead",       "me
 
 typedef struct {
     ps_metric_input in;
-    ps_scopes scopes; /* under a variation, which writes no rows, the first alone: the network's private gates */
-    activity_counts *layers;               /* scratch, one a layer */
+    ps_scopes scopes;        /* under a variation, which writes no rows, the first alone: the network's private gates */
+    activity_counts *layers; /* scratch, one a layer */
     unsigned char *zeros_known, *all_zero; /* per node, of the latest window */
     double *zeros_mean, *inert_share;      /* per layer, of the latest window */
     bool had_window;
@@ -142,8 +143,8 @@ static ps_status write_scope(activity_state *state, int index, int probe) {
     long long step = run->probes[probe].step;
     double dead = share(c.dead, c.known), near = share(c.near, c.known);
     if (c.known == 0 && c.dormant_known == 0) return PS_OK;
-    ps_tables_row(state->in.tables, PS_TABLE_dead_time, "sllssddddddddddd", run->arm, run->header->seed, step, scope->level,
-                  scope->name, c.known, c.dead, c.near, c.known - c.dead - c.near, dead, near,
+    ps_tables_row(state->in.tables, PS_TABLE_dead_time, "sllssddddddddddd", run->arm, run->header->seed, step,
+                  scope->level, scope->name, c.known, c.dead, c.near, c.known - c.dead - c.near, dead, near,
                   share(c.eval_dead, c.eval_known), share(c.dormant[0], c.dormant_known),
                   share(c.dormant[1], c.dormant_known), share(c.dormant[2], c.dormant_known),
                   share(c.train_dead, c.train_known));
@@ -169,21 +170,24 @@ static ps_status write_layer(activity_state *state, const ps_frame *frame, int l
     }
     if (frame->line[l] == 0) return PS_OK;
     const char *kind = layer->shared ? "shared" : "private";
-    ps_tables_row(state->in.tables, PS_TABLE_layer_time, "sllsiissiddddd", run->arm, run->header->seed, step, layer->name,
-                  layer->position, layer->depth, layer->stage, kind, layer->channels, dead, share(c->near, c->known), zeros,
-                  inert, share(rms_sum, rms_count));
-    PS_TRY(ps_collect_name(state->in.collector, PS_TABLE_layer_arm, l, layer->position, layer->name, layer->stage, kind));
+    ps_tables_row(state->in.tables, PS_TABLE_layer_time, "sllsiissiddddd", run->arm, run->header->seed, step,
+                  layer->name, layer->position, layer->depth, layer->stage, kind, layer->channels, dead,
+                  share(c->near, c->known), zeros, inert, share(rms_sum, rms_count));
+    PS_TRY(
+        ps_collect_name(state->in.collector, PS_TABLE_layer_arm, l, layer->position, layer->name, layer->stage, kind));
     return ps_collect_note(state->in.collector, PS_TABLE_layer_arm, l, step, dead, inert);
 }
 
-/* dead_mean is the mean over probes of the network's share: each layer's part of it; dead_end that of the last probe. */
+/* dead_mean is the mean over probes of the network's share: each layer's part of it; dead_end that of the last
+ * probe. */
 static void write_terms(const activity_state *state, const ps_frame *frame) {
     const ps_run *run = state->in.run;
     double known = sum_scope(state, &state->scopes.scopes[0]).known;
     for (int l = 0; known > 0 && l < run->layer_count; l++) {
         const activity_counts *c = &state->layers[l];
         if (!ps_scope_has(&state->scopes.scopes[0], &run->layers[l], l)) continue;
-        ps_term term = {"dead_mean", &run->layers[l], -1, run->probes[frame->index].step, c->dead / known, c->known / known, frame->line[l]};
+        ps_term term = {"dead_mean",      &run->layers[l], -1, run->probes[frame->index].step, c->dead / known,
+                        c->known / known, frame->line[l]};
         ps_metric_term(&state->in, term);
         term.measure = "dead_end";
         if (frame->index == run->probe_count - 1) ps_metric_term(&state->in, term);
@@ -315,8 +319,8 @@ static ps_status set_measures(activity_state *state, const flow_counts *flow) {
     PS_TRY(ps_summary_set(summary, "near_dead_end", state->near_end, 1, state->line));
     PS_TRY(ps_summary_set(summary, "dead_eval_end", state->eval_end, 1, state->line));
     PS_TRY(ps_summary_set(summary, "never_alive", never_alive_share(run), probes, state->line));
-    PS_TRY(
-        ps_summary_set(summary, "revival_rate", share(flow->revivals, flow->dead_before), flow->dead_before, state->line));
+    PS_TRY(ps_summary_set(summary, "revival_rate", share(flow->revivals, flow->dead_before), flow->dead_before,
+                          state->line));
     PS_TRY(ps_summary_set(summary, "death_rate", share(flow->deaths, flow->not_dead_before), flow->not_dead_before,
                           state->line));
     for (int d = 0; d < DEFINITIONS; d++)
@@ -342,5 +346,5 @@ static ps_status end(void *context) {
     return set_measures(state, &network);
 }
 
-const ps_metric ps_metric_activity = {"activity", begin, take, NULL, end, destroy,
-                                      PS_RESTS_DEATH | PS_RESTS_WINDOWS | PS_RESTS_COHORT | PS_RESTS_NEAR};
+const ps_metric ps_metric_activity = {
+    "activity", begin, take, NULL, end, destroy, PS_RESTS_DEATH | PS_RESTS_WINDOWS | PS_RESTS_COHORT | PS_RESTS_NEAR};

@@ -1,4 +1,5 @@
-/* Instrument checks: identities. A violation means that a trace's quantities contradict each other: the run is faulty. */
+/* Instrument checks: identities. A violation means that a trace's quantities contradict each other: the run is
+ * faulty. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,7 +24,8 @@ static const struct {
 
 typedef struct {
     ps_metric_input in;
-    bool cut_forward, cut_gradient; /* mechanism arms: the pool path is worked out, not added; it is added, and hands no gradient on */
+    /* mechanism arms: the pool path is worked out, not added; it is added, and hands no gradient on */
+    bool cut_forward, cut_gradient;
     double cases[CHECKS], violations[CHECKS], worst[CHECKS];
     uint64_t line[CHECKS];
 } checks_state;
@@ -40,8 +42,8 @@ static ps_status begin(const ps_metric_input *input, void **out) {
     return PS_OK;
 }
 
-/* excess: by how much the identity is missed, 0 or less when it holds. Non-finite numbers contradict nothing: a diverged
- * run multiplies 0 by infinity. */
+/* excess: by how much the identity is missed, 0 or less when it holds. Non-finite numbers contradict nothing: a
+ * diverged run multiplies 0 by infinity. */
 static void judge(checks_state *state, check_id check, double excess, uint64_t line) {
     if (!isfinite(excess)) return;
     state->cases[check]++;
@@ -91,18 +93,20 @@ static bool shut_throughout(const ps_frame *frame, int node, double steps) {
     return isfinite(shut) ? shut == steps : ps_frame_value(frame, PS_Q_zeros, node) == 1;
 }
 
-/* A share of 9 digits tells a single open output apart from none where there are fewer than 1e9 (batches of up to 1000). */
-static void judge_shut_steps(checks_state *state, const ps_frame *frame, const ps_trace_layer *layer, int node, double steps,
-                             uint64_t line) {
+/* A share of 9 digits tells a single open output apart from none where there are fewer than 1e9 (batches of up to
+ * 1000). */
+static void judge_shut_steps(checks_state *state, const ps_frame *frame, const ps_trace_layer *layer, int node,
+                             double steps, uint64_t line) {
     double zeros = ps_frame_value(frame, PS_Q_zeros, node), shut = ps_frame_value(frame, PS_Q_shut_steps, node);
     bool missed = zeros == 1 && shut < steps && layer->elements * steps < 1e6;
     judge(state, CHECK_shut_steps_agree, missed ? steps - shut : shut / steps - zeros - 1e-8, line);
 }
 
 /* What the sums over a window say of a gate that was shut throughout. */
-static void judge_shut_gate(checks_state *state, const ps_frame *frame, const ps_trace_layer *layer, int node, double steps,
-                            uint64_t line) {
-    double norm = ps_frame_value(frame, PS_Q_grad_norm_rms, node), zero = ps_frame_value(frame, PS_Q_grad_zero_steps, node);
+static void judge_shut_gate(checks_state *state, const ps_frame *frame, const ps_trace_layer *layer, int node,
+                            double steps, uint64_t line) {
+    double norm = ps_frame_value(frame, PS_Q_grad_norm_rms, node),
+           zero = ps_frame_value(frame, PS_Q_grad_zero_steps, node);
     double row_zero = ps_frame_value(frame, PS_Q_pool_row_grad_zero_steps, node);
     double path = ps_frame_value(frame, PS_Q_pool_grad_path, node),
            total = ps_frame_value(frame, PS_Q_pool_grad_total, node);
@@ -117,7 +121,8 @@ static void judge_shut_gate(checks_state *state, const ps_frame *frame, const ps
     judge(state, CHECK_shut_gate_all_by_pool, fabs(total - path) - 1e-5 * fabs(path), line);
 }
 
-/* Rounding: every step rounds each weight (half a unit of 2^-23 of its size), and the parts are sums in single precision. */
+/* Rounding: every step rounds each weight (half a unit of 2^-23 of its size), and the parts are sums in single
+ * precision. */
 static void judge_update(checks_state *state, const ps_frame *frame, int node, double steps, uint64_t line) {
     double path = ps_frame_value(frame, PS_Q_path, node), start = ps_frame_value(frame, PS_Q_weight_start_l2, node);
     double parts = ps_frame_value(frame, PS_Q_path_gradient, node) + ps_frame_value(frame, PS_Q_path_carried, node) +
@@ -129,20 +134,24 @@ static void judge_update(checks_state *state, const ps_frame *frame, int node, d
     judge(state, CHECK_path_within_parts, path - (parts + residual) * (1 + 1e-5), line);
 }
 
-/* |a + b|^2 = |a|^2 + |b|^2 + 2 a b, each a sum of its own over the batch: in single precision for a few dozen terms at a time,
- * then in double (kernels/rows.h). Squares of what is smaller than 1e-19 leave the range of single precision: up to 1e9 terms
- * of an error of 1e-45 each. */
-static void judge_parts(checks_state *state, check_id check, double whole, double one, double other, double cross, uint64_t line) {
+/* |a + b|^2 = |a|^2 + |b|^2 + 2 a b, each a sum of its own over the batch: in single precision for a few dozen terms at
+ * a time, then in double (kernels/rows.h). Squares of what is smaller than 1e-19 leave the range of single precision:
+ * up to 1e9 terms of an error of 1e-45 each. */
+static void judge_parts(checks_state *state, check_id check, double whole, double one, double other, double cross,
+                        uint64_t line) {
     judge(state, check, fabs(whole - one - other - 2 * cross) - 1e-5 * (one + other) - 1e-35, line);
 }
 
 static void judge_energies(checks_state *state, const ps_frame *frame, int node, uint64_t line) {
-    double identity = ps_frame_value(frame, PS_Q_pool_identity, node), path = ps_frame_value(frame, PS_Q_pool_path, node);
+    double identity = ps_frame_value(frame, PS_Q_pool_identity, node),
+           path = ps_frame_value(frame, PS_Q_pool_path, node);
     double cross = ps_frame_value(frame, PS_Q_pool_cross, node), whole = ps_frame_value(frame, PS_Q_pool_output, node);
     if (state->cut_forward) path = 0;
     judge_parts(state, CHECK_pool_parts_add_up, whole, identity, path, cross, line);
-    identity = ps_frame_value(frame, PS_Q_pool_grad_identity, node), path = ps_frame_value(frame, PS_Q_pool_grad_path, node);
-    cross = ps_frame_value(frame, PS_Q_pool_grad_cross, node), whole = ps_frame_value(frame, PS_Q_pool_grad_total, node);
+    identity = ps_frame_value(frame, PS_Q_pool_grad_identity, node),
+    path = ps_frame_value(frame, PS_Q_pool_grad_path, node);
+    cross = ps_frame_value(frame, PS_Q_pool_grad_cross, node),
+    whole = ps_frame_value(frame, PS_Q_pool_grad_total, node);
     judge_parts(state, CHECK_pool_gradient_parts_add_up, whole, identity, path, cross, line);
 }
 
@@ -165,7 +174,8 @@ static void take_window_layer(checks_state *state, const ps_frame *frame, int l)
 static void take_probe_layer(checks_state *state, const ps_frame *frame, int l) {
     const ps_trace_layer *layer = &state->in.run->layers[l];
     for (int node = layer->first_node; rectified(layer) && node < layer->first_node + layer->channels; node++) {
-        double nonzero = ps_frame_value(frame, PS_Q_nonzero, node), images = ps_frame_value(frame, PS_Q_images_active, node);
+        double nonzero = ps_frame_value(frame, PS_Q_nonzero, node),
+               images = ps_frame_value(frame, PS_Q_images_active, node);
         double most = ps_frame_value(frame, PS_Q_pre_max, node);
         if (!isfinite(nonzero)) continue;
         if (isfinite(images)) judge(state, CHECK_dead_is_silent, (nonzero == 0) != (images == 0), frame->line[l]);

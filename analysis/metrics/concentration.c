@@ -1,5 +1,6 @@
-/* l2/l1 of whole layers: of the weights (over all nodes' weights together) and of the gate outputs, at every probe. Scaled
- * by sqrt(N) it is 1 for equal magnitudes and 1.2533 (sqrt(pi/2)) for Gaussian ones. Undefined for an all-zero layer. */
+/* l2/l1 of whole layers: of the weights (over all nodes' weights together) and of the gate outputs, at every probe.
+ * Scaled by sqrt(N) it is 1 for equal magnitudes and 1.2533 (sqrt(pi/2)) for Gaussian ones. Undefined for an all-zero
+ * layer. */
 #include <math.h>
 
 #include "analysis/fixed.h"
@@ -39,7 +40,8 @@ static void destroy(void *context) {
 static double weight_ratio(const ps_frame *frame, const ps_trace_layer *layer) {
     double l1 = 0, squares = 0;
     for (int node = layer->first_node; node < layer->first_node + layer->channels; node++) {
-        double row_l1 = ps_frame_value(frame, PS_Q_weight_l1, node), row_l2 = ps_frame_value(frame, PS_Q_weight_l2, node);
+        double row_l1 = ps_frame_value(frame, PS_Q_weight_l1, node),
+               row_l2 = ps_frame_value(frame, PS_Q_weight_l2, node);
         if (ps_is_absent(row_l1) || ps_is_absent(row_l2)) return ps_absent();
         l1 += row_l1;
         squares += row_l2 * row_l2;
@@ -54,9 +56,11 @@ static double scaled(double ratio, double count) {
 static void take_layer(concentration_state *state, const ps_frame *frame, int l) {
     const ps_run *run = state->in.run;
     const ps_trace_layer *layer = &run->layers[l];
-    double weights = layer->shared ? 0 : layer->fan_in * layer->channels, outputs = frame->elements[l] * layer->channels;
+    double weights = layer->shared ? 0 : layer->fan_in * layer->channels,
+           outputs = frame->elements[l] * layer->channels;
     double weight = layer->shared ? ps_absent() : weight_ratio(frame, layer);
-    double activation = ps_ratio(ps_frame_layer(frame, PS_Q_activation_l2, l), ps_frame_layer(frame, PS_Q_activation_l1, l));
+    double activation =
+        ps_ratio(ps_frame_layer(frame, PS_Q_activation_l2, l), ps_frame_layer(frame, PS_Q_activation_l1, l));
     if (ps_is_absent(weight) && ps_is_absent(activation)) return;
     state->last_weight[l] = scaled(weight, weights);
     state->last_line[l] = frame->line[l];
@@ -91,12 +95,14 @@ static double third_mean(const concentration_state *state, bool last) {
     for (int l = 0; l < run->layer_count; l++) privates += !run->layers[l].shared;
     for (int l = 0; l < run->layer_count; l++) {
         if (run->layers[l].shared) continue;
-        bool in_third = last ? PS_FIXED_PARTS * seen >= (PS_FIXED_PARTS - 1) * privates : PS_FIXED_PARTS * seen < privates;
+        bool in_third =
+            last ? PS_FIXED_PARTS * seen >= (PS_FIXED_PARTS - 1) * privates : PS_FIXED_PARTS * seen < privates;
         seen++;
         if (!in_third || ps_is_absent(state->last_weight[l])) continue;
         const char *measure = last ? "l2l1_late_log" : "l2l1_shallow_log";
         double value = log(state->last_weight[l]);
-        ps_metric_term(&state->in, (ps_term){measure, &run->layers[l], -1, state->last_step, value, 1, state->last_line[l]});
+        ps_metric_term(&state->in,
+                       (ps_term){measure, &run->layers[l], -1, state->last_step, value, 1, state->last_line[l]});
         sum += value;
         count++;
     }
@@ -110,7 +116,8 @@ static ps_status end(void *context) {
     for (int l = 0; l < run->layer_count; l++) {
         const ps_trace_layer *layer = &run->layers[l];
         if (ps_is_absent(state->last_weight[l]) && ps_is_absent(state->last_activation[l])) continue;
-        PS_TRY(ps_collect_name(state->in.collector, PS_TABLE_l2l1_arm, l, layer->position, layer->name, layer->stage, NULL));
+        PS_TRY(ps_collect_name(state->in.collector, PS_TABLE_l2l1_arm, l, layer->position, layer->name, layer->stage,
+                               NULL));
         PS_TRY(ps_collect_note(state->in.collector, PS_TABLE_l2l1_arm, l, state->last_step, state->last_weight[l],
                                state->last_activation[l]));
     }

@@ -69,9 +69,11 @@ static void write_layer(gradient_state *state, const ps_frame *frame, int l) {
     const ps_window_info *window = &run->windows[frame->index];
     const ps_trace_layer *layer = &run->layers[l];
     size_t count;
-    double whole = root_of_squares(frame, layer, PS_Q_grad_norm_rms), out = root_of_squares(frame, layer, PS_Q_grad_out_rms);
+    double whole = root_of_squares(frame, layer, PS_Q_grad_norm_rms),
+           out = root_of_squares(frame, layer, PS_Q_grad_out_rms);
     if (ps_is_absent(whole) && ps_is_absent(out)) return;
-    double alive = ps_group_median(run, frame, l, PS_GROUP_ALIVE, PS_Q_grad_norm_rms, PS_Q_COUNT, state->scratch, &count);
+    double alive =
+        ps_group_median(run, frame, l, PS_GROUP_ALIVE, PS_Q_grad_norm_rms, PS_Q_COUNT, state->scratch, &count);
     double dead =
         ps_group_median(run, frame, l, PS_GROUP_DEAD_THROUGH, PS_Q_grad_norm_rms, PS_Q_COUNT, state->scratch, &count);
     ps_tables_row(state->in.tables, PS_TABLE_grad_layer, "slillsissiddddii", run->arm, run->header->seed, frame->index,
@@ -90,14 +92,17 @@ typedef struct {
 } dead_gradient;
 
 static ps_status keep_ratio(gradient_state *state, double ratio) {
-    PS_TRY(PS_GROW(&state->all_ratios, &state->ratio_capacity, state->ratio_count + 1, "gradient ratios of dead nodes"));
+    PS_TRY(
+        PS_GROW(&state->all_ratios, &state->ratio_capacity, state->ratio_count + 1, "gradient ratios of dead nodes"));
     state->all_ratios[state->ratio_count++] = ratio;
     return PS_OK;
 }
 
-static ps_status add_node(gradient_state *state, const ps_frame *frame, int node, double alive_median, dead_gradient *sum) {
+static ps_status add_node(gradient_state *state, const ps_frame *frame, int node, double alive_median,
+                          dead_gradient *sum) {
     const ps_window_info *window = &state->in.run->windows[frame->index];
-    double norm = ps_frame_value(frame, PS_Q_grad_norm_rms, node), zero = ps_frame_value(frame, PS_Q_grad_zero_steps, node);
+    double norm = ps_frame_value(frame, PS_Q_grad_norm_rms, node),
+           zero = ps_frame_value(frame, PS_Q_grad_zero_steps, node);
     double ratio = ps_ratio(norm, alive_median), path = ps_frame_value(frame, PS_Q_pool_grad_path, node);
     sum->nodes++;
     if (!ps_is_absent(zero)) {
@@ -123,8 +128,8 @@ static void write_dead(gradient_state *state, const ps_frame *frame, const char 
     if (sum->nodes == 0) return;
     double path = sum->energies ? sum->path : ps_absent(), identity = sum->energies ? sum->identity : ps_absent();
     ps_tables_row(state->in.tables, PS_TABLE_grad_dead, "slillsiidddidddd", run->arm, run->header->seed, frame->index,
-                  window->first, window->last, layer, position, sum->nodes, ps_ratio(sum->zero_steps, sum->steps), median,
-                  most, sum->no_reference, identity, path, sum->energies ? sum->total : ps_absent(),
+                  window->first, window->last, layer, position, sum->nodes, ps_ratio(sum->zero_steps, sum->steps),
+                  median, most, sum->no_reference, identity, path, sum->energies ? sum->total : ps_absent(),
                   sum->energies ? ps_ratio(path, identity + path) : ps_absent());
 }
 
@@ -151,7 +156,8 @@ static ps_status take_dead_layer(gradient_state *state, const ps_frame *frame, i
     dead_gradient sum = {0};
     size_t count;
     if (count_group(run, &run->windows[frame->index], layer, PS_GROUP_DEAD_THROUGH) == 0) return PS_OK;
-    double alive = ps_group_median(run, frame, l, PS_GROUP_ALIVE, PS_Q_grad_norm_rms, PS_Q_COUNT, state->scratch, &count);
+    double alive =
+        ps_group_median(run, frame, l, PS_GROUP_ALIVE, PS_Q_grad_norm_rms, PS_Q_COUNT, state->scratch, &count);
     for (int node = layer->first_node; node < layer->first_node + layer->channels; node++)
         if (ps_group_has(run, &run->windows[frame->index], PS_GROUP_DEAD_THROUGH, node))
             PS_TRY(add_node(state, frame, node, alive, &sum));
@@ -168,12 +174,14 @@ static ps_status note_start_ratios(gradient_state *state, const ps_frame *frame,
     ps_group group = ps_group_of_dead(run);
     size_t count;
     if (!ps_run_counts(run, window) || count_group(run, window, layer, group) == 0) return PS_OK;
-    double alive = ps_group_median(run, frame, l, PS_GROUP_ALIVE, PS_Q_grad_norm_rms, PS_Q_COUNT, state->scratch, &count);
+    double alive =
+        ps_group_median(run, frame, l, PS_GROUP_ALIVE, PS_Q_grad_norm_rms, PS_Q_COUNT, state->scratch, &count);
     size_t before = state->start_count;
     for (int node = layer->first_node; node < layer->first_node + layer->channels; node++) {
         double ratio = ps_ratio(ps_frame_value(frame, PS_Q_grad_norm_rms, node), alive);
         if (!ps_group_has(run, window, group, node) || isnan(ratio)) continue;
-        PS_TRY(PS_GROW(&state->start_ratios, &state->start_capacity, state->start_count + 1, "gradient ratios of dead nodes"));
+        PS_TRY(PS_GROW(&state->start_ratios, &state->start_capacity, state->start_count + 1,
+                       "gradient ratios of dead nodes"));
         state->start_ratios[state->start_count++] = ratio;
     }
     if (state->in.tables == NULL || state->start_count == before) return PS_OK;
@@ -207,14 +215,16 @@ static ps_status take(void *context, const ps_frame *frame) {
     return PS_OK;
 }
 
-static void write_term(const gradient_state *state, const char *measure, const ratio_group *group, double amount, double weight) {
+static void write_term(const gradient_state *state, const char *measure, const ratio_group *group, double amount,
+                       double weight) {
     const ps_run *run = state->in.run;
     const ps_window_info *window = &run->windows[group->window];
-    ps_metric_term(&state->in, (ps_term){measure, &run->layers[group->layer], window->window, window->first, amount, weight, group->line});
+    ps_metric_term(&state->in, (ps_term){measure, &run->layers[group->layer], window->window, window->first, amount,
+                                         weight, group->line});
 }
 
-/* The terms of a median are the one or two values in the middle, each where it is first found; how many lie below it stands beside,
- * layer by layer and window by window. */
+/* The terms of a median are the one or two values in the middle, each where it is first found; how many lie below it
+ * stands beside, layer by layer and window by window. */
 static void write_median_terms(const gradient_state *state, double median, const double middle[2]) {
     bool found[2] = {false, middle[0] == middle[1]};
     const double *ratio = state->start_ratios;
@@ -252,10 +262,11 @@ static ps_status end(void *context) {
     PS_TRY(ps_summary_set(summary, "grad_dead_ratio", median, cases, state->line));
     PS_TRY(set_start_ratio(state));
     PS_TRY(ps_summary_set(summary, "grad_dead_path_share",
-                          ps_ratio(state->path_energy, state->path_energy + state->identity_energy), cases, state->line));
+                          ps_ratio(state->path_energy, state->path_energy + state->identity_energy), cases,
+                          state->line));
     return ps_summary_set(summary, "grad_dead_zero_share", ps_ratio(state->zero_steps, state->steps), state->steps,
                           state->line);
 }
 
-const ps_metric ps_metric_gradient = {"gradient", begin, take, NULL, end, destroy,
-                                      PS_RESTS_DEATH | PS_RESTS_WINDOWS | PS_RESTS_STAYING | PS_RESTS_NEAR};
+const ps_metric ps_metric_gradient = {
+    "gradient", begin, take, NULL, end, destroy, PS_RESTS_DEATH | PS_RESTS_WINDOWS | PS_RESTS_STAYING | PS_RESTS_NEAR};

@@ -9,7 +9,7 @@
 #include "analysis/stats/two_way.h"
 #include "core/memory.h"
 
-enum { AHEAD = PS_FIXED_AHEAD }; /* W3: windows in which a node may turn inert */
+enum { AHEAD = PS_FIXED_AHEAD };      /* W3: windows in which a node may turn inert */
 static const double log_floor = 1e-9; /* of a relative path length: below it nothing moves in single precision */
 
 typedef struct {
@@ -21,19 +21,22 @@ typedef struct {
 typedef struct {
     ps_metric_input in;
     double w1_zero, w1_steps;
-    double moving, judged; /* node-windows that begin dead: P4 */
-    double out_still, out_judged;           /* outgoing weights of nodes dead through the window: the clause is about those */
+    double moving, judged;        /* node-windows that begin dead: P4 */
+    double out_still, out_judged; /* outgoing weights of nodes dead through the window: the clause is about those */
     double reopened_moving, reopened_judged; /* outgoing weights of nodes that had reopened at the window's start */
-    double *drift[2];     /* W5: [near, alive][window * layers + layer]: mean log path per learning rate, ps_absent() without
+    double
+        *drift[2]; /* W5: [near, alive][window * layers + layer]: mean log path per learning rate, ps_absent() without
                              nodes */
-    unsigned char *mobility[AHEAD + 1]; /* W3: of each node, in the latest windows: window w stands in w % (AHEAD + 1) */
+    unsigned char
+        *mobility[AHEAD + 1]; /* W3: of each node, in the latest windows: window w stands in w % (AHEAD + 1) */
     ps_stats_two_way cascade; /* W3: layers by windows of a stage */
     ps_stats_cell *cells;     /* of one of them */
     kept_cell *kept;          /* all of them, for the terms; none without tables */
     size_t kept_count, kept_capacity;
     uint64_t *window_line[AHEAD + 1]; /* W3: of each layer's record, as mobility */
-    double *sparsity;     /* W4: [probe][layer]: l2/l1 of the weights */
-    double *gradient;     /* P9: gradient of each node in the latest window, of those dead and shut through it, else absent */
+    double *sparsity;                 /* W4: [probe][layer]: l2/l1 of the weights */
+    double
+        *gradient; /* P9: gradient of each node in the latest window, of those dead and shut through it, else absent */
     double p9_weight, p9_sum, p9_cases;
     double *scratch;
     uint64_t line;
@@ -84,7 +87,8 @@ static void destroy(void *context) {
 
 static bool is_judged(ps_mobility mobility) { return mobility == PS_MOBILITY_MOVING || mobility == PS_MOBILITY_INERT; }
 
-/* P4: outgoing weights of nodes dead through the window, and of those that reopened at its start and are open at its end. */
+/* P4: outgoing weights of nodes dead through the window, and of those that reopened at its start and are open at its
+ * end. */
 static void count_outgoing(hypotheses_state *state, const ps_frame *frame, int node) {
     const ps_run *run = state->in.run;
     const ps_window_info *window = &run->windows[frame->index];
@@ -123,7 +127,8 @@ static void note_drift(hypotheses_state *state, const ps_frame *frame, int l) {
     for (int node = layer->first_node; node < layer->first_node + layer->channels; node++) {
         unsigned before = ps_run_state(run, window->before, node);
         if (!ps_state_near(before) && !ps_state_alive(before)) continue;
-        double path = ps_ratio(ps_frame_value(frame, PS_Q_path, node), ps_frame_value(frame, PS_Q_weight_start_l2, node));
+        double path =
+            ps_ratio(ps_frame_value(frame, PS_Q_path, node), ps_frame_value(frame, PS_Q_weight_start_l2, node));
         if (!isfinite(path)) continue;
         int group = ps_state_near(before) ? 0 : 1;
         sum[group] += log10(fmax(path, log_floor) / window->lr_sum);
@@ -133,9 +138,9 @@ static void note_drift(hypotheses_state *state, const ps_frame *frame, int l) {
         if (count[g] > 0) state->drift[g][frame->index * run->layer_count + l] = sum[g] / count[g];
 }
 
-/* P9: among the dead nodes of a normalised layer whose gate every training batch shut, those whose gradient was in the upper half of the layer in one window
- * against those in the lower half: who is open at the end of the next window? Mantel-Haenszel weights over layers and
- * windows. */
+/* P9: among the dead nodes of a normalised layer whose gate every training batch shut, those whose gradient was in the
+ * upper half of the layer in one window against those in the lower half: who is open at the end of the next window?
+ * Mantel-Haenszel weights over layers and windows. */
 static void count_reopening(hypotheses_state *state, const ps_frame *frame, int l) {
     const ps_run *run = state->in.run;
     const ps_window_info *window = &run->windows[frame->index];
@@ -162,8 +167,8 @@ static void count_reopening(hypotheses_state *state, const ps_frame *frame, int 
     state->p9_cases += high + low;
 }
 
-/* Dead on the probe set is not enough: a node that fired on a training batch may have been moved by its gamma and beta, and is the
- * nearest to reopening besides. Where every batch shut the gate, the gradient is the module's alone. */
+/* Dead on the probe set is not enough: a node that fired on a training batch may have been moved by its gamma and beta,
+ * and is the nearest to reopening besides. Where every batch shut the gate, the gradient is the module's alone. */
 static void keep_gradient(hypotheses_state *state, const ps_frame *frame) {
     const ps_run *run = state->in.run;
     const ps_window_info *window = &run->windows[frame->index];
@@ -202,15 +207,16 @@ static bool deaths_upstream(const ps_run *run, const ps_trace_layer *layer, cons
     return false;
 }
 
-/* Among the layer's nodes that move in window w and are not dead at its end, those inert in any of the next two. Nodes that die in
- * w are no more at risk: their own inertia would count against the layers they are compared with. */
+/* Among the layer's nodes that move in window w and are not dead at its end, those inert in any of the next two. Nodes
+ * that die in w are no more at risk: their own inertia would count against the layers they are compared with. */
 static ps_stats_cell count_turning(const hypotheses_state *state, int w, int l) {
     const ps_run *run = state->in.run;
     const ps_trace_layer *layer = &run->layers[l];
     ps_stats_cell cell = {l, 0, 0, deaths_upstream(run, layer, &run->windows[w])};
     for (int node = layer->first_node; node < layer->first_node + layer->channels; node++) {
         unsigned after = ps_run_state(run, run->windows[w].after, node);
-        if (mobility_at(state, w, node) != PS_MOBILITY_MOVING || !ps_state_known(after) || ps_state_dead(after)) continue;
+        if (mobility_at(state, w, node) != PS_MOBILITY_MOVING || !ps_state_known(after) || ps_state_dead(after))
+            continue;
         bool inert = false;
         for (int k = 1; k <= AHEAD; k++) inert |= mobility_at(state, w + k, node) == PS_MOBILITY_INERT;
         cell.members++;
@@ -229,9 +235,9 @@ static ps_status keep_cells(hypotheses_state *state, int w, int count) {
     return PS_OK;
 }
 
-/* W3: layers after deaths upstream against layers of the same stage after the same window without, each layer's own level taken
- * out: deaths and inertia that merely share a course over training, or are both common in a layer, do not count. Called when the
- * last of the windows in which a node may turn inert is known. */
+/* W3: layers after deaths upstream against layers of the same stage after the same window without, each layer's own
+ * level taken out: deaths and inertia that merely share a course over training, or are both common in a layer, do not
+ * count. Called when the last of the windows in which a node may turn inert is known. */
 static ps_status count_cascade(hypotheses_state *state, int w) {
     const ps_run *run = state->in.run;
     for (int first = 0; w >= 0 && first < run->layer_count; first++) {
@@ -249,8 +255,8 @@ static ps_status count_cascade(hypotheses_state *state, int w) {
     return PS_OK;
 }
 
-/* W3's difference as a sum: of each layer and window what layers and windows leave of "after deaths upstream", times its nodes that turn
- * inert, over the square of that times its nodes. */
+/* W3's difference as a sum: of each layer and window what layers and windows leave of "after deaths upstream", times
+ * its nodes that turn inert, over the square of that times its nodes. */
 static void write_cascade_terms(hypotheses_state *state) {
     const ps_run *run = state->in.run;
     for (size_t i = 0; i < state->kept_count; i += (size_t)state->kept[i].size) {
@@ -260,9 +266,9 @@ static void write_cascade_terms(hypotheses_state *state) {
         for (int k = 0; k < kept->size; k++) {
             const ps_stats_cell *cell = &kept[k].cell;
             double left = state->scratch[k];
-            ps_metric_term(&state->in, (ps_term){"cascade_difference", &run->layers[cell->group], run->windows[kept->window].window,
-                                                 run->windows[kept->window].first, left * cell->positive,
-                                                 left * left * cell->members, kept[k].line});
+            ps_metric_term(&state->in, (ps_term){"cascade_difference", &run->layers[cell->group],
+                                                 run->windows[kept->window].window, run->windows[kept->window].first,
+                                                 left * cell->positive, left * left * cell->members, kept[k].line});
         }
     }
 }
@@ -271,14 +277,20 @@ static void write_cascade_terms(hypotheses_state *state) {
 static void write_terms(const hypotheses_state *state, const hypotheses_state *before, const ps_frame *frame, int l) {
     const ps_run *run = state->in.run;
     const ps_term terms[] = {
-        {.measure = "dead_gradient_steps", .weight = state->w1_steps - before->w1_steps,
+        {.measure = "dead_gradient_steps",
+         .weight = state->w1_steps - before->w1_steps,
          .amount = state->w1_steps - before->w1_steps - (state->w1_zero - before->w1_zero)},
-        {.measure = "dead_moving_share", .weight = state->judged - before->judged, .amount = state->moving - before->moving},
-        {.measure = "dead_outgoing_still", .weight = state->out_judged - before->out_judged,
+        {.measure = "dead_moving_share",
+         .weight = state->judged - before->judged,
+         .amount = state->moving - before->moving},
+        {.measure = "dead_outgoing_still",
+         .weight = state->out_judged - before->out_judged,
          .amount = state->out_still - before->out_still},
-        {.measure = "reopened_outgoing_moving", .weight = state->reopened_judged - before->reopened_judged,
+        {.measure = "reopened_outgoing_moving",
+         .weight = state->reopened_judged - before->reopened_judged,
          .amount = state->reopened_moving - before->reopened_moving},
-        {.measure = "gradient_reopening", .weight = state->p9_weight - before->p9_weight,
+        {.measure = "gradient_reopening",
+         .weight = state->p9_weight - before->p9_weight,
          .amount = state->p9_sum - before->p9_sum},
     };
     for (size_t t = 0; t < sizeof terms / sizeof *terms; t++) {
@@ -325,8 +337,8 @@ static ps_status take(void *context, const ps_frame *frame) {
     return PS_OK;
 }
 
-/* W2: share that has moved towards life at the next probe, dead against near-dead nodes of the same layer (dead to near-dead
- * or alive, near-dead to alive); Mantel-Haenszel weights over layers and probes. */
+/* W2: share that has moved towards life at the next probe, dead against near-dead nodes of the same layer (dead to
+ * near-dead or alive, near-dead to alive); Mantel-Haenszel weights over layers and probes. */
 static ps_status set_leaving(const hypotheses_state *state) {
     const ps_run *run = state->in.run;
     double weights = 0, sum = 0, cases = 0;
@@ -380,8 +392,9 @@ static ps_status init_panel(const ps_run *run, lead_panel *panel) {
     return PS_ALLOC(layers + 1, &panel->layer, "layers");
 }
 
-/* Nodes not dead at a probe and dead at the next, as a share of the layer's nodes; ps_absent() where no node could die. Not of those that
- * could: what each death adds to l2/l1 would then weigh more the later it comes, and would no longer be symmetric in time. */
+/* Nodes not dead at a probe and dead at the next, as a share of the layer's nodes; ps_absent() where no node could die.
+ * Not of those that could: what each death adds to l2/l1 would then weigh more the later it comes, and would no longer
+ * be symmetric in time. */
 static double share_dying(const ps_run *run, const ps_trace_layer *layer, int probe) {
     double died = 0, at_risk = 0;
     for (int node = layer->first_node; node < layer->first_node + layer->channels; node++) {
@@ -397,7 +410,8 @@ static double share_dying(const ps_run *run, const ps_trace_layer *layer, int pr
 static void add_row(const hypotheses_state *state, int l, lead_panel *panel) {
     const ps_run *run = state->in.run;
     int intervals = run->probe_count - 1, known = 0;
-    double *change = panel->change + panel->rows * intervals, *deaths = panel->deaths + panel->rows * intervals, died = 0, moved = 0;
+    double *change = panel->change + panel->rows * intervals, *deaths = panel->deaths + panel->rows * intervals,
+           died = 0, moved = 0;
     for (int p = 0; p < intervals; p++) {
         deaths[p] = share_dying(run, &run->layers[l], p);
         change[p] = log(state->sparsity[(p + 1) * run->layer_count + l] / state->sparsity[p * run->layer_count + l]);
@@ -409,9 +423,9 @@ static void add_row(const hypotheses_state *state, int l, lead_panel *panel) {
     if (known >= PS_FIXED_LEAD_INTERVALS && died > 0 && moved > 0) panel->layer[panel->rows++] = l;
 }
 
-/* W4: within a layer over time, the change of log l2/l1 between two probes with the deaths between the next two, less with those
- * between the two before (lead_lag.h); mean over layers. The change and not the level: weights carry their past along, so that levels
- * before and after a death hardly differ. */
+/* W4: within a layer over time, the change of log l2/l1 between two probes with the deaths between the next two, less
+ * with those between the two before (lead_lag.h); mean over layers. The change and not the level: weights carry their
+ * past along, so that levels before and after a death hardly differ. */
 static ps_status set_lead(const hypotheses_state *state) {
     const ps_run *run = state->in.run;
     lead_panel panel;
@@ -433,11 +447,12 @@ static ps_status set_lead(const hypotheses_state *state) {
     }
     clear_panel(&panel);
     PS_TRY(status);
-    return ps_summary_set(state->in.summary, "sparsity_lead", layers > 0 ? sum / layers : ps_absent(), layers, state->line);
+    return ps_summary_set(state->in.summary, "sparsity_lead", layers > 0 ? sum / layers : ps_absent(), layers,
+                          state->line);
 }
 
-/* Mean over layers of (late - early) of near-dead nodes less that of alive ones; early and late are the first and last third
- * of the windows that have nodes of both kinds. */
+/* Mean over layers of (late - early) of near-dead nodes less that of alive ones; early and late are the first and last
+ * third of the windows that have nodes of both kinds. */
 static ps_status set_slowing(const hypotheses_state *state) {
     const ps_run *run = state->in.run;
     double sum = 0, layers = 0;
@@ -446,7 +461,8 @@ static ps_status set_slowing(const hypotheses_state *state) {
         double late = 0, late_count = 0, early = 0, early_count = 0;
         for (int pass = 0; pass < 2; pass++)
             for (int w = 0; w < run->window_count; w++) {
-                double near = state->drift[0][w * run->layer_count + l], alive = state->drift[1][w * run->layer_count + l];
+                double near = state->drift[0][w * run->layer_count + l],
+                       alive = state->drift[1][w * run->layer_count + l];
                 if (ps_is_absent(near) || ps_is_absent(alive)) continue;
                 if (pass == 0) {
                     both++;
@@ -463,7 +479,8 @@ static ps_status set_slowing(const hypotheses_state *state) {
             }
         if (early_count == 0 || late_count == 0) continue;
         double slowing = late / late_count - early / early_count;
-        ps_metric_term(&state->in, (ps_term){"near_dead_slowing", &run->layers[l], -1, -1, slowing, 1, state->first_line[l]});
+        ps_metric_term(&state->in,
+                       (ps_term){"near_dead_slowing", &run->layers[l], -1, -1, slowing, 1, state->first_line[l]});
         sum += slowing;
         layers++;
     }
@@ -476,9 +493,10 @@ static ps_status end(void *context) {
     ps_summary *summary = state->in.summary;
     double nonzero = ps_ratio(state->w1_steps - state->w1_zero, state->w1_steps);
     PS_TRY(ps_summary_set(summary, "dead_gradient_steps", nonzero, state->w1_steps, state->line));
-    PS_TRY(ps_summary_set(summary, "dead_moving_share", ps_ratio(state->moving, state->judged), state->judged, state->line));
-    PS_TRY(ps_summary_set(summary, "dead_outgoing_still", ps_ratio(state->out_still, state->out_judged), state->out_judged,
+    PS_TRY(ps_summary_set(summary, "dead_moving_share", ps_ratio(state->moving, state->judged), state->judged,
                           state->line));
+    PS_TRY(ps_summary_set(summary, "dead_outgoing_still", ps_ratio(state->out_still, state->out_judged),
+                          state->out_judged, state->line));
     PS_TRY(ps_summary_set(summary, "reopened_outgoing_moving", ps_ratio(state->reopened_moving, state->reopened_judged),
                           state->reopened_judged, state->line));
     PS_TRY(ps_summary_set(summary, "gradient_reopening", ps_ratio(state->p9_sum, state->p9_weight), state->p9_cases,
@@ -492,5 +510,11 @@ static ps_status end(void *context) {
     return set_slowing(state);
 }
 
-const ps_metric ps_metric_hypotheses = {"hypotheses", begin, take, NULL, end, destroy,
-                                        PS_RESTS_DEATH | PS_RESTS_MOBILITY | PS_RESTS_WINDOWS | PS_RESTS_STAYING | PS_RESTS_NEAR};
+const ps_metric ps_metric_hypotheses = {
+    "hypotheses",
+    begin,
+    take,
+    NULL,
+    end,
+    destroy,
+    PS_RESTS_DEATH | PS_RESTS_MOBILITY | PS_RESTS_WINDOWS | PS_RESTS_STAYING | PS_RESTS_NEAR};

@@ -1,4 +1,5 @@
-/* How far the weights of nodes move in a window, by the activity they had at its start; mobility and its transitions. */
+/* How far the weights of nodes move in a window, by the activity they had at its start; mobility and its
+ * transitions. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -57,8 +58,8 @@ static void layer_medians(inertia_state *state, const ps_frame *frame) {
     for (int l = 0; l < state->in.run->layer_count; l++) {
         state->layer_path_median[l] = ps_group_median(state->in.run, frame, l, PS_GROUP_ALIVE, PS_Q_path_gradient,
                                                       PS_Q_weight_start_l2, state->scratch, &count);
-        state->layer_grad_median[l] =
-            ps_group_median(state->in.run, frame, l, PS_GROUP_ALIVE, PS_Q_grad_norm_rms, PS_Q_COUNT, state->scratch, &count);
+        state->layer_grad_median[l] = ps_group_median(state->in.run, frame, l, PS_GROUP_ALIVE, PS_Q_grad_norm_rms,
+                                                      PS_Q_COUNT, state->scratch, &count);
     }
 }
 
@@ -137,15 +138,16 @@ static void write_scatter_row(inertia_state *state, const ps_frame *frame, int n
     ps_mobility mobility = ps_mobility_of(state->in.run, frame, node);
     bool judged = mobility == PS_MOBILITY_MOVING || mobility == PS_MOBILITY_INERT;
     snprintf(name, sizeof name, "%s:%d", layer->name, node - layer->first_node);
-    ps_tables_row(state->in.tables, PS_TABLE_inertia, "slillsiissdddddddddd", run->arm, run->header->seed, frame->index,
-                  window->first, window->last, layer->name, layer->position, node - layer->first_node, name,
-                  ps_activity_name(ps_run_state(run, window->before, node)), ps_frame_value(frame, PS_Q_zeros, node),
-                  relative(frame, PS_Q_path, node), relative(frame, PS_Q_path_gradient, node),
-                  relative(frame, PS_Q_path_carried, node), relative(frame, PS_Q_path_decay, node),
-                  relative(frame, PS_Q_net, node), judged ? (double)(mobility == PS_MOBILITY_INERT) : ps_absent(),
-                  ps_ratio(ps_frame_value(frame, PS_Q_grad_norm_rms, node), state->layer_grad_median[run->node_layer[node]]),
-                  window->lr_sum,
-                  ps_ratio(ps_frame_value(frame, PS_Q_out_net_gradient, node), ps_frame_value(frame, PS_Q_out_start_l2, node)));
+    ps_tables_row(
+        state->in.tables, PS_TABLE_inertia, "slillsiissdddddddddd", run->arm, run->header->seed, frame->index,
+        window->first, window->last, layer->name, layer->position, node - layer->first_node, name,
+        ps_activity_name(ps_run_state(run, window->before, node)), ps_frame_value(frame, PS_Q_zeros, node),
+        relative(frame, PS_Q_path, node), relative(frame, PS_Q_path_gradient, node),
+        relative(frame, PS_Q_path_carried, node), relative(frame, PS_Q_path_decay, node),
+        relative(frame, PS_Q_net, node), judged ? (double)(mobility == PS_MOBILITY_INERT) : ps_absent(),
+        ps_ratio(ps_frame_value(frame, PS_Q_grad_norm_rms, node), state->layer_grad_median[run->node_layer[node]]),
+        window->lr_sum,
+        ps_ratio(ps_frame_value(frame, PS_Q_out_net_gradient, node), ps_frame_value(frame, PS_Q_out_start_l2, node)));
 }
 
 /* Takes every stride-th node-window, counted through the whole run: a rule that knows nothing of the values. */
@@ -191,8 +193,9 @@ static void write_transitions(const inertia_state *state, const ps_scope *scope)
     for (int from = 1; from < 4 && known > 0; from++)
         for (int to = 1; to < 4; to++)
             ps_tables_row(state->in.tables, PS_TABLE_transitions, "slsssssdd", run->arm, run->header->seed, "mobility",
-                          scope->level, scope->name, ps_mobility_name((ps_mobility)from), ps_mobility_name((ps_mobility)to),
-                          counts[from][to], share(counts[from][to], counts[from][1] + counts[from][2] + counts[from][3]));
+                          scope->level, scope->name, ps_mobility_name((ps_mobility)from),
+                          ps_mobility_name((ps_mobility)to), counts[from][to],
+                          share(counts[from][to], counts[from][1] + counts[from][2] + counts[from][3]));
 }
 
 static ps_status end(void *context) {

@@ -82,10 +82,8 @@ static ps_status take(void *context, const ps_trace_record *record) {
     loss_state *state = context;
     const ps_run *run = state->in.run;
     switch (record->type) {
-        case PS_RECORD_STEP:
-            return take_step(state, record);
-        case PS_RECORD_EVENT:
-            return write_event(state, record);
+        case PS_RECORD_STEP: return take_step(state, record);
+        case PS_RECORD_EVENT: return write_event(state, record);
         case PS_RECORD_EVAL:
             ps_tables_row(state->in.tables, PS_TABLE_eval, "sldsddd", run->arm, run->header->seed, record->step,
                           record->split, record->loss, record->accuracy, record->count);
@@ -94,8 +92,7 @@ static ps_status take(void *context, const ps_trace_record *record) {
         case PS_RECORD_END:
             if (state->accuracy_line == 0) state->accuracy_line = record->line;
             return PS_OK;
-        default:
-            return PS_OK;
+        default: return PS_OK;
     }
 }
 
@@ -120,7 +117,8 @@ static ps_status end(void *context) {
     PS_TRY(ps_summary_set(summary, "loss_start", mean_of(state->losses, window), (double)window, first_line));
     PS_TRY(ps_summary_set(summary, "loss_end", mean_of(state->losses + last, window), (double)window, last_line));
     PS_TRY(ps_summary_set(summary, "test_loss", run->test_loss, 0, state->accuracy_line));
-    ps_metric_term(&state->in, (ps_term){"test_accuracy", NULL, -1, run->steps_done, run->test_accuracy, 1, state->accuracy_line});
+    ps_metric_term(&state->in,
+                   (ps_term){"test_accuracy", NULL, -1, run->steps_done, run->test_accuracy, 1, state->accuracy_line});
     PS_TRY(ps_summary_set(summary, "test_accuracy", run->test_accuracy, 1, state->accuracy_line));
     double recording = run->record_ns + run->probe_ns; /* missing when either is */
     if (ps_is_absent(run->record_ns) || ps_is_absent(run->probe_ns)) recording = ps_absent();

@@ -100,7 +100,8 @@ static double kept_value(const snapshot *s, ps_quantity quantity, int node) {
     return ps_absent();
 }
 
-/* Channels that a layer reads and that are not dead: as recorded, else counted from the states of the layers it reads. */
+/* Channels that a layer reads and that are not dead: as recorded, else counted from the states of the layers it
+ * reads. */
 static double inputs_alive(const nodes_state *state, int l) {
     const ps_run *run = state->in.run;
     const ps_trace_layer *layer = &run->layers[l];
@@ -118,8 +119,8 @@ static double inputs_alive(const nodes_state *state, int l) {
     return alive;
 }
 
-/* What a node of the layer may have and the trace does not hold. Where a layer has none, the header says so: `norm` null, `bias` false,
- * `inputs` without a trace layer. */
+/* What a node of the layer may have and the trace does not hold. Where a layer has none, the header says so: `norm`
+ * null, `bias` false, `inputs` without a trace layer. */
 static unsigned lacks(const nodes_state *state, int l, double alive_inputs) {
     const ps_run *run = state->in.run;
     const ps_trace_layer *layer = &run->layers[l];
@@ -145,7 +146,8 @@ static ps_cause_evidence evidence_of(const nodes_state *state, int node, double 
     const snapshot *s = &state->now;
     int l = run->node_layer[node];
     double start = kept_value(s, PS_Q_weight_start_l2, node), path = kept_value(s, PS_Q_path_gradient, node);
-    double steps = s->window >= 0 ? (double)(run->windows[s->window].last - run->windows[s->window].first + 1) : ps_absent();
+    double steps =
+        s->window >= 0 ? (double)(run->windows[s->window].last - run->windows[s->window].first + 1) : ps_absent();
     ps_cause_evidence e;
     e.state = ps_run_state(run, s->probe, node);
     e.lacks = missing;
@@ -164,7 +166,7 @@ static ps_cause_evidence evidence_of(const nodes_state *state, int node, double 
     e.layer_path_median = s->path_median[l];
     e.mobility = ps_is_absent(path) || ps_is_absent(start) ? PS_MOBILITY_UNKNOWN
                  : start == 0                              ? PS_MOBILITY_UNDEFINED
-                 : path / start < ps_inert_primary.below           ? PS_MOBILITY_INERT
+                 : path / start < ps_inert_primary.below   ? PS_MOBILITY_INERT
                                                            : PS_MOBILITY_MOVING;
     return e;
 }
@@ -267,9 +269,9 @@ static void write_node(const nodes_state *state, int node, const ps_cause_eviden
                     h.first_death, h.revivals, h.deaths, h.dead_share, h.lifeline, ps_cause_name(cause), evidence,
                     ps_mobility_name(e->mobility));
     ps_tables_cells(tables, PS_TABLE_nodes, "dddddddddddd", e->path_gradient, e->path_decay,
-                    ps_ratio(kept_value(s, PS_Q_grad_norm_rms, node), s->grad_median[l]), e->grad_zero_share, e->weight_l2,
-                    e->bias, e->gamma, e->beta, e->out_l2, e->pre_max, kept_value(s, PS_Q_images_active, node),
-                    s->images[l]);
+                    ps_ratio(kept_value(s, PS_Q_grad_norm_rms, node), s->grad_median[l]), e->grad_zero_share,
+                    e->weight_l2, e->bias, e->gamma, e->beta, e->out_l2, e->pre_max,
+                    kept_value(s, PS_Q_images_active, node), s->images[l]);
     unsigned first = run->probe_count > 0 ? ps_run_state(run, 0, node) : 0;
     ps_tables_cells(tables, PS_TABLE_nodes, "sssss", run->planted[node], ps_condition_name(condition),
                     ps_activity_name(first), ps_cause_name(state->first_cause[node]),

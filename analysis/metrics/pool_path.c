@@ -1,5 +1,5 @@
-/* Pool Skip: the share of its path in the forward output and in the gradient, and its rows' own gradients; dead channels
- * apart. */
+/* Pool Skip: the share of its path in the forward output and in the gradient, and its rows' own gradients; dead
+ * channels apart. */
 #include <math.h>
 #include <string.h>
 
@@ -36,7 +36,8 @@ typedef struct {
     double identity, path, total;
 } energies;
 
-static energies sum_energies(const ps_run *run, const ps_frame *frame, int l, ps_group group, const ps_quantity *parts) {
+static energies sum_energies(const ps_run *run, const ps_frame *frame, int l, ps_group group,
+                             const ps_quantity *parts) {
     const ps_trace_layer *layer = &run->layers[l];
     energies sum = {0, 0, 0};
     double *into[] = {&sum.identity, &sum.path, &sum.total};
@@ -76,9 +77,10 @@ static void write_energies(pool_state *state, const ps_frame *frame, int l, ps_g
     }
     if (nodes == 0) return;
     energies f = sum_energies(run, frame, l, group, forward), b = sum_energies(run, frame, l, group, backward);
-    ps_tables_row(state->in.tables, PS_TABLE_pool_path, "slillsisidddddiddddd", run->arm, run->header->seed, frame->index,
-                  window->first, window->last, layer->name, layer->position, ps_group_name(group), nodes, f.identity, f.path,
-                  f.total, path_share(f), cross(f), identity_zero, b.identity, b.path, b.total, path_share(b), cross(b));
+    ps_tables_row(state->in.tables, PS_TABLE_pool_path, "slillsisidddddiddddd", run->arm, run->header->seed,
+                  frame->index, window->first, window->last, layer->name, layer->position, ps_group_name(group), nodes,
+                  f.identity, f.path, f.total, path_share(f), cross(f), identity_zero, b.identity, b.path, b.total,
+                  path_share(b), cross(b));
     if (group != PS_GROUP_ALL || ps_is_absent(path_share(f))) return;
     state->share_sum += path_share(f);
     state->share_count++;

@@ -48,10 +48,10 @@ static ps_status add_spell(const ps_metric_input *in, ps_summary_spell spell) {
     summary->spells[summary->spell_count++] = spell;
     char node[256];
     snprintf(node, sizeof node, "%s:%d", layer->name, spell.channel);
-    ps_tables_row(in->tables, PS_TABLE_spells, "slsiisdddsidd", run->arm, run->header->seed, layer->name, layer->position,
-                  spell.channel, node, (double)spell.start, (double)spell.end, (double)(spell.end - spell.start),
-                  spell.revived ? "revived" : "censored", (int)spell.at_start, line_at(summary, spell.start, spell.layer),
-                  line_at(summary, spell.end, spell.layer));
+    ps_tables_row(in->tables, PS_TABLE_spells, "slsiisdddsidd", run->arm, run->header->seed, layer->name,
+                  layer->position, spell.channel, node, (double)spell.start, (double)spell.end,
+                  (double)(spell.end - spell.start), spell.revived ? "revived" : "censored", (int)spell.at_start,
+                  line_at(summary, spell.start, spell.layer), line_at(summary, spell.end, spell.layer));
     return PS_OK;
 }
 
@@ -82,7 +82,8 @@ static ps_status take_node(const ps_metric_input *in, int node) {
 
 static ps_status add_member(const ps_metric_input *in, const ps_summary_cohort *member) {
     ps_summary *summary = in->summary;
-    for (size_t i = summary->alive_count; in->tables == NULL && i > 0 && summary->alive[i - 1].layer == member->layer; i--) {
+    for (size_t i = summary->alive_count; in->tables == NULL && i > 0 && summary->alive[i - 1].layer == member->layer;
+         i--) {
         ps_summary_cohort *known = &summary->alive[i - 1];
         if (known->end != member->end || known->died != member->died) continue;
         known->nodes++;
@@ -127,5 +128,10 @@ static ps_status end(void *context) {
     return PS_OK;
 }
 
-const ps_metric ps_metric_spells = {"spells", begin, take_lines, NULL, end, ps_free,
+const ps_metric ps_metric_spells = {"spells",
+                                    begin,
+                                    take_lines,
+                                    NULL,
+                                    end,
+                                    ps_free,
                                     PS_RESTS_DEATH | PS_RESTS_WINDOWS | PS_RESTS_COHORT | PS_RESTS_NEAR};

@@ -15,7 +15,7 @@ typedef struct {
     const float *const *many; /* basis vectors */
     float *y;
     const double *factor;
-    double *sums;             /* [pieces][count] */
+    double *sums; /* [pieces][count] */
     int count;
     size_t dimension;
 } vector_job;
@@ -56,7 +56,7 @@ typedef struct {
 /* result[k] = <w, basis[k]> for k < count. */
 static void project(iteration *it, const float *w, int count, const float *const *basis, double *result) {
     size_t pieces = pieces_of(it->operator->dimension);
-    vector_job job = {.a = w, .many = basis, .sums = it->sums, .count = count, .dimension = it->operator->dimension};
+    vector_job job = {.a = w, .many = basis, .sums = it->sums, .count = count, .dimension = it->operator->dimension };
     ps_pool_run(it->pool, pieces, dot_piece, &job);
     for (int k = 0; k < count; k++) result[k] = 0;
     for (size_t p = 0; p < pieces; p++)
@@ -73,7 +73,11 @@ static double norm_of(iteration *it, const float *w) {
 static void reorthogonalise(iteration *it, int count) {
     for (int pass = 0; pass < 2; pass++) {
         project(it, it->w, count, (const float *const *)it->basis, it->factor);
-        vector_job job = {.y = it->w, .many = (const float *const *)it->basis, .factor = it->factor, .count = count, .dimension = it->operator->dimension};
+        vector_job job = {.y = it->w,
+                          .many = (const float *const *)it->basis,
+                          .factor = it->factor,
+                          .count = count,
+                          .dimension = it->operator->dimension };
         ps_pool_run(it->pool, pieces_of(job.dimension), subtract_piece, &job);
     }
 }
@@ -93,8 +97,10 @@ static int iterate(iteration *it) {
         reorthogonalise(it, j + 1);
         it->beta[j] = norm_of(it, it->w);
         scale = fmax(scale, fabs(it->alpha[j]) + it->beta[j]);
-        if (j + 1 == it->steps || !(it->beta[j] > 1e-6 * scale)) return j + 1; /* below: rounding of the product, no new direction */
-        for (size_t i = 0; i < it->operator->dimension; i++) it->basis[j + 1][i] = (float)((double)it->w[i] / it->beta[j]);
+        if (j + 1 == it->steps || !(it->beta[j] > 1e-6 * scale))
+            return j + 1; /* below: rounding of the product, no new direction */
+        for (size_t i = 0; i < it->operator->dimension; i++)
+            it->basis[j + 1][i] = (float)((double)it->w[i] / it->beta[j]);
     }
     return it->steps;
 }
@@ -112,7 +118,8 @@ static ps_status solve_tridiagonal(const double *diagonal, const double *beside,
     memcpy(out->value, diagonal, bytes);
     memcpy(copy, beside, bytes);
     if (LAPACKE_dstev(LAPACK_ROW_MAJOR, 'V', n, out->value, copy, vectors, n) != 0)
-        PS_TRY_CLEANUP(ps_fail(PS_ERR_INPUT, "spectrum: the tridiagonal eigenproblem did not converge (are there NaN in the weights?)"));
+        PS_TRY_CLEANUP(ps_fail(
+            PS_ERR_INPUT, "spectrum: the tridiagonal eigenproblem did not converge (are there NaN in the weights?)"));
     for (int k = 0; k < n; k++) out->weight[k] = vectors[k] * vectors[k]; /* row 0: first components */
     out->steps = n;
 cleanup:
@@ -125,7 +132,8 @@ cleanup:
 static ps_status open_iteration(iteration *it) {
     size_t steps = (size_t)it->steps, dimension = it->operator->dimension;
     PS_TRY(PS_ALLOC(steps, &it->basis, "Lanczos basis"));
-    for (size_t j = 0; j < steps; j++) PS_TRY(PS_ALLOC(dimension, &it->basis[j], "Lanczos basis; take fewer --steps or a narrower network"));
+    for (size_t j = 0; j < steps; j++)
+        PS_TRY(PS_ALLOC(dimension, &it->basis[j], "Lanczos basis; take fewer --steps or a narrower network"));
     PS_TRY(PS_ALLOC(dimension, &it->w, "Lanczos basis"));
     PS_TRY(PS_ALLOC(steps, &it->alpha, "Lanczos"));
     PS_TRY(PS_ALLOC(steps, &it->beta, "Lanczos"));
@@ -143,11 +151,12 @@ static void close_iteration(iteration *it) {
     ps_free(it->sums);
 }
 
-ps_status ps_lanczos_run(const ps_operator *operator, int steps, uint64_t seed, int probe, ps_pool *pool, ps_lanczos *out) {
+ps_status ps_lanczos_run(const ps_operator *operator, int steps, uint64_t seed, int probe, ps_pool *pool,
+                         ps_lanczos *out) {
     memset(out, 0, sizeof *out);
     if (steps < 1) return ps_fail(PS_ERR_USAGE, "spectrum: at least one Lanczos step is needed, not %d", steps);
     if ((size_t)steps > operator->dimension) steps = (int)operator->dimension;
-    iteration it = {.operator= operator, .pool = pool, .steps = steps };
+    iteration it = {.operator= operator, .pool = pool, .steps = steps};
     ps_status status = open_iteration(&it);
     if (status == PS_OK) {
         start_vector(&it, seed, probe);
@@ -176,7 +185,8 @@ void ps_lanczos_clear(ps_lanczos *lanczos) {
 
 typedef double probe_statistic(const ps_lanczos *probe, double argument);
 
-static double mean_over(const ps_lanczos *probes, int count, probe_statistic *statistic, double argument, double *error) {
+static double mean_over(const ps_lanczos *probes, int count, probe_statistic *statistic, double argument,
+                        double *error) {
     double sum = 0, squares = 0;
     for (int p = 0; p < count; p++) {
         double value = statistic(&probes[p], argument);
@@ -217,7 +227,8 @@ double ps_spectrum_mass_near_zero(const ps_lanczos *probes, int count, double ep
     return mean_over(probes, count, mass_below, epsilon * fmax(fabs(s.largest), fabs(s.smallest)), error);
 }
 
-ps_status ps_spectrum_mass_left_out(const ps_lanczos *probes, int count, double epsilon, double *lowest, double *highest) {
+ps_status ps_spectrum_mass_left_out(const ps_lanczos *probes, int count, double epsilon, double *lowest,
+                                    double *highest) {
     ps_lanczos *others; /* borrowed copies of all but one */
     *lowest = *highest = NAN;
     if (count < 2) return PS_OK;

@@ -6,8 +6,9 @@
 
 #include "core/memory.h"
 
-/* LAPACK wants columns; a row-major [rows][columns] is its transpose there, which has the same singular values, and whose right
- * singular vectors are our rows' left ones. right: [rows][rows], column k of row i's coefficients at right[i * rows + k], or NULL. */
+/* LAPACK wants columns; a row-major [rows][columns] is its transpose there, which has the same singular values, and
+ * whose right singular vectors are our rows' left ones. right: [rows][rows], column k of row i's coefficients at
+ * right[i * rows + k], or NULL. */
 static ps_status decompose(const double *a, int rows, int columns, double *value, double *right) {
     double *copy = NULL, *rest = NULL;
     int least = rows < columns ? rows : columns;
@@ -16,9 +17,11 @@ static ps_status decompose(const double *a, int rows, int columns, double *value
     PS_TRY_CLEANUP(PS_ALLOC((size_t)least, &rest, "singular values"));
     memcpy(copy, a, (size_t)rows * (size_t)columns * sizeof *copy);
     for (size_t i = 0; i < (size_t)rows * (size_t)columns; i++)
-        if (!isfinite(copy[i])) PS_TRY_CLEANUP(ps_fail(PS_ERR_INPUT, "ranks: a value is not finite (the run diverged); take an earlier checkpoint"));
-    if (LAPACKE_dgesvd(LAPACK_COL_MAJOR, 'N', right != NULL ? 'A' : 'N', columns, rows, copy, columns, value, NULL, 1, right, right != NULL ? rows : 1,
-                       rest) != 0)
+        if (!isfinite(copy[i]))
+            PS_TRY_CLEANUP(
+                ps_fail(PS_ERR_INPUT, "ranks: a value is not finite (the run diverged); take an earlier checkpoint"));
+    if (LAPACKE_dgesvd(LAPACK_COL_MAJOR, 'N', right != NULL ? 'A' : 'N', columns, rows, copy, columns, value, NULL, 1,
+                       right, right != NULL ? rows : 1, rest) != 0)
         PS_TRY_CLEANUP(ps_fail(PS_ERR_INPUT, "ranks: the singular values did not converge"));
 cleanup:
     ps_free(copy);
@@ -26,7 +29,9 @@ cleanup:
     return status;
 }
 
-ps_status ps_rank_singular_values(const double *a, int rows, int columns, double *value) { return decompose(a, rows, columns, value, NULL); }
+ps_status ps_rank_singular_values(const double *a, int rows, int columns, double *value) {
+    return decompose(a, rows, columns, value, NULL);
+}
 
 ps_status ps_rank_covariance_values(const double *covariance, int n, double *value) {
     double *copy = NULL;
@@ -34,7 +39,9 @@ ps_status ps_rank_covariance_values(const double *covariance, int n, double *val
     PS_TRY_CLEANUP(PS_ALLOC((size_t)n * (size_t)n, &copy, "eigenvalues"));
     memcpy(copy, covariance, (size_t)n * (size_t)n * sizeof *copy);
     for (size_t i = 0; i < (size_t)n * (size_t)n; i++)
-        if (!isfinite(copy[i])) PS_TRY_CLEANUP(ps_fail(PS_ERR_INPUT, "ranks: an output is not finite (the run diverged); take an earlier checkpoint"));
+        if (!isfinite(copy[i]))
+            PS_TRY_CLEANUP(
+                ps_fail(PS_ERR_INPUT, "ranks: an output is not finite (the run diverged); take an earlier checkpoint"));
     if (LAPACKE_dsyev(LAPACK_ROW_MAJOR, 'N', 'L', n, copy, n, value) != 0)
         PS_TRY_CLEANUP(ps_fail(PS_ERR_INPUT, "ranks: the eigenvalues did not converge"));
     for (int i = 0; i < n; i++) value[i] = sqrt(fmax(0.0, value[i]));
@@ -89,7 +96,8 @@ static ps_status unit_rows(const double *a, int rows, int columns, double **out)
     for (int r = 0; r < rows; r++) {
         const double *row = a + (size_t)r * (size_t)columns;
         double length = sqrt(sum_of_squares(row, columns));
-        for (int c = 0; c < columns && length > 0; c++) (*out)[(size_t)r * (size_t)columns + (size_t)c] = row[c] / length;
+        for (int c = 0; c < columns && length > 0; c++)
+            (*out)[(size_t)r * (size_t)columns + (size_t)c] = row[c] / length;
     }
     return PS_OK;
 }
@@ -110,7 +118,8 @@ static ps_status add_pair(ps_overlap_list *list, ps_overlap pair) {
     return PS_OK;
 }
 
-ps_status ps_overlap_find(const double *a, int rows, int columns, double threshold, ps_overlap_list *same, ps_overlap_list *opposite) {
+ps_status ps_overlap_find(const double *a, int rows, int columns, double threshold, ps_overlap_list *same,
+                          ps_overlap_list *opposite) {
     double *unit = NULL;
     ps_status status = PS_OK;
     memset(same, 0, sizeof *same);
@@ -120,7 +129,8 @@ ps_status ps_overlap_find(const double *a, int rows, int columns, double thresho
         for (int j = i + 1; j < rows; j++) {
             double cosine = inner(unit + (size_t)i * (size_t)columns, unit + (size_t)j * (size_t)columns, columns);
             if (cosine >= threshold) PS_TRY_CLEANUP(add_pair(same, (ps_overlap){i, j, cosine}));
-            else if (cosine <= -threshold && opposite != NULL) PS_TRY_CLEANUP(add_pair(opposite, (ps_overlap){i, j, cosine}));
+            else if (cosine <= -threshold && opposite != NULL)
+                PS_TRY_CLEANUP(add_pair(opposite, (ps_overlap){i, j, cosine}));
         }
 cleanup:
     ps_free(unit);
@@ -139,8 +149,9 @@ void ps_overlap_list_clear(ps_overlap_list *list) {
 
 bool ps_dependence_testable(int rows, int columns) { return columns - rows >= PS_RANK_SPARE_COLUMNS; }
 
-/* The distance of row i from the span of the others is 1 / sqrt of the i-th diagonal element of (A A')^-1 = U S^-2 U'. Singular values
- * below rounding are lifted to it: they still outweigh all others where the row takes part in the dependence. */
+/* The distance of row i from the span of the others is 1 / sqrt of the i-th diagonal element of (A A')^-1 = U S^-2 U'.
+ * Singular values below rounding are lifted to it: they still outweigh all others where the row takes part in the
+ * dependence. */
 static double residual_of(const double *coefficient, const double *value, int rows) {
     double floor = 1e-13 * value[0], sum = 0;
     for (int k = 0; k < rows; k++) {
@@ -172,7 +183,8 @@ ps_status ps_dependence_residuals(const double *a, int rows, int columns, double
     PS_TRY_CLEANUP(PS_ALLOC((size_t)rows, &of_kept, "dependent nodes"));
     for (int i = 0; i < rows; i++) {
         residual[i] = sum_of_squares(unit + (size_t)i * length, columns) > 0 ? 0.0 : (double)NAN;
-        if (!isnan(residual[i])) memmove(unit + (size_t)kept++ * length, unit + (size_t)i * length, length * sizeof *unit);
+        if (!isnan(residual[i]))
+            memmove(unit + (size_t)kept++ * length, unit + (size_t)i * length, length * sizeof *unit);
     }
     if (kept > 0) PS_TRY_CLEANUP(measure_residuals(unit, kept, columns, of_kept));
     for (int i = 0, next = 0; i < rows; i++)

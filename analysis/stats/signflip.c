@@ -23,8 +23,8 @@ static void count_sum(tail_counts *counts, double sum, double observed, double t
     counts->at_most += sum <= observed + tolerance;
 }
 
-/* Gray code: neighbouring assignments differ in one sign, so each sum is one addition away. The sum is formed anew now and
- * then to keep rounding errors below the tolerance. */
+/* Gray code: neighbouring assignments differ in one sign, so each sum is one addition away. The sum is formed anew now
+ * and then to keep rounding errors below the tolerance. */
 static void enumerate(const double *values, int n, double observed, double tolerance, tail_counts *counts) {
     uint64_t assignments = 1ull << n, gray = 0;
     double sum = 0;

@@ -1,5 +1,6 @@
-/* Exact tests over seeds. The seed is the unit: under the null hypothesis each paired difference is as likely to be d as -d,
- * so all 2^n assignments of signs are equally likely (Fisher 1935; for ranks Wilcoxon 1945). No distribution is assumed. */
+/* Exact tests over seeds. The seed is the unit: under the null hypothesis each paired difference is as likely to be d
+ * as -d, so all 2^n assignments of signs are equally likely (Fisher 1935; for ranks Wilcoxon 1945). No distribution is
+ * assumed. */
 #ifndef PS_ANALYSIS_STATS_SIGNFLIP_H
 #define PS_ANALYSIS_STATS_SIGNFLIP_H
 
@@ -9,16 +10,16 @@ typedef struct {
     double best_one_sided, best_two_sided; /* what n values can show at best: 2^-n and 2^(1-n) */
 } ps_stats_test;
 
-/* Test of "the centre is 0" with the sum as statistic. Enumerated up to 24 values; above that, 2^20 assignments drawn with a
- * fixed key, counted with the observed one (Phipson and Smyth 2010). Values are finite, or +-infinity, which ranks them
- * beyond all finite ones: then, and only then, the sum of signed ranks takes the place of the sum. NaN must be taken out
- * first. */
+/* Test of "the centre is 0" with the sum as statistic. Enumerated up to 24 values; above that, 2^20 assignments drawn
+ * with a fixed key, counted with the observed one (Phipson and Smyth 2010). Values are finite, or +-infinity, which
+ * ranks them beyond all finite ones: then, and only then, the sum of signed ranks takes the place of the sum. NaN must
+ * be taken out first. */
 ps_stats_test ps_stats_signflip(const double *values, int n);
 /* Wilcoxon's signed-rank test, exact also with ties; zeros are dropped (n says how many remained) as R and SciPy do. */
 ps_stats_test ps_stats_wilcoxon(const double *values, int n);
 
-/* Holm's step-down adjustment (1979): adjusted[i] for p[i]; ps_absent() values take no part. Returns the number that took
- * part. */
+/* Holm's step-down adjustment (1979): adjusted[i] for p[i]; ps_absent() values take no part. Returns the number that
+ * took part. */
 int ps_stats_holm(const double *p, int count, double *adjusted);
 
 #endif

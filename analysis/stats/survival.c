@@ -73,7 +73,8 @@ ps_status ps_stats_kaplan_meier(ps_stats_spell *spells, size_t count, ps_stats_s
     return PS_OK;
 }
 
-/* One stratum, sorted by time. Counting the risk set anew at every event time is quadratic in a stratum of hundreds at most.
+/* One stratum, sorted by time. Counting the risk set anew at every event time is quadratic in a stratum of hundreds at
+ * most.
  */
 static void add_stratum(const ps_stats_spell *spells, size_t count, ps_stats_logrank *sum) {
     for (size_t i = 0; i < count;) {

@@ -15,11 +15,13 @@ typedef struct {
 } ps_stats_spell;
 
 typedef struct {
-    double time, at_risk, events, censored, survival, low, high; /* censored since the point before; 95 % log-log interval */
+    double time, at_risk, events, censored, survival, low,
+        high; /* censored since the point before; 95 % log-log interval */
 } ps_stats_survival_point;
 
 /* One point per event time and one for the last time. *points is allocated (ps_free); spells are reordered by time. */
-ps_status ps_stats_kaplan_meier(ps_stats_spell *spells, size_t count, ps_stats_survival_point **points, size_t *point_count);
+ps_status ps_stats_kaplan_meier(ps_stats_spell *spells, size_t count, ps_stats_survival_point **points,
+                                size_t *point_count);
 
 typedef struct {
     double observed, expected, variance; /* events of the treated group, summed over strata */

@@ -45,7 +45,8 @@ void ps_stats_two_way_add(ps_stats_two_way *sums, const ps_stats_cell *cells, in
     sums->treated_treated += treated - treated * treated / members;
 }
 
-/* From the triangle that elimination leaves: the coefficients of the groups in the treatment, 0 of those passed over. */
+/* From the triangle that elimination leaves: the coefficients of the groups in the treatment, 0 of those passed
+ * over. */
 static void solve_back(ps_stats_two_way *sums, const double *whole) {
     int n = sums->groups;
     for (int k = n - 1; k >= 0; k--) {
@@ -55,7 +56,8 @@ static void solve_back(ps_stats_two_way *sums, const double *whole) {
     }
 }
 
-/* Takes the groups out, one after the other (LDL'); one that the others and the strata already explain is passed over. */
+/* Takes the groups out, one after the other (LDL'); one that the others and the strata already explain is passed
+ * over. */
 double ps_stats_two_way_effect(ps_stats_two_way *sums) {
     int n = sums->groups;
     double left = sums->treated_treated, product = sums->treated_positive;
@@ -78,7 +80,8 @@ double ps_stats_two_way_effect(ps_stats_two_way *sums) {
     return left > tolerance * sums->treated_treated ? product / left : ps_absent();
 }
 
-void ps_stats_two_way_residuals(const ps_stats_two_way *sums, const ps_stats_cell *cells, int count, double *residuals) {
+void ps_stats_two_way_residuals(const ps_stats_two_way *sums, const ps_stats_cell *cells, int count,
+                                double *residuals) {
     double members = 0, sum = 0;
     for (int i = 0; i < count; i++) {
         residuals[i] = (cells[i].treated ? 1 : 0) - sums->treated[cells[i].group];

@@ -29,7 +29,8 @@ static const ps_option options[] = {
     {"expect", PS_OPTION_REPEATED, &expectations, "RULE",
      "a rule that must hold, such as 'max(dead_share, last 20%) < 0.1'; may be repeated"},
     {"checks", PS_OPTION_TEXT, &checks, "FILE", "a file of rules, one a line, # starts a comment"},
-    {"unfinished", PS_OPTION_FLAG, &unfinished, "", "let rules pass on a trace without end record (a run that goes on)"},
+    {"unfinished", PS_OPTION_FLAG, &unfinished, "",
+     "let rules pass on a trace without end record (a run that goes on)"},
     {"format", PS_OPTION_TEXT, &format, "FORMAT", "text, json, junit or sarif [text]"},
     {"out", PS_OPTION_TEXT, &out, "FILE", "write there instead of standard output (text is printed as well)"},
     {"show", PS_OPTION_INT, &show, "N", "findings shown per check as text [20]"},
@@ -40,16 +41,19 @@ static const ps_command command = {
     .name = "check",
     .usage = "TRACE.. [--golden FILE] [--expect RULE] [options]",
     .summary =
-        "Compares traces (files or directories of runs) with golden ones and with rules, for machines that test a training. "
+        "Compares traces (files or directories of runs) with golden ones and with rules, for machines that test a "
+        "training. "
         "Clock values never\n"
-        "count; NaN equals nothing but NaN. The language of rules: analysis/check/GRAMMAR.md. Exit status 0: all held, 1: "
+        "count; NaN equals nothing but NaN. The language of rules: analysis/check/GRAMMAR.md. Exit status 0: all held, "
+        "1: "
         "not, 2: an error.",
     .examples =
         "  poolscope check runs/a --golden golden.jsonl --bless\n"
         "  poolscope check runs/b --golden golden.jsonl --format junit --out check.xml\n"
         "  poolscope check --calibrate runs/1 runs/2 runs/3 --first-steps 20 --out tolerances.json\n"
         "  poolscope check runs/b --golden golden.jsonl --tolerance tolerances.json\n"
-        "  poolscope check runs/a --expect 'max(dead_share[layer=~\"conv4.*\"], last 20%) < 0.10' --expect 'revivals >= "
+        "  poolscope check runs/a --expect 'max(dead_share[layer=~\"conv4.*\"], last 20%) < 0.10' --expect 'revivals "
+        ">= "
         "1'\n",
     .options = options,
     .min_positional = 1,
@@ -61,11 +65,16 @@ static ps_status refuse_unused(const char *mode, bool calibrates) {
     const struct {
         const char *name;
         bool given, calibrating, blessing; /* given, and what it means something to */
-    } options_of[] = {{"golden", goldens.count > 0, false, true},     {"tolerance", tolerance != NULL, false, true},
-                      {"expect", expectations.count > 0, false, false}, {"checks", checks != NULL, false, false},
-                      {"unfinished", unfinished, false, false},         {"bless", bless, false, true},
-                      {"factor", factor_text != NULL, true, false},     {"format", format != NULL, false, false},
-                      {"out", out != NULL, true, false},                {"show", show >= 0, false, true}};
+    } options_of[] = {{"golden", goldens.count > 0, false, true},
+                      {"tolerance", tolerance != NULL, false, true},
+                      {"expect", expectations.count > 0, false, false},
+                      {"checks", checks != NULL, false, false},
+                      {"unfinished", unfinished, false, false},
+                      {"bless", bless, false, true},
+                      {"factor", factor_text != NULL, true, false},
+                      {"format", format != NULL, false, false},
+                      {"out", out != NULL, true, false},
+                      {"show", show >= 0, false, true}};
     for (size_t i = 0; i < sizeof options_of / sizeof *options_of; i++)
         if (options_of[i].given && !(calibrates ? options_of[i].calibrating : options_of[i].blessing))
             return ps_fail(PS_ERR_USAGE, "--%s means nothing with --%s; leave it out, or run a check of its own",
@@ -83,7 +92,8 @@ static ps_status run_calibration(const ps_arguments *arguments) {
     if (arguments->positional_count < 2)
         return ps_fail(PS_ERR_USAGE, "--calibrate needs two runs or more; their deviations are the tolerances");
     if (out == NULL) return ps_fail(PS_ERR_USAGE, "--calibrate needs --out FILE for the tolerances");
-    PS_TRY(ps_tolerances_calibrate(arguments->positional, arguments->positional_count, first_steps, factor, out, stdout));
+    PS_TRY(
+        ps_tolerances_calibrate(arguments->positional, arguments->positional_count, first_steps, factor, out, stdout));
     printf("tolerances of %d runs: %s\n", arguments->positional_count, out);
     return PS_OK;
 }
@@ -140,7 +150,8 @@ ps_status ps_cmd_check(int argc, char **argv) {
     if (format != NULL && ps_check_writer_find(format) == NULL)
         return ps_fail(PS_ERR_USAGE, "unknown format \"%s\"; text, json, junit and sarif are known", format);
     if (calibrate) return run_calibration(&arguments);
-    if (factor_text != NULL) return ps_fail(PS_ERR_USAGE, "--factor belongs to --calibrate; a check takes its tolerances as they are");
+    if (factor_text != NULL)
+        return ps_fail(PS_ERR_USAGE, "--factor belongs to --calibrate; a check takes its tolerances as they are");
     ps_check_request request = {.traces = arguments.positional,
                                 .trace_count = arguments.positional_count,
                                 .goldens = goldens.value,

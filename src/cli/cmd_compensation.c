@@ -26,7 +26,7 @@ typedef struct {
     const ps_unit *unit;     /* whose gate it stands before; NULL: behind it comes an add */
     ps_compensation_job *job;
     double *gradient[GRADIENTS], *nonzero;
-    float *x, *y, *o;        /* maps of the present batch */
+    float *x, *y, *o; /* maps of the present batch */
 } module;
 
 typedef struct {
@@ -122,7 +122,8 @@ static ps_status open_table(const work *w, ps_file_writer *writer) {
     for (int p = 0; p < PS_PARTS; p++) fprintf(text, "\t%s", ps_compensation_part_name(p));
     for (int p = 0; p < PS_PARTS; p++) fprintf(text, "\t%s_y", ps_compensation_part_name(p));
     for (int p = 0; p < PS_PARTS; p++)
-        for (int q = p + 1; q < PS_PARTS; q++) fprintf(text, "\t%s_%s", ps_compensation_part_name(p), ps_compensation_part_name(q));
+        for (int q = p + 1; q < PS_PARTS; q++)
+            fprintf(text, "\t%s_%s", ps_compensation_part_name(p), ps_compensation_part_name(q));
     fprintf(text, "\topened_frozen\tshut_frozen\topened_own\tshut_own\tgrad_identity\tgrad_path\tgrad_total\tresidual");
     for (int p = 0; p < PS_PARTS; p++) fprintf(text, "\t%s_share", ps_compensation_part_name(p));
     ps_status status = fclose(text) == 0 ? PS_OK : ps_fail(PS_ERR_MEMORY, "no memory for a line of a table");
@@ -131,10 +132,12 @@ static ps_status open_table(const work *w, ps_file_writer *writer) {
     return status;
 }
 
-/* Index of a node among the convolutions of the network, which all arms of an experiment share, wherever their modules stand. */
+/* Index of a node among the convolutions of the network, which all arms of an experiment share, wherever their modules
+ * stand. */
 static int position_of(const work *w, int node) {
     int position = 0;
-    for (int i = 0; i < node; i++) position += strcmp(graph_of(w)->node[i].type->name, graph_of(w)->node[node].type->name) == 0;
+    for (int i = 0; i < node; i++)
+        position += strcmp(graph_of(w)->node[i].type->name, graph_of(w)->node[node].type->name) == 0;
     return position;
 }
 
@@ -148,7 +151,8 @@ static void write_group(work *w, const module *m, group g) {
     int channels = 0;
     for (int c = 0; c < s->channels; c++) channels += belongs(m, c, g);
     double elements = (double)channels * (double)(map_elements(w, m->node) / (size_t)s->channels) * batches;
-    fprintf(w->table, "%s\t%d\t%s\t%d\t%s", graph_of(w)->node[m->source].name, position_of(w, m->source), group_names[g], channels, norm_of(w, m));
+    fprintf(w->table, "%s\t%d\t%s\t%d\t%s", graph_of(w)->node[m->source].name, position_of(w, m->source),
+            group_names[g], channels, norm_of(w, m));
     put_value(w->table, total(m, s->y_energy, g));
     put_value(w->table, total(m, s->path_energy, g));
     put_value(w->table, total(m, s->o_energy, g));
@@ -181,17 +185,21 @@ static void format_dead(const module *m, char text[16]) {
 
 static void print_module(const work *w, const module *m) {
     const ps_compensation *s = ps_compensation_sums(m->job);
-    double y = total(m, s->y_energy, ALL), affine = total(m, s->energy[PS_PART_AFFINE_SAME], ALL) + total(m, s->energy[PS_PART_AFFINE_CROSS], ALL);
-    double dimensional = total(m, s->energy[PS_PART_DIMENSIONAL_SAME], ALL) + total(m, s->energy[PS_PART_DIMENSIONAL_CROSS], ALL);
+    double y = total(m, s->y_energy, ALL),
+           affine = total(m, s->energy[PS_PART_AFFINE_SAME], ALL) + total(m, s->energy[PS_PART_AFFINE_CROSS], ALL);
+    double dimensional =
+        total(m, s->energy[PS_PART_DIMENSIONAL_SAME], ALL) + total(m, s->energy[PS_PART_DIMENSIONAL_CROSS], ALL);
     double bias = total(m, s->energy[PS_PART_BIAS_SAME], ALL) + total(m, s->energy[PS_PART_BIAS_CROSS], ALL);
     double elements = (double)map_elements(w, m->node) * batches;
     char dead[16], live_share[16], dead_share[16];
     format_dead(m, dead);
     format_share(ratio(total(m, m->gradient[PATH], ALIVE), total(m, m->gradient[TOTAL], ALIVE)), live_share);
     format_share(ratio(total(m, m->gradient[PATH], DEAD), total(m, m->gradient[TOTAL], DEAD)), dead_share);
-    printf("%-34s %9.4f %9.4f %9.4f %8.2f %7.2f%s %7s %9s %9s %10.2g\n", graph_of(w)->node[m->source].name, sqrt(ratio(affine, y)),
-           sqrt(ratio(dimensional, y)), sqrt(ratio(bias, y)), 100 * total(m, s->flips[PS_OPENED_FROZEN], ALL) / elements,
-           100 * total(m, s->flips[PS_SHUT_FROZEN], ALL) / elements, s->norm_node < 0 ? "*" : " ", dead, live_share, dead_share, sqrt(ratio(s->residual_energy, s->whole_energy)));
+    printf("%-34s %9.4f %9.4f %9.4f %8.2f %7.2f%s %7s %9s %9s %10.2g\n", graph_of(w)->node[m->source].name,
+           sqrt(ratio(affine, y)), sqrt(ratio(dimensional, y)), sqrt(ratio(bias, y)),
+           100 * total(m, s->flips[PS_OPENED_FROZEN], ALL) / elements,
+           100 * total(m, s->flips[PS_SHUT_FROZEN], ALL) / elements, s->norm_node < 0 ? "*" : " ", dead, live_share,
+           dead_share, sqrt(ratio(s->residual_energy, s->whole_energy)));
 }
 
 static ps_status measure_module(work *w, module *m) {
@@ -226,17 +234,20 @@ static ps_status find_modules(work *w) {
             if (units->unit[u].pool_skip_node == i && !units->unit[u].shared) m->unit = &units->unit[u];
     }
     if (batches > w->session->probe_batches)
-        return ps_fail(PS_ERR_USAGE, "--batches must be 1 to %d: the probe set holds no more", w->session->probe_batches);
+        return ps_fail(PS_ERR_USAGE, "--batches must be 1 to %d: the probe set holds no more",
+                       w->session->probe_batches);
     return PS_OK;
 }
 
 static ps_status measure_all(work *w) {
     PS_TRY(find_modules(w));
     ps_net_sum_in(w->session->net, PS_MODE_PROBE);
-    printf("Energies of the parts as RMS over RMS of y; non-positive region in %% of all elements (behind the normalisation, statistics of o; \"*\": none follows,\n"
-           "signs of o and y); pool path's share of the gradient's energy; -: the module has no gate of its own\n");
-    printf("%-34s %9s %9s %9s %8s %8s %7s %9s %9s %10s\n", "convolution", "affine", "dimens.", "bias", "opened", "shut", "dead", "grad.live", "grad.dead",
-           "residual");
+    printf(
+        "Energies of the parts as RMS over RMS of y; non-positive region in %% of all elements (behind the "
+        "normalisation, statistics of o; \"*\": none follows,\n"
+        "signs of o and y); pool path's share of the gradient's energy; -: the module has no gate of its own\n");
+    printf("%-34s %9s %9s %9s %8s %8s %7s %9s %9s %10s\n", "convolution", "affine", "dimens.", "bias", "opened", "shut",
+           "dead", "grad.live", "grad.dead", "residual");
     ps_progress_start(&w->progress, "compensation", (uint64_t)w->count, 0, w->m->quiet);
     for (int i = 0; i < w->count; i++) {
         PS_TRY(measure_module(w, &w->module[i]));
@@ -275,28 +286,37 @@ static ps_status measure(const ps_measure *m) {
     ps_status status = run(&w);
     for (int i = 0; w.module != NULL && i < w.count; i++) close_module(&w.module[i]);
     ps_free(w.module);
-    if (status == PS_OK && !w.exact) status = ps_fail(PS_ERR_CHECK, "the parts of a module's output do not add up to the whole (relative error above %g)", EXACT);
+    if (status == PS_OK && !w.exact)
+        status = ps_fail(PS_ERR_CHECK,
+                         "the parts of a module's output do not add up to the whole (relative error above %g)", EXACT);
     return status;
 }
 
 const ps_measurement ps_measurement_compensation = {
-    .command = {
-        .name = "compensation",
-        .usage = "CHECKPOINT [--batches N] [--out DIR]",
-        .summary = "Takes apart what every Pool Skip of a checkpoint adds, on its probe set (statistics of the batch, no dropout): energies and cross terms of\n"
-                   "affine compensation (inputs inside the receptive field of the output position), dimensional compensation (outside it) and bias, each from the\n"
-                   "same channel and from others; how the non-positive region changes (signs after the normalisation behind the module of o against those of y, with\n"
-                   "o's statistics and with y's own); and the gradient that reaches the convolution, split into identity and pool path, for dead and living channels.\n"
-                   "Exit status 1 when the parts do not add up to the whole (relative error above 1e-5).",
-        .examples = "  poolscope compensation runs/a/checkpoint.safetensors --out runs/a\n",
-        .options = options,
-        .min_positional = 1,
-        .max_positional = 1,
-    },
+    .command =
+        {
+            .name = "compensation",
+            .usage = "CHECKPOINT [--batches N] [--out DIR]",
+            .summary = "Takes apart what every Pool Skip of a checkpoint adds, on its probe set (statistics of the "
+                       "batch, no dropout): energies and cross terms of\n"
+                       "affine compensation (inputs inside the receptive field of the output position), dimensional "
+                       "compensation (outside it) and bias, each from the\n"
+                       "same channel and from others; how the non-positive region changes (signs after the "
+                       "normalisation behind the module of o against those of y, with\n"
+                       "o's statistics and with y's own); and the gradient that reaches the convolution, split into "
+                       "identity and pool path, for dead and living channels.\n"
+                       "Exit status 1 when the parts do not add up to the whole (relative error above 1e-5).",
+            .examples = "  poolscope compensation runs/a/checkpoint.safetensors --out runs/a\n",
+            .options = options,
+            .min_positional = 1,
+            .max_positional = 1,
+        },
     .tables = "compensation",
     .check = check,
     .lacks = lacks,
     .measure = measure,
 };
 
-ps_status ps_cmd_compensation(int argc, char **argv) { return ps_measurement_command(&ps_measurement_compensation, argc, argv); }
+ps_status ps_cmd_compensation(int argc, char **argv) {
+    return ps_measurement_command(&ps_measurement_compensation, argc, argv);
+}

@@ -19,7 +19,9 @@ static const ps_option options[] = {
 static const ps_command command = {
     .name = "eval",
     .usage = "CHECKPOINT [--data SOURCE]",
-    .summary = "Measures loss and accuracy of a checkpoint on the test split (evaluation mode), and the share of dead nodes on its probe set.",
+    .summary =
+        "Measures loss and accuracy of a checkpoint on the test split (evaluation mode), and the share of dead nodes "
+        "on its probe set.",
     .examples = "  poolscope eval runs/a/checkpoint.safetensors --data cifar10:DIR\n",
     .options = options,
     .min_positional = 1,
@@ -29,16 +31,20 @@ static const ps_command command = {
 static void print_result(const ps_checkpoint_session *s, ps_evaluation e, double dead) {
     unsigned long long step = (unsigned long long)s->step;
     if (as_json)
-        printf("{\"checkpoint_step\":%llu,\"images\":%d,\"loss\":%.9g,\"accuracy\":%.9g,\"dead_share\":%.9g}\n", step, e.count, e.loss, e.accuracy, dead);
+        printf("{\"checkpoint_step\":%llu,\"images\":%d,\"loss\":%.9g,\"accuracy\":%.9g,\"dead_share\":%.9g}\n", step,
+               e.count, e.loss, e.accuracy, dead);
     else
-        printf("step      %llu\nimages    %d\nloss      %.6f\naccuracy  %.2f %%\ndead      %.2f %% of the nodes with a gate of their own (batch mode, %d probe images)\n",
-               step, e.count, e.loss, 100 * e.accuracy, 100 * dead, s->session.probe_batches * s->config.batch);
+        printf(
+            "step      %llu\nimages    %d\nloss      %.6f\naccuracy  %.2f %%\ndead      %.2f %% of the nodes with a "
+            "gate of their own (batch mode, %d probe images)\n",
+            step, e.count, e.loss, 100 * e.accuracy, 100 * dead, s->session.probe_batches * s->config.batch);
 }
 
 static ps_status measure(ps_checkpoint_session *s) {
     ps_probe *probe = NULL;
     ps_status status = PS_OK;
-    ps_probe_options probe_options = {.record = "nonzero", .steps = 1, .window = 1, .source = ps_session_probe_source(&s->session)};
+    ps_probe_options probe_options = {
+        .record = "nonzero", .steps = 1, .window = 1, .source = ps_session_probe_source(&s->session)};
     PS_TRY_CLEANUP(ps_probe_create(s->session.net, s->session.optimiser, &probe_options, &probe));
     PS_TRY_CLEANUP(ps_probe_measure(probe));
     print_result(s, ps_session_evaluate(&s->session, PS_SPLIT_TEST), ps_probe_dead_share(probe));

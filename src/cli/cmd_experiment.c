@@ -29,19 +29,26 @@ static const ps_option options[] = {
 static const ps_command command = {
     .name = "experiment",
     .usage = "CONFIG.json --out DIR [options]",
-    .summary = "Runs every arm with every seed (same backbone weights, data order and augmentation in all arms of a seed), compares them and writes\n"
-               "the report. A second call skips finished runs and goes on with unfinished ones. Run options override the file in every run.\n"
-               "\"measure\": [\"compensation\", \"ranks\", \"spectrum\"] in the file makes these measurements on the last checkpoint of every run;\n"
-               "options are those of the commands: {\"ranks\": {}, \"spectrum\": {\"probes\": 2}}.",
-    .examples = "  poolscope experiment examples/quickstart/experiment.json --out runs/quickstart\n"
-                "  poolscope experiment examples/cifar10/planted.json --data cifar10:DIR --out runs/planted\n",
+    .summary =
+        "Runs every arm with every seed (same backbone weights, data order and augmentation in all arms of a seed), "
+        "compares them and writes\n"
+        "the report. A second call skips finished runs and goes on with unfinished ones. Run options override the file "
+        "in every run.\n"
+        "\"measure\": [\"compensation\", \"ranks\", \"spectrum\"] in the file makes these measurements on the last "
+        "checkpoint of every run;\n"
+        "options are those of the commands: {\"ranks\": {}, \"spectrum\": {\"probes\": 2}}.",
+    .examples =
+        "  poolscope experiment examples/quickstart/experiment.json --out runs/quickstart\n"
+        "  poolscope experiment examples/cifar10/planted.json --data cifar10:DIR --out runs/planted\n",
     .options = options,
     .takes_run_options = true,
     .min_positional = 1,
     .max_positional = 1,
 };
 
-static ps_status override(const void *context, ps_run_config *config) { return ps_arguments_apply_run(context, config); }
+static ps_status override(const void *context, ps_run_config *config) {
+    return ps_arguments_apply_run(context, config);
+}
 
 /* One run of each arm is measured; the others of the arm take as long. */
 static ps_status print_estimate(const ps_experiment *e) {
@@ -56,13 +63,15 @@ static ps_status print_estimate(const ps_experiment *e) {
         if (status == PS_OK) status = ps_run_measure(&config, threads > 0 ? threads : 1, &estimate);
         ps_run_config_clear(&config);
         PS_TRY(status);
-        printf("%-16s %d runs of %.1f s on one thread, %.0f MB\n", e->run[i].config.arm, per_arm, estimate.total_seconds, 1e-6 * estimate.memory_bytes);
+        printf("%-16s %d runs of %.1f s on one thread, %.0f MB\n", e->run[i].config.arm, per_arm,
+               estimate.total_seconds, 1e-6 * estimate.memory_bytes);
         seconds += per_arm * estimate.total_seconds;
         disk += per_arm * estimate.disk_bytes;
         if (estimate.memory_bytes > memory) memory = estimate.memory_bytes;
     }
     if (e->measure.count > 0) printf("(without what is measured on the checkpoints afterwards)\n");
-    printf("together         %d runs, %.0f s of one thread, %.0f MB a run, %.1f MB of disk\n", e->runs, seconds, 1e-6 * memory, 1e-6 * disk);
+    printf("together         %d runs, %.0f s of one thread, %.0f MB a run, %.1f MB of disk\n", e->runs, seconds,
+           1e-6 * memory, 1e-6 * disk);
     return PS_OK;
 }
 
@@ -93,7 +102,8 @@ cleanup:
 }
 
 static ps_status run(const ps_experiment *e, const char *path) {
-    ps_schedule_options schedule = {.jobs = jobs, .threads = threads, .force = force, .quiet = quiet, .stop = ps_interrupt_flag()};
+    ps_schedule_options schedule = {
+        .jobs = jobs, .threads = threads, .force = force, .quiet = quiet, .stop = ps_interrupt_flag()};
     ps_report_options report = {.formats = "html,md", .quiet = quiet};
     PS_TRY(copy_document(path));
     PS_TRY(ps_schedule_run(e, &schedule));
@@ -111,7 +121,8 @@ ps_status ps_cmd_experiment(int argc, char **argv) {
     ps_experiment experiment;
     PS_TRY(ps_command_parse(&command, argc, argv, &arguments));
     if (arguments.help) return PS_OK;
-    if (out == NULL && !dry_run) return ps_fail(PS_ERR_USAGE, "experiment: --out DIR is missing: where should the runs go?");
+    if (out == NULL && !dry_run)
+        return ps_fail(PS_ERR_USAGE, "experiment: --out DIR is missing: where should the runs go?");
     PS_TRY(ps_experiment_read(arguments.positional[0], out != NULL ? out : ".", override, &arguments, &experiment));
     ps_status status = dry_run ? print_estimate(&experiment) : run(&experiment, arguments.positional[0]);
     ps_experiment_clear(&experiment);

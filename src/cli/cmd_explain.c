@@ -7,8 +7,10 @@
 static const ps_command command = {
     .name = "explain",
     .usage = "DIR [PREDICTION]",
-    .summary = "Shows where a prediction's verdict in DIR comes from: statistic, the seeds' values, the table rows, and the trace rows they were\n"
-               "counted from. Without a prediction, lists them.",
+    .summary =
+        "Shows where a prediction's verdict in DIR comes from: statistic, the seeds' values, the table rows, and the "
+        "trace rows they were\n"
+        "counted from. Without a prediction, lists them.",
     .examples = "  poolscope explain runs/quickstart\n  poolscope explain runs/quickstart P1\n",
     .min_positional = 1,
     .max_positional = 2,

@@ -21,10 +21,13 @@ static const ps_option options[] = {
 static const ps_command command = {
     .name = "inspect",
     .usage = "[--model NAME | --graph FILE] [options]",
-    .summary = "Prints a network layer by layer, where its Pool Skip modules stand, and its gates: which nodes are recorded under which name.",
-    .examples = "  poolscope inspect --model resnet18 --pool-skip 2\n"
-                "  poolscope inspect --model resnet50 --pool-skip 4 --pool-skip-placement 1x1 --input 3,32,32\n"
-                "  poolscope inspect --model plain9 --json > net.json\n",
+    .summary =
+        "Prints a network layer by layer, where its Pool Skip modules stand, and its gates: which nodes are recorded "
+        "under which name.",
+    .examples =
+        "  poolscope inspect --model resnet18 --pool-skip 2\n"
+        "  poolscope inspect --model resnet50 --pool-skip 4 --pool-skip-placement 1x1 --input 3,32,32\n"
+        "  poolscope inspect --model plain9 --json > net.json\n",
     .options = options,
     .takes_run_options = true,
 };
@@ -32,7 +35,8 @@ static const ps_command command = {
 static ps_status parse_input(ps_shape *shape) {
     int value[4], count;
     PS_TRY(ps_parse_int_list(input_text, "--input", 4, value, &count));
-    if (count != 3 && count != 4) return ps_fail(PS_ERR_USAGE, "--input needs C,H,W or C,D,H,W, not \"%s\"", input_text);
+    if (count != 3 && count != 4)
+        return ps_fail(PS_ERR_USAGE, "--input needs C,H,W or C,D,H,W, not \"%s\"", input_text);
     *shape = (ps_shape){1, value[0], count == 4 ? value[1] : 1, value[count - 2], value[count - 1]};
     if (shape->c < 1 || shape->d < 1 || shape->h < 1 || shape->w < 1)
         return ps_fail(PS_ERR_USAGE, "--input needs sizes of at least 1, not \"%s\"", input_text);
@@ -67,7 +71,8 @@ static void print_nodes(const ps_graph *graph) {
         char shape[64];
         print_shape(node->shape, shape, sizeof shape);
         printf("%-40s %-16s %-14s %12zu ", node->name, node->type->name, shape, node_parameters(graph, i));
-        for (int k = 0; k < node->inputs; k++) printf(" %s", node->input[k] < 0 ? "input" : graph->node[node->input[k]].name);
+        for (int k = 0; k < node->inputs; k++)
+            printf(" %s", node->input[k] < 0 ? "input" : graph->node[node->input[k]].name);
         printf("\n");
     }
 }
@@ -80,7 +85,8 @@ static void print_pool_skips(const ps_graph *graph) {
         const ps_node *node = &graph->node[i];
         if (strcmp(node->type->name, "pool_skip") != 0) continue;
         char *attributes = cJSON_PrintUnformatted(node->attributes);
-        printf("  after %-36s in files %-36s %s", graph->node[node->input[0]].name, node->file_name, attributes != NULL ? attributes : "");
+        printf("  after %-36s in files %-36s %s", graph->node[node->input[0]].name, node->file_name,
+               attributes != NULL ? attributes : "");
         if (node->pool_size_asked != 0) printf("  clipped to the map from %d", node->pool_size_asked);
         printf("\n");
         cJSON_free(attributes);
@@ -95,7 +101,8 @@ static ps_status print_units(const ps_graph *graph) {
     printf("\nGates: %d with %d nodes (a node is layer:channel)\n", units.count, nodes);
     for (int u = 0; u < units.count; u++) {
         const ps_unit *unit = &units.unit[u];
-        printf("  %-40s %5d nodes  gate %-30s %s%s\n", unit->name, unit->channels, unit->gate, unit->shared ? "shared (behind an add)" : "private",
+        printf("  %-40s %5d nodes  gate %-30s %s%s\n", unit->name, unit->channels, unit->gate,
+               unit->shared ? "shared (behind an add)" : "private",
                unit->identity_path ? ", also read by an identity path" : "");
     }
     ps_units_clear(&units);
@@ -122,7 +129,8 @@ static ps_status inspect(const ps_run_config *config) {
         print_pool_skips(graph);
         status = print_units(graph);
         ps_graph_count(graph, &backbone, &module, &macs);
-        printf("\nParameters: %zu, and %zu in modules. Forward: %.1f MFLOPs an image.\n", backbone, module, macs * 2e-6);
+        printf("\nParameters: %zu, and %zu in modules. Forward: %.1f MFLOPs an image.\n", backbone, module,
+               macs * 2e-6);
     }
     ps_graph_destroy(graph);
     return status;

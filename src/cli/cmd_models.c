@@ -7,8 +7,11 @@
 static const ps_command command = {
     .name = "models",
     .usage = "",
-    .summary = "Lists the named networks with their learned parameters and the FLOPs (two per multiply-add) of one image forward,\n"
-               "at full width for 32x32 colour images and 10 classes, without and with Pool Skip 2 after every convolution of the blocks.",
+    .summary =
+        "Lists the named networks with their learned parameters and the FLOPs (two per multiply-add) of one image "
+        "forward,\n"
+        "at full width for 32x32 colour images and 10 classes, without and with Pool Skip 2 after every convolution of "
+        "the blocks.",
     .examples = "  poolscope models\n  poolscope inspect --model resnet18 --pool-skip 2\n",
 };
 
@@ -39,8 +42,8 @@ ps_status ps_cmd_models(int argc, char **argv) {
         size_of_model plain, skipping;
         PS_TRY(measure(&models[i], 0, &plain));
         PS_TRY(measure(&models[i], 2, &skipping));
-        printf("%-10s %12zu %10.0f %14zu %14.0f  %s\n", models[i].name, plain.backbone, plain.macs * 2e-6, skipping.module, skipping.macs * 2e-6,
-               models[i].summary);
+        printf("%-10s %12zu %10.0f %14zu %14.0f  %s\n", models[i].name, plain.backbone, plain.macs * 2e-6,
+               skipping.module, skipping.macs * 2e-6, models[i].summary);
     }
     return PS_OK;
 }

@@ -16,10 +16,15 @@ static const ps_option options[] = {
 static const ps_command command = {
     .name = "plant",
     .usage = "CHECKPOINT --plant SPEC --out FILE",
-    .summary = "Makes nodes of a checkpoint dead on purpose and prints which (layer, channel, cause as tab-separated lines): a known truth to test a\n"
-               "diagnosis against. Keys: share or count; cause = bias, weights-in, weights-out, gamma, upstream, overlap, dependent, near-miss (several joined by +);\n"
-               "seed; layers (pattern); value (of bias). Several plantings are separated by ';'.",
-    .examples = "  poolscope plant runs/a/checkpoint.safetensors --plant share=0.1,cause=bias+gamma,seed=7 --out planted.safetensors\n",
+    .summary =
+        "Makes nodes of a checkpoint dead on purpose and prints which (layer, channel, cause as tab-separated lines): "
+        "a known truth to test a\n"
+        "diagnosis against. Keys: share or count; cause = bias, weights-in, weights-out, gamma, upstream, overlap, "
+        "dependent, near-miss (several joined by +);\n"
+        "seed; layers (pattern); value (of bias). Several plantings are separated by ';'.",
+    .examples =
+        "  poolscope plant runs/a/checkpoint.safetensors --plant share=0.1,cause=bias+gamma,seed=7 --out "
+        "planted.safetensors\n",
     .options = options,
     .min_positional = 1,
     .max_positional = 1,
@@ -35,7 +40,8 @@ static void print_planted(const ps_planting_list *list) {
 /* By file, not by name: ./a, a and a link to it are one. */
 static ps_status refuse_input(const char *checkpoint) {
     struct stat from, to;
-    if (stat(checkpoint, &from) != 0 || stat(out, &to) != 0 || from.st_ino != to.st_ino || from.st_dev != to.st_dev) return PS_OK;
+    if (stat(checkpoint, &from) != 0 || stat(out, &to) != 0 || from.st_ino != to.st_ino || from.st_dev != to.st_dev)
+        return PS_OK;
     return ps_fail(PS_ERR_USAGE, "%s: --out would replace the checkpoint that is read; choose another name", out);
 }
 

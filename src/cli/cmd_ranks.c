@@ -14,8 +14,10 @@ static const char *cosine_text = "0.999", *residual_text = "0.001";
 static bool running;
 
 static const ps_option options[] = {
-    {"cosine", PS_OPTION_TEXT, &cosine_text, "X", "two nodes overlap from this cosine of their incoming weights on [0.999]"},
-    {"residual", PS_OPTION_TEXT, &residual_text, "X", "a node depends on others when they leave less than this share of it [0.001]"},
+    {"cosine", PS_OPTION_TEXT, &cosine_text, "X",
+     "two nodes overlap from this cosine of their incoming weights on [0.999]"},
+    {"residual", PS_OPTION_TEXT, &residual_text, "X",
+     "a node depends on others when they leave less than this share of it [0.001]"},
     {"running", PS_OPTION_FLAG, &running, "", "outputs with running statistics (default: statistics of the batch)"},
     {0},
 };
@@ -25,7 +27,7 @@ static double cosine, residual; /* as the options say */
 
 /* One unit: its weights' part (none where the gate is shared) and its outputs' part. */
 typedef struct {
-    double *weights;  /* [channels][columns] of ps_incoming_rows; NULL where shared */
+    double *weights; /* [channels][columns] of ps_incoming_rows; NULL where shared */
     int columns;
     double *moment, *sum; /* [channels][channels], [channels] over the outputs of the probe set */
     double positions;
@@ -50,7 +52,8 @@ typedef struct {
 /* Sums and products of one batch in single precision, over batches in double. */
 static void add_outputs(const ranks *r, layer *l, ps_shape shape, const float *y) {
     size_t positions = ps_shape_positions(shape), channels = (size_t)shape.c;
-    ps_gemm_parallel(true, false, shape.c, shape.c, (int)positions, y, shape.c, y, shape.c, false, r->products, shape.c, r->session->pool);
+    ps_gemm_parallel(true, false, shape.c, shape.c, (int)positions, y, shape.c, y, shape.c, false, r->products, shape.c,
+                     r->session->pool);
     for (size_t i = 0; i < channels * channels; i++) l->moment[i] += (double)r->products[i];
     for (size_t p = 0; p < positions; p++)
         for (size_t c = 0; c < channels; c++) l->sum[c] += (double)y[p * channels + c];
@@ -108,7 +111,8 @@ static ps_status measure_outputs(const ps_unit *unit, layer *l) {
     PS_TRY_CLEANUP(PS_ALLOC(channels, &value, "ranks"));
     for (size_t i = 0; i < channels; i++)
         for (size_t j = 0; j < channels; j++)
-            l->moment[i * channels + j] = l->moment[i * channels + j] / l->positions - l->sum[i] / l->positions * (l->sum[j] / l->positions);
+            l->moment[i * channels + j] =
+                l->moment[i * channels + j] / l->positions - l->sum[i] / l->positions * (l->sum[j] / l->positions);
     PS_TRY_CLEANUP(ps_rank_covariance_values(l->moment, unit->channels, value));
     l->output_effective = ps_rank_effective(value, unit->channels);
     l->output_stable = ps_rank_stable(value, unit->channels);
@@ -122,22 +126,25 @@ cleanup:
 
 static void print_pairs(const ps_unit *unit, const ps_overlap_list *list, const char *what) {
     for (int p = 0; p < list->count; p++)
-        printf("%s: nodes %d and %d %s (cosine %.6f)\n", unit->name, list->pair[p].first, list->pair[p].second, what, list->pair[p].cosine);
+        printf("%s: nodes %d and %d %s (cosine %.6f)\n", unit->name, list->pair[p].first, list->pair[p].second, what,
+               list->pair[p].cosine);
 }
 
 static void print_nodes(const ps_unit *unit, const layer *l) {
     print_pairs(unit, &l->overlap, "overlap");
     print_pairs(unit, &l->opposite, "are opposite");
     for (int c = 0; l->dependent > 0 && c < unit->channels; c++)
-        if (l->residual[c] < residual) printf("%s: node %d depends on others (they leave %.2g of it)\n", unit->name, c, l->residual[c]);
+        if (l->residual[c] < residual)
+            printf("%s: node %d depends on others (they leave %.2g of it)\n", unit->name, c, l->residual[c]);
 }
 
 static void print_layers(const ranks *r) {
     int pairs = 0, opposite = 0, dependent = 0, nodes = 0;
     printf("Ranks at step %llu (outputs: %s, probe set of %d images)\n", (unsigned long long)r->m->checkpoint->step,
-           running ? "running statistics" : "statistics of the batch", r->session->probe_batches * r->session->config->batch);
-    printf("%-24s %6s %8s %10s %9s %8s %10s %10s %10s %11s\n", "layer", "nodes", "weights", "effective", "stable", "overlap", "dependent", "out eff.",
-           "out stable", "saturation");
+           running ? "running statistics" : "statistics of the batch",
+           r->session->probe_batches * r->session->config->batch);
+    printf("%-24s %6s %8s %10s %9s %8s %10s %10s %10s %11s\n", "layer", "nodes", "weights", "effective", "stable",
+           "overlap", "dependent", "out eff.", "out stable", "saturation");
     for (int u = 0; u < r->units->count; u++) {
         const ps_unit *unit = &r->units->unit[u];
         const layer *l = &r->layer[u];
@@ -159,7 +166,8 @@ static void print_layers(const ranks *r) {
 static ps_status write_ranks(const ranks *r) {
     ps_file_writer w;
     PS_TRY(ps_measure_table(r->m, "ranks",
-                            "layer\tposition\tdepth\tnodes\tweights\tweight_effective_rank\tweight_stable_rank\tsigma_max\tsigma_min\toverlapping_pairs\topposite_pairs\t"
+                            "layer\tposition\tdepth\tnodes\tweights\tweight_effective_rank\tweight_stable_rank\tsigma_"
+                            "max\tsigma_min\toverlapping_pairs\topposite_pairs\t"
                             "dependent_nodes\toutput_effective_rank\toutput_stable_rank\tsaturation",
                             &w));
     for (int u = 0; u < r->units->count; u++) {
@@ -168,8 +176,8 @@ static ps_status write_ranks(const ranks *r) {
         fprintf(w.stream, "%s\t%d\t%d\t%d\t", unit->name, u, unit->depth, unit->channels);
         if (unit->shared) fprintf(w.stream, "NA\tNA\tNA\tNA\tNA\tNA\tNA\t");
         else
-            fprintf(w.stream, "%d\t%.9g\t%.9g\t%.9g\t%.9g\t%d\t%d\t", l->columns, l->weight_effective, l->weight_stable, l->largest, l->smallest,
-                    l->overlap.count, l->opposite.count);
+            fprintf(w.stream, "%d\t%.9g\t%.9g\t%.9g\t%.9g\t%d\t%d\t", l->columns, l->weight_effective, l->weight_stable,
+                    l->largest, l->smallest, l->overlap.count, l->opposite.count);
         if (l->testable) fprintf(w.stream, "%d\t", l->dependent);
         else fprintf(w.stream, "NA\t");
         fprintf(w.stream, "%.9g\t%.9g\t%.9g\n", l->output_effective, l->output_stable, l->saturation);
@@ -179,13 +187,15 @@ static ps_status write_ranks(const ranks *r) {
 
 static void write_pairs(FILE *stream, const ps_unit *unit, const ps_overlap_list *list) {
     for (int p = 0; p < list->count; p++)
-        fprintf(stream, "%s\t%d\t%d\t%.9g\n", unit->name, list->pair[p].first, list->pair[p].second, list->pair[p].cosine);
+        fprintf(stream, "%s\t%d\t%d\t%.9g\n", unit->name, list->pair[p].first, list->pair[p].second,
+                list->pair[p].cosine);
 }
 
 static ps_status write_overlap(const ranks *r, const char *table, bool opposite) {
     ps_file_writer w;
     PS_TRY(ps_measure_table(r->m, table, "layer\tchannel\tother\tcosine", &w));
-    for (int u = 0; u < r->units->count; u++) write_pairs(w.stream, &r->units->unit[u], opposite ? &r->layer[u].opposite : &r->layer[u].overlap);
+    for (int u = 0; u < r->units->count; u++)
+        write_pairs(w.stream, &r->units->unit[u], opposite ? &r->layer[u].opposite : &r->layer[u].overlap);
     return ps_file_writer_commit(&w);
 }
 
@@ -194,7 +204,8 @@ static ps_status write_dependent(const ranks *r) {
     PS_TRY(ps_measure_table(r->m, "dependent", "layer\tchannel\tresidual", &w));
     for (int u = 0; u < r->units->count; u++)
         for (int c = 0; r->layer[u].testable && c < r->units->unit[u].channels; c++)
-            if (r->layer[u].residual[c] < residual) fprintf(w.stream, "%s\t%d\t%.9g\n", r->units->unit[u].name, c, r->layer[u].residual[c]);
+            if (r->layer[u].residual[c] < residual)
+                fprintf(w.stream, "%s\t%d\t%.9g\n", r->units->unit[u].name, c, r->layer[u].residual[c]);
     return ps_file_writer_commit(&w);
 }
 
@@ -250,21 +261,28 @@ static ps_status measure(const ps_measure *m) {
 }
 
 const ps_measurement ps_measurement_ranks = {
-    .command = {
-        .name = "ranks",
-        .usage = "CHECKPOINT [--cosine X] [--residual X] [--out DIR]",
-        .summary = "Overlap and linear dependence of a checkpoint's nodes, layer by layer: effective rank (exp of the entropy of the singular values' shares)\n"
-                   "and stable rank (sum of squares over the largest) of the incoming weights and of the gate's outputs on the probe set; saturation (share\n"
-                   "of channels that 99 % of the outputs' variance needs); pairs of nodes whose incoming weights point the same way (they overlap), and apart from\n"
-                   "them opposite pairs (behind a gate one is active where the other is shut); nodes whose incoming weights others combine to. The bias counts\n"
-                   "among the weights, unless a normalisation follows directly, which takes it out again and leaves only the direction. Nodes without incoming\n"
-                   "weights are passed over: `poolscope diagnose` lists them. Dependence is not tested where nodes are nearly as many as weights of each: there\n"
-                   "it is chance.",
-        .examples = "  poolscope ranks runs/a/checkpoint.safetensors --out runs/a\n",
-        .options = options,
-        .min_positional = 1,
-        .max_positional = 1,
-    },
+    .command =
+        {
+            .name = "ranks",
+            .usage = "CHECKPOINT [--cosine X] [--residual X] [--out DIR]",
+            .summary = "Overlap and linear dependence of a checkpoint's nodes, layer by layer: effective rank (exp of "
+                       "the entropy of the singular values' shares)\n"
+                       "and stable rank (sum of squares over the largest) of the incoming weights and of the gate's "
+                       "outputs on the probe set; saturation (share\n"
+                       "of channels that 99 % of the outputs' variance needs); pairs of nodes whose incoming weights "
+                       "point the same way (they overlap), and apart from\n"
+                       "them opposite pairs (behind a gate one is active where the other is shut); nodes whose "
+                       "incoming weights others combine to. The bias counts\n"
+                       "among the weights, unless a normalisation follows directly, which takes it out again and "
+                       "leaves only the direction. Nodes without incoming\n"
+                       "weights are passed over: `poolscope diagnose` lists them. Dependence is not tested where nodes "
+                       "are nearly as many as weights of each: there\n"
+                       "it is chance.",
+            .examples = "  poolscope ranks runs/a/checkpoint.safetensors --out runs/a\n",
+            .options = options,
+            .min_positional = 1,
+            .max_positional = 1,
+        },
     .tables = "ranks,overlap,opposite,dependent",
     .check = check,
     .measure = measure,

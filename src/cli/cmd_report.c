@@ -14,8 +14,10 @@ static const ps_option options[] = {
 static const ps_command command = {
     .name = "report",
     .usage = "DIR [--format LIST] [--open]",
-    .summary = "Draws plots (gnuplot; SVG and PNG) and writes one self-contained page from the tables and the verdict in DIR, as\n"
-               "`poolscope compare` and `poolscope experiment` leave them.",
+    .summary =
+        "Draws plots (gnuplot; SVG and PNG) and writes one self-contained page from the tables and the verdict in DIR, "
+        "as\n"
+        "`poolscope compare` and `poolscope experiment` leave them.",
     .examples = "  poolscope report runs/quickstart --open\n",
     .options = options,
     .min_positional = 1,

@@ -22,12 +22,13 @@ static const ps_option options[] = {
     {"batches", PS_OPTION_INT, &batches, "N", "batches of the probe set the loss is averaged over [1]"},
     {"running", PS_OPTION_FLAG, &running, "", "normalise with running statistics (default: statistics of the batch)"},
     {"seed", PS_OPTION_INT, &seed, "N", "of the start vectors [0]"},
-    {"against", PS_OPTION_TEXT, &against, "DIR", "what DIR/tables holds of another network: mass near zero as the excess over it"},
+    {"against", PS_OPTION_TEXT, &against, "DIR",
+     "what DIR/tables holds of another network: mass near zero as the excess over it"},
     {0},
 };
 
 enum { NODE_DRAWS = 4, DENSITY_POINTS = 421, SWEEP = 4 }; /* SWEEP: an eighth, a quarter, half of the steps, and all */
-static const double DENSITY_END = 1.05; /* in largest |lambda| */
+static const double DENSITY_END = 1.05;                   /* in largest |lambda| */
 static const double epsilons[] = {1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1};
 enum { EPSILONS = sizeof epsilons / sizeof *epsilons };
 
@@ -40,7 +41,7 @@ typedef struct {
     ps_lanczos *probe;
     ps_table other; /* mass of the network it is compared with; empty: none */
     unsigned char *group;
-    double **nonzero;  /* per unit, per channel */
+    double **nonzero; /* per unit, per channel */
     int nodes[3];
     size_t parameters[3];
     void *workspace;
@@ -63,8 +64,8 @@ static void apply(void *self, const float *x, float *y) {
 
 static void count_nonzero(void *self, int unit, ps_shape shape, const float *y) {
     spectrum *s = self;
-    ps_channel_summarise(y, (size_t)shape.n, ps_shape_positions(shape) / (size_t)shape.n, shape.c, (ps_channel_sums){.nonzero = s->nonzero[unit]}, s->workspace,
-                         s->session->pool);
+    ps_channel_summarise(y, (size_t)shape.n, ps_shape_positions(shape) / (size_t)shape.n, shape.c,
+                         (ps_channel_sums){.nonzero = s->nonzero[unit]}, s->workspace, s->session->pool);
 }
 
 static void mark_node(spectrum *s, const ps_unit *unit, int channel, unsigned char group) {
@@ -88,7 +89,8 @@ static ps_status find_dead(spectrum *s) {
     PS_TRY(PS_ALLOC((size_t)units->count, &s->nonzero, "spectrum"));
     for (int u = 0; u < units->count; u++) {
         const ps_unit *unit = &units->unit[u];
-        size_t bytes = ps_pointwise_workspace_bytes((size_t)session->config->batch * (size_t)unit->elements, unit->channels);
+        size_t bytes =
+            ps_pointwise_workspace_bytes((size_t)session->config->batch * (size_t)unit->elements, unit->channels);
         if (bytes > workspace) workspace = bytes;
         PS_TRY(PS_ALLOC((size_t)unit->channels, &s->nonzero[u], "spectrum"));
     }
@@ -124,7 +126,8 @@ static ps_status act_on_nodes(spectrum *s, action actions[3]) {
         actions[g] = (action){0, INFINITY, -INFINITY};
         for (int d = 0; d < NODE_DRAWS && s->nodes[g] > 0; d++) {
             double ratio = action_on(s, g, d, z, hz);
-            actions[g] = (action){actions[g].mean + ratio / NODE_DRAWS, fmin(actions[g].low, ratio), fmax(actions[g].high, ratio)};
+            actions[g] = (action){actions[g].mean + ratio / NODE_DRAWS, fmin(actions[g].low, ratio),
+                                  fmax(actions[g].high, ratio)};
         }
     }
 cleanup:
@@ -139,7 +142,8 @@ static ps_status run_probes(spectrum *s) {
     ps_operator hessian = {s, ps_hessian_dimension(s->hessian), apply};
     PS_TRY(PS_ALLOC((size_t)probes, &s->probe, "spectrum"));
     ps_progress_start(&s->progress, "spectrum", (uint64_t)probes * (uint64_t)s->steps + 2 * NODE_DRAWS, 0, s->m->quiet);
-    for (int p = 0; p < probes; p++) PS_TRY(ps_lanczos_run(&hessian, s->steps, (uint64_t)seed, p, s->session->pool, &s->probe[p]));
+    for (int p = 0; p < probes; p++)
+        PS_TRY(ps_lanczos_run(&hessian, s->steps, (uint64_t)seed, p, s->session->pool, &s->probe[p]));
     return PS_OK;
 }
 
@@ -154,7 +158,8 @@ static void compare_mass(const spectrum *s, int count, int steps_done, double ep
     const ps_table *t = &s->other;
     at->excess = at->excess_error = NAN;
     for (int row = 0; row < t->rows; row++) {
-        if (ps_table_number(t, row, ps_table_column(t, "probes")) != count || ps_table_number(t, row, ps_table_column(t, "steps")) != steps_done ||
+        if (ps_table_number(t, row, ps_table_column(t, "probes")) != count ||
+            ps_table_number(t, row, ps_table_column(t, "steps")) != steps_done ||
             ps_table_number(t, row, ps_table_column(t, "epsilon")) != epsilon)
             continue;
         at->excess = at->mass - ps_table_number(t, row, ps_table_column(t, "mass"));
@@ -163,7 +168,8 @@ static void compare_mass(const spectrum *s, int count, int steps_done, double ep
 }
 
 /* From the first `count` probes after `steps_done` steps. */
-static ps_status mass_at(const spectrum *s, const ps_lanczos *probe, int count, int steps_done, double epsilon, near_zero *at) {
+static ps_status mass_at(const spectrum *s, const ps_lanczos *probe, int count, int steps_done, double epsilon,
+                         near_zero *at) {
     at->mass = ps_spectrum_mass_near_zero(probe, count, epsilon, &at->error);
     compare_mass(s, count, steps_done, epsilon, at);
     return ps_spectrum_mass_left_out(probe, count, epsilon, &at->lowest, &at->highest);
@@ -171,7 +177,8 @@ static ps_status mass_at(const spectrum *s, const ps_lanczos *probe, int count, 
 
 typedef ps_status mass_function(const spectrum *s, const ps_lanczos *probe, int steps_done, void *to);
 
-/* Shows all probes as they were after an eighth of the steps, a quarter, half, all: what fewer steps had found costs no further products. */
+/* Shows all probes as they were after an eighth of the steps, a quarter, half, all: what fewer steps had found costs no
+ * further products. */
 static ps_status sweep_steps(const spectrum *s, mass_function *function, void *to) {
     ps_lanczos *leading;
     ps_status status = PS_OK;
@@ -201,7 +208,9 @@ static ps_status read_other(spectrum *s) {
     PS_TRY(status);
     compare_mass(s, probes, s->steps, epsilons[0], &at);
     if (!isnan(at.excess)) return PS_OK;
-    return ps_fail(PS_ERR_USAGE, "--against %s: its tables/spectrum_mass.tsv has no row for %d probes and %d steps; measure it with the same options",
+    return ps_fail(PS_ERR_USAGE,
+                   "--against %s: its tables/spectrum_mass.tsv has no row for %d probes and %d steps; measure it with "
+                   "the same options",
                    against, probes, s->steps);
 }
 
@@ -228,17 +237,24 @@ static ps_status print_summary(const spectrum *s, ps_spectrum_summary sum, const
     static const char *const names[] = {"", "dead", "alive"};
     const ps_lanczos *first = &s->probe[0];
     double all = (double)ps_hessian_dimension(s->hessian);
-    printf("Hessian of the loss at step %llu (%s, %d images, no decay term): %.0f parameters\n", (unsigned long long)s->m->checkpoint->step,
-           running ? "running statistics" : "statistics of the batch", batches * s->session->config->batch, all);
+    printf("Hessian of the loss at step %llu (%s, %d images, no decay term): %.0f parameters\n",
+           (unsigned long long)s->m->checkpoint->step, running ? "running statistics" : "statistics of the batch",
+           batches * s->session->config->batch, all);
     printf("largest    ");
     for (int k = 0; k < 5 && k < first->steps; k++) printf(" %.6g", first->value[first->steps - 1 - k]);
-    printf("   (Ritz values of the first probe)\nsmallest    %.6g\ntrace       %.6g +- %.2g (standard error over %d probes)\n", sum.smallest, sum.trace,
-           sum.trace_error, probes);
+    printf(
+        "   (Ritz values of the first probe)\nsmallest    %.6g\ntrace       %.6g +- %.2g (standard error over %d "
+        "probes)\n",
+        sum.smallest, sum.trace, sum.trace_error, probes);
     PS_TRY(sweep_steps(s, print_mass, NULL));
     for (int g = 1; g <= 2; g++) {
         if (s->nodes[g] == 0) printf("||H P z|| / ||P z|| on %s nodes: there are none\n", names[g]);
-        else printf("||H P z|| / ||P z|| on %d %s nodes (%zu incoming weights, %.4f of the parameters): %.6g (%.6g to %.6g over %d draws)\n", s->nodes[g],
-                    names[g], s->parameters[g], (double)s->parameters[g] / all, actions[g].mean, actions[g].low, actions[g].high, NODE_DRAWS);
+        else
+            printf(
+                "||H P z|| / ||P z|| on %d %s nodes (%zu incoming weights, %.4f of the parameters): %.6g (%.6g to %.6g "
+                "over %d draws)\n",
+                s->nodes[g], names[g], s->parameters[g], (double)s->parameters[g] / all, actions[g].mean,
+                actions[g].low, actions[g].high, NODE_DRAWS);
     }
     return PS_OK;
 }
@@ -247,20 +263,23 @@ static ps_status write_ritz(const spectrum *s) {
     ps_file_writer w;
     PS_TRY(ps_measure_table(s->m, "spectrum", "probe\tindex\tvalue\tweight", &w));
     for (int p = 0; p < probes; p++)
-        for (int k = 0; k < s->probe[p].steps; k++) fprintf(w.stream, "%d\t%d\t%.9g\t%.9g\n", p, k, s->probe[p].value[k], s->probe[p].weight[k]);
+        for (int k = 0; k < s->probe[p].steps; k++)
+            fprintf(w.stream, "%d\t%d\t%.9g\t%.9g\n", p, k, s->probe[p].value[k], s->probe[p].weight[k]);
     return ps_file_writer_commit(&w);
 }
 
-/* Gaussians a hundredth of the largest |lambda| wide, on a grid of multiples of it, so that the curves of several networks can be laid over
- * each other. */
+/* Gaussians a hundredth of the largest |lambda| wide, on a grid of multiples of it, so that the curves of several
+ * networks can be laid over each other. */
 static ps_status write_density(const spectrum *s, ps_spectrum_summary sum) {
     ps_file_writer w;
-    double largest = fmax(fabs(sum.largest), fabs(sum.smallest)), scale = largest > 0 ? largest : 1, sigma = 0.01 * scale;
+    double largest = fmax(fabs(sum.largest), fabs(sum.smallest)), scale = largest > 0 ? largest : 1,
+           sigma = 0.01 * scale;
     PS_TRY(ps_measure_table(s->m, "spectrum_density", "relative\tlambda\tdensity\tsigma\trelative_density", &w));
     for (int i = 0; i < DENSITY_POINTS; i++) {
         double relative = DENSITY_END * (2.0 * i / (DENSITY_POINTS - 1) - 1);
         double density = ps_spectrum_density(s->probe, probes, relative * scale, sigma);
-        fprintf(w.stream, "%.9g\t%.9g\t%.9g\t%.9g\t%.9g\n", relative, relative * scale, density, sigma, density * scale);
+        fprintf(w.stream, "%.9g\t%.9g\t%.9g\t%.9g\t%.9g\n", relative, relative * scale, density, sigma,
+                density * scale);
     }
     return ps_file_writer_commit(&w);
 }
@@ -286,8 +305,9 @@ static ps_status write_mass_after(const spectrum *s, const ps_lanczos *probe, in
 
 static ps_status write_mass(const spectrum *s) {
     ps_file_writer w;
-    PS_TRY(ps_measure_table(s->m, "spectrum_mass",
-                            "probes\tsteps\tepsilon\tmass\tstandard_error\tleft_out_min\tleft_out_max\texcess\texcess_standard_error", &w));
+    PS_TRY(ps_measure_table(
+        s->m, "spectrum_mass",
+        "probes\tsteps\tepsilon\tmass\tstandard_error\tleft_out_min\tleft_out_max\texcess\texcess_standard_error", &w));
     ps_status status = sweep_steps(s, write_mass_after, w.stream);
     if (status == PS_OK) return ps_file_writer_commit(&w);
     ps_file_writer_discard(&w);
@@ -296,12 +316,14 @@ static ps_status write_mass(const spectrum *s) {
 
 static ps_status write_nodes(const spectrum *s, const action actions[3]) {
     ps_file_writer w;
-    PS_TRY(ps_measure_table(s->m, "spectrum_nodes", "state\tnodes\tparameters\tshare\tdraws\tratio_mean\tratio_min\tratio_max", &w));
+    PS_TRY(ps_measure_table(s->m, "spectrum_nodes",
+                            "state\tnodes\tparameters\tshare\tdraws\tratio_mean\tratio_min\tratio_max", &w));
     for (int g = 1; g <= 2; g++) {
         fprintf(w.stream, "%s\t%d\t%zu\t%.9g", g == 1 ? "dead" : "alive", s->nodes[g], s->parameters[g],
                 (double)s->parameters[g] / (double)ps_hessian_dimension(s->hessian));
         if (s->nodes[g] == 0) fprintf(w.stream, "\t0\tNA\tNA\tNA\n");
-        else fprintf(w.stream, "\t%d\t%.9g\t%.9g\t%.9g\n", NODE_DRAWS, actions[g].mean, actions[g].low, actions[g].high);
+        else
+            fprintf(w.stream, "\t%d\t%.9g\t%.9g\t%.9g\n", NODE_DRAWS, actions[g].mean, actions[g].low, actions[g].high);
     }
     return ps_file_writer_commit(&w);
 }
@@ -323,7 +345,9 @@ static ps_status check(void) {
 static void cap_steps(const spectrum *s) {
     size_t most = ps_hessian_dimension(s->hessian);
     if ((size_t)steps <= most) return;
-    if (!s->m->quiet) fprintf(stderr, "note: --steps %d is more than there are parameters; %zu find the whole spectrum.\n", steps, most);
+    if (!s->m->quiet)
+        fprintf(stderr, "note: --steps %d is more than there are parameters; %zu find the whole spectrum.\n", steps,
+                most);
     steps = (int)most;
 }
 
@@ -331,8 +355,10 @@ static ps_status measure_all(spectrum *s) {
     action actions[3] = {{0, 0, 0}};
     ps_hessian_source source = {s->session, batches, fill_batch};
     if (batches > s->session->probe_batches)
-        return ps_fail(PS_ERR_USAGE, "--batches must be 1 to %d: the probe set holds no more", s->session->probe_batches);
-    PS_TRY(ps_hessian_create(s->m->checkpoint->graph, s->session->net, running ? PS_MODE_EVAL : PS_MODE_PROBE, &source, &s->hessian));
+        return ps_fail(PS_ERR_USAGE, "--batches must be 1 to %d: the probe set holds no more",
+                       s->session->probe_batches);
+    PS_TRY(ps_hessian_create(s->m->checkpoint->graph, s->session->net, running ? PS_MODE_EVAL : PS_MODE_PROBE, &source,
+                             &s->hessian));
     cap_steps(s);
     PS_TRY(find_dead(s));
     s->steps = (size_t)steps > ps_hessian_dimension(s->hessian) ? (int)ps_hessian_dimension(s->hessian) : steps;
@@ -373,24 +399,32 @@ static ps_status measure(const ps_measure *m) {
 }
 
 const ps_measurement ps_measurement_spectrum = {
-    .command = {
-        .name = "spectrum",
-        .usage = "CHECKPOINT [--probes N] [--steps N] [--out DIR]",
-        .summary = "Spectrum of the loss's Hessian at a checkpoint: largest and smallest eigenvalues, trace, density (stochastic Lanczos quadrature), the share of\n"
-                   "the spectrum with |lambda| <= eps max |lambda|, swept over eps, steps and probes, and how the Hessian acts on the weights of dead and of alive\n"
-                   "nodes (||H P z|| / ||P z|| for random z): one Lanczos vector cannot span a degenerate null space, so this ties dead nodes to it. Most\n"
-                   "networks have directions without curvature anyway: --against shows what one has more of them than another, for example the network with\n"
-                   "planted dead nodes against the same without. Incoming weights are counted; what others read from a dead node has no curvature either.\n"
-                   "The decay term is left out; gates and maxima count as fixed, as in PyTorch's double backward.",
-        .examples = "  poolscope spectrum runs/a/checkpoint.safetensors --out runs/a\n",
-        .options = options,
-        .min_positional = 1,
-        .max_positional = 1,
-    },
+    .command =
+        {
+            .name = "spectrum",
+            .usage = "CHECKPOINT [--probes N] [--steps N] [--out DIR]",
+            .summary = "Spectrum of the loss's Hessian at a checkpoint: largest and smallest eigenvalues, trace, "
+                       "density (stochastic Lanczos quadrature), the share of\n"
+                       "the spectrum with |lambda| <= eps max |lambda|, swept over eps, steps and probes, and how the "
+                       "Hessian acts on the weights of dead and of alive\n"
+                       "nodes (||H P z|| / ||P z|| for random z): one Lanczos vector cannot span a degenerate null "
+                       "space, so this ties dead nodes to it. Most\n"
+                       "networks have directions without curvature anyway: --against shows what one has more of them "
+                       "than another, for example the network with\n"
+                       "planted dead nodes against the same without. Incoming weights are counted; what others read "
+                       "from a dead node has no curvature either.\n"
+                       "The decay term is left out; gates and maxima count as fixed, as in PyTorch's double backward.",
+            .examples = "  poolscope spectrum runs/a/checkpoint.safetensors --out runs/a\n",
+            .options = options,
+            .min_positional = 1,
+            .max_positional = 1,
+        },
     .tables = "spectrum,spectrum_density,spectrum_mass,spectrum_nodes",
     .check = check,
     .lacks = lacks,
     .measure = measure,
 };
 
-ps_status ps_cmd_spectrum(int argc, char **argv) { return ps_measurement_command(&ps_measurement_spectrum, argc, argv); }
+ps_status ps_cmd_spectrum(int argc, char **argv) {
+    return ps_measurement_command(&ps_measurement_spectrum, argc, argv);
+}

@@ -12,7 +12,8 @@ static int threads;
 
 static const ps_option options[] = {
     {"out", PS_OPTION_TEXT, &out, "DIR", "directory of the run: config.json, trace.jsonl, checkpoint.safetensors"},
-    {"resume", PS_OPTION_TEXT, &resume, "DIR", "go on with the run in DIR from its latest checkpoint, to the same trace"},
+    {"resume", PS_OPTION_TEXT, &resume, "DIR",
+     "go on with the run in DIR from its latest checkpoint, to the same trace"},
     {"force", PS_OPTION_FLAG, &force, "", "replace an earlier run in --out"},
     {"dry-run", PS_OPTION_FLAG, &dry_run, "", "only say what time, memory and disk the run will need"},
     {"threads", PS_OPTION_INT, &threads, "N", "threads; the trace does not depend on it [all processors]"},
@@ -23,11 +24,15 @@ static const ps_option options[] = {
 static const ps_command command = {
     .name = "train",
     .usage = "[CONFIG.json] --out DIR [options]",
-    .summary = "Trains one network, records every node and writes the trace. Settings come from the defaults, then CONFIG.json (the keys are the\n"
-               "option names with underscores), then the command line.",
-    .examples = "  poolscope train --model plain9 --size 16 --steps 200 --out runs/first\n"
-                "  poolscope train --model resnet18 --width 0.25 --pool-skip 2 --data cifar10:DIR --seed 1 --steps 300 --out runs/a\n"
-                "  poolscope train --resume runs/a\n",
+    .summary =
+        "Trains one network, records every node and writes the trace. Settings come from the defaults, then "
+        "CONFIG.json (the keys are the\n"
+        "option names with underscores), then the command line.",
+    .examples =
+        "  poolscope train --model plain9 --size 16 --steps 200 --out runs/first\n"
+        "  poolscope train --model resnet18 --width 0.25 --pool-skip 2 --data cifar10:DIR --seed 1 --steps 300 --out "
+        "runs/a\n"
+        "  poolscope train --resume runs/a\n",
     .options = options,
     .takes_run_options = true,
     .max_positional = 1,
@@ -37,7 +42,9 @@ static ps_status read_config(const ps_arguments *arguments, ps_run_config *confi
     PS_TRY(ps_run_config_init(config));
     if (resume != NULL) {
         if (arguments->positional_count > 0 || arguments->run_names.count > 0 || out != NULL)
-            return ps_fail(PS_ERR_USAGE, "--resume goes on with a run's own configuration; give no file, --out or run options beside it");
+            return ps_fail(
+                PS_ERR_USAGE,
+                "--resume goes on with a run's own configuration; give no file, --out or run options beside it");
         return ps_run_read_config(resume, config);
     }
     if (arguments->positional_count > 0) {
@@ -53,14 +60,17 @@ static ps_status read_config(const ps_arguments *arguments, ps_run_config *confi
 static ps_status print_estimate(const ps_run_config *config) {
     ps_run_estimate e;
     PS_TRY(ps_run_measure(config, threads, &e));
-    printf("time     %.1f s (%.1f ms a step, %.2f s a probing)\nmemory   %.0f MB\ndisk     %.1f MB\nlearned  %zu values\n", e.total_seconds,
-           1e3 * e.step_seconds, e.probe_seconds, 1e-6 * e.memory_bytes, 1e-6 * e.disk_bytes, e.parameters);
+    printf(
+        "time     %.1f s (%.1f ms a step, %.2f s a probing)\nmemory   %.0f MB\ndisk     %.1f MB\nlearned  %zu values\n",
+        e.total_seconds, 1e3 * e.step_seconds, e.probe_seconds, 1e-6 * e.memory_bytes, 1e-6 * e.disk_bytes,
+        e.parameters);
     return PS_OK;
 }
 
 static ps_status train(const ps_run_config *config) {
     if (dry_run && out == NULL && resume == NULL) return print_estimate(config);
-    if (out == NULL && resume == NULL) return ps_fail(PS_ERR_USAGE, "train: --out DIR is missing: where should the run go?");
+    if (out == NULL && resume == NULL)
+        return ps_fail(PS_ERR_USAGE, "train: --out DIR is missing: where should the run go?");
     if (resume != NULL && ps_run_finished(resume)) {
         if (!quiet) fprintf(stderr, "%s: the run is finished already\n", resume);
         return PS_OK;

@@ -11,8 +11,10 @@
 static const ps_command command = {
     .name = "validate",
     .usage = "TRACE",
-    .summary = "Checks a trace (a file, or a run's directory) line by line against the format: types, order, lengths, steps, layers. One sentence a\n"
-               "problem. Exit status 0: valid, 1: not.",
+    .summary =
+        "Checks a trace (a file, or a run's directory) line by line against the format: types, order, lengths, steps, "
+        "layers. One sentence a\n"
+        "problem. Exit status 0: valid, 1: not.",
     .examples = "  poolscope validate runs/a\n  poolscope validate other-program.jsonl\n",
     .min_positional = 1,
     .max_positional = 1,
@@ -21,9 +23,13 @@ static const ps_command command = {
 enum { SHOWN_PROBLEMS = 100 };
 
 static void print_check(const char *path, const ps_trace_check *c) {
-    printf("%s: %" PRIu64 " lines, %" PRIu64 " layers, %" PRIu64 " steps, %" PRIu64 " window and %" PRIu64 " probe records: %s%s\n", path, c->lines, c->layers,
-           c->steps, c->windows, c->probings, c->problems > 0 ? "does not follow the format" : "follows the format",
-           c->ended ? "" : c->cut_off ? " (cut off within the last line)" : " (no end record: the run was cut off, or goes on)");
+    printf("%s: %" PRIu64 " lines, %" PRIu64 " layers, %" PRIu64 " steps, %" PRIu64 " window and %" PRIu64
+           " probe records: %s%s\n",
+           path, c->lines, c->layers, c->steps, c->windows, c->probings,
+           c->problems > 0 ? "does not follow the format" : "follows the format",
+           c->ended     ? ""
+           : c->cut_off ? " (cut off within the last line)"
+                        : " (no end record: the run was cut off, or goes on)");
 }
 
 ps_status ps_cmd_validate(int argc, char **argv) {

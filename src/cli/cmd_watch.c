@@ -28,7 +28,8 @@ static const ps_command command = {
     .summary =
         "Shows a growing trace on the terminal: loss, accuracy, dead nodes and inertia by layer, the newest deaths and "
         "revivals. RUN is a run's\n"
-        "directory or a trace file, perhaps copied from another machine; it is only read. Keys: q quit, p pause, arrows or "
+        "directory or a trace file, perhaps copied from another machine; it is only read. Keys: q quit, p pause, "
+        "arrows or "
         "j k scroll,\n"
         "s sort, h help.",
     .examples = "  poolscope watch runs/a\n  poolscope watch runs/a --once\n",
@@ -88,30 +89,17 @@ static void apply_key(dashboard *d, ps_key key) {
     int page = d->view.height > 12 ? d->view.height - 12 : 1;
     int *scroll = d->view.help ? &d->view.help_scroll : &d->view.scroll;
     switch (key) {
-        case PS_KEY_PAUSE:
-            d->view.paused = !d->view.paused;
-            break;
-        case PS_KEY_UP:
-            --*scroll;
-            break;
-        case PS_KEY_DOWN:
-            ++*scroll;
-            break;
-        case PS_KEY_PAGE_UP:
-            *scroll -= page;
-            break;
-        case PS_KEY_PAGE_DOWN:
-            *scroll += page;
-            break;
-        case PS_KEY_SORT:
-            d->view.sort = (ps_watch_sort)((d->view.sort + 1) % PS_SORT_COUNT);
-            break;
+        case PS_KEY_PAUSE: d->view.paused = !d->view.paused; break;
+        case PS_KEY_UP: --*scroll; break;
+        case PS_KEY_DOWN: ++*scroll; break;
+        case PS_KEY_PAGE_UP: *scroll -= page; break;
+        case PS_KEY_PAGE_DOWN: *scroll += page; break;
+        case PS_KEY_SORT: d->view.sort = (ps_watch_sort)((d->view.sort + 1) % PS_SORT_COUNT); break;
         case PS_KEY_HELP:
             d->view.help = !d->view.help;
             d->view.help_scroll = 0;
             break;
-        default:
-            break;
+        default: break;
     }
 }
 
@@ -156,7 +144,8 @@ ps_status ps_cmd_watch(int argc, char **argv) {
     char *path;
     PS_TRY(ps_command_parse(&command, argc, argv, &arguments));
     if (arguments.help) return PS_OK;
-    if (width < 0 || width > MOST_WIDTH) return ps_fail(PS_ERR_USAGE, "--width must be 1 to %d columns", (int)MOST_WIDTH);
+    if (width < 0 || width > MOST_WIDTH)
+        return ps_fail(PS_ERR_USAGE, "--width must be 1 to %d columns", (int)MOST_WIDTH);
     const char *given = arguments.positional[0];
     PS_TRY(ps_file_is_directory(given) ? ps_file_join(given, "trace.jsonl", &path) : ps_string_copy(given, &path));
     ps_status status = run_watch(&d, path);

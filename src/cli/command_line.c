@@ -40,11 +40,13 @@ static void consider(const char *word, const char *name, const char **best, int 
 static ps_status refuse(const ps_command *command, const char *name) {
     const char *best = NULL;
     int distance = 4;
-    for (const ps_option *o = command->options; o != NULL && o->name != NULL; o++) consider(name, o->name, &best, &distance);
+    for (const ps_option *o = command->options; o != NULL && o->name != NULL; o++)
+        consider(name, o->name, &best, &distance);
     for (int i = 0; command->takes_run_options && ps_run_config_name(i) != NULL; i++)
         consider(name, ps_run_config_name(i), &best, &distance);
     if (best == NULL)
-        return ps_fail(PS_ERR_USAGE, "%s: unknown option --%s; `poolscope %s --help` lists them", command->name, name, command->name);
+        return ps_fail(PS_ERR_USAGE, "%s: unknown option --%s; `poolscope %s --help` lists them", command->name, name,
+                       command->name);
     char dashed[128];
     snprintf(dashed, sizeof dashed, "%s", best);
     for (char *p = dashed; *p != '\0'; p++)
@@ -63,7 +65,8 @@ static ps_status store_int(const ps_option *o, const char *value) {
 }
 
 static ps_status add_value(ps_option_values *values, const char *value) {
-    if (values->count == PS_OPTION_MAX_VALUES) return ps_fail(PS_ERR_USAGE, "more than %d values on the command line", PS_OPTION_MAX_VALUES);
+    if (values->count == PS_OPTION_MAX_VALUES)
+        return ps_fail(PS_ERR_USAGE, "more than %d values on the command line", PS_OPTION_MAX_VALUES);
     values->value[values->count++] = value;
     return PS_OK;
 }
@@ -127,15 +130,18 @@ ps_status ps_command_parse(const ps_command *command, int argc, char **argv, ps_
         else if (!options_ended && word[0] == '-' && word[1] != '\0')
             return ps_fail(PS_ERR_USAGE, "%s: options have two dashes: -%s", command->name, word);
         else if (word[0] == '\0')
-            return ps_fail(PS_ERR_USAGE, "%s: argument %d is empty (a variable of the shell that is not set?); usage: poolscope %s %s",
-                           command->name, c.at + 1, command->name, command->usage);
+            return ps_fail(
+                PS_ERR_USAGE,
+                "%s: argument %d is empty (a variable of the shell that is not set?); usage: poolscope %s %s",
+                command->name, c.at + 1, command->name, command->usage);
         else if (arguments->positional_count == command->max_positional)
-            return ps_fail(PS_ERR_USAGE, "%s: \"%s\" is one argument too many; usage: poolscope %s %s", command->name, word, command->name,
-                           command->usage);
+            return ps_fail(PS_ERR_USAGE, "%s: \"%s\" is one argument too many; usage: poolscope %s %s", command->name,
+                           word, command->name, command->usage);
         else arguments->positional[arguments->positional_count++] = word;
     }
     if (arguments->positional_count < command->min_positional)
-        return ps_fail(PS_ERR_USAGE, "%s: something is missing; usage: poolscope %s %s", command->name, command->name, command->usage);
+        return ps_fail(PS_ERR_USAGE, "%s: something is missing; usage: poolscope %s %s", command->name, command->name,
+                       command->usage);
     return PS_OK;
 }
 
@@ -143,7 +149,8 @@ ps_status ps_arguments_apply_run(const ps_arguments *arguments, ps_run_config *c
     for (int i = 0; i < arguments->run_names.count; i++) {
         char name[128];
         bool known;
-        snprintf(name, sizeof name, "%.*s", (int)strcspn(arguments->run_names.value[i], "="), arguments->run_names.value[i]);
+        snprintf(name, sizeof name, "%.*s", (int)strcspn(arguments->run_names.value[i], "="),
+                 arguments->run_names.value[i]);
         PS_TRY(ps_run_config_set(config, name, arguments->run_values.value[i], &known));
     }
     return PS_OK;

@@ -18,18 +18,18 @@ typedef struct {
 } ps_option_values;
 
 typedef struct {
-    const char *name;       /* without the dashes; NULL ends a table */
+    const char *name; /* without the dashes; NULL ends a table */
     ps_option_kind kind;
-    void *target;           /* bool *, const char **, int *, ps_option_values * */
-    const char *argument;   /* placeholder in --help; "" for flags */
+    void *target;         /* bool *, const char **, int *, ps_option_values * */
+    const char *argument; /* placeholder in --help; "" for flags */
     const char *help;
 } ps_option;
 
 typedef struct {
-    const char *name;       /* of the command */
-    const char *usage;      /* after "poolscope NAME " */
-    const char *summary;    /* what it does: a sentence or a few */
-    const char *examples;   /* lines to copy; may be NULL */
+    const char *name;     /* of the command */
+    const char *usage;    /* after "poolscope NAME " */
+    const char *summary;  /* what it does: a sentence or a few */
+    const char *examples; /* lines to copy; may be NULL */
     const ps_option *options;
     bool takes_run_options; /* the options of run_option_list.def, too */
     int min_positional, max_positional;
@@ -39,7 +39,7 @@ typedef struct {
     const char *positional[PS_OPTION_MAX_VALUES];
     int positional_count;
     ps_option_values run_names, run_values; /* run options in order; applied after a configuration file is read */
-    bool help;              /* --help was asked for and printed: the command returns at once */
+    bool help;                              /* --help was asked for and printed: the command returns at once */
 } ps_arguments;
 
 /* argv starts after the command's name. */

@@ -10,8 +10,7 @@ typedef struct {
     size_t offset; /* in ps_cause_evidence */
 } source_of_evidence;
 
-#define EVIDENCE(name) \
-    { #name, offsetof(ps_cause_evidence, name) }
+#define EVIDENCE(name) {#name, offsetof(ps_cause_evidence, name)}
 static const source_of_evidence sources[] = {EVIDENCE(weight_l2), EVIDENCE(bias),   EVIDENCE(gamma),
                                              EVIDENCE(beta),      EVIDENCE(out_l2), EVIDENCE(pre_max)};
 #undef EVIDENCE
@@ -39,20 +38,22 @@ static ps_cause_evidence unknown(const ps_unit *unit) {
 static void fill(const ps_probe *probe, int layer, int channels, ps_diagnosed_node *node, double *value) {
     for (int i = 0; i < SOURCES; i++) {
         if (!ps_probe_read(probe, sources[i].quantity, layer, value)) continue;
-        for (int c = 0; c < channels; c++) memcpy((char *)&node[c].evidence + sources[i].offset, &value[c], sizeof *value);
+        for (int c = 0; c < channels; c++)
+            memcpy((char *)&node[c].evidence + sources[i].offset, &value[c], sizeof *value);
     }
     if (ps_probe_read(probe, "in_alive", layer, value))
         for (int c = 0; c < channels; c++) node[c].evidence.inputs_alive = value[0];
     if (ps_probe_read(probe, "images_active", layer, value))
         for (int c = 0; c < channels; c++) node[c].images_active = value[c];
     if (ps_probe_read(probe, "nonzero", layer, value))
-        for (int c = 0; c < channels; c++) node[c].evidence.state = PS_STATE_KNOWN | (value[c] == 0 ? PS_STATE_DEAD : 0u);
+        for (int c = 0; c < channels; c++)
+            node[c].evidence.state = PS_STATE_KNOWN | (value[c] == 0 ? PS_STATE_DEAD : 0u);
 }
 
 static void judge_layer(const ps_probe *probe, const ps_unit *unit, int layer, ps_diagnosed_node *node, double *value) {
     for (int c = 0; c < unit->channels; c++)
-        node[c] =
-            (ps_diagnosed_node){.layer = unit->name, .channel = c, .images_active = ps_absent(), .evidence = unknown(unit)};
+        node[c] = (ps_diagnosed_node){
+            .layer = unit->name, .channel = c, .images_active = ps_absent(), .evidence = unknown(unit)};
     fill(probe, layer, unit->channels, node, value);
     for (int c = 0; c < unit->channels; c++) node[c].cause = ps_cause_of(&node[c].evidence, &node[c].condition);
 }

@@ -7,7 +7,8 @@
 #include "core/json.h"
 #include "core/memory.h"
 
-static const char *const document_keys[] = {"name", "question", "description", "base", "arms", "seeds", "fork", "measure", NULL};
+static const char *const document_keys[] = {"name",  "question", "description", "base", "arms",
+                                            "seeds", "fork",     "measure",     NULL};
 static const char *const arm_skips[] = {"name", NULL};
 
 typedef struct {
@@ -23,13 +24,14 @@ static ps_status check_arm_name(const reader *r, const char *name) {
     const char *allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._+-";
     if (name[0] == '\0' || name[0] == '.' || name[strspn(name, allowed)] != '\0' || strlen(name) > 64)
         return ps_fail(PS_ERR_INPUT,
-                       "%s: arm name \"%s\" must be letters, digits, '.', '_', '+' and '-', and start with no dot", r->path,
-                       name);
+                       "%s: arm name \"%s\" must be letters, digits, '.', '_', '+' and '-', and start with no dot",
+                       r->path, name);
     if (strcmp(name, "parent") == 0)
         return ps_fail(PS_ERR_INPUT, "%s: \"parent\" is the name of the runs that are forked; call the arm otherwise",
                        r->path);
     for (int i = 0; i < r->out->arms; i++)
-        if (strcmp(r->out->arm[i], name) == 0) return ps_fail(PS_ERR_INPUT, "%s: two arms are called \"%s\"", r->path, name);
+        if (strcmp(r->out->arm[i], name) == 0)
+            return ps_fail(PS_ERR_INPUT, "%s: two arms are called \"%s\"", r->path, name);
     return PS_OK;
 }
 
@@ -66,8 +68,8 @@ static ps_status fill(const reader *r, ps_experiment_run *run, const cJSON *own,
     return ps_string_format(&run->directory, "%s/runs/%s/seed-%d", r->directory, arm, run->seed);
 }
 
-/* A fork starts where its parent ended: from the parent's checkpoint, and unplanted (what the parent started from and what was
- * planted there is in its weights). */
+/* A fork starts where its parent ended: from the parent's checkpoint, and unplanted (what the parent started from and
+ * what was planted there is in its weights). */
 static ps_status fork_from(const ps_experiment *e, ps_experiment_run *run) {
     char *checkpoint = NULL;
     PS_TRY(ps_file_join(e->run[run->parent].directory, "checkpoint.safetensors", &checkpoint));
@@ -120,25 +122,31 @@ static ps_status read_document(reader *r) {
     r->fork = cJSON_GetObjectItemCaseSensitive(r->document, "fork");
     PS_TRY(check_object(r, r->base, "base"));
     PS_TRY(check_object(r, r->fork, "fork"));
-    PS_TRY(ps_measurement_plan_read(cJSON_GetObjectItemCaseSensitive(r->document, "measure"), r->path, &r->out->measure));
+    PS_TRY(
+        ps_measurement_plan_read(cJSON_GetObjectItemCaseSensitive(r->document, "measure"), r->path, &r->out->measure));
     PS_TRY(read_seeds(r));
     for (int s = 0; r->fork != NULL && s < r->out->seeds; s++) PS_TRY(add_run(r, -1, s, r->fork, "parent"));
     const cJSON *arms = cJSON_GetObjectItemCaseSensitive(r->document, "arms"), *arm;
     if (!cJSON_IsArray(arms) || arms->child == NULL)
-        return ps_fail(PS_ERR_INPUT, "%s: needs \"arms\": [{\"name\": \"baseline\"}, {\"name\": \"ps2\", \"pool_skip\": 2}]",
+        return ps_fail(PS_ERR_INPUT,
+                       "%s: needs \"arms\": [{\"name\": \"baseline\"}, {\"name\": \"ps2\", \"pool_skip\": 2}]",
                        r->path);
     int index = 0;
     cJSON_ArrayForEach(arm, arms) PS_TRY(read_arm(r, arm, index++));
     return PS_OK;
 }
 
-ps_status ps_experiment_read(const char *path, const char *directory, ps_experiment_override *override, const void *context,
-                             ps_experiment *out) {
+ps_status ps_experiment_read(const char *path, const char *directory, ps_experiment_override *override,
+                             const void *context, ps_experiment *out) {
     cJSON *document;
     memset(out, 0, sizeof *out);
     PS_TRY(ps_json_read(path, &document));
-    reader r = {
-        .path = path, .directory = directory, .document = document, .override = override, .context = context, .out = out};
+    reader r = {.path = path,
+                .directory = directory,
+                .document = document,
+                .override = override,
+                .context = context,
+                .out = out};
     ps_status status = read_document(&r);
     cJSON_Delete(document);
     if (status != PS_OK) ps_experiment_clear(out);

@@ -5,9 +5,10 @@
  *    "fork": {run keys of a parent run},
  *    "measure": ["compensation", "ranks", "spectrum"]}
  *
- * With "fork", each seed first trains a parent (base + these keys, arm "parent"); every arm then starts from its checkpoint with modules at
- * zero. With "measure", these measurements (cli/measurement_list.def) are made on the last checkpoint of every run of every arm; options are
- * those of the commands, as {"ranks": {}, "spectrum": {"probes": 2, "steps": 20}}. Layout of the directory:
+ * With "fork", each seed first trains a parent (base + these keys, arm "parent"); every arm then starts from its
+ * checkpoint with modules at zero. With "measure", these measurements (cli/measurement_list.def) are made on the last
+ * checkpoint of every run of every arm; options are those of the commands, as {"ranks": {}, "spectrum": {"probes": 2,
+ * "steps": 20}}. Layout of the directory:
  *   experiment.json         what was run
  *   runs/ARM/seed-N/        one run each (cli/run.h); its tables/ holds what was measured on its checkpoint
  *   tables/, verdict.json   of the comparison;  report.html and plots/ of the report */
@@ -22,9 +23,9 @@ enum { PS_EXPERIMENT_MAX_ARMS = 32, PS_EXPERIMENT_MAX_SEEDS = 256 };
 typedef struct {
     ps_run_config config;
     char *directory;
-    int arm;      /* index; -1: a parent to fork from */
+    int arm; /* index; -1: a parent to fork from */
     int seed;
-    int parent;   /* index of the run that must be finished first; -1: none */
+    int parent; /* index of the run that must be finished first; -1: none */
 } ps_experiment_run;
 
 typedef struct {
@@ -34,14 +35,15 @@ typedef struct {
     int seed[PS_EXPERIMENT_MAX_SEEDS];
     int seeds;
     ps_measurement_plan measure; /* on every run but the parents */
-    ps_experiment_run *run;  /* parents first, then arm after arm */
+    ps_experiment_run *run;      /* parents first, then arm after arm */
     int runs;
     size_t capacity;
 } ps_experiment;
 
 /* overrides: options of the command line, applied to every run (may be NULL). directory: where the runs will be. */
 typedef ps_status ps_experiment_override(const void *context, ps_run_config *config);
-ps_status ps_experiment_read(const char *path, const char *directory, ps_experiment_override *override, const void *context, ps_experiment *out);
+ps_status ps_experiment_read(const char *path, const char *directory, ps_experiment_override *override,
+                             const void *context, ps_experiment *out);
 void ps_experiment_clear(ps_experiment *experiment);
 
 #endif

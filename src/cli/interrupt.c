@@ -13,7 +13,8 @@ static void handle(int number) {
     *stop = 1;
 }
 
-/* In memory that child processes share: a signal to any process of an experiment stops all of it, wherever it arrives. */
+/* In memory that child processes share: a signal to any process of an experiment stops all of it, wherever it
+ * arrives. */
 static volatile int *make_flag(void) {
     void *page = mmap(NULL, sizeof *stop, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     return page != MAP_FAILED ? page : &own;

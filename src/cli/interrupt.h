@@ -1,4 +1,5 @@
-/* Ctrl-C: the first asks the work to stop at the next good place, a second one kills. The flag is shared with child processes. */
+/* Ctrl-C: the first asks the work to stop at the next good place, a second one kills. The flag is shared with child
+ * processes. */
 #ifndef PS_CLI_INTERRUPT_H
 #define PS_CLI_INTERRUPT_H
 

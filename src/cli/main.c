@@ -25,10 +25,12 @@ static void print_help(void) {
     printf("poolscope %s: singularity analysis and diagnostics for neural-network training\n\n", PS_VERSION);
     printf("usage: poolscope COMMAND [options]\n\nCommands\n");
     for (int i = 0; i < COMMANDS; i++) printf("  %-12s %s\n", commands[i].name, commands[i].summary);
-    printf("\n`poolscope COMMAND --help` explains a command. Exit status: 0 done and held, 1 a check did not hold, 2 an error.\n\n"
-           "First steps\n"
-           "  poolscope train --model plain9 --steps 200 --out runs/first\n"
-           "  poolscope experiment examples/quickstart/experiment.json --out runs/quickstart\n");
+    printf(
+        "\n`poolscope COMMAND --help` explains a command. Exit status: 0 done and held, 1 a check did not hold, 2 an "
+        "error.\n\n"
+        "First steps\n"
+        "  poolscope train --model plain9 --steps 200 --out runs/first\n"
+        "  poolscope experiment examples/quickstart/experiment.json --out runs/quickstart\n");
 }
 
 static ps_status unknown(const char *word) {

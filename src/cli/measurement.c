@@ -34,14 +34,17 @@ static ps_status describe_options(const ps_measurement *what, char **text) {
     return fclose(stream) == 0 ? PS_OK : ps_fail(PS_ERR_MEMORY, "no memory for the options of %s", what->command.name);
 }
 
-static const char *cell(const ps_table *record, int row, const char *column) { return ps_table_text(record, row, ps_table_column(record, column)); }
+static const char *cell(const ps_table *record, int row, const char *column) {
+    return ps_table_text(record, row, ps_table_column(record, column));
+}
 
 static int find_row(const ps_table *record, const ps_measurement *what) {
     return ps_table_find(record, 0, ps_table_column(record, "measurement"), what->command.name);
 }
 
 /* The record with the measurement's line replaced or added. */
-static ps_status write_record(const ps_measure *m, const ps_measurement *what, const char *digest, const char *options, bool measured) {
+static ps_status write_record(const ps_measure *m, const ps_measurement *what, const char *digest, const char *options,
+                              bool measured) {
     char *folder = NULL;
     ps_table old = {0};
     ps_file_writer writer;
@@ -51,9 +54,11 @@ static ps_status write_record(const ps_measure *m, const ps_measurement *what, c
     PS_TRY_CLEANUP(ps_measure_table(m, record_name, record_columns, &writer));
     for (int row = 0; row < old.rows; row++)
         if (strcmp(cell(&old, row, "measurement"), what->command.name) != 0)
-            fprintf(writer.stream, "%s\t%s\t%s\t%s\t%s\n", cell(&old, row, "measurement"), cell(&old, row, "checkpoint"), cell(&old, row, "step"),
-                    cell(&old, row, "options"), cell(&old, row, "measured"));
-    fprintf(writer.stream, "%s\t%s\t%llu\t%s\t%d\n", what->command.name, digest, (unsigned long long)m->checkpoint->step, options, measured);
+            fprintf(writer.stream, "%s\t%s\t%s\t%s\t%s\n", cell(&old, row, "measurement"),
+                    cell(&old, row, "checkpoint"), cell(&old, row, "step"), cell(&old, row, "options"),
+                    cell(&old, row, "measured"));
+    fprintf(writer.stream, "%s\t%s\t%llu\t%s\t%d\n", what->command.name, digest,
+            (unsigned long long)m->checkpoint->step, options, measured);
     status = ps_file_writer_commit(&writer);
 cleanup:
     ps_table_clear(&old);
@@ -91,7 +96,8 @@ static ps_status measure_checkpoint(const ps_measure *m, const ps_measurement *w
 }
 
 /* sentence: what is lacking; copied, for it may be the message of a failure. */
-static bool lacks_something(const ps_measurement *what, const ps_checkpoint_session *session, char *sentence, size_t size) {
+static bool lacks_something(const ps_measurement *what, const ps_checkpoint_session *session, char *sentence,
+                            size_t size) {
     const char *lack = what->lacks != NULL ? what->lacks(session) : NULL;
     if (lack != NULL) snprintf(sentence, size, "%s", lack);
     return lack != NULL;
@@ -101,10 +107,11 @@ ps_status ps_measurement_command(const ps_measurement *what, int argc, char **ar
     int threads = 0, count = 0;
     const char *data = NULL, *out = NULL;
     bool quiet = false;
-    const ps_option common[] = {{"data", PS_OPTION_TEXT, &data, "SOURCE", "data to measure on [those of the run]"},
-                                {"out", PS_OPTION_TEXT, &out, "DIR", "write DIR/tables/*.tsv (for a run: the run's directory)"},
-                                {"threads", PS_OPTION_INT, &threads, "N", "threads [all processors]"},
-                                {"quiet", PS_OPTION_FLAG, &quiet, "", "no progress"}};
+    const ps_option common[] = {
+        {"data", PS_OPTION_TEXT, &data, "SOURCE", "data to measure on [those of the run]"},
+        {"out", PS_OPTION_TEXT, &out, "DIR", "write DIR/tables/*.tsv (for a run: the run's directory)"},
+        {"threads", PS_OPTION_INT, &threads, "N", "threads [all processors]"},
+        {"quiet", PS_OPTION_FLAG, &quiet, "", "no progress"}};
     ps_option options[MAX_OPTIONS] = {{0}};
     for (const ps_option *o = what->command.options; o->name != NULL; o++) options[count++] = *o;
     memcpy(options + count, common, sizeof common);
@@ -118,8 +125,9 @@ ps_status ps_measurement_command(const ps_measurement *what, int argc, char **ar
     PS_TRY(ps_checkpoint_session_open(&session, arguments.positional[0], data, threads));
     ps_measure m = {&session, out, quiet};
     char lack[1024] = "";
-    ps_status status = lacks_something(what, &session, lack, sizeof lack) ? ps_fail(PS_ERR_USAGE, "%s", lack)
-                                                                          : measure_checkpoint(&m, what, arguments.positional[0]);
+    ps_status status = lacks_something(what, &session, lack, sizeof lack)
+                           ? ps_fail(PS_ERR_USAGE, "%s", lack)
+                           : measure_checkpoint(&m, what, arguments.positional[0]);
     ps_checkpoint_session_close(&session);
     return status;
 }
@@ -162,27 +170,33 @@ static ps_status find_measurement(const char *name, const char *where, const ps_
     for (int i = 0; ps_measurements[i] != NULL; i++) {
         *found = ps_measurements[i];
         if (name != NULL && strcmp((*found)->command.name, name) == 0) return PS_OK;
-        snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i > 0 ? ", " : "", (*found)->command.name);
+        snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i > 0 ? ", " : "",
+                 (*found)->command.name);
     }
-    return ps_fail(PS_ERR_INPUT, "%s: \"measure\" does not know \"%s\"; it knows %s", where, name != NULL ? name : "?", known);
+    return ps_fail(PS_ERR_INPUT, "%s: \"measure\" does not know \"%s\"; it knows %s", where, name != NULL ? name : "?",
+                   known);
 }
 
 static ps_status format_option(const cJSON *item, const char *where, char **word) {
     if (cJSON_IsTrue(item)) return ps_string_format(word, "--%s", item->string);
     if (cJSON_IsString(item)) return ps_string_format(word, "--%s=%s", item->string, item->valuestring);
     if (cJSON_IsNumber(item)) return ps_string_format(word, "--%s=%.15g", item->string, item->valuedouble);
-    return ps_fail(PS_ERR_INPUT, "%s: option \"%s\" of a measurement must be a number, a text or true", where, item->string);
+    return ps_fail(PS_ERR_INPUT, "%s: option \"%s\" of a measurement must be a number, a text or true", where,
+                   item->string);
 }
 
 /* An option of an experiment's file is read as the same option of the command line is. */
-static ps_status set_option(ps_measurement_plan *plan, const ps_measurement *what, const cJSON *item, const char *where) {
+static ps_status set_option(ps_measurement_plan *plan, const ps_measurement *what, const cJSON *item,
+                            const char *where) {
     ps_command command = what->command;
     ps_arguments arguments;
     command.min_positional = command.max_positional = 0;
-    if (plan->words == PS_MAX_MEASUREMENT_OPTIONS) return ps_fail(PS_ERR_INPUT, "%s: \"measure\" has more than %d options", where, plan->words);
+    if (plan->words == PS_MAX_MEASUREMENT_OPTIONS)
+        return ps_fail(PS_ERR_INPUT, "%s: \"measure\" has more than %d options", where, plan->words);
     PS_TRY(format_option(item, where, &plan->word[plan->words++]));
-    ps_status status = strcmp(item->string, "help") == 0 ? ps_fail(PS_ERR_USAGE, "%s: unknown option --help", command.name)
-                                                         : ps_command_parse(&command, 1, &plan->word[plan->words - 1], &arguments);
+    ps_status status = strcmp(item->string, "help") == 0
+                           ? ps_fail(PS_ERR_USAGE, "%s: unknown option --help", command.name)
+                           : ps_command_parse(&command, 1, &plan->word[plan->words - 1], &arguments);
     if (status == PS_OK) return PS_OK;
     char sentence[1024];
     snprintf(sentence, sizeof sentence, "%s", ps_status_message());
@@ -195,7 +209,8 @@ static ps_status add_to_plan(ps_measurement_plan *plan, const char *name, const 
     for (int i = 0; i < plan->count; i++)
         if (plan->what[i] == what) return ps_fail(PS_ERR_INPUT, "%s: \"%s\" stands twice in \"measure\"", where, name);
     if (options != NULL && !cJSON_IsObject(options))
-        return ps_fail(PS_ERR_INPUT, "%s: \"measure\": \"%s\" needs an object of options, as {} or {\"probes\": 2}", where, name);
+        return ps_fail(PS_ERR_INPUT, "%s: \"measure\": \"%s\" needs an object of options, as {} or {\"probes\": 2}",
+                       where, name);
     const cJSON *item;
     cJSON_ArrayForEach(item, options) PS_TRY(set_option(plan, what, item, where));
     if (what->check != NULL) PS_TRY(what->check());
@@ -208,7 +223,9 @@ ps_status ps_measurement_plan_read(const cJSON *json, const char *where, ps_meas
     *plan = (ps_measurement_plan){0};
     if (json == NULL) return PS_OK;
     if (!cJSON_IsArray(json) && !cJSON_IsObject(json))
-        return ps_fail(PS_ERR_INPUT, "%s: \"measure\" must be a list as [\"ranks\"], or an object as {\"spectrum\": {\"probes\": 2}}", where);
+        return ps_fail(PS_ERR_INPUT,
+                       "%s: \"measure\" must be a list as [\"ranks\"], or an object as {\"spectrum\": {\"probes\": 2}}",
+                       where);
     cJSON_ArrayForEach(item, json) {
         if (cJSON_IsArray(json)) PS_TRY(add_to_plan(plan, cJSON_GetStringValue(item), NULL, where));
         else PS_TRY(add_to_plan(plan, item->string, item, where));
@@ -244,8 +261,8 @@ static ps_status read_record(const char *directory, ps_table *table) {
 static bool done(const ps_measurement *what, const char *directory, const ps_table *table, const char *digest) {
     char *options = NULL;
     int row = find_row(table, what);
-    bool same = row >= 0 && strcmp(cell(table, row, "checkpoint"), digest) == 0 && describe_options(what, &options) == PS_OK &&
-                strcmp(cell(table, row, "options"), options) == 0;
+    bool same = row >= 0 && strcmp(cell(table, row, "checkpoint"), digest) == 0 &&
+                describe_options(what, &options) == PS_OK && strcmp(cell(table, row, "options"), options) == 0;
     free(options);
     return same && (strcmp(cell(table, row, "measured"), "0") == 0 || tables_exist(what, directory));
 }
@@ -271,7 +288,8 @@ bool ps_measurement_plan_done(const ps_measurement_plan *plan, const char *direc
     return true;
 }
 
-static ps_status run_one(const ps_measurement *what, ps_checkpoint_session *session, const char *directory, const char *checkpoint) {
+static ps_status run_one(const ps_measurement *what, ps_checkpoint_session *session, const char *directory,
+                         const char *checkpoint) {
     ps_measure m = {session, directory, true};
     char lack[1024];
     if (lacks_something(what, session, lack, sizeof lack)) {
@@ -285,14 +303,16 @@ static ps_status run_one(const ps_measurement *what, ps_checkpoint_session *sess
     return PS_OK;
 }
 
-ps_status ps_measurement_plan_run(const ps_measurement_plan *plan, const char *directory, int threads, const char **current) {
+ps_status ps_measurement_plan_run(const ps_measurement_plan *plan, const char *directory, int threads,
+                                  const char **current) {
     bool is_done[PS_MAX_MEASUREMENTS];
     char *checkpoint = NULL;
     ps_checkpoint_session session = {0};
     ps_status status = PS_OK;
     PS_TRY(ps_file_join(directory, checkpoint_name, &checkpoint));
     find_done(plan, directory, checkpoint, is_done);
-    if (freopen("/dev/null", "w", stdout) == NULL) PS_TRY_CLEANUP(ps_fail(PS_ERR_IO, "/dev/null cannot be opened; check the system"));
+    if (freopen("/dev/null", "w", stdout) == NULL)
+        PS_TRY_CLEANUP(ps_fail(PS_ERR_IO, "/dev/null cannot be opened; check the system"));
     for (int i = 0; i < plan->count; i++) {
         if (is_done[i]) continue;
         if (current != NULL) *current = plan->what[i]->command.name;
@@ -309,7 +329,8 @@ cleanup:
 
 /* ---- gathering ---- */
 
-/* A run's directory, whether it was named by it or by its trace; its seed; what was measured there on the checkpoint that is there now. */
+/* A run's directory, whether it was named by it or by its trace; its seed; what was measured there on the checkpoint
+ * that is there now. */
 typedef struct {
     char *directory;
     int seed;
@@ -322,7 +343,9 @@ static void find_current(measured_run *run, const ps_table *table, const char *d
         if (row < 0 || strcmp(cell(table, row, "measured"), "1") != 0) continue;
         run->current[i] = strcmp(cell(table, row, "checkpoint"), digest) == 0;
         if (!run->current[i] && !quiet)
-            fprintf(stderr, "note: %s: %s was measured on another checkpoint than the one that is there now; left out (run `poolscope %s` again)\n",
+            fprintf(stderr,
+                    "note: %s: %s was measured on another checkpoint than the one that is there now; left out (run "
+                    "`poolscope %s` again)\n",
                     run->directory, ps_measurements[i]->command.name, ps_measurements[i]->command.name);
     }
 }
@@ -378,7 +401,8 @@ typedef struct {
 } gathering;
 
 /* Appends one run's table; the first one's columns head the file. */
-static ps_status add_run(const measured_run *run, const char *arm, const char *name, ps_file_writer *writer, ps_table *first) {
+static ps_status add_run(const measured_run *run, const char *arm, const char *name, ps_file_writer *writer,
+                         ps_table *first) {
     char *folder = NULL;
     ps_table table;
     PS_TRY(ps_file_join(run->directory, "tables", &folder));
@@ -388,9 +412,12 @@ static ps_status add_run(const measured_run *run, const char *arm, const char *n
     if (table.columns == 0) return PS_OK;
     bool starts = first->columns == 0;
     if (!starts && !same_columns(first, &table))
-        status = ps_fail(PS_ERR_INPUT, "%s/tables/%s.tsv has other columns than the same table of the runs before; measure them all with one version of poolscope",
+        status = ps_fail(PS_ERR_INPUT,
+                         "%s/tables/%s.tsv has other columns than the same table of the runs before; measure them all "
+                         "with one version of poolscope",
                          run->directory, name);
-    for (int c = 0; starts && c < table.columns; c++) fprintf(writer->stream, "%s%s", c == 0 ? "arm\tseed\t" : "\t", ps_table_name(&table, c));
+    for (int c = 0; starts && c < table.columns; c++)
+        fprintf(writer->stream, "%s%s", c == 0 ? "arm\tseed\t" : "\t", ps_table_name(&table, c));
     if (starts) fputc('\n', writer->stream);
     if (status == PS_OK) print_rows(writer->stream, &table, arm, run->seed);
     if (starts) *first = table;

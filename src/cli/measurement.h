@@ -1,9 +1,9 @@
-/* What can be measured on a finished checkpoint: once by a command of its own (`poolscope ranks CHECKPOINT`), on every run of an experiment
- * ("measure" in its file), and gathered from the runs into the tables of a comparison.
+/* What can be measured on a finished checkpoint: once by a command of its own (`poolscope ranks CHECKPOINT`), on every
+ * run of an experiment ("measure" in its file), and gathered from the runs into the tables of a comparison.
  *
- * A measurement writes DIR/tables/(its tables).tsv; for a run of an experiment DIR is the run's directory. DIR/tables/measurements.tsv says
- * what was measured there, with which options, and on which checkpoint (digest of the file): a finished measurement is not made again, and a
- * comparison takes no numbers that belong to other weights. */
+ * A measurement writes DIR/tables/(its tables).tsv; for a run of an experiment DIR is the run's directory.
+ * DIR/tables/measurements.tsv says what was measured there, with which options, and on which checkpoint (digest of the
+ * file): a finished measurement is not made again, and a comparison takes no numbers that belong to other weights. */
 #ifndef PS_CLI_MEASUREMENT_H
 #define PS_CLI_MEASUREMENT_H
 
@@ -25,9 +25,11 @@ typedef struct {
     const char *tables; /* the names of those it writes, with commas between */
     /* Whether the options make sense by themselves (PS_ERR_USAGE); NULL: always. */
     ps_status (*check)(void);
-    /* What the network lacks for this measurement, as a sentence; NULL where it can be measured. May itself be NULL: always. */
+    /* What the network lacks for this measurement, as a sentence; NULL where it can be measured. May itself be NULL:
+     * always. */
     const char *(*lacks)(const ps_checkpoint_session *checkpoint);
-    /* Prints to stdout what it found and writes its tables. PS_ERR_CHECK (an invariant of the measurement did not hold) with all tables written. */
+    /* Prints to stdout what it found and writes its tables. PS_ERR_CHECK (an invariant of the measurement did not hold)
+     * with all tables written. */
     ps_status (*measure)(const ps_measure *measure);
 } ps_measurement;
 
@@ -45,7 +47,8 @@ ps_status ps_measurement_command(const ps_measurement *what, int argc, char **ar
 /* Opens out/tables/name.tsv and writes its first line (names with tabs between). */
 ps_status ps_measure_table(const ps_measure *measure, const char *name, const char *columns, ps_file_writer *writer);
 
-/* Shows the output of every gate (private and shared) on every batch of the probe set, in order: unit counts as in ps_net_units. */
+/* Shows the output of every gate (private and shared) on every batch of the probe set, in order: unit counts as in
+ * ps_net_units. */
 typedef void ps_gate_function(void *self, int unit, ps_shape shape, const float *output);
 void ps_measure_gates(const ps_measure *measure, ps_mode mode, ps_gate_function *function, void *self);
 
@@ -57,24 +60,27 @@ enum { PS_MAX_MEASUREMENTS = 16, PS_MAX_MEASUREMENT_OPTIONS = 64 };
 typedef struct {
     const ps_measurement *what[PS_MAX_MEASUREMENTS];
     int count;
-    char *word[PS_MAX_MEASUREMENT_OPTIONS]; /* their options, as on a command line; owned: the options of the measurements point into them */
+    /* their options, as on a command line; owned: the options of the measurements point into them */
+    char *word[PS_MAX_MEASUREMENT_OPTIONS];
     int words;
 } ps_measurement_plan;
 
-/* Reads "measure": a list of names, or an object of names, each with its options as {"probes": 2}, and sets the options; where: leads every
- * sentence of complaint. json may be NULL: nothing is to be measured. Cleared by the caller, also after a failure. */
+/* Reads "measure": a list of names, or an object of names, each with its options as {"probes": 2}, and sets the
+ * options; where: leads every sentence of complaint. json may be NULL: nothing is to be measured. Cleared by the
+ * caller, also after a failure. */
 ps_status ps_measurement_plan_read(const cJSON *json, const char *where, ps_measurement_plan *plan);
 void ps_measurement_plan_clear(ps_measurement_plan *plan);
 
 /* Whether everything planned was measured on directory/checkpoint.safetensors with the options as they are set. */
 bool ps_measurement_plan_done(const ps_measurement_plan *plan, const char *directory);
-/* Makes what is missing, without progress and without a word on stdout. A measurement that the network has nothing for is passed over.
- * *current, where not NULL, names what is being measured. */
-ps_status ps_measurement_plan_run(const ps_measurement_plan *plan, const char *directory, int threads, const char **current);
+/* Makes what is missing, without progress and without a word on stdout. A measurement that the network has nothing for
+ * is passed over. *current, where not NULL, names what is being measured. */
+ps_status ps_measurement_plan_run(const ps_measurement_plan *plan, const char *directory, int threads,
+                                  const char **current);
 
-/* ps_compare_run; then writes (out directory)/tables/(table).tsv with columns arm and seed in front, for every table of a measurement that at
- * least one of the runs has; tables that no run has are left as they are. Tables of another checkpoint than the run's are left out, which a
- * note on stderr says unless quiet. */
+/* ps_compare_run; then writes (out directory)/tables/(table).tsv with columns arm and seed in front, for every table of
+ * a measurement that at least one of the runs has; tables that no run has are left as they are. Tables of another
+ * checkpoint than the run's are left out, which a note on stderr says unless quiet. */
 ps_status ps_measurement_compare(const ps_compare_arm *arms, int arm_count, const ps_compare_options *options);
 
 #endif

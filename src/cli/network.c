@@ -10,15 +10,20 @@ static const char *or_null(const char *text) { return text[0] != '\0' ? text : N
 
 static ps_status read_own_graph(const ps_run_config *config, ps_shape input, int classes, ps_graph **out) {
     if (config->pool_skip != 0)
-        return ps_fail(PS_ERR_USAGE, "--pool-skip places modules in named models only; write them into %s as nodes of type pool_skip", config->graph);
+        return ps_fail(PS_ERR_USAGE,
+                       "--pool-skip places modules in named models only; write them into %s as nodes of type pool_skip",
+                       config->graph);
     ps_pool_skip_config unused = {.mode = config->pool_skip_mode, .cut = or_null(config->pool_skip_cut)};
     PS_TRY(ps_model_check_pool_skip(&unused));
     PS_TRY(ps_graph_read(config->graph, out));
     ps_shape own = (*out)->input;
     int outputs = (*out)->node[(*out)->count - 1].shape.c;
     if (ps_shape_equal(ps_shape_with_batch(own, 1), ps_shape_with_batch(input, 1)) && outputs == classes) return PS_OK;
-    ps_status status = ps_fail(PS_ERR_INPUT, "%s: takes %dx%dx%d input (c, h, w) and gives %d classes, the data have %dx%dx%d and %d; change the graph or "
-                               "use --size", config->graph, own.c, own.h, own.w, outputs, input.c, input.h, input.w, classes);
+    ps_status status = ps_fail(
+        PS_ERR_INPUT,
+        "%s: takes %dx%dx%d input (c, h, w) and gives %d classes, the data have %dx%dx%d and %d; change the graph or "
+        "use --size",
+        config->graph, own.c, own.h, own.w, outputs, input.c, input.h, input.w, classes);
     ps_graph_destroy(*out);
     *out = NULL;
     return status;
@@ -27,7 +32,8 @@ static ps_status read_own_graph(const ps_run_config *config, ps_shape input, int
 static ps_status parse_batch_norm(const ps_run_config *config, bool *value) {
     if (strcmp(config->batch_norm, "yes") == 0) *value = true;
     else if (strcmp(config->batch_norm, "no") == 0) *value = false;
-    else if (config->batch_norm[0] != '\0') return ps_fail(PS_ERR_USAGE, "--batch-norm takes yes or no, not \"%s\"", config->batch_norm);
+    else if (config->batch_norm[0] != '\0')
+        return ps_fail(PS_ERR_USAGE, "--batch-norm takes yes or no, not \"%s\"", config->batch_norm);
     return PS_OK;
 }
 

@@ -23,8 +23,8 @@
 #include "probe/reinit.h"
 #include "trace/trace_records.h"
 
-/* A run under way. The trace's length at each checkpoint is kept in the checkpoint, so that a resumed run cuts the trace
- * back to exactly the state its weights have. */
+/* A run under way. The trace's length at each checkpoint is kept in the checkpoint, so that a resumed run cuts the
+ * trace back to exactly the state its weights have. */
 typedef struct {
     const ps_run_config *config;
     const ps_run_options *options;
@@ -58,11 +58,13 @@ static ps_status lock_directory(run *r) {
     if (r->lock < 0)
         return ps_fail(PS_ERR_IO, "%s: cannot be opened (%s); mend its permissions or choose another place", directory,
                        strerror(errno));
-    if (flock(r->lock, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return PS_OK; /* some file systems have no locks */
+    if (flock(r->lock, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
+        return PS_OK; /* some file systems have no locks */
     return ps_fail(PS_ERR_USAGE, "%s: another process is running there; wait for it, or stop it first", directory);
 }
 
-/* Temporary files of a process that was killed while it wrote them (core/file.h). The lock is held, so they are nobody's. */
+/* Temporary files of a process that was killed while it wrote them (core/file.h). The lock is held, so they are
+ * nobody's. */
 static void remove_half_written(const run *r) {
     DIR *directory = opendir(r->options->directory);
     const struct dirent *entry;
@@ -79,7 +81,8 @@ static ps_status config_to_text(const ps_run_config *config, char **text) {
     char *printed = status == PS_OK ? cJSON_PrintUnformatted(json) : NULL;
     cJSON_Delete(json);
     if (status == PS_OK)
-        status = printed != NULL ? ps_string_copy(printed, text) : ps_fail(PS_ERR_MEMORY, "no memory for the configuration");
+        status =
+            printed != NULL ? ps_string_copy(printed, text) : ps_fail(PS_ERR_MEMORY, "no memory for the configuration");
     cJSON_free(printed);
     return status;
 }
@@ -102,9 +105,9 @@ ps_status ps_run_read_config(const char *directory, ps_run_config *config) {
     ps_status status = PS_OK;
     PS_TRY_CLEANUP(ps_file_join(directory, "config.json", &path));
     if (!ps_file_exists(path))
-        PS_TRY_CLEANUP(ps_fail(PS_ERR_INPUT,
-                               "%s: holds no run (no config.json in it); give a directory that `poolscope train --out` made",
-                               directory));
+        PS_TRY_CLEANUP(ps_fail(
+            PS_ERR_INPUT, "%s: holds no run (no config.json in it); give a directory that `poolscope train --out` made",
+            directory));
     PS_TRY_CLEANUP(ps_json_read(path, &json));
     status = ps_run_config_read_json(config, json, path, NULL);
 cleanup:
@@ -132,7 +135,9 @@ static bool read_end(const char *directory, const char *status) {
 }
 
 bool ps_run_finished(const char *directory) { return read_end(directory, ""); }
-bool ps_run_diverged(const char *directory) { return read_end(directory, "\"status\":\"" PS_TRACE_STATUS_DIVERGED "\""); }
+bool ps_run_diverged(const char *directory) {
+    return read_end(directory, "\"status\":\"" PS_TRACE_STATUS_DIVERGED "\"");
+}
 
 /* ---- what the header says ---- */
 
@@ -198,8 +203,8 @@ static ps_status record_clipped(run *r) {
         int fitted = 0;
         PS_TRY(ps_json_get_int(node->attributes, "pool_size", true, 1, 1 << 20, node->name, &fitted));
         if (!r->options->quiet)
-            fprintf(stderr, "%s: pool size %d is larger than the map, clipped to %d\n", node->name, node->pool_size_asked,
-                    fitted);
+            fprintf(stderr, "%s: pool size %d is larger than the map, clipped to %d\n", node->name,
+                    node->pool_size_asked, fitted);
         PS_TRY(ps_trace_write_clipped_e(r->trace, 0, node->name, node->pool_size_asked, fitted));
     }
     return PS_OK;
@@ -226,7 +231,8 @@ static ps_status write_checkpoint(run *r, uint64_t step) {
 
 static ps_status evaluate(run *r, uint64_t step, ps_evaluation *evaluation) {
     *evaluation = ps_session_evaluate(&r->session, PS_SPLIT_TEST);
-    return ps_trace_write_eval(r->trace, step, "test", evaluation->loss, evaluation->accuracy, (uint64_t)evaluation->count);
+    return ps_trace_write_eval(r->trace, step, "test", evaluation->loss, evaluation->accuracy,
+                               (uint64_t)evaluation->count);
 }
 
 static ps_status after_step(void *self, const ps_train_step *step) {
@@ -287,8 +293,8 @@ static ps_status start_fresh(run *r) {
     ps_probe_source source = ps_session_probe_source(&r->session);
     PS_TRY(ps_session_init_weights(&r->session, r->fork_digest));
     if (r->config->plant[0] != '\0') PS_TRY_CLEANUP(ps_plant(r->session.net, r->config->plant, &source, &planted));
-    /* A checkpoint of an earlier run here must not outlive that run's trace; and a trace always has its configuration beside
-     * it. */
+    /* A checkpoint of an earlier run here must not outlive that run's trace; and a trace always has its configuration
+     * beside it. */
     unlink(r->checkpoint_path);
     unlink(r->trace_path);
     PS_TRY_CLEANUP(write_config(r));
@@ -386,8 +392,8 @@ static ps_status train(run *r) {
                                 .stop = r->options->stop};
     uint64_t diverged_at;
     r->started_ns = ps_clock_ns();
-    ps_progress_start(&r->progress, r->config->arm[0] != '\0' ? r->config->arm : r->config->model, options.steps, r->start,
-                      r->options->quiet);
+    ps_progress_start(&r->progress, r->config->arm[0] != '\0' ? r->config->arm : r->config->model, options.steps,
+                      r->start, r->options->quiet);
     ps_status status = ps_train_run(r->session.net, r->session.optimiser, &options, &diverged_at);
     if (status == PS_ERR_STOPPED) {
         char sentence[256];

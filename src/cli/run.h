@@ -1,7 +1,8 @@
 /* One run from configuration to finished trace. A run's directory holds
  *   config.json             the whole configuration, as it was run
  *   trace.jsonl             the trace (src/trace/FORMAT.md); it ends with an `end` record when the run is finished
- *   checkpoint.safetensors  the latest window's weights and optimiser state, from which the run can be resumed or forked */
+ *   checkpoint.safetensors  the latest window's weights and optimiser state, from which the run can be resumed or
+ *                           forked */
 #ifndef PS_CLI_RUN_H
 #define PS_CLI_RUN_H
 
@@ -20,8 +21,8 @@ typedef struct {
 
 typedef struct {
     const char *directory;
-    bool resume;              /* go on from the directory's checkpoint; its configuration must be `config` */
-    bool force;               /* replace an earlier run in the directory */
+    bool resume; /* go on from the directory's checkpoint; its configuration must be `config` */
+    bool force;  /* replace an earlier run in the directory */
     bool quiet;
     int threads;              /* 0: all */
     volatile const int *stop; /* set by a signal handler; may be NULL */
@@ -29,7 +30,8 @@ typedef struct {
 } ps_run_options;
 
 ps_status ps_run_execute(const ps_run_config *config, const ps_run_options *options);
-/* Whether a run may go to options->directory: it has a name, is no file, and holds no run that is neither resumed nor replaced. */
+/* Whether a run may go to options->directory: it has a name, is no file, and holds no run that is neither resumed nor
+ * replaced. */
 ps_status ps_run_check_place(const ps_run_options *options);
 
 /* Whether the directory holds a run that reached its end; whether that end was divergence. */
@@ -38,7 +40,8 @@ bool ps_run_diverged(const char *directory);
 /* Reads directory/config.json. */
 ps_status ps_run_read_config(const char *directory, ps_run_config *config);
 
-/* What a run will need, measured on a few steps of it (nothing is written). Refuses every configuration that the run would. */
+/* What a run will need, measured on a few steps of it (nothing is written). Refuses every configuration that the run
+ * would. */
 typedef struct {
     double step_seconds, probe_seconds, total_seconds;
     double memory_bytes, disk_bytes;

@@ -15,16 +15,19 @@ typedef struct {
     kind kind;
     const char *name, *argument, *help;
     size_t offset;
-    const char *text;          /* default of TEXT */
-    double number, low, high;  /* default and range of the others */
+    const char *text;         /* default of TEXT */
+    double number, low, high; /* default and range of the others */
 } option;
 
 static const option options[] = {
 #define PS_RUN_GROUP(title) {GROUP, NULL, NULL, title, 0, NULL, 0, 0, 0},
-#define PS_RUN_TEXT(name, value, argument, help) {TEXT, #name, argument, help, offsetof(ps_run_config, name), value, 0, 0, 0},
+#define PS_RUN_TEXT(name, value, argument, help) \
+    {TEXT, #name, argument, help, offsetof(ps_run_config, name), value, 0, 0, 0},
 #define PS_RUN_FLAG(name, value, help) {FLAG, #name, "", help, offsetof(ps_run_config, name), NULL, value, 0, 1},
-#define PS_RUN_INT(name, value, low, high, help) {INT, #name, "N", help, offsetof(ps_run_config, name), NULL, value, low, high},
-#define PS_RUN_NUMBER(name, value, low, high, help) {NUMBER, #name, "X", help, offsetof(ps_run_config, name), NULL, value, low, high},
+#define PS_RUN_INT(name, value, low, high, help) \
+    {INT, #name, "N", help, offsetof(ps_run_config, name), NULL, value, low, high},
+#define PS_RUN_NUMBER(name, value, low, high, help) \
+    {NUMBER, #name, "X", help, offsetof(ps_run_config, name), NULL, value, low, high},
 #include "cli/run_option_list.def"
 #undef PS_RUN_GROUP
 #undef PS_RUN_TEXT
@@ -67,7 +70,8 @@ static ps_status set_number(ps_run_config *config, const option *o, double value
         *number_field(config, o) = value;
         return PS_OK;
     }
-    if (value != floor(value)) return ps_fail(PS_ERR_USAGE, "%s: %s must be a whole number, not %g", where, o->name, value);
+    if (value != floor(value))
+        return ps_fail(PS_ERR_USAGE, "%s: %s must be a whole number, not %g", where, o->name, value);
     *int_field(config, o) = (int)value;
     return PS_OK;
 }
@@ -139,7 +143,8 @@ static ps_status set_item(ps_run_config *config, const option *o, const cJSON *i
     return set_number(config, o, item->valuedouble, where);
 }
 
-ps_status ps_run_config_read_json(ps_run_config *config, const cJSON *object, const char *where, const char *const *skip) {
+ps_status ps_run_config_read_json(ps_run_config *config, const cJSON *object, const char *where,
+                                  const char *const *skip) {
     PS_TRY(refuse_unknown(object, where, skip));
     for (const cJSON *item = object->child; item != NULL; item = item->next)
         if (!listed(skip, item->string)) PS_TRY(set_item(config, find(item->string), item, where));
@@ -198,7 +203,8 @@ ps_status ps_run_config_set(ps_run_config *config, const char *name, const char 
     char *end;
     errno = 0;
     double number = strtod(value, &end);
-    if (end == value || *end != '\0' || errno != 0) return ps_fail(PS_ERR_USAGE, "--%s needs a number, not \"%s\"", name, value);
+    if (end == value || *end != '\0' || errno != 0)
+        return ps_fail(PS_ERR_USAGE, "--%s needs a number, not \"%s\"", name, value);
     snprintf(where, sizeof where, "--%s %s", name, value);
     return set_number(config, o, number, where);
 }
@@ -244,7 +250,8 @@ ps_status ps_parse_number_list(const char *text, const char *what, int limit, do
         double value = strtod(p, &end);
         if (end == p || (*end != ',' && *end != '\0') || *count >= limit || !isfinite(value))
             return limit == 1 ? ps_fail(PS_ERR_USAGE, "%s must be a number, not \"%s\"", what, text)
-                              : ps_fail(PS_ERR_USAGE, "%s must be up to %d numbers with commas between, not \"%s\"", what, limit, text);
+                              : ps_fail(PS_ERR_USAGE, "%s must be up to %d numbers with commas between, not \"%s\"",
+                                        what, limit, text);
         values[(*count)++] = value;
         p = *end == ',' ? end + 1 : end;
     }

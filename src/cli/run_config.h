@@ -1,5 +1,5 @@
-/* The configuration of one run: a struct whose fields are the lines of run_option_list.def, filled from defaults, then a JSON file,
- * then the command line (later wins). Texts are owned by the struct. */
+/* The configuration of one run: a struct whose fields are the lines of run_option_list.def, filled from defaults, then
+ * a JSON file, then the command line (later wins). Texts are owned by the struct. */
 #ifndef PS_CLI_RUN_CONFIG_H
 #define PS_CLI_RUN_CONFIG_H
 
@@ -27,9 +27,12 @@ ps_status ps_run_config_init(ps_run_config *config);
 void ps_run_config_clear(ps_run_config *config);
 ps_status ps_run_config_copy(const ps_run_config *from, ps_run_config *to);
 
-/* Takes over the keys of a JSON object; unknown keys are refused. skip: keys to pass over (NULL-terminated; may be NULL). */
-ps_status ps_run_config_read_json(ps_run_config *config, const cJSON *object, const char *where, const char *const *skip);
-/* Takes one option of the command line ("lr", "0.1"); *known is false where there is no such option. value NULL: option without one. */
+/* Takes over the keys of a JSON object; unknown keys are refused. skip: keys to pass over (NULL-terminated; may be
+ * NULL). */
+ps_status ps_run_config_read_json(ps_run_config *config, const cJSON *object, const char *where,
+                                  const char *const *skip);
+/* Takes one option of the command line ("lr", "0.1"); *known is false where there is no such option. value NULL: option
+ * without one. */
 ps_status ps_run_config_set(ps_run_config *config, const char *name, const char *value, bool *known);
 bool ps_run_config_knows(const char *name);
 /* Whether this option is a flag, which takes no value ("--flip", "--no-flip"). */

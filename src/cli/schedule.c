@@ -25,7 +25,8 @@ typedef struct {
     ps_run_state state;
     ps_status status;
     char message[1024];
-    const char *measuring; /* name of the present measurement; constant text, at the same address in both. NULL: training */
+    const char
+        *measuring; /* name of the present measurement; constant text, at the same address in both. NULL: training */
 } report;
 
 typedef struct {
@@ -54,8 +55,9 @@ static ps_status compare_configs(const ps_experiment_run *run, const cJSON *want
         const cJSON *other = cJSON_GetObjectItemCaseSensitive(found, item->string);
         if (other == NULL || cJSON_Compare(item, other, true)) continue;
         char *was = cJSON_PrintUnformatted(other), *is = cJSON_PrintUnformatted(item);
-        ps_status status = ps_fail(PS_ERR_USAGE, "%s: was run with %s = %s, now it is %s; choose another --out, or --force to run it anew", run->directory,
-                                   item->string, was != NULL ? was : "?", is != NULL ? is : "?");
+        ps_status status = ps_fail(
+            PS_ERR_USAGE, "%s: was run with %s = %s, now it is %s; choose another --out, or --force to run it anew",
+            run->directory, item->string, was != NULL ? was : "?", is != NULL ? is : "?");
         cJSON_free(was);
         cJSON_free(is);
         return status;
@@ -87,7 +89,8 @@ static bool started_before(const ps_experiment_run *run) {
 /* Of finished runs: parents are measured by nobody, and diverged weights have nothing to tell. */
 static bool needs_measuring(const schedule *s, int i) {
     const ps_experiment_run *run = &s->experiment->run[i];
-    return run->arm >= 0 && !ps_run_diverged(run->directory) && !ps_measurement_plan_done(&s->experiment->measure, run->directory);
+    return run->arm >= 0 && !ps_run_diverged(run->directory) &&
+           !ps_measurement_plan_done(&s->experiment->measure, run->directory);
 }
 
 static ps_status look(schedule *s, int i) {
@@ -122,7 +125,8 @@ static ps_status measure(schedule *s, int i) {
     signal(SIGINT, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
     if (asked_to_stop(s)) return ps_fail(PS_ERR_STOPPED, "stopped before measuring");
-    return ps_measurement_plan_run(&s->experiment->measure, s->experiment->run[i].directory, s->threads, &s->report[i].measuring);
+    return ps_measurement_plan_run(&s->experiment->measure, s->experiment->run[i].directory, s->threads,
+                                   &s->report[i].measuring);
 }
 
 static _Noreturn void be_child(schedule *s, int i) {
@@ -135,10 +139,12 @@ static _Noreturn void be_child(schedule *s, int i) {
 }
 
 static ps_status start(schedule *s, int i) {
-    fflush(NULL); /* what is buffered must not be written twice */
+    fflush(NULL);                          /* what is buffered must not be written twice */
     s->report[i].status = PS_ERR_INTERNAL; /* stays when the child dies without a word */
     pid_t pid = fork();
-    if (pid < 0) return ps_fail(PS_ERR_IO, "could not start a process for %s (%s)", s->experiment->run[i].directory, strerror(errno));
+    if (pid < 0)
+        return ps_fail(PS_ERR_IO, "could not start a process for %s (%s)", s->experiment->run[i].directory,
+                       strerror(errno));
     if (pid == 0) be_child(s, i);
     s->child[i] = pid;
     s->phase[i] = RUNNING;
@@ -165,8 +171,10 @@ static void note_failure(schedule *s, int i, int wait_status) {
     s->phase[i] = FAILED;
     if (s->failure != PS_OK || (WIFSIGNALED(wait_status) && asked_to_stop(s))) return;
     if (WIFSIGNALED(wait_status))
-        s->failure = ps_fail(PS_ERR_INTERNAL, "%s: the run was killed by signal %d (out of memory?); the same command goes on from its last checkpoint",
-                             directory, WTERMSIG(wait_status));
+        s->failure = ps_fail(
+            PS_ERR_INTERNAL,
+            "%s: the run was killed by signal %d (out of memory?); the same command goes on from its last checkpoint",
+            directory, WTERMSIG(wait_status));
     else if (r->status != PS_ERR_STOPPED) s->failure = ps_fail(r->status, "%s: %s", directory, r->message);
 }
 
@@ -182,7 +190,8 @@ static void reap(schedule *s) {
 
 /* ---- progress over all runs ---- */
 
-/* Measuring counts as a quarter of the run's steps for each measurement: only the bar and the time left see this guess. */
+/* Measuring counts as a quarter of the run's steps for each measurement: only the bar and the time left see this
+ * guess. */
 static uint64_t work_of(const schedule *s, int i) {
     const ps_experiment_run *run = &s->experiment->run[i];
     uint64_t steps = (uint64_t)run->config.steps;
@@ -203,13 +212,15 @@ static void show(schedule *s) {
         finished += s->phase[i] == DONE;
         if (s->phase[i] != RUNNING || strlen(tail) > 150) continue;
         if (s->report[i].measuring != NULL)
-            snprintf(tail + strlen(tail), sizeof tail - strlen(tail), "  %s/%d measuring %s", run->config.arm, run->seed, s->report[i].measuring);
+            snprintf(tail + strlen(tail), sizeof tail - strlen(tail), "  %s/%d measuring %s", run->config.arm,
+                     run->seed, s->report[i].measuring);
         else
-            snprintf(tail + strlen(tail), sizeof tail - strlen(tail), "  %s/%d loss %.3f dead %.0f%%", run->config.arm, run->seed,
-                     (double)s->report[i].state.loss, 100.0 * (double)s->report[i].state.dead_share);
+            snprintf(tail + strlen(tail), sizeof tail - strlen(tail), "  %s/%d loss %.3f dead %.0f%%", run->config.arm,
+                     run->seed, (double)s->report[i].state.loss, 100.0 * (double)s->report[i].state.dead_share);
     }
     char line[320];
-    snprintf(line, sizeof line, "run %d of %d%s", finished < s->experiment->runs ? finished + 1 : finished, s->experiment->runs, tail);
+    snprintf(line, sizeof line, "run %d of %d%s", finished < s->experiment->runs ? finished + 1 : finished,
+             s->experiment->runs, tail);
     ps_progress_update(&s->progress, done, line);
 }
 

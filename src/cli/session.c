@@ -20,8 +20,9 @@ static ps_status open_data(ps_session *s) {
     PS_TRY(ps_loader_create(s->dataset, &loader, &s->loader));
     s->probe_batches = ps_dataset_count(s->dataset, PS_SPLIT_PROBE) / c->batch;
     if (s->probe_batches == 0)
-        return ps_fail(PS_ERR_USAGE, "the probe set (%d images) must hold at least one batch of %d; raise --probe or lower --batch", c->probe,
-                       c->batch);
+        return ps_fail(PS_ERR_USAGE,
+                       "the probe set (%d images) must hold at least one batch of %d; raise --probe or lower --batch",
+                       c->probe, c->batch);
     return PS_OK;
 }
 
@@ -57,9 +58,12 @@ static ps_status open(ps_session *s, const ps_graph *graph, int threads) {
     }
     PS_TRY(ps_net_create(graph, s->config->batch, s->pool, &s->net));
     size_t batch = (size_t)s->config->batch;
-    if (ps_net_labels_per_sample(s->net) != ps_dataset_labels_per_sample(s->dataset) || ps_net_classes(s->net) != ps_dataset_classes(s->dataset) ||
+    if (ps_net_labels_per_sample(s->net) != ps_dataset_labels_per_sample(s->dataset) ||
+        ps_net_classes(s->net) != ps_dataset_classes(s->dataset) ||
         !ps_shape_equal(ps_shape_with_batch(graph->input, 1), ps_shape_with_batch(sample, 1)))
-        return ps_fail(PS_ERR_INPUT, "network %s takes other input or gives other labels than the data \"%s\"; check --data, --size and the network",
+        return ps_fail(PS_ERR_INPUT,
+                       "network %s takes other input or gives other labels than the data \"%s\"; check --data, --size "
+                       "and the network",
                        graph->name, s->config->data);
     PS_TRY(PS_ALLOC(batch * ps_shape_elements(sample), &s->x, "evaluation batch"));
     PS_TRY(PS_ALLOC(batch * ps_dataset_labels_per_sample(s->dataset), &s->label, "evaluation batch"));

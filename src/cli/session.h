@@ -1,4 +1,5 @@
-/* Everything a run is made of, put together in order: data, network, weights, optimiser. Shared by training, evaluation and estimates. */
+/* Everything a run is made of, put together in order: data, network, weights, optimiser. Shared by training, evaluation
+ * and estimates. */
 #ifndef PS_CLI_SESSION_H
 #define PS_CLI_SESSION_H
 
@@ -20,7 +21,7 @@ typedef struct {
     double milestones[PS_MAX_MILESTONES];
     ps_optimiser *optimiser;
     int probe_batches;
-    float *x;        /* a batch of inputs and labels for evaluation */
+    float *x; /* a batch of inputs and labels for evaluation */
     int32_t *label;
 } ps_session;
 

@@ -129,8 +129,8 @@ ps_status ps_file_read_line(FILE *stream, const char *path, uint64_t number, siz
         if (*length + 2 > *capacity) {
             char *grown = realloc(*line, 2 * *capacity + 256);
             if (grown == NULL)
-                return ps_fail(PS_ERR_MEMORY, "%s:%llu: no memory for a line of %zu bytes", path, (unsigned long long)number,
-                               *length);
+                return ps_fail(PS_ERR_MEMORY, "%s:%llu: no memory for a line of %zu bytes", path,
+                               (unsigned long long)number, *length);
             *line = grown;
             *capacity = 2 * *capacity + 256;
         }
@@ -149,23 +149,16 @@ ps_status ps_file_read_line(FILE *stream, const char *path, uint64_t number, siz
 const char *ps_file_remedy(int reason) {
     switch (reason) {
         case ENOSPC:
-        case EDQUOT:
-            return "free some space and run again";
-        case EFBIG:
-            return "files may not grow so large here (ulimit -f); raise the limit or choose another place";
+        case EDQUOT: return "free some space and run again";
+        case EFBIG: return "files may not grow so large here (ulimit -f); raise the limit or choose another place";
         case EACCES:
         case EPERM:
-        case EROFS:
-            return "choose another place or mend its permissions";
-        case EISDIR:
-            return "give the name of a file";
+        case EROFS: return "choose another place or mend its permissions";
+        case EISDIR: return "give the name of a file";
         case ENOENT:
-        case ENOTDIR:
-            return "make its folder first, or choose another place";
-        case EPIPE:
-            return "whoever read it has gone; run again";
-        default:
-            return "check the place (is there space left?) and run again";
+        case ENOTDIR: return "make its folder first, or choose another place";
+        case EPIPE: return "whoever read it has gone; run again";
+        default: return "check the place (is there space left?) and run again";
     }
 }
 
@@ -241,7 +234,8 @@ ps_status ps_file_writer_open(ps_file_writer *writer, const char *path) {
 ps_status ps_file_writer_commit(ps_file_writer *writer) {
     bool replaces = writer->temporary != NULL;
     errno = 0;
-    bool failed = fflush(writer->stream) != 0 || ferror(writer->stream) || (replaces && fsync(fileno(writer->stream)) != 0);
+    bool failed =
+        fflush(writer->stream) != 0 || ferror(writer->stream) || (replaces && fsync(fileno(writer->stream)) != 0);
     int reason = errno;
     if (fclose(writer->stream) != 0 && !failed) {
         failed = true;

@@ -1,7 +1,7 @@
 /* Files. Every failure names the path, the system's reason and a remedy. Nothing half-written ever looks whole:
- * documents are written to a temporary name beside the target and renamed when complete. Symbolic links are followed, so
- * that the file they lead to is replaced and not the link; what is no regular file (a device, a pipe, standard output) is
- * written to as it is. */
+ * documents are written to a temporary name beside the target and renamed when complete. Symbolic links are followed,
+ * so that the file they lead to is replaced and not the link; what is no regular file (a device, a pipe, standard
+ * output) is written to as it is. */
 #ifndef PS_CORE_FILE_H
 #define PS_CORE_FILE_H
 
@@ -25,16 +25,17 @@ ps_status ps_file_make_directories(const char *path);
 /* "directory/name" as a heap string; free with free(). */
 ps_status ps_file_join(const char *directory, const char *name, char **path);
 
-/* The relative path that leads from one directory to another ("../../runs", "." for the same), by their real places: links are resolved.
- * Both must exist; free with free(). */
+/* The relative path that leads from one directory to another ("../../runs", "." for the same), by their real places:
+ * links are resolved. Both must exist; free with free(). */
 ps_status ps_file_way(const char *from, const char *to, char **way);
 
 /* What may be done about a failed write, by errno. */
 const char *ps_file_remedy(int reason);
 
-/* One line with its '\n', into a heap block that grows (free with free()); *length 0: the end. A line of more than `most` bytes is an
- * error that names the path and the line's number, for some files never end one. */
-ps_status ps_file_read_line(FILE *stream, const char *path, uint64_t number, size_t most, char **line, size_t *capacity, size_t *length);
+/* One line with its '\n', into a heap block that grows (free with free()); *length 0: the end. A line of more than
+ * `most` bytes is an error that names the path and the line's number, for some files never end one. */
+ps_status ps_file_read_line(FILE *stream, const char *path, uint64_t number, size_t most, char **line, size_t *capacity,
+                            size_t *length);
 
 /* A document written in pieces: open the writer, print to stream, then commit (or discard, which removes the piece). */
 typedef struct {

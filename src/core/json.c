@@ -51,7 +51,8 @@ ps_status ps_json_check_keys(const cJSON *object, const char *const *known, cons
         for (int i = 0; known[i] != NULL && !found; i++) found = strcmp(item->string, known[i]) == 0;
         if (found) continue;
         const char *guess = nearest(item->string, known);
-        if (guess != NULL) return ps_fail(PS_ERR_INPUT, "%s: unknown key \"%s\"; did you mean \"%s\"?", where, item->string, guess);
+        if (guess != NULL)
+            return ps_fail(PS_ERR_INPUT, "%s: unknown key \"%s\"; did you mean \"%s\"?", where, item->string, guess);
         char list[1024] = "";
         for (int i = 0; known[i] != NULL; i++)
             snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", i ? ", " : "", known[i]);
@@ -66,8 +67,8 @@ static ps_status find(const cJSON *object, const char *key, bool required, const
     return PS_OK;
 }
 
-ps_status ps_json_get_double(const cJSON *object, const char *key, bool required, double low, double high, const char *where,
-                             double *value) {
+ps_status ps_json_get_double(const cJSON *object, const char *key, bool required, double low, double high,
+                             const char *where, double *value) {
     const cJSON *item;
     PS_TRY(find(object, key, required, where, &item));
     if (item == NULL) return PS_OK;
@@ -77,11 +78,13 @@ ps_status ps_json_get_double(const cJSON *object, const char *key, bool required
     return PS_OK;
 }
 
-ps_status ps_json_get_int(const cJSON *object, const char *key, bool required, int low, int high, const char *where, int *value) {
+ps_status ps_json_get_int(const cJSON *object, const char *key, bool required, int low, int high, const char *where,
+                          int *value) {
     double number = *value;
     PS_TRY(ps_json_get_double(object, key, required, low, high, where, &number));
     if (number != floor(number))
-        return ps_fail(PS_ERR_INPUT, "%s: \"%s\" must be a whole number from %d to %d, not %g", where, key, low, high, number);
+        return ps_fail(PS_ERR_INPUT, "%s: \"%s\" must be a whole number from %d to %d, not %g", where, key, low, high,
+                       number);
     *value = (int)number;
     return PS_OK;
 }

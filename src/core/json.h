@@ -15,18 +15,20 @@
 ps_status ps_json_read(const char *path, cJSON **document);
 ps_status ps_json_parse(const char *text, const char *where, cJSON **document);
 
-/* Refuses keys of `object` that are not in the NULL-terminated list, naming the key, the nearest known one and all known. */
+/* Refuses keys of `object` that are not in the NULL-terminated list, naming the key, the nearest known one and all
+ * known. */
 ps_status ps_json_check_keys(const cJSON *object, const char *const *known, const char *where);
 
 /* Typed look-ups. Absent keys leave *value as it is (set the default first) unless `required`. */
-ps_status ps_json_get_int(const cJSON *object, const char *key, bool required, int low, int high, const char *where, int *value);
-ps_status ps_json_get_double(const cJSON *object, const char *key, bool required, double low, double high, const char *where,
-                             double *value);
+ps_status ps_json_get_int(const cJSON *object, const char *key, bool required, int low, int high, const char *where,
+                          int *value);
+ps_status ps_json_get_double(const cJSON *object, const char *key, bool required, double low, double high,
+                             const char *where, double *value);
 ps_status ps_json_get_bool(const cJSON *object, const char *key, bool required, const char *where, bool *value);
 ps_status ps_json_get_text(const cJSON *object, const char *key, bool required, const char *where, const char **value);
 
-/* Writing without a tree: a quoted, escaped string; a number that reads back as the same float (9 significant digits) or
- * double (17); NaN and infinity as the strings "NaN", "Infinity", "-Infinity", which JSON has no numbers for. */
+/* Writing without a tree: a quoted, escaped string; a number that reads back as the same float (9 significant digits)
+ * or double (17); NaN and infinity as the strings "NaN", "Infinity", "-Infinity", which JSON has no numbers for. */
 void ps_json_print_text(FILE *stream, const char *text);
 void ps_json_print_float(FILE *stream, float value);
 void ps_json_print_double(FILE *stream, double value);

@@ -53,8 +53,8 @@ ps_status ps_string_format(char **out, const char *format, ...) {
     return *out != NULL ? PS_OK : ps_fail(PS_ERR_MEMORY, "could not allocate a string");
 }
 
-/* Linux keeps the largest resident size of a process across exec, so getrusage answers for whoever started it as well: a small run
- * started by a large program would look large. VmHWM belongs to this program alone. */
+/* Linux keeps the largest resident size of a process across exec, so getrusage answers for whoever started it as well:
+ * a small run started by a large program would look large. VmHWM belongs to this program alone. */
 static size_t high_water_bytes(void) {
     char line[128];
     unsigned long long kib = 0;

@@ -9,15 +9,17 @@
 
 #include "core/memory.h"
 
-/* One job at a time. `ticket` holds the job's generation and which of its chunks, first to last, nobody has claimed yet: a worker that comes late
- * finds another generation or nothing left and touches nothing, so the caller waits for chunks to be done, never for workers to wake up.
- * Even workers claim from the front, odd ones from the back: a thread then works on the same part of a batch in one kernel after the other,
- * whose data are still in its own cache.
- * Task, context and chunks are read after a claim only: the job cannot end, nor be replaced, before the claimed chunk is done. */
+/* One job at a time. `ticket` holds the job's generation and which of its chunks, first to last, nobody has claimed
+ * yet: a worker that comes late finds another generation or nothing left and touches nothing, so the caller waits for
+ * chunks to be done, never for workers to wake up. Even workers claim from the front, odd ones from the back: a thread
+ * then works on the same part of a batch in one kernel after the other, whose data are still in its own cache.
+ * Task, context and chunks are read after a claim only: the job cannot end, nor be replaced, before the claimed chunk
+ * is done. */
 struct ps_pool {
     /* What changes with every chunk lies on a cache line of its own: the processors pass these lines to and fro. */
-    _Alignas(PS_ALIGNMENT) _Atomic uint64_t ticket; /* generation << 40 | end of the unclaimed chunks << 20 | their first */
-    _Alignas(PS_ALIGNMENT) atomic_size_t done;      /* chunks finished */
+    _Alignas(
+        PS_ALIGNMENT) _Atomic uint64_t ticket; /* generation << 40 | end of the unclaimed chunks << 20 | their first */
+    _Alignas(PS_ALIGNMENT) atomic_size_t done; /* chunks finished */
     _Alignas(PS_ALIGNMENT) size_t chunks;
     ps_pool_task *task;
     void *context;
@@ -27,9 +29,10 @@ struct ps_pool {
     pthread_t *workers;
     pthread_mutex_t lock;
     pthread_cond_t job_posted, job_done;
-    cpu_set_t allowed;     /* processors this process may use */
-    int seats;             /* threads in the end, while `threads` counts those that have started */
-    atomic_int *processor; /* on which each thread was last seen, -1: not yet; NULL: there are fewer processors than threads */
+    cpu_set_t allowed; /* processors this process may use */
+    int seats;         /* threads in the end, while `threads` counts those that have started */
+    atomic_int
+        *processor; /* on which each thread was last seen, -1: not yet; NULL: there are fewer processors than threads */
 };
 
 typedef struct {
@@ -45,7 +48,9 @@ enum { TICKET_BITS = 20, MOST_CHUNKS = (1 << TICKET_BITS) - 1, GENERATIONS = (1 
 static uint32_t generation_of(uint64_t ticket) { return (uint32_t)(ticket >> (2 * TICKET_BITS)); }
 static uint32_t end_of(uint64_t ticket) { return (uint32_t)(ticket >> TICKET_BITS) & MOST_CHUNKS; }
 static uint32_t first_of(uint64_t ticket) { return (uint32_t)ticket & MOST_CHUNKS; }
-static uint64_t make_ticket(uint32_t generation, size_t end) { return (uint64_t)generation << (2 * TICKET_BITS) | (uint64_t)end << TICKET_BITS; }
+static uint64_t make_ticket(uint32_t generation, size_t end) {
+    return (uint64_t)generation << (2 * TICKET_BITS) | (uint64_t)end << TICKET_BITS;
+}
 
 static void relax(void) {
 #if defined(__x86_64__) || defined(__i386__)
@@ -76,7 +81,9 @@ static void work(ps_pool *pool, uint32_t generation, int worker) {
     }
 }
 
-static bool has_news(ps_pool *pool, uint32_t seen) { return generation_of(atomic_load(&pool->ticket)) != seen || atomic_load(&pool->stopping); }
+static bool has_news(ps_pool *pool, uint32_t seen) {
+    return generation_of(atomic_load(&pool->ticket)) != seen || atomic_load(&pool->stopping);
+}
 
 /* The processors on which no other thread was last seen. */
 static cpu_set_t free_processors(ps_pool *pool, int worker) {
@@ -88,8 +95,9 @@ static cpu_set_t free_processors(ps_pool *pool, int worker) {
     return free_ones;
 }
 
-/* The kernel may wake a thread on the processor of the one that wakes it, where the two take turns while another processor
- * idles. A worker that finds itself on another's processor moves to a free one; it stays free to be moved anywhere later. */
+/* The kernel may wake a thread on the processor of the one that wakes it, where the two take turns while another
+ * processor idles. A worker that finds itself on another's processor moves to a free one; it stays free to be moved
+ * anywhere later. */
 static void step_aside(ps_pool *pool, int worker) {
     if (pool->processor == NULL) return;
     int here = sched_getcpu();
@@ -108,7 +116,8 @@ static void wait_for_job(ps_pool *pool, uint32_t seen) {
         relax();
     }
     pthread_mutex_lock(&pool->lock);
-    atomic_fetch_add(&pool->sleeping, 1); /* before the last look: post() looks the other way round, so one sees the other */
+    atomic_fetch_add(&pool->sleeping,
+                     1); /* before the last look: post() looks the other way round, so one sees the other */
     while (!has_news(pool, seen)) pthread_cond_wait(&pool->job_posted, &pool->lock);
     atomic_fetch_sub(&pool->sleeping, 1);
     pthread_mutex_unlock(&pool->lock);
@@ -141,7 +150,8 @@ static ps_status start_worker(ps_pool *pool, int index) {
     *start = (worker_start){pool, index};
     if (pthread_create(&pool->workers[index - 1], NULL, worker_main, start) != 0) {
         ps_free_array(start);
-        return ps_fail(PS_ERR_IO, "could not start thread %d of %d; ask for fewer with --threads", index + 1, pool->threads);
+        return ps_fail(PS_ERR_IO, "could not start thread %d of %d; ask for fewer with --threads", index + 1,
+                       pool->threads);
     }
     return PS_OK;
 }
@@ -160,7 +170,8 @@ ps_status ps_pool_create(int threads, ps_pool **out) {
     PS_TRY_CLEANUP(PS_ALLOC((size_t)pool->seats, &pool->workers, "thread pool"));
     if (pool->seats <= processors) PS_TRY_CLEANUP(PS_ALLOC((size_t)pool->seats, &pool->processor, "thread pool"));
     for (int i = 0; pool->processor != NULL && i < pool->seats; i++) atomic_store(&pool->processor[i], -1);
-    for (pool->threads = 1; pool->threads < pool->seats; pool->threads++) PS_TRY_CLEANUP(start_worker(pool, pool->threads));
+    for (pool->threads = 1; pool->threads < pool->seats; pool->threads++)
+        PS_TRY_CLEANUP(start_worker(pool, pool->threads));
     *out = pool;
     return PS_OK;
 cleanup:

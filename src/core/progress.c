@@ -40,10 +40,12 @@ static void draw(const ps_progress *progress, const char *tail) {
     double share = progress->total ? (double)progress->done / (double)progress->total : 1.0;
     double seconds = (double)(ps_clock_ns() - progress->start_ns) * 1e-9;
     uint64_t here = progress->done - progress->started_at;
-    if (here > 0) format_duration(left, sizeof left, seconds / (double)here * (double)(progress->total - progress->done));
+    if (here > 0)
+        format_duration(left, sizeof left, seconds / (double)here * (double)(progress->total - progress->done));
     format_bar(bar, share);
-    snprintf(line, sizeof line, "%s [%s] %llu/%llu  %s%sleft %s", progress->title, bar, (unsigned long long)progress->done,
-             (unsigned long long)progress->total, tail ? tail : "", tail ? "  " : "", left);
+    snprintf(line, sizeof line, "%s [%s] %llu/%llu  %s%sleft %s", progress->title, bar,
+             (unsigned long long)progress->done, (unsigned long long)progress->total, tail ? tail : "",
+             tail ? "  " : "", left);
     if (progress->terminal) fprintf(stderr, "\r%.*s\033[K", terminal_columns() - 1, line);
     else fprintf(stderr, "%s\n", line);
     fflush(stderr);

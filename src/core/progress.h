@@ -1,5 +1,6 @@
-/* What long work says while it runs: on a terminal one line that redraws itself (bar, share, rate, time left, a tail the
- * caller composes), elsewhere a plain line now and then; nothing when quiet. Writes to stderr, so stdout stays clean. */
+/* What long work says while it runs: on a terminal one line that redraws itself (bar, share, rate, time left, a tail
+ * the caller composes), elsewhere a plain line now and then; nothing when quiet. Writes to stderr, so stdout stays
+ * clean. */
 #ifndef PS_CORE_PROGRESS_H
 #define PS_CORE_PROGRESS_H
 
@@ -7,8 +8,8 @@
 #include <stdint.h>
 
 typedef struct {
-    const char *title;      /* borrowed */
-    uint64_t total, done;   /* in steps of the work */
+    const char *title;    /* borrowed */
+    uint64_t total, done; /* in steps of the work */
     uint64_t start_ns, shown_ns, started_at;
     bool quiet, terminal;
 } ps_progress;

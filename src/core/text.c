@@ -29,7 +29,8 @@ int ps_text_distance(const char *a, const char *b) {
 
 bool ps_text_matches(const char *pattern, const char *text) { return fnmatch(pattern, text, 0) == 0; }
 
-/* Bytes of the character that begins here and its code point; 1 and 0xFFFFFFFF where the bytes are no UTF-8 (RFC 3629). */
+/* Bytes of the character that begins here and its code point; 1 and 0xFFFFFFFF where the bytes are no UTF-8 (RFC
+ * 3629). */
 static int decode(const unsigned char *text, uint32_t *code) {
     static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
     int length = text[0] < 0x80             ? 1

@@ -11,9 +11,9 @@ int ps_text_distance(const char *a, const char *b);
 /* Shell-style match of names with * and ?, for choosing layers and quantities. */
 bool ps_text_matches(const char *pattern, const char *text);
 
-/* Names of traces and files are others' words, and a terminal obeys some of them. Every character that is not to be shown as
- * it stands (control characters, also those of Latin-1; marks that turn the direction of writing or have no width; what is no
- * UTF-8) becomes '?'; tabs stay, newlines where `keep_lines`. In place, as the text never grows. */
+/* Names of traces and files are others' words, and a terminal obeys some of them. Every character that is not to be
+ * shown as it stands (control characters, also those of Latin-1; marks that turn the direction of writing or have no
+ * width; what is no UTF-8) becomes '?'; tabs stay, newlines where `keep_lines`. In place, as the text never grows. */
 void ps_text_make_showable(char *text, bool keep_lines);
 /* Whether that would leave it as it is (tabs and newlines are none to be shown here). */
 bool ps_text_is_showable(const char *text);

@@ -1,5 +1,5 @@
-/* CIFAR-10 and CIFAR-100, binary version (Krizhevsky 2009): records of label byte(s) and 3072 pixel bytes, the red, green
- * and blue planes of 32 x 32 in turn. CIFAR-100 has two label bytes, coarse then fine; the fine one is used. */
+/* CIFAR-10 and CIFAR-100, binary version (Krizhevsky 2009): records of label byte(s) and 3072 pixel bytes, the red,
+ * green and blue planes of 32 x 32 in turn. CIFAR-100 has two label bytes, coarse then fine; the fine one is used. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,8 +27,8 @@ static const cifar_kind cifar10 = {10,
                                    "batches.meta.txt",
                                    "cifar-10-batches-bin",
                                    "data_batch_1.bin to data_batch_5.bin"};
-static const cifar_kind cifar100 = {100,        2, cifar100_train, "test.bin", "fine_label_names.txt", "cifar-100-binary",
-                                    "train.bin"};
+static const cifar_kind cifar100 = {
+    100, 2, cifar100_train, "test.bin", "fine_label_names.txt", "cifar-100-binary", "train.bin"};
 
 /* Planes to interleaved. */
 static void interleave(const uint8_t *planes, uint8_t *pixel) {
@@ -49,7 +49,8 @@ static ps_status read_record(FILE *stream, const char *path, const cifar_kind *k
         return ps_fail(
             PS_ERR_INPUT,
             "%s: record %llu (byte %llu) has label %d, but labels are 0 to %d; is this the binary version of CIFAR-%d?",
-            path, (unsigned long long)record, (unsigned long long)(record * size), label, kind->classes - 1, kind->classes);
+            path, (unsigned long long)record, (unsigned long long)(record * size), label, kind->classes - 1,
+            kind->classes);
     split->label[split->count] = (int16_t)label;
     interleave(bytes + kind->label_bytes, (uint8_t *)split->pixel + (size_t)split->count * PIXELS);
     split->count++;
@@ -61,11 +62,12 @@ static ps_status read_file(const char *path, const cifar_kind *kind, const ps_im
     PS_TRY(ps_file_size(path, &size));
     uint64_t records = size / record_size;
     if (records == 0 || size % record_size != 0)
-        return ps_fail(PS_ERR_INPUT,
-                       "%s: ends inside record %llu, which starts at byte %llu: %llu bytes are no multiple of %llu; fetch "
-                       "the file again",
-                       path, (unsigned long long)records, (unsigned long long)(records * record_size),
-                       (unsigned long long)size, (unsigned long long)record_size);
+        return ps_fail(
+            PS_ERR_INPUT,
+            "%s: ends inside record %llu, which starts at byte %llu: %llu bytes are no multiple of %llu; fetch "
+            "the file again",
+            path, (unsigned long long)records, (unsigned long long)(records * record_size), (unsigned long long)size,
+            (unsigned long long)record_size);
     PS_TRY(ps_images_reserve(images, split, (size_t)split->count + (size_t)records));
     FILE *stream = fopen(path, "rb");
     if (stream == NULL) return ps_fail(PS_ERR_IO, "%s: %s; check its permissions", path, strerror(errno));
@@ -75,8 +77,8 @@ static ps_status read_file(const char *path, const cifar_kind *kind, const ps_im
     return status;
 }
 
-static ps_status read_if_present(const char *directory, const char *name, const cifar_kind *kind, const ps_images *images,
-                                 ps_image_split *split) {
+static ps_status read_if_present(const char *directory, const char *name, const cifar_kind *kind,
+                                 const ps_images *images, ps_image_split *split) {
     char *path;
     PS_TRY(ps_file_join(directory, name, &path));
     ps_status status = ps_file_exists(path) ? read_file(path, kind, images, split) : PS_OK;

@@ -52,8 +52,8 @@ static void list_formats(char *text, size_t size) {
     text[0] = '\0';
     for (int i = 0; i < FORMATS && used < size; i++) {
         const format *f = &formats[i];
-        used += (size_t)snprintf(text + used, size - used, "%s%s%s%s", i ? ", " : "", f->name, f->argument[0] ? ":" : "",
-                                 f->argument);
+        used += (size_t)snprintf(text + used, size - used, "%s%s%s%s", i ? ", " : "", f->name,
+                                 f->argument[0] ? ":" : "", f->argument);
     }
 }
 
@@ -93,7 +93,8 @@ static ps_status split_source(const char *source, const format **found, const ch
 static ps_status check_options(const ps_dataset_options *options) {
     enum { LARGEST = 4096 };
     if (options->size < 0 || options->size > LARGEST)
-        return ps_fail(PS_ERR_USAGE, "size must be 1 to %d, or 0 for the size as stored, not %d", LARGEST, options->size);
+        return ps_fail(PS_ERR_USAGE, "size must be 1 to %d, or 0 for the size as stored, not %d", LARGEST,
+                       options->size);
     if (options->probe_count < 0)
         return ps_fail(PS_ERR_USAGE, "the probe cannot hold %d images; give 0 or more", options->probe_count);
     if (options->train_limit < 0 || options->test_limit < 0)
@@ -125,7 +126,8 @@ static ps_status select_images(ps_dataset *dataset, const ps_dataset_options *op
     ps_images *images = &dataset->images;
     int stored = images->train.count, probe = options->probe_count, limit = options->train_limit;
     if (probe >= stored)
-        return ps_fail(PS_ERR_USAGE, "%s: a probe of %d images leaves none of its %d for training; make the probe smaller",
+        return ps_fail(PS_ERR_USAGE,
+                       "%s: a probe of %d images leaves none of its %d for training; make the probe smaller",
                        dataset->source, probe, stored);
     int left = stored - probe;
     if (limit > left)
@@ -147,8 +149,8 @@ static ps_status select_images(ps_dataset *dataset, const ps_dataset_options *op
     return PS_OK;
 }
 
-static ps_status resize_split(const ps_images *from, const ps_image_split *source, ps_images *to, ps_image_split *target,
-                              ps_resizer *resizer) {
+static ps_status resize_split(const ps_images *from, const ps_image_split *source, ps_images *to,
+                              ps_image_split *target, ps_resizer *resizer) {
     size_t source_size = ps_images_sample_bytes(from), target_size = ps_images_sample_bytes(to);
     PS_TRY(ps_images_reserve(to, target, (size_t)source->count));
     for (int i = 0; i < source->count; i++) {
@@ -221,7 +223,8 @@ static void float_moments(const float *pixel, size_t positions, size_t channels,
 
 static ps_status compute_normalisation(ps_dataset *dataset) {
     const ps_images *images = &dataset->images;
-    size_t channels = (size_t)images->shape.c, positions = ps_shape_positions(images->shape) * (size_t)dataset->probe_start;
+    size_t channels = (size_t)images->shape.c,
+           positions = ps_shape_positions(images->shape) * (size_t)dataset->probe_start;
     bool bytes = images->type == PS_PIXEL_BYTE;
     PS_TRY(PS_ALLOC(channels, &dataset->mean, "data set"));
     PS_TRY(PS_ALLOC(channels, &dataset->deviation, "data set"));
@@ -237,7 +240,8 @@ static ps_status compute_normalisation(ps_dataset *dataset) {
     return PS_OK;
 }
 
-static void digest_split(ps_digest *digest, const ps_images *images, const ps_image_split *split, int first, int count) {
+static void digest_split(ps_digest *digest, const ps_images *images, const ps_image_split *split, int first,
+                         int count) {
     size_t sample = ps_images_sample_bytes(images), labels = images->labels_per_sample;
     ps_digest_u64(digest, (uint64_t)count);
     if (count == 0) return;
@@ -247,7 +251,8 @@ static void digest_split(ps_digest *digest, const ps_images *images, const ps_im
 
 static void compute_digest(ps_dataset *dataset) {
     const ps_images *images = &dataset->images;
-    const int shape[6] = {images->shape.c, images->shape.d, images->shape.h, images->shape.w, images->classes, images->type};
+    const int shape[6] = {images->shape.c, images->shape.d, images->shape.h,
+                          images->shape.w, images->classes, images->type};
     ps_digest digest = ps_digest_start();
     for (int i = 0; i < 6; i++) ps_digest_u64(&digest, (uint64_t)shape[i]);
     digest_split(&digest, images, &images->train, 0, dataset->probe_start);
@@ -320,24 +325,22 @@ const char *ps_dataset_class_name(const ps_dataset *dataset, int class_index) {
 
 int ps_dataset_count(const ps_dataset *dataset, ps_split split) {
     switch (split) {
-        case PS_SPLIT_TRAIN:
-            return dataset->probe_start;
-        case PS_SPLIT_PROBE:
-            return dataset->images.train.count - dataset->probe_start;
-        case PS_SPLIT_TEST:
-            return dataset->images.test.count;
-        default:
-            return 0;
+        case PS_SPLIT_TRAIN: return dataset->probe_start;
+        case PS_SPLIT_PROBE: return dataset->images.train.count - dataset->probe_start;
+        case PS_SPLIT_TEST: return dataset->images.test.count;
+        default: return 0;
     }
 }
 
-static void normalise_bytes(const ps_dataset *dataset, const uint8_t *pixel, size_t positions, size_t channels, float *x) {
+static void normalise_bytes(const ps_dataset *dataset, const uint8_t *pixel, size_t positions, size_t channels,
+                            float *x) {
     for (size_t i = 0; i < positions; i++) {
         for (size_t c = 0; c < channels; c++) *x++ = dataset->byte_value[c * BYTE_VALUES + *pixel++];
     }
 }
 
-static void normalise_floats(const ps_dataset *dataset, const float *pixel, size_t positions, size_t channels, float *x) {
+static void normalise_floats(const ps_dataset *dataset, const float *pixel, size_t positions, size_t channels,
+                             float *x) {
     for (size_t i = 0; i < positions; i++) {
         for (size_t c = 0; c < channels; c++) *x++ = (float)((*pixel++ - dataset->mean[c]) / dataset->deviation[c]);
     }

@@ -16,11 +16,11 @@
 typedef enum { PS_SPLIT_TRAIN, PS_SPLIT_PROBE, PS_SPLIT_TEST, PS_SPLITS } ps_split;
 
 typedef struct {
-    int size;               /* wanted height and width (and depth in 3D); 0: as stored */
-    int probe_count;        /* images held apart for the probe */
-    int train_limit;        /* use at most this many training images (first ones, after the probe is cut); 0: all */
-    int test_limit;         /* likewise; 0: all */
-    uint64_t seed;          /* synthetic data only */
+    int size;        /* wanted height and width (and depth in 3D); 0: as stored */
+    int probe_count; /* images held apart for the probe */
+    int train_limit; /* use at most this many training images (first ones, after the probe is cut); 0: all */
+    int test_limit;  /* likewise; 0: all */
+    uint64_t seed;   /* synthetic data only */
 } ps_dataset_options;
 
 typedef struct ps_dataset ps_dataset;

@@ -2,8 +2,9 @@
  * dataset_list.def; dataset.c does everything after that (limits, probe, resizing, moments, digest).
  *
  * The function fills *out with whole splits in stored order, channels-last, and may leave the test split empty.
- * Everything in *out is freed by the caller with ps_images_clear, after a failure too. A format whose samples differ in size
- * must bring them to one size itself (data/resize.h; options->size says which). It may ignore all other options. */
+ * Everything in *out is freed by the caller with ps_images_clear, after a failure too. A format whose samples differ in
+ * size must bring them to one size itself (data/resize.h; options->size says which). It may ignore all other
+ * options. */
 #ifndef PS_DATA_FORMAT_H
 #define PS_DATA_FORMAT_H
 
@@ -47,11 +48,13 @@ typedef ps_status ps_format_read(const char *argument, const ps_dataset_options 
 size_t ps_images_sample_bytes(const ps_images *images);
 /* Makes room for at least `count` samples (shape, type and labels_per_sample must be set), keeping those there are. */
 ps_status ps_images_reserve(const ps_images *images, ps_image_split *split, size_t count);
-/* Reads names, one a line, from a text file where it exists; keeps numbers where it does not have one for every class. */
+/* Reads names, one a line, from a text file where it exists; keeps numbers where it does not have one for every
+ * class. */
 ps_status ps_images_read_class_names(ps_images *images, const char *path);
 void ps_images_clear(ps_images *images);
 
 /* A data set of images that are in memory already; takes them over, also on failure. ps_dataset_open ends here. */
-ps_status ps_dataset_from_images(const char *source, const ps_dataset_options *options, ps_images *images, ps_dataset **out);
+ps_status ps_dataset_from_images(const char *source, const ps_dataset_options *options, ps_images *images,
+                                 ps_dataset **out);
 
 #endif

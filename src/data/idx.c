@@ -1,5 +1,5 @@
-/* IDX files as MNIST (LeCun et al. 1998) and Fashion-MNIST (Xiao et al. 2017) use them: big-endian header (magic, counts),
- * then bytes. zlib reads .gz and plain files alike. */
+/* IDX files as MNIST (LeCun et al. 1998) and Fashion-MNIST (Xiao et al. 2017) use them: big-endian header (magic,
+ * counts), then bytes. zlib reads .gz and plain files alike. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,9 +36,10 @@ static ps_status read_exactly(idx_file *file, void *bytes, size_t size, size_t o
         size_t wanted = size - done < 1u << 20 ? size - done : 1u << 20;
         int got = gzread(file->stream, (char *)bytes + done, (unsigned)wanted);
         if (got <= 0)
-            return ps_fail(PS_ERR_INPUT,
-                           "%s: could not be read past byte %zu of the %zu its header calls for (%s); fetch the file again",
-                           file->path, offset + done, expected, reason(file->stream));
+            return ps_fail(
+                PS_ERR_INPUT,
+                "%s: could not be read past byte %zu of the %zu its header calls for (%s); fetch the file again",
+                file->path, offset + done, expected, reason(file->stream));
         done += (size_t)got;
     }
     return PS_OK;
@@ -65,9 +66,10 @@ static ps_status check_claim(const idx_file *file, uint64_t claimed) {
     PS_TRY(ps_file_size(file->path, &size));
     uint64_t possible = gzdirect(file->stream) ? size : size * DEFLATE_MOST;
     if (claimed > possible)
-        return ps_fail(PS_ERR_INPUT,
-                       "%s: its header claims %llu bytes, but the file of %llu bytes cannot hold them; fetch the file again",
-                       file->path, (unsigned long long)claimed, (unsigned long long)size);
+        return ps_fail(
+            PS_ERR_INPUT,
+            "%s: its header claims %llu bytes, but the file of %llu bytes cannot hold them; fetch the file again",
+            file->path, (unsigned long long)claimed, (unsigned long long)size);
     return PS_OK;
 }
 
@@ -91,7 +93,8 @@ static ps_status read_images(idx_file *file, ps_images *images, ps_image_split *
     uint64_t count = file->count[0], rows = file->count[1], columns = file->count[2];
     if (count < 1 || rows < 1 || columns < 1 || rows > SIDE_MOST || columns > SIDE_MOST)
         return ps_fail(
-            PS_ERR_INPUT, "%s: its header says %llu images of %llu x %llu, but sides must be 1 to %d; is it the right file?",
+            PS_ERR_INPUT,
+            "%s: its header says %llu images of %llu x %llu, but sides must be 1 to %d; is it the right file?",
             file->path, (unsigned long long)count, (unsigned long long)rows, (unsigned long long)columns, SIDE_MOST);
     ps_shape shape = {1, 1, 1, (int)rows, (int)columns};
     if (images->shape.n == 1 && !ps_shape_equal(images->shape, shape))
@@ -112,21 +115,22 @@ static ps_status read_labels(idx_file *file, const char *images_path, ps_image_s
     enum { HEADER = 8 };
     PS_TRY(read_header(file, MAGIC_LABELS));
     if (file->count[0] != (uint32_t)split->count)
-        return ps_fail(PS_ERR_INPUT, "%s: has %u labels for the %d images of %s; take both from one data set", file->path,
-                       (unsigned)file->count[0], split->count, images_path);
+        return ps_fail(PS_ERR_INPUT, "%s: has %u labels for the %d images of %s; take both from one data set",
+                       file->path, (unsigned)file->count[0], split->count, images_path);
     for (int i = 0; i < split->count; i++) {
         uint8_t label;
         PS_TRY(read_exactly(file, &label, 1, HEADER + (size_t)i, HEADER + (size_t)split->count));
         if (label >= CLASSES)
             return ps_fail(PS_ERR_INPUT,
-                           "%s: record %d (byte %d) has label %d, but labels are 0 to %d; is it the right file?", file->path,
-                           i, HEADER + i, label, CLASSES - 1);
+                           "%s: record %d (byte %d) has label %d, but labels are 0 to %d; is it the right file?",
+                           file->path, i, HEADER + i, label, CLASSES - 1);
         split->label[i] = label;
     }
     return check_end(file, HEADER + (uint64_t)split->count);
 }
 
-/* The names in use: mnist.org's and the ones some unpackers make of them; plain first. *path is NULL where there is none. */
+/* The names in use: mnist.org's and the ones some unpackers make of them; plain first. *path is NULL where there is
+ * none. */
 static ps_status find_file(const char *directory, const char *stem, const char *kind, char **path) {
     static const char *const patterns[] = {"%s-%s-ubyte", "%s.%s-ubyte", "%s-%s-ubyte.gz", "%s.%s-ubyte.gz"};
     for (int i = 0; i < 4; i++) {
@@ -144,9 +148,10 @@ static ps_status open_file(const char *directory, const char *stem, const char *
     uint64_t size;
     PS_TRY(find_file(directory, stem, kind, &file->path));
     if (file->path == NULL)
-        return ps_fail(PS_ERR_INPUT,
-                       "%s: holds no %s-%s-ubyte (nor %s.%s-ubyte, nor either with .gz); give the folder of the idx files",
-                       directory, stem, kind, stem, kind);
+        return ps_fail(
+            PS_ERR_INPUT,
+            "%s: holds no %s-%s-ubyte (nor %s.%s-ubyte, nor either with .gz); give the folder of the idx files",
+            directory, stem, kind, stem, kind);
     PS_TRY(ps_file_size(file->path, &size));
     file->stream = gzopen(file->path, "rb");
     if (file->stream == NULL) return ps_fail(PS_ERR_IO, "%s: %s; check its permissions", file->path, strerror(errno));

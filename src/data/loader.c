@@ -38,8 +38,8 @@ ps_status ps_loader_create(const ps_dataset *dataset, const ps_loader_options *o
     ps_shape shape = ps_dataset_sample_shape(dataset);
     int side = shape.h < shape.w ? shape.h : shape.w;
     if (options->crop_pad < 0 || options->crop_pad >= side)
-        return ps_fail(PS_ERR_USAGE, "crop padding must be 0 (no crop) to %d, less than the image's side, not %d", side - 1,
-                       options->crop_pad);
+        return ps_fail(PS_ERR_USAGE, "crop padding must be 0 (no crop) to %d, less than the image's side, not %d",
+                       side - 1, options->crop_pad);
     if (images < options->batch)
         return ps_fail(PS_ERR_USAGE,
                        "%s: %d training images are less than one batch of %d; use a smaller batch or more images",
@@ -68,7 +68,9 @@ void ps_loader_destroy(ps_loader *loader) {
     ps_free(loader);
 }
 
-uint64_t ps_loader_steps_per_epoch(const ps_loader *loader) { return loader->train_count / (uint32_t)loader->options.batch; }
+uint64_t ps_loader_steps_per_epoch(const ps_loader *loader) {
+    return loader->train_count / (uint32_t)loader->options.batch;
+}
 
 /* ---- augmentation, in place ---- */
 
@@ -77,7 +79,8 @@ typedef struct {
     bool flip;
 } view;
 
-/* Where a crop of the padded image starts, seen from the image itself: in [-pad, pad]. A flat image has no depth to crop. */
+/* Where a crop of the padded image starts, seen from the image itself: in [-pad, pad]. A flat image has no depth to
+ * crop. */
 static view draw_view(const ps_loader *loader, uint64_t epoch, uint32_t sample) {
     ps_rng_key key = ps_rng_key_fold(ps_rng_key_fold(loader->augment_key, epoch), sample);
     int pad = loader->options.crop_pad;
@@ -118,8 +121,8 @@ static void shift_volume(char *volume, ps_shape shape, view v, size_t cell, int 
             char *target = volume + ((size_t)z * (size_t)shape.h + (size_t)y) * row;
             if (from_z < 0 || from_z >= shape.d || from_y < 0 || from_y >= shape.h) memset(target, fill, row);
             else
-                shift_row(target, volume + ((size_t)from_z * (size_t)shape.h + (size_t)from_y) * row, shape.w, v.x, cell,
-                          fill);
+                shift_row(target, volume + ((size_t)from_z * (size_t)shape.h + (size_t)from_y) * row, shape.w, v.x,
+                          cell, fill);
         }
     }
 }
@@ -196,7 +199,8 @@ void ps_loader_train_batch(ps_loader *loader, uint64_t step, float *x, int32_t *
         loader->order_known = true;
     }
     size_t first = (size_t)(step % steps) * (size_t)loader->options.batch;
-    batch_job job = {.loader = loader, .fill_row = fill_train_row, .epoch = epoch, .first = first, .x = x, .label = label};
+    batch_job job = {
+        .loader = loader, .fill_row = fill_train_row, .epoch = epoch, .first = first, .x = x, .label = label};
     fill_batch(&job, pool);
 }
 

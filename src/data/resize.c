@@ -146,7 +146,8 @@ void ps_resize_labels(const ps_resizer *resizer, const int16_t *from, int16_t *t
     ps_shape f = resizer->from, t = resizer->to;
     for (int z = 0; z < t.d; z++) {
         for (int y = 0; y < t.h; y++) {
-            size_t row = ((size_t)under_centre(z, f.d, t.d) * (size_t)f.h + (size_t)under_centre(y, f.h, t.h)) * (size_t)f.w;
+            size_t row =
+                ((size_t)under_centre(z, f.d, t.d) * (size_t)f.h + (size_t)under_centre(y, f.h, t.h)) * (size_t)f.w;
             for (int x = 0; x < t.w; x++) *to++ = from[row + (size_t)under_centre(x, f.w, t.w)];
         }
     }

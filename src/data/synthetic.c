@@ -1,10 +1,12 @@
 /* Synthetic images: no files, and no real data - textures whose class is their arrangement, not their pixels.
  *
- * Ten classes: five patterns (rows, columns, diagonals, grids, rings), each fine (about 3 pixels a period) or coarse (about
- * 7). Phase, slant, centre, contrast, colour and sign are random, so a class's mean image says little: only a tint per class
- * (weaker than the random tint of every image) is open to a linear model. All classes survive a horizontal flip.
+ * Ten classes: five patterns (rows, columns, diagonals, grids, rings), each fine (about 3 pixels a period) or coarse
+ * (about 7). Phase, slant, centre, contrast, colour and sign are random, so a class's mean image says little: only a
+ * tint per class (weaker than the random tint of every image) is open to a linear model. All classes survive a
+ * horizontal flip.
  *
- * Arithmetic is +, -, *, /, floor and sqrt on floats (all exactly rounded), so that every machine makes the same bytes. */
+ * Arithmetic is +, -, *, /, floor and sqrt on floats (all exactly rounded), so that every machine makes the same
+ * bytes. */
 #include <math.h>
 #include <stdio.h>
 
@@ -67,16 +69,11 @@ static float pattern_at(const recipe *r, float y, float x) {
     float rows = (y + r->slant * x) / r->period + r->phase[0], columns = (x - r->slant * y) / r->period + r->phase[1];
     float dy = y - r->centre[0], dx = x - r->centre[1];
     switch (r->pattern) {
-        case 0:
-            return wave(rows);
-        case 1:
-            return wave(columns);
-        case 2:
-            return wave((y + r->turn * (1.0f + r->slant) * x) / (1.4142135f * r->period) + r->phase[0]);
-        case 3:
-            return 1.5f * wave(rows) * wave(columns);
-        default:
-            return wave(sqrtf(dy * dy + dx * dx) / r->period + r->phase[0]);
+        case 0: return wave(rows);
+        case 1: return wave(columns);
+        case 2: return wave((y + r->turn * (1.0f + r->slant) * x) / (1.4142135f * r->period) + r->phase[0]);
+        case 3: return 1.5f * wave(rows) * wave(columns);
+        default: return wave(sqrtf(dy * dy + dx * dx) / r->period + r->phase[0]);
     }
 }
 
@@ -103,7 +100,8 @@ static void draw_image(ps_rng_key key, int label, int side, uint8_t *pixel) {
 }
 
 /* Classes in turn: every run of ten images, so every limit and probe, is balanced; the loader shuffles. */
-static ps_status draw_split(const char *name, uint64_t seed, int count, const ps_images *images, ps_image_split *split) {
+static ps_status draw_split(const char *name, uint64_t seed, int count, const ps_images *images,
+                            ps_image_split *split) {
     ps_rng_key key = ps_rng_key_of(seed, name);
     size_t sample = ps_images_sample_bytes(images);
     PS_TRY(ps_images_reserve(images, split, (size_t)count));
@@ -122,10 +120,11 @@ ps_status ps_synthetic_read(const char *argument, const ps_dataset_options *opti
     int train = options->train_limit > 0 ? options->train_limit : TRAIN_DEFAULT;
     int test = options->test_limit > 0 ? options->test_limit : TEST_DEFAULT;
     if (side < SIDE_LEAST || side > SIDE_MOST)
-        return ps_fail(PS_ERR_USAGE, "synthetic images can be %d to %d pixels wide, not %d; change the size", SIDE_LEAST,
-                       SIDE_MOST, side);
+        return ps_fail(PS_ERR_USAGE, "synthetic images can be %d to %d pixels wide, not %d; change the size",
+                       SIDE_LEAST, SIDE_MOST, side);
     if (train > COUNT_MOST || test > COUNT_MOST || options->probe_count > COUNT_MOST)
-        return ps_fail(PS_ERR_USAGE, "synthetic data holds at most %d images for training, probe and test each; ask for fewer",
+        return ps_fail(PS_ERR_USAGE,
+                       "synthetic data holds at most %d images for training, probe and test each; ask for fewer",
                        COUNT_MOST);
     out->shape = (ps_shape){1, CHANNELS, 1, side, side};
     out->type = PS_PIXEL_BYTE;

@@ -1,4 +1,5 @@
-/* Fusing batch normalisation with what follows it, on the graph: the merged node computes the same function in one pass over memory. */
+/* Fusing batch normalisation with what follows it, on the graph: the merged node computes the same function in one pass
+ * over memory. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,7 +12,8 @@ static bool is_type(const ps_graph *graph, int node, const char *type) {
 
 /* A normalisation that nothing is merged into yet and that only the node in question reads. */
 static bool is_free_norm(const ps_graph *graph, int node, const int *readers) {
-    return is_type(graph, node, "batch_norm") && graph->node[node].gate == NULL && graph->node[node].inputs == 1 && readers[node] == 1;
+    return is_type(graph, node, "batch_norm") && graph->node[node].gate == NULL && graph->node[node].inputs == 1 &&
+           readers[node] == 1;
 }
 
 int ps_graph_fusable_norm(const ps_graph *graph, int gate, const int *readers, int *add, int *residual) {
@@ -64,14 +66,16 @@ static ps_status merged_attributes(const ps_node *norm, const ps_node *gate, cJS
     bool whole = cJSON_AddStringToObject(*out, "activation", gate->type->name) != NULL;
     /* Through the text of the gate's own attribute where it has one, so that not even a rounding differs. */
     const cJSON *own = cJSON_GetObjectItemCaseSensitive(gate->attributes, "slope");
-    if (leaky) whole = whole && cJSON_AddNumberToObject(*out, "slope", own != NULL ? own->valuedouble : (double)slope) != NULL;
+    if (leaky)
+        whole = whole && cJSON_AddNumberToObject(*out, "slope", own != NULL ? own->valuedouble : (double)slope) != NULL;
     if (whole) return PS_OK;
     cJSON_Delete(*out);
     *out = NULL;
     return ps_fail(PS_ERR_MEMORY, "node \"%s\": could not allocate its attributes", norm->name);
 }
 
-static ps_status copy_merged(const ps_graph *from, int norm, const fusion *plan, const int *index, ps_graph *to, int *at) {
+static ps_status copy_merged(const ps_graph *from, int norm, const fusion *plan, const int *index, ps_graph *to,
+                             int *at) {
     const ps_node *node = &from->node[norm], *gate = &from->node[plan[norm].gate];
     int input[2] = {node->input[0], plan[norm].residual}, inputs = plan[norm].add >= 0 ? 2 : 1;
     cJSON *attributes;
@@ -87,7 +91,8 @@ static ps_status copy_all(const ps_graph *from, const fusion *plan, int *index, 
         if (plan[i].merged >= 0) {
             PS_TRY(copy_merged(from, plan[i].merged, plan, index, to, &index[i]));
         } else if (!plan[i].dropped) {
-            PS_TRY(ps_graph_copy_node(from, node, node->gate, node->attributes, node->input, node->inputs, index, to, &index[i]));
+            PS_TRY(ps_graph_copy_node(from, node, node->gate, node->attributes, node->input, node->inputs, index, to,
+                                      &index[i]));
         }
     }
     return PS_OK;

@@ -12,14 +12,16 @@
 
 enum { LONGEST_NAME = 200, LARGEST_SIDE = 1 << 20 };
 
-/* Names end up in tables, traces and file names of tensors: nothing that is not to be shown as it stands, no endless ones. */
+/* Names end up in tables, traces and file names of tensors: nothing that is not to be shown as it stands, no endless
+ * ones. */
 static ps_status check_name(const char *name, const char *what, const char *where) {
     if (name[0] == '\0') return ps_fail(PS_ERR_INPUT, "%s: the %s must not be empty", where, what);
     if (strlen(name) > LONGEST_NAME)
         return ps_fail(PS_ERR_INPUT, "%s: the %s is longer than %d characters; shorten it", where, what, LONGEST_NAME);
     if (!ps_text_is_showable(name))
-        return ps_fail(PS_ERR_INPUT, "%s: the %s holds a control character, one that is not seen, or no UTF-8; use printable ones", where,
-                       what);
+        return ps_fail(PS_ERR_INPUT,
+                       "%s: the %s holds a control character, one that is not seen, or no UTF-8; use printable ones",
+                       where, what);
     return PS_OK;
 }
 
@@ -29,8 +31,8 @@ ps_status ps_graph_create(const char *name, ps_shape input, ps_graph **out) {
     const int side[] = {input.c, input.d, input.h, input.w};
     for (int i = 0; i < 4; i++)
         if (side[i] < 1 || side[i] > LARGEST_SIDE)
-            return ps_fail(PS_ERR_INPUT, "%s: the input is %d x %d x %d x %d (c, d, h, w); each must be from 1 to %d", name, input.c,
-                           input.d, input.h, input.w, LARGEST_SIDE);
+            return ps_fail(PS_ERR_INPUT, "%s: the input is %d x %d x %d x %d (c, d, h, w); each must be from 1 to %d",
+                           name, input.c, input.d, input.h, input.w, LARGEST_SIDE);
     input.n = 1;
     if ((double)input.c * input.d * input.h * input.w > INT_MAX)
         return ps_fail(PS_ERR_INPUT, "%s: one input sample has more than 2^31 values; use a smaller input", name);
@@ -73,17 +75,19 @@ void ps_graph_input_shapes(const ps_graph *graph, int node, ps_shape *shape) {
     for (int i = 0; i < n->inputs; i++) shape[i] = n->input[i] < 0 ? graph->input : graph->node[n->input[i]].shape;
 }
 
-static ps_status check_inputs(const ps_graph *graph, const ps_node_spec *spec, const ps_layer_type *type, const char *where) {
+static ps_status check_inputs(const ps_graph *graph, const ps_node_spec *spec, const ps_layer_type *type,
+                              const char *where) {
     if (spec->inputs < type->min_inputs || spec->inputs > type->max_inputs) {
         if (type->min_inputs == type->max_inputs)
             return ps_fail(PS_ERR_INPUT, "%s: %s takes %d input%s, not %d", where, type->name, type->min_inputs,
                            type->min_inputs == 1 ? "" : "s", spec->inputs);
-        return ps_fail(PS_ERR_INPUT, "%s: %s takes %d to %d inputs, not %d", where, type->name, type->min_inputs, type->max_inputs,
-                       spec->inputs);
+        return ps_fail(PS_ERR_INPUT, "%s: %s takes %d to %d inputs, not %d", where, type->name, type->min_inputs,
+                       type->max_inputs, spec->inputs);
     }
     for (int i = 0; i < spec->inputs; i++)
         if (spec->input[i] < -1 || spec->input[i] >= graph->count)
-            return ps_fail(PS_ERR_INPUT, "%s: input %d does not stand before it; nodes stand in forward order", where, i + 1);
+            return ps_fail(PS_ERR_INPUT, "%s: input %d does not stand before it; nodes stand in forward order", where,
+                           i + 1);
     return PS_OK;
 }
 
@@ -103,7 +107,9 @@ static ps_status node_infer(const ps_graph *graph, ps_node *node, const char *wh
     PS_TRY(node->type->infer(node->config, in, node->inputs, where, &node->shape));
     node->shape.n = 1;
     if ((double)node->shape.c * node->shape.d * node->shape.h * node->shape.w > INT_MAX)
-        return ps_fail(PS_ERR_INPUT, "%s: its output has more than 2^31 values a sample; use fewer channels or a smaller input", where);
+        return ps_fail(PS_ERR_INPUT,
+                       "%s: its output has more than 2^31 values a sample; use fewer channels or a smaller input",
+                       where);
     return PS_OK;
 }
 
@@ -121,7 +127,8 @@ static ps_status node_fill(const ps_graph *graph, ps_node *node, const ps_node_s
     float slope;
     if (type->gate != NULL && type->gate(node->config, &slope))
         return ps_string_copy(spec->gate != NULL ? spec->gate : spec->name, &node->gate);
-    if (spec->gate != NULL) return ps_fail(PS_ERR_INPUT, "%s: has a \"gate\" but no activation that could be one", where);
+    if (spec->gate != NULL)
+        return ps_fail(PS_ERR_INPUT, "%s: has a \"gate\" but no activation that could be one", where);
     return PS_OK;
 }
 
@@ -147,7 +154,8 @@ static ps_status add_checked(ps_graph *graph, const ps_node_spec *spec, const cJ
     return status;
 }
 
-ps_status ps_graph_add_json(ps_graph *graph, const ps_node_spec *spec, const cJSON *attributes, const char *where, int *index) {
+ps_status ps_graph_add_json(ps_graph *graph, const ps_node_spec *spec, const cJSON *attributes, const char *where,
+                            int *index) {
     char *place;
     PS_TRY(ps_string_format(&place, "%s: node \"%.*s\"", where, LONGEST_NAME, spec->name));
     ps_status status = add_checked(graph, spec, attributes, place);
@@ -163,7 +171,8 @@ ps_status ps_graph_add(ps_graph *graph, const ps_node_spec *spec, int *index, co
     int length = vsnprintf(text, sizeof text, attributes, arguments);
     va_end(arguments);
     if (length < 0 || (size_t)length >= sizeof text)
-        return ps_fail(PS_ERR_INTERNAL, "%s: node \"%s\": its attributes do not fit %zu bytes", graph->name, spec->name, sizeof text);
+        return ps_fail(PS_ERR_INTERNAL, "%s: node \"%s\": its attributes do not fit %zu bytes", graph->name, spec->name,
+                       sizeof text);
     cJSON *parsed;
     PS_TRY(ps_json_parse(text, spec->name, &parsed));
     ps_status status = ps_graph_add_json(graph, spec, parsed, graph->name, index);

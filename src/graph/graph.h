@@ -1,11 +1,13 @@
-/* The network as data: a directed acyclic graph of layers, held in forward order. Builders (models/) and JSON files make
- * graphs; net/ runs them; nothing here computes.
+/* The network as data: a directed acyclic graph of layers, held in forward order. Builders (models/) and JSON files
+ * make graphs; net/ runs them; nothing here computes.
  *
  * JSON:  {"format": "poolscope-graph", "version": 1, "name": "my-net", "input": [c, d, h, w] or [c, h, w],
- *         "nodes": [{"name": "conv1", "type": "conv", "inputs": ["input"], "channels": 16, ...attributes of the type}, ...]}
- * "inputs" defaults to the node before; nodes stand in forward order; the last node gives the logits.
- * Optional keys of every node: "file_name" (name in PyTorch weight files, default the name), "stage", "module" (true: an inserted
- * module, not backbone), "gate" (name of the activation merged into it), "pool_size_asked" (see below). Names are unique and are the same in every arm of an experiment. */
+ *         "nodes": [{"name": "conv1", "type": "conv", "inputs": ["input"], "channels": 16, ...attributes of the type},
+ *         ...]}
+ * "inputs" defaults to the node before; nodes stand in forward order; the last node gives the logits. Optional keys of
+ * every node: "file_name" (name in PyTorch weight files, default the name), "stage", "module" (true: an inserted
+ * module, not backbone), "gate" (name of the activation merged into it), "pool_size_asked" (see below). Names are
+ * unique and are the same in every arm of an experiment. */
 #ifndef PS_GRAPH_GRAPH_H
 #define PS_GRAPH_GRAPH_H
 
@@ -14,23 +16,24 @@
 #include "layers/layer.h"
 
 typedef struct {
-    char *name;       /* arm-independent: the network's own numbering without Pool Skip */
-    char *file_name;  /* prefix of its parameters in PyTorch files of the public code */
-    char *stage;      /* "conv2_x"; "" where the network has none */
-    bool module;      /* part of an inserted module (Pool Skip), not of the backbone */
+    char *name;      /* arm-independent: the network's own numbering without Pool Skip */
+    char *file_name; /* prefix of its parameters in PyTorch files of the public code */
+    char *stage;     /* "conv2_x"; "" where the network has none */
+    bool module;     /* part of an inserted module (Pool Skip), not of the backbone */
     const ps_layer_type *type;
     cJSON *attributes; /* as given; owned */
     void *config;      /* as parsed; owned */
     int inputs;
     int input[PS_LAYER_MAX_INPUTS]; /* node indices; -1: the network input */
-    ps_shape shape;    /* of the output, n = 1 */
-    char *gate;        /* name of the gate this node ends with (itself, or an activation fused into it); NULL: none */
-    int pool_size_asked; /* the e that was asked for where a builder clipped a Pool Skip's to the map; 0: none was clipped */
+    ps_shape shape;                 /* of the output, n = 1 */
+    char *gate; /* name of the gate this node ends with (itself, or an activation fused into it); NULL: none */
+    /* the e that was asked for where a builder clipped a Pool Skip's to the map; 0: none was clipped */
+    int pool_size_asked;
 } ps_node;
 
 typedef struct {
     char *name;
-    ps_shape input;    /* n = 1 */
+    ps_shape input; /* n = 1 */
     ps_node *node;
     int count;
     size_t capacity;
@@ -39,8 +42,8 @@ typedef struct {
 ps_status ps_graph_create(const char *name, ps_shape input, ps_graph **out);
 void ps_graph_destroy(ps_graph *graph);
 
-/* Appends a node; shapes are inferred at once. attributes: JSON object text, printf-style. inputs: -1 for the network input.
- * *index is the new node's index (may be NULL). */
+/* Appends a node; shapes are inferred at once. attributes: JSON object text, printf-style. inputs: -1 for the network
+ * input. *index is the new node's index (may be NULL). */
 typedef struct {
     const char *name, *file_name, *stage; /* file_name NULL: as name; stage NULL: "" */
     const char *gate;                     /* NULL: the node's own name, where it ends with a gate */
@@ -52,7 +55,8 @@ typedef struct {
 } ps_node_spec;
 ps_status ps_graph_add(ps_graph *graph, const ps_node_spec *spec, int *index, const char *attributes, ...)
     __attribute__((format(printf, 4, 5)));
-ps_status ps_graph_add_json(ps_graph *graph, const ps_node_spec *spec, const cJSON *attributes, const char *where, int *index);
+ps_status ps_graph_add_json(ps_graph *graph, const ps_node_spec *spec, const cJSON *attributes, const char *where,
+                            int *index);
 
 /* Index of a node by name, or -1. */
 int ps_graph_find(const ps_graph *graph, const char *name);
@@ -65,23 +69,26 @@ ps_status ps_graph_read(const char *path, ps_graph **out);
 ps_status ps_graph_parse(const cJSON *document, const char *where, ps_graph **out);
 ps_status ps_graph_write(const ps_graph *graph, FILE *stream);
 
-/* A copy with batch_norm -> relu and batch_norm -> add -> relu merged into one batch_norm node (attributes "activation", "slope",
- * a second input for the residual), where nothing else reads what lies between. Parameter names, node order and numerical
- * meaning stay; `gate` keeps the activation's name. Dropped nodes are gone from the copy. */
+/* A copy with batch_norm -> relu and batch_norm -> add -> relu merged into one batch_norm node (attributes
+ * "activation", "slope", a second input for the residual), where nothing else reads what lies between. Parameter names,
+ * node order and numerical meaning stay; `gate` keeps the activation's name. Dropped nodes are gone from the copy. */
 ps_status ps_graph_fuse(const ps_graph *graph, ps_graph **out);
 
 /* How often each node is read, the end of the graph counting as a reader of the last node. readers[graph->count]. */
 void ps_graph_count_readers(const ps_graph *graph, int *readers);
-/* The batch_norm that fusing would merge with `gate` (an activation of its own), with the add in between (-1: none) and the other
- * input of that add (a node or -1 for the network input; the node itself where there is no add); or -1 where nothing can be merged. */
+/* The batch_norm that fusing would merge with `gate` (an activation of its own), with the add in between (-1: none) and
+ * the other input of that add (a node or -1 for the network input; the node itself where there is no add); or -1 where
+ * nothing can be merged. */
 int ps_graph_fusable_norm(const ps_graph *graph, int gate, const int *readers, int *add, int *residual);
 
-/* A copy in which every Pool Skip stands as the primitive layers it is made of (max_pool, max_unpool, conv "NAME.conv", add "NAME"), so that the
- * names of its parameters stay. Fails for variants that have no such form (grid controls, cut mechanism arms). */
+/* A copy in which every Pool Skip stands as the primitive layers it is made of (max_pool, max_unpool, conv "NAME.conv",
+ * add "NAME"), so that the names of its parameters stay. Fails for variants that have no such form (grid controls, cut
+ * mechanism arms). */
 ps_status ps_graph_expand(const ps_graph *graph, ps_graph **out);
 
-/* Appends a copy of a node to another graph: other gate name, attributes and inputs (indices of the old graph, translated by `index`). */
-ps_status ps_graph_copy_node(const ps_graph *from, const ps_node *node, const char *gate, const cJSON *attributes, const int *input, int inputs,
-                             const int *index, ps_graph *to, int *at);
+/* Appends a copy of a node to another graph: other gate name, attributes and inputs (indices of the old graph,
+ * translated by `index`). */
+ps_status ps_graph_copy_node(const ps_graph *from, const ps_node *node, const char *gate, const cJSON *attributes,
+                             const int *input, int inputs, const int *index, ps_graph *to, int *at);
 
 #endif

@@ -11,18 +11,22 @@
 /* Beyond any network; they bound the work that a hostile file can cause. */
 enum { MOST_KEYS = 64, MOST_NODES = 1 << 15 };
 
-static const char *const node_keys[] = {"name", "type", "inputs", "file_name", "stage", "module", "gate", "pool_size_asked", NULL};
+static const char *const node_keys[] = {"name",   "type", "inputs",          "file_name", "stage",
+                                        "module", "gate", "pool_size_asked", NULL};
 
 static ps_status check_values(const cJSON *item, const char *where) {
     if (cJSON_IsNumber(item) && !isfinite(item->valuedouble))
-        return ps_fail(PS_ERR_INPUT, "%s: \"%s\" holds a number that is too large", where, item->string ? item->string : "an array");
+        return ps_fail(PS_ERR_INPUT, "%s: \"%s\" holds a number that is too large", where,
+                       item->string ? item->string : "an array");
     for (const cJSON *child = item->child; child != NULL; child = child->next) PS_TRY(check_values(child, where));
     return PS_OK;
 }
 
-/* cJSON keeps both of two equal keys and finds only the first: what a person wrote second would be ignored in silence. */
+/* cJSON keeps both of two equal keys and finds only the first: what a person wrote second would be ignored in
+ * silence. */
 static ps_status check_twice(const cJSON *object, const char *where) {
-    if (cJSON_GetArraySize(object) > MOST_KEYS) return ps_fail(PS_ERR_INPUT, "%s: has more than %d keys", where, MOST_KEYS);
+    if (cJSON_GetArraySize(object) > MOST_KEYS)
+        return ps_fail(PS_ERR_INPUT, "%s: has more than %d keys", where, MOST_KEYS);
     for (const cJSON *a = object->child; a != NULL; a = a->next)
         if (cJSON_GetObjectItemCaseSensitive(object, a->string) != a)
             return ps_fail(PS_ERR_INPUT, "%s: the key \"%s\" stands twice; remove one", where, a->string);
@@ -59,8 +63,7 @@ static ps_status parse_input_shape(const cJSON *document, const char *where, ps_
     int rank = cJSON_IsArray(input) ? cJSON_GetArraySize(input) : 0;
     int side[4], count = 0;
     const cJSON *item;
-    if (rank == 3 || rank == 4)
-        cJSON_ArrayForEach(item, input) {
+    if (rank == 3 || rank == 4) cJSON_ArrayForEach(item, input) {
             double value = cJSON_IsNumber(item) ? item->valuedouble : 0;
             if (value < 1 || value > INT_MAX || value != floor(value)) break;
             side[count++] = (int)value;
@@ -76,15 +79,20 @@ static const char *name_of(const cJSON *node) {
     return cJSON_IsString(name) ? name->valuestring : NULL;
 }
 
-/* An input that is not found is either unknown or stands at or after the node that reads it (a cycle, or a wrong order). */
+/* An input that is not found is either unknown or stands at or after the node that reads it (a cycle, or a wrong
+ * order). */
 static ps_status input_unknown(const cJSON *node, const char *input, const char *where) {
     for (const cJSON *later = node; later != NULL; later = later->next) {
         const char *name = name_of(later);
         if (name == NULL || strcmp(name, input) != 0) continue;
         if (later == node) return ps_fail(PS_ERR_INPUT, "%s: reads itself; a graph has no cycles", where);
-        return ps_fail(PS_ERR_INPUT, "%s: reads \"%s\", which stands after it; nodes stand in forward order, without cycles", where, input);
+        return ps_fail(PS_ERR_INPUT,
+                       "%s: reads \"%s\", which stands after it; nodes stand in forward order, without cycles", where,
+                       input);
     }
-    return ps_fail(PS_ERR_INPUT, "%s: reads \"%s\", which is no node of this graph; use \"input\" for the network's input", where, input);
+    return ps_fail(PS_ERR_INPUT,
+                   "%s: reads \"%s\", which is no node of this graph; use \"input\" for the network's input", where,
+                   input);
 }
 
 static ps_status parse_inputs(const ps_graph *graph, const cJSON *node, const char *where, ps_node_spec *spec) {
@@ -132,8 +140,9 @@ static ps_status check_all_read(const ps_graph *graph, const char *where) {
     ps_status status = PS_OK;
     for (int i = 0; i < graph->count && status == PS_OK; i++)
         if (readers[i] == 0)
-            status = ps_fail(PS_ERR_INPUT, "%s: node \"%s\" is read by no other and is not the last; remove it or read it", where,
-                             graph->node[i].name);
+            status =
+                ps_fail(PS_ERR_INPUT, "%s: node \"%s\" is read by no other and is not the last; remove it or read it",
+                        where, graph->node[i].name);
     ps_free(readers);
     return status;
 }
@@ -158,10 +167,13 @@ ps_status ps_graph_parse(const cJSON *document, const char *where, ps_graph **ou
     PS_TRY(check_twice(document, where));
     PS_TRY(ps_json_get_text(document, "format", true, where, &format));
     if (strcmp(format, "poolscope-graph") != 0)
-        return ps_fail(PS_ERR_INPUT, "%s: \"format\" is \"%.60s\"; a network file says \"poolscope-graph\"", where, format);
+        return ps_fail(PS_ERR_INPUT, "%s: \"format\" is \"%.60s\"; a network file says \"poolscope-graph\"", where,
+                       format);
     PS_TRY(ps_json_get_int(document, "version", true, 1, INT_MAX, where, &version));
     if (version != 1)
-        return ps_fail(PS_ERR_INPUT, "%s: is of graph version %d, but this program knows version 1; use a newer poolscope", where, version);
+        return ps_fail(PS_ERR_INPUT,
+                       "%s: is of graph version %d, but this program knows version 1; use a newer poolscope", where,
+                       version);
     PS_TRY(ps_json_get_text(document, "name", false, where, &name));
     PS_TRY(parse_input_shape(document, where, &input));
     ps_graph *graph;

@@ -5,7 +5,8 @@
 
 #include "core/memory.h"
 
-/* One run of channels of a node's output: which unit's gate they come from, and how many features stand for one of its channels. */
+/* One run of channels of a node's output: which unit's gate they come from, and how many features stand for one of its
+ * channels. */
 typedef struct {
     int unit; /* -1: none */
     int channels, stride;
@@ -31,7 +32,8 @@ static bool has_weights(const ps_node *node) { return is_type(node, "conv") || i
 
 /* Layers that hand on every channel by itself: an all-zero channel stays all zero, and no other channel enters it. */
 static bool is_transparent(const ps_node *node) {
-    static const char *const types[] = {"max_pool", "max_unpool", "avg_pool", "global_avg_pool", "dropout", "flatten", "concat", NULL};
+    static const char *const types[] = {"max_pool", "max_unpool", "avg_pool", "global_avg_pool",
+                                        "dropout",  "flatten",    "concat",   NULL};
     for (int i = 0; types[i] != NULL; i++)
         if (is_type(node, types[i])) return true;
     return false;
@@ -50,8 +52,9 @@ static void find_depths(build *b) {
     }
 }
 
-/* Walks from a gate to the layer that feeds it, over at most one normalisation and one Pool Skip. Each node on the way must be
- * read by the next alone: else something besides the gate hands gradient to the source, and the gate is not its own. */
+/* Walks from a gate to the layer that feeds it, over at most one normalisation and one Pool Skip. Each node on the way
+ * must be read by the next alone: else something besides the gate hands gradient to the source, and the gate is not its
+ * own. */
 static bool find_source(const build *b, int gate, ps_unit *unit) {
     const ps_graph *graph = b->graph;
     const ps_node *node = &graph->node[gate];
@@ -64,19 +67,22 @@ static bool find_source(const build *b, int gate, ps_unit *unit) {
             unit->source_node = at;
             return true;
         }
-        if (is_type(node, "batch_norm") && unit->norm_node < 0 && node->gate == NULL && node->inputs == 1) unit->norm_node = at;
+        if (is_type(node, "batch_norm") && unit->norm_node < 0 && node->gate == NULL && node->inputs == 1)
+            unit->norm_node = at;
         else if (is_type(node, "pool_skip") && unit->pool_skip_node < 0) unit->pool_skip_node = at;
         else return false;
     }
     return false;
 }
 
-/* What enters normalisation or gate: for a private gate its own normalisation where that stands next to it; after a residual add
- * the normalisation of the branch that fusing merges, whose dx[0] is at hand in the fused graph and in the unfused one alike. */
+/* What enters normalisation or gate: for a private gate its own normalisation where that stands next to it; after a
+ * residual add the normalisation of the branch that fusing merges, whose dx[0] is at hand in the fused graph and in the
+ * unfused one alike. */
 static int find_entry(const build *b, int gate, const ps_unit *unit) {
     int add, residual;
     if (is_type(&b->graph->node[gate], "batch_norm")) return gate;
-    if (!unit->shared) return unit->norm_node >= 0 && unit->norm_node == b->graph->node[gate].input[0] ? unit->norm_node : gate;
+    if (!unit->shared)
+        return unit->norm_node >= 0 && unit->norm_node == b->graph->node[gate].input[0] ? unit->norm_node : gate;
     int norm = ps_graph_fusable_norm(b->graph, gate, b->readers, &add, &residual);
     return norm >= 0 ? norm : gate;
 }
@@ -96,8 +102,15 @@ static void describe_source(const ps_graph *graph, ps_unit *unit) {
 
 static void describe_unit(const build *b, int gate, ps_unit *unit) {
     const ps_node *node = &b->graph->node[gate];
-    *unit = (ps_unit){.gate = node->gate, .name = node->gate, .gate_node = gate, .source_node = -1, .norm_node = -1,
-                      .pool_skip_node = -1, .channels = node->shape.c, .depth = b->depth[gate], .stage = node->stage};
+    *unit = (ps_unit){.gate = node->gate,
+                      .name = node->gate,
+                      .gate_node = gate,
+                      .source_node = -1,
+                      .norm_node = -1,
+                      .pool_skip_node = -1,
+                      .channels = node->shape.c,
+                      .depth = b->depth[gate],
+                      .stage = node->stage};
     unit->elements = node->shape.d * node->shape.h * node->shape.w;
     node->type->gate(node->config, &unit->slope);
     unit->shared = !find_source(b, gate, unit);

@@ -26,37 +26,41 @@ int ps_conv_out_h(const ps_conv_shape *s) { return out_size(s->h, s->kh, s->stri
 int ps_conv_out_w(const ps_conv_shape *s) { return out_size(s->w, s->kw, s->stride_w, s->pad_w, s->dilation_w); }
 
 double ps_conv_macs(const ps_conv_shape *s) {
-    return (double)s->n * ps_conv_out_d(s) * ps_conv_out_h(s) * ps_conv_out_w(s) * s->k * (s->c / s->groups) * s->kd * s->kh *
-           s->kw;
+    return (double)s->n * ps_conv_out_d(s) * ps_conv_out_h(s) * ps_conv_out_w(s) * s->k * (s->c / s->groups) * s->kd *
+           s->kh * s->kw;
 }
 
 /* Row sizes are kept within int, as BLAS takes them. */
 enum { LARGEST = 1 << 20, LARGEST_ROW = 1 << 28 };
 
 static ps_status check_axis(const char *axis, int size, int kernel, int stride, int pad, int dilation) {
-    if (size < 1 || size > LARGEST) return ps_fail(PS_ERR_USAGE, "convolution input %s is %d, must be 1 to %d", axis, size, LARGEST);
+    if (size < 1 || size > LARGEST)
+        return ps_fail(PS_ERR_USAGE, "convolution input %s is %d, must be 1 to %d", axis, size, LARGEST);
     if (kernel < 1 || kernel > LARGEST || stride < 1 || stride > LARGEST || dilation < 1 || dilation > LARGEST) {
-        return ps_fail(PS_ERR_USAGE, "convolution %s: kernel %d, stride %d and dilation %d must each be 1 to %d", axis, kernel,
-                       stride, dilation, LARGEST);
+        return ps_fail(PS_ERR_USAGE, "convolution %s: kernel %d, stride %d and dilation %d must each be 1 to %d", axis,
+                       kernel, stride, dilation, LARGEST);
     }
-    if (pad < 0 || pad > LARGEST) return ps_fail(PS_ERR_USAGE, "convolution %s: padding %d must be 0 to %d", axis, pad, LARGEST);
+    if (pad < 0 || pad > LARGEST)
+        return ps_fail(PS_ERR_USAGE, "convolution %s: padding %d must be 0 to %d", axis, pad, LARGEST);
     if (out_size(size, kernel, stride, pad, dilation) < 1) {
-        return ps_fail(PS_ERR_USAGE,
-                       "convolution %s: a kernel of %d with dilation %d does not fit an input of %d with padding %d; use a larger "
-                       "input, more padding or a smaller kernel",
-                       axis, kernel, dilation, size, pad);
+        return ps_fail(
+            PS_ERR_USAGE,
+            "convolution %s: a kernel of %d with dilation %d does not fit an input of %d with padding %d; use a larger "
+            "input, more padding or a smaller kernel",
+            axis, kernel, dilation, size, pad);
     }
     return PS_OK;
 }
 
 ps_status ps_conv_shape_check(const ps_conv_shape *s) {
-    if (s->n < 1 || s->n > LARGEST) return ps_fail(PS_ERR_USAGE, "convolution batch is %d, must be 1 to %d", s->n, LARGEST);
+    if (s->n < 1 || s->n > LARGEST)
+        return ps_fail(PS_ERR_USAGE, "convolution batch is %d, must be 1 to %d", s->n, LARGEST);
     if (s->c < 1 || s->c > LARGEST || s->k < 1 || s->k > LARGEST) {
         return ps_fail(PS_ERR_USAGE, "convolution of %d to %d channels: both must be 1 to %d", s->c, s->k, LARGEST);
     }
     if (s->groups < 1 || s->c % s->groups != 0 || s->k % s->groups != 0) {
-        return ps_fail(PS_ERR_USAGE, "convolution of %d to %d channels cannot have %d groups; they must divide both", s->c, s->k,
-                       s->groups);
+        return ps_fail(PS_ERR_USAGE, "convolution of %d to %d channels cannot have %d groups; they must divide both",
+                       s->c, s->k, s->groups);
     }
     PS_TRY(check_axis("depth", s->d, s->kd, s->stride_d, s->pad_d, s->dilation_d));
     PS_TRY(check_axis("height", s->h, s->kh, s->stride_h, s->pad_h, s->dilation_h));
@@ -64,7 +68,8 @@ ps_status ps_conv_shape_check(const ps_conv_shape *s) {
     double row = (double)s->kd * s->kh * s->kw * (s->c / s->groups);
     double positions = (double)s->n * ps_conv_out_d(s) * ps_conv_out_h(s) * ps_conv_out_w(s);
     if (row > LARGEST_ROW || positions > INT_MAX || (double)s->n * s->d * s->h * s->w > INT_MAX) {
-        return ps_fail(PS_ERR_USAGE, "convolution is too large (%.0f weights per filter, %.0f output positions); reduce the batch",
+        return ps_fail(PS_ERR_USAGE,
+                       "convolution is too large (%.0f weights per filter, %.0f output positions); reduce the batch",
                        row, positions);
     }
     return PS_OK;
@@ -115,8 +120,8 @@ ps_status ps_conv_plan_force(ps_conv_plan *plan, const char *method_name) {
 }
 
 void ps_conv_plan_describe(const ps_conv_plan *plan, char *text, size_t size) {
-    snprintf(text, size, "%s %s, %s %s, %s %s", pass_names[0], plan->method[0]->name, pass_names[1], plan->method[1]->name,
-             pass_names[2], plan->method[2]->name);
+    snprintf(text, size, "%s %s, %s %s, %s %s", pass_names[0], plan->method[0]->name, pass_names[1],
+             plan->method[1]->name, pass_names[2], plan->method[2]->name);
 }
 
 /* dbias: the sum of dy over positions, in double, in at most BIAS_CHUNKS parts that are added in order. */
@@ -172,8 +177,8 @@ size_t ps_conv_workspace_bytes(const ps_conv_plan *plan, int threads) {
     return most;
 }
 
-void ps_conv_forward(const ps_conv_plan *plan, const float *x, const float *w, const float *bias, float *y, void *workspace,
-                     ps_pool *pool) {
+void ps_conv_forward(const ps_conv_plan *plan, const float *x, const float *w, const float *bias, float *y,
+                     void *workspace, ps_pool *pool) {
     plan->method[PS_CONV_FORWARD]->forward(&plan->shape, x, w, bias, y, workspace, pool);
 }
 

@@ -5,9 +5,9 @@
  *   y(n,o,k) = bias(k) + sum over taps t and channels c of  x(n, o * stride - pad + t * dilation, c) * w(k, t, c)
  *   od = (d + 2 pad_d - dilation_d (kd - 1) - 1) / stride_d + 1, and so on; positions outside x count as zero.
  *
- * A plan fixes the method for one shape. The choice is a pure function of the shape and the instruction set (never of the
- * number of threads or of a timing), so that traces stay identical; ps_conv_plan_describe names it. Every method keeps its
- * work in chunks by shape and adds partial sums in chunk order.
+ * A plan fixes the method for one shape. The choice is a pure function of the shape and the instruction set (never of
+ * the number of threads or of a timing), so that traces stay identical; ps_conv_plan_describe names it. Every method
+ * keeps its work in chunks by shape and adds partial sums in chunk order.
  *
  * Numerical error, relative L2 against double precision, is stated beside each method and bounded by the tests. */
 #ifndef PS_KERNELS_CONV_H
@@ -20,13 +20,13 @@
 #include "core/status.h"
 
 typedef struct {
-    int n, c, d, h, w;                         /* input */
-    int k;                                     /* output channels; c and k are multiples of groups */
-    int kd, kh, kw;                            /* kernel */
+    int n, c, d, h, w; /* input */
+    int k;             /* output channels; c and k are multiples of groups */
+    int kd, kh, kw;    /* kernel */
     int stride_d, stride_h, stride_w;
     int pad_d, pad_h, pad_w;
     int dilation_d, dilation_h, dilation_w;
-    int groups;                                /* groups == c: depthwise */
+    int groups; /* groups == c: depthwise */
 } ps_conv_shape;
 
 int ps_conv_out_d(const ps_conv_shape *shape);
@@ -45,20 +45,22 @@ typedef struct {
     const struct ps_conv_method *method[PS_CONV_PASSES];
 } ps_conv_plan;
 
-/* Chooses a method for every pass. Allocates nothing. The environment variable PS_CONV names a method to be taken wherever it can do
- * the pass ("gemm", "reference"): a run can so be repeated with other roundings to see what they do to it (as PS_SIMD does). */
+/* Chooses a method for every pass. Allocates nothing. The environment variable PS_CONV names a method to be taken
+ * wherever it can do the pass ("gemm", "reference"): a run can so be repeated with other roundings to see what they do
+ * to it (as PS_SIMD does). */
 ps_status ps_conv_plan_init(ps_conv_plan *plan, const ps_conv_shape *shape);
 /* Forces a method by name for every pass it supports ("reference", "gemm", "winograd4", ...); for tests and benchmarks.
  * Fails (PS_ERR_USAGE) where it cannot do this shape. */
 ps_status ps_conv_plan_force(ps_conv_plan *plan, const char *method_name);
 /* "forward winograd4, backward-data winograd4, backward-weights gemm" */
 void ps_conv_plan_describe(const ps_conv_plan *plan, char *text, size_t size);
-/* Bytes of scratch memory one call may use with that many threads (largest over the passes); contents need not survive. */
+/* Bytes of scratch memory one call may use with that many threads (largest over the passes); contents need not
+ * survive. */
 size_t ps_conv_workspace_bytes(const ps_conv_plan *plan, int threads);
 
 /* y is overwritten. workspace: 64-byte aligned, ps_conv_workspace_bytes; NULL allowed where that is 0. */
-void ps_conv_forward(const ps_conv_plan *plan, const float *x, const float *w, const float *bias, float *y, void *workspace,
-                     ps_pool *pool);
+void ps_conv_forward(const ps_conv_plan *plan, const float *x, const float *w, const float *bias, float *y,
+                     void *workspace, ps_pool *pool);
 /* dx is overwritten, or added to when accumulate. */
 void ps_conv_backward_data(const ps_conv_plan *plan, const float *dy, const float *w, float *dx, bool accumulate,
                            void *workspace, ps_pool *pool);

@@ -1,15 +1,25 @@
-/* Depthwise convolution (groups = channels, one filter each): a few products per element, bound by memory, so every array is walked
- * once, line by line, and a line of the source is still in a near cache when the next line of the target reads it again. Any kernel of
- * at most 64 lines, stride to 8, padding, dilation; 2D and 3D. Zeros stand for the padding.
- * Relative L2 error: forward and backward-data 1e-7, backward-weights 4e-7 in the tests (sums in sequence over a part of the batch). */
+/* Depthwise convolution (groups = channels, one filter each): a few products per element, bound by memory, so every
+ * array is walked once, line by line, and a line of the source is still in a near cache when the next line of the
+ * target reads it again. Any kernel of at most 64 lines, stride to 8, padding, dilation; 2D and 3D. Zeros stand for the
+ * padding.
+ * Relative L2 error: forward and backward-data 1e-7, backward-weights 4e-7 in the tests (sums in sequence over a part
+ * of the batch). */
 #include "kernels/conv_depthwise.h"
 
 #include <string.h>
 
 #include "kernels/conv_method.h"
 
-/* Partial sums of the weight gradient at most; floats of the target per task; positions and lines of dy summed in registers. */
-enum { SPLITS = 32, LINE_FLOATS = 32768, GRADIENT_POSITIONS = 32, GRADIENT_LINES = 8, CHANNELS_PER_TASK = 64, MOST_STRIDE = 8 };
+/* Partial sums of the weight gradient at most; floats of the target per task; positions and lines of dy summed in
+ * registers. */
+enum {
+    SPLITS = 32,
+    LINE_FLOATS = 32768,
+    GRADIENT_POSITIONS = 32,
+    GRADIENT_LINES = 8,
+    CHANNELS_PER_TASK = 64,
+    MOST_STRIDE = 8
+};
 
 /* The axes of the target's residues: target position i belongs to axis i % steps, as its position i / steps. */
 typedef struct {
@@ -79,8 +89,8 @@ static void find_lines(const depthwise_job *job, line_place p, ps_depthwise_line
     }
 }
 
-/* Of `count` lines that are read next, those that lie beyond all read before (`newest`, moved on): the processor cannot foresee them
- * where it walks a line once per vector of channels. */
+/* Of `count` lines that are read next, those that lie beyond all read before (`newest`, moved on): the processor cannot
+ * foresee them where it walks a line once per vector of channels. */
 static int find_ahead(const float *const *next, int count, const float **newest, const float **ahead) {
     int found = 0;
     const float *before = *newest;
@@ -95,7 +105,8 @@ static int find_ahead(const float *const *next, int count, const float **newest,
 static void sweep_lines(void *context, size_t chunk, int worker) {
     (void)worker;
     const depthwise_job *job = context;
-    size_t last = ps_pool_chunk_start(job->lines, job->chunks, chunk + 1), line_floats = (size_t)job->w.size * (size_t)job->channels;
+    size_t last = ps_pool_chunk_start(job->lines, job->chunks, chunk + 1),
+           line_floats = (size_t)job->w.size * (size_t)job->channels;
     size_t line = ps_pool_chunk_start(job->lines, job->chunks, chunk);
     ps_depthwise_lines pair[2];
     const float *newest = NULL;
@@ -118,7 +129,8 @@ static void sweep_lines(void *context, size_t chunk, int worker) {
 static void finish_plan(const ps_conv_shape *s, depthwise_job *job) {
     job->kernels = PS_SIMD_SELECT(ps_depthwise_kernels_of)();
     job->channels = s->c, job->kh = s->kh, job->kw = s->kw, job->taps = (int)ps_conv_taps(s);
-    job->d.size = job->d.axis[0].target_size, job->h.size = job->h.axis[0].target_size, job->w.size = job->w.axis[0].target_size;
+    job->d.size = job->d.axis[0].target_size, job->h.size = job->h.axis[0].target_size,
+    job->w.size = job->w.axis[0].target_size;
     job->lines = (size_t)s->n * (size_t)job->d.size * (size_t)job->h.size;
     job->chunks = ps_pool_chunks(job->lines, LINE_FLOATS / ((size_t)job->w.size * (size_t)s->c + 1) + 1);
 }
@@ -142,8 +154,8 @@ static void plan_backward(const ps_conv_shape *s, depthwise_job *job) {
     finish_plan(s, job);
 }
 
-static void depthwise_forward(const ps_conv_shape *s, const float *x, const float *w, const float *bias, float *y, void *workspace,
-                              ps_pool *pool) {
+static void depthwise_forward(const ps_conv_shape *s, const float *x, const float *w, const float *bias, float *y,
+                              void *workspace, ps_pool *pool) {
     depthwise_job job;
     plan_forward(s, &job);
     turn_weights(s, w, workspace);
@@ -185,7 +197,8 @@ static void gradient_lines(void *context, size_t chunk, int worker) {
     most = most < 1 ? 1 : most > GRADIENT_LINES ? GRADIENT_LINES : most;
     float *part = job->parts + chunk * job->part_step;
     memset(part, 0, job->part_step * sizeof *part);
-    size_t line = ps_pool_chunk_start(job->lines, job->chunks, chunk), last = ps_pool_chunk_start(job->lines, job->chunks, chunk + 1);
+    size_t line = ps_pool_chunk_start(job->lines, job->chunks, chunk),
+           last = ps_pool_chunk_start(job->lines, job->chunks, chunk + 1);
     const float *newest = NULL;
     int count = find_group(job, line, last, most, now);
     for (int i = 0; i < count; i++) find_ahead(now[i].source, rows, &newest, now[i].ahead);
@@ -208,7 +221,8 @@ static void sum_gradients(void *context, size_t chunk, int worker) {
     const depthwise_job *job = context;
     int first = (int)chunk * CHANNELS_PER_TASK, last = first + CHANNELS_PER_TASK;
     if (last > job->channels) last = job->channels;
-    job->kernels->sum_parts(job->parts, (int)job->chunks, job->part_step, job->taps, job->channels, first, last, job->dw);
+    job->kernels->sum_parts(job->parts, (int)job->chunks, job->part_step, job->taps, job->channels, first, last,
+                            job->dw);
 }
 
 /* So few parts that they are small beside the arrays. */
@@ -220,8 +234,8 @@ static void plan_gradient(const ps_conv_shape *s, depthwise_job *job) {
     job->part_step = ps_conv_round16(ps_conv_taps(s) * (size_t)s->c);
 }
 
-static void depthwise_backward_weights(const ps_conv_shape *s, const float *x, const float *dy, float *dw, void *workspace,
-                                       ps_pool *pool) {
+static void depthwise_backward_weights(const ps_conv_shape *s, const float *x, const float *dy, float *dw,
+                                       void *workspace, ps_pool *pool) {
     depthwise_job job;
     plan_gradient(s, &job);
     job.source = x, job.dy = dy, job.parts = workspace, job.dw = dw;
@@ -246,5 +260,6 @@ static double depthwise_cost(const ps_conv_shape *s, ps_conv_pass pass) {
 }
 
 const ps_conv_method ps_conv_method_depthwise = {
-    "depthwise", depthwise_cost, depthwise_workspace, depthwise_forward, depthwise_backward_data, depthwise_backward_weights,
+    "depthwise",       depthwise_cost,          depthwise_workspace,
+    depthwise_forward, depthwise_backward_data, depthwise_backward_weights,
 };

@@ -1,6 +1,6 @@
-/* Lines of depthwise convolution for one instruction set; see conv_depthwise.h. A line is walked in blocks of neighbouring
- * positions, one vector of channels after another, so that the weights of a small kernel stay in registers. Blocks that reach into
- * the padding read zeros there; the others need no checks. */
+/* Lines of depthwise convolution for one instruction set; see conv_depthwise.h. A line is walked in blocks of
+ * neighbouring positions, one vector of channels after another, so that the weights of a small kernel stay in
+ * registers. Blocks that reach into the padding read zeros there; the others need no checks. */
 #include "kernels/conv_depthwise.h"
 #include "kernels/simd_vector.h"
 
@@ -10,12 +10,12 @@ enum { BLOCK = 4, MOST_TAPS = 7, MOST_STEP = 2, MOST_SPAN = (BLOCK - 1) * MOST_S
 typedef struct {
     const ps_conv_axis *axis;
     const ps_depthwise_lines *lines;
-    size_t all;        /* channels of the arrays */
-    int c, channels;   /* first channel, and how many when fewer than a vector */
-    int first, last;   /* positions whose taps all lie inside the source */
+    size_t all;      /* channels of the arrays */
+    int c, channels; /* first channel, and how many when fewer than a vector */
+    int first, last; /* positions whose taps all lie inside the source */
     bool accumulate;
     vf bias;
-    float *target;     /* the first position's */
+    float *target; /* the first position's */
 } walk;
 
 /* Positions of an axis whose taps all lie inside the source: [first, last). */
@@ -55,8 +55,8 @@ INLINE void finish(const walk *k, int channels, int w, const vf sum[BLOCK]) {
 }
 
 /* sum[i] += the products of `taps` neighbours from at + i * step on (constants: taps, step, edge). */
-INLINE void add_span(int taps, int step, bool edge, const walk *k, int channels, const float *line, int at, const vf *weight,
-                     vf sum[BLOCK]) {
+INLINE void add_span(int taps, int step, bool edge, const walk *k, int channels, const float *line, int at,
+                     const vf *weight, vf sum[BLOCK]) {
     vf source[MOST_SPAN];
 #pragma GCC unroll 13
     for (int i = 0; i < (BLOCK - 1) * step + taps; i++) {
@@ -79,8 +79,8 @@ INLINE void fetch(const float *from, int count, size_t step) {
     for (int i = 0; i < count; i++, from += step) __builtin_prefetch(from);
 }
 
-/* While a block is worked on, the same places of the lines that come next are fetched (past the end of a line too, which does no
- * harm): the processor's own prefetching follows the walk by vectors of channels badly. */
+/* While a block is worked on, the same places of the lines that come next are fetched (past the end of a line too,
+ * which does no harm): the processor's own prefetching follows the walk by vectors of channels badly. */
 INLINE void fetch_ahead(const walk *k, int w) {
     const ps_conv_axis *a = k->axis;
     const ps_depthwise_lines *lines = k->lines;
@@ -96,11 +96,13 @@ INLINE void fetch_ahead(const walk *k, int w) {
 INLINE bool at_edge(const walk *k, int w) { return w < k->first || w + BLOCK > k->last; }
 
 /* At most three lines of at most three taps: the weights stay in registers. */
-INLINE void small_block(int count, int taps, int step, bool edge, const walk *k, int channels, int w, const vf weight[3][3]) {
+INLINE void small_block(int count, int taps, int step, bool edge, const walk *k, int channels, int w,
+                        const vf weight[3][3]) {
     vf sum[BLOCK] = {k->bias, k->bias, k->bias, k->bias};
 #pragma GCC unroll 3
     for (int line = 0; line < count; line++) {
-        add_span(taps, step, edge, k, channels, k->lines->source[line] + k->c, w * step + k->axis->delta[0], weight[line], sum);
+        add_span(taps, step, edge, k, channels, k->lines->source[line] + k->c, w * step + k->axis->delta[0],
+                 weight[line], sum);
     }
     finish(k, channels, w, sum);
 }
@@ -120,7 +122,8 @@ INLINE void large_block(int taps, int step, bool edge, const walk *k, int channe
     vf sum[BLOCK] = {k->bias, k->bias, k->bias, k->bias}, weight[MOST_TAPS];
     for (int line = 0; line < k->lines->count; line++) {
         load_weights(taps, k, channels, line, weight);
-        add_span(taps, step, edge, k, channels, k->lines->source[line] + k->c, w * step + k->axis->delta[0], weight, sum);
+        add_span(taps, step, edge, k, channels, k->lines->source[line] + k->c, w * step + k->axis->delta[0], weight,
+                 sum);
     }
     finish(k, channels, w, sum);
 }
@@ -169,7 +172,8 @@ static int kernel_case(const ps_conv_axis *a, int lines) {
 }
 
 INLINE void walk_large(const walk *k, int channels) {
-#define LARGE(taps, step) case CASE(0, taps, step): large_kernel(taps, step, k, channels); break
+#define LARGE(taps, step) \
+    case CASE(0, taps, step): large_kernel(taps, step, k, channels); break
     switch (kernel_case(k->axis, 0)) {
         LARGE(2, 1);
         LARGE(3, 1);
@@ -186,7 +190,8 @@ INLINE void walk_large(const walk *k, int channels) {
 
 /* `channels` is the constant LANES but in the last vector, which is not worth so many kernels. */
 INLINE void walk_axis(const walk *k, bool whole, int channels) {
-#define SMALL(lines, taps, step) case CASE(lines, taps, step): small_kernel(lines, taps, step, k, channels); break
+#define SMALL(lines, taps, step) \
+    case CASE(lines, taps, step): small_kernel(lines, taps, step, k, channels); break
     switch (kernel_case(k->axis, k->lines->count)) {
         SMALL(1, 1, 1);
         SMALL(1, 2, 1);
@@ -203,8 +208,8 @@ INLINE void walk_axis(const walk *k, bool whole, int channels) {
 #undef SMALL
 }
 
-static void line(const ps_conv_axis *axes, int count, int channels, const ps_depthwise_lines *lines, const float *bias, bool accumulate,
-                 float *target) {
+static void line(const ps_conv_axis *axes, int count, int channels, const ps_depthwise_lines *lines, const float *bias,
+                 bool accumulate, float *target) {
     walk k = {.lines = lines, .all = (size_t)channels, .accumulate = accumulate};
     for (k.c = 0; k.c < channels; k.c += LANES) {
         k.channels = channels - k.c;
@@ -298,7 +303,8 @@ INLINE void spread_rows(int rows, int taps, const gradient_walk *k, int channels
                 if (line == NULL) continue;
 #pragma GCC unroll 3
                 for (int t = 0; t < taps; t++) {
-                    vf x = source_at(true, line + k->c, w * a->source_step + a->delta[t], a->source_size, k->all, channels);
+                    vf x = source_at(true, line + k->c, w * a->source_step + a->delta[t], a->source_size, k->all,
+                                     channels);
                     sum[r * taps + t] = fma_(x, g, sum[r * taps + t]);
                 }
             }
@@ -330,7 +336,8 @@ INLINE void gradient_tap(const gradient_walk *k, int tap, int channels) {
 
 /* Takes as many lines of the kernel as have sums in registers; returns how many. */
 INLINE int gradient_lines(const gradient_walk *k, int left, int channels) {
-#define ROWS_OF(rows, taps, step) case CASE(rows, taps, step): gradient_rows(rows, taps, step, k, channels); return rows
+#define ROWS_OF(rows, taps, step) \
+    case CASE(rows, taps, step): gradient_rows(rows, taps, step, k, channels); return rows
     int rows = k->axis->taps > 3 ? 1 : left < 3 ? left : 3;
     switch (kernel_case(k->axis, rows)) {
         ROWS_OF(1, 3, 1);
@@ -351,19 +358,28 @@ INLINE int gradient_lines(const gradient_walk *k, int left, int channels) {
 #undef ROWS_OF
 }
 
-static void gradient(const ps_conv_axis *axis, int channels, const ps_depthwise_products *products, int count, int lines, float *dw) {
+static void gradient(const ps_conv_axis *axis, int channels, const ps_depthwise_products *products, int count,
+                     int lines, float *dw) {
     int first, last;
     inner_positions(axis, &first, &last);
-    gradient_walk k = {.axis = axis, .products = products, .count = count, .all = (size_t)channels, .first = first, .last = last, .dw = dw};
+    gradient_walk k = {.axis = axis,
+                       .products = products,
+                       .count = count,
+                       .all = (size_t)channels,
+                       .first = first,
+                       .last = last,
+                       .dw = dw};
     for (k.c = 0; k.c < channels; k.c += LANES) {
         int part = channels - k.c;
         for (k.line = 0; k.line < lines;) {
-            k.line += part >= LANES ? gradient_lines(&k, lines - k.line, LANES) : gradient_lines(&k, lines - k.line, part);
+            k.line +=
+                part >= LANES ? gradient_lines(&k, lines - k.line, LANES) : gradient_lines(&k, lines - k.line, part);
         }
     }
 }
 
-static void sum_parts(const float *parts, int count, size_t step, int taps, int channels, int first, int last, float *dw) {
+static void sum_parts(const float *parts, int count, size_t step, int taps, int channels, int first, int last,
+                      float *dw) {
     for (int c = first; c < last; c += LANES) {
         int some = last - c < LANES ? last - c : LANES;
         for (int t = 0; t < taps; t++) {

@@ -1,8 +1,8 @@
-/* Direct convolution as an implicit matrix product with our own register blocks: a short range of positions is gathered into
- * rows that stay in the nearest caches and multiplied by packed weights; results go straight to their places. 1x1 kernels read
- * the source in place. Backward-data of a strided convolution runs once per residue of the stride with that residue's taps, so
- * that no multiplication by a zero between the strides is made. Any kernel up to 32 taps an axis, stride, padding, dilation,
- * groups; 2D and 3D.
+/* Direct convolution as an implicit matrix product with our own register blocks: a short range of positions is gathered
+ * into rows that stay in the nearest caches and multiplied by packed weights; results go straight to their places. 1x1
+ * kernels read the source in place. Backward-data of a strided convolution runs once per residue of the stride with
+ * that residue's taps, so that no multiplication by a zero between the strides is made. Any kernel up to 32 taps an
+ * axis, stride, padding, dilation, groups; 2D and 3D.
  * Relative L2 error: sums in sequence, so it grows with the root of the row: 1.1e-6 for 4608 products, 3e-6 for 27648;
  * backward-weights 3e-7. */
 #include "kernels/conv_direct.h"
@@ -14,9 +14,9 @@
 enum {
     MATRIX_FLOATS = 64 * 1024, /* gathered range: 256 KiB */
     FEWEST_ROWS = 24,
-    MOST_SPLITS = 16,        /* partial sums of the weight gradient */
-    SPLIT_FLOATS = 4 << 20,  /* and the room they may take together: 16 MiB */
-    FILTER_BLOCK = 96        /* filters of a task of the weight gradient where there are few partial sums */
+    MOST_SPLITS = 16,       /* partial sums of the weight gradient */
+    SPLIT_FLOATS = 4 << 20, /* and the room they may take together: 16 MiB */
+    FILTER_BLOCK = 96       /* filters of a task of the weight gradient where there are few partial sums */
 };
 
 static size_t round_up(size_t count, size_t step) { return (count + step - 1) / step * step; }
@@ -34,8 +34,8 @@ typedef struct {
 /* Half-width vectors where they waste fewer lanes; processors with both run the narrower ones at twice the rate. */
 static const ps_direct_kernels *kernels_for(int vector_channels) {
 #if defined(__x86_64__)
-    if (ps_simd_detect() == PS_SIMD_AVX512 && round_up((size_t)vector_channels, 16) > round_up((size_t)vector_channels, 8) &&
-        vector_channels <= 40)
+    if (ps_simd_detect() == PS_SIMD_AVX512 &&
+        round_up((size_t)vector_channels, 16) > round_up((size_t)vector_channels, 8) && vector_channels <= 40)
         return ps_direct_kernels_of_avx2();
 #else
     (void)vector_channels;
@@ -74,7 +74,8 @@ static void pack_panel(void *context, size_t chunk, int worker) {
     int channel = (int)(chunk % job->panels * job->panel);
     float *panel = job->packed + chunk * job->panel_floats;
     if (job->kernel_taps == 0) {
-        job->kernels->pack_forward(job->w + group * (size_t)s->target_group * s->depth, s->depth, channel, s->target_group, panel);
+        job->kernels->pack_forward(job->w + group * (size_t)s->target_group * s->depth, s->depth, channel,
+                                   s->target_group, panel);
     } else {
         const float *w = job->w + group * (size_t)s->source_group * (size_t)job->kernel_taps * (size_t)s->target_group;
         job->kernels->pack_backward(s, job->kernel_taps, job->kh, job->kw, w, channel, panel);
@@ -127,8 +128,8 @@ static void convolve_range(void *context, size_t chunk, int worker) {
             find_targets(job, first, count, group * s->target_group + channel, target);
             const float *bias = job->bias != NULL ? job->bias + group * s->target_group + channel : NULL;
             job->kernels->multiply(s, count, matrix, job->row_step,
-                                   job->packed + ((size_t)group * job->panels + panel) * job->panel_floats, channels, bias,
-                                   job->accumulate, target);
+                                   job->packed + ((size_t)group * job->panels + panel) * job->panel_floats, channels,
+                                   bias, job->accumulate, target);
         }
     }
 }
@@ -140,8 +141,8 @@ static void run_sweep(direct_job *job, void *workspace, ps_pool *pool) {
     ps_pool_run(pool, job->chunks, convolve_range, job);
 }
 
-static void direct_forward(const ps_conv_shape *s, const float *x, const float *w, const float *bias, float *y, void *workspace,
-                           ps_pool *pool) {
+static void direct_forward(const ps_conv_shape *s, const float *x, const float *w, const float *bias, float *y,
+                           void *workspace, ps_pool *pool) {
     ps_conv_sweep sweep = ps_conv_sweep_forward(s);
     direct_job job = plan_sweep(&sweep);
     job.source = x, job.w = w, job.bias = bias, job.target = y;
@@ -171,8 +172,9 @@ static void direct_backward_data(const ps_conv_shape *s, const float *dy, const 
     }
 }
 
-/* Backward-weights: the gathered rows times dy, in `splits` ranges of positions with partial sums of their own, added in order.
- * Large filters allow few of them; then their rows are cut into blocks too, so that there is work for every thread. */
+/* Backward-weights: the gathered rows times dy, in `splits` ranges of positions with partial sums of their own, added
+ * in order. Large filters allow few of them; then their rows are cut into blocks too, so that there is work for every
+ * thread. */
 static direct_job plan_gradient(const ps_conv_shape *s) {
     ps_conv_sweep sweep = ps_conv_sweep_forward(s);
     /* Vectors run along the rows of the matrix here, so a row read in place must be whole vectors. */
@@ -243,8 +245,8 @@ static size_t direct_workspace(const ps_conv_shape *s, ps_conv_pass pass, int th
     return most * sizeof(float);
 }
 
-/* In nanoseconds: 80 products each in every instruction set, half-width vectors as long as whole ones; gathered floats; and what
- * every position, group and panel takes. */
+/* In nanoseconds: 80 products each in every instruction set, half-width vectors as long as whole ones; gathered floats;
+ * and what every position, group and panel takes. */
 static double direct_cost(const ps_conv_shape *s, ps_conv_pass pass) {
     if (!ps_conv_sweep_fits(s)) return -1.0;
     double cg = s->c / s->groups, kg = s->k / s->groups, positions = (double)ps_conv_out_positions(s);
@@ -255,9 +257,12 @@ static double direct_cost(const ps_conv_shape *s, ps_conv_pass pass) {
     /* Fewer filters than hide the latency of a multiply-add. */
     if (pass == PS_CONV_BACKWARD_WEIGHTS && kg < 8) waste *= 8 / kg;
     bool in_place = ps_conv_sweep_forward(s).in_place;
-    double gathered = in_place ? 0.0 : positions * row * s->groups * 0.1 + positions * (double)ps_conv_taps(s) / s->kw * 2.0 * s->groups;
+    double gathered =
+        in_place ? 0.0
+                 : positions * row * s->groups * 0.1 + positions * (double)ps_conv_taps(s) / s->kw * 2.0 * s->groups;
     double panels = pass == PS_CONV_BACKWARD_WEIGHTS ? 1.0 : vectors / 2.0;
-    return 1500.0 + ps_conv_macs(s) * waste / 80.0 + gathered + 0.1 * row * s->k + 3.0 * s->groups * positions * (1.0 + panels);
+    return 1500.0 + ps_conv_macs(s) * waste / 80.0 + gathered + 0.1 * row * s->k +
+           3.0 * s->groups * positions * (1.0 + panels);
 }
 
 const ps_conv_method ps_conv_method_direct = {

@@ -69,7 +69,8 @@ static void gather(const ps_conv_sweep *s, const float *source, int group, size_
                 int h = p.h * s->h.source_step + s->h.delta[th];
                 const float *row = NULL;
                 if (inside && h >= 0 && h < s->h.source_size) {
-                    size_t line = ((size_t)p.n * (size_t)s->d.source_size + (size_t)d) * (size_t)s->h.source_size + (size_t)h;
+                    size_t line =
+                        ((size_t)p.n * (size_t)s->d.source_size + (size_t)d) * (size_t)s->h.source_size + (size_t)h;
                     row = source + line * row_floats;
                 }
                 to = gather_row(s, row, p.w * s->w.source_step, to);
@@ -88,21 +89,25 @@ static void pack_forward(const float *w, size_t depth, int k, int filters, float
         for (size_t i = 0; i < depth; i += LANES) {
             vf square[LANES];
             int columns = depth - i < LANES ? (int)(depth - i) : LANES;
-            for (int r = 0; r < LANES; r++) square[r] = r < left ? load_upto(from + (size_t)r * depth + i, columns) : splat(0.0f);
+            for (int r = 0; r < LANES; r++)
+                square[r] = r < left ? load_upto(from + (size_t)r * depth + i, columns) : splat(0.0f);
             transpose(square);
-            for (int r = 0; r < columns; r++) store(panel + (i + (size_t)r) * width + (size_t)vector * LANES, square[r]);
+            for (int r = 0; r < columns; r++)
+                store(panel + (i + (size_t)r) * width + (size_t)vector * LANES, square[r]);
         }
     }
 }
 
-static void pack_backward(const ps_conv_sweep *s, int kernel_taps, int kh, int kw, const float *w, int c, float *panel) {
+static void pack_backward(const ps_conv_sweep *s, int kernel_taps, int kh, int kw, const float *w, int c,
+                          float *panel) {
     int vectors = s->target_group - c > LANES ? 2 : 1;
     for (int td = 0; td < s->d.taps; td++) {
         for (int th = 0; th < s->h.taps; th++) {
             for (int tw = 0; tw < s->w.taps; tw++) {
                 int tap = (s->d.tap[td] * kh + s->h.tap[th]) * kw + s->w.tap[tw];
                 for (int k = 0; k < s->source_group; k++) {
-                    const float *from = w + ((size_t)k * (size_t)kernel_taps + (size_t)tap) * (size_t)s->target_group + c;
+                    const float *from =
+                        w + ((size_t)k * (size_t)kernel_taps + (size_t)tap) * (size_t)s->target_group + c;
                     for (int v = 0; v < vectors; v++, panel += LANES) {
                         store(panel, load_upto(from + v * LANES, s->target_group - c - v * LANES));
                     }
@@ -113,11 +118,12 @@ static void pack_backward(const ps_conv_sweep *s, int kernel_taps, int kh, int k
 }
 
 /* As product_block, but the sums go from the registers to scattered rows of the target. */
-INLINE void multiply_rows(int rows, int vectors, const float *a, size_t row_step, const float *b, size_t depth, int channels,
-                          const float *bias, bool accumulate, float *const *target) {
+INLINE void multiply_rows(int rows, int vectors, const float *a, size_t row_step, const float *b, size_t depth,
+                          int channels, const float *bias, bool accumulate, float *const *target) {
     vf sum[12][2], first[2];
 #pragma GCC unroll 2
-    for (int v = 0; v < vectors; v++) first[v] = bias != NULL ? load_upto(bias + v * LANES, channels - v * LANES) : splat(0.0f);
+    for (int v = 0; v < vectors; v++)
+        first[v] = bias != NULL ? load_upto(bias + v * LANES, channels - v * LANES) : splat(0.0f);
 #pragma GCC unroll 12
     for (int r = 0; r < rows; r++) {
 #pragma GCC unroll 2
@@ -154,8 +160,8 @@ INLINE void multiply_rows(int rows, int vectors, const float *a, size_t row_step
     }
 }
 
-static void multiply(const ps_conv_sweep *s, size_t count, const float *matrix, size_t row_step, const float *panel, int channels,
-                     const float *bias, bool accumulate, float *const *target) {
+static void multiply(const ps_conv_sweep *s, size_t count, const float *matrix, size_t row_step, const float *panel,
+                     int channels, const float *bias, bool accumulate, float *const *target) {
     int vectors = channels > LANES ? 2 : 1, most = vectors == 2 ? ROWS : ROWS_OF_ONE;
     for (size_t i = 0; i < count; i += (size_t)most) {
         int rows = count - i < (size_t)most ? (int)(count - i) : most;
@@ -169,8 +175,8 @@ static void multiply(const ps_conv_sweep *s, size_t count, const float *matrix, 
     }
 }
 
-static void outer(size_t count, int filters, int columns, const float *dy, size_t dy_step, const float *matrix, size_t row_step,
-                  float *dw, size_t dw_step, bool accumulate) {
+static void outer(size_t count, int filters, int columns, const float *dy, size_t dy_step, const float *matrix,
+                  size_t row_step, float *dw, size_t dw_step, bool accumulate) {
     for (int column = 0; column < columns; column += 2 * LANES) {
         int vectors = columns - column > LANES ? 2 : 1, most = vectors == 2 ? ROWS : ROWS_OF_ONE;
         for (int k = 0; k < filters; k += most) {
@@ -196,6 +202,7 @@ static void add_parts(const float *parts, size_t count, size_t part_step, size_t
 }
 
 const ps_direct_kernels *PS_SIMD_NAME(ps_direct_kernels_of)(void) {
-    static const ps_direct_kernels kernels = {LANES, ROWS, gather, pack_forward, pack_backward, multiply, outer, add_parts};
+    static const ps_direct_kernels kernels = {LANES,         ROWS,     gather, pack_forward,
+                                              pack_backward, multiply, outer,  add_parts};
     return &kernels;
 }

@@ -1,7 +1,8 @@
-/* Convolution as a matrix product (im2col, vol2col in 3D): for a range of output positions the inputs they read are copied
- * into the rows of a matrix, one row a position, and multiplied by the filters. General: any kernel, stride, padding, dilation,
- * groups. 1x1 kernels with stride 1 read x directly. Ranges are cut so that the copied rows stay in the second-level cache.
- * Relative L2 error: 3e-7 at 64 channels (3x3), growing with the root of the row length; at most 2e-6 in the tests. */
+/* Convolution as a matrix product (im2col, vol2col in 3D): for a range of output positions the inputs they read are
+ * copied into the rows of a matrix, one row a position, and multiplied by the filters. General: any kernel, stride,
+ * padding, dilation, groups. 1x1 kernels with stride 1 read x directly. Ranges are cut so that the copied rows stay in
+ * the second-level cache. Relative L2 error: 3e-7 at 64 channels (3x3), growing with the root of the row length; at
+ * most 2e-6 in the tests. */
 #include <stdint.h>
 #include <string.h>
 
@@ -25,8 +26,8 @@ typedef struct {
 } layout;
 
 static bool reads_x_directly(const ps_conv_shape *s) {
-    return ps_conv_taps(s) == 1 && s->stride_d == 1 && s->stride_h == 1 && s->stride_w == 1 && s->pad_d == 0 && s->pad_h == 0 &&
-           s->pad_w == 0;
+    return ps_conv_taps(s) == 1 && s->stride_d == 1 && s->stride_h == 1 && s->stride_w == 1 && s->pad_d == 0 &&
+           s->pad_h == 0 && s->pad_w == 0;
 }
 
 static layout layout_of(const ps_conv_shape *s) {
@@ -81,7 +82,8 @@ static void tap_offsets(const layout *l, position p, int group, size_t *offset) 
             bool in = inside(d, s->d) && inside(h, s->h);
             for (int tw = 0; tw < s->kw; tw++) {
                 int w = p.w * s->stride_w - s->pad_w + tw * s->dilation_w;
-                *offset++ = in && inside(w, s->w) ? (line + (size_t)w) * (size_t)s->c + (size_t)group * (size_t)l->cg : SIZE_MAX;
+                *offset++ = in && inside(w, s->w) ? (line + (size_t)w) * (size_t)s->c + (size_t)group * (size_t)l->cg
+                                                  : SIZE_MAX;
             }
         }
     }
@@ -96,7 +98,8 @@ static void copy_position(const gemm_conv_job *job, position p, int group, float
     for (size_t tap = 0; tap < taps; tap++, column += cg) {
         const float *x = job->x + offset[tap];
         if (offset[tap] == SIZE_MAX) memset(column, 0, cg * sizeof *column);
-        else if (cg < 16) for (size_t c = 0; c < cg; c++) column[c] = x[c];
+        else if (cg < 16)
+            for (size_t c = 0; c < cg; c++) column[c] = x[c];
         else memcpy(column, x, cg * sizeof *column);
     }
 }
@@ -119,7 +122,8 @@ static const float *gather(const gemm_conv_job *job, size_t first, size_t count,
     }
     float *columns = columns_of(job, worker);
     *stride = (int)job->l.row;
-    for (size_t i = 0; i < count; i++) copy_position(job, position_at(&job->l, first + i), group, columns + i * job->l.row);
+    for (size_t i = 0; i < count; i++)
+        copy_position(job, position_at(&job->l, first + i), group, columns + i * job->l.row);
     return columns;
 }
 
@@ -142,8 +146,8 @@ static void forward_range(void *context, size_t chunk, int worker) {
     }
 }
 
-static void gemm_forward(const ps_conv_shape *s, const float *x, const float *w, const float *bias, float *y, void *workspace,
-                         ps_pool *pool) {
+static void gemm_forward(const ps_conv_shape *s, const float *x, const float *w, const float *bias, float *y,
+                         void *workspace, ps_pool *pool) {
     gemm_conv_job job = {.l = layout_of(s), .x = x, .w = w, .bias = bias, .out = y, .columns = workspace};
     job.chunks = ps_pool_chunks(job.l.positions, job.l.range);
     ps_pool_run(pool, job.chunks, forward_range, &job);
@@ -161,8 +165,9 @@ static void data_image(void *context, size_t chunk, int worker) {
     for (size_t i = 0; i < inputs && !job->accumulate; i++) memset(dx + i * (size_t)s->c, 0, cg * sizeof *dx);
     for (size_t done = 0; done < outputs; done += l->range) {
         size_t count = outputs - done < l->range ? outputs - done : l->range, first = image * outputs + done;
-        ps_gemm(false, false, (int)count, (int)l->row, l->kg, job->dy + first * (size_t)s->k + (size_t)group * (size_t)l->kg,
-                s->k, weights_of(job, group), (int)l->row, false, columns, (int)l->row);
+        ps_gemm(false, false, (int)count, (int)l->row, l->kg,
+                job->dy + first * (size_t)s->k + (size_t)group * (size_t)l->kg, s->k, weights_of(job, group),
+                (int)l->row, false, columns, (int)l->row);
         for (size_t i = 0; i < count; i++) add_position(job, position_at(l, first + i), group, columns + i * l->row);
     }
 }
@@ -176,14 +181,15 @@ static void data_range(void *context, size_t chunk, int worker) {
     size_t count = ps_pool_chunk_start(l->positions, job->chunks, chunk + 1) - first;
     for (int group = 0; group < l->s->groups; group++) {
         ps_gemm(false, false, (int)count, l->cg, l->kg,
-                job->dy + first * (size_t)l->s->k + (size_t)group * (size_t)l->kg, l->s->k, weights_of(job, group), l->cg,
-                job->accumulate, job->out + first * (size_t)l->s->c + (size_t)group * (size_t)l->cg, l->s->c);
+                job->dy + first * (size_t)l->s->k + (size_t)group * (size_t)l->kg, l->s->k, weights_of(job, group),
+                l->cg, job->accumulate, job->out + first * (size_t)l->s->c + (size_t)group * (size_t)l->cg, l->s->c);
     }
 }
 
 static void gemm_backward_data(const ps_conv_shape *s, const float *dy, const float *w, float *dx, bool accumulate,
                                void *workspace, ps_pool *pool) {
-    gemm_conv_job job = {.l = layout_of(s), .dy = dy, .w = w, .out = dx, .accumulate = accumulate, .columns = workspace};
+    gemm_conv_job job = {
+        .l = layout_of(s), .dy = dy, .w = w, .out = dx, .accumulate = accumulate, .columns = workspace};
     if (job.l.direct) {
         job.chunks = ps_pool_chunks(job.l.positions, job.l.range);
         ps_pool_run(pool, job.chunks, data_range, &job);
@@ -192,8 +198,9 @@ static void gemm_backward_data(const ps_conv_shape *s, const float *dy, const fl
     }
 }
 
-/* The weight gradient is a sum over all positions: `splits` ranges of positions give partial sums, added in order. Large
- * filters allow few of them; the rows of a partial sum are then cut into blocks too, so that there is work for every thread. */
+/* The weight gradient is a sum over all positions: `splits` ranges of positions give partial sums, added in order.
+ * Large filters allow few of them; the rows of a partial sum are then cut into blocks too, so that there is work for
+ * every thread. */
 static size_t splits_of(const layout *l) {
     size_t weights = (size_t)l->s->k * l->row, splits = ps_pool_chunks(l->positions, 256);
     if (splits > MOST_SPLITS) splits = MOST_SPLITS;
@@ -222,8 +229,8 @@ static void weights_chunk(void *context, size_t chunk, int worker) {
         int stride;
         const float *columns = gather(job, done, count, group, worker, &stride);
         ps_gemm(true, false, (int)rows, (int)l->row, (int)count,
-                job->dy + done * (size_t)l->s->k + (size_t)group * (size_t)l->kg + k0, l->s->k, columns, stride, done > first,
-                sum, (int)l->row);
+                job->dy + done * (size_t)l->s->k + (size_t)group * (size_t)l->kg + k0, l->s->k, columns, stride,
+                done > first, sum, (int)l->row);
     }
 }
 
@@ -263,7 +270,8 @@ static size_t gemm_workspace(const ps_conv_shape *s, ps_conv_pass pass, int thre
     return (columns + partial) * sizeof(float);
 }
 
-/* Multiplications at 2 per 98 GFLOP/s, slowed down where the matrices are thin, plus the copies at 2 ns a cache line. */
+/* Multiplications at 2 per 98 GFLOP/s, slowed down where the matrices are thin, plus the copies at 2 ns a cache
+ * line. */
 static double gemm_cost(const ps_conv_shape *s, ps_conv_pass pass) {
     (void)pass;
     if (ps_conv_taps(s) > TAP_LIMIT) return -1.0;

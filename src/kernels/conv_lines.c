@@ -1,10 +1,11 @@
-/* Convolution as products along lines: in channels-last memory the taps of a kernel along w are neighbours, so what a position
- * reads of one source line is one stretch of memory (with dilation or groups: one per tap), and the next position's stretch lies
- * a fixed step further. Register blocks of neighbouring positions keep their sums over the stretches of all lines; nothing is
- * gathered position by position. Lines with padding along w are copied once, padded, for a run of target lines; without it the
- * source is read in place. Backward-data runs once per residue of the stride. Any kernel up to 32 taps an axis and 128 stretches,
- * stride, padding, dilation, groups; 2D and 3D.
- * Relative L2 error as the direct method's: sums in sequence, 1.1e-6 for 4608 products, 3e-6 for 27648; backward-weights 1e-6. */
+/* Convolution as products along lines: in channels-last memory the taps of a kernel along w are neighbours, so what a
+ * position reads of one source line is one stretch of memory (with dilation or groups: one per tap), and the next
+ * position's stretch lies a fixed step further. Register blocks of neighbouring positions keep their sums over the
+ * stretches of all lines; nothing is gathered position by position. Lines with padding along w are copied once, padded,
+ * for a run of target lines; without it the source is read in place. Backward-data runs once per residue of the stride.
+ * Any kernel up to 32 taps an axis and 128 stretches, stride, padding, dilation, groups; 2D and 3D.
+ * Relative L2 error as the direct method's: sums in sequence, 1.1e-6 for 4608 products, 3e-6 for 27648;
+ * backward-weights 1e-6. */
 #include "kernels/conv_lines.h"
 
 #include <string.h>
@@ -56,12 +57,13 @@ static void choose_kernels(lines_job *job, int channels) {
 }
 
 static bool reads_inside(const ps_conv_axis *a) {
-    return a->taps == 0 || (a->delta[0] >= 0 && (a->count - 1) * a->source_step + a->delta[a->taps - 1] < a->source_size);
+    return a->taps == 0 ||
+           (a->delta[0] >= 0 && (a->count - 1) * a->source_step + a->delta[a->taps - 1] < a->source_size);
 }
 
 static bool is_identity(const ps_conv_axis *a) {
-    return a->taps == 1 && a->delta[0] == 0 && a->source_step == 1 && a->count == a->source_size && a->target_step == 1 &&
-           a->count == a->target_size;
+    return a->taps == 1 && a->delta[0] == 0 && a->source_step == 1 && a->count == a->source_size &&
+           a->target_step == 1 && a->count == a->target_size;
 }
 
 /* A pointwise convolution is one long line. */
@@ -112,7 +114,8 @@ static lines_job plan_lines(const ps_conv_sweep *sweep, bool gradient) {
     return job;
 }
 
-/* Lines [first_line, first_line + lines) of a plane, positions [first, first + count) of each; first_source: of the window. */
+/* Lines [first_line, first_line + lines) of a plane, positions [first, first + count) of each; first_source: of the
+ * window. */
 typedef struct {
     int n, d, first_line, lines, first_source;
     size_t first, count;
@@ -168,7 +171,8 @@ static void copy_lines(const lines_job *job, unit *u, int worker) {
     }
 }
 
-/* What the unit's first position reads first of tap td's line h of the source; the line is inside the source, or copied. */
+/* What the unit's first position reads first of tap td's line h of the source; the line is inside the source, or
+ * copied. */
 static const float *line_start(const lines_job *job, const unit *u, int td, int h) {
     const ps_conv_sweep *s = &job->sweep;
     size_t start = u->first * (size_t)s->w.source_step;
@@ -187,7 +191,8 @@ static void add_segment(ps_lines_product *p, const float *from, size_t at, size_
     p->segment[p->segments++] = (ps_lines_segment){from + (first - at), first - begin, last - first};
 }
 
-static void find_segments(const lines_job *job, const unit *u, int line, int group, size_t begin, size_t end, ps_lines_product *p) {
+static void find_segments(const lines_job *job, const unit *u, int line, int group, size_t begin, size_t end,
+                          ps_lines_product *p) {
     const ps_conv_sweep *s = &job->sweep;
     size_t c = (size_t)s->source_group, row = (size_t)s->w.taps * c, at = 0;
     p->segments = 0;
@@ -228,7 +233,8 @@ static void multiply_panel(const lines_job *job, const unit *u, int group, size_
     size_t width = p.channels > job->kernels->lanes ? job->panel : job->panel / 2;
     const float *packed = job->packed + ((size_t)group * job->panels + panel) * s->depth * job->panel;
     for (size_t pass = 0; pass < job->passes; pass++) {
-        size_t begin = ps_pool_chunk_start(s->depth, job->passes, pass), end = ps_pool_chunk_start(s->depth, job->passes, pass + 1);
+        size_t begin = ps_pool_chunk_start(s->depth, job->passes, pass),
+               end = ps_pool_chunk_start(s->depth, job->passes, pass + 1);
         p.panel = packed + begin * width;
         p.bias = pass == 0 && job->bias != NULL ? job->bias + group * s->target_group + channel : NULL;
         p.accumulate = pass > 0 || job->accumulate;
@@ -269,7 +275,8 @@ static void pack_panel(void *context, size_t chunk, int worker) {
     int channel = (int)(chunk % job->panels * job->panel);
     float *panel = job->packed + chunk * s->depth * job->panel;
     if (job->kernel_taps == 0) {
-        job->packing->pack_forward(job->w + group * (size_t)s->target_group * s->depth, s->depth, channel, s->target_group, panel);
+        job->packing->pack_forward(job->w + group * (size_t)s->target_group * s->depth, s->depth, channel,
+                                   s->target_group, panel);
     } else {
         const float *w = job->w + group * (size_t)s->source_group * (size_t)job->kernel_taps * (size_t)s->target_group;
         job->packing->pack_backward(s, job->kernel_taps, job->kh, job->kw, w, channel, panel);
@@ -283,8 +290,8 @@ static void run_sweep(lines_job *job, void *workspace, ps_pool *pool) {
     ps_pool_run(pool, job->units, convolve_unit, job);
 }
 
-static void lines_forward(const ps_conv_shape *s, const float *x, const float *w, const float *bias, float *y, void *workspace,
-                          ps_pool *pool) {
+static void lines_forward(const ps_conv_shape *s, const float *x, const float *w, const float *bias, float *y,
+                          void *workspace, ps_pool *pool) {
     ps_conv_sweep sweep = ps_conv_sweep_forward(s);
     lines_job job = plan_sweep(&sweep);
     job.source = x, job.w = w, job.bias = bias, job.target = y;
@@ -304,9 +311,9 @@ static void lines_backward_data(const ps_conv_shape *s, const float *dy, const f
     }
 }
 
-/* Backward-weights: rows are taps and input channels, vectors run along the filters; `splits` ranges of units have partial sums
- * [depth][filters of the group] of their own, added in order. Large filters allow few of them; then the filters are cut into
- * blocks too, so that there is work for every thread. */
+/* Backward-weights: rows are taps and input channels, vectors run along the filters; `splits` ranges of units have
+ * partial sums [depth][filters of the group] of their own, added in order. Large filters allow few of them; then the
+ * filters are cut into blocks too, so that there is work for every thread. */
 static lines_job plan_gradient(const ps_conv_shape *s) {
     ps_conv_sweep sweep = ps_conv_sweep_forward(s);
     lines_job job = plan_lines(&sweep, true);
@@ -336,7 +343,8 @@ static const float *row_start(const lines_job *job, const unit *u, int group, si
 static void outer_panel(const lines_job *job, const unit *u, int group, size_t panel, float *part, bool accumulate) {
     const ps_conv_sweep *s = &job->sweep;
     int channel = (int)(panel * job->panel), left = s->target_group - channel;
-    ps_lines_outer o = {.channels = left < (int)job->panel ? left : (int)job->panel, .count = u->count, .accumulate = accumulate};
+    ps_lines_outer o = {
+        .channels = left < (int)job->panel ? left : (int)job->panel, .count = u->count, .accumulate = accumulate};
     o.lines = (size_t)u->lines;
     o.line_step = (size_t)s->h.source_step * job->line_floats;
     o.step = (size_t)s->w.source_step * (size_t)s->source_channels;
@@ -354,7 +362,8 @@ static void outer_panel(const lines_job *job, const unit *u, int group, size_t p
 static void gradient_split(void *context, size_t chunk, int worker) {
     const lines_job *job = context;
     size_t block = chunk % job->blocks, split = chunk / job->blocks;
-    size_t begin = ps_pool_chunk_start(job->units, job->splits, split), end = ps_pool_chunk_start(job->units, job->splits, split + 1);
+    size_t begin = ps_pool_chunk_start(job->units, job->splits, split),
+           end = ps_pool_chunk_start(job->units, job->splits, split + 1);
     size_t first_panel = ps_pool_chunk_start(job->panels, job->blocks, block);
     size_t last_panel = ps_pool_chunk_start(job->panels, job->blocks, block + 1);
     for (size_t index = begin; index < end; index++) {
@@ -372,9 +381,11 @@ static void add_splits(void *context, size_t chunk, int worker) {
     (void)worker;
     const lines_job *job = context;
     const ps_conv_sweep *s = &job->sweep;
-    size_t group = chunk / job->panels, channel = chunk % job->panels * job->panel, left = (size_t)s->target_group - channel;
+    size_t group = chunk / job->panels, channel = chunk % job->panels * job->panel,
+           left = (size_t)s->target_group - channel;
     const float *part = job->parts + group * s->depth * job->sum_step + channel;
-    job->kernels->add_turned(part, job->splits, job->part_step, job->sum_step, s->depth, left < job->panel ? left : job->panel,
+    job->kernels->add_turned(part, job->splits, job->part_step, job->sum_step, s->depth,
+                             left < job->panel ? left : job->panel,
                              job->target + (group * (size_t)s->target_group + channel) * s->depth, s->depth);
 }
 
@@ -414,13 +425,15 @@ static bool lines_fit(const ps_conv_sweep *sweep, bool gradient) {
     return segments_of(sweep) <= PS_LINES_SEGMENTS && job.buffer_floats <= MOST_BUFFER;
 }
 
-/* Multiply-adds of vectors in nanoseconds: 83 products each in every instruction set, the scale of the other methods' costs;
- * half-width vectors take as long as whole ones. A single vector a row is bound by the loads of what it is multiplied by. */
+/* Multiply-adds of vectors in nanoseconds: 83 products each in every instruction set, the scale of the other methods'
+ * costs; half-width vectors take as long as whole ones. A single vector a row is bound by the loads of what it is
+ * multiplied by. */
 static double products_cost(const lines_job *job) {
     const ps_conv_sweep *s = &job->sweep;
     size_t vectors = ps_pool_chunks((size_t)s->target_group, (size_t)job->kernels->lanes);
     double native = PS_SIMD_SELECT(ps_lines_kernels_of)()->lanes;
-    return (double)s->positions * (double)s->depth * s->groups * (double)vectors * native / 83.0 * (vectors == 1 ? 1.25 : 1.0);
+    return (double)s->positions * (double)s->depth * s->groups * (double)vectors * native / 83.0 *
+           (vectors == 1 ? 1.25 : 1.0);
 }
 
 static double copies_cost(const lines_job *job) {
@@ -430,21 +443,22 @@ static double copies_cost(const lines_job *job) {
     return 0.05 * (read + written) + (job->copied ? 0.05 * (double)job->buffer_floats * (double)job->units : 0.0);
 }
 
-/* Products, slowed down where a line has few positions to share the weights they load; copies and memory; and the start of
- * every line and panel. */
+/* Products, slowed down where a line has few positions to share the weights they load; copies and memory; and the start
+ * of every line and panel. */
 static double sweep_cost(const ps_conv_sweep *s) {
     lines_job job = plan_sweep(s);
     double width = (double)job.piece, rows = width / (double)ps_pool_chunks(job.piece, 12);
     double slow = (1.0 + 0.6 / rows) * (rows < 4.0 ? 4.0 / rows : 1.0);
     double lines = (double)job.sweep.positions / width, starts = (double)(job.passes * job.panels) * s->groups;
-    return 1500.0 + products_cost(&job) * slow + copies_cost(&job) + lines * starts * (10.0 + 4.0 * (double)segments_of(s)) +
-           0.1 * (double)s->depth * s->target_channels;
+    return 1500.0 + products_cost(&job) * slow + copies_cost(&job) +
+           lines * starts * (10.0 + 4.0 * (double)segments_of(s)) + 0.1 * (double)s->depth * s->target_channels;
 }
 
 /* Rows a power of two apart share cache sets, and nothing is packed. */
 static double gradient_cost(const ps_conv_shape *s) {
     lines_job job = plan_gradient(s);
-    double slow = 1.15 * (1.0 + 2.0 / (double)job.piece) * (job.panels == 1 && s->k / s->groups <= job.kernels->lanes ? 1.25 : 1.0);
+    double slow = 1.15 * (1.0 + 2.0 / (double)job.piece) *
+                  (job.panels == 1 && s->k / s->groups <= job.kernels->lanes ? 1.25 : 1.0);
     if (s->k % 256 == 0 && job.piece < 32) slow *= 1.5;
     return 1500.0 + products_cost(&job) * slow + copies_cost(&job) + 0.2 * (double)(job.splits * job.part_step);
 }

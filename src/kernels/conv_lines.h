@@ -1,5 +1,5 @@
-/* Inner loops of the lines method (products along lines of the source, nothing gathered), one table per instruction set.
- * Private to src/kernels. See conv_sweep.h for sweeps. */
+/* Inner loops of the lines method (products along lines of the source, nothing gathered), one table per instruction
+ * set. Private to src/kernels. See conv_sweep.h for sweeps. */
 #ifndef PS_KERNELS_CONV_LINES_H
 #define PS_KERNELS_CONV_LINES_H
 
@@ -19,7 +19,8 @@ typedef struct {
     size_t at, length;
 } ps_lines_segment;
 
-/* `count` positions of one line: sums over the segments to channels [0, channels) of each target, at most two vectors. */
+/* `count` positions of one line: sums over the segments to channels [0, channels) of each target, at most two
+ * vectors. */
 typedef struct {
     ps_lines_segment segment[PS_LINES_SEGMENTS];
     int segments, channels;
@@ -30,7 +31,8 @@ typedef struct {
     float *target;
 } ps_lines_product;
 
-/* sum[r][0..2 vectors) += over lines and positions of from[r][line * line_step + p * step] * dy[line * dy_line + p * dy_step]. */
+/* sum[r][0..2 vectors) += over lines and positions of from[r][line * line_step + p * step] * dy[line * dy_line + p *
+ * dy_step]. */
 typedef struct {
     const float *from[PS_LINES_ROWS];
     int rows, channels;
@@ -45,8 +47,8 @@ typedef struct {
     void (*multiply)(const ps_lines_product *product);
     void (*outer)(const ps_lines_outer *outer);
     /* dw[k][j] = parts[0][j][k] + parts[1][j][k] + ... in order, for `rows` j and `channels` k. */
-    void (*add_turned)(const float *parts, size_t count, size_t part_step, size_t sum_step, size_t rows, size_t channels, float *dw,
-                       size_t dw_step);
+    void (*add_turned)(const float *parts, size_t count, size_t part_step, size_t sum_step, size_t rows,
+                       size_t channels, float *dw, size_t dw_step);
 } ps_lines_kernels;
 
 PS_SIMD_DECLARE(const ps_lines_kernels *, ps_lines_kernels_of, void);

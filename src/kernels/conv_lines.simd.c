@@ -8,7 +8,8 @@ INLINE void multiply_rows(int rows, int vectors, const ps_lines_product *p, size
     int channels = p->channels;
     float *target = p->target + first * p->target_step;
 #pragma GCC unroll 2
-    for (int v = 0; v < vectors; v++) start[v] = p->bias != NULL ? load_upto(p->bias + v * LANES, channels - v * LANES) : splat(0.0f);
+    for (int v = 0; v < vectors; v++)
+        start[v] = p->bias != NULL ? load_upto(p->bias + v * LANES, channels - v * LANES) : splat(0.0f);
 #pragma GCC unroll 12
     for (int r = 0; r < rows; r++) {
 #pragma GCC unroll 2
@@ -16,7 +17,8 @@ INLINE void multiply_rows(int rows, int vectors, const ps_lines_product *p, size
     }
     size_t step = p->step;
     for (int i = 0; i < p->segments; i++) {
-        const float *a = p->segment[i].from + first * step, *b = p->panel + p->segment[i].at * (size_t)(vectors * LANES);
+        const float *a = p->segment[i].from + first * step,
+                    *b = p->panel + p->segment[i].at * (size_t)(vectors * LANES);
         for (size_t left = p->segment[i].length; left > 0; left--, a++, b += vectors * LANES) {
             vf right[2];
 #pragma GCC unroll 2
@@ -73,7 +75,8 @@ INLINE void outer_rows(int rows, int vectors, int neighbours, const ps_lines_out
     for (int r = 0; r < rows; r++) {
         from[r] = o->from[row + r];
 #pragma GCC unroll 2
-        for (int v = 0; v < vectors; v++) sum[r][v] = o->accumulate ? load(to + (size_t)r * o->sum_step + v * LANES) : splat(0.0f);
+        for (int v = 0; v < vectors; v++)
+            sum[r][v] = o->accumulate ? load(to + (size_t)r * o->sum_step + v * LANES) : splat(0.0f);
     }
     for (size_t line = 0; line < o->lines; line++) {
         const float *dy = o->dy + line * o->dy_line;
@@ -125,8 +128,8 @@ static void outer(const ps_lines_outer *o) {
     }
 }
 
-static void add_turned(const float *parts, size_t count, size_t part_step, size_t sum_step, size_t rows, size_t channels, float *dw,
-                       size_t dw_step) {
+static void add_turned(const float *parts, size_t count, size_t part_step, size_t sum_step, size_t rows,
+                       size_t channels, float *dw, size_t dw_step) {
     for (size_t k = 0; k < channels; k += LANES) {
         size_t filters = channels - k < LANES ? channels - k : LANES;
         for (size_t j = 0; j < rows; j += LANES) {

@@ -1,5 +1,6 @@
-/* One way of computing a convolution. A method is one source file that defines `const ps_conv_method ps_conv_method_<name>`
- * and one line in conv_method_list.def. Private to src/kernels. Methods are constants; nothing is owned. */
+/* One way of computing a convolution. A method is one source file that defines `const ps_conv_method
+ * ps_conv_method_<name>` and one line in conv_method_list.def. Private to src/kernels. Methods are constants; nothing
+ * is owned. */
 #ifndef PS_KERNELS_CONV_METHOD_H
 #define PS_KERNELS_CONV_METHOD_H
 
@@ -12,8 +13,8 @@ typedef struct ps_conv_method {
     double (*cost)(const ps_conv_shape *shape, ps_conv_pass pass);
     size_t (*workspace_bytes)(const ps_conv_shape *shape, ps_conv_pass pass, int threads);
     /* As in conv.h, but for dbias, which conv.c computes. */
-    void (*forward)(const ps_conv_shape *shape, const float *x, const float *w, const float *bias, float *y, void *workspace,
-                    ps_pool *pool);
+    void (*forward)(const ps_conv_shape *shape, const float *x, const float *w, const float *bias, float *y,
+                    void *workspace, ps_pool *pool);
     void (*backward_data)(const ps_conv_shape *shape, const float *dy, const float *w, float *dx, bool accumulate,
                           void *workspace, ps_pool *pool);
     void (*backward_weights)(const ps_conv_shape *shape, const float *x, const float *dy, float *dw, void *workspace,

@@ -1,4 +1,5 @@
-/* The definition, written down: one double-precision sum per output. Relative L2 error about 3e-8 (the final rounding). */
+/* The definition, written down: one double-precision sum per output. Relative L2 error about 3e-8 (the final
+ * rounding). */
 #include "kernels/conv_method.h"
 
 typedef struct {
@@ -40,7 +41,8 @@ static void forward_row(void *context, size_t chunk, int worker) {
     const reference_job *job = context;
     const ps_conv_shape *s = job->s;
     int od = ps_conv_out_d(s), oh = ps_conv_out_h(s), ow = ps_conv_out_w(s);
-    int h = (int)(chunk % (size_t)oh), d = (int)(chunk / (size_t)oh % (size_t)od), n = (int)(chunk / (size_t)oh / (size_t)od);
+    int h = (int)(chunk % (size_t)oh), d = (int)(chunk / (size_t)oh % (size_t)od),
+        n = (int)(chunk / (size_t)oh / (size_t)od);
     float *y = job->out + chunk * (size_t)ow * (size_t)s->k;
     for (int v = 0; v < ow; v++) {
         for (int k = 0; k < s->k; k++) *y++ = (float)output_value(job, n, d, h, v, k);
@@ -91,7 +93,8 @@ static void data_row(void *context, size_t chunk, int worker) {
     int n = (int)(chunk / (size_t)s->h / (size_t)s->d);
     float *dx = job->out + chunk * (size_t)s->w * (size_t)s->c;
     for (int v = 0; v < s->w; v++) {
-        for (int c = 0; c < s->c; c++, dx++) *dx = (job->accumulate ? *dx : 0.0f) + (float)input_gradient(job, n, d, h, v, c);
+        for (int c = 0; c < s->c; c++, dx++)
+            *dx = (job->accumulate ? *dx : 0.0f) + (float)input_gradient(job, n, d, h, v, c);
     }
 }
 
@@ -138,8 +141,8 @@ static void filter_gradient(void *context, size_t chunk, int worker) {
     }
 }
 
-static void reference_backward_weights(const ps_conv_shape *s, const float *x, const float *dy, float *dw, void *workspace,
-                                       ps_pool *pool) {
+static void reference_backward_weights(const ps_conv_shape *s, const float *x, const float *dy, float *dw,
+                                       void *workspace, ps_pool *pool) {
     (void)workspace;
     reference_job job = {.s = s, .x = x, .dy = dy, .out = dw};
     ps_pool_run(pool, (size_t)s->k, filter_gradient, &job);

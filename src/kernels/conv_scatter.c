@@ -1,8 +1,9 @@
-/* Backward-data for few input channels (stems), where vectors along them would be mostly empty: vectors run along positions.
- * For a run of lines of dy every product with the filters is formed, [tap and channel][position], and each of its rows is added
- * to where its tap lies in dx. A unit is a box of dx, padded along w, its channels and the residues of the stride apart, so that
- * every such addition is of neighbours; units compute the dy lines at their edges again rather than share sums. One group.
- * Relative L2 error: one sum over the filters, then one over the taps: 4e-7 in the tests. */
+/* Backward-data for few input channels (stems), where vectors along them would be mostly empty: vectors run along
+ * positions. For a run of lines of dy every product with the filters is formed, [tap and channel][position], and each
+ * of its rows is added to where its tap lies in dx. A unit is a box of dx, padded along w, its channels and the
+ * residues of the stride apart, so that every such addition is of neighbours; units compute the dy lines at their edges
+ * again rather than share sums. One group. Relative L2 error: one sum over the filters, then one over the taps: 4e-7 in
+ * the tests. */
 #include "kernels/conv_scatter.h"
 
 #include <string.h>
@@ -10,9 +11,9 @@
 #include "kernels/conv_method.h"
 
 enum {
-    RUN_POSITIONS = 128,        /* of dy turned at once */
+    RUN_POSITIONS = 128, /* of dy turned at once */
     WANTED_UNITS = 16,
-    EDGE_LINES = 4,             /* a unit is at least this many times as high as the taps reach beyond it */
+    EDGE_LINES = 4, /* a unit is at least this many times as high as the taps reach beyond it */
     MOST_CHANNELS = 16,
     BOX_FLOATS = 256 * 1024,    /* of a unit's sums: 1 MiB; larger ones are left to other methods */
     PRODUCT_FLOATS = 256 * 1024 /* of the products of a run, likewise */
@@ -24,11 +25,11 @@ typedef struct {
     const float *dy, *w;
     float *dx, *workspace;
     int od, oh, ow;
-    size_t row;                /* taps * channels */
-    size_t cuts;               /* of an image along its outer axis: d in 3D, h in 2D */
-    size_t run, step;          /* lines of dy turned at once; their positions rounded up */
-    size_t phase, line, box;   /* floats of a line's channel and residue, of a line, of a unit */
-    size_t turned, products;   /* floats */
+    size_t row;              /* taps * channels */
+    size_t cuts;             /* of an image along its outer axis: d in 3D, h in 2D */
+    size_t run, step;        /* lines of dy turned at once; their positions rounded up */
+    size_t phase, line, box; /* floats of a line's channel and residue, of a line, of a unit */
+    size_t turned, products; /* floats */
     bool accumulate;
 } scatter_job;
 
@@ -70,7 +71,8 @@ typedef struct {
 static unit unit_of(const scatter_job *job, size_t chunk, int worker) {
     const ps_conv_shape *s = job->s;
     size_t cut = chunk % job->cuts, size = (size_t)(s->d > 1 ? s->d : s->h);
-    int first = (int)ps_pool_chunk_start(size, job->cuts, cut), last = (int)ps_pool_chunk_start(size, job->cuts, cut + 1);
+    int first = (int)ps_pool_chunk_start(size, job->cuts, cut),
+        last = (int)ps_pool_chunk_start(size, job->cuts, cut + 1);
     unit u = {.n = (int)(chunk / job->cuts), .d1 = 1, .h1 = s->h};
     if (s->d > 1) u.d0 = first, u.d1 = last;
     else u.h0 = first, u.h1 = last;
@@ -100,7 +102,8 @@ static void add_line(const scatter_job *job, const unit *u, int zd, int zh, cons
                 const float *from = products + (size_t)((td * s->kh + th) * s->kw + tw) * (size_t)s->c * step;
                 size_t column = (size_t)tw * (size_t)s->dilation_w, stride = (size_t)s->stride_w;
                 float *to = line + column % stride * (size_t)s->c * job->phase + column / stride;
-                for (int c = 0; c < s->c; c++) job->kernels->add(from + (size_t)c * step, (size_t)job->ow, to + (size_t)c * job->phase);
+                for (int c = 0; c < s->c; c++)
+                    job->kernels->add(from + (size_t)c * step, (size_t)job->ow, to + (size_t)c * job->phase);
             }
         }
     }
@@ -132,10 +135,12 @@ static void scatter_unit(void *context, size_t chunk, int worker) {
         for (int zh = first_h; zh < last_h; zh += (int)job->run) {
             int lines = last_h - zh < (int)job->run ? last_h - zh : (int)job->run;
             size_t count = (size_t)lines * (size_t)job->ow, step = round_up(count, PS_SCATTER_GRAIN);
-            size_t place = (((size_t)u.n * (size_t)job->od + (size_t)zd) * (size_t)job->oh + (size_t)zh) * (size_t)job->ow;
+            size_t place =
+                (((size_t)u.n * (size_t)job->od + (size_t)zd) * (size_t)job->oh + (size_t)zh) * (size_t)job->ow;
             job->kernels->turn(job->dy + place * (size_t)s->k, count, (size_t)s->k, u.turned, step);
             job->kernels->multiply(job->w, job->row, (size_t)s->k, u.turned, step, u.products);
-            for (int i = 0; i < lines; i++) add_line(job, &u, zd, zh + i, u.products + (size_t)i * (size_t)job->ow, step);
+            for (int i = 0; i < lines; i++)
+                add_line(job, &u, zd, zh + i, u.products + (size_t)i * (size_t)job->ow, step);
         }
     }
     const float *sums = u.sums;
@@ -168,4 +173,5 @@ static double scatter_cost(const ps_conv_shape *s, ps_conv_pass pass) {
     return 1500.0 + ps_conv_macs(s) / 85.0 + positions * (0.4 * row + 0.25 * s->k);
 }
 
-const ps_conv_method ps_conv_method_scatter = {"scatter", scatter_cost, scatter_workspace, NULL, scatter_backward_data, NULL};
+const ps_conv_method ps_conv_method_scatter = {"scatter", scatter_cost,          scatter_workspace,
+                                               NULL,      scatter_backward_data, NULL};

@@ -9,7 +9,8 @@
 enum { PS_SCATTER_GRAIN = 32 }; /* positions are rounded up to a multiple of this: two vectors of the widest set */
 
 typedef struct {
-    /* turned[i][p] = rows[p][i] for p < count (zero up to the next grain) and i < channels; rows of turned are `step` apart. */
+    /* turned[i][p] = rows[p][i] for p < count (zero up to the next grain) and i < channels; rows of turned are `step`
+     * apart. */
     void (*turn)(const float *rows, size_t count, size_t channels, float *turned, size_t step);
     /* out[j][p] = sum over i of w[i][j] * turned[i][p], for j < outputs and p < step. */
     void (*multiply)(const float *w, size_t outputs, size_t channels, const float *turned, size_t step, float *out);

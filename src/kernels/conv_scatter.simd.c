@@ -32,7 +32,9 @@ static void multiply(const float *w, size_t outputs, size_t channels, const floa
 static void add(const float *from, size_t count, float *to) {
     size_t i = 0;
     for (; i + LANES <= count; i += LANES) store(to + i, load(to + i) + load(from + i));
-    if (i < count) store_part(to + i, load_part(to + i, (int)(count - i)) + load_part(from + i, (int)(count - i)), (int)(count - i));
+    if (i < count)
+        store_part(to + i, load_part(to + i, (int)(count - i)) + load_part(from + i, (int)(count - i)),
+                   (int)(count - i));
 }
 
 const ps_scatter_kernels *PS_SIMD_NAME(ps_scatter_kernels_of)(void) {

@@ -12,15 +12,17 @@ bool ps_conv_sweep_fits(const ps_conv_shape *s) {
 }
 
 static ps_conv_axis forward_axis(int size, int out, int kernel, int stride, int pad, int dilation) {
-    ps_conv_axis a = {.count = out, .source_size = size, .source_step = stride, .target_size = out, .target_step = 1, .taps = kernel};
+    ps_conv_axis a = {
+        .count = out, .source_size = size, .source_step = stride, .target_size = out, .target_step = 1, .taps = kernel};
     for (int t = 0; t < kernel; t++) a.tap[t] = t, a.delta[t] = t * dilation - pad;
     return a;
 }
 
-/* Inputs residue, residue + stride, ... of an axis: output o = q + (residue + pad - t * dilation) / stride for the taps that
- * divide; taps in rising order of o. */
+/* Inputs residue, residue + stride, ... of an axis: output o = q + (residue + pad - t * dilation) / stride for the taps
+ * that divide; taps in rising order of o. */
 static ps_conv_axis backward_axis(int size, int out, int kernel, int stride, int pad, int dilation, int residue) {
-    ps_conv_axis a = {.source_size = out, .source_step = 1, .target_size = size, .target_step = stride, .target_first = residue};
+    ps_conv_axis a = {
+        .source_size = out, .source_step = 1, .target_size = size, .target_step = stride, .target_first = residue};
     a.count = residue < size ? (size - residue + stride - 1) / stride : 0;
     for (int t = kernel - 1; t >= 0; t--) {
         int reach = residue + pad - t * dilation;
@@ -47,8 +49,12 @@ static void finish_sweep(ps_conv_sweep *s) {
 }
 
 ps_conv_sweep ps_conv_sweep_forward(const ps_conv_shape *s) {
-    ps_conv_sweep sweep = {.n = s->n, .source_channels = s->c, .target_channels = s->k, .groups = s->groups,
-                             .source_group = s->c / s->groups, .target_group = s->k / s->groups};
+    ps_conv_sweep sweep = {.n = s->n,
+                           .source_channels = s->c,
+                           .target_channels = s->k,
+                           .groups = s->groups,
+                           .source_group = s->c / s->groups,
+                           .target_group = s->k / s->groups};
     sweep.d = forward_axis(s->d, ps_conv_out_d(s), s->kd, s->stride_d, s->pad_d, s->dilation_d);
     sweep.h = forward_axis(s->h, ps_conv_out_h(s), s->kh, s->stride_h, s->pad_h, s->dilation_h);
     sweep.w = forward_axis(s->w, ps_conv_out_w(s), s->kw, s->stride_w, s->pad_w, s->dilation_w);
@@ -57,8 +63,12 @@ ps_conv_sweep ps_conv_sweep_forward(const ps_conv_shape *s) {
 }
 
 ps_conv_sweep ps_conv_sweep_backward(const ps_conv_shape *s, int residue) {
-    ps_conv_sweep sweep = {.n = s->n, .source_channels = s->k, .target_channels = s->c, .groups = s->groups,
-                             .source_group = s->k / s->groups, .target_group = s->c / s->groups};
+    ps_conv_sweep sweep = {.n = s->n,
+                           .source_channels = s->k,
+                           .target_channels = s->c,
+                           .groups = s->groups,
+                           .source_group = s->k / s->groups,
+                           .target_group = s->c / s->groups};
     int rw = residue % s->stride_w, rh = residue / s->stride_w % s->stride_h, rd = residue / s->stride_w / s->stride_h;
     sweep.d = backward_axis(s->d, ps_conv_out_d(s), s->kd, s->stride_d, s->pad_d, s->dilation_d, rd);
     sweep.h = backward_axis(s->h, ps_conv_out_h(s), s->kh, s->stride_h, s->pad_h, s->dilation_h, rh);
@@ -66,4 +76,3 @@ ps_conv_sweep ps_conv_sweep_backward(const ps_conv_shape *s, int residue) {
     finish_sweep(&sweep);
     return sweep;
 }
-

@@ -1,19 +1,21 @@
-/* Winograd convolution F(4x4, 3x3): 3x3 kernels with stride 1, and 3x3x3 ones (two dimensions transformed, the third summed).
- * A quarter of the multiplications of the direct algorithm, plus the transforms. 3x3 with stride 2 and padding 1 takes 0.56 of
- * them (outer taps and middle taps apart). See conv_winograd.h for the algorithm.
+/* Winograd convolution F(4x4, 3x3): 3x3 kernels with stride 1, and 3x3x3 ones (two dimensions transformed, the third
+ * summed). A quarter of the multiplications of the direct algorithm, plus the transforms. 3x3 with stride 2 and padding
+ * 1 takes 0.56 of them (outer taps and middle taps apart). See conv_winograd.h for the algorithm.
  *
  * Two ways of walking through the work, chosen by shape:
- * - many tiles: all weights are transformed first; a chunk of tiles is transformed, multiplied and transformed back while it
- *   stays in the second-level cache;
+ * - many tiles: all weights are transformed first; a chunk of tiles is transformed, multiplied and transformed back
+ *   while it stays in the second-level cache;
  * - few tiles, many weights: all tiles are transformed first; a panel of weights is transformed and used at once.
  * Backward-weights likewise: partial sums by groups of tiles, or blocks of the gradient over all tiles.
  *
- * What one processor writes and another reads has to cross between their caches, which is slower than to work it out again. So few
- * threads share no transformed values: each transforms for itself what it is about to multiply, when it first needs it ("own").
+ * What one processor writes and another reads has to cross between their caches, which is slower than to work it out
+ * again. So few threads share no transformed values: each transforms for itself what it is about to multiply, when it
+ * first needs it ("own").
  *
- * Relative L2 error (random data): 2.4e-6 at 512 channels, 4.8e-6 at 3072, growing with their root; backward-weights 1e-6.
- * NaN and infinity spread over the tile they touch. An output whose inputs are all zero, in a tile that is not, comes out as rounding
- * noise of the tile and not as exactly zero: without bias and normalisation such a position is no longer exactly at the gate's edge. */
+ * Relative L2 error (random data): 2.4e-6 at 512 channels, 4.8e-6 at 3072, growing with their root; backward-weights
+ * 1e-6. NaN and infinity spread over the tile they touch. An output whose inputs are all zero, in a tile that is not,
+ * comes out as rounding noise of the tile and not as exactly zero: without bias and normalisation such a position is no
+ * longer exactly at the gate's edge. */
 #include "kernels/conv_winograd.h"
 
 #include <string.h>
@@ -24,29 +26,32 @@ enum {
     TILE_FLOATS = 128 * 1024, /* transformed input of one chunk: half of a megabyte of second-level cache */
     FEWEST_TILES = 24,        /* but not fewer, since a chunk reads all weights */
     MOST_TILES = 96,
-    CHANNEL_BLOCK = 64,  /* of weights transformed at a time, while a panel is multiplied */
-    WEIGHT_BLOCK = 16,   /* of weights transformed beforehand: a task */
-    FEW_TILES = 160,     /* at most, to transform them all first */
+    CHANNEL_BLOCK = 64, /* of weights transformed at a time, while a panel is multiplied */
+    WEIGHT_BLOCK = 16,  /* of weights transformed beforehand: a task */
+    FEW_TILES = 160,    /* at most, to transform them all first */
     MANY_WEIGHTS = 160 * 160,
-    OUTER_TILES = 48,    /* tiles per step of backward-weights */
-    GROUPS = 16,         /* most partial sums of backward-weights */
-    FILTER_BLOCK = 96,   /* most filters of a block of the weight gradient */
+    OUTER_TILES = 48,  /* tiles per step of backward-weights */
+    GROUPS = 16,       /* most partial sums of backward-weights */
+    FILTER_BLOCK = 96, /* most filters of a block of the weight gradient */
     MANY_PRODUCTS = 96 * 96,
-    WORTH_TWO = 1 << 14,    /* tiles x columns x rows of a task worth sharing: some ten microseconds */
-    OWN_THREADS = 4,        /* at most, to share nothing: beyond, the repeated work outweighs the crossing */
-    OWN_WEIGHTS_TILES = 16, /* and as many tiles for each thread at least, where it is the weights that are transformed again */
+    WORTH_TWO = 1 << 14, /* tiles x columns x rows of a task worth sharing: some ten microseconds */
+    OWN_THREADS = 4,     /* at most, to share nothing: beyond, the repeated work outweighs the crossing */
+    OWN_WEIGHTS_TILES =
+        16, /* and as many tiles for each thread at least, where it is the weights that are transformed again */
     ROUND_FLOATS = 4 << 20 /* tiles of both operands of backward-weights that are transformed at once: 16 MiB */
 };
 
 static size_t round_up(size_t count, size_t step) { return (count + step - 1) / step * step; }
 
-/* Row length of a matrix: whole cache lines and one more, so that rows and matrices do not fall on the same cache sets. */
+/* Row length of a matrix: whole cache lines and one more, so that rows and matrices do not fall on the same cache
+ * sets. */
 static size_t padded(size_t floats) { return round_up(floats, 16) + 16; }
 
 /* Half-width vectors where they waste fewer lanes; processors with both run the narrower ones at twice the rate. */
 static const ps_winograd_kernels *kernels_for(int a, int b) {
 #if defined(__x86_64__)
-    size_t wide = round_up((size_t)a, 16) + round_up((size_t)b, 16), narrow = round_up((size_t)a, 8) + round_up((size_t)b, 8);
+    size_t wide = round_up((size_t)a, 16) + round_up((size_t)b, 16),
+           narrow = round_up((size_t)a, 8) + round_up((size_t)b, 8);
     if (ps_simd_detect() == PS_SIMD_AVX512 && 5 * narrow <= 4 * wide) return ps_winograd_kernels_of_avx2();
 #else
     (void)a, (void)b;
@@ -63,8 +68,9 @@ typedef struct {
     const float *x, *w, *bias, *dy;
     float *y;
     ps_winograd_matrices v, g, u, m; /* whole ones, or those of worker 0 */
-    size_t v_worker, g_worker, u_worker, m_worker; /* distance to those of the next worker (0: shared); u: of the next panel or task */
-    size_t u_own;                                  /* distance to the next worker's own weights (0: shared) */
+    size_t v_worker, g_worker, u_worker,
+        m_worker; /* distance to those of the next worker (0: shared); u: of the next panel or task */
+    size_t u_own; /* distance to the next worker's own weights (0: shared) */
     size_t panel, panels, chunks, groups, rounds, round, channel_blocks, filter_blocks;
     int channel_block, filter_block;
 } winograd_job;
@@ -80,9 +86,19 @@ static void map_tiles(ps_winograd_map *map) {
 }
 
 static ps_winograd_map forward_map(const ps_conv_shape *s) {
-    ps_winograd_map map = {.n = s->n, .d = s->d, .h = s->h, .w = s->w, .c = s->c, .k = s->k, .kd = s->kd,
-                           .od = ps_conv_out_d(s), .oh = ps_conv_out_h(s), .ow = ps_conv_out_w(s),
-                           .pad_d = s->pad_d, .pad_h = s->pad_h, .pad_w = s->pad_w};
+    ps_winograd_map map = {.n = s->n,
+                           .d = s->d,
+                           .h = s->h,
+                           .w = s->w,
+                           .c = s->c,
+                           .k = s->k,
+                           .kd = s->kd,
+                           .od = ps_conv_out_d(s),
+                           .oh = ps_conv_out_h(s),
+                           .ow = ps_conv_out_w(s),
+                           .pad_d = s->pad_d,
+                           .pad_h = s->pad_h,
+                           .pad_w = s->pad_w};
     if (s->stride_h == 2) map.kind = PS_WINOGRAD_STRIDED;
     map_tiles(&map);
     return map;
@@ -90,10 +106,21 @@ static ps_winograd_map forward_map(const ps_conv_shape *s) {
 
 /* dx is the convolution of dy with the filters turned round and the padding complemented. */
 static ps_winograd_map backward_map(const ps_conv_shape *s) {
-    ps_winograd_map map = {.n = s->n, .od = s->d, .oh = s->h, .ow = s->w, .c = s->k, .k = s->c, .kd = s->kd,
-                           .d = ps_conv_out_d(s), .h = ps_conv_out_h(s), .w = ps_conv_out_w(s),
-                           .pad_d = s->kd - 1 - s->pad_d, .pad_h = 2 - s->pad_h, .pad_w = 2 - s->pad_w};
-    /* With stride 2 and padding 1, inputs 8 t to 8 t + 7 reach outputs 4 t to 4 t + 4: tiles of dy begin at their first one. */
+    ps_winograd_map map = {.n = s->n,
+                           .od = s->d,
+                           .oh = s->h,
+                           .ow = s->w,
+                           .c = s->k,
+                           .k = s->c,
+                           .kd = s->kd,
+                           .d = ps_conv_out_d(s),
+                           .h = ps_conv_out_h(s),
+                           .w = ps_conv_out_w(s),
+                           .pad_d = s->kd - 1 - s->pad_d,
+                           .pad_h = 2 - s->pad_h,
+                           .pad_w = 2 - s->pad_w};
+    /* With stride 2 and padding 1, inputs 8 t to 8 t + 7 reach outputs 4 t to 4 t + 4: tiles of dy begin at their first
+     * one. */
     if (s->stride_h == 2) map.kind = PS_WINOGRAD_TRANSPOSED, map.pad_h = 0, map.pad_w = 0;
     map_tiles(&map);
     return map;
@@ -150,7 +177,8 @@ static bool is_new(const winograd_job *job, int worker, size_t part) {
     return first;
 }
 
-/* Few chunks are an even number of them, so that two threads end together; the least work is not worth a second thread. */
+/* Few chunks are an even number of them, so that two threads end together; the least work is not worth a second
+ * thread. */
 static size_t even_chunks(size_t chunks, size_t tiles, size_t work) {
     if (chunks >= 16 || tiles < 2 || work < WORTH_TWO) return chunks;
     return chunks + chunks % 2;
@@ -173,7 +201,8 @@ static winograd_job plan_product(const ps_winograd_map *map, arena *a, int threa
     size_t tiles = job.few_tiles ? map->tiles : ps_pool_chunks(map->tiles, job.chunks), workers = (size_t)threads;
     job.own = threads <= OWN_THREADS && (job.few_tiles || map->tiles >= OWN_WEIGHTS_TILES * workers);
     job.map.zeros = take_zeros(a, map->c);
-    job.v = take_matrices(a, products, tiles, padded(map->depth), job.few_tiles && !job.own ? 1 : workers, &job.v_worker);
+    job.v =
+        take_matrices(a, products, tiles, padded(map->depth), job.few_tiles && !job.own ? 1 : workers, &job.v_worker);
     job.m = take_matrices(a, products, tiles, panel, workers, &job.m_worker);
     job.channel_block = job.few_tiles && map->c > CHANNEL_BLOCK ? CHANNEL_BLOCK : map->c;
     size_t u_rows = (size_t)map->kd * (size_t)job.channel_block;
@@ -193,7 +222,8 @@ static int vectors_of(const winograd_job *job, size_t panel) {
 static void transform_weights(void *context, size_t chunk, int worker) {
     const winograd_job *job = context;
     size_t panel = chunk / job->channel_blocks, block = chunk % job->channel_blocks;
-    size_t first = block * WEIGHT_BLOCK, last = block + 1 < job->channel_blocks ? first + WEIGHT_BLOCK : (size_t)job->map.c;
+    size_t first = block * WEIGHT_BLOCK,
+           last = block + 1 < job->channel_blocks ? first + WEIGHT_BLOCK : (size_t)job->map.c;
     size_t to = (size_t)worker * job->u_own + panel * job->u_worker + first * job->u.row_step;
     job->kernels->weights(&job->map, job->w, job->flipped, (int)panel, (int)first, (int)last, moved(job->u, to));
 }
@@ -210,13 +240,16 @@ static void convolve_tiles(void *context, size_t chunk, int worker) {
     const winograd_job *job = context;
     size_t first = ps_pool_chunk_start(job->map.tiles, job->chunks, chunk);
     size_t count = ps_pool_chunk_start(job->map.tiles, job->chunks, chunk + 1) - first;
-    ps_winograd_matrices v = moved(job->v, (size_t)worker * job->v_worker), m = moved(job->m, (size_t)worker * job->m_worker);
+    ps_winograd_matrices v = moved(job->v, (size_t)worker * job->v_worker),
+                         m = moved(job->m, (size_t)worker * job->m_worker);
     ps_winograd_matrices u = weights_for(job, worker);
     job->kernels->input(&job->map, job->x, first, count, v);
     for (size_t panel = 0; panel < job->panels; panel++) {
         int vectors = vectors_of(job, panel);
-        job->kernels->multiply(job->map.kind, count, job->map.depth, vectors, v, moved(u, panel * job->u_worker), m, false);
-        job->kernels->output(&job->map, m, first, count, (int)(panel * job->panel), vectors, job->bias, job->accumulate, job->y);
+        job->kernels->multiply(job->map.kind, count, job->map.depth, vectors, v, moved(u, panel * job->u_worker), m,
+                               false);
+        job->kernels->output(&job->map, m, first, count, (int)(panel * job->panel), vectors, job->bias, job->accumulate,
+                             job->y);
     }
 }
 
@@ -231,20 +264,22 @@ static void transform_tiles(void *context, size_t chunk, int worker) {
 static void convolve_panel(void *context, size_t panel, int worker) {
     const winograd_job *job = context;
     const ps_winograd_map *map = &job->map;
-    ps_winograd_matrices u = moved(job->u, (size_t)worker * job->u_worker), m = moved(job->m, (size_t)worker * job->m_worker);
+    ps_winograd_matrices u = moved(job->u, (size_t)worker * job->u_worker),
+                         m = moved(job->m, (size_t)worker * job->m_worker);
     ps_winograd_matrices v = moved(job->v, (size_t)worker * job->v_worker);
     int vectors = vectors_of(job, panel);
     if (job->own && is_new(job, worker, 0)) job->kernels->input(map, job->x, 0, map->tiles, v);
     for (int c = 0; c < map->c; c += job->channel_block) {
         int last = map->c - c < job->channel_block ? map->c : c + job->channel_block;
         job->kernels->weights(map, job->w, job->flipped, (int)panel, c, last, u);
-        job->kernels->multiply(job->map.kind, map->tiles, (size_t)(last - c), vectors, moved(v, (size_t)c), u, m, c > 0);
+        job->kernels->multiply(job->map.kind, map->tiles, (size_t)(last - c), vectors, moved(v, (size_t)c), u, m,
+                               c > 0);
     }
     job->kernels->output(map, m, 0, map->tiles, (int)(panel * job->panel), vectors, job->bias, job->accumulate, job->y);
 }
 
-static void convolve(const ps_winograd_map *map, bool flipped, const float *x, const float *w, const float *bias, bool accumulate,
-                     float *y, void *workspace, ps_pool *pool) {
+static void convolve(const ps_winograd_map *map, bool flipped, const float *x, const float *w, const float *bias,
+                     bool accumulate, float *y, void *workspace, ps_pool *pool) {
     arena a = {.base = workspace};
     winograd_job job = plan_product(map, &a, ps_pool_threads(pool));
     job.flipped = flipped, job.x = x, job.w = w, job.bias = bias, job.accumulate = accumulate, job.y = y;
@@ -258,15 +293,15 @@ static void convolve(const ps_winograd_map *map, bool flipped, const float *x, c
     }
 }
 
-void ps_winograd_forward_selected(const ps_conv_shape *s, const float *x, const ps_winograd_selection *selection, const float *w,
-                                  const float *bias, float *y, void *workspace, ps_pool *pool) {
+void ps_winograd_forward_selected(const ps_conv_shape *s, const float *x, const ps_winograd_selection *selection,
+                                  const float *w, const float *bias, float *y, void *workspace, ps_pool *pool) {
     ps_winograd_map map = forward_map(s);
     map.selection = selection;
     convolve(&map, false, x, w, bias, false, y, workspace, pool);
 }
 
-static void winograd_forward(const ps_conv_shape *s, const float *x, const float *w, const float *bias, float *y, void *workspace,
-                             ps_pool *pool) {
+static void winograd_forward(const ps_conv_shape *s, const float *x, const float *w, const float *bias, float *y,
+                             void *workspace, ps_pool *pool) {
     ps_winograd_forward_selected(s, x, NULL, w, bias, y, workspace, pool);
 }
 
@@ -276,11 +311,12 @@ static void winograd_backward_data(const ps_conv_shape *s, const float *dy, cons
     convolve(&map, true, dy, w, NULL, accumulate, dx, workspace, pool);
 }
 
-/* Backward-weights: v holds tiles of x, g tiles of dy, u their products. Few weights (`few_tiles` false): a task is a group of
- * tiles with a partial sum of its own. Many: in rounds, all tiles of a round are transformed into panels, then a task is a block
- * of filters by channels, whose products stay in the second-level cache and are added to those of the rounds before. */
-static ps_winograd_matrices take_panels(arena *a, size_t matrices, size_t tiles, size_t columns, size_t panel, size_t copies,
-                                        size_t *worker_step) {
+/* Backward-weights: v holds tiles of x, g tiles of dy, u their products. Few weights (`few_tiles` false): a task is a
+ * group of tiles with a partial sum of its own. Many: in rounds, all tiles of a round are transformed into panels, then
+ * a task is a block of filters by channels, whose products stay in the second-level cache and are added to those of the
+ * rounds before. */
+static ps_winograd_matrices take_panels(arena *a, size_t matrices, size_t tiles, size_t columns, size_t panel,
+                                        size_t copies, size_t *worker_step) {
     ps_winograd_matrices m = {.row_step = panel, .step = tiles * panel + 16, .panel = panel};
     m.panel_step = matrices * m.step;
     size_t each = round_up(ps_pool_chunks(columns, panel) * m.panel_step + 16, 16);
@@ -310,11 +346,15 @@ static void plan_rounds(winograd_job *job, arena *a, int threads) {
 
 static void plan_groups(winograd_job *job, arena *a, int threads) {
     const ps_winograd_map *map = &job->map;
-    job->groups = even_chunks(ps_pool_chunks(map->tiles, OUTER_TILES), map->tiles, map->tiles * map->depth * (size_t)map->k);
+    job->groups =
+        even_chunks(ps_pool_chunks(map->tiles, OUTER_TILES), map->tiles, map->tiles * map->depth * (size_t)map->k);
     if (job->groups > GROUPS) job->groups = GROUPS;
-    job->v = take_matrices(a, ps_winograd_products(map->kind), OUTER_TILES, padded(map->depth), (size_t)threads, &job->v_worker);
-    job->g = take_matrices(a, ps_winograd_products(map->kind), OUTER_TILES, padded((size_t)map->k), (size_t)threads, &job->g_worker);
-    job->u = take_matrices(a, PS_WINOGRAD_WEIGHTS, (size_t)map->k, round_up(map->depth, 16), job->groups, &job->u_worker);
+    job->v = take_matrices(a, ps_winograd_products(map->kind), OUTER_TILES, padded(map->depth), (size_t)threads,
+                           &job->v_worker);
+    job->g = take_matrices(a, ps_winograd_products(map->kind), OUTER_TILES, padded((size_t)map->k), (size_t)threads,
+                           &job->g_worker);
+    job->u =
+        take_matrices(a, PS_WINOGRAD_WEIGHTS, (size_t)map->k, round_up(map->depth, 16), job->groups, &job->u_worker);
 }
 
 static winograd_job plan_gradient(const ps_winograd_map *map, arena *a, int threads) {
@@ -328,13 +368,16 @@ static winograd_job plan_gradient(const ps_winograd_map *map, arena *a, int thre
 }
 
 /* The first tile of a round. */
-static size_t round_start(const winograd_job *job, size_t round) { return ps_pool_chunk_start(job->map.tiles, job->rounds, round); }
+static size_t round_start(const winograd_job *job, size_t round) {
+    return ps_pool_chunk_start(job->map.tiles, job->rounds, round);
+}
 
 static void transform_both(void *context, size_t chunk, int worker) {
     (void)worker;
     const winograd_job *job = context;
     size_t begin = round_start(job, job->round), tiles = round_start(job, job->round + 1) - begin;
-    size_t first = ps_pool_chunk_start(tiles, job->chunks, chunk), count = ps_pool_chunk_start(tiles, job->chunks, chunk + 1) - first;
+    size_t first = ps_pool_chunk_start(tiles, job->chunks, chunk),
+           count = ps_pool_chunk_start(tiles, job->chunks, chunk + 1) - first;
     job->kernels->input(&job->map, job->x, begin + first, count, moved(job->v, first * job->v.row_step));
     job->kernels->gradient(&job->map, job->dy, begin + first, count, moved(job->g, first * job->g.row_step));
 }
@@ -361,7 +404,8 @@ static void gradient_block(void *context, size_t chunk, int worker) {
     int rows = map->k - k0 < job->filter_block ? map->k - k0 : job->filter_block;
     int channels = map->c - c0 < (int)job->panel ? map->c - c0 : (int)job->panel;
     if (job->own)
-        transform_own(job, worker, block, panel, (ps_winograd_channels){k0, k0 + rows}, (ps_winograd_channels){c0, c0 + channels});
+        transform_own(job, worker, block, panel, (ps_winograd_channels){k0, k0 + rows},
+                      (ps_winograd_channels){c0, c0 + channels});
     job->kernels->outer(job->map.kind, tiles, rows, channels,
                         moved(job->g, (size_t)worker * job->g_worker + block * job->g.panel_step),
                         moved(job->v, (size_t)worker * job->v_worker + panel * job->v.panel_step), u, job->round > 0);
@@ -380,9 +424,11 @@ static void run_rounds(winograd_job *job, ps_pool *pool) {
 static void gradient_group(void *context, size_t group, int worker) {
     const winograd_job *job = context;
     const ps_winograd_map *map = &job->map;
-    ps_winograd_matrices v = moved(job->v, (size_t)worker * job->v_worker), g = moved(job->g, (size_t)worker * job->g_worker);
+    ps_winograd_matrices v = moved(job->v, (size_t)worker * job->v_worker),
+                         g = moved(job->g, (size_t)worker * job->g_worker);
     ps_winograd_matrices u = moved(job->u, group * job->u_worker);
-    size_t begin = ps_pool_chunk_start(map->tiles, job->groups, group), end = ps_pool_chunk_start(map->tiles, job->groups, group + 1);
+    size_t begin = ps_pool_chunk_start(map->tiles, job->groups, group),
+           end = ps_pool_chunk_start(map->tiles, job->groups, group + 1);
     for (size_t first = begin; first < end; first += OUTER_TILES) {
         size_t count = end - first < OUTER_TILES ? end - first : OUTER_TILES;
         job->kernels->input(map, job->x, first, count, v);
@@ -403,8 +449,9 @@ static void sum_groups(void *context, size_t chunk, int worker) {
     }
 }
 
-void ps_winograd_backward_weights_selected(const ps_conv_shape *s, const float *x, const ps_winograd_selection *selection,
-                                           const float *dy, float *dw, void *workspace, ps_pool *pool) {
+void ps_winograd_backward_weights_selected(const ps_conv_shape *s, const float *x,
+                                           const ps_winograd_selection *selection, const float *dy, float *dw,
+                                           void *workspace, ps_pool *pool) {
     ps_winograd_map map = forward_map(s);
     map.selection = selection;
     arena a = {.base = workspace};
@@ -419,8 +466,8 @@ void ps_winograd_backward_weights_selected(const ps_conv_shape *s, const float *
     }
 }
 
-static void winograd_backward_weights(const ps_conv_shape *s, const float *x, const float *dy, float *dw, void *workspace,
-                                      ps_pool *pool) {
+static void winograd_backward_weights(const ps_conv_shape *s, const float *x, const float *dy, float *dw,
+                                      void *workspace, ps_pool *pool) {
     ps_winograd_backward_weights_selected(s, x, NULL, dy, dw, workspace, pool);
 }
 
@@ -444,7 +491,8 @@ bool ps_winograd_can_select(const ps_conv_shape *s) { return winograd_can(s) && 
 static double winograd_cost(const ps_conv_shape *s, ps_conv_pass pass) {
     if (!winograd_can(s)) return -1.0;
     ps_winograd_map map = pass == PS_CONV_BACKWARD_DATA ? backward_map(s) : forward_map(s);
-    double lanes = 8.0, k = (double)round_up((size_t)map.k, (size_t)lanes), c = (double)round_up(map.depth, (size_t)lanes);
+    double lanes = 8.0, k = (double)round_up((size_t)map.k, (size_t)lanes),
+           c = (double)round_up(map.depth, (size_t)lanes);
     double tiles = (double)map.tiles, products = (double)ps_winograd_products(map.kind);
     return 2000.0 + products * (tiles * c * k / 50.0 + 0.15 * tiles * (c + k)) + PS_WINOGRAD_WEIGHTS * 0.1 * c * k;
 }

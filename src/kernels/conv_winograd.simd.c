@@ -1,10 +1,13 @@
-/* Transforms and products of the Winograd method for one instruction set; see conv_winograd.h. Channels lie in vectors, so every
- * transform works on whole vectors and the matrices need no shuffling, but for the forward weights (transposed on the way). */
+/* Transforms and products of the Winograd method for one instruction set; see conv_winograd.h. Channels lie in vectors,
+ * so every transform works on whole vectors and the matrices need no shuffling, but for the forward weights (transposed
+ * on the way). */
 #include "kernels/conv_winograd.h"
 #include "kernels/simd_vector.h"
 
 /* Sizes along one axis; `kind` is a constant wherever it matters for speed. */
-INLINE int inputs_of(ps_winograd_kind kind) { return kind == PS_WINOGRAD_UNIT ? 6 : kind == PS_WINOGRAD_STRIDED ? 9 : 5; }
+INLINE int inputs_of(ps_winograd_kind kind) {
+    return kind == PS_WINOGRAD_UNIT ? 6 : kind == PS_WINOGRAD_STRIDED ? 9 : 5;
+}
 INLINE int products_of(ps_winograd_kind kind) { return kind == PS_WINOGRAD_UNIT ? 6 : 9; }
 INLINE int outputs_of(ps_winograd_kind kind) { return kind == PS_WINOGRAD_TRANSPOSED ? 8 : 4; }
 enum { MOST = 9 }; /* of any of them */
@@ -100,8 +103,8 @@ INLINE void pair_output_line(const vf m[5], vf out[4]) {
     out[3] = fma_(splat(8.0f), m[3], difference + m[4]);
 }
 
-/* The transforms of one axis for each kind. With stride 2, entries 0 to 4 are those of the outer taps and the last ones those of
- * the middle tap, which needs no transform. */
+/* The transforms of one axis for each kind. With stride 2, entries 0 to 4 are those of the outer taps and the last ones
+ * those of the middle tap, which needs no transform. */
 INLINE void input_line(ps_winograd_kind kind, const vf *d, vf *out) {
     if (kind == PS_WINOGRAD_UNIT) {
         unit_input_line(d, out);
@@ -186,7 +189,8 @@ typedef struct {
 } tile_inputs;
 
 /* Where each input of a tile lies; padding points at zeros. */
-INLINE void input_places(ps_winograd_kind kind, const ps_winograd_map *map, const float *x, tile_place p, int td, const float **from) {
+INLINE void input_places(ps_winograd_kind kind, const ps_winograd_map *map, const float *x, tile_place p, int td,
+                         const float **from) {
     int size = inputs_of(kind), step = kind == PS_WINOGRAD_STRIDED ? 8 : 4;
     int z = p.d + td - map->pad_d, y0 = step * p.y - map->pad_h, x0 = step * p.x - map->pad_w;
     size_t lines = ((size_t)p.n * (size_t)map->d + (size_t)(z < 0 ? 0 : z)) * (size_t)map->h;
@@ -217,7 +221,8 @@ static void select_places(const ps_winograd_map *map, tile_place p, int td, tile
                 in->from[at] = map->zeros;
             } else if (s->winners != NULL) {
                 size_t slice = (size_t)p.n * (size_t)s->windows_d + (size_t)(z / s->ed);
-                size_t window = (slice * (size_t)s->windows_h + (size_t)(y / e)) * (size_t)s->windows_w + (size_t)(x / e);
+                size_t window =
+                    (slice * (size_t)s->windows_h + (size_t)(y / e)) * (size_t)s->windows_w + (size_t)(x / e);
                 in->winner[at] = s->winners + window * (size_t)map->c;
                 in->number[at] = (uint8_t)number;
             }
@@ -228,7 +233,8 @@ static void select_places(const ps_winograd_map *map, tile_place p, int td, tile
 #if defined(PS_ISA_avx512)
 INLINE vf load_selected(const float *p, const uint8_t *winner, uint8_t number, int count) {
     __mmask16 there = count >= LANES ? (__mmask16)0xffff : (__mmask16)((1u << count) - 1u);
-    __m128i won = count >= LANES ? _mm_loadu_si128((const __m128i *)(const void *)winner) : _mm_maskz_loadu_epi8(there, winner);
+    __m128i won =
+        count >= LANES ? _mm_loadu_si128((const __m128i *)(const void *)winner) : _mm_maskz_loadu_epi8(there, winner);
     return (vf)_mm512_maskz_loadu_ps(_mm_mask_cmpeq_epi8_mask(there, won, _mm_set1_epi8((char)number)), p);
 }
 #else
@@ -242,7 +248,8 @@ INLINE vf load_selected(const float *p, const uint8_t *winner, uint8_t number, i
 }
 #endif
 
-INLINE void input_vector(ps_winograd_kind kind, const tile_inputs *in, bool selected, int c, int count, float *v, size_t step) {
+INLINE void input_vector(ps_winograd_kind kind, const tile_inputs *in, bool selected, int c, int count, float *v,
+                         size_t step) {
     int inputs = inputs_of(kind), products = products_of(kind);
     vf half[MOST][MOST];
 #pragma GCC unroll 9
@@ -251,7 +258,8 @@ INLINE void input_vector(ps_winograd_kind kind, const tile_inputs *in, bool sele
 #pragma GCC unroll 9
         for (int i = 0; i < inputs; i++) {
             int at = inputs * i + j;
-            d[i] = selected ? load_selected(in->from[at] + c, in->winner[at] + c, in->number[at], count) : load_upto(in->from[at] + c, count);
+            d[i] = selected ? load_selected(in->from[at] + c, in->winner[at] + c, in->number[at], count)
+                            : load_upto(in->from[at] + c, count);
         }
         input_line(kind, d, out);
 #pragma GCC unroll 9
@@ -271,8 +279,8 @@ INLINE size_t column_at(const ps_winograd_matrices *m, int column) {
     return (size_t)column / m->panel * m->panel_step + (size_t)column % m->panel;
 }
 
-INLINE void input_tiles(ps_winograd_kind kind, bool selected, const ps_winograd_map *map, const float *x, size_t first, size_t count,
-                        ps_winograd_matrices v) {
+INLINE void input_tiles(ps_winograd_kind kind, bool selected, const ps_winograd_map *map, const float *x, size_t first,
+                        size_t count, ps_winograd_matrices v) {
     for (size_t tile = 0; tile < count; tile++) {
         tile_place p = place_of(map, first + tile);
         for (int td = 0; td < map->kd; td++) {
@@ -281,18 +289,19 @@ INLINE void input_tiles(ps_winograd_kind kind, bool selected, const ps_winograd_
             if (selected) select_places(map, p, td, &in);
             float *to = v.data + tile * v.row_step;
             int c = map->columns.first, end = map->columns.end, column = td * map->c;
-            for (; c + LANES <= end; c += LANES) input_vector(kind, &in, selected, c, LANES, to + column_at(&v, column + c), v.step);
+            for (; c + LANES <= end; c += LANES)
+                input_vector(kind, &in, selected, c, LANES, to + column_at(&v, column + c), v.step);
             if (c < end) input_vector(kind, &in, selected, c, end - c, to + column_at(&v, column + c), v.step);
         }
     }
 }
 
 /* Calls a function whose first argument is the kind with that kind as a constant. */
-#define WITH_CONSTANT_KIND(kind, function, ...)                                                \
-    switch (kind) {                                                                            \
-        case PS_WINOGRAD_UNIT: function(PS_WINOGRAD_UNIT, __VA_ARGS__); break;                 \
-        case PS_WINOGRAD_STRIDED: function(PS_WINOGRAD_STRIDED, __VA_ARGS__); break;           \
-        default: function(PS_WINOGRAD_TRANSPOSED, __VA_ARGS__); break;                         \
+#define WITH_CONSTANT_KIND(kind, function, ...)                                      \
+    switch (kind) {                                                                  \
+        case PS_WINOGRAD_UNIT: function(PS_WINOGRAD_UNIT, __VA_ARGS__); break;       \
+        case PS_WINOGRAD_STRIDED: function(PS_WINOGRAD_STRIDED, __VA_ARGS__); break; \
+        default: function(PS_WINOGRAD_TRANSPOSED, __VA_ARGS__); break;               \
     }
 
 static void input(const ps_winograd_map *map, const float *x, size_t first, size_t count, ps_winograd_matrices v) {
@@ -300,7 +309,8 @@ static void input(const ps_winograd_map *map, const float *x, size_t first, size
     else WITH_CONSTANT_KIND(map->kind, input_tiles, false, map, x, first, count, v)
 }
 
-INLINE void gradient_vector(ps_winograd_kind kind, const float *const from[16], int k, int count, float *v, size_t step) {
+INLINE void gradient_vector(ps_winograd_kind kind, const float *const from[16], int k, int count, float *v,
+                            size_t step) {
     int products = products_of(kind);
     vf half[MOST][4];
 #pragma GCC unroll 4
@@ -321,15 +331,16 @@ INLINE void gradient_vector(ps_winograd_kind kind, const float *const from[16], 
     }
 }
 
-INLINE void gradient_tiles(ps_winograd_kind kind, const ps_winograd_map *map, const float *dy, size_t first, size_t count,
-                           ps_winograd_matrices v) {
+INLINE void gradient_tiles(ps_winograd_kind kind, const ps_winograd_map *map, const float *dy, size_t first,
+                           size_t count, ps_winograd_matrices v) {
     for (size_t tile = 0; tile < count; tile++) {
         tile_place p = place_of(map, first + tile);
         const float *from[16];
         for (int i = 0; i < 16; i++) {
             int y = 4 * p.y + i / 4, x = 4 * p.x + i % 4;
             size_t row = ((size_t)p.n * (size_t)map->od + (size_t)p.d) * (size_t)map->oh + (size_t)y;
-            from[i] = y < map->oh && x < map->ow ? dy + (row * (size_t)map->ow + (size_t)x) * (size_t)map->k : map->zeros;
+            from[i] =
+                y < map->oh && x < map->ow ? dy + (row * (size_t)map->ow + (size_t)x) * (size_t)map->k : map->zeros;
         }
         float *to = v.data + tile * v.row_step;
         int k = map->rows.first, end = map->rows.end;
@@ -366,8 +377,10 @@ INLINE void store_weights(const ps_winograd_map *map, const vf g[9], float *u, s
     else weights_vector(PS_WINOGRAD_STRIDED, g, u, step);
 }
 
-/* LANES filters from k on by LANES channels of depth tap td: nine blocks are transposed so that filters lie in vectors. */
-static void weights_square(const ps_winograd_map *map, const float *w, int k, int td, int c, float *u, ps_winograd_matrices to) {
+/* LANES filters from k on by LANES channels of depth tap td: nine blocks are transposed so that filters lie in
+ * vectors. */
+static void weights_square(const ps_winograd_map *map, const float *w, int k, int td, int c, float *u,
+                           ps_winograd_matrices to) {
     vf block[9][LANES];
     size_t filter = (size_t)map->kd * 9 * (size_t)map->c;
     int channels = map->c - c < LANES ? map->c - c : LANES;
@@ -387,7 +400,8 @@ static void weights_square(const ps_winograd_map *map, const float *w, int k, in
     }
 }
 
-static void weights_forward(const ps_winograd_map *map, const float *w, int panel, int first, int last, ps_winograd_matrices u) {
+static void weights_forward(const ps_winograd_map *map, const float *w, int panel, int first, int last,
+                            ps_winograd_matrices u) {
     for (int vector = 0; vector < 2; vector++) {
         int k = (2 * panel + vector) * LANES;
         if (k >= map->k) return;
@@ -400,8 +414,10 @@ static void weights_forward(const ps_winograd_map *map, const float *w, int pane
     }
 }
 
-/* Backward-data: filters are the columns, input channels (map->k here) lie in vectors already, taps are turned round. */
-static void weights_backward(const ps_winograd_map *map, const float *w, int panel, int first, int last, ps_winograd_matrices u) {
+/* Backward-data: filters are the columns, input channels (map->k here) lie in vectors already, taps are turned
+ * round. */
+static void weights_backward(const ps_winograd_map *map, const float *w, int panel, int first, int last,
+                             ps_winograd_matrices u) {
     enum { ahead = 6 }; /* filters fetched in advance */
     size_t filter = (size_t)map->kd * 9 * (size_t)map->k;
     for (int vector = 0; vector < 2; vector++) {
@@ -409,7 +425,8 @@ static void weights_backward(const ps_winograd_map *map, const float *w, int pan
         if (k >= map->k) return;
         for (int td = 0; td < map->kd; td++) {
             for (int c = first; c < last; c++) {
-                const float *from = w + ((size_t)c * (size_t)map->kd + (size_t)(map->kd - 1 - td)) * 9 * (size_t)map->k + k;
+                const float *from =
+                    w + ((size_t)c * (size_t)map->kd + (size_t)(map->kd - 1 - td)) * 9 * (size_t)map->k + k;
                 vf g[9];
                 for (int tap = 0; tap < 9; tap++) {
                     const float *row = from + (size_t)(8 - tap) * (size_t)map->k;
@@ -430,8 +447,8 @@ static void weights(const ps_winograd_map *map, const float *w, bool flipped, in
 }
 
 /* One row block of one of the 36 products. */
-static void multiply_block(int rows, int vectors, const float *v, size_t v_step, const float *u, size_t u_step, size_t depth,
-                           float *m, size_t m_step, bool accumulate) {
+static void multiply_block(int rows, int vectors, const float *v, size_t v_step, const float *u, size_t u_step,
+                           size_t depth, float *m, size_t m_step, bool accumulate) {
 #define CALL2(n) product_block(n, 2, v, v_step, 1, u, u_step, depth, m, m_step, accumulate)
 #define CALL1(n) product_block(n, 1, v, v_step, 1, u, u_step, depth, m, m_step, accumulate)
     if (vectors == 2) WITH_CONSTANT_ROWS(rows, CALL2)
@@ -447,8 +464,8 @@ INLINE size_t weights_of(ps_winograd_kind kind, size_t t) {
     return 6 * (i < 5 ? i : 5) + (j < 5 ? j : 5);
 }
 
-static void multiply(ps_winograd_kind kind, size_t count, size_t depth, int vectors, ps_winograd_matrices v, ps_winograd_matrices u,
-                     ps_winograd_matrices m, bool accumulate) {
+static void multiply(ps_winograd_kind kind, size_t count, size_t depth, int vectors, ps_winograd_matrices v,
+                     ps_winograd_matrices u, ps_winograd_matrices m, bool accumulate) {
     size_t most = vectors == 2 ? ROWS : ROWS_OF_ONE;
     for (size_t t = 0; t < ps_winograd_products(kind); t++) {
         const float *panel = u.data + weights_of(kind, t) * u.step;
@@ -460,8 +477,8 @@ static void multiply(ps_winograd_kind kind, size_t count, size_t depth, int vect
     }
 }
 
-INLINE void output_vector(ps_winograd_kind kind, const float *m, size_t step, vf bias, int height, int width, int channels,
-                          bool accumulate, float *y, size_t row_step, size_t column_step) {
+INLINE void output_vector(ps_winograd_kind kind, const float *m, size_t step, vf bias, int height, int width,
+                          int channels, bool accumulate, float *y, size_t row_step, size_t column_step) {
     int products = products_of(kind), outputs = outputs_of(kind);
     vf half[MOST][MOST];
 #pragma GCC unroll 9
@@ -491,8 +508,8 @@ INLINE void output_vector(ps_winograd_kind kind, const float *m, size_t step, vf
 
 INLINE int at_most(int value, int most) { return value < most ? value : most; }
 
-INLINE void output_tiles(ps_winograd_kind kind, const ps_winograd_map *map, ps_winograd_matrices m, size_t first, size_t count,
-                         int channel, int vectors, const float *bias, bool accumulate, float *y) {
+INLINE void output_tiles(ps_winograd_kind kind, const ps_winograd_map *map, ps_winograd_matrices m, size_t first,
+                         size_t count, int channel, int vectors, const float *bias, bool accumulate, float *y) {
     size_t column_step = (size_t)map->k, row_step = (size_t)map->ow * column_step;
     int size = outputs_of(kind);
     for (size_t tile = 0; tile < count; tile++) {
@@ -507,19 +524,20 @@ INLINE void output_tiles(ps_winograd_kind kind, const ps_winograd_map *map, ps_w
             if (height == size && width == size && channels >= LANES) {
                 output_vector(kind, from, m.step, add, size, size, LANES, accumulate, to + k, row_step, column_step);
             } else {
-                output_vector(kind, from, m.step, add, height, width, channels, accumulate, to + k, row_step, column_step);
+                output_vector(kind, from, m.step, add, height, width, channels, accumulate, to + k, row_step,
+                              column_step);
             }
         }
     }
 }
 
-static void output(const ps_winograd_map *map, ps_winograd_matrices m, size_t first, size_t count, int channel, int vectors,
-                   const float *bias, bool accumulate, float *y) {
+static void output(const ps_winograd_map *map, ps_winograd_matrices m, size_t first, size_t count, int channel,
+                   int vectors, const float *bias, bool accumulate, float *y) {
     WITH_CONSTANT_KIND(map->kind, output_tiles, map, m, first, count, channel, vectors, bias, accumulate, y)
 }
 
-static void outer_block(int rows, int vectors, const float *g, size_t g_step, const float *v, size_t v_step, size_t count, float *u,
-                        size_t u_step, bool accumulate) {
+static void outer_block(int rows, int vectors, const float *g, size_t g_step, const float *v, size_t v_step,
+                        size_t count, float *u, size_t u_step, bool accumulate) {
 #define CALL2(n) product_block(n, 2, g, 1, g_step, v, v_step, count, u, u_step, accumulate)
 #define CALL1(n) product_block(n, 1, g, 1, g_step, v, v_step, count, u, u_step, accumulate)
     if (vectors == 2) WITH_CONSTANT_ROWS(rows, CALL2)
@@ -531,23 +549,24 @@ static void outer_block(int rows, int vectors, const float *g, size_t g_step, co
 /* Whether t is the first product that uses its weights. */
 INLINE bool is_first(ps_winograd_kind kind, size_t t) { return kind == PS_WINOGRAD_UNIT || (t / 9 <= 5 && t % 9 <= 5); }
 
-static void outer(ps_winograd_kind kind, size_t count, int rows, int columns, ps_winograd_matrices g, ps_winograd_matrices v,
-                  ps_winograd_matrices u, bool accumulate) {
+static void outer(ps_winograd_kind kind, size_t count, int rows, int columns, ps_winograd_matrices g,
+                  ps_winograd_matrices v, ps_winograd_matrices u, bool accumulate) {
     for (size_t t = 0; t < ps_winograd_products(kind); t++) {
         float *sum = u.data + weights_of(kind, t) * u.step;
         bool add = accumulate || !is_first(kind, t);
         for (int column = 0; column < columns; column += 2 * LANES) {
             int vectors = columns - column > LANES ? 2 : 1, most = vectors == 2 ? ROWS : ROWS_OF_ONE;
             for (int row = 0; row < rows; row += most) {
-                outer_block(at_most(rows - row, most), vectors, g.data + t * g.step + row, g.row_step, v.data + t * v.step + column,
-                            v.row_step, count, sum + (size_t)row * u.row_step + column, u.row_step, add);
+                outer_block(at_most(rows - row, most), vectors, g.data + t * g.step + row, g.row_step,
+                            v.data + t * v.step + column, v.row_step, count, sum + (size_t)row * u.row_step + column,
+                            u.row_step, add);
             }
         }
     }
 }
 
-INLINE void weights_gradient_vector(ps_winograd_kind kind, const float *u, size_t step, size_t groups, size_t group_step, float *dw, size_t tap_step,
-                                    int channels) {
+INLINE void weights_gradient_vector(ps_winograd_kind kind, const float *u, size_t step, size_t groups,
+                                    size_t group_step, float *dw, size_t tap_step, int channels) {
     vf half[3][6];
 #pragma GCC unroll 6
     for (int j = 0; j < 6; j++) {
@@ -570,23 +589,26 @@ INLINE void weights_gradient_vector(ps_winograd_kind kind, const float *u, size_
     }
 }
 
-static void weights_gradient(const ps_winograd_map *map, ps_winograd_matrices u, size_t groups, size_t group_step, int k0, int rows,
-                             int td, int c0, int channels, float *dw) {
+static void weights_gradient(const ps_winograd_map *map, ps_winograd_matrices u, size_t groups, size_t group_step,
+                             int k0, int rows, int td, int c0, int channels, float *dw) {
     for (int row = 0; row < rows; row++) {
         float *to = dw + (((size_t)(k0 + row) * (size_t)map->kd + (size_t)td) * 9) * (size_t)map->c + (size_t)c0;
         for (int c = 0; c < channels; c += LANES) {
             const float *from = u.data + (size_t)row * u.row_step + c;
             size_t tap_step = (size_t)map->c;
             if (map->kind == PS_WINOGRAD_UNIT) {
-                weights_gradient_vector(PS_WINOGRAD_UNIT, from, u.step, groups, group_step, to + c, tap_step, channels - c);
+                weights_gradient_vector(PS_WINOGRAD_UNIT, from, u.step, groups, group_step, to + c, tap_step,
+                                        channels - c);
             } else {
-                weights_gradient_vector(PS_WINOGRAD_STRIDED, from, u.step, groups, group_step, to + c, tap_step, channels - c);
+                weights_gradient_vector(PS_WINOGRAD_STRIDED, from, u.step, groups, group_step, to + c, tap_step,
+                                        channels - c);
             }
         }
     }
 }
 
 const ps_winograd_kernels *PS_SIMD_NAME(ps_winograd_kernels_of)(void) {
-    static const ps_winograd_kernels kernels = {LANES, ROWS, input, gradient, weights, multiply, output, outer, weights_gradient};
+    static const ps_winograd_kernels kernels = {LANES,    ROWS,   input, gradient,        weights,
+                                                multiply, output, outer, weights_gradient};
     return &kernels;
 }

@@ -13,8 +13,8 @@ void ps_gemm(bool transpose_a, bool transpose_b, int m, int n, int k, const floa
         }
         return;
     }
-    cblas_sgemm(CblasRowMajor, transpose_a ? CblasTrans : CblasNoTrans, transpose_b ? CblasTrans : CblasNoTrans, m, n, k, 1.0f, a,
-                lda, b, ldb, accumulate ? 1.0f : 0.0f, c, ldc);
+    cblas_sgemm(CblasRowMajor, transpose_a ? CblasTrans : CblasNoTrans, transpose_b ? CblasTrans : CblasNoTrans, m, n,
+                k, 1.0f, a, lda, b, ldb, accumulate ? 1.0f : 0.0f, c, ldc);
 }
 
 typedef struct {
@@ -35,16 +35,16 @@ static void gemm_chunk(void *context, size_t chunk, int worker) {
             job->accumulate, job->c + first * (size_t)job->ldc, job->ldc);
 }
 
-/* Rows of c per chunk: enough multiplications to be worth a claim (about 4 M), few enough chunks that packing b again in
- * every one of them stays cheap. */
+/* Rows of c per chunk: enough multiplications to be worth a claim (about 4 M), few enough chunks that packing b again
+ * in every one of them stays cheap. */
 static size_t rows_per_chunk(int m, int n, int k) {
     size_t rows = (size_t)4000000 / ((size_t)n * (size_t)k + 1) + 1;
     size_t least = (size_t)m / 64 + 1;
     return rows > least ? rows : least;
 }
 
-void ps_gemm_parallel(bool transpose_a, bool transpose_b, int m, int n, int k, const float *a, int lda, const float *b, int ldb,
-                      bool accumulate, float *c, int ldc, ps_pool *pool) {
+void ps_gemm_parallel(bool transpose_a, bool transpose_b, int m, int n, int k, const float *a, int lda, const float *b,
+                      int ldb, bool accumulate, float *c, int ldc, ps_pool *pool) {
     if (m <= 0 || n <= 0) return;
     gemm_job job = {transpose_a, transpose_b, accumulate, m, n, k, lda, ldb, ldc, a, b, c, 0};
     job.chunks = ps_pool_chunks((size_t)m, rows_per_chunk(m, n, k < 0 ? 0 : k));

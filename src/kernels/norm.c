@@ -40,8 +40,8 @@ static void moments_task(void *context, size_t chunk, int worker) {
     (run->x, run->pivot, r->width, ps_rows_chunk_start(r, chunk), ps_rows_chunk_start(r, chunk + 1), slot);
 }
 
-/* A point near each channel's mean, from a few rows spread over the batch: moments about it do not cancel when the mean is
- * large against the spread, so that single-precision running sums are enough. */
+/* A point near each channel's mean, from a few rows spread over the batch: moments about it do not cancel when the mean
+ * is large against the spread, so that single-precision running sums are enough. */
 static void find_pivot(const float *x, size_t rows, size_t c, float *pivot) {
     size_t used = rows < PIVOT_ROWS ? rows : PIVOT_ROWS;
     for (size_t k = 0; k < c; k++) pivot[k] = 0;
@@ -86,12 +86,13 @@ static void apply_task(void *context, size_t chunk, int worker) {
     const apply_run *run = context;
     const ps_rows *r = run->rows;
     double *slot = run->slots ? ps_rows_slot(run->slots, r->width, PS_NORM_APPLY_SUMS, chunk) : NULL;
-    PS_SIMD_SELECT(ps_norm_apply_chunk)(run->job, ps_rows_chunk_start(r, chunk), ps_rows_chunk_start(r, chunk + 1), slot);
+    PS_SIMD_SELECT(ps_norm_apply_chunk)(run->job, ps_rows_chunk_start(r, chunk), ps_rows_chunk_start(r, chunk + 1),
+                                        slot);
 }
 
 void ps_norm_apply(const float *x, size_t rows, int c, const float *mean, const float *inverse_std, const float *gamma,
-                   const float *beta, const float *residual, ps_activation activation, float slope, float *y, double *zeros,
-                   void *workspace, ps_pool *pool) {
+                   const float *beta, const float *residual, ps_activation activation, float slope, float *y,
+                   double *zeros, void *workspace, ps_pool *pool) {
     ps_rows r = ps_rows_of(rows, c);
     if (r.count == 0) return;
     float *scale = wide_vector(workspace, &r, 0);
@@ -119,7 +120,8 @@ static void reduce_task(void *context, size_t chunk, int worker) {
     const backward_run *run = context;
     const ps_rows *r = run->rows;
     double *slot = ps_rows_slot(run->slots, r->width, PS_NORM_REDUCE_SUMS, chunk);
-    PS_SIMD_SELECT(ps_norm_reduce_chunk)(run->job, ps_rows_chunk_start(r, chunk), ps_rows_chunk_start(r, chunk + 1), slot);
+    PS_SIMD_SELECT(ps_norm_reduce_chunk)(run->job, ps_rows_chunk_start(r, chunk), ps_rows_chunk_start(r, chunk + 1),
+                                         slot);
 }
 
 static void dx_task(void *context, size_t chunk, int worker) {
@@ -130,7 +132,8 @@ static void dx_task(void *context, size_t chunk, int worker) {
     PS_SIMD_SELECT(ps_norm_dx_chunk)(run->job, ps_rows_chunk_start(r, chunk), ps_rows_chunk_start(r, chunk + 1), slot);
 }
 
-/* dx = scale (g - mean(g) - xhat mean(g xhat)), scale = gamma inverse_std: constants of the row walk, worked out in double.
+/* dx = scale (g - mean(g) - xhat mean(g xhat)), scale = gamma inverse_std: constants of the row walk, worked out in
+ * double.
  */
 static void dx_constants(const ps_rows *r, const double *sum, const double *products, double n, const float *gamma,
                          const float *inverse_std, bool frozen, float *scale, float *offset, float *slant) {
@@ -145,19 +148,21 @@ static void dx_constants(const ps_rows *r, const double *sum, const double *prod
 
 void ps_norm_backward(const float *x, const float *y, const float *dy, size_t rows, int c, const float *mean,
                       const float *inverse_std, const float *gamma, ps_activation activation, float slope, bool frozen,
-                      float *dx, bool accumulate_x, float *dresidual, bool accumulate_residual, float *dgamma, float *dbeta,
-                      double *dx_squares, void *workspace, ps_pool *pool) {
+                      float *dx, bool accumulate_x, float *dresidual, bool accumulate_residual, float *dgamma,
+                      float *dbeta, double *dx_squares, void *workspace, ps_pool *pool) {
     ps_rows r = ps_rows_of(rows, c);
     float *scale = wide_vector(workspace, &r, 2), *offset = wide_vector(workspace, &r, 3),
           *slant = wide_vector(workspace, &r, 4);
     float *zero_row = wide_vector(workspace, &r, 5);
     memset(zero_row, 0, r.width * sizeof *zero_row);
-    ps_norm_backward_job job = {.width = r.width, .x = x, .y = activation == PS_ACT_NONE ? dy : y, .dy = dy, .slope = slope};
+    ps_norm_backward_job job = {
+        .width = r.width, .x = x, .y = activation == PS_ACT_NONE ? dy : y, .dy = dy, .slope = slope};
     job.mean = spread(workspace, &r, 0, mean);
     job.inverse_std = spread(workspace, &r, 1, inverse_std);
     job.activation = true_activation(activation, slope);
     job.scale = scale, job.offset = offset, job.slant = slant, job.zero_row = zero_row;
-    job.dx = dx, job.dresidual = dresidual, job.accumulate_x = accumulate_x, job.accumulate_residual = accumulate_residual;
+    job.dx = dx, job.dresidual = dresidual, job.accumulate_x = accumulate_x,
+    job.accumulate_residual = accumulate_residual;
     backward_run run = {&r, &job, slots_of(workspace, &r), dx_squares != NULL};
     for (size_t k = 0; k < r.c; k++) dgamma[k] = dbeta[k] = 0;
     if (r.count == 0) return;

@@ -1,11 +1,13 @@
-/* Batch normalisation fused with what follows it: residual add and (leaky) ReLU, in as few passes over memory as possible.
- * Channels-last; rows = n * d * h * w positions, c channels.
- *   mu, var: biased batch moments per channel     xhat = (x - mu) / sqrt(var + eps)     v = gamma xhat + beta (+ residual)
- *   y = v > 0 or no activation ? v : slope * v    (slope 0: ReLU, +0 for every v <= 0, derivative 0 there as in PyTorch)
- * NaN passes the activation both ways; a shut ReLU gives exactly zero gradient, whatever arrives.
- * Statistics are taken about a pivot near the mean: runs of at most 64 rows in single precision, these in double per chunk,
- * chunks in order (relative error of the variance below 1e-6 while |mean| is below 1000 standard deviations).
- * Source: Ioffe & Szegedy 2015. */
+/* Batch normalisation fused with what follows it: residual add and (leaky) ReLU, in as few passes over memory as
+ * possible. Channels-last; rows = n * d * h * w positions, c channels.
+ *   mu, var: biased batch moments per channel     xhat = (x - mu) / sqrt(var + eps)     v = gamma xhat + beta (+
+ *                                                 residual)
+ *   y = v > 0 or no activation ? v : slope * v    (slope 0: ReLU, +0 for every v <= 0, derivative 0 there as in
+ *                                                 PyTorch)
+ * NaN passes the activation both ways; a shut ReLU gives exactly zero gradient, whatever arrives. Statistics are taken
+ * about a pivot near the mean: runs of at most 64 rows in single precision, these in double per chunk, chunks in order
+ * (relative error of the variance below 1e-6 while |mean| is below 1000 standard deviations). Source: Ioffe & Szegedy
+ * 2015. */
 #ifndef PS_KERNELS_NORM_H
 #define PS_KERNELS_NORM_H
 
@@ -18,24 +20,25 @@ typedef enum { PS_ACT_NONE, PS_ACT_RELU, PS_ACT_LEAKY_RELU } ps_activation;
 
 size_t ps_norm_workspace_bytes(size_t rows, int c);
 
-/* mean[c], inverse_std[c] of the batch; unbiased_variance[c] (biased when rows is 1; for the running buffer) unless NULL. */
+/* mean[c], inverse_std[c] of the batch; unbiased_variance[c] (biased when rows is 1; for the running buffer) unless
+ * NULL. */
 void ps_norm_statistics(const float *x, size_t rows, int c, double eps, float *mean, float *inverse_std,
                         float *unbiased_variance, void *workspace, ps_pool *pool);
 
 /* y is overwritten (may alias x or residual). residual may be NULL.
  * zeros[c] (may be NULL): the number of exact zeros of y per channel is ADDED to it. */
 void ps_norm_apply(const float *x, size_t rows, int c, const float *mean, const float *inverse_std, const float *gamma,
-                   const float *beta, const float *residual, ps_activation activation, float slope, float *y, double *zeros,
-                   void *workspace, ps_pool *pool);
+                   const float *beta, const float *residual, ps_activation activation, float slope, float *y,
+                   double *zeros, void *workspace, ps_pool *pool);
 
-/* Gradients through activation, residual add and normalisation with batch statistics (frozen: with constant statistics).
- * y: the forward output (its sign is the activation's mask; ignored for PS_ACT_NONE). dgamma, dbeta [c] are overwritten.
- * dx is overwritten, or added to when accumulate_x (NULL: neither dx nor dresidual is wanted); dresidual likewise, NULL
- * where there is none. dx may alias dy; dresidual may alias dy when dx does not. dx_squares[c] (may be NULL): the sum of
- * squares of this call's contribution to dx is ADDED to it. */
+/* Gradients through activation, residual add and normalisation with batch statistics (frozen: with constant
+ * statistics). y: the forward output (its sign is the activation's mask; ignored for PS_ACT_NONE). dgamma, dbeta [c]
+ * are overwritten. dx is overwritten, or added to when accumulate_x (NULL: neither dx nor dresidual is wanted);
+ * dresidual likewise, NULL where there is none. dx may alias dy; dresidual may alias dy when dx does not. dx_squares[c]
+ * (may be NULL): the sum of squares of this call's contribution to dx is ADDED to it. */
 void ps_norm_backward(const float *x, const float *y, const float *dy, size_t rows, int c, const float *mean,
                       const float *inverse_std, const float *gamma, ps_activation activation, float slope, bool frozen,
-                      float *dx, bool accumulate_x, float *dresidual, bool accumulate_residual, float *dgamma, float *dbeta,
-                      double *dx_squares, void *workspace, ps_pool *pool);
+                      float *dx, bool accumulate_x, float *dresidual, bool accumulate_residual, float *dgamma,
+                      float *dbeta, double *dx_squares, void *workspace, ps_pool *pool);
 
 #endif

@@ -27,8 +27,8 @@ void PS_SIMD_NAME(ps_norm_moments_chunk)(const float *x, const float *pivot, siz
     }
 }
 
-PS_INLINE void apply_group(const ps_norm_apply_job *job, size_t at, size_t length, size_t rows, ps_activation activation,
-                           int add_residual, int count_zeros, float *zeros) {
+PS_INLINE void apply_group(const ps_norm_apply_job *job, size_t at, size_t length, size_t rows,
+                           ps_activation activation, int add_residual, int count_zeros, float *zeros) {
     size_t width = job->width;
     const float *x = job->x + at, *mean = job->mean, *scale = job->scale, *beta = job->beta;
     const float *residual = add_residual ? job->residual + at : NULL;
@@ -48,11 +48,12 @@ PS_INLINE void apply_group(const ps_norm_apply_job *job, size_t at, size_t lengt
     }
 }
 
-PS_INLINE void apply_chunk(const ps_norm_apply_job *job, size_t begin, size_t end, double *slot, ps_activation activation,
-                           int add_residual, int count_zeros) {
+PS_INLINE void apply_chunk(const ps_norm_apply_job *job, size_t begin, size_t end, double *slot,
+                           ps_activation activation, int add_residual, int count_zeros) {
     float *running = count_zeros ? slot_clear(slot, job->width, PS_NORM_APPLY_SUMS) : NULL;
     for (row_walk walk = walk_start(begin, end, job->width); walk_next(&walk);) {
-        if (walk.rows == GROUP) apply_group(job, walk.at, job->width, GROUP, activation, add_residual, count_zeros, running);
+        if (walk.rows == GROUP)
+            apply_group(job, walk.at, job->width, GROUP, activation, add_residual, count_zeros, running);
         else apply_group(job, walk.at, walk.length, 1, activation, add_residual, count_zeros, running);
         if (walk_flushes(&walk) && count_zeros) flush(slot, running, PS_NORM_APPLY_SUMS * job->width);
     }
@@ -72,10 +73,11 @@ void PS_SIMD_NAME(ps_norm_apply_chunk)(const ps_norm_apply_job *job, size_t begi
 #undef APPLY
 }
 
-PS_INLINE void reduce_group(const ps_norm_backward_job *job, size_t at, size_t length, size_t rows, ps_activation activation,
-                            float *sum, float *products) {
+PS_INLINE void reduce_group(const ps_norm_backward_job *job, size_t at, size_t length, size_t rows,
+                            ps_activation activation, float *sum, float *products) {
     size_t width = job->width;
-    const float *x = job->x + at, *y = job->y + at, *dy = job->dy + at, *mean = job->mean, *inverse_std = job->inverse_std;
+    const float *x = job->x + at, *y = job->y + at, *dy = job->dy + at, *mean = job->mean,
+                *inverse_std = job->inverse_std;
     float slope = job->slope;
 #pragma GCC ivdep
     for (size_t j = 0; j < length; j++) {
@@ -126,8 +128,8 @@ PS_INLINE void dx_row(const ps_norm_backward_job *job, size_t at, size_t length,
     }
 }
 
-PS_INLINE void dx_chunk(const ps_norm_backward_job *job, size_t begin, size_t end, double *slot, ps_activation activation,
-                        int residual, int square) {
+PS_INLINE void dx_chunk(const ps_norm_backward_job *job, size_t begin, size_t end, double *slot,
+                        ps_activation activation, int residual, int square) {
     float *running = square ? slot_clear(slot, job->width, PS_NORM_DX_SUMS) : NULL;
     for (row_walk walk = walk_start(begin, end, job->width); walk_next(&walk);) {
         for (size_t r = 0; r < walk.rows; r++)

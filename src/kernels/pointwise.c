@@ -3,7 +3,8 @@
 #include "kernels/pointwise_simd.h"
 #include "kernels/rows.h"
 
-/* Workspace: one wide row of zeros, then the slots. Summaries may use more chunks than ps_rows_of makes (one per image). */
+/* Workspace: one wide row of zeros, then the slots. Summaries may use more chunks than ps_rows_of makes (one per
+ * image). */
 static size_t wide_bytes(size_t width) { return (width * sizeof(float) + 63) / 64 * 64; }
 static void *slots_of(void *workspace, size_t width) { return (char *)workspace + wide_bytes(width); }
 
@@ -57,8 +58,8 @@ static void backward_task(void *context, size_t chunk, int worker) {
      ps_rows_chunk_start(run->rows, chunk), ps_rows_chunk_start(run->rows, chunk + 1), slot_of(run, chunk));
 }
 
-void ps_activation_backward(const float *y, const float *dy, size_t rows, int c, float slope, float *dx, bool accumulate,
-                            double *dx_squares, void *workspace, ps_pool *pool) {
+void ps_activation_backward(const float *y, const float *dy, size_t rows, int c, float slope, float *dx,
+                            bool accumulate, double *dx_squares, void *workspace, ps_pool *pool) {
     ps_rows r = ps_rows_of(rows, c);
     if (r.count == 0) return;
     memset(workspace, 0, r.width * sizeof(float));
@@ -107,8 +108,8 @@ static void add_sum(const summary_run *run, const double *total, double *result)
     for (size_t k = 0; k < run->c; k++) result[k] += total[k];
 }
 
-void ps_channel_summarise(const float *x, size_t images, size_t rows_per_image, int c, ps_channel_sums sums, void *workspace,
-                          ps_pool *pool) {
+void ps_channel_summarise(const float *x, size_t images, size_t rows_per_image, int c, ps_channel_sums sums,
+                          void *workspace, ps_pool *pool) {
     ps_rows r = ps_rows_of(images * rows_per_image, c);
     if (r.count == 0) return;
     summary_run run = {.x = x, .images = images, .image_count = rows_per_image * r.c, .c = r.c, .width = r.width};

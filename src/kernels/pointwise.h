@@ -1,6 +1,6 @@
-/* Element-wise kernels and per-channel reductions, channels-last. rows = n * d * h * w, c channels.
- * Reductions ADD to their result: runs of at most 64 terms in single precision, these in double per chunk, chunks in order
- * (relative error below 1e-6 of the sum of magnitudes; squares of values beyond 1e19 overflow). */
+/* Element-wise kernels and per-channel reductions, channels-last. rows = n * d * h * w, c channels. Reductions ADD to
+ * their result: runs of at most 64 terms in single precision, these in double per chunk, chunks in order (relative
+ * error below 1e-6 of the sum of magnitudes; squares of values beyond 1e19 overflow). */
 #ifndef PS_KERNELS_POINTWISE_H
 #define PS_KERNELS_POINTWISE_H
 
@@ -12,14 +12,15 @@
 /* Scratch for any function below that takes a workspace. */
 size_t ps_pointwise_workspace_bytes(size_t rows, int c);
 
-/* y = x > 0 ? x : slope * x (slope 0: ReLU; +0 for every x <= 0; NaN passes through). y may alias x. zeros[c] may be NULL.
+/* y = x > 0 ? x : slope * x (slope 0: ReLU; +0 for every x <= 0; NaN passes through). y may alias x. zeros[c] may be
+ * NULL.
  */
 void ps_activation_forward(const float *x, size_t rows, int c, float slope, float *y, double *zeros, void *workspace,
                            ps_pool *pool);
 /* dx = y <= 0 ? slope * dy : dy, from the output y; overwritten or added to; may alias dy. dx_squares[c] may be NULL.
  * A shut ReLU gives exactly 0 whatever dy is, NaN included; where y is NaN, dy passes (as PyTorch). */
-void ps_activation_backward(const float *y, const float *dy, size_t rows, int c, float slope, float *dx, bool accumulate,
-                            double *dx_squares, void *workspace, ps_pool *pool);
+void ps_activation_backward(const float *y, const float *dy, size_t rows, int c, float slope, float *dx,
+                            bool accumulate, double *dx_squares, void *workspace, ps_pool *pool);
 
 void ps_vector_fill(float *y, size_t count, float value, ps_pool *pool);
 void ps_vector_copy(const float *x, size_t count, float *y, ps_pool *pool);
@@ -35,8 +36,8 @@ bool ps_vector_all_finite(const float *x, size_t count);
 typedef struct {
     double *nonzero, *sum, *sum_abs, *sum_squares, *images_active;
 } ps_channel_sums;
-void ps_channel_summarise(const float *x, size_t images, size_t rows_per_image, int c, ps_channel_sums sums, void *workspace,
-                          ps_pool *pool);
+void ps_channel_summarise(const float *x, size_t images, size_t rows_per_image, int c, ps_channel_sums sums,
+                          void *workspace, ps_pool *pool);
 /* squares[c] += sum over rows of x^2. */
 void ps_channel_sum_squares(const float *x, size_t rows, int c, double *squares, void *workspace, ps_pool *pool);
 

@@ -4,7 +4,8 @@
 #include "kernels/pointwise_simd.h"
 #include "kernels/rows_simd.h"
 
-PS_INLINE void forward_row(const float *x, float slope, float *y, size_t length, ps_activation activation, float *zeros) {
+PS_INLINE void forward_row(const float *x, float slope, float *y, size_t length, ps_activation activation,
+                           float *zeros) {
 #pragma GCC ivdep
     for (size_t j = 0; j < length; j++) {
         float v = activate(activation, slope, x[j]);
@@ -13,8 +14,8 @@ PS_INLINE void forward_row(const float *x, float slope, float *y, size_t length,
     }
 }
 
-PS_INLINE void forward_chunk(const float *x, float slope, float *y, size_t width, size_t begin, size_t end, double *slot,
-                             ps_activation activation, int count) {
+PS_INLINE void forward_chunk(const float *x, float slope, float *y, size_t width, size_t begin, size_t end,
+                             double *slot, ps_activation activation, int count) {
     float *running = count ? slot_clear(slot, width, 1) : NULL;
     for (row_walk walk = walk_start(begin, end, width); walk_next(&walk);) {
         for (size_t r = 0; r < walk.rows; r++) {
@@ -26,8 +27,8 @@ PS_INLINE void forward_chunk(const float *x, float slope, float *y, size_t width
     }
 }
 
-void PS_SIMD_NAME(ps_activation_forward_chunk)(const float *x, float slope, float *y, size_t width, size_t begin, size_t end,
-                                               double *slot) {
+void PS_SIMD_NAME(ps_activation_forward_chunk)(const float *x, float slope, float *y, size_t width, size_t begin,
+                                               size_t end, double *slot) {
     if (slope == 0 && slot) forward_chunk(x, slope, y, width, begin, end, slot, PS_ACT_RELU, 1);
     else if (slope == 0) forward_chunk(x, slope, y, width, begin, end, slot, PS_ACT_RELU, 0);
     else if (slot) forward_chunk(x, slope, y, width, begin, end, slot, PS_ACT_LEAKY_RELU, 1);
@@ -59,9 +60,9 @@ PS_INLINE void backward_chunk(const float *y, const float *dy, float slope, floa
     }
 }
 
-void PS_SIMD_NAME(ps_activation_backward_chunk)(const float *y, const float *dy, float slope, float *dx, bool accumulate,
-                                                const float *zero_row, size_t width, size_t begin, size_t end,
-                                                double *slot) {
+void PS_SIMD_NAME(ps_activation_backward_chunk)(const float *y, const float *dy, float slope, float *dx,
+                                                bool accumulate, const float *zero_row, size_t width, size_t begin,
+                                                size_t end, double *slot) {
 #define BACKWARD(activation, square) \
     backward_chunk(y, dy, slope, dx, accumulate, zero_row, width, begin, end, slot, activation, square)
     if (slope == 0 && slot) BACKWARD(PS_ACT_RELU, 1);
@@ -92,7 +93,8 @@ PS_INLINE void summary_group(const float *x, size_t width, size_t length, size_t
 }
 
 /* Ends an image: its counts go to the slot, and each channel with any is one more image active. */
-PS_INLINE void end_image(size_t c, size_t width, float *restrict here, double *restrict nonzero, double *restrict active) {
+PS_INLINE void end_image(size_t c, size_t width, float *restrict here, double *restrict nonzero,
+                         double *restrict active) {
     for (size_t j = 0; j < width; j++) nonzero[j] += (double)here[j];
     for (size_t j = c; j < width; j += c)
         for (size_t k = 0; k < c; k++) here[k] += here[j + k];
@@ -101,7 +103,8 @@ PS_INLINE void end_image(size_t c, size_t width, float *restrict here, double *r
 }
 
 /* The sums run on over small images; only the non-zero counts must end with each. */
-void PS_SIMD_NAME(ps_summarise_images)(const float *x, size_t images, size_t count, size_t c, size_t width, double *slot) {
+void PS_SIMD_NAME(ps_summarise_images)(const float *x, size_t images, size_t count, size_t c, size_t width,
+                                       double *slot) {
     float *running = slot_clear(slot, width, PS_POINTWISE_MOST_SUMS);
     size_t depth = 0;
     for (size_t image = 0; image < images; image++, x += count) {
@@ -155,7 +158,8 @@ void PS_SIMD_NAME(ps_vector_scale_span)(float alpha, size_t count, float *y) {
     for (size_t i = 0; i < count; i++) y[i] *= alpha;
 }
 
-/* Doubles throughout: the norm that decides gradient clipping must neither underflow nor overflow before its square root. */
+/* Doubles throughout: the norm that decides gradient clipping must neither underflow nor overflow before its square
+ * root. */
 double PS_SIMD_NAME(ps_vector_squares_span)(const float *x, size_t count) {
     enum { LANES = 32 };
     double lane[LANES] = {0}, total = 0;

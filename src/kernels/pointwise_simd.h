@@ -14,10 +14,10 @@ enum { PS_SUMMARY_SUMS = 4, PS_POINTWISE_MOST_SUMS = 5 };
 PS_SIMD_DECLARE(void, ps_activation_forward_chunk, const float *x, float slope, float *y, size_t width, size_t begin,
                 size_t end, double *slot);
 /* old: dx, or NULL to overwrite it; zero_row [width] of zeros. */
-PS_SIMD_DECLARE(void, ps_activation_backward_chunk, const float *y, const float *dy, float slope, float *dx, bool accumulate,
-                const float *zero_row, size_t width, size_t begin, size_t end, double *slot);
-/* Adds `images` images of `count` floats each to the slot's sums (c channels, folded to width); sum number PS_SUMMARY_SUMS
- * counts, in its first c columns, the images with a non-zero element. */
+PS_SIMD_DECLARE(void, ps_activation_backward_chunk, const float *y, const float *dy, float slope, float *dx,
+                bool accumulate, const float *zero_row, size_t width, size_t begin, size_t end, double *slot);
+/* Adds `images` images of `count` floats each to the slot's sums (c channels, folded to width); sum number
+ * PS_SUMMARY_SUMS counts, in its first c columns, the images with a non-zero element. */
 PS_SIMD_DECLARE(void, ps_summarise_images, const float *x, size_t images, size_t count, size_t c, size_t width,
                 double *slot);
 PS_SIMD_DECLARE(void, ps_squares_chunk, const float *x, size_t width, size_t begin, size_t end, double *slot);

@@ -105,8 +105,8 @@ ps_status ps_pool_skip_plan_force(ps_pool_skip_plan *plan, const char *method_na
 
 /* ---- Memory ----
  * save: winners' places, their values and order (sparse), the energy scale. workspace: u where it is built (in backward
- * also its gradient; sparse: the gradient at the winners), vectors of c floats, slots of partial sums, and what the convolution and
- * the sums ask for. */
+ * also its gradient; sparse: the gradient at the winners), vectors of c floats, slots of partial sums, and what the
+ * convolution and the sums ask for. */
 
 static size_t rounded(size_t bytes) { return (bytes + PS_ALIGNMENT - 1) / PS_ALIGNMENT * PS_ALIGNMENT; }
 
@@ -209,7 +209,8 @@ static void winners_task(void *context, size_t chunk, int worker) {
     size_t end = ps_pool_chunk_start(run->grid->bands, run->chunks, chunk + 1);
     for (size_t b = ps_pool_chunk_start(run->grid->bands, run->chunks, chunk); b < end; b++) {
         ps_pool_skip_band band = ps_pool_skip_band_at(run->grid, b);
-        if (band.window >= 0) PS_SIMD_SELECT(ps_pool_skip_find_winners)(run->grid, &band, run->y, run->winners, run->values);
+        if (band.window >= 0)
+            PS_SIMD_SELECT(ps_pool_skip_find_winners)(run->grid, &band, run->y, run->winners, run->values);
         order_band(run, &band);
     }
 }
@@ -252,8 +253,8 @@ static void add_sum(const double *total, size_t c, double *sum) {
 }
 
 /* sums: identity, path, whole, identity times path; any may be NULL. */
-static void run_merge(const ps_pool_skip_plan *plan, const ps_pool_skip_merge *merge, double *const sums[PS_POOL_SKIP_SUMS],
-                      const areas *a, ps_pool *pool) {
+static void run_merge(const ps_pool_skip_plan *plan, const ps_pool_skip_merge *merge,
+                      double *const sums[PS_POOL_SKIP_SUMS], const areas *a, ps_pool *pool) {
     const ps_pool_skip_grid *g = &plan->grid;
     bool summed = sums != NULL && (sums[0] || sums[1] || sums[2] || sums[3]);
     if (merge->out == NULL && !summed) return;
@@ -266,15 +267,15 @@ static void run_merge(const ps_pool_skip_plan *plan, const ps_pool_skip_merge *m
 }
 
 /* values and order may be NULL. */
-static void find_winners(const ps_pool_skip_plan *plan, const float *y, uint8_t *winners, float *values, uint16_t *order,
-                         ps_pool *pool) {
+static void find_winners(const ps_pool_skip_plan *plan, const float *y, uint8_t *winners, float *values,
+                         uint16_t *order, ps_pool *pool) {
     band_run run = {
         .grid = &plan->grid, .chunks = chunk_count(plan), .y = y, .winners = winners, .values = values, .order = order};
     ps_pool_run(pool, run.chunks, winners_task, &run);
 }
 
-static void take_grid(const ps_pool_skip_plan *plan, const float *y, const float *scale, uint8_t *winners, float *values,
-                      uint16_t *order, ps_pool *pool) {
+static void take_grid(const ps_pool_skip_plan *plan, const float *y, const float *scale, uint8_t *winners,
+                      float *values, uint16_t *order, ps_pool *pool) {
     band_run run = {.grid = &plan->grid,
                     .chunks = chunk_count(plan),
                     .y = y,
@@ -286,10 +287,15 @@ static void take_grid(const ps_pool_skip_plan *plan, const float *y, const float
 }
 
 /* out = y at the winners (NULL: at the first positions) times scale, 0 elsewhere. */
-static void unpool(const ps_pool_skip_plan *plan, const float *y, const uint8_t *winners, const float *scale, float *out,
-                   const areas *a, ps_pool *pool) {
-    ps_pool_skip_merge merge = {
-        .grid = &plan->grid, .added = y, .select = true, .winners = winners, .scale = scale, .out = out, .zeros = a->zeros};
+static void unpool(const ps_pool_skip_plan *plan, const float *y, const uint8_t *winners, const float *scale,
+                   float *out, const areas *a, ps_pool *pool) {
+    ps_pool_skip_merge merge = {.grid = &plan->grid,
+                                .added = y,
+                                .select = true,
+                                .winners = winners,
+                                .scale = scale,
+                                .out = out,
+                                .zeros = a->zeros};
     run_merge(plan, &merge, NULL, a, pool);
 }
 
@@ -353,8 +359,9 @@ static void convolve_forward(const ps_pool_skip_plan *plan, const float *y, cons
     ps_conv_forward(&plan->conv, plan->pools ? a->u : y, w, bias, o, a->rest, pool);
 }
 
-static void convolve_backward_weights(const ps_pool_skip_plan *plan, const float *y, const float *d_o, const uint8_t *winners,
-                                      const float *scale, float *dw, float *dbias, const areas *a, ps_pool *pool) {
+static void convolve_backward_weights(const ps_pool_skip_plan *plan, const float *y, const float *d_o,
+                                      const uint8_t *winners, const float *scale, float *dw, float *dbias,
+                                      const areas *a, ps_pool *pool) {
     if (selects(plan, PS_CONV_BACKWARD_WEIGHTS)) {
         ps_winograd_selection selection = selection_of(plan, winners);
         ps_winograd_backward_weights_selected(&plan->conv.shape, y, &selection, d_o, dw, a->rest, pool);
@@ -425,9 +432,9 @@ void ps_pool_skip_forward(const ps_pool_skip_plan *plan, const float *y, const f
     run_merge(plan, &merge, wanted, &a, pool);
 }
 
-void ps_pool_skip_backward(const ps_pool_skip_plan *plan, const float *y, const float *w, const float *d_o, const void *save,
-                           float *dy, bool accumulate, float *dw, float *dbias, ps_pool_skip_sums sums, void *workspace,
-                           ps_pool *pool) {
+void ps_pool_skip_backward(const ps_pool_skip_plan *plan, const float *y, const float *w, const float *d_o,
+                           const void *save, float *dy, bool accumulate, float *dw, float *dbias,
+                           ps_pool_skip_sums sums, void *workspace, ps_pool *pool) {
     const ps_pool_skip_options *options = &plan->options;
     areas a = areas_of(plan, workspace);
     const float *scale = scale_of(plan, save, &a);
@@ -437,8 +444,8 @@ void ps_pool_skip_backward(const ps_pool_skip_plan *plan, const float *y, const 
     const float *du = d_o;
     if (plan->sparse) {
         du = a.u;
-        ps_pool_skip_sparse_run_backward(plan, kept_of(plan, save), w, d_o, options->cut_gradient ? NULL : a.u, dw, dbias,
-                                         a.rest, pool);
+        ps_pool_skip_sparse_run_backward(plan, kept_of(plan, save), w, d_o, options->cut_gradient ? NULL : a.u, dw,
+                                         dbias, a.rest, pool);
     } else if (options->conv) {
         convolve_backward_weights(plan, y, d_o, winners, scale, dw, dbias, &a, pool);
         if (!options->cut_gradient) ps_conv_backward_data(&plan->conv, d_o, w, a.u, false, a.rest, pool);

@@ -1,10 +1,10 @@
 /* Pool Skip as one fused operation:  o = y + conv3x3(u),  u = unpool_e(pool_e(y)),  never building u where that wins.
  * Source: Sun et al. 2025 (arXiv 2409.13154); variants as in the reference note (ablations and grid controls).
  *
- * Windows are e x e (e x e x e when depth > 1), stride e, floor division: the remainder rows and columns of a map whose size
- * is not divisible by e belong to no window and get zero in u (PyTorch's floor pooling with output_size given).
- * Ties: first index in scan order; NaN wins (the last one of a window), as in kernels/pooling.h. e = 1: u = y.
- * e is at most 16 (6 in 3D), and the map holds at least one window. */
+ * Windows are e x e (e x e x e when depth > 1), stride e, floor division: the remainder rows and columns of a map whose
+ * size is not divisible by e belong to no window and get zero in u (PyTorch's floor pooling with output_size given).
+ * Ties: first index in scan order; NaN wins (the last one of a window), as in kernels/pooling.h. e = 1: u = y. e is at
+ * most 16 (6 in 3D), and the map holds at least one window. */
 #ifndef PS_KERNELS_POOL_SKIP_H
 #define PS_KERNELS_POOL_SKIP_H
 
@@ -26,10 +26,11 @@ typedef struct {
     ps_shape shape; /* of y, u and o */
     int e;
     ps_pool_skip_select select;
-    bool skip;         /* o = y + path; false: o = path (the pool+conv ablation) */
-    bool conv;         /* path = conv(u); false: path = u (the pool+skip ablation; no parameters) */
-    bool match_energy; /* grid only: u is scaled per channel so that its energy on this batch equals the max-pooled one's;
-                          the scale is treated as a constant in backward */
+    bool skip; /* o = y + path; false: o = path (the pool+conv ablation) */
+    bool conv; /* path = conv(u); false: path = u (the pool+skip ablation; no parameters) */
+    /* grid only: u is scaled per channel so that its energy on this batch equals the max-pooled one's; the scale is
+     * treated as a constant in backward */
+    bool match_energy;
     bool cut_forward;  /* mechanism arm: the path is computed and its gradient flows, but it is not added to o */
     bool cut_gradient; /* mechanism arm: the path is added but sends no gradient to y */
 } ps_pool_skip_options;
@@ -48,9 +49,9 @@ size_t ps_pool_skip_save_bytes(const ps_pool_skip_plan *plan);
 size_t ps_pool_skip_workspace_bytes(const ps_pool_skip_plan *plan, int threads);
 
 /* Per-channel sums for the instruments; any pointer may be NULL; all are ADDED to. [c], double.
- * forward:  identity_squares sum y^2 (0 without skip), path_squares sum path^2, output_squares sum o^2
- *           and cross, sum identity * path, added up by itself: output = identity + path + 2 cross within rounding (with
- *           cut_forward the path is not part of o: output = identity, cross stays 0, and the path is worked out only when
+ * forward:  identity_squares sum y^2 (0 without skip), path_squares sum path^2, output_squares sum o^2 and cross, sum
+ *           identity * path, added up by itself: output = identity + path + 2 cross within rounding (with cut_forward
+ *           the path is not part of o: output = identity, cross stays 0, and the path is worked out only when
  *           forward_path is wanted)
  * backward: the same of the identity's and the path's part of dL/dy and of the whole. */
 typedef struct {
@@ -59,14 +60,15 @@ typedef struct {
     double *forward_cross, *backward_cross;
 } ps_pool_skip_sums;
 
-/* w [c][3][3][c] (2D) or [c][3][3][3][c] (depth > 1), bias [c]; both NULL when !conv. o is overwritten; it must not alias y.
+/* w [c][3][3][c] (2D) or [c][3][3][3][c] (depth > 1), bias [c]; both NULL when !conv. o is overwritten; it must not
+ * alias y.
  */
 void ps_pool_skip_forward(const ps_pool_skip_plan *plan, const float *y, const float *w, const float *bias, float *o,
                           void *save, ps_pool_skip_sums sums, void *workspace, ps_pool *pool);
 /* dy is overwritten or added to (it must not alias d_o); dw, dbias are overwritten (NULL when !conv).
  * y: the forward input, unchanged; w and save as in forward. */
-void ps_pool_skip_backward(const ps_pool_skip_plan *plan, const float *y, const float *w, const float *d_o, const void *save,
-                           float *dy, bool accumulate, float *dw, float *dbias, ps_pool_skip_sums sums, void *workspace,
-                           ps_pool *pool);
+void ps_pool_skip_backward(const ps_pool_skip_plan *plan, const float *y, const float *w, const float *d_o,
+                           const void *save, float *dy, bool accumulate, float *dw, float *dbias,
+                           ps_pool_skip_sums sums, void *workspace, ps_pool *pool);
 
 #endif

@@ -10,9 +10,10 @@ typedef uint8_t bytes __attribute__((vector_size(LANES)));
 
 INLINE vi chosen(vi mask, vi yes, vi no) { return (yes & mask) | (no & ~mask); }
 
-/* Channels k to k + count - 1 of the window that begins at y. A NaN takes over from anything, a number never from a NaN (as
- * kernels/pooling). */
-INLINE void window_winners(const float *y, const size_t *offset, int taps, size_t k, int count, uint8_t *winners, float *values) {
+/* Channels k to k + count - 1 of the window that begins at y. A NaN takes over from anything, a number never from a NaN
+ * (as kernels/pooling). */
+INLINE void window_winners(const float *y, const size_t *offset, int taps, size_t k, int count, uint8_t *winners,
+                           float *values) {
     vf best = load_upto(y + k, count);
     vi winner = {0};
 #pragma GCC unroll 4
@@ -27,7 +28,8 @@ INLINE void window_winners(const float *y, const size_t *offset, int taps, size_
     if (values != NULL) store_upto(values + k, best, count);
 }
 
-INLINE void window_winners_of(const float *y, const size_t *offset, int taps, size_t c, uint8_t *winners, float *values) {
+INLINE void window_winners_of(const float *y, const size_t *offset, int taps, size_t c, uint8_t *winners,
+                              float *values) {
     size_t k = 0;
     for (; k + LANES <= c; k += LANES) window_winners(y, offset, taps, k, LANES, winners, values);
     if (k < c) window_winners(y, offset, taps, k, (int)(c - k), winners, values);
@@ -45,8 +47,8 @@ static int window_offsets(const ps_pool_skip_grid *grid, size_t offset[MOST_TAPS
     return taps;
 }
 
-void PS_SIMD_NAME(ps_pool_skip_find_winners)(const ps_pool_skip_grid *grid, const ps_pool_skip_band *band, const float *y,
-                                             uint8_t *winners, float *values) {
+void PS_SIMD_NAME(ps_pool_skip_find_winners)(const ps_pool_skip_grid *grid, const ps_pool_skip_band *band,
+                                             const float *y, uint8_t *winners, float *values) {
     size_t offset[MOST_TAPS], c = (size_t)grid->shape.c;
     int taps = window_offsets(grid, offset);
     const float *row = y + ps_pool_skip_row(grid, band->image, band->z, band->y);
@@ -99,7 +101,8 @@ PS_INLINE void merge_any(const position *p, size_t c, path_kind kind, float *sum
 }
 
 /* What the path is at column x of row (z, y) of a band, where it is selected. */
-PS_INLINE path_kind kind_at(const ps_pool_skip_merge *job, const ps_pool_skip_band *band, int z, int y, int x, position *p) {
+PS_INLINE path_kind kind_at(const ps_pool_skip_merge *job, const ps_pool_skip_band *band, int z, int y, int x,
+                            position *p) {
     const ps_pool_skip_grid *g = job->grid;
     int window = x / g->e, tap = (z * g->e + y) * g->e + x % g->e;
     if (band->window < 0 || window >= g->windows_w) return PATH_NONE;
@@ -132,8 +135,8 @@ INLINE void bound_depth(double *slot, float *running, size_t c, size_t positions
 INLINE void add_sum(float *sums, vf value, int count) { store_upto(sums, load_upto(sums, count) + value, count); }
 
 /* Channels k to k + count - 1 of a window whose first position is `first`; offset: of its positions, in scan order. */
-INLINE void merge_window(const position *first, bool has_identity, bool packed, bool accumulate, const size_t *offset, int taps, size_t k,
-                         int count, size_t c, float *sums) {
+INLINE void merge_window(const position *first, bool has_identity, bool packed, bool accumulate, const size_t *offset,
+                         int taps, size_t k, int count, size_t c, float *sums) {
     vi winner = winners_upto(first->winner + k, count);
     vf scale = load_upto(first->scale + k, count), zero = splat(0.0f);
     vf added = packed ? load_upto(first->added + k, count) * scale : zero;
@@ -158,11 +161,13 @@ INLINE void merge_window(const position *first, bool has_identity, bool packed, 
     add_sum(sums + 3 * c + k, identity_won * path_won, count);
 }
 
-INLINE void merge_windows(const ps_pool_skip_merge *job, const position *first, const size_t *offset, int taps, size_t c, float *sums) {
+INLINE void merge_windows(const ps_pool_skip_merge *job, const position *first, const size_t *offset, int taps,
+                          size_t c, float *sums) {
     bool usual = job->identity != NULL && job->packed && !job->accumulate;
     for (size_t k = 0; k < c; k += LANES) {
         int count = c - k < LANES ? (int)(c - k) : LANES;
-        if (usual && sums != NULL && count == LANES) merge_window(first, true, true, false, offset, taps, k, LANES, c, sums);
+        if (usual && sums != NULL && count == LANES)
+            merge_window(first, true, true, false, offset, taps, k, LANES, c, sums);
         else if (usual && sums == NULL) merge_window(first, true, true, false, offset, taps, k, count, c, NULL);
         else merge_window(first, job->identity != NULL, job->packed, job->accumulate, offset, taps, k, count, c, sums);
     }
@@ -172,7 +177,8 @@ INLINE bool takes_windows(const ps_pool_skip_merge *job, const ps_pool_skip_band
     return job->winners != NULL && job->out != NULL && band->window >= 0;
 }
 
-static void merge_band_windows(const ps_pool_skip_merge *job, const ps_pool_skip_band *band, double *slot, float *running, size_t *depth) {
+static void merge_band_windows(const ps_pool_skip_merge *job, const ps_pool_skip_band *band, double *slot,
+                               float *running, size_t *depth) {
     const ps_pool_skip_grid *g = job->grid;
     size_t c = (size_t)g->shape.c, offset[MOST_TAPS], at = ps_pool_skip_row(g, band->image, band->z, band->y);
     int taps = window_offsets(g, offset);
@@ -192,14 +198,16 @@ static void merge_band_windows(const ps_pool_skip_merge *job, const ps_pool_skip
 
 enum { RUN = 16 }; /* positions whose sums stay in registers */
 
-INLINE void merge_run(const ps_pool_skip_merge *job, size_t at, int positions, size_t k, int count, size_t c, float *sums) {
+INLINE void merge_run(const ps_pool_skip_merge *job, size_t at, int positions, size_t k, int count, size_t c,
+                      float *sums) {
     vf zero = splat(0.0f), scale = job->added != NULL ? load_upto(job->scale + k, count) : zero;
     vf identity_squares = zero, path_squares = zero, whole_squares = zero, products = zero;
     at += k;
     for (int x = 0; x < positions; x++, at += c) {
         vf identity = job->identity != NULL ? load_upto(job->identity + at, count) : zero;
         vf path = job->added != NULL ? load_upto(job->added + at, count) * scale : zero, whole = identity + path;
-        if (job->out != NULL) store_upto(job->out + at, job->accumulate ? load_upto(job->out + at, count) + whole : whole, count);
+        if (job->out != NULL)
+            store_upto(job->out + at, job->accumulate ? load_upto(job->out + at, count) + whole : whole, count);
         if (sums == NULL) continue;
         identity_squares = fma_(identity, identity, identity_squares);
         path_squares = fma_(path, path, path_squares);
@@ -213,7 +221,8 @@ INLINE void merge_run(const ps_pool_skip_merge *job, size_t at, int positions, s
     add_sum(sums + 3 * c + k, products, count);
 }
 
-static void merge_band_runs(const ps_pool_skip_merge *job, const ps_pool_skip_band *band, double *slot, float *running) {
+static void merge_band_runs(const ps_pool_skip_merge *job, const ps_pool_skip_band *band, double *slot,
+                            float *running) {
     const ps_pool_skip_grid *g = job->grid;
     size_t c = (size_t)g->shape.c, depth = 0;
     for (int row = 0; row < band->slices * band->rows; row++) {

@@ -1,4 +1,5 @@
-/* Inside of Pool Skip: the plan, how maps are walked, and the loops compiled once per instruction set. Not for other rooms.
+/* Inside of Pool Skip: the plan, how maps are walked, and the loops compiled once per instruction set. Not for other
+ * rooms.
  *
  * A band is the rows of one row of windows (e rows; e slices of e rows in 3D) or, past the last whole window, of the
  * remainder. Bands are the unit of work; a chunk is a run of bands with its own slot of partial sums. */
@@ -67,7 +68,8 @@ typedef struct {
     const float *zeros; /* [c], stand in for what is not there */
 } ps_pool_skip_merge;
 
-/* Squares of identity, path, and identity + path, and identity times path. A slot has one column more, whose floats take what is not to be written.
+/* Squares of identity, path, and identity + path, and identity times path. A slot has one column more, whose floats
+ * take what is not to be written.
  */
 enum { PS_POOL_SKIP_SUMS = 4, PS_POOL_SKIP_COLUMNS = 5 };
 
@@ -76,6 +78,7 @@ PS_SIMD_DECLARE(void, ps_pool_skip_find_winners, const ps_pool_skip_grid *grid, 
                 const float *y, uint8_t *winners, float *values);
 /* One band; slot NULL: nothing is summed, and out must not be NULL. slot holds PS_POOL_SKIP_COLUMNS columns of c (see
  * rows.h), added to. */
-PS_SIMD_DECLARE(void, ps_pool_skip_merge_band, const ps_pool_skip_merge *job, const ps_pool_skip_band *band, double *slot);
+PS_SIMD_DECLARE(void, ps_pool_skip_merge_band, const ps_pool_skip_merge *job, const ps_pool_skip_band *band,
+                double *slot);
 
 #endif

@@ -11,12 +11,9 @@ enum { SLAB_WINDOWS = 8, SLAB_WINDOWS_WEIGHTS = 16, TASKS = 16, FEW_TASKS = 8, M
 
 static int lanes_here(void) {
     switch (ps_simd_detect()) {
-        case PS_SIMD_AVX512:
-            return 16;
-        case PS_SIMD_AVX2:
-            return 8;
-        default:
-            return 4;
+        case PS_SIMD_AVX512: return 16;
+        case PS_SIMD_AVX2: return 8;
+        default: return 4;
     }
 }
 
@@ -103,8 +100,8 @@ static size_t weight_splits(const ps_pool_skip_tiles *t, size_t groups) {
     return wanted < groups ? wanted : groups;
 }
 
-/* Workspace: packed weights, packed gradients (or, forward, the groups' sums), a tile with its list of windows for every
- * thread, and the bias sums'. */
+/* Workspace: packed weights, packed gradients (or, forward, the groups' sums), a tile with its list of windows for
+ * every thread, and the bias sums'. */
 typedef struct {
     size_t images, images_weights, splits;
     size_t weights_bytes, places_at, tile_bytes, second_bytes;
@@ -117,8 +114,8 @@ static memory memory_of(const ps_pool_skip_tiles *t) {
     m.places_at = rounded(most * (size_t)(t->grid->e + 2) * t->plane * (size_t)t->lanes * sizeof(float));
     m.tile_bytes = m.places_at + rounded(most * t->slab_windows * sizeof(ps_pool_skip_place));
     size_t sums = rounded(groups_of(t, m.images) * PS_POOL_SKIP_SUMS * c * sizeof(double));
-    size_t bias =
-        rounded(c * sizeof(double)) + ps_pointwise_workspace_bytes(ps_shape_positions(t->grid->shape), t->grid->shape.c);
+    size_t bias = rounded(c * sizeof(double)) +
+                  ps_pointwise_workspace_bytes(ps_shape_positions(t->grid->shape), t->grid->shape.c);
     m.splits = weight_splits(t, groups_of(t, m.images_weights));
     m.second_bytes = m.splits * m.weights_bytes;
     if (m.second_bytes < sums) m.second_bytes = sums;
@@ -162,7 +159,8 @@ static float *tile_of(const sparse_run *run, int worker) {
 static void pack_task(void *context, size_t panel, int worker) {
     (void)worker;
     const sparse_run *run = context;
-    PS_SIMD_SELECT(ps_pool_skip_sparse_pack)(run->w, (size_t)run->tiles.grid->shape.c, run->tiles.taps, panel, run->packed);
+    PS_SIMD_SELECT(ps_pool_skip_sparse_pack)(run->w, (size_t)run->tiles.grid->shape.c, run->tiles.taps, panel,
+                                             run->packed);
 }
 
 /* The gradient's sum over the parts of the batch, in order, in the optimiser's layout. */
@@ -178,8 +176,8 @@ static void unpack_task(void *context, size_t panel, int worker) {
     PS_SIMD_SELECT(ps_pool_skip_sparse_unpack)(run->job.d_weights, c, run->tiles.taps, panel, run->dw);
 }
 
-/* Group by group, so that the maps of a group stay in the second-level cache; where the weights of all panels are too many even
- * for the third level, panel by panel, so that those of one panel stay near for all groups. */
+/* Group by group, so that the maps of a group stay in the second-level cache; where the weights of all panels are too
+ * many even for the third level, panel by panel, so that those of one panel stay near for all groups. */
 static void forward_task(void *context, size_t chunk, int worker) {
     const sparse_run *run = context;
     size_t groups = groups_of(&run->tiles, run->memory.images), c = (size_t)run->tiles.grid->shape.c;
@@ -221,8 +219,9 @@ static void data_task(void *context, size_t chunk, int worker) {
     const sparse_run *run = context;
     size_t share = chunk % run->shares;
     PS_SIMD_SELECT(ps_pool_skip_sparse_data)
-    (&run->job, group_at(&run->tiles, run->memory.images, chunk / run->shares), share_start(&run->tiles, run->shares, share),
-     share_start(&run->tiles, run->shares, share + 1), tile_of(run, worker));
+    (&run->job, group_at(&run->tiles, run->memory.images, chunk / run->shares),
+     share_start(&run->tiles, run->shares, share), share_start(&run->tiles, run->shares, share + 1),
+     tile_of(run, worker));
 }
 
 /* A task owns its part of the gradient and walks its part of the batch in order, so that no sums are shared. */
@@ -230,8 +229,10 @@ static void weights_task(void *context, size_t chunk, int worker) {
     const sparse_run *run = context;
     const ps_pool_skip_tiles *t = &run->tiles;
     const memory *m = &run->memory;
-    size_t tasks = t->panels * run->shares, split = chunk / tasks, panel = chunk % tasks / run->shares, share = chunk % run->shares;
-    size_t c = (size_t)t->grid->shape.c, vector = (size_t)t->taps * (size_t)t->lanes, groups = groups_of(t, m->images_weights);
+    size_t tasks = t->panels * run->shares, split = chunk / tasks, panel = chunk % tasks / run->shares,
+           share = chunk % run->shares;
+    size_t c = (size_t)t->grid->shape.c, vector = (size_t)t->taps * (size_t)t->lanes,
+           groups = groups_of(t, m->images_weights);
     size_t begin = share_start(t, run->shares, share), end = share_start(t, run->shares, share + 1);
     ps_pool_skip_sparse_job job = run->job;
     job.d_weights += split * (m->weights_bytes / sizeof(float));
@@ -247,13 +248,14 @@ static void sum_bias(sparse_run *run, const float *d_o, float *dbias, ps_pool *p
     double *sums = second_area(run);
     void *scratch = (char *)sums + rounded((size_t)s.c * sizeof *sums);
     for (int k = 0; k < s.c; k++) sums[k] = 0;
-    ps_channel_summarise(d_o, (size_t)s.n, ps_shape_positions(s) / (size_t)s.n, s.c, (ps_channel_sums){.sum = sums}, scratch,
-                         pool);
+    ps_channel_summarise(d_o, (size_t)s.n, ps_shape_positions(s) / (size_t)s.n, s.c, (ps_channel_sums){.sum = sums},
+                         scratch, pool);
     for (int k = 0; k < s.c; k++) dbias[k] = (float)sums[k];
 }
 
 void ps_pool_skip_sparse_run_backward(const ps_pool_skip_plan *plan, ps_pool_skip_kept kept, const float *w,
-                                      const float *d_o, float *du, float *dw, float *dbias, void *workspace, ps_pool *pool) {
+                                      const float *d_o, float *du, float *dw, float *dbias, void *workspace,
+                                      ps_pool *pool) {
     sparse_run run = {.w = w, .dw = dw, .job = {.d_o = d_o, .du = du}};
     prepare(&run, plan, kept, workspace);
     if (dbias != NULL) sum_bias(&run, d_o, dbias, pool);

@@ -1,22 +1,23 @@
 /* Inside of Pool Skip: the sparse method, which never builds u. Not for other rooms.
  *
- * Of each window and channel one value is kept, so the 3x3 convolution needs 1 / e^2 (1 / e^3) of the dense multiplications.
- * Output channels are walked in panels of one vector. A slab is one row of windows (2D) or one slice of them (3D) of a group
- * of images; its outputs (forward) or output gradients (backward) of one panel lie in a small padded tile that stays in the
- * nearest cache:
+ * Of each window and channel one value is kept, so the 3x3 convolution needs 1 / e^2 (1 / e^3) of the dense
+ * multiplications. Output channels are walked in panels of one vector. A slab is one row of windows (2D) or one slice
+ * of them (3D) of a group of images; its outputs (forward) or output gradients (backward) of one panel lie in a small
+ * padded tile that stays in the nearest cache:
  *
- *   tile [image of the group][e + 2 rows or slices][plane][lanes]      plane: a padded row (w + 2) or slice ((h + 2)(w + 2))
+ *   tile [image of the group][e + 2 rows or slices][plane][lanes]      plane: a padded row (w + 2) or slice ((h + 2)(w
+ *                                                                      + 2))
  *
- * so that every kept value is nine (27) multiply-adds of a vector at places known from its winner alone, without edge cases.
- * Weights are packed as [panel][channel][tap][lanes]. */
+ * so that every kept value is nine (27) multiply-adds of a vector at places known from its winner alone, without edge
+ * cases. Weights are packed as [panel][channel][tap][lanes]. */
 #ifndef PS_KERNELS_POOL_SKIP_SPARSE_H
 #define PS_KERNELS_POOL_SKIP_SPARSE_H
 
 #include "kernels/pool_skip_method.h"
 
 /* Of each window, the channels of every block of PS_POOL_SKIP_BLOCK are ordered by the place that won them; entries are
- * channel numbers, the last of each run of equal places marked with PS_POOL_SKIP_RUN_END. A block's packed weights (nine
- * vectors a channel) stay in a near cache while the windows of a slab are walked. */
+ * channel numbers, the last of each run of equal places marked with PS_POOL_SKIP_RUN_END. A block's packed weights
+ * (nine vectors a channel) stay in a near cache while the windows of a slab are walked. */
 enum { PS_POOL_SKIP_BLOCK = 64, PS_POOL_SKIP_CHANNEL = 0x7fff, PS_POOL_SKIP_RUN_END = 0x8000 };
 
 /* A window of a slab: its first element in [pooled][c], and the first float of its first position in the tile. */
@@ -53,13 +54,13 @@ typedef struct {
     float *d_weights; /* packed */
 } ps_pool_skip_sparse_job;
 
-/* One panel of the outputs of a group: o = identity (unless NULL) + bias + convolution. sums [3][c] (see PS_POOL_SKIP_SUMS)
- * are added to, unless NULL. */
+/* One panel of the outputs of a group: o = identity (unless NULL) + bias + convolution. sums [3][c] (see
+ * PS_POOL_SKIP_SUMS) are added to, unless NULL. */
 PS_SIMD_DECLARE(void, ps_pool_skip_sparse_forward, const ps_pool_skip_sparse_job *job, ps_pool_skip_group group,
                 size_t panel, float *tile, double *sums);
 /* du of channels [c_begin, c_end) of a group, over all panels. c_begin is a multiple of PS_POOL_SKIP_BLOCK. */
-PS_SIMD_DECLARE(void, ps_pool_skip_sparse_data, const ps_pool_skip_sparse_job *job, ps_pool_skip_group group, size_t c_begin,
-                size_t c_end, float *tile);
+PS_SIMD_DECLARE(void, ps_pool_skip_sparse_data, const ps_pool_skip_sparse_job *job, ps_pool_skip_group group,
+                size_t c_begin, size_t c_end, float *tile);
 /* Adds a group's share of the weights' gradient for one panel and channels [c_begin, c_end). */
 PS_SIMD_DECLARE(void, ps_pool_skip_sparse_weights, const ps_pool_skip_sparse_job *job, ps_pool_skip_group group,
                 size_t panel, size_t c_begin, size_t c_end, float *tile);
@@ -85,6 +86,7 @@ void ps_pool_skip_sparse_run_forward(const ps_pool_skip_plan *plan, ps_pool_skip
                                      void *workspace, ps_pool *pool);
 /* du [pooled][c]: gradient at the kept values (NULL: not wanted); dw, dbias are overwritten. */
 void ps_pool_skip_sparse_run_backward(const ps_pool_skip_plan *plan, ps_pool_skip_kept kept, const float *w,
-                                      const float *d_o, float *du, float *dw, float *dbias, void *workspace, ps_pool *pool);
+                                      const float *d_o, float *du, float *dw, float *dbias, void *workspace,
+                                      ps_pool *pool);
 
 #endif

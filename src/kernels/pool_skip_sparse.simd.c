@@ -8,7 +8,8 @@ enum { PLANE_TAPS = 9 };
 
 static size_t tile_positions(const ps_pool_skip_tiles *t) { return (size_t)(t->grid->e + 2) * t->plane; }
 
-/* The windows of one slab of a group, listed behind the tile once, since they are walked once for every few channels. */
+/* The windows of one slab of a group, listed behind the tile once, since they are walked once for every few
+ * channels. */
 typedef struct {
     const ps_pool_skip_place *place;
     size_t count;
@@ -34,18 +35,20 @@ static slab_windows windows_of(const ps_pool_skip_tiles *t, ps_pool_skip_group g
 /* A kept value at position p adds to the outputs p + 1 - tap: the nine of a plane, seen from p. */
 INLINE void load_nine(const float *at, size_t row, vf v[PLANE_TAPS]) {
 #pragma GCC unroll 9
-    for (int tap = 0; tap < PLANE_TAPS; tap++) v[tap] = load(at + (1 - tap / 3) * (ptrdiff_t)row + (1 - tap % 3) * LANES);
+    for (int tap = 0; tap < PLANE_TAPS; tap++)
+        v[tap] = load(at + (1 - tap / 3) * (ptrdiff_t)row + (1 - tap % 3) * LANES);
 }
 
 INLINE void store_nine(float *at, size_t row, const vf v[PLANE_TAPS]) {
 #pragma GCC unroll 9
-    for (int tap = 0; tap < PLANE_TAPS; tap++) store(at + (1 - tap / 3) * (ptrdiff_t)row + (1 - tap % 3) * LANES, v[tap]);
+    for (int tap = 0; tap < PLANE_TAPS; tap++)
+        store(at + (1 - tap / 3) * (ptrdiff_t)row + (1 - tap % 3) * LANES, v[tap]);
 }
 
-/* Channels of one window and block that were won by the same place follow each other in `order`, the last of them marked:
- * their nine outputs stay in registers meanwhile. Returns the place after the run. */
-INLINE const uint16_t *scatter_run(const uint16_t *order, const float *value, const float *weights, size_t vector, float *at,
-                                   size_t row) {
+/* Channels of one window and block that were won by the same place follow each other in `order`, the last of them
+ * marked: their nine outputs stay in registers meanwhile. Returns the place after the run. */
+INLINE const uint16_t *scatter_run(const uint16_t *order, const float *value, const float *weights, size_t vector,
+                                   float *at, size_t row) {
     vf sum[PLANE_TAPS];
     load_nine(at, row, sum);
     uint16_t entry;
@@ -61,8 +64,8 @@ INLINE const uint16_t *scatter_run(const uint16_t *order, const float *value, co
     return order;
 }
 
-INLINE void scatter_windows(const ps_pool_skip_sparse_job *job, const slab_windows *s, const float *weights, size_t c_begin,
-                            size_t c_end, float *tile, int planes) {
+INLINE void scatter_windows(const ps_pool_skip_sparse_job *job, const slab_windows *s, const float *weights,
+                            size_t c_begin, size_t c_end, float *tile, int planes) {
     const ps_pool_skip_tiles *t = job->tiles;
     size_t row = t->row * LANES, plane = t->plane * LANES;
     size_t vector = (size_t)planes * PLANE_TAPS * LANES;
@@ -114,8 +117,8 @@ static void add_squares(const square_sums *q, size_t c, size_t first, int count,
 }
 
 /* Finishes `count` rows (slices) of the tile, the first of which is number `outer` of the map's outermost dimension. */
-static void finish_planes(const ps_pool_skip_sparse_job *job, ps_pool_skip_group group, size_t panel, int outer, int from,
-                          int count, const float *tile, double *sums) {
+static void finish_planes(const ps_pool_skip_sparse_job *job, ps_pool_skip_group group, size_t panel, int outer,
+                          int from, int count, const float *tile, double *sums) {
     const ps_pool_skip_tiles *t = job->tiles;
     ps_shape s = t->grid->shape;
     size_t c = (size_t)s.c, first = panel * LANES;
@@ -148,8 +151,8 @@ static void move_on(const ps_pool_skip_tiles *t, size_t images, float *tile) {
     }
 }
 
-void PS_SIMD_NAME(ps_pool_skip_sparse_forward)(const ps_pool_skip_sparse_job *job, ps_pool_skip_group group, size_t panel,
-                                               float *tile, double *sums) {
+void PS_SIMD_NAME(ps_pool_skip_sparse_forward)(const ps_pool_skip_sparse_job *job, ps_pool_skip_group group,
+                                               size_t panel, float *tile, double *sums) {
     const ps_pool_skip_tiles *t = job->tiles;
     size_t c = (size_t)t->grid->shape.c;
     int e = t->grid->e;
@@ -171,7 +174,8 @@ void PS_SIMD_NAME(ps_pool_skip_sparse_forward)(const ps_pool_skip_sparse_job *jo
 }
 
 /* Copies one panel of d_o around a slab into the tile; zero outside the map. */
-static void fill_tile(const ps_pool_skip_sparse_job *job, ps_pool_skip_group group, size_t panel, int slab, float *tile) {
+static void fill_tile(const ps_pool_skip_sparse_job *job, ps_pool_skip_group group, size_t panel, int slab,
+                      float *tile) {
     const ps_pool_skip_tiles *t = job->tiles;
     ps_shape s = t->grid->shape;
     size_t c = (size_t)s.c, first = panel * LANES;
@@ -185,23 +189,24 @@ static void fill_tile(const ps_pool_skip_sparse_job *job, ps_pool_skip_group gro
             if (volume || !inside_map) memset(own, 0, t->plane * LANES * sizeof(float));
             else store(own, splat(0)), store(own + (t->plane - 1) * LANES, splat(0));
             for (int y = 0; inside_map && y < lines; y++) {
-                const float *from = job->d_o +
-                                    ps_pool_skip_row(t->grid, group.first + image, volume ? outer : 0, volume ? y : outer) +
-                                    first;
+                const float *from =
+                    job->d_o + ps_pool_skip_row(t->grid, group.first + image, volume ? outer : 0, volume ? y : outer) +
+                    first;
                 size_t inside = volume ? (size_t)(y + 1) * t->row : 0;
                 float *to = own + (inside + 1) * LANES;
                 if (channels == LANES)
                     for (int x = 0; x < s.w; x++) store(to + (size_t)x * LANES, load(from + (size_t)x * c));
                 else
-                    for (int x = 0; x < s.w; x++) store(to + (size_t)x * LANES, load_part(from + (size_t)x * c, channels));
+                    for (int x = 0; x < s.w; x++)
+                        store(to + (size_t)x * LANES, load_part(from + (size_t)x * c, channels));
             }
         }
 }
 
-/* The nine output gradients around a place stay in registers for all channels it won; each channel's vector of products goes
- * to sums[channel]. Returns the place after the run. */
-INLINE const uint16_t *gather_run(const uint16_t *order, const float *weights, size_t vector, const float *at, size_t row,
-                                  bool add, float *sums) {
+/* The nine output gradients around a place stay in registers for all channels it won; each channel's vector of products
+ * goes to sums[channel]. Returns the place after the run. */
+INLINE const uint16_t *gather_run(const uint16_t *order, const float *weights, size_t vector, const float *at,
+                                  size_t row, bool add, float *sums) {
     vf around[PLANE_TAPS];
     load_nine(at, row, around);
     uint16_t entry;
@@ -235,8 +240,8 @@ INLINE void add_lanes(const float *sums, size_t count, bool add, float *du) {
 }
 
 /* c_begin to c_end: one block of channels. */
-INLINE void gather_windows(const ps_pool_skip_sparse_job *job, const slab_windows *s, const float *weights, size_t c_begin,
-                           size_t c_end, bool first_panel, const float *tile, int planes) {
+INLINE void gather_windows(const ps_pool_skip_sparse_job *job, const slab_windows *s, const float *weights,
+                           size_t c_begin, size_t c_end, bool first_panel, const float *tile, int planes) {
     const ps_pool_skip_tiles *t = job->tiles;
     size_t row = t->row * LANES, plane = t->plane * LANES;
     size_t vector = (size_t)planes * PLANE_TAPS * LANES;
@@ -262,8 +267,8 @@ INLINE void gather_windows(const ps_pool_skip_sparse_job *job, const slab_window
     }
 }
 
-void PS_SIMD_NAME(ps_pool_skip_sparse_data)(const ps_pool_skip_sparse_job *job, ps_pool_skip_group group, size_t c_begin,
-                                            size_t c_end, float *tile) {
+void PS_SIMD_NAME(ps_pool_skip_sparse_data)(const ps_pool_skip_sparse_job *job, ps_pool_skip_group group,
+                                            size_t c_begin, size_t c_end, float *tile) {
     const ps_pool_skip_tiles *t = job->tiles;
     size_t c = (size_t)t->grid->shape.c;
     for (int slab = 0; slab < t->window_slabs; slab++) {
@@ -303,8 +308,8 @@ INLINE void correlate_plane(const ps_pool_skip_sparse_job *job, const slab_windo
     for (int tap = 0; tap < PLANE_TAPS; tap++) store(d_weights + tap * LANES, load(d_weights + tap * LANES) + sum[tap]);
 }
 
-void PS_SIMD_NAME(ps_pool_skip_sparse_weights)(const ps_pool_skip_sparse_job *job, ps_pool_skip_group group, size_t panel,
-                                               size_t c_begin, size_t c_end, float *tile) {
+void PS_SIMD_NAME(ps_pool_skip_sparse_weights)(const ps_pool_skip_sparse_job *job, ps_pool_skip_group group,
+                                               size_t panel, size_t c_begin, size_t c_end, float *tile) {
     const ps_pool_skip_tiles *t = job->tiles;
     size_t c = (size_t)t->grid->shape.c;
     ptrdiff_t plane = (ptrdiff_t)(t->plane * LANES);

@@ -4,8 +4,8 @@
 
 #include "kernels/pooling_simd.h"
 
-/* Forward passes are cut by output rows (n, z, y); scatters by image and channel strip, so that windows that overlap add up
- * in scan order on one thread. */
+/* Forward passes are cut by output rows (n, z, y); scatters by image and channel strip, so that windows that overlap
+ * add up in scan order on one thread. */
 enum { STRIP = 64 };
 
 typedef struct {
@@ -29,7 +29,8 @@ static reach reach_of(int out, int kernel, int stride, int pad, int size) {
     return (reach){start < 0 ? 0 : start, end > size ? size : end};
 }
 
-static void max_window(const pool_run *run, const float *image, reach z, reach y, reach x, float *best, int32_t *index) {
+static void max_window(const pool_run *run, const float *image, reach z, reach y, reach x, float *best,
+                       int32_t *index) {
     ps_shape in = run->window->in;
     bool first = true;
     for (int d = z.first; d < z.end; d++)
@@ -49,7 +50,8 @@ static void maxpool_task(void *context, size_t chunk, int worker) {
     size_t c = (size_t)k->in.c, oh = (size_t)k->out.h, od = (size_t)k->out.d;
     int y = (int)(chunk % oh), z = (int)(chunk / oh % od);
     const float *image = run->x + chunk / oh / od * (ps_shape_elements(k->in) / (size_t)k->in.n);
-    reach rz = reach_of(z, k->kd, k->stride_d, k->pad_d, k->in.d), ry = reach_of(y, k->kh, k->stride_h, k->pad_h, k->in.h);
+    reach rz = reach_of(z, k->kd, k->stride_d, k->pad_d, k->in.d),
+          ry = reach_of(y, k->kh, k->stride_h, k->pad_h, k->in.h);
     for (int x = 0; x < k->out.w; x++) {
         size_t at = (chunk * (size_t)k->out.w + (size_t)x) * c;
         reach rx = reach_of(x, k->kw, k->stride_w, k->pad_w, k->in.w);
@@ -117,19 +119,21 @@ static void run_strips(pool_run *run, ps_pool_task *task, ps_pool *pool) {
     ps_pool_run(pool, (size_t)run->full.n * run->strips, task, run);
 }
 
-void ps_maxpool_backward(const ps_pool_window *window, const float *dy, const int32_t *index, float *dx, bool accumulate,
-                         ps_pool *pool) {
-    pool_run run = {.x = dy, .y = dx, .index_in = index, .small = window->out, .full = window->in, .accumulate = accumulate};
+void ps_maxpool_backward(const ps_pool_window *window, const float *dy, const int32_t *index, float *dx,
+                         bool accumulate, ps_pool *pool) {
+    pool_run run = {
+        .x = dy, .y = dx, .index_in = index, .small = window->out, .full = window->in, .accumulate = accumulate};
     run_strips(&run, scatter_task, pool);
 }
 
-void ps_maxunpool_forward(ps_shape pooled, ps_shape full, const float *x, const int32_t *index, float *y, ps_pool *pool) {
+void ps_maxunpool_forward(ps_shape pooled, ps_shape full, const float *x, const int32_t *index, float *y,
+                          ps_pool *pool) {
     pool_run run = {.x = x, .y = y, .index_in = index, .small = pooled, .full = full};
     run_strips(&run, scatter_task, pool);
 }
 
-void ps_maxunpool_backward(ps_shape pooled, ps_shape full, const float *dy, const int32_t *index, float *dx, bool accumulate,
-                           ps_pool *pool) {
+void ps_maxunpool_backward(ps_shape pooled, ps_shape full, const float *dy, const int32_t *index, float *dx,
+                           bool accumulate, ps_pool *pool) {
     pool_run run = {.x = dy, .y = dx, .index_in = index, .small = pooled, .full = full, .accumulate = accumulate};
     run_strips(&run, gather_task, pool);
 }
@@ -143,7 +147,8 @@ static void avgpool_task(void *context, size_t chunk, int worker) {
     size_t c = (size_t)k->in.c, oh = (size_t)k->out.h, od = (size_t)k->out.d;
     int y = (int)(chunk % oh), z = (int)(chunk / oh % od);
     const float *image = run->x + chunk / oh / od * (positions(k->in) * c);
-    reach rz = reach_of(z, k->kd, k->stride_d, k->pad_d, k->in.d), ry = reach_of(y, k->kh, k->stride_h, k->pad_h, k->in.h);
+    reach rz = reach_of(z, k->kd, k->stride_d, k->pad_d, k->in.d),
+          ry = reach_of(y, k->kh, k->stride_h, k->pad_h, k->in.h);
     for (int x = 0; x < k->out.w; x++) {
         float *to = run->y + (chunk * (size_t)k->out.w + (size_t)x) * c;
         reach rx = reach_of(x, k->kw, k->stride_w, k->pad_w, k->in.w);
@@ -176,7 +181,8 @@ static void avgpool_backward_task(void *context, size_t chunk, int worker) {
     size_t c = (size_t)k->in.c, ih = (size_t)k->in.h, id = (size_t)k->in.d;
     int y = (int)(chunk % ih), z = (int)(chunk / ih % id);
     const float *image = run->x + chunk / ih / id * (positions(k->out) * c);
-    reach rz = covering(z, k->kd, k->stride_d, k->pad_d, k->out.d), ry = covering(y, k->kh, k->stride_h, k->pad_h, k->out.h);
+    reach rz = covering(z, k->kd, k->stride_d, k->pad_d, k->out.d),
+          ry = covering(y, k->kh, k->stride_h, k->pad_h, k->out.h);
     for (int x = 0; x < k->in.w; x++) {
         float *to = run->y + (chunk * (size_t)k->in.w + (size_t)x) * c;
         reach rx = covering(x, k->kw, k->stride_w, k->pad_w, k->out.w);
@@ -184,7 +190,8 @@ static void avgpool_backward_task(void *context, size_t chunk, int worker) {
         for (int d = rz.first; d < rz.end; d++)
             for (int h = ry.first; h < ry.end; h++)
                 for (int w = rx.first; w < rx.end; w++) PS_SIMD_SELECT(ps_vector_axpy_span)
-        (window_share(k), image + (((size_t)d * (size_t)k->out.h + (size_t)h) * (size_t)k->out.w + (size_t)w) * c, c, to);
+        (window_share(k), image + (((size_t)d * (size_t)k->out.h + (size_t)h) * (size_t)k->out.w + (size_t)w) * c, c,
+         to);
     }
 }
 

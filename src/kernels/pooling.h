@@ -1,6 +1,6 @@
-/* Pooling on channels-last arrays. Windows are kernel x stride with padding, per dimension (2D: depth 1).
- * Ties: the first index in scan order (d, then h, then w), as PyTorch; NaN wins (the last one of a window) and propagates,
- * as PyTorch. Padding is at most half a window, so that every window holds a position. */
+/* Pooling on channels-last arrays. Windows are kernel x stride with padding, per dimension (2D: depth 1). Ties: the
+ * first index in scan order (d, then h, then w), as PyTorch; NaN wins (the last one of a window) and propagates, as
+ * PyTorch. Padding is at most half a window, so that every window holds a position. */
 #ifndef PS_KERNELS_POOLING_H
 #define PS_KERNELS_POOLING_H
 
@@ -20,13 +20,14 @@ typedef struct {
  * Padding never wins. index may be NULL. */
 void ps_maxpool_forward(const ps_pool_window *window, const float *x, float *y, int32_t *index, ps_pool *pool);
 /* dx [in] is overwritten or added to: dy goes to each window's winner. */
-void ps_maxpool_backward(const ps_pool_window *window, const float *dy, const int32_t *index, float *dx, bool accumulate,
-                         ps_pool *pool);
+void ps_maxpool_backward(const ps_pool_window *window, const float *dy, const int32_t *index, float *dx,
+                         bool accumulate, ps_pool *pool);
 /* y [in shape] is zero except y[index] = x; backward gathers. Indices of one image and channel must differ (stride >=
  * kernel). */
-void ps_maxunpool_forward(ps_shape pooled, ps_shape full, const float *x, const int32_t *index, float *y, ps_pool *pool);
-void ps_maxunpool_backward(ps_shape pooled, ps_shape full, const float *dy, const int32_t *index, float *dx, bool accumulate,
-                           ps_pool *pool);
+void ps_maxunpool_forward(ps_shape pooled, ps_shape full, const float *x, const int32_t *index, float *y,
+                          ps_pool *pool);
+void ps_maxunpool_backward(ps_shape pooled, ps_shape full, const float *dy, const int32_t *index, float *dx,
+                           bool accumulate, ps_pool *pool);
 /* Mean over each window; padded zeros are counted in the divisor (PyTorch's default). */
 void ps_avgpool_forward(const ps_pool_window *window, const float *x, float *y, ps_pool *pool);
 void ps_avgpool_backward(const ps_pool_window *window, const float *dy, float *dx, bool accumulate, ps_pool *pool);

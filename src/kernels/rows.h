@@ -1,8 +1,8 @@
 /* Inside of the kernels: how rows x channels arrays are walked. Not for other rooms.
  *
- * Narrow maps are folded: `fold` neighbouring rows are walked as one wide row of fold * c floats, so that four channels fill
- * a vector as well as four hundred do; column j of a wide row belongs to channel j % c. Wide rows are cut into at most
- * PS_ROWS_MAX_CHUNKS chunks by shape, each with its own slot of partial sums; slots are added in chunk order. */
+ * Narrow maps are folded: `fold` neighbouring rows are walked as one wide row of fold * c floats, so that four channels
+ * fill a vector as well as four hundred do; column j of a wide row belongs to channel j % c. Wide rows are cut into at
+ * most PS_ROWS_MAX_CHUNKS chunks by shape, each with its own slot of partial sums; slots are added in chunk order. */
 #ifndef PS_KERNELS_ROWS_H
 #define PS_KERNELS_ROWS_H
 
@@ -11,8 +11,8 @@
 
 #include "core/pool.h"
 
-/* PS_ROWS_GRAIN: floats of a chunk, some five microseconds of reading. PS_ROWS_FLOAT_DEPTH: rows summed in single precision
- * before they are added to a double, which bounds the rounding of any sum to that of a few dozen terms. */
+/* PS_ROWS_GRAIN: floats of a chunk, some five microseconds of reading. PS_ROWS_FLOAT_DEPTH: rows summed in single
+ * precision before they are added to a double, which bounds the rounding of any sum to that of a few dozen terms. */
 enum { PS_ROWS_GRAIN = 16384, PS_ROWS_MAX_CHUNKS = 32, PS_ROWS_MIN_WIDTH = 64, PS_ROWS_FLOAT_DEPTH = 64 };
 
 typedef struct {
@@ -48,8 +48,8 @@ static inline float *ps_rows_slot_floats(double *slot, size_t width, int sums) {
     return (float *)(slot + width * (size_t)sums);
 }
 
-/* Adds the slots in chunk order, then the folded columns in order, into slot 0; total of sum s, channel k: result[s * width
- * + k]. */
+/* Adds the slots in chunk order, then the folded columns in order, into slot 0; total of sum s, channel k: result[s *
+ * width + k]. */
 static inline const double *ps_rows_reduce(void *slots, const ps_rows *r, int sums) {
     double *total = ps_rows_slot(slots, r->width, sums, 0);
     for (size_t chunk = 1; chunk < r->chunks; chunk++) {

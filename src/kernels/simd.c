@@ -37,10 +37,11 @@ ps_status ps_simd_check(void) {
     const char *wanted = getenv("PS_SIMD");
     int level = wanted != NULL ? level_named(wanted) : PS_SIMD_BASE;
     if (level < 0)
-        return ps_fail(PS_ERR_USAGE, "PS_SIMD=%s: there is no such instruction set; base, avx2 and avx512 are known", wanted);
+        return ps_fail(PS_ERR_USAGE, "PS_SIMD=%s: there is no such instruction set; base, avx2 and avx512 are known",
+                       wanted);
     if (level > (int)level_of_processor())
-        return ps_fail(PS_ERR_USAGE, "PS_SIMD=%s: this processor has no more than %s; PS_SIMD can only lower the level", wanted,
-                       ps_simd_name(level_of_processor()));
+        return ps_fail(PS_ERR_USAGE, "PS_SIMD=%s: this processor has no more than %s; PS_SIMD can only lower the level",
+                       wanted, ps_simd_name(level_of_processor()));
     return PS_OK;
 }
 

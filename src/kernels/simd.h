@@ -1,5 +1,6 @@
-/* Instruction sets. Files named *.simd.c are compiled once per instruction set with -DPS_ISA=base|avx2|avx512 and define
- * their functions through PS_SIMD_NAME(f) = f_base, f_avx2, f_avx512; a table of function pointers chooses at run time. */
+/* Instruction sets. Files named *.simd.c are compiled once per instruction set with -DPS_ISA=base|avx2|avx512 and
+ * define their functions through PS_SIMD_NAME(f) = f_base, f_avx2, f_avx512; a table of function pointers chooses at
+ * run time. */
 #ifndef PS_KERNELS_SIMD_H
 #define PS_KERNELS_SIMD_H
 
@@ -9,7 +10,8 @@ typedef enum { PS_SIMD_BASE, PS_SIMD_AVX2, PS_SIMD_AVX512 } ps_simd_level;
 
 /* Best level of this processor, found once; PS_SIMD=base|avx2|avx512 in the environment lowers it (for tests). */
 ps_simd_level ps_simd_detect(void);
-/* Refuses a PS_SIMD that would have no effect: unknown, or above what the processor has. main asks before anything else. */
+/* Refuses a PS_SIMD that would have no effect: unknown, or above what the processor has. main asks before anything
+ * else. */
 ps_status ps_simd_check(void);
 const char *ps_simd_name(ps_simd_level level);
 
@@ -24,9 +26,9 @@ const char *ps_simd_name(ps_simd_level level);
     result function##_avx2(__VA_ARGS__);       \
     result function##_avx512(__VA_ARGS__)
 /* The function of this name for this processor. */
-#define PS_SIMD_SELECT(function)                                       \
-    (ps_simd_detect() == PS_SIMD_AVX512 ? function##_avx512            \
-     : ps_simd_detect() == PS_SIMD_AVX2 ? function##_avx2              \
+#define PS_SIMD_SELECT(function)                            \
+    (ps_simd_detect() == PS_SIMD_AVX512 ? function##_avx512 \
+     : ps_simd_detect() == PS_SIMD_AVX2 ? function##_avx2   \
                                         : function##_base)
 #else
 #define PS_SIMD_DECLARE(result, function, ...) result function##_base(__VA_ARGS__)

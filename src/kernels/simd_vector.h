@@ -1,5 +1,5 @@
-/* Vectors of floats for files compiled once per instruction set (*.simd.c): the width of the set, loads and stores that need
- * no alignment, parts of a vector at the end of a row, and a fused multiply-add by name. Include nowhere else. */
+/* Vectors of floats for files compiled once per instruction set (*.simd.c): the width of the set, loads and stores that
+ * need no alignment, parts of a vector at the end of a row, and a fused multiply-add by name. Include nowhere else. */
 #ifndef PS_KERNELS_SIMD_VECTOR_H
 #define PS_KERNELS_SIMD_VECTOR_H
 
@@ -35,7 +35,9 @@ INLINE void store(float *p, vf v) { *(vf_unaligned *)p = v; }
 INLINE vf splat(float x) { return (vf)_mm512_set1_ps(x); }
 INLINE vf fma_(vf a, vf b, vf c) { return (vf)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }
 INLINE vf load_part(const float *p, int count) { return (vf)_mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1u), p); }
-INLINE void store_part(float *p, vf v, int count) { _mm512_mask_storeu_ps(p, (__mmask16)((1u << count) - 1u), (__m512)v); }
+INLINE void store_part(float *p, vf v, int count) {
+    _mm512_mask_storeu_ps(p, (__mmask16)((1u << count) - 1u), (__m512)v);
+}
 #elif defined(PS_ISA_avx2)
 INLINE vf splat(float x) { return (vf)_mm256_set1_ps(x); }
 INLINE vf fma_(vf a, vf b, vf c) { return (vf)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c); }
@@ -72,8 +74,8 @@ INLINE void store_upto(float *p, vf v, int count) {
     else store_part(p, v, count);
 }
 
-/* Choices of lanes from a pair of vectors (a, b), for exchanges between lanes whose numbers differ in one bit; spelled out, since
- * the compiler would build such constants lane by lane at run time. */
+/* Choices of lanes from a pair of vectors (a, b), for exchanges between lanes whose numbers differ in one bit; spelled
+ * out, since the compiler would build such constants lane by lane at run time. */
 #define LANE_LOW(lane, bit) (((lane) & (bit)) == 0 ? (lane) : (lane) - (bit) + LANES)
 #define LANE_HIGH(lane, bit) (((lane) & (bit)) == 0 ? (lane) + (bit) : (lane) + LANES)
 #define LANES_4(f, first, bit) f(first, bit), f((first) + 1, bit), f((first) + 2, bit), f((first) + 3, bit)
@@ -111,7 +113,8 @@ INLINE void exchange(vf v[LANES], int round) {
     }
 }
 
-/* Transposes LANES vectors in place: log2(LANES) rounds of exchanges between vectors whose numbers differ in one bit. */
+/* Transposes LANES vectors in place: log2(LANES) rounds of exchanges between vectors whose numbers differ in one
+ * bit. */
 INLINE void transpose(vf v[LANES]) {
     exchange(v, 0), exchange(v, 1);
     if (LANES > 4) exchange(v, 2);
@@ -137,15 +140,16 @@ INLINE vf sum_lanes(vf v[LANES]) {
     return v[0];
 }
 
-/* c[r][0..vectors) (+)= sum over i of a[r * row_step + i * depth_step] * b[i * b_step + ...]: `rows` x `vectors` sums held in
- * registers. rows <= 12 and vectors <= 2 are constants at every call, so that the loops unroll. */
-INLINE void product_block(int rows, int vectors, const float *a, size_t row_step, size_t depth_step, const float *b, size_t b_step,
-                          size_t depth, float *c, size_t c_step, int accumulate) {
+/* c[r][0..vectors) (+)= sum over i of a[r * row_step + i * depth_step] * b[i * b_step + ...]: `rows` x `vectors` sums
+ * held in registers. rows <= 12 and vectors <= 2 are constants at every call, so that the loops unroll. */
+INLINE void product_block(int rows, int vectors, const float *a, size_t row_step, size_t depth_step, const float *b,
+                          size_t b_step, size_t depth, float *c, size_t c_step, int accumulate) {
     vf sum[12][2];
 #pragma GCC unroll 12
     for (int r = 0; r < rows; r++) {
 #pragma GCC unroll 2
-        for (int v = 0; v < vectors; v++) sum[r][v] = accumulate ? load(c + (size_t)r * c_step + v * LANES) : splat(0.0f);
+        for (int v = 0; v < vectors; v++)
+            sum[r][v] = accumulate ? load(c + (size_t)r * c_step + v * LANES) : splat(0.0f);
     }
     for (size_t i = 0; i < depth; i++, a += depth_step, b += b_step) {
         vf right[2];
@@ -175,20 +179,20 @@ INLINE void product_block(int rows, int vectors, const float *a, size_t row_step
         case 5: CALL(5); break;    \
         default: CALL(6); break;   \
     }
-#define WITH_ROWS_TO_12(rows, CALL)       \
-    switch (rows) {                       \
-        case 1: CALL(1); break;           \
-        case 2: CALL(2); break;           \
-        case 3: CALL(3); break;           \
-        case 4: CALL(4); break;           \
-        case 5: CALL(5); break;           \
-        case 6: CALL(6); break;           \
-        case 7: CALL(7); break;           \
-        case 8: CALL(8); break;           \
-        case 9: CALL(9); break;           \
-        case 10: CALL(10); break;         \
-        case 11: CALL(11); break;         \
-        default: CALL(12); break;         \
+#define WITH_ROWS_TO_12(rows, CALL) \
+    switch (rows) {                 \
+        case 1: CALL(1); break;     \
+        case 2: CALL(2); break;     \
+        case 3: CALL(3); break;     \
+        case 4: CALL(4); break;     \
+        case 5: CALL(5); break;     \
+        case 6: CALL(6); break;     \
+        case 7: CALL(7); break;     \
+        case 8: CALL(8); break;     \
+        case 9: CALL(9); break;     \
+        case 10: CALL(10); break;   \
+        case 11: CALL(11); break;   \
+        default: CALL(12); break;   \
     }
 /* Rows of a block of one vector: there are registers for 12 in every set. */
 #define ROWS_OF_ONE 12

@@ -117,7 +117,8 @@ static void close_task(void *context, size_t chunk, int worker) {
     for (size_t row = ps_pool_chunk_start(run->cut.items, run->cut.chunks, chunk); row < end; row++) {
         double nets[PS_UPDATE_NETS];
         size_t at = row * a->row_length;
-        PS_SIMD_SELECT(ps_update_net_row)(run->w + at, a->weights_start + at, a->gradient_sum + at, a->row_length, nets);
+        PS_SIMD_SELECT(ps_update_net_row)(run->w + at, a->weights_start + at, a->gradient_sum + at, a->row_length,
+                                          nets);
         for (int k = 0; k < PS_UPDATE_NETS; k++)
             a->nets[(size_t)k * a->rows + row] = k == PS_UPDATE_L1 ? nets[k] : sqrt(nets[k]);
     }
@@ -175,8 +176,8 @@ static void run_update(update_run *run, size_t rows, size_t row_length, ps_updat
     if (account != NULL) account->steps++;
 }
 
-void ps_update_sgd(const ps_update_sgd_step *step, size_t rows, size_t row_length, const float *g, float *w, float *momentum,
-                   ps_update_account *account, ps_pool *pool) {
+void ps_update_sgd(const ps_update_sgd_step *step, size_t rows, size_t row_length, const float *g, float *w,
+                   float *momentum, ps_update_account *account, ps_pool *pool) {
     update_run run = {.is_sgd = true};
     run.sgd = (ps_update_sgd_job){.lr = (float)step->lr,
                                   .momentum = (float)step->momentum,
@@ -188,7 +189,8 @@ void ps_update_sgd(const ps_update_sgd_step *step, size_t rows, size_t row_lengt
                                   .buffer = momentum};
     if (account != NULL) {
         account->carried_factor *= step->momentum;
-        /* Long after the window's start what was carried is far below any rounding; denormal numbers would only cost time.
+        /* Long after the window's start what was carried is far below any rounding; denormal numbers would only cost
+         * time.
          */
         run.sgd.carried = account->carried_factor < 1e-30 ? 0 : (float)account->carried_factor;
         account->carried_moved -= step->lr * (step->nesterov ? step->momentum : 1) * (double)run.sgd.carried;
@@ -200,8 +202,8 @@ void ps_update_sgd(const ps_update_sgd_step *step, size_t rows, size_t row_lengt
     run_update(&run, rows, row_length, account, pool);
 }
 
-void ps_update_adamw(const ps_update_adamw_step *step, size_t rows, size_t row_length, const float *g, float *w, float *m,
-                     float *v, ps_update_account *account, ps_pool *pool) {
+void ps_update_adamw(const ps_update_adamw_step *step, size_t rows, size_t row_length, const float *g, float *w,
+                     float *m, float *v, ps_update_account *account, ps_pool *pool) {
     update_run run = {.is_sgd = false};
     double t = (double)step->step;
     run.adamw = (ps_update_adamw_job){.beta1 = (float)step->beta1,

@@ -30,7 +30,8 @@ typedef struct {
 /* Elements [begin, end). */
 PS_SIMD_DECLARE(void, ps_update_sgd_span, const ps_update_sgd_job *job, size_t begin, size_t end);
 PS_SIMD_DECLARE(void, ps_update_adamw_span, const ps_update_adamw_job *job, size_t begin, size_t end);
-/* One row [begin, end); squares [PS_UPDATE_SUMS] receives the squared norms of this step's vectors and the zero flag. */
+/* One row [begin, end); squares [PS_UPDATE_SUMS] receives the squared norms of this step's vectors and the zero
+ * flag. */
 PS_SIMD_DECLARE(void, ps_update_sgd_row, const ps_update_sgd_job *job, size_t begin, size_t end, double *squares);
 PS_SIMD_DECLARE(void, ps_update_adamw_row, const ps_update_adamw_job *job, size_t begin, size_t end, double *squares);
 /* Nets of one row as squares (L1 as it is). */

@@ -5,7 +5,8 @@
 
 #include "core/json.h"
 
-static ps_status parse_list(const cJSON *list, const char *key, int low, int high, const char *where, ps_extent *extent) {
+static ps_status parse_list(const cJSON *list, const char *key, int low, int high, const char *where,
+                            ps_extent *extent) {
     int length = cJSON_GetArraySize(list);
     if (length != 2 && length != 3)
         return ps_fail(PS_ERR_INPUT, "%s: \"%s\" must be a number, [h, w] or [d, h, w], not a list of %d", where, key,
@@ -37,8 +38,8 @@ ps_status ps_extent_dims(const ps_extent *const *extents, int count, const char 
     for (int i = 0; i < count; i++) {
         if (extents[i]->length < 2) continue;
         if (*dims != 0 && *dims != extents[i]->length)
-            return ps_fail(PS_ERR_INPUT, "%s: lists of 2 and of 3 numbers are mixed; give [h, w] or [d, h, w] throughout",
-                           where);
+            return ps_fail(PS_ERR_INPUT,
+                           "%s: lists of 2 and of 3 numbers are mixed; give [h, w] or [d, h, w] throughout", where);
         *dims = extents[i]->length;
     }
     return PS_OK;
@@ -65,8 +66,8 @@ ps_status ps_inputs_equal(const ps_layer_input *in, int inputs, const char *type
     for (int i = 1; i < inputs; i++)
         if (!ps_shape_equal(in[0].shape, in[i].shape))
             return ps_fail(PS_ERR_INPUT,
-                           "%s: %s needs inputs of one shape (c x d x h x w), but input 0 is %s and input %d is %s", where,
-                           type, ps_shape_text(in[0].shape, first), i, ps_shape_text(in[i].shape, other));
+                           "%s: %s needs inputs of one shape (c x d x h x w), but input 0 is %s and input %d is %s",
+                           where, type, ps_shape_text(in[0].shape, first), i, ps_shape_text(in[i].shape, other));
     return PS_OK;
 }
 

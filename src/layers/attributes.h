@@ -11,14 +11,15 @@ typedef struct {
 } ps_extent;
 
 /* Leaves *extent as it is when the key is absent. */
-ps_status ps_extent_parse(const cJSON *attributes, const char *key, int low, int high, const char *where, ps_extent *extent);
+ps_status ps_extent_parse(const cJSON *attributes, const char *key, int low, int high, const char *where,
+                          ps_extent *extent);
 /* Spatial dimensions that these attributes say, 0 where none is a list; fails where two lists differ in length. */
 ps_status ps_extent_dims(const ps_extent *const *extents, int count, const char *where, int *dims);
 /* d, h, w values; what lies along d in a 2D layer is `flat` (1 for kernels and strides, 0 for padding). */
 void ps_extent_resolve(const ps_extent *extent, int dims, int flat, int out[3]);
 
-/* Positions of a window along one dimension, floor((size + 2 pad - (dilation (kernel - 1) + 1)) / stride) + 1; 0 where none
- * fits. */
+/* Positions of a window along one dimension, floor((size + 2 pad - (dilation (kernel - 1) + 1)) / stride) + 1; 0 where
+ * none fits. */
 int ps_window_positions(int size, int kernel, int stride, int pad, int dilation);
 
 /* Fails unless all inputs have the same shape; `type` names the layer in the sentence. */

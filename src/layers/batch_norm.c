@@ -18,7 +18,8 @@ typedef struct {
 } norm_config;
 
 static ps_status parse_activation(const cJSON *attributes, const char *where, ps_activation *activation) {
-    static const char *const names[] = {[PS_ACT_NONE] = "none", [PS_ACT_RELU] = "relu", [PS_ACT_LEAKY_RELU] = "leaky_relu"};
+    static const char *const names[] = {
+        [PS_ACT_NONE] = "none", [PS_ACT_RELU] = "relu", [PS_ACT_LEAKY_RELU] = "leaky_relu"};
     const char *name = names[*activation];
     PS_TRY(ps_json_get_text(attributes, "activation", false, where, &name));
     for (int i = 0; i < 3; i++)
@@ -26,7 +27,8 @@ static ps_status parse_activation(const cJSON *attributes, const char *where, ps
             *activation = (ps_activation)i;
             return PS_OK;
         }
-    return ps_fail(PS_ERR_INPUT, "%s: \"activation\" must be \"none\", \"relu\" or \"leaky_relu\", not \"%s\"", where, name);
+    return ps_fail(PS_ERR_INPUT, "%s: \"activation\" must be \"none\", \"relu\" or \"leaky_relu\", not \"%s\"", where,
+                   name);
 }
 
 static ps_status norm_parse(const cJSON *attributes, const char *where, void **out) {
@@ -47,7 +49,8 @@ static ps_status norm_parse(const cJSON *attributes, const char *where, void **o
     return PS_OK;
 }
 
-static ps_status norm_infer(const void *config, const ps_layer_input *in, int inputs, const char *where, ps_shape *out) {
+static ps_status norm_infer(const void *config, const ps_layer_input *in, int inputs, const char *where,
+                            ps_shape *out) {
     (void)config;
     *out = in[0].shape;
     return ps_inputs_equal(in, inputs, "batch_norm with a residual", where);
@@ -55,17 +58,19 @@ static ps_status norm_infer(const void *config, const ps_layer_input *in, int in
 
 static int norm_params(const void *config, const ps_shape *in, ps_shape out, ps_param_spec *specs) {
     (void)config, (void)in;
-    specs[0] =
-        (ps_param_spec){.suffix = "weight", .rank = 1, .dims = {out.c}, .rows = out.c, .init = PS_INIT_ONES, .fan_in = 1};
-    specs[1] =
-        (ps_param_spec){.suffix = "bias", .rank = 1, .dims = {out.c}, .rows = out.c, .init = PS_INIT_ZEROS, .fan_in = 1};
+    specs[0] = (ps_param_spec){
+        .suffix = "weight", .rank = 1, .dims = {out.c}, .rows = out.c, .init = PS_INIT_ONES, .fan_in = 1};
+    specs[1] = (ps_param_spec){
+        .suffix = "bias", .rank = 1, .dims = {out.c}, .rows = out.c, .init = PS_INIT_ZEROS, .fan_in = 1};
     return 2;
 }
 
 static int norm_states(const void *config, const ps_shape *in, ps_shape out, ps_param_spec *specs) {
     (void)config, (void)in;
-    specs[0] = (ps_param_spec){.suffix = "running_mean", .rank = 1, .dims = {out.c}, .rows = out.c, .init = PS_INIT_ZEROS};
-    specs[1] = (ps_param_spec){.suffix = "running_var", .rank = 1, .dims = {out.c}, .rows = out.c, .init = PS_INIT_ONES};
+    specs[0] =
+        (ps_param_spec){.suffix = "running_mean", .rank = 1, .dims = {out.c}, .rows = out.c, .init = PS_INIT_ZEROS};
+    specs[1] =
+        (ps_param_spec){.suffix = "running_var", .rank = 1, .dims = {out.c}, .rows = out.c, .init = PS_INIT_ONES};
     return 2;
 }
 
@@ -112,8 +117,8 @@ static void norm_forward(const ps_layer_call *call) {
     else ps_norm_statistics(call->x[0], rows, c, config->eps, mean, inverse_std, variance, call->workspace, call->pool);
     if (call->mode == PS_MODE_TRAIN) update_running_statistics(call, mean, variance);
     ps_norm_apply(call->x[0], rows, c, mean, inverse_std, call->param[0], call->param[1],
-                  call->inputs > 1 ? call->x[1] : NULL, config->activation, config->slope, call->y, call->sums[PS_SUM_ZEROS],
-                  call->workspace, call->pool);
+                  call->inputs > 1 ? call->x[1] : NULL, config->activation, config->slope, call->y,
+                  call->sums[PS_SUM_ZEROS], call->workspace, call->pool);
 }
 
 /* The residual's share in a pass of its own: only the activation stands between it and dy. */
@@ -121,8 +126,8 @@ static void backward_residual(const ps_layer_call *call) {
     const norm_config *config = call->config;
     size_t rows = ps_shape_positions(call->out_shape), count = ps_shape_elements(call->out_shape);
     if (config->activation != PS_ACT_NONE)
-        ps_activation_backward(call->y, call->dy, rows, call->out_shape.c, config->slope, call->dx[1], call->accumulate[1],
-                               NULL, call->workspace, call->pool);
+        ps_activation_backward(call->y, call->dy, rows, call->out_shape.c, config->slope, call->dx[1],
+                               call->accumulate[1], NULL, call->workspace, call->pool);
     else if (call->accumulate[1]) ps_vector_add(call->dx[1], call->dy, count, call->dx[1], call->pool);
     else ps_vector_copy(call->dy, count, call->dx[1], call->pool);
 }
@@ -132,12 +137,13 @@ static void norm_backward(const ps_layer_call *call) {
     int c = call->out_shape.c;
     const float *mean = call->save;
     bool residual = call->inputs > 1 && call->dx[1] != NULL;
-    /* Its own pass where input 0 wants no gradient, and where one node feeds both inputs (the kernel writes two arrays). */
+    /* Its own pass where input 0 wants no gradient, and where one node feeds both inputs (the kernel writes two
+     * arrays). */
     bool alone = residual && (call->dx[0] == NULL || call->dx[0] == call->dx[1]);
-    ps_norm_backward(call->x[0], call->y, call->dy, ps_shape_positions(call->out_shape), c, mean, mean + c, call->param[0],
-                     config->activation, config->slope, call->mode == PS_MODE_EVAL, call->dx[0], call->accumulate[0],
-                     residual && !alone ? call->dx[1] : NULL, residual && call->accumulate[1], call->grad[0], call->grad[1],
-                     call->sums[PS_SUM_INPUT_GRAD_SQUARES], call->workspace, call->pool);
+    ps_norm_backward(call->x[0], call->y, call->dy, ps_shape_positions(call->out_shape), c, mean, mean + c,
+                     call->param[0], config->activation, config->slope, call->mode == PS_MODE_EVAL, call->dx[0],
+                     call->accumulate[0], residual && !alone ? call->dx[1] : NULL, residual && call->accumulate[1],
+                     call->grad[0], call->grad[1], call->sums[PS_SUM_INPUT_GRAD_SQUARES], call->workspace, call->pool);
     if (alone) backward_residual(call);
 }
 
@@ -165,7 +171,8 @@ static norm_tangent tangent_moments(const ps_layer_call *call, const float *x_do
     norm_tangent t = {0, 0};
     if (call->mode == PS_MODE_EVAL) return t;
     for (size_t r = 0; r < rows; r++) {
-        double xhat = ((double)call->x[0][r * c + (size_t)channel] - (double)mean[channel]) * (double)inverse_std[channel];
+        double xhat =
+            ((double)call->x[0][r * c + (size_t)channel] - (double)mean[channel]) * (double)inverse_std[channel];
         t.mean_x_dot += (double)x_dot[r * c + (size_t)channel];
         t.q += xhat * (double)x_dot[r * c + (size_t)channel];
     }
@@ -185,7 +192,8 @@ static void tangent_forward_channel(void *context, size_t channel, int worker) {
     const ps_layer_call *call = job->call;
     const float *x_dot = job->tangent->x[0];
     size_t rows = ps_shape_positions(call->out_shape), c = (size_t)call->out_shape.c;
-    double mean = ((const float *)call->save)[channel], s = ((const float *)call->save)[c + channel], gamma = call->param[0][channel];
+    double mean = ((const float *)call->save)[channel], s = ((const float *)call->save)[c + channel],
+           gamma = call->param[0][channel];
     double gamma_dot = job->tangent->param[0][channel], beta_dot = job->tangent->param[1][channel];
     norm_tangent t = tangent_moments(call, x_dot, (int)channel);
     for (size_t i = channel; i < rows * c; i += c) {
@@ -206,13 +214,15 @@ static void tangent_backward_channel(void *context, size_t channel, int worker) 
     const ps_layer_call *call = job->call;
     const float *x_dot = job->tangent->x[0], *dy = call->dy, *dy_dot = job->tangent->dy;
     size_t rows = ps_shape_positions(call->out_shape), c = (size_t)call->out_shape.c;
-    double mean = ((const float *)call->save)[channel], s = ((const float *)call->save)[c + channel], gamma = call->param[0][channel];
+    double mean = ((const float *)call->save)[channel], s = ((const float *)call->save)[c + channel],
+           gamma = call->param[0][channel];
     double gamma_dot = job->tangent->param[0][channel];
     bool frozen = call->mode == PS_MODE_EVAL;
     norm_tangent t = tangent_moments(call, x_dot, (int)channel);
     double sum_dy = 0, sum_dy_xhat = 0, sum_dy_dot = 0, sum_mixed = 0;
     for (size_t i = channel; i < rows * c; i += c) {
-        double xhat = ((double)call->x[0][i] - mean) * s, xhat_dot = s * ((double)x_dot[i] - t.mean_x_dot) - xhat * s * t.q;
+        double xhat = ((double)call->x[0][i] - mean) * s,
+               xhat_dot = s * ((double)x_dot[i] - t.mean_x_dot) - xhat * s * t.q;
         sum_dy += (double)dy[i];
         sum_dy_xhat += (double)dy[i] * xhat;
         sum_dy_dot += (double)dy_dot[i];
@@ -223,7 +233,8 @@ static void tangent_backward_channel(void *context, size_t channel, int worker) 
     if (job->tangent->dx[0] == NULL) return;
     double n = (double)rows, a = sum_dy / n, b = sum_dy_xhat / n, a_dot = sum_dy_dot / n, b_dot = sum_mixed / n;
     for (size_t i = channel; i < rows * c; i += c) {
-        double xhat = ((double)call->x[0][i] - mean) * s, xhat_dot = s * ((double)x_dot[i] - t.mean_x_dot) - xhat * s * t.q;
+        double xhat = ((double)call->x[0][i] - mean) * s,
+               xhat_dot = s * ((double)x_dot[i] - t.mean_x_dot) - xhat * s * t.q;
         double centred = frozen ? (double)dy[i] : (double)dy[i] - a - xhat * b;
         double centred_dot = frozen ? (double)dy_dot[i] : (double)dy_dot[i] - a_dot - xhat_dot * b - xhat * b_dot;
         job->tangent->dx[0][i] = (float)((gamma_dot - gamma * s * t.q) * s * centred + gamma * s * centred_dot);
@@ -237,7 +248,9 @@ static void norm_tangent_backward(const ps_layer_call *call, const ps_layer_tang
 
 static const char *norm_tangent_refuse(const void *config_) {
     const norm_config *config = config_;
-    return config->activation == PS_ACT_NONE ? NULL : "products run on the network before normalisation and activation are fused";
+    return config->activation == PS_ACT_NONE
+               ? NULL
+               : "products run on the network before normalisation and activation are fused";
 }
 
 static const char *const norm_samples[] = {

@@ -7,7 +7,8 @@
 
 enum { GRAIN = 1 << 14 }; /* floats per chunk */
 
-static ps_status concat_infer(const void *config, const ps_layer_input *in, int inputs, const char *where, ps_shape *out) {
+static ps_status concat_infer(const void *config, const ps_layer_input *in, int inputs, const char *where,
+                              ps_shape *out) {
     (void)config;
     char first[48], other[48];
     *out = in[0].shape;
@@ -16,8 +17,8 @@ static ps_status concat_infer(const void *config, const ps_layer_input *in, int 
         if (a.d != b.d || a.h != b.h || a.w != b.w)
             return ps_fail(
                 PS_ERR_INPUT,
-                "%s: concat joins channels of maps of one size, but input 0 is %s and input %d is %s (c x d x h x w)", where,
-                ps_shape_text(a, first), i, ps_shape_text(b, other));
+                "%s: concat joins channels of maps of one size, but input 0 is %s and input %d is %s (c x d x h x w)",
+                where, ps_shape_text(a, first), i, ps_shape_text(b, other));
         if (b.c > (1 << 24) - out->c)
             return ps_fail(PS_ERR_INPUT, "%s: concat would have more than %d channels", where, 1 << 24);
         out->c += b.c;
@@ -39,7 +40,8 @@ static void forward_chunk(void *context, size_t chunk, int worker) {
     split_rows(call, chunk, &first, &end);
     for (int i = 0; i < call->inputs; i++) {
         size_t c = (size_t)call->in_shape[i].c;
-        for (size_t r = first; r < end; r++) memcpy(call->y + r * width + offset, call->x[i] + r * c, c * sizeof(float));
+        for (size_t r = first; r < end; r++)
+            memcpy(call->y + r * width + offset, call->x[i] + r * c, c * sizeof(float));
         offset += c;
     }
 }

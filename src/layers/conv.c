@@ -51,7 +51,9 @@ static ps_status conv_parse(const cJSON *attributes, const char *where, void **o
     return PS_OK;
 }
 
-static int dims_of(const conv_config *config, ps_shape in) { return config->dims != 0 ? config->dims : in.d > 1 ? 3 : 2; }
+static int dims_of(const conv_config *config, ps_shape in) {
+    return config->dims != 0 ? config->dims : in.d > 1 ? 3 : 2;
+}
 
 static ps_conv_shape kernel_shape(const conv_config *config, ps_shape in) {
     int dims = dims_of(config, in), kernel[3], stride[3], pad[3], dilation[3];
@@ -80,25 +82,26 @@ static ps_conv_shape kernel_shape(const conv_config *config, ps_shape in) {
                            .groups = config->groups};
 }
 
-static ps_status conv_infer(const void *config_, const ps_layer_input *in, int inputs, const char *where, ps_shape *out) {
+static ps_status conv_infer(const void *config_, const ps_layer_input *in, int inputs, const char *where,
+                            ps_shape *out) {
     (void)inputs;
     const conv_config *config = config_;
     ps_shape x = in[0].shape;
     if (x.c % config->groups != 0)
-        return ps_fail(PS_ERR_INPUT, "%s: \"groups\" %d does not divide the %d channels of the input", where, config->groups,
-                       x.c);
+        return ps_fail(PS_ERR_INPUT, "%s: \"groups\" %d does not divide the %d channels of the input", where,
+                       config->groups, x.c);
     ps_conv_shape s = kernel_shape(config, x);
     *out = (ps_shape){x.n, s.k, ps_window_positions(s.d, s.kd, s.stride_d, s.pad_d, s.dilation_d),
                       ps_window_positions(s.h, s.kh, s.stride_h, s.pad_h, s.dilation_h),
                       ps_window_positions(s.w, s.kw, s.stride_w, s.pad_w, s.dilation_w)};
     if (out->d > 0 && out->h > 0 && out->w > 0) return PS_OK;
     char text[48];
-    return ps_fail(
-        PS_ERR_INPUT,
-        "%s: the %dx%dx%d kernel (dilation %d, %d, %d) does not fit the input %s (c x d x h x w) with padding %d, %d, %d; "
-        "take a smaller kernel or more padding",
-        where, s.kd, s.kh, s.kw, s.dilation_d, s.dilation_h, s.dilation_w, ps_shape_text(x, text), s.pad_d, s.pad_h,
-        s.pad_w);
+    return ps_fail(PS_ERR_INPUT,
+                   "%s: the %dx%dx%d kernel (dilation %d, %d, %d) does not fit the input %s (c x d x h x w) with "
+                   "padding %d, %d, %d; "
+                   "take a smaller kernel or more padding",
+                   where, s.kd, s.kh, s.kw, s.dilation_d, s.dilation_h, s.dilation_w, ps_shape_text(x, text), s.pad_d,
+                   s.pad_h, s.pad_w);
 }
 
 static int conv_params(const void *config_, const ps_shape *in, ps_shape out, ps_param_spec *specs) {
@@ -106,8 +109,8 @@ static int conv_params(const void *config_, const ps_shape *in, ps_shape out, ps
     const conv_config *config = config_;
     ps_conv_shape s = kernel_shape(config, in[0]);
     int fan_in = s.c / s.groups * s.kd * s.kh * s.kw;
-    specs[0] =
-        (ps_param_spec){.suffix = "weight", .channels_last = true, .rows = s.k, .init = PS_INIT_WEIGHT, .fan_in = fan_in};
+    specs[0] = (ps_param_spec){
+        .suffix = "weight", .channels_last = true, .rows = s.k, .init = PS_INIT_WEIGHT, .fan_in = fan_in};
     if (dims_of(config, in[0]) == 3) {
         specs[0].rank = 5;
         memcpy(specs[0].dims, (int[]){s.k, s.c / s.groups, s.kd, s.kh, s.kw}, 5 * sizeof(int));
@@ -116,8 +119,8 @@ static int conv_params(const void *config_, const ps_shape *in, ps_shape out, ps
         memcpy(specs[0].dims, (int[]){s.k, s.c / s.groups, s.kh, s.kw}, 4 * sizeof(int));
     }
     if (!config->bias) return 1;
-    specs[1] =
-        (ps_param_spec){.suffix = "bias", .rank = 1, .dims = {s.k}, .rows = s.k, .init = PS_INIT_BIAS, .fan_in = fan_in};
+    specs[1] = (ps_param_spec){
+        .suffix = "bias", .rank = 1, .dims = {s.k}, .rows = s.k, .init = PS_INIT_BIAS, .fan_in = fan_in};
     return 2;
 }
 
@@ -151,8 +154,8 @@ static double conv_macs(const void *config, const ps_shape *in, ps_shape out) {
 
 static void conv_forward(const ps_layer_call *call) {
     const conv_config *config = call->config;
-    ps_conv_forward(call->plan, call->x[0], call->param[0], config->bias ? call->param[1] : NULL, call->y, call->workspace,
-                    call->pool);
+    ps_conv_forward(call->plan, call->x[0], call->param[0], config->bias ? call->param[1] : NULL, call->y,
+                    call->workspace, call->pool);
 }
 
 static void conv_backward(const ps_layer_call *call) {
@@ -166,9 +169,11 @@ static void conv_backward(const ps_layer_call *call) {
 
 static const char *const conv_samples[] = {
     "{\"inputs\": [[2, 3, 1, 7, 5]], \"attributes\": {\"channels\": 4, \"padding\": 1}}",
-    "{\"inputs\": [[1, 4, 1, 9, 8]], \"attributes\": {\"channels\": 6, \"kernel\": [3, 2], \"stride\": [2, 3], \"padding\": "
+    "{\"inputs\": [[1, 4, 1, 9, 8]], \"attributes\": {\"channels\": 6, \"kernel\": [3, 2], \"stride\": [2, 3], "
+    "\"padding\": "
     "[1, 0]}}",
-    "{\"inputs\": [[2, 2, 1, 9, 10]], \"attributes\": {\"channels\": 3, \"dilation\": 2, \"padding\": 2, \"bias\": false}}",
+    "{\"inputs\": [[2, 2, 1, 9, 10]], \"attributes\": {\"channels\": 3, \"dilation\": 2, \"padding\": 2, \"bias\": "
+    "false}}",
     "{\"inputs\": [[2, 6, 1, 5, 6]], \"attributes\": {\"channels\": 4, \"groups\": 2, \"padding\": 1, \"stride\": 2}}",
     "{\"inputs\": [[2, 4, 1, 6, 5]], \"attributes\": {\"channels\": 8, \"groups\": 4, \"padding\": 1}}",
     "{\"inputs\": [[1, 5, 1, 5, 7]], \"attributes\": {\"channels\": 5, \"groups\": 5, \"padding\": 1, \"kernel\": 3}}",

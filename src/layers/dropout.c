@@ -1,6 +1,6 @@
-/* Dropout (Srivastava et al. 2014), in training mode: each element is kept with probability 1 - p and scaled by 1 / (1 - p).
- * The mask is a function of the call's key and the element's index, so forward and backward agree without storing it and
- * any number of threads draws the same one. A factor of 0 multiplies (it does not select), so NaN survives. */
+/* Dropout (Srivastava et al. 2014), in training mode: each element is kept with probability 1 - p and scaled by 1 / (1
+ * - p). The mask is a function of the call's key and the element's index, so forward and backward agree without storing
+ * it and any number of threads draws the same one. A factor of 0 multiplies (it does not select), so NaN survives. */
 #include "core/json.h"
 #include "core/memory.h"
 #include "kernels/pointwise.h"

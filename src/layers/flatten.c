@@ -4,12 +4,13 @@
 #include "layers/list.h"
 #include "layers/tangent.h"
 
-static ps_status flatten_infer(const void *config, const ps_layer_input *in, int inputs, const char *where, ps_shape *out) {
+static ps_status flatten_infer(const void *config, const ps_layer_input *in, int inputs, const char *where,
+                               ps_shape *out) {
     (void)config, (void)inputs;
     ps_shape x = ps_shape_with_batch(in[0].shape, 1);
     if (ps_shape_elements(x) > (size_t)1 << 30)
-        return ps_fail(PS_ERR_INPUT, "%s: flatten would make a vector of more than %d features; pool the map first", where,
-                       1 << 30);
+        return ps_fail(PS_ERR_INPUT, "%s: flatten would make a vector of more than %d features; pool the map first",
+                       where, 1 << 30);
     *out = (ps_shape){in[0].shape.n, (int)ps_shape_elements(x), 1, 1, 1};
     return PS_OK;
 }

@@ -4,7 +4,8 @@
 #include "layers/list.h"
 #include "layers/tangent.h"
 
-static ps_status global_infer(const void *config, const ps_layer_input *in, int inputs, const char *where, ps_shape *out) {
+static ps_status global_infer(const void *config, const ps_layer_input *in, int inputs, const char *where,
+                              ps_shape *out) {
     (void)config, (void)inputs, (void)where;
     *out = (ps_shape){in[0].shape.n, in[0].shape.c, 1, 1, 1};
     return PS_OK;

@@ -1,8 +1,8 @@
 /* A layer type: one vtable, one .c file, one line in layer_list.def. Layers know arrays and shapes, never the network.
  *
- * Life of a layer: parse (attributes of the JSON node -> config) ... infer (shapes, n = 1) ... params (what it learns) ...
- * plan (methods and sizes for one batch size) ... forward / backward many times ... unplan, release.
- * config and plan are private to the type; parse and plan allocate, forward and backward never do.
+ * Life of a layer: parse (attributes of the JSON node -> config) ... infer (shapes, n = 1) ... params (what it learns)
+ * ... plan (methods and sizes for one batch size) ... forward / backward many times ... unplan, release. config and
+ * plan are private to the type; parse and plan allocate, forward and backward never do.
  *
  * Data are channels-last floats (core/shape.h). A parameter's memory keeps output channels outermost: row k holds the
  * incoming weights of node k in one piece, [k][kd][kh][kw][c / groups] for convolutions, [k][c] for linear layers. */
@@ -34,27 +34,38 @@ typedef struct {
     ps_shape shape;
     const ps_layer_type *producer; /* NULL: the network input */
     const void *producer_config;
-    ps_shape producer_input;       /* shape of the producer's first input: max_unpool's output has it */
+    ps_shape producer_input; /* shape of the producer's first input: max_unpool's output has it */
 } ps_layer_input;
 
-typedef enum { PS_INIT_WEIGHT, PS_INIT_BIAS, PS_INIT_ONES, PS_INIT_ZEROS } ps_init_kind; /* weight, bias: scheme and fan-in decide */
+typedef enum {
+    PS_INIT_WEIGHT,
+    PS_INIT_BIAS,
+    PS_INIT_ONES,
+    PS_INIT_ZEROS
+} ps_init_kind; /* weight, bias: scheme and fan-in decide */
 
 typedef struct {
-    const char *suffix;  /* "weight", "bias", "conv.weight": parameter name = node name + "." + suffix */
-    int rank, dims[5];   /* as in a PyTorch file: [k][c / groups][kd][kh][kw] (rank 4 without kd) */
-    bool channels_last;  /* memory is [k][kd][kh][kw][c / groups] although dims are in file order */
-    int rows;            /* nodes: dims[0] */
+    const char *suffix; /* "weight", "bias", "conv.weight": parameter name = node name + "." + suffix */
+    int rank, dims[5];  /* as in a PyTorch file: [k][c / groups][kd][kh][kw] (rank 4 without kd) */
+    bool channels_last; /* memory is [k][kd][kh][kw][c / groups] although dims are in file order */
+    int rows;           /* nodes: dims[0] */
     ps_init_kind init;
-    int fan_in;          /* weights read by one node; bound of the uniform schemes */
+    int fan_in; /* weights read by one node; bound of the uniform schemes */
 } ps_param_spec;
 
-/* Per-channel sums a layer adds to while it passes over the data anyway; each is double[channels of the layer's OUTPUT]. */
+/* Per-channel sums a layer adds to while it passes over the data anyway; each is double[channels of the layer's
+ * OUTPUT]. */
 typedef enum {
     PS_SUM_ZEROS,              /* forward: outputs exactly 0 */
     PS_SUM_INPUT_GRAD_SQUARES, /* backward: squares of this layer's contribution to dL/d(input 0) */
-    PS_SUM_POOL_IDENTITY, PS_SUM_POOL_PATH, PS_SUM_POOL_OUTPUT,                /* pool_skip forward: squares of y, path, o */
-    PS_SUM_POOL_GRAD_IDENTITY, PS_SUM_POOL_GRAD_PATH, PS_SUM_POOL_GRAD_TOTAL,  /* pool_skip backward: parts of dL/dy */
-    PS_SUM_POOL_CROSS, PS_SUM_POOL_GRAD_CROSS, /* pool_skip forward, backward: identity's part times path's part */
+    PS_SUM_POOL_IDENTITY,
+    PS_SUM_POOL_PATH,
+    PS_SUM_POOL_OUTPUT, /* pool_skip forward: squares of y, path, o */
+    PS_SUM_POOL_GRAD_IDENTITY,
+    PS_SUM_POOL_GRAD_PATH,
+    PS_SUM_POOL_GRAD_TOTAL, /* pool_skip backward: parts of dL/dy */
+    PS_SUM_POOL_CROSS,
+    PS_SUM_POOL_GRAD_CROSS, /* pool_skip forward, backward: identity's part times path's part */
     PS_SUMS
 } ps_sum;
 
@@ -68,33 +79,33 @@ typedef struct {
     int inputs;
     const ps_shape *in_shape;
     ps_shape out_shape;
-    const float *const *x;      /* backward: NULL unless the type sets needs_input */
-    float *y;                   /* backward: NULL unless the type sets needs_output */
+    const float *const *x; /* backward: NULL unless the type sets needs_input */
+    float *y;              /* backward: NULL unless the type sets needs_output */
     const float *dy;
-    float *const *dx;           /* NULL entries: not wanted */
-    const bool *accumulate;     /* per input: add to dx instead of overwriting */
+    float *const *dx;       /* NULL entries: not wanted */
+    const bool *accumulate; /* per input: add to dx instead of overwriting */
     float *const *param;
-    const size_t *param_count;  /* elements of each parameter */
-    float *const *grad;         /* overwritten */
+    const size_t *param_count; /* elements of each parameter */
+    float *const *grad;        /* overwritten */
     float *const *state;
     void *save;                 /* written by forward, read by backward */
     const void *const *in_save; /* saves of the producers of the inputs (max_unpool reads max_pool's indices) */
     void *workspace;
-    double *const *sums;        /* [PS_SUMS]; NULL entries: not wanted; sums are ADDED */
-    ps_rng_key key;             /* of this layer and step (dropout) */
+    double *const *sums; /* [PS_SUMS]; NULL entries: not wanted; sums are ADDED */
+    ps_rng_key key;      /* of this layer and step (dropout) */
 } ps_layer_call;
 
-/* Forward-mode differentiation in a direction, for Hessian-vector products (Pearlmutter 1994, "Fast exact multiplication by the
- * Hessian"): beside every array of a call stands its derivative in that direction. Runs after the call's own forward
- * (and, for tangent_backward, backward), whose arrays are all still there. Nothing accumulates. */
+/* Forward-mode differentiation in a direction, for Hessian-vector products (Pearlmutter 1994, "Fast exact
+ * multiplication by the Hessian"): beside every array of a call stands its derivative in that direction. Runs after the
+ * call's own forward (and, for tangent_backward, backward), whose arrays are all still there. Nothing accumulates. */
 typedef struct {
-    const float *const *x;  /* never NULL: zeros for the network input */
+    const float *const *x; /* never NULL: zeros for the network input */
     float *y;
     const float *dy;
-    float *const *dx;       /* NULL entries: not wanted */
+    float *const *dx; /* NULL entries: not wanted */
     float *const *param;
-    float *const *grad;     /* overwritten */
-    float *scratch[2];      /* each as large as the layer's largest input, output or parameter */
+    float *const *grad; /* overwritten */
+    float *scratch[2];  /* each as large as the layer's largest input, output or parameter */
 } ps_layer_tangent;
 
 typedef struct {
@@ -108,10 +119,10 @@ struct ps_layer_type {
     const char *attributes; /* "channels (needed), kernel 3, stride 1, ...": for errors and docs */
     int min_inputs, max_inputs;
     bool needs_input, needs_output; /* what backward reads of forward's arrays */
-    bool in_place;          /* y may alias x[0] and dx[0] may alias dy */
-    bool gradient_in_place; /* dx[0] may alias dy (and no other dx does) */
-    bool is_gate;           /* an activation that can be shut (config may still say no: see gate) */
-    unsigned fused_sums;    /* bit (1u << PS_SUM_...) for each sum this type adds up itself */
+    bool in_place;                  /* y may alias x[0] and dx[0] may alias dy */
+    bool gradient_in_place;         /* dx[0] may alias dy (and no other dx does) */
+    bool is_gate;                   /* an activation that can be shut (config may still say no: see gate) */
+    unsigned fused_sums;            /* bit (1u << PS_SUM_...) for each sum this type adds up itself */
 
     ps_status (*parse)(const cJSON *attributes, const char *where, void **config);
     void (*release)(void *config);
@@ -123,7 +134,7 @@ struct ps_layer_type {
                       ps_layer_sizes *sizes); /* NULL: nothing to plan */
     void (*unplan)(void *plan);
     void (*describe)(const void *config, const void *plan, char *text, size_t size); /* method in words; may be NULL */
-    double (*macs)(const void *config, const ps_shape *in, ps_shape out);             /* forward multiply-adds; NULL: 0 */
+    double (*macs)(const void *config, const ps_shape *in, ps_shape out); /* forward multiply-adds; NULL: 0 */
     void (*forward)(const ps_layer_call *call);
     void (*backward)(const ps_layer_call *call);
     /* Activation slope of this configured layer when it ends in a gate: true and *slope (0: ReLU). NULL: is no gate. */
@@ -134,8 +145,8 @@ struct ps_layer_type {
     void (*tangent_backward)(const ps_layer_call *call, const ps_layer_tangent *tangent);
     const char *(*tangent_refuse)(const void *config);
     /* What the gradient checks run this type with: JSON texts, NULL-terminated:
-     * {"inputs": [[n, c, d, h, w], ...], "attributes": {...}}; "pool": {...} (max_unpool): attributes of a max_pool node
-     * that makes input 1 from a map of the first shape; input 0 then has the pooled shape. */
+     * {"inputs": [[n, c, d, h, w], ...], "attributes": {...}}; "pool": {...} (max_unpool): attributes of a max_pool
+     * node that makes input 1 from a map of the first shape; input 0 then has the pooled shape. */
     const char *const *samples;
 };
 

@@ -40,9 +40,9 @@ static void leaky_forward(const ps_layer_call *call) {
 
 static void leaky_backward(const ps_layer_call *call) {
     if (call->dx[0] == NULL) return;
-    ps_activation_backward(call->y, call->dy, ps_shape_positions(call->out_shape), call->out_shape.c, slope_of(call->config),
-                           call->dx[0], call->accumulate[0], call->sums[PS_SUM_INPUT_GRAD_SQUARES], call->workspace,
-                           call->pool);
+    ps_activation_backward(call->y, call->dy, ps_shape_positions(call->out_shape), call->out_shape.c,
+                           slope_of(call->config), call->dx[0], call->accumulate[0],
+                           call->sums[PS_SUM_INPUT_GRAD_SQUARES], call->workspace, call->pool);
 }
 
 static bool leaky_gate(const void *config, float *slope) {
@@ -52,8 +52,8 @@ static bool leaky_gate(const void *config, float *slope) {
 
 /* The mask is fixed: a tangent passes where the output did. */
 static void leaky_tangent_forward(const ps_layer_call *call, const ps_layer_tangent *tangent) {
-    ps_activation_backward(call->y, tangent->x[0], ps_shape_positions(call->out_shape), call->out_shape.c, slope_of(call->config), tangent->y,
-                           false, NULL, call->workspace, call->pool);
+    ps_activation_backward(call->y, tangent->x[0], ps_shape_positions(call->out_shape), call->out_shape.c,
+                           slope_of(call->config), tangent->y, false, NULL, call->workspace, call->pool);
 }
 
 static const char *const leaky_samples[] = {"{\"inputs\": [[3, 5, 1, 4, 3]], \"attributes\": {}}",

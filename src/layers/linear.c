@@ -25,7 +25,8 @@ static ps_status linear_parse(const cJSON *attributes, const char *where, void *
     return PS_OK;
 }
 
-static ps_status linear_infer(const void *config_, const ps_layer_input *in, int inputs, const char *where, ps_shape *out) {
+static ps_status linear_infer(const void *config_, const ps_layer_input *in, int inputs, const char *where,
+                              ps_shape *out) {
     (void)inputs;
     const linear_config *config = config_;
     ps_shape x = in[0].shape;

@@ -4,8 +4,8 @@
 #include "layers/tangent.h"
 #include "layers/window.h"
 
-static ps_status max_pool_plan(const void *config, const ps_shape *in, int inputs, ps_shape out, int threads, void **plan,
-                               ps_layer_sizes *sizes) {
+static ps_status max_pool_plan(const void *config, const ps_shape *in, int inputs, ps_shape out, int threads,
+                               void **plan, ps_layer_sizes *sizes) {
     (void)config, (void)in, (void)inputs, (void)threads;
     *plan = NULL;
     *sizes = (ps_layer_sizes){.save_bytes = ps_shape_elements(out) * sizeof(int32_t)};

@@ -12,8 +12,8 @@ static ps_status max_unpool_infer(const void *config, const ps_layer_input *in, 
     (void)config, (void)inputs;
     if (in[1].producer == NULL || strcmp(in[1].producer->name, "max_pool") != 0)
         return ps_fail(PS_ERR_INPUT,
-                       "%s: the second input of max_unpool must be the max_pool node whose places it uses, not %s", where,
-                       in[1].producer == NULL ? "the network input" : in[1].producer->name);
+                       "%s: the second input of max_unpool must be the max_pool node whose places it uses, not %s",
+                       where, in[1].producer == NULL ? "the network input" : in[1].producer->name);
     PS_TRY(ps_inputs_equal(in, 2, "max_unpool", where));
     ps_pool_window w = ps_window_resolve(in[1].producer_config, in[1].producer_input, in[1].shape);
     /* Overlapping windows may share a winner: two values would then go to one place. */
@@ -37,7 +37,6 @@ static void max_unpool_backward(const ps_layer_call *call) {
     if (call->dx[1] != NULL && !call->accumulate[1])
         memset(call->dx[1], 0, ps_shape_elements(call->in_shape[1]) * sizeof(float));
 }
-
 
 static const char *const max_unpool_samples[] = {
     "{\"pool\": {}, \"inputs\": [[2, 3, 1, 7, 5]], \"attributes\": {}}",

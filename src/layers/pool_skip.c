@@ -1,5 +1,5 @@
-/* Pool Skip: o = y + conv3x3(unpool_e(pool_e(y))), its ablations and its grid controls (Sun et al. 2025, arXiv 2409.13154).
- * y, o [n][d][h][w][c]; conv.weight [c][3][3][c] (with depth [c][3][3][3][c]), conv.bias [c]. */
+/* Pool Skip: o = y + conv3x3(unpool_e(pool_e(y))), its ablations and its grid controls (Sun et al. 2025, arXiv
+ * 2409.13154). y, o [n][d][h][w][c]; conv.weight [c][3][3][c] (with depth [c][3][3][3][c]), conv.bias [c]. */
 #include <string.h>
 
 #include "core/json.h"
@@ -51,10 +51,12 @@ static ps_status parse_cut(const cJSON *attributes, const char *where, pool_skip
     config->cut_gradient = strcmp(cut, "gradient") == 0;
     bool any = config->cut_forward || config->cut_gradient;
     if (!any && strcmp(cut, "none") != 0)
-        return ps_fail(PS_ERR_INPUT, "%s: \"cut\" must be \"none\", \"forward\" or \"gradient\", not \"%s\"", where, cut);
+        return ps_fail(PS_ERR_INPUT, "%s: \"cut\" must be \"none\", \"forward\" or \"gradient\", not \"%s\"", where,
+                       cut);
     if (any && !config->mode->skip)
-        return ps_fail(PS_ERR_INPUT, "%s: \"cut\" needs a mode with a skip, since \"%s\" has nothing but the path to cut",
-                       where, config->mode->name);
+        return ps_fail(PS_ERR_INPUT,
+                       "%s: \"cut\" needs a mode with a skip, since \"%s\" has nothing but the path to cut", where,
+                       config->mode->name);
     return PS_OK;
 }
 
@@ -130,8 +132,8 @@ static ps_pool_skip_options options_of(const pool_skip_config *config, ps_shape 
                                   .cut_gradient = config->cut_gradient};
 }
 
-static ps_status pool_skip_plan(const void *config, const ps_shape *in, int inputs, ps_shape out, int threads, void **plan_,
-                                ps_layer_sizes *sizes) {
+static ps_status pool_skip_plan(const void *config, const ps_shape *in, int inputs, ps_shape out, int threads,
+                                void **plan_, ps_layer_sizes *sizes) {
     (void)inputs, (void)out;
     ps_pool_skip_options options = options_of(config, in[0]);
     ps_pool_skip_plan *plan;

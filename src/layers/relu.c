@@ -31,8 +31,8 @@ static bool relu_gate(const void *config, float *slope) {
 
 /* The mask is fixed: a tangent passes where the output did. */
 static void relu_tangent_forward(const ps_layer_call *call, const ps_layer_tangent *tangent) {
-    ps_activation_backward(call->y, tangent->x[0], ps_shape_positions(call->out_shape), call->out_shape.c, 0.0f, tangent->y, false, NULL,
-                           call->workspace, call->pool);
+    ps_activation_backward(call->y, tangent->x[0], ps_shape_positions(call->out_shape), call->out_shape.c, 0.0f,
+                           tangent->y, false, NULL, call->workspace, call->pool);
 }
 
 static const char *const relu_samples[] = {"{\"inputs\": [[3, 5, 1, 4, 3]], \"attributes\": {}}",

@@ -46,7 +46,8 @@ void ps_tangent_bilinear_backward(const ps_layer_call *call, const ps_layer_tang
     moved.grad = tangent->grad;
     call->type->backward(&moved);
     /* dot x, dy: dw's other part (what it says of the bias has no place here). */
-    float *const aside[PS_LAYER_MAX_PARAMS] = {tangent->scratch[0], call->param[1] != NULL ? tangent->scratch[1] : NULL};
+    float *const aside[PS_LAYER_MAX_PARAMS] = {tangent->scratch[0],
+                                               call->param[1] != NULL ? tangent->scratch[1] : NULL};
     moved = *call;
     moved.x = tangent->x;
     moved.dx = no_dx;

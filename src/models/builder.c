@@ -23,7 +23,8 @@ static ps_status placement_unknown(const ps_builder *b, const char *word, size_t
     for (int i = 0; i < b->stage_count; i++)
         snprintf(stages + strlen(stages), sizeof stages - strlen(stages), "%s%s", i ? ", " : "", b->stage_names[i]);
     return ps_fail(PS_ERR_USAGE,
-                   "Pool Skip placement: \"%.*s\" is unknown; use \"blocks\", \"all\", \"1x1\", or a stage or range \"a..b\" of the stages "
+                   "Pool Skip placement: \"%.*s\" is unknown; use \"blocks\", \"all\", \"1x1\", or a stage or range "
+                   "\"a..b\" of the stages "
                    "of %s: %s",
                    (int)(length < 80 ? length : 80), word, b->graph->name, stages);
 }
@@ -40,8 +41,8 @@ static ps_status parse_range(ps_builder *b, const char *word, size_t length) {
     int last = dots != NULL ? find_stage(b, dots + 2, length - (size_t)(dots + 2 - word)) : first;
     if (first < 0 || last < 0) return placement_unknown(b, word, length);
     if (first > last)
-        return ps_fail(PS_ERR_USAGE, "Pool Skip placement: \"%.*s\" runs backwards; write \"%s..%s\"", (int)length, word,
-                       b->stage_names[last], b->stage_names[first]);
+        return ps_fail(PS_ERR_USAGE, "Pool Skip placement: \"%.*s\" runs backwards; write \"%s..%s\"", (int)length,
+                       word, b->stage_names[last], b->stage_names[first]);
     for (int i = first; i <= last; i++) b->selected[i] = true;
     return PS_OK;
 }
@@ -77,8 +78,8 @@ static bool is_placed(const ps_builder *b, const ps_builder_conv_spec *spec) {
 static void module_attributes(const ps_pool_skip_config *skip, int pool_size, char text[MODULE_SIZE]) {
     char cut[64] = "";
     if (skip->cut != NULL) snprintf(cut, sizeof cut, ", \"cut\": \"%s\"", skip->cut);
-    snprintf(text, MODULE_SIZE, "{\"pool_size\": %d, \"mode\": \"%s\"%s%s}", pool_size, skip->mode != NULL ? skip->mode : "full",
-             skip->zero_init ? ", \"zero_init\": true" : "", cut);
+    snprintf(text, MODULE_SIZE, "{\"pool_size\": %d, \"mode\": \"%s\"%s%s}", pool_size,
+             skip->mode != NULL ? skip->mode : "full", skip->zero_init ? ", \"zero_init\": true" : "", cut);
 }
 
 ps_status ps_model_check_pool_skip(const ps_pool_skip_config *skip) {
@@ -98,21 +99,26 @@ ps_status ps_model_check_pool_skip(const ps_pool_skip_config *skip) {
 /* ---- begin and end ---- */
 
 static ps_status check_options(const char *name, const ps_model_options *o) {
-    if (!(o->width > 0 && o->width <= 64)) return ps_fail(PS_ERR_USAGE, "%s: width is %g; it must be above 0 and at most 64", name, o->width);
+    if (!(o->width > 0 && o->width <= 64))
+        return ps_fail(PS_ERR_USAGE, "%s: width is %g; it must be above 0 and at most 64", name, o->width);
     if (o->classes < 1) return ps_fail(PS_ERR_USAGE, "%s: needs at least one class, not %d", name, o->classes);
     if (!(o->leaky_slope >= 0 && o->leaky_slope < 1))
-        return ps_fail(PS_ERR_USAGE, "%s: the slope of LeakyReLU is %g; it must be from 0 (ReLU) to below 1", name, o->leaky_slope);
+        return ps_fail(PS_ERR_USAGE, "%s: the slope of LeakyReLU is %g; it must be from 0 (ReLU) to below 1", name,
+                       o->leaky_slope);
     if (!(o->dropout < 1)) return ps_fail(PS_ERR_USAGE, "%s: dropout is %g; it must be below 1", name, o->dropout);
     int largest = o->input.d > 1 ? 6 : 16; /* what the layer takes (kernels/pool_skip.h) */
     if (o->pool_skip.pool_size < 0 || o->pool_skip.pool_size > largest)
-        return ps_fail(PS_ERR_USAGE, "%s: Pool Skip's pool size is %d; use 1, 2, 4 or any number up to %d here, or 0 for no Pool Skip", name,
-                       o->pool_skip.pool_size, largest);
+        return ps_fail(
+            PS_ERR_USAGE,
+            "%s: Pool Skip's pool size is %d; use 1, 2, 4 or any number up to %d here, or 0 for no Pool Skip", name,
+            o->pool_skip.pool_size, largest);
     return PS_OK;
 }
 
-ps_status ps_builder_begin(ps_builder *b, const char *name, const ps_model_options *options, const char *const *stage_names,
-                           int stage_count, const char *head) {
-    *b = (ps_builder){.options = options, .stage_names = stage_names, .stage_count = stage_count, .head = head, .tail = -1};
+ps_status ps_builder_begin(ps_builder *b, const char *name, const ps_model_options *options,
+                           const char *const *stage_names, int stage_count, const char *head) {
+    *b = (ps_builder){
+        .options = options, .stage_names = stage_names, .stage_count = stage_count, .head = head, .tail = -1};
     PS_TRY(check_options(name, options));
     PS_TRY(ps_graph_create(name, options->input, &b->graph));
     if (options->pool_skip.pool_size == 0) PS_TRY(ps_model_check_pool_skip(&options->pool_skip));
@@ -123,10 +129,12 @@ static ps_status check_inserted(const ps_builder *b) {
     const ps_pool_skip_config *skip = &b->options->pool_skip;
     if (skip->pool_size == 0) return PS_OK;
     if (b->inserted == 0)
-        return ps_fail(PS_ERR_USAGE, "Pool Skip placement \"%s\" selects no convolution of %s; choose another placement",
+        return ps_fail(PS_ERR_USAGE,
+                       "Pool Skip placement \"%s\" selects no convolution of %s; choose another placement",
                        skip->placement != NULL ? skip->placement : "blocks", b->graph->name);
     if (b->fitting == 0)
-        return ps_fail(PS_ERR_USAGE, "Pool Skip's pool size %d is larger than every map of %s it would stand on; use at most %d",
+        return ps_fail(PS_ERR_USAGE,
+                       "Pool Skip's pool size %d is larger than every map of %s it would stand on; use at most %d",
                        skip->pool_size, b->graph->name, b->largest_side);
     return PS_OK;
 }
@@ -152,8 +160,8 @@ ps_status ps_builder_stages(const char *name, const ps_model_options *options, c
         return ps_fail(PS_ERR_USAGE, "%s: takes a list of 1 to %d stages, not %d", name, most, *count);
     for (int i = 0; i < *count; i++)
         if ((*stages)[i] < 1 || (*stages)[i] > PS_BUILDER_MAX_BLOCKS)
-            return ps_fail(PS_ERR_USAGE, "%s: stage %d has %d blocks; each stage takes 1 to %d", name, i + 1, (*stages)[i],
-                           PS_BUILDER_MAX_BLOCKS);
+            return ps_fail(PS_ERR_USAGE, "%s: stage %d has %d blocks; each stage takes 1 to %d", name, i + 1,
+                           (*stages)[i], PS_BUILDER_MAX_BLOCKS);
     return PS_OK;
 }
 
@@ -162,13 +170,16 @@ int ps_builder_width(const ps_builder *b, int channels) {
     return width < 1 ? 1 : (int)width;
 }
 
-static const char *stage_name(const ps_builder *b) { return b->stage < b->stage_count ? b->stage_names[b->stage] : b->head; }
+static const char *stage_name(const ps_builder *b) {
+    return b->stage < b->stage_count ? b->stage_names[b->stage] : b->head;
+}
 
 ps_shape ps_builder_shape(const ps_builder *b) { return b->tail < 0 ? b->graph->input : b->graph->node[b->tail].shape; }
 
 /* ---- nodes ---- */
 
-ps_status ps_builder_add(ps_builder *b, const char *type, const char *name, const char *file_name, int second, const char *attributes) {
+ps_status ps_builder_add(ps_builder *b, const char *type, const char *name, const char *file_name, int second,
+                         const char *attributes) {
     ps_node_spec spec = {.name = name, .file_name = file_name, .stage = stage_name(b), .type = type, .inputs = 1};
     spec.input[0] = b->tail;
     if (second >= 0) spec.input[spec.inputs++] = second;
@@ -180,7 +191,8 @@ static int smallest_side(ps_shape s) {
     return s.d > 1 && s.d < side ? s.d : side;
 }
 
-/* Placement is automatic here, so an e that does not fit the map is clipped to it; the node keeps what was asked for. */
+/* Placement is automatic here, so an e that does not fit the map is clipped to it; the node keeps what was asked
+ * for. */
 static ps_status insert_pool_skip(ps_builder *b, const char *conv_name, const char *file_name) {
     const ps_pool_skip_config *skip = &b->options->pool_skip;
     char name[NAME_SIZE + 16], attributes[MODULE_SIZE];
@@ -189,8 +201,14 @@ static ps_status insert_pool_skip(ps_builder *b, const char *conv_name, const ch
     if (e > side && !(skip->mode != NULL && strcmp(skip->mode, "conv+skip") == 0)) e = side;
     snprintf(name, sizeof name, "%s.pool_skip", conv_name);
     module_attributes(skip, e, attributes);
-    ps_node_spec spec = {.name = name, .file_name = file_name, .stage = stage_name(b), .module = true, .type = "pool_skip",
-                         .inputs = 1, .input = {b->tail}, .pool_size_asked = e < skip->pool_size ? skip->pool_size : 0};
+    ps_node_spec spec = {.name = name,
+                         .file_name = file_name,
+                         .stage = stage_name(b),
+                         .module = true,
+                         .type = "pool_skip",
+                         .inputs = 1,
+                         .input = {b->tail},
+                         .pool_size_asked = e < skip->pool_size ? skip->pool_size : 0};
     b->inserted++;
     b->fitting += e == skip->pool_size;
     if (side > b->largest_side) b->largest_side = side;
@@ -199,9 +217,10 @@ static ps_status insert_pool_skip(ps_builder *b, const char *conv_name, const ch
 
 ps_status ps_builder_conv(ps_builder *b, const ps_builder_conv_spec *spec, const char *name, const char *file_name,
                           const char *skip_file_name) {
-    ps_node_spec node = {.name = name, .file_name = file_name, .stage = stage_name(b), .type = "conv", .inputs = 1,
-                         .input = {b->tail}};
-    PS_TRY(ps_graph_add(b->graph, &node, &b->tail, "{\"channels\": %d, \"kernel\": %d, \"stride\": %d, \"padding\": %d, \"bias\": %s%s}",
+    ps_node_spec node = {
+        .name = name, .file_name = file_name, .stage = stage_name(b), .type = "conv", .inputs = 1, .input = {b->tail}};
+    PS_TRY(ps_graph_add(b->graph, &node, &b->tail,
+                        "{\"channels\": %d, \"kernel\": %d, \"stride\": %d, \"padding\": %d, \"bias\": %s%s}",
                         spec->channels, spec->kernel, spec->stride, spec->kernel / 2, spec->bias ? "true" : "false",
                         b->graph->input.d > 1 ? ", \"dims\": 3" : ""));
     return is_placed(b, spec) ? insert_pool_skip(b, name, skip_file_name) : PS_OK;
@@ -256,7 +275,9 @@ ps_status ps_sequence_add(ps_builder *b, ps_sequence *sequence, const char *type
     return ps_builder_add(b, type, m.name, m.file_name, -1, attributes);
 }
 
-ps_status ps_sequence_norm(ps_builder *b, ps_sequence *sequence) { return ps_sequence_add(b, sequence, "batch_norm", "{}"); }
+ps_status ps_sequence_norm(ps_builder *b, ps_sequence *sequence) {
+    return ps_sequence_add(b, sequence, "batch_norm", "{}");
+}
 
 ps_status ps_sequence_gate(ps_builder *b, ps_sequence *sequence) {
     member m;

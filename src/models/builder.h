@@ -1,8 +1,8 @@
 /* What the model families share: widths, stages, names in both numberings, and where Pool Skip goes.
  *
  * A family walks through its network in forward order; every function appends at the tail. A sequence stands for one
- * nn.Sequential of the public code and counts twice: `name` as if there were no Pool Skip (the same in every arm), `file_name`
- * with each Pool Skip taking an index of its own, as weight files of the public code have it. */
+ * nn.Sequential of the public code and counts twice: `name` as if there were no Pool Skip (the same in every arm),
+ * `file_name` with each Pool Skip taking an index of its own, as weight files of the public code have it. */
 #ifndef PS_MODELS_BUILDER_H
 #define PS_MODELS_BUILDER_H
 
@@ -11,7 +11,7 @@
 enum { PS_BUILDER_MAX_STAGES = 16, PS_BUILDER_MAX_BLOCKS = 1000 };
 
 typedef struct {
-    ps_graph *graph;                /* handed over by finish, destroyed by discard */
+    ps_graph *graph; /* handed over by finish, destroyed by discard */
     const ps_model_options *options;
     const char *const *stage_names; /* in forward order; borrowed */
     int stage_count, stage;         /* stage: index of the present one; stage_count: past the last, in the head */
@@ -34,8 +34,8 @@ typedef struct {
     bool outside; /* stem or shortcut: no Pool Skip unless the placement says "all" */
 } ps_builder_conv_spec;
 
-ps_status ps_builder_begin(ps_builder *builder, const char *name, const ps_model_options *options, const char *const *stage_names,
-                           int stage_count, const char *head);
+ps_status ps_builder_begin(ps_builder *builder, const char *name, const ps_model_options *options,
+                           const char *const *stage_names, int stage_count, const char *head);
 /* Checks that the placement found something to do. On failure *out is NULL. */
 ps_status ps_builder_finish(ps_builder *builder, ps_graph **out);
 void ps_builder_discard(ps_builder *builder);
@@ -51,8 +51,8 @@ ps_shape ps_builder_shape(const ps_builder *builder);
 ps_status ps_builder_add(ps_builder *builder, const char *type, const char *name, const char *file_name, int second,
                          const char *attributes);
 /* The convolution and, where the placement says so, a Pool Skip named "NAME.pool_skip" behind it. */
-ps_status ps_builder_conv(ps_builder *builder, const ps_builder_conv_spec *spec, const char *name, const char *file_name,
-                          const char *skip_file_name);
+ps_status ps_builder_conv(ps_builder *builder, const ps_builder_conv_spec *spec, const char *name,
+                          const char *file_name, const char *skip_file_name);
 /* ReLU, or LeakyReLU where the options ask for it. */
 ps_status ps_builder_gate(ps_builder *builder, const char *name, const char *file_name);
 ps_status ps_builder_linear(ps_builder *builder, int features, const char *name);

@@ -4,10 +4,12 @@
 
 #include "models/model.h"
 
-#define PS_FAMILY_DEFAULTS                                                              \
-    {                                                                                   \
-        .width = 1, .input = {1, 3, 1, 32, 32}, .classes = 10, .batch_norm = true, .dropout = -1, \
-        .pool_skip = {.mode = "full", .placement = "blocks"}                            \
-    }
+#define PS_FAMILY_DEFAULTS       \
+    {.width = 1,                 \
+     .input = {1, 3, 1, 32, 32}, \
+     .classes = 10,              \
+     .batch_norm = true,         \
+     .dropout = -1,              \
+     .pool_skip = {.mode = "full", .placement = "blocks"}}
 
 #endif

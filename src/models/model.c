@@ -22,7 +22,8 @@ static pthread_once_t collected = PTHREAD_ONCE_INIT;
 
 static void collect(void) {
     for (int f = 0; families[f] != NULL; f++)
-        for (const ps_model *m = families[f]; m->name != NULL && model_count < MOST_MODELS; m++) models[model_count++] = *m;
+        for (const ps_model *m = families[f]; m->name != NULL && model_count < MOST_MODELS; m++)
+            models[model_count++] = *m;
 }
 
 const ps_model *ps_models(int *count) {
@@ -49,7 +50,8 @@ ps_status ps_model_find(const char *name, const ps_model **model) {
     /* Of a word most of whose letters are others, nobody meant that one. */
     if (2 * nearest_distance > (int)strlen(name))
         return ps_fail(PS_ERR_USAGE, "model \"%.80s\" is unknown; `poolscope models` lists all", name);
-    return ps_fail(PS_ERR_USAGE, "model \"%.80s\" is unknown; did you mean \"%s\"? `poolscope models` lists all", name, all[nearest].name);
+    return ps_fail(PS_ERR_USAGE, "model \"%.80s\" is unknown; did you mean \"%s\"? `poolscope models` lists all", name,
+                   all[nearest].name);
 }
 
 void ps_model_options_init(const ps_model *model, ps_model_options *options) { *options = model->defaults; }

@@ -1,33 +1,33 @@
-/* Named networks as builders of graphs. One family is one .c file and one line in model_list.def. Pool Skip is an option of
- * the builder (models/builder.h inserts it), not a copy of the model. */
+/* Named networks as builders of graphs. One family is one .c file and one line in model_list.def. Pool Skip is an
+ * option of the builder (models/builder.h inserts it), not a copy of the model. */
 #ifndef PS_MODELS_MODEL_H
 #define PS_MODELS_MODEL_H
 
 #include "graph/graph.h"
 
 typedef struct {
-    int pool_size;            /* e; 0: no Pool Skip */
-    const char *mode;         /* "full", "pool+skip", "conv+skip", "pool+conv", "grid+conv+skip", "grid-energy+conv+skip" */
-    const char *placement;    /* "blocks" (default: every convolution of the blocks; stem and shortcuts not), "all", "1x1",
+    int pool_size;    /* e; 0: no Pool Skip */
+    const char *mode; /* "full", "pool+skip", "conv+skip", "pool+conv", "grid+conv+skip", "grid-energy+conv+skip" */
+    const char *placement; /* "blocks" (default: every convolution of the blocks; stem and shortcuts not), "all", "1x1",
                                  or a stage range "conv2_x..conv4_x"; ranges and kinds combine with a comma */
-    bool zero_init;           /* the module's convolution starts at zero: the function at step 0 is the baseline's */
-    const char *cut;          /* NULL, "forward" or "gradient": mechanism arms */
+    bool zero_init;        /* the module's convolution starts at zero: the function at step 0 is the baseline's */
+    const char *cut;       /* NULL, "forward" or "gradient": mechanism arms */
 } ps_pool_skip_config;
 
 typedef struct {
-    double width;             /* multiplies every width; at least one channel stays */
-    const int *stages;        /* blocks per stage; NULL: the model's own */
+    double width;      /* multiplies every width; at least one channel stays */
+    const int *stages; /* blocks per stage; NULL: the model's own */
     int stage_count;
-    ps_shape input;           /* n = 1: c, d, h, w */
+    ps_shape input; /* n = 1: c, d, h, w */
     int classes;
-    bool batch_norm;          /* models that come with and without (plain, vgg); ignored elsewhere */
-    double leaky_slope;       /* 0: ReLU; > 0: LeakyReLU gates, the negative control */
-    double dropout;           /* < 0: the model's own */
+    bool batch_norm;    /* models that come with and without (plain, vgg); ignored elsewhere */
+    double leaky_slope; /* 0: ReLU; > 0: LeakyReLU gates, the negative control */
+    double dropout;     /* < 0: the model's own */
     ps_pool_skip_config pool_skip;
 } ps_model_options;
 
 typedef struct {
-    const char *name;         /* "resnet18" */
+    const char *name; /* "resnet18" */
     const char *summary;
     ps_status (*build)(const ps_model_options *options, ps_graph **out);
     ps_model_options defaults; /* as published, CIFAR-sized input, 10 classes */
@@ -36,7 +36,8 @@ typedef struct {
 const ps_model *ps_models(int *count);
 /* Fails with the nearest known name. */
 ps_status ps_model_find(const char *name, const ps_model **model);
-/* Whether mode and cut are known ones. Where no module is placed, nothing would read them, and a mistyped one would pass for a choice. */
+/* Whether mode and cut are known ones. Where no module is placed, nothing would read them, and a mistyped one would
+ * pass for a choice. */
 ps_status ps_model_check_pool_skip(const ps_pool_skip_config *pool_skip);
 /* Default options of a model. */
 void ps_model_options_init(const ps_model *model, ps_model_options *options);

@@ -1,13 +1,14 @@
-/* Residual networks (He et al. 2016, arXiv 1512.03385) for CIFAR-sized input: a 3x3 stem of stride 1, no max-pooling, four stages
- * of basic or bottleneck blocks. Names follow the modules of the Pool Skip authors' PyTorch code:
- * conv1.N, conv2_x.BLOCK.residual_function.N, conv2_x.BLOCK.shortcut.N, fc. */
+/* Residual networks (He et al. 2016, arXiv 1512.03385) for CIFAR-sized input: a 3x3 stem of stride 1, no max-pooling,
+ * four stages of basic or bottleneck blocks. Names follow the modules of the Pool Skip authors' PyTorch code: conv1.N,
+ * conv2_x.BLOCK.residual_function.N, conv2_x.BLOCK.shortcut.N, fc. */
 #include <stdio.h>
 
 #include "models/builder.h"
 #include "models/family.h"
 
 enum { MOST_STAGES = 7, BASIC = 1, BOTTLENECK = 4 /* the expansion of its last convolution */ };
-static const char *const stage_names[] = {"conv1", "conv2_x", "conv3_x", "conv4_x", "conv5_x", "conv6_x", "conv7_x", "conv8_x"};
+static const char *const stage_names[] = {"conv1",   "conv2_x", "conv3_x", "conv4_x",
+                                          "conv5_x", "conv6_x", "conv7_x", "conv8_x"};
 
 static ps_status add_norm_gate(ps_builder *b, ps_sequence *sequence) {
     PS_TRY(ps_sequence_norm(b, sequence));
@@ -78,8 +79,8 @@ static ps_status add_all(ps_builder *b, int expansion, int base, const int *stag
     return ps_builder_linear(b, b->options->classes, "fc");
 }
 
-static ps_status build(const char *name, int expansion, int base, const int *own, int own_count, const ps_model_options *options,
-                       ps_graph **out) {
+static ps_status build(const char *name, int expansion, int base, const int *own, int own_count,
+                       const ps_model_options *options, ps_graph **out) {
     const int *stages;
     int count;
     ps_builder b;

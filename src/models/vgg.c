@@ -1,5 +1,5 @@
-/* VGG16 (Simonyan & Zisserman 2015, arXiv 1409.1556) as the authors of Pool Skip train it on CIFAR: convolutions with bias and
- * batch norm, then three linear layers of 4096, 4096 and the classes. Names: features.N and classifier.N. */
+/* VGG16 (Simonyan & Zisserman 2015, arXiv 1409.1556) as the authors of Pool Skip train it on CIFAR: convolutions with
+ * bias and batch norm, then three linear layers of 4096, 4096 and the classes. Names: features.N and classifier.N. */
 #include "models/builder.h"
 #include "models/family.h"
 
@@ -11,14 +11,16 @@ static ps_status add_features(ps_builder *b, const int *stages, int count) {
     for (b->stage = 0; b->stage < count; b->stage++) {
         int channels = 64 << (b->stage < 3 ? b->stage : 3);
         for (int i = 0; i < stages[b->stage]; i++) {
-            ps_builder_conv_spec spec = {.channels = ps_builder_width(b, channels), .kernel = 3, .stride = 1, .bias = true};
+            ps_builder_conv_spec spec = {
+                .channels = ps_builder_width(b, channels), .kernel = 3, .stride = 1, .bias = true};
             PS_TRY(ps_sequence_conv(b, &features, &spec));
             if (b->options->batch_norm) PS_TRY(ps_sequence_norm(b, &features));
             PS_TRY(ps_sequence_gate(b, &features));
         }
         /* On an input below 32 x 32 the last maps are one pixel wide already: nothing is left to pool. */
         ps_shape shape = ps_builder_shape(b);
-        if (shape.h >= 2 && shape.w >= 2) PS_TRY(ps_sequence_add(b, &features, "max_pool", "{\"kernel\": 2, \"stride\": 2}"));
+        if (shape.h >= 2 && shape.w >= 2)
+            PS_TRY(ps_sequence_add(b, &features, "max_pool", "{\"kernel\": 2, \"stride\": 2}"));
     }
     return PS_OK;
 }
@@ -53,5 +55,6 @@ static ps_status build_vgg16(const ps_model_options *options, ps_graph **out) {
 
 extern const ps_model ps_models_vgg[];
 const ps_model ps_models_vgg[] = {
-    {"vgg16", "13 3x3 convolutions with max-pooling between the stages [2,2,3,3,3], three linear layers", build_vgg16, PS_FAMILY_DEFAULTS},
+    {"vgg16", "13 3x3 convolutions with max-pooling between the stages [2,2,3,3,3], three linear layers", build_vgg16,
+     PS_FAMILY_DEFAULTS},
     {0}};

@@ -32,14 +32,16 @@ static void to_file_order(const ps_param *p, const float *memory, float *file) {
     weight_order o = order_of(p);
     for (size_t k = 0; k < o.rows; k++)
         for (size_t c = 0; c < o.channels; c++)
-            for (size_t t = 0; t < o.taps; t++) file[(k * o.channels + c) * o.taps + t] = memory[(k * o.taps + t) * o.channels + c];
+            for (size_t t = 0; t < o.taps; t++)
+                file[(k * o.channels + c) * o.taps + t] = memory[(k * o.taps + t) * o.channels + c];
 }
 
 static void to_memory_order(const ps_param *p, const float *file, float *memory) {
     weight_order o = order_of(p);
     for (size_t k = 0; k < o.rows; k++)
         for (size_t c = 0; c < o.channels; c++)
-            for (size_t t = 0; t < o.taps; t++) memory[(k * o.taps + t) * o.channels + c] = file[(k * o.channels + c) * o.taps + t];
+            for (size_t t = 0; t < o.taps; t++)
+                memory[(k * o.taps + t) * o.channels + c] = file[(k * o.channels + c) * o.taps + t];
 }
 
 /* ---- writing ---- */
@@ -95,8 +97,8 @@ static ps_status add_metadata(ps_tensor_writer *writer, const ps_graph *graph, u
     return status;
 }
 
-ps_status ps_checkpoint_write(const char *path, const ps_graph *graph, ps_net *net, ps_optimiser *optimiser, uint64_t step,
-                              const char *config) {
+ps_status ps_checkpoint_write(const char *path, const ps_graph *graph, ps_net *net, ps_optimiser *optimiser,
+                              uint64_t step, const char *config) {
     ps_tensor_writer *writer = NULL;
     float *scratch = NULL;
     ps_status status = PS_OK;
@@ -118,7 +120,8 @@ ps_status ps_weights_save(const char *path, ps_net *net) { return ps_checkpoint_
 
 static bool holds_modules(const ps_tensor_file *file, ps_net *net) {
     for (int i = 0; i < ps_net_param_count(net); i++)
-        if (ps_net_param(net, i)->module && ps_tensor_file_find(file, ps_net_param(net, i)->file_name) >= 0) return true;
+        if (ps_net_param(net, i)->module && ps_tensor_file_find(file, ps_net_param(net, i)->file_name) >= 0)
+            return true;
     return false;
 }
 
@@ -142,7 +145,8 @@ static ps_status check_shape(const ps_tensor_file *file, int index, const ps_par
     if (same) return PS_OK;
     format_shape(found_text, sizeof found_text, rank, dims);
     format_shape(wanted_text, sizeof wanted_text, p->spec.rank, wanted);
-    return ps_fail(PS_ERR_INPUT, "%s: tensor \"%s\" has shape %s, the network needs %s; check model, width, stages and classes", path,
+    return ps_fail(PS_ERR_INPUT,
+                   "%s: tensor \"%s\" has shape %s, the network needs %s; check model, width, stages and classes", path,
                    ps_tensor_file_name(file, index), found_text, wanted_text);
 }
 
@@ -160,18 +164,21 @@ static ps_status read_weight(const ps_tensor_file *file, int index, const char *
 /* PyTorch keeps a step counter beside running statistics; it decides nothing here. */
 static bool ignorable(const char *name) {
     const char *dot = strrchr(name, '.');
-    return strncmp(name, OPTIMISER_PREFIX, strlen(OPTIMISER_PREFIX)) == 0 || (dot != NULL && strcmp(dot, ".num_batches_tracked") == 0);
+    return strncmp(name, OPTIMISER_PREFIX, strlen(OPTIMISER_PREFIX)) == 0 ||
+           (dot != NULL && strcmp(dot, ".num_batches_tracked") == 0);
 }
 
 static ps_status refuse_left_over(const ps_tensor_file *file, const bool *used, const char *path) {
     for (int i = 0; i < ps_tensor_file_count(file); i++)
         if (!used[i] && !ignorable(ps_tensor_file_name(file, i)))
-            return ps_fail(PS_ERR_INPUT, "%s: tensor \"%s\" has no place in this network; check model and Pool Skip placement", path,
+            return ps_fail(PS_ERR_INPUT,
+                           "%s: tensor \"%s\" has no place in this network; check model and Pool Skip placement", path,
                            ps_tensor_file_name(file, i));
     return PS_OK;
 }
 
-/* A file of the network without modules numbers its layers as the backbone's `name` does; one with modules as `file_name`. */
+/* A file of the network without modules numbers its layers as the backbone's `name` does; one with modules as
+ * `file_name`. */
 static ps_status load_weights(const ps_tensor_file *file, const char *path, ps_net *net, bool modules_optional) {
     bool *used = NULL;
     ps_status status = PS_OK;
@@ -184,7 +191,8 @@ static ps_status load_weights(const ps_tensor_file *file, const char *path, ps_n
         int index = ps_tensor_file_find(file, name);
         if (index < 0 && !p->learned) continue;
         if (index < 0)
-            PS_TRY_CLEANUP(ps_fail(PS_ERR_INPUT, "%s: has no tensor \"%s\"; check model, width and Pool Skip placement", path, name));
+            PS_TRY_CLEANUP(ps_fail(PS_ERR_INPUT, "%s: has no tensor \"%s\"; check model, width and Pool Skip placement",
+                                   path, name));
         PS_TRY_CLEANUP(read_weight(file, index, path, p));
         used[index] = true;
     }
@@ -209,8 +217,11 @@ static ps_status load_optimiser(const ps_tensor_file *file, const char *path, ps
         snprintf(name, sizeof name, "%s%s", OPTIMISER_PREFIX, array.name);
         int index = ps_tensor_file_find(file, name);
         if (index < 0)
-            return ps_fail(PS_ERR_INPUT, "%s: has no tensor \"%s\"; it was written by a run that recorded other quantities, so it cannot be resumed "
-                           "with these", path, name);
+            return ps_fail(PS_ERR_INPUT,
+                           "%s: has no tensor \"%s\"; it was written by a run that recorded other quantities, so it "
+                           "cannot be resumed "
+                           "with these",
+                           path, name);
         PS_TRY(ps_tensor_file_read_float(file, index, array.data, array.count));
     }
     return PS_OK;
@@ -221,7 +232,8 @@ static ps_status read_step(const ps_tensor_file *file, const char *path, uint64_
     char *end = NULL;
     unsigned long long value = text != NULL ? strtoull(text, &end, 10) : 0;
     if (text == NULL || end == text || *end != '\0')
-        return ps_fail(PS_ERR_INPUT, "%s: says no step, so it is no checkpoint of poolscope; use --init for plain weights", path);
+        return ps_fail(PS_ERR_INPUT,
+                       "%s: says no step, so it is no checkpoint of poolscope; use --init for plain weights", path);
     *step = value;
     return PS_OK;
 }
@@ -246,9 +258,11 @@ ps_status ps_checkpoint_open(const char *path, ps_graph **graph, char **config, 
     *config = NULL;
     PS_TRY_CLEANUP(ps_tensor_file_open(path, &file));
     PS_TRY_CLEANUP(read_step(file, path, step));
-    const char *graph_text = ps_tensor_file_metadata(file, "graph"), *config_text = ps_tensor_file_metadata(file, "config");
+    const char *graph_text = ps_tensor_file_metadata(file, "graph"),
+               *config_text = ps_tensor_file_metadata(file, "config");
     if (graph_text == NULL || config_text == NULL)
-        PS_TRY_CLEANUP(ps_fail(PS_ERR_INPUT, "%s: holds no network description, so it is no checkpoint of poolscope", path));
+        PS_TRY_CLEANUP(
+            ps_fail(PS_ERR_INPUT, "%s: holds no network description, so it is no checkpoint of poolscope", path));
     PS_TRY_CLEANUP(ps_json_parse(graph_text, path, &document));
     PS_TRY_CLEANUP(ps_graph_parse(document, path, graph));
     PS_TRY_CLEANUP(ps_string_copy(config_text, config));

@@ -1,6 +1,7 @@
-/* Checkpoints: one safetensors file with parameters and states under their PyTorch file names, optimiser and accounting state under
- * "optimiser/...", and in its metadata the step, the graph (JSON) and the configuration, so that a checkpoint alone can be evaluated.
- * Written in one step (temporary file, rename): a killed run leaves the previous one whole. */
+/* Checkpoints: one safetensors file with parameters and states under their PyTorch file names, optimiser and accounting
+ * state under "optimiser/...", and in its metadata the step, the graph (JSON) and the configuration, so that a
+ * checkpoint alone can be evaluated. Written in one step (temporary file, rename): a killed run leaves the previous one
+ * whole. */
 #ifndef PS_NET_CHECKPOINT_H
 #define PS_NET_CHECKPOINT_H
 
@@ -8,16 +9,16 @@
 #include "net/safetensors.h"
 
 /* optimiser may be NULL (weights alone). config: JSON text kept as metadata. graph: as the user gave it (unfused). */
-ps_status ps_checkpoint_write(const char *path, const ps_graph *graph, ps_net *net, ps_optimiser *optimiser, uint64_t step,
-                              const char *config);
+ps_status ps_checkpoint_write(const char *path, const ps_graph *graph, ps_net *net, ps_optimiser *optimiser,
+                              uint64_t step, const char *config);
 /* Reads weights, states and, unless NULL, the optimiser. *step may be NULL. */
 ps_status ps_checkpoint_read(const char *path, ps_net *net, ps_optimiser *optimiser, uint64_t *step);
 /* The network and configuration a checkpoint was written with; free with ps_graph_destroy and free. */
 ps_status ps_checkpoint_open(const char *path, ps_graph **graph, char **config, uint64_t *step);
 
-/* Loads weights by (file) name from any safetensors file. Every backbone parameter must be there with its shape; `modules_optional`
- * leaves missing module parameters as they are (forking a baseline checkpoint into arms). States may be missing.
- * Fails naming the first missing, misshapen or left-over tensor. */
+/* Loads weights by (file) name from any safetensors file. Every backbone parameter must be there with its shape;
+ * `modules_optional` leaves missing module parameters as they are (forking a baseline checkpoint into arms). States may
+ * be missing. Fails naming the first missing, misshapen or left-over tensor. */
 ps_status ps_weights_load(const char *path, ps_net *net, bool modules_optional);
 ps_status ps_weights_save(const char *path, ps_net *net);
 

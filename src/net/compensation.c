@@ -9,8 +9,9 @@
 #include "kernels/pooling.h"
 #include "kernels/pointwise.h"
 
-/* Everything runs on ordinary convolutions with masked weights: slow, short and easy to check. With pieces of the kernel chosen by tap,
- * inside_t holds the weights whose input lies in the receptive field of the position that reads by tap t. */
+/* Everything runs on ordinary convolutions with masked weights: slow, short and easy to check. With pieces of the
+ * kernel chosen by tap, inside_t holds the weights whose input lies in the receptive field of the position that reads
+ * by tap t. */
 struct ps_compensation_job {
     ps_compensation sums;
     ps_pool *pool;
@@ -19,10 +20,10 @@ struct ps_compensation_job {
     ps_pool_window window;
     bool keeps_all, keeps_first, skip;
     const float *source_weight, *source_bias, *module_weight, *module_bias;
-    const float *gamma, *beta;           /* of the normalisation behind the module; NULL: none */
+    const float *gamma, *beta; /* of the normalisation behind the module; NULL: none */
     double eps;
-    float *piece_weight, *tap_weight;    /* masked copies */
-    float *piece, *selected, *path;      /* maps [n d h w c] */
+    float *piece_weight, *tap_weight; /* masked copies */
+    float *piece, *selected, *path;   /* maps [n d h w c] */
     float *part[PS_PARTS];
     int32_t *index;
     float *pooled;
@@ -30,7 +31,8 @@ struct ps_compensation_job {
 };
 
 const char *ps_compensation_part_name(ps_compensation_part part) {
-    static const char *const names[PS_PARTS] = {"affine_same", "affine_cross", "dimensional_same", "dimensional_cross", "bias_same", "bias_cross"};
+    static const char *const names[PS_PARTS] = {"affine_same",       "affine_cross", "dimensional_same",
+                                                "dimensional_cross", "bias_same",    "bias_cross"};
     return names[part];
 }
 
@@ -39,8 +41,12 @@ const char *ps_compensation_part_name(ps_compensation_part part) {
 ps_status ps_compensation_check(const ps_node *node) {
     const char *mode = "full";
     PS_TRY(ps_json_get_text(node->attributes, "mode", false, node->name, &mode));
-    if (strcmp(mode, "pool+skip") != 0 && strncmp(mode, "grid-energy", 11) != 0 && !cJSON_HasObjectItem(node->attributes, "cut")) return PS_OK;
-    return ps_fail(PS_ERR_USAGE, "node \"%s\": compensation is defined for modules with a convolution, an unscaled selection and no cut, not for mode %s",
+    if (strcmp(mode, "pool+skip") != 0 && strncmp(mode, "grid-energy", 11) != 0 &&
+        !cJSON_HasObjectItem(node->attributes, "cut"))
+        return PS_OK;
+    return ps_fail(PS_ERR_USAGE,
+                   "node \"%s\": compensation is defined for modules with a convolution, an unscaled selection and no "
+                   "cut, not for mode %s",
                    node->name, mode);
 }
 
@@ -56,19 +62,43 @@ static ps_status read_module(ps_compensation_job *job, const ps_node *node) {
     job->keeps_all = strcmp(mode, "conv+skip") == 0 || e == 1;
     job->keeps_first = strcmp(mode, "grid+conv+skip") == 0;
     job->skip = strcmp(mode, "pool+conv") != 0;
-    job->window = (ps_pool_window){.in = s, .out = {s.n, s.c, s.d / ed, s.h / e, s.w / e}, .kd = ed, .kh = e, .kw = e, .stride_d = ed, .stride_h = e,
+    job->window = (ps_pool_window){.in = s,
+                                   .out = {s.n, s.c, s.d / ed, s.h / e, s.w / e},
+                                   .kd = ed,
+                                   .kh = e,
+                                   .kw = e,
+                                   .stride_d = ed,
+                                   .stride_h = e,
                                    .stride_w = e};
-    job->module = (ps_conv_shape){.n = s.n, .c = s.c, .d = s.d, .h = s.h, .w = s.w, .k = s.c, .kd = s.d > 1 ? 3 : 1, .kh = 3, .kw = 3, .stride_d = 1,
-                                  .stride_h = 1, .stride_w = 1, .pad_d = s.d > 1, .pad_h = 1, .pad_w = 1, .dilation_d = 1, .dilation_h = 1,
-                                  .dilation_w = 1, .groups = 1};
+    job->module = (ps_conv_shape){.n = s.n,
+                                  .c = s.c,
+                                  .d = s.d,
+                                  .h = s.h,
+                                  .w = s.w,
+                                  .k = s.c,
+                                  .kd = s.d > 1 ? 3 : 1,
+                                  .kh = 3,
+                                  .kw = 3,
+                                  .stride_d = 1,
+                                  .stride_h = 1,
+                                  .stride_w = 1,
+                                  .pad_d = s.d > 1,
+                                  .pad_h = 1,
+                                  .pad_w = 1,
+                                  .dilation_d = 1,
+                                  .dilation_h = 1,
+                                  .dilation_w = 1,
+                                  .groups = 1};
     return PS_OK;
 }
 
 /* A number or a list of 2 or 3 numbers. */
 static void read_extent(const cJSON *attributes, const char *key, int absent, bool volume, int out[3]) {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(attributes, key);
-    int count = cJSON_IsArray(item) ? cJSON_GetArraySize(item) : 0, value = cJSON_IsNumber(item) ? item->valueint : absent;
-    for (int i = 0; i < 3; i++) out[i] = count > 0 ? (i < 3 - count ? absent : cJSON_GetArrayItem(item, i - (3 - count))->valueint) : value;
+    int count = cJSON_IsArray(item) ? cJSON_GetArraySize(item) : 0,
+        value = cJSON_IsNumber(item) ? item->valueint : absent;
+    for (int i = 0; i < 3; i++)
+        out[i] = count > 0 ? (i < 3 - count ? absent : cJSON_GetArrayItem(item, i - (3 - count))->valueint) : value;
     if (!volume) out[0] = strcmp(key, "padding") == 0 ? 0 : 1;
 }
 
@@ -81,10 +111,25 @@ static void read_source(ps_compensation_job *job, const ps_node *node, ps_shape 
     read_extent(node->attributes, "dilation", 1, volume, dilation);
     const cJSON *given = cJSON_GetObjectItemCaseSensitive(node->attributes, "groups");
     if (cJSON_IsNumber(given)) groups = given->valueint;
-    job->source = (ps_conv_shape){.n = batch, .c = in.c, .d = in.d, .h = in.h, .w = in.w, .k = node->shape.c, .kd = kernel[0], .kh = kernel[1],
-                                  .kw = kernel[2], .stride_d = stride[0], .stride_h = stride[1], .stride_w = stride[2], .pad_d = pad[0],
-                                  .pad_h = pad[1], .pad_w = pad[2], .dilation_d = dilation[0], .dilation_h = dilation[1],
-                                  .dilation_w = dilation[2], .groups = groups};
+    job->source = (ps_conv_shape){.n = batch,
+                                  .c = in.c,
+                                  .d = in.d,
+                                  .h = in.h,
+                                  .w = in.w,
+                                  .k = node->shape.c,
+                                  .kd = kernel[0],
+                                  .kh = kernel[1],
+                                  .kw = kernel[2],
+                                  .stride_d = stride[0],
+                                  .stride_h = stride[1],
+                                  .stride_w = stride[2],
+                                  .pad_d = pad[0],
+                                  .pad_h = pad[1],
+                                  .pad_w = pad[2],
+                                  .dilation_d = dilation[0],
+                                  .dilation_h = dilation[1],
+                                  .dilation_w = dilation[2],
+                                  .groups = groups};
 }
 
 static float *value_of(ps_net *net, int node, const char *suffix) {
@@ -100,7 +145,8 @@ static size_t source_weights(const ps_compensation_job *job) {
 static int module_taps(const ps_compensation_job *job) { return job->module.kd * 9; }
 
 static ps_status allocate(ps_compensation_job *job) {
-    size_t map = ps_shape_elements(job->window.in), c = (size_t)job->module.k, pooled = ps_shape_elements(job->window.out);
+    size_t map = ps_shape_elements(job->window.in), c = (size_t)job->module.k,
+           pooled = ps_shape_elements(job->window.out);
     size_t a = ps_conv_workspace_bytes(&job->source_plan, ps_pool_threads(job->pool));
     size_t b = ps_conv_workspace_bytes(&job->module_plan, ps_pool_threads(job->pool));
     PS_TRY(ps_alloc(a > b ? a : b, 1, "compensation", &job->workspace));
@@ -129,7 +175,9 @@ static ps_status allocate(ps_compensation_job *job) {
 static ps_status find_norm(ps_compensation_job *job, ps_net *net, int pool_skip_node) {
     const ps_graph *graph = ps_net_graph(net);
     int at = pool_skip_node + 1;
-    while (at < graph->count && !(strcmp(graph->node[at].type->name, "batch_norm") == 0 && graph->node[at].input[0] == pool_skip_node)) at++;
+    while (at < graph->count &&
+           !(strcmp(graph->node[at].type->name, "batch_norm") == 0 && graph->node[at].input[0] == pool_skip_node))
+        at++;
     job->sums.norm_node = at < graph->count ? at : -1;
     if (at == graph->count) return PS_OK;
     job->gamma = value_of(net, at, "weight");
@@ -176,8 +224,10 @@ void ps_compensation_destroy(ps_compensation_job *job) {
         for (int j = 0; j < PS_PARTS; j++) ps_free(job->sums.cross[i][j]);
     }
     for (int i = 0; i < PS_FLIPS; i++) ps_free(job->sums.flips[i]);
-    void *const blocks[] = {job->sums.y_energy, job->sums.path_energy, job->sums.o_energy, job->piece_weight, job->tap_weight, job->piece,
-                            job->selected, job->path, job->index, job->pooled, job->workspace};
+    void *const blocks[] = {
+        job->sums.y_energy, job->sums.path_energy, job->sums.o_energy, job->piece_weight, job->tap_weight,
+        job->piece,         job->selected,         job->path,          job->index,        job->pooled,
+        job->workspace};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) ps_free(blocks[i]);
     ps_free(job);
 }
@@ -192,7 +242,8 @@ static displacement tap_displacement(const ps_compensation_job *job, int tap) {
     return (displacement){job->module.kd == 3 ? tap / 9 - 1 : 0, tap / 3 % 3 - 1, tap % 3 - 1};
 }
 
-/* Kernel place `at` of q = p + t reads an input that place `at + t stride / dilation` of p reads, if there is such a place. */
+/* Kernel place `at` of q = p + t reads an input that place `at + t stride / dilation` of p reads, if there is such a
+ * place. */
 static bool reaches(int at, int t, int stride, int dilation, int size) {
     int moved = at * dilation + t * stride;
     return moved >= 0 && moved % dilation == 0 && moved / dilation < size;
@@ -205,9 +256,11 @@ static void mask_source(ps_compensation_job *job, displacement t, bool inside) {
         for (int z = 0; z < s->kd; z++)
             for (int y = 0; y < s->kh; y++)
                 for (int x = 0; x < s->kw; x++, i += channels) {
-                    bool in = reaches(z, t.d, s->stride_d, s->dilation_d, s->kd) && reaches(y, t.h, s->stride_h, s->dilation_h, s->kh) &&
+                    bool in = reaches(z, t.d, s->stride_d, s->dilation_d, s->kd) &&
+                              reaches(y, t.h, s->stride_h, s->dilation_h, s->kh) &&
                               reaches(x, t.w, s->stride_w, s->dilation_w, s->kw);
-                    for (size_t c = 0; c < channels; c++) job->piece_weight[i + c] = in == inside ? job->source_weight[i + c] : 0.0f;
+                    for (size_t c = 0; c < channels; c++)
+                        job->piece_weight[i + c] = in == inside ? job->source_weight[i + c] : 0.0f;
                 }
 }
 
@@ -306,7 +359,8 @@ static affine_map norm_of(const ps_compensation_job *job, const float *map, size
     for (size_t r = 0; r < rows; r++) sum += (double)map[r * channels + channel];
     double mean = sum / (double)rows;
     for (size_t r = 0; r < rows; r++) squares += pow((double)map[r * channels + channel] - mean, 2);
-    return (affine_map){(double)job->gamma[channel], (double)job->beta[channel], mean, sqrt(squares / (double)rows + job->eps)};
+    return (affine_map){(double)job->gamma[channel], (double)job->beta[channel], mean,
+                        sqrt(squares / (double)rows + job->eps)};
 }
 
 static bool is_open(affine_map n, float value) { return n.gamma * ((double)value - n.mean) / n.deviation + n.beta > 0; }

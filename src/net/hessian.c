@@ -7,14 +7,16 @@
 #include "kernels/pointwise.h"
 #include "kernels/softmax.h"
 
-/* A node with its arrays (index 0: values, 1: derivatives in the direction). An edge's gradient is written aside and added, so no layer accumulates. */
+/* A node with its arrays (index 0: values, 1: derivatives in the direction). An edge's gradient is written aside and
+ * added, so no layer accumulates. */
 typedef struct {
     ps_layer_call call;
     ps_shape in_shape[PS_LAYER_MAX_INPUTS];
     const float *x[PS_LAYER_MAX_INPUTS], *x_dot[PS_LAYER_MAX_INPUTS];
     float *dx[PS_LAYER_MAX_INPUTS];
     const void *in_save[PS_LAYER_MAX_INPUTS];
-    float *param[PS_LAYER_MAX_PARAMS], *param_dot[PS_LAYER_MAX_PARAMS], *grad[PS_LAYER_MAX_PARAMS], *grad_dot[PS_LAYER_MAX_PARAMS];
+    float *param[PS_LAYER_MAX_PARAMS], *param_dot[PS_LAYER_MAX_PARAMS], *grad[PS_LAYER_MAX_PARAMS],
+        *grad_dot[PS_LAYER_MAX_PARAMS];
     float *state[PS_LAYER_MAX_STATES];
     size_t param_count[PS_LAYER_MAX_PARAMS];
     float *y[2], *dy[2];
@@ -89,9 +91,12 @@ static ps_status bind_parameters(ps_hessian *h, int i, specs_of *specs_of_node, 
 
 static ps_status refuse(const ps_node *node) {
     if (node->type->tangent_forward == NULL)
-        return ps_fail(PS_ERR_USAGE, "node \"%s\": layers of type %s have no Hessian-vector products", node->name, node->type->name);
+        return ps_fail(PS_ERR_USAGE, "node \"%s\": layers of type %s have no Hessian-vector products", node->name,
+                       node->type->name);
     const char *reason = node->type->tangent_refuse != NULL ? node->type->tangent_refuse(node->config) : NULL;
-    return reason == NULL ? PS_OK : ps_fail(PS_ERR_USAGE, "node \"%s\": has no Hessian-vector product (%s)", node->name, reason);
+    return reason == NULL
+               ? PS_OK
+               : ps_fail(PS_ERR_USAGE, "node \"%s\": has no Hessian-vector product (%s)", node->name, reason);
 }
 
 static ps_status plan_node(ps_hessian *h, int i, size_t *workspace, size_t *largest) {
@@ -108,7 +113,8 @@ static ps_status plan_node(ps_hessian *h, int i, size_t *workspace, size_t *larg
     size_t elements = ps_shape_elements(a->call.out_shape);
     *largest = larger(*largest, elements);
     if (node->type->plan != NULL)
-        PS_TRY(node->type->plan(node->config, a->in_shape, node->inputs, a->call.out_shape, ps_pool_threads(h->pool), &a->call.plan, &sizes));
+        PS_TRY(node->type->plan(node->config, a->in_shape, node->inputs, a->call.out_shape, ps_pool_threads(h->pool),
+                                &a->call.plan, &sizes));
     *workspace = larger(*workspace, sizes.workspace_bytes);
     PS_TRY(bind_parameters(h, i, node->type->params, true));
     PS_TRY(bind_parameters(h, i, node->type->states, false));
@@ -129,10 +135,27 @@ static void bind_call(ps_hessian *h, int i) {
         a->x_dot[k] = source < 0 ? h->x_zero : h->node[source].y[1];
         a->in_save[k] = source < 0 ? NULL : h->node[source].save;
     }
-    a->call = (ps_layer_call){.type = node->type, .config = node->config, .plan = a->call.plan, .pool = h->pool, .mode = h->mode, .inputs = node->inputs,
-                              .in_shape = a->in_shape, .out_shape = a->call.out_shape, .x = a->x, .y = a->y[0], .dy = a->dy[0], .dx = a->dx,
-                              .accumulate = overwrite, .param = a->param, .param_count = a->param_count, .grad = a->grad, .state = a->state,
-                              .save = a->save, .in_save = a->in_save, .workspace = h->workspace, .sums = no_sums};
+    a->call = (ps_layer_call){.type = node->type,
+                              .config = node->config,
+                              .plan = a->call.plan,
+                              .pool = h->pool,
+                              .mode = h->mode,
+                              .inputs = node->inputs,
+                              .in_shape = a->in_shape,
+                              .out_shape = a->call.out_shape,
+                              .x = a->x,
+                              .y = a->y[0],
+                              .dy = a->dy[0],
+                              .dx = a->dx,
+                              .accumulate = overwrite,
+                              .param = a->param,
+                              .param_count = a->param_count,
+                              .grad = a->grad,
+                              .state = a->state,
+                              .save = a->save,
+                              .in_save = a->in_save,
+                              .workspace = h->workspace,
+                              .sums = no_sums};
 }
 
 static ps_status build(ps_hessian *h, const ps_graph *graph) {
@@ -152,11 +175,13 @@ static ps_status build(ps_hessian *h, const ps_graph *graph) {
     return PS_OK;
 }
 
-ps_status ps_hessian_create(const ps_graph *graph, ps_net *net, ps_mode mode, const ps_hessian_source *source, ps_hessian **out) {
+ps_status ps_hessian_create(const ps_graph *graph, ps_net *net, ps_mode mode, const ps_hessian_source *source,
+                            ps_hessian **out) {
     ps_hessian *h = NULL;
     *out = NULL;
     PS_TRY(PS_ALLOC(1, &h, "Hessian"));
-    *h = (ps_hessian){.net = net, .mode = mode, .source = *source, .pool = ps_net_pool(net), .batch = ps_net_batch(net)};
+    *h =
+        (ps_hessian){.net = net, .mode = mode, .source = *source, .pool = ps_net_pool(net), .batch = ps_net_batch(net)};
     ps_status status = build(h, graph);
     if (status == PS_OK) *out = h;
     else ps_hessian_destroy(h);
@@ -197,7 +222,12 @@ size_t ps_hessian_offset(const ps_hessian *hessian, int param) { return hessian-
 /* ---- one product ---- */
 
 static ps_layer_tangent tangent_of(const ps_hessian *h, node_arrays *a) {
-    return (ps_layer_tangent){.x = a->x_dot, .y = a->y[1], .dy = a->dy[1], .dx = a->dx, .param = a->param_dot, .grad = a->grad_dot,
+    return (ps_layer_tangent){.x = a->x_dot,
+                              .y = a->y[1],
+                              .dy = a->dy[1],
+                              .dx = a->dx,
+                              .param = a->param_dot,
+                              .grad = a->grad_dot,
                               .scratch = {h->scratch[0], h->scratch[1]}};
 }
 
@@ -224,7 +254,8 @@ static double run_loss(ps_hessian *h) {
         for (int k = 0; k < c; k++) inner += exp((double)t[k] - top) / sum * (double)t_dot[k];
         for (int k = 0; k < c; k++) {
             double p = exp((double)t[k] - top) / sum;
-            last->dy[1][r * (size_t)c + (size_t)k] = h->label[r] < 0 ? 0.0f : (float)(p * ((double)t_dot[k] - inner) / (double)counted);
+            last->dy[1][r * (size_t)c + (size_t)k] =
+                h->label[r] < 0 ? 0.0f : (float)(p * ((double)t_dot[k] - inner) / (double)counted);
         }
     }
     return counted > 0 ? loss / (double)counted : 0.0;
@@ -254,7 +285,8 @@ static void backward_edges(ps_hessian *h, int i, int which) {
 
 static void run_backward(ps_hessian *h) {
     for (int i = 0; i + 1 < h->graph->count; i++)
-        for (int d = 0; d < 2; d++) ps_vector_fill(h->node[i].dy[d], ps_shape_elements(h->node[i].call.out_shape), 0.0f, h->pool);
+        for (int d = 0; d < 2; d++)
+            ps_vector_fill(h->node[i].dy[d], ps_shape_elements(h->node[i].call.out_shape), 0.0f, h->pool);
     for (int i = h->graph->count - 1; i >= 0; i--)
         for (int which = 0; which < 2; which++) backward_edges(h, i, which);
 }

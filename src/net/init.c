@@ -4,9 +4,10 @@
 #include "core/memory.h"
 #include "net/net.h"
 
-/* PyTorch's Conv and Linear modules start with kaiming_uniform(a = sqrt 5), which is uniform with bound 1 / sqrt(fan_in), for the
- * weight and the same bound for the bias. "he" is He et al. 2015: normal with variance 2 / fan_in, biases zero. An inserted module is
- * what its authors published, which starts as PyTorch's default does, whatever the backbone's scheme. */
+/* PyTorch's Conv and Linear modules start with kaiming_uniform(a = sqrt 5), which is uniform with bound 1 /
+ * sqrt(fan_in), for the weight and the same bound for the bias. "he" is He et al. 2015: normal with variance 2 /
+ * fan_in, biases zero. An inserted module is what its authors published, which starts as PyTorch's default does,
+ * whatever the backbone's scheme. */
 typedef enum { SCHEME_TORCH, SCHEME_HE } scheme;
 
 static float drawn(scheme s, ps_init_kind kind, int fan_in, ps_rng_key key, size_t index) {

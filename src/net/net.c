@@ -28,7 +28,7 @@ struct ps_net {
     ps_units units;
     ps_pool *pool;
     int batch;
-    ps_shape input; /* n = batch */
+    ps_shape input;   /* n = batch */
     ps_mode sum_mode; /* of the passes that add to sums; TRAIN is zero */
     runner *runner;
     ps_layer_sizes *sizes;
@@ -102,7 +102,8 @@ static ps_status plan_layers(ps_net *net) {
         r->call.config = node->config;
         r->call.out_shape = batched(net, node->shape);
         if (node->type->plan != NULL)
-            PS_TRY(node->type->plan(node->config, r->in_shape, node->inputs, r->call.out_shape, threads, &r->call.plan, &net->sizes[i]));
+            PS_TRY(node->type->plan(node->config, r->in_shape, node->inputs, r->call.out_shape, threads, &r->call.plan,
+                                    &net->sizes[i]));
         size_t sums = ps_pointwise_workspace_bytes(ps_shape_positions(r->call.out_shape), node->shape.c);
         size_t input_sums = ps_pointwise_workspace_bytes(ps_shape_positions(r->in_shape[0]), r->in_shape[0].c);
         if (net->sizes[i].workspace_bytes > net->workspace_bytes) net->workspace_bytes = net->sizes[i].workspace_bytes;
@@ -179,7 +180,8 @@ static ps_status build(ps_net *net, const ps_graph *graph) {
     bind(net);
     bind_params(net);
     for (int i = 0; i < net->param_count; i++)
-        for (size_t j = 0; j < net->param[i].count && net->param[i].spec.init == PS_INIT_ONES; j++) net->param[i].value[j] = 1.0f;
+        for (size_t j = 0; j < net->param[i].count && net->param[i].spec.init == PS_INIT_ONES; j++)
+            net->param[i].value[j] = 1.0f;
     return PS_OK;
 }
 
@@ -203,7 +205,8 @@ static void clear_runner(const ps_node *node, runner *r) {
 
 void ps_net_destroy(ps_net *net) {
     if (net == NULL) return;
-    for (int i = 0; net->runner != NULL && i < net->graph->count; i++) clear_runner(&net->graph->node[i], &net->runner[i]);
+    for (int i = 0; net->runner != NULL && i < net->graph->count; i++)
+        clear_runner(&net->graph->node[i], &net->runner[i]);
     for (int i = 0; i < net->param_count; i++) {
         free(net->param[i].name);
         free(net->param[i].file_name);
@@ -262,14 +265,15 @@ static void add_zeros(const ps_net *net, const ps_node *node, const runner *r) {
     ps_shape s = r->call.out_shape;
     /* zeros = rows - nonzero: count downwards in place. */
     for (int c = 0; c < s.c; c++) zeros[c] = -(zeros[c] + (double)ps_shape_positions(s));
-    ps_channel_summarise(r->y, (size_t)s.n, ps_shape_positions(s) / (size_t)s.n, s.c, (ps_channel_sums){.nonzero = zeros}, net->workspace,
-                         net->pool);
+    ps_channel_summarise(r->y, (size_t)s.n, ps_shape_positions(s) / (size_t)s.n, s.c,
+                         (ps_channel_sums){.nonzero = zeros}, net->workspace, net->pool);
     for (int c = 0; c < s.c; c++) zeros[c] = -zeros[c];
 }
 
 static void add_gradient_squares(const ps_net *net, const ps_node *node, const runner *r) {
     double *squares = r->call.sums[PS_SUM_INPUT_GRAD_SQUARES];
-    if (squares == NULL || (node->type->fused_sums & (1u << PS_SUM_INPUT_GRAD_SQUARES)) != 0 || r->dx[0] == NULL) return;
+    if (squares == NULL || (node->type->fused_sums & (1u << PS_SUM_INPUT_GRAD_SQUARES)) != 0 || r->dx[0] == NULL)
+        return;
     ps_shape s = r->in_shape[0];
     ps_channel_sum_squares(r->dx[0], ps_shape_positions(s), s.c, squares, net->workspace, net->pool);
 }
@@ -297,8 +301,8 @@ const float *ps_net_forward(ps_net *net, const float *x, ps_mode mode, ps_rng_ke
 ps_loss ps_net_loss(ps_net *net, const int32_t *label, bool want_gradient) {
     ps_loss loss;
     size_t rows = (size_t)net->batch * ps_net_labels_per_sample(net);
-    double sum = ps_softmax_cross_entropy(net->logits, label, rows, ps_net_classes(net), want_gradient ? net->dlogits : NULL, &loss.correct,
-                                          &loss.counted, net->pool);
+    double sum = ps_softmax_cross_entropy(net->logits, label, rows, ps_net_classes(net),
+                                          want_gradient ? net->dlogits : NULL, &loss.correct, &loss.counted, net->pool);
     loss.loss = loss.counted > 0 ? sum / (double)loss.counted : 0.0;
     return loss;
 }
@@ -314,7 +318,8 @@ void ps_net_backward(ps_net *net) {
 }
 
 void ps_net_backward_from(ps_net *net, const float *dlogits) {
-    memcpy(net->dlogits, dlogits, ps_shape_elements(net->runner[net->graph->count - 1].call.out_shape) * sizeof *dlogits);
+    memcpy(net->dlogits, dlogits,
+           ps_shape_elements(net->runner[net->graph->count - 1].call.out_shape) * sizeof *dlogits);
     ps_net_backward(net);
 }
 

@@ -1,7 +1,7 @@
 /* A network that runs: a fused graph with memory, parameters and gradients for one batch size.
  *
- * The memory plan is made once: outputs, gradients and saves are intervals on the time line of a step (forward, then backward
- * in reverse) and share one block where they do not live at the same time. Nothing allocates afterwards.
+ * The memory plan is made once: outputs, gradients and saves are intervals on the time line of a step (forward, then
+ * backward in reverse) and share one block where they do not live at the same time. Nothing allocates afterwards.
  * Everything is a pure function of (graph, parameters, batch): bit-identical for any number of threads, with or without
  * requested sums and hooks. */
 #ifndef PS_NET_NET_H
@@ -12,11 +12,11 @@
 typedef struct ps_net ps_net;
 
 typedef struct {
-    char *name;       /* "conv1.0.weight": node name + "." + suffix */
-    char *file_name;  /* the same in PyTorch files of the public code */
-    int node;         /* in the net's (fused) graph */
-    bool module;      /* belongs to an inserted module */
-    bool learned;     /* false: a state (running statistics) without gradient */
+    char *name;      /* "conv1.0.weight": node name + "." + suffix */
+    char *file_name; /* the same in PyTorch files of the public code */
+    int node;        /* in the net's (fused) graph */
+    bool module;     /* belongs to an inserted module */
+    bool learned;    /* false: a state (running statistics) without gradient */
     ps_param_spec spec;
     size_t count, row_length; /* count = rows * row_length */
     float *value, *grad;      /* grad NULL for states; owned by the net */
@@ -30,7 +30,7 @@ const ps_graph *ps_net_graph(const ps_net *net); /* the fused one: node numbers 
 const ps_units *ps_net_units(const ps_net *net); /* units of that graph */
 ps_pool *ps_net_pool(const ps_net *net);
 int ps_net_batch(const ps_net *net);
-int ps_net_classes(const ps_net *net);            /* channels of the last node */
+int ps_net_classes(const ps_net *net);              /* channels of the last node */
 size_t ps_net_labels_per_sample(const ps_net *net); /* positions of the last node: 1 for classification */
 /* Learned parameters first (graph order), then states. */
 int ps_net_param_count(const ps_net *net);
@@ -45,10 +45,12 @@ typedef struct {
 } ps_net_memory;
 ps_net_memory ps_net_memory_use(const ps_net *net);
 
-/* Starting weights: "torch" (PyTorch's default of the same modules: uniform with bound 1/sqrt(fan_in), weights and biases) or
- * "he" (normal, variance 2 / fan_in; biases zero; inserted modules start as "torch" all the same, as published). Drawn per (seed, parameter name): arms share the backbone's. */
+/* Starting weights: "torch" (PyTorch's default of the same modules: uniform with bound 1/sqrt(fan_in), weights and
+ * biases) or "he" (normal, variance 2 / fan_in; biases zero; inserted modules start as "torch" all the same, as
+ * published). Drawn per (seed, parameter name): arms share the backbone's. */
 ps_status ps_net_init(ps_net *net, const char *scheme, uint64_t seed);
-/* One row (node) of a parameter as at a start, drawn per (seed, parameter name, draw): other draws give other weights. */
+/* One row (node) of a parameter as at a start, drawn per (seed, parameter name, draw): other draws give other
+ * weights. */
 ps_status ps_net_init_row(ps_net *net, const char *scheme, uint64_t seed, uint64_t draw, int param, int row);
 
 /* Called after each node of a forward pass with its output (n = batch). */
@@ -59,10 +61,10 @@ typedef struct {
 
 /* x [batch][d][h][w][c]. Returns the logits, valid until the next pass. hook may be NULL. key: dropout's randomness. */
 const float *ps_net_forward(ps_net *net, const float *x, ps_mode mode, ps_rng_key key, const ps_net_hook *hook);
-/* Loss of the latest forward pass against label [batch * labels_per_sample] (negative: ignored): mean natural-log cross-entropy.
- * Keeps dL/dlogits for backward when want_gradient. */
+/* Loss of the latest forward pass against label [batch * labels_per_sample] (negative: ignored): mean natural-log
+ * cross-entropy. Keeps dL/dlogits for backward when want_gradient. */
 typedef struct {
-    double loss;             /* mean over counted rows; 0 where none counts */
+    double loss; /* mean over counted rows; 0 where none counts */
     size_t correct, counted;
 } ps_loss;
 ps_loss ps_net_loss(ps_net *net, const int32_t *label, bool want_gradient);
@@ -71,10 +73,12 @@ void ps_net_backward(ps_net *net);
 /* The same from a given dL/dlogits. */
 void ps_net_backward_from(ps_net *net, const float *dlogits);
 
-/* Asks that `sum` be added up at `node` in every following TRAIN-mode (or see ps_net_sum_in) forward / backward pass. Where a layer does not do it itself,
- * the net adds a pass. Returns the accumulator: double[channels of the node's output], owned by the net, zeroed by the caller. */
+/* Asks that `sum` be added up at `node` in every following TRAIN-mode (or see ps_net_sum_in) forward / backward pass.
+ * Where a layer does not do it itself, the net adds a pass. Returns the accumulator: double[channels of the node's
+ * output], owned by the net, zeroed by the caller. */
 ps_status ps_net_request_sum(ps_net *net, int node, ps_sum sum, double **accumulator);
-/* Adds sums up in passes of this mode and in no others (at first: TRAIN). PROBE: what one batch does without dropout. */
+/* Adds sums up in passes of this mode and in no others (at first: TRAIN). PROBE: what one batch does without
+ * dropout. */
 void ps_net_sum_in(ps_net *net, ps_mode mode);
 
 #endif

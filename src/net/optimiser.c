@@ -45,16 +45,19 @@ ps_status ps_optimiser_check(const ps_optimiser_options *o) {
     PS_TRY(check_range("warm-up steps", o->warmup, 0, 1e9));
     if (o->nesterov && (!is(o->name, "sgd") || o->momentum == 0))
         return ps_fail(PS_ERR_USAGE, "Nesterov needs sgd with a momentum above 0; set momentum or leave nesterov out");
-    for (int i = 0; i < o->milestone_count; i++) PS_TRY(check_range("a milestone (share of all steps)", o->milestones[i], 0, 1));
+    for (int i = 0; i < o->milestone_count; i++)
+        PS_TRY(check_range("a milestone (share of all steps)", o->milestones[i], 0, 1));
     for (int i = 1; i < o->milestone_count; i++)
         if (!(o->milestones[i] > o->milestones[i - 1]))
-            return ps_fail(PS_ERR_USAGE, "milestones must rise: %g stands behind %g", o->milestones[i], o->milestones[i - 1]);
+            return ps_fail(PS_ERR_USAGE, "milestones must rise: %g stands behind %g", o->milestones[i],
+                           o->milestones[i - 1]);
     return PS_OK;
 }
 
 double ps_optimiser_lr(const ps_optimiser_options *o, uint64_t step, uint64_t steps) {
     double lr = o->lr, share = steps > 0 ? (double)step / (double)steps : 0.0;
-    if (is(o->schedule, "cosine")) lr *= 0.5 * (1.0 + cos(3.14159265358979323846 * share)); /* Loshchilov & Hutter 2017, no restart */
+    if (is(o->schedule, "cosine"))
+        lr *= 0.5 * (1.0 + cos(3.14159265358979323846 * share)); /* Loshchilov & Hutter 2017, no restart */
     if (is(o->schedule, "step"))
         for (int i = 0; i < o->milestone_count; i++) lr *= share >= o->milestones[i] ? o->step_factor : 1.0;
     if (o->warmup > 0 && step < (uint64_t)o->warmup) lr *= (double)(step + 1) / (double)o->warmup;
@@ -72,7 +75,8 @@ ps_status ps_optimiser_create(ps_net *net, const ps_optimiser_options *options, 
     optimiser->net = net;
     optimiser->options = options;
     optimiser->sgd = is(options->name, "sgd");
-    while (optimiser->count < ps_net_param_count(net) && ps_net_param(net, optimiser->count)->learned) optimiser->count++;
+    while (optimiser->count < ps_net_param_count(net) && ps_net_param(net, optimiser->count)->learned)
+        optimiser->count++;
     PS_TRY_CLEANUP(PS_ALLOC((size_t)optimiser->count, &optimiser->slot, "optimiser"));
     for (int i = 0; i < optimiser->count; i++) {
         slot *s = &optimiser->slot[i];
@@ -164,7 +168,8 @@ void ps_optimiser_forget_row(ps_optimiser *optimiser, int param, int row) {
 /* ---- accounting ---- */
 
 ps_status ps_optimiser_track(ps_optimiser *optimiser, int param) {
-    if (param < 0 || param >= optimiser->count) return ps_fail(PS_ERR_INTERNAL, "parameter %d is not learned, so it cannot be tracked", param);
+    if (param < 0 || param >= optimiser->count)
+        return ps_fail(PS_ERR_INTERNAL, "parameter %d is not learned, so it cannot be tracked", param);
     slot *s = &optimiser->slot[param];
     if (s->account != NULL) return PS_OK;
     return ps_update_account_create((size_t)s->param->spec.rows, s->param->row_length, optimiser->sgd, &s->account);
@@ -178,7 +183,8 @@ void ps_optimiser_begin_window(ps_optimiser *optimiser) {
     for (int i = 0; i < optimiser->count; i++) {
         slot *s = &optimiser->slot[i];
         if (s->account != NULL)
-            ps_update_account_begin(s->account, s->param->value, optimiser->sgd ? s->first : NULL, ps_net_pool(optimiser->net));
+            ps_update_account_begin(s->account, s->param->value, optimiser->sgd ? s->first : NULL,
+                                    ps_net_pool(optimiser->net));
     }
 }
 

@@ -1,6 +1,6 @@
-/* Optimisers, schedules and clipping, in PyTorch's order: the clip coefficient scales the loss gradient, then decay is added.
- * SGD: B <- mu B + (c g + lambda w), w <- w - lr B (Nesterov: lr ((c g + lambda w) + mu B)). AdamW: Loshchilov & Hutter 2019.
- * Accounting of updates per row (node) is kernels/update.h; it never changes what is updated. */
+/* Optimisers, schedules and clipping, in PyTorch's order: the clip coefficient scales the loss gradient, then decay is
+ * added. SGD: B <- mu B + (c g + lambda w), w <- w - lr B (Nesterov: lr ((c g + lambda w) + mu B)). AdamW: Loshchilov &
+ * Hutter 2019. Accounting of updates per row (node) is kernels/update.h; it never changes what is updated. */
 #ifndef PS_NET_OPTIMISER_H
 #define PS_NET_OPTIMISER_H
 
@@ -8,16 +8,16 @@
 #include "net/net.h"
 
 typedef struct {
-    const char *name;        /* "sgd" or "adamw" */
+    const char *name; /* "sgd" or "adamw" */
     double lr, momentum, weight_decay;
     bool nesterov;
     double beta1, beta2, eps;
-    double clip;             /* largest gradient norm, backbone and modules apart; 0: no clipping */
-    const char *schedule;    /* "constant", "step", "cosine" */
-    double step_factor;      /* step: multiplied at each milestone */
+    double clip;              /* largest gradient norm, backbone and modules apart; 0: no clipping */
+    const char *schedule;     /* "constant", "step", "cosine" */
+    double step_factor;       /* step: multiplied at each milestone */
     const double *milestones; /* shares of all steps in (0, 1), e.g. 0.3 0.6 0.8 */
     int milestone_count;
-    int warmup;              /* steps of linear warm-up from lr / warmup */
+    int warmup; /* steps of linear warm-up from lr / warmup */
 } ps_optimiser_options;
 
 ps_status ps_optimiser_check(const ps_optimiser_options *options);
@@ -33,12 +33,13 @@ typedef struct {
     double lr;
     double grad_norm, grad_norm_module; /* before clipping */
     double clip, clip_module;           /* factors applied */
-    bool finite;                        /* false: a gradient is NaN or infinite; the step is taken all the same, as PyTorch
+    bool finite; /* false: a gradient is NaN or infinite; the step is taken all the same, as PyTorch
                                            does, so the weights show it and the run ends as diverged */
 } ps_update_report;
 ps_update_report ps_optimiser_step(ps_optimiser *optimiser, uint64_t step, uint64_t steps);
 
-/* Between windows: one row's momentum (AdamW: both moments) is zero, as at the start. Parameters without gradient have none. */
+/* Between windows: one row's momentum (AdamW: both moments) is zero, as at the start. Parameters without gradient have
+ * none. */
 void ps_optimiser_forget_row(ps_optimiser *optimiser, int param, int row);
 
 /* Accounting of one parameter's updates per row, from now on (NULL where it is not tracked). */

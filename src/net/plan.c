@@ -15,7 +15,7 @@ typedef struct {
     const ps_graph *graph;
     interval *array; /* outputs [0, N), gradients [N, 2N), saves [2N, 3N) */
     int nodes;
-    int *consumers;  /* how many inputs read each node */
+    int *consumers; /* how many inputs read each node */
 } planner;
 
 static int backward_time(const planner *p, int node) { return 2 * p->nodes - node; }
@@ -54,7 +54,8 @@ static void merge(planner *p, int into, int from) {
     b->owner = into;
 }
 
-/* An in-place node writes over its input when nobody else reads that input and its producer does not need it in backward. */
+/* An in-place node writes over its input when nobody else reads that input and its producer does not need it in
+ * backward. */
 static void share_in_place(planner *p) {
     for (int i = 0; i < p->nodes; i++) {
         const ps_node *node = &p->graph->node[i];
@@ -152,8 +153,9 @@ ps_status ps_memory_plan_create(const ps_graph *graph, int batch, const ps_layer
     set_intervals(&p, batch, sizes);
     for (int i = 0; i + 1 < graph->count; i++)
         if (p.consumers[i] == 0)
-            PS_TRY_CLEANUP(ps_fail(PS_ERR_INPUT, "network %s: nothing reads the output of node \"%s\"; remove it or use it", graph->name,
-                                   graph->node[i].name));
+            PS_TRY_CLEANUP(ps_fail(PS_ERR_INPUT,
+                                   "network %s: nothing reads the output of node \"%s\"; remove it or use it",
+                                   graph->name, graph->node[i].name));
     share_in_place(&p);
     PS_TRY_CLEANUP(place(&p, &out->block_bytes));
     for (int i = 0; i < graph->count; i++)

@@ -1,9 +1,10 @@
 /* The memory plan: which interval of a step every array lives in, and where in one shared block it lies.
  *
- * Time of a step with N nodes: forward of node i at i, the loss at N, backward of node i at 2 N - i. An output lives from its
- * forward to the last reader (a consumer's forward, or backward where the type needs its input or output); a gradient from the
- * first consumer's backward to the node's own; a save from forward to backward. Arrays whose intervals do not meet may overlap;
- * offsets are given greedily, largest array first. In-place nodes share their input's array. */
+ * Time of a step with N nodes: forward of node i at i, the loss at N, backward of node i at 2 N - i. An output lives
+ * from its forward to the last reader (a consumer's forward, or backward where the type needs its input or output); a
+ * gradient from the first consumer's backward to the node's own; a save from forward to backward. Arrays whose
+ * intervals do not meet may overlap; offsets are given greedily, largest array first. In-place nodes share their
+ * input's array. */
 #ifndef PS_NET_PLAN_H
 #define PS_NET_PLAN_H
 
@@ -16,7 +17,7 @@ typedef struct {
 #define PS_PLAN_NONE ((size_t)-1)
 
 typedef struct {
-    ps_plan_node *node;  /* one per node of the graph */
+    ps_plan_node *node; /* one per node of the graph */
     size_t block_bytes;
 } ps_memory_plan;
 

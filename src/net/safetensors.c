@@ -19,9 +19,9 @@ static const struct {
     const char *name;
     uint64_t size_bytes;
     number_type type;
-} number_types[] = {{"F32", 4, F32},   {"F64", 8, F64},   {"F16", 2, F16},   {"BF16", 2, BF16}, {"I64", 8, OTHER}, {"I32", 4, OTHER},
-                    {"I16", 2, OTHER}, {"I8", 1, OTHER},  {"U64", 8, OTHER}, {"U32", 4, OTHER}, {"U16", 2, OTHER}, {"U8", 1, OTHER},
-                    {"BOOL", 1, OTHER}};
+} number_types[] = {{"F32", 4, F32},   {"F64", 8, F64},   {"F16", 2, F16},   {"BF16", 2, BF16}, {"I64", 8, OTHER},
+                    {"I32", 4, OTHER}, {"I16", 2, OTHER}, {"I8", 1, OTHER},  {"U64", 8, OTHER}, {"U32", 4, OTHER},
+                    {"U16", 2, OTHER}, {"U8", 1, OTHER},  {"BOOL", 1, OTHER}};
 enum { NUMBER_TYPES = sizeof number_types / sizeof *number_types };
 
 typedef struct {
@@ -53,16 +53,19 @@ static bool whole_number(const cJSON *item, uint64_t *value) {
 
 static ps_status parse_shape(const char *path, const cJSON *entry, tensor *t) {
     const cJSON *shape = cJSON_GetObjectItemCaseSensitive(entry, "shape"), *item;
-    if (!cJSON_IsArray(shape)) return ps_fail(PS_ERR_INPUT, "%s: tensor \"%.200s\" has no \"shape\" array", path, t->name);
+    if (!cJSON_IsArray(shape))
+        return ps_fail(PS_ERR_INPUT, "%s: tensor \"%.200s\" has no \"shape\" array", path, t->name);
     t->count = 1;
     cJSON_ArrayForEach(item, shape) {
         uint64_t side;
         if (t->rank == MOST_DIMS)
             return ps_fail(PS_ERR_INPUT, "%s: tensor \"%.200s\" has more than %d dimensions", path, t->name, MOST_DIMS);
         if (!whole_number(item, &side))
-            return ps_fail(PS_ERR_INPUT, "%s: tensor \"%.200s\" has a dimension that is no whole number", path, t->name);
+            return ps_fail(PS_ERR_INPUT, "%s: tensor \"%.200s\" has a dimension that is no whole number", path,
+                           t->name);
         if (side != 0 && t->count > (UINT64_MAX >> 4) / side)
-            return ps_fail(PS_ERR_INPUT, "%s: tensor \"%.200s\" claims more elements than any file holds", path, t->name);
+            return ps_fail(PS_ERR_INPUT, "%s: tensor \"%.200s\" claims more elements than any file holds", path,
+                           t->name);
         t->dims[t->rank++] = (int64_t)side;
         t->count *= side;
     }
@@ -73,21 +76,26 @@ static ps_status parse_offsets(const ps_tensor_file *file, const cJSON *entry, t
     const cJSON *offsets = cJSON_GetObjectItemCaseSensitive(entry, "data_offsets");
     const cJSON *first = cJSON_IsArray(offsets) ? offsets->child : NULL;
     const cJSON *second = first != NULL ? first->next : NULL;
-    if (second == NULL || second->next != NULL || !whole_number(first, &t->begin) || !whole_number(second, &t->end) || t->begin > t->end)
-        return ps_fail(PS_ERR_INPUT, "%s: tensor \"%.200s\" has no valid \"data_offsets\" [begin, end]", file->path, t->name);
+    if (second == NULL || second->next != NULL || !whole_number(first, &t->begin) || !whole_number(second, &t->end) ||
+        t->begin > t->end)
+        return ps_fail(PS_ERR_INPUT, "%s: tensor \"%.200s\" has no valid \"data_offsets\" [begin, end]", file->path,
+                       t->name);
     if (t->end > file->data_bytes)
-        return ps_fail(PS_ERR_INPUT, "%s: tensor \"%.200s\" ends at byte %llu of the data, but the file has only %llu; is it cut short?",
-                       file->path, t->name, (unsigned long long)t->end, (unsigned long long)file->data_bytes);
+        return ps_fail(
+            PS_ERR_INPUT,
+            "%s: tensor \"%.200s\" ends at byte %llu of the data, but the file has only %llu; is it cut short?",
+            file->path, t->name, (unsigned long long)t->end, (unsigned long long)file->data_bytes);
     uint64_t size = number_types[t->type].size_bytes * t->count;
     if (t->end - t->begin != size)
-        return ps_fail(PS_ERR_INPUT, "%s: tensor \"%.200s\" has %llu bytes of data where its shape and type need %llu", file->path, t->name,
-                       (unsigned long long)(t->end - t->begin), (unsigned long long)size);
+        return ps_fail(PS_ERR_INPUT, "%s: tensor \"%.200s\" has %llu bytes of data where its shape and type need %llu",
+                       file->path, t->name, (unsigned long long)(t->end - t->begin), (unsigned long long)size);
     return PS_OK;
 }
 
 static ps_status parse_tensor(const ps_tensor_file *file, const cJSON *entry, tensor *t) {
     t->name = entry->string;
-    if (!cJSON_IsObject(entry)) return ps_fail(PS_ERR_INPUT, "%s: the entry \"%.200s\" is no object", file->path, t->name);
+    if (!cJSON_IsObject(entry))
+        return ps_fail(PS_ERR_INPUT, "%s: the entry \"%.200s\" is no object", file->path, t->name);
     const cJSON *dtype = cJSON_GetObjectItemCaseSensitive(entry, "dtype");
     for (t->type = 0; t->type < NUMBER_TYPES; t->type++)
         if (cJSON_IsString(dtype) && strcmp(dtype->valuestring, number_types[t->type].name) == 0) break;
@@ -104,7 +112,9 @@ static int by_begin(const void *a, const void *b) {
     return x->end < y->end ? -1 : x->end > y->end;
 }
 
-static int by_name(const void *a, const void *b) { return strcmp(((const tensor *)a)->name, ((const tensor *)b)->name); }
+static int by_name(const void *a, const void *b) {
+    return strcmp(((const tensor *)a)->name, ((const tensor *)b)->name);
+}
 
 static ps_status check_overlaps(const ps_tensor_file *file) {
     const tensor **order;
@@ -114,8 +124,8 @@ static ps_status check_overlaps(const ps_tensor_file *file) {
     if (file->count > 0) qsort(order, (size_t)file->count, sizeof *order, by_begin);
     for (int i = 1; i < file->count && status == PS_OK; i++)
         if (order[i]->begin < order[i - 1]->end)
-            status = ps_fail(PS_ERR_INPUT, "%s: the data of tensors \"%.200s\" and \"%.200s\" overlap", file->path, order[i - 1]->name,
-                             order[i]->name);
+            status = ps_fail(PS_ERR_INPUT, "%s: the data of tensors \"%.200s\" and \"%.200s\" overlap", file->path,
+                             order[i - 1]->name, order[i]->name);
     ps_free(order);
     return status;
 }
@@ -123,8 +133,8 @@ static ps_status check_overlaps(const ps_tensor_file *file) {
 static ps_status check_metadata(const ps_tensor_file *file, const cJSON *metadata) {
     const cJSON *item;
     if (!cJSON_IsObject(metadata)) return ps_fail(PS_ERR_INPUT, "%s: \"__metadata__\" is no object", file->path);
-    cJSON_ArrayForEach(item, metadata) if (!cJSON_IsString(item))
-        return ps_fail(PS_ERR_INPUT, "%s: \"__metadata__\" holds \"%.200s\", which is no text", file->path, item->string);
+    cJSON_ArrayForEach(item, metadata) if (!cJSON_IsString(item)) return ps_fail(
+        PS_ERR_INPUT, "%s: \"__metadata__\" holds \"%.200s\", which is no text", file->path, item->string);
     return PS_OK;
 }
 
@@ -158,7 +168,8 @@ static ps_status read_header(ps_tensor_file *file, uint64_t file_bytes) {
         return ps_fail(PS_ERR_INPUT, "%s: is too short for a safetensors file", file->path);
     for (int i = 7; i >= 0; i--) length = length << 8 | length_bytes[i];
     if (length > largest_header || length > file_bytes - 8)
-        return ps_fail(PS_ERR_INPUT, "%s: claims a header of %llu bytes in a file of %llu; it is no safetensors file, or cut short",
+        return ps_fail(PS_ERR_INPUT,
+                       "%s: claims a header of %llu bytes in a file of %llu; it is no safetensors file, or cut short",
                        file->path, (unsigned long long)length, (unsigned long long)file_bytes);
     file->data_start = 8 + length;
     file->data_bytes = file_bytes - file->data_start;
@@ -261,11 +272,12 @@ ps_status ps_tensor_file_read_float(const ps_tensor_file *file, int index, float
     const tensor *t = &file->tensors[index];
     const char *type_name = number_types[t->type].name;
     if (number_types[t->type].type == OTHER)
-        return ps_fail(PS_ERR_INPUT, "%s: tensor \"%.200s\" holds %s numbers; only F32, F64, F16 and BF16 can be read as weights",
+        return ps_fail(PS_ERR_INPUT,
+                       "%s: tensor \"%.200s\" holds %s numbers; only F32, F64, F16 and BF16 can be read as weights",
                        file->path, t->name, type_name);
     if (t->count != count)
-        return ps_fail(PS_ERR_INPUT, "%s: tensor \"%.200s\" has %llu elements where %zu are needed", file->path, t->name,
-                       (unsigned long long)t->count, count);
+        return ps_fail(PS_ERR_INPUT, "%s: tensor \"%.200s\" has %llu elements where %zu are needed", file->path,
+                       t->name, (unsigned long long)t->count, count);
     if (fseeko(file->stream, (off_t)(file->data_start + t->begin), SEEK_SET) != 0)
         return ps_fail(PS_ERR_IO, "%s: tensor \"%.200s\" could not be reached in the file", file->path, t->name);
     unsigned char chunk[CHUNK_BYTES];
@@ -315,11 +327,14 @@ ps_status ps_tensor_writer_metadata(ps_tensor_writer *writer, const char *key, c
     return PS_OK;
 }
 
-ps_status ps_tensor_writer_add(ps_tensor_writer *writer, const char *name, int rank, const int64_t *dims, const float *data) {
+ps_status ps_tensor_writer_add(ps_tensor_writer *writer, const char *name, int rank, const int64_t *dims,
+                               const float *data) {
     if (rank < 0 || rank > MOST_DIMS)
-        return ps_fail(PS_ERR_INTERNAL, "weights file: tensor \"%s\" has rank %d; the most is %d", name, rank, MOST_DIMS);
+        return ps_fail(PS_ERR_INTERNAL, "weights file: tensor \"%s\" has rank %d; the most is %d", name, rank,
+                       MOST_DIMS);
     if (strcmp(name, "__metadata__") == 0)
-        return ps_fail(PS_ERR_INPUT, "weights file: no tensor can be named \"__metadata__\", which the format keeps for itself");
+        return ps_fail(PS_ERR_INPUT,
+                       "weights file: no tensor can be named \"__metadata__\", which the format keeps for itself");
     for (int i = 0; i < writer->count; i++)
         if (strcmp(writer->tensor[i].name, name) == 0)
             return ps_fail(PS_ERR_INPUT, "weights file: two tensors are named \"%s\"", name);

@@ -24,12 +24,14 @@ ps_status ps_tensor_file_read_float(const ps_tensor_file *file, int index, float
 /* Value of a key of "__metadata__", or NULL; borrowed. */
 const char *ps_tensor_file_metadata(const ps_tensor_file *file, const char *key);
 
-/* Writing: add what is to be written (names copied, data borrowed until finish), then finish writes the file in one step. */
+/* Writing: add what is to be written (names copied, data borrowed until finish), then finish writes the file in one
+ * step. */
 typedef struct ps_tensor_writer ps_tensor_writer;
 ps_status ps_tensor_writer_create(ps_tensor_writer **out);
 void ps_tensor_writer_destroy(ps_tensor_writer *writer);
 ps_status ps_tensor_writer_metadata(ps_tensor_writer *writer, const char *key, const char *value);
-ps_status ps_tensor_writer_add(ps_tensor_writer *writer, const char *name, int rank, const int64_t *dims, const float *data);
+ps_status ps_tensor_writer_add(ps_tensor_writer *writer, const char *name, int rank, const int64_t *dims,
+                               const float *data);
 ps_status ps_tensor_writer_finish(ps_tensor_writer *writer, const char *path);
 
 #endif

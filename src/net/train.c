@@ -90,7 +90,9 @@ static ps_status run_window(loop *l, uint64_t first, uint64_t last) {
     return call_end_window(l, first, last);
 }
 
-static bool hopeless(const loop *l) { return l->broken_steps >= HOPELESS_WINDOWS * l->options->window || !weights_finite(l->net); }
+static bool hopeless(const loop *l) {
+    return l->broken_steps >= HOPELESS_WINDOWS * l->options->window || !weights_finite(l->net);
+}
 
 static ps_status run(loop *l, uint64_t *diverged_at) {
     const ps_train_options *o = l->options;
@@ -105,17 +107,23 @@ static ps_status run(loop *l, uint64_t *diverged_at) {
         first = last + 1;
         if (hopeless(l)) *diverged_at = last;
         else if (o->stop != NULL && *o->stop != 0 && first < o->steps)
-            return ps_fail(PS_ERR_STOPPED, "stopped after step %llu of %llu", (unsigned long long)last, (unsigned long long)o->steps);
+            return ps_fail(PS_ERR_STOPPED, "stopped after step %llu of %llu", (unsigned long long)last,
+                           (unsigned long long)o->steps);
     }
     return call_end(l, first, *diverged_at != UINT64_MAX);
 }
 
 ps_status ps_train_run(ps_net *net, ps_optimiser *optimiser, const ps_train_options *options, uint64_t *diverged_at) {
-    loop l = {.net = net, .optimiser = optimiser, .options = options, .dropout = ps_rng_key_of(options->seed, "dropout"), .broken_steps = options->broken_steps};
+    loop l = {.net = net,
+              .optimiser = optimiser,
+              .options = options,
+              .dropout = ps_rng_key_of(options->seed, "dropout"),
+              .broken_steps = options->broken_steps};
     ps_status status = PS_OK;
     *diverged_at = UINT64_MAX;
     if (options->window < 1 || (options->start % options->window != 0 && options->start != options->steps))
-        return ps_fail(PS_ERR_USAGE, "a window must be at least one step, and training starts at a window's first step");
+        return ps_fail(PS_ERR_USAGE,
+                       "a window must be at least one step, and training starts at a window's first step");
     size_t batch = (size_t)ps_net_batch(net);
     PS_TRY_CLEANUP(PS_ALLOC(batch * ps_shape_elements(ps_net_graph(net)->input), &l.x, "training batch"));
     PS_TRY_CLEANUP(PS_ALLOC(batch * ps_net_labels_per_sample(net), &l.label, "training batch"));

@@ -1,12 +1,12 @@
-/* The training loop: steps, windows, probing times, evaluation, checkpoints, stopping. It knows nothing of what is recorded:
- * instruments attach through ps_train_hooks. */
+/* The training loop: steps, windows, probing times, evaluation, checkpoints, stopping. It knows nothing of what is
+ * recorded: instruments attach through ps_train_hooks. */
 #ifndef PS_NET_TRAIN_H
 #define PS_NET_TRAIN_H
 
 #include "net/checkpoint.h"
 
 typedef struct {
-    uint64_t step;        /* of this batch, from 0 */
+    uint64_t step; /* of this batch, from 0 */
     ps_loss loss;
     ps_update_report update;
     uint64_t step_ns;
@@ -21,8 +21,8 @@ typedef struct {
 /* Any member may be NULL. Failures stop the run. All run between steps, on the loop's thread. */
 typedef struct {
     void *self;
-    ps_status (*begin)(void *self, uint64_t step);                   /* once, before the first step of this session */
-    ps_status (*after_backward)(void *self, uint64_t step);          /* gradients are there, weights not yet updated */
+    ps_status (*begin)(void *self, uint64_t step);          /* once, before the first step of this session */
+    ps_status (*after_backward)(void *self, uint64_t step); /* gradients are there, weights not yet updated */
     ps_status (*after_step)(void *self, const ps_train_step *step);
     ps_status (*end_window)(void *self, uint64_t first, uint64_t last); /* steps first..last are done */
     ps_status (*end)(void *self, uint64_t steps, bool diverged);
@@ -30,16 +30,16 @@ typedef struct {
 
 typedef struct {
     uint64_t steps, window, seed;
-    uint64_t start;               /* first step of this session: 0, or where a checkpoint stood */
-    uint64_t broken_steps;        /* how many steps in a row before it had a loss or gradient that was not finite */
+    uint64_t start;        /* first step of this session: 0, or where a checkpoint stood */
+    uint64_t broken_steps; /* how many steps in a row before it had a loss or gradient that was not finite */
     ps_train_source source;
-    const ps_train_hooks *hooks;  /* hook_count sets, called in order */
+    const ps_train_hooks *hooks; /* hook_count sets, called in order */
     int hook_count;
-    volatile const int *stop;     /* non-zero: finish the window, then return PS_ERR_STOPPED; may be NULL */
+    volatile const int *stop; /* non-zero: finish the window, then return PS_ERR_STOPPED; may be NULL */
 } ps_train_options;
 
-/* Runs from start to steps. A loss or gradient that is not finite, three windows long, or weights that are not finite end the run as
- * diverged (that is a result, not an error). *diverged_at: the step, or UINT64_MAX. */
+/* Runs from start to steps. A loss or gradient that is not finite, three windows long, or weights that are not finite
+ * end the run as diverged (that is a result, not an error). *diverged_at: the step, or UINT64_MAX. */
 ps_status ps_train_run(ps_net *net, ps_optimiser *optimiser, const ps_train_options *options, uint64_t *diverged_at);
 
 #endif

@@ -5,7 +5,7 @@
 #include "probe/quantity.h"
 
 #define PS_STEP_QUANTITY(name, unit, description)
-#define PS_QUANTITY(name, unit, per, record, instrument, description) \
+#define PS_QUANTITY(name, unit, per, record, instrument, description)                       \
     bool ps_quantity_##name(const ps_probe_layer *layer, const double *state, double *out); \
     extern const ps_instrument ps_instrument_##instrument;
 #include "probe/quantity_list.def"

@@ -12,15 +12,15 @@
 
 typedef enum { BIAS, WEIGHTS_IN, WEIGHTS_OUT, GAMMA, NEAR_MISS, UPSTREAM, OVERLAP, DEPENDENT, CAUSES } cause;
 
-static const char *const cause_name[CAUSES] = {"bias", "weights-in", "weights-out", "gamma", "near-miss", "upstream", "overlap",
-                                               "dependent"};
+static const char *const cause_name[CAUSES] = {"bias",      "weights-in", "weights-out", "gamma",
+                                               "near-miss", "upstream",   "overlap",     "dependent"};
 
 enum { MAX_DEALT = 16 };
 
 /* One planting as its text says. */
 typedef struct {
     double share, value, noise;
-    int count;       /* -1: share */
+    int count; /* -1: share */
     cause dealt[MAX_DEALT];
     int dealt_count;
     uint64_t seed;
@@ -52,7 +52,9 @@ static ps_status parse_cause(const char *text, cause *out) {
             *out = (cause)i;
             return PS_OK;
         }
-    return ps_fail(PS_ERR_USAGE, "--plant: unknown cause \"%s\"; known: bias, weights-in, weights-out, gamma, upstream, overlap, dependent, near-miss",
+    return ps_fail(PS_ERR_USAGE,
+                   "--plant: unknown cause \"%s\"; known: bias, weights-in, weights-out, gamma, upstream, overlap, "
+                   "dependent, near-miss",
                    text);
 }
 
@@ -81,9 +83,11 @@ static ps_status parse_item(char *item, plan *p) {
         return PS_OK;
     }
     if (strcmp(item, "count") != 0 && strcmp(item, "seed") != 0)
-        return ps_fail(PS_ERR_USAGE, "--plant: unknown key \"%s\"; known: share, count, cause, seed, layers, value, noise", item);
+        return ps_fail(PS_ERR_USAGE,
+                       "--plant: unknown key \"%s\"; known: share, count, cause, seed, layers, value, noise", item);
     PS_TRY(parse_number(item, text, 0, item[0] == 'c' ? 1e6 : 9e15, &number));
-    if (number != floor(number)) return ps_fail(PS_ERR_USAGE, "--plant: %s must be a whole number, not \"%s\"", item, text);
+    if (number != floor(number))
+        return ps_fail(PS_ERR_USAGE, "--plant: %s must be a whole number, not \"%s\"", item, text);
     if (item[0] == 'c') p->count = (int)number;
     else p->seed = (uint64_t)number;
     return PS_OK;
@@ -113,7 +117,8 @@ static void shut(float *vector, int c) {
 /* Nothing but a constant comes in: gate and, behind a normalisation that makes it zero, beta must not open for it. */
 static void shut_constant(const field *f, const ps_unit *unit, int c) {
     float *bias = param_value(f, unit->source_node, "bias"), *beta = param_value(f, unit->norm_node, "bias");
-    /* With a normalisation the bias goes: a constant and its mean may differ by a rounding, which the normalisation would blow up. */
+    /* With a normalisation the bias goes: a constant and its mean may differ by a rounding, which the normalisation
+     * would blow up. */
     if (bias != NULL && beta != NULL) bias[c] = 0;
     shut(bias, c);
     shut(beta, c);
@@ -166,14 +171,14 @@ static bool all_feeds_can_die(const field *f, const ps_unit *unit) {
 
 static bool can_take(const field *f, const ps_unit *unit, cause what) {
     switch (what) {
-    case BIAS: return has_shift(f, unit);
-    case WEIGHTS_IN: return !unit->shared;
-    case OVERLAP: return !unit->shared && unit->channels > 1;
-    case DEPENDENT: return !unit->shared && unit->channels > PS_PLANT_MOST_PARTNERS;
-    case WEIGHTS_OUT: return unit->readers > 0 && !unit->identity_path;
-    case GAMMA: return unit->norm_node >= 0;
-    case NEAR_MISS: return unit->slope == 0 && ps_plant_shift_param(f->net, unit) >= 0;
-    default: return !unit->shared && all_feeds_can_die(f, unit);
+        case BIAS: return has_shift(f, unit);
+        case WEIGHTS_IN: return !unit->shared;
+        case OVERLAP: return !unit->shared && unit->channels > 1;
+        case DEPENDENT: return !unit->shared && unit->channels > PS_PLANT_MOST_PARTNERS;
+        case WEIGHTS_OUT: return unit->readers > 0 && !unit->identity_path;
+        case GAMMA: return unit->norm_node >= 0;
+        case NEAR_MISS: return unit->slope == 0 && ps_plant_shift_param(f->net, unit) >= 0;
+        default: return !unit->shared && all_feeds_can_die(f, unit);
     }
 }
 
@@ -187,9 +192,14 @@ static ps_status note(field *f, const plan *p, int unit, cause what, int *channe
     qsort(channel, (size_t)channels, sizeof *channel, by_number);
     PS_TRY(PS_GROW(&list->planting, &list->capacity, (size_t)list->count + 1, "planting"));
     ps_planting *planting = &list->planting[list->count++];
-    *planting = (ps_planting){.layer = f->units->unit[unit].name, .cause = cause_name[what], .channels = channels,
-                              .noise = p->noise, .seed = p->seed,
-                              .partners = what == OVERLAP ? 1 : what == DEPENDENT ? PS_PLANT_MOST_PARTNERS : 0};
+    *planting = (ps_planting){.layer = f->units->unit[unit].name,
+                              .cause = cause_name[what],
+                              .channels = channels,
+                              .noise = p->noise,
+                              .seed = p->seed,
+                              .partners = what == OVERLAP     ? 1
+                                          : what == DEPENDENT ? PS_PLANT_MOST_PARTNERS
+                                                              : 0};
     PS_TRY(PS_ALLOC((size_t)channels, &planting->channel, "planting"));
     memcpy(planting->channel, channel, (size_t)channels * sizeof *channel);
     for (int i = 0; i < channels; i++) f->taken[unit][channel[i]] = true;
@@ -222,10 +232,12 @@ static bool is_wholly(const field *f, int unit, bool taken) {
     return true;
 }
 
-/* Candidates are untouched, and so are the layers they read: what is planted there otherwise would not be dead by this cause. */
+/* Candidates are untouched, and so are the layers they read: what is planted there otherwise would not be dead by this
+ * cause. */
 static bool is_upstream_candidate(const field *f, const plan *p, int index) {
     const ps_unit *unit = &f->units->unit[index];
-    if (!ps_text_matches(p->layers, unit->name) || !can_take(f, unit, UPSTREAM) || !is_wholly(f, index, false)) return false;
+    if (!ps_text_matches(p->layers, unit->name) || !can_take(f, unit, UPSTREAM) || !is_wholly(f, index, false))
+        return false;
     for (int i = 0; i < unit->feeds; i++)
         if (!is_wholly(f, unit->feed[i].unit, false)) return false;
     return true;
@@ -259,8 +271,10 @@ static ps_status plant_upstream(field *f, const plan *p) {
     uint32_t candidates = 0;
     for (int i = 0; i < f->units->count; i++) candidates += is_upstream_candidate(f, p, i);
     if (candidates == 0)
-        return ps_fail(PS_ERR_USAGE, "--plant: no layer that matches \"%s\" reads only layers whose gates can be shut; choose other layers",
-                       p->layers);
+        return ps_fail(
+            PS_ERR_USAGE,
+            "--plant: no layer that matches \"%s\" reads only layers whose gates can be shut; choose other layers",
+            p->layers);
     uint32_t pick = ps_rng_below(ps_rng_key_of(p->seed, "plant/upstream"), 0, candidates);
     bool *killed;
     int target = 0;
@@ -287,8 +301,10 @@ static ps_status plant_layer(field *f, const plan *p, int index, bool *any) {
     for (int c = 0; c < unit->channels && nodes < wanted; c++)
         if (!f->taken[index][f->order[c]]) f->order[nodes++] = f->order[c];
     if (p->count > nodes)
-        return ps_fail(PS_ERR_USAGE, "--plant: count=%d is more than the %d nodes of %s that are free to plant; lower it, or choose layers",
-                       p->count, nodes, unit->name);
+        return ps_fail(
+            PS_ERR_USAGE,
+            "--plant: count=%d is more than the %d nodes of %s that are free to plant; lower it, or choose layers",
+            p->count, nodes, unit->name);
     for (int i = 0; i < causes; i++) {
         int channels = 0;
         for (int k = i; k < nodes; k += causes) f->chosen[channels++] = (int)f->order[k];
@@ -309,8 +325,9 @@ static ps_status plant_all(field *f, const plan *p) {
         return ps_fail(PS_ERR_USAGE, "--plant: near-miss needs a probe set; set one with --probe");
     for (int i = 0; i < f->units->count; i++) matched = matched || ps_text_matches(p->layers, f->units->unit[i].name);
     if (!matched)
-        return ps_fail(PS_ERR_USAGE, "--plant: no layer matches \"%s\"; `poolscope inspect` lists them (the first is \"%s\")", p->layers,
-                       f->units->count > 0 ? f->units->unit[0].name : "");
+        return ps_fail(PS_ERR_USAGE,
+                       "--plant: no layer matches \"%s\"; `poolscope inspect` lists them (the first is \"%s\")",
+                       p->layers, f->units->count > 0 ? f->units->unit[0].name : "");
     if (deals(p, UPSTREAM)) {
         PS_TRY(plant_upstream(f, p));
         if (p->dealt_count == 1) return PS_OK;
@@ -318,8 +335,11 @@ static ps_status plant_all(field *f, const plan *p) {
     for (int i = 0; i < f->units->count; i++)
         if (ps_text_matches(p->layers, f->units->unit[i].name)) PS_TRY(plant_layer(f, p, i, &any));
     if (any) return PS_OK;
-    return ps_fail(PS_ERR_USAGE, "--plant: no layer that matches \"%s\" can take the cause (bias needs a bias or a normalisation, gamma a "
-                   "normalisation, weights-out a layer that only weights read); choose other layers or another cause", p->layers);
+    return ps_fail(
+        PS_ERR_USAGE,
+        "--plant: no layer that matches \"%s\" can take the cause (bias needs a bias or a normalisation, gamma a "
+        "normalisation, weights-out a layer that only weights read); choose other layers or another cause",
+        p->layers);
 }
 
 static ps_status prepare(field *f) {
@@ -354,7 +374,8 @@ static ps_status choose_partners(field *f, int index, ps_planting *p) {
             int c = p->channel[i], tried = 0;
             while (f->taken[index][c] && tried++ < channels) c = (c + 1) % channels;
             if (f->taken[index][c])
-                return ps_fail(PS_ERR_USAGE, "--plant: %s has too few other nodes for cause %s; plant fewer of them", p->layer, p->cause);
+                return ps_fail(PS_ERR_USAGE, "--plant: %s has too few other nodes for cause %s; plant fewer of them",
+                               p->layer, p->cause);
             p->partner[i * p->partners + k] = c;
             f->taken[index][c] = true;
         }
@@ -394,8 +415,7 @@ ps_status ps_plant(ps_net *net, const char *text, const ps_probe_source *source,
     PS_TRY_CLEANUP(plant_text(&f, copy));
     PS_TRY_CLEANUP(combine_nodes(&f));
     PS_TRY_CLEANUP(shift_near_misses(&f));
-    if (out->count == 0)
-        status = ps_fail(PS_ERR_USAGE, "--plant: \"%s\" plants no node; raise share or count", text);
+    if (out->count == 0) status = ps_fail(PS_ERR_USAGE, "--plant: \"%s\" plants no node; raise share or count", text);
 cleanup:
     for (int i = 0; f.taken != NULL && i < f.units->count; i++) ps_free(f.taken[i]);
     ps_free(f.taken);

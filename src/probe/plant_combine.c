@@ -1,4 +1,5 @@
-/* Nodes made of others: overlapping and linearly dependent ones. A row is a node's incoming weights and, where there is one, its bias. */
+/* Nodes made of others: overlapping and linearly dependent ones. A row is a node's incoming weights and, where there is
+ * one, its bias. */
 #include <math.h>
 #include <string.h>
 
@@ -53,7 +54,8 @@ static void draw_noise(ps_rng_key key, const double *base, size_t count, double 
 }
 
 /* One partner: its direction. Several: each with a random sign and between half and one and a half of its direction. */
-static void add_partners(const incoming *in, const int *partner, int partners, ps_rng_key key, double *sum, double *row) {
+static void add_partners(const incoming *in, const int *partner, int partners, ps_rng_key key, double *sum,
+                         double *row) {
     for (int k = 0; k < partners; k++) {
         read_row(in, partner[k], row);
         double share = partners > 1 ? 0.5 + (double)ps_rng_uniform(key, (uint64_t)(2 * k)) : 1;
@@ -63,15 +65,18 @@ static void add_partners(const incoming *in, const int *partner, int partners, p
     }
 }
 
-static ps_status combine_node(const incoming *in, const char *layer, int c, const int *partner, const ps_planting *planting, double *row,
-                              double *sum) {
+static ps_status combine_node(const incoming *in, const char *layer, int c, const int *partner,
+                              const ps_planting *planting, double *row, double *sum) {
     ps_rng_key key = ps_rng_key_fold(ps_rng_key_of(planting->seed, layer), (uint64_t)c);
     read_row(in, c, row);
     double length = length_of(row, in->length);
     memset(sum, 0, in->length * sizeof *sum);
     add_partners(in, partner, planting->partners, ps_rng_key_fold(key, 1), sum, row);
     if (!(length > 0) || !(length_of(sum, in->length) > 0) || in->length < 2)
-        return ps_fail(PS_ERR_USAGE, "--plant: %s:%d cannot be made of others, since it or they have no weights; plant it in another layer", layer, c);
+        return ps_fail(
+            PS_ERR_USAGE,
+            "--plant: %s:%d cannot be made of others, since it or they have no weights; plant it in another layer",
+            layer, c);
     draw_noise(ps_rng_key_fold(key, 2), sum, in->length, planting->noise, row);
     for (size_t i = 0; i < in->length; i++) sum[i] += row[i];
     scale(sum, in->length, length / length_of(sum, in->length));
@@ -86,7 +91,8 @@ ps_status ps_plant_combine(ps_net *net, const ps_unit *unit, const ps_planting *
     PS_TRY_CLEANUP(PS_ALLOC(in.length, &row, "planting"));
     PS_TRY_CLEANUP(PS_ALLOC(in.length, &sum, "planting"));
     for (int i = 0; i < planting->channels; i++)
-        PS_TRY_CLEANUP(combine_node(&in, unit->name, planting->channel[i], planting->partner + i * planting->partners, planting, row, sum));
+        PS_TRY_CLEANUP(combine_node(&in, unit->name, planting->channel[i], planting->partner + i * planting->partners,
+                                    planting, row, sum));
 cleanup:
     ps_free(row);
     ps_free(sum);

@@ -1,4 +1,5 @@
-/* Near misses: each image's largest value that enters the gate, and a shift between the largest and the second largest of them. */
+/* Near misses: each image's largest value that enters the gate, and a shift between the largest and the second largest
+ * of them. */
 #include <math.h>
 #include <string.h>
 
@@ -9,9 +10,9 @@
 typedef struct {
     ps_net *net;
     const ps_unit *unit;
-    int entry;             /* node whose output enters the gate or its fused normalisation */
-    int images;            /* of the batch under way */
-    float *mean, *scale;   /* [channels] */
+    int entry;           /* node whose output enters the gate or its fused normalisation */
+    int images;          /* of the batch under way */
+    float *mean, *scale; /* [channels] */
     void *workspace;
     double *first, *second; /* [channels]: largest and second largest maximum of an image */
 } search;
@@ -40,7 +41,8 @@ static const float *norm_constants(search *s, const float *x) {
     const cJSON *eps = cJSON_GetObjectItemCaseSensitive(gate->attributes, "eps");
     const float *gamma = ps_net_param(s->net, ps_net_node_param(s->net, s->unit->gate_node, "weight"))->value;
     ps_norm_statistics(x, (size_t)ps_net_batch(s->net) * (size_t)s->unit->elements, s->unit->channels,
-                       cJSON_IsNumber(eps) ? eps->valuedouble : 1e-5, s->mean, s->scale, NULL, s->workspace, ps_net_pool(s->net));
+                       cJSON_IsNumber(eps) ? eps->valuedouble : 1e-5, s->mean, s->scale, NULL, s->workspace,
+                       ps_net_pool(s->net));
     for (int c = 0; c < s->unit->channels; c++) s->scale[c] *= gamma[c];
     return ps_net_param(s->net, ps_net_node_param(s->net, s->unit->gate_node, "bias"))->value;
 }
@@ -76,19 +78,24 @@ static ps_status shift(const search *s, const int *channel, int channels) {
     for (int i = 0; i < channels; i++) {
         int c = channel[i];
         if (!(s->first[c] > s->second[c]) || !isfinite(s->second[c]))
-            return ps_fail(PS_ERR_USAGE, "--plant: %s:%d can be no near miss, since its most active probe images are alike; plant it in "
-                           "another layer", s->unit->name, c);
+            return ps_fail(
+                PS_ERR_USAGE,
+                "--plant: %s:%d can be no near miss, since its most active probe images are alike; plant it in "
+                "another layer",
+                s->unit->name, c);
         p->value[c] = (float)((double)p->value[c] - 0.5 * (s->first[c] + s->second[c]));
     }
     return PS_OK;
 }
 
-ps_status ps_plant_near_miss(ps_net *net, const ps_unit *unit, const ps_probe_source *source, const int *channel, int channels) {
+ps_status ps_plant_near_miss(ps_net *net, const ps_unit *unit, const ps_probe_source *source, const int *channel,
+                             int channels) {
     search s = {.net = net, .unit = unit, .entry = ps_net_graph(net)->node[unit->gate_node].input[0]};
     size_t count = (size_t)unit->channels, rows = (size_t)ps_net_batch(net) * (size_t)unit->elements;
     float *x = NULL;
     ps_status status;
-    PS_TRY_CLEANUP(PS_ALLOC((size_t)ps_net_batch(net) * ps_shape_elements(ps_net_graph(net)->input), &x, "probe batch"));
+    PS_TRY_CLEANUP(
+        PS_ALLOC((size_t)ps_net_batch(net) * ps_shape_elements(ps_net_graph(net)->input), &x, "probe batch"));
     PS_TRY_CLEANUP(PS_ALLOC(count, &s.mean, "planting"));
     PS_TRY_CLEANUP(PS_ALLOC(count, &s.scale, "planting"));
     PS_TRY_CLEANUP(PS_ALLOC(count, &s.first, "planting"));

@@ -81,10 +81,21 @@ void ps_probe_destroy(ps_probe *probe) {
     }
     ps_free_array(probe->point);
     ps_free_array(probe->block);
-    void *const blocks[] = {probe->layer,      probe->record_layer, probe->record_quantity, probe->activation_reported,
-                            probe->seen,       probe->x,            probe->norm_mean,       probe->gradient_reported,
-                            probe->norm_scale, probe->batch_max,    probe->chunk_max,       probe->workspace,
-                            probe->out,        probe->attached,     probe->reader};
+    void *const blocks[] = {probe->layer,
+                            probe->record_layer,
+                            probe->record_quantity,
+                            probe->activation_reported,
+                            probe->seen,
+                            probe->x,
+                            probe->norm_mean,
+                            probe->gradient_reported,
+                            probe->norm_scale,
+                            probe->batch_max,
+                            probe->chunk_max,
+                            probe->workspace,
+                            probe->out,
+                            probe->attached,
+                            probe->reader};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) ps_free(blocks[i]);
     ps_free(probe);
 }
@@ -106,7 +117,8 @@ static void begin_window(ps_probe *probe) {
     }
     for (int i = 0; i < probe->instruments * probe->layers; i++) {
         ps_attachment *a = &probe->attached[i];
-        if (a->instrument != NULL && (a->instrument->rows != NULL || a->instrument->step != NULL)) ps_attachment_clear(probe, a);
+        if (a->instrument != NULL && (a->instrument->rows != NULL || a->instrument->step != NULL))
+            ps_attachment_clear(probe, a);
     }
     for (int i = 0; i < ps_net_param_count(probe->net); i++) probe->gradient_reported[i] = false;
     probe->loss_reported = probe->weights_reported = false;
@@ -199,7 +211,8 @@ static ps_status report_activations(ps_probe *probe, uint64_t step) {
         const double *state = ps_probe_state(probe, &ps_instrument_gate, i);
         int channels = probe->layer[i].unit->channels;
         bool finite = true;
-        for (int c = 0; state != NULL && c < channels; c++) finite = finite && isfinite(state[PS_GATE_SUM_SQUARES * channels + c]);
+        for (int c = 0; state != NULL && c < channels; c++)
+            finite = finite && isfinite(state[PS_GATE_SUM_SQUARES * channels + c]);
         if (finite || probe->activation_reported[i]) continue;
         probe->activation_reported[i] = true;
         PS_TRY(ps_trace_write_nonfinite(probe->options.trace, step, "activation", probe->layer[i].unit->name));
@@ -238,7 +251,9 @@ static ps_status write_step(ps_probe *probe, const ps_train_step *step) {
 
 /* ---- what is not finite ---- */
 
-static const char *layer_of(const ps_probe *probe, const ps_param *p) { return ps_net_graph(probe->net)->node[p->node].name; }
+static const char *layer_of(const ps_probe *probe, const ps_param *p) {
+    return ps_net_graph(probe->net)->node[p->node].name;
+}
 
 /* Each layer is named once per window, so that a resumed run writes the same events. */
 static ps_status report_gradients(ps_probe *probe, uint64_t step) {

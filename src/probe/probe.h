@@ -1,8 +1,8 @@
 /* The probe: attaches the chosen quantities' instruments to a training run and writes the trace.
  *
- * It watches through ps_train_hooks, engine sums and the optimiser's accounting, and looks at the state of the network on
- * fixed probe batches in modes that change nothing: weights are bit-identical with and without it. Instruments start at zero
- * with each window, so a run can go on from any window's end without instrument state. */
+ * It watches through ps_train_hooks, engine sums and the optimiser's accounting, and looks at the state of the network
+ * on fixed probe batches in modes that change nothing: weights are bit-identical with and without it. Instruments start
+ * at zero with each window, so a run can go on from any window's end without instrument state. */
 #ifndef PS_PROBE_PROBE_H
 #define PS_PROBE_PROBE_H
 
@@ -11,7 +11,8 @@
 
 typedef struct ps_probe ps_probe;
 
-/* Fixed batches of the probe set: fills x [batch][d][h][w][c] and returns how many images of it are real (the rest is filling). */
+/* Fixed batches of the probe set: fills x [batch][d][h][w][c] and returns how many images of it are real (the rest is
+ * filling). */
 typedef struct {
     void *self;
     int batches;
@@ -19,18 +20,20 @@ typedef struct {
 } ps_probe_source;
 
 typedef struct {
-    const char *record;      /* see record.h; NULL: everything */
-    uint64_t steps, window;  /* as in ps_train_options */
-    ps_probe_source source;  /* batches 0: no probe records */
-    int probe_every;         /* windows between probings; 0 means 1. The first and the last state are always probed */
-    ps_trace_writer *trace;  /* borrowed; its header is written by ps_probe_write_header */
+    const char *record;     /* see record.h; NULL: everything */
+    uint64_t steps, window; /* as in ps_train_options */
+    ps_probe_source source; /* batches 0: no probe records */
+    int probe_every;        /* windows between probings; 0 means 1. The first and the last state are always probed */
+    ps_trace_writer *trace; /* borrowed; its header is written by ps_probe_write_header */
 } ps_probe_options;
 
-/* net and optimiser are borrowed and outlive the probe. Everything is allocated here. optimiser and options->trace may be NULL for a
- * probe that only measures a network at rest (ps_probe_measure); it has no quantities of window records. */
+/* net and optimiser are borrowed and outlive the probe. Everything is allocated here. optimiser and options->trace may
+ * be NULL for a probe that only measures a network at rest (ps_probe_measure); it has no quantities of window
+ * records. */
 ps_status ps_probe_create(ps_net *net, ps_optimiser *optimiser, const ps_probe_options *options, ps_probe **out);
 void ps_probe_destroy(ps_probe *probe);
-/* Valid as long as the probe. Put it before the hooks that write checkpoints: what it writes for a state must precede that state. */
+/* Valid as long as the probe. Put it before the hooks that write checkpoints: what it writes for a state must precede
+ * that state. */
 const ps_train_hooks *ps_probe_hooks(ps_probe *probe);
 
 /* Digest of the names and present values of all learned backbone parameters, for the pairing key `backbone`. */
@@ -38,20 +41,20 @@ void ps_probe_backbone_digest(ps_net *net, char hex[17]);
 
 /* What the header says of the run; the probe adds layers and quantities. All borrowed. */
 typedef struct {
-    const char *producer;    /* "poolscope 0.1.0" */
-    const char *arm;         /* NULL: "" */
+    const char *producer; /* "poolscope 0.1.0" */
+    const char *arm;      /* NULL: "" */
     uint64_t seed;
-    const char *config;      /* JSON object text; NULL: {} */
+    const char *config; /* JSON object text; NULL: {} */
     struct {
         const char *key, *value;
-    } pairing[16];           /* up to the first NULL key */
+    } pairing[16]; /* up to the first NULL key */
     const char *data_source, *data_digest;
     ps_shape sample;
     int classes, train_count, probe_count, test_count;
     const char *arch, *simd;
     struct {
         const char *name, *version;
-    } library[8];            /* up to the first NULL name */
+    } library[8]; /* up to the first NULL name */
 } ps_probe_run;
 ps_status ps_probe_write_header(ps_probe *probe, const ps_probe_run *run);
 
@@ -62,8 +65,8 @@ void ps_probe_cost(const ps_probe *probe, uint64_t *record_ns, uint64_t *probe_n
 
 /* Probes the present state now, without a trace record: for tests and for diagnosing a checkpoint. */
 ps_status ps_probe_measure(ps_probe *probe);
-/* A quantity of probe records after ps_probe_measure: out[channels] (per node) or out[1]. layer: index of the net's units.
- * false: not recorded, or does not exist there. */
+/* A quantity of probe records after ps_probe_measure: out[channels] (per node) or out[1]. layer: index of the net's
+ * units. false: not recorded, or does not exist there. */
 bool ps_probe_read(const ps_probe *probe, const char *quantity, int layer, double *out);
 
 #endif

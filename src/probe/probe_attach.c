@@ -42,7 +42,8 @@ static ps_status request(ps_probe *probe, const ps_instrument *instrument, ps_pr
     const ps_unit *unit = layer->unit;
     PS_TRY(request_sums(probe->net, unit->gate_node, instrument->gate_sums, layer->gate_sum));
     PS_TRY(request_sums(probe->net, unit->entry_node, instrument->entry_sums, layer->entry_sum));
-    if (instrument->pool_sums != 0) PS_TRY(request_sums(probe->net, unit->pool_skip_node, instrument->pool_sums, layer->pool_sum));
+    if (instrument->pool_sums != 0)
+        PS_TRY(request_sums(probe->net, unit->pool_skip_node, instrument->pool_sums, layer->pool_sum));
     if (instrument->account && layer->account == NULL) {
         PS_TRY(ps_optimiser_track(probe->optimiser, layer->weight));
         layer->account = ps_optimiser_account(probe->optimiser, layer->weight);

@@ -95,7 +95,8 @@ static void add_layer(ps_trace_writer *trace, const ps_graph *graph, const ps_un
     ps_trace_add_whole(trace, "fan_in", unit->fan_in);
     ps_trace_begin_array(trace, "inputs");
     for (int i = 0; i < unit->feeds; i++)
-        if (unit->feed[i].unit >= 0 && !named_before(unit, i)) ps_trace_add_text(trace, NULL, units->unit[unit->feed[i].unit].name);
+        if (unit->feed[i].unit >= 0 && !named_before(unit, i))
+            ps_trace_add_text(trace, NULL, units->unit[unit->feed[i].unit].name);
     ps_trace_close_scope(trace);
     ps_trace_add_whole(trace, "elements", unit->elements);
     ps_trace_close_scope(trace);

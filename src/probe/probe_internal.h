@@ -15,7 +15,8 @@ typedef struct {
     double *row_squares; /* [channels], for instruments with row_param */
 } ps_attachment;
 
-/* A tensor that is shown to instruments: `node` is the one whose forward pass makes it ready (-1: the network input). */
+/* A tensor that is shown to instruments: `node` is the one whose forward pass makes it ready (-1: the network
+ * input). */
 typedef struct {
     int node, layer;
     ps_tap tap;
@@ -37,30 +38,31 @@ struct ps_probe {
     int quantities, layers;
     bool *record_quantity, *record_layer; /* as chosen by --record */
     ps_probe_layer *layer;
-    ps_probe_reader *reader;   /* of all layers, one after another */
+    ps_probe_reader *reader; /* of all layers, one after another */
 
     const ps_instrument *instrument[PS_PROBE_MAX_INSTRUMENTS]; /* those of the recorded quantities */
     int instruments;
-    ps_attachment *attached;   /* [instruments][layers]; without an instrument where it does not run */
-    ps_tap_point *point;       /* ordered by node */
+    ps_attachment *attached; /* [instruments][layers]; without an instrument where it does not run */
+    ps_tap_point *point;     /* ordered by node */
     size_t points, point_capacity;
     ps_row_block *block;
     size_t blocks, block_capacity;
-    bool stepping;             /* some instrument looks at every step */
+    bool stepping; /* some instrument looks at every step */
 
     bool tap_wanted[PS_TAPS], modes_differ;
-    const float **seen;        /* [nodes + 1]: output of node i - 1 in the pass under way; [0]: the network input */
-    float *x;                  /* a probe batch */
+    const float **seen; /* [nodes + 1]: output of node i - 1 in the pass under way; [0]: the network input */
+    float *x;           /* a probe batch */
     float *norm_mean, *norm_scale, *batch_max; /* [most channels] */
-    float *chunk_max;          /* [chunks][channels] */
+    float *chunk_max;                          /* [chunks][channels] */
     void *workspace;
-    double *out;               /* one quantity of one layer */
+    double *out; /* one quantity of one layer */
 
-    uint64_t window_steps;     /* steps of the window so far */
+    uint64_t window_steps; /* steps of the window so far */
     uint64_t window_ns, train_ns, record_ns, probe_ns;
     uint64_t probed_images;
     bool probed;
-    bool loss_reported, weights_reported, *gradient_reported, *activation_reported; /* nonfinite events of this window */
+    bool loss_reported, weights_reported, *gradient_reported,
+        *activation_reported; /* nonfinite events of this window */
 };
 
 /* probe_attach.c */

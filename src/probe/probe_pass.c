@@ -17,8 +17,8 @@ typedef struct pass {
 
 /* ---- the largest value that enters a gate ---- */
 
-/* v = (x - mean) scale + beta + residual, rounded as the fused normalisation rounds it (kernels/norm.simd.c), so that the sign
- * of the maximum and the gate agree; a gate that stands by itself is entered by x. */
+/* v = (x - mean) scale + beta + residual, rounded as the fused normalisation rounds it (kernels/norm.simd.c), so that
+ * the sign of the maximum and the gate agree; a gate that stands by itself is entered by x. */
 typedef struct {
     const float *x, *residual, *mean, *scale, *beta; /* all but x may be NULL */
     size_t rows, chunks;
@@ -42,11 +42,13 @@ static float larger(float a, float b) { return b > a || isnan(b) ? b : a; }
 static void max_chunk(void *context, size_t chunk, int worker) {
     (void)worker;
     const max_job *job = context;
-    size_t first = ps_pool_chunk_start(job->rows, job->chunks, chunk), end = ps_pool_chunk_start(job->rows, job->chunks, chunk + 1);
+    size_t first = ps_pool_chunk_start(job->rows, job->chunks, chunk),
+           end = ps_pool_chunk_start(job->rows, job->chunks, chunk + 1);
     float *max = job->chunk_max + chunk * (size_t)job->channels;
     for (int c = 0; c < job->channels; c++) max[c] = -INFINITY;
     for (size_t row = first; row < end; row++)
-        for (int c = 0; c < job->channels; c++) max[c] = larger(max[c], entering(job, row * (size_t)job->channels + (size_t)c, c));
+        for (int c = 0; c < job->channels; c++)
+            max[c] = larger(max[c], entering(job, row * (size_t)job->channels + (size_t)c, c));
 }
 
 static double norm_eps(const ps_node *node) {
@@ -155,7 +157,8 @@ ps_status ps_probe_measure(ps_probe *probe) {
     for (int i = 0; i < probe->options.source.batches; i++) {
         int images = probe->options.source.batch(probe->options.source.self, i, probe->x);
         if (images < 1 || images > ps_net_batch(probe->net))
-            return ps_fail(PS_ERR_INTERNAL, "probe batch %d has %d images of at most %d", i, images, ps_net_batch(probe->net));
+            return ps_fail(PS_ERR_INTERNAL, "probe batch %d has %d images of at most %d", i, images,
+                           ps_net_batch(probe->net));
         if (needs_pass(probe, PS_MODE_PROBE)) run_pass(probe, PS_MODE_PROBE, (size_t)images);
         if (needs_pass(probe, PS_MODE_EVAL)) run_pass(probe, PS_MODE_EVAL, (size_t)images);
         probe->probed_images += (uint64_t)images;
@@ -178,7 +181,8 @@ static need largest_need(const ps_probe *probe) {
     for (int i = 0; i < probe->layers; i++) {
         const ps_unit *unit = probe->layer[i].unit;
         size_t rows = (size_t)ps_net_batch(probe->net) * (size_t)unit->elements;
-        size_t pointwise = ps_pointwise_workspace_bytes(rows, unit->channels), norm = ps_norm_workspace_bytes(rows, unit->channels);
+        size_t pointwise = ps_pointwise_workspace_bytes(rows, unit->channels),
+               norm = ps_norm_workspace_bytes(rows, unit->channels);
         size_t maxima = ps_probe_max_chunks(rows, unit->channels) * (size_t)unit->channels;
         if (pointwise > most.workspace_bytes) most.workspace_bytes = pointwise;
         if (norm > most.workspace_bytes) most.workspace_bytes = norm;

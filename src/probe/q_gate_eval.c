@@ -4,8 +4,8 @@
 
 static void add_batch(const ps_probe_layer *layer, ps_tap tap, const ps_tap_view *view, double *state) {
     (void)tap;
-    ps_channel_summarise(view->data, view->images, view->positions, layer->unit->channels, (ps_channel_sums){.nonzero = state},
-                         view->workspace, view->pool);
+    ps_channel_summarise(view->data, view->images, view->positions, layer->unit->channels,
+                         (ps_channel_sums){.nonzero = state}, view->workspace, view->pool);
 }
 
 const ps_instrument ps_instrument_gate_eval = {.columns = 1, .taps = 1u << PS_TAP_GATE_EVAL, .tap = add_batch};

@@ -1,15 +1,16 @@
-/* nonzero_half, nonzero_quarter: what is known of a gate from fewer images, counted on the first half and the first quarter of
- * each probe batch. Batch statistics are those of the whole batch, so nothing is run again. */
+/* nonzero_half, nonzero_quarter: what is known of a gate from fewer images, counted on the first half and the first
+ * quarter of each probe batch. Batch statistics are those of the whole batch, so nothing is run again. */
 #include "kernels/pointwise.h"
 #include "probe/instruments.h"
 
 enum { QUARTER, REST_OF_HALF, COLUMNS };
 
-static void add_images(const ps_probe_layer *layer, const ps_tap_view *view, size_t first, size_t end, double *nonzero) {
+static void add_images(const ps_probe_layer *layer, const ps_tap_view *view, size_t first, size_t end,
+                       double *nonzero) {
     size_t channels = (size_t)layer->unit->channels;
     if (first == end) return;
-    ps_channel_summarise(view->data + first * view->positions * channels, end - first, view->positions, layer->unit->channels,
-                         (ps_channel_sums){.nonzero = nonzero}, view->workspace, view->pool);
+    ps_channel_summarise(view->data + first * view->positions * channels, end - first, view->positions,
+                         layer->unit->channels, (ps_channel_sums){.nonzero = nonzero}, view->workspace, view->pool);
 }
 
 static void add_batch(const ps_probe_layer *layer, ps_tap tap, const ps_tap_view *view, double *state) {

@@ -12,6 +12,7 @@ const ps_instrument ps_instrument_grad_out = {.entry_sums = 1u << PS_SUM_INPUT_G
 
 bool ps_quantity_grad_out_rms(const ps_probe_layer *layer, const double *state, double *out) {
     (void)state;
-    for (int c = 0; c < layer->unit->channels; c++) out[c] = sqrt(layer->entry_sum[PS_SUM_INPUT_GRAD_SQUARES][c] / layer->steps);
+    for (int c = 0; c < layer->unit->channels; c++)
+        out[c] = sqrt(layer->entry_sum[PS_SUM_INPUT_GRAD_SQUARES][c] / layer->steps);
     return true;
 }

@@ -1,4 +1,5 @@
-/* in_alive: how many of the channels that a layer reads are not exactly dead. Channels without a gate count as alive. */
+/* in_alive: how many of the channels that a layer reads are not exactly dead. Channels without a gate count as
+ * alive. */
 #include "probe/instruments.h"
 #include "probe/q_gate.h"
 
@@ -18,7 +19,8 @@ bool ps_quantity_in_alive(const ps_probe_layer *layer, const double *state, doub
         }
         /* Behind a flattening every node stands for several input features. */
         int channels = ps_net_units(layer->net)->unit[feed->unit].channels;
-        const double *nonzero = ps_probe_state(layer->probe, &ps_instrument_gate, feed->unit) + PS_GATE_NONZERO * channels;
+        const double *nonzero =
+            ps_probe_state(layer->probe, &ps_instrument_gate, feed->unit) + PS_GATE_NONZERO * channels;
         for (int c = 0; c < channels; c++) out[0] += nonzero[c] != 0 ? feed->channels / channels : 0;
         gated = true;
     }

@@ -3,10 +3,10 @@
 
 static bool has_pool_skip(const ps_probe_layer *layer) { return layer->unit->pool_skip_node >= 0; }
 
-const ps_instrument ps_instrument_pool = {
-    .pool_sums = 1u << PS_SUM_POOL_IDENTITY | 1u << PS_SUM_POOL_PATH | 1u << PS_SUM_POOL_OUTPUT | 1u << PS_SUM_POOL_GRAD_IDENTITY |
-                 1u << PS_SUM_POOL_GRAD_PATH | 1u << PS_SUM_POOL_GRAD_TOTAL,
-    .exists = has_pool_skip};
+const ps_instrument ps_instrument_pool = {.pool_sums = 1u << PS_SUM_POOL_IDENTITY | 1u << PS_SUM_POOL_PATH |
+                                                       1u << PS_SUM_POOL_OUTPUT | 1u << PS_SUM_POOL_GRAD_IDENTITY |
+                                                       1u << PS_SUM_POOL_GRAD_PATH | 1u << PS_SUM_POOL_GRAD_TOTAL,
+                                          .exists = has_pool_skip};
 
 static bool mean_over_steps(const ps_probe_layer *layer, ps_sum sum, double *out) {
     for (int c = 0; c < layer->unit->channels; c++) out[c] = layer->pool_sum[sum][c] / layer->steps;

@@ -22,7 +22,8 @@ const ps_instrument ps_instrument_pool_rows = {
     .columns = COLUMNS, .exists = has_pool_weights, .row_param = pool_weight, .rows = add_rows};
 
 bool ps_quantity_pool_row_grad_rms(const ps_probe_layer *layer, const double *state, double *out) {
-    for (int c = 0; c < layer->unit->channels; c++) out[c] = sqrt(state[SQUARES * layer->unit->channels + c] / layer->steps);
+    for (int c = 0; c < layer->unit->channels; c++)
+        out[c] = sqrt(state[SQUARES * layer->unit->channels + c] / layer->steps);
     return true;
 }
 

@@ -1,4 +1,5 @@
-/* pre_max: how far the gate is from opening, or how wide it opened. State: the maximum, and whether there was one yet. */
+/* pre_max: how far the gate is from opening, or how wide it opened. State: the maximum, and whether there was one
+ * yet. */
 #include <math.h>
 
 #include "probe/instruments.h"
@@ -9,7 +10,8 @@ static void add_batch(const ps_probe_layer *layer, ps_tap tap, const ps_tap_view
     (void)tap;
     int channels = layer->unit->channels;
     for (int c = 0; c < channels; c++) {
-        double value = (double)view->data[c], *largest = &state[LARGEST * channels + c], *seen = &state[SEEN * channels + c];
+        double value = (double)view->data[c], *largest = &state[LARGEST * channels + c],
+               *seen = &state[SEEN * channels + c];
         if (*seen == 0 || value > *largest || isnan(value)) *largest = isnan(*largest) ? *largest : value;
         *seen = 1;
     }

@@ -1,9 +1,10 @@
 /* What a gate that is shut on every element of a training batch must bring about on that very batch: no gradient in the
- * node's own parameters (its filter excepted under a Pool Skip, which reaches it by the pool path) and none in the weights
- * that read the node. Counted batch by batch, so that a node which dies or reopens within a window is judged too.
+ * node's own parameters (its filter excepted under a Pool Skip, which reaches it by the pool path) and none in the
+ * weights that read the node. Counted batch by batch, so that a node which dies or reopens within a window is judged
+ * too.
  *
- * Every instrument here begins with two columns: the gate's zeros up to the step before, and whether this step shut it. Only
- * parameters of nodes that are shut are looked at. */
+ * Every instrument here begins with two columns: the gate's zeros up to the step before, and whether this step shut it.
+ * Only parameters of nodes that are shut are looked at. */
 #include <float.h>
 #include <math.h>
 #include <stdint.h>
@@ -35,12 +36,14 @@ static bool copy_count(const ps_probe_layer *layer, const double *state, int cou
 /* What is not finite contradicts nothing: a diverged run multiplies 0 by infinity. */
 static bool is_moving(float gradient) { return fabsf(gradient) > 0 && fabsf(gradient) <= FLT_MAX; }
 
-/* Gradients are tested for 0 by their bits, many at once: nearly all are. STRIP fills the widest vectors, WIDE some lines of memory. */
+/* Gradients are tested for 0 by their bits, many at once: nearly all are. STRIP fills the widest vectors, WIDE some
+ * lines of memory. */
 enum { STRIP = 16, WIDE = 64 };
 static const uint32_t without_sign = 0x7fffffff;
 
 /* bits[i]: all bits of column i that are set in any row, `step` apart. A constant width vectorises. */
-static inline __attribute__((always_inline)) void collect_bits(const float *at, size_t rows, size_t step, size_t width, uint32_t *bits) {
+static inline __attribute__((always_inline)) void collect_bits(const float *at, size_t rows, size_t step, size_t width,
+                                                               uint32_t *bits) {
     uint32_t found[WIDE] = {0};
     for (size_t row = 0; row < rows; row++, at += step) {
         uint32_t word[WIDE];
@@ -120,7 +123,8 @@ bool ps_quantity_shut_filter_grad_steps(const ps_probe_layer *layer, const doubl
     return copy_count(layer, state, 0, out);
 }
 
-/* A normalisation that a Pool Skip stands behind is reached by the pool path, as the filter is. (Nodes are in forward order.) */
+/* A normalisation that a Pool Skip stands behind is reached by the pool path, as the filter is. (Nodes are in forward
+ * order.) */
 static bool has_norm(const ps_probe_layer *layer) {
     return has_filter(layer) && layer->gamma >= 0 && layer->unit->norm_node > layer->unit->pool_skip_node;
 }
@@ -159,7 +163,9 @@ bool ps_quantity_shut_pool_row_grad_steps(const ps_probe_layer *layer, const dou
 
 /* ---- what arrives by the identity path ---- */
 
-static bool has_pool_skip(const ps_probe_layer *layer) { return is_rectified(layer) && layer->unit->pool_skip_node >= 0; }
+static bool has_pool_skip(const ps_probe_layer *layer) {
+    return is_rectified(layer) && layer->unit->pool_skip_node >= 0;
+}
 
 enum { ENERGY = FIRST_COUNT + 1 }; /* of the identity's part of dL/dy, up to the step before */
 
@@ -187,8 +193,8 @@ bool ps_quantity_shut_identity_grad_steps(const ps_probe_layer *layer, const dou
 
 static bool has_readers(const ps_probe_layer *layer) { return is_rectified(layer) && layer->unit->readers > 0; }
 
-/* Some columns of a reader's weights: `width` neighbouring inputs in every position of every row of their group, and the
- * node of the first of them. */
+/* Some columns of a reader's weights: `width` neighbouring inputs in every position of every row of their group, and
+ * the node of the first of them. */
 typedef struct {
     const float *at;
     size_t rows, step, width, feature; /* feature: counted from the unit's channel 0 */

@@ -1,8 +1,9 @@
-/* Quantities: what can be recorded. One quantity is one line in quantity_list.def and one function in the .c file of its
- * instrument; an instrument measures something during training or probing from which its quantities are computed.
+/* Quantities: what can be recorded. One quantity is one line in quantity_list.def and one function in the .c file of
+ * its instrument; an instrument measures something during training or probing from which its quantities are computed.
  *
- * An instrument declares what it needs of the engine (sums added up in passing, tensors shown to it, accounting of updates);
- * what no chosen quantity needs is not asked for and costs nothing. All arrays are double[channels] of the layer. */
+ * An instrument declares what it needs of the engine (sums added up in passing, tensors shown to it, accounting of
+ * updates); what no chosen quantity needs is not asked for and costs nothing. All arrays are double[channels] of the
+ * layer. */
 #ifndef PS_PROBE_QUANTITY_H
 #define PS_PROBE_QUANTITY_H
 
@@ -24,11 +25,12 @@ typedef enum {
 typedef struct {
     const float *data; /* channels-last, `images` images of `positions` rows */
     size_t images, positions;
-    void *workspace;   /* ps_pointwise_workspace_bytes of it */
+    void *workspace; /* ps_pointwise_workspace_bytes of it */
     ps_pool *pool;
 } ps_tap_view;
 
-/* What reads a gate, beside ps_unit_reader: the parameter of its weights, and how many input channels it has in all groups. */
+/* What reads a gate, beside ps_unit_reader: the parameter of its weights, and how many input channels it has in all
+ * groups. */
 typedef struct {
     int weight, inputs;
 } ps_probe_reader;
@@ -36,35 +38,37 @@ typedef struct {
 /* One gate with everything looked up. Parameters are indices into the net, -1 where there is none. */
 typedef struct {
     const ps_unit *unit;
-    int index;              /* among the net's units */
+    int index; /* among the net's units */
     ps_net *net;
     const struct ps_probe *probe;
-    int weight, bias;       /* of the source */
-    int gamma, beta;        /* of the normalisation in between */
-    int pool_weight, pool_bias; /* of the Pool Skip in between */
+    int weight, bias;              /* of the source */
+    int gamma, beta;               /* of the normalisation in between */
+    int pool_weight, pool_bias;    /* of the Pool Skip in between */
     const ps_probe_reader *reader; /* [unit->readers] */
-    double *gate_sum[PS_SUMS], *entry_sum[PS_SUMS], *pool_sum[PS_SUMS]; /* engine sums over the window; NULL: not asked for */
-    ps_optimiser *optimiser; /* NULL: the network is only measured at rest */
+    double *gate_sum[PS_SUMS], *entry_sum[PS_SUMS],
+        *pool_sum[PS_SUMS];           /* engine sums over the window; NULL: not asked for */
+    ps_optimiser *optimiser;          /* NULL: the network is only measured at rest */
     const ps_update_account *account; /* of the source's weight; NULL: not tracked */
-    double steps;           /* in the window so far */
-    double images;          /* of the probing so far */
+    double steps;                     /* in the window so far */
+    double images;                    /* of the probing so far */
 } ps_probe_layer;
 
 typedef struct ps_instrument {
-    int columns;             /* own state: double[columns][channels], zeroed when its window or probing begins */
+    int columns; /* own state: double[columns][channels], zeroed when its window or probing begins */
     unsigned gate_sums, entry_sums, pool_sums; /* bits 1u << PS_SUM_... asked of the engine at gate, entry, Pool Skip */
-    unsigned taps;           /* bits 1u << PS_TAP_... */
-    bool account;            /* accounting of the updates of the source's weight */
-    bool reader_accounts;    /* the same of all weights that read the unit (ps_optimiser_account) */
-    const struct ps_instrument *needs; /* another instrument, kept on all layers because this one reads it */
-    /* Layers without what it measures have no such values at all and nothing is attached there. NULL: every layer has. */
+    unsigned taps;                             /* bits 1u << PS_TAP_... */
+    bool account;                              /* accounting of the updates of the source's weight */
+    bool reader_accounts;                      /* the same of all weights that read the unit (ps_optimiser_account) */
+    const struct ps_instrument *needs;         /* another instrument, kept on all layers because this one reads it */
+    /* Layers without what it measures have no such values at all and nothing is attached there. NULL: every layer
+     * has. */
     bool (*exists)(const ps_probe_layer *layer);
-    /* Parameter (one row per node) whose gradient's rows are squared and summed each step, before clipping, and what becomes of
-     * the sums [channels]; NULL: none. */
+    /* Parameter (one row per node) whose gradient's rows are squared and summed each step, before clipping, and what
+     * becomes of the sums [channels]; NULL: none. */
     int (*row_param)(const ps_probe_layer *layer);
     void (*rows)(const ps_probe_layer *layer, const double *row_squares, double *state);
-    /* Every step, when the sums of its batch are added up and its gradients stand in the parameters (before clipping). Layers run
-     * at the same time: it writes to its own state alone. */
+    /* Every step, when the sums of its batch are added up and its gradients stand in the parameters (before clipping).
+     * Layers run at the same time: it writes to its own state alone. */
     void (*step)(const ps_probe_layer *layer, double *state);
     /* During probing: adds a tensor's batch to the state. */
     void (*tap)(const ps_probe_layer *layer, ps_tap tap, const ps_tap_view *view, double *state);
@@ -84,7 +88,8 @@ const ps_quantity *ps_quantities(int *count);
 /* Index by name, or -1. */
 int ps_quantity_find(const char *name);
 
-/* State of another instrument on another layer (by unit index), for instruments that set `needs`; NULL: it is not there. */
+/* State of another instrument on another layer (by unit index), for instruments that set `needs`; NULL: it is not
+ * there. */
 const double *ps_probe_state(const struct ps_probe *probe, const ps_instrument *instrument, int unit);
 
 #endif

@@ -28,9 +28,12 @@ static ps_status unknown_quantity(const char *pattern) {
         }
     }
     if (best >= 0)
-        return ps_fail(PS_ERR_USAGE, "--record: no quantity matches \"%s\"; did you mean \"%s\"?", pattern, quantity[best].name);
-    return ps_fail(PS_ERR_USAGE, "--record: no quantity matches \"%s\"; the quantities are listed in src/trace/FORMAT.md, layers are "
-                   "chosen with layer:PATTERN", pattern);
+        return ps_fail(PS_ERR_USAGE, "--record: no quantity matches \"%s\"; did you mean \"%s\"?", pattern,
+                       quantity[best].name);
+    return ps_fail(PS_ERR_USAGE,
+                   "--record: no quantity matches \"%s\"; the quantities are listed in src/trace/FORMAT.md, layers are "
+                   "chosen with layer:PATTERN",
+                   pattern);
 }
 
 static ps_status choose_quantities(selection *s, const char *pattern, bool value) {
@@ -62,14 +65,16 @@ static ps_status choose_layers(selection *s, const char *pattern, bool value) {
         matches++;
     }
     if (matches > 0) return PS_OK;
-    return ps_fail(PS_ERR_USAGE, "--record: no layer matches \"%s\"; `poolscope inspect` lists them (the first is \"%s\")", pattern,
+    return ps_fail(PS_ERR_USAGE,
+                   "--record: no layer matches \"%s\"; `poolscope inspect` lists them (the first is \"%s\")", pattern,
                    s->units->count > 0 ? s->units->unit[0].name : "");
 }
 
 static ps_status choose(selection *s, const char *item) {
     bool value = item[0] != '-';
     const char *pattern = value ? item : item + 1;
-    if (pattern[0] == '\0') return ps_fail(PS_ERR_USAGE, "--record: an item is empty; write names separated by single commas");
+    if (pattern[0] == '\0')
+        return ps_fail(PS_ERR_USAGE, "--record: an item is empty; write names separated by single commas");
     if (strncmp(pattern, "layer:", 6) == 0) return choose_layers(s, pattern + 6, value);
     return choose_quantities(s, pattern, value);
 }

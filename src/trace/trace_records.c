@@ -31,8 +31,8 @@ ps_status ps_trace_write_diverged(ps_trace_writer *writer, uint64_t step) {
     return ps_trace_end_record(writer);
 }
 
-ps_status ps_trace_write_planted(ps_trace_writer *writer, uint64_t step, const char *layer, const char *cause, const int *channel,
-                                 int channels) {
+ps_status ps_trace_write_planted(ps_trace_writer *writer, uint64_t step, const char *layer, const char *cause,
+                                 const int *channel, int channels) {
     begin_event(writer, step, PS_TRACE_EVENT_PLANTED);
     ps_trace_add_text(writer, "layer", layer);
     ps_trace_add_wholes(writer, "channels", channel, (size_t)channels);
@@ -40,7 +40,8 @@ ps_status ps_trace_write_planted(ps_trace_writer *writer, uint64_t step, const c
     return ps_trace_end_record(writer);
 }
 
-ps_status ps_trace_write_reinitialised(ps_trace_writer *writer, uint64_t step, const char *layer, const int *channel, int channels) {
+ps_status ps_trace_write_reinitialised(ps_trace_writer *writer, uint64_t step, const char *layer, const int *channel,
+                                       int channels) {
     begin_event(writer, step, PS_TRACE_EVENT_REINITIALISED);
     ps_trace_add_text(writer, "layer", layer);
     ps_trace_add_wholes(writer, "channels", channel, (size_t)channels);
@@ -61,7 +62,8 @@ ps_status ps_trace_write_forked(ps_trace_writer *writer, uint64_t step, const ch
     return ps_trace_end_record(writer);
 }
 
-ps_status ps_trace_write_end(ps_trace_writer *writer, uint64_t steps, const char *status, double loss, double accuracy) {
+ps_status ps_trace_write_end(ps_trace_writer *writer, uint64_t steps, const char *status, double loss,
+                             double accuracy) {
     ps_trace_begin_record(writer, PS_TRACE_END);
     ps_trace_add_whole(writer, "steps", (int64_t)steps);
     ps_trace_add_text(writer, "status", status);

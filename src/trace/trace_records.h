@@ -9,10 +9,11 @@ ps_status ps_trace_write_eval(ps_trace_writer *writer, uint64_t step, const char
 /* what: "loss", "gradient", "weight", "activation"; layer "" where it concerns the run. */
 ps_status ps_trace_write_nonfinite(ps_trace_writer *writer, uint64_t step, const char *what, const char *layer);
 ps_status ps_trace_write_diverged(ps_trace_writer *writer, uint64_t step);
-ps_status ps_trace_write_planted(ps_trace_writer *writer, uint64_t step, const char *layer, const char *cause, const int *channel,
-                                 int channels);
+ps_status ps_trace_write_planted(ps_trace_writer *writer, uint64_t step, const char *layer, const char *cause,
+                                 const int *channel, int channels);
 /* These dead nodes were drawn anew. */
-ps_status ps_trace_write_reinitialised(ps_trace_writer *writer, uint64_t step, const char *layer, const int *channel, int channels);
+ps_status ps_trace_write_reinitialised(ps_trace_writer *writer, uint64_t step, const char *layer, const int *channel,
+                                       int channels);
 /* A Pool Skip's e was larger than its map. */
 ps_status ps_trace_write_clipped_e(ps_trace_writer *writer, uint64_t step, const char *layer, int from, int to);
 /* The run started from the weights of a checkpoint with this digest. */

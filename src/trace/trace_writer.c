@@ -20,12 +20,12 @@ struct ps_trace_writer {
     int file;
     char *buffer;
     size_t length, capacity;
-    size_t ended;        /* bytes of the buffer that are whole records */
-    uint64_t written;    /* bytes already in the file */
-    ps_status status;    /* of the first failure */
+    size_t ended;     /* bytes of the buffer that are whole records */
+    uint64_t written; /* bytes already in the file */
+    ps_status status; /* of the first failure */
     char closing[MAX_DEPTH];
     int depth;
-    bool first;          /* nothing stands in the innermost object or array yet */
+    bool first; /* nothing stands in the innermost object or array yet */
 };
 
 /* ---- opening ---- */
@@ -37,8 +37,9 @@ static ps_status open_file(const char *path, int flags, ps_trace_writer **out) {
     writer->file = -1;
     ps_status status = ps_string_copy(path, &writer->path);
     if (status == PS_OK && (writer->file = open(path, flags | O_CLOEXEC, 0666)) < 0)
-        status = ps_fail(PS_ERR_IO, "%s: the trace cannot be written (%s); choose another place or mend its permissions", path,
-                         strerror(errno));
+        status =
+            ps_fail(PS_ERR_IO, "%s: the trace cannot be written (%s); choose another place or mend its permissions",
+                    path, strerror(errno));
     if (status != PS_OK) {
         free(writer->path);
         ps_free(writer);
@@ -61,7 +62,8 @@ ps_status ps_trace_resume_at(const char *path, uint64_t offset_bytes, ps_trace_w
     if (fstat(writer->file, &info) != 0)
         status = ps_fail(PS_ERR_IO, "%s: the trace cannot be read (%s); mend its permissions", path, strerror(errno));
     else if ((uint64_t)info.st_size < offset_bytes)
-        status = ps_fail(PS_ERR_INPUT, "%s: the trace has %llu bytes, but the run goes on from byte %llu; run again from the start",
+        status = ps_fail(PS_ERR_INPUT,
+                         "%s: the trace has %llu bytes, but the run goes on from byte %llu; run again from the start",
                          path, (unsigned long long)info.st_size, (unsigned long long)offset_bytes);
     else if (offset_bytes > 0 && pread(writer->file, &last, 1, (off_t)offset_bytes - 1) != 1)
         status = ps_fail(PS_ERR_IO, "%s: the trace cannot be read (%s); mend its permissions", path, strerror(errno));
@@ -69,8 +71,8 @@ ps_status ps_trace_resume_at(const char *path, uint64_t offset_bytes, ps_trace_w
         status = ps_fail(PS_ERR_INPUT, "%s: byte %llu is not the end of a record; run again from the start", path,
                          (unsigned long long)offset_bytes);
     else if (ftruncate(writer->file, (off_t)offset_bytes) != 0 || lseek(writer->file, 0, SEEK_END) < 0)
-        status = ps_fail(PS_ERR_IO, "%s: the trace could not be cut back to %llu bytes (%s); mend its permissions", path,
-                         (unsigned long long)offset_bytes, strerror(errno));
+        status = ps_fail(PS_ERR_IO, "%s: the trace could not be cut back to %llu bytes (%s); mend its permissions",
+                         path, (unsigned long long)offset_bytes, strerror(errno));
     writer->written = offset_bytes;
     if (status != PS_OK) {
         ps_trace_close(writer);
@@ -86,8 +88,8 @@ static double number_of(const cJSON *record, const char *key) {
     return cJSON_IsNumber(item) ? item->valuedouble : -1;
 }
 
-/* True where a record was written after the state at `step` was complete. Events carry no order of their own: they stand behind
- * the step record they belong to, which decides; `diverged` alone is written when the run is over. */
+/* True where a record was written after the state at `step` was complete. Events carry no order of their own: they
+ * stand behind the step record they belong to, which decides; `diverged` alone is written when the run is over. */
 static bool is_beyond(const cJSON *record, const char *type, double step) {
     if (strcmp(type, PS_TRACE_STEP) == 0) return number_of(record, "step") >= step;
     if (strcmp(type, PS_TRACE_WINDOW) == 0) return number_of(record, "last") >= step;
@@ -98,7 +100,7 @@ static bool is_beyond(const cJSON *record, const char *type, double step) {
 }
 
 typedef struct {
-    uint64_t steps;  /* training steps whose records were kept */
+    uint64_t steps; /* training steps whose records were kept */
     bool header;
     ps_trace_cut cut;
 } cut_state;
@@ -110,13 +112,14 @@ static ps_status consider_line(const char *path, const char *line, uint64_t step
     ps_status status = PS_OK;
     *beyond = false;
     if (type == NULL) {
-        status = ps_fail(PS_ERR_INPUT, "%s: the line at byte %llu is no record of a trace; run again from the start", path,
-                         (unsigned long long)state->cut.offset_bytes);
+        status = ps_fail(PS_ERR_INPUT, "%s: the line at byte %llu is no record of a trace; run again from the start",
+                         path, (unsigned long long)state->cut.offset_bytes);
     } else {
         *beyond = is_beyond(record, type, (double)step);
         if (strcmp(type, PS_TRACE_HEADER) == 0) state->header = true;
         if (!*beyond && strcmp(type, PS_TRACE_STEP) == 0) state->steps = (uint64_t)number_of(record, "step") + 1;
-        if (!*beyond && strcmp(type, PS_TRACE_EVAL) == 0) state->cut.last_eval_step = (int64_t)number_of(record, "step");
+        if (!*beyond && strcmp(type, PS_TRACE_EVAL) == 0)
+            state->cut.last_eval_step = (int64_t)number_of(record, "step");
     }
     cJSON_Delete(record);
     return status;
@@ -141,7 +144,8 @@ static ps_status find_cut(const char *path, uint64_t step, ps_trace_cut *cut) {
     fclose(stream);
     PS_TRY(status);
     if (!state.header || state.steps != step)
-        return ps_fail(PS_ERR_INPUT, "%s: the trace reaches step %llu, but the checkpoint is of step %llu; run again from the start",
+        return ps_fail(PS_ERR_INPUT,
+                       "%s: the trace reaches step %llu, but the checkpoint is of step %llu; run again from the start",
                        path, (unsigned long long)state.steps, (unsigned long long)step);
     *cut = state.cut;
     return PS_OK;
@@ -174,8 +178,7 @@ static void write_out(ps_trace_writer *writer) {
     while (writer->status == PS_OK && done < writer->ended) {
         ssize_t count = write(writer->file, writer->buffer + done, writer->ended - done);
         if (count < 0 && errno == EINTR) continue;
-        if (count < 0)
-            writer->status = could_not_write(writer, errno);
+        if (count < 0) writer->status = could_not_write(writer, errno);
         else done += (size_t)count;
     }
     if (writer->status != PS_OK) return;
@@ -188,8 +191,8 @@ static void write_out(ps_trace_writer *writer) {
 ps_status ps_trace_flush(ps_trace_writer *writer, bool sync) {
     write_out(writer);
     if (writer->status == PS_OK && sync && fdatasync(writer->file) != 0 && errno != EINVAL)
-        writer->status = ps_fail(PS_ERR_IO, "%s: the trace could not be brought to the disk (%s); check the disk", writer->path,
-                                 strerror(errno));
+        writer->status = ps_fail(PS_ERR_IO, "%s: the trace could not be brought to the disk (%s); check the disk",
+                                 writer->path, strerror(errno));
     return writer->status;
 }
 
@@ -197,8 +200,7 @@ ps_status ps_trace_close(ps_trace_writer *writer) {
     if (writer == NULL) return PS_OK;
     write_out(writer);
     ps_status status = writer->status;
-    if (close(writer->file) != 0 && status == PS_OK)
-        status = could_not_write(writer, errno);
+    if (close(writer->file) != 0 && status == PS_OK) status = could_not_write(writer, errno);
     free(writer->path);
     ps_free_array(writer->buffer);
     ps_free(writer);
@@ -443,8 +445,9 @@ static int lay_out(char *buffer, uint64_t digits, int exponent) {
 static const double TEN[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
                              1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 
-/* Scales a positive value to 9 digits before the point with one rounding of 2^-53, at most 1.2e-7 of the last digit kept here.
- * Where that could change the rounding of the digit (or the power of ten is not exact) it declines and printf decides. */
+/* Scales a positive value to 9 digits before the point with one rounding of 2^-53, at most 1.2e-7 of the last digit
+ * kept here. Where that could change the rounding of the digit (or the power of ten is not exact) it declines and
+ * printf decides. */
 static bool nine_digits(double value, uint64_t *digits, int *exponent) {
     int binary;
     frexp(value, &binary);

@@ -1,8 +1,9 @@
 /* Writes traces (FORMAT.md) record by record, without building trees: keys and values go straight into a buffer.
  *
- * A record is begun, filled and ended; whole records reach the file at ps_trace_flush (once per window) or when the buffer is
- * large. Filling cannot fail: the first failure (memory, full disk) is kept and comes back from ps_trace_end_record,
- * ps_trace_flush and ps_trace_close, with one sentence. Not for several threads at a time. The creator closes. */
+ * A record is begun, filled and ended; whole records reach the file at ps_trace_flush (once per window) or when the
+ * buffer is large. Filling cannot fail: the first failure (memory, full disk) is kept and comes back from
+ * ps_trace_end_record, ps_trace_flush and ps_trace_close, with one sentence. Not for several threads at a time. The
+ * creator closes. */
 #ifndef PS_TRACE_WRITER_H
 #define PS_TRACE_WRITER_H
 
@@ -20,14 +21,14 @@ ps_status ps_trace_create(const char *path, ps_trace_writer **out);
 
 /* What is left of a trace after it was cut back. */
 typedef struct {
-    uint64_t offset_bytes;   /* its length */
-    uint64_t removed_bytes;  /* what was cut away */
-    int64_t last_eval_step;  /* step of its last `eval` record, -1: none */
+    uint64_t offset_bytes;  /* its length */
+    uint64_t removed_bytes; /* what was cut away */
+    int64_t last_eval_step; /* step of its last `eval` record, -1: none */
 } ps_trace_cut;
 
-/* Cuts a trace back to the state after `step` training steps and opens it to go on: what remains are the records written up to
- * the moment when `step` steps, their window records and the probing of that state were done. A half-written last line goes.
- * Fails where the trace does not reach that step. cut may be NULL. */
+/* Cuts a trace back to the state after `step` training steps and opens it to go on: what remains are the records
+ * written up to the moment when `step` steps, their window records and the probing of that state were done. A
+ * half-written last line goes. Fails where the trace does not reach that step. cut may be NULL. */
 ps_status ps_trace_resume(const char *path, uint64_t step, ps_trace_cut *cut, ps_trace_writer **out);
 /* The same, cut to a length that ps_trace_offset gave (it must be a record's end). */
 ps_status ps_trace_resume_at(const char *path, uint64_t offset_bytes, ps_trace_writer **out);

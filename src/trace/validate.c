@@ -37,11 +37,11 @@ typedef struct {
     size_t layers, layer_capacity, next_layer; /* next_layer: where the next look-up starts, as records come in order */
     quantity_state *quantity;
     size_t quantities, quantity_capacity;
-    double window_steps;              /* of the header */
-    double next_step;                 /* of the next step record */
-    double window, first, last;       /* of the window whose records are coming; window -1: none yet */
-    double probe_step, probe_images;  /* of the probing whose records are coming; -1: none yet */
-    double latest;                    /* largest step that any record named */
+    double window_steps;             /* of the header */
+    double next_step;                /* of the next step record */
+    double window, first, last;      /* of the window whose records are coming; window -1: none yet */
+    double probe_step, probe_images; /* of the probing whose records are coming; -1: none yet */
+    double latest;                   /* largest step that any record named */
     uint64_t end_line;
 } validation;
 
@@ -71,7 +71,8 @@ static const char *get_text(validation *v, const cJSON *object, const char *key)
 }
 
 static bool is_whole(const cJSON *item) {
-    return cJSON_IsNumber(item) && item->valuedouble == floor(item->valuedouble) && fabs(item->valuedouble) <= 9007199254740992.0;
+    return cJSON_IsNumber(item) && item->valuedouble == floor(item->valuedouble) &&
+           fabs(item->valuedouble) <= 9007199254740992.0;
 }
 
 /* The whole number, or -1 after a report. */
@@ -127,7 +128,8 @@ static void check_inputs(validation *v, const cJSON *layer, const char *name) {
     cJSON_ArrayForEach(input, inputs) {
         const char *text = cJSON_GetStringValue(input);
         if (text == NULL) report(v, "layer \"%s\": \"inputs\" must be an array of layer names", name);
-        else if (find_layer(v, text) == NULL) report(v, "layer \"%s\": its input \"%s\" is no layer before it", name, text);
+        else if (find_layer(v, text) == NULL)
+            report(v, "layer \"%s\": its input \"%s\" is no layer before it", name, text);
     }
 }
 
@@ -141,9 +143,12 @@ static ps_status check_layer(validation *v, const cJSON *item) {
     const cJSON *channels = get(item, "channels"), *elements = get(item, "elements");
     const char *kind = cJSON_GetStringValue(get(item, "kind"));
     if (find_layer(v, name) != NULL) report(v, "there are two layers \"%s\"", name);
-    if (kind == NULL || !is_one_of(kind, kinds)) report(v, "layer \"%s\": \"kind\" must be conv, linear or shared", name);
-    if (!is_whole(channels) || channels->valuedouble < 1) report(v, "layer \"%s\": \"channels\" must be a whole number above 0", name);
-    if (!is_whole(elements) || elements->valuedouble < 1) report(v, "layer \"%s\": \"elements\" must be a whole number above 0", name);
+    if (kind == NULL || !is_one_of(kind, kinds))
+        report(v, "layer \"%s\": \"kind\" must be conv, linear or shared", name);
+    if (!is_whole(channels) || channels->valuedouble < 1)
+        report(v, "layer \"%s\": \"channels\" must be a whole number above 0", name);
+    if (!is_whole(elements) || elements->valuedouble < 1)
+        report(v, "layer \"%s\": \"elements\" must be a whole number above 0", name);
     const cJSON *position = get(item, "position");
     if (!is_whole(position) || position->valuedouble != (double)v->layers)
         report(v, "layer \"%s\": \"position\" must be its place in the list, %zu", name, v->layers);
@@ -181,8 +186,8 @@ static ps_status check_quantity(validation *v, const cJSON *item) {
 static void check_pairing(validation *v, const cJSON *record) {
     const cJSON *pairing = get(record, "pairing"), *item;
     check_object(v, record, "pairing");
-    cJSON_ArrayForEach(item, pairing)
-        if (!cJSON_IsString(item)) report(v, "\"pairing\": the value of \"%s\" must be a text", item->string != NULL ? item->string : "");
+    cJSON_ArrayForEach(item, pairing) if (!cJSON_IsString(item))
+        report(v, "\"pairing\": the value of \"%s\" must be a text", item->string != NULL ? item->string : "");
 }
 
 static ps_status check_header(validation *v, const cJSON *record) {
@@ -196,7 +201,8 @@ static ps_status check_header(validation *v, const cJSON *record) {
     if (format != NULL && strcmp(format, PS_TRACE_FORMAT_NAME) != 0)
         report(v, "\"format\" is \"%s\", not \"" PS_TRACE_FORMAT_NAME "\"", format);
     double version = get_whole(v, record, "version", 1);
-    if (version > PS_TRACE_VERSION) report(v, "\"version\" is %g; this program knows versions up to %d", version, PS_TRACE_VERSION);
+    if (version > PS_TRACE_VERSION)
+        report(v, "\"version\" is %g; this program knows versions up to %d", version, PS_TRACE_VERSION);
     get_text(v, record, "producer");
     get_text(v, record, "arm");
     get_whole(v, record, "seed", -9007199254740992.0);
@@ -218,19 +224,35 @@ static ps_status check_header(validation *v, const cJSON *record) {
 
 /* ---- values ---- */
 
-/* What known quantities can be; the limits of those not listed are open. most: 0 none, 1 share, 2 gate outputs, 3 images. */
+/* What known quantities can be; the limits of those not listed are open. most: 0 none, 1 share, 2 gate outputs, 3
+ * images. */
 static const struct {
     const char *name;
     int most;
     bool whole;
-} LIMITS[] = {{PS_TRACE_ZEROS, 1, false},        {PS_TRACE_GRAD_ZERO_STEPS, 0, true}, {PS_TRACE_POOL_ROW_GRAD_ZERO_STEPS, 0, true},
-              {PS_TRACE_NONZERO, 2, true},       {PS_TRACE_NONZERO_EVAL, 2, true},    {PS_TRACE_IMAGES_ACTIVE, 3, true},
-              {PS_TRACE_IN_ALIVE, 0, true},      {PS_TRACE_GRAD_NORM_RMS, 0, false},  {PS_TRACE_GRAD_OUT_RMS, 0, false},
-              {PS_TRACE_PATH, 0, false},         {PS_TRACE_PATH_GRADIENT, 0, false},  {PS_TRACE_PATH_CARRIED, 0, false},
-              {PS_TRACE_PATH_DECAY, 0, false},   {PS_TRACE_NET, 0, false},            {PS_TRACE_WEIGHT_START_L2, 0, false},
-              {PS_TRACE_WEIGHT_L2, 0, false},    {PS_TRACE_WEIGHT_L1, 0, false},      {PS_TRACE_OUT_L2, 0, false},
-              {PS_TRACE_MEAN_ABS, 0, false},     {PS_TRACE_RMS, 0, false},            {PS_TRACE_ACTIVATION_L1, 0, false},
-              {PS_TRACE_ACTIVATION_L2, 0, false}, {PS_TRACE_POOL_WEIGHT_L2, 0, false}};
+} LIMITS[] = {{PS_TRACE_ZEROS, 1, false},
+              {PS_TRACE_GRAD_ZERO_STEPS, 0, true},
+              {PS_TRACE_POOL_ROW_GRAD_ZERO_STEPS, 0, true},
+              {PS_TRACE_NONZERO, 2, true},
+              {PS_TRACE_NONZERO_EVAL, 2, true},
+              {PS_TRACE_IMAGES_ACTIVE, 3, true},
+              {PS_TRACE_IN_ALIVE, 0, true},
+              {PS_TRACE_GRAD_NORM_RMS, 0, false},
+              {PS_TRACE_GRAD_OUT_RMS, 0, false},
+              {PS_TRACE_PATH, 0, false},
+              {PS_TRACE_PATH_GRADIENT, 0, false},
+              {PS_TRACE_PATH_CARRIED, 0, false},
+              {PS_TRACE_PATH_DECAY, 0, false},
+              {PS_TRACE_NET, 0, false},
+              {PS_TRACE_WEIGHT_START_L2, 0, false},
+              {PS_TRACE_WEIGHT_L2, 0, false},
+              {PS_TRACE_WEIGHT_L1, 0, false},
+              {PS_TRACE_OUT_L2, 0, false},
+              {PS_TRACE_MEAN_ABS, 0, false},
+              {PS_TRACE_RMS, 0, false},
+              {PS_TRACE_ACTIVATION_L1, 0, false},
+              {PS_TRACE_ACTIVATION_L2, 0, false},
+              {PS_TRACE_POOL_WEIGHT_L2, 0, false}};
 
 typedef struct {
     const layer_state *layer;
@@ -244,12 +266,13 @@ static bool check_number(validation *v, const char *quantity, const cJSON *item,
         if (strcmp(LIMITS[i].name, quantity) != 0) continue;
         double most[] = {INFINITY, 1, context->outputs, context->images};
         if (item->valuedouble < 0 || item->valuedouble > most[LIMITS[i].most]) {
-            report(v, "layer \"%s\": \"%s\" is %g, which must be from 0 to %g", context->layer->name, quantity, item->valuedouble,
-                   most[LIMITS[i].most]);
+            report(v, "layer \"%s\": \"%s\" is %g, which must be from 0 to %g", context->layer->name, quantity,
+                   item->valuedouble, most[LIMITS[i].most]);
             return false;
         }
         if (LIMITS[i].whole && !is_whole(item)) {
-            report(v, "layer \"%s\": \"%s\" is a count, but holds %g", context->layer->name, quantity, item->valuedouble);
+            report(v, "layer \"%s\": \"%s\" is a count, but holds %g", context->layer->name, quantity,
+                   item->valuedouble);
             return false;
         }
     }
@@ -262,16 +285,16 @@ static void check_array(validation *v, const cJSON *values, const value_context 
     bool sound = true;
     cJSON_ArrayForEach(item, values) {
         if (sound && !is_value(item)) {
-            report(v, "layer \"%s\": \"%s\"[%d] must be a number, null, \"NaN\", \"Infinity\" or \"-Infinity\"", context->layer->name,
-                   values->string, count);
+            report(v, "layer \"%s\": \"%s\"[%d] must be a number, null, \"NaN\", \"Infinity\" or \"-Infinity\"",
+                   context->layer->name, values->string, count);
             sound = false;
         }
         sound = sound && check_number(v, values->string, item, context);
         count++;
     }
     if (count != context->layer->channels)
-        report(v, "layer \"%s\": \"%s\" has %d values, but the layer has %d channels", context->layer->name, values->string, count,
-               context->layer->channels);
+        report(v, "layer \"%s\": \"%s\" has %d values, but the layer has %d channels", context->layer->name,
+               values->string, count, context->layer->channels);
 }
 
 static const quantity_state *find_quantity(const validation *v, const char *name) {
@@ -287,13 +310,16 @@ static void check_value(validation *v, const cJSON *item, const value_context *c
         return;
     }
     if (strcmp(quantity->record, context->type) != 0)
-        report(v, "layer \"%s\": quantity \"%s\" belongs into records of type %s", context->layer->name, item->string, quantity->record);
+        report(v, "layer \"%s\": quantity \"%s\" belongs into records of type %s", context->layer->name, item->string,
+               quantity->record);
     if (strcmp(quantity->per, PS_TRACE_PER_NODE) == 0) {
         if (cJSON_IsArray(item)) check_array(v, item, context);
-        else report(v, "layer \"%s\": \"%s\" must be an array, one value per channel", context->layer->name, item->string);
+        else
+            report(v, "layer \"%s\": \"%s\" must be an array, one value per channel", context->layer->name,
+                   item->string);
     } else if (!is_value(item)) {
-        report(v, "layer \"%s\": \"%s\" must be one number (or null, \"NaN\", \"Infinity\", \"-Infinity\")", context->layer->name,
-               item->string);
+        report(v, "layer \"%s\": \"%s\" must be one number (or null, \"NaN\", \"Infinity\", \"-Infinity\")",
+               context->layer->name, item->string);
     } else {
         check_number(v, item->string, item, context);
     }
@@ -315,8 +341,9 @@ static void check_order(validation *v, double step) {
 }
 
 static void check_step(validation *v, const cJSON *record) {
-    static const char *const values[] = {PS_TRACE_LOSS, PS_TRACE_LR,   PS_TRACE_GRAD_NORM, PS_TRACE_GRAD_NORM_MODULE,
-                                         PS_TRACE_CLIP, PS_TRACE_CLIP_MODULE, NULL};
+    static const char *const values[] = {
+        PS_TRACE_LOSS,        PS_TRACE_LR, PS_TRACE_GRAD_NORM, PS_TRACE_GRAD_NORM_MODULE, PS_TRACE_CLIP,
+        PS_TRACE_CLIP_MODULE, NULL};
     double step = get_whole(v, record, "step", 0);
     for (int i = 0; values[i] != NULL; i++) check_optional_value(v, record, values[i]);
     if (step < 0) return;
@@ -332,7 +359,8 @@ static void close_window(validation *v) {
         layer_state *layer = &v->layer[i];
         if (v->window == 0) layer->in_first_window = layer->in_this_window;
         if (v->window > 0 && layer->in_first_window && !layer->in_this_window)
-            report(v, "window %g has no record of layer \"%s\" (seen when the next record came)", v->window, layer->name);
+            report(v, "window %g has no record of layer \"%s\" (seen when the next record came)", v->window,
+                   layer->name);
         layer->in_this_window = false;
     }
 }
@@ -343,7 +371,8 @@ static void close_probing(validation *v) {
         layer_state *layer = &v->layer[i];
         if (v->check.probings == 1) layer->in_first_probe = layer->in_this_probe;
         else if (v->check.probings > 1 && layer->in_first_probe && !layer->in_this_probe)
-            report(v, "the probing at step %g has no record of layer \"%s\" (seen when the next record came)", v->probe_step, layer->name);
+            report(v, "the probing at step %g has no record of layer \"%s\" (seen when the next record came)",
+                   v->probe_step, layer->name);
         layer->in_this_probe = false;
     }
     v->probe_step = -1;
@@ -372,11 +401,13 @@ static layer_state *layer_of(validation *v, const cJSON *record) {
 }
 
 static void check_window(validation *v, const cJSON *record) {
-    double window = get_whole(v, record, "window", 0), first = get_whole(v, record, "first", 0), last = get_whole(v, record, "last", 0);
+    double window = get_whole(v, record, "window", 0), first = get_whole(v, record, "first", 0),
+           last = get_whole(v, record, "last", 0);
     if (window >= 0 && first >= 0 && last >= 0) {
         if (window != v->window || v->check.windows == 0) open_window(v, window, first, last);
         else if (first != v->first || last != v->last)
-            report(v, "window %g covers steps %g to %g here and %g to %g before", window, first, last, v->first, v->last);
+            report(v, "window %g covers steps %g to %g here and %g to %g before", window, first, last, v->first,
+                   v->last);
         check_order(v, last);
     }
     layer_state *layer = layer_of(v, record);
@@ -406,11 +437,12 @@ static void check_probe(validation *v, const cJSON *record) {
     if (layer == NULL) return;
     if (layer->in_this_probe) report(v, "the probing at step %g has two records of layer \"%s\"", step, layer->name);
     if (v->check.probings > 1 && !layer->in_first_probe)
-        report(v, "the probing at step %g has a record of layer \"%s\", which the first probing lacks", step, layer->name);
+        report(v, "the probing at step %g has a record of layer \"%s\", which the first probing lacks", step,
+               layer->name);
     layer->in_this_probe = true;
     if (images >= 0 && elements >= 0 && elements != images * (double)layer->elements)
-        report(v, "layer \"%s\": \"elements\" is %g, but %g images of %lld gate outputs are %g", layer->name, elements, images,
-               (long long)layer->elements, images * (double)layer->elements);
+        report(v, "layer \"%s\": \"elements\" is %g, but %g images of %lld gate outputs are %g", layer->name, elements,
+               images, (long long)layer->elements, images * (double)layer->elements);
     check_values(v, record, &(value_context){layer, PS_TRACE_PROBE, images, elements});
 }
 
@@ -419,9 +451,9 @@ static void check_channels(validation *v, const cJSON *record) {
     const layer_state *layer = layer_of(v, record);
     if (!cJSON_IsArray(channels)) report(v, "\"channels\" must be an array of channel numbers");
     if (layer == NULL || !cJSON_IsArray(channels)) return;
-    cJSON_ArrayForEach(item, channels)
-        if (!is_whole(item) || item->valuedouble < 0 || item->valuedouble >= layer->channels)
-            report(v, "\"channels\": layer \"%s\" has channels 0 to %d", layer->name, layer->channels - 1);
+    cJSON_ArrayForEach(item,
+                       channels) if (!is_whole(item) || item->valuedouble < 0 || item->valuedouble >= layer->channels)
+        report(v, "\"channels\": layer \"%s\" has channels 0 to %d", layer->name, layer->channels - 1);
 }
 
 static void check_event(validation *v, const cJSON *record) {
@@ -449,7 +481,8 @@ static void check_end(validation *v, const cJSON *record) {
     static const char *const states[] = {PS_TRACE_STATUS_FINISHED, PS_TRACE_STATUS_DIVERGED, NULL};
     double steps = get_whole(v, record, "steps", 0);
     const char *status = get_text(v, record, "status");
-    if (status != NULL && !is_one_of(status, states)) report(v, "\"status\" must be finished or diverged, not \"%s\"", status);
+    if (status != NULL && !is_one_of(status, states))
+        report(v, "\"status\" must be finished or diverged, not \"%s\"", status);
     if (steps >= 0 && v->check.steps > 0 && steps != v->next_step)
         report(v, "\"steps\" is %g, but %g steps are recorded", steps, v->next_step);
     check_optional_value(v, record, "loss");
@@ -484,7 +517,9 @@ static ps_status check_record(validation *v, const cJSON *record) {
 static ps_status check_line(validation *v, const char *line, size_t length) {
     const char *end = NULL;
     if (line[length - 1] != '\n') {
-        report(v, "the line is cut off (the run was killed while it was written, or still goes on); everything before it can be read");
+        report(v,
+               "the line is cut off (the run was killed while it was written, or still goes on); everything before it "
+               "can be read");
         v->check.cut_off = true;
         return PS_OK;
     }
@@ -494,7 +529,8 @@ static ps_status check_line(validation *v, const char *line, size_t length) {
     }
     cJSON *record = cJSON_ParseWithOpts(line, &end, true);
     ps_status status = PS_OK;
-    if (record == NULL) report(v, "the line is not valid JSON from column %zu on", (size_t)(end != NULL ? end - line : 0) + 1);
+    if (record == NULL)
+        report(v, "the line is not valid JSON from column %zu on", (size_t)(end != NULL ? end - line : 0) + 1);
     else if (!cJSON_IsObject(record)) report(v, "the line is not a JSON object");
     else status = check_record(v, record);
     cJSON_Delete(record);
@@ -548,5 +584,6 @@ ps_status ps_trace_validate(const char *path, FILE *stream, uint64_t limit, ps_t
     if (limit > 0 && v.check.problems > limit)
         fprintf(stream, "%s: and %llu more\n", path, (unsigned long long)(v.check.problems - limit));
     if (v.check.problems == 0) return PS_OK;
-    return ps_fail(PS_ERR_CHECK, "%s: does not follow the trace format (%llu problems)", path, (unsigned long long)v.check.problems);
+    return ps_fail(PS_ERR_CHECK, "%s: does not follow the trace format (%llu problems)", path,
+                   (unsigned long long)v.check.problems);
 }

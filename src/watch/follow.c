@@ -10,9 +10,11 @@
 /* Asked before opening, for opening a pipe waits for its writer. */
 static ps_status check_kind(const char *path) {
     struct stat status;
-    if (stat(path, &status) != 0 || S_ISREG(status.st_mode)) return PS_OK; /* opening says what is wrong with a missing one */
+    if (stat(path, &status) != 0 || S_ISREG(status.st_mode))
+        return PS_OK; /* opening says what is wrong with a missing one */
     if (S_ISFIFO(status.st_mode))
-        return ps_fail(PS_ERR_INPUT, "%s: is a pipe, in which nobody can go back; write the trace to a file and watch that", path);
+        return ps_fail(PS_ERR_INPUT,
+                       "%s: is a pipe, in which nobody can go back; write the trace to a file and watch that", path);
     return ps_fail(PS_ERR_INPUT, "%s: is not a regular file; give a trace or the directory of a run", path);
 }
 
@@ -45,7 +47,8 @@ void ps_follow_close(ps_follow *follow) {
     *follow = (ps_follow){0};
 }
 
-/* Cut back and grown again between two looks, a file has its old length or more, but other bytes where reading stopped. */
+/* Cut back and grown again between two looks, a file has its old length or more, but other bytes where reading
+ * stopped. */
 static bool still_holds(ps_follow *follow) {
     char bytes[PS_FOLLOW_MEMORY];
     size_t length = (size_t)follow->last_length;

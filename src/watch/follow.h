@@ -1,5 +1,5 @@
-/* Follows a growing trace: hands out whole lines as they come. A run that was resumed cuts its trace back; that is noticed
- * (the file is shorter, another one, or no longer holds what was read last), and reading starts anew. */
+/* Follows a growing trace: hands out whole lines as they come. A run that was resumed cuts its trace back; that is
+ * noticed (the file is shorter, another one, or no longer holds what was read last), and reading starts anew. */
 #ifndef PS_WATCH_FOLLOW_H
 #define PS_WATCH_FOLLOW_H
 
@@ -27,8 +27,8 @@ typedef struct {
 ps_status ps_follow_open(ps_follow *follow, const char *path);
 void ps_follow_close(ps_follow *follow);
 
-/* *restarted: everything read so far no longer counts, and lines come from the first one again. Ask before each series of
- * lines. */
+/* *restarted: everything read so far no longer counts, and lines come from the first one again. Ask before each series
+ * of lines. */
 ps_status ps_follow_check(ps_follow *follow, bool *restarted);
 /* The next whole line without its end, NULL: none yet. Borrowed until the next call. */
 ps_status ps_follow_line(ps_follow *follow, char **line);

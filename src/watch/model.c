@@ -32,7 +32,8 @@ static ps_status take_layer(ps_watch_model *model, const cJSON *item) {
     ps_watch_layer *layer = &model->layers[model->layer_count];
     double channels = number_of(item, "channels");
     if (!(channels >= 1 && channels <= MOST_NODES - model->node_count))
-        return ps_fail(PS_ERR_INPUT, "layer %d of the trace's header has no sound number of channels", model->layer_count);
+        return ps_fail(PS_ERR_INPUT, "layer %d of the trace's header has no sound number of channels",
+                       model->layer_count);
     PS_TRY(ps_string_copy(text_of(item, "name"), &layer->name));
     layer->channels = (int)channels;
     layer->position = model->layer_count;
@@ -83,7 +84,8 @@ static int by_size(const void *a, const void *b) {
 
 static ps_status take_window(ps_watch_model *model, const cJSON *record) {
     ps_watch_layer *layer = layer_of(model, record);
-    const cJSON *path = get(get(record, "values"), "path_gradient"), *norm = get(get(record, "values"), "weight_start_l2");
+    const cJSON *path = get(get(record, "values"), "path_gradient"),
+                *norm = get(get(record, "values"), "weight_start_l2");
     size_t count = 0;
     if (layer == NULL || !cJSON_IsArray(path) || !cJSON_IsArray(norm)) return PS_OK;
     for (path = path->child, norm = norm->child; path != NULL && norm != NULL && count < (size_t)layer->channels;
@@ -99,7 +101,8 @@ static void note_change(ps_watch_model *model, double step, int layer, int chann
     model->changes[model->change_count++ % PS_WATCH_CHANGES] = (ps_watch_change){step, layer, channel, revival};
 }
 
-/* The network's share grows with the records of a probing; the last value of the series is that of the probing so far. */
+/* The network's share grows with the records of a probing; the last value of the series is that of the probing so
+ * far. */
 static ps_status add_to_share(ps_watch_model *model, double step, double known, double dead) {
     if (step != model->probe_step) {
         model->probe_step = step;

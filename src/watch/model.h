@@ -19,7 +19,8 @@ double ps_series_last(const ps_series *series);
 typedef struct {
     char *name;
     int channels, first_node, position;
-    ps_series dead, inertia; /* shares per probing; medians per window of the gradient-driven path relative to the norm */
+    ps_series dead,
+        inertia; /* shares per probing; medians per window of the gradient-driven path relative to the norm */
 } ps_watch_layer;
 
 typedef struct {

@@ -72,8 +72,8 @@ static const struct {
             {KEY_DOWN, PS_KEY_DOWN}, {'s', PS_KEY_SORT}, {KEY_PPAGE, PS_KEY_PAGE_UP}, {KEY_NPAGE, PS_KEY_PAGE_DOWN},
             {'h', PS_KEY_HELP},      {'?', PS_KEY_HELP}, {KEY_RESIZE, PS_KEY_RESIZED}};
 
-/* A sequence unknown to terminfo comes byte by byte: none of them is a key. Its parameters end in one byte that names the
- * key. */
+/* A sequence unknown to terminfo comes byte by byte: none of them is a key. Its parameters end in one byte that names
+ * the key. */
 static void skip_sequence(void) {
     timeout(0);
     int byte = getch();

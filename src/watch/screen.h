@@ -1,5 +1,5 @@
-/* The terminal, through ncurses: the whole screen while it is open, as it was before once it is closed. ps_screen_close may
- * be called twice, and without opening. */
+/* The terminal, through ncurses: the whole screen while it is open, as it was before once it is closed. ps_screen_close
+ * may be called twice, and without opening. */
 #ifndef PS_WATCH_SCREEN_H
 #define PS_WATCH_SCREEN_H
 
@@ -20,14 +20,16 @@ typedef enum {
     PS_KEY_RESIZED
 } ps_key;
 
-/* Whether TERM names a terminal of this machine's terminfo that can move its cursor; an editor's window or a log cannot. */
+/* Whether TERM names a terminal of this machine's terminfo that can move its cursor; an editor's window or a log
+ * cannot. */
 bool ps_screen_can_open(void);
 ps_status ps_screen_open(void);
 void ps_screen_close(void);
 void ps_screen_size(int *width, int *height);
 /* Shows lines from the first row on, in place of all that was there. */
 void ps_screen_show(const char *text);
-/* The next key, one for each call; waits up to so many milliseconds where none was typed. A closed terminal is PS_KEY_QUIT.
+/* The next key, one for each call; waits up to so many milliseconds where none was typed. A closed terminal is
+ * PS_KEY_QUIT.
  */
 ps_key ps_screen_key(int milliseconds);
 

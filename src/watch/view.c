@@ -56,8 +56,8 @@ static double mean_between(const ps_series *series, size_t begin, size_t end) {
     return sum / (double)(end - begin);
 }
 
-/* Columns are means of equal stretches, between the smallest and largest of them (`from_zero`: between 0 and the largest);
- * "!" stands for what is not finite. */
+/* Columns are means of equal stretches, between the smallest and largest of them (`from_zero`: between 0 and the
+ * largest); "!" stands for what is not finite. */
 static void draw_spark(const painter *p, const ps_series *series, int width, bool from_zero, char *text) {
     double columns[MOST_COLUMNS], low = from_zero ? 0 : INFINITY, high = from_zero ? 0 : -INFINITY;
     size_t count = series->count < (size_t)width ? series->count : (size_t)width;
@@ -138,14 +138,16 @@ static void put_layer(painter *p, const ps_watch_layer *layer, int spark_width) 
     char name[4 * NAME_WIDTH + 1] = "", dead_spark[SPARK_BYTES], inertia_spark[SPARK_BYTES], dead[32], inertia[32];
     FILE *memory = fmemopen(name, sizeof name, "w");
     if (memory != NULL) {
-        for (int column = ps_text_put(memory, layer->name, NAME_WIDTH); column < NAME_WIDTH; column++) fputc(' ', memory);
+        for (int column = ps_text_put(memory, layer->name, NAME_WIDTH); column < NAME_WIDTH; column++)
+            fputc(' ', memory);
         fclose(memory);
     }
     draw_spark(p, &layer->dead, spark_width, true, dead_spark);
     draw_spark(p, &layer->inertia, spark_width, true, inertia_spark);
     pad_spark(dead_spark, spark_width);
-    put_line(p, "%s %5d %8s %s %9s %s", name, layer->channels, format_share(ps_series_last(&layer->dead), dead, sizeof dead),
-             dead_spark, format_value(ps_series_last(&layer->inertia), inertia, sizeof inertia), inertia_spark);
+    put_line(p, "%s %5d %8s %s %9s %s", name, layer->channels,
+             format_share(ps_series_last(&layer->dead), dead, sizeof dead), dead_spark,
+             format_value(ps_series_last(&layer->inertia), inertia, sizeof inertia), inertia_spark);
 }
 
 /* ---- layers ---- */

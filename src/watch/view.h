@@ -1,5 +1,5 @@
-/* Draws a model as lines of text: a dashboard of a given size, or a snapshot of any length. Names from traces are untrusted:
- * control characters never reach the terminal. */
+/* Draws a model as lines of text: a dashboard of a given size, or a snapshot of any length. Names from traces are
+ * untrusted: control characters never reach the terminal. */
 #ifndef PS_WATCH_VIEW_H
 #define PS_WATCH_VIEW_H
 
@@ -17,14 +17,14 @@ typedef enum {
 
 typedef struct {
     const char *path;
-    int width, height; /* height 0: as long as needed */
+    int width, height;              /* height 0: as long as needed */
     bool ascii, paused, help, gone; /* gone: the file of the trace is */
     ps_watch_sort sort;
     int scroll, help_scroll; /* first layer, first line of the help shown; ps_watch_draw keeps them within bounds */
 } ps_watch_view;
 
-/* Every line ends in '\n', but for the last one of a view with a height, which names the keys however small the view is. Lines
- * are cut at the width. */
+/* Every line ends in '\n', but for the last one of a view with a height, which names the keys however small the view
+ * is. Lines are cut at the width. */
 ps_status ps_watch_draw(FILE *stream, const ps_watch_model *model, ps_watch_view *view);
 
 #endif

@@ -3,12 +3,13 @@
  * NAME: only shapes whose name contains one of the words. --clock cpu: one thread, processor time, best instead of
  * median, for a machine that others use.
  *
- * Both sides run interleaved in one process; times are medians. oneDNN works in layouts of its own choice, without reorders,
- * so it is given every advantage; "direct" is the algorithm PyTorch uses, "Winograd" is oneDNN's own
- * where it has one. "of bound": the rate against the smaller of sgemm's at the same m, n, k and of memory bandwidth
- * (100 % is the bound; fewer multiplications than the direct algorithm can pass it). For depthwise convolution, which is no matrix
- * product, the bound is memory bandwidth alone: every array read or written once at the triad's rate. Arrays that fit the last cache
- * can pass it. The lines below the table sum it up: the passes below half of the bound, and the geometric mean of direct / poolscope. */
+ * Both sides run interleaved in one process; times are medians. oneDNN works in layouts of its own choice, without
+ * reorders, so it is given every advantage; "direct" is the algorithm PyTorch uses, "Winograd" is oneDNN's own where it
+ * has one. "of bound": the rate against the smaller of sgemm's at the same m, n, k and of memory bandwidth (100 % is
+ * the bound; fewer multiplications than the direct algorithm can pass it). For depthwise convolution, which is no
+ * matrix product, the bound is memory bandwidth alone: every array read or written once at the triad's rate. Arrays
+ * that fit the last cache can pass it. The lines below the table sum it up: the passes below half of the bound, and the
+ * geometric mean of direct / poolscope. */
 #include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -33,10 +34,14 @@ typedef struct {
     ps_conv_shape s;
 } named_shape;
 
-#define CONV2(name, n, c, h, k, kernel, stride, pad, groups) \
-    {name, {n, c, 1, h, h, k, 1, kernel, kernel, 1, stride, stride, 0, pad, pad, 1, 1, 1, groups}}
-#define DEPTHWISE(name, n, c, h, kernel, stride, pad, dilation) \
-    {name, {n, c, 1, h, h, c, 1, kernel, kernel, 1, stride, stride, 0, pad, pad, 1, dilation, dilation, c}}
+#define CONV2(name, n, c, h, k, kernel, stride, pad, groups)                                           \
+    {                                                                                                  \
+        name, { n, c, 1, h, h, k, 1, kernel, kernel, 1, stride, stride, 0, pad, pad, 1, 1, 1, groups } \
+    }
+#define DEPTHWISE(name, n, c, h, kernel, stride, pad, dilation)                                                 \
+    {                                                                                                           \
+        name, { n, c, 1, h, h, c, 1, kernel, kernel, 1, stride, stride, 0, pad, pad, 1, dilation, dilation, c } \
+    }
 #define CONV3(name, n, c, d, k, kernel, stride, pad) \
     {name, {n, c, d, d, d, k, kernel, kernel, kernel, stride, stride, stride, pad, pad, pad, 1, 1, 1, 1}}
 
@@ -151,11 +156,13 @@ static dnnl_stream_t stream;
 static void onednn_add(onednn *o, int which, const_dnnl_primitive_desc_t pd, dnnl_query_t query) {
     const dnnl_memory_desc_t *md = dnnl_primitive_desc_query_md(pd, query, 0);
     dnnl_memory_t memory;
-    if (md == NULL || dnnl_memory_create(&memory, md, engine, DNNL_MEMORY_ALLOCATE) != dnnl_success) die("oneDNN memory");
+    if (md == NULL || dnnl_memory_create(&memory, md, engine, DNNL_MEMORY_ALLOCATE) != dnnl_success)
+        die("oneDNN memory");
     void *data;
     dnnl_memory_get_data_handle(memory, &data);
     float *values = data;
-    for (size_t i = 0; i < dnnl_memory_desc_get_size(md) / sizeof *values; i++) values[i] = (float)(i % 100) * 0.01f - 0.5f;
+    for (size_t i = 0; i < dnnl_memory_desc_get_size(md) / sizeof *values; i++)
+        values[i] = (float)(i % 100) * 0.01f - 0.5f;
     o->args[o->arguments++] = (dnnl_exec_arg_t){which, memory};
 }
 
@@ -185,8 +192,8 @@ static bool onednn_create(const ps_conv_shape *s, ps_conv_pass pass, dnnl_alg_ki
     dnnl_memory_desc_init_by_tag(&dst, sizes, dst_dims, dnnl_f32, dnnl_format_tag_any);
     dnnl_memory_desc_init_by_tag(&w, w_sizes, w_dims, dnnl_f32, dnnl_format_tag_any);
     dnnl_convolution_desc_t forward, backward;
-    if (dnnl_dilated_convolution_forward_desc_init(&forward, dnnl_forward_training, algorithm, &src, &w, NULL, &dst, strides,
-                                                   dilates, pads, pads) != dnnl_success)
+    if (dnnl_dilated_convolution_forward_desc_init(&forward, dnnl_forward_training, algorithm, &src, &w, NULL, &dst,
+                                                   strides, dilates, pads, pads) != dnnl_success)
         return false;
     dnnl_primitive_desc_t hint, pd;
     if (dnnl_primitive_desc_create(&hint, &forward, NULL, engine, NULL) != dnnl_success) return false;
@@ -195,8 +202,8 @@ static bool onednn_create(const ps_conv_shape *s, ps_conv_pass pass, dnnl_alg_ki
     if (pass == PS_CONV_FORWARD) {
         pd = hint;
     } else if (pass == PS_CONV_BACKWARD_DATA) {
-        dnnl_dilated_convolution_backward_data_desc_init(&backward, algorithm, &src, &w, &dst, strides, dilates,
-                                                         pads, pads);
+        dnnl_dilated_convolution_backward_data_desc_init(&backward, algorithm, &src, &w, &dst, strides, dilates, pads,
+                                                         pads);
         status = dnnl_primitive_desc_create(&pd, &backward, NULL, engine, hint);
     } else {
         dnnl_dilated_convolution_backward_weights_desc_init(&backward, algorithm, &src, &w, NULL, &dst, strides,
@@ -234,7 +241,8 @@ typedef struct {
 
 static void ours_run(const ours *u, ps_conv_pass pass) {
     if (pass == PS_CONV_FORWARD) ps_conv_forward(&u->plan, u->x, u->w, NULL, u->y, u->workspace, u->pool);
-    else if (pass == PS_CONV_BACKWARD_DATA) ps_conv_backward_data(&u->plan, u->y, u->w, u->x, false, u->workspace, u->pool);
+    else if (pass == PS_CONV_BACKWARD_DATA)
+        ps_conv_backward_data(&u->plan, u->y, u->w, u->x, false, u->workspace, u->pool);
     else ps_conv_backward_weights(&u->plan, u->x, u->y, u->w, NULL, u->workspace, u->pool);
 }
 
@@ -313,9 +321,11 @@ static double triad_bandwidth(ps_pool *pool) {
     return best;
 }
 
-/* Milliseconds of the bound: sgemm's rate at the same m, n, k, or reading and writing every array once; for depthwise the latter. */
+/* Milliseconds of the bound: sgemm's rate at the same m, n, k, or reading and writing every array once; for depthwise
+ * the latter. */
 static double bound_ms(const ps_conv_shape *s, ps_conv_pass pass, double bandwidth, ps_pool *pool) {
-    int positions = (int)ps_conv_out_positions(s), taps = (int)ps_conv_taps(s), cg = s->c / s->groups, kg = s->k / s->groups;
+    int positions = (int)ps_conv_out_positions(s), taps = (int)ps_conv_taps(s), cg = s->c / s->groups,
+        kg = s->k / s->groups;
     double x = (double)s->n * s->d * s->h * s->w * s->c, y = (double)positions * s->k, w = (double)s->k * taps * cg;
     double memory = 4.0 * (x + y + w) / bandwidth / 1e6;
     if (s->groups > 1 && cg == 1 && kg == 1) return memory;
@@ -340,15 +350,18 @@ static void sum_up(const char *name, ps_conv_pass pass, double ratio, double of_
     summary.compared++;
     if (of_bound >= 0.5) return;
     size_t used = strlen(summary.slow_names);
-    snprintf(summary.slow_names + used, sizeof summary.slow_names - used, "%s%s %s", summary.slow++ > 0 ? ", " : "", name, pass_names[pass]);
+    snprintf(summary.slow_names + used, sizeof summary.slow_names - used, "%s%s %s", summary.slow++ > 0 ? ", " : "",
+             name, pass_names[pass]);
 }
 
 static void print_summary(void) {
     if (summary.passes == 0) return;
-    printf("\nBound: sgemm's rate at the same m, n, k or memory bandwidth, whichever is slower; for depthwise memory bandwidth alone.\n\n");
+    printf(
+        "\nBound: sgemm's rate at the same m, n, k or memory bandwidth, whichever is slower; for depthwise memory "
+        "bandwidth alone.\n\n");
     if (summary.compared > 0) {
-        printf("Below 50 %% of the bound: %d of %d passes%s%s; ", summary.slow, summary.compared, summary.slow > 0 ? ": " : "",
-               summary.slow_names);
+        printf("Below 50 %% of the bound: %d of %d passes%s%s; ", summary.slow, summary.compared,
+               summary.slow > 0 ? ": " : "", summary.slow_names);
     }
     printf("geometric mean of direct / poolscope: %.2f\n", exp(summary.log_ratios / summary.passes));
 }
@@ -370,8 +383,8 @@ static void bench_pass(const named_shape *shape, ps_conv_pass pass, ours *u, int
         mine[i] = time_calls(call_ours, u, pass);
     }
     double us = typical(mine, rounds), them = typical(direct, rounds), gflops = 2e-6 * ps_conv_macs(s) / us;
-    printf("| %s | %s | %s | %.3f | %.0f | %.3f | %.2f |", shape->name, pass_names[pass], u->plan.method[pass]->name, us, gflops, them,
-           them / us);
+    printf("| %s | %s | %s | %.3f | %.0f | %.3f | %.2f |", shape->name, pass_names[pass], u->plan.method[pass]->name,
+           us, gflops, them, them / us);
     if (winograd) printf(" %.2f |", typical(wino, rounds) / us);
     else printf(" - |");
     double of_bound = bandwidth > 0.0 ? bound_ms(s, pass, bandwidth, u->pool) / us : -1.0;
@@ -391,7 +404,8 @@ static void bench_shape(const named_shape *shape, const char *method, int rounds
     u.x = filled((size_t)s->n * (size_t)s->d * (size_t)s->h * (size_t)s->w * (size_t)s->c);
     u.w = filled((size_t)s->k * ps_conv_taps(s) * (size_t)(s->c / s->groups));
     u.y = filled(ps_conv_out_positions(s) * (size_t)s->k);
-    if (ps_alloc(ps_conv_workspace_bytes(&u.plan, ps_pool_threads(pool)), 1, "workspace", &u.workspace) != PS_OK) die("memory");
+    if (ps_alloc(ps_conv_workspace_bytes(&u.plan, ps_pool_threads(pool)), 1, "workspace", &u.workspace) != PS_OK)
+        die("memory");
     for (int pass = 0; pass < PS_CONV_PASSES; pass++) bench_pass(shape, (ps_conv_pass)pass, &u, rounds, bandwidth);
     ps_free(u.x), ps_free(u.w), ps_free(u.y), ps_free(u.workspace);
 }
@@ -434,13 +448,16 @@ int main(int argc, char **argv) {
     dnnl_stream_create(&stream, engine, dnnl_stream_default_flags);
     const dnnl_version_t *version = dnnl_version();
     double bandwidth = triad_bandwidth(pool);
-    printf("%d threads, %s time, %s; oneDNN %d.%d.%d; sgemm 2048^3 %.0f GFLOP/s (%s), triad %.1f GB/s\n\n", ps_pool_threads(pool),
-           cpu_clock ? "processor" : "wall", ps_simd_name(ps_simd_detect()), version->major, version->minor, version->patch, sgemm_rate(2048, 2048, 2048, pool),
-           ps_gemm_library(), bandwidth);
-    printf("| convolution | pass | method | ms | GFLOP/s | oneDNN direct ms | direct / poolscope | Winograd / poolscope | of bound |\n");
+    printf("%d threads, %s time, %s; oneDNN %d.%d.%d; sgemm 2048^3 %.0f GFLOP/s (%s), triad %.1f GB/s\n\n",
+           ps_pool_threads(pool), cpu_clock ? "processor" : "wall", ps_simd_name(ps_simd_detect()), version->major,
+           version->minor, version->patch, sgemm_rate(2048, 2048, 2048, pool), ps_gemm_library(), bandwidth);
+    printf(
+        "| convolution | pass | method | ms | GFLOP/s | oneDNN direct ms | direct / poolscope | Winograd / poolscope | "
+        "of bound |\n");
     printf("|---|---|---|---|---|---|---|---|---|\n");
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
-        if (wanted(shapes[i].name, argv + first, argc - first)) bench_shape(&shapes[i], method, rounds, bound ? bandwidth : 0.0, pool);
+        if (wanted(shapes[i].name, argv + first, argc - first))
+            bench_shape(&shapes[i], method, rounds, bound ? bandwidth : 0.0, pool);
     }
     print_summary();
     ps_pool_destroy(pool);

@@ -1,11 +1,12 @@
-/* Memory-bound kernels against this machine's triad bandwidth, the optimiser with and without accounting, and Pool Skip by
- * its methods, as Markdown tables. kernel_bench [--threads N] [--rounds N] [--clock wall|cpu] [norm|update|pool_skip]...
+/* Memory-bound kernels against this machine's triad bandwidth, the optimiser with and without accounting, and Pool Skip
+ * by its methods, as Markdown tables. kernel_bench [--threads N] [--rounds N] [--clock wall|cpu]
+ * [norm|update|pool_skip]...
  *
  * --clock cpu counts the processor time of this process instead of the clock's: for one thread on a busy machine.
  *
  * Every round runs all rows of a table once, the triad among them, so that a busy neighbour hits all alike; times are
- * medians. Bytes are those a kernel must read and write once per pass; traffic for the ownership of written lines is not
- * counted, neither here nor in the triad. */
+ * medians. Bytes are those a kernel must read and write once per pass; traffic for the ownership of written lines is
+ * not counted, neither here nor in the triad. */
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -128,12 +129,14 @@ static double channel_sums[5][4096];
 
 static void run_statistics(machine *m, const void *what) {
     const map *s = what;
-    ps_norm_statistics(m->array[0], s->rows, s->c, 1e-5, channel_values[0], channel_values[1], NULL, m->workspace, m->pool);
+    ps_norm_statistics(m->array[0], s->rows, s->c, 1e-5, channel_values[0], channel_values[1], NULL, m->workspace,
+                       m->pool);
 }
 
 static void apply(machine *m, const map *s, bool residual, double *zeros) {
-    ps_norm_apply(m->array[0], s->rows, s->c, channel_values[0], channel_values[1], channel_values[1], channel_values[0],
-                  residual ? m->array[3] : NULL, PS_ACT_RELU, 0, m->array[2], zeros, m->workspace, m->pool);
+    ps_norm_apply(m->array[0], s->rows, s->c, channel_values[0], channel_values[1], channel_values[1],
+                  channel_values[0], residual ? m->array[3] : NULL, PS_ACT_RELU, 0, m->array[2], zeros, m->workspace,
+                  m->pool);
 }
 static void run_apply(machine *m, const void *what) { apply(m, what, false, NULL); }
 static void run_apply_zeros(machine *m, const void *what) { apply(m, what, false, channel_sums[0]); }
@@ -154,8 +157,8 @@ static void run_relu(machine *m, const void *what) {
 }
 static void run_relu_backward(machine *m, const void *what) {
     const map *s = what;
-    ps_activation_backward(m->array[2], m->array[1], s->rows, s->c, 0, m->array[4], false, channel_sums[0], m->workspace,
-                           m->pool);
+    ps_activation_backward(m->array[2], m->array[1], s->rows, s->c, 0, m->array[4], false, channel_sums[0],
+                           m->workspace, m->pool);
 }
 static void run_summary(machine *m, const void *what) {
     const map *s = what;
@@ -244,14 +247,15 @@ typedef struct {
 static void run_skip(machine *m, const void *what) {
     const skip_case *k = what;
     if (k->pass == 0)
-        ps_pool_skip_forward(k->plan, m->array[0], m->array[1], m->array[1], m->array[2], k->save, (ps_pool_skip_sums){0},
-                             m->workspace, m->pool);
+        ps_pool_skip_forward(k->plan, m->array[0], m->array[1], m->array[1], m->array[2], k->save,
+                             (ps_pool_skip_sums){0}, m->workspace, m->pool);
     else
         ps_pool_skip_backward(k->plan, m->array[0], m->array[1], m->array[3], k->save, m->array[4], false, m->array[5],
                               m->array[6], (ps_pool_skip_sums){0}, m->workspace, m->pool);
 }
 
-/* dense forward, dense backward, sparse forward, sparse backward; the sparse ones only where that method can do the shape.
+/* dense forward, dense backward, sparse forward, sparse backward; the sparse ones only where that method can do the
+ * shape.
  */
 static int skip_rows(machine *m, ps_pool_skip_options options, skip_case cases[4], row rows[4]) {
     static const char *const methods[] = {"dense", "sparse"};

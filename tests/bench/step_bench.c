@@ -1,9 +1,9 @@
-/* One side of the step benchmark: holds a network and runs a training step whenever it is told to, so that a driver (step_bench.py) can let it and
- * another program take turns in one run.
+/* One side of the step benchmark: holds a network and runs a training step whenever it is told to, so that a driver
+ * (step_bench.py) can let it and another program take turns in one run.
  *
  *   step_bench MODEL WIDTH POOL_SIZE BATCH THREADS MODE
- * MODE: plain (no instruments), full (all instruments at every step, trace to /dev/null), pair (two networks, one of each, in turn).
- * Each line on stdin is one command; each answers with one line on stdout:
+ * MODE: plain (no instruments), full (all instruments at every step, trace to /dev/null), pair (two networks, one of
+ * each, in turn). Each line on stdin is one command; each answers with one line on stdout:
  *   step    milliseconds of one training step (pair: plain and full)
  *   probe   milliseconds of one probing (512 images, batch and evaluation mode)
  *   memory  peak resident megabytes of this process, planned megabytes of the network */
@@ -32,7 +32,8 @@ static float *x;
 static int32_t *label;
 static int batch;
 static ps_pool *pool;
-static const ps_optimiser_options sgd = {.name = "sgd", .lr = 0.01, .momentum = 0.9, .nesterov = true, .weight_decay = 5e-4, .schedule = "constant"};
+static const ps_optimiser_options sgd = {
+    .name = "sgd", .lr = 0.01, .momentum = 0.9, .nesterov = true, .weight_decay = 5e-4, .schedule = "constant"};
 
 static int probe_batch(void *self, int index, float *out) {
     (void)self;
@@ -58,7 +59,8 @@ static ps_status open_side(side *s, const char *name, double width, int pool_siz
     if (!instruments) return PS_OK;
     PS_TRY(ps_trace_create("/dev/null", &s->trace));
     int batches = PROBE_IMAGES / batch > 0 ? PROBE_IMAGES / batch : 1;
-    ps_probe_options probe = {.steps = 1000000, .window = WINDOW, .source = {NULL, batches, probe_batch}, .trace = s->trace};
+    ps_probe_options probe = {
+        .steps = 1000000, .window = WINDOW, .source = {NULL, batches, probe_batch}, .trace = s->trace};
     PS_TRY(ps_probe_create(s->net, s->optimiser, &probe, &s->probe));
     ps_optimiser_begin_window(s->optimiser);
     return PS_OK;
@@ -91,7 +93,8 @@ static ps_status answer(const char *command, side *plain, side *full) {
         printf("%.4f\n", (double)(ps_clock_ns() - start) * 1e-6);
     } else if (strcmp(command, "memory\n") == 0) {
         ps_net_memory m = ps_net_memory_use(plain->net != NULL ? plain->net : full->net);
-        printf("%.1f %.1f\n", (double)ps_memory_peak_bytes() / 1e6, (double)(m.block_bytes + m.parameter_bytes + m.workspace_bytes) / 1e6);
+        printf("%.1f %.1f\n", (double)ps_memory_peak_bytes() / 1e6,
+               (double)(m.block_bytes + m.parameter_bytes + m.workspace_bytes) / 1e6);
     } else {
         return ps_fail(PS_ERR_USAGE, "unknown command %s", command);
     }

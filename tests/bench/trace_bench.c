@@ -1,6 +1,6 @@
-/* How fast a trace is read and analysed, and in how much memory: trace_bench [megabytes] (1000). Numbers have 9 digits, as in
- * a real trace; 20 layers of 1,000 nodes. Rates are by processor time (user and system), so that other load on the machine does not
- * count. Exit 1 when a rate or the memory misses its bound. The trace is deleted at the end. */
+/* How fast a trace is read and analysed, and in how much memory: trace_bench [megabytes] (1000). Numbers have 9 digits,
+ * as in a real trace; 20 layers of 1,000 nodes. Rates are by processor time (user and system), so that other load on
+ * the machine does not count. Exit 1 when a rate or the memory misses its bound. The trace is deleted at the end. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,28 +33,29 @@ static void put_values(FILE *out, bool window) {
 
 static void put_probe(FILE *out, int step) {
     for (int l = 0; l < LAYERS; l++) {
-        fprintf(out, "{\"type\":\"probe\",\"step\":%d,\"layer\":\"l%d\",\"images\":512,\"elements\":8192,\"values\":{", step,
-                l);
+        fprintf(out, "{\"type\":\"probe\",\"step\":%d,\"layer\":\"l%d\",\"images\":512,\"elements\":8192,\"values\":{",
+                step, l);
         put_values(out, false);
         fputs("}}\n", out);
     }
 }
 
 static void put_trace(FILE *out, double megabytes) {
-    fputs("{\"type\":\"header\",\"format\":\"poolscope-trace\",\"version\":1,\"seed\":1,\"window\":40,\"layers\":[", out);
+    fputs("{\"type\":\"header\",\"format\":\"poolscope-trace\",\"version\":1,\"seed\":1,\"window\":40,\"layers\":[",
+          out);
     for (int l = 0; l < LAYERS; l++)
-        fprintf(
-            out,
-            "%s{\"name\":\"l%d\",\"kind\":\"conv\",\"channels\":%d,\"activation\":\"relu\",\"fan_in\":9,\"elements\":16}",
-            l ? "," : "", l, CHANNELS);
+        fprintf(out,
+                "%s{\"name\":\"l%d\",\"kind\":\"conv\",\"channels\":%d,\"activation\":\"relu\",\"fan_in\":9,"
+                "\"elements\":16}",
+                l ? "," : "", l, CHANNELS);
     fputs("]}\n", out);
     put_probe(out, 0);
     for (int w = 0; (double)ftell(out) < megabytes * 1e6; w++) {
         for (int s = 0; s < WINDOW_STEPS; s++)
             fprintf(out, "{\"type\":\"step\",\"step\":%d,\"loss\":2.3,\"lr\":0.1}\n", w * WINDOW_STEPS + s);
         for (int l = 0; l < LAYERS; l++) {
-            fprintf(out, "{\"type\":\"window\",\"window\":%d,\"first\":%d,\"last\":%d,\"layer\":\"l%d\",\"values\":{", w,
-                    w * WINDOW_STEPS, (w + 1) * WINDOW_STEPS - 1, l);
+            fprintf(out, "{\"type\":\"window\",\"window\":%d,\"first\":%d,\"last\":%d,\"layer\":\"l%d\",\"values\":{",
+                    w, w * WINDOW_STEPS, (w + 1) * WINDOW_STEPS - 1, l);
             put_values(out, true);
             fputs("}}\n", out);
         }
@@ -76,7 +77,8 @@ static ps_status ignore_record(void *context, const ps_trace_record *record) {
 
 static bool judge(const char *what, double value, const char *unit, double bound, bool least) {
     bool pass = least ? value >= bound : value < bound;
-    printf("%-32s %8.0f %-5s %s %g: %s\n", what, value, unit, least ? "at least" : "below", bound, pass ? "pass" : "FAIL");
+    printf("%-32s %8.0f %-5s %s %g: %s\n", what, value, unit, least ? "at least" : "below", bound,
+           pass ? "pass" : "FAIL");
     return pass;
 }
 
@@ -105,7 +107,8 @@ int main(int argc, char **argv) {
     const char *paths[] = {path};
     ps_compare_arm arm = {"bench", paths, 1};
     start = seconds();
-    if (status == PS_OK) status = ps_compare_run(&arm, 1, &(ps_compare_options){.out_directory = folder, .quiet = true});
+    if (status == PS_OK)
+        status = ps_compare_run(&arm, 1, &(ps_compare_options){.out_directory = folder, .quiet = true});
     double whole = seconds() - start;
     if (status == PS_ERR_CHECK) status = PS_OK; /* made-up numbers contradict each other */
     if (status != PS_OK) fprintf(stderr, "%s\n", ps_status_message());

@@ -1,6 +1,6 @@
-/* Error rates and power of the predictions' tests, from simulated runs with known truth, and recall and false alarms of the diagnoses,
- * from plantings: calibrate [scale] (1). Prints Markdown tables; exit 1 when a false-alarm rate lies outside what chance allows around the
- * exact size of its test, or a diagnosis is wrong. */
+/* Error rates and power of the predictions' tests, from simulated runs with known truth, and recall and false alarms of
+ * the diagnoses, from plantings: calibrate [scale] (1). Prints Markdown tables; exit 1 when a false-alarm rate lies
+ * outside what chance allows around the exact size of its test, or a diagnosis is wrong. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,14 +46,15 @@ typedef struct {
     int pairs;
 } sample;
 
-/* What no test may take for an effect is in every run: a course common to all that happens, one of each layer besides, noise that hangs on
- * its past, and an l2/l1 that answers deaths at once. Without effect every statistic's truth lies at its margin. Nodes that
- * begin a window dead move by 0.1 dead_ratio dead_speed exp(0.5831 normal) of their weights, and 5 % of them not at all: the factor
- * 1.03925 puts the share above 1e-3 at one half. */
+/* What no test may take for an effect is in every run: a course common to all that happens, one of each layer besides,
+ * noise that hangs on its past, and an l2/l1 that answers deaths at once. Without effect every statistic's truth lies
+ * at its margin. Nodes that begin a window dead move by 0.1 dead_ratio dead_speed exp(0.5831 normal) of their weights,
+ * and 5 % of them not at all: the factor 1.03925 puts the share above 1e-3 at one half. */
 static ps_fixture fixture_of(uint64_t seed, bool module, bool effect) {
     ps_fixture f = ps_fixture_default(module ? "module" : "baseline", seed);
     ps_rng_key accuracy = ps_rng_key_of(seed, module ? "accuracy/module" : "accuracy/baseline");
-    f.start_by_seed = f.noise = f.module = f.norm = true; /* both arms have modules: dead nodes of both get a gradient */
+    f.start_by_seed = f.noise = f.module = f.norm =
+        true; /* both arms have modules: dead nodes of both get a gradient */
     f.pool_size = 2;
     f.layers = 6; /* two stages in which several layers read others (W3) */
     f.channels = 16;
@@ -156,7 +157,9 @@ static double alarm_rate(const sample *s, int k, int n, int *groups) {
 
 static int print_table(const sample *null, const sample *effect) {
     int wrong = 0;
-    printf("| statistic | margin | seeds | exact size | false alarms | 99.9 %% of chance | power |\n|---|---|---|---|---|---|---|\n");
+    printf(
+        "| statistic | margin | seeds | exact size | false alarms | 99.9 %% of chance | power "
+        "|\n|---|---|---|---|---|---|---|\n");
     for (int k = 0; k < STATISTICS; k++)
         for (int s = 0; s < SIZES; s++) {
             int groups, effect_groups, n = sizes[s];
@@ -164,8 +167,8 @@ static int print_table(const sample *null, const sample *effect) {
             double size = floor(0.05 * ldexp(1, n)) / ldexp(1, n), half = 3.29 * sqrt(size * (1 - size) / groups);
             bool outside = !(fabs(rate - size) <= half + 1e-12);
             wrong += outside;
-            printf("| %s | %g | %d | %.4f | %.4f of %d%s | %.4f to %.4f | ", statistics[k].name, statistics[k].margin, n, size, rate, groups,
-                   outside ? " (!)" : "", fmax(0, size - half), size + half);
+            printf("| %s | %g | %d | %.4f | %.4f of %d%s | %.4f to %.4f | ", statistics[k].name, statistics[k].margin,
+                   n, size, rate, groups, outside ? " (!)" : "", fmax(0, size - half), size + half);
             if (effect_groups > 0) printf("%.2f of %d |\n", power, effect_groups);
             else printf("- |\n");
         }
@@ -181,12 +184,18 @@ int main(int argc, char **argv) {
     if (status == PS_OK) status = draw_sample(&effect, (int)(EFFECT_PAIRS * scale), true, folder);
     int wrong = status == PS_OK ? print_table(&null, &effect) : 0;
     if (status == PS_OK) {
-        printf("\n## Recall and false alarms of the diagnoses\n\n"
-               "Nodes are planted (`poolscope plant`) in small networks that were trained shortly, and every node is then diagnosed as `poolscope diagnose`\n"
-               "and `poolscope ranks` do, with their default bounds. \"False alarms\": nodes that nothing was planted in, some image activates, and that are\n"
-               "called something all the same. Nodes that no image activates any more because others were planted are dead rightly; they stand by\n"
-               "themselves. Intervals are Wilson's, 95 %%. In rows of near misses, \"found\" counts those called anything: none should be. Overlap is called\n"
-               "from |cosine| 0.999 (2.563 degrees) on, dependence below a residual of 0.001: recall falls where the planted angle or noise crosses that.\n\n");
+        printf(
+            "\n## Recall and false alarms of the diagnoses\n\n"
+            "Nodes are planted (`poolscope plant`) in small networks that were trained shortly, and every node is then "
+            "diagnosed as `poolscope diagnose`\n"
+            "and `poolscope ranks` do, with their default bounds. \"False alarms\": nodes that nothing was planted in, "
+            "some image activates, and that are\n"
+            "called something all the same. Nodes that no image activates any more because others were planted are "
+            "dead rightly; they stand by\n"
+            "themselves. Intervals are Wilson's, 95 %%. In rows of near misses, \"found\" counts those called "
+            "anything: none should be. Overlap is called\n"
+            "from |cosine| 0.999 (2.563 degrees) on, dependence below a residual of 0.001: recall falls where the "
+            "planted angle or noise crosses that.\n\n");
         status = ps_calibrate_diagnoses(scale, folder, &wrong);
     }
     if (status != PS_OK) fprintf(stderr, "%s\n", ps_status_message());

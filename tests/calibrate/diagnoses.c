@@ -22,7 +22,8 @@ static const struct {
 } networks[NETWORKS] = {{"plain9", "no", "0.5"}, {"plain9", "yes", "0.5"}, {"resnet18", "", "0.0625"}};
 
 typedef struct {
-    int planted, found, unplanted, alarms, died; /* died: unplanted nodes that no image activates once others are planted */
+    int planted, found, unplanted, alarms,
+        died; /* died: unplanted nodes that no image activates once others are planted */
     int nets, seeds;
 } tally;
 
@@ -65,14 +66,16 @@ typedef struct {
 } bed;
 
 static ps_status configure(bed *b, int network) {
-    static const char *const common[][2] = {{"size", "8"},           {"batch", "64"},      {"probe", "512"},      {"train_limit", "640"},
-                                            {"test_limit", "64"},    {"init_scheme", "he"}, {"lr", "0.02"},        {"clip", "1"}};
+    static const char *const common[][2] = {{"size", "8"},          {"batch", "64"},      {"probe", "512"},
+                                            {"train_limit", "640"}, {"test_limit", "64"}, {"init_scheme", "he"},
+                                            {"lr", "0.02"},         {"clip", "1"}};
     bool known;
     PS_TRY(ps_run_config_init(&b->config));
     PS_TRY(ps_run_config_set(&b->config, "model", networks[network].model, &known));
     PS_TRY(ps_run_config_set(&b->config, "batch_norm", networks[network].batch_norm, &known));
     PS_TRY(ps_run_config_set(&b->config, "width", networks[network].width, &known));
-    for (size_t i = 0; i < sizeof common / sizeof *common; i++) PS_TRY(ps_run_config_set(&b->config, common[i][0], common[i][1], &known));
+    for (size_t i = 0; i < sizeof common / sizeof *common; i++)
+        PS_TRY(ps_run_config_set(&b->config, common[i][0], common[i][1], &known));
     return PS_OK;
 }
 
@@ -83,7 +86,8 @@ static ps_status open_bed(bed *b, int network) {
     PS_TRY(configure(b, network));
     PS_TRY(ps_session_open(&b->session, &b->config, NULL, 1));
     PS_TRY(ps_session_init_weights(&b->session, digest));
-    ps_train_options options = {.steps = STEPS, .window = STEPS, .seed = 1, .source = ps_session_train_source(&b->session)};
+    ps_train_options options = {
+        .steps = STEPS, .window = STEPS, .seed = 1, .source = ps_session_train_source(&b->session)};
     PS_TRY(ps_train_run(b->session.net, b->session.optimiser, &options, &diverged));
     b->units = ps_net_units(b->session.net);
     PS_TRY(PS_ALLOC((size_t)ps_net_param_count(b->session.net), &b->kept, "weights"));
@@ -93,7 +97,8 @@ static ps_status open_bed(bed *b, int network) {
         memcpy(b->kept[i], p->value, p->count * sizeof(float));
     }
     PS_TRY(PS_ALLOC((size_t)b->units->count, &b->active, "activity"));
-    for (int u = 0; u < b->units->count; u++) PS_TRY(PS_ALLOC((size_t)b->units->unit[u].channels, &b->active[u], "activity"));
+    for (int u = 0; u < b->units->count; u++)
+        PS_TRY(PS_ALLOC((size_t)b->units->unit[u].channels, &b->active[u], "activity"));
     return PS_OK;
 }
 
@@ -117,7 +122,8 @@ static void note_active(void *self, int node, ps_shape shape, const float *x) {
     bed *b = self;
     (void)shape;
     for (int u = 0; u < b->units->count; u++) {
-        size_t channels = (size_t)b->units->unit[u].channels, elements = (size_t)b->images * (size_t)b->units->unit[u].elements;
+        size_t channels = (size_t)b->units->unit[u].channels,
+               elements = (size_t)b->images * (size_t)b->units->unit[u].elements;
         if (b->units->unit[u].gate_node != node) continue;
         for (size_t e = 0; e < elements; e++)
             for (size_t c = 0; c < channels; c++) b->active[u][c] = b->active[u][c] || x[e * channels + c] != 0;
@@ -127,7 +133,8 @@ static void note_active(void *self, int node, ps_shape shape, const float *x) {
 static void look(bed *b) {
     ps_probe_source source = ps_session_probe_source(&b->session);
     ps_net_hook hook = {b, note_active};
-    for (int u = 0; u < b->units->count; u++) memset(b->active[u], 0, (size_t)b->units->unit[u].channels * sizeof(bool));
+    for (int u = 0; u < b->units->count; u++)
+        memset(b->active[u], 0, (size_t)b->units->unit[u].channels * sizeof(bool));
     for (int i = 0; i < source.batches; i++) {
         b->images = source.batch(source.self, i, b->session.x);
         ps_net_forward(b->session.net, b->session.x, PS_MODE_PROBE, ps_rng_key_of(0, "probe"), &hook);
@@ -139,7 +146,8 @@ static void look(bed *b) {
 static const char *planted_as(const ps_planting_list *list, const char *layer, int channel) {
     for (int i = 0; i < list->count; i++)
         for (int k = 0; k < list->planting[i].channels; k++)
-            if (list->planting[i].channel[k] == channel && strcmp(list->planting[i].layer, layer) == 0) return list->planting[i].cause;
+            if (list->planting[i].channel[k] == channel && strcmp(list->planting[i].layer, layer) == 0)
+                return list->planting[i].cause;
     return NULL;
 }
 
@@ -193,7 +201,9 @@ static const ps_planting *planting_of(const ps_planting_list *list, const char *
 
 static bool has_pair(const ps_overlap_list *pairs, int a, int b) {
     for (int i = 0; i < pairs->count; i++)
-        if ((pairs->pair[i].first == a && pairs->pair[i].second == b) || (pairs->pair[i].first == b && pairs->pair[i].second == a)) return true;
+        if ((pairs->pair[i].first == a && pairs->pair[i].second == b) ||
+            (pairs->pair[i].first == b && pairs->pair[i].second == a))
+            return true;
     return false;
 }
 
@@ -219,7 +229,8 @@ static ps_status judge_overlap(const ps_planting *p, const double *rows, int cha
     return PS_OK;
 }
 
-static ps_status judge_dependent(const ps_planting *p, const double *rows, int channels, int columns, tally *t, int *narrow) {
+static ps_status judge_dependent(const ps_planting *p, const double *rows, int channels, int columns, tally *t,
+                                 int *narrow) {
     double *residual;
     if (!ps_dependence_testable(channels, columns)) {
         *narrow += p != NULL ? p->channels : 0;
@@ -244,7 +255,8 @@ static ps_status plant_rows(bed *b, bool dependent, double noise, uint64_t seed,
     ps_planting_list list = {0};
     ps_status status;
     restore(b);
-    snprintf(text, sizeof text, "count=1,cause=%s,noise=%.9g,seed=%llu", dependent ? "dependent" : "overlap", noise, (unsigned long long)seed);
+    snprintf(text, sizeof text, "count=1,cause=%s,noise=%.9g,seed=%llu", dependent ? "dependent" : "overlap", noise,
+             (unsigned long long)seed);
     PS_TRY_CLEANUP(ps_plant(b->session.net, text, NULL, &list));
     for (int u = 0; u < b->units->count; u++) {
         const ps_unit *unit = &b->units->unit[u];
@@ -253,7 +265,8 @@ static ps_status plant_rows(bed *b, bool dependent, double noise, uint64_t seed,
         int columns;
         if (unit->shared) continue;
         PS_TRY_CLEANUP(ps_incoming_rows(b->session.net, unit, &rows, &columns));
-        status = dependent ? judge_dependent(p, rows, unit->channels, columns, t, narrow) : judge_overlap(p, rows, unit->channels, columns, t);
+        status = dependent ? judge_dependent(p, rows, unit->channels, columns, t, narrow)
+                           : judge_overlap(p, rows, unit->channels, columns, t);
         ps_free(rows);
         if (status != PS_OK) goto cleanup;
     }
@@ -270,9 +283,11 @@ static ps_status plant_network(bed *b, bool normalised, int seeds, tallies *all)
         for (int s = 0; s < seeds; s++) PS_TRY(plant_deaths(b, row, (uint64_t)s, &all->death[row]));
     }
     for (int a = 0; a < ANGLES; a++)
-        for (int s = 0; s < seeds; s++) PS_TRY(plant_rows(b, false, tan(degrees[a] * acos(-1) / 180), (uint64_t)s, &all->overlap[a], NULL));
+        for (int s = 0; s < seeds; s++)
+            PS_TRY(plant_rows(b, false, tan(degrees[a] * acos(-1) / 180), (uint64_t)s, &all->overlap[a], NULL));
     for (int n = 0; n < NOISES; n++)
-        for (int s = 0; s < seeds; s++) PS_TRY(plant_rows(b, true, noises[n], (uint64_t)s, &all->dependent[n], n == 0 ? &all->narrow : &(int){0}));
+        for (int s = 0; s < seeds; s++)
+            PS_TRY(plant_rows(b, true, noises[n], (uint64_t)s, &all->dependent[n], n == 0 ? &all->narrow : &(int){0}));
     return PS_OK;
 }
 
@@ -325,7 +340,9 @@ static void judge_inertia(const ps_fixture *f, int node, const char *cause, int 
     }
     rows[row].planted++;
     if (role == PS_FIXTURE_BARELY_MOVING && !layer) rows[row].found += called;
-    else rows[row].found += (int)strlen(inertia[row].cause) == length && strncmp(cause, inertia[row].cause, (size_t)length) == 0;
+    else
+        rows[row].found +=
+            (int)strlen(inertia[row].cause) == length && strncmp(cause, inertia[row].cause, (size_t)length) == 0;
 }
 
 /* nodes.tsv holds a row a node, in order. */
@@ -379,7 +396,8 @@ cleanup:
 
 void ps_calibrate_interval(int found, int count, double *low, double *high) {
     double n = count, p = found / n, z = 1.959963984540054, z2 = z * z;
-    double middle = (p + z2 / (2 * n)) / (1 + z2 / n), half = z / (1 + z2 / n) * sqrt(p * (1 - p) / n + z2 / (4 * n * n));
+    double middle = (p + z2 / (2 * n)) / (1 + z2 / n),
+           half = z / (1 + z2 / n) * sqrt(p * (1 - p) / n + z2 / (4 * n * n));
     *low = found == 0 ? 0 : fmax(0, middle - half);
     *high = found == count ? 1 : fmin(1, middle + half);
 }
@@ -388,13 +406,16 @@ static void print_row(const char *label, const tally *t) {
     double low, high, least, most;
     ps_calibrate_interval(t->found, t->planted, &low, &high);
     ps_calibrate_interval(t->alarms, t->unplanted, &least, &most);
-    printf("| %s | %d of %d | %.4f | %.4f to %.4f | %d of %d | %.3f (%.3f to %.3f) |", label, t->found, t->planted, (double)t->found / t->planted, low, high,
-           t->alarms, t->unplanted, 1000.0 * t->alarms / t->unplanted, 1000 * least, 1000 * most);
+    printf("| %s | %d of %d | %.4f | %.4f to %.4f | %d of %d | %.3f (%.3f to %.3f) |", label, t->found, t->planted,
+           (double)t->found / t->planted, low, high, t->alarms, t->unplanted, 1000.0 * t->alarms / t->unplanted,
+           1000 * least, 1000 * most);
 }
 
 static void print_deaths(const tallies *all, int *wrong) {
-    printf("| planted | found as that | recall | 95 %% interval | false alarms | per 1000 unplanted nodes | others that died | networks x seeds |\n"
-           "|---|---|---|---|---|---|---|---|\n");
+    printf(
+        "| planted | found as that | recall | 95 %% interval | false alarms | per 1000 unplanted nodes | others that "
+        "died | networks x seeds |\n"
+        "|---|---|---|---|---|---|---|---|\n");
     for (int row = 0; row < DEATHS; row++) {
         const tally *t = &all->death[row];
         print_row(deaths[row].label, t);
@@ -406,7 +427,9 @@ static void print_deaths(const tallies *all, int *wrong) {
 /* Rows on either side of the bound are sure: the angle and the residual are exact but for the rounding of weights. */
 static void print_rows(const tallies *all, int seeds, int *wrong) {
     char label[96];
-    printf("\n| planted | found | recall | 95 %% interval | false alarms | per 1000 unplanted nodes |\n|---|---|---|---|---|---|\n");
+    printf(
+        "\n| planted | found | recall | 95 %% interval | false alarms | per 1000 unplanted nodes "
+        "|\n|---|---|---|---|---|---|\n");
     for (int a = 0; a < ANGLES; a++) {
         const tally *t = &all->overlap[a];
         double cosine = cos(degrees[a] * acos(-1) / 180);
@@ -422,22 +445,27 @@ static void print_rows(const tallies *all, int seeds, int *wrong) {
         printf("\n");
         *wrong += t->alarms > 0 || (noises[n] < residual_bound && t->found != t->planted);
     }
-    printf("\nOne node in every layer that can take one, in %d networks with %d seeds each. Among the dependent ones, %d more a row stand in layers "
-           "with fewer than %d\nspare weights a node, where the program tests no dependence and says so.\n",
-           NETWORKS, seeds, all->narrow, PS_RANK_SPARE_COLUMNS);
+    printf(
+        "\nOne node in every layer that can take one, in %d networks with %d seeds each. Among the dependent ones, %d "
+        "more a row stand in layers "
+        "with fewer than %d\nspare weights a node, where the program tests no dependence and says so.\n",
+        NETWORKS, seeds, all->narrow, PS_RANK_SPARE_COLUMNS);
 }
 
 static ps_status calibrate_inertia(int seeds, const char *folder, int *wrong) {
     tally rows[PS_FIXTURE_ROLES + 1];
     memset(rows, 0, sizeof rows);
     for (int s = 0; s < seeds * INERT_RUNS; s++) PS_TRY(run_inertia((uint64_t)s, folder, rows));
-    printf("\n| planted | found as that | recall | 95 %% interval | false alarms | per 1000 unplanted nodes |\n|---|---|---|---|---|---|\n");
+    printf(
+        "\n| planted | found as that | recall | 95 %% interval | false alarms | per 1000 unplanted nodes "
+        "|\n|---|---|---|---|---|---|\n");
     for (int r = 1; r <= PS_FIXTURE_ROLES; r++) {
         print_row(inertia[r].label, &rows[r]);
         printf("\n");
         *wrong += rows[r].alarms > 0 || rows[r].found != (r == PS_FIXTURE_BARELY_MOVING ? 0 : rows[r].planted);
     }
-    printf("\n%d made-up runs of %d nodes; in every second one a whole layer is inert.\n", seeds * INERT_RUNS, INERT_LAYERS * INERT_CHANNELS);
+    printf("\n%d made-up runs of %d nodes; in every second one a whole layer is inert.\n", seeds * INERT_RUNS,
+           INERT_LAYERS * INERT_CHANNELS);
     return PS_OK;
 }
 

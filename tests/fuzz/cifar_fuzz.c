@@ -15,7 +15,8 @@ void fuzz_input(const uint8_t *bytes, size_t size) {
     if (size < 1) return;
     uint8_t choice = bytes[0];
     bool hundred = (choice & 1) != 0;
-    size_t record = hundred ? RECORD + 1 : RECORD, length = record * (1 + (choice >> 1 & 3) % RECORDS_MOST), used = size - 1;
+    size_t record = hundred ? RECORD + 1 : RECORD, length = record * (1 + (choice >> 1 & 3) % RECORDS_MOST),
+           used = size - 1;
     if ((choice & 8) != 0) length += (choice & 16) != 0 ? 1 : (size_t)-1;
     memset(file, 0, sizeof file);
     memcpy(file, bytes + 1, used < length ? used : length);

@@ -1,6 +1,6 @@
 /* Shared by all fuzz targets. A target is one file tests/fuzz/NAME_fuzz.c with fuzz_input(); seeds, if any, lie in
- * tests/fuzz/seeds/NAME/. A reader must take any bytes: return an error with a sentence, or a valid result - never crash,
- * leak or hang. The sanitizers judge; a target may abort() on a broken promise of its own. */
+ * tests/fuzz/seeds/NAME/. A reader must take any bytes: return an error with a sentence, or a valid result - never
+ * crash, leak or hang. The sanitizers judge; a target may abort() on a broken promise of its own. */
 #ifndef PS_TESTS_FUZZ_H
 #define PS_TESTS_FUZZ_H
 

@@ -1,4 +1,5 @@
-/* Input: two bytes, the length of the image file; the image file; the rest is the label file. zlib tells .gz from plain. */
+/* Input: two bytes, the length of the image file; the image file; the rest is the label file. zlib tells .gz from
+ * plain. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -55,18 +55,10 @@ static size_t damage(uint8_t bytes[SIZE_MOST]) {
     for (uint32_t i = draw(6); i > 0 && size > 0; i--) {
         uint32_t place = draw((uint32_t)size);
         switch (draw(4)) {
-            case 0:
-                bytes[place] = (uint8_t)draw(256);
-                break;
-            case 1:
-                bytes[place] ^= (uint8_t)(1u << draw(8));
-                break;
-            case 2:
-                bytes[place] = draw(2) ? 0xFF : 0;
-                break;
-            default:
-                size = draw(4) ? size : place;
-                break;
+            case 0: bytes[place] = (uint8_t)draw(256); break;
+            case 1: bytes[place] ^= (uint8_t)(1u << draw(8)); break;
+            case 2: bytes[place] = draw(2) ? 0xFF : 0; break;
+            default: size = draw(4) ? size : place; break;
         }
     }
     while (draw(8) == 0 && size < SIZE_MOST) bytes[size++] = (uint8_t)draw(256);

@@ -14,7 +14,9 @@ static void read_all(const ps_tensor_file *file, size_t size) {
         for (int k = 0; k < rank; k++) count *= (size_t)dims[k];
         if (count > size || ps_tensor_file_find(file, ps_tensor_file_name(file, i)) != i) abort();
         float *values = malloc(count * sizeof *values + 1);
-        if (values != NULL && ps_tensor_file_read_float(file, i, values, count) != PS_OK && ps_status_message()[0] == '\0') abort();
+        if (values != NULL && ps_tensor_file_read_float(file, i, values, count) != PS_OK &&
+            ps_status_message()[0] == '\0')
+            abort();
         free(values);
     }
 }

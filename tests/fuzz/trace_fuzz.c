@@ -1,4 +1,5 @@
-/* Input: a trace. The reader, the run and a rule over it take any bytes; a golden check of a trace with itself holds. */
+/* Input: a trace. The reader, the run and a rule over it take any bytes; a golden check of a trace with itself
+ * holds. */
 #include <stdlib.h>
 
 #include "analysis/check/golden.h"

@@ -27,7 +27,8 @@ static void check_type(void **state) {
             if (mode != PS_MODE_TRAIN && gradcheck_modes_agree(type, type->samples[i], PS_MODE_TRAIN, (ps_mode)mode))
                 continue;
             gradcheck_run(type, type->samples[i], (ps_mode)mode, &result);
-            if (!result.passed) fail_msg("%s, %s, %s: %s", type->name, type->samples[i], mode_names[mode], result.message);
+            if (!result.passed)
+                fail_msg("%s, %s, %s: %s", type->name, type->samples[i], mode_names[mode], result.message);
             assert_true(result.compared > 0);
             if (result.worst_forward > forward) forward = result.worst_forward;
             if (result.worst_gradient > gradient) gradient = result.worst_gradient;

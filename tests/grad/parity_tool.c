@@ -1,6 +1,7 @@
 /* The engine's side of the parity test with PyTorch (tests/grad/parity_test.py):  parity_tool FOLDER
- * reads FOLDER/case.json and the tensors beside it, and writes what the engine makes of them to FOLDER/engine.safetensors and
- * engine.json. Tensors are in PyTorch's order (n, c, h, w) on both sides; only here are they turned to channels-last. */
+ * reads FOLDER/case.json and the tensors beside it, and writes what the engine makes of them to
+ * FOLDER/engine.safetensors and engine.json. Tensors are in PyTorch's order (n, c, h, w) on both sides; only here are
+ * they turned to channels-last. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,8 +36,8 @@ static void reorder(const float *from, float *to, size_t outer, size_t c, size_t
             }
 }
 
-static ps_status add_reordered(ps_tensor_writer *writer, const char *name, int rank, const int64_t *dims, size_t outer, size_t c,
-                               size_t inner, const float *channels_last, float **keep) {
+static ps_status add_reordered(ps_tensor_writer *writer, const char *name, int rank, const int64_t *dims, size_t outer,
+                               size_t c, size_t inner, const float *channels_last, float **keep) {
     PS_TRY(PS_ALLOC(outer * c * inner, keep, name));
     reorder(channels_last, *keep, outer, c, inner, true);
     return ps_tensor_writer_add(writer, name, rank, dims, *keep);
@@ -130,7 +131,8 @@ static ps_status add_gradients(network_case *c, ps_tensor_writer *writer, float 
         snprintf(name, sizeof name, "grad/%s", p->file_name);
         if (!p->spec.channels_last) inner = 1;
         size_t outer = p->spec.channels_last ? (size_t)dims[0] : 1;
-        PS_TRY(add_reordered(writer, name, p->spec.rank, dims, outer, p->count / outer / inner, inner, p->grad, &keep[i]));
+        PS_TRY(
+            add_reordered(writer, name, p->spec.rank, dims, outer, p->count / outer / inner, inner, p->grad, &keep[i]));
     }
     return PS_OK;
 }
@@ -157,8 +159,8 @@ cleanup:
 }
 
 static ps_status write_losses(network_case *c) {
-    ps_optimiser_options options = {.name = "sgd", .lr = c->lr, .momentum = c->momentum, .weight_decay = c->weight_decay,
-                                    .schedule = "constant"};
+    ps_optimiser_options options = {
+        .name = "sgd", .lr = c->lr, .momentum = c->momentum, .weight_decay = c->weight_decay, .schedule = "constant"};
     ps_optimiser *optimiser;
     char path[512], text[32];
     ps_file_writer writer;
@@ -233,11 +235,14 @@ static ps_status write_skip(const char *path, skip_case *s) {
     float *out[4] = {NULL};
     ps_tensor_writer *writer;
     PS_TRY(ps_tensor_writer_create(&writer));
-    ps_status status = add_reordered(writer, "o", 4, (const int64_t[]){n, c, h, w}, (size_t)n, (size_t)c, positions, s->array[O], &out[0]);
+    ps_status status = add_reordered(writer, "o", 4, (const int64_t[]){n, c, h, w}, (size_t)n, (size_t)c, positions,
+                                     s->array[O], &out[0]);
     if (status == PS_OK)
-        status = add_reordered(writer, "dy", 4, (const int64_t[]){n, c, h, w}, (size_t)n, (size_t)c, positions, s->array[DY], &out[1]);
+        status = add_reordered(writer, "dy", 4, (const int64_t[]){n, c, h, w}, (size_t)n, (size_t)c, positions,
+                               s->array[DY], &out[1]);
     if (status == PS_OK)
-        status = add_reordered(writer, "dw", 4, (const int64_t[]){c, c, 3, 3}, (size_t)c, (size_t)c, 9, s->array[DW], &out[2]);
+        status = add_reordered(writer, "dw", 4, (const int64_t[]){c, c, 3, 3}, (size_t)c, (size_t)c, 9, s->array[DW],
+                               &out[2]);
     if (status == PS_OK) status = ps_tensor_writer_add(writer, "dbias", 1, &c, s->array[DBIAS]);
     if (status == PS_OK) status = ps_tensor_writer_finish(writer, path);
     ps_tensor_writer_destroy(writer);
@@ -264,8 +269,8 @@ static ps_status run_pool_skip(const char *folder, const cJSON *json) {
     PS_TRY_CLEANUP(ps_alloc(ps_pool_skip_save_bytes(s.plan), 1, "save", &s.save));
     PS_TRY_CLEANUP(ps_alloc(ps_pool_skip_workspace_bytes(s.plan, 1), 1, "workspace", &s.workspace));
     ps_pool_skip_forward(s.plan, s.array[Y], s.array[W], s.array[BIAS], s.array[O], s.save, sums, s.workspace, NULL);
-    ps_pool_skip_backward(s.plan, s.array[Y], s.array[W], s.array[D_O], s.save, s.array[DY], false, s.array[DW], s.array[DBIAS], sums,
-                          s.workspace, NULL);
+    ps_pool_skip_backward(s.plan, s.array[Y], s.array[W], s.array[D_O], s.save, s.array[DY], false, s.array[DW],
+                          s.array[DBIAS], sums, s.workspace, NULL);
     snprintf(path, sizeof path, "%s/engine.safetensors", folder);
     status = write_skip(path, &s);
 cleanup:
@@ -286,7 +291,8 @@ int main(int count, char **argument) {
     snprintf(path, sizeof path, "%s/case.json", argument[1]);
     ps_status status = ps_json_read(path, &json);
     if (status == PS_OK)
-        status = cJSON_GetObjectItemCaseSensitive(json, "model") != NULL ? run_network(argument[1], json) : run_pool_skip(argument[1], json);
+        status = cJSON_GetObjectItemCaseSensitive(json, "model") != NULL ? run_network(argument[1], json)
+                                                                         : run_pool_skip(argument[1], json);
     if (status != PS_OK) fprintf(stderr, "parity_tool: %s\n", ps_status_message());
     cJSON_Delete(json);
     return status == PS_OK ? 0 : 2;

@@ -86,8 +86,8 @@ static ps_status make_pool(gradcheck_rig *rig, const cJSON *attributes, ps_layer
                                    .save = rig->pool_save,
                                    .sums = no_sums});
     ps_free(values);
-    in[1] =
-        (ps_layer_input){.shape = pooled, .producer = type, .producer_config = *config, .producer_input = rig->pool_shape};
+    in[1] = (ps_layer_input){
+        .shape = pooled, .producer = type, .producer_config = *config, .producer_input = rig->pool_shape};
     in[0].shape = pooled;
     rig->inputs = 2;
     rig->in_save[1] = rig->pool_save;
@@ -132,7 +132,8 @@ static ps_status make_arrays(gradcheck_rig *rig) {
             rig->state[i][j] = 0.5f + fabsf(rig->state[i][j]);
     }
     for (int i = 0; i < PS_SUMS; i++)
-        if (rig->type->fused_sums & 1u << i) PS_TRY(PS_ALLOC((size_t)rig->out_shape.c, &rig->sums[i], "gradient check"));
+        if (rig->type->fused_sums & 1u << i)
+            PS_TRY(PS_ALLOC((size_t)rig->out_shape.c, &rig->sums[i], "gradient check"));
     return PS_OK;
 }
 
@@ -222,8 +223,8 @@ static double compare(const char *what, const float *got, const double *wanted, 
     for (size_t i = 0; i < count; i++) {
         double error = fabs((double)got[i] - wanted[i]) / scale;
         if (!(error <= tolerance))
-            refuse(result, "%s[%zu] is %.9g, the reference says %.9g (error %.2g of the largest, allowed %.2g)", what, i,
-                   (double)got[i], wanted[i], error, tolerance);
+            refuse(result, "%s[%zu] is %.9g, the reference says %.9g (error %.2g of the largest, allowed %.2g)", what,
+                   i, (double)got[i], wanted[i], error, tolerance);
         if (!(error <= worst)) worst = error;
     }
     return worst;
@@ -233,8 +234,8 @@ static double compare(const char *what, const float *got, const double *wanted, 
 
 typedef struct {
     ref_call call;
-    double *x[PS_LAYER_MAX_INPUTS], *base_x[PS_LAYER_MAX_INPUTS], *param[PS_LAYER_MAX_PARAMS], *state[PS_LAYER_MAX_STATES],
-        *pool_x, *y;
+    double *x[PS_LAYER_MAX_INPUTS], *base_x[PS_LAYER_MAX_INPUTS], *param[PS_LAYER_MAX_PARAMS],
+        *state[PS_LAYER_MAX_STATES], *pool_x, *y;
 } reference;
 
 static double *widen(const float *x, size_t count) {
@@ -286,7 +287,8 @@ static double loss(reference *ref, const gradcheck_rig *rig) {
 }
 
 /* dL along `direction` from the point's present values, which come back unchanged. */
-static double derivative(reference *ref, const gradcheck_rig *rig, double *point, const double *direction, size_t count) {
+static double derivative(reference *ref, const gradcheck_rig *rig, double *point, const double *direction,
+                         size_t count) {
     double *origin = malloc(count * sizeof *origin), side[2];
     memcpy(origin, point, count * sizeof *origin);
     for (int s = 0; s < 2; s++) {
@@ -319,17 +321,19 @@ static void check_directions(const char *what, reference *ref, const gradcheck_r
             got += (double)gradient[i] * direction[i];
             scale += pow((double)gradient[i] * direction[i], 2);
         }
-        double wanted = derivative(ref, rig, point, direction, count), error = fabs(got - wanted) / fmax(sqrt(scale), 1e-3);
+        double wanted = derivative(ref, rig, point, direction, count),
+               error = fabs(got - wanted) / fmax(sqrt(scale), 1e-3);
         if (!(error <= GRADCHECK_GRADIENT_TOLERANCE))
-            refuse(result, "the derivative of %s along direction %d is %.9g, the reference says %.9g", what, d, got, wanted);
+            refuse(result, "the derivative of %s along direction %d is %.9g, the reference says %.9g", what, d, got,
+                   wanted);
         result->worst_gradient = fmax(result->worst_gradient, error);
         result->compared++;
     }
     free(direction);
 }
 
-static void check_gradient(const char *what, reference *ref, const gradcheck_rig *rig, double *point, const float *gradient,
-                           size_t count, gradcheck_result *result) {
+static void check_gradient(const char *what, reference *ref, const gradcheck_rig *rig, double *point,
+                           const float *gradient, size_t count, gradcheck_result *result) {
     bool all = count <= EVERY_ELEMENT_UP_TO;
     size_t picked = all ? count : SAMPLED_ELEMENTS;
     double *wanted = malloc(picked * sizeof *wanted);
@@ -356,7 +360,8 @@ static void check_gradients(reference *ref, const gradcheck_rig *rig, gradcheck_
     }
     for (int i = 0; i < rig->params; i++) {
         snprintf(what, sizeof what, "gradient of %s", rig->param_spec[i].suffix);
-        check_gradient(what, ref, rig, ref->param[i], rig->grad[i], gradcheck_param_elements(&rig->param_spec[i]), result);
+        check_gradient(what, ref, rig, ref->param[i], rig->grad[i], gradcheck_param_elements(&rig->param_spec[i]),
+                       result);
     }
     ref->call.base_x = NULL;
 }
@@ -382,9 +387,10 @@ static void squares(const gradcheck_rig *rig, const float *a, const float *minus
     }
 }
 
-/* Sum of identity times path, whose terms cancel: the tolerance is of their sizes. path: wide, or what is left of whole. */
-static void check_cross(const gradcheck_rig *rig, ps_sum sum, const char *what, const float *identity, const double *wide,
-                        const float *whole, gradcheck_result *result) {
+/* Sum of identity times path, whose terms cancel: the tolerance is of their sizes. path: wide, or what is left of
+ * whole. */
+static void check_cross(const gradcheck_rig *rig, ps_sum sum, const char *what, const float *identity,
+                        const double *wide, const float *whole, gradcheck_result *result) {
     size_t c = (size_t)rig->out_shape.c;
     for (size_t k = 0; rig->sums[sum] != NULL && k < c; k++) {
         double wanted = 0, size = 1e-9, got = rig->sums[sum][k];
@@ -393,7 +399,8 @@ static void check_cross(const gradcheck_rig *rig, ps_sum sum, const char *what, 
             wanted += term;
             size += fabs(term) + own * own;
         }
-        if (!(fabs(got - wanted) <= 1e-5 * size)) refuse(result, "sum %s of channel %d is %.9g, recomputed %.9g", what, (int)k, got, wanted);
+        if (!(fabs(got - wanted) <= 1e-5 * size))
+            refuse(result, "sum %s of channel %d is %.9g, recomputed %.9g", what, (int)k, got, wanted);
     }
 }
 
@@ -416,7 +423,8 @@ static void check_pool_skip_sums(reference *ref, const gradcheck_rig *rig, doubl
     check_sum(rig, PS_SUM_POOL_GRAD_PATH, "path gradient", wanted, result);
     squares(rig, rig->dx[0], NULL, NULL, wanted);
     check_sum(rig, PS_SUM_POOL_GRAD_TOTAL, "total gradient", wanted, result);
-    check_cross(rig, PS_SUM_POOL_GRAD_CROSS, "cross term of the gradient", skip ? rig->dy : NULL, NULL, rig->dx[0], result);
+    check_cross(rig, PS_SUM_POOL_GRAD_CROSS, "cross term of the gradient", skip ? rig->dy : NULL, NULL, rig->dx[0],
+                result);
 }
 
 static void check_sums(reference *ref, const gradcheck_rig *rig, gradcheck_result *result) {
@@ -456,8 +464,8 @@ static void same_results(const char *how, const gradcheck_rig *plain, const grad
         same_bits(what, plain->grad[i], other->grad[i], gradcheck_param_elements(&plain->param_spec[i]), result);
     }
     for (int i = 0; i < plain->states; i++)
-        same_bits("running statistics", plain->state[i], other->state[i], gradcheck_param_elements(&plain->state_spec[i]),
-                  result);
+        same_bits("running statistics", plain->state[i], other->state[i],
+                  gradcheck_param_elements(&plain->state_spec[i]), result);
     for (int i = 0; i < PS_SUMS; i++)
         for (int c = 0; dx_too && plain->sums[i] != NULL && c < plain->out_shape.c; c++)
             if (memcmp(&plain->sums[i][c], &other->sums[i][c], sizeof(double)) != 0)
@@ -513,7 +521,8 @@ static ps_status variant_unwanted(const gradcheck_rig *plain, const char *sample
 }
 
 /* Where the gradient is added to 3: input `which` alone, the others overwritten. */
-static ps_status variant_accumulate(const gradcheck_rig *plain, const char *sample, int which, gradcheck_result *result) {
+static ps_status variant_accumulate(const gradcheck_rig *plain, const char *sample, int which,
+                                    gradcheck_result *result) {
     gradcheck_rig rig;
     ps_status status = gradcheck_rig_create(plain->type, sample, plain->call.mode, NULL, &rig);
     if (status == PS_OK) {
@@ -539,7 +548,8 @@ static ps_status variant_accumulate(const gradcheck_rig *plain, const char *samp
 }
 
 /* Input gradient `which` unwanted, the others as ever. */
-static ps_status variant_one_unwanted(const gradcheck_rig *plain, const char *sample, int which, gradcheck_result *result) {
+static ps_status variant_one_unwanted(const gradcheck_rig *plain, const char *sample, int which,
+                                      gradcheck_result *result) {
     gradcheck_rig rig;
     ps_status status = gradcheck_rig_create(plain->type, sample, plain->call.mode, NULL, &rig);
     if (status == PS_OK) {
@@ -549,7 +559,8 @@ static ps_status variant_one_unwanted(const gradcheck_rig *plain, const char *sa
         gradcheck_rig_run(&rig);
         for (int i = 0; i < rig.inputs; i++)
             if (i != which)
-                same_bits("dx beside the unwanted one", plain->dx[i], rig.dx[i], ps_shape_elements(rig.in_shape[i]), result);
+                same_bits("dx beside the unwanted one", plain->dx[i], rig.dx[i], ps_shape_elements(rig.in_shape[i]),
+                          result);
     }
     gradcheck_rig_clear(&rig);
     return status;
@@ -572,8 +583,8 @@ static ps_status variant_in_place(const gradcheck_rig *plain, const char *sample
 }
 
 static void check_guards(const gradcheck_rig *rig, gradcheck_result *result) {
-    bool whole =
-        guard_whole(rig->y, ps_shape_elements(rig->out_shape)) && guard_whole(rig->dy, ps_shape_elements(rig->out_shape));
+    bool whole = guard_whole(rig->y, ps_shape_elements(rig->out_shape)) &&
+                 guard_whole(rig->dy, ps_shape_elements(rig->out_shape));
     for (int i = 0; i < rig->inputs; i++)
         whole = whole && guard_whole(rig->x[i], ps_shape_elements(rig->in_shape[i])) &&
                 guard_whole(rig->dx[i], ps_shape_elements(rig->in_shape[i]));

@@ -1,12 +1,13 @@
 /* Checks a layer type against the double-precision reference (tests/ref/ref_layers.h) on one of its samples.
  *
- * With L = sum of r y for fixed random r, the gradients of the engine (float) are compared with central differences of the
- * reference's L in double: their own error is about 1e-9, so the tolerance is that of float arithmetic alone. Small arrays
- * are checked element by element, large ones at 64 random elements and along 3 random directions. Inputs are permutations of
- * equally spaced values without 0: no ties in a maximum, no kink of a rectifier within a step.
+ * With L = sum of r y for fixed random r, the gradients of the engine (float) are compared with central differences of
+ * the reference's L in double: their own error is about 1e-9, so the tolerance is that of float arithmetic alone. Small
+ * arrays are checked element by element, large ones at 64 random elements and along 3 random directions. Inputs are
+ * permutations of equally spaced values without 0: no ties in a maximum, no kink of a rectifier within a step.
  *
  * Checked besides: shape, forward in the mode, bit-identity for 1 and 3 threads, in place where the type allows it,
- * accumulation, unwanted input gradients, per-channel sums, and that nothing is left unwritten or written past its end. */
+ * accumulation, unwanted input gradients, per-channel sums, and that nothing is left unwritten or written past its
+ * end. */
 #ifndef PS_TESTS_LIB_GRADCHECK_H
 #define PS_TESTS_LIB_GRADCHECK_H
 

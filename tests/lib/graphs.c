@@ -14,7 +14,10 @@ static ps_status parse(const char *nodes, ps_graph **graph) {
     char *text = malloc(size);
     cJSON *document;
     assert_non_null(text);
-    snprintf(text, size, "{\"format\": \"poolscope-graph\", \"version\": 1, \"name\": \"t\", \"input\": [3, 8, 8], \"nodes\": [%s]}", nodes);
+    snprintf(
+        text, size,
+        "{\"format\": \"poolscope-graph\", \"version\": 1, \"name\": \"t\", \"input\": [3, 8, 8], \"nodes\": [%s]}",
+        nodes);
     assert_int_equal(ps_json_parse(text, "test", &document), PS_OK);
     ps_status status = ps_graph_parse(document, "test", graph);
     cJSON_Delete(document);

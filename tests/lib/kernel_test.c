@@ -78,7 +78,8 @@ double kt_relative_error(const float *got, const double *want, size_t count) {
     return size > 0 ? sqrt(error / size) : sqrt(error);
 }
 
-void kt_assert_close_at(const float *got, const double *want, size_t count, double tolerance, const char *file, int line) {
+void kt_assert_close_at(const float *got, const double *want, size_t count, double tolerance, const char *file,
+                        int line) {
     double error = kt_relative_error(got, want, count);
     if (error <= tolerance) return; /* NaN does not pass */
     print_error("relative error %.3g, more than %.3g\n", error, tolerance);

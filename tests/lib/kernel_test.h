@@ -1,6 +1,6 @@
-/* What the tests of the kernels share: arrays of exact size (so that the address sanitizer sees one step too far), scratch
- * memory with a guard behind it, pools of several sizes, comparisons, and a main that runs the tests at every instruction
- * set. */
+/* What the tests of the kernels share: arrays of exact size (so that the address sanitizer sees one step too far),
+ * scratch memory with a guard behind it, pools of several sizes, comparisons, and a main that runs the tests at every
+ * instruction set. */
 #ifndef PS_TESTS_KERNEL_TEST_H
 #define PS_TESTS_KERNEL_TEST_H
 
@@ -21,7 +21,8 @@ float *kt_copy(const float *values, size_t count);
 /* Zeroed memory of exactly that size. */
 void *kt_room(size_t count, size_t size);
 
-/* 64-byte aligned scratch filled with NaN patterns, with a guard behind; kt_workspace_free fails the test if it was overrun.
+/* 64-byte aligned scratch filled with NaN patterns, with a guard behind; kt_workspace_free fails the test if it was
+ * overrun.
  */
 void *kt_workspace(size_t bytes);
 void kt_workspace_free(void *workspace);
@@ -32,7 +33,8 @@ ps_pool *kt_pool(int which);
 
 /* ||got - want|| / ||want|| (absolute when want is zero); NaN where NaN is not shared. */
 double kt_relative_error(const float *got, const double *want, size_t count);
-void kt_assert_close_at(const float *got, const double *want, size_t count, double tolerance, const char *file, int line);
+void kt_assert_close_at(const float *got, const double *want, size_t count, double tolerance, const char *file,
+                        int line);
 #define kt_assert_close(got, want, count, tolerance) kt_assert_close_at(got, want, count, tolerance, __FILE__, __LINE__)
 void kt_assert_near_at(double got, double want, double tolerance, const char *file, int line);
 /* |got - want| <= tolerance * max(1, |want|). */

@@ -12,8 +12,9 @@
 enum { window_steps = 10, named_arms = 6, most_arms = 64 };
 
 static const char *const plain_arms[named_arms] = {"baseline", "ps2", "grid", "conv", "ps4", "zero"};
-static const char *const hostile_arms[named_arms] = {"<script>alert(1)</script>", "`touch pwned`$(touch pwned)", "\"quote\"|*md*\\'",
-                                           "{/Bold x}_a^b %s @M",       "&amp;<b>\xE2\x80\xAE \xFF",   "#comment"};
+static const char *const hostile_arms[named_arms] = {"<script>alert(1)</script>", "`touch pwned`$(touch pwned)",
+                                                     "\"quote\"|*md*\\'",         "{/Bold x}_a^b %s @M",
+                                                     "&amp;<b>\xE2\x80\xAE \xFF", "#comment"};
 
 typedef struct {
     const char *directory;
@@ -25,8 +26,8 @@ typedef struct {
 
 /* A number in 0..1 that depends on nothing but its arguments. */
 static double noise(int a, int b, int c, int d) {
-    uint64_t x = (uint64_t)a * 0x9E3779B97F4A7C15u ^ (uint64_t)b * 0xC2B2AE3D27D4EB4Fu ^ (uint64_t)c * 0x165667B19E3779F9u ^
-                 (uint64_t)d * 0xD6E8FEB86659FD93u;
+    uint64_t x = (uint64_t)a * 0x9E3779B97F4A7C15u ^ (uint64_t)b * 0xC2B2AE3D27D4EB4Fu ^
+                 (uint64_t)c * 0x165667B19E3779F9u ^ (uint64_t)d * 0xD6E8FEB86659FD93u;
     x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
     x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
     return (double)((x ^ (x >> 31)) >> 11) * 0x1p-53;
@@ -76,15 +77,17 @@ static double network_share(const maker *make, int arm, int seed, int window) {
 static void write_runs(maker *make) {
     const report_tables *spec = make->spec;
     open_table(make, "meta", "key\tvalue");
-    fprintf(make->stream,
-            "version\tpoolscope 0.0 (tables made by hand)\nreference\t%s\narms\t%d\nwindow_steps\t%d\nthin_loss\tevery 1st "
-            "step\n"
-            "command\tpoolscope compare --arm a --out %s\n",
-            arm_name(make, 0), spec->arms, window_steps, spec->hostile ? "<script>" : "DIR");
+    fprintf(
+        make->stream,
+        "version\tpoolscope 0.0 (tables made by hand)\nreference\t%s\narms\t%d\nwindow_steps\t%d\nthin_loss\tevery 1st "
+        "step\n"
+        "command\tpoolscope compare --arm a --out %s\n",
+        arm_name(make, 0), spec->arms, window_steps, spec->hostile ? "<script>" : "DIR");
     close_table(make);
     open_table(make, "arms", "arm\tindex\treference\truns\tpaired\tdiverged\tpool_skip");
     for (int a = 0; a < spec->arms; a++)
-        fprintf(make->stream, "%s\t%d\t%d\t%d\t%d\t0\t%d\n", arm_name(make, a), a, a == 0, spec->seeds, spec->seeds, a > 0);
+        fprintf(make->stream, "%s\t%d\t%d\t%d\t%d\t0\t%d\n", arm_name(make, a), a, a == 0, spec->seeds, spec->seeds,
+                a > 0);
     close_table(make);
     open_table(make, "identity", "arm\tseed\tkey\tvalue");
     for (int a = 0; a < spec->arms; a++)
@@ -94,23 +97,27 @@ static void write_runs(maker *make) {
     close_table(make);
     open_table(
         make, "runs",
-        "arm\tseed\tpaired\tstatus\tsteps\twindow\tprobes\tprobe_images\tlayers\tnodes\tshared_nodes\tloss_start\tloss_end\t"
+        "arm\tseed\tpaired\tstatus\tsteps\twindow\tprobes\tprobe_images\tlayers\tnodes\tshared_nodes\tloss_start\tloss_"
+        "end\t"
         "test_loss\ttest_accuracy\tdead_start\tdead_end\tdead_mean\tnear_dead_end\tdead_eval_end\tnever_alive\trevival_"
         "rate\tdeath_rate\t"
-        "inert_dead_share\tgrad_dead_ratio\tgrad_dead_zero_share\tl2l1_weight_max\tl2l1_activation_max\trecord_cost\tpeak_"
+        "inert_dead_share\tgrad_dead_ratio\tgrad_dead_zero_share\tl2l1_weight_max\tl2l1_activation_max\trecord_"
+        "cost\tpeak_"
         "memory_bytes\t"
         "parameters\tmodule_parameters\tmacs\tmodel\tproducer\ttrace");
     for (int a = 0; a < spec->arms; a++)
         for (int s = 0; s < spec->seeds; s++)
-            fprintf(make->stream,
-                    "%s\t%d\t1\t%s\t%d\t%d\t%d\t512\t%d\t%d\t0\t2.31\t%.4f\t1.5\t%.4f\t0.15\t%.4f\t%.4f\t0.01\t0.15\t0.02\t%"
-                    ".4f\t0.01\t%.3f\t%.4g\t"
-                    "%.3f\t1.4\t3.2\t0.0%d\t123456789\t100000\t%d\t12345678\tplain9\tpoolscope 0.0\truns/%d/trace.jsonl\n",
-                    arm_name(make, a), s, "finished", spec->windows * window_steps, window_steps, spec->windows + 1,
-                    spec->layers, spec->layers * spec->channels, 1.2 + 0.1 * a + 0.1 * noise(a, s, 1, 1),
-                    0.4 - 0.01 * a + 0.02 * noise(a, s, 2, 2), network_share(make, a, s, spec->windows),
-                    network_share(make, a, s, spec->windows / 2), a ? 0.3 + 0.1 * noise(a, s, 3, 3) : 0.1, a ? 0.1 : 1.0,
-                    a ? 0.02 : 0.0, a ? 0.0 : 1.0, s % 9 + 1, a ? 20000 : 0, a * 10 + s);
+            fprintf(
+                make->stream,
+                "%s\t%d\t1\t%s\t%d\t%d\t%d\t512\t%d\t%d\t0\t2.31\t%.4f\t1.5\t%.4f\t0.15\t%.4f\t%.4f\t0.01\t0.15\t0."
+                "02\t%"
+                ".4f\t0.01\t%.3f\t%.4g\t"
+                "%.3f\t1.4\t3.2\t0.0%d\t123456789\t100000\t%d\t12345678\tplain9\tpoolscope 0.0\truns/%d/trace.jsonl\n",
+                arm_name(make, a), s, "finished", spec->windows * window_steps, window_steps, spec->windows + 1,
+                spec->layers, spec->layers * spec->channels, 1.2 + 0.1 * a + 0.1 * noise(a, s, 1, 1),
+                0.4 - 0.01 * a + 0.02 * noise(a, s, 2, 2), network_share(make, a, s, spec->windows),
+                network_share(make, a, s, spec->windows / 2), a ? 0.3 + 0.1 * noise(a, s, 3, 3) : 0.1, a ? 0.1 : 1.0,
+                a ? 0.02 : 0.0, a ? 0.0 : 1.0, s % 9 + 1, a ? 20000 : 0, a * 10 + s);
     close_table(make);
 }
 
@@ -121,17 +128,19 @@ static void write_comparison(maker *make) {
                                               {"test_accuracy", "Test accuracy", "share", "higher"}};
     open_table(
         make, "comparison",
-        "measure\ttitle\tunit\tbetter\tarm\treference\tn\tmean_reference\tmean_arm\tmean_difference\tmedian_difference\t"
+        "measure\ttitle\tunit\tbetter\tarm\treference\tn\tmean_reference\tmean_arm\tmean_difference\tmedian_"
+        "difference\t"
         "min_difference\tmax_difference\tlow\thigh\tinterval\tcoverage\twins\tlosses\tp\tp_less\tp_greater\tbest_"
         "p\tdiverged\tdifferences");
     for (int m = 0; m < 3; m++)
         for (int a = 1; a < spec->arms; a++)
-            fprintf(make->stream,
-                    "%s\t%s\t%s\t%s\t%s\t%s\t%d\t0.2\t0.1\t-0.1\t-0.1\t-0.12\t-0.08\t-0.12\t-0.08\trange\t0.75\t%d\t0\t0."
-                    "25\t0.125\t1\t0.25\t0\t"
-                    "0:-0.1;1:-0.12;2:-0.08*\n",
-                    measures[m][0], measures[m][1], measures[m][2], measures[m][3], arm_name(make, a), arm_name(make, 0),
-                    spec->seeds, spec->seeds);
+            fprintf(
+                make->stream,
+                "%s\t%s\t%s\t%s\t%s\t%s\t%d\t0.2\t0.1\t-0.1\t-0.1\t-0.12\t-0.08\t-0.12\t-0.08\trange\t0.75\t%d\t0\t0."
+                "25\t0.125\t1\t0.25\t0\t"
+                "0:-0.1;1:-0.12;2:-0.08*\n",
+                measures[m][0], measures[m][1], measures[m][2], measures[m][3], arm_name(make, a), arm_name(make, 0),
+                spec->seeds, spec->seeds);
     close_table(make);
     open_table(make, "pairs", "measure\tarm\treference\tseed\tvalue_reference\tvalue_arm\tdifference\tdiverged");
     for (int m = 0; m < 3; m++)
@@ -142,27 +151,30 @@ static void write_comparison(maker *make) {
     close_table(make);
     static const char *const definitions[][2] = {{"dead", "0"},       {"near_dead", "0.99"}, {"dead_eval", "0"},
                                                  {"dead_train", "1"}, {"dormant", "0.025"},  {"dormant", "0.1"}};
-    open_table(make, "definitions",
-               "definition\tthreshold\tmeasure\tarm\treference\tn\tmean_difference\tmin_difference\tmax_difference\tp\tbest_"
-               "p\tdirection\tagrees");
+    open_table(
+        make, "definitions",
+        "definition\tthreshold\tmeasure\tarm\treference\tn\tmean_difference\tmin_difference\tmax_difference\tp\tbest_"
+        "p\tdirection\tagrees");
     for (int d = 0; d < 6; d++)
         for (int a = 1; a < spec->arms; a++)
             fprintf(make->stream, "%s\t%s\tdead_mean\t%s\t%s\t%d\t%.4f\t%.4f\t%.4f\t0.25\t0.25\tless\t1\n",
-                    definitions[d][0], definitions[d][1], arm_name(make, a), arm_name(make, 0), spec->seeds, -0.1 - 0.01 * d,
-                    -0.14 - 0.01 * d, -0.05 - 0.01 * d);
+                    definitions[d][0], definitions[d][1], arm_name(make, a), arm_name(make, 0), spec->seeds,
+                    -0.1 - 0.01 * d, -0.14 - 0.01 * d, -0.05 - 0.01 * d);
     close_table(make);
     open_table(make, "checks", "check\tstatement\tarm\tseed\tcases\tviolations\tworst\tholds\tfirst_violation");
     for (int a = 0; a < spec->arms; a++)
-        fprintf(make->stream, "C1\tA gate shut on a batch gives no gradient.\t%s\t0\t100\t0\t0\t1\tNA\n", arm_name(make, a));
+        fprintf(make->stream, "C1\tA gate shut on a batch gives no gradient.\t%s\t0\t100\t0\t0\t1\tNA\n",
+                arm_name(make, a));
     close_table(make);
 }
 
 static void write_activity(maker *make) {
     const report_tables *spec = make->spec;
     char layer_text[64];
-    open_table(make, "dead_time",
-               "arm\tseed\tstep\tlevel\tname\tnodes\tdead\tnear_dead\talive\tdead_share\tnear_dead_share\tdead_eval_share\t"
-               "dormant0_share\tdormant025_share\tdormant100_share\tdead_train_share");
+    open_table(
+        make, "dead_time",
+        "arm\tseed\tstep\tlevel\tname\tnodes\tdead\tnear_dead\talive\tdead_share\tnear_dead_share\tdead_eval_share\t"
+        "dormant0_share\tdormant025_share\tdormant100_share\tdead_train_share");
     for (int a = 0; a < spec->arms; a++)
         for (int s = 0; s < spec->seeds; s++)
             for (int w = 0; w <= spec->windows; w++) {
@@ -190,9 +202,10 @@ static void write_activity(maker *make) {
                         w * window_steps, layer_name(make, l, layer_text), l, l / 3, spec->seeds,
                         dead_share(make, a, 0, l, w));
     close_table(make);
-    open_table(make, "flow",
-               "arm\tseed\twindow\tfirst\tlast\tlevel\tname\tdead_before\tnot_dead_before\trevivals\tnew_deaths\trevival_"
-               "rate\tdeath_rate");
+    open_table(
+        make, "flow",
+        "arm\tseed\twindow\tfirst\tlast\tlevel\tname\tdead_before\tnot_dead_before\trevivals\tnew_deaths\trevival_"
+        "rate\tdeath_rate");
     for (int a = 0; a < spec->arms; a++)
         for (int s = 0; s < spec->seeds; s++)
             for (int w = 0; w < spec->windows; w++)
@@ -200,14 +213,15 @@ static void write_activity(maker *make) {
                         arm_name(make, a), s, w, w * window_steps, (w + 1) * window_steps - 1, 2 * a, 1,
                         0.1 * a + 0.05 * noise(a, s, w, 7), 0.02 * noise(a, s, w, 8));
     close_table(make);
-    open_table(make, "survival", "arm\tseed\torigin\ttime\tat_risk\tevents\tcensored\tsurvival\tlow\thigh\tlevel\tname\tseeds");
+    open_table(make, "survival",
+               "arm\tseed\torigin\ttime\tat_risk\tevents\tcensored\tsurvival\tlow\thigh\tlevel\tname\tseeds");
     for (int a = 0; a < spec->arms; a++)
         for (int o = 0; o < 2; o++)
             for (int w = 0; w <= spec->windows; w++) {
                 double alive = exp(-(0.02 + 0.1 * a) * w);
-                fprintf(make->stream, "%s\tall\t%s\t%d\t%d\t1\t0\t%.4f\t%.4f\t%.4f\tnetwork\tprivate\t3\n", arm_name(make, a),
-                        o ? "start" : "onset", w * window_steps, 100 - w, alive, fmax(0, alive - 0.05),
-                        fmin(1, alive + 0.05));
+                fprintf(make->stream, "%s\tall\t%s\t%d\t%d\t1\t0\t%.4f\t%.4f\t%.4f\tnetwork\tprivate\t3\n",
+                        arm_name(make, a), o ? "start" : "onset", w * window_steps, 100 - w, alive,
+                        fmax(0, alive - 0.05), fmin(1, alive + 0.05));
             }
     close_table(make);
     open_table(make, "loss", "arm\tseed\tstep\tsteps\tloss\tlr\tgrad_norm\tgrad_norm_module\tclip\tclip_module");
@@ -229,16 +243,18 @@ static void write_activity(maker *make) {
 static void write_gradients(maker *make) {
     const report_tables *spec = make->spec;
     char layer_text[64];
-    open_table(make, "grad_layer",
-               "arm\tseed\twindow\tfirst\tlast\tlayer\tposition\tstage\tkind\tnodes\tgrad_layer\tgrad_median_alive\tgrad_"
-               "median_dead\tgrad_out_layer\talive\tdead");
+    open_table(
+        make, "grad_layer",
+        "arm\tseed\twindow\tfirst\tlast\tlayer\tposition\tstage\tkind\tnodes\tgrad_layer\tgrad_median_alive\tgrad_"
+        "median_dead\tgrad_out_layer\talive\tdead");
     for (int a = 0; a < spec->arms; a++)
         for (int s = 0; s < spec->seeds; s++)
-            for (int w = 0; w<spec->windows; w += spec->windows - 1> 0 ? spec->windows - 1 : 1)
+            for (int w = 0; w < spec->windows; w += spec->windows - 1 > 0 ? spec->windows - 1 : 1)
                 for (int l = 0; l < spec->layers; l++)
                     fprintf(make->stream, "%s\t%d\t%d\t%d\t%d\t%s\t%d\ts\tconv\t%d\t%.5g\t%.5g\t%s\t0.01\t9\t1\n",
-                            arm_name(make, a), s, w, w * window_steps, w * window_steps + 9, layer_name(make, l, layer_text),
-                            l, spec->channels, pow(10, -1 - 1.0 * l / spec->layers + 0.3 * noise(a, s, l, w)),
+                            arm_name(make, a), s, w, w * window_steps, w * window_steps + 9,
+                            layer_name(make, l, layer_text), l, spec->channels,
+                            pow(10, -1 - 1.0 * l / spec->layers + 0.3 * noise(a, s, l, w)),
                             pow(10, -2 - 1.0 * l / spec->layers), a ? "1e-4" : "0");
     close_table(make);
     open_table(make, "grad_dead",
@@ -250,21 +266,23 @@ static void write_gradients(maker *make) {
             for (int w = 0; w < spec->windows; w++)
                 fprintf(make->stream, "%s\t%d\t%d\t%d\t%d\tall\tNA\t20\t%d\t%.4g\t0.1\t0\t%s\t%s\t%s\t%s\n",
                         arm_name(make, a), s, w, w * window_steps, w * window_steps + 9, a == 0,
-                        a ? 0.05 + 0.02 * noise(a, s, w, 1) : 0.0, a ? "0" : "NA", a ? "0.003" : "NA", a ? "0.003" : "NA",
-                        a ? "1" : "NA");
+                        a ? 0.05 + 0.02 * noise(a, s, w, 1) : 0.0, a ? "0" : "NA", a ? "0.003" : "NA",
+                        a ? "0.003" : "NA", a ? "1" : "NA");
     close_table(make);
     static const char *const states[] = {"dead", "near_dead", "alive", "dead_through", "all"};
-    open_table(make, "inertia_time",
-               "arm\tseed\twindow\tfirst\tlast\tstate\tnodes\tundefined\tpath_median\tpath_gradient_median\tpath_gradient_"
-               "q25\tpath_gradient_q75\t"
-               "path_carried_median\tpath_decay_median\tnet_median\tinert_share\tinert_relative_share");
+    open_table(
+        make, "inertia_time",
+        "arm\tseed\twindow\tfirst\tlast\tstate\tnodes\tundefined\tpath_median\tpath_gradient_median\tpath_gradient_"
+        "q25\tpath_gradient_q75\t"
+        "path_carried_median\tpath_decay_median\tnet_median\tinert_share\tinert_relative_share");
     for (int a = 0; a < spec->arms; a++)
         for (int s = 0; s < spec->seeds; s++)
             for (int w = 0; w < spec->windows; w++)
                 for (int k = 0; k < 5; k++) {
                     bool still = a == 0 && (k == 0 || k == 3);
                     double value = still ? 0 : 0.02 * (k == 2 ? 3 : 1) * (1 + noise(a, s, w, k));
-                    fprintf(make->stream, "%s\t%d\t%d\t%d\t%d\t%s\t30\t0\t%.4g\t%.4g\t%.4g\t%.4g\t0\t0.001\t0.01\t%d\t%d\n",
+                    fprintf(make->stream,
+                            "%s\t%d\t%d\t%d\t%d\t%s\t30\t0\t%.4g\t%.4g\t%.4g\t%.4g\t0\t0.001\t0.01\t%d\t%d\n",
                             arm_name(make, a), s, w, w * window_steps, w * window_steps + 9, states[k], value, value,
                             value * 0.7, value * 1.4, still, still);
                 }
@@ -273,9 +291,10 @@ static void write_gradients(maker *make) {
                "arm\tseed\tstep\tlayer\tposition\tdepth\tstage\tkind\tweight_count\tweight_l2l1\tactivation_"
                "count\tactivation_l2l1\tweight_scaled\tactivation_scaled");
     close_table(make);
-    open_table(make, "l2l1_arm",
-               "arm\tlayer\tposition\tstage\tseeds\tstep\tweight_mean\tweight_min\tweight_max\tactivation_mean\tactivation_"
-               "min\tactivation_max");
+    open_table(
+        make, "l2l1_arm",
+        "arm\tlayer\tposition\tstage\tseeds\tstep\tweight_mean\tweight_min\tweight_max\tactivation_mean\tactivation_"
+        "min\tactivation_max");
     for (int a = 0; a < spec->arms; a++)
         for (int l = 0; l < spec->layers; l++) {
             double weight = 1.17 + 0.1 * noise(a, l, 0, 0), active = 1.6 + noise(a, l, 1, 1);
@@ -285,10 +304,11 @@ static void write_gradients(maker *make) {
         }
     close_table(make);
     static const char *const groups[] = {"all", "dead", "alive"};
-    open_table(make, "pool_path",
-               "arm\tseed\twindow\tfirst\tlast\tlayer\tposition\tgroup\tnodes\tidentity\tpath\toutput\tshare\tcross\tidentit"
-               "y_zero\tgrad_identity\tgrad_path\t"
-               "grad_total\tgrad_share\tgrad_cross");
+    open_table(
+        make, "pool_path",
+        "arm\tseed\twindow\tfirst\tlast\tlayer\tposition\tgroup\tnodes\tidentity\tpath\toutput\tshare\tcross\tidentit"
+        "y_zero\tgrad_identity\tgrad_path\t"
+        "grad_total\tgrad_share\tgrad_cross");
     for (int a = 1; a < spec->arms; a++)
         for (int s = 0; s < spec->seeds; s++)
             for (int w = spec->windows - 1; w < spec->windows; w++)
@@ -297,18 +317,20 @@ static void write_gradients(maker *make) {
                         fprintf(make->stream,
                                 "%s\t%d\t%d\t%d\t%d\t%s\t%d\t%s\t%d\t1\t0.3\t1.3\t%.4f\t0\t0\t0.1\t0.1\t0.2\t%.4f\t0\n",
                                 arm_name(make, a), s, w, w * window_steps, w * window_steps + 9,
-                                layer_name(make, l, layer_text), l, groups[g], spec->channels, 0.1 + 0.3 * noise(a, s, l, g),
-                                g == 1 ? 1.0 : 0.1 + 0.3 * noise(a, s, l, g + 3));
+                                layer_name(make, l, layer_text), l, groups[g], spec->channels,
+                                0.1 + 0.3 * noise(a, s, l, g), g == 1 ? 1.0 : 0.1 + 0.3 * noise(a, s, l, g + 3));
     close_table(make);
-    open_table(make, "inertia",
-               "arm\tseed\twindow\tfirst\tlast\tlayer\tposition\tchannel\tnode\tstate\tzeros\tpath\tpath_gradient\tpath_"
-               "carried\tpath_decay\tnet\tinert\tgrad_ratio\tlr_sum");
+    open_table(
+        make, "inertia",
+        "arm\tseed\twindow\tfirst\tlast\tlayer\tposition\tchannel\tnode\tstate\tzeros\tpath\tpath_gradient\tpath_"
+        "carried\tpath_decay\tnet\tinert\tgrad_ratio\tlr_sum");
     for (int a = 0; a < spec->arms; a++)
         for (int l = 0; l < spec->layers; l++)
             for (int c = 0; c < spec->channels && c < 30; c++) {
                 bool dead = noise(a, l, c, 5) < dead_share(make, a, 0, l, spec->windows);
                 double path = dead && a == 0 ? 0 : pow(10, -1.5 + 0.8 * noise(a, l, c, 6) - (dead ? 1 : 0));
-                fprintf(make->stream, "%s\t0\t%d\t0\t9\t%s\t%d\t%d\t%s:%d\t%s\t%.4f\t%.4g\t%.4g\t0\t0\t0.01\t%d\t0.5\t1\n",
+                fprintf(make->stream,
+                        "%s\t0\t%d\t0\t9\t%s\t%d\t%d\t%s:%d\t%s\t%.4f\t%.4g\t%.4g\t0\t0\t0.01\t%d\t0.5\t1\n",
                         arm_name(make, a), spec->windows - 1, layer_name(make, l, layer_text), l, c,
                         layer_name(make, l, layer_text), c, dead ? "dead" : "alive",
                         dead ? 1.0 : 0.3 + 0.5 * noise(a, l, c, 7), path, path, path < 1e-3);
@@ -318,13 +340,15 @@ static void write_gradients(maker *make) {
 
 static void write_nodes(maker *make) {
     const report_tables *spec = make->spec;
-    static const char *const causes[] = {"silent_bias", "zero_incoming", "upstream_dead", "gamma_zero", "weights_drifted"};
+    static const char *const causes[] = {"silent_bias", "zero_incoming", "upstream_dead", "gamma_zero",
+                                         "weights_drifted"};
     char layer_text[64];
-    open_table(make, "nodes",
-               "arm\tseed\tlayer\tposition\tdepth\tstage\tkind\tchannel\tnode\tstate\tstate_eval\tfirst_"
-               "death\trevivals\tdeaths\tdead_share\tlifeline\tcause\tevidence\t"
-               "mobility\tpath_gradient\tpath_decay\tgrad_ratio\tgrad_zero_share\tweight_l2\tbias\tgamma\tbeta\tout_l2\tpre_"
-               "max\timages_active\timages\tplanted");
+    open_table(
+        make, "nodes",
+        "arm\tseed\tlayer\tposition\tdepth\tstage\tkind\tchannel\tnode\tstate\tstate_eval\tfirst_"
+        "death\trevivals\tdeaths\tdead_share\tlifeline\tcause\tevidence\t"
+        "mobility\tpath_gradient\tpath_decay\tgrad_ratio\tgrad_zero_share\tweight_l2\tbias\tgamma\tbeta\tout_l2\tpre_"
+        "max\timages_active\timages\tplanted");
     int letters = spec->windows + 1 < 120 ? spec->windows + 1 : 120;
     for (int a = 0; a < spec->arms; a++)
         for (int s = 0; s < spec->seeds; s++)
@@ -352,8 +376,8 @@ static void write_nodes(maker *make) {
                                       : "NA",
                             returns, dead, dead ? 0.4 : 0.0, life,
                             dead ? make->spec->hostile ? "<svg onload=alert(2)>" : causes[c % 5] : "none",
-                            dead && a == 0 ? "inert" : "moving", dead ? 0.0 : 0.03, dead ? 0.0 : 1.1, dead, dead ? 0 : 300,
-                            returns ? "bias" : "NA");
+                            dead && a == 0 ? "inert" : "moving", dead ? 0.0 : 0.03, dead ? 0.0 : 1.1, dead,
+                            dead ? 0 : 300, returns ? "bias" : "NA");
                 }
     close_table(make);
     open_table(make, "causes", "arm\tseed\tlayer\tposition\tstage\tcause\tstate\tnodes");
@@ -364,69 +388,79 @@ static void write_nodes(maker *make) {
                         layer_name(make, 0, layer_text), make->spec->hostile ? "<svg onload=alert(2)>" : causes[k],
                         (a ? 2 : 5) * (k + 1));
     close_table(make);
-    open_table(make, "planted",
-               "arm\tseed\tlayer\tchannel\tnode\tplanted\tstate_start\tcause_start\tstate_end\tcause_end\treopened_step");
+    open_table(
+        make, "planted",
+        "arm\tseed\tlayer\tchannel\tnode\tplanted\tstate_start\tcause_start\tstate_end\tcause_end\treopened_step");
     for (int a = 0; a < spec->arms; a++)
         for (int s = 0; s < spec->seeds; s++)
             for (int c = 0; c < 20; c++)
-                fprintf(make->stream, "%s\t%d\t%s\t%d\t%s:%d\tbias\tdead\tsilent_bias\t%s\tnone\t%s\n", arm_name(make, a), s,
-                        layer_name(make, 0, layer_text), c, layer_name(make, 0, layer_text), c,
+                fprintf(make->stream, "%s\t%d\t%s\t%d\t%s:%d\tbias\tdead\tsilent_bias\t%s\tnone\t%s\n",
+                        arm_name(make, a), s, layer_name(make, 0, layer_text), c, layer_name(make, 0, layer_text), c,
                         a && c % 3 ? "alive" : "dead", a && c % 3 ? "40" : "NA");
     close_table(make);
 }
 
-/* What was measured on the runs' checkpoints: compensation in the arms with modules, the Hessian in all arms but the third. */
+/* What was measured on the runs' checkpoints: compensation in the arms with modules, the Hessian in all arms but the
+ * third. */
 static void write_measurements(maker *make) {
     const report_tables *spec = make->spec;
     static const char *const states[] = {"dead", "alive"};
     char layer_text[64];
     open_table(make, "compensation",
-               "arm\tseed\tlayer\tposition\tgroup\tchannels\tnorm\ty_energy\tpath_energy\taffine_same_share\taffine_cross_share\t"
+               "arm\tseed\tlayer\tposition\tgroup\tchannels\tnorm\ty_energy\tpath_energy\taffine_same_share\taffine_"
+               "cross_share\t"
                "dimensional_same_share\tdimensional_cross_share\tbias_same_share\tbias_cross_share");
     for (int a = 1; a < spec->arms; a++)
         for (int s = 0; s < spec->seeds; s++)
             for (int l = 0; l < spec->layers; l++) {
                 double affine = 0.3 + 0.4 * noise(a, s, l, 1), rest = 1 - affine;
-                fprintf(make->stream, "%s\t%d\t%s\t%d\tall\t%d\tNA\t1\t%.4f\t%.4f\t%.4f\t%.4f\t%.4f\t0\t%.4f\n", arm_name(make, a),
-                        s, layer_name(make, l, layer_text), l, spec->channels, 0.1 * (1 + noise(a, s, l, 2)), 0.1 * affine,
-                        0.9 * affine, 0.1 * rest, 0.5 * rest, 0.4 * rest);
+                fprintf(make->stream, "%s\t%d\t%s\t%d\tall\t%d\tNA\t1\t%.4f\t%.4f\t%.4f\t%.4f\t%.4f\t0\t%.4f\n",
+                        arm_name(make, a), s, layer_name(make, l, layer_text), l, spec->channels,
+                        0.1 * (1 + noise(a, s, l, 2)), 0.1 * affine, 0.9 * affine, 0.1 * rest, 0.5 * rest, 0.4 * rest);
             }
     close_table(make);
-    open_table(make, "ranks",
-               "arm\tseed\tlayer\tposition\tdepth\tnodes\tweights\tweight_effective_rank\tweight_stable_rank\tsigma_max\t"
-               "sigma_min\toverlapping_pairs\topposite_pairs\tdependent_nodes\toutput_effective_rank\toutput_stable_rank\tsaturation");
+    open_table(
+        make, "ranks",
+        "arm\tseed\tlayer\tposition\tdepth\tnodes\tweights\tweight_effective_rank\tweight_stable_rank\tsigma_max\t"
+        "sigma_min\toverlapping_pairs\topposite_pairs\tdependent_nodes\toutput_effective_rank\toutput_stable_"
+        "rank\tsaturation");
     for (int a = 0; a < spec->arms; a++)
         for (int s = 0; s < spec->seeds; s++)
             for (int l = 0; l < spec->layers; l++)
                 fprintf(make->stream, "%s\t%d\t%s\t%d\t%d\t%d\t27\t%.4f\t%.4f\t2\t0.1\t%d\t0\t%s\t%.4f\t1.5\t%.4f\n",
                         arm_name(make, a), s, layer_name(make, l, layer_text), l, l, spec->channels,
                         spec->channels * (0.7 + 0.2 * noise(a, s, l, 3)), 1.5 + noise(a, s, l, 4),
-                        (int)(3 * noise(a, s, l, 5)), l % 3 == 2 ? "NA" : "1", spec->channels * (0.4 + 0.2 * noise(a, s, l, 6)),
-                        0.5 + 0.3 * noise(a, s, l, 7));
+                        (int)(3 * noise(a, s, l, 5)), l % 3 == 2 ? "NA" : "1",
+                        spec->channels * (0.4 + 0.2 * noise(a, s, l, 6)), 0.5 + 0.3 * noise(a, s, l, 7));
     close_table(make);
     open_table(make, "spectrum", "arm\tseed\tprobe\tindex\tvalue\tweight");
     for (int a = 0; a < spec->arms; a++)
         for (int s = 0; s < spec->seeds && a != 2; s++)
             for (int k = 0; k < 10; k++)
-                fprintf(make->stream, "%s\t%d\t0\t%d\t%.4f\t0.1\n", arm_name(make, a), s, k, 3.0 * k - 5 + noise(a, s, k, 8));
+                fprintf(make->stream, "%s\t%d\t0\t%d\t%.4f\t0.1\n", arm_name(make, a), s, k,
+                        3.0 * k - 5 + noise(a, s, k, 8));
     close_table(make);
     open_table(make, "spectrum_density", "arm\tseed\trelative\tlambda\tdensity\tsigma\trelative_density");
     for (int a = 0; a < spec->arms; a++)
         for (int s = 0; s < spec->seeds && a != 2; s++)
             for (int k = -10; k <= 10; k++) {
                 double density = exp(-3.0 * abs(k) * (0.7 + 0.3 * noise(a, s, k + 10, 9)));
-                fprintf(make->stream, "%s\t%d\t%g\t%g\t%.5g\t0.2\t%.5g\n", arm_name(make, a), s, 0.1 * k, 2.0 * k, density,
-                        20 * density);
+                fprintf(make->stream, "%s\t%d\t%g\t%g\t%.5g\t0.2\t%.5g\n", arm_name(make, a), s, 0.1 * k, 2.0 * k,
+                        density, 20 * density);
             }
     close_table(make);
-    open_table(make, "spectrum_mass", "arm\tseed\tprobes\tsteps\tepsilon\tmass\tstandard_error\tleft_out_min\tleft_out_max\texcess\texcess_standard_error");
+    open_table(make, "spectrum_mass",
+               "arm\tseed\tprobes\tsteps\tepsilon\tmass\tstandard_error\tleft_out_min\tleft_out_max\texcess\texcess_"
+               "standard_error");
     for (int a = 0; a < spec->arms; a++)
         for (int s = 0; s < spec->seeds && a != 2; s++)
             for (int k = 0; k < 24; k++)
-                fprintf(make->stream, "%s\t%d\t%d\t%d\t%g\t%.4f\t0.01\t0.1\t0.2\tNA\tNA\n", arm_name(make, a), s, k / 6 % 2 + 1,
-                        k < 12 ? 20 : 40, pow(10, k % 6 - 6), 0.15 * (k % 6) + 0.1 * noise(a, s, k % 12, 10) + (k < 12 ? 0.05 : 0));
+                fprintf(make->stream, "%s\t%d\t%d\t%d\t%g\t%.4f\t0.01\t0.1\t0.2\tNA\tNA\n", arm_name(make, a), s,
+                        k / 6 % 2 + 1, k < 12 ? 20 : 40, pow(10, k % 6 - 6),
+                        0.15 * (k % 6) + 0.1 * noise(a, s, k % 12, 10) + (k < 12 ? 0.05 : 0));
     close_table(make);
-    open_table(make, "spectrum_nodes", "arm\tseed\tstate\tnodes\tparameters\tshare\tdraws\tratio_mean\tratio_min\tratio_max");
+    open_table(make, "spectrum_nodes",
+               "arm\tseed\tstate\tnodes\tparameters\tshare\tdraws\tratio_mean\tratio_min\tratio_max");
     for (int a = 0; a < spec->arms; a++)
         for (int s = 0; s < spec->seeds && a != 2; s++)
             for (int k = 0; k < 2; k++)
@@ -441,8 +475,9 @@ static void write_measurements(maker *make) {
     for (int p = 0; p < 8 && spec->arms > 1; p++)
         for (int v = 0; v < 3; v++) {
             int verdict = (p + (v == 2 && p % 3 == 0)) % 4;
-            fprintf(make->stream, "%s%d\t%s\tdefinition\t%s\t3\t-0.1\t-0.2\t0\t%s\t%d\tNA\n", spec->hostile ? "<b>`id`" : "W",
-                    p + 1, (spec->hostile ? hostile : variations)[v], verdicts[verdict], verdicts[p % 4], verdict == p % 4);
+            fprintf(make->stream, "%s%d\t%s\tdefinition\t%s\t3\t-0.1\t-0.2\t0\t%s\t%d\tNA\n",
+                    spec->hostile ? "<b>`id`" : "W", p + 1, (spec->hostile ? hostile : variations)[v],
+                    verdicts[verdict], verdicts[p % 4], verdict == p % 4);
         }
     close_table(make);
 }
@@ -487,18 +522,20 @@ static void write_verdict(maker *make) {
         stream);
     for (int p = 0; p < 8 && make->spec->arms > 1; p++) {
         fprintf(stream,
-                "%s{\"id\":\"W%d\",\"title\":\"Prediction %d\",\"statement\":\"Dead nodes receive less gradient than living "
+                "%s{\"id\":\"W%d\",\"title\":\"Prediction %d\",\"statement\":\"Dead nodes receive less gradient than "
+                "living "
                 "ones of their layer.\",\"population\":\"nodes\",\"statistic\":"
                 "\"median\",\"test\":\"sign-flip over seeds\",\"fixed\":[{\"name\":\"windows_ahead\",\"value\":2}],"
                 "\"direction\":\"less\",\"margin\":0,\"arm\":",
                 p ? "," : "", p + 1, p + 1);
         ps_json_print_text(stream, make->spec->hostile ? "<script>" : "ps2");
-        fprintf(stream,
-                ",\"against\":\"baseline\",\"verdict\":\"%s\",\"n\":%d,\"estimate\":%.3f,\"low\":-0.14,\"high\":-0.08,"
-                "\"interval\":\"range\",\"coverage\":0.75,\"p\":0.25,"
-                "\"p_holm\":1,\"best_p\":0.25,\"best_p_holm\":1,\"needs\":[\"zeros\"],\"missing\":%s,\"sentence\":\"Lower "
-                "in every seed.\",\"values\":",
-                verdicts[p % 4], make->spec->seeds, p % 4 == 3 ? 0.0 : -0.11, p % 4 == 3 ? "[\"zeros\"]" : "[]");
+        fprintf(
+            stream,
+            ",\"against\":\"baseline\",\"verdict\":\"%s\",\"n\":%d,\"estimate\":%.3f,\"low\":-0.14,\"high\":-0.08,"
+            "\"interval\":\"range\",\"coverage\":0.75,\"p\":0.25,"
+            "\"p_holm\":1,\"best_p\":0.25,\"best_p_holm\":1,\"needs\":[\"zeros\"],\"missing\":%s,\"sentence\":\"Lower "
+            "in every seed.\",\"values\":",
+            verdicts[p % 4], make->spec->seeds, p % 4 == 3 ? 0.0 : -0.11, p % 4 == 3 ? "[\"zeros\"]" : "[]");
         print_values(stream, p % 4 == 3 ? 0 : make->spec->seeds, -0.1);
         fputs("}", stream);
     }

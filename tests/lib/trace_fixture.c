@@ -104,9 +104,10 @@ static void write_header(const writer *w) {
     fprintf(out, "\"pairing\":{\"backbone\":\"b%llu\",\"order\":\"", (unsigned long long)f->seed);
     if (f->order != NULL) fputs(f->order, out);
     else fprintf(out, "o%llu", (unsigned long long)f->seed);
-    fprintf(out,
-            "\",\"steps\":\"%d\"},\"model\":{\"name\":\"made up\",\"parameters\":1000,\"module_parameters\":0,\"macs\":5},",
-            f->windows * f->window_steps);
+    fprintf(
+        out,
+        "\",\"steps\":\"%d\"},\"model\":{\"name\":\"made up\",\"parameters\":1000,\"module_parameters\":0,\"macs\":5},",
+        f->windows * f->window_steps);
     fprintf(out, "\"window\":%d,\"steps\":%d,\"quantities\":[", f->window_steps, f->windows * f->window_steps);
     int count = f->sparse ? 1 : (int)(sizeof names / sizeof *names) - (f->module ? 0 : 13);
     for (int q = 0; q < count; q++)
@@ -115,12 +116,13 @@ static void write_header(const writer *w) {
     fputs("],\"layers\":[", out);
     for (int l = 0; l < f->layers; l++) {
         fprintf(out,
-                "%s{\"name\":\"conv%d\",\"gate\":\"relu%d\",\"kind\":\"conv\",\"channels\":%d,\"position\":%d,\"depth\":%d,",
+                "%s{\"name\":\"conv%d\",\"gate\":\"relu%d\",\"kind\":\"conv\",\"channels\":%d,\"position\":%d,"
+                "\"depth\":%d,",
                 l ? "," : "", l, l, f->channels, l, l);
-        fprintf(
-            out,
-            "\"stage\":\"s%d\",\"activation\":\"relu\",\"norm\":%s,\"pool_skip\":%s,\"bias\":%s,\"fan_in\":%d,\"inputs\":[",
-            l / 2, f->norm ? "\"bn\"" : "null", f->module ? "\"ps\"" : "null", f->norm ? "false" : "true", FAN_IN);
+        fprintf(out,
+                "\"stage\":\"s%d\",\"activation\":\"relu\",\"norm\":%s,\"pool_skip\":%s,\"bias\":%s,\"fan_in\":%d,"
+                "\"inputs\":[",
+                l / 2, f->norm ? "\"bn\"" : "null", f->module ? "\"ps\"" : "null", f->norm ? "false" : "true", FAN_IN);
         if (l > 0) fprintf(out, "\"conv%d\"", l - 1);
         fprintf(out, "],\"elements\":%d}", POSITIONS);
     }
@@ -171,23 +173,31 @@ static double course(const writer *w) { return w->f->trend * (0.5 - (w->window +
 /* The layer's own curve, 1 at the start and falling, at its own pace: of deaths (0) or of l2/l1 (1). */
 static double own_course(const writer *w, int layer, uint64_t which) {
     ps_rng_key key = ps_rng_key_fold(ps_rng_key_of(w->f->seed, "fixture/course"), (uint64_t)layer);
-    double size = w->f->own_trend * (double)ps_rng_uniform(key, 2 * which), pace = 1 + 7 * (double)ps_rng_uniform(key, 2 * which + 1);
+    double size = w->f->own_trend * (double)ps_rng_uniform(key, 2 * which),
+           pace = 1 + 7 * (double)ps_rng_uniform(key, 2 * which + 1);
     return size * exp(-pace * w->window / w->f->windows);
 }
 static double weight_l1(const writer *w, int node) {
     int layer = node / w->f->channels;
-    double shift = 3 * layer < w->f->layers ? w->f->concentration[0] : 3 * layer >= 2 * w->f->layers ? w->f->concentration[1] : 0;
-    return weight_l2(w, node) * sqrt(FAN_IN) / (1.25 + 0.02 * (w->z[layer] + course(w) + own_course(w, layer, 1))) / exp(shift);
+    double shift = 3 * layer < w->f->layers        ? w->f->concentration[0]
+                   : 3 * layer >= 2 * w->f->layers ? w->f->concentration[1]
+                                                   : 0;
+    return weight_l2(w, node) * sqrt(FAN_IN) / (1.25 + 0.02 * (w->z[layer] + course(w) + own_course(w, layer, 1))) /
+           exp(shift);
 }
 static double out_l2(const writer *w, int node) { return 0.7 + 0 * (double)(w->f->seed + (uint64_t)node); }
 
 /* A window's gate is shut all through when the node is dead at both ends. */
 static bool shut(const writer *w, int node) { return w->before[node] == DEAD && w->state[node] == DEAD; }
-static double zeros(const writer *w, int node) { return shut(w, node) ? (w->ajar[node] ? 0.999 : 1) : w->state[node] == ALIVE ? 0.5 : 0.99; }
+static double zeros(const writer *w, int node) {
+    return shut(w, node) ? (w->ajar[node] ? 0.999 : 1) : w->state[node] == ALIVE ? 0.5 : 0.99;
+}
 
 /* ---- planted inertia ---- */
 
-static ps_rng_key role_key(const ps_fixture *f, int node) { return ps_rng_key_fold(ps_rng_key_of(f->seed, "fixture/role"), (uint64_t)node); }
+static ps_rng_key role_key(const ps_fixture *f, int node) {
+    return ps_rng_key_fold(ps_rng_key_of(f->seed, "fixture/role"), (uint64_t)node);
+}
 
 ps_fixture_role ps_fixture_role_of(const ps_fixture *fixture, int node) {
     if (!fixture->inert_causes) return PS_FIXTURE_MOVING;
@@ -216,7 +226,8 @@ static double role_decay(const ps_fixture *f, int node) {
 static double gradient(const writer *w, int node) {
     if (w->f->inert_causes) return 50 * role_path(w->f, node);
     if (shut(w, node) && !w->f->module && fault(w, "shut_gate_no_gradient (window)", node)) return 1e-6;
-    if (w->f->module && w->before[node] == DEAD) return w->f->dead_ratio * w->dead_gradient[node]; /* those that reopen in it too */
+    if (w->f->module && w->before[node] == DEAD)
+        return w->f->dead_ratio * w->dead_gradient[node]; /* those that reopen in it too */
     if (shut(w, node)) return 0;
     return w->before[node] == ALIVE ? 1 : 0.1;
 }
@@ -230,8 +241,9 @@ static double path_gradient(const writer *w, int node) {
     double moved = 0.02 * gradient(w, node) * w->speed[node];
     return w->f->dead_speed > 0 && w->before[node] == DEAD ? w->f->dead_speed * weight_l2(w, node) * moved : moved;
 }
-/* Of the parts of a path that no gradient makes. With a course in common they follow it too, as large a part of a near-dead node's
- * path as of an alive one's: else the mean logarithms of the two would part where as many of both turn inert. */
+/* Of the parts of a path that no gradient makes. With a course in common they follow it too, as large a part of a
+ * near-dead node's path as of an alive one's: else the mean logarithms of the two would part where as many of both turn
+ * inert. */
 static double steady(const writer *w, int node) {
     return w->f->trend == 0 ? 1 : exp(course(w)) * (w->before[node] == NEAR ? 0.1 : 1);
 }
@@ -259,7 +271,9 @@ static double cross(const writer *w, int node) { return 0.05 + 0 * w->state[node
 static double grad_identity(const writer *w, int node) { return shut(w, node) ? 0 : 1; }
 static double grad_path(const writer *w, int node) { return shut(w, node) ? w->f->dead_ratio : 0.5; }
 /* The fault of a window shut throughout leaves the sum of the parts as it is. */
-static double grad_cross(const writer *w, int node) { return shut(w, node) && fault(w, "shut_gate_all_by_pool", node) ? 0.1 : 0; }
+static double grad_cross(const writer *w, int node) {
+    return shut(w, node) && fault(w, "shut_gate_all_by_pool", node) ? 0.1 : 0;
+}
 static double grad_total(const writer *w, int node) {
     double wrong = fault(w, "pool_gradient_parts_add_up", node) && !shut(w, node) ? 0.01 : 0;
     return grad_identity(w, node) + grad_path(w, node) + 2 * grad_cross(w, node) + wrong;
@@ -273,7 +287,8 @@ static double row_zero(const writer *w, int node) {
 
 static double shut_steps(const writer *w, int node) {
     if (shut(w, node)) return w->f->window_steps - w->ajar[node] - fault(w, "shut_steps_agree (missed)", node);
-    if (w->state[node] == ALIVE && fault(w, "shut_steps_agree", node)) return 0.6 * w->f->window_steps; /* more than its zeros */
+    if (w->state[node] == ALIVE && fault(w, "shut_steps_agree", node))
+        return 0.6 * w->f->window_steps; /* more than its zeros */
     return w->state[node] == ALIVE ? 0 : w->f->window_steps / 2;
 }
 static double moved(const writer *w, int node, const char *check) {
@@ -282,8 +297,12 @@ static double moved(const writer *w, int node, const char *check) {
 static double filter_moved(const writer *w, int node) {
     return w->f->module ? shut_steps(w, node) : moved(w, node, "shut_gate_no_gradient");
 }
-static double gamma_moved(const writer *w, int node) { return w->f->norm ? moved(w, node, "shut_gate_no_gamma_gradient") : NAN; }
-static double beta_moved(const writer *w, int node) { return w->f->norm ? moved(w, node, "shut_gate_no_beta_gradient") : NAN; }
+static double gamma_moved(const writer *w, int node) {
+    return w->f->norm ? moved(w, node, "shut_gate_no_gamma_gradient") : NAN;
+}
+static double beta_moved(const writer *w, int node) {
+    return w->f->norm ? moved(w, node, "shut_gate_no_beta_gradient") : NAN;
+}
 static double row_moved(const writer *w, int node) { return moved(w, node, "shut_gate_no_row_gradient"); }
 static double identity_moved(const writer *w, int node) { return moved(w, node, "shut_gate_no_identity"); }
 static double reader_moved(const writer *w, int node) { return moved(w, node, "dead_input_no_gradient"); }
@@ -304,8 +323,9 @@ static void array(const writer *w, const char *name, int layer, value_of *value,
 static void write_probe(const writer *w, int step) {
     for (int l = 0; l < w->f->layers; l++) {
         bool first = true;
-        fprintf(w->out, "{\"type\":\"probe\",\"step\":%d,\"layer\":\"conv%d\",\"images\":%d,\"elements\":%d,\"values\":{",
-                step, l, IMAGES, IMAGES * POSITIONS);
+        fprintf(w->out,
+                "{\"type\":\"probe\",\"step\":%d,\"layer\":\"conv%d\",\"images\":%d,\"elements\":%d,\"values\":{", step,
+                l, IMAGES, IMAGES * POSITIONS);
         array(w, "nonzero", l, nonzero, &first);
         if (!w->f->sparse) {
             int alive = 0;
@@ -313,14 +333,20 @@ static void write_probe(const writer *w, int step) {
                 const char *name;
                 value_of *value;
             } all[] = {{"nonzero_half", nonzero_half},
-                     {"nonzero_quarter", nonzero_quarter},
-                     {"nonzero_eval", nonzero}, {"images_active", images_active},
-                       {"mean_abs", mean_abs},    {"rms", rms},
-                       {"pre_max", pre_max},      {"bias", bias},
-                       {"gamma", gamma_},         {"beta", beta},
-                       {"weight_l2", weight_l2},  {"weight_l1", weight_l1},
+                       {"nonzero_quarter", nonzero_quarter},
+                       {"nonzero_eval", nonzero},
+                       {"images_active", images_active},
+                       {"mean_abs", mean_abs},
+                       {"rms", rms},
+                       {"pre_max", pre_max},
+                       {"bias", bias},
+                       {"gamma", gamma_},
+                       {"beta", beta},
+                       {"weight_l2", weight_l2},
+                       {"weight_l1", weight_l1},
                        {"out_l2", out_l2}};
-            for (size_t i = w->f->no_parts ? 2 : 0; i < sizeof all / sizeof *all; i++) array(w, all[i].name, l, all[i].value, &first);
+            for (size_t i = w->f->no_parts ? 2 : 0; i < sizeof all / sizeof *all; i++)
+                array(w, all[i].name, l, all[i].value, &first);
             for (int c = 0; l > 0 && c < w->f->channels; c++) alive += w->state[(l - 1) * w->f->channels + c] != DEAD;
             if (l > 0) fprintf(w->out, ",\"in_alive\":%d", alive);
             else fputs(",\"in_alive\":null", w->out);
@@ -389,14 +415,12 @@ static int next_state(writer *w, int node) {
     int layer = node / f->channels;
     double own = exp(own_course(w, layer, 0) - f->own_trend / 4 + w->hazard[layer]);
     double death = rate * own * f->death * fmax(0, 1 + f->lead * w->z[layer]);
-    double revival = rate * f->revival * (1 + (w->dead_gradient[node] > 1 && w->window > 0 ? f->reopening : 0)) * (w->ajar[node] ? 4 : 1);
+    double revival = rate * f->revival * (1 + (w->dead_gradient[node] > 1 && w->window > 0 ? f->reopening : 0)) *
+                     (w->ajar[node] ? 4 : 1);
     switch (w->state[node]) {
-        case DEAD:
-            return u >= revival ? DEAD : v < 0.5 ? NEAR : ALIVE;
-        case NEAR:
-            return u < death ? DEAD : u >= 1 - rate * f->near_leave ? ALIVE : NEAR;
-        default:
-            return u < death ? DEAD : v < 0.1 ? NEAR : ALIVE;
+        case DEAD: return u >= revival ? DEAD : v < 0.5 ? NEAR : ALIVE;
+        case NEAR: return u < death ? DEAD : u >= 1 - rate * f->near_leave ? ALIVE : NEAR;
+        default: return u < death ? DEAD : v < 0.1 ? NEAR : ALIVE;
     }
 }
 
@@ -420,7 +444,8 @@ static void drift(writer *w, int layer) {
     for (int node = layer * f->channels; node < (layer + 1) * f->channels; node++)
         died += w->state[node] == DEAD && w->before[node] != DEAD;
     w->z[layer] = (f->memory > 0 ? w->z[layer] + 0.3 * normal(w) : normal(w)) + f->answer * died;
-    if (f->memory > 0) w->hazard[layer] = f->memory * w->hazard[layer] + 0.7 * sqrt(1 - f->memory * f->memory) * normal(w);
+    if (f->memory > 0)
+        w->hazard[layer] = f->memory * w->hazard[layer] + 0.7 * sqrt(1 - f->memory * f->memory) * normal(w);
 }
 
 static void move(writer *w) {
@@ -454,7 +479,8 @@ static void write_run(writer *w) {
     w->key = ps_rng_key_of(f->seed, "fixture/start");
     snprintf(name, sizeof name, "fixture/%s", f->arm);
     if (!f->start_by_seed) w->key = ps_rng_key_of(f->seed, name);
-    for (int node = 0; node < nodes; node++) w->state[node] = draw(w) < f->dead_start ? DEAD : draw(w) < 0.1 ? NEAR : ALIVE;
+    for (int node = 0; node < nodes; node++)
+        w->state[node] = draw(w) < f->dead_start ? DEAD : draw(w) < 0.1 ? NEAR : ALIVE;
     w->key = ps_rng_key_fold(ps_rng_key_of(f->seed, name), 1);
     write_probe(w, 0);
     for (int window = 0; window < f->windows; window++) {
@@ -509,7 +535,8 @@ static void clear_writer(writer *w) {
 ps_status ps_fixture_write(const ps_fixture *fixture, const char *path) {
     writer w;
     ps_status status = init_writer(&w, fixture);
-    if (status == PS_OK && (w.out = fopen(path, "wb")) == NULL) status = ps_fail(PS_ERR_IO, "%s: cannot be written", path);
+    if (status == PS_OK && (w.out = fopen(path, "wb")) == NULL)
+        status = ps_fail(PS_ERR_IO, "%s: cannot be written", path);
     if (status == PS_OK) {
         write_run(&w);
         if (fclose(w.out) != 0) status = ps_fail(PS_ERR_IO, "%s: could not be written", path);

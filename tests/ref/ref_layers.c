@@ -76,7 +76,8 @@ ps_shape ref_out_shape(const ref_call *call) {
         return window_out(window_of(call->attributes, in, false), in, in.c);
     if (strcmp(call->type, "max_unpool") == 0) return call->pool_shape;
     if (strcmp(call->type, "global_avg_pool") == 0) return (ps_shape){in.n, in.c, 1, 1, 1};
-    if (strcmp(call->type, "linear") == 0) return (ps_shape){in.n, (int)number(call->attributes, "features", 0), 1, 1, 1};
+    if (strcmp(call->type, "linear") == 0)
+        return (ps_shape){in.n, (int)number(call->attributes, "features", 0), 1, 1, 1};
     if (strcmp(call->type, "flatten") == 0) return (ps_shape){in.n, in.c * in.d * in.h * in.w, 1, 1, 1};
     if (strcmp(call->type, "concat") == 0)
         for (int i = 1; i < call->inputs; i++) in.c += call->in_shape[i].c;
@@ -100,10 +101,10 @@ static void correlate(const double *x, ps_shape in, const double *w, const doubl
                                     int iy = r * win.stride[1] - win.pad[1] + ty * win.dilation[1];
                                     int ix = q * win.stride[2] - win.pad[2] + tx * win.dilation[2];
                                     if (iz < 0 || iz >= in.d || iy < 0 || iy >= in.h || ix < 0 || ix >= in.w) continue;
-                                    size_t tap =
-                                        ((size_t)((k * win.kernel[0] + tz) * win.kernel[1] + ty) * (size_t)win.kernel[2] +
-                                         (size_t)tx) *
-                                        (size_t)cg;
+                                    size_t tap = ((size_t)((k * win.kernel[0] + tz) * win.kernel[1] + ty) *
+                                                      (size_t)win.kernel[2] +
+                                                  (size_t)tx) *
+                                                 (size_t)cg;
                                     for (int c = 0; c < cg; c++)
                                         sum += x[at(in, n, iz, iy, ix, k / kg * cg + c)] * w[tap + (size_t)c];
                                 }
@@ -138,8 +139,9 @@ static void ref_batch_norm(const ref_call *call, double *y) {
         if (call->eval) mean = call->state[0][c], variance = call->state[1][c];
         else moments(call->x[0], s, c, &mean, &variance);
         for (size_t i = (size_t)c; i < ps_shape_elements(s); i += (size_t)s.c) {
-            double v = call->param[0][c] * (call->x[0][i] - mean) / sqrt(variance + number(call->attributes, "eps", 1e-5)) +
-                       call->param[1][c];
+            double v =
+                call->param[0][c] * (call->x[0][i] - mean) / sqrt(variance + number(call->attributes, "eps", 1e-5)) +
+                call->param[1][c];
             if (call->inputs > 1) v += call->x[1][i];
             y[i] = v > 0 ? v : slope * v;
         }
@@ -151,7 +153,9 @@ static void ref_slope(const ref_call *call, double slope, double *y) {
         y[i] = call->x[0][i] > 0 ? call->x[0][i] : slope * call->x[0][i];
 }
 
-static bool inside(ps_shape s, int z, int y, int x) { return z >= 0 && z < s.d && y >= 0 && y < s.h && x >= 0 && x < s.w; }
+static bool inside(ps_shape s, int z, int y, int x) {
+    return z >= 0 && z < s.d && y >= 0 && y < s.h && x >= 0 && x < s.w;
+}
 
 /* One window of one channel: its maximum, the flat element that holds it, and its sum. */
 static double window_scan(const double *x, ps_shape in, window w, int n, const int o[3], int c, size_t *winner,
@@ -172,7 +176,8 @@ static double window_scan(const double *x, ps_shape in, window w, int n, const i
 }
 
 /* y: maxima or means of the windows; winner (may be NULL): flat element of each maximum. */
-static void pool_windows(const double *x, ps_shape in, window w, ps_shape out, bool maximum, double *y, size_t *winner) {
+static void pool_windows(const double *x, ps_shape in, window w, ps_shape out, bool maximum, double *y,
+                         size_t *winner) {
     double size = (double)w.kernel[0] * w.kernel[1] * w.kernel[2];
     for (int n = 0; n < out.n; n++)
         for (int z = 0; z < out.d; z++)
@@ -310,7 +315,8 @@ bool ref_forward(const ref_call *call, double *y) {
     if (strcmp(type, "conv") == 0) ref_conv(call, y);
     else if (strcmp(type, "batch_norm") == 0) ref_batch_norm(call, y);
     else if (strcmp(type, "relu") == 0) ref_slope(call, 0.0, y);
-    else if (strcmp(type, "leaky_relu") == 0) ref_slope(call, (double)(float)number(call->attributes, "slope", 0.01), y);
+    else if (strcmp(type, "leaky_relu") == 0)
+        ref_slope(call, (double)(float)number(call->attributes, "slope", 0.01), y);
     else if (strcmp(type, "max_pool") == 0) ref_pool(call, true, y);
     else if (strcmp(type, "avg_pool") == 0) ref_pool(call, false, y);
     else if (strcmp(type, "max_unpool") == 0) ref_max_unpool(call, y);

@@ -1,5 +1,5 @@
-/* Every layer type's forward pass in double precision, written from the formulas with plain loops and read from the JSON
- * attributes anew: it shares no code with src/layers or src/kernels except the random numbers of dropout. */
+/* Every layer type's forward pass in double precision, written from the formulas with plain loops and read from the
+ * JSON attributes anew: it shares no code with src/layers or src/kernels except the random numbers of dropout. */
 #ifndef PS_TESTS_REF_LAYERS_H
 #define PS_TESTS_REF_LAYERS_H
 
@@ -23,8 +23,8 @@ typedef struct {
     const cJSON *pool; /* max_unpool: attributes of the max_pool and its input */
     ps_shape pool_shape;
     const double *pool_x;
-    /* The function whose derivative backward promises, where that is not forward itself: what a cut or a rule holds constant
-     * is taken at base_x, and a forward cut is undone. NULL: forward itself. */
+    /* The function whose derivative backward promises, where that is not forward itself: what a cut or a rule holds
+     * constant is taken at base_x, and a forward cut is undone. NULL: forward itself. */
     const double *const *base_x;
 } ref_call;
 

@@ -201,7 +201,8 @@ static void a_rule_behind_an_unrecorded_one_names_no_cause(void **state) {
     expect(e, PS_CONDITION_NONE, PS_CAUSE_NONE);
 }
 
-/* A normalisation over something else than the batch may leave all values below 0: then the shift is not what shuts the gate. */
+/* A normalisation over something else than the batch may leave all values below 0: then the shift is not what shuts the
+ * gate. */
 static void the_shift_is_accused_only_where_it_suffices(void **state) {
     (void)state;
     ps_cause_evidence e = normalised();
@@ -229,9 +230,12 @@ static void evidence_is_shown(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(nothing_wrong_nothing_said),       cmocka_unit_test(each_cause_of_death),
-        cmocka_unit_test(constant_and_unused_nodes),        cmocka_unit_test(each_cause_of_inertia),
-        cmocka_unit_test(missing_quantities_accuse_nobody), cmocka_unit_test(evidence_is_shown),
+        cmocka_unit_test(nothing_wrong_nothing_said),
+        cmocka_unit_test(each_cause_of_death),
+        cmocka_unit_test(constant_and_unused_nodes),
+        cmocka_unit_test(each_cause_of_inertia),
+        cmocka_unit_test(missing_quantities_accuse_nobody),
+        cmocka_unit_test(evidence_is_shown),
         cmocka_unit_test(a_rule_behind_an_unrecorded_one_names_no_cause),
         cmocka_unit_test(the_shift_is_accused_only_where_it_suffices),
     };

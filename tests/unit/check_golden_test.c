@@ -115,7 +115,8 @@ static const ps_check_suite *compare_with(const ps_tolerances *tolerances, long 
     ps_check_suite *suite;
     ps_check_report_clear(&report);
     assert_int_equal(ps_check_report_add_suite(&report, changed, golden, &suite), PS_OK);
-    if (ps_golden_compare(changed, golden, tolerances, first_steps, suite) != PS_OK) fail_msg("%s", ps_status_message());
+    if (ps_golden_compare(changed, golden, tolerances, first_steps, suite) != PS_OK)
+        fail_msg("%s", ps_status_message());
     return &report.suites[0];
 }
 
@@ -151,7 +152,8 @@ static void the_same_trace_passes_and_clocks_do_not_count(void **state) {
     plant(line_with("{\"type\":\"timing\"", ""), "record_ns", -1, "77");
     const ps_check_suite *suite = compare();
     assert_int_equal(suite->findings_total, 0);
-    assert_non_null(strstr(detail_of(suite, "golden coverage"), "80 of 80 steps (100 %), 8 of 8 windows, 9 of 9 probings"));
+    assert_non_null(
+        strstr(detail_of(suite, "golden coverage"), "80 of 80 steps (100 %), 8 of 8 windows, 9 of 9 probings"));
 }
 
 static void one_flipped_node_is_named(void **state) {
@@ -166,7 +168,8 @@ static void one_flipped_node_is_named(void **state) {
     assert_string_equal(f->quantity, "probe.nonzero");
     assert_true(f->step == 40 && f->line == (uint64_t)line + 1);
     assert_true(strtod(f->expected, NULL) == before && f->absolute_error > 0 && f->relative_error == 1);
-    assert_non_null(strstr(detail_of(suite, "golden coverage"), "80 of 80 steps (100 %), 8 of 8 windows, 8 of 9 probings"));
+    assert_non_null(
+        strstr(detail_of(suite, "golden coverage"), "80 of 80 steps (100 %), 8 of 8 windows, 8 of 9 probings"));
     assert_int_equal(count_of(suite, PS_FINDING_PARTIAL), 1);
 }
 
@@ -290,8 +293,8 @@ static void a_truncated_trace_says_how_much_matched(void **state) {
     int keep = line_with("{\"type\":\"step\",\"step\":40,", "");
     while (line_count > keep) free(lines[--line_count]);
     const ps_check_suite *suite = compare();
-    assert_non_null(
-        strstr(finding_of(suite, PS_FINDING_PARTIAL)->message, "40 of 80 steps (50 %), 4 of 8 windows, 5 of 9 probings"));
+    assert_non_null(strstr(finding_of(suite, PS_FINDING_PARTIAL)->message,
+                           "40 of 80 steps (50 %), 4 of 8 windows, 5 of 9 probings"));
     assert_true(count_of(suite, PS_FINDING_MISSING_RECORD) >= 40 + 4 * 3 + 4 * 3);
     assert_int_equal(count_of(suite, PS_FINDING_REORDERED_RECORD), 0);
     assert_int_equal(compare_with(NULL, 40)->findings_total, 0); /* the first 40 steps are all there */
@@ -457,7 +460,8 @@ static void calibration_pools_groups_of_one_seed(void **state) {
     snprintf(text, sizeof text, "%.17g", loss * (1 + 1e-3));
     plant(line, "loss", -1, text);
     write_lines();
-    const char *runs[] = {golden, other, golden, changed}, *seeds[] = {golden, other}, *alone[] = {golden, golden, other};
+    const char *runs[] = {golden, other, golden, changed}, *seeds[] = {golden, other},
+               *alone[] = {golden, golden, other};
     double pooled = loss_tolerance(runs, 4);
     assert_true(fabs(pooled / 1e-3 - 1) < 2e-3);
     char *content;

@@ -19,18 +19,22 @@ static char path[64];
 static const char header[] =
     "{\"type\":\"header\",\"format\":\"poolscope-trace\",\"version\":1,\"producer\":\"t\",\"arm\":\"\",\"seed\":1,"
     "\"config\":{},\"pairing\":{},"
-    "\"data\":{},\"machine\":{},\"model\":{\"name\":\"m\"},\"window\":10,\"steps\":30,\"quantities\":[{\"name\":\"nonzero\"}"
+    "\"data\":{},\"machine\":{},\"model\":{\"name\":\"m\"},\"window\":10,\"steps\":30,\"quantities\":[{\"name\":"
+    "\"nonzero\"}"
     ",{\"name\":\"foreign\"}],\"layers\":["
-    "{\"name\":\"conv1\",\"kind\":\"conv\",\"channels\":2,\"stage\":\"s1\",\"elements\":10},{\"name\":\"conv2.x\",\"kind\":"
+    "{\"name\":\"conv1\",\"kind\":\"conv\",\"channels\":2,\"stage\":\"s1\",\"elements\":10},{\"name\":\"conv2.x\","
+    "\"kind\":"
     "\"conv\",\"channels\":2,\"stage\":\"s2\",\"elements\":10}]}\n";
 
 static void write_probe(FILE *out, int step, int a, int b, int c, int d) {
     fprintf(out,
-            "{\"type\":\"probe\",\"step\":%d,\"layer\":\"conv1\",\"images\":10,\"elements\":100,\"values\":{\"nonzero\":[%d,"
+            "{\"type\":\"probe\",\"step\":%d,\"layer\":\"conv1\",\"images\":10,\"elements\":100,\"values\":{"
+            "\"nonzero\":[%d,"
             "%d],\"foreign\":[%d,%d]}}\n",
             step, a, b, step, step + 1);
     fprintf(out,
-            "{\"type\":\"probe\",\"step\":%d,\"layer\":\"conv2.x\",\"images\":10,\"elements\":100,\"values\":{\"nonzero\":[%"
+            "{\"type\":\"probe\",\"step\":%d,\"layer\":\"conv2.x\",\"images\":10,\"elements\":100,\"values\":{"
+            "\"nonzero\":[%"
             "d,%d],\"depth_of\":%d,\"gamma\":[null,null]}}\n",
             step, c, d, step);
 }
@@ -40,7 +44,8 @@ static void write_window(FILE *out, int window) {
     for (int t = 10 * window; t < 10 * window + 10; t++)
         fprintf(out, "{\"type\":\"step\",\"step\":%d,\"loss\":%d,\"lr\":0.1}\n", t, 100 - t);
     fprintf(out,
-            "{\"type\":\"window\",\"window\":%d,\"first\":%d,\"last\":%d,\"layer\":\"conv1\",\"values\":{\"grad_norm_rms\":["
+            "{\"type\":\"window\",\"window\":%d,\"first\":%d,\"last\":%d,\"layer\":\"conv1\",\"values\":{\"grad_norm_"
+            "rms\":["
             "%s],",
             window, 10 * window, 10 * window + 9, norms[window]);
     fprintf(out, "\"path_gradient\":[0.5,0.0001],\"weight_start_l2\":[1,1]}}\n");
@@ -155,10 +160,11 @@ static void windows_of_a_trace_without_steps(void **state) {
     assert_non_null(out);
     fputs(header, out);
     for (int w = 0; w < 10; w++)
-        fprintf(out,
-                "{\"type\":\"window\",\"window\":%d,\"first\":%d,\"last\":%d,\"layer\":\"conv1\",\"values\":{\"foreign\":[%"
-                "d,%d]}}\n",
-                w, 10 * w, 10 * w + 9, w, w);
+        fprintf(
+            out,
+            "{\"type\":\"window\",\"window\":%d,\"first\":%d,\"last\":%d,\"layer\":\"conv1\",\"values\":{\"foreign\":[%"
+            "d,%d]}}\n",
+            w, 10 * w, 10 * w + 9, w, w);
     fclose(out);
     static const char *const hold[] = {"min(foreign, last 20%) == 8", "max(foreign, first 20%) == 1",
                                        "count(foreign, last 30 steps) == 6", "max(foreign, steps 0..39) == 3"};
@@ -205,7 +211,8 @@ static void rules_that_fail_say_why(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof fail / sizeof *fail; i++) {
         ps_rule_outcome outcome = evaluate(fail[i].text);
-        if (outcome.held || strstr(outcome.detail, fail[i].detail) == NULL) fail_msg("%s: %s", fail[i].text, outcome.detail);
+        if (outcome.held || strstr(outcome.detail, fail[i].detail) == NULL)
+            fail_msg("%s: %s", fail[i].text, outcome.detail);
         if (outcome.not_recorded != fail[i].not_recorded)
             fail_msg("%s: not_recorded is %d", fail[i].text, outcome.not_recorded);
     }
@@ -262,8 +269,8 @@ static void mistakes_get_a_caret_under_the_place(void **state) {
         const char *message = ps_status_message();
         snprintf(expected, sizeof expected, "\n  %s\n  %*s^", mistakes[i].text, mistakes[i].column, "");
         size_t length = strlen(message), tail = strlen(expected);
-        if (strncmp(message, "rules.txt:7: ", 13) != 0 || strstr(message, mistakes[i].sentence) == NULL || length < tail ||
-            strcmp(message + length - tail, expected) != 0)
+        if (strncmp(message, "rules.txt:7: ", 13) != 0 || strstr(message, mistakes[i].sentence) == NULL ||
+            length < tail || strcmp(message + length - tail, expected) != 0)
             fail_msg("%s gives\n%s\nnot \"%s\" with the caret at %d", mistakes[i].text, message, mistakes[i].sentence,
                      mistakes[i].column);
     }
@@ -303,7 +310,8 @@ static void random_rules_end_in_a_rule_or_a_sentence(void **state) {
         char text[256] = "";
         ps_rule *rule;
         int length = 1 + (int)(ps_rng_u32(key, draw++) % 12);
-        for (int p = 0; p < length; p++) strcat(text, pieces[ps_rng_u32(key, draw++) % (sizeof pieces / sizeof *pieces)]);
+        for (int p = 0; p < length; p++)
+            strcat(text, pieces[ps_rng_u32(key, draw++) % (sizeof pieces / sizeof *pieces)]);
         ps_status_reset();
         ps_status status = ps_rule_parse(text, "test", &rule);
         assert_true(status == PS_OK || (status == PS_ERR_USAGE && ps_status_message()[0] != '\0'));

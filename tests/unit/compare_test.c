@@ -131,13 +131,14 @@ static void known_effects_get_their_verdicts(void **state) {
     held(compare_two(&base, &module));
     cJSON *document = read_verdict();
     assert_string_equal(cJSON_GetObjectItemCaseSensitive(document, "reference")->valuestring, "baseline");
-    assert_string_equal(verdict_of(document, "W1"), "supported"); /* 2 % of dead nodes reopen, no other gets a gradient */
+    assert_string_equal(verdict_of(document, "W1"),
+                        "supported"); /* 2 % of dead nodes reopen, no other gets a gradient */
     assert_string_equal(verdict_of(document, "W3"), "not_testable"); /* no stage in which two layers read others */
-    assert_string_equal(verdict_of(document, "P1"), "supported"); /* ratio 0.2 by construction */
-    assert_string_equal(verdict_of(document, "P2"), "supported"); /* revival 0.5 against 0.02 */
-    assert_string_equal(verdict_of(document, "P3"), "supported"); /* death 0.002 against 0.02 */
-    assert_string_equal(verdict_of(document, "P6"), "supported"); /* accuracy + 0.05 */
-    assert_string_equal(verdict_of(document, "P5"), "refuted");   /* l2/l1 equal in both arms: does not fall by 2 % */
+    assert_string_equal(verdict_of(document, "P1"), "supported");    /* ratio 0.2 by construction */
+    assert_string_equal(verdict_of(document, "P2"), "supported");    /* revival 0.5 against 0.02 */
+    assert_string_equal(verdict_of(document, "P3"), "supported");    /* death 0.002 against 0.02 */
+    assert_string_equal(verdict_of(document, "P6"), "supported");    /* accuracy + 0.05 */
+    assert_string_equal(verdict_of(document, "P5"), "refuted"); /* l2/l1 equal in both arms: does not fall by 2 % */
     assert_string_equal(verdict_of(document, "P7"), "not_testable");
     assert_string_equal(verdict_of(document, "P9"), "not_testable");
     const cJSON *accuracy = entry(document, "comparison", "measure", "test_accuracy");
@@ -173,7 +174,8 @@ static void a_common_course_is_no_cascade(void **state) {
     }
 }
 
-/* Courses of all layers and of each, noise with a memory, l2/l1 that answers deaths: only an l2/l1 that raises later deaths is a lead. */
+/* Courses of all layers and of each, noise with a memory, l2/l1 that answers deaths: only an l2/l1 that raises later
+ * deaths is a lead. */
 static void no_course_is_a_lead(void **state) {
     static const double effects[] = {0, 3};
     (void)state;
@@ -221,7 +223,8 @@ static void too_short_runs_have_no_lead(void **state) {
     cJSON *document = read_verdict();
     const cJSON *w4 = entry(document, "predictions", "id", "W4");
     assert_string_equal(verdict_of(document, "W4"), "not_testable");
-    assert_non_null(strstr(cJSON_GetObjectItemCaseSensitive(w4, "sentence")->valuestring, "fewer than 2 layers with 6 intervals"));
+    assert_non_null(
+        strstr(cJSON_GetObjectItemCaseSensitive(w4, "sentence")->valuestring, "fewer than 2 layers with 6 intervals"));
     cJSON_Delete(document);
 }
 
@@ -291,7 +294,8 @@ static void diverged_runs_rank_worst(void **state) {
     held(compare_two(&base, &module));
     cJSON *document = read_verdict();
     const cJSON *accuracy = entry(document, "comparison", "measure", "test_accuracy");
-    /* Six wins of equal size (rank 3.5 each) and one loss of rank 7: sums of at least 14 of 28 come up with this share. */
+    /* Six wins of equal size (rank 3.5 each) and one loss of rank 7: sums of at least 14 of 28 come up with this
+     * share. */
     assert_true(number_in(accuracy, "p") > 0.2);
     assert_true(number_in(accuracy, "n") == 7);
     /* The medians: six differences of 0.05 and one of -Infinity; the mean would be that of a run that looks fine. */
@@ -301,7 +305,9 @@ static void diverged_runs_rank_worst(void **state) {
     cJSON_Delete(document);
 }
 
-static const cJSON *prediction_of(const cJSON *document, const char *id) { return entry(document, "predictions", "id", id); }
+static const cJSON *prediction_of(const cJSON *document, const char *id) {
+    return entry(document, "predictions", "id", id);
+}
 
 static const char *sentence_of(const cJSON *document, const char *id) {
     return cJSON_GetObjectItemCaseSensitive(prediction_of(document, id), "sentence")->valuestring;
@@ -312,7 +318,8 @@ static int left_out_of(const cJSON *document, const char *id) {
     return cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(part, "left_out"));
 }
 
-/* Four module runs diverge, and have no dead node to count: what came out counts them worst, what dead nodes do names them as left out. */
+/* Four module runs diverge, and have no dead node to count: what came out counts them worst, what dead nodes do names
+ * them as left out. */
 static void diverged_runs_without_a_value_count_worst(void **state) {
     static const char *const alone[] = {"P1", "P4"};
     run_list base, module;
@@ -348,7 +355,8 @@ static void diverged_runs_without_a_value_count_worst(void **state) {
     }
     assert_float_equal(number_in(prediction_of(document, "P6"), "estimate"), 0.05, 1e-6); /* the median, not the mean */
     /* Their share of inert dead windows is absent, their dead share 0: neither speaks for the arm. */
-    const cJSON *inert = entry(document, "comparison", "measure", "inert_dead_share"), *dead = entry(document, "comparison", "measure", "dead_mean");
+    const cJSON *inert = entry(document, "comparison", "measure", "inert_dead_share"),
+                *dead = entry(document, "comparison", "measure", "dead_mean");
     assert_float_equal(number_in(inert, "n"), 12, 0);
     assert_float_equal(number_in(dead, "n"), 12, 0);
     for (int i = 8; i < 12; i++) {
@@ -359,14 +367,16 @@ static void diverged_runs_without_a_value_count_worst(void **state) {
     assert_string_equal(cJSON_GetObjectItemCaseSensitive(inert, "high")->valuestring, "Infinity");
     assert_string_equal(cJSON_GetObjectItemCaseSensitive(dead, "high")->valuestring, "Infinity");
     /* What has no direction cannot be ranked: means of what was recorded. */
-    cJSON_ArrayForEach(inert, cJSON_GetObjectItemCaseSensitive(document, "comparison"))
-        if (strcmp(cJSON_GetObjectItemCaseSensitive(inert, "better")->valuestring, "none") == 0)
-            assert_string_equal(cJSON_GetObjectItemCaseSensitive(inert, "centre")->valuestring, "mean");
+    cJSON_ArrayForEach(
+        inert, cJSON_GetObjectItemCaseSensitive(
+                   document, "comparison")) if (strcmp(cJSON_GetObjectItemCaseSensitive(inert, "better")->valuestring,
+                                                       "none") == 0)
+        assert_string_equal(cJSON_GetObjectItemCaseSensitive(inert, "centre")->valuestring, "mean");
     cJSON_Delete(document);
 }
 
-/* Twelve baselines that diverged: before their first window ended, or with all of it recorded. What dead nodes receive is not told by the
- * divergence: not at all the first time, and as if it had not been the second. */
+/* Twelve baselines that diverged: before their first window ended, or with all of it recorded. What dead nodes receive
+ * is not told by the divergence: not at all the first time, and as if it had not been the second. */
 static void a_divergence_alone_decides_nothing_about_nodes(void **state) {
     static const char *const ids[] = {"W1", "W2", "W3", "W4", "W5"};
     double estimate = 0;
@@ -385,7 +395,8 @@ static void a_divergence_alone_decides_nothing_about_nodes(void **state) {
         held(ps_compare_run(&arm, 1, &(ps_compare_options){.out_directory = folder, .quiet = true}));
         cJSON *document = read_verdict();
         for (int w = 0; i == 2 && w < 5; w++) assert_string_equal(verdict_of(document, ids[w]), "not_testable");
-        if (i == 2) assert_non_null(strstr(sentence_of(document, "W1"), "seed 1 diverged before it had a case to count"));
+        if (i == 2)
+            assert_non_null(strstr(sentence_of(document, "W1"), "seed 1 diverged before it had a case to count"));
         else assert_string_equal(verdict_of(document, "W1"), "supported");
         if (i == 0) estimate = number_in(prediction_of(document, "W1"), "estimate");
         if (i == 1) assert_float_equal(number_in(prediction_of(document, "W1"), "estimate"), estimate, 0);
@@ -434,7 +445,8 @@ static void the_partner_may_diverge(void **state) {
     const cJSON *p6 = prediction_of(document, "P6");
     /* Nine of ten in favour and one that says nothing: 2 of the 1024 assignments give at least as much. */
     assert_float_equal(number_in(p6, "p"), ldexp(1, -9), 1e-12);
-    assert_float_equal(number_in(p6, "low"), 0.05, 1e-6); /* second smallest of ten; the smallest stands at the margin */
+    assert_float_equal(number_in(p6, "low"), 0.05,
+                       1e-6); /* second smallest of ten; the smallest stands at the margin */
     assert_float_equal(number_in(p6, "coverage"), 1 - 22.0 / 1024, 1e-12);
     cJSON_Delete(document);
 }
@@ -458,7 +470,8 @@ static void left_out_seeds_are_named(void **state) {
         assert_int_equal(left_out_of(document, "W1"), 0);
         assert_string_equal(verdict_of(document, "P6"), cut == 3 ? "supported" : "not_testable");
         assert_non_null(strstr(sentence_of(document, "P6"), cut == 3 ? "seed 12 has no end in arm ps2" : "and 1 more"));
-        if (cut == 5) assert_non_null(strstr(sentence_of(document, "P6"), "5 of 12 seeds give no value, more than a third"));
+        if (cut == 5)
+            assert_non_null(strstr(sentence_of(document, "P6"), "5 of 12 seeds give no value, more than a third"));
         cJSON_Delete(document);
     }
 }
@@ -488,11 +501,13 @@ static void a_cohort_without_events_stays_in(void **state) {
 
 static void set_fork(const run_list *list, const char *digest) {
     char event[160];
-    snprintf(event, sizeof event, "\n{\"type\":\"event\",\"step\":0,\"event\":\"forked\",\"checkpoint\":\"%s\"}\n", digest);
+    snprintf(event, sizeof event, "\n{\"type\":\"event\",\"step\":0,\"event\":\"forked\",\"checkpoint\":\"%s\"}\n",
+             digest);
     rewrite(list, "\n", event);
 }
 
-/* Equal states in every seed are not enough: modules that do not start at zero need a fork from one checkpoint, in all pairs. */
+/* Equal states in every seed are not enough: modules that do not start at zero need a fork from one checkpoint, in all
+ * pairs. */
 static void cohorts_need_a_design(void **state) {
     static const char *const digests[] = {"", "a", "b"};
     (void)state;
@@ -510,7 +525,8 @@ static void cohorts_need_a_design(void **state) {
         held(compare_two(&base, &module));
         cJSON *document = read_verdict();
         assert_true((strcmp(verdict_of(document, "P2"), "not_testable") == 0) == (d != 1));
-        if (d != 1) assert_non_null(strstr(sentence_of(document, "P3"), d == 0 ? "in 6 of 6 pairs" : "in 1 of 6 pairs"));
+        if (d != 1)
+            assert_non_null(strstr(sentence_of(document, "P3"), d == 0 ? "in 6 of 6 pairs" : "in 1 of 6 pairs"));
         cJSON_Delete(document);
     }
 }
@@ -616,8 +632,9 @@ static void summarise(const ps_fixture *fixture, ps_summary *summary) {
 
 /* What a diverged run says of its nodes is what the same run says that stops at its last finite probe. */
 static void deaths_of_a_diverged_run_end_at_its_last_finite_probe(void **state) {
-    static const char *const measures[] = {"dead_start", "dead_end",     "dead_mean",       "near_dead_end",  "never_alive",
-                                           "death_rate", "revival_rate", "mean_dead_train", "mean_dormant_0", "leave_difference"};
+    static const char *const measures[] = {"dead_start",     "dead_end",        "dead_mean",    "near_dead_end",
+                                           "never_alive",    "death_rate",      "revival_rate", "mean_dead_train",
+                                           "mean_dormant_0", "leave_difference"};
     ps_summary whole, stopped;
     (void)state;
     ps_fixture f = ps_fixture_default("run", 5);
@@ -647,9 +664,10 @@ static void deaths_of_a_diverged_run_end_at_its_last_finite_probe(void **state) 
 }
 
 static void windows_of_a_diverged_run_end_at_its_last_finite_probe(void **state) {
-    static const char *const measures[] = {"dead_gradient_steps", "leave_difference",    "cascade_difference",       "sparsity_lead",     "near_dead_slowing",
-                                           "dead_gradient_ratio", "dead_moving_share",   "dead_outgoing_still",
-                                           "reopened_outgoing_moving", "gradient_reopening", "dead_mean"};
+    static const char *const measures[] = {
+        "dead_gradient_steps",      "leave_difference",    "cascade_difference", "sparsity_lead",
+        "near_dead_slowing",        "dead_gradient_ratio", "dead_moving_share",  "dead_outgoing_still",
+        "reopened_outgoing_moving", "gradient_reopening",  "dead_mean"};
     ps_summary whole, stopped;
     (void)state;
     ps_fixture f = ps_fixture_default("run", 5);
@@ -670,7 +688,8 @@ static void windows_of_a_diverged_run_end_at_its_last_finite_probe(void **state)
     summarise(&f, &stopped);
     for (size_t i = 0; i < sizeof measures / sizeof *measures; i++) {
         double expected = ps_summary_get(&stopped, measures[i]), found = ps_summary_get(&whole, measures[i]);
-        if (!isfinite(expected) || fabs(found - expected) > 1e-12) fail_msg("%s: %.17g, not %.17g", measures[i], found, expected);
+        if (!isfinite(expected) || fabs(found - expected) > 1e-12)
+            fail_msg("%s: %.17g, not %.17g", measures[i], found, expected);
     }
     ps_summary_clear(&whole);
     ps_summary_clear(&stopped);
@@ -683,7 +702,8 @@ static const char *const check_ids[] = {
 };
 enum { CHECKS = sizeof check_ids / sizeof *check_ids };
 
-/* The verdict on a pair of runs in which the contradiction is planted. Many nodes, of which some die and some reopen. */
+/* The verdict on a pair of runs in which the contradiction is planted. Many nodes, of which some die and some
+ * reopen. */
 static cJSON *compare_with_fault(const char *fault, ps_status expected) {
     run_list base = {0}, module = {0};
     ps_fixture b = ps_fixture_default("baseline", 1), m = ps_fixture_default("ps2", 1);
@@ -721,7 +741,8 @@ static void check_is_the_only_one(const cJSON *document, const char *id, const c
         const cJSON *check = entry(document, "checks", "id", check_ids[c]);
         const cJSON *holds = cJSON_GetObjectItemCaseSensitive(check, "holds");
         bool planted = strcmp(id, check_ids[c]) == 0;
-        if (planted ? !cJSON_IsFalse(holds) : !cJSON_IsTrue(holds)) fail_msg("%s: %s is %s", fault, check_ids[c], cJSON_Print(holds));
+        if (planted ? !cJSON_IsFalse(holds) : !cJSON_IsTrue(holds))
+            fail_msg("%s: %s is %s", fault, check_ids[c], cJSON_Print(holds));
         if (!planted) continue;
         read_line(cJSON_GetObjectItemCaseSensitive(check, "first_violation")->valuestring, line, sizeof line);
         snprintf(window, sizeof window, "\"window\":%d,", PS_FIXTURE_FAULT_WINDOW);
@@ -777,12 +798,14 @@ static void missing_quantities_are_not_guessed(void **state) {
     const cJSON *missing = cJSON_GetObjectItemCaseSensitive(entry(document, "predictions", "id", "W1"), "missing");
     assert_string_equal(cJSON_GetArrayItem(missing, 0)->valuestring, "grad_zero_steps");
     for (int c = 0; c < CHECKS; c++) /* nothing that a check needs was recorded: it neither holds nor fails */
-        assert_true(cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(entry(document, "checks", "id", check_ids[c]), "holds")));
+        assert_true(
+            cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(entry(document, "checks", "id", check_ids[c]), "holds")));
     cJSON_Delete(document);
 }
 
 static const char *first_missing_of(const cJSON *document, const char *id) {
-    const cJSON *first = cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(prediction_of(document, id), "missing"), 0);
+    const cJSON *first =
+        cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(prediction_of(document, id), "missing"), 0);
     return first != NULL ? first->valuestring : "";
 }
 
@@ -854,14 +877,19 @@ static void fixed_numbers_are_said(void **state) {
     static const struct {
         const char *id, *name;
         double value;
-    } numbers[] = {{"W2", "near_dead_from_zeros_share", PS_FIXED_NEAR_DEAD}, {"W3", "windows_ahead", PS_FIXED_AHEAD},
-                   {"W3", "inert_below", PS_FIXED_INERT},                    {"W4", "least_layers", PS_FIXED_LEAD_LAYERS},
-                   {"W4", "least_intervals", PS_FIXED_LEAD_INTERVALS},       {"W5", "near_dead_from_zeros_share", PS_FIXED_NEAR_DEAD},
-                   {"P1", "near_dead_from_zeros_share", PS_FIXED_NEAR_DEAD}, {"P3", "near_dead_from_zeros_share", PS_FIXED_NEAR_DEAD},
+    } numbers[] = {{"W2", "near_dead_from_zeros_share", PS_FIXED_NEAR_DEAD},
+                   {"W3", "windows_ahead", PS_FIXED_AHEAD},
+                   {"W3", "inert_below", PS_FIXED_INERT},
+                   {"W4", "least_layers", PS_FIXED_LEAD_LAYERS},
+                   {"W4", "least_intervals", PS_FIXED_LEAD_INTERVALS},
+                   {"W5", "near_dead_from_zeros_share", PS_FIXED_NEAR_DEAD},
+                   {"P1", "near_dead_from_zeros_share", PS_FIXED_NEAR_DEAD},
+                   {"P3", "near_dead_from_zeros_share", PS_FIXED_NEAR_DEAD},
                    {"P4", "inert_below", PS_FIXED_INERT}};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-        assert_float_equal(number_in(entry(prediction_of(document, numbers[i].id), "fixed", "name", numbers[i].name), "value"),
-                           numbers[i].value, 0);
+        assert_float_equal(
+            number_in(entry(prediction_of(document, numbers[i].id), "fixed", "name", numbers[i].name), "value"),
+            numbers[i].value, 0);
     assert_non_null(strstr(cJSON_GetObjectItemCaseSensitive(prediction_of(document, "P9"), "statement")->valuestring,
                            "shut_gate_no_beta_gradient"));
     cJSON_Delete(document);
@@ -953,7 +981,8 @@ static void reopened_by_gradient(ps_fixture *fixture) {
     fixture->reopening = 3;
 }
 
-/* Nodes that a batch opens, dead on the probe set as they are, get more gradient and reopen sooner: the gradient need not be why. */
+/* Nodes that a batch opens, dead on the probe set as they are, get more gradient and reopen sooner: the gradient need
+ * not be why. */
 static void only_shut_nodes_tell_of_reopening(void **state) {
     change_fixture *const changes[] = {ajar, reopened_by_gradient};
     (void)state;
@@ -996,7 +1025,8 @@ static void what_was_not_recorded_is_not_guessed(void **state) {
     cJSON *document = read_verdict();
     expect_row(document, "W1", "probe_half", "not_testable", -1);
     expect_row(document, "W1", "probe_quarter", "not_testable", -1);
-    assert_non_null(strstr(text_in(variation_of(document, "W1", "probe_half"), "note"), "not recorded in arm baseline: nonzero_half"));
+    assert_non_null(strstr(text_in(variation_of(document, "W1", "probe_half"), "note"),
+                           "not recorded in arm baseline: nonzero_half"));
     expect_row(document, "W1", "dead_train", "supported", 1);
     /* A first state after one window is common to both arms no more. */
     expect_row(document, "P2", "dead_train", "not_testable", -1);
@@ -1037,9 +1067,11 @@ static int read_curves(curve_row *rows, int room) {
     assert_non_null(file);
     assert_non_null(fgets(line, sizeof line, file));
     for (; count < room && fgets(line, sizeof line, file) != NULL; count++)
-        assert_int_equal(sscanf(line, "%15s\t%7s\t%7s\t%lf\t%*s\t%*s\t%*s\t%lf\t%15s\t%15s\t%7s\t%15s\t%d", rows[count].arm, rows[count].seed,
-                                rows[count].origin, &rows[count].time, &rows[count].survival, rows[count].low, rows[count].high,
-                                rows[count].level, rows[count].name, &rows[count].seeds), 10);
+        assert_int_equal(
+            sscanf(line, "%15s\t%7s\t%7s\t%lf\t%*s\t%*s\t%*s\t%lf\t%15s\t%15s\t%7s\t%15s\t%d", rows[count].arm,
+                   rows[count].seed, rows[count].origin, &rows[count].time, &rows[count].survival, rows[count].low,
+                   rows[count].high, rows[count].level, rows[count].name, &rows[count].seeds),
+            10);
     assert_true(feof(file));
     fclose(file);
     return count;
@@ -1051,7 +1083,8 @@ static bool same_curve(const curve_row *a, const curve_row *b) {
 }
 
 /* A seed's survival at a time, and the last time of its curve (-1: none). */
-static double seed_survival(const curve_row *rows, int count, const curve_row *of, int seed, double time, double *last) {
+static double seed_survival(const curve_row *rows, int count, const curve_row *of, int seed, double time,
+                            double *last) {
     double survival = 1;
     *last = -1;
     for (int j = 0; j < count; j++) {
@@ -1062,8 +1095,8 @@ static double seed_survival(const curve_row *rows, int count, const curve_row *o
     return survival;
 }
 
-/* An arm's curve from its seeds' rows: it falls from one time to the next as the mean of those observed at both falls, so that
- * it never rises where one leaves. A layer's and a stage's own curves stand beside it. */
+/* An arm's curve from its seeds' rows: it falls from one time to the next as the mean of those observed at both falls,
+ * so that it never rises where one leaves. A layer's and a stage's own curves stand beside it. */
 static void survival_of_an_arm_is_the_mean_of_its_seeds(void **state) {
     enum { ROOM = 4000 };
     static curve_row rows[ROOM];
@@ -1081,7 +1114,9 @@ static void survival_of_an_arm_is_the_mean_of_its_seeds(void **state) {
             continue;
         }
         const curve_row *before = i > 0 && rows[i - 1].time < rows[i].time && same_curve(&rows[i - 1], &rows[i]) &&
-                                          strcmp(rows[i - 1].seed, "all") == 0 ? &rows[i - 1] : NULL;
+                                          strcmp(rows[i - 1].seed, "all") == 0
+                                      ? &rows[i - 1]
+                                      : NULL;
         double sum = 0, sum_before = 0, low = 2, high = -1;
         int seeds = 0, all = 0;
         for (int s = 1; s <= 4; s++) {
@@ -1096,8 +1131,11 @@ static void survival_of_an_arm_is_the_mean_of_its_seeds(void **state) {
         }
         assert_int_equal(rows[i].seeds, seeds);
         if (before == NULL) assert_float_equal(rows[i].survival, 1, 0);
-        else assert_float_equal(rows[i].survival, sum_before > 0 ? before->survival * sum / sum_before : before->survival, 1e-6);
-        assert_true(before == NULL || (rows[i].survival <= before->survival && atof(rows[i].high) <= atof(before->high)));
+        else
+            assert_float_equal(rows[i].survival,
+                               sum_before > 0 ? before->survival * sum / sum_before : before->survival, 1e-6);
+        assert_true(before == NULL ||
+                    (rows[i].survival <= before->survival && atof(rows[i].high) <= atof(before->high)));
         assert_true(atof(rows[i].low) <= rows[i].survival + 1e-9 && rows[i].survival <= atof(rows[i].high) + 1e-9);
         assert_true(atof(rows[i].low) <= low + 1e-9 && atof(rows[i].high) >= high - 1e-9);
         if (seeds == all) {
@@ -1181,8 +1219,8 @@ static int check_explained(const cJSON *prediction) {
     const cJSON *part, *value;
     cJSON_ArrayForEach(part, cJSON_GetObjectItemCaseSensitive(prediction, "parts")) {
         values += cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(part, "values"));
-        cJSON_ArrayForEach(value, cJSON_GetObjectItemCaseSensitive(part, "values"))
-            values -= cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(value, "diverged"));
+        cJSON_ArrayForEach(value, cJSON_GetObjectItemCaseSensitive(part, "values")) values -=
+            cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(value, "diverged"));
     }
     FILE *stream = open_memstream(&text, &size);
     held(ps_explain(folder, text_in(prediction, "id"), stream));
@@ -1228,7 +1266,8 @@ static void explain_adds_every_number_up_again(void **state) {
     held(compare_two(&base, &module));
     cJSON *document = read_verdict();
     const cJSON *prediction;
-    cJSON_ArrayForEach(prediction, cJSON_GetObjectItemCaseSensitive(document, "predictions")) check_explained(prediction);
+    cJSON_ArrayForEach(prediction, cJSON_GetObjectItemCaseSensitive(document, "predictions"))
+        check_explained(prediction);
     cJSON_Delete(document);
     document = compare_controls(4, 0);
     check_explained(prediction_of(document, "P7"));
@@ -1265,10 +1304,17 @@ static char *explained(const char *id) {
 
 /* All that was fixed beforehand, all p-values and the sensitivity; and which quantities the runs lack. */
 static void explain_says_how_it_was_tested(void **state) {
-    static const char *const words[] = {"test:         sign-flip over seeds", "direction:    less than the margin -0.02",
-                                        "fixed:        near_dead_from_zeros_share = 0.99", "needs:        nonzero",
-                                        "not recorded: -", "coverage", "Wilcoxon", "; against: p ", "; best possible p 0.25, after Holm 1",
-                                        "sensitivity: ", "windows joined in pairs"};
+    static const char *const words[] = {"test:         sign-flip over seeds",
+                                        "direction:    less than the margin -0.02",
+                                        "fixed:        near_dead_from_zeros_share = 0.99",
+                                        "needs:        nonzero",
+                                        "not recorded: -",
+                                        "coverage",
+                                        "Wilcoxon",
+                                        "; against: p ",
+                                        "; best possible p 0.25, after Holm 1",
+                                        "sensitivity: ",
+                                        "windows joined in pairs"};
     run_list base, module, sparse = {0};
     (void)state;
     make_arms(&base, &module, 2);
@@ -1289,8 +1335,9 @@ static void explain_says_how_it_was_tested(void **state) {
 
 /* Whole statistics and names, each sentence to its end, with what so many seeds can show. */
 static void sentences_are_whole(void **state) {
-    static const char *const names[] = {"baseline_of_a_comparison_whose_arms_have_long_names_so_that_a_sentence_with_them_has_no_room_to_spare",
-                                        "module_of_a_comparison_whose_arms_have_long_names_so_that_a_sentence_with_them_has_no_room_to_spare"};
+    static const char *const names[] = {
+        "baseline_of_a_comparison_whose_arms_have_long_names_so_that_a_sentence_with_them_has_no_room_to_spare",
+        "module_of_a_comparison_whose_arms_have_long_names_so_that_a_sentence_with_them_has_no_room_to_spare"};
     run_list base = {0}, module = {0};
     int tested = 0;
     const cJSON *prediction;
@@ -1315,8 +1362,9 @@ static void sentences_are_whole(void **state) {
         if (sentence[strlen(sentence) - 1] != '.') fail_msg("%s is cut: %s", id, sentence);
         if (strcmp(text_in(prediction, "verdict"), "not_testable") == 0) continue;
         tested++;
-        if (strstr(sentence, text_in(prediction, "statistic")) == NULL || strstr(sentence, text_in(prediction, "arm")) == NULL ||
-            strstr(sentence, "at best (") == NULL || strstr(sentence, " after Holm)") == NULL)
+        if (strstr(sentence, text_in(prediction, "statistic")) == NULL ||
+            strstr(sentence, text_in(prediction, "arm")) == NULL || strstr(sentence, "at best (") == NULL ||
+            strstr(sentence, " after Holm)") == NULL)
             fail_msg("%s does not say all of it: %s", id, sentence);
     }
     assert_string_not_equal(verdict_of(document, "W3"), "not_testable"); /* the longest statistic */
@@ -1341,8 +1389,10 @@ static int read_spells(spell_row *rows, int room) {
     assert_non_null(fgets(line, sizeof line, file));
     for (; count < room && fgets(line, sizeof line, file) != NULL; count++) {
         spell_row *r = &rows[count];
-        assert_int_equal(sscanf(line, "%15s\t%d\t%15s\t%*s\t%*s\t%*s\t%lld\t%lld\t%*s\t%11s\t%d\t%lld\t%lld", r->arm, &r->seed, r->layer,
-                                &r->start, &r->end, r->ended, &r->present, &r->start_line, &r->end_line), 9);
+        assert_int_equal(
+            sscanf(line, "%15s\t%d\t%15s\t%*s\t%*s\t%*s\t%lld\t%lld\t%*s\t%11s\t%d\t%lld\t%lld", r->arm, &r->seed,
+                   r->layer, &r->start, &r->end, r->ended, &r->present, &r->start_line, &r->end_line),
+            9);
     }
     assert_true(feof(file));
     fclose(file);
@@ -1362,7 +1412,8 @@ static void expect_probe(const char *trace, long long line, long long step, cons
 }
 
 /* O - E and V of one layer and step, from the rows of spells.tsv. */
-static void logrank_from_spells(const spell_row *rows, int count, int seed, const char *layer, long long step, double *amount, double *weight) {
+static void logrank_from_spells(const spell_row *rows, int count, int seed, const char *layer, long long step,
+                                double *amount, double *weight) {
     double n = 0, n_arm = 0, d = 0, d_arm = 0;
     for (int i = 0; i < count; i++) {
         const spell_row *r = &rows[i];
@@ -1402,8 +1453,9 @@ static void hazards_are_traced_event_by_event(void **state) {
         long long step, own, other;
         double amount, weight, again, over;
         if (line[0] != '@') continue;
-        assert_int_equal(sscanf(line, "%31s\t%15s\t%d\t#%d\tNA\t%lld\t%lf\t%lf\t%lld\t%127s\t%lld\t%127s", measure, arm, &seed, &index, &step,
-                                &amount, &weight, &own, trace, &other, against), 11);
+        assert_int_equal(sscanf(line, "%31s\t%15s\t%d\t#%d\tNA\t%lld\t%lf\t%lf\t%lld\t%127s\t%lld\t%127s", measure, arm,
+                                &seed, &index, &step, &amount, &weight, &own, trace, &other, against),
+                         11);
         snprintf(layer, sizeof layer, "conv%d", index);
         assert_string_equal(trace, module.text[seed - 1]);
         assert_string_equal(against, base.text[seed - 1]);

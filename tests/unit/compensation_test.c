@@ -62,7 +62,8 @@ static bool kept(const sample *s, const fixture *f, int oh, int ow, int n, int r
 /* Does position (r, q) read input (ir, iq)? */
 static bool reads(const sample *s, int r, int q, int ir, int iq) {
     int dr = ir - (r * s->stride - s->pad), dq = iq - (q * s->stride - s->pad);
-    return dr >= 0 && dq >= 0 && dr % s->dilation == 0 && dq % s->dilation == 0 && dr / s->dilation < s->kernel && dq / s->dilation < s->kernel;
+    return dr >= 0 && dq >= 0 && dr % s->dilation == 0 && dq % s->dilation == 0 && dr / s->dilation < s->kernel &&
+           dq / s->dilation < s->kernel;
 }
 
 static void check(const sample *s) {
@@ -90,9 +91,11 @@ static void check(const sample *s) {
                             part[c == o ? PS_PART_BIAS_SAME : PS_PART_BIAS_CROSS] += tap * (double)b[c];
                             for (int place = 0; place < k * k; place++)
                                 for (int ch = 0; ch < CIN; ch++) {
-                                    int ir = tr * s->stride - s->pad + place / k * s->dilation, iq = tq * s->stride - s->pad + place % k * s->dilation;
+                                    int ir = tr * s->stride - s->pad + place / k * s->dilation,
+                                        iq = tq * s->stride - s->pad + place % k * s->dilation;
                                     if (ir < 0 || iq < 0 || ir >= s->h || iq >= s->w) continue;
-                                    double term = tap * (double)v[(c * k * k + place) * CIN + ch] * (double)f->x[((n * s->h + ir) * s->w + iq) * CIN + ch];
+                                    double term = tap * (double)v[(c * k * k + place) * CIN + ch] *
+                                                  (double)f->x[((n * s->h + ir) * s->w + iq) * CIN + ch];
                                     int first = reads(s, r, q, ir, iq) ? PS_PART_AFFINE_SAME : PS_PART_DIMENSIONAL_SAME;
                                     part[first + (c == o ? 0 : 1)] += term;
                                 }
@@ -105,7 +108,8 @@ static void check(const sample *s) {
     for (int p = 0; p < PS_PARTS; p++)
         for (int c = 0; c < C; c++)
             if (fabs(sums->energy[p][c] - energy[p][c]) > 1e-4 * (energy[p][c] + 1e-3))
-                fail_msg("%s of channel %d: %g, by definition %g", ps_compensation_part_name((ps_compensation_part)p), c, sums->energy[p][c], energy[p][c]);
+                fail_msg("%s of channel %d: %g, by definition %g", ps_compensation_part_name((ps_compensation_part)p),
+                         c, sums->energy[p][c], energy[p][c]);
     assert_true(sums->whole_energy > 0);
     assert_true(sums->residual_energy < 1e-10 * sums->whole_energy);
     ps_compensation_destroy(job);
@@ -128,12 +132,15 @@ static void test_against_the_definition(void **state) {
 }
 
 /* Of a map of C channels: N(v) with these statistics, element by element. */
-static void normalise(const float *statistics_of, const float *v, int rows, const float *gamma, const float *beta, double eps, double *out) {
+static void normalise(const float *statistics_of, const float *v, int rows, const float *gamma, const float *beta,
+                      double eps, double *out) {
     for (int c = 0; c < C; c++) {
         double mean = 0, variance = 0;
         for (int r = 0; r < rows; r++) mean += (double)statistics_of[r * C + c] / rows;
-        for (int r = 0; r < rows; r++) variance += ((double)statistics_of[r * C + c] - mean) * ((double)statistics_of[r * C + c] - mean) / rows;
-        for (int r = 0; r < rows; r++) out[r * C + c] = (double)gamma[c] * ((double)v[r * C + c] - mean) / sqrt(variance + eps) + (double)beta[c];
+        for (int r = 0; r < rows; r++)
+            variance += ((double)statistics_of[r * C + c] - mean) * ((double)statistics_of[r * C + c] - mean) / rows;
+        for (int r = 0; r < rows; r++)
+            out[r * C + c] = (double)gamma[c] * ((double)v[r * C + c] - mean) / sqrt(variance + eps) + (double)beta[c];
     }
 }
 
@@ -161,7 +168,8 @@ static void check_flips(fixture *f, int rows, const float *gamma, const float *b
     else assert_int_equal(sums->norm_node, -1);
     for (int k = 0; k < PS_FLIPS; k++)
         for (int c = 0; c < C; c++) {
-            if (sums->flips[k][c] != expected[k][c]) fail_msg("flips %d of channel %d: %g, by definition %g", k, c, sums->flips[k][c], expected[k][c]);
+            if (sums->flips[k][c] != expected[k][c])
+                fail_msg("flips %d of channel %d: %g, by definition %g", k, c, sums->flips[k][c], expected[k][c]);
             some += expected[k][c];
         }
     assert_true(some > 0);
@@ -210,7 +218,8 @@ static void test_signs_without_a_norm(void **state) {
 
 static void test_modules_without_parts_are_refused(void **state) {
     (void)state;
-    static const sample without_conv = {"{\"channels\":3,\"padding\":1}", "{\"mode\":\"pool+skip\"}", 6, 6, 1, 1, 3, 1, 2};
+    static const sample without_conv = {
+        "{\"channels\":3,\"padding\":1}", "{\"mode\":\"pool+skip\"}", 6, 6, 1, 1, 3, 1, 2};
     fixture *f = calloc(1, sizeof *f);
     ps_compensation_job *job;
     open_fixture(f, &without_conv);

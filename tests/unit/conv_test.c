@@ -1,5 +1,5 @@
-/* Every convolution method against a naive double-precision reference, at every instruction set this machine has: the program
- * runs itself once per level with PS_SIMD set. */
+/* Every convolution method against a naive double-precision reference, at every instruction set this machine has: the
+ * program runs itself once per level with PS_SIMD set. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -31,8 +31,9 @@ enum { METHODS = sizeof methods / sizeof methods[0] };
 /* 2D with a square kernel; 3D with a cubic one. */
 #define SHAPE2(n, c, h, w, k, kernel, stride, pad, dilation, groups) \
     {n, c, 1, h, w, k, 1, kernel, kernel, 1, stride, stride, 0, pad, pad, 1, dilation, dilation, groups}
-#define SHAPE3(n, c, d, h, w, k, kernel, stride, pad, dilation, groups)                                                   \
-    {n, c, d, h, w, k, kernel, kernel, kernel, stride, stride, stride, pad, pad, pad, dilation, dilation, dilation, groups}
+#define SHAPE3(n, c, d, h, w, k, kernel, stride, pad, dilation, groups)           \
+    {n,      c,      d,   h,   w,   k,        kernel,   kernel,   kernel, stride, \
+     stride, stride, pad, pad, pad, dilation, dilation, dilation, groups}
 
 static const ps_conv_shape shapes[] = {
     /* 3x3, stride 1, pad 1: sizes that divide by 4 and that do not, narrow and wide, small maps, small batches */
@@ -84,13 +85,13 @@ static const ps_conv_shape shapes[] = {
     SHAPE2(2, 9, 16, 13, 10, 3, 2, 3, 3, 1),
     SHAPE2(1, 6, 12, 12, 6, 2, 2, 1, 3, 1),
     SHAPE2(2, 3, 37, 35, 20, 7, 2, 3, 1, 1),
-    SHAPE2(1, 3, 80, 9, 10, 5, 3, 1, 2, 1),    /* few channels: an image in more than one part */
-    SHAPE2(1, 2, 5, 6, 33, 3, 1, 5, 1, 1),     /* positions that read padding only */
-    SHAPE2(1, 4, 26, 26, 4, 12, 1, 6, 2, 1),   /* more stretches than the lines method's list holds */
-    SHAPE2(1, 5, 3, 500, 9, 1, 2, 0, 1, 1),    /* lines longer than one piece, in place */
+    SHAPE2(1, 3, 80, 9, 10, 5, 3, 1, 2, 1),  /* few channels: an image in more than one part */
+    SHAPE2(1, 2, 5, 6, 33, 3, 1, 5, 1, 1),   /* positions that read padding only */
+    SHAPE2(1, 4, 26, 26, 4, 12, 1, 6, 2, 1), /* more stretches than the lines method's list holds */
+    SHAPE2(1, 5, 3, 500, 9, 1, 2, 0, 1, 1),  /* lines longer than one piece, in place */
     SHAPE2(1, 5, 6, 430, 9, 3, 1, 0, 1, 1),
     SHAPE2(1, 5, 4, 430, 9, 3, 1, 1, 1, 1),
-    SHAPE2(1, 450, 5, 6, 40, 1, 1, 0, 1, 1),   /* depth in more than one block, cut within a stretch */
+    SHAPE2(1, 450, 5, 6, 40, 1, 1, 0, 1, 1), /* depth in more than one block, cut within a stretch */
     SHAPE2(1, 200, 5, 14, 40, 3, 1, 1, 1, 1),
     {2, 5, 1, 9, 14, 6, 1, 1, 5, 1, 2, 1, 0, 0, 2, 1, 1, 2, 1},
     {2, 5, 1, 14, 9, 6, 1, 5, 1, 1, 1, 3, 0, 3, 0, 1, 2, 1, 1},
@@ -106,7 +107,8 @@ static const ps_conv_shape shapes[] = {
     SHAPE2(2, 19, 10, 12, 38, 3, 1, 1, 1, 19),
     SHAPE2(1, 16, 14, 14, 16, 5, 1, 4, 2, 16),
     SHAPE2(2, 33, 4, 4, 33, 7, 1, 3, 1, 33),
-    /* depthwise: one vector of channels and less, tails, lines of every length, strides, dilation, sizes the stride leaves over */
+    /* depthwise: one vector of channels and less, tails, lines of every length, strides, dilation, sizes the stride
+     * leaves over */
     SHAPE2(2, 1, 9, 9, 1, 3, 1, 1, 1, 1),
     SHAPE2(3, 5, 7, 6, 5, 3, 1, 1, 1, 5),
     SHAPE2(2, 17, 11, 13, 17, 3, 2, 1, 1, 17),
@@ -194,29 +196,42 @@ static float *numbers(const char *name, size_t count) {
 /* All three passes of the definition in one loop over outputs and taps, in double. */
 static void naive(fixture *f) {
     const ps_conv_shape *s = &f->s;
-    int od = ps_conv_out_d(s), oh = ps_conv_out_h(s), ow = ps_conv_out_w(s), cg = s->c / s->groups, kg = s->k / s->groups;
+    int od = ps_conv_out_d(s), oh = ps_conv_out_h(s), ow = ps_conv_out_w(s), cg = s->c / s->groups,
+        kg = s->k / s->groups;
     size_t o = 0;
-    for (int n = 0; n < s->n; n++) for (int zd = 0; zd < od; zd++) for (int zh = 0; zh < oh; zh++) for (int zw = 0; zw < ow; zw++)
-    for (int k = 0; k < s->k; k++, o++) {
-        f->y[o] = f->bias[k];
-        f->dbias[k] += f->dy[o];
-        for (int td = 0; td < s->kd; td++) for (int th = 0; th < s->kh; th++) for (int tw = 0; tw < s->kw; tw++) {
-            int d = zd * s->stride_d - s->pad_d + td * s->dilation_d, h = zh * s->stride_h - s->pad_h + th * s->dilation_h;
-            int v = zw * s->stride_w - s->pad_w + tw * s->dilation_w;
-            if (d < 0 || d >= s->d || h < 0 || h >= s->h || v < 0 || v >= s->w) continue;
-            size_t xi = ((((size_t)n * (size_t)s->d + (size_t)d) * (size_t)s->h + (size_t)h) * (size_t)s->w + (size_t)v) *
-                            (size_t)s->c + (size_t)(k / kg * cg);
-            size_t wi = ((((size_t)k * (size_t)s->kd + (size_t)td) * (size_t)s->kh + (size_t)th) * (size_t)s->kw + (size_t)tw) *
-                        (size_t)cg;
-            double sum = 0.0, g = f->dy[o];
-            for (int c = 0; c < cg; c++) {
-                sum += (double)f->x[xi + (size_t)c] * f->w[wi + (size_t)c];
-                f->dx[xi + (size_t)c] += g * f->w[wi + (size_t)c];
-                f->dw[wi + (size_t)c] += g * f->x[xi + (size_t)c];
-            }
-            f->y[o] += sum;
-        }
-    }
+    for (int n = 0; n < s->n; n++)
+        for (int zd = 0; zd < od; zd++)
+            for (int zh = 0; zh < oh; zh++)
+                for (int zw = 0; zw < ow; zw++)
+                    for (int k = 0; k < s->k; k++, o++) {
+                        f->y[o] = f->bias[k];
+                        f->dbias[k] += f->dy[o];
+                        for (int td = 0; td < s->kd; td++)
+                            for (int th = 0; th < s->kh; th++)
+                                for (int tw = 0; tw < s->kw; tw++) {
+                                    int d = zd * s->stride_d - s->pad_d + td * s->dilation_d,
+                                        h = zh * s->stride_h - s->pad_h + th * s->dilation_h;
+                                    int v = zw * s->stride_w - s->pad_w + tw * s->dilation_w;
+                                    if (d < 0 || d >= s->d || h < 0 || h >= s->h || v < 0 || v >= s->w) continue;
+                                    size_t xi = ((((size_t)n * (size_t)s->d + (size_t)d) * (size_t)s->h + (size_t)h) *
+                                                     (size_t)s->w +
+                                                 (size_t)v) *
+                                                    (size_t)s->c +
+                                                (size_t)(k / kg * cg);
+                                    size_t wi =
+                                        ((((size_t)k * (size_t)s->kd + (size_t)td) * (size_t)s->kh + (size_t)th) *
+                                             (size_t)s->kw +
+                                         (size_t)tw) *
+                                        (size_t)cg;
+                                    double sum = 0.0, g = f->dy[o];
+                                    for (int c = 0; c < cg; c++) {
+                                        sum += (double)f->x[xi + (size_t)c] * f->w[wi + (size_t)c];
+                                        f->dx[xi + (size_t)c] += g * f->w[wi + (size_t)c];
+                                        f->dw[wi + (size_t)c] += g * f->x[xi + (size_t)c];
+                                    }
+                                    f->y[o] += sum;
+                                }
+                    }
 }
 
 static fixture fixture_of(const ps_conv_shape *s) {
@@ -250,9 +265,9 @@ static double relative_error(const float *value, const double *truth, const floa
 }
 
 static void shape_text(const ps_conv_shape *s, char *text, size_t size) {
-    snprintf(text, size, "n%d c%d %dx%dx%d k%d kernel %dx%dx%d stride %d%d%d pad %d%d%d dilation %d%d%d groups %d", s->n, s->c, s->d,
-             s->h, s->w, s->k, s->kd, s->kh, s->kw, s->stride_d, s->stride_h, s->stride_w, s->pad_d, s->pad_h, s->pad_w,
-             s->dilation_d, s->dilation_h, s->dilation_w, s->groups);
+    snprintf(text, size, "n%d c%d %dx%dx%d k%d kernel %dx%dx%d stride %d%d%d pad %d%d%d dilation %d%d%d groups %d",
+             s->n, s->c, s->d, s->h, s->w, s->k, s->kd, s->kh, s->kw, s->stride_d, s->stride_h, s->stride_w, s->pad_d,
+             s->pad_h, s->pad_w, s->dilation_d, s->dilation_h, s->dilation_w, s->groups);
 }
 
 static int wrong;
@@ -305,12 +320,14 @@ static void check_method(fixture *f, int method, ps_pool *pool) {
         expect_close(f, method, PS_CONV_BACKWARD_DATA, "backward-data", relative_error(f->out, f->dx, NULL, f->xs));
         memcpy(f->out, f->dx0, f->xs * sizeof(float));
         ps_conv_backward_data(&plan, f->dy, f->w, f->out, true, workspace, pool);
-        expect_close(f, method, PS_CONV_BACKWARD_DATA, "backward-data added", relative_error(f->out, f->dx, f->dx0, f->xs));
+        expect_close(f, method, PS_CONV_BACKWARD_DATA, "backward-data added",
+                     relative_error(f->out, f->dx, f->dx0, f->xs));
     }
     if (able[PS_CONV_BACKWARD_WEIGHTS]) {
         poison(f->out, f->ws + f->bs);
         ps_conv_backward_weights(&plan, f->x, f->dy, f->out, f->out + f->ws, workspace, pool);
-        expect_close(f, method, PS_CONV_BACKWARD_WEIGHTS, "backward-weights", relative_error(f->out, f->dw, NULL, f->ws));
+        expect_close(f, method, PS_CONV_BACKWARD_WEIGHTS, "backward-weights",
+                     relative_error(f->out, f->dw, NULL, f->ws));
         expect_close(f, method, PS_CONV_BACKWARD_WEIGHTS, "bias gradient",
                      relative_error(f->out + f->ws, f->dbias, NULL, f->bs));
     }
@@ -358,13 +375,14 @@ static float *all_results(const fixture *f, const char *method, int threads) {
 static void any_number_of_threads_gives_the_same_bits(void **state) {
     (void)state;
     static const ps_conv_shape some[] = {
-        SHAPE2(9, 40, 13, 9, 36, 3, 1, 1, 1, 1), SHAPE2(33, 64, 4, 4, 64, 3, 1, 1, 1, 1),  SHAPE2(3, 8, 17, 16, 24, 3, 2, 1, 1, 1),
-        SHAPE2(16, 32, 8, 8, 8, 1, 1, 0, 1, 1),  SHAPE2(4, 40, 12, 12, 40, 3, 1, 1, 1, 40), SHAPE3(3, 8, 5, 6, 7, 8, 3, 1, 1, 1, 1),
-        SHAPE2(4, 32, 9, 9, 64, 1, 2, 0, 1, 1),  SHAPE2(2, 3, 20, 20, 8, 7, 2, 3, 1, 1),   SHAPE2(3, 16, 8, 8, 16, 3, 1, 1, 1, 4),
-        SHAPE2(1, 264, 6, 6, 264, 3, 1, 1, 1, 1), SHAPE2(5, 24, 11, 9, 20, 3, 2, 1, 1, 1),
-        SHAPE2(7, 80, 15, 14, 80, 3, 2, 1, 1, 80), SHAPE2(40, 200, 2, 2, 200, 3, 1, 1, 1, 200),
-        SHAPE3(2, 1, 26, 9, 8, 16, 3, 1, 1, 1, 1),
-        SHAPE2(2, 3, 80, 30, 70, 3, 1, 1, 1, 1), SHAPE2(4, 128, 9, 16, 136, 1, 1, 0, 1, 1)};
+        SHAPE2(9, 40, 13, 9, 36, 3, 1, 1, 1, 1),     SHAPE2(33, 64, 4, 4, 64, 3, 1, 1, 1, 1),
+        SHAPE2(3, 8, 17, 16, 24, 3, 2, 1, 1, 1),     SHAPE2(16, 32, 8, 8, 8, 1, 1, 0, 1, 1),
+        SHAPE2(4, 40, 12, 12, 40, 3, 1, 1, 1, 40),   SHAPE3(3, 8, 5, 6, 7, 8, 3, 1, 1, 1, 1),
+        SHAPE2(4, 32, 9, 9, 64, 1, 2, 0, 1, 1),      SHAPE2(2, 3, 20, 20, 8, 7, 2, 3, 1, 1),
+        SHAPE2(3, 16, 8, 8, 16, 3, 1, 1, 1, 4),      SHAPE2(1, 264, 6, 6, 264, 3, 1, 1, 1, 1),
+        SHAPE2(5, 24, 11, 9, 20, 3, 2, 1, 1, 1),     SHAPE2(7, 80, 15, 14, 80, 3, 2, 1, 1, 80),
+        SHAPE2(40, 200, 2, 2, 200, 3, 1, 1, 1, 200), SHAPE3(2, 1, 26, 9, 8, 16, 3, 1, 1, 1, 1),
+        SHAPE2(2, 3, 80, 30, 70, 3, 1, 1, 1, 1),     SHAPE2(4, 128, 9, 16, 136, 1, 1, 0, 1, 1)};
     static const int counts[] = {2, 3, 8};
     for (size_t i = 0; i < sizeof some / sizeof some[0]; i++) {
         fixture f = fixture_of(&some[i]);
@@ -391,7 +409,7 @@ static void not_a_number_survives(void **state) {
         f.dy[(4 * 9 + 4) * 20 + 5] = NAN;
         float *out = all_results(&f, methods[method]->name, 2);
         if (out != NULL) {
-            for (int k = 0; k < 20; k++) assert_true(isnan(out[(4 * 9 + 4) * 20 + k]));                /* y of that position */
+            for (int k = 0; k < 20; k++) assert_true(isnan(out[(4 * 9 + 4) * 20 + k])); /* y of that position */
             for (int c = 0; c < 20; c++) assert_true(isnan(out[f.ys + (4 * 9 + 4) * 20 + (size_t)c])); /* and dx */
             assert_true(isnan(out[f.ys + f.xs + (5 * 9 + 4) * 20])); /* centre tap of the filter whose dy was spoilt */
             assert_true(isnan(out[f.ys + f.xs + f.ws + 5]));
@@ -404,13 +422,21 @@ static void not_a_number_survives(void **state) {
 
 static void senseless_shapes_are_refused(void **state) {
     (void)state;
-    static const ps_conv_shape bad[] = {
-        SHAPE2(0, 3, 8, 8, 4, 3, 1, 1, 1, 1),  SHAPE2(1, 0, 8, 8, 4, 3, 1, 1, 1, 1),  SHAPE2(1, 3, 8, 8, 0, 3, 1, 1, 1, 1),
-        SHAPE2(1, 3, 0, 8, 4, 3, 1, 1, 1, 1),  SHAPE2(1, 3, 8, 8, 4, 0, 1, 1, 1, 1),  SHAPE2(1, 3, 8, 8, 4, 3, 0, 1, 1, 1),
-        SHAPE2(1, 3, 8, 8, 4, 3, 1, -1, 1, 1), SHAPE2(1, 3, 8, 8, 4, 3, 1, 1, 0, 1),  SHAPE2(1, 3, 8, 8, 4, 3, 1, 1, 1, 0),
-        SHAPE2(1, 4, 8, 8, 6, 3, 1, 1, 1, 4),  SHAPE2(1, 6, 8, 8, 4, 3, 1, 1, 1, 4),  SHAPE2(1, 3, 2, 2, 4, 5, 1, 1, 1, 1),
-        SHAPE2(1, 3, 4, 4, 4, 3, 1, 0, 2, 1),  SHAPE2(1, 3, 8, 8, 4, INT32_MAX, 1, 1, 1, 1),
-        SHAPE2(1 << 20, 3, 1 << 20, 8, 4, 3, 1, 1, 1, 1)};
+    static const ps_conv_shape bad[] = {SHAPE2(0, 3, 8, 8, 4, 3, 1, 1, 1, 1),
+                                        SHAPE2(1, 0, 8, 8, 4, 3, 1, 1, 1, 1),
+                                        SHAPE2(1, 3, 8, 8, 0, 3, 1, 1, 1, 1),
+                                        SHAPE2(1, 3, 0, 8, 4, 3, 1, 1, 1, 1),
+                                        SHAPE2(1, 3, 8, 8, 4, 0, 1, 1, 1, 1),
+                                        SHAPE2(1, 3, 8, 8, 4, 3, 0, 1, 1, 1),
+                                        SHAPE2(1, 3, 8, 8, 4, 3, 1, -1, 1, 1),
+                                        SHAPE2(1, 3, 8, 8, 4, 3, 1, 1, 0, 1),
+                                        SHAPE2(1, 3, 8, 8, 4, 3, 1, 1, 1, 0),
+                                        SHAPE2(1, 4, 8, 8, 6, 3, 1, 1, 1, 4),
+                                        SHAPE2(1, 6, 8, 8, 4, 3, 1, 1, 1, 4),
+                                        SHAPE2(1, 3, 2, 2, 4, 5, 1, 1, 1, 1),
+                                        SHAPE2(1, 3, 4, 4, 4, 3, 1, 0, 2, 1),
+                                        SHAPE2(1, 3, 8, 8, 4, INT32_MAX, 1, 1, 1, 1),
+                                        SHAPE2(1 << 20, 3, 1 << 20, 8, 4, 3, 1, 1, 1, 1)};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         ps_conv_plan plan;
         ps_status_reset();
@@ -455,7 +481,8 @@ static void the_plan_is_right_for_every_shape(void **state) {
 static void products_of_every_kind_are_right(void **state) {
     (void)state;
     enum { M = 37, N = 29, K = 21 };
-    float *a = numbers("a", M * K), *b = numbers("b", K * N), *base = numbers("c", M * N), *c = room(M * N, sizeof(float));
+    float *a = numbers("a", M * K), *b = numbers("b", K * N), *base = numbers("c", M * N),
+          *c = room(M * N, sizeof(float));
     ps_pool *pool = NULL;
     assert_int_equal(ps_pool_create(3, &pool), PS_OK);
     for (int kind = 0; kind < 8; kind++) {
@@ -465,7 +492,8 @@ static void products_of_every_kind_are_right(void **state) {
         for (int i = 0; i < M; i++) {
             for (int j = 0; j < N; j++) {
                 double sum = accumulate ? base[i * N + j] : 0.0;
-                for (int k = 0; k < K; k++) sum += (double)(ta ? a[k * M + i] : a[i * K + k]) * (tb ? b[j * K + k] : b[k * N + j]);
+                for (int k = 0; k < K; k++)
+                    sum += (double)(ta ? a[k * M + i] : a[i * K + k]) * (tb ? b[j * K + k] : b[k * N + j]);
                 assert_float_equal(c[i * N + j], sum, 1e-5);
             }
         }
@@ -495,7 +523,8 @@ int main(int argc, char **argv) {
     int failures = 0;
     ps_gemm_setup();
     if (getenv("PS_SIMD") == NULL) {
-        for (ps_simd_level level = PS_SIMD_BASE; level < ps_simd_detect(); level++) failures += run_at(argv[0], ps_simd_name(level));
+        for (ps_simd_level level = PS_SIMD_BASE; level < ps_simd_detect(); level++)
+            failures += run_at(argv[0], ps_simd_name(level));
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_method_agrees_with_the_naive_reference),

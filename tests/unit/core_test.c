@@ -26,8 +26,9 @@
 
 /* ---- random numbers ---- */
 
-/* Known answers of Philox 4x32-10 from the Random123 distribution (kat_vectors): counter 0, key 0, and counter 0xffffffff twice (the rest
- * of our counter is always zero, so only the first has its vector there; the second fixes today's numbers). */
+/* Known answers of Philox 4x32-10 from the Random123 distribution (kat_vectors): counter 0, key 0, and counter
+ * 0xffffffff twice (the rest of our counter is always zero, so only the first has its vector there; the second fixes
+ * today's numbers). */
 static void test_philox_known_answer(void **state) {
     (void)state;
     ps_rng_key zero = {{0, 0}};
@@ -356,11 +357,15 @@ static void test_nothing_a_terminal_obeys_is_shown(void **state) {
         {"plain \xc3\xa4 \xe2\x96\x88 \xf0\x9f\x99\x82", "plain \xc3\xa4 \xe2\x96\x88 \xf0\x9f\x99\x82", NULL},
         {"\x1b[31mred\a\x7f", "?[31mred??", NULL},
         {"a\nb\tc\r", "a?b\tc?", "a\nb\tc?"},
-        {"\xc2\x9b" "2J", "?2J", NULL},                      /* C1: another way to begin a sequence */
-        {"a\xe2\x80\xae" "b\xe2\x81\xa6", "a?b?", NULL},   /* writing turned round, isolated */
-        {"a\xe2\x80\x8b\xef\xbb\xbf", "a??", NULL},         /* no width */
-        {"\xc0\x9b \xe0\x80\x9b", "?? ???", NULL},          /* overlong ESC */
-        {"\xed\xa0\x80 \xff", "??? ?", NULL},               /* half a pair; no UTF-8 at all */
+        {"\xc2\x9b"
+         "2J",
+         "?2J", NULL}, /* C1: another way to begin a sequence */
+        {"a\xe2\x80\xae"
+         "b\xe2\x81\xa6",
+         "a?b?", NULL},                             /* writing turned round, isolated */
+        {"a\xe2\x80\x8b\xef\xbb\xbf", "a??", NULL}, /* no width */
+        {"\xc0\x9b \xe0\x80\x9b", "?? ???", NULL},  /* overlong ESC */
+        {"\xed\xa0\x80 \xff", "??? ?", NULL},       /* half a pair; no UTF-8 at all */
         {"cut \xe2\x96", "cut ??", NULL},
     };
     (void)state;

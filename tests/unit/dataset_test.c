@@ -90,7 +90,8 @@ static void must_refuse(const char *format, ps_dataset_options options, ps_statu
     assert_int_equal(status, code);
     assert_null(dataset);
     for (; *words != NULL; words++) {
-        if (strstr(ps_status_message(), *words) == NULL) fail_msg("\"%s\" is missing in: %s", *words, ps_status_message());
+        if (strstr(ps_status_message(), *words) == NULL)
+            fail_msg("\"%s\" is missing in: %s", *words, ps_status_message());
     }
     assert_null(strchr(ps_status_message(), '\n'));
 }
@@ -423,7 +424,8 @@ static void expect_error(const char *source, ps_status code, const char *const *
     assert_int_equal(ps_dataset_open(source, &as_stored, &dataset), code);
     assert_null(dataset);
     for (; *words != NULL; words++) {
-        if (strstr(ps_status_message(), *words) == NULL) fail_msg("\"%s\" is missing in: %s", *words, ps_status_message());
+        if (strstr(ps_status_message(), *words) == NULL)
+            fail_msg("\"%s\" is missing in: %s", *words, ps_status_message());
     }
 }
 
@@ -437,7 +439,8 @@ static void wrong_sources_are_explained(void **state) {
     expect_error("cifar10", PS_ERR_USAGE, WORDS("cifar10:DIR"));
     expect_error("idx:", PS_ERR_USAGE, WORDS("idx:DIR"));
     expect_error("synthetic:/x", PS_ERR_USAGE, WORDS("no argument"));
-    expect_error("cifar10:/no/such/folder", PS_ERR_INPUT, WORDS("/no/such/folder", "no such folder", "give the folder"));
+    expect_error("cifar10:/no/such/folder", PS_ERR_INPUT,
+                 WORDS("/no/such/folder", "no such folder", "give the folder"));
     expect_error("idx:/no/such/folder", PS_ERR_INPUT, WORDS("/no/such/folder", "no such folder"));
     write_file("plain", "x", 1);
     char source[2 * PATH_SIZE];
@@ -454,7 +457,8 @@ static void limits_keep_the_first_images_and_the_probe_the_last(void **state) {
     int32_t label;
     write_cifar("data_batch_1.bin", 1, 0, 10);
     write_cifar("test_batch.bin", 1, 20, 5);
-    ps_dataset *dataset = must_open("cifar10", (ps_dataset_options){.probe_count = 3, .train_limit = 4, .test_limit = 2});
+    ps_dataset *dataset =
+        must_open("cifar10", (ps_dataset_options){.probe_count = 3, .train_limit = 4, .test_limit = 2});
     double mean[3], deviation[3];
     cifar_moments(0, 4, mean, deviation);
     assert_int_equal(ps_dataset_count(dataset, PS_SPLIT_TRAIN), 4);
@@ -589,7 +593,8 @@ static void synthetic_has_the_counts_asked_for(void **state) {
         assert_int_equal(ps_dataset_open("synthetic", &(ps_dataset_options){.size = sizes[i]}, &dataset), PS_ERR_USAGE);
         assert_non_null(strstr(ps_status_message(), "8 to 512"));
     }
-    const ps_dataset_options many[] = {{.train_limit = 2000000000}, {.probe_count = 2000000000}, {.test_limit = 1000001}};
+    const ps_dataset_options many[] = {
+        {.train_limit = 2000000000}, {.probe_count = 2000000000}, {.test_limit = 1000001}};
     for (int i = 0; i < 3; i++) {
         assert_int_equal(ps_dataset_open("synthetic", &many[i], &dataset), PS_ERR_USAGE);
         assert_non_null(strstr(ps_status_message(), "1000000"));

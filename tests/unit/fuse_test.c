@@ -35,7 +35,9 @@ static const char *activation(const ps_node *node) {
 
 static void norm_and_gate_merge(void **state) {
     (void)state;
-    ps_graph *fused = fused_of(CONV("a") ",{\"name\": \"n\", \"type\": \"batch_norm\", \"eps\": 0.001, \"stage\": \"s\"}," NODE("r", "relu") "," HEAD);
+    ps_graph *fused =
+        fused_of(CONV("a") ",{\"name\": \"n\", \"type\": \"batch_norm\", \"eps\": 0.001, \"stage\": \"s\"}," NODE(
+            "r", "relu") "," HEAD);
     assert_int_equal(fused->count, 4);
     const ps_node *n = named(fused, "n");
     assert_string_equal(n->gate, "r");
@@ -49,7 +51,8 @@ static void norm_and_gate_merge(void **state) {
 
 static void the_slope_goes_along(void **state) {
     (void)state;
-    ps_graph *fused = fused_of(CONV("a") "," NODE("n", "batch_norm") ",{\"name\": \"r\", \"type\": \"leaky_relu\", \"slope\": 0.3}," HEAD);
+    ps_graph *fused = fused_of(
+        CONV("a") "," NODE("n", "batch_norm") ",{\"name\": \"r\", \"type\": \"leaky_relu\", \"slope\": 0.3}," HEAD);
     float slope, expected = 0.3f;
     const ps_node *n = named(fused, "n");
     assert_true(n->type->gate(n->config, &slope));
@@ -68,8 +71,10 @@ static void the_slope_goes_along(void **state) {
 static void residual_merges_and_moves_behind_its_other_branch(void **state) {
     (void)state;
     /* The shortcut stands after the norm: the merged node must stand where the gate stood. */
-    ps_graph *fused = fused_of(CONV("a") "," NODE("n", "batch_norm") "," FROM("s", "conv\", \"channels\": 4, \"kernel\": 1, \"stage\": \"", "\"input\"") ","
-                               NODE("sn", "batch_norm") "," FROM("sum", "add", "\"n\", \"sn\"") "," NODE("r", "relu") "," HEAD);
+    ps_graph *fused = fused_of(CONV("a") "," NODE("n", "batch_norm") "," FROM(
+        "s", "conv\", \"channels\": 4, \"kernel\": 1, \"stage\": \"",
+        "\"input\"") "," NODE("sn", "batch_norm") "," FROM("sum", "add", "\"n\", \"sn\"") "," NODE("r",
+                                                                                                   "relu") "," HEAD);
     const ps_node *n = named(fused, "n");
     assert_int_equal(n->inputs, 2);
     assert_string_equal(fused->node[n->input[0]].name, "a");
@@ -83,8 +88,8 @@ static void residual_merges_and_moves_behind_its_other_branch(void **state) {
 
 static void residual_may_be_the_second_input_or_the_network_input(void **state) {
     (void)state;
-    ps_graph *fused = fused_of("{\"name\": \"a\", \"type\": \"conv\", \"channels\": 3, \"padding\": 1}," NODE("n", "batch_norm") ","
-                               FROM("sum", "add", "\"input\", \"n\"") "," NODE("r", "relu") "," HEAD);
+    ps_graph *fused = fused_of("{\"name\": \"a\", \"type\": \"conv\", \"channels\": 3, \"padding\": 1}," NODE(
+        "n", "batch_norm") "," FROM("sum", "add", "\"input\", \"n\"") "," NODE("r", "relu") "," HEAD);
     const ps_node *n = named(fused, "n");
     assert_int_equal(n->inputs, 2);
     assert_string_equal(fused->node[n->input[0]].name, "a");
@@ -99,8 +104,8 @@ static void what_others_read_stays(void **state) {
         /* the norm is read twice */
         CONV("a") "," NODE("n", "batch_norm") "," NODE("r", "relu") "," FROM("sum", "add", "\"r\", \"n\"") "," HEAD,
         /* the sum is read twice */
-        CONV("a") "," NODE("n", "batch_norm") "," CONV("b") "," FROM("sum", "add", "\"n\", \"b\"") "," NODE("r", "relu") ","
-            FROM("t", "add", "\"r\", \"sum\"") "," HEAD,
+        CONV("a") "," NODE("n", "batch_norm") "," CONV("b") "," FROM("sum", "add", "\"n\", \"b\"") "," NODE(
+            "r", "relu") "," FROM("t", "add", "\"r\", \"sum\"") "," HEAD,
         /* both inputs of the add are one norm */
         CONV("a") "," NODE("n", "batch_norm") "," FROM("sum", "add", "\"n\", \"n\"") "," NODE("r", "relu") "," HEAD,
         /* the norm is the end of the network */
@@ -108,9 +113,11 @@ static void what_others_read_stays(void **state) {
         /* no norm */
         CONV("a") "," NODE("r", "relu") "," HEAD,
         /* something lies between */
-        CONV("a") "," NODE("n", "batch_norm") ",{\"name\": \"p\", \"type\": \"pool_skip\", \"pool_size\": 2}," NODE("r", "relu") "," HEAD,
+        CONV("a") "," NODE("n", "batch_norm") ",{\"name\": \"p\", \"type\": \"pool_skip\", \"pool_size\": 2}," NODE(
+            "r", "relu") "," HEAD,
         /* a norm that has its activation already */
-        CONV("a") ",{\"name\": \"n\", \"type\": \"batch_norm\", \"activation\": \"relu\"}," NODE("r", "leaky_relu") "," HEAD,
+        CONV("a") ",{\"name\": \"n\", \"type\": \"batch_norm\", \"activation\": \"relu\"}," NODE("r",
+                                                                                                 "leaky_relu") "," HEAD,
         /* an add without a gate */
         CONV("a") "," NODE("n", "batch_norm") "," CONV("b") "," FROM("sum", "add", "\"n\", \"b\"") "," HEAD};
     for (size_t i = 0; i < sizeof graphs / sizeof *graphs; i++) {
@@ -127,8 +134,8 @@ static void what_others_read_stays(void **state) {
 
 static void three_way_adds_are_left_alone(void **state) {
     (void)state;
-    ps_graph *fused = fused_of(CONV("a") "," NODE("n", "batch_norm") "," CONV("b") "," CONV("c") ","
-                               FROM("sum", "add", "\"n\", \"b\", \"c\"") "," NODE("r", "relu") "," HEAD);
+    ps_graph *fused = fused_of(CONV("a") "," NODE("n", "batch_norm") "," CONV("b") "," CONV("c") "," FROM(
+        "sum", "add", "\"n\", \"b\", \"c\"") "," NODE("r", "relu") "," HEAD);
     assert_true(ps_graph_find(fused, "sum") >= 0 && ps_graph_find(fused, "r") >= 0);
     ps_graph_destroy(fused);
 }
@@ -151,7 +158,8 @@ static void fusing_twice_changes_nothing(void **state) {
         ps_graph_count(once, &backbone[1], &module[1], &macs[1]);
         assert_int_equal(backbone[0], backbone[1]);
         assert_int_equal(module[0], module[1]);
-        for (int i = 0; i < once->count; i++) { /* every node that learns keeps both names, and every gate is found again */
+        for (int i = 0; i < once->count;
+             i++) { /* every node that learns keeps both names, and every gate is found again */
             int k = ps_graph_find(graph, once->node[i].name);
             assert_true(k >= 0);
             assert_string_equal(graph->node[k].file_name, once->node[i].file_name);
@@ -171,10 +179,12 @@ static void fusing_twice_changes_nothing(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(norm_and_gate_merge), cmocka_unit_test(the_slope_goes_along),
-        cmocka_unit_test(residual_merges_and_moves_behind_its_other_branch),
-        cmocka_unit_test(residual_may_be_the_second_input_or_the_network_input), cmocka_unit_test(what_others_read_stays),
-        cmocka_unit_test(three_way_adds_are_left_alone), cmocka_unit_test(fusing_twice_changes_nothing)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(norm_and_gate_merge),
+                                       cmocka_unit_test(the_slope_goes_along),
+                                       cmocka_unit_test(residual_merges_and_moves_behind_its_other_branch),
+                                       cmocka_unit_test(residual_may_be_the_second_input_or_the_network_input),
+                                       cmocka_unit_test(what_others_read_stays),
+                                       cmocka_unit_test(three_way_adds_are_left_alone),
+                                       cmocka_unit_test(fusing_twice_changes_nothing)};
     return cmocka_run_group_tests_name("fuse", tests, NULL, NULL);
 }

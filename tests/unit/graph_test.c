@@ -14,12 +14,15 @@
 #include "tests/lib/graphs.h"
 
 #define CONV "\"type\": \"conv\", \"channels\": 4, \"padding\": 1"
-#define HEAD "{\"name\": \"p\", \"type\": \"global_avg_pool\"}, {\"name\": \"fc\", \"type\": \"linear\", \"features\": 2}"
+#define HEAD \
+    "{\"name\": \"p\", \"type\": \"global_avg_pool\"}, {\"name\": \"fc\", \"type\": \"linear\", \"features\": 2}"
 
 static void shapes_and_names_follow_the_file(void **state) {
     (void)state;
-    ps_graph *graph = graph_of("{\"name\": \"a\", " CONV ", \"stride\": 2, \"stage\": \"s1\", \"file_name\": \"net.0\"},"
-                               "{\"name\": \"b\", " CONV ", \"inputs\": [\"input\"]},"
+    ps_graph *graph = graph_of("{\"name\": \"a\", " CONV
+                               ", \"stride\": 2, \"stage\": \"s1\", \"file_name\": \"net.0\"},"
+                               "{\"name\": \"b\", " CONV
+                               ", \"inputs\": [\"input\"]},"
                                "{\"name\": \"c\", \"type\": \"max_pool\"},"
                                "{\"name\": \"d\", \"type\": \"concat\", \"inputs\": [\"a\", \"c\", \"a\"]},"
                                "{\"name\": \"r\", \"type\": \"relu\"}," HEAD);
@@ -43,9 +46,11 @@ static void shapes_and_names_follow_the_file(void **state) {
 
 static void parameters_are_counted_apart(void **state) {
     (void)state;
-    ps_graph *graph = graph_of("{\"name\": \"a\", " CONV "},"
-                               "{\"name\": \"a.pool_skip\", \"type\": \"pool_skip\", \"pool_size\": 2, \"module\": true},"
-                               "{\"name\": \"n\", \"type\": \"batch_norm\"},{\"name\": \"r\", \"type\": \"relu\"}," HEAD);
+    ps_graph *graph =
+        graph_of("{\"name\": \"a\", " CONV
+                 "},"
+                 "{\"name\": \"a.pool_skip\", \"type\": \"pool_skip\", \"pool_size\": 2, \"module\": true},"
+                 "{\"name\": \"n\", \"type\": \"batch_norm\"},{\"name\": \"r\", \"type\": \"relu\"}," HEAD);
     size_t backbone, module;
     double macs;
     ps_graph_count(graph, &backbone, &module, &macs);
@@ -99,7 +104,8 @@ static void written_and_read_it_is_the_same(void **state) {
             ps_graph_destroy(graph);
             ps_graph_destroy(fused);
         }
-    ps_graph *graph = graph_of("{\"name\": \"quoted \\\"\\\\ <b>\", " CONV ", \"kernel\": [3, 3]}, {\"name\": \"o\", \"type\": \"dropout\", \"p\": 0.1}," HEAD);
+    ps_graph *graph = graph_of("{\"name\": \"quoted \\\"\\\\ <b>\", " CONV
+                               ", \"kernel\": [3, 3]}, {\"name\": \"o\", \"type\": \"dropout\", \"p\": 0.1}," HEAD);
     assert_round_trip(graph);
     ps_graph_destroy(graph);
 }
@@ -107,21 +113,31 @@ static void written_and_read_it_is_the_same(void **state) {
 static void wrong_nodes_are_named(void **state) {
     (void)state;
 #define A "{\"name\": \"a\", " CONV "}, "
-    assert_sentence(graph_status("{\"name\": \"a\", \"type\": \"cnov\", \"channels\": 4}"), "\"a\"", "cnov", "conv", NULL);
-    assert_sentence(graph_status(A "{\"name\": \"b\", \"type\": \"relu\", \"inputs\": [\"x\"]}"), "\"b\"", "\"x\"", "no node", NULL);
+    assert_sentence(graph_status("{\"name\": \"a\", \"type\": \"cnov\", \"channels\": 4}"), "\"a\"", "cnov", "conv",
+                    NULL);
+    assert_sentence(graph_status(A "{\"name\": \"b\", \"type\": \"relu\", \"inputs\": [\"x\"]}"), "\"b\"", "\"x\"",
+                    "no node", NULL);
     assert_sentence(graph_status(A "{\"name\": \"a\", \"type\": \"relu\"}"), "\"a\"", "unique", NULL);
-    assert_sentence(graph_status(A "{\"name\": \"b\", \"type\": \"add\", \"inputs\": [\"a\", \"c\"]}, {\"name\": \"c\", \"type\": \"relu\"}"),
-                    "\"b\"", "\"c\"", "after it", NULL);
-    assert_sentence(graph_status(A "{\"name\": \"b\", \"type\": \"add\", \"inputs\": [\"a\", \"b\"]}"), "\"b\"", "itself", NULL);
-    assert_sentence(graph_status(A "{\"name\": \"b\", \"type\": \"add\", \"inputs\": [\"a\", \"input\"]}"), "\"b\"", NULL);
-    assert_sentence(graph_status(A "{\"name\": \"b\", \"type\": \"relu\", \"inputs\": [\"a\", \"input\"]}"), "\"b\"", "1 input", NULL);
+    assert_sentence(
+        graph_status(
+            A
+            "{\"name\": \"b\", \"type\": \"add\", \"inputs\": [\"a\", \"c\"]}, {\"name\": \"c\", \"type\": \"relu\"}"),
+        "\"b\"", "\"c\"", "after it", NULL);
+    assert_sentence(graph_status(A "{\"name\": \"b\", \"type\": \"add\", \"inputs\": [\"a\", \"b\"]}"), "\"b\"",
+                    "itself", NULL);
+    assert_sentence(graph_status(A "{\"name\": \"b\", \"type\": \"add\", \"inputs\": [\"a\", \"input\"]}"), "\"b\"",
+                    NULL);
+    assert_sentence(graph_status(A "{\"name\": \"b\", \"type\": \"relu\", \"inputs\": [\"a\", \"input\"]}"), "\"b\"",
+                    "1 input", NULL);
     assert_sentence(graph_status(A "{\"name\": \"b\", \"type\": \"relu\", \"inputs\": []}"), "\"b\"", "1 input", NULL);
     assert_sentence(graph_status(A "{\"name\": \"b\", \"type\": \"relu\", \"inputs\": \"a\"}"), "\"b\"", "array", NULL);
     assert_sentence(graph_status(A "{\"name\": \"b\", \"type\": \"relu\", \"inputs\": [1]}"), "\"b\"", "array", NULL);
-    assert_sentence(graph_status(A "{\"name\": \"b\", \"type\": \"relu\", \"inputs\": [\"input\"]}"), "\"a\"", "read by no other", NULL);
+    assert_sentence(graph_status(A "{\"name\": \"b\", \"type\": \"relu\", \"inputs\": [\"input\"]}"), "\"a\"",
+                    "read by no other", NULL);
     assert_sentence(graph_status("{\"name\": \"input\", " CONV "}"), "\"input\"", "choose another", NULL);
     assert_sentence(graph_status("{\"name\": \"\", " CONV "}"), "empty", NULL);
-    static const char *const hidden[] = {"\\t", "\\n", "\\u001b[31m", "\\u007f", "\\u009b", "\\u00ad", "\\u200b", "\\u200f", "\\u202e", "\\u2066", "\\ufeff", "\xff"};
+    static const char *const hidden[] = {"\\t",     "\\n",     "\\u001b[31m", "\\u007f", "\\u009b", "\\u00ad",
+                                         "\\u200b", "\\u200f", "\\u202e",     "\\u2066", "\\ufeff", "\xff"};
     for (size_t i = 0; i < sizeof hidden / sizeof *hidden; i++) {
         char text[128];
         snprintf(text, sizeof text, "{\"name\": \"a%sb\", " CONV "}", hidden[i]);
@@ -133,11 +149,13 @@ static void wrong_nodes_are_named(void **state) {
     assert_sentence(graph_status("{\"name\": \"a\"}"), "\"a\"", "\"type\"", NULL);
     assert_sentence(graph_status("7"), "nodes[0]", "object", NULL);
     assert_sentence(graph_status(""), "at least one", NULL);
-    assert_sentence(graph_status("{\"name\": \"a\", " CONV ", \"channels\": 5}"), "\"a\"", "\"channels\"", "twice", NULL);
+    assert_sentence(graph_status("{\"name\": \"a\", " CONV ", \"channels\": 5}"), "\"a\"", "\"channels\"", "twice",
+                    NULL);
     assert_sentence(graph_status("{\"name\": \"a\", " CONV ", \"chanels\": 5}"), "\"a\"", "chanels", NULL);
     assert_sentence(graph_status("{\"name\": \"a\", \"type\": \"conv\", \"channels\": 1e999}"), "\"a\"", NULL);
     assert_sentence(graph_status("{\"name\": \"a\", " CONV ", \"gate\": \"g\"}"), "\"a\"", "gate", NULL);
-    assert_sentence(graph_status("{\"name\": \"a\", \"type\": \"conv\", \"channels\": 4, \"kernel\": 9}"), "\"a\"", NULL);
+    assert_sentence(graph_status("{\"name\": \"a\", \"type\": \"conv\", \"channels\": 4, \"kernel\": 9}"), "\"a\"",
+                    NULL);
     assert_sentence(graph_status("{\"name\": \"a\", " CONV ", \"module\": 1}"), "\"a\"", "module", NULL);
 }
 
@@ -159,12 +177,23 @@ static void wrong_documents_are_named(void **state) {
     assert_int_equal(document_status(FORMAT "\"input\": [3, 8, 8], " NODES), PS_OK);
     assert_int_equal(document_status(FORMAT "\"input\": [3, 2, 8, 8], " NODES), PS_OK);
     assert_sentence(document_status("[]"), "doc", "object", NULL);
-    assert_sentence(document_status("{\"format\": \"other\", \"version\": 1, \"input\": [3, 8, 8], " NODES), "other", NULL);
-    assert_sentence(document_status("{\"format\": \"poolscope-graph\", \"version\": 2, \"input\": [3, 8, 8], " NODES), "version 2", NULL);
+    assert_sentence(document_status("{\"format\": \"other\", \"version\": 1, \"input\": [3, 8, 8], " NODES), "other",
+                    NULL);
+    assert_sentence(document_status("{\"format\": \"poolscope-graph\", \"version\": 2, \"input\": [3, 8, 8], " NODES),
+                    "version 2", NULL);
     assert_sentence(document_status("{\"version\": 1, \"input\": [3, 8, 8], " NODES), "\"format\"", NULL);
     assert_sentence(document_status(FORMAT "\"inputs\": [3, 8, 8], " NODES), "inputs", "input", NULL);
-    static const char *const shapes[] = {"3", "[3, 8]", "[3, 8, 8, 8, 8]", "[3, 0, 8]", "[3, 8, -1]", "[3, 8, 1.5]", "[3, 8, \"8\"]",
-                                         "[3, 8, 1e300]", "[1000000, 1000000, 1000000]", "[2000000, 1, 1]", NULL};
+    static const char *const shapes[] = {"3",
+                                         "[3, 8]",
+                                         "[3, 8, 8, 8, 8]",
+                                         "[3, 0, 8]",
+                                         "[3, 8, -1]",
+                                         "[3, 8, 1.5]",
+                                         "[3, 8, \"8\"]",
+                                         "[3, 8, 1e300]",
+                                         "[1000000, 1000000, 1000000]",
+                                         "[2000000, 1, 1]",
+                                         NULL};
     for (int i = 0; shapes[i] != NULL; i++) {
         char text[512];
         snprintf(text, sizeof text, FORMAT "\"input\": %s, " NODES, shapes[i]);
@@ -214,9 +243,9 @@ static void a_failed_node_leaves_the_graph_whole(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(shapes_and_names_follow_the_file), cmocka_unit_test(parameters_are_counted_apart),
-        cmocka_unit_test(written_and_read_it_is_the_same),  cmocka_unit_test(wrong_nodes_are_named),
-        cmocka_unit_test(wrong_documents_are_named),        cmocka_unit_test(files_are_read),
+        cmocka_unit_test(shapes_and_names_follow_the_file),    cmocka_unit_test(parameters_are_counted_apart),
+        cmocka_unit_test(written_and_read_it_is_the_same),     cmocka_unit_test(wrong_nodes_are_named),
+        cmocka_unit_test(wrong_documents_are_named),           cmocka_unit_test(files_are_read),
         cmocka_unit_test(a_failed_node_leaves_the_graph_whole)};
     return cmocka_run_group_tests_name("graph", tests, NULL, NULL);
 }

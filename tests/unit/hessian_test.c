@@ -52,7 +52,8 @@ static void close_fixture(fixture *f) {
     ps_graph_destroy(f->graph);
 }
 
-/* Smooth, so that differences of gradients mean something: gates of slope 1, no maxima (they have tests of their own below). */
+/* Smooth, so that differences of gradients mean something: gates of slope 1, no maxima (they have tests of their own
+ * below). */
 static ps_graph *graph_of_all(void) {
     ps_graph *g;
     assert_int_equal(ps_graph_create("all", (ps_shape){1, 2, 1, 6, 5}, &g), PS_OK);
@@ -111,7 +112,8 @@ static void check_against_differences(ps_graph *graph, ps_mode mode) {
             error += (difference - (double)hv[i]) * (difference - (double)hv[i]);
             norm += difference * difference;
         }
-        if (sqrt(error) > 0.02 * sqrt(norm)) fail_msg("trial %d: product off by %g of %g", trial, sqrt(error), sqrt(norm));
+        if (sqrt(error) > 0.02 * sqrt(norm))
+            fail_msg("trial %d: product off by %g of %g", trial, sqrt(error), sqrt(norm));
     }
     ps_free(v);
     ps_free(hv);
@@ -131,7 +133,8 @@ static void test_running_statistics(void **state) {
     check_against_differences(graph_of_all(), PS_MODE_EVAL);
 }
 
-/* With real gates and maxima differences are spoilt by switches, but the product must still be symmetric: <u, H v> = <v, H u>. */
+/* With real gates and maxima differences are spoilt by switches, but the product must still be symmetric: <u, H v> =
+ * <v, H u>. */
 static void test_symmetry_with_gates_and_maxima(void **state) {
     (void)state;
     ps_graph *g;
@@ -173,7 +176,8 @@ static void test_symmetry_with_gates_and_maxima(void **state) {
     close_fixture(&f);
 }
 
-/* One linear layer without bias: the Hessian of softmax regression is the mean of (diag p - p p') x x', worked out here. */
+/* One linear layer without bias: the Hessian of softmax regression is the mean of (diag p - p p') x x', worked out
+ * here. */
 static void test_softmax_regression(void **state) {
     (void)state;
     enum { IN = 5, OUT = 3 };
@@ -199,13 +203,15 @@ static void test_softmax_regression(void **state) {
         for (int k = 0; k < OUT; k++) sum += exp(t[k]);
         for (int k = 0; k < OUT; k++) inner += exp(t[k]) / sum * t_dot[k];
         for (int k = 0; k < OUT; k++)
-            for (int i = 0; i < IN; i++) expected[k * IN + i] += exp(t[k]) / sum * (t_dot[k] - inner) * (double)x[r * IN + i] / BATCH;
+            for (int i = 0; i < IN; i++)
+                expected[k * IN + i] += exp(t[k]) / sum * (t_dot[k] - inner) * (double)x[r * IN + i] / BATCH;
     }
     for (int i = 0; i < OUT * IN; i++) assert_true(fabs(expected[i] - (double)hv[i]) < 1e-5);
     close_fixture(&f);
 }
 
-/* The grid's places are fixed, so differences hold with it, too; and written out it must be the module that was trained. */
+/* The grid's places are fixed, so differences hold with it, too; and written out it must be the module that was
+ * trained. */
 static ps_graph *graph_with_grid(ps_shape input, int e) {
     ps_graph *g;
     char attributes[64];
@@ -240,7 +246,8 @@ static void check_gradient_of_the_net(ps_graph *graph) {
         const ps_param *p = ps_net_param(f.net, i);
         for (size_t j = 0; j < p->count; j++) {
             double own = (double)p->grad[j], here = (double)gradient[ps_hessian_offset(f.hessian, i) + j];
-            if (fabs(own - here) > 1e-5 + 1e-4 * fabs(own)) fail_msg("%s[%zu]: %g, in training %g", p->name, j, here, own);
+            if (fabs(own - here) > 1e-5 + 1e-4 * fabs(own))
+                fail_msg("%s[%zu]: %g, in training %g", p->name, j, here, own);
         }
     }
     ps_free(v);

@@ -83,8 +83,8 @@ static void apply_small(void *self, const float *x, float *y) {
     }
 }
 
-/* i, j = numpy.indices((8, 8)); b = ((i*j + 3*(i + j)) % 7 - 3).astype(float); scipy.linalg.eigvalsh(b) (SciPy 1.10). The eigenvalue 0
- * is double, of which one start vector sees one; run to the end all others come out. */
+/* i, j = numpy.indices((8, 8)); b = ((i*j + 3*(i + j)) % 7 - 3).astype(float); scipy.linalg.eigvalsh(b) (SciPy 1.10).
+ * The eigenvalue 0 is double, of which one start vector sees one; run to the end all others come out. */
 static void test_whole_spectrum_agrees_with_scipy(void **state) {
     static const double expected[] = {-9.787134189269262, -5.780393096847611, -4.974790747171632, 0,
                                       4.589422053474644,  5.452005431207289,  7.500890548606576};
@@ -165,7 +165,8 @@ static void test_probes_left_out(void **state) {
         expected[out] = ps_spectrum_mass_near_zero(pair, 2, 1e-3, NULL);
     }
     assert_int_equal(ps_spectrum_mass_left_out(probes, 3, 1e-3, &lowest, &highest), PS_OK);
-    assert_true(lowest == fmin(expected[0], fmin(expected[1], expected[2])) && highest == fmax(expected[0], fmax(expected[1], expected[2])));
+    assert_true(lowest == fmin(expected[0], fmin(expected[1], expected[2])) &&
+                highest == fmax(expected[0], fmax(expected[1], expected[2])));
     assert_true(lowest < highest);
     assert_int_equal(ps_spectrum_mass_left_out(probes, 1, 1e-3, &lowest, &highest), PS_OK);
     assert_true(isnan(lowest) && isnan(highest));
@@ -183,7 +184,8 @@ static void test_density_integrates_to_one(void **state) {
     clear(probes, 3);
 }
 
-/* An operator with three different eigenvalues exhausts its Krylov space after three steps, and is then known exactly. */
+/* An operator with three different eigenvalues exhausts its Krylov space after three steps, and is then known
+ * exactly. */
 static void test_exhausted_space(void **state) {
     (void)state;
     planted p = make();
@@ -213,10 +215,14 @@ static void test_same_for_any_number_of_threads(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_whole_spectrum_agrees_with_scipy),
-        cmocka_unit_test(test_extreme_eigenvalues),      cmocka_unit_test(test_weights_are_a_measure),
-        cmocka_unit_test(test_trace_and_null_space),     cmocka_unit_test(test_density_integrates_to_one),
-        cmocka_unit_test(test_leading_blocks_are_shorter_runs), cmocka_unit_test(test_probes_left_out),
-        cmocka_unit_test(test_exhausted_space),          cmocka_unit_test(test_same_for_any_number_of_threads),
+        cmocka_unit_test(test_extreme_eigenvalues),
+        cmocka_unit_test(test_weights_are_a_measure),
+        cmocka_unit_test(test_trace_and_null_space),
+        cmocka_unit_test(test_density_integrates_to_one),
+        cmocka_unit_test(test_leading_blocks_are_shorter_runs),
+        cmocka_unit_test(test_probes_left_out),
+        cmocka_unit_test(test_exhausted_space),
+        cmocka_unit_test(test_same_for_any_number_of_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

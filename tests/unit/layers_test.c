@@ -1,5 +1,5 @@
-/* Layer types: the list, attributes and their refusals, shapes, parameters, known answers, statistics. Gradients and the
- * comparison with the double-precision reference are in tests/grad/layers_test.c. */
+/* Layer types: the list, attributes and their refusals, shapes, parameters, known answers, statistics. Gradients and
+ * the comparison with the double-precision reference are in tests/grad/layers_test.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -108,7 +108,11 @@ static void test_refusals(void **state) {
         {"conv", "{\"channels\": 4, \"kernel\": 0}", 1, {{1, 3, 1, 8, 8}}, "\"kernel\" must be a number from 1"},
         {"conv", "{\"channels\": 4, \"kernel\": [3]}", 1, {{1, 3, 1, 8, 8}}, "not a list of 1"},
         {"conv", "{\"channels\": 4, \"kernel\": []}", 1, {{1, 3, 1, 8, 8}}, "not a list of 0"},
-        {"conv", "{\"channels\": 4, \"kernel\": [3, \"x\"]}", 1, {{1, 3, 1, 8, 8}}, "\"kernel\" must hold whole numbers"},
+        {"conv",
+         "{\"channels\": 4, \"kernel\": [3, \"x\"]}",
+         1,
+         {{1, 3, 1, 8, 8}},
+         "\"kernel\" must hold whole numbers"},
         {"conv", "{\"channels\": 4, \"kernel\": [3, 2.5]}", 1, {{1, 3, 1, 8, 8}}, "\"kernel\" must hold whole numbers"},
         {"conv", "{\"channels\": 4, \"kernel\": {}}", 1, {{1, 3, 1, 8, 8}}, "\"kernel\" must be a number"},
         {"conv", "{\"channels\": 4, \"stride\": 0}", 1, {{1, 3, 1, 8, 8}}, "\"stride\""},
@@ -118,8 +122,16 @@ static void test_refusals(void **state) {
         {"conv", "{\"channels\": 4, \"dims\": 1}", 1, {{1, 3, 1, 8, 8}}, "\"dims\""},
         {"conv", "{\"channels\": 4, \"dims\": 2, \"kernel\": [3, 3, 3]}", 1, {{1, 3, 1, 8, 8}}, "make them agree"},
         {"conv", "{\"channels\": 4, \"kernel\": [3, 3], \"stride\": [1, 1, 1]}", 1, {{1, 3, 1, 8, 8}}, "are mixed"},
-        {"conv", "{\"channels\": 4, \"groups\": 3}", 1, {{1, 3, 1, 8, 8}}, "\"groups\" 3 does not divide \"channels\" 4"},
-        {"conv", "{\"channels\": 4, \"groups\": 2}", 1, {{1, 3, 1, 8, 8}}, "does not divide the 3 channels of the input"},
+        {"conv",
+         "{\"channels\": 4, \"groups\": 3}",
+         1,
+         {{1, 3, 1, 8, 8}},
+         "\"groups\" 3 does not divide \"channels\" 4"},
+        {"conv",
+         "{\"channels\": 4, \"groups\": 2}",
+         1,
+         {{1, 3, 1, 8, 8}},
+         "does not divide the 3 channels of the input"},
         {"conv", "{\"channels\": 4, \"kernel\": 9}", 1, {{1, 3, 1, 8, 8}}, "does not fit the input 3x1x8x8"},
         {"conv", "{\"channels\": 4, \"dilation\": 1024, \"kernel\": 1024}", 1, {{1, 3, 1, 8, 8}}, "does not fit"},
         {"batch_norm", "{\"eps\": 0}", 1, {{1, 3, 1, 8, 8}}, "\"eps\""},
@@ -127,7 +139,11 @@ static void test_refusals(void **state) {
         {"batch_norm", "{\"activation\": \"gelu\"}", 1, {{1, 3, 1, 8, 8}}, "\"leaky_relu\", not \"gelu\""},
         {"batch_norm", "{\"activation\": 3}", 1, {{1, 3, 1, 8, 8}}, "must be a text"},
         {"batch_norm", "{}", 2, {{1, 3, 1, 8, 8}, {1, 3, 1, 8, 7}}, "input 0 is 3x1x8x8 and input 1 is 3x1x8x7"},
-        {"relu", "{\"slope\": 0.1}", 1, {{1, 3, 1, 8, 8}}, "unknown key \"slope\"; this layer type takes no attributes"},
+        {"relu",
+         "{\"slope\": 0.1}",
+         1,
+         {{1, 3, 1, 8, 8}},
+         "unknown key \"slope\"; this layer type takes no attributes"},
         {"relu", "7", 1, {{1, 3, 1, 8, 8}}, "must be a JSON object"},
         {"leaky_relu", "{\"slope\": -0.1}", 1, {{1, 3, 1, 8, 8}}, "\"slope\""},
         {"leaky_relu", "{\"slope\": \"NaN\"}", 1, {{1, 3, 1, 8, 8}}, "\"slope\""},
@@ -195,7 +211,8 @@ static void test_unpool_needs_its_pool(void **state) {
     ps_layer_input in[2] = {{.shape = {1, 3, 1, 3, 3}}, {.shape = {1, 3, 1, 3, 3}, .producer = &ps_layer_relu}};
     assert_int_equal(try_layer("max_unpool", "{}", in, 2, &out), PS_ERR_INPUT);
     assert_non_null(strstr(ps_status_message(), "not relu"));
-    in[1].producer = &ps_layer_max_pool, in[1].producer_config = config, in[1].producer_input = (ps_shape){1, 3, 1, 7, 7};
+    in[1].producer = &ps_layer_max_pool, in[1].producer_config = config,
+    in[1].producer_input = (ps_shape){1, 3, 1, 7, 7};
     assert_int_equal(try_layer("max_unpool", "{}", in, 2, &out), PS_ERR_INPUT);
     assert_non_null(strstr(ps_status_message(), "windows do not overlap"));
     in[0].shape.c = 4;
@@ -270,12 +287,13 @@ static void test_parameters(void **state) {
     assert_true(rig.param_spec[0].channels_last);
     assert_true(rig.type->macs(rig.config, rig.in_shape, rig.out_shape) == 4.0 * 3 * 4 * 18);
     gradcheck_rig_clear(&rig);
-    rig_make(&rig, &ps_layer_conv, "{\"inputs\": [[1, 2, 4, 5, 5]], \"attributes\": {\"channels\": 4, \"bias\": false}}",
-             PS_MODE_TRAIN);
+    rig_make(&rig, &ps_layer_conv,
+             "{\"inputs\": [[1, 2, 4, 5, 5]], \"attributes\": {\"channels\": 4, \"bias\": false}}", PS_MODE_TRAIN);
     assert_int_equal(rig.params, 1);
     expect_spec(&rig.param_spec[0], "weight", 5, (int[]){4, 2, 3, 3, 3}, 4, PS_INIT_WEIGHT, 54);
     gradcheck_rig_clear(&rig);
-    rig_make(&rig, &ps_layer_linear, "{\"inputs\": [[2, 7, 1, 1, 1]], \"attributes\": {\"features\": 5}}", PS_MODE_TRAIN);
+    rig_make(&rig, &ps_layer_linear, "{\"inputs\": [[2, 7, 1, 1, 1]], \"attributes\": {\"features\": 5}}",
+             PS_MODE_TRAIN);
     expect_spec(&rig.param_spec[0], "weight", 2, (int[]){5, 7}, 5, PS_INIT_WEIGHT, 7);
     assert_true(rig.type->macs(rig.config, rig.in_shape, rig.out_shape) == 70.0);
     gradcheck_rig_clear(&rig);
@@ -420,7 +438,8 @@ static void test_batch_norm_reads_a_node_twice(void **state) {
         joined.call.dx = (float *const[]){joined.dx[0], joined.dx[0]};
         joined.call.accumulate = (const bool[]){false, true};
         gradcheck_rig_run(&joined);
-        for (size_t i = 0; i < count; i++) assert_true(fabsf(joined.dx[0][i] - (apart.dx[0][i] + apart.dx[1][i])) < 1e-5f);
+        for (size_t i = 0; i < count; i++)
+            assert_true(fabsf(joined.dx[0][i] - (apart.dx[0][i] + apart.dx[1][i])) < 1e-5f);
         gradcheck_rig_clear(&apart);
         gradcheck_rig_clear(&joined);
     }
@@ -546,7 +565,8 @@ static const char *pool_skip_modes[] = {"full",      "pool+skip",      "conv+ski
 
 static void pool_skip_rig(gradcheck_rig *rig, const char *mode, const char *more) {
     char sample[256];
-    snprintf(sample, sizeof sample, "{\"inputs\": [[1, 1, 1, 3, 5]], \"attributes\": {\"mode\": \"%s\"%s}}", mode, more);
+    snprintf(sample, sizeof sample, "{\"inputs\": [[1, 1, 1, 3, 5]], \"attributes\": {\"mode\": \"%s\"%s}}", mode,
+             more);
     rig_make(rig, &ps_layer_pool_skip, sample, PS_MODE_TRAIN);
     set(rig->x[0], (const float[]){1, 4, 7, 7, 9, 3, 2, 7, 7, 9, 9, 9, 9, 9, 9}, 15);
     if (rig->params == 0) return;
@@ -571,7 +591,8 @@ static void test_pool_skip_modes(void **state) {
     }
 }
 
-/* With all-zero parameters the module is the identity, forward and backward, and its convolution still gets a gradient. */
+/* With all-zero parameters the module is the identity, forward and backward, and its convolution still gets a
+ * gradient. */
 static void test_pool_skip_zero(void **state) {
     (void)state;
     gradcheck_rig rig;

@@ -1,4 +1,5 @@
-/* Batches: a pure function of (data set, seed, step), whatever the number of threads; augmentation against its definition.
+/* Batches: a pure function of (data set, seed, step), whatever the number of threads; augmentation against its
+ * definition.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,8 +22,8 @@ static void check(ps_status status) {
     if (status != PS_OK) fail_msg("%s (%s)", ps_status_message(), ps_status_origin());
 }
 
-/* Every pixel value tells its sample and position: sample s, position p, channel c is (s * positions + p) * channels + c.
- * Channel 0 of a labelled volume equals the label, so that a moved label shows. */
+/* Every pixel value tells its sample and position: sample s, position p, channel c is (s * positions + p) * channels +
+ * c. Channel 0 of a labelled volume equals the label, so that a moved label shows. */
 static ps_dataset *make_numbered(ps_shape shape, int train, int test, int probe, bool per_position) {
     size_t positions = ps_shape_positions(shape), channels = (size_t)shape.c;
     ps_images images = {.shape = shape, .type = PS_PIXEL_FLOAT, .classes = per_position ? (int)positions : 10};
@@ -37,7 +38,8 @@ static ps_dataset *make_numbered(ps_shape shape, int train, int test, int probe,
             for (size_t i = 0; i < positions * channels; i++)
                 pixel[i] = (float)number * (float)(positions * channels) + (float)i;
             int16_t *label = splits[k]->label + (size_t)s * images.labels_per_sample;
-            for (size_t i = 0; i < images.labels_per_sample; i++) label[i] = (int16_t)(per_position ? (int)i : number % 10);
+            for (size_t i = 0; i < images.labels_per_sample; i++)
+                label[i] = (int16_t)(per_position ? (int)i : number % 10);
         }
     }
     ps_dataset *dataset;
@@ -47,8 +49,9 @@ static ps_dataset *make_numbered(ps_shape shape, int train, int test, int probe,
 
 static ps_dataset *make_synthetic(void) {
     ps_dataset *dataset;
-    check(ps_dataset_open(
-        "synthetic", &(ps_dataset_options){.size = 12, .train_limit = 200, .test_limit = 50, .probe_count = 30}, &dataset));
+    check(ps_dataset_open("synthetic",
+                          &(ps_dataset_options){.size = 12, .train_limit = 200, .test_limit = 50, .probe_count = 30},
+                          &dataset));
     return dataset;
 }
 
@@ -128,7 +131,8 @@ static void each_epoch_is_one_permutation_without_probe_images(void **state) {
     for (int epoch = 0; epoch < 2; epoch++) {
         int seen[TRAIN] = {0};
         for (int i = 0; i < STEPS * BATCH; i++) {
-            if (i % BATCH == 0) ps_loader_train_batch(loader, (uint64_t)(epoch * STEPS + i / BATCH), b.x, b.label, NULL);
+            if (i % BATCH == 0)
+                ps_loader_train_batch(loader, (uint64_t)(epoch * STEPS + i / BATCH), b.x, b.label, NULL);
             int found = identify(dataset, b.x + (size_t)(i % BATCH) * b.elements, b.label[i % BATCH]);
             assert_in_range(found, 0, TRAIN - 1); /* a probe image would be no training image */
             assert_int_equal(seen[found]++, 0);
@@ -164,7 +168,8 @@ static void reference_view(ps_shape s, const float *x, int dz, int dy, int dx, b
             for (int w = 0; w < s.w; w++) {
                 int from_w = (flip ? s.w - 1 - w : w) + dx, from_y = y + dy, from_z = z + dz;
                 bool inside = from_w >= 0 && from_w < s.w && from_y >= 0 && from_y < s.h && from_z >= 0 && from_z < s.d;
-                for (int c = 0; c < s.c; c++) *out++ = inside ? x[((from_z * s.h + from_y) * s.w + from_w) * s.c + c] : 0.0f;
+                for (int c = 0; c < s.c; c++)
+                    *out++ = inside ? x[((from_z * s.h + from_y) * s.w + from_w) * s.c + c] : 0.0f;
             }
         }
     }

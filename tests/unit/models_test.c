@@ -33,9 +33,11 @@ static void parameters_are_those_of_pytorch(void **state) {
         double width;
         int e;
         size_t backbone, module;
-    } expected[] = {{"resnet18", 1, 0, 11173962, 0},         {"resnet34", 1, 0, 21282122, 0},         {"resnet50", 1, 0, 23520842, 0},
-                    {"resnet101", 1, 0, 42512970, 0},        {"resnet152", 1, 0, 58156618, 0},        {"vgg16", 1, 0, 33646666, 0},
-                    {"resnet18", 1, 2, 11173962, 12537600},  {"vgg16", 1, 2, 33646666, 16298112},     {"resnet50", 0.25, 2, 1484186, 12737568}};
+    } expected[] = {{"resnet18", 1, 0, 11173962, 0},         {"resnet34", 1, 0, 21282122, 0},
+                    {"resnet50", 1, 0, 23520842, 0},         {"resnet101", 1, 0, 42512970, 0},
+                    {"resnet152", 1, 0, 58156618, 0},        {"vgg16", 1, 0, 33646666, 0},
+                    {"resnet18", 1, 2, 11173962, 12537600},  {"vgg16", 1, 2, 33646666, 16298112},
+                    {"resnet50", 0.25, 2, 1484186, 12737568}};
     for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
         ps_model_options options = model_options(expected[i].model);
         options.width = expected[i].width;
@@ -68,7 +70,8 @@ static void known_sizes_and_depths(void **state) {
     (void)state;
     ps_model_options options = model_options("plain9");
     ps_graph *graph = model_graph("plain9", &options);
-    /* By hand: weights 9 (3 12 + 2 12 12 + 12 24 + 2 24 24 + 24 48 + 2 48 48), norms 2 * 3 * 84, linear 48 * 10 + 10. */
+    /* By hand: weights 9 (3 12 + 2 12 12 + 12 24 + 2 24 24 + 24 48 + 2 48 48), norms 2 * 3 * 84, linear 48 * 10 +
+     * 10. */
     assert_int_equal(backbone_of(graph), 9 * (36 + 288 + 288 + 1152 + 1152 + 4608) + 504 + 490);
     ps_graph_destroy(graph);
     options.batch_norm = false;
@@ -79,15 +82,16 @@ static void known_sizes_and_depths(void **state) {
     static const struct {
         const char *model;
         int layers;
-    } depths[] = {{"plain9", 10}, {"plain20", 20}, {"vgg16", 16}, {"resnet18", 18}, {"resnet34", 34}, {"resnet50", 50},
-                  {"resnet101", 101}, {"resnet152", 152}, {"d110", 110}};
+    } depths[] = {{"plain9", 10},   {"plain20", 20},    {"vgg16", 16},      {"resnet18", 18}, {"resnet34", 34},
+                  {"resnet50", 50}, {"resnet101", 101}, {"resnet152", 152}, {"d110", 110}};
     for (size_t m = 0; m < sizeof depths / sizeof *depths; m++) {
         options = model_options(depths[m].model);
         graph = model_graph(depths[m].model, &options);
         int layers = 0;
         for (int i = 0; i < graph->count; i++)
-            layers += (strcmp(graph->node[i].type->name, "conv") == 0 || strcmp(graph->node[i].type->name, "linear") == 0) &&
-                      strstr(graph->node[i].name, "shortcut") == NULL;
+            layers +=
+                (strcmp(graph->node[i].type->name, "conv") == 0 || strcmp(graph->node[i].type->name, "linear") == 0) &&
+                strstr(graph->node[i].name, "shortcut") == NULL;
         assert_int_equal(layers, depths[m].layers);
         ps_graph_destroy(graph);
     }
@@ -194,8 +198,9 @@ static void inputs_of_other_sizes_fit(void **state) {
     static const struct {
         const char *model, *last;
         int size, side;
-    } expected[] = {{"resnet18", "conv5_x.1.relu", 32, 4}, {"resnet18", "conv5_x.1.relu", 16, 2}, {"resnet18", "conv5_x.1.relu", 13, 2},
-                    {"vgg16", "features.42", 32, 2},       {"vgg16", "features.42", 16, 1},       {"vgg16", "features.42", 64, 4},
+    } expected[] = {{"resnet18", "conv5_x.1.relu", 32, 4}, {"resnet18", "conv5_x.1.relu", 16, 2},
+                    {"resnet18", "conv5_x.1.relu", 13, 2}, {"vgg16", "features.42", 32, 2},
+                    {"vgg16", "features.42", 16, 1},       {"vgg16", "features.42", 64, 4},
                     {"plain9", "stage3.2.relu", 16, 4},    {"d110", "conv5_x.2.relu", 16, 2}};
     for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
         ps_model_options options = model_options(expected[i].model);
@@ -291,7 +296,8 @@ static void impossible_placements_are_refused(void **state) {
     assert_sentence(placement_status("resnet18", "blocks", 17), "17", "up to 16", NULL);
     assert_sentence(placement_status("resnet18", "conv5_x", 5), "larger than every map", "at most 4", NULL);
     assert_sentence(placement_status("resnet18", "blocks", -1), "-1", NULL);
-    /* Without Pool Skip a placement changes nothing, for arms may share one configuration, but a mistyped one is none. */
+    /* Without Pool Skip a placement changes nothing, for arms may share one configuration, but a mistyped one is
+     * none. */
     assert_int_equal(placement_status("resnet18", "conv2_x", 0), PS_OK);
     assert_sentence(placement_status("resnet18", "conv9_x", 0), "conv9_x", NULL);
 }
@@ -338,7 +344,8 @@ static void pool_size_is_clipped_and_said(void **state) {
 static void module_options_reach_the_nodes(void **state) {
     (void)state;
     ps_model_options options = model_options("plain9");
-    options.pool_skip = (ps_pool_skip_config){.pool_size = 4, .mode = "grid+conv+skip", .zero_init = true, .cut = "gradient"};
+    options.pool_skip =
+        (ps_pool_skip_config){.pool_size = 4, .mode = "grid+conv+skip", .zero_init = true, .cut = "gradient"};
     ps_graph *graph = model_graph("plain9", &options);
     char *text = graph_text(graph);
     assert_non_null(strstr(text, "\"pool_size\": 4"));
@@ -429,15 +436,22 @@ static void stage_lists_are_free(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(parameters_are_those_of_pytorch),  cmocka_unit_test(each_pool_skip_adds_its_convolution),
-        cmocka_unit_test(known_sizes_and_depths),           cmocka_unit_test(arms_have_the_same_backbone),
-        cmocka_unit_test(names_follow_the_public_code),     cmocka_unit_test(file_names_are_unique),
-        cmocka_unit_test(inputs_of_other_sizes_fit),        cmocka_unit_test(every_model_takes_volumes),
-        cmocka_unit_test(width_is_rounded_and_never_zero),  cmocka_unit_test(placements_select_what_they_say),
-        cmocka_unit_test(impossible_placements_are_refused),
-        cmocka_unit_test(module_settings_are_checked_without_modules), cmocka_unit_test(pool_size_is_clipped_and_said),
-        cmocka_unit_test(module_options_reach_the_nodes),   cmocka_unit_test(gates_and_dropout_are_options),
-        cmocka_unit_test(impossible_options_are_refused),   cmocka_unit_test(stage_lists_are_free)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(parameters_are_those_of_pytorch),
+                                       cmocka_unit_test(each_pool_skip_adds_its_convolution),
+                                       cmocka_unit_test(known_sizes_and_depths),
+                                       cmocka_unit_test(arms_have_the_same_backbone),
+                                       cmocka_unit_test(names_follow_the_public_code),
+                                       cmocka_unit_test(file_names_are_unique),
+                                       cmocka_unit_test(inputs_of_other_sizes_fit),
+                                       cmocka_unit_test(every_model_takes_volumes),
+                                       cmocka_unit_test(width_is_rounded_and_never_zero),
+                                       cmocka_unit_test(placements_select_what_they_say),
+                                       cmocka_unit_test(impossible_placements_are_refused),
+                                       cmocka_unit_test(module_settings_are_checked_without_modules),
+                                       cmocka_unit_test(pool_size_is_clipped_and_said),
+                                       cmocka_unit_test(module_options_reach_the_nodes),
+                                       cmocka_unit_test(gates_and_dropout_are_options),
+                                       cmocka_unit_test(impossible_options_are_refused),
+                                       cmocka_unit_test(stage_lists_are_free)};
     return cmocka_run_group_tests_name("models", tests, NULL, NULL);
 }

@@ -17,24 +17,32 @@
 
 enum { BATCH = 6, CLASSES = 5 };
 
-/* A graph with everything that makes memory plans hard: a residual add, a value read three times, a concat, in-place gates. */
+/* A graph with everything that makes memory plans hard: a residual add, a value read three times, a concat, in-place
+ * gates. */
 static ps_graph *tangled_graph(void) {
     ps_graph *g;
     assert_int_equal(ps_graph_create("tangled", (ps_shape){1, 3, 1, 7, 9}, &g), PS_OK);
-#define NODE(name_, type_, ...) &(ps_node_spec){.name = name_, .type = type_, __VA_ARGS__}
-    assert_int_equal(ps_graph_add(g, NODE("a", "conv", .inputs = 1, .input = {-1}), NULL, "{\"channels\":6,\"padding\":1}"), PS_OK);
+#define NODE(name_, type_, ...) \
+    &(ps_node_spec) { .name = name_, .type = type_, __VA_ARGS__ }
+    assert_int_equal(
+        ps_graph_add(g, NODE("a", "conv", .inputs = 1, .input = {-1}), NULL, "{\"channels\":6,\"padding\":1}"), PS_OK);
     assert_int_equal(ps_graph_add(g, NODE("a.bn", "batch_norm", .inputs = 1, .input = {0}), NULL, "{}"), PS_OK);
     assert_int_equal(ps_graph_add(g, NODE("a.relu", "relu", .inputs = 1, .input = {1}), NULL, "{}"), PS_OK);
-    assert_int_equal(ps_graph_add(g, NODE("b", "conv", .inputs = 1, .input = {2}), NULL, "{\"channels\":6,\"padding\":1}"), PS_OK);
-    assert_int_equal(ps_graph_add(g, NODE("b.ps", "pool_skip", .module = true, .inputs = 1, .input = {3}), NULL, "{\"pool_size\":2,\"mode\":\"grid+conv+skip\"}"), PS_OK);
+    assert_int_equal(
+        ps_graph_add(g, NODE("b", "conv", .inputs = 1, .input = {2}), NULL, "{\"channels\":6,\"padding\":1}"), PS_OK);
+    assert_int_equal(ps_graph_add(g, NODE("b.ps", "pool_skip", .module = true, .inputs = 1, .input = {3}), NULL,
+                                  "{\"pool_size\":2,\"mode\":\"grid+conv+skip\"}"),
+                     PS_OK);
     assert_int_equal(ps_graph_add(g, NODE("b.bn", "batch_norm", .inputs = 1, .input = {4}), NULL, "{}"), PS_OK);
     assert_int_equal(ps_graph_add(g, NODE("sum", "add", .inputs = 2, .input = {5, 2}), NULL, "{}"), PS_OK);
     assert_int_equal(ps_graph_add(g, NODE("sum.relu", "relu", .inputs = 1, .input = {6}), NULL, "{}"), PS_OK);
-    assert_int_equal(ps_graph_add(g, NODE("c", "conv", .inputs = 1, .input = {7}), NULL, "{\"channels\":4,\"kernel\":1}"), PS_OK);
+    assert_int_equal(
+        ps_graph_add(g, NODE("c", "conv", .inputs = 1, .input = {7}), NULL, "{\"channels\":4,\"kernel\":1}"), PS_OK);
     assert_int_equal(ps_graph_add(g, NODE("c.relu", "leaky_relu", .inputs = 1, .input = {8}), NULL, "{}"), PS_OK);
     assert_int_equal(ps_graph_add(g, NODE("join", "concat", .inputs = 3, .input = {9, 2, 7}), NULL, "{}"), PS_OK);
     assert_int_equal(ps_graph_add(g, NODE("pool", "global_avg_pool", .inputs = 1, .input = {10}), NULL, "{}"), PS_OK);
-    assert_int_equal(ps_graph_add(g, NODE("fc", "linear", .inputs = 1, .input = {11}), NULL, "{\"features\":5}"), PS_OK);
+    assert_int_equal(ps_graph_add(g, NODE("fc", "linear", .inputs = 1, .input = {11}), NULL, "{\"features\":5}"),
+                     PS_OK);
 #undef NODE
     return g;
 }
@@ -74,8 +82,8 @@ static double loss_of(fixture *f, bool gradient) {
     return loss.loss;
 }
 
-/* The graph uses the grid variant: with the maximum, places jump and the function itself is not continuous.
- * Along one random direction per parameter: central difference of the loss against the inner product with the gradient. */
+/* The graph uses the grid variant: with the maximum, places jump and the function itself is not continuous. Along one
+ * random direction per parameter: central difference of the loss against the inner product with the gradient. */
 static void test_gradient_through_the_graph(void **state) {
     (void)state;
     fixture f = open_fixture(tangled_graph(), 2);
@@ -92,7 +100,8 @@ static void test_gradient_through_the_graph(void **state) {
         /* Along the gradient plus noise, so that the derivative is not lost in rounding. */
         for (size_t j = 0; j < p->count; j++) norm += (double)grad[j] * grad[j];
         for (size_t j = 0; j < p->count; j++) {
-            direction[j] = (float)(grad[j] / (sqrt(norm) + 1e-12) + 0.3 * ps_rng_normal(key, j) / sqrt((double)p->count));
+            direction[j] =
+                (float)(grad[j] / (sqrt(norm) + 1e-12) + 0.3 * ps_rng_normal(key, j) / sqrt((double)p->count));
             product += (double)direction[j] * grad[j];
         }
         const float h = 5e-4f;
@@ -119,7 +128,8 @@ static uint64_t weights_digest(ps_net *net) {
 }
 
 static ps_optimiser_options sgd(void) {
-    return (ps_optimiser_options){.name = "sgd", .lr = 0.05, .momentum = 0.9, .weight_decay = 1e-3, .clip = 1, .schedule = "constant"};
+    return (ps_optimiser_options){
+        .name = "sgd", .lr = 0.05, .momentum = 0.9, .weight_decay = 1e-3, .clip = 1, .schedule = "constant"};
 }
 
 static uint64_t train_digest(int threads, bool watched) {
@@ -132,7 +142,8 @@ static uint64_t train_digest(int threads, bool watched) {
         assert_int_equal(ps_net_request_sum(f.net, node, PS_SUM_ZEROS, &sum), PS_OK);
         assert_int_equal(ps_net_request_sum(f.net, node, PS_SUM_INPUT_GRAD_SQUARES, &sum), PS_OK);
     }
-    for (int i = 0; watched && ps_net_param(f.net, i)->learned; i++) assert_int_equal(ps_optimiser_track(optimiser, i), PS_OK);
+    for (int i = 0; watched && ps_net_param(f.net, i)->learned; i++)
+        assert_int_equal(ps_optimiser_track(optimiser, i), PS_OK);
     ps_optimiser_begin_window(optimiser);
     for (uint64_t step = 0; step < 8; step++) {
         loss_of(&f, true);
@@ -147,7 +158,8 @@ static uint64_t train_digest(int threads, bool watched) {
 static void test_threads_and_watching_change_no_bit(void **state) {
     (void)state;
     uint64_t one = train_digest(1, false);
-    for (int threads = 2; threads <= 8; threads += threads == 3 ? 5 : 1) assert_true(train_digest(threads, false) == one);
+    for (int threads = 2; threads <= 8; threads += threads == 3 ? 5 : 1)
+        assert_true(train_digest(threads, false) == one);
     assert_true(train_digest(2, true) == one);
 }
 
@@ -157,7 +169,8 @@ static void test_zeros_are_counted(void **state) {
     int gate = ps_net_units(f.net)->unit[0].gate_node, plain = ps_graph_find(ps_net_graph(f.net), "join");
     double *zeros, *join_zeros;
     assert_int_equal(ps_net_request_sum(f.net, gate, PS_SUM_ZEROS, &zeros), PS_OK);
-    assert_int_equal(ps_net_request_sum(f.net, plain, PS_SUM_ZEROS, &join_zeros), PS_OK); /* fused by no layer: the net's own pass */
+    assert_int_equal(ps_net_request_sum(f.net, plain, PS_SUM_ZEROS, &join_zeros),
+                     PS_OK); /* fused by no layer: the net's own pass */
     /* beta = -100 shuts channel 2 for good. */
     ps_net_param(f.net, ps_net_find_param(f.net, "a.bn.bias"))->value[2] = -100;
     loss_of(&f, true);
@@ -173,7 +186,8 @@ static void test_sums_belong_to_one_mode(void **state) {
     fixture f = open_fixture(tangled_graph(), 2);
     double *zeros, *squares;
     assert_int_equal(ps_net_request_sum(f.net, ps_net_units(f.net)->unit[0].gate_node, PS_SUM_ZEROS, &zeros), PS_OK);
-    assert_int_equal(ps_net_request_sum(f.net, ps_net_units(f.net)->unit[1].entry_node, PS_SUM_INPUT_GRAD_SQUARES, &squares), PS_OK);
+    assert_int_equal(
+        ps_net_request_sum(f.net, ps_net_units(f.net)->unit[1].entry_node, PS_SUM_INPUT_GRAD_SQUARES, &squares), PS_OK);
     ps_net_sum_in(f.net, PS_MODE_PROBE);
     loss_of(&f, true);
     assert_true(zeros[0] == 0 && squares[0] == 0);
@@ -300,7 +314,8 @@ static void test_arms_share_backbone_weights(void **state) {
 static void test_schedules(void **state) {
     (void)state;
     const double milestones[] = {0.5, 0.75};
-    ps_optimiser_options o = {.lr = 2, .schedule = "step", .step_factor = 0.1, .milestones = milestones, .milestone_count = 2, .warmup = 4};
+    ps_optimiser_options o = {
+        .lr = 2, .schedule = "step", .step_factor = 0.1, .milestones = milestones, .milestone_count = 2, .warmup = 4};
     assert_float_equal(ps_optimiser_lr(&o, 0, 100), 0.5, 1e-6);
     assert_float_equal(ps_optimiser_lr(&o, 3, 100), 2, 1e-6);
     assert_float_equal(ps_optimiser_lr(&o, 49, 100), 2, 1e-6);
@@ -346,8 +361,8 @@ static void test_clipping_apart(void **state) {
     close_fixture(&f);
 }
 
-/* Row 2 of the first convolution: drawn anew it is not what it was, another draw is another row, the same draw the same; no other row is
- * touched, and no other momentum. */
+/* Row 2 of the first convolution: drawn anew it is not what it was, another draw is another row, the same draw the
+ * same; no other row is touched, and no other momentum. */
 static void test_one_node_starts_again(void **state) {
     (void)state;
     fixture f = open_fixture(tangled_graph(), 1);
@@ -362,7 +377,9 @@ static void test_one_node_starts_again(void **state) {
     assert_int_equal(ps_optimiser_create(f.net, &options, &optimiser), PS_OK);
     loss_of(&f, true);
     ps_optimiser_step(optimiser, 0, 1);
-    for (int i = 0; ps_optimiser_state(optimiser, i, &momentum) && strcmp(momentum.name, "a.weight.momentum") != 0; i++) {}
+    for (int i = 0; ps_optimiser_state(optimiser, i, &momentum) && strcmp(momentum.name, "a.weight.momentum") != 0;
+         i++) {
+    }
     assert_string_equal(momentum.name, "a.weight.momentum");
     memcpy(before, p->value, sizeof before);
     memcpy(buffer, momentum.data, sizeof buffer);
@@ -394,7 +411,8 @@ static void test_unread_nodes_are_refused(void **state) {
     ps_graph *g;
     ps_net *net;
     assert_int_equal(ps_graph_create("dangling", (ps_shape){1, 2, 1, 4, 4}, &g), PS_OK);
-    ps_node_spec a = {.name = "a", .type = "relu", .inputs = 1, .input = {-1}}, b = {.name = "b", .type = "flatten", .inputs = 1, .input = {-1}};
+    ps_node_spec a = {.name = "a", .type = "relu", .inputs = 1, .input = {-1}},
+                 b = {.name = "b", .type = "flatten", .inputs = 1, .input = {-1}};
     assert_int_equal(ps_graph_add(g, &a, NULL, "{}"), PS_OK);
     assert_int_equal(ps_graph_add(g, &b, NULL, "{}"), PS_OK);
     assert_int_equal(ps_net_create(g, 1, NULL, &net), PS_ERR_INPUT);
@@ -404,18 +422,12 @@ static void test_unread_nodes_are_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gradient_through_the_graph),
-        cmocka_unit_test(test_threads_and_watching_change_no_bit),
-        cmocka_unit_test(test_zeros_are_counted),
-        cmocka_unit_test(test_sums_belong_to_one_mode),
-        cmocka_unit_test(test_checkpoint_round_trip),
-        cmocka_unit_test(test_fork_keeps_the_function),
-        cmocka_unit_test(test_arms_share_backbone_weights),
-        cmocka_unit_test(test_schedules),
-        cmocka_unit_test(test_bad_optimisers_are_refused),
-        cmocka_unit_test(test_clipping_apart),
-        cmocka_unit_test(test_one_node_starts_again),
-        cmocka_unit_test(test_unread_nodes_are_refused),
+        cmocka_unit_test(test_gradient_through_the_graph),  cmocka_unit_test(test_threads_and_watching_change_no_bit),
+        cmocka_unit_test(test_zeros_are_counted),           cmocka_unit_test(test_sums_belong_to_one_mode),
+        cmocka_unit_test(test_checkpoint_round_trip),       cmocka_unit_test(test_fork_keeps_the_function),
+        cmocka_unit_test(test_arms_share_backbone_weights), cmocka_unit_test(test_schedules),
+        cmocka_unit_test(test_bad_optimisers_are_refused),  cmocka_unit_test(test_clipping_apart),
+        cmocka_unit_test(test_one_node_starts_again),       cmocka_unit_test(test_unread_nodes_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

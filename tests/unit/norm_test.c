@@ -18,7 +18,8 @@ static const map maps[] = {{1, 1},    {1, 5},   {2, 3},    {3, 64},    {7, 4},  
                            {1000, 1}, {50, 65}, {31, 130}, {4096, 40}, {5000, 12}, {700, 100}, {300, 513}, {16384, 8}};
 enum { MAPS = sizeof maps / sizeof maps[0] };
 
-static void reference_statistics(const float *x, map m, double eps, double *mean, double *inverse_std, double *unbiased) {
+static void reference_statistics(const float *x, map m, double eps, double *mean, double *inverse_std,
+                                 double *unbiased) {
     for (int k = 0; k < m.c; k++) {
         double sum = 0, squares = 0;
         for (size_t i = 0; i < m.rows; i++) sum += (double)x[i * (size_t)m.c + (size_t)k];
@@ -42,7 +43,8 @@ static fixture fixture_of(map m, double offset, double spread) {
     for (size_t i = 0; i < count; i++) f.x[i] = (float)(offset + spread * (double)f.x[i]);
     f.dy = kt_numbers("dy", count);
     f.gamma = kt_numbers("gamma", c), f.beta = kt_numbers("beta", c);
-    f.mean = kt_room(c, sizeof(float)), f.inverse_std = kt_room(c, sizeof(float)), f.variance = kt_room(c, sizeof(float));
+    f.mean = kt_room(c, sizeof(float)), f.inverse_std = kt_room(c, sizeof(float)),
+    f.variance = kt_room(c, sizeof(float));
     f.workspace = kt_workspace(ps_norm_workspace_bytes(m.rows, m.c));
     ps_norm_statistics(f.x, m.rows, m.c, 1e-5, f.mean, f.inverse_std, f.variance, f.workspace, kt_pool(1));
     return f;
@@ -99,7 +101,8 @@ static double bend(ps_activation activation, double slope, double v) {
 /* The forward value in double, given the statistics in use. */
 static double forward_at(const fixture *f, size_t i, bool residual, ps_activation activation, double slope) {
     size_t k = i % (size_t)f->m.c;
-    double v = (double)f->gamma[k] * ((double)f->x[i] - (double)f->mean[k]) * (double)f->inverse_std[k] + (double)f->beta[k];
+    double v =
+        (double)f->gamma[k] * ((double)f->x[i] - (double)f->mean[k]) * (double)f->inverse_std[k] + (double)f->beta[k];
     return bend(activation, slope, v + (residual ? (double)f->residual[i] : 0));
 }
 
@@ -112,8 +115,8 @@ static void apply_matches_double_precision(void **state) {
         float *y = kt_room(f.count, sizeof(float));
         double *want = kt_room(f.count, sizeof(double)), *zeros = kt_room((size_t)f.m.c, sizeof(double));
         for (int k = 0; k < f.m.c; k++) zeros[k] = 10;
-        ps_norm_apply(f.x, f.m.rows, f.m.c, f.mean, f.inverse_std, f.gamma, f.beta, residual ? f.residual : NULL, activation,
-                      0.1f, y, zeros, f.workspace, kt_pool(2));
+        ps_norm_apply(f.x, f.m.rows, f.m.c, f.mean, f.inverse_std, f.gamma, f.beta, residual ? f.residual : NULL,
+                      activation, 0.1f, y, zeros, f.workspace, kt_pool(2));
         for (size_t i = 0; i < f.count; i++) want[i] = forward_at(&f, i, residual, activation, (double)0.1f);
         kt_assert_close(y, want, f.count, 3e-7);
         for (size_t i = 0; i < f.count; i++) zeros[i % (size_t)f.m.c] -= y[i] == 0 ? 1 : 0;
@@ -147,8 +150,8 @@ static void apply_works_in_place(void **state) {
                   f.workspace, kt_pool(1));
     ps_norm_apply(x, f.m.rows, f.m.c, f.mean, f.inverse_std, f.gamma, f.beta, f.residual, PS_ACT_RELU, 0, x, NULL,
                   f.workspace, kt_pool(1));
-    ps_norm_apply(f.x, f.m.rows, f.m.c, f.mean, f.inverse_std, f.gamma, f.beta, residual, PS_ACT_RELU, 0, residual, NULL,
-                  f.workspace, kt_pool(1));
+    ps_norm_apply(f.x, f.m.rows, f.m.c, f.mean, f.inverse_std, f.gamma, f.beta, residual, PS_ACT_RELU, 0, residual,
+                  NULL, f.workspace, kt_pool(1));
     kt_assert_same_bits(y, x, f.count);
     kt_assert_same_bits(y, residual, f.count);
     free(y), free(x), free(residual);
@@ -198,7 +201,8 @@ static void reference_backward(const fixture *f, const float *y, backward_case b
 
 static void check_backward(fixture *f, backward_case b, double tolerance) {
     size_t c = (size_t)f->m.c;
-    float *y = kt_room(f->count, sizeof(float)), *dx = kt_numbers("old dx", f->count), *dr = kt_numbers("old dr", f->count);
+    float *y = kt_room(f->count, sizeof(float)), *dx = kt_numbers("old dx", f->count),
+          *dr = kt_numbers("old dr", f->count);
     float *old_dx = kt_copy(dx, f->count), *old_dr = kt_copy(dr, f->count), *dgamma = kt_numbers("junk", c),
           *dbeta = kt_copy(dgamma, c);
     double *squares = kt_room(c, sizeof(double));
@@ -242,8 +246,8 @@ static void one_row_sends_no_gradient_back(void **state) {
     (void)state;
     fixture f = fixture_of((map){1, 5}, 0, 1);
     float dx[5], dgamma[5], dbeta[5];
-    ps_norm_backward(f.x, NULL, f.dy, 1, 5, f.mean, f.inverse_std, f.gamma, PS_ACT_NONE, 0, false, dx, false, NULL, false,
-                     dgamma, dbeta, NULL, f.workspace, NULL);
+    ps_norm_backward(f.x, NULL, f.dy, 1, 5, f.mean, f.inverse_std, f.gamma, PS_ACT_NONE, 0, false, dx, false, NULL,
+                     false, dgamma, dbeta, NULL, f.workspace, NULL);
     for (int k = 0; k < 5; k++) {
         kt_assert_near(dx[k], 0, 1e-4);
         assert_true(dgamma[k] == 0 && dbeta[k] == f.dy[k]);
@@ -300,12 +304,14 @@ static void backward_matches_finite_differences(void **state) {
 static void backward_works_in_place(void **state) {
     (void)state;
     fixture f = fixture_of((map){333, 24}, 0, 1);
-    float *y = kt_room(f.count, sizeof(float)), *dx = kt_room(f.count, sizeof(float)), *dr = kt_room(f.count, sizeof(float));
-    float *in_place = kt_copy(f.dy, f.count), *second = kt_copy(f.dy, f.count), *other = kt_room(f.count, sizeof(float));
+    float *y = kt_room(f.count, sizeof(float)), *dx = kt_room(f.count, sizeof(float)),
+          *dr = kt_room(f.count, sizeof(float));
+    float *in_place = kt_copy(f.dy, f.count), *second = kt_copy(f.dy, f.count),
+          *other = kt_room(f.count, sizeof(float));
     float dgamma[24], dbeta[24];
-#define BACKWARD(dy, dx, dr)                                                                                            \
-    ps_norm_backward(f.x, y, dy, f.m.rows, f.m.c, f.mean, f.inverse_std, f.gamma, PS_ACT_RELU, 0, false, dx, false, dr, \
-                     false, dgamma, dbeta, NULL, f.workspace, kt_pool(1))
+#define BACKWARD(dy, dx, dr)                                                                                        \
+    ps_norm_backward(f.x, y, dy, f.m.rows, f.m.c, f.mean, f.inverse_std, f.gamma, PS_ACT_RELU, 0, false, dx, false, \
+                     dr, false, dgamma, dbeta, NULL, f.workspace, kt_pool(1))
     ps_norm_apply(f.x, f.m.rows, f.m.c, f.mean, f.inverse_std, f.gamma, f.beta, f.residual, PS_ACT_RELU, 0, y, NULL,
                   f.workspace, kt_pool(1));
     BACKWARD(f.dy, dx, dr);
@@ -320,7 +326,8 @@ static void backward_works_in_place(void **state) {
     fixture_free(&f);
 }
 
-/* A gate that is shut on the whole batch must give gradients that are exactly zero: an identity the instruments rely on. */
+/* A gate that is shut on the whole batch must give gradients that are exactly zero: an identity the instruments rely
+ * on. */
 static void a_shut_gate_gives_exactly_zero_gradients(void **state) {
     (void)state;
     fixture f = fixture_of((map){500, 10}, 0, 1);
@@ -330,8 +337,8 @@ static void a_shut_gate_gives_exactly_zero_gradients(void **state) {
     f.dy[3] = INFINITY; /* even an infinite gradient does not pass */
     ps_norm_apply(f.x, 500, 10, f.mean, f.inverse_std, f.gamma, f.beta, NULL, PS_ACT_RELU, 0, y, zeros, f.workspace,
                   kt_pool(1));
-    ps_norm_backward(f.x, y, f.dy, 500, 10, f.mean, f.inverse_std, f.gamma, PS_ACT_RELU, 0, false, dx, false, NULL, false,
-                     dgamma, dbeta, NULL, f.workspace, kt_pool(1));
+    ps_norm_backward(f.x, y, f.dy, 500, 10, f.mean, f.inverse_std, f.gamma, PS_ACT_RELU, 0, false, dx, false, NULL,
+                     false, dgamma, dbeta, NULL, f.workspace, kt_pool(1));
     assert_true(zeros[3] == 500);
     assert_true(dgamma[3] == 0 && dbeta[3] == 0 && dgamma[4] != 0);
     for (size_t i = 0; i < f.count; i++) assert_true(i % 10 != 3 || dx[i] == 0);
@@ -350,8 +357,8 @@ static void not_a_number_stays_in_its_channel(void **state) {
         assert_true(!isfinite(f.mean[2]) && isnan(f.inverse_std[2]));
         ps_norm_apply(f.x, 900, 7, f.mean, f.inverse_std, f.gamma, f.beta, NULL, PS_ACT_RELU, 0, y, zeros, f.workspace,
                       kt_pool(1));
-        ps_norm_backward(f.x, y, f.dy, 900, 7, f.mean, f.inverse_std, f.gamma, PS_ACT_RELU, 0, false, dx, false, NULL, false,
-                         dgamma, dbeta, NULL, f.workspace, kt_pool(1));
+        ps_norm_backward(f.x, y, f.dy, 900, 7, f.mean, f.inverse_std, f.gamma, PS_ACT_RELU, 0, false, dx, false, NULL,
+                         false, dgamma, dbeta, NULL, f.workspace, kt_pool(1));
         assert_true(zeros[2] == 0 && isnan(dgamma[2]));
         for (size_t i = 0; i < f.count; i++) {
             assert_int_equal(isnan(y[i]) != 0, i % 7 == 2);
@@ -374,8 +381,8 @@ static void any_number_of_threads_gives_the_same_bits(void **state) {
             ps_norm_statistics(f.x, f.m.rows, f.m.c, 1e-5, rest, rest + c, rest + 2 * c, f.workspace, kt_pool(p));
             ps_norm_apply(f.x, f.m.rows, f.m.c, rest, rest + c, f.gamma, f.beta, f.residual, PS_ACT_RELU, 0, y, sums,
                           f.workspace, kt_pool(p));
-            ps_norm_backward(f.x, y, f.dy, f.m.rows, f.m.c, rest, rest + c, f.gamma, PS_ACT_RELU, 0, false, dx, false, NULL,
-                             false, rest + 3 * c, rest + 4 * c, sums + c, f.workspace, kt_pool(p));
+            ps_norm_backward(f.x, y, f.dy, f.m.rows, f.m.c, rest, rest + c, f.gamma, PS_ACT_RELU, 0, false, dx, false,
+                             NULL, false, rest + 3 * c, rest + 4 * c, sums + c, f.workspace, kt_pool(p));
             if (first != NULL) kt_assert_same_bits(out, first, total);
             if (first == NULL) first = out;
             else free(out);

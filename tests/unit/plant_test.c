@@ -1,4 +1,5 @@
-/* Planting: every cause does what it says, and nothing else dies; near misses are active on exactly one image; texts are checked. */
+/* Planting: every cause does what it says, and nothing else dies; near misses are active on exactly one image; texts
+ * are checked. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -21,7 +22,8 @@ enum { BATCH = 16, BATCHES = 4, IMAGES = BATCH * BATCHES - 3, MOST = 16, VALUE =
 static const char plain[] =
     "{\"format\":\"poolscope-graph\",\"version\":1,\"name\":\"plain\",\"input\":[3,6,6],\"nodes\":["
     "{\"name\":\"conv1\",\"type\":\"conv\",\"channels\":8,\"padding\":1},{\"name\":\"relu1\",\"type\":\"relu\"},"
-    "{\"name\":\"conv2\",\"type\":\"conv\",\"channels\":8,\"padding\":1,\"groups\":2},{\"name\":\"relu2\",\"type\":\"relu\"},"
+    "{\"name\":\"conv2\",\"type\":\"conv\",\"channels\":8,\"padding\":1,\"groups\":2},{\"name\":\"relu2\",\"type\":"
+    "\"relu\"},"
     "{\"name\":\"pool\",\"type\":\"max_pool\",\"kernel\":2},{\"name\":\"flat\",\"type\":\"flatten\"},"
     "{\"name\":\"fc1\",\"type\":\"linear\",\"features\":10},{\"name\":\"relu3\",\"type\":\"relu\"},"
     "{\"name\":\"fc2\",\"type\":\"linear\",\"features\":3}]}";
@@ -83,7 +85,8 @@ static void plant(bed *b, const char *text) {
 
 static void look(bed *b) {
     ps_probe *probe;
-    ps_probe_options options = {.record = "nonzero,images_active", .steps = 1, .window = 1, .source = {b, BATCHES, probe_batch}};
+    ps_probe_options options = {
+        .record = "nonzero,images_active", .steps = 1, .window = 1, .source = {b, BATCHES, probe_batch}};
     assert_int_equal(ps_probe_create(b->net, NULL, &options, &probe), PS_OK);
     assert_int_equal(ps_probe_measure(probe), PS_OK);
     for (int i = 0; i < b->units->count; i++) {
@@ -144,13 +147,15 @@ static void bias_shuts_the_gate(void **state) {
     for (int i = 0; i < b.list.count; i++) {
         char name[32];
         snprintf(name, sizeof name, "%s.bias", b.list.planting[i].layer);
-        for (int k = 0; k < b.list.planting[i].channels; k++) assert_true(value(&b, name)[b.list.planting[i].channel[k]] == VALUE);
+        for (int k = 0; k < b.list.planting[i].channels; k++)
+            assert_true(value(&b, name)[b.list.planting[i].channel[k]] == VALUE);
     }
     done(&b);
     make(&b, normed, 1);
     plant(&b, "count=3,cause=bias,layers=conv1");
     assert_int_equal(planted(&b, NULL), 3);
-    for (int k = 0; k < 3; k++) assert_true(value(&b, "bn1.bias")[b.list.planting[0].channel[k]] == -4); /* beta, by default -4 */
+    for (int k = 0; k < 3; k++)
+        assert_true(value(&b, "bn1.bias")[b.list.planting[0].channel[k]] == -4); /* beta, by default -4 */
     done(&b);
 }
 
@@ -168,7 +173,8 @@ static void zero_incoming_weights(void **state) {
             snprintf(name, sizeof name, "%s.weight", p->layer);
             const ps_param *w = ps_net_param(b.net, ps_net_find_param(b.net, name));
             for (int k = 0; k < p->channels; k++)
-                for (size_t j = 0; j < w->row_length; j++) assert_true(w->value[(size_t)p->channel[k] * w->row_length + j] == 0);
+                for (size_t j = 0; j < w->row_length; j++)
+                    assert_true(w->value[(size_t)p->channel[k] * w->row_length + j] == 0);
         }
         done(&b);
     }
@@ -208,7 +214,8 @@ static void gamma_zero(void **state) {
     for (int i = 0; i < b.list.count; i++) {
         char name[32] = "bn0.weight";
         name[2] = b.list.planting[i].layer[4];
-        for (int k = 0; k < b.list.planting[i].channels; k++) assert_true(value(&b, name)[b.list.planting[i].channel[k]] == 0);
+        for (int k = 0; k < b.list.planting[i].channels; k++)
+            assert_true(value(&b, name)[b.list.planting[i].channel[k]] == 0);
     }
     assert_int_equal(planted(&b, "gamma"), 6); /* conv3 has no gate of its own */
     done(&b);
@@ -245,7 +252,8 @@ static void near_misses_are_active_on_one_image(void **state) {
             bed b;
             char text[96];
             make(&b, graphs[g], seed);
-            snprintf(text, sizeof text, "share=0.3,cause=near-miss,seed=%d;share=0.2,cause=bias,value=-1000", (int)seed);
+            snprintf(text, sizeof text, "share=0.3,cause=near-miss,seed=%d;share=0.2,cause=bias,value=-1000",
+                     (int)seed);
             plant(&b, text);
             assert_true(planted(&b, "near-miss") >= 6);
             check_deaths(&b);
@@ -312,7 +320,9 @@ static void check_made(bed *b, bed *fresh, const ps_planting *p, double share) {
         assert_true(fabs(inner(row, row, count) / inner(before, before, count) - 1) < 1e-5);
         double left = left_of(b, p, i);
         if (p->partners == 1) assert_true(fabs(left - share) < 1e-6);
-        else assert_true(left <= share + 1e-6 && left >= 0.5 * share); /* noise is at right angles to the combination, not to each partner */
+        else
+            assert_true(left <= share + 1e-6 &&
+                        left >= 0.5 * share); /* noise is at right angles to the combination, not to each partner */
         for (int k = 0; k < p->partners; k++) {
             int partner = p->partner[i * p->partners + k];
             assert_null(cause_of(b, ps_units_find(b->units, p->layer), partner));
@@ -332,7 +342,8 @@ static void nodes_are_made_of_others(void **state) {
             char text[96];
             make(&b, plain, 1);
             make(&fresh, plain, 1);
-            snprintf(text, sizeof text, "count=2,cause=%s,noise=%g,layers=conv[12]", dependent ? "dependent" : "overlap", noises[n]);
+            snprintf(text, sizeof text, "count=2,cause=%s,noise=%g,layers=conv[12]",
+                     dependent ? "dependent" : "overlap", noises[n]);
             plant(&b, text);
             assert_int_equal(planted(&b, NULL), 4);
             for (int i = 0; i < b.list.count; i++) {
@@ -367,11 +378,22 @@ static void wrong_texts_are_one_sentence(void **state) {
     (void)state;
     static const struct {
         const char *text, *needle;
-    } cases[] = {{"share=2", "share"},         {"share=", "share"},           {"share=0.1x", "share"},   {"cause=rust", "rust"},
-                 {"causes=bias", "causes"},    {"layers=conv9", "conv9"},     {"count=1.5", "count"},    {"share", "key=value"},
-                 {"cause=gamma", "gamma"},     {"count=0", "no node"},        {"cause=bias+", "cause"},  {"share=nan", "share"},
-                 {"count=-1", "count"},        {"cause=upstream,layers=conv1", "conv1"},
-                 {"cause=overlap,count=5,layers=conv1", "too few"}, {"noise=-1", "noise"}};
+    } cases[] = {{"share=2", "share"},
+                 {"share=", "share"},
+                 {"share=0.1x", "share"},
+                 {"cause=rust", "rust"},
+                 {"causes=bias", "causes"},
+                 {"layers=conv9", "conv9"},
+                 {"count=1.5", "count"},
+                 {"share", "key=value"},
+                 {"cause=gamma", "gamma"},
+                 {"count=0", "no node"},
+                 {"cause=bias+", "cause"},
+                 {"share=nan", "share"},
+                 {"count=-1", "count"},
+                 {"cause=upstream,layers=conv1", "conv1"},
+                 {"cause=overlap,count=5,layers=conv1", "too few"},
+                 {"noise=-1", "noise"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         bed b;
         make(&b, plain, 1);

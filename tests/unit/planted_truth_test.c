@@ -1,6 +1,6 @@
-/* Planted truth: in 100 random plantings the diagnosis of every node, planted or not, is that of a naive recomputation from
- * the weights and from the gates' outputs counted one by one; every planted node is found with the cause it was planted
- * with. */
+/* Planted truth: in 100 random plantings the diagnosis of every node, planted or not, is that of a naive recomputation
+ * from the weights and from the gates' outputs counted one by one; every planted node is found with the cause it was
+ * planted with. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,7 +18,8 @@
 
 enum { PLANTINGS = 100, NETWORKS = 3, BATCH = 64, IMAGES = 512, STEPS = 15 };
 
-/* Small networks, shortly trained, all of whose nodes are active: without and with normalisation, and with residual adds. */
+/* Small networks, shortly trained, all of whose nodes are active: without and with normalisation, and with residual
+ * adds. */
 static const struct {
     const char *model, *batch_norm;
     double width;
@@ -62,7 +63,8 @@ static void open_bed(bed *b, int network) {
     set(b, "clip", "1");
     must(ps_session_open(&b->session, &b->config, NULL, 1));
     must(ps_session_init_weights(&b->session, digest));
-    ps_train_options options = {.steps = STEPS, .window = STEPS, .seed = 1, .source = ps_session_train_source(&b->session)};
+    ps_train_options options = {
+        .steps = STEPS, .window = STEPS, .seed = 1, .source = ps_session_train_source(&b->session)};
     must(ps_train_run(b->session.net, b->session.optimiser, &options, &diverged));
     assert_true(diverged == UINT64_MAX);
     ps_net *net = b->session.net;
@@ -74,7 +76,8 @@ static void open_bed(bed *b, int network) {
     }
     b->units = ps_net_units(net);
     must(PS_ALLOC((size_t)b->units->count, &b->active, "counts"));
-    for (int u = 0; u < b->units->count; u++) must(PS_ALLOC((size_t)b->units->unit[u].channels, &b->active[u], "counts"));
+    for (int u = 0; u < b->units->count; u++)
+        must(PS_ALLOC((size_t)b->units->unit[u].channels, &b->active[u], "counts"));
 }
 
 static void restore(bed *b) {
@@ -132,7 +135,8 @@ static bool row_is_zero(const ps_param *p, int row) {
     return true;
 }
 
-/* Every weight of every reader at this channel; the networks here have no groups and flatten nothing but single pixels. */
+/* Every weight of every reader at this channel; the networks here have no groups and flatten nothing but single
+ * pixels. */
 static bool nothing_reads(const bed *b, const ps_unit *unit, int c) {
     if (unit->identity_path || unit->readers == 0) return false;
     for (int r = 0; r < unit->readers; r++) {
@@ -205,12 +209,12 @@ static int judge(bed *b, const char *text, const ps_planting_list *list) {
             assert_int_equal(n->images_active, b->active[u][c]);
             if ((n->condition == PS_CONDITION_DEAD) != dead || !fits(b, unit, c, dead, n->cause) ||
                 (n->cause == PS_CAUSE_NONE) != (n->condition == PS_CONDITION_NONE))
-                fail_msg("%s, \"%s\": %s:%d (%d images active) is called %s by %s", b->config.model, text, unit->name, c,
-                         b->active[u][c], ps_condition_name(n->condition), ps_cause_name(n->cause));
+                fail_msg("%s, \"%s\": %s:%d (%d images active) is called %s by %s", b->config.model, text, unit->name,
+                         c, b->active[u][c], ps_condition_name(n->condition), ps_cause_name(n->cause));
             if (planted == NULL) continue;
             if (n->cause != planted_cause(unit, planted))
-                fail_msg("%s, \"%s\": %s:%d was planted by %s and is called %s by %s", b->config.model, text, unit->name, c,
-                         planted, ps_condition_name(n->condition), ps_cause_name(n->cause));
+                fail_msg("%s, \"%s\": %s:%d was planted by %s and is called %s by %s", b->config.model, text,
+                         unit->name, c, planted, ps_condition_name(n->condition), ps_cause_name(n->cause));
             if (strcmp(planted, "near-miss") == 0) assert_int_equal(b->active[u][c], 1);
             found++;
         }

@@ -1,4 +1,5 @@
-/* Pool Skip by every method against a naive double-precision reference: all options, odd sizes, volumes, ties, NaN, threads.
+/* Pool Skip by every method against a naive double-precision reference: all options, odd sizes, volumes, ties, NaN,
+ * threads.
  */
 #include "kernels/pool_skip.h"
 
@@ -101,8 +102,14 @@ static void reference_run(problem *p) {
         p->out[i] = identity + (o->cut_forward ? 0 : p->path[i]);
         p->dy[i] = back + path;
         double cross = o->cut_forward ? 0 : identity * p->path[i];
-        const double terms[SUMS] = {identity * identity, p->path[i] * p->path[i], p->out[i] * p->out[i], back * back,
-                                    path * path,         p->dy[i] * p->dy[i],     cross,                 back * path};
+        const double terms[SUMS] = {identity * identity,
+                                    p->path[i] * p->path[i],
+                                    p->out[i] * p->out[i],
+                                    back * back,
+                                    path * path,
+                                    p->dy[i] * p->dy[i],
+                                    cross,
+                                    back * path};
         for (int k = 0; k < SUMS; k++) p->sums[k][c] += terms[k], p->magnitude[k][c] += fabs(terms[k]);
     }
 }
@@ -116,7 +123,8 @@ static problem problem_of(ps_pool_skip_options o, float coarse) {
     double **arrays[] = {&p.factor, &p.u, &p.path, &p.out, &p.du, &p.dy};
     for (int i = 0; i < 6; i++) *arrays[i] = kt_room(p.count, sizeof(double));
     p.dw = kt_room(p.weights, sizeof(double)), p.dbias = kt_room(p.c, sizeof(double));
-    for (int k = 0; k < SUMS; k++) p.sums[k] = kt_room(p.c, sizeof(double)), p.magnitude[k] = kt_room(p.c, sizeof(double));
+    for (int k = 0; k < SUMS; k++)
+        p.sums[k] = kt_room(p.c, sizeof(double)), p.magnitude[k] = kt_room(p.c, sizeof(double));
     return p;
 }
 
@@ -150,8 +158,8 @@ static results run(const problem *p, const char *method, bool accumulate, bool w
     ps_pool_skip_forward(plan, p->y, w, bias, r.o, save, with_sums ? sums : none, workspace, pool);
     kt_workspace_free(workspace);
     workspace = kt_workspace(bytes); /* nothing may survive in it */
-    ps_pool_skip_backward(plan, p->y, w, p->d_o, save, r.dy, accumulate, p->o.conv ? r.dw : NULL, p->o.conv ? r.dbias : NULL,
-                          with_sums ? sums : none, workspace, pool);
+    ps_pool_skip_backward(plan, p->y, w, p->d_o, save, r.dy, accumulate, p->o.conv ? r.dw : NULL,
+                          p->o.conv ? r.dbias : NULL, with_sums ? sums : none, workspace, pool);
     kt_workspace_free(workspace);
     kt_workspace_free(save);
     ps_pool_skip_plan_destroy(plan);
@@ -216,11 +224,12 @@ static const struct {
     ps_shape shape;
     int e;
 } shapes[] = {
-    {{2, 16, 1, 8, 8}, 2},   {{2, 16, 1, 8, 8}, 4}, {{1, 1, 1, 2, 2}, 2},    {{3, 5, 1, 7, 9}, 2},  {{2, 17, 1, 9, 11}, 4},
-    {{2, 32, 1, 16, 12}, 4}, {{1, 33, 1, 6, 6}, 3}, {{2, 64, 1, 4, 4}, 4},   {{2, 12, 2, 4, 6}, 2}, {{1, 16, 5, 7, 6}, 2},
-    {{1, 20, 4, 8, 5}, 4},   {{2, 48, 1, 5, 4}, 4}, {{1, 4, 1, 16, 16}, 4},  {{1, 70, 1, 8, 8}, 4}, {{1, 3, 1, 10, 10}, 5},
-    {{5, 40, 1, 4, 8}, 2},   {{1, 64, 2, 6, 6}, 2}, {{1, 96, 1, 12, 12}, 4}, {{9, 8, 1, 4, 4}, 4},  {{1, 6, 7, 7, 7}, 3},    {{17, 66, 1, 4, 4}, 4},
-    {{2, 66, 1, 11, 9}, 2},  {{1, 66, 3, 9, 7}, 2},
+    {{2, 16, 1, 8, 8}, 2},  {{2, 16, 1, 8, 8}, 4},   {{1, 1, 1, 2, 2}, 2},   {{3, 5, 1, 7, 9}, 2},
+    {{2, 17, 1, 9, 11}, 4}, {{2, 32, 1, 16, 12}, 4}, {{1, 33, 1, 6, 6}, 3},  {{2, 64, 1, 4, 4}, 4},
+    {{2, 12, 2, 4, 6}, 2},  {{1, 16, 5, 7, 6}, 2},   {{1, 20, 4, 8, 5}, 4},  {{2, 48, 1, 5, 4}, 4},
+    {{1, 4, 1, 16, 16}, 4}, {{1, 70, 1, 8, 8}, 4},   {{1, 3, 1, 10, 10}, 5}, {{5, 40, 1, 4, 8}, 2},
+    {{1, 64, 2, 6, 6}, 2},  {{1, 96, 1, 12, 12}, 4}, {{9, 8, 1, 4, 4}, 4},   {{1, 6, 7, 7, 7}, 3},
+    {{17, 66, 1, 4, 4}, 4}, {{2, 66, 1, 11, 9}, 2},  {{1, 66, 3, 9, 7}, 2},
 };
 enum { SHAPES = sizeof shapes / sizeof shapes[0] };
 

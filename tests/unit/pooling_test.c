@@ -8,11 +8,18 @@
 #include "tests/lib/kernel_test.h"
 
 /* kernel, stride, pad per dimension (d, h, w) */
-#define WINDOW(n, c, d, h, w, kd, kh, kw, sd, sh, sw, pd, ph, pw)                                                        \
-    {                                                                                                                    \
-        {n, c, d, h, w}, {n, c, (d + 2 * pd - kd) / sd + 1, (h + 2 * ph - kh) / sh + 1, (w + 2 * pw - kw) / sw + 1}, kd, \
-            kh, kw, sd, sh, sw, pd, ph, pw                                                                               \
-    }
+#define WINDOW(n, c, d, h, w, kd, kh, kw, sd, sh, sw, pd, ph, pw)                                \
+    {{n, c, d, h, w},                                                                            \
+     {n, c, (d + 2 * pd - kd) / sd + 1, (h + 2 * ph - kh) / sh + 1, (w + 2 * pw - kw) / sw + 1}, \
+     kd,                                                                                         \
+     kh,                                                                                         \
+     kw,                                                                                         \
+     sd,                                                                                         \
+     sh,                                                                                         \
+     sw,                                                                                         \
+     pd,                                                                                         \
+     ph,                                                                                         \
+     pw}
 
 static const ps_pool_window windows[] = {
     WINDOW(1, 1, 1, 2, 2, 1, 2, 2, 1, 2, 2, 0, 0, 0),   WINDOW(2, 3, 1, 7, 9, 1, 2, 2, 1, 2, 2, 0, 0, 0),

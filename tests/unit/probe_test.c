@@ -1,5 +1,5 @@
-/* The probe: every quantity against its definition, computed naively in double from copies of the tensors; and that recording
- * changes nothing. */
+/* The probe: every quantity against its definition, computed naively in double from copies of the tensors; and that
+ * recording changes nothing. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -39,7 +39,8 @@ static const char residual[] =
     "{\"name\":\"conv1\",\"type\":\"conv\",\"channels\":4,\"padding\":1,\"bias\":false},"
     "{\"name\":\"ps1\",\"type\":\"pool_skip\",\"pool_size\":2,\"module\":true},"
     "{\"name\":\"bn1\",\"type\":\"batch_norm\"},{\"name\":\"relu1\",\"type\":\"relu\"},"
-    "{\"name\":\"conv2\",\"type\":\"conv\",\"channels\":4,\"padding\":1,\"bias\":false},{\"name\":\"bn2\",\"type\":\"batch_norm\"},"
+    "{\"name\":\"conv2\",\"type\":\"conv\",\"channels\":4,\"padding\":1,\"bias\":false},{\"name\":\"bn2\",\"type\":"
+    "\"batch_norm\"},"
     "{\"name\":\"add\",\"type\":\"add\",\"inputs\":[\"bn2\",\"relu1\"]},{\"name\":\"relu2\",\"type\":\"relu\"},"
     "{\"name\":\"conv3\",\"type\":\"conv\",\"channels\":4,\"inputs\":[\"relu2\"]},"
     "{\"name\":\"ps3\",\"type\":\"pool_skip\",\"pool_size\":2,\"module\":true},{\"name\":\"relu3\",\"type\":\"relu\"},"
@@ -77,7 +78,8 @@ static void train_batch(void *self, uint64_t step, float *x, int32_t *label) {
     const bench *b = self;
     size_t batch = (size_t)ps_net_batch(b->net);
     fill(x, batch * b->sample, "train", step);
-    for (size_t i = 0; i < batch; i++) label[i] = (int32_t)ps_rng_below(ps_rng_key_of(4, "label"), step * batch + i, CLASSES);
+    for (size_t i = 0; i < batch; i++)
+        label[i] = (int32_t)ps_rng_below(ps_rng_key_of(4, "label"), step * batch + i, CLASSES);
 }
 
 /* The last batch is only partly filled with real images. */
@@ -89,8 +91,15 @@ static int probe_batch(void *self, int index, float *x) {
 
 static bench make(const char *graph, int batch, int threads, const char *optimiser) {
     bench b = {.options = malloc(sizeof *b.options)};
-    *b.options = (ps_optimiser_options){.name = optimiser, .lr = 0.05, .momentum = 0.9, .weight_decay = 0.01, .beta1 = 0.9,
-                                        .beta2 = 0.99, .eps = 1e-8, .schedule = "constant", .clip = 0.5};
+    *b.options = (ps_optimiser_options){.name = optimiser,
+                                        .lr = 0.05,
+                                        .momentum = 0.9,
+                                        .weight_decay = 0.01,
+                                        .beta1 = 0.9,
+                                        .beta2 = 0.99,
+                                        .eps = 1e-8,
+                                        .schedule = "constant",
+                                        .clip = 0.5};
     cJSON *document;
     assert_int_equal(ps_json_parse(graph, "test", &document), PS_OK);
     if (ps_graph_parse(document, "test", &b.graph) != PS_OK) fail_msg("%s", ps_status_message());
@@ -127,14 +136,20 @@ static int remove_folder(void **state) {
     return rmdir(folder);
 }
 
-static const ps_probe_run run_text = {.producer = "test 1", .arm = "a\"b", .seed = 7, .config = "{\"a\":1}",
-                                      .pairing = {{"data", "x"}}, .data_source = "random", .data_digest = "0", .classes = CLASSES};
+static const ps_probe_run run_text = {.producer = "test 1",
+                                      .arm = "a\"b",
+                                      .seed = 7,
+                                      .config = "{\"a\":1}",
+                                      .pairing = {{"data", "x"}},
+                                      .data_source = "random",
+                                      .data_digest = "0",
+                                      .classes = CLASSES};
 
 static ps_probe *attach(bench *b, const char *record, ps_trace_writer **trace) {
     ps_probe *probe;
     assert_int_equal(ps_trace_create(path, trace), PS_OK);
-    ps_probe_options options = {.record = record, .steps = STEPS, .window = WINDOW, .trace = *trace,
-                                .source = {b, PROBE_BATCHES, probe_batch}};
+    ps_probe_options options = {
+        .record = record, .steps = STEPS, .window = WINDOW, .trace = *trace, .source = {b, PROBE_BATCHES, probe_batch}};
     assert_int_equal(ps_probe_create(b->net, b->optimiser, &options, &probe), PS_OK);
     assert_int_equal(ps_probe_write_header(probe, &run_text), PS_OK);
     return probe;
@@ -143,8 +158,13 @@ static ps_probe *attach(bench *b, const char *record, ps_trace_writer **trace) {
 static void train(bench *b, const ps_train_hooks *hooks, int hook_count, uint64_t start, uint64_t steps,
                   void (*source)(void *, uint64_t, float *, int32_t *), void *self) {
     uint64_t diverged;
-    ps_train_options options = {.steps = steps, .window = WINDOW, .seed = 1, .start = start, .source = {self, source},
-                                .hooks = hooks, .hook_count = hook_count};
+    ps_train_options options = {.steps = steps,
+                                .window = WINDOW,
+                                .seed = 1,
+                                .start = start,
+                                .source = {self, source},
+                                .hooks = hooks,
+                                .hook_count = hook_count};
     assert_int_equal(ps_train_run(b->net, b->optimiser, &options, &diverged), PS_OK);
 }
 
@@ -161,7 +181,8 @@ static cJSON *record(const char *type, const char *layer, const char *key, doubl
         const char *t = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(r, "type"));
         const char *l = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(r, "layer"));
         const cJSON *n = cJSON_GetObjectItemCaseSensitive(r, key);
-        if (strcmp(t, type) == 0 && (layer == NULL || (l != NULL && strcmp(l, layer) == 0)) && n != NULL && n->valuedouble == number)
+        if (strcmp(t, type) == 0 && (layer == NULL || (l != NULL && strcmp(l, layer) == 0)) && n != NULL &&
+            n->valuedouble == number)
             return r;
         cJSON_Delete(r);
     }
@@ -227,7 +248,8 @@ static void free_tensors(tensors *t) {
 enum { MOST = 16 };
 
 typedef struct {
-    double nonzero[MOST], active[MOST], sum[MOST], sum_abs[MOST], squares[MOST], entry[MOST], pre_max[MOST], eval[MOST], images;
+    double nonzero[MOST], active[MOST], sum[MOST], sum_abs[MOST], squares[MOST], entry[MOST], pre_max[MOST], eval[MOST],
+        images;
     double half[MOST], quarter[MOST]; /* nonzero on the first ceil(n / 2) and ceil(n / 4) images of each batch */
 } naive;
 
@@ -286,7 +308,8 @@ static naive probe_naively(bench *b, const ps_unit *u) {
         look(b, u, &t, images, &n);
         ps_net_forward(b->net, x, PS_MODE_EVAL, ps_rng_key_of(0, "x"), &hook);
         for (int c = 0; c < u->channels; c++)
-            for (int at = c; at < images * u->elements * u->channels; at += u->channels) n.eval[c] += t.y[u->gate_node][at] != 0;
+            for (int at = c; at < images * u->elements * u->channels; at += u->channels)
+                n.eval[c] += t.y[u->gate_node][at] != 0;
     }
     free(x);
     free_tensors(&t);
@@ -323,11 +346,11 @@ static void check_probe_record(bench *b, int index, uint64_t step) {
         const double *values;
         double divisor;
         bool root, exact;
-    } cases[] = {{"nonzero", n.nonzero, 1, false, true},    {"images_active", n.active, 1, false, true},
-                 {"nonzero_half", n.half, 1, false, true},  {"nonzero_quarter", n.quarter, 1, false, true},
-                 {"nonzero_eval", n.eval, 1, false, true},  {"mean", n.sum, outputs, false, false},
+    } cases[] = {{"nonzero", n.nonzero, 1, false, true},         {"images_active", n.active, 1, false, true},
+                 {"nonzero_half", n.half, 1, false, true},       {"nonzero_quarter", n.quarter, 1, false, true},
+                 {"nonzero_eval", n.eval, 1, false, true},       {"mean", n.sum, outputs, false, false},
                  {"mean_abs", n.sum_abs, outputs, false, false}, {"rms", n.squares, outputs, true, false},
-                 {"in_l2", n.entry, outputs, true, false},  {"pre_max", n.pre_max, 1, false, false}};
+                 {"in_l2", n.entry, outputs, true, false},       {"pre_max", n.pre_max, 1, false, false}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         assert_true(values_of(r, cases[i].name, got, u->channels));
         for (int c = 0; c < u->channels; c++) {
@@ -374,12 +397,15 @@ static void weights_of_a_layer(void **state) {
     train(&b, ps_probe_hooks(probe), 1, 0, STEPS, train_batch, &b);
     double got[MOST];
     read_lines();
-    const ps_param *conv1 = param(&b, "conv1.weight"), *conv2 = param(&b, "conv2.weight"), *fc1 = param(&b, "fc1.weight");
+    const ps_param *conv1 = param(&b, "conv1.weight"), *conv2 = param(&b, "conv2.weight"),
+                   *fc1 = param(&b, "fc1.weight");
     cJSON *r = record("probe", "conv1", "step", STEPS);
     values_of(r, "weight_l2", got, 4);
-    for (int k = 0; k < 4; k++) assert_near(got[k], sqrt(kernel_sum(conv1, k, 0, true) + kernel_sum(conv1, k, 1, true)), 1e-8, "l2", k);
+    for (int k = 0; k < 4; k++)
+        assert_near(got[k], sqrt(kernel_sum(conv1, k, 0, true) + kernel_sum(conv1, k, 1, true)), 1e-8, "l2", k);
     values_of(r, "weight_l1", got, 4);
-    for (int k = 0; k < 4; k++) assert_near(got[k], kernel_sum(conv1, k, 0, false) + kernel_sum(conv1, k, 1, false), 1e-8, "l1", k);
+    for (int k = 0; k < 4; k++)
+        assert_near(got[k], kernel_sum(conv1, k, 0, false) + kernel_sum(conv1, k, 1, false), 1e-8, "l1", k);
     assert_true(values_of(r, "bias", got, 4));
     for (int k = 0; k < 4; k++) assert_true((float)got[k] == param(&b, "conv1.bias")->value[k]);
     assert_false(values_of(r, "gamma", got, 4));
@@ -470,7 +496,8 @@ static void shared_gates_and_identity_paths(void **state) {
 typedef struct {
     bench *b;
     tensors t;
-    double zeros[8][MOST], grad_squares[8][MOST], path[8][MOST], pool_squares[8][3][MOST], pool_cross[8][MOST], row_squares[8][MOST];
+    double zeros[8][MOST], grad_squares[8][MOST], path[8][MOST], pool_squares[8][3][MOST], pool_cross[8][MOST],
+        row_squares[8][MOST];
     int zero_steps[8][MOST], row_zero_steps[8][MOST];
     float *before[8], *start[8];
     double steps;
@@ -560,7 +587,8 @@ static ps_status watch_updates(void *self, const ps_train_step *step) {
         if (index < 0) continue;
         const ps_param *p = ps_net_param(w->b->net, index);
         for (int c = 0; c < p->spec.rows; c++)
-            w->path[i][c] += distance(p->value + (size_t)c * p->row_length, w->before[i] + (size_t)c * p->row_length, p->row_length);
+            w->path[i][c] +=
+                distance(p->value + (size_t)c * p->row_length, w->before[i] + (size_t)c * p->row_length, p->row_length);
     }
     return PS_OK;
 }
@@ -579,7 +607,8 @@ static void check_window(watch *w, int unit) {
         const ps_param *p = ps_net_param(w->b->net, index);
         double net[MOST], path_sum[MOST], parts[MOST];
         values_of(r, "grad_norm_rms", got, u->channels);
-        for (int c = 0; c < u->channels; c++) assert_near(got[c], sqrt(w->grad_squares[unit][c] / w->steps), 1e-5, "grad_norm_rms", c);
+        for (int c = 0; c < u->channels; c++)
+            assert_near(got[c], sqrt(w->grad_squares[unit][c] / w->steps), 1e-5, "grad_norm_rms", c);
         values_of(r, "grad_zero_steps", got, u->channels);
         for (int c = 0; c < u->channels; c++) assert_true(got[c] == w->zero_steps[unit][c]);
         values_of(r, "path", path_sum, u->channels);
@@ -606,7 +635,8 @@ static void check_window(watch *w, int unit) {
         double out_grad[MOST];
         for (int k = 0; k < 3; k++) {
             values_of(r, names[k], got, u->channels);
-            for (int c = 0; c < u->channels; c++) assert_near(got[c], w->pool_squares[unit][k][c] / w->steps, 1e-4, names[k], c);
+            for (int c = 0; c < u->channels; c++)
+                assert_near(got[c], w->pool_squares[unit][k][c] / w->steps, 1e-4, names[k], c);
         }
         double parts[4][MOST];
         for (int k = 0; k < 2; k++) values_of(r, names[k], parts[k], u->channels);
@@ -623,9 +653,11 @@ static void check_window(watch *w, int unit) {
         /* The identity hands dL/do on as it is. */
         values_of(r, "pool_grad_identity", got, u->channels);
         values_of(r, "grad_out_rms", out_grad, u->channels);
-        for (int c = 0; c < u->channels; c++) assert_near(got[c], out_grad[c] * out_grad[c], 1e-4, "pool_grad_identity", c);
+        for (int c = 0; c < u->channels; c++)
+            assert_near(got[c], out_grad[c] * out_grad[c], 1e-4, "pool_grad_identity", c);
         values_of(r, "pool_row_grad_rms", got, u->channels);
-        for (int c = 0; c < u->channels; c++) assert_near(got[c], sqrt(w->row_squares[unit][c] / w->steps), 1e-5, "row", c);
+        for (int c = 0; c < u->channels; c++)
+            assert_near(got[c], sqrt(w->row_squares[unit][c] / w->steps), 1e-5, "row", c);
         values_of(r, "pool_row_grad_zero_steps", got, u->channels);
         for (int c = 0; c < u->channels; c++) assert_true(got[c] == w->row_zero_steps[unit][c]);
     }
@@ -641,7 +673,8 @@ static void window_records_say_what_naive_watching_says(void **state) {
         ps_trace_writer *trace;
         param(&b, g == 0 ? "conv1.bias" : "bn1.bias")->value[1] = -1e4f; /* a dead node: gradients exactly zero */
         ps_probe *probe = attach(&b, NULL, &trace);
-        ps_train_hooks hooks[] = {*ps_probe_hooks(probe), {.self = &w, .after_backward = watch_gradients, .after_step = watch_updates}};
+        ps_train_hooks hooks[] = {*ps_probe_hooks(probe),
+                                  {.self = &w, .after_backward = watch_gradients, .after_step = watch_updates}};
         train(&b, hooks, 2, 0, STEPS, watched_batch, &w);
         read_lines();
         for (int i = 0; i < ps_net_units(b.net)->count; i++) check_window(&w, i);
@@ -679,7 +712,8 @@ static ps_status watch_reader(void *self, uint64_t step) {
     if (step == WINDOW) memcpy(w->start, p->value, p->count * sizeof *w->start);
     for (size_t i = 0; i < p->count; i++) {
         w->buffer[i] = w->b->options->momentum * w->buffer[i] + (double)p->grad[i];
-        double moved = w->b->options->nesterov ? (double)p->grad[i] + w->b->options->momentum * w->buffer[i] : w->buffer[i];
+        double moved =
+            w->b->options->nesterov ? (double)p->grad[i] + w->b->options->momentum * w->buffer[i] : w->buffer[i];
         w->gradient_net[i] -= (float)(w->b->options->lr * moved);
     }
     return PS_OK;
@@ -687,7 +721,8 @@ static ps_status watch_reader(void *self, uint64_t step) {
 
 static reader_watch watch_of(bench *b, const char *name) {
     size_t count = param(b, name)->count;
-    return (reader_watch){b, name, calloc(count, sizeof(float)), calloc(count, sizeof(float)), calloc(count, sizeof(double))};
+    return (reader_watch){b, name, calloc(count, sizeof(float)), calloc(count, sizeof(float)),
+                          calloc(count, sizeof(double))};
 }
 
 /* Squares over what reads channel c: of conv1 its group of conv2's filters, of conv2 nine features of fc1. */
@@ -745,8 +780,8 @@ static void outgoing_weights_move_by_this_windows_gradients(void **state) {
 
 /* ---- gates shut on a batch ---- */
 
-/* Grouped and linear readers, concatenation, dropout, pooling; a module, a shared gate, an unrectified one; maps wide enough for
- * every method of convolution. */
+/* Grouped and linear readers, concatenation, dropout, pooling; a module, a shared gate, an unrectified one; maps wide
+ * enough for every method of convolution. */
 static const char many_ways[] =
     "{\"format\":\"poolscope-graph\",\"version\":1,\"name\":\"ways\",\"input\":[3,12,12],\"nodes\":["
     "{\"name\":\"conv1\",\"type\":\"conv\",\"channels\":16,\"padding\":1,\"bias\":false},"
@@ -769,8 +804,12 @@ static const char many_ways[] =
     "{\"name\":\"fc2\",\"type\":\"linear\",\"features\":3}]}";
 
 enum { SHUT_STEPS, SHUT_FILTER, SHUT_GAMMA, SHUT_BETA, SHUT_POOL_ROW, SHUT_IDENTITY, SHUT_READER, SHUT_COUNTS };
-static const char *const shut_names[SHUT_COUNTS] = {"shut_steps", "shut_filter_grad_steps", "shut_gamma_grad_steps",
-                                                    "shut_beta_grad_steps", "shut_pool_row_grad_steps", "shut_identity_grad_steps",
+static const char *const shut_names[SHUT_COUNTS] = {"shut_steps",
+                                                    "shut_filter_grad_steps",
+                                                    "shut_gamma_grad_steps",
+                                                    "shut_beta_grad_steps",
+                                                    "shut_pool_row_grad_steps",
+                                                    "shut_identity_grad_steps",
                                                     "shut_reader_grad_steps"};
 enum { TAMPERED = 64, GATES = 8 };
 
@@ -804,7 +843,8 @@ static void tamper_with_sums(shut_watch *w, uint64_t step) {
     for (int i = 0; i < units->count; i++) {
         double *energy;
         if (units->unit[i].pool_skip_node < 0) continue;
-        assert_int_equal(ps_net_request_sum(w->b->net, units->unit[i].pool_skip_node, PS_SUM_POOL_GRAD_IDENTITY, &energy), PS_OK);
+        assert_int_equal(
+            ps_net_request_sum(w->b->net, units->unit[i].pool_skip_node, PS_SUM_POOL_GRAD_IDENTITY, &energy), PS_OK);
         for (int c = 0; c < units->unit[i].channels; c++) {
             w->arrived[i][c] = (step + (uint64_t)c) % 4 == 0;
             if (w->arrived[i][c]) energy[c] += 1e-9;
@@ -812,7 +852,8 @@ static void tamper_with_sums(shut_watch *w, uint64_t step) {
     }
 }
 
-/* Puts gradients where none may be, the smallest and infinite ones too; what watches afterwards puts the true ones back. */
+/* Puts gradients where none may be, the smallest and infinite ones too; what watches afterwards puts the true ones
+ * back. */
 static ps_status tamper(void *self, uint64_t step) {
     shut_watch *w = self;
     const float values[] = {1e-42f, INFINITY, -3.0f, NAN, 1e30f, -1e-38f};
@@ -842,7 +883,8 @@ static bool naive_row_moves(const bench *b, int node, const char *suffix, int ro
     return any;
 }
 
-/* Input channel `input` of a reader, counted over all groups, in file order of the weights. Its map must be all zero. */
+/* Input channel `input` of a reader, counted over all groups, in file order of the weights. Its map must be all
+ * zero. */
 static bool naive_column_moves(const shut_watch *w, int node, int input) {
     const ps_param *p = ps_net_param(w->b->net, ps_net_node_param(w->b->net, node, "weight"));
     const ps_node *reader = &w->t.graph->node[node];
@@ -874,14 +916,14 @@ static void count_naively(shut_watch *w, int unit, int c) {
     for (size_t i = (size_t)c; i < w->t.count[u->gate_node]; i += (size_t)u->channels)
         if (y[i] != 0) return;
     const bench *b = w->b;
-    const bool found[SHUT_COUNTS] = {true,
-                                     naive_row_moves(b, u->source_node, "weight", c) | naive_row_moves(b, u->source_node, "bias", c),
-                                     naive_row_moves(b, u->norm_node, "weight", c),
-                                     naive_row_moves(b, u->norm_node, "bias", c),
-                                     naive_row_moves(b, u->pool_skip_node, "conv.weight", c) |
-                                         naive_row_moves(b, u->pool_skip_node, "conv.bias", c),
-                                     w->arrived[unit][c],
-                                     naive_readers_move(w, u, c)};
+    const bool found[SHUT_COUNTS] = {
+        true,
+        naive_row_moves(b, u->source_node, "weight", c) | naive_row_moves(b, u->source_node, "bias", c),
+        naive_row_moves(b, u->norm_node, "weight", c),
+        naive_row_moves(b, u->norm_node, "bias", c),
+        naive_row_moves(b, u->pool_skip_node, "conv.weight", c) | naive_row_moves(b, u->pool_skip_node, "conv.bias", c),
+        w->arrived[unit][c],
+        naive_readers_move(w, u, c)};
     for (int k = 0; k < SHUT_COUNTS; k++) w->counts[unit][k][c] += found[k];
 }
 
@@ -908,7 +950,8 @@ static void check_shut(const shut_watch *w, int unit, const char *has, double to
     cJSON *r = record("window", u->name, "window", STEPS / WINDOW - 1);
     assert_int_equal(r != NULL, has[0] != '\0'); /* a layer of which nothing is recorded has no record */
     for (int k = 0; k < SHUT_COUNTS && r != NULL; k++) {
-        if (has_values(r, shut_names[k]) != (strchr(has, "sfgbpir"[k]) != NULL)) fail_msg("%s of %s", shut_names[k], u->name);
+        if (has_values(r, shut_names[k]) != (strchr(has, "sfgbpir"[k]) != NULL))
+            fail_msg("%s of %s", shut_names[k], u->name);
         if (!has_values(r, shut_names[k])) continue;
         assert_true(values_of(r, shut_names[k], got, u->channels));
         for (int c = 0; c < u->channels; c++) {
@@ -928,7 +971,8 @@ static void train_shutting(bool with_faults, int threads, double total[SHUT_COUN
     shut_watch w = {.b = &b, .t = make_tensors(&b), .tamper = with_faults};
     ps_trace_writer *trace;
     ps_probe *probe = attach(&b, "shut_*", &trace);
-    ps_train_hooks hooks[] = {{.self = &w, .after_backward = tamper}, *ps_probe_hooks(probe), {.self = &w, .after_backward = watch_shut}};
+    ps_train_hooks hooks[] = {
+        {.self = &w, .after_backward = tamper}, *ps_probe_hooks(probe), {.self = &w, .after_backward = watch_shut}};
     train(&b, hooks, 3, 0, STEPS, shutting_batch, &w);
     read_lines();
     assert_int_equal(ps_net_units(b.net)->count, sizeof shut_has / sizeof *shut_has);
@@ -995,7 +1039,8 @@ static void output_gradient_of_one_sample(void **state) {
 
 enum { LONG = 50 };
 
-static float *weights_after(const char *graph, const char *optimiser, int threads, const char *record_text, size_t *count) {
+static float *weights_after(const char *graph, const char *optimiser, int threads, const char *record_text,
+                            size_t *count) {
     bench b = make(graph, BATCH, threads, optimiser);
     ps_trace_writer *trace = NULL;
     ps_probe *probe = record_text != NULL ? attach(&b, record_text, &trace) : NULL;
@@ -1140,7 +1185,8 @@ static void infinite_weights_become_events(void **state) {
     r = record("event", NULL, "step", WINDOW);
     assert_non_null(r);
     cJSON_Delete(r);
-    assert_non_null(strstr(lines, "{\"type\":\"event\",\"step\":0,\"event\":\"nonfinite\",\"what\":\"loss\",\"layer\":\"\"}"));
+    assert_non_null(
+        strstr(lines, "{\"type\":\"event\",\"step\":0,\"event\":\"nonfinite\",\"what\":\"loss\",\"layer\":\"\"}"));
     assert_non_null(strstr(lines, "\"event\":\"nonfinite\",\"what\":\"activation\",\"layer\":\"conv2\"}"));
     assert_non_null(strstr(lines, "\"event\":\"nonfinite\",\"what\":\"weight\",\"layer\":\"conv2\"}"));
     assert_non_null(strstr(lines, "{\"type\":\"event\",\"step\":5,\"event\":\"diverged\"}"));
@@ -1181,7 +1227,8 @@ static void record_grammar(void **state) {
     assert_true(layer[0] && !layer[1] && layer[2]);
     assert_int_equal(chosen("-layer:conv2", units, layer), all);
     assert_true(layer[0] && !layer[1] && layer[2]);
-    const char *const wrong[] = {"zero", "zeros,", ",", "-", "layer:", "layer:conv9", "quite_something_else", "zeros path"};
+    const char *const wrong[] = {"zero",      "zeros,", ",", "-", "layer:", "layer:conv9", "quite_something_else",
+                                 "zeros path"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         ps_status_reset();
         assert_int_equal(chosen(wrong[i], units, layer), -1);

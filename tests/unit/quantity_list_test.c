@@ -1,5 +1,5 @@
-/* quantity_list.def, FORMAT.md, trace_format.h and the probe's README list the same quantities. The README's table can be renewed:
- *   PS_QUANTITY_TABLE=1 build/release/tests/unit/quantity_list_test */
+/* quantity_list.def, FORMAT.md, trace_format.h and the probe's README list the same quantities. The README's table can
+ *   be renewed: PS_QUANTITY_TABLE=1 build/release/tests/unit/quantity_list_test */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -22,7 +22,8 @@ static void read_source(const char *path, char **text) {
 }
 
 static void table_row(const ps_quantity *q, char *row, size_t size) {
-    snprintf(row, size, "| %s | %s | %s | %s | %s |\n", q->name, q->unit, per_name[q->per], record_name[q->record], q->description);
+    snprintf(row, size, "| %s | %s | %s | %s | %s |\n", q->name, q->unit, per_name[q->per], record_name[q->record],
+             q->description);
 }
 
 static void readme_has_the_table(void **state) {
@@ -43,7 +44,8 @@ static void readme_has_the_table(void **state) {
     free(text);
 }
 
-/* True where `name` stands in a row's first cell, which may list several: "| net_gradient, net_decay | node | window |". */
+/* True where `name` stands in a row's first cell, which may list several: "| net_gradient, net_decay | node | window
+ * |". */
 static bool row_lists(const char *row, const char *name, const char *per, const char *record) {
     char cells[64];
     size_t length = strlen(name);
@@ -71,7 +73,8 @@ static void format_lists_every_quantity(void **state) {
         expected++;
         for (const char *row = table; *row == '|'; row = strchr(row, '\n') + 1)
             found = found || row_lists(row, q[i].name, per_name[q[i].per], record_name[q[i].record]);
-        if (!found) fail_msg("FORMAT.md has no row for %s (%s, %s)", q[i].name, per_name[q[i].per], record_name[q[i].record]);
+        if (!found)
+            fail_msg("FORMAT.md has no row for %s (%s, %s)", q[i].name, per_name[q[i].per], record_name[q[i].record]);
     }
     for (const char *row = strchr(strchr(table, '\n') + 1, '\n') + 1; *row == '|'; row = strchr(row, '\n') + 1) {
         listed++;
@@ -89,7 +92,8 @@ static void words_have_every_quantity(void **state) {
     read_source("src/trace/trace_format.h", &text);
     for (int i = 0; i < count; i++) {
         char line[160] = "#define PS_TRACE_";
-        for (const char *p = q[i].name; *p != '\0'; p++) snprintf(line + strlen(line), 2, "%c", toupper((unsigned char)*p));
+        for (const char *p = q[i].name; *p != '\0'; p++)
+            snprintf(line + strlen(line), 2, "%c", toupper((unsigned char)*p));
         snprintf(line + strlen(line), sizeof line - strlen(line), " \"%s\"\n", q[i].name);
         if (strstr(text, line) == NULL) fail_msg("trace_format.h lacks: %s", line);
     }

@@ -101,8 +101,8 @@ static void test_covariance(void **state) {
     near(ps_rank_saturation(value, 3, 0.99), 2.0 / 3, 0);
 }
 
-/* SciPy 1.10, NumPy 1.24: i, j = numpy.indices((4, 6)); a = ((7*i + 3*j*j + 2*i*j) % 11 - 5).astype(float); the calls stand beside
- * the figures. */
+/* SciPy 1.10, NumPy 1.24: i, j = numpy.indices((4, 6)); a = ((7*i + 3*j*j + 2*i*j) % 11 - 5).astype(float); the calls
+ * stand beside the figures. */
 static void test_figures_of_scipy(void **state) {
     (void)state;
     double a[4 * 6], value[6], residual[4];
@@ -113,19 +113,21 @@ static void test_figures_of_scipy(void **state) {
     assert_int_equal(ps_rank_singular_values(a, 4, 6, value), PS_OK);
     for (int k = 0; k < 4; k++) near(value[k], singular[k], 1e-12);
     near(ps_rank_effective(value, 4), 3.8343225051258494, 1e-12); /* numpy.exp(scipy.stats.entropy(s / s.sum())) */
-    near(ps_rank_stable(value, 4), 2.2359483015703625, 1e-12);    /* (numpy.linalg.norm(a, 'fro') / numpy.linalg.norm(a, 2)) ** 2 */
+    near(ps_rank_stable(value, 4), 2.2359483015703625,
+         1e-12); /* (numpy.linalg.norm(a, 'fro') / numpy.linalg.norm(a, 2)) ** 2 */
     /* o = numpy.delete(a, r, 0); x = numpy.linalg.lstsq(o.T, a[r])[0]; norm(a[r] - o.T @ x) / norm(a[r]) */
     static const double left[] = {0.7896638118289256, 0.9170429335290053, 0.7941839324141691, 0.9530049985786612};
     assert_int_equal(ps_dependence_residuals(a, 4, 6, residual), PS_OK);
     for (int r = 0; r < 4; r++) near(residual[r], left[r], 1e-12);
     /* 1 - scipy.spatial.distance.cosine(a[p], a[q]) */
-    static const double cosine[] = {0.1257237114187424, 0.5029954548278568, -0.21997067253202984,
+    static const double cosine[] = {0.1257237114187424,   0.5029954548278568,  -0.21997067253202984,
                                     -0.23804761428476162, 0.06531972647421802, 0.011433239009500551};
     ps_overlap_list same, opposite;
     assert_int_equal(ps_overlap_find(a, 4, 6, 0.01, &same, &opposite), PS_OK);
     assert_int_equal(same.count, 4);
     assert_int_equal(opposite.count, 2);
-    for (int p = 0, s = 0, o = 0; p < 6; p++) near((cosine[p] > 0 ? same.pair[s++] : opposite.pair[o++]).cosine, cosine[p], 1e-12);
+    for (int p = 0, s = 0, o = 0; p < 6; p++)
+        near((cosine[p] > 0 ? same.pair[s++] : opposite.pair[o++]).cosine, cosine[p], 1e-12);
     ps_overlap_list_clear(&same);
     ps_overlap_list_clear(&opposite);
 }
@@ -140,12 +142,15 @@ static void test_figures_of_numpy_for_outputs(void **state) {
             mean[j] += a[i * 6 + j] / 4;
         }
     for (int i = 0; i < 4; i++)
-        for (int j = 0; j < 36; j++) covariance[j] += (a[i * 6 + j / 6] - mean[j / 6]) * (a[i * 6 + j % 6] - mean[j % 6]) / 4;
+        for (int j = 0; j < 36; j++)
+            covariance[j] += (a[i * 6 + j / 6] - mean[j / 6]) * (a[i * 6 + j % 6] - mean[j % 6]) / 4;
     assert_int_equal(ps_rank_covariance_values(covariance, 6, value), PS_OK);
     static const double roots[] = {5.268569559896173, 4.2386722623514235, 2.441993498129777}; /* numpy.sqrt(w) */
     for (int k = 0; k < 3; k++) near(value[k], roots[k], 1e-12);
-    near(ps_rank_effective(value, 6), 2.866834624834724, 2e-6); /* exp(entropy) of the roots' shares; the zero ones are rounding */
-    near(ps_rank_saturation(value, 6, 0.9), 3.0 / 6, 0);  /* (numpy.searchsorted(w.cumsum() / w.sum(), 0.9) + 1) / 6; shares 0.537, 0.885, 1 */
+    near(ps_rank_effective(value, 6), 2.866834624834724,
+         2e-6); /* exp(entropy) of the roots' shares; the zero ones are rounding */
+    near(ps_rank_saturation(value, 6, 0.9), 3.0 / 6,
+         0); /* (numpy.searchsorted(w.cumsum() / w.sum(), 0.9) + 1) / 6; shares 0.537, 0.885, 1 */
     near(ps_rank_saturation(value, 6, 0.85), 2.0 / 6, 0);
 }
 
@@ -167,7 +172,8 @@ static void test_overlapping_pairs_are_found(void **state) {
         assert_int_equal(same.count, 1);
         assert_true(same.pair[0].first == 2 && same.pair[0].second == 7 && same.pair[0].cosine > 0.999999);
         assert_int_equal(opposite.count, 1); /* one is active where the other is shut: no overlap */
-        assert_true(opposite.pair[0].first == 9 && opposite.pair[0].second == 20 && opposite.pair[0].cosine < -0.999999);
+        assert_true(opposite.pair[0].first == 9 && opposite.pair[0].second == 20 &&
+                    opposite.pair[0].cosine < -0.999999);
         ps_overlap_list_clear(&same);
         ps_overlap_list_clear(&opposite);
         assert_int_equal(ps_overlap_find(a, ROWS, COLUMNS, 0.999, &same, NULL), PS_OK);
@@ -204,8 +210,8 @@ static void test_dependent_rows_are_found(void **state) {
 static void test_residual_is_the_sine_of_the_angle(void **state) {
     (void)state;
     double a[3 * 8] = {0}, residual[3];
-    a[0] = 3, a[1] = 4e-3;             /* nearly along axis 0: sine 4e-3 / sqrt(9 + 16e-6) */
-    a[8] = 7;                          /* along axis 0 */
+    a[0] = 3, a[1] = 4e-3; /* nearly along axis 0: sine 4e-3 / sqrt(9 + 16e-6) */
+    a[8] = 7;              /* along axis 0 */
     a[16 + 2] = 1;
     assert_int_equal(ps_dependence_residuals(a, 3, 8, residual), PS_OK);
     near(residual[0], 4e-3 / sqrt(9 + 16e-6), 1e-12);
@@ -235,12 +241,18 @@ static void test_all_zero_and_not_finite(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_singular_values),             cmocka_unit_test(test_orthogonal_rows_have_full_rank),
-        cmocka_unit_test(test_planted_rank),                cmocka_unit_test(test_formulas_by_hand),
-        cmocka_unit_test(test_figures_of_scipy),            cmocka_unit_test(test_figures_of_numpy_for_outputs),
-        cmocka_unit_test(test_covariance),                  cmocka_unit_test(test_overlapping_pairs_are_found),
-        cmocka_unit_test(test_dependent_rows_are_found),    cmocka_unit_test(test_residual_is_the_sine_of_the_angle),
-        cmocka_unit_test(test_narrow_layers_are_left_alone), cmocka_unit_test(test_all_zero_and_not_finite),
+        cmocka_unit_test(test_singular_values),
+        cmocka_unit_test(test_orthogonal_rows_have_full_rank),
+        cmocka_unit_test(test_planted_rank),
+        cmocka_unit_test(test_formulas_by_hand),
+        cmocka_unit_test(test_figures_of_scipy),
+        cmocka_unit_test(test_figures_of_numpy_for_outputs),
+        cmocka_unit_test(test_covariance),
+        cmocka_unit_test(test_overlapping_pairs_are_found),
+        cmocka_unit_test(test_dependent_rows_are_found),
+        cmocka_unit_test(test_residual_is_the_sine_of_the_angle),
+        cmocka_unit_test(test_narrow_layers_are_left_alone),
+        cmocka_unit_test(test_all_zero_and_not_finite),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

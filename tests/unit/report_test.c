@@ -193,10 +193,11 @@ static char *query(const char *request, const char *result) {
     assert_int_equal(ps_file_make_directories(data), PS_OK);
     write_text("q/tables/arms.tsv", "arm\tindex\nbase\t0\nmute\t1\nps2\t2\n");
     write_text("q/tables/runs.tsv", "arm\tseed\nbase\t0\nbase\t1\nps2\t0\nps2\t1\n");
-    write_text("q/tables/t.tsv",
-               "arm\tseed\tstep\tlayer\tx\tkind\nbase\t0\t10\ta\t1\tu\nbase\t0\t20\tb\tNA\tv\nbase\t1\t10\ta\t3\tu\nbase\t1"
-               "\t30\tb\tInf\tv\n"
-               "ps2\t0\t10\ta\t5\tu\nps2\t0\t20\t<b>\t7\tv\nstray\t0\t10\ta\t9\tu\n");
+    write_text(
+        "q/tables/t.tsv",
+        "arm\tseed\tstep\tlayer\tx\tkind\nbase\t0\t10\ta\t1\tu\nbase\t0\t20\tb\tNA\tv\nbase\t1\t10\ta\t3\tu\nbase\t1"
+        "\t30\tb\tInf\tv\n"
+        "ps2\t0\t10\ta\t5\tu\nps2\t0\t20\t<b>\t7\tv\nstray\t0\t10\ta\t9\tu\n");
     write_text("q/s.gp", request);
     assert_int_equal(ps_plot_source_open(in_folder("q/tables"), in_folder("q/data"), &source), PS_OK);
     ps_status status = ps_plot_data_write(&source, "s", in_folder("q/s.gp"));
@@ -221,13 +222,15 @@ static void test_data(void **state) {
     (void)state;
     check_query("# a comment\n#data d from t split arm pick step,x,arm#\nplot 1\n", "d",
                 "# step\tx\tarm#\n10\t1\t1\n20\tNA\t1\n10\t3\t1\n30\tNA\t1\n\n\nNA\tNA\tNA\n\n\n10\t5\t3\n20\t7\t3\n");
-    check_query("#data d from t where arm=base split arm by step pick step,mean(x),min(x),max(x),count(x)", "d",
-                "# "
-                "step\tmean(x)\tmin(x)\tmax(x)\tcount(x)"
-                "\n10\t2\t1\t3\t2\n20\tNA\tNA\tNA\t0\n30\tNA\tNA\tNA\t0\n\n\nNA\tNA\tNA\tNA\tNA\n\n\nNA\tNA\tNA\tNA\tNA\n");
+    check_query(
+        "#data d from t where arm=base split arm by step pick step,mean(x),min(x),max(x),count(x)", "d",
+        "# "
+        "step\tmean(x)\tmin(x)\tmax(x)\tcount(x)"
+        "\n10\t2\t1\t3\t2\n20\tNA\tNA\tNA\t0\n30\tNA\tNA\tNA\t0\n\n\nNA\tNA\tNA\tNA\tNA\n\n\nNA\tNA\tNA\tNA\tNA\n");
     check_query("#data d from t where step=@last split arm,seed pick step,text(layer)", "d",
                 "# step\ttext(layer)\n20\tb\n\n\n30\tb\n\n\n20\t<b>\n\n\n10\ta\n");
-    check_query("#data d from t where arm=ps2 where kind=u,v pick step,x steps", "d", "# step\tx\n10\t5\n20\t5\n20\t7\n");
+    check_query("#data d from t where arm=ps2 where kind=u,v pick step,x steps", "d",
+                "# step\tx\n10\t5\n20\t5\n20\t7\n");
     check_query("#data d from t where arm=base split arm thin 2 pick x,text(kind)", "d",
                 "# x\ttext(kind)\n1\tu\n3\tu\n\n\nNA\tNA\n\n\nNA\tNA\n");
     check_query("#data d from t where nocolumn=1 split arm pick x", "d", "# x\nNA\n\n\nNA\n\n\nNA\n");
@@ -245,10 +248,11 @@ static void test_data(void **state) {
 static void test_data_grid(void **state) {
     (void)state;
     const char *request = "#data g grid t split arm x step y seed value x label layer rows 9 columns 9";
-    check_query(request, "g",
-                "# column\trow\tvalue\n0\t0\t1\n1\t0\tNaN\n2\t0\tNaN\n0\t1\t3\n1\t1\tNaN\n2\t1\tNaN\n\n\n"
-                "0\t0\tNaN\n1\t0\tNaN\n2\t0\tNaN\n0\t1\tNaN\n1\t1\tNaN\n2\t1\tNaN\n\n\n0\t0\t5\n1\t0\t7\n2\t0\tNaN\n0\t1\tNa"
-                "N\n1\t1\tNaN\n2\t1\tNaN\n");
+    check_query(
+        request, "g",
+        "# column\trow\tvalue\n0\t0\t1\n1\t0\tNaN\n2\t0\tNaN\n0\t1\t3\n1\t1\tNaN\n2\t1\tNaN\n\n\n"
+        "0\t0\tNaN\n1\t0\tNaN\n2\t0\tNaN\n0\t1\tNaN\n1\t1\tNaN\n2\t1\tNaN\n\n\n0\t0\t5\n1\t0\t7\n2\t0\tNaN\n0\t1\tNa"
+        "N\n1\t1\tNaN\n2\t1\tNaN\n");
     check_query(request, "g.x", "0\t10\n1\t20\n2\t30\n");
     check_query(request, "g.size", "# columns\trows\tlargest\n3\t2\t7\n");
     check_query("#data g grid t split arm x step y seed value nocolumn rows 1 columns 1", "g.size",
@@ -311,7 +315,8 @@ static void test_svg(void **state) {
     (void)state;
     bool allowed;
     char *out = inline_svg(
-        "<title>T</title><g id=\"g\"><title>hover</title><path stroke='rgb(  0, 114, 178)' fill = 'rgb(38,38,38)' d='M0,0'/>"
+        "<title>T</title><g id=\"g\"><title>hover</title><path stroke='rgb(  0, 114, 178)' fill = 'rgb(38,38,38)' "
+        "d='M0,0'/>"
         "<use xlink:href='#g' color='rgb(1,2,3)'/><text>rgb(38,38,38) &lt;b&gt;</text></g>",
         &allowed);
     assert_true(allowed);
@@ -349,7 +354,9 @@ static void test_svg_hostile(void **state) {
 
 /* ---- the whole report ---- */
 
-static void make_tables(const char *name, report_tables spec) { assert_true(report_tables_write(in_folder(name), &spec)); }
+static void make_tables(const char *name, report_tables spec) {
+    assert_true(report_tables_write(in_folder(name), &spec));
+}
 
 static char *write_report(const char *name, const char *formats, const char *file) {
     ps_report_options options = {.formats = formats, .quiet = true};
@@ -397,8 +404,9 @@ static void check_sections(const char *page) {
 
 /* How each prediction was tested, of those tested and of those not testable. */
 static void check_design(const char *page) {
-    static const char *const words[] = {"<b>Test:</b> sign-flip over seeds</p>", "<b>Predicted direction:</b> less than the margin 0</p>",
-                                        "<b>Numbers fixed beforehand:</b> windows_ahead = 2</p>", "<b>Needed quantities:</b> zeros</p>"};
+    static const char *const words[] = {
+        "<b>Test:</b> sign-flip over seeds</p>", "<b>Predicted direction:</b> less than the margin 0</p>",
+        "<b>Numbers fixed beforehand:</b> windows_ahead = 2</p>", "<b>Needed quantities:</b> zeros</p>"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (count(page, words[i]) != 8) fail_msg("the page has %d of 8 times: %s", count(page, words[i]), words[i]);
     assert_int_equal(count(page, "<b>Not recorded:</b> zeros</p>"), 2);
@@ -457,14 +465,15 @@ static void test_hostile(void **state) {
 /* More arms than there are colours and names made up for them. */
 static void test_many_arms(void **state) {
     (void)state;
-    make_tables("many", (report_tables){.arms = 9, .seeds = 2, .layers = 2, .channels = 3, .windows = 3, .hostile = true});
+    make_tables("many",
+                (report_tables){.arms = 9, .seeds = 2, .layers = 2, .channels = 3, .windows = 3, .hostile = true});
     char *page = write_report("many", "html", "report.html");
     check_closed(page);
     check_sections(page);
     assert_non_null(strstr(page, "&quot;quote&quot;|*md*\\&#39; 8"));
     free(page);
-    assert_false(report_tables_write(in_folder("toomany"),
-                                     &(report_tables){.arms = 65, .seeds = 1, .layers = 1, .channels = 1, .windows = 1}));
+    assert_false(report_tables_write(
+        in_folder("toomany"), &(report_tables){.arms = 65, .seeds = 1, .layers = 1, .channels = 1, .windows = 1}));
 }
 
 static void test_one_arm_one_seed(void **state) {
@@ -504,11 +513,12 @@ static void test_missing_columns(void **state) {
     if (!ps_plots_has_program("gnuplot")) skip();
     make_tables("columns", (report_tables){.arms = 3, .seeds = 2, .layers = 3, .channels = 3, .windows = 3});
     char command[512];
-    snprintf(command, sizeof command,
-             "cd '%s/columns/tables' && for table in compensation:10 ranks:15 spectrum_density:7 sensitivity:4; do cut -f "
-             "${table#*:} --complement ${table%%:*}.tsv > t && mv t ${table%%:*}.tsv; done && rm spectrum_nodes.tsv "
-             "spectrum_mass.tsv",
-             folder);
+    snprintf(
+        command, sizeof command,
+        "cd '%s/columns/tables' && for table in compensation:10 ranks:15 spectrum_density:7 sensitivity:4; do cut -f "
+        "${table#*:} --complement ${table%%:*}.tsv > t && mv t ${table%%:*}.tsv; done && rm spectrum_nodes.tsv "
+        "spectrum_mass.tsv",
+        folder);
     assert_int_equal(system(command), 0);
     char *page = write_report("columns", "html", "report.html");
     check_sections(page);
@@ -549,8 +559,8 @@ static void test_faults(void **state) {
     unsetenv("PS_SHARE");
 }
 
-/* A share folder with a broken script among sound ones, one of which (the fifth) the same gnuplot would draw after it: the
- * page says so, and so does report.json, and the others are drawn. */
+/* A share folder with a broken script among sound ones, one of which (the fifth) the same gnuplot would draw after it:
+ * the page says so, and so does report.json, and the others are drawn. */
 static void test_broken_plot(void **state) {
     (void)state;
     if (!ps_plots_has_program("gnuplot")) skip();
@@ -591,7 +601,8 @@ static void test_no_gnuplot(void **state) {
 
 static int run_tool(int argc, char **argv) {
     if (argc == 9 && strcmp(argv[1], "make") == 0) {
-        report_tables spec = {atoi(argv[3]), atoi(argv[4]), atoi(argv[5]), atoi(argv[6]), atoi(argv[7]), atoi(argv[8]) != 0};
+        report_tables spec = {atoi(argv[3]), atoi(argv[4]), atoi(argv[5]),
+                              atoi(argv[6]), atoi(argv[7]), atoi(argv[8]) != 0};
         return report_tables_write(argv[2], &spec) ? 0 : 2;
     }
     if (argc == 4 && strcmp(argv[1], "write") == 0) {

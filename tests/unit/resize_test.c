@@ -29,7 +29,8 @@ static void expect_row(int from, const float *x, int to, const float *expected) 
     float y[16];
     resize_floats((ps_shape){1, 1, 1, 1, from}, (ps_shape){1, 1, 1, 1, to}, x, y);
     for (int i = 0; i < to; i++) {
-        if (fabsf(y[i] - expected[i]) > 1e-5f) fail_msg("%d -> %d at %d: %g, expected %g", from, to, i, y[i], expected[i]);
+        if (fabsf(y[i] - expected[i]) > 1e-5f)
+            fail_msg("%d -> %d at %d: %g, expected %g", from, to, i, y[i], expected[i]);
     }
 }
 
@@ -163,7 +164,8 @@ static void data_sets_resize_pixels_and_labels_together(void **state) {
     const int32_t expected[8] = {5, 7, 13, 15, 21, 23, 29, 31};
     assert_memory_equal(label, expected, sizeof expected);
     double mean = 15.5, variance = 0;
-    for (int i = 0; i < 8; i++) variance += pow(expected[i] - 2.5 - mean, 2) / 8; /* each mean lies 2.5 before its label */
+    for (int i = 0; i < 8; i++)
+        variance += pow(expected[i] - 2.5 - mean, 2) / 8; /* each mean lies 2.5 before its label */
     for (int i = 0; i < 8; i++) assert_true(fabs(x[i] - (expected[i] - 2.5 - mean) / sqrt(variance)) < 1e-5);
     ps_dataset_close(dataset);
 }

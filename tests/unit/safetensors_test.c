@@ -117,12 +117,14 @@ static void the_layout_is_the_formats(void **state) {
 static void other_number_types_are_converted(void **state) {
     (void)state;
     /* F16: 1, -2, smallest subnormal, infinity, NaN, 65504; BF16: 1, -3; F64: 0.1, 1e300. */
-    static const unsigned char data[] = {0x00, 0x3c, 0x00, 0xc0, 0x01, 0x00, 0x00, 0x7c, 0x01, 0x7e, 0xff, 0x7b, 0x80, 0x3f, 0x40, 0xc0,
-                                         0x9a, 0x99, 0x99, 0x99, 0x99, 0x99, 0xb9, 0x3f, 0x9c, 0x75, 0x00, 0x88, 0x3c, 0xe4, 0x37, 0x7e};
-    static const char header[] = "{\"h\":{\"dtype\":\"F16\",\"shape\":[6],\"data_offsets\":[0,12]},"
-                                 "\"b\":{\"dtype\":\"BF16\",\"shape\":[2],\"data_offsets\":[12,16]},"
-                                 "\"d\":{\"dtype\":\"F64\",\"shape\":[2],\"data_offsets\":[16,32]},"
-                                 "\"i\":{\"dtype\":\"I32\",\"shape\":[1],\"data_offsets\":[32,36]}}";
+    static const unsigned char data[] = {0x00, 0x3c, 0x00, 0xc0, 0x01, 0x00, 0x00, 0x7c, 0x01, 0x7e, 0xff,
+                                         0x7b, 0x80, 0x3f, 0x40, 0xc0, 0x9a, 0x99, 0x99, 0x99, 0x99, 0x99,
+                                         0xb9, 0x3f, 0x9c, 0x75, 0x00, 0x88, 0x3c, 0xe4, 0x37, 0x7e};
+    static const char header[] =
+        "{\"h\":{\"dtype\":\"F16\",\"shape\":[6],\"data_offsets\":[0,12]},"
+        "\"b\":{\"dtype\":\"BF16\",\"shape\":[2],\"data_offsets\":[12,16]},"
+        "\"d\":{\"dtype\":\"F64\",\"shape\":[2],\"data_offsets\":[16,32]},"
+        "\"i\":{\"dtype\":\"I32\",\"shape\":[1],\"data_offsets\":[32,36]}}";
     unsigned char all[36] = {0};
     memcpy(all, data, sizeof data);
     write_file(header, sizeof header - 1, all, sizeof all);
@@ -146,10 +148,14 @@ static void headers_that_lie_are_refused(void **state) {
     (void)state;
     assert_int_equal(status_of("{}", 0), PS_OK);
     assert_int_equal(status_of("{" ENTRY("a", "F32", "[2]", "0", "8") "}", 8), PS_OK);
-    assert_int_equal(status_of("{" ENTRY("a", "F32", "[2]", "0", "8") "," ENTRY("b", "F32", "[1]", "8", "12") "}", 12), PS_OK);
-    assert_sentence(status_of("{" ENTRY("a", "F32", "[2]", "0", "8") "," ENTRY("b", "F32", "[1]", "4", "8") "}", 12), "overlap", NULL);
-    assert_sentence(status_of("{" ENTRY("a", "F32", "[2]", "0", "8") "," ENTRY("b", "F32", "[2]", "0", "8") "}", 12), "overlap", NULL);
-    assert_sentence(status_of("{" ENTRY("a", "F32", "[2]", "0", "8") "," ENTRY("a", "F32", "[1]", "8", "12") "}", 12), "named \"a\"", NULL);
+    assert_int_equal(status_of("{" ENTRY("a", "F32", "[2]", "0", "8") "," ENTRY("b", "F32", "[1]", "8", "12") "}", 12),
+                     PS_OK);
+    assert_sentence(status_of("{" ENTRY("a", "F32", "[2]", "0", "8") "," ENTRY("b", "F32", "[1]", "4", "8") "}", 12),
+                    "overlap", NULL);
+    assert_sentence(status_of("{" ENTRY("a", "F32", "[2]", "0", "8") "," ENTRY("b", "F32", "[2]", "0", "8") "}", 12),
+                    "overlap", NULL);
+    assert_sentence(status_of("{" ENTRY("a", "F32", "[2]", "0", "8") "," ENTRY("a", "F32", "[1]", "8", "12") "}", 12),
+                    "named \"a\"", NULL);
     assert_sentence(status_of("{" ENTRY("a", "F32", "[2]", "0", "8") "}", 7), "\"a\"", "cut short", NULL);
     assert_sentence(status_of("{" ENTRY("a", "F32", "[3]", "0", "8") "}", 8), "8 bytes", "12", NULL);
     assert_sentence(status_of("{" ENTRY("a", "F32", "[2]", "8", "0") "}", 8), "data_offsets", NULL);
@@ -157,9 +163,11 @@ static void headers_that_lie_are_refused(void **state) {
     assert_sentence(status_of("{" ENTRY("a", "F32", "[2]", "0.5", "8.5") "}", 16), "data_offsets", NULL);
     assert_sentence(status_of("{" ENTRY("a", "F32", "[2]", "0", "1e300") "}", 16), "data_offsets", NULL);
     assert_sentence(status_of("{" ENTRY("a", "F32", "[2]", "0", "8, 9") "}", 16), "data_offsets", NULL);
-    assert_sentence(status_of("{" ENTRY("a", "F32", "[4294967296, 4294967296, 2]", "0", "8") "}", 8), "\"a\"", "elements", NULL);
+    assert_sentence(status_of("{" ENTRY("a", "F32", "[4294967296, 4294967296, 2]", "0", "8") "}", 8), "\"a\"",
+                    "elements", NULL);
     assert_sentence(status_of("{" ENTRY("a", "F32", "[-2]", "0", "8") "}", 8), "\"a\"", "whole", NULL);
-    assert_sentence(status_of("{" ENTRY("a", "F32", "[1,1,1,1,1,1,1,1,2]", "0", "8") "}", 8), "\"a\"", "dimensions", NULL);
+    assert_sentence(status_of("{" ENTRY("a", "F32", "[1,1,1,1,1,1,1,1,2]", "0", "8") "}", 8), "\"a\"", "dimensions",
+                    NULL);
     assert_sentence(status_of("{" ENTRY("a", "F32", "2", "0", "8") "}", 8), "\"a\"", "shape", NULL);
     assert_sentence(status_of("{" ENTRY("a", "F33", "[2]", "0", "8") "}", 8), "\"a\"", "F33", NULL);
     assert_sentence(status_of("{\"a\":{\"shape\":[2],\"data_offsets\":[0,8]}}", 8), "\"a\"", "number type", NULL);
@@ -225,9 +233,12 @@ static void many_tensors_are_found(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(what_is_written_is_read),         cmocka_unit_test(the_layout_is_the_formats),
-                                       cmocka_unit_test(other_number_types_are_converted), cmocka_unit_test(headers_that_lie_are_refused),
-                                       cmocka_unit_test(lengths_that_lie_are_refused),     cmocka_unit_test(a_zero_byte_in_the_header_is_refused),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(what_is_written_is_read),
+                                       cmocka_unit_test(the_layout_is_the_formats),
+                                       cmocka_unit_test(other_number_types_are_converted),
+                                       cmocka_unit_test(headers_that_lie_are_refused),
+                                       cmocka_unit_test(lengths_that_lie_are_refused),
+                                       cmocka_unit_test(a_zero_byte_in_the_header_is_refused),
                                        cmocka_unit_test(many_tensors_are_found)};
     return cmocka_run_group_tests_name("safetensors", tests, make_folder, remove_folder);
 }

@@ -1,4 +1,5 @@
-/* The Hessian of a network with planted dead nodes beside that of the same network without: where its null space grows, and by how much. */
+/* The Hessian of a network with planted dead nodes beside that of the same network without: where its null space grows,
+ * and by how much. */
 #include <lapacke.h>
 #include <math.h>
 #include <setjmp.h>
@@ -60,7 +61,9 @@ static void close_fixture(fixture *f) {
 
 static void apply(void *self, const float *x, float *y) { ps_hessian_product(self, x, y, NULL, NULL); }
 
-static size_t offset_of(const fixture *f, const char *name) { return ps_hessian_offset(f->hessian, ps_net_find_param(f->net, name)); }
+static size_t offset_of(const fixture *f, const char *name) {
+    return ps_hessian_offset(f->hessian, ps_net_find_param(f->net, name));
+}
 
 /* Marks what belongs to the planted nodes: their incoming weights and biases, and the weights of c2 that read them. */
 static int mark(const fixture *f, bool incoming[MOST], bool outgoing[MOST]) {
@@ -126,7 +129,8 @@ static double counted_mass(const fixture *f, double epsilon) {
 static double estimated_mass(const fixture *f, double epsilon) {
     ps_lanczos probe[PROBES];
     ps_operator operator= { f->hessian, ps_hessian_dimension(f->hessian), apply };
-    for (int p = 0; p < PROBES; p++) assert_int_equal(ps_lanczos_run(&operator, (int)operator.dimension, 1, p, NULL, &probe[p]), PS_OK);
+    for (int p = 0; p < PROBES; p++)
+        assert_int_equal(ps_lanczos_run(&operator,(int) operator.dimension, 1, p, NULL, &probe[p]), PS_OK);
     double mass = ps_spectrum_mass_near_zero(probe, PROBES, epsilon, NULL);
     for (int p = 0; p < PROBES; p++) ps_lanczos_clear(&probe[p]);
     return mass;
@@ -137,13 +141,17 @@ static void test_mass_near_zero_grows_by_the_planted_share(void **state) {
     const double epsilon = 1e-4;
     fixture plain = open_fixture(false), planted = open_fixture(true);
     bool incoming[MOST], outgoing[MOST];
-    double share = (double)mark(&plain, incoming, outgoing) / (double)ps_hessian_dimension(plain.hessian), before = counted_mass(&plain, epsilon);
+    double share = (double)mark(&plain, incoming, outgoing) / (double)ps_hessian_dimension(plain.hessian),
+           before = counted_mass(&plain, epsilon);
     double counted = counted_mass(&planted, epsilon) - before;
     double estimated = estimated_mass(&planted, epsilon) - estimated_mass(&plain, epsilon);
-    /* mass = share + (1 - share) before, when the other parameters keep the share of directions without curvature that all had before. */
+    /* mass = share + (1 - share) before, when the other parameters keep the share of directions without curvature that
+     * all had before. */
     double expected = share * (1 - before);
-    if (fabs(counted - expected) > 0.1 * share) fail_msg("%g of the eigenvalues became zero, expected %g", counted, expected);
-    if (fabs(estimated - counted) > 0.05) fail_msg("the estimated excess is %g, the counted one %g", estimated, counted);
+    if (fabs(counted - expected) > 0.1 * share)
+        fail_msg("%g of the eigenvalues became zero, expected %g", counted, expected);
+    if (fabs(estimated - counted) > 0.05)
+        fail_msg("the estimated excess is %g, the counted one %g", estimated, counted);
     close_fixture(&plain);
     close_fixture(&planted);
 }

@@ -53,8 +53,9 @@ static void wilcoxon_agrees_with_scipy(void **state) {
     assert_int_equal(ps_stats_wilcoxon(with_zeros, 5).n, 3);
 }
 
-/* d and r = scipy.stats.rankdata(abs(d)) * numpy.sign(d); scipy.stats.permutation_test((r,), numpy.sum, permutation_type='samples',
- * n_resamples=numpy.inf, alternative=...), and the same of (d,). SciPy's own wilcoxon is not exact with ties. */
+/* d and r = scipy.stats.rankdata(abs(d)) * numpy.sign(d); scipy.stats.permutation_test((r,), numpy.sum,
+ * permutation_type='samples', n_resamples=numpy.inf, alternative=...), and the same of (d,). SciPy's own wilcoxon is
+ * not exact with ties. */
 static void ties_agree_with_scipys_permutations(void **state) {
     static const double d[] = {1, 1, -1, 2, 2, -3, 4, 4, 4, -5, 6};
     (void)state;
@@ -135,7 +136,8 @@ static void quantiles_agree_with_numpy(void **state) {
     }
     assert_true(ps_is_absent(ps_stats_median(NULL, 0)));
     double worst[] = {1, -INFINITY}, best[] = {INFINITY, 1}, both[] = {-INFINITY, INFINITY};
-    assert_true(ps_stats_median(worst, 2) == -INFINITY && ps_stats_median(best, 2) == INFINITY && isnan(ps_stats_median(both, 2)));
+    assert_true(ps_stats_median(worst, 2) == -INFINITY && ps_stats_median(best, 2) == INFINITY &&
+                isnan(ps_stats_median(both, 2)));
 }
 
 /* Selection against sorting, with many ties and infinities. */
@@ -244,8 +246,8 @@ static void logrank_agrees_with_r(void **state) {
     near(sum.observed, 9, 0);
     near(sum.expected, 19.25050095, 1e-8);
     near(sum.variance, 6.256960574, 1e-8);
-    /* Peto's log hazard ratio from these, (9 - 19.25050095) / 6.256960574; the maximum of Cox's partial likelihood is near it
-     * (Breslow's form, by scipy.optimize.minimize_scalar: -1.5092). */
+    /* Peto's log hazard ratio from these, (9 - 19.25050095) / 6.256960574; the maximum of Cox's partial likelihood is
+     * near it (Breslow's form, by scipy.optimize.minimize_scalar: -1.5092). */
     near((sum.observed - sum.expected) / sum.variance, -1.638255640061829, 1e-8);
     for (int i = 0; i < 42; i++)
         spells[i] = (ps_stats_spell){0, i < 21 ? mp_time[i] : placebo_time[i - 21], i % 3, i < 9 || i >= 21, i < 21};
@@ -261,7 +263,8 @@ static void logrank_agrees_with_r(void **state) {
 static double exact_size(int n) { return floor(0.05 * ldexp(1, n)) / ldexp(1, n); }
 
 /* Simulated false alarms lie within 4 standard deviations of the exact size of the discrete test. */
-/* numpy.linalg.lstsq(X, y)[0][0] with one row a member, X = [treated, group == 0..2, stratum == 0..3], y = 1 for the positive. */
+/* numpy.linalg.lstsq(X, y)[0][0] with one row a member, X = [treated, group == 0..2, stratum == 0..3], y = 1 for the
+ * positive. */
 static void two_way_agrees_with_numpy(void **state) {
     static const ps_stats_cell cells[4][3] = {{{0, 10, 3, true}, {1, 8, 2, false}, {2, 12, 1, false}},
                                               {{0, 9, 1, false}, {1, 7, 4, true}, {2, 11, 5, true}},
@@ -277,7 +280,8 @@ static void two_way_agrees_with_numpy(void **state) {
     for (int s = 0; s < 4; s++) {
         double left[3];
         ps_stats_two_way_residuals(&sums, cells[s], 3, left);
-        for (int g = 0; g < 3; g++) above += left[g] * cells[s][g].positive, below += left[g] * left[g] * cells[s][g].members;
+        for (int g = 0; g < 3; g++)
+            above += left[g] * cells[s][g].positive, below += left[g] * left[g] * cells[s][g].members;
     }
     near(above / below, 0.22889920926738858, 1e-12);
     ps_stats_two_way_clear(&sums);
@@ -294,12 +298,14 @@ static void two_way_agrees_with_numpy(void **state) {
 
 enum { LEAD_GROUPS = 3, LEAD_TIMES = 8 };
 
-/* With D the columns of times, groups and groups x at over the cells that are there: r = v - D @ numpy.linalg.lstsq(D, v)[0] of x and of
- * y, a and b = scipy.stats.rankdata of r's rows less their means, and (sum(a[:-1] * b[1:]) - sum(a[1:] * b[:-1])) / sqrt(sum(a * a) *
- * sum(b * b)). */
+/* With D the columns of times, groups and groups x at over the cells that are there: r = v - D @ numpy.linalg.lstsq(D,
+ * v)[0] of x and of y, a and b = scipy.stats.rankdata of r's rows less their means, and (sum(a[:-1] * b[1:]) -
+ * sum(a[1:] * b[:-1])) / sqrt(sum(a * a) * sum(b * b)). */
 static void lead_agrees_with_numpy(void **state) {
-    static const double at[LEAD_TIMES] = {0, 10, 20, 30, 45, 50, 60, 70}, expected[] = {0.08333333333333333, 0.6428571428571429, 0.5357142857142857};
-    double x[] = {.3, .1, -.2, .5, .4, -.1, .2, .6, 1.1, .2, .9, -.4, .3, .8, NAN, .1, -.6, .4, .2, .7, .1, -.3, .9, .5};
+    static const double at[LEAD_TIMES] = {0, 10, 20, 30, 45, 50, 60, 70},
+                        expected[] = {0.08333333333333333, 0.6428571428571429, 0.5357142857142857};
+    double x[] = {.3, .1, -.2, .5, .4,  -.1, .2, .6, 1.1, .2,  .9, -.4,
+                  .3, .8, NAN, .1, -.6, .4,  .2, .7, .1,  -.3, .9, .5};
     double y[] = {.05, .1, 0, .2, .15, .05, 0, .1, .1, .05, .2, .1, 0, .15, .3, .05, 0, NAN, .05, 0, .2, .1, .05, .15};
     double lead[LEAD_GROUPS];
     (void)state;
@@ -307,8 +313,8 @@ static void lead_agrees_with_numpy(void **state) {
     for (int g = 0; g < LEAD_GROUPS; g++) near(lead[g], expected[g], 1e-12);
 }
 
-/* What trends leave: nothing where all groups share them, where they are lines, or where x and y have one shape in each group; and
- * a y that repeats x one time later has a lead, one that goes before it the opposite. */
+/* What trends leave: nothing where all groups share them, where they are lines, or where x and y have one shape in each
+ * group; and a y that repeats x one time later has a lead, one that goes before it the opposite. */
 static void lead_knows_trends_from_order(void **state) {
     enum { GROUPS = 4, TIMES = 20, CELLS = GROUPS * TIMES };
     ps_rng_key key = ps_rng_key_of(8, "lead");

@@ -136,14 +136,28 @@ static void arrays_agree_with_cjson(void **state) {
     }
 }
 
-/* Arrays are scanned eight digits at a time where there is room behind a number: it must take and refuse what the plain scanner does,
- * and give the same bits. Numbers are put together from parts of every length. */
+/* Arrays are scanned eight digits at a time where there is room behind a number: it must take and refuse what the plain
+ * scanner does, and give the same bits. Numbers are put together from parts of every length. */
 static void arrays_agree_with_single_numbers(void **state) {
-    static const char *const whole[] = {"", "0", "00", "01", "7", "42", "123456", "1234567", "12345678", "123456789012345678901"};
-    static const char *const part[] = {"",           ".",           ".5",           ".05",           ".1234567",        ".12345678",
-                                       ".123456789", ".0000000001", ".12345678901", ".123456789012345", ".1234567890123456",
-                                       ".00000000000000000001", ".1x", ".12345678:", ".123/"};
-    static const char *const power[] = {"", "e5", "E-7", "e+22", "e-22", "e-23", "e23", "e", "e-", "e005", "e-0007", "e400", "e5.5", "x"};
+    static const char *const whole[] = {"",   "0",      "00",      "01",       "7",
+                                        "42", "123456", "1234567", "12345678", "123456789012345678901"};
+    static const char *const part[] = {"",
+                                       ".",
+                                       ".5",
+                                       ".05",
+                                       ".1234567",
+                                       ".12345678",
+                                       ".123456789",
+                                       ".0000000001",
+                                       ".12345678901",
+                                       ".123456789012345",
+                                       ".1234567890123456",
+                                       ".00000000000000000001",
+                                       ".1x",
+                                       ".12345678:",
+                                       ".123/"};
+    static const char *const power[] = {"",  "e5", "E-7",  "e+22",   "e-22", "e-23", "e23",
+                                        "e", "e-", "e005", "e-0007", "e400", "e5.5", "x"};
     static const char room[] = ",0.123456789,0.123456789,0.123456789]";
     int taken = 0, refused = 0;
     (void)state;
@@ -166,10 +180,11 @@ static void arrays_agree_with_single_numbers(void **state) {
     assert_true(taken > 1000 && refused > 1000);
 }
 
-/* Cut anywhere or with a stray character anywhere, also at the edges of the blocks that are looked at in one go; the text lies at the
- * end of its memory, so that the sanitizers see a look beyond it. */
+/* Cut anywhere or with a stray character anywhere, also at the edges of the blocks that are looked at in one go; the
+ * text lies at the end of its memory, so that the sanitizers see a look beyond it. */
 static void long_arrays_are_checked_to_their_end(void **state) {
-    static const char good[] = "[0.123456789,-1.5e-07,0.25,3,1024,0.987654321,null,7.25,-0.0009765625,12,13.75,0.123456789,5]";
+    static const char good[] =
+        "[0.123456789,-1.5e-07,0.25,3,1024,0.987654321,null,7.25,-0.0009765625,12,13.75,0.123456789,5]";
     double values[32];
     size_t found, length = sizeof good - 1;
     (void)state;
@@ -259,7 +274,8 @@ static void wrong_traces_are_refused_by_name_and_line(void **state) {
     refuses("{\"type\":\"step\",\"step\":0}\n", ":1: is no trace header");
     refuses("{\"format\":\"poolscope-trace\",\"version\":2,\"layers\":[]}\n", "version 2");
     refuses("{\"format\":\"poolscope-trace\",\"version\":1}\n", "\"layers\"");
-    refuses("{\"format\":\"poolscope-trace\",\"version\":1,\"layers\":[{\"name\":\"a\",\"channels\":0}]}\n", "\"channels\"");
+    refuses("{\"format\":\"poolscope-trace\",\"version\":1,\"layers\":[{\"name\":\"a\",\"channels\":0}]}\n",
+            "\"channels\"");
     refuses(
         "{\"format\":\"poolscope-trace\",\"version\":1,\"layers\":[{\"name\":\"a\",\"channels\":1},{\"name\":\"a\","
         "\"channels\":1}]}\n",
@@ -274,14 +290,16 @@ static void wrong_traces_are_refused_by_name_and_line(void **state) {
             "3 values for 2 channels");
     refuses(HEADER "{\"type\":\"probe\",\"step\":0,\"layer\":\"a\",\"values\":{\"nonzero\":\"x\"}}\n",
             "must be an array of numbers");
-    refuses(HEADER
-            "{\"type\":\"probe\",\"step\":5,\"layer\":\"a\",\"values\":{}}\n{\"type\":\"probe\",\"step\":4,\"layer\":\"a\","
-            "\"values\":{}}\n",
-            "must stand in order");
-    refuses(HEADER
-            "{\"type\":\"probe\",\"step\":5,\"layer\":\"a\",\"values\":{}}\n{\"type\":\"probe\",\"step\":5,\"layer\":\"a\","
-            "\"values\":{}}\n",
-            "stands twice");
+    refuses(
+        HEADER
+        "{\"type\":\"probe\",\"step\":5,\"layer\":\"a\",\"values\":{}}\n{\"type\":\"probe\",\"step\":4,\"layer\":\"a\","
+        "\"values\":{}}\n",
+        "must stand in order");
+    refuses(
+        HEADER
+        "{\"type\":\"probe\",\"step\":5,\"layer\":\"a\",\"values\":{}}\n{\"type\":\"probe\",\"step\":5,\"layer\":\"a\","
+        "\"values\":{}}\n",
+        "stands twice");
     refuses(HEADER "{\"type\":\"window\",\"window\":1,\"first\":5,\"last\":4,\"layer\":\"a\",\"values\":{}}\n",
             "last not before first");
     refuses(HEADER
@@ -316,9 +334,11 @@ static void foreign_traces_are_read(void **state) {
 static void states_follow_the_definitions(void **state) {
     (void)state;
     put(HEADER
-        "{\"type\":\"probe\",\"step\":0,\"layer\":\"a\",\"images\":500,\"elements\":2000,\"values\":{\"nonzero\":[20,21],"
+        "{\"type\":\"probe\",\"step\":0,\"layer\":\"a\",\"images\":500,\"elements\":2000,\"values\":{\"nonzero\":[20,"
+        "21],"
         "\"nonzero_eval\":[0,1],\"mean_abs\":[0.05,1.95]}}\n"
-        "{\"type\":\"probe\",\"step\":0,\"layer\":\"b\",\"images\":1,\"elements\":4,\"values\":{\"nonzero\":[0,\"NaN\",4],"
+        "{\"type\":\"probe\",\"step\":0,\"layer\":\"b\",\"images\":1,\"elements\":4,\"values\":{\"nonzero\":[0,\"NaN\","
+        "4],"
         "\"mean_abs\":[0,0,0]}}\n");
     ps_run *run = open_run();
     assert_true(ps_state_near(ps_run_state(run, 0, 0))); /* 1 - 20 / 2000 = 0.99 */

@@ -57,10 +57,34 @@ static uint64_t scramble(uint64_t x) { /* splitmix64 */
 
 static void numbers_are_those_of_printf(void **state) {
     (void)state;
-    static const double cases[] = {0,       1,          -1,        0.1,           -0.0,         9.9999999949e8, 999999999,
-                                   1e9,     1e10,       1e-4,      1e-5,          9.99999999e-5, 9.999999995e-5, 123456.789,
-                                   0.5,     1e22,       1e23,      1e-22,         1e-300,       1e300,          5e-324,
-                                   2.5,     0.99999999999, 1e8 + 0.5, 12345678.25, 123456789.5, 99999999.95,    3.0000000005};
+    static const double cases[] = {0,
+                                   1,
+                                   -1,
+                                   0.1,
+                                   -0.0,
+                                   9.9999999949e8,
+                                   999999999,
+                                   1e9,
+                                   1e10,
+                                   1e-4,
+                                   1e-5,
+                                   9.99999999e-5,
+                                   9.999999995e-5,
+                                   123456.789,
+                                   0.5,
+                                   1e22,
+                                   1e23,
+                                   1e-22,
+                                   1e-300,
+                                   1e300,
+                                   5e-324,
+                                   2.5,
+                                   0.99999999999,
+                                   1e8 + 0.5,
+                                   12345678.25,
+                                   123456789.5,
+                                   99999999.95,
+                                   3.0000000005};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) assert_formats(cases[i]);
     for (uint64_t i = 0; i < 200000; i++) {
         union {
@@ -120,12 +144,14 @@ static void record_has_all_kinds_of_values(void **state) {
     assert_int_equal(ps_trace_end_record(writer), PS_OK);
     assert_int_equal(ps_trace_close(writer), PS_OK);
     char *text = content();
-    assert_string_equal(text,
-                        "{\"type\":\"event\",\"text\":\"a\\\"b\\\\c\\u000a\\u0009d\\u0001\\u007f\xc3\xa4\\\",\\\"type\\\":\\\"end\\\"}\","
-                        "\"ke\\\"y\":null,\"whole\":-9007199254740993,\"yes\":true,\"value\":0.333333333,"
-                        "\"double\":0.33333333333333331,\"nan\":\"NaN\",\"config\":{  \"a\": [1,  2]},\"object\":{\"empty\":[],"
-                        "\"floats\":[1.5,\"NaN\",\"Infinity\",\"-Infinity\",0.100000001],\"doubles\":[1e-50,0.333333333,1e+300],"
-                        "\"wholes\":[-3,0,2000000000],\"nulls\":[null,null],\"none\":[]},\"last\":1}\n");
+    assert_string_equal(
+        text,
+        "{\"type\":\"event\",\"text\":\"a\\\"b\\\\c\\u000a\\u0009d\\u0001\\u007f\xc3\xa4\\\",\\\"type\\\":\\\"end\\\"}"
+        "\","
+        "\"ke\\\"y\":null,\"whole\":-9007199254740993,\"yes\":true,\"value\":0.333333333,"
+        "\"double\":0.33333333333333331,\"nan\":\"NaN\",\"config\":{  \"a\": [1,  2]},\"object\":{\"empty\":[],"
+        "\"floats\":[1.5,\"NaN\",\"Infinity\",\"-Infinity\",0.100000001],\"doubles\":[1e-50,0.333333333,1e+300],"
+        "\"wholes\":[-3,0,2000000000],\"nulls\":[null,null],\"none\":[]},\"last\":1}\n");
     cJSON *record = cJSON_Parse(text);
     assert_non_null(record);
     assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(record, "text")),
@@ -143,8 +169,9 @@ static void names_that_are_not_utf8_are_mended(void **state) {
     assert_int_equal(ps_trace_end_record(writer), PS_OK);
     assert_int_equal(ps_trace_close(writer), PS_OK);
     char *text = content();
-    assert_string_equal(text, "{\"type\":\"event\",\"a\":\"x\\ufffd\\ufffd(\xe2\x82\xac\\ufffd\\ufffd\xf0\x9f\x98\x80"
-                              "\\ufffd\\ufffd\\ufffd\\ufffd\\ufffd\"}\n");
+    assert_string_equal(text,
+                        "{\"type\":\"event\",\"a\":\"x\\ufffd\\ufffd(\xe2\x82\xac\\ufffd\\ufffd\xf0\x9f\x98\x80"
+                        "\\ufffd\\ufffd\\ufffd\\ufffd\\ufffd\"}\n");
     free(text);
 }
 
@@ -190,7 +217,8 @@ static void write_at(ps_trace_writer *writer, const char *type, int step) {
     assert_int_equal(ps_trace_end_record(writer), PS_OK);
 }
 
-/* Two windows of three steps each, as a run writes them; *state_end[k]: the length when the state at step 3 k was complete. */
+/* Two windows of three steps each, as a run writes them; *state_end[k]: the length when the state at step 3 k was
+ * complete. */
 static void write_run(ps_trace_writer *writer, int first_window, int windows, uint64_t *state_end) {
     for (int k = first_window; k < windows; k++) {
         for (int t = 3 * k; t < 3 * k + 3; t++) write_step(writer, t);

@@ -43,7 +43,8 @@ static int node(const char *name) { return ps_graph_find(graph, name); }
 
 static void a_gate_behind_norm_and_pool_skip_is_private(void **state) {
     (void)state;
-    open_units(CONV("a") "," SKIP("a.pool_skip") "," NODE("n", "batch_norm") "," NODE("r", "relu") "," CONV("b") "," NODE("s", "relu") "," HEAD);
+    open_units(CONV("a") "," SKIP("a.pool_skip") "," NODE("n", "batch_norm") "," NODE(
+        "r", "relu") "," CONV("b") "," NODE("s", "relu") "," HEAD);
     assert_int_equal(units.count, 2);
     const ps_unit *u = unit("a");
     assert_false(u->shared);
@@ -99,7 +100,8 @@ static void a_source_read_elsewhere_makes_the_gate_shared(void **state) {
 
 static void two_gates_on_one_convolution_are_shared(void **state) {
     (void)state;
-    open_units(CONV("a") "," NODE("r", "relu") "," FROM("l", "leaky_relu", "\"a\"") "," FROM("c", "concat", "\"r\", \"l\"") "," HEAD);
+    open_units(CONV("a") "," NODE("r", "relu") "," FROM("l", "leaky_relu", "\"a\"") "," FROM("c", "concat",
+                                                                                             "\"r\", \"l\"") "," HEAD);
     assert_int_equal(units.count, 2);
     assert_true(unit("r")->shared && unit("l")->shared);
     assert_true(unit("r")->slope == 0 && unit("l")->slope > 0);
@@ -146,8 +148,8 @@ static void feeds_name_the_units_that_are_read(void **state) {
 
 static void unpooling_hands_its_values_on(void **state) {
     (void)state;
-    open_units(CONV("a") "," NODE("r", "relu") "," NODE("m", "max_pool") "," CONV("b") "," NODE("s", "relu") ","
-               FROM("u", "max_unpool", "\"s\", \"m\"") "," CONV("c") "," HEAD);
+    open_units(CONV("a") "," NODE("r", "relu") "," NODE("m", "max_pool") "," CONV("b") "," NODE("s", "relu") "," FROM(
+        "u", "max_unpool", "\"s\", \"m\"") "," CONV("c") "," HEAD);
     assert_int_equal(unit("b")->readers, 1);
     assert_int_equal(unit("b")->reader[0].node, node("c"));
     assert_int_equal(unit("a")->readers, 1); /* where its maxima were is no value of it */
@@ -164,9 +166,10 @@ static void what_leaves_the_network_has_an_identity_path(void **state) {
 
 static void norm_after_a_gate_is_no_reader_with_weights_of_nodes(void **state) {
     (void)state;
-    /* Pre-activation order: the gate after the norm of an add is shared; what the first gate feeds past the norm is no unit. */
-    open_units(CONV("a") "," NODE("r", "relu") "," NODE("n", "batch_norm") "," CONV("b") "," FROM("sum", "add", "\"b\", \"n\"") ","
-               NODE("n2", "batch_norm") "," NODE("s", "relu") "," HEAD);
+    /* Pre-activation order: the gate after the norm of an add is shared; what the first gate feeds past the norm is no
+     * unit. */
+    open_units(CONV("a") "," NODE("r", "relu") "," NODE("n", "batch_norm") "," CONV("b") "," FROM(
+        "sum", "add", "\"b\", \"n\"") "," NODE("n2", "batch_norm") "," NODE("s", "relu") "," HEAD);
     assert_true(unit("a")->identity_path);
     assert_int_equal(unit("a")->readers, 0);
     const ps_unit *s = unit("s");
@@ -195,7 +198,8 @@ static void assert_same_units(const ps_graph *ga, const ps_units *a, const ps_gr
         assert_string_equal(node_name(ga, x->norm_node), node_name(gb, y->norm_node));
         assert_string_equal(node_name(ga, x->pool_skip_node), node_name(gb, y->pool_skip_node));
         assert_string_equal(node_name(ga, x->entry_node), node_name(gb, y->entry_node));
-        assert_true(x->shared == y->shared && x->bias == y->bias && x->identity_path == y->identity_path && x->slope == y->slope);
+        assert_true(x->shared == y->shared && x->bias == y->bias && x->identity_path == y->identity_path &&
+                    x->slope == y->slope);
         assert_int_equal(x->channels, y->channels);
         assert_int_equal(x->elements, y->elements);
         assert_int_equal(x->depth, y->depth);
@@ -243,7 +247,8 @@ static void residual_networks_have_private_and_shared_gates(void **state) {
     graph = model_graph("resnet18", &options);
     assert_int_equal(ps_units_create(graph, &units), PS_OK);
     assert_int_equal(units.count, 1 + 8 * 2);
-    const ps_unit *stem = unit("conv1.0"), *inner = unit("conv3_x.0.residual_function.0"), *outer = unit("conv3_x.0.relu");
+    const ps_unit *stem = unit("conv1.0"), *inner = unit("conv3_x.0.residual_function.0"),
+                  *outer = unit("conv3_x.0.relu");
     assert_true(stem->identity_path); /* the first block's shortcut is the identity */
     assert_int_equal(stem->pool_skip_node, -1);
     assert_false(inner->identity_path);

@@ -1,4 +1,5 @@
-/* Optimiser updates against scalar double references, closed forms of the accounting, and bit-identity with and without it.
+/* Optimiser updates against scalar double references, closed forms of the accounting, and bit-identity with and without
+ * it.
  */
 #include "kernels/update.h"
 
@@ -23,7 +24,8 @@ static parameter parameter_of(size_t rows, size_t length) {
 
 static void parameter_free(parameter *p) { free(p->w), free(p->b), free(p->g), free(p->v); }
 
-static const size_t shapes[][2] = {{1, 1}, {3, 1}, {5, 15}, {4, 16}, {7, 17}, {64, 576}, {33, 1000}, {1, 40000}, {3000, 9}};
+static const size_t shapes[][2] = {{1, 1},    {3, 1},     {5, 15},    {4, 16},  {7, 17},
+                                   {64, 576}, {33, 1000}, {1, 40000}, {3000, 9}};
 enum { SHAPES = sizeof shapes / sizeof shapes[0] };
 
 static void new_gradient(parameter *p, int step) {
@@ -169,7 +171,8 @@ static void check_row(const ps_update_account *account, size_t row, const double
         nets[PS_UPDATE_L2_START] += e[i].start * e[i].start;
     }
     for (int k = 0; k < PS_UPDATE_NETS; k++)
-        kt_assert_near(account->nets[(size_t)k * account->rows + row], k == PS_UPDATE_L1 ? nets[k] : sqrt(nets[k]), 2e-6);
+        kt_assert_near(account->nets[(size_t)k * account->rows + row], k == PS_UPDATE_L1 ? nets[k] : sqrt(nets[k]),
+                       2e-6);
     for (int k = 0; k < PS_UPDATE_SUMS; k++) {
         if (k == PS_UPDATE_PATH_RESIDUAL || k == PS_UPDATE_ZERO_GRADIENT_STEPS) continue;
         kt_assert_near(account->sums[(size_t)k * account->rows + row], sums[k], 2e-6);
@@ -201,7 +204,8 @@ static void accounts_follow_a_double_reference_over_windows(void **state) {
                 new_gradient(&p, window * STEPS + t);
                 for (size_t row = 0; row < ROWS; row++) {
                     double squares[PS_UPDATE_SUMS] = {0};
-                    for (size_t i = row * LENGTH; i < (row + 1) * LENGTH; i++) twin_step(&s, e + i, (double)p.g[i], squares);
+                    for (size_t i = row * LENGTH; i < (row + 1) * LENGTH; i++)
+                        twin_step(&s, e + i, (double)p.g[i], squares);
                     for (int k = 0; k < PS_UPDATE_SUMS; k++)
                         sums[row][k] += k == PS_UPDATE_GRAD_SQUARES ? squares[k] : sqrt(squares[k]);
                 }
@@ -303,7 +307,8 @@ static void adamw_splits_into_gradient_and_decay(void **state) {
     ps_update_account_close(a, p.w, NULL);
     for (size_t row = 0; row < 4; row++) {
         double path = sum_of(a, PS_UPDATE_PATH, row);
-        assert_true(sum_of(a, PS_UPDATE_PATH_GRADIENT, row) > 0.01 && sum_of(a, PS_UPDATE_ZERO_GRADIENT_STEPS, row) == 4);
+        assert_true(sum_of(a, PS_UPDATE_PATH_GRADIENT, row) > 0.01 &&
+                    sum_of(a, PS_UPDATE_ZERO_GRADIENT_STEPS, row) == 4);
         assert_true(sum_of(a, PS_UPDATE_PATH_CARRIED, row) == 0);
         kt_assert_near(sum_of(a, PS_UPDATE_PATH_DECAY, row), 4 * 0.001 * net_of(a, PS_UPDATE_L2_START, row), 1e-3);
         assert_true(path <= sum_of(a, PS_UPDATE_PATH_GRADIENT, row) + sum_of(a, PS_UPDATE_PATH_DECAY, row) + 1e-6);
@@ -346,8 +351,12 @@ static void areas_carry_a_window_over_a_checkpoint(void **state) {
             assert_true(ps_update_account_area(copy, i, &to, &same) && size == same);
             memcpy(to, from, size);
         }
-        parameter q = {
-            .rows = 6, .length = 30, .count = 180, .w = kt_copy(p.w, 180), .b = kt_copy(p.b, 180), .v = kt_copy(p.v, 180)};
+        parameter q = {.rows = 6,
+                       .length = 30,
+                       .count = 180,
+                       .w = kt_copy(p.w, 180),
+                       .b = kt_copy(p.b, 180),
+                       .v = kt_copy(p.v, 180)};
         q.g = kt_room(180, sizeof(float));
         for (int t = 3; t < 6; t++) step_once(&p, sgd, true, t, a, NULL), step_once(&q, sgd, true, t, copy, NULL);
         ps_update_account_close(a, p.w, NULL);

@@ -32,22 +32,25 @@ static int remove_folder(void **state) {
     return rmdir(folder);
 }
 
-#define LAYER(name, position, kind, channels, inputs)                                                                            \
-    "{\"name\":\"" name "\",\"gate\":\"relu_" name "\",\"kind\":\"" kind "\",\"channels\":" channels ",\"position\":" position      \
-    ",\"depth\":1,\"stage\":\"\",\"activation\":\"relu\",\"norm\":null,\"pool_skip\":null,\"bias\":true,\"fan_in\":9,\"inputs\":[" \
-    inputs "],\"elements\":4}"
+#define LAYER(name, position, kind, channels, inputs)                                                                  \
+    "{\"name\":\"" name "\",\"gate\":\"relu_" name "\",\"kind\":\"" kind "\",\"channels\":" channels                   \
+    ",\"position\":" position                                                                                          \
+    ",\"depth\":1,\"stage\":\"\",\"activation\":\"relu\",\"norm\":null,\"pool_skip\":null,\"bias\":true,\"fan_in\":9," \
+    "\"inputs\":[" inputs "],\"elements\":4}"
 #define QUANTITY(name, per, record) \
     "{\"name\":\"" name "\",\"unit\":\"1\",\"per\":\"" per "\",\"record\":\"" record "\",\"description\":\"\"}"
-#define HEADER_HEAD                                                                                                              \
-    "{\"type\":\"header\",\"format\":\"poolscope-trace\",\"version\":1,\"producer\":\"test\",\"arm\":\"a\",\"seed\":1,\"config\":{}," \
+#define HEADER_HEAD                                                                                                   \
+    "{\"type\":\"header\",\"format\":\"poolscope-trace\",\"version\":1,\"producer\":\"test\",\"arm\":\"a\",\"seed\":" \
+    "1,\"config\":{},"                                                                                                \
     "\"pairing\":{\"data\":\"x\"},\"data\":{},\"machine\":{},\"model\":{},\"window\":2,\"steps\":4,"
-#define HEADER                                                                                                                   \
+#define HEADER \
     HEADER_HEAD "\"layers\":[" LAYER("c1", "0", "conv", "3", "") "," LAYER("c2", "1", "shared", "2", "\"c1\"") "],\"quantities\":["  \
     QUANTITY("zeros", "node", "window") "," QUANTITY("path", "node", "window") "," QUANTITY("nonzero", "node", "probe") ","          \
     QUANTITY("in_alive", "layer", "probe") "," QUANTITY("loss", "step", "step") "]}"
 #define STEP(t) "{\"type\":\"step\",\"step\":" t ",\"loss\":1.5,\"lr\":0.1}"
-#define WINDOW(k, a, b, layer, values) \
-    "{\"type\":\"window\",\"window\":" k ",\"first\":" a ",\"last\":" b ",\"layer\":\"" layer "\",\"values\":{" values "}}"
+#define WINDOW(k, a, b, layer, values)                                                                                 \
+    "{\"type\":\"window\",\"window\":" k ",\"first\":" a ",\"last\":" b ",\"layer\":\"" layer "\",\"values\":{" values \
+    "}}"
 #define PROBE(t, layer, values) \
     "{\"type\":\"probe\",\"step\":" t ",\"layer\":\"" layer "\",\"images\":5,\"elements\":20,\"values\":{" values "}}"
 #define THREE "\"zeros\":[0,0.5,1],\"path\":[1,null,\"NaN\"]"
@@ -57,7 +60,8 @@ static int remove_folder(void **state) {
 
 static const char *const sound[] = {
     /* 1 */ HEADER,
-    /* 2 */ "{\"type\":\"event\",\"step\":0,\"event\":\"planted\",\"layer\":\"c1\",\"channels\":[0,2],\"cause\":\"bias\"}",
+    /* 2 */
+    "{\"type\":\"event\",\"step\":0,\"event\":\"planted\",\"layer\":\"c1\",\"channels\":[0,2],\"cause\":\"bias\"}",
     /* 3 */ PROBE("0", "c1", NONZERO3),
     /* 4 */ PROBE("0", "c2", NONZERO2),
     /* 5 */ STEP("0"),
@@ -133,16 +137,23 @@ static void every_fault_is_found(void **state) {
         {1, NULL, 1, "must be the header"},
         {2, HEADER, 2, "second header"},
         {1, "{\"type\":\"header\"}", 1, "\"layers\" must be an array"},
-        {1, HEADER_HEAD "\"layers\":[" LAYER("c1", "0", "conv", "3", "") "," LAYER("c1", "1", "conv", "2", "") "],\"quantities\":[]}", 1,
-         "two layers \"c1\""},
+        {1,
+         HEADER_HEAD
+         "\"layers\":[" LAYER("c1", "0", "conv", "3", "") "," LAYER("c1", "1", "conv", "2", "") "],\"quantities\":[]}",
+         1, "two layers \"c1\""},
         {1, HEADER_HEAD "\"layers\":[" LAYER("c1", "0", "cow", "3", "") "],\"quantities\":[]}", 1, "\"kind\""},
         {1, HEADER_HEAD "\"layers\":[" LAYER("c1", "0", "conv", "0", "") "],\"quantities\":[]}", 1, "\"channels\""},
         {1, HEADER_HEAD "\"layers\":[" LAYER("c1", "1", "conv", "3", "") "],\"quantities\":[]}", 1, "\"position\""},
-        {1, HEADER_HEAD "\"layers\":[" LAYER("c1", "0", "conv", "3", "\"c7\"") "],\"quantities\":[]}", 1, "\"c7\" is no layer before it"},
+        {1, HEADER_HEAD "\"layers\":[" LAYER("c1", "0", "conv", "3", "\"c7\"") "],\"quantities\":[]}", 1,
+         "\"c7\" is no layer before it"},
         {1, HEADER_HEAD "\"layers\":[],\"quantities\":[" QUANTITY("zeros", "cow", "window") "]}", 1, "\"per\""},
-        {1, HEADER_HEAD "\"layers\":[],\"quantities\":[" QUANTITY("a", "node", "probe") "," QUANTITY("a", "node", "probe") "]}", 1,
-         "two quantities \"a\""},
-        {2, "{\"type\":\"event\",\"step\":0,\"event\":\"planted\",\"layer\":\"c1\",\"channels\":[3],\"cause\":\"bias\"}", 2, "channels 0 to 2"},
+        {1,
+         HEADER_HEAD
+         "\"layers\":[],\"quantities\":[" QUANTITY("a", "node", "probe") "," QUANTITY("a", "node", "probe") "]}",
+         1, "two quantities \"a\""},
+        {2,
+         "{\"type\":\"event\",\"step\":0,\"event\":\"planted\",\"layer\":\"c1\",\"channels\":[3],\"cause\":\"bias\"}",
+         2, "channels 0 to 2"},
         {2, "{\"type\":\"event\",\"step\":0}", 2, "\"event\" must be a text"},
         {3, PROBE("0", "c9", NONZERO3), 3, "\"c9\" is not in the header"},
         {3, PROBE("0", "c1", "\"nonzero\":[0,21,7]"), 3, "from 0 to 20"},
@@ -153,8 +164,10 @@ static void every_fault_is_found(void **state) {
         {3, PROBE("0", "c1", "\"in_alive\":[1,2,3]"), 3, "must be one number"},
         {3, PROBE("0", "c1", "\"zeros\":[0,0,0]"), 3, "belongs into records of type window"},
         {3, PROBE("0", "c1", "\"rms\":[0,0,0]"), 3, "\"rms\" is not in the header"},
-        {3, "{\"type\":\"probe\",\"step\":0,\"layer\":\"c1\",\"images\":5,\"elements\":21,\"values\":{}}", 3, "\"elements\" is 21"},
-        {4, "{\"type\":\"probe\",\"step\":0,\"layer\":\"c2\",\"images\":6,\"elements\":24,\"values\":{}}", 4, "6 images here and 5 before"},
+        {3, "{\"type\":\"probe\",\"step\":0,\"layer\":\"c1\",\"images\":5,\"elements\":21,\"values\":{}}", 3,
+         "\"elements\" is 21"},
+        {4, "{\"type\":\"probe\",\"step\":0,\"layer\":\"c2\",\"images\":6,\"elements\":24,\"values\":{}}", 4,
+         "6 images here and 5 before"},
         {4, PROBE("0", "c1", NONZERO3), 4, "two records of layer \"c1\""},
         {9, PROBE("3", "c1", NONZERO3), 9, "before step 3, but the next step is 2"},
         {10, NULL, 10, "the probing at step 2 has no record of layer \"c2\""},
@@ -262,10 +275,8 @@ static void what_is_no_trace_is_said(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sound_trace_passes),
-        cmocka_unit_test(every_fault_is_found),
-        cmocka_unit_test(cut_off_trace_says_so),
-        cmocka_unit_test(list_of_problems_is_limited),
+        cmocka_unit_test(sound_trace_passes),       cmocka_unit_test(every_fault_is_found),
+        cmocka_unit_test(cut_off_trace_says_so),    cmocka_unit_test(list_of_problems_is_limited),
         cmocka_unit_test(what_is_no_trace_is_said),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

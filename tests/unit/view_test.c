@@ -1,4 +1,5 @@
-/* Views of a run: other rules over the recorded states, joined windows; a trace written by hand, every value worked out by hand. */
+/* Views of a run: other rules over the recorded states, joined windows; a trace written by hand, every value worked out
+ * by hand. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,28 +19,36 @@ enum { WINDOWS = 5, STEPS = 10, IMAGES = 10, NODES = 3 };
 
 static char path[] = "/tmp/ps_view_XXXXXX";
 
-/* Node 0 is dead but for probe 2, node 1 near-dead (1 of 100 outputs), silent on the first quarter and, at probe 3, on the first half,
- * node 2 alive, but shut on every training batch of window 1. Window w moves node c by (w + 1) (c + 1) / 10^4. */
+/* Node 0 is dead but for probe 2, node 1 near-dead (1 of 100 outputs), silent on the first quarter and, at probe 3, on
+ * the first half, node 2 alive, but shut on every training batch of window 1. Window w moves node c by (w + 1) (c + 1)
+ * / 10^4. */
 static int make_trace(void **state) {
     (void)state;
     int file = mkstemp(path);
     FILE *out = file >= 0 ? fdopen(file, "w") : NULL;
     if (out == NULL) return 1;
-    fputs("{\"type\":\"header\",\"format\":\"poolscope-trace\",\"version\":1,\"seed\":1,\"window\":10,\"steps\":50,\"layers\":[{\"name\":\"a\","
-          "\"kind\":\"conv\",\"channels\":3,\"activation\":\"relu\",\"elements\":10}]}\n", out);
+    fputs(
+        "{\"type\":\"header\",\"format\":\"poolscope-trace\",\"version\":1,\"seed\":1,\"window\":10,\"steps\":50,"
+        "\"layers\":[{\"name\":\"a\","
+        "\"kind\":\"conv\",\"channels\":3,\"activation\":\"relu\",\"elements\":10}]}\n",
+        out);
     for (int probe = 0; probe <= WINDOWS; probe++) {
         if (probe > 0) {
             int w = probe - 1;
             for (int s = 0; s < STEPS; s++)
                 fprintf(out, "{\"type\":\"step\",\"step\":%d,\"loss\":1,\"lr\":0.5}\n", w * STEPS + s);
             fprintf(out,
-                    "{\"type\":\"window\",\"window\":%d,\"first\":%d,\"last\":%d,\"layer\":\"a\",\"values\":{\"zeros\":[1,0.5,%d],"
-                    "\"grad_norm_rms\":[0,%d,1],\"grad_zero_steps\":[10,%d,0],\"shut_steps\":[10,0,%d],\"path_gradient\":[%g,%g,%g],\"net\":[1,1,1],"
+                    "{\"type\":\"window\",\"window\":%d,\"first\":%d,\"last\":%d,\"layer\":\"a\",\"values\":{\"zeros\":"
+                    "[1,0.5,%d],"
+                    "\"grad_norm_rms\":[0,%d,1],\"grad_zero_steps\":[10,%d,0],\"shut_steps\":[10,0,%d],\"path_"
+                    "gradient\":[%g,%g,%g],\"net\":[1,1,1],"
                     "\"weight_start_l2\":[%d,1,1]}}\n",
-                    w, w * STEPS, w * STEPS + STEPS - 1, w == 1, w, w, w == 1 ? STEPS : 0, (w + 1) * 1e-4, (w + 1) * 2e-4, (w + 1) * 3e-4, w + 1);
+                    w, w * STEPS, w * STEPS + STEPS - 1, w == 1, w, w, w == 1 ? STEPS : 0, (w + 1) * 1e-4,
+                    (w + 1) * 2e-4, (w + 1) * 3e-4, w + 1);
         }
         fprintf(out,
-                "{\"type\":\"probe\",\"step\":%d,\"layer\":\"a\",\"images\":%d,\"elements\":100,\"values\":{\"nonzero\":[%d,1,90],"
+                "{\"type\":\"probe\",\"step\":%d,\"layer\":\"a\",\"images\":%d,\"elements\":100,\"values\":{"
+                "\"nonzero\":[%d,1,90],"
                 "\"nonzero_half\":[0,%d,45],\"nonzero_quarter\":[0,0,20],\"mean_abs\":[0,0.01,0.5]}}\n",
                 probe * STEPS, IMAGES, probe == 2 ? 50 : 0, probe != 3);
     }
@@ -78,7 +87,8 @@ static void expect_states(const char *variation, const char *const *expected) {
             unsigned s = ps_run_state(&view.run, p, node);
             seen[p] = !ps_state_known(s) ? '?' : ps_state_dead(s) ? 'D' : ps_state_near(s) ? 'n' : 'A';
         }
-        if (strcmp(seen, expected[node]) != 0) fail_msg("%s, node %d: %s, not %s", variation, node, seen, expected[node]);
+        if (strcmp(seen, expected[node]) != 0)
+            fail_msg("%s, node %d: %s, not %s", variation, node, seen, expected[node]);
     }
     ps_view_clear(&view);
     ps_run_close(run);
@@ -166,8 +176,9 @@ static void joined_values_by_hand(void **state) {
     ps_run_close(run);
 }
 
-/* Every measure of every prediction under variations of mobility, from one pass. Node 0 is dead at the start of windows 0, 1, 3 and 4, through
- * all of them but window 1; it moves by 1e-4 of its weights; alive is node 2, which moves by 3 (w + 1) 1e-4, at most 15e-4. */
+/* Every measure of every prediction under variations of mobility, from one pass. Node 0 is dead at the start of windows
+ * 0, 1, 3 and 4, through all of them but window 1; it moves by 1e-4 of its weights; alive is node 2, which moves by 3
+ * (w + 1) 1e-4, at most 15e-4. */
 static void thresholds_by_hand(void **state) {
     static const struct {
         const char *variation;
@@ -186,9 +197,11 @@ static void thresholds_by_hand(void **state) {
     assert_int_equal(ps_metrics_run_varied(run, tables, &primary, &collector, varied), PS_OK);
     assert_float_equal(ps_summary_get(&primary, "dead_moving_share"), 0, 0);
     assert_float_equal(ps_summary_find(&primary, "dead_moving_share")->cases, 4, 0);
-    assert_float_equal(ps_summary_find(&varied[variation_named("dead_through") - list], "dead_moving_share")->cases, 3, 0);
+    assert_float_equal(ps_summary_find(&varied[variation_named("dead_through") - list], "dead_moving_share")->cases, 3,
+                       0);
     assert_float_equal(ps_summary_find(&primary, "dead_gradient_ratio")->cases, 4, 0);
-    assert_float_equal(ps_summary_find(&varied[variation_named("dead_through") - list], "dead_gradient_ratio")->cases, 3, 0);
+    assert_float_equal(ps_summary_find(&varied[variation_named("dead_through") - list], "dead_gradient_ratio")->cases,
+                       3, 0);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const ps_summary *summary = &varied[variation_named(cases[i].variation) - list];
         assert_float_equal(ps_summary_get(summary, "dead_moving_share"), cases[i].moving, 0);
