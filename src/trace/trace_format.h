@@ -104,6 +104,8 @@
 #define PS_TRACE_NONZERO_HALF "nonzero_half"
 #define PS_TRACE_NONZERO_QUARTER "nonzero_quarter"
 #define PS_TRACE_PRE_MAX "pre_max"
+#define PS_TRACE_PRE_MAX_LOW "pre_max_low"
+#define PS_TRACE_PRE_MAX_HIGH "pre_max_high"
 #define PS_TRACE_IN_L2 "in_l2"
 #define PS_TRACE_ACTIVATION_L1 "activation_l1"
 #define PS_TRACE_ACTIVATION_L2 "activation_l2"
