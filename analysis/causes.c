@@ -4,17 +4,41 @@
 #include <stdio.h>
 #include <string.h>
 
-const char *ps_cause_name(ps_cause cause) {
-    static const char *const names[PS_CAUSE_COUNT] = {
-        "none",   "zero_incoming", "inputs_dead", "gamma_zero",  "norm_shift", "negative_bias",  "negative_input",
-        "silent", "zero_outgoing", "no_gradient", "layer_inert", "decay",      "small_gradient", "unknown"};
-    return names[cause];
+typedef struct {
+    const char *name, *nodes, *evidence, *rule, *remedy;
+} cause_text;
+
+static const cause_text causes[PS_CAUSE_COUNT] = {
+#define PS_CAUSE(id, name, nodes, evidence, rule, remedy) {name, nodes, evidence, rule, remedy},
+#include "analysis/cause_list.def"
+#undef PS_CAUSE
+};
+
+const char *ps_cause_name(ps_cause cause) { return causes[cause].name; }
+const char *ps_cause_rule(ps_cause cause) { return causes[cause].rule; }
+const char *ps_cause_remedy(ps_cause cause) { return causes[cause].remedy; }
+const char *ps_cause_nodes(ps_cause cause) { return causes[cause].nodes; }
+const char *ps_cause_evidence_names(ps_cause cause) { return causes[cause].evidence; }
+
+ps_cause ps_cause_find(const char *name) {
+    int cause = 0;
+    while (cause < PS_CAUSE_COUNT && strcmp(causes[cause].name, name) != 0) cause++;
+    return (ps_cause)cause;
 }
 
-const char *ps_condition_name(ps_condition condition) {
-    static const char *const names[] = {"none", "dead", "constant", "unused", "inert"};
-    return names[condition];
-}
+typedef enum { IN_TRAINING, AT_REST } shows;
+static const struct {
+    const char *name, *text;
+    shows shows;
+} conditions[PS_CONDITION_COUNT] = {
+#define PS_CONDITION(id, name, shows, text) {name, text, shows},
+#include "analysis/condition_list.def"
+#undef PS_CONDITION
+};
+
+const char *ps_condition_name(ps_condition condition) { return conditions[condition].name; }
+const char *ps_condition_text(ps_condition condition) { return conditions[condition].text; }
+bool ps_condition_shows_at_rest(ps_condition condition) { return conditions[condition].shows == AT_REST; }
 
 /* Comparisons with a missing value (a NaN) are false. */
 typedef struct {
@@ -34,7 +58,7 @@ static ps_cause first_of(const ps_cause_evidence *e, const rule *rules, size_t c
 }
 #define FIRST_OF(e, rules, open) first_of((e), (rules), sizeof(rules) / sizeof *(rules), (open))
 
-/* Rules 1 to 3: the output cannot depend on the input. */
+/* The output cannot depend on the input. */
 static ps_cause structural(const ps_cause_evidence *e, unsigned *open) {
     const rule rules[] = {{PS_CAUSE_ZERO_INCOMING, e->weight_l2 == 0, PS_LACKS_WEIGHT_L2},
                           {PS_CAUSE_INPUTS_DEAD, e->inputs_alive == 0, PS_LACKS_INPUTS},
@@ -82,6 +106,8 @@ ps_cause ps_cause_of(const ps_cause_evidence *evidence, ps_condition *condition)
     const rule unread[] = {{PS_CAUSE_ZERO_OUTGOING, evidence->out_l2 == 0, PS_LACKS_OUT_L2}};
     *condition = PS_CONDITION_UNUSED;
     if ((cause = FIRST_OF(evidence, unread, &open)) != PS_CAUSE_NONE) return cause;
+    *condition = PS_CONDITION_EVAL_DEAD;
+    if ((evidence->state & PS_STATE_EVAL_DEAD) != 0) return PS_CAUSE_RUNNING_STATISTICS;
     *condition = PS_CONDITION_INERT;
     if (evidence->mobility == PS_MOBILITY_INERT) return inertia(evidence, &open);
     *condition = PS_CONDITION_NONE;
@@ -95,44 +121,53 @@ static void append(char *text, size_t size, const char *name, double value) {
 
 /* Those of them that rules for such a node ask for. */
 static void name_missing(const ps_cause_evidence *e, char *text, size_t size) {
-    static const char *const names[] = {"weight_l2", "in_alive", "gamma",           "beta",      "bias",
-                                        "pre_max",   "out_l2",   "grad_zero_steps", "path_decay"};
+    static const char *const names[PS_LACKS_COUNT] = {
+#define PS_LACKS(id, quantity) quantity,
+#include "analysis/cause_quantity_list.def"
+#undef PS_LACKS
+    };
     const unsigned of_dead = 2 * PS_LACKS_PRE_MAX - 1,
                    of_others = ~(unsigned)(PS_LACKS_BETA | PS_LACKS_BIAS | PS_LACKS_PRE_MAX);
     unsigned missing = e->lacks & (ps_state_dead(e->state) ? of_dead : of_others);
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    for (size_t i = 0; i < PS_LACKS_COUNT; i++) {
         size_t used = strlen(text);
         if ((missing >> i & 1u) != 0)
             snprintf(text + used, size - used, "%s%s", used > 0 ? "," : "not_recorded=", names[i]);
     }
 }
 
+typedef struct {
+    const char *name;
+    double value;
+} named_value;
+
+static double value_of(const ps_cause_evidence *e, const char *name) {
+    const named_value known[] = {
+        {"weight_l2", e->weight_l2},
+        {"inputs_alive", e->inputs_alive},
+        {"gamma", e->gamma},
+        {"beta", e->beta},
+        {"beta_over_gamma", e->gamma != 0 && !ps_is_absent(e->beta) ? e->beta / fabs(e->gamma) : ps_absent()},
+        {"bias", e->bias},
+        {"pre_max", e->pre_max},
+        {"out_l2", e->out_l2},
+        {"images_active", e->images_active},
+        {"images_active_eval", e->images_active_eval},
+        {"path_gradient", e->path_gradient},
+        {"path_decay", e->path_decay},
+        {"grad_zero_share", e->grad_zero_share},
+        {"layer_median", e->layer_path_median}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strcmp(known[i].name, name) == 0) return known[i].value;
+    return ps_absent();
+}
+
 void ps_cause_explain(const ps_cause_evidence *e, ps_cause cause, char *text, size_t size) {
+    char names[256];
     text[0] = '\0';
-    switch (cause) {
-        case PS_CAUSE_ZERO_INCOMING: append(text, size, "weight_l2", e->weight_l2); break;
-        case PS_CAUSE_INPUTS_DEAD: append(text, size, "inputs_alive", e->inputs_alive); break;
-        case PS_CAUSE_GAMMA_ZERO:
-        case PS_CAUSE_NORM_SHIFT:
-            append(text, size, "gamma", e->gamma);
-            append(text, size, "beta", e->beta);
-            append(text, size, "beta_over_gamma",
-                   e->gamma != 0 && !ps_is_absent(e->beta) ? e->beta / fabs(e->gamma) : ps_absent());
-            break;
-        case PS_CAUSE_NEGATIVE_BIAS:
-        case PS_CAUSE_NEGATIVE_INPUT:
-            append(text, size, "pre_max", e->pre_max);
-            append(text, size, "bias", e->bias);
-            break;
-        case PS_CAUSE_SILENT: append(text, size, "pre_max", e->pre_max); break;
-        case PS_CAUSE_ZERO_OUTGOING: append(text, size, "out_l2", e->out_l2); break;
-        case PS_CAUSE_UNKNOWN: name_missing(e, text, size); break;
-        case PS_CAUSE_NONE:
-        case PS_CAUSE_COUNT: break;
-        default:
-            append(text, size, "path_gradient", e->path_gradient);
-            append(text, size, "path_decay", e->path_decay);
-            append(text, size, "grad_zero_share", e->grad_zero_share);
-            append(text, size, "layer_median", e->layer_path_median);
-    }
+    if (cause == PS_CAUSE_UNKNOWN) name_missing(e, text, size);
+    if (cause == PS_CAUSE_UNKNOWN || cause == PS_CAUSE_COUNT) return;
+    snprintf(names, sizeof names, "%s", causes[cause].evidence);
+    for (char *save = NULL, *name = strtok_r(names, " ", &save); name != NULL; name = strtok_r(NULL, " ", &save))
+        append(text, size, name, value_of(e, name));
 }

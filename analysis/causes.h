@@ -9,68 +9,34 @@
 
 #include "analysis/metric.h"
 
-/* What a node is, besides alive. Dead goes before constant, constant before unused, unused before inert. */
+/* What a node is, besides alive (condition_list.def). Dead goes before constant, constant before unused, unused before
+ * eval_dead, that before inert. */
 typedef enum {
-    PS_CONDITION_NONE,
-    PS_CONDITION_DEAD,     /* no gate output differs from 0 on the probe set */
-    PS_CONDITION_CONSTANT, /* not dead, but its output cannot depend on the input: rules 1 to 3 hold */
-    PS_CONDITION_UNUSED,   /* the next layer reads it with zero weights only; the node itself may be active */
-    PS_CONDITION_INERT     /* gradient-driven path below 1e-3 of its weights in the latest window */
+#define PS_CONDITION(id, name, shows, text) PS_CONDITION_##id,
+#include "analysis/condition_list.def"
+#undef PS_CONDITION
+    PS_CONDITION_COUNT
 } ps_condition;
 
-/* The rules:
- *  1 zero_incoming   the norm of its incoming weights is exactly 0
- *  2 inputs_dead     none of the channels its weights read is alive at this probe
- *  3 gamma_zero      the scale of its normalisation is exactly 0
- * for dead nodes:
- *  4 norm_shift      it is normalised, and the shift (beta) is negative and keeps all values at or below 0. Normalised
- *                    over the batch they have mean 0 without it, so that some would be above 0 however small |beta| /
- *                    |gamma| is: that the node is dead says that the shift is enough. Where pre_max was recorded that
- *                    is checked: without the shift the largest value (pre_max - beta) would not be below 0, as it may
- *                    be where the normalisation is another one
- *  5 negative_bias   no normalisation, and a negative bias: without it the largest value that enters the gate (pre_max
- *                    - bias) would be above 0, or the bias pushes it further down than the inputs do
- *  6 negative_input  no normalisation; the inputs alone keep all values at or below 0: the weights face away from them
- *  7 silent          dead, and the recorded quantities do not say why (for a gate after an add always: it has no
- *                    weights of its own)
- * for nodes that are not dead:
- *  8 zero_outgoing   the norm of all weights that read it is exactly 0
- * for inert nodes:
- *  9 no_gradient     on every step of the latest window each element of its gradient was exactly 0, though the node is
- *                    active
- * 10 layer_inert     the median of its layer's alive nodes is inert, too: a matter of the layer or the learning rate,
- *                    not of the node
- * 11 decay           weight decay moves it further than its gradient does
- * 12 small_gradient  else */
+/* The rules (cause_list.def). */
 typedef enum {
-    PS_CAUSE_NONE,
-    PS_CAUSE_ZERO_INCOMING,
-    PS_CAUSE_INPUTS_DEAD,
-    PS_CAUSE_GAMMA_ZERO,
-    PS_CAUSE_NORM_SHIFT,
-    PS_CAUSE_NEGATIVE_BIAS,
-    PS_CAUSE_NEGATIVE_INPUT,
-    PS_CAUSE_SILENT,
-    PS_CAUSE_ZERO_OUTGOING,
-    PS_CAUSE_NO_GRADIENT,
-    PS_CAUSE_LAYER_INERT,
-    PS_CAUSE_DECAY,
-    PS_CAUSE_SMALL_GRADIENT,
-    PS_CAUSE_UNKNOWN,
+#define PS_CAUSE(id, name, nodes, evidence, rule, remedy) PS_CAUSE_##id,
+#include "analysis/cause_list.def"
+#undef PS_CAUSE
     PS_CAUSE_COUNT
 } ps_cause;
 
-/* Quantities of the rules, in their order. */
+/* Quantities of the rules, in their order, as bits. */
 enum {
-    PS_LACKS_WEIGHT_L2 = 1,
-    PS_LACKS_INPUTS = 2,
-    PS_LACKS_GAMMA = 4,
-    PS_LACKS_BETA = 8,
-    PS_LACKS_BIAS = 16,
-    PS_LACKS_PRE_MAX = 32,
-    PS_LACKS_OUT_L2 = 64,
-    PS_LACKS_GRAD_ZERO = 128,
-    PS_LACKS_PATH_DECAY = 256
+#define PS_LACKS(id, quantity) PS_LACKS_PLACE_##id,
+#include "analysis/cause_quantity_list.def"
+#undef PS_LACKS
+    PS_LACKS_COUNT
+};
+enum {
+#define PS_LACKS(id, quantity) PS_LACKS_##id = 1 << PS_LACKS_PLACE_##id,
+#include "analysis/cause_quantity_list.def"
+#undef PS_LACKS
 };
 
 /* Values that do not exist (the bias of a layer without one) or were not recorded are ps_absent(); which of the two,
@@ -81,15 +47,26 @@ typedef struct {
     unsigned lacks;
     bool shared, has_norm;
     double weight_l2, bias, gamma, beta, out_l2, pre_max;
-    double inputs_alive;  /* channels read that are not dead; ps_absent() for the network's input */
-    ps_mobility mobility; /* of the latest window */
+    double images_active, images_active_eval; /* probe images on which it is not 0, in batch and in evaluation mode */
+    double inputs_alive;                      /* channels read that are not dead; ps_absent() for the network's input */
+    ps_mobility mobility;                     /* of the latest window */
     double grad_zero_share, path_gradient, path_decay; /* of that window; paths over the weights' norm at its start */
     double layer_path_median;                          /* path_gradient, median of the layer's alive nodes */
 } ps_cause_evidence;
 
 ps_cause ps_cause_of(const ps_cause_evidence *evidence, ps_condition *condition);
 const char *ps_cause_name(ps_cause cause);
+/* What stands in the list: the rule, what helps ("": nothing is needed), whom it is asked of. */
+const char *ps_cause_rule(ps_cause cause);
+const char *ps_cause_remedy(ps_cause cause);
+const char *ps_cause_nodes(ps_cause cause);
+const char *ps_cause_evidence_names(ps_cause cause);
+/* The cause of that name, PS_CAUSE_COUNT: there is none. */
+ps_cause ps_cause_find(const char *name);
 const char *ps_condition_name(ps_condition condition);
+const char *ps_condition_text(ps_condition condition);
+/* Whether one look at a checkpoint tells it. */
+bool ps_condition_shows_at_rest(ps_condition condition);
 /* The numbers the cause rests on, as "name=value name=value"; "" for none; of an unknown one
  * "not_recorded=name,name". */
 void ps_cause_explain(const ps_cause_evidence *evidence, ps_cause cause, char *text, size_t size);

@@ -159,6 +159,8 @@ static ps_cause_evidence evidence_of(const nodes_state *state, int node, double 
     e.beta = kept_value(s, PS_Q_beta, node);
     e.out_l2 = kept_value(s, PS_Q_out_l2, node);
     e.pre_max = kept_value(s, PS_Q_pre_max, node);
+    e.images_active = kept_value(s, PS_Q_images_active, node);
+    e.images_active_eval = (e.state & PS_STATE_EVAL_DEAD) != 0 ? 0 : ps_absent();
     e.inputs_alive = alive_inputs;
     e.path_gradient = ps_ratio(path, start);
     e.path_decay = ps_ratio(kept_value(s, PS_Q_path_decay, node), start);
@@ -242,7 +244,7 @@ static history history_of(const ps_run *run, int node) {
 }
 
 typedef struct {
-    int counts[PS_CAUSE_COUNT][PS_CONDITION_INERT + 1];
+    int counts[PS_CAUSE_COUNT][PS_CONDITION_COUNT];
 } cause_counts;
 
 static const char *evaluated_name(unsigned state) {
@@ -286,7 +288,7 @@ static void write_node(const nodes_state *state, int node, const ps_cause_eviden
 static void write_causes(const nodes_state *state, const ps_trace_layer *layer, const cause_counts *counts) {
     const ps_run *run = state->in.run;
     for (int cause = PS_CAUSE_NONE + 1; cause < PS_CAUSE_COUNT; cause++)
-        for (int condition = PS_CONDITION_DEAD; condition <= PS_CONDITION_INERT; condition++)
+        for (int condition = PS_CONDITION_NONE + 1; condition < PS_CONDITION_COUNT; condition++)
             if (counts->counts[cause][condition] > 0)
                 ps_tables_row(state->in.tables, PS_TABLE_causes, "slsisssi", run->arm, run->header->seed, layer->name,
                               layer->position, layer->stage, ps_cause_name((ps_cause)cause),

@@ -15,7 +15,8 @@ static const source_of_evidence sources[] = {EVIDENCE(weight_l2), EVIDENCE(bias)
                                              EVIDENCE(beta),      EVIDENCE(out_l2), EVIDENCE(pre_max)};
 #undef EVIDENCE
 enum { SOURCES = sizeof sources / sizeof *sources };
-static const char *const recorded = "nonzero,images_active,in_alive,weight_l2,bias,gamma,beta,out_l2,pre_max";
+static const char *const recorded =
+    "nonzero,nonzero_eval,images_active,in_alive,weight_l2,bias,gamma,beta,out_l2,pre_max";
 
 static ps_cause_evidence unknown(const ps_unit *unit) {
     double none = ps_absent();
@@ -27,6 +28,8 @@ static ps_cause_evidence unknown(const ps_unit *unit) {
                                .beta = none,
                                .out_l2 = none,
                                .pre_max = none,
+                               .images_active = none,
+                               .images_active_eval = none,
                                .inputs_alive = none,
                                .mobility = PS_MOBILITY_UNKNOWN,
                                .grad_zero_share = none,
@@ -44,10 +47,15 @@ static void fill(const ps_probe *probe, int layer, int channels, ps_diagnosed_no
     if (ps_probe_read(probe, "in_alive", layer, value))
         for (int c = 0; c < channels; c++) node[c].evidence.inputs_alive = value[0];
     if (ps_probe_read(probe, "images_active", layer, value))
-        for (int c = 0; c < channels; c++) node[c].images_active = value[c];
+        for (int c = 0; c < channels; c++) node[c].images_active = node[c].evidence.images_active = value[c];
     if (ps_probe_read(probe, "nonzero", layer, value))
         for (int c = 0; c < channels; c++)
             node[c].evidence.state = PS_STATE_KNOWN | (value[c] == 0 ? PS_STATE_DEAD : 0u);
+    if (ps_probe_read(probe, "nonzero_eval", layer, value))
+        for (int c = 0; c < channels; c++) {
+            node[c].evidence.state |= PS_STATE_EVAL_KNOWN | (value[c] == 0 ? PS_STATE_EVAL_DEAD : 0u);
+            node[c].evidence.images_active_eval = value[c] == 0 ? 0 : ps_absent();
+        }
 }
 
 static void judge_layer(const ps_probe *probe, const ps_unit *unit, int layer, ps_diagnosed_node *node, double *value) {

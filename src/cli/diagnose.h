@@ -1,5 +1,5 @@
-/* Diagnosis of a network at rest: what every node is (dead, constant, unused) and why, from one look at the probe set.
- * Inertia needs a window of training and stands in traces only. */
+/* Diagnosis of a network at rest: what every node is (of condition_list.def what shows at rest) and why, from one look
+ * at the probe set. Inertia needs a window of training and stands in traces only. */
 #ifndef PS_CLI_DIAGNOSE_H
 #define PS_CLI_DIAGNOSE_H
 

@@ -151,10 +151,11 @@ static const char *planted_as(const ps_planting_list *list, const char *layer, i
     return NULL;
 }
 
-/* A near miss is "found" when it is called anything at all: it should not be. */
+/* A near miss is "found" when it is called anything at all: it should not be. What is silent in evaluation mode alone
+ * is no matter of what was planted. */
 static void judge_node(const bed *b, int row, const ps_planting_list *list, const ps_diagnosed_node *n, tally *t) {
     const char *planted = planted_as(list, n->layer, n->channel);
-    bool called = n->condition != PS_CONDITION_NONE;
+    bool called = n->condition != PS_CONDITION_NONE && n->condition != PS_CONDITION_EVAL_DEAD;
     if (planted != NULL && strcmp(planted, deaths[row].planting) == 0) {
         t->planted++;
         t->found += deaths[row].cause == PS_CAUSE_NONE ? called : n->cause == deaths[row].cause;

@@ -4,11 +4,14 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include "analysis/causes.h"
+#include "core/file.h"
 
 static const unsigned dead = PS_STATE_KNOWN | PS_STATE_DEAD, near_dead = PS_STATE_KNOWN | PS_STATE_NEAR,
                       alive = PS_STATE_KNOWN;
@@ -228,6 +231,94 @@ static void evidence_is_shown(void **state) {
     assert_string_equal(text, "");
 }
 
+/* Alive in the batch's statistics, silent in the running ones: a condition of its own, which what is worse goes before. */
+static void dead_in_evaluation_only(void **state) {
+    (void)state;
+    ps_cause_evidence e = normalised();
+    char text[256];
+    e.state = alive | PS_STATE_EVAL_KNOWN;
+    expect(e, PS_CONDITION_NONE, PS_CAUSE_NONE);
+    e.state |= PS_STATE_EVAL_DEAD;
+    e.images_active = 31;
+    e.images_active_eval = 0;
+    expect(e, PS_CONDITION_EVAL_DEAD, PS_CAUSE_RUNNING_STATISTICS);
+    ps_cause_explain(&e, PS_CAUSE_RUNNING_STATISTICS, text, sizeof text);
+    assert_string_equal(text, "images_active=31 images_active_eval=0");
+    e.mobility = PS_MOBILITY_INERT;
+    expect(e, PS_CONDITION_EVAL_DEAD, PS_CAUSE_RUNNING_STATISTICS);
+    e.out_l2 = 0;
+    expect(e, PS_CONDITION_UNUSED, PS_CAUSE_ZERO_OUTGOING);
+    e.gamma = 0;
+    expect(e, PS_CONDITION_CONSTANT, PS_CAUSE_GAMMA_ZERO);
+    e.state |= PS_STATE_DEAD;
+    expect(e, PS_CONDITION_DEAD, PS_CAUSE_GAMMA_ZERO);
+    e = normalised();
+    e.shared = true;
+    e.state = alive | PS_STATE_EVAL_KNOWN | PS_STATE_EVAL_DEAD;
+    expect(e, PS_CONDITION_EVAL_DEAD, PS_CAUSE_RUNNING_STATISTICS);
+}
+
+/* A cell of a table in Markdown; bars are escaped. */
+static void print_cell(FILE *stream, const char *text) {
+    fputs(text[0] == '\0' ? " -" : " ", stream);
+    for (; *text != '\0'; text++) fprintf(stream, *text == '|' ? "\\%c" : "%c", *text);
+    fputs(" |", stream);
+}
+
+static void expect_row(const char *document, char *row) {
+    if (strstr(document, row) == NULL) print_message("analysis/CAUSES.md lacks the row\n%s\n", row);
+    assert_non_null(strstr(document, row));
+    free(row);
+}
+
+/* Documents and program say the same: every line of the lists stands in the page, as it is. */
+static void the_page_has_every_condition_and_cause(void **state) {
+    (void)state;
+    char *document, *row;
+    size_t size;
+    assert_int_equal(ps_file_read("analysis/CAUSES.md", &document, &size), PS_OK);
+    for (int i = 0; i < PS_CONDITION_COUNT; i++) {
+        FILE *stream = open_memstream(&row, &size);
+        fprintf(stream, "| `%s` |", ps_condition_name((ps_condition)i));
+        print_cell(stream, ps_condition_text((ps_condition)i));
+        fclose(stream);
+        expect_row(document, row);
+    }
+    for (int i = 0; i < PS_CAUSE_COUNT; i++) {
+        ps_cause cause = (ps_cause)i;
+        const char *evidence = ps_cause_evidence_names(cause);
+        FILE *stream = open_memstream(&row, &size);
+        fprintf(stream, "| `%s` |", ps_cause_name(cause));
+        print_cell(stream, ps_cause_nodes(cause));
+        fprintf(stream, evidence[0] != '\0' ? " `%s` |" : " -%s |", evidence);
+        print_cell(stream, ps_cause_rule(cause));
+        print_cell(stream, ps_cause_remedy(cause));
+        fclose(stream);
+        expect_row(document, row);
+    }
+    free(document);
+}
+
+/* What a list names as evidence is printed where it is known: no name leads nowhere. */
+static void evidence_that_is_named_is_printed(void **state) {
+    (void)state;
+    ps_cause_evidence e = normalised();
+    char names[256], text[256], start[64];
+    e.bias = e.beta;
+    e.images_active = e.images_active_eval = 1;
+    for (int i = 0; i < PS_CAUSE_COUNT; i++) {
+        if (i == PS_CAUSE_UNKNOWN) continue;
+        ps_cause_explain(&e, (ps_cause)i, text, sizeof text);
+        snprintf(names, sizeof names, "%s", ps_cause_evidence_names((ps_cause)i));
+        for (char *save = NULL, *name = strtok_r(names, " ", &save); name != NULL; name = strtok_r(NULL, " ", &save)) {
+            snprintf(start, sizeof start, "%s=", name);
+            assert_non_null(strstr(text, start));
+        }
+        assert_int_equal(ps_cause_find(ps_cause_name((ps_cause)i)), i);
+    }
+    assert_int_equal(ps_cause_find("no such cause"), PS_CAUSE_COUNT);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_wrong_nothing_said),
@@ -238,6 +329,9 @@ int main(void) {
         cmocka_unit_test(evidence_is_shown),
         cmocka_unit_test(a_rule_behind_an_unrecorded_one_names_no_cause),
         cmocka_unit_test(the_shift_is_accused_only_where_it_suffices),
+        cmocka_unit_test(dead_in_evaluation_only),
+        cmocka_unit_test(the_page_has_every_condition_and_cause),
+        cmocka_unit_test(evidence_that_is_named_is_printed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
