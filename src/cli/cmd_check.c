@@ -37,7 +37,7 @@ static const ps_option options[] = {
     {0},
 };
 
-static const ps_command command = {
+const ps_command ps_command_check = {
     .name = "check",
     .usage = "TRACE.. [--golden FILE] [--expect RULE] [options]",
     .summary =
@@ -145,7 +145,7 @@ static ps_status run_checks(const ps_check_request *request) {
 
 ps_status ps_cmd_check(int argc, char **argv) {
     ps_arguments arguments;
-    PS_TRY(ps_command_parse(&command, argc, argv, &arguments));
+    PS_TRY(ps_command_parse(&ps_command_check, argc, argv, &arguments));
     if (arguments.help) return PS_OK;
     if (format != NULL && ps_check_writer_find(format) == NULL)
         return ps_fail(PS_ERR_USAGE, "unknown format \"%s\"; text, json, junit and sarif are known", format);

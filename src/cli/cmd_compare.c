@@ -20,7 +20,7 @@ static const ps_option options[] = {
     {0},
 };
 
-static const ps_command command = {
+const ps_command ps_command_compare = {
     .name = "compare",
     .usage = "--arm baseline=RUN,.. --arm NAME=RUN,.. --out DIR",
     .summary =
@@ -68,10 +68,11 @@ cleanup:
 
 ps_status ps_cmd_compare(int argc, char **argv) {
     ps_arguments arguments;
-    PS_TRY(ps_command_parse(&command, argc, argv, &arguments));
+    PS_TRY(ps_command_parse(&ps_command_compare, argc, argv, &arguments));
     if (arguments.help) return PS_OK;
     if (arm_texts.count == 0 || out == NULL)
-        return ps_fail(PS_ERR_USAGE, "compare: needs --arm and --out; usage: poolscope compare %s", command.usage);
+        return ps_fail(PS_ERR_USAGE, "compare: needs --arm and --out; usage: poolscope compare %s",
+                       ps_command_compare.usage);
     if (arm_texts.count > MAX_ARMS) return ps_fail(PS_ERR_USAGE, "compare: more than %d arms", MAX_ARMS);
     return compare();
 }

@@ -5,6 +5,7 @@
 
 #include "cli/commands.h"
 #include "cli/measurement.h"
+#include "cli/subject.h"
 #include "core/memory.h"
 #include "core/progress.h"
 #include "net/compensation.h"
@@ -292,25 +293,29 @@ static ps_status measure(const ps_measure *m) {
     return status;
 }
 
+const ps_command ps_command_compensation = {
+    .name = "compensation",
+    .usage = PS_SUBJECT_USAGE " [--batches N] [--out DIR]",
+    .summary =
+        "Takes apart what every Pool Skip of a checkpoint adds, on its probe set (statistics of the "
+        "batch, no dropout): energies and cross terms of\n"
+        "affine compensation (inputs inside the receptive field of the output position), dimensional "
+        "compensation (outside it) and bias, each from the\n"
+        "same channel and from others; how the non-positive region changes (signs after the "
+        "normalisation behind the module of o against those of y, with\n"
+        "o's statistics and with y's own); and the gradient that reaches the convolution, split into "
+        "identity and pool path, for dead and living channels.\n"
+        "Exit status 1 when the parts do not add up to the whole (relative error above 1e-5).",
+    .examples = "  poolscope compensation runs/a --out runs/a\n",
+    .options = options,
+    .min_positional = 1,
+    .max_positional = 1,
+    .common = ps_measurement_options,
+    .run_options = PS_SUBJECT_OPTIONS,
+};
+
 const ps_measurement ps_measurement_compensation = {
-    .command =
-        {
-            .name = "compensation",
-            .usage = "CHECKPOINT [--batches N] [--out DIR]",
-            .summary = "Takes apart what every Pool Skip of a checkpoint adds, on its probe set (statistics of the "
-                       "batch, no dropout): energies and cross terms of\n"
-                       "affine compensation (inputs inside the receptive field of the output position), dimensional "
-                       "compensation (outside it) and bias, each from the\n"
-                       "same channel and from others; how the non-positive region changes (signs after the "
-                       "normalisation behind the module of o against those of y, with\n"
-                       "o's statistics and with y's own); and the gradient that reaches the convolution, split into "
-                       "identity and pool path, for dead and living channels.\n"
-                       "Exit status 1 when the parts do not add up to the whole (relative error above 1e-5).",
-            .examples = "  poolscope compensation runs/a/checkpoint.safetensors --out runs/a\n",
-            .options = options,
-            .min_positional = 1,
-            .max_positional = 1,
-        },
+    .command = &ps_command_compensation,
     .tables = "compensation",
     .check = check,
     .lacks = lacks,

@@ -4,37 +4,36 @@
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/diagnose.h"
-#include "cli/session.h"
+#include "cli/subject.h"
 
-static const char *data;
 static int threads;
 static bool as_json, as_tsv;
 
 static const ps_option options[] = {
-    {"data", PS_OPTION_TEXT, &data, "SOURCE", "data whose probe set is looked at [those of the run]"},
     {"threads", PS_OPTION_INT, &threads, "N", "threads [all processors]"},
     {"tsv", PS_OPTION_FLAG, &as_tsv, "", "tab-separated lines with a header, no summary"},
     {"json", PS_OPTION_FLAG, &as_json, "", "print one JSON object"},
     {0},
 };
 
-static const ps_command command = {
+const ps_command ps_command_diagnose = {
     .name = "diagnose",
-    .usage = "CHECKPOINT [--data SOURCE] [--tsv | --json]",
+    .usage = PS_SUBJECT_USAGE " [--data SOURCE] [--tsv | --json]",
     .summary =
-        "Looks at a checkpoint's network on its probe set (batch mode) and lists every node that is dead, constant or "
-        "unused, with the cause\n"
-        "and the numbers it rests on. Whether a node is inert shows only in training: `poolscope train` records it.",
+        "Looks at a network on its probe set and lists every node that is dead (batch mode), constant, "
+        "dead "
+        "in evaluation mode\n"
+        "only, or unused, with the cause and the numbers it rests on (`poolscope explain --causes` says it in words).\n"
+        "Whether a node is inert shows only in training: `poolscope train` records it.",
     .examples =
-        "  poolscope diagnose runs/a/checkpoint.safetensors\n"
-        "  poolscope diagnose runs/a/checkpoint.safetensors --tsv > nodes.tsv\n",
+        "  poolscope diagnose runs/a\n"
+        "  poolscope diagnose runs/a/checkpoint.safetensors --tsv > nodes.tsv\n"
+        "  poolscope diagnose weights.safetensors --model resnet18 --data cifar10:DIR\n",
     .options = options,
+    .run_options = PS_SUBJECT_OPTIONS,
     .min_positional = 1,
     .max_positional = 1,
 };
-
-static const ps_condition conditions[] = {PS_CONDITION_DEAD, PS_CONDITION_CONSTANT, PS_CONDITION_UNUSED};
-enum { CONDITIONS = sizeof conditions / sizeof *conditions };
 
 static void print_rows(const ps_diagnosis *d) {
     if (as_tsv) printf("layer\tchannel\tcondition\tcause\timages_active\tevidence\n");
@@ -59,8 +58,9 @@ static void print_table(const ps_diagnosis *d, int images) {
     print_rows(d);
     if (as_tsv) return;
     printf("%d nodes on %d probe images:", d->count, images);
-    for (int i = 0; i < CONDITIONS; i++)
-        printf(" %d %s,", ps_diagnosis_count(d, conditions[i]), ps_condition_name(conditions[i]));
+    for (int i = PS_CONDITION_NONE + 1; i < PS_CONDITION_COUNT; i++)
+        if (ps_condition_shows_at_rest((ps_condition)i))
+            printf(" %d %s,", ps_diagnosis_count(d, (ps_condition)i), ps_condition_name((ps_condition)i));
     printf(" %d with nothing wrong\n", ps_diagnosis_count(d, PS_CONDITION_NONE));
 }
 
@@ -79,7 +79,8 @@ static bool add_node(cJSON *list, const ps_diagnosed_node *n) {
 
 static ps_status print_json(const ps_checkpoint_session *s, const ps_diagnosis *d, int images) {
     cJSON *json = cJSON_CreateObject(), *list = NULL;
-    bool whole = cJSON_AddNumberToObject(json, "checkpoint_step", (double)s->step) != NULL &&
+    bool whole = (s->weights_only ? cJSON_AddNullToObject(json, "checkpoint_step")
+                                  : cJSON_AddNumberToObject(json, "checkpoint_step", (double)s->step)) != NULL &&
                  cJSON_AddNumberToObject(json, "images", images) != NULL &&
                  cJSON_AddNumberToObject(json, "nodes", d->count) != NULL &&
                  (list = cJSON_AddArrayToObject(json, "found")) != NULL;
@@ -97,10 +98,10 @@ ps_status ps_cmd_diagnose(int argc, char **argv) {
     ps_arguments arguments;
     ps_checkpoint_session session;
     ps_diagnosis diagnosis = {NULL, 0};
-    PS_TRY(ps_command_parse(&command, argc, argv, &arguments));
+    PS_TRY(ps_command_parse(&ps_command_diagnose, argc, argv, &arguments));
     if (arguments.help) return PS_OK;
     if (as_json && as_tsv) return ps_fail(PS_ERR_USAGE, "diagnose: choose one of --json and --tsv");
-    PS_TRY(ps_checkpoint_session_open(&session, arguments.positional[0], data, threads));
+    PS_TRY(ps_subject_open(&session, &arguments, threads));
     ps_probe_source source = ps_session_probe_source(&session.session);
     int images = session.session.probe_batches * session.config.batch;
     ps_status status = ps_diagnose(session.session.net, &source, &diagnosis);

@@ -2,42 +2,46 @@
 
 #include "cli/command_line.h"
 #include "cli/commands.h"
-#include "cli/session.h"
+#include "cli/subject.h"
 #include "probe/probe.h"
 
-static const char *data;
 static int threads;
 static bool as_json;
 
 static const ps_option options[] = {
-    {"data", PS_OPTION_TEXT, &data, "SOURCE", "data to measure on [those of the run]"},
     {"threads", PS_OPTION_INT, &threads, "N", "threads [all processors]"},
     {"json", PS_OPTION_FLAG, &as_json, "", "print one JSON object"},
     {0},
 };
 
-static const ps_command command = {
+const ps_command ps_command_eval = {
     .name = "eval",
-    .usage = "CHECKPOINT [--data SOURCE]",
+    .usage = PS_SUBJECT_USAGE " [--data SOURCE]",
     .summary =
         "Measures loss and accuracy of a checkpoint on the test split (evaluation mode), and the share of dead nodes "
         "on its probe set.",
-    .examples = "  poolscope eval runs/a/checkpoint.safetensors --data cifar10:DIR\n",
+    .examples =
+        "  poolscope eval runs/a\n"
+        "  poolscope eval runs/a/checkpoint.safetensors --data cifar10:DIR\n"
+        "  poolscope eval weights.safetensors --model resnet18 --data cifar10:DIR\n",
     .options = options,
+    .run_options = PS_SUBJECT_OPTIONS,
     .min_positional = 1,
     .max_positional = 1,
 };
 
 static void print_result(const ps_checkpoint_session *s, ps_evaluation e, double dead) {
-    unsigned long long step = (unsigned long long)s->step;
+    char step[32] = "null";
+    if (!s->weights_only) snprintf(step, sizeof step, "%llu", (unsigned long long)s->step);
     if (as_json)
-        printf("{\"checkpoint_step\":%llu,\"images\":%d,\"loss\":%.9g,\"accuracy\":%.9g,\"dead_share\":%.9g}\n", step,
+        printf("{\"checkpoint_step\":%s,\"images\":%d,\"loss\":%.9g,\"accuracy\":%.9g,\"dead_share\":%.9g}\n", step,
                e.count, e.loss, e.accuracy, dead);
     else
         printf(
-            "step      %llu\nimages    %d\nloss      %.6f\naccuracy  %.2f %%\ndead      %.2f %% of the nodes with a "
+            "step      %s\nimages    %d\nloss      %.6f\naccuracy  %.2f %%\ndead      %.2f %% of the nodes with a "
             "gate of their own (batch mode, %d probe images)\n",
-            step, e.count, e.loss, 100 * e.accuracy, 100 * dead, s->session.probe_batches * s->config.batch);
+            s->weights_only ? "not known (weights alone)" : step, e.count, e.loss, 100 * e.accuracy, 100 * dead,
+            s->session.probe_batches * s->config.batch);
 }
 
 static ps_status measure(ps_checkpoint_session *s) {
@@ -56,9 +60,9 @@ cleanup:
 ps_status ps_cmd_eval(int argc, char **argv) {
     ps_arguments arguments;
     ps_checkpoint_session session;
-    PS_TRY(ps_command_parse(&command, argc, argv, &arguments));
+    PS_TRY(ps_command_parse(&ps_command_eval, argc, argv, &arguments));
     if (arguments.help) return PS_OK;
-    PS_TRY(ps_checkpoint_session_open(&session, arguments.positional[0], data, threads));
+    PS_TRY(ps_subject_open(&session, &arguments, threads));
     ps_status status = measure(&session);
     ps_checkpoint_session_close(&session);
     return status;

@@ -12,11 +12,14 @@
 #include "reports/report.h"
 
 static const char *out;
+static ps_experiment_subset subset;
 static bool dry_run, force, quiet, no_report;
 static int jobs, threads;
 
 static const ps_option options[] = {
     {"out", PS_OPTION_TEXT, &out, "DIR", "directory of the experiment"},
+    {"seeds", PS_OPTION_TEXT, &subset.seeds, "N,N..", "only these of the file's seeds [all]"},
+    {"arms", PS_OPTION_TEXT, &subset.arms, "NAME,NAME..", "only these of the file's arms [all]"},
     {"jobs", PS_OPTION_INT, &jobs, "N", "runs at a time [all processors]"},
     {"threads", PS_OPTION_INT, &threads, "N", "threads of each run [processors / jobs]"},
     {"dry-run", PS_OPTION_FLAG, &dry_run, "", "only say what time, memory and disk it will need"},
@@ -26,7 +29,14 @@ static const ps_option options[] = {
     {0},
 };
 
-static const ps_command command = {
+static const ps_option_hint hints[] = {
+    {"seed", "the seeds stand in the file; --seeds 1,2 runs some of them"},
+    {"arm", "the arms stand in the file; --arms NAME,NAME runs some of them"},
+    {"resume", "the same command with the same --out goes on with what is unfinished"},
+    {0},
+};
+
+const ps_command ps_command_experiment = {
     .name = "experiment",
     .usage = "CONFIG.json --out DIR [options]",
     .summary =
@@ -39,9 +49,11 @@ static const ps_command command = {
         "options are those of the commands: {\"ranks\": {}, \"spectrum\": {\"probes\": 2}}.",
     .examples =
         "  poolscope experiment examples/quickstart/experiment.json --out runs/quickstart\n"
+        "  poolscope experiment examples/quickstart/experiment.json --seeds 1 --arms baseline,ps2 --out runs/try\n"
         "  poolscope experiment examples/cifar10/planted.json --data cifar10:DIR --out runs/planted\n",
     .options = options,
-    .takes_run_options = true,
+    .run_options = "*,!seed,!arm",
+    .hints = hints,
     .min_positional = 1,
     .max_positional = 1,
 };
@@ -119,11 +131,12 @@ static ps_status run(const ps_experiment *e, const char *path) {
 ps_status ps_cmd_experiment(int argc, char **argv) {
     ps_arguments arguments;
     ps_experiment experiment;
-    PS_TRY(ps_command_parse(&command, argc, argv, &arguments));
+    PS_TRY(ps_command_parse(&ps_command_experiment, argc, argv, &arguments));
     if (arguments.help) return PS_OK;
     if (out == NULL && !dry_run)
         return ps_fail(PS_ERR_USAGE, "experiment: --out DIR is missing: where should the runs go?");
-    PS_TRY(ps_experiment_read(arguments.positional[0], out != NULL ? out : ".", override, &arguments, &experiment));
+    PS_TRY(ps_experiment_read(arguments.positional[0], out != NULL ? out : ".", override, &arguments, &subset,
+                              &experiment));
     ps_status status = dry_run ? print_estimate(&experiment) : run(&experiment, arguments.positional[0]);
     ps_experiment_clear(&experiment);
     return status;

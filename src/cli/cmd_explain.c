@@ -4,7 +4,7 @@
 #include "cli/command_line.h"
 #include "cli/commands.h"
 
-static const ps_command command = {
+const ps_command ps_command_explain = {
     .name = "explain",
     .usage = "DIR [PREDICTION]",
     .summary =
@@ -18,6 +18,6 @@ static const ps_command command = {
 
 ps_status ps_cmd_explain(int argc, char **argv) {
     ps_arguments arguments;
-    PS_TRY(ps_command_parse(&command, argc, argv, &arguments));
+    PS_TRY(ps_command_parse(&ps_command_explain, argc, argv, &arguments));
     return arguments.help ? PS_OK : ps_explain(arguments.positional[0], arguments.positional[1], stdout);
 }

@@ -7,18 +7,19 @@
 #include "graph/units.h"
 
 static bool as_json, show_layers;
-static const char *input_text = "3,32,32";
-static int classes = 10;
+static const char *input_text;
+static int classes;
 
 static const ps_option options[] = {
-    {"input", PS_OPTION_TEXT, &input_text, "C,H,W", "shape of the input (C,D,H,W for volumes) [3,32,32]"},
-    {"classes", PS_OPTION_INT, &classes, "N", "number of classes [10]"},
+    {"input", PS_OPTION_TEXT, &input_text, "C,H,W",
+     "shape of the input (C,D,H,W for volumes) [3,32,32; a graph's own]"},
+    {"classes", PS_OPTION_INT, &classes, "N", "number of classes [10; a graph's own]"},
     {"json", PS_OPTION_FLAG, &as_json, "", "print the network as a JSON graph instead, to edit and use with --graph"},
     {"layers", PS_OPTION_FLAG, &show_layers, "", "list the layer types and their attributes instead"},
     {0},
 };
 
-static const ps_command command = {
+const ps_command ps_command_inspect = {
     .name = "inspect",
     .usage = "[--model NAME | --graph FILE] [options]",
     .summary =
@@ -29,11 +30,12 @@ static const ps_command command = {
         "  poolscope inspect --model resnet50 --pool-skip 4 --pool-skip-placement 1x1 --input 3,32,32\n"
         "  poolscope inspect --model plain9 --json > net.json\n",
     .options = options,
-    .takes_run_options = true,
+    .run_options = "Network,Pool Skip",
 };
 
 static ps_status parse_input(ps_shape *shape) {
     int value[4], count;
+    if (input_text == NULL) input_text = "3,32,32";
     PS_TRY(ps_parse_int_list(input_text, "--input", 4, value, &count));
     if (count != 3 && count != 4)
         return ps_fail(PS_ERR_USAGE, "--input needs C,H,W or C,D,H,W, not \"%s\"", input_text);
@@ -114,13 +116,25 @@ static void print_layer_types(void) {
         printf("%-16s %s\n%-16s   %s\n", (*type)->name, (*type)->summary, "", (*type)->attributes);
 }
 
-static ps_status inspect(const ps_run_config *config) {
+/* A graph of the user's own says itself what it takes and gives, unless the options ask. */
+static ps_status build(const ps_run_config *config, ps_graph **graph) {
     ps_shape input;
+    bool asked = input_text != NULL || classes > 0;
+    PS_TRY(parse_input(&input));
+    if (config->graph[0] == '\0' || asked)
+        return ps_network_build(config, input, classes > 0 ? classes : 10, "input", graph);
+    ps_graph *own;
+    PS_TRY(ps_graph_read(config->graph, &own));
+    ps_status status = ps_network_build(config, own->input, own->node[own->count - 1].shape.c, "input", graph);
+    ps_graph_destroy(own);
+    return status;
+}
+
+static ps_status inspect(const ps_run_config *config) {
     ps_graph *graph;
     size_t backbone, module;
     double macs;
-    PS_TRY(parse_input(&input));
-    PS_TRY(ps_network_build(config, input, classes, &graph));
+    PS_TRY(build(config, &graph));
     ps_status status = PS_OK;
     if (as_json) {
         status = ps_graph_write(graph, stdout);
@@ -139,7 +153,7 @@ static ps_status inspect(const ps_run_config *config) {
 ps_status ps_cmd_inspect(int argc, char **argv) {
     ps_arguments arguments;
     ps_run_config config;
-    PS_TRY(ps_command_parse(&command, argc, argv, &arguments));
+    PS_TRY(ps_command_parse(&ps_command_inspect, argc, argv, &arguments));
     if (arguments.help) return PS_OK;
     if (show_layers) {
         print_layer_types();

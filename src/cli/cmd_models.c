@@ -4,7 +4,7 @@
 #include "cli/commands.h"
 #include "models/model.h"
 
-static const ps_command command = {
+const ps_command ps_command_models = {
     .name = "models",
     .usage = "",
     .summary =
@@ -34,7 +34,7 @@ static ps_status measure(const ps_model *model, int pool_size, size_of_model *ou
 ps_status ps_cmd_models(int argc, char **argv) {
     ps_arguments arguments;
     int count;
-    PS_TRY(ps_command_parse(&command, argc, argv, &arguments));
+    PS_TRY(ps_command_parse(&ps_command_models, argc, argv, &arguments));
     if (arguments.help) return PS_OK;
     const ps_model *models = ps_models(&count);
     printf("%-10s %12s %10s %14s %14s  %s\n", "model", "parameters", "MFLOPs", "+ Pool Skip 2", "MFLOPs then", "");

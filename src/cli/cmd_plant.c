@@ -1,21 +1,24 @@
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 
 #include "cli/command_line.h"
 #include "cli/commands.h"
-#include "cli/session.h"
+#include "cli/subject.h"
 
 static const char *plant, *out;
+static int threads;
 
 static const ps_option options[] = {
     {"plant", PS_OPTION_TEXT, &plant, "SPEC", "what to plant: share=0.25,cause=bias,seed=1,layers=conv*"},
     {"out", PS_OPTION_TEXT, &out, "FILE", "the changed checkpoint"},
+    {"threads", PS_OPTION_INT, &threads, "N", "threads [all processors]"},
     {0},
 };
 
-static const ps_command command = {
+const ps_command ps_command_plant = {
     .name = "plant",
-    .usage = "CHECKPOINT --plant SPEC --out FILE",
+    .usage = "RUN|CHECKPOINT --plant SPEC --out FILE",
     .summary =
         "Makes nodes of a checkpoint dead on purpose and prints which (layer, channel, cause as tab-separated lines): "
         "a known truth to test a\n"
@@ -26,6 +29,7 @@ static const ps_command command = {
         "  poolscope plant runs/a/checkpoint.safetensors --plant share=0.1,cause=bias+gamma,seed=7 --out "
         "planted.safetensors\n",
     .options = options,
+    .run_options = "data,size,train_limit,test_limit,probe,batch",
     .min_positional = 1,
     .max_positional = 1,
 };
@@ -58,12 +62,16 @@ static ps_status change(ps_checkpoint_session *s) {
 ps_status ps_cmd_plant(int argc, char **argv) {
     ps_arguments arguments;
     ps_checkpoint_session session;
-    PS_TRY(ps_command_parse(&command, argc, argv, &arguments));
+    char *path;
+    PS_TRY(ps_command_parse(&ps_command_plant, argc, argv, &arguments));
     if (arguments.help) return PS_OK;
     if (plant == NULL || out == NULL) return ps_fail(PS_ERR_USAGE, "plant: needs --plant SPEC and --out FILE");
-    PS_TRY(refuse_input(arguments.positional[0]));
-    PS_TRY(ps_checkpoint_session_open(&session, arguments.positional[0], NULL, 0));
-    ps_status status = change(&session);
+    PS_TRY(ps_subject_path(arguments.positional[0], &path));
+    ps_status status = refuse_input(path);
+    if (status == PS_OK) status = ps_checkpoint_session_open(&session, path, &arguments, threads);
+    free(path);
+    PS_TRY(status);
+    status = change(&session);
     ps_checkpoint_session_close(&session);
     return status;
 }

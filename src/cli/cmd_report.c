@@ -11,7 +11,7 @@ static const ps_option options[] = {
     {0},
 };
 
-static const ps_command command = {
+const ps_command ps_command_report = {
     .name = "report",
     .usage = "DIR [--format LIST] [--open]",
     .summary =
@@ -26,6 +26,6 @@ static const ps_command command = {
 
 ps_status ps_cmd_report(int argc, char **argv) {
     ps_arguments arguments;
-    PS_TRY(ps_command_parse(&command, argc, argv, &arguments));
+    PS_TRY(ps_command_parse(&ps_command_report, argc, argv, &arguments));
     return arguments.help ? PS_OK : ps_report_write(arguments.positional[0], &report_options);
 }

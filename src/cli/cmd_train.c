@@ -21,7 +21,7 @@ static const ps_option options[] = {
     {0},
 };
 
-static const ps_command command = {
+const ps_command ps_command_train = {
     .name = "train",
     .usage = "[CONFIG.json] --out DIR [options]",
     .summary =
@@ -34,7 +34,7 @@ static const ps_command command = {
         "runs/a\n"
         "  poolscope train --resume runs/a\n",
     .options = options,
-    .takes_run_options = true,
+    .run_options = "*",
     .max_positional = 1,
 };
 
@@ -91,7 +91,7 @@ static ps_status train(const ps_run_config *config) {
 ps_status ps_cmd_train(int argc, char **argv) {
     ps_arguments arguments;
     ps_run_config config = {0};
-    PS_TRY(ps_command_parse(&command, argc, argv, &arguments));
+    PS_TRY(ps_command_parse(&ps_command_train, argc, argv, &arguments));
     if (arguments.help) return PS_OK;
     ps_status status = read_config(&arguments, &config);
     if (status == PS_OK) status = train(&config);

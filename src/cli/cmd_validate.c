@@ -8,7 +8,7 @@
 #include "core/memory.h"
 #include "trace/validate.h"
 
-static const ps_command command = {
+const ps_command ps_command_validate = {
     .name = "validate",
     .usage = "TRACE",
     .summary =
@@ -36,7 +36,7 @@ ps_status ps_cmd_validate(int argc, char **argv) {
     ps_arguments arguments;
     ps_trace_check check;
     char *path = NULL;
-    PS_TRY(ps_command_parse(&command, argc, argv, &arguments));
+    PS_TRY(ps_command_parse(&ps_command_validate, argc, argv, &arguments));
     if (arguments.help) return PS_OK;
     const char *given = arguments.positional[0];
     PS_TRY(ps_file_is_directory(given) ? ps_file_join(given, "trace.jsonl", &path) : ps_string_copy(given, &path));

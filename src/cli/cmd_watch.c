@@ -22,7 +22,7 @@ static const ps_option options[] = {
     {0},
 };
 
-static const ps_command command = {
+const ps_command ps_command_watch = {
     .name = "watch",
     .usage = "RUN [options]",
     .summary =
@@ -142,7 +142,7 @@ ps_status ps_cmd_watch(int argc, char **argv) {
     ps_arguments arguments;
     static dashboard d;
     char *path;
-    PS_TRY(ps_command_parse(&command, argc, argv, &arguments));
+    PS_TRY(ps_command_parse(&ps_command_watch, argc, argv, &arguments));
     if (arguments.help) return PS_OK;
     if (width < 0 || width > MOST_WIDTH)
         return ps_fail(PS_ERR_USAGE, "--width must be 1 to %d columns", (int)MOST_WIDTH);

@@ -5,31 +5,56 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/help.h"
+#include "core/file.h"
 #include "core/text.h"
 
-static const ps_option *find(const ps_command *command, const char *name) {
-    for (const ps_option *o = command->options; o != NULL && o->name != NULL; o++)
+static const ps_option *find_in(const ps_option *table, const char *name) {
+    for (const ps_option *o = table; o != NULL && o->name != NULL; o++)
         if (strcmp(o->name, name) == 0) return o;
     return NULL;
 }
 
-static void print_help(const ps_command *command) {
-    printf("poolscope %s %s\n\n%s\n", command->name, command->usage, command->summary);
-    if (command->options != NULL && command->options->name != NULL) printf("\nOptions\n");
-    for (const ps_option *o = command->options; o != NULL && o->name != NULL; o++) {
-        char left[96];
-        snprintf(left, sizeof left, "--%s %s", o->name, o->argument);
-        printf("  %-34s %s\n", left, o->help);
-    }
-    if (command->takes_run_options) ps_run_config_print_help(stdout);
-    if (command->examples != NULL) printf("\nExamples\n%s", command->examples);
+static const ps_option *find(const ps_command *command, const char *name) {
+    const ps_option *own = find_in(command->options, name);
+    return own != NULL ? own : find_in(command->common, name);
 }
+
+bool ps_command_has_option(const ps_command *command, const char *name) {
+    return find(command, name) != NULL || ps_run_config_in(command->run_options, name) || strcmp(name, "help") == 0;
+}
+
+/* ---- what a command's tables say ---- */
+
+static void with_dashes(const char *name, char *out, size_t size) {
+    snprintf(out, size, "%s", name);
+    for (char *p = out; *p != '\0'; p++)
+        if (*p == '_') *p = '-';
+}
+
+static void visit_table(const ps_option *table, ps_option_visitor *visit, void *self) {
+    for (const ps_option *o = table; o != NULL && o->name != NULL; o++)
+        visit(self, &(ps_option_text){"Options", o->name, o->argument, o->help, o->kind == PS_OPTION_FLAG});
+}
+
+void ps_command_each_option(const ps_command *command, ps_option_visitor *visit, void *self) {
+    ps_run_option_text text;
+    visit_table(command->options, visit, self);
+    visit_table(command->common, visit, self);
+    visit(self, &(ps_option_text){"Options", "help", "", "print this and end", true});
+    for (int i = 0; ps_run_config_describe(i, &text); i++) {
+        char name[64];
+        with_dashes(text.name, name, sizeof name);
+        if (!ps_run_config_in(command->run_options, text.name) || find(command, name) != NULL) continue;
+        visit(self, &(ps_option_text){text.group, name, text.argument, text.help, text.is_flag});
+    }
+}
+
+/* ---- what is no option ---- */
 
 static void consider(const char *word, const char *name, const char **best, int *best_distance) {
     char dashed[128];
-    snprintf(dashed, sizeof dashed, "%s", word);
-    for (char *p = dashed; *p != '\0'; p++)
-        if (*p == '-' && strchr(name, '_') != NULL) *p = '_';
+    with_dashes(word, dashed, sizeof dashed);
     int distance = ps_text_distance(dashed, name);
     if (distance < *best_distance) {
         *best_distance = distance;
@@ -37,21 +62,32 @@ static void consider(const char *word, const char *name, const char **best, int 
     }
 }
 
-static ps_status refuse(const ps_command *command, const char *name) {
+typedef struct {
+    const char *word;
+    char best[128];
+    int distance;
+} guess;
+
+static void consider_option(void *self, const ps_option_text *o) {
+    guess *g = self;
     const char *best = NULL;
-    int distance = 4;
-    for (const ps_option *o = command->options; o != NULL && o->name != NULL; o++)
-        consider(name, o->name, &best, &distance);
-    for (int i = 0; command->takes_run_options && ps_run_config_name(i) != NULL; i++)
-        consider(name, ps_run_config_name(i), &best, &distance);
-    if (best == NULL)
+    consider(g->word, o->name, &best, &g->distance);
+    if (best != NULL) snprintf(g->best, sizeof g->best, "%s", best);
+}
+
+static ps_status refuse(const ps_command *command, const char *name) {
+    guess g = {name, "", 4};
+    for (const ps_option_hint *h = command->hints; h != NULL && h->name != NULL; h++)
+        if (strcmp(h->name, name) == 0)
+            return ps_fail(PS_ERR_USAGE, "%s: there is no --%s here: %s", command->name, name, h->advice);
+    if (ps_run_config_knows(name))
+        return ps_fail(PS_ERR_USAGE, "%s: --%s is a setting of runs and does nothing here; leave it out", command->name,
+                       name);
+    ps_command_each_option(command, consider_option, &g);
+    if (g.best[0] == '\0')
         return ps_fail(PS_ERR_USAGE, "%s: unknown option --%s; `poolscope %s --help` lists them", command->name, name,
                        command->name);
-    char dashed[128];
-    snprintf(dashed, sizeof dashed, "%s", best);
-    for (char *p = dashed; *p != '\0'; p++)
-        if (*p == '_') *p = '-';
-    return ps_fail(PS_ERR_USAGE, "%s: unknown option --%s; did you mean --%s?", command->name, name, dashed);
+    return ps_fail(PS_ERR_USAGE, "%s: unknown option --%s; did you mean --%s?", command->name, name, g.best);
 }
 
 static ps_status store_int(const ps_option *o, const char *value) {
@@ -73,6 +109,7 @@ static ps_status add_value(ps_option_values *values, const char *value) {
 
 static ps_status store(const ps_option *o, const char *value) {
     if (o->kind == PS_OPTION_INT) return store_int(o, value);
+    PS_TRY(ps_file_refuse_tilde(value));
     if (o->kind == PS_OPTION_REPEATED) return add_value(o->target, value);
     *(const char **)o->target = value;
     return PS_OK;
@@ -106,8 +143,7 @@ static ps_status take_option(const ps_command *command, cursor *c, ps_arguments 
         PS_TRY(take_value(c, name, equals != NULL ? equals + 1 : NULL, &value));
         return store(o, value);
     }
-    if (!command->takes_run_options) return refuse(command, name);
-    if (!ps_run_config_knows(name)) return refuse(command, name);
+    if (!ps_run_config_in(command->run_options, name)) return refuse(command, name);
     value = equals != NULL ? equals + 1 : NULL;
     if (!ps_run_config_is_flag(name)) PS_TRY(take_value(c, name, value, &value));
     PS_TRY(add_value(&arguments->run_names, word));
@@ -121,7 +157,7 @@ ps_status ps_command_parse(const ps_command *command, int argc, char **argv, ps_
     for (; c.at < argc; c.at++) {
         const char *word = argv[c.at];
         if (!options_ended && (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)) {
-            print_help(command);
+            PS_TRY(ps_help_print_command(command, stdout));
             arguments->help = true;
             return PS_OK;
         }
@@ -137,7 +173,10 @@ ps_status ps_command_parse(const ps_command *command, int argc, char **argv, ps_
         else if (arguments->positional_count == command->max_positional)
             return ps_fail(PS_ERR_USAGE, "%s: \"%s\" is one argument too many; usage: poolscope %s %s", command->name,
                            word, command->name, command->usage);
-        else arguments->positional[arguments->positional_count++] = word;
+        else {
+            PS_TRY(ps_file_refuse_tilde(word));
+            arguments->positional[arguments->positional_count++] = word;
+        }
     }
     if (arguments->positional_count < command->min_positional)
         return ps_fail(PS_ERR_USAGE, "%s: something is missing; usage: poolscope %s %s", command->name, command->name,

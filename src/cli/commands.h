@@ -1,13 +1,28 @@
-/* The commands of command_list.def. argv starts behind the command's name. */
+/* The commands of command_list.def. ps_cmd_name runs one, argv starts behind its name; ps_command_name is what it says
+ * of itself. */
 #ifndef PS_CLI_COMMANDS_H
 #define PS_CLI_COMMANDS_H
 
+#include "cli/command_line.h"
 #include "core/status.h"
 
 #define PS_VERSION "0.1.0"
 
-#define PS_COMMAND(name, summary) ps_status ps_cmd_##name(int argc, char **argv);
+#define PS_COMMAND(name, summary)                   \
+    ps_status ps_cmd_##name(int argc, char **argv); \
+    extern const ps_command ps_command_##name;
 #include "cli/command_list.def"
 #undef PS_COMMAND
+
+typedef struct {
+    const char *name, *summary; /* one line */
+    ps_status (*run)(int argc, char **argv);
+    const ps_command *command;
+} ps_command_entry;
+
+/* All of them, in the order of the list; name NULL ends it. */
+extern const ps_command_entry ps_commands[];
+/* PS_ERR_USAGE where there is no such command; the sentence names one that is nearly called so. */
+ps_status ps_command_find(const char *name, const ps_command_entry **found);
 
 #endif

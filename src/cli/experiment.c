@@ -16,8 +16,59 @@ typedef struct {
     const cJSON *document, *base, *fork;
     ps_experiment_override *override;
     const void *context;
+    const ps_experiment_subset *subset;
     ps_experiment *out;
 } reader;
+
+/* ---- subsets ---- */
+
+static bool is_listed(const char *list, const char *word) {
+    size_t length = strlen(word);
+    for (const char *p = list; p != NULL; p = strchr(p, ',') != NULL ? strchr(p, ',') + 1 : NULL)
+        if (strncmp(p, word, length) == 0 && (p[length] == ',' || p[length] == '\0')) return true;
+    return false;
+}
+
+/* Every word of the list must be one of the known, themselves a list. */
+static ps_status check_list(const reader *r, const char *option, const char *list, const char *known) {
+    for (const char *p = list; p != NULL; p = strchr(p, ',') != NULL ? strchr(p, ',') + 1 : NULL) {
+        char word[80];
+        snprintf(word, sizeof word, "%.*s", (int)strcspn(p, ","), p);
+        if (word[0] == '\0' || !is_listed(known, word))
+            return ps_fail(PS_ERR_USAGE, "--%s: \"%s\" is none of those in %s; it has %s", option, word, r->path,
+                           known);
+    }
+    return PS_OK;
+}
+
+/* Leaves the seeds that are wanted, in the order of the file. */
+static ps_status pick_seeds(const reader *r) {
+    ps_experiment *e = r->out;
+    char known[PS_EXPERIMENT_MAX_SEEDS * 12] = "", word[16];
+    int kept = 0;
+    if (r->subset == NULL || r->subset->seeds == NULL) return PS_OK;
+    for (int s = 0; s < e->seeds; s++)
+        snprintf(known + strlen(known), sizeof known - strlen(known), "%s%d", s > 0 ? "," : "", e->seed[s]);
+    PS_TRY(check_list(r, "seeds", r->subset->seeds, known));
+    for (int s = 0; s < e->seeds; s++) {
+        snprintf(word, sizeof word, "%d", e->seed[s]);
+        if (is_listed(r->subset->seeds, word)) e->seed[kept++] = e->seed[s];
+    }
+    e->seeds = kept;
+    return PS_OK;
+}
+
+static ps_status check_arms(const reader *r, const cJSON *arms) {
+    char known[PS_EXPERIMENT_MAX_ARMS * 66] = "";
+    const cJSON *arm;
+    if (r->subset == NULL || r->subset->arms == NULL) return PS_OK;
+    cJSON_ArrayForEach(arm, arms) {
+        const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(arm, "name"));
+        if (name == NULL) continue;
+        snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", known[0] != '\0' ? "," : "", name);
+    }
+    return check_list(r, "arms", r->subset->arms, known);
+}
 
 /* Names of arms become folder names and table cells. */
 static ps_status check_arm_name(const reader *r, const char *name) {
@@ -50,7 +101,7 @@ static ps_status read_seeds(const reader *r) {
                 return ps_fail(PS_ERR_INPUT, "%s: seed %d stands twice in \"seeds\"", r->path, item->valueint);
         e->seed[e->seeds++] = item->valueint;
     }
-    return PS_OK;
+    return pick_seeds(r);
 }
 
 static ps_status set(ps_run_config *config, const char *name, const char *value) {
@@ -93,6 +144,22 @@ static ps_status add_run(const reader *r, int arm, int seed_index, const cJSON *
     return run->parent >= 0 ? fork_from(e, run) : PS_OK;
 }
 
+/* What the experiment itself decides for every run would be passed over in silence. */
+static ps_status refuse_decided(const cJSON *object, const char *where, bool forks) {
+    static const struct {
+        const char *key, *advice;
+        bool of_forks; /* decided only where the run starts from its parent's checkpoint */
+    } decided[] = {{"seed", "seeds stand in \"seeds\" beside the arms", false},
+                   {"arm", "an arm is called by its \"name\"", false},
+                   {"plant", "the arms start from their parent's checkpoint; plant there, in \"fork\"", true},
+                   {"init", "the arms start from their parent's checkpoint; write it into \"fork\"", true},
+                   {"fork", "the arms start from their parent's checkpoint; leave it out", true}};
+    for (size_t i = 0; i < sizeof decided / sizeof *decided; i++)
+        if ((forks || !decided[i].of_forks) && cJSON_GetObjectItemCaseSensitive(object, decided[i].key) != NULL)
+            return ps_fail(PS_ERR_INPUT, "%s: \"%s\" does nothing there: %s", where, decided[i].key, decided[i].advice);
+    return PS_OK;
+}
+
 static ps_status read_arm(const reader *r, const cJSON *arm, int index) {
     const char *name = NULL;
     char where[512];
@@ -101,14 +168,20 @@ static ps_status read_arm(const reader *r, const cJSON *arm, int index) {
     PS_TRY(check_arm_name(r, name));
     if (r->out->arms == PS_EXPERIMENT_MAX_ARMS)
         return ps_fail(PS_ERR_INPUT, "%s: more than %d arms", r->path, PS_EXPERIMENT_MAX_ARMS);
-    PS_TRY(ps_string_copy(name, &r->out->arm[r->out->arms++]));
-    for (int s = 0; s < r->out->seeds; s++) PS_TRY(add_run(r, index, s, arm, name));
+    PS_TRY(refuse_decided(arm, where, r->fork != NULL));
+    if (r->subset != NULL && r->subset->arms != NULL && !is_listed(r->subset->arms, name)) return PS_OK;
+    int place = r->out->arms++;
+    PS_TRY(ps_string_copy(name, &r->out->arm[place]));
+    for (int s = 0; s < r->out->seeds; s++) PS_TRY(add_run(r, place, s, arm, name));
     return PS_OK;
 }
 
 static ps_status check_object(const reader *r, const cJSON *item, const char *key) {
-    if (item == NULL || cJSON_IsObject(item)) return PS_OK;
-    return ps_fail(PS_ERR_INPUT, "%s: \"%s\" must be an object of run settings, as {\"steps\": 200}", r->path, key);
+    char where[512];
+    snprintf(where, sizeof where, "%s: \"%s\"", r->path, key);
+    if (item == NULL) return PS_OK;
+    if (cJSON_IsObject(item)) return refuse_decided(item, where, false);
+    return ps_fail(PS_ERR_INPUT, "%s must be an object of run settings, as {\"steps\": 200}", where);
 }
 
 static ps_status read_document(reader *r) {
@@ -131,13 +204,14 @@ static ps_status read_document(reader *r) {
         return ps_fail(PS_ERR_INPUT,
                        "%s: needs \"arms\": [{\"name\": \"baseline\"}, {\"name\": \"ps2\", \"pool_skip\": 2}]",
                        r->path);
+    PS_TRY(check_arms(r, arms));
     int index = 0;
     cJSON_ArrayForEach(arm, arms) PS_TRY(read_arm(r, arm, index++));
     return PS_OK;
 }
 
 ps_status ps_experiment_read(const char *path, const char *directory, ps_experiment_override *override,
-                             const void *context, ps_experiment *out) {
+                             const void *context, const ps_experiment_subset *subset, ps_experiment *out) {
     cJSON *document;
     memset(out, 0, sizeof *out);
     PS_TRY(ps_json_read(path, &document));
@@ -146,6 +220,7 @@ ps_status ps_experiment_read(const char *path, const char *directory, ps_experim
                 .document = document,
                 .override = override,
                 .context = context,
+                .subset = subset,
                 .out = out};
     ps_status status = read_document(&r);
     cJSON_Delete(document);

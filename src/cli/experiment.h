@@ -40,10 +40,17 @@ typedef struct {
     size_t capacity;
 } ps_experiment;
 
-/* overrides: options of the command line, applied to every run (may be NULL). directory: where the runs will be. */
+/* Which of the file's seeds and arms are wanted: lists with commas between, NULL: all. What the file does not have is
+ * refused, and what it has is named. */
+typedef struct {
+    const char *seeds, *arms;
+} ps_experiment_subset;
+
+/* overrides: options of the command line, applied to every run (may be NULL). directory: where the runs will be. subset
+ * may be NULL: all. */
 typedef ps_status ps_experiment_override(const void *context, ps_run_config *config);
 ps_status ps_experiment_read(const char *path, const char *directory, ps_experiment_override *override,
-                             const void *context, ps_experiment *out);
+                             const void *context, const ps_experiment_subset *subset, ps_experiment *out);
 void ps_experiment_clear(ps_experiment *experiment);
 
 #endif

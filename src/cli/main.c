@@ -5,61 +5,20 @@
 #include <string.h>
 
 #include "cli/commands.h"
-#include "core/text.h"
+#include "cli/help.h"
 #include "kernels/gemm.h"
 #include "kernels/simd.h"
 
-typedef struct {
-    const char *name, *summary;
-    ps_status (*run)(int argc, char **argv);
-} command;
-
-static const command commands[] = {
-#define PS_COMMAND(name, summary) {#name, summary, ps_cmd_##name},
-#include "cli/command_list.def"
-#undef PS_COMMAND
-};
-enum { COMMANDS = sizeof commands / sizeof *commands };
-
-static void print_help(void) {
-    printf("poolscope %s: singularity analysis and diagnostics for neural-network training\n\n", PS_VERSION);
-    printf("usage: poolscope COMMAND [options]\n\nCommands\n");
-    for (int i = 0; i < COMMANDS; i++) printf("  %-12s %s\n", commands[i].name, commands[i].summary);
-    printf(
-        "\n`poolscope COMMAND --help` explains a command. Exit status: 0 done and held, 1 a check did not hold, 2 an "
-        "error.\n\n"
-        "First steps\n"
-        "  poolscope train --model plain9 --steps 200 --out runs/first\n"
-        "  poolscope experiment examples/quickstart/experiment.json --out runs/quickstart\n");
-}
-
-static ps_status unknown(const char *word) {
-    const char *best = NULL;
-    int best_distance = 4;
-    for (int i = 0; i < COMMANDS; i++) {
-        int distance = ps_text_distance(word, commands[i].name);
-        if (distance < best_distance) {
-            best_distance = distance;
-            best = commands[i].name;
-        }
-    }
-    if (best != NULL) return ps_fail(PS_ERR_USAGE, "unknown command \"%s\"; did you mean \"%s\"?", word, best);
-    return ps_fail(PS_ERR_USAGE, "unknown command \"%s\"; `poolscope --help` lists the commands", word);
-}
-
 static ps_status dispatch(int argc, char **argv) {
     const char *word = argc > 1 ? argv[1] : "--help";
-    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0) {
-        print_help();
-        return PS_OK;
-    }
+    const ps_command_entry *entry;
+    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) return ps_help_print_commands(stdout);
     if (strcmp(word, "--version") == 0) {
         printf("poolscope %s (%s)\n", PS_VERSION, ps_gemm_library());
         return PS_OK;
     }
-    for (int i = 0; i < COMMANDS; i++)
-        if (strcmp(word, commands[i].name) == 0) return commands[i].run(argc - 2, argv + 2);
-    return unknown(word);
+    PS_TRY(ps_command_find(word, &entry));
+    return entry->run(argc - 2, argv + 2);
 }
 
 /* What was printed but could not be written (a full disk behind a redirection) is an error, too. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/run.h"
+#include "cli/subject.h"
 #include "core/digest.h"
 #include "core/memory.h"
 #include "reports/table.h"
@@ -14,7 +15,7 @@ const ps_measurement *const ps_measurements[] = {
     NULL};
 #undef PS_MEASUREMENT
 
-enum { MAX_OPTIONS = 24, DIGEST = 17 };
+enum { DIGEST = 17 };
 static const char record_name[] = "measurements", checkpoint_name[] = "checkpoint.safetensors";
 static const char record_columns[] = "measurement\tcheckpoint\tstep\toptions\tmeasured";
 
@@ -24,14 +25,14 @@ static const char record_columns[] = "measurement\tcheckpoint\tstep\toptions\tme
 static ps_status describe_options(const ps_measurement *what, char **text) {
     size_t size;
     FILE *stream = open_memstream(text, &size);
-    if (stream == NULL) return ps_fail(PS_ERR_MEMORY, "no memory for the options of %s", what->command.name);
-    for (const ps_option *o = what->command.options; o->name != NULL; o++) {
-        fprintf(stream, "%s%s=", o == what->command.options ? "" : " ", o->name);
+    if (stream == NULL) return ps_fail(PS_ERR_MEMORY, "no memory for the options of %s", what->command->name);
+    for (const ps_option *o = what->command->options; o->name != NULL; o++) {
+        fprintf(stream, "%s%s=", o == what->command->options ? "" : " ", o->name);
         if (o->kind == PS_OPTION_INT) fprintf(stream, "%d", *(const int *)o->target);
         else if (o->kind == PS_OPTION_FLAG) fputs(*(const bool *)o->target ? "yes" : "no", stream);
         else fputs(*(const char *const *)o->target, stream);
     }
-    return fclose(stream) == 0 ? PS_OK : ps_fail(PS_ERR_MEMORY, "no memory for the options of %s", what->command.name);
+    return fclose(stream) == 0 ? PS_OK : ps_fail(PS_ERR_MEMORY, "no memory for the options of %s", what->command->name);
 }
 
 static const char *cell(const ps_table *record, int row, const char *column) {
@@ -39,7 +40,7 @@ static const char *cell(const ps_table *record, int row, const char *column) {
 }
 
 static int find_row(const ps_table *record, const ps_measurement *what) {
-    return ps_table_find(record, 0, ps_table_column(record, "measurement"), what->command.name);
+    return ps_table_find(record, 0, ps_table_column(record, "measurement"), what->command->name);
 }
 
 /* The record with the measurement's line replaced or added. */
@@ -53,12 +54,14 @@ static ps_status write_record(const ps_measure *m, const ps_measurement *what, c
     PS_TRY_CLEANUP(ps_table_read_named(folder, record_name, &old));
     PS_TRY_CLEANUP(ps_measure_table(m, record_name, record_columns, &writer));
     for (int row = 0; row < old.rows; row++)
-        if (strcmp(cell(&old, row, "measurement"), what->command.name) != 0)
+        if (strcmp(cell(&old, row, "measurement"), what->command->name) != 0)
             fprintf(writer.stream, "%s\t%s\t%s\t%s\t%s\n", cell(&old, row, "measurement"),
                     cell(&old, row, "checkpoint"), cell(&old, row, "step"), cell(&old, row, "options"),
                     cell(&old, row, "measured"));
-    fprintf(writer.stream, "%s\t%s\t%llu\t%s\t%d\n", what->command.name, digest,
-            (unsigned long long)m->checkpoint->step, options, measured);
+    fprintf(writer.stream, "%s\t%s\t", what->command->name, digest);
+    if (m->checkpoint->weights_only) fprintf(writer.stream, "NA");
+    else fprintf(writer.stream, "%llu", (unsigned long long)m->checkpoint->step);
+    fprintf(writer.stream, "\t%s\t%d\n", options, measured);
     status = ps_file_writer_commit(&writer);
 cleanup:
     ps_table_clear(&old);
@@ -103,31 +106,28 @@ static bool lacks_something(const ps_measurement *what, const ps_checkpoint_sess
     return lack != NULL;
 }
 
+static const char *command_out;
+static int command_threads;
+static bool command_quiet;
+
+const ps_option ps_measurement_options[] = {
+    {"out", PS_OPTION_TEXT, &command_out, "DIR", "write DIR/tables/*.tsv (for a run: the run's directory)"},
+    {"threads", PS_OPTION_INT, &command_threads, "N", "threads [all processors]"},
+    {"quiet", PS_OPTION_FLAG, &command_quiet, "", "no progress"},
+    {0},
+};
+
 ps_status ps_measurement_command(const ps_measurement *what, int argc, char **argv) {
-    int threads = 0, count = 0;
-    const char *data = NULL, *out = NULL;
-    bool quiet = false;
-    const ps_option common[] = {
-        {"data", PS_OPTION_TEXT, &data, "SOURCE", "data to measure on [those of the run]"},
-        {"out", PS_OPTION_TEXT, &out, "DIR", "write DIR/tables/*.tsv (for a run: the run's directory)"},
-        {"threads", PS_OPTION_INT, &threads, "N", "threads [all processors]"},
-        {"quiet", PS_OPTION_FLAG, &quiet, "", "no progress"}};
-    ps_option options[MAX_OPTIONS] = {{0}};
-    for (const ps_option *o = what->command.options; o->name != NULL; o++) options[count++] = *o;
-    memcpy(options + count, common, sizeof common);
-    ps_command command = what->command;
-    command.options = options;
     ps_arguments arguments;
     ps_checkpoint_session session;
-    PS_TRY(ps_command_parse(&command, argc, argv, &arguments));
+    PS_TRY(ps_command_parse(what->command, argc, argv, &arguments));
     if (arguments.help) return PS_OK;
     if (what->check != NULL) PS_TRY(what->check());
-    PS_TRY(ps_checkpoint_session_open(&session, arguments.positional[0], data, threads));
-    ps_measure m = {&session, out, quiet};
+    PS_TRY(ps_subject_open(&session, &arguments, command_threads));
+    ps_measure m = {&session, command_out, command_quiet};
     char lack[1024] = "";
-    ps_status status = lacks_something(what, &session, lack, sizeof lack)
-                           ? ps_fail(PS_ERR_USAGE, "%s", lack)
-                           : measure_checkpoint(&m, what, arguments.positional[0]);
+    ps_status status = lacks_something(what, &session, lack, sizeof lack) ? ps_fail(PS_ERR_USAGE, "%s", lack)
+                                                                          : measure_checkpoint(&m, what, session.path);
     ps_checkpoint_session_close(&session);
     return status;
 }
@@ -169,9 +169,9 @@ static ps_status find_measurement(const char *name, const char *where, const ps_
     char known[256] = "";
     for (int i = 0; ps_measurements[i] != NULL; i++) {
         *found = ps_measurements[i];
-        if (name != NULL && strcmp((*found)->command.name, name) == 0) return PS_OK;
+        if (name != NULL && strcmp((*found)->command->name, name) == 0) return PS_OK;
         snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i > 0 ? ", " : "",
-                 (*found)->command.name);
+                 (*found)->command->name);
     }
     return ps_fail(PS_ERR_INPUT, "%s: \"measure\" does not know \"%s\"; it knows %s", where, name != NULL ? name : "?",
                    known);
@@ -188,8 +188,10 @@ static ps_status format_option(const cJSON *item, const char *where, char **word
 /* An option of an experiment's file is read as the same option of the command line is. */
 static ps_status set_option(ps_measurement_plan *plan, const ps_measurement *what, const cJSON *item,
                             const char *where) {
-    ps_command command = what->command;
+    ps_command command = *what->command;
     ps_arguments arguments;
+    command.common = NULL; /* only what the measurement itself depends on stands in a file */
+    command.run_options = NULL;
     command.min_positional = command.max_positional = 0;
     if (plan->words == PS_MAX_MEASUREMENT_OPTIONS)
         return ps_fail(PS_ERR_INPUT, "%s: \"measure\" has more than %d options", where, plan->words);
@@ -299,7 +301,7 @@ static ps_status run_one(const ps_measurement *what, ps_checkpoint_session *sess
     ps_status status = measure_checkpoint(&m, what, checkpoint);
     if (status != PS_ERR_CHECK) return status;
     /* The tables say how far it is off; hours of training are not to be held up by it. */
-    fprintf(stderr, "note: %s: %s: %s\n", directory, what->command.name, ps_status_message());
+    fprintf(stderr, "note: %s: %s: %s\n", directory, what->command->name, ps_status_message());
     return PS_OK;
 }
 
@@ -315,7 +317,7 @@ ps_status ps_measurement_plan_run(const ps_measurement_plan *plan, const char *d
         PS_TRY_CLEANUP(ps_fail(PS_ERR_IO, "/dev/null cannot be opened; check the system"));
     for (int i = 0; i < plan->count; i++) {
         if (is_done[i]) continue;
-        if (current != NULL) *current = plan->what[i]->command.name;
+        if (current != NULL) *current = plan->what[i]->command->name;
         /* Each opens the checkpoint anew: measuring moves running statistics and asks the network for sums. */
         PS_TRY_CLEANUP(ps_checkpoint_session_open(&session, checkpoint, NULL, threads));
         status = run_one(plan->what[i], &session, directory, checkpoint);
@@ -346,7 +348,7 @@ static void find_current(measured_run *run, const ps_table *table, const char *d
             fprintf(stderr,
                     "note: %s: %s was measured on another checkpoint than the one that is there now; left out (run "
                     "`poolscope %s` again)\n",
-                    run->directory, ps_measurements[i]->command.name, ps_measurements[i]->command.name);
+                    run->directory, ps_measurements[i]->command->name, ps_measurements[i]->command->name);
     }
 }
 

@@ -21,8 +21,8 @@ typedef struct {
 } ps_measure;
 
 typedef struct {
-    ps_command command; /* its own options only; --data, --out, --threads and --quiet come with every measurement */
-    const char *tables; /* the names of those it writes, with commas between */
+    const ps_command *command; /* its own options in .options; .common are ps_measurement_options */
+    const char *tables;        /* the names of those it writes, with commas between */
     /* Whether the options make sense by themselves (PS_ERR_USAGE); NULL: always. */
     ps_status (*check)(void);
     /* What the network lacks for this measurement, as a sentence; NULL where it can be measured. May itself be NULL:
@@ -39,6 +39,8 @@ typedef struct {
 /* NULL-terminated. */
 extern const ps_measurement *const ps_measurements[];
 
+/* --out, --threads, --quiet: come with every measurement. */
+extern const ps_option ps_measurement_options[];
 /* The whole command of a measurement. */
 ps_status ps_measurement_command(const ps_measurement *what, int argc, char **argv);
 

@@ -8,7 +8,8 @@ enum { MAX_STAGES = 16 };
 
 static const char *or_null(const char *text) { return text[0] != '\0' ? text : NULL; }
 
-static ps_status read_own_graph(const ps_run_config *config, ps_shape input, int classes, ps_graph **out) {
+static ps_status read_own_graph(const ps_run_config *config, ps_shape input, int classes, const char *option,
+                                ps_graph **out) {
     if (config->pool_skip != 0)
         return ps_fail(PS_ERR_USAGE,
                        "--pool-skip places modules in named models only; write them into %s as nodes of type pool_skip",
@@ -21,9 +22,8 @@ static ps_status read_own_graph(const ps_run_config *config, ps_shape input, int
     if (ps_shape_equal(ps_shape_with_batch(own, 1), ps_shape_with_batch(input, 1)) && outputs == classes) return PS_OK;
     ps_status status = ps_fail(
         PS_ERR_INPUT,
-        "%s: takes %dx%dx%d input (c, h, w) and gives %d classes, the data have %dx%dx%d and %d; change the graph or "
-        "use --size",
-        config->graph, own.c, own.h, own.w, outputs, input.c, input.h, input.w, classes);
+        "%s: takes %dx%dx%d input (c, h, w) and gives %d classes, not %dx%dx%d and %d; change the graph or use --%s",
+        config->graph, own.c, own.h, own.w, outputs, input.c, input.h, input.w, classes, option);
     ps_graph_destroy(*out);
     *out = NULL;
     return status;
@@ -37,11 +37,12 @@ static ps_status parse_batch_norm(const ps_run_config *config, bool *value) {
     return PS_OK;
 }
 
-ps_status ps_network_build(const ps_run_config *config, ps_shape input, int classes, ps_graph **out) {
+ps_status ps_network_build(const ps_run_config *config, ps_shape input, int classes, const char *option,
+                           ps_graph **out) {
     const ps_model *model;
     ps_model_options options;
     int stages[MAX_STAGES], stage_count;
-    if (config->graph[0] != '\0') return read_own_graph(config, input, classes, out);
+    if (config->graph[0] != '\0') return read_own_graph(config, input, classes, option, out);
     PS_TRY(ps_model_find(config->model, &model));
     ps_model_options_init(model, &options);
     PS_TRY(ps_parse_int_list(config->stages, "--stages", MAX_STAGES, stages, &stage_count));

@@ -5,7 +5,9 @@
 #include "cli/run_config.h"
 #include "graph/graph.h"
 
-/* input (n = 1) and classes come from the data. Free with ps_graph_destroy. */
-ps_status ps_network_build(const ps_run_config *config, ps_shape input, int classes, ps_graph **out);
+/* input (n = 1) and classes come from the data. option: the one by which the command's user chooses the input's shape,
+ * for the sentence on a graph that takes another. Free with ps_graph_destroy. */
+ps_status ps_network_build(const ps_run_config *config, ps_shape input, int classes, const char *option,
+                           ps_graph **out);
 
 #endif

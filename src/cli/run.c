@@ -12,6 +12,7 @@
 
 #include "cli/commands.h"
 #include "cli/session.h"
+#include "cli/subject.h"
 #include "core/clock.h"
 #include "core/digest.h"
 #include "core/file.h"
@@ -235,13 +236,21 @@ static ps_status evaluate(run *r, uint64_t step, ps_evaluation *evaluation) {
                                (uint64_t)evaluation->count);
 }
 
+/* "  dead 3.1 %"; nothing before the first probing (of a resumed run, too). */
+static const char *say_dead(double share, char text[32]) {
+    text[0] = '\0';
+    if (!isnan(share)) snprintf(text, 32, "  dead %.1f %%", 100.0 * share);
+    return text;
+}
+
 static ps_status after_step(void *self, const ps_train_step *step) {
     run *r = self;
     char tail[160];
     r->broken_steps = isfinite(step->loss.loss) && step->update.finite ? 0 : r->broken_steps + 1;
+    char dead_text[32];
     double dead = ps_probe_dead_share(r->probe), seconds = (double)(ps_clock_ns() - r->started_ns) * 1e-9;
     double images = (double)(step->step + 1 - r->start) * r->config->batch / seconds;
-    snprintf(tail, sizeof tail, "loss %.4f  %.0f images/s  dead %.1f %%", step->loss.loss, images, 100.0 * dead);
+    snprintf(tail, sizeof tail, "loss %.4f  %.0f images/s%s", step->loss.loss, images, say_dead(dead, dead_text));
     ps_progress_update(&r->progress, step->step + 1, tail);
     if (r->options->state != NULL) {
         r->options->state->step = step->step + 1;
@@ -292,6 +301,8 @@ static ps_status start_fresh(run *r) {
     ps_status status = PS_OK;
     ps_probe_source source = ps_session_probe_source(&r->session);
     PS_TRY(ps_session_init_weights(&r->session, r->fork_digest));
+    if (!r->options->quiet)
+        ps_subject_note(r->config->init[0] != '\0' ? r->config->init : r->config->fork, &r->session.weights);
     if (r->config->plant[0] != '\0') PS_TRY_CLEANUP(ps_plant(r->session.net, r->config->plant, &source, &planted));
     /* A checkpoint of an earlier run here must not outlive that run's trace; and a trace always has its configuration
      * beside it. */
@@ -361,14 +372,14 @@ static ps_status record_cost(run *r, uint64_t step) {
 
 static ps_status finish(run *r, uint64_t steps, bool diverged) {
     ps_evaluation evaluation;
-    char tail[160];
+    char tail[160], dead[32];
     PS_TRY(evaluate(r, steps, &evaluation));
     PS_TRY(record_cost(r, steps));
     PS_TRY(ps_trace_write_end(r->trace, steps, diverged ? PS_TRACE_STATUS_DIVERGED : PS_TRACE_STATUS_FINISHED,
                               evaluation.loss, evaluation.accuracy));
     PS_TRY(ps_trace_flush(r->trace, true));
-    snprintf(tail, sizeof tail, "%s accuracy %.2f %%  dead %.1f %%", diverged ? "diverged " : "",
-             100.0 * evaluation.accuracy, 100.0 * ps_probe_dead_share(r->probe));
+    snprintf(tail, sizeof tail, "%s accuracy %.2f %%%s", diverged ? "diverged " : "", 100.0 * evaluation.accuracy,
+             say_dead(ps_probe_dead_share(r->probe), dead));
     ps_progress_end(&r->progress, tail);
     if (r->options->state != NULL) {
         r->options->state->accuracy = (float)evaluation.accuracy;
@@ -392,7 +403,7 @@ static ps_status train(run *r) {
                                 .stop = r->options->stop};
     uint64_t diverged_at;
     r->started_ns = ps_clock_ns();
-    ps_progress_start(&r->progress, r->config->arm[0] != '\0' ? r->config->arm : r->config->model, options.steps,
+    ps_progress_start(&r->progress, r->config->arm[0] != '\0' ? r->config->arm : r->session.graph->name, options.steps,
                       r->start, r->options->quiet);
     ps_status status = ps_train_run(r->session.net, r->session.optimiser, &options, &diverged_at);
     if (status == PS_ERR_STOPPED) {

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/file.h"
 #include "core/json.h"
 #include "core/memory.h"
 
@@ -57,6 +58,7 @@ static void with_underscores(const char *name, char *out, size_t size) {
 
 static ps_status set_text(ps_run_config *config, const option *o, const char *value) {
     char *copy;
+    PS_TRY(ps_file_refuse_tilde(value));
     PS_TRY(ps_string_copy(value, &copy));
     free(*text_field(config, o));
     *text_field(config, o) = copy;
@@ -184,10 +186,25 @@ bool ps_run_config_knows(const char *name) {
     return find(key) != NULL || find_flag(key, &on) != NULL;
 }
 
-const char *ps_run_config_name(int index) {
-    for (int i = 0; i < OPTIONS; i++)
-        if (options[i].kind != GROUP && index-- == 0) return options[i].name;
-    return NULL;
+/* The title above a line of the list. */
+static const char *group_of(const option *o) {
+    while (o > options && o->kind != GROUP) o--;
+    return o->help;
+}
+
+bool ps_run_config_in(const char *list, const char *name) {
+    char key[128], entry[128];
+    with_underscores(name, key, sizeof key);
+    const option *o = find(key);
+    bool on, in = false;
+    if (o == NULL) o = find_flag(key, &on);
+    for (const char *p = list; o != NULL && p != NULL && *p != '\0';
+         p += strcspn(p, ",") + (p[strcspn(p, ",")] == ',')) {
+        bool takes_out = *p == '!';
+        snprintf(entry, sizeof entry, "%.*s", (int)strcspn(p, ",") - takes_out, p + takes_out);
+        if (strcmp(entry, "*") == 0 || strcmp(entry, o->name) == 0 || strcmp(entry, group_of(o)) == 0) in = !takes_out;
+    }
+    return in;
 }
 
 ps_status ps_run_config_set(ps_run_config *config, const char *name, const char *value, bool *known) {
@@ -224,23 +241,16 @@ ps_status ps_run_config_to_json(const ps_run_config *config, cJSON **object) {
     return whole ? PS_OK : ps_fail(PS_ERR_MEMORY, "no memory for the configuration");
 }
 
-static void print_option(FILE *stream, const option *o) {
-    char name[64], left[96];
-    snprintf(name, sizeof name, "%s", o->name);
-    for (char *p = name; *p != '\0'; p++)
-        if (*p == '_') *p = '-';
-    snprintf(left, sizeof left, "--%s %s", name, o->argument);
-    fprintf(stream, "  %-34s %s", left, o->help);
-    if (o->kind == TEXT && o->text[0] != '\0') fprintf(stream, " [%s]", o->text);
-    if (o->kind == INT || o->kind == NUMBER) fprintf(stream, " [%g]", o->number);
-    fputc('\n', stream);
-}
-
-void ps_run_config_print_help(FILE *stream) {
-    for (int i = 0; i < OPTIONS; i++) {
-        if (options[i].kind == GROUP) fprintf(stream, "\n%s\n", options[i].help);
-        else print_option(stream, &options[i]);
-    }
+bool ps_run_config_describe(int index, ps_run_option_text *text) {
+    const option *o = options;
+    while (o < options + OPTIONS && (o->kind == GROUP || index-- > 0)) o++;
+    if (o == options + OPTIONS) return false;
+    *text = (ps_run_option_text){group_of(o), o->name, o->argument, "", o->kind == FLAG};
+    if (o->kind == TEXT && o->text[0] != '\0') snprintf(text->help, sizeof text->help, "%s [%s]", o->help, o->text);
+    else if (o->kind == INT || o->kind == NUMBER)
+        snprintf(text->help, sizeof text->help, "%s [%g]", o->help, o->number);
+    else snprintf(text->help, sizeof text->help, "%s", o->help);
+    return true;
 }
 
 ps_status ps_parse_number_list(const char *text, const char *what, int limit, double *values, int *count) {

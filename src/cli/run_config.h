@@ -5,7 +5,6 @@
 
 #include <cjson/cJSON.h>
 #include <stdbool.h>
-#include <stdio.h>
 
 #include "core/status.h"
 
@@ -37,13 +36,24 @@ ps_status ps_run_config_set(ps_run_config *config, const char *name, const char 
 bool ps_run_config_knows(const char *name);
 /* Whether this option is a flag, which takes no value ("--flip", "--no-flip"). */
 bool ps_run_config_is_flag(const char *name);
-/* Name of option `index`, with underscores; NULL past the last. */
-const char *ps_run_config_name(int index);
+
+/* Which of these options a command takes is written as a list with commas between: titles of groups ("Pool Skip"),
+ * names with underscores, "*" for all; "!" before one leaves it out again. NULL is none. */
+bool ps_run_config_in(const char *list, const char *name);
+
+/* An option as documents show it. */
+typedef struct {
+    const char *group;    /* title of its group */
+    const char *name;     /* with underscores */
+    const char *argument; /* "" for a flag */
+    char help[400];       /* with the default in brackets */
+    bool is_flag;
+} ps_run_option_text;
+/* Option `index`; false past the last. */
+bool ps_run_config_describe(int index, ps_run_option_text *text);
 
 /* The whole configuration as one JSON object; the caller frees with cJSON_Delete. */
 ps_status ps_run_config_to_json(const ps_run_config *config, cJSON **object);
-/* Groups, options, defaults, help. */
-void ps_run_config_print_help(FILE *stream);
 
 /* "3,4,6,3" -> values[]; at most `limit`; *count. what names the option in errors. */
 ps_status ps_parse_int_list(const char *text, const char *what, int limit, int *values, int *count);

@@ -2,6 +2,7 @@
 #include "cli/schedule.h"
 
 #include <errno.h>
+#include <math.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -202,21 +203,25 @@ static uint64_t work_done(const schedule *s, int i) {
     return s->phase[i] == DONE ? work_of(s, i) : s->report[i].state.step; /* a diverged run is done early */
 }
 
+/* "  ps2/1 loss 1.234 dead 3%": what of it is known yet. */
+static void say_run(const ps_experiment_run *run, const report *r, char *text, size_t size) {
+    double loss = (double)r->state.loss, dead = (double)r->state.dead_share;
+    snprintf(text, size, "  %s/%d", run->config.arm, run->seed);
+    size_t used = strlen(text);
+    if (r->measuring != NULL) snprintf(text + used, size - used, " measuring %s", r->measuring);
+    else if (r->state.step > 0 && isnan(dead)) snprintf(text + used, size - used, " loss %.3f", loss);
+    else if (r->state.step > 0) snprintf(text + used, size - used, " loss %.3f dead %.0f%%", loss, 100.0 * dead);
+}
+
 static void show(schedule *s) {
     uint64_t done = 0;
     int finished = 0;
     char tail[256] = "";
     for (int i = 0; i < s->experiment->runs; i++) {
-        const ps_experiment_run *run = &s->experiment->run[i];
         done += work_done(s, i);
         finished += s->phase[i] == DONE;
-        if (s->phase[i] != RUNNING || strlen(tail) > 150) continue;
-        if (s->report[i].measuring != NULL)
-            snprintf(tail + strlen(tail), sizeof tail - strlen(tail), "  %s/%d measuring %s", run->config.arm,
-                     run->seed, s->report[i].measuring);
-        else
-            snprintf(tail + strlen(tail), sizeof tail - strlen(tail), "  %s/%d loss %.3f dead %.0f%%", run->config.arm,
-                     run->seed, (double)s->report[i].state.loss, 100.0 * (double)s->report[i].state.dead_share);
+        if (s->phase[i] == RUNNING && strlen(tail) <= 150)
+            say_run(&s->experiment->run[i], &s->report[i], tail + strlen(tail), sizeof tail - strlen(tail));
     }
     char line[320];
     snprintf(line, sizeof line, "run %d of %d%s", finished < s->experiment->runs ? finished + 1 : finished,

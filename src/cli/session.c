@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "cli/network.h"
+#include "cli/subject.h"
 #include "core/digest.h"
+#include "core/file.h"
 #include "core/json.h"
 #include "core/memory.h"
 
@@ -53,7 +55,7 @@ static ps_status open(ps_session *s, const ps_graph *graph, int threads) {
     if (graph == NULL) {
         if (s->config->fork[0] != '\0' && s->config->init[0] != '\0')
             return ps_fail(PS_ERR_USAGE, "--fork and --init both say where the weights come from; give one of them");
-        PS_TRY(ps_network_build(s->config, sample, ps_dataset_classes(s->dataset), &s->graph));
+        PS_TRY(ps_network_build(s->config, sample, ps_dataset_classes(s->dataset), "size", &s->graph));
         graph = s->graph;
     }
     PS_TRY(ps_net_create(graph, s->config->batch, s->pool, &s->net));
@@ -94,10 +96,20 @@ ps_status ps_session_init_weights(ps_session *session, char *fork_digest) {
     const ps_run_config *c = session->config;
     fork_digest[0] = '\0';
     PS_TRY(ps_net_init(session->net, c->init_scheme, (uint64_t)c->seed));
-    if (c->init[0] != '\0') PS_TRY(ps_weights_load(c->init, session->net, false));
+    char *path = NULL;
+    session->weights = (ps_weights_note){"", 0};
+    if (c->init[0] != '\0') {
+        PS_TRY(ps_subject_path(c->init, &path));
+        ps_status status = ps_weights_load(path, session->net, false, &session->weights);
+        free(path);
+        PS_TRY(status);
+    }
     if (c->fork[0] == '\0') return PS_OK;
-    PS_TRY(ps_weights_load(c->fork, session->net, true));
-    return ps_digest_file(c->fork, fork_digest);
+    PS_TRY(ps_subject_path(c->fork, &path));
+    ps_status status = ps_weights_load(path, session->net, true, &session->weights);
+    if (status == PS_OK) status = ps_digest_file(path, fork_digest);
+    free(path);
+    return status;
 }
 
 static int probe_batch(void *self, int index, float *x) {
@@ -136,23 +148,42 @@ ps_evaluation ps_session_evaluate(ps_session *session, ps_split split) {
     return sum;
 }
 
-static ps_status open_checkpoint(ps_checkpoint_session *s, const char *path, const char *data, int threads) {
+/* A run remembers where its data were as it was told: a relative folder is found only from where it was started. */
+static ps_status refuse_lost_data(const ps_run_config *config, const char *path, const ps_arguments *given) {
+    const char *colon = strchr(config->data, ':'), *folder = colon != NULL ? colon + 1 : "";
+    bool named = false;
+    for (int i = 0; given != NULL && i < given->run_names.count; i++)
+        named |= strncmp(given->run_names.value[i], "data", strcspn(given->run_names.value[i], "=")) == 0;
+    if (named || folder[0] == '\0' || ps_file_exists(folder)) return PS_OK;
+    if (folder[0] == '/')
+        return ps_fail(PS_ERR_INPUT,
+                       "%s: was trained on \"%s\", and there is no such folder any more; name its new place "
+                       "with --data",
+                       path, config->data);
+    return ps_fail(PS_ERR_INPUT,
+                   "%s: was trained on \"%s\", a folder relative to where the training was started, which is not found "
+                   "from here; go there, or name its place with --data",
+                   path, config->data);
+}
+
+static ps_status open_checkpoint(ps_checkpoint_session *s, const char *path, const ps_arguments *given, int threads) {
     cJSON *json;
-    bool known;
     PS_TRY(ps_run_config_init(&s->config));
     PS_TRY(ps_checkpoint_open(path, &s->graph, &s->config_text, &s->step));
     PS_TRY(ps_json_parse(s->config_text, path, &json));
     ps_status status = ps_run_config_read_json(&s->config, cJSON_GetObjectItemCaseSensitive(json, "run"), path, NULL);
     cJSON_Delete(json);
     PS_TRY(status);
-    if (data != NULL) PS_TRY(ps_run_config_set(&s->config, "data", data, &known));
+    if (given != NULL) PS_TRY(ps_arguments_apply_run(given, &s->config));
+    PS_TRY(refuse_lost_data(&s->config, path, given));
     PS_TRY(ps_session_open(&s->session, &s->config, s->graph, threads));
     return ps_checkpoint_read(path, s->session.net, NULL, NULL);
 }
 
-ps_status ps_checkpoint_session_open(ps_checkpoint_session *s, const char *path, const char *data, int threads) {
+ps_status ps_checkpoint_session_open(ps_checkpoint_session *s, const char *path, const ps_arguments *given,
+                                     int threads) {
     memset(s, 0, sizeof *s);
-    ps_status status = open_checkpoint(s, path, data, threads);
+    ps_status status = open_checkpoint(s, path, given, threads);
     if (status != PS_OK) ps_checkpoint_session_close(s);
     return status;
 }
@@ -162,5 +193,6 @@ void ps_checkpoint_session_close(ps_checkpoint_session *s) {
     ps_run_config_clear(&s->config);
     ps_graph_destroy(s->graph);
     free(s->config_text);
+    free(s->path);
     memset(s, 0, sizeof *s);
 }

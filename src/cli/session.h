@@ -3,7 +3,7 @@
 #ifndef PS_CLI_SESSION_H
 #define PS_CLI_SESSION_H
 
-#include "cli/run_config.h"
+#include "cli/command_line.h"
 #include "data/loader.h"
 #include "net/checkpoint.h"
 #include "probe/plant.h"
@@ -21,7 +21,8 @@ typedef struct {
     double milestones[PS_MAX_MILESTONES];
     ps_optimiser *optimiser;
     int probe_batches;
-    float *x; /* a batch of inputs and labels for evaluation */
+    ps_weights_note weights; /* what ps_session_init_weights met in a file */
+    float *x;                /* a batch of inputs and labels for evaluation */
     int32_t *label;
 } ps_session;
 
@@ -29,15 +30,20 @@ typedef struct {
 ps_status ps_session_open(ps_session *session, const ps_run_config *config, const ps_graph *graph, int threads);
 void ps_session_close(ps_session *session);
 
-/* A session rebuilt from a checkpoint alone: its network, configuration and weights. data: another source, or NULL. */
+/* A session rebuilt from a checkpoint alone: its network, configuration and weights; or from weights alone
+ * (cli/subject.h). */
 typedef struct {
     ps_session session;
     ps_run_config config;
     ps_graph *graph;
-    char *config_text; /* as it stands in the checkpoint */
-    uint64_t step;
+    char *config_text; /* as it stands in the checkpoint; NULL for weights alone */
+    uint64_t step;     /* means nothing for weights alone */
+    bool weights_only;
+    char *path; /* the file; NULL where ps_checkpoint_session_open was called by itself */
 } ps_checkpoint_session;
-ps_status ps_checkpoint_session_open(ps_checkpoint_session *s, const char *path, const char *data, int threads);
+/* given: run options of the command line that go before the checkpoint's own (its data, for example), or NULL. */
+ps_status ps_checkpoint_session_open(ps_checkpoint_session *s, const char *path, const ps_arguments *given,
+                                     int threads);
 void ps_checkpoint_session_close(ps_checkpoint_session *s);
 
 /* Starting weights: scheme, then --init or --fork. *fork_digest (17 characters, "" without a fork). */

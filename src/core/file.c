@@ -28,6 +28,21 @@ ps_status ps_file_size(const char *path, uint64_t *size_bytes) {
     return PS_OK;
 }
 
+ps_status ps_file_refuse_tilde(const char *text) {
+    for (const char *p = strchr(text, '~'); p != NULL; p = strchr(p + 1, '~')) {
+        char path[4096];
+        size_t length = strcspn(p, ",");
+        if ((p > text && strchr(":=,", p[-1]) == NULL) || (p[1] != '/' && length != 1)) continue;
+        snprintf(path, sizeof path, "%.*s", (int)length, p);
+        if (ps_file_exists(path)) continue;
+        return ps_fail(PS_ERR_USAGE,
+                       "\"%s\": the shell leaves this ~ as it is (it puts the home folder there only at the start of a "
+                       "word); write \"$HOME%s\", or the whole path",
+                       text, path + 1);
+    }
+    return PS_OK;
+}
+
 ps_status ps_file_read(const char *path, char **content, size_t *size_bytes) {
     uint64_t size;
     char *block = NULL;

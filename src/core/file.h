@@ -16,6 +16,11 @@ bool ps_file_is_directory(const char *path);
 /* Size in bytes; fails where the file is missing or is no regular file. */
 ps_status ps_file_size(const char *path, uint64_t *size_bytes);
 
+/* A path that begins with "~/" (or a path in "FORMAT:~/DIR", "NAME=~/a,~/b"): the shell puts the home folder there only
+ * at the start of a word, so that a folder called "~" would be looked for, or made. PS_ERR_USAGE with what to write;
+ * PS_OK where there is none, or where there is a file of that very name. */
+ps_status ps_file_refuse_tilde(const char *text);
+
 /* Whole file as a heap block with a terminating zero byte (not counted); free with free(). */
 ps_status ps_file_read(const char *path, char **content, size_t *size_bytes);
 /* Replaces path's content in one step (temporary file, fsync, rename). */

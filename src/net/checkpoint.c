@@ -118,10 +118,22 @@ ps_status ps_weights_save(const char *path, ps_net *net) { return ps_checkpoint_
 
 /* ---- reading ---- */
 
-static bool holds_modules(const ps_tensor_file *file, ps_net *net) {
+/* A file and the prefix that all its names share. */
+typedef struct {
+    const ps_tensor_file *file;
+    const char *path;
+    ps_weights_note note;
+} weight_file;
+
+static int find_weight(const weight_file *w, const char *name) {
+    char whole[512];
+    snprintf(whole, sizeof whole, "%s%s", w->note.prefix, name);
+    return ps_tensor_file_find(w->file, whole);
+}
+
+static bool holds_modules(const weight_file *w, ps_net *net) {
     for (int i = 0; i < ps_net_param_count(net); i++)
-        if (ps_net_param(net, i)->module && ps_tensor_file_find(file, ps_net_param(net, i)->file_name) >= 0)
-            return true;
+        if (ps_net_param(net, i)->module && find_weight(w, ps_net_param(net, i)->file_name) >= 0) return true;
     return false;
 }
 
@@ -168,44 +180,95 @@ static bool ignorable(const char *name) {
            (dot != NULL && strcmp(dot, ".num_batches_tracked") == 0);
 }
 
-static ps_status refuse_left_over(const ps_tensor_file *file, const bool *used, const char *path) {
+/* What stands before `wanted` at the end of a name, as in "module.conv1.weight"; false where the name ends otherwise or
+ * is `wanted` itself. */
+static bool prefix_before(const char *name, const char *wanted, char prefix[PS_MOST_PREFIX]) {
+    size_t length = strlen(name), end = strlen(wanted);
+    if (length <= end || strcmp(name + length - end, wanted) != 0 || name[length - end - 1] != '.') return false;
+    return snprintf(prefix, PS_MOST_PREFIX, "%.*s", (int)(length - end), name) < PS_MOST_PREFIX;
+}
+
+static bool all_begin_with(const ps_tensor_file *file, const char *prefix) {
+    for (int i = 0; i < ps_tensor_file_count(file); i++) {
+        const char *name = ps_tensor_file_name(file, i);
+        if (strncmp(name, prefix, strlen(prefix)) != 0 && !ignorable(name)) return false;
+    }
+    return true;
+}
+
+/* The first tensor that is called `wanted` but for something before it: its index, -1: none. */
+static int find_prefixed(const ps_tensor_file *file, const char *wanted, char prefix[PS_MOST_PREFIX]) {
     for (int i = 0; i < ps_tensor_file_count(file); i++)
-        if (!used[i] && !ignorable(ps_tensor_file_name(file, i)))
+        if (prefix_before(ps_tensor_file_name(file, i), wanted, prefix)) return i;
+    return -1;
+}
+
+/* Models that were wrapped when they were saved have a word before every name: "module.", "_orig_mod.", "model.". */
+static void find_prefix(weight_file *w, ps_net *net) {
+    char prefix[PS_MOST_PREFIX];
+    for (int i = 0; i < ps_net_param_count(net); i++) {
+        const ps_param *p = ps_net_param(net, i);
+        if (!p->learned || p->module) continue;
+        if (ps_tensor_file_find(w->file, p->name) >= 0 || ps_tensor_file_find(w->file, p->file_name) >= 0) return;
+        if (find_prefixed(w->file, p->name, prefix) < 0 && find_prefixed(w->file, p->file_name, prefix) < 0) return;
+        if (all_begin_with(w->file, prefix)) snprintf(w->note.prefix, sizeof w->note.prefix, "%s", prefix);
+        return;
+    }
+}
+
+static ps_status refuse_left_over(const weight_file *w, const bool *used) {
+    for (int i = 0; i < ps_tensor_file_count(w->file); i++)
+        if (!used[i] && !ignorable(ps_tensor_file_name(w->file, i)))
             return ps_fail(PS_ERR_INPUT,
-                           "%s: tensor \"%s\" has no place in this network; check model and Pool Skip placement", path,
-                           ps_tensor_file_name(file, i));
+                           "%s: tensor \"%s\" has no place in this network; check model and Pool Skip placement",
+                           w->path, ps_tensor_file_name(w->file, i));
     return PS_OK;
+}
+
+static ps_status refuse_missing(const weight_file *w, const char *name) {
+    char prefix[PS_MOST_PREFIX];
+    int other = find_prefixed(w->file, name, prefix);
+    if (w->note.prefix[0] == '\0' && other >= 0)
+        return ps_fail(
+            PS_ERR_INPUT,
+            "%s: has no tensor \"%s\" but a \"%s\"; some of its names begin with \"%s\" and others do not: save "
+            "the weights without it",
+            w->path, name, ps_tensor_file_name(w->file, other), prefix);
+    return ps_fail(PS_ERR_INPUT, "%s: has no tensor \"%s%s\"; check model, width and Pool Skip placement", w->path,
+                   w->note.prefix, name);
 }
 
 /* A file of the network without modules numbers its layers as the backbone's `name` does; one with modules as
  * `file_name`. */
-static ps_status load_weights(const ps_tensor_file *file, const char *path, ps_net *net, bool modules_optional) {
+static ps_status load_weights(weight_file *w, ps_net *net, bool modules_optional) {
     bool *used = NULL;
     ps_status status = PS_OK;
-    bool backbone_file = modules_optional && !holds_modules(file, net);
-    PS_TRY_CLEANUP(PS_ALLOC((size_t)ps_tensor_file_count(file) + 1, &used, "weights"));
+    find_prefix(w, net);
+    bool backbone_file = modules_optional && !holds_modules(w, net);
+    PS_TRY_CLEANUP(PS_ALLOC((size_t)ps_tensor_file_count(w->file) + 1, &used, "weights"));
     for (int i = 0; i < ps_net_param_count(net); i++) {
         ps_param *p = ps_net_param(net, i);
         if (backbone_file && p->module) continue;
         const char *name = backbone_file ? p->name : p->file_name;
-        int index = ps_tensor_file_find(file, name);
-        if (index < 0 && !p->learned) continue;
-        if (index < 0)
-            PS_TRY_CLEANUP(ps_fail(PS_ERR_INPUT, "%s: has no tensor \"%s\"; check model, width and Pool Skip placement",
-                                   path, name));
-        PS_TRY_CLEANUP(read_weight(file, index, path, p));
+        int index = find_weight(w, name);
+        if (index < 0 && p->learned) PS_TRY_CLEANUP(refuse_missing(w, name));
+        w->note.missing_states += index < 0;
+        if (index < 0) continue;
+        PS_TRY_CLEANUP(read_weight(w->file, index, w->path, p));
         used[index] = true;
     }
-    status = refuse_left_over(file, used, path);
+    status = refuse_left_over(w, used);
 cleanup:
     ps_free(used);
     return status;
 }
 
-ps_status ps_weights_load(const char *path, ps_net *net, bool modules_optional) {
+ps_status ps_weights_load(const char *path, ps_net *net, bool modules_optional, ps_weights_note *note) {
     ps_tensor_file *file;
     PS_TRY(ps_tensor_file_open(path, &file));
-    ps_status status = load_weights(file, path, net, modules_optional);
+    weight_file w = {file, path, {"", 0}};
+    ps_status status = load_weights(&w, net, modules_optional);
+    if (note != NULL) *note = w.note;
     ps_tensor_file_close(file);
     return status;
 }
@@ -233,7 +296,9 @@ static ps_status read_step(const ps_tensor_file *file, const char *path, uint64_
     unsigned long long value = text != NULL ? strtoull(text, &end, 10) : 0;
     if (text == NULL || end == text || *end != '\0')
         return ps_fail(PS_ERR_INPUT,
-                       "%s: says no step, so it is no checkpoint of poolscope; use --init for plain weights", path);
+                       "%s: says no step, so it is no checkpoint of poolscope; plain weights can be started from with "
+                       "`poolscope train --init`",
+                       path);
     *step = value;
     return PS_OK;
 }
@@ -243,11 +308,19 @@ ps_status ps_checkpoint_read(const char *path, ps_net *net, ps_optimiser *optimi
     ps_status status = PS_OK;
     PS_TRY_CLEANUP(ps_tensor_file_open(path, &file));
     if (step != NULL) PS_TRY_CLEANUP(read_step(file, path, step));
-    PS_TRY_CLEANUP(load_weights(file, path, net, false));
+    PS_TRY_CLEANUP(load_weights(&(weight_file){file, path, {"", 0}}, net, false));
     if (optimiser != NULL) PS_TRY_CLEANUP(load_optimiser(file, path, optimiser));
 cleanup:
     ps_tensor_file_close(file);
     return status;
+}
+
+ps_status ps_checkpoint_check(const char *path, bool *is_checkpoint) {
+    ps_tensor_file *file;
+    PS_TRY(ps_tensor_file_open(path, &file));
+    *is_checkpoint = ps_tensor_file_metadata(file, "step") != NULL || ps_tensor_file_metadata(file, "graph") != NULL;
+    ps_tensor_file_close(file);
+    return PS_OK;
 }
 
 ps_status ps_checkpoint_open(const char *path, ps_graph **graph, char **config, uint64_t *step) {

@@ -16,10 +16,21 @@ ps_status ps_checkpoint_read(const char *path, ps_net *net, ps_optimiser *optimi
 /* The network and configuration a checkpoint was written with; free with ps_graph_destroy and free. */
 ps_status ps_checkpoint_open(const char *path, ps_graph **graph, char **config, uint64_t *step);
 
+/* Whether the file says of itself that it is a checkpoint of poolscope: anything else are weights alone. */
+ps_status ps_checkpoint_check(const char *path, bool *is_checkpoint);
+
+enum { PS_MOST_PREFIX = 64 };
+/* What was met in a file of weights. */
+typedef struct {
+    char prefix[PS_MOST_PREFIX]; /* with which all names began, "module." of a wrapped model; "": none */
+    int missing_states;          /* running means and variances that the file does not have */
+} ps_weights_note;
+
 /* Loads weights by (file) name from any safetensors file. Every backbone parameter must be there with its shape;
  * `modules_optional` leaves missing module parameters as they are (forking a baseline checkpoint into arms). States may
- * be missing. Fails naming the first missing, misshapen or left-over tensor. */
-ps_status ps_weights_load(const char *path, ps_net *net, bool modules_optional);
+ * be missing. A prefix that all names share is left out. *note may be NULL. Fails naming the first missing, misshapen
+ * or left-over tensor. */
+ps_status ps_weights_load(const char *path, ps_net *net, bool modules_optional, ps_weights_note *note);
 ps_status ps_weights_save(const char *path, ps_net *net);
 
 #endif

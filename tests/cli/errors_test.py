@@ -192,7 +192,8 @@ for name, content in (("empty", b""), ("shorter than its checkpoint", unfinished
     check(f"corrupt trace on resume ({name})", ["train", "--resume", "bad", "--quiet"], "bad/trace.jsonl")
 check("weights of another network", ["train", *T, "--model", "vgg16", "--size", "32", "--init", "run/checkpoint.safetensors", "--out", "out"], "has no tensor")
 check("missing checkpoint", ["eval", "none.safetensors"], "none.safetensors")
-check("a checkpoint that is a folder", ["eval", "run"], "run")
+check("a folder that is no run", ["eval", "empty"], "empty", "no checkpoint.safetensors", "directory of a run")
+check("the folder of an experiment", ["diagnose", os.path.dirname(write("exp/runs/baseline/seed-1/x", ""))[:-len("/runs/baseline/seed-1")]], "exp/runs/ARM/seed-N")
 check("plant without --out", ["plant", "run/checkpoint.safetensors", "--plant", "share=0.5"], "--out")
 with open(path("run", "checkpoint.safetensors"), "rb") as stream:
     before = stream.read()

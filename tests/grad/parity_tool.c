@@ -84,7 +84,7 @@ static ps_status build_network(network_case *c) {
     PS_TRY(ps_pool_create(2, &c->pool));
     PS_TRY(ps_net_create(c->graph, c->batch, c->pool, &c->net));
     snprintf(path, sizeof path, "%s/weights.safetensors", c->folder);
-    return ps_weights_load(path, c->net, false);
+    return ps_weights_load(path, c->net, false, NULL);
 }
 
 static ps_status read_batch(network_case *c) {

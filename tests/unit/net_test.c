@@ -270,15 +270,15 @@ static void test_fork_keeps_the_function(void **state) {
     assert_int_equal(ps_net_init(base, "he", 4), PS_OK);
     assert_int_equal(ps_net_init(arm, "he", 9), PS_OK);
     assert_int_equal(ps_weights_save(path, base), PS_OK);
-    assert_int_equal(ps_weights_load(path, arm, false), PS_ERR_INPUT); /* modules are missing, and that is said */
+    assert_int_equal(ps_weights_load(path, arm, false, NULL), PS_ERR_INPUT); /* modules are missing, and that is said */
     assert_non_null(strstr(ps_status_message(), "has no tensor"));
-    assert_int_equal(ps_weights_load(path, arm, true), PS_OK);
+    assert_int_equal(ps_weights_load(path, arm, true, NULL), PS_OK);
     memcpy(logits, ps_net_forward(base, x, PS_MODE_PROBE, key, NULL), sizeof logits);
     assert_memory_equal(ps_net_forward(arm, x, PS_MODE_PROBE, key, NULL), logits, sizeof logits);
     /* And an arm's own file loads into the arm, in the public numbering. */
     assert_int_equal(ps_weights_save(path, arm), PS_OK);
-    assert_int_equal(ps_weights_load(path, arm, true), PS_OK);
-    assert_int_equal(ps_weights_load(path, base, false), PS_ERR_INPUT);
+    assert_int_equal(ps_weights_load(path, arm, true, NULL), PS_OK);
+    assert_int_equal(ps_weights_load(path, base, false, NULL), PS_ERR_INPUT);
     ps_net_destroy(base);
     ps_net_destroy(arm);
     ps_graph_destroy(base_graph);
