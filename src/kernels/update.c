@@ -19,8 +19,10 @@ ps_status ps_update_account_create(size_t rows, size_t row_length, bool sgd, ps_
     PS_TRY_CLEANUP(PS_ALLOC(PS_UPDATE_NETS * rows, &a->nets, "update account"));
     PS_TRY_CLEANUP(PS_ALLOC(count, &a->weights_start, "update account"));
     PS_TRY_CLEANUP(PS_ALLOC(count, &a->gradient_sum, "update account"));
+    PS_TRY_CLEANUP(PS_ALLOC(count, &a->decay_sum, "update account"));
+    PS_TRY_CLEANUP(PS_ALLOC(count, &a->window_buffer, "update account"));
+    if (!sgd) PS_TRY_CLEANUP(PS_ALLOC(count, &a->carried_sum, "update account"));
     if (sgd) {
-        PS_TRY_CLEANUP(PS_ALLOC(count, &a->window_buffer, "update account"));
         PS_TRY_CLEANUP(PS_ALLOC(count, &a->decay_buffer, "update account"));
         PS_TRY_CLEANUP(PS_ALLOC(count, &a->carried_start, "update account"));
     }
@@ -37,6 +39,8 @@ void ps_update_account_destroy(ps_update_account *account) {
     ps_free(account->nets);
     ps_free(account->weights_start);
     ps_free(account->gradient_sum);
+    ps_free(account->decay_sum);
+    ps_free(account->carried_sum);
     ps_free(account->window_buffer);
     ps_free(account->decay_buffer);
     ps_free(account->carried_start);
@@ -51,15 +55,16 @@ bool ps_update_account_area(ps_update_account *account, int index, void **data, 
     } areas[] = {
         {&account->steps, sizeof account->steps},
         {&account->carried_factor, sizeof account->carried_factor},
+        {&account->carried_moved, sizeof account->carried_moved},
         {account->sums, PS_UPDATE_SUMS * account->rows * sizeof(double)},
         {account->weights_start, floats},
         {account->gradient_sum, floats},
+        {account->decay_sum, floats},
         {account->window_buffer, floats},
-        {account->decay_buffer, floats},
+        {account->sgd ? account->decay_buffer : account->carried_sum, floats},
         {account->carried_start, floats},
-        {&account->carried_moved, sizeof account->carried_moved},
     };
-    int count = account->sgd ? 9 : 5;
+    int count = account->sgd ? 10 : 9;
     if (index < 0 || index >= count) return false;
     *data = areas[index].data;
     *size_bytes = areas[index].size;
@@ -94,9 +99,10 @@ static void begin_task(void *context, size_t chunk, int worker) {
     size_t begin = ps_pool_chunk_start(run->cut.items, run->cut.chunks, chunk);
     size_t end = ps_pool_chunk_start(run->cut.items, run->cut.chunks, chunk + 1);
     memcpy(a->weights_start + begin, run->w + begin, (end - begin) * sizeof(float));
-    memset(a->gradient_sum + begin, 0, (end - begin) * sizeof(float));
+    float *const cleared[] = {a->gradient_sum, a->decay_sum, a->window_buffer, a->carried_sum};
+    for (size_t i = 0; i < sizeof cleared / sizeof *cleared; i++)
+        if (cleared[i] != NULL) memset(cleared[i] + begin, 0, (end - begin) * sizeof(float));
     if (!a->sgd) return;
-    memset(a->window_buffer + begin, 0, (end - begin) * sizeof(float));
     for (size_t i = begin; i < end; i++) a->carried_start[i] = run->momentum[i] - a->decay_buffer[i];
 }
 
@@ -113,12 +119,17 @@ static void close_task(void *context, size_t chunk, int worker) {
     (void)worker;
     const account_run *run = context;
     ps_update_account *a = run->account;
+    const ps_update_net_job job = {.w = run->w,
+                                   .start = a->weights_start,
+                                   .gradient_sum = a->gradient_sum,
+                                   .carried = a->sgd ? a->carried_start : a->carried_sum,
+                                   .decay_sum = a->decay_sum,
+                                   .factor = a->sgd ? a->carried_moved : 1};
     size_t end = ps_pool_chunk_start(run->cut.items, run->cut.chunks, chunk + 1);
     for (size_t row = ps_pool_chunk_start(run->cut.items, run->cut.chunks, chunk); row < end; row++) {
         double nets[PS_UPDATE_NETS];
         size_t at = row * a->row_length;
-        PS_SIMD_SELECT(ps_update_net_row)(run->w + at, a->weights_start + at, a->gradient_sum + at, a->row_length,
-                                          nets);
+        PS_SIMD_SELECT(ps_update_net_row)(&job, at, at + a->row_length, nets);
         for (int k = 0; k < PS_UPDATE_NETS; k++)
             a->nets[(size_t)k * a->rows + row] = k == PS_UPDATE_L1 ? nets[k] : sqrt(nets[k]);
     }
@@ -198,6 +209,7 @@ void ps_update_sgd(const ps_update_sgd_step *step, size_t rows, size_t row_lengt
         run.sgd.decay_buffer = account->decay_buffer;
         run.sgd.carried_start = account->carried_start;
         run.sgd.gradient_sum = account->gradient_sum;
+        run.sgd.decay_sum = account->decay_sum;
     }
     run_update(&run, rows, row_length, account, pool);
 }
@@ -220,6 +232,11 @@ void ps_update_adamw(const ps_update_adamw_step *step, size_t rows, size_t row_l
                                       .w = w,
                                       .m = m,
                                       .v = v};
-    if (account != NULL) run.adamw.gradient_sum = account->gradient_sum;
+    if (account != NULL) {
+        run.adamw.window_buffer = account->window_buffer;
+        run.adamw.gradient_sum = account->gradient_sum;
+        run.adamw.carried_sum = account->carried_sum;
+        run.adamw.decay_sum = account->decay_sum;
+    }
     run_update(&run, rows, row_length, account, pool);
 }

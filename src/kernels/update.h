@@ -19,9 +19,19 @@
  *
  * AdamW (Loshchilov & Hutter 2019), t = 1 at the first step:
  *   m <- b1 m + (1 - b1) c g     v <- b2 v + (1 - b2) (c g)^2
- *   w <- w (1 - lr lambda) - lr / (1 - b1^t)  m / (sqrt(v / (1 - b2^t)) + eps)
- * Its step is not linear in the gradients, so nothing is set apart as carried: the m/v term is the gradient part (a
- * dead node keeps moving by it until m has faded, and is reported as moving), -lr lambda w the decay part. */
+ *   s  = lr / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + eps)       w <- w (1 - lr lambda) - s m
+ * Accounting splits the first moment as it splits SGD's momentum; s is the step's own and shared by the parts:
+ *   m_w <- b1 m_w + (1 - b1) c g, zero at the window's start     m_c = m - m_w, which only fades
+ *   dw = -s m_w                                              path_gradient
+ *        -s m_c                                              path_carried
+ *        -lr lambda w                                        path_decay
+ *        + residual                                          rounding
+ * s holds the second moment, and with it gradients from before the window: it scales the parts and moves nothing by
+ * itself. A window without gradient has path_gradient exactly 0; one without earlier moments has path_carried exactly
+ * 0.
+ *
+ * Net displacements are sums of each part's own updates, never differences of others: a part that was 0 at every step
+ * has a net of exactly 0. */
 #ifndef PS_KERNELS_UPDATE_H
 #define PS_KERNELS_UPDATE_H
 
@@ -45,8 +55,8 @@ typedef struct {
 /* Per-row sums over the steps of a window (double). Vector norms are L2. */
 typedef enum {
     PS_UPDATE_PATH,                /* sum of ||dw|| */
-    PS_UPDATE_PATH_GRADIENT,       /* sum of ||part of this window's gradients|| (AdamW: the m/v term) */
-    PS_UPDATE_PATH_CARRIED,        /* sum of ||part of momentum carried over the window's start|| (AdamW: 0) */
+    PS_UPDATE_PATH_GRADIENT,       /* sum of ||part of this window's gradients|| */
+    PS_UPDATE_PATH_CARRIED,        /* sum of ||part of the momentum (first moment) carried over the window's start|| */
     PS_UPDATE_PATH_DECAY,          /* sum of ||part of weight decay|| */
     PS_UPDATE_PATH_RESIDUAL,       /* sum of ||dw - the three parts||: rounding */
     PS_UPDATE_GRAD_SQUARES,        /* sum of ||g||^2 of the loss gradient, before clipping */
@@ -58,7 +68,7 @@ typedef enum {
 typedef enum {
     PS_UPDATE_NET,          /* ||w - w at the window's start|| */
     PS_UPDATE_NET_GRADIENT, /* ||sum of the gradient-driven updates, carried ones included|| */
-    PS_UPDATE_NET_DECAY,    /* ||(w - w at the start) - that sum||: what decay (and rounding) moved */
+    PS_UPDATE_NET_DECAY,    /* ||sum of the updates by weight decay|| */
     PS_UPDATE_L1,           /* of w now */
     PS_UPDATE_L2,           /* of w now */
     PS_UPDATE_L2_START,     /* of w at the window's start */
@@ -69,27 +79,29 @@ typedef enum {
 typedef struct {
     size_t rows, row_length;
     bool sgd;
-    uint64_t steps;                      /* in this window so far */
-    double carried_factor;               /* product of the momenta of this window's steps */
-    double carried_moved;                /* what multiplies carried_start in the updates so far, added up */
-    double *sums;                        /* [PS_UPDATE_SUMS][rows] */
-    double *nets;                        /* [PS_UPDATE_NETS][rows], valid after ps_update_account_close */
-    float *weights_start, *gradient_sum; /* [rows][row_length] */
-    float *window_buffer, *decay_buffer, *carried_start; /* the same; NULL for AdamW */
+    uint64_t steps;        /* in this window so far */
+    double carried_factor; /* product of the momenta of this window's steps */
+    double carried_moved;  /* what multiplies carried_start in the updates so far, added up */
+    double *sums;          /* [PS_UPDATE_SUMS][rows] */
+    double *nets;          /* [PS_UPDATE_NETS][rows], valid after ps_update_account_close */
+    /* All [rows][row_length]. The updates so far by this window's gradients, by decay, and by what was carried. */
+    float *weights_start, *gradient_sum, *decay_sum;
+    float *carried_sum;                  /* AdamW; SGD's is carried_moved carried_start */
+    float *window_buffer;                /* momentum (first moment) of this window's gradients */
+    float *decay_buffer, *carried_start; /* NULL for AdamW */
 } ps_update_account;
 
 ps_status ps_update_account_create(size_t rows, size_t row_length, bool sgd, ps_update_account **out);
 void ps_update_account_destroy(ps_update_account *account); /* NULL is fine */
-/* Begins a window at weights w: clears the sums; momentum: the optimiser's B (NULL for AdamW). What B holds beyond the
- * decay's share becomes carried; on the first call all of B does. */
+/* Begins a window at weights w: clears the sums; momentum: the optimiser's B (NULL for AdamW, whose m is carried as it
+ * stands). What B holds beyond the decay's share becomes carried; on the first call all of B does. */
 void ps_update_account_begin(ps_update_account *account, const float *w, const float *momentum, ps_pool *pool);
 /* Ends a window: works out nets from the weights as they are now. Call ps_update_account_begin to start the next. */
 void ps_update_account_close(ps_update_account *account, const float *w, ps_pool *pool);
-/* Net displacement of one weight so far in the window by its gradients alone, without what momentum carried over its
- * start (AdamW: with it). Not exactly 0 but for rounding where both cancel in single precision. */
+/* Net displacement of one weight so far in the window by its gradients alone, without what was carried over its
+ * start. */
 static inline double ps_update_account_gradient_net(const ps_update_account *account, size_t at) {
-    double carried = account->sgd ? account->carried_moved * (double)account->carried_start[at] : 0;
-    return (double)account->gradient_sum[at] - carried;
+    return (double)account->gradient_sum[at];
 }
 /* Everything that must survive a checkpoint within a window, as memory areas to save and load as they are: area
  * `index`, false past the last. Areas of floats and of doubles; never NULL or empty. */

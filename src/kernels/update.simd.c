@@ -39,29 +39,42 @@ PS_INLINE step_parts sgd_accounted(const ps_update_sgd_job *job, size_t i) {
     job->buffer[i] = buffer;
     job->window_buffer[i] = window;
     job->decay_buffer[i] = decay;
-    job->gradient_sum[i] += p.gradient + p.carried;
+    job->gradient_sum[i] += p.gradient;
+    job->decay_sum[i] += p.decay;
     return p;
 }
 
-PS_INLINE float adamw_step(const ps_update_adamw_job *job, float g, float w, float *m, float *v, float *gradient_part) {
+PS_INLINE float adamw_part(const ps_update_adamw_job *job, float m, float denominator) {
+    return -(job->scale * m / denominator);
+}
+
+PS_INLINE float adamw_step(const ps_update_adamw_job *job, float g, float w, float *m, float *v, float *denominator) {
     float clipped = job->clip * g;
     *m = job->beta1 * *m + job->rest1 * clipped;
     *v = job->beta2 * *v + job->rest2 * clipped * clipped;
-    *gradient_part = -(job->scale * *m / (sqrtf(*v) / job->root + job->eps));
-    return w * job->keep + *gradient_part;
+    *denominator = sqrtf(*v) / job->root + job->eps;
+    return w * job->keep + adamw_part(job, *m, *denominator);
 }
 
+/* Where all of m is this window's, or none of it, the parts are so to the last bit: the window's moment then went
+ * through the same operations as m. */
 PS_INLINE step_parts adamw_accounted(const ps_update_adamw_job *job, size_t i) {
     step_parts p = {.g = job->g[i]};
-    float w = job->w[i], m = job->m[i], v = job->v[i];
-    float after = adamw_step(job, p.g, w, &m, &v, &p.gradient);
+    float w = job->w[i], m = job->m[i], v = job->v[i], denominator;
+    float after = adamw_step(job, p.g, w, &m, &v, &denominator);
+    float window = job->beta1 * job->window_buffer[i] + job->rest1 * (job->clip * p.g);
     p.dw = after - w;
+    p.gradient = adamw_part(job, window, denominator);
+    p.carried = adamw_part(job, m, denominator) - p.gradient;
     p.decay = -job->decay * w;
-    p.residual = p.dw - (p.gradient + p.decay);
+    p.residual = p.dw - (p.gradient + p.carried + p.decay);
     job->w[i] = after;
     job->m[i] = m;
     job->v[i] = v;
+    job->window_buffer[i] = window;
     job->gradient_sum[i] += p.gradient;
+    job->carried_sum[i] += p.carried;
+    job->decay_sum[i] += p.decay;
     return p;
 }
 
@@ -79,8 +92,8 @@ void PS_SIMD_NAME(ps_update_adamw_span)(const ps_update_adamw_job *job, size_t b
     const ps_update_adamw_job local = *job;
 #pragma GCC ivdep
     for (size_t i = begin; i < end; i++) {
-        float m = local.m[i], v = local.v[i], part;
-        local.w[i] = adamw_step(&local, local.g[i], local.w[i], &m, &v, &part);
+        float m = local.m[i], v = local.v[i], denominator;
+        local.w[i] = adamw_step(&local, local.g[i], local.w[i], &m, &v, &denominator);
         local.m[i] = m;
         local.v[i] = v;
     }
@@ -144,24 +157,24 @@ void PS_SIMD_NAME(ps_update_adamw_row)(const ps_update_adamw_job *job, size_t be
     finish_row(&sums, squares);
 }
 
-PS_INLINE void add_net(double sums[PS_UPDATE_NETS][LANES], size_t lane, double w, double start, double gradient) {
-    double moved = w - start, rest = moved - gradient;
+PS_INLINE void add_net(const ps_update_net_job *job, double sums[PS_UPDATE_NETS][LANES], size_t lane, size_t i) {
+    double w = (double)job->w[i], start = (double)job->start[i], moved = w - start;
+    double driven = (double)job->gradient_sum[i] + job->factor * (double)job->carried[i],
+           decayed = (double)job->decay_sum[i];
     sums[PS_UPDATE_NET][lane] += moved * moved;
-    sums[PS_UPDATE_NET_GRADIENT][lane] += gradient * gradient;
-    sums[PS_UPDATE_NET_DECAY][lane] += rest * rest;
+    sums[PS_UPDATE_NET_GRADIENT][lane] += driven * driven;
+    sums[PS_UPDATE_NET_DECAY][lane] += decayed * decayed;
     sums[PS_UPDATE_L1][lane] += fabs(w);
     sums[PS_UPDATE_L2][lane] += w * w;
     sums[PS_UPDATE_L2_START][lane] += start * start;
 }
 
-void PS_SIMD_NAME(ps_update_net_row)(const float *w, const float *start, const float *gradient_sum, size_t count,
-                                     double *nets) {
+void PS_SIMD_NAME(ps_update_net_row)(const ps_update_net_job *job, size_t begin, size_t end, double *nets) {
     double sums[PS_UPDATE_NETS][LANES];
     memset(sums, 0, sizeof sums);
-    for (size_t i = 0; i < count; i += LANES) {
-        size_t lanes = count - i < LANES ? count - i : LANES;
-        for (size_t lane = 0; lane < lanes; lane++)
-            add_net(sums, lane, (double)w[i + lane], (double)start[i + lane], (double)gradient_sum[i + lane]);
+    for (size_t i = begin; i < end; i += LANES) {
+        size_t lanes = end - i < LANES ? end - i : LANES;
+        for (size_t lane = 0; lane < lanes; lane++) add_net(job, sums, lane, i + lane);
     }
     for (int k = 0; k < PS_UPDATE_NETS; k++) {
         nets[k] = 0;

@@ -14,7 +14,7 @@ typedef struct {
     float carried; /* factor of carried_start at this step */
     const float *g;
     float *w, *buffer;
-    float *window_buffer, *decay_buffer, *gradient_sum; /* accounted only */
+    float *window_buffer, *decay_buffer, *gradient_sum, *decay_sum; /* accounted only */
     const float *carried_start;
 } ps_update_sgd_job;
 
@@ -24,7 +24,7 @@ typedef struct {
     float scale, root;                /* lr / (1 - b1^t), sqrt(1 - b2^t) */
     const float *g;
     float *w, *m, *v;
-    float *gradient_sum; /* accounted only */
+    float *window_buffer, *gradient_sum, *carried_sum, *decay_sum; /* accounted only */
 } ps_update_adamw_job;
 
 /* Elements [begin, end). */
@@ -34,8 +34,11 @@ PS_SIMD_DECLARE(void, ps_update_adamw_span, const ps_update_adamw_job *job, size
  * flag. */
 PS_SIMD_DECLARE(void, ps_update_sgd_row, const ps_update_sgd_job *job, size_t begin, size_t end, double *squares);
 PS_SIMD_DECLARE(void, ps_update_adamw_row, const ps_update_adamw_job *job, size_t begin, size_t end, double *squares);
-/* Nets of one row as squares (L1 as it is). */
-PS_SIMD_DECLARE(void, ps_update_net_row, const float *w, const float *start, const float *gradient_sum, size_t count,
-                double *nets);
+/* Nets of one row as squares (L1 as it is). Updates by what was carried are factor * carried. */
+typedef struct {
+    const float *w, *start, *gradient_sum, *carried, *decay_sum;
+    double factor;
+} ps_update_net_job;
+PS_SIMD_DECLARE(void, ps_update_net_row, const ps_update_net_job *job, size_t begin, size_t end, double *nets);
 
 #endif

@@ -135,11 +135,22 @@ static void accounting_changes_no_bit_and_threads_neither(void **state) {
 
 /* Scalar double twin of the whole accounting, element by element; sums over a row at the end. */
 typedef struct {
-    double w, start, b, window, decay, carried, gradient_sum;
+    double w, start, b, v, window, decay, carried, gradient_sum, decay_sum; /* b: momentum, or AdamW's m */
 } twin;
 
 static double update_of(const ps_update_sgd_step *s, double term, double buffer) {
     return -s->lr * (s->nesterov ? term + s->momentum * buffer : buffer);
+}
+
+static void add_parts(twin *e, double g, double dw, double gradient, double carried, double decay, double *squares) {
+    e->w += dw;
+    e->gradient_sum += gradient + carried;
+    e->decay_sum += decay;
+    squares[PS_UPDATE_PATH] += dw * dw;
+    squares[PS_UPDATE_PATH_GRADIENT] += gradient * gradient;
+    squares[PS_UPDATE_PATH_CARRIED] += carried * carried;
+    squares[PS_UPDATE_PATH_DECAY] += decay * decay;
+    squares[PS_UPDATE_GRAD_SQUARES] += g * g;
 }
 
 static void twin_step(const ps_update_sgd_step *s, twin *e, double g, double squares[PS_UPDATE_SUMS]) {
@@ -151,13 +162,18 @@ static void twin_step(const ps_update_sgd_step *s, twin *e, double g, double squ
     double gradient = update_of(s, clipped, e->window), carried = update_of(s, 0, e->carried),
            decay = update_of(s, decayed, e->decay);
     double dw = update_of(s, clipped + decayed, e->b);
-    e->w += dw;
-    e->gradient_sum += gradient + carried;
-    squares[PS_UPDATE_PATH] += dw * dw;
-    squares[PS_UPDATE_PATH_GRADIENT] += gradient * gradient;
-    squares[PS_UPDATE_PATH_CARRIED] += carried * carried;
-    squares[PS_UPDATE_PATH_DECAY] += decay * decay;
-    squares[PS_UPDATE_GRAD_SQUARES] += g * g;
+    add_parts(e, g, dw, gradient, carried, decay, squares);
+}
+
+static void adamw_twin_step(const ps_update_adamw_step *s, twin *e, double g, double squares[PS_UPDATE_SUMS]) {
+    double t = (double)s->step, clipped = s->clip * g;
+    e->b = s->beta1 * e->b + (1 - s->beta1) * clipped;
+    e->window = s->beta1 * e->window + (1 - s->beta1) * clipped;
+    e->carried *= s->beta1;
+    e->v = s->beta2 * e->v + (1 - s->beta2) * clipped * clipped;
+    double scale = s->lr / (1 - pow(s->beta1, t)) / (sqrt(e->v / (1 - pow(s->beta2, t))) + s->eps);
+    double decay = -s->lr * s->decay * e->w;
+    add_parts(e, g, decay - scale * e->b, -scale * e->window, -scale * e->carried, decay, squares);
 }
 
 static void check_row(const ps_update_account *account, size_t row, const double *sums, const twin *e) {
@@ -165,7 +181,7 @@ static void check_row(const ps_update_account *account, size_t row, const double
     for (size_t i = 0; i < account->row_length; i++) {
         nets[PS_UPDATE_NET] += pow(e[i].w - e[i].start, 2);
         nets[PS_UPDATE_NET_GRADIENT] += pow(e[i].gradient_sum, 2);
-        nets[PS_UPDATE_NET_DECAY] += pow(e[i].w - e[i].start - e[i].gradient_sum, 2);
+        nets[PS_UPDATE_NET_DECAY] += pow(e[i].decay_sum, 2);
         nets[PS_UPDATE_L1] += fabs(e[i].w);
         nets[PS_UPDATE_L2] += e[i].w * e[i].w;
         nets[PS_UPDATE_L2_START] += e[i].start * e[i].start;
@@ -181,36 +197,53 @@ static void check_row(const ps_update_account *account, size_t row, const double
     assert_true(account->sums[PS_UPDATE_PATH_RESIDUAL * account->rows + row] < 1e-5 * (path + 1));
 }
 
+enum { ROWS = 5, LENGTH = 19, WINDOWS = 3, STEPS = 7 };
+
+/* One step of the engine and of the twins; rows that learn nothing from the second window on live by what is carried.
+ */
+static void account_step(int kind, int window, int t, parameter *p, twin *e, ps_update_account *account,
+                         double sums[ROWS][PS_UPDATE_SUMS]) {
+    ps_update_sgd_step sgd = {
+        .lr = 0.1 / (1 + window), .momentum = 0.9, .decay = 0.02, .clip = t == 3 ? 0.2 : 1, .nesterov = kind == 1};
+    ps_update_adamw_step adamw = {.lr = 0.01 / (1 + window),
+                                  .beta1 = 0.9,
+                                  .beta2 = 0.99,
+                                  .eps = 1e-8,
+                                  .decay = 0.1,
+                                  .clip = t == 3 ? 0.2 : 1,
+                                  .step = (uint64_t)(window * STEPS + t + 1)};
+    new_gradient(p, window * STEPS + t);
+    if (window > 0) memset(p->g, 0, 2 * LENGTH * sizeof *p->g);
+    for (size_t row = 0; row < ROWS; row++) {
+        double squares[PS_UPDATE_SUMS] = {0};
+        for (size_t i = row * LENGTH; i < (row + 1) * LENGTH; i++) {
+            if (kind < 2) twin_step(&sgd, e + i, (double)p->g[i], squares);
+            else adamw_twin_step(&adamw, e + i, (double)p->g[i], squares);
+        }
+        for (int k = 0; k < PS_UPDATE_SUMS; k++)
+            sums[row][k] += k == PS_UPDATE_GRAD_SQUARES ? squares[k] : sqrt(squares[k]);
+    }
+    if (kind < 2) ps_update_sgd(&sgd, ROWS, LENGTH, p->g, p->w, p->b, account, kt_pool(1));
+    else ps_update_adamw(&adamw, ROWS, LENGTH, p->g, p->w, p->b, p->v, account, kt_pool(1));
+}
+
+/* SGD, Nesterov, AdamW. */
 static void accounts_follow_a_double_reference_over_windows(void **state) {
     (void)state;
-    enum { ROWS = 5, LENGTH = 19, WINDOWS = 3, STEPS = 7 };
-    for (int nesterov = 0; nesterov < 2; nesterov++) {
+    for (int kind = 0; kind < 3; kind++) {
         parameter p = parameter_of(ROWS, LENGTH);
         static twin e[ROWS * LENGTH];
         ps_update_account *account = NULL;
-        assert_int_equal(ps_update_account_create(ROWS, LENGTH, true, &account), PS_OK);
+        assert_int_equal(ps_update_account_create(ROWS, LENGTH, kind < 2, &account), PS_OK);
         for (size_t i = 0; i < p.count; i++) e[i] = (twin){.w = (double)p.w[i]};
         for (int window = 0; window < WINDOWS; window++) {
             double sums[ROWS][PS_UPDATE_SUMS] = {{0}};
-            for (size_t i = 0; i < p.count; i++)
-                e[i].start = e[i].w, e[i].carried = e[i].b - e[i].decay, e[i].window = e[i].gradient_sum = 0;
-            ps_update_account_begin(account, p.w, p.b, kt_pool(1));
-            for (int t = 0; t < STEPS; t++) {
-                ps_update_sgd_step s = {.lr = 0.1 / (1 + window),
-                                        .momentum = 0.9,
-                                        .decay = 0.02,
-                                        .clip = t == 3 ? 0.2 : 1,
-                                        .nesterov = nesterov};
-                new_gradient(&p, window * STEPS + t);
-                for (size_t row = 0; row < ROWS; row++) {
-                    double squares[PS_UPDATE_SUMS] = {0};
-                    for (size_t i = row * LENGTH; i < (row + 1) * LENGTH; i++)
-                        twin_step(&s, e + i, (double)p.g[i], squares);
-                    for (int k = 0; k < PS_UPDATE_SUMS; k++)
-                        sums[row][k] += k == PS_UPDATE_GRAD_SQUARES ? squares[k] : sqrt(squares[k]);
-                }
-                ps_update_sgd(&s, ROWS, LENGTH, p.g, p.w, p.b, account, kt_pool(1));
+            for (size_t i = 0; i < p.count; i++) {
+                e[i].start = e[i].w, e[i].carried = e[i].b - (kind < 2 ? e[i].decay : 0);
+                e[i].window = e[i].gradient_sum = e[i].decay_sum = 0;
             }
+            ps_update_account_begin(account, p.w, kind < 2 ? p.b : NULL, kt_pool(1));
+            for (int t = 0; t < STEPS; t++) account_step(kind, window, t, &p, e, account, sums);
             ps_update_account_close(account, p.w, kt_pool(1));
             for (size_t row = 0; row < ROWS; row++) check_row(account, row, sums[row], e + row * LENGTH);
         }
@@ -293,29 +326,75 @@ static void momentum_outlives_the_gradient_as_carried(void **state) {
     ps_update_account_destroy(a);
 }
 
-/* Under AdamW a dead node keeps moving by the fading first moment; it is the gradient part that says so. */
-static void adamw_splits_into_gradient_and_decay(void **state) {
+/* A gradient that dies before the window: AdamW's moment still moves the node, and all of that is carried. The window
+ * before, the first of all, carries nothing. */
+static void adamw_moments_outlive_the_gradient_as_carried(void **state) {
     (void)state;
     parameter p = parameter_of(4, 33);
     ps_update_account *a = NULL;
     assert_int_equal(ps_update_account_create(4, 33, false, &a), PS_OK);
     ps_update_adamw_step s = {.lr = 0.01, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .decay = 0.1, .clip = 1};
-    for (s.step = 1; s.step <= 5; s.step++) ps_update_adamw(&s, 4, 33, p.g, p.w, p.b, p.v, NULL, NULL);
+    ps_update_account_begin(a, p.w, NULL, NULL);
+    for (s.step = 1; s.step <= 5; s.step++) ps_update_adamw(&s, 4, 33, p.g, p.w, p.b, p.v, a, NULL);
+    for (size_t row = 0; row < 4; row++)
+        assert_true(sum_of(a, PS_UPDATE_PATH_CARRIED, row) == 0 && sum_of(a, PS_UPDATE_PATH_GRADIENT, row) > 0.01);
     memset(p.g, 0, p.count * sizeof(float));
     ps_update_account_begin(a, p.w, NULL, NULL);
     for (; s.step <= 9; s.step++) ps_update_adamw(&s, 4, 33, p.g, p.w, p.b, p.v, a, NULL);
     ps_update_account_close(a, p.w, NULL);
     for (size_t row = 0; row < 4; row++) {
         double path = sum_of(a, PS_UPDATE_PATH, row);
-        assert_true(sum_of(a, PS_UPDATE_PATH_GRADIENT, row) > 0.01 &&
-                    sum_of(a, PS_UPDATE_ZERO_GRADIENT_STEPS, row) == 4);
-        assert_true(sum_of(a, PS_UPDATE_PATH_CARRIED, row) == 0);
+        assert_true(sum_of(a, PS_UPDATE_PATH_GRADIENT, row) == 0 && sum_of(a, PS_UPDATE_ZERO_GRADIENT_STEPS, row) == 4);
+        assert_true(sum_of(a, PS_UPDATE_PATH_CARRIED, row) > 0.01);
+        assert_true(net_of(a, PS_UPDATE_NET_GRADIENT, row) > 0.01);
+        for (size_t i = 0; i < 33; i++) assert_true(ps_update_account_gradient_net(a, row * 33 + i) == 0);
         kt_assert_near(sum_of(a, PS_UPDATE_PATH_DECAY, row), 4 * 0.001 * net_of(a, PS_UPDATE_L2_START, row), 1e-3);
-        assert_true(path <= sum_of(a, PS_UPDATE_PATH_GRADIENT, row) + sum_of(a, PS_UPDATE_PATH_DECAY, row) + 1e-6);
+        assert_true(path <= sum_of(a, PS_UPDATE_PATH_CARRIED, row) + sum_of(a, PS_UPDATE_PATH_DECAY, row) + 1e-6);
         assert_true(sum_of(a, PS_UPDATE_PATH_RESIDUAL, row) < 1e-5 * path + 1e-5);
     }
     ps_update_account_destroy(a);
     parameter_free(&p);
+}
+
+/* What a part did not do at any step is exactly 0 at the window's end, whatever the other parts rounded. */
+static void a_part_that_did_nothing_has_moved_nothing(void **state) {
+    (void)state;
+    enum { SILENT_ROWS = 3, LONG_ROW = 300 };
+    for (int kind = 0; kind < 6; kind++) {
+        bool sgd = kind % 3 < 2, silent = kind >= 3; /* no weight decay; or no gradient since before the window */
+        parameter p = parameter_of(SILENT_ROWS, LONG_ROW);
+        ps_update_account *a = NULL;
+        assert_int_equal(ps_update_account_create(SILENT_ROWS, LONG_ROW, sgd, &a), PS_OK);
+        double decay = silent ? 0.03 : 0;
+        for (int t = 0; t < 80; t++) {
+            ps_update_sgd_step s = {
+                .lr = 0.03 + 0.001 * t, .momentum = 0.9, .decay = decay, .clip = 0.8, .nesterov = kind % 3 == 1};
+            ps_update_adamw_step w = {.lr = 0.003 + 0.0001 * t,
+                                      .beta1 = 0.9,
+                                      .beta2 = 0.999,
+                                      .eps = 1e-8,
+                                      .decay = decay,
+                                      .clip = 0.8,
+                                      .step = (uint64_t)t + 1};
+            if (t % 40 == 0) ps_update_account_begin(a, p.w, sgd ? p.b : NULL, NULL);
+            new_gradient(&p, t);
+            if (silent && t >= 40) memset(p.g, 0, p.count * sizeof *p.g);
+            if (sgd) ps_update_sgd(&s, SILENT_ROWS, LONG_ROW, p.g, p.w, p.b, a, NULL);
+            else ps_update_adamw(&w, SILENT_ROWS, LONG_ROW, p.g, p.w, p.b, p.v, a, NULL);
+        }
+        ps_update_account_close(a, p.w, NULL);
+        for (size_t row = 0; row < SILENT_ROWS; row++) {
+            if (!silent) {
+                assert_true(net_of(a, PS_UPDATE_NET_DECAY, row) == 0 && sum_of(a, PS_UPDATE_PATH_DECAY, row) == 0);
+                continue;
+            }
+            assert_true(net_of(a, PS_UPDATE_NET_DECAY, row) > 0 && sum_of(a, PS_UPDATE_PATH_GRADIENT, row) == 0);
+            for (size_t i = 0; i < LONG_ROW; i++)
+                assert_true(ps_update_account_gradient_net(a, row * LONG_ROW + i) == 0);
+        }
+        ps_update_account_destroy(a);
+        parameter_free(&p);
+    }
 }
 
 static void not_a_number_is_not_a_zero_gradient(void **state) {
@@ -380,7 +459,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test(a_constant_gradient_moves_in_a_straight_line),
         cmocka_unit_test(pure_decay_is_put_down_to_decay),
         cmocka_unit_test(momentum_outlives_the_gradient_as_carried),
-        cmocka_unit_test(adamw_splits_into_gradient_and_decay),
+        cmocka_unit_test(adamw_moments_outlive_the_gradient_as_carried),
+        cmocka_unit_test(a_part_that_did_nothing_has_moved_nothing),
         cmocka_unit_test(not_a_number_is_not_a_zero_gradient),
         cmocka_unit_test(areas_carry_a_window_over_a_checkpoint),
     };
