@@ -139,6 +139,7 @@ static ps_status read_tables(ps_report_content *content) {
     PS_TRY(ps_table_read_named(content->tables, "runs", &content->runs));
     PS_TRY(ps_table_read_named(content->tables, "identity", &content->identity));
     PS_TRY(ps_table_read_named(content->tables, "comparison", &content->comparison));
+    PS_TRY(ps_table_read_named(content->tables, "layer_arm", &content->layers));
     if (content->arms.rows < 1 || ps_table_column(&content->arms, "arm") < 0)
         return ps_fail(PS_ERR_INPUT, "%s/arms.tsv names no arm; make the tables anew with `poolscope compare`",
                        content->tables);
@@ -168,6 +169,7 @@ void ps_report_content_clear(ps_report_content *content) {
     ps_table_clear(&content->runs);
     ps_table_clear(&content->comparison);
     ps_table_clear(&content->identity);
+    ps_table_clear(&content->layers);
     free(content->numbers);
     ps_plots_clear(&content->plots);
     *content = (ps_report_content){0};

@@ -16,6 +16,7 @@ typedef struct {
     char *share, *tables;  /* folders */
     cJSON *verdict;        /* NULL where there is no verdict.json */
     ps_table meta, arms, runs, identity, comparison;
+    ps_table layers; /* layer_arm.tsv: which layer has which number in the plots; no rows where it was not written */
     ps_plots plots;
     const char *question; /* what the report answers */
     const char *answer;   /* the verdict in one sentence; borrowed from verdict or a constant */

@@ -679,6 +679,26 @@ static ps_status print_plot(FILE *stream, const ps_report_content *content, cons
     return PS_OK;
 }
 
+/* The plots number layers: which is which. Rows of the table are many (one an arm and step); the first of each number
+ * counts. */
+static void print_layers(FILE *stream, const ps_report_content *content) {
+    const ps_table *layers = &content->layers;
+    int position = ps_table_column(layers, "position"), kind = ps_table_column(layers, "kind"), next = 0;
+    if (layers->rows == 0 || position < 0) return;
+    fputs(
+        "<details class=\"card\" id=\"layers\"><summary>Layers by their numbers in the plots</summary><ul "
+        "class=\"numbers\">\n",
+        stream);
+    for (int row = 0; row < layers->rows; row++) {
+        if (ps_table_number(layers, row, position) != next) continue;
+        fprintf(stream, "<li><b>%d</b> ", next++);
+        ps_escape_html(stream, ps_table_text(layers, row, ps_table_column(layers, "layer")));
+        if (strcmp(ps_table_text(layers, row, kind), "shared") == 0) fputs(" <small>shared gate</small>", stream);
+        fputs("</li>\n", stream);
+    }
+    fputs("</ul></details>\n", stream);
+}
+
 static ps_status print_plots(FILE *stream, const ps_report_content *content) {
     const char *section = "";
     int number = 0;
@@ -745,6 +765,7 @@ static ps_status print_page(FILE *stream, const ps_report_content *content) {
             "install "
             "gnuplot-nox) and run `poolscope report` again.</p>\n",
             stream);
+    print_layers(stream, content);
     PS_TRY(print_plots(stream, content));
     PS_TRY(ps_report_html_nodes(stream, content));
     print_footer(stream);

@@ -1,5 +1,5 @@
-/* The report as Markdown, for a pull request: verdict, predictions, comparison; plots are named, not shown or linked,
- * for the text is pasted where they are not. */
+/* The report as Markdown, for a pull request: verdict, predictions, comparison; plots are shown from the folder
+ * beside it. */
 #include <math.h>
 #include <string.h>
 
@@ -57,8 +57,8 @@ static void print_comparison(FILE *stream, const ps_report_content *content) {
         "\n## Arms against the reference\n\nDifferences of shares are in percentage points (pp). Means over seeds; "
         "where a run "
         "diverged and a direction is wanted, medians in which it is infinitely bad.\n\n| measure | arm | "
-        "reference | arm | difference | lowest seed | highest seed | p "
-        "|\n|---|---|---:|---:|---:|---:|---:|---:|\n",
+        "reference | arm | difference | lowest seed | highest seed | p (not "
+        "corrected) |\n|---|---|---:|---:|---:|---:|---:|---:|\n",
         stream);
     for (int row = 0; row < table->rows; row++) {
         int share = ps_report_is_share(ps_table_text(table, row, ps_table_column(table, "unit")));
@@ -86,6 +86,13 @@ static void print_summary(FILE *stream, const ps_report_content *content) {
     }
 }
 
+static void print_plot(FILE *stream, const ps_plot *plot) {
+    fprintf(stream, "\n### %s\n\n", plot->title);
+    if (plot->state == PS_PLOT_DRAWN)
+        fprintf(stream, "![%s](plots/%s.png)\n\n%s\n", plot->title, plot->id, plot->caption);
+    else fprintf(stream, "%s.\n", plot->state == PS_PLOT_NOT_RECORDED ? "Not recorded" : "Not drawn");
+}
+
 static void print_document(FILE *stream, const ps_report_content *content) {
     fputs("# ", stream);
     ps_escape_markdown(stream, content->question);
@@ -108,15 +115,11 @@ static void print_document(FILE *stream, const ps_report_content *content) {
     print_summary(stream, content);
     print_predictions(stream, content);
     print_comparison(stream, content);
-    fputs("\n## Plots\n\nThe pictures lie beside this file; what is to be seen elsewhere must be attached there.\n\n",
-          stream);
-    for (int i = 0; i < content->plots.count; i++) {
-        const ps_plot *plot = &content->plots.plots[i];
-        if (plot->state == PS_PLOT_DRAWN) fprintf(stream, "- %s: `plots/%s.svg`\n", plot->title, plot->id);
-        else
-            fprintf(stream, "- %s: %s\n", plot->title,
-                    plot->state == PS_PLOT_NOT_RECORDED ? "not recorded" : "not drawn");
-    }
+    fputs(
+        "\n## Plots\n\nThe pictures lie in `plots/` beside this file; where the text is pasted elsewhere, attach "
+        "them.\n",
+        stream);
+    for (int i = 0; i < content->plots.count; i++) print_plot(stream, &content->plots.plots[i]);
 }
 
 ps_status ps_report_write_markdown(const ps_report_content *content, const char *path) {

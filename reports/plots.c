@@ -339,6 +339,7 @@ static ps_status prepare_all(const char *share, const char *directory, const cha
     PS_TRY_CLEANUP(write_arms(&source));
     PS_TRY_CLEANUP(copy_script(share, folder, "style"));
     PS_TRY_CLEANUP(copy_script(share, folder, "legend"));
+    PS_TRY_CLEANUP(copy_script(share, folder, "arm_axis"));
     for (int i = 0; i < plots->count; i++) PS_TRY_CLEANUP(prepare_plot(&source, share, folder, &plots->plots[i]));
 cleanup:
     ps_plot_source_close(&source);

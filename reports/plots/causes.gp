@@ -6,8 +6,9 @@ set style histogram rowstacked
 set boxwidth 0.7
 set yrange [0:*]
 set xtics noenhanced
-if (arms > 4) set xtics rotate by -25
-set ylabel "dead nodes at the end, mean of the seeds"
+load "arm_axis.gp"
+set ylabel "dead nodes at the end" offset -0.5,0
+set lmargin at screen 0.12
 set key outside right top vertical Left reverse maxrows 12
 set xrange [-0.6:arms-0.4]
 stats data("arms") skip 1 matrix nooutput

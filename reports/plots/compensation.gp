@@ -49,7 +49,7 @@ set tmargin at screen 1 - (92.0 + 186*panel)/plot_height
 set bmargin at screen 1 - (92.0 + 186*panel + 108)/plot_height
 set title "size: RMS of the pool path's output over that of the convolution's" offset 0,-0.6
 set ylabel "ratio"
-set xlabel "convolution before the module, in forward order"
+set xlabel "layer (first gate behind the module), in forward order"
 seen = 2; least = 0; most = 0
 stats data("size") using (note($3 > 0 ? sqrt($2/$3) : 0)) nooutput
 set yrange [0:1.45*high(0, most)]

@@ -22,9 +22,9 @@ set logscale y
 set yrange [floor_value/2:largest*2]
 set format y "%.0e"
 set ytics add ("exactly 0" floor_value)
-set multiplot layout 1,2 margins 0.165,0.98,0.19,top spacing 0.03,0
+set multiplot layout 1,2 margins 0.175,0.98,0.19,top spacing 0.03,0
 set xlabel "training step (end of the window)"
-set ylabel "median path / weight norm"
+set ylabel "median path / weight norm" offset -0.5,0
 set title "nodes dead through the window" offset 0,-0.5
 plot data("dead") using 1:(thin($2 > 0 ? $2 : floor_value)):3 with lines lc variable lw 0.6 notitle, \
      for [a=1:arms] data("dead_mid") index a-1 using 1:($2 > 0 ? $2 : floor_value) with lines lt a lw 2.5 notitle, 1e-3 with lines lc rgb ink dt 2 lw 1 notitle

@@ -14,11 +14,15 @@ set xrange [least:high(least, most)]
 seen = 0; least = 0; most = 1
 stats data("seeds") using (note(thin($2))) nooutput
 stats data("mean") using (note($2)) nooutput
-if (least > 0 && most > 20*least) {
+if (least > 0 && most > 8*least) {
     set logscale y
+    set ytics ()
+    do for [k=-9:9] { do for [m in "1 2 5"] { set ytics add (sprintf("%g", m*10.0**k) m*10.0**k) } }
     set yrange [least/1.3:most*1.3]
 } else {
     set yrange [least - 0.05*high(0, most - least):most + 0.05*high(0, most - least)]
 }
+stats data("mean") index 0 using 1 nooutput
+span = STATS_records < 30 ? 1 : STATS_records > 7680 ? 512 : int(STATS_records/15)
 plot data("seeds") using 1:(thin($2)):3 with lines lc variable lw 0.6 notitle, \
-     for [a=1:arms] data("mean") index a-1 using 1:2 smooth bezier with lines lt a lw 3 notitle
+     for [a=1:arms] data("mean") index a-1 using (running_x($1)):(running_y($2)) with lines lt a lw 3 notitle

@@ -13,7 +13,7 @@ unset xtics
 set xzeroaxis lt 1 lc rgb ink lw 1.5
 set border 2
 keys = "dead_mean dead_end revival_rate death_rate loss_end test_accuracy"
-array TITLE[6] = ["dead, time average, %", "dead at the end, %", "revived per window, %", "newly dead per window, %", "training loss, end", "test accuracy, %"]
+array TITLE[6] = ["dead, time average (pp)", "dead at the end (pp)", "revived per window (pp)", "newly dead per window (pp)", "training loss, end", "test accuracy (pp)"]
 array SCALE[6] = [100, 100, 100, 100, 1, 100]
 array SHOWN[6]
 shown = 0
@@ -33,7 +33,7 @@ do for [s=1:shown] {
     extent = most == 0 ? 1.0/SCALE[p] : most
     set title TITLE[p] offset 0,-0.5
     set yrange [-1.1*extent*SCALE[p]:1.1*extent*SCALE[p]]
-    plot for [a=2:arms] file index a-1 using (a + 0.06*(int($0)%7 - 3)):(SCALE[p]*$2) with points lt a pt 7 ps 0.7 notitle
+    plot for [a=2:arms] file index a-1 using (a + 0.06*(int($0)%7 - 3)):(SCALE[p]*$2) with points lt a ps 0.7 notitle
     unset label
     unset arrow
 }

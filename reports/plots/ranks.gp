@@ -8,7 +8,8 @@ stats data("weights") using (note($1)) nooutput
 set xrange [-0.5:most + 0.5]
 set xtics layer_tick(most)
 many = most > 40
-shift(a) = many ? 0 : (a - (arms + 1)/2.0)*0.5/arms
+few_arms = arms <= 4   # more lines with whiskers hide each other: means alone
+shift(a) = many || !few_arms ? 0 : (a - (arms + 1)/2.0)*0.5/arms
 array TITLE[6] = ["weights: effective rank, %", "weights: stable rank", "overlapping pairs", "outputs: effective rank, %", "outputs: saturation, %", "dependent nodes"]
 array SET[6] = ["weights", "weights", "weights", "outputs", "outputs", "weights"]
 array FIRST[6] = [2, 5, 8, 2, 5, 11]   # column of the mean; lowest and highest seed follow
@@ -34,12 +35,13 @@ do for [p=1:6] {
     span = high(0, counts && most < 4 ? 4 : most - start)
     set yrange [start - 0.06*span:start + 1.06*span]
     if (counts) { set ytics layer_tick(span) } else { set ytics autofreq }
+    if (counts && most == 0) { set label (exists("STATS_max") ? "none in any run" : "not tested") at graph 0.5, graph 0.5 center textcolor rgb ink }
     if (many) {
-        plot for [a=1:arms] data(SET[p]) index a-1 using 1:lowest:highest with filledcurves lt a fs transparent solid 0.15 noborder notitle, \
+        plot for [a=1:(few_arms ? arms : 0)] data(SET[p]) index a-1 using 1:lowest:highest with filledcurves lt a fs transparent solid 0.15 noborder notitle, \
              for [a=1:arms] data(SET[p]) index a-1 using 1:mean with lines lt a lw 1 notitle
     } else {
-        plot for [a=1:arms] data(SET[p]) index a-1 using ($1+shift(a)):mean:lowest:highest with yerrorbars lt a lw 1 ps 0 notitle, \
-             for [a=1:arms] data(SET[p]) index a-1 using ($1+shift(a)):mean with linespoints lt a lw 2 ps 0.4 notitle
+        plot for [a=1:(few_arms ? arms : 0)] data(SET[p]) index a-1 using ($1+shift(a)):mean:lowest:highest with yerrorbars lt a lw 1 ps 0 notitle, \
+             for [a=1:arms] data(SET[p]) index a-1 using ($1+shift(a)):(counts && most == 0 ? NaN : column(mean)) with linespoints lt a lw (few_arms ? 2 : 1.5) ps 0.4 notitle
     }
     unset label
     unset arrow

@@ -22,7 +22,14 @@ set linetype 5 lc rgb 0xcc79a7 lw 2 pt 13
 set linetype 6 lc rgb 0xe69f00 lw 2 pt 4
 set linetype 7 lc rgb 0x56b4e9 lw 2 pt 6
 set linetype 8 lc rgb 0x808080 lw 2 pt 8
-set linetype cycle 8
+# More than eight arms have the same colours again, dashed, then dotted, with other points.
+array HUE[8] = [0x404040, 0x0072b2, 0xd55e00, 0x009e73, 0xcc79a7, 0xe69f00, 0x56b4e9, 0x808080]
+array POINT[8] = [6, 4, 8, 10, 12, 5, 7, 1]
+do for [i=9:24] {
+    dashes = i <= 16 ? 2 : 3
+    set linetype i lw 2 dt dashes lc rgb HUE[(i - 1)%8 + 1] pt POINT[(i + i/17 - 1)%8 + 1]
+}
+set linetype cycle 24
 # viridis, dark: little, bright: much
 set palette defined (0 "#440154", 1 "#482878", 2 "#3e4a89", 3 "#31688e", 4 "#26828e", 5 "#1f9e89", 6 "#35b779", 7 "#6ece58", 8 "#b5de2b", 9 "#fde725")
 
@@ -67,6 +74,16 @@ layer_tick(last) = last < 10 ? 1 : ceil(tick(last))
 seen = 0; least = 0; most = 1
 note(v) = (v == v && abs(v) < 1e300 ? (seen = seen + 1, least = seen == 1 || v < least ? v : least, most = seen == 1 || v > most ? v : most) : 0, 0)
 note_positive(v) = v > 0 ? note(v) : 0
+
+# A running mean over `span` points of a line, drawn at the middle of what it is the mean of: nothing is made up at the
+# ends, as a smoothing curve does. Used as `using (running_x($1)):(running_y($2))`; a block starts anew.
+array RING_X[512]
+array RING_Y[512]
+span = 1
+running_x(v) = (ring_at = column(0) == 0 ? 1 : ring_at%span + 1, \
+    ring_filled = column(0) == 0 ? 1 : ring_filled < span ? ring_filled + 1 : span, RING_X[ring_at] = v, \
+    (sum [i=1:ring_filled] RING_X[i])/ring_filled)
+running_y(v) = (RING_Y[ring_at] = v, (sum [i=1:ring_filled] RING_Y[i])/ring_filled)
 
 # An upper end that is never the lower one, so that a range is never empty.
 high(a, b) = b > a ? b : a + (a == 0 ? 1 : 0.1 * abs(a))

@@ -34,6 +34,7 @@ typedef struct {
     const ps_measure *m;
     ps_session *session;
     module *module;
+    bool *reached; /* per node of the graph, scratch of position_of */
     int count;
     ps_progress progress;
     FILE *table; /* NULL: none is wanted */
@@ -133,13 +134,26 @@ static ps_status open_table(const work *w, ps_file_writer *writer) {
     return status;
 }
 
-/* Index of a node among the convolutions of the network, which all arms of an experiment share, wherever their modules
- * stand. */
+static bool reads_any(const ps_node *node, const bool *reached) {
+    for (int k = 0; k < node->inputs; k++)
+        if (node->input[k] >= 0 && reached[node->input[k]]) return true;
+    return false;
+}
+
+/* Position of the first gate that a node leads to: the number that layers have everywhere else, the same in all arms.
+ * Several convolutions that are added before one gate share it. Past the last gate: the number of gates. */
 static int position_of(const work *w, int node) {
-    int position = 0;
-    for (int i = 0; i < node; i++)
-        position += strcmp(graph_of(w)->node[i].type->name, graph_of(w)->node[node].type->name) == 0;
-    return position;
+    const ps_graph *graph = graph_of(w);
+    const ps_units *units = ps_net_units(w->session->net);
+    memset(w->reached, 0, (size_t)graph->count * sizeof *w->reached);
+    w->reached[node] = true;
+    for (int i = node; i < graph->count; i++) {
+        if (i > node && !reads_any(&graph->node[i], w->reached)) continue;
+        w->reached[i] = true;
+        for (int u = 0; u < units->count; u++)
+            if (units->unit[u].gate_node == i) return u;
+    }
+    return units->count;
 }
 
 static const char *norm_of(const work *w, const module *m) {
@@ -225,6 +239,7 @@ static ps_status find_modules(work *w) {
     const ps_graph *graph = graph_of(w);
     const ps_units *units = ps_net_units(w->session->net);
     PS_TRY(PS_ALLOC((size_t)graph->count, &w->module, "compensation"));
+    PS_TRY(PS_ALLOC((size_t)graph->count, &w->reached, "compensation"));
     for (int i = 0; i < graph->count; i++) {
         if (!is_module(graph, i)) continue;
         module *m = &w->module[w->count++];
@@ -287,6 +302,7 @@ static ps_status measure(const ps_measure *m) {
     ps_status status = run(&w);
     for (int i = 0; w.module != NULL && i < w.count; i++) close_module(&w.module[i]);
     ps_free(w.module);
+    ps_free(w.reached);
     if (status == PS_OK && !w.exact)
         status = ps_fail(PS_ERR_CHECK,
                          "the parts of a module's output do not add up to the whole (relative error above %g)", EXACT);
