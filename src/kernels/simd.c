@@ -7,7 +7,7 @@
 static ps_simd_level best_level;
 static pthread_once_t found = PTHREAD_ONCE_INIT;
 
-static ps_simd_level level_of_processor(void) {
+static ps_simd_level level_there_is(void) {
 #if defined(__x86_64__)
     /* The builtins also ask whether the operating system saves the wide registers. */
     __builtin_cpu_init();
@@ -24,6 +24,13 @@ static int level_named(const char *name) {
     for (int level = PS_SIMD_BASE; level <= PS_SIMD_AVX512; level++)
         if (strcmp(name, ps_simd_name((ps_simd_level)level)) == 0) return level;
     return -1;
+}
+
+static ps_simd_level level_of_processor(void) {
+    const char *most = getenv("PS_SIMD_MOST");
+    int level = most != NULL ? level_named(most) : -1;
+    ps_simd_level best = level_there_is();
+    return level >= 0 && level < (int)best ? (ps_simd_level)level : best;
 }
 
 static void find_level(void) {

@@ -8,7 +8,9 @@
 
 typedef enum { PS_SIMD_BASE, PS_SIMD_AVX2, PS_SIMD_AVX512 } ps_simd_level;
 
-/* Best level of this processor, found once; PS_SIMD=base|avx2|avx512 in the environment lowers it (for tests). */
+/* Best level of this processor, found once; PS_SIMD=base|avx2|avx512 in the environment lowers it (for tests).
+ * PS_SIMD_MOST stands for a processor that has no more than this level: a PS_SIMD above it is refused, as it would be
+ * there. */
 ps_simd_level ps_simd_detect(void);
 /* Refuses a PS_SIMD that would have no effect: unknown, or above what the processor has. main asks before anything
  * else. */

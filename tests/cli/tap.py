@@ -65,6 +65,11 @@ def must(*arguments, **options):
     return result
 
 
+def levels():
+    """The instruction sets that the program can run here, the least first: what it refuses is not there (PS_SIMD_MOST counts, too)."""
+    return [level for level in ("base", "avx2", "avx512") if run("--version", env={**os.environ, "PS_SIMD": level}).returncode == 0]
+
+
 def records(directory, kind=None):
     with open(os.path.join(WORK, directory, "trace.jsonl")) as stream:
         lines = [json.loads(line) for line in stream]
