@@ -72,7 +72,7 @@ def put_wrong(source, quantity, change):
 
 
 def one_more(count, node):
-    return count + 1 if count is not None and 0 < node["shut_steps"] < 5 else None
+    return count + 1 if count is not None and node["shut_steps"] > 0 else None
 
 
 FAULTS = [

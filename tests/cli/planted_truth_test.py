@@ -8,7 +8,8 @@ program = os.environ["PS_PROGRAM"]
 plantings = int(os.environ.get("PS_PLANTINGS", "100"))
 folder = tempfile.mkdtemp(prefix="ps_planted_")
 
-# Small networks whose nodes are all active before planting (checked below): without and with normalisation, and a residual one.
+# Small networks whose nodes are all active before planting (checked below): without and with normalisation, and a residual one. They have
+# trained, but at a rate so small that what is active is settled by the initial weights, whatever training would make of them.
 COMMON = ["--size", "8", "--probe", "512", "--batch", "64", "--train-limit", "1280", "--test-limit", "64", "--init-scheme", "he", "--seed", "5", "--quiet"]
 NETWORKS = {
     "plain": ["--model", "plain9", "--width", "0.5", "--batch-norm", "no"],
@@ -84,7 +85,7 @@ def main():
     print("1..3")
     active = True
     for name, options in NETWORKS.items():
-        run("train", *options, *COMMON, "--steps", "20", "--window", "20", "--lr", "0.02", "--clip", "1", "--out", name)
+        run("train", *options, *COMMON, "--steps", "20", "--window", "20", "--lr", "1e-5", "--clip", "1", "--out", name)
         shutil.copy(os.path.join(folder, name, "checkpoint.safetensors"), os.path.join(folder, name + ".safetensors"))
         for row in diagnose(name, name + ".safetensors"):
             if row["condition_start"] != "none" or int(float(row["images_active"])) < 2:

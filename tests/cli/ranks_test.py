@@ -38,7 +38,7 @@ def plant(rows):
     rows[6] = [0.0] * len(rows[6])
 
 
-must("train", *TINY, "--model", "plain9", "--steps", "4", "--window", "2", "--out", "a")
+must("train", *TINY, "--model", "plain9", "--steps", "4", "--window", "2", "--lr", "0", "--out", "a")
 must("ranks", "a/checkpoint.safetensors", "--out", "a", "--quiet")
 ranks = table("a", "ranks")
 report(len(ranks) == 9 and not table("a", "overlap") and not table("a", "opposite") and not table("a", "dependent"), "random weights raise no alarm")

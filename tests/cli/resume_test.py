@@ -146,7 +146,7 @@ result = run("train", "--resume", "whole", "--quiet")
 report(result.returncode == 0 and not same("whole"), "resuming a finished run does nothing")
 
 # ---- a diverged run, cut after the checkpoint that holds its broken weights ----
-must("train", *TINY, "--batch-norm", "no", "--lr", "100000", "--steps", "40", "--window", "4", "--out", "diverged")
+must("train", *TINY, *tap.DIVERGING, "--steps", "40", "--window", "4", "--out", "diverged")
 kept = trace("diverged")
 with open(path("diverged", "trace.jsonl")) as stream:
     lines = stream.readlines()

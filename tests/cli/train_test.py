@@ -61,7 +61,7 @@ report(config["nesterov"] is True and config["flip"] is False, "--name=value, fl
 result = run("train", *[o for o in TINY if o != "--quiet"], "--steps", "2", "--out", "loud")
 report(result.returncode == 0 and "\r" not in result.stderr and "2/2" in result.stderr, "progress without a terminal is plain lines", result.stderr)
 report(run("train", *TINY, "--steps", "2", "--out", "silent").stderr == "", "--quiet says nothing")
-result = run("train", *TINY, "--steps", "40", "--window", "10", "--optimiser", "sgd", "--lr", "100000", "--batch-norm", "no", "--out", "diverging")
+result = run("train", *TINY, "--steps", "40", "--window", "10", *tap.DIVERGING, "--out", "diverging")
 report(result.returncode == 0 and tap.records("diverging")[-1]["status"] == "diverged", "a diverged run is a result, not an error", result.stderr)
 report(run("validate", "diverging").returncode == 0, "and its trace follows the format")
 

@@ -110,8 +110,8 @@ def main():
     told = [run("explain", "compared", p["id"]) for p in verdict["predictions"]]
     sums = [v for p in verdict["predictions"] for part in p["parts"] for v in part["values"]]
     again = sum(d.stdout.count("recomputed: ") for d in told)
-    check(all(d.returncode == 0 and ": 0 rows" not in d.stdout for d in told) and again == len(sums) and again >= 10,
-          "every number is added up again from its terms", again, len(sums), *[d.stderr for d in told])
+    check(all(d.returncode == 0 and ": 0 rows" not in d.stdout for d in told) and again == len(sums) and again >= 8,
+          "every number is added up again from its terms (P5, P6 and W1 have some in any case)", again, len(sums), *[d.stderr for d in told])
     elsewhere = subprocess.run([program, "explain", os.path.join(folder, "compared"), "W1"], cwd="/", capture_output=True, text=True)
     check(elsewhere.returncode == 0 and "base1/trace.jsonl:" in elsewhere.stdout, "explain works from another directory", elsewhere.stdout, elsewhere.stderr)
     nodes = table("nodes")
