@@ -1,43 +1,75 @@
 #!/bin/sh
-# Installs what the build, the reports and the tests need on Debian and its relatives; elsewhere says what to install.
+# Installs what the build, the reports and the tests need on Debian 12, 13 and their relatives; elsewhere says what to install.
 # Does nothing (and asks for no rights) when everything is there. PS_SETUP_EXTRA names further packages (CI asks for more).
+#   .ci/setup.sh           what README's two commands need
+#   .ci/setup.sh venv      besides: .venv with PyTorch, NumPy, jsonschema and clang-format, for all tests and `make lint`. Where pip
+#                          cannot have the CPU build of PyTorch, Debian's python3-torch takes its place
 set -eu
+cd "$(dirname "$0")/.."
 packages="gcc make pkg-config libopenblas-dev liblapacke-dev libcjson-dev zlib1g-dev libncurses-dev libcmocka-dev gnuplot-nox ${PS_SETUP_EXTRA:-}"
+torch=2.13.0
+formatter=$(sed -n 's/^version=//p' tests/format.sh)
+venv=$PWD/.venv
 
-if ! command -v dpkg-query >/dev/null 2>&1; then
+say_what_is_missing() { # elsewhere than on Debian
     missing=""
     for program in cc make gnuplot; do command -v "$program" >/dev/null 2>&1 || missing="$missing $program"; done
     for header in cblas.h lapacke.h cjson/cJSON.h zlib.h ncurses.h cmocka.h; do
         printf '#include <stdarg.h>\n#include <stddef.h>\n#include <stdint.h>\n#include <setjmp.h>\n#include <%s>\n' "$header" |
             cc -E - >/dev/null 2>&1 || missing="$missing $header"
     done
-    [ -z "$missing" ] && exit 0
+    [ -z "$missing" ] && return
     echo "This is no Debian-like system, so please install by hand:$missing" >&2
     echo "(a C11 compiler, GNU make, OpenBLAS with cblas.h, LAPACKE, cJSON, zlib, ncurses, cmocka and gnuplot)." >&2
     exit 2
-fi
+}
 
-missing=""
-for package in $packages; do
-    status=$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null || true)
-    case "$status" in "install ok installed") ;; *) missing="$missing $package" ;; esac
-done
-# Any npm will do: Debian's would throw out that of nodejs.org.
-command -v npm >/dev/null 2>&1 && missing=$(echo "$missing" | sed 's/ npm\>//')
-case "$missing" in *gnuplot-nox*)
-    # Any gnuplot will do.
-    command -v gnuplot >/dev/null 2>&1 && missing=$(echo "$missing" | sed 's/ gnuplot-nox//') ;;
-esac
-[ -z "$(echo "$missing" | tr -d ' ')" ] && exit 0
-
-as_root=""
-if [ "$(id -u)" != 0 ]; then
-    if command -v sudo >/dev/null 2>&1; then as_root=sudo; else
-        echo "Missing packages:$missing" >&2
-        echo "Run as root: apt-get install$missing" >&2
-        exit 2
+install_packages() { # name...
+    missing=""
+    for package in "$@"; do
+        status=$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null || true)
+        case "$status" in "install ok installed") ;; *) missing="$missing $package" ;; esac
+    done
+    # Any npm will do: Debian's would throw out that of nodejs.org.
+    command -v npm >/dev/null 2>&1 && missing=$(echo "$missing" | sed 's/ npm\>//')
+    case "$missing" in *gnuplot-nox*)
+        # Any gnuplot will do.
+        command -v gnuplot >/dev/null 2>&1 && missing=$(echo "$missing" | sed 's/ gnuplot-nox//') ;;
+    esac
+    [ -z "$(echo "$missing" | tr -d ' ')" ] && return
+    as_root=""
+    if [ "$(id -u)" != 0 ]; then
+        if command -v sudo >/dev/null 2>&1; then as_root=sudo; else
+            echo "Missing packages:$missing" >&2
+            echo "Run as root: apt-get install$missing" >&2
+            exit 2
+        fi
     fi
-fi
-echo "Installing missing packages:$missing"
-$as_root apt-get update -qq
-DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq --no-install-recommends $missing >/dev/null
+    echo "Installing missing packages:$missing"
+    $as_root apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq --no-install-recommends $missing >/dev/null
+}
+
+has() { "$venv/bin/python" -c "import importlib.util, sys; sys.exit(importlib.util.find_spec('$1') is None)" 2>/dev/null; }
+
+pip() { "$venv/bin/python" -m pip install --quiet --only-binary :all: --retries 1 "$@"; }
+
+# "+cpu" names the build without CUDA, which alone would bring several GB; it lies among the wheels of this machine or on PyTorch's own index.
+install_torch() {
+    has torch && return
+    echo "Installing PyTorch $torch (CPU) into .venv"
+    pip "torch==$torch+cpu" >/dev/null 2>&1 && return
+    pip --timeout 15 --index-url "${PS_TORCH_INDEX:-https://download.pytorch.org/whl/cpu}" "torch==$torch+cpu" >/dev/null 2>&1 && return
+    echo "pip cannot have PyTorch $torch (CPU) for $("$venv/bin/python" --version); Debian's python3-torch takes its place"
+    install_packages python3-torch python3-numpy python3-jsonschema
+}
+
+make_venv() {
+    command -v dpkg-query >/dev/null 2>&1 && install_packages python3 python3-venv
+    [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
+    has numpy && has jsonschema && [ -x "$venv/bin/clang-format" ] || pip numpy jsonschema "clang-format==$formatter"
+    install_torch
+}
+
+if command -v dpkg-query >/dev/null 2>&1; then install_packages $packages; else say_what_is_missing; fi
+if [ "${1:-}" = venv ]; then make_venv; fi

@@ -146,7 +146,7 @@ void ps_metric_term(const ps_metric_input *input, ps_term term) {
     ps_tables_row(input->tables, PS_TABLE_prediction_rows, "sslsdddddsds", term.measure, run->arm, run->header->seed,
                   term.layer != NULL ? term.layer->name : NULL, term.window < 0 ? ps_absent() : (double)term.window,
                   term.step < 0 ? ps_absent() : (double)term.step, term.amount, term.weight, (double)term.line,
-                  run->header->path, ps_absent(), NULL);
+                  run->header->path, ps_absent(), (const char *)NULL);
 }
 
 static ps_mobility mobility_by(const ps_run *run, const ps_frame *frame, int node, ps_quantity moved,

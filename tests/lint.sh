@@ -1,9 +1,11 @@
 #!/bin/sh
-# The house rules a script can check: which folder may include which, and nothing else. Prints every wrong arrow; exit 1 when there is one.
-# README.md ("How it is built") says in words what lives in each; change both together.
+# The house rules a script can check, and the closing line "N passed, N failed[, N skipped]"; exit 1 when one does not hold.
+#   tests/lint.sh [PART...]
+# Parts: includes (which folder may include which, who exits), lines (120 columns at most), format (.clang-format), cppcheck. All of them unless named.
+# README.md ("How it is built") says in words what lives in each folder; change both together.
 set -u
 cd "$(dirname "$0")/.." || exit 2
-wrong=0
+passed=0; failed=0; skipped=0
 
 # room: folders it may include (its own is always allowed)
 allowed() {
@@ -39,23 +41,67 @@ check_room() { # room, prefix of its own includes
 }
 
 report=$(mktemp); trap 'rm -f "$report"' EXIT
-for room in core kernels data layers graph models net trace probe watch cli; do check_room "src/$room" "$room" >>"$report"; done
-check_room analysis analysis >>"$report"
-check_room reports reports >>"$report"
 
-only_user() { # header, the only file that may include it
-    grep -rlE "#include <($1)>" src analysis reports --include='*.c' --include='*.h' | grep -vE "^($2)$" |
-        sed "s|\$| includes <$1>: only $2 may|" >>"$report"
+check_includes() {
+    for room in core kernels data layers graph models net trace probe watch cli; do check_room "src/$room" "$room"; done
+    check_room analysis analysis
+    check_room reports reports
+
+    only_user() { # header, the only file that may include it
+        grep -rlE "#include <($1)>" src analysis reports --include='*.c' --include='*.h' | grep -vE "^($2)$" |
+            sed "s|\$| includes <$1>: only $2 may|"
+    }
+    only_user 'cblas.h' 'src/kernels/gemm.c'
+    for header in ncurses.h term.h; do only_user $header 'src/watch/screen.c'; done
+    for file in $(grep -rl '#include <lapacke.h>' src analysis reports); do
+        case "$file" in analysis/*) ;; *) echo "$file includes <lapacke.h>: only analysis may" ;; esac
+    done
+
+    # Only main() exits; assertions are no way to answer user data.
+    grep -rnE '(^|[^_a-z])(exit|abort) *\(' src analysis reports --include='*.c' | grep -v 'src/cli/main.c'
+    grep -rn '#include <assert.h>' src analysis reports
 }
-only_user 'cblas.h' 'src/kernels/gemm.c'
-for header in ncurses.h term.h; do only_user $header 'src/watch/screen.c'; done
-for file in $(grep -rl '#include <lapacke.h>' src analysis reports); do
-    case "$file" in analysis/*) ;; *) echo "$file includes <lapacke.h>: only analysis may" >>"$report" ;; esac
+
+# Characters, not bytes: grep counts them where the locale is one of UTF-8. Tables, code and links of Markdown cannot be broken.
+too_long() { LC_ALL=C.UTF-8 grep -nE '^.{121,}' "$1" | sed "s|^\([0-9]*\):.*|$1:\1: is longer than 120 columns|"; }
+prose() { awk '/^ *```/ { code = !code } code || /^ *\|/ || /^    / || /\]\([^)]*\)/ || /https?:/ { print ""; next } { print }' "$1"; }
+check_lines() {
+    for file in $(find src analysis reports tests \( -name '*.c' -o -name '*.h' -o -name '*.def' \) -print | sort); do too_long "$file"; done
+    for file in $(find . \( -name build -o -name .git -o -name .venv -o -name runs \) -prune -o -name '*.md' -print | sed 's|^\./||' | sort); do
+        prose "$file" | LC_ALL=C.UTF-8 grep -nE '^.{121,}' | sed "s|^\([0-9]*\):.*|$file:\1: is longer than 120 columns|"
+    done
+}
+
+# What each does not say rightly of C11 stands, with the reason, in tests/cppcheck.txt.
+check_cppcheck() {
+    cppcheck --quiet -j "$(nproc 2>/dev/null || echo 1)" --std=c11 --language=c --enable=warning,performance,portability --inline-suppr \
+        --suppressions-list=tests/cppcheck.txt --library=tests/cppcheck.cfg -Isrc -I. -DPS_ISA=base -DPS_ISA_base=1 \
+        --template='{file}:{line}: {severity}: {message} [{id}]' src analysis reports tests/lib tests/ref 2>&1
+}
+
+run_part() { # name, what is checked, command...: what the command prints are faults
+    name=$1; what=$2; shift 2
+    "$@" >"$report"
+    if [ -s "$report" ]; then
+        failed=$((failed + 1)); echo "FAIL $name: $what"; sed 's/^/    /' "$report"
+    else
+        passed=$((passed + 1)); echo "ok   $name: $what"
+    fi
+}
+skip_part() { skipped=$((skipped + 1)); echo "skip $1: $2"; }
+
+for part in ${*:-includes lines format cppcheck}; do
+    case "$part" in
+        includes) run_part includes "every folder includes what it may, and only main exits" check_includes ;;
+        lines) run_part lines "no line of C, headers, lists and prose is longer than 120 columns" check_lines ;;
+        format)
+            if why=$(tests/format.sh find); then run_part format "the sources are as .clang-format lays them out ($("$why" --version))" tests/format.sh check
+            else skip_part format "$why"; fi ;;
+        cppcheck)
+            if command -v cppcheck >/dev/null 2>&1; then run_part cppcheck "$(cppcheck --version) finds nothing" check_cppcheck
+            else skip_part cppcheck "cppcheck is not installed"; fi ;;
+        *) echo "tests/lint.sh: there is no part $part; parts are includes, lines, format, cppcheck" >&2; exit 2 ;;
+    esac
 done
-
-# Only main() exits; assertions are no way to answer user data.
-grep -rnE '(^|[^_a-z])(exit|abort) *\(' src analysis reports --include='*.c' | grep -v 'src/cli/main.c' >>"$report"
-grep -rn '#include <assert.h>' src analysis reports >>"$report"
-
-if [ -s "$report" ]; then cat "$report"; wrong=1; fi
-exit $wrong
+if [ "$skipped" = 0 ]; then echo "$passed passed, $failed failed"; else echo "$passed passed, $failed failed, $skipped skipped"; fi
+[ "$failed" = 0 ]

@@ -1,9 +1,52 @@
 #!/bin/sh
-# The house rules hold (tests/lint.sh), and the checker itself catches a planted wrong arrow.
+# The house rules hold (tests/lint.sh), and the checker itself catches what is planted: a wrong arrow, a badly formatted line, over-long lines, and what
+# cppcheck would call an error. cppcheck reads all sources in `make lint` alone, for it takes its time.
 cd "$(dirname "$0")/../.." || exit 2
-echo "1..2"
-if out=$(tests/lint.sh); then echo "ok 1 - includes follow the table of rooms"; else echo "$out" | sed 's/^/# /'; echo "not ok 1 - includes follow the table of rooms"; fi
-copy=$(mktemp -d); trap 'rm -rf "$copy"' EXIT
-cp -r src analysis reports "$copy"/; mkdir "$copy/tests"; cp tests/lint.sh "$copy/tests/"
+number=0
+report() { number=$((number + 1)); if [ "$1" = 0 ]; then echo "ok $number - $2"; else echo "not ok $number - $2"; fi; }
+skip() { number=$((number + 1)); echo "ok $number - $1 # SKIP $2"; }
+
+echo "1..12"
+tests/lint.sh includes lines >"${out:=$(mktemp)}"; code=$?
+[ $code = 0 ] || sed 's/^/# /' "$out"
+report $code "includes follow the table of rooms, and no line is too long"
+formatter=$(tests/format.sh find) && here=0 || here=1
+if [ $here = 0 ]; then tests/lint.sh format >"$out" || sed 's/^/# /' "$out"; grep -q '^1 passed, 0 failed$' "$out"; report $? "the sources are formatted"
+else skip "the sources are formatted" "$formatter"; fi
+
+copy=$(mktemp -d); trap 'rm -rf "$copy" "$out"' EXIT
+cp -r src analysis reports tests .clang-format "$copy"/
+[ -d .venv ] && ln -s "$PWD/.venv" "$copy/.venv"
+lint() { "$copy/tests/lint.sh" "$@" >"$out" 2>&1; [ $? = 1 ]; }
+caught() { lint "$1" && grep -q "$2" "$out"; code=$?; [ $code = 0 ] || sed 's/^/# /' "$out"; report $code "$3"; }
+
 printf '#include "probe/probe.h"\n' >"$copy/src/net/wrong.c"
-if "$copy/tests/lint.sh" | grep -q 'src/net/wrong.c includes "probe/probe.h"'; then echo "ok 2 - a wrong arrow is caught"; else echo "not ok 2 - a wrong arrow is caught"; fi
+caught includes 'src/net/wrong.c includes "probe/probe.h"' "a wrong arrow is caught"
+printf '#include <cblas.h>\n' >"$copy/src/net/wrong.c"
+caught includes 'src/net/wrong.c includes <cblas.h>' "so is a header that another file alone may include"
+printf 'void f(void);\nvoid f(void) { exit(3); }\n' >"$copy/src/net/wrong.c"
+caught includes 'src/net/wrong.c:2' "and an exit"
+rm "$copy/src/net/wrong.c"
+
+long=$(printf "%0121d" 0)
+for file in src/net/wrong.c src/net/wrong.def README.md; do
+    printf '/* short */\n%s\n' "$long" >"$copy/$file"
+    caught lines "$file:2: is longer than 120 columns" "a line of 121 columns is caught in $file"
+    rm "$copy/$file"
+done
+printf '| %s |\n\n```\n%s\n```\n\n    %s\n\n[%s](x)\n\n%sä\n' "$long" "$long" "$long" "$long" "$(printf '%0119d' 0)" >"$copy/README.md"
+"$copy/tests/lint.sh" lines >"$out"; report $? "tables, code and links may be longer, and letters count, not bytes"
+
+printf 'int f( void )\n{\n  return 1; }\n' >"$copy/src/net/wrong.c"
+if [ $here = 0 ]; then caught format 'src/net/wrong.c:1: is not formatted' "a badly formatted line is caught"; else skip "a badly formatted line is caught" "$formatter"; fi
+printf '#!/bin/sh\necho "clang-format version 3.0.0"\n' >"$copy/old"; chmod +x "$copy/old"; mkdir "$copy/bin"
+ln -s "$copy/old" "$copy/bin/clang-format"; ln -s "$copy/old" "$copy/bin/clang-format-19"; rm -f "$copy/.venv"
+PATH="$copy/bin:$PATH" "$copy/tests/lint.sh" format >"$out"; code=$?
+grep -q '^skip format: clang-format .* is not here' "$out" && [ $code = 0 ]; report $? "another version of clang-format is said and fails nothing"
+
+if command -v cppcheck >/dev/null 2>&1; then
+    rm -rf "$copy/src" "$copy/analysis" "$copy/reports" "$copy/tests/lib" "$copy/tests/ref"
+    mkdir -p "$copy/src" "$copy/analysis" "$copy/reports" "$copy/tests/lib" "$copy/tests/ref"
+    printf 'int f(int i) {\n    int a[2] = {0, 1};\n    return i > 1 ? a[2] : a[0];\n}\n' >"$copy/src/wrong.c"
+    caught cppcheck 'src/wrong.c:3: error: ' "an error that cppcheck sees is caught"
+else skip "an error that cppcheck sees is caught" "cppcheck is not installed"; fi
