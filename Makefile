@@ -54,16 +54,19 @@ BENCHES := $(filter-out %/conv_bench,$(BENCHES))
 endif
 
 .DEFAULT_GOAL := all
-.PHONY: all help setup demo check check-full bench calibrate asan ubsan tsan valgrind fuzz coverage golden-update install format lint tests clean
+.PHONY: all help setup venv demo check check-machines check-full bench calibrate asan ubsan tsan valgrind fuzz coverage golden-update install format lint tests clean
 .SECONDARY:
 
 all: $(PROGRAM)          ## build the program (build/release/poolscope)
 
 help:                    ## list what can be made
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F '|' '{ printf "  make %-14s  %s\n", $$1, $$2 }'
 
 setup:                   ## install missing Debian packages (with sudo where needed), or say what to install
 	@.ci/setup.sh
+
+venv:                    ## PyTorch, NumPy and clang-format into .venv, for the tests and checks that want them
+	@.ci/setup.sh venv
 
 demo: setup              ## build, run examples/quickstart, and say where the report is
 	@$(MAKE) --no-print-directory -j$(JOBS) all
@@ -72,6 +75,10 @@ demo: setup              ## build, run examples/quickstart, and say where the re
 check: setup             ## build and run all tests
 	@$(MAKE) --no-print-directory -j$(JOBS) all tests
 	@tests/run.sh $(BUILD)
+
+check-machines: setup     ## tests under every instruction set and BLAS kernel that this processor can run (REDUCED=1: in short)
+	@$(MAKE) --no-print-directory -j$(JOBS) all tests
+	@tests/machines.sh $(BUILD) $(if $(REDUCED),reduced,full)
 
 check-full: check        ## check, then the sanitizers and valgrind
 	@$(MAKE) --no-print-directory asan tsan valgrind
@@ -105,9 +112,9 @@ coverage:                ## line coverage of the tests (needs gcovr)
 	@tests/run.sh build/coverage
 	@gcovr --root . --exclude tests build/coverage
 
-golden-update:           ## rewrite the golden files on purpose and show what changed
+golden-update: all       ## rewrite the golden files on purpose and show what changed
 	@PS_GOLDEN_UPDATE=1 tests/run.sh $(BUILD) golden
-	@git diff --stat -- tests/golden
+	@git diff --stat -- tests/golden 2>/dev/null || true
 
 PREFIX ?= /usr/local
 install: all             ## install the program and its plots under PREFIX
@@ -116,10 +123,10 @@ install: all             ## install the program and its plots under PREFIX
 	install -m 644 reports/plot_list.tsv reports/page.css reports/page.js $(DESTDIR)$(PREFIX)/share/poolscope/
 	install -m 644 reports/plots/*.gp $(DESTDIR)$(PREFIX)/share/poolscope/plots/
 
-format:                  ## format the C sources in place (clang-format)
-	@clang-format -i $$(git ls-files '*.c' '*.h')
+format:                  ## format the C sources in place (clang-format 19.1.7)
+	@tests/format.sh write
 
-lint:                    ## check includes, formatting and cppcheck
+lint:                    ## check includes, lines of 120 columns, formatting and cppcheck
 	@tests/lint.sh
 
 clean:                   ## remove what was built

@@ -1,14 +1,17 @@
 #!/bin/sh
 # Runs the tests and ends with one line: "N passed, N failed, N skipped".
 #   tests/run.sh BUILD_FOLDER [GROUP...]      groups: unit grad golden cli (default: all)
-# Every test speaks TAP: cmocka programs (built from tests/GROUP/*_test.c) and scripts (tests/GROUP/*_test.sh, *_test.py).
-# A test's output is shown only when something in it failed. With PS_REQUIRE_ALL=1 a test skipped for want of a program counts as failed. PS_TEST_WRAPPER runs programs under a tool (valgrind).
+# Every test speaks TAP: cmocka programs (built from tests/GROUP/*_test.c) and scripts (tests/GROUP/*_test.sh, *_test.py; the latter under the Python
+# that tests/python.sh chooses). A test's output is shown only when something in it failed. PS_TESTS: an extended regular expression, only tests whose
+# path it matches are run; PS_NO_TESTS: those are not. With PS_REQUIRE_ALL=1 a test skipped for want of a program counts as failed. PS_TEST_WRAPPER
+# runs programs under a tool (valgrind). What else is set in the environment (PS_SIMD, OPENBLAS_CORETYPE) goes through to the tests.
 set -u
 build=$1; shift
 groups=${*:-unit grad golden cli}
 cd "$(dirname "$0")/.." || exit 2
 export PS_BUILD="$build" PS_PROGRAM="$PWD/$build/poolscope" CMOCKA_MESSAGE_OUTPUT=TAP
 export OPENBLAS_NUM_THREADS=1
+python=$(tests/python.sh)
 passed=0; failed=0; skipped=0
 log=$(mktemp); trap 'rm -f "$log"' EXIT
 
@@ -24,7 +27,7 @@ run_one() { # name, command...
     ok=$((ok - skip))
     # Where everything is said to be installed (CI), a test that skips for want of a program has failed.
     if [ -n "${PS_REQUIRE_ALL:-}" ]; then
-        wanting=$(grep -ciE '(# SKIP|# skipped).*(python3|torch|numpy|gnuplot|xmllint|jsonschema|npm|chromium|tmux|no tic)' "$log" || true)
+        wanting=$(grep -ciE '(# SKIP|# skipped).*(python3|torch|numpy|gnuplot|xmllint|jsonschema|npm|chromium|tmux|no tic|cppcheck|clang-format)' "$log" || true)
         bad=$((bad + wanting)); skip=$((skip > wanting ? skip - wanting : 0))
     fi
     # A crash, a missing plan or a plan cut short is a failure, whatever was printed before it.
@@ -37,15 +40,18 @@ run_one() { # name, command...
     fi
 }
 
+wanted() {
+    if [ -n "${PS_TESTS:-}" ] && ! echo "$1" | grep -qE "$PS_TESTS"; then return 1; fi
+    if [ -n "${PS_NO_TESTS:-}" ] && echo "$1" | grep -qE "$PS_NO_TESTS"; then return 1; fi
+}
+
 for group in $groups; do
     for source in tests/"$group"/*_test.c tests/"$group"/*_test.sh tests/"$group"/*_test.py; do
-        [ -e "$source" ] || continue
+        [ -e "$source" ] && wanted "$source" || continue
         case "$source" in
             *.c) run_one "${source%.c}" ${PS_TEST_WRAPPER:-} "$build/${source%.c}" ;;
             *.sh) run_one "$source" sh "$source" ;;
-            *.py) command -v python3 >/dev/null 2>&1 || { run_one "$source" echo "1..1
-ok 1 # SKIP no python3"; continue; }
-                run_one "$source" python3 "$source" ;;
+            *.py) if [ -n "$python" ]; then run_one "$source" "$python" "$source"; else run_one "$source" printf '1..1\nok 1 # SKIP no python3\n'; fi ;;
         esac
     done
 done

@@ -350,8 +350,8 @@ static void sum_up(const char *name, ps_conv_pass pass, double ratio, double of_
     summary.compared++;
     if (of_bound >= 0.5) return;
     size_t used = strlen(summary.slow_names);
-    snprintf(summary.slow_names + used, sizeof summary.slow_names - used, "%s%s %s", summary.slow++ > 0 ? ", " : "",
-             name, pass_names[pass]);
+    snprintf(summary.slow_names + used, sizeof summary.slow_names - used, "- %s %s\n", name, pass_names[pass]);
+    summary.slow++;
 }
 
 static void print_summary(void) {
@@ -359,11 +359,9 @@ static void print_summary(void) {
     printf(
         "\nBound: sgemm's rate at the same m, n, k or memory bandwidth, whichever is slower; for depthwise memory "
         "bandwidth alone.\n\n");
-    if (summary.compared > 0) {
-        printf("Below 50 %% of the bound: %d of %d passes%s%s; ", summary.slow, summary.compared,
-               summary.slow > 0 ? ": " : "", summary.slow_names);
-    }
+    if (summary.compared > 0) printf("Below 50 %% of the bound: %d of %d passes; ", summary.slow, summary.compared);
     printf("geometric mean of direct / poolscope: %.2f\n", exp(summary.log_ratios / summary.passes));
+    if (summary.slow > 0) printf("\n%s", summary.slow_names);
 }
 
 static void bench_pass(const named_shape *shape, ps_conv_pass pass, ours *u, int rounds, double bandwidth) {

@@ -184,7 +184,8 @@ def peak_of(side):
 
 
 def memory(options):
-    print("\n## Peak memory, megabytes (whole process; PyTorch: growth of the process after its libraries are loaded, allocator as it comes)\n")
+    print("\n## Peak memory, megabytes\n\nOf the whole process; of PyTorch the growth of the process after its libraries are loaded, "
+          "allocator as it comes.\n")
     print("| step | poolscope | with instruments | PyTorch | |\n|---|---|---|---|---|")
     for case in MEMORY:
         if options.only not in label_of(*case):

@@ -186,16 +186,18 @@ int main(int argc, char **argv) {
     if (status == PS_OK) {
         printf(
             "\n## Recall and false alarms of the diagnoses\n\n"
-            "Nodes are planted (`poolscope plant`) in small networks that were trained shortly, and every node is then "
-            "diagnosed as `poolscope diagnose`\n"
-            "and `poolscope ranks` do, with their default bounds. \"False alarms\": nodes that nothing was planted in, "
-            "some image activates, and that are\n"
-            "called something all the same. Nodes that no image activates any more because others were planted are "
-            "dead rightly; they stand by\n"
-            "themselves. Intervals are Wilson's, 95 %%. In rows of near misses, \"found\" counts those called "
-            "anything: none should be. Overlap is called\n"
-            "from |cosine| 0.999 (2.563 degrees) on, dependence below a residual of 0.001: recall falls where the "
-            "planted angle or noise crosses that.\n\n");
+            "Nodes are planted (`poolscope plant`) in small networks that were trained shortly, and every node "
+            "is then diagnosed as\n"
+            "`poolscope diagnose` and `poolscope ranks` do, with their default bounds. \"False alarms\": nodes "
+            "that nothing was planted\n"
+            "in, some image activates, and that are called something all the same. Nodes that no image "
+            "activates any more because\n"
+            "others were planted are dead rightly; they stand by themselves. Intervals are Wilson's, 95 %%. In "
+            "rows of near misses,\n"
+            "\"found\" counts those called anything: none should be. Overlap is called from |cosine| 0.999 "
+            "(2.563 degrees) on,\n"
+            "dependence below a residual of 0.001: recall falls where the planted angle or noise crosses "
+            "that.\n\n");
         status = ps_calibrate_diagnoses(scale, folder, &wrong);
     }
     if (status != PS_OK) fprintf(stderr, "%s\n", ps_status_message());

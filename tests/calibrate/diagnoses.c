@@ -448,8 +448,9 @@ static void print_rows(const tallies *all, int seeds, int *wrong) {
     }
     printf(
         "\nOne node in every layer that can take one, in %d networks with %d seeds each. Among the dependent ones, %d "
-        "more a row stand in layers "
-        "with fewer than %d\nspare weights a node, where the program tests no dependence and says so.\n",
+        "more a row\nstand in layers with fewer than %d spare weights a node, where the program tests no dependence "
+        "and "
+        "says so.\n",
         NETWORKS, seeds, all->narrow, PS_RANK_SPARE_COLUMNS);
 }
 

@@ -163,6 +163,8 @@ if os.path.exists("/dev/full"):
 for variable, value, words in (("PS_SIMD", "avx", ("base, avx2 and avx512",)), ("PS_SIMD", "", ("PS_SIMD",)), ("PS_CONV", "gem", ("gemm", "reference"))):
     train(f"{variable}={value}", [], f"{variable}={value}: there is no such", *words, env={**os.environ, variable: value})
 
+train("an instruction set above what there is", [], "PS_SIMD=avx2", "no more than base", env={**os.environ, "PS_SIMD_MOST": "base", "PS_SIMD": "avx2"})
+
 # ---- runs and checkpoints ----
 check("resume: nothing there", ["train", "--resume", "nowhere"], "nowhere", "no run")
 check("resume with options", ["train", "--resume", "run", "--lr", "3"], "own configuration")

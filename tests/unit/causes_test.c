@@ -231,7 +231,8 @@ static void evidence_is_shown(void **state) {
     assert_string_equal(text, "");
 }
 
-/* Alive in the batch's statistics, silent in the running ones: a condition of its own, which what is worse goes before. */
+/* Alive in the batch's statistics, silent in the running ones: a condition of its own, which what is worse goes before.
+ */
 static void dead_in_evaluation_only(void **state) {
     (void)state;
     ps_cause_evidence e = normalised();

@@ -110,8 +110,10 @@ static void two_gates_on_one_convolution_are_shared(void **state) {
 static void readers_are_found_through_pool_flatten_and_concat(void **state) {
     (void)state;
     open_units(CONV("a") "," NODE("r", "relu") ","
-               "{\"name\": \"b\", \"type\": \"conv\", \"channels\": 6, \"padding\": 1, \"inputs\": [\"input\"]}," NODE("s", "relu") ","
-               FROM("c", "concat", "\"r\", \"input\", \"s\"") "," NODE("m", "max_pool") "," NODE("d", "dropout") "," NODE("f", "flatten") ","
+               "{\"name\": \"b\", \"type\": \"conv\", \"channels\": 6, \"padding\": 1, \"inputs\": [\"input\"]},"
+               NODE("s", "relu") ","
+               FROM("c", "concat", "\"r\", \"input\", \"s\"") "," NODE("m", "max_pool") ","
+               NODE("d", "dropout") "," NODE("f", "flatten") ","
                "{\"name\": \"fc\", \"type\": \"linear\", \"features\": 2}");
     const ps_unit *a = unit("a"), *b = unit("b");
     assert_int_equal(a->readers, 1);
@@ -127,8 +129,9 @@ static void readers_are_found_through_pool_flatten_and_concat(void **state) {
 
 static void feeds_name_the_units_that_are_read(void **state) {
     (void)state;
-    open_units(CONV("a") "," NODE("r", "relu") "," FROM("c", "concat", "\"input\", \"r\"") "," CONV("b") "," NODE("s", "relu") ","
-               FROM("f", "flatten", "\"s\"") ",{\"name\": \"l\", \"type\": \"linear\", \"features\": 5}," NODE("t", "relu") ","
+    open_units(CONV("a") "," NODE("r", "relu") "," FROM("c", "concat", "\"input\", \"r\"") "," CONV("b") ","
+               NODE("s", "relu") "," FROM("f", "flatten", "\"s\"") ","
+               "{\"name\": \"l\", \"type\": \"linear\", \"features\": 5}," NODE("t", "relu") ","
                "{\"name\": \"fc\", \"type\": \"linear\", \"features\": 2}");
     const ps_unit *b = unit("b"), *l = unit("l");
     assert_int_equal(b->feeds, 2);

@@ -44,9 +44,11 @@ static int remove_folder(void **state) {
     "1,\"config\":{},"                                                                                                \
     "\"pairing\":{\"data\":\"x\"},\"data\":{},\"machine\":{},\"model\":{},\"window\":2,\"steps\":4,"
 #define HEADER \
-    HEADER_HEAD "\"layers\":[" LAYER("c1", "0", "conv", "3", "") "," LAYER("c2", "1", "shared", "2", "\"c1\"") "],\"quantities\":["  \
-    QUANTITY("zeros", "node", "window") "," QUANTITY("path", "node", "window") "," QUANTITY("nonzero", "node", "probe") ","          \
-    QUANTITY("in_alive", "layer", "probe") "," QUANTITY("loss", "step", "step") "]}"
+    HEADER_HEAD "\"layers\":[" LAYER("c1", "0", "conv", "3", "") ","                           \
+                LAYER("c2", "1", "shared", "2", "\"c1\"") "],\"quantities\":["                 \
+                QUANTITY("zeros", "node", "window") "," QUANTITY("path", "node", "window") "," \
+                QUANTITY("nonzero", "node", "probe") "," QUANTITY("in_alive", "layer", "probe") ","\
+                QUANTITY("loss", "step", "step") "]}"
 #define STEP(t) "{\"type\":\"step\",\"step\":" t ",\"loss\":1.5,\"lr\":0.1}"
 #define WINDOW(k, a, b, layer, values)                                                                                 \
     "{\"type\":\"window\",\"window\":" k ",\"first\":" a ",\"last\":" b ",\"layer\":\"" layer "\",\"values\":{" values \
