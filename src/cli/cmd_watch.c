@@ -8,6 +8,7 @@
 #include "cli/interrupt.h"
 #include "core/file.h"
 #include "core/memory.h"
+#include "watch/experiment.h"
 #include "watch/follow.h"
 #include "watch/screen.h"
 #include "watch/view.h"
@@ -24,15 +25,15 @@ static const ps_option options[] = {
 
 const ps_command ps_command_watch = {
     .name = "watch",
-    .usage = "RUN [options]",
+    .usage = "RUN|EXPERIMENT [options]",
     .summary =
         "Shows a growing trace on the terminal: loss, accuracy, dead nodes and inertia by layer, the newest deaths and "
         "revivals. RUN is a run's\n"
-        "directory or a trace file, perhaps copied from another machine; it is only read. Keys: q quit, p pause, "
-        "arrows or "
-        "j k scroll,\n"
-        "s sort, h help.",
-    .examples = "  poolscope watch runs/a\n  poolscope watch runs/a --once\n",
+        "directory or a trace file, perhaps copied from another machine; it is only read. The directory of an "
+        "experiment "
+        "shows a line a run.\n"
+        "Keys: q quit, p pause, arrows or j k scroll, s sort, h help.",
+    .examples = "  poolscope watch runs/a\n  poolscope watch runs/a --once\n  poolscope watch runs/quickstart\n",
     .options = options,
     .min_positional = 1,
     .max_positional = 1,
@@ -41,8 +42,10 @@ const ps_command ps_command_watch = {
 enum { POLL_MILLISECONDS = 250, SNAPSHOT_WIDTH = 100, MOST_WIDTH = 1000 };
 
 typedef struct {
+    bool of_experiment; /* the second of the two is looked at */
     ps_follow follow;
     ps_watch_model model;
+    ps_watch_experiment experiment;
     ps_watch_view view;
 } dashboard;
 
@@ -59,6 +62,7 @@ static bool wants_ascii(void) {
 static ps_status read_new_lines(dashboard *d, bool *changed) {
     bool restarted;
     char *line;
+    if (d->of_experiment) return ps_watch_experiment_read(&d->experiment, changed);
     PS_TRY(ps_follow_check(&d->follow, &restarted));
     if (restarted) ps_watch_model_clear(&d->model);
     *changed = restarted || d->view.gone != d->follow.gone;
@@ -72,13 +76,18 @@ static ps_status read_new_lines(dashboard *d, bool *changed) {
     }
 }
 
+static ps_status draw(dashboard *d, FILE *stream) {
+    return d->of_experiment ? ps_watch_experiment_draw(stream, &d->experiment, &d->view)
+                            : ps_watch_draw(stream, &d->model, &d->view);
+}
+
 static ps_status show(dashboard *d) {
     char *text = NULL;
     size_t size;
     ps_screen_size(&d->view.width, &d->view.height);
     FILE *memory = open_memstream(&text, &size);
     if (memory == NULL) return ps_fail(PS_ERR_MEMORY, "no memory for a screen");
-    ps_status status = ps_watch_draw(memory, &d->model, &d->view);
+    ps_status status = draw(d, memory);
     fclose(memory);
     if (status == PS_OK) ps_screen_show(text);
     free(text);
@@ -120,13 +129,14 @@ static ps_status run_snapshot(dashboard *d) {
     bool changed;
     PS_TRY(read_new_lines(d, &changed));
     d->view.width = width > 0 ? width : SNAPSHOT_WIDTH;
-    return ps_watch_draw(stdout, &d->model, &d->view);
+    return draw(d, stdout);
 }
 
 static ps_status run_watch(dashboard *d, const char *path) {
     d->view.path = path;
     d->view.ascii = ascii || wants_ascii();
-    PS_TRY(ps_follow_open(&d->follow, path));
+    if (d->of_experiment) PS_TRY(ps_watch_experiment_open(&d->experiment, path));
+    else PS_TRY(ps_follow_open(&d->follow, path));
     if (once || !isatty(STDOUT_FILENO) || !isatty(STDIN_FILENO)) return run_snapshot(d);
     if (!ps_screen_can_open()) {
         fprintf(stderr, "note: TERM names no terminal known here that can move its cursor, so this is one snapshot.\n");
@@ -147,8 +157,11 @@ ps_status ps_cmd_watch(int argc, char **argv) {
     if (width < 0 || width > MOST_WIDTH)
         return ps_fail(PS_ERR_USAGE, "--width must be 1 to %d columns", (int)MOST_WIDTH);
     const char *given = arguments.positional[0];
-    PS_TRY(ps_file_is_directory(given) ? ps_file_join(given, "trace.jsonl", &path) : ps_string_copy(given, &path));
-    ps_status status = run_watch(&d, path);
+    bool is_directory = ps_file_is_directory(given);
+    PS_TRY(is_directory ? ps_file_join(given, "trace.jsonl", &path) : ps_string_copy(given, &path));
+    d.of_experiment = is_directory && !ps_file_exists(path) && ps_watch_is_experiment(given);
+    ps_status status = run_watch(&d, d.of_experiment ? given : path);
+    ps_watch_experiment_clear(&d.experiment);
     ps_watch_model_clear(&d.model);
     ps_follow_close(&d.follow);
     free(path);

@@ -6,6 +6,7 @@
 
 #include "cli/commands.h"
 #include "cli/help.h"
+#include "core/file.h"
 #include "kernels/gemm.h"
 #include "kernels/simd.h"
 
@@ -23,7 +24,7 @@ static ps_status dispatch(int argc, char **argv) {
 
 /* What was printed but could not be written (a full disk behind a redirection) is an error, too. */
 static ps_status flush_output(void) {
-    if (fflush(stdout) == 0 && !ferror(stdout)) return PS_OK;
+    if ((fflush(stdout) == 0 && !ferror(stdout)) || ps_file_reader_is_gone(stdout)) return PS_OK;
     return ps_fail(PS_ERR_IO, "standard output could not be written completely; check the place it goes to");
 }
 

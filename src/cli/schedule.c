@@ -1,9 +1,7 @@
-#define _GNU_SOURCE
 #include "cli/schedule.h"
 
 #include <errno.h>
 #include <math.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +15,7 @@
 #include "core/file.h"
 #include "core/json.h"
 #include "core/memory.h"
+#include "core/processors.h"
 #include "core/progress.h"
 
 typedef enum { WAITING, RUNNING, DONE, FAILED } phase;
@@ -40,11 +39,6 @@ typedef struct {
     ps_status failure;
     ps_progress progress;
 } schedule;
-
-static int processors(void) {
-    cpu_set_t set;
-    return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-}
 
 static bool asked_to_stop(const schedule *s) { return s->options->stop != NULL && *s->options->stop != 0; }
 
@@ -255,9 +249,9 @@ ps_status ps_schedule_run(const ps_experiment *experiment, const ps_schedule_opt
     size_t runs = (size_t)experiment->runs, bytes = runs * sizeof(report);
     schedule s = {.experiment = experiment, .options = options};
     ps_status status = PS_OK;
-    s.jobs = options->jobs > 0 ? options->jobs : processors();
+    s.jobs = options->jobs > 0 ? options->jobs : ps_processors();
     if (s.jobs > experiment->runs) s.jobs = experiment->runs;
-    s.threads = options->threads > 0 ? options->threads : processors() / s.jobs > 1 ? processors() / s.jobs : 1;
+    s.threads = options->threads > 0 ? options->threads : ps_processors() / s.jobs > 1 ? ps_processors() / s.jobs : 1;
     s.report = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (s.report == MAP_FAILED) return ps_fail(PS_ERR_MEMORY, "no memory for %zu runs", runs);
     PS_TRY_CLEANUP(PS_ALLOC(runs, &s.phase, "schedule"));

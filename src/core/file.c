@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -200,6 +201,11 @@ static ps_status follow_links(const char *path, char **end) {
     return ps_fail(PS_ERR_IO, "%s: symbolic links in a circle; mend them", path);
 }
 
+bool ps_file_reader_is_gone(FILE *stream) {
+    struct pollfd out = {fileno(stream), POLLOUT, 0};
+    return poll(&out, 1, 0) == 1 && (out.revents & (POLLERR | POLLHUP)) != 0;
+}
+
 static ps_status open_stream(ps_file_writer *writer, const char *name) {
     writer->stream = fopen(name, "wb");
     if (writer->stream != NULL) return PS_OK;
@@ -252,6 +258,7 @@ ps_status ps_file_writer_commit(ps_file_writer *writer) {
     bool failed =
         fflush(writer->stream) != 0 || ferror(writer->stream) || (replaces && fsync(fileno(writer->stream)) != 0);
     int reason = errno;
+    bool gone = !replaces && ps_file_reader_is_gone(writer->stream);
     if (fclose(writer->stream) != 0 && !failed) {
         failed = true;
         reason = errno;
@@ -262,7 +269,7 @@ ps_status ps_file_writer_commit(ps_file_writer *writer) {
         reason = errno;
     }
     ps_status status = PS_OK;
-    if (failed) {
+    if (failed && !gone) {
         status = ps_fail(PS_ERR_IO, "%s: could not be written completely (%s); %s", writer->path,
                          reason != 0 ? strerror(reason) : "an earlier write failed", ps_file_remedy(reason));
     } else {

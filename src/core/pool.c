@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "core/memory.h"
+#include "core/processors.h"
 
 /* One job at a time. `ticket` holds the job's generation and which of its chunks, first to last, nobody has claimed
  * yet: a worker that comes late finds another generation or nothing left and touches nothing, so the caller waits for
@@ -166,7 +167,7 @@ ps_status ps_pool_create(int threads, ps_pool **out) {
     pthread_cond_init(&pool->job_posted, NULL);
     pthread_cond_init(&pool->job_done, NULL);
     int processors = sched_getaffinity(0, sizeof pool->allowed, &pool->allowed) == 0 ? CPU_COUNT(&pool->allowed) : 1;
-    pool->seats = threads > 0 ? threads : processors;
+    pool->seats = threads > 0 ? threads : ps_processors();
     PS_TRY_CLEANUP(PS_ALLOC((size_t)pool->seats, &pool->workers, "thread pool"));
     if (pool->seats <= processors) PS_TRY_CLEANUP(PS_ALLOC((size_t)pool->seats, &pool->processor, "thread pool"));
     for (int i = 0; pool->processor != NULL && i < pool->seats; i++) atomic_store(&pool->processor[i], -1);

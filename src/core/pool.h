@@ -12,7 +12,7 @@
 
 typedef struct ps_pool ps_pool;
 
-/* threads >= 1, the caller included; 0 means all processors this process may use. */
+/* threads >= 1, the caller included; 0 means all processors this process may use (core/processors.h). */
 ps_status ps_pool_create(int threads, ps_pool **out);
 void ps_pool_destroy(ps_pool *pool);
 int ps_pool_threads(const ps_pool *pool);

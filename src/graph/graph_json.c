@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/file.h"
 #include "core/json.h"
 #include "core/memory.h"
 
@@ -243,6 +244,7 @@ ps_status ps_graph_write(const ps_graph *graph, FILE *stream) {
     fprintf(stream, "%d, %d],\n \"nodes\": [\n", graph->input.h, graph->input.w);
     for (int i = 0; i < graph->count; i++) PS_TRY(write_node(graph, i, stream));
     fputs(" ]}\n", stream);
-    if (ferror(stream)) return ps_fail(PS_ERR_IO, "graph \"%s\": could not be written; is the disk full?", graph->name);
+    if (ferror(stream) && !ps_file_reader_is_gone(stream))
+        return ps_fail(PS_ERR_IO, "graph \"%s\": could not be written; is the disk full?", graph->name);
     return PS_OK;
 }
