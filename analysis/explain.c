@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "analysis/explain_internal.h"
 #include "analysis/trace_reader.h"
 #include "core/file.h"
 #include "core/json.h"
@@ -42,11 +43,6 @@ static ps_status find_prediction(const cJSON *predictions, const char *id, const
     return ps_fail(PS_ERR_USAGE, "there is no prediction \"%s\"; known are %s", id, known);
 }
 
-/* Where the comparison lies, and the way from there to where its paths of traces start. */
-typedef struct {
-    const char *directory, *traces_from; /* the latter "": where the program runs */
-} place;
-
 static bool is_same_file(const char *a, const char *b) {
     char *x = realpath(a, NULL), *y = realpath(b, NULL);
     bool same = x != NULL && y != NULL && strcmp(x, y) == 0;
@@ -56,7 +52,7 @@ static bool is_same_file(const char *a, const char *b) {
 }
 
 /* The trace as seen from where the program runs; free with free(). */
-static ps_status find_trace(const place *at, const char *path, char **found) {
+ps_status ps_explain_find_trace(const ps_explain_place *at, const char *path, char **found) {
     char *start = NULL;
     if (path[0] == '/' || at->traces_from[0] == '\0') return ps_string_copy(path, found);
     PS_TRY(ps_file_join(at->directory, at->traces_from, &start));
@@ -68,7 +64,7 @@ static ps_status find_trace(const place *at, const char *path, char **found) {
 }
 
 /* Prints the head of the line of the trace. */
-static ps_status show_line_of(const char *path, uint64_t line, FILE *stream) {
+ps_status ps_explain_show_line(const char *path, uint64_t line, FILE *stream) {
     ps_trace_reader *reader;
     PS_TRY(ps_trace_reader_open(path, &reader));
     ps_status status = PS_OK;
@@ -87,45 +83,37 @@ static ps_status show_line_of(const char *path, uint64_t line, FILE *stream) {
     return status;
 }
 
-static ps_status show_line(const place *at, const char *path, uint64_t line, FILE *stream) {
+static ps_status show_line(const ps_explain_place *at, const char *path, uint64_t line, FILE *stream) {
     char *found = NULL;
     if (line == 0 || path[0] == '\0') return PS_OK;
-    ps_status status = find_trace(at, path, &found);
-    if (status == PS_OK) status = show_line_of(found, line, stream);
+    ps_status status = ps_explain_find_trace(at, path, &found);
+    if (status == PS_OK) status = ps_explain_show_line(found, line, stream);
     free(found);
     return status;
 }
 
 /* ---- tables: rows of cells, found by the names of their columns ---- */
 
-enum { MOST_CELLS = 64, MOST_LINE = 8192, SHOWN_ROWS = 3 };
-
-typedef struct {
-    char *path, *content;
-    const char *next; /* behind the line read last */
-    int line;         /* its number, the header's is 1 */
-    char header[MOST_LINE], text[MOST_LINE], cut[MOST_LINE];
-    const char *names[MOST_CELLS], *cells[MOST_CELLS];
-    int columns;
-} table_rows;
+enum { SHOWN_ROWS = 3 };
 
 static void split(char *text, const char **cells, int *count) {
     *count = 0;
-    for (char *rest = text, *cell; *count < MOST_CELLS && (cell = strsep(&rest, "\t")) != NULL;)
+    for (char *rest = text, *cell; *count < PS_EXPLAIN_MOST_CELLS && (cell = strsep(&rest, "\t")) != NULL;)
         cells[(*count)++] = cell;
 }
 
 /* False at the end. Longer lines than fit are cut; the columns asked for stand before the long ones. */
-static bool next_line(table_rows *t) {
+static bool next_line(ps_explain_rows *t) {
     if (*t->next == '\0') return false;
     size_t length = strcspn(t->next, "\n");
-    snprintf(t->text, sizeof t->text, "%.*s", (int)(length < MOST_LINE ? length : MOST_LINE - 1), t->next);
+    snprintf(t->text, sizeof t->text, "%.*s", (int)(length < PS_EXPLAIN_MOST_LINE ? length : PS_EXPLAIN_MOST_LINE - 1),
+             t->next);
     t->next += length + (t->next[length] == '\n');
     t->line++;
     return true;
 }
 
-static bool next_row(table_rows *t) {
+bool ps_explain_next_row(ps_explain_rows *t) {
     int count;
     if (!next_line(t)) return false;
     strcpy(t->cut, t->text);
@@ -134,7 +122,7 @@ static bool next_row(table_rows *t) {
     return true;
 }
 
-static ps_status open_table(const place *at, const char *name, table_rows *t) {
+ps_status ps_explain_open_table(const ps_explain_place *at, const char *name, ps_explain_rows *t) {
     memset(t, 0, sizeof *t);
     PS_TRY(ps_string_format(&t->path, "%s/tables/%s.tsv", at->directory, name));
     PS_TRY(ps_file_read(t->path, &t->content, NULL));
@@ -144,31 +132,32 @@ static ps_status open_table(const place *at, const char *name, table_rows *t) {
     return PS_OK;
 }
 
-static void close_table(table_rows *t) {
+void ps_explain_close_table(ps_explain_rows *t) {
     free(t->path);
     free(t->content);
 }
 
 /* "" where there is no such column. */
-static const char *cell(const table_rows *t, const char *name) {
+const char *ps_explain_cell(const ps_explain_rows *t, const char *name) {
     for (int c = 0; c < t->columns; c++)
         if (strcmp(t->names[c], name) == 0) return t->cells[c];
     return "";
 }
 
-static bool is_of(const table_rows *t, const char *arm, const char *seed) {
-    const char *of = cell(t, "seed");
-    return strcmp(cell(t, "arm"), arm) == 0 && (of[0] == '\0' || strcmp(of, seed) == 0);
+static bool is_of(const ps_explain_rows *t, const char *arm, const char *seed) {
+    const char *of = ps_explain_cell(t, "seed");
+    return strcmp(ps_explain_cell(t, "arm"), arm) == 0 && (of[0] == '\0' || strcmp(of, seed) == 0);
 }
 
 /* The rows of a table that belong to the arm and seed: how many, which lines, and the first of them. */
-static ps_status show_table(const place *at, const char *table, const char *arm, const char *seed, FILE *stream) {
-    table_rows *t;
-    char first[MOST_LINE] = "";
+static ps_status show_table(const ps_explain_place *at, const char *table, const char *arm, const char *seed,
+                            FILE *stream) {
+    ps_explain_rows *t;
+    char first[PS_EXPLAIN_MOST_LINE] = "";
     int rows = 0, from = 0, to = 0;
     PS_TRY(PS_ALLOC(1, &t, "rows of a table"));
-    ps_status status = open_table(at, table, t);
-    while (status == PS_OK && next_row(t)) {
+    ps_status status = ps_explain_open_table(at, table, t);
+    while (status == PS_OK && ps_explain_next_row(t)) {
         if (!is_of(t, arm, seed)) continue;
         if (rows++ == 0) {
             strcpy(first, t->text);
@@ -179,7 +168,7 @@ static ps_status show_table(const place *at, const char *table, const char *arm,
     if (status == PS_OK && rows > 0)
         fprintf(stream, "    %s: %d row%s of arm %s, line%s %d to %d\n      %s\n", t->path, rows, rows == 1 ? "" : "s",
                 arm, rows == 1 ? "" : "s", from, to, first);
-    close_table(t);
+    ps_explain_close_table(t);
     ps_free(t);
     return status;
 }
@@ -189,41 +178,43 @@ static ps_status show_table(const place *at, const char *table, const char *arm,
 typedef struct {
     int rows;
     double amount, weight;
-    char trace[MOST_LINE], against_trace[MOST_LINE]; /* the latter of pairs' terms, "" for others */
-    uint64_t line, against_line;                     /* of the first term */
+    char trace[PS_EXPLAIN_MOST_LINE],
+        against_trace[PS_EXPLAIN_MOST_LINE]; /* the latter of pairs' terms, "" for others */
+    uint64_t line, against_line;             /* of the first term */
 } term_sum;
 
 static bool is_there(const char *text) { return text[0] != '\0' && strcmp(text, "NA") != 0; }
 
-static void show_term(const table_rows *t, FILE *stream) {
-    fprintf(stream, "      %s, window %s, step %s: %s of %s  <- %s:%s", cell(t, "layer"), cell(t, "window"),
-            cell(t, "step"), cell(t, "amount"), cell(t, "weight"), cell(t, "trace"), cell(t, "line"));
-    if (is_there(cell(t, "against_trace")))
-        fprintf(stream, " and %s:%s", cell(t, "against_trace"), cell(t, "against_line"));
+static void show_term(const ps_explain_rows *t, FILE *stream) {
+    fprintf(stream, "      %s, window %s, step %s: %s of %s  <- %s:%s", ps_explain_cell(t, "layer"),
+            ps_explain_cell(t, "window"), ps_explain_cell(t, "step"), ps_explain_cell(t, "amount"),
+            ps_explain_cell(t, "weight"), ps_explain_cell(t, "trace"), ps_explain_cell(t, "line"));
+    if (is_there(ps_explain_cell(t, "against_trace")))
+        fprintf(stream, " and %s:%s", ps_explain_cell(t, "against_trace"), ps_explain_cell(t, "against_line"));
     putc('\n', stream);
 }
 
-static void add_term(const table_rows *t, term_sum *sum) {
+static void add_term(const ps_explain_rows *t, term_sum *sum) {
     if (sum->rows++ == 0) {
-        snprintf(sum->trace, sizeof sum->trace, "%s", cell(t, "trace"));
-        sum->line = strtoull(cell(t, "line"), NULL, 10);
+        snprintf(sum->trace, sizeof sum->trace, "%s", ps_explain_cell(t, "trace"));
+        sum->line = strtoull(ps_explain_cell(t, "line"), NULL, 10);
         snprintf(sum->against_trace, sizeof sum->against_trace, "%s",
-                 is_there(cell(t, "against_trace")) ? cell(t, "against_trace") : "");
-        sum->against_line = strtoull(cell(t, "against_line"), NULL, 10);
+                 is_there(ps_explain_cell(t, "against_trace")) ? ps_explain_cell(t, "against_trace") : "");
+        sum->against_line = strtoull(ps_explain_cell(t, "against_line"), NULL, 10);
     }
-    sum->amount += strtod(cell(t, "amount"), NULL);
-    sum->weight += strtod(cell(t, "weight"), NULL);
+    sum->amount += strtod(ps_explain_cell(t, "amount"), NULL);
+    sum->weight += strtod(ps_explain_cell(t, "weight"), NULL);
 }
 
 /* Adds the terms of the measure up again, and shows the first of them. */
-static ps_status sum_terms(const place *at, const char *measure, const char *arm, const char *seed, term_sum *sum,
-                           FILE *stream) {
-    table_rows *t;
+static ps_status sum_terms(const ps_explain_place *at, const char *measure, const char *arm, const char *seed,
+                           term_sum *sum, FILE *stream) {
+    ps_explain_rows *t;
     PS_TRY(PS_ALLOC(1, &t, "rows of a table"));
-    ps_status status = open_table(at, "prediction_rows", t);
+    ps_status status = ps_explain_open_table(at, "prediction_rows", t);
     memset(sum, 0, sizeof *sum);
-    while (status == PS_OK && next_row(t)) {
-        if (strcmp(cell(t, "measure"), measure) != 0 || !is_of(t, arm, seed)) continue;
+    while (status == PS_OK && ps_explain_next_row(t)) {
+        if (strcmp(ps_explain_cell(t, "measure"), measure) != 0 || !is_of(t, arm, seed)) continue;
         add_term(t, sum);
         if (sum->rows == 1) fprintf(stream, "    %s of arm %s, term by term (%s)\n", measure, arm, t->path);
         if (sum->rows <= SHOWN_ROWS) show_term(t, stream);
@@ -232,7 +223,7 @@ static ps_status sum_terms(const place *at, const char *measure, const char *arm
     if (status == PS_OK && sum->rows > 0)
         fprintf(stream, "      sum %.9g of %.9g = %.9g\n", sum->amount, sum->weight,
                 sum->weight != 0 ? sum->amount / sum->weight : 0);
-    close_table(t);
+    ps_explain_close_table(t);
     ps_free(t);
     if (status == PS_OK && sum->rows > 0) status = show_line(at, sum->trace, sum->line, stream);
     if (status == PS_OK && sum->rows > 0) status = show_line(at, sum->against_trace, sum->against_line, stream);
@@ -255,8 +246,8 @@ static ps_status compare_sum(const cJSON *value, double sum, FILE *stream) {
 static double ratio_of(const term_sum *sum) { return sum->weight != 0 ? sum->amount / sum->weight : 0; }
 
 /* Of a median, whose terms are the values in the middle: that no more than half of the values lie below it. */
-static ps_status show_below(const place *at, const char *measure, const char *arm, const char *seed, term_sum *sum,
-                            FILE *stream) {
+static ps_status show_below(const ps_explain_place *at, const char *measure, const char *arm, const char *seed,
+                            term_sum *sum, FILE *stream) {
     char name[128];
     snprintf(name, sizeof name, "%s_below", measure);
     PS_TRY(sum_terms(at, name, arm, seed, sum, stream));
@@ -267,7 +258,8 @@ static ps_status show_below(const place *at, const char *measure, const char *ar
     return PS_OK;
 }
 
-static ps_status show_terms(const place *at, const cJSON *part, const cJSON *value, const char *seed, FILE *stream) {
+static ps_status show_terms(const ps_explain_place *at, const cJSON *part, const cJSON *value, const char *seed,
+                            FILE *stream) {
     const char *measure = text_of(part, "measure"), *against = text_of(part, "against");
     bool paired = against[0] != '\0' && measure[0] != '@';
     term_sum *sums;
@@ -288,7 +280,7 @@ static ps_status show_terms(const place *at, const cJSON *part, const cJSON *val
     return status;
 }
 
-static ps_status show_tables(const place *at, const cJSON *prediction, const char *arm, const char *seed,
+static ps_status show_tables(const ps_explain_place *at, const cJSON *prediction, const char *arm, const char *seed,
                              FILE *stream) {
     const cJSON *table;
     cJSON_ArrayForEach(
@@ -297,7 +289,7 @@ static ps_status show_tables(const place *at, const cJSON *prediction, const cha
     return PS_OK;
 }
 
-static ps_status show_first_line(const place *at, const cJSON *value, const char *trace, const char *line,
+static ps_status show_first_line(const ps_explain_place *at, const cJSON *value, const char *trace, const char *line,
                                  FILE *stream) {
     const cJSON *number = cJSON_GetObjectItemCaseSensitive(value, line);
     if (!cJSON_IsNumber(number) || !(number->valuedouble >= 1)) return PS_OK;
@@ -305,7 +297,7 @@ static ps_status show_first_line(const place *at, const cJSON *value, const char
     return show_line(at, text_of(value, trace), (uint64_t)number->valuedouble, stream);
 }
 
-static ps_status show_seed(const place *at, const cJSON *prediction, const cJSON *part, const cJSON *value,
+static ps_status show_seed(const ps_explain_place *at, const cJSON *prediction, const cJSON *part, const cJSON *value,
                            FILE *stream) {
     char seed[64], number[64], cases[64];
     bool diverged = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(value, "diverged"));
@@ -320,7 +312,7 @@ static ps_status show_seed(const place *at, const cJSON *prediction, const cJSON
     return show_first_line(at, value, "against_trace", "against_line", stream);
 }
 
-static ps_status show_part(const place *at, const cJSON *prediction, const cJSON *part, FILE *stream) {
+static ps_status show_part(const ps_explain_place *at, const cJSON *prediction, const cJSON *part, FILE *stream) {
     char a[64], b[64], c[64], d[64], e[64];
     const cJSON *item;
     fprintf(stream, "\n  %s in %s%s%s: %s (%s %s to %s), margin %s", text_of(part, "measure"), text_of(part, "arm"),
@@ -400,7 +392,7 @@ static void show_sensitivity(const cJSON *prediction, FILE *stream) {
     }
 }
 
-static ps_status show_prediction(const place *at, const cJSON *p, FILE *stream) {
+static ps_status show_prediction(const ps_explain_place *at, const cJSON *p, FILE *stream) {
     const cJSON *part;
     show_design(p, stream);
     show_numbers(p, stream);
@@ -410,16 +402,32 @@ static ps_status show_prediction(const place *at, const cJSON *p, FILE *stream) 
     return PS_OK;
 }
 
+/* A run by itself has no verdict. */
+static ps_status check_comparison(const char *directory) {
+    char *trace = NULL, *verdict = NULL;
+    ps_status status = ps_file_join(directory, "trace.jsonl", &trace);
+    if (status == PS_OK) status = ps_file_join(directory, "verdict.json", &verdict);
+    if (status == PS_OK && !ps_file_exists(verdict) && (!ps_file_is_directory(directory) || ps_file_exists(trace)))
+        status = ps_fail(PS_ERR_USAGE,
+                         "%s: is a run, which has no verdict; name one of its nodes, as LAYER:CHANNEL, or give the "
+                         "directory of a comparison",
+                         directory);
+    free(trace);
+    free(verdict);
+    return status;
+}
+
 static ps_status explain(const char *directory, const char *prediction, FILE *stream) {
     char *path = NULL;
     cJSON *document = NULL;
     const cJSON *found = NULL;
-    ps_status status = ps_file_join(directory, "verdict.json", &path);
+    ps_status status = check_comparison(directory);
+    if (status == PS_OK) status = ps_file_join(directory, "verdict.json", &path);
     if (status == PS_OK) status = ps_json_read(path, &document);
     const cJSON *predictions = cJSON_GetObjectItemCaseSensitive(document, "predictions");
     if (status == PS_OK && !cJSON_IsArray(predictions))
         status = ps_fail(PS_ERR_INPUT, "%s: has no \"predictions\"; is it a verdict of poolscope compare?", path);
-    const place at = {directory, text_of(document, "traces_from")};
+    const ps_explain_place at = {directory, text_of(document, "traces_from")};
     if (status == PS_OK && prediction == NULL) list_predictions(predictions, stream);
     if (status == PS_OK && prediction != NULL) status = find_prediction(predictions, prediction, &found);
     if (status == PS_OK && prediction != NULL) status = show_prediction(&at, found, stream);

@@ -1,4 +1,4 @@
-/* Shows where a number of the verdict comes from. */
+/* Shows where a number of the verdict comes from, and what became of a node. */
 #ifndef PS_ANALYSIS_EXPLAIN_H
 #define PS_ANALYSIS_EXPLAIN_H
 
@@ -14,5 +14,16 @@
  * PS_ERR_USAGE when there is no such prediction (the known ones are named), PS_ERR_IO or PS_ERR_INPUT for a directory
  * without a verdict or with a trace that has changed since. */
 ps_status ps_explain(const char *directory, const char *prediction, FILE *stream);
+
+/* The node "LAYER:CHANNEL" of a run (its directory or its trace), or of the runs of a comparison, of which arm and seed
+ * choose (NULL: all). Of one run it tells the story: what the node was at each probe and why, what moved it, the rows of
+ * the trace; of several it shows a row of nodes.tsv each. PS_ERR_USAGE where there is no such node. */
+typedef struct {
+    const char *directory, *node, *arm, *seed;
+} ps_explain_node;
+ps_status ps_explain_node_story(const ps_explain_node *what, FILE *stream);
+
+/* Prints what the conditions and causes of nodes mean (condition_list.def, cause_list.def). */
+void ps_explain_causes(FILE *stream);
 
 #endif

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "analysis/causes.h"
+#include "analysis/story.h"
 #include "core/memory.h"
 
 enum { LIFELINE = 120 };
@@ -314,3 +315,43 @@ static ps_status end(void *context) {
 }
 
 const ps_metric ps_metric_nodes = {"nodes", begin, take, NULL, end, destroy, 0};
+
+/* ---- one node's story ---- */
+
+typedef struct {
+    nodes_state *state;
+    int node;
+    ps_story_visitor *visit;
+    void *self;
+    ps_node_moment moment;
+} story;
+
+static ps_status tell(void *context, const ps_frame *frame) {
+    story *s = context;
+    int l = s->state->in.run->node_layer[s->node];
+    PS_TRY(take(s->state, frame));
+    s->moment.frame = frame;
+    if (!frame->is_window) {
+        double alive = inputs_alive(s->state, l);
+        s->moment.evidence = evidence_of(s->state, s->node, alive, lacks(s->state, l, alive));
+        s->moment.cause = ps_cause_of(&s->moment.evidence, &s->moment.condition);
+    }
+    return s->visit(s->self, &s->moment);
+}
+
+static ps_status pass_over(void *context, const ps_trace_record *record) {
+    (void)context;
+    (void)record;
+    return PS_OK;
+}
+
+ps_status ps_node_story(ps_run *run, int node, ps_story_visitor *visit, void *self) {
+    ps_metric_input input = {.run = run};
+    void *state = NULL;
+    ps_status status = begin(&input, &state);
+    story s = {.state = state, .node = node, .visit = visit, .self = self};
+    ps_run_visitor visitor = {.context = &s, .frame = tell, .record = pass_over};
+    if (status == PS_OK) status = ps_run_stream(run, &visitor);
+    if (state != NULL) destroy(state);
+    return status;
+}
