@@ -8,6 +8,15 @@
 #include "analysis/variation.h"
 #include "core/memory.h"
 
+const char *ps_role_words(ps_role role) {
+    static const char *const words[] = {
+#define ROLE(name, text) text,
+        PS_ROLES(ROLE)
+#undef ROLE
+    };
+    return words[role];
+}
+
 static const char *text_of(const cJSON *object, const char *key) {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
     return cJSON_IsString(item) ? item->valuestring : "";

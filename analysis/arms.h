@@ -9,17 +9,10 @@
 /* What an arm is, read from its first run's configuration (keys pool_skip, pool_skip_mode, pool_skip_cut, leaky_slope,
  * reinit_dead); of another program's trace: whether a module stands between gates and what feeds them. */
 typedef enum {
-    PS_ROLE_BASELINE,
-    PS_ROLE_MODULE, /* the full Pool Skip */
-    PS_ROLE_GRID,
-    PS_ROLE_GRID_ENERGY,
-    PS_ROLE_CONV_SKIP,
-    PS_ROLE_CUT_GRADIENT, /* the module sends no gradient to what feeds it */
-    PS_ROLE_CUT_FORWARD,  /* the module adds nothing to the output */
-    PS_ROLE_LEAKY,        /* LeakyReLU, no module */
-    PS_ROLE_LEAKY_MODULE, /* LeakyReLU and the full Pool Skip */
-    PS_ROLE_REINIT,       /* no module; dead nodes are drawn anew every so many windows */
-    PS_ROLE_OTHER
+#define ROLE(name, words) PS_ROLE_##name,
+    PS_ROLES(ROLE)
+#undef ROLE
+        PS_ROLE_COUNT
 } ps_role;
 
 typedef struct {
@@ -36,6 +29,7 @@ typedef struct {
 
 typedef struct {
     const char *name;
+const char *ps_role_words(ps_role role);
     ps_role role;
     int pool_size; /* e, 0: none or not said */
     bool has_module;

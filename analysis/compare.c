@@ -45,34 +45,26 @@ static const double level = 0.05; /* of predictions.c */
 
 /* ---- one run ---- */
 
+/* The measures of runs.tsv are those that its list of columns names from loss_start to record_cost. */
+static void write_measures(ps_tables *tables, const ps_summary *summary) {
+    static const char last[] = "record_cost";
+    char name[64] = "";
+    int length = 0;
+    for (const char *at = strstr(ps_tables_columns(PS_TABLE_runs), "loss_start"); strcmp(name, last) != 0; at += length)
+        if (sscanf(at, "%63s%n", name, &length) == 1)
+            ps_tables_cells(tables, PS_TABLE_runs, "d", ps_summary_get(summary, name));
+}
+
 static void write_run(ps_tables *tables, const ps_run *run, const ps_arm_run *entry) {
-    static const char *const columns[] = {"loss_start",
-                                          "loss_end",
-                                          "test_loss",
-                                          "test_accuracy",
-                                          "dead_start",
-                                          "dead_end",
-                                          "dead_mean",
-                                          "near_dead_end",
-                                          "dead_eval_end",
-                                          "never_alive",
-                                          "revival_rate",
-                                          "death_rate",
-                                          "inert_dead_share",
-                                          "grad_dead_ratio",
-                                          "grad_dead_zero_share",
-                                          "l2l1_weight_max",
-                                          "l2l1_activation_max",
-                                          "record_cost"};
     int shared = 0;
     double images = 0;
     for (int l = 0; l < run->layer_count; l++) shared += run->layers[l].shared ? run->layers[l].channels : 0;
     for (int p = 0; p < run->probe_count; p++) images = fmax(images, run->probes[p].images);
     ps_tables_cells(tables, PS_TABLE_runs, "slislliiiii", run->arm, run->header->seed, (int)entry->paired,
                     ps_run_status_name(run->status), run->steps_done, run->header->window, run->probe_count,
-                    (int)images, run->layer_count, run->node_count - shared, shared);
-    for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
-        ps_tables_cells(tables, PS_TABLE_runs, "d", ps_summary_get(&entry->summary, columns[i]));
+                    ps_summary_get(&entry->summary, "probe_images"), run->layer_count, run->node_count - shared,
+                    shared);
+    write_measures(tables, &entry->summary);
     ps_tables_cells(tables, PS_TABLE_runs, "ddddsss", run->peak_memory_bytes, run->header->parameters,
                     run->header->module_parameters, run->header->macs, run->header->model, run->header->producer,
                     run->header->path);

@@ -6,7 +6,11 @@
 #include "analysis/stats/order.h"
 
 const char *ps_better_name(ps_better better) {
-    static const char *const names[] = {"none", "lower", "higher"};
+    static const char *const names[] = {
+#define BETTER(name, word) word,
+        PS_BETTERS(BETTER)
+#undef BETTER
+    };
     return names[better];
 }
 

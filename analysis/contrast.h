@@ -8,7 +8,15 @@
 
 enum { PS_MOST_SEEDS = 1000 };
 
-typedef enum { PS_BETTER_NONE, PS_BETTER_LOWER, PS_BETTER_HIGHER } ps_better;
+#define PS_BETTERS(BETTER) \
+    BETTER(NONE, "none")   \
+    BETTER(LOWER, "lower") \
+    BETTER(HIGHER, "higher")
+typedef enum {
+#define BETTER(name, word) PS_BETTER_##name,
+    PS_BETTERS(BETTER)
+#undef BETTER
+} ps_better;
 const char *ps_better_name(ps_better better);
 
 typedef struct {

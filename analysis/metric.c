@@ -168,7 +168,11 @@ ps_mobility ps_outgoing_mobility_of(const ps_run *run, const ps_frame *frame, in
 }
 
 const char *ps_mobility_name(ps_mobility mobility) {
-    static const char *const names[] = {NULL, "moving", "inert", "undefined"};
+    static const char *const names[] = {
+#define MOBILITY(name, word) word,
+        PS_MOBILITIES(MOBILITY)
+#undef MOBILITY
+    };
     return names[mobility];
 }
 
@@ -178,7 +182,11 @@ const char *ps_activity_name(unsigned state) {
 }
 
 const char *ps_group_name(ps_group group) {
-    static const char *const names[] = {"all", "alive", "near_dead", "dead", "dead_through"};
+    static const char *const names[] = {
+#define GROUP(name, word) word,
+        PS_GROUPS(GROUP)
+#undef GROUP
+    };
     return names[group];
 }
 

@@ -78,7 +78,17 @@ typedef struct {
 void ps_metric_term(const ps_metric_input *input, ps_term term);
 
 /* Mobility of a node in a window. */
-typedef enum { PS_MOBILITY_UNKNOWN, PS_MOBILITY_MOVING, PS_MOBILITY_INERT, PS_MOBILITY_UNDEFINED } ps_mobility;
+#define PS_MOBILITIES(MOBILITY) \
+    MOBILITY(UNKNOWN, NULL)     \
+    MOBILITY(MOVING, "moving")  \
+    MOBILITY(INERT, "inert")    \
+    MOBILITY(UNDEFINED, "undefined")
+typedef enum {
+#define MOBILITY(name, word) PS_MOBILITY_##name,
+    PS_MOBILITIES(MOBILITY)
+#undef MOBILITY
+        PS_MOBILITY_COUNT
+} ps_mobility;
 /* By the run's rule (frame->inert_below). */
 ps_mobility ps_mobility_of(const ps_run *run, const ps_frame *frame, int node);
 /* The same of the weights that read the node, by this window's gradients and with the same threshold. */
@@ -89,13 +99,17 @@ const char *ps_mobility_name(ps_mobility mobility);
 const char *ps_activity_name(unsigned state);
 
 /* Groups of nodes a window's rows are told apart by. */
+#define PS_GROUPS(GROUP)     \
+    GROUP(ALL, "all")        \
+    GROUP(ALIVE, "alive")    \
+    GROUP(NEAR, "near_dead") \
+    GROUP(DEAD, "dead")      \
+    GROUP(DEAD_THROUGH, "dead_through")
 typedef enum {
-    PS_GROUP_ALL,
-    PS_GROUP_ALIVE,
-    PS_GROUP_NEAR,
-    PS_GROUP_DEAD,
-    PS_GROUP_DEAD_THROUGH,
-    PS_GROUP_COUNT
+#define GROUP(name, word) PS_GROUP_##name,
+    PS_GROUPS(GROUP)
+#undef GROUP
+        PS_GROUP_COUNT
 } ps_group;
 const char *ps_group_name(ps_group group);
 /* The dead nodes that the run's population rule names. */

@@ -27,7 +27,11 @@ const ps_prediction *ps_predictions(int *count) {
 }
 
 const char *ps_verdict_name(ps_verdict verdict) {
-    static const char *const names[] = {"not_testable", "inconclusive", "supported", "refuted"};
+    static const char *const names[] = {
+#define VERDICT(name, word) word,
+        PS_VERDICTS(VERDICT)
+#undef VERDICT
+    };
     return names[verdict];
 }
 
@@ -384,22 +388,6 @@ static bool too_many_lost(const ps_prediction_part_result *r) {
 
 /* ---- verdict ---- */
 
-static const char *role_name(ps_role role, int size) {
-    static const char *const names[] = {"baseline",
-                                        "Pool Skip",
-                                        "grid mask",
-                                        "energy-matched grid mask",
-                                        "conv+skip",
-                                        "Pool Skip with its gradient cut",
-                                        "Pool Skip with its output cut",
-                                        "LeakyReLU",
-                                        "dead nodes re-initialised",
-                                        "other"};
-    if (role == PS_ROLE_MODULE && size == 2) return "Pool Skip e = 2";
-    if (role == PS_ROLE_MODULE && size == 4) return "Pool Skip e = 4";
-    return names[role];
-}
-
 /* "seed 3 has no case to count, seed 5 is no pair: differs in order", cut after a few. */
 static void list_left(const ps_prediction_part_result *r, char *out, size_t size) {
     enum { SHOWN = 4 };
@@ -423,7 +411,10 @@ static bool any_arm(const ps_arms *arms, ps_role role, int size) {
 static void say_no_arm(const ps_arms *arms, ps_prediction_result *result, const ps_prediction_part *part,
                        const ps_arm *arm) {
     bool first = arm == NULL, other_size = !first && any_arm(arms, part->against, part->against_size);
-    const char *name = first ? role_name(part->arm, part->arm_size) : role_name(part->against, part->against_size);
+    const char *words = ps_role_words(first ? part->arm : part->against);
+    int wanted = first ? part->arm_size : part->against_size;
+    char size[24] = "";
+    if (wanted != 0) snprintf(size, sizeof size, " e = %d", wanted);
     if (other_size)
         snprintf(result->sentence, sizeof result->sentence,
                  "Not testable: no arm with %s has the pool size of arm %s (%d); only equal sizes are compared.", name,

@@ -6,7 +6,16 @@
 #include "analysis/contrast.h"
 #include "analysis/tables.h"
 
-typedef enum { PS_VERDICT_NOT_TESTABLE, PS_VERDICT_INCONCLUSIVE, PS_VERDICT_SUPPORTED, PS_VERDICT_REFUTED } ps_verdict;
+#define PS_VERDICTS(VERDICT)              \
+    VERDICT(NOT_TESTABLE, "not_testable") \
+    VERDICT(INCONCLUSIVE, "inconclusive") \
+    VERDICT(SUPPORTED, "supported")       \
+    VERDICT(REFUTED, "refuted")
+typedef enum {
+#define VERDICT(name, word) PS_VERDICT_##name,
+    PS_VERDICTS(VERDICT)
+#undef VERDICT
+} ps_verdict;
 const char *ps_verdict_name(ps_verdict verdict);
 
 /* PS_SENTENCE: bytes that hold the longest sentence, with a statistic in full and names of arms as long as a file's. */

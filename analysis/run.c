@@ -13,7 +13,11 @@ static const ps_dead_rule exact_rule = {PS_STATE_KNOWN, PS_STATE_DEAD, PS_STATE_
 const ps_inert_rule ps_inert_primary = {PS_FIXED_INERT, 0};
 
 const char *ps_run_status_name(ps_run_status status) {
-    static const char *const names[] = {"unfinished", "finished", "diverged"};
+    static const char *const names[] = {
+#define STATUS(name, word) word,
+        PS_RUN_STATUSES(STATUS)
+#undef STATUS
+    };
     return names[status];
 }
 

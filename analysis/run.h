@@ -61,7 +61,15 @@ typedef struct {
     double lr_sum;     /* sum of the learning rates of its steps, ps_absent() where not recorded */
 } ps_window_info;
 
-typedef enum { PS_RUN_UNFINISHED, PS_RUN_FINISHED, PS_RUN_DIVERGED } ps_run_status;
+#define PS_RUN_STATUSES(STATUS)      \
+    STATUS(UNFINISHED, "unfinished") \
+    STATUS(FINISHED, "finished")     \
+    STATUS(DIVERGED, "diverged")
+typedef enum {
+#define STATUS(name, word) PS_RUN_##name,
+    PS_RUN_STATUSES(STATUS)
+#undef STATUS
+} ps_run_status;
 
 typedef struct {
     ps_trace_reader *reader; /* owns the header */

@@ -34,13 +34,20 @@ const ps_variation *ps_variations(int *count) {
 }
 
 const char *ps_variation_kind_name(ps_variation_kind kind) {
-    static const char *const names[] = {"definition", "threshold", "window", "probe", "population"};
+    static const char *const names[] = {
+#define KIND(name, word, touches) word,
+        PS_VARIATION_KINDS(KIND)
+#undef KIND
+    };
     return names[kind];
 }
 
 unsigned ps_variation_touches(const ps_variation *variation) {
-    static const unsigned touches[] = {PS_RESTS_DEATH, PS_RESTS_MOBILITY, PS_RESTS_WINDOWS, PS_RESTS_DEATH,
-                                       PS_RESTS_STAYING};
+    static const unsigned touches[] = {
+#define KIND(name, word, touches) touches,
+        PS_VARIATION_KINDS(KIND)
+#undef KIND
+    };
     if (variation->population == PS_POPULATION_NEAR_DEAD_COHORT) return PS_RESTS_COHORT;
     if (variation->kind == PS_VARY_THRESHOLD && variation->dead_rule.near != PS_STATE_NEAR) return PS_RESTS_NEAR;
     /* The relative threshold is that of the alive nodes; it is no other definition of who they are. */

@@ -5,11 +5,9 @@
 #include "analysis/run.h"
 
 typedef enum {
-    PS_VARY_DEFINITION,
-    PS_VARY_THRESHOLD,
-    PS_VARY_WINDOW,
-    PS_VARY_PROBE,
-    PS_VARY_POPULATION
+#define KIND(name, word, touches) PS_VARY_##name,
+    PS_VARIATION_KINDS(KIND)
+#undef KIND
 } ps_variation_kind;
 
 typedef struct {

@@ -103,16 +103,18 @@ static void print_life_words(FILE *stream, const char *life) {
 
 /* One path for each state; near-dead stands half as high as alive and dead, so that shape tells what colour does. */
 static void print_life_paths(FILE *stream, const char *life) {
-    static const char letters[] = "ADn?";
-    static const char *const classes[] = {"A", "D", "n", "q"};
-    static const int tops[] = {3, 0, 2, 4}, heights[] = {3, 9, 5, 1};
-    for (int k = 0; k < 4; k++) {
+    static const struct {
+        char letter;
+        const char *class;
+        int top, height;
+    } states[] = {{'A', "A", 3, 3}, {'D', "D", 0, 9}, {'n', "n", 2, 5}, {'?', "q", 4, 1}};
+    for (size_t k = 0; k < sizeof states / sizeof *states; k++) {
         bool open = false;
         for (const char *at = life; *at;) {
             size_t length = strspn(at, (char[]){*at, '\0'});
-            if (*at == letters[k] || (k == 3 && !strchr("ADn", *at))) {
-                if (!open) fprintf(stream, "<path class=\"%s\" d=\"", classes[k]);
-                fprintf(stream, "M%td %dh%zuv%dh-%zuz", at - life, tops[k], length, heights[k], length);
+            if (*at == states[k].letter || (states[k].letter == '?' && !strchr("ADn", *at))) {
+                if (!open) fprintf(stream, "<path class=\"%s\" d=\"", states[k].class);
+                fprintf(stream, "M%td %dh%zuv%dh-%zuz", at - life, states[k].top, length, states[k].height, length);
                 open = true;
             }
             at += length;

@@ -169,6 +169,7 @@ static ps_status write_arms(const ps_plot_source *source) {
 static const char *const formats[] = {"svg", "png", "pdf"}, *const settings[] = {"format='svg'", "format='png'",
                                                                                  "format='pdf'"};
 enum { most_formats = sizeof formats / sizeof *formats };
+_Static_assert((int)(sizeof settings / sizeof *settings) == (int)most_formats, "a setting for every format");
 
 /* A gnuplot that draws some plots one after the other, each in each format and in a session of its own: starting it
  * takes as long as drawing. */

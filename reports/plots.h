@@ -8,7 +8,17 @@
 #include "core/status.h"
 #include "reports/table.h"
 
-typedef enum { PS_PLOT_DRAWN, PS_PLOT_NOT_RECORDED, PS_PLOT_FAILED, PS_PLOT_NO_GNUPLOT } ps_plot_state;
+/* Each with its name in summary.json. */
+#define PS_PLOT_STATES(STATE)           \
+    STATE(DRAWN, "drawn")               \
+    STATE(NOT_RECORDED, "not_recorded") \
+    STATE(FAILED, "failed")             \
+    STATE(NO_GNUPLOT, "no_gnuplot")
+typedef enum {
+#define STATE(name, word) PS_PLOT_##name,
+    PS_PLOT_STATES(STATE)
+#undef STATE
+} ps_plot_state;
 
 typedef struct {
     const char *id, *section, *title, *needs, *caption; /* borrowed from the list's table */

@@ -35,7 +35,11 @@ static void print_pairs(FILE *stream, const ps_table *meta) {
 }
 
 static void print_plots(FILE *stream, const ps_plots *plots) {
-    static const char *const states[] = {"drawn", "not_recorded", "failed", "no_gnuplot"};
+    static const char *const states[] = {
+#define STATE(name, word) word,
+        PS_PLOT_STATES(STATE)
+#undef STATE
+    };
     for (int i = 0; i < plots->count; i++) {
         fputs(i ? ",\n{\"id\":" : "\n{\"id\":", stream);
         ps_json_print_text(stream, plots->plots[i].id);

@@ -18,10 +18,25 @@ typedef struct {
 } flow_counts;
 
 /* Time averages of the dead share under each definition, for the network's private gates. */
-enum { DEFINITIONS = 7 };
-static const char *const definition_names[DEFINITIONS] = {"mean_dead",       "mean_near_dead", "mean_dead_eval",
-                                                          "mean_dead_train", "mean_dormant_0", "mean_dormant_0025",
-                                                          "mean_dormant_01"};
+#define DEFINITION_LIST(DEFINITION)                                \
+    DEFINITION(mean_dead, c->dead, c->known)                       \
+    DEFINITION(mean_near_dead, c->dead + c->near, c->known)        \
+    DEFINITION(mean_dead_eval, c->eval_dead, c->eval_known)        \
+    DEFINITION(mean_dead_train, c->train_dead, c->train_known)     \
+    DEFINITION(mean_dormant_0, c->dormant[0], c->dormant_known)    \
+    DEFINITION(mean_dormant_0025, c->dormant[1], c->dormant_known) \
+    DEFINITION(mean_dormant_01, c->dormant[2], c->dormant_known)
+enum {
+#define DEFINITION(name, part, whole) DEFINITION_##name,
+    DEFINITION_LIST(DEFINITION)
+#undef DEFINITION
+        DEFINITIONS
+};
+static const char *const definition_names[] = {
+#define DEFINITION(name, part, whole) #name,
+    DEFINITION_LIST(DEFINITION)
+#undef DEFINITION
+};
 
 typedef struct {
     ps_metric_input in;
@@ -117,23 +132,21 @@ static activity_counts sum_scope(const activity_state *state, const ps_scope *sc
 }
 
 static void note_definitions(activity_state *state, const activity_counts *c) {
-    const double shares[DEFINITIONS] = {share(c->dead, c->known),
-                                        share(c->dead + c->near, c->known),
-                                        share(c->eval_dead, c->eval_known),
-                                        share(c->train_dead, c->train_known),
-                                        share(c->dormant[0], c->dormant_known),
-                                        share(c->dormant[1], c->dormant_known),
-                                        share(c->dormant[2], c->dormant_known)};
+    const double shares[] = {
+#define DEFINITION(name, part, whole) share(part, whole),
+        DEFINITION_LIST(DEFINITION)
+#undef DEFINITION
+    };
     for (int d = 0; d < DEFINITIONS; d++) {
         if (ps_is_absent(shares[d])) continue;
         state->sums[d] += shares[d];
         state->counts[d]++;
     }
-    if (ps_is_absent(shares[0])) return;
-    if (ps_is_absent(state->dead_start)) state->dead_start = shares[0];
-    state->dead_end = shares[0];
+    if (ps_is_absent(shares[DEFINITION_mean_dead])) return;
+    if (ps_is_absent(state->dead_start)) state->dead_start = shares[DEFINITION_mean_dead];
+    state->dead_end = shares[DEFINITION_mean_dead];
     state->near_end = share(c->near, c->known);
-    state->eval_end = shares[2];
+    state->eval_end = shares[DEFINITION_mean_dead_eval];
 }
 
 static ps_status write_scope(activity_state *state, int index, int probe) {
@@ -312,7 +325,7 @@ static ps_status set_measures(activity_state *state, const flow_counts *flow) {
     double images = 0;
     for (int p = 0; p < run->probe_count; p++) images = fmax(images, run->probes[p].images);
     PS_TRY(ps_summary_set(summary, "probe_images", images, 1, state->line));
-    double probes = state->counts[0], mean = share(state->sums[0], probes);
+    double probes = state->counts[DEFINITION_mean_dead], mean = share(state->sums[DEFINITION_mean_dead], probes);
     PS_TRY(ps_summary_set(summary, "dead_start", state->dead_start, 1, state->line));
     PS_TRY(ps_summary_set(summary, "dead_end", state->dead_end, 1, state->line));
     PS_TRY(ps_summary_set(summary, "dead_mean", mean, probes, state->line));

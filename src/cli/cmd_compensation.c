@@ -95,8 +95,18 @@ static void measure_batch(work *w, module *m, int index) {
 
 /* ---- results: sums over the channels of a group ---- */
 
-typedef enum { ALL, ALIVE, DEAD, GROUPS } group;
-static const char *const group_names[GROUPS] = {"all", "alive", "dead"};
+#define GROUP_LIST(GROUP) GROUP(ALL, "all") GROUP(ALIVE, "alive") GROUP(DEAD, "dead")
+typedef enum {
+#define GROUP(name, word) name,
+    GROUP_LIST(GROUP)
+#undef GROUP
+        GROUPS
+} group;
+static const char *const group_names[] = {
+#define GROUP(name, word) word,
+    GROUP_LIST(GROUP)
+#undef GROUP
+};
 
 static bool belongs(const module *m, int channel, group g) {
     return g == ALL || (m->unit != NULL && (g == DEAD) == (m->nonzero[channel] == 0));

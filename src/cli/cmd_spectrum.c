@@ -33,18 +33,31 @@ static const double DENSITY_END = 1.05;                   /* in largest |lambda|
 static const double epsilons[] = {1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1};
 enum { EPSILONS = sizeof epsilons / sizeof *epsilons };
 
-/* What of each vector belongs to dead nodes, to alive ones: 1 and 2; 0: to none (shared gates, modules, outputs). */
+/* What an element of a vector belongs to. NO_NODE: shared gates, modules, outputs. */
+#define GROUP_LIST(GROUP) GROUP(NO_NODE, NULL) GROUP(DEAD, "dead") GROUP(ALIVE, "alive")
+typedef enum {
+#define GROUP(name, word) name,
+    GROUP_LIST(GROUP)
+#undef GROUP
+        GROUPS
+} node_group;
+static const char *const group_names[] = {
+#define GROUP(name, word) word,
+    GROUP_LIST(GROUP)
+#undef GROUP
+};
+
 typedef struct {
     const ps_measure *m;
     ps_session *session;
     ps_hessian *hessian;
     int steps; /* as asked for, but at most the dimension */
     ps_lanczos *probe;
-    ps_table other; /* mass of the network it is compared with; empty: none */
-    unsigned char *group;
-    double **nonzero; /* per unit, per channel */
-    int nodes[3];
-    size_t parameters[3];
+    ps_table other;       /* mass of the network it is compared with; empty: none */
+    unsigned char *group; /* of each element */
+    double **nonzero;     /* per unit, per channel */
+    int nodes[GROUPS];
+    size_t parameters[GROUPS];
     void *workspace;
     ps_progress progress;
     uint64_t products;
@@ -100,7 +113,7 @@ static ps_status find_dead(spectrum *s) {
     ps_measure_gates(s->m, running ? PS_MODE_EVAL : PS_MODE_PROBE, count_nonzero, s);
     for (int u = 0; u < units->count; u++)
         for (int c = 0; c < units->unit[u].channels; c++)
-            if (!units->unit[u].shared) mark_node(s, &units->unit[u], c, s->nonzero[u][c] == 0 ? 1 : 2);
+            if (!units->unit[u].shared) mark_node(s, &units->unit[u], c, s->nonzero[u][c] == 0 ? DEAD : ALIVE);
     return PS_OK;
 }
 
@@ -118,7 +131,7 @@ typedef struct {
     double mean, low, high;
 } action;
 
-static ps_status act_on_nodes(spectrum *s, action actions[3]) {
+static ps_status act_on_nodes(spectrum *s, action actions[GROUPS]) {
     float *z = NULL, *hz = NULL;
     ps_status status = PS_OK;
     PS_TRY_CLEANUP(PS_ALLOC(ps_hessian_dimension(s->hessian), &z, "spectrum"));
@@ -234,8 +247,7 @@ static ps_status print_mass(const spectrum *s, const ps_lanczos *probe, int step
     return PS_OK;
 }
 
-static ps_status print_summary(const spectrum *s, ps_spectrum_summary sum, const action actions[3]) {
-    static const char *const names[] = {"", "dead", "alive"};
+static ps_status print_summary(const spectrum *s, ps_spectrum_summary sum, const action actions[GROUPS]) {
     const ps_lanczos *first = &s->probe[0];
     double all = (double)ps_hessian_dimension(s->hessian);
     printf("Hessian of the loss at step %llu (%s, %d images, no decay term): %.0f parameters\n",
@@ -248,13 +260,13 @@ static ps_status print_summary(const spectrum *s, ps_spectrum_summary sum, const
         "probes)\n",
         sum.smallest, sum.trace, sum.trace_error, probes);
     PS_TRY(sweep_steps(s, print_mass, NULL));
-    for (int g = 1; g <= 2; g++) {
-        if (s->nodes[g] == 0) printf("||H P z|| / ||P z|| on %s nodes: there are none\n", names[g]);
+    for (int g = DEAD; g < GROUPS; g++) {
+        if (s->nodes[g] == 0) printf("||H P z|| / ||P z|| on %s nodes: there are none\n", group_names[g]);
         else
             printf(
                 "||H P z|| / ||P z|| on %d %s nodes (%zu incoming weights, %.4f of the parameters): %.6g (%.6g to %.6g "
                 "over %d draws)\n",
-                s->nodes[g], names[g], s->parameters[g], (double)s->parameters[g] / all, actions[g].mean,
+                s->nodes[g], group_names[g], s->parameters[g], (double)s->parameters[g] / all, actions[g].mean,
                 actions[g].low, actions[g].high, NODE_DRAWS);
     }
     return PS_OK;
@@ -315,12 +327,12 @@ static ps_status write_mass(const spectrum *s) {
     return status;
 }
 
-static ps_status write_nodes(const spectrum *s, const action actions[3]) {
+static ps_status write_nodes(const spectrum *s, const action actions[GROUPS]) {
     ps_file_writer w;
     PS_TRY(ps_measure_table(s->m, "spectrum_nodes",
                             "state\tnodes\tparameters\tshare\tdraws\tratio_mean\tratio_min\tratio_max", &w));
-    for (int g = 1; g <= 2; g++) {
-        fprintf(w.stream, "%s\t%d\t%zu\t%.9g", g == 1 ? "dead" : "alive", s->nodes[g], s->parameters[g],
+    for (int g = DEAD; g < GROUPS; g++) {
+        fprintf(w.stream, "%s\t%d\t%zu\t%.9g", group_names[g], s->nodes[g], s->parameters[g],
                 (double)s->parameters[g] / (double)ps_hessian_dimension(s->hessian));
         if (s->nodes[g] == 0) fprintf(w.stream, "\t0\tNA\tNA\tNA\n");
         else
@@ -329,7 +341,7 @@ static ps_status write_nodes(const spectrum *s, const action actions[3]) {
     return ps_file_writer_commit(&w);
 }
 
-static ps_status write_tables(const spectrum *s, ps_spectrum_summary sum, const action actions[3]) {
+static ps_status write_tables(const spectrum *s, ps_spectrum_summary sum, const action actions[GROUPS]) {
     PS_TRY(write_ritz(s));
     PS_TRY(write_density(s, sum));
     PS_TRY(write_mass(s));
@@ -353,7 +365,7 @@ static void cap_steps(const spectrum *s) {
 }
 
 static ps_status measure_all(spectrum *s) {
-    action actions[3] = {{0, 0, 0}};
+    action actions[GROUPS] = {{0, 0, 0}};
     ps_hessian_source source = {s->session, batches, fill_batch};
     if (batches > s->session->probe_batches)
         return ps_fail(PS_ERR_USAGE, "--batches must be 1 to %d: the probe set holds no more",

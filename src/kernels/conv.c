@@ -14,7 +14,11 @@ static const ps_conv_method *const methods[] = {
 };
 enum { METHODS = sizeof methods / sizeof methods[0] };
 
-static const char *const pass_names[PS_CONV_PASSES] = {"forward", "backward-data", "backward-weights"};
+static const char *const pass_names[] = {
+#define PASS(name, word) word,
+    PS_CONV_PASS_LIST(PASS)
+#undef PASS
+};
 
 static int out_size(int size, int kernel, int stride, int pad, int dilation) {
     long long room = (long long)size + 2LL * pad - (long long)dilation * (kernel - 1) - 1;

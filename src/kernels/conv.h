@@ -37,7 +37,16 @@ double ps_conv_macs(const ps_conv_shape *shape);
 /* Fails (PS_ERR_USAGE, one sentence) where the shape makes no sense: empty output, groups that do not divide, ... */
 ps_status ps_conv_shape_check(const ps_conv_shape *shape);
 
-typedef enum { PS_CONV_FORWARD, PS_CONV_BACKWARD_DATA, PS_CONV_BACKWARD_WEIGHTS, PS_CONV_PASSES } ps_conv_pass;
+#define PS_CONV_PASS_LIST(PASS)          \
+    PASS(FORWARD, "forward")             \
+    PASS(BACKWARD_DATA, "backward-data") \
+    PASS(BACKWARD_WEIGHTS, "backward-weights")
+typedef enum {
+#define PASS(name, word) PS_CONV_##name,
+    PS_CONV_PASS_LIST(PASS)
+#undef PASS
+        PS_CONV_PASSES
+} ps_conv_pass;
 
 struct ps_conv_method;
 typedef struct {

@@ -16,7 +16,16 @@
 
 #include "core/pool.h"
 
-typedef enum { PS_ACT_NONE, PS_ACT_RELU, PS_ACT_LEAKY_RELU } ps_activation;
+#define PS_ACTIVATIONS(ACTIVATION) \
+    ACTIVATION(NONE, "none")       \
+    ACTIVATION(RELU, "relu")       \
+    ACTIVATION(LEAKY_RELU, "leaky_relu")
+typedef enum {
+#define ACTIVATION(name, word) PS_ACT_##name,
+    PS_ACTIVATIONS(ACTIVATION)
+#undef ACTIVATION
+        PS_ACTIVATION_COUNT
+} ps_activation;
 
 size_t ps_norm_workspace_bytes(size_t rows, int c);
 

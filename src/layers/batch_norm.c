@@ -19,10 +19,13 @@ typedef struct {
 
 static ps_status parse_activation(const cJSON *attributes, const char *where, ps_activation *activation) {
     static const char *const names[] = {
-        [PS_ACT_NONE] = "none", [PS_ACT_RELU] = "relu", [PS_ACT_LEAKY_RELU] = "leaky_relu"};
+#define ACTIVATION(name, word) word,
+        PS_ACTIVATIONS(ACTIVATION)
+#undef ACTIVATION
+    };
     const char *name = names[*activation];
     PS_TRY(ps_json_get_text(attributes, "activation", false, where, &name));
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < PS_ACTIVATION_COUNT; i++)
         if (strcmp(name, names[i]) == 0) {
             *activation = (ps_activation)i;
             return PS_OK;

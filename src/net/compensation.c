@@ -31,8 +31,11 @@ struct ps_compensation_job {
 };
 
 const char *ps_compensation_part_name(ps_compensation_part part) {
-    static const char *const names[PS_PARTS] = {"affine_same",       "affine_cross", "dimensional_same",
-                                                "dimensional_cross", "bias_same",    "bias_cross"};
+    static const char *const names[] = {
+#define PART(name, word) word,
+        PS_COMPENSATION_PARTS(PART)
+#undef PART
+    };
     return names[part];
 }
 

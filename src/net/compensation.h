@@ -17,13 +17,10 @@
 #include "net/net.h"
 
 typedef enum {
-    PS_PART_AFFINE_SAME,
-    PS_PART_AFFINE_CROSS,
-    PS_PART_DIMENSIONAL_SAME,
-    PS_PART_DIMENSIONAL_CROSS,
-    PS_PART_BIAS_SAME,
-    PS_PART_BIAS_CROSS,
-    PS_PARTS
+#define PART(name, word) PS_PART_##name,
+    PS_COMPENSATION_PARTS(PART)
+#undef PART
+        PS_PARTS
 } ps_compensation_part;
 
 const char *ps_compensation_part_name(ps_compensation_part part);

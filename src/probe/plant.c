@@ -10,10 +10,27 @@
 #include "probe/plant_internal.h"
 #include "trace/trace_records.h"
 
-typedef enum { BIAS, WEIGHTS_IN, WEIGHTS_OUT, GAMMA, NEAR_MISS, UPSTREAM, OVERLAP, DEPENDENT, CAUSES } cause;
+#define CAUSE_LIST(CAUSE)             \
+    CAUSE(BIAS, "bias")               \
+    CAUSE(WEIGHTS_IN, "weights-in")   \
+    CAUSE(WEIGHTS_OUT, "weights-out") \
+    CAUSE(GAMMA, "gamma")             \
+    CAUSE(NEAR_MISS, "near-miss")     \
+    CAUSE(UPSTREAM, "upstream")       \
+    CAUSE(OVERLAP, "overlap")         \
+    CAUSE(DEPENDENT, "dependent")
+typedef enum {
+#define CAUSE(name, word) name,
+    CAUSE_LIST(CAUSE)
+#undef CAUSE
+        CAUSES
+} cause;
 
-static const char *const cause_name[CAUSES] = {"bias",      "weights-in", "weights-out", "gamma",
-                                               "near-miss", "upstream",   "overlap",     "dependent"};
+static const char *const cause_name[] = {
+#define CAUSE(name, word) word,
+    CAUSE_LIST(CAUSE)
+#undef CAUSE
+};
 
 enum { MAX_DEALT = 16 };
 

@@ -111,8 +111,16 @@ static bool is_recorded(const ps_probe *probe, int quantity) {
 }
 
 static void add_quantities(ps_trace_writer *trace, const ps_probe *probe) {
-    static const char *const per[] = {PS_TRACE_PER_NODE, PS_TRACE_PER_LAYER, PS_TRACE_PER_STEP};
-    static const char *const record[] = {PS_TRACE_STEP, PS_TRACE_WINDOW, PS_TRACE_PROBE};
+    static const char *const per[] = {
+#define PER(name, word) word,
+        PS_QUANTITY_PERS(PER)
+#undef PER
+    };
+    static const char *const record[] = {
+#define RECORD(name, word) word,
+        PS_QUANTITY_RECORDS(RECORD)
+#undef RECORD
+    };
     ps_trace_begin_array(trace, "quantities");
     for (int i = 0; i < probe->quantities; i++) {
         const ps_quantity *q = &probe->quantity[i];

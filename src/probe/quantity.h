@@ -9,9 +9,27 @@
 
 #include "net/net.h"
 #include "net/optimiser.h"
+#include "trace/trace_format.h"
 
-typedef enum { PS_PER_NODE, PS_PER_LAYER, PS_PER_STEP } ps_quantity_per;
-typedef enum { PS_RECORD_STEP, PS_RECORD_WINDOW, PS_RECORD_PROBE } ps_quantity_record;
+/* Each with its word in the trace. */
+#define PS_QUANTITY_PERS(PER)      \
+    PER(NODE, PS_TRACE_PER_NODE)   \
+    PER(LAYER, PS_TRACE_PER_LAYER) \
+    PER(STEP, PS_TRACE_PER_STEP)
+typedef enum {
+#define PER(name, word) PS_PER_##name,
+    PS_QUANTITY_PERS(PER)
+#undef PER
+} ps_quantity_per;
+#define PS_QUANTITY_RECORDS(RECORD) \
+    RECORD(STEP, PS_TRACE_STEP)     \
+    RECORD(WINDOW, PS_TRACE_WINDOW) \
+    RECORD(PROBE, PS_TRACE_PROBE)
+typedef enum {
+#define RECORD(name, word) PS_RECORD_##name,
+    PS_QUANTITY_RECORDS(RECORD)
+#undef RECORD
+} ps_quantity_record;
 
 /* Tensors of a probing pass that can be shown to an instrument. */
 typedef enum {

@@ -48,7 +48,8 @@ static void put_keys(painter *p, const char *keys) {
 
 static const char *const blocks[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
 static const char *const letters[] = {"_", ".", ":", "-", "=", "+", "*", "#"};
-enum { LEVELS = 8, MOST_COLUMNS = 200, SPARK_BYTES = 4 * MOST_COLUMNS + 1 };
+enum { LEVELS = sizeof blocks / sizeof *blocks, MOST_COLUMNS = 200, SPARK_BYTES = 4 * MOST_COLUMNS + 1 };
+_Static_assert((int)(sizeof letters / sizeof *letters) == (int)LEVELS, "a letter for every block");
 
 static double mean_between(const ps_series *series, size_t begin, size_t end) {
     double sum = 0;
