@@ -266,6 +266,7 @@ static ps_status find_modules(work *w) {
 }
 
 static ps_status measure_all(work *w) {
+    PS_TRY(ps_net_check_statistics(w->session->net));
     PS_TRY(find_modules(w));
     ps_net_sum_in(w->session->net, PS_MODE_PROBE);
     printf(

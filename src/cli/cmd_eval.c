@@ -1,3 +1,4 @@
+#include <math.h>
 #include <stdio.h>
 
 #include "cli/command_line.h"
@@ -30,31 +31,62 @@ const ps_command ps_command_eval = {
     .max_positional = 1,
 };
 
-static void print_result(const ps_checkpoint_session *s, ps_evaluation e, double dead) {
-    char step[32] = "null";
-    if (!s->weights_only) snprintf(step, sizeof step, "%llu", (unsigned long long)s->step);
-    if (as_json)
-        printf("{\"checkpoint_step\":%s,\"images\":%d,\"loss\":%.9g,\"accuracy\":%.9g,\"dead_share\":%.9g}\n", step,
-               e.count, e.loss, e.accuracy, dead);
-    else
-        printf(
-            "step      %s\nimages    %d\nloss      %.6f\naccuracy  %.2f %%\ndead      %.2f %% of the nodes with a "
-            "gate of their own (batch mode, %d probe images)\n",
-            s->weights_only ? "not known (weights alone)" : step, e.count, e.loss, 100 * e.accuracy, 100 * dead,
-            s->session.probe_batches * s->config.batch);
+/* As in a trace: null where nothing was measured, a text for what JSON has no number for. */
+static void print_json_value(const char *key, double value, bool measured) {
+    printf(",\"%s\":", key);
+    if (!measured) printf("null");
+    else if (!isfinite(value)) printf("\"%s\"", isnan(value) ? "NaN" : value > 0 ? "Infinity" : "-Infinity");
+    else printf("%.9g", value);
 }
 
-static ps_status measure(ps_checkpoint_session *s) {
+static void print_json(const ps_checkpoint_session *s, ps_evaluation e, double dead) {
+    if (s->weights_only) printf("{\"checkpoint_step\":null,\"images\":%d", e.count);
+    else printf("{\"checkpoint_step\":%llu,\"images\":%d", (unsigned long long)s->step, e.count);
+    print_json_value("loss", e.loss, e.count > 0);
+    print_json_value("accuracy", e.accuracy, e.count > 0);
+    print_json_value("dead_share", dead, !isnan(dead));
+    printf("}\n");
+}
+
+/* why: dead nodes were not looked for; "": they were, or no node can be dead. */
+static void print_text(const ps_checkpoint_session *s, ps_evaluation e, double dead, const char *why) {
+    if (s->weights_only) printf("step      not known (weights alone)\nimages    %d\n", e.count);
+    else printf("step      %llu\nimages    %d\n", (unsigned long long)s->step, e.count);
+    if (e.count == 0) printf("loss      not measured: the data have no test images\naccuracy  not measured\n");
+    else if (isnan(e.loss)) printf("loss      nan\naccuracy  %.2f %%\n", 100 * e.accuracy);
+    else printf("loss      %.6f\naccuracy  %.2f %%\n", e.loss, 100 * e.accuracy);
+    if (why[0] != '\0') printf("dead      not measured: %s\n", why);
+    else if (isnan(dead)) printf("dead      not measured: no node has a gate of its own\n");
+    else
+        printf("dead      %.2f %% of the nodes with a gate of their own (batch mode, %d probe images)\n", 100 * dead,
+               s->session.probe_batches * s->config.batch);
+}
+
+static ps_status probe(ps_checkpoint_session *s, double *dead) {
     ps_probe *probe = NULL;
-    ps_status status = PS_OK;
     ps_probe_options probe_options = {
         .record = "nonzero", .steps = 1, .window = 1, .source = ps_session_probe_source(&s->session)};
-    PS_TRY_CLEANUP(ps_probe_create(s->session.net, s->session.optimiser, &probe_options, &probe));
-    PS_TRY_CLEANUP(ps_probe_measure(probe));
-    print_result(s, ps_session_evaluate(&s->session, PS_SPLIT_TEST), ps_probe_dead_share(probe));
-cleanup:
+    PS_TRY(ps_probe_create(s->session.net, s->session.optimiser, &probe_options, &probe));
+    ps_status status = ps_probe_measure(probe);
+    *dead = ps_probe_dead_share(probe);
     ps_probe_destroy(probe);
     return status;
+}
+
+/* A network that cannot be probed (a single value a channel) can still be evaluated. */
+static ps_status measure(ps_checkpoint_session *s) {
+    char why[1024] = "";
+    double dead = NAN;
+    if (ps_net_check_statistics(s->session.net) != PS_OK) {
+        snprintf(why, sizeof why, "%s", ps_status_message());
+        ps_status_reset();
+    } else {
+        PS_TRY(probe(s, &dead));
+    }
+    ps_evaluation evaluation = ps_session_evaluate(&s->session, PS_SPLIT_TEST);
+    if (as_json) print_json(s, evaluation, dead);
+    else print_text(s, evaluation, dead, why);
+    return PS_OK;
 }
 
 ps_status ps_cmd_eval(int argc, char **argv) {

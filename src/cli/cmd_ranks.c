@@ -78,8 +78,7 @@ static ps_status gather(ranks *r) {
         if (!unit->shared) PS_TRY(ps_incoming_rows(r->session->net, unit, &r->layer[u].weights, &r->layer[u].columns));
     }
     PS_TRY(PS_ALLOC(widest * widest, &r->products, "ranks"));
-    ps_measure_gates(r->m, running ? PS_MODE_EVAL : PS_MODE_PROBE, after_gate, r);
-    return PS_OK;
+    return ps_measure_gates(r->m, running ? PS_MODE_EVAL : PS_MODE_PROBE, after_gate, r);
 }
 
 /* ---- measuring ---- */

@@ -110,7 +110,7 @@ static ps_status find_dead(spectrum *s) {
     }
     PS_TRY(ps_alloc(workspace, 1, "spectrum", &s->workspace));
     PS_TRY(PS_ALLOC(ps_hessian_dimension(s->hessian), &s->group, "spectrum"));
-    ps_measure_gates(s->m, running ? PS_MODE_EVAL : PS_MODE_PROBE, count_nonzero, s);
+    PS_TRY(ps_measure_gates(s->m, running ? PS_MODE_EVAL : PS_MODE_PROBE, count_nonzero, s));
     for (int u = 0; u < units->count; u++)
         for (int c = 0; c < units->unit[u].channels; c++)
             if (!units->unit[u].shared) mark_node(s, &units->unit[u], c, s->nonzero[u][c] == 0 ? DEAD : ALIVE);

@@ -153,14 +153,16 @@ static void after_node(void *self, int node, ps_shape shape, const float *y) {
         if (hook->units->unit[u].gate_node == node) hook->function(hook->self, u, shape, y);
 }
 
-void ps_measure_gates(const ps_measure *measure, ps_mode mode, ps_gate_function *function, void *self) {
+ps_status ps_measure_gates(const ps_measure *measure, ps_mode mode, ps_gate_function *function, void *self) {
     ps_session *s = &measure->checkpoint->session;
+    if (mode != PS_MODE_EVAL) PS_TRY(ps_net_check_statistics(s->net));
     gate_hook gates = {ps_net_units(s->net), function, self};
     ps_net_hook hook = {&gates, after_node};
     for (int b = 0; b < s->probe_batches; b++) {
         ps_loader_plain_batch(s->loader, PS_SPLIT_PROBE, b, s->x, s->label, s->pool);
         ps_net_forward(s->net, s->x, mode, (ps_rng_key){{0, 0}}, &hook);
     }
+    return PS_OK;
 }
 
 /* ---- the plan of an experiment ---- */

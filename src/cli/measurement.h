@@ -52,7 +52,7 @@ ps_status ps_measure_table(const ps_measure *measure, const char *name, const ch
 /* Shows the output of every gate (private and shared) on every batch of the probe set, in order: unit counts as in
  * ps_net_units. */
 typedef void ps_gate_function(void *self, int unit, ps_shape shape, const float *output);
-void ps_measure_gates(const ps_measure *measure, ps_mode mode, ps_gate_function *function, void *self);
+ps_status ps_measure_gates(const ps_measure *measure, ps_mode mode, ps_gate_function *function, void *self);
 
 /* ---- for experiments and comparisons ---- */
 

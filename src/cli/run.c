@@ -449,6 +449,7 @@ ps_status ps_run_execute(const ps_run_config *config, const ps_run_options *opti
     status = train(&r);
 cleanup:
     if (r.trace != NULL) {
+    PS_TRY_CLEANUP(ps_net_check_statistics(r.session.net)); /* before an earlier run is replaced */
         ps_status closed = ps_trace_close(r.trace);
         if (status == PS_OK) status = closed;
     }
@@ -508,6 +509,7 @@ static ps_status try_start(ps_session *session) {
 
 ps_status ps_run_measure(const ps_run_config *config, int threads, ps_run_estimate *estimate) {
     ps_session session;
+    PS_TRY(ps_net_check_statistics(session->net));
     char digest[17];
     PS_TRY(ps_session_open(&session, config, NULL, threads));
     ps_status status = ps_session_init_weights(&session, digest);

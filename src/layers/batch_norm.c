@@ -277,6 +277,7 @@ const ps_layer_type ps_layer_batch_norm = {
     .gradient_in_place = true,
     .is_gate = true,
     .fused_sums = 1u << PS_SUM_ZEROS | 1u << PS_SUM_INPUT_GRAD_SQUARES,
+    .least_values = 2, /* one value is its own mean: the output would be the shift, whatever it is */
     .parse = norm_parse,
     .release = ps_free,
     .infer = norm_infer,

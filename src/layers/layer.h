@@ -123,6 +123,7 @@ struct ps_layer_type {
     bool gradient_in_place;         /* dx[0] may alias dy (and no other dx does) */
     bool is_gate;                   /* an activation that can be shut (config may still say no: see gate) */
     unsigned fused_sums;            /* bit (1u << PS_SUM_...) for each sum this type adds up itself */
+    int least_values;               /* a channel (images times positions) that it needs outside evaluation mode */
 
     ps_status (*parse)(const cJSON *attributes, const char *where, void **config);
     void (*release)(void *config);

@@ -179,6 +179,7 @@ ps_status ps_hessian_create(const ps_graph *graph, ps_net *net, ps_mode mode, co
                             ps_hessian **out) {
     ps_hessian *h = NULL;
     *out = NULL;
+    if (mode != PS_MODE_EVAL) PS_TRY(ps_net_check_statistics(net));
     PS_TRY(PS_ALLOC(1, &h, "Hessian"));
     *h =
         (ps_hessian){.net = net, .mode = mode, .source = *source, .pool = ps_net_pool(net), .batch = ps_net_batch(net)};

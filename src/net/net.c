@@ -279,6 +279,21 @@ static void add_gradient_squares(const ps_net *net, const ps_node *node, const r
 }
 
 const float *ps_net_forward(ps_net *net, const float *x, ps_mode mode, ps_rng_key key, const ps_net_hook *hook) {
+ps_status ps_net_check_statistics(const ps_net *net) {
+    for (int i = 0; i < net->graph->count; i++) {
+        const ps_node *node = &net->graph->node[i];
+        size_t values = ps_shape_positions(net->runner[i].call.out_shape);
+        if (values < (size_t)node->type->least_values)
+            return ps_fail(
+                PS_ERR_USAGE,
+                "%s: a batch of %d gives this %s one value a channel (the map is 1 x 1), which is its own mean, so "
+                "that its output would be the shift whatever comes in; raise --batch, or normalise where the map "
+                "is larger",
+                node->name, net->batch, node->type->name);
+    }
+    return PS_OK;
+}
+
     static double *const no_sums[PS_SUMS];
     for (int i = 0; i < net->graph->count; i++) {
         const ps_node *node = &net->graph->node[i];

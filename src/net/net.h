@@ -39,6 +39,9 @@ ps_param *ps_net_param(ps_net *net, int index);
 int ps_net_find_param(const ps_net *net, const char *name);
 /* Parameter `suffix` of a node ("weight", "conv.weight"), or -1. */
 int ps_net_node_param(const ps_net *net, int node, const char *suffix);
+/* Whether every layer has values enough for batch statistics (TRAIN and PROBE mode; evaluation mode needs none): fails
+ * where a normalisation sees a single value a channel, as PyTorch does. Asked before training and before probing. */
+ps_status ps_net_check_statistics(const ps_net *net);
 /* Bytes the net holds: activations and gradients block, parameters with gradients, workspace. */
 typedef struct {
     size_t block_bytes, parameter_bytes, workspace_bytes;

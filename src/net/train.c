@@ -128,6 +128,7 @@ ps_status ps_train_run(ps_net *net, ps_optimiser *optimiser, const ps_train_opti
     PS_TRY_CLEANUP(PS_ALLOC(batch * ps_shape_elements(ps_net_graph(net)->input), &l.x, "training batch"));
     PS_TRY_CLEANUP(PS_ALLOC(batch * ps_net_labels_per_sample(net), &l.label, "training batch"));
     status = run(&l, diverged_at);
+    PS_TRY(ps_net_check_statistics(net));
 cleanup:
     ps_free(l.x);
     ps_free(l.label);

@@ -94,6 +94,7 @@ ps_status ps_plant_near_miss(ps_net *net, const ps_unit *unit, const ps_probe_so
     size_t count = (size_t)unit->channels, rows = (size_t)ps_net_batch(net) * (size_t)unit->elements;
     float *x = NULL;
     ps_status status;
+    PS_TRY(ps_net_check_statistics(net));
     PS_TRY_CLEANUP(
         PS_ALLOC((size_t)ps_net_batch(net) * ps_shape_elements(ps_net_graph(net)->input), &x, "probe batch"));
     PS_TRY_CLEANUP(PS_ALLOC(count, &s.mean, "planting"));

@@ -368,6 +368,7 @@ ps_status ps_probe_create(ps_net *net, ps_optimiser *optimiser, const ps_probe_o
     *out = NULL;
     PS_TRY(PS_ALLOC(1, &probe, "probe"));
     probe->net = net;
+    if (options->source.batches > 0) PS_TRY(ps_net_check_statistics(net));
     probe->optimiser = optimiser;
     probe->options = *options;
     probe->hooks = (ps_train_hooks){.self = probe,

@@ -27,7 +27,8 @@ typedef struct {
     ps_trace_writer *trace; /* borrowed; its header is written by ps_probe_write_header */
 } ps_probe_options;
 
-/* net and optimiser are borrowed and outlive the probe. Everything is allocated here. optimiser and options->trace may
+/* Refuses to probe a net without values enough for batch statistics (ps_net_check_statistics). net and optimiser are
+ * borrowed and outlive the probe. Everything is allocated here. optimiser and options->trace may
  * be NULL for a probe that only measures a network at rest (ps_probe_measure); it has no quantities of window
  * records. */
 ps_status ps_probe_create(ps_net *net, ps_optimiser *optimiser, const ps_probe_options *options, ps_probe **out);
