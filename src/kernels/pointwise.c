@@ -207,6 +207,22 @@ void ps_vector_scale(float alpha, size_t count, float *y, ps_pool *pool) {
     ps_pool_run(pool, run.chunks, scale_task, &run);
 }
 
+static void spread_task(void *context, size_t chunk, int worker) {
+    (void)worker;
+    vector_run *run = context;
+    size_t at, count = span(run, chunk, &at);
+    PS_SIMD_SELECT(ps_vector_spread_span)(run->a + at, run->images, run->count, count, run->b + at, run->y + at);
+}
+
+/* Chunks are spans of an image, each walked through all images: nothing is left to be joined. */
+void ps_vector_spread(const float *x, size_t images, size_t count, const float *first, float *most, ps_pool *pool) {
+    vector_run run = vector_of(count);
+    run.chunks = ps_pool_chunks(count, 2048);
+    if (run.chunks > PS_ROWS_MAX_CHUNKS) run.chunks = PS_ROWS_MAX_CHUNKS;
+    run.a = x, run.b = first, run.y = most, run.images = images;
+    ps_pool_run(pool, run.chunks, spread_task, &run);
+}
+
 static void vector_squares_task(void *context, size_t chunk, int worker) {
     (void)worker;
     vector_run *run = context;

@@ -171,6 +171,18 @@ double PS_SIMD_NAME(ps_vector_squares_span)(const float *x, size_t count) {
     return total;
 }
 
+/* d - d is 0 for what is finite and NaN for the rest, which a sum keeps and a maximum does not. */
+void PS_SIMD_NAME(ps_vector_spread_span)(const float *x, size_t images, size_t stride, size_t count, const float *first,
+                                         float *most) {
+    for (size_t image = 0; image < images; image++, x += stride) {
+#pragma GCC ivdep
+        for (size_t k = 0; k < count; k++) {
+            float d = fabsf(x[k] - first[k]);
+            most[k] = (d > most[k] ? d : most[k]) + (d - d);
+        }
+    }
+}
+
 bool PS_SIMD_NAME(ps_vector_finite_span)(const float *x, size_t count) {
     const uint32_t exponent = 0x7f800000u;
     uint32_t found = 0;

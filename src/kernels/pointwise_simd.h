@@ -27,6 +27,9 @@ PS_SIMD_DECLARE(void, ps_vector_add_span, const float *a, const float *b, size_t
 PS_SIMD_DECLARE(void, ps_vector_axpy_span, float alpha, const float *x, size_t count, float *y);
 PS_SIMD_DECLARE(void, ps_vector_scale_span, float alpha, size_t count, float *y);
 PS_SIMD_DECLARE(double, ps_vector_squares_span, const float *x, size_t count);
+/* x: images of `stride` floats each, of which `count` from x on are looked at. */
+PS_SIMD_DECLARE(void, ps_vector_spread_span, const float *x, size_t images, size_t stride, size_t count,
+                const float *first, float *most);
 PS_SIMD_DECLARE(bool, ps_vector_finite_span, const float *x, size_t count);
 
 #endif

@@ -78,6 +78,7 @@ void ps_probe_destroy(ps_probe *probe) {
     for (int i = 0; probe->attached != NULL && i < probe->instruments * probe->layers; i++) {
         ps_free(probe->attached[i].state);
         ps_free(probe->attached[i].row_squares);
+        ps_free(probe->attached[i].maps);
     }
     ps_free_array(probe->point);
     ps_free_array(probe->block);

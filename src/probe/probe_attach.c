@@ -20,9 +20,14 @@ ps_attachment *ps_probe_attachment(const ps_probe *probe, const ps_instrument *i
     return NULL;
 }
 
+static size_t map_values(const ps_instrument *instrument, const ps_probe_layer *layer) {
+    return (size_t)instrument->map_columns * (size_t)layer->unit->elements * (size_t)layer->unit->channels;
+}
+
 void ps_attachment_clear(const ps_probe *probe, ps_attachment *a) {
     size_t values = (size_t)a->instrument->columns * (size_t)probe->layer[a->layer].unit->channels;
     if (values > 0) memset(a->state, 0, values * sizeof *a->state);
+    if (a->maps != NULL) memset(a->maps, 0, map_values(a->instrument, &probe->layer[a->layer]) * sizeof *a->maps);
 }
 
 const double *ps_probe_state(const struct ps_probe *probe, const ps_instrument *instrument, int unit) {
@@ -99,6 +104,7 @@ static ps_status attach_to_layer(ps_probe *probe, const ps_instrument *instrumen
     size_t channels = (size_t)layer->unit->channels;
     *a = (ps_attachment){.instrument = instrument, .layer = index};
     PS_TRY(PS_ALLOC((size_t)instrument->columns * channels, &a->state, "probe"));
+    if (instrument->map_columns > 0) PS_TRY(PS_ALLOC(map_values(instrument, layer), &a->maps, "probe"));
     PS_TRY(request(probe, instrument, layer));
     probe->stepping = probe->stepping || instrument->step != NULL;
     for (int tap = 0; tap < PS_TAPS; tap++)

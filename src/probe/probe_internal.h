@@ -13,6 +13,7 @@ typedef struct {
     int layer;
     double *state;       /* [columns][channels]; NULL without columns */
     double *row_squares; /* [channels], for instruments with row_param */
+    float *maps;         /* [map_columns][elements][channels] */
 } ps_attachment;
 
 /* A tensor that is shown to instruments: `node` is the one whose forward pass makes it ready (-1: the network

@@ -110,6 +110,7 @@ static void show(ps_probe *probe, const ps_tap_point *point, const pass *now) {
     }
     for (int i = 0; i < probe->instruments; i++) {
         ps_attachment *a = &probe->attached[i * probe->layers + point->layer];
+        view.maps = a->maps;
         if (a->instrument != NULL && (a->instrument->taps & (1u << point->tap)) != 0)
             a->instrument->tap(&probe->layer[point->layer], point->tap, &view, a->state);
     }

@@ -45,6 +45,7 @@ typedef struct {
     size_t images, positions;
     void *workspace; /* ps_pointwise_workspace_bytes of it */
     ps_pool *pool;
+    float *maps; /* the instrument's own [map_columns][positions][channels] of this layer */
 } ps_tap_view;
 
 /* What reads a gate, beside ps_unit_reader: the parameter of its weights, and how many input channels it has in all
@@ -72,7 +73,8 @@ typedef struct {
 } ps_probe_layer;
 
 typedef struct ps_instrument {
-    int columns; /* own state: double[columns][channels], zeroed when its window or probing begins */
+    int columns;     /* own state: double[columns][channels], zeroed when its window or probing begins */
+    int map_columns; /* own state per gate output of an image, handed to tap as view->maps; zeroed with the columns */
     unsigned gate_sums, entry_sums, pool_sums; /* bits 1u << PS_SUM_... asked of the engine at gate, entry, Pool Skip */
     unsigned taps;                             /* bits 1u << PS_TAP_... */
     bool account;                              /* accounting of the updates of the source's weight */

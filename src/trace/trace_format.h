@@ -100,6 +100,7 @@
 #define PS_TRACE_MEAN "mean"
 #define PS_TRACE_MEAN_ABS "mean_abs"
 #define PS_TRACE_RMS "rms"
+#define PS_TRACE_IMAGE_SPREAD "image_spread"
 #define PS_TRACE_NONZERO_EVAL "nonzero_eval"
 #define PS_TRACE_NONZERO_HALF "nonzero_half"
 #define PS_TRACE_NONZERO_QUARTER "nonzero_quarter"

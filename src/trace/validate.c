@@ -250,6 +250,7 @@ static const struct {
               {PS_TRACE_OUT_L2, 0, false},
               {PS_TRACE_MEAN_ABS, 0, false},
               {PS_TRACE_RMS, 0, false},
+              {PS_TRACE_IMAGE_SPREAD, 0, false},
               {PS_TRACE_ACTIVATION_L1, 0, false},
               {PS_TRACE_ACTIVATION_L2, 0, false},
               {PS_TRACE_POOL_WEIGHT_L2, 0, false}};
