@@ -7,13 +7,29 @@
 #include "analysis/summary.h"
 
 /* What an arm is, read from its first run's configuration (keys pool_skip, pool_skip_mode, pool_skip_cut, leaky_slope,
- * reinit_dead); of another program's trace: whether a module stands between gates and what feeds them. */
+ * reinit_dead); of another program's trace: whether a module stands between gates and what feeds them. Each with the
+ * words that name such an arm in a sentence ("there is no arm ..."). MODULE: the full Pool Skip; CUT_GRADIENT: the
+ * module sends no gradient to what feeds it; CUT_FORWARD: it adds nothing to the output; REINIT: no module, dead nodes
+ * are drawn anew every so many windows. */
+#define PS_ROLES(ROLE)                                         \
+    ROLE(BASELINE, "without any module (a baseline)")          \
+    ROLE(MODULE, "with Pool Skip")                             \
+    ROLE(GRID, "with a grid mask")                             \
+    ROLE(GRID_ENERGY, "with an energy-matched grid mask")      \
+    ROLE(CONV_SKIP, "with conv+skip")                          \
+    ROLE(CUT_GRADIENT, "with Pool Skip whose gradient is cut") \
+    ROLE(CUT_FORWARD, "with Pool Skip whose output is cut")    \
+    ROLE(LEAKY, "with LeakyReLU and no module")                \
+    ROLE(LEAKY_MODULE, "with LeakyReLU and Pool Skip")         \
+    ROLE(REINIT, "whose dead nodes are re-initialised")        \
+    ROLE(OTHER, "of another kind")
 typedef enum {
 #define ROLE(name, words) PS_ROLE_##name,
     PS_ROLES(ROLE)
 #undef ROLE
         PS_ROLE_COUNT
 } ps_role;
+const char *ps_role_words(ps_role role);
 
 typedef struct {
     char *path; /* of the trace */
@@ -29,7 +45,6 @@ typedef struct {
 
 typedef struct {
     const char *name;
-const char *ps_role_words(ps_role role);
     ps_role role;
     int pool_size; /* e, 0: none or not said */
     bool has_module;

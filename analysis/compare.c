@@ -57,10 +57,8 @@ static void write_measures(ps_tables *tables, const ps_summary *summary) {
 
 static void write_run(ps_tables *tables, const ps_run *run, const ps_arm_run *entry) {
     int shared = 0;
-    double images = 0;
     for (int l = 0; l < run->layer_count; l++) shared += run->layers[l].shared ? run->layers[l].channels : 0;
-    for (int p = 0; p < run->probe_count; p++) images = fmax(images, run->probes[p].images);
-    ps_tables_cells(tables, PS_TABLE_runs, "slislliiiii", run->arm, run->header->seed, (int)entry->paired,
+    ps_tables_cells(tables, PS_TABLE_runs, "slisllidiii", run->arm, run->header->seed, (int)entry->paired,
                     ps_run_status_name(run->status), run->steps_done, run->header->window, run->probe_count,
                     ps_summary_get(&entry->summary, "probe_images"), run->layer_count, run->node_count - shared,
                     shared);
@@ -98,8 +96,8 @@ static series_point gather(const ps_collect_entry *entries, size_t count) {
         for (int v = 0; v < PS_COLLECT_VALUES; v++) {
             double value = entries[i].value[v];
             if (ps_is_absent(value)) continue;
-            point.least[v] = point.count[v] > 0 ? fmin(point.least[v], value) : value;
-            point.most[v] = point.count[v] > 0 ? fmax(point.most[v], value) : value;
+            if (point.count[v] == 0 || value < point.least[v] || isnan(value)) point.least[v] = value;
+            if (point.count[v] == 0 || value > point.most[v] || isnan(value)) point.most[v] = value;
             point.sum[v] += value;
             point.count[v]++;
         }

@@ -16,13 +16,20 @@ const char *ps_better_name(ps_better better) {
 
 const char *ps_contrast_centre_name(const ps_contrast *contrast) { return contrast->by_rank ? "median" : "mean"; }
 
+/* Diverged, or with a number that is none without having diverged as a whole: a test loss of NaN is not better and not
+ * the same. */
+static bool is_broken(const ps_arm_run *run, double value) {
+    return run->status == PS_RUN_DIVERGED || (isnan(value) && !ps_is_absent(value));
+}
+
 /* Whether the pair takes part; it is then the last one. */
 static bool add_pair(ps_contrast *c, const ps_arm_run *reference, const ps_arm_run *arm, const char *measure,
                      ps_better better) {
     double a = ps_summary_get(&reference->summary, measure), b = ps_summary_get(&arm->summary, measure);
-    bool absent = ps_is_absent(a) || ps_is_absent(b),
-         diverged = reference->status == PS_RUN_DIVERGED || arm->status == PS_RUN_DIVERGED;
-    if ((absent && !(diverged && better != PS_BETTER_NONE)) || c->n == PS_MOST_SEEDS) return false;
+    bool absent = ps_is_absent(a) || ps_is_absent(b), diverged = is_broken(reference, a) || is_broken(arm, b);
+    bool cut_short = reference->status == PS_RUN_DIVERGED || arm->status == PS_RUN_DIVERGED;
+    if (c->n == PS_MOST_SEEDS || (absent && !cut_short)) return false;
+    if (better == PS_BETTER_NONE && (absent || isnan(a) || isnan(b))) return false; /* nothing to rank */
     int i = c->n++;
     c->seed[i] = arm->seed;
     c->reference[i] = a;
@@ -87,8 +94,8 @@ ps_status ps_contrast_of(const ps_arm *reference, const ps_arm *arm, const char 
         const ps_arm_run *run = &arm->runs[r], *partner = ps_arm_find_seed(reference, run->seed);
         if (partner == NULL || !add_pair(c, partner, run, measure, better)) continue;
         int i = c->n - 1;
-        diverged[0][i] = partner->status == PS_RUN_DIVERGED;
-        diverged[1][i] = run->status == PS_RUN_DIVERGED;
+        diverged[0][i] = is_broken(partner, c->reference[i]);
+        diverged[1][i] = is_broken(run, c->arm[i]);
         ranks[i] = ranked(c, i, diverged[0][i], diverged[1][i], better);
         c->wins += better == PS_BETTER_LOWER ? ranks[i] < 0 : better == PS_BETTER_HIGHER && ranks[i] > 0;
         c->losses += better == PS_BETTER_LOWER ? ranks[i] > 0 : better == PS_BETTER_HIGHER && ranks[i] < 0;

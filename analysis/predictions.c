@@ -417,9 +417,9 @@ static void say_no_arm(const ps_arms *arms, ps_prediction_result *result, const 
     if (wanted != 0) snprintf(size, sizeof size, " e = %d", wanted);
     if (other_size)
         snprintf(result->sentence, sizeof result->sentence,
-                 "Not testable: no arm with %s has the pool size of arm %s (%d); only equal sizes are compared.", name,
-                 arm->name, arm->pool_size);
-    else snprintf(result->sentence, sizeof result->sentence, "Not testable: there is no arm with %s.", name);
+                 "Not testable: no arm %s%s has the pool size of arm %s (%d); only equal sizes are compared.", words,
+                 size, arm->name, arm->pool_size);
+    else snprintf(result->sentence, sizeof result->sentence, "Not testable: there is no arm %s%s.", words, size);
 }
 
 /* Whether the arms of a hazard ratio are no cohort; says why. */

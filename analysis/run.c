@@ -350,6 +350,7 @@ static ps_status note_other(ps_run *run, const ps_trace_record *record) {
         case PS_RECORD_END: note_end(run, record); break;
         case PS_RECORD_EVAL:
             if (record->split[0] != '\0' && strcmp(record->split, "test") != 0) break;
+            if (ps_is_absent(record->accuracy) && ps_is_absent(record->loss)) break; /* measured nothing */
             run->test_accuracy = record->accuracy;
             run->test_loss = record->loss;
             break;

@@ -74,16 +74,21 @@ static void print_arm(const ps_verdict_document *verdict, const ps_arm *arm, FIL
                 "Means are of what was recorded.\n");
 }
 
+static void format_share(char *buffer, size_t size, double share) {
+    if (ps_is_absent(share)) snprintf(buffer, size, "not recorded");
+    else snprintf(buffer, size, "%.1f %%", 100 * share);
+}
+
 static void print_single(const ps_arm *arm, FILE *stream) {
     fprintf(stream, "\n%s: %d run%s, nothing to compare with\n", arm->name, arm->run_count,
             arm->run_count == 1 ? "" : "s");
     for (int r = 0; r < arm->run_count; r++) {
         char start[32], end[32], accuracy[32];
-        format_value(start, sizeof start, ps_summary_get(&arm->runs[r].summary, "dead_start"), "share", false);
-        format_value(end, sizeof end, ps_summary_get(&arm->runs[r].summary, "dead_end"), "share", false);
-        format_value(accuracy, sizeof accuracy, ps_summary_get(&arm->runs[r].summary, "test_accuracy"), "share", false);
-        fprintf(stream, "  seed %lld: dead %s %% -> %s %%, accuracy %s %%, %s\n", arm->runs[r].seed, start, end,
-                accuracy, ps_run_status_name(arm->runs[r].status));
+        format_share(start, sizeof start, ps_summary_get(&arm->runs[r].summary, "dead_start"));
+        format_share(end, sizeof end, ps_summary_get(&arm->runs[r].summary, "dead_end"));
+        format_share(accuracy, sizeof accuracy, ps_summary_get(&arm->runs[r].summary, "test_accuracy"));
+        fprintf(stream, "  seed %lld: dead %s -> %s, accuracy %s, %s\n", arm->runs[r].seed, start, end, accuracy,
+                ps_run_status_name(arm->runs[r].status));
     }
 }
 

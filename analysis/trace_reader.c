@@ -21,6 +21,7 @@ struct ps_trace_reader {
     char *buffer; /* holds [start, end) of text not yet handed out, and a zero byte behind the current line */
     size_t capacity, start, end;
     bool at_end, cut;
+    bool tested_nothing; /* the latest evaluation on the test split, or by the header every one, was of no image */
     uint64_t line;
     ps_trace_header header;
     int *slots; /* open-addressing hash of layer names: index + 1, 0 is empty */
@@ -245,6 +246,7 @@ static ps_status read_header(ps_trace_reader *reader) {
     PS_TRY(copy_text(header->document, "arm", &header->arm));
     PS_TRY(copy_text(header->document, "producer", &header->producer));
     PS_TRY(copy_text(model, "name", &header->model));
+    reader->tested_nothing = number_or(cJSON_GetObjectItemCaseSensitive(header->document, "data"), "test", 1) == 0;
     return read_layers(reader, cJSON_GetObjectItemCaseSensitive(header->document, "layers"));
 }
 
@@ -471,7 +473,19 @@ static ps_status check_record(ps_trace_reader *reader, const ps_trace_record *re
             reader, "a window record needs whole numbers \"window\", \"first\" and \"last\", last not before first");
     if ((probe || record->type == PS_RECORD_STEP) && !whole_number(record->step))
         return FAIL_HERE(reader, "a %s record needs \"step\", a whole number", probe ? "probe" : "step");
+    if (probe && (record->images == 0 || record->elements == 0))
+        return FAIL_HERE(reader, "a probe record of 0 images has measured nothing; leave it out");
     return PS_OK;
+}
+
+/* Numbers beside a count of 0 are of no image, whoever wrote them: an evaluation of nothing, and an end record that
+ * repeats it. */
+static void drop_unmeasured(ps_trace_reader *reader, ps_trace_record *record) {
+    bool tests = record->split[0] == '\0' || strcmp(record->split, "test") == 0;
+    if (record->type == PS_RECORD_EVAL && tests) reader->tested_nothing = record->count == 0;
+    if ((record->type == PS_RECORD_EVAL && record->count == 0) ||
+        (record->type == PS_RECORD_END && reader->tested_nothing))
+        record->loss = record->accuracy = ps_absent();
 }
 
 static bool only_blanks(const char *text) { return *ps_scan_blanks(text) == '\0'; }
@@ -494,6 +508,7 @@ ps_status ps_trace_reader_next(ps_trace_reader *reader, ps_trace_record *record,
                          "is not one JSON object on one line; the trace is damaged here, cut it off before this line");
     }
     PS_TRY(check_record(reader, record, &note));
+    drop_unmeasured(reader, record);
     *more = true;
     return PS_OK;
 }

@@ -4,6 +4,13 @@
 
 #include "analysis/run.h"
 
+/* Each with its name in sensitivity.tsv and the PS_RESTS_... (metric.h) that a variation of this kind changes. */
+#define PS_VARIATION_KINDS(KIND)                    \
+    KIND(DEFINITION, "definition", PS_RESTS_DEATH)  \
+    KIND(THRESHOLD, "threshold", PS_RESTS_MOBILITY) \
+    KIND(WINDOW, "window", PS_RESTS_WINDOWS)        \
+    KIND(PROBE, "probe", PS_RESTS_DEATH)            \
+    KIND(POPULATION, "population", PS_RESTS_STAYING)
 typedef enum {
 #define KIND(name, word, touches) PS_VARY_##name,
     PS_VARIATION_KINDS(KIND)

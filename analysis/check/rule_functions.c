@@ -107,7 +107,7 @@ bool ps_rule_apply(ps_rule_function function, ps_rule_points *points, double *va
         return false;
     }
     bool picks = function == PS_FUNCTION_count || function == PS_FUNCTION_final || function == PS_FUNCTION_first;
-    /* fmax and fmin drop a NaN, and a sort with one has no order; a NaN must come through. */
-    if (!picks && points->count > 1 && function != PS_FUNCTION_only && has_nan(points)) return true;
+    /* fmax and fmin drop a NaN, and a sort with one has no order; a NaN must come through, also a single one. */
+    if (!picks && function != PS_FUNCTION_only && has_nan(points)) return true;
     return functions[function](points, value, reason, reason_size);
 }

@@ -324,6 +324,7 @@ static ps_status set_measures(activity_state *state, const flow_counts *flow) {
     ps_summary *summary = state->in.summary;
     double images = 0;
     for (int p = 0; p < run->probe_count; p++) images = fmax(images, run->probes[p].images);
+    if (images == 0) images = ps_absent(); /* no probing, or none that says how many */
     PS_TRY(ps_summary_set(summary, "probe_images", images, 1, state->line));
     double probes = state->counts[DEFINITION_mean_dead], mean = share(state->sums[DEFINITION_mean_dead], probes);
     PS_TRY(ps_summary_set(summary, "dead_start", state->dead_start, 1, state->line));

@@ -83,7 +83,7 @@ static ps_status take(void *context, const ps_frame *frame) {
 static double largest(const double *values, int count) {
     double most = ps_absent();
     for (int i = 0; i < count; i++)
-        if (!ps_is_absent(values[i]) && (ps_is_absent(most) || values[i] > most)) most = values[i];
+        if (!ps_is_absent(values[i]) && (ps_is_absent(most) || values[i] > most || isnan(values[i]))) most = values[i];
     return most;
 }
 

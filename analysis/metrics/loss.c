@@ -87,7 +87,8 @@ static ps_status take(void *context, const ps_trace_record *record) {
         case PS_RECORD_EVAL:
             ps_tables_row(state->in.tables, PS_TABLE_eval, "sldsddd", run->arm, run->header->seed, record->step,
                           record->split, record->loss, record->accuracy, record->count);
-            if (record->split[0] == '\0' || strcmp(record->split, "test") == 0) state->accuracy_line = record->line;
+            if ((record->split[0] == '\0' || strcmp(record->split, "test") == 0) && !ps_is_absent(record->accuracy))
+                state->accuracy_line = record->line;
             return PS_OK;
         case PS_RECORD_END:
             if (state->accuracy_line == 0) state->accuracy_line = record->line;

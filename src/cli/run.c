@@ -230,8 +230,10 @@ static ps_status write_checkpoint(run *r, uint64_t step) {
     return status;
 }
 
+/* Without a test split nothing is measured, and there is no record. */
 static ps_status evaluate(run *r, uint64_t step, ps_evaluation *evaluation) {
     *evaluation = ps_session_evaluate(&r->session, PS_SPLIT_TEST);
+    if (evaluation->count == 0) return PS_OK;
     return ps_trace_write_eval(r->trace, step, "test", evaluation->loss, evaluation->accuracy,
                                (uint64_t)evaluation->count);
 }
@@ -246,7 +248,7 @@ static const char *say_dead(double share, char text[32]) {
 static ps_status after_step(void *self, const ps_train_step *step) {
     run *r = self;
     char tail[160];
-    r->broken_steps = isfinite(step->loss.loss) && step->update.finite ? 0 : r->broken_steps + 1;
+    r->broken_steps = ps_train_step_finite(step) ? 0 : r->broken_steps + 1;
     char dead_text[32];
     double dead = ps_probe_dead_share(r->probe), seconds = (double)(ps_clock_ns() - r->started_ns) * 1e-9;
     double images = (double)(step->step + 1 - r->start) * r->config->batch / seconds;
@@ -370,16 +372,22 @@ static ps_status record_cost(run *r, uint64_t step) {
     return ps_trace_end_record(r->trace);
 }
 
+/* "accuracy 61.20 %  dead 3.1 %", without what was not measured. */
+static void describe_end(const ps_evaluation *evaluation, double dead, bool diverged, char *text, size_t size) {
+    char accuracy[48] = "accuracy not measured (no test images)", dead_text[32];
+    if (evaluation->count > 0) snprintf(accuracy, sizeof accuracy, "accuracy %.2f %%", 100.0 * evaluation->accuracy);
+    snprintf(text, size, "%s%s%s", diverged ? "diverged  " : "", accuracy, say_dead(dead, dead_text));
+}
+
 static ps_status finish(run *r, uint64_t steps, bool diverged) {
     ps_evaluation evaluation;
-    char tail[160], dead[32];
+    char tail[160];
     PS_TRY(evaluate(r, steps, &evaluation));
     PS_TRY(record_cost(r, steps));
     PS_TRY(ps_trace_write_end(r->trace, steps, diverged ? PS_TRACE_STATUS_DIVERGED : PS_TRACE_STATUS_FINISHED,
-                              evaluation.loss, evaluation.accuracy));
+                              evaluation.loss, evaluation.accuracy, (uint64_t)evaluation.count));
     PS_TRY(ps_trace_flush(r->trace, true));
-    snprintf(tail, sizeof tail, "%s accuracy %.2f %%%s", diverged ? "diverged " : "", 100.0 * evaluation.accuracy,
-             say_dead(ps_probe_dead_share(r->probe), dead));
+    describe_end(&evaluation, ps_probe_dead_share(r->probe), diverged, tail, sizeof tail);
     ps_progress_end(&r->progress, tail);
     if (r->options->state != NULL) {
         r->options->state->accuracy = (float)evaluation.accuracy;
@@ -440,6 +448,7 @@ ps_status ps_run_execute(const ps_run_config *config, const ps_run_options *opti
     PS_TRY_CLEANUP(ps_run_check_place(options));
     PS_TRY_CLEANUP(config_to_text(config, &r.config_text));
     PS_TRY_CLEANUP(ps_session_open(&r.session, config, NULL, options->threads));
+    PS_TRY_CLEANUP(ps_net_check_statistics(r.session.net)); /* before an earlier run is replaced */
     PS_TRY_CLEANUP(lock_directory(&r));
     remove_half_written(&r);
     /* Killed before the first checkpoint: there is nothing to go on from, so the run begins anew. */
@@ -449,7 +458,6 @@ ps_status ps_run_execute(const ps_run_config *config, const ps_run_options *opti
     status = train(&r);
 cleanup:
     if (r.trace != NULL) {
-    PS_TRY_CLEANUP(ps_net_check_statistics(r.session.net)); /* before an earlier run is replaced */
         ps_status closed = ps_trace_close(r.trace);
         if (status == PS_OK) status = closed;
     }
@@ -500,6 +508,7 @@ static ps_status try_start(ps_session *session) {
     ps_probe *probe = NULL;
     ps_probe_source source = ps_session_probe_source(session);
     ps_probe_options options = {.record = c->record, .source = source};
+    PS_TRY(ps_net_check_statistics(session->net));
     ps_status status = c->plant[0] != '\0' ? ps_plant(session->net, c->plant, &source, &planted) : PS_OK;
     ps_planting_list_clear(&planted);
     if (status == PS_OK) status = ps_probe_create(session->net, NULL, &options, &probe);
@@ -509,7 +518,6 @@ static ps_status try_start(ps_session *session) {
 
 ps_status ps_run_measure(const ps_run_config *config, int threads, ps_run_estimate *estimate) {
     ps_session session;
-    PS_TRY(ps_net_check_statistics(session->net));
     char digest[17];
     PS_TRY(ps_session_open(&session, config, NULL, threads));
     ps_status status = ps_session_init_weights(&session, digest);

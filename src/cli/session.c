@@ -1,5 +1,6 @@
 #include "cli/session.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -129,23 +130,20 @@ ps_probe_source ps_session_probe_source(ps_session *session) {
 ps_train_source ps_session_train_source(ps_session *session) { return (ps_train_source){session, train_batch}; }
 
 ps_evaluation ps_session_evaluate(ps_session *session, ps_split split) {
-    ps_evaluation sum = {0, 0, 0};
+    double loss_sum = 0;
     size_t correct = 0, counted = 0;
     int batch = session->config->batch, images = ps_dataset_count(session->dataset, split);
     for (int first = 0; first < images; first += batch) {
         ps_loader_plain_batch(session->loader, split, first / batch, session->x, session->label, session->pool);
         ps_net_forward(session->net, session->x, PS_MODE_EVAL, (ps_rng_key){{0, 0}}, NULL);
         ps_loss loss = ps_net_loss(session->net, session->label, false);
-        sum.loss += loss.loss * (double)loss.counted;
+        if (loss.counted == 0) continue;
+        loss_sum += loss.loss * (double)loss.counted;
         correct += loss.correct;
         counted += loss.counted;
     }
-    sum.count = images;
-    if (counted > 0) {
-        sum.loss /= (double)counted;
-        sum.accuracy = (double)correct / (double)counted;
-    }
-    return sum;
+    if (counted == 0) return (ps_evaluation){NAN, NAN, 0};
+    return (ps_evaluation){loss_sum / (double)counted, (double)correct / (double)counted, images};
 }
 
 /* A run remembers where its data were as it was told: a relative folder is found only from where it was started. */

@@ -53,6 +53,7 @@ ps_status ps_session_init_weights(ps_session *session, char *fork_digest);
 ps_probe_source ps_session_probe_source(ps_session *session);
 ps_train_source ps_session_train_source(ps_session *session);
 
+/* count: images; where it is 0 nothing was measured, and loss and accuracy are NaN. */
 typedef struct {
     double loss, accuracy;
     int count;

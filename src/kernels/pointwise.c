@@ -127,7 +127,7 @@ void ps_channel_summarise(const float *x, size_t images, size_t rows_per_image, 
 typedef struct {
     const float *a, *b;
     float *y, scalar;
-    size_t count, chunks;
+    size_t count, chunks, images;
     double partial[PS_ROWS_MAX_CHUNKS];
 } vector_run;
 

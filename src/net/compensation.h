@@ -16,6 +16,13 @@
 
 #include "net/net.h"
 
+#define PS_COMPENSATION_PARTS(PART)              \
+    PART(AFFINE_SAME, "affine_same")             \
+    PART(AFFINE_CROSS, "affine_cross")           \
+    PART(DIMENSIONAL_SAME, "dimensional_same")   \
+    PART(DIMENSIONAL_CROSS, "dimensional_cross") \
+    PART(BIAS_SAME, "bias_same")                 \
+    PART(BIAS_CROSS, "bias_cross")
 typedef enum {
 #define PART(name, word) PS_PART_##name,
     PS_COMPENSATION_PARTS(PART)

@@ -259,7 +259,7 @@ static double run_loss(ps_hessian *h) {
                 h->label[r] < 0 ? 0.0f : (float)(p * ((double)t_dot[k] - inner) / (double)counted);
         }
     }
-    return counted > 0 ? loss / (double)counted : 0.0;
+    return counted > 0 ? loss / (double)counted : (double)NAN;
 }
 
 /* The gradient of every edge in turn, added to its source's. tangent: of the derivatives, else of the values. */

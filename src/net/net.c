@@ -1,5 +1,6 @@
 #include "net/net.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -278,7 +279,6 @@ static void add_gradient_squares(const ps_net *net, const ps_node *node, const r
     ps_channel_sum_squares(r->dx[0], ps_shape_positions(s), s.c, squares, net->workspace, net->pool);
 }
 
-const float *ps_net_forward(ps_net *net, const float *x, ps_mode mode, ps_rng_key key, const ps_net_hook *hook) {
 ps_status ps_net_check_statistics(const ps_net *net) {
     for (int i = 0; i < net->graph->count; i++) {
         const ps_node *node = &net->graph->node[i];
@@ -294,6 +294,7 @@ ps_status ps_net_check_statistics(const ps_net *net) {
     return PS_OK;
 }
 
+const float *ps_net_forward(ps_net *net, const float *x, ps_mode mode, ps_rng_key key, const ps_net_hook *hook) {
     static double *const no_sums[PS_SUMS];
     for (int i = 0; i < net->graph->count; i++) {
         const ps_node *node = &net->graph->node[i];
@@ -318,7 +319,7 @@ ps_loss ps_net_loss(ps_net *net, const int32_t *label, bool want_gradient) {
     size_t rows = (size_t)net->batch * ps_net_labels_per_sample(net);
     double sum = ps_softmax_cross_entropy(net->logits, label, rows, ps_net_classes(net),
                                           want_gradient ? net->dlogits : NULL, &loss.correct, &loss.counted, net->pool);
-    loss.loss = loss.counted > 0 ? sum / (double)loss.counted : 0.0;
+    loss.loss = loss.counted > 0 ? sum / (double)loss.counted : (double)NAN;
     return loss;
 }
 

@@ -67,7 +67,7 @@ const float *ps_net_forward(ps_net *net, const float *x, ps_mode mode, ps_rng_ke
 /* Loss of the latest forward pass against label [batch * labels_per_sample] (negative: ignored): mean natural-log
  * cross-entropy. Keeps dL/dlogits for backward when want_gradient. */
 typedef struct {
-    double loss; /* mean over counted rows; 0 where none counts */
+    double loss; /* mean over counted rows; NaN where none counts: nothing was measured */
     size_t correct, counted;
 } ps_loss;
 ps_loss ps_net_loss(ps_net *net, const int32_t *label, bool want_gradient);

@@ -59,6 +59,10 @@ static ps_status call_end(const loop *l, uint64_t steps, bool diverged) {
     return PS_OK;
 }
 
+bool ps_train_step_finite(const ps_train_step *step) {
+    return (step->loss.counted == 0 || isfinite(step->loss.loss)) && step->update.finite;
+}
+
 static ps_status run_step(loop *l, uint64_t step) {
     uint64_t start = ps_clock_ns();
     const ps_train_options *o = l->options;
@@ -69,7 +73,7 @@ static ps_status run_step(loop *l, uint64_t step) {
     PS_TRY(call_after_backward(l, step));
     done.update = ps_optimiser_step(l->optimiser, step, o->steps);
     done.step_ns = ps_clock_ns() - start;
-    bool finite = isfinite(done.loss.loss) && done.update.finite;
+    bool finite = ps_train_step_finite(&done);
     l->broken_steps = finite ? 0 : l->broken_steps + 1;
     return call_after_step(l, &done);
 }
@@ -124,11 +128,11 @@ ps_status ps_train_run(ps_net *net, ps_optimiser *optimiser, const ps_train_opti
     if (options->window < 1 || (options->start % options->window != 0 && options->start != options->steps))
         return ps_fail(PS_ERR_USAGE,
                        "a window must be at least one step, and training starts at a window's first step");
+    PS_TRY(ps_net_check_statistics(net));
     size_t batch = (size_t)ps_net_batch(net);
     PS_TRY_CLEANUP(PS_ALLOC(batch * ps_shape_elements(ps_net_graph(net)->input), &l.x, "training batch"));
     PS_TRY_CLEANUP(PS_ALLOC(batch * ps_net_labels_per_sample(net), &l.label, "training batch"));
     status = run(&l, diverged_at);
-    PS_TRY(ps_net_check_statistics(net));
 cleanup:
     ps_free(l.x);
     ps_free(l.label);

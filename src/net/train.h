@@ -7,10 +7,13 @@
 
 typedef struct {
     uint64_t step; /* of this batch, from 0 */
-    ps_loss loss;
+    ps_loss loss;  /* counted 0: a batch without labels, which has no loss and is no broken step */
     ps_update_report update;
     uint64_t step_ns;
 } ps_train_step;
+
+/* Whether loss and gradient were finite. */
+bool ps_train_step_finite(const ps_train_step *step);
 
 /* Where batches come from; x and label are the loop's own buffers. */
 typedef struct {

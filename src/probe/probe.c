@@ -241,7 +241,8 @@ static ps_status write_step(ps_probe *probe, const ps_train_step *step) {
     ps_trace_writer *trace = probe->options.trace;
     ps_trace_begin_record(trace, PS_TRACE_STEP);
     ps_trace_add_whole(trace, "step", (int64_t)step->step);
-    ps_trace_add_double(trace, PS_TRACE_LOSS, step->loss.loss);
+    if (step->loss.counted > 0) ps_trace_add_double(trace, PS_TRACE_LOSS, step->loss.loss);
+    else ps_trace_add_null(trace, PS_TRACE_LOSS);
     ps_trace_add_double(trace, PS_TRACE_LR, step->update.lr);
     ps_trace_add_double(trace, PS_TRACE_GRAD_NORM, step->update.grad_norm);
     ps_trace_add_double(trace, PS_TRACE_GRAD_NORM_MODULE, step->update.grad_norm_module);
@@ -280,7 +281,7 @@ static ps_status report_weights(ps_probe *probe, uint64_t step) {
 }
 
 static ps_status report_step(ps_probe *probe, const ps_train_step *step) {
-    if (!isfinite(step->loss.loss) && !probe->loss_reported) {
+    if (step->loss.counted > 0 && !isfinite(step->loss.loss) && !probe->loss_reported) {
         probe->loss_reported = true;
         PS_TRY(ps_trace_write_nonfinite(probe->options.trace, step->step, "loss", ""));
     }
@@ -367,9 +368,9 @@ static ps_status end(void *self, uint64_t steps, bool diverged) {
 ps_status ps_probe_create(ps_net *net, ps_optimiser *optimiser, const ps_probe_options *options, ps_probe **out) {
     ps_probe *probe;
     *out = NULL;
+    if (options->source.batches > 0) PS_TRY(ps_net_check_statistics(net));
     PS_TRY(PS_ALLOC(1, &probe, "probe"));
     probe->net = net;
-    if (options->source.batches > 0) PS_TRY(ps_net_check_statistics(net));
     probe->optimiser = optimiser;
     probe->options = *options;
     probe->hooks = (ps_train_hooks){.self = probe,

@@ -1,11 +1,14 @@
 #include "trace/trace_records.h"
 
-#include <math.h>
-
 static void begin_event(ps_trace_writer *writer, uint64_t step, const char *event) {
     ps_trace_begin_record(writer, PS_TRACE_EVENT);
     ps_trace_add_whole(writer, "step", (int64_t)step);
     ps_trace_add_text(writer, "event", event);
+}
+
+static void add_measured(ps_trace_writer *writer, const char *key, double value, uint64_t count) {
+    if (count > 0) ps_trace_add_double(writer, key, value);
+    else ps_trace_add_null(writer, key);
 }
 
 ps_status ps_trace_write_eval(ps_trace_writer *writer, uint64_t step, const char *split, double loss, double accuracy,
@@ -13,8 +16,8 @@ ps_status ps_trace_write_eval(ps_trace_writer *writer, uint64_t step, const char
     ps_trace_begin_record(writer, PS_TRACE_EVAL);
     ps_trace_add_whole(writer, "step", (int64_t)step);
     ps_trace_add_text(writer, "split", split);
-    ps_trace_add_double(writer, "loss", loss);
-    ps_trace_add_double(writer, "accuracy", accuracy);
+    add_measured(writer, "loss", loss, count);
+    add_measured(writer, "accuracy", accuracy, count);
     ps_trace_add_whole(writer, "count", (int64_t)count);
     return ps_trace_end_record(writer);
 }
@@ -62,13 +65,12 @@ ps_status ps_trace_write_forked(ps_trace_writer *writer, uint64_t step, const ch
     return ps_trace_end_record(writer);
 }
 
-ps_status ps_trace_write_end(ps_trace_writer *writer, uint64_t steps, const char *status, double loss,
-                             double accuracy) {
+ps_status ps_trace_write_end(ps_trace_writer *writer, uint64_t steps, const char *status, double loss, double accuracy,
+                             uint64_t count) {
     ps_trace_begin_record(writer, PS_TRACE_END);
     ps_trace_add_whole(writer, "steps", (int64_t)steps);
     ps_trace_add_text(writer, "status", status);
-    ps_trace_add_double(writer, "loss", loss);
-    if (isnan(accuracy)) ps_trace_add_null(writer, "accuracy");
-    else ps_trace_add_double(writer, "accuracy", accuracy);
+    add_measured(writer, "loss", loss, count);
+    add_measured(writer, "accuracy", accuracy, count);
     return ps_trace_end_record(writer);
 }

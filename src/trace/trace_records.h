@@ -4,6 +4,7 @@
 
 #include "trace/trace_writer.h"
 
+/* count 0: nothing was measured, and loss and accuracy are null. */
 ps_status ps_trace_write_eval(ps_trace_writer *writer, uint64_t step, const char *split, double loss, double accuracy,
                               uint64_t count);
 /* what: "loss", "gradient", "weight", "activation"; layer "" where it concerns the run. */
@@ -18,7 +19,9 @@ ps_status ps_trace_write_reinitialised(ps_trace_writer *writer, uint64_t step, c
 ps_status ps_trace_write_clipped_e(ps_trace_writer *writer, uint64_t step, const char *layer, int from, int to);
 /* The run started from the weights of a checkpoint with this digest. */
 ps_status ps_trace_write_forked(ps_trace_writer *writer, uint64_t step, const char *checkpoint);
-/* status: PS_TRACE_STATUS_...; accuracy NaN: not evaluated (null). */
-ps_status ps_trace_write_end(ps_trace_writer *writer, uint64_t steps, const char *status, double loss, double accuracy);
+/* status: PS_TRACE_STATUS_...; loss and accuracy are those of the last evaluation, of `count` images; 0: there was none,
+ * and they are null. */
+ps_status ps_trace_write_end(ps_trace_writer *writer, uint64_t steps, const char *status, double loss, double accuracy,
+                             uint64_t count);
 
 #endif

@@ -476,6 +476,10 @@ static void check_eval(validation *v, const cJSON *record) {
     const cJSON *accuracy = get(record, "accuracy");
     if (cJSON_IsNumber(accuracy) && (accuracy->valuedouble < 0 || accuracy->valuedouble > 1))
         report(v, "\"accuracy\" is %g, which must be from 0 to 1", accuracy->valuedouble);
+    const cJSON *count = get(record, "count"), *loss = get(record, "loss");
+    bool measured = (loss != NULL && !cJSON_IsNull(loss)) || (accuracy != NULL && !cJSON_IsNull(accuracy));
+    if (cJSON_IsNumber(count) && count->valuedouble == 0 && measured)
+        report(v, "\"count\" is 0: nothing was measured, so \"loss\" and \"accuracy\" must be null");
 }
 
 static void check_end(validation *v, const cJSON *record) {

@@ -120,7 +120,7 @@ static ps_status take_probe(ps_watch_model *model, const cJSON *record) {
     const cJSON *nonzero = get(get(record, "values"), "nonzero"), *item;
     double step = number_of(record, "step"), known = 0, dead = 0;
     int channel = -1;
-    if (layer == NULL || !cJSON_IsArray(nonzero)) return PS_OK;
+    if (layer == NULL || !cJSON_IsArray(nonzero) || number_of(record, "images") == 0) return PS_OK;
     cJSON_ArrayForEach(item, nonzero) {
         if (++channel >= layer->channels || !cJSON_IsNumber(item)) continue;
         signed char *before = &model->dead[layer->first_node + channel], now = item->valuedouble == 0;
@@ -134,7 +134,10 @@ static ps_status take_probe(ps_watch_model *model, const cJSON *record) {
     return add_to_share(model, step, known, dead);
 }
 
+/* What is null, or of no image, was not measured. */
 static ps_status take_eval(ps_watch_model *model, const cJSON *record) {
+    const cJSON *accuracy = get(record, "accuracy");
+    if (accuracy == NULL || cJSON_IsNull(accuracy) || number_of(record, "count") == 0) return PS_OK;
     return push(&model->accuracy, number_of(record, "accuracy"));
 }
 

@@ -131,6 +131,8 @@ static void put_series(painter *p, const char *title, const ps_series *series, b
     double last = ps_series_last(series);
     int width = p->view->width - 22;
     draw_spark(p, series, width > 4 ? width : 4, from_zero, spark);
+    if (series->count == 0)
+        snprintf(spark, sizeof spark, p->model->status != NULL ? "not recorded" : "not recorded yet");
     put_line(p, "%-10s %8s  %s", title,
              share ? format_share(last, value, sizeof value) : format_value(last, value, sizeof value), spark);
 }
