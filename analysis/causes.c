@@ -106,6 +106,8 @@ ps_cause ps_cause_of(const ps_cause_evidence *evidence, ps_condition *condition)
     const rule unread[] = {{PS_CAUSE_ZERO_OUTGOING, evidence->out_l2 == 0, PS_LACKS_OUT_L2}};
     *condition = PS_CONDITION_UNUSED;
     if ((cause = FIRST_OF(evidence, unread, &open)) != PS_CAUSE_NONE) return cause;
+    *condition = PS_CONDITION_EDGE;
+    if (ps_state_edge(evidence->state)) return PS_CAUSE_NONE;
     *condition = PS_CONDITION_EVAL_DEAD;
     if ((evidence->state & PS_STATE_EVAL_DEAD) != 0) return PS_CAUSE_RUNNING_STATISTICS;
     *condition = PS_CONDITION_INERT;
@@ -166,6 +168,10 @@ void ps_cause_explain(const ps_cause_evidence *e, ps_cause cause, char *text, si
     char names[256];
     text[0] = '\0';
     if (cause == PS_CAUSE_UNKNOWN) name_missing(e, text, size);
+    if (cause == PS_CAUSE_NONE && ps_state_edge(e->state)) {
+        append(text, size, "pre_max_low", e->pre_max_low);
+        append(text, size, "pre_max_high", e->pre_max_high);
+    }
     if (cause == PS_CAUSE_UNKNOWN || cause == PS_CAUSE_COUNT) return;
     snprintf(names, sizeof names, "%s", causes[cause].evidence);
     for (char *save = NULL, *name = strtok_r(names, " ", &save); name != NULL; name = strtok_r(NULL, " ", &save))

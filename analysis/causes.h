@@ -9,8 +9,8 @@
 
 #include "analysis/metric.h"
 
-/* What a node is, besides alive (condition_list.def). Dead goes before constant, constant before unused, unused before
- * eval_dead, that before inert. */
+/* What a node is, besides alive (condition_list.def). Dead goes before constant, constant before unused, unused before edge,
+ * that before eval_dead, that before inert. */
 typedef enum {
 #define PS_CONDITION(id, name, shows, text) PS_CONDITION_##id,
 #include "analysis/condition_list.def"
@@ -46,7 +46,7 @@ typedef struct {
     /* PS_LACKS_...: of this node not recorded, though it may have one; 0: whatever is absent does not exist */
     unsigned lacks;
     bool shared, has_norm;
-    double weight_l2, bias, gamma, beta, out_l2, pre_max;
+    double weight_l2, bias, gamma, beta, out_l2, pre_max, pre_max_low, pre_max_high;
     double images_active, images_active_eval; /* probe images on which it is not 0, in batch and in evaluation mode */
     double inputs_alive;                      /* channels read that are not dead; ps_absent() for the network's input */
     ps_mobility mobility;                     /* of the latest window */
@@ -68,7 +68,7 @@ const char *ps_condition_text(ps_condition condition);
 /* Whether one look at a checkpoint tells it. */
 bool ps_condition_shows_at_rest(ps_condition condition);
 /* The numbers the cause rests on, as "name=value name=value"; "" for none; of an unknown one
- * "not_recorded=name,name". */
+ * "not_recorded=name,name"; of a node on the edge, which has no cause, the bounds that say so. */
 void ps_cause_explain(const ps_cause_evidence *evidence, ps_cause cause, char *text, size_t size);
 
 #endif

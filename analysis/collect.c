@@ -26,7 +26,8 @@ ps_status ps_collect_name(ps_collector *collector, int table, int id, int number
     return PS_OK;
 }
 
-ps_status ps_collect_note(ps_collector *collector, int table, int id, long long step, double first, double second) {
+ps_status ps_collect_note(ps_collector *collector, int table, int id, long long step, double first, double second,
+                          double third) {
     if (collector == NULL) return PS_OK;
     PS_TRY(PS_GROW(&collector->entries, &collector->entry_capacity, collector->entry_count + 1, "series of an arm"));
     ps_collect_entry *entry = &collector->entries[collector->entry_count];
@@ -36,6 +37,7 @@ ps_status ps_collect_note(ps_collector *collector, int table, int id, long long 
     entry->step = step;
     entry->value[0] = first;
     entry->value[1] = second;
+    entry->value[2] = third;
     return PS_OK;
 }
 

@@ -6,7 +6,7 @@
 
 #include "core/status.h"
 
-enum { PS_COLLECT_VALUES = 2 };
+enum { PS_COLLECT_VALUES = 3 };
 
 typedef struct {
     int table, id, order; /* table: whose rows these become; id: which row of it; order keeps the order of noting */
@@ -29,7 +29,8 @@ typedef struct {
 /* Both: collector NULL, nowhere. Names a row once; texts are copied, NULL is kept. */
 ps_status ps_collect_name(ps_collector *collector, int table, int id, int number, const char *a, const char *b,
                           const char *c);
-ps_status ps_collect_note(ps_collector *collector, int table, int id, long long step, double first, double second);
+ps_status ps_collect_note(ps_collector *collector, int table, int id, long long step, double first, double second,
+                          double third);
 /* Sorts by table, id, step, so that equal keys stand together. */
 void ps_collect_sort(ps_collector *collector);
 const ps_collect_label *ps_collect_label_of(const ps_collector *collector, int table, int id);

@@ -63,9 +63,10 @@ static void write_run(ps_tables *tables, const ps_run *run, const ps_arm_run *en
                     ps_summary_get(&entry->summary, "probe_images"), run->layer_count, run->node_count - shared,
                     shared);
     write_measures(tables, &entry->summary);
-    ps_tables_cells(tables, PS_TABLE_runs, "ddddsss", run->peak_memory_bytes, run->header->parameters,
+    ps_tables_cells(tables, PS_TABLE_runs, "ddddsssddd", run->peak_memory_bytes, run->header->parameters,
                     run->header->module_parameters, run->header->macs, run->header->model, run->header->producer,
-                    run->header->path);
+                    run->header->path, ps_summary_get(&entry->summary, "edge_mean"),
+                    ps_summary_get(&entry->summary, "edge_end"), ps_summary_get(&entry->summary, "edge_nodes"));
     ps_tables_end_row(tables, PS_TABLE_runs);
 }
 
@@ -113,11 +114,11 @@ static void write_series(ps_tables *tables, const ps_arm *arm, const ps_collecto
     series_point p = gather(entry, count);
     const ps_collect_label *label = ps_collect_label_of(collector, entry->table, entry->id);
     if (entry->table == PS_TABLE_dead_arm)
-        ps_tables_row(tables, PS_TABLE_dead_arm, "slssidddd", arm->name, entry->step, label->text[0], label->text[1],
-                      p.seeds, p.sum[0], p.least[0], p.most[0], p.sum[1]);
+        ps_tables_row(tables, PS_TABLE_dead_arm, "slssiddddd", arm->name, entry->step, label->text[0], label->text[1],
+                      p.seeds, p.sum[0], p.least[0], p.most[0], p.sum[1], p.sum[2]);
     else if (entry->table == PS_TABLE_layer_arm)
-        ps_tables_row(tables, PS_TABLE_layer_arm, "slsissidddd", arm->name, entry->step, label->text[0], label->number,
-                      label->text[1], label->text[2], p.seeds, p.sum[0], p.least[0], p.most[0], p.sum[1]);
+        ps_tables_row(tables, PS_TABLE_layer_arm, "slsissiddddd", arm->name, entry->step, label->text[0], label->number,
+                      label->text[1], label->text[2], p.seeds, p.sum[0], p.least[0], p.most[0], p.sum[1], p.sum[2]);
     else
         ps_tables_row(tables, PS_TABLE_l2l1_arm, "ssisildddddd", arm->name, label->text[0], label->number,
                       label->text[1], p.seeds, entry->step, p.sum[0], p.least[0], p.most[0], p.sum[1], p.least[1],
@@ -311,6 +312,9 @@ static void write_meta(ps_tables *tables, const ps_arms *arms, const char *quest
                                               : "yes"},
         {"dead", "no gate output differs from 0 on the probe set, batch mode"},
         {"near_dead", "at least 99 % of the gate outputs on the probe set are 0, but not all"},
+        {"edge",
+         "the largest value that enters the gate is above 0 by one rounding and not by another "
+         "(pre_max_low <= 0 < pre_max_high): neither dead nor alive"},
         {"inert", "gradient-driven path length below 1e-3 of the norm of the weights at the window's start"},
         {"thin_loss", "loss.tsv: means over equal stretches of steps, at most 500 rows a run"},
         {"thin_inertia", "inertia.tsv: every k-th node-window of a run, k = 1 + (node-windows - 1) / 20000"},
@@ -341,7 +345,7 @@ static ps_status say_changed_starts(const ps_arms *arms, ps_verdict_document *ve
             const ps_arm_run *partner = ps_arm_find_seed(&arms->arms[0], arms->arms[a].runs[r].seed);
             if (partner == NULL) continue;
             pairs++;
-            changed += partner->summary.start_digest != arms->arms[a].runs[r].summary.start_digest;
+            changed += !ps_summary_same_start(&partner->summary, &arms->arms[a].runs[r].summary);
         }
         if (changed > 0)
             PS_TRY(ps_verdict_add_sentence(
@@ -351,6 +355,48 @@ static ps_status say_changed_starts(const ps_arms *arms, ps_verdict_document *ve
                 changed, pairs, arms->arms[a].name, arms->arms[0].name));
     }
     return PS_OK;
+}
+
+/* "12 of 240 nodes of baseline (0.42 % of them at a probe)", means over the arm's seeds; false where none of its runs
+ * says. */
+static bool describe_edge(const ps_arm *arm, char *text, size_t size) {
+    double nodes = 0, all = 0, share = 0;
+    int known = 0;
+    for (int r = 0; r < arm->run_count; r++) {
+        const ps_summary_item *item = ps_summary_find(&arm->runs[r].summary, "edge_nodes");
+        if (item == NULL || ps_is_absent(item->value)) continue;
+        nodes += item->value;
+        all += item->cases;
+        share += ps_summary_get(&arm->runs[r].summary, "edge_mean");
+        known++;
+    }
+    if (known > 0)
+        snprintf(text, size, "%.6g of %.6g nodes of %.200s (%.2g %% of them at a probe)", nodes / known, all / known,
+                 arm->name, 100 * share / known);
+    return known > 0;
+}
+
+/* How many nodes stood on the edge, in each arm that tells. */
+static ps_status say_edge(const ps_arms *arms, ps_verdict_document *verdict) {
+    char known[2400] = "", unknown[1200] = "", text[320];
+    for (int a = 0; a < arms->count; a++) {
+        bool told = describe_edge(&arms->arms[a], text, sizeof text);
+        char *list = told ? known : unknown;
+        size_t used = strlen(list), size = told ? sizeof known : sizeof unknown;
+        snprintf(list + used, size - used, "%s%s", used > 0 ? ", " : "", told ? text : arms->arms[a].name);
+    }
+    if (known[0] != '\0')
+        PS_TRY(ps_verdict_add_sentence(verdict,
+                                       "On the edge, where rounding decides whether a gate ever opens, stood at one "
+                                       "probe at least (mean over seeds): %s. There they count as neither dead nor "
+                                       "alive.",
+                                       known));
+    if (unknown[0] == '\0') return PS_OK;
+    return ps_verdict_add_sentence(verdict,
+                                   "Which nodes stand on the edge, where rounding decides whether a gate ever opens, "
+                                   "is not known of %s: the traces do not hold pre_max_low and pre_max_high, so that "
+                                   "deaths and revivals there may be those of rounding.",
+                                   unknown);
 }
 
 static ps_status say_pairs(const ps_arms *arms, ps_verdict_document *verdict) {
@@ -445,6 +491,7 @@ static ps_status conclude(ps_tables *tables, const ps_arms *arms, const char *qu
     PS_TRY(say_predictions(verdict));
     PS_TRY(say_changed_starts(arms, verdict));
     PS_TRY(say_probe_size(arms, verdict));
+    PS_TRY(say_edge(arms, verdict));
     return say_pairs(arms, verdict);
 }
 

@@ -177,8 +177,14 @@ const char *ps_mobility_name(ps_mobility mobility) {
 }
 
 const char *ps_activity_name(unsigned state) {
+    if (ps_state_edge(state)) return "edge";
     if (!ps_state_known(state)) return NULL;
     return ps_state_dead(state) ? "dead" : ps_state_near(state) ? "near_dead" : "alive";
+}
+
+char ps_activity_letter(unsigned state) {
+    if (ps_state_edge(state)) return 'e';
+    return !ps_state_known(state) ? '?' : ps_state_dead(state) ? 'D' : ps_state_near(state) ? 'n' : 'A';
 }
 
 const char *ps_group_name(ps_group group) {

@@ -95,8 +95,10 @@ ps_mobility ps_mobility_of(const ps_run *run, const ps_frame *frame, int node);
 ps_mobility ps_outgoing_mobility_of(const ps_run *run, const ps_frame *frame, int node);
 const char *ps_mobility_name(ps_mobility mobility);
 
-/* "dead", "near_dead", "alive", NULL when not recorded. */
+/* "dead", "near_dead", "alive", "edge", NULL when not recorded. */
 const char *ps_activity_name(unsigned state);
+/* 'D', 'n', 'A', 'e', '?'. */
+char ps_activity_letter(unsigned state);
 
 /* Groups of nodes a window's rows are told apart by. */
 #define PS_GROUPS(GROUP)     \

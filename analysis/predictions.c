@@ -84,7 +84,7 @@ static cohort_check check_cohort(const ps_arm *arm, const ps_arm *against, int v
         if (partner == NULL) continue;
         check.pairs++;
         check.other_function += !common_function(run, partner);
-        check.other_states += summary_of(run, variation)->start_digest != summary_of(partner, variation)->start_digest;
+        check.other_states += !ps_summary_same_start(summary_of(run, variation), summary_of(partner, variation));
     }
     return check;
 }
@@ -139,25 +139,30 @@ static size_t cohort_size(const ps_summary *summary) {
 
 enum { ALL_LAYERS = -1 };
 
-/* Both arms' nodes of one layer, or of all, in a cohort fixed at the first probe; times count from there. ps_free frees
- * *out. */
+/* Both arms' nodes of one layer, or of all, in a cohort fixed at the first probe; times count from there. Nodes that
+ * either arm saw on the edge there are in neither cohort (but for those that a variation counts together with others:
+ * there each arm leaves out its own). ps_free frees *out. */
 static ps_status gather_cohort(const ps_summary *reference, const ps_summary *arm, bool reopening, int layer,
                                ps_stats_spell **out, size_t *nodes) {
     size_t room = reference->spell_count + arm->spell_count + cohort_size(reference) + cohort_size(arm) + 1, count = 0;
     ps_stats_spell *spells;
     PS_TRY(PS_ALLOC(room, &spells, "cohort"));
     for (int treated = 0; treated < 2; treated++) {
-        const ps_summary *s = treated ? arm : reference;
+        const ps_summary *s = treated ? arm : reference, *other = treated ? reference : arm;
         for (size_t i = 0; reopening && i < s->spell_count; i++) {
             const ps_summary_spell *spell = &s->spells[i];
-            if (spell->at_start && (layer == ALL_LAYERS || spell->layer == layer))
+            if (spell->at_start && spell->start == s->start_step && !ps_summary_starts_on_edge(other, spell->node) &&
+                (layer == ALL_LAYERS || spell->layer == layer))
                 spells[count++] =
                     (ps_stats_spell){0, (double)(spell->end - spell->start), spell->layer, spell->revived, treated};
         }
-        for (size_t i = 0; !reopening && i < s->alive_count; i++)
-            for (int node = 0; (layer == ALL_LAYERS || s->alive[i].layer == layer) && node < s->alive[i].nodes; node++)
-                spells[count++] =
-                    (ps_stats_spell){0, (double)s->alive[i].end, s->alive[i].layer, s->alive[i].died, treated};
+        for (size_t i = 0; !reopening && i < s->alive_count; i++) {
+            const ps_summary_cohort *member = &s->alive[i];
+            bool in = layer == ALL_LAYERS || member->layer == layer;
+            if (member->nodes == 1) in = in && !ps_summary_starts_on_edge(other, member->node);
+            for (int node = 0; in && node < member->nodes; node++)
+                spells[count++] = (ps_stats_spell){0, (double)member->end, member->layer, member->died, treated};
+        }
     }
     *out = spells;
     *nodes = count;
@@ -365,6 +370,18 @@ static ps_status sum_up(part_work *work, bool primary) {
     return PS_OK;
 }
 
+/* Mean over the seeds; missing where one run does not tell. */
+static double edge_of(const ps_arm *arm, int variation) {
+    double sum = 0;
+    if (arm == NULL) return ps_absent();
+    for (int i = 0; i < arm->run_count; i++) {
+        double edge = ps_summary_get(summary_of(&arm->runs[i], variation), "edge_mean");
+        if (ps_is_absent(edge)) return edge;
+        sum += edge;
+    }
+    return sum / arm->run_count;
+}
+
 /* r->arm and r->against are set. */
 static ps_status measure_part(const ps_prediction *prediction, const ps_prediction_part *part, int variation,
                               ps_prediction_part_result *r) {
@@ -499,6 +516,7 @@ static void init_result(const ps_prediction *prediction, ps_prediction_result *r
     for (int i = 0; i < PS_MOST_PARTS; i++) {
         ps_prediction_part_result *r = &result->parts[i];
         r->estimate = r->p = r->p_refute = r->p_wilcoxon = r->best_p = ps_absent();
+        r->edge_arm = r->edge_against = ps_absent();
         r->interval = none;
     }
 }
@@ -518,6 +536,10 @@ static ps_status judge_part(const ps_arms *arms, const ps_arm *arm, int part, in
     if (arm == NULL || (r->against == NULL && !alone(p))) {
         say_no_arm(arms, result, p, arm);
         return PS_OK;
+    }
+    if ((prediction->rests & PS_RESTS_DEATH) != 0) {
+        r->edge_arm = edge_of(r->arm, variation);
+        r->edge_against = edge_of(r->against, variation);
     }
     list_missing(prediction, variation, r, result->missing, sizeof result->missing);
     PS_TRY(measure_part(prediction, p, variation, r));
@@ -581,6 +603,15 @@ static const char *verdict_in_words(ps_verdict verdict) {
     return verdict == PS_VERDICT_SUPPORTED ? "Supported" : verdict == PS_VERDICT_REFUTED ? "Refuted" : "Inconclusive";
 }
 
+static void say_edge(ps_prediction_result *r, const ps_prediction_part_result *part) {
+    if (ps_is_absent(part->edge_arm) || (r->against != NULL && ps_is_absent(part->edge_against))) {
+        add_words(r, "; how many nodes stood on the edge is not known");
+        return;
+    }
+    add_words(r, "; on the edge stood %.2g %% of the nodes of %s", 100 * part->edge_arm, r->arm->name);
+    if (r->against != NULL) add_words(r, ", %.2g %% of those of %s", 100 * part->edge_against, r->against->name);
+}
+
 static void say(ps_prediction_result *r) {
     const ps_prediction *p = r->prediction;
     const ps_prediction_part_result *part = &r->parts[r->part];
@@ -599,6 +630,7 @@ static void say(ps_prediction_result *r) {
               r->p_refute_holm);
     add_words(r, "; %d seed%s can show p = %.3g at best (%.3g after Holm)%s", r->n, plural, r->best_p,
               fmin(1, r->best_p_holm), r->best_p_holm > level ? ", so nothing can be decided at 5 %" : "");
+    if ((p->rests & PS_RESTS_DEATH) != 0) say_edge(r, part);
     if (left[0] != '\0') add_words(r, "; left out: %s", left);
     add_words(r, ".");
 }

@@ -82,6 +82,9 @@ typedef struct {
     int n, left_count, lost, diverged;
     double estimate; /* mean over seeds; the median when a run diverged */
     double p, p_refute, p_wilcoxon, best_p;
+    /* Share of the private nodes of either arm on the edge, mean over probes and seeds; ps_absent() where a trace does
+     * not tell, and where the statistic does not rest on deadness. */
+    double edge_arm, edge_against;
     ps_stats_interval interval;
     ps_prediction_value *values;  /* n */
     ps_prediction_left_out *left; /* left_count, by seed */

@@ -8,6 +8,7 @@
 
 #include "analysis/fixed.h"
 #include "core/memory.h"
+#include "trace/node_state.h"
 
 static const ps_dead_rule exact_rule = {PS_STATE_KNOWN, PS_STATE_DEAD, PS_STATE_NEAR};
 const ps_inert_rule ps_inert_primary = {PS_FIXED_INERT, 0};
@@ -30,8 +31,15 @@ bool ps_run_has_pool_skip(const ps_run *run) {
 int ps_run_first_known(const ps_run *run) {
     for (int p = 0; p < run->probe_count; p++)
         for (int node = 0; node < run->node_count; node++)
-            if (ps_state_known(ps_run_state(run, p, node))) return p;
+            if (ps_state_seen(ps_run_state(run, p, node))) return p;
     return -1;
+}
+
+bool ps_run_knows_edge(const ps_run *run) {
+    for (int p = 0; p < run->probe_count; p++)
+        for (int node = 0; node < run->node_count; node++)
+            if ((ps_run_state(run, p, node) & PS_STATE_EDGE_KNOWN) != 0) return true;
+    return false;
 }
 
 /* As recorded, whatever the rule: every definition of deadness knows its nodes at a finite probe. */
@@ -168,13 +176,26 @@ static double elements_of_part(const ps_frame *frame, int layer, double parts) {
     return images > 0 ? frame->elements[layer] * ceil(images / parts) / images : 0;
 }
 
+/* By the bounds of what enters the gate where they were recorded, else by whether an output differs from 0. */
+static unsigned primary_of(const ps_frame *frame, int layer, int node) {
+    const double *low = frame->node[PS_Q_pre_max_low], *high = frame->node[PS_Q_pre_max_high];
+    double nonzero = frame->node[PS_Q_nonzero][node], elements = frame->elements[layer];
+    double least = low != NULL ? low[node] : NAN, most = high != NULL ? high[node] : NAN;
+    unsigned known = valid(least) && valid(most) ? PS_STATE_EDGE_KNOWN : 0u;
+    switch (ps_node_state_of(nonzero, least, most)) {
+        case PS_NODE_EDGE: return known | PS_STATE_EDGE;
+        case PS_NODE_DEAD: return known | PS_STATE_KNOWN | PS_STATE_DEAD;
+        default:
+            return known | PS_STATE_KNOWN | (is_near(nonzero, elements, PS_FIXED_NEAR_DEAD) ? PS_STATE_NEAR : 0u) |
+                   nearness_of(nonzero, elements);
+    }
+}
+
 static unsigned activity_of(const ps_frame *frame, int layer, int node) {
     const double *nonzero = frame->node[PS_Q_nonzero], *evaluated = frame->node[PS_Q_nonzero_eval];
     const double *half = frame->node[PS_Q_nonzero_half], *quarter = frame->node[PS_Q_nonzero_quarter];
     unsigned state = 0;
-    if (nonzero != NULL && valid(nonzero[node]))
-        state |= PS_STATE_KNOWN | silence_of(nonzero[node], frame->elements[layer], PS_STATE_DEAD, PS_STATE_NEAR) |
-                 nearness_of(nonzero[node], frame->elements[layer]);
+    if (nonzero != NULL && valid(nonzero[node])) state |= primary_of(frame, layer, node);
     if (evaluated != NULL && valid(evaluated[node]))
         state |= PS_STATE_EVAL_KNOWN | (evaluated[node] == 0 ? PS_STATE_EVAL_DEAD : 0u);
     if (half == NULL || quarter == NULL || !valid(half[node]) || !valid(quarter[node])) return state;
@@ -382,7 +403,8 @@ static bool ends_frame(const frame_builder *builder, const ps_trace_record *reco
 static ps_status first_pass(ps_run *run, frame_builder *builder, shut_gates *shut) {
     static const bool wanted[PS_Q_COUNT] = {
         [PS_Q_nonzero] = true,         [PS_Q_nonzero_eval] = true, [PS_Q_nonzero_half] = true,
-        [PS_Q_nonzero_quarter] = true, [PS_Q_mean_abs] = true,     [PS_Q_rms] = true};
+        [PS_Q_nonzero_quarter] = true, [PS_Q_pre_max_low] = true,  [PS_Q_pre_max_high] = true,
+        [PS_Q_mean_abs] = true,        [PS_Q_rms] = true};
     for (;;) {
         ps_trace_record record;
         bool more;

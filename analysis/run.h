@@ -8,7 +8,7 @@
 
 /* Definitions of deadness, as bits of a node's state at a probe. */
 enum {
-    PS_STATE_KNOWN = 1, /* nonzero was recorded */
+    PS_STATE_KNOWN = 1, /* nonzero was recorded, and the node is not on the edge */
     PS_STATE_DEAD = 2,  /* no gate output differs from 0 on the probe set, batch mode: the primary definition */
     PS_STATE_NEAR = 4,  /* at least PS_FIXED_NEAR_DEAD (fixed.h) are 0, but not all */
     PS_STATE_EVAL_KNOWN = 8,
@@ -25,7 +25,11 @@ enum {
     PS_STATE_QUARTER_DEAD = 16384,
     PS_STATE_QUARTER_NEAR = 32768,
     PS_STATE_NEAR_LOW = 65536, /* as NEAR, from PS_FIXED_NEAR_DEAD_LOW and from PS_FIXED_NEAR_DEAD_HIGH on */
-    PS_STATE_NEAR_HIGH = 131072
+    PS_STATE_NEAR_HIGH = 131072,
+    PS_STATE_EDGE_KNOWN = 262144, /* pre_max_low and pre_max_high were recorded */
+    /* Rounding decides whether the gate ever opens: the largest value that enters it may be above 0 or not. Neither
+     * dead nor alive, so not KNOWN. The other definitions have no edge of their own. */
+    PS_STATE_EDGE = 524288
 };
 
 /* Which of these bits make a node known, dead and near-dead (of the last two dead goes first). */
@@ -46,6 +50,9 @@ extern const ps_inert_rule ps_inert_primary; /* below PS_FIXED_INERT */
 static inline bool ps_state_dead(unsigned state) { return (state & PS_STATE_DEAD) != 0; }
 static inline bool ps_state_near(unsigned state) { return (state & PS_STATE_NEAR) != 0; }
 static inline bool ps_state_known(unsigned state) { return (state & PS_STATE_KNOWN) != 0; }
+static inline bool ps_state_edge(unsigned state) { return (state & PS_STATE_EDGE) != 0; }
+/* Recorded by the run's rule: dead, near-dead, alive or on the edge. What shares of nodes are shares of. */
+static inline bool ps_state_seen(unsigned state) { return (state & (PS_STATE_KNOWN | PS_STATE_EDGE)) != 0; }
 static inline bool ps_state_alive(unsigned state) {
     return (state & (PS_STATE_KNOWN | PS_STATE_DEAD | PS_STATE_NEAR)) == PS_STATE_KNOWN;
 }
@@ -102,15 +109,27 @@ typedef struct {
     size_t lr_count;
 } ps_run;
 
-/* The bits as recorded, with KNOWN, DEAD and NEAR as the run's rule has them. */
+/* The bits as recorded, with KNOWN, DEAD, NEAR and EDGE as the run's rule has them: EDGE where it goes by what enters
+ * the gate in a probe pass. */
 static inline unsigned ps_run_state(const ps_run *run, int probe, int node) {
     if (probe < 0) return 0;
     size_t place = (size_t)(run->probe_map != NULL ? run->probe_map[probe] : probe);
     unsigned recorded = run->states[place * (size_t)run->node_count + (size_t)node];
-    unsigned state = recorded & ~(unsigned)(PS_STATE_KNOWN | PS_STATE_DEAD | PS_STATE_NEAR);
+    unsigned by_rule = PS_STATE_KNOWN | PS_STATE_DEAD | PS_STATE_NEAR;
+    if (run->dead_rule.known != PS_STATE_KNOWN) by_rule |= PS_STATE_EDGE | PS_STATE_EDGE_KNOWN;
+    unsigned state = recorded & ~by_rule;
     if ((recorded & run->dead_rule.known) == 0) return state;
     if ((recorded & run->dead_rule.dead) != 0) return state | PS_STATE_KNOWN | PS_STATE_DEAD;
     return state | PS_STATE_KNOWN | ((recorded & run->dead_rule.near) != 0 ? PS_STATE_NEAR : 0u);
+}
+
+/* What a node counts as between probes: its state at the latest probe up to this one at which it was not on the edge.
+ * A spell or a life goes on through probes on the edge, so that no step into or out of it is a death or a revival. Not
+ * known where all probes so far saw it on the edge. */
+static inline unsigned ps_run_standing(const ps_run *run, int probe, int node) {
+    unsigned state = ps_run_state(run, probe, node);
+    while (ps_state_edge(state)) state = ps_run_state(run, --probe, node);
+    return state;
 }
 
 /* Values of one window or one probe of all layers. node[q] (one value a node) and layer[q] (one a layer) are NULL where
@@ -142,7 +161,9 @@ ps_status ps_run_stream(ps_run *run, const ps_run_visitor *visitor);
 void ps_run_link_windows(ps_run *run);
 
 const char *ps_run_status_name(ps_run_status status);
-/* The first probe at which the state of any node is known by the run's rule, -1: none. */
+/* Whether the trace says which nodes are on the edge, at one probe at least, and the run's rule asks for it. */
+bool ps_run_knows_edge(const ps_run *run);
+/* The first probe at which the state of any node is known by the run's rule, or is on the edge; -1: none. */
 int ps_run_first_known(const ps_run *run);
 /* Whether what a window says of its nodes is counted: in a run that diverged only up to the last finite probe, that is
  * where a probe with known states ends it. Always where the run did not diverge. */

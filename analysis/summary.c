@@ -40,10 +40,24 @@ uint64_t ps_summary_probe_line(const ps_summary *summary, long long step, int la
     return 0;
 }
 
+bool ps_summary_starts_on_edge(const ps_summary *summary, int node) {
+    return node < summary->start_nodes && summary->start_states[node] == 'e';
+}
+
+bool ps_summary_same_start(const ps_summary *a, const ps_summary *b) {
+    if (a->start_nodes != b->start_nodes) return false;
+    for (int node = 0; node < a->start_nodes; node++) {
+        char x = a->start_states[node], y = b->start_states[node];
+        if (x != y && x != 'e' && y != 'e') return false;
+    }
+    return true;
+}
+
 void ps_summary_clear(ps_summary *summary) {
     ps_free_array(summary->items);
     ps_free_array(summary->spells);
     ps_free_array(summary->alive);
+    ps_free(summary->start_states);
     ps_free(summary->probe_steps);
     ps_free(summary->probe_lines);
     memset(summary, 0, sizeof *summary);

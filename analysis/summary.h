@@ -18,7 +18,7 @@ typedef struct {
 
 /* A spell of deadness of a private node, in steps of probes. */
 typedef struct {
-    int layer, channel;
+    int layer, channel, node;
     long long start, end; /* probes that saw it dead first, and alive again (or the last probe) */
     bool revived, at_start;
 } ps_summary_spell;
@@ -26,10 +26,11 @@ typedef struct {
 /* The first time a private node of the cohort (alive at the first probe, not near-dead) was seen dead (or the last
  * probe). */
 typedef struct {
-    int layer, channel;
+    int layer, channel, node;
     long long end;
     bool died;
-    /* 1; under a variation nodes of one layer and fate are counted together, and channel is that of the first */
+    /* 1; under a variation nodes of one layer and fate are counted together, and channel and node are those of the
+     * first */
     int nodes;
 } ps_summary_cohort;
 
@@ -44,8 +45,8 @@ typedef struct {
     long long *probe_steps; /* [probe] */
     uint64_t *probe_lines;  /* [probe][layer]: line of the record, 0: none; not kept under a variation */
     int probe_count, layer_count;
-    uint64_t
-        start_digest; /* of the states at the first probe: equal in two runs when their nodes start in equal states */
+    char *start_states; /* [node], at the first probe: of the letters of nodes.tsv's lifelines */
+    int start_nodes;
 } ps_summary;
 
 ps_status ps_summary_set(ps_summary *summary, const char *name, double value, double cases, uint64_t first_line);
@@ -57,6 +58,11 @@ double ps_summary_get(const ps_summary *summary, const char *name);
 uint64_t ps_summary_line(const ps_summary *summary, const char *name);
 /* Line of the layer's probe at that step, 0: none. */
 uint64_t ps_summary_probe_line(const ps_summary *summary, long long step, int layer);
+/* Whether the nodes of two runs start in equal states, as far as neither sees them on the edge: which side of it they
+ * are on neither run knows. */
+bool ps_summary_same_start(const ps_summary *a, const ps_summary *b);
+/* Whether the node was on the edge at the first probe. */
+bool ps_summary_starts_on_edge(const ps_summary *summary, int node);
 void ps_summary_clear(ps_summary *summary);
 
 #endif

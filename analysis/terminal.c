@@ -83,12 +83,13 @@ static void print_single(const ps_arm *arm, FILE *stream) {
     fprintf(stream, "\n%s: %d run%s, nothing to compare with\n", arm->name, arm->run_count,
             arm->run_count == 1 ? "" : "s");
     for (int r = 0; r < arm->run_count; r++) {
-        char start[32], end[32], accuracy[32];
+        char start[32], end[32], edge[32], accuracy[32];
         format_share(start, sizeof start, ps_summary_get(&arm->runs[r].summary, "dead_start"));
         format_share(end, sizeof end, ps_summary_get(&arm->runs[r].summary, "dead_end"));
+        format_share(edge, sizeof edge, ps_summary_get(&arm->runs[r].summary, "edge_end"));
         format_share(accuracy, sizeof accuracy, ps_summary_get(&arm->runs[r].summary, "test_accuracy"));
-        fprintf(stream, "  seed %lld: dead %s -> %s, accuracy %s, %s\n", arm->runs[r].seed, start, end, accuracy,
-                ps_run_status_name(arm->runs[r].status));
+        fprintf(stream, "  seed %lld: dead %s -> %s, on the edge %s, accuracy %s, %s\n", arm->runs[r].seed, start, end,
+                edge, accuracy, ps_run_status_name(arm->runs[r].status));
     }
 }
 

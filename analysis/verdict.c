@@ -109,6 +109,8 @@ static void write_arms(json_out *out, const ps_arms *arms) {
             text(out, "trace", arm->runs[r].path);
             text(out, "status", ps_run_status_name(arm->runs[r].status));
             flag(out, "paired", arm->runs[r].paired);
+            number(out, "edge_nodes", ps_summary_get(&arm->runs[r].summary, "edge_nodes"));
+            number(out, "edge_mean", ps_summary_get(&arm->runs[r].summary, "edge_mean"));
             close_item(out, '}');
         }
         close_item(out, ']');
@@ -242,6 +244,8 @@ static void write_parts(json_out *out, const ps_prediction_result *result) {
         write_interval(out, &r->interval);
         number(out, "p", r->p);
         number(out, "p_refute", r->p_refute);
+        number(out, "edge_arm", r->edge_arm);
+        number(out, "edge_against", r->edge_against);
         write_values(out, r);
         close_item(out, '}');
     }

@@ -76,9 +76,11 @@ static const struct {
     unsigned known, wanted;
     bool count;
 } state_fields[] = {
-    {"DEAD", PS_STATE_KNOWN, PS_STATE_DEAD, false},
-    {"DEAD_COUNT", PS_STATE_KNOWN, PS_STATE_DEAD, true},
-    {"NEAR", PS_STATE_KNOWN, PS_STATE_NEAR, false},
+    {"DEAD", PS_STATE_KNOWN | PS_STATE_EDGE, PS_STATE_DEAD, false}, /* of all nodes, those on the edge among them */
+    {"DEAD_COUNT", PS_STATE_KNOWN | PS_STATE_EDGE, PS_STATE_DEAD, true},
+    {"NEAR", PS_STATE_KNOWN | PS_STATE_EDGE, PS_STATE_NEAR, false},
+    {"EDGE", PS_STATE_EDGE_KNOWN, PS_STATE_EDGE, false},
+    {"EDGE_COUNT", PS_STATE_EDGE_KNOWN, PS_STATE_EDGE, true},
     {"EVAL_DEAD", PS_STATE_EVAL_KNOWN, PS_STATE_EVAL_DEAD, false},
 };
 
@@ -106,7 +108,7 @@ static ps_status collect_flow(collector *c) {
     for (int p = 1; p < c->run->probe_count; p++) {
         double known = 0, count = 0;
         for (int node = 0; node < c->run->node_count; node++) {
-            unsigned before = ps_run_state(c->run, p - 1, node), after = ps_run_state(c->run, p, node);
+            unsigned before = ps_run_standing(c->run, p - 1, node), after = ps_run_standing(c->run, p, node);
             if (!ps_state_known(before) || !ps_state_known(after)) continue;
             c->out->recorded = true;
             if (!c->chosen[node]) continue;

@@ -1,16 +1,16 @@
-/* How many nodes are dead, near-dead and dormant at each probe, by layer, stage and network; flows between probes. */
+/* How many nodes are dead, near-dead, on the edge and dormant at each probe, by layer, stage and network; flows between
+ * probes. */
 #include <math.h>
 #include <string.h>
 
 #include "analysis/metric.h"
 #include "analysis/scope.h"
 #include "analysis/stats/order.h"
-#include "core/digest.h"
 #include "core/memory.h"
 
 typedef struct {
-    double known, dead, near, eval_known, eval_dead, dormant_known, dormant[3], train_known, train_dead, never_known,
-        never;
+    double nodes, dead, near, edge, edge_known; /* nodes: whose state was recorded, those on the edge among them */
+    double eval_known, eval_dead, dormant_known, dormant[3], train_known, train_dead;
 } activity_counts;
 
 typedef struct {
@@ -19,8 +19,8 @@ typedef struct {
 
 /* Time averages of the dead share under each definition, for the network's private gates. */
 #define DEFINITION_LIST(DEFINITION)                                \
-    DEFINITION(mean_dead, c->dead, c->known)                       \
-    DEFINITION(mean_near_dead, c->dead + c->near, c->known)        \
+    DEFINITION(mean_dead, c->dead, c->nodes)                       \
+    DEFINITION(mean_near_dead, c->dead + c->near, c->nodes)        \
     DEFINITION(mean_dead_eval, c->eval_dead, c->eval_known)        \
     DEFINITION(mean_dead_train, c->train_dead, c->train_known)     \
     DEFINITION(mean_dormant_0, c->dormant[0], c->dormant_known)    \
@@ -46,7 +46,7 @@ typedef struct {
     double *zeros_mean, *inert_share;      /* per layer, of the latest window */
     bool had_window;
     double sums[DEFINITIONS], counts[DEFINITIONS];
-    double dead_start, dead_end, near_end, eval_end;
+    double dead_start, dead_end, near_end, eval_end, edge_end, edge_sum, edge_probes;
     uint64_t line;
 } activity_state;
 
@@ -58,7 +58,7 @@ static ps_status begin(const ps_metric_input *input, void **out) {
     PS_TRY(PS_ALLOC(1, &state, "activity metric"));
     *out = state;
     state->in = *input;
-    state->dead_start = state->dead_end = state->near_end = state->eval_end = ps_absent();
+    state->dead_start = state->dead_end = state->near_end = state->eval_end = state->edge_end = ps_absent();
     PS_TRY(ps_scopes_init(&state->scopes, input->run));
     if (input->tables == NULL) state->scopes.count = 1;
     PS_TRY(PS_ALLOC(layers, &state->layers, "counts of layers"));
@@ -105,7 +105,9 @@ static void count_layer(const activity_state *state, int probe, int l) {
     memset(counts, 0, sizeof *counts);
     for (int node = layer->first_node; node < layer->first_node + layer->channels; node++) {
         unsigned s = ps_run_state(run, probe, node);
-        counts->known += ps_state_known(s);
+        counts->nodes += ps_state_seen(s);
+        counts->edge += ps_state_edge(s);
+        counts->edge_known += (s & PS_STATE_EDGE_KNOWN) != 0;
         counts->dead += ps_state_dead(s);
         counts->near += ps_state_near(s);
         counts->eval_known += (s & PS_STATE_EVAL_KNOWN) != 0;
@@ -131,6 +133,19 @@ static activity_counts sum_scope(const activity_state *state, const ps_scope *sc
     return sum;
 }
 
+/* Share of the nodes on the edge; ps_absent() where the trace does not say. */
+static double edge_share(const activity_counts *c) {
+    return c->edge_known > 0 ? share(c->edge, c->nodes) : ps_absent();
+}
+
+static void note_edge(activity_state *state, const activity_counts *c) {
+    double edge = edge_share(c);
+    state->edge_end = edge;
+    if (ps_is_absent(edge)) return;
+    state->edge_sum += edge;
+    state->edge_probes++;
+}
+
 static void note_definitions(activity_state *state, const activity_counts *c) {
     const double shares[] = {
 #define DEFINITION(name, part, whole) share(part, whole),
@@ -145,7 +160,8 @@ static void note_definitions(activity_state *state, const activity_counts *c) {
     if (ps_is_absent(shares[DEFINITION_mean_dead])) return;
     if (ps_is_absent(state->dead_start)) state->dead_start = shares[DEFINITION_mean_dead];
     state->dead_end = shares[DEFINITION_mean_dead];
-    state->near_end = share(c->near, c->known);
+    state->near_end = share(c->near, c->nodes);
+    note_edge(state, c);
     state->eval_end = shares[DEFINITION_mean_dead_eval];
 }
 
@@ -154,17 +170,17 @@ static ps_status write_scope(activity_state *state, int index, int probe) {
     const ps_scope *scope = &state->scopes.scopes[index];
     activity_counts c = sum_scope(state, scope);
     long long step = run->probes[probe].step;
-    double dead = share(c.dead, c.known), near = share(c.near, c.known);
-    if (c.known == 0 && c.dormant_known == 0) return PS_OK;
-    ps_tables_row(state->in.tables, PS_TABLE_dead_time, "sllssddddddddddd", run->arm, run->header->seed, step,
-                  scope->level, scope->name, c.known, c.dead, c.near, c.known - c.dead - c.near, dead, near,
+    double dead = share(c.dead, c.nodes), near = share(c.near, c.nodes), edge = edge_share(&c);
+    if (c.nodes == 0 && c.dormant_known == 0) return PS_OK;
+    ps_tables_row(state->in.tables, PS_TABLE_dead_time, "sllssddddddddddddd", run->arm, run->header->seed, step,
+                  scope->level, scope->name, c.nodes, c.dead, c.near, c.nodes - c.dead - c.near - c.edge, dead, near,
                   share(c.eval_dead, c.eval_known), share(c.dormant[0], c.dormant_known),
                   share(c.dormant[1], c.dormant_known), share(c.dormant[2], c.dormant_known),
-                  share(c.train_dead, c.train_known));
+                  share(c.train_dead, c.train_known), c.edge_known > 0 ? c.edge : ps_absent(), edge);
     if (index == 0) note_definitions(state, &c);
     if (scope->layer >= 0) return PS_OK;
     PS_TRY(ps_collect_name(state->in.collector, PS_TABLE_dead_arm, index, 0, scope->level, scope->name, NULL));
-    return ps_collect_note(state->in.collector, PS_TABLE_dead_arm, index, step, dead, near);
+    return ps_collect_note(state->in.collector, PS_TABLE_dead_arm, index, step, dead, near, edge);
 }
 
 static ps_status write_layer(activity_state *state, const ps_frame *frame, int l) {
@@ -172,7 +188,7 @@ static ps_status write_layer(activity_state *state, const ps_frame *frame, int l
     const ps_trace_layer *layer = &run->layers[l];
     const activity_counts *c = &state->layers[l];
     long long step = run->probes[frame->index].step;
-    double rms_sum = 0, rms_count = 0, dead = share(c->dead, c->known);
+    double rms_sum = 0, rms_count = 0, dead = share(c->dead, c->nodes), edge = edge_share(c);
     double zeros = state->had_window ? state->zeros_mean[l] : ps_absent();
     double inert = state->had_window ? state->inert_share[l] : ps_absent();
     for (int node = layer->first_node; node < layer->first_node + layer->channels; node++) {
@@ -183,24 +199,24 @@ static ps_status write_layer(activity_state *state, const ps_frame *frame, int l
     }
     if (frame->line[l] == 0) return PS_OK;
     const char *kind = layer->shared ? "shared" : "private";
-    ps_tables_row(state->in.tables, PS_TABLE_layer_time, "sllsiissiddddd", run->arm, run->header->seed, step,
+    ps_tables_row(state->in.tables, PS_TABLE_layer_time, "sllsiissidddddd", run->arm, run->header->seed, step,
                   layer->name, layer->position, layer->depth, layer->stage, kind, layer->channels, dead,
-                  share(c->near, c->known), zeros, inert, share(rms_sum, rms_count));
+                  share(c->near, c->nodes), zeros, inert, share(rms_sum, rms_count), edge);
     PS_TRY(
         ps_collect_name(state->in.collector, PS_TABLE_layer_arm, l, layer->position, layer->name, layer->stage, kind));
-    return ps_collect_note(state->in.collector, PS_TABLE_layer_arm, l, step, dead, inert);
+    return ps_collect_note(state->in.collector, PS_TABLE_layer_arm, l, step, dead, inert, edge);
 }
 
 /* dead_mean is the mean over probes of the network's share: each layer's part of it; dead_end that of the last
  * probe. */
 static void write_terms(const activity_state *state, const ps_frame *frame) {
     const ps_run *run = state->in.run;
-    double known = sum_scope(state, &state->scopes.scopes[0]).known;
-    for (int l = 0; known > 0 && l < run->layer_count; l++) {
+    double nodes = sum_scope(state, &state->scopes.scopes[0]).nodes;
+    for (int l = 0; nodes > 0 && l < run->layer_count; l++) {
         const activity_counts *c = &state->layers[l];
         if (!ps_scope_has(&state->scopes.scopes[0], &run->layers[l], l)) continue;
-        ps_term term = {"dead_mean",      &run->layers[l], -1, run->probes[frame->index].step, c->dead / known,
-                        c->known / known, frame->line[l]};
+        ps_term term = {"dead_mean",      &run->layers[l], -1, run->probes[frame->index].step, c->dead / nodes,
+                        c->nodes / nodes, frame->line[l]};
         ps_metric_term(&state->in, term);
         term.measure = "dead_end";
         if (frame->index == run->probe_count - 1) ps_metric_term(&state->in, term);
@@ -226,16 +242,30 @@ static ps_status take(void *context, const ps_frame *frame) {
 
 /* ---- between probes: from the states alone ---- */
 
+enum { ALIVE, NEAR, DEAD, EDGE, STATES };
+
 typedef struct {
-    double counts[3][3]; /* from and to: alive, near-dead, dead */
+    double counts[STATES][STATES]; /* from and to */
 } step_matrix;
 
-static int state_index(unsigned state) { return ps_state_dead(state) ? 2 : ps_state_near(state) ? 1 : 0; }
+static int state_index(unsigned state) {
+    return ps_state_edge(state) ? EDGE : ps_state_dead(state) ? DEAD : ps_state_near(state) ? NEAR : ALIVE;
+}
 
+/* What a flow counts: of a node on the edge the state it had before (ps_run_standing), so that edge takes no part. */
+static void count_flow(const ps_run *run, int before, int after, step_matrix *layers) {
+    for (int node = 0; node < run->node_count; node++) {
+        unsigned from = ps_run_standing(run, before, node), to = ps_run_standing(run, after, node);
+        if (ps_state_known(from) && ps_state_known(to))
+            layers[run->node_layer[node]].counts[state_index(from)][state_index(to)]++;
+    }
+}
+
+/* States as both probes saw them. */
 static void count_steps(const ps_run *run, int before, int after, step_matrix *layers) {
     for (int node = 0; node < run->node_count; node++) {
         unsigned from = ps_run_state(run, before, node), to = ps_run_state(run, after, node);
-        if (ps_state_known(from) && ps_state_known(to))
+        if (ps_state_seen(from) && ps_state_seen(to))
             layers[run->node_layer[node]].counts[state_index(from)][state_index(to)]++;
     }
 }
@@ -244,15 +274,17 @@ static step_matrix sum_steps(const ps_run *run, const ps_scope *scope, const ste
     step_matrix sum;
     memset(&sum, 0, sizeof sum);
     for (int l = 0; l < run->layer_count; l++)
-        for (int cell = 0; ps_scope_has(scope, &run->layers[l], l) && cell < 9; cell++)
-            sum.counts[cell / 3][cell % 3] += layers[l].counts[cell / 3][cell % 3];
+        for (int cell = 0; ps_scope_has(scope, &run->layers[l], l) && cell < STATES * STATES; cell++)
+            sum.counts[cell / STATES][cell % STATES] += layers[l].counts[cell / STATES][cell % STATES];
     return sum;
 }
 
 static flow_counts flow_of(const step_matrix *m) {
-    flow_counts flow = {0, 0, m->counts[2][0] + m->counts[2][1], m->counts[0][2] + m->counts[1][2]};
-    flow.dead_before = flow.revivals + m->counts[2][2];
-    flow.not_dead_before = flow.deaths + m->counts[0][0] + m->counts[0][1] + m->counts[1][0] + m->counts[1][1];
+    flow_counts flow = {0, 0, m->counts[DEAD][ALIVE] + m->counts[DEAD][NEAR],
+                        m->counts[ALIVE][DEAD] + m->counts[NEAR][DEAD]};
+    flow.dead_before = flow.revivals + m->counts[DEAD][DEAD];
+    flow.not_dead_before =
+        flow.deaths + m->counts[ALIVE][ALIVE] + m->counts[ALIVE][NEAR] + m->counts[NEAR][ALIVE] + m->counts[NEAR][NEAR];
     return flow;
 }
 
@@ -269,12 +301,15 @@ static void write_flow(const activity_state *state, const ps_scope *scope, int a
 }
 
 static void write_transitions(const activity_state *state, const ps_scope *scope, const step_matrix *layers) {
-    static const char *const names[] = {"alive", "near_dead", "dead"};
+    static const char *const names[STATES] = {
+        [ALIVE] = "alive", [NEAR] = "near_dead", [DEAD] = "dead", [EDGE] = "edge"};
     const ps_run *run = state->in.run;
     step_matrix sum = sum_steps(run, scope, layers);
-    for (int from = 0; from < 3; from++) {
-        double all = sum.counts[from][0] + sum.counts[from][1] + sum.counts[from][2];
-        for (int to = 0; to < 3; to++)
+    int states = ps_run_knows_edge(run) ? STATES : EDGE;
+    for (int from = 0; from < states; from++) {
+        double all = 0;
+        for (int to = 0; to < states; to++) all += sum.counts[from][to];
+        for (int to = 0; to < states; to++)
             ps_tables_row(state->in.tables, PS_TABLE_transitions, "slsssssdd", run->arm, run->header->seed, "activity",
                           scope->level, scope->name, names[from], names[to], sum.counts[from][to],
                           share(sum.counts[from][to], all));
@@ -284,39 +319,68 @@ static void write_transitions(const activity_state *state, const ps_scope *scope
 static ps_status write_between(const activity_state *state, flow_counts *network) {
     const ps_run *run = state->in.run;
     size_t layers = (size_t)run->layer_count + 1;
-    step_matrix *now = NULL, *total = NULL, sum;
+    step_matrix *now = NULL, *total = NULL, *steps = NULL, sum;
     ps_status status = PS_ALLOC(layers, &now, "flows of layers");
     if (status == PS_OK) status = PS_ALLOC(layers, &total, "flows of layers");
+    if (status == PS_OK) status = PS_ALLOC(layers, &steps, "steps of layers");
     for (int p = 1; status == PS_OK && p < run->probe_count; p++) {
         memset(now, 0, layers * sizeof *now);
         if (state->in.tables == NULL) break; /* rates of flow stand in no prediction */
-        count_steps(run, p - 1, p, now);
-        count_steps(run, p - 1, p, total);
+        count_flow(run, p - 1, p, now);
+        count_flow(run, p - 1, p, total);
+        count_steps(run, p - 1, p, steps);
         for (int s = 0; s < state->scopes.count; s++) write_flow(state, &state->scopes.scopes[s], p, now);
     }
     if (status == PS_OK) {
-        for (int s = 0; s < state->scopes.count; s++) write_transitions(state, &state->scopes.scopes[s], total);
+        for (int s = 0; s < state->scopes.count; s++) write_transitions(state, &state->scopes.scopes[s], steps);
         sum = sum_steps(run, &state->scopes.scopes[0], total);
         *network = flow_of(&sum);
     }
     ps_free(now);
     ps_free(total);
+    ps_free(steps);
     return status;
 }
 
+/* Dead at every probe but for those that saw it on the edge, and not at all of them on it. */
 static double never_alive_share(const ps_run *run) {
-    double known = 0, never = 0;
+    double nodes = 0, never = 0;
     for (int node = 0; node < run->node_count; node++) {
-        int seen = 0, dead = 0;
+        int seen = 0, known = 0, dead = 0;
         for (int p = 0; p < run->probe_count; p++) {
-            seen += ps_state_known(ps_run_state(run, p, node));
-            dead += ps_state_dead(ps_run_state(run, p, node));
+            unsigned state = ps_run_state(run, p, node);
+            seen += ps_state_seen(state);
+            known += ps_state_known(state);
+            dead += ps_state_dead(state);
         }
         if (run->layers[run->node_layer[node]].shared || seen == 0) continue;
-        known++;
-        never += dead == seen;
+        nodes++;
+        never += dead > 0 && dead == known;
     }
-    return share(never, known);
+    return share(never, nodes);
+}
+
+/* Private nodes that one probe at least saw on the edge, of *all. */
+static double edge_nodes(const ps_run *run, double *all) {
+    double nodes = 0;
+    *all = 0;
+    for (int node = 0; node < run->node_count; node++) {
+        bool edge = false;
+        if (run->layers[run->node_layer[node]].shared) continue;
+        for (int p = 0; p < run->probe_count && !edge; p++) edge = ps_state_edge(ps_run_state(run, p, node));
+        nodes += edge;
+        ++*all;
+    }
+    return nodes;
+}
+
+static ps_status set_edge(const activity_state *state) {
+    const ps_run *run = state->in.run;
+    ps_summary *summary = state->in.summary;
+    double probes = state->edge_probes, all, nodes = edge_nodes(run, &all);
+    PS_TRY(ps_summary_set(summary, "edge_mean", share(state->edge_sum, probes), probes, state->line));
+    PS_TRY(ps_summary_set(summary, "edge_end", state->edge_end, 1, state->line));
+    return ps_summary_set(summary, "edge_nodes", probes > 0 ? nodes : ps_absent(), all, state->line);
 }
 
 static ps_status set_measures(activity_state *state, const flow_counts *flow) {
@@ -340,23 +404,26 @@ static ps_status set_measures(activity_state *state, const flow_counts *flow) {
     for (int d = 0; d < DEFINITIONS; d++)
         PS_TRY(ps_summary_set(summary, definition_names[d], share(state->sums[d], state->counts[d]), state->counts[d],
                               state->line));
-    return PS_OK;
+    return set_edge(state);
 }
 
-static void note_start(const activity_state *state) {
+static ps_status note_start(const activity_state *state) {
     const ps_run *run = state->in.run;
+    ps_summary *summary = state->in.summary;
     int first = ps_run_first_known(run);
-    ps_digest digest = ps_digest_start();
-    for (int node = 0; first >= 0 && node < run->node_count; node++)
-        ps_digest_u64(&digest, ps_run_state(run, first, node) & (PS_STATE_KNOWN | PS_STATE_DEAD | PS_STATE_NEAR));
-    state->in.summary->start_digest = ps_digest_value(&digest);
+    if (first < 0) return PS_OK;
+    PS_TRY(PS_ALLOC((size_t)run->node_count + 1, &summary->start_states, "states at the start"));
+    summary->start_nodes = run->node_count;
+    for (int node = 0; node < run->node_count; node++)
+        summary->start_states[node] = ps_activity_letter(ps_run_state(run, first, node));
+    return PS_OK;
 }
 
 static ps_status end(void *context) {
     activity_state *state = context;
     flow_counts network;
     PS_TRY(write_between(state, &network));
-    note_start(state);
+    PS_TRY(note_start(state));
     return set_measures(state, &network);
 }
 

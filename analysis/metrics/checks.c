@@ -183,12 +183,26 @@ static void take_probe_layer(checks_state *state, const ps_frame *frame, int l) 
     }
 }
 
+/* Both bounds stand around the value itself, and rounding is monotonic: no slack. */
+static void judge_edge(checks_state *state, const ps_frame *frame, int l) {
+    const ps_trace_layer *layer = &state->in.run->layers[l];
+    for (int node = layer->first_node; node < layer->first_node + layer->channels; node++) {
+        double most = ps_frame_value(frame, PS_Q_pre_max, node), low = ps_frame_value(frame, PS_Q_pre_max_low, node),
+               high = ps_frame_value(frame, PS_Q_pre_max_high, node);
+        if (!isnan(low) && !isnan(high) && isfinite(most))
+            judge(state, CHECK_edge_holds_what_enters, most < low || most > high, frame->line[l]);
+    }
+}
+
 static ps_status take(void *context, const ps_frame *frame) {
     checks_state *state = context;
     for (int l = 0; l < state->in.run->layer_count; l++) {
         if (frame->line[l] == 0) continue;
         if (frame->is_window) take_window_layer(state, frame, l);
-        else take_probe_layer(state, frame, l);
+        else {
+            take_probe_layer(state, frame, l);
+            judge_edge(state, frame, l);
+        }
     }
     return PS_OK;
 }

@@ -119,7 +119,7 @@ static ps_status end(void *context) {
         PS_TRY(ps_collect_name(state->in.collector, PS_TABLE_l2l1_arm, l, layer->position, layer->name, layer->stage,
                                NULL));
         PS_TRY(ps_collect_note(state->in.collector, PS_TABLE_l2l1_arm, l, state->last_step, state->last_weight[l],
-                               state->last_activation[l]));
+                               state->last_activation[l], ps_absent()));
     }
     PS_TRY(ps_summary_set(summary, "l2l1_weight_max", largest(state->last_weight, run->layer_count), run->layer_count,
                           state->line));

@@ -95,7 +95,7 @@ static void count_outgoing(hypotheses_state *state, const ps_frame *frame, int n
     unsigned start = ps_run_state(run, window->before, node), after = ps_run_state(run, window->after, node);
     bool through = ps_state_dead(start) && ps_state_dead(after);
     bool open = ps_state_known(start) && ps_state_known(after) && !ps_state_dead(start) && !ps_state_dead(after);
-    bool reopened = open && window->before > 0 && ps_state_dead(ps_run_state(run, window->before - 1, node));
+    bool reopened = open && window->before > 0 && ps_state_dead(ps_run_standing(run, window->before - 1, node));
     ps_mobility mobility = through || reopened ? ps_outgoing_mobility_of(run, frame, node) : PS_MOBILITY_UNKNOWN;
     if (!is_judged(mobility)) return;
     state->out_judged += through;
@@ -200,7 +200,7 @@ static bool deaths_upstream(const ps_run *run, const ps_trace_layer *layer, cons
     for (int i = 0; i < layer->input_count; i++) {
         const ps_trace_layer *input = &run->layers[layer->inputs[i]];
         for (int node = input->first_node; node < input->first_node + input->channels; node++) {
-            unsigned from = ps_run_state(run, window->before, node), to = ps_run_state(run, window->after, node);
+            unsigned from = ps_run_standing(run, window->before, node), to = ps_run_state(run, window->after, node);
             if (ps_state_known(from) && !ps_state_dead(from) && ps_state_dead(to)) return true;
         }
     }
@@ -347,7 +347,7 @@ static ps_status set_leaving(const hypotheses_state *state) {
             const ps_trace_layer *layer = &run->layers[l];
             double dead = 0, near = 0, dead_left = 0, near_left = 0;
             for (int node = layer->first_node; !layer->shared && node < layer->first_node + layer->channels; node++) {
-                unsigned from = ps_run_state(run, p - 1, node), to = ps_run_state(run, p, node);
+                unsigned from = ps_run_standing(run, p - 1, node), to = ps_run_standing(run, p, node);
                 if (!ps_state_known(from) || !ps_state_known(to)) continue;
                 dead += ps_state_dead(from);
                 near += ps_state_near(from);
@@ -398,7 +398,7 @@ static ps_status init_panel(const ps_run *run, lead_panel *panel) {
 static double share_dying(const ps_run *run, const ps_trace_layer *layer, int probe) {
     double died = 0, at_risk = 0;
     for (int node = layer->first_node; node < layer->first_node + layer->channels; node++) {
-        unsigned from = ps_run_state(run, probe, node), to = ps_run_state(run, probe + 1, node);
+        unsigned from = ps_run_standing(run, probe, node), to = ps_run_standing(run, probe + 1, node);
         bool risk = ps_state_known(from) && ps_state_known(to) && !ps_state_dead(from);
         at_risk += risk;
         died += risk && ps_state_dead(to);

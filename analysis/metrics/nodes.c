@@ -11,10 +11,10 @@
 enum { LIFELINE = 120 };
 
 /* What is kept of a probe or window for every node. */
-static const ps_quantity kept[] = {
-    PS_Q_weight_l2,     PS_Q_bias,           PS_Q_gamma,         PS_Q_beta,       PS_Q_out_l2,
-    PS_Q_pre_max,       PS_Q_images_active,  PS_Q_path_gradient, PS_Q_path_decay, PS_Q_weight_start_l2,
-    PS_Q_grad_norm_rms, PS_Q_grad_zero_steps};
+static const ps_quantity kept[] = {PS_Q_weight_l2,     PS_Q_bias,           PS_Q_gamma,       PS_Q_beta,
+                                   PS_Q_out_l2,        PS_Q_pre_max,        PS_Q_pre_max_low, PS_Q_pre_max_high,
+                                   PS_Q_images_active, PS_Q_path_gradient,  PS_Q_path_decay,  PS_Q_weight_start_l2,
+                                   PS_Q_grad_norm_rms, PS_Q_grad_zero_steps};
 enum { KEPT = sizeof kept / sizeof *kept };
 
 typedef struct {
@@ -113,7 +113,7 @@ static double inputs_alive(const nodes_state *state, int l) {
         const ps_trace_layer *input = &run->layers[layer->inputs[i]];
         for (int node = input->first_node; node < input->first_node + input->channels; node++) {
             unsigned s = ps_run_state(run, state->now.probe, node);
-            if (!ps_state_known(s)) return ps_absent();
+            if (!ps_state_seen(s)) return ps_absent();
             alive += !ps_state_dead(s);
         }
     }
@@ -160,6 +160,8 @@ static ps_cause_evidence evidence_of(const nodes_state *state, int node, double 
     e.beta = kept_value(s, PS_Q_beta, node);
     e.out_l2 = kept_value(s, PS_Q_out_l2, node);
     e.pre_max = kept_value(s, PS_Q_pre_max, node);
+    e.pre_max_low = kept_value(s, PS_Q_pre_max_low, node);
+    e.pre_max_high = kept_value(s, PS_Q_pre_max_high, node);
     e.images_active = kept_value(s, PS_Q_images_active, node);
     e.images_active_eval = (e.state & PS_STATE_EVAL_DEAD) != 0 ? 0 : ps_absent();
     e.inputs_alive = alive_inputs;
@@ -217,17 +219,14 @@ typedef struct {
     char lifeline[LIFELINE + 1];
 } history;
 
-static char letter(unsigned state) {
-    return !ps_state_known(state) ? '?' : ps_state_dead(state) ? 'D' : ps_state_near(state) ? 'n' : 'A';
-}
-
 static history history_of(const ps_run *run, int node) {
     history h = {ps_absent(), ps_absent(), ps_absent(), 0, 0, ""};
-    int known = 0, dead = 0, length = 0, stride = 1 + (run->probe_count - 1) / LIFELINE;
+    int known = 0, dead = 0, edge = 0, length = 0, stride = 1 + (run->probe_count - 1) / LIFELINE;
     bool was_dead = false;
     for (int p = 0; p < run->probe_count; p++) {
         unsigned s = ps_run_state(run, p, node);
-        if (p % stride == 0) h.lifeline[length++] = letter(s);
+        if (p % stride == 0) h.lifeline[length++] = ps_activity_letter(s);
+        edge += ps_state_edge(s);
         if (!ps_state_known(s)) continue;
         bool is_dead = ps_state_dead(s);
         if (is_dead && ps_is_absent(h.first_death)) h.first_death = (double)run->probes[p].step;
@@ -240,7 +239,7 @@ static history history_of(const ps_run *run, int node) {
         known++;
         dead += is_dead;
     }
-    if (known > 0) h.dead_share = (double)dead / known;
+    if (known + edge > 0) h.dead_share = (double)dead / (known + edge);
     return h;
 }
 

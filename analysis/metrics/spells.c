@@ -1,6 +1,6 @@
 /* Spells of deadness of private nodes: from the first probe that sees a node dead to the probe that sees it otherwise.
  * Spells present at the first probe are marked: how long they had lasted is not known. What lasts at the last probe is
- * censored. */
+ * censored. Probes that see a node on the edge neither begin nor end a spell or a life. */
 #include "analysis/metric.h"
 #include "core/memory.h"
 
@@ -67,7 +67,8 @@ static ps_status take_node(const ps_metric_input *in, int node) {
             at_start = previous < 0;
         } else if (!ps_state_dead(state) && since >= 0) {
             ps_summary_spell spell = {
-                l, node - run->layers[l].first_node, run->probes[since].step, run->probes[p].step, true, at_start};
+                l,       node - run->layers[l].first_node, node, run->probes[since].step, run->probes[p].step, true,
+                at_start};
             PS_TRY(add_spell(in, spell));
             since = -1;
         }
@@ -76,7 +77,8 @@ static ps_status take_node(const ps_metric_input *in, int node) {
     /* A spell first seen at the very last probe has no length yet and says nothing. */
     if (since < 0 || previous <= since) return PS_OK;
     ps_summary_spell spell = {
-        l, node - run->layers[l].first_node, run->probes[since].step, run->probes[previous].step, false, at_start};
+        l,       node - run->layers[l].first_node, node, run->probes[since].step, run->probes[previous].step, false,
+        at_start};
     return add_spell(in, spell);
 }
 
@@ -100,7 +102,7 @@ static ps_status take_cohort(const ps_metric_input *in, int start, int node) {
     unsigned first = ps_run_state(run, start, node);
     bool near = run->population == PS_POPULATION_NEAR_DEAD_COHORT;
     if (!(near ? ps_state_near(first) : ps_state_alive(first))) return PS_OK;
-    ps_summary_cohort member = {l, node - run->layers[l].first_node, 0, false, 1};
+    ps_summary_cohort member = {l, node - run->layers[l].first_node, node, 0, false, 1};
     for (int p = start + 1; p < run->probe_count && !member.died; p++) {
         unsigned state = ps_run_state(run, p, node);
         if (!ps_state_known(state)) continue;

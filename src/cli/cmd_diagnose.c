@@ -23,7 +23,8 @@ const ps_command ps_command_diagnose = {
         "Looks at a network on its probe set and lists every node that is dead (batch mode), constant, "
         "dead "
         "in evaluation mode\n"
-        "only, or unused, with the cause and the numbers it rests on (`poolscope explain --causes` says it in words).\n"
+        "only, unused, or on the edge (rounding decides whether its gate ever opens; no fault), with the cause and the "
+        "numbers it rests on (`poolscope explain --causes` says it in words).\n"
         "Whether a node is inert shows only in training: `poolscope train` records it.",
     .examples =
         "  poolscope diagnose runs/a\n"

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/memory.h"
+#include "trace/node_state.h"
 
 /* What the rules of causes.h look at, and where it goes. */
 typedef struct {
@@ -11,12 +12,13 @@ typedef struct {
 } source_of_evidence;
 
 #define EVIDENCE(name) {#name, offsetof(ps_cause_evidence, name)}
-static const source_of_evidence sources[] = {EVIDENCE(weight_l2), EVIDENCE(bias),   EVIDENCE(gamma),
-                                             EVIDENCE(beta),      EVIDENCE(out_l2), EVIDENCE(pre_max)};
+static const source_of_evidence sources[] = {EVIDENCE(weight_l2),   EVIDENCE(bias),        EVIDENCE(gamma),
+                                             EVIDENCE(beta),        EVIDENCE(out_l2),      EVIDENCE(pre_max),
+                                             EVIDENCE(pre_max_low), EVIDENCE(pre_max_high)};
 #undef EVIDENCE
 enum { SOURCES = sizeof sources / sizeof *sources };
 static const char *const recorded =
-    "nonzero,nonzero_eval,images_active,in_alive,weight_l2,bias,gamma,beta,out_l2,pre_max";
+    "nonzero,nonzero_eval,images_active,in_alive,weight_l2,bias,gamma,beta,out_l2,pre_max,pre_max_low,pre_max_high";
 
 static ps_cause_evidence unknown(const ps_unit *unit) {
     double none = ps_absent();
@@ -28,6 +30,8 @@ static ps_cause_evidence unknown(const ps_unit *unit) {
                                .beta = none,
                                .out_l2 = none,
                                .pre_max = none,
+                               .pre_max_low = none,
+                               .pre_max_high = none,
                                .images_active = none,
                                .images_active_eval = none,
                                .inputs_alive = none,
@@ -36,6 +40,11 @@ static ps_cause_evidence unknown(const ps_unit *unit) {
                                .path_gradient = none,
                                .path_decay = none,
                                .layer_path_median = none};
+}
+
+static unsigned state_of(double nonzero, const ps_cause_evidence *e) {
+    ps_node_state state = ps_node_state_of(nonzero, e->pre_max_low, e->pre_max_high);
+    return state == PS_NODE_EDGE ? PS_STATE_EDGE : PS_STATE_KNOWN | (state == PS_NODE_DEAD ? PS_STATE_DEAD : 0u);
 }
 
 static void fill(const ps_probe *probe, int layer, int channels, ps_diagnosed_node *node, double *value) {
@@ -49,8 +58,7 @@ static void fill(const ps_probe *probe, int layer, int channels, ps_diagnosed_no
     if (ps_probe_read(probe, "images_active", layer, value))
         for (int c = 0; c < channels; c++) node[c].images_active = node[c].evidence.images_active = value[c];
     if (ps_probe_read(probe, "nonzero", layer, value))
-        for (int c = 0; c < channels; c++)
-            node[c].evidence.state = PS_STATE_KNOWN | (value[c] == 0 ? PS_STATE_DEAD : 0u);
+        for (int c = 0; c < channels; c++) node[c].evidence.state = state_of(value[c], &node[c].evidence);
     if (ps_probe_read(probe, "nonzero_eval", layer, value))
         for (int c = 0; c < channels; c++) {
             node[c].evidence.state |= PS_STATE_EVAL_KNOWN | (value[c] == 0 ? PS_STATE_EVAL_DEAD : 0u);

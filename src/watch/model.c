@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/memory.h"
+#include "trace/node_state.h"
 
 enum { MOST_NODES = 1 << 24 };
 
@@ -101,37 +102,52 @@ static void note_change(ps_watch_model *model, double step, int layer, int chann
     model->changes[model->change_count++ % PS_WATCH_CHANGES] = (ps_watch_change){step, layer, channel, revival};
 }
 
+static void note_state(ps_watch_model *model, const ps_watch_layer *layer, int channel, double step, bool dead) {
+    signed char *before = &model->dead[layer->first_node + channel];
+    if (*before >= 0 && *before != dead) note_change(model, step, layer->position, channel, !dead);
+    *before = dead;
+}
+
+static const cJSON *first_of(const cJSON *array) { return cJSON_IsArray(array) ? array->child : NULL; }
+static double value_of(const cJSON *item) { return cJSON_IsNumber(item) ? item->valuedouble : NAN; }
+
 /* The network's share grows with the records of a probing; the last value of the series is that of the probing so
  * far. */
-static ps_status add_to_share(ps_watch_model *model, double step, double known, double dead) {
+static ps_status add_to_share(ps_watch_model *model, double step, double known, double dead, double edge) {
     if (step != model->probe_step) {
         model->probe_step = step;
-        model->probe_known = model->probe_dead = 0;
+        model->probe_known = model->probe_dead = model->probe_edge = 0;
         PS_TRY(push(&model->dead_share, NAN));
     }
     model->probe_known += known;
     model->probe_dead += dead;
+    model->probe_edge += edge;
     model->dead_share.values[model->dead_share.count - 1] = model->probe_dead / model->probe_known;
     return PS_OK;
 }
 
 static ps_status take_probe(ps_watch_model *model, const cJSON *record) {
     ps_watch_layer *layer = layer_of(model, record);
-    const cJSON *nonzero = get(get(record, "values"), "nonzero"), *item;
-    double step = number_of(record, "step"), known = 0, dead = 0;
+    const cJSON *values = get(record, "values"), *nonzero = get(values, "nonzero"), *item;
+    const cJSON *low = first_of(get(values, "pre_max_low")), *high = first_of(get(values, "pre_max_high"));
+    double step = number_of(record, "step"), known = 0, dead = 0, edge = 0;
     int channel = -1;
     if (layer == NULL || !cJSON_IsArray(nonzero) || number_of(record, "images") == 0) return PS_OK;
     cJSON_ArrayForEach(item, nonzero) {
+        double least = value_of(low), most = value_of(high);
+        low = low != NULL ? low->next : NULL;
+        high = high != NULL ? high->next : NULL;
         if (++channel >= layer->channels || !cJSON_IsNumber(item)) continue;
-        signed char *before = &model->dead[layer->first_node + channel], now = item->valuedouble == 0;
-        if (*before >= 0 && *before != now) note_change(model, step, layer->position, channel, !now);
-        *before = now;
+        ps_node_state state = ps_node_state_of(item->valuedouble, least, most);
+        model->knows_edge = model->knows_edge || (!isnan(least) && !isnan(most));
         known++;
-        dead += now;
+        dead += state == PS_NODE_DEAD;
+        edge += state == PS_NODE_EDGE;
+        if (state != PS_NODE_EDGE) note_state(model, layer, channel, step, state == PS_NODE_DEAD);
     }
     if (known == 0) return PS_OK;
     PS_TRY(push(&layer->dead, dead / known));
-    return add_to_share(model, step, known, dead);
+    return add_to_share(model, step, known, dead, edge);
 }
 
 /* What is null, or of no image, was not measured. */

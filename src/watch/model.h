@@ -38,11 +38,12 @@ typedef struct {
     double images_per_second, peak_memory_bytes;
     ps_watch_layer *layers;
     int layer_count, node_count;
-    signed char *dead; /* per node: 1, 0, -1 unknown */
+    signed char *dead; /* per node: 1, 0, -1 unknown; of a node on the edge what it was before */
     double *scratch;
     ps_series loss, accuracy, dead_share;
     double probe_step; /* of the probing whose records are coming, -1: none yet */
-    double probe_known, probe_dead;
+    double probe_known, probe_dead, probe_edge;
+    bool knows_edge;                           /* the trace says which nodes are on the edge */
     ps_watch_change changes[PS_WATCH_CHANGES]; /* a ring: change_count - 1 is the newest */
     size_t change_count;
     int nonfinite;

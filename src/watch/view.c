@@ -137,6 +137,14 @@ static void put_series(painter *p, const char *title, const ps_series *series, b
              share ? format_share(last, value, sizeof value) : format_value(last, value, sizeof value), spark);
 }
 
+/* Stands where a blank line would: beside the dead, and above the layers. */
+static void put_edge(painter *p) {
+    const ps_watch_model *m = p->model;
+    if (m->dead_share.count == 0) put_line(p, "%s", "");
+    else if (!m->knows_edge) put_line(p, "on the edge: not known");
+    else put_line(p, "on the edge %7.0f  of %.0f nodes, neither dead nor alive", m->probe_edge, m->probe_known);
+}
+
 static void put_layer(painter *p, const ps_watch_layer *layer, int spark_width) {
     char name[4 * NAME_WIDTH + 1] = "", dead_spark[SPARK_BYTES], inertia_spark[SPARK_BYTES], dead[32], inertia[32];
     FILE *memory = fmemopen(name, sizeof name, "w");
@@ -231,6 +239,8 @@ static void put_help(painter *p) {
         "  h, ?            this help",
         "",
         "dead: share of nodes that are zero on the whole probe set, at each probing",
+        "on the edge: rounding decides whether the gate ever opens; a step into or out of it is no death and no "
+        "revival",
         "inertia: median over nodes of the gradient-driven path of the weights relative to their norm, per window"};
     int count = (int)(sizeof lines / sizeof *lines), last = p->view->height > 0 ? count - (p->view->height - 1) : 0;
     if (p->view->help_scroll > last) p->view->help_scroll = last;
@@ -245,7 +255,7 @@ static ps_status put_dashboard(painter *p) {
     put_series(p, "loss", &model->loss, false, false);
     put_series(p, "accuracy", &model->accuracy, true, true);
     put_series(p, "dead nodes", &model->dead_share, true, true);
-    put_line(p, "%s", "");
+    put_edge(p);
     int changes = model->change_count < CHANGES_SHOWN ? (int)model->change_count : CHANGES_SHOWN;
     if (height > 0 && height < FIXED_ROWS + 4 + changes) changes = 0;
     PS_TRY(put_layers(p, rows_for_layers(p, changes)));

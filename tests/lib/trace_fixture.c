@@ -45,6 +45,11 @@ ps_fixture ps_fixture_default(const char *arm, uint64_t seed) {
 
 static double draw(writer *w) { return (double)ps_rng_uniform(w->key, w->draws++); }
 
+static bool is_recorded(const ps_fixture *f, const char *name) {
+    bool part = strcmp(name, "nonzero_half") == 0 || strcmp(name, "nonzero_quarter") == 0;
+    return strncmp(name, "pre_max_", 8) == 0 ? f->edge_known : !part || !f->no_parts;
+}
+
 static void write_header(const writer *w) {
     const ps_fixture *f = w->f;
     FILE *out = w->out;
@@ -76,6 +81,8 @@ static void write_header(const writer *w) {
                                         "rms",
                                         "nonzero_eval",
                                         "pre_max",
+                                        "pre_max_low",
+                                        "pre_max_high",
                                         "activation_l1",
                                         "activation_l2",
                                         "nonzero_half",
@@ -111,8 +118,7 @@ static void write_header(const writer *w) {
     fprintf(out, "\"window\":%d,\"steps\":%d,\"quantities\":[", f->window_steps, f->windows * f->window_steps);
     int count = f->sparse ? 1 : (int)(sizeof names / sizeof *names) - (f->module ? 0 : 13);
     for (int q = 0; q < count; q++)
-        if (!f->no_parts || strncmp(names[q], "nonzero_", 8) != 0 || strcmp(names[q], "nonzero_eval") == 0)
-            fprintf(out, "%s{\"name\":\"%s\"}", q > 0 ? "," : "", names[q]);
+        if (is_recorded(f, names[q])) fprintf(out, "%s{\"name\":\"%s\"}", q > 0 ? "," : "", names[q]);
     fputs("],\"layers\":[", out);
     for (int l = 0; l < f->layers; l++) {
         fprintf(out,
@@ -160,6 +166,21 @@ static double pre_max(const writer *w, int node) {
     if (blown(w)) return INFINITY;
     if (w->state[node] == DEAD && fault(w, "dead_is_silent (entering)", node)) return 0.5;
     return w->state[node] == DEAD ? -0.5 : 1.5;
+}
+bool ps_fixture_on_edge(const ps_fixture *f, int probe, int node) {
+    ps_rng_key key = ps_rng_key_fold(ps_rng_key_of(f->seed, f->arm), (uint64_t)probe);
+    return f->edge > 0 && (double)ps_rng_uniform(key, (uint64_t)node) < f->edge;
+}
+static double pre_max_low(const writer *w, int node) {
+    double lowest = w->state[node] == DEAD ? -1 : -0.25;
+    if (blown(w)) return INFINITY;
+    if (fault(w, "edge_holds_what_enters", node)) return 2;
+    return ps_fixture_on_edge(w->f, w->window, node) ? lowest : pre_max(w, node) - 0.125;
+}
+static double pre_max_high(const writer *w, int node) {
+    if (blown(w)) return INFINITY;
+    if (ps_fixture_on_edge(w->f, w->window, node)) return 2;
+    return pre_max(w, node) + (fault(w, "edge_holds_what_enters", node) ? 1 : 0.125);
 }
 static double bias(const writer *w, int node) {
     if (w->f->norm) return NAN;
@@ -339,14 +360,16 @@ static void write_probe(const writer *w, int step) {
                        {"mean_abs", mean_abs},
                        {"rms", rms},
                        {"pre_max", pre_max},
+                       {"pre_max_low", pre_max_low},
+                       {"pre_max_high", pre_max_high},
                        {"bias", bias},
                        {"gamma", gamma_},
                        {"beta", beta},
                        {"weight_l2", weight_l2},
                        {"weight_l1", weight_l1},
                        {"out_l2", out_l2}};
-            for (size_t i = w->f->no_parts ? 2 : 0; i < sizeof all / sizeof *all; i++)
-                array(w, all[i].name, l, all[i].value, &first);
+            for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+                if (is_recorded(w->f, all[i].name)) array(w, all[i].name, l, all[i].value, &first);
             for (int c = 0; l > 0 && c < w->f->channels; c++) alive += w->state[(l - 1) * w->f->channels + c] != DEAD;
             if (l > 0) fprintf(w->out, ",\"in_alive\":%d", alive);
             else fputs(",\"in_alive\":null", w->out);

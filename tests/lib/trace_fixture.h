@@ -64,6 +64,10 @@ typedef struct {
     double out_dead;         /* displacement of the outgoing weights of dead nodes in a window, over their norm */
     bool out_frozen;         /* outgoing weights of other nodes hardly move either */
     bool start_by_seed;      /* states at the first probe depend on the seed alone, not on the arm */
+    /* pre_max_low and pre_max_high are recorded: they tell dead and alive apart, but for this share of nodes and
+     * probes, drawn by seed and arm, which stand on the edge whatever they are */
+    bool edge_known;
+    double edge;
 } ps_fixture;
 
 typedef enum {
@@ -78,6 +82,9 @@ typedef enum {
 /* What a node is with inert_causes. One in six is inert, so that the median of a wide layer moves unless it is the
  * inert layer: where most of a layer were inert by chance, "inert with its layer" would be the truth. */
 ps_fixture_role ps_fixture_role_of(const ps_fixture *fixture, int node);
+
+/* Whether the probe, counted from 0, sees the node on the edge. */
+bool ps_fixture_on_edge(const ps_fixture *fixture, int probe, int node);
 
 /* 8 windows of 10 steps, 3 layers of 8 channels. */
 ps_fixture ps_fixture_default(const char *arm, uint64_t seed);
