@@ -54,7 +54,7 @@ BENCHES := $(filter-out %/conv_bench,$(BENCHES))
 endif
 
 .DEFAULT_GOAL := all
-.PHONY: all help setup venv demo check check-machines check-full bench calibrate asan ubsan tsan valgrind fuzz coverage golden-update install format lint tests clean
+.PHONY: all help setup venv demo check check-machines check-full bench calibrate asan ubsan tsan valgrind fuzz coverage golden-update install uninstall format lint tests clean
 .SECONDARY:
 
 all: $(PROGRAM)          ## build the program (build/release/poolscope)
@@ -117,11 +117,11 @@ golden-update: all       ## rewrite the golden files on purpose and show what ch
 	@git diff --stat -- tests/golden 2>/dev/null || true
 
 PREFIX ?= /usr/local
-install: all             ## install the program and its plots under PREFIX
-	install -D -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/poolscope
-	install -d $(DESTDIR)$(PREFIX)/share/poolscope/plots
-	install -m 644 reports/plot_list.tsv reports/page.css reports/page.js $(DESTDIR)$(PREFIX)/share/poolscope/
-	install -m 644 reports/plots/*.gp $(DESTDIR)$(PREFIX)/share/poolscope/plots/
+install: all             ## install the program, plots, documents, examples, manual pages and completions under PREFIX
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' .ci/install.sh install $(PROGRAM)
+
+uninstall:               ## remove what `make install` put under PREFIX, and nothing else
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' .ci/install.sh uninstall
 
 format:                  ## format the C sources in place (clang-format 19.1.7)
 	@tests/format.sh write

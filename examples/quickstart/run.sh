@@ -3,6 +3,7 @@
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 program=${1:-build/release/poolscope}
+[ -x "$program" ] || program=poolscope # where it is installed
 out=${2:-build/demo}
 "$program" experiment "$here/experiment.json" --out "$out"
 echo

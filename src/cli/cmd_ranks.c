@@ -140,7 +140,8 @@ static void print_nodes(const ps_unit *unit, const layer *l) {
 
 static void print_layers(const ranks *r) {
     int pairs = 0, opposite = 0, dependent = 0, nodes = 0;
-    printf("Ranks at step %llu (outputs: %s, probe set of %d images)\n", (unsigned long long)r->m->checkpoint->step,
+    char moment[PS_MOMENT_TEXT];
+    printf("Ranks %s (outputs: %s, probe set of %d images)\n", ps_subject_moment(r->m->checkpoint, moment),
            running ? "running statistics" : "statistics of the batch",
            r->session->probe_batches * r->session->config->batch);
     printf("%-24s %6s %8s %10s %9s %8s %10s %10s %10s %11s\n", "layer", "nodes", "weights", "effective", "stable",

@@ -250,8 +250,9 @@ static ps_status print_mass(const spectrum *s, const ps_lanczos *probe, int step
 static ps_status print_summary(const spectrum *s, ps_spectrum_summary sum, const action actions[GROUPS]) {
     const ps_lanczos *first = &s->probe[0];
     double all = (double)ps_hessian_dimension(s->hessian);
-    printf("Hessian of the loss at step %llu (%s, %d images, no decay term): %.0f parameters\n",
-           (unsigned long long)s->m->checkpoint->step, running ? "running statistics" : "statistics of the batch",
+    char moment[PS_MOMENT_TEXT];
+    printf("Hessian of the loss %s (%s, %d images, no decay term): %.0f parameters\n",
+           ps_subject_moment(s->m->checkpoint, moment), running ? "running statistics" : "statistics of the batch",
            batches * s->session->config->batch, all);
     printf("largest    ");
     for (int k = 0; k < 5 && k < first->steps; k++) printf(" %.6g", first->value[first->steps - 1 - k]);

@@ -96,3 +96,9 @@ ps_status ps_subject_open(ps_checkpoint_session *session, const ps_arguments *ar
     if (status != PS_OK) ps_checkpoint_session_close(session);
     return status;
 }
+
+const char *ps_subject_moment(const ps_checkpoint_session *session, char text[PS_MOMENT_TEXT]) {
+    if (session->weights_only) snprintf(text, PS_MOMENT_TEXT, "of weights alone");
+    else snprintf(text, PS_MOMENT_TEXT, "at step %llu", (unsigned long long)session->step);
+    return text;
+}

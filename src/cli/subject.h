@@ -24,4 +24,8 @@ void ps_subject_note(const char *path, const ps_weights_note *note);
  * missing running statistics, made-up images. Closed with ps_checkpoint_session_close. */
 ps_status ps_subject_open(ps_checkpoint_session *session, const ps_arguments *arguments, int threads);
 
+/* "at step 40", or "of weights alone", whose step nobody knows. */
+enum { PS_MOMENT_TEXT = 40 };
+const char *ps_subject_moment(const ps_checkpoint_session *session, char text[PS_MOMENT_TEXT]);
+
 #endif
