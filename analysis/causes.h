@@ -9,8 +9,8 @@
 
 #include "analysis/metric.h"
 
-/* What a node is, besides alive (condition_list.def). Dead goes before constant, constant before unused, unused before edge,
- * that before eval_dead, that before inert. */
+/* What a node is, besides alive (condition_list.def). Dead goes before constant, constant before unused, unused before
+ * edge, that before eval_dead, that before inert. */
 typedef enum {
 #define PS_CONDITION(id, name, shows, text) PS_CONDITION_##id,
 #include "analysis/condition_list.def"

@@ -34,7 +34,8 @@ ps_status ps_file_join(const char *directory, const char *name, char **path);
  * links are resolved. Both must exist; free with free(). */
 ps_status ps_file_way(const char *from, const char *to, char **way);
 
-/* Whether the stream leads to a reader that has seen enough and is gone (`| head`): what it did not take is no error. */
+/* Whether the stream leads to a reader that has seen enough and is gone (`| head`): what it did not take is no
+ * error. */
 bool ps_file_reader_is_gone(FILE *stream);
 
 /* What may be done about a failed write, by errno. */

@@ -19,8 +19,8 @@ typedef struct {
 void ps_progress_start(ps_progress *progress, const char *title, uint64_t total, uint64_t already, bool quiet);
 /* tail: "loss 1.234  812 images/s  dead 3.1 %"; may be NULL. Draws at most ten times a second. */
 void ps_progress_update(ps_progress *progress, uint64_t done, const char *tail);
-/* The line of a bar, at most `columns` long (0: of any length). On a narrow terminal the tail is cut first, then goes the
- * bar, then the title; the time left is what people look for. */
+/* The line of a bar, at most `columns` long (0: of any length). On a narrow terminal the tail is cut first, then goes
+ * the bar, then the title; the time left is what people look for. */
 void ps_progress_format(char *line, size_t size, int columns, const ps_progress *progress, const char *bar,
                         const char *tail, const char *left);
 /* Ends the line, leaving the last state visible. */

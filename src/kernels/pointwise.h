@@ -38,8 +38,8 @@ typedef struct {
 } ps_channel_sums;
 void ps_channel_summarise(const float *x, size_t images, size_t rows_per_image, int c, ps_channel_sums sums,
                           void *workspace, ps_pool *pool);
-/* How far images lie from one of them: most[k] = max(most[k], |x[i][k] - first[k]|) over images i, [count] each. What is
- * not finite stays as NaN. */
+/* How far images lie from one of them: most[k] = max(most[k], |x[i][k] - first[k]|) over images i, [count] each. What
+ * is not finite stays as NaN. */
 void ps_vector_spread(const float *x, size_t images, size_t count, const float *first, float *most, ps_pool *pool);
 /* squares[c] += sum over rows of x^2. */
 void ps_channel_sum_squares(const float *x, size_t rows, int c, double *squares, void *workspace, ps_pool *pool);

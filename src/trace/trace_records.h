@@ -19,8 +19,8 @@ ps_status ps_trace_write_reinitialised(ps_trace_writer *writer, uint64_t step, c
 ps_status ps_trace_write_clipped_e(ps_trace_writer *writer, uint64_t step, const char *layer, int from, int to);
 /* The run started from the weights of a checkpoint with this digest. */
 ps_status ps_trace_write_forked(ps_trace_writer *writer, uint64_t step, const char *checkpoint);
-/* status: PS_TRACE_STATUS_...; loss and accuracy are those of the last evaluation, of `count` images; 0: there was none,
- * and they are null. */
+/* status: PS_TRACE_STATUS_...; loss and accuracy are those of the last evaluation, of `count` images; 0: there was
+ * none, and they are null. */
 ps_status ps_trace_write_end(ps_trace_writer *writer, uint64_t steps, const char *status, double loss, double accuracy,
                              uint64_t count);
 
