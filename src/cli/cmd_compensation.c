@@ -242,7 +242,7 @@ static ps_status measure_module(work *w, module *m) {
 
 /* A Pool Skip behind another node. */
 static bool is_module(const ps_graph *graph, int node) {
-    return strcmp(graph->node[node].type->name, "pool_skip") == 0 && graph->node[node].input[0] >= 0;
+    return graph->node[node].type->role == PS_ROLE_POOL_SKIP && graph->node[node].input[0] >= 0;
 }
 
 static ps_status find_modules(work *w) {

@@ -81,11 +81,11 @@ static void print_nodes(const ps_graph *graph) {
 
 static void print_pool_skips(const ps_graph *graph) {
     int count = 0;
-    for (int i = 0; i < graph->count; i++) count += strcmp(graph->node[i].type->name, "pool_skip") == 0;
+    for (int i = 0; i < graph->count; i++) count += graph->node[i].type->role == PS_ROLE_POOL_SKIP;
     printf("\nPool Skip modules: %d\n", count);
     for (int i = 0; i < graph->count; i++) {
         const ps_node *node = &graph->node[i];
-        if (strcmp(node->type->name, "pool_skip") != 0) continue;
+        if (node->type->role != PS_ROLE_POOL_SKIP) continue;
         char *attributes = cJSON_PrintUnformatted(node->attributes);
         printf("  after %-36s in files %-36s %s", graph->node[node->input[0]].name, node->file_name,
                attributes != NULL ? attributes : "");
@@ -103,8 +103,10 @@ static ps_status print_units(const ps_graph *graph) {
     printf("\nGates: %d with %d nodes (a node is layer:channel)\n", units.count, nodes);
     for (int u = 0; u < units.count; u++) {
         const ps_unit *unit = &units.unit[u];
-        printf("  %-40s %5d nodes  gate %-30s %s%s\n", unit->name, unit->channels, unit->gate,
-               unit->shared ? "shared (behind an add)" : "private",
+        char sharing[640];
+        ps_unit_sharing_text(graph, unit, sharing, sizeof sharing);
+        printf("  %-40s %5d nodes  gate %-30s %s%s%s%s\n", unit->name, unit->channels, unit->gate,
+               unit->shared ? "shared (" : "private", sharing, unit->shared ? ")" : "",
                unit->identity_path ? ", also read by an identity path" : "");
     }
     ps_units_clear(&units);

@@ -6,30 +6,33 @@
 #include "core/memory.h"
 #include "graph/graph.h"
 
-static bool is_type(const ps_graph *graph, int node, const char *type) {
-    return node >= 0 && strcmp(graph->node[node].type->name, type) == 0;
+/* A normalisation that nothing is merged into yet, that can merge with this gate, and that only the node in question
+ * reads. */
+static bool is_free_norm(const ps_graph *graph, int at, const ps_layer_type *gate, const int *readers) {
+    if (at < 0) return false;
+    const ps_node *node = &graph->node[at];
+    return node->type->role == PS_ROLE_NORM && node->type->merges != NULL && node->type->merges(gate) &&
+           node->gate == NULL && node->inputs == 1 && readers[at] == 1;
 }
 
-/* A normalisation that nothing is merged into yet and that only the node in question reads. */
-static bool is_free_norm(const ps_graph *graph, int node, const int *readers) {
-    return is_type(graph, node, "batch_norm") && graph->node[node].gate == NULL && graph->node[node].inputs == 1 &&
-           readers[node] == 1;
+static bool is_sum_of_two(const ps_graph *graph, int at, const int *readers) {
+    return at >= 0 && graph->node[at].type->role == PS_ROLE_SUM && graph->node[at].inputs == 2 && readers[at] == 1;
 }
 
 int ps_graph_fusable_norm(const ps_graph *graph, int gate, const int *readers, int *add, int *residual) {
     const ps_node *g = &graph->node[gate];
     *add = -1;
-    if (g->inputs != 1 || !(is_type(graph, gate, "relu") || is_type(graph, gate, "leaky_relu"))) return -1;
+    if (g->type->role != PS_ROLE_GATE || g->inputs != 1) return -1;
     int before = g->input[0];
-    if (is_free_norm(graph, before, readers)) {
+    if (is_free_norm(graph, before, g->type, readers)) {
         *residual = before;
         return before;
     }
-    if (!is_type(graph, before, "add") || graph->node[before].inputs != 2 || readers[before] != 1) return -1;
+    if (!is_sum_of_two(graph, before, readers)) return -1;
     /* The first branch is the residual function in every builder: both arms then merge the same normalisation. */
     for (int k = 0; k < 2; k++) {
         int norm = graph->node[before].input[k];
-        if (!is_free_norm(graph, norm, readers)) continue;
+        if (!is_free_norm(graph, norm, g->type, readers)) continue;
         *add = before;
         *residual = graph->node[before].input[1 - k];
         return norm;
@@ -55,31 +58,12 @@ static void plan_fusions(const ps_graph *graph, const int *readers, fusion *plan
     }
 }
 
-static ps_status merged_attributes(const ps_node *norm, const ps_node *gate, cJSON **out) {
-    float slope = 0;
-    gate->type->gate(gate->config, &slope);
-    *out = cJSON_Duplicate(norm->attributes, true);
-    if (*out == NULL) return ps_fail(PS_ERR_MEMORY, "node \"%s\": could not allocate its attributes", norm->name);
-    cJSON_DeleteItemFromObjectCaseSensitive(*out, "activation");
-    cJSON_DeleteItemFromObjectCaseSensitive(*out, "slope");
-    bool leaky = strcmp(gate->type->name, "leaky_relu") == 0;
-    bool whole = cJSON_AddStringToObject(*out, "activation", gate->type->name) != NULL;
-    /* Through the text of the gate's own attribute where it has one, so that not even a rounding differs. */
-    const cJSON *own = cJSON_GetObjectItemCaseSensitive(gate->attributes, "slope");
-    if (leaky)
-        whole = whole && cJSON_AddNumberToObject(*out, "slope", own != NULL ? own->valuedouble : (double)slope) != NULL;
-    if (whole) return PS_OK;
-    cJSON_Delete(*out);
-    *out = NULL;
-    return ps_fail(PS_ERR_MEMORY, "node \"%s\": could not allocate its attributes", norm->name);
-}
-
 static ps_status copy_merged(const ps_graph *from, int norm, const fusion *plan, const int *index, ps_graph *to,
                              int *at) {
     const ps_node *node = &from->node[norm], *gate = &from->node[plan[norm].gate];
     int input[2] = {node->input[0], plan[norm].residual}, inputs = plan[norm].add >= 0 ? 2 : 1;
-    cJSON *attributes;
-    PS_TRY(merged_attributes(node, gate, &attributes));
+    cJSON *attributes = node->type->merged(node->attributes, gate->type, gate->config, gate->attributes);
+    if (attributes == NULL) return ps_fail(PS_ERR_MEMORY, "node \"%s\": could not allocate its attributes", node->name);
     ps_status status = ps_graph_copy_node(from, node, gate->name, attributes, input, inputs, index, to, at);
     cJSON_Delete(attributes);
     return status;

@@ -124,8 +124,8 @@ static ps_status node_fill(const ps_graph *graph, ps_node *node, const ps_node_s
     memcpy(node->input, spec->input, sizeof node->input);
     PS_TRY(type->parse(node->attributes, where, &node->config));
     PS_TRY(node_infer(graph, node, where));
-    float slope;
-    if (type->gate != NULL && type->gate(node->config, &slope))
+    ps_gate gate;
+    if (type->gate != NULL && type->gate(node->config, &gate))
         return ps_string_copy(spec->gate != NULL ? spec->gate : spec->name, &node->gate);
     if (spec->gate != NULL)
         return ps_fail(PS_ERR_INPUT, "%s: has a \"gate\" but no activation that could be one", where);

@@ -1,5 +1,6 @@
 #include "graph/units.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,20 +28,21 @@ typedef struct {
     ps_units *units;
 } build;
 
-static bool is_type(const ps_node *node, const char *type) { return strcmp(node->type->name, type) == 0; }
-static bool has_weights(const ps_node *node) { return is_type(node, "conv") || is_type(node, "linear"); }
+static bool hands_on(const ps_node *node) { return node->type->role == PS_ROLE_HANDS_ON; }
 
-/* Layers that hand on every channel by itself: an all-zero channel stays all zero, and no other channel enters it. */
-static bool is_transparent(const ps_node *node) {
-    static const char *const types[] = {"max_pool", "max_unpool", "avg_pool", "global_avg_pool",
-                                        "dropout",  "flatten",    "concat",   NULL};
-    for (int i = 0; types[i] != NULL; i++)
-        if (is_type(node, types[i])) return true;
-    return false;
+/* The rest of the inputs only say where the values go. */
+static int value_inputs(const ps_node *node) {
+    int stated = node->type->value_inputs;
+    return stated > 0 && stated < node->inputs ? stated : node->inputs;
 }
 
-/* max_unpool's second input only says where the values go. */
-static int value_inputs(const ps_node *node) { return is_type(node, "max_unpool") ? 1 : node->inputs; }
+/* Output channels that one input channel of a layer that hands channels on becomes. */
+static int features_of(const ps_graph *graph, const ps_node *node) {
+    int channels = 0;
+    for (int k = 0; k < value_inputs(node); k++)
+        channels += (node->input[k] < 0 ? graph->input : graph->node[node->input[k]].shape).c;
+    return node->shape.c / channels;
+}
 
 static void find_depths(build *b) {
     for (int i = 0; i < b->graph->count; i++) {
@@ -48,43 +50,79 @@ static void find_depths(build *b) {
         int deepest = 0;
         for (int k = 0; k < node->inputs; k++)
             if (node->input[k] >= 0 && b->depth[node->input[k]] > deepest) deepest = b->depth[node->input[k]];
-        b->depth[i] = deepest + (has_weights(node) && !node->module);
+        b->depth[i] = deepest + (ps_layer_has_weights(node->type) && !node->module);
     }
 }
 
-/* Walks from a gate to the layer that feeds it, over at most one normalisation and one Pool Skip. Each node on the way
- * must be read by the next alone: else something besides the gate hands gradient to the source, and the gate is not its
- * own. */
-static bool find_source(const build *b, int gate, ps_unit *unit) {
+/* What a node between source and gate means for the gate; notes a normalisation and a Pool Skip. */
+static ps_sharing pass_node(const build *b, int at, ps_unit *unit) {
+    const ps_node *node = &b->graph->node[at];
+    if (node->gate != NULL) return PS_SHARING_GATE;
+    switch (node->type->role) {
+        case PS_ROLE_NORM:
+            if (node->inputs != 1) return PS_SHARING_SUM;
+            if (unit->norm_node >= 0) return PS_SHARING_SECOND;
+            unit->norm_node = at;
+            return PS_SHARING_NONE;
+        case PS_ROLE_POOL_SKIP:
+            if (unit->pool_skip_node >= 0) return PS_SHARING_SECOND;
+            unit->pool_skip_node = at;
+            return PS_SHARING_NONE;
+        case PS_ROLE_HANDS_ON:
+            if (value_inputs(node) != 1) return PS_SHARING_JOIN;
+            return features_of(b->graph, node) == 1 ? PS_SHARING_NONE : PS_SHARING_SPREAD;
+        case PS_ROLE_SUM: return PS_SHARING_SUM;
+        default: return PS_SHARING_OTHER;
+    }
+}
+
+/* Walks from a gate to the layer that feeds it, over at most one normalisation and one Pool Skip and any layers that
+ * hand channels on. Each node on the way must be read by the next alone: else something besides the gate hands gradient
+ * to the source, and the gate is not its own. */
+static ps_sharing find_source(const build *b, int gate, ps_unit *unit) {
     const ps_graph *graph = b->graph;
     const ps_node *node = &graph->node[gate];
-    bool fused = is_type(node, "batch_norm");
-    if (node->inputs != 1) return false;
-    if (fused) unit->norm_node = gate;
-    for (int at = node->input[0]; at >= 0 && b->readers[at] == 1; at = graph->node[at].input[0]) {
-        node = &graph->node[at];
-        if (has_weights(node)) {
+    int at = unit->sharing_node = gate;
+    if (node->type->role == PS_ROLE_NORM) unit->norm_node = gate;
+    if (node->inputs != 1) return PS_SHARING_SUM;
+    for (at = node->input[0]; at >= 0; at = graph->node[at].input[0]) {
+        unit->sharing_node = at;
+        if (b->readers[at] != 1) return PS_SHARING_READ;
+        if (ps_layer_has_weights(graph->node[at].type) && graph->node[at].gate == NULL) {
             unit->source_node = at;
-            return true;
+            return PS_SHARING_NONE;
         }
-        if (is_type(node, "batch_norm") && unit->norm_node < 0 && node->gate == NULL && node->inputs == 1)
-            unit->norm_node = at;
-        else if (is_type(node, "pool_skip") && unit->pool_skip_node < 0) unit->pool_skip_node = at;
-        else return false;
+        ps_sharing sharing = pass_node(b, at, unit);
+        if (sharing != PS_SHARING_NONE) return sharing;
     }
-    return false;
+    unit->sharing_node = -1;
+    return PS_SHARING_INPUT;
 }
 
-/* What enters normalisation or gate: for a private gate its own normalisation where that stands next to it; after a
- * residual add the normalisation of the branch that fusing merges, whose dx[0] is at hand in the fused graph and in the
- * unfused one alike. */
 static int find_entry(const build *b, int gate, const ps_unit *unit) {
-    int add, residual;
-    if (is_type(&b->graph->node[gate], "batch_norm")) return gate;
-    if (!unit->shared)
-        return unit->norm_node >= 0 && unit->norm_node == b->graph->node[gate].input[0] ? unit->norm_node : gate;
-    int norm = ps_graph_fusable_norm(b->graph, gate, b->readers, &add, &residual);
-    return norm >= 0 ? norm : gate;
+    bool before = !unit->shared && unit->norm_node >= 0 && unit->norm_node == b->graph->node[gate].input[0];
+    return before ? unit->norm_node : gate;
+}
+
+void ps_unit_sharing_text(const ps_graph *graph, const ps_unit *unit, char *text, size_t size) {
+    static const char *const meaning[] = {
+        [PS_SHARING_NONE] = "",
+        [PS_SHARING_INPUT] = "",
+        [PS_SHARING_SUM] = "behind %s (%s), which adds several nodes up",
+        [PS_SHARING_JOIN] = "behind %s (%s), which joins the channels of several nodes",
+        [PS_SHARING_SPREAD] = "behind %s (%s), which makes several features of a channel",
+        [PS_SHARING_READ] = "%s (%s) before it is read otherwise too",
+        [PS_SHARING_GATE] = "behind %s (%s), which ends in a gate itself",
+        [PS_SHARING_SECOND] = "behind %s (%s), the second of its kind before this gate",
+        [PS_SHARING_OTHER] = "behind %s (%s), whose outputs are no node's own",
+    };
+    _Static_assert(sizeof meaning / sizeof *meaning == PS_SHARING_OTHER + 1, "one text a reason");
+    text[0] = '\0';
+    if (unit->sharing == PS_SHARING_INPUT) snprintf(text, size, "no weights between the network's input and it");
+    else if (unit->sharing != PS_SHARING_NONE) {
+        const ps_node *node = &graph->node[unit->sharing_node];
+        snprintf(text, size, meaning[unit->sharing], node->name, node->type->name);
+    }
 }
 
 static void describe_source(const ps_graph *graph, ps_unit *unit) {
@@ -106,14 +144,19 @@ static void describe_unit(const build *b, int gate, ps_unit *unit) {
                       .name = node->gate,
                       .gate_node = gate,
                       .source_node = -1,
+                      .sharing_node = -1,
                       .norm_node = -1,
                       .pool_skip_node = -1,
                       .channels = node->shape.c,
                       .depth = b->depth[gate],
                       .stage = node->stage};
     unit->elements = node->shape.d * node->shape.h * node->shape.w;
-    node->type->gate(node->config, &unit->slope);
-    unit->shared = !find_source(b, gate, unit);
+    ps_gate found;
+    node->type->gate(node->config, &found);
+    unit->activation = found.activation;
+    unit->rectifies = found.rectifies;
+    unit->sharing = find_source(b, gate, unit);
+    unit->shared = unit->sharing != PS_SHARING_NONE;
     if (unit->shared) unit->norm_node = unit->pool_skip_node = -1;
     else describe_source(b->graph, unit);
     unit->entry_node = find_entry(b, gate, unit);
@@ -141,11 +184,9 @@ static ps_status find_origin(build *b, int index) {
     const ps_node *node = &b->graph->node[index];
     origin *to = &b->from[index];
     if (b->unit_of[index] >= 0) return append(to, (segment){b->unit_of[index], node->shape.c, 1});
-    if (!is_transparent(node)) return append(to, (segment){-1, node->shape.c, 1});
-    for (int k = 0; k < value_inputs(node); k++) {
-        ps_shape in = node->input[k] < 0 ? b->graph->input : b->graph->node[node->input[k]].shape;
-        PS_TRY(append_origin(b, to, node->input[k], is_type(node, "flatten") ? in.d * in.h * in.w : 1));
-    }
+    if (!hands_on(node)) return append(to, (segment){-1, node->shape.c, 1});
+    for (int k = 0; k < value_inputs(node); k++)
+        PS_TRY(append_origin(b, to, node->input[k], features_of(b->graph, node)));
     return PS_OK;
 }
 
@@ -159,14 +200,15 @@ static ps_status add_reader(ps_unit *unit, ps_unit_reader reader) {
 /* Everything but a convolution, a linear layer or a layer that only hands channels on is a way past all weights. */
 static ps_status find_readers(build *b, int index) {
     const ps_node *node = &b->graph->node[index];
-    if (is_transparent(node)) return PS_OK;
+    if (hands_on(node)) return PS_OK;
     for (int k = 0; k < node->inputs; k++) {
         const origin *from = node->input[k] >= 0 ? &b->from[node->input[k]] : NULL;
         int first = 0;
         for (int i = 0; from != NULL && i < from->count; first += from->segment[i].channels, i++) {
             if (from->segment[i].unit < 0) continue;
             ps_unit *unit = &b->units->unit[from->segment[i].unit];
-            if (has_weights(node)) PS_TRY(add_reader(unit, (ps_unit_reader){index, first, from->segment[i].stride}));
+            if (ps_layer_has_weights(node->type))
+                PS_TRY(add_reader(unit, (ps_unit_reader){index, first, from->segment[i].stride}));
             else unit->identity_path = true;
         }
     }

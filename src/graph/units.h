@@ -1,7 +1,8 @@
-/* Units: which gate shuts which nodes. A unit is one gate (an activation that can be shut) with what feeds and reads
- * it. A gate is private when only normalisation and a Pool Skip lie between one convolution (or linear layer) and it:
- * then node `name:channel` is that layer's output channel. A gate after a residual add is shared: it has its own name
- * and no weights of its own. */
+/* Units: which gate shuts which nodes. A unit is one gate (an activation) with what feeds and reads it. A gate is
+ * private when only a normalisation, a Pool Skip and layers that hand every channel on (pooling, dropout) lie between
+ * one convolution (or linear layer) and it, and nothing else reads what lies there: then node `name:channel` is that
+ * layer's output channel. Any other gate is shared, as after a residual add: it has its own name and no weights of its
+ * own, and `sharing` says why. All of this follows from the roles that layer types state (layers/layer.h). */
 #ifndef PS_GRAPH_UNITS_H
 #define PS_GRAPH_UNITS_H
 
@@ -18,6 +19,19 @@ typedef struct {
     int first_channel, channels; /* of the source's input */
 } ps_unit_feed;
 
+/* Why a gate is nobody's own: what the way back from it ended at. */
+typedef enum {
+    PS_SHARING_NONE,   /* it is private */
+    PS_SHARING_INPUT,  /* the network's input, with no weights in between */
+    PS_SHARING_SUM,    /* a node that adds others up */
+    PS_SHARING_JOIN,   /* a node that puts the channels of others one after the other */
+    PS_SHARING_SPREAD, /* a node that makes several features of a channel (flattening) */
+    PS_SHARING_READ,   /* a node that is read otherwise too */
+    PS_SHARING_GATE,   /* another gate */
+    PS_SHARING_SECOND, /* a second normalisation or Pool Skip */
+    PS_SHARING_OTHER   /* a node of another type, whose outputs are no node's own */
+} ps_sharing;
+
 typedef struct {
     const char *name;   /* borrowed from the graph: the source's name, or the gate's where shared */
     const char *gate;   /* name of the activation */
@@ -25,10 +39,15 @@ typedef struct {
     int source_node;    /* convolution or linear layer, -1 where shared */
     int norm_node;      /* -1: none */
     int pool_skip_node; /* -1: none */
-    /* node whose input 0 enters normalisation or gate: gradient with respect to "the output" is its dx[0] */
+    /* The node at which in_l2 and grad_out_rms are taken: of a private gate what is its input 0, which is the input of
+     * its normalisation where that stands right before it, else of the gate; of a shared gate (then it is gate_node)
+     * what enters the gate itself (ps_layer_type's entering). */
     int entry_node;
     bool shared;
-    float slope;
+    ps_sharing sharing;
+    int sharing_node; /* -1: the network's input */
+    const char *activation;
+    bool rectifies;         /* what is at or below 0 leaves as exactly 0 */
     int channels, elements; /* elements: d * h * w of the gate's output */
     int depth;              /* convolutions and linear layers on the longest way before it, the source included */
     const char *stage;
@@ -45,6 +64,9 @@ typedef struct {
     ps_unit *unit; /* in forward order of the gates */
     int count;
 } ps_units;
+
+/* The reason in words, a whole sentence without its end: "behind block1.add (add), which adds several nodes up". */
+void ps_unit_sharing_text(const ps_graph *graph, const ps_unit *unit, char *text, size_t size);
 
 /* Works on fused and unfused graphs alike. The graph is borrowed and must outlive the result. */
 ps_status ps_units_create(const ps_graph *graph, ps_units *out);

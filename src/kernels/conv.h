@@ -19,7 +19,7 @@
 #include "core/pool.h"
 #include "core/status.h"
 
-typedef struct {
+typedef struct ps_conv_shape {
     int n, c, d, h, w; /* input */
     int k;             /* output channels; c and k are multiples of groups */
     int kd, kh, kw;    /* kernel */

@@ -112,16 +112,16 @@ typedef struct {
     const ps_rows *rows;
     const ps_norm_backward_job *job;
     void *slots;
-    bool squares;
+    bool squares, gate_squares;
 } backward_run;
 
 static void reduce_task(void *context, size_t chunk, int worker) {
     (void)worker;
     const backward_run *run = context;
     const ps_rows *r = run->rows;
-    double *slot = ps_rows_slot(run->slots, r->width, PS_NORM_REDUCE_SUMS, chunk);
-    PS_SIMD_SELECT(ps_norm_reduce_chunk)(run->job, ps_rows_chunk_start(r, chunk), ps_rows_chunk_start(r, chunk + 1),
-                                         slot);
+    double *slot = ps_rows_slot(run->slots, r->width, PS_NORM_REDUCE_SUMS + run->gate_squares, chunk);
+    PS_SIMD_SELECT(ps_norm_reduce_chunk)(run->job, run->gate_squares, ps_rows_chunk_start(r, chunk),
+                                         ps_rows_chunk_start(r, chunk + 1), slot);
 }
 
 static void dx_task(void *context, size_t chunk, int worker) {
@@ -149,7 +149,7 @@ static void dx_constants(const ps_rows *r, const double *sum, const double *prod
 void ps_norm_backward(const float *x, const float *y, const float *dy, size_t rows, int c, const float *mean,
                       const float *inverse_std, const float *gamma, ps_activation activation, float slope, bool frozen,
                       float *dx, bool accumulate_x, float *dresidual, bool accumulate_residual, float *dgamma,
-                      float *dbeta, double *dx_squares, void *workspace, ps_pool *pool) {
+                      float *dbeta, double *dx_squares, double *gate_squares, void *workspace, ps_pool *pool) {
     ps_rows r = ps_rows_of(rows, c);
     float *scale = wide_vector(workspace, &r, 2), *offset = wide_vector(workspace, &r, 3),
           *slant = wide_vector(workspace, &r, 4);
@@ -163,12 +163,14 @@ void ps_norm_backward(const float *x, const float *y, const float *dy, size_t ro
     job.scale = scale, job.offset = offset, job.slant = slant, job.zero_row = zero_row;
     job.dx = dx, job.dresidual = dresidual, job.accumulate_x = accumulate_x,
     job.accumulate_residual = accumulate_residual;
-    backward_run run = {&r, &job, slots_of(workspace, &r), dx_squares != NULL};
+    backward_run run = {&r, &job, slots_of(workspace, &r), dx_squares != NULL, gate_squares != NULL};
     for (size_t k = 0; k < r.c; k++) dgamma[k] = dbeta[k] = 0;
     if (r.count == 0) return;
     ps_pool_run(pool, r.chunks, reduce_task, &run);
-    const double *sum = ps_rows_reduce(run.slots, &r, PS_NORM_REDUCE_SUMS), *products = sum + r.width;
+    const double *sum = ps_rows_reduce(run.slots, &r, PS_NORM_REDUCE_SUMS + run.gate_squares),
+                 *products = sum + r.width;
     for (size_t k = 0; k < r.c; k++) dbeta[k] = (float)sum[k], dgamma[k] = (float)products[k];
+    for (size_t k = 0; gate_squares != NULL && k < r.c; k++) gate_squares[k] += products[r.width + k];
     if (dx == NULL) return;
     dx_constants(&r, sum, products, (double)rows, gamma, inverse_std, frozen, scale, offset, slant);
     ps_pool_run(pool, r.chunks, dx_task, &run);

@@ -44,10 +44,11 @@ void ps_norm_apply(const float *x, size_t rows, int c, const float *mean, const 
  * statistics). y: the forward output (its sign is the activation's mask; ignored for PS_ACT_NONE). dgamma, dbeta [c]
  * are overwritten. dx is overwritten, or added to when accumulate_x (NULL: neither dx nor dresidual is wanted);
  * dresidual likewise, NULL where there is none. dx may alias dy; dresidual may alias dy when dx does not. dx_squares[c]
- * (may be NULL): the sum of squares of this call's contribution to dx is ADDED to it. */
+ * (may be NULL): the sum of squares of this call's contribution to dx is ADDED to it; gate_squares[c] likewise of the
+ * gradient behind the activation, dL/dv. */
 void ps_norm_backward(const float *x, const float *y, const float *dy, size_t rows, int c, const float *mean,
                       const float *inverse_std, const float *gamma, ps_activation activation, float slope, bool frozen,
                       float *dx, bool accumulate_x, float *dresidual, bool accumulate_residual, float *dgamma,
-                      float *dbeta, double *dx_squares, void *workspace, ps_pool *pool);
+                      float *dbeta, double *dx_squares, double *gate_squares, void *workspace, ps_pool *pool);
 
 #endif

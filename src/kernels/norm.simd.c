@@ -74,40 +74,50 @@ void PS_SIMD_NAME(ps_norm_apply_chunk)(const ps_norm_apply_job *job, size_t begi
 }
 
 PS_INLINE void reduce_group(const ps_norm_backward_job *job, size_t at, size_t length, size_t rows,
-                            ps_activation activation, float *sum, float *products) {
+                            ps_activation activation, int square, float *sum, float *products, float *squares) {
     size_t width = job->width;
     const float *x = job->x + at, *y = job->y + at, *dy = job->dy + at, *mean = job->mean,
                 *inverse_std = job->inverse_std;
     float slope = job->slope;
 #pragma GCC ivdep
     for (size_t j = 0; j < length; j++) {
-        float s = 0, p = 0;
+        float s = 0, p = 0, q = 0;
 #pragma GCC unroll 4
         for (size_t r = 0; r < rows; r++) {
             float g = activate_gradient(activation, slope, y[r * width + j], dy[r * width + j]);
             s += g;
             p += g * (x[r * width + j] - mean[j]);
+            if (square) q += g * g;
         }
         sum[j] += s;
         products[j] += p * inverse_std[j];
+        if (square) squares[j] += q;
     }
 }
 
 PS_INLINE void reduce_chunk(const ps_norm_backward_job *job, size_t begin, size_t end, double *slot,
-                            ps_activation activation) {
+                            ps_activation activation, int square) {
     size_t width = job->width;
-    float *running = slot_clear(slot, width, PS_NORM_REDUCE_SUMS);
+    int sums = PS_NORM_REDUCE_SUMS + square;
+    float *sum = slot_clear(slot, width, sums), *products = sum + width, *squares = products + width;
     for (row_walk walk = walk_start(begin, end, width); walk_next(&walk);) {
-        if (walk.rows == GROUP) reduce_group(job, walk.at, width, GROUP, activation, running, running + width);
-        else reduce_group(job, walk.at, walk.length, 1, activation, running, running + width);
-        if (walk_flushes(&walk)) flush(slot, running, PS_NORM_REDUCE_SUMS * width);
+        if (walk.rows == GROUP) reduce_group(job, walk.at, width, GROUP, activation, square, sum, products, squares);
+        else reduce_group(job, walk.at, walk.length, 1, activation, square, sum, products, squares);
+        if (walk_flushes(&walk)) flush(slot, sum, (size_t)sums * width);
     }
 }
 
-void PS_SIMD_NAME(ps_norm_reduce_chunk)(const ps_norm_backward_job *job, size_t begin, size_t end, double *slot) {
-    if (job->activation == PS_ACT_NONE) reduce_chunk(job, begin, end, slot, PS_ACT_NONE);
-    else if (job->activation == PS_ACT_RELU) reduce_chunk(job, begin, end, slot, PS_ACT_RELU);
-    else reduce_chunk(job, begin, end, slot, PS_ACT_LEAKY_RELU);
+void PS_SIMD_NAME(ps_norm_reduce_chunk)(const ps_norm_backward_job *job, bool squares, size_t begin, size_t end,
+                                        double *slot) {
+#define REDUCE(activation)                                               \
+    do {                                                                 \
+        if (squares) reduce_chunk(job, begin, end, slot, activation, 1); \
+        else reduce_chunk(job, begin, end, slot, activation, 0);         \
+    } while (0)
+    if (job->activation == PS_ACT_NONE) REDUCE(PS_ACT_NONE);
+    else if (job->activation == PS_ACT_RELU) REDUCE(PS_ACT_RELU);
+    else REDUCE(PS_ACT_LEAKY_RELU);
+#undef REDUCE
 }
 
 /* One row at a time: this pass moves four or five streams, so the running squares in L1 cost nothing. */

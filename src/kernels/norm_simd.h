@@ -12,9 +12,9 @@
 enum {
     PS_NORM_MOMENT_SUMS = 2,
     PS_NORM_APPLY_SUMS = 1,
-    PS_NORM_REDUCE_SUMS = 2,
+    PS_NORM_REDUCE_SUMS = 2, /* and one more for the squares */
     PS_NORM_DX_SUMS = 1,
-    PS_NORM_MOST_SUMS = 2
+    PS_NORM_MOST_SUMS = 3
 };
 
 /* All vectors are spread along a wide row. */
@@ -44,8 +44,9 @@ PS_SIMD_DECLARE(void, ps_norm_moments_chunk, const float *x, const float *pivot,
                 double *slot);
 /* slot NULL: zeros are not counted. */
 PS_SIMD_DECLARE(void, ps_norm_apply_chunk, const ps_norm_apply_job *job, size_t begin, size_t end, double *slot);
-/* Sums of g and g * xhat. */
-PS_SIMD_DECLARE(void, ps_norm_reduce_chunk, const ps_norm_backward_job *job, size_t begin, size_t end, double *slot);
+/* Sums of g and g * xhat, and with `squares` of g * g. */
+PS_SIMD_DECLARE(void, ps_norm_reduce_chunk, const ps_norm_backward_job *job, bool squares, size_t begin, size_t end,
+                double *slot);
 /* Writes dx and dresidual; slot NULL: squares are not summed. */
 PS_SIMD_DECLARE(void, ps_norm_dx_chunk, const ps_norm_backward_job *job, size_t begin, size_t end, double *slot);
 

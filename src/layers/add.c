@@ -34,6 +34,7 @@ const ps_layer_type ps_layer_add = {
     .name = "add",
     .summary = "sum of its inputs",
     .attributes = "none",
+    .role = PS_ROLE_SUM,
     .min_inputs = 2,
     .max_inputs = PS_LAYER_MAX_INPUTS,
     .gradient_in_place = true,

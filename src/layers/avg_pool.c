@@ -25,6 +25,7 @@ const ps_layer_type ps_layer_avg_pool = {
     .name = "avg_pool",
     .summary = "mean of each window, padding counted",
     .attributes = "kernel 2, stride = kernel, padding 0 (each a number, [h, w] or [d, h, w])",
+    .role = PS_ROLE_HANDS_ON,
     .min_inputs = 1,
     .max_inputs = 1,
     .parse = ps_window_parse,

@@ -83,13 +83,14 @@ static size_t kernel_workspace_bytes(size_t rows, int c) {
     return norm > pointwise ? norm : pointwise;
 }
 
-/* save: mean[c], inverse_std[c]. workspace: the unbiased variance [c] behind the kernel's own scratch. */
+/* save: mean[c], inverse_std[c]. workspace: three vectors [c] behind the kernel's own scratch, the unbiased variance the
+ * first. */
 static ps_status norm_plan(const void *config, const ps_shape *in, int inputs, ps_shape out, int threads, void **plan,
                            ps_layer_sizes *sizes) {
     (void)config, (void)in, (void)inputs, (void)threads;
     *plan = NULL;
     sizes->save_bytes = 2 * (size_t)out.c * sizeof(float);
-    sizes->workspace_bytes = kernel_workspace_bytes(ps_shape_positions(out), out.c) + (size_t)out.c * sizeof(float);
+    sizes->workspace_bytes = kernel_workspace_bytes(ps_shape_positions(out), out.c) + 3 * (size_t)out.c * sizeof(float);
     return PS_OK;
 }
 
@@ -110,14 +111,33 @@ static void update_running_statistics(const ps_layer_call *call, const float *me
     }
 }
 
+static void find_statistics(const ps_layer_call *call, float *mean, float *inverse_std, float *variance) {
+    const norm_config *config = call->config;
+    if (call->mode == PS_MODE_EVAL) use_running_statistics(call, mean, inverse_std);
+    else
+        ps_norm_statistics(call->x[0], ps_shape_positions(call->out_shape), call->out_shape.c, config->eps, mean,
+                           inverse_std, variance, call->workspace, call->pool);
+}
+
+static float *own_workspace(const ps_layer_call *call) {
+    size_t kernel = kernel_workspace_bytes(ps_shape_positions(call->out_shape), call->out_shape.c);
+    return (float *)((char *)call->workspace + kernel);
+}
+
+static void norm_entering(const ps_layer_call *call, float *v) {
+    int c = call->out_shape.c;
+    float *variance = own_workspace(call), *mean = variance + c, *inverse_std = mean + c;
+    find_statistics(call, mean, inverse_std, variance);
+    ps_norm_apply(call->x[0], ps_shape_positions(call->out_shape), c, mean, inverse_std, call->param[0], call->param[1],
+                  call->inputs > 1 ? call->x[1] : NULL, PS_ACT_NONE, 0, v, NULL, call->workspace, call->pool);
+}
+
 static void norm_forward(const ps_layer_call *call) {
     const norm_config *config = call->config;
     size_t rows = ps_shape_positions(call->out_shape);
     int c = call->out_shape.c;
-    float *mean = call->save, *inverse_std = mean + c;
-    float *variance = (float *)((char *)call->workspace + kernel_workspace_bytes(rows, c));
-    if (call->mode == PS_MODE_EVAL) use_running_statistics(call, mean, inverse_std);
-    else ps_norm_statistics(call->x[0], rows, c, config->eps, mean, inverse_std, variance, call->workspace, call->pool);
+    float *mean = call->save, *inverse_std = mean + c, *variance = own_workspace(call);
+    find_statistics(call, mean, inverse_std, variance);
     if (call->mode == PS_MODE_TRAIN) update_running_statistics(call, mean, variance);
     ps_norm_apply(call->x[0], rows, c, mean, inverse_std, call->param[0], call->param[1],
                   call->inputs > 1 ? call->x[1] : NULL, config->activation, config->slope, call->y,
@@ -146,14 +166,41 @@ static void norm_backward(const ps_layer_call *call) {
     ps_norm_backward(call->x[0], call->y, call->dy, ps_shape_positions(call->out_shape), c, mean, mean + c,
                      call->param[0], config->activation, config->slope, call->mode == PS_MODE_EVAL, call->dx[0],
                      call->accumulate[0], residual && !alone ? call->dx[1] : NULL, residual && call->accumulate[1],
-                     call->grad[0], call->grad[1], call->sums[PS_SUM_INPUT_GRAD_SQUARES], call->workspace, call->pool);
+                     call->grad[0], call->grad[1], call->sums[PS_SUM_INPUT_GRAD_SQUARES],
+                     call->sums[PS_SUM_ENTERING_GRAD_SQUARES], call->workspace, call->pool);
     if (alone) backward_residual(call);
 }
 
-static bool norm_gate(const void *config_, float *slope) {
+static bool norm_gate(const void *config_, ps_gate *gate) {
     const norm_config *config = config_;
-    *slope = config->slope;
+    bool straight = config->slope != 0;
+    *gate = (ps_gate){straight ? "leaky_relu" : "relu", !straight, config->slope};
     return config->activation != PS_ACT_NONE;
+}
+
+static double norm_batch_eps(const void *config) { return ((const norm_config *)config)->eps; }
+
+/* ---- fusing ---- */
+
+static bool norm_merges(const ps_layer_type *gate) { return gate == &ps_layer_relu || gate == &ps_layer_leaky_relu; }
+
+/* The slope goes through the text of the gate's own attribute where it has one, so that not even a rounding differs. */
+static cJSON *norm_merged(const cJSON *own, const ps_layer_type *gate, const void *gate_config,
+                          const cJSON *gate_attributes) {
+    ps_gate found;
+    gate->gate(gate_config, &found);
+    cJSON *merged = cJSON_Duplicate(own, true);
+    if (merged == NULL) return NULL;
+    cJSON_DeleteItemFromObjectCaseSensitive(merged, "activation");
+    cJSON_DeleteItemFromObjectCaseSensitive(merged, "slope");
+    const cJSON *slope = cJSON_GetObjectItemCaseSensitive(gate_attributes, "slope");
+    bool whole = cJSON_AddStringToObject(merged, "activation", gate->name) != NULL;
+    if (gate == &ps_layer_leaky_relu)
+        whole = whole && cJSON_AddNumberToObject(merged, "slope",
+                                                 slope != NULL ? slope->valuedouble : (double)found.slope) != NULL;
+    if (whole) return merged;
+    cJSON_Delete(merged);
+    return NULL;
 }
 
 /* ---- tangents (no activation, no residual: products run on the unfused network) ----
@@ -270,13 +317,13 @@ const ps_layer_type ps_layer_batch_norm = {
     .name = "batch_norm",
     .summary = "batch normalisation; may end in an activation and add a residual (input 1) before it",
     .attributes = "eps 1e-5, momentum 0.1, activation \"none\" (or \"relu\", \"leaky_relu\"), slope 0.01",
+    .role = PS_ROLE_NORM,
     .min_inputs = 1,
     .max_inputs = 2,
     .needs_input = true,
     .needs_output = true,
     .gradient_in_place = true,
-    .is_gate = true,
-    .fused_sums = 1u << PS_SUM_ZEROS | 1u << PS_SUM_INPUT_GRAD_SQUARES,
+    .fused_sums = 1u << PS_SUM_ZEROS | 1u << PS_SUM_INPUT_GRAD_SQUARES | 1u << PS_SUM_ENTERING_GRAD_SQUARES,
     .least_values = 2, /* one value is its own mean: the output would be the shift, whatever it is */
     .parse = norm_parse,
     .release = ps_free,
@@ -287,6 +334,10 @@ const ps_layer_type ps_layer_batch_norm = {
     .forward = norm_forward,
     .backward = norm_backward,
     .gate = norm_gate,
+    .entering = norm_entering,
+    .merges = norm_merges,
+    .merged = norm_merged,
+    .batch_eps = norm_batch_eps,
     .tangent_forward = norm_tangent_forward,
     .tangent_backward = norm_tangent_backward,
     .tangent_refuse = norm_tangent_refuse,

@@ -82,6 +82,7 @@ const ps_layer_type ps_layer_concat = {
     .name = "concat",
     .summary = "joins its inputs along the channels",
     .attributes = "none",
+    .role = PS_ROLE_HANDS_ON,
     .min_inputs = 2,
     .max_inputs = PS_LAYER_MAX_INPUTS,
     .parse = ps_parse_nothing,

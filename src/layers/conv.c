@@ -82,6 +82,8 @@ static ps_conv_shape kernel_shape(const conv_config *config, ps_shape in) {
                            .groups = config->groups};
 }
 
+static void conv_shape(const void *config, ps_shape in, ps_conv_shape *out) { *out = kernel_shape(config, in); }
+
 static ps_status conv_infer(const void *config_, const ps_layer_input *in, int inputs, const char *where,
                             ps_shape *out) {
     (void)inputs;
@@ -194,6 +196,7 @@ const ps_layer_type ps_layer_conv = {
     .attributes =
         "channels (needed), kernel 3, stride 1, padding 0, dilation 1 (each a number, [h, w] or [d, h, w]), groups 1, "
         "bias true, dims 2 or 3 (default 3 where the input has depth)",
+    .role = PS_ROLE_CONV,
     .min_inputs = 1,
     .max_inputs = 1,
     .needs_input = true,
@@ -201,6 +204,7 @@ const ps_layer_type ps_layer_conv = {
     .release = ps_free,
     .infer = conv_infer,
     .params = conv_params,
+    .conv_shape = conv_shape,
     .plan = conv_plan,
     .unplan = ps_free,
     .describe = conv_describe,

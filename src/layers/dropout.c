@@ -86,6 +86,7 @@ const ps_layer_type ps_layer_dropout = {
     .name = "dropout",
     .summary = "zeroes elements at random in training and scales the rest",
     .attributes = "p 0.5",
+    .role = PS_ROLE_HANDS_ON,
     .min_inputs = 1,
     .max_inputs = 1,
     .in_place = true,

@@ -53,6 +53,7 @@ const ps_layer_type ps_layer_flatten = {
     .name = "flatten",
     .summary = "map to vector, features in the order c, d, h, w",
     .attributes = "none",
+    .role = PS_ROLE_HANDS_ON,
     .min_inputs = 1,
     .max_inputs = 1,
     .parse = ps_parse_nothing,

@@ -27,6 +27,7 @@ const ps_layer_type ps_layer_global_avg_pool = {
     .name = "global_avg_pool",
     .summary = "mean over all positions of each channel",
     .attributes = "none",
+    .role = PS_ROLE_HANDS_ON,
     .min_inputs = 1,
     .max_inputs = 1,
     .parse = ps_parse_nothing,

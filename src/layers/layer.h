@@ -29,6 +29,41 @@ typedef enum {
 
 typedef struct ps_layer_type ps_layer_type;
 
+/* What a type is to the network around it. Graph, probe and commands know types by this and by what else their tables
+ * say, never by name: a type that states its role is recorded in full. */
+typedef enum {
+    PS_ROLE_OTHER,  /* any other function of its inputs: what comes out is no longer any node's own */
+    PS_ROLE_CONV,   /* row k of "weight" is what output channel k reads, at every position; "bias", where it has one */
+    PS_ROLE_LINEAR, /* the same without positions */
+    /* Scales and shifts each channel of input 0 by itself: "weight" (gamma) and "bias" (beta), where it has them. May
+     * end in a gate (see gate), with input 1 added before. */
+    PS_ROLE_NORM,
+    PS_ROLE_GATE, /* an activation, elementwise (see gate) */
+    /* Hands every channel on by itself: one that is all zero stays so, and none enters another. One input channel
+     * becomes as many neighbouring output channels as there are more of these (flattening); several inputs stand one
+     * after the other (concatenation). */
+    PS_ROLE_HANDS_ON,
+    PS_ROLE_SUM,      /* adds its inputs up, element by element */
+    PS_ROLE_POOL_SKIP /* an inserted Pool Skip: "conv.weight", "conv.bias", all of PS_SUM_POOL_... */
+} ps_role;
+
+/* The activation of a layer that ends in one. */
+typedef struct {
+    const char *activation; /* its name in traces */
+    bool rectifies;         /* what is at or below 0 leaves as exactly 0 and takes no gradient: the gate can be shut */
+    float slope;            /* on the negative side where that is straight (0: none comes through); else NaN */
+} ps_gate;
+
+/* One layer of those that a type can be written out as (see pieces). */
+typedef struct {
+    const char *suffix, *type; /* named NODE + suffix */
+    int input[2];              /* places of earlier pieces; -1: the node's input 0, -2: none */
+    char attributes[96];       /* JSON */
+} ps_layer_piece;
+enum { PS_LAYER_MAX_PIECES = 4 };
+
+struct ps_conv_shape;
+
 /* What a layer may know of one input while shapes are inferred. */
 typedef struct {
     ps_shape shape;
@@ -56,8 +91,9 @@ typedef struct {
 /* Per-channel sums a layer adds to while it passes over the data anyway; each is double[channels of the layer's
  * OUTPUT]. */
 typedef enum {
-    PS_SUM_ZEROS,              /* forward: outputs exactly 0 */
-    PS_SUM_INPUT_GRAD_SQUARES, /* backward: squares of this layer's contribution to dL/d(input 0) */
+    PS_SUM_ZEROS,                 /* forward: outputs exactly 0 */
+    PS_SUM_INPUT_GRAD_SQUARES,    /* backward: squares of this layer's contribution to dL/d(input 0) */
+    PS_SUM_ENTERING_GRAD_SQUARES, /* backward: squares of dL/d(what enters the gate it ends in), see entering */
     PS_SUM_POOL_IDENTITY,
     PS_SUM_POOL_PATH,
     PS_SUM_POOL_OUTPUT, /* pool_skip forward: squares of y, path, o */
@@ -117,11 +153,12 @@ struct ps_layer_type {
     const char *name;       /* as in JSON: "conv" */
     const char *summary;    /* one line for `poolscope inspect --layers` and the docs */
     const char *attributes; /* "channels (needed), kernel 3, stride 1, ...": for errors and docs */
+    ps_role role;
     int min_inputs, max_inputs;
+    int value_inputs; /* PS_ROLE_HANDS_ON: the first so many are handed on, the rest only say where; 0: all */
     bool needs_input, needs_output; /* what backward reads of forward's arrays */
     bool in_place;                  /* y may alias x[0] and dx[0] may alias dy */
     bool gradient_in_place;         /* dx[0] may alias dy (and no other dx does) */
-    bool is_gate;                   /* an activation that can be shut (config may still say no: see gate) */
     unsigned fused_sums;            /* bit (1u << PS_SUM_...) for each sum this type adds up itself */
     int least_values;               /* a channel (images times positions) that it needs outside evaluation mode */
 
@@ -138,8 +175,25 @@ struct ps_layer_type {
     double (*macs)(const void *config, const ps_shape *in, ps_shape out); /* forward multiply-adds; NULL: 0 */
     void (*forward)(const ps_layer_call *call);
     void (*backward)(const ps_layer_call *call);
-    /* Activation slope of this configured layer when it ends in a gate: true and *slope (0: ReLU). NULL: is no gate. */
-    bool (*gate)(const void *config, float *slope);
+    /* True and *gate where this configured layer ends in an activation. NULL: never. */
+    bool (*gate)(const void *config, ps_gate *gate);
+    /* For types that do more than that activation: what enters it, as large as y. Reads x (all images of the batch, in
+     * any mode) and parameters; may run before forward and changes nothing but workspace. NULL: input 0 enters it. */
+    void (*entering)(const ps_layer_call *call, float *v);
+    /* PS_ROLE_NORM: attributes of the one node of this type that does what a node with the attributes `own` and the
+     * gate behind it do, with or without an added input 1 between them; owned by the caller, NULL for want of memory.
+     * merges says for which gates there is one. NULL: none. */
+    bool (*merges)(const ps_layer_type *gate);
+    cJSON *(*merged)(const cJSON *own, const ps_layer_type *gate, const void *gate_config,
+                     const cJSON *gate_attributes);
+    /* PS_ROLE_NORM by the channel's moments over the batch: their eps. NULL: it is another normalisation. */
+    double (*batch_eps)(const void *config);
+    /* PS_ROLE_CONV that is a plain cross-correlation: its shape for kernels/conv.h. NULL: it is something else. */
+    void (*conv_shape)(const void *config, ps_shape in, struct ps_conv_shape *out);
+    /* The same function in primitive layers, the last of which gives y. Fails where it has no such form. NULL: the type
+     * is primitive. */
+    ps_status (*pieces)(const void *config, ps_shape in, const char *where, ps_layer_piece piece[PS_LAYER_MAX_PIECES],
+                        int *count);
     /* y, and then dx and the parameters' gradients, differentiated; NULL: this type has no Hessian-vector products.
      * tangent_refuse says why a configuration has none (NULL: it has); may itself be NULL. */
     void (*tangent_forward)(const ps_layer_call *call, const ps_layer_tangent *tangent);
@@ -150,6 +204,11 @@ struct ps_layer_type {
      * node that makes input 1 from a map of the first shape; input 0 then has the pooled shape. */
     const char *const *samples;
 };
+
+/* Its nodes are its output channels, row k of its "weight" their incoming weights. */
+static inline bool ps_layer_has_weights(const ps_layer_type *type) {
+    return type->role == PS_ROLE_CONV || type->role == PS_ROLE_LINEAR;
+}
 
 /* All types, in the order of layer_list.def; NULL-terminated. */
 const ps_layer_type *const *ps_layer_types(void);

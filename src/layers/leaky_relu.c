@@ -45,8 +45,10 @@ static void leaky_backward(const ps_layer_call *call) {
                            call->sums[PS_SUM_INPUT_GRAD_SQUARES], call->workspace, call->pool);
 }
 
-static bool leaky_gate(const void *config, float *slope) {
-    *slope = slope_of(config);
+/* Slope 0 is the ReLU. */
+static bool leaky_gate(const void *config, ps_gate *gate) {
+    float slope = slope_of(config);
+    *gate = (ps_gate){slope == 0 ? "relu" : "leaky_relu", slope == 0, slope};
     return true;
 }
 
@@ -64,11 +66,11 @@ const ps_layer_type ps_layer_leaky_relu = {
     .name = "leaky_relu",
     .summary = "leaky rectifier: x where positive, slope x elsewhere",
     .attributes = "slope 0.01",
+    .role = PS_ROLE_GATE,
     .min_inputs = 1,
     .max_inputs = 1,
     .needs_output = true,
     .in_place = true,
-    .is_gate = true,
     .fused_sums = 1u << PS_SUM_ZEROS | 1u << PS_SUM_INPUT_GRAD_SQUARES,
     .parse = leaky_parse,
     .release = ps_free,

@@ -95,6 +95,7 @@ const ps_layer_type ps_layer_linear = {
     .name = "linear",
     .summary = "matrix product with bias, on vectors",
     .attributes = "features (needed), bias true",
+    .role = PS_ROLE_LINEAR,
     .min_inputs = 1,
     .max_inputs = 1,
     .needs_input = true,

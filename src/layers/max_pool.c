@@ -41,6 +41,7 @@ const ps_layer_type ps_layer_max_pool = {
     .name = "max_pool",
     .summary = "maximum of each window",
     .attributes = "kernel 2, stride = kernel, padding 0 (each a number, [h, w] or [d, h, w])",
+    .role = PS_ROLE_HANDS_ON,
     .min_inputs = 1,
     .max_inputs = 1,
     .parse = ps_window_parse,

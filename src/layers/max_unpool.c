@@ -10,7 +10,7 @@
 static ps_status max_unpool_infer(const void *config, const ps_layer_input *in, int inputs, const char *where,
                                   ps_shape *out) {
     (void)config, (void)inputs;
-    if (in[1].producer == NULL || strcmp(in[1].producer->name, "max_pool") != 0)
+    if (in[1].producer == NULL || in[1].producer != &ps_layer_max_pool)
         return ps_fail(PS_ERR_INPUT,
                        "%s: the second input of max_unpool must be the max_pool node whose places it uses, not %s",
                        where, in[1].producer == NULL ? "the network input" : in[1].producer->name);
@@ -48,8 +48,10 @@ const ps_layer_type ps_layer_max_unpool = {
     .name = "max_unpool",
     .summary = "puts values (input 0) back where the max_pool node given as input 1 found its maxima",
     .attributes = "none",
+    .role = PS_ROLE_HANDS_ON,
     .min_inputs = 2,
     .max_inputs = 2,
+    .value_inputs = 1,
     .parse = ps_parse_nothing,
     .infer = max_unpool_infer,
     .forward = max_unpool_forward,

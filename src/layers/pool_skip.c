@@ -1,5 +1,6 @@
 /* Pool Skip: o = y + conv3x3(unpool_e(pool_e(y))), its ablations and its grid controls (Sun et al. 2025, arXiv
  * 2409.13154). y, o [n][d][h][w][c]; conv.weight [c][3][3][c] (with depth [c][3][3][3][c]), conv.bias [c]. */
+#include <stdio.h>
 #include <string.h>
 
 #include "core/json.h"
@@ -200,12 +201,63 @@ static const char *const pool_skip_samples[] = {
     "{\"inputs\": [[1, 2, 4, 4, 4]], \"attributes\": {\"mode\": \"grid+conv+skip\"}}",
     NULL};
 
+/* ---- in primitive layers ---- */
+
+/* Windows of one element also fit where a whole window does not: then the pieces would keep more than the grid does. */
+static bool windows_fill(ps_shape s, int pool_size) {
+    return s.h % pool_size == 0 && s.w % pool_size == 0 && (s.d == 1 || s.d % pool_size == 0);
+}
+
+static ps_status check_pieces(const pool_skip_config *config, ps_shape in, const char *where) {
+    bool cut = config->cut_forward || config->cut_gradient;
+    if (config->mode->match_energy || cut)
+        return ps_fail(PS_ERR_USAGE,
+                       "%s (mode %s, cut %s) cannot be written out as primitive layers; take a run with another mode "
+                       "than grid-energy+conv+skip and no cut",
+                       where, config->mode->name,
+                       config->cut_forward    ? "forward"
+                       : config->cut_gradient ? "gradient"
+                                              : "none");
+    if (config->mode->select == PS_POOL_SKIP_GRID && !windows_fill(in, config->pool_size))
+        return ps_fail(PS_ERR_USAGE,
+                       "%s (mode %s) cannot be written out as primitive layers, because its map is no multiple of its "
+                       "pool_size %d; take another pool_size or a run with mode full",
+                       where, config->mode->name, config->pool_size);
+    return PS_OK;
+}
+
+/* The grid's fixed place, the first of every window, is the maximum of a window of one element. */
+static ps_status pool_skip_pieces(const void *config_, ps_shape in, const char *where, ps_layer_piece *piece,
+                                  int *count) {
+    const pool_skip_config *config = config_;
+    PS_TRY(check_pieces(config, in, where));
+    bool dense = config->mode->select == PS_POOL_SKIP_DENSE || config->pool_size == 1;
+    int at = -1, n = 0, kernel = config->mode->select == PS_POOL_SKIP_GRID ? 1 : config->pool_size;
+    if (!dense) {
+        piece[n] = (ps_layer_piece){.suffix = ".pool", .type = "max_pool", .input = {at, -2}};
+        snprintf(piece[n].attributes, sizeof piece[n].attributes, "{\"kernel\": %d, \"stride\": %d}", kernel,
+                 config->pool_size);
+        at = n++;
+        piece[n] = (ps_layer_piece){".unpool", "max_unpool", {at, at}, "{}"};
+        at = n++;
+    }
+    if (config->mode->conv) {
+        piece[n] = (ps_layer_piece){.suffix = ".conv", .type = "conv", .input = {at, -2}};
+        snprintf(piece[n].attributes, sizeof piece[n].attributes, "{\"channels\": %d, \"padding\": 1}", in.c);
+        at = n++;
+    }
+    if (config->mode->skip) piece[n++] = (ps_layer_piece){"", "add", {-1, at}, "{}"};
+    *count = n;
+    return PS_OK;
+}
+
 const ps_layer_type ps_layer_pool_skip = {
     .name = "pool_skip",
     .summary = "Pool Skip module: identity plus a 3x3 convolution of the max-pooled and unpooled map",
     .attributes =
         "pool_size 2, mode \"full\" (or \"pool+skip\", \"conv+skip\", \"pool+conv\", \"grid+conv+skip\", "
         "\"grid-energy+conv+skip\"), zero_init false, cut \"none\" (or \"forward\", \"gradient\")",
+    .role = PS_ROLE_POOL_SKIP,
     .min_inputs = 1,
     .max_inputs = 1,
     .needs_input = true,
@@ -216,6 +268,7 @@ const ps_layer_type ps_layer_pool_skip = {
     .release = ps_free,
     .infer = pool_skip_infer,
     .params = pool_skip_params,
+    .pieces = pool_skip_pieces,
     .plan = pool_skip_plan,
     .unplan = pool_skip_unplan,
     .describe = pool_skip_describe,

@@ -23,9 +23,9 @@ static void relu_backward(const ps_layer_call *call) {
                            call->accumulate[0], call->sums[PS_SUM_INPUT_GRAD_SQUARES], call->workspace, call->pool);
 }
 
-static bool relu_gate(const void *config, float *slope) {
+static bool relu_gate(const void *config, ps_gate *gate) {
     (void)config;
-    *slope = 0.0f;
+    *gate = (ps_gate){"relu", true, 0.0f};
     return true;
 }
 
@@ -42,11 +42,11 @@ const ps_layer_type ps_layer_relu = {
     .name = "relu",
     .summary = "rectifier max(x, 0)",
     .attributes = "none",
+    .role = PS_ROLE_GATE,
     .min_inputs = 1,
     .max_inputs = 1,
     .needs_output = true,
     .in_place = true,
-    .is_gate = true,
     .fused_sums = 1u << PS_SUM_ZEROS | 1u << PS_SUM_INPUT_GRAD_SQUARES,
     .parse = ps_parse_nothing,
     .infer = ps_infer_same,

@@ -95,46 +95,6 @@ static ps_status read_module(ps_compensation_job *job, const ps_node *node) {
     return PS_OK;
 }
 
-/* A number or a list of 2 or 3 numbers. */
-static void read_extent(const cJSON *attributes, const char *key, int absent, bool volume, int out[3]) {
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(attributes, key);
-    int count = cJSON_IsArray(item) ? cJSON_GetArraySize(item) : 0,
-        value = cJSON_IsNumber(item) ? item->valueint : absent;
-    for (int i = 0; i < 3; i++)
-        out[i] = count > 0 ? (i < 3 - count ? absent : cJSON_GetArrayItem(item, i - (3 - count))->valueint) : value;
-    if (!volume) out[0] = strcmp(key, "padding") == 0 ? 0 : 1;
-}
-
-static void read_source(ps_compensation_job *job, const ps_node *node, ps_shape in, int batch) {
-    int kernel[3], stride[3], pad[3], dilation[3], groups = 1;
-    bool volume = in.d > 1;
-    read_extent(node->attributes, "kernel", 3, volume, kernel);
-    read_extent(node->attributes, "stride", 1, volume, stride);
-    read_extent(node->attributes, "padding", 0, volume, pad);
-    read_extent(node->attributes, "dilation", 1, volume, dilation);
-    const cJSON *given = cJSON_GetObjectItemCaseSensitive(node->attributes, "groups");
-    if (cJSON_IsNumber(given)) groups = given->valueint;
-    job->source = (ps_conv_shape){.n = batch,
-                                  .c = in.c,
-                                  .d = in.d,
-                                  .h = in.h,
-                                  .w = in.w,
-                                  .k = node->shape.c,
-                                  .kd = kernel[0],
-                                  .kh = kernel[1],
-                                  .kw = kernel[2],
-                                  .stride_d = stride[0],
-                                  .stride_h = stride[1],
-                                  .stride_w = stride[2],
-                                  .pad_d = pad[0],
-                                  .pad_h = pad[1],
-                                  .pad_w = pad[2],
-                                  .dilation_d = dilation[0],
-                                  .dilation_h = dilation[1],
-                                  .dilation_w = dilation[2],
-                                  .groups = groups};
-}
-
 static float *value_of(ps_net *net, int node, const char *suffix) {
     int param = ps_net_node_param(net, node, suffix);
     return param >= 0 ? ps_net_param(net, param)->value : NULL;
@@ -174,30 +134,30 @@ static ps_status allocate(ps_compensation_job *job) {
     return PS_OK;
 }
 
-/* The first normalisation that reads the module, whether its gate is the module's own or stands behind an add. */
-static ps_status find_norm(ps_compensation_job *job, ps_net *net, int pool_skip_node) {
+/* The first batch normalisation that reads the module, whether its gate is the module's own or stands behind an add. */
+static void find_norm(ps_compensation_job *job, ps_net *net, int pool_skip_node) {
     const ps_graph *graph = ps_net_graph(net);
     int at = pool_skip_node + 1;
     while (at < graph->count &&
-           !(strcmp(graph->node[at].type->name, "batch_norm") == 0 && graph->node[at].input[0] == pool_skip_node))
+           !(graph->node[at].type->batch_eps != NULL && graph->node[at].input[0] == pool_skip_node))
         at++;
     job->sums.norm_node = at < graph->count ? at : -1;
-    if (at == graph->count) return PS_OK;
+    if (at == graph->count) return;
     job->gamma = value_of(net, at, "weight");
     job->beta = value_of(net, at, "bias");
-    job->eps = 1e-5;
-    return ps_json_get_double(graph->node[at].attributes, "eps", false, 0, 1, graph->node[at].name, &job->eps);
+    job->eps = graph->node[at].type->batch_eps(graph->node[at].config);
 }
 
 static ps_status build(ps_compensation_job *job, ps_net *net, int pool_skip_node, int source_node) {
     const ps_graph *graph = ps_net_graph(net);
     ps_shape in[PS_LAYER_MAX_INPUTS];
     ps_graph_input_shapes(graph, source_node, in);
-    if (strcmp(graph->node[source_node].type->name, "conv") != 0)
+    const ps_node *source = &graph->node[source_node];
+    if (source->type->conv_shape == NULL)
         return ps_fail(PS_ERR_USAGE, "node \"%s\": no convolution stands before it", graph->node[pool_skip_node].name);
-    read_source(job, &graph->node[source_node], in[0], ps_net_batch(net));
+    source->type->conv_shape(source->config, ps_shape_with_batch(in[0], ps_net_batch(net)), &job->source);
     PS_TRY(read_module(job, &graph->node[pool_skip_node]));
-    PS_TRY(find_norm(job, net, pool_skip_node));
+    find_norm(job, net, pool_skip_node);
     PS_TRY(ps_conv_plan_init(&job->source_plan, &job->source));
     PS_TRY(ps_conv_plan_init(&job->module_plan, &job->module));
     job->source_weight = value_of(net, source_node, "weight");

@@ -296,11 +296,12 @@ ps_status ps_net_check_statistics(const ps_net *net) {
 
 const float *ps_net_forward(ps_net *net, const float *x, ps_mode mode, ps_rng_key key, const ps_net_hook *hook) {
     static double *const no_sums[PS_SUMS];
+    for (int i = 0; i < net->graph->count; i++)
+        for (int k = 0; k < net->graph->node[i].inputs; k++)
+            if (net->graph->node[i].input[k] < 0) net->runner[i].x[k] = x;
     for (int i = 0; i < net->graph->count; i++) {
         const ps_node *node = &net->graph->node[i];
         runner *r = &net->runner[i];
-        for (int k = 0; k < node->inputs; k++)
-            if (node->input[k] < 0) r->x[k] = x;
         r->call.mode = mode;
         r->call.key = ps_rng_key_fold(key, r->name_hash);
         r->call.y = r->y;
@@ -312,6 +313,14 @@ const float *ps_net_forward(ps_net *net, const float *x, ps_mode mode, ps_rng_ke
     }
     net->logits = net->runner[net->graph->count - 1].y;
     return net->logits;
+}
+
+const float *ps_net_entering(ps_net *net, int node, ps_mode mode, float *room) {
+    runner *r = &net->runner[node];
+    if (r->call.type->entering == NULL) return r->x[0];
+    r->call.mode = mode;
+    r->call.type->entering(&r->call, room);
+    return room;
 }
 
 ps_loss ps_net_loss(ps_net *net, const int32_t *label, bool want_gradient) {

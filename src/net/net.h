@@ -64,6 +64,9 @@ typedef struct {
 
 /* x [batch][d][h][w][c]. Returns the logits, valid until the next pass. hook may be NULL. key: dropout's randomness. */
 const float *ps_net_forward(ps_net *net, const float *x, ps_mode mode, ps_rng_key key, const ps_net_hook *hook);
+/* What enters the gate that a node ends in, as large as its output, while a forward pass in this mode has made the
+ * node's inputs and not yet anything after the node: the input itself, or written to `room`. */
+const float *ps_net_entering(ps_net *net, int node, ps_mode mode, float *room);
 /* Loss of the latest forward pass against label [batch * labels_per_sample] (negative: ignored): mean natural-log
  * cross-entropy. Keeps dL/dlogits for backward when want_gradient. */
 typedef struct {

@@ -194,7 +194,7 @@ static bool can_take(const field *f, const ps_unit *unit, cause what) {
         case DEPENDENT: return !unit->shared && unit->channels > PS_PLANT_MOST_PARTNERS;
         case WEIGHTS_OUT: return unit->readers > 0 && !unit->identity_path;
         case GAMMA: return unit->norm_node >= 0;
-        case NEAR_MISS: return unit->slope == 0 && ps_plant_shift_param(f->net, unit) >= 0;
+        case NEAR_MISS: return unit->rectifies && ps_plant_shift_param(f->net, unit) >= 0;
         default: return !unit->shared && all_feeds_can_die(f, unit);
     }
 }

@@ -4,25 +4,24 @@
 #include <string.h>
 
 #include "core/memory.h"
-#include "kernels/norm.h"
 #include "probe/plant_internal.h"
 
 typedef struct {
     ps_net *net;
     const ps_unit *unit;
-    int entry;           /* node whose output enters the gate or its fused normalisation */
-    int images;          /* of the batch under way */
-    float *mean, *scale; /* [channels] */
-    void *workspace;
+    int entry;              /* node whose output enters the gate or its fused normalisation */
+    int images;             /* of the batch under way */
+    float *room;            /* what enters the gate, where no array holds it */
     double *first, *second; /* [channels]: largest and second largest maximum of an image */
 } search;
 
+/* The parameter whose change moves all that enters the gate by as much: nothing but the gate may stand behind it. */
 int ps_plant_shift_param(const ps_net *net, const ps_unit *unit) {
     if (unit->shared) return -1;
     int before = ps_net_graph(net)->node[unit->gate_node].input[0];
     if (unit->norm_node >= 0 && (unit->norm_node == unit->gate_node || unit->norm_node == before))
         return ps_net_node_param(net, unit->norm_node, "bias");
-    return unit->norm_node < 0 && unit->pool_skip_node < 0 ? ps_net_node_param(net, unit->source_node, "bias") : -1;
+    return unit->source_node == before ? ps_net_node_param(net, unit->source_node, "bias") : -1;
 }
 
 static void rank(search *s, int c, double value) {
@@ -34,31 +33,17 @@ static void rank(search *s, int c, double value) {
     }
 }
 
-/* The constants of v = (x - mean) scale + beta where the gate is fused into its normalisation. */
-static const float *norm_constants(search *s, const float *x) {
-    const ps_node *gate = &ps_net_graph(s->net)->node[s->unit->gate_node];
-    if (s->unit->norm_node != s->unit->gate_node) return NULL;
-    const cJSON *eps = cJSON_GetObjectItemCaseSensitive(gate->attributes, "eps");
-    const float *gamma = ps_net_param(s->net, ps_net_node_param(s->net, s->unit->gate_node, "weight"))->value;
-    ps_norm_statistics(x, (size_t)ps_net_batch(s->net) * (size_t)s->unit->elements, s->unit->channels,
-                       cJSON_IsNumber(eps) ? eps->valuedouble : 1e-5, s->mean, s->scale, NULL, s->workspace,
-                       ps_net_pool(s->net));
-    for (int c = 0; c < s->unit->channels; c++) s->scale[c] *= gamma[c];
-    return ps_net_param(s->net, ps_net_node_param(s->net, s->unit->gate_node, "bias"))->value;
-}
-
 static void after_node(void *self, int node, ps_shape shape, const float *x) {
     (void)shape;
     search *s = self;
     if (node != s->entry) return;
-    const float *beta = norm_constants(s, x);
+    x = ps_net_entering(s->net, s->unit->gate_node, PS_MODE_PROBE, s->room);
     size_t channels = (size_t)s->unit->channels;
     for (size_t image = 0; image < (size_t)s->images; image++)
         for (size_t c = 0; c < channels; c++) {
             double largest = -INFINITY;
             for (size_t p = 0; p < (size_t)s->unit->elements; p++) {
                 float v = x[(image * (size_t)s->unit->elements + p) * channels + c];
-                if (beta != NULL) v = (v - s->mean[c]) * s->scale[c] + beta[c];
                 if ((double)v > largest) largest = (double)v;
             }
             rank(s, (int)c, largest);
@@ -97,20 +82,16 @@ ps_status ps_plant_near_miss(ps_net *net, const ps_unit *unit, const ps_probe_so
     PS_TRY(ps_net_check_statistics(net));
     PS_TRY_CLEANUP(
         PS_ALLOC((size_t)ps_net_batch(net) * ps_shape_elements(ps_net_graph(net)->input), &x, "probe batch"));
-    PS_TRY_CLEANUP(PS_ALLOC(count, &s.mean, "planting"));
-    PS_TRY_CLEANUP(PS_ALLOC(count, &s.scale, "planting"));
+    PS_TRY_CLEANUP(PS_ALLOC(rows * count, &s.room, "planting"));
     PS_TRY_CLEANUP(PS_ALLOC(count, &s.first, "planting"));
     PS_TRY_CLEANUP(PS_ALLOC(count, &s.second, "planting"));
-    PS_TRY_CLEANUP(PS_ALLOC(ps_norm_workspace_bytes(rows, unit->channels), (char **)&s.workspace, "planting"));
     for (size_t c = 0; c < count; c++) s.first[c] = s.second[c] = -INFINITY;
     run_search(&s, source, x);
     status = shift(&s, channel, channels);
 cleanup:
     ps_free(x);
-    ps_free(s.mean);
-    ps_free(s.scale);
+    ps_free(s.room);
     ps_free(s.first);
     ps_free(s.second);
-    ps_free(s.workspace);
     return status;
 }

@@ -24,8 +24,16 @@ static size_t map_values(const ps_instrument *instrument, const ps_probe_layer *
     return (size_t)instrument->map_columns * (size_t)layer->unit->elements * (size_t)layer->unit->channels;
 }
 
+static size_t features_of(const ps_instrument *instrument, const ps_probe_layer *layer) {
+    return instrument->features != NULL ? instrument->features(layer) : 0;
+}
+
+static size_t state_values(const ps_instrument *instrument, const ps_probe_layer *layer) {
+    return (size_t)instrument->columns * (size_t)layer->unit->channels + features_of(instrument, layer);
+}
+
 void ps_attachment_clear(const ps_probe *probe, ps_attachment *a) {
-    size_t values = (size_t)a->instrument->columns * (size_t)probe->layer[a->layer].unit->channels;
+    size_t values = state_values(a->instrument, &probe->layer[a->layer]);
     if (values > 0) memset(a->state, 0, values * sizeof *a->state);
     if (a->maps != NULL) memset(a->maps, 0, map_values(a->instrument, &probe->layer[a->layer]) * sizeof *a->maps);
 }
@@ -43,10 +51,18 @@ static ps_status request_sums(ps_net *net, int node, unsigned sums, double **acc
     return PS_OK;
 }
 
+/* What enters a shared gate is the sum behind its add, which fusing hides inside the node. */
+static bool enters_inside(const ps_net *net, const ps_unit *unit) {
+    return unit->shared && ps_net_graph(net)->node[unit->gate_node].type->entering != NULL;
+}
+
 static ps_status request(ps_probe *probe, const ps_instrument *instrument, ps_probe_layer *layer) {
     const ps_unit *unit = layer->unit;
     PS_TRY(request_sums(probe->net, unit->gate_node, instrument->gate_sums, layer->gate_sum));
     PS_TRY(request_sums(probe->net, unit->entry_node, instrument->entry_sums, layer->entry_sum));
+    if ((instrument->entry_sums & 1u << PS_SUM_INPUT_GRAD_SQUARES) != 0 && enters_inside(probe->net, unit))
+        PS_TRY(ps_net_request_sum(probe->net, unit->entry_node, PS_SUM_ENTERING_GRAD_SQUARES,
+                                  &layer->entry_sum[PS_SUM_INPUT_GRAD_SQUARES]));
     if (instrument->pool_sums != 0)
         PS_TRY(request_sums(probe->net, unit->pool_skip_node, instrument->pool_sums, layer->pool_sum));
     if (instrument->account && layer->account == NULL) {
@@ -89,7 +105,8 @@ static ps_status add_point(ps_probe *probe, int layer, ps_tap tap) {
     const ps_unit *unit = probe->layer[layer].unit;
     int node = unit->gate_node;
     if (tap == PS_TAP_ENTRY) node = graph->node[unit->entry_node].input[0];
-    if (tap == PS_TAP_PRE_MAX) node = ready_after(graph, unit->gate_node);
+    if (tap == PS_TAP_SOURCE) node = graph->node[unit->source_node].input[0];
+    if (tap == PS_TAP_PRE_MAX || (tap == PS_TAP_ENTRY && unit->shared)) node = ready_after(graph, unit->gate_node);
     for (size_t i = 0; i < probe->points; i++)
         if (probe->point[i].layer == layer && probe->point[i].tap == tap) return PS_OK;
     PS_TRY(PS_GROW(&probe->point, &probe->point_capacity, probe->points + 1, "probe"));
@@ -103,12 +120,13 @@ static ps_status attach_to_layer(ps_probe *probe, const ps_instrument *instrumen
     if (a->instrument != NULL || (instrument->exists != NULL && !instrument->exists(layer))) return PS_OK;
     size_t channels = (size_t)layer->unit->channels;
     *a = (ps_attachment){.instrument = instrument, .layer = index};
-    PS_TRY(PS_ALLOC((size_t)instrument->columns * channels, &a->state, "probe"));
+    PS_TRY(PS_ALLOC(state_values(instrument, layer), &a->state, "probe"));
     if (instrument->map_columns > 0) PS_TRY(PS_ALLOC(map_values(instrument, layer), &a->maps, "probe"));
     PS_TRY(request(probe, instrument, layer));
     probe->stepping = probe->stepping || instrument->step != NULL;
     for (int tap = 0; tap < PS_TAPS; tap++)
-        if ((instrument->taps & (1u << tap)) != 0) PS_TRY(add_point(probe, index, (ps_tap)tap));
+        if ((instrument->taps & (1u << tap)) != 0 && (tap != PS_TAP_SOURCE || features_of(instrument, layer) > 0))
+            PS_TRY(add_point(probe, index, (ps_tap)tap));
     if (instrument->row_param == NULL) return PS_OK;
     PS_TRY(PS_ALLOC(channels, &a->row_squares, "probe"));
     return add_blocks(probe, instrument->row_param(layer), a->row_squares);

@@ -69,7 +69,7 @@ static const char *node_name(const ps_graph *graph, int node) { return node >= 0
 
 static const char *kind_of(const ps_graph *graph, const ps_unit *unit) {
     if (unit->shared) return PS_TRACE_KIND_SHARED;
-    return strcmp(graph->node[unit->source_node].type->name, "linear") == 0 ? PS_TRACE_KIND_LINEAR : PS_TRACE_KIND_CONV;
+    return graph->node[unit->source_node].type->role == PS_ROLE_LINEAR ? PS_TRACE_KIND_LINEAR : PS_TRACE_KIND_CONV;
 }
 
 static bool named_before(const ps_unit *unit, int feed) {
@@ -88,7 +88,7 @@ static void add_layer(ps_trace_writer *trace, const ps_graph *graph, const ps_un
     ps_trace_add_whole(trace, "position", index);
     ps_trace_add_whole(trace, "depth", unit->depth);
     ps_trace_add_text(trace, "stage", unit->stage != NULL ? unit->stage : "");
-    ps_trace_add_text(trace, "activation", unit->slope == 0 ? "relu" : "leaky_relu");
+    ps_trace_add_text(trace, "activation", unit->activation);
     ps_trace_add_text(trace, "norm", node_name(graph, unit->norm_node));
     ps_trace_add_text(trace, "pool_skip", node_name(graph, unit->pool_skip_node));
     ps_trace_add_bool(trace, "bias", unit->bias);

@@ -53,8 +53,9 @@ struct ps_probe {
     bool tap_wanted[PS_TAPS], modes_differ;
     const float **seen; /* [nodes + 1]: output of node i - 1 in the pass under way; [0]: the network input */
     float *x;           /* a probe batch */
-    float *norm_mean, *norm_scale, *batch_max; /* [most channels] */
-    float *chunk_max;                          /* [chunks][channels] */
+    float *entering;    /* what enters a gate, where no array holds it */
+    float *batch_max;   /* [most channels] */
+    float *chunk_max;   /* [chunks][channels] */
     void *workspace;
     double *out; /* one quantity of one layer */
 

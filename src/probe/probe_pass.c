@@ -5,7 +5,6 @@
 
 #include "core/clock.h"
 #include "core/memory.h"
-#include "kernels/norm.h"
 #include "kernels/pointwise.h"
 #include "probe/probe_internal.h"
 
@@ -17,10 +16,8 @@ typedef struct pass {
 
 /* ---- the largest value that enters a gate ---- */
 
-/* v = (x - mean) scale + beta + residual, rounded as the fused normalisation rounds it (kernels/norm.simd.c), so that
- * the sign of the maximum and the gate agree; a gate that stands by itself is entered by x. */
 typedef struct {
-    const float *x, *residual, *mean, *scale, *beta; /* all but x may be NULL */
+    const float *v;
     size_t rows, chunks;
     int channels;
     float *chunk_max;
@@ -29,12 +26,6 @@ typedef struct {
 enum { MAX_GRAIN = 1 << 14 };
 
 size_t ps_probe_max_chunks(size_t rows, int channels) { return ps_pool_chunks(rows * (size_t)channels, MAX_GRAIN); }
-
-static float entering(const max_job *job, size_t at, int c) {
-    float v = job->x[at];
-    if (job->mean != NULL) v = (v - job->mean[c]) * job->scale[c] + job->beta[c];
-    return job->residual != NULL ? v + job->residual[at] : v;
-}
 
 /* NaN wins and stays. */
 static float larger(float a, float b) { return b > a || isnan(b) ? b : a; }
@@ -48,34 +39,16 @@ static void max_chunk(void *context, size_t chunk, int worker) {
     for (int c = 0; c < job->channels; c++) max[c] = -INFINITY;
     for (size_t row = first; row < end; row++)
         for (int c = 0; c < job->channels; c++)
-            max[c] = larger(max[c], entering(job, row * (size_t)job->channels + (size_t)c, c));
-}
-
-static double norm_eps(const ps_node *node) {
-    const cJSON *eps = cJSON_GetObjectItemCaseSensitive(node->attributes, "eps");
-    return cJSON_IsNumber(eps) ? eps->valuedouble : 1e-5;
+            max[c] = larger(max[c], job->v[row * (size_t)job->channels + (size_t)c]);
 }
 
 /* Batch statistics are those of the whole batch, the maximum is over its real images. */
 static void measure_max(ps_probe *probe, const ps_unit *unit, const ps_tap_view *view) {
-    const ps_graph *graph = ps_net_graph(probe->net);
-    const ps_node *gate = &graph->node[unit->gate_node];
-    max_job job = {.x = probe->seen[gate->input[0] + 1],
+    max_job job = {.v = view->data,
                    .rows = view->images * view->positions,
                    .channels = unit->channels,
                    .chunk_max = probe->chunk_max};
     job.chunks = ps_probe_max_chunks(job.rows, job.channels);
-    if (strcmp(gate->type->name, "batch_norm") == 0) {
-        size_t all_rows = (size_t)ps_net_batch(probe->net) * view->positions;
-        ps_norm_statistics(job.x, all_rows, unit->channels, norm_eps(gate), probe->norm_mean, probe->norm_scale, NULL,
-                           view->workspace, view->pool);
-        job.mean = probe->norm_mean;
-        const float *gamma = ps_net_param(probe->net, ps_net_node_param(probe->net, unit->gate_node, "weight"))->value;
-        for (int c = 0; c < unit->channels; c++) probe->norm_scale[c] *= gamma[c];
-        job.scale = probe->norm_scale;
-        job.beta = ps_net_param(probe->net, ps_net_node_param(probe->net, unit->gate_node, "bias"))->value;
-        if (gate->inputs > 1) job.residual = probe->seen[gate->input[1] + 1];
-    }
     ps_pool_run(view->pool, job.chunks, max_chunk, &job);
     memcpy(probe->batch_max, probe->chunk_max, (size_t)job.channels * sizeof *probe->batch_max);
     for (size_t i = 1; i < job.chunks; i++)
@@ -97,6 +70,11 @@ static bool needs_pass(const ps_probe *probe, ps_mode mode) {
     return false;
 }
 
+/* What enters a shared gate is what enters a private one's gate or, one step earlier, its normalisation. */
+static bool shows_entering(const ps_tap_point *point, const ps_unit *unit) {
+    return point->tap == PS_TAP_PRE_MAX || (point->tap == PS_TAP_ENTRY && unit->shared);
+}
+
 static void show(ps_probe *probe, const ps_tap_point *point, const pass *now) {
     const ps_unit *unit = probe->layer[point->layer].unit;
     ps_tap_view view = {.data = probe->seen[point->node + 1],
@@ -104,6 +82,8 @@ static void show(ps_probe *probe, const ps_tap_point *point, const pass *now) {
                         .positions = (size_t)unit->elements,
                         .workspace = probe->workspace,
                         .pool = ps_net_pool(probe->net)};
+    if (shows_entering(point, unit))
+        view.data = ps_net_entering(probe->net, unit->gate_node, now->mode, probe->entering);
     if (point->tap == PS_TAP_PRE_MAX) {
         measure_max(probe, unit, &view);
         view.data = probe->batch_max;
@@ -173,7 +153,7 @@ ps_status ps_probe_measure(ps_probe *probe) {
 /* ---- memory, once ---- */
 
 typedef struct {
-    size_t workspace_bytes, max_values;
+    size_t workspace_bytes, max_values, entering;
     int channels;
 } need;
 
@@ -182,11 +162,11 @@ static need largest_need(const ps_probe *probe) {
     for (int i = 0; i < probe->layers; i++) {
         const ps_unit *unit = probe->layer[i].unit;
         size_t rows = (size_t)ps_net_batch(probe->net) * (size_t)unit->elements;
-        size_t pointwise = ps_pointwise_workspace_bytes(rows, unit->channels),
-               norm = ps_norm_workspace_bytes(rows, unit->channels);
+        size_t pointwise = ps_pointwise_workspace_bytes(rows, unit->channels);
+        bool inside = ps_net_graph(probe->net)->node[unit->gate_node].type->entering != NULL;
         size_t maxima = ps_probe_max_chunks(rows, unit->channels) * (size_t)unit->channels;
         if (pointwise > most.workspace_bytes) most.workspace_bytes = pointwise;
-        if (norm > most.workspace_bytes) most.workspace_bytes = norm;
+        if (inside && rows * (size_t)unit->channels > most.entering) most.entering = rows * (size_t)unit->channels;
         if (maxima > most.max_values) most.max_values = maxima;
         if (unit->channels > most.channels) most.channels = unit->channels;
     }
@@ -203,8 +183,8 @@ ps_status ps_probe_prepare_passes(ps_probe *probe) {
     size_t input = (size_t)ps_net_batch(probe->net) * ps_shape_elements(ps_net_graph(probe->net)->input);
     PS_TRY(PS_ALLOC((size_t)ps_net_graph(probe->net)->count + 1, &probe->seen, "probe"));
     PS_TRY(PS_ALLOC(input, &probe->x, "probe batch"));
-    PS_TRY(PS_ALLOC(channels, &probe->norm_mean, "probe"));
-    PS_TRY(PS_ALLOC(channels, &probe->norm_scale, "probe"));
+    bool entering = probe->tap_wanted[PS_TAP_PRE_MAX] || probe->tap_wanted[PS_TAP_ENTRY];
+    if (entering) PS_TRY(PS_ALLOC(most.entering, &probe->entering, "probe"));
     PS_TRY(PS_ALLOC(channels, &probe->batch_max, "probe"));
     PS_TRY(PS_ALLOC(most.max_values, &probe->chunk_max, "probe"));
     return PS_ALLOC(most.workspace_bytes, (char **)&probe->workspace, "probe");

@@ -1,28 +1,64 @@
-/* in_alive: how many of the channels that a layer reads are not exactly dead. Channels without a gate count as
- * alive. */
+/* in_alive: how many of the channels that a layer reads are not exactly dead. Channels without a gate count as alive.
+ * Behind a flattening a layer reads features, several a channel, and they are counted one by one: a node that is alive
+ * may be so in some places only. */
 #include "probe/instruments.h"
 #include "probe/q_gate.h"
 
 static bool reads_gates(const ps_probe_layer *layer) { return !layer->unit->shared; }
 
-const ps_instrument ps_instrument_inputs = {.needs = &ps_instrument_gate, .exists = reads_gates};
+static bool is_flattened(const ps_probe_layer *layer, const ps_unit_feed *feed) {
+    return feed->unit >= 0 && feed->channels > ps_net_units(layer->net)->unit[feed->unit].channels;
+}
+
+/* All that the source reads, where some of it is flattened. */
+static size_t features(const ps_probe_layer *layer) {
+    size_t channels = 0;
+    bool flattened = false;
+    for (int i = 0; i < layer->unit->feeds; i++) {
+        channels += (size_t)layer->unit->feed[i].channels;
+        flattened = flattened || is_flattened(layer, &layer->unit->feed[i]);
+    }
+    return flattened ? channels : 0;
+}
+
+/* state[feature]: it was ever other than 0 (NaN is). */
+static void add_batch(const ps_probe_layer *layer, ps_tap tap, const ps_tap_view *view, double *state) {
+    (void)tap;
+    size_t count = features(layer);
+    for (size_t image = 0; image < view->images; image++) {
+        const float *row = view->data + image * count;
+        for (size_t i = 0; i < count; i++) state[i] = row[i] != 0 ? 1 : state[i];
+    }
+}
+
+const ps_instrument ps_instrument_inputs = {.needs = &ps_instrument_gate,
+                                            .exists = reads_gates,
+                                            .features = features,
+                                            .taps = 1u << PS_TAP_SOURCE,
+                                            .tap = add_batch};
+
+static double alive_features(const ps_unit_feed *feed, const double *state) {
+    double alive = 0;
+    for (int i = 0; i < feed->channels; i++) alive += state[feed->first_channel + i];
+    return alive;
+}
+
+static double alive_nodes(const ps_probe_layer *layer, int unit) {
+    int channels = ps_net_units(layer->net)->unit[unit].channels;
+    const double *nonzero = ps_probe_state(layer->probe, &ps_instrument_gate, unit) + PS_GATE_NONZERO * channels;
+    double alive = 0;
+    for (int c = 0; c < channels; c++) alive += nonzero[c] != 0;
+    return alive;
+}
 
 bool ps_quantity_in_alive(const ps_probe_layer *layer, const double *state, double *out) {
-    (void)state;
     bool gated = false;
     out[0] = 0;
     for (int i = 0; i < layer->unit->feeds; i++) {
         const ps_unit_feed *feed = &layer->unit->feed[i];
-        if (feed->unit < 0) {
-            out[0] += feed->channels;
-            continue;
-        }
-        /* Behind a flattening every node stands for several input features. */
-        int channels = ps_net_units(layer->net)->unit[feed->unit].channels;
-        const double *nonzero =
-            ps_probe_state(layer->probe, &ps_instrument_gate, feed->unit) + PS_GATE_NONZERO * channels;
-        for (int c = 0; c < channels; c++) out[0] += nonzero[c] != 0 ? feed->channels / channels : 0;
-        gated = true;
+        gated = gated || feed->unit >= 0;
+        if (feed->unit < 0) out[0] += feed->channels;
+        else out[0] += is_flattened(layer, feed) ? alive_features(feed, state) : alive_nodes(layer, feed->unit);
     }
     return gated;
 }

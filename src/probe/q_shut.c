@@ -14,8 +14,8 @@
 
 enum { ZEROS, SHUT, FIRST_COUNT };
 
-/* A gate with a slope hands gradient on at every value. */
-static bool is_rectified(const ps_probe_layer *layer) { return layer->unit->slope == 0; }
+/* Any other gate hands gradient on at every value. */
+static bool is_rectified(const ps_probe_layer *layer) { return layer->unit->rectifies; }
 
 static void find_shut(const ps_probe_layer *layer, double *state) {
     int channels = layer->unit->channels;

@@ -36,6 +36,7 @@ typedef enum {
     PS_TAP_GATE,      /* the gate's output, batch statistics */
     PS_TAP_GATE_EVAL, /* the gate's output, running statistics */
     PS_TAP_ENTRY,     /* what enters normalisation or gate */
+    PS_TAP_SOURCE,    /* what the source reads, batch statistics; for instruments with `features` */
     PS_TAP_PRE_MAX,   /* not a tensor: data[channels] are the largest values of this batch that entered the gate */
     PS_TAPS
 } ps_tap;
@@ -73,7 +74,10 @@ typedef struct {
 } ps_probe_layer;
 
 typedef struct ps_instrument {
-    int columns;     /* own state: double[columns][channels], zeroed when its window or probing begins */
+    int columns; /* own state: double[columns][channels], zeroed when its window or probing begins */
+    /* More own state: one double for each of so many features of what the source reads, behind the columns (0: none, and
+     * PS_TAP_SOURCE is not shown). NULL: 0. */
+    size_t (*features)(const ps_probe_layer *layer);
     int map_columns; /* own state per gate output of an image, handed to tap as view->maps; zeroed with the columns */
     unsigned gate_sums, entry_sums, pool_sums; /* bits 1u << PS_SUM_... asked of the engine at gate, entry, Pool Skip */
     unsigned taps;                             /* bits 1u << PS_TAP_... */

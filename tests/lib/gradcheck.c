@@ -427,6 +427,19 @@ static void check_pool_skip_sums(reference *ref, const gradcheck_rig *rig, doubl
                 result);
 }
 
+/* Behind an activation with this slope (no activation: 1) stands dy, or slope dy where the output is not positive. */
+static void check_entering_squares(const gradcheck_rig *rig, double *wanted, gradcheck_result *result) {
+    ps_gate gate = {.slope = 1};
+    size_t c = (size_t)rig->out_shape.c;
+    if (!rig->type->gate(rig->config, &gate)) gate.slope = 1;
+    for (size_t k = 0; k < c; k++) wanted[k] = 0;
+    for (size_t i = 0; i < ps_shape_elements(rig->out_shape); i++) {
+        double g = (rig->y[i] > 0 ? 1 : (double)gate.slope) * (double)rig->dy[i];
+        wanted[i % c] += g * g;
+    }
+    check_sum(rig, PS_SUM_ENTERING_GRAD_SQUARES, "gradient of what enters the gate", wanted, result);
+}
+
 static void check_sums(reference *ref, const gradcheck_rig *rig, gradcheck_result *result) {
     int c = rig->out_shape.c;
     double *wanted = calloc((size_t)c, sizeof *wanted);
@@ -436,6 +449,7 @@ static void check_sums(reference *ref, const gradcheck_rig *rig, gradcheck_resul
         squares(rig, rig->dx[0], NULL, NULL, wanted);
         check_sum(rig, PS_SUM_INPUT_GRAD_SQUARES, "input gradient squares", wanted, result);
     }
+    if (rig->sums[PS_SUM_ENTERING_GRAD_SQUARES] != NULL) check_entering_squares(rig, wanted, result);
     if (strcmp(rig->type->name, "pool_skip") == 0) check_pool_skip_sums(ref, rig, wanted, result);
     free(wanted);
 }

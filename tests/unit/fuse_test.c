@@ -53,17 +53,17 @@ static void the_slope_goes_along(void **state) {
     (void)state;
     ps_graph *fused = fused_of(
         CONV("a") "," NODE("n", "batch_norm") ",{\"name\": \"r\", \"type\": \"leaky_relu\", \"slope\": 0.3}," HEAD);
-    float slope, expected = 0.3f;
+    ps_gate found, expected = {.slope = 0.3f};
     const ps_node *n = named(fused, "n");
-    assert_true(n->type->gate(n->config, &slope));
-    assert_memory_equal(&slope, &expected, sizeof slope);
+    assert_true(n->type->gate(n->config, &found));
+    assert_memory_equal(&found.slope, &expected.slope, sizeof found.slope);
     ps_graph_destroy(fused);
     fused = fused_of(CONV("a") "," NODE("n", "batch_norm") "," NODE("r", "leaky_relu") "," HEAD);
     n = named(fused, "n");
     ps_graph *plain = graph_of(CONV("a") "," NODE("r", "leaky_relu") "," HEAD);
     assert_true(named(plain, "r")->type->gate(named(plain, "r")->config, &expected)); /* the type's own default */
-    assert_true(n->type->gate(n->config, &slope));
-    assert_memory_equal(&slope, &expected, sizeof slope);
+    assert_true(n->type->gate(n->config, &found));
+    assert_memory_equal(&found.slope, &expected.slope, sizeof found.slope);
     ps_graph_destroy(plain);
     ps_graph_destroy(fused);
 }

@@ -65,7 +65,10 @@ static void test_list_is_whole(void **state) {
         assert_true(type->min_inputs >= 1 && type->min_inputs <= type->max_inputs &&
                     type->max_inputs <= PS_LAYER_MAX_INPUTS);
         assert_int_equal(type->plan == NULL && type->unplan != NULL, 0);
-        assert_int_equal(type->is_gate, type->gate != NULL);
+        assert_true(type->role != PS_ROLE_GATE || type->gate != NULL);
+        assert_true(type->gate == NULL || type->role == PS_ROLE_GATE || type->entering != NULL);
+        assert_int_equal(type->merges != NULL, type->merged != NULL);
+        assert_true(type->role != PS_ROLE_OTHER);                 /* nothing here hides what a node is */
         assert_int_equal(type->in_place && type->needs_input, 0); /* the input would be gone in backward */
         assert_int_equal(ps_layer_find(type->name, "here", &found), PS_OK);
         assert_ptr_equal(found, type); /* names are unique */
@@ -335,10 +338,13 @@ static void test_gates(void **state) {
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         cJSON *json = cJSON_Parse(rows[i].attributes);
         void *config;
-        float slope = -1.0f;
+        ps_gate gate = {.slope = -1};
         assert_int_equal(rows[i].type->parse(json, "here", &config), PS_OK);
-        assert_int_equal(rows[i].type->gate(config, &slope), rows[i].gate);
-        if (rows[i].gate) assert_true(slope == rows[i].slope);
+        assert_int_equal(rows[i].type->gate(config, &gate), rows[i].gate);
+        if (rows[i].gate) {
+            assert_true(gate.slope == rows[i].slope && gate.rectifies == (gate.slope == 0));
+            assert_string_equal(gate.activation, gate.rectifies ? "relu" : "leaky_relu");
+        }
         ps_free(config);
         cJSON_Delete(json);
     }

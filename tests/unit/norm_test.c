@@ -164,17 +164,18 @@ typedef struct {
 } backward_case;
 
 typedef struct {
-    double *dx, *dresidual, *dgamma, *dbeta, *squares;
+    double *dx, *dresidual, *dgamma, *dbeta, *squares, *gate_squares;
 } gradients;
 
 static gradients gradients_of(const fixture *f) {
     size_t c = (size_t)f->m.c;
-    return (gradients){kt_room(f->count, sizeof(double)), kt_room(f->count, sizeof(double)), kt_room(c, sizeof(double)),
-                       kt_room(c, sizeof(double)), kt_room(c, sizeof(double))};
+    return (gradients){kt_room(f->count, sizeof(double)), kt_room(f->count, sizeof(double)),
+                       kt_room(c, sizeof(double)),        kt_room(c, sizeof(double)),
+                       kt_room(c, sizeof(double)),        kt_room(c, sizeof(double))};
 }
 
 static void gradients_free(gradients *g) {
-    free(g->dx), free(g->dresidual), free(g->dgamma), free(g->dbeta), free(g->squares);
+    free(g->dx), free(g->dresidual), free(g->dgamma), free(g->dbeta), free(g->squares), free(g->gate_squares);
 }
 
 /* The textbook formula, straight from the output's sign. */
@@ -196,6 +197,7 @@ static void reference_backward(const fixture *f, const float *y, backward_case b
         double pull = b.frozen ? 0 : out->dbeta[k] / n + xhat * out->dgamma[k] / n;
         out->dx[i] = (double)f->gamma[k] * inverse * (out->dresidual[i] - pull);
         out->squares[k] += out->dx[i] * out->dx[i];
+        out->gate_squares[k] += out->dresidual[i] * out->dresidual[i];
     }
 }
 
@@ -205,15 +207,16 @@ static void check_backward(fixture *f, backward_case b, double tolerance) {
           *dr = kt_numbers("old dr", f->count);
     float *old_dx = kt_copy(dx, f->count), *old_dr = kt_copy(dr, f->count), *dgamma = kt_numbers("junk", c),
           *dbeta = kt_copy(dgamma, c);
-    double *squares = kt_room(c, sizeof(double));
-    for (size_t k = 0; k < c; k++) squares[k] = 5;
+    double *squares = kt_room(c, sizeof(double)), *gate_squares = kt_room(c, sizeof(double));
+    for (size_t k = 0; k < c; k++) squares[k] = gate_squares[k] = 5;
     gradients want = gradients_of(f);
     ps_norm_apply(f->x, f->m.rows, f->m.c, f->mean, f->inverse_std, f->gamma, f->beta, b.residual ? f->residual : NULL,
                   b.activation, 0.1f, y, NULL, f->workspace, kt_pool(1));
     reference_backward(f, y, b, &want);
     ps_norm_backward(f->x, b.activation == PS_ACT_NONE ? NULL : y, f->dy, f->m.rows, f->m.c, f->mean, f->inverse_std,
                      f->gamma, b.activation, 0.1f, b.frozen, dx, b.accumulate_x, b.residual ? dr : NULL,
-                     b.accumulate_residual, dgamma, dbeta, b.squares ? squares : NULL, f->workspace, kt_pool(2));
+                     b.accumulate_residual, dgamma, dbeta, b.squares ? squares : NULL, b.squares ? gate_squares : NULL,
+                     f->workspace, kt_pool(2));
     for (size_t i = 0; i < f->count; i++) {
         want.dx[i] += b.accumulate_x ? (double)old_dx[i] : 0;
         want.dresidual[i] =
@@ -224,8 +227,11 @@ static void check_backward(fixture *f, backward_case b, double tolerance) {
     kt_assert_close(dgamma, want.dgamma, c, tolerance);
     kt_assert_close(dbeta, want.dbeta, c, tolerance);
     for (size_t k = 0; k < c; k++) kt_assert_near(squares[k], 5 + (b.squares ? want.squares[k] : 0), 4 * tolerance);
+    for (size_t k = 0; k < c; k++)
+        kt_assert_near(gate_squares[k], 5 + (b.squares ? want.gate_squares[k] : 0), 4 * tolerance);
     gradients_free(&want);
-    free(y), free(dx), free(dr), free(old_dx), free(old_dr), free(dgamma), free(dbeta), free(squares);
+    free(y), free(dx), free(dr), free(old_dx), free(old_dr), free(dgamma), free(dbeta), free(squares),
+        free(gate_squares);
 }
 
 static void backward_matches_the_formula_in_every_variant(void **state) {
@@ -247,7 +253,7 @@ static void one_row_sends_no_gradient_back(void **state) {
     fixture f = fixture_of((map){1, 5}, 0, 1);
     float dx[5], dgamma[5], dbeta[5];
     ps_norm_backward(f.x, NULL, f.dy, 1, 5, f.mean, f.inverse_std, f.gamma, PS_ACT_NONE, 0, false, dx, false, NULL,
-                     false, dgamma, dbeta, NULL, f.workspace, NULL);
+                     false, dgamma, dbeta, NULL, NULL, f.workspace, NULL);
     for (int k = 0; k < 5; k++) {
         kt_assert_near(dx[k], 0, 1e-4);
         assert_true(dgamma[k] == 0 && dbeta[k] == f.dy[k]);
@@ -291,7 +297,7 @@ static void backward_matches_finite_differences(void **state) {
     ps_norm_apply(f.x, 23, 6, f.mean, f.inverse_std, f.gamma, f.beta, f.residual, PS_ACT_LEAKY_RELU, 0.1f, y, NULL,
                   f.workspace, NULL);
     ps_norm_backward(f.x, y, f.dy, 23, 6, f.mean, f.inverse_std, f.gamma, PS_ACT_LEAKY_RELU, 0.1f, false, dx, false,
-                     dresidual, false, dgamma, dbeta, NULL, f.workspace, NULL);
+                     dresidual, false, dgamma, dbeta, NULL, NULL, f.workspace, NULL);
     for (size_t i = 0; i < f.count; i++) want[i] = slope_of(&f, x, gamma, beta, x + i);
     kt_assert_close(dx, want, f.count, 1e-5);
     for (int k = 0; k < 6; k++) want[k] = slope_of(&f, x, gamma, beta, gamma + k);
@@ -311,7 +317,7 @@ static void backward_works_in_place(void **state) {
     float dgamma[24], dbeta[24];
 #define BACKWARD(dy, dx, dr)                                                                                        \
     ps_norm_backward(f.x, y, dy, f.m.rows, f.m.c, f.mean, f.inverse_std, f.gamma, PS_ACT_RELU, 0, false, dx, false, \
-                     dr, false, dgamma, dbeta, NULL, f.workspace, kt_pool(1))
+                     dr, false, dgamma, dbeta, NULL, NULL, f.workspace, kt_pool(1))
     ps_norm_apply(f.x, f.m.rows, f.m.c, f.mean, f.inverse_std, f.gamma, f.beta, f.residual, PS_ACT_RELU, 0, y, NULL,
                   f.workspace, kt_pool(1));
     BACKWARD(f.dy, dx, dr);
@@ -338,7 +344,7 @@ static void a_shut_gate_gives_exactly_zero_gradients(void **state) {
     ps_norm_apply(f.x, 500, 10, f.mean, f.inverse_std, f.gamma, f.beta, NULL, PS_ACT_RELU, 0, y, zeros, f.workspace,
                   kt_pool(1));
     ps_norm_backward(f.x, y, f.dy, 500, 10, f.mean, f.inverse_std, f.gamma, PS_ACT_RELU, 0, false, dx, false, NULL,
-                     false, dgamma, dbeta, NULL, f.workspace, kt_pool(1));
+                     false, dgamma, dbeta, NULL, NULL, f.workspace, kt_pool(1));
     assert_true(zeros[3] == 500);
     assert_true(dgamma[3] == 0 && dbeta[3] == 0 && dgamma[4] != 0);
     for (size_t i = 0; i < f.count; i++) assert_true(i % 10 != 3 || dx[i] == 0);
@@ -358,7 +364,7 @@ static void not_a_number_stays_in_its_channel(void **state) {
         ps_norm_apply(f.x, 900, 7, f.mean, f.inverse_std, f.gamma, f.beta, NULL, PS_ACT_RELU, 0, y, zeros, f.workspace,
                       kt_pool(1));
         ps_norm_backward(f.x, y, f.dy, 900, 7, f.mean, f.inverse_std, f.gamma, PS_ACT_RELU, 0, false, dx, false, NULL,
-                         false, dgamma, dbeta, NULL, f.workspace, kt_pool(1));
+                         false, dgamma, dbeta, NULL, NULL, f.workspace, kt_pool(1));
         assert_true(zeros[2] == 0 && isnan(dgamma[2]));
         for (size_t i = 0; i < f.count; i++) {
             assert_int_equal(isnan(y[i]) != 0, i % 7 == 2);
@@ -377,12 +383,12 @@ static void any_number_of_threads_gives_the_same_bits(void **state) {
         float *first = NULL;
         for (int p = 0; p < KT_POOLS; p++) {
             float *out = kt_room(total, sizeof(float)), *y = out, *dx = out + f.count, *rest = dx + f.count;
-            double *sums = kt_room(2 * c, sizeof(double));
+            double *sums = kt_room(3 * c, sizeof(double));
             ps_norm_statistics(f.x, f.m.rows, f.m.c, 1e-5, rest, rest + c, rest + 2 * c, f.workspace, kt_pool(p));
             ps_norm_apply(f.x, f.m.rows, f.m.c, rest, rest + c, f.gamma, f.beta, f.residual, PS_ACT_RELU, 0, y, sums,
                           f.workspace, kt_pool(p));
             ps_norm_backward(f.x, y, f.dy, f.m.rows, f.m.c, rest, rest + c, f.gamma, PS_ACT_RELU, 0, false, dx, false,
-                             NULL, false, rest + 3 * c, rest + 4 * c, sums + c, f.workspace, kt_pool(p));
+                             NULL, false, rest + 3 * c, rest + 4 * c, sums + c, sums + 2 * c, f.workspace, kt_pool(p));
             if (first != NULL) kt_assert_same_bits(out, first, total);
             if (first == NULL) first = out;
             else free(out);

@@ -288,7 +288,7 @@ static void look(const bench *b, const ps_unit *u, const tensors *t, int images,
                 n->sum[c] += v;
                 n->sum_abs[c] += fabs(v);
                 n->squares[c] += v * v;
-                n->entry[c] += (double)x[at] * (double)x[at];
+                n->entry[c] += u->shared ? pre * pre : (double)x[at] * (double)x[at];
                 if (pre > n->pre_max[c]) n->pre_max[c] = pre;
             }
             n->active[c] += active;
@@ -1035,6 +1035,85 @@ static void output_gradient_of_one_sample(void **state) {
     done(&b);
 }
 
+/* A shared gate in one node with a normalisation, and one that stands by itself. The loss counts one image alone, so
+ * that the gradient of the other branch's bias IS what arrives behind the add. */
+static const char *const added[] = {
+    "{\"format\":\"poolscope-graph\",\"version\":1,\"name\":\"fused\",\"input\":[7,1,1],\"nodes\":["
+    "{\"name\":\"a\",\"type\":\"linear\",\"features\":5},{\"name\":\"n\",\"type\":\"batch_norm\"},"
+    "{\"name\":\"fc1\",\"type\":\"linear\",\"features\":5,\"inputs\":[\"input\"]},"
+    "{\"name\":\"sum\",\"type\":\"add\",\"inputs\":[\"n\",\"fc1\"]},{\"name\":\"gate\",\"type\":\"leaky_relu\"},"
+    "{\"name\":\"fc2\",\"type\":\"linear\",\"features\":3}]}",
+    "{\"format\":\"poolscope-graph\",\"version\":1,\"name\":\"apart\",\"input\":[7,1,1],\"nodes\":["
+    "{\"name\":\"a\",\"type\":\"linear\",\"features\":5},"
+    "{\"name\":\"fc1\",\"type\":\"linear\",\"features\":5,\"inputs\":[\"input\"]},"
+    "{\"name\":\"sum\",\"type\":\"add\",\"inputs\":[\"a\",\"fc1\"]},{\"name\":\"gate\",\"type\":\"relu\"},"
+    "{\"name\":\"fc2\",\"type\":\"linear\",\"features\":3}]}"};
+
+static void train_one_image(void *self, uint64_t step, float *x, int32_t *label) {
+    train_batch(self, step, x, label);
+    for (int i = 1; i < BATCH; i++) label[i] = -1;
+}
+
+static void gradient_behind_an_add_is_the_shared_gates_own(void **state) {
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        bench b = make(added[i], BATCH, 2, "sgd");
+        assert_int_equal(ps_net_graph(b.net)->count, i == 0 ? 4 : 5);
+        bias_watch w = {.b = &b};
+        ps_trace_writer *trace;
+        ps_probe *probe = attach(&b, NULL, &trace);
+        ps_train_hooks hooks[] = {*ps_probe_hooks(probe), {.self = &w, .after_backward = watch_bias}};
+        train(&b, hooks, 2, 0, STEPS, train_one_image, &b);
+        read_lines();
+        cJSON *r = record("window", "gate", "window", 1);
+        double got[MOST];
+        assert_true(values_of(r, "grad_out_rms", got, 5));
+        for (int c = 0; c < 5; c++) assert_near(got[c], sqrt(w.squares[c] / WINDOW), 1e-5, "grad_out_rms", c);
+        cJSON_Delete(r);
+        ps_probe_destroy(probe);
+        ps_trace_close(trace);
+        done(&b);
+    }
+}
+
+/* ---- what a layer behind a flattening reads ---- */
+
+/* Two channels of 2 x 2 behind the gate: the convolution's weights are set so that a channel is the input shifted by its
+ * bias. Of the features fc1 reads some live on some image, some never. */
+static const char flattened[] =
+    "{\"format\":\"poolscope-graph\",\"version\":1,\"name\":\"flattened\",\"input\":[1,2,2],\"nodes\":["
+    "{\"name\":\"conv1\",\"type\":\"conv\",\"channels\":3,\"kernel\":1},{\"name\":\"relu1\",\"type\":\"relu\"},"
+    "{\"name\":\"flat\",\"type\":\"flatten\"},{\"name\":\"fc1\",\"type\":\"linear\",\"features\":5},"
+    "{\"name\":\"relu2\",\"type\":\"relu\"},{\"name\":\"fc2\",\"type\":\"linear\",\"features\":3}]}";
+
+static int corner_batch(void *self, int index, float *x) {
+    const bench *b = self;
+    int batch = ps_net_batch(b->net);
+    for (int image = 0; image < batch; image++)
+        for (int p = 0; p < 4; p++)
+            x[image * 4 + p] = index == 0 && image == 1 && p == 2 ? 1.0f : p == 0 ? 0.5f : -1.0f;
+    if (index == 1) x[(batch - 1) * 4 + 3] = 9; /* beyond the real images: not looked at */
+    return index == 1 ? batch - 1 : batch;
+}
+
+static void features_behind_a_flattening_are_counted_one_by_one(void **state) {
+    (void)state;
+    bench b = make(flattened, BATCH, 1, "sgd");
+    const float bias[] = {0, -0.75f, -100};
+    for (int c = 0; c < 3; c++) param(&b, "conv1.weight")->value[c] = 1, param(&b, "conv1.bias")->value[c] = bias[c];
+    ps_probe *probe;
+    ps_probe_options options = {.record = "in_alive", .steps = 1, .window = 1, .source = {&b, 2, corner_batch}};
+    assert_int_equal(ps_probe_create(b.net, NULL, &options, &probe), PS_OK);
+    for (int again = 0; again < 2; again++) { /* a second probing starts anew */
+        double alive = -1;
+        assert_int_equal(ps_probe_measure(probe), PS_OK);
+        assert_true(ps_probe_read(probe, "in_alive", 1, &alive));
+        assert_true(alive == 3); /* channel 0 in two places, channel 1 in one, channel 2 nowhere; 8 by channels */
+    }
+    ps_probe_destroy(probe);
+    done(&b);
+}
+
 /* ---- recording changes nothing ---- */
 
 enum { LONG = 50 };
@@ -1268,6 +1347,8 @@ int main(void) {
         cmocka_unit_test(weights_of_a_layer),
         cmocka_unit_test(dead_inputs_are_counted),
         cmocka_unit_test(shared_gates_and_identity_paths),
+        cmocka_unit_test(gradient_behind_an_add_is_the_shared_gates_own),
+        cmocka_unit_test(features_behind_a_flattening_are_counted_one_by_one),
         cmocka_unit_test(window_records_say_what_naive_watching_says),
         cmocka_unit_test(outgoing_weights_move_by_this_windows_gradients),
         cmocka_unit_test(a_shut_gate_stops_every_gradient),

@@ -84,6 +84,59 @@ static void norm_before_pool_skip_is_private_too(void **state) {
     assert_int_equal(u->entry_node, node("r")); /* what enters the gate is the module's output */
 }
 
+static void pooling_and_dropout_before_a_gate_leave_it_private(void **state) {
+    (void)state;
+    open_units(CONV("a") "," NODE("m", "max_pool") "," NODE("d", "dropout") "," NODE("r", "relu") "," CONV("b") "," NODE(
+        "n", "batch_norm") "," NODE("p", "avg_pool") "," NODE("s", "relu") "," CONV("c") "," NODE("g", "global_avg_pool") "," NODE("f", "flatten") "," NODE("n2", "batch_norm") "," NODE("t", "relu") ",{\"name\": \"fc\", \"type\": \"linear\", \"features\": 2}");
+    const ps_unit *a = unit("a"), *b = unit("b"), *c = unit("c");
+    assert_false(a->shared || b->shared || c->shared);
+    assert_int_equal(a->source_node, node("a"));
+    assert_int_equal(a->elements, 16); /* of the gate, behind the pooling */
+    assert_int_equal(a->fan_in, 27);
+    assert_true(a->bias);
+    assert_int_equal(b->norm_node, node("n"));
+    assert_int_equal(b->entry_node, node("s")); /* the pooling stands between the normalisation and the gate */
+    assert_int_equal(b->feed[0].unit, ps_units_find(&units, "a"));
+    assert_int_equal(c->elements, 1);
+    assert_int_equal(c->entry_node, node("n2"));
+    for (int i = 0; i < units.count; i++) assert_int_equal(units.unit[i].sharing, PS_SHARING_NONE);
+}
+
+/* The sentence names the node where the way back from the gate ended, and says what it is. */
+static void a_shared_gate_says_why(void **state) {
+    (void)state;
+    static const struct {
+        const char *nodes, *gate, *text;
+    } cases[] = {
+        {NODE("r", "relu") "," HEAD, "r", "no weights between the network's input and it"},
+        {NODE("p", "max_pool") "," NODE("r", "relu") "," HEAD, "r", "no weights between the network's input and it"},
+        {CONV("a") "," CONV("b") "," FROM("sum", "add", "\"a\", \"b\"") "," NODE("r", "relu") "," HEAD, "r",
+         "behind sum (add), which adds several nodes up"},
+        {CONV("a") "," NODE("s", "relu") "," FROM("j", "concat", "\"s\", \"input\"") "," NODE("r", "relu") "," HEAD,
+         "r", "behind j (concat), which joins the channels of several nodes"},
+        {CONV("a") "," NODE("f", "flatten") "," NODE(
+             "r", "relu") ",{\"name\": \"fc\", \"type\": \"linear\", \"features\": 2}",
+         "r", "behind f (flatten), which makes several features of a channel"},
+        {CONV("a") "," NODE("p", "max_pool") "," NODE("r", "relu") "," FROM("sum", "add", "\"r\", \"p\"") "," HEAD, "r",
+         "p (max_pool) before it is read otherwise too"},
+        {CONV("a") "," NODE("s", "relu") "," NODE("p", "max_pool") "," NODE("r", "leaky_relu") "," HEAD, "r",
+         "behind s (relu), which ends in a gate itself"},
+        {CONV("a") "," NODE("n", "batch_norm") "," NODE("p", "max_pool") "," NODE("n2", "batch_norm") "," NODE(
+             "r", "relu") "," HEAD,
+         "r", "behind n (batch_norm), the second of its kind before this gate"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[256];
+        open_units(cases[i].nodes);
+        const ps_unit *u = unit(cases[i].gate);
+        assert_true(u->shared && u->source_node < 0 && u->norm_node < 0);
+        assert_int_equal(u->entry_node, u->gate_node);
+        ps_unit_sharing_text(graph, u, text, sizeof text);
+        assert_string_equal(text, cases[i].text);
+        if (i + 1 < sizeof cases / sizeof *cases) close_units(NULL);
+    }
+}
+
 static void a_source_read_elsewhere_makes_the_gate_shared(void **state) {
     (void)state;
     /* The convolution gets gradient past its gate: "a shut gate silences the filter" would not hold for it. */
@@ -104,7 +157,7 @@ static void two_gates_on_one_convolution_are_shared(void **state) {
                                                                                              "\"r\", \"l\"") "," HEAD);
     assert_int_equal(units.count, 2);
     assert_true(unit("r")->shared && unit("l")->shared);
-    assert_true(unit("r")->slope == 0 && unit("l")->slope > 0);
+    assert_true(unit("r")->rectifies && !unit("l")->rectifies);
 }
 
 static void readers_are_found_through_pool_flatten_and_concat(void **state) {
@@ -178,7 +231,7 @@ static void norm_after_a_gate_is_no_reader_with_weights_of_nodes(void **state) {
     const ps_unit *s = unit("s");
     assert_true(s->shared);
     assert_int_equal(s->norm_node, -1);
-    assert_int_equal(s->entry_node, node("n2"));
+    assert_int_equal(s->entry_node, node("s")); /* what the add and the normalisation give */
 }
 
 static void a_graph_without_gates_has_no_units(void **state) {
@@ -200,9 +253,11 @@ static void assert_same_units(const ps_graph *ga, const ps_units *a, const ps_gr
         assert_string_equal(node_name(ga, x->source_node), node_name(gb, y->source_node));
         assert_string_equal(node_name(ga, x->norm_node), node_name(gb, y->norm_node));
         assert_string_equal(node_name(ga, x->pool_skip_node), node_name(gb, y->pool_skip_node));
-        assert_string_equal(node_name(ga, x->entry_node), node_name(gb, y->entry_node));
+        if (x->shared) assert_true(x->entry_node == x->gate_node && y->entry_node == y->gate_node);
+        else assert_string_equal(node_name(ga, x->entry_node), node_name(gb, y->entry_node));
+        assert_string_equal(x->activation, y->activation);
         assert_true(x->shared == y->shared && x->bias == y->bias && x->identity_path == y->identity_path &&
-                    x->slope == y->slope);
+                    x->rectifies == y->rectifies);
         assert_int_equal(x->channels, y->channels);
         assert_int_equal(x->elements, y->elements);
         assert_int_equal(x->depth, y->depth);
@@ -271,6 +326,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(a_gate_behind_norm_and_pool_skip_is_private, close_units),
         cmocka_unit_test_teardown(norm_before_pool_skip_is_private_too, close_units),
+        cmocka_unit_test_teardown(pooling_and_dropout_before_a_gate_leave_it_private, close_units),
+        cmocka_unit_test_teardown(a_shared_gate_says_why, close_units),
         cmocka_unit_test_teardown(a_source_read_elsewhere_makes_the_gate_shared, close_units),
         cmocka_unit_test_teardown(two_gates_on_one_convolution_are_shared, close_units),
         cmocka_unit_test_teardown(readers_are_found_through_pool_flatten_and_concat, close_units),
