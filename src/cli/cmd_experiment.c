@@ -46,7 +46,11 @@ const ps_command ps_command_experiment = {
         "in every run.\n"
         "\"measure\": [\"compensation\", \"ranks\", \"spectrum\"] in the file makes these measurements on the last "
         "checkpoint of every run;\n"
-        "options are those of the commands: {\"ranks\": {}, \"spectrum\": {\"probes\": 2}}.",
+        "options are those of the commands: {\"ranks\": {}, \"spectrum\": {\"probes\": 2}}.\n"
+        "A run that diverges is an outcome: it is named, the others go on, and it stays in the comparison as the "
+        "worst. "
+        "Exit status 0:\n"
+        "done, 1: an instrument check did not hold, 2: an error.",
     .examples =
         "  poolscope experiment examples/quickstart/experiment.json --out runs/quickstart\n"
         "  poolscope experiment examples/quickstart/experiment.json --seeds 1 --arms baseline,ps2 --out runs/try\n"
@@ -113,12 +117,30 @@ cleanup:
     return status;
 }
 
+/* Also where nothing else is said. */
+static void note_diverged(const ps_experiment *e) {
+    enum { SHOWN = 8 };
+    int diverged = 0;
+    char names[1024] = "";
+    for (int i = 0; i < e->runs; i++) {
+        if (!ps_run_diverged(e->run[i].directory)) continue;
+        size_t used = strlen(names);
+        if (diverged++ < SHOWN)
+            snprintf(names + used, sizeof names - used, "%s%s/seed-%d", used > 0 ? ", " : "", e->run[i].config.arm,
+                     e->run[i].seed);
+    }
+    if (diverged > 0)
+        fprintf(stderr, "note: %d of %d runs diverged: %s%s; they stay in the comparison as the worst\n", diverged,
+                e->runs, names, diverged > SHOWN ? ", and more" : "");
+}
+
 static ps_status run(const ps_experiment *e, const char *path) {
     ps_schedule_options schedule = {
         .jobs = jobs, .threads = threads, .force = force, .quiet = quiet, .stop = ps_interrupt_flag()};
     ps_report_options report = {.formats = "html,md", .quiet = quiet};
     PS_TRY(copy_document(path));
     PS_TRY(ps_schedule_run(e, &schedule));
+    note_diverged(e);
     ps_status verdict = compare(e);
     if (verdict != PS_OK && verdict != PS_ERR_CHECK) return verdict;
     /* A check that did not hold is shown in the report, too, and then still decides the exit status. */

@@ -27,7 +27,9 @@ const ps_command ps_command_train = {
     .summary =
         "Trains one network, records every node and writes the trace. Settings come from the defaults, then "
         "CONFIG.json (the keys are the\n"
-        "option names with underscores), then the command line.",
+        "option names with underscores), then the command line. A run that diverges is whole and keeps its trace; the "
+        "exit status is then 1\n"
+        "(0: finished, 2: an error).",
     .examples =
         "  poolscope train --model plain9 --size 16 --steps 200 --out runs/first\n"
         "  poolscope train --model resnet18 --width 0.25 --pool-skip 2 --data cifar10:DIR --seed 1 --steps 300 --out "
@@ -67,25 +69,38 @@ static ps_status print_estimate(const ps_run_config *config) {
     return PS_OK;
 }
 
+/* One line and exit status 1, so that a script which goes on with the weights notices. */
+static ps_status say_diverged(const char *directory) {
+    return ps_fail(
+        PS_ERR_CHECK,
+        "%s: the run diverged: its weights, or its loss and gradient for three windows, are not finite (events "
+        "\"nonfinite\" of the trace say where it began); try a lower --lr, --warmup or --clip",
+        directory);
+}
+
 static ps_status train(const ps_run_config *config) {
     if (dry_run && out == NULL && resume == NULL) return print_estimate(config);
     if (out == NULL && resume == NULL)
         return ps_fail(PS_ERR_USAGE, "train: --out DIR is missing: where should the run go?");
+    if (resume != NULL && ps_run_diverged(resume)) return say_diverged(resume);
     if (resume != NULL && ps_run_finished(resume)) {
         if (!quiet) fprintf(stderr, "%s: the run is finished already\n", resume);
         return PS_OK;
     }
+    ps_run_state state = {0};
     ps_run_options run = {.directory = resume != NULL ? resume : out,
                           .resume = resume != NULL,
                           .force = force,
                           .quiet = quiet,
                           .threads = threads,
-                          .stop = ps_interrupt_flag()};
+                          .stop = ps_interrupt_flag(),
+                          .state = &state};
     if (dry_run) {
         PS_TRY(ps_run_check_place(&run));
         return print_estimate(config);
     }
-    return ps_run_execute(config, &run);
+    PS_TRY(ps_run_execute(config, &run));
+    return state.diverged ? say_diverged(run.directory) : PS_OK;
 }
 
 ps_status ps_cmd_train(int argc, char **argv) {

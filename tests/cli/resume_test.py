@@ -146,14 +146,14 @@ result = run("train", "--resume", "whole", "--quiet")
 report(result.returncode == 0 and not same("whole"), "resuming a finished run does nothing")
 
 # ---- a diverged run, cut after the checkpoint that holds its broken weights ----
-must("train", *TINY, *tap.DIVERGING, "--steps", "40", "--window", "4", "--out", "diverged")
+run("train", *TINY, *tap.DIVERGING, "--steps", "40", "--window", "4", "--out", "diverged")
 kept = trace("diverged")
 with open(path("diverged", "trace.jsonl")) as stream:
     lines = stream.readlines()
 with open(path("diverged", "trace.jsonl"), "w") as stream:
     stream.writelines(line for line in lines[:-1])
 result = run("train", "--resume", "diverged", "--quiet")
-report(result.returncode == 0 and trace("diverged") == kept, "a diverged run that was killed before its end still ends as diverged",
+report(result.returncode == 1 and trace("diverged") == kept, "a diverged run that was killed before its end still ends as diverged",
        result.stderr + tap.difference(kept, trace("diverged")))
 
 # ---- two processes at one run ----
