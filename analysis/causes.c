@@ -58,7 +58,27 @@ static ps_cause first_of(const ps_cause_evidence *e, const rule *rules, size_t c
 }
 #define FIRST_OF(e, rules, open) first_of((e), (rules), sizeof(rules) / sizeof *(rules), (open))
 
-/* The output cannot depend on the input. */
+static bool is_broken(double value) { return !ps_is_absent(value) && !isfinite(value); }
+
+/* Asked before all others: comparisons with a NaN are false, so that none of them would hold. */
+static ps_cause nonfinite(const ps_cause_evidence *e) {
+    if (is_broken(e->weight_l2) || is_broken(e->bias) || is_broken(e->gamma) || is_broken(e->beta) ||
+        is_broken(e->running_mean) || is_broken(e->running_var))
+        return PS_CAUSE_NONFINITE_PARAMETER;
+    if (is_broken(e->mean_abs) || is_broken(e->pre_max) || is_broken(e->image_spread)) return PS_CAUSE_NONFINITE_OUTPUT;
+    return PS_CAUSE_NONE;
+}
+
+typedef enum { NOT_SAID, VARIES, CONSTANT } variation;
+
+static variation variation_of(const ps_cause_evidence *e) {
+    if (ps_is_absent(e->image_spread)) return NOT_SAID;
+    if (e->image_spread == 0) return e->mean_abs == 0 ? NOT_SAID : CONSTANT; /* 0 throughout: dead, or on the edge */
+    if (ps_is_absent(e->mean_abs)) return NOT_SAID;
+    return e->image_spread <= PS_CONSTANT_WITHIN * e->mean_abs ? CONSTANT : VARIES;
+}
+
+/* What makes the output constant, or would without a way around (a Pool Skip hands other channels' maxima on). */
 static ps_cause structural(const ps_cause_evidence *e, unsigned *open) {
     const rule rules[] = {{PS_CAUSE_ZERO_INCOMING, e->weight_l2 == 0, PS_LACKS_WEIGHT_L2},
                           {PS_CAUSE_INPUTS_DEAD, e->inputs_alive == 0, PS_LACKS_INPUTS},
@@ -95,14 +115,19 @@ static ps_cause inertia(const ps_cause_evidence *e, unsigned *open) {
 
 ps_cause ps_cause_of(const ps_cause_evidence *evidence, ps_condition *condition) {
     unsigned open = 0;
-    ps_cause cause = evidence->shared ? PS_CAUSE_NONE : structural(evidence, &open);
+    ps_cause cause = nonfinite(evidence);
+    *condition = PS_CONDITION_NONFINITE;
+    if (cause != PS_CAUSE_NONE) return cause;
+    if (!evidence->shared) cause = structural(evidence, &open);
     if (ps_state_dead(evidence->state)) {
         *condition = PS_CONDITION_DEAD;
         if (evidence->shared) return PS_CAUSE_SILENT;
         return cause != PS_CAUSE_NONE ? cause : silence(evidence, &open);
     }
+    const rule constant[] = {{PS_CAUSE_NO_VARIATION, variation_of(evidence) == CONSTANT, 0}};
     *condition = PS_CONDITION_CONSTANT;
-    if (cause != PS_CAUSE_NONE) return cause;
+    if (cause != PS_CAUSE_NONE && variation_of(evidence) != VARIES) return cause;
+    if ((cause = FIRST_OF(evidence, constant, &open)) != PS_CAUSE_NONE) return cause;
     const rule unread[] = {{PS_CAUSE_ZERO_OUTGOING, evidence->out_l2 == 0, PS_LACKS_OUT_L2}};
     *condition = PS_CONDITION_UNUSED;
     if ((cause = FIRST_OF(evidence, unread, &open)) != PS_CAUSE_NONE) return cause;
@@ -112,8 +137,8 @@ ps_cause ps_cause_of(const ps_cause_evidence *evidence, ps_condition *condition)
     if ((evidence->state & PS_STATE_EVAL_DEAD) != 0) return PS_CAUSE_RUNNING_STATISTICS;
     *condition = PS_CONDITION_INERT;
     if (evidence->mobility == PS_MOBILITY_INERT) return inertia(evidence, &open);
-    *condition = PS_CONDITION_NONE;
-    return PS_CAUSE_NONE;
+    *condition = ps_state_known(evidence->state) ? PS_CONDITION_NONE : PS_CONDITION_UNKNOWN;
+    return ps_state_known(evidence->state) ? PS_CAUSE_NONE : PS_CAUSE_UNKNOWN;
 }
 
 static void append(char *text, size_t size, const char *name, double value) {
@@ -153,6 +178,10 @@ static double value_of(const ps_cause_evidence *e, const char *name) {
         {"bias", e->bias},
         {"pre_max", e->pre_max},
         {"out_l2", e->out_l2},
+        {"running_mean", e->running_mean},
+        {"running_var", e->running_var},
+        {"mean_abs", e->mean_abs},
+        {"image_spread", e->image_spread},
         {"images_active", e->images_active},
         {"images_active_eval", e->images_active_eval},
         {"path_gradient", e->path_gradient},

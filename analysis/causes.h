@@ -9,8 +9,7 @@
 
 #include "analysis/metric.h"
 
-/* What a node is, besides alive (condition_list.def). Dead goes before constant, constant before unused, unused before
- * edge, that before eval_dead, that before inert. */
+/* What a node is, besides alive (condition_list.def, in the order in which it is decided). */
 typedef enum {
 #define PS_CONDITION(id, name, shows, text) PS_CONDITION_##id,
 #include "analysis/condition_list.def"
@@ -48,11 +47,17 @@ typedef struct {
     bool shared, has_norm;
     double weight_l2, bias, gamma, beta, out_l2, pre_max, pre_max_low, pre_max_high;
     double images_active, images_active_eval; /* probe images on which it is not 0, in batch and in evaluation mode */
+    double running_mean, running_var;         /* of its normalisation: a trace does not hold them */
+    double mean_abs, image_spread;            /* of its output */
     double inputs_alive;                      /* channels read that are not dead; ps_absent() for the network's input */
     ps_mobility mobility;                     /* of the latest window */
     double grad_zero_share, path_gradient, path_decay; /* of that window; paths over the weights' norm at its start */
     double layer_path_median;                          /* path_gradient, median of the layer's alive nodes */
 } ps_cause_evidence;
+
+/* An output is constant where image_spread is at most this share of mean_abs: sixteen roundings of single precision.
+ * Without image_spread (null, or a trace that does not record it) the parameters are asked instead. */
+#define PS_CONSTANT_WITHIN 0x1p-20
 
 ps_cause ps_cause_of(const ps_cause_evidence *evidence, ps_condition *condition);
 const char *ps_cause_name(ps_cause cause);

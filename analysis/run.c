@@ -72,8 +72,8 @@ typedef struct {
     bool used[PS_Q_COUNT];
     uint64_t *line;
     double *images, *elements;
-    bool open, is_window;
-    double key; /* window number or probe step */
+    bool open, is_window, blown; /* blown: an event said that outputs were not finite at this probing */
+    double key;                  /* window number or probe step */
 } frame_builder;
 
 static void clear_builder(frame_builder *builder) {
@@ -98,6 +98,7 @@ static size_t values_of(const ps_run *run, int quantity) {
 static void start_frame(frame_builder *builder, const ps_run *run, const ps_trace_record *record) {
     size_t layers = (size_t)run->layer_count;
     builder->open = true;
+    builder->blown = false;
     builder->is_window = record->type == PS_RECORD_WINDOW;
     builder->key = builder->is_window ? record->window : record->step;
     memset(builder->used, 0, sizeof builder->used);
@@ -260,7 +261,7 @@ static ps_status note_probe(ps_run *run, const frame_builder *builder, const shu
     ps_probe_info *probe = &run->probes[run->probe_count];
     probe->step = step;
     probe->images = 0;
-    bool blown = blown_up(run, &frame);
+    bool blown = probe->blown = builder->blown || blown_up(run, &frame);
     for (int l = 0; l < run->layer_count; l++) {
         if (frame.line[l] == 0) continue;
         if (frame.images[l] > probe->images) probe->images = frame.images[l];
@@ -400,6 +401,15 @@ static bool ends_frame(const frame_builder *builder, const ps_trace_record *reco
     return record->type == PS_RECORD_STEP || record->type == PS_RECORD_END;
 }
 
+/* A trace that records little says by the event alone that a probing met outputs which are not finite. */
+static void note_nonfinite(frame_builder *builder, const ps_trace_record *record) {
+    if (!builder->open || record->type != PS_RECORD_EVENT || strcmp(record->event, "nonfinite") != 0) return;
+    cJSON *event = cJSON_Parse(record->text);
+    const char *what = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(event, "what"));
+    if (what != NULL && strcmp(what, "activation") == 0 && record->step == builder->key) builder->blown = true;
+    cJSON_Delete(event);
+}
+
 static ps_status first_pass(ps_run *run, frame_builder *builder, shut_gates *shut) {
     static const bool wanted[PS_Q_COUNT] = {
         [PS_Q_nonzero] = true,         [PS_Q_nonzero_eval] = true, [PS_Q_nonzero_half] = true,
@@ -425,6 +435,7 @@ static ps_status first_pass(ps_run *run, frame_builder *builder, shut_gates *shu
             PS_TRY(note_window(run, &record));
             PS_TRY(read_zeros(run, &record, shut));
         } else {
+            note_nonfinite(builder, &record);
             PS_TRY(note_other(run, &record));
         }
     }

@@ -60,6 +60,7 @@ static inline bool ps_state_alive(unsigned state) {
 typedef struct {
     long long step;
     double images; /* largest over the layers, 0 where not said */
+    bool blown;    /* some output was not finite: no state is known */
 } ps_probe_info;
 
 typedef struct {

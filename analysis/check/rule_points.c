@@ -84,11 +84,22 @@ static const struct {
     {"EVAL_DEAD", PS_STATE_EVAL_KNOWN, PS_STATE_EVAL_DEAD, false},
 };
 
+/* A probing that met outputs which are not finite is no gap: where states are recorded its number is NaN, so that a
+ * rule on the last one does not hold by the one before. */
+static bool is_lost(const collector *c, int probe) {
+    if (!c->run->probes[probe].blown || !c->any) return false;
+    for (int p = 0; p < c->run->probe_count; p++)
+        for (int node = 0; node < c->run->node_count; node++)
+            if (ps_run_state(c->run, p, node) != 0) return true;
+    return false;
+}
+
 static ps_status collect_state(collector *c) {
     size_t f = 0;
     while (strcmp(state_fields[f].field, c->term->entry->field) != 0) f++;
     for (int p = 0; p < c->run->probe_count; p++) {
         double known = 0, wanted = 0;
+        if (is_lost(c, p)) PS_TRY(add_point(c->out, (double)c->run->probes[p].step - 1, NAN));
         for (int node = 0; node < c->run->node_count; node++) {
             unsigned state = ps_run_state(c->run, p, node);
             c->out->recorded = c->out->recorded || (state & state_fields[f].known) != 0;
@@ -107,6 +118,7 @@ static ps_status collect_flow(collector *c) {
     bool revivals = strcmp(c->term->entry->field, "REVIVALS") == 0;
     for (int p = 1; p < c->run->probe_count; p++) {
         double known = 0, count = 0;
+        if (is_lost(c, p) || is_lost(c, p - 1)) PS_TRY(add_point(c->out, (double)c->run->probes[p].step - 1, NAN));
         for (int node = 0; node < c->run->node_count; node++) {
             unsigned before = ps_run_standing(c->run, p - 1, node), after = ps_run_standing(c->run, p, node);
             if (!ps_state_known(before) || !ps_state_known(after)) continue;

@@ -11,10 +11,14 @@
 enum { LIFELINE = 120 };
 
 /* What is kept of a probe or window for every node. */
-static const ps_quantity kept[] = {PS_Q_weight_l2,     PS_Q_bias,           PS_Q_gamma,       PS_Q_beta,
-                                   PS_Q_out_l2,        PS_Q_pre_max,        PS_Q_pre_max_low, PS_Q_pre_max_high,
-                                   PS_Q_images_active, PS_Q_path_gradient,  PS_Q_path_decay,  PS_Q_weight_start_l2,
-                                   PS_Q_grad_norm_rms, PS_Q_grad_zero_steps};
+static const ps_quantity kept[] = {PS_Q_weight_l2,     PS_Q_bias,
+                                   PS_Q_gamma,         PS_Q_beta,
+                                   PS_Q_out_l2,        PS_Q_pre_max,
+                                   PS_Q_pre_max_low,   PS_Q_pre_max_high,
+                                   PS_Q_images_active, PS_Q_path_gradient,
+                                   PS_Q_path_decay,    PS_Q_weight_start_l2,
+                                   PS_Q_grad_norm_rms, PS_Q_grad_zero_steps,
+                                   PS_Q_mean_abs,      PS_Q_image_spread};
 enum { KEPT = sizeof kept / sizeof *kept };
 
 typedef struct {
@@ -130,6 +134,7 @@ static unsigned lacks(const nodes_state *state, int l, double alive_inputs) {
     bool no_bias = cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(said, "bias"));
     bool no_inputs = cJSON_IsArray(cJSON_GetObjectItemCaseSensitive(said, "inputs")) && layer->input_count == 0;
     unsigned found = 0;
+    if (!recorded[PS_Q_nonzero]) found |= PS_LACKS_NONZERO;
     if (!recorded[PS_Q_weight_l2]) found |= PS_LACKS_WEIGHT_L2;
     if (!recorded[PS_Q_in_alive] && ps_is_absent(alive_inputs) && !no_inputs) found |= PS_LACKS_INPUTS;
     if (!recorded[PS_Q_gamma] && normalised) found |= PS_LACKS_GAMMA;
@@ -164,15 +169,18 @@ static ps_cause_evidence evidence_of(const nodes_state *state, int node, double 
     e.pre_max_high = kept_value(s, PS_Q_pre_max_high, node);
     e.images_active = kept_value(s, PS_Q_images_active, node);
     e.images_active_eval = (e.state & PS_STATE_EVAL_DEAD) != 0 ? 0 : ps_absent();
+    e.running_mean = e.running_var = ps_absent();
+    e.mean_abs = kept_value(s, PS_Q_mean_abs, node);
+    e.image_spread = kept_value(s, PS_Q_image_spread, node);
     e.inputs_alive = alive_inputs;
     e.path_gradient = ps_ratio(path, start);
     e.path_decay = ps_ratio(kept_value(s, PS_Q_path_decay, node), start);
     e.grad_zero_share = ps_ratio(kept_value(s, PS_Q_grad_zero_steps, node), steps);
     e.layer_path_median = s->path_median[l];
-    e.mobility = ps_is_absent(path) || ps_is_absent(start) ? PS_MOBILITY_UNKNOWN
-                 : start == 0                              ? PS_MOBILITY_UNDEFINED
-                 : path / start < ps_inert_primary.below   ? PS_MOBILITY_INERT
-                                                           : PS_MOBILITY_MOVING;
+    e.mobility = !isfinite(path) || !isfinite(start)     ? PS_MOBILITY_UNKNOWN
+                 : start == 0                            ? PS_MOBILITY_UNDEFINED
+                 : path / start < ps_inert_primary.below ? PS_MOBILITY_INERT
+                                                         : PS_MOBILITY_MOVING;
     return e;
 }
 
@@ -289,7 +297,7 @@ static void write_causes(const nodes_state *state, const ps_trace_layer *layer, 
     const ps_run *run = state->in.run;
     for (int cause = PS_CAUSE_NONE + 1; cause < PS_CAUSE_COUNT; cause++)
         for (int condition = PS_CONDITION_NONE + 1; condition < PS_CONDITION_COUNT; condition++)
-            if (counts->counts[cause][condition] > 0)
+            if (condition != PS_CONDITION_UNKNOWN && counts->counts[cause][condition] > 0)
                 ps_tables_row(state->in.tables, PS_TABLE_causes, "slsisssi", run->arm, run->header->seed, layer->name,
                               layer->position, layer->stage, ps_cause_name((ps_cause)cause),
                               ps_condition_name((ps_condition)condition), counts->counts[cause][condition]);

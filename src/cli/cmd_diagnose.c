@@ -1,4 +1,5 @@
 #include <cjson/cJSON.h>
+#include <math.h>
 #include <stdio.h>
 
 #include "cli/command_line.h"
@@ -20,12 +21,15 @@ const ps_command ps_command_diagnose = {
     .name = "diagnose",
     .usage = PS_SUBJECT_USAGE " [--data SOURCE] [--tsv | --json]",
     .summary =
-        "Looks at a network on its probe set and lists every node that is dead (batch mode), constant, "
-        "dead "
-        "in evaluation mode\n"
+        "Looks at a network on its probe set and lists every node that is dead (batch mode), constant, dead in "
+        "evaluation mode\n"
         "only, unused, or on the edge (rounding decides whether its gate ever opens; no fault), with the cause and the "
-        "numbers it rests on (`poolscope explain --causes` says it in words).\n"
-        "Whether a node is inert shows only in training: `poolscope train` records it.",
+        "numbers\n"
+        "it rests on (`poolscope explain --causes` says it in words). Whether a node is inert shows only in training: "
+        "`poolscope\n"
+        "train` records it. Parameters and running statistics that hold NaN or infinity are named, and the exit status "
+        "is 1:\n"
+        "nothing can be said of what stands behind them.",
     .examples =
         "  poolscope diagnose runs/a\n"
         "  poolscope diagnose runs/a/checkpoint.safetensors --tsv > nodes.tsv\n"
@@ -55,7 +59,48 @@ static void print_rows(const ps_diagnosis *d) {
     }
 }
 
-static void print_table(const ps_diagnosis *d, int images) {
+/* ---- parameters and states that are not finite ---- */
+
+typedef struct {
+    size_t count, first; /* how many values, and the first one's place */
+} broken_values;
+
+static broken_values broken_of(const ps_param *p) {
+    broken_values found = {0, 0};
+    for (size_t i = p->count; i-- > 0;)
+        if (!isfinite(p->value[i])) found = (broken_values){found.count + 1, i};
+    return found;
+}
+
+static const char *kind_of(const ps_param *p) { return p->learned ? "parameter" : "state"; }
+
+static void print_broken(ps_net *net) {
+    for (int i = -1; (i = ps_net_find_nonfinite(net, i + 1)) >= 0;) {
+        const ps_param *p = ps_net_param(net, i);
+        broken_values found = broken_of(p);
+        printf("%s (%s): %zu of %zu values are not finite, the first is %g at %zu\n", p->name, kind_of(p), found.count,
+               p->count, (double)p->value[found.first], found.first);
+    }
+}
+
+static bool add_broken(cJSON *json, ps_net *net) {
+    cJSON *list = cJSON_AddArrayToObject(json, "not_finite");
+    bool whole = list != NULL;
+    for (int i = -1; whole && (i = ps_net_find_nonfinite(net, i + 1)) >= 0;) {
+        const ps_param *p = ps_net_param(net, i);
+        broken_values found = broken_of(p);
+        cJSON *item = cJSON_CreateObject();
+        whole = cJSON_AddItemToArray(list, item) && cJSON_AddStringToObject(item, "name", p->name) != NULL &&
+                cJSON_AddBoolToObject(item, "state", !p->learned) != NULL &&
+                cJSON_AddNumberToObject(item, "values", (double)found.count) != NULL &&
+                cJSON_AddNumberToObject(item, "of", (double)p->count) != NULL &&
+                cJSON_AddNumberToObject(item, "first", (double)found.first) != NULL;
+    }
+    return whole;
+}
+
+static void print_table(ps_net *net, const ps_diagnosis *d, int images) {
+    if (!as_tsv) print_broken(net);
     print_rows(d);
     if (as_tsv) return;
     printf("%d nodes on %d probe images:", d->count, images);
@@ -83,7 +128,7 @@ static ps_status print_json(const ps_checkpoint_session *s, const ps_diagnosis *
     bool whole = (s->weights_only ? cJSON_AddNullToObject(json, "checkpoint_step")
                                   : cJSON_AddNumberToObject(json, "checkpoint_step", (double)s->step)) != NULL &&
                  cJSON_AddNumberToObject(json, "images", images) != NULL &&
-                 cJSON_AddNumberToObject(json, "nodes", d->count) != NULL &&
+                 cJSON_AddNumberToObject(json, "nodes", d->count) != NULL && add_broken(json, s->session.net) &&
                  (list = cJSON_AddArrayToObject(json, "found")) != NULL;
     for (int i = 0; i < d->count && whole; i++)
         if (d->node[i].condition != PS_CONDITION_NONE) whole = add_node(list, &d->node[i]);
@@ -93,6 +138,17 @@ static ps_status print_json(const ps_checkpoint_session *s, const ps_diagnosis *
     puts(text);
     cJSON_free(text);
     return PS_OK;
+}
+
+/* PS_ERR_CHECK, and so exit status 1, where a number is not finite. */
+static ps_status judge(ps_net *net, const ps_diagnosis *d, const char *path) {
+    int nodes = ps_diagnosis_count(d, PS_CONDITION_NONFINITE);
+    PS_TRY(ps_net_check_finite(net, PS_ERR_CHECK, path));
+    if (nodes == 0) return PS_OK;
+    return ps_fail(PS_ERR_CHECK,
+                   "%s: the outputs of %d nodes are not finite on the probe set, though all weights are: numbers "
+                   "overflow in the network; look at the first node of the list, and at the data",
+                   path, nodes);
 }
 
 ps_status ps_cmd_diagnose(int argc, char **argv) {
@@ -107,7 +163,8 @@ ps_status ps_cmd_diagnose(int argc, char **argv) {
     int images = session.session.probe_batches * session.config.batch;
     ps_status status = ps_diagnose(session.session.net, &source, &diagnosis);
     if (status == PS_OK && as_json) status = print_json(&session, &diagnosis, images);
-    else if (status == PS_OK) print_table(&diagnosis, images);
+    else if (status == PS_OK) print_table(session.session.net, &diagnosis, images);
+    if (status == PS_OK) status = judge(session.session.net, &diagnosis, arguments.positional[0]);
     ps_diagnosis_clear(&diagnosis);
     ps_checkpoint_session_close(&session);
     return status;

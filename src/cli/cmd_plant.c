@@ -52,6 +52,7 @@ static ps_status refuse_input(const char *checkpoint) {
 static ps_status change(ps_checkpoint_session *s) {
     ps_planting_list planted = {NULL, 0, 0};
     ps_probe_source source = ps_session_probe_source(&s->session);
+    PS_TRY(ps_net_check_finite(s->session.net, PS_ERR_INPUT, "plant"));
     ps_status status = ps_plant(s->session.net, plant, &source, &planted);
     if (status == PS_OK) status = ps_checkpoint_write(out, s->graph, s->session.net, NULL, s->step, s->config_text);
     if (status == PS_OK) print_planted(&planted);

@@ -12,13 +12,14 @@ typedef struct {
 } source_of_evidence;
 
 #define EVIDENCE(name) {#name, offsetof(ps_cause_evidence, name)}
-static const source_of_evidence sources[] = {EVIDENCE(weight_l2),   EVIDENCE(bias),        EVIDENCE(gamma),
-                                             EVIDENCE(beta),        EVIDENCE(out_l2),      EVIDENCE(pre_max),
-                                             EVIDENCE(pre_max_low), EVIDENCE(pre_max_high)};
+static const source_of_evidence sources[] = {
+    EVIDENCE(weight_l2), EVIDENCE(bias),        EVIDENCE(gamma),        EVIDENCE(beta),     EVIDENCE(out_l2),
+    EVIDENCE(pre_max),   EVIDENCE(pre_max_low), EVIDENCE(pre_max_high), EVIDENCE(mean_abs), EVIDENCE(image_spread)};
 #undef EVIDENCE
 enum { SOURCES = sizeof sources / sizeof *sources };
 static const char *const recorded =
-    "nonzero,nonzero_eval,images_active,in_alive,weight_l2,bias,gamma,beta,out_l2,pre_max,pre_max_low,pre_max_high";
+    "nonzero,nonzero_eval,images_active,in_alive,weight_l2,bias,gamma,beta,out_l2,pre_max,pre_max_low,pre_max_high,"
+    "mean_abs,image_spread";
 
 static ps_cause_evidence unknown(const ps_unit *unit) {
     double none = ps_absent();
@@ -32,6 +33,10 @@ static ps_cause_evidence unknown(const ps_unit *unit) {
                                .pre_max = none,
                                .pre_max_low = none,
                                .pre_max_high = none,
+                               .running_mean = none,
+                               .running_var = none,
+                               .mean_abs = none,
+                               .image_spread = none,
                                .images_active = none,
                                .images_active_eval = none,
                                .inputs_alive = none,
@@ -66,11 +71,24 @@ static void fill(const ps_probe *probe, int layer, int channels, ps_diagnosed_no
         }
 }
 
-static void judge_layer(const ps_probe *probe, const ps_unit *unit, int layer, ps_diagnosed_node *node, double *value) {
+static void fill_statistics(ps_net *net, const ps_unit *unit, ps_diagnosed_node *node) {
+    static const char *const suffixes[] = {"running_mean", "running_var"};
+    for (int i = 0; unit->norm_node >= 0 && i < 2; i++) {
+        int param = ps_net_node_param(net, unit->norm_node, suffixes[i]);
+        for (int c = 0; param >= 0 && c < unit->channels; c++) {
+            ps_cause_evidence *e = &node[c].evidence;
+            *(i == 0 ? &e->running_mean : &e->running_var) = (double)ps_net_param(net, param)->value[c];
+        }
+    }
+}
+
+static void judge_layer(ps_net *net, const ps_probe *probe, int layer, ps_diagnosed_node *node, double *value) {
+    const ps_unit *unit = &ps_net_units(net)->unit[layer];
     for (int c = 0; c < unit->channels; c++)
         node[c] = (ps_diagnosed_node){
             .layer = unit->name, .channel = c, .images_active = ps_absent(), .evidence = unknown(unit)};
     fill(probe, layer, unit->channels, node, value);
+    fill_statistics(net, unit, node);
     for (int c = 0; c < unit->channels; c++) node[c].cause = ps_cause_of(&node[c].evidence, &node[c].condition);
 }
 
@@ -91,7 +109,7 @@ ps_status ps_diagnose(ps_net *net, const ps_probe_source *source, ps_diagnosis *
     PS_TRY_CLEANUP(ps_probe_create(net, NULL, &options, &probe));
     PS_TRY_CLEANUP(ps_probe_measure(probe));
     for (int u = 0; u < units->count; at += units->unit[u++].channels)
-        judge_layer(probe, &units->unit[u], u, out->node + at, value);
+        judge_layer(net, probe, u, out->node + at, value);
 cleanup:
     ps_probe_destroy(probe);
     ps_free(value);

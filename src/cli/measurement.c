@@ -88,7 +88,9 @@ static ps_status make_tables_folder(const char *out) {
     return status;
 }
 
+/* Measurements compare numbers, and a comparison with NaN is false: none is made of such a network. */
 static ps_status measure_checkpoint(const ps_measure *m, const ps_measurement *what, const char *path) {
+    PS_TRY(ps_net_check_finite(m->checkpoint->session.net, PS_ERR_INPUT, path));
     if (m->out != NULL) PS_TRY(make_tables_folder(m->out));
     ps_status status = what->measure(m);
     if (m->out == NULL || (status != PS_OK && status != PS_ERR_CHECK)) return status;
@@ -296,6 +298,11 @@ static ps_status run_one(const ps_measurement *what, ps_checkpoint_session *sess
                          const char *checkpoint) {
     ps_measure m = {session, directory, true};
     char lack[1024];
+    if (ps_net_check_finite(session->session.net, PS_ERR_INPUT, checkpoint) != PS_OK) {
+        fprintf(stderr, "note: %s is not measured: %s\n", what->command->name, ps_status_message());
+        PS_TRY(make_tables_folder(directory));
+        return record(&m, what, checkpoint, false);
+    }
     if (lacks_something(what, session, lack, sizeof lack)) {
         PS_TRY(make_tables_folder(directory));
         return record(&m, what, checkpoint, false);

@@ -25,6 +25,10 @@ static ps_cause_evidence healthy(void) {
                            .beta = ps_absent(),
                            .out_l2 = 1,
                            .pre_max = 2,
+                           .running_mean = ps_absent(),
+                           .running_var = ps_absent(),
+                           .mean_abs = 0.5,
+                           .image_spread = ps_absent(),
                            .inputs_alive = 8,
                            .mobility = PS_MOBILITY_MOVING,
                            .grad_zero_share = 0,
@@ -132,13 +136,17 @@ static void missing_quantities_accuse_nobody(void **state) {
                            .beta = no,
                            .out_l2 = no,
                            .pre_max = no,
+                           .running_mean = no,
+                           .running_var = no,
+                           .mean_abs = no,
+                           .image_spread = no,
                            .inputs_alive = no,
                            .mobility = PS_MOBILITY_UNKNOWN,
                            .grad_zero_share = no,
                            .path_gradient = no,
                            .path_decay = no,
                            .layer_path_median = no};
-    expect(e, PS_CONDITION_NONE, PS_CAUSE_NONE);
+    expect(e, PS_CONDITION_UNKNOWN, PS_CAUSE_UNKNOWN);
     e.state = dead;
     expect(e, PS_CONDITION_DEAD, PS_CAUSE_SILENT);
     e.bias = -1; /* whether the inputs would have done it alone is not known */
@@ -259,6 +267,89 @@ static void dead_in_evaluation_only(void **state) {
     expect(e, PS_CONDITION_EVAL_DEAD, PS_CAUSE_RUNNING_STATISTICS);
 }
 
+/* Comparisons with NaN are false, so no other rule would hold: neither "dead" nor "nothing wrong" may be said. */
+static void what_is_not_finite_is_called_that(void **state) {
+    static const size_t own[] = {offsetof(ps_cause_evidence, weight_l2),    offsetof(ps_cause_evidence, bias),
+                                 offsetof(ps_cause_evidence, gamma),        offsetof(ps_cause_evidence, beta),
+                                 offsetof(ps_cause_evidence, running_mean), offsetof(ps_cause_evidence, running_var)};
+    static const size_t outputs[] = {offsetof(ps_cause_evidence, pre_max), offsetof(ps_cause_evidence, mean_abs),
+                                     offsetof(ps_cause_evidence, image_spread)};
+    const double broken[] = {NAN, INFINITY, -INFINITY};
+    const unsigned states[] = {0, alive, near_dead, dead};
+    (void)state;
+    for (size_t b = 0; b < 3; b++)
+        for (size_t s = 0; s < 4; s++)
+            for (int normed = 0; normed < 2; normed++) {
+                ps_cause_evidence sound = normed ? normalised() : healthy();
+                sound.state = states[s];
+                for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
+                    ps_cause_evidence e = sound;
+                    memcpy((char *)&e + own[i], &broken[b], sizeof broken[b]);
+                    expect(e, PS_CONDITION_NONFINITE, PS_CAUSE_NONFINITE_PARAMETER);
+                }
+                for (size_t i = 0; i < sizeof outputs / sizeof *outputs; i++) {
+                    ps_cause_evidence e = sound;
+                    memcpy((char *)&e + outputs[i], &broken[b], sizeof broken[b]);
+                    expect(e, PS_CONDITION_NONFINITE, PS_CAUSE_NONFINITE_OUTPUT);
+                }
+            }
+    ps_cause_evidence e = healthy();
+    char text[256];
+    e.weight_l2 = NAN;
+    ps_cause_explain(&e, PS_CAUSE_NONFINITE_PARAMETER, text, sizeof text);
+    assert_non_null(strstr(text, "weight_l2=nan"));
+}
+
+/* Outputs decide; which rule of the parameters holds only says why. */
+static void constancy_is_a_matter_of_outputs(void **state) {
+    (void)state;
+    ps_cause_evidence e = normalised();
+    e.mean_abs = 0.5;
+    e.image_spread = 0;
+    expect(e, PS_CONDITION_CONSTANT, PS_CAUSE_NO_VARIATION);
+    e.image_spread = 0.5 * 0x1p-20; /* rounding */
+    expect(e, PS_CONDITION_CONSTANT, PS_CAUSE_NO_VARIATION);
+    e.image_spread = 0.5 * 0x1p-19; /* small, and no rounding */
+    expect(e, PS_CONDITION_NONE, PS_CAUSE_NONE);
+    e.mean_abs = 1e-12; /* small throughout: how it varies counts beside its own size */
+    e.image_spread = 1e-12;
+    expect(e, PS_CONDITION_NONE, PS_CAUSE_NONE);
+    e = normalised();
+    e.image_spread = 0;
+    e.gamma = 0;
+    expect(e, PS_CONDITION_CONSTANT, PS_CAUSE_GAMMA_ZERO);
+    e.weight_l2 = 0;
+    expect(e, PS_CONDITION_CONSTANT, PS_CAUSE_ZERO_INCOMING);
+    e.image_spread = 0.3; /* a way around the filter: other channels through a Pool Skip */
+    expect(e, PS_CONDITION_NONE, PS_CAUSE_NONE);
+    e.image_spread = ps_absent(); /* a trace that does not record it: the parameters are asked */
+    expect(e, PS_CONDITION_CONSTANT, PS_CAUSE_ZERO_INCOMING);
+    e = normalised();
+    e.image_spread = 0.3;
+    e.mean_abs = ps_absent();
+    expect(e, PS_CONDITION_NONE, PS_CAUSE_NONE);
+    e.shared = true; /* behind an add as well */
+    e.image_spread = 0;
+    expect(e, PS_CONDITION_CONSTANT, PS_CAUSE_NO_VARIATION);
+    e.state = dead; /* dead goes first */
+    expect(e, PS_CONDITION_DEAD, PS_CAUSE_SILENT);
+}
+
+static void without_a_state_nobody_is_called_healthy(void **state) {
+    char text[256];
+    (void)state;
+    ps_cause_evidence e = healthy();
+    e.state = 0;
+    e.lacks = PS_LACKS_NONZERO;
+    expect(e, PS_CONDITION_UNKNOWN, PS_CAUSE_UNKNOWN);
+    ps_cause_explain(&e, PS_CAUSE_UNKNOWN, text, sizeof text);
+    assert_string_equal(text, "not_recorded=nonzero");
+    e.mobility = PS_MOBILITY_INERT;
+    e.path_gradient = 1e-5;
+    e.path_decay = 1e-6;
+    expect(e, PS_CONDITION_INERT, PS_CAUSE_SMALL_GRADIENT);
+}
+
 /* A cell of a table in Markdown; bars are escaped. */
 static void print_cell(FILE *stream, const char *text) {
     fputs(text[0] == '\0' ? " -" : " ", stream);
@@ -306,7 +397,7 @@ static void evidence_that_is_named_is_printed(void **state) {
     ps_cause_evidence e = normalised();
     char names[256], text[256], start[64];
     e.bias = e.beta;
-    e.images_active = e.images_active_eval = 1;
+    e.images_active = e.images_active_eval = e.running_mean = e.running_var = e.image_spread = 1;
     for (int i = 0; i < PS_CAUSE_COUNT; i++) {
         if (i == PS_CAUSE_UNKNOWN) continue;
         ps_cause_explain(&e, (ps_cause)i, text, sizeof text);
@@ -331,6 +422,9 @@ int main(void) {
         cmocka_unit_test(a_rule_behind_an_unrecorded_one_names_no_cause),
         cmocka_unit_test(the_shift_is_accused_only_where_it_suffices),
         cmocka_unit_test(dead_in_evaluation_only),
+        cmocka_unit_test(what_is_not_finite_is_called_that),
+        cmocka_unit_test(constancy_is_a_matter_of_outputs),
+        cmocka_unit_test(without_a_state_nobody_is_called_healthy),
         cmocka_unit_test(the_page_has_every_condition_and_cause),
         cmocka_unit_test(evidence_that_is_named_is_printed),
     };

@@ -305,6 +305,25 @@ static void diverged_runs_rank_worst(void **state) {
     cJSON_Delete(document);
 }
 
+/* A run that ends whole with a measure of NaN is worse in it, neither as good nor left out. */
+static void a_number_that_is_none_ranks_worst(void **state) {
+    run_list base, module;
+    (void)state;
+    make_arms(&base, &module, 6);
+    ps_fixture bad = ps_fixture_default("ps2", 7), good = ps_fixture_default("baseline", 7);
+    bad.start_by_seed = good.start_by_seed = true;
+    bad.channels = good.channels = 24;
+    add_run(&base, &good);
+    add_run(&module, &bad);
+    rewrite(&module, "\"split\":\"test\",\"loss\":1.5", "\"split\":\"test\",\"loss\":\"NaN\"");
+    held(compare_two(&base, &module));
+    cJSON *document = read_verdict();
+    const cJSON *loss = entry(document, "comparison", "measure", "test_loss");
+    assert_true(number_in(loss, "n") == 7);
+    assert_string_equal(cJSON_GetObjectItemCaseSensitive(loss, "high")->valuestring, "Infinity");
+    cJSON_Delete(document);
+}
+
 static const cJSON *prediction_of(const cJSON *document, const char *id) {
     return entry(document, "predictions", "id", id);
 }
@@ -1521,6 +1540,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(twice_the_same_seed_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(unpaired_seeds_are_said_and_left_out, setup, teardown),
         cmocka_unit_test_setup_teardown(diverged_runs_rank_worst, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_number_that_is_none_ranks_worst, setup, teardown),
         cmocka_unit_test_setup_teardown(deaths_of_a_diverged_run_end_at_its_last_finite_probe, setup, teardown),
         cmocka_unit_test_setup_teardown(diverged_runs_without_a_value_count_worst, setup, teardown),
         cmocka_unit_test_setup_teardown(windows_of_a_diverged_run_end_at_its_last_finite_probe, setup, teardown),

@@ -1,6 +1,7 @@
 /* Planted truth: in 100 random plantings the diagnosis of every node, planted or not, is that of a naive recomputation
  * from the weights and from the gates' outputs counted one by one; every planted node is found with the cause it was
  * planted with. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -30,11 +31,15 @@ typedef struct {
     ps_session session;
     float **kept; /* trained weights, per parameter */
     const ps_units *units;
-    int **active;      /* [unit][channel]: images with an output that is not 0, counted by hand */
-    int **active_eval; /* the same in evaluation mode */
+    int **active;                /* [unit][channel]: images with an output that is not 0, counted by hand */
+    int **active_eval;           /* the same in evaluation mode */
+    float **first;               /* [unit]: the very first image's outputs in batch mode */
+    double **spread, **mean_abs; /* [unit][channel]: largest difference from them, and mean size of the outputs */
     ps_mode mode;
-    int images; /* of the batch under way */
+    int images, batch; /* of the batch under way */
 } bed;
+
+static size_t map_of(const ps_unit *unit) { return (size_t)unit->elements * (size_t)unit->channels; }
 
 static void must(ps_status status) {
     if (status != PS_OK) fail_msg("%s", ps_status_message());
@@ -79,9 +84,15 @@ static void open_bed(bed *b, int network) {
     b->units = ps_net_units(net);
     must(PS_ALLOC((size_t)b->units->count, &b->active, "counts"));
     must(PS_ALLOC((size_t)b->units->count, &b->active_eval, "counts"));
+    must(PS_ALLOC((size_t)b->units->count, &b->first, "outputs"));
+    must(PS_ALLOC((size_t)b->units->count, &b->spread, "outputs"));
+    must(PS_ALLOC((size_t)b->units->count, &b->mean_abs, "outputs"));
     for (int u = 0; u < b->units->count; u++) {
         must(PS_ALLOC((size_t)b->units->unit[u].channels, &b->active[u], "counts"));
         must(PS_ALLOC((size_t)b->units->unit[u].channels, &b->active_eval[u], "counts"));
+        must(PS_ALLOC(map_of(&b->units->unit[u]), &b->first[u], "outputs"));
+        must(PS_ALLOC((size_t)b->units->unit[u].channels, &b->spread[u], "outputs"));
+        must(PS_ALLOC((size_t)b->units->unit[u].channels, &b->mean_abs[u], "outputs"));
     }
 }
 
@@ -96,6 +107,12 @@ static void close_bed(bed *b) {
     for (int i = 0; i < ps_net_param_count(b->session.net); i++) ps_free(b->kept[i]);
     for (int u = 0; u < b->units->count; u++) ps_free(b->active[u]);
     for (int u = 0; u < b->units->count; u++) ps_free(b->active_eval[u]);
+    for (int u = 0; u < b->units->count; u++) ps_free(b->first[u]);
+    for (int u = 0; u < b->units->count; u++) ps_free(b->spread[u]);
+    for (int u = 0; u < b->units->count; u++) ps_free(b->mean_abs[u]);
+    ps_free(b->first);
+    ps_free(b->spread);
+    ps_free(b->mean_abs);
     ps_free(b->kept);
     ps_free(b->active);
     ps_free(b->active_eval);
@@ -105,12 +122,26 @@ static void close_bed(bed *b) {
 
 /* ---- the naive recomputation ---- */
 
+/* In batch mode: how far each image's outputs lie from the very first one's, and their mean size. */
+static void measure_spread(bed *b, int u, const float *x) {
+    const ps_unit *unit = &b->units->unit[u];
+    size_t map = map_of(unit), channels = (size_t)unit->channels, count = map * (size_t)b->images;
+    double all = (double)unit->elements * b->images * ps_session_probe_source(&b->session).batches;
+    if (b->batch == 0) memcpy(b->first[u], x, map * sizeof *x);
+    for (size_t at = 0; at < count; at++) {
+        double apart = fabs((double)x[at] - (double)b->first[u][at % map]);
+        if (apart > b->spread[u][at % channels]) b->spread[u][at % channels] = apart;
+        b->mean_abs[u][at % channels] += fabs((double)x[at]) / all;
+    }
+}
+
 static void count_active(void *self, int node, ps_shape shape, const float *x) {
     bed *b = self;
     (void)shape;
     for (int u = 0; u < b->units->count; u++) {
         const ps_unit *unit = &b->units->unit[u];
         if (unit->gate_node != node) continue;
+        if (b->mode == PS_MODE_PROBE) measure_spread(b, u, x);
         for (int image = 0; image < b->images; image++)
             for (int c = 0; c < unit->channels; c++) {
                 bool any = false;
@@ -128,10 +159,13 @@ static void look(bed *b) {
     for (int u = 0; u < b->units->count; u++) {
         memset(b->active[u], 0, (size_t)b->units->unit[u].channels * sizeof(int));
         memset(b->active_eval[u], 0, (size_t)b->units->unit[u].channels * sizeof(int));
+        memset(b->spread[u], 0, (size_t)b->units->unit[u].channels * sizeof(double));
+        memset(b->mean_abs[u], 0, (size_t)b->units->unit[u].channels * sizeof(double));
     }
     for (int m = 0; m < 2; m++)
         for (int i = 0; i < source.batches; i++) {
             b->mode = modes[m];
+            b->batch = i;
             b->images = source.batch(source.self, i, b->session.x);
             ps_net_forward(b->session.net, b->session.x, b->mode, ps_rng_key_of(0, "probe"), &hook);
         }
@@ -178,9 +212,12 @@ static ps_cause structural_cause(const bed *b, const ps_unit *unit, int c) {
     return gamma != NULL && gamma->value[c] == 0 ? PS_CAUSE_GAMMA_ZERO : PS_CAUSE_NONE;
 }
 
-static bool fits(const bed *b, const ps_unit *unit, int c, bool dead, bool eval_dead, ps_cause found) {
+static bool fits(const bed *b, int u, int c, bool dead, bool eval_dead, ps_cause found) {
+    const ps_unit *unit = &b->units->unit[u];
     ps_cause structural = structural_cause(b, unit, c);
-    if (structural != PS_CAUSE_NONE) return found == structural;
+    bool constant = b->spread[u][c] <= PS_CONSTANT_WITHIN * b->mean_abs[u][c];
+    if (dead && structural != PS_CAUSE_NONE) return found == structural;
+    if (!dead && constant) return found == (structural != PS_CAUSE_NONE ? structural : PS_CAUSE_NO_VARIATION);
     if (!dead && nothing_reads(b, unit, c)) return found == PS_CAUSE_ZERO_OUTGOING;
     if (!dead) return found == (eval_dead ? PS_CAUSE_RUNNING_STATISTICS : PS_CAUSE_NONE);
     if (unit->shared) return found == PS_CAUSE_SILENT;
@@ -221,7 +258,7 @@ static int judge(bed *b, const char *text, const ps_planting_list *list) {
             bool dead = b->active[u][c] == 0, eval_dead = b->active_eval[u][c] == 0;
             const char *planted = list != NULL ? planted_as(list, unit->name, c) : NULL;
             assert_int_equal(n->images_active, b->active[u][c]);
-            if ((n->condition == PS_CONDITION_DEAD) != dead || !fits(b, unit, c, dead, eval_dead, n->cause) ||
+            if ((n->condition == PS_CONDITION_DEAD) != dead || !fits(b, u, c, dead, eval_dead, n->cause) ||
                 (n->cause == PS_CAUSE_NONE) != (n->condition == PS_CONDITION_NONE))
                 fail_msg("%s, \"%s\": %s:%d (%d images active) is called %s by %s", b->config.model, text, unit->name,
                          c, b->active[u][c], ps_condition_name(n->condition), ps_cause_name(n->cause));

@@ -66,6 +66,32 @@ static void not_a_number_and_infinity_pass(void **state) {
     kt_workspace_free(workspace);
 }
 
+static void spreads_match_the_definition(void **state) {
+    (void)state;
+    for (int i = 0; i < MAPS; i++) {
+        map m = maps[i];
+        size_t count = m.rows * (size_t)m.c;
+        float *x = kt_numbers("x", m.images * count), *first = kt_numbers("first", count);
+        float *most = kt_room(count, sizeof(float)), *again = kt_room(count, sizeof(float));
+        for (size_t k = 0; k < count; k++) most[k] = again[k] = k % 3 == 0 ? 0.7f : 0; /* of an earlier batch */
+        ps_vector_spread(x, m.images, count, first, most, kt_pool(3));
+        for (size_t k = 0; k < count; k++) {
+            float want = k % 3 == 0 ? 0.7f : 0;
+            for (size_t image = 0; image < m.images; image++) {
+                float d = fabsf(x[image * count + k] - first[k]);
+                want = d > want ? d : want;
+            }
+            assert_true(most[k] == want);
+        }
+        ps_vector_spread(x, m.images, count, first, again, kt_pool(1));
+        kt_assert_same_bits(most, again, count);
+        x[count / 2] = i % 2 ? NAN : INFINITY; /* stays, whatever comes behind it */
+        ps_vector_spread(x, m.images, count, first, most, kt_pool(2));
+        assert_true(isnan(most[count / 2]));
+        free(x), free(first), free(most), free(again);
+    }
+}
+
 static void summaries_match_the_definition(void **state) {
     (void)state;
     for (int i = 0; i < MAPS; i++) {
@@ -193,6 +219,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(activation_and_its_gradient_match_the_definition),
         cmocka_unit_test(not_a_number_and_infinity_pass),
+        cmocka_unit_test(spreads_match_the_definition),
         cmocka_unit_test(summaries_match_the_definition),
         cmocka_unit_test(not_a_number_counts_as_activity),
         cmocka_unit_test(vectors_do_what_they_say),

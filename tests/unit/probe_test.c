@@ -250,6 +250,8 @@ enum { MOST = 16 };
 typedef struct {
     double nonzero[MOST], active[MOST], sum[MOST], sum_abs[MOST], squares[MOST], entry[MOST], pre_max[MOST], eval[MOST],
         images;
+    float *first; /* outputs of the first image */
+    double spread[MOST];
     double half[MOST], quarter[MOST]; /* nonzero on the first ceil(n / 2) and ceil(n / 4) images of each batch */
 } naive;
 
@@ -275,6 +277,11 @@ static double entering(const bench *b, const ps_unit *u, const tensors *t, size_
 
 static void look(const bench *b, const ps_unit *u, const tensors *t, int images, naive *n) {
     const float *y = t->y[u->gate_node], *x = t->y[t->graph->node[u->entry_node].input[0]];
+    size_t map = (size_t)u->elements * (size_t)u->channels;
+    if (n->first == NULL) {
+        n->first = malloc(map * sizeof *n->first);
+        memcpy(n->first, y, map * sizeof *n->first);
+    }
     for (int image = 0; image < images; image++)
         for (int c = 0; c < u->channels; c++) {
             bool active = false;
@@ -290,6 +297,8 @@ static void look(const bench *b, const ps_unit *u, const tensors *t, int images,
                 n->squares[c] += v * v;
                 n->entry[c] += u->shared ? pre * pre : (double)x[at] * (double)x[at];
                 if (pre > n->pre_max[c]) n->pre_max[c] = pre;
+                double apart = fabs(v - (double)n->first[at % map]);
+                if (apart > n->spread[c]) n->spread[c] = apart;
             }
             n->active[c] += active;
         }
@@ -312,6 +321,7 @@ static naive probe_naively(bench *b, const ps_unit *u) {
                 n.eval[c] += t.y[u->gate_node][at] != 0;
     }
     free(x);
+    free(n.first);
     free_tensors(&t);
     return n;
 }
@@ -350,7 +360,8 @@ static void check_probe_record(bench *b, int index, uint64_t step) {
                  {"nonzero_half", n.half, 1, false, true},       {"nonzero_quarter", n.quarter, 1, false, true},
                  {"nonzero_eval", n.eval, 1, false, true},       {"mean", n.sum, outputs, false, false},
                  {"mean_abs", n.sum_abs, outputs, false, false}, {"rms", n.squares, outputs, true, false},
-                 {"in_l2", n.entry, outputs, true, false},       {"pre_max", n.pre_max, 1, false, false}};
+                 {"in_l2", n.entry, outputs, true, false},       {"pre_max", n.pre_max, 1, false, false},
+                 {"image_spread", n.spread, 1, false, false}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         assert_true(values_of(r, cases[i].name, got, u->channels));
         for (int c = 0; c < u->channels; c++) {

@@ -1,0 +1,117 @@
+"""Values that are not finite are named, in weights and in running statistics; a diverged run says so by its exit status."""
+import json
+import math
+import os
+import struct
+import sys
+
+sys.dont_write_bytecode = True
+import tap
+from tap import must, records, report, run
+
+SMALL = ["--model", "plain9", "--width", "0.25", "--size", "8", "--batch", "16", "--probe", "32", "--train-limit", "64", "--test-limit", "32", "--data", "synthetic"]
+must("train", *SMALL, "--steps", "4", "--window", "2", "--threads", "1", "--quiet", "--out", "a")
+whole = tap.tensors("a/checkpoint.safetensors")
+with open(tap.path("a", "checkpoint.safetensors"), "rb") as stream:
+    (size,) = struct.unpack("<Q", stream.read(8))
+    shapes = {name: entry["shape"] for name, entry in json.loads(stream.read(size)).items() if name in whole}
+
+
+def write(file, name, value, index=0):
+    """Weights alone, with one value of one tensor replaced."""
+    header, data = {}, b""
+    for tensor, content in whole.items():
+        if tensor == name:
+            content = content[:4 * index] + struct.pack("<f", value) + content[4 * index + 4:]
+        header[tensor] = {"dtype": "F32", "shape": shapes[tensor], "data_offsets": [len(data), len(data) + len(content)]}
+        data += content
+    text = json.dumps(header).encode()
+    with open(tap.path(file), "wb") as stream:
+        stream.write(struct.pack("<Q", len(text)) + text + data)
+
+
+def diagnose(file, *options):
+    return run("diagnose", file, *SMALL, "--threads", "1", *options)
+
+
+# ---- the same network without a fault ----
+write("whole.safetensors", None, 0)
+sound = diagnose("whole.safetensors")
+report(sound.returncode == 0 and "nonfinite" not in sound.stdout.split(" on 32 probe images")[0], "a sound network is not accused", sound.stdout + sound.stderr)
+
+# ---- one value of one tensor ----
+for name, value, word in (("stage2.0.conv.weight", math.nan, "parameter"), ("stage2.0.norm.weight", math.inf, "parameter"),
+                          ("stage2.0.norm.bias", -math.inf, "parameter"), ("fc.bias", math.nan, "parameter"),
+                          ("stage2.0.norm.running_mean", math.nan, "state"), ("stage2.0.norm.running_var", math.inf, "state")):
+    write("w.safetensors", name, value)
+    said = diagnose("w.safetensors")
+    line = [text for text in said.stdout.splitlines() if text.startswith(name + " ")]
+    report(said.returncode == 1 and name in said.stderr and len(said.stderr.splitlines()) == 1, f"{value} in {name}: exit 1, and one line names it",
+           f"exit {said.returncode}: {said.stderr}")
+    report(len(line) == 1 and word in line[0], f"{value} in {name}: listed as a {word}", said.stdout)
+    own = [text.split() for text in said.stdout.splitlines() if text.startswith("stage2.0.conv:0 ")]
+    if name.startswith("stage2.0."):
+        report(len(own) == 1 and own[0][1:3] == ["nonfinite", "nonfinite_parameter"], f"{value} in {name}: its node's condition", said.stdout[:2000])
+    found = json.loads(diagnose("w.safetensors", "--json").stdout)
+    report([entry["name"] for entry in found["not_finite"]] == [name] and found["not_finite"][0]["state"] == (word == "state"),
+           f"{value} in {name}: in JSON as well", found.get("not_finite"))
+    tsv = diagnose("w.safetensors", "--tsv")
+    report(tsv.returncode == 1 and all(row.count("\t") == 5 for row in tsv.stdout.splitlines()), f"{value} in {name}: exit 1 with --tsv, rows as always",
+           tsv.stdout)
+write("w.safetensors", "stage2.0.conv.weight", math.nan)
+behind = [text.split()[1:3] for text in diagnose("w.safetensors").stdout.splitlines() if text.startswith("stage3.0.conv:")]
+report(len(behind) > 0 and all(pair == ["nonfinite", "nonfinite_output"] for pair in behind), "nodes behind it are called by their outputs", behind)
+
+# ---- measurements rest on comparisons: none is made of such numbers ----
+for command in ("ranks", "spectrum"):
+    measured = run(command, "w.safetensors", *SMALL, "--threads", "1", "--quiet")
+    report(measured.returncode == 2 and "stage2.0.conv.weight" in measured.stderr, f"{command} refuses, and names the parameter",
+           f"exit {measured.returncode}: {measured.stderr}")
+
+# ---- a diverged run ----
+DIVERGING = [*tap.TINY, *tap.DIVERGING, "--steps", "40", "--window", "4"]
+for quiet in ([], ["--quiet"]):
+    options = [o for o in DIVERGING if o != "--quiet"] + quiet
+    ended = run("train", *options, "--out", "diverged" + "".join(quiet))
+    last = [text for text in ended.stderr.splitlines() if text.startswith("poolscope: ")]
+    report(records("diverged" + "".join(quiet))[-1]["status"] == "diverged", "the trace says that the run diverged")
+    report(ended.returncode == 1 and len(last) == 1 and "diverged" in last[0], f"exit 1 and one line {' '.join(quiet)}", f"exit {ended.returncode}: {ended.stderr}")
+report(len(ended.stderr.splitlines()) == 1, "under --quiet nothing else", ended.stderr)
+again = run("train", "--resume", "diverged", "--quiet")
+report(again.returncode == 1 and "diverged" in again.stderr, "going on with it says so again", f"exit {again.returncode}: {again.stderr}")
+compared = run("compare", "--arm", "baseline=diverged", "--out", "cmp")
+with open(tap.path("cmp", "tables", "nodes.tsv")) as stream:
+    rows = [line.rstrip("\n").split("\t") for line in stream]
+condition, cause = rows[0].index("condition"), rows[0].index("cause")
+report(all(row[condition] not in ("none", "dead", "constant") and row[cause] != "none" for row in rows[1:]),
+       "no node of a network that blew up is called healthy at its last probe", {tuple((row[condition], row[cause])) for row in rows[1:]})
+report(any(row[condition] == "nonfinite" for row in rows[1:]), "and those whose numbers are not finite are called that")
+report(all("moving" != row[rows[0].index("mobility")] for row in rows[1:] if row[rows[0].index("path_gradient")] == "NaN"),
+       "a path that is no number does not move")
+
+for rule in ("dead_share.final <= 1", "max(dead_nodes) >= 0", "deaths >= 0"):
+    checked = run("check", "diverged", "--expect", rule)
+    report(checked.returncode == 1 and "NaN" in checked.stdout + checked.stderr, f"{rule} does not hold by the probings before it blew up",
+           checked.stdout + checked.stderr)
+
+# a trace that records nothing but whether outputs are 0, which a NaN is not: the event alone says what happened
+run("train", *DIVERGING, "--record", "nonzero", "--out", "little")
+must("compare", "--arm", "baseline=little", "--out", "little-cmp")
+with open(tap.path("little-cmp", "tables", "nodes.tsv")) as stream:
+    rows = [line.rstrip("\n").split("\t") for line in stream]
+report(all(row[rows[0].index("state")] == "NA" and row[rows[0].index("condition")] != "none" for row in rows[1:]),
+       "a NaN is no output that differs from 0", {(row[rows[0].index("state")], row[rows[0].index("condition")]) for row in rows[1:]})
+
+# ---- an experiment with a diverged run ----
+with open(tap.path("experiment.json"), "w") as stream:
+    json.dump({"base": {"model": "plain9", "width": 0.25, "size": 8, "batch": 16, "probe": 32, "train_limit": 64, "test_limit": 32, "steps": 24,
+                        "window": 4, "lr": 1e6, "weight_decay": 1000, "batch_norm": False},
+               "seeds": [1, 2], "arms": [{"name": "baseline"}, {"name": "ps2", "pool_skip": 2}]}, stream)
+done = run("experiment", "experiment.json", "--out", "e", "--no-report", "--quiet", "--threads", "1")
+report(done.returncode == 0 and os.path.exists(tap.path("e", "verdict.json")), "it goes on to the comparison", f"exit {done.returncode}: {done.stderr}")
+report("4 of 4 runs diverged" in done.stderr and "ps2/seed-2" in done.stderr and len(done.stderr.splitlines()) == 1,
+       "and says which runs they were, also under --quiet", done.stderr)
+again = run("experiment", "experiment.json", "--out", "e", "--no-report", "--quiet", "--threads", "1")
+report(again.returncode == 0 and "4 of 4 runs diverged" in again.stderr, "and again where they are found finished", again.stderr)
+
+tap.done()
