@@ -333,6 +333,10 @@ static void constancy_is_a_matter_of_outputs(void **state) {
     expect(e, PS_CONDITION_CONSTANT, PS_CAUSE_NO_VARIATION);
     e.state = dead; /* dead goes first */
     expect(e, PS_CONDITION_DEAD, PS_CAUSE_SILENT);
+    e = normalised(); /* 0 throughout, and not known to be dead: no constant */
+    e.state = PS_STATE_EDGE | PS_STATE_EDGE_KNOWN;
+    e.mean_abs = e.image_spread = 0;
+    expect(e, PS_CONDITION_EDGE, PS_CAUSE_NONE);
 }
 
 static void without_a_state_nobody_is_called_healthy(void **state) {
