@@ -60,6 +60,8 @@ check_includes() {
     # Only main() exits; assertions are no way to answer user data.
     grep -rnE '(^|[^_a-z])(exit|abort) *\(' src analysis reports --include='*.c' | grep -v 'src/cli/main.c'
     grep -rn '#include <assert.h>' src analysis reports
+    # What a layer type is, its role says (src/layers/layer.h): a new type would be unknown to whoever asks for names.
+    grep -rnE 'str(n)?cmp\([^;]*(type|producer)->name' src analysis reports | sed 's/$/ (a type is known by its role)/'
 }
 
 # Characters, not bytes: grep counts them where the locale is one of UTF-8. Tables, code and links of Markdown cannot be broken.

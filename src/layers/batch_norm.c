@@ -83,8 +83,8 @@ static size_t kernel_workspace_bytes(size_t rows, int c) {
     return norm > pointwise ? norm : pointwise;
 }
 
-/* save: mean[c], inverse_std[c]. workspace: three vectors [c] behind the kernel's own scratch, the unbiased variance the
- * first. */
+/* save: mean[c], inverse_std[c]. workspace: three vectors [c] behind the kernel's own scratch, the first of them the
+ * unbiased variance. */
 static ps_status norm_plan(const void *config, const ps_shape *in, int inputs, ps_shape out, int threads, void **plan,
                            ps_layer_sizes *sizes) {
     (void)config, (void)in, (void)inputs, (void)threads;

@@ -8,7 +8,7 @@
 
 #define PS_LAYER(name) &ps_layer_##name,
 static const ps_layer_type *const types[] = {
-#include "layers/layer_list.def"
+#include PS_LAYER_LIST
     NULL};
 #undef PS_LAYER
 

@@ -75,8 +75,8 @@ typedef struct {
 
 typedef struct ps_instrument {
     int columns; /* own state: double[columns][channels], zeroed when its window or probing begins */
-    /* More own state: one double for each of so many features of what the source reads, behind the columns (0: none, and
-     * PS_TAP_SOURCE is not shown). NULL: 0. */
+    /* More own state: one double for each of so many features of what the source reads, behind the columns (0: none,
+     * and PS_TAP_SOURCE is not shown). NULL: 0. */
     size_t (*features)(const ps_probe_layer *layer);
     int map_columns; /* own state per gate output of an image, handed to tap as view->maps; zeroed with the columns */
     unsigned gate_sums, entry_sums, pool_sums; /* bits 1u << PS_SUM_... asked of the engine at gate, entry, Pool Skip */

@@ -6,7 +6,7 @@ number=0
 report() { number=$((number + 1)); if [ "$1" = 0 ]; then echo "ok $number - $2"; else echo "not ok $number - $2"; fi; }
 skip() { number=$((number + 1)); echo "ok $number - $1 # SKIP $2"; }
 
-echo "1..12"
+echo "1..13"
 tests/lint.sh includes lines >"${out:=$(mktemp)}"; code=$?
 [ $code = 0 ] || sed 's/^/# /' "$out"
 report $code "includes follow the table of rooms, and no line is too long"
@@ -26,6 +26,8 @@ printf '#include <cblas.h>\n' >"$copy/src/net/wrong.c"
 caught includes 'src/net/wrong.c includes <cblas.h>' "so is a header that another file alone may include"
 printf 'void f(void);\nvoid f(void) { exit(3); }\n' >"$copy/src/net/wrong.c"
 caught includes 'src/net/wrong.c:2' "and an exit"
+printf '#include "graph/graph.h"\n#include <string.h>\nint f(const ps_node *n);\nint f(const ps_node *n) { return strcmp(n->type->name, "relu"); }\n' >"$copy/src/net/wrong.c"
+caught includes 'src/net/wrong.c:4.*known by its role' "and a layer type that is asked for its name"
 rm "$copy/src/net/wrong.c"
 
 long=$(printf "%0121d" 0)

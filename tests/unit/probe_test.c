@@ -1089,8 +1089,8 @@ static void gradient_behind_an_add_is_the_shared_gates_own(void **state) {
 
 /* ---- what a layer behind a flattening reads ---- */
 
-/* Two channels of 2 x 2 behind the gate: the convolution's weights are set so that a channel is the input shifted by its
- * bias. Of the features fc1 reads some live on some image, some never. */
+/* Three channels of 2 x 2 behind the gate: the convolution's weights are set so that a channel is the input shifted by
+ * its bias. Of the features fc1 reads some live on some image, some never. */
 static const char flattened[] =
     "{\"format\":\"poolscope-graph\",\"version\":1,\"name\":\"flattened\",\"input\":[1,2,2],\"nodes\":["
     "{\"name\":\"conv1\",\"type\":\"conv\",\"channels\":3,\"kernel\":1},{\"name\":\"relu1\",\"type\":\"relu\"},"

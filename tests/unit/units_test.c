@@ -86,8 +86,10 @@ static void norm_before_pool_skip_is_private_too(void **state) {
 
 static void pooling_and_dropout_before_a_gate_leave_it_private(void **state) {
     (void)state;
-    open_units(CONV("a") "," NODE("m", "max_pool") "," NODE("d", "dropout") "," NODE("r", "relu") "," CONV("b") "," NODE(
-        "n", "batch_norm") "," NODE("p", "avg_pool") "," NODE("s", "relu") "," CONV("c") "," NODE("g", "global_avg_pool") "," NODE("f", "flatten") "," NODE("n2", "batch_norm") "," NODE("t", "relu") ",{\"name\": \"fc\", \"type\": \"linear\", \"features\": 2}");
+#define POOLED CONV("a") "," NODE("m", "max_pool") "," NODE("d", "dropout") "," NODE("r", "relu") ","
+#define NORMED CONV("b") "," NODE("n", "batch_norm") "," NODE("p", "avg_pool") "," NODE("s", "relu") ","
+#define FLAT CONV("c") "," NODE("g", "global_avg_pool") "," NODE("f", "flatten") "," NODE("n2", "batch_norm") ","
+    open_units(POOLED NORMED FLAT NODE("t", "relu") ",{\"name\": \"fc\", \"type\": \"linear\", \"features\": 2}");
     const ps_unit *a = unit("a"), *b = unit("b"), *c = unit("c");
     assert_false(a->shared || b->shared || c->shared);
     assert_int_equal(a->source_node, node("a"));

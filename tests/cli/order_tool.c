@@ -1,0 +1,62 @@
+/* The engine's training batches as they are, for tests/cli/order_test.py:
+ *   order_tool SOURCE SEED BATCH CROP_PAD FLIP STEPS PROBE TRAIN_LIMIT
+ * writes each step's labels [batch][per sample] as 32-bit integers and pixels [batch][d][h][w][c] as floats to standard
+ * output. SOURCE "volume" is a made-up data set with depth: 23 images of 2 channels, 3 x 4 x 5, a label per position,
+ * value v of image i (channels last) being the byte (31 i + 7 v) mod 251, its label (i + position) mod 3. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/memory.h"
+#include "data/format.h"
+#include "data/loader.h"
+
+enum { VOLUMES = 23 };
+
+static ps_status open_volumes(const ps_dataset_options *options, ps_dataset **out) {
+    ps_images images = {{1, 2, 3, 4, 5}, PS_PIXEL_BYTE, 3, 60, {0}, {0}, NULL};
+    PS_TRY(ps_images_reserve(&images, &images.train, VOLUMES));
+    images.train.count = VOLUMES;
+    for (int i = 0; i < VOLUMES; i++) {
+        for (int v = 0; v < 120; v++) ((uint8_t *)images.train.pixel)[i * 120 + v] = (uint8_t)((31 * i + 7 * v) % 251);
+        for (int p = 0; p < 60; p++) images.train.label[i * 60 + p] = (int16_t)((i + p) % 3);
+    }
+    return ps_dataset_from_images("volume", options, &images, out);
+}
+
+static ps_status print_batches(const ps_dataset *dataset, const ps_loader_options *options, int steps) {
+    ps_loader *loader;
+    size_t elements = ps_shape_elements(ps_dataset_sample_shape(dataset)) * (size_t)options->batch,
+           labels = ps_dataset_labels_per_sample(dataset) * (size_t)options->batch;
+    float *x = NULL;
+    int32_t *label = NULL;
+    PS_TRY(ps_loader_create(dataset, options, &loader));
+    ps_status status = PS_ALLOC(elements, &x, "batch");
+    if (status == PS_OK) status = PS_ALLOC(labels, &label, "batch");
+    for (int step = 0; status == PS_OK && step < steps; step++) {
+        ps_loader_train_batch(loader, (uint64_t)step, x, label, NULL);
+        if (fwrite(label, sizeof *label, labels, stdout) != labels ||
+            fwrite(x, sizeof *x, elements, stdout) != elements)
+            status = ps_fail(PS_ERR_INPUT, "cannot write");
+    }
+    ps_free(x);
+    ps_free(label);
+    ps_loader_destroy(loader);
+    return status;
+}
+
+int main(int argc, char **argv) {
+    if (argc != 9) return 2;
+    ps_loader_options loader = {.batch = atoi(argv[3]),
+                                .seed = (uint64_t)strtoull(argv[2], NULL, 10),
+                                .crop_pad = atoi(argv[4]),
+                                .flip = atoi(argv[5]) != 0};
+    ps_dataset_options data = {.probe_count = atoi(argv[7]), .train_limit = atoi(argv[8])};
+    ps_dataset *dataset = NULL;
+    ps_status status =
+        strcmp(argv[1], "volume") == 0 ? open_volumes(&data, &dataset) : ps_dataset_open(argv[1], &data, &dataset);
+    if (status == PS_OK) status = print_batches(dataset, &loader, atoi(argv[6]));
+    ps_dataset_close(dataset);
+    if (status != PS_OK) fprintf(stderr, "%s\n", ps_status_message());
+    return status == PS_OK ? 0 : 2;
+}
