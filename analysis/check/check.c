@@ -7,6 +7,7 @@
 #include "analysis/check/rule.h"
 #include "core/file.h"
 #include "core/memory.h"
+#include "core/text.h"
 
 typedef struct {
     ps_rule **rules;
@@ -38,9 +39,11 @@ static ps_status read_rules(const char *path, rule_list *list) {
     char *content, *rest, *line, where[512];
     size_t size, before = list->count;
     PS_TRY(ps_file_read(path, &content, &size));
-    ps_status status =
-        strlen(content) == size ? PS_OK : ps_fail(PS_ERR_INPUT, "%s: holds a zero byte; a checks file is text", path);
-    rest = content;
+    ps_status status = ps_text_is_utf16(content) ? ps_fail(PS_ERR_INPUT, "%s: is UTF-16; save it as UTF-8", path)
+                       : strlen(content) == size
+                           ? PS_OK
+                           : ps_fail(PS_ERR_INPUT, "%s: holds a zero byte; a checks file is text", path);
+    rest = content + (ps_text_skip_mark(content) - content);
     for (int number = 1; status == PS_OK && (line = strsep(&rest, "\n")) != NULL; number++) {
         cut_comment(line);
         snprintf(where, sizeof where, "%.480s:%d", path, number);

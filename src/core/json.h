@@ -11,7 +11,17 @@
 
 #include "core/status.h"
 
-/* Parses a whole file or text; a syntax error names line and column. The caller frees with cJSON_Delete. */
+/* NULL where the text is one value of RFC 8259 with blanks around it, in UTF-8, nested at most PS_JSON_MOST_DEPTH deep;
+ * else where it ceases to be, and *why, the half of a sentence behind "is not valid JSON: it ". cJSON itself takes
+ * more (leading zeros, control characters), and other readers of the same text would not. */
+enum { PS_JSON_MOST_DEPTH = 64, PS_JSON_LONGEST_NUMBER = 63 };
+const char *ps_json_find_fault(const char *text, const char **why);
+
+/* Length of the escape that begins at this backslash (of a pair of surrogates both), 0 where JSON has none such. */
+int ps_json_escape_length(const char *text);
+
+/* Parses a whole file or text; a syntax error names line and column. A byte order mark at its start is passed over. The
+ * caller frees with cJSON_Delete. */
 ps_status ps_json_read(const char *path, cJSON **document);
 ps_status ps_json_parse(const char *text, const char *where, cJSON **document);
 
@@ -27,7 +37,7 @@ ps_status ps_json_get_double(const cJSON *object, const char *key, bool required
 ps_status ps_json_get_bool(const cJSON *object, const char *key, bool required, const char *where, bool *value);
 ps_status ps_json_get_text(const cJSON *object, const char *key, bool required, const char *where, const char **value);
 
-/* Writing without a tree: a quoted, escaped string; a number that reads back as the same float (9 significant digits)
+/* Writing without a tree: a quoted, escaped string (bytes that are no UTF-8 become U+FFFD, for JSON has no others); a number that reads back as the same float (9 significant digits)
  * or double (17); NaN and infinity as the strings "NaN", "Infinity", "-Infinity", which JSON has no numbers for. */
 void ps_json_print_text(FILE *stream, const char *text);
 void ps_json_print_float(FILE *stream, float value);

@@ -48,6 +48,37 @@ static int decode(const unsigned char *text, uint32_t *code) {
     return valid ? length : 1;
 }
 
+int ps_text_utf8_length(const char *text) {
+    uint32_t code;
+    int length = decode((const unsigned char *)text, &code);
+    return code != UINT32_MAX ? length : 0;
+}
+
+/* Almost every text is ASCII, and long ones are numbers: eight bytes at a time. */
+const char *ps_text_find_foreign(const char *text) {
+    const char *end = text + strlen(text);
+    while (text < end) {
+        uint64_t word = 0;
+        size_t left = (size_t)(end - text), take = left < sizeof word ? left : sizeof word;
+        memcpy(&word, text, take);
+        if ((word & 0x8080808080808080u) == 0) {
+            text += take;
+            continue;
+        }
+        while ((unsigned char)*text < 0x80) text++;
+        int length = ps_text_utf8_length(text);
+        if (length == 0) return text;
+        text += length;
+    }
+    return NULL;
+}
+
+bool ps_text_is_utf16(const char *text) {
+    return strncmp(text, "\xFF\xFE", 2) == 0 || strncmp(text, "\xFE\xFF", 2) == 0;
+}
+
+const char *ps_text_skip_mark(const char *text) { return strncmp(text, "\xEF\xBB\xBF", 3) == 0 ? text + 3 : text; }
+
 static bool is_showable(uint32_t code) {
     static const uint32_t hidden[][2] = {{0, 0x1F},        {0x7F, 0x9F},      {0xAD, 0xAD},     {0x61C, 0x61C},
                                          {0x200B, 0x200F}, {0x2028, 0x202E},  {0x2060, 0x206F}, {0xFEFF, 0xFEFF},

@@ -11,6 +11,15 @@ int ps_text_distance(const char *a, const char *b);
 /* Shell-style match of names with * and ?, for choosing layers and quantities. */
 bool ps_text_matches(const char *pattern, const char *text);
 
+/* Bytes of the character that begins here, 0 where the bytes are no UTF-8 (RFC 3629). At the end of the text: 1. */
+int ps_text_utf8_length(const char *text);
+/* The first byte that is no UTF-8, NULL: all are. */
+const char *ps_text_find_foreign(const char *text);
+/* Whether a file begins as one in UTF-16 does (its zero bytes end the text). */
+bool ps_text_is_utf16(const char *text);
+/* Behind a byte order mark, where the text begins with one: it is no part of the text, here as everywhere. */
+const char *ps_text_skip_mark(const char *text);
+
 /* Names of traces and files are others' words, and a terminal obeys some of them. Every character that is not to be
  * shown as it stands (control characters, also those of Latin-1; marks that turn the direction of writing or have no
  * width; what is no UTF-8) becomes '?'; tabs stay, newlines where `keep_lines`. In place, as the text never grows. */

@@ -1,5 +1,4 @@
 /* Storage of a format's samples (format.h). */
-#include <ctype.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,6 +6,7 @@
 
 #include "core/file.h"
 #include "core/memory.h"
+#include "core/text.h"
 #include "data/format.h"
 
 size_t ps_images_sample_bytes(const ps_images *images) {
@@ -37,15 +37,17 @@ ps_status ps_images_reserve(const ps_images *images, ps_image_split *split, size
     return PS_OK;
 }
 
-/* One line of a names file; control characters would garble tables and terminals. */
+/* One line of a names file; control characters and what is no UTF-8 would garble tables, terminals and JSON. */
 static void copy_name(char name[PS_CLASS_NAME_SIZE], const char *line, size_t length) {
     if (length > PS_CLASS_NAME_SIZE - 1) length = PS_CLASS_NAME_SIZE - 1;
-    for (size_t i = 0; i < length; i++) name[i] = iscntrl((unsigned char)line[i]) ? '?' : line[i];
+    memcpy(name, line, length);
     name[length] = '\0';
+    ps_text_make_showable(name, false);
 }
 
 static int split_names(const char *text, int classes, char (*names)[PS_CLASS_NAME_SIZE]) {
     int found = 0;
+    text = ps_text_skip_mark(text);
     while (*text != '\0' && found < classes) {
         size_t length = strcspn(text, "\r\n");
         if (length > 0) copy_name(names[found++], text, length);

@@ -18,7 +18,7 @@ static ps_status parse(const char *nodes, ps_graph **graph) {
         text, size,
         "{\"format\": \"poolscope-graph\", \"version\": 1, \"name\": \"t\", \"input\": [3, 8, 8], \"nodes\": [%s]}",
         nodes);
-    assert_int_equal(ps_json_parse(text, "test", &document), PS_OK);
+    if (ps_json_parse(text, "test", &document) != PS_OK) fail_msg("%s", ps_status_message());
     ps_status status = ps_graph_parse(document, "test", graph);
     cJSON_Delete(document);
     free(text);

@@ -137,7 +137,7 @@ static void wrong_nodes_are_named(void **state) {
     assert_sentence(graph_status("{\"name\": \"input\", " CONV "}"), "\"input\"", "choose another", NULL);
     assert_sentence(graph_status("{\"name\": \"\", " CONV "}"), "empty", NULL);
     static const char *const hidden[] = {"\\t",     "\\n",     "\\u001b[31m", "\\u007f", "\\u009b", "\\u00ad",
-                                         "\\u200b", "\\u200f", "\\u202e",     "\\u2066", "\\ufeff", "\xff"};
+                                         "\\u200b", "\\u200f", "\\u202e",     "\\u2066", "\\ufeff"};
     for (size_t i = 0; i < sizeof hidden / sizeof *hidden; i++) {
         char text[128];
         snprintf(text, sizeof text, "{\"name\": \"a%sb\", " CONV "}", hidden[i]);
