@@ -75,6 +75,18 @@ static bool starts_at_zero(const ps_trace_header *header) {
     return !module || cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(config, "pool_skip_zero_init"));
 }
 
+static ps_status copy_layers(const ps_trace_header *header, ps_arm_run *run) {
+    PS_TRY(PS_ALLOC((size_t)header->layer_count + 1, &run->layers, "layers of a run"));
+    for (int l = 0; l < header->layer_count; l++) {
+        run->layer_count = l + 1;
+        run->layers[l].channels = header->layers[l].channels;
+        run->layers[l].tells_dead = header->layers[l].tells_dead;
+        PS_TRY(ps_string_copy(header->layers[l].activation, &run->layers[l].activation));
+        PS_TRY(ps_string_copy(header->layers[l].name, &run->layers[l].name));
+    }
+    return PS_OK;
+}
+
 static ps_status read_run(ps_arm *arm, const char *path, ps_arm_run *run) {
     ps_trace_reader *reader;
     ps_status status = PS_OK;
@@ -86,15 +98,104 @@ static ps_status read_run(ps_arm *arm, const char *path, ps_arm_run *run) {
     run->seed = header->seed;
     ps_variations(&variations);
     PS_TRY_CLEANUP(PS_ALLOC((size_t)variations, &run->varied, "summaries of a run"));
-    run->pairing = cJSON_IsObject(pairing) ? cJSON_Duplicate(pairing, true) : NULL;
+    run->pairing = cJSON_IsObject(pairing) && pairing->child != NULL ? cJSON_Duplicate(pairing, true) : NULL;
     run->quantities = cJSON_IsArray(quantities) ? cJSON_Duplicate(quantities, true) : NULL;
     if (run == arm->runs) note_role(arm, header);
     run->starts_zero = starts_at_zero(header);
+    PS_TRY_CLEANUP(copy_layers(header, run));
     PS_TRY_CLEANUP(find_fork(reader, run));
     status = ps_string_copy(header->path, &run->path);
 cleanup:
     ps_trace_reader_destroy(reader);
     return status;
+}
+
+/* ---- layers ---- */
+
+void ps_arms_note_layers(ps_arm_run *entry, const ps_run *run) {
+    entry->has_windows = run->window_count > 0;
+    entry->has_probes = run->probe_count > 0;
+    for (int l = 0; l < entry->layer_count && l < run->layer_count; l++) {
+        entry->layers[l].in_windows = run->in_windows[l];
+        entry->layers[l].in_probes = run->in_probes[l];
+    }
+}
+
+/* A run that was cut off before its first window says nothing of what its windows would have had. */
+static bool same_layer(const ps_arm_run *mine, int a, const ps_arm_run *theirs, int b) {
+    const ps_arm_layer *x = &mine->layers[a], *y = &theirs->layers[b];
+    bool windows = mine->has_windows && theirs->has_windows, probes = mine->has_probes && theirs->has_probes;
+    return strcmp(x->name, y->name) == 0 && x->channels == y->channels &&
+           (!windows || x->in_windows == y->in_windows) && (!probes || x->in_probes == y->in_probes);
+}
+
+/* Whether another run has this layer, the same in all it has; at its own place first. */
+static bool has_twin(const ps_arm_run *run, int layer, const ps_arm_run *other) {
+    if (layer < other->layer_count && same_layer(run, layer, other, layer)) return true;
+    for (int l = 0; l < other->layer_count; l++)
+        if (same_layer(run, layer, other, l)) return true;
+    return false;
+}
+
+static const char *records_of(const ps_arm_layer *layer) {
+    return layer->in_windows && layer->in_probes ? ""
+           : layer->in_probes                    ? ", no window records"
+           : layer->in_windows                   ? ", no probe records"
+                                                 : ", no records";
+}
+
+/* "conv2 (64 nodes), conv5 (64 nodes, no records)": those that the other run has not; up to ten. */
+static int list_layers(const ps_arm_run *run, const ps_arm_run *other, bool recorded, char *list, size_t size) {
+    enum { SHOWN = 10 };
+    int count = 0;
+    list[0] = '\0';
+    for (int l = 0; l < run->layer_count; l++) {
+        size_t used = strlen(list);
+        if (has_twin(run, l, other)) continue;
+        if (count++ < SHOWN)
+            snprintf(list + used, size - used, "%s%.60s (%d nodes%s)", used > 0 ? ", " : "", run->layers[l].name,
+                     run->layers[l].channels, recorded ? records_of(&run->layers[l]) : "");
+    }
+    size_t used = strlen(list);
+    if (count > SHOWN) snprintf(list + used, size - used, " and %d more", count - SHOWN);
+    return count;
+}
+
+static bool same_layers(const ps_arm_run *a, const ps_arm_run *b) {
+    if (a->layer_count != b->layer_count) return false;
+    for (int l = 0; l < a->layer_count; l++)
+        if (!same_layer(a, l, b, l)) return false;
+    return true;
+}
+
+static ps_status check_layers(const ps_arm *arm, const ps_arm_run *run, const ps_arm_run *other, const char *what,
+                              bool recorded) {
+    char mine[1024], theirs[1024];
+    if (same_layers(run, other)) return PS_OK;
+    int own = list_layers(run, other, recorded, mine, sizeof mine);
+    int foreign = list_layers(other, run, recorded, theirs, sizeof theirs);
+    if (own == 0 && foreign == 0)
+        return ps_fail(PS_ERR_INPUT,
+                       "seed %lld of arm %s is no pair with %s: its layers stand in another order in %s than in %s; a "
+                       "trace lists them in forward order",
+                       run->seed, arm->name, what, run->path, other->path);
+    return ps_fail(PS_ERR_INPUT, "seed %lld of arm %s is no pair with %s: %s; only %s has %s, only %s has %s; %s",
+                   run->seed, arm->name, what, recorded ? "other layers were recorded" : "the layers differ", run->path,
+                   own > 0 ? mine : "none", other->path, foreign > 0 ? theirs : "none",
+                   recorded ? "record the same ones in both"
+                            : "a node must have the same name in both (that of the network without modules)");
+}
+
+ps_status ps_arms_check_recorded(const ps_arms *arms) {
+    for (int a = 0; a < arms->count; a++) {
+        const ps_arm *arm = &arms->arms[a];
+        for (int r = 0; r < arm->run_count; r++) {
+            const ps_arm_run *partner = ps_arm_find_seed(&arms->arms[0], arm->runs[r].seed);
+            if (r > 0) PS_TRY(check_layers(arm, &arm->runs[r], &arm->runs[0], "the other runs of the arm", true));
+            if (partner != NULL && a > 0) PS_TRY(check_layers(arm, &arm->runs[r], partner, "the reference", true));
+        }
+    }
+    return PS_OK;
 }
 
 static int by_seed(const void *a, const void *b) {
@@ -115,6 +216,8 @@ static ps_status load_arm(const ps_compare_arm *given, ps_arm *arm) {
         if (arm->runs[r].seed == arm->runs[r - 1].seed)
             return ps_fail(PS_ERR_USAGE, "arm %s has two runs of seed %lld (%s and %s); give one run per seed",
                            arm->name, arm->runs[r].seed, arm->runs[r - 1].path, arm->runs[r].path);
+    for (int r = 1; r < arm->run_count; r++)
+        PS_TRY(check_layers(arm, &arm->runs[r], &arm->runs[0], "the other runs of the arm", false));
     return PS_OK;
 }
 
@@ -139,7 +242,8 @@ static const char *first_difference(const cJSON *a, const cJSON *b) {
 }
 
 ps_pair ps_arms_pair(const ps_arm_run *a, const ps_arm_run *b, const char **key) {
-    *key = NULL;
+    *key = same_layers(a, b) ? NULL : "layers";
+    if (*key != NULL) return PS_PAIR_DIFFERS;
     if (a->pairing == NULL || b->pairing == NULL) return PS_PAIR_UNVERIFIED;
     *key = first_difference(a->pairing, b->pairing);
     if (*key == NULL) *key = first_difference(b->pairing, a->pairing);
@@ -162,6 +266,7 @@ static ps_status refuse_pair(const ps_arm *arm, const ps_arm_run *run, const ps_
 
 static ps_status check_pair(const ps_arm *arm, const ps_arm_run *run, const ps_arm_run *reference, bool *unverified) {
     const char *key;
+    PS_TRY(check_layers(arm, run, reference, "the reference", false));
     if (run->pairing == NULL && reference->pairing == NULL) {
         *unverified = true;
         return PS_OK;
@@ -169,7 +274,7 @@ static ps_status check_pair(const ps_arm *arm, const ps_arm_run *run, const ps_a
     if (run->pairing == NULL || reference->pairing == NULL)
         return ps_fail(
             PS_ERR_INPUT,
-            "%s: has no \"pairing\" in its header while its partner %s has one; it cannot be told to be a pair",
+            "%s: has nothing in \"pairing\" of its header while its partner %s has one; it cannot be told to be a pair",
             run->pairing == NULL ? run->path : reference->path, run->pairing == NULL ? reference->path : run->path);
     return ps_arms_pair(run, reference, &key) == PS_PAIR_GOOD ? PS_OK : refuse_pair(arm, run, reference, key);
 }
@@ -224,6 +329,11 @@ void ps_arms_clear(ps_arms *arms) {
             ps_arm_run *run = &arms->arms[a].runs[r];
             free(run->path);
             free(run->fork);
+            for (int l = 0; l < run->layer_count; l++) {
+                free(run->layers[l].name);
+                free(run->layers[l].activation);
+            }
+            ps_free(run->layers);
             cJSON_Delete(run->pairing);
             cJSON_Delete(run->quantities);
             ps_summary_clear(&run->summary);

@@ -31,12 +31,23 @@ typedef enum {
 } ps_role;
 const char *ps_role_words(ps_role role);
 
+/* A layer of a run, and which records it has. */
+typedef struct {
+    char *name, *activation;
+    int channels;
+    bool tells_dead;            /* outputs of exactly 0 tell that a node is dead */
+    bool in_windows, in_probes; /* false for all until ps_arms_note_layers */
+} ps_arm_layer;
+
 typedef struct {
     char *path; /* of the trace */
     long long seed;
-    cJSON *pairing, *quantities; /* copies from the header; NULL where it has none */
-    bool paired;                 /* the reference has its seed (of the reference's runs: any arm has) */
-    char *fork;                  /* digest of the checkpoint it was forked from, NULL: not forked */
+    cJSON *pairing, *quantities; /* copies from the header; NULL where it has none (of pairing: or an empty one) */
+    ps_arm_layer *layers;
+    int layer_count;
+    bool has_windows, has_probes; /* some layer has such records */
+    bool paired;                  /* the reference has its seed (of the reference's runs: any arm has) */
+    char *fork;                   /* digest of the checkpoint it was forked from, NULL: not forked */
     bool starts_zero; /* no module, or modules whose convolutions start at zero: the backbone's function at step 0 */
     ps_run_status status;
     ps_summary summary;
@@ -61,11 +72,16 @@ typedef struct {
 
 typedef enum { PS_PAIR_GOOD, PS_PAIR_UNVERIFIED, PS_PAIR_DIFFERS } ps_pair;
 
-/* Reads the headers, orders the arms, and pairs the runs. */
+/* Reads the headers, orders the arms, and pairs the runs. Runs of one arm, and pairs, must have the same layers: a node
+ * is found by its name, and a renamed layer would leave its nodes out without a word. */
 ps_status ps_arms_load(const ps_compare_arm *given, int count, ps_arms *arms);
 void ps_arms_clear(ps_arms *arms);
 const ps_arm_run *ps_arm_find_seed(const ps_arm *arm, long long seed);
-/* Whether two runs differ in the arm alone, by their pairing objects (FORMAT.md): unverified where one lacks it; *key
- * names the first key that differs (borrowed), else NULL. */
+/* After a first pass: which layers have window and probe records. */
+void ps_arms_note_layers(ps_arm_run *entry, const ps_run *run);
+/* Once all are noted: runs of one arm, and pairs, must have recorded the same layers. */
+ps_status ps_arms_check_recorded(const ps_arms *arms);
+/* Whether two runs differ in the arm alone, by their layers and their pairing objects (FORMAT.md): unverified where one
+ * lacks it; *key names the first key that differs ("layers" among them; borrowed), else NULL. */
 ps_pair ps_arms_pair(const ps_arm_run *a, const ps_arm_run *b, const char **key);
 #endif

@@ -75,6 +75,7 @@ static ps_status read_run(ps_tables *tables, ps_collector *collector, const ps_a
     PS_TRY(ps_run_open(entry->path, arm->name, &run));
     ps_status status = ps_metrics_run_varied(run, tables, &entry->summary, collector, entry->varied);
     entry->status = run->status;
+    ps_arms_note_layers(entry, run);
     if (status == PS_OK) write_run(tables, run, entry);
     if (status == PS_OK && entry == arm->runs)
         ps_identity_write(tables, run); /* the other seeds of an arm differ in the seed alone */
@@ -337,6 +338,26 @@ static ps_status say_probe_size(const ps_arms *arms, ps_verdict_document *verdic
         images, 100 * (1 - pow(0.05, 1 / images)));
 }
 
+/* What an activation that FORMAT.md does not name rounds to 0 is no dead node. */
+static ps_status say_unknown_activations(const ps_arms *arms, ps_verdict_document *verdict) {
+    for (int a = 0; a < arms->count; a++) {
+        const ps_arm_run *run = &arms->arms[a].runs[0];
+        int count = 0, first = -1;
+        for (int l = 0; l < run->layer_count; l++) {
+            if (run->layers[l].tells_dead) continue;
+            first = count++ == 0 ? l : first;
+        }
+        if (count > 0)
+            PS_TRY(ps_verdict_add_sentence(verdict,
+                                           "In %d of %d layers of arm %s (%.100s first: %.60s) outputs of exactly 0 do "
+                                           "not tell a dead node; who is "
+                                           "dead there is not known, and no count of dead nodes has them.",
+                                           count, run->layer_count, arms->arms[a].name, run->layers[first].name,
+                                           run->layers[first].activation));
+    }
+    return PS_OK;
+}
+
 /* A module that does not start at zero changes the function before the first step, and with it who is dead. */
 static ps_status say_changed_starts(const ps_arms *arms, ps_verdict_document *verdict) {
     for (int a = 1; a < arms->count; a++) {
@@ -492,6 +513,7 @@ static ps_status conclude(ps_tables *tables, const ps_arms *arms, const char *qu
     PS_TRY(say_changed_starts(arms, verdict));
     PS_TRY(say_probe_size(arms, verdict));
     PS_TRY(say_edge(arms, verdict));
+    PS_TRY(say_unknown_activations(arms, verdict));
     return say_pairs(arms, verdict);
 }
 
@@ -507,6 +529,7 @@ static ps_status compare(const ps_arms *arms, const ps_compare_options *options)
     PS_TRY_CLEANUP(ps_tables_open(table_directory, &tables));
     PS_TRY_CLEANUP(ps_file_way(options->out_directory, ".", &verdict->traces_from));
     for (int a = 0; a < arms->count; a++) PS_TRY_CLEANUP(read_arm(tables, &arms->arms[a]));
+    PS_TRY_CLEANUP(ps_arms_check_recorded(arms));
     PS_TRY_CLEANUP(conclude(tables, arms, options->question, verdict));
     PS_TRY_CLEANUP(ps_tables_commit(tables));
     PS_TRY_CLEANUP(ps_verdict_write(verdict, path));

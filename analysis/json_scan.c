@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_DEPTH = 64 };
+#include "core/json.h"
 
 static inline bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
 static inline bool is_digit(char c) { return (unsigned char)(c - '0') < 10; }
@@ -19,7 +19,7 @@ static const char *word(const char *text, const char *expected) {
     return strncmp(text, expected, length) == 0 ? text + length : NULL;
 }
 
-/* Values JSON has no numbers for: quoted as the format says, bare as some writers do. */
+/* Values JSON has no numbers for: null, and texts as the format says. */
 static const char *scan_special(const char *text, double *value) {
     static const struct {
         const char *text;
@@ -30,12 +30,12 @@ static const char *scan_special(const char *text, double *value) {
         *value = ps_absent();
         return end;
     }
-    bool quoted = *text == '"';
+    if (*text != '"') return NULL;
     for (size_t i = 0; i < sizeof specials / sizeof *specials; i++) {
-        end = word(text + quoted, specials[i].text);
-        if (end == NULL || (quoted && *end != '"')) continue;
+        end = word(text + 1, specials[i].text);
+        if (end == NULL || *end != '"') continue;
         *value = specials[i].value;
-        return end + quoted;
+        return end + 1;
     }
     return NULL;
 }
@@ -75,6 +75,7 @@ const char *ps_scan_number(const char *text, double *value) {
         }
         exponent += down ? -written : written;
     }
+    if (p - text > PS_JSON_LONGEST_NUMBER) return NULL; /* the other readers of JSON here read no more */
     if (digits > 19 || mantissa >= (1ull << 53) || exponent < -22 || exponent > 22) {
         *value = strtod(text, NULL);
         return p;
@@ -166,11 +167,10 @@ const char *ps_scan_string(const char *text, const char **begin, size_t *length,
     *escaped = false;
     while (*p != '"') {
         if ((unsigned char)*p < 0x20) return NULL;
-        if (*p == '\\') {
-            *escaped = true;
-            if (*++p == '\0') return NULL;
-        }
-        p++;
+        int bytes = *p == '\\' ? ps_json_escape_length(p) : 1;
+        if (bytes == 0) return NULL;
+        *escaped = *escaped || *p == '\\';
+        p += bytes;
     }
     *begin = text + 1;
     *length = (size_t)(p - text - 1);
@@ -187,7 +187,7 @@ static const char *skip_scalar(const char *text) {
     return ps_scan_number(text, &number);
 }
 
-static const char *skip_value(const char *text, int depth);
+static const char *skip_value(const char *text, int depth, bool strict);
 
 /* Nothing that numbers and the blanks and commas between them do not hold: in blocks, so that the compiler can use
  * vectors. */
@@ -211,16 +211,16 @@ static bool all_plain(const char *text, const char *end) {
     return true;
 }
 
-/* A flat array of numbers is passed over without converting it; its numbers are checked only when asked for. NULL: it
- * is none. */
+/* A flat array of numbers is passed over without converting it; its numbers are checked when they are asked for. NULL:
+ * it is none. */
 static const char *skip_numbers(const char *text) {
     const char *end = strchr(text, ']');
     return end != NULL && all_plain(text, end) ? end + 1 : NULL;
 }
 
-static const char *skip_container(const char *text, char close, int depth) {
-    if (depth == 0) return NULL;
-    if (close == ']') {
+static const char *skip_container(const char *text, char close, int depth, bool strict) {
+    if (depth < 0) return NULL;
+    if (close == ']' && !strict) {
         const char *end = skip_numbers(text);
         if (end != NULL) return end;
     }
@@ -235,7 +235,7 @@ static const char *skip_container(const char *text, char close, int depth) {
             if (text == NULL || *(text = ps_scan_blanks(text)) != ':') return NULL;
             text = ps_scan_blanks(text + 1);
         }
-        text = skip_value(text, depth);
+        text = skip_value(text, depth, strict);
         if (text == NULL) return NULL;
         text = ps_scan_blanks(text);
         if (*text == close) return text + 1;
@@ -244,13 +244,14 @@ static const char *skip_container(const char *text, char close, int depth) {
     }
 }
 
-static const char *skip_value(const char *text, int depth) {
-    if (*text == '{') return skip_container(text + 1, '}', depth - 1);
-    if (*text == '[') return skip_container(text + 1, ']', depth - 1);
+static const char *skip_value(const char *text, int depth, bool strict) {
+    if (*text == '{') return skip_container(text + 1, '}', depth - 1, strict);
+    if (*text == '[') return skip_container(text + 1, ']', depth - 1, strict);
     return skip_scalar(text);
 }
 
-const char *ps_scan_skip(const char *text) { return skip_value(text, MAX_DEPTH); }
+const char *ps_scan_skip(const char *text) { return skip_value(text, PS_JSON_MOST_DEPTH, false); }
+const char *ps_scan_check(const char *text) { return skip_value(text, PS_JSON_MOST_DEPTH, true); }
 
 const char *ps_scan_array(const char *text, double *values, size_t room, size_t *count) {
     size_t found = 0;

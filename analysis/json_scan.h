@@ -25,12 +25,14 @@ static inline bool ps_is_absent(double value) {
 
 /* Skips blanks. */
 const char *ps_scan_blanks(const char *text);
-/* A number, "NaN", "Infinity", "-Infinity" (quoted or bare) or null (gives ps_absent). Correctly rounded, as strtod. */
+/* A number, the text "NaN", "Infinity" or "-Infinity", or null (gives ps_absent). Correctly rounded, as strtod. */
 const char *ps_scan_number(const char *text, double *value);
 /* A string; the span excludes the quotes and is not unescaped (*escaped says whether it holds a backslash). */
 const char *ps_scan_string(const char *text, const char **begin, size_t *length, bool *escaped);
-/* Any value, checked for balance and plausible tokens. */
+/* Any value, checked for balance and plausible tokens: numbers of flat arrays are left to who reads them. */
 const char *ps_scan_skip(const char *text);
+/* Any value, its numbers too. */
+const char *ps_scan_check(const char *text);
 /* An array of numbers: stores up to `room` and counts all. */
 const char *ps_scan_array(const char *text, double *values, size_t room, size_t *count);
 

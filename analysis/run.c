@@ -116,14 +116,35 @@ static ps_status use_quantity(frame_builder *builder, const ps_run *run, ps_quan
     return PS_OK;
 }
 
+/* What GELU rounds to 0 is no shut gate: of an activation that FORMAT.md does not name, what is counted of zeros stays
+ * unknown, and with it who is dead. */
+static bool is_told(const ps_trace_layer *layer, ps_quantity quantity) {
+    if (layer->tells_dead) return true;
+    switch (quantity) {
+        case PS_Q_zeros:
+        case PS_Q_nonzero:
+        case PS_Q_nonzero_eval:
+        case PS_Q_nonzero_half:
+        case PS_Q_nonzero_quarter:
+        case PS_Q_images_active:
+        case PS_Q_pre_max_low:
+        case PS_Q_pre_max_high:
+        case PS_Q_shut_steps:
+        case PS_Q_shut_filter_grad_steps:
+        case PS_Q_shut_gamma_grad_steps:
+        case PS_Q_shut_beta_grad_steps:
+        case PS_Q_shut_pool_row_grad_steps:
+        case PS_Q_shut_identity_grad_steps:
+        case PS_Q_shut_reader_grad_steps: return false;
+        default: return true;
+    }
+}
+
 static ps_status add_record(frame_builder *builder, const ps_run *run, ps_trace_reader *reader,
                             const ps_trace_record *record, const bool *wanted) {
     const ps_trace_layer *layer = &run->layers[record->layer];
     const char *cursor = record->values, *value;
     ps_quantity quantity;
-    if (builder->line[record->layer] != 0)
-        return FAIL_AT(run, record, "layer \"%s\" stands twice in one %s", layer->name,
-                       builder->is_window ? "window" : "probe");
     builder->line[record->layer] = record->line;
     builder->images[record->layer] = ps_is_absent(record->images) ? 0 : record->images;
     builder->elements[record->layer] =
@@ -131,7 +152,7 @@ static ps_status add_record(frame_builder *builder, const ps_run *run, ps_trace_
     for (;;) {
         PS_TRY(ps_trace_values_next(reader, record, &cursor, &quantity, &value));
         if (quantity == PS_Q_COUNT) return PS_OK;
-        if (!wanted[quantity]) continue;
+        if (!wanted[quantity] || !is_told(layer, quantity)) continue;
         PS_TRY(use_quantity(builder, run, quantity));
         int place = ps_quantity_is_layer(quantity) ? record->layer : layer->first_node;
         PS_TRY(ps_trace_values_read(reader, record, quantity, value, builder->storage[quantity] + place));
@@ -281,7 +302,7 @@ static ps_status read_zeros(const ps_run *run, const ps_trace_record *record, sh
     shut->last = (long long)record->last;
     do {
         PS_TRY(ps_trace_values_next(run->reader, record, &cursor, &quantity, &value));
-        if (quantity == PS_Q_zeros)
+        if (quantity == PS_Q_zeros && is_told(&run->layers[record->layer], quantity))
             return ps_trace_values_read(run->reader, record, quantity, value,
                                         shut->zeros + run->layers[record->layer].first_node);
     } while (quantity != PS_Q_COUNT);
@@ -290,14 +311,7 @@ static ps_status read_zeros(const ps_run *run, const ps_trace_record *record, sh
 
 static ps_status note_window(ps_run *run, const ps_trace_record *record) {
     ps_window_info *last = run->window_count > 0 ? &run->windows[run->window_count - 1] : NULL;
-    if (last != NULL && record->window == (double)last->window) {
-        if (record->first != (double)last->first || record->last != (double)last->last)
-            return FAIL_AT(run, record, "window %g has other steps here than in an earlier layer", record->window);
-        return PS_OK;
-    }
-    if (last != NULL && (record->window < (double)last->window || record->first <= (double)last->last))
-        return FAIL_AT(run, record, "window %g comes after window %lld; windows must stand in order, without overlap",
-                       record->window, last->window);
+    if (last != NULL && record->window == (double)last->window) return PS_OK;
     PS_TRY(PS_GROW(&run->windows, &run->window_capacity, (size_t)run->window_count + 1, "windows"));
     ps_window_info *window = &run->windows[run->window_count++];
     window->window = (long long)record->window;
@@ -333,7 +347,6 @@ static ps_status intern_cause(ps_run *run, const char *cause, char **out) {
 static ps_status note_planted(ps_run *run, const ps_trace_record *record, const cJSON *event) {
     const cJSON *cause = cJSON_GetObjectItemCaseSensitive(event, "cause"), *channel;
     const cJSON *channels = cJSON_GetObjectItemCaseSensitive(event, "channels");
-    if (record->layer < 0) return PS_OK; /* a layer outside the header's gates: nothing to join it to */
     const ps_trace_layer *layer = &run->layers[record->layer];
     char *name;
     PS_TRY(intern_cause(run, cJSON_IsString(cause) ? cause->valuestring : "unnamed", &name));
@@ -387,13 +400,6 @@ static ps_status note_other(ps_run *run, const ps_trace_record *record) {
     return PS_OK;
 }
 
-static ps_status check_probe_order(const ps_run *run, const ps_trace_record *record) {
-    if (run->probe_count > 0 && record->step <= (double)run->probes[run->probe_count - 1].step)
-        return FAIL_AT(run, record, "the probe of step %g comes after that of step %lld; probes must stand in order",
-                       record->step, run->probes[run->probe_count - 1].step);
-    return PS_OK;
-}
-
 /* Events, evaluations and unknown records may stand between the records of one probe or window. */
 static bool ends_frame(const frame_builder *builder, const ps_trace_record *record) {
     if (record->type == PS_RECORD_WINDOW) return !builder->is_window || record->window != builder->key;
@@ -426,12 +432,11 @@ static ps_status first_pass(ps_run *run, frame_builder *builder, shut_gates *shu
         if (!more) break;
         run->lines = record.line;
         if (record.type == PS_RECORD_PROBE) {
-            if (!builder->open) {
-                PS_TRY(check_probe_order(run, &record));
-                start_frame(builder, run, &record);
-            }
+            if (!builder->open) start_frame(builder, run, &record);
+            run->in_probes[record.layer] = true;
             PS_TRY(add_record(builder, run, run->reader, &record, wanted));
         } else if (record.type == PS_RECORD_WINDOW) {
+            run->in_windows[record.layer] = true;
             PS_TRY(note_window(run, &record));
             PS_TRY(read_zeros(run, &record, shut));
         } else {
@@ -462,6 +467,8 @@ static ps_status allocate(ps_run *run) {
     size_t nodes = (size_t)run->node_count + 1;
     PS_TRY(PS_ALLOC(nodes, &run->node_layer, "layers of nodes"));
     PS_TRY(PS_ALLOC(nodes, &run->planted, "planted nodes"));
+    PS_TRY(PS_ALLOC((size_t)run->layer_count + 1, &run->in_windows, "layers of a run"));
+    PS_TRY(PS_ALLOC((size_t)run->layer_count + 1, &run->in_probes, "layers of a run"));
     for (int l = 0; l < run->layer_count; l++)
         for (int c = 0; c < run->layers[l].channels; c++) run->node_layer[run->layers[l].first_node + c] = l;
     return PS_OK;
@@ -509,6 +516,8 @@ void ps_run_close(ps_run *run) {
     ps_free_array(run->states);
     ps_free_array(run->lr);
     ps_free(run->planted);
+    ps_free(run->in_windows);
+    ps_free(run->in_probes);
     ps_free(run->node_layer);
     ps_trace_reader_destroy(run->reader);
     free(run);
@@ -531,12 +540,25 @@ static ps_status flush_frame(streamer *s, const ps_run_visitor *visitor) {
     return visitor->frame(visitor->context, &frame);
 }
 
+/* A run that is resumed between the two passes cuts its trace back. */
+static ps_status check_same(const streamer *s, const ps_trace_record *record) {
+    const ps_run *run = s->run;
+    bool window = record->type == PS_RECORD_WINDOW;
+    bool same =
+        window ? s->next_window < run->window_count && record->window == (double)run->windows[s->next_window].window
+               : s->next_probe < run->probe_count && record->step == (double)run->probes[s->next_probe].step;
+    return same && record->layer >= 0 ? PS_OK : FAIL_AT(run, record, "the trace changed while it was read; run again");
+}
+
 static ps_status take_record(streamer *s, const ps_run_visitor *visitor, const ps_trace_record *record,
                              const bool *wanted) {
     if (s->builder.open && ends_frame(&s->builder, record)) PS_TRY(flush_frame(s, visitor));
     if (record->type != PS_RECORD_WINDOW && record->type != PS_RECORD_PROBE)
         return visitor->record(visitor->context, record);
-    if (!s->builder.open) start_frame(&s->builder, s->run, record);
+    if (!s->builder.open) {
+        PS_TRY(check_same(s, record));
+        start_frame(&s->builder, s->run, record);
+    }
     return add_record(&s->builder, s->run, s->reader, record, wanted);
 }
 
@@ -557,6 +579,7 @@ ps_status ps_run_stream(ps_run *run, const ps_run_visitor *visitor) {
     memset(&s, 0, sizeof s);
     s.run = run;
     PS_TRY_CLEANUP(ps_trace_reader_open(run->header->path, &s.reader));
+    ps_trace_reader_trust(s.reader); /* the first pass checked it */
     PS_TRY_CLEANUP(init_builder(&s.builder, run));
     status = stream_all(&s, visitor);
 cleanup:

@@ -85,7 +85,8 @@ typedef struct {
     const char *arm; /* name in the comparison; borrowed from the caller */
     int layer_count, node_count;
     const ps_trace_layer *layers;
-    int *node_layer; /* layer of each node */
+    int *node_layer;              /* layer of each node */
+    bool *in_windows, *in_probes; /* per layer: has records of that type */
     ps_probe_info *probes;
     ps_window_info *windows;
     int probe_count, window_count;

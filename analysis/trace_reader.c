@@ -13,8 +13,11 @@
 #include "core/file.h"
 #include "core/json.h"
 #include "core/memory.h"
+#include "core/text.h"
+#include "trace/trace_format.h"
+#include "trace/trace_rules.h"
 
-enum { BLOCK_BYTES = 1 << 20, MAX_CHANNELS = 1 << 24 };
+enum { BLOCK_BYTES = 1 << 20, MAX_CHANNELS = 1 << 24, MOST_SENTENCE = 1200 };
 
 struct ps_trace_reader {
     FILE *stream;
@@ -27,6 +30,10 @@ struct ps_trace_reader {
     int *slots; /* open-addressing hash of layer names: index + 1, 0 is empty */
     size_t slot_count;
     int last_layer;
+    ps_trace_rules *rules;
+    bool trusted;         /* the lines were checked in an earlier pass */
+    double *scratch;      /* values of one array, as many as the widest layer has channels */
+    char *breach, *fault; /* the first breach of the rules by the record at hand, "": none; room for a fault */
 };
 
 static const struct {
@@ -54,13 +61,40 @@ bool ps_quantity_is_layer(ps_quantity quantity) { return quantities[quantity].la
 #define FAIL_HERE(reader, ...) fail_here((reader), __LINE__, __VA_ARGS__)
 static ps_status __attribute__((format(printf, 3, 4))) fail_here(const ps_trace_reader *reader, int source_line,
                                                                  const char *format, ...) {
-    char sentence[512];
+    char sentence[MOST_SENTENCE];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(sentence, sizeof sentence, format, arguments);
     va_end(arguments);
     return ps_status_fail(PS_ERR_INPUT, __FILE__, source_line, "%s:%llu: %s", reader->header.path,
                           (unsigned long long)reader->line, sentence);
+}
+
+/* ---- rules ---- */
+
+static void note_breach(void *context, const char *sentence, bool passed) {
+    ps_trace_reader *reader = context;
+    if (!passed && reader->breach[0] == '\0') snprintf(reader->breach, MOST_SENTENCE, "%s", sentence);
+}
+
+static ps_status kept_rules(const ps_trace_reader *reader) {
+    return reader->breach[0] == '\0' ? PS_OK : FAIL_HERE(reader, "%s", reader->breach);
+}
+
+/* What is wrong with a line that the scanner does not take. */
+static ps_status damaged(const ps_trace_reader *reader, const char *line) {
+    const char *fault = ps_trace_line_fault(line, reader->fault, MOST_SENTENCE);
+    return FAIL_HERE(reader, "%s", fault != NULL ? fault : "is not one JSON object on one line");
+}
+
+static ps_status check_tree(ps_trace_reader *reader, const char *line) {
+    if (ps_trace_line_fault(line, reader->fault, MOST_SENTENCE) != NULL) return damaged(reader, line);
+    cJSON *record = cJSON_Parse(line);
+    if (record == NULL) return ps_fail(PS_ERR_MEMORY, "%s: no memory for a record", reader->header.path);
+    ps_status status = ps_trace_rules_record(reader->rules, record);
+    cJSON_Delete(record);
+    PS_TRY(status);
+    return kept_rules(reader);
 }
 
 /* ---- lines ---- */
@@ -181,6 +215,7 @@ static ps_status read_layer(ps_trace_reader *reader, const cJSON *item, int inde
     PS_TRY(copy_name_or_null(item, "norm", &layer->norm));
     PS_TRY(copy_name_or_null(item, "pool_skip", &layer->pool_skip));
     layer->shared = cJSON_IsString(kind) && strcmp(kind->valuestring, "shared") == 0;
+    layer->tells_dead = ps_trace_knows_activation(layer->activation);
     layer->bias = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(item, "bias"));
     layer->channels = (int)channels;
     layer->position = (int)number_or(item, "position", index);
@@ -230,12 +265,17 @@ static ps_status read_header(ps_trace_reader *reader) {
     ps_trace_header *header = &reader->header;
     PS_TRY(next_line(reader, &line, &whole));
     if (line == NULL) return ps_fail(PS_ERR_INPUT, "%s: is empty; a trace starts with a header line", header->path);
-    header->document = cJSON_Parse(line);
+    const char *text = ps_text_skip_mark(line);
+    if (*ps_scan_blanks(text) == '{' && ps_trace_line_fault(text, reader->fault, MOST_SENTENCE) != NULL)
+        return damaged(reader, text);
+    header->document = cJSON_Parse(text);
     const cJSON *format = cJSON_GetObjectItemCaseSensitive(header->document, "format");
     if (!cJSON_IsString(format) || strcmp(format->valuestring, "poolscope-trace") != 0)
         return FAIL_HERE(reader, "is no trace header (\"format\":\"poolscope-trace\" is missing); give a trace.jsonl");
     double version = number_or(header->document, "version", 0);
     if (version != 1) return FAIL_HERE(reader, "has trace version %g, and this program reads version 1", version);
+    PS_TRY(ps_trace_rules_record(reader->rules, header->document));
+    PS_TRY(kept_rules(reader));
     header->seed = (long long)number_or(header->document, "seed", 0);
     header->window = (long long)number_or(header->document, "window", 0);
     header->steps = (long long)number_or(header->document, "steps", 0);
@@ -247,7 +287,11 @@ static ps_status read_header(ps_trace_reader *reader) {
     PS_TRY(copy_text(header->document, "producer", &header->producer));
     PS_TRY(copy_text(model, "name", &header->model));
     reader->tested_nothing = number_or(cJSON_GetObjectItemCaseSensitive(header->document, "data"), "test", 1) == 0;
-    return read_layers(reader, cJSON_GetObjectItemCaseSensitive(header->document, "layers"));
+    PS_TRY(read_layers(reader, cJSON_GetObjectItemCaseSensitive(header->document, "layers")));
+    size_t widest = 1;
+    for (int l = 0; l < header->layer_count; l++)
+        if ((size_t)header->layers[l].channels > widest) widest = (size_t)header->layers[l].channels;
+    return PS_ALLOC(widest, &reader->scratch, "values of a record");
 }
 
 ps_status ps_trace_reader_open(const char *path, ps_trace_reader **out) {
@@ -270,7 +314,15 @@ ps_status ps_trace_reader_open(const char *path, ps_trace_reader **out) {
         goto cleanup;
     }
     setvbuf(reader->stream, NULL, _IONBF, 0); /* blocks go straight into the line buffer */
+    PS_TRY_CLEANUP(PS_ALLOC(MOST_SENTENCE, &reader->breach, "sentences"));
+    PS_TRY_CLEANUP(PS_ALLOC(MOST_SENTENCE, &reader->fault, "sentences"));
+    PS_TRY_CLEANUP(ps_trace_rules_create(note_breach, reader, &reader->rules));
     PS_TRY_CLEANUP(fill(reader));
+    const char *fault = ps_trace_file_fault(reader->buffer, reader->end);
+    if (fault != NULL) {
+        status = ps_fail(PS_ERR_INPUT, "%s: %s", reader->header.path, fault);
+        goto cleanup;
+    }
     PS_TRY_CLEANUP(read_header(reader));
     *out = reader;
     reader = NULL;
@@ -298,6 +350,10 @@ void ps_trace_reader_destroy(ps_trace_reader *reader) {
     free(reader->header.producer);
     free(reader->header.model);
     cJSON_Delete(reader->header.document);
+    ps_trace_rules_destroy(reader->rules);
+    ps_free(reader->scratch);
+    ps_free(reader->breach);
+    ps_free(reader->fault);
     free(reader->slots);
     free(reader->buffer);
     free(reader);
@@ -306,6 +362,7 @@ void ps_trace_reader_destroy(ps_trace_reader *reader) {
 const ps_trace_header *ps_trace_reader_header(const ps_trace_reader *reader) { return &reader->header; }
 bool ps_trace_reader_was_cut(const ps_trace_reader *reader) { return reader->cut; }
 uint64_t ps_trace_reader_line(const ps_trace_reader *reader) { return reader->line; }
+void ps_trace_reader_trust(ps_trace_reader *reader) { reader->trusted = true; }
 
 /* ---- records ---- */
 
@@ -383,17 +440,35 @@ static int layer_of(ps_trace_reader *reader, const char *value, const char *begi
     return find_layer(reader, begin, length);
 }
 
+/* What the scanning of a record notes besides. */
+enum { MOST_KEYS = 32 };
 typedef struct {
     bool layer_named, unknown_layer;
     char layer[64];
-} layer_note;
+    const char *no_number; /* name of a field that must be a number in a step record, and is none; NULL: all are */
+    const char *twice;     /* a key that stands twice, NULL: none */
+    size_t twice_length;
+    const char *keys[MOST_KEYS];
+    size_t lengths[MOST_KEYS], key_count;
+} record_note;
+
+static void note_key(record_note *note, const char *key, size_t length) {
+    for (size_t i = 0; i < note->key_count; i++)
+        if (note->lengths[i] == length && memcmp(note->keys[i], key, length) == 0) {
+            note->twice = key;
+            note->twice_length = length;
+        }
+    if (note->key_count == MOST_KEYS) return;
+    note->keys[note->key_count] = key;
+    note->lengths[note->key_count++] = length;
+}
 
 static const char *read_text_field(ps_trace_reader *reader, ps_trace_record *record, const struct field *field,
-                                   const char *value, layer_note *note) {
+                                   const char *value, record_note *note) {
     const char *begin, *end;
     size_t length;
     bool escaped;
-    if (*value != '"') return ps_scan_skip(value);
+    if (*value != '"') return ps_scan_check(value);
     end = ps_scan_string(value, &begin, &length, &escaped);
     if (end == NULL) return NULL;
     if (field->kind == FIELD_TYPE) {
@@ -414,7 +489,7 @@ static const char *read_text_field(ps_trace_reader *reader, ps_trace_record *rec
 }
 
 static const char *read_field(ps_trace_reader *reader, ps_trace_record *record, const char *key, size_t length,
-                              const char *value, layer_note *note) {
+                              const char *value, record_note *note) {
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         const struct field *field = &fields[i];
         if (field->length != length || memcmp(field->name, key, length) != 0) continue;
@@ -426,21 +501,26 @@ static const char *read_field(ps_trace_reader *reader, ps_trace_record *record, 
             case FIELD_NUMBER: {
                 /* A key of an unknown record may hold anything; only a number is taken. */
                 const char *end = ps_scan_number(value, &number);
-                if (end == NULL) return ps_scan_skip(value);
+                if (end == NULL) {
+                    if (field->offset != offsetof(ps_trace_record, step)) note->no_number = field->name;
+                    return ps_scan_check(value);
+                }
                 *(double *)((char *)record + field->offset) = number;
                 return end;
             }
             default: return read_text_field(reader, record, field, value, note);
         }
     }
-    return ps_scan_skip(value);
+    return ps_scan_check(value);
 }
 
-static bool scan_record(ps_trace_reader *reader, const char *line, ps_trace_record *record, layer_note *note) {
+static bool scan_record(ps_trace_reader *reader, const char *line, ps_trace_record *record, record_note *note) {
     const char *p = ps_scan_blanks(line), *key;
     size_t length;
     bool done = false;
-    memset(note, 0, sizeof *note);
+    note->layer_named = note->unknown_layer = false;
+    note->no_number = note->twice = NULL;
+    note->key_count = 0;
     reset_record(record);
     record->text = line;
     record->line = reader->line;
@@ -449,33 +529,93 @@ static bool scan_record(ps_trace_reader *reader, const char *line, ps_trace_reco
         p = ps_scan_key(p, first, &key, &length, &done);
         if (p == NULL) return false;
         if (done) break;
+        note_key(note, key, length);
         p = read_field(reader, record, key, length, p, note);
         if (p == NULL) return false;
     }
     return *ps_scan_blanks(p) == '\0';
 }
 
-static bool whole_number(double value) { return value >= 0 && value <= 9007199254740992.0 && value == floor(value); }
+/* ---- rules of a record ---- */
 
-static ps_status check_record(ps_trace_reader *reader, const ps_trace_record *record, const layer_note *note) {
-    bool window = record->type == PS_RECORD_WINDOW, probe = record->type == PS_RECORD_PROBE;
-    if (window || probe) {
-        const char *kind = window ? "window" : "probe";
-        if (!note->layer_named)
-            return FAIL_HERE(reader, "this %s record has no \"layer\"; every one names a layer of the header", kind);
-        if (note->unknown_layer)
-            return FAIL_HERE(reader, "layer \"%s\" is not among the layers of the header", note->layer);
-        if (record->values == NULL) return FAIL_HERE(reader, "this %s record has no object \"values\"", kind);
-    }
-    if (window && !(whole_number(record->window) && whole_number(record->first) && whole_number(record->last) &&
-                    record->last >= record->first))
-        return FAIL_HERE(
-            reader, "a window record needs whole numbers \"window\", \"first\" and \"last\", last not before first");
-    if ((probe || record->type == PS_RECORD_STEP) && !whole_number(record->step))
-        return FAIL_HERE(reader, "a %s record needs \"step\", a whole number", probe ? "probe" : "step");
-    if (probe && (record->images == 0 || record->elements == 0))
-        return FAIL_HERE(reader, "a probe record of 0 images has measured nothing; leave it out");
+/* NaN where it is no whole number from 0 on, as the rules want it. */
+static double whole_or_nan(double value) {
+    return value >= 0 && value <= 9007199254740992.0 && value == floor(value) ? value : NAN;
+}
+
+static ps_status check_quantity(ps_trace_reader *reader, const ps_trace_record *record, int quantity,
+                                const char **cursor) {
+    const char *name = ps_trace_rules_name(reader->rules, quantity), *value = *cursor;
+    const ps_trace_layer *layer = &reader->header.layers[record->layer];
+    size_t count = 1;
+    bool array = ps_trace_rules_is_per_node(reader->rules, quantity);
+    *cursor = !array          ? ps_scan_number(value, reader->scratch)
+              : *value == '[' ? ps_scan_array(value, reader->scratch, (size_t)layer->channels, &count)
+                              : NULL;
+    if (*cursor == NULL && ps_trace_line_fault(record->text, reader->fault, MOST_SENTENCE) != NULL)
+        return damaged(reader, record->text);
+    if (*cursor == NULL && array)
+        return FAIL_HERE(reader,
+                         "layer \"%s\": \"%s\" must be an array, one value per channel: numbers, null, \"NaN\", "
+                         "\"Infinity\" or \"-Infinity\"",
+                         layer->name, name);
+    if (*cursor == NULL)
+        return FAIL_HERE(reader,
+                         "layer \"%s\": \"%s\" must be one number (or null, \"NaN\", \"Infinity\", \"-Infinity\")",
+                         layer->name, name);
+    ps_trace_rules_values(reader->rules, quantity, reader->scratch, count);
     return PS_OK;
+}
+
+static ps_status check_values(ps_trace_reader *reader, const ps_trace_record *record) {
+    const char *key, *p = record->values + 1;
+    int guess = 0;
+    for (bool first = true, done = false;; first = false) {
+        size_t length;
+        p = ps_scan_key(p, first, &key, &length, &done);
+        if (p == NULL) return damaged(reader, record->text);
+        if (done) return PS_OK;
+        int quantity = ps_trace_rules_quantity(reader->rules, key, length, guess);
+        if (quantity < 0) return PS_OK; /* noted as a breach */
+        guess = quantity + 1;
+        PS_TRY(check_quantity(reader, record, quantity, &p));
+    }
+}
+
+static ps_status check_place(ps_trace_reader *reader, const ps_trace_record *record, const record_note *note) {
+    const char *kind = record->type == PS_RECORD_WINDOW ? PS_TRACE_WINDOW : PS_TRACE_PROBE;
+    if (!note->layer_named)
+        return FAIL_HERE(reader, "this %s record has no \"layer\"; every one names a layer of the header", kind);
+    if (note->unknown_layer) return FAIL_HERE(reader, "layer \"%s\" is not in the header's list", note->layer);
+    if (record->values == NULL) return FAIL_HERE(reader, "this %s record has no object \"values\"", kind);
+    ps_trace_place place = {.step = whole_or_nan(record->step),
+                            .window = whole_or_nan(record->window),
+                            .first = whole_or_nan(record->first),
+                            .last = whole_or_nan(record->last),
+                            .images = whole_or_nan(record->images),
+                            .elements = whole_or_nan(record->elements),
+                            .layer = record->layer};
+    if (record->type == PS_RECORD_WINDOW) ps_trace_rules_window(reader->rules, &place);
+    else ps_trace_rules_probe(reader->rules, &place);
+    return check_values(reader, record);
+}
+
+static ps_status check_record(ps_trace_reader *reader, const ps_trace_record *record, const record_note *note) {
+    if (ps_text_find_foreign(record->text) != NULL) return damaged(reader, record->text);
+    if (note->twice != NULL)
+        return FAIL_HERE(reader, "the key \"%.*s\" stands twice",
+                         (int)(note->twice_length < 100 ? note->twice_length : 100), note->twice);
+    if (record->type == PS_RECORD_WINDOW || record->type == PS_RECORD_PROBE) {
+        PS_TRY(check_place(reader, record, note));
+    } else if (record->type == PS_RECORD_STEP) {
+        if (note->no_number != NULL && ps_trace_rules_is_step_value(note->no_number))
+            return FAIL_HERE(reader, "\"%s\" must be a number, null, \"NaN\", \"Infinity\" or \"-Infinity\"",
+                             note->no_number);
+        ps_trace_rules_step(reader->rules, whole_or_nan(record->step));
+    } else {
+        return check_tree(reader, record->text);
+    }
+    return kept_rules(reader);
 }
 
 /* Numbers beside a count of 0 are of no image, whoever wrote them: an evaluation of nothing, and an end record that
@@ -488,26 +628,22 @@ static void drop_unmeasured(ps_trace_reader *reader, ps_trace_record *record) {
         record->loss = record->accuracy = ps_absent();
 }
 
-static bool only_blanks(const char *text) { return *ps_scan_blanks(text) == '\0'; }
-
 ps_status ps_trace_reader_next(ps_trace_reader *reader, ps_trace_record *record, bool *more) {
     char *line;
     bool whole;
-    layer_note note;
+    record_note note;
     *more = false;
-    do {
-        PS_TRY(next_line(reader, &line, &whole));
-        if (line == NULL) return PS_OK;
-    } while (only_blanks(line));
-    if (!scan_record(reader, line, record, &note)) {
-        if (!whole) { /* a crash cut it off: everything before it counts */
-            reader->cut = true;
-            return PS_OK;
-        }
-        return FAIL_HERE(reader,
-                         "is not one JSON object on one line; the trace is damaged here, cut it off before this line");
+    PS_TRY(next_line(reader, &line, &whole));
+    if (line == NULL) {
+        if (!reader->trusted) ps_trace_rules_finish(reader->rules);
+        return kept_rules(reader);
     }
-    PS_TRY(check_record(reader, record, &note));
+    if (!whole && ps_trace_line_fault(line, reader->fault, MOST_SENTENCE) != NULL) {
+        reader->cut = true; /* a crash cut it off: everything before it counts */
+        return PS_OK;
+    }
+    if (!scan_record(reader, line, record, &note)) return damaged(reader, line);
+    if (!reader->trusted) PS_TRY(check_record(reader, record, &note));
     drop_unmeasured(reader, record);
     *more = true;
     return PS_OK;
@@ -549,10 +685,6 @@ ps_status ps_trace_values_read(ps_trace_reader *reader, const ps_trace_record *r
     size_t count, expected = (size_t)reader->header.layers[record->layer].channels;
     if (quantities[quantity].layer) {
         if (ps_scan_number(value, out) == NULL) return FAIL_HERE(reader, "\"%s\" must be one number (or null)", name);
-        return PS_OK;
-    }
-    if (*value == 'n') {
-        for (size_t c = 0; c < expected; c++) out[c] = ps_absent();
         return PS_OK;
     }
     if (ps_scan_array(value, out, expected, &count) == NULL)

@@ -1,7 +1,8 @@
 /* The only reader of traces (src/trace/FORMAT.md). Streams line by line: memory is that of the longest line. Unknown
- * types, keys and quantities are passed over; a last line that was cut off is left out and said; anything else that is
- * wrong is an error that names file:line. Records borrow the reader's buffer and hold until the next call. The creator
- * destroys the reader; the header lives as long as the reader. */
+ * types and keys are passed over; a last line that was cut off is left out and said; anything else that breaks the
+ * format, by the rules that `poolscope validate` goes by (trace/trace_rules.h), is an error that names file:line.
+ * Records borrow the reader's buffer and hold until the next call. The creator destroys the reader; the header lives as
+ * long as the reader. */
 #ifndef PS_ANALYSIS_TRACE_READER_H
 #define PS_ANALYSIS_TRACE_READER_H
 
@@ -25,8 +26,9 @@ bool ps_quantity_is_layer(ps_quantity quantity);  /* one number a layer, else on
 
 typedef struct {
     char *name, *stage, *activation, *norm,
-        *pool_skip; /* norm and pool_skip NULL where there is none; stage may be "" */
-    bool shared;    /* a gate after an add: no weights of its own */
+        *pool_skip;  /* norm and pool_skip NULL where there is none; stage may be "" */
+    bool shared;     /* a gate after an add: no weights of its own */
+    bool tells_dead; /* outputs of exactly 0 tell that a node is dead: of the activations FORMAT.md names */
     bool bias;
     int channels, position, depth;
     double fan_in, elements; /* 0 where not said */
@@ -77,7 +79,10 @@ ps_status ps_trace_reader_open(const char *path, ps_trace_reader **out);
 void ps_trace_reader_destroy(ps_trace_reader *reader);
 const ps_trace_header *ps_trace_reader_header(const ps_trace_reader *reader);
 
-/* *more is false at the end of the trace. Windows, probes and steps are complete and their numbers checked. */
+/* Lines were checked in an earlier pass, and are read faster. */
+void ps_trace_reader_trust(ps_trace_reader *reader);
+
+/* *more is false at the end of the trace. What comes out follows the format, values included. */
 ps_status ps_trace_reader_next(ps_trace_reader *reader, ps_trace_record *record, bool *more);
 /* True when the last line had been cut off (known at the end). */
 bool ps_trace_reader_was_cut(const ps_trace_reader *reader);

@@ -70,7 +70,6 @@ static ps_status read_new_lines(dashboard *d, bool *changed) {
     for (;;) {
         PS_TRY(ps_follow_line(&d->follow, &line));
         if (line == NULL) return PS_OK;
-        if (line[0] == '\0') continue;
         *changed = true;
         PS_TRY(ps_watch_model_take(&d->model, line));
     }

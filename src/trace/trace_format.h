@@ -23,6 +23,10 @@
 #define PS_TRACE_KIND_LINEAR "linear"
 #define PS_TRACE_KIND_SHARED "shared"
 
+/* Activations whose outputs of exactly 0 tell that a node is dead. */
+#define PS_TRACE_ACTIVATION_RELU "relu"
+#define PS_TRACE_ACTIVATION_LEAKY_RELU "leaky_relu"
+
 /* What a quantity is measured per. */
 #define PS_TRACE_PER_NODE "node"
 #define PS_TRACE_PER_LAYER "layer"

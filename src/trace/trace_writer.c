@@ -167,8 +167,9 @@ ps_status ps_trace_resume(const char *path, uint64_t step, ps_trace_cut *cut, ps
 uint64_t ps_trace_offset(const ps_trace_writer *writer) { return writer->written + writer->ended; }
 
 static ps_status could_not_write(const ps_trace_writer *writer, int reason) {
-    return ps_fail(PS_ERR_IO, "%s: the trace could not be written (%s); %s (the run can go on from its last checkpoint)", writer->path,
-                   strerror(reason), ps_file_remedy(reason));
+    return ps_fail(PS_ERR_IO,
+                   "%s: the trace could not be written (%s); %s (the run can go on from its last checkpoint)",
+                   writer->path, strerror(reason), ps_file_remedy(reason));
 }
 
 /* Writes the ended records and moves what follows them to the front. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/memory.h"
+#include "core/text.h"
 #include "trace/node_state.h"
 
 enum { MOST_NODES = 1 << 24 };
@@ -36,6 +37,7 @@ static ps_status take_layer(ps_watch_model *model, const cJSON *item) {
         return ps_fail(PS_ERR_INPUT, "layer %d of the trace's header has no sound number of channels",
                        model->layer_count);
     PS_TRY(ps_string_copy(text_of(item, "name"), &layer->name));
+    layer->tells_dead = ps_trace_knows_activation(text_of(item, "activation"));
     layer->channels = (int)channels;
     layer->position = model->layer_count;
     layer->first_node = model->node_count;
@@ -46,7 +48,6 @@ static ps_status take_layer(ps_watch_model *model, const cJSON *item) {
 
 static ps_status take_header(ps_watch_model *model, const cJSON *record) {
     const cJSON *layers = get(record, "layers"), *item;
-    ps_watch_model_clear(model);
     if (strcmp(text_of(record, "format"), "poolscope-trace") != 0)
         return ps_fail(PS_ERR_INPUT, "this is no trace: its first line is not a header");
     PS_TRY(ps_string_copy(text_of(get(record, "model"), "name"), &model->model));
@@ -132,7 +133,8 @@ static ps_status take_probe(ps_watch_model *model, const cJSON *record) {
     const cJSON *low = first_of(get(values, "pre_max_low")), *high = first_of(get(values, "pre_max_high"));
     double step = number_of(record, "step"), known = 0, dead = 0, edge = 0;
     int channel = -1;
-    if (layer == NULL || !cJSON_IsArray(nonzero) || number_of(record, "images") == 0) return PS_OK;
+    if (layer == NULL || !layer->tells_dead || !cJSON_IsArray(nonzero) || number_of(record, "images") == 0)
+        return PS_OK;
     cJSON_ArrayForEach(item, nonzero) {
         double least = value_of(low), most = value_of(high);
         low = low != NULL ? low->next : NULL;
@@ -181,15 +183,50 @@ static const struct {
 } takers[] = {{"step", take_step},     {"window", take_window}, {"probe", take_probe}, {"eval", take_eval},
               {"timing", take_timing}, {"event", take_event},   {"end", take_end}};
 
-ps_status ps_watch_model_take(ps_watch_model *model, const char *line) {
-    cJSON *record = cJSON_Parse(line);
+/* ---- lines ---- */
+
+static void note_fault(void *context, const char *sentence, bool passed) {
+    ps_watch_model *model = context;
+    if (passed) return;
+    model->is_broken = true;
+    if (model->first_fault != NULL) return;
+    model->first_broken = model->line;
+    if (ps_string_copy(sentence, &model->first_fault) != PS_OK) model->first_fault = NULL; /* the count stays */
+}
+
+static ps_status take_record(ps_watch_model *model, const cJSON *record) {
     const char *type = text_of(record, "type");
+    if (!model->has_header) {
+        PS_TRY(take_header(model, record));
+        return ps_trace_rules_record(model->rules, record);
+    }
+    PS_TRY(ps_trace_rules_record(model->rules, record));
+    for (size_t i = 0; i < sizeof takers / sizeof *takers; i++)
+        if (strcmp(takers[i].type, type) == 0) return takers[i].take(model, record);
+    return PS_OK;
+}
+
+/* A damaged line must not end the view, but it must be seen. */
+ps_status ps_watch_model_take(ps_watch_model *model, const char *line) {
+    char buffer[400];
+    const char *text = ++model->line == 1 ? ps_text_skip_mark(line) : line;
+    if (model->rules == NULL) PS_TRY(ps_trace_rules_create(note_fault, model, &model->rules));
+    const char *fault = model->line == 1 ? ps_trace_file_fault(line, strlen(line)) : NULL;
+    if (fault == NULL) fault = ps_trace_line_fault(text, buffer, sizeof buffer);
+    if (fault != NULL && !model->has_header)
+        return ps_fail(PS_ERR_INPUT, "this is no trace: its first line is not a header (%s)", fault);
+    model->is_broken = false;
     ps_status status = PS_OK;
-    if (!model->has_header) status = take_header(model, record);
-    else if (record == NULL) model->skipped++; /* a damaged line must not end the view; validate is for that */
-    for (size_t i = 0; status == PS_OK && i < sizeof takers / sizeof *takers; i++)
-        if (strcmp(takers[i].type, type) == 0) status = takers[i].take(model, record);
-    cJSON_Delete(record);
+    if (fault != NULL) {
+        note_fault(model, fault, false);
+    } else {
+        cJSON *record = cJSON_Parse(text);
+        status = record != NULL
+                     ? take_record(model, record)
+                     : ps_fail(PS_ERR_MEMORY, "no memory for line %llu of the trace", (unsigned long long)model->line);
+        cJSON_Delete(record);
+    }
+    model->broken += model->is_broken;
     return status;
 }
 
@@ -208,5 +245,7 @@ void ps_watch_model_clear(ps_watch_model *model) {
     free(model->model);
     free(model->arm);
     free(model->status);
+    free(model->first_fault);
+    ps_trace_rules_destroy(model->rules);
     *model = (ps_watch_model){0};
 }

@@ -5,8 +5,10 @@
 #include <cjson/cJSON.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "core/status.h"
+#include "trace/trace_rules.h"
 
 typedef struct {
     double *values;
@@ -19,6 +21,7 @@ double ps_series_last(const ps_series *series);
 typedef struct {
     char *name;
     int channels, first_node, position;
+    bool tells_dead; /* outputs of exactly 0 tell that a node is dead */
     ps_series dead,
         inertia; /* shares per probing; medians per window of the gradient-driven path relative to the norm */
 } ps_watch_layer;
@@ -47,7 +50,11 @@ typedef struct {
     ps_watch_change changes[PS_WATCH_CHANGES]; /* a ring: change_count - 1 is the newest */
     size_t change_count;
     int nonfinite;
-    size_t skipped; /* lines that were no JSON */
+    /* Lines that break the format (no JSON among them, which are passed over), and what is wrong with the first. */
+    ps_trace_rules *rules;
+    uint64_t line, broken, first_broken;
+    char *first_fault; /* NULL: none */
+    bool is_broken;    /* the line at hand */
 } ps_watch_model;
 
 ps_status ps_watch_model_take(ps_watch_model *model, const char *line);

@@ -126,6 +126,15 @@ static void put_head(painter *p) {
              m->nonfinite > 0 ? "  NON-FINITE VALUES" : "", format_value(m->images_per_second, rate, sizeof rate));
 }
 
+/* Numbers of a trace that breaks its format may be wrong, and nobody must take them for sound. */
+static void put_broken(painter *p) {
+    const ps_watch_model *m = p->model;
+    if (m->broken == 0) return;
+    put_line(p, "%llu %s the trace format; poolscope validate lists them. First, line %llu: %s",
+             (unsigned long long)m->broken, m->broken == 1 ? "LINE BREAKS" : "LINES BREAK",
+             (unsigned long long)m->first_broken, m->first_fault != NULL ? m->first_fault : "?");
+}
+
 static void put_series(painter *p, const char *title, const ps_series *series, bool share, bool from_zero) {
     char spark[SPARK_BYTES], value[32];
     double last = ps_series_last(series);
@@ -197,7 +206,7 @@ static const struct {
 
 static int rows_for_layers(const painter *p, int changes) {
     if (p->view->height == 0) return p->model->layer_count;
-    int rows = p->view->height - FIXED_ROWS - (changes > 0 ? changes + 1 : 0);
+    int rows = p->view->height - FIXED_ROWS - (p->model->broken > 0) - (changes > 0 ? changes + 1 : 0);
     return rows > 1 ? rows : 1;
 }
 
@@ -252,12 +261,13 @@ static ps_status put_dashboard(painter *p) {
     const ps_watch_model *model = p->model;
     int height = p->view->height;
     put_head(p);
+    put_broken(p);
     put_series(p, "loss", &model->loss, false, false);
     put_series(p, "accuracy", &model->accuracy, true, true);
     put_series(p, "dead nodes", &model->dead_share, true, true);
     put_edge(p);
     int changes = model->change_count < CHANGES_SHOWN ? (int)model->change_count : CHANGES_SHOWN;
-    if (height > 0 && height < FIXED_ROWS + 4 + changes) changes = 0;
+    if (height > 0 && height < FIXED_ROWS + (model->broken > 0) + 4 + changes) changes = 0;
     PS_TRY(put_layers(p, rows_for_layers(p, changes)));
     put_changes(p, changes);
     return PS_OK;

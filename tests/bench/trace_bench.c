@@ -18,6 +18,16 @@ enum { LEAST_RATE = 150, MOST_MEMORY = 200 }; /* MB/s, MB */
 static ps_rng_key key;
 static uint64_t draws;
 
+/* Counts are whole numbers of up to six digits, as in a real trace; the others have nine. */
+static void put_value(FILE *out, ps_quantity q, bool behind, double share) {
+    const char *name = ps_quantity_name(q);
+    if (behind) putc(',', out);
+    if (strncmp(name, "nonzero", 7) == 0) fprintf(out, "%.0f", share * 2048);
+    else if (strcmp(name, "images_active") == 0) fprintf(out, "%.0f", share * 512);
+    else if (strstr(name, "_steps") != NULL) fprintf(out, "%.0f", share * WINDOW_STEPS);
+    else fprintf(out, "%.9g", share);
+}
+
 static void put_values(FILE *out, bool window) {
     bool first = true;
     for (int q = 0; q < PS_Q_COUNT; q++) {
@@ -26,7 +36,7 @@ static void put_values(FILE *out, bool window) {
         fprintf(out, "%s\"%s\":[", first ? "" : ",", ps_quantity_name((ps_quantity)q));
         first = false;
         for (int c = 0; c < CHANNELS; c++)
-            fprintf(out, "%s%.9g", c > 0 ? "," : "", 0.001 + (double)ps_rng_uniform(key, draws++));
+            put_value(out, (ps_quantity)q, c > 0, 0.001 + (double)ps_rng_uniform(key, draws++) * 0.998);
         putc(']', out);
     }
 }
@@ -41,13 +51,22 @@ static void put_probe(FILE *out, int step) {
 }
 
 static void put_trace(FILE *out, double megabytes) {
-    fputs("{\"type\":\"header\",\"format\":\"poolscope-trace\",\"version\":1,\"seed\":1,\"window\":40,\"layers\":[",
-          out);
+    fputs(
+        "{\"type\":\"header\",\"format\":\"poolscope-trace\",\"version\":1,\"producer\":\"bench\",\"arm\":\"\","
+        "\"seed\":1,\"config\":{},\"pairing\":{},\"data\":{},\"machine\":{},\"model\":{},\"window\":40,\"steps\":0,"
+        "\"quantities\":[",
+        out);
+    for (int q = 0; q < PS_Q_COUNT; q++)
+        fprintf(out, "%s{\"name\":\"%s\",\"unit\":\"1\",\"per\":\"%s\",\"record\":\"%s\",\"description\":\"\"}",
+                q ? "," : "", ps_quantity_name((ps_quantity)q), ps_quantity_is_layer((ps_quantity)q) ? "layer" : "node",
+                ps_quantity_is_window((ps_quantity)q) ? "window" : "probe");
+    fputs("],\"layers\":[", out);
     for (int l = 0; l < LAYERS; l++)
         fprintf(out,
-                "%s{\"name\":\"l%d\",\"kind\":\"conv\",\"channels\":%d,\"activation\":\"relu\",\"fan_in\":9,"
-                "\"elements\":16}",
-                l ? "," : "", l, CHANNELS);
+                "%s{\"name\":\"l%d\",\"gate\":\"r%d\",\"kind\":\"conv\",\"channels\":%d,\"position\":%d,\"depth\":%d,"
+                "\"stage\":\"\",\"activation\":\"relu\",\"norm\":null,\"pool_skip\":null,\"bias\":true,\"fan_in\":9,"
+                "\"inputs\":[],\"elements\":16}",
+                l ? "," : "", l, l, CHANNELS, l, l);
     fputs("]}\n", out);
     put_probe(out, 0);
     for (int w = 0; (double)ftell(out) < megabytes * 1e6; w++) {

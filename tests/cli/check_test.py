@@ -79,24 +79,33 @@ def nudge(lines):
     values["grad_norm_rms"][NUDGED] *= 1.001
 
 
-def rename(lines):
+def rename(lines, to="new.name"):
     for line in lines:
         if line.get("layer") == LAYER:
-            line["layer"] = "new.name"
+            line["layer"] = to
     for layer in lines[0]["layers"]:
-        layer["name"] = "new.name" if layer["name"] == LAYER else layer["name"]
-        layer["inputs"] = ["new.name" if name == LAYER else name for name in layer["inputs"]]
+        layer["name"] = to if layer["name"] == LAYER else layer["name"]
+        layer["inputs"] = [to if name == LAYER else name for name in layer["inputs"]]
+
+
+def skip_probing(lines):
+    lines[:] = [r for r in lines if r["type"] != "probe" or r["step"] != 4]
+
+
+def move_eval(lines):
+    """Before the last probe record: evaluations may stand anywhere in between."""
+    evaluation = lines.pop(lines.index(first(lines, "eval")))
+    lines.insert(max(i for i, r in enumerate(lines) if r["type"] == "probe"), evaluation)
 
 
 PLANTED = [
     ("one node's deadness flipped", flip, {"value-differs", "partial-match"}, {"node": LAYER + ":2", "step": 4, "quantity": "probe.nonzero"}),
     ("one gradient off by 1e-3", nudge, {"value-differs", "partial-match"}, {"node": f"{LAYER}:{NUDGED}", "window": 0, "quantity": "window.grad_norm_rms"}),
-    ("a window missing", lambda lines: lines.remove(first(lines, "window", window=1, layer=LAYER)), {"missing-record", "partial-match"},
-     {"node": LAYER, "window": 1}),
+    ("a probing missing", skip_probing, {"missing-record", "partial-match"}, {"node": LAYER, "step": 4}),
     ("a NaN", lambda lines: first(lines, "step", step=3).__setitem__("loss", "NaN"), {"nan-differs", "partial-match"}, {"step": 3, "quantity": "step.loss"}),
     ("a layer renamed", rename, {"renamed-layer"}, {"node": LAYER}),
-    ("records reordered", lambda lines: lines.append(lines.pop(lines.index(first(lines, "step", step=2)))), {"reordered-record"}, {"step": 2}),
-    ("an extra record", lambda lines: lines.insert(20, {"type": "event", "step": 0, "event": "nonfinite", "what": "loss", "layer": ""}), {"extra-record"}, {}),
+    ("records reordered", move_eval, {"reordered-record"}, {}),
+    ("an extra record", lambda lines: lines.insert(2, {"type": "event", "step": 0, "event": "nonfinite", "what": "loss", "layer": ""}), {"extra-record"}, {}),
     ("the end cut off", lambda lines: lines.__delitem__(slice(lines.index(first(lines, "step", step=5)), None)), {"missing-record", "partial-match"}, {}),
 ]
 for name, change, kinds, expected in PLANTED:
@@ -104,6 +113,29 @@ for name, change, kinds, expected in PLANTED:
     found = {f["kind"] for f in findings}
     named = any(all(f.get(k) == v for k, v in expected.items()) for f in findings)
     report(code == 1 and found == kinds and named, f"planted: {name} is caught and named", f"{code} {found}\n{findings[:3]}\n{result.stderr}")
+
+# What breaks the format is refused, and where, by every command that reads traces; watch, which must not end, counts it.
+BROKEN = [
+    ("a step stands twice", lambda lines: lines.insert(lines.index(first(lines, "step", step=5)), first(lines, "step", step=4)), "step 4 follows where step 5 is due"),
+    ("a window stands twice", lambda lines: lines.insert(lines.index(first(lines, "probe", step=8)), first(lines, "window", window=0)), "window 0 follows where window 2 is due"),
+    ("a probe record stands twice", lambda lines: lines.insert(2, lines[1]), "two records of layer"),
+    ("a record of one layer is missing", lambda lines: lines.remove(first(lines, "window", window=1, layer=LAYER)), "has no record of layer"),
+    ("a step is missing", lambda lines: lines.remove(first(lines, "step", step=5)), "step 6 follows where step 5 is due"),
+    ("no probing of step 0", lambda lines: lines.__setitem__(slice(None), [r for r in lines if r["type"] != "probe" or r["step"] > 0]), "begins with the probing of step 0"),
+    ("a bare NaN", lambda lines: first(lines, "step", step=3).__setitem__("loss", float("nan")), "bare NaN"),
+    ("a bare Infinity in the header", lambda lines: lines[0]["config"].__setitem__("best", float("inf")), "bare Infinity"),
+    ("more dead than outputs", lambda lines: first(lines, "probe", step=4)["values"]["nonzero"].__setitem__(0, 1e9), "which must be from 0 to"),
+    ("another spelling of an activation", lambda lines: lines[0]["layers"][0].__setitem__("activation", "ReLU"), 'write "relu"'),
+]
+for name, change, sentence in BROKEN:
+    planted("broken.jsonl", "one", change)
+    for command in (["validate", "broken.jsonl"], ["check", "broken.jsonl", "--golden", "golden.jsonl"], ["check", "one", "--golden", "broken.jsonl"],
+                    ["check", "broken.jsonl", "--expect", "steps >= 8"], ["compare", "--arm", "a=broken.jsonl", "--out", "compared"]):
+        result = run(*command)
+        report(result.returncode == (1 if command[0] == "validate" else 2) and sentence in result.stdout + result.stderr and "broken.jsonl:" in result.stdout + result.stderr,
+               f"{name}: refused by {command[0]}, with the line", f"{result.returncode} {result.stdout[:300]} {result.stderr}")
+    result = run("watch", "broken.jsonl", "--once", "--width", "300")
+    report(sentence in result.stdout + result.stderr and ("line" in result.stdout + result.stderr), f"{name}: shown by watch", result.stdout[:600] + result.stderr)
 
 train("ps2", "--pool-skip", "2", "--arm", "ps2")
 code, findings, result = verdict("one", "ps2", "--golden", "ps2", "--golden", "golden.jsonl")
@@ -246,8 +278,7 @@ else:
 
 # ---- formats ----
 hostile = 'a<b>&"\'\\ \u00e4 \u0007 %n \u001b[31m\n\u202e\u009b'
-planted("hostile.jsonl", "one", lambda lines: [
-    layer.__setitem__("name", hostile) for layer in lines[0]["layers"][4:5]] and [line.__setitem__("layer", hostile) for line in lines if line.get("layer") == LAYER])
+planted("hostile.jsonl", "one", lambda lines: rename(lines, hostile))
 both = ["hostile.jsonl", "planted.jsonl", "--golden", "golden.jsonl", "--expect", "steps == 8", "--expect", "nowhere > 1"]
 result = check(*both)
 lines = [line for line in result.stdout.splitlines() if "a<b>&" in line]

@@ -13,13 +13,14 @@ from tap import must, path, report, run
 QUANTITIES = {"nonzero": "probe", "images_active": "probe", "pre_max": "probe", "bias": "probe", "weight_l2": "probe", "out_l2": "probe", "in_alive": "probe",
               "path_gradient": "window", "path_decay": "window", "weight_start_l2": "window", "grad_zero_steps": "window"}
 HEADER = {"type": "header", "format": "poolscope-trace", "version": 1, "producer": "t", "arm": "ps2", "seed": 3, "config": {}, "pairing": {}, "data": {}, "machine": {},
-          "model": {"name": "tiny"}, "window": 2, "steps": 8, "quantities": [{"name": name, "unit": "1", "per": "node", "record": record, "meaning": "m"} for name, record in QUANTITIES.items()],
+          "model": {"name": "tiny"}, "window": 2, "steps": 8, "quantities": [{"name": name, "unit": "1", "per": "layer" if name == "in_alive" else "node", "record": record, "description": ""} for name, record in QUANTITIES.items()],
           "layers": [{"name": name, "kind": "conv", "gate": name + ".relu", "activation": "relu", "shared": False, "bias": True, "norm": None, "pool_skip": None, "stage": "", "channels": 2,
                       "position": i, "depth": i, "fan_in": 9, "elements": 4, "inputs": []} for i, name in enumerate(("alpha", "be:ta"))]}
 LIVES = [True, False, False, False, True]
 lines = [HEADER]
 for k, lives in enumerate(LIVES):
     if k > 0:
+        lines += [{"type": "step", "step": step, "loss": 1} for step in (2 * k - 2, 2 * k - 1)]
         for name in ("alpha", "be:ta"):
             lines.append({"type": "window", "window": k - 1, "first": 2 * k - 2, "last": 2 * k - 1, "layer": name,
                           "values": {"path_gradient": [0.5, 0.25 * k], "path_decay": [0, 0], "weight_start_l2": [1, 1], "grad_zero_steps": [0, 0]}})
@@ -64,7 +65,7 @@ hostile = json.loads(json.dumps(lines).replace("alpha", "a\\u001b[2Jx"))
 write("hostile", hostile)
 result = run("explain", "hostile", "a\x1b[2Jx:1")
 report(result.returncode == 0 and "\x1b" not in result.stdout, "control characters of names stay away from the terminal", repr(result.stdout[:200]))
-write("empty-of-probes", [HEADER, lines[-1]])
+write("empty-of-probes", [{**HEADER, "quantities": []}, {**lines[-1], "steps": 0}])
 result = run("explain", "empty-of-probes", "alpha:1")
 report(result.returncode == 2 and "no probe record" in result.stderr, "without probes nothing is known", result.stderr)
 

@@ -17,9 +17,15 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from tap import PROGRAM, SLOW, done, must, path, report, run, skip  # noqa: E402
 
 UTF8 = {**os.environ, "LC_ALL": "C.UTF-8"}
+def quantity(name, record):
+    return {"name": name, "unit": "1", "per": "node", "record": record, "description": ""}
+
+
 HEADER = {"type": "header", "format": "poolscope-trace", "version": 1, "producer": "t", "arm": "ps2", "seed": 3, "config": {}, "pairing": {}, "data": {}, "machine": {},
-          "model": {"name": "tiny"}, "window": 2, "steps": 8, "quantities": [],
-          "layers": [{"name": name, "kind": "conv", "channels": 2, "elements": 4} for name in ("alpha", "beta", "gamma")]}
+          "model": {"name": "tiny"}, "window": 2, "steps": 8,
+          "quantities": [quantity("nonzero", "probe"), quantity("path_gradient", "window"), quantity("weight_start_l2", "window")],
+          "layers": [{"name": name, "gate": name, "kind": "conv", "channels": 2, "position": i, "depth": i, "stage": "", "activation": "relu", "norm": None, "pool_skip": None,
+                      "bias": True, "fan_in": 9, "inputs": [], "elements": 4} for i, name in enumerate(("alpha", "beta", "gamma"))]}
 
 
 def probe(step, layer, nonzero):
@@ -67,13 +73,21 @@ for columns in (20, 40, 73):
 result = once(write("half", START, tail='{"type":"step","step":0,"lo'))
 report(result.returncode == 0 and has(result.stdout, "step 0 of 8", "no end yet"), "half a line is left for later", result.stdout + result.stderr)
 result = once(write("damaged", START + ["no json"] + FIRST))
-report(result.returncode == 0 and "step 2 of 8" in result.stdout, "a damaged line is passed over", result.stdout + result.stderr)
+report(result.returncode == 0 and has(result.stdout, "step 2 of 8", "1 LINE BREAKS", "line 5: is not valid JSON"), "a damaged line is passed over, and said", result.stdout + result.stderr)
+result = once(write("two faults", START + ["no json", *FIRST[:2], FIRST[1]]), "--width", "200")
+report(result.returncode == 0 and has(result.stdout, "2 LINES BREAK the trace format", "First, line 5: "), "faults are counted", result.stdout + result.stderr)
+report("BREAK" not in once("whole").stdout, "of a sound trace nothing is said")
+gelu = json.loads(json.dumps(HEADER))
+for layer in gelu["layers"]:
+    layer["activation"] = "gelu"
+result = once(write("gelu", [gelu] + START[1:] + FIRST))
+report(result.returncode == 0 and "BREAK" not in result.stdout and "deaths" not in result.stdout and not re.search(r"dead nodes +\d", result.stdout), "outputs of 0 behind GELU are no deaths", result.stdout)
 result = once(write("nan", START + [{"type": "step", "step": 0, "loss": "NaN"}, {"type": "event", "step": 0, "event": "nonfinite", "what": "loss", "layer": ""}]))
 report(has(result.stdout, "NON-FINITE VALUES", "!"), "what is not finite is marked", result.stdout)
 hostile = json.loads(json.dumps(HEADER))
 hostile["layers"][0]["name"] = "\x1b[2J\x1b]0;title\x07\u009b31m%s%n"
 hostile["model"]["name"] = "a\x1b[31mb\nc"
-result = once(write("hostile", [hostile] + START[2:] + [probe(0, hostile["layers"][0]["name"], [1, 1]), probe(2, hostile["layers"][0]["name"], [0, 1])]))
+result = once(write("hostile", [hostile] + START[2:] + [probe(0, hostile["layers"][0]["name"], [1, 1]), *FIRST[:2], probe(2, hostile["layers"][0]["name"], [0, 1])]))
 report(result.returncode == 0 and not any(ord(c) < 32 and c != "\n" or 127 <= ord(c) < 160 for c in result.stdout) and "%s%n" in result.stdout,
        "control characters in names never reach the terminal", repr(result.stdout[:400]))
 result = once(write("other", ["{}"]))
@@ -188,7 +202,7 @@ class Terminal:
 
 
 many = json.loads(json.dumps(HEADER))
-many["layers"] = [{"name": f"layer{i:02d}", "kind": "conv", "channels": 2, "elements": 4} for i in range(40)]
+many["layers"] = [{**HEADER["layers"][0], "name": f"layer{i:02d}", "position": i} for i in range(40)]
 write("many", [many] + [probe(0, layer["name"], [5, 5]) for layer in many["layers"]])
 
 

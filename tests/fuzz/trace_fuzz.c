@@ -1,10 +1,11 @@
-/* Input: a trace. The reader, the run and a rule over it take any bytes; a golden check of a trace with itself
- * holds. */
+/* Input: a trace. The reader, the run and a rule over it take any bytes, and what the validator takes and nothing else;
+ * a golden check of a trace with itself holds. */
 #include <stdlib.h>
 
 #include "analysis/check/golden.h"
 #include "analysis/check/rule.h"
 #include "fuzz.h"
+#include "trace/validate.h"
 
 static void evaluate_rules(ps_run *run) {
     static const char *const rules[] = {"max(dead_share, last 20%) < 0.1", "revivals >= 1",
@@ -24,8 +25,15 @@ void fuzz_input(const uint8_t *bytes, size_t size) {
     ps_check_report report = {0};
     ps_check_suite *suite;
     ps_run *run;
+    ps_trace_check check;
+    FILE *nowhere = fopen("/dev/null", "w");
+    ps_status valid = ps_trace_validate(path, nowhere, 0, &check), status;
+    fclose(nowhere);
     ps_status_reset();
-    if (ps_run_open(path, "", &run) == PS_OK) {
+    status = ps_run_open(path, "", &run);
+    if ((status == PS_OK) != (valid == PS_OK || (valid == PS_ERR_CHECK && check.cut_off && check.problems == 1)))
+        abort();
+    if (status == PS_OK) {
         evaluate_rules(run);
         ps_run_close(run);
     } else if (ps_status_message()[0] == '\0') {

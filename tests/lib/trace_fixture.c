@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analysis/trace_reader.h"
 #include "core/json.h"
 #include "core/memory.h"
 #include "core/rng.h"
@@ -48,6 +49,13 @@ static double draw(writer *w) { return (double)ps_rng_uniform(w->key, w->draws++
 static bool is_recorded(const ps_fixture *f, const char *name) {
     bool part = strcmp(name, "nonzero_half") == 0 || strcmp(name, "nonzero_quarter") == 0;
     return strncmp(name, "pre_max_", 8) == 0 ? f->edge_known : !part || !f->no_parts;
+}
+
+static void write_quantity(FILE *out, const char *name) {
+    ps_quantity q = 0;
+    while (strcmp(ps_quantity_name(q), name) != 0) q++;
+    fprintf(out, "{\"name\":\"%s\",\"unit\":\"1\",\"per\":\"%s\",\"record\":\"%s\",\"description\":\"\"}", name,
+            ps_quantity_is_layer(q) ? "layer" : "node", ps_quantity_is_window(q) ? "window" : "probe");
 }
 
 static void write_header(const writer *w) {
@@ -111,14 +119,17 @@ static void write_header(const writer *w) {
     fprintf(out, "\"pairing\":{\"backbone\":\"b%llu\",\"order\":\"", (unsigned long long)f->seed);
     if (f->order != NULL) fputs(f->order, out);
     else fprintf(out, "o%llu", (unsigned long long)f->seed);
-    fprintf(
-        out,
-        "\",\"steps\":\"%d\"},\"model\":{\"name\":\"made up\",\"parameters\":1000,\"module_parameters\":0,\"macs\":5},",
-        f->windows * f->window_steps);
+    fprintf(out,
+            "\",\"steps\":\"%d\"},\"data\":{},\"machine\":{},\"model\":{\"name\":\"made "
+            "up\",\"parameters\":1000,\"module_parameters\":0,\"macs\":5},",
+            f->windows * f->window_steps);
     fprintf(out, "\"window\":%d,\"steps\":%d,\"quantities\":[", f->window_steps, f->windows * f->window_steps);
     int count = f->sparse ? 1 : (int)(sizeof names / sizeof *names) - (f->module ? 0 : 13);
     for (int q = 0; q < count; q++)
-        if (is_recorded(f, names[q])) fprintf(out, "%s{\"name\":\"%s\"}", q > 0 ? "," : "", names[q]);
+        if (is_recorded(f, names[q])) {
+            if (q > 0) putc(',', out);
+            write_quantity(out, names[q]);
+        }
     fputs("],\"layers\":[", out);
     for (int l = 0; l < f->layers; l++) {
         fprintf(out,
@@ -142,9 +153,9 @@ static double nonzero(const writer *w, int node) {
     if (blown(w)) return IMAGES * POSITIONS;
     return w->state[node] == DEAD ? 0 : w->state[node] == NEAR ? 20 : 3000 + node;
 }
-static double nonzero_half(const writer *w, int node) { return nonzero(w, node) / 2; }
+static double nonzero_half(const writer *w, int node) { return floor(nonzero(w, node) / 2); }
 static double nonzero_quarter(const writer *w, int node) {
-    return w->state[node] == NEAR && w->f->rare ? 0 : nonzero(w, node) / 4;
+    return w->state[node] == NEAR && w->f->rare ? 0 : floor(nonzero(w, node) / 4);
 }
 /* Whether this check's contradiction is planted in this node's present record. */
 static bool fault(const writer *w, const char *check, int node) {
@@ -309,7 +320,7 @@ static double row_zero(const writer *w, int node) {
 static double shut_steps(const writer *w, int node) {
     if (shut(w, node)) return w->f->window_steps - w->ajar[node] - fault(w, "shut_steps_agree (missed)", node);
     if (w->state[node] == ALIVE && fault(w, "shut_steps_agree", node))
-        return 0.6 * w->f->window_steps; /* more than its zeros */
+        return ceil(0.6 * w->f->window_steps); /* more than its zeros */
     return w->state[node] == ALIVE ? 0 : w->f->window_steps / 2;
 }
 static double moved(const writer *w, int node, const char *check) {

@@ -16,15 +16,23 @@
 static char path[64];
 
 /* Two layers, three windows of 10 steps, probings at 0, 10, 20, 30; the truth is written out here. */
+#define QUANTITY(name, per, record) \
+    "{\"name\":\"" name "\",\"unit\":\"1\",\"per\":\"" per "\",\"record\":\"" record "\",\"description\":\"\"}"
+#define LAYER(name, position, stage)                                                                            \
+    "{\"name\":\"" name "\",\"gate\":\"relu_" name "\",\"kind\":\"conv\",\"channels\":2,\"position\":" position \
+    ",\"depth\":0,\"stage\":\"" stage                                                                           \
+    "\",\"activation\":\"relu\",\"norm\":null,\"pool_skip\":null,\"bias\":true,"                                \
+    "\"fan_in\":9,\"inputs\":[],\"elements\":10}"
 static const char header[] =
     "{\"type\":\"header\",\"format\":\"poolscope-trace\",\"version\":1,\"producer\":\"t\",\"arm\":\"\",\"seed\":1,"
     "\"config\":{},\"pairing\":{},"
-    "\"data\":{},\"machine\":{},\"model\":{\"name\":\"m\"},\"window\":10,\"steps\":30,\"quantities\":[{\"name\":"
-    "\"nonzero\"}"
-    ",{\"name\":\"foreign\"}],\"layers\":["
-    "{\"name\":\"conv1\",\"kind\":\"conv\",\"channels\":2,\"stage\":\"s1\",\"elements\":10},{\"name\":\"conv2.x\","
-    "\"kind\":"
-    "\"conv\",\"channels\":2,\"stage\":\"s2\",\"elements\":10}]}\n";
+    "\"data\":{},\"machine\":{},\"model\":{\"name\":\"m\"},\"window\":10,\"steps\":30,\"quantities\":[" QUANTITY(
+        "nonzero", "node", "probe") "," QUANTITY("foreign", "node", "probe") "," QUANTITY("depth_of", "layer", "probe") "," QUANTITY(
+        "gamma", "node", "probe") "," QUANTITY("grad_norm_rms", "node", "window") "," QUANTITY("path_gradient", "node",
+                                                                                           "window") "," QUANTITY("weight_start_l2",
+                                                                                                                  "node",
+                                                                                                                  "window") "],"
+    "\"layers\":[" LAYER("conv1", "0", "s1") "," LAYER("conv2.x", "1", "s2") "]}\n";
 
 static void write_probe(FILE *out, int step, int a, int b, int c, int d) {
     fprintf(out,
@@ -154,17 +162,25 @@ static void rules_with_known_answers(void **state) {
 }
 
 /* Another program's trace without step and end records: windows tell how far it went. */
-static void windows_of_a_trace_without_steps(void **state) {
+/* Ten windows of ten steps, of which nothing is said but that they were. */
+static void windows_are_cut_by_their_steps(void **state) {
     (void)state;
     FILE *out = fopen(path, "w");
     assert_non_null(out);
-    fputs(header, out);
-    for (int w = 0; w < 10; w++)
+    for (const char *p = header, *old = "\"record\":\"probe\"", *next; *p != '\0'; p = next) {
+        const char *found = strstr(p, old);
+        next = found != NULL ? found + strlen(old) : p + strlen(p);
+        fprintf(out, "%.*s%s", (int)((found != NULL ? found : next) - p), p,
+                found != NULL ? "\"record\":\"window\"" : "");
+    }
+    for (int w = 0; w < 10; w++) {
+        for (int t = 10 * w; t < 10 * w + 10; t++) fprintf(out, "{\"type\":\"step\",\"step\":%d}\n", t);
         fprintf(
             out,
             "{\"type\":\"window\",\"window\":%d,\"first\":%d,\"last\":%d,\"layer\":\"conv1\",\"values\":{\"foreign\":[%"
             "d,%d]}}\n",
             w, 10 * w, 10 * w + 9, w, w);
+    }
     fclose(out);
     static const char *const hold[] = {"min(foreign, last 20%) == 8", "max(foreign, first 20%) == 1",
                                        "count(foreign, last 30 steps) == 6", "max(foreign, steps 0..39) == 3"};
@@ -328,7 +344,7 @@ static void random_rules_end_in_a_rule_or_a_sentence(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(rules_with_known_answers, setup, teardown),
-        cmocka_unit_test_setup_teardown(windows_of_a_trace_without_steps, setup, teardown),
+        cmocka_unit_test_setup_teardown(windows_are_cut_by_their_steps, setup, teardown),
         cmocka_unit_test_setup_teardown(rules_that_fail_say_why, setup, teardown),
         cmocka_unit_test(mistakes_get_a_caret_under_the_place),
         cmocka_unit_test(long_and_deep_rules_are_refused),

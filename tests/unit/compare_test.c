@@ -64,6 +64,42 @@ static void rewrite(const run_list *list, const char *from, const char *to) {
     free(content);
 }
 
+/* Takes a quantity out of the latest trace of the list: from its header and from every record. */
+static void forget(const run_list *list, const char *quantity) {
+    const char *path = list->paths[list->count - 1];
+    char *content, key[64], entry[64];
+    assert_int_equal(ps_file_read(path, &content, NULL), PS_OK);
+    snprintf(key, sizeof key, "\"%s\":[", quantity);
+    snprintf(entry, sizeof entry, "{\"name\":\"%s\",", quantity);
+    char *to = strstr(content, entry);
+    assert_non_null(to);
+    const char *from = strchr(to, '}') + 2;
+    for (const char *next; (next = strstr(from, key)) != NULL; from = strchr(next, ']') + 2) {
+        memmove(to, from, (size_t)(next - from));
+        to += next - from;
+    }
+    memmove(to, from, strlen(from) + 1);
+    assert_int_equal(ps_file_write(path, content, strlen(content)), PS_OK);
+    free(content);
+}
+
+/* Takes the records of one type of a layer out of the latest trace. */
+static void drop_layer(const run_list *list, const char *layer, const char *type) {
+    const char *path = list->paths[list->count - 1];
+    char *content, *rest, *line, begin[64], name[64];
+    assert_int_equal(ps_file_read(path, &content, NULL), PS_OK);
+    snprintf(begin, sizeof begin, "{\"type\":\"%s\"", type);
+    snprintf(name, sizeof name, "\"layer\":\"%s\"", layer);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    rest = content;
+    while ((line = strsep(&rest, "\n")) != NULL)
+        if (*line != '\0' && (strncmp(line, begin, strlen(begin)) != 0 || strstr(line, name) == NULL))
+            fprintf(file, "%s\n", line);
+    assert_int_equal(fclose(file), 0);
+    free(content);
+}
+
 static void start_at_zero(const run_list *list) {
     rewrite(list, "\"pool_skip_mode\"", "\"pool_skip_zero_init\":true,\"pool_skip_mode\"");
 }
@@ -346,6 +382,7 @@ static void diverged_runs_without_a_value_count_worst(void **state) {
     make_arms(&base, &module, 8);
     for (int s = 9; s <= 12; s++) {
         ps_fixture b = ps_fixture_default("baseline", (uint64_t)s), m = ps_fixture_default("ps2", (uint64_t)s);
+        b.channels = m.channels = 24;
         m.module = m.diverged = true;
         m.pool_size = 2;
         m.dead_start = m.death = 0;
@@ -453,6 +490,7 @@ static void the_partner_may_diverge(void **state) {
     make_arms(&base, &module, 8);
     for (int s = 9; s <= 10; s++) {
         ps_fixture b = ps_fixture_default("baseline", (uint64_t)s), m = ps_fixture_default("ps2", (uint64_t)s);
+        b.channels = m.channels = 24;
         m.module = b.diverged = true;
         m.diverged = s == 10;
         m.pool_size = 2;
@@ -477,6 +515,7 @@ static void left_out_seeds_are_named(void **state) {
         make_arms(&base, &module, 12 - cut);
         for (int s = 13 - cut; s <= 12; s++) {
             ps_fixture b = ps_fixture_default("baseline", (uint64_t)s), m = ps_fixture_default("ps2", (uint64_t)s);
+            b.channels = m.channels = 24;
             m.module = m.cut = true;
             m.pool_size = 2;
             add_run(&base, &b);
@@ -501,6 +540,7 @@ static void a_cohort_without_events_stays_in(void **state) {
     make_arms(&base, &module, 8);
     for (int s = 9; s <= 12; s++) {
         ps_fixture b = ps_fixture_default("baseline", (uint64_t)s), m = ps_fixture_default("ps2", (uint64_t)s);
+        b.channels = m.channels = 24;
         b.start_by_seed = m.start_by_seed = m.module = true;
         b.revival = m.revival = 0;
         m.pool_size = 2;
@@ -602,15 +642,119 @@ static void traces_without_pairing_judge_no_contrast(void **state) {
         ps_fixture b = ps_fixture_default("baseline", (uint64_t)s), m = ps_fixture_default("ps2", (uint64_t)s);
         m.module = true;
         add_run(&base, &b);
-        rewrite(&base, "\"pairing\"", "\"other\"");
+        rewrite(&base, "\"pairing\":", "\"pairing\":{},\"other\":");
         add_run(&module, &m);
-        rewrite(&module, "\"pairing\"", "\"other\"");
+        rewrite(&module, "\"pairing\":", "\"pairing\":{},\"other\":");
     }
     held(compare_two(&base, &module));
     cJSON *document = read_verdict();
     assert_string_equal(verdict_of(document, "P6"), "not_testable");
     assert_non_null(strstr(sentence_of(document, "P6"), "no pairing object"));
     assert_string_not_equal(verdict_of(document, "W1"), "not_testable");
+    cJSON_Delete(document);
+}
+
+static void replace_all(const run_list *list, const char *from, const char *to) {
+    const char *path = list->paths[list->count - 1];
+    char *content;
+    assert_int_equal(ps_file_read(path, &content, NULL), PS_OK);
+    assert_non_null(strstr(content, from));
+    FILE *file = fopen(path, "w");
+    const char *p = content;
+    for (const char *next; (next = strstr(p, from)) != NULL; p = next + strlen(from))
+        fprintf(file, "%.*s%s", (int)(next - p), p, to);
+    fputs(p, file);
+    assert_int_equal(fclose(file), 0);
+    free(content);
+}
+
+static void refused_as(ps_status status, const char *const *words) {
+    assert_int_equal(status, PS_ERR_INPUT);
+    for (; *words != NULL; words++)
+        if (strstr(ps_status_message(), *words) == NULL)
+            fail_msg("\"%s\" does not say \"%s\"", ps_status_message(), *words);
+}
+#define WORDS(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+/* A recorder that inserts a module renumbers what follows: nothing may be compared by names that only one arm has. */
+static void pairs_of_unlike_layers_are_refused(void **state) {
+    (void)state;
+    for (int kind = 0; kind < 5; kind++) {
+        run_list base = {0}, module = {0};
+        ps_fixture b = ps_fixture_default("baseline", 1), m = ps_fixture_default("ps2", 1);
+        b.layers = m.layers = 5;
+        if (kind == 2) m.channels = 6;
+        add_run(&base, &b);
+        add_run(&module, &m);
+        if (kind == 0) held(compare_two(&base, &module));
+        if (kind <= 1) replace_all(&module, "\"conv2\"", "\"conv2.renamed\"");
+        if (kind == 1) replace_all(&module, "\"conv4\"", "\"conv4.renamed\"");
+        if (kind == 3) { /* the same, and nothing to verify pairs by */
+            replace_all(&base, "\"pairing\":", "\"pairing\":{},\"other\":");
+            replace_all(&module, "\"pairing\":", "\"pairing\":{},\"other\":");
+            replace_all(&module, "\"conv3\"", "\"conv3.renamed\"");
+        }
+        if (kind == 4) drop_layer(&module, "conv1", "probe");
+        const char *const *const sentences[] = {
+            WORDS("seed 1 of arm ps2", "conv2.renamed (8 nodes)", "conv2 (8 nodes)", "the same name in both"),
+            WORDS("conv2.renamed (8 nodes), conv4.renamed (8 nodes)", "conv2 (8 nodes), conv4 (8 nodes)"),
+            WORDS("conv0 (6 nodes)", "conv0 (8 nodes)"), WORDS("conv3.renamed (8 nodes)"),
+            WORDS("other layers were recorded", "conv1 (8 nodes, no probe records)", "record the same ones")};
+        refused_as(compare_two(&base, &module), sentences[kind]);
+    }
+}
+
+/* Two seeds of one arm are one network. */
+static void runs_of_an_arm_have_the_same_layers(void **state) {
+    run_list base = {0};
+    (void)state;
+    for (int s = 1; s <= 2; s++) {
+        ps_fixture b = ps_fixture_default("baseline", (uint64_t)s);
+        add_run(&base, &b);
+    }
+    replace_all(&base, "\"conv2\"", "\"conv2.renamed\"");
+    ps_compare_arm arm = {"baseline", base.paths, base.count};
+    refused_as(ps_compare_run(&arm, 1, &(ps_compare_options){.out_directory = folder, .quiet = true}),
+               WORDS("the other runs of the arm", "conv2.renamed"));
+}
+
+/* Of a run that was cut off before its first window nobody knows which layers its windows would have had. */
+static void a_run_without_windows_pairs(void **state) {
+    run_list base = {0}, module = {0};
+    (void)state;
+    ps_fixture b = ps_fixture_default("baseline", 1), m = ps_fixture_default("ps2", 1);
+    add_run(&base, &b);
+    add_run(&module, &m);
+    char *content;
+    assert_int_equal(ps_file_read(module.paths[0], &content, NULL), PS_OK);
+    const char *window = strstr(content, "{\"type\":\"window\"");
+    assert_int_equal(ps_file_write(module.paths[0], content, (size_t)(window - content)), PS_OK);
+    free(content);
+    held(compare_two(&base, &module));
+}
+
+/* GELU: nothing is dead, and the answer says why. */
+static void unknown_activations_are_said(void **state) {
+    run_list base = {0};
+    (void)state;
+    ps_fixture b = ps_fixture_default("baseline", 1);
+    b.dead_start = 0.5;
+    add_run(&base, &b);
+    replace_all(&base, "\"activation\":\"relu\"", "\"activation\":\"gelu\"");
+    ps_compare_arm arm = {"baseline", base.paths, base.count};
+    held(ps_compare_run(&arm, 1, &(ps_compare_options){.out_directory = folder, .quiet = true}));
+    cJSON *document = read_verdict();
+    const cJSON *sentence;
+    int said = 0;
+    cJSON_ArrayForEach(sentence, cJSON_GetObjectItemCaseSensitive(document, "summary")) said +=
+        strstr(sentence->valuestring, "In 3 of 3 layers of arm baseline (conv0 first: gelu)") != NULL;
+    assert_int_equal(said, 1);
+    const cJSON *prediction;
+    cJSON_ArrayForEach(prediction, cJSON_GetObjectItemCaseSensitive(document, "predictions")) {
+        const char *id = cJSON_GetObjectItemCaseSensitive(prediction, "id")->valuestring;
+        if (strcmp(id, "P1") == 0 || strcmp(id, "P3") == 0)
+            assert_string_equal(verdict_of(document, id), "not_testable");
+    }
     cJSON_Delete(document);
 }
 
@@ -842,9 +986,9 @@ static void every_run_is_asked_what_it_recorded(void **state) {
         m.pool_size = 2;
         m.dead_ratio = 0.2;
         add_run(&base, &b);
-        if (s > 9) rewrite(&base, "{\"name\":\"grad_zero_steps\"},", "");
+        if (s > 9) forget(&base, "grad_zero_steps");
         add_run(&module, &m);
-        rewrite(&module, "{\"name\":\"shut_beta_grad_steps\"},", "");
+        forget(&module, "shut_beta_grad_steps");
     }
     held(compare_two(&base, &module));
     cJSON *document = read_verdict();
@@ -1276,6 +1420,7 @@ static void explain_adds_every_number_up_again(void **state) {
     make_arms(&base, &module, 3);
     for (int s = 4; s <= 5; s++) {
         ps_fixture b = ps_fixture_default("baseline", (uint64_t)s), m = ps_fixture_default("ps2", (uint64_t)s);
+        b.channels = m.channels = 24;
         b.start_by_seed = m.start_by_seed = m.module = b.norm = m.norm = true;
         m.pool_size = 2;
         m.diverged = s == 5;
@@ -1553,6 +1698,10 @@ int main(void) {
         cmocka_unit_test_setup_teardown(only_equal_pool_sizes_are_contrasted, setup, teardown),
         cmocka_unit_test_setup_teardown(pairs_are_checked_between_the_arms_contrasted, setup, teardown),
         cmocka_unit_test_setup_teardown(traces_without_pairing_judge_no_contrast, setup, teardown),
+        cmocka_unit_test_setup_teardown(pairs_of_unlike_layers_are_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(runs_of_an_arm_have_the_same_layers, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_run_without_windows_pairs, setup, teardown),
+        cmocka_unit_test_setup_teardown(unknown_activations_are_said, setup, teardown),
         cmocka_unit_test_setup_teardown(the_printed_interval_must_agree, setup, teardown),
         cmocka_unit_test_setup_teardown(contradictions_make_a_run_faulty, setup, teardown),
         cmocka_unit_test_setup_teardown(every_check_judges_a_sound_run, setup, teardown),

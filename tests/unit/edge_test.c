@@ -70,6 +70,9 @@ static void write_array(FILE *out, const char *name, const char *const *nodes, i
 static double nonzero_value(char letter) { return nonzero_of(letter); }
 static double mean_abs(char letter) { return nonzero_of(letter) * 0.01; }
 
+#define QUANTITY(name, per) \
+    "{\"name\":\"" name "\",\"unit\":\"1\",\"per\":\"" per "\",\"record\":\"probe\",\"description\":\"\"}"
+
 /* One layer, a string a node, a letter a probe. bounds: pre_max_low and pre_max_high are recorded. */
 static const char *write_trace(const char *name, const char *const *nodes, int count, bool bounds) {
     static char path[128];
@@ -79,8 +82,12 @@ static const char *write_trace(const char *name, const char *const *nodes, int c
     assert_non_null(out);
     fprintf(
         out,
-        "{\"type\":\"header\",\"format\":\"poolscope-trace\",\"version\":1,\"seed\":1,\"window\":%d,\"steps\":%d,"
-        "\"layers\":[{\"name\":\"a\",\"kind\":\"conv\",\"channels\":%d,\"activation\":\"relu\",\"elements\":10}]}\n",
+        "{\"type\":\"header\",\"format\":\"poolscope-trace\",\"version\":1,\"producer\":\"t\",\"arm\":\"\",\"seed\":1,"
+        "\"config\":{},\"pairing\":{},\"data\":{},\"machine\":{},\"model\":{},\"window\":%d,\"steps\":%d,"
+        "\"quantities\":[" QUANTITY("in", "layer") "," QUANTITY("nonzero", "node") "," QUANTITY("nonzero_eval", "node") "," QUANTITY("mean_abs", "node") "," QUANTITY("pre_max_low", "node") "," QUANTITY("pre_max_high", "node") "],"
+        "\"layers\":[{\"name\":\"a\",\"gate\":\"r\",\"kind\":\"conv\",\"channels\":%d,\"position\":0,\"depth\":0,\"stage\":\"\","
+        "\"activation\":\"relu\",\"norm\":null,\"pool_skip\":null,\"bias\":true,\"fan_in\":9,\"inputs\":[],"
+        "\"elements\":10}]}\n",
         STEPS, (probes - 1) * STEPS, count);
     for (int probe = 0; probe < probes; probe++) {
         for (int s = 0; probe > 0 && s < STEPS; s++)

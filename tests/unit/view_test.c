@@ -17,6 +17,9 @@
 
 enum { WINDOWS = 5, STEPS = 10, IMAGES = 10, NODES = 3 };
 
+#define QUANTITY(name, record) \
+    "{\"name\":\"" name "\",\"unit\":\"1\",\"per\":\"node\",\"record\":\"" record "\",\"description\":\"\"}"
+
 static char path[] = "/tmp/ps_view_XXXXXX";
 
 /* Node 0 is dead but for probe 2, node 1 near-dead (1 of 100 outputs), silent on the first quarter and, at probe 3, on
@@ -28,9 +31,12 @@ static int make_trace(void **state) {
     FILE *out = file >= 0 ? fdopen(file, "w") : NULL;
     if (out == NULL) return 1;
     fputs(
-        "{\"type\":\"header\",\"format\":\"poolscope-trace\",\"version\":1,\"seed\":1,\"window\":10,\"steps\":50,"
-        "\"layers\":[{\"name\":\"a\","
-        "\"kind\":\"conv\",\"channels\":3,\"activation\":\"relu\",\"elements\":10}]}\n",
+        "{\"type\":\"header\",\"format\":\"poolscope-trace\",\"version\":1,\"producer\":\"t\",\"arm\":\"\",\"seed\":1,"
+        "\"config\":{},\"pairing\":{},\"data\":{},\"machine\":{},\"model\":{},\"window\":10,\"steps\":50,"
+        "\"quantities\":[" QUANTITY("zeros", "window") "," QUANTITY("grad_norm_rms", "window") "," QUANTITY("grad_zero_steps", "window") "," QUANTITY("shut_steps", "window") "," QUANTITY("path_gradient", "window") "," QUANTITY("net", "window") "," QUANTITY("weight_start_l2", "window") "," QUANTITY("nonzero", "probe") "," QUANTITY("nonzero_half", "probe") "," QUANTITY("nonzero_quarter", "probe") "," QUANTITY("mean_abs", "probe") "],"
+        "\"layers\":[{\"name\":\"a\",\"gate\":\"r\",\"kind\":\"conv\",\"channels\":3,\"position\":0,\"depth\":0,\"stage\":\"\","
+        "\"activation\":\"relu\",\"norm\":null,\"pool_skip\":null,\"bias\":true,\"fan_in\":9,\"inputs\":[],"
+        "\"elements\":10}]}\n",
         out);
     for (int probe = 0; probe <= WINDOWS; probe++) {
         if (probe > 0) {
