@@ -199,6 +199,7 @@ static ps_status take_ratio(collector *c, const ps_trace_record *record) {
     c->out->recorded = true;
     for (int i = 0; i < layer->channels; i++) {
         if (!c->chosen[layer->first_node + i] || ps_is_absent(c->values[i]) || ps_is_absent(c->norms[i])) continue;
+        if (c->norms[i] == 0) continue; /* weights of nothing but 0: how far they move beside their norm is undefined */
         PS_TRY(add_point(c->out, record->last, c->values[i] / c->norms[i]));
     }
     return PS_OK;

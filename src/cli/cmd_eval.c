@@ -62,6 +62,13 @@ static void print_text(const ps_checkpoint_session *s, ps_evaluation e, double d
                s->session.probe_batches * s->config.batch);
 }
 
+static bool has_private_gate(const ps_net *net) {
+    const ps_units *units = ps_net_units(net);
+    for (int u = 0; u < units->count; u++)
+        if (!units->unit[u].shared) return true;
+    return false;
+}
+
 static ps_status probe(ps_checkpoint_session *s, double *dead) {
     ps_probe *probe = NULL;
     ps_probe_options probe_options = {
@@ -83,6 +90,8 @@ static ps_status measure(ps_checkpoint_session *s) {
     } else {
         PS_TRY(probe(s, &dead));
     }
+    if (isnan(dead) && why[0] == '\0' && has_private_gate(s->session.net))
+        snprintf(why, sizeof why, "outputs on the probe set are not finite");
     ps_evaluation evaluation = ps_session_evaluate(&s->session, PS_SPLIT_TEST);
     if (as_json) print_json(s, evaluation, dead);
     else print_text(s, evaluation, dead, why);

@@ -395,7 +395,11 @@ double ps_probe_dead_share(const ps_probe *probe) {
         const ps_unit *unit = probe->layer[i].unit;
         const double *state = ps_probe_state(probe, &ps_instrument_gate, i);
         if (unit->shared || state == NULL) continue;
-        for (int c = 0; c < unit->channels; c++) dead += state[PS_GATE_NONZERO * unit->channels + c] == 0;
+        for (int c = 0; c < unit->channels; c++) {
+            dead += state[PS_GATE_NONZERO * unit->channels + c] == 0;
+            /* A NaN is no 0, and would pass for an output that is alive. */
+            if (!isfinite(state[PS_GATE_SUM_SQUARES * unit->channels + c])) return NAN;
+        }
         nodes += unit->channels;
     }
     return nodes > 0 ? dead / nodes : NAN;

@@ -59,7 +59,8 @@ typedef struct {
 } ps_probe_run;
 ps_status ps_probe_write_header(ps_probe *probe, const ps_probe_run *run);
 
-/* Of the latest probing: share of nodes with a private gate that are exactly dead; NaN when that was not recorded. */
+/* Of the latest probing: share of nodes with a private gate that are exactly dead; NaN when that was not recorded, or
+ * outputs are not finite. */
 double ps_probe_dead_share(const ps_probe *probe);
 /* Own time so far, in nanoseconds: recording (within and between steps) and probing. */
 void ps_probe_cost(const ps_probe *probe, uint64_t *record_ns, uint64_t *probe_ns);

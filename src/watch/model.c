@@ -118,13 +118,25 @@ static ps_status add_to_share(ps_watch_model *model, double step, double known, 
     if (step != model->probe_step) {
         model->probe_step = step;
         model->probe_known = model->probe_dead = model->probe_edge = 0;
+        model->probe_blown = false;
         PS_TRY(push(&model->dead_share, NAN));
     }
+    model->probe_blown = model->probe_blown || isnan(dead);
     model->probe_known += known;
     model->probe_dead += dead;
     model->probe_edge += edge;
-    model->dead_share.values[model->dead_share.count - 1] = model->probe_dead / model->probe_known;
+    model->dead_share.values[model->dead_share.count - 1] =
+        model->probe_blown ? (double)NAN : model->probe_dead / model->probe_known;
     return PS_OK;
+}
+
+/* "NaN" or "Infinity" among the sizes of its outputs. */
+static bool is_blown(const cJSON *values) {
+    static const char *const sizes[] = {"mean_abs", "rms"};
+    const cJSON *item;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        cJSON_ArrayForEach(item, get(values, sizes[i])) if (cJSON_IsString(item)) return true;
+    return false;
 }
 
 static ps_status take_probe(ps_watch_model *model, const cJSON *record) {
@@ -135,6 +147,10 @@ static ps_status take_probe(ps_watch_model *model, const cJSON *record) {
     int channel = -1;
     if (layer == NULL || !layer->tells_dead || !cJSON_IsArray(nonzero) || number_of(record, "images") == 0)
         return PS_OK;
+    if (is_blown(values)) {
+        PS_TRY(push(&layer->dead, NAN));
+        return add_to_share(model, step, 0, NAN, 0);
+    }
     cJSON_ArrayForEach(item, nonzero) {
         double least = value_of(low), most = value_of(high);
         low = low != NULL ? low->next : NULL;

@@ -46,7 +46,8 @@ typedef struct {
     ps_series loss, accuracy, dead_share;
     double probe_step; /* of the probing whose records are coming, -1: none yet */
     double probe_known, probe_dead, probe_edge;
-    bool knows_edge;                           /* the trace says which nodes are on the edge */
+    bool probe_blown; /* some output of the probing so far was not finite: nobody is known to be dead or alive */
+    bool knows_edge;  /* the trace says which nodes are on the edge */
     ps_watch_change changes[PS_WATCH_CHANGES]; /* a ring: change_count - 1 is the newest */
     size_t change_count;
     int nonfinite;

@@ -94,6 +94,15 @@ for rule in ("dead_share.final <= 1", "max(dead_nodes) >= 0", "deaths >= 0"):
     report(checked.returncode == 1 and "NaN" in checked.stdout + checked.stderr, f"{rule} does not hold by the probings before it blew up",
            checked.stdout + checked.stderr)
 
+watched = run("watch", "diverged", "--once")
+line = [text for text in watched.stdout.splitlines() if text.startswith("dead nodes")]
+report(len(line) == 1 and line[0].split()[2] == "-" and "revived" not in watched.stdout, "watch shows no dead share of outputs that are not finite, and no revival",
+       watched.stdout)
+report("dead" not in run("train", *[o for o in DIVERGING if o != "--quiet"], "--out", "told").stderr.splitlines()[-2].split("diverged")[-1],
+       "the last line of progress gives none either")
+shown = run("eval", "w.safetensors", *SMALL, "--threads", "1")
+report(shown.returncode == 0 and "dead      not measured: outputs on the probe set are not finite" in shown.stdout, "nor does eval", shown.stdout + shown.stderr)
+
 # a trace that records nothing but whether outputs are 0, which a NaN is not: the event alone says what happened
 run("train", *DIVERGING, "--record", "nonzero", "--out", "little")
 must("compare", "--arm", "baseline=little", "--out", "little-cmp")
