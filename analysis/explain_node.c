@@ -131,7 +131,7 @@ static ps_status tell(void *self, const ps_node_moment *moment) {
 static void print_layer(const ps_run *run, int node, FILE *stream) {
     const ps_trace_layer *layer = &run->layers[run->node_layer[node]];
     fprintf(stream, "  %-12snode %d of %d; %s; %s%s%s%s\n", "layer", node - layer->first_node, layer->channels,
-            layer->shared ? "a gate after an add, without weights of its own" : "a gate of its own",
+            layer->shared ? "a shared gate, without weights of its own" : "a gate of its own",
             layer->norm != NULL ? "normalised by " : "not normalised", layer->norm != NULL ? layer->norm : "",
             layer->pool_skip != NULL ? "; behind " : "", layer->pool_skip != NULL ? layer->pool_skip : "");
     if (run->planted[node] != NULL) fprintf(stream, "  %-12s%s\n", "planted", run->planted[node]);

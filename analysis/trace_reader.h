@@ -27,7 +27,7 @@ bool ps_quantity_is_layer(ps_quantity quantity);  /* one number a layer, else on
 typedef struct {
     char *name, *stage, *activation, *norm,
         *pool_skip;  /* norm and pool_skip NULL where there is none; stage may be "" */
-    bool shared;     /* a gate after an add: no weights of its own */
+    bool shared;     /* a gate behind an add or the like: no weights of its own */
     bool tells_dead; /* outputs of exactly 0 tell that a node is dead: of the activations FORMAT.md names */
     bool bias;
     int channels, position, depth;

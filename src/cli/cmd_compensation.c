@@ -200,7 +200,7 @@ static void format_share(double share, char text[16]) {
     else snprintf(text, 16, "%.4f", share);
 }
 
-/* A gate behind an add is shut by more than this module's channel: nobody is dead there. */
+/* A shared gate is shut by more than this module's channel: nobody is dead there. */
 static void format_dead(const module *m, char text[16]) {
     int dead = 0;
     for (int c = 0; c < ps_compensation_sums(m->job)->channels; c++) dead += belongs(m, c, DEAD);

@@ -225,8 +225,8 @@ static void bench_update(machine *m) {
         ps_update_account_begin(adamw.account, m->array[1], NULL, m->pool);
         const row rows[] = {
             {"triad of that size", run_triad, &count, 3 * bytes}, {"SGD", run_sgd, &plain, 5 * bytes},
-            {"SGD, accounted", run_sgd, &sgd, 12 * bytes},        {"AdamW", run_adamw, &plain, 7 * bytes},
-            {"AdamW, accounted", run_adamw, &adamw, 9 * bytes},
+            {"SGD, accounted", run_sgd, &sgd, 14 * bytes},        {"AdamW", run_adamw, &plain, 7 * bytes},
+            {"AdamW, accounted", run_adamw, &adamw, 15 * bytes},
         };
         char title[80];
         snprintf(title, sizeof title, "Update of %zu x %zu weights (%.1f MB)", plain.rows, plain.length, bytes / 1e6);
