@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/digest.h"
 #include "core/memory.h"
 
 static const struct {
@@ -56,20 +57,93 @@ static ps_status copy(const char **text) {
     return PS_OK;
 }
 
-ps_status ps_check_suite_add_finding(ps_check_suite *suite, const ps_finding *finding) {
-    suite->results[finding->check].held = false;
-    suite->results[finding->check].failed++;
-    if (suite->findings_total++ >= PS_CHECK_MOST_FINDINGS) return PS_OK;
-    PS_TRY(PS_GROW(&suite->findings, &suite->finding_capacity, suite->finding_count + 1, "findings"));
-    ps_finding *kept = &suite->findings[suite->finding_count++];
-    *kept = *finding;
-    const char **texts[] = {&kept->record, &kept->node, &kept->quantity, &kept->expected, &kept->found, &kept->message};
+/* All texts of a finding, by place. */
+enum { TEXTS = 7 };
+static void texts_of(ps_finding *f, const char **texts[TEXTS]) {
+    const char **all[TEXTS] = {&f->layer, &f->record, &f->node, &f->quantity, &f->expected, &f->found, &f->message};
+    memcpy(texts, all, sizeof all);
+}
+
+static void clear_finding(ps_finding *finding) {
+    const char **texts[TEXTS];
+    texts_of(finding, texts);
+    for (int i = 0; i < TEXTS; i++) free((char *)*texts[i]);
+    if (finding->worst != NULL) clear_finding(finding->worst);
+    ps_free(finding->worst);
+}
+
+static ps_status copy_finding(const ps_finding *finding, ps_finding *kept) {
+    const char **texts[TEXTS];
     ps_status status = PS_OK;
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+    *kept = *finding;
+    kept->worst = NULL;
+    texts_of(kept, texts);
+    for (int i = 0; i < TEXTS; i++) {
         if (status != PS_OK) *texts[i] = NULL; /* never frees a borrowed text */
         else if ((status = copy(texts[i])) != PS_OK) *texts[i] = NULL;
     }
     return status;
+}
+
+/* ---- findings that are told together ---- */
+
+static bool same_text(const char *a, const char *b) { return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0); }
+
+/* A node dead in one trace only is another matter than a value that differs. */
+static bool is_flip(const ps_finding *f) { return f->kind == PS_FINDING_VALUE && f->message != NULL; }
+
+static bool belong_together(const ps_finding *a, const ps_finding *b) {
+    return a->kind == b->kind && a->check == b->check && is_flip(a) == is_flip(b) && same_text(a->layer, b->layer) &&
+           same_text(a->quantity, b->quantity);
+}
+
+static uint64_t hash_of(const ps_finding *f) {
+    ps_digest digest = ps_digest_start();
+    ps_digest_u64(&digest, (uint64_t)f->kind << 32 | (uint64_t)f->check);
+    ps_digest_text(&digest, f->layer != NULL ? f->layer : "");
+    ps_digest_text(&digest, f->quantity != NULL ? f->quantity : "");
+    return ps_digest_value(&digest);
+}
+
+/* Where the finding of this group is noted, or would be. */
+static size_t *slot_of(const ps_check_suite *suite, const ps_finding *finding) {
+    size_t place = hash_of(finding) & (suite->slot_count - 1);
+    while (suite->slots[place] != 0 && !belong_together(&suite->findings[suite->slots[place] - 1], finding))
+        place = (place + 1) & (suite->slot_count - 1);
+    return &suite->slots[place];
+}
+
+static ps_status make_slots(ps_check_suite *suite) {
+    if (suite->slots != NULL) return PS_OK;
+    for (suite->slot_count = 1; suite->slot_count < 2 * (size_t)PS_CHECK_MOST_FINDINGS; suite->slot_count *= 2) {
+    }
+    return PS_ALLOC(suite->slot_count, &suite->slots, "findings");
+}
+
+/* NaN is no error to rank by: the first stays. */
+static ps_status join(ps_finding *kept, const ps_finding *finding) {
+    const ps_finding *worst = kept->worst != NULL ? kept->worst : kept;
+    kept->count++;
+    if (!(finding->relative_error > worst->relative_error)) return PS_OK;
+    if (kept->worst != NULL) clear_finding(kept->worst);
+    else PS_TRY(PS_ALLOC(1, &kept->worst, "findings"));
+    return copy_finding(finding, kept->worst);
+}
+
+ps_status ps_check_suite_add_finding(ps_check_suite *suite, const ps_finding *finding) {
+    suite->results[finding->check].held = false;
+    suite->results[finding->check].failed++;
+    suite->findings_total++;
+    PS_TRY(make_slots(suite));
+    size_t *slot = slot_of(suite, finding);
+    if (*slot == 0 && suite->finding_count >= PS_CHECK_MOST_FINDINGS) return PS_OK;
+    if (*slot != 0) return join(&suite->findings[*slot - 1], finding);
+    PS_TRY(PS_GROW(&suite->findings, &suite->finding_capacity, suite->finding_count + 1, "findings"));
+    *slot = ++suite->finding_count;
+    suite->findings[*slot - 1] = (ps_finding){0};
+    PS_TRY(copy_finding(finding, &suite->findings[*slot - 1]));
+    suite->findings[*slot - 1].count = 1;
+    return PS_OK;
 }
 
 static void clear_suite(ps_check_suite *suite) {
@@ -77,11 +151,8 @@ static void clear_suite(ps_check_suite *suite) {
         free(suite->results[i].name);
         free(suite->results[i].detail);
     }
-    for (size_t i = 0; i < suite->finding_count; i++) {
-        const ps_finding *f = &suite->findings[i];
-        const char *texts[] = {f->record, f->node, f->quantity, f->expected, f->found, f->message};
-        for (size_t t = 0; t < sizeof texts / sizeof *texts; t++) free((char *)texts[t]);
-    }
+    for (size_t i = 0; i < suite->finding_count; i++) clear_finding(&suite->findings[i]);
+    ps_free(suite->slots);
     ps_free_array(suite->results);
     ps_free_array(suite->findings);
     free(suite->trace);
@@ -119,7 +190,8 @@ static void print_number(FILE *stream, const char **gap, const char *label, doub
     *gap = ", ";
 }
 
-void ps_finding_print(FILE *stream, const ps_finding *f) {
+/* Where, what and by how much. */
+static void print_place(FILE *stream, const ps_finding *f) {
     const char *gap = "";
     print_part(stream, &gap, "", f->node);
     if (f->window >= 0) print_number(stream, &gap, "window ", f->window);
@@ -131,8 +203,18 @@ void ps_finding_print(FILE *stream, const ps_finding *f) {
     print_part(stream, &gap, "found ", f->found);
     print_number(stream, &gap, "absolute error ", f->absolute_error);
     print_number(stream, &gap, "relative error ", f->relative_error);
+}
+
+void ps_finding_print(FILE *stream, const ps_finding *f) {
+    print_place(stream, f);
     if (!isnan(f->absolute_allowed))
         fprintf(stream, " (allowed: %.6g and %.6g)", f->absolute_allowed, f->relative_allowed);
+    if (f->count <= 1) return;
+    fprintf(stream, "; the first of %llu such", (unsigned long long)f->count);
+    if (f->layer != NULL) fprintf(stream, " in layer %s", f->layer);
+    if (f->worst == NULL) return;
+    fputs(", the worst ", stream);
+    print_place(stream, f->worst);
 }
 
 char *ps_finding_text(const ps_finding *finding) {

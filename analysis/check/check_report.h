@@ -1,6 +1,7 @@
-/* What checks found: one suite a trace, in it one result a check and one finding a failure. Texts given to the add
- * functions are copied; ps_check_report_clear frees everything. Of very many findings the first PS_CHECK_MOST_FINDINGS
- * of a suite are kept and all are counted. */
+/* What checks found: one suite a trace, in it one result a check, and one finding for all failures of one kind, layer
+ * and quantity: the first place and the worst, and how many there are, for one changed learning rate makes thousands
+ * of values differ. Texts given to the add functions are copied; ps_check_report_clear frees everything. Of very many
+ * findings the first PS_CHECK_MOST_FINDINGS of a suite are kept and all are counted. */
 #ifndef PS_ANALYSIS_CHECK_REPORT_H
 #define PS_ANALYSIS_CHECK_REPORT_H
 
@@ -11,7 +12,7 @@
 
 #include "core/status.h"
 
-enum { PS_CHECK_MOST_FINDINGS = 10000 };
+enum { PS_CHECK_MOST_FINDINGS = 10000, PS_CHECK_SHOWN = 5, PS_CHECK_RESULTS = 200 };
 
 typedef enum {
 #define PS_FINDING(name, id, description) PS_FINDING_##name,
@@ -24,13 +25,16 @@ const char *ps_finding_id(ps_finding_kind kind);
 const char *ps_finding_description(ps_finding_kind kind);
 
 /* Texts may be NULL: does not apply. Steps and windows below 0 and errors that are NaN: the same. */
-typedef struct {
+typedef struct ps_finding {
     ps_finding_kind kind;
-    int check; /* index of the suite's result it belongs to */
+    int check;         /* index of the suite's result it belongs to */
+    const char *layer; /* whose failures are told together; NULL: of no layer */
     const char *record, *node, *quantity, *expected, *found, *message;
     double step, window;
     double absolute_error, relative_error, absolute_allowed, relative_allowed;
     uint64_t line, golden_line; /* 0: none */
+    uint64_t count;             /* of a kept finding: failures it stands for */
+    struct ps_finding *worst;   /* of a kept finding: the one of largest relative error, NULL: the first itself */
 } ps_finding;
 
 /* A finding about nothing yet: numbers say "does not apply". */
@@ -47,7 +51,9 @@ typedef struct {
     ps_check_result *results;
     ps_finding *findings;
     size_t result_count, result_capacity, finding_count, finding_capacity;
-    uint64_t findings_total;
+    uint64_t findings_total; /* failures, not groups of them */
+    size_t *slots;           /* open-addressing hash of what findings are told together by: index + 1, 0 is empty */
+    size_t slot_count;
 } ps_check_suite;
 
 typedef struct {
@@ -68,13 +74,14 @@ void ps_check_report_clear(ps_check_report *report);
 uint64_t ps_check_report_results(const ps_check_report *report);
 uint64_t ps_check_report_failures(const ps_check_report *report);
 
-/* One line for people: what differs where; without the suite's paths. */
+/* One line for people: what differs where, how often, and where most; without the suite's paths. */
 void ps_finding_print(FILE *stream, const ps_finding *finding);
 /* The same as a heap string, NULL without memory; free with free(). */
 char *ps_finding_text(const ps_finding *finding);
 
-/* Output formats: text, json, junit, sarif. `show` bounds the findings of text; the others give all that were kept. */
-typedef void ps_check_writer(FILE *stream, const ps_check_report *report, int show);
+/* Output formats: text, json, junit, sarif. Of text `most` bounds the findings of a check, of the others those of the
+ * whole report; what is left out is counted. */
+typedef void ps_check_writer(FILE *stream, const ps_check_report *report, int most);
 ps_check_writer *ps_check_writer_find(const char *format); /* NULL: no such format */
 #define PS_CHECK_FORMAT(name, summary) ps_check_writer ps_check_write_##name;
 #include "analysis/check/format_list.def"

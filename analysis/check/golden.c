@@ -74,6 +74,7 @@ static ps_status add_finding(comparison *c, ps_finding *finding, const ps_pair_p
     if (record->layer >= 0) {
         const ps_trace_header *header = place->golden != NULL ? c->pair.golden.header : c->pair.found.header;
         const char *layer = header->layers[record->layer].name;
+        finding->layer = layer;
         if (channel >= 0) snprintf(node, sizeof node, "%.280s:%d", layer, channel);
         else snprintf(node, sizeof node, "%.280s", layer);
         finding->node = node;
@@ -234,20 +235,49 @@ static coverage count_units(const comparison *c, ps_record_type type) {
     return count;
 }
 
+static const char *machine_text(const ps_trace_header *header, const char *object, const char *key) {
+    const cJSON *machine = cJSON_GetObjectItemCaseSensitive(header->document, "machine");
+    if (object != NULL) machine = cJSON_GetObjectItemCaseSensitive(machine, object);
+    const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(machine, key));
+    return text != NULL ? text : "";
+}
+
+/* Other kernels round otherwise: what looks like a changed training may be another machine. */
+static void say_machines(const comparison *c, char *text, size_t size) {
+    static const char *const objects[] = {NULL, "library"}, *const keys[] = {"simd", "blas"};
+    static const char *const names[] = {"instruction set", "OpenBLAS"};
+    bool any = false;
+    text[0] = '\0';
+    for (int i = 0; i < 2; i++) {
+        const char *then = machine_text(c->pair.golden.header, objects[i], keys[i]);
+        const char *now = machine_text(c->pair.found.header, objects[i], keys[i]);
+        if (then[0] == '\0' || now[0] == '\0' || strcmp(then, now) == 0) continue;
+        size_t used = strlen(text);
+        snprintf(text + used, size - used, "; %s: %.60s in the golden trace, %.60s in this one", names[i], then, now);
+        any = true;
+    }
+    size_t used = strlen(text);
+    if (any)
+        snprintf(text + used, size - used,
+                 ", so values round otherwise: measure tolerances with --calibrate from runs of both, and give them by "
+                 "--tolerance");
+}
+
 static ps_status check_coverage(comparison *c, long long first_steps) {
     int result;
-    char message[256], limit[64] = "";
+    char message[800], limit[64] = "", machines[480] = "";
     coverage steps = count_units(c, PS_RECORD_STEP), windows = count_units(c, PS_RECORD_WINDOW),
              probes = count_units(c, PS_RECORD_PROBE);
     if (first_steps > 0) snprintf(limit, sizeof limit, " of the first %lld steps", first_steps);
-    snprintf(message, sizeof message, "%d of %d steps (%.4g %%), %d of %d windows, %d of %d probings matched%s%s",
+    bool complete = steps.matched == steps.all && windows.matched == windows.all && probes.matched == probes.all;
+    if (!complete) say_machines(c, machines, sizeof machines);
+    snprintf(message, sizeof message, "%d of %d steps (%.4g %%), %d of %d windows, %d of %d probings matched%s%s%s",
              steps.matched, steps.all, steps.all > 0 ? 100.0 * steps.matched / steps.all : 100.0, windows.matched,
-             windows.all, probes.matched, probes.all, limit, c->pair.found.cut ? "; the trace ends within a line" : "");
+             windows.all, probes.matched, probes.all, limit, c->pair.found.cut ? "; the trace ends within a line" : "",
+             machines);
     PS_TRY(ps_check_suite_add_result(c->suite, "golden coverage", &result));
     PS_TRY(ps_check_suite_set_detail(c->suite, result, "%s", message));
-    bool complete = steps.matched == steps.all && windows.matched == windows.all && probes.matched == probes.all &&
-                    !(c->pair.found.cut && first_steps == 0);
-    if (complete) return PS_OK;
+    if (complete && !(c->pair.found.cut && first_steps == 0)) return PS_OK;
     ps_finding finding = ps_finding_make(PS_FINDING_PARTIAL, result, message);
     return ps_check_suite_add_finding(c->suite, &finding);
 }

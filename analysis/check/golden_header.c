@@ -46,6 +46,7 @@ static ps_status add(const header_check *h, ps_finding_kind kind, const char *qu
          *right = found != NULL ? cJSON_PrintUnformatted(found) : NULL;
     finding.quantity = quantity;
     finding.node = node;
+    finding.layer = node;
     finding.expected = left;
     finding.found = right;
     finding.line = finding.golden_line = 1;

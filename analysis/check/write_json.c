@@ -16,23 +16,34 @@ static void write_number_member(FILE *stream, const char *key, double number, bo
     ps_json_print_double(stream, number);
 }
 
-static void write_finding(FILE *stream, const ps_check_suite *suite, const ps_finding *f) {
-    fprintf(stream, "{\"kind\":\"%s\",\"check\":", ps_finding_id(f->kind));
-    ps_json_print_text(stream, suite->results[f->check].name);
+static void write_place(FILE *stream, const ps_finding *f) {
     write_text_member(stream, "record", f->record);
     write_text_member(stream, "node", f->node);
-    write_text_member(stream, "quantity", f->quantity);
     write_number_member(stream, "step", f->step, f->step >= 0);
     write_number_member(stream, "window", f->window, f->window >= 0);
     write_text_member(stream, "expected", f->expected);
     write_text_member(stream, "found", f->found);
     write_number_member(stream, "absolute_error", f->absolute_error, !isnan(f->absolute_error));
     write_number_member(stream, "relative_error", f->relative_error, !isnan(f->relative_error));
-    write_number_member(stream, "absolute_allowed", f->absolute_allowed, !isnan(f->absolute_allowed));
-    write_number_member(stream, "relative_allowed", f->relative_allowed, !isnan(f->relative_allowed));
     if (f->line > 0) fprintf(stream, ",\"line\":%" PRIu64, f->line);
     if (f->golden_line > 0) fprintf(stream, ",\"golden_line\":%" PRIu64, f->golden_line);
+}
+
+static void write_finding(FILE *stream, const ps_check_suite *suite, const ps_finding *f) {
+    fprintf(stream, "{\"kind\":\"%s\",\"check\":", ps_finding_id(f->kind));
+    ps_json_print_text(stream, suite->results[f->check].name);
+    write_text_member(stream, "layer", f->layer);
+    write_text_member(stream, "quantity", f->quantity);
+    fprintf(stream, ",\"count\":%" PRIu64, f->count);
+    write_place(stream, f);
+    write_number_member(stream, "absolute_allowed", f->absolute_allowed, !isnan(f->absolute_allowed));
+    write_number_member(stream, "relative_allowed", f->relative_allowed, !isnan(f->relative_allowed));
     write_text_member(stream, "message", f->message);
+    if (f->worst != NULL) {
+        fprintf(stream, ",\"worst\":{\"kind\":\"%s\"", ps_finding_id(f->kind));
+        write_place(stream, f->worst);
+        fputc('}', stream);
+    }
     fputc('}', stream);
 }
 
@@ -45,7 +56,9 @@ static void write_result(FILE *stream, const ps_check_result *result) {
     fputc('}', stream);
 }
 
-static void write_suite(FILE *stream, const ps_check_suite *suite) {
+/* *left: how many findings of the report may still be told. */
+static void write_suite(FILE *stream, const ps_check_suite *suite, size_t *left) {
+    uint64_t told = 0;
     fputs("{\"trace\":", stream);
     ps_json_print_text(stream, suite->trace);
     write_text_member(stream, "golden", suite->golden);
@@ -55,23 +68,24 @@ static void write_suite(FILE *stream, const ps_check_suite *suite) {
         write_result(stream, &suite->results[r]);
     }
     fprintf(stream, "],\"findings_total\":%" PRIu64 ",\"findings\":[", suite->findings_total);
-    for (size_t i = 0; i < suite->finding_count; i++) {
+    for (size_t i = 0; i < suite->finding_count && *left > 0; i++, --*left) {
         if (i > 0) fputs(",\n", stream);
         write_finding(stream, suite, &suite->findings[i]);
+        told += suite->findings[i].count;
     }
-    fputs("]}", stream);
+    fprintf(stream, "],\"findings_left_out\":%" PRIu64 "}", suite->findings_total - told);
 }
 
-void ps_check_write_json(FILE *stream, const ps_check_report *report, int show) {
-    (void)show;
+void ps_check_write_json(FILE *stream, const ps_check_report *report, int most) {
     uint64_t failures = ps_check_report_failures(report);
+    size_t left = (size_t)most;
     fprintf(stream,
             "{\"format\":\"poolscope-check\",\"version\":1,\"held\":%s,\"checks\":%" PRIu64 ",\"failures\":%" PRIu64
             ",\"suites\":[\n",
             failures == 0 ? "true" : "false", ps_check_report_results(report), failures);
     for (size_t i = 0; i < report->count; i++) {
         if (i > 0) fputs(",\n", stream);
-        write_suite(stream, &report->suites[i]);
+        write_suite(stream, &report->suites[i], &left);
     }
     fputs("\n]}\n", stream);
 }

@@ -43,8 +43,10 @@ static void put_attribute(FILE *stream, const char *name, const char *text) {
     fputc('"', stream);
 }
 
-static void put_findings(FILE *stream, const ps_check_suite *suite, int check) {
-    for (size_t i = 0; i < suite->finding_count; i++) {
+/* *left: how many findings of the report may still be told. */
+static void put_findings(FILE *stream, const ps_check_suite *suite, int check, size_t *left) {
+    uint64_t untold = suite->results[check].failed;
+    for (size_t i = 0; i < suite->finding_count && *left > 0; i++) {
         const ps_finding *f = &suite->findings[i];
         if (f->check != check) continue;
         char *line = ps_finding_text(f);
@@ -52,7 +54,10 @@ static void put_findings(FILE *stream, const ps_check_suite *suite, int check) {
         if (line != NULL) put_xml(stream, line);
         fputc('\n', stream);
         free(line);
+        untold -= f->count;
+        --*left;
     }
+    if (untold > 0) fprintf(stream, "and %" PRIu64 " more\n", untold);
 }
 
 static const ps_finding *first_finding(const ps_check_suite *suite, int check) {
@@ -61,7 +66,7 @@ static const ps_finding *first_finding(const ps_check_suite *suite, int check) {
     return NULL;
 }
 
-static void put_case(FILE *stream, const ps_check_suite *suite, int check) {
+static void put_case(FILE *stream, const ps_check_suite *suite, int check, size_t *left) {
     const ps_check_result *result = &suite->results[check];
     fputs("    <testcase", stream);
     put_attribute(stream, "name", result->name);
@@ -79,11 +84,11 @@ static void put_case(FILE *stream, const ps_check_suite *suite, int check) {
     put_attribute(stream, "message", message);
     put_attribute(stream, "type", first ? ps_finding_id(first->kind) : "more-findings");
     fputc('>', stream);
-    put_findings(stream, suite, check);
+    put_findings(stream, suite, check, left);
     fputs("</failure>\n    </testcase>\n", stream);
 }
 
-static void put_suite(FILE *stream, const ps_check_suite *suite, size_t id, const char *timestamp) {
+static void put_suite(FILE *stream, const ps_check_suite *suite, size_t id, const char *timestamp, size_t *left) {
     size_t failures = 0;
     for (size_t r = 0; r < suite->result_count; r++) failures += !suite->results[r].held;
     fputs("  <testsuite package=\"poolscope\"", stream);
@@ -99,18 +104,18 @@ static void put_suite(FILE *stream, const ps_check_suite *suite, size_t id, cons
         fputs("/>\n", stream);
     }
     fputs("    </properties>\n", stream);
-    for (size_t r = 0; r < suite->result_count; r++) put_case(stream, suite, (int)r);
+    for (size_t r = 0; r < suite->result_count; r++) put_case(stream, suite, (int)r, left);
     fputs("    <system-out></system-out>\n    <system-err></system-err>\n  </testsuite>\n", stream);
 }
 
-void ps_check_write_junit(FILE *stream, const ps_check_report *report, int show) {
-    (void)show;
+void ps_check_write_junit(FILE *stream, const ps_check_report *report, int most) {
+    size_t left = (size_t)most;
     char timestamp[32];
     time_t now = time(NULL);
     struct tm parts;
     gmtime_r(&now, &parts);
     strftime(timestamp, sizeof timestamp, "%Y-%m-%dT%H:%M:%S", &parts);
     fputs("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n", stream);
-    for (size_t i = 0; i < report->count; i++) put_suite(stream, &report->suites[i], i, timestamp);
+    for (size_t i = 0; i < report->count; i++) put_suite(stream, &report->suites[i], i, timestamp, &left);
     fputs("</testsuites>\n", stream);
 }

@@ -16,10 +16,12 @@ static bool is_told(const ps_check_result *result, const ps_finding *finding) {
 
 static void write_findings(FILE *stream, const ps_check_suite *suite, int check, int show) {
     int shown = 0;
+    uint64_t left = suite->results[check].failed;
     for (size_t i = 0; i < suite->finding_count && shown < show; i++) {
         const ps_finding *finding = &suite->findings[i];
         if (finding->check != check) continue;
         shown++;
+        left -= finding->count;
         if (is_told(&suite->results[check], finding)) continue;
         char *text = ps_finding_text(finding);
         fputs("         ", stream);
@@ -27,8 +29,7 @@ static void write_findings(FILE *stream, const ps_check_suite *suite, int check,
         fputc('\n', stream);
         free(text);
     }
-    uint64_t failed = suite->results[check].failed;
-    if (failed > (uint64_t)shown) fprintf(stream, "         and %" PRIu64 " more\n", failed - (uint64_t)shown);
+    if (left > 0) fprintf(stream, "         and %" PRIu64 " more\n", left);
 }
 
 static void write_suite(FILE *stream, const ps_check_suite *suite, int show) {

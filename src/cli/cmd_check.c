@@ -12,8 +12,8 @@
 
 static ps_option_values goldens, expectations;
 static const char *checks, *tolerance, *out, *format, *factor_text;
-static bool calibrate, bless, unfinished;
-static int first_steps, show = -1;
+static bool calibrate, bless, unfinished, quiet;
+static int first_steps, show = -1, max_results = -1;
 
 static const ps_option options[] = {
     {"golden", PS_OPTION_REPEATED, &goldens, "FILE",
@@ -33,7 +33,10 @@ static const ps_option options[] = {
      "let rules pass on a trace without end record (a run that goes on)"},
     {"format", PS_OPTION_TEXT, &format, "FORMAT", "text, json, junit or sarif [text]"},
     {"out", PS_OPTION_TEXT, &out, "FILE", "write there instead of standard output (text is printed as well)"},
-    {"show", PS_OPTION_INT, &show, "N", "findings shown per check as text [20]"},
+    {"show", PS_OPTION_INT, &show, "N", "findings shown per check as text [5]; one is all of a layer and quantity"},
+    {"max-results", PS_OPTION_INT, &max_results, "N",
+     "findings told in all as json, junit or sarif [200]; the rest is counted"},
+    {"quiet", PS_OPTION_FLAG, &quiet, "", "print no report, only leave --out FILE and the exit status"},
     {0},
 };
 
@@ -74,7 +77,9 @@ static ps_status refuse_unused(const char *mode, bool calibrates) {
                       {"factor", factor_text != NULL, true, false},
                       {"format", format != NULL, false, false},
                       {"out", out != NULL, true, false},
-                      {"show", show >= 0, false, true}};
+                      {"show", show >= 0, false, true},
+                      {"max-results", max_results >= 0, false, false},
+                      {"quiet", quiet, true, true}};
     for (size_t i = 0; i < sizeof options_of / sizeof *options_of; i++)
         if (options_of[i].given && !(calibrates ? options_of[i].calibrating : options_of[i].blessing))
             return ps_fail(PS_ERR_USAGE, "--%s means nothing with --%s; leave it out, or run a check of its own",
@@ -92,13 +97,13 @@ static ps_status run_calibration(const ps_arguments *arguments) {
     if (arguments->positional_count < 2)
         return ps_fail(PS_ERR_USAGE, "--calibrate needs two runs or more; their deviations are the tolerances");
     if (out == NULL) return ps_fail(PS_ERR_USAGE, "--calibrate needs --out FILE for the tolerances");
-    PS_TRY(
-        ps_tolerances_calibrate(arguments->positional, arguments->positional_count, first_steps, factor, out, stdout));
-    printf("tolerances of %d runs: %s\n", arguments->positional_count, out);
+    PS_TRY(ps_tolerances_calibrate(arguments->positional, arguments->positional_count, first_steps, factor, out,
+                                   quiet ? stderr : stdout)); /* warnings are no report */
+    if (!quiet) printf("tolerances of %d runs: %s\n", arguments->positional_count, out);
     return PS_OK;
 }
 
-static int shown(void) { return show >= 0 ? show : 20; }
+static int shown(void) { return show >= 0 ? show : PS_CHECK_SHOWN; }
 
 static ps_status run_bless(const ps_arguments *arguments, const ps_check_request *request) {
     ps_check_report report = {0};
@@ -110,26 +115,41 @@ static ps_status run_bless(const ps_arguments *arguments, const ps_check_request
     if (existed) {
         /* A golden that cannot even be read is named, and replaced all the same: that is what blessing is for. */
         ps_status status = ps_check_run(request, &report);
-        if (status == PS_OK) ps_check_write_text(stdout, &report, shown());
-        else printf("the golden trace so far cannot be compared: %s\n", ps_status_message());
+        if (status == PS_OK && !quiet) ps_check_write_text(stdout, &report, shown());
+        else if (status != PS_OK)
+            fprintf(quiet ? stderr : stdout, "the golden trace so far cannot be compared: %s\n", ps_status_message());
         ps_check_report_clear(&report);
     }
     PS_TRY(ps_golden_bless(arguments->positional[0], goldens.value[0], &records));
-    printf("%s: %s, %" PRIu64 " records\n", goldens.value[0], existed ? "replaced" : "new golden trace", records);
+    if (!quiet)
+        printf("%s: %s, %" PRIu64 " records\n", goldens.value[0], existed ? "replaced" : "new golden trace", records);
     return PS_OK;
 }
 
+static bool is_text(void) { return format == NULL || strcmp(format, "text") == 0; }
+
 static ps_status write_report(const ps_check_report *report) {
-    ps_check_writer *write = ps_check_writer_find(format != NULL ? format : "text");
-    if (out == NULL) {
-        write(stdout, report, shown());
-        return PS_OK;
+    ps_check_writer *write = ps_check_writer_find(is_text() ? "text" : format);
+    int most = is_text() ? shown() : max_results >= 0 ? max_results : PS_CHECK_RESULTS;
+    if (out != NULL) {
+        ps_file_writer writer;
+        PS_TRY(ps_file_writer_open(&writer, out));
+        write(writer.stream, report, most);
+        PS_TRY(ps_file_writer_commit(&writer));
+        if (!quiet) ps_check_write_text(stdout, report, shown());
+    } else if (!quiet) {
+        write(stdout, report, most);
     }
-    ps_file_writer writer;
-    PS_TRY(ps_file_writer_open(&writer, out));
-    write(writer.stream, report, shown());
-    PS_TRY(ps_file_writer_commit(&writer));
-    ps_check_write_text(stdout, report, shown());
+    return PS_OK;
+}
+
+/* A report that nobody gets is not what was asked for. */
+static ps_status check_output(void) {
+    if (max_results == 0) return ps_fail(PS_ERR_USAGE, "--max-results must be 1 or more");
+    if (max_results > 0 && is_text())
+        return ps_fail(PS_ERR_USAGE, "--max-results is about json, junit and sarif; --show is that of text");
+    if (quiet && !is_text() && out == NULL)
+        return ps_fail(PS_ERR_USAGE, "--quiet leaves nothing of --format %s; give --out FILE, too", format);
     return PS_OK;
 }
 
@@ -150,6 +170,7 @@ ps_status ps_cmd_check(int argc, char **argv) {
     if (format != NULL && ps_check_writer_find(format) == NULL)
         return ps_fail(PS_ERR_USAGE, "unknown format \"%s\"; text, json, junit and sarif are known", format);
     if (calibrate) return run_calibration(&arguments);
+    if (!bless) PS_TRY(check_output());
     if (factor_text != NULL)
         return ps_fail(PS_ERR_USAGE, "--factor belongs to --calibrate; a check takes its tolerances as they are");
     ps_check_request request = {.traces = arguments.positional,

@@ -247,6 +247,30 @@ for name, arguments, sentence in [
     report(result.returncode == 2 and sentence in result.stderr and "Traceback" not in result.stderr, f"{name}: exit 2 and a sentence", result.stderr)
 report(not os.path.exists(path("x.json")) and not os.path.exists(path("x.jsonl")), "and nothing was written")
 
+# ---- how much is told ----
+seed2 = ["seed2", "--golden", "golden.jsonl"]
+for form in ("json", "junit", "sarif"):
+    result = check(*seed2, "--format", form, "--out", "all." + form, "--quiet")
+    report(result.returncode == 1 and result.stdout == "" and os.path.getsize(path("all." + form)) < 400000, f"--quiet prints nothing, {form} is written and small", result.stdout[:200])
+    check(*seed2, "--format", form, "--out", "few." + form, "--max-results", "2")
+    report(os.path.getsize(path("few." + form)) < os.path.getsize(path("all." + form)), f"--max-results bounds {form}")
+document = json.load(open(path("few.json")))["suites"][0]
+report(len(document["findings"]) == 2 and sum(f["count"] for f in document["findings"]) + document["findings_left_out"] == document["findings_total"],
+       "json counts what it leaves out", {k: document[k] for k in ("findings_total", "findings_left_out")})
+results = json.load(open(path("few.sarif")))["runs"][0]["results"]
+report(len(results) == 3 and results[2]["ruleId"] == "more-findings" and sum(r["occurrenceCount"] for r in results) == document["findings_total"], "and so does sarif", results[2])
+result = check("one", "--golden", "golden.jsonl", "--quiet")
+report(result.returncode == 0 and result.stdout + result.stderr == "", "--quiet says nothing where all holds", result.stdout + result.stderr)
+for arguments, sentence in ((["--max-results", "2"], "--show is that of text"), (["--format", "json", "--max-results", "0"], "1 or more"),
+                            (["--format", "json", "--quiet"], "give --out FILE"), (["--bless", "--max-results", "2"], "--max-results means nothing with --bless")):
+    result = check(*seed2, *arguments)
+    report(result.returncode == 2 and sentence in result.stderr, f"{' '.join(arguments)}: exit 2 and a sentence", result.stderr)
+planted("simd.jsonl", "seed2", lambda lines: lines[0]["machine"].__setitem__("simd", "other"))
+result = check("simd.jsonl", "--golden", "golden.jsonl")
+report(result.returncode == 1 and "instruction set" in result.stdout and "other in this one" in result.stdout and "--calibrate" in result.stdout, "values of another instruction set: it is said, with the remedy",
+       result.stdout[-600:])
+report("instruction set" not in check(*seed2).stdout, "values of the same one: it is not")
+
 # ---- places to write to ----
 os.symlink("real.json", path("link.json"))
 result = check("one", "--golden", "golden.jsonl", "--format", "json", "--out", "link.json")

@@ -134,7 +134,8 @@ static const ps_finding *finding_of(const ps_check_suite *suite, ps_finding_kind
 
 static size_t count_of(const ps_check_suite *suite, ps_finding_kind kind) {
     size_t count = 0;
-    for (size_t i = 0; i < suite->finding_count; i++) count += suite->findings[i].kind == kind;
+    for (size_t i = 0; i < suite->finding_count; i++)
+        count += suite->findings[i].kind == kind ? suite->findings[i].count : 0;
     return count;
 }
 
@@ -260,6 +261,63 @@ static void a_trace_that_breaks_the_format_is_refused(void **state) {
     snprintf(where, sizeof where, "%s:%d: step 12 follows where step 13 is due", changed, step + 2);
     assert_string_equal(ps_status_message(), where);
     assert_int_equal(ps_golden_compare(golden, changed, NULL, 0, suite), PS_ERR_INPUT);
+}
+
+/* One finding for all values of a layer and quantity: the first, the worst, and how many. */
+static void failures_are_told_by_layer_and_quantity(void **state) {
+    (void)state;
+    static const struct {
+        const char *window, *layer, *value;
+        int channel;
+    } changes[] = {{"1", "\"conv1\"", "11", 2},
+                   {"4", "\"conv1\"", "1e6", 5},
+                   {"5", "\"conv1\"", "12", 1},
+                   {"3", "\"conv2\"", "13", 0}};
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+        char begin[64];
+        snprintf(begin, sizeof begin, "{\"type\":\"window\",\"window\":%s,", changes[i].window);
+        plant(line_with(begin, changes[i].layer), "path", changes[i].channel, changes[i].value);
+    }
+    const ps_check_suite *suite = compare();
+    assert_int_equal(count_of(suite, PS_FINDING_VALUE), 4);
+    assert_int_equal(suite->findings_total, 5); /* with that only a part matched */
+    assert_int_equal(suite->finding_count, 3);
+    const ps_finding *f = finding_of(suite, PS_FINDING_VALUE);
+    assert_string_equal(f->layer, "conv1");
+    assert_string_equal(f->node, "conv1:2");
+    assert_int_equal(f->count, 3);
+    assert_true(f->window == 1 && f->worst != NULL && f->worst->window == 4);
+    assert_string_equal(f->worst->node, "conv1:5");
+    char *sentence = ps_finding_text(f);
+    assert_non_null(strstr(sentence, "conv1:2, window 1, step 19, window.path: expected "));
+    assert_non_null(strstr(sentence, "; the first of 3 such in layer conv1, the worst conv1:5, window 4, "));
+    free(sentence);
+}
+
+/* Every format tells at most so many findings, and counts the rest. */
+static void what_is_left_out_is_counted(void **state) {
+    static const struct {
+        const char *format, *words;
+    } cases[] = {{"json", "\"findings_left_out\":81"}, {"junit", "and 80 more\n"}, {"sarif", "and 81 more failures"}};
+    (void)state;
+    for (int t = 0; t < 80; t++) {
+        char begin[64];
+        snprintf(begin, sizeof begin, "{\"type\":\"step\",\"step\":%d,", t);
+        plant(line_with(begin, ""), "loss", -1, "7");
+        plant(line_with(begin, ""), "lr", -1, "7");
+    }
+    const ps_check_suite *suite = compare();
+    assert_int_equal(suite->findings_total, 161); /* losses, rates, and that only a part matched */
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *text = NULL;
+        size_t size;
+        FILE *stream = open_memstream(&text, &size);
+        ps_check_writer_find(cases[i].format)(stream, &report, 1);
+        fclose(stream);
+        if (strstr(text, cases[i].words) == NULL)
+            fail_msg("%s: no \"%s\" in\n%s", cases[i].format, cases[i].words, text);
+        free(text);
+    }
 }
 
 static void nan_never_equals_a_number(void **state) {
@@ -542,6 +600,8 @@ int main(void) {
         TEST(an_extra_record_is_named),
         TEST(a_repeated_record_is_extra),
         TEST(reordered_records_are_told_from_missing_ones),
+        TEST(failures_are_told_by_layer_and_quantity),
+        TEST(what_is_left_out_is_counted),
         TEST(nan_never_equals_a_number),
         TEST(a_renamed_layer_is_one_finding),
         TEST(a_truncated_trace_says_how_much_matched),
