@@ -3,14 +3,14 @@
 # how fast traces are read. Takes about half an hour on two idle processors; the two sides of every comparison take turns within one run.
 #   tests/bench/run.sh BUILD_FOLDER [OUTPUT]
 # PS_BENCH_THREADS (2), PS_BENCH_ROUNDS (7) and PS_BENCH_PARTS (steps conv kernels traces) shorten it.
-# Parts whose other side is not installed (libdnnl-dev, python3-torch) say so in the result.
+# Parts whose other side is not installed (libdnnl-dev, PyTorch: tests/python.sh) say so in the result.
 set -eu
 cd "$(dirname "$0")/../.."
 build=$1; out=${2:-tests/bench/RESULTS.md}
 threads=${PS_BENCH_THREADS:-2}
 rounds=${PS_BENCH_ROUNDS:-7}
 parts=${PS_BENCH_PARTS:-steps conv kernels traces}
-python=python3; "$python" -c 'import torch' 2>/dev/null || python=/usr/bin/python3
+python=$(tests/python.sh)
 new=$(mktemp); trap 'rm -f "$new"' EXIT
 
 part() { # title, command...: shows it on the terminal and keeps it
@@ -31,7 +31,7 @@ elif "$python" -c 'import torch' 2>/dev/null; then
     echo "PyTorch $("$python" -c 'import torch; print(torch.__version__)')" | tee -a "$new"
     part "Full training steps" "$python" tests/bench/step_bench.py "$build/tests/bench/step_bench" --threads "$threads" --rounds "$rounds"
 else
-    echo "Full steps: python3-torch is not installed" | tee -a "$new"
+    echo "Full steps: PyTorch is not installed (make venv)" | tee -a "$new"
 fi
 if ! wanted conv; then :
 elif [ -x "$build/tests/bench/conv_bench" ]; then part "Single convolutions" "$build/tests/bench/conv_bench" --threads "$threads" --rounds "$rounds"

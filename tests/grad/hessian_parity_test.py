@@ -16,7 +16,7 @@ import tempfile
 if importlib.util.find_spec("torch") is None or importlib.util.find_spec("numpy") is None:
     if os.path.realpath(sys.executable) != os.path.realpath("/usr/bin/python3") and os.path.exists("/usr/bin/python3"):
         os.execv("/usr/bin/python3", ["/usr/bin/python3", *sys.argv])
-    print("ok 1 - parity of the Hessian with PyTorch # SKIP no PyTorch here (Debian: apt-get install python3-torch python3-numpy)\n1..1")
+    print("ok 1 - parity of the Hessian with PyTorch # SKIP no PyTorch here (make venv, or apt-get install python3-torch python3-numpy)\n1..1")
     sys.exit(0)
 
 import numpy as np

@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""Parity with PyTorch: from the same weights the engine gives the same logits, gradients and losses of 20 SGD steps.
+"""Parity with PyTorch: from the same weights the engine gives the same logits, gradients and losses of 10 SGD steps.
 
 Tolerances: logits 1e-4 relative; every parameter gradient within 1e-3 of max(its norm, 1e-6 of the whole gradient's norm) in L2; losses
-1e-3; Pool Skip alone 1e-5. A bias right before batch norm has the exact gradient zero, and float32 leaves only rounding of it on either
+1e-3, or four times what PyTorch's own float32 is off from its float64, where that is more; Pool Skip alone 1e-5. A bias right before batch norm has the exact gradient zero, and float32 leaves only rounding of it on either
 side: there both must stay below 1e-6 of the whole gradient's norm.
 
 Where a ReLU's input is a rounding error away from zero, or a window's two largest values are one apart, the gradient (and with
 Pool Skip the output) jumps: such cases compare coins, in PyTorch's own float32 and float64 too. So the first step is compared on the
-first seed whose decisions are clear in float64, and the losses (whose 20 steps cannot all be clear) with residual branches and modules
+first seed whose decisions are clear in float64, and the losses (whose 10 steps cannot all be clear) with residual branches and modules
 scaled down, so that one decision weighs little, at the rates below. The first step's PyTorch side is worked out in float64: in float32 it decides otherwise
 with one thread than with two now and then. VGG16 has no residual branches to scale: at 0.001 PyTorch's own float32
-and float64 losses part by 2.5e-3 within 20 steps, so its rate is 0.00002. The losses are PyTorch's in float32.
+and float64 losses part by 2.5e-3 within 20 steps, so its rate is 0.00002. The losses are PyTorch's in float64.
 Speaks TAP; skipped with a reason where PyTorch is absent.
 """
 import importlib.util
@@ -23,7 +23,7 @@ import tempfile
 if importlib.util.find_spec("torch") is None or importlib.util.find_spec("numpy") is None:
     if os.path.realpath(sys.executable) != os.path.realpath("/usr/bin/python3") and os.path.exists("/usr/bin/python3"):
         os.execv("/usr/bin/python3", ["/usr/bin/python3", *sys.argv])
-    print("ok 1 - parity with PyTorch # SKIP no PyTorch here (Debian: apt-get install python3-torch python3-numpy)\n1..1")
+    print("ok 1 - parity with PyTorch # SKIP no PyTorch here (make venv, or apt-get install python3-torch python3-numpy)\n1..1")
     sys.exit(0)
 
 import numpy as np
@@ -36,8 +36,8 @@ import torch_models  # noqa: E402
 
 LOGITS, GRADIENT, FLOOR, LOSS, ALONE = 1e-4, 1e-3, 1e-6, 1e-3, 1e-5
 CLEAR = ["--clear", "4e-6", "--steps", "0", "--batch", "2", "--double"]
-SOFT = ["--branch", "0.2", "--module", "0.02", "--steps", "20", "--batch", "8"]
-# Name, arguments, learning rate of the 20 steps, and the seed to start the search for a clear case at: the first one there is.
+SOFT = ["--branch", "0.2", "--module", "0.02", "--steps", "10", "--batch", "8"]
+# Name, arguments, learning rate of the 10 steps, and the seed to start the search for a clear case at: the first one there is.
 NETWORKS = [
     ("resnet18", ["resnet18", "--size", "16"], "0.001", 8),
     ("resnet18 with Pool Skip 2", ["resnet18", "--size", "16", "--pool-skip", "2"], "0.001", 1),
@@ -79,6 +79,13 @@ def make(kind, arguments):
         return tensors, losses
 
 
+def losses_of_torch(arguments):
+    with tempfile.TemporaryDirectory(prefix="ps_parity_") as folder:
+        subprocess.run([sys.executable, REFERENCE, "case", arguments[0], folder, *arguments[1:]], check=True)
+        with open(os.path.join(folder, "torch.json")) as stream:
+            return json.load(stream)["losses"]
+
+
 def gradient_excess(ours, theirs):
     """Largest error over its tolerance, and where. Gradients that are zero but for rounding have a bound of their own."""
     names = [name for name in theirs if name.startswith("grad/")]
@@ -107,9 +114,16 @@ def compare_first_step(name, arguments, seed):
 
 
 def compare_losses(name, arguments):
-    _, (theirs, ours) = make("case", [*arguments, *SOFT])
-    error = max(abs(a - b) for a, b in zip(theirs, ours)) if len(theirs) == len(ours) == 20 else float("inf")
-    report(error <= LOSS, name + ", losses of 20 steps", "%.4f to %.4f, largest difference %.1e" % (theirs[0], theirs[-1], error))
+    """Against float64: how far rounding alone takes a run depends on the processor, and PyTorch's own float32 shows how far that is here."""
+    _, (theirs, ours) = make("case", [*arguments, *SOFT, "--double"])
+    single = losses_of_torch([*arguments, *SOFT])
+
+    def off(losses):
+        return max(abs(a - b) for a, b in zip(theirs, losses)) if len(theirs) == len(losses) == 10 else float("inf")
+
+    bound = max(LOSS, 4 * off(single))
+    report(off(ours) <= bound, name + ", losses of 10 steps",
+           "%.4f to %.4f, largest difference %.1e; of PyTorch's float32 %.1e" % (theirs[0], theirs[-1], off(ours), off(single)))
 
 
 def compare_alone(e, shape):
