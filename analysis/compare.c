@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "analysis/arms.h"
+#include "analysis/causes.h"
 #include "analysis/curves.h"
 #include "analysis/fixed.h"
 #include "analysis/identity.h"
@@ -290,6 +291,15 @@ static void write_sensitivity(ps_tables *tables, const ps_sensitivity *s) {
     }
 }
 
+/* What the causes of nodes.tsv mean, for whoever reads the tables alone. */
+static void write_cause_texts(ps_tables *tables) {
+    for (int i = PS_CAUSE_NONE + 1; i < PS_CAUSE_COUNT; i++) {
+        ps_cause cause = (ps_cause)i;
+        ps_tables_row(tables, PS_TABLE_cause_texts, "ssss", ps_cause_name(cause), ps_cause_nodes(cause),
+                      ps_cause_rule(cause), ps_cause_remedy(cause));
+    }
+}
+
 static void write_meta(ps_tables *tables, const ps_arms *arms, const char *question, const char *traces_from) {
     char list[2048] = "", names[2048] = "";
     for (int r = 0; r < arms->arms[0].run_count; r++) {
@@ -496,6 +506,7 @@ static ps_status conclude(ps_tables *tables, const ps_arms *arms, const char *qu
     int count;
     ps_predictions(&count);
     write_meta(tables, arms, question, verdict->traces_from);
+    write_cause_texts(tables);
     for (int a = 0; a < arms->count; a++) write_arm(tables, &arms->arms[a], a);
     for (int a = 1; a < arms->count; a++) {
         PS_TRY(contrast_arm(tables, arms, &arms->arms[a], verdict));

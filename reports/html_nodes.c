@@ -217,6 +217,30 @@ static ps_status print_ranked(FILE *stream, const ps_report_content *content, co
     return PS_OK;
 }
 
+/* What the causes that occur mean, by cause_texts.tsv; nothing for tables without it. */
+static ps_status print_causes(FILE *stream, const ps_report_content *content, const ps_table *nodes) {
+    ps_table texts;
+    int cause = ps_table_column(nodes, "cause"), shown = 0;
+    PS_TRY(ps_table_read_named(content->tables, "cause_texts", &texts));
+    int name = ps_table_column(&texts, "cause"), rule = ps_table_column(&texts, "rule"),
+        remedy = ps_table_column(&texts, "remedy");
+    for (int row = 0; row < texts.rows; row++) {
+        if (ps_table_find(nodes, 0, cause, ps_table_text(&texts, row, name)) < 0) continue;
+        fputs(shown++ == 0 ? "<details><summary>What the causes mean</summary><dl>\n<dt>" : "<dt>", stream);
+        ps_escape_html(stream, ps_table_text(&texts, row, name));
+        fputs("</dt><dd>", stream);
+        ps_escape_html(stream, ps_table_text(&texts, row, rule));
+        if (!ps_table_missing(&texts, row, remedy)) {
+            fputs(" <em>What may help:</em> ", stream);
+            ps_escape_html(stream, ps_table_text(&texts, row, remedy));
+        }
+        fputs("</dd>\n", stream);
+    }
+    if (shown > 0) fputs("</dl></details>\n", stream);
+    ps_table_clear(&texts);
+    return PS_OK;
+}
+
 ps_status ps_report_html_nodes(FILE *stream, const ps_report_content *content) {
     ps_table nodes;
     PS_TRY(ps_table_read_named(content->tables, "nodes", &nodes));
@@ -225,6 +249,7 @@ ps_status ps_report_html_nodes(FILE *stream, const ps_report_content *content) {
     ps_status status = PS_OK;
     if (nodes.rows > 0) status = print_ranked(stream, content, &nodes);
     else fputs("<p>Not recorded: tables/nodes.tsv holds no node.</p>", stream);
+    if (status == PS_OK && nodes.rows > 0) status = print_causes(stream, content, &nodes);
     fputs("</div></section>\n", stream);
     ps_table_clear(&nodes);
     return status;

@@ -80,10 +80,10 @@ static ps_status refuse(const ps_command *command, const char *name) {
     for (const ps_option_hint *h = command->hints; h != NULL && h->name != NULL; h++)
         if (strcmp(h->name, name) == 0)
             return ps_fail(PS_ERR_USAGE, "%s: there is no --%s here: %s", command->name, name, h->advice);
-    if (ps_run_config_knows(name))
+    ps_command_each_option(command, consider_option, &g);
+    if (ps_run_config_knows(name) && g.distance > 1)
         return ps_fail(PS_ERR_USAGE, "%s: --%s is a setting of runs and does nothing here; leave it out", command->name,
                        name);
-    ps_command_each_option(command, consider_option, &g);
     if (g.best[0] == '\0')
         return ps_fail(PS_ERR_USAGE, "%s: unknown option --%s; `poolscope %s --help` lists them", command->name, name,
                        command->name);

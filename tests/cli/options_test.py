@@ -25,7 +25,7 @@ SAYS = {
     "src/cli/schedule.c": ["experiment"], "src/core/pool.c": RUNS + LOOKS, "analysis/explain_node.c": ["explain"], "analysis/explain.c": ["explain"],
     "src/data/dataset.c": RUNS + LOOKS, "src/data/loader.c": RUNS + LOOKS, "src/probe/plant.c": RUNS + ["plant"],
     "src/probe/plant_combine.c": RUNS + ["plant"], "src/probe/plant_near_miss.c": RUNS + ["plant"], "src/probe/record.c": RUNS, "src/watch/screen.c": ["watch"],
-    "analysis/check/check.c": ["check"], "analysis/check/golden.c": ["check"],
+    "src/net/net.c": {"batch": RUNS + LOOKS}, "analysis/check/check.c": ["check"], "analysis/check/golden.c": ["check"],
 }
 STRINGS = re.compile(r'"((?:[^"\\]|\\.)*)"')
 WORD = re.compile(r"(?<![\w-])--([a-z][a-z0-9-]*)")

@@ -388,6 +388,10 @@ static void write_nodes(maker *make) {
                         layer_name(make, 0, layer_text), make->spec->hostile ? "<svg onload=alert(2)>" : causes[k],
                         (a ? 2 : 5) * (k + 1));
     close_table(make);
+    open_table(make, "cause_texts", "cause\tasked_of\trule\tremedy");
+    fprintf(make->stream, "%s\tdead\tIts norm is <b>0</b>.\tDraw it anew.\nnever_found\tdead\tNo node.\tNA\n",
+            make->spec->hostile ? "<svg onload=alert(2)>" : "zero_incoming");
+    close_table(make);
     open_table(
         make, "planted",
         "arm\tseed\tlayer\tchannel\tnode\tplanted\tstate_start\tcause_start\tstate_end\tcause_end\treopened_step");

@@ -398,6 +398,11 @@ static void check_sections(const char *page) {
                                         "Content-Security-Policy"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (!strstr(page, words[i])) fail_msg("the page lacks %s", words[i]);
+    assert_null(strstr(page, "never_found")); /* a cause that no node has */
+    if (strstr(page, "<td>zero_incoming</td>") != NULL)
+        assert_non_null(strstr(page,
+                               "<dt>zero_incoming</dt><dd>Its norm is &lt;b&gt;0&lt;/b&gt;. <em>What may help:</em> "
+                               "Draw it anew.</dd>"));
     assert_null(strstr(page, "could not be drawn"));
     assert_null(strstr(page, "not expected of gnuplot"));
 }
