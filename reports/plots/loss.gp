@@ -5,6 +5,9 @@ load "style.gp"
 load "legend.gp"
 stats data("seeds") using 1 nooutput
 lines_of_seeds = STATS_blocks
+seen = 0
+stats data("mean") using (note($1)) nooutput
+span = seen < 30*arms ? 1 : seen > 7680*arms ? 512 : int(seen/arms/15)
 set tmargin at screen top + 22.0/plot_height
 set xlabel "training step"
 set ylabel "training loss"
@@ -22,7 +25,5 @@ if (least > 0 && most > 8*least) {
 } else {
     set yrange [least - 0.05*high(0, most - least):most + 0.05*high(0, most - least)]
 }
-stats data("mean") index 0 using 1 nooutput
-span = STATS_records < 30 ? 1 : STATS_records > 7680 ? 512 : int(STATS_records/15)
 plot data("seeds") using 1:(thin($2)):3 with lines lc variable lw 0.6 notitle, \
      for [a=1:arms] data("mean") index a-1 using (running_x($1)):(running_y($2)) with lines lt a lw 3 notitle
