@@ -96,9 +96,12 @@ static void copy_position(const gemm_conv_job *job, position p, int group, float
     size_t offset[TAP_LIMIT], taps = ps_conv_taps(job->l.s), cg = (size_t)job->l.cg;
     tap_offsets(&job->l, p, group, offset);
     for (size_t tap = 0; tap < taps; tap++, column += cg) {
+        if (offset[tap] == SIZE_MAX) {
+            memset(column, 0, cg * sizeof *column);
+            continue;
+        }
         const float *x = job->x + offset[tap];
-        if (offset[tap] == SIZE_MAX) memset(column, 0, cg * sizeof *column);
-        else if (cg < 16)
+        if (cg < 16)
             for (size_t c = 0; c < cg; c++) column[c] = x[c];
         else memcpy(column, x, cg * sizeof *column);
     }
