@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "analysis/variation.h"
+#include "core/json.h"
 #include "core/memory.h"
 
 const char *ps_role_words(ps_role role) {
@@ -59,7 +60,8 @@ static ps_status find_fork(ps_trace_reader *reader, ps_arm_run *run) {
         PS_TRY(ps_trace_reader_next(reader, &record, &more));
         if (!more || record.type == PS_RECORD_STEP || record.type == PS_RECORD_WINDOW) break;
         if (record.type != PS_RECORD_EVENT || strcmp(record.event, "forked") != 0) continue;
-        cJSON *event = cJSON_Parse(record.text);
+        cJSON *event;
+        PS_TRY(ps_json_try(record.text, &event));
         const char *digest = text_of(event, "checkpoint");
         ps_status status = digest[0] != '\0' ? ps_string_copy(digest, &run->fork) : PS_OK;
         cJSON_Delete(event);
@@ -98,8 +100,8 @@ static ps_status read_run(ps_arm *arm, const char *path, ps_arm_run *run) {
     run->seed = header->seed;
     ps_variations(&variations);
     PS_TRY_CLEANUP(PS_ALLOC((size_t)variations, &run->varied, "summaries of a run"));
-    run->pairing = cJSON_IsObject(pairing) && pairing->child != NULL ? cJSON_Duplicate(pairing, true) : NULL;
-    run->quantities = cJSON_IsArray(quantities) ? cJSON_Duplicate(quantities, true) : NULL;
+    PS_TRY_CLEANUP(ps_json_copy(cJSON_IsObject(pairing) && pairing->child != NULL ? pairing : NULL, &run->pairing));
+    PS_TRY_CLEANUP(ps_json_copy(cJSON_IsArray(quantities) ? quantities : NULL, &run->quantities));
     if (run == arm->runs) note_role(arm, header);
     run->starts_zero = starts_at_zero(header);
     PS_TRY_CLEANUP(copy_layers(header, run));
@@ -253,12 +255,15 @@ ps_pair ps_arms_pair(const ps_arm_run *a, const ps_arm_run *b, const char **key)
 static ps_status refuse_pair(const ps_arm *arm, const ps_arm_run *run, const ps_arm_run *reference, const char *key) {
     const cJSON *a = cJSON_GetObjectItemCaseSensitive(run->pairing, key);
     const cJSON *b = cJSON_GetObjectItemCaseSensitive(reference->pairing, key);
-    char *mine = a != NULL ? cJSON_PrintUnformatted(a) : NULL, *theirs = b != NULL ? cJSON_PrintUnformatted(b) : NULL;
-    ps_status status = ps_fail(
-        PS_ERR_INPUT,
-        "seed %lld of arm %s is no pair with the reference: \"%s\" is %.80s in %s and %.80s in %s; "
-        "compare runs that differ in the arm alone",
-        run->seed, arm->name, key, mine ? mine : "missing", run->path, theirs ? theirs : "missing", reference->path);
+    char *mine = NULL, *theirs = NULL;
+    ps_status status = ps_json_text(a, &mine);
+    if (status == PS_OK) status = ps_json_text(b, &theirs);
+    if (status == PS_OK)
+        status = ps_fail(PS_ERR_INPUT,
+                         "seed %lld of arm %s is no pair with the reference: \"%s\" is %.80s in %s and %.80s in %s; "
+                         "compare runs that differ in the arm alone",
+                         run->seed, arm->name, key, mine ? mine : "missing", run->path, theirs ? theirs : "missing",
+                         reference->path);
     cJSON_free(mine);
     cJSON_free(theirs);
     return status;

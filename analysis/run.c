@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "analysis/fixed.h"
+#include "core/json.h"
 #include "core/memory.h"
 #include "trace/node_state.h"
 
@@ -364,7 +365,8 @@ static ps_status note_event(ps_run *run, const ps_trace_record *record) {
     if (strcmp(record->event, "diverged") == 0) run->status = PS_RUN_DIVERGED;
     if (strcmp(record->event, "forked") == 0) run->forked = true;
     if (strcmp(record->event, "planted") != 0) return PS_OK;
-    cJSON *event = cJSON_Parse(record->text);
+    cJSON *event;
+    PS_TRY(ps_json_try(record->text, &event));
     ps_status status = note_planted(run, record, event);
     cJSON_Delete(event);
     return status;

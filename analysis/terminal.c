@@ -149,15 +149,17 @@ static void print_verdict(const ps_verdict_document *verdict, FILE *stream) {
 }
 
 /* Names of arms and layers are in it: what a terminal would obey is taken out. */
-void ps_verdict_print(const ps_verdict_document *verdict, FILE *stream) {
+ps_status ps_verdict_print(const ps_verdict_document *verdict, FILE *stream) {
     char *text = NULL;
     size_t size;
     FILE *memory = open_memstream(&text, &size);
-    if (memory == NULL) return;
+    if (memory == NULL) return ps_fail(PS_ERR_MEMORY, "no memory for the summary");
     print_verdict(verdict, memory);
-    if (fclose(memory) == 0) {
+    ps_status status = fclose(memory) == 0 ? PS_OK : ps_fail(PS_ERR_MEMORY, "no memory for the summary");
+    if (status == PS_OK) {
         ps_text_make_showable(text, true);
         fputs(text, stream);
     }
     free(text);
+    return status;
 }

@@ -268,7 +268,7 @@ static ps_status read_header(ps_trace_reader *reader) {
     const char *text = ps_text_skip_mark(line);
     if (*ps_scan_blanks(text) == '{' && ps_trace_line_fault(text, reader->fault, MOST_SENTENCE) != NULL)
         return damaged(reader, text);
-    header->document = cJSON_Parse(text);
+    PS_TRY(ps_json_try(text, &header->document));
     const cJSON *format = cJSON_GetObjectItemCaseSensitive(header->document, "format");
     if (!cJSON_IsString(format) || strcmp(format->valuestring, "poolscope-trace") != 0)
         return FAIL_HERE(reader, "is no trace header (\"format\":\"poolscope-trace\" is missing); give a trace.jsonl");
@@ -428,7 +428,8 @@ static void reset_record(ps_trace_record *record) {
 /* Layer names with escapes are rare; they are unescaped by the full parser. */
 static int layer_of(ps_trace_reader *reader, const char *value, const char *begin, size_t length, bool escaped) {
     if (escaped) {
-        cJSON *text = cJSON_ParseWithOpts(value, NULL, false);
+        cJSON *text;
+        if (ps_json_try(value, &text) != PS_OK) return -1; /* refused as an unknown layer */
         int index = cJSON_IsString(text) ? find_layer(reader, text->valuestring, strlen(text->valuestring)) : -1;
         cJSON_Delete(text);
         return index;

@@ -18,8 +18,8 @@ static ps_status print_part(FILE *stream, const ps_report_content *content, cons
         fputs("[]", stream);
         return PS_OK;
     }
-    char *text = cJSON_PrintUnformatted(part);
-    if (!text) return ps_fail(PS_ERR_MEMORY, "could not allocate the text of report.json");
+    char *text;
+    PS_TRY(ps_json_text(part, &text));
     fputs(text, stream);
     cJSON_free(text);
     return PS_OK;

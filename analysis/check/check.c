@@ -202,7 +202,8 @@ static ps_status check_trace(const ps_check_request *request, int trace, int gol
         PS_TRY(note_reordered(request, trace, golden, suite));
         PS_TRY(ps_golden_compare(request->traces[trace], request->goldens[golden], tolerances, first_steps, suite));
     }
-    return check_rules(request, request->traces[trace], rules, suite);
+    PS_TRY(check_rules(request, request->traces[trace], rules, suite));
+    return ps_check_suite_tell(suite);
 }
 
 ps_status ps_check_run(const ps_check_request *request, ps_check_report *report) {

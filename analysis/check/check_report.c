@@ -70,6 +70,7 @@ static void clear_finding(ps_finding *finding) {
     for (int i = 0; i < TEXTS; i++) free((char *)*texts[i]);
     if (finding->worst != NULL) clear_finding(finding->worst);
     ps_free(finding->worst);
+    free(finding->text);
 }
 
 static ps_status copy_finding(const ps_finding *finding, ps_finding *kept) {
@@ -77,6 +78,7 @@ static ps_status copy_finding(const ps_finding *finding, ps_finding *kept) {
     ps_status status = PS_OK;
     *kept = *finding;
     kept->worst = NULL;
+    kept->text = NULL;
     texts_of(kept, texts);
     for (int i = 0; i < TEXTS; i++) {
         if (status != PS_OK) *texts[i] = NULL; /* never frees a borrowed text */
@@ -223,8 +225,18 @@ char *ps_finding_text(const ps_finding *finding) {
     FILE *memory = open_memstream(&text, &size);
     if (memory == NULL) return NULL;
     ps_finding_print(memory, finding);
-    fclose(memory);
-    return text;
+    if (fclose(memory) == 0) return text;
+    free(text);
+    return NULL;
+}
+
+ps_status ps_check_suite_tell(ps_check_suite *suite) {
+    for (size_t i = 0; i < suite->finding_count; i++) {
+        free(suite->findings[i].text);
+        suite->findings[i].text = ps_finding_text(&suite->findings[i]);
+        if (suite->findings[i].text == NULL) return ps_fail(PS_ERR_MEMORY, "no memory for a finding");
+    }
+    return PS_OK;
 }
 
 static const struct {

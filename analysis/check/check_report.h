@@ -35,6 +35,7 @@ typedef struct ps_finding {
     uint64_t line, golden_line; /* 0: none */
     uint64_t count;             /* of a kept finding: failures it stands for */
     struct ps_finding *worst;   /* of a kept finding: the one of largest relative error, NULL: the first itself */
+    char *text;                 /* of a finding of a suite that was told: one line for people; else NULL */
 } ps_finding;
 
 /* A finding about nothing yet: numbers say "does not apply". */
@@ -78,6 +79,8 @@ uint64_t ps_check_report_failures(const ps_check_report *report);
 void ps_finding_print(FILE *stream, const ps_finding *finding);
 /* The same as a heap string, NULL without memory; free with free(). */
 char *ps_finding_text(const ps_finding *finding);
+/* Makes the `text` of every finding of a suite that is complete, so that no writer can lack the memory for it. */
+ps_status ps_check_suite_tell(ps_check_suite *suite);
 
 /* Output formats: text, json, junit, sarif. Of text `most` bounds the findings of a check, of the others those of the
  * whole report; what is left out is counted. */

@@ -7,6 +7,7 @@
 #include "analysis/check/golden_header.h"
 #include "analysis/check/pair_records.h"
 #include "core/file.h"
+#include "core/json.h"
 #include "core/memory.h"
 
 typedef struct {
@@ -348,12 +349,12 @@ ps_status ps_golden_bless(const char *trace, const char *golden, uint64_t *recor
                          content.cut ? "ends within a line" : "has no end record, so the run was cut off or goes on");
     if (status == PS_OK) status = ps_file_writer_open(&writer, golden);
     if (status == PS_OK) {
-        char *header = cJSON_PrintUnformatted(content.header->document);
-        if (header == NULL) status = ps_fail(PS_ERR_MEMORY, "no memory for a header");
-        else fprintf(writer.stream, "%s\n", header);
+        char *header;
+        status = ps_json_text(content.header->document, &header);
+        if (status == PS_OK) fprintf(writer.stream, "%s\n", header);
         for (size_t i = 0; i < content.count; i++) fprintf(writer.stream, "%s\n", content.records[i].text);
         *records = content.count;
-        free(header);
+        cJSON_free(header);
         if (status == PS_OK) status = ps_file_writer_commit(&writer);
         else ps_file_writer_discard(&writer);
     }

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/json.h"
+
 typedef struct {
     const ps_trace_pair *pair;
     ps_check_suite *suite;
@@ -42,17 +44,20 @@ static bool is_left_out(const header_check *h, const char *path) {
 static ps_status add(const header_check *h, ps_finding_kind kind, const char *quantity, const char *node,
                      const cJSON *expected, const cJSON *found, const char *message) {
     ps_finding finding = ps_finding_make(kind, h->result, message);
-    char *left = expected != NULL ? cJSON_PrintUnformatted(expected) : NULL,
-         *right = found != NULL ? cJSON_PrintUnformatted(found) : NULL;
+    char *left = NULL, *right = NULL;
+    ps_status status = PS_OK;
+    PS_TRY_CLEANUP(ps_json_text(expected, &left));
+    PS_TRY_CLEANUP(ps_json_text(found, &right));
     finding.quantity = quantity;
     finding.node = node;
     finding.layer = node;
     finding.expected = left;
     finding.found = right;
     finding.line = finding.golden_line = 1;
-    ps_status status = ps_check_suite_add_finding(h->suite, &finding);
-    free(left);
-    free(right);
+    status = ps_check_suite_add_finding(h->suite, &finding);
+cleanup:
+    cJSON_free(left);
+    cJSON_free(right);
     return status;
 }
 

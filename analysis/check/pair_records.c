@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/json.h"
 #include "core/memory.h"
 
 /* ---- layers ---- */
@@ -204,9 +205,12 @@ static ps_status pair_objects(const ps_pair_place *place, const char *type, cons
 }
 
 ps_status ps_trace_pair_values(const ps_pair_place *place, const ps_pair_visitor *visitor) {
-    cJSON *expected = cJSON_Parse(place->golden->text), *found = cJSON_Parse(place->found->text);
-    ps_status status;
-    if (expected == NULL || found == NULL) {
+    cJSON *expected, *found = NULL;
+    ps_status status = ps_json_try(place->golden->text, &expected);
+    if (status == PS_OK) status = ps_json_try(place->found->text, &found);
+    if (status != PS_OK) {
+        /* said already */
+    } else if (expected == NULL || found == NULL) {
         status = ps_fail(PS_ERR_INPUT, "record \"%s\" (line %llu and golden line %llu) is not JSON that can be read",
                          place->golden->key, (unsigned long long)place->found->line,
                          (unsigned long long)place->golden->line);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/digest.h"
+#include "core/json.h"
 #include "core/memory.h"
 
 /* Step records and windows count up to the last step they cover; the others show the state after so many steps. */
@@ -46,7 +47,8 @@ ps_status ps_check_trace_read(const char *path, long long first_steps, ps_check_
 }
 
 static ps_status make_document_key(const ps_check_record *record, char **key) {
-    cJSON *document = cJSON_Parse(record->text);
+    cJSON *document;
+    PS_TRY(ps_json_try(record->text, &document));
     const char *type = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(document, "type"));
     const char *event = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(document, "event"));
     const char *layer = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(document, "layer"));

@@ -49,11 +49,9 @@ static void put_findings(FILE *stream, const ps_check_suite *suite, int check, s
     for (size_t i = 0; i < suite->finding_count && *left > 0; i++) {
         const ps_finding *f = &suite->findings[i];
         if (f->check != check) continue;
-        char *line = ps_finding_text(f);
         fprintf(stream, "%s: ", ps_finding_id(f->kind));
-        if (line != NULL) put_xml(stream, line);
+        put_xml(stream, f->text);
         fputc('\n', stream);
-        free(line);
         untold -= f->count;
         --*left;
     }

@@ -30,9 +30,7 @@ static void write_uri(FILE *stream, const char *path) {
 }
 
 static void write_message(FILE *stream, const ps_finding *finding) {
-    char *line = ps_finding_text(finding);
-    ps_json_print_text(stream, line != NULL && line[0] != '\0' ? line : ps_finding_description(finding->kind));
-    free(line);
+    ps_json_print_text(stream, finding->text[0] != '\0' ? finding->text : ps_finding_description(finding->kind));
 }
 
 static void write_property(FILE *stream, const char *key, const char *text) {

@@ -23,11 +23,9 @@ static void write_findings(FILE *stream, const ps_check_suite *suite, int check,
         shown++;
         left -= finding->count;
         if (is_told(&suite->results[check], finding)) continue;
-        char *text = ps_finding_text(finding);
         fputs("         ", stream);
-        put_text(stream, text != NULL ? text : "no memory for this finding");
+        put_text(stream, finding->text);
         fputc('\n', stream);
-        free(text);
     }
     if (left > 0) fprintf(stream, "         and %" PRIu64 " more\n", left);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "analysis/metric.h"
+#include "core/json.h"
 #include "core/memory.h"
 
 enum { MOST_ROWS = 500, COLUMNS = 6 };
@@ -63,19 +64,22 @@ static ps_status take_step(loss_state *state, const ps_trace_record *record) {
 /* The event's own words, without the keys that have columns of their own. */
 static ps_status write_event(const loss_state *state, const ps_trace_record *record) {
     const ps_run *run = state->in.run;
-    cJSON *event = cJSON_Parse(record->text);
+    cJSON *event = NULL;
+    char *copy = NULL, *detail = NULL;
+    ps_status status = PS_OK;
+    PS_TRY_CLEANUP(ps_json_try(record->text, &event));
     const char *const known[] = {"type", "step", "event", "layer"};
     const cJSON *layer = cJSON_GetObjectItemCaseSensitive(event, "layer");
-    char *name = cJSON_IsString(layer) ? layer->valuestring : NULL, *copy = NULL;
-    if (name != NULL) PS_TRY(ps_string_copy(name, &copy));
+    if (cJSON_IsString(layer)) PS_TRY_CLEANUP(ps_string_copy(layer->valuestring, &copy));
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) cJSON_DeleteItemFromObjectCaseSensitive(event, known[i]);
-    char *detail = cJSON_PrintUnformatted(event);
+    PS_TRY_CLEANUP(ps_json_text(event, &detail));
     ps_tables_row(state->in.tables, PS_TABLE_events, "sldsss", run->arm, run->header->seed, record->step, record->event,
                   copy, detail != NULL ? detail : "");
+cleanup:
     cJSON_free(detail);
     free(copy);
     cJSON_Delete(event);
-    return PS_OK;
+    return status;
 }
 
 static ps_status take(void *context, const ps_trace_record *record) {
@@ -114,9 +118,10 @@ static ps_status end(void *context) {
     if (window > state->count) window = state->count;
     write_row(state);
     size_t last = state->count - window; /* the last window's first step */
+    const double *ending = state->count > 0 ? state->losses + last : NULL;
     uint64_t first_line = state->count > 0 ? state->lines[0] : 0, last_line = state->count > 0 ? state->lines[last] : 0;
     PS_TRY(ps_summary_set(summary, "loss_start", mean_of(state->losses, window), (double)window, first_line));
-    PS_TRY(ps_summary_set(summary, "loss_end", mean_of(state->losses + last, window), (double)window, last_line));
+    PS_TRY(ps_summary_set(summary, "loss_end", mean_of(ending, window), (double)window, last_line));
     PS_TRY(ps_summary_set(summary, "test_loss", run->test_loss, 0, state->accuracy_line));
     ps_metric_term(&state->in,
                    (ps_term){"test_accuracy", NULL, -1, run->steps_done, run->test_accuracy, 1, state->accuracy_line});

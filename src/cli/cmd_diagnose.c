@@ -6,6 +6,7 @@
 #include "cli/commands.h"
 #include "cli/diagnose.h"
 #include "cli/subject.h"
+#include "core/json.h"
 
 static int threads;
 static bool as_json, as_tsv;
@@ -132,7 +133,8 @@ static ps_status print_json(const ps_checkpoint_session *s, const ps_diagnosis *
                  (list = cJSON_AddArrayToObject(json, "found")) != NULL;
     for (int i = 0; i < d->count && whole; i++)
         if (d->node[i].condition != PS_CONDITION_NONE) whole = add_node(list, &d->node[i]);
-    char *text = whole ? cJSON_PrintUnformatted(json) : NULL;
+    char *text = NULL;
+    if (whole) whole = ps_json_text(json, &text) == PS_OK;
     cJSON_Delete(json);
     if (text == NULL) return ps_fail(PS_ERR_MEMORY, "no memory for the diagnosis of %d nodes", d->count);
     puts(text);

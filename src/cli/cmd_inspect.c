@@ -4,6 +4,7 @@
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/network.h"
+#include "core/json.h"
 #include "graph/units.h"
 
 static bool as_json, show_layers;
@@ -79,20 +80,21 @@ static void print_nodes(const ps_graph *graph) {
     }
 }
 
-static void print_pool_skips(const ps_graph *graph) {
+static ps_status print_pool_skips(const ps_graph *graph) {
     int count = 0;
     for (int i = 0; i < graph->count; i++) count += graph->node[i].type->role == PS_ROLE_POOL_SKIP;
     printf("\nPool Skip modules: %d\n", count);
     for (int i = 0; i < graph->count; i++) {
         const ps_node *node = &graph->node[i];
         if (node->type->role != PS_ROLE_POOL_SKIP) continue;
-        char *attributes = cJSON_PrintUnformatted(node->attributes);
-        printf("  after %-36s in files %-36s %s", graph->node[node->input[0]].name, node->file_name,
-               attributes != NULL ? attributes : "");
+        char *attributes;
+        PS_TRY(ps_json_text(node->attributes, &attributes));
+        printf("  after %-36s in files %-36s %s", graph->node[node->input[0]].name, node->file_name, attributes);
         if (node->pool_size_asked != 0) printf("  clipped to the map from %d", node->pool_size_asked);
         printf("\n");
         cJSON_free(attributes);
     }
+    return PS_OK;
 }
 
 static ps_status print_units(const ps_graph *graph) {
@@ -142,8 +144,8 @@ static ps_status inspect(const ps_run_config *config) {
         status = ps_graph_write(graph, stdout);
     } else {
         print_nodes(graph);
-        print_pool_skips(graph);
-        status = print_units(graph);
+        status = print_pool_skips(graph);
+        if (status == PS_OK) status = print_units(graph);
         ps_graph_count(graph, &backbone, &module, &macs);
         printf("\nParameters: %zu, and %zu in modules. Forward: %.1f MFLOPs an image.\n", backbone, module,
                macs * 2e-6);

@@ -1,11 +1,37 @@
 #include "core/json.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/file.h"
 #include "core/text.h"
+
+static ps_status no_memory(const char *what) {
+    return ps_fail(PS_ERR_MEMORY, "%s: no memory for its JSON; free some and run again", what);
+}
+
+ps_status ps_json_try(const char *text, cJSON **document) {
+    errno = 0; /* malloc sets it, a text that is no JSON does not */
+    *document = cJSON_Parse(text);
+    return *document == NULL && errno == ENOMEM ? no_memory("a line") : PS_OK;
+}
+
+ps_status ps_json_copy(const cJSON *item, cJSON **copy) {
+    *copy = item != NULL ? cJSON_Duplicate(item, true) : NULL;
+    return *copy == NULL && item != NULL ? no_memory("a copy") : PS_OK;
+}
+
+ps_status ps_json_text(const cJSON *item, char **text) {
+    *text = item != NULL ? cJSON_PrintUnformatted(item) : NULL;
+    return *text == NULL && item != NULL ? no_memory("a text") : PS_OK;
+}
+
+ps_status ps_json_text_lines(const cJSON *item, char **text) {
+    *text = item != NULL ? cJSON_Print(item) : NULL;
+    return *text == NULL && item != NULL ? no_memory("a text") : PS_OK;
+}
 
 ps_status ps_json_read(const char *path, cJSON **document) {
     char *content;

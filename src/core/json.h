@@ -25,6 +25,18 @@ int ps_json_escape_length(const char *text);
 ps_status ps_json_read(const char *path, cJSON **document);
 ps_status ps_json_parse(const char *text, const char *where, cJSON **document);
 
+/* cJSON answers NULL alike for what is not there, for text that is no JSON, and for a machine without memory. These
+ * tell them apart: PS_ERR_MEMORY is the last alone; with PS_OK, NULL is one of the others. No source but json.c calls
+ * cJSON_Parse, cJSON_Duplicate or cJSON_Print* itself (`make lint` looks). */
+/* The text's first value; NULL where it is no JSON. The caller frees with cJSON_Delete. */
+ps_status ps_json_try(const char *text, cJSON **document);
+/* A whole copy; NULL for NULL. The caller frees with cJSON_Delete. */
+ps_status ps_json_copy(const cJSON *item, cJSON **copy);
+/* The text of an item on one line; NULL for NULL. The caller frees with cJSON_free. */
+ps_status ps_json_text(const cJSON *item, char **text);
+/* The same on lines of its own for each member. */
+ps_status ps_json_text_lines(const cJSON *item, char **text);
+
 /* Refuses keys of `object` that are not in the NULL-terminated list, naming the key, the nearest known one and all
  * known. */
 ps_status ps_json_check_keys(const cJSON *object, const char *const *known, const char *where);

@@ -47,8 +47,9 @@ ps_status ps_graph_strip_attributes(const cJSON *node, const char *where, cJSON 
         bool own = false;
         for (int i = 0; node_keys[i] != NULL && !own; i++) own = strcmp(item->string, node_keys[i]) == 0;
         if (own) continue;
-        cJSON *value = cJSON_Duplicate(item, true);
-        whole = value != NULL && cJSON_AddItemToObject(copy, item->string, value);
+        cJSON *value = NULL;
+        whole =
+            ps_json_copy(item, &value) == PS_OK && value != NULL && cJSON_AddItemToObject(copy, item->string, value);
         if (!whole) cJSON_Delete(value);
     }
     if (!whole) {
@@ -210,8 +211,8 @@ static void write_inputs(const ps_graph *graph, const ps_node *node, FILE *strea
 
 static ps_status write_attributes(const ps_node *node, FILE *stream) {
     for (const cJSON *item = node->attributes->child; item != NULL; item = item->next) {
-        char *value = cJSON_PrintUnformatted(item);
-        if (value == NULL) return ps_fail(PS_ERR_MEMORY, "node \"%s\": could not print its attributes", node->name);
+        char *value;
+        PS_TRY(ps_json_text(item, &value));
         fputs(", ", stream);
         ps_json_print_text(stream, item->string);
         fprintf(stream, ": %s", value);

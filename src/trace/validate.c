@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/file.h"
+#include "core/json.h"
 #include "core/text.h"
 #include "trace/trace_format.h"
 #include "trace/trace_rules.h"
@@ -52,7 +53,8 @@ static ps_status check_line(validation *v, char *line, size_t length) {
         report(v, ends ? fault : cut, false);
         return PS_OK;
     }
-    cJSON *record = cJSON_Parse(text);
+    cJSON *record;
+    PS_TRY(ps_json_try(text, &record));
     ps_status status = record != NULL ? ps_trace_rules_record(v->rules, record)
                                       : ps_fail(PS_ERR_MEMORY, "%s:%llu: no memory for a line of %zu bytes", v->path,
                                                 (unsigned long long)v->line, length);
