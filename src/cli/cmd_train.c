@@ -55,6 +55,7 @@ static ps_status read_config(const ps_arguments *arguments, ps_run_config *confi
         ps_status status = ps_run_config_read_json(config, json, arguments->positional[0], NULL);
         cJSON_Delete(json);
         PS_TRY(status);
+        PS_TRY(ps_run_config_resolve_fork(config, arguments->positional[0]));
     }
     return ps_arguments_apply_run(arguments, config);
 }

@@ -120,10 +120,10 @@ static ps_status fill(const reader *r, ps_experiment_run *run, const cJSON *own,
 }
 
 /* A fork starts where its parent ended: from the parent's checkpoint, and unplanted (what the parent started from and
- * what was planted there is in its weights). */
-static ps_status fork_from(const ps_experiment *e, ps_experiment_run *run) {
+ * what was planted there is in its weights). Seen from the fork's directory, so that an experiment may be moved. */
+static ps_status fork_from(ps_experiment_run *run) {
     char *checkpoint = NULL;
-    PS_TRY(ps_file_join(e->run[run->parent].directory, "checkpoint.safetensors", &checkpoint));
+    PS_TRY(ps_string_format(&checkpoint, "run:../../parent/seed-%d/checkpoint.safetensors", run->seed));
     ps_status status = set(&run->config, "fork", checkpoint);
     if (status == PS_OK) status = set(&run->config, "plant", "");
     if (status == PS_OK) status = set(&run->config, "init", "");
@@ -141,7 +141,7 @@ static ps_status add_run(const reader *r, int arm, int seed_index, const cJSON *
     run->seed = e->seed[seed_index];
     run->parent = arm >= 0 && r->fork != NULL ? seed_index : -1; /* parents stand first, one a seed */
     PS_TRY(fill(r, run, own, name, where));
-    return run->parent >= 0 ? fork_from(e, run) : PS_OK;
+    return run->parent >= 0 ? fork_from(run) : PS_OK;
 }
 
 /* What the experiment itself decides for every run would be passed over in silence. */

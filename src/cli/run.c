@@ -24,8 +24,15 @@
 #include "probe/reinit.h"
 #include "trace/trace_records.h"
 
-/* A run under way. The trace's length at each checkpoint is kept in the checkpoint, so that a resumed run cuts the
- * trace back to exactly the state its weights have. */
+/* What a checkpoint says of the run it belongs to, beside its tensors: how long the trace was and what stood in it, so
+ * that a resumed run cuts the trace back to exactly the state its weights have; the data; and the configuration. */
+typedef struct {
+    uint64_t trace_bytes, trace_digest, broken_steps;
+    char data[17];
+    cJSON *config;
+} run_record;
+
+/* A run under way. */
 typedef struct {
     const ps_run_config *config;
     const ps_run_options *options;
@@ -35,6 +42,8 @@ typedef struct {
     ps_reinit *reinit; /* NULL: dead nodes are left alone */
     char *config_path, *trace_path, *checkpoint_path, *config_text;
     char fork_digest[17];
+    ps_graph *graph; /* of the checkpoint it goes on from; NULL: it begins */
+    run_record record;
     uint64_t start, started_ns;
     uint64_t done, checkpointed; /* steps up to the latest window's end, and to the latest checkpoint */
     uint64_t broken_steps;       /* as in ps_train_options */
@@ -79,11 +88,10 @@ static void remove_half_written(const run *r) {
 static ps_status config_to_text(const ps_run_config *config, char **text) {
     cJSON *json = NULL;
     ps_status status = ps_run_config_to_json(config, &json);
-    char *printed = status == PS_OK ? cJSON_PrintUnformatted(json) : NULL;
+    char *printed = NULL;
+    if (status == PS_OK) status = ps_json_text(json, &printed);
     cJSON_Delete(json);
-    if (status == PS_OK)
-        status =
-            printed != NULL ? ps_string_copy(printed, text) : ps_fail(PS_ERR_MEMORY, "no memory for the configuration");
+    if (status == PS_OK) status = ps_string_copy(printed, text);
     cJSON_free(printed);
     return status;
 }
@@ -91,10 +99,9 @@ static ps_status config_to_text(const ps_run_config *config, char **text) {
 static ps_status write_config(const run *r) {
     cJSON *json = NULL;
     ps_status status = ps_run_config_to_json(r->config, &json);
-    char *text = status == PS_OK ? cJSON_Print(json) : NULL;
-    if (status == PS_OK)
-        status = text != NULL ? ps_file_write(r->config_path, text, strlen(text))
-                              : ps_fail(PS_ERR_MEMORY, "no memory for the configuration");
+    char *text = NULL;
+    if (status == PS_OK) status = ps_json_text_lines(json, &text);
+    if (status == PS_OK) status = ps_file_write(r->config_path, text, strlen(text));
     cJSON_free(text);
     cJSON_Delete(json);
     return status;
@@ -217,14 +224,18 @@ static ps_status record_fork(run *r) {
 
 /* ---- checkpoints and evaluation: the run's own hooks, after the probe's ---- */
 
+/* The trace is on the disk before a checkpoint that counts on it. */
 static ps_status write_checkpoint(run *r, uint64_t step) {
     char *text = NULL;
-    PS_TRY(ps_trace_flush(r->trace, false));
-    PS_TRY(ps_string_format(&text, "{\"trace_bytes\":%llu,\"broken_steps\":%llu,\"run\":%s}",
-                            (unsigned long long)ps_trace_offset(r->trace), (unsigned long long)r->broken_steps,
-                            r->config_text));
-    ps_status status =
-        ps_checkpoint_write(r->checkpoint_path, r->session.graph, r->session.net, r->session.optimiser, step, text);
+    PS_TRY(ps_trace_flush(r->trace, true));
+    PS_TRY(ps_string_format(&text,
+                            "{\"trace_bytes\":%llu,\"trace_digest\":\"%016llx\",\"data_digest\":\"%s\","
+                            "\"broken_steps\":%llu,\"run\":%s}",
+                            (unsigned long long)ps_trace_offset(r->trace),
+                            (unsigned long long)ps_trace_digest(r->trace), ps_dataset_digest(r->session.dataset),
+                            (unsigned long long)r->broken_steps, r->config_text));
+    const ps_graph *graph = r->graph != NULL ? r->graph : r->session.graph;
+    ps_status status = ps_checkpoint_write(r->checkpoint_path, graph, r->session.net, r->session.optimiser, step, text);
     if (status == PS_OK) r->checkpointed = step;
     free(text);
     return status;
@@ -302,7 +313,7 @@ static ps_status start_fresh(run *r) {
     ps_planting_list planted = {NULL, 0, 0};
     ps_status status = PS_OK;
     ps_probe_source source = ps_session_probe_source(&r->session);
-    PS_TRY(ps_session_init_weights(&r->session, r->fork_digest));
+    PS_TRY(ps_session_init_weights(&r->session, r->options->directory, r->fork_digest));
     if (!r->options->quiet)
         ps_subject_note(r->config->init[0] != '\0' ? r->config->init : r->config->fork, &r->session.weights);
     if (r->config->plant[0] != '\0') PS_TRY_CLEANUP(ps_plant(r->session.net, r->config->plant, &source, &planted));
@@ -322,34 +333,156 @@ cleanup:
     return status;
 }
 
-typedef struct {
-    uint64_t trace_bytes, broken_steps;
-} progress_of_run;
+/* ---- going on ---- */
 
-static ps_status read_progress(const char *text, const char *path, progress_of_run *progress) {
-    cJSON *json;
+static ps_status get_digest(const cJSON *json, const char *key, const char *path, const char **hex) {
+    PS_TRY(ps_json_get_text(json, key, true, path, hex));
+    if (strlen(*hex) == 16 && (*hex)[strspn(*hex, "0123456789abcdef")] == '\0') return PS_OK;
+    return ps_fail(PS_ERR_INPUT, "%s: \"%s\" is no digest; take a copy that is whole, or train again", path, key);
+}
+
+static ps_status read_record(const cJSON *json, const char *path, run_record *record) {
+    const char *trace, *data;
     double bytes = 0, broken = 0;
-    PS_TRY(ps_json_parse(text, path, &json));
-    ps_status status = ps_json_get_double(json, "trace_bytes", true, 0, 9e15, path, &bytes);
-    if (status == PS_OK) status = ps_json_get_double(json, "broken_steps", false, 0, 9e15, path, &broken);
+    PS_TRY(ps_json_get_double(json, "trace_bytes", true, 0, 9e15, path, &bytes));
+    PS_TRY(ps_json_get_double(json, "broken_steps", false, 0, 9e15, path, &broken));
+    PS_TRY(get_digest(json, "trace_digest", path, &trace));
+    PS_TRY(get_digest(json, "data_digest", path, &data));
+    record->trace_bytes = (uint64_t)bytes;
+    record->broken_steps = (uint64_t)broken;
+    record->trace_digest = strtoull(trace, NULL, 16);
+    snprintf(record->data, sizeof record->data, "%s", data);
+    return ps_json_copy(cJSON_GetObjectItemCaseSensitive(json, "run"), &record->config);
+}
+
+/* The checkpoint's network and record; nothing but what its digests vouch for. */
+static ps_status open_checkpoint(const char *path, ps_graph **graph, run_record *record, uint64_t *step) {
+    char *text = NULL;
+    cJSON *json = NULL;
+    ps_status status = PS_OK;
+    PS_TRY_CLEANUP(ps_checkpoint_verify(path));
+    PS_TRY_CLEANUP(ps_checkpoint_open(path, graph, &text, step));
+    PS_TRY_CLEANUP(ps_json_parse(text, path, &json));
+    status = read_record(json, path, record);
+cleanup:
     cJSON_Delete(json);
-    *progress = (progress_of_run){(uint64_t)bytes, (uint64_t)broken};
+    free(text);
     return status;
 }
 
-static ps_status start_resumed(run *r) {
-    char *text = NULL;
-    ps_graph *graph = NULL;
-    progress_of_run progress;
+/* Before the first checkpoint the trace's header has the configuration; a trace without a whole header has nothing that
+ * would not be written anew. */
+static ps_status read_header(const char *path, run_record *record) {
+    char *line = NULL;
+    size_t capacity = 0, length = 0;
+    cJSON *header = NULL;
+    FILE *stream = fopen(path, "rb");
+    if (stream == NULL) return PS_OK;
+    ps_status status = ps_file_read_line(stream, path, 1, PS_TRACE_LONGEST_LINE, &line, &capacity, &length);
+    fclose(stream);
+    if (status == PS_OK && length > 0 && line[length - 1] == '\n') status = ps_json_try(line, &header);
+    const char *data = cJSON_GetStringValue(
+        cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(header, "pairing"), "data"));
+    snprintf(record->data, sizeof record->data, "%s", data != NULL ? data : "");
+    if (status == PS_OK) status = ps_json_copy(cJSON_GetObjectItemCaseSensitive(header, "config"), &record->config);
+    cJSON_Delete(header);
+    free(line);
+    return status;
+}
+
+/* Exactly: cJSON_Compare takes neighbouring numbers for one. */
+static bool same_value(const cJSON *a, const cJSON *b) {
+    if (cJSON_IsNumber(a) && cJSON_IsNumber(b)) return a->valuedouble == b->valuedouble;
+    return cJSON_Compare(a, b, true);
+}
+
+static ps_status refuse_edit(const char *directory, const cJSON *now, const cJSON *then) {
+    char *is = NULL, *was = NULL;
+    ps_status status = ps_json_text(now, &is);
+    if (status == PS_OK) status = ps_json_text(then, &was);
+    if (status == PS_OK)
+        status = ps_fail(PS_ERR_INPUT,
+                         "%s/config.json: \"%s\" is %.200s, but the run was started with %.200s; put it back, or start "
+                         "another run with --out",
+                         directory, then->string, is != NULL ? is : "missing", was);
+    cJSON_free(is);
+    cJSON_free(was);
+    return status;
+}
+
+/* The place of the data may change; that they are the same is seen when they are read. */
+static ps_status refuse_edits(const char *directory, const char *config_text, const cJSON *then) {
+    cJSON *now;
+    const cJSON *item;
+    PS_TRY(ps_json_parse(config_text, directory, &now));
     ps_status status = PS_OK;
-    PS_TRY_CLEANUP(ps_checkpoint_open(r->checkpoint_path, &graph, &text, &r->start));
-    PS_TRY_CLEANUP(read_progress(text, r->checkpoint_path, &progress));
-    PS_TRY_CLEANUP(ps_trace_resume_at(r->trace_path, progress.trace_bytes, &r->trace));
-    r->broken_steps = progress.broken_steps;
-    PS_TRY_CLEANUP(start_probe(r)); /* tracks parameters, so that their accounts are there to be read */
-    status = ps_checkpoint_read(r->checkpoint_path, r->session.net, r->session.optimiser, &r->start);
+    cJSON_ArrayForEach(item, then) {
+        const cJSON *own = cJSON_GetObjectItemCaseSensitive(now, item->string);
+        if (status == PS_OK && strcmp(item->string, "data") != 0 && (own == NULL || !same_value(own, item)))
+            status = refuse_edit(directory, own, item);
+    }
+    cJSON_Delete(now);
+    return status;
+}
+
+static ps_status refuse_other_data(const char *directory, const ps_run_config *config, const ps_dataset *dataset,
+                                   const run_record *record) {
+    const char *now = ps_dataset_digest(dataset);
+    if (record->data[0] == '\0' || strcmp(record->data, now) == 0) return PS_OK;
+    return ps_fail(PS_ERR_INPUT,
+                   "%s: the data \"%s\" are not the images that the run was started with (their digest is %s, not %s); "
+                   "put those back, or start another run with --out",
+                   directory, config->data, now, record->data);
+}
+
+/* Reads the data only where they are said to lie elsewhere now. */
+static ps_status check_moved_data(const char *directory, const ps_run_config *config, const run_record *record) {
+    const char *then = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(record->config, "data"));
+    ps_dataset *dataset;
+    if (then != NULL && strcmp(then, config->data) == 0) return PS_OK;
+    PS_TRY(ps_session_open_data(config, &dataset));
+    ps_status status = refuse_other_data(directory, config, dataset, record);
+    ps_dataset_close(dataset);
+    return status;
+}
+
+/* What is there of the run that is to go on. Killed before the first checkpoint it has nothing to go on from, so it
+ * begins anew, with the same configuration. */
+static ps_status open_earlier(run *r) {
+    PS_TRY(ps_file_exists(r->checkpoint_path) ? open_checkpoint(r->checkpoint_path, &r->graph, &r->record, &r->start)
+                                              : read_header(r->trace_path, &r->record));
+    return refuse_edits(r->options->directory, r->config_text, r->record.config);
+}
+
+static ps_status start_resumed(run *r) {
+    PS_TRY(ps_trace_resume_at(r->trace_path, r->record.trace_bytes, &r->record.trace_digest, &r->trace));
+    r->broken_steps = r->record.broken_steps;
+    PS_TRY(start_probe(r)); /* tracks parameters, so that their accounts are there to be read */
+    return ps_checkpoint_read(r->checkpoint_path, r->session.net, r->session.optimiser, &r->start);
+}
+
+ps_status ps_run_check_whole(const char *directory, const ps_run_config *config) {
+    run_record record = {0};
+    ps_graph *graph = NULL;
+    char *checkpoint = NULL, *trace = NULL, *text = NULL;
+    uint64_t step;
+    ps_status status = PS_OK;
+    PS_TRY_CLEANUP(ps_file_join(directory, "checkpoint.safetensors", &checkpoint));
+    PS_TRY_CLEANUP(ps_file_join(directory, "trace.jsonl", &trace));
+    PS_TRY_CLEANUP(config_to_text(config, &text));
+    if (ps_file_exists(checkpoint)) {
+        PS_TRY_CLEANUP(open_checkpoint(checkpoint, &graph, &record, &step));
+        PS_TRY_CLEANUP(ps_trace_check_start(trace, record.trace_bytes, record.trace_digest));
+    } else {
+        PS_TRY_CLEANUP(read_header(trace, &record));
+    }
+    PS_TRY_CLEANUP(refuse_edits(directory, text, record.config));
+    status = check_moved_data(directory, config, &record);
 cleanup:
+    cJSON_Delete(record.config);
     ps_graph_destroy(graph);
+    free(checkpoint);
+    free(trace);
     free(text);
     return status;
 }
@@ -447,13 +580,14 @@ ps_status ps_run_execute(const ps_run_config *config, const ps_run_options *opti
     PS_TRY_CLEANUP(make_paths(&r));
     PS_TRY_CLEANUP(ps_run_check_place(options));
     PS_TRY_CLEANUP(config_to_text(config, &r.config_text));
-    PS_TRY_CLEANUP(ps_session_open(&r.session, config, NULL, options->threads));
+    if (options->resume) PS_TRY_CLEANUP(lock_directory(&r));
+    if (options->resume) PS_TRY_CLEANUP(open_earlier(&r));
+    PS_TRY_CLEANUP(ps_session_open(&r.session, config, r.graph, options->threads));
+    PS_TRY_CLEANUP(refuse_other_data(options->directory, config, r.session.dataset, &r.record));
     PS_TRY_CLEANUP(ps_net_check_statistics(r.session.net)); /* before an earlier run is replaced */
-    PS_TRY_CLEANUP(lock_directory(&r));
+    if (!options->resume) PS_TRY_CLEANUP(lock_directory(&r));
     remove_half_written(&r);
-    /* Killed before the first checkpoint: there is nothing to go on from, so the run begins anew. */
-    bool from_checkpoint = options->resume && ps_file_exists(r.checkpoint_path);
-    PS_TRY_CLEANUP(from_checkpoint ? start_resumed(&r) : start_fresh(&r));
+    PS_TRY_CLEANUP(r.graph != NULL ? start_resumed(&r) : start_fresh(&r));
     PS_TRY_CLEANUP(start_reinit(&r));
     status = train(&r);
 cleanup:
@@ -464,6 +598,8 @@ cleanup:
     ps_reinit_destroy(r.reinit);
     ps_probe_destroy(r.probe);
     ps_session_close(&r.session);
+    ps_graph_destroy(r.graph);
+    cJSON_Delete(r.record.config);
     if (r.lock >= 0) close(r.lock);
     free(r.config_path);
     free(r.trace_path);
@@ -520,7 +656,7 @@ ps_status ps_run_measure(const ps_run_config *config, int threads, ps_run_estima
     ps_session session;
     char digest[17];
     PS_TRY(ps_session_open(&session, config, NULL, threads));
-    ps_status status = ps_session_init_weights(&session, digest);
+    ps_status status = ps_session_init_weights(&session, ".", digest);
     if (status == PS_OK) status = try_start(&session);
     if (status == PS_OK) {
         double fastest = 1e30;

@@ -2,7 +2,10 @@
  *   config.json             the whole configuration, as it was run
  *   trace.jsonl             the trace (src/trace/FORMAT.md); it ends with an `end` record when the run is finished
  *   checkpoint.safetensors  the latest window's weights and optimiser state, from which the run can be resumed or
- *                           forked */
+ *                           forked
+ * The three belong together: a checkpoint holds digests of its own tensors, of the trace up to it and of the data, and
+ * the configuration. A run goes on only where all agree; an edited configuration is refused by the key's name. The place
+ * of the data and of a forked run's parent may change: neither is part of what the run is, their digests are. */
 #ifndef PS_CLI_RUN_H
 #define PS_CLI_RUN_H
 
@@ -21,8 +24,10 @@ typedef struct {
 
 typedef struct {
     const char *directory;
-    bool resume; /* go on from the directory's checkpoint; its configuration must be `config` */
-    bool force;  /* replace an earlier run in the directory */
+    bool
+        resume; /* go on from the directory's checkpoint; its configuration must be `config`, but for where the data are
+                  */
+    bool force; /* replace an earlier run in the directory */
     bool quiet;
     int threads;              /* 0: all */
     volatile const int *stop; /* set by a signal handler; may be NULL */
@@ -37,6 +42,8 @@ ps_status ps_run_check_place(const ps_run_options *options);
 /* Whether the directory holds a run that reached its end; whether that end was divergence. */
 bool ps_run_finished(const char *directory);
 bool ps_run_diverged(const char *directory);
+/* Whether configuration, trace and checkpoint there belong together, as a run that goes on from them would ask. */
+ps_status ps_run_check_whole(const char *directory, const ps_run_config *config);
 /* Reads directory/config.json. */
 ps_status ps_run_read_config(const char *directory, ps_run_config *config);
 

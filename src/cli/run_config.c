@@ -153,6 +153,16 @@ ps_status ps_run_config_read_json(ps_run_config *config, const cJSON *object, co
     return PS_OK;
 }
 
+ps_status ps_run_config_resolve_fork(ps_run_config *config, const char *path) {
+    const char *slash = strrchr(path, '/');
+    char *resolved;
+    if (strncmp(config->fork, "run:", 4) != 0) return PS_OK;
+    PS_TRY(ps_string_format(&resolved, "%.*s%s", slash != NULL ? (int)(slash + 1 - path) : 0, path, config->fork + 4));
+    free(config->fork);
+    config->fork = resolved;
+    return PS_OK;
+}
+
 static ps_status set_flag(ps_run_config *config, const option *o, bool on, const char *value) {
     if (value != NULL && strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
         return ps_fail(PS_ERR_USAGE, "--%s takes yes or no, not \"%s\"", o->name, value);

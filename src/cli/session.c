@@ -6,20 +6,23 @@
 
 #include "cli/network.h"
 #include "cli/subject.h"
-#include "core/digest.h"
 #include "core/file.h"
 #include "core/json.h"
 #include "core/memory.h"
 
-static ps_status open_data(ps_session *s) {
-    const ps_run_config *c = s->config;
+ps_status ps_session_open_data(const ps_run_config *c, ps_dataset **dataset) {
     ps_dataset_options data = {.size = c->size,
                                .probe_count = c->probe,
                                .train_limit = c->train_limit,
                                .test_limit = c->test_limit,
                                .seed = 0}; /* generated data are the same for every seed of the run, as files are */
+    return ps_dataset_open(c->data, &data, dataset);
+}
+
+static ps_status open_data(ps_session *s) {
+    const ps_run_config *c = s->config;
     ps_loader_options loader = {.batch = c->batch, .seed = (uint64_t)c->seed, .crop_pad = c->crop_pad, .flip = c->flip};
-    PS_TRY(ps_dataset_open(c->data, &data, &s->dataset));
+    PS_TRY(ps_session_open_data(c, &s->dataset));
     PS_TRY(ps_loader_create(s->dataset, &loader, &s->loader));
     s->probe_batches = ps_dataset_count(s->dataset, PS_SPLIT_PROBE) / c->batch;
     if (s->probe_batches == 0)
@@ -93,24 +96,51 @@ void ps_session_close(ps_session *session) {
     memset(session, 0, sizeof *session);
 }
 
-ps_status ps_session_init_weights(ps_session *session, char *fork_digest) {
+static ps_status verify_weights(const char *path) {
+    bool is_checkpoint;
+    PS_TRY(ps_checkpoint_check(path, &is_checkpoint));
+    return is_checkpoint ? ps_checkpoint_verify(path) : PS_OK;
+}
+
+/* Weights of other programs have no digests; those of a checkpoint must be what was trained. */
+static ps_status load_fork(ps_session *session, const char *directory, char *digest) {
+    static const char of_run[] = "run:";
+    const char *fork = session->config->fork;
+    char *given = NULL, *path = NULL;
+    ps_status status = PS_OK;
+    bool seen_from_run = strncmp(fork, of_run, sizeof of_run - 1) == 0;
+    PS_TRY_CLEANUP(seen_from_run ? ps_file_join(directory, fork + sizeof of_run - 1, &given)
+                                 : ps_string_copy(fork, &given));
+    PS_TRY_CLEANUP(ps_subject_path(given, &path));
+    PS_TRY_CLEANUP(ps_weights_load(path, session->net, true, &session->weights));
+    PS_TRY_CLEANUP(verify_weights(path));
+    status = ps_checkpoint_digest(path, digest);
+cleanup:
+    free(given);
+    free(path);
+    return status;
+}
+
+/* Whoever names a file of weights may have made it himself; that it is no longer what was trained is said. */
+static ps_status load_init(ps_session *session) {
+    char *path;
+    PS_TRY(ps_subject_path(session->config->init, &path));
+    ps_status status = ps_weights_load(path, session->net, false, &session->weights);
+    bool loaded = status == PS_OK;
+    if (loaded) status = verify_weights(path);
+    free(path);
+    if (!loaded || status != PS_ERR_INPUT) return status;
+    fprintf(stderr, "note: %s\n", ps_status_message());
+    return PS_OK;
+}
+
+ps_status ps_session_init_weights(ps_session *session, const char *directory, char *fork_digest) {
     const ps_run_config *c = session->config;
     fork_digest[0] = '\0';
     PS_TRY(ps_net_init(session->net, c->init_scheme, (uint64_t)c->seed));
-    char *path = NULL;
     session->weights = (ps_weights_note){"", 0};
-    if (c->init[0] != '\0') {
-        PS_TRY(ps_subject_path(c->init, &path));
-        ps_status status = ps_weights_load(path, session->net, false, &session->weights);
-        free(path);
-        PS_TRY(status);
-    }
-    if (c->fork[0] == '\0') return PS_OK;
-    PS_TRY(ps_subject_path(c->fork, &path));
-    ps_status status = ps_weights_load(path, session->net, true, &session->weights);
-    if (status == PS_OK) status = ps_digest_file(path, fork_digest);
-    free(path);
-    return status;
+    if (c->init[0] != '\0') PS_TRY(load_init(session));
+    return c->fork[0] == '\0' ? PS_OK : load_fork(session, directory, fork_digest);
 }
 
 static int probe_batch(void *self, int index, float *x) {
@@ -175,7 +205,12 @@ static ps_status open_checkpoint(ps_checkpoint_session *s, const char *path, con
     if (given != NULL) PS_TRY(ps_arguments_apply_run(given, &s->config));
     PS_TRY(refuse_lost_data(&s->config, path, given));
     PS_TRY(ps_session_open(&s->session, &s->config, s->graph, threads));
-    return ps_checkpoint_read(path, s->session.net, NULL, NULL);
+    PS_TRY(ps_checkpoint_read(path, s->session.net, NULL, NULL));
+    status = ps_checkpoint_verify(path);
+    s->changed = status == PS_ERR_INPUT;
+    if (!s->changed) return status;
+    fprintf(stderr, "note: %s\n", ps_status_message());
+    return PS_OK;
 }
 
 ps_status ps_checkpoint_session_open(ps_checkpoint_session *s, const char *path, const ps_arguments *given,

@@ -30,8 +30,12 @@ typedef struct {
 ps_status ps_session_open(ps_session *session, const ps_run_config *config, const ps_graph *graph, int threads);
 void ps_session_close(ps_session *session);
 
+/* The data that a configuration names; closed by the caller. */
+ps_status ps_session_open_data(const ps_run_config *config, ps_dataset **dataset);
+
 /* A session rebuilt from a checkpoint alone: its network, configuration and weights; or from weights alone
- * (cli/subject.h). */
+ * (cli/subject.h). Weights may be looked at whoever changed them: where a checkpoint's do not agree with its digests, a
+ * note on stderr says so, and `changed` is true. */
 typedef struct {
     ps_session session;
     ps_run_config config;
@@ -40,14 +44,16 @@ typedef struct {
     uint64_t step;     /* means nothing for weights alone */
     bool weights_only;
     char *path; /* the file; NULL where ps_checkpoint_session_open was called by itself */
+    bool changed;
 } ps_checkpoint_session;
 /* given: run options of the command line that go before the checkpoint's own (its data, for example), or NULL. */
 ps_status ps_checkpoint_session_open(ps_checkpoint_session *s, const char *path, const ps_arguments *given,
                                      int threads);
 void ps_checkpoint_session_close(ps_checkpoint_session *s);
 
-/* Starting weights: scheme, then --init or --fork. *fork_digest (17 characters, "" without a fork). */
-ps_status ps_session_init_weights(ps_session *session, char *fork_digest);
+/* Starting weights: scheme, then --init or --fork. directory: the run's, from which a fork of "run:PATH" is seen.
+ * *fork_digest (17 characters, "" without a fork): of the tensors and the step that it starts from. */
+ps_status ps_session_init_weights(ps_session *session, const char *directory, char *fork_digest);
 
 /* Batches of the probe set, and the training batches, as the instruments and the loop want them. */
 ps_probe_source ps_session_probe_source(ps_session *session);

@@ -1,10 +1,8 @@
 #include "core/digest.h"
 
+#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-#include "core/file.h"
 
 ps_digest ps_digest_start(void) { return (ps_digest){14695981039346656037ull}; }
 
@@ -15,6 +13,19 @@ void ps_digest_bytes(ps_digest *digest, const void *bytes, size_t count) {
     digest->state = state;
 }
 
+void ps_digest_block(ps_digest *digest, const void *bytes, size_t count) {
+    const unsigned char *p = bytes;
+    uint64_t state = digest->state;
+    for (; count >= 8; count -= 8, p += 8) {
+        uint64_t word = 0; /* little-endian on every machine */
+        for (int i = 7; i >= 0; i--) word = word << 8 | p[i];
+        state = (state ^ word) * 0x9E3779B97F4A7C15ull;
+        state ^= state >> 32; /* or the highest bits of two words could cancel each other */
+    }
+    digest->state = state;
+    ps_digest_bytes(digest, p, count);
+}
+
 void ps_digest_text(ps_digest *digest, const char *text) { ps_digest_bytes(digest, text, strlen(text)); }
 
 void ps_digest_u64(ps_digest *digest, uint64_t value) {
@@ -23,6 +34,8 @@ void ps_digest_u64(ps_digest *digest, uint64_t value) {
     ps_digest_bytes(digest, bytes, sizeof bytes);
 }
 
+ps_digest ps_digest_resume(uint64_t value) { return (ps_digest){value}; }
+
 uint64_t ps_digest_value(const ps_digest *digest) { return digest->state; }
 
 void ps_digest_hex(const ps_digest *digest, char hex[17]) {
@@ -30,12 +43,15 @@ void ps_digest_hex(const ps_digest *digest, char hex[17]) {
 }
 
 ps_status ps_digest_file(const char *path, char hex[17]) {
-    char *content;
-    size_t size;
-    PS_TRY(ps_file_read(path, &content, &size));
+    unsigned char block[1 << 16];
+    size_t count;
+    FILE *stream = fopen(path, "rb");
+    if (stream == NULL) return ps_fail(PS_ERR_IO, "%s: %s; check its permissions", path, strerror(errno));
+    setvbuf(stream, NULL, _IONBF, 0);
     ps_digest digest = ps_digest_start();
-    ps_digest_bytes(&digest, content, size);
+    while ((count = fread(block, 1, sizeof block, stream)) > 0) ps_digest_bytes(&digest, block, count);
+    ps_status status = ferror(stream) ? ps_fail(PS_ERR_IO, "%s: could not be read to its end", path) : PS_OK;
+    fclose(stream);
     ps_digest_hex(&digest, hex);
-    free(content);
-    return PS_OK;
+    return status;
 }

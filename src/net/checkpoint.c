@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/digest.h"
 #include "core/json.h"
 #include "core/memory.h"
 
@@ -81,18 +82,49 @@ static ps_status add_optimiser(ps_tensor_writer *writer, ps_optimiser *optimiser
     return PS_OK;
 }
 
+/* ---- digests ---- */
+
+static ps_digest state_digest(uint64_t tensors, uint64_t step) {
+    ps_digest digest = ps_digest_start();
+    ps_digest_u64(&digest, tensors);
+    ps_digest_u64(&digest, step);
+    return digest;
+}
+
+/* Of everything; the lengths keep the texts apart. */
+static ps_digest whole_digest(ps_digest state, const char *graph, const char *config) {
+    ps_digest_u64(&state, strlen(graph));
+    ps_digest_text(&state, graph);
+    ps_digest_text(&state, config);
+    return state;
+}
+
+static ps_status add_digest(ps_tensor_writer *writer, const char *key, ps_digest digest) {
+    char hex[17];
+    ps_digest_hex(&digest, hex);
+    return ps_tensor_writer_metadata(writer, key, hex);
+}
+
+static ps_status add_digests(ps_tensor_writer *writer, uint64_t step, const char *graph, const char *config) {
+    ps_digest state = state_digest(ps_tensor_writer_digest(writer), step);
+    PS_TRY(add_digest(writer, "state", state));
+    return add_digest(writer, "digest", whole_digest(state, graph, config));
+}
+
 static ps_status add_metadata(ps_tensor_writer *writer, const ps_graph *graph, uint64_t step, const char *config) {
     char *text = NULL, number[32];
     size_t size = 0;
     FILE *stream = open_memstream(&text, &size);
     if (stream == NULL) return ps_fail(PS_ERR_MEMORY, "checkpoint: no memory for the network's description");
     ps_status status = ps_graph_write(graph, stream);
-    fclose(stream);
+    if (fclose(stream) != 0 && status == PS_OK)
+        status = ps_fail(PS_ERR_MEMORY, "checkpoint: no memory for the network's description");
     snprintf(number, sizeof number, "%" PRIu64, step);
     if (status == PS_OK) status = ps_tensor_writer_metadata(writer, "format", "poolscope-checkpoint");
     if (status == PS_OK) status = ps_tensor_writer_metadata(writer, "step", number);
     if (status == PS_OK) status = ps_tensor_writer_metadata(writer, "graph", text);
     if (status == PS_OK) status = ps_tensor_writer_metadata(writer, "config", config);
+    if (status == PS_OK) status = add_digests(writer, step, text, config);
     free(text);
     return status;
 }
@@ -104,9 +136,9 @@ ps_status ps_checkpoint_write(const char *path, const ps_graph *graph, ps_net *n
     ps_status status = PS_OK;
     PS_TRY_CLEANUP(ps_tensor_writer_create(&writer));
     PS_TRY_CLEANUP(PS_ALLOC(reordered_count(net), &scratch, "checkpoint"));
-    if (graph != NULL) PS_TRY_CLEANUP(add_metadata(writer, graph, step, config));
     PS_TRY_CLEANUP(add_weights(writer, net, scratch));
     if (optimiser != NULL) PS_TRY_CLEANUP(add_optimiser(writer, optimiser));
+    if (graph != NULL) PS_TRY_CLEANUP(add_metadata(writer, graph, step, config));
     status = ps_tensor_writer_finish(writer, path);
 cleanup:
     ps_tensor_writer_destroy(writer);
@@ -315,11 +347,68 @@ cleanup:
     return status;
 }
 
-ps_status ps_checkpoint_check(const char *path, bool *is_checkpoint) {
+static bool is_checkpoint(const ps_tensor_file *file) {
+    return ps_tensor_file_metadata(file, "step") != NULL || ps_tensor_file_metadata(file, "graph") != NULL;
+}
+
+ps_status ps_checkpoint_check(const char *path, bool *answer) {
     ps_tensor_file *file;
     PS_TRY(ps_tensor_file_open(path, &file));
-    *is_checkpoint = ps_tensor_file_metadata(file, "step") != NULL || ps_tensor_file_metadata(file, "graph") != NULL;
+    *answer = is_checkpoint(file);
     ps_tensor_file_close(file);
+    return PS_OK;
+}
+
+static bool agrees(const ps_tensor_file *file, const char *key, ps_digest digest) {
+    char hex[17];
+    const char *written = ps_tensor_file_metadata(file, key);
+    ps_digest_hex(&digest, hex);
+    return written != NULL && strcmp(written, hex) == 0;
+}
+
+static ps_status check_file(const ps_tensor_file *file, const char *path) {
+    uint64_t step, tensors;
+    PS_TRY(read_step(file, path, &step));
+    const char *graph = ps_tensor_file_metadata(file, "graph"), *config = ps_tensor_file_metadata(file, "config");
+    if (!is_checkpoint(file) || graph == NULL || config == NULL || ps_tensor_file_metadata(file, "state") == NULL ||
+        ps_tensor_file_metadata(file, "digest") == NULL)
+        return ps_fail(PS_ERR_INPUT,
+                       "%s: has no digests, so whether its weights are those that were trained is not known; it is no "
+                       "checkpoint of poolscope, of an earlier version, or damaged",
+                       path);
+    PS_TRY(ps_tensor_file_digest(file, &tensors));
+    ps_digest state = state_digest(tensors, step);
+    if (!agrees(file, "state", state))
+        return ps_fail(PS_ERR_INPUT,
+                       "%s: its tensors or its step are not those that were written, so it was damaged, or changed by "
+                       "another program; take a copy that is whole, or train again",
+                       path);
+    if (!agrees(file, "digest", whole_digest(state, graph, config)))
+        return ps_fail(PS_ERR_INPUT,
+                       "%s: its network or its configuration is not what was written, so it was damaged, or changed by "
+                       "another program; take a copy that is whole, or train again",
+                       path);
+    return PS_OK;
+}
+
+ps_status ps_checkpoint_verify(const char *path) {
+    ps_tensor_file *file;
+    PS_TRY(ps_tensor_file_open(path, &file));
+    ps_status status = check_file(file, path);
+    ps_tensor_file_close(file);
+    return status;
+}
+
+ps_status ps_checkpoint_digest(const char *path, char hex[17]) {
+    ps_tensor_file *file;
+    uint64_t tensors, step = 0;
+    PS_TRY(ps_tensor_file_open(path, &file));
+    ps_status status = ps_tensor_file_digest(file, &tensors);
+    if (status == PS_OK && is_checkpoint(file)) status = read_step(file, path, &step);
+    ps_tensor_file_close(file);
+    PS_TRY(status);
+    ps_digest digest = state_digest(tensors, step);
+    ps_digest_hex(&digest, hex);
     return PS_OK;
 }
 

@@ -1,9 +1,15 @@
 /* Checkpoints: one safetensors file with parameters and states under their PyTorch file names, optimiser and accounting
  * state under "optimiser/...", and in its metadata the step, the graph (JSON) and the configuration, so that a
  * checkpoint alone can be evaluated. Written in one step (temporary file, rename): a killed run leaves the previous one
- * whole. */
+ * whole.
+ *
+ * Two digests stand in the metadata: "state" of all tensors and the step, which is what a checkpoint is (two runs with
+ * the same weights have the same, wherever and however fast they ran), and "digest" of that, the graph and the
+ * configuration. A run goes on from, and is forked from, checkpoints that agree with them alone. */
 #ifndef PS_NET_CHECKPOINT_H
 #define PS_NET_CHECKPOINT_H
+
+#include <stdbool.h>
 
 #include "net/optimiser.h"
 #include "net/safetensors.h"
@@ -13,6 +19,11 @@ ps_status ps_checkpoint_write(const char *path, const ps_graph *graph, ps_net *n
                               uint64_t step, const char *config);
 /* Reads weights, states and, unless NULL, the optimiser. *step may be NULL. */
 ps_status ps_checkpoint_read(const char *path, ps_net *net, ps_optimiser *optimiser, uint64_t *step);
+/* PS_ERR_INPUT where the file is no checkpoint as it was written: damaged, changed by another program, or without
+ * digests. Reads it whole. */
+ps_status ps_checkpoint_verify(const char *path);
+/* The digest "state" of the tensors and step as they are now; of other weights files that of the tensors. */
+ps_status ps_checkpoint_digest(const char *path, char hex[17]);
 /* The network and configuration a checkpoint was written with; free with ps_graph_destroy and free. */
 ps_status ps_checkpoint_open(const char *path, ps_graph **graph, char **config, uint64_t *step);
 

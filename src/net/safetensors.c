@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/digest.h"
 #include "core/file.h"
 #include "core/json.h"
 #include "core/memory.h"
@@ -292,6 +293,45 @@ ps_status ps_tensor_file_read_float(const ps_tensor_file *file, int index, float
     return PS_OK;
 }
 
+/* ---- digests ---- */
+
+/* Of all but the data. */
+static ps_digest start_digest(const char *name, const char *type, int rank, const int64_t *dims) {
+    ps_digest digest = ps_digest_start();
+    ps_digest_text(&digest, name);
+    ps_digest_u64(&digest, (uint64_t)rank); /* also keeps name and type apart */
+    ps_digest_text(&digest, type);
+    for (int k = 0; k < rank; k++) ps_digest_u64(&digest, (uint64_t)dims[k]);
+    return digest;
+}
+
+static ps_status digest_tensor(const ps_tensor_file *file, const tensor *t, uint64_t *value) {
+    unsigned char chunk[CHUNK_BYTES];
+    ps_digest digest = start_digest(t->name, number_types[t->type].name, t->rank, t->dims);
+    if (fseeko(file->stream, (off_t)(file->data_start + t->begin), SEEK_SET) != 0)
+        return ps_fail(PS_ERR_IO, "%s: tensor \"%.200s\" could not be reached in the file", file->path, t->name);
+    for (uint64_t left = t->end - t->begin; left > 0;) {
+        size_t now = left < sizeof chunk ? (size_t)left : sizeof chunk;
+        if (fread(chunk, 1, now, file->stream) != now)
+            return ps_fail(PS_ERR_IO, "%s: tensor \"%.200s\" could not be read whole", file->path, t->name);
+        ps_digest_block(&digest, chunk, now);
+        left -= now;
+    }
+    *value = ps_digest_value(&digest);
+    return PS_OK;
+}
+
+/* A sum has no order: readers sort the tensors by name, writers have them as they were added. */
+ps_status ps_tensor_file_digest(const ps_tensor_file *file, uint64_t *digest) {
+    *digest = 0;
+    for (int i = 0; i < file->count; i++) {
+        uint64_t one;
+        PS_TRY(digest_tensor(file, &file->tensors[i], &one));
+        *digest += one;
+    }
+    return PS_OK;
+}
+
 /* ---- writing ---- */
 
 typedef struct {
@@ -397,6 +437,33 @@ static void write_data(const written *t, FILE *stream) {
         memcpy(&bits, &t->data[i], sizeof bits);
         write_little_endian(stream, bits, 4);
     }
+}
+
+/* The data as they stand in the file: little-endian. */
+static void digest_floats(ps_digest *digest, const float *data, size_t count) {
+    unsigned char chunk[CHUNK_BYTES];
+    const size_t most = sizeof chunk / 4;
+    for (size_t done = 0; done < count;) {
+        size_t now = count - done < most ? count - done : most;
+        for (size_t i = 0; i < now; i++) {
+            uint32_t bits;
+            memcpy(&bits, &data[done + i], sizeof bits);
+            for (int b = 0; b < 4; b++) chunk[4 * i + (size_t)b] = (unsigned char)(bits >> 8 * b);
+        }
+        ps_digest_block(digest, chunk, 4 * now);
+        done += now;
+    }
+}
+
+uint64_t ps_tensor_writer_digest(const ps_tensor_writer *writer) {
+    uint64_t sum = 0;
+    for (int i = 0; i < writer->count; i++) {
+        const written *t = &writer->tensor[i];
+        ps_digest digest = start_digest(t->name, "F32", t->rank, t->dims);
+        digest_floats(&digest, t->data, t->count);
+        sum += ps_digest_value(&digest);
+    }
+    return sum;
 }
 
 ps_status ps_tensor_writer_finish(ps_tensor_writer *writer, const char *path) {

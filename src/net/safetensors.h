@@ -21,6 +21,8 @@ int ps_tensor_file_find(const ps_tensor_file *file, const char *name);
 void ps_tensor_file_shape(const ps_tensor_file *file, int index, int *rank, int64_t *dims);
 /* Converts to float; count must be the number of elements. */
 ps_status ps_tensor_file_read_float(const ps_tensor_file *file, int index, float *out, size_t count);
+/* A digest of all tensors: names, types, shapes and data, whatever their order in the file. Reads the whole file. */
+ps_status ps_tensor_file_digest(const ps_tensor_file *file, uint64_t *digest);
 /* Value of a key of "__metadata__", or NULL; borrowed. */
 const char *ps_tensor_file_metadata(const ps_tensor_file *file, const char *key);
 
@@ -32,6 +34,8 @@ void ps_tensor_writer_destroy(ps_tensor_writer *writer);
 ps_status ps_tensor_writer_metadata(ps_tensor_writer *writer, const char *key, const char *value);
 ps_status ps_tensor_writer_add(ps_tensor_writer *writer, const char *name, int rank, const int64_t *dims,
                                const float *data);
+/* ps_tensor_file_digest of what was added so far. */
+uint64_t ps_tensor_writer_digest(const ps_tensor_writer *writer);
 ps_status ps_tensor_writer_finish(ps_tensor_writer *writer, const char *path);
 
 #endif

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/digest.h"
 #include "core/file.h"
 #include "core/json.h"
 #include "core/memory.h"
@@ -22,6 +23,7 @@ struct ps_trace_writer {
     size_t length, capacity;
     size_t ended;     /* bytes of the buffer that are whole records */
     uint64_t written; /* bytes already in the file */
+    ps_digest digest; /* of these */
     ps_status status; /* of the first failure */
     char closing[MAX_DEPTH];
     int depth;
@@ -35,6 +37,7 @@ static ps_status open_file(const char *path, int flags, ps_trace_writer **out) {
     *out = NULL;
     PS_TRY(PS_ALLOC(1, &writer, "trace writer"));
     writer->file = -1;
+    writer->digest = ps_digest_start();
     ps_status status = ps_string_copy(path, &writer->path);
     if (status == PS_OK && (writer->file = open(path, flags | O_CLOEXEC, 0666)) < 0)
         status =
@@ -53,7 +56,41 @@ ps_status ps_trace_create(const char *path, ps_trace_writer **out) {
     return open_file(path, O_WRONLY | O_CREAT | O_TRUNC, out);
 }
 
-ps_status ps_trace_resume_at(const char *path, uint64_t offset_bytes, ps_trace_writer **out) {
+/* Reads what stays of the trace. */
+static ps_status digest_start(int file, const char *path, uint64_t offset_bytes, ps_digest *digest) {
+    char block[1 << 16];
+    for (uint64_t done = 0; done < offset_bytes;) {
+        uint64_t left = offset_bytes - done;
+        ssize_t count = pread(file, block, left < sizeof block ? (size_t)left : sizeof block, (off_t)done);
+        if (count < 0 && errno == EINTR) continue;
+        if (count < 0)
+            return ps_fail(PS_ERR_IO, "%s: the trace cannot be read (%s); mend its permissions", path, strerror(errno));
+        if (count == 0) break; /* shorter: other bytes, then */
+        ps_digest_bytes(digest, block, (size_t)count);
+        done += (uint64_t)count;
+    }
+    return PS_OK;
+}
+
+static ps_status check_start(const char *path, uint64_t offset_bytes, const ps_digest *found, uint64_t digest) {
+    if (digest == ps_digest_value(found)) return PS_OK;
+    return ps_fail(PS_ERR_INPUT,
+                   "%s: its first %llu bytes are not those that the run wrote before its checkpoint: the trace was "
+                   "changed or damaged; take a copy that is whole, or run again from the start",
+                   path, (unsigned long long)offset_bytes);
+}
+
+ps_status ps_trace_check_start(const char *path, uint64_t offset_bytes, uint64_t digest) {
+    ps_digest found = ps_digest_start();
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        return ps_fail(PS_ERR_IO, "%s: the trace cannot be read (%s); mend its permissions", path, strerror(errno));
+    ps_status status = digest_start(file, path, offset_bytes, &found);
+    close(file);
+    return status == PS_OK ? check_start(path, offset_bytes, &found, digest) : status;
+}
+
+ps_status ps_trace_resume_at(const char *path, uint64_t offset_bytes, const uint64_t *digest, ps_trace_writer **out) {
     struct stat info;
     char last = '\n';
     PS_TRY(open_file(path, O_RDWR, out));
@@ -70,7 +107,9 @@ ps_status ps_trace_resume_at(const char *path, uint64_t offset_bytes, ps_trace_w
     else if (last != '\n')
         status = ps_fail(PS_ERR_INPUT, "%s: byte %llu is not the end of a record; run again from the start", path,
                          (unsigned long long)offset_bytes);
-    else if (ftruncate(writer->file, (off_t)offset_bytes) != 0 || lseek(writer->file, 0, SEEK_END) < 0)
+    if (status == PS_OK) status = digest_start(writer->file, path, offset_bytes, &writer->digest);
+    if (status == PS_OK && digest != NULL) status = check_start(path, offset_bytes, &writer->digest, *digest);
+    if (status == PS_OK && (ftruncate(writer->file, (off_t)offset_bytes) != 0 || lseek(writer->file, 0, SEEK_END) < 0))
         status = ps_fail(PS_ERR_IO, "%s: the trace could not be cut back to %llu bytes (%s); mend its permissions",
                          path, (unsigned long long)offset_bytes, strerror(errno));
     writer->written = offset_bytes;
@@ -107,7 +146,8 @@ typedef struct {
 
 /* Takes one whole line into account; *beyond: the trace must end before it. */
 static ps_status consider_line(const char *path, const char *line, uint64_t step, cut_state *state, bool *beyond) {
-    cJSON *record = cJSON_Parse(line);
+    cJSON *record;
+    PS_TRY(ps_json_try(line, &record));
     const char *type = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(record, "type"));
     ps_status status = PS_OK;
     *beyond = false;
@@ -157,7 +197,7 @@ ps_status ps_trace_resume(const char *path, uint64_t step, ps_trace_cut *cut, ps
     *out = NULL;
     PS_TRY(find_cut(path, step, &own));
     if (stat(path, &info) == 0) own.removed_bytes = (uint64_t)info.st_size - own.offset_bytes;
-    PS_TRY(ps_trace_resume_at(path, own.offset_bytes, out));
+    PS_TRY(ps_trace_resume_at(path, own.offset_bytes, NULL, out));
     if (cut != NULL) *cut = own;
     return PS_OK;
 }
@@ -165,6 +205,8 @@ ps_status ps_trace_resume(const char *path, uint64_t step, ps_trace_cut *cut, ps
 /* ---- writing out ---- */
 
 uint64_t ps_trace_offset(const ps_trace_writer *writer) { return writer->written + writer->ended; }
+
+uint64_t ps_trace_digest(const ps_trace_writer *writer) { return ps_digest_value(&writer->digest); }
 
 static ps_status could_not_write(const ps_trace_writer *writer, int reason) {
     return ps_fail(PS_ERR_IO,
@@ -183,6 +225,7 @@ static void write_out(ps_trace_writer *writer) {
         else done += (size_t)count;
     }
     if (writer->status != PS_OK) return;
+    ps_digest_bytes(&writer->digest, writer->buffer, done);
     memmove(writer->buffer, writer->buffer + done, writer->length - done);
     writer->written += done;
     writer->length -= done;

@@ -30,11 +30,17 @@ typedef struct {
  * written up to the moment when `step` steps, their window records and the probing of that state were done. A
  * half-written last line goes. Fails where the trace does not reach that step. cut may be NULL. */
 ps_status ps_trace_resume(const char *path, uint64_t step, ps_trace_cut *cut, ps_trace_writer **out);
-/* The same, cut to a length that ps_trace_offset gave (it must be a record's end). */
-ps_status ps_trace_resume_at(const char *path, uint64_t offset_bytes, ps_trace_writer **out);
+/* The same, cut to a length that ps_trace_offset gave (it must be a record's end). digest: what ps_trace_digest gave
+ * there; a trace that has another one is refused and left as it is. NULL: not checked. */
+ps_status ps_trace_resume_at(const char *path, uint64_t offset_bytes, const uint64_t *digest, ps_trace_writer **out);
+
+/* Whether the first bytes of a trace are those with this digest (PS_ERR_INPUT where not); changes nothing. */
+ps_status ps_trace_check_start(const char *path, uint64_t offset_bytes, uint64_t digest);
 
 /* Length of the file once all ended records are written. */
 uint64_t ps_trace_offset(const ps_trace_writer *writer);
+/* Digest of the bytes that were handed to the system, from the first on: of all ended records behind a flush. */
+uint64_t ps_trace_digest(const ps_trace_writer *writer);
 
 /* Hands all ended records to the system: they survive the death of this process; with sync, that of the machine. */
 ps_status ps_trace_flush(ps_trace_writer *writer, bool sync);

@@ -69,7 +69,7 @@ static void open_bed(bed *b, int network) {
     set(b, "lr", "1e-5"); /* so small that the initial weights settle what is active */
     set(b, "clip", "1");
     must(ps_session_open(&b->session, &b->config, NULL, 1));
-    must(ps_session_init_weights(&b->session, digest));
+    must(ps_session_init_weights(&b->session, ".", digest));
     ps_train_options options = {
         .steps = STEPS, .window = STEPS, .seed = 1, .source = ps_session_train_source(&b->session)};
     must(ps_train_run(b->session.net, b->session.optimiser, &options, &diverged));

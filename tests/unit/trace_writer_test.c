@@ -303,10 +303,10 @@ static void resume_at_an_offset(void **state) {
     uint64_t end[4];
     ps_trace_writer *writer;
     char *whole = whole_run(end);
-    assert_int_equal(ps_trace_resume_at(path, end[2] - 1, &writer), PS_ERR_INPUT); /* inside a record */
-    assert_int_equal(ps_trace_resume_at(path, strlen(whole) + 1, &writer), PS_ERR_INPUT);
+    assert_int_equal(ps_trace_resume_at(path, end[2] - 1, NULL, &writer), PS_ERR_INPUT); /* inside a record */
+    assert_int_equal(ps_trace_resume_at(path, strlen(whole) + 1, NULL, &writer), PS_ERR_INPUT);
     assert_null(writer);
-    assert_int_equal(ps_trace_resume_at(path, end[2], &writer), PS_OK);
+    assert_int_equal(ps_trace_resume_at(path, end[2], NULL, &writer), PS_OK);
     assert_int_equal(ps_trace_offset(writer), end[2]);
     write_run(writer, 2, 3, end);
     assert_int_equal(ps_trace_close(writer), PS_OK);
