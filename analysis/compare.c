@@ -530,29 +530,36 @@ static ps_status conclude(ps_tables *tables, const ps_arms *arms, const char *qu
 
 static ps_status compare(const ps_arms *arms, const ps_compare_options *options) {
     ps_status status = PS_OK;
-    char *table_directory = NULL, *path = NULL;
+    FILE *document;
+    ps_file_set *set = NULL;
     ps_tables *tables = NULL;
     ps_verdict_document *verdict = NULL;
     PS_TRY_CLEANUP(PS_ALLOC(1, &verdict, "verdict"));
     verdict->arms = arms;
-    PS_TRY_CLEANUP(ps_file_join(options->out_directory, "tables", &table_directory));
-    PS_TRY_CLEANUP(ps_file_join(options->out_directory, "verdict.json", &path));
-    PS_TRY_CLEANUP(ps_tables_open(table_directory, &tables));
+    PS_TRY_CLEANUP(ps_file_set_begin(options->out_directory, PS_COMPARE_SET, PS_COMPARE_REMEDY, &set));
+    PS_TRY_CLEANUP(ps_tables_open(set, &tables));
+    PS_TRY_CLEANUP(ps_file_set_add(set, "verdict.json", &document));
     PS_TRY_CLEANUP(ps_file_way(options->out_directory, ".", &verdict->traces_from));
     for (int a = 0; a < arms->count; a++) PS_TRY_CLEANUP(read_arm(tables, &arms->arms[a]));
     PS_TRY_CLEANUP(ps_arms_check_recorded(arms));
     PS_TRY_CLEANUP(conclude(tables, arms, options->question, verdict));
-    PS_TRY_CLEANUP(ps_tables_commit(tables));
-    PS_TRY_CLEANUP(ps_verdict_write(verdict, path));
-    if (!options->quiet) ps_verdict_print(verdict, stdout);
+    PS_TRY_CLEANUP(ps_tables_check(tables));
+    ps_verdict_write(verdict, document);
+    if (options->gather != NULL) PS_TRY_CLEANUP(options->gather(options->gather_self, set));
+    PS_TRY_CLEANUP(ps_file_set_remove_others(set));
+    status = ps_file_set_commit(set);
+    set = NULL;
+    if (status != PS_OK) goto cleanup;
+    if (!options->quiet) PS_TRY_CLEANUP(ps_verdict_print(verdict, stdout));
     if (verdict->faulty)
-        status = ps_fail(PS_ERR_CHECK, "an instrument check did not hold; %s says which, where and how often", path);
+        status =
+            ps_fail(PS_ERR_CHECK, "an instrument check did not hold; %s/verdict.json says which, where and how often",
+                    options->out_directory);
 cleanup:
+    ps_file_set_discard(set);
     if (verdict != NULL) ps_verdict_clear(verdict);
     ps_free(verdict);
     ps_tables_close(tables);
-    free(table_directory);
-    free(path);
     return status;
 }
 

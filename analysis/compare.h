@@ -11,7 +11,7 @@
 
 #include <stdbool.h>
 
-#include "core/status.h"
+#include "core/file_set.h"
 
 typedef struct {
     const char *name;
@@ -23,10 +23,17 @@ typedef struct {
     const char *out_directory;
     const char *question; /* what the experiment asks, for the report's first line; NULL or "": none */
     bool quiet;
+    /* Adds what else belongs to the comparison (measurements gathered from the runs); NULL: nothing. */
+    ps_status (*gather)(void *self, ps_file_set *set);
+    void *gather_self;
 } ps_compare_options;
 
-/* Writes out_directory/tables/(name).tsv and out_directory/verdict.json (made when missing, replaced file by file when
- * there) and prints the summary to stdout, unless quiet. With one arm alone it writes everything but contrasts. PS_OK
+/* How to make a comparison anew, for ps_file_set_check(directory, PS_COMPARE_SET, PS_COMPARE_REMEDY). */
+#define PS_COMPARE_SET "comparison"
+#define PS_COMPARE_REMEDY "run `poolscope compare` again"
+
+/* Writes out_directory/tables/(name).tsv and out_directory/verdict.json as one set of files (core/file_set.h; an
+ * earlier comparison there is replaced whole) and prints the summary to stdout, unless quiet. With one arm alone it writes everything but contrasts. PS_OK
  * also where predictions are refuted; PS_ERR_CHECK (exit 1) where an instrument check did not hold: all files are
  * written then, too. */
 ps_status ps_compare_run(const ps_compare_arm *arms, int arm_count, const ps_compare_options *options);

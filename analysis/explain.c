@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "analysis/compare.h"
 #include "analysis/explain_internal.h"
 #include "analysis/trace_reader.h"
 #include "core/file.h"
@@ -422,6 +423,7 @@ static ps_status explain(const char *directory, const char *prediction, FILE *st
     cJSON *document = NULL;
     const cJSON *found = NULL;
     ps_status status = check_comparison(directory);
+    if (status == PS_OK) status = ps_file_set_check(directory, PS_COMPARE_SET, PS_COMPARE_REMEDY, NULL);
     if (status == PS_OK) status = ps_file_join(directory, "verdict.json", &path);
     if (status == PS_OK) status = ps_json_read(path, &document);
     const cJSON *predictions = cJSON_GetObjectItemCaseSensitive(document, "predictions");

@@ -19,7 +19,7 @@ static const struct {
 };
 
 struct ps_tables {
-    ps_file_writer writers[PS_TABLE_COUNT];
+    FILE *streams[PS_TABLE_COUNT]; /* the set's */
     int columns[PS_TABLE_COUNT], cells[PS_TABLE_COUNT];
     int faulty; /* id of a table that got a row of wrong width, -1: none */
 };
@@ -37,23 +37,22 @@ static int print_header(FILE *stream, const char *columns) {
     return count;
 }
 
-static ps_status open_table(ps_tables *tables, const char *directory, int id) {
-    char *path = NULL;
-    PS_TRY(ps_string_format(&path, "%s/%s.tsv", directory, list[id].name));
-    ps_status status = ps_file_writer_open(&tables->writers[id], path);
-    free(path);
-    if (status == PS_OK) tables->columns[id] = print_header(tables->writers[id].stream, list[id].columns);
+static ps_status open_table(ps_tables *tables, ps_file_set *set, int id) {
+    char *member = NULL;
+    PS_TRY(ps_string_format(&member, "tables/%s.tsv", list[id].name));
+    ps_status status = ps_file_set_add(set, member, &tables->streams[id]);
+    free(member);
+    if (status == PS_OK) tables->columns[id] = print_header(tables->streams[id], list[id].columns);
     return status;
 }
 
-ps_status ps_tables_open(const char *directory, ps_tables **out) {
+ps_status ps_tables_open(ps_file_set *set, ps_tables **out) {
     ps_status status = PS_OK;
     *out = NULL;
-    PS_TRY(ps_file_make_directories(directory));
     ps_tables *tables = calloc(1, sizeof *tables);
     if (tables == NULL) return ps_fail(PS_ERR_MEMORY, "no memory for the tables");
     tables->faulty = -1;
-    for (int id = 0; id < PS_TABLE_COUNT; id++) PS_TRY_CLEANUP(open_table(tables, directory, id));
+    for (int id = 0; id < PS_TABLE_COUNT; id++) PS_TRY_CLEANUP(open_table(tables, set, id));
     *out = tables;
     tables = NULL;
 cleanup:
@@ -95,7 +94,7 @@ static void print_number(FILE *stream, double value) {
 }
 
 static void print_cells(ps_tables *tables, ps_table_id id, const char *format, va_list arguments) {
-    FILE *stream = tables->writers[id].stream;
+    FILE *stream = tables->streams[id];
     for (; *format != '\0'; format++) {
         if (tables->cells[id]++ > 0) putc_unlocked('\t', stream);
         switch (*format) {
@@ -119,7 +118,7 @@ void ps_tables_end_row(ps_tables *tables, ps_table_id id) {
     if (tables == NULL) return;
     if (tables->cells[id] != tables->columns[id]) tables->faulty = (int)id;
     tables->cells[id] = 0;
-    putc_unlocked('\n', tables->writers[id].stream);
+    putc_unlocked('\n', tables->streams[id]);
 }
 
 void ps_tables_row(ps_tables *tables, ps_table_id id, const char *format, ...) {
@@ -131,16 +130,11 @@ void ps_tables_row(ps_tables *tables, ps_table_id id, const char *format, ...) {
     ps_tables_end_row(tables, id);
 }
 
-ps_status ps_tables_commit(ps_tables *tables) {
+ps_status ps_tables_check(const ps_tables *tables) {
     if (tables->faulty >= 0)
         return ps_fail(PS_ERR_INTERNAL, "table %s got a row whose width is not that of its header",
                        list[tables->faulty].name);
-    for (int id = 0; id < PS_TABLE_COUNT; id++) PS_TRY(ps_file_writer_commit(&tables->writers[id]));
     return PS_OK;
 }
 
-void ps_tables_close(ps_tables *tables) {
-    if (tables == NULL) return;
-    for (int id = 0; id < PS_TABLE_COUNT; id++) ps_file_writer_discard(&tables->writers[id]);
-    free(tables);
-}
+void ps_tables_close(ps_tables *tables) { free(tables); }

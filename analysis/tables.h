@@ -1,10 +1,9 @@
-/* Writing the tables of TABLES.md. All are opened together (with their header lines) and appear together on commit; a
- * failure leaves the earlier files as they were. Rows are checked against the number of columns. The creator commits or
- * discards. */
+/* Writing the tables of TABLES.md, as members of a set of files (core/file_set.h) that puts them in place as one. Rows are
+ * checked against the number of columns. The creator closes. */
 #ifndef PS_ANALYSIS_TABLES_H
 #define PS_ANALYSIS_TABLES_H
 
-#include "core/status.h"
+#include "core/file_set.h"
 
 typedef enum {
 #define PS_TABLE(id, columns) PS_TABLE_##id,
@@ -15,17 +14,18 @@ typedef enum {
 
 typedef struct ps_tables ps_tables;
 
-/* directory is made when missing. */
-ps_status ps_tables_open(const char *directory, ps_tables **out);
+/* Adds all of them to the set as tables/(name).tsv, with their header lines. */
+ps_status ps_tables_open(ps_file_set *set, ps_tables **out);
 /* Appends a row (tables NULL: nowhere). One letter a cell: s text (NULL: NA), i int, l long long, d double (ps_absent()
- * and NaN of a ratio: see TABLES.md). Errors of the stream show at commit; a wrong number of cells is PS_ERR_INTERNAL
- * there. */
+ * and NaN of a ratio: see TABLES.md). Errors of the stream show at the set's commit; a wrong number of cells is
+ * PS_ERR_INTERNAL in ps_tables_check. */
 void ps_tables_row(ps_tables *tables, ps_table_id id, const char *format, ...);
 /* The same in pieces, for rows whose cells come from a list. */
 void ps_tables_cells(ps_tables *tables, ps_table_id id, const char *format, ...);
 void ps_tables_end_row(ps_tables *tables, ps_table_id id);
-ps_status ps_tables_commit(ps_tables *tables);
-/* Frees; removes what was not committed. NULL is fine. */
+/* Whether all rows had their width; to be asked before the set's commit, behind which the tables are only closed. */
+ps_status ps_tables_check(const ps_tables *tables);
+/* Frees. NULL is fine. */
 void ps_tables_close(ps_tables *tables);
 
 const char *ps_tables_columns(ps_table_id id);

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/file.h"
 #include "core/json.h"
 #include "core/memory.h"
 
@@ -323,7 +322,7 @@ static void write_prediction(json_out *out, const ps_prediction_result *r, const
     close_item(out, '}');
 }
 
-static void write_document(FILE *stream, const ps_verdict_document *verdict) {
+void ps_verdict_write(const ps_verdict_document *verdict, FILE *stream) {
     json_out out = {stream, 1, true};
     int count;
     ps_predictions(&count);
@@ -346,11 +345,4 @@ static void write_document(FILE *stream, const ps_verdict_document *verdict) {
     for (int i = 0; i < count; i++) write_prediction(&out, &verdict->predictions[i], &verdict->sensitivity[i]);
     close_item(&out, ']');
     fputs("\n}\n", stream);
-}
-
-ps_status ps_verdict_write(const ps_verdict_document *verdict, const char *path) {
-    ps_file_writer writer;
-    PS_TRY(ps_file_writer_open(&writer, path));
-    write_document(writer.stream, verdict);
-    return ps_file_writer_commit(&writer);
 }

@@ -39,9 +39,9 @@ typedef struct {
 
 ps_status ps_verdict_add_sentence(ps_verdict_document *verdict, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-ps_status ps_verdict_write(const ps_verdict_document *verdict, const char *path);
+void ps_verdict_write(const ps_verdict_document *verdict, FILE *stream);
 /* The summary on the terminal. */
-void ps_verdict_print(const ps_verdict_document *verdict, FILE *stream);
+ps_status ps_verdict_print(const ps_verdict_document *verdict, FILE *stream);
 void ps_verdict_clear(ps_verdict_document *verdict);
 
 #endif

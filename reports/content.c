@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/file.h"
+#include "core/file_set.h"
 #include "core/json.h"
 #include "reports/escape.h"
 
@@ -126,14 +127,33 @@ static ps_status read_verdict(ps_report_content *content) {
     return status;
 }
 
+ps_status ps_report_content_find(const char *directory) {
+    char *tables;
+    if (!ps_file_is_directory(directory))
+        return ps_fail(PS_ERR_INPUT, "%s: %s; give a directory that `poolscope compare` wrote", directory,
+                       ps_file_exists(directory) ? "is not a directory" : "does not exist");
+    PS_TRY(ps_file_join(directory, "tables", &tables));
+    bool there = ps_file_is_directory(tables);
+    free(tables);
+    if (there) return PS_OK;
+    return ps_fail(PS_ERR_INPUT, "%s holds no folder `tables`; run `poolscope compare --out %s` first", directory,
+                   directory);
+}
+
+ps_status ps_report_content_check(const char *directory, bool quiet, bool *known) {
+    PS_TRY(ps_file_set_check(directory, PS_COMPARISON_SET, "run `poolscope compare` again", known));
+    if (!*known && !quiet)
+        fprintf(stderr,
+                "note: %s holds no %s, so nothing says whether its tables and its verdict belong together; `poolscope "
+                "compare` writes one\n",
+                directory, PS_COMPARISON_MANIFEST);
+    /* What was measured here on a checkpoint is a set of its own. */
+    return ps_file_set_check(directory, "measurements", "measure again, or remove what is measured there", NULL);
+}
+
 static ps_status read_tables(ps_report_content *content) {
-    if (!ps_file_is_directory(content->directory))
-        return ps_fail(PS_ERR_INPUT, "%s: %s; give a directory that `poolscope compare` wrote", content->directory,
-                       ps_file_exists(content->directory) ? "is not a directory" : "does not exist");
+    PS_TRY(ps_report_content_find(content->directory));
     PS_TRY(ps_file_join(content->directory, "tables", &content->tables));
-    if (!ps_file_is_directory(content->tables))
-        return ps_fail(PS_ERR_INPUT, "%s holds no folder `tables`; run `poolscope compare --out %s` first",
-                       content->directory, content->directory);
     PS_TRY(ps_table_read_named(content->tables, "meta", &content->meta));
     PS_TRY(ps_table_read_named(content->tables, "arms", &content->arms));
     PS_TRY(ps_table_read_named(content->tables, "runs", &content->runs));

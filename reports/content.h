@@ -5,6 +5,7 @@
 #define PS_REPORTS_CONTENT_H
 
 #include <cjson/cJSON.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "core/status.h"
@@ -23,6 +24,15 @@ typedef struct {
     char *numbers;        /* the main contrast in numbers, one sentence; NULL where there is none; owned */
 } ps_report_content;
 
+/* The set of files that a comparison is (core/file_set.h), and the file that says what belongs to it. */
+#define PS_COMPARISON_SET "comparison"
+#define PS_COMPARISON_MANIFEST PS_COMPARISON_SET ".manifest.tsv"
+
+/* Whether the directory can hold a comparison at all; nothing is read. */
+ps_status ps_report_content_find(const char *directory);
+/* Whether the tables and the verdict there belong together: PS_ERR_INPUT where they do not. *known is false where
+ * nothing says so (tables that another program wrote), which a note on stderr tells unless quiet. */
+ps_status ps_report_content_check(const char *directory, bool quiet, bool *known);
 ps_status ps_report_content_read(const char *directory, ps_report_content *content);
 void ps_report_content_clear(ps_report_content *content);
 

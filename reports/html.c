@@ -636,7 +636,7 @@ static ps_status print_picture(FILE *stream, const ps_report_content *content, c
     char *path = NULL, *labels = NULL;
     bool allowed = false;
     ps_status status = PS_OK;
-    PS_TRY_CLEANUP(ps_string_format(&path, "%s/plots/%s.svg", content->directory, plot->id));
+    PS_TRY_CLEANUP(ps_string_format(&path, "%s/%s.svg", content->plots.folder, plot->id));
     PS_TRY_CLEANUP(ps_string_format(&labels, "t-%s c-%s", plot->id, plot->id));
     fprintf(stream, "<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Drawing\">");
     PS_TRY_CLEANUP(ps_svg_inline(stream, path, plot->id, labels, &allowed));

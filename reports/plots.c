@@ -1,5 +1,6 @@
 #include "reports/plots.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -118,21 +119,8 @@ cleanup:
     return status;
 }
 
-/* Pictures of an earlier report must not pass for today's. */
-static ps_status remove_old(const char *folder, const char *id) {
-    static const char *const endings[] = {"svg", "png", "pdf", "log", "gp"};
-    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
-        char *path = NULL;
-        PS_TRY(ps_string_format(&path, "%s/%s.%s", folder, id, endings[i]));
-        unlink(path);
-        free(path);
-    }
-    return PS_OK;
-}
-
 static ps_status prepare_plot(ps_plot_source *source, const char *share, const char *folder, ps_plot *plot) {
     bool recorded = false;
-    PS_TRY(remove_old(folder, plot->id));
     PS_TRY(ps_plot_data_recorded(source, plot->needs, &recorded, &plot->note));
     if (!recorded) {
         plot->state = PS_PLOT_NOT_RECORDED;
@@ -348,11 +336,12 @@ cleanup:
     return status;
 }
 
-ps_status ps_plots_draw(const char *share, const char *directory, bool with_pdf, ps_plots *plots) {
-    char *folder = NULL, *data = NULL;
+ps_status ps_plots_draw(const char *share, const char *directory, const char *place, bool with_pdf, ps_plots *plots) {
+    char *data = NULL;
     ps_status status = PS_OK;
     *plots = (ps_plots){.gnuplot = ps_plots_has_program("gnuplot")};
-    PS_TRY_CLEANUP(ps_file_join(directory, "plots", &folder));
+    PS_TRY_CLEANUP(ps_file_join(place, "plots", &plots->folder));
+    const char *folder = plots->folder;
     PS_TRY_CLEANUP(ps_file_join(folder, "data", &data));
     PS_TRY_CLEANUP(ps_file_make_directories(data));
     PS_TRY_CLEANUP(read_list(share, plots));
@@ -365,15 +354,62 @@ ps_status ps_plots_draw(const char *share, const char *directory, bool with_pdf,
             if (plots->plots[i].state == PS_PLOT_DRAWN) plots->plots[i].state = PS_PLOT_NO_GNUPLOT;
     }
 cleanup:
-    free(folder);
     free(data);
     if (status != PS_OK) ps_plots_clear(plots);
     return status;
 }
 
+/* ---- into the report ---- */
+
+static ps_status add_file(ps_file_set *set, const char *folder, const char *part, const char *name) {
+    char *made = NULL, *member = NULL;
+    ps_status status = PS_OK;
+    PS_TRY_CLEANUP(ps_string_format(&made, "%s/%s%s", folder, part, name));
+    PS_TRY_CLEANUP(ps_string_format(&member, "plots/%s%s", part, name));
+    if (!ps_file_is_directory(made)) status = ps_file_set_add_made(set, member, made);
+cleanup:
+    free(made);
+    free(member);
+    return status;
+}
+
+/* part: "" or "data/". */
+static ps_status add_folder(ps_file_set *set, const char *folder, const char *part) {
+    char *path = NULL;
+    struct dirent **entries = NULL;
+    PS_TRY(ps_string_format(&path, "%s/%s", folder, part));
+    int count = scandir(path, &entries, NULL, alphasort); /* in order, so that manifests are */
+    ps_status status =
+        count >= 0 ? PS_OK
+                   : ps_fail(PS_ERR_IO, "%s: cannot be looked through (%s); free some memory", path, strerror(errno));
+    for (int i = 0; i < count; i++) {
+        if (status == PS_OK && entries[i]->d_name[0] != '.') status = add_file(set, folder, part, entries[i]->d_name);
+        free(entries[i]);
+    }
+    free(entries);
+    free(path);
+    return status;
+}
+
+ps_status ps_plots_add(const ps_plots *plots, ps_file_set *set) {
+    static const char *const endings[] = {"svg", "png", "pdf", "log", "gp"};
+    PS_TRY(add_folder(set, plots->folder, ""));
+    PS_TRY(add_folder(set, plots->folder, "data/"));
+    for (int p = 0; p < plots->count; p++)
+        for (size_t e = 0; e < sizeof endings / sizeof *endings; e++) {
+            char *member = NULL;
+            PS_TRY(ps_string_format(&member, "plots/%s.%s", plots->plots[p].id, endings[e]));
+            ps_status status = ps_file_set_remove(set, member);
+            free(member);
+            PS_TRY(status);
+        }
+    return PS_OK;
+}
+
 void ps_plots_clear(ps_plots *plots) {
     for (int i = 0; i < plots->count; i++) free(plots->plots[i].note);
     ps_free(plots->plots);
+    free(plots->folder);
     ps_table_clear(&plots->table);
     *plots = (ps_plots){0};
 }

@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-#include "core/status.h"
+#include "core/file_set.h"
 #include "reports/table.h"
 
 /* Each with its name in summary.json. */
@@ -31,6 +31,7 @@ typedef struct {
     ps_plot *plots;
     int count;
     bool gnuplot; /* the program was found */
+    char *folder; /* where the plots are while the report is made */
 } ps_plots;
 
 /* The folder that holds plot_list.tsv, plots/, page.css and page.js: PS_SHARE, else `reports` or `share/poolscope` in a
@@ -39,8 +40,11 @@ typedef struct {
  */
 ps_status ps_plots_find_share(char **share);
 
-/* Draws every plot whose data was recorded as SVG and PNG, and PDF where asked, into directory/plots. */
-ps_status ps_plots_draw(const char *share, const char *directory, bool with_pdf, ps_plots *plots);
+/* Draws every plot whose data was recorded as SVG and PNG, and PDF where asked, into place/plots, from directory/tables. */
+ps_status ps_plots_draw(const char *share, const char *directory, const char *place, bool with_pdf, ps_plots *plots);
+/* Adds all that was made to the report's set of files, as plots/..; pictures of an earlier report must not pass for
+ * today's, so they go. */
+ps_status ps_plots_add(const ps_plots *plots, ps_file_set *set);
 void ps_plots_clear(ps_plots *plots);
 
 /* True where a program is found on PATH. */

@@ -11,6 +11,8 @@
 #include "core/memory.h"
 #include "reports/content.h"
 
+static const char report_name[] = "report", report_remedy[] = "run `poolscope report` again";
+
 typedef struct {
     bool html, markdown, json, pdf;
 } form_set;
@@ -97,35 +99,42 @@ static void remove_profile(const char *folder) {
     (void)run_silent(words, true, &code);
 }
 
-/* Who asked for a PDF and gets none is told so by the exit status; a PDF of an earlier report never stays for this
- * one. */
-static ps_status write_pdf(const ps_plots *plots, const char *page, const char *pdf, bool quiet) {
+static ps_status write_pdf(const char *page, const char *pdf, bool *made) {
     const char *browser = find_browser();
     char profile[] = "/tmp/poolscope-pdf-XXXXXX";
-    bool made = false;
-    if (unlink(pdf) != 0 && errno != ENOENT)
-        return ps_fail(PS_ERR_IO, "%s: could not be replaced (%s); remove it and run again", pdf, strerror(errno));
-    if (browser && mkdtemp(profile)) {
-        ps_status status = print_pdf(browser, page, pdf, profile, &made);
-        remove_profile(profile);
-        PS_TRY(status);
-    }
-    if (!made)
-        return ps_fail(PS_ERR_IO, "%s was not made: %s%s", pdf,
-                       browser ? "the browser could not print the page; run it on the page by hand to see why"
-                               : "that takes chromium (on Debian: apt install chromium)",
-                       plots->gnuplot ? "; plots/ holds every plot as PDF" : "");
-    if (!quiet) printf("%s\n", pdf);
-    return PS_OK;
+    *made = false;
+    if (!browser || !mkdtemp(profile)) return PS_OK;
+    ps_status status = print_pdf(browser, page, pdf, profile, made);
+    remove_profile(profile);
+    return status;
+}
+
+/* Who asked for a PDF and gets none is told so by the exit status. */
+static ps_status miss_pdf(const ps_report_content *content) {
+    return ps_fail(PS_ERR_IO, "%s/report.pdf was not made: %s%s", content->directory,
+                   find_browser() ? "the browser could not print the page; run it on the page by hand to see why"
+                                  : "that takes chromium (on Debian: apt install chromium)",
+                   content->plots.gnuplot ? "; plots/ holds every plot as PDF" : "");
 }
 
 typedef ps_status (*form_writer)(const ps_report_content *content, const char *path);
 
-static ps_status write_form(const ps_report_content *content, const char *name, form_writer write, bool quiet) {
+/* A report under way: made in the workshop, then put in place as one. */
+typedef struct {
+    ps_report_content *content;
+    const form_set *forms;
+    const ps_report_options *options;
+    ps_file_set *set;
+    const char *workshop;
+    bool pdf_made;
+} report;
+
+static ps_status write_form(const report *r, const char *name, form_writer write) {
     char *path = NULL;
-    PS_TRY(ps_file_join(content->directory, name, &path));
-    ps_status status = write(content, path);
-    if (status == PS_OK && !quiet) printf("%s\n", path);
+    PS_TRY(ps_file_join(r->workshop, name, &path));
+    ps_status status = write(r->content, path);
+    if (status == PS_OK) status = ps_file_set_add_made(r->set, name, path);
+    if (status == PS_OK) ps_file_set_is_page(r->set);
     free(path);
     return status;
 }
@@ -151,30 +160,83 @@ static ps_status open_page(const char *page) {
     return PS_OK;
 }
 
-static ps_status write_pages(ps_report_content *content, const form_set *forms, const ps_report_options *options) {
+/* The page must be there to be printed; where that fails, no PDF of an earlier report stays for this one. */
+static ps_status add_pdf(report *r) {
     char *page = NULL, *pdf = NULL;
     ps_status status = PS_OK;
-    PS_TRY_CLEANUP(ps_file_join(content->directory, "report.html", &page));
-    PS_TRY_CLEANUP(ps_file_join(content->directory, "report.pdf", &pdf));
-    PS_TRY_CLEANUP(ps_plots_draw(content->share, content->directory, forms->pdf, &content->plots));
-    say_missing(&content->plots, options->quiet);
-    if (forms->html) PS_TRY_CLEANUP(write_form(content, "report.html", ps_report_write_html, options->quiet));
-    if (forms->markdown) PS_TRY_CLEANUP(write_form(content, "report.md", ps_report_write_markdown, options->quiet));
-    if (forms->json) PS_TRY_CLEANUP(write_form(content, "report.json", ps_report_write_json, options->quiet));
-    if (forms->pdf) PS_TRY_CLEANUP(write_pdf(&content->plots, page, pdf, options->quiet));
-    if (options->open && forms->html) status = open_page(page);
+    PS_TRY_CLEANUP(ps_file_join(r->workshop, "report.html", &page));
+    PS_TRY_CLEANUP(ps_file_join(r->workshop, "report.pdf", &pdf));
+    PS_TRY_CLEANUP(write_pdf(page, pdf, &r->pdf_made));
+    status = r->pdf_made ? ps_file_set_add_made(r->set, "report.pdf", pdf) : ps_file_set_remove(r->set, "report.pdf");
+    if (status == PS_OK && r->pdf_made) ps_file_set_is_page(r->set);
 cleanup:
     free(page);
     free(pdf);
     return status;
 }
 
+static ps_status make(report *r) {
+    const form_set *forms = r->forms;
+    PS_TRY(ps_file_set_workshop(r->set, &r->workshop));
+    PS_TRY(ps_plots_draw(r->content->share, r->content->directory, r->workshop, forms->pdf, &r->content->plots));
+    say_missing(&r->content->plots, r->options->quiet);
+    if (forms->html) PS_TRY(write_form(r, "report.html", ps_report_write_html));
+    if (forms->markdown) PS_TRY(write_form(r, "report.md", ps_report_write_markdown));
+    if (forms->json) PS_TRY(write_form(r, "report.json", ps_report_write_json));
+    if (forms->pdf) PS_TRY(add_pdf(r));
+    return ps_plots_add(&r->content->plots, r->set);
+}
+
+/* Pages in other forms stay while they are of the same comparison and the same plots. */
+static ps_status settle_others(report *r, bool known) {
+    ps_status status = ps_file_set_check(r->content->directory, report_name, report_remedy, NULL);
+    if (status != PS_OK && status != PS_ERR_INPUT) return status;
+    if (known) PS_TRY(ps_file_set_add_source(r->set, PS_COMPARISON_MANIFEST));
+    return status == PS_OK ? ps_file_set_keep_others(r->set) : ps_file_set_remove_others(r->set);
+}
+
+static void print_path(const report *r, bool made, const char *name) {
+    if (made && !r->options->quiet) printf("%s/%s\n", r->content->directory, name);
+}
+
+static ps_status finish(report *r) {
+    const form_set *forms = r->forms;
+    print_path(r, forms->html, "report.html");
+    print_path(r, forms->markdown, "report.md");
+    print_path(r, forms->json, "report.json");
+    print_path(r, r->pdf_made, "report.pdf");
+    if (forms->pdf && !r->pdf_made) return miss_pdf(r->content);
+    if (!r->options->open || !forms->html) return PS_OK;
+    char *page = NULL;
+    PS_TRY(ps_file_join(r->content->directory, "report.html", &page));
+    ps_status status = open_page(page);
+    free(page);
+    return status;
+}
+
+static ps_status write_report(report *r) {
+    bool known = false;
+    PS_TRY(ps_report_content_check(r->content->directory, r->options->quiet, &known));
+    PS_TRY(ps_report_content_read(r->content->directory, r->content));
+    ps_status status = make(r);
+    if (status == PS_OK) status = settle_others(r, known);
+    if (status == PS_OK) {
+        status = ps_file_set_commit(r->set);
+        r->set = NULL;
+    }
+    if (status == PS_OK) status = finish(r);
+    return status;
+}
+
 ps_status ps_report_write(const char *directory, const ps_report_options *options) {
     form_set forms;
-    ps_report_content content;
+    ps_report_content content = {.directory = directory};
+    report r = {.content = &content, .forms = &forms, .options = options};
     PS_TRY(parse_formats(options->formats, &forms));
-    PS_TRY(ps_report_content_read(directory, &content));
-    ps_status status = write_pages(&content, &forms, options);
+    PS_TRY(ps_report_content_find(directory));
+    PS_TRY(ps_file_set_begin(directory, report_name, report_remedy, &r.set));
+    ps_status status = write_report(&r);
+    ps_file_set_discard(r.set);
     ps_report_content_clear(&content);
     return status;
 }

@@ -125,7 +125,7 @@ static void put_value(FILE *stream, double value) {
     else fprintf(stream, "\t%.9g", value);
 }
 
-static ps_status open_table(const work *w, ps_file_writer *writer) {
+static ps_status open_table(work *w) {
     char *columns;
     size_t size;
     FILE *text = open_memstream(&columns, &size);
@@ -139,7 +139,7 @@ static ps_status open_table(const work *w, ps_file_writer *writer) {
     fprintf(text, "\topened_frozen\tshut_frozen\topened_own\tshut_own\tgrad_identity\tgrad_path\tgrad_total\tresidual");
     for (int p = 0; p < PS_PARTS; p++) fprintf(text, "\t%s_share", ps_compensation_part_name(p));
     ps_status status = fclose(text) == 0 ? PS_OK : ps_fail(PS_ERR_MEMORY, "no memory for a line of a table");
-    if (status == PS_OK) status = ps_measure_table(w->m, "compensation", columns, writer);
+    if (status == PS_OK) status = ps_measure_table(w->m, "compensation", columns, &w->table);
     free(columns);
     return status;
 }
@@ -298,14 +298,8 @@ static const char *lacks(const ps_checkpoint_session *checkpoint) {
 static ps_status check(void) { return batches < 1 ? ps_fail(PS_ERR_USAGE, "--batches must be at least 1") : PS_OK; }
 
 static ps_status run(work *w) {
-    ps_file_writer writer;
-    if (w->m->out == NULL) return measure_all(w);
-    PS_TRY(open_table(w, &writer));
-    w->table = writer.stream;
-    ps_status status = measure_all(w);
-    if (status == PS_OK) return ps_file_writer_commit(&writer);
-    ps_file_writer_discard(&writer);
-    return status;
+    if (w->m->out != NULL) PS_TRY(open_table(w));
+    return measure_all(w);
 }
 
 static ps_status measure(const ps_measure *m) {

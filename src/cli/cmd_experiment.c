@@ -100,7 +100,8 @@ static ps_status compare(const ps_experiment *e) {
         int a = e->run[i].arm;
         if (a >= 0) paths[a][arms[a].run_count++] = e->run[i].directory;
     }
-    return ps_measurement_compare(arms, e->arms, &(ps_compare_options){out, e->question, quiet});
+    return ps_measurement_compare(arms, e->arms,
+                                  &(ps_compare_options){.out_directory = out, .question = e->question, .quiet = quiet});
 }
 
 static ps_status copy_document(const char *path) {

@@ -165,25 +165,25 @@ static void print_layers(const ranks *r) {
 }
 
 static ps_status write_ranks(const ranks *r) {
-    ps_file_writer w;
+    FILE *stream;
     PS_TRY(ps_measure_table(r->m, "ranks",
                             "layer\tposition\tdepth\tnodes\tweights\tweight_effective_rank\tweight_stable_rank\tsigma_"
                             "max\tsigma_min\toverlapping_pairs\topposite_pairs\t"
                             "dependent_nodes\toutput_effective_rank\toutput_stable_rank\tsaturation",
-                            &w));
+                            &stream));
     for (int u = 0; u < r->units->count; u++) {
         const ps_unit *unit = &r->units->unit[u];
         const layer *l = &r->layer[u];
-        fprintf(w.stream, "%s\t%d\t%d\t%d\t", unit->name, u, unit->depth, unit->channels);
-        if (unit->shared) fprintf(w.stream, "NA\tNA\tNA\tNA\tNA\tNA\tNA\t");
+        fprintf(stream, "%s\t%d\t%d\t%d\t", unit->name, u, unit->depth, unit->channels);
+        if (unit->shared) fprintf(stream, "NA\tNA\tNA\tNA\tNA\tNA\tNA\t");
         else
-            fprintf(w.stream, "%d\t%.9g\t%.9g\t%.9g\t%.9g\t%d\t%d\t", l->columns, l->weight_effective, l->weight_stable,
+            fprintf(stream, "%d\t%.9g\t%.9g\t%.9g\t%.9g\t%d\t%d\t", l->columns, l->weight_effective, l->weight_stable,
                     l->largest, l->smallest, l->overlap.count, l->opposite.count);
-        if (l->testable) fprintf(w.stream, "%d\t", l->dependent);
-        else fprintf(w.stream, "NA\t");
-        fprintf(w.stream, "%.9g\t%.9g\t%.9g\n", l->output_effective, l->output_stable, l->saturation);
+        if (l->testable) fprintf(stream, "%d\t", l->dependent);
+        else fprintf(stream, "NA\t");
+        fprintf(stream, "%.9g\t%.9g\t%.9g\n", l->output_effective, l->output_stable, l->saturation);
     }
-    return ps_file_writer_commit(&w);
+    return PS_OK;
 }
 
 static void write_pairs(FILE *stream, const ps_unit *unit, const ps_overlap_list *list) {
@@ -193,21 +193,21 @@ static void write_pairs(FILE *stream, const ps_unit *unit, const ps_overlap_list
 }
 
 static ps_status write_overlap(const ranks *r, const char *table, bool opposite) {
-    ps_file_writer w;
-    PS_TRY(ps_measure_table(r->m, table, "layer\tchannel\tother\tcosine", &w));
+    FILE *stream;
+    PS_TRY(ps_measure_table(r->m, table, "layer\tchannel\tother\tcosine", &stream));
     for (int u = 0; u < r->units->count; u++)
-        write_pairs(w.stream, &r->units->unit[u], opposite ? &r->layer[u].opposite : &r->layer[u].overlap);
-    return ps_file_writer_commit(&w);
+        write_pairs(stream, &r->units->unit[u], opposite ? &r->layer[u].opposite : &r->layer[u].overlap);
+    return PS_OK;
 }
 
 static ps_status write_dependent(const ranks *r) {
-    ps_file_writer w;
-    PS_TRY(ps_measure_table(r->m, "dependent", "layer\tchannel\tresidual", &w));
+    FILE *stream;
+    PS_TRY(ps_measure_table(r->m, "dependent", "layer\tchannel\tresidual", &stream));
     for (int u = 0; u < r->units->count; u++)
         for (int c = 0; r->layer[u].testable && c < r->units->unit[u].channels; c++)
             if (r->layer[u].residual[c] < residual)
-                fprintf(w.stream, "%s\t%d\t%.9g\n", r->units->unit[u].name, c, r->layer[u].residual[c]);
-    return ps_file_writer_commit(&w);
+                fprintf(stream, "%s\t%d\t%.9g\n", r->units->unit[u].name, c, r->layer[u].residual[c]);
+    return PS_OK;
 }
 
 static ps_status write_tables(const ranks *r) {

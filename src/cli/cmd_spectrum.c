@@ -7,6 +7,7 @@
 #include "cli/commands.h"
 #include "cli/measurement.h"
 #include "cli/subject.h"
+#include "core/file.h"
 #include "core/memory.h"
 #include "core/progress.h"
 #include "kernels/pointwise.h"
@@ -216,6 +217,7 @@ static ps_status read_other(spectrum *s) {
     char *folder = NULL;
     near_zero at = {0};
     if (against[0] == '\0') return PS_OK;
+    PS_TRY(ps_file_set_check(against, "measurements", "measure that one again", NULL));
     PS_TRY(ps_file_join(against, "tables", &folder));
     ps_status status = ps_table_read_named(folder, "spectrum_mass", &s->other);
     free(folder);
@@ -274,28 +276,27 @@ static ps_status print_summary(const spectrum *s, ps_spectrum_summary sum, const
 }
 
 static ps_status write_ritz(const spectrum *s) {
-    ps_file_writer w;
-    PS_TRY(ps_measure_table(s->m, "spectrum", "probe\tindex\tvalue\tweight", &w));
+    FILE *stream;
+    PS_TRY(ps_measure_table(s->m, "spectrum", "probe\tindex\tvalue\tweight", &stream));
     for (int p = 0; p < probes; p++)
         for (int k = 0; k < s->probe[p].steps; k++)
-            fprintf(w.stream, "%d\t%d\t%.9g\t%.9g\n", p, k, s->probe[p].value[k], s->probe[p].weight[k]);
-    return ps_file_writer_commit(&w);
+            fprintf(stream, "%d\t%d\t%.9g\t%.9g\n", p, k, s->probe[p].value[k], s->probe[p].weight[k]);
+    return PS_OK;
 }
 
 /* Gaussians a hundredth of the largest |lambda| wide, on a grid of multiples of it, so that the curves of several
  * networks can be laid over each other. */
 static ps_status write_density(const spectrum *s, ps_spectrum_summary sum) {
-    ps_file_writer w;
+    FILE *stream;
     double largest = fmax(fabs(sum.largest), fabs(sum.smallest)), scale = largest > 0 ? largest : 1,
            sigma = 0.01 * scale;
-    PS_TRY(ps_measure_table(s->m, "spectrum_density", "relative\tlambda\tdensity\tsigma\trelative_density", &w));
+    PS_TRY(ps_measure_table(s->m, "spectrum_density", "relative\tlambda\tdensity\tsigma\trelative_density", &stream));
     for (int i = 0; i < DENSITY_POINTS; i++) {
         double relative = DENSITY_END * (2.0 * i / (DENSITY_POINTS - 1) - 1);
         double density = ps_spectrum_density(s->probe, probes, relative * scale, sigma);
-        fprintf(w.stream, "%.9g\t%.9g\t%.9g\t%.9g\t%.9g\n", relative, relative * scale, density, sigma,
-                density * scale);
+        fprintf(stream, "%.9g\t%.9g\t%.9g\t%.9g\t%.9g\n", relative, relative * scale, density, sigma, density * scale);
     }
-    return ps_file_writer_commit(&w);
+    return PS_OK;
 }
 
 static void put_value(FILE *stream, double value) {
@@ -318,28 +319,25 @@ static ps_status write_mass_after(const spectrum *s, const ps_lanczos *probe, in
 }
 
 static ps_status write_mass(const spectrum *s) {
-    ps_file_writer w;
+    FILE *stream;
     PS_TRY(ps_measure_table(
         s->m, "spectrum_mass",
-        "probes\tsteps\tepsilon\tmass\tstandard_error\tleft_out_min\tleft_out_max\texcess\texcess_standard_error", &w));
-    ps_status status = sweep_steps(s, write_mass_after, w.stream);
-    if (status == PS_OK) return ps_file_writer_commit(&w);
-    ps_file_writer_discard(&w);
-    return status;
+        "probes\tsteps\tepsilon\tmass\tstandard_error\tleft_out_min\tleft_out_max\texcess\texcess_standard_error",
+        &stream));
+    return sweep_steps(s, write_mass_after, stream);
 }
 
 static ps_status write_nodes(const spectrum *s, const action actions[GROUPS]) {
-    ps_file_writer w;
+    FILE *stream;
     PS_TRY(ps_measure_table(s->m, "spectrum_nodes",
-                            "state\tnodes\tparameters\tshare\tdraws\tratio_mean\tratio_min\tratio_max", &w));
+                            "state\tnodes\tparameters\tshare\tdraws\tratio_mean\tratio_min\tratio_max", &stream));
     for (int g = DEAD; g < GROUPS; g++) {
-        fprintf(w.stream, "%s\t%d\t%zu\t%.9g", group_names[g], s->nodes[g], s->parameters[g],
+        fprintf(stream, "%s\t%d\t%zu\t%.9g", group_names[g], s->nodes[g], s->parameters[g],
                 (double)s->parameters[g] / (double)ps_hessian_dimension(s->hessian));
-        if (s->nodes[g] == 0) fprintf(w.stream, "\t0\tNA\tNA\tNA\n");
-        else
-            fprintf(w.stream, "\t%d\t%.9g\t%.9g\t%.9g\n", NODE_DRAWS, actions[g].mean, actions[g].low, actions[g].high);
+        if (s->nodes[g] == 0) fprintf(stream, "\t0\tNA\tNA\tNA\n");
+        else fprintf(stream, "\t%d\t%.9g\t%.9g\t%.9g\n", NODE_DRAWS, actions[g].mean, actions[g].low, actions[g].high);
     }
-    return ps_file_writer_commit(&w);
+    return PS_OK;
 }
 
 static ps_status write_tables(const spectrum *s, ps_spectrum_summary sum, const action actions[GROUPS]) {

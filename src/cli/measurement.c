@@ -5,7 +5,7 @@
 
 #include "cli/run.h"
 #include "cli/subject.h"
-#include "core/digest.h"
+#include "core/file.h"
 #include "core/memory.h"
 #include "reports/table.h"
 
@@ -16,6 +16,7 @@ const ps_measurement *const ps_measurements[] = {
 #undef PS_MEASUREMENT
 
 enum { DIGEST = 17 };
+static const char set_name[] = "measurements", remedy[] = "measure again, or remove what is measured there";
 static const char record_name[] = "measurements", checkpoint_name[] = "checkpoint.safetensors";
 static const char record_columns[] = "measurement\tcheckpoint\tstep\toptions\tmeasured";
 
@@ -48,21 +49,19 @@ static ps_status write_record(const ps_measure *m, const ps_measurement *what, c
                               bool measured) {
     char *folder = NULL;
     ps_table old = {0};
-    ps_file_writer writer;
+    FILE *stream;
     ps_status status = PS_OK;
     PS_TRY_CLEANUP(ps_file_join(m->out, "tables", &folder));
-    PS_TRY_CLEANUP(ps_table_read_named(folder, record_name, &old));
-    PS_TRY_CLEANUP(ps_measure_table(m, record_name, record_columns, &writer));
+    if (!m->anew) PS_TRY_CLEANUP(ps_table_read_named(folder, record_name, &old));
+    PS_TRY_CLEANUP(ps_measure_table(m, record_name, record_columns, &stream));
     for (int row = 0; row < old.rows; row++)
         if (strcmp(cell(&old, row, "measurement"), what->command->name) != 0)
-            fprintf(writer.stream, "%s\t%s\t%s\t%s\t%s\n", cell(&old, row, "measurement"),
-                    cell(&old, row, "checkpoint"), cell(&old, row, "step"), cell(&old, row, "options"),
-                    cell(&old, row, "measured"));
-    fprintf(writer.stream, "%s\t%s\t", what->command->name, digest);
-    if (m->checkpoint->weights_only) fprintf(writer.stream, "NA");
-    else fprintf(writer.stream, "%llu", (unsigned long long)m->checkpoint->step);
-    fprintf(writer.stream, "\t%s\t%d\n", options, measured);
-    status = ps_file_writer_commit(&writer);
+            fprintf(stream, "%s\t%s\t%s\t%s\t%s\n", cell(&old, row, "measurement"), cell(&old, row, "checkpoint"),
+                    cell(&old, row, "step"), cell(&old, row, "options"), cell(&old, row, "measured"));
+    fprintf(stream, "%s\t%s\t", what->command->name, digest);
+    if (m->checkpoint->weights_only) fprintf(stream, "NA");
+    else fprintf(stream, "%llu", (unsigned long long)m->checkpoint->step);
+    fprintf(stream, "\t%s\t%d\n", options, measured);
 cleanup:
     ps_table_clear(&old);
     free(folder);
@@ -72,7 +71,7 @@ cleanup:
 static ps_status record(const ps_measure *m, const ps_measurement *what, const char *checkpoint, bool measured) {
     char digest[DIGEST], *options = NULL;
     PS_TRY(describe_options(what, &options));
-    ps_status status = ps_digest_file(checkpoint, digest);
+    ps_status status = ps_checkpoint_digest(checkpoint, digest);
     if (status == PS_OK) status = write_record(m, what, digest, options, measured);
     free(options);
     return status;
@@ -80,24 +79,41 @@ static ps_status record(const ps_measure *m, const ps_measurement *what, const c
 
 /* ---- one measurement ---- */
 
-static ps_status make_tables_folder(const char *out) {
-    char *folder = NULL;
-    PS_TRY(ps_file_join(out, "tables", &folder));
-    ps_status status = ps_file_make_directories(folder);
-    free(folder);
+/* Tables that do not belong together do not stay beside new ones: their record may be that of others. */
+static ps_status begin_set(ps_measure *m) {
+    PS_TRY(ps_file_set_begin(m->out, set_name, remedy, &m->set));
+    ps_status status = ps_file_set_check(m->out, set_name, remedy, NULL);
+    m->anew = status == PS_ERR_INPUT;
+    return m->anew ? PS_OK : status;
+}
+
+static ps_status end_set(ps_measure *m, ps_status status) {
+    ps_file_set *set = m->set;
+    m->set = NULL;
+    if (status == PS_OK) status = m->anew ? ps_file_set_remove_others(set) : ps_file_set_keep_others(set);
+    if (status == PS_OK) return ps_file_set_commit(set);
+    ps_file_set_discard(set);
     return status;
 }
 
 /* Measurements compare numbers, and a comparison with NaN is false: none is made of such a network. */
-static ps_status measure_checkpoint(const ps_measure *m, const ps_measurement *what, const char *path) {
+static ps_status measure_checkpoint(ps_measure *m, const ps_measurement *what, const char *path) {
+    char sentence[1024] = ""; /* of the check that did not hold */
     PS_TRY(ps_net_check_finite(m->checkpoint->session.net, PS_ERR_INPUT, path));
-    if (m->out != NULL) PS_TRY(make_tables_folder(m->out));
-    ps_status status = what->measure(m);
-    if (m->out == NULL || (status != PS_OK && status != PS_ERR_CHECK)) return status;
-    char sentence[1024]; /* of the check that did not hold */
-    snprintf(sentence, sizeof sentence, "%s", ps_status_message());
-    PS_TRY(record(m, what, path, true));
-    return status == PS_OK ? PS_OK : ps_fail(status, "%s", sentence);
+    if (m->out == NULL) return what->measure(m);
+    ps_status status = begin_set(m);
+    if (status == PS_OK) status = what->measure(m);
+    bool held = status != PS_ERR_CHECK;
+    if (!held) snprintf(sentence, sizeof sentence, "%s", ps_status_message());
+    if (status == PS_OK || !held) status = record(m, what, path, true);
+    PS_TRY(end_set(m, status));
+    return held ? PS_OK : ps_fail(PS_ERR_CHECK, "%s", sentence);
+}
+
+/* That there was nothing to measure. */
+static ps_status record_lack(ps_measure *m, const ps_measurement *what, const char *path) {
+    ps_status status = begin_set(m);
+    return end_set(m, status == PS_OK ? record(m, what, path, false) : status);
 }
 
 /* sentence: what is lacking; copied, for it may be the message of a failure. */
@@ -126,7 +142,7 @@ ps_status ps_measurement_command(const ps_measurement *what, int argc, char **ar
     if (arguments.help) return PS_OK;
     if (what->check != NULL) PS_TRY(what->check());
     PS_TRY(ps_subject_open(&session, &arguments, command_threads));
-    ps_measure m = {&session, command_out, command_quiet};
+    ps_measure m = {&session, command_out, command_quiet, NULL, false};
     char lack[1024] = "";
     ps_status status = lacks_something(what, &session, lack, sizeof lack) ? ps_fail(PS_ERR_USAGE, "%s", lack)
                                                                           : measure_checkpoint(&m, what, session.path);
@@ -134,12 +150,16 @@ ps_status ps_measurement_command(const ps_measurement *what, int argc, char **ar
     return status;
 }
 
-ps_status ps_measure_table(const ps_measure *measure, const char *name, const char *columns, ps_file_writer *writer) {
-    char *path = NULL;
-    PS_TRY(ps_string_format(&path, "%s/tables/%s.tsv", measure->out, name));
-    ps_status status = ps_file_writer_open(writer, path);
-    if (status == PS_OK) fprintf(writer->stream, "%s\n", columns);
-    free(path);
+static ps_status table_member(const char *name, char **member) {
+    return ps_string_format(member, "tables/%s.tsv", name);
+}
+
+ps_status ps_measure_table(const ps_measure *measure, const char *name, const char *columns, FILE **stream) {
+    char *member = NULL;
+    PS_TRY(table_member(name, &member));
+    ps_status status = ps_file_set_add(measure->set, member, stream);
+    if (status == PS_OK) fprintf(*stream, "%s\n", columns);
+    free(member);
     return status;
 }
 
@@ -246,16 +266,6 @@ void ps_measurement_plan_clear(ps_measurement_plan *plan) {
 
 /* ---- doing it ---- */
 
-static bool tables_exist(const ps_measurement *what, const char *directory) {
-    char list[256], path[4096];
-    snprintf(list, sizeof list, "%s", what->tables);
-    for (char *save = NULL, *name = strtok_r(list, ",", &save); name != NULL; name = strtok_r(NULL, ",", &save)) {
-        int length = snprintf(path, sizeof path, "%s/tables/%s.tsv", directory, name);
-        if (length < 0 || (size_t)length >= sizeof path || !ps_file_exists(path)) return false;
-    }
-    return true;
-}
-
 static ps_status read_record(const char *directory, ps_table *table) {
     char *folder = NULL;
     PS_TRY(ps_file_join(directory, "tables", &folder));
@@ -264,21 +274,23 @@ static ps_status read_record(const char *directory, ps_table *table) {
     return status;
 }
 
-static bool done(const ps_measurement *what, const char *directory, const ps_table *table, const char *digest) {
+static bool done(const ps_measurement *what, const ps_table *table, const char *digest) {
     char *options = NULL;
     int row = find_row(table, what);
     bool same = row >= 0 && strcmp(cell(table, row, "checkpoint"), digest) == 0 &&
                 describe_options(what, &options) == PS_OK && strcmp(cell(table, row, "options"), options) == 0;
     free(options);
-    return same && (strcmp(cell(table, row, "measured"), "0") == 0 || tables_exist(what, directory));
+    return same;
 }
 
-/* Marks what is done already; nothing where there is no checkpoint or no record that can be read. */
+/* Marks what is done already; nothing where there is no checkpoint, or no record and tables that belong together. */
 static void find_done(const ps_measurement_plan *plan, const char *directory, const char *checkpoint, bool *is_done) {
     char digest[DIGEST];
     ps_table table = {0};
-    bool known = ps_digest_file(checkpoint, digest) == PS_OK && read_record(directory, &table) == PS_OK;
-    for (int i = 0; i < plan->count; i++) is_done[i] = known && done(plan->what[i], directory, &table, digest);
+    bool known = false, readable = ps_file_set_check(directory, set_name, remedy, &known) == PS_OK && known &&
+                                   ps_checkpoint_digest(checkpoint, digest) == PS_OK &&
+                                   read_record(directory, &table) == PS_OK;
+    for (int i = 0; i < plan->count; i++) is_done[i] = readable && done(plan->what[i], &table, digest);
     ps_table_clear(&table);
 }
 
@@ -296,17 +308,13 @@ bool ps_measurement_plan_done(const ps_measurement_plan *plan, const char *direc
 
 static ps_status run_one(const ps_measurement *what, ps_checkpoint_session *session, const char *directory,
                          const char *checkpoint) {
-    ps_measure m = {session, directory, true};
+    ps_measure m = {session, directory, true, NULL, false};
     char lack[1024];
     if (ps_net_check_finite(session->session.net, PS_ERR_INPUT, checkpoint) != PS_OK) {
         fprintf(stderr, "note: %s is not measured: %s\n", what->command->name, ps_status_message());
-        PS_TRY(make_tables_folder(directory));
-        return record(&m, what, checkpoint, false);
+        return record_lack(&m, what, checkpoint);
     }
-    if (lacks_something(what, session, lack, sizeof lack)) {
-        PS_TRY(make_tables_folder(directory));
-        return record(&m, what, checkpoint, false);
-    }
+    if (lacks_something(what, session, lack, sizeof lack)) return record_lack(&m, what, checkpoint);
     ps_status status = measure_checkpoint(&m, what, checkpoint);
     if (status != PS_ERR_CHECK) return status;
     /* The tables say how far it is off; hours of training are not to be held up by it. */
@@ -377,7 +385,8 @@ static ps_status look_at_run(const char *path, measured_run *run, bool quiet) {
     if (table.rows == 0) goto cleanup;
     PS_TRY_CLEANUP(ps_file_join(run->directory, checkpoint_name, &checkpoint));
     if (!ps_file_exists(checkpoint)) goto cleanup;
-    PS_TRY_CLEANUP(ps_digest_file(checkpoint, digest));
+    PS_TRY_CLEANUP(ps_file_set_check(run->directory, set_name, remedy, NULL));
+    PS_TRY_CLEANUP(ps_checkpoint_digest(checkpoint, digest));
     find_current(run, &table, digest, quiet);
     PS_TRY_CLEANUP(ps_run_config_init(&config));
     status = ps_run_read_config(run->directory, &config);
@@ -407,13 +416,12 @@ static void print_rows(FILE *stream, const ps_table *table, const char *arm, int
 typedef struct {
     const ps_compare_arm *arms;
     int arm_count;
-    const char *out;
+    bool quiet;
     measured_run *run; /* arm after arm */
 } gathering;
 
 /* Appends one run's table; the first one's columns head the file. */
-static ps_status add_run(const measured_run *run, const char *arm, const char *name, ps_file_writer *writer,
-                         ps_table *first) {
+static ps_status add_run(const measured_run *run, const char *arm, const char *name, FILE *stream, ps_table *first) {
     char *folder = NULL;
     ps_table table;
     PS_TRY(ps_file_join(run->directory, "tables", &folder));
@@ -428,57 +436,57 @@ static ps_status add_run(const measured_run *run, const char *arm, const char *n
                          "with one version of poolscope",
                          run->directory, name);
     for (int c = 0; starts && c < table.columns; c++)
-        fprintf(writer->stream, "%s%s", c == 0 ? "arm\tseed\t" : "\t", ps_table_name(&table, c));
-    if (starts) fputc('\n', writer->stream);
-    if (status == PS_OK) print_rows(writer->stream, &table, arm, run->seed);
+        fprintf(stream, "%s%s", c == 0 ? "arm\tseed\t" : "\t", ps_table_name(&table, c));
+    if (starts) fputc('\n', stream);
+    if (status == PS_OK) print_rows(stream, &table, arm, run->seed);
     if (starts) *first = table;
     else ps_table_clear(&table);
     return status;
 }
 
-static ps_status gather_table(const gathering *g, int measurement, const char *name) {
-    char *path = NULL;
-    ps_file_writer writer;
+/* A table that no run has is no part of the comparison; one of an earlier comparison goes. */
+static ps_status gather_table(const gathering *g, ps_file_set *set, int measurement, const char *name) {
+    char *member = NULL;
+    FILE *stream;
     ps_table first = {0};
-    PS_TRY(ps_string_format(&path, "%s/tables/%s.tsv", g->out, name));
-    ps_status status = ps_file_writer_open(&writer, path);
-    free(path);
+    PS_TRY(table_member(name, &member));
+    ps_status status = ps_file_set_add(set, member, &stream);
+    free(member);
     PS_TRY(status);
     const measured_run *run = g->run;
     for (int a = 0; a < g->arm_count; a++)
         for (int r = 0; r < g->arms[a].run_count && status == PS_OK; r++, run++)
-            if (run->current[measurement]) status = add_run(run, g->arms[a].name, name, &writer, &first);
-    if (status == PS_OK && first.columns > 0) status = ps_file_writer_commit(&writer);
-    else ps_file_writer_discard(&writer);
+            if (run->current[measurement]) status = add_run(run, g->arms[a].name, name, stream, &first);
+    if (status == PS_OK && first.columns == 0) ps_file_set_withdraw(set);
     ps_table_clear(&first);
     return status;
 }
 
-static ps_status gather(const ps_compare_arm *arms, int arm_count, const char *out, bool quiet) {
-    gathering g = {arms, arm_count, out, NULL};
+static ps_status gather(void *self, ps_file_set *set) {
+    gathering *g = self;
     int runs = 0, seen = 0;
     ps_status status = PS_OK;
-    for (int a = 0; a < arm_count; a++) runs += arms[a].run_count;
-    PS_TRY(PS_ALLOC((size_t)runs, &g.run, "runs"));
-    for (int a = 0; a < arm_count; a++)
-        for (int r = 0; r < arms[a].run_count; r++) PS_TRY_CLEANUP(look_at_run(arms[a].runs[r], &g.run[seen++], quiet));
+    for (int a = 0; a < g->arm_count; a++) runs += g->arms[a].run_count;
+    PS_TRY(PS_ALLOC((size_t)runs, &g->run, "runs"));
+    for (int a = 0; a < g->arm_count; a++)
+        for (int r = 0; r < g->arms[a].run_count; r++)
+            PS_TRY_CLEANUP(look_at_run(g->arms[a].runs[r], &g->run[seen++], g->quiet));
     for (int i = 0; ps_measurements[i] != NULL; i++) {
         char list[256];
         snprintf(list, sizeof list, "%s", ps_measurements[i]->tables);
         for (char *save = NULL, *name = strtok_r(list, ",", &save); name != NULL; name = strtok_r(NULL, ",", &save))
-            PS_TRY_CLEANUP(gather_table(&g, i, name));
+            PS_TRY_CLEANUP(gather_table(g, set, i, name));
     }
 cleanup:
-    for (int i = 0; i < runs; i++) free(g.run[i].directory);
-    ps_free(g.run);
+    for (int i = 0; i < runs; i++) free(g->run[i].directory);
+    ps_free(g->run);
     return status;
 }
 
 ps_status ps_measurement_compare(const ps_compare_arm *arms, int arm_count, const ps_compare_options *options) {
-    char sentence[1024]; /* of an instrument check that did not hold: it still decides in the end */
-    ps_status status = ps_compare_run(arms, arm_count, options);
-    if (status != PS_OK && status != PS_ERR_CHECK) return status;
-    snprintf(sentence, sizeof sentence, "%s", ps_status_message());
-    PS_TRY(gather(arms, arm_count, options->out_directory, options->quiet));
-    return status == PS_OK ? PS_OK : ps_fail(status, "%s", sentence);
+    gathering g = {arms, arm_count, options->quiet, NULL};
+    ps_compare_options with = *options;
+    with.gather = gather;
+    with.gather_self = &g;
+    return ps_compare_run(arms, arm_count, &with);
 }

@@ -2,22 +2,26 @@
  * run of an experiment ("measure" in its file), and gathered from the runs into the tables of a comparison.
  *
  * A measurement writes DIR/tables/(its tables).tsv; for a run of an experiment DIR is the run's directory.
- * DIR/tables/measurements.tsv says what was measured there, with which options, and on which checkpoint (digest of the
- * file): a finished measurement is not made again, and a comparison takes no numbers that belong to other weights. */
+ * DIR/tables/measurements.tsv says what was measured there, with which options, and on which checkpoint (digest of its
+ * tensors and step): a finished measurement is not made again, and a comparison takes no numbers that belong to other
+ * weights. All tables of all measurements there, and that record, are one set of files (core/file_set.h): a comparison
+ * takes none of them where they do not belong together. */
 #ifndef PS_CLI_MEASUREMENT_H
 #define PS_CLI_MEASUREMENT_H
 
 #include "analysis/compare.h"
 #include "cli/command_line.h"
 #include "cli/session.h"
-#include "core/file.h"
+#include "core/file_set.h"
 #include "core/json.h"
 
 /* What a measurement works on. */
 typedef struct {
     ps_checkpoint_session *checkpoint;
-    const char *out; /* directory in which tables/ is there; NULL: no tables are wanted */
-    bool quiet;      /* no progress */
+    const char *out;  /* where tables/ goes; NULL: no tables are wanted */
+    bool quiet;       /* no progress */
+    ps_file_set *set; /* the tables, which are put in place together when all is measured; NULL as out is */
+    bool anew;        /* what was measured there before does not belong together, so it goes */
 } ps_measure;
 
 typedef struct {
@@ -46,8 +50,8 @@ ps_status ps_measurement_command(const ps_measurement *what, int argc, char **ar
 
 /* ---- for the measurements ---- */
 
-/* Opens out/tables/name.tsv and writes its first line (names with tabs between). */
-ps_status ps_measure_table(const ps_measure *measure, const char *name, const char *columns, ps_file_writer *writer);
+/* Adds tables/name.tsv to what is put in place in the end, and writes its first line (names with tabs between). */
+ps_status ps_measure_table(const ps_measure *measure, const char *name, const char *columns, FILE **stream);
 
 /* Shows the output of every gate (private and shared) on every batch of the probe set, in order: unit counts as in
  * ps_net_units. */
@@ -80,9 +84,9 @@ bool ps_measurement_plan_done(const ps_measurement_plan *plan, const char *direc
 ps_status ps_measurement_plan_run(const ps_measurement_plan *plan, const char *directory, int threads,
                                   const char **current);
 
-/* ps_compare_run; then writes (out directory)/tables/(table).tsv with columns arm and seed in front, for every table of
- * a measurement that at least one of the runs has; tables that no run has are left as they are. Tables of another
- * checkpoint than the run's are left out, which a note on stderr says unless quiet. */
+/* ps_compare_run; part of the comparison is then also (out directory)/tables/(table).tsv with columns arm and seed in
+ * front, for every table of a measurement that at least one of the runs has. Tables of another checkpoint than the run's
+ * are left out, which a note on stderr says unless quiet. */
 ps_status ps_measurement_compare(const ps_compare_arm *arms, int arm_count, const ps_compare_options *options);
 
 #endif

@@ -2,6 +2,8 @@
 #include "core/file.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -96,6 +98,14 @@ ps_status ps_file_make_directories(const char *path) {
     return status;
 }
 
+static int remove_entry(const char *path, const struct stat *info, int kind, struct FTW *place) {
+    (void)info, (void)kind, (void)place;
+    (void)remove(path);
+    return 0;
+}
+
+void ps_file_remove_directory(const char *path) { (void)nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS); }
+
 ps_status ps_file_join(const char *directory, const char *name, char **path) {
     size_t length = strlen(directory);
     return ps_string_format(path, "%s%s%s", directory, length > 0 && directory[length - 1] == '/' ? "" : "/", name);
@@ -158,6 +168,37 @@ ps_status ps_file_read_line(FILE *stream, const char *path, uint64_t number, siz
         return ps_fail(PS_ERR_INPUT, "%s:%llu: the line does not end within %zu MiB; give a text file", path,
                        (unsigned long long)number, most >> 20);
     return PS_OK;
+}
+
+/* ---- to the disk ---- */
+
+static int sync_at(const char *path, int flags) {
+    int file = open(path, O_RDONLY | O_CLOEXEC | flags);
+    int result = file >= 0 ? fsync(file) : -1, reason = errno;
+    if (file >= 0) close(file);
+    errno = reason;
+    return result;
+}
+
+ps_status ps_file_sync(const char *path) {
+    if (sync_at(path, 0) == 0) return PS_OK;
+    int reason = errno;
+    return ps_fail(PS_ERR_IO, "%s: could not be brought to the disk (%s); %s", path, strerror(reason),
+                   ps_file_remedy(reason));
+}
+
+void ps_file_sync_directory(const char *directory) { (void)sync_at(directory, O_DIRECTORY); }
+
+/* A name that was renamed into place is on the disk when its directory is. */
+static void sync_folder_of(char *path) {
+    char *slash = strrchr(path, '/');
+    if (slash == NULL) ps_file_sync_directory(".");
+    else if (slash == path) ps_file_sync_directory("/");
+    else {
+        *slash = '\0';
+        ps_file_sync_directory(path);
+        *slash = '/';
+    }
 }
 
 /* ---- writing ---- */
@@ -252,7 +293,8 @@ ps_status ps_file_writer_open(ps_file_writer *writer, const char *path) {
     return status;
 }
 
-ps_status ps_file_writer_commit(ps_file_writer *writer) {
+/* Closes the stream in any case. */
+ps_status ps_file_writer_finish(ps_file_writer *writer) {
     bool replaces = writer->temporary != NULL;
     errno = 0;
     bool failed =
@@ -264,18 +306,30 @@ ps_status ps_file_writer_commit(ps_file_writer *writer) {
         reason = errno;
     }
     writer->stream = NULL;
-    if (!failed && replaces && rename(writer->temporary, writer->target) != 0) {
-        failed = true;
-        reason = errno;
+    if (!failed || gone) return PS_OK;
+    return ps_fail(PS_ERR_IO, "%s: could not be written completely (%s); %s", writer->path,
+                   reason != 0 ? strerror(reason) : "an earlier write failed", ps_file_remedy(reason));
+}
+
+ps_status ps_file_writer_put(ps_file_writer *writer) {
+    if (writer->temporary == NULL) return PS_OK;
+    if (rename(writer->temporary, writer->target) != 0) {
+        int reason = errno;
+        ps_status status = ps_fail(PS_ERR_IO, "%s: could not be replaced (%s); %s", writer->path, strerror(reason),
+                                   ps_file_remedy(reason));
+        errno = reason;
+        return status;
     }
-    ps_status status = PS_OK;
-    if (failed && !gone) {
-        status = ps_fail(PS_ERR_IO, "%s: could not be written completely (%s); %s", writer->path,
-                         reason != 0 ? strerror(reason) : "an earlier write failed", ps_file_remedy(reason));
-    } else {
-        free(writer->temporary);
-        writer->temporary = NULL;
-    }
+    free(writer->temporary);
+    writer->temporary = NULL;
+    return PS_OK;
+}
+
+ps_status ps_file_writer_commit(ps_file_writer *writer) {
+    bool replaces = writer->temporary != NULL;
+    ps_status status = ps_file_writer_finish(writer);
+    if (status == PS_OK) status = ps_file_writer_put(writer);
+    if (status == PS_OK && replaces) sync_folder_of(writer->target);
     ps_file_writer_discard(writer);
     return status;
 }

@@ -23,10 +23,16 @@ ps_status ps_file_refuse_tilde(const char *text);
 
 /* Whole file as a heap block with a terminating zero byte (not counted); free with free(). */
 ps_status ps_file_read(const char *path, char **content, size_t *size_bytes);
-/* Replaces path's content in one step (temporary file, fsync, rename). */
+/* Brings a file, or the names in a directory (what was renamed or removed there), to the disk. Some file systems cannot
+ * do the latter, which is no failure. */
+ps_status ps_file_sync(const char *path);
+void ps_file_sync_directory(const char *directory);
+/* Replaces path's content in one step (temporary file, fsync, rename, fsync of the directory). */
 ps_status ps_file_write(const char *path, const void *content, size_t size_bytes);
 /* mkdir -p. */
 ps_status ps_file_make_directories(const char *path);
+/* rm -rf; what cannot be removed stays. Only ever for folders that poolscope made for itself. */
+void ps_file_remove_directory(const char *path);
 /* "directory/name" as a heap string; free with free(). */
 ps_status ps_file_join(const char *directory, const char *name, char **path);
 
@@ -54,6 +60,10 @@ typedef struct {
 } ps_file_writer;
 ps_status ps_file_writer_open(ps_file_writer *writer, const char *path);
 ps_status ps_file_writer_commit(ps_file_writer *writer);
+/* The two halves of a commit, for files that appear together (core/file_set.h): finish brings all that was written to
+ * the disk under the temporary name; put renames, and cannot fail for want of space. The directory is not synced. */
+ps_status ps_file_writer_finish(ps_file_writer *writer);
+ps_status ps_file_writer_put(ps_file_writer *writer);
 void ps_file_writer_discard(ps_file_writer *writer);
 
 #endif

@@ -785,12 +785,15 @@ static void summarise(const ps_fixture *fixture, ps_summary *summary) {
     memset(&list, 0, sizeof list);
     memset(summary, 0, sizeof *summary);
     add_run(&list, fixture);
+    ps_file_set *set;
     ps_tables *tables;
-    held(ps_tables_open(folder, &tables)); /* every spell is kept, not the cohorts alone */
+    held(ps_file_set_begin(folder, "summaries", "", &set));
+    held(ps_tables_open(set, &tables)); /* every spell is kept, not the cohorts alone */
     held(ps_run_open(list.paths[0], fixture->arm, &run));
     held(ps_metrics_run(run, tables, summary, NULL));
     ps_run_close(run);
     ps_tables_close(tables);
+    ps_file_set_discard(set);
 }
 
 /* What a diverged run says of its nodes is what the same run says that stops at its last finite probe. */
@@ -1439,10 +1442,10 @@ static void explain_adds_every_number_up_again(void **state) {
     cJSON_Delete(document);
 }
 
-/* A table that is not of this verdict is found out. */
+/* A table that is not of this verdict is found out: by its digest, and by its numbers where nothing has digests. */
 static void terms_that_give_another_number_are_refused(void **state) {
     run_list base, module, table = {0};
-    char *text = NULL;
+    char *text = NULL, manifest[1024];
     size_t size = 0;
     (void)state;
     make_arms(&base, &module, 2);
@@ -1452,6 +1455,10 @@ static void terms_that_give_another_number_are_refused(void **state) {
     table.count = 1;
     rewrite(&table, "test_accuracy\tbaseline\t1\tNA\tNA\t80\t0.5", "test_accuracy\tbaseline\t1\tNA\tNA\t80\t0.6");
     FILE *stream = open_memstream(&text, &size);
+    assert_int_equal(ps_explain(folder, "P6", stream), PS_ERR_INPUT);
+    assert_non_null(strstr(ps_status_message(), "prediction_rows.tsv: is not the file that belongs to the comparison"));
+    snprintf(manifest, sizeof manifest, "%s/comparison.manifest.tsv", folder);
+    assert_int_equal(remove(manifest), 0);
     assert_int_equal(ps_explain(folder, "P6", stream), PS_ERR_INPUT);
     fclose(stream);
     assert_non_null(strstr(ps_status_message(), "prediction_rows.tsv give"));

@@ -196,10 +196,12 @@ static void thresholds_by_hand(void **state) {
     int count;
     const ps_variation *list = ps_variations(&count);
     char directory[] = "/tmp/ps_view_tables_XXXXXX", command[64];
+    ps_file_set *set;
     ps_tables *tables;
     ps_collector collector = {0};
     assert_non_null(mkdtemp(directory));
-    assert_int_equal(ps_tables_open(directory, &tables), PS_OK);
+    assert_int_equal(ps_file_set_begin(directory, "tables", "", &set), PS_OK);
+    assert_int_equal(ps_tables_open(set, &tables), PS_OK);
     assert_int_equal(ps_metrics_run_varied(run, tables, &primary, &collector, varied), PS_OK);
     assert_float_equal(ps_summary_get(&primary, "dead_moving_share"), 0, 0);
     assert_float_equal(ps_summary_find(&primary, "dead_moving_share")->cases, 4, 0);
@@ -219,6 +221,7 @@ static void thresholds_by_hand(void **state) {
     ps_summary_clear(&primary);
     ps_collect_clear(&collector);
     ps_tables_close(tables);
+    ps_file_set_discard(set);
     ps_run_close(run);
     snprintf(command, sizeof command, "rm -rf '%s'", directory);
     assert_int_equal(system(command), 0);
