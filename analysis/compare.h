@@ -33,9 +33,9 @@ typedef struct {
 #define PS_COMPARE_REMEDY "run `poolscope compare` again"
 
 /* Writes out_directory/tables/(name).tsv and out_directory/verdict.json as one set of files (core/file_set.h; an
- * earlier comparison there is replaced whole) and prints the summary to stdout, unless quiet. With one arm alone it writes everything but contrasts. PS_OK
- * also where predictions are refuted; PS_ERR_CHECK (exit 1) where an instrument check did not hold: all files are
- * written then, too. */
+ * earlier comparison there is replaced whole) and prints the summary to stdout, unless quiet. With one arm alone it
+ * writes everything but contrasts. PS_OK also where predictions are refuted; PS_ERR_CHECK (exit 1) where an instrument
+ * check did not hold: all files are written then, too. */
 ps_status ps_compare_run(const ps_compare_arm *arms, int arm_count, const ps_compare_options *options);
 
 #endif

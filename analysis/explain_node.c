@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "analysis/explain.h"
+#include "analysis/compare.h"
 #include "analysis/explain_internal.h"
 #include "analysis/story.h"
 #include "core/file.h"
@@ -262,6 +263,7 @@ static ps_status find_run(const search *s, char **trace) {
 static ps_status explain_in_comparison(const char *verdict, const ps_explain_node *what, FILE *stream) {
     cJSON *document;
     char *trace = NULL;
+    PS_TRY(ps_file_set_check(what->directory, PS_COMPARE_SET, PS_COMPARE_REMEDY, NULL));
     PS_TRY(ps_json_read(verdict, &document));
     const cJSON *from = cJSON_GetObjectItemCaseSensitive(document, "traces_from");
     const ps_explain_place at = {what->directory, cJSON_IsString(from) ? from->valuestring : ""};

@@ -1,5 +1,5 @@
-/* Writing the tables of TABLES.md, as members of a set of files (core/file_set.h) that puts them in place as one. Rows are
- * checked against the number of columns. The creator closes. */
+/* Writing the tables of TABLES.md, as members of a set of files (core/file_set.h) that puts them in place as one. Rows
+ * are checked against the number of columns. The creator closes. */
 #ifndef PS_ANALYSIS_TABLES_H
 #define PS_ANALYSIS_TABLES_H
 

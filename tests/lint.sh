@@ -62,6 +62,10 @@ check_includes() {
     grep -rn '#include <assert.h>' src analysis reports
     # What a layer type is, its role says (src/layers/layer.h): a new type would be unknown to whoever asks for names.
     grep -rnE 'str(n)?cmp\([^;]*(type|producer)->name' src analysis reports | sed 's/$/ (a type is known by its role)/'
+
+    # Their NULL may mean that there is no memory; ps_json_try, ps_json_copy and ps_json_text say so.
+    grep -rnE 'cJSON_(Parse[A-Za-z]*|Duplicate|Print[A-Za-z]*) *\(' src analysis reports --include='*.c' | grep -v '^src/core/json.c' |
+        sed 's/$/ (through core\/json.h)/'
 }
 
 # Characters, not bytes: grep counts them where the locale is one of UTF-8. Tables, code and links of Markdown cannot be broken.

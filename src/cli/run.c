@@ -42,7 +42,8 @@ typedef struct {
     ps_reinit *reinit; /* NULL: dead nodes are left alone */
     char *config_path, *trace_path, *checkpoint_path, *config_text;
     char fork_digest[17];
-    ps_graph *graph; /* of the checkpoint it goes on from; NULL: it begins */
+    bool goes_on;    /* from a checkpoint */
+    ps_graph *graph; /* of that, until the session has it */
     run_record record;
     uint64_t start, started_ns;
     uint64_t done, checkpointed; /* steps up to the latest window's end, and to the latest checkpoint */
@@ -234,8 +235,8 @@ static ps_status write_checkpoint(run *r, uint64_t step) {
                             (unsigned long long)ps_trace_offset(r->trace),
                             (unsigned long long)ps_trace_digest(r->trace), ps_dataset_digest(r->session.dataset),
                             (unsigned long long)r->broken_steps, r->config_text));
-    const ps_graph *graph = r->graph != NULL ? r->graph : r->session.graph;
-    ps_status status = ps_checkpoint_write(r->checkpoint_path, graph, r->session.net, r->session.optimiser, step, text);
+    ps_status status =
+        ps_checkpoint_write(r->checkpoint_path, r->session.graph, r->session.net, r->session.optimiser, step, text);
     if (status == PS_OK) r->checkpointed = step;
     free(text);
     return status;
@@ -574,6 +575,17 @@ ps_status ps_run_check_place(const ps_run_options *options) {
                    directory, directory);
 }
 
+/* A run that goes on has the network of its checkpoint, whatever has become of the file it was read from. */
+static ps_status open_session(run *r) {
+    PS_TRY(ps_session_open(&r->session, r->config, r->graph, r->options->threads));
+    if (r->graph != NULL) {
+        r->goes_on = true;
+        r->session.graph = r->graph;
+        r->graph = NULL;
+    }
+    return refuse_other_data(r->options->directory, r->config, r->session.dataset, &r->record);
+}
+
 ps_status ps_run_execute(const ps_run_config *config, const ps_run_options *options) {
     run r = {.config = config, .options = options, .lock = -1};
     ps_status status = PS_OK;
@@ -582,12 +594,11 @@ ps_status ps_run_execute(const ps_run_config *config, const ps_run_options *opti
     PS_TRY_CLEANUP(config_to_text(config, &r.config_text));
     if (options->resume) PS_TRY_CLEANUP(lock_directory(&r));
     if (options->resume) PS_TRY_CLEANUP(open_earlier(&r));
-    PS_TRY_CLEANUP(ps_session_open(&r.session, config, r.graph, options->threads));
-    PS_TRY_CLEANUP(refuse_other_data(options->directory, config, r.session.dataset, &r.record));
+    PS_TRY_CLEANUP(open_session(&r));
     PS_TRY_CLEANUP(ps_net_check_statistics(r.session.net)); /* before an earlier run is replaced */
     if (!options->resume) PS_TRY_CLEANUP(lock_directory(&r));
     remove_half_written(&r);
-    PS_TRY_CLEANUP(r.graph != NULL ? start_resumed(&r) : start_fresh(&r));
+    PS_TRY_CLEANUP(r.goes_on ? start_resumed(&r) : start_fresh(&r));
     PS_TRY_CLEANUP(start_reinit(&r));
     status = train(&r);
 cleanup:

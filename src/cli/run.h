@@ -4,8 +4,8 @@
  *   checkpoint.safetensors  the latest window's weights and optimiser state, from which the run can be resumed or
  *                           forked
  * The three belong together: a checkpoint holds digests of its own tensors, of the trace up to it and of the data, and
- * the configuration. A run goes on only where all agree; an edited configuration is refused by the key's name. The place
- * of the data and of a forked run's parent may change: neither is part of what the run is, their digests are. */
+ * the configuration. A run goes on only where all agree; an edited configuration is refused by the key's name. The
+ * place of the data and of a forked run's parent may change: neither is part of what the run is, their digests are. */
 #ifndef PS_CLI_RUN_H
 #define PS_CLI_RUN_H
 

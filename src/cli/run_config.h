@@ -30,8 +30,8 @@ ps_status ps_run_config_copy(const ps_run_config *from, ps_run_config *to);
  * NULL). */
 ps_status ps_run_config_read_json(ps_run_config *config, const cJSON *object, const char *where,
                                   const char *const *skip);
-/* The configuration of a run that was forked within an experiment names the checkpoint as seen from that run's directory
- * ("run:PATH"); from now on as seen from here. path: the file it was read from. */
+/* The configuration of a run that was forked within an experiment names the checkpoint as seen from that run's
+ * directory ("run:PATH"); from now on as seen from here. path: the file it was read from. */
 ps_status ps_run_config_resolve_fork(ps_run_config *config, const char *path);
 /* Takes one option of the command line ("lr", "0.1"); *known is false where there is no such option. value NULL: option
  * without one. */

@@ -14,9 +14,9 @@ typedef struct {
 
 ps_digest ps_digest_start(void);
 void ps_digest_bytes(ps_digest *digest, const void *bytes, size_t count);
-/* A faster kind for large blocks of numbers, eight bytes at a time: another value than ps_digest_bytes of the same. Blocks
- * given in pieces have the digest of the whole where all pieces but the last are multiples of eight bytes long. Both kinds
- * see every change of a single byte, always. */
+/* A faster kind for large blocks of numbers, eight bytes at a time: another value than ps_digest_bytes of the same.
+ * Blocks given in pieces have the digest of the whole where all pieces but the last are multiples of eight bytes long.
+ * Both kinds see every change of a single byte, always. */
 void ps_digest_block(ps_digest *digest, const void *bytes, size_t count);
 void ps_digest_text(ps_digest *digest, const char *text);
 void ps_digest_u64(ps_digest *digest, uint64_t value);

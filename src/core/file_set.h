@@ -1,12 +1,12 @@
 /* Sets of files that belong together, such as the tables of a comparison and its verdict: put in place together, and
  * read as a whole or not at all.
  *
- * A set has a name and lies in a directory. Its manifest, DIRECTORY/NAME.manifest.tsv, names every member with its size
- * and digest (analysis/TABLES.md has the format). Writing goes in two stages. First every member and the manifest are
- * written whole under temporary names and brought to the disk: what fails there (a full disk, a kill) leaves the earlier
- * set as it was. Then the manifest is put in place, and after it member by member: what stops that leaves members that
- * do not agree with the manifest, and every reader refuses them, naming the first such file and the remedy. So a reader
- * has the earlier set, the new one, or a refusal, never some of both.
+ * A set has a name and lies in a directory. Its manifest, DIRECTORY/NAME.manifest.tsv, names every member with its
+ * size and digest (analysis/TABLES.md has the format). Writing goes in two stages. First every member and the manifest
+ * are written whole under temporary names and brought to the disk: what fails there (a full disk, a kill) leaves the
+ * earlier set as it was. Then the manifest is put in place, and after it member by member: what stops that leaves
+ * members that do not agree with the manifest, and every reader refuses them, naming the first such file and the
+ * remedy. So a reader has the earlier set, the new one, or a refusal, never some of both.
  *
  * Members named as pages have no reader that could refuse them, but people: the earlier ones are taken away before
  * anything else is put in place, so that none stands beside files it was not made with.
@@ -22,8 +22,8 @@
 
 typedef struct ps_file_set ps_file_set;
 
-/* Begins to replace a set; the directory is made when missing. remedy: what makes the set anew, as the end of a sentence
- * ("run `poolscope compare` again"). Texts are copied. */
+/* Begins to replace a set; the directory is made when missing. remedy: what makes the set anew, as the end of a
+ * sentence ("run `poolscope compare` again"). Texts are copied. */
 ps_status ps_file_set_begin(const char *directory, const char *name, const char *remedy, ps_file_set **set);
 const char *ps_file_set_directory(const ps_file_set *set);
 
