@@ -445,7 +445,8 @@ ps_status ps_explain(const char *directory, const char *prediction, FILE *stream
     FILE *memory = open_memstream(&text, &size);
     if (memory == NULL) return ps_fail(PS_ERR_MEMORY, "no memory for an explanation");
     ps_status status = explain(directory, prediction, memory);
-    if (fclose(memory) != 0 && status == PS_OK) status = ps_fail(PS_ERR_MEMORY, "no memory for an explanation");
+    ps_status closed = ps_memory_stream_close(memory, &text, "an explanation");
+    if (status == PS_OK) status = closed;
     if (status == PS_OK) {
         ps_text_make_showable(text, true);
         fputs(text, stream);

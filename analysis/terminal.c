@@ -5,6 +5,7 @@
 
 #include "analysis/tables.h"
 #include "analysis/verdict.h"
+#include "core/memory.h"
 #include "core/text.h"
 
 enum { MOST_SHOWN = 12 };
@@ -155,7 +156,7 @@ ps_status ps_verdict_print(const ps_verdict_document *verdict, FILE *stream) {
     FILE *memory = open_memstream(&text, &size);
     if (memory == NULL) return ps_fail(PS_ERR_MEMORY, "no memory for the summary");
     print_verdict(verdict, memory);
-    ps_status status = fclose(memory) == 0 ? PS_OK : ps_fail(PS_ERR_MEMORY, "no memory for the summary");
+    ps_status status = ps_memory_stream_close(memory, &text, "the summary");
     if (status == PS_OK) {
         ps_text_make_showable(text, true);
         fputs(text, stream);

@@ -7,6 +7,7 @@
 #include "core/file.h"
 #include "core/file_set.h"
 #include "core/json.h"
+#include "core/memory.h"
 #include "reports/escape.h"
 
 const char *ps_report_text(const cJSON *object, const char *key) {
@@ -110,8 +111,7 @@ static ps_status write_numbers(ps_report_content *content) {
                 ps_table_text(table, row, ps_table_column(table, "n")));
     }
     fputc('.', stream);
-    if (fclose(stream) != 0) return ps_fail(PS_ERR_MEMORY, "could not allocate a sentence of the report");
-    return PS_OK;
+    return ps_memory_stream_close(stream, &content->numbers, "a sentence of the report");
 }
 
 static ps_status read_verdict(ps_report_content *content) {

@@ -138,7 +138,7 @@ static ps_status open_table(work *w) {
             fprintf(text, "\t%s_%s", ps_compensation_part_name(p), ps_compensation_part_name(q));
     fprintf(text, "\topened_frozen\tshut_frozen\topened_own\tshut_own\tgrad_identity\tgrad_path\tgrad_total\tresidual");
     for (int p = 0; p < PS_PARTS; p++) fprintf(text, "\t%s_share", ps_compensation_part_name(p));
-    ps_status status = fclose(text) == 0 ? PS_OK : ps_fail(PS_ERR_MEMORY, "no memory for a line of a table");
+    ps_status status = ps_memory_stream_close(text, &columns, "a line of a table");
     if (status == PS_OK) status = ps_measure_table(w->m, "compensation", columns, &w->table);
     free(columns);
     return status;

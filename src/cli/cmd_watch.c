@@ -87,7 +87,8 @@ static ps_status show(dashboard *d) {
     FILE *memory = open_memstream(&text, &size);
     if (memory == NULL) return ps_fail(PS_ERR_MEMORY, "no memory for a screen");
     ps_status status = draw(d, memory);
-    if (fclose(memory) != 0 && status == PS_OK) status = ps_fail(PS_ERR_MEMORY, "no memory for a screen");
+    ps_status closed = ps_memory_stream_close(memory, &text, "a screen");
+    if (status == PS_OK) status = closed;
     if (status == PS_OK) ps_screen_show(text);
     free(text);
     return status;

@@ -141,7 +141,7 @@ static void print_roff_files(const char *text, const char *root, FILE *stream) {
     FILE *memory = open_memstream(&whole, &size);
     if (memory == NULL) return;
     print_text(text, root, memory);
-    if (fclose(memory) == 0) print_roff(whole, stream);
+    if (ps_memory_stream_close(memory, &whole, "the help") == PS_OK) print_roff(whole, stream);
     free(whole);
 }
 

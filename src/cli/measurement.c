@@ -33,7 +33,7 @@ static ps_status describe_options(const ps_measurement *what, char **text) {
         else if (o->kind == PS_OPTION_FLAG) fputs(*(const bool *)o->target ? "yes" : "no", stream);
         else fputs(*(const char *const *)o->target, stream);
     }
-    return fclose(stream) == 0 ? PS_OK : ps_fail(PS_ERR_MEMORY, "no memory for the options of %s", what->command->name);
+    return ps_memory_stream_close(stream, text, "the options of a measurement");
 }
 
 static const char *cell(const ps_table *record, int row, const char *column) {

@@ -331,8 +331,7 @@ static ps_status write_manifest(ps_file_set *set, ps_file_writer *writer) {
         listed++;
         fprintf(memory, "%s\t%llu\t%s\n", m->name, m->bytes, m->digest);
     }
-    ps_status status =
-        fclose(memory) == 0 ? PS_OK : ps_fail(PS_ERR_MEMORY, "no memory for the manifest of the %s", set->name);
+    ps_status status = ps_memory_stream_close(memory, &text, "the manifest of a set of files");
     if (status == PS_OK) status = manifest_path(set->directory, set->name, &path);
     if (status == PS_OK) {
         ps_digest digest = ps_digest_start();

@@ -53,6 +53,13 @@ ps_status ps_string_format(char **out, const char *format, ...) {
     return *out != NULL ? PS_OK : ps_fail(PS_ERR_MEMORY, "could not allocate a string");
 }
 
+ps_status ps_memory_stream_close(FILE *stream, char **text, const char *what) {
+    if (fclose(stream) == 0 && *text != NULL) return PS_OK;
+    free(*text);
+    *text = NULL;
+    return ps_fail(PS_ERR_MEMORY, "no memory for %s; free some and run again", what);
+}
+
 /* Linux keeps the largest resident size of a process across exec, so getrusage answers for whoever started it as well:
  * a small run started by a large program would look large. VmHWM belongs to this program alone. */
 static size_t high_water_bytes(void) {

@@ -4,6 +4,7 @@
 #define PS_CORE_MEMORY_H
 
 #include <stddef.h>
+#include <stdio.h>
 
 #include "core/status.h"
 
@@ -23,6 +24,10 @@ void ps_free_array(void *array);
 /* strdup and printf into a new heap string; free with free(). */
 ps_status ps_string_copy(const char *text, char **out);
 ps_status ps_string_format(char **out, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Closes a stream of open_memstream. PS_ERR_MEMORY, naming `what`, where *text is not all that was written: the library
+ * may close it without complaint and leave NULL. *text is freed and NULL then. */
+ps_status ps_memory_stream_close(FILE *stream, char **text, const char *what);
 
 /* Peak resident memory of this program so far, in bytes (0 where the system does not say). */
 size_t ps_memory_peak_bytes(void);

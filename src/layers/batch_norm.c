@@ -189,8 +189,8 @@ static cJSON *norm_merged(const cJSON *own, const ps_layer_type *gate, const voi
                           const cJSON *gate_attributes) {
     ps_gate found;
     gate->gate(gate_config, &found);
-    cJSON *merged = cJSON_Duplicate(own, true);
-    if (merged == NULL) return NULL;
+    cJSON *merged;
+    if (ps_json_copy(own, &merged) != PS_OK || merged == NULL) return NULL;
     cJSON_DeleteItemFromObjectCaseSensitive(merged, "activation");
     cJSON_DeleteItemFromObjectCaseSensitive(merged, "slope");
     const cJSON *slope = cJSON_GetObjectItemCaseSensitive(gate_attributes, "slope");

@@ -117,8 +117,8 @@ static ps_status add_metadata(ps_tensor_writer *writer, const ps_graph *graph, u
     FILE *stream = open_memstream(&text, &size);
     if (stream == NULL) return ps_fail(PS_ERR_MEMORY, "checkpoint: no memory for the network's description");
     ps_status status = ps_graph_write(graph, stream);
-    if (fclose(stream) != 0 && status == PS_OK)
-        status = ps_fail(PS_ERR_MEMORY, "checkpoint: no memory for the network's description");
+    ps_status closed = ps_memory_stream_close(stream, &text, "the network's description");
+    if (status == PS_OK) status = closed;
     snprintf(number, sizeof number, "%" PRIu64, step);
     if (status == PS_OK) status = ps_tensor_writer_metadata(writer, "format", "poolscope-checkpoint");
     if (status == PS_OK) status = ps_tensor_writer_metadata(writer, "step", number);

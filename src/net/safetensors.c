@@ -472,10 +472,7 @@ ps_status ps_tensor_writer_finish(ps_tensor_writer *writer, const char *path) {
     FILE *memory = open_memstream(&header, &length);
     if (memory == NULL) return ps_fail(PS_ERR_MEMORY, "%s: could not allocate the header", path);
     print_header(writer, memory);
-    if (fclose(memory) != 0) {
-        free(header);
-        return ps_fail(PS_ERR_MEMORY, "%s: could not allocate the header", path);
-    }
+    PS_TRY(ps_memory_stream_close(memory, &header, "the header of a weights file"));
     ps_file_writer file;
     ps_status status = ps_file_writer_open(&file, path);
     if (status == PS_OK) {

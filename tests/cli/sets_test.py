@@ -110,7 +110,10 @@ if preload.library():
     for at in range(changes // 2, changes, 5):
         shutil.rmtree(path("first"), ignore_errors=True)
         preload.run(*comparison("first"), kill=at)
-        after("first", f"first, killed at {at}", faults, outcomes)
+        if os.path.exists(path("first", "comparison.manifest.tsv")):
+            after("first", f"first, killed at {at}", faults, outcomes)
+        elif any(code != 2 or "poolscope compare" not in text for code, text in read_by_all("first")[:1]):
+            faults.append(f"first, killed at {at}: {read_by_all('first')}")
     print(f"# first comparison: {outcomes}")
     report(not faults, "a first comparison that was killed is refused", "\n".join(faults))
 else:

@@ -163,12 +163,15 @@ static const char *const lives[] = {"DDeAAA", /* one revival, seen at probe 3 */
 enum { LIVES = sizeof lives / sizeof *lives };
 
 static void summarise(const char *const *nodes, int count, bool bounds, ps_summary *summary) {
+    ps_file_set *set;
     ps_tables *tables;
     memset(summary, 0, sizeof *summary);
     ps_run *run = open_trace(nodes, count, bounds);
-    held(ps_tables_open(folder, &tables));
+    held(ps_file_set_begin(folder, "tables", "", &set));
+    held(ps_tables_open(set, &tables));
     held(ps_metrics_run(run, tables, summary, NULL));
-    held(ps_tables_commit(tables));
+    held(ps_tables_check(tables));
+    held(ps_file_set_commit(set));
     ps_tables_close(tables);
     ps_run_close(run);
 }
