@@ -259,7 +259,7 @@ static void rounding_alone_is_no_death_and_no_revival(void **state) {
 static const char *cell(const char *table, const char *column, const char *const *pairs) {
     static char found[512];
     char path[128], *text, *save_line;
-    snprintf(path, sizeof path, "%s/%s.tsv", folder, table);
+    snprintf(path, sizeof path, "%s/tables/%s.tsv", folder, table);
     assert_int_equal(ps_file_read(path, &text, NULL), PS_OK);
     char *line = strtok_r(text, "\n", &save_line), *names[64];
     int columns = 0;
