@@ -410,12 +410,14 @@ static bool ends_frame(const frame_builder *builder, const ps_trace_record *reco
 }
 
 /* A trace that records little says by the event alone that a probing met outputs which are not finite. */
-static void note_nonfinite(frame_builder *builder, const ps_trace_record *record) {
-    if (!builder->open || record->type != PS_RECORD_EVENT || strcmp(record->event, "nonfinite") != 0) return;
-    cJSON *event = cJSON_Parse(record->text);
+static ps_status note_nonfinite(frame_builder *builder, const ps_trace_record *record) {
+    if (!builder->open || record->type != PS_RECORD_EVENT || strcmp(record->event, "nonfinite") != 0) return PS_OK;
+    cJSON *event;
+    PS_TRY(ps_json_try(record->text, &event));
     const char *what = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(event, "what"));
     if (what != NULL && strcmp(what, "activation") == 0 && record->step == builder->key) builder->blown = true;
     cJSON_Delete(event);
+    return PS_OK;
 }
 
 static ps_status first_pass(ps_run *run, frame_builder *builder, shut_gates *shut) {
@@ -442,7 +444,7 @@ static ps_status first_pass(ps_run *run, frame_builder *builder, shut_gates *shu
             PS_TRY(note_window(run, &record));
             PS_TRY(read_zeros(run, &record, shut));
         } else {
-            note_nonfinite(builder, &record);
+            PS_TRY(note_nonfinite(builder, &record));
             PS_TRY(note_other(run, &record));
         }
     }

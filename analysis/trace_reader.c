@@ -89,7 +89,8 @@ static ps_status damaged(const ps_trace_reader *reader, const char *line) {
 
 static ps_status check_tree(ps_trace_reader *reader, const char *line) {
     if (ps_trace_line_fault(line, reader->fault, MOST_SENTENCE) != NULL) return damaged(reader, line);
-    cJSON *record = cJSON_Parse(line);
+    cJSON *record;
+    PS_TRY(ps_json_try(line, &record));
     if (record == NULL) return ps_fail(PS_ERR_MEMORY, "%s: no memory for a record", reader->header.path);
     ps_status status = ps_trace_rules_record(reader->rules, record);
     cJSON_Delete(record);

@@ -225,9 +225,7 @@ char *ps_finding_text(const ps_finding *finding) {
     FILE *memory = open_memstream(&text, &size);
     if (memory == NULL) return NULL;
     ps_finding_print(memory, finding);
-    if (fclose(memory) == 0) return text;
-    free(text);
-    return NULL;
+    return ps_memory_stream_close(memory, &text, "a finding") == PS_OK ? text : NULL;
 }
 
 ps_status ps_check_suite_tell(ps_check_suite *suite) {

@@ -237,7 +237,8 @@ ps_status ps_watch_model_take(ps_watch_model *model, const char *line) {
     if (fault != NULL) {
         note_fault(model, fault, false);
     } else {
-        cJSON *record = cJSON_Parse(text);
+        cJSON *record;
+        PS_TRY(ps_json_try(text, &record));
         status = record != NULL
                      ? take_record(model, record)
                      : ps_fail(PS_ERR_MEMORY, "no memory for line %llu of the trace", (unsigned long long)model->line);
