@@ -19,9 +19,9 @@ allowed() {
         src/net) echo "core kernels layers graph" ;;
         src/trace) echo "core" ;;
         src/probe) echo "core kernels layers graph net trace" ;;
-        src/watch) echo "core trace/node_state.h" ;;
+        src/watch) echo "core trace" ;;
         src/cli) echo "core kernels data layers graph models net trace probe watch analysis reports" ;;
-        analysis) echo "core analysis trace/trace_format.h trace/node_state.h" ;;
+        analysis) echo "core analysis trace/trace_format.h trace/trace_rules.h trace/node_state.h" ;;
         reports) echo "core reports" ;;
     esac
 }

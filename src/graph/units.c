@@ -41,7 +41,7 @@ static int features_of(const ps_graph *graph, const ps_node *node) {
     int channels = 0;
     for (int k = 0; k < value_inputs(node); k++)
         channels += (node->input[k] < 0 ? graph->input : graph->node[node->input[k]].shape).c;
-    return node->shape.c / channels;
+    return channels > 0 ? node->shape.c / channels : 0;
 }
 
 static void find_depths(build *b) {

@@ -26,12 +26,11 @@ static char path[64];
 static const char header[] =
     "{\"type\":\"header\",\"format\":\"poolscope-trace\",\"version\":1,\"producer\":\"t\",\"arm\":\"\",\"seed\":1,"
     "\"config\":{},\"pairing\":{},"
-    "\"data\":{},\"machine\":{},\"model\":{\"name\":\"m\"},\"window\":10,\"steps\":30,\"quantities\":[" QUANTITY(
-        "nonzero", "node", "probe") "," QUANTITY("foreign", "node", "probe") "," QUANTITY("depth_of", "layer", "probe") "," QUANTITY(
-        "gamma", "node", "probe") "," QUANTITY("grad_norm_rms", "node", "window") "," QUANTITY("path_gradient", "node",
-                                                                                           "window") "," QUANTITY("weight_start_l2",
-                                                                                                                  "node",
-                                                                                                                  "window") "],"
+    "\"data\":{},\"machine\":{},\"model\":{\"name\":\"m\"},\"window\":10,\"steps\":30,\"quantities\":["
+    QUANTITY("nonzero", "node", "probe") "," QUANTITY("foreign", "node", "probe") ","
+    QUANTITY("depth_of", "layer", "probe") "," QUANTITY("gamma", "node", "probe") ","
+    QUANTITY("grad_norm_rms", "node", "window") "," QUANTITY("path_gradient", "node", "window") ","
+    QUANTITY("weight_start_l2", "node", "window") "],"
     "\"layers\":[" LAYER("conv1", "0", "s1") "," LAYER("conv2.x", "1", "s2") "]}\n";
 
 static void write_probe(FILE *out, int step, int a, int b, int c, int d) {

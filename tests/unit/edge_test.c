@@ -84,8 +84,11 @@ static const char *write_trace(const char *name, const char *const *nodes, int c
         out,
         "{\"type\":\"header\",\"format\":\"poolscope-trace\",\"version\":1,\"producer\":\"t\",\"arm\":\"\",\"seed\":1,"
         "\"config\":{},\"pairing\":{},\"data\":{},\"machine\":{},\"model\":{},\"window\":%d,\"steps\":%d,"
-        "\"quantities\":[" QUANTITY("in", "layer") "," QUANTITY("nonzero", "node") "," QUANTITY("nonzero_eval", "node") "," QUANTITY("mean_abs", "node") "," QUANTITY("pre_max_low", "node") "," QUANTITY("pre_max_high", "node") "],"
-        "\"layers\":[{\"name\":\"a\",\"gate\":\"r\",\"kind\":\"conv\",\"channels\":%d,\"position\":0,\"depth\":0,\"stage\":\"\","
+        "\"quantities\":[" QUANTITY("in", "layer") "," QUANTITY("nonzero", "node") ","
+        QUANTITY("nonzero_eval", "node") "," QUANTITY("mean_abs", "node") "," QUANTITY("pre_max_low", "node") ","
+        QUANTITY("pre_max_high", "node") "],"
+        "\"layers\":[{\"name\":\"a\",\"gate\":\"r\",\"kind\":\"conv\",\"channels\":%d,\"position\":0,\"depth\":0,"
+        "\"stage\":\"\","
         "\"activation\":\"relu\",\"norm\":null,\"pool_skip\":null,\"bias\":true,\"fan_in\":9,\"inputs\":[],"
         "\"elements\":10}]}\n",
         STEPS, (probes - 1) * STEPS, count);

@@ -368,7 +368,7 @@ static void limited_file_size_is_called_that(void **state) {
     signal(SIGXFSZ, handler);
     assert_int_equal(status, PS_ERR_IO);
     assert_non_null(strstr(ps_status_message(), "ulimit -f"));
-    assert_non_null(strstr(ps_status_message(), "--resume"));
+    assert_non_null(strstr(ps_status_message(), "can go on from its last checkpoint"));
     assert_null(strstr(ps_status_message(), "free some space"));
     assert_int_equal(ps_trace_close(writer), PS_ERR_IO);
     unlink(limited);

@@ -33,8 +33,14 @@ static int make_trace(void **state) {
     fputs(
         "{\"type\":\"header\",\"format\":\"poolscope-trace\",\"version\":1,\"producer\":\"t\",\"arm\":\"\",\"seed\":1,"
         "\"config\":{},\"pairing\":{},\"data\":{},\"machine\":{},\"model\":{},\"window\":10,\"steps\":50,"
-        "\"quantities\":[" QUANTITY("zeros", "window") "," QUANTITY("grad_norm_rms", "window") "," QUANTITY("grad_zero_steps", "window") "," QUANTITY("shut_steps", "window") "," QUANTITY("path_gradient", "window") "," QUANTITY("net", "window") "," QUANTITY("weight_start_l2", "window") "," QUANTITY("nonzero", "probe") "," QUANTITY("nonzero_half", "probe") "," QUANTITY("nonzero_quarter", "probe") "," QUANTITY("mean_abs", "probe") "],"
-        "\"layers\":[{\"name\":\"a\",\"gate\":\"r\",\"kind\":\"conv\",\"channels\":3,\"position\":0,\"depth\":0,\"stage\":\"\","
+        "\"quantities\":[" QUANTITY("zeros", "window") "," QUANTITY("grad_norm_rms", "window") ","
+        QUANTITY("grad_zero_steps", "window") "," QUANTITY("shut_steps", "window") ","
+        QUANTITY("path_gradient", "window") "," QUANTITY("net", "window") ","
+        QUANTITY("weight_start_l2", "window") "," QUANTITY("nonzero", "probe") ","
+        QUANTITY("nonzero_half", "probe") "," QUANTITY("nonzero_quarter", "probe") ","
+        QUANTITY("mean_abs", "probe") "],"
+        "\"layers\":[{\"name\":\"a\",\"gate\":\"r\",\"kind\":\"conv\",\"channels\":3,\"position\":0,\"depth\":0,"
+        "\"stage\":\"\","
         "\"activation\":\"relu\",\"norm\":null,\"pool_skip\":null,\"bias\":true,\"fan_in\":9,\"inputs\":[],"
         "\"elements\":10}]}\n",
         out);
