@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cli/commands.h"
+#include "cli/planted.h"
 #include "cli/session.h"
 #include "cli/subject.h"
 #include "core/clock.h"
@@ -42,6 +43,7 @@ typedef struct {
     ps_reinit *reinit; /* NULL: dead nodes are left alone */
     char *config_path, *trace_path, *checkpoint_path, *config_text;
     char fork_digest[17];
+    char *planted;   /* cli/planted.h: in this run, and in what it was forked from */
     bool goes_on;    /* from a checkpoint */
     ps_graph *graph; /* of that, until the session has it */
     run_record record;
@@ -231,10 +233,10 @@ static ps_status write_checkpoint(run *r, uint64_t step) {
     PS_TRY(ps_trace_flush(r->trace, true));
     PS_TRY(ps_string_format(&text,
                             "{\"trace_bytes\":%llu,\"trace_digest\":\"%016llx\",\"data_digest\":\"%s\","
-                            "\"broken_steps\":%llu,\"run\":%s}",
+                            "\"broken_steps\":%llu,\"planted\":%s,\"run\":%s}",
                             (unsigned long long)ps_trace_offset(r->trace),
                             (unsigned long long)ps_trace_digest(r->trace), ps_dataset_digest(r->session.dataset),
-                            (unsigned long long)r->broken_steps, r->config_text));
+                            (unsigned long long)r->broken_steps, r->planted, r->config_text));
     ps_status status =
         ps_checkpoint_write(r->checkpoint_path, r->session.graph, r->session.net, r->session.optimiser, step, text);
     if (status == PS_OK) r->checkpointed = step;
@@ -318,6 +320,7 @@ static ps_status start_fresh(run *r) {
     if (!r->options->quiet)
         ps_subject_note(r->config->init[0] != '\0' ? r->config->init : r->config->fork, &r->session.weights);
     if (r->config->plant[0] != '\0') PS_TRY_CLEANUP(ps_plant(r->session.net, r->config->plant, &source, &planted));
+    PS_TRY_CLEANUP(ps_planted_join(r->session.planted, &planted, &r->planted));
     /* A checkpoint of an earlier run here must not outlive that run's trace; and a trace always has its configuration
      * beside it. */
     unlink(r->checkpoint_path);
@@ -326,7 +329,7 @@ static ps_status start_fresh(run *r) {
     PS_TRY_CLEANUP(ps_trace_create(r->trace_path, &r->trace));
     PS_TRY_CLEANUP(start_probe(r));
     PS_TRY_CLEANUP(write_header(r));
-    PS_TRY_CLEANUP(ps_planting_list_record(&planted, r->trace));
+    PS_TRY_CLEANUP(ps_planted_record(r->planted, r->trace));
     PS_TRY_CLEANUP(record_clipped(r));
     PS_TRY_CLEANUP(record_fork(r));
 cleanup:
@@ -458,6 +461,7 @@ static ps_status open_earlier(run *r) {
 static ps_status start_resumed(run *r) {
     PS_TRY(ps_trace_resume_at(r->trace_path, r->record.trace_bytes, &r->record.trace_digest, &r->trace));
     r->broken_steps = r->record.broken_steps;
+    PS_TRY(ps_planted_of_checkpoint(r->checkpoint_path, &r->planted));
     PS_TRY(start_probe(r)); /* tracks parameters, so that their accounts are there to be read */
     return ps_checkpoint_read(r->checkpoint_path, r->session.net, r->session.optimiser, &r->start);
 }
@@ -616,6 +620,7 @@ cleanup:
     free(r.trace_path);
     free(r.checkpoint_path);
     free(r.config_text);
+    free(r.planted);
     return status;
 }
 

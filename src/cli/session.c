@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/network.h"
+#include "cli/planted.h"
 #include "cli/subject.h"
 #include "core/file.h"
 #include "core/json.h"
@@ -93,6 +94,7 @@ void ps_session_close(ps_session *session) {
     ps_pool_destroy(session->pool);
     ps_free(session->x);
     ps_free(session->label);
+    free(session->planted);
     memset(session, 0, sizeof *session);
 }
 
@@ -114,6 +116,7 @@ static ps_status load_fork(ps_session *session, const char *directory, char *dig
     PS_TRY_CLEANUP(ps_subject_path(given, &path));
     PS_TRY_CLEANUP(ps_weights_load(path, session->net, true, &session->weights));
     PS_TRY_CLEANUP(verify_weights(path));
+    PS_TRY_CLEANUP(ps_planted_of_checkpoint(path, &session->planted));
     status = ps_checkpoint_digest(path, digest);
 cleanup:
     free(given);
@@ -140,7 +143,7 @@ ps_status ps_session_init_weights(ps_session *session, const char *directory, ch
     PS_TRY(ps_net_init(session->net, c->init_scheme, (uint64_t)c->seed));
     session->weights = (ps_weights_note){"", 0};
     if (c->init[0] != '\0') PS_TRY(load_init(session));
-    return c->fork[0] == '\0' ? PS_OK : load_fork(session, directory, fork_digest);
+    return c->fork[0] == '\0' ? ps_string_copy("[]", &session->planted) : load_fork(session, directory, fork_digest);
 }
 
 static int probe_batch(void *self, int index, float *x) {

@@ -22,6 +22,7 @@ typedef struct {
     ps_optimiser *optimiser;
     int probe_batches;
     ps_weights_note weights; /* what ps_session_init_weights met in a file */
+    char *planted;           /* and what was planted in it (cli/planted.h); owned */
     float *x;                /* a batch of inputs and labels for evaluation */
     int32_t *label;
 } ps_session;

@@ -8,7 +8,6 @@
 #include "core/rng.h"
 #include "core/text.h"
 #include "probe/plant_internal.h"
-#include "trace/trace_records.h"
 
 #define CAUSE_LIST(CAUSE)             \
     CAUSE(BIAS, "bias")               \
@@ -450,12 +449,4 @@ void ps_planting_list_clear(ps_planting_list *list) {
     }
     ps_free_array(list->planting);
     *list = (ps_planting_list){0};
-}
-
-ps_status ps_planting_list_record(const ps_planting_list *list, ps_trace_writer *trace) {
-    for (int i = 0; i < list->count; i++) {
-        const ps_planting *p = &list->planting[i];
-        PS_TRY(ps_trace_write_planted(trace, 0, p->layer, p->cause, p->channel, p->channels));
-    }
-    return PS_OK;
 }

@@ -51,7 +51,5 @@ typedef struct {
  * error. */
 ps_status ps_plant(ps_net *net, const char *text, const ps_probe_source *source, ps_planting_list *out);
 void ps_planting_list_clear(ps_planting_list *list);
-/* One `planted` event per planting, at step 0. */
-ps_status ps_planting_list_record(const ps_planting_list *list, ps_trace_writer *trace);
 
 #endif

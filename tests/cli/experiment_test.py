@@ -147,6 +147,19 @@ still = tensors("still/checkpoint.safetensors")
 report(sum(value in still.values() for value in parent.values()) == len(parent), "and its weights are the parent's")
 report(json.load(open(path("fork", "runs", "ps2", "seed-3", "config.json")))["plant"] == "", "what was planted in the parent is not planted again")
 
+
+def planted(directory):
+    return [{k: e[k] for k in ("step", "layer", "cause", "channels")} for e in records(directory, "event") if e["event"] == "planted"]
+
+
+told = planted("fork/runs/parent/seed-3")
+report(told and all(planted(f"fork/runs/{arm}/seed-3") == told for arm in ("baseline", "ps2", "conv")),
+       "but stands in every arm's trace, so that one can ask what became of it", told)
+must("train", *TINY, "--batch-norm", "no", "--steps", "4", "--fork", "fork/runs/baseline/seed-3", "--plant", "count=1,cause=bias,layers=stage3*,seed=9", "--out", "again")
+report(planted("again")[:len(told)] == told and len(planted("again")) > len(told), "a fork of a fork knows both plantings", planted("again"))
+with open(path("fork", "tables", "planted.tsv")) as stream:
+    report({line.split("\t")[0] for line in stream} == {"arm", "baseline", "ps2", "conv"}, "and the table of planted nodes has all arms")
+
 # ---- compare, report, explain by hand ----
 arms = [f"--arm={arm}=" + ",".join(f"pair/runs/{arm}/seed-{s}" for s in (1, 2)) for arm in keys]
 result = run("compare", *arms, "--out", "by-hand")
