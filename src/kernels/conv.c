@@ -35,7 +35,7 @@ double ps_conv_macs(const ps_conv_shape *s) {
 }
 
 /* Row sizes are kept within int, as BLAS takes them. */
-enum { LARGEST = 1 << 20, LARGEST_ROW = 1 << 28 };
+enum { LARGEST = PS_CONV_LARGEST, LARGEST_ROW = 1 << 28 };
 
 static ps_status check_axis(const char *axis, int size, int kernel, int stride, int pad, int dilation) {
     if (size < 1 || size > LARGEST)
@@ -90,21 +90,29 @@ static ps_status check_preferred(const char *name) {
     return ps_fail(PS_ERR_USAGE, "PS_CONV=%s: there is no such convolution method; known are %s", name, known);
 }
 
+/* The cheapest that can do the pass; the reference method can do every one. */
+static const ps_conv_method *cheapest(const ps_conv_shape *shape, ps_conv_pass pass, bool plain,
+                                      const char *preferred) {
+    const ps_conv_method *found = NULL;
+    double best = -1.0;
+    for (int i = 0; i < METHODS; i++) {
+        double cost = plain && !methods[i]->plain ? -1.0 : methods[i]->cost(shape, pass);
+        if (cost >= 0.0 && preferred != NULL && strcmp(preferred, methods[i]->name) == 0) cost = 0.0;
+        if (cost < 0.0 || (best >= 0.0 && cost >= best)) continue;
+        best = cost;
+        found = methods[i];
+    }
+    return found;
+}
+
 ps_status ps_conv_plan_init(ps_conv_plan *plan, const ps_conv_shape *shape) {
     const char *preferred = getenv("PS_CONV");
     PS_TRY(ps_conv_shape_check(shape));
     if (preferred != NULL) PS_TRY(check_preferred(preferred));
     plan->shape = *shape;
-    for (int pass = 0; pass < PS_CONV_PASSES; pass++) {
-        double best = -1.0;
-        for (int i = 0; i < METHODS; i++) {
-            double cost = methods[i]->cost(shape, (ps_conv_pass)pass);
-            if (cost >= 0.0 && preferred != NULL && strcmp(preferred, methods[i]->name) == 0) cost = 0.0;
-            if (cost < 0.0 || (best >= 0.0 && cost >= best)) continue;
-            best = cost;
-            plan->method[pass] = methods[i];
-        }
-    }
+    for (int pass = 0; pass < PS_CONV_PASSES; pass++)
+        plan->method[pass] = cheapest(shape, (ps_conv_pass)pass, false, preferred);
+    plan->plain = cheapest(shape, PS_CONV_FORWARD, true, preferred);
     return PS_OK;
 }
 
@@ -115,6 +123,7 @@ ps_status ps_conv_plan_force(ps_conv_plan *plan, const char *method_name) {
         for (int pass = 0; pass < PS_CONV_PASSES; pass++) {
             if (methods[i]->cost(&plan->shape, (ps_conv_pass)pass) < 0.0) continue;
             plan->method[pass] = methods[i];
+            if (pass == PS_CONV_FORWARD && methods[i]->plain) plan->plain = methods[i];
             any = true;
         }
         if (any) return PS_OK;
@@ -178,12 +187,18 @@ size_t ps_conv_workspace_bytes(const ps_conv_plan *plan, int threads) {
         size_t bytes = plan->method[pass]->workspace_bytes(&plan->shape, (ps_conv_pass)pass, threads < 1 ? 1 : threads);
         if (bytes > most) most = bytes;
     }
-    return most;
+    size_t plain = plan->plain->workspace_bytes(&plan->shape, PS_CONV_FORWARD, threads < 1 ? 1 : threads);
+    return plain > most ? plain : most;
 }
 
 void ps_conv_forward(const ps_conv_plan *plan, const float *x, const float *w, const float *bias, float *y,
                      void *workspace, ps_pool *pool) {
     plan->method[PS_CONV_FORWARD]->forward(&plan->shape, x, w, bias, y, workspace, pool);
+}
+
+void ps_conv_forward_plain(const ps_conv_plan *plan, const float *x, const float *w, const float *bias, float *y,
+                           void *workspace, ps_pool *pool) {
+    plan->plain->forward(&plan->shape, x, w, bias, y, workspace, pool);
 }
 
 void ps_conv_backward_data(const ps_conv_plan *plan, const float *dy, const float *w, float *dx, bool accumulate,

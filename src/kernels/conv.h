@@ -48,15 +48,18 @@ typedef enum {
         PS_CONV_PASSES
 } ps_conv_pass;
 
+enum { PS_CONV_LARGEST = 1 << 20 }; /* of channels and of a map's sizes */
+
 struct ps_conv_method;
 typedef struct {
     ps_conv_shape shape;
     const struct ps_conv_method *method[PS_CONV_PASSES];
+    const struct ps_conv_method *plain; /* forward where rounding decides something: see ps_conv_forward_plain */
 } ps_conv_plan;
 
 /* Chooses a method for every pass. Allocates nothing. The environment variable PS_CONV names a method to be taken
  * wherever it can do the pass ("gemm", "reference"): a run can so be repeated with other roundings to see what they do
- * to it (as PS_SIMD does). */
+ * to it (as PS_SIMD does). Of the plain forward method only the plain ones may take the place. */
 ps_status ps_conv_plan_init(ps_conv_plan *plan, const ps_conv_shape *shape);
 /* Forces a method by name for every pass it supports ("reference", "gemm", "winograd4", ...); for tests and benchmarks.
  * Fails (PS_ERR_USAGE) where it cannot do this shape. */
@@ -70,6 +73,10 @@ size_t ps_conv_workspace_bytes(const ps_conv_plan *plan, int threads);
 /* y is overwritten. workspace: 64-byte aligned, ps_conv_workspace_bytes; NULL allowed where that is 0. */
 void ps_conv_forward(const ps_conv_plan *plan, const float *x, const float *w, const float *bias, float *y,
                      void *workspace, ps_pool *pool);
+/* The same by a method that errs as a plain sum does (ps_rounding_conv bounds it) and adds up every position in the same
+ * order: equal patches give equal bits wherever they lie, a patch of zeros gives the bias itself. */
+void ps_conv_forward_plain(const ps_conv_plan *plan, const float *x, const float *w, const float *bias, float *y,
+                           void *workspace, ps_pool *pool);
 /* dx is overwritten, or added to when accumulate. */
 void ps_conv_backward_data(const ps_conv_plan *plan, const float *dy, const float *w, float *dx, bool accumulate,
                            void *workspace, ps_pool *pool);

@@ -260,6 +260,11 @@ static double depthwise_cost(const ps_conv_shape *s, ps_conv_pass pass) {
 }
 
 const ps_conv_method ps_conv_method_depthwise = {
-    "depthwise",       depthwise_cost,          depthwise_workspace,
-    depthwise_forward, depthwise_backward_data, depthwise_backward_weights,
+    "depthwise",
+    true,
+    depthwise_cost,
+    depthwise_workspace,
+    depthwise_forward,
+    depthwise_backward_data,
+    depthwise_backward_weights,
 };

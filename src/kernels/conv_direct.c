@@ -266,5 +266,5 @@ static double direct_cost(const ps_conv_shape *s, ps_conv_pass pass) {
 }
 
 const ps_conv_method ps_conv_method_direct = {
-    "direct", direct_cost, direct_workspace, direct_forward, direct_backward_data, direct_backward_weights,
+    "direct", true, direct_cost, direct_workspace, direct_forward, direct_backward_data, direct_backward_weights,
 };

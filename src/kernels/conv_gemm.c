@@ -286,5 +286,5 @@ static double gemm_cost(const ps_conv_shape *s, ps_conv_pass pass) {
 }
 
 const ps_conv_method ps_conv_method_gemm = {
-    "gemm", gemm_cost, gemm_workspace, gemm_forward, gemm_backward_data, gemm_backward_weights,
+    "gemm", false, gemm_cost, gemm_workspace, gemm_forward, gemm_backward_data, gemm_backward_weights,
 };

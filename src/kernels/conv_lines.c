@@ -481,5 +481,5 @@ static double lines_cost(const ps_conv_shape *s, ps_conv_pass pass) {
 }
 
 const ps_conv_method ps_conv_method_lines = {
-    "lines", lines_cost, lines_workspace, lines_forward, lines_backward_data, lines_backward_weights,
+    "lines", true, lines_cost, lines_workspace, lines_forward, lines_backward_data, lines_backward_weights,
 };

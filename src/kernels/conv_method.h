@@ -8,6 +8,10 @@
 
 typedef struct ps_conv_method {
     const char *name;
+    /* Forward errs as a plain sum does (see rounding.h) and adds up every output position in the same order: equal
+     * patches give equal bits wherever they lie, and a patch of zeros gives the bias itself. Matrix products of a
+     * library promise neither, the fewer multiplications of Winograd's algorithm cost both. */
+    bool plain;
     /* Estimated time of a pass on one core in nanoseconds, a pure function of shape and instruction set; the plan takes
      * the smallest. Negative: this method cannot do that pass of that shape. */
     double (*cost)(const ps_conv_shape *shape, ps_conv_pass pass);

@@ -160,6 +160,11 @@ static size_t reference_workspace(const ps_conv_shape *s, ps_conv_pass pass, int
 }
 
 const ps_conv_method ps_conv_method_reference = {
-    "reference",       reference_cost,          reference_workspace,
-    reference_forward, reference_backward_data, reference_backward_weights,
+    "reference",
+    true,
+    reference_cost,
+    reference_workspace,
+    reference_forward,
+    reference_backward_data,
+    reference_backward_weights,
 };

@@ -173,5 +173,5 @@ static double scatter_cost(const ps_conv_shape *s, ps_conv_pass pass) {
     return 1500.0 + ps_conv_macs(s) / 85.0 + positions * (0.4 * row + 0.25 * s->k);
 }
 
-const ps_conv_method ps_conv_method_scatter = {"scatter", scatter_cost,          scatter_workspace,
-                                               NULL,      scatter_backward_data, NULL};
+const ps_conv_method ps_conv_method_scatter = {
+    "scatter", false, scatter_cost, scatter_workspace, NULL, scatter_backward_data, NULL};

@@ -498,5 +498,11 @@ static double winograd_cost(const ps_conv_shape *s, ps_conv_pass pass) {
 }
 
 const ps_conv_method ps_conv_method_winograd4 = {
-    "winograd4", winograd_cost, winograd_workspace, winograd_forward, winograd_backward_data, winograd_backward_weights,
+    "winograd4",
+    false,
+    winograd_cost,
+    winograd_workspace,
+    winograd_forward,
+    winograd_backward_data,
+    winograd_backward_weights,
 };

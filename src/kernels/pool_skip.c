@@ -10,6 +10,7 @@
 #include "kernels/pointwise.h"
 #include "kernels/pool_skip_method.h"
 #include "kernels/pool_skip_sparse.h"
+#include "kernels/rounding.h"
 #include "kernels/rows.h"
 
 /* ---- Plan ---- */
@@ -152,7 +153,7 @@ static layout layout_of(const ps_pool_skip_plan *plan) {
     return at;
 }
 
-size_t ps_pool_skip_workspace_bytes(const ps_pool_skip_plan *plan, int threads) {
+static size_t workspace_bytes(const ps_pool_skip_plan *plan, int threads) {
     ps_shape s = plan->grid.shape;
     size_t rest = 0;
     if (plan->sparse) rest = ps_pool_skip_sparse_workspace_bytes(plan, threads);
@@ -190,6 +191,7 @@ typedef struct {
     const ps_pool_skip_grid *grid;
     size_t chunks;
     const float *y, *scale;
+    const float *bound; /* winners: near-ties are turned; NULL: they are not */
     uint8_t *winners;
     float *values;
     uint16_t *order; /* NULL: not wanted */
@@ -211,6 +213,8 @@ static void winners_task(void *context, size_t chunk, int worker) {
         ps_pool_skip_band band = ps_pool_skip_band_at(run->grid, b);
         if (band.window >= 0)
             PS_SIMD_SELECT(ps_pool_skip_find_winners)(run->grid, &band, run->y, run->winners, run->values);
+        if (band.window >= 0 && run->bound != NULL) PS_SIMD_SELECT(ps_pool_skip_turn_winners)
+        (run->grid, &band, run->y, run->bound, run->winners, run->values);
         order_band(run, &band);
     }
 }
@@ -266,11 +270,16 @@ static void run_merge(const ps_pool_skip_plan *plan, const ps_pool_skip_merge *m
     for (int k = 0; k < PS_POOL_SKIP_SUMS; k++) add_sum(total + (size_t)k * rows.c, rows.c, sums[k]);
 }
 
-/* values and order may be NULL. */
-static void find_winners(const ps_pool_skip_plan *plan, const float *y, uint8_t *winners, float *values,
-                         uint16_t *order, ps_pool *pool) {
-    band_run run = {
-        .grid = &plan->grid, .chunks = chunk_count(plan), .y = y, .winners = winners, .values = values, .order = order};
+/* bound (near-ties are turned), values and order may be NULL. */
+static void find_winners(const ps_pool_skip_plan *plan, const float *y, const float *bound, uint8_t *winners,
+                         float *values, uint16_t *order, ps_pool *pool) {
+    band_run run = {.grid = &plan->grid,
+                    .chunks = chunk_count(plan),
+                    .y = y,
+                    .bound = bound,
+                    .winners = winners,
+                    .values = values,
+                    .order = order};
     ps_pool_run(pool, run.chunks, winners_task, &run);
 }
 
@@ -328,7 +337,7 @@ static void match_energy(const ps_pool_skip_plan *plan, const float *y, float *s
     double *wanted = a->energy, *present = a->energy + c;
     for (size_t k = 0; k < 2 * c; k++) a->energy[k] = 0;
     uint8_t *winners = (uint8_t *)a->rest;
-    find_winners(plan, y, winners, NULL, NULL, pool);
+    find_winners(plan, y, NULL, winners, NULL, NULL, pool);
     unpool(plan, y, winners, a->ones, a->u, a, pool);
     ps_channel_sum_squares(a->u, rows, (int)c, wanted, a->rest, pool);
     unpool(plan, y, NULL, a->ones, a->u, a, pool);
@@ -387,12 +396,13 @@ static ps_pool_skip_merge forward_path(const ps_pool_skip_plan *plan, const floa
 }
 
 /* What backward needs: the scale, then the winners and their values. */
-static void select_kept(const ps_pool_skip_plan *plan, const float *y, void *save, const areas *a, ps_pool *pool) {
+static void select_kept(const ps_pool_skip_plan *plan, const float *y, const float *bound, void *save, const areas *a,
+                        ps_pool *pool) {
     const float *scale = scale_of(plan, save, a);
     if (scale != a->ones) match_energy(plan, y, (float *)(uintptr_t)scale, a, pool);
     if (!keeps_winners(plan)) return;
     if (plan->options.select == PS_POOL_SKIP_MAX)
-        find_winners(plan, y, save, values_of(plan, save), order_of(plan, save), pool);
+        find_winners(plan, y, bound, save, values_of(plan, save), order_of(plan, save), pool);
     else take_grid(plan, y, scale, save, values_of(plan, save), order_of(plan, save), pool);
 }
 
@@ -410,14 +420,14 @@ static void forward_cut(const ps_pool_skip_plan *plan, const float *y, const flo
     run_merge(plan, &alone, (double *const[]){sums.forward_identity, NULL, sums.forward_output, NULL}, a, pool);
 }
 
-void ps_pool_skip_forward(const ps_pool_skip_plan *plan, const float *y, const float *w, const float *bias, float *o,
-                          void *save, ps_pool_skip_sums sums, void *workspace, ps_pool *pool) {
+static void forward(const ps_pool_skip_plan *plan, const float *y, const float *y_bound, const float *w,
+                    const float *bias, float *o, void *save, ps_pool_skip_sums sums, void *workspace, ps_pool *pool) {
     const ps_pool_skip_options *options = &plan->options;
     areas a = areas_of(plan, workspace);
     const float *identity = options->skip ? y : NULL;
     double *const wanted[PS_POOL_SKIP_SUMS] = {identity ? sums.forward_identity : NULL, sums.forward_path,
                                                sums.forward_output, sums.forward_cross};
-    select_kept(plan, y, save, &a, pool);
+    select_kept(plan, y, y_bound, save, &a, pool);
     if (options->cut_forward) {
         forward_cut(plan, y, w, bias, o, save, sums, &a, pool);
         return;
@@ -430,6 +440,149 @@ void ps_pool_skip_forward(const ps_pool_skip_plan *plan, const float *y, const f
     merge.identity = identity;
     merge.out = o;
     run_merge(plan, &merge, wanted, &a, pool);
+}
+
+void ps_pool_skip_forward(const ps_pool_skip_plan *plan, const float *y, const float *w, const float *bias, float *o,
+                          void *save, ps_pool_skip_sums sums, void *workspace, ps_pool *pool) {
+    forward(plan, y, NULL, w, bias, o, save, sums, workspace, pool);
+}
+
+/* The kept values multiplied one after another where that can be done, else the dense map by a plain convolution. What
+ * training keeps for backward may lack the values, so that this keeps its own in the workspace. */
+static ps_pool_skip_plan plain_plan(const ps_pool_skip_plan *plan) {
+    ps_pool_skip_plan plain = *plan;
+    plain.sparse = ps_pool_skip_sparse_can(plan);
+    plain.conv.method[PS_CONV_FORWARD] = plan->conv.plain;
+    return plain;
+}
+
+/* What the plain forward pass takes of the workspace. */
+static size_t plain_bytes(const ps_pool_skip_plan *plain, int threads) {
+    return rounded(ps_pool_skip_save_bytes(plain)) + rounded(workspace_bytes(plain, threads));
+}
+
+void ps_pool_skip_forward_plain(const ps_pool_skip_plan *plan, const float *y, const float *turn_bound, const float *w,
+                                const float *bias, float *o, void *workspace, ps_pool *pool) {
+    ps_pool_skip_plan plain = plain_plan(plan);
+    forward(&plain, y, turn_bound, w, bias, o, workspace, (ps_pool_skip_sums){0},
+            (char *)workspace + rounded(ps_pool_skip_save_bytes(&plain)), pool);
+}
+
+/* ---- What rounding may do ---- */
+
+/* Scratch, behind what the plain forward pass left: of every position the norm of the kept values and the largest
+ * bound of one of them, and factors of rows. */
+typedef struct {
+    float *norm, *moved, *row, *row_moved;
+} rounding_areas;
+
+static rounding_areas rounding_areas_of(const ps_pool_skip_plan *plan, char *at) {
+    size_t vector = rounded((size_t)plan->grid.shape.c * sizeof(float)),
+           map = rounded(ps_shape_positions(plan->grid.shape) * sizeof(float));
+    return (rounding_areas){.norm = (float *)at,
+                            .moved = (float *)(at + map),
+                            .row = (float *)(at + 2 * map),
+                            .row_moved = (float *)(at + 2 * map + vector)};
+}
+
+static size_t rounding_bytes(const ps_pool_skip_plan *plan) {
+    return 2 * rounded(ps_shape_positions(plan->grid.shape) * sizeof(float)) +
+           2 * rounded((size_t)plan->grid.shape.c * sizeof(float));
+}
+
+size_t ps_pool_skip_workspace_bytes(const ps_pool_skip_plan *plan, int threads) {
+    ps_pool_skip_plan plain = plain_plan(plan);
+    size_t training = workspace_bytes(plan, threads), probing = plain_bytes(&plain, threads) + rounding_bytes(plan);
+    return training > probing ? training : probing;
+}
+
+typedef struct {
+    const ps_pool_skip_plan *plan;
+    const rounding_areas *areas;
+    ps_pool_skip_kept kept;
+    const float *bound, *scale;
+} kept_run;
+
+/* The position of a window's place, among the map's positions. */
+static size_t place_at(const ps_pool_skip_grid *g, const ps_pool_skip_band *band, int window, int place) {
+    int z = place / g->e / g->e, y = place / g->e % g->e, x = place % g->e;
+    return ps_pool_skip_row(g, band->image, band->z + z, band->y + y) / (size_t)g->shape.c +
+           (size_t)(window * g->e + x);
+}
+
+static void kept_window(const kept_run *run, const ps_pool_skip_band *band, int x) {
+    const ps_pool_skip_grid *g = &run->plan->grid;
+    size_t c = (size_t)g->shape.c, at = ((size_t)band->window + (size_t)x) * c, position[256];
+    double squares[256] = {0};
+    int places = g->e * g->e * g->ed;
+    for (int place = 0; place < places; place++) position[place] = place_at(g, band, x, place);
+    for (size_t k = 0; k < c; k++) {
+        int place = run->kept.winners[at + k];
+        double value = (double)run->kept.values[at + k];
+        float moved = run->bound[position[place] * c + k] * run->scale[k], *most = run->areas->moved + position[place];
+        squares[place] += value * value;
+        *most = moved > *most ? moved : *most;
+    }
+    for (int place = 0; place < places; place++) run->areas->norm[position[place]] = (float)sqrt(squares[place]);
+}
+
+static void kept_band(void *context, size_t number, int worker) {
+    (void)worker;
+    const kept_run *run = context;
+    const ps_pool_skip_grid *g = &run->plan->grid;
+    ps_pool_skip_band band = ps_pool_skip_band_at(g, number);
+    for (int row = 0; row < band.slices * band.rows; row++) {
+        size_t at =
+            ps_pool_skip_row(g, band.image, band.z + row / band.rows, band.y + row % band.rows) / (size_t)g->shape.c;
+        memset(run->areas->norm + at, 0, (size_t)g->shape.w * sizeof(float));
+        memset(run->areas->moved + at, 0, (size_t)g->shape.w * sizeof(float));
+    }
+    for (int x = 0; band.window >= 0 && x < g->windows_w; x++) kept_window(run, &band, x);
+}
+
+/* Values within reach of an output: a kernel of three touches two windows along each dimension. */
+static double terms_of(const ps_pool_skip_plan *plan) {
+    int dims = plan->grid.shape.d > 1 ? 3 : 2;
+    return pow(plan->pools ? 2 : 3, dims) * plan->grid.shape.c;
+}
+
+void ps_pool_skip_rounding(const ps_pool_skip_plan *plan, const float *y, const float *y_bound, const float *w,
+                           const float *bias, float *bound, void *workspace, ps_pool *pool) {
+    ps_pool_skip_plan plain = plain_plan(plan);
+    const ps_pool_skip_options *options = &plan->options;
+    size_t positions = ps_shape_positions(plan->grid.shape);
+    int c = plan->grid.shape.c;
+    areas a = areas_of(&plain, (char *)workspace + rounded(ps_pool_skip_save_bytes(&plain)));
+    rounding_areas r =
+        rounding_areas_of(plan, (char *)workspace + plain_bytes(&plain, pool != NULL ? ps_pool_threads(pool) : 1));
+    if (options->cut_forward || !options->conv) {
+        /* o is y, or y and at one place of each window y once more */
+        ps_vector_copy(y_bound, positions * (size_t)c, bound, pool);
+        if (!options->cut_forward) ps_vector_add(bound, y_bound, positions * (size_t)c, bound, pool);
+        return;
+    }
+    if (plain.sparse) {
+        kept_run run = {plan, &r, kept_of(&plain, workspace), y_bound, scale_of(&plain, workspace, &a)};
+        ps_pool_run(pool, plan->grid.bands, kept_band, &run);
+    } else { /* all of y is more than what is kept of it */
+        ps_rounding_norms(y, positions, 1, c, r.norm, pool);
+        ps_rounding_largest(y_bound, positions, c, r.moved, pool);
+    }
+    size_t taps = plan->grid.shape.d > 1 ? 27 : 9;
+    float factor = ps_rounding_of_sum(terms_of(plan));
+    ps_rounding_row_norms(w, (size_t)c, taps * (size_t)c, 1.0f, r.row_moved);
+    ps_rounding_row_norms(w, (size_t)c, taps * (size_t)c, factor, r.row);
+    ps_rounding_reach reach = {.shape = &plan->conv.shape,
+                               .norm = r.norm,
+                               .moved = r.moved,
+                               .added_to = y,
+                               .start = options->skip ? y_bound : NULL,
+                               .row = r.row,
+                               .row_moved = r.row_moved,
+                               .bias = bias,
+                               .factor = factor,
+                               .bound = bound};
+    ps_rounding_spread(&reach, pool);
 }
 
 void ps_pool_skip_backward(const ps_pool_skip_plan *plan, const float *y, const float *w, const float *d_o,

@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "kernels/pool_skip_method.h"
+#include "kernels/rounding.h"
 #include "kernels/rows_simd.h"
 #include "kernels/simd_vector.h"
 
@@ -58,6 +59,42 @@ void PS_SIMD_NAME(ps_pool_skip_find_winners)(const ps_pool_skip_grid *grid, cons
         if (taps == 4) window_winners_of(row, offset, 4, c, winners + at, kept);
         else if (taps == 16) window_winners_of(row, offset, 16, c, winners + at, kept);
         else window_winners_of(row, offset, taps, c, winners + at, kept);
+    }
+}
+
+/* Channels k to k + count - 1 of a window: the last value within reach of the winner takes its place. */
+INLINE void turn_window(const float *y, const float *bound, const size_t *offset, int taps, size_t k, int count,
+                        uint8_t *winners, float *values) {
+    bytes narrow = {0};
+    memcpy(&narrow, winners + k, count >= LANES ? LANES : (size_t)count);
+    vi winner = __builtin_convertvector(narrow, vi), turned = winner;
+    vf best = splat(0.0f), best_bound = splat(0.0f);
+    for (int t = 0; t < taps; t++) {
+        best = (vf)chosen(winner == t, (vi)load_upto(y + offset[t] + k, count), (vi)best);
+        best_bound = (vf)chosen(winner == t, (vi)load_upto(bound + offset[t] + k, count), (vi)best_bound);
+    }
+    vf value = best, share = splat((float)PS_ROUNDING_TURN);
+    for (int t = 0; t < taps; t++) {
+        vf other = load_upto(y + offset[t] + k, count), other_bound = load_upto(bound + offset[t] + k, count);
+        vi near = (best - other <= (best_bound + other_bound) * share) & ~((best == other) & (best_bound == other_bound));
+        near &= winner != t;
+        value = (vf)chosen(near, (vi)other, (vi)value);
+        turned = chosen(near, (vi){0} + t, turned);
+    }
+    narrow = __builtin_convertvector(turned, bytes);
+    memcpy(winners + k, &narrow, count >= LANES ? LANES : (size_t)count);
+    if (values != NULL) store_upto(values + k, value, count);
+}
+
+void PS_SIMD_NAME(ps_pool_skip_turn_winners)(const ps_pool_skip_grid *grid, const ps_pool_skip_band *band,
+                                             const float *y, const float *bound, uint8_t *winners, float *values) {
+    size_t offset[MOST_TAPS], c = (size_t)grid->shape.c, first = ps_pool_skip_row(grid, band->image, band->z, band->y);
+    int taps = window_offsets(grid, offset);
+    for (int x = 0; x < grid->windows_w; x++, first += (size_t)grid->e * c) {
+        size_t at = ((size_t)band->window + (size_t)x) * c;
+        for (size_t k = 0; k < c; k += LANES)
+            turn_window(y + first, bound + first, offset, taps, k, c - k < LANES ? (int)(c - k) : LANES, winners + at,
+                        values != NULL ? values + at : NULL);
     }
 }
 

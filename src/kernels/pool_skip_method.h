@@ -76,6 +76,9 @@ enum { PS_POOL_SKIP_SUMS = 4, PS_POOL_SKIP_COLUMNS = 5 };
 /* winners of a band's windows, and their values unless NULL; both [pooled][c]. */
 PS_SIMD_DECLARE(void, ps_pool_skip_find_winners, const ps_pool_skip_grid *grid, const ps_pool_skip_band *band,
                 const float *y, uint8_t *winners, float *values);
+/* Turns near-ties, after find_winners: as ps_maxpool_turn. bound is laid out as y. */
+PS_SIMD_DECLARE(void, ps_pool_skip_turn_winners, const ps_pool_skip_grid *grid, const ps_pool_skip_band *band,
+                const float *y, const float *bound, uint8_t *winners, float *values);
 /* One band; slot NULL: nothing is summed, and out must not be NULL. slot holds PS_POOL_SKIP_COLUMNS columns of c (see
  * rows.h), added to. */
 PS_SIMD_DECLARE(void, ps_pool_skip_merge_band, const ps_pool_skip_merge *job, const ps_pool_skip_band *band,

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "kernels/pooling_simd.h"
+#include "kernels/rounding.h"
 
 /* Forward passes are cut by output rows (n, z, y); scatters by image and channel strip, so that windows that overlap
  * add up in scan order on one thread. */
@@ -64,6 +65,58 @@ static size_t rows_of(ps_shape s) { return (size_t)s.n * (size_t)s.d * (size_t)s
 void ps_maxpool_forward(const ps_pool_window *window, const float *x, float *y, int32_t *index, ps_pool *pool) {
     pool_run run = {.window = window, .x = x, .y = y, .index_out = index};
     ps_pool_run(pool, rows_of(window->out), maxpool_task, &run);
+}
+
+typedef struct {
+    const pool_run *run;
+    const float *bound;
+} turn_run;
+
+/* Whether rounding may have made `best` the larger one of two. */
+static bool is_near(float best, float best_bound, float value, float bound) {
+    return best - value <= (float)PS_ROUNDING_TURN * (best_bound + bound) && !(best == value && best_bound == bound);
+}
+
+static void turn_window(const turn_run *turn, size_t image, reach z, reach y, reach x, float *best, int32_t *index) {
+    ps_shape in = turn->run->window->in;
+    size_t c = (size_t)in.c;
+    for (size_t k = 0; k < c; k++) {
+        int32_t winner = index[k];
+        size_t at = image + (size_t)winner * c + k;
+        float most = best[k], most_bound = turn->bound[at];
+        for (int d = z.first; d < z.end; d++)
+            for (int h = y.first; h < y.end; h++)
+                for (int w = x.first; w < x.end; w++) {
+                    int32_t place = (int32_t)(((size_t)d * (size_t)in.h + (size_t)h) * (size_t)in.w + (size_t)w);
+                    at = image + (size_t)place * c + k;
+                    if (place == winner || !is_near(most, most_bound, turn->run->x[at], turn->bound[at])) continue;
+                    best[k] = turn->run->x[at];
+                    index[k] = place;
+                }
+    }
+}
+
+static void turn_task(void *context, size_t chunk, int worker) {
+    (void)worker;
+    const turn_run *turn = context;
+    const ps_pool_window *k = turn->run->window;
+    size_t oh = (size_t)k->out.h, od = (size_t)k->out.d;
+    int y = (int)(chunk % oh), z = (int)(chunk / oh % od);
+    size_t image = chunk / oh / od * (ps_shape_elements(k->in) / (size_t)k->in.n);
+    reach rz = reach_of(z, k->kd, k->stride_d, k->pad_d, k->in.d),
+          ry = reach_of(y, k->kh, k->stride_h, k->pad_h, k->in.h);
+    for (int x = 0; x < k->out.w; x++) {
+        size_t at = (chunk * (size_t)k->out.w + (size_t)x) * (size_t)k->in.c;
+        turn_window(turn, image, rz, ry, reach_of(x, k->kw, k->stride_w, k->pad_w, k->in.w), turn->run->y + at,
+                    turn->run->index_out + at);
+    }
+}
+
+void ps_maxpool_turn(const ps_pool_window *window, const float *x, const float *bound, float *y, int32_t *index,
+                     ps_pool *pool) {
+    pool_run run = {.window = window, .x = x, .y = y, .index_out = index};
+    turn_run turn = {&run, bound};
+    ps_pool_run(pool, rows_of(window->out), turn_task, &turn);
 }
 
 /* Where task `chunk` of a scatter works: an image and a strip of channels. */

@@ -2,6 +2,7 @@
 #include "kernels/pointwise.h"
 #include "layers/attributes.h"
 #include "layers/list.h"
+#include "layers/rounding.h"
 #include "layers/tangent.h"
 
 static ps_status add_infer(const void *config, const ps_layer_input *in, int inputs, const char *where, ps_shape *out) {
@@ -14,6 +15,14 @@ static void add_forward(const ps_layer_call *call) {
     size_t count = ps_shape_elements(call->out_shape);
     ps_vector_add(call->x[0], call->x[1], count, call->y, call->pool);
     for (int i = 2; i < call->inputs; i++) ps_vector_add(call->y, call->x[i], count, call->y, call->pool);
+}
+
+static void add_rounding(const ps_layer_call *call) {
+    size_t count = ps_shape_elements(call->out_shape);
+    ps_vector_copy(call->in_bound[0], count, call->bound, call->pool);
+    for (int i = 1; i < call->inputs; i++)
+        ps_vector_add(call->bound, call->in_bound[i], count, call->bound, call->pool);
+    for (int i = 0; i < call->inputs; i++) ps_rounding_add_few(call->x[i], count, call->bound, call->pool);
 }
 
 /* In order of the inputs: where one node is read twice, its second share is added to the first. */
@@ -42,6 +51,8 @@ const ps_layer_type ps_layer_add = {
     .infer = add_infer,
     .forward = add_forward,
     .backward = add_backward,
+    .rounding = add_rounding,
+    .carries_bounds = true,
     .tangent_forward = ps_tangent_linear_forward,
     .tangent_backward = ps_tangent_linear_backward,
     .samples = add_samples,

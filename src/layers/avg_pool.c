@@ -1,8 +1,17 @@
 /* Average pooling: x [n][d][h][w][c] -> y [n][od][oh][ow][c]; padded zeros count in the divisor, PyTorch's default. */
 #include "core/memory.h"
 #include "layers/list.h"
+#include "layers/rounding.h"
 #include "layers/tangent.h"
 #include "layers/window.h"
+
+static ps_status avg_pool_plan(const void *config, const ps_shape *in, int inputs, ps_shape out, int threads,
+                               void **plan, ps_layer_sizes *sizes) {
+    (void)config, (void)inputs, (void)out, (void)threads;
+    *plan = NULL;
+    *sizes = (ps_layer_sizes){.workspace_bytes = ps_rounding_means_bytes(in[0])};
+    return PS_OK;
+}
 
 static void avg_pool_forward(const ps_layer_call *call) {
     ps_pool_window window = ps_window_resolve(call->config, call->in_shape[0], call->out_shape);
@@ -31,8 +40,11 @@ const ps_layer_type ps_layer_avg_pool = {
     .parse = ps_window_parse,
     .release = ps_free,
     .infer = ps_window_infer,
+    .plan = avg_pool_plan,
     .forward = avg_pool_forward,
     .backward = avg_pool_backward,
+    .rounding = ps_rounding_means,
+    .carries_bounds = true,
     .tangent_forward = ps_tangent_linear_forward,
     .tangent_backward = ps_tangent_linear_backward,
     .samples = avg_pool_samples,

@@ -10,6 +10,7 @@
 #include "kernels/pointwise.h"
 #include "layers/attributes.h"
 #include "layers/list.h"
+#include "layers/rounding.h"
 
 typedef struct {
     double eps, momentum;
@@ -91,6 +92,8 @@ static ps_status norm_plan(const void *config, const ps_shape *in, int inputs, p
     *plan = NULL;
     sizes->save_bytes = 2 * (size_t)out.c * sizeof(float);
     sizes->workspace_bytes = kernel_workspace_bytes(ps_shape_positions(out), out.c) + 3 * (size_t)out.c * sizeof(float);
+    size_t entry = ps_rounding_entry_bytes(ps_shape_positions(out), out.c) + (size_t)out.c * sizeof(float);
+    if (entry > sizes->workspace_bytes) sizes->workspace_bytes = entry;
     return PS_OK;
 }
 
@@ -142,6 +145,40 @@ static void norm_forward(const ps_layer_call *call) {
     ps_norm_apply(call->x[0], rows, c, mean, inverse_std, call->param[0], call->param[1],
                   call->inputs > 1 ? call->x[1] : NULL, config->activation, config->slope, call->y,
                   call->sums[PS_SUM_ZEROS], call->workspace, call->pool);
+}
+
+/* What enters the gate, with the statistics that forward used. Workspace: the scale, then the kernel's. */
+static ps_rounding_entry entry_of(const ps_layer_call *call, int images, float **workspace) {
+    int c = call->out_shape.c;
+    const float *mean = call->save;
+    float *scale = call->workspace;
+    for (int k = 0; k < c; k++) scale[k] = mean[c + k] * call->param[0][k];
+    *workspace = scale + c;
+    bool residual = call->inputs > 1;
+    return (ps_rounding_entry){.x = call->x[0],
+                               .x_bound = call->in_bound[0],
+                               .residual = residual ? call->x[1] : NULL,
+                               .residual_bound = residual ? call->in_bound[1] : NULL,
+                               .mean = mean,
+                               .scale = scale,
+                               .beta = call->param[1],
+                               .rows = ps_shape_positions(ps_shape_with_batch(call->out_shape, images)),
+                               .c = c};
+}
+
+/* A slope moves nothing further apart. */
+static void norm_rounding(const ps_layer_call *call) {
+    float *workspace;
+    const norm_config *config = call->config;
+    ps_rounding_entry entry = entry_of(call, call->out_shape.n, &workspace);
+    entry.rectified = config->activation == PS_ACT_RELU;
+    ps_rounding_entry_bound(&entry, call->bound, workspace, call->pool);
+}
+
+static void norm_edges(const ps_layer_call *call, int images, ps_layer_edges edges) {
+    float *workspace;
+    ps_rounding_entry entry = entry_of(call, images, &workspace);
+    ps_rounding_edges(&entry, edges.low, edges.high, edges.variance, workspace, call->pool);
 }
 
 /* The residual's share in a pass of its own: only the activation stands between it and dy. */
@@ -338,6 +375,9 @@ const ps_layer_type ps_layer_batch_norm = {
     .merges = norm_merges,
     .merged = norm_merged,
     .batch_eps = norm_batch_eps,
+    .rounding = norm_rounding,
+    .carries_bounds = true,
+    .edges = norm_edges,
     .tangent_forward = norm_tangent_forward,
     .tangent_backward = norm_tangent_backward,
     .tangent_refuse = norm_tangent_refuse,

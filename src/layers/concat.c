@@ -3,6 +3,7 @@
 
 #include "layers/attributes.h"
 #include "layers/list.h"
+#include "layers/rounding.h"
 #include "layers/tangent.h"
 
 enum { GRAIN = 1 << 14 }; /* floats per chunk */
@@ -89,6 +90,8 @@ const ps_layer_type ps_layer_concat = {
     .infer = concat_infer,
     .forward = concat_forward,
     .backward = concat_backward,
+    .rounding = ps_rounding_hand_on,
+    .carries_bounds = true,
     .tangent_forward = ps_tangent_linear_forward,
     .tangent_backward = ps_tangent_linear_backward,
     .samples = concat_samples,

@@ -6,6 +6,7 @@
 #include "kernels/conv.h"
 #include "layers/attributes.h"
 #include "layers/list.h"
+#include "layers/rounding.h"
 #include "layers/tangent.h"
 
 typedef struct {
@@ -138,7 +139,8 @@ static ps_status conv_plan(const void *config, const ps_shape *in, int inputs, p
         ps_free(plan);
         return status;
     }
-    *sizes = (ps_layer_sizes){.workspace_bytes = ps_conv_workspace_bytes(plan, threads)};
+    size_t forward = ps_conv_workspace_bytes(plan, threads), rounding = ps_rounding_conv_bytes(&shape);
+    *sizes = (ps_layer_sizes){.workspace_bytes = forward > rounding ? forward : rounding};
     *plan_ = plan;
     return PS_OK;
 }
@@ -156,8 +158,16 @@ static double conv_macs(const void *config, const ps_shape *in, ps_shape out) {
 
 static void conv_forward(const ps_layer_call *call) {
     const conv_config *config = call->config;
-    ps_conv_forward(call->plan, call->x[0], call->param[0], config->bias ? call->param[1] : NULL, call->y,
-                    call->workspace, call->pool);
+    (call->plain ? ps_conv_forward_plain : ps_conv_forward)(call->plan, call->x[0], call->param[0],
+                                                            config->bias ? call->param[1] : NULL, call->y,
+                                                            call->workspace, call->pool);
+}
+
+static void conv_rounding(const ps_layer_call *call) {
+    const conv_config *config = call->config;
+    ps_conv_shape shape = kernel_shape(config, call->in_shape[0]);
+    ps_rounding_conv(&shape, call->x[0], call->param[0], config->bias ? call->param[1] : NULL, call->bound,
+                     call->workspace, call->pool);
 }
 
 static void conv_backward(const ps_layer_call *call) {
@@ -211,6 +221,7 @@ const ps_layer_type ps_layer_conv = {
     .macs = conv_macs,
     .forward = conv_forward,
     .backward = conv_backward,
+    .rounding = conv_rounding,
     .tangent_forward = ps_tangent_bilinear_forward,
     .tangent_backward = ps_tangent_bilinear_backward,
     .samples = conv_samples,

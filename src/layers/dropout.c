@@ -6,6 +6,7 @@
 #include "kernels/pointwise.h"
 #include "layers/attributes.h"
 #include "layers/list.h"
+#include "layers/rounding.h"
 #include "layers/tangent.h"
 
 enum { GRAIN = 1 << 14 };
@@ -95,6 +96,8 @@ const ps_layer_type ps_layer_dropout = {
     .infer = ps_infer_same,
     .forward = dropout_forward,
     .backward = dropout_backward,
+    .rounding = ps_rounding_hand_on,
+    .carries_bounds = true,
     .tangent_forward = ps_tangent_linear_forward,
     .tangent_backward = ps_tangent_linear_backward,
     .samples = dropout_samples,

@@ -2,6 +2,7 @@
  * Memory is channels-last, so each image is transposed; linear weights of PyTorch files then fit as they are. */
 #include "layers/attributes.h"
 #include "layers/list.h"
+#include "layers/rounding.h"
 #include "layers/tangent.h"
 
 static ps_status flatten_infer(const void *config, const ps_layer_input *in, int inputs, const char *where,
@@ -60,6 +61,8 @@ const ps_layer_type ps_layer_flatten = {
     .infer = flatten_infer,
     .forward = flatten_forward,
     .backward = flatten_backward,
+    .rounding = ps_rounding_hand_on,
+    .carries_bounds = true,
     .tangent_forward = ps_tangent_linear_forward,
     .tangent_backward = ps_tangent_linear_backward,
     .samples = flatten_samples,

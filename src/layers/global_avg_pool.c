@@ -2,12 +2,21 @@
 #include "kernels/pooling.h"
 #include "layers/attributes.h"
 #include "layers/list.h"
+#include "layers/rounding.h"
 #include "layers/tangent.h"
 
 static ps_status global_infer(const void *config, const ps_layer_input *in, int inputs, const char *where,
                               ps_shape *out) {
     (void)config, (void)inputs, (void)where;
     *out = (ps_shape){in[0].shape.n, in[0].shape.c, 1, 1, 1};
+    return PS_OK;
+}
+
+static ps_status global_plan(const void *config, const ps_shape *in, int inputs, ps_shape out, int threads, void **plan,
+                             ps_layer_sizes *sizes) {
+    (void)config, (void)inputs, (void)out, (void)threads;
+    *plan = NULL;
+    *sizes = (ps_layer_sizes){.workspace_bytes = ps_rounding_means_bytes(in[0])};
     return PS_OK;
 }
 
@@ -32,8 +41,11 @@ const ps_layer_type ps_layer_global_avg_pool = {
     .max_inputs = 1,
     .parse = ps_parse_nothing,
     .infer = global_infer,
+    .plan = global_plan,
     .forward = global_forward,
     .backward = global_backward,
+    .rounding = ps_rounding_means,
+    .carries_bounds = true,
     .tangent_forward = ps_tangent_linear_forward,
     .tangent_backward = ps_tangent_linear_backward,
     .samples = global_samples,

@@ -129,6 +129,12 @@ typedef struct {
     void *workspace;
     double *const *sums; /* [PS_SUMS]; NULL entries: not wanted; sums are ADDED */
     ps_rng_key key;      /* of this layer and step (dropout) */
+    /* Forward passes by which nodes are judged (ps_net_forward_plain). plain: by methods that err as a plain sum does
+     * and treat every position alike. in_bound: how far rounding may have moved each element of the inputs (NULL:
+     * nobody asks); turn: of values that so may have been the largest another one is taken. */
+    bool plain, turn;
+    const float *const *in_bound;
+    float *bound; /* of y; written by rounding */
 } ps_layer_call;
 
 /* Forward-mode differentiation in a direction, for Hessian-vector products (Pearlmutter 1994, "Fast exact
@@ -143,6 +149,12 @@ typedef struct {
     float *const *grad; /* overwritten */
     float *scratch[2];  /* each as large as the layer's largest input, output or parameter */
 } ps_layer_tangent;
+
+/* Of what enters a gate, per channel [c]: the largest value less its bound, the same plus its bound (NaN where a value is
+ * NaN), and the values' variance. */
+typedef struct {
+    float *low, *high, *variance;
+} ps_layer_edges;
 
 typedef struct {
     size_t save_bytes;      /* kept from forward to backward */
@@ -194,6 +206,17 @@ struct ps_layer_type {
      * is primitive. */
     ps_status (*pieces)(const void *config, ps_shape in, const char *where, ps_layer_piece piece[PS_LAYER_MAX_PIECES],
                         int *count);
+    /* How far rounding may have moved each element of y (kernels/rounding.h): overwrites call->bound. Runs right after a
+     * plain forward, which may have left things in the workspace; where the type works in place, right before it, while
+     * x[0] is there and y is not. NULL: not stated, and neither are edges of gates behind. */
+    void (*rounding)(const ps_layer_call *call);
+    bool carries_bounds; /* rounding or edges read in_bound; false: only x, whose own errors are left to the factor */
+    /* What enters the gate, over the first `images` images; right after forward, before it where the type works in
+     * place. NULL: is no gate that is exactly 0 on one side. */
+    void (*edges)(const ps_layer_call *call, int images, ps_layer_edges edges);
+    /* Where the output depends on which of several nearly equal values is the largest, not only on how large it is: that
+     * flips whole values, and forward obeys `turn`. NULL: it does not. */
+    bool (*selects)(const void *config);
     /* y, and then dx and the parameters' gradients, differentiated; NULL: this type has no Hessian-vector products.
      * tangent_refuse says why a configuration has none (NULL: it has); may itself be NULL. */
     void (*tangent_forward)(const ps_layer_call *call, const ps_layer_tangent *tangent);

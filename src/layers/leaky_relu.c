@@ -4,6 +4,7 @@
 #include "kernels/pointwise.h"
 #include "layers/attributes.h"
 #include "layers/list.h"
+#include "layers/rounding.h"
 #include "layers/tangent.h"
 
 typedef struct {
@@ -29,7 +30,9 @@ static ps_status leaky_plan(const void *config, const ps_shape *in, int inputs, 
                             ps_layer_sizes *sizes) {
     (void)config, (void)in, (void)inputs, (void)threads;
     *plan = NULL;
-    *sizes = (ps_layer_sizes){.workspace_bytes = ps_pointwise_workspace_bytes(ps_shape_positions(out), out.c)};
+    size_t forward = ps_pointwise_workspace_bytes(ps_shape_positions(out), out.c),
+           edges = ps_rounding_entry_bytes(ps_shape_positions(out), out.c);
+    *sizes = (ps_layer_sizes){.workspace_bytes = forward > edges ? forward : edges};
     return PS_OK;
 }
 
@@ -46,6 +49,12 @@ static void leaky_backward(const ps_layer_call *call) {
 }
 
 /* Slope 0 is the ReLU. */
+static void leaky_rounding(const ps_layer_call *call) {
+    size_t count = ps_shape_elements(call->out_shape);
+    ps_vector_copy(call->in_bound[0], count, call->bound, call->pool);
+    ps_rounding_add_few(call->x[0], count, call->bound, call->pool); /* of the slope */
+}
+
 static bool leaky_gate(const void *config, ps_gate *gate) {
     float slope = slope_of(config);
     *gate = (ps_gate){slope == 0 ? "relu" : "leaky_relu", slope == 0, slope};
@@ -79,6 +88,9 @@ const ps_layer_type ps_layer_leaky_relu = {
     .forward = leaky_forward,
     .backward = leaky_backward,
     .gate = leaky_gate,
+    .rounding = leaky_rounding,
+    .carries_bounds = true,
+    .edges = ps_edges_activation,
     .tangent_forward = leaky_tangent_forward,
     .tangent_backward = ps_tangent_linear_backward,
     .samples = leaky_samples,

@@ -1,9 +1,11 @@
 /* Linear layer: y [n][k] = x [n][c] weight[k][c]^T + bias[k]. */
 #include "core/json.h"
 #include "core/memory.h"
+#include "kernels/conv.h"
 #include "kernels/gemm.h"
 #include "layers/attributes.h"
 #include "layers/list.h"
+#include "layers/rounding.h"
 #include "layers/tangent.h"
 
 typedef struct {
@@ -54,9 +56,64 @@ static double linear_macs(const void *config, const ps_shape *in, ps_shape out) 
     return (double)in[0].n * in[0].c * out.c;
 }
 
+/* A convolution of one position an image. */
+static ps_conv_shape shape_of(ps_shape in, ps_shape out) {
+    return (ps_conv_shape){.n = in.n,
+                           .c = in.c,
+                           .d = 1,
+                           .h = 1,
+                           .w = 1,
+                           .k = out.c,
+                           .kd = 1,
+                           .kh = 1,
+                           .kw = 1,
+                           .stride_d = 1,
+                           .stride_h = 1,
+                           .stride_w = 1,
+                           .dilation_d = 1,
+                           .dilation_h = 1,
+                           .dilation_w = 1,
+                           .groups = 1};
+}
+
+/* The plan is that of the plain forward pass; what is too large for a convolution has none, and its matrix product,
+ * which errs no more but may part exact ties, stands in. */
+static ps_status linear_plan(const void *config, const ps_shape *in, int inputs, ps_shape out, int threads,
+                             void **plan_, ps_layer_sizes *sizes) {
+    (void)config, (void)inputs;
+    ps_conv_shape shape = shape_of(in[0], out);
+    ps_conv_plan *plan;
+    size_t rounding = ps_rounding_conv_bytes(&shape);
+    *plan_ = NULL;
+    *sizes = (ps_layer_sizes){.workspace_bytes = rounding};
+    if (shape.c > PS_CONV_LARGEST || shape.k > PS_CONV_LARGEST) return PS_OK;
+    PS_TRY(PS_ALLOC(1, &plan, "linear plan"));
+    ps_status status = ps_conv_plan_init(plan, &shape);
+    if (status != PS_OK) {
+        ps_free(plan);
+        return status;
+    }
+    size_t forward = ps_conv_workspace_bytes(plan, threads);
+    sizes->workspace_bytes = forward > rounding ? forward : rounding;
+    *plan_ = plan;
+    return PS_OK;
+}
+
+static void linear_rounding(const ps_layer_call *call) {
+    const linear_config *config = call->config;
+    ps_conv_shape shape = shape_of(call->in_shape[0], call->out_shape);
+    ps_rounding_conv(&shape, call->x[0], call->param[0], config->bias ? call->param[1] : NULL, call->bound,
+                     call->workspace, call->pool);
+}
+
 static void linear_forward(const ps_layer_call *call) {
     const linear_config *config = call->config;
     int n = call->in_shape[0].n, c = call->in_shape[0].c, k = call->out_shape.c;
+    if (call->plain && call->plan != NULL) {
+        ps_conv_forward_plain(call->plan, call->x[0], call->param[0], config->bias ? call->param[1] : NULL, call->y,
+                              call->workspace, call->pool);
+        return;
+    }
     if (config->bias)
         for (int i = 0; i < n; i++)
             for (int j = 0; j < k; j++) call->y[(size_t)i * (size_t)k + (size_t)j] = call->param[1][j];
@@ -103,9 +160,12 @@ const ps_layer_type ps_layer_linear = {
     .release = ps_free,
     .infer = linear_infer,
     .params = linear_params,
+    .plan = linear_plan,
+    .unplan = ps_free,
     .macs = linear_macs,
     .forward = linear_forward,
     .backward = linear_backward,
+    .rounding = linear_rounding,
     .tangent_forward = ps_tangent_bilinear_forward,
     .tangent_backward = ps_tangent_bilinear_backward,
     .samples = linear_samples,

@@ -1,6 +1,7 @@
 /* Max pooling: x [n][d][h][w][c] -> y [n][od][oh][ow][c]; the winners' places (int32, one per output) are the save. */
 #include "core/memory.h"
 #include "layers/list.h"
+#include "layers/rounding.h"
 #include "layers/tangent.h"
 #include "layers/window.h"
 
@@ -15,6 +16,13 @@ static ps_status max_pool_plan(const void *config, const ps_shape *in, int input
 static void max_pool_forward(const ps_layer_call *call) {
     ps_pool_window window = ps_window_resolve(call->config, call->in_shape[0], call->out_shape);
     ps_maxpool_forward(&window, call->x[0], call->y, call->save, call->pool);
+    if (call->turn) ps_maxpool_turn(&window, call->x[0], call->in_bound[0], call->y, call->save, call->pool);
+}
+
+/* A maximum moves by no more than the most that one of its values does. */
+static void max_pool_rounding(const ps_layer_call *call) {
+    ps_pool_window window = ps_window_resolve(call->config, call->in_shape[0], call->out_shape);
+    ps_maxpool_forward(&window, call->in_bound[0], call->bound, NULL, call->pool);
 }
 
 static void max_pool_backward(const ps_layer_call *call) {
@@ -50,6 +58,8 @@ const ps_layer_type ps_layer_max_pool = {
     .plan = max_pool_plan,
     .forward = max_pool_forward,
     .backward = max_pool_backward,
+    .rounding = max_pool_rounding,
+    .carries_bounds = true,
     .tangent_forward = max_pool_tangent_forward,
     .tangent_backward = ps_tangent_linear_backward,
     .samples = max_pool_samples,

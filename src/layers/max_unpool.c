@@ -4,6 +4,7 @@
 
 #include "core/memory.h"
 #include "layers/list.h"
+#include "layers/rounding.h"
 #include "layers/tangent.h"
 #include "layers/window.h"
 
@@ -38,6 +39,11 @@ static void max_unpool_backward(const ps_layer_call *call) {
         memset(call->dx[1], 0, ps_shape_elements(call->in_shape[1]) * sizeof(float));
 }
 
+static bool max_unpool_selects(const void *config) {
+    (void)config;
+    return true;
+}
+
 static const char *const max_unpool_samples[] = {
     "{\"pool\": {}, \"inputs\": [[2, 3, 1, 7, 5]], \"attributes\": {}}",
     "{\"pool\": {\"kernel\": 2, \"stride\": 3}, \"inputs\": [[2, 3, 1, 8, 9]], \"attributes\": {}}",
@@ -56,6 +62,9 @@ const ps_layer_type ps_layer_max_unpool = {
     .infer = max_unpool_infer,
     .forward = max_unpool_forward,
     .backward = max_unpool_backward,
+    .rounding = ps_rounding_hand_on,
+    .carries_bounds = true,
+    .selects = max_unpool_selects,
     .tangent_forward = ps_tangent_linear_forward,
     .tangent_backward = ps_tangent_linear_backward,
     .samples = max_unpool_samples,

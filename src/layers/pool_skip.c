@@ -171,8 +171,24 @@ static ps_pool_skip_sums sums_of(const ps_layer_call *call) {
 
 static void pool_skip_forward(const ps_layer_call *call) {
     bool conv = ((const pool_skip_config *)call->config)->mode->conv;
-    ps_pool_skip_forward(call->plan, call->x[0], conv ? call->param[0] : NULL, conv ? call->param[1] : NULL, call->y,
-                         call->save, sums_of(call), call->workspace, call->pool);
+    const float *weight = conv ? call->param[0] : NULL, *bias = conv ? call->param[1] : NULL;
+    if (call->plain)
+        ps_pool_skip_forward_plain(call->plan, call->x[0], call->turn ? call->in_bound[0] : NULL, weight, bias, call->y,
+                                   call->workspace, call->pool);
+    else
+        ps_pool_skip_forward(call->plan, call->x[0], weight, bias, call->y, call->save, sums_of(call), call->workspace,
+                             call->pool);
+}
+
+static void pool_skip_rounding(const ps_layer_call *call) {
+    bool conv = ((const pool_skip_config *)call->config)->mode->conv;
+    ps_pool_skip_rounding(call->plan, call->x[0], call->in_bound[0], conv ? call->param[0] : NULL,
+                          conv ? call->param[1] : NULL, call->bound, call->workspace, call->pool);
+}
+
+static bool pool_skip_selects(const void *config_) {
+    const pool_skip_config *config = config_;
+    return config->mode->select == PS_POOL_SKIP_MAX && config->pool_size > 1 && !config->cut_forward;
 }
 
 static void pool_skip_backward(const ps_layer_call *call) {
@@ -275,5 +291,8 @@ const ps_layer_type ps_layer_pool_skip = {
     .macs = pool_skip_macs,
     .forward = pool_skip_forward,
     .backward = pool_skip_backward,
+    .rounding = pool_skip_rounding,
+    .carries_bounds = true,
+    .selects = pool_skip_selects,
     .samples = pool_skip_samples,
 };

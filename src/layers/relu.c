@@ -2,13 +2,16 @@
 #include "kernels/pointwise.h"
 #include "layers/attributes.h"
 #include "layers/list.h"
+#include "layers/rounding.h"
 #include "layers/tangent.h"
 
 static ps_status relu_plan(const void *config, const ps_shape *in, int inputs, ps_shape out, int threads, void **plan,
                            ps_layer_sizes *sizes) {
     (void)config, (void)in, (void)inputs, (void)threads;
     *plan = NULL;
-    *sizes = (ps_layer_sizes){.workspace_bytes = ps_pointwise_workspace_bytes(ps_shape_positions(out), out.c)};
+    size_t forward = ps_pointwise_workspace_bytes(ps_shape_positions(out), out.c),
+           edges = ps_rounding_entry_bytes(ps_shape_positions(out), out.c);
+    *sizes = (ps_layer_sizes){.workspace_bytes = forward > edges ? forward : edges};
     return PS_OK;
 }
 
@@ -54,6 +57,9 @@ const ps_layer_type ps_layer_relu = {
     .forward = relu_forward,
     .backward = relu_backward,
     .gate = relu_gate,
+    .rounding = ps_rounding_rectifier,
+    .carries_bounds = true,
+    .edges = ps_edges_activation,
     .tangent_forward = relu_tangent_forward,
     .tangent_backward = ps_tangent_linear_backward,
     .samples = relu_samples,

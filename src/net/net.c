@@ -8,6 +8,7 @@
 #include "core/memory.h"
 #include "kernels/pointwise.h"
 #include "kernels/softmax.h"
+#include "net/bounds.h"
 #include "net/plan.h"
 
 /* A node ready to run: the call with all its pointers, prepared once. */
@@ -18,6 +19,7 @@ typedef struct {
     float *dx[PS_LAYER_MAX_INPUTS];
     bool accumulate[PS_LAYER_MAX_INPUTS];
     const void *in_save[PS_LAYER_MAX_INPUTS];
+    const float *in_bound[PS_LAYER_MAX_INPUTS];
     float *param[PS_LAYER_MAX_PARAMS], *grad[PS_LAYER_MAX_PARAMS], *state[PS_LAYER_MAX_STATES];
     size_t param_count[PS_LAYER_MAX_PARAMS];
     double *sums[PS_SUMS];
@@ -42,6 +44,9 @@ struct ps_net {
     size_t param_capacity;
     const float *logits;
     float *dlogits;
+    ps_bounds_plan bounds_plan; /* made by ps_net_prepare_bounds; nothing before */
+    float *bounds, *input_bounds, *edges;
+    bool *bounded; /* per node: its bounds are known in the pass under way */
 };
 
 static ps_shape batched(const ps_net *net, ps_shape shape) { return ps_shape_with_batch(shape, net->batch); }
@@ -221,6 +226,11 @@ void ps_net_destroy(ps_net *net) {
     ps_free(net->block);
     ps_free(net->workspace);
     ps_memory_plan_clear(&net->plan);
+    ps_bounds_plan_clear(&net->bounds_plan);
+    ps_free(net->bounds);
+    ps_free(net->input_bounds);
+    ps_free(net->edges);
+    ps_free(net->bounded);
     ps_units_clear(&net->units);
     ps_graph_destroy(net->graph);
     ps_free(net);
@@ -318,7 +328,71 @@ ps_status ps_net_check_statistics(const ps_net *net) {
     return PS_OK;
 }
 
-const float *ps_net_forward(ps_net *net, const float *x, ps_mode mode, ps_rng_key key, const ps_net_hook *hook) {
+/* ---- bounds of rounding ---- */
+
+ps_status ps_net_prepare_bounds(ps_net *net) {
+    if (net->bounded != NULL) return PS_OK;
+    PS_TRY(ps_bounds_plan_create(net->graph, &net->units, net->batch, &net->bounds_plan));
+    PS_TRY(PS_ALLOC(net->bounds_plan.floats, &net->bounds, "bounds of rounding"));
+    PS_TRY(PS_ALLOC(net->bounds_plan.input_floats, &net->input_bounds, "bounds of rounding"));
+    PS_TRY(PS_ALLOC(3 * (size_t)net->bounds_plan.channels, &net->edges, "bounds of rounding"));
+    return PS_ALLOC((size_t)net->graph->count, &net->bounded, "bounds of rounding");
+}
+
+bool ps_net_selects(const ps_net *net) {
+    for (int i = 0; i < net->graph->count; i++) {
+        const ps_node *node = &net->graph->node[i];
+        if (node->type->selects != NULL && node->type->selects(node->config)) return true;
+    }
+    return false;
+}
+
+static void begin_bounds(const ps_net *net, int i, const ps_net_bounds *bounds) {
+    const ps_node *node = &net->graph->node[i];
+    const size_t *at = net->bounds_plan.at;
+    runner *r = &net->runner[i];
+    bool known = node->type->rounding != NULL;
+    for (int k = 0; k < node->inputs && node->type->carries_bounds; k++) {
+        int source = node->input[k];
+        r->in_bound[k] = source < 0                     ? net->input_bounds
+                         : at[source] != PS_BOUNDS_NONE ? net->bounds + at[source]
+                                                        : NULL;
+        known = known && (source < 0 || net->bounded[source]);
+    }
+    net->bounded[i] = known && (at[i] != PS_BOUNDS_NONE || net->bounds_plan.edges[i]);
+    r->call.in_bound = r->in_bound;
+    r->call.bound = at[i] != PS_BOUNDS_NONE ? net->bounds + at[i] : NULL;
+    r->call.turn = bounds->turn && known && r->in_bound[0] != NULL;
+}
+
+static void measure_bounds(const ps_net *net, int i, const ps_net_bounds *bounds) {
+    if (net->bounded[i] && net->runner[i].call.bound != NULL) net->graph->node[i].type->rounding(&net->runner[i].call);
+    size_t channels = (size_t)net->bounds_plan.channels;
+    ps_layer_edges edges = {net->edges, net->edges + channels, net->edges + 2 * channels};
+    if (!net->bounds_plan.edges[i] || !net->bounded[i]) return;
+    net->graph->node[i].type->edges(&net->runner[i].call, bounds->images, edges);
+    bounds->gate(bounds->self, i, edges);
+}
+
+/* ---- forward ---- */
+
+static void forward_node(const ps_net *net, int i, const ps_net_bounds *bounds) {
+    const ps_node *node = &net->graph->node[i];
+    runner *r = &net->runner[i];
+    if (bounds == NULL) {
+        node->type->forward(&r->call);
+        return;
+    }
+    begin_bounds(net, i, bounds);
+    if (node->type->in_place) measure_bounds(net, i, bounds);
+    node->type->forward(&r->call);
+    if (!node->type->in_place) measure_bounds(net, i, bounds);
+    r->call.turn = false;
+    r->call.in_bound = NULL;
+}
+
+static const float *run_forward(ps_net *net, const float *x, ps_mode mode, ps_rng_key key, const ps_net_hook *hook,
+                                bool plain, const ps_net_bounds *bounds) {
     static double *const no_sums[PS_SUMS];
     for (int i = 0; i < net->graph->count; i++)
         for (int k = 0; k < net->graph->node[i].inputs; k++)
@@ -330,13 +404,23 @@ const float *ps_net_forward(ps_net *net, const float *x, ps_mode mode, ps_rng_ke
         r->call.key = ps_rng_key_fold(key, r->name_hash);
         r->call.y = r->y;
         r->call.dy = NULL;
-        r->call.sums = mode == net->sum_mode ? r->sums : no_sums;
-        node->type->forward(&r->call);
-        add_zeros(net, node, r);
+        r->call.sums = mode == net->sum_mode && !plain ? r->sums : no_sums;
+        r->call.plain = plain;
+        forward_node(net, i, bounds);
+        if (!plain) add_zeros(net, node, r);
         if (hook != NULL) hook->after(hook->self, i, r->call.out_shape, r->y);
     }
     net->logits = net->runner[net->graph->count - 1].y;
     return net->logits;
+}
+
+const float *ps_net_forward(ps_net *net, const float *x, ps_mode mode, ps_rng_key key, const ps_net_hook *hook) {
+    return run_forward(net, x, mode, key, hook, false, NULL);
+}
+
+const float *ps_net_forward_plain(ps_net *net, const float *x, ps_mode mode, const ps_net_hook *hook,
+                                  const ps_net_bounds *bounds) {
+    return run_forward(net, x, mode, ps_rng_key_of(0, "probe"), hook, true, bounds);
 }
 
 const float *ps_net_entering(ps_net *net, int node, ps_mode mode, float *room) {

@@ -68,6 +68,26 @@ typedef struct {
 
 /* x [batch][d][h][w][c]. Returns the logits, valid until the next pass. hook may be NULL. key: dropout's randomness. */
 const float *ps_net_forward(ps_net *net, const float *x, ps_mode mode, ps_rng_key key, const ps_net_hook *hook);
+/* The forward pass by which nodes are judged, without dropout's randomness: by methods that err as a plain sum does and
+ * treat every position alike (ps_layer_call's plain), so that the rounding of what enters a gate can be bounded and
+ * equal inputs give equal outputs. There is nothing for a backward pass afterwards. With `bounds` each node's bounds are
+ * worked out as the pass goes, and every gate that is exactly 0 on one side is shown between which values the largest
+ * of what entered it lies. Values that nearly tied for a maximum whose place counts (a Pool Skip's) are not in these
+ * bounds, for they move whole values: a second pass with `turn` takes another of them in every window where rounding
+ * might have. */
+typedef struct {
+    int images; /* the first of the batch, which count */
+    bool turn;
+    void *self;
+    /* Not called where a layer before the gate does not state its rounding. */
+    void (*gate)(void *self, int node, ps_layer_edges edges);
+} ps_net_bounds;
+const float *ps_net_forward_plain(ps_net *net, const float *x, ps_mode mode, const ps_net_hook *hook,
+                                  const ps_net_bounds *bounds);
+/* Memory of the bounds, before the first pass that has them; what it allocates belongs to the net. */
+ps_status ps_net_prepare_bounds(ps_net *net);
+/* Whether a turned pass differs from an ordinary one. */
+bool ps_net_selects(const ps_net *net);
 /* What enters the gate that a node ends in, as large as its output, while a forward pass in this mode has made the
  * node's inputs and not yet anything after the node: the input itself, or written to `room`. */
 const float *ps_net_entering(ps_net *net, int node, ps_mode mode, float *room);

@@ -54,7 +54,7 @@ static void run_search(search *s, const ps_probe_source *source, float *x) {
     ps_net_hook hook = {s, after_node};
     for (int i = 0; i < source->batches; i++) {
         s->images = source->batch(source->self, i, x);
-        ps_net_forward(s->net, x, PS_MODE_PROBE, ps_rng_key_of(0, "probe"), &hook);
+        ps_net_forward_plain(s->net, x, PS_MODE_PROBE, &hook, NULL);
     }
 }
 

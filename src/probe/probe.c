@@ -92,6 +92,7 @@ void ps_probe_destroy(ps_probe *probe) {
                             probe->entering,
                             probe->batch_max,
                             probe->chunk_max,
+                            probe->edges,
                             probe->workspace,
                             probe->out,
                             probe->attached,

@@ -56,6 +56,7 @@ struct ps_probe {
     float *entering;    /* what enters a gate, where no array holds it */
     float *batch_max;   /* [most channels] */
     float *chunk_max;   /* [chunks][channels] */
+    float *edges;       /* [3][most channels] */
     void *workspace;
     double *out; /* one quantity of one layer */
 

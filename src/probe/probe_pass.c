@@ -12,6 +12,7 @@ typedef struct pass {
     ps_mode mode;
     size_t images;     /* real ones of this batch */
     size_t next_point; /* into probe->point, which is ordered by node */
+    ps_tap edges;      /* PS_TAP_EDGES or PS_TAP_TURNED */
 } pass;
 
 /* ---- the largest value that enters a gate ---- */
@@ -60,10 +61,12 @@ static void measure_max(ps_probe *probe, const ps_unit *unit, const ps_tap_view 
 
 /* Without normalisation there is nothing that tells the two modes apart, and one pass serves both. */
 static bool is_shown(const ps_probe *probe, ps_tap tap, ps_mode mode) {
+    if (tap == PS_TAP_EDGES || tap == PS_TAP_TURNED) return false; /* by the network itself, see show_edges */
     return !probe->modes_differ || (tap == PS_TAP_GATE_EVAL) == (mode == PS_MODE_EVAL);
 }
 
 static bool needs_pass(const ps_probe *probe, ps_mode mode) {
+    if (mode == PS_MODE_PROBE && probe->tap_wanted[PS_TAP_EDGES]) return true;
     if (mode == PS_MODE_EVAL && !probe->modes_differ) return false;
     for (int tap = 0; tap < PS_TAPS; tap++)
         if (probe->tap_wanted[tap] && is_shown(probe, (ps_tap)tap, mode)) return true;
@@ -73,6 +76,15 @@ static bool needs_pass(const ps_probe *probe, ps_mode mode) {
 /* What enters a shared gate is what enters a private one's gate or, one step earlier, its normalisation. */
 static bool shows_entering(const ps_tap_point *point, const ps_unit *unit) {
     return point->tap == PS_TAP_PRE_MAX || (point->tap == PS_TAP_ENTRY && unit->shared);
+}
+
+static void show_view(ps_probe *probe, const ps_tap_point *point, ps_tap_view *view) {
+    for (int i = 0; i < probe->instruments; i++) {
+        ps_attachment *a = &probe->attached[i * probe->layers + point->layer];
+        view->maps = a->maps;
+        if (a->instrument != NULL && (a->instrument->taps & (1u << point->tap)) != 0)
+            a->instrument->tap(&probe->layer[point->layer], point->tap, view, a->state);
+    }
 }
 
 static void show(ps_probe *probe, const ps_tap_point *point, const pass *now) {
@@ -88,12 +100,7 @@ static void show(ps_probe *probe, const ps_tap_point *point, const pass *now) {
         measure_max(probe, unit, &view);
         view.data = probe->batch_max;
     }
-    for (int i = 0; i < probe->instruments; i++) {
-        ps_attachment *a = &probe->attached[i * probe->layers + point->layer];
-        view.maps = a->maps;
-        if (a->instrument != NULL && (a->instrument->taps & (1u << point->tap)) != 0)
-            a->instrument->tap(&probe->layer[point->layer], point->tap, &view, a->state);
-    }
+    show_view(probe, point, &view);
 }
 
 static void show_ready(ps_probe *probe, pass *now, int node) {
@@ -115,13 +122,40 @@ static void after_node(void *self, int node, ps_shape shape, const float *y) {
     show_ready(w->probe, w->now, node);
 }
 
+/* As a view: low, high and variance, one after another. */
+static void show_edges(void *self, int node, ps_layer_edges edges) {
+    const watcher *w = self;
+    ps_probe *probe = w->probe;
+    for (size_t i = 0; i < probe->points; i++) {
+        const ps_tap_point *point = &probe->point[i];
+        const ps_unit *unit = probe->layer[point->layer].unit;
+        if (point->tap != w->now->edges || unit->gate_node != node) continue;
+        const float *const parts[] = {edges.low, edges.high, edges.variance};
+        for (int k = 0; k < 3; k++)
+            memcpy(probe->edges + k * unit->channels, parts[k], (size_t)unit->channels * sizeof *probe->edges);
+        ps_tap_view view = {.data = probe->edges, .images = w->now->images};
+        show_view(probe, point, &view);
+    }
+}
+
 static void run_pass(ps_probe *probe, ps_mode mode, size_t images) {
-    pass now = {.mode = mode, .images = images};
+    pass now = {.mode = mode, .images = images, .edges = PS_TAP_EDGES};
     watcher w = {probe, &now};
     ps_net_hook hook = {&w, after_node};
+    ps_net_bounds bounds = {.images = (int)images, .self = &w, .gate = show_edges};
+    bool bounded = mode == PS_MODE_PROBE && probe->tap_wanted[PS_TAP_EDGES];
     probe->seen[0] = probe->x;
     show_ready(probe, &now, -1);
-    ps_net_forward(probe->net, probe->x, mode, ps_rng_key_of(0, "probe"), &hook);
+    ps_net_forward_plain(probe->net, probe->x, mode, &hook, bounded ? &bounds : NULL);
+}
+
+/* Once more with near-ties turned, for the edges alone. */
+static void run_turned(ps_probe *probe, size_t images) {
+    pass now = {.mode = PS_MODE_PROBE, .images = images, .edges = PS_TAP_TURNED};
+    watcher w = {probe, &now};
+    ps_net_bounds bounds = {.images = (int)images, .turn = true, .self = &w, .gate = show_edges};
+    if (probe->tap_wanted[PS_TAP_TURNED] && ps_net_selects(probe->net))
+        ps_net_forward_plain(probe->net, probe->x, PS_MODE_PROBE, NULL, &bounds);
 }
 
 static void begin_probing(ps_probe *probe) {
@@ -141,6 +175,7 @@ ps_status ps_probe_measure(ps_probe *probe) {
             return ps_fail(PS_ERR_INTERNAL, "probe batch %d has %d images of at most %d", i, images,
                            ps_net_batch(probe->net));
         if (needs_pass(probe, PS_MODE_PROBE)) run_pass(probe, PS_MODE_PROBE, (size_t)images);
+        run_turned(probe, (size_t)images);
         if (needs_pass(probe, PS_MODE_EVAL)) run_pass(probe, PS_MODE_EVAL, (size_t)images);
         probe->probed_images += (uint64_t)images;
     }
@@ -186,6 +221,8 @@ ps_status ps_probe_prepare_passes(ps_probe *probe) {
     bool entering = probe->tap_wanted[PS_TAP_PRE_MAX] || probe->tap_wanted[PS_TAP_ENTRY];
     if (entering) PS_TRY(PS_ALLOC(most.entering, &probe->entering, "probe"));
     PS_TRY(PS_ALLOC(channels, &probe->batch_max, "probe"));
+    PS_TRY(PS_ALLOC(3 * channels, &probe->edges, "probe"));
+    if (probe->tap_wanted[PS_TAP_EDGES]) PS_TRY(ps_net_prepare_bounds(probe->net));
     PS_TRY(PS_ALLOC(most.max_values, &probe->chunk_max, "probe"));
     return PS_ALLOC(most.workspace_bytes, (char **)&probe->workspace, "probe");
 }

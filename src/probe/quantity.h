@@ -37,6 +37,8 @@ typedef enum {
     PS_TAP_GATE_EVAL, /* the gate's output, running statistics */
     PS_TAP_ENTRY,     /* what enters normalisation or gate */
     PS_TAP_SOURCE,    /* what the source reads, batch statistics; for instruments with `features` */
+    PS_TAP_EDGES,     /* no tensor: data[3][channels] are the low, high and variance of ps_layer_edges */
+    PS_TAP_TURNED,    /* the same of the pass in which near-ties are turned */
     PS_TAP_PRE_MAX,   /* not a tensor: data[channels] are the largest values of this batch that entered the gate */
     PS_TAPS
 } ps_tap;

@@ -137,7 +137,7 @@ static void look(bed *b) {
         memset(b->active[u], 0, (size_t)b->units->unit[u].channels * sizeof(bool));
     for (int i = 0; i < source.batches; i++) {
         b->images = source.batch(source.self, i, b->session.x);
-        ps_net_forward(b->session.net, b->session.x, PS_MODE_PROBE, ps_rng_key_of(0, "probe"), &hook);
+        ps_net_forward_plain(b->session.net, b->session.x, PS_MODE_PROBE, &hook, NULL);
     }
 }
 

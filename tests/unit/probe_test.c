@@ -313,9 +313,9 @@ static naive probe_naively(bench *b, const ps_unit *u) {
     for (int c = 0; c < MOST; c++) n.pre_max[c] = -INFINITY;
     for (int i = 0; i < PROBE_BATCHES; i++) {
         int images = probe_batch(b, i, x);
-        ps_net_forward(b->net, x, PS_MODE_PROBE, ps_rng_key_of(0, "x"), &hook);
+        ps_net_forward_plain(b->net, x, PS_MODE_PROBE, &hook, NULL);
         look(b, u, &t, images, &n);
-        ps_net_forward(b->net, x, PS_MODE_EVAL, ps_rng_key_of(0, "x"), &hook);
+        ps_net_forward_plain(b->net, x, PS_MODE_EVAL, &hook, NULL);
         for (int c = 0; c < u->channels; c++)
             for (int at = c; at < images * u->elements * u->channels; at += u->channels)
                 n.eval[c] += t.y[u->gate_node][at] != 0;

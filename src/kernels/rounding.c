@@ -1,0 +1,251 @@
+#include "kernels/rounding.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "core/memory.h"
+#include "kernels/conv_method.h"
+#include "kernels/rounding_simd.h"
+#include "kernels/rows.h"
+
+enum { GRAIN = 1 << 14 };
+
+float ps_rounding_of_sum(double terms) { return (float)(PS_ROUNDING_FACTOR * sqrt(terms) * PS_ROUNDING_UNIT); }
+
+void ps_rounding_row_norms(const float *w, size_t rows, size_t length, float factor, float *norm) {
+    PS_SIMD_SELECT(ps_rounding_norms_chunk)(w, rows, length, norm);
+    for (size_t row = 0; row < rows; row++) norm[row] *= factor;
+}
+
+/* ---- Of every position ---- */
+
+typedef struct {
+    const float *x;
+    float *out;
+    size_t count, length, chunks;
+    bool largest;
+} position_job;
+
+static void position_chunk(void *context, size_t chunk, int worker) {
+    (void)worker;
+    const position_job *job = context;
+    size_t first = ps_pool_chunk_start(job->count, job->chunks, chunk),
+           count = ps_pool_chunk_start(job->count, job->chunks, chunk + 1) - first;
+    const float *x = job->x + first * job->length;
+    if (job->largest) PS_SIMD_SELECT(ps_rounding_largest_chunk)(x, count, job->length, job->out + first);
+    else PS_SIMD_SELECT(ps_rounding_norms_chunk)(x, count, job->length, job->out + first);
+}
+
+static void run_positions(position_job job, ps_pool *pool) {
+    size_t positions = GRAIN / (job.length > 0 ? job.length : 1) + 1;
+    job.chunks = ps_pool_chunks(job.count, positions);
+    ps_pool_run(pool, job.chunks, position_chunk, &job);
+}
+
+void ps_rounding_norms(const float *x, size_t positions, int groups, int group, float *norm, ps_pool *pool) {
+    run_positions((position_job){x, norm, positions * (size_t)groups, (size_t)group, 0, false}, pool);
+}
+
+void ps_rounding_largest(const float *x, size_t positions, int c, float *most, ps_pool *pool) {
+    run_positions((position_job){x, most, positions, (size_t)c, 0, true}, pool);
+}
+
+/* ---- Within reach of a kernel ---- */
+
+typedef struct {
+    const ps_rounding_reach *reach;
+    int od, oh, ow;
+} spread_job;
+
+typedef struct {
+    double squares;
+    float moved;
+} within;
+
+static int source(int out, int stride, int pad, int tap, int dilation, int size) {
+    int at = out * stride - pad + tap * dilation;
+    return at >= 0 && at < size ? at : -1;
+}
+
+static within within_reach(const spread_job *job, int n, int od, int oh, int ow, int group) {
+    const ps_rounding_reach *r = job->reach;
+    const ps_conv_shape *s = r->shape;
+    within f = {0, 0};
+    for (int td = 0; td < s->kd; td++) {
+        int d = source(od, s->stride_d, s->pad_d, td, s->dilation_d, s->d);
+        for (int th = 0; d >= 0 && th < s->kh; th++) {
+            int h = source(oh, s->stride_h, s->pad_h, th, s->dilation_h, s->h);
+            size_t line = (((size_t)n * (size_t)s->d + (size_t)d) * (size_t)s->h + (size_t)h) * (size_t)s->w;
+            for (int tw = 0; h >= 0 && tw < s->kw; tw++) {
+                int w = source(ow, s->stride_w, s->pad_w, tw, s->dilation_w, s->w);
+                if (w < 0) continue;
+                double norm = r->norm[(line + (size_t)w) * (size_t)s->groups + (size_t)group];
+                f.squares += norm * norm;
+                if (r->moved != NULL && r->moved[line + (size_t)w] > f.moved) f.moved = r->moved[line + (size_t)w];
+            }
+        }
+    }
+    return f;
+}
+
+/* A line of output positions. */
+static void spread_line(void *context, size_t line, int worker) {
+    (void)worker;
+    const spread_job *job = context;
+    const ps_rounding_reach *r = job->reach;
+    const ps_conv_shape *s = r->shape;
+    int oh = (int)(line % (size_t)job->oh), od = (int)(line / (size_t)job->oh % (size_t)job->od),
+        n = (int)(line / (size_t)job->oh / (size_t)job->od);
+    size_t k = (size_t)(s->k / s->groups);
+    for (int ow = 0; ow < job->ow; ow++)
+        for (int group = 0; group < s->groups; group++) {
+            within f = within_reach(job, n, od, oh, ow, group);
+            size_t first = (size_t)group * k, at = (line * (size_t)job->ow + (size_t)ow) * (size_t)s->k + first;
+            ps_rounding_spread_job row = {.norm = (float)sqrt(f.squares),
+                                          .moved = f.moved,
+                                          .factor = r->factor,
+                                          .added_to = r->start != NULL ? r->added_to + at : NULL,
+                                          .start = r->start != NULL ? r->start + at : NULL,
+                                          .row = r->row + first,
+                                          .row_moved = r->moved != NULL ? r->row_moved + first : NULL,
+                                          .bias = r->bias != NULL ? r->bias + first : NULL,
+                                          .bound = r->bound + at};
+            PS_SIMD_SELECT(ps_rounding_spread_row)(&row, k);
+        }
+}
+
+void ps_rounding_spread(const ps_rounding_reach *reach, ps_pool *pool) {
+    const ps_conv_shape *s = reach->shape;
+    spread_job job = {.reach = reach, .od = ps_conv_out_d(s), .oh = ps_conv_out_h(s), .ow = ps_conv_out_w(s)};
+    ps_pool_run(pool, (size_t)s->n * (size_t)job.od * (size_t)job.oh, spread_line, &job);
+}
+
+static size_t rounded(size_t bytes) { return (bytes + PS_ALIGNMENT - 1) / PS_ALIGNMENT * PS_ALIGNMENT; }
+
+static size_t positions_of(const ps_conv_shape *s) { return (size_t)s->n * (size_t)s->d * (size_t)s->h * (size_t)s->w; }
+
+/* Workspace: factors of the rows [k], then the norms. */
+size_t ps_rounding_conv_bytes(const ps_conv_shape *s) {
+    return rounded((size_t)s->k * sizeof(float)) + positions_of(s) * (size_t)s->groups * sizeof(float);
+}
+
+void ps_rounding_conv(const ps_conv_shape *s, const float *x, const float *w, const float *bias, float *bound,
+                      void *workspace, ps_pool *pool) {
+    size_t k = (size_t)s->k, terms = ps_conv_taps(s) * (size_t)(s->c / s->groups);
+    float *row = workspace, *norm = (float *)((char *)workspace + rounded(k * sizeof(float))),
+          factor = ps_rounding_of_sum((double)terms);
+    ps_rounding_row_norms(w, k, terms, factor, row);
+    ps_rounding_norms(x, positions_of(s), s->groups, s->c / s->groups, norm, pool);
+    ps_rounding_reach reach = {.shape = s, .norm = norm, .row = row, .bias = bias, .factor = factor, .bound = bound};
+    ps_rounding_spread(&reach, pool);
+}
+
+typedef struct {
+    const float *y;
+    float *bound;
+    size_t count, chunks;
+} few_job;
+
+static void few_chunk(void *context, size_t chunk, int worker) {
+    (void)worker;
+    const few_job *job = context;
+    size_t end = ps_pool_chunk_start(job->count, job->chunks, chunk + 1);
+    for (size_t i = ps_pool_chunk_start(job->count, job->chunks, chunk); i < end; i++)
+        job->bound[i] += (float)PS_ROUNDING_FEW * fabsf(job->y[i]);
+}
+
+void ps_rounding_add_few(const float *y, size_t count, float *bound, ps_pool *pool) {
+    few_job job = {y, bound, count, ps_pool_chunks(count, GRAIN)};
+    ps_pool_run(pool, job.chunks, few_chunk, &job);
+}
+
+/* ---- What enters a gate ---- */
+
+enum { VECTORS = 4, PARTS = 4 };
+
+typedef struct {
+    const ps_rows *rows;
+    ps_rounding_entry_job job;
+    float *parts; /* [chunks][PARTS][width]; NULL: bounds are wanted */
+} entry_run;
+
+static void entry_task(void *context, size_t chunk, int worker) {
+    (void)worker;
+    const entry_run *run = context;
+    ps_rounding_entry_job job = run->job;
+    size_t width = run->rows->width;
+    if (run->parts != NULL) {
+        job.low = run->parts + chunk * PARTS * width;
+        job.high = job.low + width, job.sum = job.high + width, job.squares = job.sum + width;
+        for (size_t j = 0; j < width; j++) {
+            job.low[j] = job.high[j] = -INFINITY;
+            job.sum[j] = job.squares[j] = 0;
+        }
+    }
+    PS_SIMD_SELECT(ps_rounding_entry_chunk)
+    (&job, ps_rows_chunk_start(run->rows, chunk), ps_rows_chunk_start(run->rows, chunk + 1));
+}
+
+/* wide: VECTORS vectors of a wide row. */
+static void run_entry(const ps_rounding_entry *e, const ps_rows *rows, float *wide, float *bound, float *parts,
+                      ps_pool *pool) {
+    entry_run run = {.rows = rows, .parts = parts};
+    run.job = (ps_rounding_entry_job){.width = rows->width,
+                                      .x = e->x,
+                                      .residual = e->residual,
+                                      .x_bound = e->x_bound,
+                                      .residual_bound = e->residual_bound,
+                                      .bound = bound,
+                                      .rectified = e->rectified};
+    for (size_t j = 0; e->mean != NULL && j < rows->width; j++) {
+        size_t c = j % rows->c;
+        float *mean = wide, *scale = wide + rows->width, *beta = scale + rows->width, *size = beta + rows->width;
+        mean[j] = e->mean[c], scale[j] = e->scale[c], beta[j] = e->beta[c];
+        size[j] = (float)PS_ROUNDING_FEW * (fabsf(mean[j] * scale[j]) + fabsf(beta[j]));
+        run.job.mean = mean, run.job.scale = scale, run.job.beta = beta, run.job.size = size;
+    }
+    ps_pool_run(pool, rows->chunks, entry_task, &run);
+}
+
+/* Workspace: the vectors, then the chunks' parts. */
+size_t ps_rounding_entry_bytes(size_t rows, int c) {
+    ps_rows r = ps_rows_of(rows, c);
+    return (VECTORS + PARTS * r.chunks) * r.width * sizeof(float);
+}
+
+void ps_rounding_entry_bound(const ps_rounding_entry *entry, float *bound, void *workspace, ps_pool *pool) {
+    ps_rows rows = ps_rows_of(entry->rows, entry->c);
+    run_entry(entry, &rows, workspace, bound, NULL, pool);
+}
+
+/* NaN wins and stays, as in the loops. */
+static float larger(float a, float b) { return b > a || isnan(b) ? b : a; }
+
+static float largest_of_channel(const ps_rows *rows, const float *parts, size_t c) {
+    float most = -INFINITY;
+    for (size_t chunk = 0; chunk < rows->chunks; chunk++)
+        for (size_t j = c; j < rows->width; j += rows->c) most = larger(most, parts[chunk * PARTS * rows->width + j]);
+    return most;
+}
+
+static double sum_of_channel(const ps_rows *rows, const float *parts, size_t c) {
+    double sum = 0;
+    for (size_t chunk = 0; chunk < rows->chunks; chunk++)
+        for (size_t j = c; j < rows->width; j += rows->c) sum += (double)parts[chunk * PARTS * rows->width + j];
+    return sum;
+}
+
+void ps_rounding_edges(const ps_rounding_entry *entry, float *low, float *high, float *variance, void *workspace,
+                       ps_pool *pool) {
+    ps_rows rows = ps_rows_of(entry->rows, entry->c);
+    float *wide = workspace, *parts = wide + VECTORS * rows.width;
+    double n = (double)entry->rows;
+    run_entry(entry, &rows, wide, NULL, parts, pool);
+    for (size_t c = 0; c < rows.c; c++) {
+        low[c] = largest_of_channel(&rows, parts, c);
+        high[c] = largest_of_channel(&rows, parts + rows.width, c);
+        double mean = sum_of_channel(&rows, parts + 2 * rows.width, c) / n,
+               found = sum_of_channel(&rows, parts + 3 * rows.width, c) / n - mean * mean;
+        variance[c] = found < 0 ? 0.0f : (float)found;
+    }
+}

@@ -1,0 +1,83 @@
+/* How far rounding may have moved a value: bounds of the absolute error beside the values of a layer, [n][d][h][w][c]
+ * like these.
+ *
+ * A sum of n products in single precision, added up one after another, errs by at most n 2^-24 times the sum of its
+ * terms' sizes; as errors have either sign, about sqrt(n) 2^-24 times the norm of the partial sums is what it errs by
+ * (Higham, "Accuracy and Stability of Numerical Algorithms", 2.8), and these are at most ||w|| ||x||. The bound is
+ *      PS_ROUNDING_FACTOR sqrt(n) 2^-24 (||w|| ||x|| + |bias|),     0 where all x are 0: then the sum is the bias itself.
+ * The factor stands for what is not carried along: the errors of the x themselves, which earlier layers made. Carried
+ * through every layer in turn, worst case upon worst case, these would outgrow the values within a few layers.
+ * Independent errors d_i of the values that a sum reads move it by ||w|| max |d_i|. */
+#ifndef PS_KERNELS_ROUNDING_H
+#define PS_KERNELS_ROUNDING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/pool.h"
+#include "core/shape.h"
+#include "kernels/conv.h"
+
+#define PS_ROUNDING_FACTOR 8.0
+/* Of the sum of two bounds: how near two values must be for rounding to decide which is larger. Errors were measured at a
+ * hundredth of their bounds, a tenth at most but for single nodes; a pass in which everything within the whole bounds
+ * is turned differs so widely from every real one that it tells little about them. */
+#define PS_ROUNDING_TURN (1.0 / 16)
+#define PS_ROUNDING_UNIT (1.0 / (1 << 24))
+/* Of a value made by a few operations: some units of the size of what it is made of. */
+#define PS_ROUNDING_FEW (16.0 * PS_ROUNDING_UNIT)
+
+/* PS_ROUNDING_FACTOR sqrt(terms) 2^-24. */
+float ps_rounding_of_sum(double terms);
+/* norm[row] = factor times the norm of each row of w [rows][length]. */
+void ps_rounding_row_norms(const float *w, size_t rows, size_t length, float factor, float *norm);
+
+/* The norm of the values of every position and group of x [positions][groups][group]: norm [positions][groups]. */
+void ps_rounding_norms(const float *x, size_t positions, int groups, int group, float *norm, ps_pool *pool);
+/* The largest of each position's values: most [positions]. */
+void ps_rounding_largest(const float *x, size_t positions, int c, float *most, ps_pool *pool);
+
+/* Of what a convolution adds up at each output position: Q is the norm of all values within reach, R the largest of
+ * their own bounds. The sum may be added to another value.
+ *      bound = Q row + R row_moved + (Q > 0 ? factor |bias| : 0) + start + few |added_to|,   few: PS_ROUNDING_FEW
+ * Where Q is 0 the bias alone is added, which rounds by no more than the smaller of both. */
+typedef struct {
+    const ps_conv_shape *shape;
+    const float *norm;     /* [n][d][h][w][groups] */
+    const float *moved;    /* [n][d][h][w]; NULL: exact */
+    const float *added_to; /* [n][od][oh][ow][k], and its bound; both NULL: to nothing */
+    const float *start;
+    const float *row;       /* [k] */
+    const float *row_moved; /* [k], with moved */
+    const float *bias;      /* [k]; NULL: 0 */
+    float factor;
+    float *bound; /* [n][od][oh][ow][k] */
+} ps_rounding_reach;
+void ps_rounding_spread(const ps_rounding_reach *reach, ps_pool *pool);
+
+/* Bounds of ps_conv_forward_plain. workspace: ps_rounding_conv_bytes. */
+size_t ps_rounding_conv_bytes(const ps_conv_shape *shape);
+void ps_rounding_conv(const ps_conv_shape *shape, const float *x, const float *w, const float *bias, float *bound,
+                      void *workspace, ps_pool *pool);
+
+/* bound[i] += PS_ROUNDING_FEW |y[i]|. */
+void ps_rounding_add_few(const float *y, size_t count, float *bound, ps_pool *pool);
+
+/* What enters a gate: v = (x - mean) scale + beta + residual, with its bound. All but x may be NULL (mean, scale, beta
+ * together). */
+typedef struct {
+    const float *x, *residual;
+    const float *x_bound, *residual_bound; /* NULL: exact */
+    const float *mean, *scale, *beta;      /* [c] */
+    size_t rows;
+    int c;
+    bool rectified; /* what leaves the gate is bounded: nothing moves it where v cannot reach 0 */
+} ps_rounding_entry;
+/* The bound of v for every element, or of what leaves. workspace of both: ps_rounding_entry_bytes. */
+void ps_rounding_entry_bound(const ps_rounding_entry *entry, float *bound, void *workspace, ps_pool *pool);
+/* low[c], high[c]: the largest v - bound and v + bound of each channel; NaN where a value is NaN. variance[c]: of v. */
+void ps_rounding_edges(const ps_rounding_entry *entry, float *low, float *high, float *variance, void *workspace,
+                       ps_pool *pool);
+size_t ps_rounding_entry_bytes(size_t rows, int c);
+
+#endif

@@ -1,0 +1,109 @@
+#include <math.h>
+
+#include "kernels/rounding_simd.h"
+#include "kernels/rows_simd.h"
+
+enum { CHAINS = 16 };
+
+/* Squares in double: their range must hold what a float's does. Sums of their own, so that they do not wait for each
+ * other. */
+static double squares_of(const float *x, size_t length) {
+    double sum[CHAINS] = {0}, total = 0;
+    size_t i = 0;
+    for (; i + CHAINS <= length; i += CHAINS)
+        for (size_t k = 0; k < CHAINS; k++) sum[k] += (double)x[i + k] * (double)x[i + k];
+    for (; i < length; i++) total += (double)x[i] * (double)x[i];
+    for (size_t k = 0; length >= CHAINS && k < CHAINS; k++) total += sum[k];
+    return total;
+}
+
+void PS_SIMD_NAME(ps_rounding_norms_chunk)(const float *x, size_t count, size_t length, float *norm) {
+    if (length == 1)
+        for (size_t i = 0; i < count; i++) norm[i] = fabsf(x[i]);
+    else
+        for (size_t i = 0; i < count; i++) norm[i] = (float)sqrt(squares_of(x + i * length, length));
+}
+
+void PS_SIMD_NAME(ps_rounding_largest_chunk)(const float *x, size_t count, size_t length, float *most) {
+    for (size_t i = 0; i < count; i++) {
+        float found[CHAINS] = {0}, all = 0;
+        const float *from = x + i * length;
+        size_t k = 0;
+        for (; k + CHAINS <= length; k += CHAINS)
+            for (size_t j = 0; j < CHAINS; j++) found[j] = from[k + j] > found[j] ? from[k + j] : found[j];
+        for (; k < length; k++) all = from[k] > all ? from[k] : all;
+        for (size_t j = 0; j < CHAINS; j++) all = found[j] > all ? found[j] : all;
+        most[i] = all;
+    }
+}
+
+static const float few = (float)PS_ROUNDING_FEW;
+
+PS_INLINE float smaller(float a, float b) { return b < a ? b : a; }
+
+PS_INLINE void spread(const ps_rounding_spread_job *job, size_t count, int moves, int adds, int biased) {
+    const float *added_to = job->added_to, *start = job->start, *row = job->row, *row_moved = job->row_moved,
+                *bias = job->bias;
+    float norm = job->norm, moved = job->moved, factor = job->factor, *bound = job->bound;
+    int reads = norm > 0;
+#pragma GCC ivdep
+    for (size_t k = 0; k < count; k++) {
+        float b = norm * row[k], own = biased ? fabsf(bias[k]) : 0.0f, other = adds ? fabsf(added_to[k]) : 0.0f;
+        if (moves) b += moved * row_moved[k];
+        if (adds) b += start[k];
+        b += reads ? factor * own + few * other : smaller(few * (own + other), smaller(own, other));
+        bound[k] = b;
+    }
+}
+
+void PS_SIMD_NAME(ps_rounding_spread_row)(const ps_rounding_spread_job *job, size_t count) {
+    int biased = job->bias != NULL;
+    if (job->row_moved && job->start) spread(job, count, 1, 1, biased);
+    else if (job->row_moved) spread(job, count, 1, 0, biased);
+    else if (biased) spread(job, count, 0, 0, 1);
+    else spread(job, count, 0, 0, 0);
+}
+
+/* NaN wins and stays. */
+PS_INLINE float larger(float a, float b) { return (b > a) | (b != b) ? b : a; }
+
+PS_INLINE void entry_row(const ps_rounding_entry_job *job, size_t at, size_t length, int normed, int residual) {
+    const float *x = job->x + at, *other = residual ? job->residual + at : NULL;
+    const float *own_bound = job->x_bound ? job->x_bound + at : NULL;
+    const float *other_bound = residual && job->residual_bound ? job->residual_bound + at : NULL;
+    const float *mean = job->mean, *scale = job->scale, *beta = job->beta, *size = job->size;
+    float *bound = job->bound ? job->bound + at : NULL, *low = job->low, *high = job->high;
+    float *sum = job->sum, *squares = job->squares;
+#pragma GCC ivdep
+    for (size_t j = 0; j < length; j++) {
+        float v = x[j], b = own_bound ? own_bound[j] : 0.0f;
+        if (normed) {
+            float scaled = v * scale[j];
+            v = (v - mean[j]) * scale[j] + beta[j];
+            b = b * fabsf(scale[j]) + few * fabsf(scaled) + size[j];
+        }
+        if (residual) {
+            v += other[j];
+            b += few * fabsf(other[j]);
+            if (other_bound) b += other_bound[j];
+        }
+        if (bound && job->rectified) bound[j] = v + b <= 0 ? 0.0f : b;
+        else if (bound) bound[j] = b;
+        else {
+            low[j] = larger(low[j], v - b);
+            high[j] = larger(high[j], v + b);
+            sum[j] += v;
+            squares[j] += v * v;
+        }
+    }
+}
+
+void PS_SIMD_NAME(ps_rounding_entry_chunk)(const ps_rounding_entry_job *job, size_t begin, size_t end) {
+    for (size_t at = begin; at < end; at += job->width) {
+        size_t length = end - at < job->width ? end - at : job->width;
+        if (job->mean && job->residual) entry_row(job, at, length, 1, 1);
+        else if (job->mean) entry_row(job, at, length, 1, 0);
+        else if (job->residual) entry_row(job, at, length, 0, 1);
+        else entry_row(job, at, length, 0, 0);
+    }
+}

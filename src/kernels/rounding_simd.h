@@ -1,0 +1,31 @@
+/* Inside of rounding.c: loops compiled once per instruction set. Not for other rooms. */
+#ifndef PS_KERNELS_ROUNDING_SIMD_H
+#define PS_KERNELS_ROUNDING_SIMD_H
+
+#include "kernels/rounding.h"
+#include "kernels/simd.h"
+
+/* Of a wide row (see rows.h); all vectors are spread along it, and size is |mean scale| + |beta|, each times
+ * PS_ROUNDING_FEW. */
+typedef struct {
+    size_t width;
+    const float *x, *residual, *x_bound, *residual_bound;
+    const float *mean, *scale, *beta, *size;
+    bool rectified;                    /* the bound is that of what leaves the gate */
+    float *bound;                      /* elementwise, or NULL: */
+    float *low, *high, *sum, *squares; /* [width] of the chunk, at its start -infinity, -infinity, 0, 0 */
+} ps_rounding_entry_job;
+
+PS_SIMD_DECLARE(void, ps_rounding_entry_chunk, const ps_rounding_entry_job *job, size_t begin, size_t end);
+/* norm[i] of count stretches of `length` floats each. */
+PS_SIMD_DECLARE(void, ps_rounding_norms_chunk, const float *x, size_t count, size_t length, float *norm);
+PS_SIMD_DECLARE(void, ps_rounding_largest_chunk, const float *x, size_t count, size_t length, float *most);
+/* One output position, `count` channels; factor: of the biases, few: of what is added to. */
+typedef struct {
+    float norm, moved, factor;
+    const float *added_to, *start, *row, *row_moved, *bias;
+    float *bound;
+} ps_rounding_spread_job;
+PS_SIMD_DECLARE(void, ps_rounding_spread_row, const ps_rounding_spread_job *job, size_t count);
+
+#endif
