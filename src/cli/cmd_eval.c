@@ -31,6 +31,11 @@ const ps_command ps_command_eval = {
     .max_positional = 1,
 };
 
+/* Of the nodes with a gate of their own; NaN: not measured. */
+typedef struct {
+    double dead, edge;
+} shares;
+
 /* As in a trace: null where nothing was measured, a text for what JSON has no number for. */
 static void print_json_value(const char *key, double value, bool measured) {
     printf(",\"%s\":", key);
@@ -39,27 +44,29 @@ static void print_json_value(const char *key, double value, bool measured) {
     else printf("%.9g", value);
 }
 
-static void print_json(const ps_checkpoint_session *s, ps_evaluation e, double dead) {
+static void print_json(const ps_checkpoint_session *s, ps_evaluation e, shares share) {
     if (s->weights_only) printf("{\"checkpoint_step\":null,\"images\":%d", e.count);
     else printf("{\"checkpoint_step\":%llu,\"images\":%d", (unsigned long long)s->step, e.count);
     print_json_value("loss", e.loss, e.count > 0);
     print_json_value("accuracy", e.accuracy, e.count > 0);
-    print_json_value("dead_share", dead, !isnan(dead));
+    print_json_value("dead_share", share.dead, !isnan(share.dead));
+    print_json_value("edge_share", share.edge, !isnan(share.edge));
     printf("}\n");
 }
 
 /* why: dead nodes were not looked for; "": they were, or no node can be dead. */
-static void print_text(const ps_checkpoint_session *s, ps_evaluation e, double dead, const char *why) {
+static void print_text(const ps_checkpoint_session *s, ps_evaluation e, shares share, const char *why) {
     if (s->weights_only) printf("step      not known (weights alone)\nimages    %d\n", e.count);
     else printf("step      %llu\nimages    %d\n", (unsigned long long)s->step, e.count);
     if (e.count == 0) printf("loss      not measured: the data have no test images\naccuracy  not measured\n");
     else if (isnan(e.loss)) printf("loss      nan\naccuracy  %.2f %%\n", 100 * e.accuracy);
     else printf("loss      %.6f\naccuracy  %.2f %%\n", e.loss, 100 * e.accuracy);
     if (why[0] != '\0') printf("dead      not measured: %s\n", why);
-    else if (isnan(dead)) printf("dead      not measured: no node has a gate of its own\n");
+    else if (isnan(share.dead)) printf("dead      not measured: no node has a gate of its own\n");
     else
-        printf("dead      %.2f %% of the nodes with a gate of their own (batch mode, %d probe images)\n", 100 * dead,
-               s->session.probe_batches * s->config.batch);
+        printf("dead      %.2f %% of the nodes with a gate of their own (batch mode, %d probe images)\n",
+               100 * share.dead, s->session.probe_batches * s->config.batch);
+    if (!isnan(share.edge)) printf("on edge   %.2f %%: rounding decides whether they are dead\n", 100 * share.edge);
 }
 
 static bool has_private_gate(const ps_net *net) {
@@ -69,13 +76,15 @@ static bool has_private_gate(const ps_net *net) {
     return false;
 }
 
-static ps_status probe(ps_checkpoint_session *s, double *dead) {
+static ps_status probe(ps_checkpoint_session *s, shares *share) {
     ps_probe *probe = NULL;
-    ps_probe_options probe_options = {
-        .record = "nonzero", .steps = 1, .window = 1, .source = ps_session_probe_source(&s->session)};
+    ps_probe_options probe_options = {.record = "nonzero,pre_max_low,pre_max_high",
+                                      .steps = 1,
+                                      .window = 1,
+                                      .source = ps_session_probe_source(&s->session)};
     PS_TRY(ps_probe_create(s->session.net, s->session.optimiser, &probe_options, &probe));
     ps_status status = ps_probe_measure(probe);
-    *dead = ps_probe_dead_share(probe);
+    *share = (shares){ps_probe_dead_share(probe), ps_probe_edge_share(probe)};
     ps_probe_destroy(probe);
     return status;
 }
@@ -83,18 +92,18 @@ static ps_status probe(ps_checkpoint_session *s, double *dead) {
 /* A network that cannot be probed (a single value a channel) can still be evaluated. */
 static ps_status measure(ps_checkpoint_session *s) {
     char why[1024] = "";
-    double dead = NAN;
+    shares share = {NAN, NAN};
     if (ps_net_check_statistics(s->session.net) != PS_OK) {
         snprintf(why, sizeof why, "%s", ps_status_message());
         ps_status_reset();
     } else {
-        PS_TRY(probe(s, &dead));
+        PS_TRY(probe(s, &share));
     }
-    if (isnan(dead) && why[0] == '\0' && has_private_gate(s->session.net))
+    if (isnan(share.dead) && why[0] == '\0' && has_private_gate(s->session.net))
         snprintf(why, sizeof why, "outputs on the probe set are not finite");
     ps_evaluation evaluation = ps_session_evaluate(&s->session, PS_SPLIT_TEST);
-    if (as_json) print_json(s, evaluation, dead);
-    else print_text(s, evaluation, dead, why);
+    if (as_json) print_json(s, evaluation, share);
+    else print_text(s, evaluation, share, why);
     return PS_OK;
 }
 

@@ -119,21 +119,24 @@ cleanup:
 }
 
 /* Also where nothing else is said. */
-static void note_diverged(const ps_experiment *e) {
+static void note_runs(const ps_experiment *e, bool (*holds)(const char *directory), const char *what,
+                      const char *then) {
     enum { SHOWN = 8 };
-    int diverged = 0;
+    int found = 0;
     char names[1024] = "";
     for (int i = 0; i < e->runs; i++) {
-        if (!ps_run_diverged(e->run[i].directory)) continue;
+        if (!holds(e->run[i].directory)) continue;
         size_t used = strlen(names);
-        if (diverged++ < SHOWN)
+        if (found++ < SHOWN)
             snprintf(names + used, sizeof names - used, "%s%s/seed-%d", used > 0 ? ", " : "", e->run[i].config.arm,
                      e->run[i].seed);
     }
-    if (diverged > 0)
-        fprintf(stderr, "note: %d of %d runs diverged: %s%s; they stay in the comparison as the worst\n", diverged,
-                e->runs, names, diverged > SHOWN ? ", and more" : "");
+    if (found > 0)
+        fprintf(stderr, "note: %d of %d runs %s: %s%s; %s\n", found, e->runs, what, names,
+                found > SHOWN ? ", and more" : "", then);
 }
+
+static bool only_nonfinite(const char *directory) { return ps_run_nonfinite(directory) && !ps_run_diverged(directory); }
 
 static ps_status run(const ps_experiment *e, const char *path) {
     ps_schedule_options schedule = {
@@ -141,7 +144,9 @@ static ps_status run(const ps_experiment *e, const char *path) {
     ps_report_options report = {.formats = "html,md", .quiet = quiet};
     PS_TRY(copy_document(path));
     PS_TRY(ps_schedule_run(e, &schedule));
-    note_diverged(e);
+    note_runs(e, ps_run_diverged, "diverged", "they stay in the comparison as the worst");
+    note_runs(e, only_nonfinite, "came to their end with values that were not finite",
+              "their traces name step and layer");
     ps_status verdict = compare(e);
     if (verdict != PS_OK && verdict != PS_ERR_CHECK) return verdict;
     /* A check that did not hold is shown in the report, too, and then still decides the exit status. */

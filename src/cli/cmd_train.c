@@ -79,6 +79,14 @@ static ps_status say_diverged(const char *directory) {
         directory);
 }
 
+/* A run can come to its end with infinities in some layers alone; said even where nothing else is. */
+static void note_nonfinite(const char *directory) {
+    fprintf(stderr,
+            "note: %s: the run is finished, but values were not finite on the way (events \"nonfinite\" of its trace "
+            "name step and layer); nodes behind them cannot be judged\n",
+            directory);
+}
+
 static ps_status train(const ps_run_config *config) {
     if (dry_run && out == NULL && resume == NULL) return print_estimate(config);
     if (out == NULL && resume == NULL)
@@ -86,6 +94,7 @@ static ps_status train(const ps_run_config *config) {
     if (resume != NULL && ps_run_diverged(resume)) return say_diverged(resume);
     if (resume != NULL && ps_run_finished(resume)) {
         if (!quiet) fprintf(stderr, "%s: the run is finished already\n", resume);
+        if (ps_run_nonfinite(resume)) note_nonfinite(resume);
         return PS_OK;
     }
     ps_run_state state = {0};
@@ -101,6 +110,7 @@ static ps_status train(const ps_run_config *config) {
         return print_estimate(config);
     }
     PS_TRY(ps_run_execute(config, &run));
+    if (!state.diverged && state.nonfinite > 0) note_nonfinite(run.directory);
     return state.diverged ? say_diverged(run.directory) : PS_OK;
 }
 

@@ -146,6 +146,7 @@ static bool read_end(const char *directory, const char *status) {
 }
 
 bool ps_run_finished(const char *directory) { return read_end(directory, ""); }
+bool ps_run_nonfinite(const char *directory) { return read_end(directory, "\"" PS_TRACE_EVENT_NONFINITE "\":"); }
 bool ps_run_diverged(const char *directory) {
     return read_end(directory, "\"status\":\"" PS_TRACE_STATUS_DIVERGED "\"");
 }
@@ -517,19 +518,38 @@ static void describe_end(const ps_evaluation *evaluation, double dead, bool dive
     snprintf(text, size, "%s%s%s", diverged ? "diverged  " : "", accuracy, say_dead(dead, dead_text));
 }
 
+/* Events that say of values that they were not finite, of the whole run: what was written before a resume, too. */
+static ps_status count_nonfinite(run *r, uint64_t *events) {
+    static const char kind[] = "\"event\":\"" PS_TRACE_EVENT_NONFINITE "\"";
+    char *line = NULL;
+    size_t room = 0;
+    *events = 0;
+    PS_TRY(ps_trace_flush(r->trace, false));
+    FILE *stream = fopen(r->trace_path, "rb");
+    if (stream == NULL) return ps_fail(PS_ERR_IO, "%s: cannot be read back (%s)", r->trace_path, strerror(errno));
+    while (getline(&line, &room, stream) > 0)
+        *events += strncmp(line, "{\"type\":\"event\"", 15) == 0 && strstr(line, kind) != NULL;
+    free(line);
+    fclose(stream);
+    return PS_OK;
+}
+
 static ps_status finish(run *r, uint64_t steps, bool diverged) {
     ps_evaluation evaluation;
     char tail[160];
+    uint64_t nonfinite;
     PS_TRY(evaluate(r, steps, &evaluation));
     PS_TRY(record_cost(r, steps));
+    PS_TRY(count_nonfinite(r, &nonfinite));
     PS_TRY(ps_trace_write_end(r->trace, steps, diverged ? PS_TRACE_STATUS_DIVERGED : PS_TRACE_STATUS_FINISHED,
-                              evaluation.loss, evaluation.accuracy, (uint64_t)evaluation.count));
+                              evaluation.loss, evaluation.accuracy, (uint64_t)evaluation.count, nonfinite));
     PS_TRY(ps_trace_flush(r->trace, true));
     describe_end(&evaluation, ps_probe_dead_share(r->probe), diverged, tail, sizeof tail);
     ps_progress_end(&r->progress, tail);
     if (r->options->state != NULL) {
         r->options->state->accuracy = (float)evaluation.accuracy;
         r->options->state->diverged = diverged;
+        r->options->state->nonfinite = nonfinite;
         r->options->state->finished = true;
     }
     return PS_OK;

@@ -17,7 +17,7 @@
 
 /* How far a run is; may lie in memory shared between processes. Numbers are for display only. */
 typedef struct {
-    _Atomic uint64_t step;
+    _Atomic uint64_t step, nonfinite; /* nonfinite: events of that kind in the trace of a run that came to its end */
     _Atomic float loss, dead_share, accuracy;
     _Atomic bool finished, diverged;
 } ps_run_state;
@@ -39,8 +39,10 @@ ps_status ps_run_execute(const ps_run_config *config, const ps_run_options *opti
  * replaced. */
 ps_status ps_run_check_place(const ps_run_options *options);
 
-/* Whether the directory holds a run that reached its end; whether that end was divergence. */
+/* Whether the directory holds a run that reached its end; whether that end was divergence; whether its end says that
+ * values were not finite on the way. */
 bool ps_run_finished(const char *directory);
+bool ps_run_nonfinite(const char *directory);
 bool ps_run_diverged(const char *directory);
 /* Whether configuration, trace and checkpoint there belong together, as a run that goes on from them would ask. */
 ps_status ps_run_check_whole(const char *directory, const ps_run_config *config);

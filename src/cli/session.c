@@ -116,6 +116,7 @@ static ps_status load_fork(ps_session *session, const char *directory, char *dig
     PS_TRY_CLEANUP(ps_subject_path(given, &path));
     PS_TRY_CLEANUP(ps_weights_load(path, session->net, true, &session->weights));
     PS_TRY_CLEANUP(verify_weights(path));
+    PS_TRY_CLEANUP(ps_net_check_finite(session->net, PS_ERR_INPUT, path));
     PS_TRY_CLEANUP(ps_planted_of_checkpoint(path, &session->planted));
     status = ps_checkpoint_digest(path, digest);
 cleanup:
@@ -129,6 +130,7 @@ static ps_status load_init(ps_session *session) {
     char *path;
     PS_TRY(ps_subject_path(session->config->init, &path));
     ps_status status = ps_weights_load(path, session->net, false, &session->weights);
+    if (status == PS_OK) status = ps_net_check_finite(session->net, PS_ERR_INPUT, path);
     bool loaded = status == PS_OK;
     if (loaded) status = verify_weights(path);
     free(path);

@@ -390,20 +390,55 @@ const ps_train_hooks *ps_probe_hooks(ps_probe *probe) { return &probe->hooks; }
 
 /* ---- looking in ---- */
 
-double ps_probe_dead_share(const ps_probe *probe) {
-    double dead = 0, nodes = 0;
+/* Dead or on the edge, of a node; by the bounds where they were measured. */
+typedef struct {
+    double dead, edge, nodes;
+} node_counts;
+
+static void count_layer(const ps_probe *probe, int layer, const double *gate, node_counts *n) {
+    int channels = probe->layer[layer].unit->channels;
+    const double *edges = ps_probe_state(probe, &ps_instrument_edge, layer);
+    bool known = edges != NULL && ps_quantity_pre_max_high(&probe->layer[layer], edges, probe->out);
+    for (int c = 0; c < channels; c++) {
+        bool dead = known ? probe->out[c] <= 0 : gate[PS_GATE_NONZERO * channels + c] == 0;
+        n->dead += dead;
+        n->edge += known && !dead;
+    }
+    if (known) ps_quantity_pre_max_low(&probe->layer[layer], edges, probe->out);
+    for (int c = 0; known && c < channels; c++) n->edge -= probe->out[c] > 0;
+    n->nodes += channels;
+}
+
+/* A NaN is no 0, and would pass for an output that is alive. */
+static bool is_finite_layer(const double *gate, int channels) {
+    for (int c = 0; c < channels; c++)
+        if (!isfinite(gate[PS_GATE_SUM_SQUARES * channels + c])) return false;
+    return true;
+}
+
+static node_counts count_nodes(const ps_probe *probe) {
+    static const node_counts unknown = {0, 0, 0};
+    node_counts n = unknown;
     for (int i = 0; probe->probed && i < probe->layers; i++) {
         const ps_unit *unit = probe->layer[i].unit;
-        const double *state = ps_probe_state(probe, &ps_instrument_gate, i);
-        if (unit->shared || state == NULL) continue;
-        for (int c = 0; c < unit->channels; c++) {
-            dead += state[PS_GATE_NONZERO * unit->channels + c] == 0;
-            /* A NaN is no 0, and would pass for an output that is alive. */
-            if (!isfinite(state[PS_GATE_SUM_SQUARES * unit->channels + c])) return NAN;
-        }
-        nodes += unit->channels;
+        const double *gate = ps_probe_state(probe, &ps_instrument_gate, i);
+        if (unit->shared || gate == NULL) continue;
+        if (!is_finite_layer(gate, unit->channels)) return unknown;
+        count_layer(probe, i, gate, &n);
     }
-    return nodes > 0 ? dead / nodes : NAN;
+    return n;
+}
+
+double ps_probe_dead_share(const ps_probe *probe) {
+    node_counts n = count_nodes(probe);
+    return n.nodes > 0 ? n.dead / n.nodes : NAN;
+}
+
+double ps_probe_edge_share(const ps_probe *probe) {
+    node_counts n = count_nodes(probe);
+    bool known = false;
+    for (int i = 0; i < probe->layers; i++) known = known || ps_probe_state(probe, &ps_instrument_edge, i) != NULL;
+    return known && n.nodes > 0 ? n.edge / n.nodes : NAN;
 }
 
 void ps_probe_cost(const ps_probe *probe, uint64_t *record_ns, uint64_t *probe_ns) {

@@ -62,6 +62,8 @@ ps_status ps_probe_write_header(ps_probe *probe, const ps_probe_run *run);
 /* Of the latest probing: share of nodes with a private gate that are exactly dead; NaN when that was not recorded, or
  * outputs are not finite. */
 double ps_probe_dead_share(const ps_probe *probe);
+/* Share of those nodes that are on the edge, neither dead nor alive; NaN when the bounds were not recorded, too. */
+double ps_probe_edge_share(const ps_probe *probe);
 /* Own time so far, in nanoseconds: recording (within and between steps) and probing. */
 void ps_probe_cost(const ps_probe *probe, uint64_t *record_ns, uint64_t *probe_ns);
 

@@ -6,17 +6,17 @@
 struct ps_reinit {
     ps_reinit_options options;
     ps_probe *probe; /* its own: what the run records must not decide what it does */
-    double *nonzero; /* [most channels] */
+    double *value;   /* [most channels]: by which a node is judged */
     int *channel;    /* [most channels]: dead ones */
 };
 
 static ps_status build(ps_reinit *r) {
     const ps_units *units = ps_net_units(r->options.net);
-    ps_probe_options probe = {.record = "nonzero", .steps = 1, .window = 1, .source = r->options.source};
+    ps_probe_options probe = {.record = "nonzero,pre_max_high", .steps = 1, .window = 1, .source = r->options.source};
     int most = 1;
     for (int u = 0; u < units->count; u++)
         if (units->unit[u].channels > most) most = units->unit[u].channels;
-    PS_TRY(PS_ALLOC((size_t)most, &r->nonzero, "re-initialisation"));
+    PS_TRY(PS_ALLOC((size_t)most, &r->value, "re-initialisation"));
     PS_TRY(PS_ALLOC((size_t)most, &r->channel, "re-initialisation"));
     return ps_probe_create(r->options.net, NULL, &probe, &r->probe);
 }
@@ -35,7 +35,7 @@ ps_status ps_reinit_create(const ps_reinit_options *options, ps_reinit **out) {
 void ps_reinit_destroy(ps_reinit *reinit) {
     if (reinit == NULL) return;
     ps_probe_destroy(reinit->probe);
-    ps_free(reinit->nonzero);
+    ps_free(reinit->value);
     ps_free(reinit->channel);
     ps_free(reinit);
 }
@@ -53,12 +53,15 @@ static ps_status renew_node(const ps_reinit *r, const ps_unit *unit, int channel
     return PS_OK;
 }
 
+/* A node on the edge is not known to be dead, and is left alone. */
 static ps_status renew_layer(ps_reinit *r, int layer, uint64_t window, uint64_t step, int *count) {
     const ps_unit *unit = &ps_net_units(r->options.net)->unit[layer];
     int dead = 0;
-    if (unit->shared || !ps_probe_read(r->probe, "nonzero", layer, r->nonzero)) return PS_OK;
+    if (unit->shared) return PS_OK;
+    bool bounded = ps_probe_read(r->probe, "pre_max_high", layer, r->value);
+    if (!bounded && !ps_probe_read(r->probe, "nonzero", layer, r->value)) return PS_OK;
     for (int c = 0; c < unit->channels; c++) {
-        if (r->nonzero[c] != 0) continue;
+        if (!(bounded ? r->value[c] <= 0 : r->value[c] == 0)) continue;
         r->channel[dead++] = c;
         PS_TRY(renew_node(r, unit, c, window));
     }

@@ -66,11 +66,12 @@ ps_status ps_trace_write_forked(ps_trace_writer *writer, uint64_t step, const ch
 }
 
 ps_status ps_trace_write_end(ps_trace_writer *writer, uint64_t steps, const char *status, double loss, double accuracy,
-                             uint64_t count) {
+                             uint64_t count, uint64_t nonfinite) {
     ps_trace_begin_record(writer, PS_TRACE_END);
     ps_trace_add_whole(writer, "steps", (int64_t)steps);
     ps_trace_add_text(writer, "status", status);
     add_measured(writer, "loss", loss, count);
     add_measured(writer, "accuracy", accuracy, count);
+    if (nonfinite > 0) ps_trace_add_whole(writer, PS_TRACE_EVENT_NONFINITE, (int64_t)nonfinite);
     return ps_trace_end_record(writer);
 }

@@ -20,8 +20,8 @@ ps_status ps_trace_write_clipped_e(ps_trace_writer *writer, uint64_t step, const
 /* The run started from the weights of a checkpoint with this digest. */
 ps_status ps_trace_write_forked(ps_trace_writer *writer, uint64_t step, const char *checkpoint);
 /* status: PS_TRACE_STATUS_...; loss and accuracy are those of the last evaluation, of `count` images; 0: there was
- * none, and they are null. */
+ * none, and they are null. nonfinite: events of that kind in the trace; said where there are any. */
 ps_status ps_trace_write_end(ps_trace_writer *writer, uint64_t steps, const char *status, double loss, double accuracy,
-                             uint64_t count);
+                             uint64_t count, uint64_t nonfinite);
 
 #endif

@@ -123,4 +123,26 @@ report("4 of 4 runs diverged" in done.stderr and "ps2/seed-2" in done.stderr and
 again = run("experiment", "experiment.json", "--out", "e", "--no-report", "--quiet", "--threads", "1")
 report(again.returncode == 0 and "4 of 4 runs diverged" in again.stderr, "and again where they are found finished", again.stderr)
 
+# ---- no run starts from values that are not finite ----
+write("w.safetensors", "stage2.0.conv.weight", math.nan)
+for option in ("--init", "--fork"):
+    said = run("train", *SMALL, "--steps", "2", "--window", "1", "--quiet", option, "w.safetensors", "--out", "from-nan")
+    report(said.returncode == 2 and "stage2.0.conv.weight" in said.stderr and "not finite" in said.stderr and not os.path.exists(tap.path("from-nan", "trace.jsonl")),
+           f"{option}: values that are not finite are refused, with the tensor's name", f"exit {said.returncode}: {said.stderr}")
+
+# ---- a run that comes to its end with values that are not finite says so ----
+write("w.safetensors", "stage3.2.norm.weight", 1e25)  # finite, but the squares of what it scales are not
+STEADY = [*SMALL, "--steps", "2", "--window", "1", "--lr", "0", "--threads", "1", "--quiet"]
+said = run("train", *STEADY, "--init", "w.safetensors", "--out", "infinite")
+end, events = records("infinite")[-1], [r for r in records("infinite") if r["type"] == "event" and r["event"] == "nonfinite"]
+report(said.returncode == 0 and end["status"] == "finished" and len(events) > 0, "activations whose squares overflow end no run", said.stderr)
+report(end.get("nonfinite") == len(events), "the end record counts the events", end)
+report(len(said.stderr.splitlines()) == 1 and "not finite" in said.stderr and "infinite" in said.stderr, "one line says so, although nothing else is said",
+       said.stderr)
+report(run("validate", "infinite").returncode == 0, "and the trace is valid")
+again = run("train", "--resume", "infinite", "--quiet")
+report(again.returncode == 0 and "not finite" in again.stderr, "so does a second attempt to go on", again.stderr)
+must("train", *STEADY, "--init", "whole.safetensors", "--out", "finite")
+report("nonfinite" not in records("finite")[-1], "a sound run's end says nothing of it")
+
 tap.done()

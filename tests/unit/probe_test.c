@@ -1186,7 +1186,7 @@ static char *trace_of(const char *graph, int threads, const char *record_text) {
     ps_trace_writer *trace;
     ps_probe *probe = attach(&b, record_text, &trace);
     train(&b, ps_probe_hooks(probe), 1, 0, STEPS, train_batch, &b);
-    assert_int_equal(ps_trace_write_end(trace, STEPS, "finished", 1, 0.5, 8), PS_OK);
+    assert_int_equal(ps_trace_write_end(trace, STEPS, "finished", 1, 0.5, 8, 0), PS_OK);
     ps_probe_destroy(probe);
     assert_int_equal(ps_trace_close(trace), PS_OK);
     done(&b);
@@ -1244,7 +1244,7 @@ static void resumed_run_ends_in_the_same_trace(void **state) {
     assert_int_equal(ps_checkpoint_read(checkpoint, b.net, b.optimiser, &step), PS_OK);
     assert_int_equal(step, WINDOW);
     train(&b, ps_probe_hooks(probe), 1, step, STEPS, train_batch, &b);
-    assert_int_equal(ps_trace_write_end(trace, STEPS, "finished", 1, 0.5, 8), PS_OK);
+    assert_int_equal(ps_trace_write_end(trace, STEPS, "finished", 1, 0.5, 8, 0), PS_OK);
     ps_probe_destroy(probe);
     assert_int_equal(ps_trace_close(trace), PS_OK);
     done(&b);
@@ -1265,7 +1265,7 @@ static void infinite_weights_become_events(void **state) {
     param(&b, "conv2.weight")->value[0] = INFINITY;
     train(&b, ps_probe_hooks(probe), 1, 0, WINDOW, train_batch, &b);
     ps_probe_destroy(probe);
-    assert_int_equal(ps_trace_write_end(trace, WINDOW, "diverged", (double)NAN, (double)NAN, 8), PS_OK);
+    assert_int_equal(ps_trace_write_end(trace, WINDOW, "diverged", (double)NAN, (double)NAN, 8, 0), PS_OK);
     assert_int_equal(ps_trace_close(trace), PS_OK);
     assert_int_equal(ps_trace_validate(path, stderr, 10, NULL), PS_OK);
     read_lines();
