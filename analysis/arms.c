@@ -8,6 +8,7 @@
 #include "analysis/variation.h"
 #include "core/json.h"
 #include "core/memory.h"
+#include "core/text.h"
 
 const char *ps_role_words(ps_role role) {
     static const char *const words[] = {
@@ -225,6 +226,10 @@ static ps_status load_arm(const ps_compare_arm *given, ps_arm *arm) {
 
 static ps_status check_names(const ps_compare_arm *given, int count) {
     if (count < 1) return ps_fail(PS_ERR_USAGE, "there is no arm to compare; give at least one");
+    for (int a = 0; a < count; a++)
+        if (ps_text_find_foreign(given[a].name) != NULL)
+            return ps_fail(PS_ERR_USAGE, "the name of arm %d (\"%s\") is no UTF-8; give it another", a + 1,
+                           given[a].name);
     for (int a = 0; a < count; a++)
         for (int b = 0; b < a; b++)
             if (strcmp(given[a].name, given[b].name) == 0)

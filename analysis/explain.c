@@ -88,7 +88,11 @@ static ps_status show_line(const ps_explain_place *at, const char *path, uint64_
     char *found = NULL;
     if (line == 0 || path[0] == '\0') return PS_OK;
     ps_status status = ps_explain_find_trace(at, path, &found);
-    if (status == PS_OK) status = ps_explain_show_line(found, line, stream);
+    bool unnamed = status == PS_OK && strstr(found, "\xEF\xBF\xBD") != NULL && !ps_file_exists(found);
+    if (unnamed)
+        fprintf(stream, "      %s:%llu (the name is no UTF-8, so the verdict cannot lead there)\n", path,
+                (unsigned long long)line);
+    else if (status == PS_OK) status = ps_explain_show_line(found, line, stream);
     free(found);
     return status;
 }

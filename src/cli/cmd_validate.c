@@ -1,4 +1,5 @@
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -6,6 +7,7 @@
 #include "cli/commands.h"
 #include "core/file.h"
 #include "core/memory.h"
+#include "core/text.h"
 #include "trace/validate.h"
 
 const ps_command ps_command_validate = {
@@ -23,9 +25,10 @@ const ps_command ps_command_validate = {
 enum { SHOWN_PROBLEMS = 100 };
 
 static void print_check(const char *path, const ps_trace_check *c) {
-    printf("%s: %" PRIu64 " lines, %" PRIu64 " layers, %" PRIu64 " steps, %" PRIu64 " window and %" PRIu64
+    ps_text_put(stdout, path, INT_MAX);
+    printf(": %" PRIu64 " lines, %" PRIu64 " layers, %" PRIu64 " steps, %" PRIu64 " window and %" PRIu64
            " probe records: %s%s\n",
-           path, c->lines, c->layers, c->steps, c->windows, c->probings,
+           c->lines, c->layers, c->steps, c->windows, c->probings,
            c->problems > 0 ? "does not follow the format" : "follows the format",
            c->ended     ? ""
            : c->cut_off ? " (cut off within the last line)"

@@ -9,6 +9,7 @@
 #include "core/file.h"
 #include "core/json.h"
 #include "core/memory.h"
+#include "core/text.h"
 
 typedef enum { GROUP, TEXT, FLAG, INT, NUMBER } kind;
 
@@ -59,6 +60,12 @@ static void with_underscores(const char *name, char *out, size_t size) {
 static ps_status set_text(ps_run_config *config, const option *o, const char *value) {
     char *copy;
     PS_TRY(ps_file_refuse_tilde(value));
+    if (ps_text_find_foreign(value) != NULL) /* configuration and trace are JSON, which has no other texts */
+        return ps_fail(
+            PS_ERR_USAGE,
+            "%s: \"%s\" is no UTF-8, so configuration and trace cannot name it; give it a name in UTF-8 (for "
+            "a path, that of a link to it)",
+            o->name, value);
     PS_TRY(ps_string_copy(value, &copy));
     free(*text_field(config, o));
     *text_field(config, o) = copy;

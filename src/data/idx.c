@@ -1,5 +1,5 @@
-/* IDX files as MNIST (LeCun et al. 1998) and Fashion-MNIST (Xiao et al. 2017) use them: big-endian header (magic,
- * counts), then bytes. zlib reads .gz and plain files alike. */
+/* IDX files as MNIST (LeCun et al. 1998), Fashion-MNIST (Xiao et al. 2017) and EMNIST (Cohen et al. 2017) use them:
+ * big-endian header (magic, counts), then bytes. zlib reads .gz and plain files alike. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +10,14 @@
 #include "core/memory.h"
 #include "data/format.h"
 
-enum { CLASSES = 10, MAGIC_LABELS = 0x801, MAGIC_IMAGES = 0x803, SIDE_MOST = 4096, COUNTS_MOST = 3 };
+enum {
+    CLASSES_LEAST = 10,
+    LABELS = 256,
+    MAGIC_LABELS = 0x801,
+    MAGIC_IMAGES = 0x803,
+    SIDE_MOST = 4096,
+    COUNTS_MOST = 3
+};
 
 typedef struct {
     gzFile stream;
@@ -111,7 +118,37 @@ static ps_status read_images(idx_file *file, ps_images *images, ps_image_split *
     return PS_OK;
 }
 
-static ps_status read_labels(idx_file *file, const char *images_path, ps_image_split *split) {
+/* Which numbers the labels of a set are. */
+typedef struct {
+    int first, classes; /* classes 0: not known yet */
+} label_range;
+
+/* Digits are 0 to 9, whichever of them occur; the letters of EMNIST are 1 to 26 and its other sets 0 to 61. More than
+ * ten are believed where each of them occurs: a damaged file or one of another kind has gaps. */
+static ps_status find_range(const idx_file *file, const ps_image_split *split, label_range *range) {
+    enum { HEADER = 8 };
+    int where[LABELS], last = 0, first = LABELS;
+    for (int label = 0; label < LABELS; label++) where[label] = -1;
+    for (int i = 0; i < split->count; i++) {
+        int label = split->label[i];
+        if (where[label] < 0) where[label] = i;
+        if (label > last) last = label;
+        if (label < first) first = label;
+    }
+    range->first = last >= CLASSES_LEAST && first > 0 ? 1 : 0;
+    range->classes = last - range->first + 1 > CLASSES_LEAST ? last - range->first + 1 : CLASSES_LEAST;
+    for (int label = range->first; last >= CLASSES_LEAST && label < last; label++)
+        if (where[label] < 0)
+            return ps_fail(
+                PS_ERR_INPUT,
+                "%s: record %d (byte %d) has label %d, but no record has label %d; labels count from 0 or 1, "
+                "each of them in use; is it the right file?",
+                file->path, where[last], HEADER + where[last], last, label);
+    return PS_OK;
+}
+
+/* Training labels say which numbers there are; those of the test images must be among them. */
+static ps_status read_labels(idx_file *file, const char *images_path, ps_image_split *split, label_range *range) {
     enum { HEADER = 8 };
     PS_TRY(read_header(file, MAGIC_LABELS));
     if (file->count[0] != (uint32_t)split->count)
@@ -120,11 +157,17 @@ static ps_status read_labels(idx_file *file, const char *images_path, ps_image_s
     for (int i = 0; i < split->count; i++) {
         uint8_t label;
         PS_TRY(read_exactly(file, &label, 1, HEADER + (size_t)i, HEADER + (size_t)split->count));
-        if (label >= CLASSES)
-            return ps_fail(PS_ERR_INPUT,
-                           "%s: record %d (byte %d) has label %d, but labels are 0 to %d; is it the right file?",
-                           file->path, i, HEADER + i, label, CLASSES - 1);
         split->label[i] = label;
+    }
+    if (range->classes == 0) PS_TRY(find_range(file, split, range));
+    for (int i = 0; i < split->count; i++) {
+        int label = split->label[i] - range->first;
+        if (label < 0 || label >= range->classes)
+            return ps_fail(PS_ERR_INPUT,
+                           "%s: record %d (byte %d) has label %d, but those of the training images are %d to %d; take "
+                           "both from one data set",
+                           file->path, i, HEADER + i, split->label[i], range->first, range->first + range->classes - 1);
+        split->label[i] = (int16_t)label;
     }
     return check_end(file, HEADER + (uint64_t)split->count);
 }
@@ -164,7 +207,8 @@ static void close_file(idx_file *file) {
     free(file->path);
 }
 
-static ps_status read_split(const char *directory, const char *stem, ps_images *images, ps_image_split *split) {
+static ps_status read_split(const char *directory, const char *stem, ps_images *images, ps_image_split *split,
+                            label_range *range) {
     idx_file pixels = {0}, labels = {0};
     ps_status status = PS_OK;
     char name[32];
@@ -173,7 +217,7 @@ static ps_status read_split(const char *directory, const char *stem, ps_images *
     PS_TRY_CLEANUP(read_images(&pixels, images, split));
     snprintf(name, sizeof name, "%s-labels", stem);
     PS_TRY_CLEANUP(open_file(directory, name, "idx1", &labels));
-    PS_TRY_CLEANUP(read_labels(&labels, pixels.path, split));
+    PS_TRY_CLEANUP(read_labels(&labels, pixels.path, split, range));
 cleanup:
     close_file(&pixels);
     close_file(&labels);
@@ -183,15 +227,16 @@ cleanup:
 ps_status ps_idx_read(const char *argument, const ps_dataset_options *options, ps_images *out) {
     (void)options;
     char *test = NULL;
+    label_range range = {0, 0};
     if (!ps_file_is_directory(argument))
         return ps_fail(PS_ERR_INPUT, "%s: %s; give the folder that holds train-images-idx3-ubyte", argument,
                        ps_file_exists(argument) ? "is no folder" : "there is no such folder");
     out->type = PS_PIXEL_BYTE;
-    out->classes = CLASSES;
     out->labels_per_sample = 1;
-    PS_TRY(read_split(argument, "train", out, &out->train));
+    PS_TRY(read_split(argument, "train", out, &out->train, &range));
+    out->classes = range.classes;
     PS_TRY(find_file(argument, "t10k-images", "idx3", &test));
-    ps_status status = test != NULL ? read_split(argument, "t10k", out, &out->test) : PS_OK;
+    ps_status status = test != NULL ? read_split(argument, "t10k", out, &out->test, &range) : PS_OK;
     free(test);
     return status;
 }

@@ -303,6 +303,91 @@ static void test_full_disk_is_said(void **state) {
     assert_non_null(strstr(ps_status_message(), "somewhere"));
 }
 
+/* cJSON takes more than RFC 8259 allows, and other readers of the same text would not. */
+static void json_is_that_of_the_standard(void **state) {
+    (void)state;
+    static const char *const sound[] = {"{}", " [1, -0, 1.5e-3, 0E+7, true, false, null, \"\"] ",
+                                        "\"\\u00e4\\ud83d\\ude42\\n\xC3\xA4\"", "[[[]]]", "\xEF\xBB\xBF{\"a\": 1}\r\n"};
+    static const struct {
+        const char *text, *place, *why;
+    } wrong[] = {{"", "1:1", "ends where a value is due"},
+                 {"{\"a\": NaN}", "1:7", "bare NaN"},
+                 {"[1,\n -Infinity]", "2:2", "bare -Infinity"},
+                 {"[inf]", "1:2", "bare inf"},
+                 {"[None]", "1:2", "write null"},
+                 {"[True]", "1:2", "write true"},
+                 {"[01]", "1:2", "leading zero"},
+                 {"[1.]", "1:4", "lacks a digit"},
+                 {"[1e]", "1:4", "lacks a digit"},
+                 {"[+1]", "1:2", "something else than a value"},
+                 {"[1,]", "1:4", "a comma too many"},
+                 {"{\"a\": 1,}", "1:9", "a comma too many"},
+                 {"{a: 1}", "1:2", "double quotation marks"},
+                 {"{\"a\" 1}", "1:6", "colon"},
+                 {"[1 2]", "1:4", "lacks a comma"},
+                 {"['a']", "1:2", "single quotation mark"},
+                 {"[1] // x", "1:5", "goes on"},
+                 {"{} {}", "1:4", "goes on"},
+                 {"[\"a\tb\"]", "1:4", "control character"},
+                 {"[\"a\x0b\"]", "1:4", "control character"},
+                 {"[\x0b 1]", "1:2", "something else than a value"},
+                 {"[\"\\x41\"]", "1:3", "escape"},
+                 {"[\"\\u12\"]", "1:3", "escape"},
+                 {"[\"\\ud800\"]", "1:3", "escape"},
+                 {"[\"caf\xE9\"]", "1:6", "no UTF-8"},
+                 {"[\"a", "1:4", "ends within a text"},
+                 {"[1", "1:3", "ends within an object or array"},
+                 {"[\xEF\xBB\xBF 1]", "1:2", "byte order mark"}};
+    cJSON *document;
+    for (size_t i = 0; i < sizeof sound / sizeof *sound; i++) {
+        if (ps_json_parse(sound[i], "x", &document) != PS_OK) fail_msg("%s: %s", sound[i], ps_status_message());
+        cJSON_Delete(document);
+    }
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        char where[32];
+        snprintf(where, sizeof where, "x:%s: is not valid JSON: it ", wrong[i].place);
+        ps_status_reset();
+        assert_int_equal(ps_json_parse(wrong[i].text, "x", &document), PS_ERR_INPUT);
+        assert_null(document);
+        if (strncmp(ps_status_message(), where, strlen(where)) != 0 ||
+            strstr(ps_status_message(), wrong[i].why) == NULL)
+            fail_msg("%s: \"%s\" does not say \"%s ... %s\"", wrong[i].text, ps_status_message(), where, wrong[i].why);
+    }
+    char deep[200];
+    for (int levels = 64; levels <= 65; levels++) {
+        memset(deep, '[', (size_t)levels);
+        memset(deep + levels, ']', (size_t)levels);
+        deep[2 * levels] = '\0';
+        assert_int_equal(ps_json_parse(deep, "x", &document), levels == 64 ? PS_OK : PS_ERR_INPUT);
+        cJSON_Delete(document);
+    }
+    char number[80] = "[0.";
+    memset(number + 3, '1', 61);
+    strcpy(number + 64, "]");
+    assert_int_equal(ps_json_parse(number, "x", &document), PS_OK);
+    cJSON_Delete(document);
+    strcpy(number + 64, "1]");
+    assert_int_equal(ps_json_parse(number, "x", &document), PS_ERR_INPUT);
+    assert_non_null(strstr(ps_status_message(), "63 characters"));
+}
+
+/* What is no UTF-8 is not handed on. */
+static void printed_texts_are_utf8(void **state) {
+    char *text = NULL;
+    size_t size;
+    (void)state;
+    FILE *stream = open_memstream(&text, &size);
+    ps_json_print_text(stream, "caf\xE9 \xC3\xA4 \"\x01");
+    fclose(stream);
+    assert_string_equal(text, "\"caf\\ufffd \xC3\xA4 \\\"\\u0001\"");
+    free(text);
+    assert_null(ps_text_find_foreign("plain, \xC3\xA4 and \xF0\x9F\x99\x82: more than eight bytes of it"));
+    const char *foreign = "some eight bytes and more \xE9";
+    assert_ptr_equal(ps_text_find_foreign(foreign), foreign + 26);
+    assert_string_equal(ps_text_skip_mark("\xEF\xBB\xBFx"), "x");
+    assert_string_equal(ps_text_skip_mark("x"), "x");
+}
+
 static void test_json_errors_name_the_place(void **state) {
     (void)state;
     cJSON *document;
@@ -413,6 +498,8 @@ int main(void) {
         cmocka_unit_test(test_devices_and_pipes_are_written_to),
         cmocka_unit_test(test_write_errors_name_their_remedy),
         cmocka_unit_test(test_full_disk_is_said),
+        cmocka_unit_test(json_is_that_of_the_standard),
+        cmocka_unit_test(printed_texts_are_utf8),
         cmocka_unit_test(test_json_errors_name_the_place),
         cmocka_unit_test(test_floats_round_trip),
         cmocka_unit_test(test_text_helpers),

@@ -379,6 +379,43 @@ static void idx_faults_are_named(void **state) {
     must_refuse("idx", as_stored, PS_ERR_INPUT, WORDS("t10k-images", "4 x 5", "5 x 4"));
 }
 
+/* Letters are 1 to 26, other sets 0 to 61: classes come from the labels. */
+static void idx_classes_come_from_the_labels(void **state) {
+    (void)state;
+    static const struct {
+        int first, count, classes, test; /* labels of the set, classes, a label of a test image */
+        bool test_taken;
+    } sets[] = {{0, 10, 10, 9, true},   {0, 3, 10, 9, true},     {1, 9, 10, 0, true},   {1, 10, 10, 10, true},
+                {1, 26, 26, 26, true},  {1, 26, 26, 0, false},   {0, 47, 47, 46, true}, {0, 62, 62, 62, false},
+                {1, 10, 10, 11, false}, {0, 256, 256, 255, true}};
+    for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
+        int count = 2 * sets[i].count, shift = sets[i].first > 0 && sets[i].count + sets[i].first > 10 ? 1 : 0;
+        write_file("train-images-idx3-ubyte", scratch, fill_idx_images(scratch, count, 2, 2));
+        size_t size = fill_idx_labels(scratch, count);
+        for (int n = 0; n < count; n++) scratch[8 + n] = (uint8_t)(sets[i].first + n % sets[i].count);
+        write_file("train-labels-idx1-ubyte", scratch, size);
+        write_file("t10k-images-idx3-ubyte", scratch, fill_idx_images(scratch, 1, 2, 2));
+        size = fill_idx_labels(scratch, 1);
+        scratch[8] = (uint8_t)sets[i].test;
+        write_file("t10k-labels-idx1-ubyte", scratch, size);
+        if (!sets[i].test_taken) {
+            must_refuse("idx", as_stored, PS_ERR_INPUT, WORDS("t10k-labels", "record 0 (byte 8)", "training images"));
+            continue;
+        }
+        ps_dataset *dataset = must_open("idx", as_stored);
+        float x[4];
+        int32_t label;
+        assert_int_equal(ps_dataset_classes(dataset), sets[i].classes);
+        for (int n = 0; n < count; n++) {
+            ps_dataset_sample(dataset, PS_SPLIT_TRAIN, n, x, &label);
+            assert_int_equal(label, sets[i].first + n % sets[i].count - shift);
+        }
+        ps_dataset_sample(dataset, PS_SPLIT_TEST, 0, x, &label);
+        assert_int_equal(label, sets[i].test - shift);
+        ps_dataset_close(dataset);
+    }
+}
+
 static void damaged_gz_is_refused(void **state) {
     (void)state;
     char path[2 * PATH_SIZE], *packed;
@@ -720,6 +757,7 @@ int main(void) {
         IN_FOLDER(broken_names_files_leave_numbers),
         IN_FOLDER(cifar_faults_are_named),
         IN_FOLDER(idx_reads_plain_and_packed_under_all_names),
+        IN_FOLDER(idx_classes_come_from_the_labels),
         IN_FOLDER(idx_faults_are_named),
         IN_FOLDER(damaged_gz_is_refused),
         IN_FOLDER(random_damage_never_crashes),
