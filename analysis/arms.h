@@ -67,7 +67,7 @@ typedef struct {
     ps_arm *arms; /* the reference first, then in the order given */
     int count;
     char *unpaired;  /* "ps2: seed 4; baseline: seed 7", "" for none */
-    bool unverified; /* the traces carry no pairing object: pairs rest on the seed alone */
+    bool unverified; /* the traces' pairing objects are empty: pairs rest on the seed alone */
 } ps_arms;
 
 typedef enum { PS_PAIR_GOOD, PS_PAIR_UNVERIFIED, PS_PAIR_DIFFERS } ps_pair;

@@ -318,9 +318,10 @@ static void write_meta(ps_tables *tables, const ps_arms *arms, const char *quest
         {"arms", names},
         {"paired_seeds", list},
         {"unpaired", arms->unpaired},
-        {"pairing_verified", arms->unverified ? "no: the traces carry no pairing object, pairs rest on the seed alone, "
-                                                "and no prediction about two arms is judged"
-                                              : "yes"},
+        {"pairing_verified", arms->unverified
+                                 ? "no: the traces' pairing objects are empty, pairs rest on the seed alone, "
+                                   "and no prediction about two arms is judged"
+                                 : "yes"},
         {"dead", "no gate output differs from 0 on the probe set, batch mode"},
         {"near_dead", "at least 99 % of the gate outputs on the probe set are 0, but not all"},
         {"edge",
@@ -437,7 +438,7 @@ static ps_status say_pairs(const ps_arms *arms, ps_verdict_document *verdict) {
     if (arms->unverified)
         PS_TRY(ps_verdict_add_sentence(
             verdict,
-            "The traces carry no pairing object: differences pair runs by the seed alone, and no "
+            "The traces' pairing objects are empty: differences pair runs by the seed alone, and no "
             "prediction about two arms is judged."));
     for (int a = 0; a < arms->count; a++)
         for (int r = 0; r < arms->arms[a].run_count; r++) {

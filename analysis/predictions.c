@@ -272,7 +272,7 @@ static bool left_by_design(part_work *work, const ps_arm_run *run, const ps_arm_
     const ps_arm *open = run->status == PS_RUN_UNFINISHED                          ? r->arm
                          : partner != NULL && partner->status == PS_RUN_UNFINISHED ? r->against
                                                                                    : NULL;
-    if (pair == PS_PAIR_UNVERIFIED) leave_out(r, run->seed, "its traces carry no pairing object", NULL, true);
+    if (pair == PS_PAIR_UNVERIFIED) leave_out(r, run->seed, "the pairing objects of its traces are empty", NULL, true);
     else if (pair == PS_PAIR_DIFFERS) leave_out(r, run->seed, "is no pair: differs in", key, true);
     else if (open != NULL) leave_out(r, run->seed, "has no end in arm", open->name, true);
     if (pair != PS_PAIR_GOOD || open != NULL) return true;

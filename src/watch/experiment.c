@@ -150,7 +150,7 @@ static void format_number(double value, double factor, const char *format, char 
 
 static void format_run(const ps_watch_run *run, char *line, size_t size) {
     const ps_watch_model *m = &run->model;
-    char steps[48] = "-", loss[32], accuracy[32], dead[32], name[4 * ARM_WIDTH + 1] = "";
+    char steps[48] = "-", broken[48] = "", loss[32], accuracy[32], dead[32], name[4 * ARM_WIDTH + 1] = "";
     FILE *memory = fmemopen(name, sizeof name, "w");
     if (memory != NULL) {
         for (int column = ps_text_put(memory, run->arm, ARM_WIDTH); column < ARM_WIDTH; column++) fputc(' ', memory);
@@ -161,8 +161,11 @@ static void format_run(const ps_watch_run *run, char *line, size_t size) {
     format_number(ps_series_last(&m->loss), 1, "%.4g", loss, sizeof loss);
     format_number(ps_series_last(&m->accuracy), 100, "%.1f %%", accuracy, sizeof accuracy);
     format_number(ps_series_last(&m->dead_share), 100, "%.1f %%", dead, sizeof dead);
-    snprintf(line, size, "%s %6d  %-12s %13s %9s %9s %8s%s", name, run->seed, state_of(run), steps, loss, accuracy,
-             dead, m->nonfinite > 0 ? "  NON-FINITE VALUES" : "");
+    if (m->broken > 0)
+        snprintf(broken, sizeof broken, "  %llu LINE%s BROKEN", (unsigned long long)m->broken,
+                 m->broken > 1 ? "S" : "");
+    snprintf(line, size, "%s %6d  %-12s %13s %9s %9s %8s%s%s", name, run->seed, state_of(run), steps, loss, accuracy,
+             dead, m->nonfinite > 0 ? "  NON-FINITE VALUES" : "", broken);
 }
 
 static void put(FILE *stream, const char *line, int width) {

@@ -77,6 +77,10 @@ report(result.returncode == 0 and has(result.stdout, "step 2 of 8", "1 LINE BREA
 result = once(write("two faults", START + ["no json", *FIRST[:2], FIRST[1]]), "--width", "200")
 report(result.returncode == 0 and has(result.stdout, "2 LINES BREAK the trace format", "First, line 5: "), "faults are counted", result.stdout + result.stderr)
 report("BREAK" not in once("whole").stdout, "of a sound trace nothing is said")
+os.makedirs(path("experiment", "runs", "ps2", "seed-3"))
+write("experiment/runs/ps2/seed-3/trace.jsonl", START + FIRST[:1] + ["no json"] + FIRST[1:] + LAST)
+result = once("experiment", "--width", "200")
+report(result.returncode == 0 and "1 LINE BROKEN" in result.stdout, "and so they are for the runs of an experiment", result.stdout + result.stderr)
 gelu = json.loads(json.dumps(HEADER))
 for layer in gelu["layers"]:
     layer["activation"] = "gelu"
