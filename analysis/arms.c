@@ -257,6 +257,28 @@ ps_pair ps_arms_pair(const ps_arm_run *a, const ps_arm_run *b, const char **key)
     return *key == NULL ? PS_PAIR_GOOD : PS_PAIR_DIFFERS;
 }
 
+static const char *stopped(const ps_arm_run *run) {
+    if (run == NULL || run->status != PS_RUN_UNFINISHED) return NULL;
+    return run->has_end ? "has fewer steps than planned in arm" : "has no end in arm";
+}
+
+const char *ps_arms_unequal(const ps_arm *arm, const ps_arm_run *run, const ps_arm *against, const ps_arm_run *partner,
+                            ps_moment moment, const char **detail) {
+    *detail = arm->name;
+    if (moment == PS_AT_START) return NULL;
+    if (stopped(run) != NULL) return stopped(run);
+    if (partner == NULL) return NULL;
+    *detail = against->name;
+    if (stopped(partner) != NULL) return stopped(partner);
+    if (run->status == PS_RUN_DIVERGED || partner->status == PS_RUN_DIVERGED) return NULL;
+    *detail = run->steps < partner->steps ? arm->name : against->name;
+    if (run->steps > 0 && partner->steps > 0 && run->steps != partner->steps)
+        return "has fewer steps than its partner in arm";
+    *detail = arm->name;
+    bool probed = run->summary.probe_digest == partner->summary.probe_digest;
+    return moment == PS_OVER_TIME && !probed ? "was probed at other steps than its partner in arm" : NULL;
+}
+
 static ps_status refuse_pair(const ps_arm *arm, const ps_arm_run *run, const ps_arm_run *reference, const char *key) {
     const cJSON *a = cJSON_GetObjectItemCaseSensitive(run->pairing, key);
     const cJSON *b = cJSON_GetObjectItemCaseSensitive(reference->pairing, key);

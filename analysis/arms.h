@@ -50,6 +50,8 @@ typedef struct {
     char *fork;                   /* digest of the checkpoint it was forked from, NULL: not forked */
     bool starts_zero; /* no module, or modules whose convolutions start at zero: the backbone's function at step 0 */
     ps_run_status status;
+    bool has_end;             /* a run that has one is unfinished where it has fewer steps than planned */
+    long long steps, planned; /* planned: 0 where not said */
     ps_summary summary;
     ps_summary *varied; /* the same under each variation (variation.h) */
 } ps_arm_run;
@@ -72,6 +74,9 @@ typedef struct {
 
 typedef enum { PS_PAIR_GOOD, PS_PAIR_UNVERIFIED, PS_PAIR_DIFFERS } ps_pair;
 
+/* What a measure speaks of: the beginning of a run, its end, or an average or event over its course. */
+typedef enum { PS_AT_START, PS_AT_END, PS_OVER_TIME } ps_moment;
+
 /* Reads the headers, orders the arms, and pairs the runs. Runs of one arm, and pairs, must have the same layers: a node
  * is found by its name, and a renamed layer would leave its nodes out without a word. */
 ps_status ps_arms_load(const ps_compare_arm *given, int count, ps_arms *arms);
@@ -84,4 +89,10 @@ ps_status ps_arms_check_recorded(const ps_arms *arms);
 /* Whether two runs differ in the arm alone, by their layers and their pairing objects (FORMAT.md): unverified where one
  * lacks it; *key names the first key that differs ("layers" among them; borrowed), else NULL. */
 ps_pair ps_arms_pair(const ps_arm_run *a, const ps_arm_run *b, const char **key);
+/* Why such a measure of the run, or of the pair, is not what it claims to be, NULL: it is. A run that stopped early has
+ * no end and no whole course; runs of other lengths, or probed at other steps, are not compared in what hangs on it. A
+ * run that diverged is no such case. partner may be NULL; *detail is the arm it lies with; both are borrowed. To be
+ * asked once the summaries are filled. */
+const char *ps_arms_unequal(const ps_arm *arm, const ps_arm_run *run, const ps_arm *against, const ps_arm_run *partner,
+                            ps_moment moment, const char **detail);
 #endif

@@ -19,11 +19,12 @@
 static const struct {
     const char *name, *title, *unit;
     ps_better better;
+    ps_moment moment;
 } measures[] = {
 #define LOWER PS_BETTER_LOWER
 #define HIGHER PS_BETTER_HIGHER
 #define NONE PS_BETTER_NONE
-#define PS_MEASURE(name, title, unit, better) {#name, title, unit, better},
+#define PS_MEASURE(name, title, unit, better, moment) {#name, title, unit, better, PS_##moment},
 #include "analysis/measure_list.def"
 #undef PS_MEASURE
 #undef LOWER
@@ -64,10 +65,11 @@ static void write_run(ps_tables *tables, const ps_run *run, const ps_arm_run *en
                     ps_summary_get(&entry->summary, "probe_images"), run->layer_count, run->node_count - shared,
                     shared);
     write_measures(tables, &entry->summary);
-    ps_tables_cells(tables, PS_TABLE_runs, "ddddsssddd", run->peak_memory_bytes, run->header->parameters,
+    ps_tables_cells(tables, PS_TABLE_runs, "ddddsssdddl", run->peak_memory_bytes, run->header->parameters,
                     run->header->module_parameters, run->header->macs, run->header->model, run->header->producer,
                     run->header->path, ps_summary_get(&entry->summary, "edge_mean"),
-                    ps_summary_get(&entry->summary, "edge_end"), ps_summary_get(&entry->summary, "edge_nodes"));
+                    ps_summary_get(&entry->summary, "edge_end"), ps_summary_get(&entry->summary, "edge_nodes"),
+                    run->header->steps);
     ps_tables_end_row(tables, PS_TABLE_runs);
 }
 
@@ -77,6 +79,10 @@ static ps_status read_run(ps_tables *tables, ps_collector *collector, const ps_a
     ps_status status = ps_metrics_run_varied(run, tables, &entry->summary, collector, entry->varied);
     entry->status = run->status;
     ps_arms_note_layers(entry, run);
+    entry->has_end = run->has_end;
+    entry->steps = run->steps_done;
+    entry->planned = run->header->steps;
+    if (run->status == PS_RUN_UNFINISHED) ps_summary_forget_end(&entry->summary);
     if (status == PS_OK) write_run(tables, run, entry);
     if (status == PS_OK && entry == arm->runs)
         ps_identity_write(tables, run); /* the other seeds of an arm differ in the seed alone */
@@ -157,36 +163,47 @@ cleanup:
 }
 
 static void write_arm(ps_tables *tables, const ps_arm *arm, int index) {
-    int paired = 0, diverged = 0;
+    int paired = 0, diverged = 0, unfinished = 0;
     for (int r = 0; r < arm->run_count; r++) {
         paired += arm->runs[r].paired;
         diverged += arm->runs[r].status == PS_RUN_DIVERGED;
+        unfinished += arm->runs[r].status == PS_RUN_UNFINISHED;
     }
-    ps_tables_row(tables, PS_TABLE_arms, "siiiiii", arm->name, index, (int)(index == 0), arm->run_count, paired,
-                  diverged, (int)arm->has_module);
+    ps_tables_row(tables, PS_TABLE_arms, "siiiiiii", arm->name, index, (int)(index == 0), arm->run_count, paired,
+                  diverged, (int)arm->has_module, unfinished);
 }
 
 /* ---- contrasts ---- */
 
 static void write_contrast(ps_tables *tables, const ps_arms *arms, const ps_verdict_contrast *v) {
     const ps_contrast *c = &v->contrast;
-    char list[4096] = "", value[32];
+    char list[32768] = "", left[8192] = "", value[32];
     for (int i = 0; i < c->n; i++) {
         size_t used = strlen(list);
-        ps_tables_format(value, c->difference[i]);
+        ps_tables_format_exact(value, c->difference[i]);
         snprintf(list + used, sizeof list - used, "%s%lld:%s%s", i > 0 ? ";" : "", c->seed[i], value,
                  c->diverged[i] ? "*" : "");
-        ps_tables_row(tables, PS_TABLE_pairs, "sssldddi", v->measure, v->arm->name, arms->arms[0].name, c->seed[i],
-                      c->reference[i], c->arm[i], c->difference[i], (int)c->diverged[i]);
+        ps_tables_row(tables, PS_TABLE_pairs, "sssldddis", v->measure, v->arm->name, arms->arms[0].name, c->seed[i],
+                      c->reference[i], c->arm[i], c->difference[i], (int)c->diverged[i], "");
+    }
+    for (int i = 0; i < c->left_count; i++) {
+        const ps_contrast_left_out *l = &c->left[i];
+        size_t used = strlen(left);
+        char reason[256];
+        snprintf(reason, sizeof reason, "%s %.200s", l->reason, l->detail);
+        snprintf(left + used, sizeof left - used, "%sseed %lld %s", i > 0 ? "; " : "", l->seed, reason);
+        ps_tables_row(tables, PS_TABLE_pairs, "sssldddis", v->measure, v->arm->name, arms->arms[0].name, l->seed,
+                      l->reference, l->arm, ps_absent(), 0, reason);
     }
     bool any = c->n > 0;
     ps_tables_cells(tables, PS_TABLE_comparison, "ssssssiddddddddsd", v->measure, v->title, v->unit,
                     ps_better_name(v->better), v->arm->name, arms->arms[0].name, c->n, c->centre_reference,
                     c->centre_arm, c->centre, c->median, c->least, c->most, c->interval.low, c->interval.high,
                     c->interval.name, c->interval.coverage);
-    ps_tables_cells(tables, PS_TABLE_comparison, "iiddddiss", c->wins, c->losses, any ? c->test.two_sided : ps_absent(),
-                    any ? c->test.less : ps_absent(), any ? c->test.greater : ps_absent(),
-                    any ? c->test.best_two_sided : ps_absent(), c->diverged_count, list, ps_contrast_centre_name(c));
+    ps_tables_cells(tables, PS_TABLE_comparison, "iiddddisss", c->wins, c->losses,
+                    any ? c->test.two_sided : ps_absent(), any ? c->test.less : ps_absent(),
+                    any ? c->test.greater : ps_absent(), any ? c->test.best_two_sided : ps_absent(), c->diverged_count,
+                    list, ps_contrast_centre_name(c), left);
     ps_tables_end_row(tables, PS_TABLE_comparison);
 }
 
@@ -199,7 +216,7 @@ static ps_status contrast_arm(ps_tables *tables, const ps_arms *arms, const ps_a
         v->unit = measures[m].unit;
         v->better = measures[m].better;
         v->arm = arm;
-        PS_TRY(ps_contrast_of(&arms->arms[0], arm, v->measure, v->better, &v->contrast));
+        PS_TRY(ps_contrast_of(&arms->arms[0], arm, v->measure, v->better, measures[m].moment, &v->contrast));
         write_contrast(tables, arms, v);
     }
     return PS_OK;
@@ -215,7 +232,7 @@ static ps_status compare_definitions(ps_tables *tables, const ps_arms *arms, con
     ps_status status = PS_OK;
     PS_TRY(PS_ALLOC(1, &c, "contrast"));
     for (int d = 0; status == PS_OK && d < DEFINITIONS; d++) {
-        status = ps_contrast_of(&arms->arms[0], arm, definitions[d].measure, PS_BETTER_LOWER, c);
+        status = ps_contrast_of(&arms->arms[0], arm, definitions[d].measure, PS_BETTER_LOWER, PS_OVER_TIME, c);
         if (status != PS_OK) break;
         const char *direction = direction_of(c);
         if (d == 0) primary = direction;
@@ -431,6 +448,22 @@ static ps_status say_edge(const ps_arms *arms, ps_verdict_document *verdict) {
                                    unknown);
 }
 
+static ps_status say_status(const ps_arm *arm, const ps_arm_run *run, ps_verdict_document *verdict) {
+    char planned[32] = "";
+    if (run->status == PS_RUN_DIVERGED)
+        return ps_verdict_add_sentence(verdict,
+                                       "Seed %lld of arm %s diverged; contrasts rank it worst, and what is said of its "
+                                       "arm alone counts it up to its last finite probe.",
+                                       run->seed, arm->name);
+    if (run->planned > 0) snprintf(planned, sizeof planned, " of %lld", run->planned);
+    return ps_verdict_add_sentence(verdict,
+                                   "Seed %lld of arm %s stopped after %lld%s steps (%s): what belongs to the end of a "
+                                   "run or goes over all of it does not exist for it (NA), and it is left out of such "
+                                   "differences and of every prediction; curves show it up to its last step.",
+                                   run->seed, arm->name, run->steps, planned,
+                                   run->has_end ? "its end comes early" : "its trace has no end");
+}
+
 static ps_status say_pairs(const ps_arms *arms, ps_verdict_document *verdict) {
     if (arms->unpaired[0] != '\0')
         PS_TRY(ps_verdict_add_sentence(verdict, "Without a partner, and left out of paired statistics: %.800s.",
@@ -443,13 +476,7 @@ static ps_status say_pairs(const ps_arms *arms, ps_verdict_document *verdict) {
     for (int a = 0; a < arms->count; a++)
         for (int r = 0; r < arms->arms[a].run_count; r++) {
             const ps_arm_run *run = &arms->arms[a].runs[r];
-            if (run->status != PS_RUN_FINISHED)
-                PS_TRY(ps_verdict_add_sentence(
-                    verdict, "Seed %lld of arm %s %s.", run->seed, arms->arms[a].name,
-                    run->status == PS_RUN_DIVERGED
-                        ? "diverged; contrasts rank it worst, and what is said of its arm alone counts it up to its "
-                          "last finite probe"
-                        : "has no end; it stays in the differences with what it recorded, and is in no prediction"));
+            if (run->status != PS_RUN_FINISHED) PS_TRY(say_status(&arms->arms[a], run, verdict));
         }
     return PS_OK;
 }

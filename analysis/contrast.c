@@ -49,7 +49,8 @@ static bool add_pair(ps_contrast *c, const ps_arm_run *reference, const ps_arm_r
 static double ranked(const ps_contrast *c, int i, bool reference_diverged, bool arm_diverged, ps_better better) {
     double worse = better == PS_BETTER_LOWER ? INFINITY : -INFINITY;
     if (better != PS_BETTER_NONE && reference_diverged != arm_diverged) return arm_diverged ? worse : -worse;
-    return isnan(c->difference[i]) ? 0 : c->difference[i];
+    double difference = c->difference[i], size = fabs(c->reference[i]) + fabs(c->arm[i]);
+    return isnan(difference) || fabs(difference) <= ps_stats_rounding(size) ? 0 : difference;
 }
 
 /* Median with the diverged runs at `worse`. */
@@ -57,6 +58,16 @@ static double median_of(const double *values, const bool *diverged, int n, doubl
     double sorted[PS_MOST_SEEDS];
     for (int i = 0; i < n; i++) sorted[i] = diverged[i] ? worse : values[i];
     return ps_stats_median(sorted, (size_t)n);
+}
+
+/* Of the numbers that a finite difference is one of. */
+static double largest_size(const ps_contrast *c) {
+    double size = 0;
+    for (int i = 0; i < c->n; i++) {
+        double sum = fabs(c->reference[i]) + fabs(c->arm[i]);
+        if (isfinite(sum)) size = fmax(size, sum);
+    }
+    return size;
 }
 
 /* diverged: [reference, arm][pair]; ranks: differences, those of diverged runs infinite. */
@@ -71,7 +82,7 @@ static ps_status sum_up(ps_contrast *c, const double *ranks, bool diverged[2][PS
         c->least = fmin(c->least, ranks[i]);
         c->most = fmax(c->most, ranks[i]);
     }
-    c->test = ps_stats_signflip(ranks, c->n);
+    c->test = ps_stats_signflip_within(ranks, c->n, ps_stats_rounding(largest_size(c)));
     if (c->by_rank) {
         c->centre_reference = median_of(c->reference, diverged[0], c->n, worse);
         c->centre_arm = median_of(c->arm, diverged[1], c->n, worse);
@@ -85,14 +96,24 @@ static ps_status sum_up(ps_contrast *c, const double *ranks, bool diverged[2][PS
     return ps_stats_interval_of_mean(c->difference, c->n, &c->interval);
 }
 
+static bool leave_out(ps_contrast *c, const ps_arm *reference, const ps_arm_run *partner, const ps_arm *arm,
+                      const ps_arm_run *run, const char *measure, ps_moment moment) {
+    const char *detail, *reason = ps_arms_unequal(arm, run, reference, partner, moment, &detail);
+    if (reason != NULL && c->left_count < PS_MOST_SEEDS)
+        c->left[c->left_count++] = (ps_contrast_left_out){run->seed, ps_summary_get(&partner->summary, measure),
+                                                          ps_summary_get(&run->summary, measure), reason, detail};
+    return reason != NULL;
+}
+
 ps_status ps_contrast_of(const ps_arm *reference, const ps_arm *arm, const char *measure, ps_better better,
-                         ps_contrast *c) {
+                         ps_moment moment, ps_contrast *c) {
     double ranks[PS_MOST_SEEDS] = {0};
     bool diverged[2][PS_MOST_SEEDS];
     memset(c, 0, sizeof *c);
     for (int r = 0; r < arm->run_count; r++) {
         const ps_arm_run *run = &arm->runs[r], *partner = ps_arm_find_seed(reference, run->seed);
-        if (partner == NULL || !add_pair(c, partner, run, measure, better)) continue;
+        if (partner == NULL || leave_out(c, reference, partner, arm, run, measure, moment)) continue;
+        if (!add_pair(c, partner, run, measure, better)) continue;
         int i = c->n - 1;
         diverged[0][i] = is_broken(partner, c->reference[i]);
         diverged[1][i] = is_broken(run, c->arm[i]);

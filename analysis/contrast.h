@@ -19,6 +19,13 @@ typedef enum {
 } ps_better;
 const char *ps_better_name(ps_better better);
 
+/* A pair that takes no part: a run of it stopped early, is shorter than the other, or was probed at other steps. */
+typedef struct {
+    long long seed;
+    double reference, arm;       /* ps_absent() where the run has no such number */
+    const char *reason, *detail; /* detail: the arm it lies with; borrowed */
+} ps_contrast_left_out;
+
 typedef struct {
     int n;
     long long seed[PS_MOST_SEEDS];
@@ -27,6 +34,8 @@ typedef struct {
     bool diverged[PS_MOST_SEEDS];
     const char *trace[PS_MOST_SEEDS], *reference_trace[PS_MOST_SEEDS]; /* borrowed from the arms */
     uint64_t line[PS_MOST_SEEDS], reference_line[PS_MOST_SEEDS];       /* a line the number rests on, 0: none */
+    ps_contrast_left_out left[PS_MOST_SEEDS];
+    int left_count;
     int diverged_count, wins, losses;
     bool by_rank; /* a run diverged and a direction is wanted: it is infinitely bad, and centres are medians */
     double centre_reference, centre_arm, centre, median, least, most; /* centres: means over seeds, or medians */
@@ -37,8 +46,9 @@ typedef struct {
 const char *ps_contrast_centre_name(const ps_contrast *contrast); /* "mean" or "median" */
 
 /* Compares the paired runs that both have the measure; where a direction is wanted, also those of which a run diverged,
- * whether it has the measure or not. With n = 0 the numbers are ps_absent(). */
+ * whether it has the measure or not. Pairs of which ps_arms_unequal has something to say are left out and named. With
+ * n = 0 the numbers are ps_absent(). */
 ps_status ps_contrast_of(const ps_arm *reference, const ps_arm *arm, const char *measure, ps_better better,
-                         ps_contrast *contrast);
+                         ps_moment moment, ps_contrast *contrast);
 
 #endif

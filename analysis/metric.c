@@ -143,6 +143,7 @@ double ps_ratio(double a, double b) {
 void ps_metric_term(const ps_metric_input *input, ps_term term) {
     const ps_run *run = input->run;
     if (ps_is_absent(term.amount) || ps_is_absent(term.weight) || term.weight == 0) return;
+    if (run->status == PS_RUN_UNFINISHED) return; /* its measures do not exist (ps_summary_forget_end) */
     ps_tables_row(input->tables, PS_TABLE_prediction_rows, "sslsdddddsds", term.measure, run->arm, run->header->seed,
                   term.layer != NULL ? term.layer->name : NULL, term.window < 0 ? ps_absent() : (double)term.window,
                   term.step < 0 ? ps_absent() : (double)term.step, term.amount, term.weight, (double)term.line,

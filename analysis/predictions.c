@@ -52,6 +52,15 @@ static bool alone(const ps_prediction_part *part) {
     return part->arm == part->against && part->arm_size == part->against_size;
 }
 
+/* Averages and events over the course of a run. */
+static bool is_over_time(const ps_prediction_part *part) {
+    return part->statistic[0] == '@' || strcmp(part->statistic, "dead_mean") == 0;
+}
+
+/* A contrast of them starts from one function and equal states in both arms: what the arms begin with is no effect of
+ * what they do. */
+static bool needs_cohort(const ps_prediction_part *part) { return !alone(part) && is_over_time(part); }
+
 static bool has_size(const ps_arm *arm, int wanted) { return wanted == 0 || arm->pool_size == wanted; }
 
 static bool same_size(const ps_arm *a, const ps_arm *b) {
@@ -100,7 +109,7 @@ static bool serves(const ps_arms *arms, const ps_prediction *prediction, const p
         const ps_prediction_part *part = &prediction->parts[i];
         const ps_arm *against = alone(part) ? NULL : partner_arm(arms, part, arm);
         if (alone(part)) continue;
-        if (against == NULL || (part->statistic[0] == '@' && !is_cohort(arm, against, PRIMARY))) return false;
+        if (against == NULL || (needs_cohort(part) && !is_cohort(arm, against, PRIMARY))) return false;
     }
     return true;
 }
@@ -269,13 +278,12 @@ static bool left_by_design(part_work *work, const ps_arm_run *run, const ps_arm_
         return true;
     }
     ps_pair pair = partner != NULL ? ps_arms_pair(run, partner, &key) : PS_PAIR_GOOD;
-    const ps_arm *open = run->status == PS_RUN_UNFINISHED                          ? r->arm
-                         : partner != NULL && partner->status == PS_RUN_UNFINISHED ? r->against
-                                                                                   : NULL;
+    ps_moment moment = is_over_time(work->part) ? PS_OVER_TIME : PS_AT_END;
+    const char *at = NULL, *unequal = ps_arms_unequal(r->arm, run, r->against, partner, moment, &at);
     if (pair == PS_PAIR_UNVERIFIED) leave_out(r, run->seed, "the pairing objects of its traces are empty", NULL, true);
     else if (pair == PS_PAIR_DIFFERS) leave_out(r, run->seed, "is no pair: differs in", key, true);
-    else if (open != NULL) leave_out(r, run->seed, "has no end in arm", open->name, true);
-    if (pair != PS_PAIR_GOOD || open != NULL) return true;
+    else if (unequal != NULL) leave_out(r, run->seed, unequal, at, true);
+    if (pair != PS_PAIR_GOOD || unequal != NULL) return true;
     lacking = first_missing(work->prediction, variation, run, partner);
     if (lacking != NULL) leave_out(r, run->seed, "has not recorded", lacking, true);
     return lacking != NULL;
@@ -306,6 +314,13 @@ static const char *reason_without(const ps_prediction *prediction, const ps_arm_
     return prediction->absent != NULL ? prediction->absent : "has no case to count";
 }
 
+/* Of the numbers of which an effect is the difference. */
+static double size_of(const ps_prediction_value *v, double margin) {
+    double size = fabs(margin);
+    if (!ps_is_absent(v->observed) && v->variance > 0) return size + (v->observed + v->expected) / v->variance;
+    return size + (ps_is_absent(v->value_arm) ? fabs(v->value) : fabs(v->value_arm) + fabs(v->value_against));
+}
+
 static ps_status add_run(part_work *work, const ps_arm_run *run, const ps_arm_run *partner, int variation) {
     ps_prediction_part_result *r = work->r;
     const ps_summary *mine = summary_of(run, variation),
@@ -325,6 +340,9 @@ static ps_status add_run(part_work *work, const ps_arm_run *run, const ps_arm_ru
         return PS_OK;
     }
     double beyond = (work->prediction->greater ? 1 : -1) * (v->value - work->part->margin);
+    double size = size_of(v, work->part->margin);
+    if (fabs(beyond) <= ps_stats_rounding(size)) beyond = 0; /* at the margin, whatever rounding made of it */
+    if (!v->diverged) r->size = fmax(r->size, size);
     work->effects[r->n++] = v->diverged ? diverged_effect(run, partner) : v->no_event ? 0 : beyond;
     r->diverged += v->diverged;
     return PS_OK;
@@ -356,11 +374,13 @@ static ps_status sum_up(part_work *work, bool primary) {
     for (int i = 0; i < r->n; i++)
         values[i] = r->values[i].diverged ? work->part->margin + (work->prediction->greater ? 1 : -1) * work->effects[i]
                                           : r->values[i].value;
-    ps_stats_test test = ps_stats_signflip(work->effects, r->n);
+    double error = ps_stats_rounding(r->size);
+    ps_stats_test test = ps_stats_signflip_within(work->effects, r->n, error);
     r->p = test.greater;
     r->p_refute = test.less;
     r->best_p = test.best_one_sided;
-    if (primary) r->p_wilcoxon = ps_stats_wilcoxon(work->effects, r->n).greater; /* shown in no other place */
+    /* shown in no other place */
+    if (primary) r->p_wilcoxon = ps_stats_wilcoxon_within(work->effects, r->n, error).greater;
     if (r->diverged == 0) {
         r->estimate = ps_stats_mean(values, (size_t)r->n);
         return ps_stats_interval_of_mean(values, r->n, &r->interval);
@@ -543,7 +563,7 @@ static ps_status judge_part(const ps_arms *arms, const ps_arm *arm, int part, in
     }
     list_missing(prediction, variation, r, result->missing, sizeof result->missing);
     PS_TRY(measure_part(prediction, p, variation, r));
-    if (p->statistic[0] == '@' && say_no_cohort(result, r, variation)) return PS_OK;
+    if (needs_cohort(p) && say_no_cohort(result, r, variation)) return PS_OK;
     *testable = !say_untestable(result, r);
     return PS_OK;
 }
@@ -572,8 +592,9 @@ static ps_status judge_one(const ps_arms *arms, const ps_prediction *prediction,
 /* Whether the printed interval of the part lies wholly beyond the margin (support) or wholly short of it. */
 static bool wholly(const ps_prediction_result *r, int part, bool support) {
     const ps_stats_interval *interval = &r->parts[part].interval;
-    double margin = r->prediction->parts[part].margin;
-    return r->prediction->greater == support ? interval->low > margin : interval->high < margin;
+    double margin = r->prediction->parts[part].margin, size = r->parts[part].size;
+    return r->prediction->greater == support ? ps_stats_exceeds(interval->low, margin, size)
+                                             : ps_stats_exceeds(margin, interval->high, size);
 }
 
 static void decide(ps_prediction_result *r) {

@@ -85,6 +85,7 @@ typedef struct {
     /* Share of the private nodes of either arm on the edge, mean over probes and seeds; ps_absent() where a trace does
      * not tell, and where the statistic does not rest on deadness. */
     double edge_arm, edge_against;
+    double size; /* the largest of the numbers that were compared: how finely the effects are known */
     ps_stats_interval interval;
     ps_prediction_value *values;  /* n */
     ps_prediction_left_out *left; /* left_count, by seed */

@@ -375,7 +375,10 @@ static ps_status note_event(ps_run *run, const ps_trace_record *record) {
 static void note_end(ps_run *run, const ps_trace_record *record) {
     if (run->status != PS_RUN_DIVERGED)
         run->status = strcmp(record->status, "diverged") == 0 ? PS_RUN_DIVERGED : PS_RUN_FINISHED;
+    run->has_end = true;
     if (!ps_is_absent(record->steps)) run->steps_done = (long long)record->steps;
+    bool short_of_plan = run->header->steps > 0 && run->steps_done < run->header->steps;
+    if (run->status == PS_RUN_FINISHED && short_of_plan) run->status = PS_RUN_UNFINISHED;
     if (ps_is_absent(run->test_accuracy)) run->test_accuracy = record->accuracy;
     if (ps_is_absent(run->test_loss)) run->test_loss = record->loss;
 }

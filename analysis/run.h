@@ -102,6 +102,7 @@ typedef struct {
     size_t planted_cause_count;
     ps_run_status status;
     bool forked, cut;
+    bool has_end; /* with fewer steps than the header plans the run is unfinished all the same */
     long long steps_done;
     double test_accuracy, test_loss; /* of the last evaluation on the test split, else of the end record */
     double record_ns, probe_ns, train_ns, peak_memory_bytes;

@@ -28,6 +28,18 @@ ps_status ps_summary_set(ps_summary *summary, const char *name, double value, do
     return PS_OK;
 }
 
+static bool is_of_start(const char *name) {
+    static const char *const start[] = {"dead_start", "loss_start", "probe_images"};
+    for (size_t i = 0; i < sizeof start / sizeof *start; i++)
+        if (strcmp(start[i], name) == 0) return true;
+    return strncmp(name, "check_", 6) == 0 || strcmp(name, "record_cost") == 0;
+}
+
+void ps_summary_forget_end(ps_summary *summary) {
+    for (size_t i = 0; i < summary->item_count; i++)
+        if (!is_of_start(summary->items[i].name)) summary->items[i].value = ps_absent();
+}
+
 uint64_t ps_summary_line(const ps_summary *summary, const char *name) {
     const ps_summary_item *item = ps_summary_find(summary, name);
     return item != NULL ? item->first_line : 0;

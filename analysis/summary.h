@@ -45,7 +45,8 @@ typedef struct {
     long long *probe_steps; /* [probe] */
     uint64_t *probe_lines;  /* [probe][layer]: line of the record, 0: none; not kept under a variation */
     int probe_count, layer_count;
-    char *start_states; /* [node], at the first probe: of the letters of nodes.tsv's lifelines */
+    uint64_t probe_digest; /* of the steps of the probes with known states */
+    char *start_states;    /* [node], at the first probe: of the letters of nodes.tsv's lifelines */
     int start_nodes;
 } ps_summary;
 
@@ -54,6 +55,8 @@ ps_status ps_summary_set(ps_summary *summary, const char *name, double value, do
 const ps_summary_item *ps_summary_find(const ps_summary *summary, const char *name);
 /* ps_absent() when it was not set. */
 double ps_summary_get(const ps_summary *summary, const char *name);
+/* Makes missing what a run that stopped early cannot say: all but what was measured at its start, and the checks. */
+void ps_summary_forget_end(ps_summary *summary);
 /* A line of the trace that the number rests on, 0: none, or it was not set. */
 uint64_t ps_summary_line(const ps_summary *summary, const char *name);
 /* Line of the layer's probe at that step, 0: none. */

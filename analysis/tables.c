@@ -67,6 +67,23 @@ void ps_tables_format(char *buffer, double value) {
     else snprintf(buffer, 32, "%.9g", value == 0 ? 0.0 : value); /* no "-0" in tables */
 }
 
+void ps_tables_format_exact(char *buffer, double value) {
+    ps_tables_format(buffer, value);
+    for (int digits = 15; isfinite(value) && digits <= 17 && strtod(buffer, NULL) != value; digits++)
+        snprintf(buffer, 32, "%.*g", digits, value);
+}
+
+/* With 9 digits, sums of differences that are equal differ, and a p-value computed anew is another one. */
+static bool is_exact(ps_table_id id) {
+    static const ps_table_id exact[] = {PS_TABLE_runs,           PS_TABLE_eval,        PS_TABLE_comparison,
+                                        PS_TABLE_pairs,          PS_TABLE_definitions, PS_TABLE_predictions,
+                                        PS_TABLE_sensitivity,    PS_TABLE_dead_time,   PS_TABLE_prediction_seeds,
+                                        PS_TABLE_prediction_rows};
+    for (size_t i = 0; i < sizeof exact / sizeof *exact; i++)
+        if (exact[i] == id) return true;
+    return false;
+}
+
 static void print_text(FILE *stream, const char *text) {
     if (text == NULL) text = "NA";
     for (; *text != '\0'; text++) putc_unlocked((unsigned char)*text < 0x20 ? ' ' : *text, stream);
@@ -83,25 +100,27 @@ static void print_whole(FILE *stream, long long value) {
     while (p < buffer + sizeof buffer) putc_unlocked(*p++, stream);
 }
 
-static void print_number(FILE *stream, double value) {
+static void print_number(FILE *stream, double value, bool exact) {
     char buffer[32];
     if (fabs(value) < 1e9 && value == (double)(long long)value) { /* as %.9g prints it */
         print_whole(stream, (long long)value);
         return;
     }
-    ps_tables_format(buffer, value);
+    if (exact) ps_tables_format_exact(buffer, value);
+    else ps_tables_format(buffer, value);
     for (const char *p = buffer; *p != '\0'; p++) putc_unlocked(*p, stream);
 }
 
 static void print_cells(ps_tables *tables, ps_table_id id, const char *format, va_list arguments) {
     FILE *stream = tables->streams[id];
+    bool exact = is_exact(id);
     for (; *format != '\0'; format++) {
         if (tables->cells[id]++ > 0) putc_unlocked('\t', stream);
         switch (*format) {
             case 's': print_text(stream, va_arg(arguments, const char *)); break;
             case 'i': print_whole(stream, va_arg(arguments, int)); break;
             case 'l': print_whole(stream, va_arg(arguments, long long)); break;
-            default: print_number(stream, va_arg(arguments, double));
+            default: print_number(stream, va_arg(arguments, double), exact);
         }
     }
 }

@@ -1,5 +1,6 @@
 /* Writing the tables of TABLES.md, as members of a set of files (core/file_set.h) that puts them in place as one. Rows
- * are checked against the number of columns. The creator closes. */
+ * are checked against the number of columns. Numbers have 9 digits, as those of traces; where p-values are computed from
+ * them, as many as read back. The creator closes. */
 #ifndef PS_ANALYSIS_TABLES_H
 #define PS_ANALYSIS_TABLES_H
 
@@ -33,5 +34,7 @@ const char *ps_tables_name(ps_table_id id);
 
 /* "NA", "NaN", "Inf", "-Inf" or 9 significant digits, into a buffer of at least 32 bytes. */
 void ps_tables_format(char *buffer, double value);
+/* The same with as many digits as read back as the same number, up to 17. */
+void ps_tables_format_exact(char *buffer, double value);
 
 #endif

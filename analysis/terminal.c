@@ -22,17 +22,60 @@ static void format_value(char *buffer, size_t size, double value, const char *un
     else snprintf(buffer, size, sign ? "%+.2g" : "%.3g", value);
 }
 
-static void print_seeds(const ps_verdict_contrast *v, FILE *stream) {
-    char buffer[32];
-    const ps_contrast *c = &v->contrast;
-    for (int i = 0; i < c->n && i < MOST_SHOWN; i++) {
-        format_value(buffer, sizeof buffer, c->difference[i], v->unit, true);
-        fprintf(stream, c->diverged[i] ? " %7s*" : " %8s", buffer);
+/* A pair of the two arms, and why it takes no part in what belongs to the end of a run or goes over all of it, NULL: it
+ * does. */
+typedef struct {
+    long long seed;
+    bool diverged;
+    const char *reason, *detail;
+} shown_pair;
+
+typedef struct {
+    shown_pair pairs[PS_MOST_SEEDS];
+    int count, whole, diverged;
+} shown_pairs;
+
+static void find_pairs(const ps_arm *reference, const ps_arm *arm, shown_pairs *out) {
+    out->count = out->whole = out->diverged = 0;
+    for (int r = 0; r < arm->run_count && out->count < PS_MOST_SEEDS; r++) {
+        const ps_arm_run *run = &arm->runs[r], *partner = ps_arm_find_seed(reference, run->seed);
+        if (partner == NULL) continue;
+        shown_pair *pair = &out->pairs[out->count++];
+        pair->seed = run->seed;
+        pair->diverged = run->status == PS_RUN_DIVERGED || partner->status == PS_RUN_DIVERGED;
+        pair->reason = ps_arms_unequal(arm, run, reference, partner, PS_OVER_TIME, &pair->detail);
+        out->whole += pair->reason == NULL;
+        out->diverged += pair->diverged;
     }
-    if (c->n > MOST_SHOWN) fprintf(stream, " .. %d more", c->n - MOST_SHOWN);
 }
 
-static void print_contrast(const ps_verdict_contrast *v, FILE *stream) {
+/* "~": the pair does not take part everywhere; "*": a run of it diverged. */
+static char mark_of(const shown_pair *pair) { return pair->reason != NULL ? '~' : pair->diverged ? '*' : ' '; }
+
+static void print_marked(const char *text, char mark, FILE *stream) {
+    if (mark == ' ') fprintf(stream, " %8s", text);
+    else fprintf(stream, " %7s%c", text, mark);
+}
+
+/* A column a pair, empty where it has no such number. */
+static void print_seeds(const ps_verdict_contrast *v, const shown_pairs *pairs, FILE *stream) {
+    char buffer[32];
+    const ps_contrast *c = &v->contrast;
+    for (int p = 0; p < pairs->count && p < MOST_SHOWN; p++) {
+        shown_pair pair = pairs->pairs[p];
+        double difference = ps_absent();
+        for (int i = 0; i < c->n; i++) {
+            if (c->seed[i] != pair.seed) continue;
+            difference = c->difference[i];
+            pair.diverged = c->diverged[i]; /* by this measure */
+        }
+        format_value(buffer, sizeof buffer, difference, v->unit, true);
+        print_marked(buffer, mark_of(&pair), stream);
+    }
+    if (pairs->count > MOST_SHOWN) fprintf(stream, " .. %d more", pairs->count - MOST_SHOWN);
+}
+
+static void print_contrast(const ps_verdict_contrast *v, const shown_pairs *pairs, FILE *stream) {
     char reference[32], arm[32], difference[32], title[64];
     const ps_contrast *c = &v->contrast;
     snprintf(title, sizeof title, "%s%s%s", v->title, is_percent(v->unit) ? ", %" : "",
@@ -44,35 +87,63 @@ static void print_contrast(const ps_verdict_contrast *v, FILE *stream) {
     format_value(difference, sizeof difference, c->centre, v->unit, true);
     fprintf(stream, "  %-*s %8s %8s %8s  p %-7.3g", title_width(c), title, reference, arm, difference,
             c->test.two_sided);
-    print_seeds(v, stream);
+    print_seeds(v, pairs, stream);
     putc('\n', stream);
 }
 
-static void print_arm(const ps_verdict_document *verdict, const ps_arm *arm, FILE *stream) {
-    const ps_contrast *any = NULL;
-    for (size_t i = 0; i < verdict->contrast_count; i++) {
-        const ps_verdict_contrast *v = &verdict->contrasts[i];
-        if (v->arm != arm || v->contrast.n == 0) continue;
-        if (any == NULL) {
-            any = &v->contrast;
-            fprintf(stream, "\n%s against %s: %d paired seed%s, which can show p = %.3g at best (two-sided)\n",
-                    arm->name, verdict->arms->arms[0].name, any->n, any->n == 1 ? "" : "s", any->test.best_two_sided);
-            fprintf(stream, "  %-*s %8s %8s %8s  %-9s", title_width(any),
-                    any->diverged_count > 0 ? "median or mean over seeds" : "mean over seeds",
-                    verdict->arms->arms[0].name, arm->name, "diff", "sign-flip");
-            for (int s = 0; s < any->n && s < MOST_SHOWN; s++)
-                fprintf(stream, any->diverged[s] ? " %7lld*" : " %8lld", any->seed[s]);
-            fprintf(stream, "  <- seed\n");
-        }
-        print_contrast(v, stream);
+static void print_head(const ps_verdict_document *verdict, const ps_arm *arm, const ps_contrast *any,
+                       const shown_pairs *pairs, FILE *stream) {
+    const char *reference = verdict->arms->arms[0].name;
+    char seed[32];
+    fprintf(stream, "\n%s against %s: %d paired seed%s, ", arm->name, reference, pairs->count,
+            pairs->count == 1 ? "" : "s");
+    if (pairs->whole < pairs->count) fprintf(stream, "%d of them whole, ", pairs->whole);
+    fprintf(stream, "which can show p = %.3g at best (two-sided)\n", any->test.best_two_sided);
+    fprintf(stream, "  %-*s %8s %8s %8s  %-9s", title_width(any),
+            any->diverged_count > 0 ? "median or mean over seeds" : "mean over seeds", reference, arm->name, "diff",
+            "sign-flip");
+    for (int p = 0; p < pairs->count && p < MOST_SHOWN; p++) {
+        snprintf(seed, sizeof seed, "%lld", pairs->pairs[p].seed);
+        print_marked(seed, mark_of(&pairs->pairs[p]), stream);
     }
-    if (any == NULL) fprintf(stream, "\n%s against %s: no paired seed\n", arm->name, verdict->arms->arms[0].name);
-    else if (any->diverged_count > 0)
+    fprintf(stream, "  <- seed\n");
+}
+
+static void print_marks(const ps_arms *arms, const ps_arm *arm, const shown_pairs *pairs, FILE *stream) {
+    if (pairs->diverged > 0)
         fprintf(stream,
                 "  * a run of this pair diverged. It stays in, and is worse than every other: medians over seeds stand "
                 "where lower or higher is\n"
                 "    better, in which, as in the test, a diverged run is infinitely bad (Inf), whatever it recorded. "
                 "Means are of what was recorded.\n");
+    if (pairs->whole == pairs->count) return;
+    fprintf(stream, "  ~ this pair is left out of what belongs to the end of a run or goes over all of it:\n");
+    for (int p = 0; p < pairs->count; p++) {
+        const shown_pair *pair = &pairs->pairs[p];
+        if (pair->reason == NULL) continue;
+        const ps_arm *at = strcmp(pair->detail, arm->name) == 0 ? arm : &arms->arms[0];
+        const ps_arm_run *run = ps_arm_find_seed(at, pair->seed);
+        fprintf(stream, "    seed %lld %s %s (%lld", pair->seed, pair->reason, pair->detail, run->steps);
+        if (run->planned > 0) fprintf(stream, " of %lld", run->planned);
+        fprintf(stream, " steps)\n");
+    }
+}
+
+static void print_arm(const ps_verdict_document *verdict, const ps_arm *arm, FILE *stream) {
+    const ps_contrast *any = NULL;
+    shown_pairs pairs;
+    find_pairs(&verdict->arms->arms[0], arm, &pairs);
+    for (size_t i = 0; i < verdict->contrast_count; i++) {
+        const ps_verdict_contrast *v = &verdict->contrasts[i];
+        if (v->arm != arm || v->contrast.n == 0) continue;
+        if (any == NULL) print_head(verdict, arm, &v->contrast, &pairs, stream);
+        any = &v->contrast;
+        print_contrast(v, &pairs, stream);
+    }
+    if (any == NULL && pairs.count > 0)
+        fprintf(stream, "\n%s against %s: no pair has a number in common\n", arm->name, verdict->arms->arms[0].name);
+    else if (any == NULL) fprintf(stream, "\n%s against %s: no paired seed\n", arm->name, verdict->arms->arms[0].name);
+    print_marks(verdict->arms, arm, &pairs, stream);
 }
 
 static void format_share(char *buffer, size_t size, double share) {

@@ -108,6 +108,8 @@ static void write_arms(json_out *out, const ps_arms *arms) {
             text(out, "trace", arm->runs[r].path);
             text(out, "status", ps_run_status_name(arm->runs[r].status));
             flag(out, "paired", arm->runs[r].paired);
+            number(out, "steps", (double)arm->runs[r].steps);
+            number(out, "steps_planned", arm->runs[r].planned > 0 ? (double)arm->runs[r].planned : ps_absent());
             number(out, "edge_nodes", ps_summary_get(&arm->runs[r].summary, "edge_nodes"));
             number(out, "edge_mean", ps_summary_get(&arm->runs[r].summary, "edge_mean"));
             close_item(out, '}');
@@ -185,6 +187,17 @@ static void write_contrast(json_out *out, const ps_verdict_contrast *v) {
         number(out, "first_line", (double)c->line[i]);
         text(out, "reference_trace", c->reference_trace[i]);
         number(out, "reference_line", (double)c->reference_line[i]);
+        close_item(out, '}');
+    }
+    close_item(out, ']');
+    open_item(out, "left_out", '[');
+    for (int i = 0; i < c->left_count; i++) {
+        const ps_contrast_left_out *l = &c->left[i];
+        char reason[256];
+        snprintf(reason, sizeof reason, "%s %.200s", l->reason, l->detail);
+        open_item(out, NULL, '{');
+        number(out, "seed", (double)l->seed);
+        text(out, "reason", reason);
         close_item(out, '}');
     }
     close_item(out, ']');

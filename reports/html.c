@@ -105,10 +105,13 @@ typedef struct {
     int share;
 } glance_column;
 
-static const glance_column glance[] = {
-    {"dead_mean", "Dead, time average", 1},    {"dead_end", "Dead at the end", 1},
-    {"revival_rate", "Revived per window", 1}, {"death_rate", "Newly dead per window", 1},
-    {"loss_end", "Training loss, end", 0},     {"test_accuracy", "Test accuracy", 1}};
+static const glance_column glance[] = {{"dead_mean", "Dead, time average", 1},
+                                       {"dead_end", "Dead at the end", 1},
+                                       {"edge_mean", "On the edge", 1},
+                                       {"revival_rate", "Revived per window", 1},
+                                       {"death_rate", "Newly dead per window", 1},
+                                       {"loss_end", "Training loss, end", 0},
+                                       {"test_accuracy", "Test accuracy", 1}};
 enum { glance_count = sizeof glance / sizeof *glance };
 
 /* Mean over an arm's seeds, with the lowest and highest beneath. */
@@ -153,12 +156,14 @@ static void print_glance(FILE *stream, const ps_report_content *content) {
     for (int row = 0; row < arms->rows; row++) {
         const char *arm = ps_table_text(arms, row, ps_table_column(arms, "arm"));
         double diverged = ps_table_number(arms, row, ps_table_column(arms, "diverged"));
+        double unfinished = ps_table_number(arms, row, ps_table_column(arms, "unfinished"));
         fprintf(stream,
                 "<tr><th scope=\"row\"><svg class=\"key\" viewBox=\"0 0 9 9\" aria-hidden=\"true\"><rect width=\"9\" "
                 "height=\"9\" style=\"fill:var(--arm%d)\"/></svg>",
                 row % 8 + 1);
         ps_escape_html(stream, arm);
         if (diverged > 0) fprintf(stream, "<small>%.0f diverged</small>", diverged);
+        if (unfinished > 0) fprintf(stream, "<small>%.0f unfinished</small>", unfinished);
         fputs("</th>", stream);
         for (int i = 0; i < glance_count; i++) print_glance_cell(stream, content, arm, &glance[i]);
         fputs("</tr>\n", stream);
@@ -471,6 +476,20 @@ static void print_measure(FILE *stream, double value, int share, int is_signed) 
                 ps_escape_number(buffer, value));
 }
 
+/* The arm, with the pairs that take no part beneath. */
+static void print_compared_arm(FILE *stream, const ps_table *table, int row) {
+    int left_out = ps_table_column(table, "left_out");
+    const char *reasons = left_out >= 0 ? ps_table_text(table, row, left_out) : "";
+    fputs("<td>", stream);
+    ps_escape_html(stream, ps_table_text(table, row, ps_table_column(table, "arm")));
+    if (*reasons && strcmp(reasons, "NA") != 0) {
+        fputs("<small>left out: ", stream);
+        ps_escape_html(stream, reasons);
+        fputs("</small>", stream);
+    }
+    fputs("</td>", stream);
+}
+
 /* The row of one arm; the first of a measure carries the measure's name for all of them. */
 static void print_comparison_row(FILE *stream, const ps_table *table, int row, int span) {
     const char *better = ps_table_text(table, row, ps_table_column(table, "better"));
@@ -483,7 +502,7 @@ static void print_comparison_row(FILE *stream, const ps_table *table, int row, i
         ps_escape_html(stream, ps_table_text(table, row, ps_table_column(table, "title")));
         fprintf(stream, "<small>%s%s</small></th>", wanted ? better : "", wanted ? " is better" : "");
     }
-    ps_report_html_cell(stream, ps_table_text(table, row, ps_table_column(table, "arm")));
+    print_compared_arm(stream, table, row);
     print_measure(stream, ps_table_number(table, row, ps_table_column(table, "mean_reference")), share, 0);
     print_measure(stream, ps_table_number(table, row, ps_table_column(table, "mean_arm")), share, 0);
     print_measure(stream, ps_table_number(table, row, ps_table_column(table, "mean_difference")), share, 1);
@@ -598,12 +617,23 @@ static void print_configuration(FILE *stream, const ps_report_content *content) 
     fputs("</tbody></table></div></details>\n", stream);
 }
 
+/* Six digits of a number that the table has in full; what is no finite number stands as there. */
+static void print_shortened(FILE *stream, const ps_table *table, int row, int column) {
+    double value = ps_table_number(table, row, column);
+    char text[32];
+    snprintf(text, sizeof text, "%.6g", value);
+    ps_report_html_cell(stream, isfinite(value) ? text : column >= 0 ? ps_table_text(table, row, column) : "NA");
+}
+
 /* Every run and every key of meta.tsv, folded away. */
 static void print_runs(FILE *stream, const ps_report_content *content) {
     const ps_table *runs = &content->runs, *meta = &content->meta;
-    static const char *const columns[] = {"arm",         "seed",          "status",     "steps",
-                                          "loss_end",    "test_accuracy", "dead_start", "dead_end",
-                                          "record_cost", "parameters",    "trace"};
+    static const struct {
+        const char *name;
+        bool measured;
+    } columns[] = {{"arm", false},           {"seed", false},       {"status", false},       {"steps", false},
+                   {"steps_planned", false}, {"loss_end", true},    {"test_accuracy", true}, {"dead_start", true},
+                   {"dead_end", true},       {"record_cost", true}, {"parameters", false},   {"trace", false}};
     enum { count = sizeof columns / sizeof *columns };
     fputs(
         "<details class=\"card screen\"><summary>Every run, and the definitions used</summary><div class=\"scroll\" "
@@ -611,12 +641,15 @@ static void print_runs(FILE *stream, const ps_report_content *content) {
         "role=\"region\" aria-label=\"Runs\"><table>"
         "<caption><span>The runs. More columns stand in tables/runs.tsv.</span></caption><thead><tr>",
         stream);
-    for (int c = 0; c < count; c++) fprintf(stream, "<th scope=\"col\">%s</th>", columns[c]);
+    for (int c = 0; c < count; c++) fprintf(stream, "<th scope=\"col\">%s</th>", columns[c].name);
     fputs("</tr></thead><tbody>\n", stream);
     for (int row = 0; row < runs->rows; row++) {
         fputs("<tr>", stream);
-        for (int c = 0; c < count; c++)
-            ps_report_html_cell(stream, ps_table_text(runs, row, ps_table_column(runs, columns[c])));
+        for (int c = 0; c < count; c++) {
+            int column = ps_table_column(runs, columns[c].name);
+            if (columns[c].measured) print_shortened(stream, runs, row, column);
+            else ps_report_html_cell(stream, column >= 0 ? ps_table_text(runs, row, column) : "NA");
+        }
         fputs("</tr>\n", stream);
     }
     fputs("</tbody></table></div><dl class=\"facts\">\n", stream);

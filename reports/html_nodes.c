@@ -101,18 +101,18 @@ static void print_life_words(FILE *stream, const char *life) {
     }
 }
 
-/* One path for each state; near-dead stands half as high as alive and dead, so that shape tells what colour does. */
+/* One path for each state, of its own height and place, so that shape tells what colour does. */
 static void print_life_paths(FILE *stream, const char *life) {
     static const struct {
         char letter;
         const char *class;
         int top, height;
-    } states[] = {{'A', "A", 3, 3}, {'D', "D", 0, 9}, {'n', "n", 2, 5}, {'?', "q", 4, 1}};
+    } states[] = {{'A', "A", 3, 3}, {'D', "D", 0, 9}, {'n', "n", 2, 5}, {'e', "e", 6, 3}, {'?', "q", 4, 1}};
     for (size_t k = 0; k < sizeof states / sizeof *states; k++) {
         bool open = false;
         for (const char *at = life; *at;) {
             size_t length = strspn(at, (char[]){*at, '\0'});
-            if (*at == states[k].letter || (states[k].letter == '?' && !strchr("ADn", *at))) {
+            if (*at == states[k].letter || (states[k].letter == '?' && !strchr("ADne", *at))) {
                 if (!open) fprintf(stream, "<path class=\"%s\" d=\"", states[k].class);
                 fprintf(stream, "M%td %dh%zuv%dh-%zuz", at - life, states[k].top, length, states[k].height, length);
                 open = true;
@@ -175,6 +175,8 @@ static void print_tools(FILE *stream, int shown, int all) {
         "style=\"fill:var(--dead)\"/></svg>dead (tall)"
         "<svg class=\"key\" viewBox=\"0 0 9 9\" aria-hidden=\"true\"><rect y=\"2\" width=\"9\" height=\"5\" "
         "style=\"fill:var(--near)\"/></svg>near-dead"
+        "<svg class=\"key\" viewBox=\"0 0 9 9\" aria-hidden=\"true\"><rect y=\"6\" width=\"9\" height=\"3\" "
+        "style=\"fill:var(--arm5)\"/></svg>on the edge (low)"
         "<svg class=\"key\" viewBox=\"0 0 9 9\" aria-hidden=\"true\"><rect y=\"3\" width=\"9\" height=\"3\" "
         "style=\"fill:var(--alive)\"/></svg>alive (thin).</p>\n",
         shown, all);

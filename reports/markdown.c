@@ -50,6 +50,20 @@ static void print_predictions(FILE *stream, const ps_report_content *content) {
     }
 }
 
+/* The arm, with the pairs that take no part. */
+static void print_compared_arm(FILE *stream, const ps_table *table, int row) {
+    int left_out = ps_table_column(table, "left_out");
+    const char *reasons = left_out >= 0 ? ps_table_text(table, row, left_out) : "";
+    fputc(' ', stream);
+    ps_escape_markdown(stream, ps_table_text(table, row, ps_table_column(table, "arm")));
+    if (*reasons && strcmp(reasons, "NA") != 0) {
+        fputs(" (left out: ", stream);
+        ps_escape_markdown(stream, reasons);
+        fputc(')', stream);
+    }
+    fputs(" |", stream);
+}
+
 static void print_comparison(FILE *stream, const ps_report_content *content) {
     const ps_table *table = &content->comparison;
     if (table->rows == 0) return;
@@ -64,7 +78,7 @@ static void print_comparison(FILE *stream, const ps_report_content *content) {
         int share = ps_report_is_share(ps_table_text(table, row, ps_table_column(table, "unit")));
         fputc('|', stream);
         print_cell(stream, ps_table_text(table, row, ps_table_column(table, "title")));
-        print_cell(stream, ps_table_text(table, row, ps_table_column(table, "arm")));
+        print_compared_arm(stream, table, row);
         print_measure(stream, ps_table_number(table, row, ps_table_column(table, "mean_reference")), share, 0);
         print_measure(stream, ps_table_number(table, row, ps_table_column(table, "mean_arm")), share, 0);
         print_measure(stream, ps_table_number(table, row, ps_table_column(table, "mean_difference")), share, 1);

@@ -209,6 +209,34 @@ static int keep_listed(const ps_table *table, int column, const char *values, in
     return kept;
 }
 
+/* Whether runs.tsv calls the run of that arm and seed unfinished. */
+static bool is_unfinished(const ps_plot_source *source, const char *arm, const char *seed) {
+    const ps_table *runs = &source->runs;
+    int arm_column = ps_table_column(runs, "arm"), seed_column = ps_table_column(runs, "seed"),
+        status = ps_table_column(runs, "status");
+    for (int row = ps_table_find(runs, 0, arm_column, arm); row >= 0 && status >= 0;
+         row = ps_table_find(runs, row + 1, arm_column, arm))
+        if (strcmp(ps_table_text(runs, row, seed_column), seed) == 0)
+            return strcmp(ps_table_text(runs, row, status), "unfinished") == 0;
+    return false;
+}
+
+/* Drops the rows of unfinished runs; those of a run mostly stand together. */
+static int keep_whole_runs(const ps_plot_source *source, int *rows, int count) {
+    const ps_table *table = &source->table;
+    int arm = ps_table_column(table, "arm"), seed = ps_table_column(table, "seed"), kept = 0, last = -1;
+    bool unfinished = false;
+    if (arm < 0 || seed < 0) return count;
+    for (int i = 0; i < count; i++) {
+        int row = rows[i];
+        if (last < 0 || !same_cells(table, last, row, (int[]){arm, seed}, 2))
+            unfinished = is_unfinished(source, ps_table_text(table, row, arm), ps_table_text(table, row, seed));
+        last = row;
+        if (!unfinished) rows[kept++] = row;
+    }
+    return kept;
+}
+
 /* Keeps the rows with the largest number of a column within their arm and seed. */
 static ps_status keep_last(const ps_table *table, int column, int *rows, int *count) {
     int keys[2] = {ps_table_column(table, "arm"), ps_table_column(table, "seed")};
@@ -230,10 +258,14 @@ static ps_status keep_last(const ps_table *table, int column, int *rows, int *co
     return status;
 }
 
-static ps_status filter_rows(const ps_table *table, const query *request, int **rows, int *count) {
+static ps_status filter_rows(const ps_plot_source *source, const query *request, int **rows, int *count) {
+    const ps_table *table = &source->table;
+    bool of_end = strcmp(request->kind, "pivot") == 0;
     PS_TRY(PS_ALLOC((size_t)table->rows + 1, rows, "the rows of a plot"));
     *count = table->rows;
     for (int row = 0; row < table->rows; row++) (*rows)[row] = row;
+    for (int i = 0; i < request->filter_count; i++) of_end = of_end || strcmp(request->filters[i].values, "@last") == 0;
+    if (of_end) *count = keep_whole_runs(source, *rows, *count);
     for (int i = 0; i < request->filter_count; i++) {
         int column = ps_table_column(table, request->filters[i].column);
         if (strcmp(request->filters[i].values, "@last") == 0) PS_TRY(keep_last(table, column, *rows, count));
@@ -665,11 +697,12 @@ static void sort_series(const ps_table *table, const int *rows, int value, const
     qsort(keys, (size_t)series->count, sizeof *keys, compare_keys);
 }
 
+/* Those that came to their end, at least 1. */
 static int runs_of_arm(const ps_plot_source *source, const char *arm) {
-    int column = ps_table_column(&source->runs, "arm"), count = 0;
+    int column = ps_table_column(&source->runs, "arm"), status = ps_table_column(&source->runs, "status"), count = 0;
     for (int row = ps_table_find(&source->runs, 0, column, arm); row >= 0;
          row = ps_table_find(&source->runs, row + 1, column, arm))
-        count++;
+        count += status < 0 || strcmp(ps_table_text(&source->runs, row, status), "unfinished") != 0;
     return count > 0 ? count : 1;
 }
 
@@ -730,7 +763,7 @@ static ps_status write_query(ps_plot_source *source, const char *plot, const que
     ps_file_writer writer = {0};
     ps_status status = PS_OK;
     PS_TRY_CLEANUP(ps_plot_source_load(source, request->table));
-    PS_TRY_CLEANUP(filter_rows(&source->table, request, &rows, &count));
+    PS_TRY_CLEANUP(filter_rows(source, request, &rows, &count));
     PS_TRY_CLEANUP(PS_ALLOC((size_t)count + 1, &out.scratch, "the rows of a plot"));
     PS_TRY_CLEANUP(ps_string_format(&path, "%s/%s.%s.tsv", source->data, plot, request->name));
     PS_TRY_CLEANUP(ps_file_writer_open(&writer, path));

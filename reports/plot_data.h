@@ -7,7 +7,7 @@
  * and finds them as data/PLOT.NAME.tsv: tab-separated, "NA" where there is no value, blocks (gnuplot's `index`) parted
  * by two blank lines.
  *   where    keeps rows whose cell is one of the values; @last is the largest number of that column within the row's
- *            arm and seed
+ *            arm and seed, of runs that came to their end alone: the last row of another is not its end
  *   split    a block for every value (or pair of values); `split arm` has one for each arm of arms.tsv in its order, if
  *            empty then one NA row
  *   by       one row for every value, ordered by the first column's number; pick then needs functions: mean(C)
@@ -22,7 +22,8 @@
  *            are averaged); writes column row value, PLOT.NAME.x.tsv, PLOT.NAME.y.tsv (position, label, for a readable
  *            number of ticks) and PLOT.NAME.size.tsv (columns, rows, largest value)
  *   pivot    one row an arm: index, name, then for each of the commonest values of `columns` the sum of `value` (`#`:
- *            the count of rows) over the arm's runs divided by their number; the first line holds the names */
+ *            the count of rows) over the arm's runs divided by their number; the first line holds the names. Without
+ *            the runs that did not come to their end */
 #ifndef PS_REPORTS_PLOT_DATA_H
 #define PS_REPORTS_PLOT_DATA_H
 

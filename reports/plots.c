@@ -134,6 +134,17 @@ static ps_status prepare_plot(ps_plot_source *source, const char *share, const c
     return status;
 }
 
+/* " (1 of 3 runs unfinished)" behind the name of an arm in every legend: what diverged or stopped early is marked in
+ * every plot. */
+static void write_marks(FILE *stream, const ps_table *arms, int row) {
+    static const char *const columns[] = {"diverged", "unfinished"};
+    for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) {
+        double count = ps_table_number(arms, row, ps_table_column(arms, columns[i]));
+        double runs = ps_table_number(arms, row, ps_table_column(arms, "runs"));
+        if (count > 0) fprintf(stream, " (%.0f of %.0f %s)", count, runs, columns[i]);
+    }
+}
+
 /* data/arms.tsv: index and name of every arm, which all scripts read for their legends. */
 static ps_status write_arms(const ps_plot_source *source) {
     char *path = NULL;
@@ -146,6 +157,7 @@ static ps_status write_arms(const ps_plot_source *source) {
     for (int row = 0; row < source->arms.rows; row++) {
         fprintf(writer.stream, "%d\t", row + 1);
         ps_escape_plot(writer.stream, ps_table_text(&source->arms, row, column));
+        write_marks(writer.stream, &source->arms, row);
         fputc('\n', writer.stream);
     }
     return ps_file_writer_commit(&writer);

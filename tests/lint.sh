@@ -21,7 +21,7 @@ allowed() {
         src/probe) echo "core kernels layers graph net trace" ;;
         src/watch) echo "core trace" ;;
         src/cli) echo "core kernels data layers graph models net trace probe watch analysis reports" ;;
-        analysis) echo "core analysis trace/trace_format.h trace/trace_rules.h trace/node_state.h" ;;
+        analysis) echo "core analysis trace" ;;
         reports) echo "core reports" ;;
     esac
 }

@@ -73,15 +73,18 @@ static ps_status check_rule(ps_run *run, const ps_rule *rule, ps_check_suite *su
     return ps_check_suite_add_finding(suite, &finding);
 }
 
-/* Of a run that was cut off, rules would see only the beginning, and most would hold. */
+/* Of a run that was cut off, or ended before its last planned step, rules would see only the beginning, and most would
+ * hold. */
 static ps_status check_end(const ps_run *run, bool allowed, ps_check_suite *suite) {
     int result;
     char steps[64] = "", message[256];
     PS_TRY(ps_check_suite_add_result(suite, "end record", &result));
     if (run->status != PS_RUN_UNFINISHED) return PS_OK;
     if (run->header->steps > 0) snprintf(steps, sizeof steps, " of %lld", run->header->steps);
-    snprintf(message, sizeof message, "the trace has none: %lld%s steps are there%s", run->steps_done, steps,
-             run->cut ? ", and it ends within a line" : "");
+    if (run->has_end) snprintf(message, sizeof message, "it comes after %lld%s steps", run->steps_done, steps);
+    else
+        snprintf(message, sizeof message, "the trace has none: %lld%s steps are there%s", run->steps_done, steps,
+                 run->cut ? ", and it ends within a line" : "");
     PS_TRY(ps_check_suite_set_detail(suite, result, "%s", message));
     if (allowed) return PS_OK;
     ps_finding finding = ps_finding_make(PS_FINDING_UNFINISHED, result, message);

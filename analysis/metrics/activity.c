@@ -6,6 +6,7 @@
 #include "analysis/metric.h"
 #include "analysis/scope.h"
 #include "analysis/stats/order.h"
+#include "core/digest.h"
 #include "core/memory.h"
 
 typedef struct {
@@ -411,7 +412,10 @@ static ps_status note_start(const activity_state *state) {
     const ps_run *run = state->in.run;
     ps_summary *summary = state->in.summary;
     int first = ps_run_first_known(run);
+    ps_digest probes = ps_digest_start();
     if (first < 0) return PS_OK;
+    for (int p = first; p < run->probe_count; p++) ps_digest_u64(&probes, (uint64_t)run->probes[p].step);
+    summary->probe_digest = ps_digest_value(&probes);
     PS_TRY(PS_ALLOC((size_t)run->node_count + 1, &summary->start_states, "states at the start"));
     summary->start_nodes = run->node_count;
     for (int node = 0; node < run->node_count; node++)

@@ -70,7 +70,7 @@ static bool rank_row(double *row, int times, double scale, double *scratch, size
         varies |= fabs(row[t]) > step;
         scratch[count++] = step > 0 ? round(row[t] / step) : 0;
     }
-    ps_stats_ranks(scratch, count, ranks, order);
+    ps_stats_ranks(scratch, count, 0, ranks, order);
     for (int t = 0, i = 0; t < times; t++)
         if (!isnan(row[t])) row[t] = ranks[i++] - ((double)count + 1) / 2;
     return varies;

@@ -66,11 +66,17 @@ static void sort_indices(const double *values, size_t count, size_t *order) {
         }
 }
 
-void ps_stats_ranks(const double *values, size_t count, double *ranks, size_t *order) {
+double ps_stats_rounding(double size) { return isfinite(size) ? 1e-9 * size : 0; }
+
+bool ps_stats_exceeds(double a, double b, double size) { return a > b && a - b > ps_stats_rounding(size); }
+
+static bool is_tied(double low, double high, double tie) { return low == high || high - low <= tie; }
+
+void ps_stats_ranks(const double *values, size_t count, double tie, double *ranks, size_t *order) {
     sort_indices(values, count, order);
     for (size_t start = 0; start < count;) {
         size_t end = start + 1;
-        while (end < count && values[order[end]] == values[order[start]]) end++;
+        while (end < count && is_tied(values[order[end - 1]], values[order[end]], tie)) end++;
         for (size_t i = start; i < end; i++) ranks[order[i]] = ((double)(start + end) + 1) / 2;
         start = end;
     }

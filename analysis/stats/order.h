@@ -4,6 +4,7 @@
 #ifndef PS_ANALYSIS_STATS_ORDER_H
 #define PS_ANALYSIS_STATS_ORDER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* ps_absent() where count is 0. */
@@ -11,7 +12,14 @@ double ps_stats_quantile(double *values, size_t count, double share);
 double ps_stats_median(double *values, size_t count);
 double ps_stats_mean(const double *values, size_t count);
 void ps_stats_sort(double *values, size_t count);
-/* Ranks from 1, ties get their mean rank; order is scratch of `count` indices. */
-void ps_stats_ranks(const double *values, size_t count, double *ranks, size_t *order);
+/* Ranks from 1, ties get their mean rank; neighbours no further apart than `tie` are tied. order is scratch of `count`
+ * indices. */
+void ps_stats_ranks(const double *values, size_t count, double tie, double *ranks, size_t *order);
+
+/* Numbers of traces have 9 digits: by how much rounding may have moved a difference of numbers of this size. Two that
+ * are equal in truth may differ by so much, and which way is chance. */
+double ps_stats_rounding(double size);
+/* Whether a is above b by more than that. */
+bool ps_stats_exceeds(double a, double b, double size);
 
 #endif

@@ -57,16 +57,17 @@ static void draw(const double *values, int n, double observed, double tolerance,
     }
 }
 
-static ps_stats_test test_sum(const double *values, int n) {
+static ps_stats_test test_sum(const double *values, int n, double error) {
     ps_stats_test test;
     tail_counts counts = {0, 0, 0};
-    double observed = 0, size = 0;
+    double observed = 0, size = 0, tolerance;
     for (int i = 0; i < n; i++) {
         observed += values[i];
         size += fabs(values[i]);
     }
-    if (n <= MOST_ENUMERATED) enumerate(values, n, observed, size * 1e-12, &counts);
-    else draw(values, n, observed, size * 1e-12, &counts);
+    tolerance = 2 * n * error + size * 1e-12; /* both sums may have moved */
+    if (n <= MOST_ENUMERATED) enumerate(values, n, observed, tolerance, &counts);
+    else draw(values, n, observed, tolerance, &counts);
     test.n = n;
     test.greater = (double)counts.at_least / (double)counts.all;
     test.less = (double)counts.at_most / (double)counts.all;
@@ -81,30 +82,40 @@ static ps_stats_test no_test(void) {
     return test;
 }
 
-static ps_stats_test test_signed_ranks(const double *values, int n) {
+static ps_stats_test test_signed_ranks(const double *values, int n, double error) {
     double size[MOST_VALUES] = {0}, ranks[MOST_VALUES];
     size_t order[MOST_VALUES];
     for (int i = 0; i < n; i++) size[i] = fabs(values[i]);
-    ps_stats_ranks(size, (size_t)n, ranks, order);
+    ps_stats_ranks(size, (size_t)n, 2 * error, ranks, order);
     for (int i = 0; i < n; i++) ranks[i] = values[i] > 0 ? ranks[i] : values[i] < 0 ? -ranks[i] : 0;
-    return test_sum(ranks, n);
+    return test_sum(ranks, n, 0);
 }
 
-ps_stats_test ps_stats_signflip(const double *values, int n) {
+/* What is no further from 0 than rounding may have moved it is 0. */
+static void settle(const double *values, int n, double error, double *settled) {
+    for (int i = 0; i < n; i++) settled[i] = fabs(values[i]) <= error ? 0 : values[i];
+}
+
+ps_stats_test ps_stats_signflip_within(const double *values, int n, double error) {
+    double settled[MOST_VALUES];
     bool infinite = false;
     if (n <= 0 || n > MOST_VALUES) return no_test();
+    settle(values, n, error, settled);
     for (int i = 0; i < n; i++) infinite |= isinf(values[i]) != 0;
-    return infinite ? test_signed_ranks(values, n) : test_sum(values, n);
+    return infinite ? test_signed_ranks(settled, n, error) : test_sum(settled, n, error);
 }
 
-ps_stats_test ps_stats_wilcoxon(const double *values, int n) {
+ps_stats_test ps_stats_wilcoxon_within(const double *values, int n, double error) {
     double kept[MOST_VALUES];
     int count = 0;
     if (n <= 0 || n > MOST_VALUES) return no_test();
     for (int i = 0; i < n; i++)
-        if (values[i] != 0) kept[count++] = values[i];
-    return count > 0 ? test_signed_ranks(kept, count) : no_test();
+        if (fabs(values[i]) > error) kept[count++] = values[i];
+    return count > 0 ? test_signed_ranks(kept, count, error) : no_test();
 }
+
+ps_stats_test ps_stats_signflip(const double *values, int n) { return ps_stats_signflip_within(values, n, 0); }
+ps_stats_test ps_stats_wilcoxon(const double *values, int n) { return ps_stats_wilcoxon_within(values, n, 0); }
 
 int ps_stats_holm(const double *p, int count, double *adjusted) {
     int family = 0, rank = 0;

@@ -191,7 +191,9 @@ static ps_status take_event(ps_watch_model *model, const cJSON *record) {
 static ps_status take_end(ps_watch_model *model, const cJSON *record) {
     free(model->status);
     model->status = NULL;
-    return ps_string_copy(text_of(record, "status"), &model->status);
+    /* As in comparisons: an end before the last planned step is that of a run that was stopped. */
+    bool early = number_of(record, "steps") < model->steps && strcmp(text_of(record, "status"), "finished") == 0;
+    return ps_string_copy(early ? "ended early" : text_of(record, "status"), &model->status);
 }
 
 static const struct {

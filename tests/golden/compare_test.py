@@ -13,7 +13,7 @@ from tap import done, must, path, report, run  # noqa: E402
 
 GOLDEN = os.path.join(HERE, "compare.txt")
 NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
-ARMS = {"baseline": ({}, 1, 1), "ps2": ({"pool_skip": 2}, 2, 0.6), "ps4": ({"pool_skip": 4}, 1.5, 0.8)}
+ARMS = {"baseline": ({}, 1, 1), "ps2": ({"pool_skip": 2, "pool_skip_zero_init": True}, 2, 0.6), "ps4": ({"pool_skip": 4, "pool_skip_zero_init": True}, 1.5, 0.8)}
 
 
 def differences(now, golden):

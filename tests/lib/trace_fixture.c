@@ -517,21 +517,22 @@ static void write_run(writer *w) {
         w->state[node] = draw(w) < f->dead_start ? DEAD : draw(w) < 0.1 ? NEAR : ALIVE;
     w->key = ps_rng_key_fold(ps_rng_key_of(f->seed, name), 1);
     write_probe(w, 0);
-    for (int window = 0; window < f->windows; window++) {
+    int windows = f->stop_after > 0 ? f->stop_after : f->windows;
+    for (int window = 0; window < windows; window++) {
         move(w);
         write_steps(w, window);
         write_window(w, window);
-        write_probe(w, (window + 1) * f->window_steps);
+        if (f->probe_every < 2 || (window + 1) % f->probe_every == 0) write_probe(w, (window + 1) * f->window_steps);
         fprintf(w->out, "{\"type\":\"timing\",\"step\":%d,\"record_ns\":5,\"probe_ns\":15,\"train_ns\":200}\n",
                 (window + 1) * f->window_steps);
     }
     if (f->diverged)
-        fprintf(w->out, "{\"type\":\"event\",\"step\":%d,\"event\":\"diverged\"}\n", f->windows * f->window_steps);
+        fprintf(w->out, "{\"type\":\"event\",\"step\":%d,\"event\":\"diverged\"}\n", windows * f->window_steps);
     fprintf(w->out, "{\"type\":\"eval\",\"step\":%d,\"split\":\"test\",\"loss\":1.5,\"accuracy\":%.9g,\"count\":100}\n",
-            f->windows * f->window_steps, f->accuracy);
+            windows * f->window_steps, f->accuracy);
     if (f->cut) fputs("{\"type\":\"probe\",\"step\":", w->out);
-    else
-        fprintf(w->out, "{\"type\":\"end\",\"steps\":%d,\"status\":\"%s\"}\n", f->windows * f->window_steps,
+    else if (!f->no_end)
+        fprintf(w->out, "{\"type\":\"end\",\"steps\":%d,\"status\":\"%s\"}\n", windows * f->window_steps,
                 f->diverged ? "diverged" : "finished");
 }
 

@@ -26,8 +26,11 @@ typedef struct {
     bool norm;          /* layers are normalised */
     const char *order;  /* pairing key "order", NULL: follows the seed */
     bool diverged, cut; /* ends with a diverged event; ends in the middle of a line */
-    int blown_from;     /* from this probe on outputs are not finite, and none is zero; 0: never */
-    bool sparse;        /* records nothing but nonzero */
+    int stop_after;     /* stops after so many windows of those it plans, with an end record unless no_end; 0: never */
+    bool no_end;
+    int probe_every; /* so many windows; 0: 1 */
+    int blown_from;  /* from this probe on outputs are not finite, and none is zero; 0: never */
+    bool sparse;     /* records nothing but nonzero */
     /* Plants the contradiction of one check of analysis/check_list.def: its id, for some in another form with a word
      * behind it (see the .c file); NULL: none. */
     const char *fault;

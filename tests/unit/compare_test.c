@@ -605,7 +605,9 @@ static cJSON *compare_controls(int controls_size, int odd_seed) {
             f.mode = modes[a];
             /* The reference lacks this seed, so that nothing has compared these two before. */
             if (s == odd_seed && a == 2) f.order = "another";
+            f.start_by_seed = true;
             if (s != odd_seed || a > 0) add_run(&lists[a], &f);
+            if (a > 0) start_at_zero(&lists[a]);
         }
         arms[a] = (ps_compare_arm){names[a], lists[a].paths, lists[a].count};
     }

@@ -168,7 +168,7 @@ static void ranks_agree_with_scipy(void **state) {
     double ranks[10];
     size_t places[10];
     (void)state;
-    ps_stats_ranks(a, 10, ranks, places);
+    ps_stats_ranks(a, 10, 0, ranks, places);
     for (int i = 0; i < 10; i++) near(ranks[i], expected[i], 0);
 }
 
