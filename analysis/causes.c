@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/text.h"
+
 typedef struct {
     const char *name, *nodes, *evidence, *rule, *remedy;
 } cause_text;
@@ -63,9 +65,10 @@ static bool is_broken(double value) { return !ps_is_absent(value) && !isfinite(v
 /* Asked before all others: comparisons with a NaN are false, so that none of them would hold. */
 static ps_cause nonfinite(const ps_cause_evidence *e) {
     if (is_broken(e->weight_l2) || is_broken(e->bias) || is_broken(e->gamma) || is_broken(e->beta) ||
-        is_broken(e->running_mean) || is_broken(e->running_var))
+        is_broken(e->running_mean) || is_broken(e->running_var) || e->running_var < 0)
         return PS_CAUSE_NONFINITE_PARAMETER;
-    if (is_broken(e->mean_abs) || is_broken(e->pre_max) || is_broken(e->image_spread)) return PS_CAUSE_NONFINITE_OUTPUT;
+    if (is_broken(e->mean_abs) || is_broken(e->pre_max) || is_broken(e->image_spread) || is_broken(e->nonzero_eval))
+        return PS_CAUSE_NONFINITE_OUTPUT;
     return PS_CAUSE_NONE;
 }
 
@@ -143,7 +146,9 @@ ps_cause ps_cause_of(const ps_cause_evidence *evidence, ps_condition *condition)
 
 static void append(char *text, size_t size, const char *name, double value) {
     size_t used = strlen(text);
-    if (!ps_is_absent(value)) snprintf(text + used, size - used, "%s%s=%.6g", used > 0 ? " " : "", name, value);
+    char number[32];
+    if (ps_is_absent(value)) return;
+    snprintf(text + used, size - used, "%s%s=%s", used > 0 ? " " : "", name, ps_text_number(value, 6, number));
 }
 
 /* Those of them that rules for such a node ask for. */
@@ -182,6 +187,7 @@ static double value_of(const ps_cause_evidence *e, const char *name) {
         {"running_var", e->running_var},
         {"mean_abs", e->mean_abs},
         {"image_spread", e->image_spread},
+        {"nonzero_eval", is_broken(e->nonzero_eval) ? e->nonzero_eval : ps_absent()},
         {"images_active", e->images_active},
         {"images_active_eval", e->images_active_eval},
         {"path_gradient", e->path_gradient},

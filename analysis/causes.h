@@ -47,6 +47,7 @@ typedef struct {
     bool shared, has_norm;
     double weight_l2, bias, gamma, beta, out_l2, pre_max, pre_max_low, pre_max_high;
     double images_active, images_active_eval; /* probe images on which it is not 0, in batch and in evaluation mode */
+    double nonzero_eval;                      /* NaN: its outputs in evaluation mode are not finite */
     double running_mean, running_var;         /* of its normalisation: a trace does not hold them */
     double mean_abs, image_spread;            /* of its output */
     double inputs_alive;                      /* channels read that are not dead; ps_absent() for the network's input */

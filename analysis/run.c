@@ -273,6 +273,14 @@ static bool blown_up(const ps_run *run, const ps_frame *frame) {
     return false;
 }
 
+/* The same of evaluation mode, whose outputs were NaN where nonzero_eval is. */
+static bool blown_up_eval(const ps_run *run, const ps_frame *frame) {
+    const double *evaluated = frame->node[PS_Q_nonzero_eval];
+    for (int node = 0; evaluated != NULL && node < run->node_count; node++)
+        if (!ps_is_absent(evaluated[node]) && isnan(evaluated[node])) return true;
+    return false;
+}
+
 static ps_status note_probe(ps_run *run, const frame_builder *builder, const shut_gates *shut) {
     ps_frame frame;
     long long step = (long long)builder->key;
@@ -290,6 +298,9 @@ static ps_status note_probe(ps_run *run, const frame_builder *builder, const shu
         if (!blown) note_layer_states(run, &frame, l, run->states + (count - 1) * nodes);
     }
     if (!blown) note_shut(run, shut, step, run->states + (count - 1) * nodes);
+    if (blown_up_eval(run, &frame))
+        for (size_t node = 0; node < nodes; node++)
+            run->states[(count - 1) * nodes + node] &= ~(unsigned)(PS_STATE_EVAL_KNOWN | PS_STATE_EVAL_DEAD);
     run->probe_count++;
     return PS_OK;
 }

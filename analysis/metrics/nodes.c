@@ -18,7 +18,8 @@ static const ps_quantity kept[] = {PS_Q_weight_l2,     PS_Q_bias,
                                    PS_Q_images_active, PS_Q_path_gradient,
                                    PS_Q_path_decay,    PS_Q_weight_start_l2,
                                    PS_Q_grad_norm_rms, PS_Q_grad_zero_steps,
-                                   PS_Q_mean_abs,      PS_Q_image_spread};
+                                   PS_Q_mean_abs,      PS_Q_image_spread,
+                                   PS_Q_nonzero_eval};
 enum { KEPT = sizeof kept / sizeof *kept };
 
 typedef struct {
@@ -169,6 +170,7 @@ static ps_cause_evidence evidence_of(const nodes_state *state, int node, double 
     e.pre_max_high = kept_value(s, PS_Q_pre_max_high, node);
     e.images_active = kept_value(s, PS_Q_images_active, node);
     e.images_active_eval = (e.state & PS_STATE_EVAL_DEAD) != 0 ? 0 : ps_absent();
+    e.nonzero_eval = kept_value(s, PS_Q_nonzero_eval, node);
     e.running_mean = e.running_var = ps_absent();
     e.mean_abs = kept_value(s, PS_Q_mean_abs, node);
     e.image_spread = kept_value(s, PS_Q_image_spread, node);

@@ -7,6 +7,7 @@
 #include "cli/diagnose.h"
 #include "cli/subject.h"
 #include "core/json.h"
+#include "core/text.h"
 
 static int threads;
 static bool as_json, as_tsv;
@@ -28,8 +29,9 @@ const ps_command ps_command_diagnose = {
         "numbers\n"
         "it rests on (`poolscope explain --causes` says it in words). Whether a node is inert shows only in training: "
         "`poolscope\n"
-        "train` records it. Parameters and running statistics that hold NaN or infinity are named, and the exit status "
-        "is 1:\n"
+        "train` records it. Parameters and running statistics that hold NaN or infinity, or a variance below 0, are "
+        "named, "
+        "and the exit status is 1:\n"
         "nothing can be said of what stands behind them.",
     .examples =
         "  poolscope diagnose runs/a\n"
@@ -60,7 +62,7 @@ static void print_rows(const ps_diagnosis *d) {
     }
 }
 
-/* ---- parameters and states that are not finite ---- */
+/* ---- parameters and states that no network can have: not finite, or a variance below 0 ---- */
 
 typedef struct {
     size_t count, first; /* how many values, and the first one's place */
@@ -68,26 +70,28 @@ typedef struct {
 
 static broken_values broken_of(const ps_param *p) {
     broken_values found = {0, 0};
-    for (size_t i = p->count; i-- > 0;)
-        if (!isfinite(p->value[i])) found = (broken_values){found.count + 1, i};
+    for (size_t i = 0; (i = ps_param_find_broken(p, i)) < p->count; i++)
+        if (found.count++ == 0) found.first = i;
     return found;
 }
 
 static const char *kind_of(const ps_param *p) { return p->learned ? "parameter" : "state"; }
 
 static void print_broken(ps_net *net) {
-    for (int i = -1; (i = ps_net_find_nonfinite(net, i + 1)) >= 0;) {
+    for (int i = -1; (i = ps_net_find_broken(net, i + 1)) >= 0;) {
         const ps_param *p = ps_net_param(net, i);
         broken_values found = broken_of(p);
-        printf("%s (%s): %zu of %zu values are not finite, the first is %g at %zu\n", p->name, kind_of(p), found.count,
-               p->count, (double)p->value[found.first], found.first);
+        char value[32];
+        ps_text_number(p->value[found.first], 9, value);
+        printf("%s (%s): %zu of %zu values are %s, the first is %s at %zu\n", p->name, kind_of(p), found.count,
+               p->count, isfinite(p->value[found.first]) ? "variances below 0" : "not finite", value, found.first);
     }
 }
 
 static bool add_broken(cJSON *json, ps_net *net) {
     cJSON *list = cJSON_AddArrayToObject(json, "not_finite");
     bool whole = list != NULL;
-    for (int i = -1; whole && (i = ps_net_find_nonfinite(net, i + 1)) >= 0;) {
+    for (int i = -1; whole && (i = ps_net_find_broken(net, i + 1)) >= 0;) {
         const ps_param *p = ps_net_param(net, i);
         broken_values found = broken_of(p);
         cJSON *item = cJSON_CreateObject();

@@ -20,7 +20,9 @@ const ps_command ps_command_eval = {
     .usage = PS_SUBJECT_USAGE " [--data SOURCE]",
     .summary =
         "Measures loss and accuracy of a checkpoint on the test split (evaluation mode), and the share of dead nodes "
-        "on its probe set.",
+        "on its probe set. Where weights, running statistics or outputs are not finite it says so, and the exit status "
+        "is "
+        "1.",
     .examples =
         "  poolscope eval runs/a\n"
         "  poolscope eval runs/a/checkpoint.safetensors --data cifar10:DIR\n"
@@ -48,7 +50,7 @@ static void print_json(const ps_checkpoint_session *s, ps_evaluation e, shares s
     if (s->weights_only) printf("{\"checkpoint_step\":null,\"images\":%d", e.count);
     else printf("{\"checkpoint_step\":%llu,\"images\":%d", (unsigned long long)s->step, e.count);
     print_json_value("loss", e.loss, e.count > 0);
-    print_json_value("accuracy", e.accuracy, e.count > 0);
+    print_json_value("accuracy", e.accuracy, e.count > 0 && isfinite(e.loss));
     print_json_value("dead_share", share.dead, !isnan(share.dead));
     print_json_value("edge_share", share.edge, !isnan(share.edge));
     printf("}\n");
@@ -59,7 +61,7 @@ static void print_text(const ps_checkpoint_session *s, ps_evaluation e, shares s
     if (s->weights_only) printf("step      not known (weights alone)\nimages    %d\n", e.count);
     else printf("step      %llu\nimages    %d\n", (unsigned long long)s->step, e.count);
     if (e.count == 0) printf("loss      not measured: the data have no test images\naccuracy  not measured\n");
-    else if (isnan(e.loss)) printf("loss      nan\naccuracy  %.2f %%\n", 100 * e.accuracy);
+    else if (!isfinite(e.loss)) printf("loss      %s\naccuracy  not measured\n", isnan(e.loss) ? "NaN" : "Infinity");
     else printf("loss      %.6f\naccuracy  %.2f %%\n", e.loss, 100 * e.accuracy);
     if (why[0] != '\0') printf("dead      not measured: %s\n", why);
     else if (isnan(share.dead)) printf("dead      not measured: no node has a gate of its own\n");
@@ -89,9 +91,25 @@ static ps_status probe(ps_checkpoint_session *s, shares *share) {
     return status;
 }
 
+/* PS_ERR_CHECK, and so exit status 1, where what was measured rests on numbers that are not finite. */
+static ps_status judge(ps_checkpoint_session *s, ps_evaluation e, bool blown, const char *path) {
+    PS_TRY(ps_net_check_finite(s->session.net, PS_ERR_CHECK, path));
+    if (e.count > 0 && !isfinite(e.loss))
+        return ps_fail(PS_ERR_CHECK,
+                       "%s: the loss is not finite on the test split, though all weights are: numbers overflow in the "
+                       "network; `poolscope diagnose` names the nodes; look at the data, too",
+                       path);
+    if (!blown) return PS_OK;
+    return ps_fail(PS_ERR_CHECK,
+                   "%s: outputs on the probe set are not finite, though all weights are: numbers overflow in the "
+                   "network; `poolscope diagnose` names the nodes",
+                   path);
+}
+
 /* A network that cannot be probed (a single value a channel) can still be evaluated. */
-static ps_status measure(ps_checkpoint_session *s) {
+static ps_status measure(ps_checkpoint_session *s, const char *path) {
     char why[1024] = "";
+    bool blown = false;
     shares share = {NAN, NAN};
     if (ps_net_check_statistics(s->session.net) != PS_OK) {
         snprintf(why, sizeof why, "%s", ps_status_message());
@@ -99,12 +117,12 @@ static ps_status measure(ps_checkpoint_session *s) {
     } else {
         PS_TRY(probe(s, &share));
     }
-    if (isnan(share.dead) && why[0] == '\0' && has_private_gate(s->session.net))
-        snprintf(why, sizeof why, "outputs on the probe set are not finite");
+    blown = isnan(share.dead) && why[0] == '\0' && has_private_gate(s->session.net);
+    if (blown) snprintf(why, sizeof why, "outputs on the probe set are not finite");
     ps_evaluation evaluation = ps_session_evaluate(&s->session, PS_SPLIT_TEST);
     if (as_json) print_json(s, evaluation, share);
     else print_text(s, evaluation, share, why);
-    return PS_OK;
+    return judge(s, evaluation, blown, path);
 }
 
 ps_status ps_cmd_eval(int argc, char **argv) {
@@ -113,7 +131,7 @@ ps_status ps_cmd_eval(int argc, char **argv) {
     PS_TRY(ps_command_parse(&ps_command_eval, argc, argv, &arguments));
     if (arguments.help) return PS_OK;
     PS_TRY(ps_subject_open(&session, &arguments, threads));
-    ps_status status = measure(&session);
+    ps_status status = measure(&session, arguments.positional[0]);
     ps_checkpoint_session_close(&session);
     return status;
 }

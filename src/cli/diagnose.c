@@ -1,5 +1,6 @@
 #include "cli/diagnose.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "core/memory.h"
@@ -33,6 +34,7 @@ static ps_cause_evidence unknown(const ps_unit *unit) {
                                .pre_max = none,
                                .pre_max_low = none,
                                .pre_max_high = none,
+                               .nonzero_eval = none,
                                .running_mean = none,
                                .running_var = none,
                                .mean_abs = none,
@@ -66,6 +68,8 @@ static void fill(const ps_probe *probe, int layer, int channels, ps_diagnosed_no
         for (int c = 0; c < channels; c++) node[c].evidence.state = state_of(value[c], &node[c].evidence);
     if (ps_probe_read(probe, "nonzero_eval", layer, value))
         for (int c = 0; c < channels; c++) {
+            node[c].evidence.nonzero_eval = value[c];
+            if (isnan(value[c])) continue;
             node[c].evidence.state |= PS_STATE_EVAL_KNOWN | (value[c] == 0 ? PS_STATE_EVAL_DEAD : 0u);
             node[c].evidence.images_active_eval = value[c] == 0 ? 0 : ps_absent();
         }

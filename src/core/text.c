@@ -2,6 +2,7 @@
 
 #include <fnmatch.h>
 #include <stdint.h>
+#include <math.h>
 #include <string.h>
 
 enum { LONGEST = 63 };
@@ -121,4 +122,10 @@ int ps_text_put(FILE *stream, const char *text, int columns) {
         text += length;
     }
     return column;
+}
+
+const char *ps_text_number(double value, int digits, char *buffer) {
+    if (isfinite(value)) snprintf(buffer, 32, "%.*g", digits > 17 ? 17 : digits, value);
+    else snprintf(buffer, 32, "%s", isnan(value) ? "NaN" : value > 0 ? "Infinity" : "-Infinity");
+    return buffer;
 }

@@ -29,4 +29,8 @@ bool ps_text_is_showable(const char *text);
 /* The same on the way out, up to `columns` characters; returns how many. Tabs and newlines become '?', too. */
 int ps_text_put(FILE *stream, const char *text, int columns);
 
+/* A number as %g with so many digits writes it; what is not finite is "NaN", "Infinity" or "-Infinity", as in a trace
+ * (the C library knows a "-nan"). Returns `buffer`, of 32 bytes. */
+const char *ps_text_number(double value, int digits, char *buffer);
+
 #endif

@@ -73,8 +73,8 @@ static int norm_states(const void *config, const ps_shape *in, ps_shape out, ps_
     (void)config, (void)in;
     specs[0] =
         (ps_param_spec){.suffix = "running_mean", .rank = 1, .dims = {out.c}, .rows = out.c, .init = PS_INIT_ZEROS};
-    specs[1] =
-        (ps_param_spec){.suffix = "running_var", .rank = 1, .dims = {out.c}, .rows = out.c, .init = PS_INIT_ONES};
+    specs[1] = (ps_param_spec){
+        .suffix = "running_var", .variance = true, .rank = 1, .dims = {out.c}, .rows = out.c, .init = PS_INIT_ONES};
     return 2;
 }
 

@@ -81,6 +81,7 @@ typedef enum {
 
 typedef struct {
     const char *suffix; /* "weight", "bias", "conv.weight": parameter name = node name + "." + suffix */
+    bool variance;      /* never below 0 */
     int rank, dims[5];  /* as in a PyTorch file: [k][c / groups][kd][kh][kw] (rank 4 without kd) */
     bool channels_last; /* memory is [k][kd][kh][kw][c / groups] although dims are in file order */
     int rows;           /* nodes: dims[0] */

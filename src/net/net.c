@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/memory.h"
+#include "core/text.h"
 #include "kernels/pointwise.h"
 #include "kernels/softmax.h"
 #include "net/bounds.h"
@@ -290,27 +291,33 @@ static void add_gradient_squares(const ps_net *net, const ps_node *node, const r
     ps_channel_sum_squares(r->dx[0], ps_shape_positions(s), s.c, squares, net->workspace, net->pool);
 }
 
-int ps_net_find_nonfinite(ps_net *net, int from) {
+size_t ps_param_find_broken(const ps_param *param, size_t from) {
+    const float *value = param->value;
+    while (from < param->count && isfinite(value[from]) && !(param->spec.variance && value[from] < 0)) from++;
+    return from;
+}
+
+int ps_net_find_broken(ps_net *net, int from) {
     for (int i = from; i < net->param_count; i++)
-        if (!ps_vector_all_finite(net->param[i].value, net->param[i].count)) return i;
+        if (ps_param_find_broken(&net->param[i], 0) < net->param[i].count) return i;
     return -1;
 }
 
 ps_status ps_net_check_finite(ps_net *net, ps_status code, const char *path) {
-    int first = ps_net_find_nonfinite(net, 0), more = 0;
+    int first = ps_net_find_broken(net, 0), more = 0;
     if (first < 0) return PS_OK;
-    for (int i = first; (i = ps_net_find_nonfinite(net, i + 1)) >= 0;) more++;
+    for (int i = first; (i = ps_net_find_broken(net, i + 1)) >= 0;) more++;
     const ps_param *p = &net->param[first];
-    size_t at = 0;
-    while (isfinite(p->value[at])) at++;
-    char others[48] = "";
+    size_t at = ps_param_find_broken(p, 0);
+    char others[48] = "", value[32];
+    ps_text_number(p->value[at], 9, value);
     if (more > 0) snprintf(others, sizeof others, " (and %d more parameters and states)", more);
-    return ps_fail(
-        code,
-        "%s: %s %s%s holds a value that is not finite (%g at %zu), so that nothing behind it can be judged%s; "
-        "take an earlier checkpoint",
-        path, p->learned ? "parameter" : "state", p->name, others, (double)p->value[at], at,
-        more > 0 ? "; `poolscope diagnose` lists all of them" : "");
+    return ps_fail(code,
+                   "%s: %s %s%s holds a value that is %s (%s at %zu), so that nothing behind it can be judged%s; "
+                   "take an earlier checkpoint",
+                   path, p->learned ? "parameter" : "state", p->name, others,
+                   isfinite(p->value[at]) ? "a variance below 0" : "not finite", value, at,
+                   more > 0 ? "; `poolscope diagnose` lists all of them" : "");
 }
 
 ps_status ps_net_check_statistics(const ps_net *net) {

@@ -39,8 +39,11 @@ ps_param *ps_net_param(ps_net *net, int index);
 int ps_net_find_param(const ps_net *net, const char *name);
 /* Parameter `suffix` of a node ("weight", "conv.weight"), or -1. */
 int ps_net_node_param(const ps_net *net, int node, const char *suffix);
-/* The first parameter or state from index `from` on that holds a value which is not finite, -1: none. */
-int ps_net_find_nonfinite(ps_net *net, int from);
+/* The place of the first value from `from` on that no network can have: one that is not finite, or a running variance
+ * below 0; the parameter's count: there is none. */
+size_t ps_param_find_broken(const ps_param *param, size_t from);
+/* The first parameter or state from index `from` on that holds such a value, -1: none. */
+int ps_net_find_broken(ps_net *net, int from);
 /* Fails with `code` where there is one, naming it and where it stands (path: of the weights). */
 ps_status ps_net_check_finite(ps_net *net, ps_status code, const char *path);
 /* Whether every layer has values enough for batch statistics (TRAIN and PROBE mode; evaluation mode needs none): fails

@@ -62,6 +62,41 @@ write("w.safetensors", "stage2.0.conv.weight", math.nan)
 behind = [text.split()[1:3] for text in diagnose("w.safetensors").stdout.splitlines() if text.startswith("stage3.0.conv:")]
 report(len(behind) > 0 and all(pair == ["nonfinite", "nonfinite_output"] for pair in behind), "nodes behind it are called by their outputs", behind)
 
+# ---- a running variance below 0 ----
+write("w.safetensors", "stage2.0.norm.running_var", -5)
+said = diagnose("w.safetensors")
+report(said.returncode == 1 and "state stage2.0.norm.running_var" in said.stderr and "-5 at 0" in said.stderr, "a variance below 0: exit 1, named as a state",
+       f"exit {said.returncode}: {said.stderr}")
+own = [text.split()[1:3] for text in said.stdout.splitlines() if text.startswith("stage2.0.conv:0 ")]
+report(own == [["nonfinite", "nonfinite_parameter"]] and "variances below 0, the first is -5 at 0" in said.stdout, "a variance below 0: its node's condition",
+       said.stdout[:2000])
+behind = [text.split()[1:3] for text in said.stdout.splitlines() if text.startswith("stage3.0.conv:")]
+report(len(behind) > 0 and all(pair == ["nonfinite", "nonfinite_output"] for pair in behind), "nodes behind it are called by their outputs in evaluation mode",
+       behind)
+report([entry["name"] for entry in json.loads(diagnose("w.safetensors", "--json").stdout)["not_finite"]] == ["stage2.0.norm.running_var"],
+       "a variance below 0: in JSON as well")
+shown = run("eval", "w.safetensors", *SMALL, "--threads", "1")
+report(shown.returncode == 1 and "loss      NaN" in shown.stdout and "stage2.0.norm.running_var" in shown.stderr and len(shown.stderr.splitlines()) == 1,
+       "eval: exit 1, and one line names it", f"exit {shown.returncode}: {shown.stdout}{shown.stderr}")
+# a statistic that overflows in evaluation mode alone: all numbers are finite, the outputs are not
+write("w.safetensors", "stage2.0.norm.running_mean", -3e38)
+said = diagnose("w.safetensors")
+report(said.returncode == 1 and any("nonfinite_output" in text and "nonzero_eval=NaN" in text for text in said.stdout.splitlines()),
+       "outputs that overflow in evaluation mode are named", f"exit {said.returncode}: {said.stdout[:2000]}{said.stderr}")
+shown = run("eval", "w.safetensors", *SMALL, "--threads", "1", "--json")
+found = json.loads(shown.stdout)
+report(shown.returncode == 1 and found["loss"] in ("NaN", "Infinity") and found["accuracy"] is None, "eval: exit 1, and no accuracy of such outputs",
+       f"exit {shown.returncode}: {shown.stdout}{shown.stderr}")
+must("train", *SMALL, "--steps", "2", "--window", "1", "--lr", "0", "--threads", "1", "--quiet", "--init", "w.safetensors", "--out", "eval-blown")
+last = [r for r in records("eval-blown", "probe") if r["step"] == 0 and r["layer"] == "stage3.0.conv"][0]["values"]["nonzero_eval"]
+report("NaN" in last and run("validate", "eval-blown").returncode == 0, "the trace counts none of them, and is valid", last)
+
+# ---- NaN is written one way ----
+write("w.safetensors", "stage2.0.conv.weight", -math.nan)
+said = diagnose("w.safetensors")
+report("nan" not in said.stdout + said.stderr and "weight_l2=NaN" in said.stdout and "NaN at 0" in said.stderr, "NaN has one spelling, whatever its sign",
+       said.stdout[:1000] + said.stderr)
+
 # ---- measurements rest on comparisons: none is made of such numbers ----
 for command in ("ranks", "spectrum"):
     measured = run(command, "w.safetensors", *SMALL, "--threads", "1", "--quiet")
@@ -101,7 +136,8 @@ report(len(line) == 1 and line[0].split()[2] == "-" and "revived" not in watched
 report("dead" not in run("train", *[o for o in DIVERGING if o != "--quiet"], "--out", "told").stderr.splitlines()[-2].split("diverged")[-1],
        "the last line of progress gives none either")
 shown = run("eval", "w.safetensors", *SMALL, "--threads", "1")
-report(shown.returncode == 0 and "dead      not measured: outputs on the probe set are not finite" in shown.stdout, "nor does eval", shown.stdout + shown.stderr)
+report(shown.returncode == 1 and "dead      not measured: outputs on the probe set are not finite" in shown.stdout and "stage2.0.conv.weight" in shown.stderr,
+       "nor does eval, which exits with 1", f"exit {shown.returncode}: {shown.stdout}{shown.stderr}")
 
 # a trace that records nothing but whether outputs are 0, which a NaN is not: the event alone says what happened
 run("train", *DIVERGING, "--record", "nonzero", "--out", "little")
