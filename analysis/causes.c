@@ -69,6 +69,8 @@ static ps_cause nonfinite(const ps_cause_evidence *e) {
         return PS_CAUSE_NONFINITE_PARAMETER;
     if (is_broken(e->mean_abs) || is_broken(e->pre_max) || is_broken(e->image_spread) || is_broken(e->nonzero_eval))
         return PS_CAUSE_NONFINITE_OUTPUT;
+    if (is_broken(e->path_gradient) || is_broken(e->path_decay) || is_broken(e->weight_start_l2))
+        return PS_CAUSE_NONFINITE_UPDATE;
     return PS_CAUSE_NONE;
 }
 
@@ -187,11 +189,12 @@ static double value_of(const ps_cause_evidence *e, const char *name) {
         {"running_var", e->running_var},
         {"mean_abs", e->mean_abs},
         {"image_spread", e->image_spread},
-        {"nonzero_eval", is_broken(e->nonzero_eval) ? e->nonzero_eval : ps_absent()},
+        {"nonzero_eval", e->nonzero_eval},
         {"images_active", e->images_active},
         {"images_active_eval", e->images_active_eval},
         {"path_gradient", e->path_gradient},
         {"path_decay", e->path_decay},
+        {"weight_start_l2", e->weight_start_l2},
         {"grad_zero_share", e->grad_zero_share},
         {"layer_median", e->layer_path_median}};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)

@@ -53,6 +53,7 @@ typedef struct {
     double inputs_alive;                      /* channels read that are not dead; ps_absent() for the network's input */
     ps_mobility mobility;                     /* of the latest window */
     double grad_zero_share, path_gradient, path_decay; /* of that window; paths over the weights' norm at its start */
+    double weight_start_l2;                            /* that norm */
     double layer_path_median;                          /* path_gradient, median of the layer's alive nodes */
 } ps_cause_evidence;
 

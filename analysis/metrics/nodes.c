@@ -177,6 +177,7 @@ static ps_cause_evidence evidence_of(const nodes_state *state, int node, double 
     e.inputs_alive = alive_inputs;
     e.path_gradient = ps_ratio(path, start);
     e.path_decay = ps_ratio(kept_value(s, PS_Q_path_decay, node), start);
+    e.weight_start_l2 = start;
     e.grad_zero_share = ps_ratio(kept_value(s, PS_Q_grad_zero_steps, node), steps);
     e.layer_path_median = s->path_median[l];
     e.mobility = !isfinite(path) || !isfinite(start)     ? PS_MOBILITY_UNKNOWN

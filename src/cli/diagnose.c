@@ -46,6 +46,7 @@ static ps_cause_evidence unknown(const ps_unit *unit) {
                                .grad_zero_share = none,
                                .path_gradient = none,
                                .path_decay = none,
+                               .weight_start_l2 = none,
                                .layer_path_median = none};
 }
 

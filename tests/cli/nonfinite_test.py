@@ -147,6 +147,24 @@ with open(tap.path("little-cmp", "tables", "nodes.tsv")) as stream:
 report(all(row[rows[0].index("state")] == "NA" and row[rows[0].index("condition")] != "none" for row in rows[1:]),
        "a NaN is no output that differs from 0", {(row[rows[0].index("state")], row[rows[0].index("condition")]) for row in rows[1:]})
 
+# ---- numbers of the last window that are not finite ----
+def edit(source, out, change):
+    lines = [json.loads(line) for line in open(tap.path(source, "trace.jsonl"))]
+    os.makedirs(tap.path(out), exist_ok=True)
+    change(lines)
+    with open(tap.path(out, "trace.jsonl"), "w") as stream:
+        for line in lines:
+            stream.write(json.dumps(line) + "\n")
+
+
+for quantity in ("path_gradient", "weight_start_l2"):
+    def spoil(lines):
+        last = [r for r in lines if r["type"] == "window" and r["layer"] == "stage2.0.conv"][-1]
+        last["values"][quantity][0] = "NaN"
+    edit("a", "spoilt", spoil)
+    told = run("explain", "spoilt", "stage2.0.conv:0").stdout
+    report("nonfinite_update" in told and quantity + "=NaN" in told, f"{quantity} of the last window is NaN: the node is not called sound", told[-1500:])
+
 # ---- an experiment with a diverged run ----
 with open(tap.path("experiment.json"), "w") as stream:
     json.dump({"base": {"model": "plain9", "width": 0.25, "size": 8, "batch": 16, "probe": 32, "train_limit": 64, "test_limit": 32, "steps": 24,

@@ -27,6 +27,8 @@ static ps_cause_evidence healthy(void) {
                            .pre_max = 2,
                            .running_mean = ps_absent(),
                            .running_var = ps_absent(),
+                           .nonzero_eval = ps_absent(),
+                           .weight_start_l2 = 1,
                            .mean_abs = 0.5,
                            .image_spread = ps_absent(),
                            .inputs_alive = 8,
@@ -138,6 +140,8 @@ static void missing_quantities_accuse_nobody(void **state) {
                            .pre_max = no,
                            .running_mean = no,
                            .running_var = no,
+                           .nonzero_eval = no,
+                           .weight_start_l2 = no,
                            .mean_abs = no,
                            .image_spread = no,
                            .inputs_alive = no,
@@ -267,6 +271,30 @@ static void dead_in_evaluation_only(void **state) {
     expect(e, PS_CONDITION_EVAL_DEAD, PS_CAUSE_RUNNING_STATISTICS);
 }
 
+/* What a window holds of it counts as well: a node whose way is no number is not called sound. */
+static void a_window_that_is_not_finite_is_no_sound_one(void **state) {
+    (void)state;
+    char text[256];
+    ps_cause_evidence e = healthy();
+    e.path_gradient = (double)NAN;
+    e.mobility = PS_MOBILITY_UNKNOWN;
+    expect(e, PS_CONDITION_NONFINITE, PS_CAUSE_NONFINITE_UPDATE);
+    ps_cause_explain(&e, PS_CAUSE_NONFINITE_UPDATE, text, sizeof text);
+    assert_non_null(strstr(text, "path_gradient=NaN"));
+    e = healthy();
+    e.path_gradient = 0; /* a path over an infinite norm */
+    e.weight_start_l2 = (double)INFINITY;
+    expect(e, PS_CONDITION_NONFINITE, PS_CAUSE_NONFINITE_UPDATE);
+    e = healthy();
+    e.nonzero_eval = -(double)NAN;
+    expect(e, PS_CONDITION_NONFINITE, PS_CAUSE_NONFINITE_OUTPUT);
+    ps_cause_explain(&e, PS_CAUSE_NONFINITE_OUTPUT, text, sizeof text);
+    assert_non_null(strstr(text, "nonzero_eval=NaN"));
+    e = normalised();
+    e.running_var = -5;
+    expect(e, PS_CONDITION_NONFINITE, PS_CAUSE_NONFINITE_PARAMETER);
+}
+
 /* Comparisons with NaN are false, so no other rule would hold: neither "dead" nor "nothing wrong" may be said. */
 static void what_is_not_finite_is_called_that(void **state) {
     static const size_t own[] = {offsetof(ps_cause_evidence, weight_l2),    offsetof(ps_cause_evidence, bias),
@@ -297,7 +325,7 @@ static void what_is_not_finite_is_called_that(void **state) {
     char text[256];
     e.weight_l2 = NAN;
     ps_cause_explain(&e, PS_CAUSE_NONFINITE_PARAMETER, text, sizeof text);
-    assert_non_null(strstr(text, "weight_l2=nan"));
+    assert_non_null(strstr(text, "weight_l2=NaN"));
 }
 
 /* Outputs decide; which rule of the parameters holds only says why. */
@@ -401,7 +429,7 @@ static void evidence_that_is_named_is_printed(void **state) {
     ps_cause_evidence e = normalised();
     char names[256], text[256], start[64];
     e.bias = e.beta;
-    e.images_active = e.images_active_eval = e.running_mean = e.running_var = e.image_spread = 1;
+    e.images_active = e.images_active_eval = e.running_mean = e.running_var = e.image_spread = e.nonzero_eval = 1;
     for (int i = 0; i < PS_CAUSE_COUNT; i++) {
         if (i == PS_CAUSE_UNKNOWN) continue;
         ps_cause_explain(&e, (ps_cause)i, text, sizeof text);
@@ -427,6 +455,7 @@ int main(void) {
         cmocka_unit_test(the_shift_is_accused_only_where_it_suffices),
         cmocka_unit_test(dead_in_evaluation_only),
         cmocka_unit_test(what_is_not_finite_is_called_that),
+        cmocka_unit_test(a_window_that_is_not_finite_is_no_sound_one),
         cmocka_unit_test(constancy_is_a_matter_of_outputs),
         cmocka_unit_test(without_a_state_nobody_is_called_healthy),
         cmocka_unit_test(the_page_has_every_condition_and_cause),
