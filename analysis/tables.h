@@ -1,6 +1,6 @@
 /* Writing the tables of TABLES.md, as members of a set of files (core/file_set.h) that puts them in place as one. Rows
- * are checked against the number of columns. Numbers have 9 digits, as those of traces; where p-values are computed from
- * them, as many as read back. The creator closes. */
+ * are checked against the number of columns. Numbers have 9 digits, as those of traces; where p-values are computed
+ * from them, as many as read back. The creator closes. */
 #ifndef PS_ANALYSIS_TABLES_H
 #define PS_ANALYSIS_TABLES_H
 
