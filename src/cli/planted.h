@@ -1,6 +1,7 @@
 /* What was planted in a run's nodes, as it stands in checkpoints and is handed on to forks: a JSON array of
- * {"layer": NAME, "cause": CAUSE, "channels": [..]}. A fork starts from weights in which its parent's nodes were planted,
- * so its trace says so, too, and what became of them can be asked of every arm. Texts are owned by the caller; free(). */
+ * {"layer": NAME, "cause": CAUSE, "channels": [..]}. A fork starts from weights in which its parent's nodes were
+ * planted, so its trace says so, too, and what became of them can be asked of every arm. Texts are owned by the
+ * caller; free(). */
 #ifndef PS_CLI_PLANTED_H
 #define PS_CLI_PLANTED_H
 

@@ -73,8 +73,8 @@ size_t ps_conv_workspace_bytes(const ps_conv_plan *plan, int threads);
 /* y is overwritten. workspace: 64-byte aligned, ps_conv_workspace_bytes; NULL allowed where that is 0. */
 void ps_conv_forward(const ps_conv_plan *plan, const float *x, const float *w, const float *bias, float *y,
                      void *workspace, ps_pool *pool);
-/* The same by a method that errs as a plain sum does (ps_rounding_conv bounds it) and adds up every position in the same
- * order: equal patches give equal bits wherever they lie, a patch of zeros gives the bias itself. */
+/* The same by a method that errs as a plain sum does (ps_rounding_conv bounds it) and adds up every position in the
+ * same order: equal patches give equal bits wherever they lie, a patch of zeros gives the bias itself. */
 void ps_conv_forward_plain(const ps_conv_plan *plan, const float *x, const float *w, const float *bias, float *y,
                            void *workspace, ps_pool *pool);
 /* dx is overwritten, or added to when accumulate. */

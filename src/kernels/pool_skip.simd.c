@@ -76,7 +76,8 @@ INLINE void turn_window(const float *y, const float *bound, const size_t *offset
     vf value = best, share = splat((float)PS_ROUNDING_TURN);
     for (int t = 0; t < taps; t++) {
         vf other = load_upto(y + offset[t] + k, count), other_bound = load_upto(bound + offset[t] + k, count);
-        vi near = (best - other <= (best_bound + other_bound) * share) & ~((best == other) & (best_bound == other_bound));
+        vi same = (best == other) & (best_bound == other_bound);
+        vi near = (best - other <= (best_bound + other_bound) * share) & ~same;
         near &= winner != t;
         value = (vf)chosen(near, (vi)other, (vi)value);
         turned = chosen(near, (vi){0} + t, turned);

@@ -20,8 +20,8 @@ typedef struct {
  * Padding never wins. index may be NULL. */
 void ps_maxpool_forward(const ps_pool_window *window, const float *x, float *y, int32_t *index, ps_pool *pool);
 /* Turns near-ties, after ps_maxpool_forward: where the maximum of a window and another value of it differ by no more
- * than PS_ROUNDING_TURN of their bounds [in] together, y and index take the last such value instead. Values alike in themselves and in
- * their bounds are exact ties, which no rounding parts: they stay as they are. */
+ * than PS_ROUNDING_TURN of their bounds [in] together, y and index take the last such value instead. Values alike in
+ * themselves and in their bounds are exact ties, which no rounding parts: they stay as they are. */
 void ps_maxpool_turn(const ps_pool_window *window, const float *x, const float *bound, float *y, int32_t *index,
                      ps_pool *pool);
 /* dx [in] is overwritten or added to: dy goes to each window's winner. */

@@ -4,9 +4,9 @@
  * A sum of n products in single precision, added up one after another, errs by at most n 2^-24 times the sum of its
  * terms' sizes; as errors have either sign, about sqrt(n) 2^-24 times the norm of the partial sums is what it errs by
  * (Higham, "Accuracy and Stability of Numerical Algorithms", 2.8), and these are at most ||w|| ||x||. The bound is
- *      PS_ROUNDING_FACTOR sqrt(n) 2^-24 (||w|| ||x|| + |bias|),     0 where all x are 0: then the sum is the bias itself.
- * The factor stands for what is not carried along: the errors of the x themselves, which earlier layers made. Carried
- * through every layer in turn, worst case upon worst case, these would outgrow the values within a few layers.
+ *      PS_ROUNDING_FACTOR sqrt(n) 2^-24 (||w|| ||x|| + |bias|),     0 where all x are 0: then the sum is the bias.
+ * The factor stands for what is not carried along: the errors of the x themselves, which earlier layers made.
+ * Carried through every layer in turn, worst case upon worst case, these would outgrow the values within a few layers.
  * Independent errors d_i of the values that a sum reads move it by ||w|| max |d_i|. */
 #ifndef PS_KERNELS_ROUNDING_H
 #define PS_KERNELS_ROUNDING_H
@@ -19,9 +19,9 @@
 #include "kernels/conv.h"
 
 #define PS_ROUNDING_FACTOR 8.0
-/* Of the sum of two bounds: how near two values must be for rounding to decide which is larger. Errors were measured at a
- * hundredth of their bounds, a tenth at most but for single nodes; a pass in which everything within the whole bounds
- * is turned differs so widely from every real one that it tells little about them. */
+/* Of the sum of two bounds: how near two values must be for rounding to decide which is larger. Errors were measured
+ * at a hundredth of their bounds, a tenth at most but for single nodes; a pass in which everything within the whole
+ * bounds is turned differs so widely from every real one that it tells little about them. */
 #define PS_ROUNDING_TURN (1.0 / 16)
 #define PS_ROUNDING_UNIT (1.0 / (1 << 24))
 /* Of a value made by a few operations: some units of the size of what it is made of. */

@@ -151,8 +151,8 @@ typedef struct {
     float *scratch[2];  /* each as large as the layer's largest input, output or parameter */
 } ps_layer_tangent;
 
-/* Of what enters a gate, per channel [c]: the largest value less its bound, the same plus its bound (NaN where a value is
- * NaN), and the values' variance. */
+/* Of what enters a gate, per channel [c]: the largest value less its bound, the same plus its bound (NaN where a value
+ * is NaN), and the values' variance. */
 typedef struct {
     float *low, *high, *variance;
 } ps_layer_edges;
@@ -207,16 +207,16 @@ struct ps_layer_type {
      * is primitive. */
     ps_status (*pieces)(const void *config, ps_shape in, const char *where, ps_layer_piece piece[PS_LAYER_MAX_PIECES],
                         int *count);
-    /* How far rounding may have moved each element of y (kernels/rounding.h): overwrites call->bound. Runs right after a
-     * plain forward, which may have left things in the workspace; where the type works in place, right before it, while
-     * x[0] is there and y is not. NULL: not stated, and neither are edges of gates behind. */
+    /* How far rounding may have moved each element of y (kernels/rounding.h): overwrites call->bound. Runs right after
+     * a plain forward, which may have left things in the workspace; where the type works in place, right before it,
+     * while x[0] is there and y is not. NULL: not stated, and neither are edges of gates behind. */
     void (*rounding)(const ps_layer_call *call);
     bool carries_bounds; /* rounding or edges read in_bound; false: only x, whose own errors are left to the factor */
     /* What enters the gate, over the first `images` images; right after forward, before it where the type works in
      * place. NULL: is no gate that is exactly 0 on one side. */
     void (*edges)(const ps_layer_call *call, int images, ps_layer_edges edges);
-    /* Where the output depends on which of several nearly equal values is the largest, not only on how large it is: that
-     * flips whole values, and forward obeys `turn`. NULL: it does not. */
+    /* Where the output depends on which of several nearly equal values is the largest, not only on how large it is:
+     * that flips whole values, and forward obeys `turn`. NULL: it does not. */
     bool (*selects)(const void *config);
     /* y, and then dx and the parameters' gradients, differentiated; NULL: this type has no Hessian-vector products.
      * tangent_refuse says why a configuration has none (NULL: it has); may itself be NULL. */

@@ -12,8 +12,8 @@ void ps_rounding_hand_on(const ps_layer_call *call);
  * units of what is added up. Workspace: ps_rounding_means_bytes of the input. */
 void ps_rounding_means(const ps_layer_call *call);
 size_t ps_rounding_means_bytes(ps_shape in);
-/* Activations, elementwise: what enters the gate is the input itself. Workspace: ps_rounding_entry_bytes. The rounding is
- * a rectifier's. */
+/* Activations, elementwise: what enters the gate is the input itself. Workspace: ps_rounding_entry_bytes. The rounding
+ * is a rectifier's. */
 void ps_rounding_rectifier(const ps_layer_call *call);
 void ps_edges_activation(const ps_layer_call *call, int images, ps_layer_edges edges);
 

@@ -1,5 +1,5 @@
-/* Where the bounds of rounding lie during a plain forward pass (kernels/rounding.h): which nodes' are kept, and in which
- * of few slots, each as large as the largest output it holds. A node's bounds live until the last node that reads
+/* Where the bounds of rounding lie during a plain forward pass (kernels/rounding.h): which nodes' are kept, and in
+ * which of few slots, each as large as the largest output it holds. A node's bounds live until the last node that reads
  * them. */
 #ifndef PS_NET_BOUNDS_H
 #define PS_NET_BOUNDS_H

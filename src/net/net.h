@@ -73,11 +73,11 @@ typedef struct {
 const float *ps_net_forward(ps_net *net, const float *x, ps_mode mode, ps_rng_key key, const ps_net_hook *hook);
 /* The forward pass by which nodes are judged, without dropout's randomness: by methods that err as a plain sum does and
  * treat every position alike (ps_layer_call's plain), so that the rounding of what enters a gate can be bounded and
- * equal inputs give equal outputs. There is nothing for a backward pass afterwards. With `bounds` each node's bounds are
- * worked out as the pass goes, and every gate that is exactly 0 on one side is shown between which values the largest
- * of what entered it lies. Values that nearly tied for a maximum whose place counts (a Pool Skip's) are not in these
- * bounds, for they move whole values: a second pass with `turn` takes another of them in every window where rounding
- * might have. */
+ * equal inputs give equal outputs. There is nothing for a backward pass afterwards. With `bounds` each node's bounds
+ * are worked out as the pass goes, and every gate that is exactly 0 on one side is shown between which values the
+ * largest of what entered it lies. Values that nearly tied for a maximum whose place counts (a Pool Skip's) are not in
+ * these bounds, for they move whole values: a second pass with `turn` takes another of them in every window where
+ * rounding might have. */
 typedef struct {
     int images; /* the first of the batch, which count */
     bool turn;

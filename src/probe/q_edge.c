@@ -2,10 +2,10 @@
  * (kernels/rounding.h) and whichever of nearly equal values a Pool Skip hands on.
  *
  * A value that flips moves everything behind it, by as much as it takes; bounds that grow from layer to layer say
- * nothing about that. The pass with near-ties turned (ps_net_forward_plain) is one draw of it: low and high are those of
- * both passes together, and beyond them a margin of what the passes differ by, since a draw in the other direction is as
- * likely. That is the node's own difference or, where chance left it small, the layer's: its root mean square in units
- * of each node's standard deviation. Without modules that select both passes are one, and the margin is 0.
+ * nothing about that. The pass with near-ties turned (ps_net_forward_plain) is one draw of it: low and high are those
+ * of both passes together, and beyond them a margin of what the passes differ by, since a draw in the other direction
+ * is as likely. That is the node's own difference or, where chance left it small, the layer's: its root mean square in
+ * units of each node's standard deviation. Without modules that select both passes are one, and the margin is 0.
  *
  * Checked on ResNet-18 x 1/4 and plain9 with Pool Skip 2 and 4 against PyTorch in double precision: 92 to 100 % of what
  * nodes' largest values moved by lies within low and high, against 44 to 67 % without the margin. */

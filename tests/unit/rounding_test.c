@@ -274,8 +274,8 @@ static void outputs_lie_within_their_bounds(void **state) {
         }
 }
 
-/* Inputs that are off by up to their bounds, of either sign: the output stays within its own (by half as much more where
- * the few values of a sample move the batch's statistics too). */
+/* Inputs that are off by up to their bounds, of either sign: the output stays within its own (by half as much more
+ * where the few values of a sample move the batch's statistics too). */
 static void bounds_of_inputs_are_handed_on(void **state) {
     (void)state;
     const float most = 1e-4f;
