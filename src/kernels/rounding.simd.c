@@ -50,8 +50,8 @@ PS_INLINE void spread(const ps_rounding_spread_job *job, size_t count, int moves
     for (size_t k = 0; k < count; k++) {
         float b = norm * row[k], own = biased ? fabsf(bias[k]) : 0.0f, other = adds ? fabsf(added_to[k]) : 0.0f;
         if (moves) b += moved * row_moved[k];
-        if (adds) b += start[k];
-        b += reads ? factor * own + few * other : smaller(few * (own + other), smaller(own, other));
+        if (adds) b += start[k] + smaller(few * (own + other), smaller(norm * row_moved[k] + own, other));
+        if (reads) b += factor * own;
         bound[k] = b;
     }
 }
