@@ -35,7 +35,7 @@ do for [a=1:arms] {
     if (ROWS[a] > 0) {
         set tmargin at screen 1 - (92.0 + 186*panel)/plot_height
         set bmargin at screen 1 - (92.0 + 186*panel + 108)/plot_height
-        set title ARM[a] noenhanced offset 0,-0.6
+        set title ARM[a] noenhanced offset 0,-0.6 textcolor lt a
         set ylabel "share, %"
         set yrange [0:100]
         set ytics 25
@@ -47,13 +47,13 @@ do for [a=1:arms] {
 # How large all of it is.
 set tmargin at screen 1 - (92.0 + 186*panel)/plot_height
 set bmargin at screen 1 - (92.0 + 186*panel + 108)/plot_height
-set title "size: RMS of the pool path's output over that of the convolution's" offset 0,-0.6
+set title textcolor rgb ink
+set title "RMS of the pool path's output over the convolution's (colours of the titles above)" offset 0,-0.6
 set ylabel "ratio"
 set xlabel "layer (first gate behind the module), in forward order"
 seen = 2; least = 0; most = 0
 stats data("size") using (note($3 > 0 ? sqrt($2/$3) : 0)) nooutput
-set yrange [0:1.45*high(0, most)]
-set key inside top left horizontal noenhanced samplen 2 font ",12" textcolor rgb ink
+set yrange [0:1.1*high(0, most)]
 set ytics tick(2*high(0, most))
-plot for [a=1:arms] data("size") index a-1 using 1:($3 > 0 ? sqrt($2/$3) : NaN) with linespoints lt a lw (last > 60 ? 1 : 2) ps (last > 60 ? 0 : 0.6) title (ROWS[a] > 0 ? ARM[a] : "")
+plot for [a=1:arms] data("size") index a-1 using 1:($3 > 0 ? sqrt($2/$3) : NaN) with linespoints lt a lw (last > 60 ? 1 : 2) ps (last > 60 ? 0 : 0.6) notitle
 unset multiplot

@@ -16,7 +16,7 @@ weight_top = most
 seen = 2; least = 1; most = 1.5
 stats data("layers") using (note($7)) nooutput
 active_top = most
-set multiplot layout 1,2 margins 0.08,0.98,0.18,top spacing 0.08,0
+set multiplot layout 1,2 margins 0.125,0.98,0.18,top spacing 0.08,0
 set title "weights" offset 0,-0.5
 set ylabel "l2/l1 times sqrt(N)"
 set yrange [1:1.02*weight_top]

@@ -1,8 +1,16 @@
 #data all from pool_path where window=@last where group=all split arm by position pick position,mean(share),min(share),max(share),mean(grad_share),min(grad_share),max(grad_share)
 #data dead from pool_path where window=@last where group=dead split arm by position pick position,mean(share),mean(grad_share)
 id = "pool_path"; plot_width = 760; plot_height = 400
-legend_cross = "dead nodes alone"
 load "style.gp"
+legend_hide = " "   # arms without modules have no path
+do for [a=1:arms] {
+    seen = 0
+    stats data("all") index a-1 using (note($2)) nooutput
+    if (seen == 0) { legend_hide = legend_hide . sprintf("%d ", a) }
+}
+seen = 0
+stats data("dead") using (note($2)) nooutput
+if (seen > 0) { legend_cross = "dead nodes alone" }
 load "legend.gp"
 set xlabel "layer, in forward order"
 seen = 0; least = 0; most = 1
@@ -13,7 +21,7 @@ set xtics layer_tick(last)
 many = last > 40
 shift(a) = many ? 0 : (a - (arms + 1)/2.0)*0.5/arms
 set yrange [-2:106]
-set multiplot layout 1,2 margins 0.08,0.98,0.18,top spacing 0.06,0
+set multiplot layout 1,2 margins 0.105,0.98,0.18,top spacing 0.06,0
 set title "energy of the forward output" offset 0,-0.5
 set ylabel "share of the pool path, %"
 if (many) {

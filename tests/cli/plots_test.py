@@ -63,6 +63,17 @@ for name, shape in (("three", "3 3 4 6 8 0"), ("twelve", "12 2 4 6 8 0"), ("one"
     faults = [fault for file in drawings(name) for fault in cut_off(file)]
     report(len(drawings(name)) > 3 and not faults, f"{name} arms: no label is cut off at the edge", "\n".join(faults))
 
+def undrawn(file):
+    """Labels of axes that the script sets unconditionally and that gnuplot left out without a word."""
+    with open(file[:-3] + "gp") as stream:
+        wanted = re.findall(r'^set [xy]label "([^"]+)"', stream.read(), re.M)
+    drawn = {t[-1] for t in texts(tree.parse(file).getroot())}
+    return [f"{os.path.basename(file)}: {label}" for label in wanted if label not in drawn]
+
+
+missing = [fault for name in ("three", "twelve") for file in drawings(name) for fault in undrawn(file)]
+report(not missing, "every axis label that a script sets is drawn", "\n".join(missing))
+
 with open(path("twelve", "plots", "dead_time.svg")) as stream:
     dashed = len(re.findall(r"stroke-dasharray", stream.read()))
 with open(path("three", "plots", "dead_time.svg")) as stream:
