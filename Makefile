@@ -14,6 +14,7 @@ CFLAGS_release := -O2 -g -DNDEBUG
 SIMD_CFLAGS_release := -O3
 CFLAGS_debug   := -O0 -g3
 CFLAGS_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+CFLAGS_asan-clang = $(CFLAGS_asan)
 CFLAGS_tsan    := -O1 -g -fsanitize=thread
 CFLAGS_coverage := -O0 -g --coverage
 CFLAGS   ?= $(CFLAGS_$(CONFIG))
@@ -91,9 +92,11 @@ bench: all $(BENCHES)    ## run the benchmarks and write tests/bench/RESULTS.md
 calibrate: all $(BUILD)/tests/calibrate/calibrate   ## simulate the tests' error rates and power and rewrite analysis/CALIBRATION.md
 	@tests/calibrate/calibrate.sh $(BUILD)
 
-asan:                    ## run the tests with the address and undefined-behaviour sanitizers
-	@$(MAKE) --no-print-directory CONFIG=asan all tests
-	@tests/run.sh build/asan
+# Two compilers' objects do not mix: each has its own folder.
+ASAN := asan$(if $(findstring clang,$(CC)),-clang)
+asan:                    ## run the tests with the address and undefined-behaviour sanitizers (also with CC=clang)
+	@$(MAKE) --no-print-directory CONFIG=$(ASAN) all tests
+	@tests/run.sh build/$(ASAN)
 
 ubsan: asan              ## the same: both sanitizers run together
 

@@ -10,8 +10,8 @@
 #include "cli/commands.h"
 #include "core/file.h"
 
-static ps_option_values goldens, expectations;
-static const char *checks, *tolerance, *out, *format, *factor_text;
+static ps_option_values goldens, expectations, outs, formats;
+static const char *checks, *tolerance, *factor_text;
 static bool calibrate, bless, unfinished, quiet;
 static int first_steps, show = -1, max_results = -1;
 
@@ -31,8 +31,9 @@ static const ps_option options[] = {
     {"checks", PS_OPTION_TEXT, &checks, "FILE", "a file of rules, one a line, # starts a comment"},
     {"unfinished", PS_OPTION_FLAG, &unfinished, "",
      "let rules pass on a trace without end record (a run that goes on)"},
-    {"format", PS_OPTION_TEXT, &format, "FORMAT", "text, json, junit or sarif [text]"},
-    {"out", PS_OPTION_TEXT, &out, "FILE", "write there instead of standard output (text is printed as well)"},
+    {"format", PS_OPTION_REPEATED, &formats, "FORMAT",
+     "text, json, junit or sarif [text]; repeated, each with its --out: all are put in place together"},
+    {"out", PS_OPTION_REPEATED, &outs, "FILE", "write there instead of standard output (text is printed as well)"},
     {"show", PS_OPTION_INT, &show, "N", "findings shown per check as text [5]; one is all of a layer and quantity"},
     {"max-results", PS_OPTION_INT, &max_results, "N",
      "findings told in all as json, junit or sarif [200]; the rest is counted"},
@@ -52,7 +53,8 @@ const ps_command ps_command_check = {
         "not, 2: an error.",
     .examples =
         "  poolscope check runs/a --golden golden.jsonl --bless\n"
-        "  poolscope check runs/b --golden golden.jsonl --format junit --out check.xml\n"
+        "  poolscope check runs/b --golden golden.jsonl --format junit --out check.xml --format sarif --out "
+        "check.sarif\n"
         "  poolscope check --calibrate runs/1 runs/2 runs/3 --first-steps 20 --out tolerances.json\n"
         "  poolscope check runs/b --golden golden.jsonl --tolerance tolerances.json\n"
         "  poolscope check runs/a --expect 'max(dead_share[layer=~\"conv4.*\"], last 20%) < 0.10' --expect 'revivals "
@@ -75,8 +77,8 @@ static ps_status refuse_unused(const char *mode, bool calibrates) {
                       {"unfinished", unfinished, false, false},
                       {"bless", bless, false, true},
                       {"factor", factor_text != NULL, true, false},
-                      {"format", format != NULL, false, false},
-                      {"out", out != NULL, true, false},
+                      {"format", formats.count > 0, false, false},
+                      {"out", outs.count > 0, true, false},
                       {"show", show >= 0, false, true},
                       {"max-results", max_results >= 0, false, false},
                       {"quiet", quiet, true, true}};
@@ -96,10 +98,10 @@ static ps_status run_calibration(const ps_arguments *arguments) {
         return ps_fail(PS_ERR_USAGE, "--factor must be a number from 1 to 1000000, not \"%s\"", factor_text);
     if (arguments->positional_count < 2)
         return ps_fail(PS_ERR_USAGE, "--calibrate needs two runs or more; their deviations are the tolerances");
-    if (out == NULL) return ps_fail(PS_ERR_USAGE, "--calibrate needs --out FILE for the tolerances");
-    PS_TRY(ps_tolerances_calibrate(arguments->positional, arguments->positional_count, first_steps, factor, out,
-                                   quiet ? stderr : stdout)); /* warnings are no report */
-    if (!quiet) printf("tolerances of %d runs: %s\n", arguments->positional_count, out);
+    if (outs.count != 1) return ps_fail(PS_ERR_USAGE, "--calibrate needs one --out FILE for the tolerances");
+    PS_TRY(ps_tolerances_calibrate(arguments->positional, arguments->positional_count, first_steps, factor,
+                                   outs.value[0], quiet ? stderr : stdout)); /* warnings are no report */
+    if (!quiet) printf("tolerances of %d runs: %s\n", arguments->positional_count, outs.value[0]);
     return PS_OK;
 }
 
@@ -126,30 +128,58 @@ static ps_status run_bless(const ps_arguments *arguments, const ps_check_request
     return PS_OK;
 }
 
-static bool is_text(void) { return format == NULL || strcmp(format, "text") == 0; }
+static const char *format_at(int index) { return index < formats.count ? formats.value[index] : "text"; }
+static bool is_text(const char *format) { return strcmp(format, "text") == 0; }
+
+static void write_form(FILE *stream, const ps_check_report *report, const char *format) {
+    int most = is_text(format) ? shown() : max_results >= 0 ? max_results : PS_CHECK_RESULTS;
+    ps_check_writer_find(format)(stream, report, most);
+}
+
+static ps_status write_files(const ps_check_report *report) {
+    ps_file_writer writers[PS_OPTION_MAX_VALUES];
+    ps_status status = PS_OK;
+    int opened = 0;
+    for (; opened < outs.count && status == PS_OK; opened += status == PS_OK) {
+        status = ps_file_writer_open(&writers[opened], outs.value[opened]);
+        if (status == PS_OK) write_form(writers[opened].stream, report, format_at(opened));
+    }
+    if (status == PS_OK) return ps_file_writers_commit(writers, opened);
+    for (int i = 0; i < opened; i++) ps_file_writer_discard(&writers[i]);
+    return status;
+}
 
 static ps_status write_report(const ps_check_report *report) {
-    ps_check_writer *write = ps_check_writer_find(is_text() ? "text" : format);
-    int most = is_text() ? shown() : max_results >= 0 ? max_results : PS_CHECK_RESULTS;
-    if (out != NULL) {
-        ps_file_writer writer;
-        PS_TRY(ps_file_writer_open(&writer, out));
-        write(writer.stream, report, most);
-        PS_TRY(ps_file_writer_commit(&writer));
-        if (!quiet) ps_check_write_text(stdout, report, shown());
-    } else if (!quiet) {
-        write(stdout, report, most);
-    }
+    PS_TRY(write_files(report));
+    if (!quiet && outs.count > 0) ps_check_write_text(stdout, report, shown());
+    else if (!quiet) write_form(stdout, report, format_at(0));
+    return PS_OK;
+}
+
+static ps_status check_formats(void) {
+    for (int i = 0; i < formats.count; i++)
+        if (ps_check_writer_find(formats.value[i]) == NULL)
+            return ps_fail(PS_ERR_USAGE, "unknown format \"%s\"; text, json, junit and sarif are known",
+                           formats.value[i]);
+    if ((formats.count > 1 || outs.count > 1) && formats.count != outs.count)
+        return ps_fail(PS_ERR_USAGE, "%d formats and %d files to write; give each --format its own --out",
+                       formats.count, outs.count);
+    for (int i = 0; i < outs.count; i++)
+        for (int k = 0; k < i; k++)
+            if (strcmp(outs.value[i], outs.value[k]) == 0)
+                return ps_fail(PS_ERR_USAGE, "--out %s stands twice; give each --format its own", outs.value[i]);
     return PS_OK;
 }
 
 /* A report that nobody gets is not what was asked for. */
 static ps_status check_output(void) {
     if (max_results == 0) return ps_fail(PS_ERR_USAGE, "--max-results must be 1 or more");
-    if (max_results > 0 && is_text())
+    bool only_text = true;
+    for (int i = 0; i < formats.count; i++) only_text = only_text && is_text(formats.value[i]);
+    if (max_results > 0 && only_text)
         return ps_fail(PS_ERR_USAGE, "--max-results is about json, junit and sarif; --show is that of text");
-    if (quiet && !is_text() && out == NULL)
-        return ps_fail(PS_ERR_USAGE, "--quiet leaves nothing of --format %s; give --out FILE, too", format);
+    if (quiet && !only_text && outs.count == 0)
+        return ps_fail(PS_ERR_USAGE, "--quiet leaves nothing of --format %s; give --out FILE, too", format_at(0));
     return PS_OK;
 }
 
@@ -167,8 +197,7 @@ ps_status ps_cmd_check(int argc, char **argv) {
     ps_arguments arguments;
     PS_TRY(ps_command_parse(&ps_command_check, argc, argv, &arguments));
     if (arguments.help) return PS_OK;
-    if (format != NULL && ps_check_writer_find(format) == NULL)
-        return ps_fail(PS_ERR_USAGE, "unknown format \"%s\"; text, json, junit and sarif are known", format);
+    PS_TRY(check_formats());
     if (calibrate) return run_calibration(&arguments);
     if (!bless) PS_TRY(check_output());
     if (factor_text != NULL)

@@ -334,6 +334,22 @@ ps_status ps_file_writer_commit(ps_file_writer *writer) {
     return status;
 }
 
+static ps_status put_all(ps_file_writer *writers, int count) {
+    for (int i = 0; i < count; i++) PS_TRY(ps_file_writer_finish(&writers[i]));
+    for (int i = 0; count > 1 && i < count; i++)
+        if (writers[i].temporary != NULL) unlink(writers[i].target);
+    for (int i = 0; i < count; i++) PS_TRY(ps_file_writer_put(&writers[i]));
+    for (int i = 0; i < count; i++)
+        if (writers[i].target != NULL) sync_folder_of(writers[i].target);
+    return PS_OK;
+}
+
+ps_status ps_file_writers_commit(ps_file_writer *writers, int count) {
+    ps_status status = put_all(writers, count);
+    for (int i = 0; i < count; i++) ps_file_writer_discard(&writers[i]);
+    return status;
+}
+
 void ps_file_writer_discard(ps_file_writer *writer) {
     if (writer->stream != NULL) fclose(writer->stream);
     if (writer->temporary != NULL) unlink(writer->temporary);

@@ -248,8 +248,8 @@ static void put_help(painter *p) {
         "  h, ?            this help",
         "",
         "dead: share of nodes that are zero on the whole probe set, at each probing",
-        "on the edge: rounding decides whether the gate ever opens; a step into or out of it is no death and no "
-        "revival",
+        ("on the edge: rounding decides whether the gate ever opens; a step into or out of it is no death and no "
+         "revival"),
         "inertia: median over nodes of the gradient-driven path of the weights relative to their norm, per window"};
     int count = (int)(sizeof lines / sizeof *lines), last = p->view->height > 0 ? count - (p->view->height - 1) : 0;
     if (p->view->help_scroll > last) p->view->help_scroll = last;

@@ -214,6 +214,42 @@ if preload.library():
 else:
     tap.skip("a killed report", "cannot be loaded into this program")
 
+# ---- several forms of one check ----
+must("check", "b1", "--golden", "golden.jsonl", "--bless")
+
+
+def checks(trace, **what):
+    arguments = ["check", trace, "--golden", "golden.jsonl", "--format", "junit", "--out", "check.xml", "--format", "sarif", "--out", "check.sarif", "--quiet"]
+    return preload.run(*arguments, **what) if what else run(*arguments)
+
+
+def forms():
+    found = {}
+    for name in ("check.xml", "check.sarif"):
+        if os.path.exists(path(name)):
+            with open(path(name)) as stream:
+                found[name] = [line for line in stream if "timestamp" not in line]
+    return found
+
+
+report(checks("b2").returncode == 1, "two forms of one check")
+FAILED = forms()
+report(checks("b1").returncode == 0 and set(forms()) == {"check.xml", "check.sarif"} and all(forms()[name] != FAILED[name] for name in FAILED), "and both of the next")
+HELD = forms()
+for wrong in (["--format", "junit", "--format", "sarif", "--out", "x"], ["--format", "junit", "--out", "x", "--out", "y"], ["--format", "junit", "--out", "x", "--format", "sarif", "--out", "x"]):
+    report(run("check", "b1", "--golden", "golden.jsonl", *wrong).returncode == 2, "refused: " + " ".join(wrong))
+if preload.library():
+    faults = []
+    for at in range(1, 9):
+        checks("b2")
+        checks("b1", kill=at)
+        left = forms()
+        if left not in (FAILED, HELD) and any(left[name] == FAILED[name] for name in left) and any(left[name] == HELD[name] for name in left):
+            faults.append(f"killed at {at}: one form of each check")
+    report(not faults, "killed, no form of one check stands beside one of another", "\n".join(faults))
+else:
+    tap.skip("a killed check", "cannot be loaded into this program")
+
 # ---- allocations that fail: the same outputs, or an error ----
 if preload.library():
     def without_clock(directory):
@@ -248,7 +284,6 @@ if preload.library():
     def nothing(clear=False):
         return ""
 
-    must("check", "b1", "--golden", "golden.jsonl", "--bless")
     for form in ("text", "json", "sarif"):
         arguments = ["check", "b2", "--golden", "golden.jsonl", "--format", form, "--expect", "max(dead_share, last 50%) < 2"]
         first = run(*arguments)

@@ -473,6 +473,39 @@ static void test_nothing_a_terminal_obeys_is_shown(void **state) {
     assert_string_equal(ps_status_message(), "rule\n  ^ ?");
 }
 
+static uint64_t block_digest(const unsigned char *block, size_t size, size_t piece) {
+    ps_digest d = ps_digest_start();
+    for (size_t at = 0; at < size; at += piece) ps_digest_block(&d, block + at, size - at < piece ? size - at : piece);
+    return ps_digest_value(&d);
+}
+
+/* One bit anywhere, the highest bits of two words together, and two words that change places. */
+static void test_digest_of_blocks_sees_every_bit(void **state) {
+    (void)state;
+    unsigned char block[61];
+    for (size_t i = 0; i < sizeof block; i++) block[i] = (unsigned char)(i * 37);
+    uint64_t whole = block_digest(block, sizeof block, sizeof block);
+    for (size_t piece = 8; piece < sizeof block; piece += 8)
+        assert_true(block_digest(block, sizeof block, piece) == whole);
+    for (size_t i = 0; i < 8 * sizeof block; i++) {
+        block[i / 8] ^= (unsigned char)(1 << i % 8);
+        assert_true(block_digest(block, sizeof block, sizeof block) != whole);
+        block[i / 8] ^= (unsigned char)(1 << i % 8);
+    }
+    block[7] ^= 0x80;
+    block[15] ^= 0x80;
+    assert_true(block_digest(block, sizeof block, sizeof block) != whole);
+    block[7] ^= 0x80;
+    block[15] ^= 0x80;
+    for (size_t i = 0; i < 8; i++) {
+        unsigned char held = block[i];
+        block[i] = block[8 + i];
+        block[8 + i] = held;
+    }
+    assert_true(block_digest(block, sizeof block, sizeof block) != whole);
+    assert_true(block_digest(block, sizeof block - 1, sizeof block) != block_digest(block, sizeof block, sizeof block));
+}
+
 static void test_digest_is_fnv_1a(void **state) {
     (void)state;
     ps_digest d = ps_digest_start();
@@ -505,6 +538,7 @@ int main(void) {
         cmocka_unit_test(test_text_helpers),
         cmocka_unit_test(test_nothing_a_terminal_obeys_is_shown),
         cmocka_unit_test(test_digest_is_fnv_1a),
+        cmocka_unit_test(test_digest_of_blocks_sees_every_bit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
