@@ -60,9 +60,9 @@ typedef struct {
 } ps_file_writer;
 ps_status ps_file_writer_open(ps_file_writer *writer, const char *path);
 ps_status ps_file_writer_commit(ps_file_writer *writer);
-/* Commits several at once, wherever they lie: all are brought to the disk first, and the earlier ones are removed before
- * the first is put in place, so that what a kill leaves is a file too few and never one of two calls beside the other.
- * Afterwards each is as after a commit. */
+/* Commits several at once, wherever they lie: all are brought to the disk first, and the earlier ones are removed
+ * before the first is put in place, so that what a kill leaves is a file too few and never one of two calls beside the
+ * other. Afterwards each is as after a commit. */
 ps_status ps_file_writers_commit(ps_file_writer *writers, int count);
 /* The two halves of a commit, for files that appear together (core/file_set.h): finish brings all that was written to
  * the disk under the temporary name; put renames, and cannot fail for want of space. The directory is not synced. */
