@@ -78,7 +78,23 @@ static bool starts_at_zero(const ps_trace_header *header) {
     return !module || cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(config, "pool_skip_zero_init"));
 }
 
+/* What a layer is, beside its name and channels. An arm may change its activation and put a module into it. */
+static const char *const layer_facts[] = {"kind", "fan_in", "elements", "depth", "stage", "inputs", "bias", "norm"};
+enum { LAYER_FACTS = sizeof layer_facts / sizeof *layer_facts };
+
+static ps_status copy_facts(const cJSON *layer, cJSON **facts) {
+    *facts = cJSON_CreateObject();
+    for (int i = 0; *facts != NULL && i < LAYER_FACTS; i++) {
+        const cJSON *fact = cJSON_GetObjectItemCaseSensitive(layer, layer_facts[i]);
+        cJSON *copy = NULL;
+        PS_TRY(ps_json_copy(fact, &copy));
+        if (copy != NULL) cJSON_AddItemToObject(*facts, layer_facts[i], copy);
+    }
+    return *facts != NULL ? PS_OK : ps_fail(PS_ERR_MEMORY, "no memory for the layers of a run");
+}
+
 static ps_status copy_layers(const ps_trace_header *header, ps_arm_run *run) {
+    const cJSON *document = cJSON_GetObjectItemCaseSensitive(header->document, "layers");
     PS_TRY(PS_ALLOC((size_t)header->layer_count + 1, &run->layers, "layers of a run"));
     for (int l = 0; l < header->layer_count; l++) {
         run->layer_count = l + 1;
@@ -86,6 +102,7 @@ static ps_status copy_layers(const ps_trace_header *header, ps_arm_run *run) {
         run->layers[l].tells_dead = header->layers[l].tells_dead;
         PS_TRY(ps_string_copy(header->layers[l].activation, &run->layers[l].activation));
         PS_TRY(ps_string_copy(header->layers[l].name, &run->layers[l].name));
+        PS_TRY(copy_facts(cJSON_GetArrayItem(document, l), &run->layers[l].facts));
     }
     return PS_OK;
 }
@@ -164,11 +181,37 @@ static int list_layers(const ps_arm_run *run, const ps_arm_run *other, bool reco
     return count;
 }
 
+static const char *first_other_fact(const ps_arm_layer *a, const ps_arm_layer *b) {
+    for (int i = 0; i < LAYER_FACTS; i++) {
+        const cJSON *x = cJSON_GetObjectItemCaseSensitive(a->facts, layer_facts[i]);
+        const cJSON *y = cJSON_GetObjectItemCaseSensitive(b->facts, layer_facts[i]);
+        if (x != y && (x == NULL || y == NULL || !cJSON_Compare(x, y, true))) return layer_facts[i];
+    }
+    return NULL;
+}
+
 static bool same_layers(const ps_arm_run *a, const ps_arm_run *b) {
     if (a->layer_count != b->layer_count) return false;
     for (int l = 0; l < a->layer_count; l++)
-        if (!same_layer(a, l, b, l)) return false;
+        if (!same_layer(a, l, b, l) || first_other_fact(&a->layers[l], &b->layers[l]) != NULL) return false;
     return true;
+}
+
+static ps_status refuse_fact(const ps_arm *arm, const ps_arm_run *run, const ps_arm_run *other, const char *what,
+                             int layer, const char *key) {
+    char *mine = NULL, *theirs = NULL;
+    ps_status status = ps_json_text(cJSON_GetObjectItemCaseSensitive(run->layers[layer].facts, key), &mine);
+    if (status == PS_OK)
+        status = ps_json_text(cJSON_GetObjectItemCaseSensitive(other->layers[layer].facts, key), &theirs);
+    if (status == PS_OK)
+        status = ps_fail(PS_ERR_INPUT,
+                         "seed %lld of arm %s is no pair with %s: \"%s\" of layer %s is %.200s in %s and %.200s in %s; "
+                         "compare runs of one network",
+                         run->seed, arm->name, what, key, run->layers[layer].name, mine ? mine : "missing", run->path,
+                         theirs ? theirs : "missing", other->path);
+    cJSON_free(mine);
+    cJSON_free(theirs);
+    return status;
 }
 
 static ps_status check_layers(const ps_arm *arm, const ps_arm_run *run, const ps_arm_run *other, const char *what,
@@ -177,6 +220,10 @@ static ps_status check_layers(const ps_arm *arm, const ps_arm_run *run, const ps
     if (same_layers(run, other)) return PS_OK;
     int own = list_layers(run, other, recorded, mine, sizeof mine);
     int foreign = list_layers(other, run, recorded, theirs, sizeof theirs);
+    for (int l = 0; own == 0 && foreign == 0 && l < run->layer_count; l++) {
+        const char *key = same_layer(run, l, other, l) ? first_other_fact(&run->layers[l], &other->layers[l]) : NULL;
+        if (key != NULL) return refuse_fact(arm, run, other, what, l, key);
+    }
     if (own == 0 && foreign == 0)
         return ps_fail(PS_ERR_INPUT,
                        "seed %lld of arm %s is no pair with %s: its layers stand in another order in %s than in %s; a "
@@ -364,6 +411,7 @@ void ps_arms_clear(ps_arms *arms) {
             for (int l = 0; l < run->layer_count; l++) {
                 free(run->layers[l].name);
                 free(run->layers[l].activation);
+                cJSON_Delete(run->layers[l].facts);
             }
             ps_free(run->layers);
             cJSON_Delete(run->pairing);

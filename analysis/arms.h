@@ -34,6 +34,7 @@ const char *ps_role_words(ps_role role);
 /* A layer of a run, and which records it has. */
 typedef struct {
     char *name, *activation;
+    cJSON *facts; /* what else must be equal in a pair: all of its header but activation, modules and place */
     int channels;
     bool tells_dead;            /* outputs of exactly 0 tell that a node is dead */
     bool in_windows, in_probes; /* false for all until ps_arms_note_layers */

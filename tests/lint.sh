@@ -74,6 +74,8 @@ prose() { awk '/^ *```/ { code = !code } code || /^ *\|/ || /^    / || /\]\([^)]
 check_lines() {
     for file in $(find src analysis reports tests \( -name '*.c' -o -name '*.h' -o -name '*.def' \) -print | sort); do too_long "$file"; done
     for file in $(find . \( -name build -o -name .git -o -name .venv -o -name runs \) -prune -o -name '*.md' -print | sed 's|^\./||' | sort); do
+        # Rows of a table that were wrapped into one line are no table.
+        grep -nE '^ *\|.*\| +\|:?---|^[^|`]+\| *\|?:?---' "$file" | sed "s|^\([0-9]*\):.*|$file:\1: has rows of a table in one line|"
         prose "$file" | LC_ALL=C.UTF-8 grep -nE '^.{121,}' | sed "s|^\([0-9]*\):.*|$file:\1: is longer than 120 columns|"
     done
 }

@@ -706,6 +706,48 @@ static void pairs_of_unlike_layers_are_refused(void **state) {
     }
 }
 
+/* What a layer is stands in its header: a pair that differs there compares two networks. An activation may differ. */
+static void pairs_of_layers_of_another_kind_are_refused(void **state) {
+    static const struct {
+        const char *key, *from, *to, *mine, *theirs;
+    } rows[] = {
+        {"kind", "\"kind\":\"conv\",\"channels\":8,\"position\":2", "\"kind\":\"linear\",\"channels\":8,\"position\":2",
+         "\"linear\"", "\"conv\""},
+        {"depth", "\"position\":2,\"depth\":2", "\"position\":2,\"depth\":5", "5", "2"},
+        {"stage", "\"stage\":\"s1\"", "\"stage\":\"s9\"", "\"s9\"", "\"s1\""},
+        {"norm", "\"depth\":2,\"stage\":\"s1\",\"activation\":\"relu\",\"norm\":null",
+         "\"depth\":2,\"stage\":\"s1\",\"activation\":\"relu\",\"norm\":\"bn\"", "\"bn\"", "null"},
+        {"bias", "\"pool_skip\":null,\"bias\":true,\"fan_in\":27,\"inputs\":[\"conv1\"]",
+         "\"pool_skip\":null,\"bias\":false,\"fan_in\":27,\"inputs\":[\"conv1\"]", "false", "true"},
+        {"fan_in", "\"fan_in\":27,\"inputs\":[\"conv1\"]", "\"fan_in\":999,\"inputs\":[\"conv1\"]", "999", "27"},
+        {"inputs", "\"inputs\":[\"conv1\"]", "\"inputs\":[\"conv0\"]", "[\"conv0\"]", "[\"conv1\"]"},
+        {"elements", "\"elements\":16}", "\"elements\":32}", "32", "16"}, /* of all layers and records */
+        {"activation", "\"depth\":2,\"stage\":\"s1\",\"activation\":\"relu\"",
+         "\"depth\":2,\"stage\":\"s1\",\"activation\":\"leaky_relu\"", NULL, NULL},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char sentence[160];
+        run_list base = {0}, module = {0};
+        ps_fixture b = ps_fixture_default("baseline", 1), m = ps_fixture_default("ps2", 1);
+        add_run(&base, &b);
+        add_run(&module, &m);
+        bool wide = strcmp(rows[i].key, "elements") == 0;
+        if (wide) replace_all(&module, "\"elements\":8192", "\"elements\":16384");
+        (wide ? replace_all : rewrite)(&module, rows[i].from, rows[i].to);
+        ps_status status = compare_two(&base, &module);
+        if (rows[i].mine == NULL) {
+            held(status);
+            continue;
+        }
+        snprintf(sentence, sizeof sentence, "\"%s\" of layer conv%d is %s in ", rows[i].key, wide ? 0 : 2,
+                 rows[i].mine);
+        refused_as(status, WORDS("seed 1 of arm ps2", sentence));
+        snprintf(sentence, sizeof sentence, " and %s in ", rows[i].theirs);
+        refused_as(status, WORDS(sentence));
+    }
+}
+
 /* Two seeds of one arm are one network. */
 static void runs_of_an_arm_have_the_same_layers(void **state) {
     run_list base = {0};
@@ -987,7 +1029,7 @@ static void every_run_is_asked_what_it_recorded(void **state) {
     for (int s = 1; s <= 12; s++) {
         ps_fixture b = ps_fixture_default("baseline", (uint64_t)s), m = ps_fixture_default("ps2", (uint64_t)s);
         b.channels = m.channels = 24;
-        m.module = m.norm = m.noise = true;
+        m.module = b.norm = m.norm = m.noise = true;
         m.pool_size = 2;
         m.dead_ratio = 0.2;
         add_run(&base, &b);
@@ -1422,24 +1464,27 @@ static void explain_adds_a_fit_up_again(void **state) {
 static void explain_adds_every_number_up_again(void **state) {
     run_list base, module;
     (void)state;
-    make_arms(&base, &module, 3);
-    for (int s = 4; s <= 5; s++) {
-        ps_fixture b = ps_fixture_default("baseline", (uint64_t)s), m = ps_fixture_default("ps2", (uint64_t)s);
-        b.channels = m.channels = 24;
-        b.start_by_seed = m.start_by_seed = m.module = b.norm = m.norm = true;
-        m.pool_size = 2;
-        m.diverged = s == 5;
-        add_run(&base, &b);
-        add_run(&module, &m);
-        start_at_zero(&module);
+    for (int normed = 0; normed < 2; normed++) {
+        make_arms(&base, &module, normed ? 0 : 3);
+        for (int s = 4; s <= 5; s++) {
+            ps_fixture b = ps_fixture_default("baseline", (uint64_t)s), m = ps_fixture_default("ps2", (uint64_t)s);
+            b.channels = m.channels = 24;
+            b.start_by_seed = m.start_by_seed = m.module = true;
+            b.norm = m.norm = normed;
+            m.pool_size = 2;
+            m.diverged = s == 5;
+            add_run(&base, &b);
+            add_run(&module, &m);
+            start_at_zero(&module);
+        }
+        held(compare_two(&base, &module));
+        cJSON *document = read_verdict();
+        const cJSON *prediction;
+        cJSON_ArrayForEach(prediction, cJSON_GetObjectItemCaseSensitive(document, "predictions"))
+            check_explained(prediction);
+        cJSON_Delete(document);
     }
-    held(compare_two(&base, &module));
-    cJSON *document = read_verdict();
-    const cJSON *prediction;
-    cJSON_ArrayForEach(prediction, cJSON_GetObjectItemCaseSensitive(document, "predictions"))
-        check_explained(prediction);
-    cJSON_Delete(document);
-    document = compare_controls(4, 0);
+    cJSON *document = compare_controls(4, 0);
     check_explained(prediction_of(document, "P7"));
     cJSON_Delete(document);
 }
@@ -1708,6 +1753,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(pairs_are_checked_between_the_arms_contrasted, setup, teardown),
         cmocka_unit_test_setup_teardown(traces_without_pairing_judge_no_contrast, setup, teardown),
         cmocka_unit_test_setup_teardown(pairs_of_unlike_layers_are_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(pairs_of_layers_of_another_kind_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(runs_of_an_arm_have_the_same_layers, setup, teardown),
         cmocka_unit_test_setup_teardown(a_run_without_windows_pairs, setup, teardown),
         cmocka_unit_test_setup_teardown(unknown_activations_are_said, setup, teardown),
