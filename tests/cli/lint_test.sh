@@ -39,6 +39,12 @@ done
 printf '| %s |\n\n```\n%s\n```\n\n    %s\n\n[%s](x)\n\n%sä\n' "$long" "$long" "$long" "$long" "$(printf '%0119d' 0)" >"$copy/README.md"
 "$copy/tests/lint.sh" lines >"$out"; report $? "tables, code and links may be longer, and letters count, not bytes"
 
+printf '| a | b |\n|---|---|\n| 1 | 2 |\n' >"$copy/README.md"
+"$copy/tests/lint.sh" lines >"$out"; report $? "a table is no fault"
+printf '| a | b | |---|---| | 1 | 2 |\n' >"$copy/README.md"
+caught lines 'README.md:1: has rows of a table in one line' "rows of a table that were wrapped into prose are caught"
+rm "$copy/README.md"
+
 printf 'int f( void )\n{\n  return 1; }\n' >"$copy/src/net/wrong.c"
 if [ $here = 0 ]; then caught format 'src/net/wrong.c:1: is not formatted' "a badly formatted line is caught"; else skip "a badly formatted line is caught" "$formatter"; fi
 printf '#!/bin/sh\necho "clang-format version 3.0.0"\n' >"$copy/old"; chmod +x "$copy/old"; mkdir "$copy/bin"
