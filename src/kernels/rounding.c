@@ -57,61 +57,78 @@ typedef struct {
     int od, oh, ow;
 } spread_job;
 
+enum { BLOCK = 64 }; /* positions of a line worked out together */
+
 typedef struct {
-    double squares;
-    float moved;
-} within;
+    int n, d, h, first, count; /* output positions of a line */
+    double squares[BLOCK];
+    float moved[BLOCK];
+} block;
 
 static int source(int out, int stride, int pad, int tap, int dilation, int size) {
     int at = out * stride - pad + tap * dilation;
     return at >= 0 && at < size ? at : -1;
 }
 
-static within within_reach(const spread_job *job, int n, int od, int oh, int ow, int group) {
-    const ps_rounding_reach *r = job->reach;
+/* One source line, `tap` along w: positions of the block that find a source there. */
+static void add_line(const ps_rounding_reach *r, size_t line, int tap, int group, block *b) {
     const ps_conv_shape *s = r->shape;
-    within f = {0, 0};
+    int shift = tap * s->dilation_w - s->pad_w, first = 0, end = b->count;
+    while (first < end && (b->first + first) * s->stride_w + shift < 0) first++;
+    while (end > first && (b->first + end - 1) * s->stride_w + shift >= s->w) end--;
+    if (first == end) return;
+    size_t at = line * (size_t)s->w + (size_t)((b->first + first) * s->stride_w + shift), groups = (size_t)s->groups;
+    /* With groups the norms lie apart, and nothing is carried along (moved is of convolutions without). */
+    PS_SIMD_SELECT(ps_rounding_add_reach)
+    (r->norm + at * groups + (size_t)group, r->moved != NULL ? r->moved + at : NULL, (size_t)s->stride_w * groups,
+     (size_t)(end - first), b->squares + first, b->moved + first);
+}
+
+static void find_reach(const ps_rounding_reach *r, int group, block *b) {
+    const ps_conv_shape *s = r->shape;
+    memset(b->squares, 0, sizeof b->squares);
+    memset(b->moved, 0, sizeof b->moved);
     for (int td = 0; td < s->kd; td++) {
-        int d = source(od, s->stride_d, s->pad_d, td, s->dilation_d, s->d);
+        int d = source(b->d, s->stride_d, s->pad_d, td, s->dilation_d, s->d);
         for (int th = 0; d >= 0 && th < s->kh; th++) {
-            int h = source(oh, s->stride_h, s->pad_h, th, s->dilation_h, s->h);
-            size_t line = (((size_t)n * (size_t)s->d + (size_t)d) * (size_t)s->h + (size_t)h) * (size_t)s->w;
-            for (int tw = 0; h >= 0 && tw < s->kw; tw++) {
-                int w = source(ow, s->stride_w, s->pad_w, tw, s->dilation_w, s->w);
-                if (w < 0) continue;
-                double norm = r->norm[(line + (size_t)w) * (size_t)s->groups + (size_t)group];
-                f.squares += norm * norm;
-                if (r->moved != NULL && r->moved[line + (size_t)w] > f.moved) f.moved = r->moved[line + (size_t)w];
-            }
+            int h = source(b->h, s->stride_h, s->pad_h, th, s->dilation_h, s->h);
+            size_t line = ((size_t)b->n * (size_t)s->d + (size_t)d) * (size_t)s->h + (size_t)h;
+            for (int tw = 0; h >= 0 && tw < s->kw; tw++) add_line(r, line, tw, group, b);
         }
     }
-    return f;
+}
+
+static void spread_block(const ps_rounding_reach *r, size_t line, int ow, int group, const block *b) {
+    size_t k = (size_t)(r->shape->k / r->shape->groups), first = (size_t)group * k;
+    for (int i = 0; i < b->count; i++) {
+        size_t at = (line * (size_t)ow + (size_t)(b->first + i)) * (size_t)r->shape->k + first;
+        ps_rounding_spread_job row = {.norm = (float)sqrt(b->squares[i]),
+                                      .moved = b->moved[i],
+                                      .factor = r->factor,
+                                      .added_to = r->start != NULL ? r->added_to + at : NULL,
+                                      .start = r->start != NULL ? r->start + at : NULL,
+                                      .row = r->row + first,
+                                      .row_moved = r->moved != NULL ? r->row_moved + first : NULL,
+                                      .bias = r->bias != NULL ? r->bias + first : NULL,
+                                      .bound = r->bound + at};
+        PS_SIMD_SELECT(ps_rounding_spread_row)(&row, k);
+    }
 }
 
 /* A line of output positions. */
 static void spread_line(void *context, size_t line, int worker) {
     (void)worker;
     const spread_job *job = context;
-    const ps_rounding_reach *r = job->reach;
-    const ps_conv_shape *s = r->shape;
-    int oh = (int)(line % (size_t)job->oh), od = (int)(line / (size_t)job->oh % (size_t)job->od),
-        n = (int)(line / (size_t)job->oh / (size_t)job->od);
-    size_t k = (size_t)(s->k / s->groups);
-    for (int ow = 0; ow < job->ow; ow++)
-        for (int group = 0; group < s->groups; group++) {
-            within f = within_reach(job, n, od, oh, ow, group);
-            size_t first = (size_t)group * k, at = (line * (size_t)job->ow + (size_t)ow) * (size_t)s->k + first;
-            ps_rounding_spread_job row = {.norm = (float)sqrt(f.squares),
-                                          .moved = f.moved,
-                                          .factor = r->factor,
-                                          .added_to = r->start != NULL ? r->added_to + at : NULL,
-                                          .start = r->start != NULL ? r->start + at : NULL,
-                                          .row = r->row + first,
-                                          .row_moved = r->moved != NULL ? r->row_moved + first : NULL,
-                                          .bias = r->bias != NULL ? r->bias + first : NULL,
-                                          .bound = r->bound + at};
-            PS_SIMD_SELECT(ps_rounding_spread_row)(&row, k);
+    block b = {.h = (int)(line % (size_t)job->oh),
+               .d = (int)(line / (size_t)job->oh % (size_t)job->od),
+               .n = (int)(line / (size_t)job->oh / (size_t)job->od)};
+    for (b.first = 0; b.first < job->ow; b.first += BLOCK) {
+        b.count = job->ow - b.first < BLOCK ? job->ow - b.first : BLOCK;
+        for (int group = 0; group < job->reach->shape->groups; group++) {
+            find_reach(job->reach, group, &b);
+            spread_block(job->reach, line, job->ow, group, &b);
         }
+    }
 }
 
 void ps_rounding_spread(const ps_rounding_reach *reach, ps_pool *pool) {

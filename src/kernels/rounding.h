@@ -68,7 +68,7 @@ void ps_rounding_add_few(const float *y, size_t count, float *bound, ps_pool *po
  * together). */
 typedef struct {
     const float *x, *residual;
-    const float *x_bound, *residual_bound; /* NULL: exact */
+    const float *x_bound, *residual_bound; /* both NULL: exact */
     const float *mean, *scale, *beta;      /* [c] */
     size_t rows;
     int c;

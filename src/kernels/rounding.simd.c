@@ -67,43 +67,66 @@ void PS_SIMD_NAME(ps_rounding_spread_row)(const ps_rounding_spread_job *job, siz
 /* NaN wins and stays. */
 PS_INLINE float larger(float a, float b) { return (b > a) | (b != b) ? b : a; }
 
-PS_INLINE void entry_row(const ps_rounding_entry_job *job, size_t at, size_t length, int normed, int residual) {
+/* Constants at every call: a normalisation before the gate, something added, bounds of both, and whether edges are
+ * wanted rather than bounds. */
+PS_INLINE void entry_row(const ps_rounding_entry_job *job, size_t at, size_t length, int normed, int residual,
+                         int bounded, int edges) {
     const float *x = job->x + at, *other = residual ? job->residual + at : NULL;
-    const float *own_bound = job->x_bound ? job->x_bound + at : NULL;
-    const float *other_bound = residual && job->residual_bound ? job->residual_bound + at : NULL;
+    const float *own_bound = bounded ? job->x_bound + at : NULL;
+    const float *other_bound = residual && bounded ? job->residual_bound + at : NULL;
     const float *mean = job->mean, *scale = job->scale, *beta = job->beta, *size = job->size;
-    float *bound = job->bound ? job->bound + at : NULL, *low = job->low, *high = job->high;
-    float *sum = job->sum, *squares = job->squares;
+    float *bound = edges ? NULL : job->bound + at, *low = job->low, *high = job->high;
+    float *sum = job->sum, *squares = job->squares, least = job->rectified ? 0.0f : -INFINITY;
 #pragma GCC ivdep
     for (size_t j = 0; j < length; j++) {
-        float v = x[j], b = own_bound ? own_bound[j] : 0.0f;
+        float v = x[j], b = bounded ? own_bound[j] : 0.0f;
         if (normed) {
-            float scaled = v * scale[j];
+            b = b * fabsf(scale[j]) + few * fabsf(v * scale[j]) + size[j];
             v = (v - mean[j]) * scale[j] + beta[j];
-            b = b * fabsf(scale[j]) + few * fabsf(scaled) + size[j];
         }
         if (residual) {
+            b += few * fabsf(other[j]) + (bounded ? other_bound[j] : 0.0f);
             v += other[j];
-            b += few * fabsf(other[j]);
-            if (other_bound) b += other_bound[j];
         }
-        if (bound && job->rectified) bound[j] = v + b <= 0 ? 0.0f : b;
-        else if (bound) bound[j] = b;
-        else {
+        if (edges) {
             low[j] = larger(low[j], v - b);
             high[j] = larger(high[j], v + b);
             sum[j] += v;
             squares[j] += v * v;
+        } else {
+            bound[j] = v + b <= least ? 0.0f : b;
         }
     }
 }
 
+PS_INLINE void entry_rows(const ps_rounding_entry_job *job, size_t begin, size_t end, int normed, int residual,
+                          int bounded, int edges) {
+    for (size_t at = begin; at < end; at += job->width)
+        entry_row(job, at, end - at < job->width ? end - at : job->width, normed, residual, bounded, edges);
+}
+
+PS_INLINE void entry_kind(const ps_rounding_entry_job *job, size_t begin, size_t end, int bounded, int edges) {
+    if (job->mean && job->residual) entry_rows(job, begin, end, 1, 1, bounded, edges);
+    else if (job->mean) entry_rows(job, begin, end, 1, 0, bounded, edges);
+    else if (job->residual) entry_rows(job, begin, end, 0, 1, bounded, edges);
+    else entry_rows(job, begin, end, 0, 0, bounded, edges);
+}
+
 void PS_SIMD_NAME(ps_rounding_entry_chunk)(const ps_rounding_entry_job *job, size_t begin, size_t end) {
-    for (size_t at = begin; at < end; at += job->width) {
-        size_t length = end - at < job->width ? end - at : job->width;
-        if (job->mean && job->residual) entry_row(job, at, length, 1, 1);
-        else if (job->mean) entry_row(job, at, length, 1, 0);
-        else if (job->residual) entry_row(job, at, length, 0, 1);
-        else entry_row(job, at, length, 0, 0);
-    }
+    if (job->x_bound && !job->bound) entry_kind(job, begin, end, 1, 1);
+    else if (job->x_bound) entry_kind(job, begin, end, 1, 0);
+    else if (!job->bound) entry_kind(job, begin, end, 0, 1);
+    else entry_kind(job, begin, end, 0, 0);
+}
+
+/* ---- within reach of a kernel ---- */
+
+void PS_SIMD_NAME(ps_rounding_add_reach)(const float *norm, const float *moved, size_t step, size_t count,
+                                         double *squares, float *most) {
+    if (step == 1)
+        for (size_t i = 0; i < count; i++) squares[i] += (double)norm[i] * (double)norm[i];
+    else
+        for (size_t i = 0; i < count; i++) squares[i] += (double)norm[i * step] * (double)norm[i * step];
+    if (moved == NULL) return;
+    for (size_t i = 0; i < count; i++) most[i] = moved[i * step] > most[i] ? moved[i * step] : most[i];
 }

@@ -28,4 +28,8 @@ typedef struct {
 } ps_rounding_spread_job;
 PS_SIMD_DECLARE(void, ps_rounding_spread_row, const ps_rounding_spread_job *job, size_t count);
 
+/* squares[i] += norm[i step]^2, most[i] = the larger of itself and moved[i step] (NULL: not wanted). */
+PS_SIMD_DECLARE(void, ps_rounding_add_reach, const float *norm, const float *moved, size_t step, size_t count,
+                double *squares, float *most);
+
 #endif
