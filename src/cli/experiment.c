@@ -37,6 +37,9 @@ static ps_status check_list(const reader *r, const char *option, const char *lis
         if (word[0] == '\0' || !is_listed(known, word))
             return ps_fail(PS_ERR_USAGE, "--%s: \"%s\" is none of those in %s; it has %s", option, word, r->path,
                            known);
+        const char *rest = strchr(p, ',');
+        if (rest != NULL && is_listed(rest + 1, word))
+            return ps_fail(PS_ERR_USAGE, "--%s: \"%s\" stands there twice; name each once", option, word);
     }
     return PS_OK;
 }

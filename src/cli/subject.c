@@ -9,10 +9,25 @@
 
 static const char network_groups[] = "Network,Pool Skip";
 
+/* A file of weights begins with the length of its header: one that begins as JSON does would be 2 EB long. */
+static ps_status refuse_json(const char *given) {
+    FILE *stream = fopen(given, "rb");
+    int first = stream != NULL ? getc(stream) : EOF, second = stream != NULL ? getc(stream) : EOF;
+    if (stream != NULL) fclose(stream);
+    if (first != '{' || (second != '"' && second != '\n')) return PS_OK;
+    return ps_fail(PS_ERR_INPUT,
+                   "%s: is JSON, as a trace is, and holds no weights; give the directory of the run, or its "
+                   "checkpoint.safetensors",
+                   given);
+}
+
 ps_status ps_subject_path(const char *given, char **path) {
     char *experiment = NULL;
     *path = NULL;
-    if (!ps_file_is_directory(given)) return ps_string_copy(given, path);
+    if (!ps_file_is_directory(given)) {
+        PS_TRY(refuse_json(given));
+        return ps_string_copy(given, path);
+    }
     PS_TRY(ps_file_join(given, "checkpoint.safetensors", path));
     if (ps_file_exists(*path)) return PS_OK;
     free(*path);

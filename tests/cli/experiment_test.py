@@ -68,6 +68,13 @@ report(result.returncode == 2 and "steps = 8" in result.stderr and "--force" in 
 result = experiment("pair", "pair", "--steps", "12", "--force")
 report(result.returncode == 0 and records("pair/runs/ps2/seed-1")[-1]["steps"] == 12, "--force runs it anew", result.stderr)
 
+for option, words in (("--arms", "ps2,ps2"), ("--seeds", "1,2,1")):
+    result = experiment("pair", "twice", option, words)
+    report(result.returncode == 2 and "twice" in result.stderr and not os.path.exists(path("twice")), f"{option} {words} is refused", result.stderr)
+for command in ("diagnose", "eval", "ranks", "spectrum", "compensation"):
+    result = run(command, "alone/trace.jsonl")
+    report(result.returncode == 2 and "is JSON" in result.stderr and "directory of the run" in result.stderr, f"{command} of a trace says what to give", result.stderr)
+
 # ---- stopped and gone on with ----
 document("long", base={**BASE, "steps": 200, "window": 4}, arms=[{"name": "baseline"}, {"name": "ps2", "pool_skip": 2}])
 
