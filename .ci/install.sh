@@ -79,8 +79,9 @@ for source in reports/plots/*.gp; do file "$source" "share/poolscope/${source#re
 for source in analysis/*.schema.json analysis/check/*.schema.json reports/*.schema.json; do
     file "$source" "share/poolscope/schemas/${source##*/}"
 done
+file src/trace/schema.json share/poolscope/schemas/trace.schema.json
 tree README.md LICENSE analysis/*.md analysis/check/*.md reports/*.md src/*/*.md tests/bench/RESULTS.md
-tree analysis/*.schema.json analysis/check/*.schema.json reports/*.schema.json
+tree src/trace/schema.json analysis/*.schema.json analysis/check/*.schema.json reports/*.schema.json
 for source in examples/*/*; do
     case "$source" in */picture.sh) ;; *.md|*.json|*.sh|*.txt|*.yml|*.png|*.py|*/pre-commit) tree "$source" ;; esac
 done

@@ -34,19 +34,20 @@ static void with_dashes(const char *name, char *out, size_t size) {
 
 static void visit_table(const ps_option *table, ps_option_visitor *visit, void *self) {
     for (const ps_option *o = table; o != NULL && o->name != NULL; o++)
-        visit(self, &(ps_option_text){"Options", o->name, o->argument, o->help, o->kind == PS_OPTION_FLAG});
+        visit(self, &(ps_option_text){"Options", o->name, o->argument, o->help, o->kind == PS_OPTION_FLAG,
+                                      o->kind == PS_OPTION_REPEATED});
 }
 
 void ps_command_each_option(const ps_command *command, ps_option_visitor *visit, void *self) {
     ps_run_option_text text;
     visit_table(command->options, visit, self);
     visit_table(command->common, visit, self);
-    visit(self, &(ps_option_text){"Options", "help", "", "print this and end", true});
+    visit(self, &(ps_option_text){"Options", "help", "", "print this and end", true, false});
     for (int i = 0; ps_run_config_describe(i, &text); i++) {
         char name[64];
         with_dashes(text.name, name, sizeof name);
         if (!ps_run_config_in(command->run_options, text.name) || find(command, name) != NULL) continue;
-        visit(self, &(ps_option_text){text.group, name, text.argument, text.help, text.is_flag});
+        visit(self, &(ps_option_text){text.group, name, text.argument, text.help, text.is_flag, false});
     }
 }
 

@@ -54,7 +54,7 @@ typedef struct {
     const char *group; /* title above it */
     const char *name;  /* without the dashes, words joined by '-' */
     const char *argument, *help;
-    bool is_flag;
+    bool is_flag, is_repeated;
 } ps_option_text;
 typedef void ps_option_visitor(void *self, const ps_option_text *option);
 /* Every option of a command, --help last, in the order of its help. */

@@ -264,7 +264,7 @@ static void print_quoted(const char *text, const char *special, FILE *stream) {
 
 static void print_zsh_option(void *self, const ps_option_text *o) {
     FILE *stream = self;
-    fprintf(stream, " \\\n            '--%s%s[", o->name, o->is_flag ? "" : "=");
+    fprintf(stream, " \\\n            '%s--%s%s[", o->is_repeated ? "*" : "", o->name, o->is_flag ? "" : "=");
     print_quoted(o->help, "[]\\", stream);
     fputc(']', stream);
     if (!o->is_flag) {

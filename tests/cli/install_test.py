@@ -54,6 +54,11 @@ wanted = ["bin/poolscope", "share/poolscope/plot_list.tsv", "share/poolscope/sch
           "share/bash-completion/completions/poolscope", "share/zsh/site-functions/_poolscope", "share/fish/vendor_completions.d/poolscope.fish",
           *(f"share/man/man1/poolscope-{command}.1" for command in commands)]
 report(all(name in first for name in wanted), "program, plots, schemas, documents, examples, licence, pages and completions are there", set(wanted) - set(first))
+schemas = glob.glob(os.path.join(ROOT, "src", "**", "*schema.json"), recursive=True) + [
+    name for folder in ("analysis", "reports") for name in glob.glob(os.path.join(ROOT, folder, "**", "*schema.json"), recursive=True)]
+report(len(schemas) >= 5 and all("share/doc/poolscope/" + os.path.relpath(name, ROOT) in first for name in schemas), "every schema is there", schemas)
+with open(os.path.join(PREFIX, "share/zsh/site-functions/_poolscope")) as stream:
+    report(stream.read().count("'*--arm=") == 1, "zsh offers a repeatable option again")
 plots = [os.path.relpath(name, os.path.join(ROOT, "reports")) for name in glob.glob(os.path.join(ROOT, "reports", "plots", "*.gp"))]
 report(all("share/poolscope/" + name in first for name in plots), "every plot is there")
 broken = []

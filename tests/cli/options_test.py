@@ -44,7 +44,11 @@ def calls(text):
             elif not quoted:
                 depth += (c == "(") - (c == ")")
             at += 1
-        yield "".join(STRINGS.findall(text[match.end():at]))
+        sentence, end = "", 0
+        for part in STRINGS.finditer(text[match.end():at]):
+            beside = text[match.end() + end:match.end() + part.start()].strip() == ""
+            sentence, end = sentence + ("" if beside else " ") + part.group(1), part.end()
+        yield sentence
 
 
 def owners(file, option):
