@@ -39,9 +39,10 @@ void ps_rounding_largest(const float *x, size_t positions, int c, float *most, p
 
 /* Of what a convolution adds up at each output position: Q is the norm of all values within reach, R the largest of
  * their own bounds. The sum may be added to another value.
- *      bound = Q row + R row_moved + (Q > 0 ? factor |bias| : 0) + start + least(few (|bias| + |added_to|), sum, |added_to|)
- * with few = PS_ROUNDING_FEW and sum = Q row_moved + |bias|, the largest that the sum can be: nothing rounds where one of
- * both is 0. */
+ *      bound = Q row + R row_moved + (Q > 0 ? factor |bias| : 0) + start
+ *              + least(few (|bias| + |added_to|), sum, |added_to|)
+ * with few = PS_ROUNDING_FEW and sum = Q row_moved + |bias|, the largest that the sum can be: nothing rounds where
+ * one of both is 0. */
 typedef struct {
     const ps_conv_shape *shape;
     const float *norm;     /* [n][d][h][w][groups] */
