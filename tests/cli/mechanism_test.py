@@ -55,7 +55,8 @@ before, after = sum(map(len, dead("start", 2).values())), sum(map(len, dead("sti
 report(after < before, "nodes drawn anew come alive", (before, after))
 
 # Resumed after a kill: the same trace and the same weights.
-long = ["--steps", "300", "--momentum", "0.9", "--reinit-dead", "1", "--checkpoint-every", "1"]
+# So many steps that the run is stopped on its way on any machine.
+long = ["--steps", "3000", "--momentum", "0.9", "--reinit-dead", "1", "--checkpoint-every", "1"]
 process = subprocess.Popen([PROGRAM, "train", *PLANTED, *long, "--out", path("killed")], cwd=WORK, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 deadline = time.time() + 60
 while time.time() < deadline and not os.path.exists(path("killed", "checkpoint.safetensors")):
@@ -63,7 +64,7 @@ while time.time() < deadline and not os.path.exists(path("killed", "checkpoint.s
 process.send_signal(signal.SIGINT)
 process.wait(60)
 stopped = max((r["last"] + 1 for r in records("killed", "window")), default=0)
-if 0 < stopped < 300:
+if 0 < stopped < 3000:
     config = json.load(open(path("killed", "config.json")))
     report(config["reinit_dead"] == 1, "the option stands in the configuration")
     subprocess.run([PROGRAM, "train", "--resume", path("killed"), "--quiet"], cwd=WORK, timeout=600 * PATIENCE, check=True)
