@@ -97,17 +97,11 @@ static bool shift_suffices(const ps_cause_evidence *e) {
     return ps_is_absent(e->pre_max) || e->pre_max - e->beta >= -1e-3 * fabs(e->beta);
 }
 
-/* What the shift is added to is within rounding of 0 throughout: nothing is left to be pushed down. */
-static bool nothing_but_shift(const ps_cause_evidence *e) {
-    return !ps_is_absent(e->pre_max) && fabs(e->pre_max - e->beta) <= PS_CONSTANT_WITHIN * fabs(e->beta);
-}
-
 static ps_cause silence(const ps_cause_evidence *e, unsigned *open) {
     bool known = !ps_is_absent(e->pre_max);
     double bias = ps_is_absent(e->bias) ? 0 : e->bias, input_max = e->pre_max - bias;
     bool pushes = known && bias < 0 && (input_max > 0 || bias <= input_max);
     const rule normalised[] = {
-        {PS_CAUSE_NO_VARIATION, nothing_but_shift(e), PS_LACKS_BETA},
         {PS_CAUSE_NORM_SHIFT, !ps_is_absent(e->gamma) && e->beta < 0 && shift_suffices(e), PS_LACKS_BETA},
         {PS_CAUSE_SILENT, true, 0}};
     const rule plain[] = {{PS_CAUSE_NEGATIVE_BIAS, pushes, PS_LACKS_BIAS | PS_LACKS_PRE_MAX},
