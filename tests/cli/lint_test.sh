@@ -6,7 +6,7 @@ number=0
 report() { number=$((number + 1)); if [ "$1" = 0 ]; then echo "ok $number - $2"; else echo "not ok $number - $2"; fi; }
 skip() { number=$((number + 1)); echo "ok $number - $1 # SKIP $2"; }
 
-echo "1..13"
+echo "1..15"
 tests/lint.sh includes lines >"${out:=$(mktemp)}"; code=$?
 [ $code = 0 ] || sed 's/^/# /' "$out"
 report $code "includes follow the table of rooms, and no line is too long"
@@ -49,7 +49,8 @@ printf 'int f( void )\n{\n  return 1; }\n' >"$copy/src/net/wrong.c"
 if [ $here = 0 ]; then caught format 'src/net/wrong.c:1: is not formatted' "a badly formatted line is caught"; else skip "a badly formatted line is caught" "$formatter"; fi
 printf '#!/bin/sh\necho "clang-format version 3.0.0"\n' >"$copy/old"; chmod +x "$copy/old"; mkdir "$copy/bin"
 ln -s "$copy/old" "$copy/bin/clang-format"; ln -s "$copy/old" "$copy/bin/clang-format-19"; rm -f "$copy/.venv"
-PATH="$copy/bin:$PATH" "$copy/tests/lint.sh" format >"$out"; code=$?
+# Where every check is asked for (CI), a missing one fails: here the word for a user is looked at.
+PS_REQUIRE_ALL= PATH="$copy/bin:$PATH" "$copy/tests/lint.sh" format >"$out"; code=$?
 grep -q '^skip format: clang-format .* is not here' "$out" && [ $code = 0 ]; report $? "another version of clang-format is said and fails nothing"
 
 if command -v cppcheck >/dev/null 2>&1; then

@@ -90,7 +90,8 @@ def check_run(validator, folder, name, options):
     run = os.path.join(folder, name.replace(" ", "_").replace(",", ""))
     done = subprocess.run([PROGRAM, "train", *SMALL, *options, "--out", run], capture_output=True, text=True)
     path = os.path.join(run, "trace.jsonl")
-    if done.returncode != 0:
+    # A run that diverges ends with 1 and a whole trace; whether it does is rounding's matter.
+    if done.returncode not in ((0, 1) if name == "diverging" else (0,)):
         say(False, f"{name}: runs", done.stderr)
         return None
     checked = validate(path)
