@@ -18,8 +18,9 @@ static int jobs, threads;
 
 static const ps_option options[] = {
     {"out", PS_OPTION_TEXT, &out, "DIR", "directory of the experiment"},
-    {"seeds", PS_OPTION_TEXT, &subset.seeds, "N,N..", "only these of the file's seeds [all]"},
-    {"arms", PS_OPTION_TEXT, &subset.arms, "NAME,NAME..", "only these of the file's arms [all]"},
+    {"seeds", PS_OPTION_TEXT, &subset.seeds, "N,N..", "run only these of the file's seeds [all]"},
+    {"arms", PS_OPTION_TEXT, &subset.arms, "NAME,NAME..",
+     "run only these of the file's arms, and the reference (\"baseline\", else the first) [all]"},
     {"jobs", PS_OPTION_INT, &jobs, "N", "runs at a time [all processors]"},
     {"threads", PS_OPTION_INT, &threads, "N", "threads of each run [processors / jobs]"},
     {"dry-run", PS_OPTION_FLAG, &dry_run, "", "only say what time, memory and disk it will need"},
@@ -44,6 +45,8 @@ const ps_command ps_command_experiment = {
         "compares them and writes\n"
         "the report. A second call skips finished runs and goes on with unfinished ones. Run options override the file "
         "in every run.\n"
+        "With --seeds or --arms the file's other runs are left as they are, and those that are finished stay in the "
+        "comparison.\n"
         "\"measure\": [\"compensation\", \"ranks\", \"spectrum\"] in the file makes these measurements on the last "
         "checkpoint of every run;\n"
         "options are those of the commands: {\"ranks\": {}, \"spectrum\": {\"probes\": 2}}.\n"
@@ -91,16 +94,21 @@ static ps_status print_estimate(const ps_experiment *e) {
     return PS_OK;
 }
 
+static const char *paths[PS_EXPERIMENT_MAX_ARMS][PS_EXPERIMENT_MAX_SEEDS];
+
+/* Of the file's runs all that are there, in the order of its arms: a part that is run anew takes none out. */
 static ps_status compare(const ps_experiment *e) {
-    static const char *paths[PS_EXPERIMENT_MAX_ARMS][PS_EXPERIMENT_MAX_SEEDS];
-    ps_compare_arm arms[PS_EXPERIMENT_MAX_ARMS];
-    memset(arms, 0, sizeof arms);
-    for (int a = 0; a < e->arms; a++) arms[a] = (ps_compare_arm){e->arm[a], paths[a], 0};
-    for (int i = 0; i < e->runs; i++) {
-        int a = e->run[i].arm;
-        if (a >= 0) paths[a][arms[a].run_count++] = e->run[i].directory;
+    ps_compare_arm arms[PS_EXPERIMENT_MAX_ARMS] = {{0}};
+    int count = 0;
+    for (int a = 0; a < e->arms; a++) {
+        int runs = 0;
+        for (int i = 0; i < e->runs; i++)
+            if (e->run[i].arm == a) paths[a][runs++] = e->run[i].directory;
+        for (int i = 0; i < e->others; i++)
+            if (e->other[i].arm == a && e->other[i].present) paths[a][runs++] = e->other[i].directory;
+        if (runs > 0) arms[count++] = (ps_compare_arm){e->arm[a], paths[a], runs};
     }
-    return ps_measurement_compare(arms, e->arms,
+    return ps_measurement_compare(arms, count,
                                   &(ps_compare_options){.out_directory = out, .question = e->question, .quiet = quiet});
 }
 
@@ -118,30 +126,53 @@ cleanup:
     return status;
 }
 
+/* ", ps2/seed-1": adds one to a list of runs, up to eight of them. */
+static void add_name(char *list, size_t size, int *count, const ps_experiment_run *run) {
+    enum { SHOWN = 8 };
+    size_t used = strlen(list);
+    if (++*count <= SHOWN)
+        snprintf(list + used, size - used, "%s%s/seed-%d", used > 0 ? ", " : "", run->config.arm, run->seed);
+    if (*count == SHOWN + 1) snprintf(list + used, size - used, ", and more");
+}
+
+/* What was asked for, and what else takes part in the comparison because it is there. */
+static void note_subset(const ps_experiment *e) {
+    int present = 0;
+    char names[1024] = "";
+    if (subset.seeds == NULL && subset.arms == NULL) return;
+    fputs("note: asked for: arms", stderr);
+    for (int a = 0, shown = 0; a < e->arms; a++)
+        if (e->wanted[a])
+            fprintf(stderr, "%s %s%s", shown++ > 0 ? "," : "", e->arm[a],
+                    a == e->reference ? " (the reference, always part)" : "");
+    fputs("; seeds", stderr);
+    for (int s = 0; s < e->seeds; s++) fprintf(stderr, "%s %d", s > 0 ? "," : "", e->seed[s]);
+    for (int i = 0; i < e->others; i++)
+        if (e->other[i].present) add_name(names, sizeof names, &present, &e->other[i]);
+    if (present == 0) fprintf(stderr, "; none of the file's other %d runs is there and finished\n", e->others);
+    else
+        fprintf(stderr, "; of the file's other %d runs %d are there, and compared, too: %s\n", e->others, present,
+                names);
+}
+
 /* Also where nothing else is said. */
 static void note_runs(const ps_experiment *e, bool (*holds)(const char *directory), const char *what,
                       const char *then) {
-    enum { SHOWN = 8 };
     int found = 0;
     char names[1024] = "";
-    for (int i = 0; i < e->runs; i++) {
-        if (!holds(e->run[i].directory)) continue;
-        size_t used = strlen(names);
-        if (found++ < SHOWN)
-            snprintf(names + used, sizeof names - used, "%s%s/seed-%d", used > 0 ? ", " : "", e->run[i].config.arm,
-                     e->run[i].seed);
-    }
-    if (found > 0)
-        fprintf(stderr, "note: %d of %d runs %s: %s%s; %s\n", found, e->runs, what, names,
-                found > SHOWN ? ", and more" : "", then);
+    for (int i = 0; i < e->runs; i++)
+        if (holds(e->run[i].directory)) add_name(names, sizeof names, &found, &e->run[i]);
+    if (found > 0) fprintf(stderr, "note: %d of %d runs %s: %s; %s\n", found, e->runs, what, names, then);
 }
 
 static bool only_nonfinite(const char *directory) { return ps_run_nonfinite(directory) && !ps_run_diverged(directory); }
 
-static ps_status run(const ps_experiment *e, const char *path) {
+static ps_status run(ps_experiment *e, const char *path) {
     ps_schedule_options schedule = {
         .jobs = jobs, .threads = threads, .force = force, .quiet = quiet, .stop = ps_interrupt_flag()};
     ps_report_options report = {.formats = "html,md", .quiet = quiet};
+    PS_TRY(ps_schedule_find_present(e));
+    if (!quiet) note_subset(e);
     PS_TRY(copy_document(path));
     PS_TRY(ps_schedule_run(e, &schedule));
     note_runs(e, ps_run_diverged, "diverged", "they stay in the comparison as the worst");

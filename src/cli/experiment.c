@@ -44,11 +44,12 @@ static ps_status check_list(const reader *r, const char *option, const char *lis
     return PS_OK;
 }
 
-/* Leaves the seeds that are wanted, in the order of the file. */
+/* Puts the seeds that are wanted in front, all in the order of the file. */
 static ps_status pick_seeds(const reader *r) {
     ps_experiment *e = r->out;
     char known[PS_EXPERIMENT_MAX_SEEDS * 12] = "", word[16];
-    int kept = 0;
+    int rest[PS_EXPERIMENT_MAX_SEEDS], kept = 0, left = 0;
+    e->all_seeds = e->seeds;
     if (r->subset == NULL || r->subset->seeds == NULL) return PS_OK;
     for (int s = 0; s < e->seeds; s++)
         snprintf(known + strlen(known), sizeof known - strlen(known), "%s%d", s > 0 ? "," : "", e->seed[s]);
@@ -56,7 +57,9 @@ static ps_status pick_seeds(const reader *r) {
     for (int s = 0; s < e->seeds; s++) {
         snprintf(word, sizeof word, "%d", e->seed[s]);
         if (is_listed(r->subset->seeds, word)) e->seed[kept++] = e->seed[s];
+        else rest[left++] = e->seed[s];
     }
+    memcpy(e->seed + kept, rest, (size_t)left * sizeof *rest);
     e->seeds = kept;
     return PS_OK;
 }
@@ -134,12 +137,24 @@ static ps_status fork_from(ps_experiment_run *run) {
     return status;
 }
 
+static ps_status new_run(ps_experiment *e, bool wanted, ps_experiment_run **run) {
+    if (wanted) {
+        PS_TRY(PS_GROW(&e->run, &e->capacity, (size_t)e->runs + 1, "runs"));
+        *run = &e->run[e->runs++];
+    } else {
+        PS_TRY(PS_GROW(&e->other, &e->other_capacity, (size_t)e->others + 1, "runs"));
+        *run = &e->other[e->others++];
+    }
+    memset(*run, 0, sizeof **run);
+    return PS_OK;
+}
+
 static ps_status add_run(const reader *r, int arm, int seed_index, const cJSON *own, const char *name) {
     ps_experiment *e = r->out;
+    ps_experiment_run *run;
     char where[512];
     snprintf(where, sizeof where, "%s: %s \"%s\"", r->path, arm < 0 ? "" : "arm", name);
-    PS_TRY(PS_GROW(&e->run, &e->capacity, (size_t)e->runs + 1, "runs"));
-    ps_experiment_run *run = &e->run[e->runs++];
+    PS_TRY(new_run(e, arm < 0 || (e->wanted[arm] && seed_index < e->seeds), &run));
     run->arm = arm;
     run->seed = e->seed[seed_index];
     run->parent = arm >= 0 && r->fork != NULL ? seed_index : -1; /* parents stand first, one a seed */
@@ -172,11 +187,24 @@ static ps_status read_arm(const reader *r, const cJSON *arm, int index) {
     if (r->out->arms == PS_EXPERIMENT_MAX_ARMS)
         return ps_fail(PS_ERR_INPUT, "%s: more than %d arms", r->path, PS_EXPERIMENT_MAX_ARMS);
     PS_TRY(refuse_decided(arm, where, r->fork != NULL));
-    if (r->subset != NULL && r->subset->arms != NULL && !is_listed(r->subset->arms, name)) return PS_OK;
     int place = r->out->arms++;
+    r->out->wanted[place] =
+        r->subset == NULL || r->subset->arms == NULL || is_listed(r->subset->arms, name) || place == r->out->reference;
     PS_TRY(ps_string_copy(name, &r->out->arm[place]));
-    for (int s = 0; s < r->out->seeds; s++) PS_TRY(add_run(r, place, s, arm, name));
+    for (int s = 0; s < r->out->all_seeds; s++) PS_TRY(add_run(r, place, s, arm, name));
     return PS_OK;
+}
+
+/* As analysis/compare.h has it. */
+static int find_reference(const cJSON *arms) {
+    const cJSON *arm;
+    int index = 0;
+    cJSON_ArrayForEach(arm, arms) {
+        const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(arm, "name"));
+        if (name != NULL && strcmp(name, "baseline") == 0) return index;
+        index++;
+    }
+    return 0;
 }
 
 static ps_status check_object(const reader *r, const cJSON *item, const char *key) {
@@ -208,6 +236,7 @@ static ps_status read_document(reader *r) {
                        "%s: needs \"arms\": [{\"name\": \"baseline\"}, {\"name\": \"ps2\", \"pool_skip\": 2}]",
                        r->path);
     PS_TRY(check_arms(r, arms));
+    r->out->reference = find_reference(arms);
     int index = 0;
     cJSON_ArrayForEach(arm, arms) PS_TRY(read_arm(r, arm, index++));
     return PS_OK;
@@ -231,13 +260,18 @@ ps_status ps_experiment_read(const char *path, const char *directory, ps_experim
     return status;
 }
 
-void ps_experiment_clear(ps_experiment *experiment) {
-    for (int i = 0; i < experiment->runs; i++) {
-        ps_run_config_clear(&experiment->run[i].config);
-        free(experiment->run[i].directory);
+static void clear_runs(ps_experiment_run *run, int count) {
+    for (int i = 0; i < count; i++) {
+        ps_run_config_clear(&run[i].config);
+        free(run[i].directory);
     }
+    ps_free_array(run);
+}
+
+void ps_experiment_clear(ps_experiment *experiment) {
+    clear_runs(experiment->run, experiment->runs);
+    clear_runs(experiment->other, experiment->others);
     for (int i = 0; i < experiment->arms; i++) free(experiment->arm[i]);
-    ps_free_array(experiment->run);
     ps_measurement_plan_clear(&experiment->measure);
     free(experiment->name);
     free(experiment->question);

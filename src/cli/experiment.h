@@ -25,23 +25,28 @@ typedef struct {
     char *directory;
     int arm; /* index; -1: a parent to fork from */
     int seed;
-    int parent; /* index of the run that must be finished first; -1: none */
+    int parent;   /* index of the run that must be finished first; -1: none */
+    bool present; /* of those that were not asked for: it is there and finished (ps_schedule_find_present) */
 } ps_experiment_run;
 
 typedef struct {
     char *name, *question;
-    char *arm[PS_EXPERIMENT_MAX_ARMS];
-    int arms;
+    char *arm[PS_EXPERIMENT_MAX_ARMS]; /* all of the file */
+    bool wanted[PS_EXPERIMENT_MAX_ARMS];
+    int arms, reference; /* reference: what all others are compared with, "baseline" or the first; always wanted */
     int seed[PS_EXPERIMENT_MAX_SEEDS];
-    int seeds;
+    int seeds, all_seeds;        /* the wanted ones stand first */
     ps_measurement_plan measure; /* on every run but the parents */
-    ps_experiment_run *run;      /* parents first, then arm after arm */
+    ps_experiment_run *run;      /* those wanted: parents first, then arm after arm */
     int runs;
     size_t capacity;
+    ps_experiment_run *other; /* the rest of the file's, without parents: they stay in the comparison where they are */
+    int others;
+    size_t other_capacity;
 } ps_experiment;
 
 /* Which of the file's seeds and arms are wanted: lists with commas between, NULL: all. What the file does not have is
- * refused, and what it has is named. */
+ * refused, and what it has is named. The reference arm is wanted whether it is listed or not. */
 typedef struct {
     const char *seeds, *arms;
 } ps_experiment_subset;

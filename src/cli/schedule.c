@@ -44,7 +44,8 @@ static bool asked_to_stop(const schedule *s) { return s->options->stop != NULL &
 
 /* ---- what is there already ---- */
 
-static ps_status compare_configs(const ps_experiment_run *run, const cJSON *wanted, const cJSON *found) {
+static ps_status compare_configs(const ps_experiment_run *run, const cJSON *wanted, const cJSON *found,
+                                 const char *remedy) {
     const cJSON *item;
     cJSON_ArrayForEach(item, wanted) {
         if (strcmp(item->string, "data") == 0) continue; /* may have moved; what they are is looked at, not where */
@@ -52,9 +53,9 @@ static ps_status compare_configs(const ps_experiment_run *run, const cJSON *want
         if (other == NULL || cJSON_Compare(item, other, true)) continue;
         char *was = NULL, *is = NULL;
         if (ps_json_text(other, &was) == PS_OK) (void)ps_json_text(item, &is);
-        ps_status status = ps_fail(
-            PS_ERR_USAGE, "%s: was run with %s = %s, now it is %s; choose another --out, or --force to run it anew",
-            run->directory, item->string, was != NULL ? was : "?", is != NULL ? is : "?");
+        ps_status status =
+            ps_fail(PS_ERR_USAGE, "%s: was run with %s = %s, now it is %s; choose another --out, or %s", run->directory,
+                    item->string, was != NULL ? was : "?", is != NULL ? is : "?", remedy);
         cJSON_free(was);
         cJSON_free(is);
         return status;
@@ -62,14 +63,14 @@ static ps_status compare_configs(const ps_experiment_run *run, const cJSON *want
     return PS_OK;
 }
 
-static ps_status check_same(const ps_experiment_run *run) {
+static ps_status check_same(const ps_experiment_run *run, const char *remedy) {
     ps_run_config found;
     cJSON *wanted_json = NULL, *found_json = NULL;
     ps_status status = ps_run_config_init(&found);
     if (status == PS_OK) status = ps_run_read_config(run->directory, &found);
     if (status == PS_OK) status = ps_run_config_to_json(&run->config, &wanted_json);
     if (status == PS_OK) status = ps_run_config_to_json(&found, &found_json);
-    if (status == PS_OK) status = compare_configs(run, wanted_json, found_json);
+    if (status == PS_OK) status = compare_configs(run, wanted_json, found_json, remedy);
     cJSON_Delete(wanted_json);
     cJSON_Delete(found_json);
     ps_run_config_clear(&found);
@@ -94,11 +95,22 @@ static ps_status look(schedule *s, int i) {
     const ps_experiment_run *run = &s->experiment->run[i];
     s->phase[i] = WAITING;
     if (s->options->force || !started_before(run)) return PS_OK;
-    PS_TRY(check_same(run));
+    PS_TRY(check_same(run, "--force to run it anew"));
     if (!ps_run_finished(run->directory)) return PS_OK;
     PS_TRY(ps_run_check_whole(run->directory, &run->config));
     s->report[i].state.step = (uint64_t)run->config.steps;
     if (!needs_measuring(s, i)) s->phase[i] = DONE;
+    return PS_OK;
+}
+
+ps_status ps_schedule_find_present(ps_experiment *experiment) {
+    for (int i = 0; i < experiment->others; i++) {
+        ps_experiment_run *run = &experiment->other[i];
+        if (!started_before(run) || !ps_run_finished(run->directory)) continue;
+        PS_TRY(check_same(run, "--force without --seeds and --arms to run all anew"));
+        PS_TRY(ps_run_check_whole(run->directory, &run->config));
+        run->present = true;
+    }
     return PS_OK;
 }
 

@@ -12,6 +12,10 @@ typedef struct {
     volatile const int *stop;
 } ps_schedule_options;
 
+/* Marks which of the runs that were not asked for are there and finished. Refuses those that were run with other
+ * settings than the file's and the command line's: beside the new ones they would make no comparison. */
+ps_status ps_schedule_find_present(ps_experiment *experiment);
+
 /* Finished runs of the same configuration are skipped, unfinished ones resumed; then what the experiment wants measured
  * is measured on the run's last checkpoint, unless it was, or the run diverged. Returns when all are done, one has
  * failed, or the user asked to stop (PS_ERR_STOPPED). */

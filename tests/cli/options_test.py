@@ -135,6 +135,30 @@ must("experiment", "e.json", "--out", "x", "--seeds", "3,1", "--arms", "ps4,base
 report(runs_in("x") == ["baseline/seed-1", "baseline/seed-3", "ps4/seed-1", "ps4/seed-3"], "--seeds and --arms run these and no others", runs_in("x"))
 must("experiment", "e.json", "--out", "x", "--quiet", "--no-report", "--threads", "1")
 report(len(runs_in("x")) == 9, "without them the rest follows", runs_in("x"))
+
+
+def compared_runs(directory):
+    with open(path(directory, "tables", "runs.tsv")) as stream:
+        return sorted(tuple(line.split("\t")[:2]) for line in stream if not line.startswith("arm\t"))
+
+
+NINE = sorted((arm, seed) for arm in ("baseline", "ps2", "ps4") for seed in "123")
+report(compared_runs("x") == NINE, "and the comparison has all", compared_runs("x"))
+for more in ([], ["--force"]):
+    result = run("experiment", "e.json", "--out", "x", "--seeds", "2", "--arms", "ps2", "--no-report", "--threads", "1", *more)
+    report(result.returncode == 0 and compared_runs("x") == NINE, f"a part of them run again {more} takes none out of the comparison", f"{compared_runs('x')}\n{result.stderr}")
+    said = " ".join(result.stderr.split())
+    report("asked for: arms baseline (the reference, always part), ps2; seeds 2;" in said and "other 7 runs 7 are there" in said and "ps4/seed-3" in said,
+           "and it is said what was asked for and what was there", result.stderr)
+os.remove(path("x/runs/ps4/seed-3/trace.jsonl"))
+must("experiment", "e.json", "--out", "x", "--seeds", "2", "--quiet", "--no-report", "--threads", "1")
+report(compared_runs("x") == [r for r in NINE if r != ("ps4", "3")], "a run that is not finished and was not asked for has no part", compared_runs("x"))
+kept = open(path("x/verdict.json")).read()
+result = run("experiment", "e.json", "--out", "x", "--seeds", "2", "--steps", "3", "--force", "--quiet", "--no-report")
+report(result.returncode == 2 and "steps = 2" in result.stderr and "without --seeds and --arms" in result.stderr and open(path("x/verdict.json")).read() == kept,
+       "a part with other settings than the rest is refused", result.stderr)
+result = run("experiment", "e.json", "--out", "y", "--seeds", "1", "--arms", "ps4", "--no-report", "--threads", "1")
+report(runs_in("y") == ["baseline/seed-1", "ps4/seed-1"] and "none of the file's other 7 runs" in result.stderr, "the reference is part of every part", result.stderr)
 for place, key in (("base", "seed"), ("base", "arm"), ("arms", "seed"), ("arms", "arm"), ("fork", "seed"), ("arms of forks", "plant"), ("arms of forks", "init"), ("arms of forks", "fork")):
     with open(path("e.json")) as stream:
         document = json.load(stream)
