@@ -11,17 +11,18 @@ passed=0; failed=0; skipped=0
 allowed() {
     case "$1" in
         src/core) echo "" ;;
-        src/kernels) echo "core" ;;
-        src/data) echo "core" ;;
-        src/layers) echo "core kernels" ;;
+        src/parallel) echo "core" ;;
+        src/kernels) echo "core parallel" ;;
+        src/data) echo "core parallel" ;;
+        src/layers) echo "core parallel kernels" ;;
         src/graph) echo "core layers" ;;
         src/models) echo "core layers graph" ;;
-        src/net) echo "core kernels layers graph" ;;
+        src/net) echo "core parallel kernels layers graph" ;;
         src/trace) echo "core" ;;
-        src/probe) echo "core kernels layers graph net trace" ;;
+        src/probe) echo "core parallel kernels layers graph net trace" ;;
         src/watch) echo "core trace" ;;
-        src/cli) echo "core kernels data layers graph models net trace probe watch analysis reports" ;;
-        analysis) echo "core analysis trace" ;;
+        src/cli) echo "core parallel kernels data layers graph models net trace probe watch analysis reports" ;;
+        analysis) echo "core parallel analysis trace" ;;
         reports) echo "core reports" ;;
     esac
 }
@@ -43,7 +44,7 @@ check_room() { # room, prefix of its own includes
 report=$(mktemp); trap 'rm -f "$report"' EXIT
 
 check_includes() {
-    for room in core kernels data layers graph models net trace probe watch cli; do check_room "src/$room" "$room"; done
+    for room in core parallel kernels data layers graph models net trace probe watch cli; do check_room "src/$room" "$room"; done
     check_room analysis analysis
     check_room reports reports
 

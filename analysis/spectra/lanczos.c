@@ -20,7 +20,7 @@ typedef struct {
     size_t dimension;
 } vector_job;
 
-static size_t pieces_of(size_t dimension) { return ps_pool_chunks(dimension, PIECE); }
+static size_t pieces_of(size_t dimension) { return ps_threads_chunks(dimension, PIECE); }
 
 static void dot_piece(void *context, size_t piece, int worker) {
     (void)worker;
@@ -46,7 +46,7 @@ static void subtract_piece(void *context, size_t piece, int worker) {
 
 typedef struct {
     const ps_operator *operator;
-    ps_pool *pool;
+    ps_threads *pool;
     int steps;
     float **basis; /* [steps] */
     float *w;
@@ -57,7 +57,7 @@ typedef struct {
 static void project(iteration *it, const float *w, int count, const float *const *basis, double *result) {
     size_t pieces = pieces_of(it->operator->dimension);
     vector_job job = {.a = w, .many = basis, .sums = it->sums, .count = count, .dimension = it->operator->dimension };
-    ps_pool_run(it->pool, pieces, dot_piece, &job);
+    ps_threads_run(it->pool, pieces, dot_piece, &job);
     for (int k = 0; k < count; k++) result[k] = 0;
     for (size_t p = 0; p < pieces; p++)
         for (int k = 0; k < count; k++) result[k] += it->sums[p * (size_t)count + (size_t)k];
@@ -78,7 +78,7 @@ static void reorthogonalise(iteration *it, int count) {
                           .factor = it->factor,
                           .count = count,
                           .dimension = it->operator->dimension };
-        ps_pool_run(it->pool, pieces_of(job.dimension), subtract_piece, &job);
+        ps_threads_run(it->pool, pieces_of(job.dimension), subtract_piece, &job);
     }
 }
 
@@ -151,7 +151,7 @@ static void close_iteration(iteration *it) {
     ps_free(it->sums);
 }
 
-ps_status ps_lanczos_run(const ps_operator *operator, int steps, uint64_t seed, int probe, ps_pool *pool,
+ps_status ps_lanczos_run(const ps_operator *operator, int steps, uint64_t seed, int probe, ps_threads *pool,
                          ps_lanczos *out) {
     memset(out, 0, sizeof *out);
     if (steps < 1) return ps_fail(PS_ERR_USAGE, "spectrum: at least one Lanczos step is needed, not %d", steps);

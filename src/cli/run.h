@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #include "cli/run_config.h"
-#include "core/pool.h"
+#include "parallel/threads.h"
 
 /* How far a run is; may lie in memory shared between processes. Numbers are for display only. */
 typedef struct {

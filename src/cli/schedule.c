@@ -15,7 +15,7 @@
 #include "core/file.h"
 #include "core/json.h"
 #include "core/memory.h"
-#include "core/processors.h"
+#include "parallel/processors.h"
 #include "core/progress.h"
 
 typedef enum { WAITING, RUNNING, DONE, FAILED } phase;

@@ -54,7 +54,7 @@ static ps_status open_optimiser(ps_session *s) {
 }
 
 static ps_status open(ps_session *s, const ps_graph *graph, int threads) {
-    PS_TRY(ps_pool_create(threads, &s->pool));
+    PS_TRY(ps_threads_create(threads, &s->pool));
     PS_TRY(open_data(s));
     ps_shape sample = ps_dataset_sample_shape(s->dataset);
     if (graph == NULL) {
@@ -91,7 +91,7 @@ void ps_session_close(ps_session *session) {
     ps_graph_destroy(session->graph);
     ps_loader_destroy(session->loader);
     ps_dataset_close(session->dataset);
-    ps_pool_destroy(session->pool);
+    ps_threads_destroy(session->pool);
     ps_free(session->x);
     ps_free(session->label);
     free(session->planted);

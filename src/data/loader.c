@@ -178,20 +178,20 @@ static void fill_plain_row(const batch_job *job, size_t row) {
 
 static void fill_chunk(void *context, size_t chunk, int worker) {
     const batch_job *job = context;
-    size_t rows = (size_t)job->loader->options.batch, end = ps_pool_chunk_start(rows, job->chunks, chunk + 1);
+    size_t rows = (size_t)job->loader->options.batch, end = ps_threads_chunk_start(rows, job->chunks, chunk + 1);
     (void)worker;
-    for (size_t row = ps_pool_chunk_start(rows, job->chunks, chunk); row < end; row++) job->fill_row(job, row);
+    for (size_t row = ps_threads_chunk_start(rows, job->chunks, chunk); row < end; row++) job->fill_row(job, row);
 }
 
-static void fill_batch(batch_job *job, ps_pool *pool) {
+static void fill_batch(batch_job *job, ps_threads *pool) {
     enum { FLOATS_A_CHUNK = 16384 };
     size_t batch = (size_t)job->loader->options.batch;
     size_t grain = FLOATS_A_CHUNK / job->loader->elements;
-    job->chunks = ps_pool_chunks(batch, grain > 0 ? grain : 1);
-    ps_pool_run(pool, job->chunks, fill_chunk, job);
+    job->chunks = ps_threads_chunks(batch, grain > 0 ? grain : 1);
+    ps_threads_run(pool, job->chunks, fill_chunk, job);
 }
 
-void ps_loader_train_batch(ps_loader *loader, uint64_t step, float *x, int32_t *label, ps_pool *pool) {
+void ps_loader_train_batch(ps_loader *loader, uint64_t step, float *x, int32_t *label, ps_threads *pool) {
     uint64_t steps = ps_loader_steps_per_epoch(loader), epoch = step / steps;
     if (!loader->order_known || loader->order_epoch != epoch) {
         ps_rng_permutation(ps_rng_key_fold(loader->order_key, epoch), loader->train_count, loader->order);
@@ -204,7 +204,7 @@ void ps_loader_train_batch(ps_loader *loader, uint64_t step, float *x, int32_t *
     fill_batch(&job, pool);
 }
 
-int ps_loader_plain_batch(ps_loader *loader, ps_split split, int index, float *x, int32_t *label, ps_pool *pool) {
+int ps_loader_plain_batch(ps_loader *loader, ps_split split, int index, float *x, int32_t *label, ps_threads *pool) {
     size_t batch = (size_t)loader->options.batch, count = (size_t)ps_dataset_count(loader->dataset, split);
     size_t first = (size_t)index * batch;
     batch_job job = {.loader = loader,

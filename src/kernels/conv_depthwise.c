@@ -105,9 +105,9 @@ static int find_ahead(const float *const *next, int count, const float **newest,
 static void sweep_lines(void *context, size_t chunk, int worker) {
     (void)worker;
     const depthwise_job *job = context;
-    size_t last = ps_pool_chunk_start(job->lines, job->chunks, chunk + 1),
+    size_t last = ps_threads_chunk_start(job->lines, job->chunks, chunk + 1),
            line_floats = (size_t)job->w.size * (size_t)job->channels;
-    size_t line = ps_pool_chunk_start(job->lines, job->chunks, chunk);
+    size_t line = ps_threads_chunk_start(job->lines, job->chunks, chunk);
     ps_depthwise_lines pair[2];
     const float *newest = NULL;
     find_lines(job, place_of(job, line), &pair[line % 2]);
@@ -132,7 +132,7 @@ static void finish_plan(const ps_conv_shape *s, depthwise_job *job) {
     job->d.size = job->d.axis[0].target_size, job->h.size = job->h.axis[0].target_size,
     job->w.size = job->w.axis[0].target_size;
     job->lines = (size_t)s->n * (size_t)job->d.size * (size_t)job->h.size;
-    job->chunks = ps_pool_chunks(job->lines, LINE_FLOATS / ((size_t)job->w.size * (size_t)s->c + 1) + 1);
+    job->chunks = ps_threads_chunks(job->lines, LINE_FLOATS / ((size_t)job->w.size * (size_t)s->c + 1) + 1);
 }
 
 static void plan_forward(const ps_conv_shape *s, depthwise_job *job) {
@@ -155,21 +155,21 @@ static void plan_backward(const ps_conv_shape *s, depthwise_job *job) {
 }
 
 static void depthwise_forward(const ps_conv_shape *s, const float *x, const float *w, const float *bias, float *y,
-                              void *workspace, ps_pool *pool) {
+                              void *workspace, ps_threads *pool) {
     depthwise_job job;
     plan_forward(s, &job);
     turn_weights(s, w, workspace);
     job.source = x, job.weights = workspace, job.bias = bias, job.target = y;
-    ps_pool_run(pool, job.chunks, sweep_lines, &job);
+    ps_threads_run(pool, job.chunks, sweep_lines, &job);
 }
 
 static void depthwise_backward_data(const ps_conv_shape *s, const float *dy, const float *w, float *dx, bool accumulate,
-                                    void *workspace, ps_pool *pool) {
+                                    void *workspace, ps_threads *pool) {
     depthwise_job job;
     plan_backward(s, &job);
     turn_weights(s, w, workspace);
     job.source = dy, job.weights = workspace, job.target = dx, job.accumulate = accumulate;
-    ps_pool_run(pool, job.chunks, sweep_lines, &job);
+    ps_threads_run(pool, job.chunks, sweep_lines, &job);
 }
 
 static void find_products(const depthwise_job *job, size_t line, ps_depthwise_products *products) {
@@ -197,8 +197,8 @@ static void gradient_lines(void *context, size_t chunk, int worker) {
     most = most < 1 ? 1 : most > GRADIENT_LINES ? GRADIENT_LINES : most;
     float *part = job->parts + chunk * job->part_step;
     memset(part, 0, job->part_step * sizeof *part);
-    size_t line = ps_pool_chunk_start(job->lines, job->chunks, chunk),
-           last = ps_pool_chunk_start(job->lines, job->chunks, chunk + 1);
+    size_t line = ps_threads_chunk_start(job->lines, job->chunks, chunk),
+           last = ps_threads_chunk_start(job->lines, job->chunks, chunk + 1);
     const float *newest = NULL;
     int count = find_group(job, line, last, most, now);
     for (int i = 0; i < count; i++) find_ahead(now[i].source, rows, &newest, now[i].ahead);
@@ -235,12 +235,12 @@ static void plan_gradient(const ps_conv_shape *s, depthwise_job *job) {
 }
 
 static void depthwise_backward_weights(const ps_conv_shape *s, const float *x, const float *dy, float *dw,
-                                       void *workspace, ps_pool *pool) {
+                                       void *workspace, ps_threads *pool) {
     depthwise_job job;
     plan_gradient(s, &job);
     job.source = x, job.dy = dy, job.parts = workspace, job.dw = dw;
-    ps_pool_run(pool, job.chunks, gradient_lines, &job);
-    ps_pool_run(pool, ps_pool_chunks((size_t)s->c, CHANNELS_PER_TASK), sum_gradients, &job);
+    ps_threads_run(pool, job.chunks, gradient_lines, &job);
+    ps_threads_run(pool, ps_threads_chunks((size_t)s->c, CHANNELS_PER_TASK), sum_gradients, &job);
 }
 
 static size_t depthwise_workspace(const ps_conv_shape *s, ps_conv_pass pass, int threads) {

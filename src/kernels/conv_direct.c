@@ -55,9 +55,9 @@ static void set_range(direct_job *job) {
 static direct_job plan_sweep(const ps_conv_sweep *sweep) {
     direct_job job = {.sweep = *sweep, .kernels = kernels_for(sweep->target_group)};
     set_range(&job);
-    job.chunks = ps_pool_chunks(sweep->positions, job.range);
+    job.chunks = ps_threads_chunks(sweep->positions, job.range);
     job.panel = 2 * (size_t)job.kernels->lanes;
-    job.panels = ps_pool_chunks((size_t)sweep->target_group, job.panel);
+    job.panels = ps_threads_chunks((size_t)sweep->target_group, job.panel);
     job.panel_floats = sweep->depth * job.panel;
     return job;
 }
@@ -117,8 +117,8 @@ static const float *matrix_of(const direct_job *job, int group, size_t first, si
 static void convolve_range(void *context, size_t chunk, int worker) {
     const direct_job *job = context;
     const ps_conv_sweep *s = &job->sweep;
-    size_t first = ps_pool_chunk_start(s->positions, job->chunks, chunk);
-    size_t count = ps_pool_chunk_start(s->positions, job->chunks, chunk + 1) - first;
+    size_t first = ps_threads_chunk_start(s->positions, job->chunks, chunk);
+    size_t count = ps_threads_chunk_start(s->positions, job->chunks, chunk + 1) - first;
     float *target[PS_DIRECT_RANGE];
     for (int group = 0; group < s->groups; group++) {
         const float *matrix = matrix_of(job, group, first, count, worker);
@@ -134,15 +134,15 @@ static void convolve_range(void *context, size_t chunk, int worker) {
     }
 }
 
-static void run_sweep(direct_job *job, void *workspace, ps_pool *pool) {
+static void run_sweep(direct_job *job, void *workspace, ps_threads *pool) {
     job->packed = workspace;
     job->matrix = job->packed + packed_floats(job);
-    ps_pool_run(pool, (size_t)job->sweep.groups * job->panels, pack_panel, job);
-    ps_pool_run(pool, job->chunks, convolve_range, job);
+    ps_threads_run(pool, (size_t)job->sweep.groups * job->panels, pack_panel, job);
+    ps_threads_run(pool, job->chunks, convolve_range, job);
 }
 
 static void direct_forward(const ps_conv_shape *s, const float *x, const float *w, const float *bias, float *y,
-                           void *workspace, ps_pool *pool) {
+                           void *workspace, ps_threads *pool) {
     ps_conv_sweep sweep = ps_conv_sweep_forward(s);
     direct_job job = plan_sweep(&sweep);
     job.source = x, job.w = w, job.bias = bias, job.target = y;
@@ -152,15 +152,15 @@ static void direct_forward(const ps_conv_shape *s, const float *x, const float *
 static void clear_range(void *context, size_t chunk, int worker) {
     (void)worker;
     const direct_job *job = context;
-    size_t first = ps_pool_chunk_start(job->sweep.positions, job->chunks, chunk);
-    size_t count = ps_pool_chunk_start(job->sweep.positions, job->chunks, chunk + 1) - first;
+    size_t first = ps_threads_chunk_start(job->sweep.positions, job->chunks, chunk);
+    size_t count = ps_threads_chunk_start(job->sweep.positions, job->chunks, chunk + 1) - first;
     float *target[PS_DIRECT_RANGE];
     find_targets(job, first, count, 0, target);
     for (size_t i = 0; i < count; i++) memset(target[i], 0, (size_t)job->sweep.target_channels * sizeof(float));
 }
 
 static void direct_backward_data(const ps_conv_shape *s, const float *dy, const float *w, float *dx, bool accumulate,
-                                 void *workspace, ps_pool *pool) {
+                                 void *workspace, ps_threads *pool) {
     for (int residue = 0; residue < ps_conv_sweep_residues(s); residue++) {
         ps_conv_sweep sweep = ps_conv_sweep_backward(s, residue);
         if (sweep.positions == 0) continue;
@@ -168,7 +168,7 @@ static void direct_backward_data(const ps_conv_shape *s, const float *dy, const 
         job.source = dy, job.w = w, job.target = dx, job.accumulate = accumulate;
         job.kernel_taps = (int)ps_conv_taps(s), job.kh = s->kh, job.kw = s->kw;
         if (sweep.depth > 0) run_sweep(&job, workspace, pool);
-        else if (!accumulate) ps_pool_run(pool, job.chunks, clear_range, &job);
+        else if (!accumulate) ps_threads_run(pool, job.chunks, clear_range, &job);
     }
 }
 
@@ -184,11 +184,11 @@ static direct_job plan_gradient(const ps_conv_shape *s) {
     if (job.range > 96) job.range = 96;
     size_t filters = (size_t)s->k, row = round_up(sweep.depth, 16);
     job.part_step = round_up(filters * row, 16);
-    job.splits = ps_pool_chunks(sweep.positions, job.range);
+    job.splits = ps_threads_chunks(sweep.positions, job.range);
     if (job.splits > MOST_SPLITS) job.splits = MOST_SPLITS;
     if (job.splits * job.part_step > SPLIT_FLOATS) job.splits = SPLIT_FLOATS / job.part_step;
     if (job.splits < 1) job.splits = 1;
-    job.blocks = job.splits >= 8 ? 1 : ps_pool_chunks((size_t)sweep.target_group, FILTER_BLOCK);
+    job.blocks = job.splits >= 8 ? 1 : ps_threads_chunks((size_t)sweep.target_group, FILTER_BLOCK);
     return job;
 }
 
@@ -197,10 +197,10 @@ static void gradient_range(void *context, size_t chunk, int worker) {
     const ps_conv_sweep *s = &job->sweep;
     size_t block = chunk % job->blocks, split = chunk / job->blocks % job->splits, row = round_up(s->depth, 16);
     int group = (int)(chunk / job->blocks / job->splits);
-    size_t begin = ps_pool_chunk_start(s->positions, job->splits, split);
-    size_t end = ps_pool_chunk_start(s->positions, job->splits, split + 1);
-    int k0 = (int)ps_pool_chunk_start((size_t)s->target_group, job->blocks, block);
-    int filters = (int)ps_pool_chunk_start((size_t)s->target_group, job->blocks, block + 1) - k0;
+    size_t begin = ps_threads_chunk_start(s->positions, job->splits, split);
+    size_t end = ps_threads_chunk_start(s->positions, job->splits, split + 1);
+    int k0 = (int)ps_threads_chunk_start((size_t)s->target_group, job->blocks, block);
+    int filters = (int)ps_threads_chunk_start((size_t)s->target_group, job->blocks, block + 1) - k0;
     size_t filter = (size_t)(group * s->target_group + k0);
     float *sum = job->parts + split * job->part_step + filter * row;
     int columns = (int)round_up(s->depth, (size_t)job->kernels->lanes);
@@ -221,13 +221,13 @@ static void add_splits(void *context, size_t filter, int worker) {
 }
 
 static void direct_backward_weights(const ps_conv_shape *s, const float *x, const float *dy, float *dw, void *workspace,
-                                    ps_pool *pool) {
+                                    ps_threads *pool) {
     direct_job job = plan_gradient(s);
     job.source = x, job.dy = dy, job.target = dw;
     job.parts = workspace;
     job.matrix = job.parts + job.splits * job.part_step;
-    ps_pool_run(pool, (size_t)s->groups * job.splits * job.blocks, gradient_range, &job);
-    ps_pool_run(pool, (size_t)s->k, add_splits, &job);
+    ps_threads_run(pool, (size_t)s->groups * job.splits * job.blocks, gradient_range, &job);
+    ps_threads_run(pool, (size_t)s->k, add_splits, &job);
 }
 
 static size_t direct_workspace(const ps_conv_shape *s, ps_conv_pass pass, int threads) {
@@ -252,7 +252,7 @@ static double direct_cost(const ps_conv_shape *s, ps_conv_pass pass) {
     double cg = s->c / s->groups, kg = s->k / s->groups, positions = (double)ps_conv_out_positions(s);
     double row = (double)ps_conv_taps(s) * cg;
     double wide = pass == PS_CONV_FORWARD ? kg : pass == PS_CONV_BACKWARD_DATA ? cg : row;
-    double vectors = (double)ps_pool_chunks((size_t)wide, (size_t)kernels_for((int)wide)->lanes);
+    double vectors = (double)ps_threads_chunks((size_t)wide, (size_t)kernels_for((int)wide)->lanes);
     double waste = vectors * PS_SIMD_SELECT(ps_direct_kernels_of)()->lanes / wide;
     /* Fewer filters than hide the latency of a multiply-add. */
     if (pass == PS_CONV_BACKWARD_WEIGHTS && kg < 8) waste *= 8 / kg;

@@ -137,8 +137,8 @@ static const float *weights_of(const gemm_conv_job *job, int group) {
 static void forward_range(void *context, size_t chunk, int worker) {
     const gemm_conv_job *job = context;
     const layout *l = &job->l;
-    size_t k = (size_t)l->s->k, first = ps_pool_chunk_start(l->positions, job->chunks, chunk);
-    size_t count = ps_pool_chunk_start(l->positions, job->chunks, chunk + 1) - first;
+    size_t k = (size_t)l->s->k, first = ps_threads_chunk_start(l->positions, job->chunks, chunk);
+    size_t count = ps_threads_chunk_start(l->positions, job->chunks, chunk + 1) - first;
     float *y = job->out + first * k;
     for (size_t i = 0; i < count && job->bias != NULL; i++) memcpy(y + i * k, job->bias, k * sizeof *y);
     for (int group = 0; group < l->s->groups; group++) {
@@ -150,10 +150,10 @@ static void forward_range(void *context, size_t chunk, int worker) {
 }
 
 static void gemm_forward(const ps_conv_shape *s, const float *x, const float *w, const float *bias, float *y,
-                         void *workspace, ps_pool *pool) {
+                         void *workspace, ps_threads *pool) {
     gemm_conv_job job = {.l = layout_of(s), .x = x, .w = w, .bias = bias, .out = y, .columns = workspace};
-    job.chunks = ps_pool_chunks(job.l.positions, job.l.range);
-    ps_pool_run(pool, job.chunks, forward_range, &job);
+    job.chunks = ps_threads_chunks(job.l.positions, job.l.range);
+    ps_threads_run(pool, job.chunks, forward_range, &job);
 }
 
 /* Neighbouring positions add to the same inputs, so an image and group is one chunk. */
@@ -180,8 +180,8 @@ static void data_range(void *context, size_t chunk, int worker) {
     (void)worker;
     const gemm_conv_job *job = context;
     const layout *l = &job->l;
-    size_t first = ps_pool_chunk_start(l->positions, job->chunks, chunk);
-    size_t count = ps_pool_chunk_start(l->positions, job->chunks, chunk + 1) - first;
+    size_t first = ps_threads_chunk_start(l->positions, job->chunks, chunk);
+    size_t count = ps_threads_chunk_start(l->positions, job->chunks, chunk + 1) - first;
     for (int group = 0; group < l->s->groups; group++) {
         ps_gemm(false, false, (int)count, l->cg, l->kg,
                 job->dy + first * (size_t)l->s->k + (size_t)group * (size_t)l->kg, l->s->k, weights_of(job, group),
@@ -190,14 +190,14 @@ static void data_range(void *context, size_t chunk, int worker) {
 }
 
 static void gemm_backward_data(const ps_conv_shape *s, const float *dy, const float *w, float *dx, bool accumulate,
-                               void *workspace, ps_pool *pool) {
+                               void *workspace, ps_threads *pool) {
     gemm_conv_job job = {
         .l = layout_of(s), .dy = dy, .w = w, .out = dx, .accumulate = accumulate, .columns = workspace};
     if (job.l.direct) {
-        job.chunks = ps_pool_chunks(job.l.positions, job.l.range);
-        ps_pool_run(pool, job.chunks, data_range, &job);
+        job.chunks = ps_threads_chunks(job.l.positions, job.l.range);
+        ps_threads_run(pool, job.chunks, data_range, &job);
     } else {
-        ps_pool_run(pool, (size_t)s->n * (size_t)s->groups, data_image, &job);
+        ps_threads_run(pool, (size_t)s->n * (size_t)s->groups, data_image, &job);
     }
 }
 
@@ -205,14 +205,14 @@ static void gemm_backward_data(const ps_conv_shape *s, const float *dy, const fl
  * Large filters allow few of them; the rows of a partial sum are then cut into blocks too, so that there is work for
  * every thread. */
 static size_t splits_of(const layout *l) {
-    size_t weights = (size_t)l->s->k * l->row, splits = ps_pool_chunks(l->positions, 256);
+    size_t weights = (size_t)l->s->k * l->row, splits = ps_threads_chunks(l->positions, 256);
     if (splits > MOST_SPLITS) splits = MOST_SPLITS;
     if (splits * weights > SPLIT_FLOATS) splits = SPLIT_FLOATS / weights;
     return splits < 1 ? 1 : splits;
 }
 
 static size_t blocks_of(const layout *l, size_t splits) {
-    size_t blocks = splits >= 8 ? 1 : 8 / splits, most = ps_pool_chunks((size_t)l->kg, 32);
+    size_t blocks = splits >= 8 ? 1 : 8 / splits, most = ps_threads_chunks((size_t)l->kg, 32);
     return blocks < most ? blocks : most;
 }
 
@@ -221,10 +221,10 @@ static void weights_chunk(void *context, size_t chunk, int worker) {
     const layout *l = &job->l;
     size_t block = chunk % job->blocks, split = chunk / job->blocks % job->splits;
     int group = (int)(chunk / job->blocks / job->splits);
-    size_t k0 = ps_pool_chunk_start((size_t)l->kg, job->blocks, block);
-    size_t rows = ps_pool_chunk_start((size_t)l->kg, job->blocks, block + 1) - k0;
-    size_t first = ps_pool_chunk_start(l->positions, job->splits, split);
-    size_t last = ps_pool_chunk_start(l->positions, job->splits, split + 1);
+    size_t k0 = ps_threads_chunk_start((size_t)l->kg, job->blocks, block);
+    size_t rows = ps_threads_chunk_start((size_t)l->kg, job->blocks, block + 1) - k0;
+    size_t first = ps_threads_chunk_start(l->positions, job->splits, split);
+    size_t last = ps_threads_chunk_start(l->positions, job->splits, split + 1);
     float *sum = (job->splits == 1 ? job->out : job->partial + split * (size_t)l->s->k * l->row) +
                  ((size_t)group * (size_t)l->kg + k0) * l->row;
     for (size_t done = first; done < last; done += l->range) {
@@ -240,8 +240,8 @@ static void weights_chunk(void *context, size_t chunk, int worker) {
 static void add_splits(void *context, size_t chunk, int worker) {
     (void)worker;
     const gemm_conv_job *job = context;
-    size_t weights = (size_t)job->l.s->k * job->l.row, first = ps_pool_chunk_start(weights, job->chunks, chunk);
-    size_t last = ps_pool_chunk_start(weights, job->chunks, chunk + 1);
+    size_t weights = (size_t)job->l.s->k * job->l.row, first = ps_threads_chunk_start(weights, job->chunks, chunk);
+    size_t last = ps_threads_chunk_start(weights, job->chunks, chunk + 1);
     for (size_t i = first; i < last; i++) {
         float sum = job->partial[i];
         for (size_t split = 1; split < job->splits; split++) sum += job->partial[split * weights + i];
@@ -254,16 +254,16 @@ static size_t partial_floats(const layout *l, size_t splits) {
 }
 
 static void gemm_backward_weights(const ps_conv_shape *s, const float *x, const float *dy, float *dw, void *workspace,
-                                  ps_pool *pool) {
+                                  ps_threads *pool) {
     gemm_conv_job job = {.l = layout_of(s), .x = x, .dy = dy, .out = dw, .partial = workspace};
     job.splits = splits_of(&job.l);
     job.blocks = blocks_of(&job.l, job.splits);
     /* Columns come after the partial sums; without either there is no workspace to point into. */
     job.columns = job.l.direct ? NULL : (float *)workspace + partial_floats(&job.l, job.splits);
-    ps_pool_run(pool, (size_t)s->groups * job.splits * job.blocks, weights_chunk, &job);
+    ps_threads_run(pool, (size_t)s->groups * job.splits * job.blocks, weights_chunk, &job);
     if (job.splits == 1) return;
-    job.chunks = ps_pool_chunks((size_t)s->k * job.l.row, 16384);
-    ps_pool_run(pool, job.chunks, add_splits, &job);
+    job.chunks = ps_threads_chunks((size_t)s->k * job.l.row, 16384);
+    ps_threads_run(pool, job.chunks, add_splits, &job);
 }
 
 static size_t gemm_workspace(const ps_conv_shape *s, ps_conv_pass pass, int threads) {
@@ -281,7 +281,7 @@ static double gemm_cost(const ps_conv_shape *s, ps_conv_pass pass) {
     layout l = layout_of(s);
     double thin = 1.0 + 16.0 / l.kg + 8.0 / (double)l.row;
     double copies = l.direct ? 0.0 : (double)l.positions * (double)l.row * s->groups / 8.0;
-    double call = 300.0 * s->groups * (double)ps_pool_chunks(l.positions, l.range);
+    double call = 300.0 * s->groups * (double)ps_threads_chunks(l.positions, l.range);
     return ps_conv_macs(s) * thin / 49.0 + copies + call;
 }
 

@@ -86,13 +86,13 @@ static size_t buffer_of(const lines_job *job, size_t run) {
 static void cut_units(lines_job *job, size_t positions) {
     const ps_conv_sweep *s = &job->sweep;
     size_t width = (size_t)s->w.count, height = (size_t)s->h.count;
-    job->pieces = job->copied ? 1 : ps_pool_chunks(width, positions);
+    job->pieces = job->copied ? 1 : ps_threads_chunks(width, positions);
     job->piece = (width + job->pieces - 1) / job->pieces;
     job->run = positions / job->piece;
     if (job->run > height) job->run = height;
     if (job->run < 1) job->run = 1;
     while (job->copied && job->run > 1 && buffer_of(job, job->run) > BUFFER_FLOATS) job->run--;
-    job->runs = ps_pool_chunks(height, job->run);
+    job->runs = ps_threads_chunks(height, job->run);
     job->run = (height + job->runs - 1) / job->runs;
     job->units = (size_t)s->n * (size_t)s->d.count * job->runs * job->pieces;
     job->window = (int)window_of(s, job->run);
@@ -126,10 +126,10 @@ static unit unit_of(const lines_job *job, size_t index) {
     const ps_conv_sweep *s = &job->sweep;
     size_t piece = index % job->pieces, run = index / job->pieces % job->runs, plane = index / job->pieces / job->runs;
     unit u = {.n = (int)(plane / (size_t)s->d.count), .d = (int)(plane % (size_t)s->d.count)};
-    u.first = ps_pool_chunk_start((size_t)s->w.count, job->pieces, piece);
-    u.count = ps_pool_chunk_start((size_t)s->w.count, job->pieces, piece + 1) - u.first;
-    u.first_line = (int)ps_pool_chunk_start((size_t)s->h.count, job->runs, run);
-    u.lines = (int)ps_pool_chunk_start((size_t)s->h.count, job->runs, run + 1) - u.first_line;
+    u.first = ps_threads_chunk_start((size_t)s->w.count, job->pieces, piece);
+    u.count = ps_threads_chunk_start((size_t)s->w.count, job->pieces, piece + 1) - u.first;
+    u.first_line = (int)ps_threads_chunk_start((size_t)s->h.count, job->runs, run);
+    u.lines = (int)ps_threads_chunk_start((size_t)s->h.count, job->runs, run + 1) - u.first_line;
     u.first_source = u.first_line * s->h.source_step + (s->h.taps > 0 ? s->h.delta[0] : 0);
     return u;
 }
@@ -233,8 +233,8 @@ static void multiply_panel(const lines_job *job, const unit *u, int group, size_
     size_t width = p.channels > job->kernels->lanes ? job->panel : job->panel / 2;
     const float *packed = job->packed + ((size_t)group * job->panels + panel) * s->depth * job->panel;
     for (size_t pass = 0; pass < job->passes; pass++) {
-        size_t begin = ps_pool_chunk_start(s->depth, job->passes, pass),
-               end = ps_pool_chunk_start(s->depth, job->passes, pass + 1);
+        size_t begin = ps_threads_chunk_start(s->depth, job->passes, pass),
+               end = ps_threads_chunk_start(s->depth, job->passes, pass + 1);
         p.panel = packed + begin * width;
         p.bias = pass == 0 && job->bias != NULL ? job->bias + group * s->target_group + channel : NULL;
         p.accumulate = pass > 0 || job->accumulate;
@@ -258,8 +258,8 @@ static void convolve_unit(void *context, size_t index, int worker) {
 static lines_job plan_sweep(const ps_conv_sweep *sweep) {
     lines_job job = plan_lines(sweep, false);
     job.panel = 2 * (size_t)job.kernels->lanes;
-    job.panels = ps_pool_chunks((size_t)sweep->target_group, job.panel);
-    job.passes = sweep->depth > 0 ? ps_pool_chunks(sweep->depth, DEPTH_BLOCK) : 1;
+    job.panels = ps_threads_chunks((size_t)sweep->target_group, job.panel);
+    job.passes = sweep->depth > 0 ? ps_threads_chunks(sweep->depth, DEPTH_BLOCK) : 1;
     return job;
 }
 
@@ -283,15 +283,15 @@ static void pack_panel(void *context, size_t chunk, int worker) {
     }
 }
 
-static void run_sweep(lines_job *job, void *workspace, ps_pool *pool) {
+static void run_sweep(lines_job *job, void *workspace, ps_threads *pool) {
     job->packed = workspace;
     job->buffers = job->packed + packed_floats(job);
-    if (job->sweep.depth > 0) ps_pool_run(pool, (size_t)job->sweep.groups * job->panels, pack_panel, job);
-    ps_pool_run(pool, job->units, convolve_unit, job);
+    if (job->sweep.depth > 0) ps_threads_run(pool, (size_t)job->sweep.groups * job->panels, pack_panel, job);
+    ps_threads_run(pool, job->units, convolve_unit, job);
 }
 
 static void lines_forward(const ps_conv_shape *s, const float *x, const float *w, const float *bias, float *y,
-                          void *workspace, ps_pool *pool) {
+                          void *workspace, ps_threads *pool) {
     ps_conv_sweep sweep = ps_conv_sweep_forward(s);
     lines_job job = plan_sweep(&sweep);
     job.source = x, job.w = w, job.bias = bias, job.target = y;
@@ -299,7 +299,7 @@ static void lines_forward(const ps_conv_shape *s, const float *x, const float *w
 }
 
 static void lines_backward_data(const ps_conv_shape *s, const float *dy, const float *w, float *dx, bool accumulate,
-                                void *workspace, ps_pool *pool) {
+                                void *workspace, ps_threads *pool) {
     for (int residue = 0; residue < ps_conv_sweep_residues(s); residue++) {
         ps_conv_sweep sweep = ps_conv_sweep_backward(s, residue);
         /* A residue without taps gets zeros. */
@@ -323,8 +323,8 @@ static lines_job plan_gradient(const ps_conv_shape *s) {
     job.splits = job.units < MOST_SPLITS ? job.units : MOST_SPLITS;
     if (job.splits * job.part_step > SPLIT_FLOATS) job.splits = SPLIT_FLOATS / job.part_step;
     if (job.splits < 1) job.splits = 1;
-    job.blocks = job.splits >= 8 ? 1 : ps_pool_chunks((size_t)sweep.target_group, FILTER_BLOCK);
-    job.panels = ps_pool_chunks((size_t)sweep.target_group, job.panel);
+    job.blocks = job.splits >= 8 ? 1 : ps_threads_chunks((size_t)sweep.target_group, FILTER_BLOCK);
+    job.panels = ps_threads_chunks((size_t)sweep.target_group, job.panel);
     if (job.blocks > job.panels) job.blocks = job.panels;
     return job;
 }
@@ -362,10 +362,10 @@ static void outer_panel(const lines_job *job, const unit *u, int group, size_t p
 static void gradient_split(void *context, size_t chunk, int worker) {
     const lines_job *job = context;
     size_t block = chunk % job->blocks, split = chunk / job->blocks;
-    size_t begin = ps_pool_chunk_start(job->units, job->splits, split),
-           end = ps_pool_chunk_start(job->units, job->splits, split + 1);
-    size_t first_panel = ps_pool_chunk_start(job->panels, job->blocks, block);
-    size_t last_panel = ps_pool_chunk_start(job->panels, job->blocks, block + 1);
+    size_t begin = ps_threads_chunk_start(job->units, job->splits, split),
+           end = ps_threads_chunk_start(job->units, job->splits, split + 1);
+    size_t first_panel = ps_threads_chunk_start(job->panels, job->blocks, block);
+    size_t last_panel = ps_threads_chunk_start(job->panels, job->blocks, block + 1);
     for (size_t index = begin; index < end; index++) {
         unit u = unit_of(job, index);
         copy_lines(job, &u, worker);
@@ -390,13 +390,13 @@ static void add_splits(void *context, size_t chunk, int worker) {
 }
 
 static void lines_backward_weights(const ps_conv_shape *s, const float *x, const float *dy, float *dw, void *workspace,
-                                   ps_pool *pool) {
+                                   ps_threads *pool) {
     lines_job job = plan_gradient(s);
     job.source = x, job.dy = dy, job.target = dw;
     job.parts = workspace;
     job.buffers = job.parts + job.splits * job.part_step;
-    ps_pool_run(pool, job.splits * job.blocks, gradient_split, &job);
-    ps_pool_run(pool, (size_t)s->groups * job.panels, add_splits, &job);
+    ps_threads_run(pool, job.splits * job.blocks, gradient_split, &job);
+    ps_threads_run(pool, (size_t)s->groups * job.panels, add_splits, &job);
 }
 
 static size_t lines_workspace(const ps_conv_shape *s, ps_conv_pass pass, int threads) {
@@ -430,7 +430,7 @@ static bool lines_fit(const ps_conv_sweep *sweep, bool gradient) {
  * multiplied by. */
 static double products_cost(const lines_job *job) {
     const ps_conv_sweep *s = &job->sweep;
-    size_t vectors = ps_pool_chunks((size_t)s->target_group, (size_t)job->kernels->lanes);
+    size_t vectors = ps_threads_chunks((size_t)s->target_group, (size_t)job->kernels->lanes);
     double native = PS_SIMD_SELECT(ps_lines_kernels_of)()->lanes;
     return (double)s->positions * (double)s->depth * s->groups * (double)vectors * native / 83.0 *
            (vectors == 1 ? 1.25 : 1.0);
@@ -447,7 +447,7 @@ static double copies_cost(const lines_job *job) {
  * of every line and panel. */
 static double sweep_cost(const ps_conv_sweep *s) {
     lines_job job = plan_sweep(s);
-    double width = (double)job.piece, rows = width / (double)ps_pool_chunks(job.piece, 12);
+    double width = (double)job.piece, rows = width / (double)ps_threads_chunks(job.piece, 12);
     double slow = (1.0 + 0.6 / rows) * (rows < 4.0 ? 4.0 / rows : 1.0);
     double lines = (double)job.sweep.positions / width, starts = (double)(job.passes * job.panels) * s->groups;
     return 1500.0 + products_cost(&job) * slow + copies_cost(&job) +

@@ -71,8 +71,8 @@ typedef struct {
 static unit unit_of(const scatter_job *job, size_t chunk, int worker) {
     const ps_conv_shape *s = job->s;
     size_t cut = chunk % job->cuts, size = (size_t)(s->d > 1 ? s->d : s->h);
-    int first = (int)ps_pool_chunk_start(size, job->cuts, cut),
-        last = (int)ps_pool_chunk_start(size, job->cuts, cut + 1);
+    int first = (int)ps_threads_chunk_start(size, job->cuts, cut),
+        last = (int)ps_threads_chunk_start(size, job->cuts, cut + 1);
     unit u = {.n = (int)(chunk / job->cuts), .d1 = 1, .h1 = s->h};
     if (s->d > 1) u.d0 = first, u.d1 = last;
     else u.h0 = first, u.h1 = last;
@@ -153,10 +153,10 @@ static void scatter_unit(void *context, size_t chunk, int worker) {
 }
 
 static void scatter_backward_data(const ps_conv_shape *s, const float *dy, const float *w, float *dx, bool accumulate,
-                                  void *workspace, ps_pool *pool) {
+                                  void *workspace, ps_threads *pool) {
     scatter_job job = plan_scatter(s);
     job.dy = dy, job.w = w, job.dx = dx, job.workspace = workspace, job.accumulate = accumulate;
-    ps_pool_run(pool, (size_t)s->n * job.cuts, scatter_unit, &job);
+    ps_threads_run(pool, (size_t)s->n * job.cuts, scatter_unit, &job);
 }
 
 static size_t scatter_workspace(const ps_conv_shape *s, ps_conv_pass pass, int threads) {

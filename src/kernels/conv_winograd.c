@@ -188,17 +188,17 @@ static size_t chunks_of(const ps_winograd_map *map) {
     size_t tiles = map->tiles, each = TILE_FLOATS / (ps_winograd_products(map->kind) * padded(map->depth));
     if (each < FEWEST_TILES) each = FEWEST_TILES;
     if (each > MOST_TILES) each = MOST_TILES;
-    return even_chunks(ps_pool_chunks(tiles, each), tiles, tiles * map->depth * (size_t)map->k);
+    return even_chunks(ps_threads_chunks(tiles, each), tiles, tiles * map->depth * (size_t)map->k);
 }
 
 static winograd_job plan_product(const ps_winograd_map *map, arena *a, int threads) {
     winograd_job job = {.map = *map, .kernels = kernels_for(map->c, map->k)};
     size_t panel = 2 * (size_t)job.kernels->lanes, products = ps_winograd_products(map->kind);
     job.panel = panel;
-    job.panels = ps_pool_chunks((size_t)map->k, panel);
+    job.panels = ps_threads_chunks((size_t)map->k, panel);
     job.few_tiles = map->kd == 1 && map->tiles <= FEW_TILES && map->depth * (size_t)map->k >= MANY_WEIGHTS;
-    job.chunks = job.few_tiles ? ps_pool_chunks(map->tiles, 4) : chunks_of(map);
-    size_t tiles = job.few_tiles ? map->tiles : ps_pool_chunks(map->tiles, job.chunks), workers = (size_t)threads;
+    job.chunks = job.few_tiles ? ps_threads_chunks(map->tiles, 4) : chunks_of(map);
+    size_t tiles = job.few_tiles ? map->tiles : ps_threads_chunks(map->tiles, job.chunks), workers = (size_t)threads;
     job.own = threads <= OWN_THREADS && (job.few_tiles || map->tiles >= OWN_WEIGHTS_TILES * workers);
     job.map.zeros = take_zeros(a, map->c);
     job.v =
@@ -211,7 +211,7 @@ static winograd_job plan_product(const ps_winograd_map *map, arena *a, int threa
     job.u_own = !job.few_tiles && job.own ? job.panels * job.u_worker : 0;
     take_records(&job, a, threads, 1);
     /* With depth taps a panel's rows are channels within taps: one task transforms it whole. */
-    job.channel_blocks = map->kd == 1 ? ps_pool_chunks((size_t)map->c, WEIGHT_BLOCK) : 1;
+    job.channel_blocks = map->kd == 1 ? ps_threads_chunks((size_t)map->c, WEIGHT_BLOCK) : 1;
     return job;
 }
 
@@ -238,8 +238,8 @@ static ps_winograd_matrices weights_for(const winograd_job *job, int worker) {
 
 static void convolve_tiles(void *context, size_t chunk, int worker) {
     const winograd_job *job = context;
-    size_t first = ps_pool_chunk_start(job->map.tiles, job->chunks, chunk);
-    size_t count = ps_pool_chunk_start(job->map.tiles, job->chunks, chunk + 1) - first;
+    size_t first = ps_threads_chunk_start(job->map.tiles, job->chunks, chunk);
+    size_t count = ps_threads_chunk_start(job->map.tiles, job->chunks, chunk + 1) - first;
     ps_winograd_matrices v = moved(job->v, (size_t)worker * job->v_worker),
                          m = moved(job->m, (size_t)worker * job->m_worker);
     ps_winograd_matrices u = weights_for(job, worker);
@@ -256,8 +256,8 @@ static void convolve_tiles(void *context, size_t chunk, int worker) {
 static void transform_tiles(void *context, size_t chunk, int worker) {
     (void)worker;
     const winograd_job *job = context;
-    size_t first = ps_pool_chunk_start(job->map.tiles, job->chunks, chunk);
-    size_t count = ps_pool_chunk_start(job->map.tiles, job->chunks, chunk + 1) - first;
+    size_t first = ps_threads_chunk_start(job->map.tiles, job->chunks, chunk);
+    size_t count = ps_threads_chunk_start(job->map.tiles, job->chunks, chunk + 1) - first;
     job->kernels->input(&job->map, job->x, first, count, moved(job->v, first * job->v.row_step));
 }
 
@@ -279,34 +279,34 @@ static void convolve_panel(void *context, size_t panel, int worker) {
 }
 
 static void convolve(const ps_winograd_map *map, bool flipped, const float *x, const float *w, const float *bias,
-                     bool accumulate, float *y, void *workspace, ps_pool *pool) {
+                     bool accumulate, float *y, void *workspace, ps_threads *pool) {
     arena a = {.base = workspace};
-    winograd_job job = plan_product(map, &a, ps_pool_threads(pool));
+    winograd_job job = plan_product(map, &a, ps_threads_count(pool));
     job.flipped = flipped, job.x = x, job.w = w, job.bias = bias, job.accumulate = accumulate, job.y = y;
-    if (job.own) forget(&job, ps_pool_threads(pool));
+    if (job.own) forget(&job, ps_threads_count(pool));
     if (job.few_tiles) {
-        if (!job.own) ps_pool_run(pool, job.chunks, transform_tiles, &job);
-        ps_pool_run(pool, job.panels, convolve_panel, &job);
+        if (!job.own) ps_threads_run(pool, job.chunks, transform_tiles, &job);
+        ps_threads_run(pool, job.panels, convolve_panel, &job);
     } else {
-        if (!job.own) ps_pool_run(pool, job.panels * job.channel_blocks, transform_weights, &job);
-        ps_pool_run(pool, job.chunks, convolve_tiles, &job);
+        if (!job.own) ps_threads_run(pool, job.panels * job.channel_blocks, transform_weights, &job);
+        ps_threads_run(pool, job.chunks, convolve_tiles, &job);
     }
 }
 
 void ps_winograd_forward_selected(const ps_conv_shape *s, const float *x, const ps_winograd_selection *selection,
-                                  const float *w, const float *bias, float *y, void *workspace, ps_pool *pool) {
+                                  const float *w, const float *bias, float *y, void *workspace, ps_threads *pool) {
     ps_winograd_map map = forward_map(s);
     map.selection = selection;
     convolve(&map, false, x, w, bias, false, y, workspace, pool);
 }
 
 static void winograd_forward(const ps_conv_shape *s, const float *x, const float *w, const float *bias, float *y,
-                             void *workspace, ps_pool *pool) {
+                             void *workspace, ps_threads *pool) {
     ps_winograd_forward_selected(s, x, NULL, w, bias, y, workspace, pool);
 }
 
 static void winograd_backward_data(const ps_conv_shape *s, const float *dy, const float *w, float *dx, bool accumulate,
-                                   void *workspace, ps_pool *pool) {
+                                   void *workspace, ps_threads *pool) {
     ps_winograd_map map = backward_map(s);
     convolve(&map, true, dy, w, NULL, accumulate, dx, workspace, pool);
 }
@@ -319,7 +319,7 @@ static ps_winograd_matrices take_panels(arena *a, size_t matrices, size_t tiles,
                                         size_t copies, size_t *worker_step) {
     ps_winograd_matrices m = {.row_step = panel, .step = tiles * panel + 16, .panel = panel};
     m.panel_step = matrices * m.step;
-    size_t each = round_up(ps_pool_chunks(columns, panel) * m.panel_step + 16, 16);
+    size_t each = round_up(ps_threads_chunks(columns, panel) * m.panel_step + 16, 16);
     m.data = take(a, copies * each);
     *worker_step = copies > 1 ? each : 0;
     return m;
@@ -328,13 +328,13 @@ static ps_winograd_matrices take_panels(arena *a, size_t matrices, size_t tiles,
 static void plan_rounds(winograd_job *job, arena *a, int threads) {
     const ps_winograd_map *map = &job->map;
     size_t k = (size_t)map->k, panel = job->panel, products = ps_winograd_products(map->kind);
-    job->filter_blocks = ps_pool_chunks(k, FILTER_BLOCK);
-    job->filter_block = (int)round_up(ps_pool_chunks(k, job->filter_blocks), 16);
-    job->filter_blocks = ps_pool_chunks(k, (size_t)job->filter_block);
-    job->channel_blocks = ps_pool_chunks(map->depth, panel);
+    job->filter_blocks = ps_threads_chunks(k, FILTER_BLOCK);
+    job->filter_block = (int)round_up(ps_threads_chunks(k, job->filter_blocks), 16);
+    job->filter_blocks = ps_threads_chunks(k, (size_t)job->filter_block);
+    job->channel_blocks = ps_threads_chunks(map->depth, panel);
     size_t most = ROUND_FLOATS / (products * (map->depth + k));
-    job->rounds = ps_pool_chunks(map->tiles, most < FEWEST_TILES ? FEWEST_TILES : most);
-    size_t tiles = ps_pool_chunks(map->tiles, job->rounds);
+    job->rounds = ps_threads_chunks(map->tiles, most < FEWEST_TILES ? FEWEST_TILES : most);
+    size_t tiles = ps_threads_chunks(map->tiles, job->rounds);
     job->own = threads <= OWN_THREADS;
     size_t owners = job->own ? (size_t)threads : 1;
     job->v = take_panels(a, products, tiles, map->depth, panel, owners, &job->v_worker);
@@ -347,7 +347,7 @@ static void plan_rounds(winograd_job *job, arena *a, int threads) {
 static void plan_groups(winograd_job *job, arena *a, int threads) {
     const ps_winograd_map *map = &job->map;
     job->groups =
-        even_chunks(ps_pool_chunks(map->tiles, OUTER_TILES), map->tiles, map->tiles * map->depth * (size_t)map->k);
+        even_chunks(ps_threads_chunks(map->tiles, OUTER_TILES), map->tiles, map->tiles * map->depth * (size_t)map->k);
     if (job->groups > GROUPS) job->groups = GROUPS;
     job->v = take_matrices(a, ps_winograd_products(map->kind), OUTER_TILES, padded(map->depth), (size_t)threads,
                            &job->v_worker);
@@ -369,15 +369,15 @@ static winograd_job plan_gradient(const ps_winograd_map *map, arena *a, int thre
 
 /* The first tile of a round. */
 static size_t round_start(const winograd_job *job, size_t round) {
-    return ps_pool_chunk_start(job->map.tiles, job->rounds, round);
+    return ps_threads_chunk_start(job->map.tiles, job->rounds, round);
 }
 
 static void transform_both(void *context, size_t chunk, int worker) {
     (void)worker;
     const winograd_job *job = context;
     size_t begin = round_start(job, job->round), tiles = round_start(job, job->round + 1) - begin;
-    size_t first = ps_pool_chunk_start(tiles, job->chunks, chunk),
-           count = ps_pool_chunk_start(tiles, job->chunks, chunk + 1) - first;
+    size_t first = ps_threads_chunk_start(tiles, job->chunks, chunk),
+           count = ps_threads_chunk_start(tiles, job->chunks, chunk + 1) - first;
     job->kernels->input(&job->map, job->x, begin + first, count, moved(job->v, first * job->v.row_step));
     job->kernels->gradient(&job->map, job->dy, begin + first, count, moved(job->g, first * job->g.row_step));
 }
@@ -412,12 +412,12 @@ static void gradient_block(void *context, size_t chunk, int worker) {
     if (job->round + 1 == job->rounds) job->kernels->weights_gradient(map, u, 1, 0, k0, rows, 0, c0, channels, job->y);
 }
 
-static void run_rounds(winograd_job *job, ps_pool *pool) {
+static void run_rounds(winograd_job *job, ps_threads *pool) {
     for (job->round = 0; job->round < job->rounds; job->round++) {
-        job->chunks = ps_pool_chunks(ps_pool_chunks(job->map.tiles, job->rounds), 4);
-        if (job->own) forget(job, ps_pool_threads(pool));
-        else ps_pool_run(pool, job->chunks, transform_both, job);
-        ps_pool_run(pool, job->filter_blocks * job->channel_blocks, gradient_block, job);
+        job->chunks = ps_threads_chunks(ps_threads_chunks(job->map.tiles, job->rounds), 4);
+        if (job->own) forget(job, ps_threads_count(pool));
+        else ps_threads_run(pool, job->chunks, transform_both, job);
+        ps_threads_run(pool, job->filter_blocks * job->channel_blocks, gradient_block, job);
     }
 }
 
@@ -427,8 +427,8 @@ static void gradient_group(void *context, size_t group, int worker) {
     ps_winograd_matrices v = moved(job->v, (size_t)worker * job->v_worker),
                          g = moved(job->g, (size_t)worker * job->g_worker);
     ps_winograd_matrices u = moved(job->u, group * job->u_worker);
-    size_t begin = ps_pool_chunk_start(map->tiles, job->groups, group),
-           end = ps_pool_chunk_start(map->tiles, job->groups, group + 1);
+    size_t begin = ps_threads_chunk_start(map->tiles, job->groups, group),
+           end = ps_threads_chunk_start(map->tiles, job->groups, group + 1);
     for (size_t first = begin; first < end; first += OUTER_TILES) {
         size_t count = end - first < OUTER_TILES ? end - first : OUTER_TILES;
         job->kernels->input(map, job->x, first, count, v);
@@ -441,8 +441,8 @@ static void sum_groups(void *context, size_t chunk, int worker) {
     (void)worker;
     const winograd_job *job = context;
     const ps_winograd_map *map = &job->map;
-    int k0 = (int)ps_pool_chunk_start((size_t)map->k, job->chunks, chunk);
-    int rows = (int)ps_pool_chunk_start((size_t)map->k, job->chunks, chunk + 1) - k0;
+    int k0 = (int)ps_threads_chunk_start((size_t)map->k, job->chunks, chunk);
+    int rows = (int)ps_threads_chunk_start((size_t)map->k, job->chunks, chunk + 1) - k0;
     for (int td = 0; td < map->kd; td++) {
         ps_winograd_matrices u = moved(job->u, (size_t)k0 * job->u.row_step + (size_t)td * (size_t)map->c);
         job->kernels->weights_gradient(map, u, job->groups, job->u_worker, k0, rows, td, 0, map->c, job->y);
@@ -451,23 +451,23 @@ static void sum_groups(void *context, size_t chunk, int worker) {
 
 void ps_winograd_backward_weights_selected(const ps_conv_shape *s, const float *x,
                                            const ps_winograd_selection *selection, const float *dy, float *dw,
-                                           void *workspace, ps_pool *pool) {
+                                           void *workspace, ps_threads *pool) {
     ps_winograd_map map = forward_map(s);
     map.selection = selection;
     arena a = {.base = workspace};
-    winograd_job job = plan_gradient(&map, &a, ps_pool_threads(pool));
+    winograd_job job = plan_gradient(&map, &a, ps_threads_count(pool));
     job.x = x, job.dy = dy, job.y = dw;
     if (job.few_tiles) {
         run_rounds(&job, pool);
     } else {
-        ps_pool_run(pool, job.groups, gradient_group, &job);
-        job.chunks = ps_pool_chunks((size_t)map.k, 4);
-        ps_pool_run(pool, job.chunks, sum_groups, &job);
+        ps_threads_run(pool, job.groups, gradient_group, &job);
+        job.chunks = ps_threads_chunks((size_t)map.k, 4);
+        ps_threads_run(pool, job.chunks, sum_groups, &job);
     }
 }
 
 static void winograd_backward_weights(const ps_conv_shape *s, const float *x, const float *dy, float *dw,
-                                      void *workspace, ps_pool *pool) {
+                                      void *workspace, ps_threads *pool) {
     ps_winograd_backward_weights_selected(s, x, NULL, dy, dw, workspace, pool);
 }
 

@@ -28,8 +28,8 @@ typedef struct {
 static void gemm_chunk(void *context, size_t chunk, int worker) {
     (void)worker;
     const gemm_job *job = context;
-    size_t first = ps_pool_chunk_start((size_t)job->m, job->chunks, chunk);
-    size_t last = ps_pool_chunk_start((size_t)job->m, job->chunks, chunk + 1);
+    size_t first = ps_threads_chunk_start((size_t)job->m, job->chunks, chunk);
+    size_t last = ps_threads_chunk_start((size_t)job->m, job->chunks, chunk + 1);
     const float *a = job->a + (job->transpose_a ? first : first * (size_t)job->lda);
     ps_gemm(job->transpose_a, job->transpose_b, (int)(last - first), job->n, job->k, a, job->lda, job->b, job->ldb,
             job->accumulate, job->c + first * (size_t)job->ldc, job->ldc);
@@ -44,11 +44,11 @@ static size_t rows_per_chunk(int m, int n, int k) {
 }
 
 void ps_gemm_parallel(bool transpose_a, bool transpose_b, int m, int n, int k, const float *a, int lda, const float *b,
-                      int ldb, bool accumulate, float *c, int ldc, ps_pool *pool) {
+                      int ldb, bool accumulate, float *c, int ldc, ps_threads *pool) {
     if (m <= 0 || n <= 0) return;
     gemm_job job = {transpose_a, transpose_b, accumulate, m, n, k, lda, ldb, ldc, a, b, c, 0};
-    job.chunks = ps_pool_chunks((size_t)m, rows_per_chunk(m, n, k < 0 ? 0 : k));
-    ps_pool_run(pool, job.chunks, gemm_chunk, &job);
+    job.chunks = ps_threads_chunks((size_t)m, rows_per_chunk(m, n, k < 0 ? 0 : k));
+    ps_threads_run(pool, job.chunks, gemm_chunk, &job);
 }
 
 const char *ps_gemm_library(void) {

@@ -208,8 +208,8 @@ static void order_band(const band_run *run, const ps_pool_skip_band *band) {
 static void winners_task(void *context, size_t chunk, int worker) {
     (void)worker;
     const band_run *run = context;
-    size_t end = ps_pool_chunk_start(run->grid->bands, run->chunks, chunk + 1);
-    for (size_t b = ps_pool_chunk_start(run->grid->bands, run->chunks, chunk); b < end; b++) {
+    size_t end = ps_threads_chunk_start(run->grid->bands, run->chunks, chunk + 1);
+    for (size_t b = ps_threads_chunk_start(run->grid->bands, run->chunks, chunk); b < end; b++) {
         ps_pool_skip_band band = ps_pool_skip_band_at(run->grid, b);
         if (band.window >= 0)
             PS_SIMD_SELECT(ps_pool_skip_find_winners)(run->grid, &band, run->y, run->winners, run->values);
@@ -224,8 +224,8 @@ static void grid_task(void *context, size_t chunk, int worker) {
     (void)worker;
     const band_run *run = context;
     const ps_pool_skip_grid *g = run->grid;
-    size_t c = (size_t)g->shape.c, end = ps_pool_chunk_start(g->bands, run->chunks, chunk + 1);
-    for (size_t b = ps_pool_chunk_start(g->bands, run->chunks, chunk); b < end; b++) {
+    size_t c = (size_t)g->shape.c, end = ps_threads_chunk_start(g->bands, run->chunks, chunk + 1);
+    for (size_t b = ps_threads_chunk_start(g->bands, run->chunks, chunk); b < end; b++) {
         ps_pool_skip_band band = ps_pool_skip_band_at(g, b);
         const float *row = run->y + ps_pool_skip_row(g, band.image, band.z, band.y);
         for (int x = 0; band.window >= 0 && x < g->windows_w; x++) {
@@ -240,13 +240,13 @@ static void grid_task(void *context, size_t chunk, int worker) {
 static void merge_task(void *context, size_t chunk, int worker) {
     (void)worker;
     const band_run *run = context;
-    size_t c = (size_t)run->grid->shape.c, end = ps_pool_chunk_start(run->grid->bands, run->chunks, chunk + 1);
+    size_t c = (size_t)run->grid->shape.c, end = ps_threads_chunk_start(run->grid->bands, run->chunks, chunk + 1);
     double *slot = NULL;
     if (run->slots) {
         slot = ps_rows_slot(run->slots, c, PS_POOL_SKIP_COLUMNS, chunk);
         memset(slot, 0, ps_rows_slot_bytes(c, PS_POOL_SKIP_COLUMNS));
     }
-    for (size_t b = ps_pool_chunk_start(run->grid->bands, run->chunks, chunk); b < end; b++) {
+    for (size_t b = ps_threads_chunk_start(run->grid->bands, run->chunks, chunk); b < end; b++) {
         ps_pool_skip_band band = ps_pool_skip_band_at(run->grid, b);
         PS_SIMD_SELECT(ps_pool_skip_merge_band)(run->merge, &band, slot);
     }
@@ -258,12 +258,12 @@ static void add_sum(const double *total, size_t c, double *sum) {
 
 /* sums: identity, path, whole, identity times path; any may be NULL. */
 static void run_merge(const ps_pool_skip_plan *plan, const ps_pool_skip_merge *merge,
-                      double *const sums[PS_POOL_SKIP_SUMS], const areas *a, ps_pool *pool) {
+                      double *const sums[PS_POOL_SKIP_SUMS], const areas *a, ps_threads *pool) {
     const ps_pool_skip_grid *g = &plan->grid;
     bool summed = sums != NULL && (sums[0] || sums[1] || sums[2] || sums[3]);
     if (merge->out == NULL && !summed) return;
     band_run run = {.grid = g, .chunks = chunk_count(plan), .merge = merge, .slots = summed ? a->slots : NULL};
-    ps_pool_run(pool, run.chunks, merge_task, &run);
+    ps_threads_run(pool, run.chunks, merge_task, &run);
     if (!summed) return;
     ps_rows rows = {.c = (size_t)g->shape.c, .width = (size_t)g->shape.c, .chunks = run.chunks};
     const double *total = ps_rows_reduce(a->slots, &rows, PS_POOL_SKIP_COLUMNS);
@@ -272,7 +272,7 @@ static void run_merge(const ps_pool_skip_plan *plan, const ps_pool_skip_merge *m
 
 /* bound (near-ties are turned), values and order may be NULL. */
 static void find_winners(const ps_pool_skip_plan *plan, const float *y, const float *bound, uint8_t *winners,
-                         float *values, uint16_t *order, ps_pool *pool) {
+                         float *values, uint16_t *order, ps_threads *pool) {
     band_run run = {.grid = &plan->grid,
                     .chunks = chunk_count(plan),
                     .y = y,
@@ -280,11 +280,11 @@ static void find_winners(const ps_pool_skip_plan *plan, const float *y, const fl
                     .winners = winners,
                     .values = values,
                     .order = order};
-    ps_pool_run(pool, run.chunks, winners_task, &run);
+    ps_threads_run(pool, run.chunks, winners_task, &run);
 }
 
 static void take_grid(const ps_pool_skip_plan *plan, const float *y, const float *scale, uint8_t *winners,
-                      float *values, uint16_t *order, ps_pool *pool) {
+                      float *values, uint16_t *order, ps_threads *pool) {
     band_run run = {.grid = &plan->grid,
                     .chunks = chunk_count(plan),
                     .y = y,
@@ -292,12 +292,12 @@ static void take_grid(const ps_pool_skip_plan *plan, const float *y, const float
                     .winners = winners,
                     .values = values,
                     .order = order};
-    ps_pool_run(pool, run.chunks, grid_task, &run);
+    ps_threads_run(pool, run.chunks, grid_task, &run);
 }
 
 /* out = y at the winners (NULL: at the first positions) times scale, 0 elsewhere. */
 static void unpool(const ps_pool_skip_plan *plan, const float *y, const uint8_t *winners, const float *scale,
-                   float *out, const areas *a, ps_pool *pool) {
+                   float *out, const areas *a, ps_threads *pool) {
     ps_pool_skip_merge merge = {.grid = &plan->grid,
                                 .added = y,
                                 .select = true,
@@ -332,7 +332,8 @@ static const float *scale_of(const ps_pool_skip_plan *plan, const void *save, co
 }
 
 /* Energy of the max-pooled map over the grid's, per channel. An empty grid keeps scale 1: there is nothing to scale. */
-static void match_energy(const ps_pool_skip_plan *plan, const float *y, float *scale, const areas *a, ps_pool *pool) {
+static void match_energy(const ps_pool_skip_plan *plan, const float *y, float *scale, const areas *a,
+                         ps_threads *pool) {
     size_t c = (size_t)plan->grid.shape.c, rows = ps_shape_positions(plan->grid.shape);
     double *wanted = a->energy, *present = a->energy + c;
     for (size_t k = 0; k < 2 * c; k++) a->energy[k] = 0;
@@ -358,7 +359,7 @@ static ps_winograd_selection selection_of(const ps_pool_skip_plan *plan, const u
 
 /* conv(u) into o. */
 static void convolve_forward(const ps_pool_skip_plan *plan, const float *y, const float *w, const float *bias,
-                             const uint8_t *winners, const float *scale, float *o, const areas *a, ps_pool *pool) {
+                             const uint8_t *winners, const float *scale, float *o, const areas *a, ps_threads *pool) {
     if (selects(plan, PS_CONV_FORWARD)) {
         ps_winograd_selection selection = selection_of(plan, winners);
         ps_winograd_forward_selected(&plan->conv.shape, y, &selection, w, bias, o, a->rest, pool);
@@ -370,7 +371,7 @@ static void convolve_forward(const ps_pool_skip_plan *plan, const float *y, cons
 
 static void convolve_backward_weights(const ps_pool_skip_plan *plan, const float *y, const float *d_o,
                                       const uint8_t *winners, const float *scale, float *dw, float *dbias,
-                                      const areas *a, ps_pool *pool) {
+                                      const areas *a, ps_threads *pool) {
     if (selects(plan, PS_CONV_BACKWARD_WEIGHTS)) {
         ps_winograd_selection selection = selection_of(plan, winners);
         ps_winograd_backward_weights_selected(&plan->conv.shape, y, &selection, d_o, dw, a->rest, pool);
@@ -383,7 +384,7 @@ static void convolve_backward_weights(const ps_pool_skip_plan *plan, const float
 
 /* The path's values: returns what to merge, with the convolution's result in o. */
 static ps_pool_skip_merge forward_path(const ps_pool_skip_plan *plan, const float *y, const float *w, const float *bias,
-                                       float *o, const void *save, const areas *a, ps_pool *pool) {
+                                       float *o, const void *save, const areas *a, ps_threads *pool) {
     ps_pool_skip_merge merge = {.grid = &plan->grid,
                                 .added = y,
                                 .select = plan->pools,
@@ -397,7 +398,7 @@ static ps_pool_skip_merge forward_path(const ps_pool_skip_plan *plan, const floa
 
 /* What backward needs: the scale, then the winners and their values. */
 static void select_kept(const ps_pool_skip_plan *plan, const float *y, const float *bound, void *save, const areas *a,
-                        ps_pool *pool) {
+                        ps_threads *pool) {
     const float *scale = scale_of(plan, save, a);
     if (scale != a->ones) match_energy(plan, y, (float *)(uintptr_t)scale, a, pool);
     if (!keeps_winners(plan)) return;
@@ -408,7 +409,7 @@ static void select_kept(const ps_pool_skip_plan *plan, const float *y, const flo
 
 /* The path is worked out only where somebody looks at it; o = y. */
 static void forward_cut(const ps_pool_skip_plan *plan, const float *y, const float *w, const float *bias, float *o,
-                        const void *save, ps_pool_skip_sums sums, const areas *a, ps_pool *pool) {
+                        const void *save, ps_pool_skip_sums sums, const areas *a, ps_threads *pool) {
     double *const path_only[PS_POOL_SKIP_SUMS] = {NULL, sums.forward_path, NULL, NULL};
     if (sums.forward_path != NULL && plan->sparse) {
         ps_pool_skip_sparse_run_forward(plan, kept_of(plan, save), NULL, w, bias, NULL, path_only, a->rest, pool);
@@ -421,7 +422,8 @@ static void forward_cut(const ps_pool_skip_plan *plan, const float *y, const flo
 }
 
 static void forward(const ps_pool_skip_plan *plan, const float *y, const float *y_bound, const float *w,
-                    const float *bias, float *o, void *save, ps_pool_skip_sums sums, void *workspace, ps_pool *pool) {
+                    const float *bias, float *o, void *save, ps_pool_skip_sums sums, void *workspace,
+                    ps_threads *pool) {
     const ps_pool_skip_options *options = &plan->options;
     areas a = areas_of(plan, workspace);
     const float *identity = options->skip ? y : NULL;
@@ -443,7 +445,7 @@ static void forward(const ps_pool_skip_plan *plan, const float *y, const float *
 }
 
 void ps_pool_skip_forward(const ps_pool_skip_plan *plan, const float *y, const float *w, const float *bias, float *o,
-                          void *save, ps_pool_skip_sums sums, void *workspace, ps_pool *pool) {
+                          void *save, ps_pool_skip_sums sums, void *workspace, ps_threads *pool) {
     forward(plan, y, NULL, w, bias, o, save, sums, workspace, pool);
 }
 
@@ -462,7 +464,7 @@ static size_t plain_bytes(const ps_pool_skip_plan *plain, int threads) {
 }
 
 void ps_pool_skip_forward_plain(const ps_pool_skip_plan *plan, const float *y, const float *turn_bound, const float *w,
-                                const float *bias, float *o, void *workspace, ps_pool *pool) {
+                                const float *bias, float *o, void *workspace, ps_threads *pool) {
     ps_pool_skip_plan plain = plain_plan(plan);
     forward(&plain, y, turn_bound, w, bias, o, workspace, (ps_pool_skip_sums){0},
             (char *)workspace + rounded(ps_pool_skip_save_bytes(&plain)), pool);
@@ -547,14 +549,14 @@ static double terms_of(const ps_pool_skip_plan *plan) {
 }
 
 void ps_pool_skip_rounding(const ps_pool_skip_plan *plan, const float *y, const float *y_bound, const float *w,
-                           const float *bias, float *bound, void *workspace, ps_pool *pool) {
+                           const float *bias, float *bound, void *workspace, ps_threads *pool) {
     ps_pool_skip_plan plain = plain_plan(plan);
     const ps_pool_skip_options *options = &plan->options;
     size_t positions = ps_shape_positions(plan->grid.shape);
     int c = plan->grid.shape.c;
     areas a = areas_of(&plain, (char *)workspace + rounded(ps_pool_skip_save_bytes(&plain)));
     rounding_areas r =
-        rounding_areas_of(plan, (char *)workspace + plain_bytes(&plain, pool != NULL ? ps_pool_threads(pool) : 1));
+        rounding_areas_of(plan, (char *)workspace + plain_bytes(&plain, pool != NULL ? ps_threads_count(pool) : 1));
     if (options->cut_forward || !options->conv) {
         /* o is y, or y and at one place of each window y once more */
         ps_vector_copy(y_bound, positions * (size_t)c, bound, pool);
@@ -563,7 +565,7 @@ void ps_pool_skip_rounding(const ps_pool_skip_plan *plan, const float *y, const 
     }
     if (plain.sparse) {
         kept_run run = {plan, &r, kept_of(&plain, workspace), y_bound, scale_of(&plain, workspace, &a)};
-        ps_pool_run(pool, plan->grid.bands, kept_band, &run);
+        ps_threads_run(pool, plan->grid.bands, kept_band, &run);
     } else { /* all of y is more than what is kept of it */
         ps_rounding_norms(y, positions, 1, c, r.norm, pool);
         ps_rounding_largest(y_bound, positions, c, r.moved, pool);
@@ -587,7 +589,7 @@ void ps_pool_skip_rounding(const ps_pool_skip_plan *plan, const float *y, const 
 
 void ps_pool_skip_backward(const ps_pool_skip_plan *plan, const float *y, const float *w, const float *d_o,
                            const void *save, float *dy, bool accumulate, float *dw, float *dbias,
-                           ps_pool_skip_sums sums, void *workspace, ps_pool *pool) {
+                           ps_pool_skip_sums sums, void *workspace, ps_threads *pool) {
     const ps_pool_skip_options *options = &plan->options;
     areas a = areas_of(plan, workspace);
     const float *scale = scale_of(plan, save, &a);

@@ -60,7 +60,8 @@ static size_t shares_of(const ps_pool_skip_tiles *t, size_t tasks) {
 }
 
 static size_t share_start(const ps_pool_skip_tiles *t, size_t shares, size_t share) {
-    size_t start = ps_pool_chunk_start(blocks_of(t), shares, share) * PS_POOL_SKIP_BLOCK, c = (size_t)t->grid->shape.c;
+    size_t start = ps_threads_chunk_start(blocks_of(t), shares, share) * PS_POOL_SKIP_BLOCK,
+           c = (size_t)t->grid->shape.c;
     return start < c ? start : c;
 }
 
@@ -202,7 +203,7 @@ static void add_groups(const sparse_run *run, size_t groups, double *const sums[
 
 void ps_pool_skip_sparse_run_forward(const ps_pool_skip_plan *plan, ps_pool_skip_kept kept, const float *identity,
                                      const float *w, const float *bias, float *o, double *const sums[PS_POOL_SKIP_SUMS],
-                                     void *workspace, ps_pool *pool) {
+                                     void *workspace, ps_threads *pool) {
     sparse_run run = {.w = w, .job = {.identity = identity, .bias = bias, .o = o}};
     prepare(&run, plan, kept, workspace);
     size_t groups = groups_of(&run.tiles, run.memory.images), c = (size_t)plan->grid.shape.c;
@@ -210,8 +211,8 @@ void ps_pool_skip_sparse_run_forward(const ps_pool_skip_plan *plan, ps_pool_skip
         run.sums = second_area(&run);
         memset(run.sums, 0, groups * PS_POOL_SKIP_SUMS * c * sizeof(double));
     }
-    ps_pool_run(pool, run.tiles.panels, pack_task, &run);
-    ps_pool_run(pool, groups * run.tiles.panels, forward_task, &run);
+    ps_threads_run(pool, run.tiles.panels, pack_task, &run);
+    ps_threads_run(pool, groups * run.tiles.panels, forward_task, &run);
     if (run.sums) add_groups(&run, groups, sums);
 }
 
@@ -237,13 +238,13 @@ static void weights_task(void *context, size_t chunk, int worker) {
     ps_pool_skip_sparse_job job = run->job;
     job.d_weights += split * (m->weights_bytes / sizeof(float));
     memset(job.d_weights + (panel * c + begin) * vector, 0, (end - begin) * vector * sizeof(float));
-    size_t last = ps_pool_chunk_start(groups, m->splits, split + 1);
-    for (size_t group = ps_pool_chunk_start(groups, m->splits, split); group < last; group++)
+    size_t last = ps_threads_chunk_start(groups, m->splits, split + 1);
+    for (size_t group = ps_threads_chunk_start(groups, m->splits, split); group < last; group++)
         PS_SIMD_SELECT(ps_pool_skip_sparse_weights)
     (&job, group_at(t, m->images_weights, group), panel, begin, end, tile_of(run, worker));
 }
 
-static void sum_bias(sparse_run *run, const float *d_o, float *dbias, ps_pool *pool) {
+static void sum_bias(sparse_run *run, const float *d_o, float *dbias, ps_threads *pool) {
     ps_shape s = run->tiles.grid->shape;
     double *sums = second_area(run);
     void *scratch = (char *)sums + rounded((size_t)s.c * sizeof *sums);
@@ -255,18 +256,18 @@ static void sum_bias(sparse_run *run, const float *d_o, float *dbias, ps_pool *p
 
 void ps_pool_skip_sparse_run_backward(const ps_pool_skip_plan *plan, ps_pool_skip_kept kept, const float *w,
                                       const float *d_o, float *du, float *dw, float *dbias, void *workspace,
-                                      ps_pool *pool) {
+                                      ps_threads *pool) {
     sparse_run run = {.w = w, .dw = dw, .job = {.d_o = d_o, .du = du}};
     prepare(&run, plan, kept, workspace);
     if (dbias != NULL) sum_bias(&run, d_o, dbias, pool);
     if (du != NULL) {
         size_t groups = groups_of(&run.tiles, run.memory.images);
         run.shares = shares_of(&run.tiles, groups);
-        ps_pool_run(pool, run.tiles.panels, pack_task, &run);
-        ps_pool_run(pool, groups * run.shares, data_task, &run);
+        ps_threads_run(pool, run.tiles.panels, pack_task, &run);
+        ps_threads_run(pool, groups * run.shares, data_task, &run);
     }
     run.job.d_weights = second_area(&run);
     run.shares = shares_of(&run.tiles, run.tiles.panels);
-    ps_pool_run(pool, run.memory.splits * run.tiles.panels * run.shares, weights_task, &run);
-    ps_pool_run(pool, run.tiles.panels, unpack_task, &run);
+    ps_threads_run(pool, run.memory.splits * run.tiles.panels * run.shares, weights_task, &run);
+    ps_threads_run(pool, run.tiles.panels, unpack_task, &run);
 }

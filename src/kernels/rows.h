@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "core/pool.h"
+#include "parallel/threads.h"
 
 /* PS_ROWS_GRAIN: floats of a chunk, some five microseconds of reading. PS_ROWS_FLOAT_DEPTH: rows summed in single
  * precision before they are added to a double, which bounds the rounding of any sum to that of a few dozen terms. */
@@ -25,7 +25,7 @@ static inline ps_rows ps_rows_of(size_t rows, int c) {
     size_t fold = c < PS_ROWS_MIN_WIDTH && c > 0 ? (PS_ROWS_MIN_WIDTH + (size_t)c - 1) / (size_t)c : 1;
     r.width = fold * r.c;
     r.wide_rows = r.width ? (r.count + r.width - 1) / r.width : 0;
-    r.chunks = ps_pool_chunks(r.count, PS_ROWS_GRAIN);
+    r.chunks = ps_threads_chunks(r.count, PS_ROWS_GRAIN);
     if (r.chunks > PS_ROWS_MAX_CHUNKS) r.chunks = PS_ROWS_MAX_CHUNKS;
     if (r.chunks > r.wide_rows) r.chunks = r.wide_rows;
     return r;
@@ -33,7 +33,7 @@ static inline ps_rows ps_rows_of(size_t rows, int c) {
 
 /* First float of a chunk. */
 static inline size_t ps_rows_chunk_start(const ps_rows *r, size_t chunk) {
-    size_t start = ps_pool_chunk_start(r->wide_rows, r->chunks, chunk) * r->width;
+    size_t start = ps_threads_chunk_start(r->wide_rows, r->chunks, chunk) * r->width;
     return start < r->count ? start : r->count;
 }
 

@@ -41,9 +41,9 @@ static double row_loss(const float *x, size_t c, size_t label, size_t best, doub
 static void softmax_task(void *context, size_t chunk, int worker) {
     (void)worker;
     softmax_run *run = context;
-    size_t last = ps_pool_chunk_start(run->rows, run->chunks, chunk + 1), correct = 0;
+    size_t last = ps_threads_chunk_start(run->rows, run->chunks, chunk + 1), correct = 0;
     double loss = 0;
-    for (size_t i = ps_pool_chunk_start(run->rows, run->chunks, chunk); i < last; i++) {
+    for (size_t i = ps_threads_chunk_start(run->rows, run->chunks, chunk); i < last; i++) {
         const float *x = run->logits + i * run->c;
         float *gradient = run->dlogits ? run->dlogits + i * run->c : NULL;
         if (run->label[i] < 0) {
@@ -65,15 +65,15 @@ static size_t count_rows(const int32_t *label, size_t rows) {
 }
 
 double ps_softmax_cross_entropy(const float *logits, const int32_t *label, size_t rows, int c, float *dlogits,
-                                size_t *correct, size_t *counted, ps_pool *pool) {
+                                size_t *correct, size_t *counted, ps_threads *pool) {
     softmax_run run = {.logits = logits, .label = label, .rows = rows, .c = (size_t)c, .dlogits = dlogits};
     *counted = count_rows(label, rows);
     *correct = 0;
     run.counted = (double)*counted;
-    run.chunks = ps_pool_chunks(rows * run.c, 2048);
+    run.chunks = ps_threads_chunks(rows * run.c, 2048);
     if (run.chunks > MAX_CHUNKS) run.chunks = MAX_CHUNKS;
     if (run.chunks > rows) run.chunks = rows;
-    ps_pool_run(pool, run.chunks, softmax_task, &run);
+    ps_threads_run(pool, run.chunks, softmax_task, &run);
     double loss = 0;
     for (size_t chunk = 0; chunk < run.chunks; chunk++) {
         loss += run.loss[chunk];

@@ -5,13 +5,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/pool.h"
+#include "parallel/threads.h"
 
 /* logits [rows][c]; label [rows] in [0, c), negative: row ignored; a label of c or more makes the loss NaN. Returns the
  * summed loss (double, chunks of rows in order, natural log) over the rows that count; *correct: rows whose first
  * maximum is the label (NaN is larger than all); *counted: rows that count. dlogits [rows][c] (NULL: not wanted) =
  * (softmax - onehot) / counted; zero rows where ignored. */
 double ps_softmax_cross_entropy(const float *logits, const int32_t *label, size_t rows, int c, float *dlogits,
-                                size_t *correct, size_t *counted, ps_pool *pool);
+                                size_t *correct, size_t *counted, ps_threads *pool);
 
 #endif

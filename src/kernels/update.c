@@ -78,11 +78,11 @@ typedef struct {
 
 static cut cut_elements(size_t rows, size_t row_length) {
     size_t count = rows * row_length;
-    return (cut){count, ps_pool_chunks(count, CHUNK_FLOATS)};
+    return (cut){count, ps_threads_chunks(count, CHUNK_FLOATS)};
 }
 
 static cut cut_rows(size_t rows, size_t row_length) {
-    size_t chunks = ps_pool_chunks(rows * row_length, CHUNK_FLOATS);
+    size_t chunks = ps_threads_chunks(rows * row_length, CHUNK_FLOATS);
     return (cut){rows, chunks < rows ? chunks : rows};
 }
 
@@ -96,8 +96,8 @@ static void begin_task(void *context, size_t chunk, int worker) {
     (void)worker;
     const account_run *run = context;
     ps_update_account *a = run->account;
-    size_t begin = ps_pool_chunk_start(run->cut.items, run->cut.chunks, chunk);
-    size_t end = ps_pool_chunk_start(run->cut.items, run->cut.chunks, chunk + 1);
+    size_t begin = ps_threads_chunk_start(run->cut.items, run->cut.chunks, chunk);
+    size_t end = ps_threads_chunk_start(run->cut.items, run->cut.chunks, chunk + 1);
     memcpy(a->weights_start + begin, run->w + begin, (end - begin) * sizeof(float));
     float *const cleared[] = {a->gradient_sum, a->decay_sum, a->window_buffer, a->carried_sum};
     for (size_t i = 0; i < sizeof cleared / sizeof *cleared; i++)
@@ -106,13 +106,13 @@ static void begin_task(void *context, size_t chunk, int worker) {
     for (size_t i = begin; i < end; i++) a->carried_start[i] = run->momentum[i] - a->decay_buffer[i];
 }
 
-void ps_update_account_begin(ps_update_account *account, const float *w, const float *momentum, ps_pool *pool) {
+void ps_update_account_begin(ps_update_account *account, const float *w, const float *momentum, ps_threads *pool) {
     account_run run = {cut_elements(account->rows, account->row_length), account, w, momentum};
     account->steps = 0;
     account->carried_factor = 1;
     account->carried_moved = 0;
     memset(account->sums, 0, PS_UPDATE_SUMS * account->rows * sizeof(double));
-    ps_pool_run(pool, run.cut.chunks, begin_task, &run);
+    ps_threads_run(pool, run.cut.chunks, begin_task, &run);
 }
 
 static void close_task(void *context, size_t chunk, int worker) {
@@ -125,8 +125,8 @@ static void close_task(void *context, size_t chunk, int worker) {
                                    .carried = a->sgd ? a->carried_start : a->carried_sum,
                                    .decay_sum = a->decay_sum,
                                    .factor = a->sgd ? a->carried_moved : 1};
-    size_t end = ps_pool_chunk_start(run->cut.items, run->cut.chunks, chunk + 1);
-    for (size_t row = ps_pool_chunk_start(run->cut.items, run->cut.chunks, chunk); row < end; row++) {
+    size_t end = ps_threads_chunk_start(run->cut.items, run->cut.chunks, chunk + 1);
+    for (size_t row = ps_threads_chunk_start(run->cut.items, run->cut.chunks, chunk); row < end; row++) {
         double nets[PS_UPDATE_NETS];
         size_t at = row * a->row_length;
         PS_SIMD_SELECT(ps_update_net_row)(&job, at, at + a->row_length, nets);
@@ -135,9 +135,9 @@ static void close_task(void *context, size_t chunk, int worker) {
     }
 }
 
-void ps_update_account_close(ps_update_account *account, const float *w, ps_pool *pool) {
+void ps_update_account_close(ps_update_account *account, const float *w, ps_threads *pool) {
     account_run run = {cut_rows(account->rows, account->row_length), account, w, NULL};
-    ps_pool_run(pool, run.cut.chunks, close_task, &run);
+    ps_threads_run(pool, run.cut.chunks, close_task, &run);
 }
 
 /* Adds one step's squared norms to a row's sums. */
@@ -160,8 +160,8 @@ typedef struct {
 static void plain_task(void *context, size_t chunk, int worker) {
     (void)worker;
     const update_run *run = context;
-    size_t begin = ps_pool_chunk_start(run->cut.items, run->cut.chunks, chunk);
-    size_t end = ps_pool_chunk_start(run->cut.items, run->cut.chunks, chunk + 1);
+    size_t begin = ps_threads_chunk_start(run->cut.items, run->cut.chunks, chunk);
+    size_t end = ps_threads_chunk_start(run->cut.items, run->cut.chunks, chunk + 1);
     if (run->is_sgd) PS_SIMD_SELECT(ps_update_sgd_span)(&run->sgd, begin, end);
     else PS_SIMD_SELECT(ps_update_adamw_span)(&run->adamw, begin, end);
 }
@@ -169,8 +169,8 @@ static void plain_task(void *context, size_t chunk, int worker) {
 static void accounted_task(void *context, size_t chunk, int worker) {
     (void)worker;
     const update_run *run = context;
-    size_t end = ps_pool_chunk_start(run->cut.items, run->cut.chunks, chunk + 1);
-    for (size_t row = ps_pool_chunk_start(run->cut.items, run->cut.chunks, chunk); row < end; row++) {
+    size_t end = ps_threads_chunk_start(run->cut.items, run->cut.chunks, chunk + 1);
+    for (size_t row = ps_threads_chunk_start(run->cut.items, run->cut.chunks, chunk); row < end; row++) {
         double squares[PS_UPDATE_SUMS];
         size_t at = row * run->row_length;
         if (run->is_sgd) PS_SIMD_SELECT(ps_update_sgd_row)(&run->sgd, at, at + run->row_length, squares);
@@ -179,16 +179,16 @@ static void accounted_task(void *context, size_t chunk, int worker) {
     }
 }
 
-static void run_update(update_run *run, size_t rows, size_t row_length, ps_update_account *account, ps_pool *pool) {
+static void run_update(update_run *run, size_t rows, size_t row_length, ps_update_account *account, ps_threads *pool) {
     run->row_length = row_length;
     run->account = account;
     run->cut = account ? cut_rows(rows, row_length) : cut_elements(rows, row_length);
-    ps_pool_run(pool, run->cut.chunks, account ? accounted_task : plain_task, run);
+    ps_threads_run(pool, run->cut.chunks, account ? accounted_task : plain_task, run);
     if (account != NULL) account->steps++;
 }
 
 void ps_update_sgd(const ps_update_sgd_step *step, size_t rows, size_t row_length, const float *g, float *w,
-                   float *momentum, ps_update_account *account, ps_pool *pool) {
+                   float *momentum, ps_update_account *account, ps_threads *pool) {
     update_run run = {.is_sgd = true};
     run.sgd = (ps_update_sgd_job){.lr = (float)step->lr,
                                   .momentum = (float)step->momentum,
@@ -215,7 +215,7 @@ void ps_update_sgd(const ps_update_sgd_step *step, size_t rows, size_t row_lengt
 }
 
 void ps_update_adamw(const ps_update_adamw_step *step, size_t rows, size_t row_length, const float *g, float *w,
-                     float *m, float *v, ps_update_account *account, ps_pool *pool) {
+                     float *m, float *v, ps_update_account *account, ps_threads *pool) {
     update_run run = {.is_sgd = false};
     double t = (double)step->step;
     run.adamw = (ps_update_adamw_job){.beta1 = (float)step->beta1,

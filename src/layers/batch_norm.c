@@ -292,7 +292,7 @@ static void tangent_forward_channel(void *context, size_t channel, int worker) {
 
 static void norm_tangent_forward(const ps_layer_call *call, const ps_layer_tangent *tangent) {
     norm_tangent_job job = {call, tangent};
-    ps_pool_run(call->pool, (size_t)call->out_shape.c, tangent_forward_channel, &job);
+    ps_threads_run(call->pool, (size_t)call->out_shape.c, tangent_forward_channel, &job);
 }
 
 static void tangent_backward_channel(void *context, size_t channel, int worker) {
@@ -330,7 +330,7 @@ static void tangent_backward_channel(void *context, size_t channel, int worker) 
 
 static void norm_tangent_backward(const ps_layer_call *call, const ps_layer_tangent *tangent) {
     norm_tangent_job job = {call, tangent};
-    ps_pool_run(call->pool, (size_t)call->out_shape.c, tangent_backward_channel, &job);
+    ps_threads_run(call->pool, (size_t)call->out_shape.c, tangent_backward_channel, &job);
 }
 
 static const char *norm_tangent_refuse(const void *config_) {

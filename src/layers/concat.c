@@ -29,9 +29,9 @@ static ps_status concat_infer(const void *config, const ps_layer_input *in, int 
 
 static void split_rows(const ps_layer_call *call, size_t chunk, size_t *first, size_t *end) {
     size_t rows = ps_shape_positions(call->out_shape);
-    size_t chunks = ps_pool_chunks(ps_shape_elements(call->out_shape), GRAIN);
-    *first = ps_pool_chunk_start(rows, chunks, chunk);
-    *end = ps_pool_chunk_start(rows, chunks, chunk + 1);
+    size_t chunks = ps_threads_chunks(ps_shape_elements(call->out_shape), GRAIN);
+    *first = ps_threads_chunk_start(rows, chunks, chunk);
+    *end = ps_threads_chunk_start(rows, chunks, chunk + 1);
 }
 
 static void forward_chunk(void *context, size_t chunk, int worker) {
@@ -68,11 +68,13 @@ static void backward_chunk(void *context, size_t chunk, int worker) {
 }
 
 static void concat_forward(const ps_layer_call *call) {
-    ps_pool_run(call->pool, ps_pool_chunks(ps_shape_elements(call->out_shape), GRAIN), forward_chunk, (void *)call);
+    ps_threads_run(call->pool, ps_threads_chunks(ps_shape_elements(call->out_shape), GRAIN), forward_chunk,
+                   (void *)call);
 }
 
 static void concat_backward(const ps_layer_call *call) {
-    ps_pool_run(call->pool, ps_pool_chunks(ps_shape_elements(call->out_shape), GRAIN), backward_chunk, (void *)call);
+    ps_threads_run(call->pool, ps_threads_chunks(ps_shape_elements(call->out_shape), GRAIN), backward_chunk,
+                   (void *)call);
 }
 
 static const char *const concat_samples[] = {

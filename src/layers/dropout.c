@@ -34,9 +34,9 @@ static bool active(const ps_layer_call *call) {
 }
 
 static void split(const ps_layer_call *call, size_t chunk, size_t *first, size_t *end) {
-    size_t count = ps_shape_elements(call->out_shape), chunks = ps_pool_chunks(count, GRAIN);
-    *first = ps_pool_chunk_start(count, chunks, chunk);
-    *end = ps_pool_chunk_start(count, chunks, chunk + 1);
+    size_t count = ps_shape_elements(call->out_shape), chunks = ps_threads_chunks(count, GRAIN);
+    *first = ps_threads_chunk_start(count, chunks, chunk);
+    *end = ps_threads_chunk_start(count, chunks, chunk + 1);
 }
 
 static float factor(const ps_layer_call *call, size_t index) {
@@ -66,14 +66,14 @@ static void backward_chunk(void *context, size_t chunk, int worker) {
 
 static void dropout_forward(const ps_layer_call *call) {
     size_t count = ps_shape_elements(call->out_shape);
-    if (active(call)) ps_pool_run(call->pool, ps_pool_chunks(count, GRAIN), forward_chunk, (void *)call);
+    if (active(call)) ps_threads_run(call->pool, ps_threads_chunks(count, GRAIN), forward_chunk, (void *)call);
     else if (call->y != call->x[0]) ps_vector_copy(call->x[0], count, call->y, call->pool);
 }
 
 static void dropout_backward(const ps_layer_call *call) {
     size_t count = ps_shape_elements(call->out_shape);
     if (call->dx[0] == NULL) return;
-    if (active(call)) ps_pool_run(call->pool, ps_pool_chunks(count, GRAIN), backward_chunk, (void *)call);
+    if (active(call)) ps_threads_run(call->pool, ps_threads_chunks(count, GRAIN), backward_chunk, (void *)call);
     else if (call->accumulate[0]) ps_vector_add(call->dx[0], call->dy, count, call->dx[0], call->pool);
     else if (call->dx[0] != call->dy) ps_vector_copy(call->dy, count, call->dx[0], call->pool);
 }

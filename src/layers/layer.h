@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/pool.h"
+#include "parallel/threads.h"
 #include "core/rng.h"
 #include "core/shape.h"
 #include "core/status.h"
@@ -111,7 +111,7 @@ typedef struct {
     const ps_layer_type *type;
     const void *config;
     void *plan;
-    ps_pool *pool;
+    ps_threads *pool;
     ps_mode mode;
     int inputs;
     const ps_shape *in_shape;

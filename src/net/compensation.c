@@ -14,7 +14,7 @@
  * by tap t. */
 struct ps_compensation_job {
     ps_compensation sums;
-    ps_pool *pool;
+    ps_threads *pool;
     ps_conv_shape source, module;
     ps_conv_plan source_plan, module_plan;
     ps_pool_window window;
@@ -110,8 +110,8 @@ static int module_taps(const ps_compensation_job *job) { return job->module.kd *
 static ps_status allocate(ps_compensation_job *job) {
     size_t map = ps_shape_elements(job->window.in), c = (size_t)job->module.k,
            pooled = ps_shape_elements(job->window.out);
-    size_t a = ps_conv_workspace_bytes(&job->source_plan, ps_pool_threads(job->pool));
-    size_t b = ps_conv_workspace_bytes(&job->module_plan, ps_pool_threads(job->pool));
+    size_t a = ps_conv_workspace_bytes(&job->source_plan, ps_threads_count(job->pool));
+    size_t b = ps_conv_workspace_bytes(&job->module_plan, ps_threads_count(job->pool));
     PS_TRY(ps_alloc(a > b ? a : b, 1, "compensation", &job->workspace));
     PS_TRY(PS_ALLOC(source_weights(job), &job->piece_weight, "compensation"));
     PS_TRY(PS_ALLOC(c * c * (size_t)module_taps(job), &job->tap_weight, "compensation"));

@@ -28,7 +28,7 @@ struct ps_hessian {
     ps_net *net;
     ps_mode mode;
     ps_hessian_source source;
-    ps_pool *pool;
+    ps_threads *pool;
     int batch;
     node_arrays *node;
     size_t *offset; /* of each learned parameter of the net */
@@ -113,7 +113,7 @@ static ps_status plan_node(ps_hessian *h, int i, size_t *workspace, size_t *larg
     size_t elements = ps_shape_elements(a->call.out_shape);
     *largest = larger(*largest, elements);
     if (node->type->plan != NULL)
-        PS_TRY(node->type->plan(node->config, a->in_shape, node->inputs, a->call.out_shape, ps_pool_threads(h->pool),
+        PS_TRY(node->type->plan(node->config, a->in_shape, node->inputs, a->call.out_shape, ps_threads_count(h->pool),
                                 &a->call.plan, &sizes));
     *workspace = larger(*workspace, sizes.workspace_bytes);
     PS_TRY(bind_parameters(h, i, node->type->params, true));

@@ -31,7 +31,7 @@ typedef struct {
 struct ps_net {
     ps_graph *graph;
     ps_units units;
-    ps_pool *pool;
+    ps_threads *pool;
     int batch;
     ps_shape input;   /* n = batch */
     ps_mode sum_mode; /* of the passes that add to sums; TRAIN is zero */
@@ -100,7 +100,7 @@ static void bind_params(ps_net *net) {
 }
 
 static ps_status plan_layers(ps_net *net) {
-    int threads = ps_pool_threads(net->pool);
+    int count = ps_threads_count(net->pool);
     for (int i = 0; i < net->graph->count; i++) {
         const ps_node *node = &net->graph->node[i];
         runner *r = &net->runner[i];
@@ -110,7 +110,7 @@ static ps_status plan_layers(ps_net *net) {
         r->call.config = node->config;
         r->call.out_shape = batched(net, node->shape);
         if (node->type->plan != NULL)
-            PS_TRY(node->type->plan(node->config, r->in_shape, node->inputs, r->call.out_shape, threads, &r->call.plan,
+            PS_TRY(node->type->plan(node->config, r->in_shape, node->inputs, r->call.out_shape, count, &r->call.plan,
                                     &net->sizes[i]));
         size_t sums = ps_pointwise_workspace_bytes(ps_shape_positions(r->call.out_shape), node->shape.c);
         size_t input_sums = ps_pointwise_workspace_bytes(ps_shape_positions(r->in_shape[0]), r->in_shape[0].c);
@@ -193,7 +193,7 @@ static ps_status build(ps_net *net, const ps_graph *graph) {
     return PS_OK;
 }
 
-ps_status ps_net_create(const ps_graph *graph, int batch, ps_pool *pool, ps_net **out) {
+ps_status ps_net_create(const ps_graph *graph, int batch, ps_threads *pool, ps_net **out) {
     ps_net *net = NULL;
     *out = NULL;
     if (batch < 1) return ps_fail(PS_ERR_USAGE, "batch must be at least 1, not %d", batch);
@@ -241,7 +241,7 @@ void ps_net_destroy(ps_net *net) {
 
 const ps_graph *ps_net_graph(const ps_net *net) { return net->graph; }
 const ps_units *ps_net_units(const ps_net *net) { return &net->units; }
-ps_pool *ps_net_pool(const ps_net *net) { return net->pool; }
+ps_threads *ps_net_pool(const ps_net *net) { return net->pool; }
 int ps_net_batch(const ps_net *net) { return net->batch; }
 
 static const ps_node *last_node(const ps_net *net) { return &net->graph->node[net->graph->count - 1]; }

@@ -128,7 +128,7 @@ static double clip_factor(double limit, double norm) {
 static void update(const ps_optimiser *optimiser, slot *s, double lr, double clip, uint64_t step) {
     const ps_optimiser_options *o = optimiser->options;
     const ps_param *p = s->param;
-    ps_pool *pool = ps_net_pool(optimiser->net);
+    ps_threads *pool = ps_net_pool(optimiser->net);
     size_t rows = (size_t)p->spec.rows;
     if (optimiser->sgd) {
         ps_update_sgd_step sgd = {lr, o->momentum, o->weight_decay, clip, o->nesterov};

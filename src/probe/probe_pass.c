@@ -26,7 +26,7 @@ typedef struct {
 
 enum { MAX_GRAIN = 1 << 14 };
 
-size_t ps_probe_max_chunks(size_t rows, int channels) { return ps_pool_chunks(rows * (size_t)channels, MAX_GRAIN); }
+size_t ps_probe_max_chunks(size_t rows, int channels) { return ps_threads_chunks(rows * (size_t)channels, MAX_GRAIN); }
 
 /* NaN wins and stays. */
 static float larger(float a, float b) { return b > a || isnan(b) ? b : a; }
@@ -34,8 +34,8 @@ static float larger(float a, float b) { return b > a || isnan(b) ? b : a; }
 static void max_chunk(void *context, size_t chunk, int worker) {
     (void)worker;
     const max_job *job = context;
-    size_t first = ps_pool_chunk_start(job->rows, job->chunks, chunk),
-           end = ps_pool_chunk_start(job->rows, job->chunks, chunk + 1);
+    size_t first = ps_threads_chunk_start(job->rows, job->chunks, chunk),
+           end = ps_threads_chunk_start(job->rows, job->chunks, chunk + 1);
     float *max = job->chunk_max + chunk * (size_t)job->channels;
     for (int c = 0; c < job->channels; c++) max[c] = -INFINITY;
     for (size_t row = first; row < end; row++)
@@ -50,7 +50,7 @@ static void measure_max(ps_probe *probe, const ps_unit *unit, const ps_tap_view 
                    .channels = unit->channels,
                    .chunk_max = probe->chunk_max};
     job.chunks = ps_probe_max_chunks(job.rows, job.channels);
-    ps_pool_run(view->pool, job.chunks, max_chunk, &job);
+    ps_threads_run(view->pool, job.chunks, max_chunk, &job);
     memcpy(probe->batch_max, probe->chunk_max, (size_t)job.channels * sizeof *probe->batch_max);
     for (size_t i = 1; i < job.chunks; i++)
         for (int c = 0; c < job.channels; c++)

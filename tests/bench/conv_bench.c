@@ -23,7 +23,7 @@
 
 #include "core/clock.h"
 #include "core/memory.h"
-#include "core/pool.h"
+#include "parallel/threads.h"
 #include "kernels/conv.h"
 #include "kernels/conv_method.h"
 #include "kernels/gemm.h"
@@ -236,7 +236,7 @@ typedef struct {
     ps_conv_plan plan;
     float *x, *w, *y;
     void *workspace;
-    ps_pool *pool;
+    ps_threads *pool;
 } ours;
 
 static void ours_run(const ours *u, ps_conv_pass pass) {
@@ -278,7 +278,7 @@ static void call_onednn(const void *what, int pass) {
 }
 
 /* GFLOP/s of sgemm at m, n, k, each capped so that the measurement stays short. */
-static double sgemm_rate(int m, int n, int k, ps_pool *pool) {
+static double sgemm_rate(int m, int n, int k, ps_threads *pool) {
     if (m > 4096) m = 4096;
     if (k > 8192) k = 8192;
     float *a = filled((size_t)m * (size_t)k), *b = filled((size_t)k * (size_t)n), *c = filled((size_t)m * (size_t)n);
@@ -307,13 +307,13 @@ static void triad_chunk(void *context, size_t chunk, int worker) {
     for (size_t i = chunk * each; i < (chunk + 1) * each; i++) job->a[i] = job->b[i] + 0.5f * job->c[i];
 }
 
-static double triad_bandwidth(ps_pool *pool) {
+static double triad_bandwidth(ps_threads *pool) {
     triad_job job = {.count = 16 << 20};
     job.a = filled(job.count), job.b = filled(job.count), job.c = filled(job.count);
     double best = 0.0;
     for (int i = 0; i < 7; i++) {
         uint64_t start = now_ns();
-        ps_pool_run(pool, 64, triad_chunk, &job);
+        ps_threads_run(pool, 64, triad_chunk, &job);
         double rate = 3.0 * (double)job.count * sizeof(float) / (double)(now_ns() - start);
         if (rate > best) best = rate;
     }
@@ -323,7 +323,7 @@ static double triad_bandwidth(ps_pool *pool) {
 
 /* Milliseconds of the bound: sgemm's rate at the same m, n, k, or reading and writing every array once; for depthwise
  * the latter. */
-static double bound_ms(const ps_conv_shape *s, ps_conv_pass pass, double bandwidth, ps_pool *pool) {
+static double bound_ms(const ps_conv_shape *s, ps_conv_pass pass, double bandwidth, ps_threads *pool) {
     int positions = (int)ps_conv_out_positions(s), taps = (int)ps_conv_taps(s), cg = s->c / s->groups,
         kg = s->k / s->groups;
     double x = (double)s->n * s->d * s->h * s->w * s->c, y = (double)positions * s->k, w = (double)s->k * taps * cg;
@@ -394,7 +394,7 @@ static void bench_pass(const named_shape *shape, ps_conv_pass pass, ours *u, int
     if (winograd) onednn_destroy(&o);
 }
 
-static void bench_shape(const named_shape *shape, const char *method, int rounds, double bandwidth, ps_pool *pool) {
+static void bench_shape(const named_shape *shape, const char *method, int rounds, double bandwidth, ps_threads *pool) {
     const ps_conv_shape *s = &shape->s;
     ours u = {.pool = pool};
     if (ps_conv_plan_init(&u.plan, s) != PS_OK) die(ps_status_message());
@@ -402,7 +402,7 @@ static void bench_shape(const named_shape *shape, const char *method, int rounds
     u.x = filled((size_t)s->n * (size_t)s->d * (size_t)s->h * (size_t)s->w * (size_t)s->c);
     u.w = filled((size_t)s->k * ps_conv_taps(s) * (size_t)(s->c / s->groups));
     u.y = filled(ps_conv_out_positions(s) * (size_t)s->k);
-    if (ps_alloc(ps_conv_workspace_bytes(&u.plan, ps_pool_threads(pool)), 1, "workspace", &u.workspace) != PS_OK)
+    if (ps_alloc(ps_conv_workspace_bytes(&u.plan, ps_threads_count(pool)), 1, "workspace", &u.workspace) != PS_OK)
         die("memory");
     for (int pass = 0; pass < PS_CONV_PASSES; pass++) bench_pass(shape, (ps_conv_pass)pass, &u, rounds, bandwidth);
     ps_free(u.x), ps_free(u.w), ps_free(u.y), ps_free(u.workspace);
@@ -438,16 +438,16 @@ int main(int argc, char **argv) {
     }
     if (cpu_clock) threads = 1;
     if (rounds < 1 || rounds > 101) die("--rounds must be 1 to 101");
-    ps_pool *pool = NULL;
-    if (ps_pool_create(threads, &pool) != PS_OK) die(ps_status_message());
-    fix_openmp_threads(argv, ps_pool_threads(pool));
+    ps_threads *pool = NULL;
+    if (ps_threads_create(threads, &pool) != PS_OK) die(ps_status_message());
+    fix_openmp_threads(argv, ps_threads_count(pool));
     ps_gemm_setup();
     dnnl_engine_create(&engine, dnnl_cpu, 0);
     dnnl_stream_create(&stream, engine, dnnl_stream_default_flags);
     const dnnl_version_t *version = dnnl_version();
     double bandwidth = triad_bandwidth(pool);
     printf("%d threads, %s time, %s; oneDNN %d.%d.%d; sgemm 2048^3 %.0f GFLOP/s (%s), triad %.1f GB/s\n\n",
-           ps_pool_threads(pool), cpu_clock ? "processor" : "wall", ps_simd_name(ps_simd_detect()), version->major,
+           ps_threads_count(pool), cpu_clock ? "processor" : "wall", ps_simd_name(ps_simd_detect()), version->major,
            version->minor, version->patch, sgemm_rate(2048, 2048, 2048, pool), ps_gemm_library(), bandwidth);
     printf(
         "| convolution | pass | method | ms | GFLOP/s | oneDNN direct ms | direct / poolscope | Winograd / poolscope | "
@@ -458,6 +458,6 @@ int main(int argc, char **argv) {
             bench_shape(&shapes[i], method, rounds, bound ? bandwidth : 0.0, pool);
     }
     print_summary();
-    ps_pool_destroy(pool);
+    ps_threads_destroy(pool);
     return 0;
 }

@@ -16,7 +16,7 @@
 
 #include "core/clock.h"
 #include "core/memory.h"
-#include "core/pool.h"
+#include "parallel/threads.h"
 #include "core/rng.h"
 #include "kernels/gemm.h"
 #include "kernels/norm.h"
@@ -28,7 +28,7 @@
 enum { MOST_ROUNDS = 201, MOST_ROWS = 32, ARRAYS = 8 };
 
 typedef struct {
-    ps_pool *pool;
+    ps_threads *pool;
     int threads, rounds;
     bool cpu_clock;
     size_t elements; /* of each array */
@@ -96,14 +96,15 @@ typedef struct {
 static void triad_task(void *context, size_t chunk, int worker) {
     (void)worker;
     const triad_run *t = context;
-    size_t end = ps_pool_chunk_start(t->count, t->chunks, chunk + 1);
-    for (size_t i = ps_pool_chunk_start(t->count, t->chunks, chunk); i < end; i++) t->a[i] = t->b[i] + 3.0f * t->c[i];
+    size_t end = ps_threads_chunk_start(t->count, t->chunks, chunk + 1);
+    for (size_t i = ps_threads_chunk_start(t->count, t->chunks, chunk); i < end; i++)
+        t->a[i] = t->b[i] + 3.0f * t->c[i];
 }
 
 static void run_triad(machine *m, const void *what) {
     size_t count = *(const size_t *)what;
-    triad_run t = {m->array[0], m->array[1], m->array[2], count, ps_pool_chunks(count, 65536)};
-    ps_pool_run(m->pool, t.chunks, triad_task, &t);
+    triad_run t = {m->array[0], m->array[1], m->array[2], count, ps_threads_chunks(count, 65536)};
+    ps_threads_run(m->pool, t.chunks, triad_task, &t);
 }
 
 static void print_bandwidth(machine *m, const char *title, const row *rows, int count) {
@@ -335,8 +336,8 @@ int main(int argc, char **argv) {
     }
     if (m.rounds < 1 || m.rounds > MOST_ROUNDS) m.rounds = 21;
     ps_gemm_setup();
-    must(ps_pool_create(m.threads, &m.pool));
-    m.threads = ps_pool_threads(m.pool);
+    must(ps_threads_create(m.threads, &m.pool));
+    m.threads = ps_threads_count(m.pool);
     for (int i = 0; i < ARRAYS; i++) {
         must(PS_ALLOC(m.elements, &m.array[i], "benchmark array"));
         ps_rng_key key = ps_rng_key_of(1, "kernel_bench");
@@ -349,6 +350,6 @@ int main(int argc, char **argv) {
     if (wanted(argc, argv, "pool_skip")) bench_pool_skip(&m);
     for (int i = 0; i < ARRAYS; i++) ps_free(m.array[i]);
     ps_free(m.workspace);
-    ps_pool_destroy(m.pool);
+    ps_threads_destroy(m.pool);
     return 0;
 }

@@ -31,7 +31,7 @@ typedef struct {
 static float *x;
 static int32_t *label;
 static int batch;
-static ps_pool *pool;
+static ps_threads *pool;
 static const ps_optimiser_options sgd = {
     .name = "sgd", .lr = 0.01, .momentum = 0.9, .nesterov = true, .weight_decay = 5e-4, .schedule = "constant"};
 
@@ -108,7 +108,7 @@ static ps_status serve(char **argv) {
     const char *mode = argv[6];
     size_t count = (size_t)batch * 3 * 32 * 32;
     ps_rng_key key = ps_rng_key_of(1, "bench/x");
-    PS_TRY(ps_pool_create(atoi(argv[5]), &pool));
+    PS_TRY(ps_threads_create(atoi(argv[5]), &pool));
     PS_TRY(PS_ALLOC(count, &x, "input"));
     PS_TRY(PS_ALLOC((size_t)batch, &label, "labels"));
     for (size_t i = 0; i < count; i++) x[i] = ps_rng_normal(key, i);

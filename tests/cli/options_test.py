@@ -22,7 +22,7 @@ RUNS = ["train", "experiment"]
 SAYS = {
     "src/cli/session.c": {"data": LOOKS, "fork": RUNS, "init": RUNS, "": RUNS + WEIGHTS}, "src/cli/network.c": RUNS + WEIGHTS + ["inspect"], "src/cli/subject.c": WEIGHTS,
     "src/cli/run.c": ["train"], "src/cli/measurement.c": ["compensation", "spectrum", "ranks"], "src/cli/experiment.c": ["experiment"],
-    "src/cli/schedule.c": ["experiment"], "src/core/pool.c": RUNS + LOOKS, "analysis/explain_node.c": ["explain"], "analysis/explain.c": ["explain"],
+    "src/cli/schedule.c": ["experiment"], "src/parallel/threads.c": RUNS + LOOKS, "analysis/explain_node.c": ["explain"], "analysis/explain.c": ["explain"],
     "src/data/dataset.c": RUNS + LOOKS, "src/data/loader.c": RUNS + LOOKS, "src/probe/plant.c": RUNS + ["plant"],
     "src/probe/plant_combine.c": RUNS + ["plant"], "src/probe/plant_near_miss.c": RUNS + ["plant"], "src/probe/record.c": RUNS, "src/watch/screen.c": ["watch"],
     "src/net/net.c": {"batch": RUNS + LOOKS}, "analysis/check/check.c": ["check"], "analysis/check/golden.c": ["check"],

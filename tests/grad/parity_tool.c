@@ -50,7 +50,7 @@ typedef struct {
     double width, lr, momentum, weight_decay;
     int pool_skip, size, batch, classes, steps;
     ps_graph *graph;
-    ps_pool *pool;
+    ps_threads *pool;
     ps_net *net;
     float *x; /* channels-last */
     int32_t *label;
@@ -81,7 +81,7 @@ static ps_status build_network(network_case *c) {
     options.dropout = 0;
     options.pool_skip.pool_size = c->pool_skip;
     PS_TRY(model->build(&options, &c->graph));
-    PS_TRY(ps_pool_create(2, &c->pool));
+    PS_TRY(ps_threads_create(2, &c->pool));
     PS_TRY(ps_net_create(c->graph, c->batch, c->pool, &c->net));
     snprintf(path, sizeof path, "%s/weights.safetensors", c->folder);
     return ps_weights_load(path, c->net, false, NULL);
@@ -192,7 +192,7 @@ static ps_status run_network(const char *folder, const cJSON *json) {
 cleanup:
     ps_net_destroy(c.net);
     ps_graph_destroy(c.graph);
-    ps_pool_destroy(c.pool);
+    ps_threads_destroy(c.pool);
     ps_free(c.x);
     ps_free(c.label);
     return status;

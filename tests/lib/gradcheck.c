@@ -148,7 +148,7 @@ static ps_status make_scratch(gradcheck_rig *rig) {
     return PS_OK;
 }
 
-ps_status gradcheck_rig_create(const ps_layer_type *type, const char *sample, ps_mode mode, ps_pool *pool,
+ps_status gradcheck_rig_create(const ps_layer_type *type, const char *sample, ps_mode mode, ps_threads *pool,
                                gradcheck_rig *rig) {
     *rig = (gradcheck_rig){.type = type};
     PS_TRY(ps_json_parse(sample, "sample", &rig->document));
@@ -158,7 +158,7 @@ ps_status gradcheck_rig_create(const ps_layer_type *type, const char *sample, ps
     if (type->params != NULL) rig->params = type->params(rig->config, rig->in_shape, rig->out_shape, rig->param_spec);
     if (type->states != NULL) rig->states = type->states(rig->config, rig->in_shape, rig->out_shape, rig->state_spec);
     if (type->plan != NULL)
-        PS_TRY(type->plan(rig->config, rig->in_shape, rig->inputs, rig->out_shape, ps_pool_threads(pool), &rig->plan,
+        PS_TRY(type->plan(rig->config, rig->in_shape, rig->inputs, rig->out_shape, ps_threads_count(pool), &rig->plan,
                           &rig->sizes));
     PS_TRY(make_arrays(rig));
     PS_TRY(make_scratch(rig));
@@ -506,16 +506,16 @@ void gradcheck_rig_compare(const char *how, const gradcheck_rig *plain, const gr
 }
 
 static ps_status variant_threads(const gradcheck_rig *plain, const char *sample, gradcheck_result *result) {
-    ps_pool *pool;
+    ps_threads *pool;
     gradcheck_rig rig;
-    PS_TRY(ps_pool_create(3, &pool));
+    PS_TRY(ps_threads_create(3, &pool));
     ps_status status = gradcheck_rig_create(plain->type, sample, plain->call.mode, pool, &rig);
     if (status == PS_OK) {
         gradcheck_rig_run(&rig);
         same_results("3 threads", plain, &rig, true, result);
     }
     gradcheck_rig_clear(&rig);
-    ps_pool_destroy(pool);
+    ps_threads_destroy(pool);
     return status;
 }
 

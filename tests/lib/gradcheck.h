@@ -52,7 +52,7 @@ typedef struct {
 } gradcheck_rig;
 
 /* Parses, infers, plans, allocates and fills; sample as in layer.h. */
-ps_status gradcheck_rig_create(const ps_layer_type *type, const char *sample, ps_mode mode, ps_pool *pool,
+ps_status gradcheck_rig_create(const ps_layer_type *type, const char *sample, ps_mode mode, ps_threads *pool,
                                gradcheck_rig *rig);
 void gradcheck_rig_clear(gradcheck_rig *rig);
 /* Forward, then backward with only the arrays that the type says it reads. */

@@ -58,11 +58,11 @@ void kt_workspace_free(void *workspace) {
     assert_true(whole);
 }
 
-static ps_pool *pools[KT_POOLS];
+static ps_threads *pools[KT_POOLS];
 
-ps_pool *kt_pool(int which) {
+ps_threads *kt_pool(int which) {
     static const int threads[KT_POOLS] = {1, 2, 3, 8};
-    if (pools[which] == NULL) assert_int_equal(ps_pool_create(threads[which], &pools[which]), PS_OK);
+    if (pools[which] == NULL) assert_int_equal(ps_threads_create(threads[which], &pools[which]), PS_OK);
     return pools[which];
 }
 
@@ -115,6 +115,6 @@ int kt_run_lower_levels(const char *program) {
 
 int kt_end(void **state) {
     (void)state;
-    for (int i = 0; i < KT_POOLS; i++) ps_pool_destroy(pools[i]);
+    for (int i = 0; i < KT_POOLS; i++) ps_threads_destroy(pools[i]);
     return 0;
 }

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "core/pool.h"
+#include "parallel/threads.h"
 
 /* count floats from N(0, 1), a function of name and count; free with free(). */
 float *kt_numbers(const char *name, size_t count);
@@ -29,7 +29,7 @@ void kt_workspace_free(void *workspace);
 
 enum { KT_POOLS = 4 };
 /* Pools of 1, 2, 3 and 8 threads, created once. */
-ps_pool *kt_pool(int which);
+ps_threads *kt_pool(int which);
 
 /* ||got - want|| / ||want|| (absolute when want is zero); NaN where NaN is not shared. */
 double kt_relative_error(const float *got, const double *want, size_t count);

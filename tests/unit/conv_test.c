@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #include "core/memory.h"
-#include "core/pool.h"
+#include "parallel/threads.h"
 #include "core/rng.h"
 #include "kernels/conv.h"
 #include "kernels/conv_method.h"
@@ -295,7 +295,7 @@ static void *workspace_of(const ps_conv_plan *plan, int threads) {
     return workspace;
 }
 
-static void check_method(fixture *f, int method, ps_pool *pool) {
+static void check_method(fixture *f, int method, ps_threads *pool) {
     ps_conv_plan plan;
     assert_int_equal(ps_conv_plan_init(&plan, &f->s), PS_OK);
     bool able[PS_CONV_PASSES], any = false;
@@ -305,7 +305,7 @@ static void check_method(fixture *f, int method, ps_pool *pool) {
     }
     assert_int_equal(ps_conv_plan_force(&plan, methods[method]->name), any ? PS_OK : PS_ERR_USAGE);
     if (!any) return;
-    void *workspace = workspace_of(&plan, ps_pool_threads(pool));
+    void *workspace = workspace_of(&plan, ps_threads_count(pool));
     if (able[PS_CONV_FORWARD]) {
         poison(f->out, f->ys);
         ps_conv_forward(&plan, f->x, f->w, f->bias, f->out, workspace, pool);
@@ -336,15 +336,15 @@ static void check_method(fixture *f, int method, ps_pool *pool) {
 
 static void every_method_agrees_with_the_naive_reference(void **state) {
     (void)state;
-    ps_pool *pool = NULL;
-    assert_int_equal(ps_pool_create(2, &pool), PS_OK);
+    ps_threads *pool = NULL;
+    assert_int_equal(ps_threads_create(2, &pool), PS_OK);
     wrong = 0;
     for (int i = 0; i < SHAPES; i++) {
         fixture f = fixture_of(&shapes[i]);
         for (int method = 0; method < METHODS; method++) check_method(&f, method, pool);
         fixture_free(&f);
     }
-    ps_pool_destroy(pool);
+    ps_threads_destroy(pool);
     for (int i = 0; i < METHODS; i++) {
         print_message("# %-10s worst relative error: forward %.1e, backward-data %.1e, backward-weights %.1e (%s)\n",
                       methods[i]->name, worst[i][0], worst[i][1], worst[i][2], ps_simd_name(ps_simd_detect()));
@@ -354,12 +354,12 @@ static void every_method_agrees_with_the_naive_reference(void **state) {
 
 /* All results of one forced method after one another: y, dx, dw, dbias. */
 static float *all_results(const fixture *f, const char *method, int threads) {
-    ps_pool *pool = NULL;
+    ps_threads *pool = NULL;
     ps_conv_plan plan;
-    assert_int_equal(ps_pool_create(threads, &pool), PS_OK);
+    assert_int_equal(ps_threads_create(threads, &pool), PS_OK);
     assert_int_equal(ps_conv_plan_init(&plan, &f->s), PS_OK);
     if (ps_conv_plan_force(&plan, method) != PS_OK) {
-        ps_pool_destroy(pool);
+        ps_threads_destroy(pool);
         return NULL;
     }
     void *workspace = workspace_of(&plan, threads);
@@ -368,7 +368,7 @@ static float *all_results(const fixture *f, const char *method, int threads) {
     ps_conv_backward_data(&plan, f->dy, f->w, out + f->ys, false, workspace, pool);
     ps_conv_backward_weights(&plan, f->x, f->dy, out + f->ys + f->xs, out + f->ys + f->xs + f->ws, workspace, pool);
     ps_free(workspace);
-    ps_pool_destroy(pool);
+    ps_threads_destroy(pool);
     return out;
 }
 
@@ -483,8 +483,8 @@ static void products_of_every_kind_are_right(void **state) {
     enum { M = 37, N = 29, K = 21 };
     float *a = numbers("a", M * K), *b = numbers("b", K * N), *base = numbers("c", M * N),
           *c = room(M * N, sizeof(float));
-    ps_pool *pool = NULL;
-    assert_int_equal(ps_pool_create(3, &pool), PS_OK);
+    ps_threads *pool = NULL;
+    assert_int_equal(ps_threads_create(3, &pool), PS_OK);
     for (int kind = 0; kind < 8; kind++) {
         bool ta = kind & 1, tb = kind & 2, accumulate = kind & 4;
         memcpy(c, base, M * N * sizeof *c);
@@ -501,7 +501,7 @@ static void products_of_every_kind_are_right(void **state) {
     ps_gemm(false, false, 2, 2, 0, a, 1, b, 2, false, c, N);
     assert_float_equal(c[N + 1], 0.0, 0.0);
     assert_true(strlen(ps_gemm_library()) > 3);
-    ps_pool_destroy(pool);
+    ps_threads_destroy(pool);
     ps_free(a), ps_free(b), ps_free(base), ps_free(c);
 }
 

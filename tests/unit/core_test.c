@@ -19,7 +19,7 @@
 #include "core/file.h"
 #include "core/json.h"
 #include "core/memory.h"
-#include "core/pool.h"
+#include "parallel/threads.h"
 #include "core/rng.h"
 #include "core/shape.h"
 #include "core/text.h"
@@ -104,36 +104,36 @@ static void count_chunk(void *context, size_t chunk, int worker) {
 static void test_every_chunk_runs_once(void **state) {
     (void)state;
     for (int threads = 1; threads <= 8; threads++) {
-        ps_pool *pool;
-        assert_int_equal(ps_pool_create(threads, &pool), PS_OK);
-        assert_int_equal(ps_pool_threads(pool), threads);
+        ps_threads *pool;
+        assert_int_equal(ps_threads_create(threads, &pool), PS_OK);
+        assert_int_equal(ps_threads_count(pool), threads);
         /* Many jobs of all lengths, now and then after a pause in which the workers fall asleep. */
         for (int job = 0; job < 400; job++) {
             pool_context c = {.threads = threads};
             size_t chunks = (size_t)(job * 37 % CHUNKS);
             if (job % 100 == 50) usleep(2000);
-            ps_pool_run(pool, chunks, count_chunk, &c);
+            ps_threads_run(pool, chunks, count_chunk, &c);
             for (size_t i = 0; i < CHUNKS; i++) assert_int_equal(c.runs[i], i < chunks ? 1 : 0);
             assert_int_equal(c.bad_workers, 0);
         }
-        ps_pool_destroy(pool);
+        ps_threads_destroy(pool);
     }
 }
 
 static void test_pool_bounds(void **state) {
     (void)state;
-    ps_pool *pool;
-    assert_int_equal(ps_pool_create(-1, &pool), PS_ERR_USAGE);
-    assert_int_equal(ps_pool_create(100000, &pool), PS_ERR_USAGE);
-    assert_int_equal(ps_pool_create(0, &pool), PS_OK);
-    assert_true(ps_pool_threads(pool) >= 1);
-    ps_pool_destroy(pool);
-    ps_pool_destroy(NULL);
-    assert_int_equal(ps_pool_chunks(0, 8), 0);
-    assert_int_equal(ps_pool_chunks(17, 8), 3);
-    assert_int_equal(ps_pool_chunk_start(17, 3, 0), 0);
-    assert_int_equal(ps_pool_chunk_start(17, 3, 3), 17);
-    for (size_t c = 0; c < 3; c++) assert_true(ps_pool_chunk_start(17, 3, c) < ps_pool_chunk_start(17, 3, c + 1));
+    ps_threads *pool;
+    assert_int_equal(ps_threads_create(-1, &pool), PS_ERR_USAGE);
+    assert_int_equal(ps_threads_create(100000, &pool), PS_ERR_USAGE);
+    assert_int_equal(ps_threads_create(0, &pool), PS_OK);
+    assert_true(ps_threads_count(pool) >= 1);
+    ps_threads_destroy(pool);
+    ps_threads_destroy(NULL);
+    assert_int_equal(ps_threads_chunks(0, 8), 0);
+    assert_int_equal(ps_threads_chunks(17, 8), 3);
+    assert_int_equal(ps_threads_chunk_start(17, 3, 0), 0);
+    assert_int_equal(ps_threads_chunk_start(17, 3, 3), 17);
+    for (size_t c = 0; c < 3; c++) assert_true(ps_threads_chunk_start(17, 3, c) < ps_threads_chunk_start(17, 3, c + 1));
 }
 
 /* ---- memory, files, JSON, text ---- */

@@ -201,13 +201,13 @@ static void test_same_for_any_number_of_threads(void **state) {
     (void)state;
     planted p = make();
     ps_lanczos one, three;
-    ps_pool *pool;
+    ps_threads *pool;
     ps_operator operator= { &p, N, apply };
-    assert_int_equal(ps_pool_create(3, &pool), PS_OK);
+    assert_int_equal(ps_threads_create(3, &pool), PS_OK);
     assert_int_equal(ps_lanczos_run(&operator, 20, 3, 0, NULL, &one), PS_OK);
     assert_int_equal(ps_lanczos_run(&operator, 20, 3, 0, pool, &three), PS_OK);
     assert_memory_equal(one.value, three.value, 20 * sizeof(double));
-    ps_pool_destroy(pool);
+    ps_threads_destroy(pool);
     clear(&one, 1);
     clear(&three, 1);
 }

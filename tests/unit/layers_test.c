@@ -652,16 +652,16 @@ static void test_threads_do_not_matter(void **state) {
         rig_make(&plain, *t, large_sample((*t)->name), PS_MODE_TRAIN);
         gradcheck_rig_run(&plain);
         for (int threads = 2; threads <= 5; threads += 3) {
-            ps_pool *pool;
+            ps_threads *pool;
             gradcheck_rig rig;
             gradcheck_result result = {.passed = true};
-            assert_int_equal(ps_pool_create(threads, &pool), PS_OK);
+            assert_int_equal(ps_threads_create(threads, &pool), PS_OK);
             assert_int_equal(gradcheck_rig_create(*t, large_sample((*t)->name), PS_MODE_TRAIN, pool, &rig), PS_OK);
             gradcheck_rig_run(&rig);
             gradcheck_rig_compare("more threads", &plain, &rig, &result);
             if (!result.passed) fail_msg("%s, %d threads: %s", (*t)->name, threads, result.message);
             gradcheck_rig_clear(&rig);
-            ps_pool_destroy(pool);
+            ps_threads_destroy(pool);
         }
         gradcheck_rig_clear(&plain);
     }

@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "core/memory.h"
-#include "core/pool.h"
+#include "parallel/threads.h"
 #include "data/format.h"
 #include "data/loader.h"
 
@@ -87,8 +87,8 @@ static void batches_do_not_depend_on_threads_or_history(void **state) {
     batch expected = make_batch(dataset, BATCH), got = make_batch(dataset, BATCH);
     const uint64_t steps[] = {0, 5, 6, 11, 12, 1000, 3};
     for (int threads = 1; threads <= 3; threads++) {
-        ps_pool *pool;
-        check(ps_pool_create(threads, &pool));
+        ps_threads *pool;
+        check(ps_threads_create(threads, &pool));
         ps_loader *used = make_loader(dataset, options);
         for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
             ps_loader *fresh = make_loader(dataset, options);
@@ -99,7 +99,7 @@ static void batches_do_not_depend_on_threads_or_history(void **state) {
             ps_loader_destroy(fresh);
         }
         ps_loader_destroy(used);
-        ps_pool_destroy(pool);
+        ps_threads_destroy(pool);
     }
     free_batch(expected);
     free_batch(got);

@@ -146,7 +146,7 @@ static char folder[] = "/tmp/ps_made_up_XXXXXX", path[64];
 
 typedef struct {
     ps_graph *graph;
-    ps_pool *pool;
+    ps_threads *pool;
     ps_net *net;
     ps_optimiser_options options;
     ps_optimiser *optimiser;
@@ -174,7 +174,7 @@ static void open_bench(bench *b, const char *text) {
     cJSON_Delete(document);
     b->options = (ps_optimiser_options){
         .name = "sgd", .lr = 0.01, .momentum = 0.9, .weight_decay = 0.01, .schedule = "constant", .clip = 1};
-    assert_int_equal(ps_pool_create(1, &b->pool), PS_OK);
+    assert_int_equal(ps_threads_create(1, &b->pool), PS_OK);
     assert_int_equal(ps_net_create(b->graph, BATCH, b->pool, &b->net), PS_OK);
     assert_int_equal(ps_net_init(b->net, "he", 7), PS_OK);
     assert_int_equal(ps_optimiser_create(b->net, &b->options, &b->optimiser), PS_OK);
@@ -183,7 +183,7 @@ static void open_bench(bench *b, const char *text) {
 static void close_bench(bench *b) {
     ps_optimiser_destroy(b->optimiser);
     ps_net_destroy(b->net);
-    ps_pool_destroy(b->pool);
+    ps_threads_destroy(b->pool);
     ps_graph_destroy(b->graph);
 }
 

@@ -48,7 +48,7 @@ static ps_graph *tangled_graph(void) {
 }
 
 typedef struct {
-    ps_pool *pool;
+    ps_threads *pool;
     ps_graph *graph;
     ps_net *net;
     float *x;
@@ -59,7 +59,7 @@ static fixture open_fixture(ps_graph *graph, int threads) {
     fixture f = {.graph = graph};
     size_t count = BATCH * ps_shape_elements(graph->input);
     ps_rng_key key = ps_rng_key_of(3, "x");
-    assert_int_equal(ps_pool_create(threads, &f.pool), PS_OK);
+    assert_int_equal(ps_threads_create(threads, &f.pool), PS_OK);
     assert_int_equal(ps_net_create(graph, BATCH, f.pool, &f.net), PS_OK);
     assert_int_equal(ps_net_init(f.net, "torch", 1), PS_OK);
     assert_int_equal(PS_ALLOC(count, &f.x, "x"), PS_OK);
@@ -71,7 +71,7 @@ static fixture open_fixture(ps_graph *graph, int threads) {
 static void close_fixture(fixture *f) {
     ps_net_destroy(f->net);
     ps_graph_destroy(f->graph);
-    ps_pool_destroy(f->pool);
+    ps_threads_destroy(f->pool);
     ps_free(f->x);
 }
 
@@ -240,7 +240,7 @@ static void test_checkpoint_round_trip(void **state) {
     unlink(path);
 }
 
-static ps_net *model_net(const char *name, int pool_size, ps_pool *pool, ps_graph **graph) {
+static ps_net *model_net(const char *name, int pool_size, ps_threads *pool, ps_graph **graph) {
     const ps_model *model;
     ps_model_options options;
     ps_net *net;

@@ -141,7 +141,7 @@ typedef struct {
     double *sums; /* [SUMS][c] */
 } results;
 
-static results run(const problem *p, const char *method, bool accumulate, bool with_sums, ps_pool *pool) {
+static results run(const problem *p, const char *method, bool accumulate, bool with_sums, ps_threads *pool) {
     results r = {kt_numbers("junk o", p->count), kt_numbers("old dy", p->count), kt_numbers("junk w", p->weights),
                  kt_numbers("junk b", p->c), kt_room(SUMS * p->c, sizeof(double))};
     ps_pool_skip_plan *plan = NULL;
@@ -149,7 +149,7 @@ static results run(const problem *p, const char *method, bool accumulate, bool w
     if (method != NULL) assert_int_equal(ps_pool_skip_plan_force(plan, method), PS_OK);
     for (size_t k = 0; k < SUMS * p->c; k++) r.sums[k] = 2;
     void *save = kt_workspace(ps_pool_skip_save_bytes(plan));
-    size_t bytes = ps_pool_skip_workspace_bytes(plan, ps_pool_threads(pool)), c = p->c;
+    size_t bytes = ps_pool_skip_workspace_bytes(plan, ps_threads_count(pool)), c = p->c;
     ps_pool_skip_sums sums = {r.sums,         r.sums + c,     r.sums + 2 * c, r.sums + 3 * c,
                               r.sums + 4 * c, r.sums + 5 * c, r.sums + 6 * c, r.sums + 7 * c},
                       none = {0};

@@ -62,7 +62,7 @@ static const char vectors[] =
 
 typedef struct {
     ps_graph *graph;
-    ps_pool *pool;
+    ps_threads *pool;
     ps_net *net;
     ps_optimiser *optimiser;
     ps_optimiser_options *options; /* borrowed by the optimiser */
@@ -104,7 +104,7 @@ static bench make(const char *graph, int batch, int threads, const char *optimis
     assert_int_equal(ps_json_parse(graph, "test", &document), PS_OK);
     if (ps_graph_parse(document, "test", &b.graph) != PS_OK) fail_msg("%s", ps_status_message());
     cJSON_Delete(document);
-    assert_int_equal(ps_pool_create(threads, &b.pool), PS_OK);
+    assert_int_equal(ps_threads_create(threads, &b.pool), PS_OK);
     assert_int_equal(ps_net_create(b.graph, batch, b.pool, &b.net), PS_OK);
     assert_int_equal(ps_net_init(b.net, "he", 7), PS_OK);
     assert_int_equal(ps_optimiser_create(b.net, b.options, &b.optimiser), PS_OK);
@@ -115,7 +115,7 @@ static bench make(const char *graph, int batch, int threads, const char *optimis
 static void done(bench *b) {
     ps_optimiser_destroy(b->optimiser);
     ps_net_destroy(b->net);
-    ps_pool_destroy(b->pool);
+    ps_threads_destroy(b->pool);
     ps_graph_destroy(b->graph);
     free(b->options);
 }

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "core/file.h"
-#include "core/processors.h"
+#include "parallel/processors.h"
 
 static char root[64];
 

@@ -47,8 +47,8 @@ static size_t inputs_of(const ps_conv_shape *s) {
 static size_t weights_of(const ps_conv_shape *s) { return (size_t)s->k * ps_conv_taps(s) * (size_t)(s->c / s->groups); }
 
 static void forward(const ps_conv_method *method, const ps_conv_shape *s, const float *x, const float *w,
-                    const float *bias, float *y, ps_pool *pool) {
-    void *workspace = kt_workspace(method->workspace_bytes(s, PS_CONV_FORWARD, ps_pool_threads(pool)));
+                    const float *bias, float *y, ps_threads *pool) {
+    void *workspace = kt_workspace(method->workspace_bytes(s, PS_CONV_FORWARD, ps_threads_count(pool)));
     method->forward(s, x, w, bias, y, workspace, pool);
     kt_workspace_free(workspace);
 }
@@ -216,7 +216,7 @@ typedef struct {
     float *in_bound[PS_LAYER_MAX_INPUTS], *bound;
 } bounded;
 
-static void run_bounded(bounded *b, const ps_layer_type *type, const char *sample, float in_bound, ps_pool *pool) {
+static void run_bounded(bounded *b, const ps_layer_type *type, const char *sample, float in_bound, ps_threads *pool) {
     memset(b, 0, sizeof *b);
     assert_int_equal(gradcheck_rig_create(type, sample, PS_MODE_PROBE, pool, &b->rig), PS_OK);
     for (int i = 0; i < b->rig.inputs; i++) {
@@ -323,7 +323,7 @@ static double size_of(const ps_rounding_entry *e, size_t i, int c, double *v) {
     return bound;
 }
 
-static void expect_edges(const ps_rounding_entry *e, ps_pool *pool) {
+static void expect_edges(const ps_rounding_entry *e, ps_threads *pool) {
     size_t c = (size_t)e->c;
     float *low = malloc(c * sizeof *low), *high = malloc(c * sizeof *high), *variance = malloc(c * sizeof *variance),
           *bound = malloc(e->rows * c * sizeof *bound);

@@ -86,7 +86,7 @@ static void adamw_follows_a_double_reference(void **state) {
     parameter_free(&p);
 }
 
-static void step_once(parameter *p, bool sgd, bool nesterov, int t, ps_update_account *account, ps_pool *pool) {
+static void step_once(parameter *p, bool sgd, bool nesterov, int t, ps_update_account *account, ps_threads *pool) {
     ps_update_sgd_step s = {
         .lr = 0.1 / (1 + t), .momentum = 0.9, .decay = 5e-4, .clip = t % 3 ? 1 : 0.37, .nesterov = nesterov};
     ps_update_adamw_step a = {

@@ -1,7 +1,7 @@
 /* How many processors a process may keep busy: those of its affinity mask, but not more than the quota of its control
  * group grants (a container with --cpus=2 on a machine with 64). */
-#ifndef PS_CORE_PROCESSORS_H
-#define PS_CORE_PROCESSORS_H
+#ifndef PS_PARALLEL_PROCESSORS_H
+#define PS_PARALLEL_PROCESSORS_H
 
 /* At least 1. */
 int ps_processors(void);

@@ -1,5 +1,5 @@
 #define _GNU_SOURCE
-#include "core/processors.h"
+#include "parallel/processors.h"
 
 #include <math.h>
 #include <sched.h>

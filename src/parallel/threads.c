@@ -1,5 +1,5 @@
 #define _GNU_SOURCE
-#include "core/pool.h"
+#include "parallel/threads.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include "core/memory.h"
-#include "core/processors.h"
+#include "parallel/processors.h"
 
 /* One job at a time. `ticket` holds the job's generation and which of its chunks, first to last, nobody has claimed
  * yet: a worker that comes late finds another generation or nothing left and touches nothing, so the caller waits for
@@ -16,28 +16,28 @@
  * then works on the same part of a batch in one kernel after the other, whose data are still in its own cache.
  * Task, context and chunks are read after a claim only: the job cannot end, nor be replaced, before the claimed chunk
  * is done. */
-struct ps_pool {
+struct ps_threads {
     /* What changes with every chunk lies on a cache line of its own: the processors pass these lines to and fro. */
     _Alignas(
         PS_ALIGNMENT) _Atomic uint64_t ticket; /* generation << 40 | end of the unclaimed chunks << 20 | their first */
     _Alignas(PS_ALIGNMENT) atomic_size_t done; /* chunks finished */
     _Alignas(PS_ALIGNMENT) size_t chunks;
-    ps_pool_task *task;
+    ps_threads_task *task;
     void *context;
     atomic_int sleeping; /* workers that wait for job_posted */
     atomic_bool caller_waits, stopping;
-    int threads;
+    int count;
     pthread_t *workers;
     pthread_mutex_t lock;
     pthread_cond_t job_posted, job_done;
     cpu_set_t allowed; /* processors this process may use */
-    int seats;         /* threads in the end, while `threads` counts those that have started */
+    int seats;         /* threads in the end, while `count` is of those that have started */
     atomic_int
         *processor; /* on which each thread was last seen, -1: not yet; NULL: there are fewer processors than threads */
 };
 
 typedef struct {
-    ps_pool *pool;
+    ps_threads *pool;
     int index;
 } worker_start;
 
@@ -61,7 +61,7 @@ static void relax(void) {
 #endif
 }
 
-static void finish_chunk(ps_pool *pool, size_t chunks) {
+static void finish_chunk(ps_threads *pool, size_t chunks) {
     if (atomic_fetch_add(&pool->done, 1) + 1 != chunks || !atomic_load(&pool->caller_waits)) return;
     pthread_mutex_lock(&pool->lock);
     pthread_cond_signal(&pool->job_done);
@@ -69,7 +69,7 @@ static void finish_chunk(ps_pool *pool, size_t chunks) {
 }
 
 /* Claims and runs chunks of one generation until there are none left. */
-static void work(ps_pool *pool, uint32_t generation, int worker) {
+static void work(ps_threads *pool, uint32_t generation, int worker) {
     bool from_front = worker % 2 == 0;
     uint64_t ticket = atomic_load(&pool->ticket);
     while (generation_of(ticket) == generation && first_of(ticket) < end_of(ticket)) {
@@ -82,12 +82,12 @@ static void work(ps_pool *pool, uint32_t generation, int worker) {
     }
 }
 
-static bool has_news(ps_pool *pool, uint32_t seen) {
+static bool has_news(ps_threads *pool, uint32_t seen) {
     return generation_of(atomic_load(&pool->ticket)) != seen || atomic_load(&pool->stopping);
 }
 
 /* The processors on which no other thread was last seen. */
-static cpu_set_t free_processors(ps_pool *pool, int worker) {
+static cpu_set_t free_processors(ps_threads *pool, int worker) {
     cpu_set_t free_ones = pool->allowed;
     for (int other = 0; other < pool->seats; other++) {
         int there = other != worker ? atomic_load(&pool->processor[other]) : -1;
@@ -99,7 +99,7 @@ static cpu_set_t free_processors(ps_pool *pool, int worker) {
 /* The kernel may wake a thread on the processor of the one that wakes it, where the two take turns while another
  * processor idles. A worker that finds itself on another's processor moves to a free one; it stays free to be moved
  * anywhere later. */
-static void step_aside(ps_pool *pool, int worker) {
+static void step_aside(ps_threads *pool, int worker) {
     if (pool->processor == NULL) return;
     int here = sched_getcpu();
     cpu_set_t free_ones = free_processors(pool, worker);
@@ -111,7 +111,7 @@ static void step_aside(ps_pool *pool, int worker) {
     atomic_store(&pool->processor[worker], here);
 }
 
-static void wait_for_job(ps_pool *pool, uint32_t seen) {
+static void wait_for_job(ps_threads *pool, uint32_t seen) {
     for (int i = 0; i < SPIN_ROUNDS; i++) {
         if (has_news(pool, seen)) return;
         relax();
@@ -137,14 +137,14 @@ static void *worker_main(void *argument) {
     }
 }
 
-static void wake_sleepers(ps_pool *pool) {
+static void wake_sleepers(ps_threads *pool) {
     if (atomic_load(&pool->sleeping) == 0) return;
     pthread_mutex_lock(&pool->lock);
     pthread_cond_broadcast(&pool->job_posted);
     pthread_mutex_unlock(&pool->lock);
 }
 
-static ps_status start_worker(ps_pool *pool, int index) {
+static ps_status start_worker(ps_threads *pool, int index) {
     worker_start *start = NULL;
     size_t capacity = 0;
     PS_TRY(PS_GROW(&start, &capacity, 1, "thread start"));
@@ -152,15 +152,15 @@ static ps_status start_worker(ps_pool *pool, int index) {
     if (pthread_create(&pool->workers[index - 1], NULL, worker_main, start) != 0) {
         ps_free_array(start);
         return ps_fail(PS_ERR_IO, "could not start thread %d of %d; ask for fewer with --threads", index + 1,
-                       pool->threads);
+                       pool->count);
     }
     return PS_OK;
 }
 
-ps_status ps_pool_create(int threads, ps_pool **out) {
+ps_status ps_threads_create(int threads, ps_threads **out) {
     *out = NULL;
     if (threads < 0 || threads > 1024) return ps_fail(PS_ERR_USAGE, "threads must be 0 (all) to 1024, not %d", threads);
-    ps_pool *pool = NULL;
+    ps_threads *pool = NULL;
     ps_status status = PS_OK;
     PS_TRY_CLEANUP(PS_ALLOC(1, &pool, "thread pool"));
     pthread_mutex_init(&pool->lock, NULL);
@@ -171,20 +171,19 @@ ps_status ps_pool_create(int threads, ps_pool **out) {
     PS_TRY_CLEANUP(PS_ALLOC((size_t)pool->seats, &pool->workers, "thread pool"));
     if (pool->seats <= processors) PS_TRY_CLEANUP(PS_ALLOC((size_t)pool->seats, &pool->processor, "thread pool"));
     for (int i = 0; pool->processor != NULL && i < pool->seats; i++) atomic_store(&pool->processor[i], -1);
-    for (pool->threads = 1; pool->threads < pool->seats; pool->threads++)
-        PS_TRY_CLEANUP(start_worker(pool, pool->threads));
+    for (pool->count = 1; pool->count < pool->seats; pool->count++) PS_TRY_CLEANUP(start_worker(pool, pool->count));
     *out = pool;
     return PS_OK;
 cleanup:
-    ps_pool_destroy(pool);
+    ps_threads_destroy(pool);
     return status;
 }
 
-void ps_pool_destroy(ps_pool *pool) {
+void ps_threads_destroy(ps_threads *pool) {
     if (pool == NULL) return;
     atomic_store(&pool->stopping, true);
     wake_sleepers(pool);
-    for (int i = 1; i < pool->threads; i++) pthread_join(pool->workers[i - 1], NULL);
+    for (int i = 1; i < pool->count; i++) pthread_join(pool->workers[i - 1], NULL);
     pthread_mutex_destroy(&pool->lock);
     pthread_cond_destroy(&pool->job_posted);
     pthread_cond_destroy(&pool->job_done);
@@ -193,13 +192,13 @@ void ps_pool_destroy(ps_pool *pool) {
     ps_free(pool);
 }
 
-int ps_pool_threads(const ps_pool *pool) { return pool != NULL ? pool->threads : 1; }
+int ps_threads_count(const ps_threads *pool) { return pool != NULL ? pool->count : 1; }
 
-static void run_here(size_t chunks, ps_pool_task *task, void *context) {
+static void run_here(size_t chunks, ps_threads_task *task, void *context) {
     for (size_t chunk = 0; chunk < chunks; chunk++) task(context, chunk, 0);
 }
 
-static void wait_until_done(ps_pool *pool, size_t chunks) {
+static void wait_until_done(ps_threads *pool, size_t chunks) {
     for (int i = 0; i < SPIN_ROUNDS; i++) {
         if (atomic_load(&pool->done) == chunks) return;
         relax();
@@ -211,8 +210,8 @@ static void wait_until_done(ps_pool *pool, size_t chunks) {
     pthread_mutex_unlock(&pool->lock);
 }
 
-void ps_pool_run(ps_pool *pool, size_t chunks, ps_pool_task *task, void *context) {
-    if (pool == NULL || pool->threads == 1 || chunks <= 1 || chunks > MOST_CHUNKS) {
+void ps_threads_run(ps_threads *pool, size_t chunks, ps_threads_task *task, void *context) {
+    if (pool == NULL || pool->count == 1 || chunks <= 1 || chunks > MOST_CHUNKS) {
         run_here(chunks, task, context);
         return;
     }
@@ -228,12 +227,12 @@ void ps_pool_run(ps_pool *pool, size_t chunks, ps_pool_task *task, void *context
     wait_until_done(pool, chunks);
 }
 
-size_t ps_pool_chunks(size_t items, size_t grain) {
+size_t ps_threads_chunks(size_t items, size_t grain) {
     if (items == 0) return 0;
     return grain == 0 ? items : (items + grain - 1) / grain;
 }
 
-size_t ps_pool_chunk_start(size_t items, size_t chunks, size_t chunk) {
+size_t ps_threads_chunk_start(size_t items, size_t chunks, size_t chunk) {
     size_t each = items / chunks, left = items % chunks;
     return chunk * each + (chunk < left ? chunk : left);
 }
