@@ -234,6 +234,8 @@ static ps_status read_layer(ps_trace_reader *reader, const cJSON *item, int inde
 static ps_status link_inputs(ps_trace_reader *reader, const cJSON *item, ps_trace_layer *layer) {
     const cJSON *inputs = cJSON_GetObjectItemCaseSensitive(item, "inputs"), *input;
     int count = cJSON_IsArray(inputs) ? cJSON_GetArraySize(inputs) : 0;
+    layer->ungated_inputs = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(item, "ungated_inputs"));
+    layer->inputs_known = cJSON_IsArray(inputs);
     if (count == 0) return PS_OK;
     layer->inputs = calloc((size_t)count, sizeof *layer->inputs);
     if (layer->inputs == NULL) return ps_fail(PS_ERR_MEMORY, "no memory for the inputs of a layer");

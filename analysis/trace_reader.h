@@ -35,6 +35,8 @@ typedef struct {
     int first_node;          /* index of channel 0 among all nodes of the run */
     int *inputs;             /* indices of trace layers that this one reads */
     int input_count;
+    bool inputs_known;   /* all of them that are trace layers are named */
+    bool ungated_inputs; /* it reads channels that no gate of the trace shuts, too */
 } ps_trace_layer;
 
 typedef struct {

@@ -107,12 +107,12 @@ static double kept_value(const snapshot *s, ps_quantity quantity, int node) {
 }
 
 /* Channels that a layer reads and that are not dead: as recorded, else counted from the states of the layers it
- * reads. */
+ * reads, where it reads nothing else. */
 static double inputs_alive(const nodes_state *state, int l) {
     const ps_run *run = state->in.run;
     const ps_trace_layer *layer = &run->layers[l];
     double alive = state->now.in_alive[l];
-    if (!ps_is_absent(alive) || layer->input_count == 0) return alive;
+    if (!ps_is_absent(alive) || layer->input_count == 0 || layer->ungated_inputs) return alive;
     alive = 0;
     for (int i = 0; i < layer->input_count; i++) {
         const ps_trace_layer *input = &run->layers[layer->inputs[i]];
@@ -126,14 +126,14 @@ static double inputs_alive(const nodes_state *state, int l) {
 }
 
 /* What a node of the layer may have and the trace does not hold. Where a layer has none, the header says so: `norm`
- * null, `bias` false, `inputs` without a trace layer. */
+ * null, `bias` false, `inputs` without a trace layer. Some of what it reads is alive where no gate shuts it. */
 static unsigned lacks(const nodes_state *state, int l, double alive_inputs) {
     const ps_run *run = state->in.run;
     const ps_trace_layer *layer = &run->layers[l];
     const bool *recorded = state->now.recorded, normalised = layer->norm != NULL;
     const cJSON *said = cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(run->header->document, "layers"), l);
     bool no_bias = cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(said, "bias"));
-    bool no_inputs = cJSON_IsArray(cJSON_GetObjectItemCaseSensitive(said, "inputs")) && layer->input_count == 0;
+    bool no_inputs = layer->ungated_inputs || (layer->inputs_known && layer->input_count == 0);
     unsigned found = 0;
     if (!recorded[PS_Q_nonzero]) found |= PS_LACKS_NONZERO;
     if (!recorded[PS_Q_weight_l2]) found |= PS_LACKS_WEIGHT_L2;

@@ -1,5 +1,6 @@
 #include "graph/units.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 typedef struct {
     int unit; /* -1: none */
     int channels, stride;
+    ps_channel_way way; /* from the gate to here */
 } segment;
 
 typedef struct {
@@ -30,13 +32,39 @@ typedef struct {
 
 static bool hands_on(const ps_node *node) { return node->type->role == PS_ROLE_HANDS_ON; }
 
+/* No channel enters another. */
+static bool keeps_channels(const ps_node *node) {
+    bool alone = node->inputs == 1 && (node->type->role == PS_ROLE_NORM || node->type->role == PS_ROLE_GATE);
+    return alone || hands_on(node);
+}
+
 /* The rest of the inputs only say where the values go. */
 static int value_inputs(const ps_node *node) {
     int stated = node->type->value_inputs;
     return stated > 0 && stated < node->inputs ? stated : node->inputs;
 }
 
-/* Output channels that one input channel of a layer that hands channels on becomes. */
+/* Of a node that keeps channels. */
+static ps_channel_way way_through(const ps_node *node) {
+    const ps_channel_way kept = {PS_CHANNEL_ZERO, PS_CHANNEL_CONSTANT}, lost = {PS_CHANNEL_ZERO, PS_CHANNEL_OPEN},
+                         moved = {PS_CHANNEL_CONSTANT, PS_CHANNEL_CONSTANT};
+    ps_gate gate;
+    if (hands_on(node)) return value_inputs(node) < node->inputs ? lost : kept;
+    if (node->type->role == PS_ROLE_NORM) return moved;
+    node->type->gate(node->config, &gate);
+    return gate.rectifies || isfinite(gate.slope) ? kept : moved;
+}
+
+static ps_channel pass(ps_channel_way way, ps_channel channel) {
+    if (channel == PS_CHANNEL_OPEN) return channel;
+    return channel == PS_CHANNEL_ZERO ? way.of_zero : way.of_constant;
+}
+
+static ps_channel_way join(ps_channel_way first, ps_channel_way second) {
+    return (ps_channel_way){pass(second, first.of_zero), pass(second, first.of_constant)};
+}
+
+/* Output channels that one input channel of a node that keeps channels becomes. */
 static int features_of(const ps_graph *graph, const ps_node *node) {
     int channels = 0;
     for (int k = 0; k < value_inputs(node); k++)
@@ -168,13 +196,16 @@ static ps_status append(origin *to, segment piece) {
     return PS_OK;
 }
 
+static const ps_channel_way no_way = {PS_CHANNEL_ZERO, PS_CHANNEL_CONSTANT};
+
 /* Appends the origin of `from` (a node or -1), each channel becoming `features` ones. */
-static ps_status append_origin(const build *b, origin *to, int from, int features) {
-    if (from < 0) return append(to, (segment){-1, b->graph->input.c * features, features});
+static ps_status append_origin(const build *b, origin *to, int from, int features, ps_channel_way way) {
+    if (from < 0) return append(to, (segment){-1, b->graph->input.c * features, features, no_way});
     for (int i = 0; i < b->from[from].count; i++) {
         segment piece = b->from[from].segment[i];
         piece.channels *= features;
         piece.stride *= features;
+        piece.way = join(piece.way, way);
         PS_TRY(append(to, piece));
     }
     return PS_OK;
@@ -183,10 +214,10 @@ static ps_status append_origin(const build *b, origin *to, int from, int feature
 static ps_status find_origin(build *b, int index) {
     const ps_node *node = &b->graph->node[index];
     origin *to = &b->from[index];
-    if (b->unit_of[index] >= 0) return append(to, (segment){b->unit_of[index], node->shape.c, 1});
-    if (!hands_on(node)) return append(to, (segment){-1, node->shape.c, 1});
+    if (b->unit_of[index] >= 0) return append(to, (segment){b->unit_of[index], node->shape.c, 1, no_way});
+    if (!keeps_channels(node)) return append(to, (segment){-1, node->shape.c, 1, no_way});
     for (int k = 0; k < value_inputs(node); k++)
-        PS_TRY(append_origin(b, to, node->input[k], features_of(b->graph, node)));
+        PS_TRY(append_origin(b, to, node->input[k], features_of(b->graph, node), way_through(node)));
     return PS_OK;
 }
 
@@ -197,10 +228,10 @@ static ps_status add_reader(ps_unit *unit, ps_unit_reader reader) {
     return PS_OK;
 }
 
-/* Everything but a convolution, a linear layer or a layer that only hands channels on is a way past all weights. */
+/* Everything but a convolution, a linear layer or a node that keeps channels is a way past all weights. */
 static ps_status find_readers(build *b, int index) {
     const ps_node *node = &b->graph->node[index];
-    if (hands_on(node)) return PS_OK;
+    if (keeps_channels(node)) return PS_OK;
     for (int k = 0; k < node->inputs; k++) {
         const origin *from = node->input[k] >= 0 ? &b->from[node->input[k]] : NULL;
         int first = 0;
@@ -208,8 +239,28 @@ static ps_status find_readers(build *b, int index) {
             if (from->segment[i].unit < 0) continue;
             ps_unit *unit = &b->units->unit[from->segment[i].unit];
             if (ps_layer_has_weights(node->type))
-                PS_TRY(add_reader(unit, (ps_unit_reader){index, first, from->segment[i].stride}));
+                PS_TRY(add_reader(unit, (ps_unit_reader){index, first, from->segment[i].stride, from->segment[i].way}));
             else unit->identity_path = true;
+        }
+    }
+    return PS_OK;
+}
+
+/* Whoever reads a gate that keeps channels reads the gates before it, too. */
+static ps_status hand_readers_back(build *b, const ps_unit *unit) {
+    const ps_node *node = &b->graph->node[unit->gate_node];
+    if (!keeps_channels(node) || node->input[0] < 0) return PS_OK;
+    const origin *from = &b->from[node->input[0]];
+    for (int i = 0, first = 0; i < from->count; first += from->segment[i++].channels) {
+        const segment *piece = &from->segment[i];
+        if (piece->unit < 0) continue;
+        ps_unit *before = &b->units->unit[piece->unit];
+        before->identity_path |= unit->identity_path;
+        for (int k = 0; k < unit->readers; k++) {
+            const ps_unit_reader *r = &unit->reader[k];
+            PS_TRY(add_reader(before,
+                              (ps_unit_reader){r->node, r->first_input + first * r->stride, r->stride * piece->stride,
+                                               join(join(piece->way, way_through(node)), r->way)}));
         }
     }
     return PS_OK;
@@ -219,10 +270,11 @@ static ps_status find_feeds(const build *b, ps_unit *unit) {
     if (unit->shared) return PS_OK;
     int input = b->graph->node[unit->source_node].input[0], first = 0;
     origin from = {0};
-    ps_status status = append_origin(b, &from, input, 1);
+    ps_status status = append_origin(b, &from, input, 1, no_way);
     if (status == PS_OK) status = PS_ALLOC((size_t)from.count, &unit->feed, "units");
     for (int i = 0; status == PS_OK && i < from.count; i++) {
-        unit->feed[unit->feeds++] = (ps_unit_feed){from.segment[i].unit, first, from.segment[i].channels};
+        unit->feed[unit->feeds++] =
+            (ps_unit_feed){from.segment[i].unit, first, from.segment[i].channels, from.segment[i].way.of_zero};
         first += from.segment[i].channels;
     }
     ps_free_array(from.segment);
@@ -246,6 +298,7 @@ static ps_status find_units(build *b) {
     const origin *last = &b->from[graph->count - 1];
     for (int i = 0; i < last->count; i++)
         if (last->segment[i].unit >= 0) b->units->unit[last->segment[i].unit].identity_path = true;
+    for (int i = b->units->count - 1; i >= 0; i--) PS_TRY(hand_readers_back(b, &b->units->unit[i]));
     for (int i = 0; i < b->units->count; i++) PS_TRY(find_feeds(b, &b->units->unit[i]));
     return PS_OK;
 }

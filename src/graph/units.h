@@ -8,15 +8,31 @@
 
 #include "graph/graph.h"
 
+/* What a channel is, on the way from a gate to the weights that read it. Pooling, dropout, flattening, concatenation,
+ * a normalisation and a further activation treat every channel by itself, so that one whose node is dead tells nothing
+ * of the input behind them either; but it need not be 0 there. */
+typedef enum {
+    PS_CHANNEL_ZERO,     /* exactly 0 */
+    PS_CHANNEL_CONSTANT, /* the same for every image of a batch (the shift of a normalisation) */
+    PS_CHANNEL_OPEN      /* another input says where such a value stands (unpooling): as good as alive */
+} ps_channel;
+
+/* What a channel becomes by the end of the way that is exactly 0 at its start, and one that is constant. */
+typedef struct {
+    ps_channel of_zero, of_constant;
+} ps_channel_way;
+
 typedef struct {
     int node;        /* convolution or linear layer that reads the unit */
     int first_input; /* its input channel (or first flattened feature) that is the unit's channel 0 */
     int stride;      /* input features per unit channel (1; d * h * w behind a flatten) */
+    ps_channel_way way;
 } ps_unit_reader;
 
 typedef struct {
     int unit;                    /* -1: the network input or something without a gate */
     int first_channel, channels; /* of the source's input */
+    ps_channel dead;             /* what it reads of a dead node */
 } ps_unit_feed;
 
 /* Why a gate is nobody's own: what the way back from it ended at. */
@@ -55,7 +71,9 @@ typedef struct {
     bool bias;
     int feeds; /* what the source reads */
     ps_unit_feed *feed;
-    int readers; /* what reads the gate (through pooling, dropout, flatten, concat) */
+    /* What reads the gate, through whatever treats each channel by itself: other gates, too, so that a gate behind a
+     * gate and the one before it have readers in common, while the readers' feeds name the nearest. */
+    int readers;
     ps_unit_reader *reader;
     bool identity_path; /* the gate is read otherwise too (a residual add, the output): no weight silences it */
 } ps_unit;

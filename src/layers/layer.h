@@ -35,10 +35,13 @@ typedef enum {
     PS_ROLE_OTHER,  /* any other function of its inputs: what comes out is no longer any node's own */
     PS_ROLE_CONV,   /* row k of "weight" is what output channel k reads, at every position; "bias", where it has one */
     PS_ROLE_LINEAR, /* the same without positions */
-    /* Scales and shifts each channel of input 0 by itself: "weight" (gamma) and "bias" (beta), where it has them. May
-     * end in a gate (see gate), with input 1 added before. */
+    /* Scales and shifts each channel of input 0 by itself, its moments included: "weight" (gamma) and "bias" (beta),
+     * where it has them. A channel that is all zero becomes constant, not zero, and stands for its node all the same:
+     * it tells nothing of the input. May end in a gate (see gate), with input 1 added before. */
     PS_ROLE_NORM,
-    PS_ROLE_GATE, /* an activation, elementwise (see gate) */
+    /* An activation, elementwise (see gate). Behind another gate it hands that one's channels on; a 0 stays 0 where it
+     * rectifies or is straight on the negative side, else it becomes another constant. */
+    PS_ROLE_GATE,
     /* Hands every channel on by itself: one that is all zero stays so, and none enters another. One input channel
      * becomes as many neighbouring output channels as there are more of these (flattening); several inputs stand one
      * after the other (concatenation). */

@@ -179,9 +179,13 @@ static bool has_shift(const field *f, const ps_unit *unit) {
                              (unit->norm_node < 0 && param_value(f, unit->source_node, "bias") != NULL));
 }
 
+/* A node without input is shut by its own shift alone; behind a normalisation it would have an input, if a constant
+ * one. */
+static bool can_be_zero(const ps_unit_feed *feed) { return feed->unit >= 0 && feed->dead == PS_CHANNEL_ZERO; }
+
 static bool all_feeds_can_die(const field *f, const ps_unit *unit) {
     for (int i = 0; i < unit->feeds; i++)
-        if (unit->feed[i].unit < 0 || !has_shift(f, &f->units->unit[unit->feed[i].unit])) return false;
+        if (!can_be_zero(&unit->feed[i]) || !has_shift(f, &f->units->unit[unit->feed[i].unit])) return false;
     return unit->feeds > 0;
 }
 
@@ -264,7 +268,7 @@ static bool is_cut_off(const field *f, const bool *killed, int index) {
     const ps_unit *unit = &f->units->unit[index];
     if (unit->shared || unit->feeds == 0) return false;
     for (int i = 0; i < unit->feeds; i++)
-        if (unit->feed[i].unit < 0 || !killed[unit->feed[i].unit]) return false;
+        if (!can_be_zero(&unit->feed[i]) || !killed[unit->feed[i].unit]) return false;
     return true;
 }
 

@@ -78,6 +78,12 @@ static bool named_before(const ps_unit *unit, int feed) {
     return false;
 }
 
+static bool reads_ungated(const ps_unit *unit) {
+    for (int i = 0; i < unit->feeds; i++)
+        if (unit->feed[i].unit < 0) return true;
+    return false;
+}
+
 static void add_layer(ps_trace_writer *trace, const ps_graph *graph, const ps_units *units, int index) {
     const ps_unit *unit = &units->unit[index];
     ps_trace_begin_object(trace, NULL);
@@ -98,6 +104,7 @@ static void add_layer(ps_trace_writer *trace, const ps_graph *graph, const ps_un
         if (unit->feed[i].unit >= 0 && !named_before(unit, i))
             ps_trace_add_text(trace, NULL, units->unit[unit->feed[i].unit].name);
     ps_trace_close_scope(trace);
+    ps_trace_add_bool(trace, "ungated_inputs", reads_ungated(unit));
     ps_trace_add_whole(trace, "elements", unit->elements);
     ps_trace_close_scope(trace);
 }

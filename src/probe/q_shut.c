@@ -191,7 +191,12 @@ bool ps_quantity_shut_identity_grad_steps(const ps_probe_layer *layer, const dou
 
 /* ---- the weights that read it ---- */
 
-static bool has_readers(const ps_probe_layer *layer) { return is_rectified(layer) && layer->unit->readers > 0; }
+/* Weights that read a channel which is not 0 where its gate is shut, behind a normalisation, do get gradient then. */
+static bool has_readers(const ps_probe_layer *layer) {
+    for (int r = 0; r < layer->unit->readers; r++)
+        if (layer->unit->reader[r].way.of_zero != PS_CHANNEL_ZERO) return false;
+    return is_rectified(layer) && layer->unit->readers > 0;
+}
 
 /* Some columns of a reader's weights: `width` neighbouring inputs in every position of every row of their group, and
  * the node of the first of them. */

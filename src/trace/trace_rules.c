@@ -213,14 +213,15 @@ static layer_state *find_layer(ps_trace_rules *r, const char *name) {
 
 static void check_inputs(ps_trace_rules *r, const cJSON *layer, const char *name) {
     const cJSON *inputs = get(layer, "inputs"), *input;
-    bool sound = cJSON_IsArray(inputs);
+    bool sound = cJSON_IsArray(inputs) || cJSON_IsNull(inputs);
     cJSON_ArrayForEach(input, inputs) {
         const char *text = cJSON_GetStringValue(input);
         sound = sound && text != NULL;
         if (text != NULL && find_layer(r, text) == NULL)
             breach(r, "layer \"%s\": its input \"%s\" is no layer before it", name, text);
     }
-    if (!sound) breach(r, "layer \"%s\": \"inputs\" must be an array of layer names", name);
+    if (!sound)
+        breach(r, "layer \"%s\": \"inputs\" must be an array of layer names, or null where they are not known", name);
 }
 
 static void check_layer_key(ps_trace_rules *r, bool sound, const char *name, const char *key, const char *demand) {
@@ -240,6 +241,7 @@ static void check_layer_keys(ps_trace_rules *r, const cJSON *item, const char *n
     static const char *const texts[] = {"gate", "stage"}, *const names[] = {"norm", "pool_skip"};
     const char *kind = cJSON_GetStringValue(get(item, "kind"));
     const cJSON *position = get(item, "position"), *channels = get(item, "channels");
+    const cJSON *ungated = get(item, "ungated_inputs");
     bool placed = is_whole(position, 0) && position->valuedouble == (double)r->layers;
     check_layer_key(r, kind != NULL && is_one_of(kind, kinds), name, "kind", "conv, linear or shared");
     check_layer_key(r, is_whole(channels, 1) && channels->valuedouble <= MOST_CHANNELS, name, "channels",
@@ -248,6 +250,7 @@ static void check_layer_keys(ps_trace_rules *r, const cJSON *item, const char *n
     check_layer_key(r, is_whole(get(item, "depth"), 0), name, "depth", "a whole number from 0 on");
     check_layer_key(r, is_whole(get(item, "fan_in"), 0), name, "fan_in", "a whole number from 0 on");
     check_layer_key(r, cJSON_IsBool(get(item, "bias")), name, "bias", "true or false");
+    check_layer_key(r, ungated == NULL || cJSON_IsBool(ungated), name, "ungated_inputs", "true or false, or left out");
     if (!placed) breach(r, "layer \"%s\": \"position\" must be its place in the list, %zu", name, r->layers);
     for (int i = 0; i < 2; i++) {
         const cJSON *other = get(item, names[i]);

@@ -62,6 +62,61 @@ edit("fed/checkpoint.safetensors", "fed.safetensors", 0)
 report(node("fed.safetensors", "--pool-skip", "2") != ["constant", "zero_incoming"], "a zero filter with a Pool Skip behind it lets other channels through",
        node("fed.safetensors", "--pool-skip", "2"))
 
+# ---- a normalisation behind the gate: what is dead before it is constant behind it ----
+def rewrite(source, file, change):
+    """Weights alone; change(name, values) gives the new values."""
+    weights = tap.tensors(source)
+    with open(tap.path(source), "rb") as stream:
+        (size,) = struct.unpack("<Q", stream.read(8))
+        header = json.loads(stream.read(size))
+    out, data = {}, b""
+    for name, content in weights.items():
+        content = struct.pack(f"<{len(content) // 4}f", *change(name, struct.unpack(f"<{len(content) // 4}f", content)))
+        out[name] = {"dtype": "F32", "shape": header[name]["shape"], "data_offsets": [len(data), len(data) + len(content)]}
+        data += content
+    text = json.dumps(out).encode()
+    with open(tap.path(file), "wb") as stream:
+        stream.write(struct.pack("<Q", len(text)) + text + data)
+
+
+with open(tap.path("behind.json"), "w") as stream:
+    json.dump({"format": "poolscope-graph", "version": 1, "name": "behind", "input": [3, 8, 8], "nodes": [
+        {"name": "c1", "type": "conv", "channels": 4, "padding": 1}, {"name": "r1", "type": "relu"}, {"name": "n1", "type": "batch_norm"},
+        {"name": "c2", "type": "conv", "channels": 6, "padding": 1}, {"name": "r2", "type": "relu"}, {"name": "r3", "type": "relu"},
+        {"name": "g", "type": "global_avg_pool"}, {"name": "f", "type": "linear", "features": 10}]}, stream)
+BEHIND = ["--graph", "behind.json", "--size", "8", "--batch", "16", "--probe", "32", "--train-limit", "64", "--test-limit", "32", "--data", "synthetic"]
+must("train", *BEHIND, *TRAIN, "--out", "behind")
+layers = {layer["name"]: layer for layer in records("behind", "header")[0]["layers"]}
+report([layers[name]["inputs"] for name in ("c1", "c2", "r3")] == [[], ["c1"], []], "the header says whom the next layer reads through it", layers)
+report("identity path" not in run("inspect", "--graph", "behind.json").stdout, "and inspect finds no way past its weights")
+
+
+def behind(file):
+    shown = run("diagnose", file, *BEHIND, "--threads", "1", "--tsv")
+    return {tuple(line.split("\t")[:2]): line.split("\t")[2:4] for line in shown.stdout.splitlines() if line.count("\t") > 2}
+
+
+def all_dead(name, values):
+    return [-1e4] * len(values) if name == "c1.bias" else [1e-3 * i - 1e-3 for i in range(len(values))] if name == "n1.bias" else values
+
+
+def unread(name, values):
+    """c2's input channel 2, of 4 with 3 x 3 weights each; r3's channel 1."""
+    if name == "c2.weight":
+        return [0 if i // 9 % 4 == 2 else v for i, v in enumerate(values)]
+    return [0 if i % 6 == 1 else v for i, v in enumerate(values)] if name == "f.weight" else values
+
+
+rewrite("behind/checkpoint.safetensors", "dead.safetensors", all_dead)
+found = behind("dead.safetensors")
+report(all(found.get(("c1", str(c)), [""])[0] == "dead" for c in range(4)), "all of the first layer is dead", found)
+report(all(found.get(("c2", str(c)), ["", ""])[0] in ("dead", "constant") and found["c2", str(c)][1] == "inputs_dead" for c in range(6)),
+       "the layer behind the normalisation has dead inputs", found)
+rewrite("behind/checkpoint.safetensors", "unread.safetensors", unread)
+found = behind("unread.safetensors")
+report(found.get(("c1", "2")) == ["unused", "zero_outgoing"], "a node read with zero weights behind its normalisation is unused", found)
+report(found.get(("c2", "1")) == ["unused", "zero_outgoing"], "and so is one whose reader stands behind a second gate", found)
+
 # ---- one value a channel ----
 with open(tap.path("net.json"), "w") as stream:
     json.dump({"format": "poolscope-graph", "version": 1, "name": "one", "input": [3, 8, 8], "nodes": [

@@ -5,6 +5,7 @@ import sys
 
 sys.dont_write_bytecode = True
 import os
+import made_up
 import tap
 from tap import must, records, report, run
 
@@ -98,5 +99,37 @@ report(plain.returncode == 0 and "nan" not in plain.stderr, "progress of a netwo
 shown = run("eval", "linear/checkpoint.safetensors")
 report("dead      not measured" in shown.stdout, "eval of it says that no node has a gate", shown.stdout + shown.stderr)
 report(json.loads(run("eval", "linear/checkpoint.safetensors", "--json").stdout)["dead_share"] is None, "and gives null as JSON")
+
+# ---- what a layer reads: not said is not the network's input ----
+made_up.write(tap.path("said"), "baseline", 1, {"pool_skip": 0})
+
+
+def cause_of_dead(inputs, shut, **keys):
+    """The causes and evidence of conv1's dead nodes at the end, conv1 having no normalisation; shut: all of conv0 is dead."""
+    lines = []
+    for record in records("said"):
+        if record["type"] == "header":
+            record["layers"][1].update(norm=None, inputs=inputs, **keys)
+        if record["type"] == "probe" and record["layer"] == "conv0" and shut:
+            record["values"].update({name: [0] * made_up.CHANNELS for name in ("nonzero", "images_active", "mean_abs", "rms")},
+                                    pre_max=[-1] * made_up.CHANNELS)
+        lines.append(json.dumps(record))
+    os.makedirs(tap.path("changed"), exist_ok=True)
+    with open(tap.path("changed", "trace.jsonl"), "w") as stream:
+        stream.write("\n".join(lines) + "\n")
+    must("compare", "--arm", "baseline=changed", "--out", "causes")
+    with open(tap.path("causes", "tables", "nodes.tsv")) as stream:
+        rows = [line.rstrip("\n").split("\t") for line in stream]
+    nodes = [dict(zip(rows[0], row)) for row in rows[1:]]
+    return {(n["cause"], n["evidence"] if n["cause"] == "unknown" else "") for n in nodes if n["node"].startswith("conv1:") and n["condition"] == "dead"}
+
+
+for inputs, shut, keys, wanted in (
+        (["conv0"], False, {}, ("negative_input", "")), (["conv0"], True, {}, ("inputs_dead", "")), ([], True, {}, ("negative_input", "")),
+        (None, True, {}, ("unknown", "not_recorded=in_alive")), (["conv0"], True, {"ungated_inputs": True}, ("negative_input", "")),
+        (["conv0"], True, {"ungated_inputs": False}, ("inputs_dead", ""))):
+    found = cause_of_dead(inputs, shut, **keys)
+    report(found == {wanted}, f"inputs {inputs}, {keys or 'nothing beside'}, {'all' if shut else 'some'} of conv0 dead: {wanted[0]}", found)
+report(run("validate", "changed").returncode == 0, "the format knows both keys")
 
 tap.done()

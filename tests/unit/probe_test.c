@@ -1125,6 +1125,108 @@ static void features_behind_a_flattening_are_counted_one_by_one(void **state) {
     done(&b);
 }
 
+/* ---- behind a normalisation of the gate ---- */
+
+static const char normed_behind[] =
+    "{\"format\":\"poolscope-graph\",\"version\":1,\"name\":\"normed\",\"input\":[2,6,6],\"nodes\":["
+    "{\"name\":\"conv1\",\"type\":\"conv\",\"channels\":4,\"padding\":1},{\"name\":\"relu1\",\"type\":\"relu\"},"
+    "{\"name\":\"bn1\",\"type\":\"batch_norm\"},"
+    "{\"name\":\"conv2\",\"type\":\"conv\",\"channels\":6,\"padding\":1},{\"name\":\"relu2\",\"type\":\"relu\"},"
+    "{\"name\":\"again\",\"type\":\"relu\"},{\"name\":\"gap\",\"type\":\"global_avg_pool\"},"
+    "{\"name\":\"fc\",\"type\":\"linear\",\"features\":3}]}";
+
+/* Every channel of a node, over a batch: 0 everywhere, or the same for every image at a position. */
+static bool is_zero_on(const float *y, int images, int elements, int channels, int c, bool *constant) {
+    bool zero = true;
+    *constant = true;
+    for (int i = c; i < images * elements * channels; i += channels) {
+        zero = zero && y[i] == 0;
+        *constant = *constant && y[i] == y[i % (elements * channels)];
+    }
+    return zero;
+}
+
+static void a_dead_node_is_constant_behind_a_norm(void **state) {
+    (void)state;
+    double got[MOST];
+    ps_trace_writer *trace;
+    bench b = make(normed_behind, BATCH, 1, "sgd");
+    for (int c = 0; c < 4; c++) param(&b, "bn1.bias")->value[c] = 0.5f - (float)c;
+    param(&b, "conv1.bias")->value[1] = param(&b, "conv1.bias")->value[3] = -1e6f;
+    ps_probe *probe = attach(&b, NULL, &trace);
+    const ps_units *units = ps_net_units(b.net);
+    tensors t = make_tensors(&b);
+    ps_net_hook hook = {&t, keep};
+    float x[BATCH * 2 * 36];
+    fill(x, BATCH * 2 * 36, "probe", 0);
+    ps_net_forward_plain(b.net, x, PS_MODE_PROBE, &hook, NULL);
+    for (int c = 0; c < 4; c++) {
+        bool constant, node_constant, zero = is_zero_on(t.y[units->unit[0].gate_node], BATCH, 36, 4, c, &node_constant);
+        bool normed_zero = is_zero_on(t.y[units->unit[1].source_node - 1], BATCH, 36, 4, c, &constant);
+        assert_true(zero == (c % 2 == 1) && node_constant == zero);
+        assert_true(!normed_zero && constant == zero);
+    }
+    free_tensors(&t);
+    train(&b, ps_probe_hooks(probe), 1, 0, STEPS, train_batch, &b);
+    read_lines();
+    cJSON *r = record("probe", "conv2", "step", 0);
+    assert_true(values_of(r, "in_alive", got, 1));
+    assert_true(got[0] == 2);
+    cJSON_Delete(r);
+    r = record("probe", "conv1", "step", STEPS);
+    assert_true(values_of(r, "out_l2", got, 4));
+    for (int c = 0; c < 4; c++) {
+        double squares = 0;
+        for (int k = 0; k < 6; k++) squares += kernel_sum(param(&b, "conv2.weight"), k, c, true);
+        assert_near(got[c], sqrt(squares), 1e-8, "out_l2", c);
+    }
+    cJSON_Delete(r);
+    r = record("window", "conv1", "window", 0);
+    /* What reads a constant gets gradient for it: no identity is at stake. */
+    const cJSON *values = cJSON_GetObjectItemCaseSensitive(r, "values");
+    assert_non_null(cJSON_GetObjectItemCaseSensitive(values, "shut_filter_grad_steps"));
+    assert_null(cJSON_GetObjectItemCaseSensitive(values, "shut_reader_grad_steps"));
+    const ps_param *read = param(&b, "conv2.weight");
+    bool moves = false;
+    for (size_t i = 0; i < read->count; i++) moves = moves || (i % 4 == 1 && read->grad[i] != 0);
+    assert_true(moves);
+    cJSON_Delete(r);
+    r = record("window", "conv2", "window", 0); /* a gate behind its gate leaves a 0 one */
+    assert_true(values_of(r, "shut_reader_grad_steps", got, 6));
+    cJSON_Delete(r);
+    ps_probe_destroy(probe);
+    ps_trace_close(trace);
+    done(&b);
+}
+
+static const char normed_flattened[] =
+    "{\"format\":\"poolscope-graph\",\"version\":1,\"name\":\"flattened\",\"input\":[1,2,2],\"nodes\":["
+    "{\"name\":\"conv1\",\"type\":\"conv\",\"channels\":3,\"kernel\":1},{\"name\":\"relu1\",\"type\":\"relu\"},"
+    "{\"name\":\"bn\",\"type\":\"batch_norm\"},"
+    "{\"name\":\"flat\",\"type\":\"flatten\"},{\"name\":\"fc1\",\"type\":\"linear\",\"features\":5},"
+    "{\"name\":\"relu2\",\"type\":\"relu\"},{\"name\":\"fc2\",\"type\":\"linear\",\"features\":3}]}";
+
+/* Moments differ from batch to batch: what counts is whether the images of one differ. */
+static void features_behind_a_norm_are_alive_where_images_differ(void **state) {
+    (void)state;
+    double alive = -1;
+    bench b = make(normed_flattened, BATCH, 1, "sgd");
+    const float bias[] = {0, -0.75f, -100};
+    for (int c = 0; c < 3; c++) {
+        param(&b, "conv1.weight")->value[c] = 1;
+        param(&b, "conv1.bias")->value[c] = bias[c];
+        param(&b, "bn.bias")->value[c] = 0.25f;
+    }
+    ps_probe *probe;
+    ps_probe_options options = {.record = "in_alive", .steps = 1, .window = 1, .source = {&b, 2, corner_batch}};
+    assert_int_equal(ps_probe_create(b.net, NULL, &options, &probe), PS_OK);
+    assert_int_equal(ps_probe_measure(probe), PS_OK);
+    assert_true(ps_probe_read(probe, "in_alive", 1, &alive));
+    assert_true(alive == 2); /* the third place, in channels 0 and 1 */
+    ps_probe_destroy(probe);
+    done(&b);
+}
+
 /* ---- recording changes nothing ---- */
 
 enum { LONG = 50 };
@@ -1360,6 +1462,8 @@ int main(void) {
         cmocka_unit_test(shared_gates_and_identity_paths),
         cmocka_unit_test(gradient_behind_an_add_is_the_shared_gates_own),
         cmocka_unit_test(features_behind_a_flattening_are_counted_one_by_one),
+        cmocka_unit_test(a_dead_node_is_constant_behind_a_norm),
+        cmocka_unit_test(features_behind_a_norm_are_alive_where_images_differ),
         cmocka_unit_test(window_records_say_what_naive_watching_says),
         cmocka_unit_test(outgoing_weights_move_by_this_windows_gradients),
         cmocka_unit_test(a_shut_gate_stops_every_gradient),

@@ -222,14 +222,76 @@ static void what_leaves_the_network_has_an_identity_path(void **state) {
     assert_int_equal(unit("a")->readers, 0);
 }
 
-static void norm_after_a_gate_is_no_reader_with_weights_of_nodes(void **state) {
+static void a_norm_behind_a_gate_hands_its_channels_on(void **state) {
+    (void)state;
+#define VECTOR(name) "{\"name\": \"" name "\", \"type\": \"linear\", \"features\": 5}"
+    open_units(CONV("a") "," NODE("r", "relu") "," NODE("n", "batch_norm") "," CONV("b") "," NODE("s", "relu") ","
+               NODE("m", "max_pool") "," NODE("n2", "batch_norm") "," NODE("f", "flatten") "," VECTOR("l") ","
+               NODE("t", "relu") ",{\"name\": \"fc\", \"type\": \"linear\", \"features\": 2}");
+    const ps_unit *a = unit("a"), *b = unit("b"), *l = unit("l");
+    assert_false(a->identity_path || b->identity_path || l->identity_path);
+    assert_int_equal(a->readers, 1);
+    assert_int_equal(a->reader[0].node, node("b"));
+    assert_int_equal(a->reader[0].way.of_zero, PS_CHANNEL_CONSTANT);
+    assert_int_equal(b->feeds, 1);
+    assert_int_equal(b->feed[0].unit, ps_units_find(&units, "a"));
+    assert_int_equal(b->feed[0].dead, PS_CHANNEL_CONSTANT);
+    assert_int_equal(b->reader[0].node, node("l"));
+    assert_int_equal(b->reader[0].stride, 16);
+    assert_int_equal(l->feed[0].channels, 4 * 16);
+    assert_int_equal(l->feed[0].dead, PS_CHANNEL_CONSTANT);
+    assert_int_equal(l->reader[0].way.of_zero, PS_CHANNEL_ZERO);
+}
+
+/* The second gate is what the weights read; they silence the first one, too. */
+static void a_gate_behind_a_gate_hands_its_channels_on(void **state) {
+    (void)state;
+    open_units(CONV("a") "," NODE("r", "relu") "," NODE("n", "batch_norm") "," NODE("q", "leaky_relu") ","
+               FROM("c", "concat", "\"input\", \"q\"") "," CONV("b") "," NODE("s", "relu") "," NODE("s2", "relu") ","
+               NODE("f", "flatten") ",{\"name\": \"fc\", \"type\": \"linear\", \"features\": 2}");
+    const ps_unit *a = unit("a"), *q = unit("q"), *b = unit("b"), *s2 = unit("s2");
+    assert_true(q->shared && s2->shared);
+    assert_false(a->identity_path || q->identity_path || b->identity_path || s2->identity_path);
+    assert_int_equal(b->feeds, 2);
+    assert_int_equal(b->feed[1].unit, ps_units_find(&units, "q"));
+    assert_int_equal(b->feed[1].dead, PS_CHANNEL_ZERO);
+    for (int i = 0; i < 2; i++) {
+        const ps_unit *before = i == 0 ? a : q;
+        assert_int_equal(before->readers, 1);
+        assert_int_equal(before->reader[0].node, node("b"));
+        assert_int_equal(before->reader[0].first_input, 3);
+        assert_int_equal(before->reader[0].stride, 1);
+        assert_int_equal(before->reader[0].way.of_zero, i == 0 ? PS_CHANNEL_CONSTANT : PS_CHANNEL_ZERO);
+    }
+    assert_int_equal(b->reader[0].node, node("fc"));
+    assert_int_equal(b->reader[0].stride, 64);
+    assert_int_equal(b->reader[0].way.of_zero, PS_CHANNEL_ZERO);
+}
+
+/* Where a constant stands, another input decides; a 0 is one everywhere. */
+static void unpooling_tells_a_constant_from_a_zero(void **state) {
+    (void)state;
+    open_units(CONV("a") "," NODE("r", "relu") "," NODE("m", "max_pool") "," CONV("b") "," NODE("s", "relu") ","
+               NODE("n", "batch_norm") "," FROM("u", "max_unpool", "\"n\", \"m\"") "," CONV("c") "," NODE("t", "relu") ","
+               FROM("v", "max_unpool", "\"s\", \"m\"") "," NODE("n2", "batch_norm") "," CONV("d") "," NODE("w", "relu") ","
+               FROM("sum", "add", "\"t\", \"w\"") "," HEAD);
+    assert_int_equal(unit("c")->feed[0].unit, ps_units_find(&units, "b"));
+    assert_int_equal(unit("c")->feed[0].dead, PS_CHANNEL_OPEN);
+    assert_int_equal(unit("d")->feed[0].unit, ps_units_find(&units, "b"));
+    assert_int_equal(unit("d")->feed[0].dead, PS_CHANNEL_CONSTANT);
+    assert_int_equal(unit("b")->readers, 2);
+    assert_false(unit("b")->identity_path);
+    assert_true(unit("c")->identity_path);
+}
+
+static void a_way_past_the_norm_stays_one(void **state) {
     (void)state;
     /* Pre-activation order: the gate after the norm of an add is shared; what the first gate feeds past the norm is no
      * unit. */
     open_units(CONV("a") "," NODE("r", "relu") "," NODE("n", "batch_norm") "," CONV("b") "," FROM(
         "sum", "add", "\"b\", \"n\"") "," NODE("n2", "batch_norm") "," NODE("s", "relu") "," HEAD);
     assert_true(unit("a")->identity_path);
-    assert_int_equal(unit("a")->readers, 0);
+    assert_int_equal(unit("a")->readers, 1);
     const ps_unit *s = unit("s");
     assert_true(s->shared);
     assert_int_equal(s->norm_node, -1);
@@ -271,8 +333,24 @@ static void assert_same_units(const ps_graph *ga, const ps_units *a, const ps_gr
             assert_string_equal(node_name(ga, x->reader[k].node), node_name(gb, y->reader[k].node));
             assert_int_equal(x->reader[k].first_input, y->reader[k].first_input);
             assert_int_equal(x->reader[k].stride, y->reader[k].stride);
+            assert_int_equal(x->reader[k].way.of_zero, y->reader[k].way.of_zero);
         }
     }
+}
+
+static void fused_and_unfused_agree_on_gates_behind_gates(void **state) {
+    (void)state;
+    ps_graph *fused;
+    ps_units own;
+    open_units(
+        CONV("a") "," NODE("r", "relu") "," NODE("n", "batch_norm") "," NODE("q", "leaky_relu") "," CONV("b") "," NODE(
+            "n2", "batch_norm") "," NODE("s", "relu") "," NODE("n3", "batch_norm") "," NODE("s2", "relu") "," HEAD);
+    assert_int_equal(ps_graph_fuse(graph, &fused), PS_OK);
+    assert_true(fused->count < graph->count);
+    assert_int_equal(ps_units_create(fused, &own), PS_OK);
+    assert_same_units(graph, &units, fused, &own);
+    ps_units_clear(&own);
+    ps_graph_destroy(fused);
 }
 
 static void fused_and_unfused_agree(void **state) {
@@ -336,9 +414,13 @@ int main(void) {
         cmocka_unit_test_teardown(feeds_name_the_units_that_are_read, close_units),
         cmocka_unit_test_teardown(unpooling_hands_its_values_on, close_units),
         cmocka_unit_test_teardown(what_leaves_the_network_has_an_identity_path, close_units),
-        cmocka_unit_test_teardown(norm_after_a_gate_is_no_reader_with_weights_of_nodes, close_units),
+        cmocka_unit_test_teardown(a_norm_behind_a_gate_hands_its_channels_on, close_units),
+        cmocka_unit_test_teardown(a_gate_behind_a_gate_hands_its_channels_on, close_units),
+        cmocka_unit_test_teardown(unpooling_tells_a_constant_from_a_zero, close_units),
+        cmocka_unit_test_teardown(a_way_past_the_norm_stays_one, close_units),
         cmocka_unit_test_teardown(a_graph_without_gates_has_no_units, close_units),
         cmocka_unit_test(fused_and_unfused_agree),
+        cmocka_unit_test_teardown(fused_and_unfused_agree_on_gates_behind_gates, close_units),
         cmocka_unit_test_teardown(residual_networks_have_private_and_shared_gates, close_units)};
     return cmocka_run_group_tests_name("units", tests, NULL, NULL);
 }
