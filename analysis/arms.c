@@ -326,20 +326,31 @@ const char *ps_arms_unequal(const ps_arm *arm, const ps_arm_run *run, const ps_a
     return moment == PS_OVER_TIME && !probed ? "was probed at other steps than its partner in arm" : NULL;
 }
 
+/* A text as it is, anything else as JSON. */
+static ps_status copy_value(const cJSON *value, char **text) {
+    char *json = NULL;
+    if (value == NULL) return ps_string_copy("missing", text);
+    if (cJSON_IsString(value)) return ps_string_copy(value->valuestring, text);
+    PS_TRY(ps_json_text(value, &json));
+    ps_status status = ps_string_copy(json, text);
+    cJSON_free(json);
+    return status;
+}
+
 static ps_status refuse_pair(const ps_arm *arm, const ps_arm_run *run, const ps_arm_run *reference, const char *key) {
-    const cJSON *a = cJSON_GetObjectItemCaseSensitive(run->pairing, key);
-    const cJSON *b = cJSON_GetObjectItemCaseSensitive(reference->pairing, key);
-    char *mine = NULL, *theirs = NULL;
-    ps_status status = ps_json_text(a, &mine);
-    if (status == PS_OK) status = ps_json_text(b, &theirs);
-    if (status == PS_OK)
+    char *mine = NULL, *theirs = NULL, left[400], right[400];
+    ps_status status = copy_value(cJSON_GetObjectItemCaseSensitive(run->pairing, key), &mine);
+    if (status == PS_OK) status = copy_value(cJSON_GetObjectItemCaseSensitive(reference->pairing, key), &theirs);
+    if (status == PS_OK) {
+        ps_text_difference(mine, theirs, left, sizeof left);
+        ps_text_difference(theirs, mine, right, sizeof right);
         status = ps_fail(PS_ERR_INPUT,
-                         "seed %lld of arm %s is no pair with the reference: \"%s\" is %.80s in %s and %.80s in %s; "
-                         "compare runs that differ in the arm alone",
-                         run->seed, arm->name, key, mine ? mine : "missing", run->path, theirs ? theirs : "missing",
-                         reference->path);
-    cJSON_free(mine);
-    cJSON_free(theirs);
+                         "seed %lld of arm %s is no pair with the reference: \"%s\" is \"%s\" in %s and \"%s\" in "
+                         "%s; compare runs that differ in the arm alone",
+                         run->seed, arm->name, key, left, run->path, right, reference->path);
+    }
+    free(mine);
+    free(theirs);
     return status;
 }
 

@@ -5,6 +5,7 @@
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/interrupt.h"
+#include "cli/pairing.h"
 #include "cli/run.h"
 #include "cli/schedule.h"
 #include "core/file.h"
@@ -69,10 +70,28 @@ static ps_status override(const void *context, ps_run_config *config) {
     return ps_arguments_apply_run(context, config);
 }
 
+/* Which run stands for an arm where the arms are compared by their settings; NULL: none is to be compared. */
+static const ps_run_config *settings_of(const ps_experiment *e, int arm) {
+    for (int i = 0; i < e->runs; i++)
+        if (e->run[i].arm == arm) return &e->run[i].config;
+    return NULL;
+}
+
+/* Arms that a comparison would refuse are refused before hours of training. */
+static ps_status check_pairs(const ps_experiment *e, const char *path) {
+    const ps_run_config *reference = settings_of(e, e->reference);
+    for (int a = 0; a < e->arms; a++) {
+        const ps_run_config *arm = settings_of(e, a);
+        if (a != e->reference && arm != NULL) PS_TRY(ps_pairing_check(reference, arm, path, threads));
+    }
+    return PS_OK;
+}
+
 /* One run of each arm is measured; the others of the arm take as long. */
-static ps_status print_estimate(const ps_experiment *e) {
+static ps_status print_estimate(const ps_experiment *e, const char *path) {
     double seconds = 0, disk = 0, memory = 0;
     int per_arm = e->seeds;
+    PS_TRY(check_pairs(e, path));
     for (int i = 0; i < e->runs; i += per_arm) {
         ps_run_config config;
         ps_run_estimate estimate;
@@ -171,6 +190,7 @@ static ps_status run(ps_experiment *e, const char *path) {
     ps_schedule_options schedule = {
         .jobs = jobs, .threads = threads, .force = force, .quiet = quiet, .stop = ps_interrupt_flag()};
     ps_report_options report = {.formats = "html,md", .quiet = quiet};
+    PS_TRY(check_pairs(e, path));
     PS_TRY(ps_schedule_find_present(e));
     if (!quiet) note_subset(e);
     PS_TRY(copy_document(path));
@@ -196,7 +216,8 @@ ps_status ps_cmd_experiment(int argc, char **argv) {
         return ps_fail(PS_ERR_USAGE, "experiment: --out DIR is missing: where should the runs go?");
     PS_TRY(ps_experiment_read(arguments.positional[0], out != NULL ? out : ".", override, &arguments, &subset,
                               &experiment));
-    ps_status status = dry_run ? print_estimate(&experiment) : run(&experiment, arguments.positional[0]);
+    ps_status status =
+        dry_run ? print_estimate(&experiment, arguments.positional[0]) : run(&experiment, arguments.positional[0]);
     ps_experiment_clear(&experiment);
     return status;
 }

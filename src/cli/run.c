@@ -11,11 +11,11 @@
 #include <unistd.h>
 
 #include "cli/commands.h"
+#include "cli/pairing.h"
 #include "cli/planted.h"
 #include "cli/session.h"
 #include "cli/subject.h"
 #include "core/clock.h"
-#include "core/digest.h"
 #include "core/file.h"
 #include "core/json.h"
 #include "core/memory.h"
@@ -153,58 +153,33 @@ bool ps_run_diverged(const char *directory) {
 
 /* ---- what the header says ---- */
 
-static void order_digest(const ps_run_config *c, char hex[17]) {
-    ps_digest digest = ps_digest_start();
-    ps_digest_u64(&digest, (uint64_t)c->seed);
-    ps_digest_u64(&digest, (uint64_t)c->crop_pad);
-    ps_digest_u64(&digest, c->flip);
-    ps_digest_hex(&digest, hex);
-}
-
-static void optimiser_text(const ps_run_config *c, char *text, size_t size) {
-    snprintf(text, size,
-             "%s lr=%.9g momentum=%.9g nesterov=%d decay=%.9g beta=%.9g,%.9g eps=%.9g clip=%.9g %s milestones=%s "
-             "factor=%.9g warmup=%d",
-             c->optimiser, c->lr, c->momentum, c->nesterov, c->weight_decay, c->beta1, c->beta2, c->eps, c->clip,
-             c->schedule, c->milestones, c->step_factor, c->warmup);
-}
-
 static ps_status write_header(run *r) {
     const ps_run_config *c = r->config;
     const ps_dataset *data = r->session.dataset;
-    char backbone[17], order[17], optimiser[512], steps[32], batch[32], window[32], probe[32], cjson[32];
+    char cjson[32];
+    ps_pairing pairing;
     struct utsname system;
-    ps_probe_backbone_digest(r->session.net, backbone);
-    order_digest(c, order);
-    optimiser_text(c, optimiser, sizeof optimiser);
-    snprintf(steps, sizeof steps, "%d", c->steps);
-    snprintf(batch, sizeof batch, "%d", c->batch);
-    snprintf(window, sizeof window, "%d", c->window);
-    snprintf(probe, sizeof probe, "%d", r->session.probe_batches * c->batch);
+    ps_pairing_of(&r->session, &pairing);
     snprintf(cjson, sizeof cjson, "%s", cJSON_Version());
     uname(&system);
     ps_probe_run header = {.producer = "poolscope " PS_VERSION,
                            .arm = c->arm,
                            .seed = (uint64_t)c->seed,
                            .config = r->config_text,
-                           .pairing = {{"backbone", backbone},
-                                       {"data", ps_dataset_digest(data)},
-                                       {"order", order},
-                                       {"optimiser", optimiser},
-                                       {"steps", steps},
-                                       {"batch", batch},
-                                       {"window", window},
-                                       {"probe", probe}},
                            .data_source = ps_dataset_source(data),
                            .data_digest = ps_dataset_digest(data),
                            .sample = ps_dataset_sample_shape(data),
                            .classes = ps_dataset_classes(data),
                            .train_count = ps_dataset_count(data, PS_SPLIT_TRAIN),
-                           .probe_count = ps_dataset_count(data, PS_SPLIT_PROBE),
+                           .probe_count = r->session.probe_batches * c->batch, /* whole batches are measured */
                            .test_count = ps_dataset_count(data, PS_SPLIT_TEST),
                            .arch = system.machine,
                            .simd = ps_simd_name(ps_simd_detect()),
                            .library = {{"blas", ps_gemm_library()}, {"cjson", cjson}}};
+    for (int i = 0; i < PS_PAIRING_KEYS; i++) {
+        header.pairing[i].key = pairing.entry[i].key;
+        header.pairing[i].value = pairing.entry[i].value;
+    }
     return ps_probe_write_header(r->probe, &header);
 }
 

@@ -129,3 +129,51 @@ const char *ps_text_number(double value, int digits, char *buffer) {
     else snprintf(buffer, 32, "%s", isnan(value) ? "NaN" : value > 0 ? "Infinity" : "-Infinity");
     return buffer;
 }
+
+static bool is_gap(char c) { return c == ' ' || c == '\0'; }
+
+static int count_words(const char *text) {
+    int words = 0;
+    for (const char *p = text; *p != '\0'; p++) words += !is_gap(*p) && is_gap(p[1]);
+    return words;
+}
+
+/* The next word at or behind *text, and its end in *text. */
+static const char *next_word(const char **text) {
+    const char *word = *text + strspn(*text, " ");
+    *text = word + strcspn(word, " ");
+    return word;
+}
+
+/* From a little before the first difference on, as much as there is room for. */
+static void from_difference(const char *a, const char *b, char *out, size_t size) {
+    enum { BEFORE = 20 };
+    size_t first = 0, start, length = strlen(a);
+    while (a[first] != '\0' && a[first] == b[first]) first++;
+    start = first > BEFORE ? first - BEFORE : 0;
+    if (length < size) start = 0;
+    bool whole = length - start + 3 < size;
+    snprintf(out, size, "%s%.*s%s", start > 0 ? "..." : "", whole ? (int)(length - start) : (int)size - 7, a + start,
+             whole ? "" : "...");
+}
+
+void ps_text_difference(const char *a, const char *b, char *out, size_t size) {
+    const char *x = a, *y = b;
+    size_t used = 0;
+    int words = count_words(a);
+    if (words < 2 || words != count_words(b)) {
+        from_difference(a, b, out, size);
+        return;
+    }
+    out[0] = '\0';
+    for (int i = 0; i < words; i++) {
+        const char *mine = next_word(&x), *theirs = next_word(&y);
+        size_t length = (size_t)(x - mine);
+        if (length == (size_t)(y - theirs) && strncmp(mine, theirs, length) == 0) continue;
+        if (used + length + 2 > size) {
+            from_difference(a, b, out, size);
+            return;
+        }
+        used += (size_t)snprintf(out + used, size - used, "%s%.*s", used > 0 ? " " : "", (int)length, mine);
+    }
+}

@@ -29,6 +29,10 @@ bool ps_text_is_showable(const char *text);
 /* The same on the way out, up to `columns` characters; returns how many. Tabs and newlines become '?', too. */
 int ps_text_put(FILE *stream, const char *text, int columns);
 
+/* What stands in `a` where `b` has something else: the words that differ where both have as many words, else all of
+ * `a`; where that has no room, from a little before the first difference on, "..." for what is left out. */
+void ps_text_difference(const char *a, const char *b, char *out, size_t size);
+
 /* A number as %g with so many digits writes it; what is not finite is "NaN", "Infinity" or "-Infinity", as in a trace
  * (the C library knows a "-nan"). Returns `buffer`, of 32 bytes. */
 const char *ps_text_number(double value, int digits, char *buffer);

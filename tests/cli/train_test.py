@@ -39,6 +39,15 @@ for name, options in (("plain network", ["--model", "plain9", *TINY]), ("bottlen
 report(sorted(os.listdir(tap.path("bottleneck1"))) == ["checkpoint.safetensors", "config.json", "trace.jsonl"], "a run's directory holds three files",
        os.listdir(tap.path("bottleneck1")))
 report(run("validate", "bottleneck1").returncode == 0 and run("validate", "plain8/trace.jsonl").returncode == 0, "the traces follow the format")
+# What the header says is what is used, not what was asked for.
+must("train", *[w for w in TINY if w != "--quiet"], "--quiet", "--probe", "41", "--steps", "4", "--window", "4", "--out", "odd")
+header = tap.records("odd")[0]
+report(header["config"]["probe"] == 41 and header["data"]["probe"] == 32 and header["pairing"]["probe"] == "32" and {r["images"] for r in tap.records("odd", "probe")} == {32}
+       and header["data"]["train"] == 256 and header["data"]["test"] == 48 == tap.records("odd", "eval")[-1]["count"], "the header counts the probe images that are measured", header["data"])
+for option, count in (("--probe", "15"),):
+    result = tap.run("train", *TINY, option, count, "--out", "never")
+    report(result.returncode == 2 and count in result.stderr and not os.path.exists(tap.path("never")), f"{option} {count}: no batch of it is refused", result.stderr)
+
 header, end = tap.records("plain1")[0], tap.records("plain1")[-1]
 report(end["type"] == "end" and end["status"] == "finished" and end["steps"] == 8, "the last record is the end", end)
 with open(tap.path("plain1", "config.json")) as stream:

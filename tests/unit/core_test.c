@@ -435,6 +435,30 @@ static void test_text_helpers(void **state) {
     assert_false(ps_text_matches("conv4*", "conv3_x.0"));
 }
 
+static void test_differences_of_texts(void **state) {
+    static const struct {
+        const char *a, *b, *shown;
+        size_t size;
+    } cases[] = {
+        {"sgd lr=0.1 decay=0", "sgd lr=0.2 decay=0", "lr=0.1", 64},
+        {"sgd lr=0.1 decay=0", "adamw lr=0.1 decay=1", "sgd decay=0", 64},
+        {"sgd lr=0.1", "sgd lr=0.1", "", 64},
+        {"one two", "one two three", "one two", 64}, /* not as many words: all of it */
+        {"64", "128", "64", 64},
+        {"", "128", "", 64},
+        {"64", "", "64", 64},
+        {"0123456789abcdefghijklmnopqrstuvwxyz!", "0123456789abcdefghijklmnopqrstuvwxyz?", "...ghijklmnopqrstuvwxyz!",
+         37},
+        {"0123456789abcdefghijklmnopqrstuvwxyz!", "?", "0123456789abc...", 20},
+    };
+    char out[64];
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ps_text_difference(cases[i].a, cases[i].b, out, cases[i].size);
+        assert_string_equal(out, cases[i].shown);
+    }
+}
+
 static void test_nothing_a_terminal_obeys_is_shown(void **state) {
     static const struct {
         const char *text, *line, *lines;
@@ -536,6 +560,7 @@ int main(void) {
         cmocka_unit_test(test_json_errors_name_the_place),
         cmocka_unit_test(test_floats_round_trip),
         cmocka_unit_test(test_text_helpers),
+        cmocka_unit_test(test_differences_of_texts),
         cmocka_unit_test(test_nothing_a_terminal_obeys_is_shown),
         cmocka_unit_test(test_digest_is_fnv_1a),
         cmocka_unit_test(test_digest_of_blocks_sees_every_bit),
