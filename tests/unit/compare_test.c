@@ -18,24 +18,10 @@
 #include "analysis/tables.h"
 #include "core/file.h"
 #include "core/json.h"
+#include "tests/lib/folder.h"
 #include "tests/lib/trace_fixture.h"
 
 enum { MOST = 12 };
-
-static char folder[64];
-
-static int setup(void **state) {
-    (void)state;
-    snprintf(folder, sizeof folder, "/tmp/ps_compare_XXXXXX");
-    return mkdtemp(folder) == NULL;
-}
-
-static int teardown(void **state) {
-    char command[128];
-    (void)state;
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return system(command);
-}
 
 typedef struct {
     const char *paths[MOST];
@@ -127,10 +113,6 @@ static void make_arms(run_list *base, run_list *module, int seeds) {
 static ps_status compare_two(const run_list *base, const run_list *module) {
     ps_compare_arm arms[] = {{"ps2", module->paths, module->count}, {"baseline", base->paths, base->count}};
     return ps_compare_run(arms, 2, &(ps_compare_options){.out_directory = folder, .quiet = getenv("PS_SHOW") == NULL});
-}
-
-static void held(ps_status status) {
-    if (status != PS_OK) fail_msg("%s (%s)", ps_status_message(), ps_status_origin());
 }
 
 static cJSON *read_verdict(void) {
@@ -1730,57 +1712,60 @@ static void one_arm_alone_is_described(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(known_effects_get_their_verdicts, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_common_course_is_no_cascade, setup, teardown),
-        cmocka_unit_test_setup_teardown(no_course_is_a_lead, setup, teardown),
-        cmocka_unit_test_setup_teardown(too_short_runs_have_no_lead, setup, teardown),
-        cmocka_unit_test_setup_teardown(few_seeds_cannot_decide, setup, teardown),
-        cmocka_unit_test_setup_teardown(differing_pairs_are_refused, setup, teardown),
-        cmocka_unit_test_setup_teardown(twice_the_same_seed_is_refused, setup, teardown),
-        cmocka_unit_test_setup_teardown(unpaired_seeds_are_said_and_left_out, setup, teardown),
-        cmocka_unit_test_setup_teardown(diverged_runs_rank_worst, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_number_that_is_none_ranks_worst, setup, teardown),
-        cmocka_unit_test_setup_teardown(deaths_of_a_diverged_run_end_at_its_last_finite_probe, setup, teardown),
-        cmocka_unit_test_setup_teardown(diverged_runs_without_a_value_count_worst, setup, teardown),
-        cmocka_unit_test_setup_teardown(windows_of_a_diverged_run_end_at_its_last_finite_probe, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_divergence_alone_decides_nothing_about_nodes, setup, teardown),
-        cmocka_unit_test_setup_teardown(contrasts_need_a_number, setup, teardown),
-        cmocka_unit_test_setup_teardown(the_partner_may_diverge, setup, teardown),
-        cmocka_unit_test_setup_teardown(left_out_seeds_are_named, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_cohort_without_events_stays_in, setup, teardown),
-        cmocka_unit_test_setup_teardown(cohorts_need_a_design, setup, teardown),
-        cmocka_unit_test_setup_teardown(only_equal_pool_sizes_are_contrasted, setup, teardown),
-        cmocka_unit_test_setup_teardown(pairs_are_checked_between_the_arms_contrasted, setup, teardown),
-        cmocka_unit_test_setup_teardown(traces_without_pairing_judge_no_contrast, setup, teardown),
-        cmocka_unit_test_setup_teardown(pairs_of_unlike_layers_are_refused, setup, teardown),
-        cmocka_unit_test_setup_teardown(pairs_of_layers_of_another_kind_are_refused, setup, teardown),
-        cmocka_unit_test_setup_teardown(runs_of_an_arm_have_the_same_layers, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_run_without_windows_pairs, setup, teardown),
-        cmocka_unit_test_setup_teardown(unknown_activations_are_said, setup, teardown),
-        cmocka_unit_test_setup_teardown(the_printed_interval_must_agree, setup, teardown),
-        cmocka_unit_test_setup_teardown(contradictions_make_a_run_faulty, setup, teardown),
-        cmocka_unit_test_setup_teardown(every_check_judges_a_sound_run, setup, teardown),
-        cmocka_unit_test_setup_teardown(missing_quantities_are_not_guessed, setup, teardown),
-        cmocka_unit_test_setup_teardown(every_run_is_asked_what_it_recorded, setup, teardown),
-        cmocka_unit_test_setup_teardown(causes_are_not_guessed, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_verdict_turns_under_one_variation_and_not_under_another, setup, teardown),
-        cmocka_unit_test_setup_teardown(who_is_near_dead_decides_who_may_die, setup, teardown),
-        cmocka_unit_test_setup_teardown(only_shut_nodes_tell_of_reopening, setup, teardown),
-        cmocka_unit_test_setup_teardown(what_was_not_recorded_is_not_guessed, setup, teardown),
-        cmocka_unit_test_setup_teardown(both_clauses_about_outgoing_weights_count, setup, teardown),
-        cmocka_unit_test_setup_teardown(survival_of_an_arm_is_the_mean_of_its_seeds, setup, teardown),
-        cmocka_unit_test_setup_teardown(tables_are_rectangular, setup, teardown),
+        cmocka_unit_test_setup_teardown(known_effects_get_their_verdicts, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(a_common_course_is_no_cascade, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(no_course_is_a_lead, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(too_short_runs_have_no_lead, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(few_seeds_cannot_decide, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(differing_pairs_are_refused, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(twice_the_same_seed_is_refused, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(unpaired_seeds_are_said_and_left_out, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(diverged_runs_rank_worst, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(a_number_that_is_none_ranks_worst, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(deaths_of_a_diverged_run_end_at_its_last_finite_probe, make_folder,
+                                        remove_folder),
+        cmocka_unit_test_setup_teardown(diverged_runs_without_a_value_count_worst, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(windows_of_a_diverged_run_end_at_its_last_finite_probe, make_folder,
+                                        remove_folder),
+        cmocka_unit_test_setup_teardown(a_divergence_alone_decides_nothing_about_nodes, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(contrasts_need_a_number, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(the_partner_may_diverge, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(left_out_seeds_are_named, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(a_cohort_without_events_stays_in, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(cohorts_need_a_design, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(only_equal_pool_sizes_are_contrasted, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(pairs_are_checked_between_the_arms_contrasted, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(traces_without_pairing_judge_no_contrast, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(pairs_of_unlike_layers_are_refused, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(pairs_of_layers_of_another_kind_are_refused, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(runs_of_an_arm_have_the_same_layers, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(a_run_without_windows_pairs, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(unknown_activations_are_said, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(the_printed_interval_must_agree, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(contradictions_make_a_run_faulty, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(every_check_judges_a_sound_run, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(missing_quantities_are_not_guessed, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(every_run_is_asked_what_it_recorded, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(causes_are_not_guessed, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(a_verdict_turns_under_one_variation_and_not_under_another, make_folder,
+                                        remove_folder),
+        cmocka_unit_test_setup_teardown(who_is_near_dead_decides_who_may_die, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(only_shut_nodes_tell_of_reopening, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(what_was_not_recorded_is_not_guessed, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(both_clauses_about_outgoing_weights_count, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(survival_of_an_arm_is_the_mean_of_its_seeds, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(tables_are_rectangular, make_folder, remove_folder),
         cmocka_unit_test(tables_match_their_document),
-        cmocka_unit_test_setup_teardown(explain_leads_to_the_trace, setup, teardown),
-        cmocka_unit_test_setup_teardown(fixed_numbers_are_said, setup, teardown),
-        cmocka_unit_test_setup_teardown(explain_adds_every_number_up_again, setup, teardown),
-        cmocka_unit_test_setup_teardown(explain_adds_a_fit_up_again, setup, teardown),
-        cmocka_unit_test_setup_teardown(terms_that_give_another_number_are_refused, setup, teardown),
-        cmocka_unit_test_setup_teardown(explain_says_how_it_was_tested, setup, teardown),
-        cmocka_unit_test_setup_teardown(sentences_are_whole, setup, teardown),
-        cmocka_unit_test_setup_teardown(hazards_are_traced_event_by_event, setup, teardown),
-        cmocka_unit_test_setup_teardown(explain_works_from_anywhere, setup, teardown),
-        cmocka_unit_test_setup_teardown(one_arm_alone_is_described, setup, teardown),
+        cmocka_unit_test_setup_teardown(explain_leads_to_the_trace, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(fixed_numbers_are_said, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(explain_adds_every_number_up_again, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(explain_adds_a_fit_up_again, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(terms_that_give_another_number_are_refused, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(explain_says_how_it_was_tested, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(sentences_are_whole, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(hazards_are_traced_event_by_event, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(explain_works_from_anywhere, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(one_arm_alone_is_described, make_folder, remove_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,30 +18,11 @@
 #include "core/rng.h"
 #include "data/dataset.h"
 #include "data/format.h"
+#include "tests/lib/folder.h"
 
 enum { CIFAR_PIXELS = 3072, PATH_SIZE = 512 };
 
 /* ---- a folder for each test ---- */
-
-static char folder[PATH_SIZE];
-
-static int make_folder(void **state) {
-    (void)state;
-    const char *base = getenv("TMPDIR");
-    snprintf(folder, sizeof folder, "%s/ps_dataset_XXXXXX", base != NULL ? base : "/tmp");
-    return mkdtemp(folder) == NULL;
-}
-
-static int remove_folder(void **state) {
-    char command[PATH_SIZE + 16];
-    (void)state;
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return system(command);
-}
-
-static void check(ps_status status) {
-    if (status != PS_OK) fail_msg("%s (%s)", ps_status_message(), ps_status_origin());
-}
 
 static void write_file(const char *name, const void *bytes, size_t size) {
     char path[2 * PATH_SIZE];
@@ -78,7 +59,7 @@ static ps_status open_folder(const char *format, ps_dataset_options options, ps_
 
 static ps_dataset *must_open(const char *format, ps_dataset_options options) {
     ps_dataset *dataset;
-    check(open_folder(format, options, &dataset));
+    held(open_folder(format, options, &dataset));
     return dataset;
 }
 
@@ -422,7 +403,7 @@ static void damaged_gz_is_refused(void **state) {
     size_t size;
     write_idx("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz", 7, 5, 4, true);
     snprintf(path, sizeof path, "%s/train-images-idx3-ubyte.gz", folder);
-    check(ps_file_read(path, &packed, &size));
+    held(ps_file_read(path, &packed, &size));
     for (size_t keep = 0; keep < size; keep += 3) {
         write_file("train-images-idx3-ubyte.gz", packed, keep);
         must_refuse("idx", as_stored, PS_ERR_INPUT, WORDS("train-images-idx3-ubyte.gz"));
@@ -583,7 +564,7 @@ static void formats_are_listed(void **state) {
 
 static ps_dataset *open_synthetic(ps_dataset_options options) {
     ps_dataset *dataset;
-    check(ps_dataset_open("synthetic", &options, &dataset));
+    held(ps_dataset_open("synthetic", &options, &dataset));
     return dataset;
 }
 
@@ -702,7 +683,7 @@ static void synthetic_defeats_a_linear_model(void **state) {
     float *weight, x[INPUTS];
     int32_t label;
     double best = 0.0;
-    check(PS_ALLOC(CLASSES * (INPUTS + 1), &weight, "test"));
+    held(PS_ALLOC(CLASSES * (INPUTS + 1), &weight, "test"));
     int count = ps_dataset_count(dataset, PS_SPLIT_TRAIN);
     for (int epoch = 0; epoch < 8; epoch++) {
         float rate = 1e-3f / (float)(1 + epoch);
@@ -733,7 +714,7 @@ static void real_cifar10_reads(void **state) {
     }
     snprintf(source, sizeof source, "cifar10:%s", path);
     ps_dataset *dataset;
-    check(ps_dataset_open(source, &(ps_dataset_options){.size = 16, .probe_count = 512}, &dataset));
+    held(ps_dataset_open(source, &(ps_dataset_options){.size = 16, .probe_count = 512}, &dataset));
     assert_int_equal(ps_dataset_classes(dataset), 10);
     assert_true(ps_dataset_count(dataset, PS_SPLIT_TRAIN) > 0);
     int seen[10] = {0};

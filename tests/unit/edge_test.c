@@ -21,29 +21,11 @@
 #include "core/json.h"
 #include "core/memory.h"
 #include "core/text.h"
+#include "tests/lib/folder.h"
 #include "tests/lib/trace_fixture.h"
 #include "watch/view.h"
 
 enum { MOST_NODES = 16, STEPS = 10, ELEMENTS = 100 };
-
-static char folder[64];
-
-static int setup(void **state) {
-    (void)state;
-    snprintf(folder, sizeof folder, "/tmp/ps_edge_XXXXXX");
-    return mkdtemp(folder) == NULL;
-}
-
-static int teardown(void **state) {
-    char command[128];
-    (void)state;
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return system(command);
-}
-
-static void held(ps_status status) {
-    if (status != PS_OK) fail_msg("%s (%s)", ps_status_message(), ps_status_origin());
-}
 
 /* What is recorded of a node: A alive, n near-dead, D dead, Z dead with every term exactly 0, e on the edge with no
  * output above 0, E on the edge with one, ? nothing. Dead in evaluation mode wherever no output is above 0. */
@@ -514,5 +496,5 @@ int main(void) {
         cmocka_unit_test(bounds_without_an_edge_change_nothing),
         cmocka_unit_test(a_run_in_which_nothing_moves_has_no_event),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

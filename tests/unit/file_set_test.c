@@ -12,21 +12,9 @@
 #include "core/file.h"
 #include "core/file_set.h"
 #include "core/memory.h"
+#include "tests/lib/folder.h"
 
 static const char remedy[] = "make it again";
-static char folder[64];
-
-static int make_folder(void **state) {
-    (void)state;
-    snprintf(folder, sizeof folder, "/tmp/ps_file_set_XXXXXX");
-    return mkdtemp(folder) != NULL ? 0 : -1;
-}
-
-static int remove_folder(void **state) {
-    (void)state;
-    ps_file_remove_directory(folder);
-    return 0;
-}
 
 static const char *place(const char *name) {
     static char path[512];

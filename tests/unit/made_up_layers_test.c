@@ -19,6 +19,7 @@
 #include "layers/attributes.h"
 #include "net/train.h"
 #include "probe/probe.h"
+#include "tests/lib/folder.h"
 
 /* ---- y = gamma (x - mean) + beta, the mean over the batch ---- */
 
@@ -142,7 +143,7 @@ static const char network[] =
     "{\"name\":\"flat\",\"type\":\"flatten\"},{\"name\":\"fc1\",\"type\":\"linear\",\"features\":6},"
     "{\"name\":\"r5\",\"type\":\"%2$s\"},{\"name\":\"fc2\",\"type\":\"linear\",\"features\":3}]}";
 
-static char folder[] = "/tmp/ps_made_up_XXXXXX", path[64];
+static char path[128];
 
 typedef struct {
     ps_graph *graph;
@@ -322,22 +323,15 @@ static void a_type_without_a_role_is_named(void **state) {
     close_bench(&b);
 }
 
-static int make_folder(void **state) {
-    (void)state;
-    if (mkdtemp(folder) == NULL) return 1;
+static int make_paths(void **state) {
+    if (make_folder(state) != 0) return 1;
     snprintf(path, sizeof path, "%s/trace.jsonl", folder);
     return 0;
-}
-
-static int remove_folder(void **state) {
-    (void)state;
-    unlink(path);
-    return rmdir(folder);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(made_up_types_lose_no_node),
                                        cmocka_unit_test(their_nodes_have_causes),
                                        cmocka_unit_test(a_type_without_a_role_is_named)};
-    return cmocka_run_group_tests_name("made_up_layers", tests, make_folder, remove_folder);
+    return cmocka_run_group_tests_name("made_up_layers", tests, make_paths, remove_folder);
 }

@@ -20,6 +20,7 @@
 #include "probe/probe.h"
 #include "probe/quantity.h"
 #include "probe/record.h"
+#include "tests/lib/folder.h"
 #include "trace/trace_records.h"
 #include "trace/validate.h"
 
@@ -120,20 +121,12 @@ static void done(bench *b) {
     free(b->options);
 }
 
-static char folder[] = "/tmp/ps_probe_XXXXXX";
-static char path[64];
+static char path[128];
 
-static int make_folder(void **state) {
-    (void)state;
-    if (mkdtemp(folder) == NULL) return 1;
+static int make_paths(void **state) {
+    if (make_folder(state) != 0) return 1;
     snprintf(path, sizeof path, "%s/trace.jsonl", folder);
     return 0;
-}
-
-static int remove_folder(void **state) {
-    (void)state;
-    unlink(path);
-    return rmdir(folder);
 }
 
 static const ps_probe_run run_text = {.producer = "test 1",
@@ -1477,5 +1470,5 @@ int main(void) {
         cmocka_unit_test(record_grammar),
         cmocka_unit_test(backbone_digest_tells_weights_apart),
     };
-    return cmocka_run_group_tests(tests, make_folder, free_lines);
+    return cmocka_run_group_tests(tests, make_paths, free_lines);
 }

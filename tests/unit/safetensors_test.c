@@ -13,22 +13,15 @@
 
 #include "core/status.h"
 #include "net/safetensors.h"
+#include "tests/lib/folder.h"
 #include "tests/lib/graphs.h"
 
-static char folder[] = "/tmp/ps_safetensors_XXXXXX";
-static char path[64];
+static char path[128];
 
-static int make_folder(void **state) {
-    (void)state;
-    if (mkdtemp(folder) == NULL) return 1;
+static int make_paths(void **state) {
+    if (make_folder(state) != 0) return 1;
     snprintf(path, sizeof path, "%s/t.safetensors", folder);
     return 0;
-}
-
-static int remove_folder(void **state) {
-    (void)state;
-    unlink(path);
-    return rmdir(folder);
 }
 
 /* A file of this header and this many bytes of data (0, 1, 2 ...); claimed is written as the header's length. */
@@ -240,5 +233,5 @@ int main(void) {
                                        cmocka_unit_test(lengths_that_lie_are_refused),
                                        cmocka_unit_test(a_zero_byte_in_the_header_is_refused),
                                        cmocka_unit_test(many_tensors_are_found)};
-    return cmocka_run_group_tests_name("safetensors", tests, make_folder, remove_folder);
+    return cmocka_run_group_tests_name("safetensors", tests, make_paths, remove_folder);
 }

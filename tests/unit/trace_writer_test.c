@@ -17,22 +17,15 @@
 #include "core/file.h"
 #include "core/rng.h"
 #include "core/status.h"
+#include "tests/lib/folder.h"
 #include "trace/trace_writer.h"
 
-static char folder[] = "/tmp/ps_trace_writer_XXXXXX";
-static char path[64];
+static char path[128];
 
-static int make_folder(void **state) {
-    (void)state;
-    if (mkdtemp(folder) == NULL) return 1;
+static int make_paths(void **state) {
+    if (make_folder(state) != 0) return 1;
     snprintf(path, sizeof path, "%s/trace.jsonl", folder);
     return 0;
-}
-
-static int remove_folder(void **state) {
-    (void)state;
-    unlink(path);
-    return rmdir(folder);
 }
 
 static char *content(void) {
@@ -398,5 +391,5 @@ int main(void) {
         cmocka_unit_test(limited_file_size_is_called_that),
         cmocka_unit_test(unwritable_place_is_one_sentence),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, make_paths, remove_folder);
 }

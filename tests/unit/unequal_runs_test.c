@@ -19,28 +19,10 @@
 #include "core/json.h"
 #include "core/text.h"
 #include "reports/plot_data.h"
+#include "tests/lib/folder.h"
 #include "tests/lib/trace_fixture.h"
 
 enum { SEEDS = 3, ODD = 1, MOST_ARMS = 4 }; /* ODD: index of the seed that is unlike the others */
-
-static char folder[64];
-
-static int setup(void **state) {
-    (void)state;
-    snprintf(folder, sizeof folder, "/tmp/ps_unequal_XXXXXX");
-    return mkdtemp(folder) == NULL;
-}
-
-static int teardown(void **state) {
-    char command[128];
-    (void)state;
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return system(command);
-}
-
-static void held(ps_status status) {
-    if (status != PS_OK) fail_msg("%s (%s)", ps_status_message(), ps_status_origin());
-}
 
 /* ---- arms ---- */
 
@@ -483,5 +465,5 @@ int main(void) {
         cmocka_unit_test(at_the_margin_nothing_is_decided_by_rounding),
         cmocka_unit_test(p_values_come_out_again_from_the_tables),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

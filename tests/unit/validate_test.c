@@ -14,24 +14,16 @@
 #include "core/file.h"
 #include "core/rng.h"
 #include "core/status.h"
+#include "tests/lib/folder.h"
 #include "trace/validate.h"
 
-static char folder[] = "/tmp/ps_validate_XXXXXX";
-static char path[64], report_path[64];
+static char path[128], report_path[128];
 
-static int make_folder(void **state) {
-    (void)state;
-    if (mkdtemp(folder) == NULL) return 1;
+static int make_paths(void **state) {
+    if (make_folder(state) != 0) return 1;
     snprintf(path, sizeof path, "%s/trace.jsonl", folder);
     snprintf(report_path, sizeof report_path, "%s/report", folder);
     return 0;
-}
-
-static int remove_folder(void **state) {
-    (void)state;
-    unlink(path);
-    unlink(report_path);
-    return rmdir(folder);
 }
 
 #define LAYER(name, position, kind, channels, inputs)                                                                  \
@@ -382,5 +374,5 @@ int main(void) {
         cmocka_unit_test(cut_off_trace_says_so),       cmocka_unit_test(both_readers_take_the_same),
         cmocka_unit_test(list_of_problems_is_limited), cmocka_unit_test(what_is_no_trace_is_said),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, make_paths, remove_folder);
 }
