@@ -86,8 +86,23 @@ static int choose(const ps_report_content *content, const ps_table *nodes, const
     return chosen;
 }
 
-static const char *letter_word(char letter) {
-    return letter == 'A' ? "alive" : letter == 'n' ? "near-dead" : letter == 'D' ? "dead" : "not recorded";
+/* What each letter of a life line is called and how it is drawn, of its own height and place, so that shape tells what
+ * colour does. The last stands for every other letter. */
+static const struct life_state {
+    char letter;
+    const char *word, *class;
+    int top, height;
+} life_states[] = {{'A', "alive", "A", 3, 3},
+                   {'D', "dead", "D", 0, 9},
+                   {'n', "near-dead", "n", 2, 5},
+                   {'e', "on the edge", "e", 6, 3},
+                   {'?', "not recorded", "q", 4, 1}};
+enum { LIFE_STATES = sizeof life_states / sizeof *life_states };
+
+static const struct life_state *life_state_of(char letter) {
+    for (int k = 0; k < LIFE_STATES - 1; k++)
+        if (life_states[k].letter == letter) return &life_states[k];
+    return &life_states[LIFE_STATES - 1];
 }
 
 /* The life in words, for those who hear the page: "alive 12, dead 5". Long lives are cut after eight turns. */
@@ -95,26 +110,21 @@ static void print_life_words(FILE *stream, const char *life) {
     int turns = 0;
     for (const char *at = life; *at && turns < 8; turns++) {
         size_t length = strspn(at, (char[]){*at, '\0'});
-        fprintf(stream, "%s%s %zu", turns ? ", " : "", letter_word(*at), length);
+        fprintf(stream, "%s%s %zu", turns ? ", " : "", life_state_of(*at)->word, length);
         at += length;
         if (*at && turns == 7) fputs(", and more", stream);
     }
 }
 
-/* One path for each state, of its own height and place, so that shape tells what colour does. */
+/* One path for each state. */
 static void print_life_paths(FILE *stream, const char *life) {
-    static const struct {
-        char letter;
-        const char *class;
-        int top, height;
-    } states[] = {{'A', "A", 3, 3}, {'D', "D", 0, 9}, {'n', "n", 2, 5}, {'e', "e", 6, 3}, {'?', "q", 4, 1}};
-    for (size_t k = 0; k < sizeof states / sizeof *states; k++) {
+    for (const struct life_state *state = life_states; state < life_states + LIFE_STATES; state++) {
         bool open = false;
         for (const char *at = life; *at;) {
             size_t length = strspn(at, (char[]){*at, '\0'});
-            if (*at == states[k].letter || (states[k].letter == '?' && !strchr("ADne", *at))) {
-                if (!open) fprintf(stream, "<path class=\"%s\" d=\"", states[k].class);
-                fprintf(stream, "M%td %dh%zuv%dh-%zuz", at - life, states[k].top, length, states[k].height, length);
+            if (life_state_of(*at) == state) {
+                if (!open) fprintf(stream, "<path class=\"%s\" d=\"", state->class);
+                fprintf(stream, "M%td %dh%zuv%dh-%zuz", at - life, state->top, length, state->height, length);
                 open = true;
             }
             at += length;

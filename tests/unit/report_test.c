@@ -19,21 +19,8 @@
 #include "reports/plot_data.h"
 #include "reports/report.h"
 #include "reports/svg.h"
+#include "tests/lib/folder.h"
 #include "tests/lib/report_tables.h"
-
-static char folder[] = "/tmp/poolscope-report-XXXXXX";
-
-static int make_folder(void **state) {
-    (void)state;
-    return mkdtemp(folder) ? 0 : 1;
-}
-
-static int remove_folder(void **state) {
-    (void)state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return system(command);
-}
 
 /* A path in the test's folder; good until the next call but three. */
 static char *in_folder(const char *name) {
@@ -449,6 +436,40 @@ static void test_page(void **state) {
     free(markdown);
 }
 
+/* The page of two nodes with these lives. */
+static char *page_of_lives(const char *first, const char *second) {
+    char text[1024];
+    make_tables("lives", (report_tables){.arms = 1, .seeds = 1, .layers = 1, .channels = 1, .windows = 4});
+    snprintf(text, sizeof text,
+             "arm\tseed\tnode\tstate\tlifeline\tdeaths\nbaseline\t0\tone:0\tdead\t%s\t1\n"
+             "baseline\t0\ttwo:0\tdead\t%s\t1\n",
+             first, second);
+    write_text("lives/tables/nodes.tsv", text);
+    return write_report("lives", "html", "report.html");
+}
+
+/* A life line is drawn, and said in words to those who hear the page; every state has its own of both. */
+static void test_life_lines(void **state) {
+    (void)state;
+    char *page = page_of_lives("AAneD??", "ADADADADAD");
+    assert_non_null(strstr(page, "data-key=\"AAneD??\""));
+    assert_non_null(strstr(page,
+                           "viewBox=\"0 0 7 9\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"alive 2, "
+                           "near-dead 1, on the edge 1, dead 1, not recorded 2\">"
+                           "<path class=\"A\" d=\"M0 3h2v3h-2z\"/><path class=\"D\" d=\"M4 0h1v9h-1z\"/>"
+                           "<path class=\"n\" d=\"M2 2h1v5h-1z\"/><path class=\"e\" d=\"M3 6h1v3h-1z\"/>"
+                           "<path class=\"q\" d=\"M5 4h2v1h-2z\"/></svg>"));
+    assert_non_null(strstr(page,
+                           "aria-label=\"alive 1, dead 1, alive 1, dead 1, alive 1, dead 1, alive 1, dead 1, "
+                           "and more\">"));
+    free(page);
+    page = page_of_lives("NA", "e<e");
+    assert_non_null(strstr(page, "aria-label=\"on the edge 1, not recorded 1, on the edge 1\">"));
+    assert_null(strstr(page, "e<e"));
+    assert_int_equal(count(page, "class=\"life\""), 1);
+    free(page);
+}
+
 static void test_hostile(void **state) {
     (void)state;
     make_tables("hostile",
@@ -632,6 +653,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_missing_tables),  cmocka_unit_test(test_faults),
         cmocka_unit_test(test_broken_plot),     cmocka_unit_test(test_no_gnuplot),
         cmocka_unit_test(test_missing_columns), cmocka_unit_test(test_many_arms),
+        cmocka_unit_test(test_life_lines),
     };
     return cmocka_run_group_tests_name("report", tests, make_folder, remove_folder);
 }
