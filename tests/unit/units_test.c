@@ -272,8 +272,10 @@ static void a_gate_behind_a_gate_hands_its_channels_on(void **state) {
 static void unpooling_tells_a_constant_from_a_zero(void **state) {
     (void)state;
     open_units(CONV("a") "," NODE("r", "relu") "," NODE("m", "max_pool") "," CONV("b") "," NODE("s", "relu") ","
-               NODE("n", "batch_norm") "," FROM("u", "max_unpool", "\"n\", \"m\"") "," CONV("c") "," NODE("t", "relu") ","
-               FROM("v", "max_unpool", "\"s\", \"m\"") "," NODE("n2", "batch_norm") "," CONV("d") "," NODE("w", "relu") ","
+               NODE("n", "batch_norm") "," FROM("u", "max_unpool", "\"n\", \"m\"") "," CONV("c") ","
+               NODE("t", "relu") ","
+               FROM("v", "max_unpool", "\"s\", \"m\"") "," NODE("n2", "batch_norm") "," CONV("d") ","
+               NODE("w", "relu") ","
                FROM("sum", "add", "\"t\", \"w\"") "," HEAD);
     assert_int_equal(unit("c")->feed[0].unit, ps_units_find(&units, "b"));
     assert_int_equal(unit("c")->feed[0].dead, PS_CHANNEL_OPEN);
