@@ -304,7 +304,9 @@ ps_pair ps_arms_pair(const ps_arm_run *a, const ps_arm_run *b, const char **key)
     return *key == NULL ? PS_PAIR_GOOD : PS_PAIR_DIFFERS;
 }
 
-static const char *stopped(const ps_arm_run *run) {
+static const char *stopped(const ps_arm_run *run, ps_moment moment) {
+    if (run != NULL && run->status == PS_RUN_NONFINITE && moment != PS_AT_LAST_LOSS)
+        return "was not finite at its last probing in arm";
     if (run == NULL || run->status != PS_RUN_UNFINISHED) return NULL;
     return run->has_end ? "has fewer steps than planned in arm" : "has no end in arm";
 }
@@ -313,10 +315,10 @@ const char *ps_arms_unequal(const ps_arm *arm, const ps_arm_run *run, const ps_a
                             ps_moment moment, const char **detail) {
     *detail = arm->name;
     if (moment == PS_AT_START) return NULL;
-    if (stopped(run) != NULL) return stopped(run);
+    if (stopped(run, moment) != NULL) return stopped(run, moment);
     if (partner == NULL) return NULL;
     *detail = against->name;
-    if (stopped(partner) != NULL) return stopped(partner);
+    if (stopped(partner, moment) != NULL) return stopped(partner, moment);
     if (run->status == PS_RUN_DIVERGED || partner->status == PS_RUN_DIVERGED) return NULL;
     *detail = run->steps < partner->steps ? arm->name : against->name;
     if (run->steps > 0 && partner->steps > 0 && run->steps != partner->steps)

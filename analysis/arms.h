@@ -75,8 +75,9 @@ typedef struct {
 
 typedef enum { PS_PAIR_GOOD, PS_PAIR_UNVERIFIED, PS_PAIR_DIFFERS } ps_pair;
 
-/* What a measure speaks of: the beginning of a run, its end, or an average or event over its course. */
-typedef enum { PS_AT_START, PS_AT_END, PS_OVER_TIME } ps_moment;
+/* What a measure speaks of: the beginning of a run, its end as loss and accuracy have it or as the last probing has it,
+ * or an average or event over its course. */
+typedef enum { PS_AT_START, PS_AT_LAST_LOSS, PS_AT_END, PS_OVER_TIME } ps_moment;
 
 /* Reads the headers, orders the arms, and pairs the runs. Runs of one arm, and pairs, must have the same layers: a node
  * is found by its name, and a renamed layer would leave its nodes out without a word. */
@@ -91,7 +92,7 @@ ps_status ps_arms_check_recorded(const ps_arms *arms);
  * lacks it; *key names the first key that differs ("layers" among them; borrowed), else NULL. */
 ps_pair ps_arms_pair(const ps_arm_run *a, const ps_arm_run *b, const char **key);
 /* Why such a measure of the run, or of the pair, is not what it claims to be, NULL: it is. A run that stopped early has
- * no end and no whole course; runs of other lengths, or probed at other steps, are not compared in what hangs on it. A
+ * no end and no whole course, one whose last probing is not finite none that was probed; runs of other lengths, or probed at other steps, are not compared in what hangs on it. A
  * run that diverged is no such case. partner may be NULL; *detail is the arm it lies with; both are borrowed. To be
  * asked once the summaries are filled. */
 const char *ps_arms_unequal(const ps_arm *arm, const ps_arm_run *run, const ps_arm *against, const ps_arm_run *partner,

@@ -83,6 +83,7 @@ static ps_status read_run(ps_tables *tables, ps_collector *collector, const ps_a
     entry->steps = run->steps_done;
     entry->planned = run->header->steps;
     if (run->status == PS_RUN_UNFINISHED) ps_summary_forget_end(&entry->summary);
+    if (run->status == PS_RUN_NONFINITE) ps_summary_forget_probes(&entry->summary);
     if (status == PS_OK) write_run(tables, run, entry);
     if (status == PS_OK && entry == arm->runs)
         ps_identity_write(tables, run); /* the other seeds of an arm differ in the seed alone */
@@ -163,14 +164,15 @@ cleanup:
 }
 
 static void write_arm(ps_tables *tables, const ps_arm *arm, int index) {
-    int paired = 0, diverged = 0, unfinished = 0;
+    int paired = 0, diverged = 0, unfinished = 0, nonfinite = 0;
     for (int r = 0; r < arm->run_count; r++) {
         paired += arm->runs[r].paired;
         diverged += arm->runs[r].status == PS_RUN_DIVERGED;
         unfinished += arm->runs[r].status == PS_RUN_UNFINISHED;
+        nonfinite += arm->runs[r].status == PS_RUN_NONFINITE;
     }
-    ps_tables_row(tables, PS_TABLE_arms, "siiiiiii", arm->name, index, (int)(index == 0), arm->run_count, paired,
-                  diverged, (int)arm->has_module, unfinished);
+    ps_tables_row(tables, PS_TABLE_arms, "siiiiiiii", arm->name, index, (int)(index == 0), arm->run_count, paired,
+                  diverged, (int)arm->has_module, unfinished, nonfinite);
 }
 
 /* ---- contrasts ---- */
@@ -455,6 +457,13 @@ static ps_status say_status(const ps_arm *arm, const ps_arm_run *run, ps_verdict
                                        "Seed %lld of arm %s diverged; contrasts rank it worst, and what is said of its "
                                        "arm alone counts it up to its last finite probe.",
                                        run->seed, arm->name);
+    if (run->status == PS_RUN_NONFINITE)
+        return ps_verdict_add_sentence(
+            verdict,
+            "Seed %lld of arm %s came to its end, but at its last probing values are not finite or not there: what was "
+            "probed at the end or goes over all probings does not exist for it (NA), and it is left out of such "
+            "differences and predictions; its loss and accuracy stand.",
+            run->seed, arm->name);
     if (run->planned > 0) snprintf(planned, sizeof planned, " of %lld", run->planned);
     return ps_verdict_add_sentence(verdict,
                                    "Seed %lld of arm %s stopped after %lld%s steps (%s): what belongs to the end of a "

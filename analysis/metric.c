@@ -143,7 +143,9 @@ double ps_ratio(double a, double b) {
 void ps_metric_term(const ps_metric_input *input, ps_term term) {
     const ps_run *run = input->run;
     if (ps_is_absent(term.amount) || ps_is_absent(term.weight) || term.weight == 0) return;
-    if (run->status == PS_RUN_UNFINISHED) return; /* its measures do not exist (ps_summary_forget_end) */
+    /* Measures that do not exist have no terms (ps_summary_forget_end). */
+    if (run->status == PS_RUN_UNFINISHED) return;
+    if (run->status == PS_RUN_NONFINITE && !ps_summary_is_of_loss(term.measure)) return;
     ps_tables_row(input->tables, PS_TABLE_prediction_rows, "sslsdddddsds", term.measure, run->arm, run->header->seed,
                   term.layer != NULL ? term.layer->name : NULL, term.window < 0 ? ps_absent() : (double)term.window,
                   term.step < 0 ? ps_absent() : (double)term.step, term.amount, term.weight, (double)term.line,

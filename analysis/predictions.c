@@ -278,7 +278,9 @@ static bool left_by_design(part_work *work, const ps_arm_run *run, const ps_arm_
         return true;
     }
     ps_pair pair = partner != NULL ? ps_arms_pair(run, partner, &key) : PS_PAIR_GOOD;
-    ps_moment moment = is_over_time(work->part) ? PS_OVER_TIME : PS_AT_END;
+    ps_moment moment = is_over_time(work->part)                       ? PS_OVER_TIME
+                       : ps_summary_is_of_loss(work->part->statistic) ? PS_AT_LAST_LOSS
+                                                                      : PS_AT_END;
     const char *at = NULL, *unequal = ps_arms_unequal(r->arm, run, r->against, partner, moment, &at);
     if (pair == PS_PAIR_UNVERIFIED) leave_out(r, run->seed, "the pairing objects of its traces are empty", NULL, true);
     else if (pair == PS_PAIR_DIFFERS) leave_out(r, run->seed, "is no pair: differs in", key, true);

@@ -23,6 +23,8 @@ const char *ps_run_status_name(ps_run_status status) {
     return names[status];
 }
 
+bool ps_run_lacks_end(ps_run_status status) { return status == PS_RUN_UNFINISHED || status == PS_RUN_NONFINITE; }
+
 bool ps_run_has_pool_skip(const ps_run *run) {
     for (int l = 0; l < run->layer_count; l++)
         if (run->layers[l].pool_skip != NULL) return true;
@@ -394,6 +396,24 @@ static void note_end(ps_run *run, const ps_trace_record *record) {
     if (ps_is_absent(run->test_loss)) run->test_loss = record->loss;
 }
 
+static bool knows_states(const ps_run *run, int probe) {
+    bool known = false;
+    for (int node = 0; node < run->node_count && !known; node++) {
+        unsigned state = ps_run_state(run, probe, node);
+        known = ps_state_known(state) || ps_state_edge(state);
+    }
+    return known;
+}
+
+/* Asked when all is read. */
+static void judge_end(ps_run *run) {
+    int last = run->probe_count - 1;
+    if (run->status != PS_RUN_FINISHED || last < 0 || knows_states(run, last)) return;
+    bool once = run->probes[last].blown;
+    for (int p = 0; p < last && !once; p++) once = knows_states(run, p);
+    if (once) run->status = PS_RUN_NONFINITE;
+}
+
 static ps_status note_other(ps_run *run, const ps_trace_record *record) {
     switch (record->type) {
         case PS_RECORD_STEP: return note_step(run, record);
@@ -515,6 +535,7 @@ ps_status ps_run_open(const char *path, const char *arm, ps_run **out) {
     PS_TRY_CLEANUP(init_builder(&builder, run));
     PS_TRY_CLEANUP(PS_ALLOC((size_t)run->node_count + 1, &shut.zeros, "zeros of a window"));
     PS_TRY_CLEANUP(first_pass(run, &builder, &shut));
+    judge_end(run);
     ps_run_link_windows(run);
     *out = run;
     run = NULL;

@@ -69,9 +69,12 @@ typedef struct {
     double lr_sum;     /* sum of the learning rates of its steps, ps_absent() where not recorded */
 } ps_window_info;
 
+/* nonfinite: came to its end, but of the last probing no node's state is known, as outputs were not finite there (or
+ * values are null that earlier ones have): its last known states are not those of its end. */
 #define PS_RUN_STATUSES(STATUS)      \
     STATUS(UNFINISHED, "unfinished") \
     STATUS(FINISHED, "finished")     \
+    STATUS(NONFINITE, "nonfinite")   \
     STATUS(DIVERGED, "diverged")
 typedef enum {
 #define STATUS(name, word) PS_RUN_##name,
@@ -164,6 +167,8 @@ ps_status ps_run_stream(ps_run *run, const ps_run_visitor *visitor);
 void ps_run_link_windows(ps_run *run);
 
 const char *ps_run_status_name(ps_run_status status);
+/* What was probed last does not belong to its end. */
+bool ps_run_lacks_end(ps_run_status status);
 /* Whether the trace says which nodes are on the edge, at one probe at least, and the run's rule asks for it. */
 bool ps_run_knows_edge(const ps_run *run);
 /* The first probe at which the state of any node is known by the run's rule, or is on the edge; -1: none. */

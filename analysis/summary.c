@@ -40,6 +40,20 @@ void ps_summary_forget_end(ps_summary *summary) {
         if (!is_of_start(summary->items[i].name)) summary->items[i].value = ps_absent();
 }
 
+bool ps_summary_is_of_loss(const char *name) {
+    static const char *const of_loss[] = {"loss_end", "test_loss", "test_accuracy"};
+    for (size_t i = 0; i < sizeof of_loss / sizeof *of_loss; i++)
+        if (strcmp(of_loss[i], name) == 0) return true;
+    return false;
+}
+
+void ps_summary_forget_probes(ps_summary *summary) {
+    for (size_t i = 0; i < summary->item_count; i++) {
+        ps_summary_item *item = &summary->items[i];
+        if (!is_of_start(item->name) && !ps_summary_is_of_loss(item->name)) item->value = ps_absent();
+    }
+}
+
 uint64_t ps_summary_line(const ps_summary *summary, const char *name) {
     const ps_summary_item *item = ps_summary_find(summary, name);
     return item != NULL ? item->first_line : 0;

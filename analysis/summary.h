@@ -57,6 +57,10 @@ const ps_summary_item *ps_summary_find(const ps_summary *summary, const char *na
 double ps_summary_get(const ps_summary *summary, const char *name);
 /* Makes missing what a run that stopped early cannot say: all but what was measured at its start, and the checks. */
 void ps_summary_forget_end(ps_summary *summary);
+/* The same of a run that came to its end, but for its last probing: loss and accuracy are what was measured. */
+void ps_summary_forget_probes(ps_summary *summary);
+/* Loss or accuracy: no probing has a part in it. */
+bool ps_summary_is_of_loss(const char *name);
 /* A line of the trace that the number rests on, 0: none, or it was not set. */
 uint64_t ps_summary_line(const ps_summary *summary, const char *name);
 /* Line of the layer's probe at that step, 0: none. */

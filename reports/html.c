@@ -157,6 +157,7 @@ static void print_glance(FILE *stream, const ps_report_content *content) {
         const char *arm = ps_table_text(arms, row, ps_table_column(arms, "arm"));
         double diverged = ps_table_number(arms, row, ps_table_column(arms, "diverged"));
         double unfinished = ps_table_number(arms, row, ps_table_column(arms, "unfinished"));
+        double nonfinite = ps_table_number(arms, row, ps_table_column(arms, "nonfinite"));
         fprintf(stream,
                 "<tr><th scope=\"row\"><svg class=\"key\" viewBox=\"0 0 9 9\" aria-hidden=\"true\"><rect width=\"9\" "
                 "height=\"9\" style=\"fill:var(--arm%d)\"/></svg>",
@@ -164,6 +165,7 @@ static void print_glance(FILE *stream, const ps_report_content *content) {
         ps_escape_html(stream, arm);
         if (diverged > 0) fprintf(stream, "<small>%.0f diverged</small>", diverged);
         if (unfinished > 0) fprintf(stream, "<small>%.0f unfinished</small>", unfinished);
+        if (nonfinite > 0) fprintf(stream, "<small>%.0f not finite at the end</small>", nonfinite);
         fputs("</th>", stream);
         for (int i = 0; i < glance_count; i++) print_glance_cell(stream, content, arm, &glance[i]);
         fputs("</tr>\n", stream);

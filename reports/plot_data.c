@@ -209,7 +209,13 @@ static int keep_listed(const ps_table *table, int column, const char *values, in
     return kept;
 }
 
-/* Whether runs.tsv calls the run of that arm and seed unfinished. */
+/* Whether the table has no end of a run with that status: evaluations stand where the last probing is not finite. */
+static bool lacks_end(const ps_plot_source *source, const char *status) {
+    bool evaluated = strcmp(source->table_name, "eval") == 0;
+    return strcmp(status, "unfinished") == 0 || (strcmp(status, "nonfinite") == 0 && !evaluated);
+}
+
+/* Whether runs.tsv calls the run of that arm and seed unfinished, or not finite at its end. */
 static bool is_unfinished(const ps_plot_source *source, const char *arm, const char *seed) {
     const ps_table *runs = &source->runs;
     int arm_column = ps_table_column(runs, "arm"), seed_column = ps_table_column(runs, "seed"),
@@ -217,7 +223,7 @@ static bool is_unfinished(const ps_plot_source *source, const char *arm, const c
     for (int row = ps_table_find(runs, 0, arm_column, arm); row >= 0 && status >= 0;
          row = ps_table_find(runs, row + 1, arm_column, arm))
         if (strcmp(ps_table_text(runs, row, seed_column), seed) == 0)
-            return strcmp(ps_table_text(runs, row, status), "unfinished") == 0;
+            return lacks_end(source, ps_table_text(runs, row, status));
     return false;
 }
 
@@ -702,7 +708,7 @@ static int runs_of_arm(const ps_plot_source *source, const char *arm) {
     int column = ps_table_column(&source->runs, "arm"), status = ps_table_column(&source->runs, "status"), count = 0;
     for (int row = ps_table_find(&source->runs, 0, column, arm); row >= 0;
          row = ps_table_find(&source->runs, row + 1, column, arm))
-        count += status < 0 || strcmp(ps_table_text(&source->runs, row, status), "unfinished") != 0;
+        count += status < 0 || !lacks_end(source, ps_table_text(&source->runs, row, status));
     return count > 0 ? count : 1;
 }
 

@@ -134,14 +134,16 @@ static ps_status prepare_plot(ps_plot_source *source, const char *share, const c
     return status;
 }
 
-/* " (1 of 3 runs unfinished)" behind the name of an arm in every legend: what diverged or stopped early is marked in
- * every plot. */
+/* " (1 of 3 runs unfinished)" behind the name of an arm in every legend: what diverged, stopped early or was not finite
+ * at its end is marked in every plot. */
 static void write_marks(FILE *stream, const ps_table *arms, int row) {
-    static const char *const columns[] = {"diverged", "unfinished"};
+    static const char *const columns[] = {"diverged", "unfinished", "nonfinite"}, *const words[] = {
+                                                                                      "diverged", "unfinished",
+                                                                                      "not finite at the end"};
     for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) {
         double count = ps_table_number(arms, row, ps_table_column(arms, columns[i]));
         double runs = ps_table_number(arms, row, ps_table_column(arms, "runs"));
-        if (count > 0) fprintf(stream, " (%.0f of %.0f %s)", count, runs, columns[i]);
+        if (count > 0) fprintf(stream, " (%.0f of %.0f %s)", count, runs, words[i]);
     }
 }
 

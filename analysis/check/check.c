@@ -74,20 +74,24 @@ static ps_status check_rule(ps_run *run, const ps_rule *rule, ps_check_suite *su
 }
 
 /* Of a run that was cut off, or ended before its last planned step, rules would see only the beginning, and most would
- * hold. */
+ * hold; so they would of one whose last probing is not finite. */
 static ps_status check_end(const ps_run *run, bool allowed, ps_check_suite *suite) {
     int result;
     char steps[64] = "", message[256];
     PS_TRY(ps_check_suite_add_result(suite, "end record", &result));
-    if (run->status != PS_RUN_UNFINISHED) return PS_OK;
+    if (!ps_run_lacks_end(run->status)) return PS_OK;
+    bool nonfinite = run->status == PS_RUN_NONFINITE;
     if (run->header->steps > 0) snprintf(steps, sizeof steps, " of %lld", run->header->steps);
-    if (run->has_end) snprintf(message, sizeof message, "it comes after %lld%s steps", run->steps_done, steps);
+    if (nonfinite)
+        snprintf(message, sizeof message, "values are not finite, or not there, at the last probing, of step %lld",
+                 run->probes[run->probe_count - 1].step);
+    else if (run->has_end) snprintf(message, sizeof message, "it comes after %lld%s steps", run->steps_done, steps);
     else
         snprintf(message, sizeof message, "the trace has none: %lld%s steps are there%s", run->steps_done, steps,
                  run->cut ? ", and it ends within a line" : "");
     PS_TRY(ps_check_suite_set_detail(suite, result, "%s", message));
     if (allowed) return PS_OK;
-    ps_finding finding = ps_finding_make(PS_FINDING_UNFINISHED, result, message);
+    ps_finding finding = ps_finding_make(nonfinite ? PS_FINDING_NONFINITE_END : PS_FINDING_UNFINISHED, result, message);
     return ps_check_suite_add_finding(suite, &finding);
 }
 

@@ -275,7 +275,7 @@ static ps_status collect_run(collector *c) {
         double value;
     } values[] = {{"STEPS", (double)run->steps_done},
                   {"NODES", run->node_count},
-                  {"FINISHED", run->status == PS_RUN_FINISHED},
+                  {"FINISHED", run->status == PS_RUN_FINISHED || run->status == PS_RUN_NONFINITE},
                   {"DIVERGED", run->status == PS_RUN_DIVERGED},
                   {"NONFINITE", 0}};
     for (size_t i = 0; i < sizeof values / sizeof *values; i++)

@@ -116,7 +116,7 @@ static ps_status end(void *context) {
     for (int l = 0; l < run->layer_count; l++) {
         const ps_trace_layer *layer = &run->layers[l];
         if (ps_is_absent(state->last_weight[l]) && ps_is_absent(state->last_activation[l])) continue;
-        if (run->status == PS_RUN_UNFINISHED) continue; /* its last probe is not its end */
+        if (ps_run_lacks_end(run->status)) continue; /* its last probe is not its end */
         PS_TRY(ps_collect_name(state->in.collector, PS_TABLE_l2l1_arm, l, layer->position, layer->name, layer->stage,
                                NULL));
         PS_TRY(ps_collect_note(state->in.collector, PS_TABLE_l2l1_arm, l, state->last_step, state->last_weight[l],

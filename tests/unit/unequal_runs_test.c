@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "analysis/check/check.h"
 #include "analysis/check/rule.h"
 #include "analysis/compare.h"
 #include "analysis/run.h"
@@ -190,12 +191,83 @@ static void a_stopped_run_has_no_end_and_no_whole_course(void **state) {
     }
 }
 
+static void blown_at_the_end(ps_fixture *f) { f->blown_from = f->windows; }
+
+/* Empties the values of the last probing. */
+static void forget_last_probing(const char *path) {
+    char *content, *save;
+    held(ps_file_read(path, &content, NULL));
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    for (char *line = strtok_r(content, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save)) {
+        bool last = strstr(line, "{\"type\":\"probe\",\"step\":80,") == line;
+        if (last) fprintf(file, "%.*s{}}\n", (int)(strstr(line, "\"values\":") + 9 - line), line);
+        else fprintf(file, "%s\n", line);
+    }
+    assert_int_equal(fclose(file), 0);
+    free(content);
+}
+
+/* It came to its end, but what it was there was not probed: neither its last finite probe nor 0 stands in its place. */
+static void a_run_not_finite_at_its_end_has_no_probed_end(void **state) {
+    static const char *const probed[] = {"dead_end", "dead_mean", "revival_rate", "never_alive", "l2l1_weight_max"};
+    static const char reason[] = "was not finite at its last probing in arm ps2";
+    (void)state;
+    for (int nulls = 0; nulls < 2; nulls++) {
+        set_of_arms *set = two_arms(nulls ? NULL : blown_at_the_end);
+        if (nulls) forget_last_probing(set->path[1][ODD]);
+        cJSON *document = compare(set, true);
+        assert_string_equal(CELL("runs", "status", "arm", "ps2", "seed", "2"), "nonfinite");
+        assert_string_equal(CELL("runs", "status", "arm", "ps2", "seed", "1"), "finished");
+        assert_string_equal(CELL("arms", "nonfinite", "arm", "ps2"), "1");
+        assert_string_equal(CELL("arms", "unfinished", "arm", "ps2"), "0");
+        assert_string_not_equal(CELL("runs", "dead_start", "arm", "ps2", "seed", "2"), "NA");
+        for (size_t m = 0; m < sizeof probed / sizeof *probed; m++) {
+            assert_string_equal(CELL("runs", probed[m], "arm", "ps2", "seed", "2"), "NA");
+            assert_string_equal(CELL("pairs", "left_out", "measure", probed[m], "seed", "2"), reason);
+            assert_float_equal(get(entry(document, "comparison", "measure", probed[m]), "n")->valuedouble, SEEDS - 1,
+                               0);
+        }
+        /* What was measured at the end stands. */
+        assert_string_not_equal(CELL("runs", "test_accuracy", "arm", "ps2", "seed", "2"), "NA");
+        assert_float_equal(get(entry(document, "comparison", "measure", "test_accuracy"), "n")->valuedouble, SEEDS, 0);
+        assert_float_equal(get(entry(document, "predictions", "id", "P6"), "n")->valuedouble, SEEDS, 0);
+        assert_true(says(document, "Seed 2 of arm ps2 came to its end, but at its last probing"));
+        assert_string_equal(CELL("l2l1_arm", "seeds", "arm", "ps2"), "2");
+        cJSON_Delete(document);
+    }
+}
+
+/* Its rules see the last finite probe as the last: they do not hold, unless that is asked for. */
+static void rules_on_such_a_run_do_not_hold(void **state) {
+    char path[128];
+    (void)state;
+    ps_fixture f = arm_of("run", 0, 1);
+    blown_at_the_end(&f);
+    snprintf(path, sizeof path, "%s/run.jsonl", folder);
+    held(ps_fixture_write(&f, path));
+    const char *rules[] = {"finished == 1", "steps == 80"};
+    for (int asked = 0; asked < 2; asked++) {
+        ps_check_report report;
+        const char *traces[] = {path};
+        ps_check_request request = {
+            .traces = traces, .trace_count = 1, .expectations = rules, .expectation_count = 2, .unfinished = asked};
+        memset(&report, 0, sizeof report);
+        held(ps_check_run(&request, &report));
+        assert_int_equal(ps_check_report_failures(&report), !asked);
+        bool found = false;
+        for (size_t i = 0; i < report.suites[0].finding_count; i++)
+            found = found || report.suites[0].findings[i].kind == PS_FINDING_NONFINITE_END;
+        assert_int_equal(found, !asked);
+        ps_check_report_clear(&report);
+    }
+}
+
 /* What the terminal shows: the seed is marked in the head and in every row, and the footnote says why. */
-static void the_terminal_marks_it_in_every_row(void **state) {
+static void mark_in_every_row(void (*end)(ps_fixture *), const char *why, bool has_loss) {
     char path[128], *text, *save;
     int rows = 0;
-    (void)state;
-    const set_of_arms *set = two_arms(without_end);
+    const set_of_arms *set = two_arms(end);
     snprintf(path, sizeof path, "%s/out.txt", folder);
     fflush(stdout);
     int kept = dup(1);
@@ -207,16 +279,23 @@ static void the_terminal_marks_it_in_every_row(void **state) {
     cJSON_Delete(document);
     held(ps_file_read(path, &text, NULL));
     assert_non_null(strstr(text, "3 paired seeds, 2 of them whole, which can show p = 0.5 at best"));
-    assert_non_null(strstr(text, "seed 2 has no end in arm ps2 (40 of 80 steps)"));
+    assert_non_null(strstr(text, why));
     for (char *line = strtok_r(text, "\n", &save); line != NULL && line[0] != 'I'; line = strtok_r(NULL, "\n", &save)) {
         if (strstr(line, "  p ") == NULL) continue;
         rows++;
-        bool start = strstr(line, "at the start") != NULL;
+        bool loss = strstr(line, "loss") != NULL || strstr(line, "accuracy") != NULL;
+        bool there = strstr(line, "at the start") != NULL || (loss && has_loss);
         if (strchr(line, '~') == NULL) fail_msg("not marked: %s", line);
-        if ((strstr(line, " -~") == NULL) != start) fail_msg("a number, or none: %s", line);
+        if ((strstr(line, " -~") == NULL) != there) fail_msg("a number, or none: %s", line);
     }
     assert_true(rows > 8);
     free(text);
+}
+
+static void the_terminal_marks_it_in_every_row(void **state) {
+    (void)state;
+    mark_in_every_row(without_end, "seed 2 has no end in arm ps2 (40 of 80 steps)", false);
+    mark_in_every_row(blown_at_the_end, "seed 2 was not finite at its last probing in arm ps2 (80 of 80 steps)", true);
 }
 
 /* A seed of an experiment that is still running is read up to its last whole line. */
@@ -455,6 +534,8 @@ static void p_values_come_out_again_from_the_tables(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_stopped_run_has_no_end_and_no_whole_course),
+        cmocka_unit_test(a_run_not_finite_at_its_end_has_no_probed_end),
+        cmocka_unit_test(rules_on_such_a_run_do_not_hold),
         cmocka_unit_test(the_terminal_marks_it_in_every_row),
         cmocka_unit_test(a_running_seed_is_a_stopped_one),
         cmocka_unit_test(plots_leave_it_out_where_the_end_is_shown),
