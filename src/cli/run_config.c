@@ -243,13 +243,19 @@ ps_status ps_run_config_set(ps_run_config *config, const char *name, const char 
     return set_number(config, o, number, where);
 }
 
+/* A network of one's own is none of the named ones, whichever is the default. */
+static const char *text_to_write(const ps_run_config *c, const option *o) {
+    bool unused = o->offset == offsetof(ps_run_config, model) && c->graph[0] != '\0';
+    return unused ? "" : *text_field((ps_run_config *)c, o);
+}
+
 ps_status ps_run_config_to_json(const ps_run_config *config, cJSON **object) {
     ps_run_config *c = (ps_run_config *)config; /* the field accessors are shared with the setters */
     cJSON *json = cJSON_CreateObject();
     bool whole = json != NULL;
     for (int i = 0; i < OPTIONS && whole; i++) {
         const option *o = &options[i];
-        if (o->kind == TEXT) whole = cJSON_AddStringToObject(json, o->name, *text_field(c, o)) != NULL;
+        if (o->kind == TEXT) whole = cJSON_AddStringToObject(json, o->name, text_to_write(c, o)) != NULL;
         if (o->kind == FLAG) whole = cJSON_AddBoolToObject(json, o->name, *flag_field(c, o)) != NULL;
         if (o->kind == INT) whole = cJSON_AddNumberToObject(json, o->name, *int_field(c, o)) != NULL;
         if (o->kind == NUMBER) whole = cJSON_AddNumberToObject(json, o->name, *number_field(c, o)) != NULL;

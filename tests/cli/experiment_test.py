@@ -290,6 +290,31 @@ with open(path("own.json"), "w") as stream:
 must("train", "--graph", "own.json", *TINY, "--steps", "4", "--out", "own")
 must("train", "--model", "plain9", *TINY, "--steps", "4", "--out", "named")
 report(tensors("own/checkpoint.safetensors") == tensors("named/checkpoint.safetensors"), "a network written out and read back trains to the same weights")
+report(json.load(open(path("own/config.json")))["model"] == records("own")[0]["config"]["model"] == "" and records("own")[0]["model"]["name"] == "plain9",
+       "and is called by no model's name but its own")
+# As an earlier version left it: with the name of the default network, and without its end.
+must("train", "--graph", "own.json", *TINY, "--steps", "8", "--window", "4", "--out", "older")
+whole = trace("older")
+with open(path("older/config.json")) as stream:
+    text = re.sub(r'"model":(\s*)""', r'"model":\1"plain9"', stream.read())
+with open(path("older/config.json"), "w") as stream:
+    stream.write(text)
+with open(path("older/trace.jsonl")) as stream:
+    lines = stream.readlines()
+with open(path("older/trace.jsonl"), "w") as stream:
+    stream.writelines(lines[:-1])
+result = run("train", "--resume", "older", "--quiet")
+report('"plain9"' in text and result.returncode == 0 and trace("older") == whole and run("eval", "older").returncode == 0, "a run of an earlier version goes on and is read", result.stderr)
+with open(path("graph.json"), "w") as stream:
+    json.dump({"base": {**BASE, "graph": "own.json", "batch_norm": ""}, "arms": [{"name": "baseline"}], "seeds": [1]}, stream)
+must("experiment", "graph.json", "--out", "graph", "--quiet", "--no-report")
+with open(path("graph/runs/baseline/seed-1/config.json")) as stream:
+    text = re.sub(r'"model":(\s*)""', r'"model":\1"plain9"', stream.read())
+with open(path("graph/runs/baseline/seed-1/config.json"), "w") as stream:
+    stream.write(text)
+result = run("experiment", "graph.json", "--out", "graph", "--quiet", "--no-report")
+report(result.returncode == 0 and '"plain9"' in text, "and an experiment of one goes on", result.stderr)
+must("train", *TINY, "--steps", "4", "--graph", "own.json", "--fork", "own", "--out", "fork-of-own")
 
 # ---- planting and diagnosis of a checkpoint ----
 result = run("plant", "named/checkpoint.safetensors", "--plant", "count=1,cause=bias+gamma,seed=2,value=-50", "--out", "planted.safetensors")
