@@ -160,10 +160,34 @@ static ps_status read_tables(ps_report_content *content) {
     PS_TRY(ps_table_read_named(content->tables, "identity", &content->identity));
     PS_TRY(ps_table_read_named(content->tables, "comparison", &content->comparison));
     PS_TRY(ps_table_read_named(content->tables, "layer_arm", &content->layers));
+    PS_TRY(ps_table_read_named(content->tables, "unmeasured", &content->unmeasured));
     if (content->arms.rows < 1 || ps_table_column(&content->arms, "arm") < 0)
         return ps_fail(PS_ERR_INPUT, "%s/arms.tsv names no arm; make the tables anew with `poolscope compare`",
                        content->tables);
     return PS_OK;
+}
+
+static bool same_cell(const ps_table *table, int a, int b, const char *column) {
+    int place = ps_table_column(table, column);
+    return strcmp(ps_table_text(table, a, place), ps_table_text(table, b, place)) == 0;
+}
+
+/* Runs of one arm stand together. */
+ps_status ps_report_next_lack(const ps_report_content *content, const char *plot, int *row, char **sentence) {
+    const ps_table *t = &content->unmeasured;
+    char seeds[256], list[256] = "";
+    int first = *row;
+    *sentence = NULL;
+    first = ps_table_find(t, first, ps_table_column(t, "measurement"), plot);
+    if (first < 0 || t->rows == 0) return PS_OK;
+    for (*row = first; *row < t->rows && same_cell(t, first, *row, "measurement") && same_cell(t, first, *row, "arm");
+         ++*row)
+        snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", *row > first ? "," : "",
+                 ps_table_text(t, *row, ps_table_column(t, "seed")));
+    ps_report_write_seeds(list, seeds, sizeof seeds);
+    return ps_string_format(sentence, "Not measured in arm %s (seeds %s): %s.",
+                            ps_table_text(t, first, ps_table_column(t, "arm")), seeds,
+                            ps_table_text(t, first, ps_table_column(t, "why")));
 }
 
 ps_status ps_report_content_read(const char *directory, ps_report_content *content) {
@@ -190,6 +214,7 @@ void ps_report_content_clear(ps_report_content *content) {
     ps_table_clear(&content->comparison);
     ps_table_clear(&content->identity);
     ps_table_clear(&content->layers);
+    ps_table_clear(&content->unmeasured);
     free(content->numbers);
     ps_plots_clear(&content->plots);
     *content = (ps_report_content){0};

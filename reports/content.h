@@ -18,6 +18,7 @@ typedef struct {
     cJSON *verdict;        /* NULL where there is no verdict.json */
     ps_table meta, arms, runs, identity, comparison;
     ps_table layers; /* layer_arm.tsv: which layer has which number in the plots; no rows where it was not written */
+    ps_table unmeasured; /* what could not be measured on which run's checkpoint; no rows where all was */
     ps_plots plots;
     const char *question; /* what the report answers */
     const char *answer;   /* the verdict in one sentence; borrowed from verdict or a constant */
@@ -52,6 +53,10 @@ const char *ps_report_identity(const ps_report_content *content, const char *key
 double ps_report_runs_mean(const ps_report_content *content, const char *column);
 /* True where values of this unit are shares, shown in per cent. */
 int ps_report_is_share(const char *unit);
+
+/* Which runs were left out of what a plot shows, since they could not be measured, and why: a sentence, NULL where there
+ * is none. *row: where to begin to look, 0 at first; moves on. Free with free(). */
+ps_status ps_report_next_lack(const ps_report_content *content, const char *plot, int *row, char **sentence);
 
 /* The forms. Each writes one file of the report; html reads nodes.tsv as well. */
 ps_status ps_report_write_html(const ps_report_content *content, const char *path);

@@ -694,6 +694,19 @@ static void print_absent(FILE *stream, const ps_plot *plot) {
     fputs(".</p>", stream);
 }
 
+static ps_status print_lacks(FILE *stream, const ps_report_content *content, const ps_plot *plot) {
+    char *sentence;
+    int row = 0;
+    for (;;) {
+        PS_TRY(ps_report_next_lack(content, plot->id, &row, &sentence));
+        if (sentence == NULL) return PS_OK;
+        fputs("<p>", stream);
+        ps_escape_html(stream, sentence);
+        fputs("</p>", stream);
+        free(sentence);
+    }
+}
+
 static ps_status print_plot(FILE *stream, const ps_report_content *content, const ps_plot *plot) {
     bool drawn = plot->state == PS_PLOT_DRAWN;
     fprintf(stream, "<figure id=\"%s\"%s><h3 id=\"t-%s\">", plot->id, drawn ? "" : " class=\"absent\"", plot->id);
@@ -704,6 +717,7 @@ static ps_status print_plot(FILE *stream, const ps_report_content *content, cons
     fprintf(stream, "<figcaption id=\"c-%s\">", plot->id);
     ps_escape_html(stream, plot->caption);
     fputs("</figcaption>", stream);
+    PS_TRY(print_lacks(stream, content, plot));
     if (drawn)
         fprintf(stream,
                 "<p class=\"files\">Files beside this page: <a href=\"plots/%s.svg\">SVG</a>, <a "

@@ -1,6 +1,7 @@
 /* The report as Markdown, for a pull request: verdict, predictions, comparison; plots are shown from the folder
  * beside it. */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/file.h"
@@ -100,14 +101,28 @@ static void print_summary(FILE *stream, const ps_report_content *content) {
     }
 }
 
-static void print_plot(FILE *stream, const ps_plot *plot) {
+static ps_status print_lacks(FILE *stream, const ps_report_content *content, const ps_plot *plot) {
+    char *sentence;
+    int row = 0;
+    for (;;) {
+        PS_TRY(ps_report_next_lack(content, plot->id, &row, &sentence));
+        if (sentence == NULL) return PS_OK;
+        fputc('\n', stream);
+        ps_escape_markdown(stream, sentence);
+        fputc('\n', stream);
+        free(sentence);
+    }
+}
+
+static ps_status print_plot(FILE *stream, const ps_report_content *content, const ps_plot *plot) {
     fprintf(stream, "\n### %s\n\n", plot->title);
     if (plot->state == PS_PLOT_DRAWN)
         fprintf(stream, "![%s](plots/%s.png)\n\n%s\n", plot->title, plot->id, plot->caption);
     else fprintf(stream, "%s.\n", plot->state == PS_PLOT_NOT_RECORDED ? "Not recorded" : "Not drawn");
+    return print_lacks(stream, content, plot);
 }
 
-static void print_document(FILE *stream, const ps_report_content *content) {
+static ps_status print_document(FILE *stream, const ps_report_content *content) {
     fputs("# ", stream);
     ps_escape_markdown(stream, content->question);
     fputs("\n\n", stream);
@@ -133,12 +148,15 @@ static void print_document(FILE *stream, const ps_report_content *content) {
         "\n## Plots\n\nThe pictures lie in `plots/` beside this file; where the text is pasted elsewhere, attach "
         "them.\n",
         stream);
-    for (int i = 0; i < content->plots.count; i++) print_plot(stream, &content->plots.plots[i]);
+    for (int i = 0; i < content->plots.count; i++) PS_TRY(print_plot(stream, content, &content->plots.plots[i]));
+    return PS_OK;
 }
 
 ps_status ps_report_write_markdown(const ps_report_content *content, const char *path) {
     ps_file_writer writer;
     PS_TRY(ps_file_writer_open(&writer, path));
-    print_document(writer.stream, content);
-    return ps_file_writer_commit(&writer);
+    ps_status status = print_document(writer.stream, content);
+    if (status == PS_OK) return ps_file_writer_commit(&writer);
+    ps_file_writer_discard(&writer);
+    return status;
 }

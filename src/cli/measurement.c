@@ -18,7 +18,7 @@ const ps_measurement *const ps_measurements[] = {
 enum { DIGEST = 17 };
 static const char set_name[] = "measurements", remedy[] = "measure again, or remove what is measured there";
 static const char record_name[] = "measurements", checkpoint_name[] = "checkpoint.safetensors";
-static const char record_columns[] = "measurement\tcheckpoint\tstep\toptions\tmeasured";
+static const char record_columns[] = "measurement\tcheckpoint\tstep\toptions\tmeasured\twhy";
 
 /* ---- the record of what was measured: tables/measurements.tsv ---- */
 
@@ -44,9 +44,14 @@ static int find_row(const ps_table *record, const ps_measurement *what) {
     return ps_table_find(record, 0, ps_table_column(record, "measurement"), what->command->name);
 }
 
-/* The record with the measurement's line replaced or added. */
+/* A sentence as a cell of a table. */
+static void print_cell(FILE *stream, const char *text) {
+    for (; *text != '\0'; text++) fputc(*text == '\t' || *text == '\n' ? ' ' : *text, stream);
+}
+
+/* The record with the measurement's line replaced or added. why: it was not measured; NULL: it was. */
 static ps_status write_record(const ps_measure *m, const ps_measurement *what, const char *digest, const char *options,
-                              bool measured) {
+                              const char *why) {
     char *folder = NULL;
     ps_table old = {0};
     FILE *stream;
@@ -56,23 +61,26 @@ static ps_status write_record(const ps_measure *m, const ps_measurement *what, c
     PS_TRY_CLEANUP(ps_measure_table(m, record_name, record_columns, &stream));
     for (int row = 0; row < old.rows; row++)
         if (strcmp(cell(&old, row, "measurement"), what->command->name) != 0)
-            fprintf(stream, "%s\t%s\t%s\t%s\t%s\n", cell(&old, row, "measurement"), cell(&old, row, "checkpoint"),
-                    cell(&old, row, "step"), cell(&old, row, "options"), cell(&old, row, "measured"));
+            fprintf(stream, "%s\t%s\t%s\t%s\t%s\t%s\n", cell(&old, row, "measurement"), cell(&old, row, "checkpoint"),
+                    cell(&old, row, "step"), cell(&old, row, "options"), cell(&old, row, "measured"),
+                    cell(&old, row, "why"));
     fprintf(stream, "%s\t%s\t", what->command->name, digest);
     if (m->checkpoint->weights_only) fprintf(stream, "NA");
     else fprintf(stream, "%llu", (unsigned long long)m->checkpoint->step);
-    fprintf(stream, "\t%s\t%d\n", options, measured);
+    fprintf(stream, "\t%s\t%d\t", options, why == NULL);
+    print_cell(stream, why != NULL ? why : "NA");
+    fputc('\n', stream);
 cleanup:
     ps_table_clear(&old);
     free(folder);
     return status;
 }
 
-static ps_status record(const ps_measure *m, const ps_measurement *what, const char *checkpoint, bool measured) {
+static ps_status record(const ps_measure *m, const ps_measurement *what, const char *checkpoint, const char *why) {
     char digest[DIGEST], *options = NULL;
     PS_TRY(describe_options(what, &options));
     ps_status status = ps_checkpoint_digest(checkpoint, digest);
-    if (status == PS_OK) status = write_record(m, what, digest, options, measured);
+    if (status == PS_OK) status = write_record(m, what, digest, options, why);
     free(options);
     return status;
 }
@@ -105,15 +113,15 @@ static ps_status measure_checkpoint(ps_measure *m, const ps_measurement *what, c
     if (status == PS_OK) status = what->measure(m);
     bool held = status != PS_ERR_CHECK;
     if (!held) snprintf(sentence, sizeof sentence, "%s", ps_status_message());
-    if (status == PS_OK || !held) status = record(m, what, path, true);
+    if (status == PS_OK || !held) status = record(m, what, path, NULL);
     PS_TRY(end_set(m, status));
     return held ? PS_OK : ps_fail(PS_ERR_CHECK, "%s", sentence);
 }
 
-/* That there was nothing to measure. */
-static ps_status record_lack(ps_measure *m, const ps_measurement *what, const char *path) {
+/* That there was nothing to measure, and why. */
+static ps_status record_lack(ps_measure *m, const ps_measurement *what, const char *path, const char *why) {
     ps_status status = begin_set(m);
-    return end_set(m, status == PS_OK ? record(m, what, path, false) : status);
+    return end_set(m, status == PS_OK ? record(m, what, path, why) : status);
 }
 
 /* sentence: what is lacking; copied, for it may be the message of a failure. */
@@ -312,9 +320,10 @@ static ps_status run_one(const ps_measurement *what, ps_checkpoint_session *sess
     char lack[1024];
     if (ps_net_check_finite(session->session.net, PS_ERR_INPUT, checkpoint) != PS_OK) {
         fprintf(stderr, "note: %s is not measured: %s\n", what->command->name, ps_status_message());
-        return record_lack(&m, what, checkpoint);
+        snprintf(lack, sizeof lack, "%s", ps_status_message());
+        return record_lack(&m, what, checkpoint, lack);
     }
-    if (lacks_something(what, session, lack, sizeof lack)) return record_lack(&m, what, checkpoint);
+    if (lacks_something(what, session, lack, sizeof lack)) return record_lack(&m, what, checkpoint, lack);
     ps_status status = measure_checkpoint(&m, what, checkpoint);
     if (status != PS_ERR_CHECK) return status;
     /* The tables say how far it is off; hours of training are not to be held up by it. */
@@ -354,19 +363,26 @@ typedef struct {
     char *directory;
     int seed;
     bool current[PS_MAX_MEASUREMENTS];
+    char *why[PS_MAX_MEASUREMENTS]; /* it was to be measured, and could not be; NULL: else; owned */
 } measured_run;
 
-static void find_current(measured_run *run, const ps_table *table, const char *digest, bool quiet) {
+static ps_status find_current(measured_run *run, const ps_table *table, const char *digest, bool quiet) {
     for (int i = 0; ps_measurements[i] != NULL; i++) {
         int row = find_row(table, ps_measurements[i]);
-        if (row < 0 || strcmp(cell(table, row, "measured"), "1") != 0) continue;
-        run->current[i] = strcmp(cell(table, row, "checkpoint"), digest) == 0;
+        if (row < 0) continue;
+        bool same = strcmp(cell(table, row, "checkpoint"), digest) == 0;
+        if (strcmp(cell(table, row, "measured"), "1") != 0) {
+            if (same) PS_TRY(ps_string_copy(cell(table, row, "why"), &run->why[i]));
+            continue;
+        }
+        run->current[i] = same;
         if (!run->current[i] && !quiet)
             fprintf(stderr,
                     "note: %s: %s was measured on another checkpoint than the one that is there now; left out (run "
                     "`poolscope %s` again)\n",
                     run->directory, ps_measurements[i]->command->name, ps_measurements[i]->command->name);
     }
+    return PS_OK;
 }
 
 static ps_status look_at_run(const char *path, measured_run *run, bool quiet) {
@@ -387,7 +403,7 @@ static ps_status look_at_run(const char *path, measured_run *run, bool quiet) {
     if (!ps_file_exists(checkpoint)) goto cleanup;
     PS_TRY_CLEANUP(ps_file_set_check(run->directory, set_name, remedy, NULL));
     PS_TRY_CLEANUP(ps_checkpoint_digest(checkpoint, digest));
-    find_current(run, &table, digest, quiet);
+    PS_TRY_CLEANUP(find_current(run, &table, digest, quiet));
     PS_TRY_CLEANUP(ps_run_config_init(&config));
     status = ps_run_read_config(run->directory, &config);
     run->seed = config.seed;
@@ -462,6 +478,43 @@ static ps_status gather_table(const gathering *g, ps_file_set *set, int measurem
     return status;
 }
 
+/* Once an arm: its runs have one network. */
+static void note_lack(const gathering *g, int arm, const char *measurement, int runs, const char *why) {
+    if (g->quiet || runs == 0) return;
+    fprintf(stderr, "note: %s: not measured in arm %s (%d of %d runs): %s\n", measurement, g->arms[arm].name, runs,
+            g->arms[arm].run_count, why);
+}
+
+/* What was to be measured and could not be: tables/unmeasured.tsv, and a note each. */
+static ps_status gather_lacks(const gathering *g, ps_file_set *set) {
+    FILE *stream;
+    int rows = 0;
+    PS_TRY(ps_file_set_add(set, "tables/unmeasured.tsv", &stream));
+    fputs("measurement\tarm\tseed\twhy\n", stream);
+    for (int i = 0; ps_measurements[i] != NULL; i++) {
+        const measured_run *run = g->run;
+        for (int a = 0; a < g->arm_count; a++) {
+            const char *why = NULL;
+            int lacking = 0;
+            for (int r = 0; r < g->arms[a].run_count; r++, run++) {
+                if (run->why[i] == NULL) continue;
+                if (lacking++ == 0) why = run->why[i];
+                fprintf(stream, "%s\t%s\t%d\t%s\n", ps_measurements[i]->command->name, g->arms[a].name, run->seed,
+                        run->why[i]);
+            }
+            note_lack(g, a, ps_measurements[i]->command->name, lacking, why);
+            rows += lacking;
+        }
+    }
+    if (rows == 0) ps_file_set_withdraw(set);
+    return PS_OK;
+}
+
+static void clear_run(measured_run *run) {
+    free(run->directory);
+    for (int i = 0; i < PS_MAX_MEASUREMENTS; i++) free(run->why[i]);
+}
+
 static ps_status gather(void *self, ps_file_set *set) {
     gathering *g = self;
     int runs = 0, seen = 0;
@@ -477,8 +530,9 @@ static ps_status gather(void *self, ps_file_set *set) {
         for (char *save = NULL, *name = strtok_r(list, ",", &save); name != NULL; name = strtok_r(NULL, ",", &save))
             PS_TRY_CLEANUP(gather_table(g, set, i, name));
     }
+    PS_TRY_CLEANUP(gather_lacks(g, set));
 cleanup:
-    for (int i = 0; i < runs; i++) free(g->run[i].directory);
+    for (int i = 0; i < runs; i++) clear_run(&g->run[i]);
     ps_free(g->run);
     return status;
 }

@@ -80,13 +80,14 @@ void ps_measurement_plan_clear(ps_measurement_plan *plan);
 /* Whether everything planned was measured on directory/checkpoint.safetensors with the options as they are set. */
 bool ps_measurement_plan_done(const ps_measurement_plan *plan, const char *directory);
 /* Makes what is missing, without progress and without a word on stdout. A measurement that the network has nothing for
- * is passed over. *current, where not NULL, names what is being measured. */
+ * is passed over; the record says why. *current, where not NULL, names what is being measured. */
 ps_status ps_measurement_plan_run(const ps_measurement_plan *plan, const char *directory, int threads,
                                   const char **current);
 
 /* ps_compare_run; part of the comparison is then also (out directory)/tables/(table).tsv with columns arm and seed in
  * front, for every table of a measurement that at least one of the runs has. Tables of another checkpoint than the
- * run's are left out, which a note on stderr says unless quiet. */
+ * run's are left out, which a note on stderr says unless quiet; so are measurements that could not be made, whose reasons
+ * stand in tables/unmeasured.tsv. */
 ps_status ps_measurement_compare(const ps_compare_arm *arms, int arm_count, const ps_compare_options *options);
 
 #endif

@@ -231,6 +231,22 @@ document("unmeasurable", measure={"compensation": {}, "ranks": {}}, seeds=[4],
 result = experiment("unmeasurable", "unmeasurable")
 report(result.returncode == 0 and {r["arm"] for r in rows("unmeasurable", "tables", "ranks.tsv")} == {"baseline", "energy", "cut"},
        "modules that cannot be taken apart do not hold up the measurements", result.stderr)
+lacking = {r["arm"]: r["why"] for r in rows("unmeasurable", "tables", "unmeasured.tsv")}
+report(set(lacking) == {"baseline", "energy", "cut"} and "no Pool Skip" in lacking["baseline"] and "not for mode" in lacking["energy"],
+       "the comparison's tables say who was not measured, and why", lacking)
+arms = [f"--arm={arm}=unmeasurable/runs/{arm}/seed-4" for arm in lacking]
+result = run("compare", *arms, "--out", "said")
+report(all(f"note: compensation: not measured in arm {arm} (1 of 1 runs): {why}" in result.stderr for arm, why in lacking.items()) and "ranks: not" not in result.stderr,
+       "and so does the terminal", result.stderr)
+if shutil.which("gnuplot"):
+    must("report", "said", "--format", "html,md", "--quiet")
+    for form in ("report.html", "report.md"):
+        with open(path("said", form)) as stream:
+            page = stream.read()
+        report(all(f"Not measured in arm {arm} (seeds 4)" in page.replace("\\", "") for arm in lacking), f"and {form}")
+else:
+    tap.skip("and report.html", "no gnuplot")
+    tap.skip("and report.md", "no gnuplot")
 
 before = stamps("measured")
 result = experiment("measured", "measured")
