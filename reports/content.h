@@ -10,7 +10,7 @@
 
 #include "core/status.h"
 #include "reports/plots.h"
-#include "reports/table.h"
+#include "core/table.h"
 
 typedef struct {
     const char *directory; /* borrowed */

@@ -28,7 +28,7 @@
 #define PS_REPORTS_PLOT_DATA_H
 
 #include "core/status.h"
-#include "reports/table.h"
+#include "core/table.h"
 
 typedef struct {
     const char *tables;  /* folder of the .tsv tables; borrowed */

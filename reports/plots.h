@@ -6,7 +6,7 @@
 #include <stdbool.h>
 
 #include "core/file_set.h"
-#include "reports/table.h"
+#include "core/table.h"
 
 /* Each with its name in summary.json. */
 #define PS_PLOT_STATES(STATE)           \

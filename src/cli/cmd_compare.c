@@ -4,7 +4,7 @@
 
 #include "cli/command_line.h"
 #include "cli/commands.h"
-#include "cli/measurement.h"
+#include "measure/measurement.h"
 #include "core/file.h"
 #include "core/memory.h"
 

@@ -4,8 +4,8 @@
 
 #include "cli/command_line.h"
 #include "cli/commands.h"
-#include "cli/diagnose.h"
-#include "cli/subject.h"
+#include "measure/diagnose.h"
+#include "run/subject.h"
 #include "core/json.h"
 #include "core/text.h"
 
@@ -164,7 +164,7 @@ ps_status ps_cmd_diagnose(int argc, char **argv) {
     PS_TRY(ps_command_parse(&ps_command_diagnose, argc, argv, &arguments));
     if (arguments.help) return PS_OK;
     if (as_json && as_tsv) return ps_fail(PS_ERR_USAGE, "diagnose: choose one of --json and --tsv");
-    PS_TRY(ps_subject_open(&session, &arguments, threads));
+    PS_TRY(ps_subject_open(&session, arguments.positional[0], &arguments.run, threads));
     ps_probe_source source = ps_session_probe_source(&session.session);
     int images = session.session.probe_batches * session.config.batch;
     ps_status status = ps_diagnose(session.session.net, &source, &diagnosis);

@@ -5,9 +5,12 @@
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/interrupt.h"
-#include "cli/pairing.h"
-#include "cli/run.h"
-#include "cli/schedule.h"
+#include "measure/measurement.h"
+#include "run/pairing.h"
+#include "run/directory.h"
+#include "run/estimate.h"
+#include "run/run.h"
+#include "run/schedule.h"
 #include "core/file.h"
 #include "core/memory.h"
 #include "reports/report.h"
@@ -66,9 +69,7 @@ const ps_command ps_command_experiment = {
     .max_positional = 1,
 };
 
-static ps_status override(const void *context, ps_run_config *config) {
-    return ps_arguments_apply_run(context, config);
-}
+static ps_status override(const void *context, ps_run_config *config) { return ps_run_settings_apply(context, config); }
 
 /* Which run stands for an arm where the arms are compared by their settings; NULL: none is to be compared. */
 static const ps_run_config *settings_of(const ps_experiment *e, int arm) {
@@ -98,7 +99,7 @@ static ps_status print_estimate(const ps_experiment *e, const char *path) {
         PS_TRY(ps_run_config_copy(&e->run[i].config, &config));
         free(config.fork); /* the parent's checkpoint need not be there yet */
         ps_status status = ps_string_copy("", &config.fork);
-        if (status == PS_OK) status = ps_run_measure(&config, threads > 0 ? threads : 1, &estimate);
+        if (status == PS_OK) status = ps_run_estimate_of(&config, threads > 0 ? threads : 1, &estimate);
         ps_run_config_clear(&config);
         PS_TRY(status);
         printf("%-16s %d runs of %.1f s on one thread, %.0f MB\n", e->run[i].config.arm, per_arm,
@@ -107,7 +108,7 @@ static ps_status print_estimate(const ps_experiment *e, const char *path) {
         disk += per_arm * estimate.disk_bytes;
         if (estimate.memory_bytes > memory) memory = estimate.memory_bytes;
     }
-    if (e->measure.count > 0) printf("(without what is measured on the checkpoints afterwards)\n");
+    if (e->measure != NULL) printf("(without what is measured on the checkpoints afterwards)\n");
     printf("together         %d runs, %.0f s of one thread, %.0f MB a run, %.1f MB of disk\n", e->runs, seconds,
            1e-6 * memory, 1e-6 * disk);
     return PS_OK;
@@ -184,11 +185,21 @@ static void note_runs(const ps_experiment *e, bool (*holds)(const char *director
     if (found > 0) fprintf(stderr, "note: %d of %d runs %s: %s; %s\n", found, e->runs, what, names, then);
 }
 
+static bool measured(const void *plan, const char *directory) { return ps_measurement_plan_done(plan, directory); }
+
+static ps_status measure(const void *plan, const char *directory, int run_threads, const char **current) {
+    return ps_measurement_plan_run(plan, directory, run_threads, current);
+}
+
 static bool only_nonfinite(const char *directory) { return ps_run_nonfinite(directory) && !ps_run_diverged(directory); }
 
-static ps_status run(ps_experiment *e, const char *path) {
-    ps_schedule_options schedule = {
-        .jobs = jobs, .threads = threads, .force = force, .quiet = quiet, .stop = ps_interrupt_flag()};
+static ps_status run(ps_experiment *e, const ps_measurement_plan *plan, const char *path) {
+    ps_schedule_options schedule = {.then = {plan, plan->count, measured, measure},
+                                    .jobs = jobs,
+                                    .threads = threads,
+                                    .force = force,
+                                    .quiet = quiet,
+                                    .stop = ps_interrupt_flag()};
     ps_report_options report = {.formats = "html,md", .quiet = quiet};
     PS_TRY(check_pairs(e, path));
     PS_TRY(ps_schedule_find_present(e));
@@ -214,10 +225,14 @@ ps_status ps_cmd_experiment(int argc, char **argv) {
     if (arguments.help) return PS_OK;
     if (out == NULL && !dry_run)
         return ps_fail(PS_ERR_USAGE, "experiment: --out DIR is missing: where should the runs go?");
-    PS_TRY(ps_experiment_read(arguments.positional[0], out != NULL ? out : ".", override, &arguments, &subset,
+    PS_TRY(ps_experiment_read(arguments.positional[0], out != NULL ? out : ".", override, &arguments.run, &subset,
                               &experiment));
-    ps_status status =
-        dry_run ? print_estimate(&experiment, arguments.positional[0]) : run(&experiment, arguments.positional[0]);
+    ps_measurement_plan plan;
+    ps_status status = ps_measurement_plan_read(experiment.measure, arguments.positional[0], &plan);
+    if (status == PS_OK)
+        status = dry_run ? print_estimate(&experiment, arguments.positional[0])
+                         : run(&experiment, &plan, arguments.positional[0]);
+    ps_measurement_plan_clear(&plan);
     ps_experiment_clear(&experiment);
     return status;
 }

@@ -3,7 +3,7 @@
 
 #include "cli/command_line.h"
 #include "cli/commands.h"
-#include "cli/network.h"
+#include "run/network.h"
 #include "core/json.h"
 #include "graph/units.h"
 
@@ -164,7 +164,7 @@ ps_status ps_cmd_inspect(int argc, char **argv) {
         return PS_OK;
     }
     PS_TRY(ps_run_config_init(&config));
-    ps_status status = ps_arguments_apply_run(&arguments, &config);
+    ps_status status = ps_run_settings_apply(&arguments.run, &config);
     if (status == PS_OK) status = inspect(&config);
     ps_run_config_clear(&config);
     return status;

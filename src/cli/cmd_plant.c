@@ -4,7 +4,7 @@
 
 #include "cli/command_line.h"
 #include "cli/commands.h"
-#include "cli/subject.h"
+#include "run/subject.h"
 
 static const char *plant, *out;
 static int threads;
@@ -69,7 +69,7 @@ ps_status ps_cmd_plant(int argc, char **argv) {
     if (plant == NULL || out == NULL) return ps_fail(PS_ERR_USAGE, "plant: needs --plant SPEC and --out FILE");
     PS_TRY(ps_subject_path(arguments.positional[0], &path));
     ps_status status = refuse_input(path);
-    if (status == PS_OK) status = ps_checkpoint_session_open(&session, path, &arguments, threads);
+    if (status == PS_OK) status = ps_checkpoint_session_open(&session, path, &arguments.run, threads);
     free(path);
     PS_TRY(status);
     status = change(&session);

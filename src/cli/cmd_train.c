@@ -3,7 +3,9 @@
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/interrupt.h"
-#include "cli/run.h"
+#include "run/directory.h"
+#include "run/estimate.h"
+#include "run/run.h"
 #include "core/json.h"
 
 static const char *out, *resume;
@@ -43,7 +45,7 @@ const ps_command ps_command_train = {
 static ps_status read_config(const ps_arguments *arguments, ps_run_config *config) {
     PS_TRY(ps_run_config_init(config));
     if (resume != NULL) {
-        if (arguments->positional_count > 0 || arguments->run_names.count > 0 || out != NULL)
+        if (arguments->positional_count > 0 || arguments->run.name.count > 0 || out != NULL)
             return ps_fail(
                 PS_ERR_USAGE,
                 "--resume goes on with a run's own configuration; give no file, --out or run options beside it");
@@ -57,12 +59,12 @@ static ps_status read_config(const ps_arguments *arguments, ps_run_config *confi
         PS_TRY(status);
         PS_TRY(ps_run_config_resolve_fork(config, arguments->positional[0]));
     }
-    return ps_arguments_apply_run(arguments, config);
+    return ps_run_settings_apply(&arguments->run, config);
 }
 
 static ps_status print_estimate(const ps_run_config *config) {
     ps_run_estimate e;
-    PS_TRY(ps_run_measure(config, threads, &e));
+    PS_TRY(ps_run_estimate_of(config, threads, &e));
     printf(
         "time     %.1f s (%.1f ms a step, %.2f s a probing)\nmemory   %.0f MB\ndisk     %.1f MB\nlearned  %zu values\n",
         e.total_seconds, 1e3 * e.step_seconds, e.probe_seconds, 1e-6 * e.memory_bytes, 1e-6 * e.disk_bytes,
@@ -106,7 +108,7 @@ static ps_status train(const ps_run_config *config) {
                           .stop = ps_interrupt_flag(),
                           .state = &state};
     if (dry_run) {
-        PS_TRY(ps_run_check_place(&run));
+        PS_TRY(ps_run_check_place(run.directory, run.resume || run.force));
         return print_estimate(config);
     }
     PS_TRY(ps_run_execute(config, &run));

@@ -9,15 +9,9 @@
 #include "core/file.h"
 #include "core/text.h"
 
-static const ps_option *find_in(const ps_option *table, const char *name) {
-    for (const ps_option *o = table; o != NULL && o->name != NULL; o++)
-        if (strcmp(o->name, name) == 0) return o;
-    return NULL;
-}
-
 static const ps_option *find(const ps_command *command, const char *name) {
-    const ps_option *own = find_in(command->options, name);
-    return own != NULL ? own : find_in(command->common, name);
+    const ps_option *own = ps_option_find(command->options, name);
+    return own != NULL ? own : ps_option_find(command->common, name);
 }
 
 bool ps_command_has_option(const ps_command *command, const char *name) {
@@ -91,31 +85,6 @@ static ps_status refuse(const ps_command *command, const char *name) {
     return ps_fail(PS_ERR_USAGE, "%s: unknown option --%s; did you mean --%s?", command->name, name, g.best);
 }
 
-static ps_status store_int(const ps_option *o, const char *value) {
-    char *end;
-    errno = 0;
-    long number = strtol(value, &end, 10);
-    if (end == value || *end != '\0' || errno != 0 || number < 0 || number > 2147483647L)
-        return ps_fail(PS_ERR_USAGE, "--%s needs a whole number from 0, not \"%s\"", o->name, value);
-    *(int *)o->target = (int)number;
-    return PS_OK;
-}
-
-static ps_status add_value(ps_option_values *values, const char *value) {
-    if (values->count == PS_OPTION_MAX_VALUES)
-        return ps_fail(PS_ERR_USAGE, "more than %d values on the command line", PS_OPTION_MAX_VALUES);
-    values->value[values->count++] = value;
-    return PS_OK;
-}
-
-static ps_status store(const ps_option *o, const char *value) {
-    if (o->kind == PS_OPTION_INT) return store_int(o, value);
-    PS_TRY(ps_file_refuse_tilde(value));
-    if (o->kind == PS_OPTION_REPEATED) return add_value(o->target, value);
-    *(const char **)o->target = value;
-    return PS_OK;
-}
-
 typedef struct {
     int argc, at;
     char **argv;
@@ -135,20 +104,14 @@ static ps_status take_option(const ps_command *command, cursor *c, ps_arguments 
     const char *word = c->argv[c->at] + 2, *equals = strchr(word, '='), *value;
     snprintf(name, sizeof name, "%.*s", equals != NULL ? (int)(equals - word) : (int)strlen(word), word);
     const ps_option *o = find(command, name);
-    if (o != NULL && o->kind == PS_OPTION_FLAG) {
-        if (equals != NULL) return ps_fail(PS_ERR_USAGE, "--%s takes no value", name);
-        *(bool *)o->target = true;
-        return PS_OK;
-    }
+    value = equals != NULL ? equals + 1 : NULL;
     if (o != NULL) {
-        PS_TRY(take_value(c, name, equals != NULL ? equals + 1 : NULL, &value));
-        return store(o, value);
+        if (o->kind != PS_OPTION_FLAG) PS_TRY(take_value(c, name, value, &value));
+        return ps_option_set(o, value);
     }
     if (!ps_run_config_in(command->run_options, name)) return refuse(command, name);
-    value = equals != NULL ? equals + 1 : NULL;
     if (!ps_run_config_is_flag(name)) PS_TRY(take_value(c, name, value, &value));
-    PS_TRY(add_value(&arguments->run_names, word));
-    return add_value(&arguments->run_values, value);
+    return ps_run_settings_add(&arguments->run, word, value);
 }
 
 ps_status ps_command_parse(const ps_command *command, int argc, char **argv, ps_arguments *arguments) {
@@ -182,16 +145,5 @@ ps_status ps_command_parse(const ps_command *command, int argc, char **argv, ps_
     if (arguments->positional_count < command->min_positional)
         return ps_fail(PS_ERR_USAGE, "%s: something is missing; usage: poolscope %s %s", command->name, command->name,
                        command->usage);
-    return PS_OK;
-}
-
-ps_status ps_arguments_apply_run(const ps_arguments *arguments, ps_run_config *config) {
-    for (int i = 0; i < arguments->run_names.count; i++) {
-        char name[128];
-        bool known;
-        snprintf(name, sizeof name, "%.*s", (int)strcspn(arguments->run_names.value[i], "="),
-                 arguments->run_names.value[i]);
-        PS_TRY(ps_run_config_set(config, name, arguments->run_values.value[i], &known));
-    }
     return PS_OK;
 }

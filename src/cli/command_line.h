@@ -5,25 +5,8 @@
 
 #include <stdbool.h>
 
-#include "cli/run_config.h"
-#include "core/status.h"
-
-typedef enum { PS_OPTION_FLAG, PS_OPTION_TEXT, PS_OPTION_INT, PS_OPTION_REPEATED } ps_option_kind;
-
-/* A repeatable option's values; borrowed from argv. */
-enum { PS_OPTION_MAX_VALUES = 256 };
-typedef struct {
-    const char *value[PS_OPTION_MAX_VALUES];
-    int count;
-} ps_option_values;
-
-typedef struct {
-    const char *name; /* without the dashes; NULL ends a table */
-    ps_option_kind kind;
-    void *target;         /* bool *, const char **, int *, ps_option_values * */
-    const char *argument; /* placeholder in --help; "" for flags */
-    const char *help;
-} ps_option;
+#include "core/option.h"
+#include "run/config.h"
 
 /* An option that the command does not have although one might look for it there, and the sentence that leads right. */
 typedef struct {
@@ -37,7 +20,7 @@ typedef struct {
     const char *examples;        /* lines to copy; may be NULL */
     const ps_option *options;    /* its own; may be NULL */
     const ps_option *common;     /* those it shares with its kind; may be NULL */
-    const char *run_options;     /* which of run_option_list.def, as ps_run_config_in takes it; NULL: none */
+    const char *run_options;     /* which of option_list.def, as ps_run_config_in takes it; NULL: none */
     const ps_option_hint *hints; /* may be NULL */
     int min_positional, max_positional;
 } ps_command;
@@ -45,8 +28,8 @@ typedef struct {
 typedef struct {
     const char *positional[PS_OPTION_MAX_VALUES];
     int positional_count;
-    ps_option_values run_names, run_values; /* run options in order; applied after a configuration file is read */
-    bool help;                              /* --help was asked for and printed: the command returns at once */
+    ps_run_settings run; /* run options in order; applied after a configuration file is read */
+    bool help;           /* --help was asked for and printed: the command returns at once */
 } ps_arguments;
 
 /* An option as help, manual pages and completions show it; texts hold until the next one is shown. */
@@ -63,6 +46,5 @@ bool ps_command_has_option(const ps_command *command, const char *name);
 
 /* argv starts after the command's name. */
 ps_status ps_command_parse(const ps_command *command, int argc, char **argv, ps_arguments *arguments);
-ps_status ps_arguments_apply_run(const ps_arguments *arguments, ps_run_config *config);
 
 #endif

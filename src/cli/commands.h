@@ -5,8 +5,7 @@
 
 #include "cli/command_line.h"
 #include "core/status.h"
-
-#define PS_VERSION "0.1.0"
+#include "core/version.h"
 
 #define PS_COMMAND(name, summary)                   \
     ps_status ps_cmd_##name(int argc, char **argv); \

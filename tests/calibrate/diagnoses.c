@@ -7,9 +7,9 @@
 
 #include "analysis/metric.h"
 #include "analysis/spectra/rank.h"
-#include "cli/diagnose.h"
-#include "cli/incoming.h"
-#include "cli/session.h"
+#include "measure/diagnose.h"
+#include "measure/incoming.h"
+#include "run/session.h"
 #include "core/memory.h"
 #include "net/train.h"
 #include "tests/lib/trace_fixture.h"

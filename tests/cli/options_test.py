@@ -20,9 +20,10 @@ WEIGHTS = ["eval", "diagnose", "compensation", "spectrum", "ranks"]
 LOOKS = WEIGHTS + ["plant"]
 RUNS = ["train", "experiment"]
 SAYS = {
-    "src/cli/session.c": {"data": LOOKS, "fork": RUNS, "init": RUNS, "": RUNS + WEIGHTS}, "src/cli/network.c": RUNS + WEIGHTS + ["inspect"], "src/cli/subject.c": WEIGHTS,
-    "src/cli/run.c": ["train"], "src/cli/measurement.c": ["compensation", "spectrum", "ranks"], "src/cli/experiment.c": ["experiment"],
-    "src/cli/schedule.c": ["experiment"], "src/parallel/threads.c": RUNS + LOOKS, "analysis/explain_node.c": ["explain"], "analysis/explain.c": ["explain"],
+    "src/run/session.c": {"data": LOOKS, "fork": RUNS, "init": RUNS, "": RUNS + WEIGHTS}, "src/run/network.c": RUNS + WEIGHTS + ["inspect"], "src/run/subject.c": WEIGHTS,
+    "src/run/run.c": ["train"], "src/run/resume.c": ["train"], "src/run/directory.c": ["train"], "src/measure/compensation.c": ["compensation"], "src/measure/spectrum.c": ["spectrum"],
+    "src/measure/ranks.c": ["ranks"], "src/measure/measurement.c": ["compensation", "spectrum", "ranks"], "src/run/experiment.c": ["experiment"],
+    "src/run/schedule.c": ["experiment"], "src/parallel/threads.c": RUNS + LOOKS, "analysis/explain_node.c": ["explain"], "analysis/explain.c": ["explain"],
     "src/data/dataset.c": RUNS + LOOKS, "src/data/loader.c": RUNS + LOOKS, "src/probe/plant.c": RUNS + ["plant"],
     "src/probe/plant_combine.c": RUNS + ["plant"], "src/probe/plant_near_miss.c": RUNS + ["plant"], "src/probe/record.c": RUNS, "src/watch/screen.c": ["watch"],
     "src/net/net.c": {"batch": RUNS + LOOKS}, "analysis/check/check.c": ["check"], "analysis/check/golden.c": ["check"],

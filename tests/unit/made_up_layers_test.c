@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "analysis/causes.h"
-#include "cli/diagnose.h"
+#include "measure/diagnose.h"
 #include "core/file.h"
 #include "core/json.h"
 #include "layers/attributes.h"

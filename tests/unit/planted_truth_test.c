@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/diagnose.h"
-#include "cli/session.h"
+#include "measure/diagnose.h"
+#include "run/session.h"
 #include "core/memory.h"
 #include "net/train.h"
 

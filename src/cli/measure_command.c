@@ -1,0 +1,25 @@
+#include "cli/measure_command.h"
+
+static const char *out;
+static int threads;
+static bool quiet;
+
+const ps_option ps_measure_common_options[] = {
+    {"out", PS_OPTION_TEXT, &out, "DIR", "write DIR/tables/*.tsv (for a run: the run's directory)"},
+    {"threads", PS_OPTION_INT, &threads, "N", "threads [all processors]"},
+    {"quiet", PS_OPTION_FLAG, &quiet, "", "no progress"},
+    {0},
+};
+
+ps_status ps_measure_command(const ps_command *command, const ps_measurement *what, int argc, char **argv) {
+    ps_arguments arguments;
+    ps_checkpoint_session session;
+    PS_TRY(ps_command_parse(command, argc, argv, &arguments));
+    if (arguments.help) return PS_OK;
+    if (what->check != NULL) PS_TRY(what->check());
+    PS_TRY(ps_subject_open(&session, arguments.positional[0], &arguments.run, threads));
+    ps_measure measure = {.checkpoint = &session, .text = stdout, .out = out, .quiet = quiet};
+    ps_status status = ps_measurement_run(&measure, what, session.path);
+    ps_checkpoint_session_close(&session);
+    return status;
+}

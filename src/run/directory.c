@@ -1,0 +1,115 @@
+#include "run/directory.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "core/file.h"
+#include "core/json.h"
+#include "core/memory.h"
+#include "trace/trace_format.h"
+
+/* Two processes that write one trace would ruin it. The lock goes with the process, however it ends. */
+ps_status ps_run_lock(const char *directory, int *lock) {
+    PS_TRY(ps_file_make_directories(directory));
+    *lock = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (*lock < 0)
+        return ps_fail(PS_ERR_IO, "%s: cannot be opened (%s); mend its permissions or choose another place", directory,
+                       strerror(errno));
+    if (flock(*lock, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
+        return PS_OK; /* some file systems have no locks */
+    return ps_fail(PS_ERR_USAGE, "%s: another process is running there; wait for it, or stop it first", directory);
+}
+
+/* Temporary files of a process that was killed while it wrote them (core/file.h). The lock is held, so they are
+ * nobody's. */
+void ps_run_remove_half_written(const char *path) {
+    DIR *directory = opendir(path);
+    const struct dirent *entry;
+    while (directory != NULL && (entry = readdir(directory)) != NULL)
+        if (strncmp(entry->d_name, "checkpoint.safetensors.tmp", 26) == 0 ||
+            strncmp(entry->d_name, "config.json.tmp", 15) == 0)
+            unlinkat(dirfd(directory), entry->d_name, 0);
+    if (directory != NULL) closedir(directory);
+}
+
+ps_status ps_run_config_text(const ps_run_config *config, char **text) {
+    cJSON *json = NULL;
+    ps_status status = ps_run_config_to_json(config, &json);
+    char *printed = NULL;
+    if (status == PS_OK) status = ps_json_text(json, &printed);
+    cJSON_Delete(json);
+    if (status == PS_OK) status = ps_string_copy(printed, text);
+    cJSON_free(printed);
+    return status;
+}
+
+ps_status ps_run_write_config(const char *path, const ps_run_config *config) {
+    cJSON *json = NULL;
+    ps_status status = ps_run_config_to_json(config, &json);
+    char *text = NULL;
+    if (status == PS_OK) status = ps_json_text_lines(json, &text);
+    if (status == PS_OK) status = ps_file_write(path, text, strlen(text));
+    cJSON_free(text);
+    cJSON_Delete(json);
+    return status;
+}
+
+ps_status ps_run_read_config(const char *directory, ps_run_config *config) {
+    char *path = NULL;
+    cJSON *json = NULL;
+    ps_status status = PS_OK;
+    PS_TRY_CLEANUP(ps_file_join(directory, "config.json", &path));
+    if (!ps_file_exists(path))
+        PS_TRY_CLEANUP(ps_fail(
+            PS_ERR_INPUT, "%s: holds no run (no config.json in it); give a directory that `poolscope train --out` made",
+            directory));
+    PS_TRY_CLEANUP(ps_json_read(path, &json));
+    status = ps_run_config_read_json(config, json, path, NULL);
+cleanup:
+    cJSON_Delete(json);
+    free(path);
+    return status;
+}
+
+/* The trace's last line, where it is whole and an `end` record: it says how the run ended. */
+static bool read_end(const char *directory, const char *status) {
+    char tail[4096], *path = NULL;
+    bool found = false;
+    if (ps_file_join(directory, "trace.jsonl", &path) != PS_OK) return false;
+    FILE *stream = fopen(path, "rb");
+    if (stream != NULL) {
+        if (fseek(stream, -(long)(sizeof tail - 1), SEEK_END) != 0) rewind(stream);
+        size_t size = fread(tail, 1, sizeof tail - 1, stream);
+        tail[size] = '\0';
+        char *line = size > 0 && tail[size - 1] == '\n' ? (tail[size - 1] = '\0', strrchr(tail, '\n')) : NULL;
+        found = line != NULL && strstr(line, "{\"type\":\"end\"") == line + 1 && strstr(line, status) != NULL;
+        fclose(stream);
+    }
+    free(path);
+    return found;
+}
+
+bool ps_run_finished(const char *directory) { return read_end(directory, ""); }
+bool ps_run_nonfinite(const char *directory) { return read_end(directory, "\"" PS_TRACE_EVENT_NONFINITE "\":"); }
+bool ps_run_diverged(const char *directory) {
+    return read_end(directory, "\"status\":\"" PS_TRACE_STATUS_DIVERGED "\"");
+}
+
+ps_status ps_run_check_place(const char *directory, bool occupied) {
+    char *trace = NULL;
+    if (directory[0] == '\0') return ps_fail(PS_ERR_USAGE, "the name of a run's directory is empty; give one");
+    if (ps_file_exists(directory) && !ps_file_is_directory(directory))
+        return ps_fail(PS_ERR_USAGE, "%s: a file of that name is in the way; choose another --out", directory);
+    PS_TRY(ps_file_join(directory, "trace.jsonl", &trace));
+    bool taken = !occupied && ps_file_exists(trace);
+    free(trace);
+    if (!taken) return PS_OK;
+    return ps_fail(PS_ERR_USAGE,
+                   "%s: holds a run already; choose another --out, go on with --resume %s, or replace it with --force",
+                   directory, directory);
+}

@@ -1,0 +1,75 @@
+#include "run/estimate.h"
+
+#include <math.h>
+
+#include "core/clock.h"
+#include "probe/probe.h"
+#include "run/session.h"
+
+enum { TIMED_STEPS = 3 };
+
+static double seconds_since(uint64_t start) { return (double)(ps_clock_ns() - start) * 1e-9; }
+
+static double time_step(ps_session *s, uint64_t step) {
+    uint64_t start = ps_clock_ns();
+    ps_loader_train_batch(s->loader, step, s->x, s->label, s->pool);
+    ps_net_forward(s->net, s->x, PS_MODE_TRAIN, ps_rng_key_of(0, "estimate"), NULL);
+    ps_net_loss(s->net, s->label, true);
+    ps_net_backward(s->net);
+    ps_optimiser_step(s->optimiser, step, (uint64_t)s->config->steps);
+    return seconds_since(start);
+}
+
+static double time_forward(ps_session *s) {
+    uint64_t start = ps_clock_ns();
+    ps_net_forward(s->net, s->x, PS_MODE_PROBE, ps_rng_key_of(0, "estimate"), NULL);
+    return seconds_since(start);
+}
+
+/* A recorded value takes about twelve characters; every node has about thirty a window. */
+static double trace_bytes(const ps_run_config *c, const ps_units *units) {
+    double nodes = 0, windows = ceil((double)c->steps / c->window) + 1;
+    for (int u = 0; u < units->count; u++) nodes += units->unit[u].channels;
+    return windows * nodes * 30 * 12 + (double)c->steps * 150;
+}
+
+/* What a run would do before its first step, and might refuse: plant, and attach what is recorded. */
+static ps_status try_start(ps_session *session) {
+    const ps_run_config *c = session->config;
+    ps_planting_list planted = {NULL, 0, 0};
+    ps_probe *probe = NULL;
+    ps_probe_source source = ps_session_probe_source(session);
+    ps_probe_options options = {.record = c->record, .source = source};
+    PS_TRY(ps_net_check_statistics(session->net));
+    ps_status status = c->plant[0] != '\0' ? ps_plant(session->net, c->plant, &source, &planted) : PS_OK;
+    ps_planting_list_clear(&planted);
+    if (status == PS_OK) status = ps_probe_create(session->net, NULL, &options, &probe);
+    ps_probe_destroy(probe);
+    return status;
+}
+
+ps_status ps_run_estimate_of(const ps_run_config *config, int threads, ps_run_estimate *estimate) {
+    ps_session session;
+    char digest[17];
+    PS_TRY(ps_session_open(&session, config, NULL, threads));
+    ps_status status = ps_session_init_weights(&session, ".", digest);
+    if (status == PS_OK) status = try_start(&session);
+    if (status == PS_OK) {
+        double fastest = 1e30;
+        time_step(&session, 0); /* warms caches and page tables */
+        for (int i = 1; i <= TIMED_STEPS; i++) fastest = fmin(fastest, time_step(&session, (uint64_t)i));
+        double windows = ceil((double)config->steps / config->window) + 1;
+        double forward = time_forward(&session);
+        ps_net_memory memory = ps_net_memory_use(session.net);
+        double parameters = (double)memory.parameter_bytes;
+        estimate->step_seconds = fastest;
+        estimate->probe_seconds = 2 * forward * session.probe_batches; /* batch mode and evaluation mode */
+        double test = forward * ps_dataset_count(session.dataset, PS_SPLIT_TEST) / config->batch;
+        estimate->total_seconds = fastest * config->steps + windows * estimate->probe_seconds + test;
+        estimate->memory_bytes = (double)(memory.block_bytes + memory.workspace_bytes) + 4 * parameters;
+        estimate->disk_bytes = trace_bytes(config, ps_net_units(session.net)) + 1.5 * parameters;
+        estimate->parameters = memory.parameter_bytes / (2 * sizeof(float));
+    }
+    ps_session_close(&session);
+    return status;
+}

@@ -1,0 +1,66 @@
+#include "run/network.h"
+
+#include <string.h>
+
+#include "models/model.h"
+
+enum { MAX_STAGES = 16 };
+
+static const char *or_null(const char *text) { return text[0] != '\0' ? text : NULL; }
+
+static ps_status read_own_graph(const ps_run_config *config, ps_shape input, int classes, const char *option,
+                                ps_graph **out) {
+    if (config->pool_skip != 0)
+        return ps_fail(PS_ERR_USAGE,
+                       "--pool-skip places modules in named models only; write them into %s as nodes of type pool_skip",
+                       config->graph);
+    ps_pool_skip_config unused = {.mode = config->pool_skip_mode, .cut = or_null(config->pool_skip_cut)};
+    PS_TRY(ps_model_check_pool_skip(&unused));
+    PS_TRY(ps_graph_read(config->graph, out));
+    ps_shape own = (*out)->input;
+    int outputs = (*out)->node[(*out)->count - 1].shape.c;
+    if (ps_shape_equal(ps_shape_with_batch(own, 1), ps_shape_with_batch(input, 1)) && outputs == classes) return PS_OK;
+    ps_status status = ps_fail(
+        PS_ERR_INPUT,
+        "%s: takes %dx%dx%d input (c, h, w) and gives %d classes, not %dx%dx%d and %d; change the graph or use --%s",
+        config->graph, own.c, own.h, own.w, outputs, input.c, input.h, input.w, classes, option);
+    ps_graph_destroy(*out);
+    *out = NULL;
+    return status;
+}
+
+static ps_status parse_batch_norm(const ps_run_config *config, bool *value) {
+    if (strcmp(config->batch_norm, "yes") == 0) *value = true;
+    else if (strcmp(config->batch_norm, "no") == 0) *value = false;
+    else if (config->batch_norm[0] != '\0')
+        return ps_fail(PS_ERR_USAGE, "--batch-norm takes yes or no, not \"%s\"", config->batch_norm);
+    return PS_OK;
+}
+
+ps_status ps_network_build(const ps_run_config *config, ps_shape input, int classes, const char *option,
+                           ps_graph **out) {
+    const ps_model *model;
+    ps_model_options options;
+    int stages[MAX_STAGES], stage_count;
+    if (config->graph[0] != '\0') return read_own_graph(config, input, classes, option, out);
+    PS_TRY(ps_model_find(config->model, &model));
+    ps_model_options_init(model, &options);
+    PS_TRY(ps_parse_int_list(config->stages, "--stages", MAX_STAGES, stages, &stage_count));
+    if (stage_count > 0) {
+        options.stages = stages;
+        options.stage_count = stage_count;
+    }
+    PS_TRY(parse_batch_norm(config, &options.batch_norm));
+    options.width = config->width;
+    options.input = input;
+    options.classes = classes;
+    options.leaky_slope = config->leaky_slope;
+    if (config->dropout >= 0) options.dropout = config->dropout;
+    options.pool_skip = (ps_pool_skip_config){.pool_size = config->pool_skip,
+                                              .mode = config->pool_skip_mode,
+                                              .placement = config->pool_skip_placement,
+                                              /* A fork must start as the function it was forked from. */
+                                              .zero_init = config->pool_skip_zero_init || config->fork[0] != '\0',
+                                              .cut = or_null(config->pool_skip_cut)};
+    return model->build(&options, out);
+}

@@ -1,0 +1,155 @@
+#include "run/resume.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/file.h"
+#include "core/json.h"
+#include "net/checkpoint.h"
+#include "run/directory.h"
+#include "run/session.h"
+#include "trace/trace_writer.h"
+
+static ps_status get_digest(const cJSON *json, const char *key, const char *path, const char **hex) {
+    PS_TRY(ps_json_get_text(json, key, true, path, hex));
+    if (strlen(*hex) == 16 && (*hex)[strspn(*hex, "0123456789abcdef")] == '\0') return PS_OK;
+    return ps_fail(PS_ERR_INPUT, "%s: \"%s\" is no digest; take a copy that is whole, or train again", path, key);
+}
+
+static ps_status read_record(const cJSON *json, const char *path, ps_run_record *record) {
+    const char *trace, *data;
+    double bytes = 0, broken = 0;
+    PS_TRY(ps_json_get_double(json, "trace_bytes", true, 0, 9e15, path, &bytes));
+    PS_TRY(ps_json_get_double(json, "broken_steps", false, 0, 9e15, path, &broken));
+    PS_TRY(get_digest(json, "trace_digest", path, &trace));
+    PS_TRY(get_digest(json, "data_digest", path, &data));
+    record->trace_bytes = (uint64_t)bytes;
+    record->broken_steps = (uint64_t)broken;
+    record->trace_digest = strtoull(trace, NULL, 16);
+    snprintf(record->data, sizeof record->data, "%s", data);
+    return ps_json_copy(cJSON_GetObjectItemCaseSensitive(json, "run"), &record->config);
+}
+
+/* The checkpoint's network and record; nothing but what its digests vouch for. */
+ps_status ps_run_open_checkpoint(const char *path, ps_graph **graph, ps_run_record *record, uint64_t *step) {
+    char *text = NULL;
+    cJSON *json = NULL;
+    ps_status status = PS_OK;
+    PS_TRY_CLEANUP(ps_checkpoint_verify(path));
+    PS_TRY_CLEANUP(ps_checkpoint_open(path, graph, &text, step));
+    PS_TRY_CLEANUP(ps_json_parse(text, path, &json));
+    status = read_record(json, path, record);
+cleanup:
+    cJSON_Delete(json);
+    free(text);
+    return status;
+}
+
+/* Before the first checkpoint the trace's header has the configuration; a trace without a whole header has nothing that
+ * would not be written anew. */
+ps_status ps_run_open_header(const char *path, ps_run_record *record) {
+    char *line = NULL;
+    size_t capacity = 0, length = 0;
+    cJSON *header = NULL;
+    FILE *stream = fopen(path, "rb");
+    if (stream == NULL) return PS_OK;
+    ps_status status = ps_file_read_line(stream, path, 1, PS_TRACE_LONGEST_LINE, &line, &capacity, &length);
+    fclose(stream);
+    if (status == PS_OK && length > 0 && line[length - 1] == '\n') status = ps_json_try(line, &header);
+    const char *data = cJSON_GetStringValue(
+        cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(header, "pairing"), "data"));
+    snprintf(record->data, sizeof record->data, "%s", data != NULL ? data : "");
+    if (status == PS_OK) status = ps_json_copy(cJSON_GetObjectItemCaseSensitive(header, "config"), &record->config);
+    cJSON_Delete(header);
+    free(line);
+    return status;
+}
+
+/* Exactly: cJSON_Compare takes neighbouring numbers for one. */
+static bool same_value(const cJSON *a, const cJSON *b) {
+    if (cJSON_IsNumber(a) && cJSON_IsNumber(b)) return a->valuedouble == b->valuedouble;
+    return cJSON_Compare(a, b, true);
+}
+
+static ps_status refuse_edit(const char *directory, const cJSON *now, const cJSON *then) {
+    char *is = NULL, *was = NULL;
+    ps_status status = ps_json_text(now, &is);
+    if (status == PS_OK) status = ps_json_text(then, &was);
+    if (status == PS_OK)
+        status = ps_fail(PS_ERR_INPUT,
+                         "%s/config.json: \"%s\" is %.200s, but the run was started with %.200s; put it back, or start "
+                         "another run with --out",
+                         directory, then->string, is != NULL ? is : "missing", was);
+    cJSON_free(is);
+    cJSON_free(was);
+    return status;
+}
+
+/* The place of the data may change; that they are the same is seen when they are read. And an older run of a network of
+ * one's own has the name of a model beside it, which it never was. */
+static bool may_differ(const cJSON *then, const cJSON *item) {
+    const char *graph = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(then, "graph"));
+    return strcmp(item->string, "data") == 0 ||
+           (strcmp(item->string, "model") == 0 && graph != NULL && graph[0] != '\0');
+}
+
+ps_status ps_run_refuse_edits(const char *directory, const char *config_text, const cJSON *then) {
+    cJSON *now;
+    const cJSON *item;
+    PS_TRY(ps_json_parse(config_text, directory, &now));
+    ps_status status = PS_OK;
+    cJSON_ArrayForEach(item, then) {
+        const cJSON *own = cJSON_GetObjectItemCaseSensitive(now, item->string);
+        if (status == PS_OK && !may_differ(then, item) && (own == NULL || !same_value(own, item)))
+            status = refuse_edit(directory, own, item);
+    }
+    cJSON_Delete(now);
+    return status;
+}
+
+ps_status ps_run_refuse_other_data(const char *directory, const ps_run_config *config, const ps_dataset *dataset,
+                                   const ps_run_record *record) {
+    const char *now = ps_dataset_digest(dataset);
+    if (record->data[0] == '\0' || strcmp(record->data, now) == 0) return PS_OK;
+    return ps_fail(PS_ERR_INPUT,
+                   "%s: the data \"%s\" are not the images that the run was started with (their digest is %s, not %s); "
+                   "put those back, or start another run with --out",
+                   directory, config->data, now, record->data);
+}
+
+/* Reads the data only where they are said to lie elsewhere now. */
+static ps_status check_moved_data(const char *directory, const ps_run_config *config, const ps_run_record *record) {
+    const char *then = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(record->config, "data"));
+    ps_dataset *dataset;
+    if (then != NULL && strcmp(then, config->data) == 0) return PS_OK;
+    PS_TRY(ps_session_open_data(config, &dataset));
+    ps_status status = ps_run_refuse_other_data(directory, config, dataset, record);
+    ps_dataset_close(dataset);
+    return status;
+}
+
+ps_status ps_run_check_whole(const char *directory, const ps_run_config *config) {
+    ps_run_record record = {0};
+    ps_graph *graph = NULL;
+    char *checkpoint = NULL, *trace = NULL, *text = NULL;
+    uint64_t step;
+    ps_status status = PS_OK;
+    PS_TRY_CLEANUP(ps_file_join(directory, "checkpoint.safetensors", &checkpoint));
+    PS_TRY_CLEANUP(ps_file_join(directory, "trace.jsonl", &trace));
+    PS_TRY_CLEANUP(ps_run_config_text(config, &text));
+    if (ps_file_exists(checkpoint)) {
+        PS_TRY_CLEANUP(ps_run_open_checkpoint(checkpoint, &graph, &record, &step));
+        PS_TRY_CLEANUP(ps_trace_check_start(trace, record.trace_bytes, record.trace_digest));
+    } else {
+        PS_TRY_CLEANUP(ps_run_open_header(trace, &record));
+    }
+    PS_TRY_CLEANUP(ps_run_refuse_edits(directory, text, record.config));
+    status = check_moved_data(directory, config, &record);
+cleanup:
+    cJSON_Delete(record.config);
+    ps_graph_destroy(graph);
+    free(checkpoint);
+    free(trace);
+    free(text);
+    return status;
+}

@@ -1,0 +1,34 @@
+/* Whether what lies in a run's directory belongs together, so that the run may go on from it. A checkpoint has digests
+ * of its own tensors, of the trace up to it and of the data, and the configuration. A run goes on only where all agree;
+ * an edited configuration is refused by the key's name. The place of the data and of a forked run's parent may change:
+ * neither is part of what the run is, their digests are. */
+#ifndef PS_RUN_RESUME_H
+#define PS_RUN_RESUME_H
+
+#include "core/json.h"
+#include "data/dataset.h"
+#include "graph/graph.h"
+#include "run/config.h"
+
+/* What a checkpoint says of the run it belongs to, beside its tensors: how long the trace was and what stood in it, so
+ * that a resumed run cuts the trace back to exactly the state its weights have; the data; and the configuration. */
+typedef struct {
+    uint64_t trace_bytes, trace_digest, broken_steps;
+    char data[17];
+    cJSON *config;
+} ps_run_record;
+
+/* The checkpoint's network (the caller's to destroy), record and step; nothing but what its digests vouch for.
+ * record->config is the caller's, here and below: cJSON_Delete. */
+ps_status ps_run_open_checkpoint(const char *path, ps_graph **graph, ps_run_record *record, uint64_t *step);
+/* Before the first checkpoint: what the trace's header has of it, which is nothing where the trace has no whole one. */
+ps_status ps_run_open_header(const char *trace_path, ps_run_record *record);
+
+/* PS_ERR_INPUT with the key that differs between config.json (as one text) and what the run was started with. */
+ps_status ps_run_refuse_edits(const char *directory, const char *config_text, const cJSON *then);
+ps_status ps_run_refuse_other_data(const char *directory, const ps_run_config *config, const ps_dataset *dataset,
+                                   const ps_run_record *record);
+/* All of it, as a run that goes on from there would ask. */
+ps_status ps_run_check_whole(const char *directory, const ps_run_config *config);
+
+#endif

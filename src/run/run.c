@@ -1,0 +1,370 @@
+#include "run/run.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "run/directory.h"
+#include "run/pairing.h"
+#include "run/planted.h"
+#include "run/resume.h"
+#include "run/session.h"
+#include "run/subject.h"
+#include "core/clock.h"
+#include "core/file.h"
+#include "core/json.h"
+#include "core/memory.h"
+#include "core/progress.h"
+#include "core/version.h"
+#include "kernels/gemm.h"
+#include "kernels/simd.h"
+#include "probe/reinit.h"
+#include "trace/trace_records.h"
+
+/* A run under way. */
+typedef struct {
+    const ps_run_config *config;
+    const ps_run_options *options;
+    ps_session session;
+    ps_trace_writer *trace;
+    ps_probe *probe;
+    ps_reinit *reinit; /* NULL: dead nodes are left alone */
+    char *config_path, *trace_path, *checkpoint_path, *config_text;
+    char fork_digest[17];
+    char *planted;   /* run/planted.h: in this run, and in what it was forked from */
+    bool goes_on;    /* from a checkpoint */
+    ps_graph *graph; /* of that, until the session has it */
+    ps_run_record record;
+    uint64_t start, started_ns;
+    uint64_t done, checkpointed; /* steps up to the latest window's end, and to the latest checkpoint */
+    uint64_t broken_steps;       /* as in ps_train_options */
+    int lock;                    /* the directory, held while the run goes on; -1: not yet */
+    ps_progress progress;
+} run;
+
+static ps_status make_paths(run *r) {
+    const char *directory = r->options->directory;
+    PS_TRY(ps_file_join(directory, "config.json", &r->config_path));
+    PS_TRY(ps_file_join(directory, "trace.jsonl", &r->trace_path));
+    return ps_file_join(directory, "checkpoint.safetensors", &r->checkpoint_path);
+}
+
+/* ---- what the header says ---- */
+
+static ps_status write_header(run *r) {
+    const ps_run_config *c = r->config;
+    const ps_dataset *data = r->session.dataset;
+    char cjson[32];
+    ps_pairing pairing;
+    struct utsname system;
+    ps_pairing_of(&r->session, &pairing);
+    snprintf(cjson, sizeof cjson, "%s", cJSON_Version());
+    uname(&system);
+    ps_probe_run header = {.producer = "poolscope " PS_VERSION,
+                           .arm = c->arm,
+                           .seed = (uint64_t)c->seed,
+                           .config = r->config_text,
+                           .data_source = ps_dataset_source(data),
+                           .data_digest = ps_dataset_digest(data),
+                           .sample = ps_dataset_sample_shape(data),
+                           .classes = ps_dataset_classes(data),
+                           .train_count = ps_dataset_count(data, PS_SPLIT_TRAIN),
+                           .probe_count = r->session.probe_batches * c->batch, /* whole batches are measured */
+                           .test_count = ps_dataset_count(data, PS_SPLIT_TEST),
+                           .arch = system.machine,
+                           .simd = ps_simd_name(ps_simd_detect()),
+                           .library = {{"blas", ps_gemm_library()}, {"cjson", cjson}}};
+    for (int i = 0; i < PS_PAIRING_KEYS; i++) {
+        header.pairing[i].key = pairing.entry[i].key;
+        header.pairing[i].value = pairing.entry[i].value;
+    }
+    return ps_probe_write_header(r->probe, &header);
+}
+
+static ps_status record_clipped(run *r) {
+    for (int i = 0; i < r->session.graph->count; i++) {
+        const ps_node *node = &r->session.graph->node[i];
+        if (node->pool_size_asked == 0) continue;
+        int fitted = 0;
+        PS_TRY(ps_json_get_int(node->attributes, "pool_size", true, 1, 1 << 20, node->name, &fitted));
+        if (!r->options->quiet)
+            fprintf(stderr, "%s: pool size %d is larger than the map, clipped to %d\n", node->name,
+                    node->pool_size_asked, fitted);
+        PS_TRY(ps_trace_write_clipped_e(r->trace, 0, node->name, node->pool_size_asked, fitted));
+    }
+    return PS_OK;
+}
+
+static ps_status record_fork(run *r) {
+    return r->fork_digest[0] == '\0' ? PS_OK : ps_trace_write_forked(r->trace, 0, r->fork_digest);
+}
+
+/* ---- checkpoints and evaluation: the run's own hooks, after the probe's ---- */
+
+/* The trace is on the disk before a checkpoint that counts on it. */
+static ps_status write_checkpoint(run *r, uint64_t step) {
+    char *text = NULL;
+    PS_TRY(ps_trace_flush(r->trace, true));
+    PS_TRY(ps_string_format(&text,
+                            "{\"trace_bytes\":%llu,\"trace_digest\":\"%016llx\",\"data_digest\":\"%s\","
+                            "\"broken_steps\":%llu,\"planted\":%s,\"run\":%s}",
+                            (unsigned long long)ps_trace_offset(r->trace),
+                            (unsigned long long)ps_trace_digest(r->trace), ps_dataset_digest(r->session.dataset),
+                            (unsigned long long)r->broken_steps, r->planted, r->config_text));
+    ps_status status =
+        ps_checkpoint_write(r->checkpoint_path, r->session.graph, r->session.net, r->session.optimiser, step, text);
+    if (status == PS_OK) r->checkpointed = step;
+    free(text);
+    return status;
+}
+
+/* Without a test split nothing is measured, and there is no record. */
+static ps_status evaluate(run *r, uint64_t step, ps_evaluation *evaluation) {
+    *evaluation = ps_session_evaluate(&r->session, PS_SPLIT_TEST);
+    if (evaluation->count == 0) return PS_OK;
+    return ps_trace_write_eval(r->trace, step, "test", evaluation->loss, evaluation->accuracy,
+                               (uint64_t)evaluation->count);
+}
+
+/* "  dead 3.1 %"; nothing before the first probing (of a resumed run, too). */
+static const char *say_dead(double share, char text[32]) {
+    text[0] = '\0';
+    if (!isnan(share)) snprintf(text, 32, "  dead %.1f %%", 100.0 * share);
+    return text;
+}
+
+static ps_status after_step(void *self, const ps_train_step *step) {
+    run *r = self;
+    char tail[160];
+    r->broken_steps = ps_train_step_finite(step) ? 0 : r->broken_steps + 1;
+    char dead_text[32];
+    double dead = ps_probe_dead_share(r->probe), seconds = (double)(ps_clock_ns() - r->started_ns) * 1e-9;
+    double images = (double)(step->step + 1 - r->start) * r->config->batch / seconds;
+    snprintf(tail, sizeof tail, "loss %.4f  %.0f images/s%s", step->loss.loss, images, say_dead(dead, dead_text));
+    ps_progress_update(&r->progress, step->step + 1, tail);
+    if (r->options->state != NULL) {
+        r->options->state->step = step->step + 1;
+        r->options->state->loss = (float)step->loss.loss;
+        r->options->state->dead_share = (float)dead;
+    }
+    return PS_OK;
+}
+
+static ps_status end_window(void *self, uint64_t first, uint64_t last) {
+    run *r = self;
+    uint64_t windows = first / (uint64_t)r->config->window + 1, done = last + 1;
+    ps_evaluation evaluation;
+    bool over = done == (uint64_t)r->config->steps;
+    r->done = done;
+    if (r->reinit != NULL && windows % (uint64_t)r->config->reinit_dead == 0 && !over)
+        PS_TRY(ps_reinit_run(r->reinit, windows - 1, done, NULL));
+    if (r->config->eval_every > 0 && windows % (uint64_t)r->config->eval_every == 0 && !over)
+        PS_TRY(evaluate(r, done, &evaluation));
+    if (over || (r->config->checkpoint_every > 0 && windows % (uint64_t)r->config->checkpoint_every == 0))
+        return write_checkpoint(r, done);
+    return PS_OK;
+}
+
+/* ---- starting ---- */
+
+static ps_status start_probe(run *r) {
+    ps_probe_options options = {.record = r->config->record,
+                                .steps = (uint64_t)r->config->steps,
+                                .window = (uint64_t)r->config->window,
+                                .source = ps_session_probe_source(&r->session),
+                                .trace = r->trace};
+    return ps_probe_create(r->session.net, r->session.optimiser, &options, &r->probe);
+}
+
+static ps_status start_reinit(run *r) {
+    ps_reinit_options options = {.net = r->session.net,
+                                 .optimiser = r->session.optimiser,
+                                 .scheme = r->config->init_scheme,
+                                 .seed = (uint64_t)r->config->seed,
+                                 .source = ps_session_probe_source(&r->session),
+                                 .trace = r->trace};
+    return r->config->reinit_dead > 0 ? ps_reinit_create(&options, &r->reinit) : PS_OK;
+}
+
+static ps_status start_fresh(run *r) {
+    ps_planting_list planted = {NULL, 0, 0};
+    ps_status status = PS_OK;
+    ps_probe_source source = ps_session_probe_source(&r->session);
+    PS_TRY(ps_session_init_weights(&r->session, r->options->directory, r->fork_digest));
+    if (!r->options->quiet)
+        ps_subject_note(r->config->init[0] != '\0' ? r->config->init : r->config->fork, &r->session.weights);
+    if (r->config->plant[0] != '\0') PS_TRY_CLEANUP(ps_plant(r->session.net, r->config->plant, &source, &planted));
+    PS_TRY_CLEANUP(ps_planted_join(r->session.planted, &planted, &r->planted));
+    /* A checkpoint of an earlier run here must not outlive that run's trace; and a trace always has its configuration
+     * beside it. */
+    unlink(r->checkpoint_path);
+    unlink(r->trace_path);
+    PS_TRY_CLEANUP(ps_run_write_config(r->config_path, r->config));
+    PS_TRY_CLEANUP(ps_trace_create(r->trace_path, &r->trace));
+    PS_TRY_CLEANUP(start_probe(r));
+    PS_TRY_CLEANUP(write_header(r));
+    PS_TRY_CLEANUP(ps_planted_record(r->planted, r->trace));
+    PS_TRY_CLEANUP(record_clipped(r));
+    PS_TRY_CLEANUP(record_fork(r));
+cleanup:
+    ps_planting_list_clear(&planted);
+    return status;
+}
+
+/* ---- going on ---- */
+
+/* What is there of the run that is to go on. Killed before the first checkpoint it has nothing to go on from, so it
+ * begins anew, with the same configuration. */
+static ps_status open_earlier(run *r) {
+    PS_TRY(ps_file_exists(r->checkpoint_path)
+               ? ps_run_open_checkpoint(r->checkpoint_path, &r->graph, &r->record, &r->start)
+               : ps_run_open_header(r->trace_path, &r->record));
+    return ps_run_refuse_edits(r->options->directory, r->config_text, r->record.config);
+}
+
+static ps_status start_resumed(run *r) {
+    PS_TRY(ps_trace_resume_at(r->trace_path, r->record.trace_bytes, &r->record.trace_digest, &r->trace));
+    r->broken_steps = r->record.broken_steps;
+    PS_TRY(ps_planted_of_checkpoint(r->checkpoint_path, &r->planted));
+    PS_TRY(start_probe(r)); /* tracks parameters, so that their accounts are there to be read */
+    return ps_checkpoint_read(r->checkpoint_path, r->session.net, r->session.optimiser, &r->start);
+}
+
+/* ---- the run ---- */
+
+static ps_status record_cost(run *r, uint64_t step) {
+    uint64_t record_ns, probe_ns, total = ps_clock_ns() - r->started_ns;
+    ps_probe_cost(r->probe, &record_ns, &probe_ns);
+    ps_trace_begin_record(r->trace, PS_TRACE_TIMING);
+    ps_trace_add_whole(r->trace, "step", (int64_t)step);
+    ps_trace_add_whole(r->trace, "threads", ps_threads_count(r->session.pool));
+    ps_trace_add_whole(r->trace, "train_ns", (int64_t)total);
+    ps_trace_add_whole(r->trace, "record_ns", (int64_t)record_ns);
+    ps_trace_add_whole(r->trace, "probe_ns", (int64_t)probe_ns);
+    if (step > r->start)
+        ps_trace_add_value(r->trace, "images_per_second",
+                           (double)(step - r->start) * r->config->batch / ((double)total * 1e-9));
+    ps_trace_add_whole(r->trace, "peak_memory_bytes", (int64_t)ps_memory_peak_bytes());
+    return ps_trace_end_record(r->trace);
+}
+
+/* "accuracy 61.20 %  dead 3.1 %", without what was not measured. */
+static void describe_end(const ps_evaluation *evaluation, double dead, bool diverged, char *text, size_t size) {
+    char accuracy[48] = "accuracy not measured (no test images)", dead_text[32];
+    if (evaluation->count > 0) snprintf(accuracy, sizeof accuracy, "accuracy %.2f %%", 100.0 * evaluation->accuracy);
+    snprintf(text, size, "%s%s%s", diverged ? "diverged  " : "", accuracy, say_dead(dead, dead_text));
+}
+
+/* Events that say of values that they were not finite, of the whole run: what was written before a resume, too. */
+static ps_status count_nonfinite(run *r, uint64_t *events) {
+    static const char kind[] = "\"event\":\"" PS_TRACE_EVENT_NONFINITE "\"";
+    char *line = NULL;
+    size_t room = 0;
+    *events = 0;
+    PS_TRY(ps_trace_flush(r->trace, false));
+    FILE *stream = fopen(r->trace_path, "rb");
+    if (stream == NULL) return ps_fail(PS_ERR_IO, "%s: cannot be read back (%s)", r->trace_path, strerror(errno));
+    while (getline(&line, &room, stream) > 0)
+        *events += strncmp(line, "{\"type\":\"event\"", 15) == 0 && strstr(line, kind) != NULL;
+    free(line);
+    fclose(stream);
+    return PS_OK;
+}
+
+static ps_status finish(run *r, uint64_t steps, bool diverged) {
+    ps_evaluation evaluation;
+    char tail[160];
+    uint64_t nonfinite;
+    PS_TRY(evaluate(r, steps, &evaluation));
+    PS_TRY(record_cost(r, steps));
+    PS_TRY(count_nonfinite(r, &nonfinite));
+    PS_TRY(ps_trace_write_end(r->trace, steps, diverged ? PS_TRACE_STATUS_DIVERGED : PS_TRACE_STATUS_FINISHED,
+                              evaluation.loss, evaluation.accuracy, (uint64_t)evaluation.count, nonfinite));
+    PS_TRY(ps_trace_flush(r->trace, true));
+    describe_end(&evaluation, ps_probe_dead_share(r->probe), diverged, tail, sizeof tail);
+    ps_progress_end(&r->progress, tail);
+    if (r->options->state != NULL) {
+        r->options->state->accuracy = (float)evaluation.accuracy;
+        r->options->state->diverged = diverged;
+        r->options->state->nonfinite = nonfinite;
+        r->options->state->finished = true;
+    }
+    return PS_OK;
+}
+
+static ps_status train(run *r) {
+    ps_train_hooks own = {.self = r, .after_step = after_step, .end_window = end_window};
+    ps_train_hooks hooks[2] = {*ps_probe_hooks(r->probe), own};
+    ps_train_options options = {.steps = (uint64_t)r->config->steps,
+                                .window = (uint64_t)r->config->window,
+                                .seed = (uint64_t)r->config->seed,
+                                .start = r->start,
+                                .broken_steps = r->broken_steps,
+                                .source = ps_session_train_source(&r->session),
+                                .hooks = hooks,
+                                .hook_count = 2,
+                                .stop = r->options->stop};
+    uint64_t diverged_at;
+    r->started_ns = ps_clock_ns();
+    ps_progress_start(&r->progress, r->config->arm[0] != '\0' ? r->config->arm : r->session.graph->name, options.steps,
+                      r->start, r->options->quiet);
+    ps_status status = ps_train_run(r->session.net, r->session.optimiser, &options, &diverged_at);
+    if (status == PS_ERR_STOPPED) {
+        char sentence[256];
+        snprintf(sentence, sizeof sentence, "%s", ps_status_message());
+        ps_progress_end(&r->progress, NULL);
+        if (r->checkpointed != r->done) PS_TRY(write_checkpoint(r, r->done));
+        return ps_fail(PS_ERR_STOPPED, "%s; go on with: poolscope train --resume %s", sentence, r->options->directory);
+    }
+    PS_TRY(status);
+    bool diverged = diverged_at != UINT64_MAX;
+    return finish(r, diverged ? diverged_at + 1 : options.steps, diverged);
+}
+
+/* A run that goes on has the network of its checkpoint, whatever has become of the file it was read from. */
+static ps_status open_session(run *r) {
+    PS_TRY(ps_session_open(&r->session, r->config, r->graph, r->options->threads));
+    if (r->graph != NULL) {
+        r->goes_on = true;
+        r->session.graph = r->graph;
+        r->graph = NULL;
+    }
+    return ps_run_refuse_other_data(r->options->directory, r->config, r->session.dataset, &r->record);
+}
+
+ps_status ps_run_execute(const ps_run_config *config, const ps_run_options *options) {
+    run r = {.config = config, .options = options, .lock = -1};
+    ps_status status = PS_OK;
+    PS_TRY_CLEANUP(make_paths(&r));
+    PS_TRY_CLEANUP(ps_run_check_place(options->directory, options->resume || options->force));
+    PS_TRY_CLEANUP(ps_run_config_text(config, &r.config_text));
+    if (options->resume) PS_TRY_CLEANUP(ps_run_lock(options->directory, &r.lock));
+    if (options->resume) PS_TRY_CLEANUP(open_earlier(&r));
+    PS_TRY_CLEANUP(open_session(&r));
+    PS_TRY_CLEANUP(ps_net_check_statistics(r.session.net)); /* before an earlier run is replaced */
+    if (!options->resume) PS_TRY_CLEANUP(ps_run_lock(options->directory, &r.lock));
+    ps_run_remove_half_written(options->directory);
+    PS_TRY_CLEANUP(r.goes_on ? start_resumed(&r) : start_fresh(&r));
+    PS_TRY_CLEANUP(start_reinit(&r));
+    status = train(&r);
+cleanup:
+    if (r.trace != NULL) {
+        ps_status closed = ps_trace_close(r.trace);
+        if (status == PS_OK) status = closed;
+    }
+    ps_reinit_destroy(r.reinit);
+    ps_probe_destroy(r.probe);
+    ps_session_close(&r.session);
+    ps_graph_destroy(r.graph);
+    cJSON_Delete(r.record.config);
+    if (r.lock >= 0) close(r.lock);
+    free(r.config_path);
+    free(r.trace_path);
+    free(r.checkpoint_path);
+    free(r.config_text);
+    free(r.planted);
+    return status;
+}

@@ -1,0 +1,32 @@
+/* One run from configuration to finished trace, in a directory of its own (run/directory.h). */
+#ifndef PS_RUN_RUN_H
+#define PS_RUN_RUN_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "run/config.h"
+#include "parallel/threads.h"
+
+/* How far a run is; may lie in memory shared between processes. Numbers are for display only. */
+typedef struct {
+    _Atomic uint64_t step, nonfinite; /* nonfinite: events of that kind in the trace of a run that came to its end */
+    _Atomic float loss, dead_share, accuracy;
+    _Atomic bool finished, diverged;
+} ps_run_state;
+
+typedef struct {
+    const char *directory;
+    bool
+        resume; /* go on from the directory's checkpoint; its configuration must be `config`, but for where the data are
+                  */
+    bool force; /* replace an earlier run in the directory */
+    bool quiet;
+    int threads;              /* 0: all */
+    volatile const int *stop; /* set by a signal handler; may be NULL */
+    ps_run_state *state;      /* may be NULL */
+} ps_run_options;
+
+ps_status ps_run_execute(const ps_run_config *config, const ps_run_options *options);
+
+#endif

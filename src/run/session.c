@@ -1,0 +1,235 @@
+#include "run/session.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "run/network.h"
+#include "run/planted.h"
+#include "run/subject.h"
+#include "core/file.h"
+#include "core/json.h"
+#include "core/memory.h"
+
+ps_status ps_session_open_data(const ps_run_config *c, ps_dataset **dataset) {
+    ps_dataset_options data = {.size = c->size,
+                               .probe_count = c->probe,
+                               .train_limit = c->train_limit,
+                               .test_limit = c->test_limit,
+                               .seed = 0}; /* generated data are the same for every seed of the run, as files are */
+    return ps_dataset_open(c->data, &data, dataset);
+}
+
+static ps_status open_data(ps_session *s) {
+    const ps_run_config *c = s->config;
+    ps_loader_options loader = {.batch = c->batch, .seed = (uint64_t)c->seed, .crop_pad = c->crop_pad, .flip = c->flip};
+    PS_TRY(ps_session_open_data(c, &s->dataset));
+    PS_TRY(ps_loader_create(s->dataset, &loader, &s->loader));
+    s->probe_batches = ps_dataset_count(s->dataset, PS_SPLIT_PROBE) / c->batch;
+    if (s->probe_batches == 0)
+        return ps_fail(PS_ERR_USAGE,
+                       "the probe set (%d images) must hold at least one batch of %d; raise --probe or lower --batch",
+                       c->probe, c->batch);
+    return PS_OK;
+}
+
+static ps_status open_optimiser(ps_session *s) {
+    const ps_run_config *c = s->config;
+    ps_optimiser_options *o = &s->optimiser_options;
+    *o = (ps_optimiser_options){.name = c->optimiser,
+                                .lr = c->lr,
+                                .momentum = c->momentum,
+                                .weight_decay = c->weight_decay,
+                                .nesterov = c->nesterov,
+                                .beta1 = c->beta1,
+                                .beta2 = c->beta2,
+                                .eps = c->eps,
+                                .clip = c->clip,
+                                .schedule = c->schedule,
+                                .step_factor = c->step_factor,
+                                .milestones = s->milestones,
+                                .warmup = c->warmup};
+    PS_TRY(ps_parse_number_list(c->milestones, "--milestones", PS_MAX_MILESTONES, s->milestones, &o->milestone_count));
+    return ps_optimiser_create(s->net, o, &s->optimiser);
+}
+
+static ps_status open(ps_session *s, const ps_graph *graph, int threads) {
+    PS_TRY(ps_threads_create(threads, &s->pool));
+    PS_TRY(open_data(s));
+    ps_shape sample = ps_dataset_sample_shape(s->dataset);
+    if (graph == NULL) {
+        if (s->config->fork[0] != '\0' && s->config->init[0] != '\0')
+            return ps_fail(PS_ERR_USAGE, "--fork and --init both say where the weights come from; give one of them");
+        PS_TRY(ps_network_build(s->config, sample, ps_dataset_classes(s->dataset), "size", &s->graph));
+        graph = s->graph;
+    }
+    PS_TRY(ps_net_create(graph, s->config->batch, s->pool, &s->net));
+    size_t batch = (size_t)s->config->batch;
+    if (ps_net_labels_per_sample(s->net) != ps_dataset_labels_per_sample(s->dataset) ||
+        ps_net_classes(s->net) != ps_dataset_classes(s->dataset) ||
+        !ps_shape_equal(ps_shape_with_batch(graph->input, 1), ps_shape_with_batch(sample, 1)))
+        return ps_fail(PS_ERR_INPUT,
+                       "network %s takes other input or gives other labels than the data \"%s\"; check --data, --size "
+                       "and the network",
+                       graph->name, s->config->data);
+    PS_TRY(PS_ALLOC(batch * ps_shape_elements(sample), &s->x, "evaluation batch"));
+    PS_TRY(PS_ALLOC(batch * ps_dataset_labels_per_sample(s->dataset), &s->label, "evaluation batch"));
+    return open_optimiser(s);
+}
+
+ps_status ps_session_open(ps_session *session, const ps_run_config *config, const ps_graph *graph, int threads) {
+    memset(session, 0, sizeof *session);
+    session->config = config;
+    ps_status status = open(session, graph, threads);
+    if (status != PS_OK) ps_session_close(session);
+    return status;
+}
+
+void ps_session_close(ps_session *session) {
+    ps_optimiser_destroy(session->optimiser);
+    ps_net_destroy(session->net);
+    ps_graph_destroy(session->graph);
+    ps_loader_destroy(session->loader);
+    ps_dataset_close(session->dataset);
+    ps_threads_destroy(session->pool);
+    ps_free(session->x);
+    ps_free(session->label);
+    free(session->planted);
+    memset(session, 0, sizeof *session);
+}
+
+static ps_status verify_weights(const char *path) {
+    bool is_checkpoint;
+    PS_TRY(ps_checkpoint_check(path, &is_checkpoint));
+    return is_checkpoint ? ps_checkpoint_verify(path) : PS_OK;
+}
+
+/* Weights of other programs have no digests; those of a checkpoint must be what was trained. */
+static ps_status load_fork(ps_session *session, const char *directory, char *digest) {
+    static const char of_run[] = "run:";
+    const char *fork = session->config->fork;
+    char *given = NULL, *path = NULL;
+    ps_status status = PS_OK;
+    bool seen_from_run = strncmp(fork, of_run, sizeof of_run - 1) == 0;
+    PS_TRY_CLEANUP(seen_from_run ? ps_file_join(directory, fork + sizeof of_run - 1, &given)
+                                 : ps_string_copy(fork, &given));
+    PS_TRY_CLEANUP(ps_subject_path(given, &path));
+    PS_TRY_CLEANUP(ps_weights_load(path, session->net, true, &session->weights));
+    PS_TRY_CLEANUP(verify_weights(path));
+    PS_TRY_CLEANUP(ps_net_check_finite(session->net, PS_ERR_INPUT, path));
+    PS_TRY_CLEANUP(ps_planted_of_checkpoint(path, &session->planted));
+    status = ps_checkpoint_digest(path, digest);
+cleanup:
+    free(given);
+    free(path);
+    return status;
+}
+
+/* Whoever names a file of weights may have made it himself; that it is no longer what was trained is said. */
+static ps_status load_init(ps_session *session) {
+    char *path;
+    PS_TRY(ps_subject_path(session->config->init, &path));
+    ps_status status = ps_weights_load(path, session->net, false, &session->weights);
+    if (status == PS_OK) status = ps_net_check_finite(session->net, PS_ERR_INPUT, path);
+    bool loaded = status == PS_OK;
+    if (loaded) status = verify_weights(path);
+    free(path);
+    if (!loaded || status != PS_ERR_INPUT) return status;
+    fprintf(stderr, "note: %s\n", ps_status_message());
+    return PS_OK;
+}
+
+ps_status ps_session_init_weights(ps_session *session, const char *directory, char *fork_digest) {
+    const ps_run_config *c = session->config;
+    fork_digest[0] = '\0';
+    PS_TRY(ps_net_init(session->net, c->init_scheme, (uint64_t)c->seed));
+    session->weights = (ps_weights_note){"", 0};
+    if (c->init[0] != '\0') PS_TRY(load_init(session));
+    return c->fork[0] == '\0' ? ps_string_copy("[]", &session->planted) : load_fork(session, directory, fork_digest);
+}
+
+static int probe_batch(void *self, int index, float *x) {
+    ps_session *s = self;
+    return ps_loader_plain_batch(s->loader, PS_SPLIT_PROBE, index, x, s->label, s->pool);
+}
+
+static void train_batch(void *self, uint64_t step, float *x, int32_t *label) {
+    ps_session *s = self;
+    ps_loader_train_batch(s->loader, step, x, label, s->pool);
+}
+
+ps_probe_source ps_session_probe_source(ps_session *session) {
+    return (ps_probe_source){session, session->probe_batches, probe_batch};
+}
+
+ps_train_source ps_session_train_source(ps_session *session) { return (ps_train_source){session, train_batch}; }
+
+ps_evaluation ps_session_evaluate(ps_session *session, ps_split split) {
+    double loss_sum = 0;
+    size_t correct = 0, counted = 0;
+    int batch = session->config->batch, images = ps_dataset_count(session->dataset, split);
+    for (int first = 0; first < images; first += batch) {
+        ps_loader_plain_batch(session->loader, split, first / batch, session->x, session->label, session->pool);
+        ps_net_forward(session->net, session->x, PS_MODE_EVAL, (ps_rng_key){{0, 0}}, NULL);
+        ps_loss loss = ps_net_loss(session->net, session->label, false);
+        if (loss.counted == 0) continue;
+        loss_sum += loss.loss * (double)loss.counted;
+        correct += loss.correct;
+        counted += loss.counted;
+    }
+    if (counted == 0) return (ps_evaluation){NAN, NAN, 0};
+    return (ps_evaluation){loss_sum / (double)counted, (double)correct / (double)counted, images};
+}
+
+/* A run remembers where its data were as it was told: a relative folder is found only from where it was started. */
+static ps_status refuse_lost_data(const ps_run_config *config, const char *path, const ps_run_settings *given) {
+    const char *colon = strchr(config->data, ':'), *folder = colon != NULL ? colon + 1 : "";
+    bool named = ps_run_settings_find(given, "data") != NULL;
+    if (named || folder[0] == '\0' || ps_file_exists(folder)) return PS_OK;
+    if (folder[0] == '/')
+        return ps_fail(PS_ERR_INPUT,
+                       "%s: was trained on \"%s\", and there is no such folder any more; name its new place "
+                       "with --data",
+                       path, config->data);
+    return ps_fail(PS_ERR_INPUT,
+                   "%s: was trained on \"%s\", a folder relative to where the training was started, which is not found "
+                   "from here; go there, or name its place with --data",
+                   path, config->data);
+}
+
+static ps_status open_checkpoint(ps_checkpoint_session *s, const char *path, const ps_run_settings *given,
+                                 int threads) {
+    cJSON *json;
+    PS_TRY(ps_run_config_init(&s->config));
+    PS_TRY(ps_checkpoint_open(path, &s->graph, &s->config_text, &s->step));
+    PS_TRY(ps_json_parse(s->config_text, path, &json));
+    ps_status status = ps_run_config_read_json(&s->config, cJSON_GetObjectItemCaseSensitive(json, "run"), path, NULL);
+    cJSON_Delete(json);
+    PS_TRY(status);
+    if (given != NULL) PS_TRY(ps_run_settings_apply(given, &s->config));
+    PS_TRY(refuse_lost_data(&s->config, path, given));
+    PS_TRY(ps_session_open(&s->session, &s->config, s->graph, threads));
+    PS_TRY(ps_checkpoint_read(path, s->session.net, NULL, NULL));
+    status = ps_checkpoint_verify(path);
+    s->changed = status == PS_ERR_INPUT;
+    if (!s->changed) return status;
+    fprintf(stderr, "note: %s\n", ps_status_message());
+    return PS_OK;
+}
+
+ps_status ps_checkpoint_session_open(ps_checkpoint_session *s, const char *path, const ps_run_settings *given,
+                                     int threads) {
+    memset(s, 0, sizeof *s);
+    ps_status status = open_checkpoint(s, path, given, threads);
+    if (status != PS_OK) ps_checkpoint_session_close(s);
+    return status;
+}
+
+void ps_checkpoint_session_close(ps_checkpoint_session *s) {
+    ps_session_close(&s->session);
+    ps_run_config_clear(&s->config);
+    ps_graph_destroy(s->graph);
+    free(s->config_text);
+    free(s->path);
+    memset(s, 0, sizeof *s);
+}

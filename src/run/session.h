@@ -1,0 +1,71 @@
+/* Everything a run is made of, put together in order: data, network, weights, optimiser. Shared by training, evaluation
+ * and estimates. */
+#ifndef PS_RUN_SESSION_H
+#define PS_RUN_SESSION_H
+
+#include "data/loader.h"
+#include "net/checkpoint.h"
+#include "probe/plant.h"
+#include "run/config.h"
+
+enum { PS_MAX_MILESTONES = 16 };
+
+typedef struct {
+    const ps_run_config *config; /* borrowed */
+    ps_threads *pool;
+    ps_dataset *dataset;
+    ps_loader *loader;
+    ps_graph *graph;
+    ps_net *net;
+    ps_optimiser_options optimiser_options;
+    double milestones[PS_MAX_MILESTONES];
+    ps_optimiser *optimiser;
+    int probe_batches;
+    ps_weights_note weights; /* what ps_session_init_weights met in a file */
+    char *planted;           /* and what was planted in it (run/planted.h); owned */
+    float *x;                /* a batch of inputs and labels for evaluation */
+    int32_t *label;
+} ps_session;
+
+/* graph: the network to use (borrowed), or NULL to build the configuration's. */
+ps_status ps_session_open(ps_session *session, const ps_run_config *config, const ps_graph *graph, int threads);
+void ps_session_close(ps_session *session);
+
+/* The data that a configuration names; closed by the caller. */
+ps_status ps_session_open_data(const ps_run_config *config, ps_dataset **dataset);
+
+/* A session rebuilt from a checkpoint alone: its network, configuration and weights; or from weights alone
+ * (run/subject.h). Weights may be looked at whoever changed them: where a checkpoint's do not agree with its digests, a
+ * note on stderr says so, and `changed` is true. */
+typedef struct {
+    ps_session session;
+    ps_run_config config;
+    ps_graph *graph;
+    char *config_text; /* as it stands in the checkpoint; NULL for weights alone */
+    uint64_t step;     /* means nothing for weights alone */
+    bool weights_only;
+    char *path; /* the file; NULL where ps_checkpoint_session_open was called by itself */
+    bool changed;
+} ps_checkpoint_session;
+/* given: settings that go before the checkpoint's own (its data, for example), or NULL. */
+ps_status ps_checkpoint_session_open(ps_checkpoint_session *s, const char *path, const ps_run_settings *given,
+                                     int threads);
+void ps_checkpoint_session_close(ps_checkpoint_session *s);
+
+/* Starting weights: scheme, then --init or --fork. directory: the run's, from which a fork of "run:PATH" is seen.
+ * *fork_digest (17 characters, "" without a fork): of the tensors and the step that it starts from. */
+ps_status ps_session_init_weights(ps_session *session, const char *directory, char *fork_digest);
+
+/* Batches of the probe set, and the training batches, as the instruments and the loop want them. */
+ps_probe_source ps_session_probe_source(ps_session *session);
+ps_train_source ps_session_train_source(ps_session *session);
+
+/* count: images; where it is 0 nothing was measured, and loss and accuracy are NaN. */
+typedef struct {
+    double loss, accuracy;
+    int count;
+} ps_evaluation;
+/* Evaluation mode over a whole split. */
+ps_evaluation ps_session_evaluate(ps_session *session, ps_split split);
+
+#endif
