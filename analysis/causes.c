@@ -91,10 +91,22 @@ static ps_cause structural(const ps_cause_evidence *e, unsigned *open) {
     return FIRST_OF(e, rules, open);
 }
 
-/* The largest value that entered the gate would not be below 0 without the shift, but for what rounding leaves of
- * it. */
+/* By so much of the shift the largest value may lie below it by rounding; else the normalisation is another one. */
+#define PS_SHIFT_WITHIN 1e-3
+
+/* The largest value that entered the gate would not be below 0 without the shift. */
 static bool shift_suffices(const ps_cause_evidence *e) {
-    return ps_is_absent(e->pre_max) || e->pre_max - e->beta >= -1e-3 * fabs(e->beta);
+    return ps_is_absent(e->pre_max) || e->pre_max - e->beta >= -PS_SHIFT_WITHIN * fabs(e->beta);
+}
+
+/* Normalised over the batch, what enters the gate has mean 0 but for the shift: a largest value that is the shift says
+ * that all are. Rounding may blow constant inputs up to something, but not to a thousandth of the scale, which the
+ * largest of a million values that do vary exceeds. */
+static bool shift_is_all(const ps_cause_evidence *e) {
+    if (ps_is_absent(e->pre_max) || ps_is_absent(e->beta)) return false;
+    double above = e->pre_max - e->beta;
+    if (above <= PS_CONSTANT_WITHIN * fabs(e->beta)) return above >= -PS_SHIFT_WITHIN * fabs(e->beta);
+    return above > 0 && above <= PS_NOISE_WITHIN * fabs(e->gamma) && e->pre_max_low <= e->beta;
 }
 
 static ps_cause silence(const ps_cause_evidence *e, unsigned *open) {
@@ -102,6 +114,7 @@ static ps_cause silence(const ps_cause_evidence *e, unsigned *open) {
     double bias = ps_is_absent(e->bias) ? 0 : e->bias, input_max = e->pre_max - bias;
     bool pushes = known && bias < 0 && (input_max > 0 || bias <= input_max);
     const rule normalised[] = {
+        {PS_CAUSE_NO_VARIATION, shift_is_all(e), 0},
         {PS_CAUSE_NORM_SHIFT, !ps_is_absent(e->gamma) && e->beta < 0 && shift_suffices(e), PS_LACKS_BETA},
         {PS_CAUSE_SILENT, true, 0}};
     const rule plain[] = {{PS_CAUSE_NEGATIVE_BIAS, pushes, PS_LACKS_BIAS | PS_LACKS_PRE_MAX},

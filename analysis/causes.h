@@ -60,6 +60,9 @@ typedef struct {
 /* An output is constant where image_spread is at most this share of mean_abs: sixteen roundings of single precision.
  * Without image_spread (null, or a trace that does not record it) the parameters are asked instead. */
 #define PS_CONSTANT_WITHIN 0x1p-20
+/* Of a normalised node that is dead: beyond its shift, values this much smaller than its scale are rounding where the
+ * bounds of rounding reach down to the shift. */
+#define PS_NOISE_WITHIN 0x1p-10
 
 ps_cause ps_cause_of(const ps_cause_evidence *evidence, ps_condition *condition);
 const char *ps_cause_name(ps_cause cause);

@@ -45,6 +45,13 @@ for scale, wanted in ((0, ["constant", "zero_incoming"]), (1e-14, ["constant", "
     edit("a/checkpoint.safetensors", "w.safetensors", scale)
     report(node("w.safetensors") == wanted, f"a filter times {scale:g} behind a shift of 0.5: {' '.join(wanted)}", node("w.safetensors"))
 
+# Shut by its shift, it would be dead without the shift, too; a filter that is heard lives then.
+for scale, shift, wanted in ((1e-14, -0.5, ["dead", "no_variation"]), (1e-20, -1e-3, ["dead", "no_variation"]),
+                             (1e-14, -30, ["dead", "no_variation"]), (1, -30, ["dead", "norm_shift"])):
+    edit("a/checkpoint.safetensors", "w.safetensors", scale, shift)
+    report(node("w.safetensors") == wanted, f"a filter times {scale:g} behind a shift of {shift:g}: {' '.join(wanted)}",
+           node("w.safetensors"))
+
 # diagnose and compare judge by the same rules: the same weights at the start of a run
 edit("a/checkpoint.safetensors", "tiny.safetensors", 1e-14)
 must("train", *SMALL, *TRAIN, "--init", "tiny.safetensors", "--lr", "0", "--out", "tiny")

@@ -100,6 +100,37 @@ static void each_cause_of_death(void **state) {
     expect(e, PS_CONDITION_DEAD, PS_CAUSE_ZERO_INCOMING);
 }
 
+/* Would it live without its shift? Where the largest value is the shift itself it would not. */
+static void a_shift_that_is_all_there_is_shuts_nothing(void **state) {
+    (void)state;
+    ps_cause_evidence e = normalised();
+    e.state = dead;
+    e.mean_abs = e.image_spread = 0;
+    const double shifts[] = {-30, -0.25, -1e-6, 0};
+    for (int i = 0; i < 4; i++) {
+        e.beta = shifts[i];
+        e.pre_max = e.beta * (1 - 0x1p-23);
+        e.pre_max_low = e.beta - 1e-7;
+        expect(e, PS_CONDITION_DEAD, PS_CAUSE_NO_VARIATION);
+    }
+    e.beta = -2;
+    e.pre_max = -1.5;
+    expect(e, PS_CONDITION_DEAD, PS_CAUSE_NORM_SHIFT);
+    e.pre_max = -2 + 1e-4 * e.gamma; /* what rounding blew up, within its bounds */
+    e.pre_max_low = -2 - 1e-4 * e.gamma;
+    expect(e, PS_CONDITION_DEAD, PS_CAUSE_NO_VARIATION);
+    e.pre_max_low = -2 + 0.9e-4 * e.gamma; /* and what is more than that */
+    expect(e, PS_CONDITION_DEAD, PS_CAUSE_NORM_SHIFT);
+    e.pre_max = -1; /* bounds so wide that they say nothing make no node constant */
+    e.pre_max_low = -5;
+    expect(e, PS_CONDITION_DEAD, PS_CAUSE_NORM_SHIFT);
+    e.pre_max = -2.5; /* below its own shift: no normalisation over the batch */
+    expect(e, PS_CONDITION_DEAD, PS_CAUSE_SILENT);
+    e.pre_max = -2;
+    e.weight_l2 = 0; /* the rules before go first */
+    expect(e, PS_CONDITION_DEAD, PS_CAUSE_ZERO_INCOMING);
+}
+
 static void constant_and_unused_nodes(void **state) {
     (void)state;
     ps_cause_evidence e = healthy();
@@ -225,7 +256,9 @@ static void the_shift_is_accused_only_where_it_suffices(void **state) {
     e.beta = -0.01; /* small beside gamma, and enough all the same */
     e.pre_max = -0.005;
     expect(e, PS_CONDITION_DEAD, PS_CAUSE_NORM_SHIFT);
-    e.pre_max = -0.01 - 1e-9; /* values that hardly vary: rounding */
+    e.pre_max = -0.01 - 1e-9; /* values that do not vary but by rounding */
+    expect(e, PS_CONDITION_DEAD, PS_CAUSE_NO_VARIATION);
+    e.pre_max = ps_absent(); /* nobody looked */
     expect(e, PS_CONDITION_DEAD, PS_CAUSE_NORM_SHIFT);
     e.pre_max = -3;
     expect(e, PS_CONDITION_DEAD, PS_CAUSE_SILENT);
@@ -447,6 +480,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_wrong_nothing_said),
         cmocka_unit_test(each_cause_of_death),
+        cmocka_unit_test(a_shift_that_is_all_there_is_shuts_nothing),
         cmocka_unit_test(constant_and_unused_nodes),
         cmocka_unit_test(each_cause_of_inertia),
         cmocka_unit_test(missing_quantities_accuse_nobody),

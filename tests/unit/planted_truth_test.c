@@ -35,6 +35,7 @@ typedef struct {
     int **active_eval;           /* the same in evaluation mode */
     float **first;               /* [unit]: the very first image's outputs in batch mode */
     double **spread, **mean_abs; /* [unit][channel]: largest difference from them, and mean size of the outputs */
+    double **above;              /* [unit][channel]: largest normalised value without its shift */
     ps_mode mode;
     int images, batch; /* of the batch under way */
 } bed;
@@ -87,12 +88,14 @@ static void open_bed(bed *b, int network) {
     must(PS_ALLOC((size_t)b->units->count, &b->first, "outputs"));
     must(PS_ALLOC((size_t)b->units->count, &b->spread, "outputs"));
     must(PS_ALLOC((size_t)b->units->count, &b->mean_abs, "outputs"));
+    must(PS_ALLOC((size_t)b->units->count, &b->above, "outputs"));
     for (int u = 0; u < b->units->count; u++) {
         must(PS_ALLOC((size_t)b->units->unit[u].channels, &b->active[u], "counts"));
         must(PS_ALLOC((size_t)b->units->unit[u].channels, &b->active_eval[u], "counts"));
         must(PS_ALLOC(map_of(&b->units->unit[u]), &b->first[u], "outputs"));
         must(PS_ALLOC((size_t)b->units->unit[u].channels, &b->spread[u], "outputs"));
         must(PS_ALLOC((size_t)b->units->unit[u].channels, &b->mean_abs[u], "outputs"));
+        must(PS_ALLOC((size_t)b->units->unit[u].channels, &b->above[u], "outputs"));
     }
 }
 
@@ -110,6 +113,8 @@ static void close_bed(bed *b) {
     for (int u = 0; u < b->units->count; u++) ps_free(b->first[u]);
     for (int u = 0; u < b->units->count; u++) ps_free(b->spread[u]);
     for (int u = 0; u < b->units->count; u++) ps_free(b->mean_abs[u]);
+    for (int u = 0; u < b->units->count; u++) ps_free(b->above[u]);
+    ps_free(b->above);
     ps_free(b->first);
     ps_free(b->spread);
     ps_free(b->mean_abs);
@@ -135,11 +140,31 @@ static void measure_spread(bed *b, int u, const float *x) {
     }
 }
 
+static const ps_param *param(const bed *b, int node, const char *suffix) {
+    int index = node >= 0 ? ps_net_node_param(b->session.net, node, suffix) : -1;
+    return index >= 0 ? ps_net_param(b->session.net, index) : NULL;
+}
+
+/* gamma (x - mean) / sqrt(variance + eps) over a whole batch of what the source gives, in double precision. */
+static void normalise(bed *b, int u, const float *x, size_t count) {
+    const ps_unit *unit = &b->units->unit[u];
+    size_t channels = (size_t)unit->channels;
+    for (size_t c = 0; c < channels; c++) {
+        double n = (double)(count / channels), mean = 0, variance = 0;
+        double gamma = (double)param(b, unit->norm_node, "weight")->value[c];
+        for (size_t i = c; i < count; i += channels) mean += (double)x[i] / n;
+        for (size_t i = c; i < count; i += channels) variance += ((double)x[i] - mean) * ((double)x[i] - mean) / n;
+        for (size_t i = c; i < count; i += channels)
+            b->above[u][c] = fmax(b->above[u][c], gamma * ((double)x[i] - mean) / sqrt(variance + 1e-5));
+    }
+}
+
 static void count_active(void *self, int node, ps_shape shape, const float *x) {
     bed *b = self;
-    (void)shape;
     for (int u = 0; u < b->units->count; u++) {
         const ps_unit *unit = &b->units->unit[u];
+        if (unit->norm_node >= 0 && unit->source_node == node && b->mode == PS_MODE_PROBE)
+            normalise(b, u, x, ps_shape_elements(shape));
         if (unit->gate_node != node) continue;
         if (b->mode == PS_MODE_PROBE) measure_spread(b, u, x);
         for (int image = 0; image < b->images; image++)
@@ -161,6 +186,7 @@ static void look(bed *b) {
         memset(b->active_eval[u], 0, (size_t)b->units->unit[u].channels * sizeof(int));
         memset(b->spread[u], 0, (size_t)b->units->unit[u].channels * sizeof(double));
         memset(b->mean_abs[u], 0, (size_t)b->units->unit[u].channels * sizeof(double));
+        for (int c = 0; c < b->units->unit[u].channels; c++) b->above[u][c] = -INFINITY;
     }
     for (int m = 0; m < 2; m++)
         for (int i = 0; i < source.batches; i++) {
@@ -169,11 +195,6 @@ static void look(bed *b) {
             b->images = source.batch(source.self, i, b->session.x);
             ps_net_forward_plain(b->session.net, b->session.x, b->mode, &hook, NULL);
         }
-}
-
-static const ps_param *param(const bed *b, int node, const char *suffix) {
-    int index = node >= 0 ? ps_net_node_param(b->session.net, node, suffix) : -1;
-    return index >= 0 ? ps_net_param(b->session.net, index) : NULL;
 }
 
 static bool row_is_zero(const ps_param *p, int row) {
@@ -212,6 +233,18 @@ static ps_cause structural_cause(const bed *b, const ps_unit *unit, int c) {
     return gamma != NULL && gamma->value[c] == 0 ? PS_CAUSE_GAMMA_ZERO : PS_CAUSE_NONE;
 }
 
+/* Of a dead node: whether it would live without its shift. Between what is nothing and what is more than rounding may
+ * make of constant inputs either answer will do. */
+static bool fits_shift(const bed *b, int u, int c, ps_cause found) {
+    const ps_unit *unit = &b->units->unit[u];
+    double above = b->above[u][c], beta = (double)param(b, unit->norm_node, "bias")->value[c],
+           gamma = (double)param(b, unit->norm_node, "weight")->value[c];
+    if (beta >= 0) return found == PS_CAUSE_NO_VARIATION || found == PS_CAUSE_SILENT;
+    if (above > 0.01 * fabs(gamma)) return found == PS_CAUSE_NORM_SHIFT;
+    if (above <= 1e-7 * fabs(beta)) return found == PS_CAUSE_NO_VARIATION;
+    return found == PS_CAUSE_NORM_SHIFT || found == PS_CAUSE_NO_VARIATION;
+}
+
 static bool fits(const bed *b, int u, int c, bool dead, bool eval_dead, ps_cause found) {
     const ps_unit *unit = &b->units->unit[u];
     ps_cause structural = structural_cause(b, unit, c);
@@ -221,8 +254,7 @@ static bool fits(const bed *b, int u, int c, bool dead, bool eval_dead, ps_cause
     if (!dead && nothing_reads(b, unit, c)) return found == PS_CAUSE_ZERO_OUTGOING;
     if (!dead) return found == (eval_dead ? PS_CAUSE_RUNNING_STATISTICS : PS_CAUSE_NONE);
     if (unit->shared) return found == PS_CAUSE_SILENT;
-    if (unit->norm_node >= 0)
-        return found == (param(b, unit->norm_node, "bias")->value[c] < 0 ? PS_CAUSE_NORM_SHIFT : PS_CAUSE_SILENT);
+    if (unit->norm_node >= 0) return fits_shift(b, u, c, found);
     return found == PS_CAUSE_NEGATIVE_BIAS || found == PS_CAUSE_NEGATIVE_INPUT;
 }
 
