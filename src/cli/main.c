@@ -34,7 +34,10 @@ int main(int argc, char **argv) {
     ps_gemm_setup();
     ps_status status = ps_simd_check();
     if (status == PS_OK) status = dispatch(argc, argv);
-    if (status == PS_OK) status = flush_output();
+    if (status == PS_OK || status == PS_ERR_CHECK) {
+        ps_status flushed = flush_output(); /* that it is lost goes before what it would have said */
+        if (flushed != PS_OK) status = flushed;
+    }
     if (status == PS_OK) return 0;
     fflush(stdout);
     fprintf(stderr, "poolscope: %s\n", ps_status_message());

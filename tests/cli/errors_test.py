@@ -158,6 +158,17 @@ if os.path.exists("/dev/full"):
     with open("/dev/full", "w") as full:
         result = subprocess.run([tap.PROGRAM, "models"], stdout=full, stderr=subprocess.PIPE, text=True)
     report(result.returncode == 2 and "standard output" in result.stderr, "standard output on a full disk", result.stderr)
+    # Lost output goes before the check that did not hold: what it says has not arrived.
+    must("train", *tap.TINY, "--steps", "4", "--out", "lost")
+    with open(path("lost/trace.jsonl")) as stream:
+        lines = stream.readlines()
+    with open(path("broken.jsonl"), "w") as stream:
+        stream.writelines(lines[:-2] + lines[-1:] + lines[-2:-1])
+    for arguments in (["check", "lost", "--expect", "max(loss) < -1"], ["check", "lost", "--expect", "max(loss) < -1", "--format", "sarif"], ["validate", "broken.jsonl"]):
+        report(tap.run(*arguments).returncode == 1, f"{' '.join(arguments)}: does not hold")
+        with open("/dev/full", "w") as full:
+            result = subprocess.run([tap.PROGRAM, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, cwd=tap.WORK)
+        report(result.returncode == 2 and "standard output" in result.stderr, f"{' '.join(arguments)} > /dev/full is an error", f"{result.returncode}: {result.stderr}")
 
 # ---- the environment ----
 for variable, value, words in (("PS_SIMD", "avx", ("base, avx2 and avx512",)), ("PS_SIMD", "", ("PS_SIMD",)), ("PS_CONV", "gem", ("gemm", "reference"))):

@@ -3,6 +3,7 @@ import json
 import math
 import os
 import struct
+import subprocess
 import sys
 
 sys.dont_write_bytecode = True
@@ -49,6 +50,10 @@ for name, value, word in (("stage2.0.conv.weight", math.nan, "parameter"), ("sta
     report(said.returncode == 1 and name in said.stderr and len(said.stderr.splitlines()) == 1, f"{value} in {name}: exit 1, and one line names it",
            f"exit {said.returncode}: {said.stderr}")
     report(len(line) == 1 and word in line[0], f"{value} in {name}: listed as a {word}", said.stdout)
+    for command in ("diagnose", "eval"):
+        if os.path.exists("/dev/full"):
+            lost = subprocess.run(["sh", "-c", '"$@" > /dev/full', "sh", tap.PROGRAM, command, "w.safetensors", *SMALL], cwd=tap.WORK, stderr=subprocess.PIPE, text=True)
+            report(lost.returncode == 2 and "standard output" in lost.stderr, f"{value} in {name}: {command} > /dev/full is an error", f"{lost.returncode}: {lost.stderr}")
     own = [text.split() for text in said.stdout.splitlines() if text.startswith("stage2.0.conv:0 ")]
     if name.startswith("stage2.0."):
         report(len(own) == 1 and own[0][1:3] == ["nonfinite", "nonfinite_parameter"], f"{value} in {name}: its node's condition", said.stdout[:2000])
