@@ -12,7 +12,7 @@
 
 #include "core/status.h"
 
-enum { PS_CHECK_MOST_FINDINGS = 10000, PS_CHECK_SHOWN = 5, PS_CHECK_RESULTS = 200 };
+enum { PS_CHECK_MOST_FINDINGS = 10000, PS_CHECK_SHOWN = 5, PS_CHECK_RESULTS = 50 };
 
 typedef enum {
 #define PS_FINDING(name, id, description) PS_FINDING_##name,

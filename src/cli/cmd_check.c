@@ -36,7 +36,7 @@ static const ps_option options[] = {
     {"out", PS_OPTION_REPEATED, &outs, "FILE", "write there instead of standard output (text is printed as well)"},
     {"show", PS_OPTION_INT, &show, "N", "findings shown per check as text [5]; one is all of a layer and quantity"},
     {"max-results", PS_OPTION_INT, &max_results, "N",
-     "findings told in all as json, junit or sarif [200]; the rest is counted"},
+     "findings told in all as json, junit or sarif [50]; the rest is counted"},
     {"quiet", PS_OPTION_FLAG, &quiet, "", "print no report, only leave --out FILE and the exit status"},
     {0},
 };
@@ -53,13 +53,12 @@ const ps_command ps_command_check = {
         "not, 2: an error.",
     .examples =
         "  poolscope check runs/a --golden golden.jsonl --bless\n"
-        "  poolscope check runs/b --golden golden.jsonl --format junit --out check.xml --format sarif --out "
-        "check.sarif\n"
+        "  poolscope check runs/b --golden golden.jsonl --format junit --out check.xml \\\n"
+        "      --format sarif --out check.sarif\n"
         "  poolscope check --calibrate runs/1 runs/2 runs/3 --first-steps 20 --out tolerances.json\n"
         "  poolscope check runs/b --golden golden.jsonl --tolerance tolerances.json\n"
-        "  poolscope check runs/a --expect 'max(dead_share[layer=~\"conv4.*\"], last 20%) < 0.10' --expect 'revivals "
-        ">= "
-        "1'\n",
+        "  poolscope check runs/a --expect 'max(dead_share[layer=~\"conv4.*\"], last 20%) < 0.10' \\\n"
+        "      --expect 'revivals >= 1'\n",
     .options = options,
     .min_positional = 1,
     .max_positional = PS_OPTION_MAX_VALUES,

@@ -67,14 +67,17 @@ report(result.returncode == 0 and os.access(inside(".git/hooks/pre-commit"), os.
 
 # ---- the hook ----
 if not git:
-    for name in range(7):
+    for name in range(8):
         skip("the hook", "no git")
 else:
     result = shell("echo a >a; git add -A; git commit -qm first")
     report(result.returncode == 0 and "checks held" in result.stdout + result.stderr, "the first commit passes", said(result))
-    golden = re.search(r"^    (sh .poolscope/train.sh run && .*--bless)$", readme, re.M).group(1)
-    result = shell(golden + "; git add .poolscope; git commit -qm golden")
+    golden = re.search(r"^    sh .poolscope/train.sh \S+\n    poolscope check .*--bless\n", readme, re.M).group(0)
+    result = shell(golden + "git add -A; git commit -qm golden")
     report(result.returncode == 0 and "golden coverage: 8 of 8 steps" in result.stdout + result.stderr, "and with a golden trace", said(result))
+    tracked = shell("git ls-files").stdout.split()
+    report(".poolscope/golden.jsonl" in tracked and not [name for name in tracked if name.endswith(("trace.jsonl", ".safetensors", "config.json"))],
+           "no run is put into the repository", tracked)
     shell("sed -i 's/--lr 0.001/--lr 0.002/' .poolscope/train.sh")
     result = shell("git commit -qam changed")
     report(result.returncode != 0 and "config.lr" in result.stdout + result.stderr and shell("git log --format=%s").stdout == "golden\nfirst\n", "a changed training is stopped", said(result))
@@ -129,6 +132,11 @@ report(result.returncode == 0, "with one", said(blessed) + said(result))
 loop = re.search(r"^    for seed in.*?^    poolscope check --calibrate [^\n]*\n", readme, re.M | re.S).group(0).replace("1 2 3 4 5", "1 2 3" if not SLOW else "1 2 3 4 5")
 result = shell(loop)
 report(result.returncode == 0 and os.path.exists(inside(".poolscope/tolerances.json")), "the README's commands measure tolerances", said(result))
+if git:
+    left = shell("git status --porcelain --untracked-files=all").stdout.split("\n")
+    report(not [line for line in left if "poolscope/runs" in line], "and leave no runs in sight of git", "\n".join(left))
+else:
+    skip("and leave no runs in sight of git", "no git")
 result = step("Check")
 report(result.returncode == 0, "and it checks with them", said(result))
 
@@ -141,7 +149,7 @@ with open(inside("check.sarif")) as stream:
 addresses = {place["physicalLocation"]["artifactLocation"]["uri"] for r in results for place in r["locations"]}
 counted = sum(r["occurrenceCount"] for r in results)
 report(result.returncode == 1 and addresses == {"poolscope-run/trace.jsonl"}, "what failed lies inside the repository", f"{addresses} {said(result)}")
-report(len(results) <= 201 < counted and os.path.getsize(inside("check.sarif")) < 300000, "a changed learning rate is some hundred results, whatever it changes",
+report(len(results) <= 51 < counted and os.path.getsize(inside("check.sarif")) < 75000, "a changed learning rate is some fifty results, whatever it changes",
        f"{len(results)} results of {counted}, {os.path.getsize(inside('check.sarif'))} bytes")
 
 # A golden trace of another machine: the failure says so.
