@@ -240,3 +240,19 @@ ps_status ps_report_write(const char *directory, const ps_report_options *option
     ps_report_content_clear(&content);
     return status;
 }
+
+void ps_report_note_older(const char *directory) {
+    static const char *const pages[] = {"report.html", "report.md", "report.pdf", "report.json"};
+    bool known = false, is_current = ps_file_set_check(directory, report_name, report_remedy, &known) == PS_OK && known;
+    for (size_t i = 0; i < sizeof pages / sizeof *pages && !is_current; i++) {
+        char *page = NULL;
+        bool there = ps_file_join(directory, pages[i], &page) == PS_OK && ps_file_exists(page);
+        if (there)
+            fprintf(stderr,
+                    "note: %s shows an earlier comparison than the one that is there now; `poolscope report %s` renews "
+                    "it\n",
+                    page, directory);
+        free(page);
+        if (there) return;
+    }
+}

@@ -7,6 +7,7 @@
 #include "measure/measurement.h"
 #include "core/file.h"
 #include "core/memory.h"
+#include "reports/report.h"
 
 enum { MAX_ARMS = 32 };
 
@@ -17,7 +18,7 @@ static bool quiet;
 static const ps_option options[] = {
     {"arm", PS_OPTION_REPEATED, &arm_texts, "NAME=RUN,RUN..",
      "an arm and its runs (directories or trace files; patterns as 'runs/b*'), one per seed; repeat per arm or per "
-     "run"},
+     "run; a name with commas goes alone, as --arm NAME=RUN of its own, or with \\, for each of them"},
     {"out", PS_OPTION_TEXT, &out, "DIR", "where tables/ and verdict.json go"},
     {"quiet", PS_OPTION_FLAG, &quiet, "", "no summary on the terminal"},
     {0},
@@ -33,8 +34,9 @@ const ps_command ps_command_compare = {
         "`poolscope compensation`,\n"
         "`ranks` and `spectrum` left in the runs' directories (--out RUN) is gathered into the tables, too.",
     .examples =
-        "  poolscope compare --arm baseline=runs/b1,runs/b2,runs/b3 --arm ps2=runs/p1,runs/p2,runs/p3 --out runs/cmp\n"
-        "  poolscope compare --arm 'baseline=sweep/lr=0.1,seed=*' --arm 'ps2=sweep/lr=0.1,ps=2,seed=*' --out runs/cmp\n"
+        "  poolscope compare --arm baseline=runs/b1,runs/b2 --arm ps2=runs/p1,runs/p2 --out runs/cmp\n"
+        "  poolscope compare --arm 'baseline=sweep/lr=0.1,seed=*' --arm 'ps2=sweep/lr=0.1,ps=2,seed=*' \\\n"
+        "      --out runs/cmp\n"
         "  poolscope report runs/cmp\n",
     .options = options,
 };
@@ -136,6 +138,16 @@ static ps_status parse_arm(const char *text, arm_runs *arms, int *count) {
     return add_runs(&arms[a], equals + 1);
 }
 
+/* A report that was made from what was there before stays as it is, and so must not pass for this comparison's. The
+ * sentence of a check that did not hold comes after. */
+static ps_status note_older_report(ps_status status) {
+    char sentence[1024];
+    if (quiet || (status != PS_OK && status != PS_ERR_CHECK)) return status;
+    snprintf(sentence, sizeof sentence, "%s", ps_status_message());
+    ps_report_note_older(out);
+    return status == PS_OK ? PS_OK : ps_fail(status, "%s", sentence);
+}
+
 static ps_status compare(void) {
     arm_runs named[MAX_ARMS] = {{0}};
     ps_compare_arm arms[MAX_ARMS];
@@ -145,6 +157,7 @@ static ps_status compare(void) {
     for (int a = 0; a < count; a++)
         arms[a] = (ps_compare_arm){named[a].name, (const char *const *)named[a].run, named[a].count};
     status = ps_measurement_compare(arms, count, &(ps_compare_options){.out_directory = out, .quiet = quiet});
+    status = note_older_report(status);
 cleanup:
     for (int a = 0; a < count; a++) {
         for (int r = 0; r < named[a].count; r++) free(named[a].run[r]);

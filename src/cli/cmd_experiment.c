@@ -60,7 +60,7 @@ const ps_command ps_command_experiment = {
         "done, 1: an instrument check did not hold, 2: an error.",
     .examples =
         "  poolscope experiment examples/quickstart/experiment.json --out runs/quickstart\n"
-        "  poolscope experiment examples/quickstart/experiment.json --seeds 1 --arms baseline,ps2 --out runs/try\n"
+        "  poolscope experiment examples/quickstart/experiment.json --seeds 1 --arms ps2 --out runs/try\n"
         "  poolscope experiment examples/cifar10/planted.json --data cifar10:DIR --out runs/planted\n",
     .options = options,
     .run_options = "*,!seed,!arm",
@@ -215,6 +215,7 @@ static ps_status run(ps_experiment *e, const ps_measurement_plan *plan, const ch
     char sentence[1024];
     snprintf(sentence, sizeof sentence, "%s", ps_status_message());
     if (!no_report) PS_TRY(ps_report_write(out, &report));
+    else if (!quiet) ps_report_note_older(out);
     return verdict == PS_OK ? PS_OK : ps_fail(verdict, "%s", sentence);
 }
 

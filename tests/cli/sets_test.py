@@ -179,6 +179,16 @@ report(not os.path.exists(path("cmp/tables/ranks.tsv")) and is_one_of("cmp", [NE
 
 # ---- plots and pages ----
 PAGES = {"report.html", "report.md", "report.json"}
+# Tables of a new comparison beside the page of an older one: nobody reads the page's digests but who is told.
+copy("old", "beside")
+must("report", "beside", "--format", "md", "--quiet", env={**os.environ, "PATH": "/nowhere"})
+same, other = [w for w in comparison("beside", "1") if w != "--quiet"], [w for w in comparison("beside") if w != "--quiet"]
+report("report.md" not in run(*same).stderr, "a report of the same comparison is not called older")
+result = run(*other)
+report(result.returncode == 0 and "note: beside/report.md shows an earlier comparison" in result.stderr and "`poolscope report beside` renews it" in result.stderr,
+       "a report of another comparison is, and the command that renews it is named", result.stderr)
+must("report", "beside", "--format", "md", "--quiet", env={**os.environ, "PATH": "/nowhere"})
+report("report.md" not in run(*other).stderr, "until it is renewed")
 plain = {**os.environ, "PATH": "/nowhere"}  # no gnuplot: scripts and data are made all the same
 copy("old", "cmp")
 must("report", "cmp", "--format", "html,md,json", "--quiet", env=plain)
