@@ -54,8 +54,8 @@ double ps_report_runs_mean(const ps_report_content *content, const char *column)
 /* True where values of this unit are shares, shown in per cent. */
 int ps_report_is_share(const char *unit);
 
-/* Which runs were left out of what a plot shows, since they could not be measured, and why: a sentence, NULL where there
- * is none. *row: where to begin to look, 0 at first; moves on. Free with free(). */
+/* Which runs were left out of what a plot shows, since they could not be measured, and why: a sentence, NULL where
+ * there is none. *row: where to begin to look, 0 at first; moves on. Free with free(). */
 ps_status ps_report_next_lack(const ps_report_content *content, const char *plot, int *row, char **sentence);
 
 /* The forms. Each writes one file of the report; html reads nodes.tsv as well. */

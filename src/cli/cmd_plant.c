@@ -26,8 +26,8 @@ const ps_command ps_command_plant = {
         "dependent, near-miss (several joined by +);\n"
         "seed; layers (pattern); value (of bias). Several plantings are separated by ';'.",
     .examples =
-        "  poolscope plant runs/a/checkpoint.safetensors --plant share=0.1,cause=bias+gamma,seed=7 --out "
-        "planted.safetensors\n",
+        "  poolscope plant runs/a/checkpoint.safetensors --plant share=0.1,cause=bias+gamma,seed=7 \\\n"
+        "      --out planted.safetensors\n",
     .options = options,
     .run_options = "data,size,train_limit,test_limit,probe,batch",
     .min_positional = 1,

@@ -34,8 +34,8 @@ const ps_command ps_command_train = {
         "(0: finished, 2: an error).",
     .examples =
         "  poolscope train --model plain9 --size 16 --steps 200 --out runs/first\n"
-        "  poolscope train --model resnet18 --width 0.25 --pool-skip 2 --data cifar10:DIR --seed 1 --steps 300 --out "
-        "runs/a\n"
+        "  poolscope train --model resnet18 --width 0.25 --pool-skip 2 --data cifar10:DIR --seed 1 \\\n"
+        "      --steps 300 --out runs/a\n"
         "  poolscope train --resume runs/a\n",
     .options = options,
     .run_options = "*",

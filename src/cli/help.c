@@ -65,17 +65,51 @@ static void print_text(const char *text, const char *root, FILE *stream) {
     }
 }
 
+/* The same as a heap string; free with free(). */
+static ps_status text_with_files(const char *text, const char *root, char **out) {
+    size_t size;
+    FILE *memory = open_memstream(out, &size);
+    if (memory == NULL) return ps_fail(PS_ERR_MEMORY, "no memory for the help");
+    print_text(text, root, memory);
+    return ps_memory_stream_close(memory, out, "the help");
+}
+
 /* ---- help on the terminal ---- */
+
+enum { LINE_WIDTH = 96, OPTION_WIDTH = 36 };
+
+/* Words that go on at `column`, in lines of LINE_WIDTH that begin behind `indent` columns. */
+static void print_words(const char *text, int column, int indent, FILE *stream) {
+    bool starts = true;
+    for (const char *word = text + strspn(text, " \n"); *word != '\0'; word += strspn(word, " \n")) {
+        int length = (int)strcspn(word, " \n");
+        if (!starts && column + 1 + length > LINE_WIDTH) {
+            fprintf(stream, "\n%*s", indent, "");
+            column = indent;
+            starts = true;
+        }
+        fprintf(stream, "%s%.*s", starts ? "" : " ", length, word);
+        column += length + !starts;
+        starts = false;
+        word += length;
+    }
+    fputc('\n', stream);
+}
 
 ps_status ps_help_print_commands(FILE *stream) {
     char *root = find_root();
     fprintf(stream, "poolscope %s: singularity analysis and diagnostics for neural-network training\n\n", PS_VERSION);
     fprintf(stream, "usage: poolscope COMMAND [options]\n\nCommands\n");
-    for (const ps_command_entry *e = ps_commands; e->name != NULL; e++)
-        fprintf(stream, "  %-12s %s\n", e->name, e->summary);
-    fprintf(stream,
-            "\n`poolscope help COMMAND` explains a command. Exit status: 0 done and held, 1 a check did not hold, 2 an "
-            "error.\n\nFirst steps\n");
+    for (const ps_command_entry *e = ps_commands; e->name != NULL; e++) {
+        fprintf(stream, "  %-12s ", e->name);
+        print_words(e->summary, 15, 15, stream);
+    }
+    fputc('\n', stream);
+    print_words(
+        "`poolscope help COMMAND` explains a command. Exit status: 0 done and held, 1 a check did not hold, 2 an "
+        "error.",
+        0, 0, stream);
+    fprintf(stream, "\nFirst steps\n");
     print_text(
         "  poolscope train --model plain9 --steps 200 --out runs/first\n"
         "  poolscope experiment examples/quickstart/experiment.json --out runs/quickstart\n",
@@ -100,15 +134,21 @@ static void print_option(void *self, const ps_option_text *o) {
     char left[96];
     if (starts_group(p, o)) fprintf(p->stream, "\n%s\n", o->group);
     snprintf(left, sizeof left, "--%s %s", o->name, o->argument);
-    fprintf(p->stream, "  %-34s %s\n", left, o->help);
+    fprintf(p->stream, "  %-*s ", OPTION_WIDTH - 3, left);
+    print_words(o->help, OPTION_WIDTH, OPTION_WIDTH, p->stream);
 }
 
 ps_status ps_help_print_command(const ps_command *command, FILE *stream) {
-    char *root = find_root();
+    char *root = find_root(), *summary = NULL;
     option_printer p = {stream, NULL};
-    fprintf(stream, "poolscope %s %s\n\n", command->name, command->usage);
-    print_text(command->summary, root, stream);
-    fputc('\n', stream);
+    ps_status status = text_with_files(command->summary, root, &summary);
+    if (status != PS_OK) {
+        free(root);
+        return status;
+    }
+    fprintf(stream, "poolscope %s%s%s\n\n", command->name, command->usage[0] != '\0' ? " " : "", command->usage);
+    print_words(summary, 0, 0, stream);
+    free(summary);
     ps_command_each_option(command, print_option, &p);
     if (command->examples != NULL) {
         fprintf(stream, "\nExamples\n");
@@ -137,11 +177,7 @@ static void print_roff(const char *text, FILE *stream) {
 
 static void print_roff_files(const char *text, const char *root, FILE *stream) {
     char *whole = NULL;
-    size_t size;
-    FILE *memory = open_memstream(&whole, &size);
-    if (memory == NULL) return;
-    print_text(text, root, memory);
-    if (ps_memory_stream_close(memory, &whole, "the help") == PS_OK) print_roff(whole, stream);
+    if (text_with_files(text, root, &whole) == PS_OK) print_roff(whole, stream);
     free(whole);
 }
 

@@ -89,8 +89,8 @@ ps_status ps_measurement_plan_run(const ps_measurement_plan *plan, const char *d
 
 /* ps_compare_run; part of the comparison is then also (out directory)/tables/(table).tsv with columns arm and seed in
  * front, for every table of a measurement that at least one of the runs has. Tables of another checkpoint than the
- * run's are left out, which a note on stderr says unless quiet; so are measurements that could not be made, whose reasons
- * stand in tables/unmeasured.tsv. */
+ * run's are left out, which a note on stderr says unless quiet; so are measurements that could not be made, whose
+ * reasons stand in tables/unmeasured.tsv. */
 ps_status ps_measurement_compare(const ps_compare_arm *arms, int arm_count, const ps_compare_options *options);
 
 #endif

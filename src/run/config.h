@@ -67,7 +67,8 @@ typedef struct {
 /* Option `index`; false past the last. */
 bool ps_run_config_describe(int index, ps_run_option_text *text);
 
-/* The whole configuration as one JSON object, `model` "" where `graph` is the network; the caller frees with cJSON_Delete. */
+/* The whole configuration as one JSON object, `model` "" where `graph` is the network; the caller frees with
+ * cJSON_Delete. */
 ps_status ps_run_config_to_json(const ps_run_config *config, cJSON **object);
 
 /* "3,4,6,3" -> values[]; at most `limit`; *count. what names the option in errors. */

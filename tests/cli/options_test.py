@@ -14,6 +14,15 @@ COMMANDS = re.findall(r"^  (\w+) ", must("--help").stdout.split("Commands\n")[1]
 OPTIONS = {command: set(re.findall(r"^  --([a-z0-9-]+)", must("help", command).stdout, re.M)) for command in COMMANDS}
 ALL = set.union(*OPTIONS.values())
 
+# ---- what help looks like ----
+ugly = []
+for command in ["", *COMMANDS]:
+    text = must("help", *([command] if command else []), cwd=ROOT).stdout  # elsewhere the examples' files have long names
+    ugly += [f"help {command}: {line}" for line in text.splitlines() if len(line) > 100 or line != line.rstrip()]
+    ugly += [f"help {command}: ends with {text[-10:]!r}"] if not re.search(r"[^\n]\n$", text) or "\n\n\n" in text else []
+report(not ugly, "help has lines of 100 columns at most and no blank ones at its end", "\n".join(ugly))
+report("goes alone" in " ".join(must("help", "compare").stdout.split()) and "\\," in must("help", "compare").stdout, "compare's help says what becomes of commas in names")
+
 # ---- sentences in the sources ----
 # Which commands can say what stands in a file outside of cmd_*.c. A file that names an option and stands not here fails the test.
 WEIGHTS = ["eval", "diagnose", "compensation", "spectrum", "ranks"]
