@@ -10,7 +10,7 @@
 #include "core/memory.h"
 #include "core/text.h"
 
-const char *ps_role_words(ps_role role) {
+const char *ps_role_words(ps_arm_role role) {
     static const char *const words[] = {
 #define ROLE(name, text) text,
         PS_ROLES(ROLE)
@@ -29,12 +29,12 @@ static double number_of(const cJSON *object, const char *key) {
     return cJSON_IsNumber(item) ? item->valuedouble : NAN;
 }
 
-static ps_role role_of_mode(const char *mode) {
-    if (mode[0] == '\0' || strcmp(mode, "full") == 0) return PS_ROLE_MODULE;
-    if (strcmp(mode, "grid+conv+skip") == 0) return PS_ROLE_GRID;
-    if (strcmp(mode, "grid-energy+conv+skip") == 0) return PS_ROLE_GRID_ENERGY;
-    if (strcmp(mode, "conv+skip") == 0) return PS_ROLE_CONV_SKIP;
-    return PS_ROLE_OTHER;
+static ps_arm_role role_of_mode(const char *mode) {
+    if (mode[0] == '\0' || strcmp(mode, "full") == 0) return PS_ARM_MODULE;
+    if (strcmp(mode, "grid+conv+skip") == 0) return PS_ARM_GRID;
+    if (strcmp(mode, "grid-energy+conv+skip") == 0) return PS_ARM_GRID_ENERGY;
+    if (strcmp(mode, "conv+skip") == 0) return PS_ARM_CONV_SKIP;
+    return PS_ARM_OTHER;
 }
 
 static void note_role(ps_arm *arm, const ps_trace_header *header) {
@@ -44,12 +44,12 @@ static void note_role(ps_arm *arm, const ps_trace_header *header) {
     for (int l = 0; l < header->layer_count; l++) arm->has_module |= header->layers[l].pool_skip != NULL;
     arm->pool_size = size > 0 ? (int)size : 0;
     bool leaky = number_of(config, "leaky_slope") > 0, renewed = number_of(config, "reinit_dead") > 0;
-    ps_role module = strcmp(cut, "gradient") == 0  ? PS_ROLE_CUT_GRADIENT
-                     : strcmp(cut, "forward") == 0 ? PS_ROLE_CUT_FORWARD
-                                                   : role_of_mode(text_of(config, "pool_skip_mode"));
-    if (renewed && (leaky || arm->has_module)) arm->role = PS_ROLE_OTHER;
-    else if (leaky && arm->has_module) arm->role = module == PS_ROLE_MODULE ? PS_ROLE_LEAKY_MODULE : PS_ROLE_OTHER;
-    else if (!arm->has_module) arm->role = leaky ? PS_ROLE_LEAKY : renewed ? PS_ROLE_REINIT : PS_ROLE_BASELINE;
+    ps_arm_role module = strcmp(cut, "gradient") == 0  ? PS_ARM_CUT_GRADIENT
+                         : strcmp(cut, "forward") == 0 ? PS_ARM_CUT_FORWARD
+                                                       : role_of_mode(text_of(config, "pool_skip_mode"));
+    if (renewed && (leaky || arm->has_module)) arm->role = PS_ARM_OTHER;
+    else if (leaky && arm->has_module) arm->role = module == PS_ARM_MODULE ? PS_ARM_LEAKY_MODULE : PS_ARM_OTHER;
+    else if (!arm->has_module) arm->role = leaky ? PS_ARM_LEAKY : renewed ? PS_ARM_REINIT : PS_ARM_BASELINE;
     else arm->role = module;
 }
 
@@ -59,8 +59,8 @@ static ps_status find_fork(ps_trace_reader *reader, ps_arm_run *run) {
     bool more = true;
     while (more && run->fork == NULL) {
         PS_TRY(ps_trace_reader_next(reader, &record, &more));
-        if (!more || record.type == PS_RECORD_STEP || record.type == PS_RECORD_WINDOW) break;
-        if (record.type != PS_RECORD_EVENT || strcmp(record.event, "forked") != 0) continue;
+        if (!more || record.type == PS_LINE_STEP || record.type == PS_LINE_WINDOW) break;
+        if (record.type != PS_LINE_EVENT || strcmp(record.event, "forked") != 0) continue;
         cJSON *event;
         PS_TRY(ps_json_try(record.text, &event));
         const char *digest = text_of(event, "checkpoint");

@@ -24,12 +24,12 @@
     ROLE(REINIT, "whose dead nodes are re-initialised")        \
     ROLE(OTHER, "of another kind")
 typedef enum {
-#define ROLE(name, words) PS_ROLE_##name,
+#define ROLE(name, words) PS_ARM_##name,
     PS_ROLES(ROLE)
 #undef ROLE
-        PS_ROLE_COUNT
-} ps_role;
-const char *ps_role_words(ps_role role);
+        PS_ARM_COUNT
+} ps_arm_role;
+const char *ps_role_words(ps_arm_role role);
 
 /* A layer of a run, and which records it has. */
 typedef struct {
@@ -59,7 +59,7 @@ typedef struct {
 
 typedef struct {
     const char *name;
-    ps_role role;
+    ps_arm_role role;
     int pool_size; /* e, 0: none or not said */
     bool has_module;
     ps_arm_run *runs; /* by rising seed */

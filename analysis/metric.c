@@ -152,8 +152,8 @@ void ps_metric_term(const ps_metric_input *input, ps_term term) {
                   run->header->path, ps_absent(), (const char *)NULL);
 }
 
-static ps_mobility mobility_by(const ps_run *run, const ps_frame *frame, int node, ps_quantity moved,
-                               ps_quantity norm) {
+static ps_mobility mobility_by(const ps_run *run, const ps_frame *frame, int node, ps_trace_quantity moved,
+                               ps_trace_quantity norm) {
     double below = frame->inert_below[run->node_layer[node]];
     double path = ps_frame_value(frame, moved, node), start = ps_frame_value(frame, norm, node);
     /* What is not finite after a divergence neither moves nor stands still. */
@@ -200,19 +200,19 @@ const char *ps_group_name(ps_group group) {
 }
 
 bool ps_group_has(const ps_run *run, const ps_window_info *window, ps_group group, int node) {
-    unsigned before = ps_run_state(run, window->before, node);
+    unsigned before = ps_run_node_state(run, window->before, node);
     switch (group) {
         case PS_GROUP_ALIVE: return ps_state_alive(before);
         case PS_GROUP_NEAR: return ps_state_near(before);
         case PS_GROUP_DEAD: return ps_state_dead(before);
         case PS_GROUP_DEAD_THROUGH:
-            return ps_state_dead(before) && ps_state_dead(ps_run_state(run, window->after, node));
+            return ps_state_dead(before) && ps_state_dead(ps_run_node_state(run, window->after, node));
         default: return true;
     }
 }
 
-double ps_group_median(const ps_run *run, const ps_frame *frame, int layer, ps_group group, ps_quantity quantity,
-                       ps_quantity over, double *scratch, size_t *count) {
+double ps_group_median(const ps_run *run, const ps_frame *frame, int layer, ps_group group, ps_trace_quantity quantity,
+                       ps_trace_quantity over, double *scratch, size_t *count) {
     const ps_window_info *window = &run->windows[frame->index];
     const ps_trace_layer *l = &run->layers[layer];
     *count = 0;

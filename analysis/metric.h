@@ -54,10 +54,10 @@ ps_status ps_metrics_run_varied(ps_run *run, ps_tables *tables, ps_summary *summ
 
 /* ---- what metrics share ---- */
 
-static inline double ps_frame_value(const ps_frame *frame, ps_quantity quantity, int node) {
+static inline double ps_frame_value(const ps_frame *frame, ps_trace_quantity quantity, int node) {
     return frame->node[quantity] != NULL ? frame->node[quantity][node] : ps_absent();
 }
-static inline double ps_frame_layer(const ps_frame *frame, ps_quantity quantity, int layer) {
+static inline double ps_frame_layer(const ps_frame *frame, ps_trace_quantity quantity, int layer) {
     return frame->layer[quantity] != NULL ? frame->layer[quantity][layer] : ps_absent();
 }
 
@@ -122,7 +122,7 @@ bool ps_group_has(const ps_run *run, const ps_window_info *window, ps_group grou
 
 /* Median over the layer's nodes of the group of quantity (over `over` unless PS_Q_COUNT); missing values and, with
  * positive_only, zeros are left out. scratch holds node_count doubles; *count says how many took part. */
-double ps_group_median(const ps_run *run, const ps_frame *frame, int layer, ps_group group, ps_quantity quantity,
-                       ps_quantity over, double *scratch, size_t *count);
+double ps_group_median(const ps_run *run, const ps_frame *frame, int layer, ps_group group, ps_trace_quantity quantity,
+                       ps_trace_quantity over, double *scratch, size_t *count);
 
 #endif

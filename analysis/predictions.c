@@ -210,7 +210,7 @@ static ps_status pair_value(const char *statistic, const ps_summary *reference, 
 }
 
 /* Whether the run's trace announces the quantity; runs of one arm may differ in it. */
-static bool recorded(const ps_arm_run *run, ps_quantity quantity) {
+static bool recorded(const ps_arm_run *run, ps_trace_quantity quantity) {
     const cJSON *item;
     cJSON_ArrayForEach(item, run->quantities) {
         const cJSON *known = cJSON_GetObjectItemCaseSensitive(item, "name");
@@ -220,7 +220,7 @@ static bool recorded(const ps_arm_run *run, ps_quantity quantity) {
 }
 
 /* Whether the words, separated by blanks, name the quantity. */
-static bool lists(const char *words, ps_quantity quantity) {
+static bool lists(const char *words, ps_trace_quantity quantity) {
     const char *name = ps_quantity_name(quantity);
     size_t length = strlen(name);
     for (const char *at = words; (at = strstr(at, name)) != NULL; at += length)
@@ -228,7 +228,7 @@ static bool lists(const char *words, ps_quantity quantity) {
     return false;
 }
 
-static bool needs(const ps_prediction *prediction, int variation, ps_quantity quantity) {
+static bool needs(const ps_prediction *prediction, int variation, ps_trace_quantity quantity) {
     int count;
     return lists(prediction->needs, quantity) ||
            (variation != PRIMARY && lists(ps_variations(&count)[variation].needs, quantity));
@@ -238,13 +238,13 @@ static bool needs(const ps_prediction *prediction, int variation, ps_quantity qu
 static const char *first_missing(const ps_prediction *prediction, int variation, const ps_arm_run *run,
                                  const ps_arm_run *partner) {
     for (int q = 0; q < PS_Q_COUNT; q++)
-        if (needs(prediction, variation, (ps_quantity)q) &&
-            (!recorded(run, (ps_quantity)q) || (partner != NULL && !recorded(partner, (ps_quantity)q))))
-            return ps_quantity_name((ps_quantity)q);
+        if (needs(prediction, variation, (ps_trace_quantity)q) &&
+            (!recorded(run, (ps_trace_quantity)q) || (partner != NULL && !recorded(partner, (ps_trace_quantity)q))))
+            return ps_quantity_name((ps_trace_quantity)q);
     return NULL;
 }
 
-static bool all_recorded(const ps_arm *arm, ps_quantity quantity) {
+static bool all_recorded(const ps_arm *arm, ps_trace_quantity quantity) {
     for (int i = 0; i < arm->run_count; i++)
         if (!recorded(&arm->runs[i], quantity)) return false;
     return true;
@@ -256,7 +256,7 @@ static void list_missing(const ps_prediction *prediction, int variation, const p
     missing[0] = '\0';
     for (int q = 0; q < PS_Q_COUNT; q++) {
         size_t used = strlen(missing);
-        ps_quantity quantity = (ps_quantity)q;
+        ps_trace_quantity quantity = (ps_trace_quantity)q;
         if (!needs(prediction, variation, quantity)) continue;
         if (all_recorded(part->arm, quantity) && (part->against == NULL || all_recorded(part->against, quantity)))
             continue;
@@ -441,7 +441,7 @@ static void list_left(const ps_prediction_part_result *r, char *out, size_t size
     }
 }
 
-static bool any_arm(const ps_arms *arms, ps_role role, int size) {
+static bool any_arm(const ps_arms *arms, ps_arm_role role, int size) {
     for (int a = 0; a < arms->count; a++)
         if (arms->arms[a].role == role && has_size(&arms->arms[a], size)) return true;
     return false;

@@ -28,7 +28,8 @@ typedef struct {
     const char
         *statistic; /* a measure of a run, or "@reopening", "@dying": log hazard ratio of a pair (Peto's (O - E) / V,
                               stratified by layer, in a cohort fixed at the first probe) */
-    ps_role arm, against; /* against == arm: the measure itself, else the difference arm - against of the same seed */
+    ps_arm_role arm,
+        against; /* against == arm: the measure itself, else the difference arm - against of the same seed */
     int arm_size, against_size; /* pool size e wanted, 0: any */
     double margin;
 } ps_prediction_part;

@@ -34,14 +34,14 @@ bool ps_run_has_pool_skip(const ps_run *run) {
 int ps_run_first_known(const ps_run *run) {
     for (int p = 0; p < run->probe_count; p++)
         for (int node = 0; node < run->node_count; node++)
-            if (ps_state_seen(ps_run_state(run, p, node))) return p;
+            if (ps_state_seen(ps_run_node_state(run, p, node))) return p;
     return -1;
 }
 
 bool ps_run_knows_edge(const ps_run *run) {
     for (int p = 0; p < run->probe_count; p++)
         for (int node = 0; node < run->node_count; node++)
-            if ((ps_run_state(run, p, node) & PS_STATE_EDGE_KNOWN) != 0) return true;
+            if ((ps_run_node_state(run, p, node) & PS_STATE_EDGE_KNOWN) != 0) return true;
     return false;
 }
 
@@ -95,14 +95,14 @@ static ps_status init_builder(frame_builder *builder, const ps_run *run) {
 }
 
 static size_t values_of(const ps_run *run, int quantity) {
-    return (size_t)(ps_quantity_is_layer((ps_quantity)quantity) ? run->layer_count : run->node_count);
+    return (size_t)(ps_quantity_is_layer((ps_trace_quantity)quantity) ? run->layer_count : run->node_count);
 }
 
 static void start_frame(frame_builder *builder, const ps_run *run, const ps_trace_record *record) {
     size_t layers = (size_t)run->layer_count;
     builder->open = true;
     builder->blown = false;
-    builder->is_window = record->type == PS_RECORD_WINDOW;
+    builder->is_window = record->type == PS_LINE_WINDOW;
     builder->key = builder->is_window ? record->window : record->step;
     memset(builder->used, 0, sizeof builder->used);
     memset(builder->line, 0, layers * sizeof *builder->line);
@@ -110,7 +110,7 @@ static void start_frame(frame_builder *builder, const ps_run *run, const ps_trac
     memset(builder->elements, 0, layers * sizeof *builder->elements);
 }
 
-static ps_status use_quantity(frame_builder *builder, const ps_run *run, ps_quantity quantity) {
+static ps_status use_quantity(frame_builder *builder, const ps_run *run, ps_trace_quantity quantity) {
     if (builder->used[quantity]) return PS_OK;
     size_t count = values_of(run, quantity);
     if (builder->storage[quantity] == NULL) PS_TRY(PS_ALLOC(count, &builder->storage[quantity], "values of a frame"));
@@ -121,7 +121,7 @@ static ps_status use_quantity(frame_builder *builder, const ps_run *run, ps_quan
 
 /* What GELU rounds to 0 is no shut gate: of an activation that FORMAT.md does not name, what is counted of zeros stays
  * unknown, and with it who is dead. */
-static bool is_told(const ps_trace_layer *layer, ps_quantity quantity) {
+static bool is_told(const ps_trace_layer *layer, ps_trace_quantity quantity) {
     if (layer->tells_dead) return true;
     switch (quantity) {
         case PS_Q_zeros:
@@ -147,7 +147,7 @@ static ps_status add_record(frame_builder *builder, const ps_run *run, ps_trace_
                             const ps_trace_record *record, const bool *wanted) {
     const ps_trace_layer *layer = &run->layers[record->layer];
     const char *cursor = record->values, *value;
-    ps_quantity quantity;
+    ps_trace_quantity quantity;
     builder->line[record->layer] = record->line;
     builder->images[record->layer] = ps_is_absent(record->images) ? 0 : record->images;
     builder->elements[record->layer] =
@@ -171,7 +171,7 @@ static void publish(const frame_builder *builder, ps_frame *frame, int index) {
     frame->elements = builder->elements;
     for (int q = 0; q < PS_Q_COUNT; q++) {
         if (!builder->used[q]) continue;
-        if (ps_quantity_is_layer((ps_quantity)q)) frame->layer[q] = builder->storage[q];
+        if (ps_quantity_is_layer((ps_trace_quantity)q)) frame->layer[q] = builder->storage[q];
         else frame->node[q] = builder->storage[q];
     }
 }
@@ -266,7 +266,7 @@ static void note_shut(const ps_run *run, const shut_gates *shut, long long step,
 /* Whether some node's output was recorded and is not finite. A NaN counts as an output other than zero, so the nonzero
  * of such a probe say nothing: once a run has diverged, every node would pass for alive. */
 static bool blown_up(const ps_run *run, const ps_frame *frame) {
-    static const ps_quantity sizes[] = {PS_Q_mean_abs, PS_Q_rms};
+    static const ps_trace_quantity sizes[] = {PS_Q_mean_abs, PS_Q_rms};
     for (size_t q = 0; q < sizeof sizes / sizeof *sizes; q++)
         for (int node = 0; frame->node[sizes[q]] != NULL && node < run->node_count; node++) {
             double value = frame->node[sizes[q]][node];
@@ -310,7 +310,7 @@ static ps_status note_probe(ps_run *run, const frame_builder *builder, const shu
 /* Only the zeros are read, and nothing behind them. */
 static ps_status read_zeros(const ps_run *run, const ps_trace_record *record, shut_gates *shut) {
     const char *cursor = record->values, *value;
-    ps_quantity quantity;
+    ps_trace_quantity quantity;
     if ((long long)record->last != shut->last)
         for (int node = 0; node < run->node_count; node++) shut->zeros[node] = ps_absent();
     shut->last = (long long)record->last;
@@ -399,7 +399,7 @@ static void note_end(ps_run *run, const ps_trace_record *record) {
 static bool knows_states(const ps_run *run, int probe) {
     bool known = false;
     for (int node = 0; node < run->node_count && !known; node++) {
-        unsigned state = ps_run_state(run, probe, node);
+        unsigned state = ps_run_node_state(run, probe, node);
         known = ps_state_known(state) || ps_state_edge(state);
     }
     return known;
@@ -416,16 +416,16 @@ static void judge_end(ps_run *run) {
 
 static ps_status note_other(ps_run *run, const ps_trace_record *record) {
     switch (record->type) {
-        case PS_RECORD_STEP: return note_step(run, record);
-        case PS_RECORD_EVENT: return note_event(run, record);
-        case PS_RECORD_END: note_end(run, record); break;
-        case PS_RECORD_EVAL:
+        case PS_LINE_STEP: return note_step(run, record);
+        case PS_LINE_EVENT: return note_event(run, record);
+        case PS_LINE_END: note_end(run, record); break;
+        case PS_LINE_EVAL:
             if (record->split[0] != '\0' && strcmp(record->split, "test") != 0) break;
             if (ps_is_absent(record->accuracy) && ps_is_absent(record->loss)) break; /* measured nothing */
             run->test_accuracy = record->accuracy;
             run->test_loss = record->loss;
             break;
-        case PS_RECORD_TIMING:
+        case PS_LINE_TIMING:
             if (!ps_is_absent(record->record_ns)) run->record_ns = record->record_ns;
             if (!ps_is_absent(record->probe_ns)) run->probe_ns = record->probe_ns;
             if (!ps_is_absent(record->train_ns)) run->train_ns = record->train_ns;
@@ -438,14 +438,14 @@ static ps_status note_other(ps_run *run, const ps_trace_record *record) {
 
 /* Events, evaluations and unknown records may stand between the records of one probe or window. */
 static bool ends_frame(const frame_builder *builder, const ps_trace_record *record) {
-    if (record->type == PS_RECORD_WINDOW) return !builder->is_window || record->window != builder->key;
-    if (record->type == PS_RECORD_PROBE) return builder->is_window || record->step != builder->key;
-    return record->type == PS_RECORD_STEP || record->type == PS_RECORD_END;
+    if (record->type == PS_LINE_WINDOW) return !builder->is_window || record->window != builder->key;
+    if (record->type == PS_LINE_PROBE) return builder->is_window || record->step != builder->key;
+    return record->type == PS_LINE_STEP || record->type == PS_LINE_END;
 }
 
 /* A trace that records little says by the event alone that a probing met outputs which are not finite. */
 static ps_status note_nonfinite(frame_builder *builder, const ps_trace_record *record) {
-    if (!builder->open || record->type != PS_RECORD_EVENT || strcmp(record->event, "nonfinite") != 0) return PS_OK;
+    if (!builder->open || record->type != PS_LINE_EVENT || strcmp(record->event, "nonfinite") != 0) return PS_OK;
     cJSON *event;
     PS_TRY(ps_json_try(record->text, &event));
     const char *what = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(event, "what"));
@@ -469,11 +469,11 @@ static ps_status first_pass(ps_run *run, frame_builder *builder, shut_gates *shu
         }
         if (!more) break;
         run->lines = record.line;
-        if (record.type == PS_RECORD_PROBE) {
+        if (record.type == PS_LINE_PROBE) {
             if (!builder->open) start_frame(builder, run, &record);
             run->in_probes[record.layer] = true;
             PS_TRY(add_record(builder, run, run->reader, &record, wanted));
-        } else if (record.type == PS_RECORD_WINDOW) {
+        } else if (record.type == PS_LINE_WINDOW) {
             run->in_windows[record.layer] = true;
             PS_TRY(note_window(run, &record));
             PS_TRY(read_zeros(run, &record, shut));
@@ -582,7 +582,7 @@ static ps_status flush_frame(streamer *s, const ps_run_visitor *visitor) {
 /* A run that is resumed between the two passes cuts its trace back. */
 static ps_status check_same(const streamer *s, const ps_trace_record *record) {
     const ps_run *run = s->run;
-    bool window = record->type == PS_RECORD_WINDOW;
+    bool window = record->type == PS_LINE_WINDOW;
     bool same =
         window ? s->next_window < run->window_count && record->window == (double)run->windows[s->next_window].window
                : s->next_probe < run->probe_count && record->step == (double)run->probes[s->next_probe].step;
@@ -592,7 +592,7 @@ static ps_status check_same(const streamer *s, const ps_trace_record *record) {
 static ps_status take_record(streamer *s, const ps_run_visitor *visitor, const ps_trace_record *record,
                              const bool *wanted) {
     if (s->builder.open && ends_frame(&s->builder, record)) PS_TRY(flush_frame(s, visitor));
-    if (record->type != PS_RECORD_WINDOW && record->type != PS_RECORD_PROBE)
+    if (record->type != PS_LINE_WINDOW && record->type != PS_LINE_PROBE)
         return visitor->record(visitor->context, record);
     if (!s->builder.open) {
         PS_TRY(check_same(s, record));

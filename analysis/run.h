@@ -117,7 +117,7 @@ typedef struct {
 
 /* The bits as recorded, with KNOWN, DEAD, NEAR and EDGE as the run's rule has them: EDGE where it goes by what enters
  * the gate in a probe pass. */
-static inline unsigned ps_run_state(const ps_run *run, int probe, int node) {
+static inline unsigned ps_run_node_state(const ps_run *run, int probe, int node) {
     if (probe < 0) return 0;
     size_t place = (size_t)(run->probe_map != NULL ? run->probe_map[probe] : probe);
     unsigned recorded = run->states[place * (size_t)run->node_count + (size_t)node];
@@ -133,8 +133,8 @@ static inline unsigned ps_run_state(const ps_run *run, int probe, int node) {
  * A spell or a life goes on through probes on the edge, so that no step into or out of it is a death or a revival. Not
  * known where all probes so far saw it on the edge. */
 static inline unsigned ps_run_standing(const ps_run *run, int probe, int node) {
-    unsigned state = ps_run_state(run, probe, node);
-    while (ps_state_edge(state)) state = ps_run_state(run, --probe, node);
+    unsigned state = ps_run_node_state(run, probe, node);
+    while (ps_state_edge(state)) state = ps_run_node_state(run, --probe, node);
     return state;
 }
 

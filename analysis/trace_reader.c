@@ -54,9 +54,9 @@ static const struct {
 #undef NODE
 };
 
-const char *ps_quantity_name(ps_quantity quantity) { return quantities[quantity].name; }
-bool ps_quantity_is_window(ps_quantity quantity) { return quantities[quantity].window; }
-bool ps_quantity_is_layer(ps_quantity quantity) { return quantities[quantity].layer; }
+const char *ps_quantity_name(ps_trace_quantity quantity) { return quantities[quantity].name; }
+bool ps_quantity_is_window(ps_trace_quantity quantity) { return quantities[quantity].window; }
+bool ps_quantity_is_layer(ps_trace_quantity quantity) { return quantities[quantity].layer; }
 
 #define FAIL_HERE(reader, ...) fail_here((reader), __LINE__, __VA_ARGS__)
 static ps_status __attribute__((format(printf, 3, 4))) fail_here(const ps_trace_reader *reader, int source_line,
@@ -409,16 +409,15 @@ static const struct field {
 #undef TEXT
 };
 
-static ps_record_type type_of(const char *name, size_t length) {
+static ps_line_type type_of(const char *name, size_t length) {
     static const struct {
         const char *name;
-        ps_record_type type;
-    } types[] = {{"step", PS_RECORD_STEP},   {"window", PS_RECORD_WINDOW}, {"probe", PS_RECORD_PROBE},
-                 {"event", PS_RECORD_EVENT}, {"eval", PS_RECORD_EVAL},     {"timing", PS_RECORD_TIMING},
-                 {"end", PS_RECORD_END}};
+        ps_line_type type;
+    } types[] = {{"step", PS_LINE_STEP}, {"window", PS_LINE_WINDOW}, {"probe", PS_LINE_PROBE}, {"event", PS_LINE_EVENT},
+                 {"eval", PS_LINE_EVAL}, {"timing", PS_LINE_TIMING}, {"end", PS_LINE_END}};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (strlen(types[i].name) == length && memcmp(types[i].name, name, length) == 0) return types[i].type;
-    return PS_RECORD_UNKNOWN;
+    return PS_LINE_UNKNOWN;
 }
 
 static void reset_record(ps_trace_record *record) {
@@ -587,7 +586,7 @@ static ps_status check_values(ps_trace_reader *reader, const ps_trace_record *re
 }
 
 static ps_status check_place(ps_trace_reader *reader, const ps_trace_record *record, const record_note *note) {
-    const char *kind = record->type == PS_RECORD_WINDOW ? PS_TRACE_WINDOW : PS_TRACE_PROBE;
+    const char *kind = record->type == PS_LINE_WINDOW ? PS_TRACE_WINDOW : PS_TRACE_PROBE;
     if (!note->layer_named)
         return FAIL_HERE(reader, "this %s record has no \"layer\"; every one names a layer of the header", kind);
     if (note->unknown_layer) return FAIL_HERE(reader, "layer \"%s\" is not in the header's list", note->layer);
@@ -599,7 +598,7 @@ static ps_status check_place(ps_trace_reader *reader, const ps_trace_record *rec
                             .images = whole_or_nan(record->images),
                             .elements = whole_or_nan(record->elements),
                             .layer = record->layer};
-    if (record->type == PS_RECORD_WINDOW) ps_trace_rules_window(reader->rules, &place);
+    if (record->type == PS_LINE_WINDOW) ps_trace_rules_window(reader->rules, &place);
     else ps_trace_rules_probe(reader->rules, &place);
     return check_values(reader, record);
 }
@@ -609,9 +608,9 @@ static ps_status check_record(ps_trace_reader *reader, const ps_trace_record *re
     if (note->twice != NULL)
         return FAIL_HERE(reader, "the key \"%.*s\" stands twice",
                          (int)(note->twice_length < 100 ? note->twice_length : 100), note->twice);
-    if (record->type == PS_RECORD_WINDOW || record->type == PS_RECORD_PROBE) {
+    if (record->type == PS_LINE_WINDOW || record->type == PS_LINE_PROBE) {
         PS_TRY(check_place(reader, record, note));
-    } else if (record->type == PS_RECORD_STEP) {
+    } else if (record->type == PS_LINE_STEP) {
         if (note->no_number != NULL && ps_trace_rules_is_step_value(note->no_number))
             return FAIL_HERE(reader, "\"%s\" must be a number, null, \"NaN\", \"Infinity\" or \"-Infinity\"",
                              note->no_number);
@@ -626,9 +625,8 @@ static ps_status check_record(ps_trace_reader *reader, const ps_trace_record *re
  * repeats it. */
 static void drop_unmeasured(ps_trace_reader *reader, ps_trace_record *record) {
     bool tests = record->split[0] == '\0' || strcmp(record->split, "test") == 0;
-    if (record->type == PS_RECORD_EVAL && tests) reader->tested_nothing = record->count == 0;
-    if ((record->type == PS_RECORD_EVAL && record->count == 0) ||
-        (record->type == PS_RECORD_END && reader->tested_nothing))
+    if (record->type == PS_LINE_EVAL && tests) reader->tested_nothing = record->count == 0;
+    if ((record->type == PS_LINE_EVAL && record->count == 0) || (record->type == PS_LINE_END && reader->tested_nothing))
         record->loss = record->accuracy = ps_absent();
 }
 
@@ -655,16 +653,16 @@ ps_status ps_trace_reader_next(ps_trace_reader *reader, ps_trace_record *record,
 
 /* ---- values ---- */
 
-static ps_quantity quantity_of(const char *name, size_t length, bool window) {
+static ps_trace_quantity quantity_of(const char *name, size_t length, bool window) {
     for (int q = 0; q < PS_Q_COUNT; q++)
         if (quantities[q].window == window && quantities[q].length == length &&
             memcmp(quantities[q].name, name, length) == 0)
-            return (ps_quantity)q;
+            return (ps_trace_quantity)q;
     return PS_Q_COUNT;
 }
 
 ps_status ps_trace_values_next(ps_trace_reader *reader, const ps_trace_record *record, const char **cursor,
-                               ps_quantity *quantity, const char **value) {
+                               ps_trace_quantity *quantity, const char **value) {
     const char *key, *p = *cursor;
     size_t length;
     bool first = p == record->values, done;
@@ -678,12 +676,12 @@ ps_status ps_trace_values_next(ps_trace_reader *reader, const ps_trace_record *r
         p = ps_scan_skip(p);
         if (p == NULL) return FAIL_HERE(reader, "the object \"values\" is malformed");
         *cursor = p;
-        *quantity = quantity_of(key, length, record->type == PS_RECORD_WINDOW);
+        *quantity = quantity_of(key, length, record->type == PS_LINE_WINDOW);
         if (*quantity != PS_Q_COUNT) return PS_OK;
     }
 }
 
-ps_status ps_trace_values_read(ps_trace_reader *reader, const ps_trace_record *record, ps_quantity quantity,
+ps_status ps_trace_values_read(ps_trace_reader *reader, const ps_trace_record *record, ps_trace_quantity quantity,
                                const char *value, double *out) {
     const char *name = quantities[quantity].name;
     size_t count, expected = (size_t)reader->header.layers[record->layer].channels;

@@ -18,11 +18,11 @@ typedef enum {
 #include "analysis/quantity.def"
 #undef PS_QUANTITY
     PS_Q_COUNT
-} ps_quantity;
+} ps_trace_quantity;
 
-const char *ps_quantity_name(ps_quantity quantity);
-bool ps_quantity_is_window(ps_quantity quantity); /* stands in window records, else in probe records */
-bool ps_quantity_is_layer(ps_quantity quantity);  /* one number a layer, else one a node */
+const char *ps_quantity_name(ps_trace_quantity quantity);
+bool ps_quantity_is_window(ps_trace_quantity quantity); /* stands in window records, else in probe records */
+bool ps_quantity_is_layer(ps_trace_quantity quantity);  /* one number a layer, else one a node */
 
 typedef struct {
     char *name, *stage, *activation, *norm,
@@ -51,19 +51,19 @@ typedef struct {
 } ps_trace_header;
 
 typedef enum {
-    PS_RECORD_UNKNOWN,
-    PS_RECORD_STEP,
-    PS_RECORD_WINDOW,
-    PS_RECORD_PROBE,
-    PS_RECORD_EVENT,
-    PS_RECORD_EVAL,
-    PS_RECORD_TIMING,
-    PS_RECORD_END
-} ps_record_type;
+    PS_LINE_UNKNOWN,
+    PS_LINE_STEP,
+    PS_LINE_WINDOW,
+    PS_LINE_PROBE,
+    PS_LINE_EVENT,
+    PS_LINE_EVAL,
+    PS_LINE_TIMING,
+    PS_LINE_END
+} ps_line_type;
 
 /* Numbers that a record does not have are ps_absent(); texts "". */
 typedef struct {
-    ps_record_type type;
+    ps_line_type type;
     uint64_t line;
     const char *text; /* the whole line, zero-terminated */
     int layer;        /* index into the header's layers, -1: none */
@@ -94,11 +94,11 @@ uint64_t ps_trace_reader_line(const ps_trace_reader *reader);
 /* Walks the values of a window or probe record: start with *cursor = record->values; *quantity is PS_Q_COUNT at the
  * end. Only known quantities that stand in this type of record come out. */
 ps_status ps_trace_values_next(ps_trace_reader *reader, const ps_trace_record *record, const char **cursor,
-                               ps_quantity *quantity, const char **value);
+                               ps_trace_quantity *quantity, const char **value);
 /* Converts one value: one number per channel of the record's layer (a null array gives ps_absent everywhere), or one
  * number.
  */
-ps_status ps_trace_values_read(ps_trace_reader *reader, const ps_trace_record *record, ps_quantity quantity,
+ps_status ps_trace_values_read(ps_trace_reader *reader, const ps_trace_record *record, ps_trace_quantity quantity,
                                const char *value, double *out);
 
 #endif

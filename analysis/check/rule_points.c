@@ -90,7 +90,7 @@ static bool is_lost(const collector *c, int probe) {
     if (!c->run->probes[probe].blown || !c->any) return false;
     for (int p = 0; p < c->run->probe_count; p++)
         for (int node = 0; node < c->run->node_count; node++)
-            if (ps_run_state(c->run, p, node) != 0) return true;
+            if (ps_run_node_state(c->run, p, node) != 0) return true;
     return false;
 }
 
@@ -101,7 +101,7 @@ static ps_status collect_state(collector *c) {
         double known = 0, wanted = 0;
         if (is_lost(c, p)) PS_TRY(add_point(c->out, (double)c->run->probes[p].step - 1, NAN));
         for (int node = 0; node < c->run->node_count; node++) {
-            unsigned state = ps_run_state(c->run, p, node);
+            unsigned state = ps_run_node_state(c->run, p, node);
             c->out->recorded = c->out->recorded || (state & state_fields[f].known) != 0;
             if (!c->chosen[node] || (state & state_fields[f].known) == 0) continue;
             known++;
@@ -169,7 +169,7 @@ static ps_status read_values(const collector *c, const ps_trace_record *record, 
 }
 
 static double number_of(const ps_trace_record *record) {
-    return record->type == PS_RECORD_WINDOW ? record->last : record->step - 1;
+    return record->type == PS_LINE_WINDOW ? record->last : record->step - 1;
 }
 
 static ps_status take_quantity(collector *c, const ps_trace_record *record) {
@@ -191,7 +191,7 @@ static ps_status take_quantity(collector *c, const ps_trace_record *record) {
 
 static ps_status take_ratio(collector *c, const ps_trace_record *record) {
     size_t paths, norms;
-    if (record->type != PS_RECORD_WINDOW) return PS_OK;
+    if (record->type != PS_LINE_WINDOW) return PS_OK;
     const ps_trace_layer *layer = &c->run->layers[record->layer];
     PS_TRY(read_values(c, record, "path_gradient", c->values, &paths));
     PS_TRY(read_values(c, record, "weight_start_l2", c->norms, &norms));
@@ -222,14 +222,14 @@ static double field_of(const ps_trace_record *record, const char *name) {
 
 static ps_status take_field(collector *c, const ps_trace_record *record) {
     bool eval = c->term->entry->source == PS_SOURCE_EVAL;
-    if (record->type != (eval ? PS_RECORD_EVAL : PS_RECORD_STEP)) return PS_OK;
+    if (record->type != (eval ? PS_LINE_EVAL : PS_LINE_STEP)) return PS_OK;
     if (eval && strcmp(record->split, "test") != 0) return PS_OK;
     double value = field_of(record, c->term->entry->field);
     return ps_is_absent(value) ? PS_OK : add_point(c->out, eval ? record->step - 1 : record->step, value);
 }
 
 static ps_status take_nonfinite(collector *c, const ps_trace_record *record) {
-    c->out->points[0].value += record->type == PS_RECORD_EVENT && strcmp(record->event, "nonfinite") == 0;
+    c->out->points[0].value += record->type == PS_LINE_EVENT && strcmp(record->event, "nonfinite") == 0;
     return PS_OK;
 }
 

@@ -105,7 +105,7 @@ static void count_layer(const activity_state *state, int probe, int l) {
     activity_counts *counts = &state->layers[l];
     memset(counts, 0, sizeof *counts);
     for (int node = layer->first_node; node < layer->first_node + layer->channels; node++) {
-        unsigned s = ps_run_state(run, probe, node);
+        unsigned s = ps_run_node_state(run, probe, node);
         counts->nodes += ps_state_seen(s);
         counts->edge += ps_state_edge(s);
         counts->edge_known += (s & PS_STATE_EDGE_KNOWN) != 0;
@@ -265,7 +265,7 @@ static void count_flow(const ps_run *run, int before, int after, step_matrix *la
 /* States as both probes saw them. */
 static void count_steps(const ps_run *run, int before, int after, step_matrix *layers) {
     for (int node = 0; node < run->node_count; node++) {
-        unsigned from = ps_run_state(run, before, node), to = ps_run_state(run, after, node);
+        unsigned from = ps_run_node_state(run, before, node), to = ps_run_node_state(run, after, node);
         if (ps_state_seen(from) && ps_state_seen(to))
             layers[run->node_layer[node]].counts[state_index(from)][state_index(to)]++;
     }
@@ -349,7 +349,7 @@ static double never_alive_share(const ps_run *run) {
     for (int node = 0; node < run->node_count; node++) {
         int seen = 0, known = 0, dead = 0;
         for (int p = 0; p < run->probe_count; p++) {
-            unsigned state = ps_run_state(run, p, node);
+            unsigned state = ps_run_node_state(run, p, node);
             seen += ps_state_seen(state);
             known += ps_state_known(state);
             dead += ps_state_dead(state);
@@ -368,7 +368,7 @@ static double edge_nodes(const ps_run *run, double *all) {
     for (int node = 0; node < run->node_count; node++) {
         bool edge = false;
         if (run->layers[run->node_layer[node]].shared) continue;
-        for (int p = 0; p < run->probe_count && !edge; p++) edge = ps_state_edge(ps_run_state(run, p, node));
+        for (int p = 0; p < run->probe_count && !edge; p++) edge = ps_state_edge(ps_run_node_state(run, p, node));
         nodes += edge;
         ++*all;
     }
@@ -419,7 +419,7 @@ static ps_status note_start(const activity_state *state) {
     PS_TRY(PS_ALLOC((size_t)run->node_count + 1, &summary->start_states, "states at the start"));
     summary->start_nodes = run->node_count;
     for (int node = 0; node < run->node_count; node++)
-        summary->start_states[node] = ps_activity_letter(ps_run_state(run, first, node));
+        summary->start_states[node] = ps_activity_letter(ps_run_node_state(run, first, node));
     return PS_OK;
 }
 

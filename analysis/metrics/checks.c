@@ -58,8 +58,8 @@ static void judge_zero(checks_state *state, check_id check, double value, uint64
 }
 
 /* A case is a batch that shut the gate; `quantity` counts those of them on which the identity did not hold. */
-static void judge_batches(checks_state *state, check_id check, const ps_frame *frame, ps_quantity quantity, int node,
-                          uint64_t line) {
+static void judge_batches(checks_state *state, check_id check, const ps_frame *frame, ps_trace_quantity quantity,
+                          int node, uint64_t line) {
     double bad = ps_frame_value(frame, quantity, node), shut = ps_frame_value(frame, PS_Q_shut_steps, node);
     if (!isfinite(bad)) return;
     state->cases[check] += isfinite(shut) ? fmax(shut, bad) : bad;

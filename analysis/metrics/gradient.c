@@ -45,7 +45,7 @@ static void destroy(void *context) {
     ps_free(state);
 }
 
-static double root_of_squares(const ps_frame *frame, const ps_trace_layer *layer, ps_quantity quantity) {
+static double root_of_squares(const ps_frame *frame, const ps_trace_layer *layer, ps_trace_quantity quantity) {
     double sum = 0;
     bool any = false;
     for (int node = layer->first_node; node < layer->first_node + layer->channels; node++) {

@@ -92,7 +92,7 @@ static bool is_judged(ps_mobility mobility) { return mobility == PS_MOBILITY_MOV
 static void count_outgoing(hypotheses_state *state, const ps_frame *frame, int node) {
     const ps_run *run = state->in.run;
     const ps_window_info *window = &run->windows[frame->index];
-    unsigned start = ps_run_state(run, window->before, node), after = ps_run_state(run, window->after, node);
+    unsigned start = ps_run_node_state(run, window->before, node), after = ps_run_node_state(run, window->after, node);
     bool through = ps_state_dead(start) && ps_state_dead(after);
     bool open = ps_state_known(start) && ps_state_known(after) && !ps_state_dead(start) && !ps_state_dead(after);
     bool reopened = open && window->before > 0 && ps_state_dead(ps_run_standing(run, window->before - 1, node));
@@ -107,7 +107,7 @@ static void count_outgoing(hypotheses_state *state, const ps_frame *frame, int n
 /* W1: steps with a non-zero gradient among nodes dead at the window's start. P4: those that move. */
 static void count_dead(hypotheses_state *state, const ps_frame *frame, int node, ps_mobility mobility) {
     const ps_window_info *window = &state->in.run->windows[frame->index];
-    if (!ps_state_dead(ps_run_state(state->in.run, window->before, node))) return;
+    if (!ps_state_dead(ps_run_node_state(state->in.run, window->before, node))) return;
     double zero = ps_frame_value(frame, PS_Q_grad_zero_steps, node);
     if (!ps_is_absent(zero)) {
         state->w1_zero += zero;
@@ -125,7 +125,7 @@ static void note_drift(hypotheses_state *state, const ps_frame *frame, int l) {
     double sum[2] = {0, 0}, count[2] = {0, 0};
     if (!(window->lr_sum > 0)) return;
     for (int node = layer->first_node; node < layer->first_node + layer->channels; node++) {
-        unsigned before = ps_run_state(run, window->before, node);
+        unsigned before = ps_run_node_state(run, window->before, node);
         if (!ps_state_near(before) && !ps_state_alive(before)) continue;
         double path =
             ps_ratio(ps_frame_value(frame, PS_Q_path, node), ps_frame_value(frame, PS_Q_weight_start_l2, node));
@@ -152,7 +152,7 @@ static void count_reopening(hypotheses_state *state, const ps_frame *frame, int 
         if (!isnan(state->gradient[node])) state->scratch[count++] = state->gradient[node];
     double middle = ps_stats_median(state->scratch, count);
     for (int node = layer->first_node; node < layer->first_node + layer->channels; node++) {
-        unsigned after = ps_run_state(run, window->after, node);
+        unsigned after = ps_run_node_state(run, window->after, node);
         if (isnan(state->gradient[node]) || !ps_state_known(after)) continue;
         bool strong = state->gradient[node] > middle;
         high += strong;
@@ -200,7 +200,8 @@ static bool deaths_upstream(const ps_run *run, const ps_trace_layer *layer, cons
     for (int i = 0; i < layer->input_count; i++) {
         const ps_trace_layer *input = &run->layers[layer->inputs[i]];
         for (int node = input->first_node; node < input->first_node + input->channels; node++) {
-            unsigned from = ps_run_standing(run, window->before, node), to = ps_run_state(run, window->after, node);
+            unsigned from = ps_run_standing(run, window->before, node),
+                     to = ps_run_node_state(run, window->after, node);
             if (ps_state_known(from) && !ps_state_dead(from) && ps_state_dead(to)) return true;
         }
     }
@@ -214,7 +215,7 @@ static ps_stats_cell count_turning(const hypotheses_state *state, int w, int l) 
     const ps_trace_layer *layer = &run->layers[l];
     ps_stats_cell cell = {l, 0, 0, deaths_upstream(run, layer, &run->windows[w])};
     for (int node = layer->first_node; node < layer->first_node + layer->channels; node++) {
-        unsigned after = ps_run_state(run, run->windows[w].after, node);
+        unsigned after = ps_run_node_state(run, run->windows[w].after, node);
         if (mobility_at(state, w, node) != PS_MOBILITY_MOVING || !ps_state_known(after) || ps_state_dead(after))
             continue;
         bool inert = false;

@@ -49,7 +49,7 @@ static void destroy(void *context) {
     ps_free(state);
 }
 
-static double relative(const ps_frame *frame, ps_quantity quantity, int node) {
+static double relative(const ps_frame *frame, ps_trace_quantity quantity, int node) {
     return ps_ratio(ps_frame_value(frame, quantity, node), ps_frame_value(frame, PS_Q_weight_start_l2, node));
 }
 
@@ -64,7 +64,7 @@ static void layer_medians(inertia_state *state, const ps_frame *frame) {
 }
 
 /* Values of one relative quantity over the private nodes of a group. */
-static size_t gather(inertia_state *state, const ps_frame *frame, ps_group group, ps_quantity quantity) {
+static size_t gather(inertia_state *state, const ps_frame *frame, ps_group group, ps_trace_quantity quantity) {
     const ps_run *run = state->in.run;
     size_t count = 0;
     for (int node = 0; node < run->node_count; node++) {
@@ -76,7 +76,7 @@ static size_t gather(inertia_state *state, const ps_frame *frame, ps_group group
     return count;
 }
 
-static double group_quantile(inertia_state *state, const ps_frame *frame, ps_group group, ps_quantity quantity,
+static double group_quantile(inertia_state *state, const ps_frame *frame, ps_group group, ps_trace_quantity quantity,
                              double share) {
     size_t count = gather(state, frame, group, quantity);
     return ps_stats_quantile(state->scratch, count, share);
@@ -141,7 +141,7 @@ static void write_scatter_row(inertia_state *state, const ps_frame *frame, int n
     ps_tables_row(
         state->in.tables, PS_TABLE_inertia, "slillsiissdddddddddd", run->arm, run->header->seed, frame->index,
         window->first, window->last, layer->name, layer->position, node - layer->first_node, name,
-        ps_activity_name(ps_run_state(run, window->before, node)), ps_frame_value(frame, PS_Q_zeros, node),
+        ps_activity_name(ps_run_node_state(run, window->before, node)), ps_frame_value(frame, PS_Q_zeros, node),
         relative(frame, PS_Q_path, node), relative(frame, PS_Q_path_gradient, node),
         relative(frame, PS_Q_path_carried, node), relative(frame, PS_Q_path_decay, node),
         relative(frame, PS_Q_net, node), judged ? (double)(mobility == PS_MOBILITY_INERT) : ps_absent(),

@@ -86,15 +86,15 @@ static ps_status take(void *context, const ps_trace_record *record) {
     loss_state *state = context;
     const ps_run *run = state->in.run;
     switch (record->type) {
-        case PS_RECORD_STEP: return take_step(state, record);
-        case PS_RECORD_EVENT: return write_event(state, record);
-        case PS_RECORD_EVAL:
+        case PS_LINE_STEP: return take_step(state, record);
+        case PS_LINE_EVENT: return write_event(state, record);
+        case PS_LINE_EVAL:
             ps_tables_row(state->in.tables, PS_TABLE_eval, "sldsddd", run->arm, run->header->seed, record->step,
                           record->split, record->loss, record->accuracy, record->count);
             if ((record->split[0] == '\0' || strcmp(record->split, "test") == 0) && !ps_is_absent(record->accuracy))
                 state->accuracy_line = record->line;
             return PS_OK;
-        case PS_RECORD_END:
+        case PS_LINE_END:
             if (state->accuracy_line == 0) state->accuracy_line = record->line;
             return PS_OK;
         default: return PS_OK;

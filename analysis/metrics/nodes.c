@@ -11,15 +11,15 @@
 enum { LIFELINE = 120 };
 
 /* What is kept of a probe or window for every node. */
-static const ps_quantity kept[] = {PS_Q_weight_l2,     PS_Q_bias,
-                                   PS_Q_gamma,         PS_Q_beta,
-                                   PS_Q_out_l2,        PS_Q_pre_max,
-                                   PS_Q_pre_max_low,   PS_Q_pre_max_high,
-                                   PS_Q_images_active, PS_Q_path_gradient,
-                                   PS_Q_path_decay,    PS_Q_weight_start_l2,
-                                   PS_Q_grad_norm_rms, PS_Q_grad_zero_steps,
-                                   PS_Q_mean_abs,      PS_Q_image_spread,
-                                   PS_Q_nonzero_eval};
+static const ps_trace_quantity kept[] = {PS_Q_weight_l2,     PS_Q_bias,
+                                         PS_Q_gamma,         PS_Q_beta,
+                                         PS_Q_out_l2,        PS_Q_pre_max,
+                                         PS_Q_pre_max_low,   PS_Q_pre_max_high,
+                                         PS_Q_images_active, PS_Q_path_gradient,
+                                         PS_Q_path_decay,    PS_Q_weight_start_l2,
+                                         PS_Q_grad_norm_rms, PS_Q_grad_zero_steps,
+                                         PS_Q_mean_abs,      PS_Q_image_spread,
+                                         PS_Q_nonzero_eval};
 enum { KEPT = sizeof kept / sizeof *kept };
 
 typedef struct {
@@ -43,7 +43,7 @@ static void note_announced(snapshot *s, const ps_run *run) {
     cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(run->header->document, "quantities")) {
         const cJSON *name = cJSON_GetObjectItemCaseSensitive(item, "name");
         for (int q = 0; cJSON_IsString(name) && q < PS_Q_COUNT; q++)
-            s->recorded[q] |= strcmp(name->valuestring, ps_quantity_name((ps_quantity)q)) == 0;
+            s->recorded[q] |= strcmp(name->valuestring, ps_quantity_name((ps_trace_quantity)q)) == 0;
     }
 }
 
@@ -100,7 +100,7 @@ static void keep_values(snapshot *s, const ps_run *run, const ps_frame *frame) {
     }
 }
 
-static double kept_value(const snapshot *s, ps_quantity quantity, int node) {
+static double kept_value(const snapshot *s, ps_trace_quantity quantity, int node) {
     for (int k = 0; k < KEPT; k++)
         if (kept[k] == quantity) return s->node[k][node];
     return ps_absent();
@@ -117,7 +117,7 @@ static double inputs_alive(const nodes_state *state, int l) {
     for (int i = 0; i < layer->input_count; i++) {
         const ps_trace_layer *input = &run->layers[layer->inputs[i]];
         for (int node = input->first_node; node < input->first_node + input->channels; node++) {
-            unsigned s = ps_run_state(run, state->now.probe, node);
+            unsigned s = ps_run_node_state(run, state->now.probe, node);
             if (!ps_state_seen(s)) return ps_absent();
             alive += !ps_state_dead(s);
         }
@@ -156,7 +156,7 @@ static ps_cause_evidence evidence_of(const nodes_state *state, int node, double 
     double steps =
         s->window >= 0 ? (double)(run->windows[s->window].last - run->windows[s->window].first + 1) : ps_absent();
     ps_cause_evidence e;
-    e.state = ps_run_state(run, s->probe, node);
+    e.state = ps_run_node_state(run, s->probe, node);
     e.lacks = missing;
     e.shared = run->layers[l].shared;
     e.has_norm = run->layers[l].norm != NULL;
@@ -235,7 +235,7 @@ static history history_of(const ps_run *run, int node) {
     int known = 0, dead = 0, edge = 0, length = 0, stride = 1 + (run->probe_count - 1) / LIFELINE;
     bool was_dead = false;
     for (int p = 0; p < run->probe_count; p++) {
-        unsigned s = ps_run_state(run, p, node);
+        unsigned s = ps_run_node_state(run, p, node);
         if (p % stride == 0) h.lifeline[length++] = ps_activity_letter(s);
         edge += ps_state_edge(s);
         if (!ps_state_known(s)) continue;
@@ -285,7 +285,7 @@ static void write_node(const nodes_state *state, int node, const ps_cause_eviden
                     ps_ratio(kept_value(s, PS_Q_grad_norm_rms, node), s->grad_median[l]), e->grad_zero_share,
                     e->weight_l2, e->bias, e->gamma, e->beta, e->out_l2, e->pre_max,
                     kept_value(s, PS_Q_images_active, node), s->images[l]);
-    unsigned first = run->probe_count > 0 ? ps_run_state(run, 0, node) : 0;
+    unsigned first = run->probe_count > 0 ? ps_run_node_state(run, 0, node) : 0;
     ps_tables_cells(tables, PS_TABLE_nodes, "sssss", run->planted[node], ps_condition_name(condition),
                     ps_activity_name(first), ps_cause_name(state->first_cause[node]),
                     ps_condition_name(state->first_condition[node]));

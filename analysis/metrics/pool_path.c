@@ -37,7 +37,7 @@ typedef struct {
 } energies;
 
 static energies sum_energies(const ps_run *run, const ps_frame *frame, int l, ps_group group,
-                             const ps_quantity *parts) {
+                             const ps_trace_quantity *parts) {
     const ps_trace_layer *layer = &run->layers[l];
     energies sum = {0, 0, 0};
     double *into[] = {&sum.identity, &sum.path, &sum.total};
@@ -64,8 +64,8 @@ static double path_share(energies e) {
 }
 
 static void write_energies(pool_state *state, const ps_frame *frame, int l, ps_group group) {
-    static const ps_quantity forward[] = {PS_Q_pool_identity, PS_Q_pool_path, PS_Q_pool_output};
-    static const ps_quantity backward[] = {PS_Q_pool_grad_identity, PS_Q_pool_grad_path, PS_Q_pool_grad_total};
+    static const ps_trace_quantity forward[] = {PS_Q_pool_identity, PS_Q_pool_path, PS_Q_pool_output};
+    static const ps_trace_quantity backward[] = {PS_Q_pool_grad_identity, PS_Q_pool_grad_path, PS_Q_pool_grad_total};
     const ps_run *run = state->in.run;
     const ps_window_info *window = &run->windows[frame->index];
     const ps_trace_layer *layer = &run->layers[l];

@@ -60,7 +60,7 @@ static ps_status take_node(const ps_metric_input *in, int node) {
     int l = run->node_layer[node], since = -1, previous = -1;
     bool at_start = false;
     for (int p = 0; p < run->probe_count; p++) {
-        unsigned state = ps_run_state(run, p, node);
+        unsigned state = ps_run_node_state(run, p, node);
         if (!ps_state_known(state)) continue;
         if (ps_state_dead(state) && since < 0) {
             since = p;
@@ -99,12 +99,12 @@ static ps_status add_member(const ps_metric_input *in, const ps_summary_cohort *
 static ps_status take_cohort(const ps_metric_input *in, int start, int node) {
     const ps_run *run = in->run;
     int l = run->node_layer[node];
-    unsigned first = ps_run_state(run, start, node);
+    unsigned first = ps_run_node_state(run, start, node);
     bool near = run->population == PS_POPULATION_NEAR_DEAD_COHORT;
     if (!(near ? ps_state_near(first) : ps_state_alive(first))) return PS_OK;
     ps_summary_cohort member = {l, node - run->layers[l].first_node, node, 0, false, 1};
     for (int p = start + 1; p < run->probe_count && !member.died; p++) {
-        unsigned state = ps_run_state(run, p, node);
+        unsigned state = ps_run_node_state(run, p, node);
         if (!ps_state_known(state)) continue;
         member.end = run->probes[p].step - run->probes[start].step;
         member.died = ps_state_dead(state);
@@ -123,7 +123,7 @@ static ps_status end(void *context) {
     }
     for (int node = 0; node < in->run->node_count; node++) {
         if (in->run->layers[in->run->node_layer[node]].shared) continue;
-        bool in_cohort = start >= 0 && ps_state_dead(ps_run_state(in->run, start, node));
+        bool in_cohort = start >= 0 && ps_state_dead(ps_run_node_state(in->run, start, node));
         if (in->tables != NULL || in_cohort) PS_TRY(take_node(in, node));
         if (start >= 0) PS_TRY(take_cohort(in, start, node));
     }

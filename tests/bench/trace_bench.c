@@ -19,7 +19,7 @@ static ps_rng_key key;
 static uint64_t draws;
 
 /* Counts are whole numbers of up to six digits, as in a real trace; the others have nine. */
-static void put_value(FILE *out, ps_quantity q, bool behind, double share) {
+static void put_value(FILE *out, ps_trace_quantity q, bool behind, double share) {
     const char *name = ps_quantity_name(q);
     if (behind) putc(',', out);
     if (strncmp(name, "nonzero", 7) == 0) fprintf(out, "%.0f", share * 2048);
@@ -31,12 +31,13 @@ static void put_value(FILE *out, ps_quantity q, bool behind, double share) {
 static void put_values(FILE *out, bool window) {
     bool first = true;
     for (int q = 0; q < PS_Q_COUNT; q++) {
-        if (ps_quantity_is_window((ps_quantity)q) != window || ps_quantity_is_layer((ps_quantity)q)) continue;
-        if (strncmp(ps_quantity_name((ps_quantity)q), "pool", 4) == 0) continue;
-        fprintf(out, "%s\"%s\":[", first ? "" : ",", ps_quantity_name((ps_quantity)q));
+        if (ps_quantity_is_window((ps_trace_quantity)q) != window || ps_quantity_is_layer((ps_trace_quantity)q))
+            continue;
+        if (strncmp(ps_quantity_name((ps_trace_quantity)q), "pool", 4) == 0) continue;
+        fprintf(out, "%s\"%s\":[", first ? "" : ",", ps_quantity_name((ps_trace_quantity)q));
         first = false;
         for (int c = 0; c < CHANNELS; c++)
-            put_value(out, (ps_quantity)q, c > 0, 0.001 + (double)ps_rng_uniform(key, draws++) * 0.998);
+            put_value(out, (ps_trace_quantity)q, c > 0, 0.001 + (double)ps_rng_uniform(key, draws++) * 0.998);
         putc(']', out);
     }
 }
@@ -58,8 +59,9 @@ static void put_trace(FILE *out, double megabytes) {
         out);
     for (int q = 0; q < PS_Q_COUNT; q++)
         fprintf(out, "%s{\"name\":\"%s\",\"unit\":\"1\",\"per\":\"%s\",\"record\":\"%s\",\"description\":\"\"}",
-                q ? "," : "", ps_quantity_name((ps_quantity)q), ps_quantity_is_layer((ps_quantity)q) ? "layer" : "node",
-                ps_quantity_is_window((ps_quantity)q) ? "window" : "probe");
+                q ? "," : "", ps_quantity_name((ps_trace_quantity)q),
+                ps_quantity_is_layer((ps_trace_quantity)q) ? "layer" : "node",
+                ps_quantity_is_window((ps_trace_quantity)q) ? "window" : "probe");
     fputs("],\"layers\":[", out);
     for (int l = 0; l < LAYERS; l++)
         fprintf(out,

@@ -52,7 +52,7 @@ static bool is_recorded(const ps_fixture *f, const char *name) {
 }
 
 static void write_quantity(FILE *out, const char *name) {
-    ps_quantity q = 0;
+    ps_trace_quantity q = 0;
     while (strcmp(ps_quantity_name(q), name) != 0) q++;
     fprintf(out, "{\"name\":\"%s\",\"unit\":\"1\",\"per\":\"%s\",\"record\":\"%s\",\"description\":\"\"}", name,
             ps_quantity_is_layer(q) ? "layer" : "node", ps_quantity_is_window(q) ? "window" : "probe");

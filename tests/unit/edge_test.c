@@ -101,7 +101,7 @@ static ps_run *open_trace(const char *const *nodes, int count, bool bounds) {
 static void expect_lifelines(const ps_run *run, const char *const *expected) {
     for (int node = 0; node < run->node_count; node++) {
         char seen[32] = "";
-        for (int p = 0; p < run->probe_count; p++) seen[p] = ps_activity_letter(ps_run_state(run, p, node));
+        for (int p = 0; p < run->probe_count; p++) seen[p] = ps_activity_letter(ps_run_node_state(run, p, node));
         if (strcmp(seen, expected[node]) != 0) fail_msg("node %d: %s, not %s", node, seen, expected[node]);
     }
 }

@@ -12,34 +12,34 @@
 
 /* A word that names the role and no other one, written down here once more. */
 static const struct {
-    ps_role role;
+    ps_arm_role role;
     const char *word;
 } told[] = {
-    {PS_ROLE_BASELINE, "baseline"},
-    {PS_ROLE_MODULE, "with Pool Skip"},
-    {PS_ROLE_GRID, "with a grid mask"},
-    {PS_ROLE_GRID_ENERGY, "energy-matched"},
-    {PS_ROLE_CONV_SKIP, "conv+skip"},
-    {PS_ROLE_CUT_GRADIENT, "gradient is cut"},
-    {PS_ROLE_CUT_FORWARD, "output is cut"},
-    {PS_ROLE_LEAKY, "LeakyReLU and no module"},
-    {PS_ROLE_LEAKY_MODULE, "LeakyReLU and Pool Skip"},
-    {PS_ROLE_REINIT, "re-initialised"},
-    {PS_ROLE_OTHER, "another kind"},
+    {PS_ARM_BASELINE, "baseline"},
+    {PS_ARM_MODULE, "with Pool Skip"},
+    {PS_ARM_GRID, "with a grid mask"},
+    {PS_ARM_GRID_ENERGY, "energy-matched"},
+    {PS_ARM_CONV_SKIP, "conv+skip"},
+    {PS_ARM_CUT_GRADIENT, "gradient is cut"},
+    {PS_ARM_CUT_FORWARD, "output is cut"},
+    {PS_ARM_LEAKY, "LeakyReLU and no module"},
+    {PS_ARM_LEAKY_MODULE, "LeakyReLU and Pool Skip"},
+    {PS_ARM_REINIT, "re-initialised"},
+    {PS_ARM_OTHER, "another kind"},
 };
-_Static_assert(sizeof told / sizeof *told == PS_ROLE_COUNT, "a word for every role");
+_Static_assert(sizeof told / sizeof *told == PS_ARM_COUNT, "a word for every role");
 
 static void every_role_has_its_own_words(void **state) {
     (void)state;
-    for (int i = 0; i < PS_ROLE_COUNT; i++) {
+    for (int i = 0; i < PS_ARM_COUNT; i++) {
         const char *words = ps_role_words(told[i].role);
         if (strstr(words, told[i].word) == NULL) fail_msg("role %d is called \"%s\"", i, words);
         for (int k = 0; k < i; k++) assert_string_not_equal(words, ps_role_words(told[k].role));
     }
 }
 
-static bool has_module(ps_role role) {
-    return role != PS_ROLE_BASELINE && role != PS_ROLE_LEAKY && role != PS_ROLE_REINIT && role != PS_ROLE_OTHER;
+static bool has_module(ps_arm_role role) {
+    return role != PS_ARM_BASELINE && role != PS_ARM_LEAKY && role != PS_ARM_REINIT && role != PS_ARM_OTHER;
 }
 
 /* One run for all arms, which has recorded everything and has a value for every statistic, so that each part of a
@@ -54,7 +54,7 @@ static int setup(void **state) {
     run.quantities = cJSON_CreateArray();
     for (int q = 0; q < PS_Q_COUNT; q++) {
         cJSON *item = cJSON_CreateObject();
-        cJSON_AddStringToObject(item, "name", ps_quantity_name((ps_quantity)q));
+        cJSON_AddStringToObject(item, "name", ps_quantity_name((ps_trace_quantity)q));
         cJSON_AddItemToArray(run.quantities, item);
     }
     for (int p = 0; p < predictions; p++)
@@ -74,15 +74,16 @@ static int teardown(void **state) {
 }
 
 /* Arms of all roles but one; modules with e = 2 and e = 4, or with one size alone. */
-static int all_but(ps_role missing, int only_size, ps_arm *arms) {
+static int all_but(ps_arm_role missing, int only_size, ps_arm *arms) {
     int count = 0;
-    for (int role = 0; role < PS_ROLE_COUNT; role++)
+    for (int role = 0; role < PS_ARM_COUNT; role++)
         for (int size = 2; size <= 4; size += 2) {
-            bool module = has_module((ps_role)role);
-            if ((ps_role)role == missing || (!module && size > 2) || (module && only_size != 0 && size != only_size))
+            bool module = has_module((ps_arm_role)role);
+            if ((ps_arm_role)role == missing || (!module && size > 2) ||
+                (module && only_size != 0 && size != only_size))
                 continue;
             arms[count++] = (ps_arm){.name = "made-up",
-                                     .role = (ps_role)role,
+                                     .role = (ps_arm_role)role,
                                      .pool_size = module ? size : 0,
                                      .has_module = module,
                                      .runs = &run,
@@ -99,18 +100,18 @@ static const ps_prediction_result *judge(ps_arm *arms, int count, int prediction
     return &results[prediction];
 }
 
-static bool needs_role(const ps_prediction *prediction, ps_role role) {
+static bool needs_role(const ps_prediction *prediction, ps_arm_role role) {
     for (int i = 0; i < prediction->part_count; i++)
         if (prediction->parts[i].arm == role || prediction->parts[i].against == role) return true;
     return false;
 }
 
 static void a_missing_arm_is_called_by_its_name(void **state) {
-    ps_arm arms[2 * PS_ROLE_COUNT];
+    ps_arm arms[2 * PS_ARM_COUNT];
     int predictions, named = 0;
     (void)state;
     const ps_prediction *list = ps_predictions(&predictions);
-    for (int i = 0; i < PS_ROLE_COUNT; i++) {
+    for (int i = 0; i < PS_ARM_COUNT; i++) {
         int count = all_but(told[i].role, 0, arms);
         for (int p = 0; p < predictions; p++) {
             const ps_prediction_result *result = judge(arms, count, p);
@@ -125,7 +126,7 @@ static void a_missing_arm_is_called_by_its_name(void **state) {
 }
 
 static void a_missing_pool_size_is_said(void **state) {
-    ps_arm arms[2 * PS_ROLE_COUNT];
+    ps_arm arms[2 * PS_ARM_COUNT];
     int predictions, seen = 0;
     (void)state;
     const ps_prediction *list = ps_predictions(&predictions);
@@ -137,7 +138,7 @@ static void a_missing_pool_size_is_said(void **state) {
                 if (sizes[side] == 0) continue;
                 snprintf(wanted, sizeof wanted, "with Pool Skip e = %d.", sizes[side]);
                 const ps_prediction_result *result =
-                    judge(arms, all_but(PS_ROLE_COUNT, sizes[side] == 2 ? 4 : 2, arms), p);
+                    judge(arms, all_but(PS_ARM_COUNT, sizes[side] == 2 ? 4 : 2, arms), p);
                 if (strstr(result->sentence, wanted) == NULL) fail_msg("%s: %s", list[p].id, result->sentence);
                 seen++;
             }

@@ -330,9 +330,9 @@ static void foreign_traces_are_read(void **state) {
     assert_int_equal(run->probe_count, 1);
     assert_int_equal(run->status, PS_RUN_UNFINISHED); /* it ends before the last planned step */
     assert_int_equal(run->header->seed, 3);
-    assert_true(ps_state_dead(ps_run_state(run, 0, 0)));
-    assert_true(ps_state_alive(ps_run_state(run, 0, 1)));
-    assert_false(ps_state_known(ps_run_state(run, 0, 2)));
+    assert_true(ps_state_dead(ps_run_node_state(run, 0, 0)));
+    assert_true(ps_state_alive(ps_run_node_state(run, 0, 1)));
+    assert_false(ps_state_known(ps_run_node_state(run, 0, 2)));
     assert_int_equal(run->layers[1].input_count, 1);
     ps_run_close(run);
 }
@@ -353,9 +353,10 @@ static void activations_nobody_knows_leave_deadness_unknown(void **state) {
         put(text);
         ps_run *run = open_run();
         for (int node = 0; node < 2; node++) {
-            assert_false(ps_state_known(ps_run_state(run, 0, node)));
-            assert_int_equal(ps_run_state(run, 0, node) & PS_STATE_EVAL_KNOWN, 0);
-            assert_int_not_equal(ps_run_state(run, 0, node) & PS_STATE_DORMANT_KNOWN, 0); /* small outputs are small */
+            assert_false(ps_state_known(ps_run_node_state(run, 0, node)));
+            assert_int_equal(ps_run_node_state(run, 0, node) & PS_STATE_EVAL_KNOWN, 0);
+            assert_int_not_equal(ps_run_node_state(run, 0, node) & PS_STATE_DORMANT_KNOWN,
+                                 0); /* small outputs are small */
         }
         ps_run_close(run);
         snprintf(text, sizeof text, format, misspelt[i]);
@@ -368,15 +369,15 @@ static void states_follow_the_definitions(void **state) {
     put(HEADER PROBE("0", "a", "500", "2000", "\"nonzero\":[20,21],\"nonzero_eval\":[0,1],\"mean_abs\":[0.05,1.95]")
             PROBE("0", "b", "500", "2000", "\"nonzero\":[0,\"NaN\",2000],\"mean_abs\":[0,0,0]"));
     ps_run *run = open_run();
-    assert_true(ps_state_near(ps_run_state(run, 0, 0))); /* 1 - 20 / 2000 = 0.99 */
-    assert_true(ps_state_alive(ps_run_state(run, 0, 1)));
-    assert_int_equal(ps_run_state(run, 0, 0) & PS_STATE_EVAL_DEAD, PS_STATE_EVAL_DEAD);
-    assert_int_equal(ps_run_state(run, 0, 1) & PS_STATE_EVAL_DEAD, 0);
+    assert_true(ps_state_near(ps_run_node_state(run, 0, 0))); /* 1 - 20 / 2000 = 0.99 */
+    assert_true(ps_state_alive(ps_run_node_state(run, 0, 1)));
+    assert_int_equal(ps_run_node_state(run, 0, 0) & PS_STATE_EVAL_DEAD, PS_STATE_EVAL_DEAD);
+    assert_int_equal(ps_run_node_state(run, 0, 1) & PS_STATE_EVAL_DEAD, 0);
     unsigned dormant = PS_STATE_DORMANT_0 | PS_STATE_DORMANT_025 | PS_STATE_DORMANT_100;
-    assert_int_equal(ps_run_state(run, 0, 0) & dormant, PS_STATE_DORMANT_100); /* 0.05 over a mean of 1 */
-    assert_int_equal(ps_run_state(run, 0, 2) & dormant, dormant);              /* a layer silent throughout */
-    assert_true(ps_state_dead(ps_run_state(run, 0, 2)));
-    assert_false(ps_state_known(ps_run_state(run, 0, 3)));
+    assert_int_equal(ps_run_node_state(run, 0, 0) & dormant, PS_STATE_DORMANT_100); /* 0.05 over a mean of 1 */
+    assert_int_equal(ps_run_node_state(run, 0, 2) & dormant, dormant);              /* a layer silent throughout */
+    assert_true(ps_state_dead(ps_run_node_state(run, 0, 2)));
+    assert_false(ps_state_known(ps_run_node_state(run, 0, 3)));
     ps_run_close(run);
 }
 

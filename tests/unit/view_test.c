@@ -96,7 +96,7 @@ static void expect_states(const char *variation, const char *const *expected) {
     for (int node = 0; node < NODES; node++) {
         char seen[16] = "";
         for (int p = 0; p < view.run.probe_count; p++) {
-            unsigned s = ps_run_state(&view.run, p, node);
+            unsigned s = ps_run_node_state(&view.run, p, node);
             seen[p] = !ps_state_known(s) ? '?' : ps_state_dead(s) ? 'D' : ps_state_near(s) ? 'n' : 'A';
         }
         if (strcmp(seen, expected[node]) != 0)
