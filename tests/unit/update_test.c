@@ -383,8 +383,8 @@ static void adamw_run(ps_update_adamw_step s) {
     parameter_free(&p);
 }
 
-/* AdamW's moments outlive the gradient, and what they move is carried, whatever the rates: a window without gradient has
- * no part of this window's gradients, one without earlier gradients carries nothing. */
+/* AdamW's moments outlive the gradient, and what they move is carried, whatever the rates: a window without gradient
+ * has no part of this window's gradients, one without earlier gradients carries nothing. */
 static void adamw_moments_outlive_the_gradient_as_carried(void **state) {
     (void)state;
     const double betas[][2] = {{0, 0.9}, {0.5, 0.99}, {0.9, 0.999}, {0.9, 0.95}, {0.99, 0.9999}};
