@@ -277,6 +277,94 @@ const char *ps_scan_array(const char *text, double *values, size_t room, size_t 
     return text + 1;
 }
 
+/* ---- 64 characters at a time ---- */
+
+/* Bit i of each: what character i of a block is. */
+typedef struct {
+    uint64_t digit, zero, comma, dot, exponent, plus, minus;
+} block_marks;
+
+enum { BLOCK = 64 };
+static const uint64_t highest = 0x8080808080808080u;
+
+static inline uint64_t each(unsigned char c) { return 0x0101010101010101u * c; }
+
+/* The highest bit of every byte that is c; none of the bytes has it itself. */
+static inline uint64_t equal_to(uint64_t word, unsigned char c) { return highest - (word ^ each(c)); }
+
+/* The highest bits of eight bytes, side by side in the place of the block's word `at`. */
+static inline uint64_t gathered(uint64_t high, int at) {
+    return (((high & highest) >> 7) * 0x0102040810204080u >> 56) << (8 * at);
+}
+
+/* within: up to the block's last comma. False where there is none, or a character before it is neither of a number nor
+ * a comma. */
+static inline bool mark_block(const char *text, block_marks *marks, uint64_t *within) {
+    *marks = (block_marks){0};
+    for (int i = 0; i < BLOCK / 8; i++) {
+        uint64_t word = eight_characters(text + 8 * i);
+        if (word & highest) return false;
+        marks->digit |= gathered(~((word ^ zeros) + each(0x76)), i);
+        marks->zero |= gathered(equal_to(word, '0'), i);
+        marks->comma |= gathered(equal_to(word, ','), i);
+        marks->dot |= gathered(equal_to(word, '.'), i);
+    }
+    if (marks->comma == 0) return false;
+    int length = BLOCK - __builtin_clzll(marks->comma);
+    *within = ~(uint64_t)0 >> (BLOCK - length);
+    uint64_t others = *within & ~(marks->digit | marks->comma | marks->dot);
+    if (others == 0) return true;
+    for (int i = 0; i < BLOCK / 8; i++) {
+        uint64_t word = eight_characters(text + 8 * i);
+        marks->exponent |= gathered(equal_to(word | each(0x20), 'e'), i);
+        marks->minus |= gathered(equal_to(word, '-'), i);
+        marks->plus |= gathered(equal_to(word, '+'), i);
+    }
+    return (others & ~(marks->exponent | marks->minus | marks->plus)) == 0;
+}
+
+/* The first characters behind the runs of digits that begin at `starts`: adding carries through each of them. */
+static inline uint64_t behind_runs(uint64_t digits, uint64_t starts) { return (digits + starts) & ~digits; }
+
+/* How many of a block's first characters are whole numbers, each with a comma behind it; 0: there are none, or others
+ * than numbers. Every character is one of a number, and every one is where JSON's grammar wants it. */
+static inline int whole_numbers(const char *text, bool not_negative, size_t *count) {
+    block_marks m;
+    uint64_t within;
+    if (!mark_block(text, &m, &within)) return 0;
+    uint64_t digits = m.digit & within, dots = m.dot & within, exponents = m.exponent & within;
+    uint64_t numbers = (m.comma << 1 | 1) & within, signs = numbers & m.minus;
+    uint64_t integers = (numbers & ~signs) | signs << 1, fractions = dots << 1;
+    uint64_t behind = exponents << 1, down = behind & (m.plus | m.minus), powers_of = (behind & ~down) | down << 1;
+    uint64_t end = behind_runs(digits, integers), end_fraction = behind_runs(digits, fractions),
+             end_power = behind_runs(digits, powers_of);
+    uint64_t wrong = (integers | fractions | powers_of) & ~digits;
+    wrong |= (integers & m.zero) << 1 & digits;
+    wrong |= (end & ~(dots | exponents | m.comma)) | (end_fraction & ~(exponents | m.comma)) | (end_power & ~m.comma);
+    wrong |= (dots & ~end) | (exponents & ~(end | end_fraction));
+    wrong |= (m.minus & within & ~(signs | down)) | (m.plus & within & ~down);
+    if (wrong != 0 || (not_negative && signs != 0)) return 0;
+    *count += (size_t)__builtin_popcountll(m.comma & within);
+    return BLOCK - __builtin_clzll(within);
+}
+
+const char *ps_scan_count(const char *text, bool not_negative, size_t *count) {
+    char last[BLOCK] = {0};
+    if (*text != '[') return NULL;
+    const char *end = strchr(text, ']');
+    if (end == NULL) return NULL;
+    *count = 0;
+    for (text++; end - text >= BLOCK;) {
+        int taken = whole_numbers(text, not_negative, count);
+        if (taken == 0) return NULL;
+        text += taken;
+    }
+    size_t left = (size_t)(end - text);
+    memcpy(last, text, left);
+    last[left] = ',';
+    return whole_numbers(last, not_negative, count) == (int)left + 1 ? end + 1 : NULL;
+}
+
 const char *ps_scan_key(const char *text, bool first, const char **key, size_t *key_length, bool *done) {
     bool escaped;
     *done = false;

@@ -546,8 +546,21 @@ static double whole_or_nan(double value) {
     return value >= 0 && value <= 9007199254740992.0 && value == floor(value) ? value : NAN;
 }
 
+/* Whether the array is seen to keep the rules without working its numbers out; passes over it if so. */
+static bool passes_at_sight(const ps_trace_reader *reader, const ps_trace_record *record, int quantity,
+                            const char **cursor) {
+    ps_trace_asks asks = ps_trace_rules_asks(reader->rules, quantity);
+    size_t count;
+    if (asks == PS_TRACE_ASKS_VALUE || !ps_trace_rules_is_per_node(reader->rules, quantity)) return false;
+    const char *end = ps_scan_count(*cursor, asks == PS_TRACE_ASKS_SIGN, &count);
+    if (end == NULL || count != (size_t)reader->header.layers[record->layer].channels) return false;
+    *cursor = end;
+    return true;
+}
+
 static ps_status check_quantity(ps_trace_reader *reader, const ps_trace_record *record, int quantity,
                                 const char **cursor) {
+    if (passes_at_sight(reader, record, quantity, cursor)) return PS_OK;
     const char *name = ps_trace_rules_name(reader->rules, quantity), *value = *cursor;
     const ps_trace_layer *layer = &reader->header.layers[record->layer];
     size_t count = 1;

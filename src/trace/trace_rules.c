@@ -432,6 +432,12 @@ bool ps_trace_rules_is_per_node(const ps_trace_rules *rules, int quantity) {
     return rules->quantity[quantity].per_node;
 }
 
+ps_trace_asks ps_trace_rules_asks(const ps_trace_rules *rules, int quantity) {
+    const struct limit *limit = rules->quantity[quantity].limit;
+    if (limit == NULL) return PS_TRACE_ASKS_NOTHING;
+    return limit->most == MOST_ANY && !limit->whole ? PS_TRACE_ASKS_SIGN : PS_TRACE_ASKS_VALUE;
+}
+
 void ps_trace_rules_values(ps_trace_rules *rules, int quantity, const double *values, size_t count) {
     const quantity_state *q = &rules->quantity[quantity];
     size_t channels = (size_t)rules->at->channels;

@@ -205,6 +205,46 @@ static void long_arrays_are_checked_to_their_end(void **state) {
     assert_int_equal(found, 13);
 }
 
+/* What is counted without being worked out is an array of so many numbers, and none below 0 where that is asked; what is
+ * common is counted. Arrays of every length, so that numbers lie across the edges of the blocks that are looked at in one
+ * go, whole and with one character in the place of another; they end where their memory ends. */
+static void counted_arrays_are_arrays(void **state) {
+    static const char *const numbers[] = {"0",    "7",   "0.123456789", "1.5e-07",  "4096",      "2E+5",
+                                          "0.25", "1e5", "13.75",       "-0.5e-10", "123456789", "-3"};
+    static const char others[] = "0123456789.,-+eE []x\"\x80/:";
+    ps_rng_key key = ps_rng_key_of(4, "counted");
+    uint64_t draw = 0;
+    int counted = 0, refused = 0;
+    (void)state;
+    for (int trial = 0; trial < 40000; trial++) {
+        char line[2048] = "[";
+        int count = 1 + (int)ps_rng_below(key, draw++, 30), used = 1;
+        uint32_t kinds = trial % 3 == 0 ? 12 : 9; /* with signs, or without */
+        for (int i = 0; i < count; i++)
+            used += snprintf(line + used, sizeof line - (size_t)used, "%s%s", i ? "," : "",
+                             numbers[ps_rng_below(key, draw++, kinds)]);
+        line[used++] = ']';
+        bool sound = trial % 2 == 0;
+        uint32_t place = 1 + ps_rng_below(key, draw++, (uint32_t)used - 1);
+        if (!sound) line[place] = others[ps_rng_below(key, draw++, sizeof others - 1)];
+        char *text = malloc((size_t)used + 1);
+        memcpy(text, line, (size_t)used);
+        text[used] = '\0';
+        double values[64];
+        size_t seen, found;
+        const char *end = ps_scan_count(text, false, &seen), *stop = ps_scan_array(text, values, 64, &found);
+        if (end != NULL && (end != stop || seen != found)) fail_msg("counted: %s", text);
+        if (sound && (end != text + used || seen != (size_t)count)) fail_msg("not counted: %s", text);
+        counted += end != NULL;
+        refused += end == NULL;
+        end = ps_scan_count(text, true, &seen);
+        for (size_t i = 0; end != NULL && i < seen; i++) assert_true(values[i] >= 0 && !signbit(values[i]));
+        if (sound && kinds == 9 && end == NULL) fail_msg("taken for negative: %s", text);
+        free(text);
+    }
+    assert_true(counted > 20000 && refused > 5000);
+}
+
 /* What the scanner passes over cJSON must accept, and the other way round, for texts made by damaging a good line. */
 static void skipping_agrees_with_cjson(void **state) {
     static const char good[] =
@@ -456,6 +496,7 @@ int main(void) {
         cmocka_unit_test(arrays_agree_with_cjson),
         cmocka_unit_test(arrays_agree_with_single_numbers),
         cmocka_unit_test(long_arrays_are_checked_to_their_end),
+        cmocka_unit_test(counted_arrays_are_arrays),
         cmocka_unit_test(skipping_agrees_with_cjson),
         cmocka_unit_test_setup_teardown(wrong_traces_are_refused_by_name_and_line, setup, teardown),
         cmocka_unit_test_setup_teardown(foreign_traces_are_read, setup, teardown),
