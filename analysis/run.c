@@ -25,12 +25,6 @@ const char *ps_run_status_name(ps_run_status status) {
 
 bool ps_run_lacks_end(ps_run_status status) { return status == PS_RUN_UNFINISHED || status == PS_RUN_NONFINITE; }
 
-bool ps_run_has_pool_skip(const ps_run *run) {
-    for (int l = 0; l < run->layer_count; l++)
-        if (run->layers[l].pool_skip != NULL) return true;
-    return false;
-}
-
 int ps_run_first_known(const ps_run *run) {
     for (int p = 0; p < run->probe_count; p++)
         for (int node = 0; node < run->node_count; node++)

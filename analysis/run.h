@@ -176,7 +176,5 @@ int ps_run_first_known(const ps_run *run);
 /* Whether what a window says of its nodes is counted: in a run that diverged only up to the last finite probe, that is
  * where a probe with known states ends it. Always where the run did not diverge. */
 bool ps_run_counts(const ps_run *run, const ps_window_info *window);
-/* 1 where a module stands between a gate and what feeds it. */
-bool ps_run_has_pool_skip(const ps_run *run);
 
 #endif

@@ -34,7 +34,6 @@ void ps_digest_u64(ps_digest *digest, uint64_t value) {
     ps_digest_bytes(digest, bytes, sizeof bytes);
 }
 
-ps_digest ps_digest_resume(uint64_t value) { return (ps_digest){value}; }
 
 uint64_t ps_digest_value(const ps_digest *digest) { return digest->state; }
 

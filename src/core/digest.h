@@ -20,8 +20,6 @@ void ps_digest_bytes(ps_digest *digest, const void *bytes, size_t count);
 void ps_digest_block(ps_digest *digest, const void *bytes, size_t count);
 void ps_digest_text(ps_digest *digest, const char *text);
 void ps_digest_u64(ps_digest *digest, uint64_t value);
-/* Goes on from a value. */
-ps_digest ps_digest_resume(uint64_t value);
 uint64_t ps_digest_value(const ps_digest *digest);
 /* Writes 16 lower-case hexadecimal digits and a terminator. */
 void ps_digest_hex(const ps_digest *digest, char hex[17]);

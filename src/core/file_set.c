@@ -171,7 +171,6 @@ cleanup:
     return status;
 }
 
-const char *ps_file_set_directory(const ps_file_set *set) { return set->directory; }
 
 static member *find(const ps_file_set *set, const char *name) {
     for (size_t i = 0; i < set->count; i++)

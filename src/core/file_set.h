@@ -25,7 +25,6 @@ typedef struct ps_file_set ps_file_set;
 /* Begins to replace a set; the directory is made when missing. remedy: what makes the set anew, as the end of a
  * sentence ("run `poolscope compare` again"). Texts are copied. */
 ps_status ps_file_set_begin(const char *directory, const char *name, const char *remedy, ps_file_set **set);
-const char *ps_file_set_directory(const ps_file_set *set);
 
 /* A member to be written to *stream until the commit, which reports the stream's errors. member: relative to the
  * directory, its folder is made when missing. A member is added once. */

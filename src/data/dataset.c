@@ -36,15 +36,6 @@ struct ps_dataset {
     char digest[17];
 };
 
-void ps_dataset_print_formats(void *stream) {
-    for (int i = 0; i < FORMATS; i++) {
-        const format *f = &formats[i];
-        char source[64];
-        snprintf(source, sizeof source, "%s%s%s", f->name, f->argument[0] ? ":" : "", f->argument);
-        fprintf(stream, "  %-14s %s\n", source, f->help);
-    }
-}
-
 /* ---- opening ---- */
 
 static void list_formats(char *text, size_t size) {

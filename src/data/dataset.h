@@ -43,7 +43,4 @@ const char *ps_dataset_class_name(const ps_dataset *dataset, int class_index);
 /* x [d][h][w][c] and label [labels_per_sample] of one sample, normalised, not augmented; index in [0, count). */
 void ps_dataset_sample(const ps_dataset *dataset, ps_split split, int index, float *x, int32_t *label);
 
-/* One line per format for --help: "cifar10:DIR   CIFAR-10, binary version ...". */
-void ps_dataset_print_formats(void *stream /* FILE * */);
-
 #endif

@@ -194,19 +194,6 @@ void ps_vector_axpy(float alpha, const float *x, size_t count, float *y, ps_thre
     ps_threads_run(pool, run.chunks, axpy_task, &run);
 }
 
-static void scale_task(void *context, size_t chunk, int worker) {
-    (void)worker;
-    vector_run *run = context;
-    size_t at, count = span(run, chunk, &at);
-    PS_SIMD_SELECT(ps_vector_scale_span)(run->scalar, count, run->y + at);
-}
-
-void ps_vector_scale(float alpha, size_t count, float *y, ps_threads *pool) {
-    vector_run run = vector_of(count);
-    run.y = y, run.scalar = alpha;
-    ps_threads_run(pool, run.chunks, scale_task, &run);
-}
-
 static void spread_task(void *context, size_t chunk, int worker) {
     (void)worker;
     vector_run *run = context;

@@ -26,7 +26,6 @@ void ps_vector_fill(float *y, size_t count, float value, ps_threads *pool);
 void ps_vector_copy(const float *x, size_t count, float *y, ps_threads *pool);
 void ps_vector_add(const float *a, const float *b, size_t count, float *y, ps_threads *pool); /* y = a + b; may alias */
 void ps_vector_axpy(float alpha, const float *x, size_t count, float *y, ps_threads *pool);   /* y += alpha x */
-void ps_vector_scale(float alpha, size_t count, float *y, ps_threads *pool);                  /* y *= alpha */
 double ps_vector_sum_squares(const float *x, size_t count, ps_threads *pool);                 /* double, chunk order */
 bool ps_vector_all_finite(const float *x, size_t count);
 

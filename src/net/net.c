@@ -457,12 +457,6 @@ void ps_net_backward(ps_net *net) {
     }
 }
 
-void ps_net_backward_from(ps_net *net, const float *dlogits) {
-    memcpy(net->dlogits, dlogits,
-           ps_shape_elements(net->runner[net->graph->count - 1].call.out_shape) * sizeof *dlogits);
-    ps_net_backward(net);
-}
-
 ps_status ps_net_request_sum(ps_net *net, int node, ps_sum sum, double **accumulator) {
     const ps_node *n = &net->graph->node[node];
     bool generic = sum == PS_SUM_ZEROS || sum == PS_SUM_INPUT_GRAD_SQUARES;

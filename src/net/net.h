@@ -103,8 +103,6 @@ typedef struct {
 ps_loss ps_net_loss(ps_net *net, const int32_t *label, bool want_gradient);
 /* Gradients of all learned parameters (overwritten), after forward in TRAIN or PROBE mode and loss. */
 void ps_net_backward(ps_net *net);
-/* The same from a given dL/dlogits. */
-void ps_net_backward_from(ps_net *net, const float *dlogits);
 
 /* Asks that `sum` be added up at `node` in every following TRAIN-mode (or see ps_net_sum_in) forward / backward pass.
  * Where a layer does not do it itself, the net adds a pass. Returns the accumulator: double[channels of the node's

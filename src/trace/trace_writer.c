@@ -421,19 +421,6 @@ void ps_trace_add_values(ps_trace_writer *writer, const char *key, const double 
     ps_trace_close_scope(writer);
 }
 
-void ps_trace_add_floats(ps_trace_writer *writer, const char *key, const float *value, size_t count) {
-    begin_scope(writer, key, '[', ']');
-    char *to = room(writer, count * VALUE_BYTES);
-    if (to == NULL) return;
-    char *start = to;
-    for (size_t i = 0; i < count; i++) {
-        if (i > 0) *to++ = ',';
-        to += ps_trace_format_value(to, (double)value[i]);
-    }
-    writer->length += (size_t)(to - start);
-    ps_trace_close_scope(writer);
-}
-
 void ps_trace_add_wholes(ps_trace_writer *writer, const char *key, const int *value, size_t count) {
     begin_scope(writer, key, '[', ']');
     for (size_t i = 0; i < count; i++) ps_trace_add_whole(writer, NULL, value[i]);

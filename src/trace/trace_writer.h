@@ -66,7 +66,6 @@ void ps_trace_add_double(ps_trace_writer *writer, const char *key, double value)
 void ps_trace_add_json(ps_trace_writer *writer, const char *key, const char *json);
 
 /* Arrays of values. */
-void ps_trace_add_floats(ps_trace_writer *writer, const char *key, const float *value, size_t count);
 void ps_trace_add_values(ps_trace_writer *writer, const char *key, const double *value, size_t count);
 void ps_trace_add_wholes(ps_trace_writer *writer, const char *key, const int *value, size_t count);
 void ps_trace_add_nulls(ps_trace_writer *writer, const char *key, size_t count);

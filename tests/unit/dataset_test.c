@@ -550,16 +550,6 @@ static void a_constant_channel_is_only_centred(void **state) {
     ps_dataset_close(dataset);
 }
 
-static void formats_are_listed(void **state) {
-    (void)state;
-    char text[2000] = "";
-    FILE *stream = fmemopen(text, sizeof text, "w");
-    ps_dataset_print_formats(stream);
-    fclose(stream);
-    const char *const words[] = {"cifar10:DIR", "cifar100:DIR", "idx:DIR", "synthetic"};
-    for (int i = 0; i < 4; i++) assert_non_null(strstr(text, words[i]));
-}
-
 /* ---- synthetic ---- */
 
 static ps_dataset *open_synthetic(ps_dataset_options options) {
@@ -747,7 +737,6 @@ int main(void) {
         IN_FOLDER(impossible_options_are_refused),
         IN_FOLDER(digest_tells_contents_apart),
         IN_FOLDER(a_constant_channel_is_only_centred),
-        cmocka_unit_test(formats_are_listed),
         cmocka_unit_test(synthetic_is_a_function_of_the_seed),
         cmocka_unit_test(synthetic_is_the_same_everywhere),
         cmocka_unit_test(synthetic_has_the_counts_asked_for),

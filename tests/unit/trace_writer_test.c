@@ -111,7 +111,7 @@ static void floats_read_back_bit_for_bit(void **state) {
 static void record_has_all_kinds_of_values(void **state) {
     (void)state;
     ps_trace_writer *writer;
-    const float floats[] = {1.5f, NAN, INFINITY, -INFINITY, 0.1f};
+    const double floats[] = {1.5, NAN, INFINITY, -INFINITY, (double)0.1f};
     const double doubles[] = {1e-50, 1.0 / 3, 1e300};
     const int wholes[] = {-3, 0, 2000000000};
     assert_int_equal(ps_trace_create(path, &writer), PS_OK);
@@ -127,11 +127,11 @@ static void record_has_all_kinds_of_values(void **state) {
     ps_trace_begin_object(writer, "object");
     ps_trace_begin_array(writer, "empty");
     ps_trace_close_scope(writer);
-    ps_trace_add_floats(writer, "floats", floats, 5);
+    ps_trace_add_values(writer, "floats", floats, 5);
     ps_trace_add_values(writer, "doubles", doubles, 3);
     ps_trace_add_wholes(writer, "wholes", wholes, 3);
     ps_trace_add_nulls(writer, "nulls", 2);
-    ps_trace_add_floats(writer, "none", floats, 0);
+    ps_trace_add_values(writer, "none", floats, 0);
     ps_trace_close_scope(writer);
     ps_trace_add_whole(writer, "last", 1);
     assert_int_equal(ps_trace_end_record(writer), PS_OK);
