@@ -18,6 +18,9 @@ ps_status ps_explain_find_trace(const ps_explain_place *at, const char *path, ch
 /* Prints the head of the line of the trace. */
 ps_status ps_explain_show_line(const char *path, uint64_t line, FILE *stream);
 
+/* Prints what this line of the trace, a probe or window record, says of one node of its layer: a row a quantity. */
+ps_status ps_explain_show_values(const char *path, uint64_t line, int channel, FILE *stream);
+
 enum { PS_EXPLAIN_MOST_CELLS = 64, PS_EXPLAIN_MOST_LINE = 8192 };
 
 /* A table: rows of cells, found by the names of their columns. */

@@ -151,14 +151,17 @@ static ps_status tell_run(ps_run *run, const char *path, const char *name, int n
     if (t.probes == 0) return ps_fail(PS_ERR_INPUT, "%s: holds no probe record, so nothing is known of %s", path, name);
     fprintf(stream,
             "  (images: with an output that is not 0; pre_max: largest value that enters the gate; moved, decayed: "
-            "paths of "
-            "its weights\n  in the window before, by gradient and by decay, over their norm; line: of the trace)\n\n");
+            "paths of\n  its weights in the window before, by gradient and by decay, over their norm; line: of the "
+            "trace)\n\n");
     ps_cause_explain(&t.last.evidence, t.last.cause, evidence, sizeof evidence);
     fprintf(stream, "  At the last probe\n");
     print_cause(t.last.condition, t.last.cause, evidence, stream);
-    fprintf(stream, "  trace rows\n");
-    if (t.last_line > 0) PS_TRY(ps_explain_show_line(run->header->path, t.last_line, stream));
-    return t.window_line > 0 ? ps_explain_show_line(run->header->path, t.window_line, stream) : PS_OK;
+    int channel = node - run->layers[run->node_layer[node]].first_node;
+    fputc('\n', stream);
+    if (t.last_line > 0) PS_TRY(ps_explain_show_values(run->header->path, t.last_line, channel, stream));
+    if (t.window_line == 0) return PS_OK;
+    fputc('\n', stream);
+    return ps_explain_show_values(run->header->path, t.window_line, channel, stream);
 }
 
 /* "LAYER:CHANNEL"; names of layers may have colons themselves. */

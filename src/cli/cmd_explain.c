@@ -23,7 +23,7 @@ const ps_command ps_command_explain = {
         "trace rows they were\n"
         "counted from. Without a prediction, lists them. Of a node (LAYER:CHANNEL), of a run or of the runs of a "
         "comparison, it tells the story:\n"
-        "what it was at each probe and why, with evidence, what moved it, and the trace rows.",
+        "what it was at each probe and why, with evidence, what moved it, and its values at the last one.",
     .examples =
         "  poolscope explain runs/quickstart\n"
         "  poolscope explain runs/quickstart P1\n"

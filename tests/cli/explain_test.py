@@ -46,8 +46,19 @@ place = {step: 1 + next(i for i, r in enumerate(lines) if r["type"] == "probe" a
 want = [["0", "alive", "none", "none", "3", "1.5", "-", "-", str(place[0])], ["2", "dead", "dead", "negative_bias", "0", "-2.5", "0.25", "0", str(place[2])],
         ["6", "dead", "dead", "negative_bias", "0", "-2.5", "0.75", "0", str(place[6])], ["8", "alive", "none", "none", "3", "1.5", "1", "0", str(place[8])]]
 report(rows == want, "the story: states, causes, movement and lines of the trace, without the probes that are alike", "\n".join(map(str, rows)))
-report(f"trace.jsonl:{place[8]}: " in result.stdout and '"type":"window","window":3' in result.stdout, "the trace rows are shown", result.stdout)
-report(run("explain", "known/trace.jsonl", "alpha:1").stdout.splitlines()[2:-2] == result.stdout.splitlines()[2:-2], "a trace alone is enough")
+tables = [[line.split() for line in block.splitlines()[1:]] for block in result.stdout.split("\n\n") if " quantity " in block]
+report(f"At that probe, before step 8 (known/trace.jsonl:{place[8]})" in result.stdout and "In the window before it, steps 6 to 7 (known/trace.jsonl:" in result.stdout and
+       tables == [[["quantity", "value", "unit"], ["nonzero", "6"], ["images_active", "3"], ["pre_max", "1.5"], ["bias", "0"], ["weight_l2", "1"], ["out_l2", "1"],
+                   ["in_alive", "3", "(of", "the", "whole", "layer)"]],
+                  [["quantity", "value", "unit"], ["path_gradient", "1"], ["path_decay", "0"], ["weight_start_l2", "1"], ["grad_zero_steps", "0"]]],
+       "the channel's own values are shown, quantity by quantity", f"{tables}\n{result.stdout}")
+report(max(map(len, result.stdout.splitlines())) <= 120 and "{" not in result.stdout, "in lines that are not cut", result.stdout)
+odd = json.loads(json.dumps(lines).replace('"bias": [0, 0]', '"bias": [0, null]').replace('"pre_max": [1, 1.5]', '"pre_max": [1, "Infinity"]').replace('"unit": "1"', '"unit": "steps"', 1))
+write("odd", odd)
+text = must("explain", "odd", "alpha:1").stdout
+report(re.search(r"^    bias +-$", text, re.M) and re.search(r"^    pre_max +Infinity$", text, re.M) and re.search(r"^    nonzero +6  steps$", text, re.M),
+       "with what is missing, what is not finite, and units", text)
+report(run("explain", "known/trace.jsonl", "alpha:1").stdout.splitlines()[2:] == result.stdout.splitlines()[2:], "a trace alone is enough")
 write("cut", lines[:-7]) # ends at step 6
 text = must("explain", "cut", "alpha:1").stdout
 report(all(word in " ".join(text.split()) for word in ("cause negative_bias", "evidence pre_max=-2.5 bias=-3", "the largest value that enters the gate (pre_max - bias) would be above 0", "may help")),
@@ -86,7 +97,8 @@ result = run("explain", "e", "stage2.0.conv:1")
 report(result.returncode == 0 and len(re.findall(r"^  (?:baseline|ps2) +[12] ", result.stdout, re.M)) == 4 and "--arm NAME" in result.stdout, "a comparison shows a row a run", result.stdout + result.stderr)
 result = run("explain", "e", "stage2.0.conv:1", "--arm", "ps2", "--seed", "2")
 alone = run("explain", "e/runs/ps2/seed-2", "stage2.0.conv:1").stdout
-report(result.returncode == 0 and "\n".join(alone.splitlines()[2:-2]) in result.stdout, "arm and seed tell the story of that run", result.stdout + result.stderr)
+told = alone.split("\n  At that probe")[0]
+report(result.returncode == 0 and "\n".join(told.splitlines()[2:]) in result.stdout and re.findall(r"^    \S.*", alone, re.M) == re.findall(r"^    \S.*", result.stdout, re.M), "arm and seed tell the story of that run", result.stdout + result.stderr)
 elsewhere = run("explain", path("e"), "stage2.0.conv:1", "--arm", "ps2", "--seed", "2", cwd="/")
 report(elsewhere.returncode == 0, "and so they do from another folder", elsewhere.stderr)
 for arguments in (["stage2.0.conv:1", "--arm", "ps3"], ["stage2.0.conv:99"], ["stage2.0.conv:1", "--seed", "7"]):
