@@ -22,8 +22,7 @@ typedef struct {
  * failure: page and stderr say it. */
 ps_status ps_report_write(const char *directory /* holds tables/ and verdict.json */, const ps_report_options *options);
 
-/* Says on stderr, and how to renew it, where a report lies beside the comparison that was not made from it as it is now.
- */
+/* Where the report beside the comparison was not made from it as it is now: says so on stderr, and how to renew it. */
 void ps_report_note_older(const char *directory);
 
 #endif

@@ -157,6 +157,11 @@ ps_status ps_cmd_watch(int argc, char **argv) {
     if (width < 0 || width > MOST_WIDTH)
         return ps_fail(PS_ERR_USAGE, "--width must be 1 to %d columns", (int)MOST_WIDTH);
     const char *given = arguments.positional[0];
+    if (ps_file_is_weights(given)) /* its first line would be cut at a zero byte */
+        return ps_fail(PS_ERR_INPUT,
+                       "%s: is a file of weights (safetensors), and a trace is wanted here; give the directory of the "
+                       "run, or its trace.jsonl",
+                       given);
     bool is_directory = ps_file_is_directory(given);
     PS_TRY(is_directory ? ps_file_join(given, "trace.jsonl", &path) : ps_string_copy(given, &path));
     d.of_experiment = is_directory && !ps_file_exists(path) && ps_watch_is_experiment(given);

@@ -23,6 +23,21 @@ bool ps_file_is_directory(const char *path) {
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
+/* Eight bytes of length, the low ones first; JSON has no zero bytes. */
+bool ps_file_begins_as_weights(const char *bytes, size_t count) {
+    return count >= 9 && bytes[8] == '{' && memchr(bytes + 4, 0, 4) != NULL;
+}
+
+bool ps_file_is_weights(const char *path) {
+    char bytes[9];
+    struct stat info;
+    bool is_regular = stat(path, &info) == 0 && S_ISREG(info.st_mode); /* what a pipe gives is gone then */
+    FILE *stream = is_regular ? fopen(path, "rb") : NULL;
+    size_t count = stream != NULL ? fread(bytes, 1, sizeof bytes, stream) : 0;
+    if (stream != NULL) fclose(stream);
+    return ps_file_begins_as_weights(bytes, count);
+}
+
 ps_status ps_file_size(const char *path, uint64_t *size_bytes) {
     struct stat info;
     if (stat(path, &info) != 0) return ps_fail(PS_ERR_IO, "%s: %s; check the path", path, strerror(errno));

@@ -38,8 +38,12 @@ ps_status ps_json_read(const char *path, cJSON **document) {
     size_t size;
     *document = NULL;
     PS_TRY(ps_file_read(path, &content, &size));
-    ps_status status = strlen(content) == size || ps_text_is_utf16(content)
-                           ? ps_json_parse(content, path, document)
+    ps_status status = strlen(content) == size || ps_text_is_utf16(content) ? ps_json_parse(content, path, document)
+                       : ps_file_begins_as_weights(content, size)
+                           ? ps_fail(PS_ERR_INPUT,
+                                     "%s: is a file of weights (safetensors), and JSON is wanted here; give the JSON "
+                                     "file (of a run: its config.json)",
+                                     path)
                            : ps_fail(PS_ERR_INPUT, "%s: holds a zero byte, so it is not JSON text", path);
     free(content);
     return status;

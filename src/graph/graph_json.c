@@ -189,6 +189,11 @@ ps_status ps_graph_parse(const cJSON *document, const char *where, ps_graph **ou
 ps_status ps_graph_read(const char *path, ps_graph **out) {
     cJSON *document;
     *out = NULL;
+    if (ps_file_is_weights(path))
+        return ps_fail(PS_ERR_INPUT,
+                       "%s: is a file of weights (safetensors), and the network itself is wanted here, as JSON; write "
+                       "it with `poolscope inspect --model NAME --json`, and edit it where it is your own",
+                       path);
     PS_TRY(ps_json_read(path, &document));
     ps_status status = ps_graph_parse(document, path, out);
     cJSON_Delete(document);

@@ -9,16 +9,31 @@
 
 static const char network_groups[] = "Network,Pool Skip";
 
-/* A file of weights begins with the length of its header: one that begins as JSON does would be 2 EB long. */
-static ps_status refuse_json(const char *given) {
+/* A file of weights begins with the length of its header, eight bytes, of which the high ones are 0. */
+static bool is_json(const char *given) {
+    char bytes[8];
     FILE *stream = fopen(given, "rb");
-    int first = stream != NULL ? getc(stream) : EOF, second = stream != NULL ? getc(stream) : EOF;
+    size_t count = stream != NULL ? fread(bytes, 1, sizeof bytes, stream) : 0;
     if (stream != NULL) fclose(stream);
-    if (first != '{' || (second != '"' && second != '\n')) return PS_OK;
-    return ps_fail(PS_ERR_INPUT,
-                   "%s: is JSON, as a trace is, and holds no weights; give the directory of the run, or its "
-                   "checkpoint.safetensors",
-                   given);
+    return count > 0 && bytes[0] == '{' && memchr(bytes, 0, count) == NULL;
+}
+
+static ps_status refuse_json(const char *given) {
+    const char *slash = strrchr(given, '/');
+    char *checkpoint = NULL, *folder = NULL;
+    if (!is_json(given)) return PS_OK;
+    PS_TRY(ps_string_format(&folder, "%.*s", slash != NULL ? (int)(slash - given) + (slash == given) : 1,
+                            slash != NULL ? given : "."));
+    ps_status status = ps_file_join(folder, "checkpoint.safetensors", &checkpoint);
+    if (status == PS_OK)
+        status =
+            ps_fail(PS_ERR_INPUT,
+                    "%s: is JSON, as a trace is, and holds no weights; give the directory of the run%s%s, or its "
+                    "checkpoint.safetensors",
+                    given, ps_file_exists(checkpoint) ? ", which is " : "", ps_file_exists(checkpoint) ? folder : "");
+    free(checkpoint);
+    free(folder);
+    return status;
 }
 
 ps_status ps_subject_path(const char *given, char **path) {

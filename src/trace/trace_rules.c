@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/file.h"
 #include "core/json.h"
 #include "core/memory.h"
 #include "trace/trace_format.h"
@@ -788,6 +789,9 @@ const char *ps_trace_file_fault(const char *bytes, size_t count) {
                  {"PK", "is a zip archive; unpack it (unzip)"},
                  {"\xFF\xFE", "is UTF-16; save it as UTF-8"},
                  {"\xFE\xFF", "is UTF-16; save it as UTF-8"}};
+    if (ps_file_begins_as_weights(bytes, count))
+        return "is a file of weights (safetensors), and a trace is wanted here; give the directory of the run, or its "
+               "trace.jsonl";
     for (size_t i = 0; count >= 2 && i < sizeof known / sizeof *known; i++)
         if (memcmp(bytes, known[i].bytes, 2) == 0) return known[i].fault;
     return NULL;

@@ -1,5 +1,6 @@
 """Bad input: one sentence that names the thing and the remedy, exit 2, no crash, and nothing left that looks like a finished run."""
 import gzip
+import json
 import os
 import re
 import shutil
@@ -169,6 +170,28 @@ if os.path.exists("/dev/full"):
         with open("/dev/full", "w") as full:
             result = subprocess.run([tap.PROGRAM, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, cwd=tap.WORK)
         report(result.returncode == 2 and "standard output" in result.stderr, f"{' '.join(arguments)} > /dev/full is an error", f"{result.returncode}: {result.stderr}")
+
+# ---- one file given for another ----
+must("train", *TINY, "--steps", "4", "--out", "taken")
+weights = "taken/checkpoint.safetensors"
+for arguments, word in ((["explain", weights, "stage1.0.conv:1"], "a trace is wanted here; give the directory of the run"), (["validate", weights], "a trace is wanted here"),
+                        (["watch", weights], "a trace is wanted here"), (["check", weights, "--expect", "max(loss) < 9"], "a trace is wanted here"),
+                        (["compare", "--arm", "b=" + weights, "--out", "none"], "a trace is wanted here"), (["inspect", "--graph", weights], "poolscope inspect --model NAME --json"),
+                        (["train", "--graph", weights, "--out", "none"], "poolscope inspect --model NAME --json"), (["train", weights, "--out", "none"], "its config.json"),
+                        (["experiment", weights, "--out", "none"], "JSON is wanted here")):
+    result = run(*arguments)
+    report(result.returncode == 2 and "is a file of weights" in result.stderr and word in result.stderr and len(result.stderr.splitlines()) == 1 and not os.path.exists(path("none")),
+           f"{' '.join(arguments)}: weights are no such file", result.stderr)
+for arguments in (["diagnose"], ["eval"], ["ranks"], ["plant", "--plant", "count=1", "--out", "none"], ["train", *TINY, "--out", "none", "--init"]):
+    result = run(*arguments, "taken/trace.jsonl")
+    report(result.returncode == 2 and "give the directory of the run, which is taken, or its checkpoint.safetensors" in result.stderr,
+           f"{arguments[0]} of a trace names the run", result.stderr)
+# A header of 8827 bytes begins with the bytes of '{"'.
+text = json.dumps({"w": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}).encode()
+with open(path("odd.safetensors"), "wb") as stream:
+    stream.write(struct.pack("<Q", 8827) + text + b" " * (8827 - len(text)) + bytes(4))
+result = run("diagnose", "odd.safetensors", "--model", "plain9")
+report(result.returncode == 2 and "JSON" not in result.stderr, "weights are not taken for JSON by their first two bytes", result.stderr)
 
 # ---- the environment ----
 for variable, value, words in (("PS_SIMD", "avx", ("base, avx2 and avx512",)), ("PS_SIMD", "", ("PS_SIMD",)), ("PS_CONV", "gem", ("gemm", "reference"))):
