@@ -35,7 +35,7 @@ static ps_status print_record(const ps_trace_header *header, const ps_trace_reco
     cJSON *document;
     const cJSON *item;
     PS_TRY(ps_json_parse(record->text, header->path, &document));
-    if (record->type == PS_RECORD_WINDOW)
+    if (record->type == PS_LINE_WINDOW)
         fprintf(stream, "  In the window before it, steps %.0f to %.0f", record->first, record->last);
     else fprintf(stream, "  At that probe, before step %.0f", record->step);
     fprintf(stream, " (%s:%llu)\n    %-26s %12s  %s\n", header->path, (unsigned long long)record->line, "quantity",
