@@ -17,7 +17,8 @@ ps_status ps_explain(const char *directory, const char *prediction, FILE *stream
 
 /* The node "LAYER:CHANNEL" of a run (its directory or its trace), or of the runs of a comparison, of which arm and seed
  * choose (NULL: all). Of one run it tells the story: what the node was at each probe and why, what moved it, and all
- * that the last probe and the window before it say of it; of several it shows a row of nodes.tsv each. PS_ERR_USAGE where there is no such node. */
+ * that the last probe and the window before it say of it; of several it shows a row of nodes.tsv each. PS_ERR_USAGE
+ * where there is no such node. */
 typedef struct {
     const char *directory, *node, *arm, *seed;
 } ps_explain_node;

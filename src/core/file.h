@@ -13,8 +13,8 @@
 
 bool ps_file_exists(const char *path);
 bool ps_file_is_directory(const char *path);
-/* Whether bytes, or a file, begin as weights in the safetensors format do: the length of a JSON header, and its '{'. For
- * sentences about files that were taken for others. */
+/* Whether bytes, or a file, begin as weights in the safetensors format do: the length of a JSON header, and its '{'.
+ * For sentences about files that were taken for others. */
 bool ps_file_begins_as_weights(const char *bytes, size_t count);
 bool ps_file_is_weights(const char *path);
 /* Size in bytes; fails where the file is missing or is no regular file. */
