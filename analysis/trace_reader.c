@@ -616,6 +616,19 @@ static ps_status check_place(ps_trace_reader *reader, const ps_trace_record *rec
     return check_values(reader, record);
 }
 
+static void check_step_values(ps_trace_reader *reader, const ps_trace_record *record) {
+    const struct {
+        const char *key;
+        double value;
+    } values[] = {{PS_TRACE_LR, record->lr},
+                  {PS_TRACE_GRAD_NORM, record->grad_norm},
+                  {PS_TRACE_GRAD_NORM_MODULE, record->grad_norm_module},
+                  {PS_TRACE_CLIP, record->clip},
+                  {PS_TRACE_CLIP_MODULE, record->clip_module}};
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++)
+        ps_trace_rules_step_value(reader->rules, values[i].key, values[i].value);
+}
+
 static ps_status check_record(ps_trace_reader *reader, const ps_trace_record *record, const record_note *note) {
     if (ps_text_find_foreign(record->text) != NULL) return damaged(reader, record->text);
     if (note->twice != NULL)
@@ -627,6 +640,7 @@ static ps_status check_record(ps_trace_reader *reader, const ps_trace_record *re
         if (note->no_number != NULL && ps_trace_rules_is_step_value(note->no_number))
             return FAIL_HERE(reader, "\"%s\" must be a number, null, \"NaN\", \"Infinity\" or \"-Infinity\"",
                              note->no_number);
+        check_step_values(reader, record);
         ps_trace_rules_step(reader->rules, whole_or_nan(record->step));
     } else {
         return check_tree(reader, record->text);

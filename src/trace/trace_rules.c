@@ -144,7 +144,7 @@ static double whole_of(const cJSON *object, const char *key) {
 static double get_whole(ps_trace_rules *r, const cJSON *object, const char *key, double low) {
     const cJSON *item = get(object, key);
     if (is_whole(item, low)) return item->valuedouble;
-    breach(r, "\"%s\" must be a whole number of at least %g", key, low);
+    breach(r, "\"%s\" must be a whole number from %.0f to 9007199254740992 (2^53)", key, low);
     return NAN;
 }
 
@@ -649,14 +649,38 @@ static int layer_of(ps_trace_rules *r, const cJSON *record) {
     return layer != NULL ? (int)(layer - r->layer) : -1;
 }
 
-static const char *const step_values[] = {
-    PS_TRACE_LOSS,        PS_TRACE_LR, PS_TRACE_GRAD_NORM, PS_TRACE_GRAD_NORM_MODULE, PS_TRACE_CLIP,
-    PS_TRACE_CLIP_MODULE, NULL};
+/* What numbers of a step can be; a loss may be anything. */
+static const struct {
+    const char *key;
+    double low, high;
+} step_values[] = {
+    {PS_TRACE_LOSS, -INFINITY, INFINITY},     {PS_TRACE_LR, 0, INFINITY}, {PS_TRACE_GRAD_NORM, 0, INFINITY},
+    {PS_TRACE_GRAD_NORM_MODULE, 0, INFINITY}, {PS_TRACE_CLIP, 0, 1},      {PS_TRACE_CLIP_MODULE, 0, 1}};
+enum { STEP_VALUES = sizeof step_values / sizeof *step_values };
 
-bool ps_trace_rules_is_step_value(const char *key) { return is_one_of(key, step_values); }
+bool ps_trace_rules_is_step_value(const char *key) {
+    for (int i = 0; i < STEP_VALUES; i++)
+        if (strcmp(step_values[i].key, key) == 0) return true;
+    return false;
+}
+
+static void check_range(ps_trace_rules *r, const char *key, double value, double low, double high) {
+    if (value < low && high == INFINITY) breach(r, "\"%s\" is %g, which must not be below %g", key, value, low);
+    else if (value < low || value > high) breach(r, "\"%s\" is %g, which must be from %g to %g", key, value, low, high);
+}
+
+void ps_trace_rules_step_value(ps_trace_rules *rules, const char *key, double value) {
+    for (int i = 0; i < STEP_VALUES; i++)
+        if (strcmp(step_values[i].key, key) == 0)
+            check_range(rules, key, value, step_values[i].low, step_values[i].high);
+}
 
 static void check_step(ps_trace_rules *r, const cJSON *record) {
-    for (int i = 0; step_values[i] != NULL; i++) check_optional_value(r, record, step_values[i]);
+    for (int i = 0; i < STEP_VALUES; i++) {
+        const cJSON *item = get(record, step_values[i].key);
+        check_optional_value(r, record, step_values[i].key);
+        if (item != NULL && is_value(item)) ps_trace_rules_step_value(r, step_values[i].key, value_of(item));
+    }
     ps_trace_rules_step(r, whole_of(record, "step"));
 }
 
@@ -705,14 +729,13 @@ static void check_accuracy(ps_trace_rules *r, const cJSON *record) {
     const cJSON *accuracy = get(record, "accuracy");
     check_optional_value(r, record, "loss");
     check_optional_value(r, record, "accuracy");
-    if (cJSON_IsNumber(accuracy) && (accuracy->valuedouble < 0 || accuracy->valuedouble > 1))
-        breach(r, "\"accuracy\" is %g, which must be from 0 to 1", accuracy->valuedouble);
+    if (accuracy != NULL && is_value(accuracy)) check_range(r, "accuracy", value_of(accuracy), 0, 1);
 }
 
 static void check_eval(ps_trace_rules *r, const cJSON *record) {
     check_order(r, get_whole(r, record, "step", 0));
     get_text(r, record, "split");
-    if (get(record, "count") != NULL) get_whole(r, record, "count", 0);
+    get_whole(r, record, "count", 0);
     check_accuracy(r, record);
     const cJSON *count = get(record, "count"), *loss = get(record, "loss"), *accuracy = get(record, "accuracy");
     bool measured = (loss != NULL && !cJSON_IsNull(loss)) || (accuracy != NULL && !cJSON_IsNull(accuracy));

@@ -37,6 +37,11 @@ static int make_paths(void **state) {
     "{\"type\":\"header\",\"format\":\"poolscope-trace\",\"version\":1,\"producer\":\"test\",\"arm\":\"a\",\"seed\":" \
     "1,\"config\":{},"                                                                                                \
     "\"pairing\":{\"data\":\"x\"},\"data\":{},\"machine\":{},\"model\":{},\"window\":2,\"steps\":4,"
+#define SEEDED(seed)                                                                                         \
+    "{\"type\":\"header\",\"format\":\"poolscope-trace\",\"version\":1,\"producer\":\"test\",\"arm\":\"a\"," \
+    "\"seed\":" seed                                                                                         \
+    ",\"config\":{},\"pairing\":{},\"data\":{},\"machine\":{},\"model\":{},\"window\":2,"                    \
+    "\"steps\":4,\"layers\":[],\"quantities\":[]}"
 #define HEADER \
     HEADER_HEAD "\"layers\":[" LAYER("c1", "0", "conv", "3", "") ","                           \
                 LAYER("c2", "1", "shared", "2", "\"c1\"") "],\"quantities\":["                 \
@@ -247,7 +252,20 @@ static void every_fault_is_found(void **state) {
         {15, NULL, 15, "window 1 has no record of layer \"c2\""},
         {8, NULL, 14, "which the first window lacks"},
         {11, "{\"type\":\"timing\",\"step\":1}", 11, "step 1 comes after step 2"},
-        {19, "{\"type\":\"eval\",\"step\":4,\"split\":\"test\",\"accuracy\":50}", 19, "from 0 to 1"},
+        {6, "{\"type\":\"step\",\"step\":1,\"lr\":-0.1}", 6, "\"lr\" is -0.1, which must not be below 0"},
+        {6, "{\"type\":\"step\",\"step\":1,\"grad_norm\":-1}", 6, "\"grad_norm\" is -1"},
+        {6, "{\"type\":\"step\",\"step\":1,\"grad_norm_module\":\"-Infinity\"}", 6, "\"grad_norm_module\" is -inf"},
+        {6, "{\"type\":\"step\",\"step\":1,\"clip\":1.5}", 6, "\"clip\" is 1.5, which must be from 0 to 1"},
+        {6, "{\"type\":\"step\",\"step\":1,\"clip_module\":-1}", 6, "\"clip_module\" is -1"},
+        {6, "{\"type\":\"step\",\"step\":1,\"clip\":\"Infinity\"}", 6, "\"clip\" is inf"},
+        {19, "{\"type\":\"eval\",\"step\":4,\"split\":\"test\",\"loss\":1,\"accuracy\":0.5}", 19,
+         "\"count\" must be a whole number from 0"},
+        {19, "{\"type\":\"eval\",\"step\":4,\"split\":\"test\",\"accuracy\":\"Infinity\",\"count\":1}", 19,
+         "from 0 to 1"},
+        {19, "{\"type\":\"eval\",\"step\":4,\"split\":\"test\",\"accuracy\":50,\"count\":1}", 19, "from 0 to 1"},
+        {1, SEEDED("18446744073709551616"), 1,
+         "\"seed\" must be a whole number from -9007199254740992 to 9007199254740992"},
+        {1, SEEDED("0.5"), 1, "\"seed\" must be a whole number"},
         {19, "{\"type\":\"end\",\"steps\":4,\"status\":\"finished\"}", 20, "follows the end record"},
         {20, "{\"type\":\"end\",\"steps\":3,\"status\":\"finished\"}", 20, "4 steps are recorded"},
         {20, "{\"type\":\"end\",\"steps\":4,\"status\":\"fine\"}", 20, "finished or diverged"},
