@@ -211,6 +211,13 @@ static void add_term(const ps_explain_rows *t, term_sum *sum) {
     sum->weight += strtod(ps_explain_cell(t, "weight"), NULL);
 }
 
+static void show_sum(const term_sum *sum, FILE *stream) {
+    char amount[32], weight[32], mean[32];
+    fprintf(stream, "      sum %s of %s = %s\n", ps_text_number(sum->amount, 9, amount),
+            ps_text_number(sum->weight, 9, weight),
+            ps_text_number(sum->weight != 0 ? sum->amount / sum->weight : 0, 9, mean));
+}
+
 /* Adds the terms of the measure up again, and shows the first of them. */
 static ps_status sum_terms(const ps_explain_place *at, const char *measure, const char *arm, const char *seed,
                            term_sum *sum, FILE *stream) {
@@ -225,9 +232,7 @@ static ps_status sum_terms(const ps_explain_place *at, const char *measure, cons
         if (sum->rows <= SHOWN_ROWS) show_term(t, stream);
     }
     if (status == PS_OK && sum->rows > SHOWN_ROWS) fprintf(stream, "      ... %d more\n", sum->rows - SHOWN_ROWS);
-    if (status == PS_OK && sum->rows > 0)
-        fprintf(stream, "      sum %.9g of %.9g = %.9g\n", sum->amount, sum->weight,
-                sum->weight != 0 ? sum->amount / sum->weight : 0);
+    if (status == PS_OK && sum->rows > 0) show_sum(sum, stream);
     ps_explain_close_table(t);
     ps_free(t);
     if (status == PS_OK && sum->rows > 0) status = show_line(at, sum->trace, sum->line, stream);

@@ -80,7 +80,7 @@ typedef struct {
 
 static const char *number(double value, char text[32]) {
     if (ps_is_absent(value)) snprintf(text, 32, "-");
-    else snprintf(text, 32, "%.4g", value);
+    else ps_text_number(value, 4, text);
     return text;
 }
 

@@ -148,6 +148,7 @@ static void print_arm(const ps_verdict_document *verdict, const ps_arm *arm, FIL
 
 static void format_share(char *buffer, size_t size, double share) {
     if (ps_is_absent(share)) snprintf(buffer, size, "not recorded");
+    else if (!isfinite(share)) snprintf(buffer, size, "%s", isnan(share) ? "NaN" : share > 0 ? "Inf" : "-Inf");
     else snprintf(buffer, size, "%.1f %%", 100 * share);
 }
 

@@ -7,6 +7,7 @@
 
 #include "core/digest.h"
 #include "core/memory.h"
+#include "core/text.h"
 
 static const struct {
     const char *id, *description;
@@ -187,8 +188,9 @@ static void print_part(FILE *stream, const char **gap, const char *label, const 
 }
 
 static void print_number(FILE *stream, const char **gap, const char *label, double number) {
+    char text[32];
     if (isnan(number)) return;
-    fprintf(stream, "%s%s%.9g", *gap, label, number);
+    fprintf(stream, "%s%s%s", *gap, label, ps_text_number(number, 9, text));
     *gap = ", ";
 }
 
@@ -209,8 +211,10 @@ static void print_place(FILE *stream, const ps_finding *f) {
 
 void ps_finding_print(FILE *stream, const ps_finding *f) {
     print_place(stream, f);
+    char absolute[32], relative[32];
     if (!isnan(f->absolute_allowed))
-        fprintf(stream, " (allowed: %.6g and %.6g)", f->absolute_allowed, f->relative_allowed);
+        fprintf(stream, " (allowed: %s and %s)", ps_text_number(f->absolute_allowed, 6, absolute),
+                ps_text_number(f->relative_allowed, 6, relative));
     if (f->count <= 1) return;
     fprintf(stream, "; the first of %llu such", (unsigned long long)f->count);
     if (f->layer != NULL) fprintf(stream, " in layer %s", f->layer);

@@ -8,6 +8,7 @@
 
 #include "analysis/check/rule.h"
 #include "core/memory.h"
+#include "core/text.h"
 
 typedef struct {
     const ps_rule *rule;
@@ -117,7 +118,9 @@ static ps_status evaluate_term(evaluation *e, const ps_rule_term *term, double *
     e->unanswered = e->unanswered || (!found && !empty);
     if (found) {
         const char *note = isnan(*value) ? ": NaN compares with nothing" : "";
-        say(e, "%.*s = %.9g (of %zu value%s)%s", length, text, *value, count, count == 1 ? "" : "s", note);
+        char number[32];
+        say(e, "%.*s = %s (of %zu value%s)%s", length, text, ps_text_number(*value, 9, number), count,
+            count == 1 ? "" : "s", note);
     } else {
         *value = NAN;
         say(e, "%.*s: %s", length, text, reason);

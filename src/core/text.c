@@ -124,9 +124,21 @@ int ps_text_put(FILE *stream, const char *text, int columns) {
     return column;
 }
 
+static const char *broken_number(double value, char *buffer) {
+    snprintf(buffer, 32, "%s", isnan(value) ? "NaN" : value > 0 ? "Infinity" : "-Infinity");
+    return buffer;
+}
+
 const char *ps_text_number(double value, int digits, char *buffer) {
-    if (isfinite(value)) snprintf(buffer, 32, "%.*g", digits > 17 ? 17 : digits, value);
-    else snprintf(buffer, 32, "%s", isnan(value) ? "NaN" : value > 0 ? "Infinity" : "-Infinity");
+    if (!isfinite(value)) return broken_number(value, buffer);
+    snprintf(buffer, 32, "%.*g", digits > 17 ? 17 : digits, value);
+    return buffer;
+}
+
+const char *ps_text_decimal(double value, int decimals, char *buffer) {
+    if (!isfinite(value)) return broken_number(value, buffer);
+    if (fabs(value) >= 1e15) return ps_text_number(value, 6, buffer); /* longer than the buffer else */
+    snprintf(buffer, 32, "%.*f", decimals > 12 ? 12 : decimals, value);
     return buffer;
 }
 

@@ -36,5 +36,7 @@ void ps_text_difference(const char *a, const char *b, char *out, size_t size);
 /* A number as %g with so many digits writes it; what is not finite is "NaN", "Infinity" or "-Infinity", as in a trace
  * (the C library knows a "-nan"). Returns `buffer`, of 32 bytes. */
 const char *ps_text_number(double value, int digits, char *buffer);
+/* The same with so many decimals (%f). */
+const char *ps_text_decimal(double value, int decimals, char *buffer);
 
 #endif

@@ -18,6 +18,7 @@
 #include "core/json.h"
 #include "core/memory.h"
 #include "core/progress.h"
+#include "core/text.h"
 #include "core/version.h"
 #include "kernels/gemm.h"
 #include "kernels/simd.h"
@@ -140,10 +141,11 @@ static ps_status after_step(void *self, const ps_train_step *step) {
     run *r = self;
     char tail[160];
     r->broken_steps = ps_train_step_finite(step) ? 0 : r->broken_steps + 1;
-    char dead_text[32];
+    char dead_text[32], loss[32];
     double dead = ps_probe_dead_share(r->probe), seconds = (double)(ps_clock_ns() - r->started_ns) * 1e-9;
     double images = (double)(step->step + 1 - r->start) * r->config->batch / seconds;
-    snprintf(tail, sizeof tail, "loss %.4f  %.0f images/s%s", step->loss.loss, images, say_dead(dead, dead_text));
+    snprintf(tail, sizeof tail, "loss %s  %.0f images/s%s", ps_text_decimal(step->loss.loss, 4, loss), images,
+             say_dead(dead, dead_text));
     ps_progress_update(&r->progress, step->step + 1, tail);
     if (r->options->state != NULL) {
         r->options->state->step = step->step + 1;

@@ -19,6 +19,7 @@
 #include "core/memory.h"
 #include "parallel/processors.h"
 #include "core/progress.h"
+#include "core/text.h"
 
 typedef enum { WAITING, RUNNING, DONE, FAILED } phase;
 
@@ -220,8 +221,11 @@ static void say_run(const ps_experiment_run *run, const report *r, char *text, s
     snprintf(text, size, "  %s/%d", run->config.arm, run->seed);
     size_t used = strlen(text);
     if (r->measuring != NULL) snprintf(text + used, size - used, " measuring %s", r->measuring);
-    else if (r->state.step > 0 && isnan(dead)) snprintf(text + used, size - used, " loss %.3f", loss);
-    else if (r->state.step > 0) snprintf(text + used, size - used, " loss %.3f dead %.0f%%", loss, 100.0 * dead);
+    if (r->measuring != NULL || r->state.step == 0) return;
+    char number[32];
+    snprintf(text + used, size - used, " loss %s", ps_text_decimal(loss, 3, number));
+    used = strlen(text);
+    if (!isnan(dead)) snprintf(text + used, size - used, " dead %.0f%%", 100.0 * dead);
 }
 
 static void show(schedule *s) {

@@ -145,6 +145,7 @@ static const char *state_of(const ps_watch_run *run) {
 
 static void format_number(double value, double factor, const char *format, char *text, size_t size) {
     if (isnan(value)) snprintf(text, size, "-");
+    else if (isinf(value)) snprintf(text, size, "%sInfinity", value < 0 ? "-" : "");
     else snprintf(text, size, format, factor * value);
 }
 

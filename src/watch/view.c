@@ -95,7 +95,10 @@ static const char *format_share(double share, char *text, size_t size) {
 
 static const char *format_value(double value, char *text, size_t size) {
     if (isnan(value)) snprintf(text, size, "-");
-    else snprintf(text, size, "%.4g", value);
+    else {
+        char number[32];
+        snprintf(text, size, "%s", ps_text_number(value, 4, number));
+    }
     return text;
 }
 

@@ -2,11 +2,13 @@
 import json
 import math
 import os
+import re
 import struct
 import subprocess
 import sys
 
 sys.dont_write_bytecode = True
+import made_up
 import tap
 from tap import must, records, report, run
 
@@ -203,5 +205,42 @@ again = run("train", "--resume", "infinite", "--quiet")
 report(again.returncode == 0 and "not finite" in again.stderr, "so does a second attempt to go on", again.stderr)
 must("train", *STEADY, "--init", "whole.safetensors", "--out", "finite")
 report("nonfinite" not in records("finite")[-1], "a sound run's end says nothing of it")
+
+# ---- every command has one spelling for what is not finite, whatever its sign ----
+made_up.write(tap.path("sound"), "baseline", 1, {"pool_skip": 0})
+SPOILT = {"window": {"path_gradient": "NaN", "weight_start_l2": "NaN", "grad_norm_rms": "Infinity", "path_decay": "-Infinity"},
+          "probe": {"mean_abs": "NaN", "weight_l2": "NaN", "pre_max": "-Infinity", "rms": "Infinity"}}
+
+
+def spoilt(record, late):
+    """From half of the run on: values, losses and norms that are not finite."""
+    if record["type"] == "step" and record["step"] >= late:
+        record.update(loss="NaN", grad_norm="Infinity")
+    if record["type"] in SPOILT and record.get("first", record.get("step")) >= late:
+        for name, value in SPOILT[record["type"]].items():
+            if value != "-Infinity" or name == "pre_max":
+                record["values"].update({name: [value] + record["values"][name][1:]} if name in record["values"] else {})
+    if record["type"] in ("eval", "end"):
+        record.update(loss="NaN", accuracy="NaN")
+    return json.dumps(record)
+
+
+for name, late in (("half", made_up.WINDOWS * made_up.STEPS // 2), ("whole", 0)):
+    os.makedirs(tap.path(name), exist_ok=True)
+    with open(tap.path(name, "trace.jsonl"), "w") as stream:
+        stream.write("\n".join(spoilt(record, late) for record in records("sound")) + "\n")
+    report(run("validate", name).returncode == 0, f"{name}: follows the format", run("validate", name).stdout)
+    run("compare", "--arm", f"baseline={name}", "--arm", "ps2=sound", "--out", f"cmp-{name}")
+    COMMANDS = [("compare", "--arm", f"baseline={name}", "--arm", "ps2=sound", "--out", f"cmp-{name}"),
+                ("compare", "--arm", f"baseline={name}", "--out", f"one-{name}"), ("watch", name, "--once"),
+                ("explain", f"cmp-{name}", "conv0:0"), ("explain", f"cmp-{name}", "P6"), ("explain", f"cmp-{name}", "W3"),
+                ("check", name, "--golden", "sound/trace.jsonl"), ("check", "sound", "--golden", f"{name}/trace.jsonl")]
+    COMMANDS += [("check", name, "--unfinished", "--expect", rule) for rule in
+                 ("loss.final < 1", "loss.final - loss.first < 0", "0 * max(grad_norm) == 0", "max(grad_norm) - max(grad_norm) == 0",
+                  "mean(path_gradient) < 1", "accuracy.final > 0", "max(weight_l2) < 9")]
+    for command in COMMANDS:
+        said = run(*command)
+        odd = [line for line in (said.stdout + said.stderr).splitlines() if re.search(r"(?<![\w.-])[-+]?(nan|inf)(?!\w)", line)]
+        report(said.returncode in (0, 1, 2) and not odd, f"{name}: {' '.join(command)[:70]} spells what is not finite as a trace does", odd[:5])
 
 tap.done()
