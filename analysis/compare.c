@@ -15,6 +15,7 @@
 #include "analysis/verdict.h"
 #include "core/file.h"
 #include "core/memory.h"
+#include "core/text.h"
 
 static const struct {
     const char *name, *title, *unit;
@@ -408,10 +409,18 @@ static ps_status say_changed_starts(const ps_arms *arms, ps_verdict_document *ve
     return PS_OK;
 }
 
+/* A count, mean over the seeds, to be read: "12", "0.3"; what rounds to nothing there with a digit of its own. */
+static const char *mean_count(double sum, int seeds, char text[32]) {
+    double mean = sum / seeds;
+    if (mean != floor(mean) && mean < 0.05) return ps_text_number(mean, 1, text);
+    return ps_text_decimal(mean, mean == floor(mean) ? 0 : 1, text);
+}
+
 /* "12 of 240 nodes of baseline (0.42 % of them at a probe)", means over the arm's seeds; false where none of its runs
  * says. */
 static bool describe_edge(const ps_arm *arm, char *text, size_t size) {
     double nodes = 0, all = 0, share = 0;
+    char mean[32], total[32];
     int known = 0;
     for (int r = 0; r < arm->run_count; r++) {
         const ps_summary_item *item = ps_summary_find(&arm->runs[r].summary, "edge_nodes");
@@ -422,8 +431,8 @@ static bool describe_edge(const ps_arm *arm, char *text, size_t size) {
         known++;
     }
     if (known > 0)
-        snprintf(text, size, "%.6g of %.6g nodes of %.200s (%.2g %% of them at a probe)", nodes / known, all / known,
-                 arm->name, 100 * share / known);
+        snprintf(text, size, "%s of %s nodes of %.200s (%.2g %% of them at a probe)", mean_count(nodes, known, mean),
+                 mean_count(all, known, total), arm->name, 100 * share / known);
     return known > 0;
 }
 
@@ -437,11 +446,12 @@ static ps_status say_edge(const ps_arms *arms, ps_verdict_document *verdict) {
         snprintf(list + used, size - used, "%s%s", used > 0 ? ", " : "", told ? text : arms->arms[a].name);
     }
     if (known[0] != '\0')
-        PS_TRY(ps_verdict_add_sentence(verdict,
-                                       "On the edge, where rounding decides whether a gate ever opens, stood at one "
-                                       "probe at least (mean over seeds): %s. There they count as neither dead nor "
-                                       "alive.",
-                                       known));
+        PS_TRY(ps_verdict_add_sentence(
+            verdict,
+            "On the edge, where rounding decides whether a gate ever opens, stood at one "
+            "probe at least, on average over the seeds: %s. There they count as neither dead nor "
+            "alive.",
+            known));
     if (unknown[0] == '\0') return PS_OK;
     return ps_verdict_add_sentence(verdict,
                                    "Which nodes stand on the edge, where rounding decides whether a gate ever opens, "

@@ -93,11 +93,11 @@ static ps_status copy_finding(const ps_finding *finding, ps_finding *kept) {
 static bool same_text(const char *a, const char *b) { return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0); }
 
 /* A node dead in one trace only is another matter than a value that differs. */
-static bool is_flip(const ps_finding *f) { return f->kind == PS_FINDING_VALUE && f->message != NULL; }
+static const char *flip_of(const ps_finding *f) { return f->kind == PS_FINDING_VALUE ? f->message : NULL; }
 
 static bool belong_together(const ps_finding *a, const ps_finding *b) {
-    return a->kind == b->kind && a->check == b->check && is_flip(a) == is_flip(b) && same_text(a->layer, b->layer) &&
-           same_text(a->quantity, b->quantity);
+    return a->kind == b->kind && a->check == b->check && same_text(flip_of(a), flip_of(b)) &&
+           same_text(a->layer, b->layer) && same_text(a->quantity, b->quantity);
 }
 
 static uint64_t hash_of(const ps_finding *f) {

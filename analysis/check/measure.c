@@ -18,8 +18,14 @@ static ps_status refuse(const measurement *m, const ps_pair_place *place, const 
                    m->pair.golden.header->path, m->pair.found.header->path, record->key, what);
 }
 
+static bool is_flip(const ps_tolerance *entry, const cJSON *expected, const cJSON *found) {
+    return ps_tolerance_tells_death(entry->quantity) && cJSON_IsNumber(expected) && cJSON_IsNumber(found) &&
+           (expected->valuedouble == 0) != (found->valuedouble == 0);
+}
+
+/* edge: of a node that stands on the edge, where 0 against another count is no other state. */
 static ps_status measure_value(const measurement *m, const ps_pair_place *place, ps_tolerance *entry,
-                               const cJSON *expected, const cJSON *found) {
+                               const cJSON *expected, const cJSON *found, bool edge) {
     if (!cJSON_IsNumber(expected) || !cJSON_IsNumber(found))
         return cJSON_Compare(expected, found, true)
                    ? PS_OK
@@ -31,8 +37,7 @@ static ps_status measure_value(const measurement *m, const ps_pair_place *place,
     entry->magnitude = fmax(entry->magnitude, fmax(fabs(expected->valuedouble), fabs(found->valuedouble)));
     entry->values++;
     entry->differing += absolute > 0;
-    entry->flips +=
-        ps_tolerance_tells_death(entry->quantity) && (expected->valuedouble == 0) != (found->valuedouble == 0);
+    entry->flips += !edge && is_flip(entry, expected, found);
     return PS_OK;
 }
 
@@ -41,10 +46,13 @@ static ps_status visit_value(void *context, const ps_pair_place *place, const ch
     measurement *m = context;
     ps_tolerance *entry;
     PS_TRY(ps_tolerances_at(m->deviations, quantity, &entry));
-    if (!cJSON_IsArray(expected) || !cJSON_IsArray(found)) return measure_value(m, place, entry, expected, found);
+    if (!cJSON_IsArray(expected) || !cJSON_IsArray(found))
+        return measure_value(m, place, entry, expected, found, false);
     const cJSON *left = expected->child, *right = found->child;
-    for (; left != NULL && right != NULL; left = left->next, right = right->next)
-        PS_TRY(measure_value(m, place, entry, left, right));
+    for (int channel = 0; left != NULL && right != NULL; left = left->next, right = right->next, channel++) {
+        bool edge = is_flip(entry, left, right) && ps_pair_on_edge(quantity, expected, found, channel);
+        PS_TRY(measure_value(m, place, entry, left, right, edge));
+    }
     return left == right ? PS_OK : refuse(m, place, "arrays of different lengths");
 }
 

@@ -1,10 +1,13 @@
 #include "analysis/check/pair_records.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/json.h"
 #include "core/memory.h"
+#include "trace/node_state.h"
+#include "trace/trace_format.h"
 
 /* ---- layers ---- */
 
@@ -221,4 +224,31 @@ ps_status ps_trace_pair_values(const ps_pair_place *place, const ps_pair_visitor
     cJSON_Delete(expected);
     cJSON_Delete(found);
     return status;
+}
+
+/* ---- nodes on the edge ---- */
+
+/* A member of the same object. cJSON's lists have prev of the first lead to the last, whose next is NULL. */
+static const cJSON *member_beside(const cJSON *item, const char *name) {
+    while (item->prev != NULL && item->prev->next != NULL) item = item->prev;
+    while (item != NULL && (item->string == NULL || strcmp(item->string, name) != 0)) item = item->next;
+    return item;
+}
+
+static double number_beside(const cJSON *item, const char *name, int channel) {
+    const cJSON *array = member_beside(item, name), *value = cJSON_GetArrayItem(array, channel);
+    return cJSON_IsNumber(value) ? value->valuedouble : NAN;
+}
+
+bool ps_pair_on_edge(const char *quantity, const cJSON *expected, const cJSON *found, int channel) {
+    const cJSON *sides[] = {expected, found};
+    bool edge = false;
+    if (strcmp(quantity, "probe." PS_TRACE_NONZERO_EVAL) == 0) return false;
+    for (int i = 0; i < 2; i++) {
+        double low = number_beside(sides[i], PS_TRACE_PRE_MAX_LOW, channel),
+               high = number_beside(sides[i], PS_TRACE_PRE_MAX_HIGH, channel);
+        if (isnan(low) || isnan(high)) return false;
+        edge = edge || ps_node_state_of(NAN, low, high) == PS_NODE_EDGE;
+    }
+    return edge;
 }

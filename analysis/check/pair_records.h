@@ -37,4 +37,9 @@ ps_status ps_trace_pair_structure(const ps_trace_pair *pair, const ps_pair_visit
 /* The values of one matched pair of records. */
 ps_status ps_trace_pair_values(const ps_pair_place *place, const ps_pair_visitor *visitor);
 
+/* Whether a count that tells dead from alive (ps_tolerance_tells_death) is of a node that stands on the edge in one of
+ * the two records at least, where both hold the bounds that say so (FORMAT.md): which side it is on rounding decides.
+ * expected and found: the arrays as a visitor gets them. Never of nonzero_eval, whose statistics are others. */
+bool ps_pair_on_edge(const char *quantity, const cJSON *expected, const cJSON *found, int channel);
+
 #endif

@@ -487,6 +487,43 @@ static void dead_or_alive_is_no_matter_of_tolerance(void **state) {
     }
 }
 
+/* Where both traces hold the bounds: with a tolerance it passes and is counted, without one it is a value that differs,
+ * but in no case another state. Of a node that the bounds call dead or alive in both, it is. */
+static void a_node_on_the_edge_is_no_other_state(void **state) {
+    (void)state;
+    ps_fixture fixture = ps_fixture_default("base", 1);
+    fixture.edge_known = true;
+    assert_int_equal(ps_fixture_write(&fixture, golden), PS_OK);
+    for (int i = 0; i < line_count; i++) free(lines[i]);
+    read_lines(golden);
+    int line = line_with("{\"type\":\"probe\",\"step\":40", "\"conv1\""), channel = 0;
+    ps_tolerances wide = {0};
+    ps_tolerance *entry;
+    static const char *const quantities[] = {"probe.nonzero", "probe.pre_max_low", "probe.pre_max_high"};
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(ps_tolerances_at(&wide, quantities[i], &entry), PS_OK);
+        entry->absolute = entry->relative = HUGE_VAL;
+    }
+    while (plant(line, "nonzero", channel, "0") == 0) plant(line, "nonzero", channel++, "0");
+    write_lines(); /* alive by the bounds of both */
+    assert_string_equal(finding_of(compare_with(&wide, 0), PS_FINDING_VALUE)->message, "dead in one trace only");
+    plant(line, "pre_max_low", channel, "-1e-7");
+    plant(line, "pre_max_high", channel, "1e-7");
+    write_lines();
+    const ps_check_suite *suite = compare_with(&wide, 0);
+    assert_int_equal(suite->findings_total, 0);
+    assert_non_null(strstr(detail_of(suite, "golden probe.nonzero"), "1 of them 0 in one trace only"));
+    suite = compare_with(NULL, 0);
+    bool told = false;
+    for (size_t i = 0; i < suite->finding_count; i++) {
+        const char *message = suite->findings[i].message;
+        assert_true(message == NULL || strstr(message, "dead in one") == NULL);
+        told = told || (message != NULL && strstr(message, "on the edge") != NULL);
+    }
+    assert_true(told);
+    ps_tolerances_clear(&wide);
+}
+
 static void calibration_counts_flips_and_warns(void **state) {
     (void)state;
     const char *runs[] = {golden, changed};
@@ -614,6 +651,7 @@ int main(void) {
         TEST(reordered_arms_are_one_finding_each),
         TEST(calibration_covers_its_own_runs_and_no_more),
         TEST(dead_or_alive_is_no_matter_of_tolerance),
+        TEST(a_node_on_the_edge_is_no_other_state),
         TEST(calibration_counts_flips_and_warns),
         TEST(calibration_pools_groups_of_one_seed),
         TEST(an_unfinished_run_is_not_blessed),
