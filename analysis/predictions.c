@@ -148,9 +148,17 @@ static size_t cohort_size(const ps_summary *summary) {
 
 enum { ALL_LAYERS = -1 };
 
+/* How many of the nodes that an entry of the cohort stands for the other run saw on the edge at the first probe. */
+static int on_edge_of(const ps_summary *own, const ps_summary *other, size_t entry) {
+    int nodes = 0;
+    if (own->alive_of == NULL) return ps_summary_starts_on_edge(other, own->alive[entry].node);
+    for (int node = own->alive[entry].node; node < other->start_nodes && nodes < own->alive[entry].nodes; node++)
+        nodes += own->alive_of[node] == (int)entry && ps_summary_starts_on_edge(other, node);
+    return nodes;
+}
+
 /* Both arms' nodes of one layer, or of all, in a cohort fixed at the first probe; times count from there. Nodes that
- * either arm saw on the edge there are in neither cohort (but for those that a variation counts together with others:
- * there each arm leaves out its own). ps_free frees *out. */
+ * either arm saw on the edge there are in neither cohort. ps_free frees *out. */
 static ps_status gather_cohort(const ps_summary *reference, const ps_summary *arm, bool reopening, int layer,
                                ps_stats_spell **out, size_t *nodes) {
     size_t room = reference->spell_count + arm->spell_count + cohort_size(reference) + cohort_size(arm) + 1, count = 0;
@@ -168,8 +176,8 @@ static ps_status gather_cohort(const ps_summary *reference, const ps_summary *ar
         for (size_t i = 0; !reopening && i < s->alive_count; i++) {
             const ps_summary_cohort *member = &s->alive[i];
             bool in = layer == ALL_LAYERS || member->layer == layer;
-            if (member->nodes == 1) in = in && !ps_summary_starts_on_edge(other, member->node);
-            for (int node = 0; in && node < member->nodes; node++)
+            int members = in ? member->nodes - on_edge_of(s, other, i) : 0;
+            for (int node = 0; node < members; node++)
                 spells[count++] = (ps_stats_spell){0, (double)member->end, member->layer, member->died, treated};
         }
     }

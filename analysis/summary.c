@@ -83,6 +83,7 @@ void ps_summary_clear(ps_summary *summary) {
     ps_free_array(summary->items);
     ps_free_array(summary->spells);
     ps_free_array(summary->alive);
+    ps_free(summary->alive_of);
     ps_free(summary->start_states);
     ps_free(summary->probe_steps);
     ps_free(summary->probe_lines);

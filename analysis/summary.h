@@ -41,6 +41,7 @@ typedef struct {
     size_t spell_count, spell_capacity;
     ps_summary_cohort *alive;
     size_t alive_count, alive_capacity;
+    int *alive_of;          /* [node]: the entry it is counted in, -1: none; kept under a variation alone */
     long long start_step;   /* of the first probe with known states, from which the cohorts' times count; 0: none */
     long long *probe_steps; /* [probe] */
     uint64_t *probe_lines;  /* [probe][layer]: line of the record, 0: none; not kept under a variation */

@@ -89,10 +89,21 @@ static ps_status add_member(const ps_metric_input *in, const ps_summary_cohort *
         ps_summary_cohort *known = &summary->alive[i - 1];
         if (known->end != member->end || known->died != member->died) continue;
         known->nodes++;
+        summary->alive_of[member->node] = (int)(i - 1);
         return PS_OK;
     }
     PS_TRY(PS_GROW(&summary->alive, &summary->alive_capacity, summary->alive_count + 1, "cohort of alive nodes"));
+    if (in->tables == NULL) summary->alive_of[member->node] = (int)summary->alive_count;
     summary->alive[summary->alive_count++] = *member;
+    return PS_OK;
+}
+
+/* Nodes that are counted together, under a variation, keep the way to their entry: a pair leaves out those that its other
+ * run saw on the edge. */
+static ps_status begin_cohort(const ps_metric_input *in) {
+    if (in->tables != NULL) return PS_OK;
+    PS_TRY(PS_ALLOC((size_t)in->run->node_count + 1, &in->summary->alive_of, "cohort of alive nodes"));
+    for (int node = 0; node < in->run->node_count; node++) in->summary->alive_of[node] = -1;
     return PS_OK;
 }
 
@@ -115,6 +126,7 @@ static ps_status take_cohort(const ps_metric_input *in, int start, int node) {
 static ps_status end(void *context) {
     const ps_metric_input *in = context;
     int start = ps_run_first_known(in->run);
+    PS_TRY(begin_cohort(in));
     if (start >= 0) in->summary->start_step = in->run->probes[start].step;
     for (int l = 0; l < in->run->layer_count; l++) {
         const ps_trace_layer *layer = &in->run->layers[l];

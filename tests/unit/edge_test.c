@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "analysis/predictions.h"
 #include "analysis/causes.h"
 #include "analysis/check/rule.h"
 #include "analysis/compare.h"
@@ -431,6 +432,17 @@ static void verdicts_say_how_many(void **state) {
     (void)state;
     cJSON *document = compare(0.3, true, path, 3);
     assert_true(says(document, "On the edge, where rounding decides whether a gate ever opens, stood"));
+    const cJSON *sentence;
+    cJSON_ArrayForEach(sentence, get(document, "summary")) {
+        const char *counts = strstr(sentence->valuestring, "on average over the seeds: ");
+        double nodes, all;
+        int length = 0;
+        if (counts == NULL) continue;
+        /* At most one decimal stands to be read. */
+        assert_int_equal(sscanf(strchr(counts, ':'), ": %lf of %lf nodes of baseline%n", &nodes, &all, &length), 2);
+        assert_true(length > 0 && length <= (int)strlen(": 12.3 of 123 nodes of baseline"));
+        assert_true(fabs(10 * nodes - round(10 * nodes)) < 1e-9 && nodes > 0 && nodes < all);
+    }
     assert_false(says(document, "is not known of"));
     assert_true(get(first_run(document), "edge_nodes")->valuedouble > 0);
     double mean = get(first_run(document), "edge_mean")->valuedouble, expected = 0;
@@ -464,6 +476,42 @@ static void bounds_without_an_edge_change_nothing(void **state) {
     ps_summary_clear(&without);
 }
 
+/* together: as under a variation, which writes no tables. */
+static void summarise_cohort(const char *const *nodes, int count, bool together, ps_summary *summary) {
+    if (!together) {
+        summarise(nodes, count, true, summary);
+        return;
+    }
+    memset(summary, 0, sizeof *summary);
+    ps_run *run = open_trace(nodes, count, true);
+    held(ps_metrics_run(run, NULL, summary, NULL));
+    ps_run_close(run);
+}
+
+/* Who is in the cohorts of a pair: nodes that either run saw on the edge at the first probe are in neither, also where
+ * nodes of one fate are counted together, as under the variations. */
+static void a_pair_leaves_out_the_edge_of_both(void **state) {
+    static const char *const one[] = {"AAAAAA", "AAAAAA", "AADDDD", "EAAAAA", "AADDDD", "DDAAAA", "DDDDDD", "eDDDDD"};
+    static const char *const two[] = {"AAAAAA", "EAAAAA", "AADDDD", "AAAAAA", "eAAAAA", "DDDDAA", "eDDDDD", "DDDDDD"};
+    ps_summary a, b;
+    ps_prediction_value dying, reopening, turned;
+    (void)state;
+    for (int together = 0; together < 2; together++) {
+        summarise_cohort(one, 8, together, &a);
+        summarise_cohort(two, 8, together, &b);
+        assert_true((a.alive_count < 4) == together);
+        held(ps_prediction_log_hazard_ratio(&a, &b, false, &dying));
+        held(ps_prediction_log_hazard_ratio(&b, &a, false, &turned));
+        held(ps_prediction_log_hazard_ratio(&a, &b, true, &reopening));
+        assert_float_equal(dying.cases, 2 * 2, 0); /* nodes 0 and 2 of each */
+        assert_float_equal(turned.cases, 2 * 2, 0);
+        assert_float_equal(reopening.cases, 2 * 1, 0);             /* node 5 */
+        assert_float_equal(dying.observed, dying.expected, 1e-12); /* the two live alike in both */
+        ps_summary_clear(&a);
+        ps_summary_clear(&b);
+    }
+}
+
 /* Nothing moves, some nodes stand on the edge at some probes, in each arm at others: no event, and the cohorts are
  * those of one function all the same. */
 static void a_run_in_which_nothing_moves_has_no_event(void **state) {
@@ -494,6 +542,7 @@ int main(void) {
         cmocka_unit_test(the_edge_is_a_condition_without_a_cause),
         cmocka_unit_test(verdicts_say_how_many),
         cmocka_unit_test(bounds_without_an_edge_change_nothing),
+        cmocka_unit_test(a_pair_leaves_out_the_edge_of_both),
         cmocka_unit_test(a_run_in_which_nothing_moves_has_no_event),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
