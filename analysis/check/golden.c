@@ -96,8 +96,8 @@ static bool is_flip(const quantity_state *q, double expected, double found) {
     return q->tells_death && (expected == 0) != (found == 0);
 }
 
-/* What rounding decides is no difference of state: with a tolerance it is counted, without one it is a value that is not
- * the same. */
+/* What rounding decides is no difference of state: with a tolerance it is counted, without one it is a value that is
+ * not the same. */
 static bool is_edge(const comparison *c, const quantity_state *q, int channel) {
     return channel >= 0 && c->expected != NULL && ps_pair_on_edge(q->quantity, c->expected, c->found, channel);
 }

@@ -98,8 +98,8 @@ static ps_status add_member(const ps_metric_input *in, const ps_summary_cohort *
     return PS_OK;
 }
 
-/* Nodes that are counted together, under a variation, keep the way to their entry: a pair leaves out those that its other
- * run saw on the edge. */
+/* Nodes that are counted together, under a variation, keep the way to their entry: a pair leaves out those that its
+ * other run saw on the edge. */
 static ps_status begin_cohort(const ps_metric_input *in) {
     if (in->tables != NULL) return PS_OK;
     PS_TRY(PS_ALLOC((size_t)in->run->node_count + 1, &in->summary->alive_of, "cohort of alive nodes"));
