@@ -85,12 +85,16 @@ static ps_status refuse_edit(const char *directory, const cJSON *now, const cJSO
     return status;
 }
 
+static bool has_graph(const cJSON *config) {
+    const char *graph = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(config, "graph"));
+    return graph != NULL && graph[0] != '\0';
+}
+
 /* The place of the data may change; that they are the same is seen when they are read. And an older run of a network of
  * one's own has the name of a model beside it, which it never was. */
-static bool may_differ(const cJSON *then, const cJSON *item) {
-    const char *graph = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(then, "graph"));
+static bool may_differ(const cJSON *now, const cJSON *then, const cJSON *item) {
     return strcmp(item->string, "data") == 0 ||
-           (strcmp(item->string, "model") == 0 && graph != NULL && graph[0] != '\0');
+           (strcmp(item->string, "model") == 0 && (has_graph(now) || has_graph(then)));
 }
 
 ps_status ps_run_refuse_edits(const char *directory, const char *config_text, const cJSON *then) {
@@ -100,7 +104,7 @@ ps_status ps_run_refuse_edits(const char *directory, const char *config_text, co
     ps_status status = PS_OK;
     cJSON_ArrayForEach(item, then) {
         const cJSON *own = cJSON_GetObjectItemCaseSensitive(now, item->string);
-        if (status == PS_OK && !may_differ(then, item) && (own == NULL || !same_value(own, item)))
+        if (status == PS_OK && !may_differ(now, then, item) && (own == NULL || !same_value(own, item)))
             status = refuse_edit(directory, own, item);
     }
     cJSON_Delete(now);
