@@ -204,9 +204,9 @@ static void fill_tile(const ps_pool_skip_sparse_job *job, ps_pool_skip_group gro
 }
 
 /* The nine output gradients around a place stay in registers for all channels it won; each channel's vector of products
- * goes to sums[channel]. Returns the place after the run. */
+ * goes to sums[channel - c_begin]. Returns the place after the run. */
 INLINE const uint16_t *gather_run(const uint16_t *order, const float *weights, size_t vector, const float *at,
-                                  size_t row, bool add, float *sums) {
+                                  size_t row, bool add, size_t c_begin, float *sums) {
     vf around[PLANE_TAPS];
     load_nine(at, row, around);
     uint16_t entry;
@@ -221,7 +221,8 @@ INLINE const uint16_t *gather_run(const uint16_t *order, const float *weights, s
             odd = fma_(around[tap + 1], load(w + (tap + 1) * LANES), odd);
         }
         even = fma_(around[8], load(w + 8 * LANES), even) + odd;
-        store(sums + channel * LANES, add ? load(sums + channel * LANES) + even : even);
+        float *sum = sums + (channel - c_begin) * LANES;
+        store(sum, add ? load(sum) + even : even);
     } while (!(entry & PS_POOL_SKIP_RUN_END));
     return order;
 }
@@ -247,7 +248,6 @@ INLINE void gather_windows(const ps_pool_skip_sparse_job *job, const slab_window
     size_t vector = (size_t)planes * PLANE_TAPS * LANES;
     float sums[PS_POOL_SKIP_BLOCK * LANES] __attribute__((aligned(64)));
     memset(sums, 0, sizeof sums); /* the lanes past the last channel are added up too */
-    float *of_channel = sums - c_begin * LANES;
     for (size_t i = 0; i < s->count; i++) {
         ps_pool_skip_place w = s->place[i];
         const uint8_t *winner = job->winners + w.first;
@@ -256,11 +256,12 @@ INLINE void gather_windows(const ps_pool_skip_sparse_job *job, const slab_window
         while (order < end) {
             const float *at = first + t->place[winner[*order & PS_POOL_SKIP_CHANNEL]] * LANES;
             if (planes == 3) {
-                gather_run(order, weights, vector, at + plane, row, false, of_channel);
-                gather_run(order, weights + PLANE_TAPS * LANES, vector, at, row, true, of_channel);
-                order = gather_run(order, weights + 2 * PLANE_TAPS * LANES, vector, at - plane, row, true, of_channel);
+                const float *middle = weights + PLANE_TAPS * LANES, *last = middle + PLANE_TAPS * LANES;
+                gather_run(order, weights, vector, at + plane, row, false, c_begin, sums);
+                gather_run(order, middle, vector, at, row, true, c_begin, sums);
+                order = gather_run(order, last, vector, at - plane, row, true, c_begin, sums);
             } else {
-                order = gather_run(order, weights, vector, at, row, false, of_channel);
+                order = gather_run(order, weights, vector, at, row, false, c_begin, sums);
             }
         }
         add_lanes(sums, c_end - c_begin, !first_panel, job->du + w.first + c_begin);
