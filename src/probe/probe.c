@@ -32,7 +32,7 @@ static ps_status look_up_all_readers(ps_probe *probe) {
     const ps_units *units = ps_net_units(probe->net);
     size_t count = 0;
     for (int i = 0; i < units->count; i++) count += (size_t)units->unit[i].readers;
-    PS_TRY(PS_ALLOC(count, &probe->reader, "probe"));
+    PS_TRY(PS_ALLOC(count + 1, &probe->reader, "probe")); /* nothing may read the last layer */
     ps_probe_reader *next = probe->reader;
     for (int i = 0; i < units->count; next += units->unit[i++].readers) {
         probe->layer[i].reader = next;
