@@ -49,8 +49,8 @@ void ps_trace_rules_probe(ps_trace_rules *rules, const ps_trace_place *place);
 int ps_trace_rules_quantity(ps_trace_rules *rules, const char *name, size_t length, int guess);
 const char *ps_trace_rules_name(const ps_trace_rules *rules, int quantity);
 bool ps_trace_rules_is_per_node(const ps_trace_rules *rules, int quantity);
-/* What is asked of each value: nothing, that it is not below 0, or more, for which it must be known. Where as many values
- * as there should be are seen to be so, ps_trace_rules_values has nothing to say. */
+/* What is asked of each value: nothing, that it is not below 0, or more, for which it must be known. Where as many
+ * values as there should be are seen to be so, ps_trace_rules_values has nothing to say. */
 typedef enum { PS_TRACE_ASKS_NOTHING, PS_TRACE_ASKS_SIGN, PS_TRACE_ASKS_VALUE } ps_trace_asks;
 ps_trace_asks ps_trace_rules_asks(const ps_trace_rules *rules, int quantity);
 /* Its values: as many as the layer has channels (one number of a quantity per layer), each within what the quantity can

@@ -205,9 +205,9 @@ static void long_arrays_are_checked_to_their_end(void **state) {
     assert_int_equal(found, 13);
 }
 
-/* What is counted without being worked out is an array of so many numbers, and none below 0 where that is asked; what is
- * common is counted. Arrays of every length, so that numbers lie across the edges of the blocks that are looked at in one
- * go, whole and with one character in the place of another; they end where their memory ends. */
+/* What is counted without being worked out is an array of so many numbers, and none below 0 where that is asked; what
+ * is common is counted. Arrays of every length, so that numbers lie across the edges of the blocks that are looked at
+ * in one go, whole and with one character in the place of another; they end where their memory ends. */
 static void counted_arrays_are_arrays(void **state) {
     static const char *const numbers[] = {"0",    "7",   "0.123456789", "1.5e-07",  "4096",      "2E+5",
                                           "0.25", "1e5", "13.75",       "-0.5e-10", "123456789", "-3"};
