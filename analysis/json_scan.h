@@ -37,8 +37,8 @@ const char *ps_scan_check(const char *text);
 const char *ps_scan_array(const char *text, double *values, size_t room, size_t *count);
 
 /* Counts the numbers of an array without working them out, and finds as many as ps_scan_array would: for arrays of
- * which nothing else is asked. NULL for what is not common (blanks, texts, null, no number at all), which ps_scan_array may
- * take all the same, and where not_negative is asked and a number has a sign. */
+ * which nothing else is asked. NULL for what is not common (blanks, texts, null, no number at all), which ps_scan_array
+ * may take all the same, and where not_negative is asked and a number has a sign. */
 const char *ps_scan_count(const char *text, bool not_negative, size_t *count);
 
 /* Next key of an object: `text` points behind '{' or behind the previous value; *done at '}'. Gives the place of the
