@@ -86,7 +86,8 @@ check-machines: setup     ## tests under every instruction set and BLAS kernel t
 check-full: check        ## check, then the sanitizers and valgrind
 	@$(MAKE) --no-print-directory asan tsan valgrind
 
-tests: $(TESTS) $(TEST_TOOLS)          ## build the test programs without running them
+# Benchmarks and the calibration are built with the tests, so that none is found broken on the day it is wanted.
+tests: $(TESTS) $(TEST_TOOLS) $(BENCHES) $(BUILD)/tests/calibrate/calibrate    ## build the test programs without running them
 
 bench: all $(BENCHES)    ## run the benchmarks and write tests/bench/RESULTS.md
 	@tests/bench/run.sh $(BUILD)

@@ -46,7 +46,7 @@ static void subtract_piece(void *context, size_t piece, int worker) {
 
 typedef struct {
     const ps_operator *operator;
-    ps_threads *pool;
+    ps_threads *threads;
     int steps;
     float **basis; /* [steps] */
     float *w;
@@ -57,7 +57,7 @@ typedef struct {
 static void project(iteration *it, const float *w, int count, const float *const *basis, double *result) {
     size_t pieces = pieces_of(it->operator->dimension);
     vector_job job = {.a = w, .many = basis, .sums = it->sums, .count = count, .dimension = it->operator->dimension };
-    ps_threads_run(it->pool, pieces, dot_piece, &job);
+    ps_threads_run(it->threads, pieces, dot_piece, &job);
     for (int k = 0; k < count; k++) result[k] = 0;
     for (size_t p = 0; p < pieces; p++)
         for (int k = 0; k < count; k++) result[k] += it->sums[p * (size_t)count + (size_t)k];
@@ -78,7 +78,7 @@ static void reorthogonalise(iteration *it, int count) {
                           .factor = it->factor,
                           .count = count,
                           .dimension = it->operator->dimension };
-        ps_threads_run(it->pool, pieces_of(job.dimension), subtract_piece, &job);
+        ps_threads_run(it->threads, pieces_of(job.dimension), subtract_piece, &job);
     }
 }
 
@@ -151,12 +151,12 @@ static void close_iteration(iteration *it) {
     ps_free(it->sums);
 }
 
-ps_status ps_lanczos_run(const ps_operator *operator, int steps, uint64_t seed, int probe, ps_threads *pool,
+ps_status ps_lanczos_run(const ps_operator *operator, int steps, uint64_t seed, int probe, ps_threads *threads,
                          ps_lanczos *out) {
     memset(out, 0, sizeof *out);
     if (steps < 1) return ps_fail(PS_ERR_USAGE, "spectrum: at least one Lanczos step is needed, not %d", steps);
     if ((size_t)steps > operator->dimension) steps = (int)operator->dimension;
-    iteration it = {.operator= operator, .pool = pool, .steps = steps};
+    iteration it = {.operator= operator, .threads = threads, .steps = steps};
     ps_status status = open_iteration(&it);
     if (status == PS_OK) {
         start_vector(&it, seed, probe);

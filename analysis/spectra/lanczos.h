@@ -28,7 +28,7 @@ typedef struct {
 } ps_lanczos;
 
 /* Starts from a Rademacher vector drawn from (seed, probe). Holds steps + 2 vectors of the dimension. */
-ps_status ps_lanczos_run(const ps_operator *operator, int steps, uint64_t seed, int probe, ps_threads *pool,
+ps_status ps_lanczos_run(const ps_operator *operator, int steps, uint64_t seed, int probe, ps_threads *threads,
                          ps_lanczos *out);
 /* What the same run would have found after fewer steps (clamped to 1 ... the steps done), without another product: from
  * the leading block of the tridiagonal. */

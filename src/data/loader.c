@@ -183,15 +183,15 @@ static void fill_chunk(void *context, size_t chunk, int worker) {
     for (size_t row = ps_threads_chunk_start(rows, job->chunks, chunk); row < end; row++) job->fill_row(job, row);
 }
 
-static void fill_batch(batch_job *job, ps_threads *pool) {
+static void fill_batch(batch_job *job, ps_threads *threads) {
     enum { FLOATS_A_CHUNK = 16384 };
     size_t batch = (size_t)job->loader->options.batch;
     size_t grain = FLOATS_A_CHUNK / job->loader->elements;
     job->chunks = ps_threads_chunks(batch, grain > 0 ? grain : 1);
-    ps_threads_run(pool, job->chunks, fill_chunk, job);
+    ps_threads_run(threads, job->chunks, fill_chunk, job);
 }
 
-void ps_loader_train_batch(ps_loader *loader, uint64_t step, float *x, int32_t *label, ps_threads *pool) {
+void ps_loader_train_batch(ps_loader *loader, uint64_t step, float *x, int32_t *label, ps_threads *threads) {
     uint64_t steps = ps_loader_steps_per_epoch(loader), epoch = step / steps;
     if (!loader->order_known || loader->order_epoch != epoch) {
         ps_rng_permutation(ps_rng_key_fold(loader->order_key, epoch), loader->train_count, loader->order);
@@ -201,10 +201,10 @@ void ps_loader_train_batch(ps_loader *loader, uint64_t step, float *x, int32_t *
     size_t first = (size_t)(step % steps) * (size_t)loader->options.batch;
     batch_job job = {
         .loader = loader, .fill_row = fill_train_row, .epoch = epoch, .first = first, .x = x, .label = label};
-    fill_batch(&job, pool);
+    fill_batch(&job, threads);
 }
 
-int ps_loader_plain_batch(ps_loader *loader, ps_split split, int index, float *x, int32_t *label, ps_threads *pool) {
+int ps_loader_plain_batch(ps_loader *loader, ps_split split, int index, float *x, int32_t *label, ps_threads *threads) {
     size_t batch = (size_t)loader->options.batch, count = (size_t)ps_dataset_count(loader->dataset, split);
     size_t first = (size_t)index * batch;
     batch_job job = {.loader = loader,
@@ -214,7 +214,7 @@ int ps_loader_plain_batch(ps_loader *loader, ps_split split, int index, float *x
                      .count = count,
                      .x = x,
                      .label = label};
-    fill_batch(&job, pool);
+    fill_batch(&job, threads);
     if (first >= count) return 0;
     return (int)(count - first < batch ? count - first : batch);
 }

@@ -28,9 +28,9 @@ void ps_loader_destroy(ps_loader *loader);
 uint64_t ps_loader_steps_per_epoch(const ps_loader *loader);
 
 /* Fills x [batch][d][h][w][c] and label [batch][labels_per_sample] for a training step. */
-void ps_loader_train_batch(ps_loader *loader, uint64_t step, float *x, int32_t *label, ps_threads *pool);
+void ps_loader_train_batch(ps_loader *loader, uint64_t step, float *x, int32_t *label, ps_threads *threads);
 /* Batch number `index` of a split in stored order, unaugmented; rows beyond the split's end repeat the last sample with
  * label -1 (ignored by the loss). Returns how many rows are real. */
-int ps_loader_plain_batch(ps_loader *loader, ps_split split, int index, float *x, int32_t *label, ps_threads *pool);
+int ps_loader_plain_batch(ps_loader *loader, ps_split split, int index, float *x, int32_t *label, ps_threads *threads);
 
 #endif

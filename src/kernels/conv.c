@@ -169,10 +169,10 @@ static void bias_chunk(void *context, size_t chunk, int worker) {
     }
 }
 
-static void bias_gradient(const ps_conv_shape *s, const float *dy, float *dbias, void *workspace, ps_threads *pool) {
+static void bias_gradient(const ps_conv_shape *s, const float *dy, float *dbias, void *workspace, ps_threads *threads) {
     bias_job job = {.dy = dy, .sums = workspace, .rows = ps_conv_out_positions(s), .k = s->k};
     job.chunks = bias_chunks(job.rows);
-    ps_threads_run(pool, job.chunks, bias_chunk, &job);
+    ps_threads_run(threads, job.chunks, bias_chunk, &job);
     size_t k = (size_t)s->k;
     for (size_t c = 0; c < k; c++) {
         double sum = 0.0;
@@ -192,26 +192,27 @@ size_t ps_conv_workspace_bytes(const ps_conv_plan *plan, int threads) {
 }
 
 void ps_conv_forward(const ps_conv_plan *plan, const float *x, const float *w, const float *bias, float *y,
-                     void *workspace, ps_threads *pool) {
-    plan->method[PS_CONV_FORWARD]->forward(&plan->shape, x, w, bias, y, workspace, pool);
+                     void *workspace, ps_threads *threads) {
+    plan->method[PS_CONV_FORWARD]->forward(&plan->shape, x, w, bias, y, workspace, threads);
 }
 
 void ps_conv_forward_plain(const ps_conv_plan *plan, const float *x, const float *w, const float *bias, float *y,
-                           void *workspace, ps_threads *pool) {
-    plan->plain->forward(&plan->shape, x, w, bias, y, workspace, pool);
+                           void *workspace, ps_threads *threads) {
+    plan->plain->forward(&plan->shape, x, w, bias, y, workspace, threads);
 }
 
 void ps_conv_backward_data(const ps_conv_plan *plan, const float *dy, const float *w, float *dx, bool accumulate,
-                           void *workspace, ps_threads *pool) {
-    plan->method[PS_CONV_BACKWARD_DATA]->backward_data(&plan->shape, dy, w, dx, accumulate, workspace, pool);
+                           void *workspace, ps_threads *threads) {
+    plan->method[PS_CONV_BACKWARD_DATA]->backward_data(&plan->shape, dy, w, dx, accumulate, workspace, threads);
 }
 
 void ps_conv_backward_weights(const ps_conv_plan *plan, const float *x, const float *dy, float *dw, float *dbias,
-                              void *workspace, ps_threads *pool) {
-    plan->method[PS_CONV_BACKWARD_WEIGHTS]->backward_weights(&plan->shape, x, dy, dw, workspace, pool);
-    if (dbias != NULL) bias_gradient(&plan->shape, dy, dbias, workspace, pool);
+                              void *workspace, ps_threads *threads) {
+    plan->method[PS_CONV_BACKWARD_WEIGHTS]->backward_weights(&plan->shape, x, dy, dw, workspace, threads);
+    if (dbias != NULL) bias_gradient(&plan->shape, dy, dbias, workspace, threads);
 }
 
-void ps_conv_backward_bias(const ps_conv_plan *plan, const float *dy, float *dbias, void *workspace, ps_threads *pool) {
-    bias_gradient(&plan->shape, dy, dbias, workspace, pool);
+void ps_conv_backward_bias(const ps_conv_plan *plan, const float *dy, float *dbias, void *workspace,
+                           ps_threads *threads) {
+    bias_gradient(&plan->shape, dy, dbias, workspace, threads);
 }

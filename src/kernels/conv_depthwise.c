@@ -155,21 +155,21 @@ static void plan_backward(const ps_conv_shape *s, depthwise_job *job) {
 }
 
 static void depthwise_forward(const ps_conv_shape *s, const float *x, const float *w, const float *bias, float *y,
-                              void *workspace, ps_threads *pool) {
+                              void *workspace, ps_threads *threads) {
     depthwise_job job;
     plan_forward(s, &job);
     turn_weights(s, w, workspace);
     job.source = x, job.weights = workspace, job.bias = bias, job.target = y;
-    ps_threads_run(pool, job.chunks, sweep_lines, &job);
+    ps_threads_run(threads, job.chunks, sweep_lines, &job);
 }
 
 static void depthwise_backward_data(const ps_conv_shape *s, const float *dy, const float *w, float *dx, bool accumulate,
-                                    void *workspace, ps_threads *pool) {
+                                    void *workspace, ps_threads *threads) {
     depthwise_job job;
     plan_backward(s, &job);
     turn_weights(s, w, workspace);
     job.source = dy, job.weights = workspace, job.target = dx, job.accumulate = accumulate;
-    ps_threads_run(pool, job.chunks, sweep_lines, &job);
+    ps_threads_run(threads, job.chunks, sweep_lines, &job);
 }
 
 static void find_products(const depthwise_job *job, size_t line, ps_depthwise_products *products) {
@@ -235,12 +235,12 @@ static void plan_gradient(const ps_conv_shape *s, depthwise_job *job) {
 }
 
 static void depthwise_backward_weights(const ps_conv_shape *s, const float *x, const float *dy, float *dw,
-                                       void *workspace, ps_threads *pool) {
+                                       void *workspace, ps_threads *threads) {
     depthwise_job job;
     plan_gradient(s, &job);
     job.source = x, job.dy = dy, job.parts = workspace, job.dw = dw;
-    ps_threads_run(pool, job.chunks, gradient_lines, &job);
-    ps_threads_run(pool, ps_threads_chunks((size_t)s->c, CHANNELS_PER_TASK), sum_gradients, &job);
+    ps_threads_run(threads, job.chunks, gradient_lines, &job);
+    ps_threads_run(threads, ps_threads_chunks((size_t)s->c, CHANNELS_PER_TASK), sum_gradients, &job);
 }
 
 static size_t depthwise_workspace(const ps_conv_shape *s, ps_conv_pass pass, int threads) {

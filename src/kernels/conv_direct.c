@@ -134,19 +134,19 @@ static void convolve_range(void *context, size_t chunk, int worker) {
     }
 }
 
-static void run_sweep(direct_job *job, void *workspace, ps_threads *pool) {
+static void run_sweep(direct_job *job, void *workspace, ps_threads *threads) {
     job->packed = workspace;
     job->matrix = job->packed + packed_floats(job);
-    ps_threads_run(pool, (size_t)job->sweep.groups * job->panels, pack_panel, job);
-    ps_threads_run(pool, job->chunks, convolve_range, job);
+    ps_threads_run(threads, (size_t)job->sweep.groups * job->panels, pack_panel, job);
+    ps_threads_run(threads, job->chunks, convolve_range, job);
 }
 
 static void direct_forward(const ps_conv_shape *s, const float *x, const float *w, const float *bias, float *y,
-                           void *workspace, ps_threads *pool) {
+                           void *workspace, ps_threads *threads) {
     ps_conv_sweep sweep = ps_conv_sweep_forward(s);
     direct_job job = plan_sweep(&sweep);
     job.source = x, job.w = w, job.bias = bias, job.target = y;
-    run_sweep(&job, workspace, pool);
+    run_sweep(&job, workspace, threads);
 }
 
 static void clear_range(void *context, size_t chunk, int worker) {
@@ -160,15 +160,15 @@ static void clear_range(void *context, size_t chunk, int worker) {
 }
 
 static void direct_backward_data(const ps_conv_shape *s, const float *dy, const float *w, float *dx, bool accumulate,
-                                 void *workspace, ps_threads *pool) {
+                                 void *workspace, ps_threads *threads) {
     for (int residue = 0; residue < ps_conv_sweep_residues(s); residue++) {
         ps_conv_sweep sweep = ps_conv_sweep_backward(s, residue);
         if (sweep.positions == 0) continue;
         direct_job job = plan_sweep(&sweep);
         job.source = dy, job.w = w, job.target = dx, job.accumulate = accumulate;
         job.kernel_taps = (int)ps_conv_taps(s), job.kh = s->kh, job.kw = s->kw;
-        if (sweep.depth > 0) run_sweep(&job, workspace, pool);
-        else if (!accumulate) ps_threads_run(pool, job.chunks, clear_range, &job);
+        if (sweep.depth > 0) run_sweep(&job, workspace, threads);
+        else if (!accumulate) ps_threads_run(threads, job.chunks, clear_range, &job);
     }
 }
 
@@ -221,13 +221,13 @@ static void add_splits(void *context, size_t filter, int worker) {
 }
 
 static void direct_backward_weights(const ps_conv_shape *s, const float *x, const float *dy, float *dw, void *workspace,
-                                    ps_threads *pool) {
+                                    ps_threads *threads) {
     direct_job job = plan_gradient(s);
     job.source = x, job.dy = dy, job.target = dw;
     job.parts = workspace;
     job.matrix = job.parts + job.splits * job.part_step;
-    ps_threads_run(pool, (size_t)s->groups * job.splits * job.blocks, gradient_range, &job);
-    ps_threads_run(pool, (size_t)s->k, add_splits, &job);
+    ps_threads_run(threads, (size_t)s->groups * job.splits * job.blocks, gradient_range, &job);
+    ps_threads_run(threads, (size_t)s->k, add_splits, &job);
 }
 
 static size_t direct_workspace(const ps_conv_shape *s, ps_conv_pass pass, int threads) {

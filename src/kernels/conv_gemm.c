@@ -150,10 +150,10 @@ static void forward_range(void *context, size_t chunk, int worker) {
 }
 
 static void gemm_forward(const ps_conv_shape *s, const float *x, const float *w, const float *bias, float *y,
-                         void *workspace, ps_threads *pool) {
+                         void *workspace, ps_threads *threads) {
     gemm_conv_job job = {.l = layout_of(s), .x = x, .w = w, .bias = bias, .out = y, .columns = workspace};
     job.chunks = ps_threads_chunks(job.l.positions, job.l.range);
-    ps_threads_run(pool, job.chunks, forward_range, &job);
+    ps_threads_run(threads, job.chunks, forward_range, &job);
 }
 
 /* Neighbouring positions add to the same inputs, so an image and group is one chunk. */
@@ -190,14 +190,14 @@ static void data_range(void *context, size_t chunk, int worker) {
 }
 
 static void gemm_backward_data(const ps_conv_shape *s, const float *dy, const float *w, float *dx, bool accumulate,
-                               void *workspace, ps_threads *pool) {
+                               void *workspace, ps_threads *threads) {
     gemm_conv_job job = {
         .l = layout_of(s), .dy = dy, .w = w, .out = dx, .accumulate = accumulate, .columns = workspace};
     if (job.l.direct) {
         job.chunks = ps_threads_chunks(job.l.positions, job.l.range);
-        ps_threads_run(pool, job.chunks, data_range, &job);
+        ps_threads_run(threads, job.chunks, data_range, &job);
     } else {
-        ps_threads_run(pool, (size_t)s->n * (size_t)s->groups, data_image, &job);
+        ps_threads_run(threads, (size_t)s->n * (size_t)s->groups, data_image, &job);
     }
 }
 
@@ -254,16 +254,16 @@ static size_t partial_floats(const layout *l, size_t splits) {
 }
 
 static void gemm_backward_weights(const ps_conv_shape *s, const float *x, const float *dy, float *dw, void *workspace,
-                                  ps_threads *pool) {
+                                  ps_threads *threads) {
     gemm_conv_job job = {.l = layout_of(s), .x = x, .dy = dy, .out = dw, .partial = workspace};
     job.splits = splits_of(&job.l);
     job.blocks = blocks_of(&job.l, job.splits);
     /* Columns come after the partial sums; without either there is no workspace to point into. */
     job.columns = job.l.direct ? NULL : (float *)workspace + partial_floats(&job.l, job.splits);
-    ps_threads_run(pool, (size_t)s->groups * job.splits * job.blocks, weights_chunk, &job);
+    ps_threads_run(threads, (size_t)s->groups * job.splits * job.blocks, weights_chunk, &job);
     if (job.splits == 1) return;
     job.chunks = ps_threads_chunks((size_t)s->k * job.l.row, 16384);
-    ps_threads_run(pool, job.chunks, add_splits, &job);
+    ps_threads_run(threads, job.chunks, add_splits, &job);
 }
 
 static size_t gemm_workspace(const ps_conv_shape *s, ps_conv_pass pass, int threads) {

@@ -283,23 +283,23 @@ static void pack_panel(void *context, size_t chunk, int worker) {
     }
 }
 
-static void run_sweep(lines_job *job, void *workspace, ps_threads *pool) {
+static void run_sweep(lines_job *job, void *workspace, ps_threads *threads) {
     job->packed = workspace;
     job->buffers = job->packed + packed_floats(job);
-    if (job->sweep.depth > 0) ps_threads_run(pool, (size_t)job->sweep.groups * job->panels, pack_panel, job);
-    ps_threads_run(pool, job->units, convolve_unit, job);
+    if (job->sweep.depth > 0) ps_threads_run(threads, (size_t)job->sweep.groups * job->panels, pack_panel, job);
+    ps_threads_run(threads, job->units, convolve_unit, job);
 }
 
 static void lines_forward(const ps_conv_shape *s, const float *x, const float *w, const float *bias, float *y,
-                          void *workspace, ps_threads *pool) {
+                          void *workspace, ps_threads *threads) {
     ps_conv_sweep sweep = ps_conv_sweep_forward(s);
     lines_job job = plan_sweep(&sweep);
     job.source = x, job.w = w, job.bias = bias, job.target = y;
-    run_sweep(&job, workspace, pool);
+    run_sweep(&job, workspace, threads);
 }
 
 static void lines_backward_data(const ps_conv_shape *s, const float *dy, const float *w, float *dx, bool accumulate,
-                                void *workspace, ps_threads *pool) {
+                                void *workspace, ps_threads *threads) {
     for (int residue = 0; residue < ps_conv_sweep_residues(s); residue++) {
         ps_conv_sweep sweep = ps_conv_sweep_backward(s, residue);
         /* A residue without taps gets zeros. */
@@ -307,7 +307,7 @@ static void lines_backward_data(const ps_conv_shape *s, const float *dy, const f
         lines_job job = plan_sweep(&sweep);
         job.source = dy, job.w = w, job.target = dx, job.accumulate = accumulate;
         job.kernel_taps = (int)ps_conv_taps(s), job.kh = s->kh, job.kw = s->kw;
-        run_sweep(&job, workspace, pool);
+        run_sweep(&job, workspace, threads);
     }
 }
 
@@ -390,13 +390,13 @@ static void add_splits(void *context, size_t chunk, int worker) {
 }
 
 static void lines_backward_weights(const ps_conv_shape *s, const float *x, const float *dy, float *dw, void *workspace,
-                                   ps_threads *pool) {
+                                   ps_threads *threads) {
     lines_job job = plan_gradient(s);
     job.source = x, job.dy = dy, job.target = dw;
     job.parts = workspace;
     job.buffers = job.parts + job.splits * job.part_step;
-    ps_threads_run(pool, job.splits * job.blocks, gradient_split, &job);
-    ps_threads_run(pool, (size_t)s->groups * job.panels, add_splits, &job);
+    ps_threads_run(threads, job.splits * job.blocks, gradient_split, &job);
+    ps_threads_run(threads, (size_t)s->groups * job.panels, add_splits, &job);
 }
 
 static size_t lines_workspace(const ps_conv_shape *s, ps_conv_pass pass, int threads) {

@@ -18,11 +18,11 @@ typedef struct ps_conv_method {
     size_t (*workspace_bytes)(const ps_conv_shape *shape, ps_conv_pass pass, int threads);
     /* As in conv.h, but for dbias, which conv.c computes. */
     void (*forward)(const ps_conv_shape *shape, const float *x, const float *w, const float *bias, float *y,
-                    void *workspace, ps_threads *pool);
+                    void *workspace, ps_threads *threads);
     void (*backward_data)(const ps_conv_shape *shape, const float *dy, const float *w, float *dx, bool accumulate,
-                          void *workspace, ps_threads *pool);
+                          void *workspace, ps_threads *threads);
     void (*backward_weights)(const ps_conv_shape *shape, const float *x, const float *dy, float *dw, void *workspace,
-                             ps_threads *pool);
+                             ps_threads *threads);
 } ps_conv_method;
 
 #define PS_CONV_METHOD(name) extern const ps_conv_method ps_conv_method_##name;

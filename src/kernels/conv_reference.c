@@ -50,10 +50,10 @@ static void forward_row(void *context, size_t chunk, int worker) {
 }
 
 static void reference_forward(const ps_conv_shape *s, const float *x, const float *w, const float *bias, float *y,
-                              void *workspace, ps_threads *pool) {
+                              void *workspace, ps_threads *threads) {
     (void)workspace;
     reference_job job = {.s = s, .x = x, .w = w, .bias = bias, .out = y};
-    ps_threads_run(pool, (size_t)s->n * (size_t)ps_conv_out_d(s) * (size_t)ps_conv_out_h(s), forward_row, &job);
+    ps_threads_run(threads, (size_t)s->n * (size_t)ps_conv_out_d(s) * (size_t)ps_conv_out_h(s), forward_row, &job);
 }
 
 /* The output position that reads input i through this tap, or -1. */
@@ -99,10 +99,10 @@ static void data_row(void *context, size_t chunk, int worker) {
 }
 
 static void reference_backward_data(const ps_conv_shape *s, const float *dy, const float *w, float *dx, bool accumulate,
-                                    void *workspace, ps_threads *pool) {
+                                    void *workspace, ps_threads *threads) {
     (void)workspace;
     reference_job job = {.s = s, .dy = dy, .w = w, .out = dx, .accumulate = accumulate};
-    ps_threads_run(pool, (size_t)s->n * (size_t)s->d * (size_t)s->h, data_row, &job);
+    ps_threads_run(threads, (size_t)s->n * (size_t)s->d * (size_t)s->h, data_row, &job);
 }
 
 static double weight_gradient(const reference_job *job, int k, int td, int th, int tw, int c) {
@@ -142,10 +142,10 @@ static void filter_gradient(void *context, size_t chunk, int worker) {
 }
 
 static void reference_backward_weights(const ps_conv_shape *s, const float *x, const float *dy, float *dw,
-                                       void *workspace, ps_threads *pool) {
+                                       void *workspace, ps_threads *threads) {
     (void)workspace;
     reference_job job = {.s = s, .x = x, .dy = dy, .out = dw};
-    ps_threads_run(pool, (size_t)s->k, filter_gradient, &job);
+    ps_threads_run(threads, (size_t)s->k, filter_gradient, &job);
 }
 
 /* It can do everything and is never the fastest. */

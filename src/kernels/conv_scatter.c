@@ -153,10 +153,10 @@ static void scatter_unit(void *context, size_t chunk, int worker) {
 }
 
 static void scatter_backward_data(const ps_conv_shape *s, const float *dy, const float *w, float *dx, bool accumulate,
-                                  void *workspace, ps_threads *pool) {
+                                  void *workspace, ps_threads *threads) {
     scatter_job job = plan_scatter(s);
     job.dy = dy, job.w = w, job.dx = dx, job.workspace = workspace, job.accumulate = accumulate;
-    ps_threads_run(pool, (size_t)s->n * job.cuts, scatter_unit, &job);
+    ps_threads_run(threads, (size_t)s->n * job.cuts, scatter_unit, &job);
 }
 
 static size_t scatter_workspace(const ps_conv_shape *s, ps_conv_pass pass, int threads) {

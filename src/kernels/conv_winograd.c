@@ -279,36 +279,36 @@ static void convolve_panel(void *context, size_t panel, int worker) {
 }
 
 static void convolve(const ps_winograd_map *map, bool flipped, const float *x, const float *w, const float *bias,
-                     bool accumulate, float *y, void *workspace, ps_threads *pool) {
+                     bool accumulate, float *y, void *workspace, ps_threads *threads) {
     arena a = {.base = workspace};
-    winograd_job job = plan_product(map, &a, ps_threads_count(pool));
+    winograd_job job = plan_product(map, &a, ps_threads_count(threads));
     job.flipped = flipped, job.x = x, job.w = w, job.bias = bias, job.accumulate = accumulate, job.y = y;
-    if (job.own) forget(&job, ps_threads_count(pool));
+    if (job.own) forget(&job, ps_threads_count(threads));
     if (job.few_tiles) {
-        if (!job.own) ps_threads_run(pool, job.chunks, transform_tiles, &job);
-        ps_threads_run(pool, job.panels, convolve_panel, &job);
+        if (!job.own) ps_threads_run(threads, job.chunks, transform_tiles, &job);
+        ps_threads_run(threads, job.panels, convolve_panel, &job);
     } else {
-        if (!job.own) ps_threads_run(pool, job.panels * job.channel_blocks, transform_weights, &job);
-        ps_threads_run(pool, job.chunks, convolve_tiles, &job);
+        if (!job.own) ps_threads_run(threads, job.panels * job.channel_blocks, transform_weights, &job);
+        ps_threads_run(threads, job.chunks, convolve_tiles, &job);
     }
 }
 
 void ps_winograd_forward_selected(const ps_conv_shape *s, const float *x, const ps_winograd_selection *selection,
-                                  const float *w, const float *bias, float *y, void *workspace, ps_threads *pool) {
+                                  const float *w, const float *bias, float *y, void *workspace, ps_threads *threads) {
     ps_winograd_map map = forward_map(s);
     map.selection = selection;
-    convolve(&map, false, x, w, bias, false, y, workspace, pool);
+    convolve(&map, false, x, w, bias, false, y, workspace, threads);
 }
 
 static void winograd_forward(const ps_conv_shape *s, const float *x, const float *w, const float *bias, float *y,
-                             void *workspace, ps_threads *pool) {
-    ps_winograd_forward_selected(s, x, NULL, w, bias, y, workspace, pool);
+                             void *workspace, ps_threads *threads) {
+    ps_winograd_forward_selected(s, x, NULL, w, bias, y, workspace, threads);
 }
 
 static void winograd_backward_data(const ps_conv_shape *s, const float *dy, const float *w, float *dx, bool accumulate,
-                                   void *workspace, ps_threads *pool) {
+                                   void *workspace, ps_threads *threads) {
     ps_winograd_map map = backward_map(s);
-    convolve(&map, true, dy, w, NULL, accumulate, dx, workspace, pool);
+    convolve(&map, true, dy, w, NULL, accumulate, dx, workspace, threads);
 }
 
 /* Backward-weights: v holds tiles of x, g tiles of dy, u their products. Few weights (`few_tiles` false): a task is a
@@ -412,12 +412,12 @@ static void gradient_block(void *context, size_t chunk, int worker) {
     if (job->round + 1 == job->rounds) job->kernels->weights_gradient(map, u, 1, 0, k0, rows, 0, c0, channels, job->y);
 }
 
-static void run_rounds(winograd_job *job, ps_threads *pool) {
+static void run_rounds(winograd_job *job, ps_threads *threads) {
     for (job->round = 0; job->round < job->rounds; job->round++) {
         job->chunks = ps_threads_chunks(ps_threads_chunks(job->map.tiles, job->rounds), 4);
-        if (job->own) forget(job, ps_threads_count(pool));
-        else ps_threads_run(pool, job->chunks, transform_both, job);
-        ps_threads_run(pool, job->filter_blocks * job->channel_blocks, gradient_block, job);
+        if (job->own) forget(job, ps_threads_count(threads));
+        else ps_threads_run(threads, job->chunks, transform_both, job);
+        ps_threads_run(threads, job->filter_blocks * job->channel_blocks, gradient_block, job);
     }
 }
 
@@ -451,24 +451,24 @@ static void sum_groups(void *context, size_t chunk, int worker) {
 
 void ps_winograd_backward_weights_selected(const ps_conv_shape *s, const float *x,
                                            const ps_winograd_selection *selection, const float *dy, float *dw,
-                                           void *workspace, ps_threads *pool) {
+                                           void *workspace, ps_threads *threads) {
     ps_winograd_map map = forward_map(s);
     map.selection = selection;
     arena a = {.base = workspace};
-    winograd_job job = plan_gradient(&map, &a, ps_threads_count(pool));
+    winograd_job job = plan_gradient(&map, &a, ps_threads_count(threads));
     job.x = x, job.dy = dy, job.y = dw;
     if (job.few_tiles) {
-        run_rounds(&job, pool);
+        run_rounds(&job, threads);
     } else {
-        ps_threads_run(pool, job.groups, gradient_group, &job);
+        ps_threads_run(threads, job.groups, gradient_group, &job);
         job.chunks = ps_threads_chunks((size_t)map.k, 4);
-        ps_threads_run(pool, job.chunks, sum_groups, &job);
+        ps_threads_run(threads, job.chunks, sum_groups, &job);
     }
 }
 
 static void winograd_backward_weights(const ps_conv_shape *s, const float *x, const float *dy, float *dw,
-                                      void *workspace, ps_threads *pool) {
-    ps_winograd_backward_weights_selected(s, x, NULL, dy, dw, workspace, pool);
+                                      void *workspace, ps_threads *threads) {
+    ps_winograd_backward_weights_selected(s, x, NULL, dy, dw, workspace, threads);
 }
 
 static size_t winograd_workspace(const ps_conv_shape *s, ps_conv_pass pass, int threads) {

@@ -41,10 +41,10 @@ typedef struct {
  * backward-weights passes on the unpooled map, which is never built. Same workspace. */
 bool ps_winograd_can_select(const ps_conv_shape *shape);
 void ps_winograd_forward_selected(const ps_conv_shape *shape, const float *x, const ps_winograd_selection *selection,
-                                  const float *w, const float *bias, float *y, void *workspace, ps_threads *pool);
+                                  const float *w, const float *bias, float *y, void *workspace, ps_threads *threads);
 void ps_winograd_backward_weights_selected(const ps_conv_shape *shape, const float *x,
                                            const ps_winograd_selection *selection, const float *dy, float *dw,
-                                           void *workspace, ps_threads *pool);
+                                           void *workspace, ps_threads *threads);
 
 typedef struct {
     int first, end;

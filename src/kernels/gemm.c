@@ -44,11 +44,11 @@ static size_t rows_per_chunk(int m, int n, int k) {
 }
 
 void ps_gemm_parallel(bool transpose_a, bool transpose_b, int m, int n, int k, const float *a, int lda, const float *b,
-                      int ldb, bool accumulate, float *c, int ldc, ps_threads *pool) {
+                      int ldb, bool accumulate, float *c, int ldc, ps_threads *threads) {
     if (m <= 0 || n <= 0) return;
     gemm_job job = {transpose_a, transpose_b, accumulate, m, n, k, lda, ldb, ldc, a, b, c, 0};
     job.chunks = ps_threads_chunks((size_t)m, rows_per_chunk(m, n, k < 0 ? 0 : k));
-    ps_threads_run(pool, job.chunks, gemm_chunk, &job);
+    ps_threads_run(threads, job.chunks, gemm_chunk, &job);
 }
 
 const char *ps_gemm_library(void) {

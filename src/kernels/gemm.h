@@ -14,7 +14,7 @@ void ps_gemm(bool transpose_a, bool transpose_b, int m, int n, int k, const floa
 
 /* The same cut into row blocks of c over the threads; the blocks depend on m, n, k alone. */
 void ps_gemm_parallel(bool transpose_a, bool transpose_b, int m, int n, int k, const float *a, int lda, const float *b,
-                      int ldb, bool accumulate, float *c, int ldc, ps_threads *pool);
+                      int ldb, bool accumulate, float *c, int ldc, ps_threads *threads);
 
 /* Name, version and core (the processor it computes for) of the BLAS in use, e.g. "OpenBLAS 0.3.21 Haswell";
  * borrowed. */

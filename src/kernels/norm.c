@@ -52,14 +52,14 @@ static void find_pivot(const float *x, size_t rows, size_t c, float *pivot) {
 }
 
 void ps_norm_statistics(const float *x, size_t rows, int c, double eps, float *mean, float *inverse_std,
-                        float *unbiased_variance, void *workspace, ps_threads *pool) {
+                        float *unbiased_variance, void *workspace, ps_threads *threads) {
     ps_rows r = ps_rows_of(rows, c);
     if (r.count == 0) return;
     float *pivot = wide_vector(workspace, &r, 0);
     find_pivot(x, rows, r.c, mean);
     ps_rows_spread(mean, r.c, r.width, pivot);
     moments_run run = {&r, x, pivot, slots_of(workspace, &r)};
-    ps_threads_run(pool, r.chunks, moments_task, &run);
+    ps_threads_run(threads, r.chunks, moments_task, &run);
     const double *sum = ps_rows_reduce(run.slots, &r, PS_NORM_MOMENT_SUMS), *squares = sum + r.width, n = (double)rows;
     for (size_t k = 0; k < r.c; k++) {
         double shift = sum[k] / n, variance = squares[k] / n - shift * shift;
@@ -92,7 +92,7 @@ static void apply_task(void *context, size_t chunk, int worker) {
 
 void ps_norm_apply(const float *x, size_t rows, int c, const float *mean, const float *inverse_std, const float *gamma,
                    const float *beta, const float *residual, ps_activation activation, float slope, float *y,
-                   double *zeros, void *workspace, ps_threads *pool) {
+                   double *zeros, void *workspace, ps_threads *threads) {
     ps_rows r = ps_rows_of(rows, c);
     if (r.count == 0) return;
     float *scale = wide_vector(workspace, &r, 0);
@@ -102,7 +102,7 @@ void ps_norm_apply(const float *x, size_t rows, int c, const float *mean, const 
     job.beta = spread(workspace, &r, 2, beta);
     job.activation = true_activation(activation, slope);
     apply_run run = {&r, &job, zeros ? slots_of(workspace, &r) : NULL};
-    ps_threads_run(pool, r.chunks, apply_task, &run);
+    ps_threads_run(threads, r.chunks, apply_task, &run);
     if (zeros == NULL) return;
     const double *total = ps_rows_reduce(run.slots, &r, PS_NORM_APPLY_SUMS);
     for (size_t k = 0; k < r.c; k++) zeros[k] += total[k];
@@ -149,7 +149,7 @@ static void dx_constants(const ps_rows *r, const double *sum, const double *prod
 void ps_norm_backward(const float *x, const float *y, const float *dy, size_t rows, int c, const float *mean,
                       const float *inverse_std, const float *gamma, ps_activation activation, float slope, bool frozen,
                       float *dx, bool accumulate_x, float *dresidual, bool accumulate_residual, float *dgamma,
-                      float *dbeta, double *dx_squares, double *gate_squares, void *workspace, ps_threads *pool) {
+                      float *dbeta, double *dx_squares, double *gate_squares, void *workspace, ps_threads *threads) {
     ps_rows r = ps_rows_of(rows, c);
     float *scale = wide_vector(workspace, &r, 2), *offset = wide_vector(workspace, &r, 3),
           *slant = wide_vector(workspace, &r, 4);
@@ -166,14 +166,14 @@ void ps_norm_backward(const float *x, const float *y, const float *dy, size_t ro
     backward_run run = {&r, &job, slots_of(workspace, &r), dx_squares != NULL, gate_squares != NULL};
     for (size_t k = 0; k < r.c; k++) dgamma[k] = dbeta[k] = 0;
     if (r.count == 0) return;
-    ps_threads_run(pool, r.chunks, reduce_task, &run);
+    ps_threads_run(threads, r.chunks, reduce_task, &run);
     const double *sum = ps_rows_reduce(run.slots, &r, PS_NORM_REDUCE_SUMS + run.gate_squares),
                  *products = sum + r.width;
     for (size_t k = 0; k < r.c; k++) dbeta[k] = (float)sum[k], dgamma[k] = (float)products[k];
     for (size_t k = 0; gate_squares != NULL && k < r.c; k++) gate_squares[k] += products[r.width + k];
     if (dx == NULL) return;
     dx_constants(&r, sum, products, (double)rows, gamma, inverse_std, frozen, scale, offset, slant);
-    ps_threads_run(pool, r.chunks, dx_task, &run);
+    ps_threads_run(threads, r.chunks, dx_task, &run);
     if (dx_squares == NULL) return;
     const double *total = ps_rows_reduce(run.slots, &r, PS_NORM_DX_SUMS);
     for (size_t k = 0; k < r.c; k++) dx_squares[k] += total[k];

@@ -32,13 +32,13 @@ size_t ps_norm_workspace_bytes(size_t rows, int c);
 /* mean[c], inverse_std[c] of the batch; unbiased_variance[c] (biased when rows is 1; for the running buffer) unless
  * NULL. */
 void ps_norm_statistics(const float *x, size_t rows, int c, double eps, float *mean, float *inverse_std,
-                        float *unbiased_variance, void *workspace, ps_threads *pool);
+                        float *unbiased_variance, void *workspace, ps_threads *threads);
 
 /* y is overwritten (may alias x or residual). residual may be NULL.
  * zeros[c] (may be NULL): the number of exact zeros of y per channel is ADDED to it. */
 void ps_norm_apply(const float *x, size_t rows, int c, const float *mean, const float *inverse_std, const float *gamma,
                    const float *beta, const float *residual, ps_activation activation, float slope, float *y,
-                   double *zeros, void *workspace, ps_threads *pool);
+                   double *zeros, void *workspace, ps_threads *threads);
 
 /* Gradients through activation, residual add and normalisation with batch statistics (frozen: with constant
  * statistics). y: the forward output (its sign is the activation's mask; ignored for PS_ACT_NONE). dgamma, dbeta [c]
@@ -49,6 +49,6 @@ void ps_norm_apply(const float *x, size_t rows, int c, const float *mean, const 
 void ps_norm_backward(const float *x, const float *y, const float *dy, size_t rows, int c, const float *mean,
                       const float *inverse_std, const float *gamma, ps_activation activation, float slope, bool frozen,
                       float *dx, bool accumulate_x, float *dresidual, bool accumulate_residual, float *dgamma,
-                      float *dbeta, double *dx_squares, double *gate_squares, void *workspace, ps_threads *pool);
+                      float *dbeta, double *dx_squares, double *gate_squares, void *workspace, ps_threads *threads);
 
 #endif

@@ -42,11 +42,11 @@ static void forward_task(void *context, size_t chunk, int worker) {
 }
 
 void ps_activation_forward(const float *x, size_t rows, int c, float slope, float *y, double *zeros, void *workspace,
-                           ps_threads *pool) {
+                           ps_threads *threads) {
     ps_rows r = ps_rows_of(rows, c);
     if (r.count == 0) return;
     rows_run run = {.rows = &r, .x = x, .slope = slope, .out = y, .slots = zeros ? slots_of(workspace, r.width) : NULL};
-    ps_threads_run(pool, r.chunks, forward_task, &run);
+    ps_threads_run(threads, r.chunks, forward_task, &run);
     add_totals(&run, zeros);
 }
 
@@ -59,14 +59,14 @@ static void backward_task(void *context, size_t chunk, int worker) {
 }
 
 void ps_activation_backward(const float *y, const float *dy, size_t rows, int c, float slope, float *dx,
-                            bool accumulate, double *dx_squares, void *workspace, ps_threads *pool) {
+                            bool accumulate, double *dx_squares, void *workspace, ps_threads *threads) {
     ps_rows r = ps_rows_of(rows, c);
     if (r.count == 0) return;
     memset(workspace, 0, r.width * sizeof(float));
     rows_run run = {
         .rows = &r, .x = y, .dy = dy, .zero_row = workspace, .slope = slope, .out = dx, .accumulate = accumulate};
     run.slots = dx_squares ? slots_of(workspace, r.width) : NULL;
-    ps_threads_run(pool, r.chunks, backward_task, &run);
+    ps_threads_run(threads, r.chunks, backward_task, &run);
     add_totals(&run, dx_squares);
 }
 
@@ -78,11 +78,11 @@ static void squares_task(void *context, size_t chunk, int worker) {
      slot_of(run, chunk));
 }
 
-void ps_channel_sum_squares(const float *x, size_t rows, int c, double *squares, void *workspace, ps_threads *pool) {
+void ps_channel_sum_squares(const float *x, size_t rows, int c, double *squares, void *workspace, ps_threads *threads) {
     ps_rows r = ps_rows_of(rows, c);
     if (r.count == 0) return;
     rows_run run = {.rows = &r, .x = x, .slots = slots_of(workspace, r.width)};
-    ps_threads_run(pool, r.chunks, squares_task, &run);
+    ps_threads_run(threads, r.chunks, squares_task, &run);
     add_totals(&run, squares);
 }
 
@@ -109,13 +109,13 @@ static void add_sum(const summary_run *run, const double *total, double *result)
 }
 
 void ps_channel_summarise(const float *x, size_t images, size_t rows_per_image, int c, ps_channel_sums sums,
-                          void *workspace, ps_threads *pool) {
+                          void *workspace, ps_threads *threads) {
     ps_rows r = ps_rows_of(images * rows_per_image, c);
     if (r.count == 0) return;
     summary_run run = {.x = x, .images = images, .image_count = rows_per_image * r.c, .c = r.c, .width = r.width};
     run.slots = slots_of(workspace, r.width);
     run.chunks = r.chunks = images < PS_ROWS_MAX_CHUNKS ? images : PS_ROWS_MAX_CHUNKS;
-    ps_threads_run(pool, run.chunks, summary_task, &run);
+    ps_threads_run(threads, run.chunks, summary_task, &run);
     const double *total = ps_rows_reduce(run.slots, &r, PS_POINTWISE_MOST_SUMS);
     add_sum(&run, total, sums.nonzero);
     add_sum(&run, total + r.width, sums.sum);
@@ -149,10 +149,10 @@ static void fill_task(void *context, size_t chunk, int worker) {
     PS_SIMD_SELECT(ps_vector_fill_span)(run->y + at, count, run->scalar);
 }
 
-void ps_vector_fill(float *y, size_t count, float value, ps_threads *pool) {
+void ps_vector_fill(float *y, size_t count, float value, ps_threads *threads) {
     vector_run run = vector_of(count);
     run.y = y, run.scalar = value;
-    ps_threads_run(pool, run.chunks, fill_task, &run);
+    ps_threads_run(threads, run.chunks, fill_task, &run);
 }
 
 static void copy_task(void *context, size_t chunk, int worker) {
@@ -162,10 +162,10 @@ static void copy_task(void *context, size_t chunk, int worker) {
     memmove(run->y + at, run->a + at, count * sizeof(float));
 }
 
-void ps_vector_copy(const float *x, size_t count, float *y, ps_threads *pool) {
+void ps_vector_copy(const float *x, size_t count, float *y, ps_threads *threads) {
     vector_run run = vector_of(count);
     run.a = x, run.y = y;
-    ps_threads_run(pool, run.chunks, copy_task, &run);
+    ps_threads_run(threads, run.chunks, copy_task, &run);
 }
 
 static void add_task(void *context, size_t chunk, int worker) {
@@ -175,10 +175,10 @@ static void add_task(void *context, size_t chunk, int worker) {
     PS_SIMD_SELECT(ps_vector_add_span)(run->a + at, run->b + at, count, run->y + at);
 }
 
-void ps_vector_add(const float *a, const float *b, size_t count, float *y, ps_threads *pool) {
+void ps_vector_add(const float *a, const float *b, size_t count, float *y, ps_threads *threads) {
     vector_run run = vector_of(count);
     run.a = a, run.b = b, run.y = y;
-    ps_threads_run(pool, run.chunks, add_task, &run);
+    ps_threads_run(threads, run.chunks, add_task, &run);
 }
 
 static void axpy_task(void *context, size_t chunk, int worker) {
@@ -188,10 +188,10 @@ static void axpy_task(void *context, size_t chunk, int worker) {
     PS_SIMD_SELECT(ps_vector_axpy_span)(run->scalar, run->a + at, count, run->y + at);
 }
 
-void ps_vector_axpy(float alpha, const float *x, size_t count, float *y, ps_threads *pool) {
+void ps_vector_axpy(float alpha, const float *x, size_t count, float *y, ps_threads *threads) {
     vector_run run = vector_of(count);
     run.a = x, run.y = y, run.scalar = alpha;
-    ps_threads_run(pool, run.chunks, axpy_task, &run);
+    ps_threads_run(threads, run.chunks, axpy_task, &run);
 }
 
 static void spread_task(void *context, size_t chunk, int worker) {
@@ -202,12 +202,13 @@ static void spread_task(void *context, size_t chunk, int worker) {
 }
 
 /* Chunks are spans of an image, each walked through all images: nothing is left to be joined. */
-void ps_vector_spread(const float *x, size_t images, size_t count, const float *first, float *most, ps_threads *pool) {
+void ps_vector_spread(const float *x, size_t images, size_t count, const float *first, float *most,
+                      ps_threads *threads) {
     vector_run run = vector_of(count);
     run.chunks = ps_threads_chunks(count, 2048);
     if (run.chunks > PS_ROWS_MAX_CHUNKS) run.chunks = PS_ROWS_MAX_CHUNKS;
     run.a = x, run.b = first, run.y = most, run.images = images;
-    ps_threads_run(pool, run.chunks, spread_task, &run);
+    ps_threads_run(threads, run.chunks, spread_task, &run);
 }
 
 static void vector_squares_task(void *context, size_t chunk, int worker) {
@@ -217,10 +218,10 @@ static void vector_squares_task(void *context, size_t chunk, int worker) {
     run->partial[chunk] = PS_SIMD_SELECT(ps_vector_squares_span)(run->a + at, count);
 }
 
-double ps_vector_sum_squares(const float *x, size_t count, ps_threads *pool) {
+double ps_vector_sum_squares(const float *x, size_t count, ps_threads *threads) {
     vector_run run = vector_of(count);
     run.a = x;
-    ps_threads_run(pool, run.chunks, vector_squares_task, &run);
+    ps_threads_run(threads, run.chunks, vector_squares_task, &run);
     double total = 0;
     for (size_t chunk = 0; chunk < run.chunks; chunk++) total += run.partial[chunk];
     return total;

@@ -16,17 +16,18 @@ size_t ps_pointwise_workspace_bytes(size_t rows, int c);
  * NULL.
  */
 void ps_activation_forward(const float *x, size_t rows, int c, float slope, float *y, double *zeros, void *workspace,
-                           ps_threads *pool);
+                           ps_threads *threads);
 /* dx = y <= 0 ? slope * dy : dy, from the output y; overwritten or added to; may alias dy. dx_squares[c] may be NULL.
  * A shut ReLU gives exactly 0 whatever dy is, NaN included; where y is NaN, dy passes (as PyTorch). */
 void ps_activation_backward(const float *y, const float *dy, size_t rows, int c, float slope, float *dx,
-                            bool accumulate, double *dx_squares, void *workspace, ps_threads *pool);
+                            bool accumulate, double *dx_squares, void *workspace, ps_threads *threads);
 
-void ps_vector_fill(float *y, size_t count, float value, ps_threads *pool);
-void ps_vector_copy(const float *x, size_t count, float *y, ps_threads *pool);
-void ps_vector_add(const float *a, const float *b, size_t count, float *y, ps_threads *pool); /* y = a + b; may alias */
-void ps_vector_axpy(float alpha, const float *x, size_t count, float *y, ps_threads *pool);   /* y += alpha x */
-double ps_vector_sum_squares(const float *x, size_t count, ps_threads *pool);                 /* double, chunk order */
+void ps_vector_fill(float *y, size_t count, float value, ps_threads *threads);
+void ps_vector_copy(const float *x, size_t count, float *y, ps_threads *threads);
+void ps_vector_add(const float *a, const float *b, size_t count, float *y,
+                   ps_threads *threads); /* y = a + b; may alias */
+void ps_vector_axpy(float alpha, const float *x, size_t count, float *y, ps_threads *threads); /* y += alpha x */
+double ps_vector_sum_squares(const float *x, size_t count, ps_threads *threads);               /* double, chunk order */
 bool ps_vector_all_finite(const float *x, size_t count);
 
 /* What a gate's output says of each channel, in one pass; any result pointer may be NULL. All are ADDED to.
@@ -36,11 +37,12 @@ typedef struct {
     double *nonzero, *sum, *sum_abs, *sum_squares, *images_active;
 } ps_channel_sums;
 void ps_channel_summarise(const float *x, size_t images, size_t rows_per_image, int c, ps_channel_sums sums,
-                          void *workspace, ps_threads *pool);
+                          void *workspace, ps_threads *threads);
 /* How far images lie from one of them: most[k] = max(most[k], |x[i][k] - first[k]|) over images i, [count] each. What
  * is not finite stays as NaN. */
-void ps_vector_spread(const float *x, size_t images, size_t count, const float *first, float *most, ps_threads *pool);
+void ps_vector_spread(const float *x, size_t images, size_t count, const float *first, float *most,
+                      ps_threads *threads);
 /* squares[c] += sum over rows of x^2. */
-void ps_channel_sum_squares(const float *x, size_t rows, int c, double *squares, void *workspace, ps_threads *pool);
+void ps_channel_sum_squares(const float *x, size_t rows, int c, double *squares, void *workspace, ps_threads *threads);
 
 #endif

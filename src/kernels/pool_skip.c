@@ -258,12 +258,12 @@ static void add_sum(const double *total, size_t c, double *sum) {
 
 /* sums: identity, path, whole, identity times path; any may be NULL. */
 static void run_merge(const ps_pool_skip_plan *plan, const ps_pool_skip_merge *merge,
-                      double *const sums[PS_POOL_SKIP_SUMS], const areas *a, ps_threads *pool) {
+                      double *const sums[PS_POOL_SKIP_SUMS], const areas *a, ps_threads *threads) {
     const ps_pool_skip_grid *g = &plan->grid;
     bool summed = sums != NULL && (sums[0] || sums[1] || sums[2] || sums[3]);
     if (merge->out == NULL && !summed) return;
     band_run run = {.grid = g, .chunks = chunk_count(plan), .merge = merge, .slots = summed ? a->slots : NULL};
-    ps_threads_run(pool, run.chunks, merge_task, &run);
+    ps_threads_run(threads, run.chunks, merge_task, &run);
     if (!summed) return;
     ps_rows rows = {.c = (size_t)g->shape.c, .width = (size_t)g->shape.c, .chunks = run.chunks};
     const double *total = ps_rows_reduce(a->slots, &rows, PS_POOL_SKIP_COLUMNS);
@@ -272,7 +272,7 @@ static void run_merge(const ps_pool_skip_plan *plan, const ps_pool_skip_merge *m
 
 /* bound (near-ties are turned), values and order may be NULL. */
 static void find_winners(const ps_pool_skip_plan *plan, const float *y, const float *bound, uint8_t *winners,
-                         float *values, uint16_t *order, ps_threads *pool) {
+                         float *values, uint16_t *order, ps_threads *threads) {
     band_run run = {.grid = &plan->grid,
                     .chunks = chunk_count(plan),
                     .y = y,
@@ -280,11 +280,11 @@ static void find_winners(const ps_pool_skip_plan *plan, const float *y, const fl
                     .winners = winners,
                     .values = values,
                     .order = order};
-    ps_threads_run(pool, run.chunks, winners_task, &run);
+    ps_threads_run(threads, run.chunks, winners_task, &run);
 }
 
 static void take_grid(const ps_pool_skip_plan *plan, const float *y, const float *scale, uint8_t *winners,
-                      float *values, uint16_t *order, ps_threads *pool) {
+                      float *values, uint16_t *order, ps_threads *threads) {
     band_run run = {.grid = &plan->grid,
                     .chunks = chunk_count(plan),
                     .y = y,
@@ -292,12 +292,12 @@ static void take_grid(const ps_pool_skip_plan *plan, const float *y, const float
                     .winners = winners,
                     .values = values,
                     .order = order};
-    ps_threads_run(pool, run.chunks, grid_task, &run);
+    ps_threads_run(threads, run.chunks, grid_task, &run);
 }
 
 /* out = y at the winners (NULL: at the first positions) times scale, 0 elsewhere. */
 static void unpool(const ps_pool_skip_plan *plan, const float *y, const uint8_t *winners, const float *scale,
-                   float *out, const areas *a, ps_threads *pool) {
+                   float *out, const areas *a, ps_threads *threads) {
     ps_pool_skip_merge merge = {.grid = &plan->grid,
                                 .added = y,
                                 .select = true,
@@ -305,7 +305,7 @@ static void unpool(const ps_pool_skip_plan *plan, const float *y, const uint8_t 
                                 .scale = scale,
                                 .out = out,
                                 .zeros = a->zeros};
-    run_merge(plan, &merge, NULL, a, pool);
+    run_merge(plan, &merge, NULL, a, threads);
 }
 
 /* ---- Forward and backward ---- */
@@ -333,16 +333,16 @@ static const float *scale_of(const ps_pool_skip_plan *plan, const void *save, co
 
 /* Energy of the max-pooled map over the grid's, per channel. An empty grid keeps scale 1: there is nothing to scale. */
 static void match_energy(const ps_pool_skip_plan *plan, const float *y, float *scale, const areas *a,
-                         ps_threads *pool) {
+                         ps_threads *threads) {
     size_t c = (size_t)plan->grid.shape.c, rows = ps_shape_positions(plan->grid.shape);
     double *wanted = a->energy, *present = a->energy + c;
     for (size_t k = 0; k < 2 * c; k++) a->energy[k] = 0;
     uint8_t *winners = (uint8_t *)a->rest;
-    find_winners(plan, y, NULL, winners, NULL, NULL, pool);
-    unpool(plan, y, winners, a->ones, a->u, a, pool);
-    ps_channel_sum_squares(a->u, rows, (int)c, wanted, a->rest, pool);
-    unpool(plan, y, NULL, a->ones, a->u, a, pool);
-    ps_channel_sum_squares(a->u, rows, (int)c, present, a->rest, pool);
+    find_winners(plan, y, NULL, winners, NULL, NULL, threads);
+    unpool(plan, y, winners, a->ones, a->u, a, threads);
+    ps_channel_sum_squares(a->u, rows, (int)c, wanted, a->rest, threads);
+    unpool(plan, y, NULL, a->ones, a->u, a, threads);
+    ps_channel_sum_squares(a->u, rows, (int)c, present, a->rest, threads);
     for (size_t k = 0; k < c; k++) scale[k] = present[k] == 0 ? 1.0f : (float)sqrt(wanted[k] / present[k]);
 }
 
@@ -359,32 +359,33 @@ static ps_winograd_selection selection_of(const ps_pool_skip_plan *plan, const u
 
 /* conv(u) into o. */
 static void convolve_forward(const ps_pool_skip_plan *plan, const float *y, const float *w, const float *bias,
-                             const uint8_t *winners, const float *scale, float *o, const areas *a, ps_threads *pool) {
+                             const uint8_t *winners, const float *scale, float *o, const areas *a,
+                             ps_threads *threads) {
     if (selects(plan, PS_CONV_FORWARD)) {
         ps_winograd_selection selection = selection_of(plan, winners);
-        ps_winograd_forward_selected(&plan->conv.shape, y, &selection, w, bias, o, a->rest, pool);
+        ps_winograd_forward_selected(&plan->conv.shape, y, &selection, w, bias, o, a->rest, threads);
         return;
     }
-    if (plan->pools) unpool(plan, y, winners, scale, a->u, a, pool);
-    ps_conv_forward(&plan->conv, plan->pools ? a->u : y, w, bias, o, a->rest, pool);
+    if (plan->pools) unpool(plan, y, winners, scale, a->u, a, threads);
+    ps_conv_forward(&plan->conv, plan->pools ? a->u : y, w, bias, o, a->rest, threads);
 }
 
 static void convolve_backward_weights(const ps_pool_skip_plan *plan, const float *y, const float *d_o,
                                       const uint8_t *winners, const float *scale, float *dw, float *dbias,
-                                      const areas *a, ps_threads *pool) {
+                                      const areas *a, ps_threads *threads) {
     if (selects(plan, PS_CONV_BACKWARD_WEIGHTS)) {
         ps_winograd_selection selection = selection_of(plan, winners);
-        ps_winograd_backward_weights_selected(&plan->conv.shape, y, &selection, d_o, dw, a->rest, pool);
-        ps_conv_backward_bias(&plan->conv, d_o, dbias, a->rest, pool);
+        ps_winograd_backward_weights_selected(&plan->conv.shape, y, &selection, d_o, dw, a->rest, threads);
+        ps_conv_backward_bias(&plan->conv, d_o, dbias, a->rest, threads);
         return;
     }
-    if (plan->pools) unpool(plan, y, winners, scale, a->u, a, pool);
-    ps_conv_backward_weights(&plan->conv, plan->pools ? a->u : y, d_o, dw, dbias, a->rest, pool);
+    if (plan->pools) unpool(plan, y, winners, scale, a->u, a, threads);
+    ps_conv_backward_weights(&plan->conv, plan->pools ? a->u : y, d_o, dw, dbias, a->rest, threads);
 }
 
 /* The path's values: returns what to merge, with the convolution's result in o. */
 static ps_pool_skip_merge forward_path(const ps_pool_skip_plan *plan, const float *y, const float *w, const float *bias,
-                                       float *o, const void *save, const areas *a, ps_threads *pool) {
+                                       float *o, const void *save, const areas *a, ps_threads *threads) {
     ps_pool_skip_merge merge = {.grid = &plan->grid,
                                 .added = y,
                                 .select = plan->pools,
@@ -392,61 +393,61 @@ static ps_pool_skip_merge forward_path(const ps_pool_skip_plan *plan, const floa
                                 .scale = scale_of(plan, save, a),
                                 .zeros = a->zeros};
     if (!plan->options.conv) return merge;
-    convolve_forward(plan, y, w, bias, merge.winners, merge.scale, o, a, pool);
+    convolve_forward(plan, y, w, bias, merge.winners, merge.scale, o, a, threads);
     return (ps_pool_skip_merge){.grid = &plan->grid, .added = o, .scale = a->ones, .zeros = a->zeros};
 }
 
 /* What backward needs: the scale, then the winners and their values. */
 static void select_kept(const ps_pool_skip_plan *plan, const float *y, const float *bound, void *save, const areas *a,
-                        ps_threads *pool) {
+                        ps_threads *threads) {
     const float *scale = scale_of(plan, save, a);
-    if (scale != a->ones) match_energy(plan, y, (float *)(uintptr_t)scale, a, pool);
+    if (scale != a->ones) match_energy(plan, y, (float *)(uintptr_t)scale, a, threads);
     if (!keeps_winners(plan)) return;
     if (plan->options.select == PS_POOL_SKIP_MAX)
-        find_winners(plan, y, bound, save, values_of(plan, save), order_of(plan, save), pool);
-    else take_grid(plan, y, scale, save, values_of(plan, save), order_of(plan, save), pool);
+        find_winners(plan, y, bound, save, values_of(plan, save), order_of(plan, save), threads);
+    else take_grid(plan, y, scale, save, values_of(plan, save), order_of(plan, save), threads);
 }
 
 /* The path is worked out only where somebody looks at it; o = y. */
 static void forward_cut(const ps_pool_skip_plan *plan, const float *y, const float *w, const float *bias, float *o,
-                        const void *save, ps_pool_skip_sums sums, const areas *a, ps_threads *pool) {
+                        const void *save, ps_pool_skip_sums sums, const areas *a, ps_threads *threads) {
     double *const path_only[PS_POOL_SKIP_SUMS] = {NULL, sums.forward_path, NULL, NULL};
     if (sums.forward_path != NULL && plan->sparse) {
-        ps_pool_skip_sparse_run_forward(plan, kept_of(plan, save), NULL, w, bias, NULL, path_only, a->rest, pool);
+        ps_pool_skip_sparse_run_forward(plan, kept_of(plan, save), NULL, w, bias, NULL, path_only, a->rest, threads);
     } else if (sums.forward_path != NULL) {
-        ps_pool_skip_merge path = forward_path(plan, y, w, bias, o, save, a, pool);
-        run_merge(plan, &path, path_only, a, pool);
+        ps_pool_skip_merge path = forward_path(plan, y, w, bias, o, save, a, threads);
+        run_merge(plan, &path, path_only, a, threads);
     }
     ps_pool_skip_merge alone = {.grid = &plan->grid, .identity = y, .out = o, .zeros = a->zeros};
-    run_merge(plan, &alone, (double *const[]){sums.forward_identity, NULL, sums.forward_output, NULL}, a, pool);
+    run_merge(plan, &alone, (double *const[]){sums.forward_identity, NULL, sums.forward_output, NULL}, a, threads);
 }
 
 static void forward(const ps_pool_skip_plan *plan, const float *y, const float *y_bound, const float *w,
                     const float *bias, float *o, void *save, ps_pool_skip_sums sums, void *workspace,
-                    ps_threads *pool) {
+                    ps_threads *threads) {
     const ps_pool_skip_options *options = &plan->options;
     areas a = areas_of(plan, workspace);
     const float *identity = options->skip ? y : NULL;
     double *const wanted[PS_POOL_SKIP_SUMS] = {identity ? sums.forward_identity : NULL, sums.forward_path,
                                                sums.forward_output, sums.forward_cross};
-    select_kept(plan, y, y_bound, save, &a, pool);
+    select_kept(plan, y, y_bound, save, &a, threads);
     if (options->cut_forward) {
-        forward_cut(plan, y, w, bias, o, save, sums, &a, pool);
+        forward_cut(plan, y, w, bias, o, save, sums, &a, threads);
         return;
     }
     if (plan->sparse) {
-        ps_pool_skip_sparse_run_forward(plan, kept_of(plan, save), identity, w, bias, o, wanted, a.rest, pool);
+        ps_pool_skip_sparse_run_forward(plan, kept_of(plan, save), identity, w, bias, o, wanted, a.rest, threads);
         return;
     }
-    ps_pool_skip_merge merge = forward_path(plan, y, w, bias, o, save, &a, pool);
+    ps_pool_skip_merge merge = forward_path(plan, y, w, bias, o, save, &a, threads);
     merge.identity = identity;
     merge.out = o;
-    run_merge(plan, &merge, wanted, &a, pool);
+    run_merge(plan, &merge, wanted, &a, threads);
 }
 
 void ps_pool_skip_forward(const ps_pool_skip_plan *plan, const float *y, const float *w, const float *bias, float *o,
-                          void *save, ps_pool_skip_sums sums, void *workspace, ps_threads *pool) {
-    forward(plan, y, NULL, w, bias, o, save, sums, workspace, pool);
+                          void *save, ps_pool_skip_sums sums, void *workspace, ps_threads *threads) {
+    forward(plan, y, NULL, w, bias, o, save, sums, workspace, threads);
 }
 
 /* The kept values multiplied one after another where that can be done, else the dense map by a plain convolution. What
@@ -464,10 +465,10 @@ static size_t plain_bytes(const ps_pool_skip_plan *plain, int threads) {
 }
 
 void ps_pool_skip_forward_plain(const ps_pool_skip_plan *plan, const float *y, const float *turn_bound, const float *w,
-                                const float *bias, float *o, void *workspace, ps_threads *pool) {
+                                const float *bias, float *o, void *workspace, ps_threads *threads) {
     ps_pool_skip_plan plain = plain_plan(plan);
     forward(&plain, y, turn_bound, w, bias, o, workspace, (ps_pool_skip_sums){0},
-            (char *)workspace + rounded(ps_pool_skip_save_bytes(&plain)), pool);
+            (char *)workspace + rounded(ps_pool_skip_save_bytes(&plain)), threads);
 }
 
 /* ---- What rounding may do ---- */
@@ -549,26 +550,26 @@ static double terms_of(const ps_pool_skip_plan *plan) {
 }
 
 void ps_pool_skip_rounding(const ps_pool_skip_plan *plan, const float *y, const float *y_bound, const float *w,
-                           const float *bias, float *bound, void *workspace, ps_threads *pool) {
+                           const float *bias, float *bound, void *workspace, ps_threads *threads) {
     ps_pool_skip_plan plain = plain_plan(plan);
     const ps_pool_skip_options *options = &plan->options;
     size_t positions = ps_shape_positions(plan->grid.shape);
     int c = plan->grid.shape.c;
     areas a = areas_of(&plain, (char *)workspace + rounded(ps_pool_skip_save_bytes(&plain)));
-    rounding_areas r =
-        rounding_areas_of(plan, (char *)workspace + plain_bytes(&plain, pool != NULL ? ps_threads_count(pool) : 1));
+    rounding_areas r = rounding_areas_of(
+        plan, (char *)workspace + plain_bytes(&plain, threads != NULL ? ps_threads_count(threads) : 1));
     if (options->cut_forward || !options->conv) {
         /* o is y, or y and at one place of each window y once more */
-        ps_vector_copy(y_bound, positions * (size_t)c, bound, pool);
-        if (!options->cut_forward) ps_vector_add(bound, y_bound, positions * (size_t)c, bound, pool);
+        ps_vector_copy(y_bound, positions * (size_t)c, bound, threads);
+        if (!options->cut_forward) ps_vector_add(bound, y_bound, positions * (size_t)c, bound, threads);
         return;
     }
     if (plain.sparse) {
         kept_run run = {plan, &r, kept_of(&plain, workspace), y_bound, scale_of(&plain, workspace, &a)};
-        ps_threads_run(pool, plan->grid.bands, kept_band, &run);
+        ps_threads_run(threads, plan->grid.bands, kept_band, &run);
     } else { /* all of y is more than what is kept of it */
-        ps_rounding_norms(y, positions, 1, c, r.norm, pool);
-        ps_rounding_largest(y_bound, positions, c, r.moved, pool);
+        ps_rounding_norms(y, positions, 1, c, r.norm, threads);
+        ps_rounding_largest(y_bound, positions, c, r.moved, threads);
     }
     size_t taps = plan->grid.shape.d > 1 ? 27 : 9;
     float factor = ps_rounding_of_sum(terms_of(plan));
@@ -584,12 +585,12 @@ void ps_pool_skip_rounding(const ps_pool_skip_plan *plan, const float *y, const 
                                .bias = bias,
                                .factor = factor,
                                .bound = bound};
-    ps_rounding_spread(&reach, pool);
+    ps_rounding_spread(&reach, threads);
 }
 
 void ps_pool_skip_backward(const ps_pool_skip_plan *plan, const float *y, const float *w, const float *d_o,
                            const void *save, float *dy, bool accumulate, float *dw, float *dbias,
-                           ps_pool_skip_sums sums, void *workspace, ps_threads *pool) {
+                           ps_pool_skip_sums sums, void *workspace, ps_threads *threads) {
     const ps_pool_skip_options *options = &plan->options;
     areas a = areas_of(plan, workspace);
     const float *scale = scale_of(plan, save, &a);
@@ -600,10 +601,10 @@ void ps_pool_skip_backward(const ps_pool_skip_plan *plan, const float *y, const 
     if (plan->sparse) {
         du = a.u;
         ps_pool_skip_sparse_run_backward(plan, kept_of(plan, save), w, d_o, options->cut_gradient ? NULL : a.u, dw,
-                                         dbias, a.rest, pool);
+                                         dbias, a.rest, threads);
     } else if (options->conv) {
-        convolve_backward_weights(plan, y, d_o, winners, scale, dw, dbias, &a, pool);
-        if (!options->cut_gradient) ps_conv_backward_data(&plan->conv, d_o, w, a.u, false, a.rest, pool);
+        convolve_backward_weights(plan, y, d_o, winners, scale, dw, dbias, &a, threads);
+        if (!options->cut_gradient) ps_conv_backward_data(&plan->conv, d_o, w, a.u, false, a.rest, threads);
         du = a.u;
     }
     ps_pool_skip_merge merge = {.grid = &plan->grid,
@@ -616,5 +617,5 @@ void ps_pool_skip_backward(const ps_pool_skip_plan *plan, const float *y, const 
                                 .out = dy,
                                 .accumulate = accumulate,
                                 .zeros = a.zeros};
-    run_merge(plan, &merge, wanted, &a, pool);
+    run_merge(plan, &merge, wanted, &a, threads);
 }

@@ -64,19 +64,19 @@ typedef struct {
  * alias y.
  */
 void ps_pool_skip_forward(const ps_pool_skip_plan *plan, const float *y, const float *w, const float *bias, float *o,
-                          void *save, ps_pool_skip_sums sums, void *workspace, ps_threads *pool);
+                          void *save, ps_pool_skip_sums sums, void *workspace, ps_threads *threads);
 /* The same by methods that err as a plain sum does, without sums and without what backward needs. turn_bound [shape of
  * y]: windows whose runner-up lies within reach of its maximum hand that on (see ps_maxpool_turn); NULL: none does. */
 void ps_pool_skip_forward_plain(const ps_pool_skip_plan *plan, const float *y, const float *turn_bound, const float *w,
-                                const float *bias, float *o, void *workspace, ps_threads *pool);
+                                const float *bias, float *o, void *workspace, ps_threads *threads);
 /* Bounds of the rounding of o after that call, with the workspace as it left it; y_bound: those of y (rounding.h). That
  * another value of a window wins is not part of them: it moves o by whole values. */
 void ps_pool_skip_rounding(const ps_pool_skip_plan *plan, const float *y, const float *y_bound, const float *w,
-                           const float *bias, float *bound, void *workspace, ps_threads *pool);
+                           const float *bias, float *bound, void *workspace, ps_threads *threads);
 /* dy is overwritten or added to (it must not alias d_o); dw, dbias are overwritten (NULL when !conv).
  * y: the forward input, unchanged; w and save as in forward. */
 void ps_pool_skip_backward(const ps_pool_skip_plan *plan, const float *y, const float *w, const float *d_o,
                            const void *save, float *dy, bool accumulate, float *dw, float *dbias,
-                           ps_pool_skip_sums sums, void *workspace, ps_threads *pool);
+                           ps_pool_skip_sums sums, void *workspace, ps_threads *threads);
 
 #endif

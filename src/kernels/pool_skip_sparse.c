@@ -203,7 +203,7 @@ static void add_groups(const sparse_run *run, size_t groups, double *const sums[
 
 void ps_pool_skip_sparse_run_forward(const ps_pool_skip_plan *plan, ps_pool_skip_kept kept, const float *identity,
                                      const float *w, const float *bias, float *o, double *const sums[PS_POOL_SKIP_SUMS],
-                                     void *workspace, ps_threads *pool) {
+                                     void *workspace, ps_threads *threads) {
     sparse_run run = {.w = w, .job = {.identity = identity, .bias = bias, .o = o}};
     prepare(&run, plan, kept, workspace);
     size_t groups = groups_of(&run.tiles, run.memory.images), c = (size_t)plan->grid.shape.c;
@@ -211,8 +211,8 @@ void ps_pool_skip_sparse_run_forward(const ps_pool_skip_plan *plan, ps_pool_skip
         run.sums = second_area(&run);
         memset(run.sums, 0, groups * PS_POOL_SKIP_SUMS * c * sizeof(double));
     }
-    ps_threads_run(pool, run.tiles.panels, pack_task, &run);
-    ps_threads_run(pool, groups * run.tiles.panels, forward_task, &run);
+    ps_threads_run(threads, run.tiles.panels, pack_task, &run);
+    ps_threads_run(threads, groups * run.tiles.panels, forward_task, &run);
     if (run.sums) add_groups(&run, groups, sums);
 }
 
@@ -244,30 +244,30 @@ static void weights_task(void *context, size_t chunk, int worker) {
     (&job, group_at(t, m->images_weights, group), panel, begin, end, tile_of(run, worker));
 }
 
-static void sum_bias(sparse_run *run, const float *d_o, float *dbias, ps_threads *pool) {
+static void sum_bias(sparse_run *run, const float *d_o, float *dbias, ps_threads *threads) {
     ps_shape s = run->tiles.grid->shape;
     double *sums = second_area(run);
     void *scratch = (char *)sums + rounded((size_t)s.c * sizeof *sums);
     for (int k = 0; k < s.c; k++) sums[k] = 0;
     ps_channel_summarise(d_o, (size_t)s.n, ps_shape_positions(s) / (size_t)s.n, s.c, (ps_channel_sums){.sum = sums},
-                         scratch, pool);
+                         scratch, threads);
     for (int k = 0; k < s.c; k++) dbias[k] = (float)sums[k];
 }
 
 void ps_pool_skip_sparse_run_backward(const ps_pool_skip_plan *plan, ps_pool_skip_kept kept, const float *w,
                                       const float *d_o, float *du, float *dw, float *dbias, void *workspace,
-                                      ps_threads *pool) {
+                                      ps_threads *threads) {
     sparse_run run = {.w = w, .dw = dw, .job = {.d_o = d_o, .du = du}};
     prepare(&run, plan, kept, workspace);
-    if (dbias != NULL) sum_bias(&run, d_o, dbias, pool);
+    if (dbias != NULL) sum_bias(&run, d_o, dbias, threads);
     if (du != NULL) {
         size_t groups = groups_of(&run.tiles, run.memory.images);
         run.shares = shares_of(&run.tiles, groups);
-        ps_threads_run(pool, run.tiles.panels, pack_task, &run);
-        ps_threads_run(pool, groups * run.shares, data_task, &run);
+        ps_threads_run(threads, run.tiles.panels, pack_task, &run);
+        ps_threads_run(threads, groups * run.shares, data_task, &run);
     }
     run.job.d_weights = second_area(&run);
     run.shares = shares_of(&run.tiles, run.tiles.panels);
-    ps_threads_run(pool, run.memory.splits * run.tiles.panels * run.shares, weights_task, &run);
-    ps_threads_run(pool, run.tiles.panels, unpack_task, &run);
+    ps_threads_run(threads, run.memory.splits * run.tiles.panels * run.shares, weights_task, &run);
+    ps_threads_run(threads, run.tiles.panels, unpack_task, &run);
 }

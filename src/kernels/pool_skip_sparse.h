@@ -83,10 +83,10 @@ void ps_pool_skip_sparse_order(const ps_pool_skip_grid *grid, const uint8_t *win
 /* sums: identity, path, output, identity times path; any may be NULL. */
 void ps_pool_skip_sparse_run_forward(const ps_pool_skip_plan *plan, ps_pool_skip_kept kept, const float *identity,
                                      const float *w, const float *bias, float *o, double *const sums[PS_POOL_SKIP_SUMS],
-                                     void *workspace, ps_threads *pool);
+                                     void *workspace, ps_threads *threads);
 /* du [pooled][c]: gradient at the kept values (NULL: not wanted); dw, dbias are overwritten. */
 void ps_pool_skip_sparse_run_backward(const ps_pool_skip_plan *plan, ps_pool_skip_kept kept, const float *w,
                                       const float *d_o, float *du, float *dw, float *dbias, void *workspace,
-                                      ps_threads *pool);
+                                      ps_threads *threads);
 
 #endif

@@ -62,9 +62,9 @@ static void maxpool_task(void *context, size_t chunk, int worker) {
 
 static size_t rows_of(ps_shape s) { return (size_t)s.n * (size_t)s.d * (size_t)s.h; }
 
-void ps_maxpool_forward(const ps_pool_window *window, const float *x, float *y, int32_t *index, ps_threads *pool) {
+void ps_maxpool_forward(const ps_pool_window *window, const float *x, float *y, int32_t *index, ps_threads *threads) {
     pool_run run = {.window = window, .x = x, .y = y, .index_out = index};
-    ps_threads_run(pool, rows_of(window->out), maxpool_task, &run);
+    ps_threads_run(threads, rows_of(window->out), maxpool_task, &run);
 }
 
 typedef struct {
@@ -113,10 +113,10 @@ static void turn_task(void *context, size_t chunk, int worker) {
 }
 
 void ps_maxpool_turn(const ps_pool_window *window, const float *x, const float *bound, float *y, int32_t *index,
-                     ps_threads *pool) {
+                     ps_threads *threads) {
     pool_run run = {.window = window, .x = x, .y = y, .index_out = index};
     turn_run turn = {&run, bound};
-    ps_threads_run(pool, rows_of(window->out), turn_task, &turn);
+    ps_threads_run(threads, rows_of(window->out), turn_task, &turn);
 }
 
 /* Where task `chunk` of a scatter works: an image and a strip of channels. */
@@ -167,28 +167,28 @@ static void gather_task(void *context, size_t chunk, int worker) {
     }
 }
 
-static void run_strips(pool_run *run, ps_threads_task *task, ps_threads *pool) {
+static void run_strips(pool_run *run, ps_threads_task *task, ps_threads *threads) {
     run->strips = ps_threads_chunks((size_t)run->full.c, STRIP);
-    ps_threads_run(pool, (size_t)run->full.n * run->strips, task, run);
+    ps_threads_run(threads, (size_t)run->full.n * run->strips, task, run);
 }
 
 void ps_maxpool_backward(const ps_pool_window *window, const float *dy, const int32_t *index, float *dx,
-                         bool accumulate, ps_threads *pool) {
+                         bool accumulate, ps_threads *threads) {
     pool_run run = {
         .x = dy, .y = dx, .index_in = index, .small = window->out, .full = window->in, .accumulate = accumulate};
-    run_strips(&run, scatter_task, pool);
+    run_strips(&run, scatter_task, threads);
 }
 
 void ps_maxunpool_forward(ps_shape pooled, ps_shape full, const float *x, const int32_t *index, float *y,
-                          ps_threads *pool) {
+                          ps_threads *threads) {
     pool_run run = {.x = x, .y = y, .index_in = index, .small = pooled, .full = full};
-    run_strips(&run, scatter_task, pool);
+    run_strips(&run, scatter_task, threads);
 }
 
 void ps_maxunpool_backward(ps_shape pooled, ps_shape full, const float *dy, const int32_t *index, float *dx,
-                           bool accumulate, ps_threads *pool) {
+                           bool accumulate, ps_threads *threads) {
     pool_run run = {.x = dy, .y = dx, .index_in = index, .small = pooled, .full = full, .accumulate = accumulate};
-    run_strips(&run, gather_task, pool);
+    run_strips(&run, gather_task, threads);
 }
 
 static float window_share(const ps_pool_window *k) { return 1.0f / ((float)k->kd * (float)k->kh * (float)k->kw); }
@@ -214,9 +214,9 @@ static void avgpool_task(void *context, size_t chunk, int worker) {
     }
 }
 
-void ps_avgpool_forward(const ps_pool_window *window, const float *x, float *y, ps_threads *pool) {
+void ps_avgpool_forward(const ps_pool_window *window, const float *x, float *y, ps_threads *threads) {
     pool_run run = {.window = window, .x = x, .y = y};
-    ps_threads_run(pool, rows_of(window->out), avgpool_task, &run);
+    ps_threads_run(threads, rows_of(window->out), avgpool_task, &run);
 }
 
 /* Outputs along one dimension whose window holds input position `in`. */
@@ -248,9 +248,10 @@ static void avgpool_backward_task(void *context, size_t chunk, int worker) {
     }
 }
 
-void ps_avgpool_backward(const ps_pool_window *window, const float *dy, float *dx, bool accumulate, ps_threads *pool) {
+void ps_avgpool_backward(const ps_pool_window *window, const float *dy, float *dx, bool accumulate,
+                         ps_threads *threads) {
     pool_run run = {.window = window, .x = dy, .y = dx, .accumulate = accumulate};
-    ps_threads_run(pool, rows_of(window->in), avgpool_backward_task, &run);
+    ps_threads_run(threads, rows_of(window->in), avgpool_backward_task, &run);
 }
 
 static void global_task(void *context, size_t chunk, int worker) {
@@ -262,9 +263,9 @@ static void global_task(void *context, size_t chunk, int worker) {
     (run->x + s.image * count * c + s.channel, count, c, s.count, run->y + s.image * c + s.channel);
 }
 
-void ps_global_avgpool_forward(ps_shape in, const float *x, float *y, ps_threads *pool) {
+void ps_global_avgpool_forward(ps_shape in, const float *x, float *y, ps_threads *threads) {
     pool_run run = {.x = x, .y = y, .full = in};
-    run_strips(&run, global_task, pool);
+    run_strips(&run, global_task, threads);
 }
 
 static void global_backward_task(void *context, size_t chunk, int worker) {
@@ -280,7 +281,7 @@ static void global_backward_task(void *context, size_t chunk, int worker) {
     }
 }
 
-void ps_global_avgpool_backward(ps_shape in, const float *dy, float *dx, bool accumulate, ps_threads *pool) {
+void ps_global_avgpool_backward(ps_shape in, const float *dy, float *dx, bool accumulate, ps_threads *threads) {
     pool_run run = {.x = dy, .y = dx, .full = in, .accumulate = accumulate};
-    run_strips(&run, global_backward_task, pool);
+    run_strips(&run, global_backward_task, threads);
 }

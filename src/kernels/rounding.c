@@ -36,18 +36,18 @@ static void position_chunk(void *context, size_t chunk, int worker) {
     else PS_SIMD_SELECT(ps_rounding_norms_chunk)(x, count, job->length, job->out + first);
 }
 
-static void run_positions(position_job job, ps_threads *pool) {
+static void run_positions(position_job job, ps_threads *threads) {
     size_t positions = GRAIN / (job.length > 0 ? job.length : 1) + 1;
     job.chunks = ps_threads_chunks(job.count, positions);
-    ps_threads_run(pool, job.chunks, position_chunk, &job);
+    ps_threads_run(threads, job.chunks, position_chunk, &job);
 }
 
-void ps_rounding_norms(const float *x, size_t positions, int groups, int group, float *norm, ps_threads *pool) {
-    run_positions((position_job){x, norm, positions * (size_t)groups, (size_t)group, 0, false}, pool);
+void ps_rounding_norms(const float *x, size_t positions, int groups, int group, float *norm, ps_threads *threads) {
+    run_positions((position_job){x, norm, positions * (size_t)groups, (size_t)group, 0, false}, threads);
 }
 
-void ps_rounding_largest(const float *x, size_t positions, int c, float *most, ps_threads *pool) {
-    run_positions((position_job){x, most, positions, (size_t)c, 0, true}, pool);
+void ps_rounding_largest(const float *x, size_t positions, int c, float *most, ps_threads *threads) {
+    run_positions((position_job){x, most, positions, (size_t)c, 0, true}, threads);
 }
 
 /* ---- Within reach of a kernel ---- */
@@ -131,10 +131,10 @@ static void spread_line(void *context, size_t line, int worker) {
     }
 }
 
-void ps_rounding_spread(const ps_rounding_reach *reach, ps_threads *pool) {
+void ps_rounding_spread(const ps_rounding_reach *reach, ps_threads *threads) {
     const ps_conv_shape *s = reach->shape;
     spread_job job = {.reach = reach, .od = ps_conv_out_d(s), .oh = ps_conv_out_h(s), .ow = ps_conv_out_w(s)};
-    ps_threads_run(pool, (size_t)s->n * (size_t)job.od * (size_t)job.oh, spread_line, &job);
+    ps_threads_run(threads, (size_t)s->n * (size_t)job.od * (size_t)job.oh, spread_line, &job);
 }
 
 static size_t rounded(size_t bytes) { return (bytes + PS_ALIGNMENT - 1) / PS_ALIGNMENT * PS_ALIGNMENT; }
@@ -147,14 +147,14 @@ size_t ps_rounding_conv_bytes(const ps_conv_shape *s) {
 }
 
 void ps_rounding_conv(const ps_conv_shape *s, const float *x, const float *w, const float *bias, float *bound,
-                      void *workspace, ps_threads *pool) {
+                      void *workspace, ps_threads *threads) {
     size_t k = (size_t)s->k, terms = ps_conv_taps(s) * (size_t)(s->c / s->groups);
     float *row = workspace, *norm = (float *)((char *)workspace + rounded(k * sizeof(float))),
           factor = ps_rounding_of_sum((double)terms);
     ps_rounding_row_norms(w, k, terms, factor, row);
-    ps_rounding_norms(x, positions_of(s), s->groups, s->c / s->groups, norm, pool);
+    ps_rounding_norms(x, positions_of(s), s->groups, s->c / s->groups, norm, threads);
     ps_rounding_reach reach = {.shape = s, .norm = norm, .row = row, .bias = bias, .factor = factor, .bound = bound};
-    ps_rounding_spread(&reach, pool);
+    ps_rounding_spread(&reach, threads);
 }
 
 typedef struct {
@@ -171,9 +171,9 @@ static void few_chunk(void *context, size_t chunk, int worker) {
         job->bound[i] += (float)PS_ROUNDING_FEW * fabsf(job->y[i]);
 }
 
-void ps_rounding_add_few(const float *y, size_t count, float *bound, ps_threads *pool) {
+void ps_rounding_add_few(const float *y, size_t count, float *bound, ps_threads *threads) {
     few_job job = {y, bound, count, ps_threads_chunks(count, GRAIN)};
-    ps_threads_run(pool, job.chunks, few_chunk, &job);
+    ps_threads_run(threads, job.chunks, few_chunk, &job);
 }
 
 /* ---- What enters a gate ---- */
@@ -205,7 +205,7 @@ static void entry_task(void *context, size_t chunk, int worker) {
 
 /* wide: VECTORS vectors of a wide row. */
 static void run_entry(const ps_rounding_entry *e, const ps_rows *rows, float *wide, float *bound, float *parts,
-                      ps_threads *pool) {
+                      ps_threads *threads) {
     entry_run run = {.rows = rows, .parts = parts};
     run.job = (ps_rounding_entry_job){.width = rows->width,
                                       .x = e->x,
@@ -221,7 +221,7 @@ static void run_entry(const ps_rounding_entry *e, const ps_rows *rows, float *wi
         size[j] = (float)PS_ROUNDING_FEW * (fabsf(mean[j] * scale[j]) + fabsf(beta[j]));
         run.job.mean = mean, run.job.scale = scale, run.job.beta = beta, run.job.size = size;
     }
-    ps_threads_run(pool, rows->chunks, entry_task, &run);
+    ps_threads_run(threads, rows->chunks, entry_task, &run);
 }
 
 /* Workspace: the vectors, then the chunks' parts. */
@@ -230,9 +230,9 @@ size_t ps_rounding_entry_bytes(size_t rows, int c) {
     return (VECTORS + PARTS * r.chunks) * r.width * sizeof(float);
 }
 
-void ps_rounding_entry_bound(const ps_rounding_entry *entry, float *bound, void *workspace, ps_threads *pool) {
+void ps_rounding_entry_bound(const ps_rounding_entry *entry, float *bound, void *workspace, ps_threads *threads) {
     ps_rows rows = ps_rows_of(entry->rows, entry->c);
-    run_entry(entry, &rows, workspace, bound, NULL, pool);
+    run_entry(entry, &rows, workspace, bound, NULL, threads);
 }
 
 /* NaN wins and stays, as in the loops. */
@@ -253,11 +253,11 @@ static double sum_of_channel(const ps_rows *rows, const float *parts, size_t c) 
 }
 
 void ps_rounding_edges(const ps_rounding_entry *entry, float *low, float *high, float *variance, void *workspace,
-                       ps_threads *pool) {
+                       ps_threads *threads) {
     ps_rows rows = ps_rows_of(entry->rows, entry->c);
     float *wide = workspace, *parts = wide + VECTORS * rows.width;
     double n = (double)entry->rows;
-    run_entry(entry, &rows, wide, NULL, parts, pool);
+    run_entry(entry, &rows, wide, NULL, parts, threads);
     for (size_t c = 0; c < rows.c; c++) {
         low[c] = largest_of_channel(&rows, parts, c);
         high[c] = largest_of_channel(&rows, parts + rows.width, c);

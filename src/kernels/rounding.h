@@ -37,9 +37,9 @@ float ps_rounding_of_sum(double terms);
 void ps_rounding_row_norms(const float *w, size_t rows, size_t length, float factor, float *norm);
 
 /* The norm of the values of every position and group of x [positions][groups][group]: norm [positions][groups]. */
-void ps_rounding_norms(const float *x, size_t positions, int groups, int group, float *norm, ps_threads *pool);
+void ps_rounding_norms(const float *x, size_t positions, int groups, int group, float *norm, ps_threads *threads);
 /* The largest of each position's values: most [positions]. */
-void ps_rounding_largest(const float *x, size_t positions, int c, float *most, ps_threads *pool);
+void ps_rounding_largest(const float *x, size_t positions, int c, float *most, ps_threads *threads);
 
 /* Of what a convolution adds up at each output position: Q is the norm of all values within reach, R the largest of
  * their own bounds. The sum may be added to another value.
@@ -59,15 +59,15 @@ typedef struct {
     float factor;
     float *bound; /* [n][od][oh][ow][k] */
 } ps_rounding_reach;
-void ps_rounding_spread(const ps_rounding_reach *reach, ps_threads *pool);
+void ps_rounding_spread(const ps_rounding_reach *reach, ps_threads *threads);
 
 /* Bounds of ps_conv_forward_plain. workspace: ps_rounding_conv_bytes. */
 size_t ps_rounding_conv_bytes(const ps_conv_shape *shape);
 void ps_rounding_conv(const ps_conv_shape *shape, const float *x, const float *w, const float *bias, float *bound,
-                      void *workspace, ps_threads *pool);
+                      void *workspace, ps_threads *threads);
 
 /* bound[i] += PS_ROUNDING_FEW |y[i]|. */
-void ps_rounding_add_few(const float *y, size_t count, float *bound, ps_threads *pool);
+void ps_rounding_add_few(const float *y, size_t count, float *bound, ps_threads *threads);
 
 /* What enters a gate: v = (x - mean) scale + beta + residual, with its bound. All but x may be NULL (mean, scale, beta
  * together). */
@@ -80,10 +80,10 @@ typedef struct {
     bool rectified; /* what leaves the gate is bounded: nothing moves it where v cannot reach 0 */
 } ps_rounding_entry;
 /* The bound of v for every element, or of what leaves. workspace of both: ps_rounding_entry_bytes. */
-void ps_rounding_entry_bound(const ps_rounding_entry *entry, float *bound, void *workspace, ps_threads *pool);
+void ps_rounding_entry_bound(const ps_rounding_entry *entry, float *bound, void *workspace, ps_threads *threads);
 /* low[c], high[c]: the largest v - bound and v + bound of each channel; NaN where a value is NaN. variance[c]: of v. */
 void ps_rounding_edges(const ps_rounding_entry *entry, float *low, float *high, float *variance, void *workspace,
-                       ps_threads *pool);
+                       ps_threads *threads);
 size_t ps_rounding_entry_bytes(size_t rows, int c);
 
 #endif

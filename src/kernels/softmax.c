@@ -65,7 +65,7 @@ static size_t count_rows(const int32_t *label, size_t rows) {
 }
 
 double ps_softmax_cross_entropy(const float *logits, const int32_t *label, size_t rows, int c, float *dlogits,
-                                size_t *correct, size_t *counted, ps_threads *pool) {
+                                size_t *correct, size_t *counted, ps_threads *threads) {
     softmax_run run = {.logits = logits, .label = label, .rows = rows, .c = (size_t)c, .dlogits = dlogits};
     *counted = count_rows(label, rows);
     *correct = 0;
@@ -73,7 +73,7 @@ double ps_softmax_cross_entropy(const float *logits, const int32_t *label, size_
     run.chunks = ps_threads_chunks(rows * run.c, 2048);
     if (run.chunks > MAX_CHUNKS) run.chunks = MAX_CHUNKS;
     if (run.chunks > rows) run.chunks = rows;
-    ps_threads_run(pool, run.chunks, softmax_task, &run);
+    ps_threads_run(threads, run.chunks, softmax_task, &run);
     double loss = 0;
     for (size_t chunk = 0; chunk < run.chunks; chunk++) {
         loss += run.loss[chunk];

@@ -12,6 +12,6 @@
  * maximum is the label (NaN is larger than all); *counted: rows that count. dlogits [rows][c] (NULL: not wanted) =
  * (softmax - onehot) / counted; zero rows where ignored. */
 double ps_softmax_cross_entropy(const float *logits, const int32_t *label, size_t rows, int c, float *dlogits,
-                                size_t *correct, size_t *counted, ps_threads *pool);
+                                size_t *correct, size_t *counted, ps_threads *threads);
 
 #endif

@@ -106,13 +106,13 @@ static void begin_task(void *context, size_t chunk, int worker) {
     for (size_t i = begin; i < end; i++) a->carried_start[i] = run->momentum[i] - a->decay_buffer[i];
 }
 
-void ps_update_account_begin(ps_update_account *account, const float *w, const float *momentum, ps_threads *pool) {
+void ps_update_account_begin(ps_update_account *account, const float *w, const float *momentum, ps_threads *threads) {
     account_run run = {cut_elements(account->rows, account->row_length), account, w, momentum};
     account->steps = 0;
     account->carried_factor = 1;
     account->carried_moved = 0;
     memset(account->sums, 0, PS_UPDATE_SUMS * account->rows * sizeof(double));
-    ps_threads_run(pool, run.cut.chunks, begin_task, &run);
+    ps_threads_run(threads, run.cut.chunks, begin_task, &run);
 }
 
 static void close_task(void *context, size_t chunk, int worker) {
@@ -135,9 +135,9 @@ static void close_task(void *context, size_t chunk, int worker) {
     }
 }
 
-void ps_update_account_close(ps_update_account *account, const float *w, ps_threads *pool) {
+void ps_update_account_close(ps_update_account *account, const float *w, ps_threads *threads) {
     account_run run = {cut_rows(account->rows, account->row_length), account, w, NULL};
-    ps_threads_run(pool, run.cut.chunks, close_task, &run);
+    ps_threads_run(threads, run.cut.chunks, close_task, &run);
 }
 
 /* Adds one step's squared norms to a row's sums. */
@@ -179,16 +179,17 @@ static void accounted_task(void *context, size_t chunk, int worker) {
     }
 }
 
-static void run_update(update_run *run, size_t rows, size_t row_length, ps_update_account *account, ps_threads *pool) {
+static void run_update(update_run *run, size_t rows, size_t row_length, ps_update_account *account,
+                       ps_threads *threads) {
     run->row_length = row_length;
     run->account = account;
     run->cut = account ? cut_rows(rows, row_length) : cut_elements(rows, row_length);
-    ps_threads_run(pool, run->cut.chunks, account ? accounted_task : plain_task, run);
+    ps_threads_run(threads, run->cut.chunks, account ? accounted_task : plain_task, run);
     if (account != NULL) account->steps++;
 }
 
 void ps_update_sgd(const ps_update_sgd_step *step, size_t rows, size_t row_length, const float *g, float *w,
-                   float *momentum, ps_update_account *account, ps_threads *pool) {
+                   float *momentum, ps_update_account *account, ps_threads *threads) {
     update_run run = {.is_sgd = true};
     run.sgd = (ps_update_sgd_job){.lr = (float)step->lr,
                                   .momentum = (float)step->momentum,
@@ -211,11 +212,11 @@ void ps_update_sgd(const ps_update_sgd_step *step, size_t rows, size_t row_lengt
         run.sgd.gradient_sum = account->gradient_sum;
         run.sgd.decay_sum = account->decay_sum;
     }
-    run_update(&run, rows, row_length, account, pool);
+    run_update(&run, rows, row_length, account, threads);
 }
 
 void ps_update_adamw(const ps_update_adamw_step *step, size_t rows, size_t row_length, const float *g, float *w,
-                     float *m, float *v, ps_update_account *account, ps_threads *pool) {
+                     float *m, float *v, ps_update_account *account, ps_threads *threads) {
     update_run run = {.is_sgd = false};
     double t = (double)step->step;
     run.adamw = (ps_update_adamw_job){.beta1 = (float)step->beta1,
@@ -238,5 +239,5 @@ void ps_update_adamw(const ps_update_adamw_step *step, size_t rows, size_t row_l
         run.adamw.carried_sum = account->carried_sum;
         run.adamw.decay_sum = account->decay_sum;
     }
-    run_update(&run, rows, row_length, account, pool);
+    run_update(&run, rows, row_length, account, threads);
 }

@@ -95,9 +95,9 @@ ps_status ps_update_account_create(size_t rows, size_t row_length, bool sgd, ps_
 void ps_update_account_destroy(ps_update_account *account); /* NULL is fine */
 /* Begins a window at weights w: clears the sums; momentum: the optimiser's B (NULL for AdamW, whose m is carried as it
  * stands). What B holds beyond the decay's share becomes carried; on the first call all of B does. */
-void ps_update_account_begin(ps_update_account *account, const float *w, const float *momentum, ps_threads *pool);
+void ps_update_account_begin(ps_update_account *account, const float *w, const float *momentum, ps_threads *threads);
 /* Ends a window: works out nets from the weights as they are now. Call ps_update_account_begin to start the next. */
-void ps_update_account_close(ps_update_account *account, const float *w, ps_threads *pool);
+void ps_update_account_close(ps_update_account *account, const float *w, ps_threads *threads);
 /* Net displacement of one weight so far in the window by its gradients alone, without what was carried over its
  * start. */
 static inline double ps_update_account_gradient_net(const ps_update_account *account, size_t at) {
@@ -109,9 +109,9 @@ bool ps_update_account_area(ps_update_account *account, int index, void **data, 
 
 /* w, momentum are updated. account NULL: plain. */
 void ps_update_sgd(const ps_update_sgd_step *step, size_t rows, size_t row_length, const float *g, float *w,
-                   float *momentum, ps_update_account *account, ps_threads *pool);
+                   float *momentum, ps_update_account *account, ps_threads *threads);
 /* w, m, v are updated. account NULL: plain. */
 void ps_update_adamw(const ps_update_adamw_step *step, size_t rows, size_t row_length, const float *g, float *w,
-                     float *m, float *v, ps_update_account *account, ps_threads *pool);
+                     float *m, float *v, ps_update_account *account, ps_threads *threads);
 
 #endif

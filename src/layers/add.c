@@ -13,16 +13,16 @@ static ps_status add_infer(const void *config, const ps_layer_input *in, int inp
 
 static void add_forward(const ps_layer_call *call) {
     size_t count = ps_shape_elements(call->out_shape);
-    ps_vector_add(call->x[0], call->x[1], count, call->y, call->pool);
-    for (int i = 2; i < call->inputs; i++) ps_vector_add(call->y, call->x[i], count, call->y, call->pool);
+    ps_vector_add(call->x[0], call->x[1], count, call->y, call->threads);
+    for (int i = 2; i < call->inputs; i++) ps_vector_add(call->y, call->x[i], count, call->y, call->threads);
 }
 
 static void add_rounding(const ps_layer_call *call) {
     size_t count = ps_shape_elements(call->out_shape);
-    ps_vector_copy(call->in_bound[0], count, call->bound, call->pool);
+    ps_vector_copy(call->in_bound[0], count, call->bound, call->threads);
     for (int i = 1; i < call->inputs; i++)
-        ps_vector_add(call->bound, call->in_bound[i], count, call->bound, call->pool);
-    for (int i = 0; i < call->inputs; i++) ps_rounding_add_few(call->x[i], count, call->bound, call->pool);
+        ps_vector_add(call->bound, call->in_bound[i], count, call->bound, call->threads);
+    for (int i = 0; i < call->inputs; i++) ps_rounding_add_few(call->x[i], count, call->bound, call->threads);
 }
 
 /* In order of the inputs: where one node is read twice, its second share is added to the first. */
@@ -30,8 +30,8 @@ static void add_backward(const ps_layer_call *call) {
     size_t count = ps_shape_elements(call->out_shape);
     for (int i = 0; i < call->inputs; i++) {
         if (call->dx[i] == NULL) continue;
-        if (call->accumulate[i]) ps_vector_add(call->dx[i], call->dy, count, call->dx[i], call->pool);
-        else if (call->dx[i] != call->dy) ps_vector_copy(call->dy, count, call->dx[i], call->pool);
+        if (call->accumulate[i]) ps_vector_add(call->dx[i], call->dy, count, call->dx[i], call->threads);
+        else if (call->dx[i] != call->dy) ps_vector_copy(call->dy, count, call->dx[i], call->threads);
     }
 }
 

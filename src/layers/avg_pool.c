@@ -15,13 +15,13 @@ static ps_status avg_pool_plan(const void *config, const ps_shape *in, int input
 
 static void avg_pool_forward(const ps_layer_call *call) {
     ps_pool_window window = ps_window_resolve(call->config, call->in_shape[0], call->out_shape);
-    ps_avgpool_forward(&window, call->x[0], call->y, call->pool);
+    ps_avgpool_forward(&window, call->x[0], call->y, call->threads);
 }
 
 static void avg_pool_backward(const ps_layer_call *call) {
     if (call->dx[0] == NULL) return;
     ps_pool_window window = ps_window_resolve(call->config, call->in_shape[0], call->out_shape);
-    ps_avgpool_backward(&window, call->dy, call->dx[0], call->accumulate[0], call->pool);
+    ps_avgpool_backward(&window, call->dy, call->dx[0], call->accumulate[0], call->threads);
 }
 
 static const char *const avg_pool_samples[] = {

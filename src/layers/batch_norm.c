@@ -119,7 +119,7 @@ static void find_statistics(const ps_layer_call *call, float *mean, float *inver
     if (call->mode == PS_MODE_EVAL) use_running_statistics(call, mean, inverse_std);
     else
         ps_norm_statistics(call->x[0], ps_shape_positions(call->out_shape), call->out_shape.c, config->eps, mean,
-                           inverse_std, variance, call->workspace, call->pool);
+                           inverse_std, variance, call->workspace, call->threads);
 }
 
 static float *own_workspace(const ps_layer_call *call) {
@@ -132,7 +132,7 @@ static void norm_entering(const ps_layer_call *call, float *v) {
     float *variance = own_workspace(call), *mean = variance + c, *inverse_std = mean + c;
     find_statistics(call, mean, inverse_std, variance);
     ps_norm_apply(call->x[0], ps_shape_positions(call->out_shape), c, mean, inverse_std, call->param[0], call->param[1],
-                  call->inputs > 1 ? call->x[1] : NULL, PS_ACT_NONE, 0, v, NULL, call->workspace, call->pool);
+                  call->inputs > 1 ? call->x[1] : NULL, PS_ACT_NONE, 0, v, NULL, call->workspace, call->threads);
 }
 
 static void norm_forward(const ps_layer_call *call) {
@@ -144,7 +144,7 @@ static void norm_forward(const ps_layer_call *call) {
     if (call->mode == PS_MODE_TRAIN) update_running_statistics(call, mean, variance);
     ps_norm_apply(call->x[0], rows, c, mean, inverse_std, call->param[0], call->param[1],
                   call->inputs > 1 ? call->x[1] : NULL, config->activation, config->slope, call->y,
-                  call->sums[PS_SUM_ZEROS], call->workspace, call->pool);
+                  call->sums[PS_SUM_ZEROS], call->workspace, call->threads);
 }
 
 /* What enters the gate, with the statistics that forward used. Workspace: the scale, then the kernel's. */
@@ -172,13 +172,13 @@ static void norm_rounding(const ps_layer_call *call) {
     const norm_config *config = call->config;
     ps_rounding_entry entry = entry_of(call, call->out_shape.n, &workspace);
     entry.rectified = config->activation == PS_ACT_RELU;
-    ps_rounding_entry_bound(&entry, call->bound, workspace, call->pool);
+    ps_rounding_entry_bound(&entry, call->bound, workspace, call->threads);
 }
 
 static void norm_edges(const ps_layer_call *call, int images, ps_layer_edges edges) {
     float *workspace;
     ps_rounding_entry entry = entry_of(call, images, &workspace);
-    ps_rounding_edges(&entry, edges.low, edges.high, edges.variance, workspace, call->pool);
+    ps_rounding_edges(&entry, edges.low, edges.high, edges.variance, workspace, call->threads);
 }
 
 /* The residual's share in a pass of its own: only the activation stands between it and dy. */
@@ -187,9 +187,9 @@ static void backward_residual(const ps_layer_call *call) {
     size_t rows = ps_shape_positions(call->out_shape), count = ps_shape_elements(call->out_shape);
     if (config->activation != PS_ACT_NONE)
         ps_activation_backward(call->y, call->dy, rows, call->out_shape.c, config->slope, call->dx[1],
-                               call->accumulate[1], NULL, call->workspace, call->pool);
-    else if (call->accumulate[1]) ps_vector_add(call->dx[1], call->dy, count, call->dx[1], call->pool);
-    else ps_vector_copy(call->dy, count, call->dx[1], call->pool);
+                               call->accumulate[1], NULL, call->workspace, call->threads);
+    else if (call->accumulate[1]) ps_vector_add(call->dx[1], call->dy, count, call->dx[1], call->threads);
+    else ps_vector_copy(call->dy, count, call->dx[1], call->threads);
 }
 
 static void norm_backward(const ps_layer_call *call) {
@@ -204,7 +204,7 @@ static void norm_backward(const ps_layer_call *call) {
                      call->param[0], config->activation, config->slope, call->mode == PS_MODE_EVAL, call->dx[0],
                      call->accumulate[0], residual && !alone ? call->dx[1] : NULL, residual && call->accumulate[1],
                      call->grad[0], call->grad[1], call->sums[PS_SUM_INPUT_GRAD_SQUARES],
-                     call->sums[PS_SUM_ENTERING_GRAD_SQUARES], call->workspace, call->pool);
+                     call->sums[PS_SUM_ENTERING_GRAD_SQUARES], call->workspace, call->threads);
     if (alone) backward_residual(call);
 }
 
@@ -292,7 +292,7 @@ static void tangent_forward_channel(void *context, size_t channel, int worker) {
 
 static void norm_tangent_forward(const ps_layer_call *call, const ps_layer_tangent *tangent) {
     norm_tangent_job job = {call, tangent};
-    ps_threads_run(call->pool, (size_t)call->out_shape.c, tangent_forward_channel, &job);
+    ps_threads_run(call->threads, (size_t)call->out_shape.c, tangent_forward_channel, &job);
 }
 
 static void tangent_backward_channel(void *context, size_t channel, int worker) {
@@ -330,7 +330,7 @@ static void tangent_backward_channel(void *context, size_t channel, int worker) 
 
 static void norm_tangent_backward(const ps_layer_call *call, const ps_layer_tangent *tangent) {
     norm_tangent_job job = {call, tangent};
-    ps_threads_run(call->pool, (size_t)call->out_shape.c, tangent_backward_channel, &job);
+    ps_threads_run(call->threads, (size_t)call->out_shape.c, tangent_backward_channel, &job);
 }
 
 static const char *norm_tangent_refuse(const void *config_) {

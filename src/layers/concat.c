@@ -68,12 +68,12 @@ static void backward_chunk(void *context, size_t chunk, int worker) {
 }
 
 static void concat_forward(const ps_layer_call *call) {
-    ps_threads_run(call->pool, ps_threads_chunks(ps_shape_elements(call->out_shape), GRAIN), forward_chunk,
+    ps_threads_run(call->threads, ps_threads_chunks(ps_shape_elements(call->out_shape), GRAIN), forward_chunk,
                    (void *)call);
 }
 
 static void concat_backward(const ps_layer_call *call) {
-    ps_threads_run(call->pool, ps_threads_chunks(ps_shape_elements(call->out_shape), GRAIN), backward_chunk,
+    ps_threads_run(call->threads, ps_threads_chunks(ps_shape_elements(call->out_shape), GRAIN), backward_chunk,
                    (void *)call);
 }
 

@@ -160,23 +160,23 @@ static void conv_forward(const ps_layer_call *call) {
     const conv_config *config = call->config;
     (call->plain ? ps_conv_forward_plain : ps_conv_forward)(call->plan, call->x[0], call->param[0],
                                                             config->bias ? call->param[1] : NULL, call->y,
-                                                            call->workspace, call->pool);
+                                                            call->workspace, call->threads);
 }
 
 static void conv_rounding(const ps_layer_call *call) {
     const conv_config *config = call->config;
     ps_conv_shape shape = kernel_shape(config, call->in_shape[0]);
     ps_rounding_conv(&shape, call->x[0], call->param[0], config->bias ? call->param[1] : NULL, call->bound,
-                     call->workspace, call->pool);
+                     call->workspace, call->threads);
 }
 
 static void conv_backward(const ps_layer_call *call) {
     const conv_config *config = call->config;
     ps_conv_backward_weights(call->plan, call->x[0], call->dy, call->grad[0], config->bias ? call->grad[1] : NULL,
-                             call->workspace, call->pool);
+                             call->workspace, call->threads);
     if (call->dx[0] != NULL)
         ps_conv_backward_data(call->plan, call->dy, call->param[0], call->dx[0], call->accumulate[0], call->workspace,
-                              call->pool);
+                              call->threads);
 }
 
 static const char *const conv_samples[] = {

@@ -66,16 +66,16 @@ static void backward_chunk(void *context, size_t chunk, int worker) {
 
 static void dropout_forward(const ps_layer_call *call) {
     size_t count = ps_shape_elements(call->out_shape);
-    if (active(call)) ps_threads_run(call->pool, ps_threads_chunks(count, GRAIN), forward_chunk, (void *)call);
-    else if (call->y != call->x[0]) ps_vector_copy(call->x[0], count, call->y, call->pool);
+    if (active(call)) ps_threads_run(call->threads, ps_threads_chunks(count, GRAIN), forward_chunk, (void *)call);
+    else if (call->y != call->x[0]) ps_vector_copy(call->x[0], count, call->y, call->threads);
 }
 
 static void dropout_backward(const ps_layer_call *call) {
     size_t count = ps_shape_elements(call->out_shape);
     if (call->dx[0] == NULL) return;
-    if (active(call)) ps_threads_run(call->pool, ps_threads_chunks(count, GRAIN), backward_chunk, (void *)call);
-    else if (call->accumulate[0]) ps_vector_add(call->dx[0], call->dy, count, call->dx[0], call->pool);
-    else if (call->dx[0] != call->dy) ps_vector_copy(call->dy, count, call->dx[0], call->pool);
+    if (active(call)) ps_threads_run(call->threads, ps_threads_chunks(count, GRAIN), backward_chunk, (void *)call);
+    else if (call->accumulate[0]) ps_vector_add(call->dx[0], call->dy, count, call->dx[0], call->threads);
+    else if (call->dx[0] != call->dy) ps_vector_copy(call->dy, count, call->dx[0], call->threads);
 }
 
 static const char *const dropout_samples[] = {"{\"inputs\": [[3, 5, 1, 4, 3]], \"attributes\": {}}",

@@ -38,12 +38,12 @@ static void backward_image(void *context, size_t image, int worker) {
 }
 
 static void flatten_forward(const ps_layer_call *call) {
-    ps_threads_run(call->pool, (size_t)call->in_shape[0].n, forward_image, (void *)call);
+    ps_threads_run(call->threads, (size_t)call->in_shape[0].n, forward_image, (void *)call);
 }
 
 static void flatten_backward(const ps_layer_call *call) {
     if (call->dx[0] == NULL) return;
-    ps_threads_run(call->pool, (size_t)call->in_shape[0].n, backward_image, (void *)call);
+    ps_threads_run(call->threads, (size_t)call->in_shape[0].n, backward_image, (void *)call);
 }
 
 static const char *const flatten_samples[] = {"{\"inputs\": [[3, 5, 1, 4, 3]], \"attributes\": {}}",

@@ -21,12 +21,12 @@ static ps_status global_plan(const void *config, const ps_shape *in, int inputs,
 }
 
 static void global_forward(const ps_layer_call *call) {
-    ps_global_avgpool_forward(call->in_shape[0], call->x[0], call->y, call->pool);
+    ps_global_avgpool_forward(call->in_shape[0], call->x[0], call->y, call->threads);
 }
 
 static void global_backward(const ps_layer_call *call) {
     if (call->dx[0] == NULL) return;
-    ps_global_avgpool_backward(call->in_shape[0], call->dy, call->dx[0], call->accumulate[0], call->pool);
+    ps_global_avgpool_backward(call->in_shape[0], call->dy, call->dx[0], call->accumulate[0], call->threads);
 }
 
 static const char *const global_samples[] = {"{\"inputs\": [[3, 5, 1, 4, 3]], \"attributes\": {}}",

@@ -114,7 +114,7 @@ typedef struct {
     const ps_layer_type *type;
     const void *config;
     void *plan;
-    ps_threads *pool;
+    ps_threads *threads;
     ps_mode mode;
     int inputs;
     const ps_shape *in_shape;

@@ -38,21 +38,21 @@ static ps_status leaky_plan(const void *config, const ps_shape *in, int inputs, 
 
 static void leaky_forward(const ps_layer_call *call) {
     ps_activation_forward(call->x[0], ps_shape_positions(call->out_shape), call->out_shape.c, slope_of(call->config),
-                          call->y, call->sums[PS_SUM_ZEROS], call->workspace, call->pool);
+                          call->y, call->sums[PS_SUM_ZEROS], call->workspace, call->threads);
 }
 
 static void leaky_backward(const ps_layer_call *call) {
     if (call->dx[0] == NULL) return;
     ps_activation_backward(call->y, call->dy, ps_shape_positions(call->out_shape), call->out_shape.c,
                            slope_of(call->config), call->dx[0], call->accumulate[0],
-                           call->sums[PS_SUM_INPUT_GRAD_SQUARES], call->workspace, call->pool);
+                           call->sums[PS_SUM_INPUT_GRAD_SQUARES], call->workspace, call->threads);
 }
 
 /* Slope 0 is the ReLU. */
 static void leaky_rounding(const ps_layer_call *call) {
     size_t count = ps_shape_elements(call->out_shape);
-    ps_vector_copy(call->in_bound[0], count, call->bound, call->pool);
-    ps_rounding_add_few(call->x[0], count, call->bound, call->pool); /* of the slope */
+    ps_vector_copy(call->in_bound[0], count, call->bound, call->threads);
+    ps_rounding_add_few(call->x[0], count, call->bound, call->threads); /* of the slope */
 }
 
 static bool leaky_gate(const void *config, ps_gate *gate) {
@@ -64,7 +64,7 @@ static bool leaky_gate(const void *config, ps_gate *gate) {
 /* The mask is fixed: a tangent passes where the output did. */
 static void leaky_tangent_forward(const ps_layer_call *call, const ps_layer_tangent *tangent) {
     ps_activation_backward(call->y, tangent->x[0], ps_shape_positions(call->out_shape), call->out_shape.c,
-                           slope_of(call->config), tangent->y, false, NULL, call->workspace, call->pool);
+                           slope_of(call->config), tangent->y, false, NULL, call->workspace, call->threads);
 }
 
 static const char *const leaky_samples[] = {"{\"inputs\": [[3, 5, 1, 4, 3]], \"attributes\": {}}",

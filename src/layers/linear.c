@@ -103,7 +103,7 @@ static void linear_rounding(const ps_layer_call *call) {
     const linear_config *config = call->config;
     ps_conv_shape shape = shape_of(call->in_shape[0], call->out_shape);
     ps_rounding_conv(&shape, call->x[0], call->param[0], config->bias ? call->param[1] : NULL, call->bound,
-                     call->workspace, call->pool);
+                     call->workspace, call->threads);
 }
 
 static void linear_forward(const ps_layer_call *call) {
@@ -111,13 +111,13 @@ static void linear_forward(const ps_layer_call *call) {
     int n = call->in_shape[0].n, c = call->in_shape[0].c, k = call->out_shape.c;
     if (call->plain && call->plan != NULL) {
         ps_conv_forward_plain(call->plan, call->x[0], call->param[0], config->bias ? call->param[1] : NULL, call->y,
-                              call->workspace, call->pool);
+                              call->workspace, call->threads);
         return;
     }
     if (config->bias)
         for (int i = 0; i < n; i++)
             for (int j = 0; j < k; j++) call->y[(size_t)i * (size_t)k + (size_t)j] = call->param[1][j];
-    ps_gemm_parallel(false, true, n, k, c, call->x[0], c, call->param[0], c, config->bias, call->y, k, call->pool);
+    ps_gemm_parallel(false, true, n, k, c, call->x[0], c, call->param[0], c, config->bias, call->y, k, call->threads);
 }
 
 /* In double, a block of columns at a time so that rows are read in pieces of whole cache lines. */
@@ -135,11 +135,11 @@ static void sum_rows(const float *dy, int n, int k, float *dbias) {
 static void linear_backward(const ps_layer_call *call) {
     const linear_config *config = call->config;
     int n = call->in_shape[0].n, c = call->in_shape[0].c, k = call->out_shape.c;
-    ps_gemm_parallel(true, false, k, c, n, call->dy, k, call->x[0], c, false, call->grad[0], c, call->pool);
+    ps_gemm_parallel(true, false, k, c, n, call->dy, k, call->x[0], c, false, call->grad[0], c, call->threads);
     if (config->bias) sum_rows(call->dy, n, k, call->grad[1]);
     if (call->dx[0] != NULL)
         ps_gemm_parallel(false, false, n, c, k, call->dy, k, call->param[0], c, call->accumulate[0], call->dx[0], c,
-                         call->pool);
+                         call->threads);
 }
 
 static const char *const linear_samples[] = {

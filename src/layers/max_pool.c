@@ -15,25 +15,26 @@ static ps_status max_pool_plan(const void *config, const ps_shape *in, int input
 
 static void max_pool_forward(const ps_layer_call *call) {
     ps_pool_window window = ps_window_resolve(call->config, call->in_shape[0], call->out_shape);
-    ps_maxpool_forward(&window, call->x[0], call->y, call->save, call->pool);
-    if (call->turn) ps_maxpool_turn(&window, call->x[0], call->in_bound[0], call->y, call->save, call->pool);
+    ps_maxpool_forward(&window, call->x[0], call->y, call->save, call->threads);
+    if (call->turn) ps_maxpool_turn(&window, call->x[0], call->in_bound[0], call->y, call->save, call->threads);
 }
 
 /* A maximum moves by no more than the most that one of its values does. */
 static void max_pool_rounding(const ps_layer_call *call) {
     ps_pool_window window = ps_window_resolve(call->config, call->in_shape[0], call->out_shape);
-    ps_maxpool_forward(&window, call->in_bound[0], call->bound, NULL, call->pool);
+    ps_maxpool_forward(&window, call->in_bound[0], call->bound, NULL, call->threads);
 }
 
 static void max_pool_backward(const ps_layer_call *call) {
     if (call->dx[0] == NULL) return;
     ps_pool_window window = ps_window_resolve(call->config, call->in_shape[0], call->out_shape);
-    ps_maxpool_backward(&window, call->dy, call->save, call->dx[0], call->accumulate[0], call->pool);
+    ps_maxpool_backward(&window, call->dy, call->save, call->dx[0], call->accumulate[0], call->threads);
 }
 
 /* The winners are fixed: their tangents are gathered. */
 static void max_pool_tangent_forward(const ps_layer_call *call, const ps_layer_tangent *tangent) {
-    ps_maxunpool_backward(call->out_shape, call->in_shape[0], tangent->x[0], call->save, tangent->y, false, call->pool);
+    ps_maxunpool_backward(call->out_shape, call->in_shape[0], tangent->x[0], call->save, tangent->y, false,
+                          call->threads);
 }
 
 static const char *const max_pool_samples[] = {

@@ -28,13 +28,13 @@ static ps_status max_unpool_infer(const void *config, const ps_layer_input *in, 
 }
 
 static void max_unpool_forward(const ps_layer_call *call) {
-    ps_maxunpool_forward(call->in_shape[0], call->out_shape, call->x[0], call->in_save[1], call->y, call->pool);
+    ps_maxunpool_forward(call->in_shape[0], call->out_shape, call->x[0], call->in_save[1], call->y, call->threads);
 }
 
 static void max_unpool_backward(const ps_layer_call *call) {
     if (call->dx[0] != NULL)
         ps_maxunpool_backward(call->in_shape[0], call->out_shape, call->dy, call->in_save[1], call->dx[0],
-                              call->accumulate[0], call->pool);
+                              call->accumulate[0], call->threads);
     if (call->dx[1] != NULL && !call->accumulate[1])
         memset(call->dx[1], 0, ps_shape_elements(call->in_shape[1]) * sizeof(float));
 }

@@ -174,16 +174,16 @@ static void pool_skip_forward(const ps_layer_call *call) {
     const float *weight = conv ? call->param[0] : NULL, *bias = conv ? call->param[1] : NULL;
     if (call->plain)
         ps_pool_skip_forward_plain(call->plan, call->x[0], call->turn ? call->in_bound[0] : NULL, weight, bias, call->y,
-                                   call->workspace, call->pool);
+                                   call->workspace, call->threads);
     else
         ps_pool_skip_forward(call->plan, call->x[0], weight, bias, call->y, call->save, sums_of(call), call->workspace,
-                             call->pool);
+                             call->threads);
 }
 
 static void pool_skip_rounding(const ps_layer_call *call) {
     bool conv = ((const pool_skip_config *)call->config)->mode->conv;
     ps_pool_skip_rounding(call->plan, call->x[0], call->in_bound[0], conv ? call->param[0] : NULL,
-                          conv ? call->param[1] : NULL, call->bound, call->workspace, call->pool);
+                          conv ? call->param[1] : NULL, call->bound, call->workspace, call->threads);
 }
 
 static bool pool_skip_selects(const void *config_) {
@@ -195,7 +195,7 @@ static void pool_skip_backward(const ps_layer_call *call) {
     bool conv = ((const pool_skip_config *)call->config)->mode->conv;
     ps_pool_skip_backward(call->plan, call->x[0], conv ? call->param[0] : NULL, call->dy, call->save, call->dx[0],
                           call->accumulate[0], conv ? call->grad[0] : NULL, conv ? call->grad[1] : NULL, sums_of(call),
-                          call->workspace, call->pool);
+                          call->workspace, call->threads);
 }
 
 static const char *const pool_skip_samples[] = {

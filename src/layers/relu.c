@@ -17,13 +17,13 @@ static ps_status relu_plan(const void *config, const ps_shape *in, int inputs, p
 
 static void relu_forward(const ps_layer_call *call) {
     ps_activation_forward(call->x[0], ps_shape_positions(call->out_shape), call->out_shape.c, 0.0f, call->y,
-                          call->sums[PS_SUM_ZEROS], call->workspace, call->pool);
+                          call->sums[PS_SUM_ZEROS], call->workspace, call->threads);
 }
 
 static void relu_backward(const ps_layer_call *call) {
     if (call->dx[0] == NULL) return;
     ps_activation_backward(call->y, call->dy, ps_shape_positions(call->out_shape), call->out_shape.c, 0.0f, call->dx[0],
-                           call->accumulate[0], call->sums[PS_SUM_INPUT_GRAD_SQUARES], call->workspace, call->pool);
+                           call->accumulate[0], call->sums[PS_SUM_INPUT_GRAD_SQUARES], call->workspace, call->threads);
 }
 
 static bool relu_gate(const void *config, ps_gate *gate) {
@@ -35,7 +35,7 @@ static bool relu_gate(const void *config, ps_gate *gate) {
 /* The mask is fixed: a tangent passes where the output did. */
 static void relu_tangent_forward(const ps_layer_call *call, const ps_layer_tangent *tangent) {
     ps_activation_backward(call->y, tangent->x[0], ps_shape_positions(call->out_shape), call->out_shape.c, 0.0f,
-                           tangent->y, false, NULL, call->workspace, call->pool);
+                           tangent->y, false, NULL, call->workspace, call->threads);
 }
 
 static const char *const relu_samples[] = {"{\"inputs\": [[3, 5, 1, 4, 3]], \"attributes\": {}}",

@@ -16,8 +16,8 @@ size_t ps_rounding_means_bytes(ps_shape in) { return ps_shape_elements(in) * siz
 void ps_rounding_means(const ps_layer_call *call) {
     size_t count = ps_shape_elements(call->in_shape[0]);
     float *both = call->workspace;
-    ps_vector_copy(call->in_bound[0], count, both, call->pool);
-    ps_rounding_add_few(call->x[0], count, both, call->pool);
+    ps_vector_copy(call->in_bound[0], count, both, call->threads);
+    ps_rounding_add_few(call->x[0], count, both, call->threads);
     map_bounds(call, (const float *const[]){both});
 }
 
@@ -29,10 +29,10 @@ static ps_rounding_entry entry_of(const ps_layer_call *call, int images) {
 void ps_rounding_rectifier(const ps_layer_call *call) {
     ps_rounding_entry entry = entry_of(call, call->out_shape.n);
     entry.rectified = true;
-    ps_rounding_entry_bound(&entry, call->bound, call->workspace, call->pool);
+    ps_rounding_entry_bound(&entry, call->bound, call->workspace, call->threads);
 }
 
 void ps_edges_activation(const ps_layer_call *call, int images, ps_layer_edges edges) {
     ps_rounding_entry entry = entry_of(call, images);
-    ps_rounding_edges(&entry, edges.low, edges.high, edges.variance, call->workspace, call->pool);
+    ps_rounding_edges(&entry, edges.low, edges.high, edges.variance, call->workspace, call->threads);
 }

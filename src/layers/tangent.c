@@ -33,7 +33,7 @@ void ps_tangent_bilinear_forward(const ps_layer_call *call, const ps_layer_tange
     moved.x = tangent->x;
     moved.y = tangent->y;
     call->type->forward(&moved);
-    ps_vector_add(tangent->y, by_weights, ps_shape_elements(call->out_shape), tangent->y, call->pool);
+    ps_vector_add(tangent->y, by_weights, ps_shape_elements(call->out_shape), tangent->y, call->threads);
 }
 
 void ps_tangent_bilinear_backward(const ps_layer_call *call, const ps_layer_tangent *tangent) {
@@ -54,7 +54,7 @@ void ps_tangent_bilinear_backward(const ps_layer_call *call, const ps_layer_tang
     moved.grad = aside;
     call->type->backward(&moved);
     size_t weights = call->param_count[0];
-    ps_vector_add(tangent->grad[0], aside[0], weights, tangent->grad[0], call->pool);
+    ps_vector_add(tangent->grad[0], aside[0], weights, tangent->grad[0], call->threads);
     if (tangent->dx[0] == NULL) return;
     /* dy through dot w, added to dx. */
     moved = *call;

@@ -168,7 +168,7 @@ ps_status ps_measure_gates(const ps_measure *measure, ps_mode mode, ps_gate_func
     gate_hook gates = {ps_net_units(s->net), function, self};
     ps_net_hook hook = {&gates, after_node};
     for (int b = 0; b < s->probe_batches; b++) {
-        ps_loader_plain_batch(s->loader, PS_SPLIT_PROBE, b, s->x, s->label, s->pool);
+        ps_loader_plain_batch(s->loader, PS_SPLIT_PROBE, b, s->x, s->label, s->threads);
         ps_net_forward(s->net, s->x, mode, (ps_rng_key){{0, 0}}, &hook);
     }
     return PS_OK;
@@ -486,8 +486,7 @@ static ps_status gather_lacks(const gathering *g, ps_file_set *set) {
             for (int r = 0; r < g->arms[a].run_count; r++, run++) {
                 if (run->why[i] == NULL) continue;
                 if (lacking++ == 0) why = run->why[i];
-                fprintf(stream, "%s\t%s\t%d\t%s\n", ps_measurements[i]->name, g->arms[a].name, run->seed,
-                        run->why[i]);
+                fprintf(stream, "%s\t%s\t%d\t%s\n", ps_measurements[i]->name, g->arms[a].name, run->seed, run->why[i]);
             }
             note_lack(g, a, ps_measurements[i]->name, lacking, why);
             rows += lacking;

@@ -53,7 +53,7 @@ typedef struct {
 static void add_outputs(const ranks *r, layer *l, ps_shape shape, const float *y) {
     size_t positions = ps_shape_positions(shape), channels = (size_t)shape.c;
     ps_gemm_parallel(true, false, shape.c, shape.c, (int)positions, y, shape.c, y, shape.c, false, r->products, shape.c,
-                     r->session->pool);
+                     r->session->threads);
     for (size_t i = 0; i < channels * channels; i++) l->moment[i] += (double)r->products[i];
     for (size_t p = 0; p < positions; p++)
         for (size_t c = 0; c < channels; c++) l->sum[c] += (double)y[p * channels + c];

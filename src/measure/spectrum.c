@@ -65,7 +65,7 @@ typedef struct {
 
 static void fill_batch(void *self, int index, float *x, int32_t *label) {
     ps_session *s = self;
-    ps_loader_plain_batch(s->loader, PS_SPLIT_PROBE, index, x, label, s->pool);
+    ps_loader_plain_batch(s->loader, PS_SPLIT_PROBE, index, x, label, s->threads);
 }
 
 static void apply(void *self, const float *x, float *y) {
@@ -79,7 +79,7 @@ static void apply(void *self, const float *x, float *y) {
 static void count_nonzero(void *self, int unit, ps_shape shape, const float *y) {
     spectrum *s = self;
     ps_channel_summarise(y, (size_t)shape.n, ps_shape_positions(shape) / (size_t)shape.n, shape.c,
-                         (ps_channel_sums){.nonzero = s->nonzero[unit]}, s->workspace, s->session->pool);
+                         (ps_channel_sums){.nonzero = s->nonzero[unit]}, s->workspace, s->session->threads);
 }
 
 static void mark_node(spectrum *s, const ps_unit *unit, int channel, unsigned char group) {
@@ -124,7 +124,7 @@ static double action_on(spectrum *s, unsigned char group, int draw, float *z, fl
     ps_rng_key key = ps_rng_key_fold(ps_rng_key_of((uint64_t)seed, "spectrum/nodes"), (uint64_t)draw);
     for (size_t i = 0; i < n; i++) z[i] = s->group[i] == group ? ps_rng_normal(key, i) : 0.0f;
     apply(s, z, hz);
-    return sqrt(ps_vector_sum_squares(hz, n, s->session->pool) / ps_vector_sum_squares(z, n, s->session->pool));
+    return sqrt(ps_vector_sum_squares(hz, n, s->session->threads) / ps_vector_sum_squares(z, n, s->session->threads));
 }
 
 typedef struct {
@@ -157,7 +157,7 @@ static ps_status run_probes(spectrum *s) {
     PS_TRY(PS_ALLOC((size_t)probes, &s->probe, "spectrum"));
     ps_progress_start(&s->progress, "spectrum", (uint64_t)probes * (uint64_t)s->steps + 2 * NODE_DRAWS, 0, s->m->quiet);
     for (int p = 0; p < probes; p++)
-        PS_TRY(ps_lanczos_run(&hessian, s->steps, (uint64_t)seed, p, s->session->pool, &s->probe[p]));
+        PS_TRY(ps_lanczos_run(&hessian, s->steps, (uint64_t)seed, p, s->session->threads, &s->probe[p]));
     return PS_OK;
 }
 

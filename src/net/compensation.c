@@ -14,7 +14,7 @@
  * by tap t. */
 struct ps_compensation_job {
     ps_compensation sums;
-    ps_threads *pool;
+    ps_threads *threads;
     ps_conv_shape source, module;
     ps_conv_plan source_plan, module_plan;
     ps_pool_window window;
@@ -110,8 +110,8 @@ static int module_taps(const ps_compensation_job *job) { return job->module.kd *
 static ps_status allocate(ps_compensation_job *job) {
     size_t map = ps_shape_elements(job->window.in), c = (size_t)job->module.k,
            pooled = ps_shape_elements(job->window.out);
-    size_t a = ps_conv_workspace_bytes(&job->source_plan, ps_threads_count(job->pool));
-    size_t b = ps_conv_workspace_bytes(&job->module_plan, ps_threads_count(job->pool));
+    size_t a = ps_conv_workspace_bytes(&job->source_plan, ps_threads_count(job->threads));
+    size_t b = ps_conv_workspace_bytes(&job->module_plan, ps_threads_count(job->threads));
     PS_TRY(ps_alloc(a > b ? a : b, 1, "compensation", &job->workspace));
     PS_TRY(PS_ALLOC(source_weights(job), &job->piece_weight, "compensation"));
     PS_TRY(PS_ALLOC(c * c * (size_t)module_taps(job), &job->tap_weight, "compensation"));
@@ -171,7 +171,7 @@ ps_status ps_compensation_create(ps_net *net, int pool_skip_node, int source_nod
     ps_compensation_job *job = NULL;
     *out = NULL;
     PS_TRY(PS_ALLOC(1, &job, "compensation"));
-    job->pool = ps_net_pool(net);
+    job->threads = ps_net_threads(net);
     ps_status status = build(job, net, pool_skip_node, source_node);
     if (status == PS_OK) *out = job;
     else ps_compensation_destroy(job);
@@ -244,13 +244,13 @@ static void select_places(ps_compensation_job *job, const float *map) {
         memcpy(job->selected, map, count * sizeof *map);
         return;
     }
-    ps_maxunpool_backward(job->window.out, job->window.in, map, job->index, job->pooled, false, job->pool);
-    ps_maxunpool_forward(job->window.out, job->window.in, job->pooled, job->index, job->selected, job->pool);
+    ps_maxunpool_backward(job->window.out, job->window.in, map, job->index, job->pooled, false, job->threads);
+    ps_maxunpool_forward(job->window.out, job->window.in, job->pooled, job->index, job->selected, job->threads);
 }
 
 static void find_places(ps_compensation_job *job, const float *y) {
     if (job->keeps_all) return;
-    ps_maxpool_forward(&job->window, y, job->pooled, job->index, job->pool);
+    ps_maxpool_forward(&job->window, y, job->pooled, job->index, job->threads);
     if (!job->keeps_first) return;
     const ps_pool_window *w = &job->window;
     size_t i = 0;
@@ -266,8 +266,8 @@ static void find_places(ps_compensation_job *job, const float *y) {
 static void add_tap(ps_compensation_job *job, int tap, bool same, float *part) {
     size_t count = ps_shape_elements(job->window.in);
     mask_module(job, tap, same);
-    ps_conv_forward(&job->module_plan, job->selected, job->tap_weight, NULL, job->path, job->workspace, job->pool);
-    ps_vector_add(part, job->path, count, part, job->pool);
+    ps_conv_forward(&job->module_plan, job->selected, job->tap_weight, NULL, job->path, job->workspace, job->threads);
+    ps_vector_add(part, job->path, count, part, job->threads);
 }
 
 static void add_pieces(ps_compensation_job *job, const float *x) {
@@ -275,7 +275,7 @@ static void add_pieces(ps_compensation_job *job, const float *x) {
     for (int tap = 0; tap < module_taps(job); tap++) {
         for (int inside = 1; inside >= 0; inside--) {
             mask_source(job, tap_displacement(job, tap), inside);
-            ps_conv_forward(&job->source_plan, x, job->piece_weight, NULL, job->piece, job->workspace, job->pool);
+            ps_conv_forward(&job->source_plan, x, job->piece_weight, NULL, job->piece, job->workspace, job->threads);
             select_places(job, job->piece);
             add_tap(job, tap, true, job->part[inside ? PS_PART_AFFINE_SAME : PS_PART_DIMENSIONAL_SAME]);
             add_tap(job, tap, false, job->part[inside ? PS_PART_AFFINE_CROSS : PS_PART_DIMENSIONAL_CROSS]);

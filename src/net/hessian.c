@@ -28,7 +28,7 @@ struct ps_hessian {
     ps_net *net;
     ps_mode mode;
     ps_hessian_source source;
-    ps_threads *pool;
+    ps_threads *threads;
     int batch;
     node_arrays *node;
     size_t *offset; /* of each learned parameter of the net */
@@ -113,8 +113,8 @@ static ps_status plan_node(ps_hessian *h, int i, size_t *workspace, size_t *larg
     size_t elements = ps_shape_elements(a->call.out_shape);
     *largest = larger(*largest, elements);
     if (node->type->plan != NULL)
-        PS_TRY(node->type->plan(node->config, a->in_shape, node->inputs, a->call.out_shape, ps_threads_count(h->pool),
-                                &a->call.plan, &sizes));
+        PS_TRY(node->type->plan(node->config, a->in_shape, node->inputs, a->call.out_shape,
+                                ps_threads_count(h->threads), &a->call.plan, &sizes));
     *workspace = larger(*workspace, sizes.workspace_bytes);
     PS_TRY(bind_parameters(h, i, node->type->params, true));
     PS_TRY(bind_parameters(h, i, node->type->states, false));
@@ -138,7 +138,7 @@ static void bind_call(ps_hessian *h, int i) {
     a->call = (ps_layer_call){.type = node->type,
                               .config = node->config,
                               .plan = a->call.plan,
-                              .pool = h->pool,
+                              .threads = h->threads,
                               .mode = h->mode,
                               .inputs = node->inputs,
                               .in_shape = a->in_shape,
@@ -181,8 +181,8 @@ ps_status ps_hessian_create(const ps_graph *graph, ps_net *net, ps_mode mode, co
     *out = NULL;
     if (mode != PS_MODE_EVAL) PS_TRY(ps_net_check_statistics(net));
     PS_TRY(PS_ALLOC(1, &h, "Hessian"));
-    *h =
-        (ps_hessian){.net = net, .mode = mode, .source = *source, .pool = ps_net_pool(net), .batch = ps_net_batch(net)};
+    *h = (ps_hessian){
+        .net = net, .mode = mode, .source = *source, .threads = ps_net_threads(net), .batch = ps_net_batch(net)};
     ps_status status = build(h, graph);
     if (status == PS_OK) *out = h;
     else ps_hessian_destroy(h);
@@ -246,7 +246,7 @@ static double run_loss(ps_hessian *h) {
     node_arrays *last = &h->node[h->graph->count - 1];
     size_t rows = ps_shape_positions(last->call.out_shape), correct, counted;
     int c = last->call.out_shape.c;
-    double loss = ps_softmax_cross_entropy(last->y[0], h->label, rows, c, last->dy[0], &correct, &counted, h->pool);
+    double loss = ps_softmax_cross_entropy(last->y[0], h->label, rows, c, last->dy[0], &correct, &counted, h->threads);
     for (size_t r = 0; r < rows; r++) {
         const float *t = last->y[0] + r * (size_t)c, *t_dot = last->y[1] + r * (size_t)c;
         double top = (double)t[0], sum = 0, inner = 0;
@@ -275,7 +275,7 @@ static void backward_edges(ps_hessian *h, int i, int which) {
         if (which == 0) a->call.type->backward(&a->call);
         else a->call.type->tangent_backward(&a->call, &tangent);
         float *sum = h->node[source].dy[which];
-        ps_vector_add(sum, h->edge, ps_shape_elements(a->in_shape[k]), sum, h->pool);
+        ps_vector_add(sum, h->edge, ps_shape_elements(a->in_shape[k]), sum, h->threads);
         ran = true;
     }
     for (int j = 0; j < node->inputs; j++) a->dx[j] = NULL;
@@ -287,7 +287,7 @@ static void backward_edges(ps_hessian *h, int i, int which) {
 static void run_backward(ps_hessian *h) {
     for (int i = 0; i + 1 < h->graph->count; i++)
         for (int d = 0; d < 2; d++)
-            ps_vector_fill(h->node[i].dy[d], ps_shape_elements(h->node[i].call.out_shape), 0.0f, h->pool);
+            ps_vector_fill(h->node[i].dy[d], ps_shape_elements(h->node[i].call.out_shape), 0.0f, h->threads);
     for (int i = h->graph->count - 1; i >= 0; i--)
         for (int which = 0; which < 2; which++) backward_edges(h, i, which);
 }
@@ -303,8 +303,8 @@ void ps_hessian_product(ps_hessian *h, const float *direction, float *product, f
         run_forward(h);
         sum += run_loss(h);
         run_backward(h);
-        ps_vector_axpy(share, h->product, h->dimension, product, h->pool);
-        if (gradient != NULL) ps_vector_axpy(share, h->gradient, h->dimension, gradient, h->pool);
+        ps_vector_axpy(share, h->product, h->dimension, product, h->threads);
+        if (gradient != NULL) ps_vector_axpy(share, h->gradient, h->dimension, gradient, h->threads);
     }
     if (loss != NULL) *loss = sum / h->source.batches;
 }

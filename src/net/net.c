@@ -31,7 +31,7 @@ typedef struct {
 struct ps_net {
     ps_graph *graph;
     ps_units units;
-    ps_threads *pool;
+    ps_threads *threads;
     int batch;
     ps_shape input;   /* n = batch */
     ps_mode sum_mode; /* of the passes that add to sums; TRAIN is zero */
@@ -100,7 +100,7 @@ static void bind_params(ps_net *net) {
 }
 
 static ps_status plan_layers(ps_net *net) {
-    int count = ps_threads_count(net->pool);
+    int count = ps_threads_count(net->threads);
     for (int i = 0; i < net->graph->count; i++) {
         const ps_node *node = &net->graph->node[i];
         runner *r = &net->runner[i];
@@ -154,7 +154,7 @@ static void bind(ps_net *net) {
         for (int k = 0; k < node->inputs; k++) bind_input(net, i, k);
         r->name_hash = ps_rng_key_of(0, node->name).word[0];
         ps_layer_call *call = &r->call;
-        call->pool = net->pool;
+        call->threads = net->threads;
         call->inputs = node->inputs;
         call->in_shape = r->in_shape;
         call->x = r->x;
@@ -193,13 +193,13 @@ static ps_status build(ps_net *net, const ps_graph *graph) {
     return PS_OK;
 }
 
-ps_status ps_net_create(const ps_graph *graph, int batch, ps_threads *pool, ps_net **out) {
+ps_status ps_net_create(const ps_graph *graph, int batch, ps_threads *threads, ps_net **out) {
     ps_net *net = NULL;
     *out = NULL;
     if (batch < 1) return ps_fail(PS_ERR_USAGE, "batch must be at least 1, not %d", batch);
     PS_TRY(PS_ALLOC(1, &net, "network"));
     net->batch = batch;
-    net->pool = pool;
+    net->threads = threads;
     ps_status status = build(net, graph);
     if (status == PS_OK) *out = net;
     else ps_net_destroy(net);
@@ -241,7 +241,7 @@ void ps_net_destroy(ps_net *net) {
 
 const ps_graph *ps_net_graph(const ps_net *net) { return net->graph; }
 const ps_units *ps_net_units(const ps_net *net) { return &net->units; }
-ps_threads *ps_net_pool(const ps_net *net) { return net->pool; }
+ps_threads *ps_net_threads(const ps_net *net) { return net->threads; }
 int ps_net_batch(const ps_net *net) { return net->batch; }
 
 static const ps_node *last_node(const ps_net *net) { return &net->graph->node[net->graph->count - 1]; }
@@ -279,7 +279,7 @@ static void add_zeros(const ps_net *net, const ps_node *node, const runner *r) {
     /* zeros = rows - nonzero: count downwards in place. */
     for (int c = 0; c < s.c; c++) zeros[c] = -(zeros[c] + (double)ps_shape_positions(s));
     ps_channel_summarise(r->y, (size_t)s.n, ps_shape_positions(s) / (size_t)s.n, s.c,
-                         (ps_channel_sums){.nonzero = zeros}, net->workspace, net->pool);
+                         (ps_channel_sums){.nonzero = zeros}, net->workspace, net->threads);
     for (int c = 0; c < s.c; c++) zeros[c] = -zeros[c];
 }
 
@@ -288,7 +288,7 @@ static void add_gradient_squares(const ps_net *net, const ps_node *node, const r
     if (squares == NULL || (node->type->fused_sums & (1u << PS_SUM_INPUT_GRAD_SQUARES)) != 0 || r->dx[0] == NULL)
         return;
     ps_shape s = r->in_shape[0];
-    ps_channel_sum_squares(r->dx[0], ps_shape_positions(s), s.c, squares, net->workspace, net->pool);
+    ps_channel_sum_squares(r->dx[0], ps_shape_positions(s), s.c, squares, net->workspace, net->threads);
 }
 
 size_t ps_param_find_broken(const ps_param *param, size_t from) {
@@ -441,8 +441,9 @@ const float *ps_net_entering(ps_net *net, int node, ps_mode mode, float *room) {
 ps_loss ps_net_loss(ps_net *net, const int32_t *label, bool want_gradient) {
     ps_loss loss;
     size_t rows = (size_t)net->batch * ps_net_labels_per_sample(net);
-    double sum = ps_softmax_cross_entropy(net->logits, label, rows, ps_net_classes(net),
-                                          want_gradient ? net->dlogits : NULL, &loss.correct, &loss.counted, net->pool);
+    double sum =
+        ps_softmax_cross_entropy(net->logits, label, rows, ps_net_classes(net), want_gradient ? net->dlogits : NULL,
+                                 &loss.correct, &loss.counted, net->threads);
     loss.loss = loss.counted > 0 ? sum / (double)loss.counted : (double)NAN;
     return loss;
 }

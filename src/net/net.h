@@ -22,13 +22,13 @@ typedef struct {
     float *value, *grad;      /* grad NULL for states; owned by the net */
 } ps_param;
 
-/* graph is borrowed and must outlive the net; the net makes its own fused copy. pool is borrowed. */
-ps_status ps_net_create(const ps_graph *graph, int batch, ps_threads *pool, ps_net **out);
+/* graph is borrowed and must outlive the net; the net makes its own fused copy. threads is borrowed. */
+ps_status ps_net_create(const ps_graph *graph, int batch, ps_threads *threads, ps_net **out);
 void ps_net_destroy(ps_net *net);
 
 const ps_graph *ps_net_graph(const ps_net *net); /* the fused one: node numbers of the net are its */
 const ps_units *ps_net_units(const ps_net *net); /* units of that graph */
-ps_threads *ps_net_pool(const ps_net *net);
+ps_threads *ps_net_threads(const ps_net *net);
 int ps_net_batch(const ps_net *net);
 int ps_net_classes(const ps_net *net);              /* channels of the last node */
 size_t ps_net_labels_per_sample(const ps_net *net); /* positions of the last node: 1 for classification */

@@ -112,7 +112,7 @@ static gradient_squares measure(const ps_optimiser *optimiser) {
     gradient_squares sum = {0, 0};
     for (int i = 0; i < optimiser->count; i++) {
         const ps_param *p = optimiser->slot[i].param;
-        double squares = ps_vector_sum_squares(p->grad, p->count, ps_net_pool(optimiser->net));
+        double squares = ps_vector_sum_squares(p->grad, p->count, ps_net_threads(optimiser->net));
         *(p->module ? &sum.module : &sum.backbone) += squares;
     }
     return sum;
@@ -128,14 +128,14 @@ static double clip_factor(double limit, double norm) {
 static void update(const ps_optimiser *optimiser, slot *s, double lr, double clip, uint64_t step) {
     const ps_optimiser_options *o = optimiser->options;
     const ps_param *p = s->param;
-    ps_threads *pool = ps_net_pool(optimiser->net);
+    ps_threads *threads = ps_net_threads(optimiser->net);
     size_t rows = (size_t)p->spec.rows;
     if (optimiser->sgd) {
         ps_update_sgd_step sgd = {lr, o->momentum, o->weight_decay, clip, o->nesterov};
-        ps_update_sgd(&sgd, rows, p->row_length, p->grad, p->value, s->first, s->account, pool);
+        ps_update_sgd(&sgd, rows, p->row_length, p->grad, p->value, s->first, s->account, threads);
     } else {
         ps_update_adamw_step adamw = {lr, o->beta1, o->beta2, o->eps, o->weight_decay, clip, step + 1};
-        ps_update_adamw(&adamw, rows, p->row_length, p->grad, p->value, s->first, s->second, s->account, pool);
+        ps_update_adamw(&adamw, rows, p->row_length, p->grad, p->value, s->first, s->second, s->account, threads);
     }
 }
 
@@ -184,14 +184,14 @@ void ps_optimiser_begin_window(ps_optimiser *optimiser) {
         slot *s = &optimiser->slot[i];
         if (s->account != NULL)
             ps_update_account_begin(s->account, s->param->value, optimiser->sgd ? s->first : NULL,
-                                    ps_net_pool(optimiser->net));
+                                    ps_net_threads(optimiser->net));
     }
 }
 
 void ps_optimiser_end_window(ps_optimiser *optimiser) {
     for (int i = 0; i < optimiser->count; i++) {
         slot *s = &optimiser->slot[i];
-        if (s->account != NULL) ps_update_account_close(s->account, s->param->value, ps_net_pool(optimiser->net));
+        if (s->account != NULL) ps_update_account_close(s->account, s->param->value, ps_net_threads(optimiser->net));
     }
 }
 

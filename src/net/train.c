@@ -81,7 +81,7 @@ static ps_status run_step(loop *l, uint64_t step) {
 static bool weights_finite(ps_net *net) {
     for (int i = 0; i < ps_net_param_count(net); i++) {
         const ps_param *p = ps_net_param(net, i);
-        double squares = p->learned ? ps_vector_sum_squares(p->value, p->count, ps_net_pool(net)) : 0.0;
+        double squares = p->learned ? ps_vector_sum_squares(p->value, p->count, ps_net_threads(net)) : 0.0;
         if (isnan(squares) || isinf(squares)) return false;
     }
     return true;

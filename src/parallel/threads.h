@@ -14,13 +14,13 @@ typedef struct ps_threads ps_threads;
 
 /* threads >= 1, the caller included; 0 means all processors this process may use (parallel/processors.h). */
 ps_status ps_threads_create(int threads, ps_threads **out);
-void ps_threads_destroy(ps_threads *pool);
-int ps_threads_count(const ps_threads *pool);
+void ps_threads_destroy(ps_threads *threads);
+int ps_threads_count(const ps_threads *threads);
 
 /* chunk in [0, chunks); worker in [0, threads) indexes scratch memory that must not influence results. */
 typedef void ps_threads_task(void *context, size_t chunk, int worker);
-/* Runs all chunks and returns when they are done. pool may be NULL (runs here, worker 0). Not re-entrant. */
-void ps_threads_run(ps_threads *pool, size_t chunks, ps_threads_task *task, void *context);
+/* Runs all chunks and returns when they are done. threads may be NULL (runs here, worker 0). Not re-entrant. */
+void ps_threads_run(ps_threads *threads, size_t chunks, ps_threads_task *task, void *context);
 
 /* Number of chunks for `items` when one chunk should hold about `grain` items: a pure function of both. */
 size_t ps_threads_chunks(size_t items, size_t grain);

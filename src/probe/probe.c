@@ -154,12 +154,12 @@ static ps_status after_backward(void *self, uint64_t step) {
     (void)step;
     ps_probe *probe = self;
     uint64_t start = ps_clock_ns();
-    if (probe->blocks > 0) ps_threads_run(ps_net_pool(probe->net), probe->blocks, row_block, probe->block);
+    if (probe->blocks > 0) ps_threads_run(ps_net_threads(probe->net), probe->blocks, row_block, probe->block);
     for (int i = 0; probe->blocks > 0 && i < probe->instruments * probe->layers; i++) {
         ps_attachment *a = &probe->attached[i];
         if (a->row_squares != NULL) a->instrument->rows(&probe->layer[a->layer], a->row_squares, a->state);
     }
-    if (probe->stepping) ps_threads_run(ps_net_pool(probe->net), (size_t)probe->layers, step_layer, probe);
+    if (probe->stepping) ps_threads_run(ps_net_threads(probe->net), (size_t)probe->layers, step_layer, probe);
     probe->record_ns += ps_clock_ns() - start;
     return PS_OK;
 }
@@ -302,7 +302,7 @@ static ps_status write_start(ps_probe *probe, uint64_t step) {
     if (gmtime_r(&now, &utc) != NULL) strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
     ps_trace_begin_record(trace, PS_TRACE_TIMING);
     ps_trace_add_whole(trace, "step", (int64_t)step);
-    ps_trace_add_whole(trace, "threads", ps_threads_count(ps_net_pool(probe->net)));
+    ps_trace_add_whole(trace, "threads", ps_threads_count(ps_net_threads(probe->net)));
     ps_trace_add_text(trace, "started", text);
     if (step > 0) ps_trace_add_bool(trace, "resumed", true);
     return ps_trace_end_record(trace);
@@ -333,7 +333,7 @@ static ps_status write_timing(ps_probe *probe, uint64_t step) {
     double seconds = (double)probe->window_ns * 1e-9;
     ps_trace_begin_record(trace, PS_TRACE_TIMING);
     ps_trace_add_whole(trace, "step", (int64_t)step);
-    ps_trace_add_whole(trace, "threads", ps_threads_count(ps_net_pool(probe->net)));
+    ps_trace_add_whole(trace, "threads", ps_threads_count(ps_net_threads(probe->net)));
     ps_trace_add_whole(trace, "step_ns", (int64_t)(probe->window_ns / probe->window_steps));
     ps_trace_add_whole(trace, "record_ns", (int64_t)probe->record_ns);
     ps_trace_add_whole(trace, "probe_ns", (int64_t)probe->probe_ns);

@@ -50,7 +50,7 @@ static void measure_max(ps_probe *probe, const ps_unit *unit, const ps_tap_view 
                    .channels = unit->channels,
                    .chunk_max = probe->chunk_max};
     job.chunks = ps_probe_max_chunks(job.rows, job.channels);
-    ps_threads_run(view->pool, job.chunks, max_chunk, &job);
+    ps_threads_run(view->threads, job.chunks, max_chunk, &job);
     memcpy(probe->batch_max, probe->chunk_max, (size_t)job.channels * sizeof *probe->batch_max);
     for (size_t i = 1; i < job.chunks; i++)
         for (int c = 0; c < job.channels; c++)
@@ -93,7 +93,7 @@ static void show(ps_probe *probe, const ps_tap_point *point, const pass *now) {
                         .images = now->images,
                         .positions = (size_t)unit->elements,
                         .workspace = probe->workspace,
-                        .pool = ps_net_pool(probe->net)};
+                        .threads = ps_net_threads(probe->net)};
     if (shows_entering(point, unit))
         view.data = ps_net_entering(probe->net, unit->gate_node, now->mode, probe->entering);
     if (point->tap == PS_TAP_PRE_MAX) {

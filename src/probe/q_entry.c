@@ -7,7 +7,7 @@
 static void add_batch(const ps_probe_layer *layer, ps_tap tap, const ps_tap_view *view, double *state) {
     (void)tap;
     ps_channel_sum_squares(view->data, view->images * view->positions, layer->unit->channels, state, view->workspace,
-                           view->pool);
+                           view->threads);
 }
 
 const ps_instrument ps_instrument_entry = {.columns = 1, .taps = 1u << PS_TAP_ENTRY, .tap = add_batch};

@@ -10,7 +10,7 @@ static void add_images(const ps_probe_layer *layer, const ps_tap_view *view, siz
     size_t channels = (size_t)layer->unit->channels;
     if (first == end) return;
     ps_channel_summarise(view->data + first * view->positions * channels, end - first, view->positions,
-                         layer->unit->channels, (ps_channel_sums){.nonzero = nonzero}, view->workspace, view->pool);
+                         layer->unit->channels, (ps_channel_sums){.nonzero = nonzero}, view->workspace, view->threads);
 }
 
 static void add_batch(const ps_probe_layer *layer, ps_tap tap, const ps_tap_view *view, double *state) {

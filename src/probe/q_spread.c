@@ -17,7 +17,7 @@ static void add_batch(const ps_probe_layer *layer, ps_tap tap, const ps_tap_view
     double *spread = state + SPREAD * channels, *begun = state + BEGUN * channels;
     if (*begun == 0) memcpy(first, view->data, count * sizeof *first);
     *begun = 1;
-    ps_vector_spread(view->data, view->images, count, first, most, view->pool);
+    ps_vector_spread(view->data, view->images, count, first, most, view->threads);
     for (size_t k = 0; k < count; k++) {
         double d = (double)most[k];
         if (d > spread[k % channels] || isnan(d)) spread[k % channels] = d;

@@ -47,7 +47,7 @@ typedef struct {
     const float *data; /* channels-last, `images` images of `positions` rows */
     size_t images, positions;
     void *workspace; /* ps_pointwise_workspace_bytes of it */
-    ps_threads *pool;
+    ps_threads *threads;
     float *maps; /* the instrument's own [map_columns][positions][channels] of this layer */
 } ps_tap_view;
 

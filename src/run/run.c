@@ -242,7 +242,7 @@ static ps_status record_cost(run *r, uint64_t step) {
     ps_probe_cost(r->probe, &record_ns, &probe_ns);
     ps_trace_begin_record(r->trace, PS_TRACE_TIMING);
     ps_trace_add_whole(r->trace, "step", (int64_t)step);
-    ps_trace_add_whole(r->trace, "threads", ps_threads_count(r->session.pool));
+    ps_trace_add_whole(r->trace, "threads", ps_threads_count(r->session.threads));
     ps_trace_add_whole(r->trace, "train_ns", (int64_t)total);
     ps_trace_add_whole(r->trace, "record_ns", (int64_t)record_ns);
     ps_trace_add_whole(r->trace, "probe_ns", (int64_t)probe_ns);

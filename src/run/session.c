@@ -54,7 +54,7 @@ static ps_status open_optimiser(ps_session *s) {
 }
 
 static ps_status open(ps_session *s, const ps_graph *graph, int threads) {
-    PS_TRY(ps_threads_create(threads, &s->pool));
+    PS_TRY(ps_threads_create(threads, &s->threads));
     PS_TRY(open_data(s));
     ps_shape sample = ps_dataset_sample_shape(s->dataset);
     if (graph == NULL) {
@@ -63,7 +63,7 @@ static ps_status open(ps_session *s, const ps_graph *graph, int threads) {
         PS_TRY(ps_network_build(s->config, sample, ps_dataset_classes(s->dataset), "size", &s->graph));
         graph = s->graph;
     }
-    PS_TRY(ps_net_create(graph, s->config->batch, s->pool, &s->net));
+    PS_TRY(ps_net_create(graph, s->config->batch, s->threads, &s->net));
     size_t batch = (size_t)s->config->batch;
     if (ps_net_labels_per_sample(s->net) != ps_dataset_labels_per_sample(s->dataset) ||
         ps_net_classes(s->net) != ps_dataset_classes(s->dataset) ||
@@ -91,7 +91,7 @@ void ps_session_close(ps_session *session) {
     ps_graph_destroy(session->graph);
     ps_loader_destroy(session->loader);
     ps_dataset_close(session->dataset);
-    ps_threads_destroy(session->pool);
+    ps_threads_destroy(session->threads);
     ps_free(session->x);
     ps_free(session->label);
     free(session->planted);
@@ -150,12 +150,12 @@ ps_status ps_session_init_weights(ps_session *session, const char *directory, ch
 
 static int probe_batch(void *self, int index, float *x) {
     ps_session *s = self;
-    return ps_loader_plain_batch(s->loader, PS_SPLIT_PROBE, index, x, s->label, s->pool);
+    return ps_loader_plain_batch(s->loader, PS_SPLIT_PROBE, index, x, s->label, s->threads);
 }
 
 static void train_batch(void *self, uint64_t step, float *x, int32_t *label) {
     ps_session *s = self;
-    ps_loader_train_batch(s->loader, step, x, label, s->pool);
+    ps_loader_train_batch(s->loader, step, x, label, s->threads);
 }
 
 ps_probe_source ps_session_probe_source(ps_session *session) {
@@ -169,7 +169,7 @@ ps_evaluation ps_session_evaluate(ps_session *session, ps_split split) {
     size_t correct = 0, counted = 0;
     int batch = session->config->batch, images = ps_dataset_count(session->dataset, split);
     for (int first = 0; first < images; first += batch) {
-        ps_loader_plain_batch(session->loader, split, first / batch, session->x, session->label, session->pool);
+        ps_loader_plain_batch(session->loader, split, first / batch, session->x, session->label, session->threads);
         ps_net_forward(session->net, session->x, PS_MODE_EVAL, (ps_rng_key){{0, 0}}, NULL);
         ps_loss loss = ps_net_loss(session->net, session->label, false);
         if (loss.counted == 0) continue;

@@ -12,7 +12,7 @@ enum { PS_MAX_MILESTONES = 16 };
 
 typedef struct {
     const ps_run_config *config; /* borrowed */
-    ps_threads *pool;
+    ps_threads *threads;
     ps_dataset *dataset;
     ps_loader *loader;
     ps_graph *graph;

@@ -83,25 +83,25 @@ static ps_fixture fixture_of(uint64_t seed, bool module, bool effect) {
     return f;
 }
 
-static ps_status measure(const ps_fixture *fixture, const char *path, ps_tables *tables, ps_summary *summary) {
+static ps_status measure(const ps_fixture *fixture, const char *path, ps_summary *summary) {
     ps_run *run;
     ps_collector collector;
     memset(&collector, 0, sizeof collector);
     PS_TRY(ps_fixture_write(fixture, path));
     PS_TRY(ps_run_open(path, fixture->arm, &run));
-    ps_status status = ps_metrics_run(run, tables, summary, &collector);
+    ps_status status = ps_metrics_run(run, NULL, summary, &collector);
     ps_run_close(run);
     ps_collect_clear(&collector);
     return status;
 }
 
-static ps_status draw_pair(uint64_t seed, bool effect, const char *path, ps_tables *tables, double *values) {
+static ps_status draw_pair(uint64_t seed, bool effect, const char *path, double *values) {
     ps_summary base, module;
     ps_fixture b = fixture_of(seed, false, effect), m = fixture_of(seed, true, effect);
     memset(&base, 0, sizeof base);
     memset(&module, 0, sizeof module);
-    ps_status status = measure(&b, path, tables, &base);
-    if (status == PS_OK) status = measure(&m, path, tables, &module);
+    ps_status status = measure(&b, path, &base);
+    if (status == PS_OK) status = measure(&m, path, &module);
     for (int k = 0; status == PS_OK && k < STATISTICS; k++) {
         ps_prediction_value hazard = {.value = NAN};
         if (statistics[k].measure == NULL) {
@@ -118,23 +118,16 @@ static ps_status draw_pair(uint64_t seed, bool effect, const char *path, ps_tabl
 }
 
 static ps_status draw_sample(sample *s, int pairs, bool effect, const char *folder) {
-    ps_tables *tables = NULL;
-    char path[96], directory[96];
+    char path[96];
     ps_status status = PS_OK;
     snprintf(path, sizeof path, "%s/trace.jsonl", folder);
-    snprintf(directory, sizeof directory, "%s/tables", folder);
     s->pairs = pairs;
     for (int k = 0; k < STATISTICS; k++) PS_TRY(PS_ALLOC((size_t)pairs, &s->values[k], "sample"));
     for (int i = 0; status == PS_OK && i < pairs; i++) {
         double values[STATISTICS] = {0};
-        if (i % 50 == 0) { /* the rows are of no use here: thrown away before they fill the disk */
-            ps_tables_close(tables);
-            status = ps_tables_open(directory, &tables);
-        }
-        if (status == PS_OK) status = draw_pair((effect ? 1000000 : 1) + (uint64_t)i, effect, path, tables, values);
+        if (status == PS_OK) status = draw_pair((effect ? 1000000 : 1) + (uint64_t)i, effect, path, values);
         for (int k = 0; k < STATISTICS; k++) s->values[k][i] = values[k];
     }
-    ps_tables_close(tables);
     return status;
 }
 

@@ -10,6 +10,7 @@
 #include "measure/diagnose.h"
 #include "measure/incoming.h"
 #include "run/session.h"
+#include "core/file_set.h"
 #include "core/memory.h"
 #include "net/train.h"
 #include "tests/lib/trace_fixture.h"
@@ -85,7 +86,7 @@ static ps_status open_bed(bed *b, int network) {
     memset(b, 0, sizeof *b);
     PS_TRY(configure(b, network));
     PS_TRY(ps_session_open(&b->session, &b->config, NULL, 1));
-    PS_TRY(ps_session_init_weights(&b->session, digest));
+    PS_TRY(ps_session_init_weights(&b->session, ".", digest));
     ps_train_options options = {
         .steps = STEPS, .window = STEPS, .seed = 1, .source = ps_session_train_source(&b->session)};
     PS_TRY(ps_train_run(b->session.net, b->session.optimiser, &options, &diverged));
@@ -363,6 +364,7 @@ static ps_status read_nodes(const ps_fixture *f, const char *path, tally *rows) 
 static ps_status run_inertia(uint64_t seed, const char *folder, tally *rows) {
     ps_fixture f = ps_fixture_default("inert", seed);
     char trace[128], directory[128], nodes[160];
+    ps_file_set *set = NULL;
     ps_tables *tables = NULL;
     ps_run *run = NULL;
     ps_summary summary;
@@ -378,14 +380,19 @@ static ps_status run_inertia(uint64_t seed, const char *folder, tally *rows) {
     f.inert_layer = seed % 2 == 0 ? (int)(seed / 2 % INERT_LAYERS) : -1;
     snprintf(trace, sizeof trace, "%s/inert.jsonl", folder);
     snprintf(directory, sizeof directory, "%s/inert", folder);
-    snprintf(nodes, sizeof nodes, "%s/nodes.tsv", directory);
+    snprintf(nodes, sizeof nodes, "%s/tables/nodes.tsv", directory);
     PS_TRY_CLEANUP(ps_fixture_write(&f, trace));
     PS_TRY_CLEANUP(ps_run_open(trace, f.arm, &run));
-    PS_TRY_CLEANUP(ps_tables_open(directory, &tables));
+    PS_TRY_CLEANUP(ps_file_set_begin(directory, "inert", "calibrate again", &set));
+    PS_TRY_CLEANUP(ps_tables_open(set, &tables));
     PS_TRY_CLEANUP(ps_metrics_run(run, tables, &summary, &collector));
-    PS_TRY_CLEANUP(ps_tables_commit(tables));
+    PS_TRY_CLEANUP(ps_tables_check(tables));
+    status = ps_file_set_commit(set);
+    set = NULL;
+    if (status != PS_OK) goto cleanup;
     PS_TRY_CLEANUP(read_nodes(&f, nodes, rows));
 cleanup:
+    ps_file_set_discard(set);
     ps_tables_close(tables);
     ps_run_close(run);
     ps_summary_clear(&summary);

@@ -56,5 +56,7 @@ if [ -n "$(tests/python.sh)" ]; then
     echo "stale" >"$copy/tree/tests/golden/compare.txt"
     target golden-update && cmp -s tests/golden/compare.txt "$copy/tree/tests/golden/compare.txt"; report $? "golden-update writes the golden files anew"
 else skip "golden-update writes the golden files anew" "no python3"; fi
+PS_CALIBRATE_SCALE=0.02 target calibrate; grep -q '^| inert: small gradient |' "$copy/tree/analysis/CALIBRATION.md" && grep -q 'PS_CALIBRATE_SCALE=0.02' "$copy/tree/analysis/CALIBRATION.md"
+report $? "calibrate, on a fiftieth of the runs, rewrites its document"
 target clean && [ ! -e "$copy/tree/build" ]; report $? "clean removes what was built"
 echo "1..$number"

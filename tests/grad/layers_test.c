@@ -108,7 +108,7 @@ static void concat_unwritten(const ps_layer_call *call) {
 /* What a sum kept per thread would do: the result depends on who ran the chunks. */
 static void relu_thread_dependent(const ps_layer_call *call) {
     ps_layer_relu.forward(call);
-    if (ps_threads_count(call->pool) > 1) call->y[0] *= 1.0000002f;
+    if (ps_threads_count(call->threads) > 1) call->y[0] *= 1.0000002f;
 }
 
 static void test_planted_faults(void **state) {

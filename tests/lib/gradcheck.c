@@ -164,7 +164,7 @@ ps_status gradcheck_rig_create(const ps_layer_type *type, const char *sample, ps
     PS_TRY(make_scratch(rig));
     rig->call = (ps_layer_call){.config = rig->config,
                                 .plan = rig->plan,
-                                .pool = pool,
+                                .threads = pool,
                                 .mode = mode,
                                 .inputs = rig->inputs,
                                 .in_shape = rig->in_shape,
