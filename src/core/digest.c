@@ -34,7 +34,6 @@ void ps_digest_u64(ps_digest *digest, uint64_t value) {
     ps_digest_bytes(digest, bytes, sizeof bytes);
 }
 
-
 uint64_t ps_digest_value(const ps_digest *digest) { return digest->state; }
 
 void ps_digest_hex(const ps_digest *digest, char hex[17]) {

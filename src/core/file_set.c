@@ -171,7 +171,6 @@ cleanup:
     return status;
 }
 
-
 static member *find(const ps_file_set *set, const char *name) {
     for (size_t i = 0; i < set->count; i++)
         if (strcmp(set->members[i].name, name) == 0) return &set->members[i];
