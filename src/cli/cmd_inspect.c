@@ -53,12 +53,12 @@ static void print_shape(ps_shape s, char *text, size_t size) {
 }
 
 static size_t node_parameters(const ps_graph *graph, int i) {
-    const ps_node *node = &graph->node[i];
+    const ps_op *op = &graph->op[i];
     ps_param_spec specs[PS_LAYER_MAX_PARAMS];
     ps_shape in[PS_LAYER_MAX_INPUTS];
     size_t sum = 0;
     ps_graph_input_shapes(graph, i, in);
-    int count = node->type->params != NULL ? node->type->params(node->config, in, node->shape, specs) : 0;
+    int count = op->type->params != NULL ? op->type->params(op->config, in, op->shape, specs) : 0;
     for (int p = 0; p < count; p++) {
         size_t size = 1;
         for (int d = 0; d < specs[p].rank; d++) size *= (size_t)specs[p].dims[d];
@@ -70,27 +70,26 @@ static size_t node_parameters(const ps_graph *graph, int i) {
 static void print_nodes(const ps_graph *graph) {
     printf("%-40s %-16s %-14s %12s  %s\n", "node", "type", "output", "parameters", "inputs");
     for (int i = 0; i < graph->count; i++) {
-        const ps_node *node = &graph->node[i];
+        const ps_op *op = &graph->op[i];
         char shape[64];
-        print_shape(node->shape, shape, sizeof shape);
-        printf("%-40s %-16s %-14s %12zu ", node->name, node->type->name, shape, node_parameters(graph, i));
-        for (int k = 0; k < node->inputs; k++)
-            printf(" %s", node->input[k] < 0 ? "input" : graph->node[node->input[k]].name);
+        print_shape(op->shape, shape, sizeof shape);
+        printf("%-40s %-16s %-14s %12zu ", op->name, op->type->name, shape, node_parameters(graph, i));
+        for (int k = 0; k < op->inputs; k++) printf(" %s", op->input[k] < 0 ? "input" : graph->op[op->input[k]].name);
         printf("\n");
     }
 }
 
 static ps_status print_pool_skips(const ps_graph *graph) {
     int count = 0;
-    for (int i = 0; i < graph->count; i++) count += graph->node[i].type->role == PS_ROLE_POOL_SKIP;
+    for (int i = 0; i < graph->count; i++) count += graph->op[i].type->role == PS_ROLE_POOL_SKIP;
     printf("\nPool Skip modules: %d\n", count);
     for (int i = 0; i < graph->count; i++) {
-        const ps_node *node = &graph->node[i];
-        if (node->type->role != PS_ROLE_POOL_SKIP) continue;
+        const ps_op *op = &graph->op[i];
+        if (op->type->role != PS_ROLE_POOL_SKIP) continue;
         char *attributes;
-        PS_TRY(ps_json_text(node->attributes, &attributes));
-        printf("  after %-36s in files %-36s %s", graph->node[node->input[0]].name, node->file_name, attributes);
-        if (node->pool_size_asked != 0) printf("  clipped to the map from %d", node->pool_size_asked);
+        PS_TRY(ps_json_text(op->attributes, &attributes));
+        printf("  after %-36s in files %-36s %s", graph->op[op->input[0]].name, op->file_name, attributes);
+        if (op->pool_size_asked != 0) printf("  clipped to the map from %d", op->pool_size_asked);
         printf("\n");
         cJSON_free(attributes);
     }
@@ -129,7 +128,7 @@ static ps_status build(const ps_run_config *config, ps_graph **graph) {
         return ps_network_build(config, input, classes > 0 ? classes : 10, "input", graph);
     ps_graph *own;
     PS_TRY(ps_graph_read(config->graph, &own));
-    ps_status status = ps_network_build(config, own->input, own->node[own->count - 1].shape.c, "input", graph);
+    ps_status status = ps_network_build(config, own->input, own->op[own->count - 1].shape.c, "input", graph);
     ps_graph_destroy(own);
     return status;
 }

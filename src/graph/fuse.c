@@ -1,5 +1,5 @@
-/* Fusing batch normalisation with what follows it, on the graph: the merged node computes the same function in one pass
- * over memory. */
+/* Fusing batch normalisation with what follows it, on the graph: the merged operation computes the same function in one
+ * pass over memory. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,21 +7,21 @@
 #include "core/memory.h"
 #include "graph/graph.h"
 
-/* A normalisation that nothing is merged into yet, that can merge with this gate, and that only the node in question
- * reads. */
+/* A normalisation that nothing is merged into yet, that can merge with this gate, and that only the operation in
+ * question reads. */
 static bool is_free_norm(const ps_graph *graph, int at, const ps_layer_type *gate, const int *readers) {
     if (at < 0) return false;
-    const ps_node *node = &graph->node[at];
-    return node->type->role == PS_ROLE_NORM && node->type->merges != NULL && node->type->merges(gate) &&
-           node->gate == NULL && node->inputs == 1 && readers[at] == 1;
+    const ps_op *op = &graph->op[at];
+    return op->type->role == PS_ROLE_NORM && op->type->merges != NULL && op->type->merges(gate) && op->gate == NULL &&
+           op->inputs == 1 && readers[at] == 1;
 }
 
 static bool is_sum_of_two(const ps_graph *graph, int at, const int *readers) {
-    return at >= 0 && graph->node[at].type->role == PS_ROLE_SUM && graph->node[at].inputs == 2 && readers[at] == 1;
+    return at >= 0 && graph->op[at].type->role == PS_ROLE_SUM && graph->op[at].inputs == 2 && readers[at] == 1;
 }
 
 int ps_graph_fusable_norm(const ps_graph *graph, int gate, const int *readers, int *add, int *residual) {
-    const ps_node *g = &graph->node[gate];
+    const ps_op *g = &graph->op[gate];
     *add = -1;
     if (g->type->role != PS_ROLE_GATE || g->inputs != 1) return -1;
     int before = g->input[0];
@@ -32,10 +32,10 @@ int ps_graph_fusable_norm(const ps_graph *graph, int gate, const int *readers, i
     if (!is_sum_of_two(graph, before, readers)) return -1;
     /* The first branch is the residual function in every builder: both arms then merge the same normalisation. */
     for (int k = 0; k < 2; k++) {
-        int norm = graph->node[before].input[k];
+        int norm = graph->op[before].input[k];
         if (!is_free_norm(graph, norm, g->type, readers)) continue;
         *add = before;
-        *residual = graph->node[before].input[1 - k];
+        *residual = graph->op[before].input[1 - k];
         return norm;
     }
     return -1;
@@ -47,7 +47,7 @@ typedef struct {
     int merged;              /* for a gate: its norm, else -1 */
 } fusion;
 
-/* The merged node stands where the gate stood: the other branch of the add may come after the norm. */
+/* The merged operation stands where the gate stood: the other branch of the add may come after the norm. */
 static void plan_fusions(const ps_graph *graph, const int *readers, fusion *plan) {
     for (int i = 0; i < graph->count; i++) plan[i] = (fusion){.gate = -1, .merged = -1};
     for (int i = 0; i < graph->count; i++) {
@@ -61,23 +61,23 @@ static void plan_fusions(const ps_graph *graph, const int *readers, fusion *plan
 
 static ps_status copy_merged(const ps_graph *from, int norm, const fusion *plan, const int *index, ps_graph *to,
                              int *at) {
-    const ps_node *node = &from->node[norm], *gate = &from->node[plan[norm].gate];
-    int input[2] = {node->input[0], plan[norm].residual}, inputs = plan[norm].add >= 0 ? 2 : 1;
-    cJSON *attributes = node->type->merged(node->attributes, gate->type, gate->config, gate->attributes);
-    if (attributes == NULL) return ps_fail(PS_ERR_MEMORY, "node \"%s\": could not allocate its attributes", node->name);
-    ps_status status = ps_graph_copy_node(from, node, gate->name, attributes, input, inputs, index, to, at);
+    const ps_op *op = &from->op[norm], *gate = &from->op[plan[norm].gate];
+    int input[2] = {op->input[0], plan[norm].residual}, inputs = plan[norm].add >= 0 ? 2 : 1;
+    cJSON *attributes = op->type->merged(op->attributes, gate->type, gate->config, gate->attributes);
+    if (attributes == NULL)
+        return ps_fail(PS_ERR_MEMORY, "operation \"%s\": could not allocate its attributes", op->name);
+    ps_status status = ps_graph_copy_op(from, op, gate->name, attributes, input, inputs, index, to, at);
     cJSON_Delete(attributes);
     return status;
 }
 
 static ps_status copy_all(const ps_graph *from, const fusion *plan, int *index, ps_graph *to) {
     for (int i = 0; i < from->count; i++) {
-        const ps_node *node = &from->node[i];
+        const ps_op *op = &from->op[i];
         if (plan[i].merged >= 0) {
             PS_TRY(copy_merged(from, plan[i].merged, plan, index, to, &index[i]));
         } else if (!plan[i].dropped) {
-            PS_TRY(ps_graph_copy_node(from, node, node->gate, node->attributes, node->input, node->inputs, index, to,
-                                      &index[i]));
+            PS_TRY(ps_graph_copy_op(from, op, op->gate, op->attributes, op->input, op->inputs, index, to, &index[i]));
         }
     }
     return PS_OK;

@@ -46,36 +46,36 @@ ps_status ps_graph_create(const char *name, ps_shape input, ps_graph **out) {
     return status;
 }
 
-static void node_clear(ps_node *node) {
-    if (node->config != NULL && node->type->release != NULL) node->type->release(node->config);
-    cJSON_Delete(node->attributes);
-    free(node->name);
-    free(node->file_name);
-    free(node->stage);
-    free(node->gate);
-    memset(node, 0, sizeof *node);
+static void op_clear(ps_op *op) {
+    if (op->config != NULL && op->type->release != NULL) op->type->release(op->config);
+    cJSON_Delete(op->attributes);
+    free(op->name);
+    free(op->file_name);
+    free(op->stage);
+    free(op->gate);
+    memset(op, 0, sizeof *op);
 }
 
 void ps_graph_destroy(ps_graph *graph) {
     if (graph == NULL) return;
-    for (int i = 0; i < graph->count; i++) node_clear(&graph->node[i]);
-    ps_free_array(graph->node);
+    for (int i = 0; i < graph->count; i++) op_clear(&graph->op[i]);
+    ps_free_array(graph->op);
     free(graph->name);
     ps_free(graph);
 }
 
 int ps_graph_find(const ps_graph *graph, const char *name) {
     for (int i = 0; i < graph->count; i++)
-        if (strcmp(graph->node[i].name, name) == 0) return i;
+        if (strcmp(graph->op[i].name, name) == 0) return i;
     return -1;
 }
 
-void ps_graph_input_shapes(const ps_graph *graph, int node, ps_shape *shape) {
-    const ps_node *n = &graph->node[node];
-    for (int i = 0; i < n->inputs; i++) shape[i] = n->input[i] < 0 ? graph->input : graph->node[n->input[i]].shape;
+void ps_graph_input_shapes(const ps_graph *graph, int op, ps_shape *shape) {
+    const ps_op *n = &graph->op[op];
+    for (int i = 0; i < n->inputs; i++) shape[i] = n->input[i] < 0 ? graph->input : graph->op[n->input[i]].shape;
 }
 
-static ps_status check_inputs(const ps_graph *graph, const ps_node_spec *spec, const ps_layer_type *type,
+static ps_status check_inputs(const ps_graph *graph, const ps_op_spec *spec, const ps_layer_type *type,
                               const char *where) {
     if (spec->inputs < type->min_inputs || spec->inputs > type->max_inputs) {
         if (type->min_inputs == type->max_inputs)
@@ -86,53 +86,53 @@ static ps_status check_inputs(const ps_graph *graph, const ps_node_spec *spec, c
     }
     for (int i = 0; i < spec->inputs; i++)
         if (spec->input[i] < -1 || spec->input[i] >= graph->count)
-            return ps_fail(PS_ERR_INPUT, "%s: input %d does not stand before it; nodes stand in forward order", where,
-                           i + 1);
+            return ps_fail(PS_ERR_INPUT, "%s: input %d does not stand before it; operations stand in forward order",
+                           where, i + 1);
     return PS_OK;
 }
 
-static ps_status node_infer(const ps_graph *graph, ps_node *node, const char *where) {
+static ps_status op_infer(const ps_graph *graph, ps_op *op, const char *where) {
     ps_layer_input in[PS_LAYER_MAX_INPUTS] = {0};
-    for (int i = 0; i < node->inputs; i++) {
-        if (node->input[i] < 0) {
+    for (int i = 0; i < op->inputs; i++) {
+        if (op->input[i] < 0) {
             in[i].shape = in[i].producer_input = graph->input;
             continue;
         }
-        const ps_node *producer = &graph->node[node->input[i]];
+        const ps_op *producer = &graph->op[op->input[i]];
         in[i].shape = producer->shape;
         in[i].producer = producer->type;
         in[i].producer_config = producer->config;
-        in[i].producer_input = producer->input[0] < 0 ? graph->input : graph->node[producer->input[0]].shape;
+        in[i].producer_input = producer->input[0] < 0 ? graph->input : graph->op[producer->input[0]].shape;
     }
-    PS_TRY(node->type->infer(node->config, in, node->inputs, where, &node->shape));
-    node->shape.n = 1;
-    if ((double)node->shape.c * node->shape.d * node->shape.h * node->shape.w > INT_MAX)
+    PS_TRY(op->type->infer(op->config, in, op->inputs, where, &op->shape));
+    op->shape.n = 1;
+    if ((double)op->shape.c * op->shape.d * op->shape.h * op->shape.w > INT_MAX)
         return ps_fail(PS_ERR_INPUT,
                        "%s: its output has more than 2^31 values a sample; use fewer channels or a smaller input",
                        where);
     return PS_OK;
 }
 
-static ps_status node_fill(const ps_graph *graph, ps_node *node, const ps_node_spec *spec, const char *where) {
-    const ps_layer_type *type = node->type;
-    PS_TRY(ps_string_copy(spec->name, &node->name));
-    PS_TRY(ps_string_copy(spec->file_name != NULL ? spec->file_name : spec->name, &node->file_name));
-    PS_TRY(ps_string_copy(spec->stage != NULL ? spec->stage : "", &node->stage));
-    node->module = spec->module;
-    node->pool_size_asked = spec->pool_size_asked;
-    node->inputs = spec->inputs;
-    memcpy(node->input, spec->input, sizeof node->input);
-    PS_TRY(type->parse(node->attributes, where, &node->config));
-    PS_TRY(node_infer(graph, node, where));
+static ps_status op_fill(const ps_graph *graph, ps_op *op, const ps_op_spec *spec, const char *where) {
+    const ps_layer_type *type = op->type;
+    PS_TRY(ps_string_copy(spec->name, &op->name));
+    PS_TRY(ps_string_copy(spec->file_name != NULL ? spec->file_name : spec->name, &op->file_name));
+    PS_TRY(ps_string_copy(spec->stage != NULL ? spec->stage : "", &op->stage));
+    op->module = spec->module;
+    op->pool_size_asked = spec->pool_size_asked;
+    op->inputs = spec->inputs;
+    memcpy(op->input, spec->input, sizeof op->input);
+    PS_TRY(type->parse(op->attributes, where, &op->config));
+    PS_TRY(op_infer(graph, op, where));
     ps_gate gate;
-    if (type->gate != NULL && type->gate(node->config, &gate))
-        return ps_string_copy(spec->gate != NULL ? spec->gate : spec->name, &node->gate);
+    if (type->gate != NULL && type->gate(op->config, &gate))
+        return ps_string_copy(spec->gate != NULL ? spec->gate : spec->name, &op->gate);
     if (spec->gate != NULL)
         return ps_fail(PS_ERR_INPUT, "%s: has a \"gate\" but no activation that could be one", where);
     return PS_OK;
 }
 
-static ps_status add_checked(ps_graph *graph, const ps_node_spec *spec, const cJSON *attributes, const char *where) {
+static ps_status add_checked(ps_graph *graph, const ps_op_spec *spec, const cJSON *attributes, const char *where) {
     PS_TRY(check_name(spec->name, "name", where));
     if (spec->file_name != NULL) PS_TRY(check_name(spec->file_name, "file_name", where));
     if (spec->stage != NULL && spec->stage[0] != '\0') PS_TRY(check_name(spec->stage, "stage", where));
@@ -140,39 +140,39 @@ static ps_status add_checked(ps_graph *graph, const ps_node_spec *spec, const cJ
     if (strcmp(spec->name, "input") == 0)
         return ps_fail(PS_ERR_INPUT, "%s: \"input\" is the name of the network's input; choose another", where);
     if (ps_graph_find(graph, spec->name) >= 0)
-        return ps_fail(PS_ERR_INPUT, "%s: an earlier node has this name already; names must be unique", where);
+        return ps_fail(PS_ERR_INPUT, "%s: an earlier operation has this name already; names must be unique", where);
     const ps_layer_type *type;
     PS_TRY(ps_layer_find(spec->type, where, &type));
     PS_TRY(check_inputs(graph, spec, type, where));
-    PS_TRY(PS_GROW(&graph->node, &graph->capacity, (size_t)graph->count + 1, "graph"));
-    ps_node *node = &graph->node[graph->count];
-    node->type = type;
-    PS_TRY(ps_graph_strip_attributes(attributes, where, &node->attributes));
-    ps_status status = node_fill(graph, node, spec, where);
+    PS_TRY(PS_GROW(&graph->op, &graph->capacity, (size_t)graph->count + 1, "graph"));
+    ps_op *op = &graph->op[graph->count];
+    op->type = type;
+    PS_TRY(ps_graph_strip_attributes(attributes, where, &op->attributes));
+    ps_status status = op_fill(graph, op, spec, where);
     if (status == PS_OK) graph->count++;
-    else node_clear(node);
+    else op_clear(op);
     return status;
 }
 
-ps_status ps_graph_add_json(ps_graph *graph, const ps_node_spec *spec, const cJSON *attributes, const char *where,
+ps_status ps_graph_add_json(ps_graph *graph, const ps_op_spec *spec, const cJSON *attributes, const char *where,
                             int *index) {
     char *place;
-    PS_TRY(ps_string_format(&place, "%s: node \"%.*s\"", where, LONGEST_NAME, spec->name));
+    PS_TRY(ps_string_format(&place, "%s: operation \"%.*s\"", where, LONGEST_NAME, spec->name));
     ps_status status = add_checked(graph, spec, attributes, place);
     free(place);
     if (status == PS_OK && index != NULL) *index = graph->count - 1;
     return status;
 }
 
-ps_status ps_graph_add(ps_graph *graph, const ps_node_spec *spec, int *index, const char *attributes, ...) {
+ps_status ps_graph_add(ps_graph *graph, const ps_op_spec *spec, int *index, const char *attributes, ...) {
     char text[1024];
     va_list arguments;
     va_start(arguments, attributes);
     int length = vsnprintf(text, sizeof text, attributes, arguments);
     va_end(arguments);
     if (length < 0 || (size_t)length >= sizeof text)
-        return ps_fail(PS_ERR_INTERNAL, "%s: node \"%s\": its attributes do not fit %zu bytes", graph->name, spec->name,
-                       sizeof text);
+        return ps_fail(PS_ERR_INTERNAL, "%s: operation \"%s\": its attributes do not fit %zu bytes", graph->name,
+                       spec->name, sizeof text);
     cJSON *parsed;
     PS_TRY(ps_json_parse(text, spec->name, &parsed));
     ps_status status = ps_graph_add_json(graph, spec, parsed, graph->name, index);
@@ -180,9 +180,9 @@ ps_status ps_graph_add(ps_graph *graph, const ps_node_spec *spec, int *index, co
     return status;
 }
 
-static size_t parameters(const ps_node *node, const ps_shape *in) {
+static size_t parameters(const ps_op *op, const ps_shape *in) {
     ps_param_spec spec[PS_LAYER_MAX_PARAMS];
-    int count = node->type->params != NULL ? node->type->params(node->config, in, node->shape, spec) : 0;
+    int count = op->type->params != NULL ? op->type->params(op->config, in, op->shape, spec) : 0;
     size_t total = 0;
     for (int i = 0; i < count; i++) {
         size_t size = 1;
@@ -196,11 +196,11 @@ void ps_graph_count(const ps_graph *graph, size_t *backbone_parameters, size_t *
     *backbone_parameters = *module_parameters = 0;
     *macs = 0;
     for (int i = 0; i < graph->count; i++) {
-        const ps_node *node = &graph->node[i];
+        const ps_op *op = &graph->op[i];
         ps_shape in[PS_LAYER_MAX_INPUTS];
         ps_graph_input_shapes(graph, i, in);
-        *(node->module ? module_parameters : backbone_parameters) += parameters(node, in);
-        if (node->type->macs != NULL) *macs += node->type->macs(node->config, in, node->shape);
+        *(op->module ? module_parameters : backbone_parameters) += parameters(op, in);
+        if (op->type->macs != NULL) *macs += op->type->macs(op->config, in, op->shape);
     }
 }
 
@@ -208,7 +208,7 @@ void ps_graph_count_readers(const ps_graph *graph, int *readers) {
     if (graph->count == 0) return;
     memset(readers, 0, (size_t)graph->count * sizeof *readers);
     for (int i = 0; i < graph->count; i++)
-        for (int k = 0; k < graph->node[i].inputs; k++)
-            if (graph->node[i].input[k] >= 0) readers[graph->node[i].input[k]]++;
+        for (int k = 0; k < graph->op[i].inputs; k++)
+            if (graph->op[i].input[k] >= 0) readers[graph->op[i].input[k]]++;
     readers[graph->count - 1]++;
 }

@@ -12,8 +12,8 @@
 /* Beyond any network; they bound the work that a hostile file can cause. */
 enum { MOST_KEYS = 64, MOST_NODES = 1 << 15 };
 
-static const char *const node_keys[] = {"name",   "type", "inputs",          "file_name", "stage",
-                                        "module", "gate", "pool_size_asked", NULL};
+static const char *const op_keys[] = {"name",   "type", "inputs",          "file_name", "stage",
+                                      "module", "gate", "pool_size_asked", NULL};
 
 static ps_status check_values(const cJSON *item, const char *where) {
     if (cJSON_IsNumber(item) && !isfinite(item->valuedouble))
@@ -34,18 +34,18 @@ static ps_status check_twice(const cJSON *object, const char *where) {
     return PS_OK;
 }
 
-ps_status ps_graph_strip_attributes(const cJSON *node, const char *where, cJSON **out) {
+ps_status ps_graph_strip_attributes(const cJSON *op, const char *where, cJSON **out) {
     *out = NULL;
-    if (node != NULL && !cJSON_IsObject(node)) return ps_fail(PS_ERR_INPUT, "%s: must be a JSON object {...}", where);
-    if (node != NULL) {
-        PS_TRY(check_twice(node, where));
-        PS_TRY(check_values(node, where));
+    if (op != NULL && !cJSON_IsObject(op)) return ps_fail(PS_ERR_INPUT, "%s: must be a JSON object {...}", where);
+    if (op != NULL) {
+        PS_TRY(check_twice(op, where));
+        PS_TRY(check_values(op, where));
     }
     cJSON *copy = cJSON_CreateObject();
     bool whole = copy != NULL;
-    for (const cJSON *item = node != NULL ? node->child : NULL; item != NULL && whole; item = item->next) {
+    for (const cJSON *item = op != NULL ? op->child : NULL; item != NULL && whole; item = item->next) {
         bool own = false;
-        for (int i = 0; node_keys[i] != NULL && !own; i++) own = strcmp(item->string, node_keys[i]) == 0;
+        for (int i = 0; op_keys[i] != NULL && !own; i++) own = strcmp(item->string, op_keys[i]) == 0;
         if (own) continue;
         cJSON *value = NULL;
         whole =
@@ -76,65 +76,67 @@ static ps_status parse_input_shape(const cJSON *document, const char *where, ps_
     return PS_OK;
 }
 
-static const char *name_of(const cJSON *node) {
-    const cJSON *name = cJSON_GetObjectItemCaseSensitive(node, "name");
+static const char *name_of(const cJSON *op) {
+    const cJSON *name = cJSON_GetObjectItemCaseSensitive(op, "name");
     return cJSON_IsString(name) ? name->valuestring : NULL;
 }
 
-/* An input that is not found is either unknown or stands at or after the node that reads it (a cycle, or a wrong
+/* An input that is not found is either unknown or stands at or after the operation that reads it (a cycle, or a wrong
  * order). */
-static ps_status input_unknown(const cJSON *node, const char *input, const char *where) {
-    for (const cJSON *later = node; later != NULL; later = later->next) {
+static ps_status input_unknown(const cJSON *op, const char *input, const char *where) {
+    for (const cJSON *later = op; later != NULL; later = later->next) {
         const char *name = name_of(later);
         if (name == NULL || strcmp(name, input) != 0) continue;
-        if (later == node) return ps_fail(PS_ERR_INPUT, "%s: reads itself; a graph has no cycles", where);
+        if (later == op) return ps_fail(PS_ERR_INPUT, "%s: reads itself; a graph has no cycles", where);
         return ps_fail(PS_ERR_INPUT,
-                       "%s: reads \"%s\", which stands after it; nodes stand in forward order, without cycles", where,
-                       input);
+                       "%s: reads \"%s\", which stands after it; operations stand in forward order, without cycles",
+                       where, input);
     }
     return ps_fail(PS_ERR_INPUT,
-                   "%s: reads \"%s\", which is no node of this graph; use \"input\" for the network's input", where,
-                   input);
+                   "%s: reads \"%s\", which is no operation of this graph; use \"input\" for the network's input",
+                   where, input);
 }
 
-static ps_status parse_inputs(const ps_graph *graph, const cJSON *node, const char *where, ps_node_spec *spec) {
-    const cJSON *inputs = cJSON_GetObjectItemCaseSensitive(node, "inputs");
+static ps_status parse_inputs(const ps_graph *graph, const cJSON *op, const char *where, ps_op_spec *spec) {
+    const cJSON *inputs = cJSON_GetObjectItemCaseSensitive(op, "inputs");
     if (inputs == NULL) {
         spec->inputs = 1;
         spec->input[0] = graph->count - 1;
         return PS_OK;
     }
-    if (!cJSON_IsArray(inputs)) return ps_fail(PS_ERR_INPUT, "%s: \"inputs\" must be an array of node names", where);
+    if (!cJSON_IsArray(inputs))
+        return ps_fail(PS_ERR_INPUT, "%s: \"inputs\" must be an array of operation names", where);
     const cJSON *item;
     cJSON_ArrayForEach(item, inputs) {
-        if (!cJSON_IsString(item)) return ps_fail(PS_ERR_INPUT, "%s: \"inputs\" must be an array of node names", where);
+        if (!cJSON_IsString(item))
+            return ps_fail(PS_ERR_INPUT, "%s: \"inputs\" must be an array of operation names", where);
         if (spec->inputs == PS_LAYER_MAX_INPUTS)
             return ps_fail(PS_ERR_INPUT, "%s: has more than %d inputs", where, PS_LAYER_MAX_INPUTS);
         int from = strcmp(item->valuestring, "input") == 0 ? -1 : ps_graph_find(graph, item->valuestring);
-        if (from < 0 && strcmp(item->valuestring, "input") != 0) return input_unknown(node, item->valuestring, where);
+        if (from < 0 && strcmp(item->valuestring, "input") != 0) return input_unknown(op, item->valuestring, where);
         spec->input[spec->inputs++] = from;
     }
     return PS_OK;
 }
 
-static ps_status parse_node(ps_graph *graph, const cJSON *node, const char *where) {
-    ps_node_spec spec = {0};
+static ps_status parse_op(ps_graph *graph, const cJSON *op, const char *where) {
+    ps_op_spec spec = {0};
     char place[512];
     snprintf(place, sizeof place, "%s: nodes[%d]", where, graph->count);
-    if (!cJSON_IsObject(node)) return ps_fail(PS_ERR_INPUT, "%s: must be a JSON object {...}", place);
-    PS_TRY(ps_json_get_text(node, "name", true, place, &spec.name));
-    snprintf(place, sizeof place, "%.200s: node \"%.200s\"", where, spec.name);
-    PS_TRY(ps_json_get_text(node, "type", true, place, &spec.type));
-    PS_TRY(ps_json_get_text(node, "file_name", false, place, &spec.file_name));
-    PS_TRY(ps_json_get_text(node, "stage", false, place, &spec.stage));
-    PS_TRY(ps_json_get_text(node, "gate", false, place, &spec.gate));
-    PS_TRY(ps_json_get_bool(node, "module", false, place, &spec.module));
-    PS_TRY(ps_json_get_int(node, "pool_size_asked", false, 0, INT_MAX, place, &spec.pool_size_asked));
-    PS_TRY(parse_inputs(graph, node, place, &spec));
-    return ps_graph_add_json(graph, &spec, node, where, NULL);
+    if (!cJSON_IsObject(op)) return ps_fail(PS_ERR_INPUT, "%s: must be a JSON object {...}", place);
+    PS_TRY(ps_json_get_text(op, "name", true, place, &spec.name));
+    snprintf(place, sizeof place, "%.200s: operation \"%.200s\"", where, spec.name);
+    PS_TRY(ps_json_get_text(op, "type", true, place, &spec.type));
+    PS_TRY(ps_json_get_text(op, "file_name", false, place, &spec.file_name));
+    PS_TRY(ps_json_get_text(op, "stage", false, place, &spec.stage));
+    PS_TRY(ps_json_get_text(op, "gate", false, place, &spec.gate));
+    PS_TRY(ps_json_get_bool(op, "module", false, place, &spec.module));
+    PS_TRY(ps_json_get_int(op, "pool_size_asked", false, 0, INT_MAX, place, &spec.pool_size_asked));
+    PS_TRY(parse_inputs(graph, op, place, &spec));
+    return ps_graph_add_json(graph, &spec, op, where, NULL);
 }
 
-/* A node that nobody reads would be trained without ever getting a gradient: surely a mistake in the file. */
+/* An operation that nobody reads would be trained without ever getting a gradient: surely a mistake in the file. */
 static ps_status check_all_read(const ps_graph *graph, const char *where) {
     int *readers;
     PS_TRY(PS_ALLOC((size_t)graph->count, &readers, "graph"));
@@ -142,20 +144,20 @@ static ps_status check_all_read(const ps_graph *graph, const char *where) {
     ps_status status = PS_OK;
     for (int i = 0; i < graph->count && status == PS_OK; i++)
         if (readers[i] == 0)
-            status =
-                ps_fail(PS_ERR_INPUT, "%s: node \"%s\" is read by no other and is not the last; remove it or read it",
-                        where, graph->node[i].name);
+            status = ps_fail(PS_ERR_INPUT,
+                             "%s: operation \"%s\" is read by no other and is not the last; remove it or read it",
+                             where, graph->op[i].name);
     ps_free(readers);
     return status;
 }
 
-static ps_status parse_nodes(ps_graph *graph, const cJSON *document, const char *where) {
-    const cJSON *nodes = cJSON_GetObjectItemCaseSensitive(document, "nodes"), *node;
-    if (!cJSON_IsArray(nodes) || nodes->child == NULL)
-        return ps_fail(PS_ERR_INPUT, "%s: needs \"nodes\": [{...}, ...] with at least one node", where);
-    if (cJSON_GetArraySize(nodes) > MOST_NODES)
-        return ps_fail(PS_ERR_INPUT, "%s: has more than %d nodes", where, MOST_NODES);
-    cJSON_ArrayForEach(node, nodes) PS_TRY(parse_node(graph, node, where));
+static ps_status parse_ops(ps_graph *graph, const cJSON *document, const char *where) {
+    const cJSON *ops = cJSON_GetObjectItemCaseSensitive(document, "nodes"), *op;
+    if (!cJSON_IsArray(ops) || ops->child == NULL)
+        return ps_fail(PS_ERR_INPUT, "%s: needs \"nodes\": [{...}, ...] with at least one operation", where);
+    if (cJSON_GetArraySize(ops) > MOST_NODES)
+        return ps_fail(PS_ERR_INPUT, "%s: has more than %d operations", where, MOST_NODES);
+    cJSON_ArrayForEach(op, ops) PS_TRY(parse_op(graph, op, where));
     return check_all_read(graph, where);
 }
 
@@ -180,7 +182,7 @@ ps_status ps_graph_parse(const cJSON *document, const char *where, ps_graph **ou
     PS_TRY(parse_input_shape(document, where, &input));
     ps_graph *graph;
     PS_TRY(ps_graph_create(name, input, &graph));
-    ps_status status = parse_nodes(graph, document, where);
+    ps_status status = parse_ops(graph, document, where);
     if (status == PS_OK) *out = graph;
     else ps_graph_destroy(graph);
     return status;
@@ -205,17 +207,17 @@ static void write_text(FILE *stream, const char *key, const char *value) {
     ps_json_print_text(stream, value);
 }
 
-static void write_inputs(const ps_graph *graph, const ps_node *node, FILE *stream) {
+static void write_inputs(const ps_graph *graph, const ps_op *op, FILE *stream) {
     fputs(", \"inputs\": [", stream);
-    for (int i = 0; i < node->inputs; i++) {
+    for (int i = 0; i < op->inputs; i++) {
         if (i > 0) fputs(", ", stream);
-        ps_json_print_text(stream, node->input[i] < 0 ? "input" : graph->node[node->input[i]].name);
+        ps_json_print_text(stream, op->input[i] < 0 ? "input" : graph->op[op->input[i]].name);
     }
     putc(']', stream);
 }
 
-static ps_status write_attributes(const ps_node *node, FILE *stream) {
-    for (const cJSON *item = node->attributes->child; item != NULL; item = item->next) {
+static ps_status write_attributes(const ps_op *op, FILE *stream) {
+    for (const cJSON *item = op->attributes->child; item != NULL; item = item->next) {
         char *value;
         PS_TRY(ps_json_text(item, &value));
         fputs(", ", stream);
@@ -226,18 +228,18 @@ static ps_status write_attributes(const ps_node *node, FILE *stream) {
     return PS_OK;
 }
 
-static ps_status write_node(const ps_graph *graph, int index, FILE *stream) {
-    const ps_node *node = &graph->node[index];
+static ps_status write_op(const ps_graph *graph, int index, FILE *stream) {
+    const ps_op *op = &graph->op[index];
     fputs("  {\"name\": ", stream);
-    ps_json_print_text(stream, node->name);
-    write_text(stream, "type", node->type->name);
-    if (node->inputs != 1 || node->input[0] != index - 1) write_inputs(graph, node, stream);
-    if (strcmp(node->file_name, node->name) != 0) write_text(stream, "file_name", node->file_name);
-    if (node->stage[0] != '\0') write_text(stream, "stage", node->stage);
-    if (node->module) fputs(", \"module\": true", stream);
-    if (node->gate != NULL && strcmp(node->gate, node->name) != 0) write_text(stream, "gate", node->gate);
-    if (node->pool_size_asked != 0) fprintf(stream, ", \"pool_size_asked\": %d", node->pool_size_asked);
-    PS_TRY(write_attributes(node, stream));
+    ps_json_print_text(stream, op->name);
+    write_text(stream, "type", op->type->name);
+    if (op->inputs != 1 || op->input[0] != index - 1) write_inputs(graph, op, stream);
+    if (strcmp(op->file_name, op->name) != 0) write_text(stream, "file_name", op->file_name);
+    if (op->stage[0] != '\0') write_text(stream, "stage", op->stage);
+    if (op->module) fputs(", \"module\": true", stream);
+    if (op->gate != NULL && strcmp(op->gate, op->name) != 0) write_text(stream, "gate", op->gate);
+    if (op->pool_size_asked != 0) fprintf(stream, ", \"pool_size_asked\": %d", op->pool_size_asked);
+    PS_TRY(write_attributes(op, stream));
     fputs(index + 1 < graph->count ? "},\n" : "}\n", stream);
     return PS_OK;
 }
@@ -248,7 +250,7 @@ ps_status ps_graph_write(const ps_graph *graph, FILE *stream) {
     fprintf(stream, ", \"input\": [%d, ", graph->input.c);
     if (graph->input.d != 1) fprintf(stream, "%d, ", graph->input.d);
     fprintf(stream, "%d, %d],\n \"nodes\": [\n", graph->input.h, graph->input.w);
-    for (int i = 0; i < graph->count; i++) PS_TRY(write_node(graph, i, stream));
+    for (int i = 0; i < graph->count; i++) PS_TRY(write_op(graph, i, stream));
     fputs(" ]}\n", stream);
     if (ferror(stream) && !ps_file_reader_is_gone(stream))
         return ps_fail(PS_ERR_IO, "graph \"%s\": could not be written; is the disk full?", graph->name);

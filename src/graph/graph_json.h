@@ -4,9 +4,9 @@
 
 #include "graph/graph.h"
 
-/* A copy of a node's JSON object without the keys that belong to the node itself, so that the layer sees its own
- * attributes alone. Refuses a key that stands twice and numbers too large to be written again. NULL gives an empty
+/* A copy of an operation's JSON object without the keys that belong to the operation itself, so that the layer sees its
+ * own attributes alone. Refuses a key that stands twice and numbers too large to be written again. NULL gives an empty
  * object. Free with cJSON_Delete. */
-ps_status ps_graph_strip_attributes(const cJSON *node, const char *where, cJSON **out);
+ps_status ps_graph_strip_attributes(const cJSON *op, const char *where, cJSON **out);
 
 #endif

@@ -7,8 +7,8 @@
 
 #include "core/memory.h"
 
-/* One run of channels of a node's output: which unit's gate they come from, and how many features stand for one of its
- * channels. */
+/* One run of channels of an operation's output: which unit's gate they come from, and how many features stand for one
+ * of its channels. */
 typedef struct {
     int unit; /* -1: none */
     int channels, stride;
@@ -23,35 +23,35 @@ typedef struct {
 
 typedef struct {
     const ps_graph *graph;
-    int *readers; /* per node */
-    int *depth;   /* per node */
-    int *unit_of; /* per node: the unit whose gate's output this is, or -1 */
-    origin *from; /* per node: where its output's channels come from */
+    int *readers; /* per operation */
+    int *depth;   /* per operation */
+    int *unit_of; /* per operation: the unit whose gate's output this is, or -1 */
+    origin *from; /* per operation: where its output's channels come from */
     ps_units *units;
 } build;
 
-static bool hands_on(const ps_node *node) { return node->type->role == PS_ROLE_HANDS_ON; }
+static bool hands_on(const ps_op *op) { return op->type->role == PS_ROLE_HANDS_ON; }
 
 /* No channel enters another. */
-static bool keeps_channels(const ps_node *node) {
-    bool alone = node->inputs == 1 && (node->type->role == PS_ROLE_NORM || node->type->role == PS_ROLE_GATE);
-    return alone || hands_on(node);
+static bool keeps_channels(const ps_op *op) {
+    bool alone = op->inputs == 1 && (op->type->role == PS_ROLE_NORM || op->type->role == PS_ROLE_GATE);
+    return alone || hands_on(op);
 }
 
 /* The rest of the inputs only say where the values go. */
-static int value_inputs(const ps_node *node) {
-    int stated = node->type->value_inputs;
-    return stated > 0 && stated < node->inputs ? stated : node->inputs;
+static int value_inputs(const ps_op *op) {
+    int stated = op->type->value_inputs;
+    return stated > 0 && stated < op->inputs ? stated : op->inputs;
 }
 
-/* Of a node that keeps channels. */
-static ps_channel_way way_through(const ps_node *node) {
+/* Of an operation that keeps channels. */
+static ps_channel_way way_through(const ps_op *op) {
     const ps_channel_way kept = {PS_CHANNEL_ZERO, PS_CHANNEL_CONSTANT}, lost = {PS_CHANNEL_ZERO, PS_CHANNEL_OPEN},
                          moved = {PS_CHANNEL_CONSTANT, PS_CHANNEL_CONSTANT};
     ps_gate gate;
-    if (hands_on(node)) return value_inputs(node) < node->inputs ? lost : kept;
-    if (node->type->role == PS_ROLE_NORM) return moved;
-    node->type->gate(node->config, &gate);
+    if (hands_on(op)) return value_inputs(op) < op->inputs ? lost : kept;
+    if (op->type->role == PS_ROLE_NORM) return moved;
+    op->type->gate(op->config, &gate);
     return gate.rectifies || isfinite(gate.slope) ? kept : moved;
 }
 
@@ -64,72 +64,72 @@ static ps_channel_way join(ps_channel_way first, ps_channel_way second) {
     return (ps_channel_way){pass(second, first.of_zero), pass(second, first.of_constant)};
 }
 
-/* Output channels that one input channel of a node that keeps channels becomes. */
-static int features_of(const ps_graph *graph, const ps_node *node) {
+/* Output channels that one input channel of an operation that keeps channels becomes. */
+static int features_of(const ps_graph *graph, const ps_op *op) {
     int channels = 0;
-    for (int k = 0; k < value_inputs(node); k++)
-        channels += (node->input[k] < 0 ? graph->input : graph->node[node->input[k]].shape).c;
-    return channels > 0 ? node->shape.c / channels : 0;
+    for (int k = 0; k < value_inputs(op); k++)
+        channels += (op->input[k] < 0 ? graph->input : graph->op[op->input[k]].shape).c;
+    return channels > 0 ? op->shape.c / channels : 0;
 }
 
 static void find_depths(build *b) {
     for (int i = 0; i < b->graph->count; i++) {
-        const ps_node *node = &b->graph->node[i];
+        const ps_op *op = &b->graph->op[i];
         int deepest = 0;
-        for (int k = 0; k < node->inputs; k++)
-            if (node->input[k] >= 0 && b->depth[node->input[k]] > deepest) deepest = b->depth[node->input[k]];
-        b->depth[i] = deepest + (ps_layer_has_weights(node->type) && !node->module);
+        for (int k = 0; k < op->inputs; k++)
+            if (op->input[k] >= 0 && b->depth[op->input[k]] > deepest) deepest = b->depth[op->input[k]];
+        b->depth[i] = deepest + (ps_layer_has_weights(op->type) && !op->module);
     }
 }
 
-/* What a node between source and gate means for the gate; notes a normalisation and a Pool Skip. */
-static ps_sharing pass_node(const build *b, int at, ps_unit *unit) {
-    const ps_node *node = &b->graph->node[at];
-    if (node->gate != NULL) return PS_SHARING_GATE;
-    switch (node->type->role) {
+/* What an operation between source and gate means for the gate; notes a normalisation and a Pool Skip. */
+static ps_sharing pass_op(const build *b, int at, ps_unit *unit) {
+    const ps_op *op = &b->graph->op[at];
+    if (op->gate != NULL) return PS_SHARING_GATE;
+    switch (op->type->role) {
         case PS_ROLE_NORM:
-            if (node->inputs != 1) return PS_SHARING_SUM;
-            if (unit->norm_node >= 0) return PS_SHARING_SECOND;
-            unit->norm_node = at;
+            if (op->inputs != 1) return PS_SHARING_SUM;
+            if (unit->norm_op >= 0) return PS_SHARING_SECOND;
+            unit->norm_op = at;
             return PS_SHARING_NONE;
         case PS_ROLE_POOL_SKIP:
-            if (unit->pool_skip_node >= 0) return PS_SHARING_SECOND;
-            unit->pool_skip_node = at;
+            if (unit->pool_skip_op >= 0) return PS_SHARING_SECOND;
+            unit->pool_skip_op = at;
             return PS_SHARING_NONE;
         case PS_ROLE_HANDS_ON:
-            if (value_inputs(node) != 1) return PS_SHARING_JOIN;
-            return features_of(b->graph, node) == 1 ? PS_SHARING_NONE : PS_SHARING_SPREAD;
+            if (value_inputs(op) != 1) return PS_SHARING_JOIN;
+            return features_of(b->graph, op) == 1 ? PS_SHARING_NONE : PS_SHARING_SPREAD;
         case PS_ROLE_SUM: return PS_SHARING_SUM;
         default: return PS_SHARING_OTHER;
     }
 }
 
 /* Walks from a gate to the layer that feeds it, over at most one normalisation and one Pool Skip and any layers that
- * hand channels on. Each node on the way must be read by the next alone: else something besides the gate hands gradient
- * to the source, and the gate is not its own. */
+ * hand channels on. Each operation on the way must be read by the next alone: else something besides the gate hands
+ * gradient to the source, and the gate is not its own. */
 static ps_sharing find_source(const build *b, int gate, ps_unit *unit) {
     const ps_graph *graph = b->graph;
-    const ps_node *node = &graph->node[gate];
-    int at = unit->sharing_node = gate;
-    if (node->type->role == PS_ROLE_NORM) unit->norm_node = gate;
-    if (node->inputs != 1) return PS_SHARING_SUM;
-    for (at = node->input[0]; at >= 0; at = graph->node[at].input[0]) {
-        unit->sharing_node = at;
+    const ps_op *op = &graph->op[gate];
+    int at = unit->sharing_op = gate;
+    if (op->type->role == PS_ROLE_NORM) unit->norm_op = gate;
+    if (op->inputs != 1) return PS_SHARING_SUM;
+    for (at = op->input[0]; at >= 0; at = graph->op[at].input[0]) {
+        unit->sharing_op = at;
         if (b->readers[at] != 1) return PS_SHARING_READ;
-        if (ps_layer_has_weights(graph->node[at].type) && graph->node[at].gate == NULL) {
-            unit->source_node = at;
+        if (ps_layer_has_weights(graph->op[at].type) && graph->op[at].gate == NULL) {
+            unit->source_op = at;
             return PS_SHARING_NONE;
         }
-        ps_sharing sharing = pass_node(b, at, unit);
+        ps_sharing sharing = pass_op(b, at, unit);
         if (sharing != PS_SHARING_NONE) return sharing;
     }
-    unit->sharing_node = -1;
+    unit->sharing_op = -1;
     return PS_SHARING_INPUT;
 }
 
 static int find_entry(const build *b, int gate, const ps_unit *unit) {
-    bool before = !unit->shared && unit->norm_node >= 0 && unit->norm_node == b->graph->node[gate].input[0];
-    return before ? unit->norm_node : gate;
+    bool before = !unit->shared && unit->norm_op >= 0 && unit->norm_op == b->graph->op[gate].input[0];
+    return before ? unit->norm_op : gate;
 }
 
 void ps_unit_sharing_text(const ps_graph *graph, const ps_unit *unit, char *text, size_t size) {
@@ -148,16 +148,16 @@ void ps_unit_sharing_text(const ps_graph *graph, const ps_unit *unit, char *text
     text[0] = '\0';
     if (unit->sharing == PS_SHARING_INPUT) snprintf(text, size, "no weights between the network's input and it");
     else if (unit->sharing != PS_SHARING_NONE) {
-        const ps_node *node = &graph->node[unit->sharing_node];
-        snprintf(text, size, meaning[unit->sharing], node->name, node->type->name);
+        const ps_op *op = &graph->op[unit->sharing_op];
+        snprintf(text, size, meaning[unit->sharing], op->name, op->type->name);
     }
 }
 
 static void describe_source(const ps_graph *graph, ps_unit *unit) {
-    const ps_node *source = &graph->node[unit->source_node];
+    const ps_op *source = &graph->op[unit->source_op];
     ps_shape in[PS_LAYER_MAX_INPUTS];
     ps_param_spec spec[PS_LAYER_MAX_PARAMS];
-    ps_graph_input_shapes(graph, unit->source_node, in);
+    ps_graph_input_shapes(graph, unit->source_op, in);
     int count = source->type->params(source->config, in, source->shape, spec);
     for (int i = 0; i < count; i++) {
         if (strcmp(spec[i].suffix, "weight") == 0) unit->fan_in = spec[i].fan_in;
@@ -167,27 +167,27 @@ static void describe_source(const ps_graph *graph, ps_unit *unit) {
 }
 
 static void describe_unit(const build *b, int gate, ps_unit *unit) {
-    const ps_node *node = &b->graph->node[gate];
-    *unit = (ps_unit){.gate = node->gate,
-                      .name = node->gate,
-                      .gate_node = gate,
-                      .source_node = -1,
-                      .sharing_node = -1,
-                      .norm_node = -1,
-                      .pool_skip_node = -1,
-                      .channels = node->shape.c,
+    const ps_op *op = &b->graph->op[gate];
+    *unit = (ps_unit){.gate = op->gate,
+                      .name = op->gate,
+                      .gate_op = gate,
+                      .source_op = -1,
+                      .sharing_op = -1,
+                      .norm_op = -1,
+                      .pool_skip_op = -1,
+                      .channels = op->shape.c,
                       .depth = b->depth[gate],
-                      .stage = node->stage};
-    unit->elements = node->shape.d * node->shape.h * node->shape.w;
+                      .stage = op->stage};
+    unit->elements = op->shape.d * op->shape.h * op->shape.w;
     ps_gate found;
-    node->type->gate(node->config, &found);
+    op->type->gate(op->config, &found);
     unit->activation = found.activation;
     unit->rectifies = found.rectifies;
     unit->sharing = find_source(b, gate, unit);
     unit->shared = unit->sharing != PS_SHARING_NONE;
-    if (unit->shared) unit->norm_node = unit->pool_skip_node = -1;
+    if (unit->shared) unit->norm_op = unit->pool_skip_op = -1;
     else describe_source(b->graph, unit);
-    unit->entry_node = find_entry(b, gate, unit);
+    unit->entry_op = find_entry(b, gate, unit);
 }
 
 static ps_status append(origin *to, segment piece) {
@@ -198,7 +198,7 @@ static ps_status append(origin *to, segment piece) {
 
 static const ps_channel_way no_way = {PS_CHANNEL_ZERO, PS_CHANNEL_CONSTANT};
 
-/* Appends the origin of `from` (a node or -1), each channel becoming `features` ones. */
+/* Appends the origin of `from` (an operation or -1), each channel becoming `features` ones. */
 static ps_status append_origin(const build *b, origin *to, int from, int features, ps_channel_way way) {
     if (from < 0) return append(to, (segment){-1, b->graph->input.c * features, features, no_way});
     for (int i = 0; i < b->from[from].count; i++) {
@@ -212,12 +212,12 @@ static ps_status append_origin(const build *b, origin *to, int from, int feature
 }
 
 static ps_status find_origin(build *b, int index) {
-    const ps_node *node = &b->graph->node[index];
+    const ps_op *op = &b->graph->op[index];
     origin *to = &b->from[index];
-    if (b->unit_of[index] >= 0) return append(to, (segment){b->unit_of[index], node->shape.c, 1, no_way});
-    if (!keeps_channels(node)) return append(to, (segment){-1, node->shape.c, 1, no_way});
-    for (int k = 0; k < value_inputs(node); k++)
-        PS_TRY(append_origin(b, to, node->input[k], features_of(b->graph, node), way_through(node)));
+    if (b->unit_of[index] >= 0) return append(to, (segment){b->unit_of[index], op->shape.c, 1, no_way});
+    if (!keeps_channels(op)) return append(to, (segment){-1, op->shape.c, 1, no_way});
+    for (int k = 0; k < value_inputs(op); k++)
+        PS_TRY(append_origin(b, to, op->input[k], features_of(b->graph, op), way_through(op)));
     return PS_OK;
 }
 
@@ -228,17 +228,17 @@ static ps_status add_reader(ps_unit *unit, ps_unit_reader reader) {
     return PS_OK;
 }
 
-/* Everything but a convolution, a linear layer or a node that keeps channels is a way past all weights. */
+/* Everything but a convolution, a linear layer or an operation that keeps channels is a way past all weights. */
 static ps_status find_readers(build *b, int index) {
-    const ps_node *node = &b->graph->node[index];
-    if (keeps_channels(node)) return PS_OK;
-    for (int k = 0; k < node->inputs; k++) {
-        const origin *from = node->input[k] >= 0 ? &b->from[node->input[k]] : NULL;
+    const ps_op *op = &b->graph->op[index];
+    if (keeps_channels(op)) return PS_OK;
+    for (int k = 0; k < op->inputs; k++) {
+        const origin *from = op->input[k] >= 0 ? &b->from[op->input[k]] : NULL;
         int first = 0;
         for (int i = 0; from != NULL && i < from->count; first += from->segment[i].channels, i++) {
             if (from->segment[i].unit < 0) continue;
             ps_unit *unit = &b->units->unit[from->segment[i].unit];
-            if (ps_layer_has_weights(node->type))
+            if (ps_layer_has_weights(op->type))
                 PS_TRY(add_reader(unit, (ps_unit_reader){index, first, from->segment[i].stride, from->segment[i].way}));
             else unit->identity_path = true;
         }
@@ -248,9 +248,9 @@ static ps_status find_readers(build *b, int index) {
 
 /* Whoever reads a gate that keeps channels reads the gates before it, too. */
 static ps_status hand_readers_back(build *b, const ps_unit *unit) {
-    const ps_node *node = &b->graph->node[unit->gate_node];
-    if (!keeps_channels(node) || node->input[0] < 0) return PS_OK;
-    const origin *from = &b->from[node->input[0]];
+    const ps_op *op = &b->graph->op[unit->gate_op];
+    if (!keeps_channels(op) || op->input[0] < 0) return PS_OK;
+    const origin *from = &b->from[op->input[0]];
     for (int i = 0, first = 0; i < from->count; first += from->segment[i++].channels) {
         const segment *piece = &from->segment[i];
         if (piece->unit < 0) continue;
@@ -259,8 +259,8 @@ static ps_status hand_readers_back(build *b, const ps_unit *unit) {
         for (int k = 0; k < unit->readers; k++) {
             const ps_unit_reader *r = &unit->reader[k];
             PS_TRY(add_reader(before,
-                              (ps_unit_reader){r->node, r->first_input + first * r->stride, r->stride * piece->stride,
-                                               join(join(piece->way, way_through(node)), r->way)}));
+                              (ps_unit_reader){r->op, r->first_input + first * r->stride, r->stride * piece->stride,
+                                               join(join(piece->way, way_through(op)), r->way)}));
         }
     }
     return PS_OK;
@@ -268,7 +268,7 @@ static ps_status hand_readers_back(build *b, const ps_unit *unit) {
 
 static ps_status find_feeds(const build *b, ps_unit *unit) {
     if (unit->shared) return PS_OK;
-    int input = b->graph->node[unit->source_node].input[0], first = 0;
+    int input = b->graph->op[unit->source_op].input[0], first = 0;
     origin from = {0};
     ps_status status = append_origin(b, &from, input, 1, no_way);
     if (status == PS_OK) status = PS_ALLOC((size_t)from.count, &unit->feed, "units");
@@ -284,11 +284,11 @@ static ps_status find_feeds(const build *b, ps_unit *unit) {
 static ps_status find_units(build *b) {
     const ps_graph *graph = b->graph;
     int gates = 0;
-    for (int i = 0; i < graph->count; i++) gates += graph->node[i].gate != NULL;
+    for (int i = 0; i < graph->count; i++) gates += graph->op[i].gate != NULL;
     PS_TRY(PS_ALLOC((size_t)gates, &b->units->unit, "units"));
     for (int i = 0; i < graph->count; i++) {
         b->unit_of[i] = -1;
-        if (graph->node[i].gate == NULL) continue;
+        if (graph->op[i].gate == NULL) continue;
         b->unit_of[i] = b->units->count;
         describe_unit(b, i, &b->units->unit[b->units->count++]);
     }

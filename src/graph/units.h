@@ -23,7 +23,7 @@ typedef struct {
 } ps_channel_way;
 
 typedef struct {
-    int node;        /* convolution or linear layer that reads the unit */
+    int op;          /* convolution or linear layer that reads the unit */
     int first_input; /* its input channel (or first flattened feature) that is the unit's channel 0 */
     int stride;      /* input features per unit channel (1; d * h * w behind a flatten) */
     ps_channel_way way;
@@ -39,29 +39,29 @@ typedef struct {
 typedef enum {
     PS_SHARING_NONE,   /* it is private */
     PS_SHARING_INPUT,  /* the network's input, with no weights in between */
-    PS_SHARING_SUM,    /* a node that adds others up */
-    PS_SHARING_JOIN,   /* a node that puts the channels of others one after the other */
-    PS_SHARING_SPREAD, /* a node that makes several features of a channel (flattening) */
-    PS_SHARING_READ,   /* a node that is read otherwise too */
+    PS_SHARING_SUM,    /* an operation that adds others up */
+    PS_SHARING_JOIN,   /* an operation that puts the channels of others one after the other */
+    PS_SHARING_SPREAD, /* an operation that makes several features of a channel (flattening) */
+    PS_SHARING_READ,   /* an operation that is read otherwise too */
     PS_SHARING_GATE,   /* another gate */
     PS_SHARING_SECOND, /* a second normalisation or Pool Skip */
-    PS_SHARING_OTHER   /* a node of another type, whose outputs are no node's own */
+    PS_SHARING_OTHER   /* an operation of another type, whose outputs are no node's own */
 } ps_sharing;
 
 typedef struct {
-    const char *name;   /* borrowed from the graph: the source's name, or the gate's where shared */
-    const char *gate;   /* name of the activation */
-    int gate_node;      /* node whose output is the gate's output (an activation, or a batch_norm it is fused into) */
-    int source_node;    /* convolution or linear layer, -1 where shared */
-    int norm_node;      /* -1: none */
-    int pool_skip_node; /* -1: none */
-    /* The node at which in_l2 and grad_out_rms are taken: of a private gate what is its input 0, which is the input of
-     * its normalisation where that stands right before it, else of the gate; of a shared gate (then it is gate_node)
-     * what enters the gate itself (ps_layer_type's entering). */
-    int entry_node;
+    const char *name; /* borrowed from the graph: the source's name, or the gate's where shared */
+    const char *gate; /* name of the activation */
+    int gate_op;   /* operation whose output is the gate's output (an activation, or a batch_norm it is fused into) */
+    int source_op; /* convolution or linear layer, -1 where shared */
+    int norm_op;   /* -1: none */
+    int pool_skip_op; /* -1: none */
+    /* The operation at which in_l2 and grad_out_rms are taken: of a private gate what is its input 0, which is the
+     * input of its normalisation where that stands right before it, else of the gate; of a shared gate (then it is
+     * gate_op) what enters the gate itself (ps_layer_type's entering). */
+    int entry_op;
     bool shared;
     ps_sharing sharing;
-    int sharing_node; /* -1: the network's input */
+    int sharing_op; /* -1: the network's input */
     const char *activation;
     bool rectifies;         /* what is at or below 0 leaves as exactly 0 */
     int channels, elements; /* elements: d * h * w of the gate's output */

@@ -1,8 +1,8 @@
 /* A layer type: one vtable, one .c file, one line in layer_list.def. Layers know arrays and shapes, never the network.
  *
- * Life of a layer: parse (attributes of the JSON node -> config) ... infer (shapes, n = 1) ... params (what it learns)
- * ... plan (methods and sizes for one batch size) ... forward / backward many times ... unplan, release. config and
- * plan are private to the type; parse and plan allocate, forward and backward never do.
+ * Life of a layer: parse (attributes of the JSON object -> config) ... infer (shapes, n = 1) ... params (what it
+ * learns) ... plan (methods and sizes for one batch size) ... forward / backward many times ... unplan, release. config
+ * and plan are private to the type; parse and plan allocate, forward and backward never do.
  *
  * Data are channels-last floats (core/shape.h). A parameter's memory keeps output channels outermost: row k holds the
  * incoming weights of node k in one piece, [k][kd][kh][kw][c / groups] for convolutions, [k][c] for linear layers. */
@@ -60,7 +60,7 @@ typedef struct {
 /* One layer of those that a type can be written out as (see pieces). */
 typedef struct {
     const char *suffix, *type; /* named NODE + suffix */
-    int input[2];              /* places of earlier pieces; -1: the node's input 0, -2: none */
+    int input[2];              /* places of earlier pieces; -1: the operation's input 0, -2: none */
     char attributes[96];       /* JSON */
 } ps_layer_piece;
 enum { PS_LAYER_MAX_PIECES = 4 };
@@ -83,7 +83,7 @@ typedef enum {
 } ps_init_kind; /* weight, bias: scheme and fan-in decide */
 
 typedef struct {
-    const char *suffix; /* "weight", "bias", "conv.weight": parameter name = node name + "." + suffix */
+    const char *suffix; /* "weight", "bias", "conv.weight": parameter name = operation's name + "." + suffix */
     bool variance;      /* never below 0 */
     int rank, dims[5];  /* as in a PyTorch file: [k][c / groups][kd][kh][kw] (rank 4 without kd) */
     bool channels_last; /* memory is [k][kd][kh][kw][c / groups] although dims are in file order */
@@ -196,7 +196,7 @@ struct ps_layer_type {
     /* For types that do more than that activation: what enters it, as large as y. Reads x (all images of the batch, in
      * any mode) and parameters; may run before forward and changes nothing but workspace. NULL: input 0 enters it. */
     void (*entering)(const ps_layer_call *call, float *v);
-    /* PS_ROLE_NORM: attributes of the one node of this type that does what a node with the attributes `own` and the
+    /* PS_ROLE_NORM: attributes of the one operation of this type that does what one with the attributes `own` and the
      * gate behind it do, with or without an added input 1 between them; owned by the caller, NULL for want of memory.
      * merges says for which gates there is one. NULL: none. */
     bool (*merges)(const ps_layer_type *gate);

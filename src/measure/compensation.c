@@ -42,14 +42,14 @@ typedef struct {
 static const ps_graph *graph_of(const work *w) { return ps_net_graph(w->session->net); }
 
 static size_t map_elements(const work *w, int node) {
-    ps_shape shape = node < 0 ? graph_of(w)->input : graph_of(w)->node[node].shape;
+    ps_shape shape = node < 0 ? graph_of(w)->input : graph_of(w)->op[node].shape;
     return (size_t)w->session->config->batch * ps_shape_elements(shape);
 }
 
 /* ---- one module's maps and sums ---- */
 
 static ps_status open_module(work *w, module *m) {
-    size_t c = (size_t)graph_of(w)->node[m->node].shape.c;
+    size_t c = (size_t)graph_of(w)->op[m->node].shape.c;
     static const ps_sum sums[GRADIENTS] = {PS_SUM_POOL_GRAD_IDENTITY, PS_SUM_POOL_GRAD_PATH, PS_SUM_POOL_GRAD_TOTAL};
     PS_TRY(ps_compensation_create(w->session->net, m->node, m->source, &m->job));
     PS_TRY(PS_ALLOC(map_elements(w, m->input), &m->x, "compensation"));
@@ -75,7 +75,7 @@ static void keep_maps(void *self, int node, ps_shape shape, const float *y) {
     if (node == m->input) memcpy(m->x, y, bytes);
     if (node == m->source) memcpy(m->y, y, bytes);
     if (node == m->node) memcpy(m->o, y, bytes);
-    if (m->unit == NULL || node != m->unit->gate_node) return;
+    if (m->unit == NULL || node != m->unit->gate_op) return;
     for (size_t i = 0; i < ps_shape_elements(shape); i++) m->nonzero[i % (size_t)shape.c] += y[i] != 0;
 }
 
@@ -142,7 +142,7 @@ static ps_status open_table(work *w) {
     return status;
 }
 
-static bool reads_any(const ps_node *node, const bool *reached) {
+static bool reads_any(const ps_op *node, const bool *reached) {
     for (int k = 0; k < node->inputs; k++)
         if (node->input[k] >= 0 && reached[node->input[k]]) return true;
     return false;
@@ -156,17 +156,17 @@ static int position_of(const work *w, int node) {
     memset(w->reached, 0, (size_t)graph->count * sizeof *w->reached);
     w->reached[node] = true;
     for (int i = node; i < graph->count; i++) {
-        if (i > node && !reads_any(&graph->node[i], w->reached)) continue;
+        if (i > node && !reads_any(&graph->op[i], w->reached)) continue;
         w->reached[i] = true;
         for (int u = 0; u < units->count; u++)
-            if (units->unit[u].gate_node == i) return u;
+            if (units->unit[u].gate_op == i) return u;
     }
     return units->count;
 }
 
 static const char *norm_of(const work *w, const module *m) {
-    int norm = ps_compensation_sums(m->job)->norm_node;
-    return norm >= 0 ? graph_of(w)->node[norm].name : "NA";
+    int norm = ps_compensation_sums(m->job)->norm_op;
+    return norm >= 0 ? graph_of(w)->op[norm].name : "NA";
 }
 
 static void write_group(work *w, const module *m, group g) {
@@ -174,8 +174,8 @@ static void write_group(work *w, const module *m, group g) {
     int channels = 0;
     for (int c = 0; c < s->channels; c++) channels += belongs(m, c, g);
     double elements = (double)channels * (double)(map_elements(w, m->node) / (size_t)s->channels) * batches;
-    fprintf(w->table, "%s\t%d\t%s\t%d\t%s", graph_of(w)->node[m->source].name, position_of(w, m->source),
-            group_names[g], channels, norm_of(w, m));
+    fprintf(w->table, "%s\t%d\t%s\t%d\t%s", graph_of(w)->op[m->source].name, position_of(w, m->source), group_names[g],
+            channels, norm_of(w, m));
     put_value(w->table, total(m, s->y_energy, g));
     put_value(w->table, total(m, s->path_energy, g));
     put_value(w->table, total(m, s->o_energy, g));
@@ -218,10 +218,10 @@ static void print_module(const work *w, const module *m) {
     format_dead(m, dead);
     format_share(ratio(total(m, m->gradient[PATH], ALIVE), total(m, m->gradient[TOTAL], ALIVE)), live_share);
     format_share(ratio(total(m, m->gradient[PATH], DEAD), total(m, m->gradient[TOTAL], DEAD)), dead_share);
-    fprintf(w->m->text, "%-34s %9.4f %9.4f %9.4f %8.2f %7.2f%s %7s %9s %9s %10.2g\n", graph_of(w)->node[m->source].name,
+    fprintf(w->m->text, "%-34s %9.4f %9.4f %9.4f %8.2f %7.2f%s %7s %9s %9s %10.2g\n", graph_of(w)->op[m->source].name,
             sqrt(ratio(affine, y)), sqrt(ratio(dimensional, y)), sqrt(ratio(bias, y)),
             100 * total(m, s->flips[PS_OPENED_FROZEN], ALL) / elements,
-            100 * total(m, s->flips[PS_SHUT_FROZEN], ALL) / elements, s->norm_node < 0 ? "*" : " ", dead, live_share,
+            100 * total(m, s->flips[PS_SHUT_FROZEN], ALL) / elements, s->norm_op < 0 ? "*" : " ", dead, live_share,
             dead_share, sqrt(ratio(s->residual_energy, s->whole_energy)));
 }
 
@@ -240,7 +240,7 @@ static ps_status measure_module(work *w, module *m) {
 
 /* A Pool Skip behind another node. */
 static bool is_module(const ps_graph *graph, int node) {
-    return graph->node[node].type->role == PS_ROLE_POOL_SKIP && graph->node[node].input[0] >= 0;
+    return graph->op[node].type->role == PS_ROLE_POOL_SKIP && graph->op[node].input[0] >= 0;
 }
 
 static ps_status find_modules(work *w) {
@@ -252,10 +252,10 @@ static ps_status find_modules(work *w) {
         if (!is_module(graph, i)) continue;
         module *m = &w->module[w->count++];
         m->node = i;
-        m->source = graph->node[i].input[0];
-        m->input = graph->node[m->source].input[0];
+        m->source = graph->op[i].input[0];
+        m->input = graph->op[m->source].input[0];
         for (int u = 0; u < units->count; u++)
-            if (units->unit[u].pool_skip_node == i && !units->unit[u].shared) m->unit = &units->unit[u];
+            if (units->unit[u].pool_skip_op == i && !units->unit[u].shared) m->unit = &units->unit[u];
     }
     if (batches > w->session->probe_batches)
         return ps_fail(PS_ERR_USAGE, "--batches must be 1 to %d: the probe set holds no more",
@@ -287,7 +287,7 @@ static const char *lacks(const ps_checkpoint_session *checkpoint) {
     int modules = 0;
     for (int i = 0; i < graph->count; i++) {
         if (!is_module(graph, i)) continue;
-        if (ps_compensation_check(&graph->node[i]) != PS_OK) return ps_status_message();
+        if (ps_compensation_check(&graph->op[i]) != PS_OK) return ps_status_message();
         modules++;
     }
     return modules > 0 ? NULL : "this network has no Pool Skip; give a checkpoint of an arm that has";

@@ -25,7 +25,7 @@ static const char *const recorded =
 static ps_cause_evidence unknown(const ps_unit *unit) {
     double none = ps_absent();
     return (ps_cause_evidence){.shared = unit->shared,
-                               .has_norm = unit->norm_node >= 0,
+                               .has_norm = unit->norm_op >= 0,
                                .weight_l2 = none,
                                .bias = none,
                                .gamma = none,
@@ -78,8 +78,8 @@ static void fill(const ps_probe *probe, int layer, int channels, ps_diagnosed_no
 
 static void fill_statistics(ps_net *net, const ps_unit *unit, ps_diagnosed_node *node) {
     static const char *const suffixes[] = {"running_mean", "running_var"};
-    for (int i = 0; unit->norm_node >= 0 && i < 2; i++) {
-        int param = ps_net_node_param(net, unit->norm_node, suffixes[i]);
+    for (int i = 0; unit->norm_op >= 0 && i < 2; i++) {
+        int param = ps_net_op_param(net, unit->norm_op, suffixes[i]);
         for (int c = 0; param >= 0 && c < unit->channels; c++) {
             ps_cause_evidence *e = &node[c].evidence;
             *(i == 0 ? &e->running_mean : &e->running_var) = (double)ps_net_param(net, param)->value[c];

@@ -4,12 +4,12 @@
 
 /* Behind a Pool Skip a bias is no constant any more: its places are sparse. */
 static bool bias_counts(const ps_net *net, const ps_unit *unit) {
-    return unit->norm_node < 0 || ps_net_graph(net)->node[unit->norm_node].input[0] != unit->source_node;
+    return unit->norm_op < 0 || ps_net_graph(net)->op[unit->norm_op].input[0] != unit->source_op;
 }
 
 ps_status ps_incoming_rows(ps_net *net, const ps_unit *unit, double **rows, int *columns) {
-    const ps_param *weight = ps_net_param(net, ps_net_node_param(net, unit->source_node, "weight"));
-    int bias = bias_counts(net, unit) ? ps_net_node_param(net, unit->source_node, "bias") : -1;
+    const ps_param *weight = ps_net_param(net, ps_net_op_param(net, unit->source_op, "weight"));
+    int bias = bias_counts(net, unit) ? ps_net_op_param(net, unit->source_op, "bias") : -1;
     size_t length = weight->row_length;
     *columns = (int)length + (bias >= 0);
     PS_TRY(PS_ALLOC((size_t)unit->channels * (size_t)*columns, rows, "incoming weights"));

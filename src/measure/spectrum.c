@@ -84,10 +84,10 @@ static void count_nonzero(void *self, int unit, ps_shape shape, const float *y) 
 
 static void mark_node(spectrum *s, const ps_unit *unit, int channel, unsigned char group) {
     static const char *const suffixes[] = {"weight", "bias"};
-    const int nodes[] = {unit->source_node, unit->norm_node};
+    const int nodes[] = {unit->source_op, unit->norm_op};
     ps_net *net = s->session->net;
     for (int i = 0; i < 4; i++) {
-        int param = nodes[i / 2] >= 0 ? ps_net_node_param(net, nodes[i / 2], suffixes[i % 2]) : -1;
+        int param = nodes[i / 2] >= 0 ? ps_net_op_param(net, nodes[i / 2], suffixes[i % 2]) : -1;
         if (param < 0) continue;
         size_t length = ps_net_param(net, param)->row_length;
         memset(s->group + ps_hessian_offset(s->hessian, param) + (size_t)channel * length, group, length);

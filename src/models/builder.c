@@ -174,13 +174,13 @@ static const char *stage_name(const ps_builder *b) {
     return b->stage < b->stage_count ? b->stage_names[b->stage] : b->head;
 }
 
-ps_shape ps_builder_shape(const ps_builder *b) { return b->tail < 0 ? b->graph->input : b->graph->node[b->tail].shape; }
+ps_shape ps_builder_shape(const ps_builder *b) { return b->tail < 0 ? b->graph->input : b->graph->op[b->tail].shape; }
 
-/* ---- nodes ---- */
+/* ---- operations ---- */
 
 ps_status ps_builder_add(ps_builder *b, const char *type, const char *name, const char *file_name, int second,
                          const char *attributes) {
-    ps_node_spec spec = {.name = name, .file_name = file_name, .stage = stage_name(b), .type = type, .inputs = 1};
+    ps_op_spec spec = {.name = name, .file_name = file_name, .stage = stage_name(b), .type = type, .inputs = 1};
     spec.input[0] = b->tail;
     if (second >= 0) spec.input[spec.inputs++] = second;
     return ps_graph_add(b->graph, &spec, &b->tail, "%s", attributes);
@@ -191,7 +191,7 @@ static int smallest_side(ps_shape s) {
     return s.d > 1 && s.d < side ? s.d : side;
 }
 
-/* Placement is automatic here, so an e that does not fit the map is clipped to it; the node keeps what was asked
+/* Placement is automatic here, so an e that does not fit the map is clipped to it; the operation keeps what was asked
  * for. */
 static ps_status insert_pool_skip(ps_builder *b, const char *conv_name, const char *file_name) {
     const ps_pool_skip_config *skip = &b->options->pool_skip;
@@ -201,14 +201,14 @@ static ps_status insert_pool_skip(ps_builder *b, const char *conv_name, const ch
     if (e > side && !(skip->mode != NULL && strcmp(skip->mode, "conv+skip") == 0)) e = side;
     snprintf(name, sizeof name, "%s.pool_skip", conv_name);
     module_attributes(skip, e, attributes);
-    ps_node_spec spec = {.name = name,
-                         .file_name = file_name,
-                         .stage = stage_name(b),
-                         .module = true,
-                         .type = "pool_skip",
-                         .inputs = 1,
-                         .input = {b->tail},
-                         .pool_size_asked = e < skip->pool_size ? skip->pool_size : 0};
+    ps_op_spec spec = {.name = name,
+                       .file_name = file_name,
+                       .stage = stage_name(b),
+                       .module = true,
+                       .type = "pool_skip",
+                       .inputs = 1,
+                       .input = {b->tail},
+                       .pool_size_asked = e < skip->pool_size ? skip->pool_size : 0};
     b->inserted++;
     b->fitting += e == skip->pool_size;
     if (side > b->largest_side) b->largest_side = side;
@@ -217,9 +217,9 @@ static ps_status insert_pool_skip(ps_builder *b, const char *conv_name, const ch
 
 ps_status ps_builder_conv(ps_builder *b, const ps_builder_conv_spec *spec, const char *name, const char *file_name,
                           const char *skip_file_name) {
-    ps_node_spec node = {
+    ps_op_spec op = {
         .name = name, .file_name = file_name, .stage = stage_name(b), .type = "conv", .inputs = 1, .input = {b->tail}};
-    PS_TRY(ps_graph_add(b->graph, &node, &b->tail,
+    PS_TRY(ps_graph_add(b->graph, &op, &b->tail,
                         "{\"channels\": %d, \"kernel\": %d, \"stride\": %d, \"padding\": %d, \"bias\": %s%s}",
                         spec->channels, spec->kernel, spec->stride, spec->kernel / 2, spec->bias ? "true" : "false",
                         b->graph->input.d > 1 ? ", \"dims\": 3" : ""));

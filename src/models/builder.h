@@ -16,7 +16,7 @@ typedef struct {
     const char *const *stage_names; /* in forward order; borrowed */
     int stage_count, stage;         /* stage: index of the present one; stage_count: past the last, in the head */
     const char *head;               /* name of what follows the stages; no Pool Skip goes there */
-    int tail;                       /* latest node, -1: the network input */
+    int tail;                       /* latest operation, -1: the network input */
     bool all, only_1x1;             /* placement: shortcuts and stem too; convolutions with a 1x1 kernel only */
     bool selected[PS_BUILDER_MAX_STAGES];
     int inserted, fitting, largest_side;
@@ -47,7 +47,7 @@ int ps_builder_width(const ps_builder *builder, int channels);
 /* The shape at the tail. */
 ps_shape ps_builder_shape(const ps_builder *builder);
 
-/* Any node, reading the tail (and `second`, unless it is -1). */
+/* Any operation, reading the tail (and `second`, unless it is -1). */
 ps_status ps_builder_add(ps_builder *builder, const char *type, const char *name, const char *file_name, int second,
                          const char *attributes);
 /* The convolution and, where the placement says so, a Pool Skip named "NAME.pool_skip" behind it. */
@@ -56,7 +56,7 @@ ps_status ps_builder_conv(ps_builder *builder, const ps_builder_conv_spec *spec,
 /* ReLU, or LeakyReLU where the options ask for it. */
 ps_status ps_builder_gate(ps_builder *builder, const char *name, const char *file_name);
 ps_status ps_builder_linear(ps_builder *builder, int features, const char *name);
-/* Dropout with the options' rate (own: the model's own rate); no node where that is 0. */
+/* Dropout with the options' rate (own: the model's own rate); none where that is 0. */
 ps_status ps_builder_dropout(ps_builder *builder, double own, const char *name);
 
 /* The same as members of a sequence. */

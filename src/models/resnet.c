@@ -41,7 +41,7 @@ static ps_status add_residual_function(ps_builder *b, const char *prefix, int ex
 static ps_status add_shortcut(ps_builder *b, const char *prefix, int from, int channels, int stride, int *shortcut) {
     int tail = b->tail;
     *shortcut = from;
-    if (stride == 1 && b->graph->node[from].shape.c == channels) return PS_OK;
+    if (stride == 1 && b->graph->op[from].shape.c == channels) return PS_OK;
     ps_sequence sequence = {.prefix = prefix};
     ps_builder_conv_spec spec = {.channels = channels, .kernel = 1, .stride = stride, .outside = true};
     b->tail = from;

@@ -6,46 +6,46 @@
 
 typedef struct {
     size_t floats;
-    int free_after; /* the last node that reads what it holds */
+    int free_after; /* the last operation that reads what it holds */
 } slot;
 
 typedef struct {
     const ps_graph *graph;
     ps_bounds_plan *plan;
-    int *last; /* per node: the last that reads its bounds, -1: none */
+    int *last; /* per operation: the last that reads its bounds, -1: none */
     slot *slot;
-    size_t *of; /* per node: its slot */
+    size_t *of; /* per operation: its slot */
     int slots, batch;
 } planner;
 
-/* A node's bounds are wanted by gates and by nodes that select, through any that hand them on. */
-static bool wants(const planner *p, int node) {
-    const ps_node *n = &p->graph->node[node];
+/* An operation's bounds are wanted by gates and by operations that select, through any that hand them on. */
+static bool wants(const planner *p, int op) {
+    const ps_op *n = &p->graph->op[op];
     if (!n->type->carries_bounds) return false;
-    return p->plan->edges[node] || p->last[node] >= 0 || (n->type->selects != NULL && n->type->selects(n->config));
+    return p->plan->edges[op] || p->last[op] >= 0 || (n->type->selects != NULL && n->type->selects(n->config));
 }
 
 static void find_readers(planner *p) {
     for (int i = p->graph->count - 1; i >= 0; i--) {
-        const ps_node *node = &p->graph->node[i];
+        const ps_op *op = &p->graph->op[i];
         if (!wants(p, i)) continue;
-        for (int k = 0; k < node->inputs; k++) {
-            if (node->input[k] < 0) p->plan->input_floats = 1;
-            else if (p->last[node->input[k]] < 0) p->last[node->input[k]] = i;
+        for (int k = 0; k < op->inputs; k++) {
+            if (op->input[k] < 0) p->plan->input_floats = 1;
+            else if (p->last[op->input[k]] < 0) p->last[op->input[k]] = i;
         }
     }
 }
 
-static size_t floats_of(const planner *p, int node) {
-    return ps_shape_elements(ps_shape_with_batch(p->graph->node[node].shape, p->batch));
+static size_t floats_of(const planner *p, int op) {
+    return ps_shape_elements(ps_shape_with_batch(p->graph->op[op].shape, p->batch));
 }
 
 /* The smallest that is large enough, else the largest, which grows; a new one where none is free. */
-static int choose_slot(const planner *p, int node) {
+static int choose_slot(const planner *p, int op) {
     int found = -1;
-    size_t floats = floats_of(p, node);
+    size_t floats = floats_of(p, op);
     for (int i = 0; i < p->slots; i++) {
-        if (p->slot[i].free_after >= node) continue;
+        if (p->slot[i].free_after >= op) continue;
         bool fits = p->slot[i].floats >= floats, found_fits = found >= 0 && p->slot[found].floats >= floats;
         if (found < 0 || (fits && (!found_fits || p->slot[i].floats < p->slot[found].floats)) ||
             (!fits && !found_fits && p->slot[i].floats > p->slot[found].floats))
@@ -78,8 +78,8 @@ static void place(planner *p) {
 static void find_edges(const ps_graph *graph, const ps_units *units, ps_bounds_plan *plan) {
     for (int i = 0; i < units->count; i++) {
         const ps_unit *unit = &units->unit[i];
-        if (!unit->rectifies || graph->node[unit->gate_node].type->edges == NULL) continue;
-        plan->edges[unit->gate_node] = true;
+        if (!unit->rectifies || graph->op[unit->gate_op].type->edges == NULL) continue;
+        plan->edges[unit->gate_op] = true;
         if (unit->channels > plan->channels) plan->channels = unit->channels;
     }
 }

@@ -1,6 +1,6 @@
-/* Where the bounds of rounding lie during a plain forward pass (kernels/rounding.h): which nodes' are kept, and in
- * which of few slots, each as large as the largest output it holds. A node's bounds live until the last node that reads
- * them. */
+/* Where the bounds of rounding lie during a plain forward pass (kernels/rounding.h): which operations' are kept, and in
+ * which of few slots, each as large as the largest output it holds. An operation's bounds live until the last operation
+ * that reads them. */
 #ifndef PS_NET_BOUNDS_H
 #define PS_NET_BOUNDS_H
 
@@ -9,8 +9,8 @@
 #define PS_BOUNDS_NONE ((size_t)-1)
 
 typedef struct {
-    size_t *at;          /* per node of the graph: first float, or PS_BOUNDS_NONE: nobody asks for them */
-    bool *edges;         /* per node: a gate whose edges are wanted */
+    size_t *at;          /* per operation of the graph: first float, or PS_BOUNDS_NONE: nobody asks for them */
+    bool *edges;         /* per operation: a gate whose edges are wanted */
     size_t floats;       /* of all slots */
     size_t input_floats; /* of zeros that stand for the network input, which is exact; 0: not needed */
     int channels;        /* most of a gate */

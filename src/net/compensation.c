@@ -41,25 +41,25 @@ const char *ps_compensation_part_name(ps_compensation_part part) {
 
 /* ---- construction ---- */
 
-ps_status ps_compensation_check(const ps_node *node) {
+ps_status ps_compensation_check(const ps_op *op) {
     const char *mode = "full";
-    PS_TRY(ps_json_get_text(node->attributes, "mode", false, node->name, &mode));
+    PS_TRY(ps_json_get_text(op->attributes, "mode", false, op->name, &mode));
     if (strcmp(mode, "pool+skip") != 0 && strncmp(mode, "grid-energy", 11) != 0 &&
-        !cJSON_HasObjectItem(node->attributes, "cut"))
+        !cJSON_HasObjectItem(op->attributes, "cut"))
         return PS_OK;
     return ps_fail(PS_ERR_USAGE,
                    "node \"%s\": compensation is defined for modules with a convolution, an unscaled selection and no "
                    "cut, not for mode %s",
-                   node->name, mode);
+                   op->name, mode);
 }
 
-static ps_status read_module(ps_compensation_job *job, const ps_node *node) {
+static ps_status read_module(ps_compensation_job *job, const ps_op *op) {
     const char *mode = "full";
     int e = 2;
-    PS_TRY(ps_compensation_check(node));
-    PS_TRY(ps_json_get_text(node->attributes, "mode", false, node->name, &mode));
-    PS_TRY(ps_json_get_int(node->attributes, "pool_size", false, 1, 1 << 20, node->name, &e));
-    ps_shape s = node->shape;
+    PS_TRY(ps_compensation_check(op));
+    PS_TRY(ps_json_get_text(op->attributes, "mode", false, op->name, &mode));
+    PS_TRY(ps_json_get_int(op->attributes, "pool_size", false, 1, 1 << 20, op->name, &e));
+    ps_shape s = op->shape;
     s.n = job->source.n;
     int ed = s.d > 1 ? e : 1;
     job->keeps_all = strcmp(mode, "conv+skip") == 0 || e == 1;
@@ -95,8 +95,8 @@ static ps_status read_module(ps_compensation_job *job, const ps_node *node) {
     return PS_OK;
 }
 
-static float *value_of(ps_net *net, int node, const char *suffix) {
-    int param = ps_net_node_param(net, node, suffix);
+static float *value_of(ps_net *net, int op, const char *suffix) {
+    int param = ps_net_op_param(net, op, suffix);
     return param >= 0 ? ps_net_param(net, param)->value : NULL;
 }
 
@@ -135,44 +135,43 @@ static ps_status allocate(ps_compensation_job *job) {
 }
 
 /* The first batch normalisation that reads the module, whether its gate is the module's own or stands behind an add. */
-static void find_norm(ps_compensation_job *job, ps_net *net, int pool_skip_node) {
+static void find_norm(ps_compensation_job *job, ps_net *net, int pool_skip_op) {
     const ps_graph *graph = ps_net_graph(net);
-    int at = pool_skip_node + 1;
-    while (at < graph->count &&
-           !(graph->node[at].type->batch_eps != NULL && graph->node[at].input[0] == pool_skip_node))
+    int at = pool_skip_op + 1;
+    while (at < graph->count && !(graph->op[at].type->batch_eps != NULL && graph->op[at].input[0] == pool_skip_op))
         at++;
-    job->sums.norm_node = at < graph->count ? at : -1;
+    job->sums.norm_op = at < graph->count ? at : -1;
     if (at == graph->count) return;
     job->gamma = value_of(net, at, "weight");
     job->beta = value_of(net, at, "bias");
-    job->eps = graph->node[at].type->batch_eps(graph->node[at].config);
+    job->eps = graph->op[at].type->batch_eps(graph->op[at].config);
 }
 
-static ps_status build(ps_compensation_job *job, ps_net *net, int pool_skip_node, int source_node) {
+static ps_status build(ps_compensation_job *job, ps_net *net, int pool_skip_op, int source_op) {
     const ps_graph *graph = ps_net_graph(net);
     ps_shape in[PS_LAYER_MAX_INPUTS];
-    ps_graph_input_shapes(graph, source_node, in);
-    const ps_node *source = &graph->node[source_node];
+    ps_graph_input_shapes(graph, source_op, in);
+    const ps_op *source = &graph->op[source_op];
     if (source->type->conv_shape == NULL)
-        return ps_fail(PS_ERR_USAGE, "node \"%s\": no convolution stands before it", graph->node[pool_skip_node].name);
+        return ps_fail(PS_ERR_USAGE, "node \"%s\": no convolution stands before it", graph->op[pool_skip_op].name);
     source->type->conv_shape(source->config, ps_shape_with_batch(in[0], ps_net_batch(net)), &job->source);
-    PS_TRY(read_module(job, &graph->node[pool_skip_node]));
-    find_norm(job, net, pool_skip_node);
+    PS_TRY(read_module(job, &graph->op[pool_skip_op]));
+    find_norm(job, net, pool_skip_op);
     PS_TRY(ps_conv_plan_init(&job->source_plan, &job->source));
     PS_TRY(ps_conv_plan_init(&job->module_plan, &job->module));
-    job->source_weight = value_of(net, source_node, "weight");
-    job->source_bias = value_of(net, source_node, "bias");
-    job->module_weight = value_of(net, pool_skip_node, "conv.weight");
-    job->module_bias = value_of(net, pool_skip_node, "conv.bias");
+    job->source_weight = value_of(net, source_op, "weight");
+    job->source_bias = value_of(net, source_op, "bias");
+    job->module_weight = value_of(net, pool_skip_op, "conv.weight");
+    job->module_bias = value_of(net, pool_skip_op, "conv.bias");
     return allocate(job);
 }
 
-ps_status ps_compensation_create(ps_net *net, int pool_skip_node, int source_node, ps_compensation_job **out) {
+ps_status ps_compensation_create(ps_net *net, int pool_skip_op, int source_op, ps_compensation_job **out) {
     ps_compensation_job *job = NULL;
     *out = NULL;
     PS_TRY(PS_ALLOC(1, &job, "compensation"));
     job->threads = ps_net_threads(net);
-    ps_status status = build(job, net, pool_skip_node, source_node);
+    ps_status status = build(job, net, pool_skip_op, source_op);
     if (status == PS_OK) *out = job;
     else ps_compensation_destroy(job);
     return status;

@@ -37,7 +37,7 @@ typedef enum { PS_OPENED_FROZEN, PS_SHUT_FROZEN, PS_OPENED_OWN, PS_SHUT_OWN, PS_
 /* Sums over positions and images, per channel [channels]; all owned. */
 typedef struct {
     int channels;
-    int norm_node; /* the normalisation that reads the module; -1: none does, and the signs are those of o and y */
+    int norm_op; /* the normalisation that reads the module; -1: none does, and the signs are those of o and y */
     double *energy[PS_PARTS];          /* of each part */
     double *cross[PS_PARTS][PS_PARTS]; /* products of parts i < j; NULL elsewhere */
     double *with_y[PS_PARTS];          /* products with y */
@@ -50,10 +50,10 @@ typedef struct ps_compensation_job ps_compensation_job;
 
 /* PS_ERR_USAGE where the Pool Skip of this node cannot be taken apart: without a convolution, with a scaled grid or
  * with a cut. */
-ps_status ps_compensation_check(const ps_node *node);
+ps_status ps_compensation_check(const ps_op *op);
 /* For the Pool Skip at `pool_skip_node` of the net, behind the convolution `source_node`. Allocates everything it
  * needs. PS_ERR_USAGE where the module has no convolution or no convolution before it, or scales its grid. */
-ps_status ps_compensation_create(ps_net *net, int pool_skip_node, int source_node, ps_compensation_job **out);
+ps_status ps_compensation_create(ps_net *net, int pool_skip_op, int source_op, ps_compensation_job **out);
 void ps_compensation_destroy(ps_compensation_job *job);
 /* Adds one batch: x is the convolution's input, y its output, o the module's output. */
 void ps_compensation_add(ps_compensation_job *job, const float *x, const float *y, const float *o);

@@ -30,7 +30,7 @@ struct ps_hessian {
     ps_hessian_source source;
     ps_threads *threads;
     int batch;
-    node_arrays *node;
+    node_arrays *op;
     size_t *offset; /* of each learned parameter of the net */
     int learned;
     size_t dimension;
@@ -63,19 +63,19 @@ typedef int specs_of(const void *config, const ps_shape *in, ps_shape out, ps_pa
 
 static ps_status bind_parameters(ps_hessian *h, int i, specs_of *specs_of_node, bool learned) {
     if (specs_of_node == NULL) return PS_OK;
-    const ps_node *node = &h->graph->node[i];
+    const ps_op *op = &h->graph->op[i];
     ps_param_spec specs[PS_LAYER_MAX_PARAMS];
     ps_shape in[PS_LAYER_MAX_INPUTS];
     char name[512];
     memset(specs, 0, sizeof specs);
     ps_graph_input_shapes(h->graph, i, in);
-    int count = specs_of_node(node->config, in, node->shape, specs);
+    int count = specs_of_node(op->config, in, op->shape, specs);
     for (int p = 0; p < count; p++) {
-        snprintf(name, sizeof name, "%s.%s", node->name, specs[p].suffix);
+        snprintf(name, sizeof name, "%s.%s", op->name, specs[p].suffix);
         int index = ps_net_find_param(h->net, name);
         if (index < 0) return ps_fail(PS_ERR_INTERNAL, "Hessian: the network has no parameter \"%s\"", name);
         const ps_param *param = ps_net_param(h->net, index);
-        node_arrays *a = &h->node[i];
+        node_arrays *a = &h->op[i];
         if (!learned) {
             a->state[p] = param->value;
             continue;
@@ -89,35 +89,34 @@ static ps_status bind_parameters(ps_hessian *h, int i, specs_of *specs_of_node, 
     return PS_OK;
 }
 
-static ps_status refuse(const ps_node *node) {
-    if (node->type->tangent_forward == NULL)
-        return ps_fail(PS_ERR_USAGE, "node \"%s\": layers of type %s have no Hessian-vector products", node->name,
-                       node->type->name);
-    const char *reason = node->type->tangent_refuse != NULL ? node->type->tangent_refuse(node->config) : NULL;
-    return reason == NULL
-               ? PS_OK
-               : ps_fail(PS_ERR_USAGE, "node \"%s\": has no Hessian-vector product (%s)", node->name, reason);
+static ps_status refuse(const ps_op *op) {
+    if (op->type->tangent_forward == NULL)
+        return ps_fail(PS_ERR_USAGE, "node \"%s\": layers of type %s have no Hessian-vector products", op->name,
+                       op->type->name);
+    const char *reason = op->type->tangent_refuse != NULL ? op->type->tangent_refuse(op->config) : NULL;
+    return reason == NULL ? PS_OK
+                          : ps_fail(PS_ERR_USAGE, "node \"%s\": has no Hessian-vector product (%s)", op->name, reason);
 }
 
 static ps_status plan_node(ps_hessian *h, int i, size_t *workspace, size_t *largest) {
-    const ps_node *node = &h->graph->node[i];
-    node_arrays *a = &h->node[i];
+    const ps_op *op = &h->graph->op[i];
+    node_arrays *a = &h->op[i];
     ps_layer_sizes sizes = {0, 0};
-    PS_TRY(refuse(node));
+    PS_TRY(refuse(op));
     ps_graph_input_shapes(h->graph, i, a->in_shape);
-    for (int k = 0; k < node->inputs; k++) {
+    for (int k = 0; k < op->inputs; k++) {
         a->in_shape[k].n = h->batch;
         *largest = larger(*largest, ps_shape_elements(a->in_shape[k]));
     }
-    a->call.out_shape = ps_shape_with_batch(node->shape, h->batch);
+    a->call.out_shape = ps_shape_with_batch(op->shape, h->batch);
     size_t elements = ps_shape_elements(a->call.out_shape);
     *largest = larger(*largest, elements);
-    if (node->type->plan != NULL)
-        PS_TRY(node->type->plan(node->config, a->in_shape, node->inputs, a->call.out_shape,
-                                ps_threads_count(h->threads), &a->call.plan, &sizes));
+    if (op->type->plan != NULL)
+        PS_TRY(op->type->plan(op->config, a->in_shape, op->inputs, a->call.out_shape, ps_threads_count(h->threads),
+                              &a->call.plan, &sizes));
     *workspace = larger(*workspace, sizes.workspace_bytes);
-    PS_TRY(bind_parameters(h, i, node->type->params, true));
-    PS_TRY(bind_parameters(h, i, node->type->states, false));
+    PS_TRY(bind_parameters(h, i, op->type->params, true));
+    PS_TRY(bind_parameters(h, i, op->type->states, false));
     for (int p = 0; p < PS_LAYER_MAX_PARAMS; p++) *largest = larger(*largest, a->param_count[p]);
     for (int d = 0; d < 2; d++) {
         PS_TRY(PS_ALLOC(elements, &a->y[d], "Hessian arrays"));
@@ -127,20 +126,20 @@ static ps_status plan_node(ps_hessian *h, int i, size_t *workspace, size_t *larg
 }
 
 static void bind_call(ps_hessian *h, int i) {
-    const ps_node *node = &h->graph->node[i];
-    node_arrays *a = &h->node[i];
-    for (int k = 0; k < node->inputs; k++) {
-        int source = node->input[k];
-        a->x[k] = source < 0 ? h->x : h->node[source].y[0];
-        a->x_dot[k] = source < 0 ? h->x_zero : h->node[source].y[1];
-        a->in_save[k] = source < 0 ? NULL : h->node[source].save;
+    const ps_op *op = &h->graph->op[i];
+    node_arrays *a = &h->op[i];
+    for (int k = 0; k < op->inputs; k++) {
+        int source = op->input[k];
+        a->x[k] = source < 0 ? h->x : h->op[source].y[0];
+        a->x_dot[k] = source < 0 ? h->x_zero : h->op[source].y[1];
+        a->in_save[k] = source < 0 ? NULL : h->op[source].save;
     }
-    a->call = (ps_layer_call){.type = node->type,
-                              .config = node->config,
+    a->call = (ps_layer_call){.type = op->type,
+                              .config = op->config,
                               .plan = a->call.plan,
                               .threads = h->threads,
                               .mode = h->mode,
-                              .inputs = node->inputs,
+                              .inputs = op->inputs,
                               .in_shape = a->in_shape,
                               .out_shape = a->call.out_shape,
                               .x = a->x,
@@ -162,7 +161,7 @@ static ps_status build(ps_hessian *h, const ps_graph *graph) {
     size_t workspace = 0, largest = 0;
     PS_TRY(ps_graph_expand(graph, &h->graph));
     PS_TRY(count_parameters(h));
-    PS_TRY(PS_ALLOC((size_t)h->graph->count, &h->node, "Hessian"));
+    PS_TRY(PS_ALLOC((size_t)h->graph->count, &h->op, "Hessian"));
     size_t input = (size_t)h->batch * ps_shape_elements(h->graph->input);
     PS_TRY(PS_ALLOC(input, &h->x, "Hessian arrays"));
     PS_TRY(PS_ALLOC(input, &h->x_zero, "Hessian arrays"));
@@ -189,8 +188,8 @@ ps_status ps_hessian_create(const ps_graph *graph, ps_net *net, ps_mode mode, co
     return status;
 }
 
-static void clear_node(const ps_node *node, node_arrays *a) {
-    if (a->call.plan != NULL && node->type->unplan != NULL) node->type->unplan(a->call.plan);
+static void clear_node(const ps_op *op, node_arrays *a) {
+    if (a->call.plan != NULL && op->type->unplan != NULL) op->type->unplan(a->call.plan);
     for (int d = 0; d < 2; d++) {
         ps_free(a->y[d]);
         ps_free(a->dy[d]);
@@ -200,8 +199,8 @@ static void clear_node(const ps_node *node, node_arrays *a) {
 
 void ps_hessian_destroy(ps_hessian *h) {
     if (h == NULL) return;
-    for (int i = 0; h->node != NULL && i < h->graph->count; i++) clear_node(&h->graph->node[i], &h->node[i]);
-    ps_free(h->node);
+    for (int i = 0; h->op != NULL && i < h->graph->count; i++) clear_node(&h->graph->op[i], &h->op[i]);
+    ps_free(h->op);
     ps_graph_destroy(h->graph);
     ps_free(h->offset);
     ps_free(h->direction);
@@ -234,7 +233,7 @@ static ps_layer_tangent tangent_of(const ps_hessian *h, node_arrays *a) {
 
 static void run_forward(ps_hessian *h) {
     for (int i = 0; i < h->graph->count; i++) {
-        node_arrays *a = &h->node[i];
+        node_arrays *a = &h->op[i];
         ps_layer_tangent tangent = tangent_of(h, a);
         a->call.type->forward(&a->call);
         a->call.type->tangent_forward(&a->call, &tangent);
@@ -243,7 +242,7 @@ static void run_forward(ps_hessian *h) {
 
 /* With p the softmax of the logits t: dt = (p - onehot) / rows, and dot dt = p (dot t - <p, dot t>) / rows. */
 static double run_loss(ps_hessian *h) {
-    node_arrays *last = &h->node[h->graph->count - 1];
+    node_arrays *last = &h->op[h->graph->count - 1];
     size_t rows = ps_shape_positions(last->call.out_shape), correct, counted;
     int c = last->call.out_shape.c;
     double loss = ps_softmax_cross_entropy(last->y[0], h->label, rows, c, last->dy[0], &correct, &counted, h->threads);
@@ -264,21 +263,21 @@ static double run_loss(ps_hessian *h) {
 
 /* The gradient of every edge in turn, added to its source's. tangent: of the derivatives, else of the values. */
 static void backward_edges(ps_hessian *h, int i, int which) {
-    const ps_node *node = &h->graph->node[i];
-    node_arrays *a = &h->node[i];
+    const ps_op *op = &h->graph->op[i];
+    node_arrays *a = &h->op[i];
     ps_layer_tangent tangent = tangent_of(h, a);
     bool ran = false;
-    for (int k = 0; k < node->inputs; k++) {
-        int source = node->input[k];
+    for (int k = 0; k < op->inputs; k++) {
+        int source = op->input[k];
         if (source < 0) continue;
-        for (int j = 0; j < node->inputs; j++) a->dx[j] = j == k ? h->edge : NULL;
+        for (int j = 0; j < op->inputs; j++) a->dx[j] = j == k ? h->edge : NULL;
         if (which == 0) a->call.type->backward(&a->call);
         else a->call.type->tangent_backward(&a->call, &tangent);
-        float *sum = h->node[source].dy[which];
+        float *sum = h->op[source].dy[which];
         ps_vector_add(sum, h->edge, ps_shape_elements(a->in_shape[k]), sum, h->threads);
         ran = true;
     }
-    for (int j = 0; j < node->inputs; j++) a->dx[j] = NULL;
+    for (int j = 0; j < op->inputs; j++) a->dx[j] = NULL;
     if (ran) return;
     if (which == 0) a->call.type->backward(&a->call);
     else a->call.type->tangent_backward(&a->call, &tangent);
@@ -287,7 +286,7 @@ static void backward_edges(ps_hessian *h, int i, int which) {
 static void run_backward(ps_hessian *h) {
     for (int i = 0; i + 1 < h->graph->count; i++)
         for (int d = 0; d < 2; d++)
-            ps_vector_fill(h->node[i].dy[d], ps_shape_elements(h->node[i].call.out_shape), 0.0f, h->threads);
+            ps_vector_fill(h->op[i].dy[d], ps_shape_elements(h->op[i].call.out_shape), 0.0f, h->threads);
     for (int i = h->graph->count - 1; i >= 0; i--)
         for (int which = 0; which < 2; which++) backward_edges(h, i, which);
 }

@@ -12,7 +12,7 @@
 #include "net/bounds.h"
 #include "net/plan.h"
 
-/* A node ready to run: the call with all its pointers, prepared once. */
+/* An operation ready to run: the call with all its pointers, prepared once. */
 typedef struct {
     ps_layer_call call;
     ps_shape in_shape[PS_LAYER_MAX_INPUTS];
@@ -47,18 +47,18 @@ struct ps_net {
     float *dlogits;
     ps_bounds_plan bounds_plan; /* made by ps_net_prepare_bounds; nothing before */
     float *bounds, *input_bounds, *edges;
-    bool *bounded; /* per node: its bounds are known in the pass under way */
+    bool *bounded; /* per operation: its bounds are known in the pass under way */
 };
 
 static ps_shape batched(const ps_net *net, ps_shape shape) { return ps_shape_with_batch(shape, net->batch); }
 
 /* ---- construction ---- */
 
-static ps_status add_param(ps_net *net, int node, const ps_param_spec *spec, bool learned) {
-    const ps_node *n = &net->graph->node[node];
+static ps_status add_param(ps_net *net, int op, const ps_param_spec *spec, bool learned) {
+    const ps_op *n = &net->graph->op[op];
     PS_TRY(PS_GROW(&net->param, &net->param_capacity, (size_t)net->param_count + 1, "parameters"));
     ps_param *p = &net->param[net->param_count++];
-    *p = (ps_param){.node = node, .module = n->module, .learned = learned, .spec = *spec, .count = 1};
+    *p = (ps_param){.op = op, .module = n->module, .learned = learned, .spec = *spec, .count = 1};
     for (int d = 0; d < spec->rank; d++) p->count *= (size_t)spec->dims[d];
     p->row_length = p->count / (size_t)spec->rows;
     PS_TRY(ps_string_format(&p->name, "%s.%s", n->name, spec->suffix));
@@ -71,15 +71,15 @@ static ps_status add_param(ps_net *net, int node, const ps_param_spec *spec, boo
 
 typedef int specs_of(const void *config, const ps_shape *in, ps_shape out, ps_param_spec *specs);
 
-static ps_status add_params(ps_net *net, int node, specs_of *specs_of_node, bool learned) {
+static ps_status add_params(ps_net *net, int op, specs_of *specs_of_node, bool learned) {
     if (specs_of_node == NULL) return PS_OK;
     ps_param_spec specs[PS_LAYER_MAX_PARAMS > PS_LAYER_MAX_STATES ? PS_LAYER_MAX_PARAMS : PS_LAYER_MAX_STATES];
     ps_shape in[PS_LAYER_MAX_INPUTS];
     memset(specs, 0, sizeof specs);
-    ps_graph_input_shapes(net->graph, node, in);
-    const ps_node *n = &net->graph->node[node];
+    ps_graph_input_shapes(net->graph, op, in);
+    const ps_op *n = &net->graph->op[op];
     int count = specs_of_node(n->config, in, n->shape, specs);
-    for (int i = 0; i < count; i++) PS_TRY(add_param(net, node, &specs[i], learned));
+    for (int i = 0; i < count; i++) PS_TRY(add_param(net, op, &specs[i], learned));
     return PS_OK;
 }
 
@@ -87,7 +87,7 @@ static ps_status add_params(ps_net *net, int node, specs_of *specs_of_node, bool
 static void bind_params(ps_net *net) {
     for (int i = 0; i < net->param_count; i++) {
         ps_param *p = &net->param[i];
-        runner *r = &net->runner[p->node];
+        runner *r = &net->runner[p->op];
         float **slot = p->learned ? r->param : r->state;
         int at = 0;
         while (slot[at] != NULL) at++;
@@ -102,17 +102,17 @@ static void bind_params(ps_net *net) {
 static ps_status plan_layers(ps_net *net) {
     int count = ps_threads_count(net->threads);
     for (int i = 0; i < net->graph->count; i++) {
-        const ps_node *node = &net->graph->node[i];
+        const ps_op *op = &net->graph->op[i];
         runner *r = &net->runner[i];
         ps_graph_input_shapes(net->graph, i, r->in_shape);
-        for (int k = 0; k < node->inputs; k++) r->in_shape[k] = batched(net, r->in_shape[k]);
-        r->call.type = node->type;
-        r->call.config = node->config;
-        r->call.out_shape = batched(net, node->shape);
-        if (node->type->plan != NULL)
-            PS_TRY(node->type->plan(node->config, r->in_shape, node->inputs, r->call.out_shape, count, &r->call.plan,
-                                    &net->sizes[i]));
-        size_t sums = ps_pointwise_workspace_bytes(ps_shape_positions(r->call.out_shape), node->shape.c);
+        for (int k = 0; k < op->inputs; k++) r->in_shape[k] = batched(net, r->in_shape[k]);
+        r->call.type = op->type;
+        r->call.config = op->config;
+        r->call.out_shape = batched(net, op->shape);
+        if (op->type->plan != NULL)
+            PS_TRY(op->type->plan(op->config, r->in_shape, op->inputs, r->call.out_shape, count, &r->call.plan,
+                                  &net->sizes[i]));
+        size_t sums = ps_pointwise_workspace_bytes(ps_shape_positions(r->call.out_shape), op->shape.c);
         size_t input_sums = ps_pointwise_workspace_bytes(ps_shape_positions(r->in_shape[0]), r->in_shape[0].c);
         if (net->sizes[i].workspace_bytes > net->workspace_bytes) net->workspace_bytes = net->sizes[i].workspace_bytes;
         if (sums > net->workspace_bytes) net->workspace_bytes = sums;
@@ -126,17 +126,17 @@ static void *at(const ps_net *net, size_t offset) { return offset == PS_PLAN_NON
 /* Consumers run backward in reverse order: the last one writes the gradient first, the others add to it. */
 static bool written_before(const ps_graph *graph, int consumer, int slot, int source) {
     for (int k = 0; k < slot; k++)
-        if (graph->node[consumer].input[k] == source) return true;
+        if (graph->op[consumer].input[k] == source) return true;
     for (int j = consumer + 1; j < graph->count; j++)
-        for (int k = 0; k < graph->node[j].inputs; k++)
-            if (graph->node[j].input[k] == source) return true;
+        for (int k = 0; k < graph->op[j].inputs; k++)
+            if (graph->op[j].input[k] == source) return true;
     return false;
 }
 
 static void bind_input(ps_net *net, int i, int k) {
-    const ps_node *node = &net->graph->node[i];
+    const ps_op *op = &net->graph->op[i];
     runner *r = &net->runner[i];
-    int source = node->input[k];
+    int source = op->input[k];
     if (source < 0) return;
     r->x[k] = net->runner[source].y;
     r->dx[k] = net->runner[source].dy;
@@ -146,16 +146,16 @@ static void bind_input(ps_net *net, int i, int k) {
 
 static void bind(ps_net *net) {
     for (int i = 0; i < net->graph->count; i++) {
-        const ps_node *node = &net->graph->node[i];
+        const ps_op *op = &net->graph->op[i];
         runner *r = &net->runner[i];
-        r->y = at(net, net->plan.node[i].output);
-        r->dy = at(net, net->plan.node[i].gradient);
-        r->call.save = at(net, net->plan.node[i].save);
-        for (int k = 0; k < node->inputs; k++) bind_input(net, i, k);
-        r->name_hash = ps_rng_key_of(0, node->name).word[0];
+        r->y = at(net, net->plan.op[i].output);
+        r->dy = at(net, net->plan.op[i].gradient);
+        r->call.save = at(net, net->plan.op[i].save);
+        for (int k = 0; k < op->inputs; k++) bind_input(net, i, k);
+        r->name_hash = ps_rng_key_of(0, op->name).word[0];
         ps_layer_call *call = &r->call;
         call->threads = net->threads;
-        call->inputs = node->inputs;
+        call->inputs = op->inputs;
         call->in_shape = r->in_shape;
         call->x = r->x;
         call->dx = r->dx;
@@ -183,8 +183,8 @@ static ps_status build(ps_net *net, const ps_graph *graph) {
     PS_TRY(ps_memory_plan_create(net->graph, net->batch, net->sizes, &net->plan));
     PS_TRY(PS_ALLOC(net->plan.block_bytes, &net->block, "activations and gradients"));
     PS_TRY(PS_ALLOC(net->workspace_bytes, &net->workspace, "workspace"));
-    for (int i = 0; i < net->graph->count; i++) PS_TRY(add_params(net, i, net->graph->node[i].type->params, true));
-    for (int i = 0; i < net->graph->count; i++) PS_TRY(add_params(net, i, net->graph->node[i].type->states, false));
+    for (int i = 0; i < net->graph->count; i++) PS_TRY(add_params(net, i, net->graph->op[i].type->params, true));
+    for (int i = 0; i < net->graph->count; i++) PS_TRY(add_params(net, i, net->graph->op[i].type->states, false));
     bind(net);
     bind_params(net);
     for (int i = 0; i < net->param_count; i++)
@@ -206,15 +206,15 @@ ps_status ps_net_create(const ps_graph *graph, int batch, ps_threads *threads, p
     return status;
 }
 
-static void clear_runner(const ps_node *node, runner *r) {
-    if (r->call.plan != NULL && node->type->unplan != NULL) node->type->unplan(r->call.plan);
+static void clear_runner(const ps_op *op, runner *r) {
+    if (r->call.plan != NULL && op->type->unplan != NULL) op->type->unplan(r->call.plan);
     for (int s = 0; s < PS_SUMS; s++) ps_free(r->sums[s]);
 }
 
 void ps_net_destroy(ps_net *net) {
     if (net == NULL) return;
     for (int i = 0; net->runner != NULL && i < net->graph->count; i++)
-        clear_runner(&net->graph->node[i], &net->runner[i]);
+        clear_runner(&net->graph->op[i], &net->runner[i]);
     for (int i = 0; i < net->param_count; i++) {
         free(net->param[i].name);
         free(net->param[i].file_name);
@@ -244,10 +244,10 @@ const ps_units *ps_net_units(const ps_net *net) { return &net->units; }
 ps_threads *ps_net_threads(const ps_net *net) { return net->threads; }
 int ps_net_batch(const ps_net *net) { return net->batch; }
 
-static const ps_node *last_node(const ps_net *net) { return &net->graph->node[net->graph->count - 1]; }
+static const ps_op *last_op(const ps_net *net) { return &net->graph->op[net->graph->count - 1]; }
 
-int ps_net_classes(const ps_net *net) { return last_node(net)->shape.c; }
-size_t ps_net_labels_per_sample(const ps_net *net) { return ps_shape_positions(last_node(net)->shape); }
+int ps_net_classes(const ps_net *net) { return last_op(net)->shape.c; }
+size_t ps_net_labels_per_sample(const ps_net *net) { return ps_shape_positions(last_op(net)->shape); }
 int ps_net_param_count(const ps_net *net) { return net->param_count; }
 ps_param *ps_net_param(ps_net *net, int index) { return &net->param[index]; }
 
@@ -259,9 +259,9 @@ int ps_net_find_param(const ps_net *net, const char *name) {
     return -1;
 }
 
-int ps_net_node_param(const ps_net *net, int node, const char *suffix) {
+int ps_net_op_param(const ps_net *net, int op, const char *suffix) {
     for (int i = 0; i < net->param_count; i++)
-        if (net->param[i].node == node && strcmp(net->param[i].spec.suffix, suffix) == 0) return i;
+        if (net->param[i].op == op && strcmp(net->param[i].spec.suffix, suffix) == 0) return i;
     return -1;
 }
 
@@ -272,9 +272,9 @@ ps_net_memory ps_net_memory_use(const ps_net *net) {
 /* ---- running ---- */
 
 /* Sums the layer does not add up itself cost a pass of their own. */
-static void add_zeros(const ps_net *net, const ps_node *node, const runner *r) {
+static void add_zeros(const ps_net *net, const ps_op *op, const runner *r) {
     double *zeros = r->call.sums[PS_SUM_ZEROS];
-    if (zeros == NULL || (node->type->fused_sums & (1u << PS_SUM_ZEROS)) != 0) return;
+    if (zeros == NULL || (op->type->fused_sums & (1u << PS_SUM_ZEROS)) != 0) return;
     ps_shape s = r->call.out_shape;
     /* zeros = rows - nonzero: count downwards in place. */
     for (int c = 0; c < s.c; c++) zeros[c] = -(zeros[c] + (double)ps_shape_positions(s));
@@ -283,10 +283,9 @@ static void add_zeros(const ps_net *net, const ps_node *node, const runner *r) {
     for (int c = 0; c < s.c; c++) zeros[c] = -zeros[c];
 }
 
-static void add_gradient_squares(const ps_net *net, const ps_node *node, const runner *r) {
+static void add_gradient_squares(const ps_net *net, const ps_op *op, const runner *r) {
     double *squares = r->call.sums[PS_SUM_INPUT_GRAD_SQUARES];
-    if (squares == NULL || (node->type->fused_sums & (1u << PS_SUM_INPUT_GRAD_SQUARES)) != 0 || r->dx[0] == NULL)
-        return;
+    if (squares == NULL || (op->type->fused_sums & (1u << PS_SUM_INPUT_GRAD_SQUARES)) != 0 || r->dx[0] == NULL) return;
     ps_shape s = r->in_shape[0];
     ps_channel_sum_squares(r->dx[0], ps_shape_positions(s), s.c, squares, net->workspace, net->threads);
 }
@@ -322,15 +321,15 @@ ps_status ps_net_check_finite(ps_net *net, ps_status code, const char *path) {
 
 ps_status ps_net_check_statistics(const ps_net *net) {
     for (int i = 0; i < net->graph->count; i++) {
-        const ps_node *node = &net->graph->node[i];
+        const ps_op *op = &net->graph->op[i];
         size_t values = ps_shape_positions(net->runner[i].call.out_shape);
-        if (values < (size_t)node->type->least_values)
+        if (values < (size_t)op->type->least_values)
             return ps_fail(
                 PS_ERR_USAGE,
                 "%s: a batch of %d gives this %s one value a channel (the map is 1 x 1), which is its own mean, so "
                 "that its output would be the shift whatever comes in; raise --batch, or normalise where the map "
                 "is larger",
-                node->name, net->batch, node->type->name);
+                op->name, net->batch, op->type->name);
     }
     return PS_OK;
 }
@@ -348,19 +347,19 @@ ps_status ps_net_prepare_bounds(ps_net *net) {
 
 bool ps_net_selects(const ps_net *net) {
     for (int i = 0; i < net->graph->count; i++) {
-        const ps_node *node = &net->graph->node[i];
-        if (node->type->selects != NULL && node->type->selects(node->config)) return true;
+        const ps_op *op = &net->graph->op[i];
+        if (op->type->selects != NULL && op->type->selects(op->config)) return true;
     }
     return false;
 }
 
 static void begin_bounds(const ps_net *net, int i, const ps_net_bounds *bounds) {
-    const ps_node *node = &net->graph->node[i];
+    const ps_op *op = &net->graph->op[i];
     const size_t *at = net->bounds_plan.at;
     runner *r = &net->runner[i];
-    bool known = node->type->rounding != NULL;
-    for (int k = 0; k < node->inputs && node->type->carries_bounds; k++) {
-        int source = node->input[k];
+    bool known = op->type->rounding != NULL;
+    for (int k = 0; k < op->inputs && op->type->carries_bounds; k++) {
+        int source = op->input[k];
         r->in_bound[k] = source < 0                     ? net->input_bounds
                          : at[source] != PS_BOUNDS_NONE ? net->bounds + at[source]
                                                         : NULL;
@@ -373,27 +372,27 @@ static void begin_bounds(const ps_net *net, int i, const ps_net_bounds *bounds) 
 }
 
 static void measure_bounds(const ps_net *net, int i, const ps_net_bounds *bounds) {
-    if (net->bounded[i] && net->runner[i].call.bound != NULL) net->graph->node[i].type->rounding(&net->runner[i].call);
+    if (net->bounded[i] && net->runner[i].call.bound != NULL) net->graph->op[i].type->rounding(&net->runner[i].call);
     size_t channels = (size_t)net->bounds_plan.channels;
     ps_layer_edges edges = {net->edges, net->edges + channels, net->edges + 2 * channels};
     if (!net->bounds_plan.edges[i] || !net->bounded[i]) return;
-    net->graph->node[i].type->edges(&net->runner[i].call, bounds->images, edges);
+    net->graph->op[i].type->edges(&net->runner[i].call, bounds->images, edges);
     bounds->gate(bounds->self, i, edges);
 }
 
 /* ---- forward ---- */
 
-static void forward_node(const ps_net *net, int i, const ps_net_bounds *bounds) {
-    const ps_node *node = &net->graph->node[i];
+static void forward_op(const ps_net *net, int i, const ps_net_bounds *bounds) {
+    const ps_op *op = &net->graph->op[i];
     runner *r = &net->runner[i];
     if (bounds == NULL) {
-        node->type->forward(&r->call);
+        op->type->forward(&r->call);
         return;
     }
     begin_bounds(net, i, bounds);
-    if (node->type->in_place) measure_bounds(net, i, bounds);
-    node->type->forward(&r->call);
-    if (!node->type->in_place) measure_bounds(net, i, bounds);
+    if (op->type->in_place) measure_bounds(net, i, bounds);
+    op->type->forward(&r->call);
+    if (!op->type->in_place) measure_bounds(net, i, bounds);
     r->call.turn = false;
     r->call.in_bound = NULL;
 }
@@ -402,10 +401,10 @@ static const float *run_forward(ps_net *net, const float *x, ps_mode mode, ps_rn
                                 bool plain, const ps_net_bounds *bounds) {
     static double *const no_sums[PS_SUMS];
     for (int i = 0; i < net->graph->count; i++)
-        for (int k = 0; k < net->graph->node[i].inputs; k++)
-            if (net->graph->node[i].input[k] < 0) net->runner[i].x[k] = x;
+        for (int k = 0; k < net->graph->op[i].inputs; k++)
+            if (net->graph->op[i].input[k] < 0) net->runner[i].x[k] = x;
     for (int i = 0; i < net->graph->count; i++) {
-        const ps_node *node = &net->graph->node[i];
+        const ps_op *op = &net->graph->op[i];
         runner *r = &net->runner[i];
         r->call.mode = mode;
         r->call.key = ps_rng_key_fold(key, r->name_hash);
@@ -413,8 +412,8 @@ static const float *run_forward(ps_net *net, const float *x, ps_mode mode, ps_rn
         r->call.dy = NULL;
         r->call.sums = mode == net->sum_mode && !plain ? r->sums : no_sums;
         r->call.plain = plain;
-        forward_node(net, i, bounds);
-        if (!plain) add_zeros(net, node, r);
+        forward_op(net, i, bounds);
+        if (!plain) add_zeros(net, op, r);
         if (hook != NULL) hook->after(hook->self, i, r->call.out_shape, r->y);
     }
     net->logits = net->runner[net->graph->count - 1].y;
@@ -430,8 +429,8 @@ const float *ps_net_forward_plain(ps_net *net, const float *x, ps_mode mode, con
     return run_forward(net, x, mode, ps_rng_key_of(0, "probe"), hook, true, bounds);
 }
 
-const float *ps_net_entering(ps_net *net, int node, ps_mode mode, float *room) {
-    runner *r = &net->runner[node];
+const float *ps_net_entering(ps_net *net, int op, ps_mode mode, float *room) {
+    runner *r = &net->runner[op];
     if (r->call.type->entering == NULL) return r->x[0];
     r->call.mode = mode;
     r->call.type->entering(&r->call, room);
@@ -450,20 +449,20 @@ ps_loss ps_net_loss(ps_net *net, const int32_t *label, bool want_gradient) {
 
 void ps_net_backward(ps_net *net) {
     for (int i = net->graph->count - 1; i >= 0; i--) {
-        const ps_node *node = &net->graph->node[i];
+        const ps_op *op = &net->graph->op[i];
         runner *r = &net->runner[i];
         r->call.dy = r->dy;
-        node->type->backward(&r->call);
-        add_gradient_squares(net, node, r);
+        op->type->backward(&r->call);
+        add_gradient_squares(net, op, r);
     }
 }
 
-ps_status ps_net_request_sum(ps_net *net, int node, ps_sum sum, double **accumulator) {
-    const ps_node *n = &net->graph->node[node];
+ps_status ps_net_request_sum(ps_net *net, int op, ps_sum sum, double **accumulator) {
+    const ps_op *n = &net->graph->op[op];
     bool generic = sum == PS_SUM_ZEROS || sum == PS_SUM_INPUT_GRAD_SQUARES;
     if (!generic && (n->type->fused_sums & (1u << sum)) == 0)
-        return ps_fail(PS_ERR_INTERNAL, "node \"%s\" (%s) has no sum %d", n->name, n->type->name, (int)sum);
-    runner *r = &net->runner[node];
+        return ps_fail(PS_ERR_INTERNAL, "operation \"%s\" (%s) has no sum %d", n->name, n->type->name, (int)sum);
+    runner *r = &net->runner[op];
     int channels = n->shape.c > r->in_shape[0].c ? n->shape.c : r->in_shape[0].c;
     if (r->sums[sum] == NULL) PS_TRY(PS_ALLOC((size_t)channels, &r->sums[sum], "instrument sums"));
     *accumulator = r->sums[sum];

@@ -12,9 +12,9 @@
 typedef struct ps_net ps_net;
 
 typedef struct {
-    char *name;      /* "conv1.0.weight": node name + "." + suffix */
+    char *name;      /* "conv1.0.weight": operation's name + "." + suffix */
     char *file_name; /* the same in PyTorch files of the public code */
-    int node;        /* in the net's (fused) graph */
+    int op;          /* in the net's (fused) graph */
     bool module;     /* belongs to an inserted module */
     bool learned;    /* false: a state (running statistics) without gradient */
     ps_param_spec spec;
@@ -26,19 +26,19 @@ typedef struct {
 ps_status ps_net_create(const ps_graph *graph, int batch, ps_threads *threads, ps_net **out);
 void ps_net_destroy(ps_net *net);
 
-const ps_graph *ps_net_graph(const ps_net *net); /* the fused one: node numbers of the net are its */
+const ps_graph *ps_net_graph(const ps_net *net); /* the fused one: the net numbers operations as it does */
 const ps_units *ps_net_units(const ps_net *net); /* units of that graph */
 ps_threads *ps_net_threads(const ps_net *net);
 int ps_net_batch(const ps_net *net);
-int ps_net_classes(const ps_net *net);              /* channels of the last node */
-size_t ps_net_labels_per_sample(const ps_net *net); /* positions of the last node: 1 for classification */
+int ps_net_classes(const ps_net *net);              /* channels of the last operation */
+size_t ps_net_labels_per_sample(const ps_net *net); /* positions of the last operation: 1 for classification */
 /* Learned parameters first (graph order), then states. */
 int ps_net_param_count(const ps_net *net);
 ps_param *ps_net_param(ps_net *net, int index);
 /* Index by name or by file name, or -1. */
 int ps_net_find_param(const ps_net *net, const char *name);
-/* Parameter `suffix` of a node ("weight", "conv.weight"), or -1. */
-int ps_net_node_param(const ps_net *net, int node, const char *suffix);
+/* Parameter `suffix` of an operation ("weight", "conv.weight"), or -1. */
+int ps_net_op_param(const ps_net *net, int op, const char *suffix);
 /* The place of the first value from `from` on that no network can have: one that is not finite, or a running variance
  * below 0; the parameter's count: there is none. */
 size_t ps_param_find_broken(const ps_param *param, size_t from);
@@ -63,27 +63,27 @@ ps_status ps_net_init(ps_net *net, const char *scheme, uint64_t seed);
  * weights. */
 ps_status ps_net_init_row(ps_net *net, const char *scheme, uint64_t seed, uint64_t draw, int param, int row);
 
-/* Called after each node of a forward pass with its output (n = batch). */
+/* Called after each operation of a forward pass with its output (n = batch). */
 typedef struct {
     void *self;
-    void (*after)(void *self, int node, ps_shape shape, const float *y);
+    void (*after)(void *self, int op, ps_shape shape, const float *y);
 } ps_net_hook;
 
 /* x [batch][d][h][w][c]. Returns the logits, valid until the next pass. hook may be NULL. key: dropout's randomness. */
 const float *ps_net_forward(ps_net *net, const float *x, ps_mode mode, ps_rng_key key, const ps_net_hook *hook);
 /* The forward pass by which nodes are judged, without dropout's randomness: by methods that err as a plain sum does and
  * treat every position alike (ps_layer_call's plain), so that the rounding of what enters a gate can be bounded and
- * equal inputs give equal outputs. There is nothing for a backward pass afterwards. With `bounds` each node's bounds
- * are worked out as the pass goes, and every gate that is exactly 0 on one side is shown between which values the
- * largest of what entered it lies. Values that nearly tied for a maximum whose place counts (a Pool Skip's) are not in
- * these bounds, for they move whole values: a second pass with `turn` takes another of them in every window where
+ * equal inputs give equal outputs. There is nothing for a backward pass afterwards. With `bounds` each operation's
+ * bounds are worked out as the pass goes, and every gate that is exactly 0 on one side is shown between which values
+ * the largest of what entered it lies. Values that nearly tied for a maximum whose place counts (a Pool Skip's) are not
+ * in these bounds, for they move whole values: a second pass with `turn` takes another of them in every window where
  * rounding might have. */
 typedef struct {
     int images; /* the first of the batch, which count */
     bool turn;
     void *self;
     /* Not called where a layer before the gate does not state its rounding. */
-    void (*gate)(void *self, int node, ps_layer_edges edges);
+    void (*gate)(void *self, int op, ps_layer_edges edges);
 } ps_net_bounds;
 const float *ps_net_forward_plain(ps_net *net, const float *x, ps_mode mode, const ps_net_hook *hook,
                                   const ps_net_bounds *bounds);
@@ -91,9 +91,9 @@ const float *ps_net_forward_plain(ps_net *net, const float *x, ps_mode mode, con
 ps_status ps_net_prepare_bounds(ps_net *net);
 /* Whether a turned pass differs from an ordinary one. */
 bool ps_net_selects(const ps_net *net);
-/* What enters the gate that a node ends in, as large as its output, while a forward pass in this mode has made the
- * node's inputs and not yet anything after the node: the input itself, or written to `room`. */
-const float *ps_net_entering(ps_net *net, int node, ps_mode mode, float *room);
+/* What enters the gate that an operation ends in, as large as its output, while a forward pass in this mode has made
+ * the operation's inputs and not yet anything after it: the input itself, or written to `room`. */
+const float *ps_net_entering(ps_net *net, int op, ps_mode mode, float *room);
 /* Loss of the latest forward pass against label [batch * labels_per_sample] (negative: ignored): mean natural-log
  * cross-entropy. Keeps dL/dlogits for backward when want_gradient. */
 typedef struct {
@@ -104,10 +104,10 @@ ps_loss ps_net_loss(ps_net *net, const int32_t *label, bool want_gradient);
 /* Gradients of all learned parameters (overwritten), after forward in TRAIN or PROBE mode and loss. */
 void ps_net_backward(ps_net *net);
 
-/* Asks that `sum` be added up at `node` in every following TRAIN-mode (or see ps_net_sum_in) forward / backward pass.
- * Where a layer does not do it itself, the net adds a pass. Returns the accumulator: double[channels of the node's
+/* Asks that `sum` be added up at `op` in every following TRAIN-mode (or see ps_net_sum_in) forward / backward pass.
+ * Where a layer does not do it itself, the net adds a pass. Returns the accumulator: double[channels of the operation's
  * output], owned by the net, zeroed by the caller. */
-ps_status ps_net_request_sum(ps_net *net, int node, ps_sum sum, double **accumulator);
+ps_status ps_net_request_sum(ps_net *net, int op, ps_sum sum, double **accumulator);
 /* Adds sums up in passes of this mode and in no others (at first: TRAIN). PROBE: what one batch does without
  * dropout. */
 void ps_net_sum_in(ps_net *net, ps_mode mode);

@@ -14,33 +14,33 @@ typedef struct {
 typedef struct {
     const ps_graph *graph;
     interval *array; /* outputs [0, N), gradients [N, 2N), saves [2N, 3N) */
-    int nodes;
-    int *consumers; /* how many inputs read each node */
+    int ops;
+    int *consumers; /* how many inputs read each operation */
 } planner;
 
-static int backward_time(const planner *p, int node) { return 2 * p->nodes - node; }
+static int backward_time(const planner *p, int op) { return 2 * p->ops - op; }
 
 static int larger(int a, int b) { return a > b ? a : b; }
 
 static void read_until(interval *array, int time) { array->last = larger(array->last, time); }
 
 static void set_intervals(planner *p, int batch, const ps_layer_sizes *sizes) {
-    int n = p->nodes;
+    int n = p->ops;
     for (int i = 0; i < n; i++) {
-        const ps_node *node = &p->graph->node[i];
-        size_t bytes = ps_shape_elements(ps_shape_with_batch(node->shape, batch)) * sizeof(float);
+        const ps_op *op = &p->graph->op[i];
+        size_t bytes = ps_shape_elements(ps_shape_with_batch(op->shape, batch)) * sizeof(float);
         int last = i == n - 1 ? n : i; /* the loss reads the logits */
-        p->array[i] = (interval){bytes, 0, i, node->type->needs_output ? backward_time(p, i) : last, i};
+        p->array[i] = (interval){bytes, 0, i, op->type->needs_output ? backward_time(p, i) : last, i};
         p->array[n + i] = (interval){bytes, 0, i == n - 1 ? n : 2 * n, backward_time(p, i), n + i};
         p->array[2 * n + i] = (interval){sizes[i].save_bytes, 0, i, backward_time(p, i), 2 * n + i};
     }
     for (int i = 0; i < n; i++) {
-        const ps_node *node = &p->graph->node[i];
-        for (int k = 0; k < node->inputs; k++) {
-            int source = node->input[k];
+        const ps_op *op = &p->graph->op[i];
+        for (int k = 0; k < op->inputs; k++) {
+            int source = op->input[k];
             if (source < 0) continue;
             p->consumers[source]++;
-            read_until(&p->array[source], node->type->needs_input ? backward_time(p, i) : i);
+            read_until(&p->array[source], op->type->needs_input ? backward_time(p, i) : i);
             interval *gradient = &p->array[n + source];
             if (gradient->first > backward_time(p, i)) gradient->first = backward_time(p, i);
         }
@@ -54,21 +54,20 @@ static void merge(planner *p, int into, int from) {
     b->owner = into;
 }
 
-/* An in-place node writes over its input when nobody else reads that input and its producer does not need it in
+/* An in-place operation writes over its input when nobody else reads that input and its producer does not need it in
  * backward. */
 static void share_in_place(planner *p) {
-    for (int i = 0; i < p->nodes; i++) {
-        const ps_node *node = &p->graph->node[i];
-        int source = node->inputs > 0 ? node->input[0] : -1;
+    for (int i = 0; i < p->ops; i++) {
+        const ps_op *op = &p->graph->op[i];
+        int source = op->inputs > 0 ? op->input[0] : -1;
         if (source < 0 || p->consumers[source] != 1) continue;
-        const ps_layer_type *producer = p->graph->node[source].type;
-        if (node->type->in_place && !node->type->needs_input && !producer->needs_output)
+        const ps_layer_type *producer = p->graph->op[source].type;
+        if (op->type->in_place && !op->type->needs_input && !producer->needs_output)
             merge(p, p->array[source].owner, i);
-        if (node->type->in_place || node->type->gradient_in_place)
-            merge(p, p->array[p->nodes + source].owner, p->nodes + i);
+        if (op->type->in_place || op->type->gradient_in_place) merge(p, p->array[p->ops + source].owner, p->ops + i);
     }
     /* Chains of gradients merge from the input's side, so an owner may itself have been merged later. */
-    for (int a = 0; a < 3 * p->nodes; a++) {
+    for (int a = 0; a < 3 * p->ops; a++) {
         int owner = a;
         while (p->array[owner].owner != owner) owner = p->array[owner].owner;
         if (owner != a) merge(p, owner, a);
@@ -117,7 +116,7 @@ static void insert_by_offset(interval **placed, int count, interval *array) {
 }
 
 static ps_status place(planner *p, size_t *block_bytes) {
-    int total = 3 * p->nodes, count = 0, placed_count = 0;
+    int total = 3 * p->ops, count = 0, placed_count = 0;
     candidate *order = NULL;
     interval **placed = NULL;
     ps_status status = PS_OK;
@@ -149,17 +148,17 @@ ps_status ps_memory_plan_create(const ps_graph *graph, int batch, const ps_layer
     memset(out, 0, sizeof *out);
     PS_TRY_CLEANUP(PS_ALLOC((size_t)(3 * graph->count), &p.array, "memory plan"));
     PS_TRY_CLEANUP(PS_ALLOC((size_t)graph->count, &p.consumers, "memory plan"));
-    PS_TRY_CLEANUP(PS_ALLOC((size_t)graph->count, &out->node, "memory plan"));
+    PS_TRY_CLEANUP(PS_ALLOC((size_t)graph->count, &out->op, "memory plan"));
     set_intervals(&p, batch, sizes);
     for (int i = 0; i + 1 < graph->count; i++)
         if (p.consumers[i] == 0)
             PS_TRY_CLEANUP(ps_fail(PS_ERR_INPUT,
-                                   "network %s: nothing reads the output of node \"%s\"; remove it or use it",
-                                   graph->name, graph->node[i].name));
+                                   "network %s: nothing reads the output of operation \"%s\"; remove it or use it",
+                                   graph->name, graph->op[i].name));
     share_in_place(&p);
     PS_TRY_CLEANUP(place(&p, &out->block_bytes));
     for (int i = 0; i < graph->count; i++)
-        out->node[i] = (ps_plan_node){offset_of(&p, i), offset_of(&p, p.nodes + i), offset_of(&p, 2 * p.nodes + i)};
+        out->op[i] = (ps_plan_op){offset_of(&p, i), offset_of(&p, p.ops + i), offset_of(&p, 2 * p.ops + i)};
 cleanup:
     if (status != PS_OK) ps_memory_plan_clear(out);
     ps_free(p.array);
@@ -168,6 +167,6 @@ cleanup:
 }
 
 void ps_memory_plan_clear(ps_memory_plan *plan) {
-    ps_free(plan->node);
+    ps_free(plan->op);
     memset(plan, 0, sizeof *plan);
 }

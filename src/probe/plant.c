@@ -122,7 +122,7 @@ static ps_status parse_plan(char *text, plan *p) {
 /* ---- what is written ---- */
 
 static float *param_value(const field *f, int node, const char *suffix) {
-    int index = node >= 0 ? ps_net_node_param(f->net, node, suffix) : -1;
+    int index = node >= 0 ? ps_net_op_param(f->net, node, suffix) : -1;
     return index >= 0 ? ps_net_param(f->net, index)->value : NULL;
 }
 
@@ -132,7 +132,7 @@ static void shut(float *vector, int c) {
 
 /* Nothing but a constant comes in: gate and, behind a normalisation that makes it zero, beta must not open for it. */
 static void shut_constant(const field *f, const ps_unit *unit, int c) {
-    float *bias = param_value(f, unit->source_node, "bias"), *beta = param_value(f, unit->norm_node, "bias");
+    float *bias = param_value(f, unit->source_op, "bias"), *beta = param_value(f, unit->norm_op, "bias");
     /* With a normalisation the bias goes: a constant and its mean may differ by a rounding, which the normalisation
      * would blow up. */
     if (bias != NULL && beta != NULL) bias[c] = 0;
@@ -141,12 +141,12 @@ static void shut_constant(const field *f, const ps_unit *unit, int c) {
 }
 
 static void write_bias(const field *f, const ps_unit *unit, int c, double value) {
-    float *beta = param_value(f, unit->norm_node, "bias"), *bias = param_value(f, unit->source_node, "bias");
+    float *beta = param_value(f, unit->norm_op, "bias"), *bias = param_value(f, unit->source_op, "bias");
     (beta != NULL ? beta : bias)[c] = (float)value;
 }
 
 static void clear_incoming(const field *f, const ps_unit *unit, int c) {
-    const ps_param *p = ps_net_param(f->net, ps_net_node_param(f->net, unit->source_node, "weight"));
+    const ps_param *p = ps_net_param(f->net, ps_net_op_param(f->net, unit->source_op, "weight"));
     memset(p->value + (size_t)c * p->row_length, 0, p->row_length * sizeof *p->value);
     shut_constant(f, unit, c);
 }
@@ -155,9 +155,9 @@ static void clear_incoming(const field *f, const ps_unit *unit, int c) {
 static void clear_outgoing(const field *f, const ps_unit *unit, int c) {
     for (int i = 0; i < unit->readers; i++) {
         const ps_unit_reader *reader = &unit->reader[i];
-        const ps_param *p = ps_net_param(f->net, ps_net_node_param(f->net, reader->node, "weight"));
+        const ps_param *p = ps_net_param(f->net, ps_net_op_param(f->net, reader->op, "weight"));
         ps_shape in[PS_LAYER_MAX_INPUTS];
-        ps_graph_input_shapes(ps_net_graph(f->net), reader->node, in);
+        ps_graph_input_shapes(ps_net_graph(f->net), reader->op, in);
         size_t inputs = (size_t)p->spec.dims[1], rows_per_group = (size_t)p->spec.rows * inputs / (size_t)in[0].c;
         size_t first = (size_t)(reader->first_input + c * reader->stride), end = first + (size_t)reader->stride;
         for (size_t at = 0; at < p->count; at++) {
@@ -168,15 +168,15 @@ static void clear_outgoing(const field *f, const ps_unit *unit, int c) {
 }
 
 static void write_gamma(const field *f, const ps_unit *unit, int c) {
-    param_value(f, unit->norm_node, "weight")[c] = 0;
-    shut(param_value(f, unit->norm_node, "bias"), c);
+    param_value(f, unit->norm_op, "weight")[c] = 0;
+    shut(param_value(f, unit->norm_op, "bias"), c);
 }
 
 /* ---- which layers can take what ---- */
 
 static bool has_shift(const field *f, const ps_unit *unit) {
-    return !unit->shared && (param_value(f, unit->norm_node, "bias") != NULL ||
-                             (unit->norm_node < 0 && param_value(f, unit->source_node, "bias") != NULL));
+    return !unit->shared && (param_value(f, unit->norm_op, "bias") != NULL ||
+                             (unit->norm_op < 0 && param_value(f, unit->source_op, "bias") != NULL));
 }
 
 /* A node without input is shut by its own shift alone; behind a normalisation it would have an input, if a constant
@@ -196,7 +196,7 @@ static bool can_take(const field *f, const ps_unit *unit, cause what) {
         case OVERLAP: return !unit->shared && unit->channels > 1;
         case DEPENDENT: return !unit->shared && unit->channels > PS_PLANT_MOST_PARTNERS;
         case WEIGHTS_OUT: return unit->readers > 0 && !unit->identity_path;
-        case GAMMA: return unit->norm_node >= 0;
+        case GAMMA: return unit->norm_op >= 0;
         case NEAR_MISS: return unit->rectifies && ps_plant_shift_param(f->net, unit) >= 0;
         default: return !unit->shared && all_feeds_can_die(f, unit);
     }

@@ -13,8 +13,8 @@ typedef struct {
 } incoming;
 
 static incoming incoming_of(ps_net *net, const ps_unit *unit) {
-    int bias = ps_net_node_param(net, unit->source_node, "bias");
-    incoming in = {ps_net_param(net, ps_net_node_param(net, unit->source_node, "weight")), NULL, 0};
+    int bias = ps_net_op_param(net, unit->source_op, "bias");
+    incoming in = {ps_net_param(net, ps_net_op_param(net, unit->source_op, "weight")), NULL, 0};
     if (bias >= 0) in.bias = ps_net_param(net, bias);
     in.length = in.weight->row_length + (in.bias != NULL);
     return in;

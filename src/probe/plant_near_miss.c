@@ -18,10 +18,10 @@ typedef struct {
 /* The parameter whose change moves all that enters the gate by as much: nothing but the gate may stand behind it. */
 int ps_plant_shift_param(const ps_net *net, const ps_unit *unit) {
     if (unit->shared) return -1;
-    int before = ps_net_graph(net)->node[unit->gate_node].input[0];
-    if (unit->norm_node >= 0 && (unit->norm_node == unit->gate_node || unit->norm_node == before))
-        return ps_net_node_param(net, unit->norm_node, "bias");
-    return unit->source_node == before ? ps_net_node_param(net, unit->source_node, "bias") : -1;
+    int before = ps_net_graph(net)->op[unit->gate_op].input[0];
+    if (unit->norm_op >= 0 && (unit->norm_op == unit->gate_op || unit->norm_op == before))
+        return ps_net_op_param(net, unit->norm_op, "bias");
+    return unit->source_op == before ? ps_net_op_param(net, unit->source_op, "bias") : -1;
 }
 
 static void rank(search *s, int c, double value) {
@@ -37,7 +37,7 @@ static void after_node(void *self, int node, ps_shape shape, const float *x) {
     (void)shape;
     search *s = self;
     if (node != s->entry) return;
-    x = ps_net_entering(s->net, s->unit->gate_node, PS_MODE_PROBE, s->room);
+    x = ps_net_entering(s->net, s->unit->gate_op, PS_MODE_PROBE, s->room);
     size_t channels = (size_t)s->unit->channels;
     for (size_t image = 0; image < (size_t)s->images; image++)
         for (size_t c = 0; c < channels; c++) {
@@ -75,7 +75,7 @@ static ps_status shift(const search *s, const int *channel, int channels) {
 
 ps_status ps_plant_near_miss(ps_net *net, const ps_unit *unit, const ps_probe_source *source, const int *channel,
                              int channels) {
-    search s = {.net = net, .unit = unit, .entry = ps_net_graph(net)->node[unit->gate_node].input[0]};
+    search s = {.net = net, .unit = unit, .entry = ps_net_graph(net)->op[unit->gate_op].input[0]};
     size_t count = (size_t)unit->channels, rows = (size_t)ps_net_batch(net) * (size_t)unit->elements;
     float *x = NULL;
     ps_status status;

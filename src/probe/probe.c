@@ -17,14 +17,14 @@
 /* ---- life ---- */
 
 static int find_param(const ps_net *net, int node, const char *suffix) {
-    return node >= 0 ? ps_net_node_param(net, node, suffix) : -1;
+    return node >= 0 ? ps_net_op_param(net, node, suffix) : -1;
 }
 
 static void look_up_readers(const ps_net *net, const ps_unit *unit, ps_probe_reader *reader) {
     for (int i = 0; i < unit->readers; i++) {
         ps_shape in[PS_LAYER_MAX_INPUTS];
-        ps_graph_input_shapes(ps_net_graph(net), unit->reader[i].node, in);
-        reader[i] = (ps_probe_reader){find_param(net, unit->reader[i].node, "weight"), in[0].c};
+        ps_graph_input_shapes(ps_net_graph(net), unit->reader[i].op, in);
+        reader[i] = (ps_probe_reader){find_param(net, unit->reader[i].op, "weight"), in[0].c};
     }
 }
 
@@ -48,12 +48,12 @@ static void look_up(ps_probe *probe, int index) {
                                            .net = probe->net,
                                            .probe = probe,
                                            .optimiser = probe->optimiser,
-                                           .weight = find_param(probe->net, unit->source_node, "weight"),
-                                           .bias = find_param(probe->net, unit->source_node, "bias"),
-                                           .gamma = find_param(probe->net, unit->norm_node, "weight"),
-                                           .beta = find_param(probe->net, unit->norm_node, "bias"),
-                                           .pool_weight = find_param(probe->net, unit->pool_skip_node, "conv.weight"),
-                                           .pool_bias = find_param(probe->net, unit->pool_skip_node, "conv.bias")};
+                                           .weight = find_param(probe->net, unit->source_op, "weight"),
+                                           .bias = find_param(probe->net, unit->source_op, "bias"),
+                                           .gamma = find_param(probe->net, unit->norm_op, "weight"),
+                                           .beta = find_param(probe->net, unit->norm_op, "bias"),
+                                           .pool_weight = find_param(probe->net, unit->pool_skip_op, "conv.weight"),
+                                           .pool_bias = find_param(probe->net, unit->pool_skip_op, "conv.bias")};
 }
 
 static ps_status build(ps_probe *probe) {
@@ -254,7 +254,7 @@ static ps_status write_step(ps_probe *probe, const ps_train_step *step) {
 /* ---- what is not finite ---- */
 
 static const char *layer_of(const ps_probe *probe, const ps_param *p) {
-    return ps_net_graph(probe->net)->node[p->node].name;
+    return ps_net_graph(probe->net)->op[p->op].name;
 }
 
 /* Each layer is named once per window, so that a resumed run writes the same events. */
@@ -263,18 +263,18 @@ static ps_status report_gradients(ps_probe *probe, uint64_t step) {
         const ps_param *p = ps_net_param(probe->net, i);
         if (!p->learned || probe->gradient_reported[i] || ps_vector_all_finite(p->grad, p->count)) continue;
         for (int k = 0; k < ps_net_param_count(probe->net); k++)
-            if (ps_net_param(probe->net, k)->node == p->node) probe->gradient_reported[k] = true;
+            if (ps_net_param(probe->net, k)->op == p->op) probe->gradient_reported[k] = true;
         PS_TRY(ps_trace_write_nonfinite(probe->options.trace, step, "gradient", layer_of(probe, p)));
     }
     return PS_OK;
 }
 
 static ps_status report_weights(ps_probe *probe, uint64_t step) {
-    int last_node = -1;
+    int last_op = -1;
     for (int i = 0; i < ps_net_param_count(probe->net); i++) {
         const ps_param *p = ps_net_param(probe->net, i);
-        if (!p->learned || p->node == last_node || ps_vector_all_finite(p->value, p->count)) continue;
-        last_node = p->node;
+        if (!p->learned || p->op == last_op || ps_vector_all_finite(p->value, p->count)) continue;
+        last_op = p->op;
         PS_TRY(ps_trace_write_nonfinite(probe->options.trace, step, "weight", layer_of(probe, p)));
     }
     return PS_OK;

@@ -53,24 +53,24 @@ static ps_status request_sums(ps_net *net, int node, unsigned sums, double **acc
 
 /* What enters a shared gate is the sum behind its add, which fusing hides inside the node. */
 static bool enters_inside(const ps_net *net, const ps_unit *unit) {
-    return unit->shared && ps_net_graph(net)->node[unit->gate_node].type->entering != NULL;
+    return unit->shared && ps_net_graph(net)->op[unit->gate_op].type->entering != NULL;
 }
 
 static ps_status request(ps_probe *probe, const ps_instrument *instrument, ps_probe_layer *layer) {
     const ps_unit *unit = layer->unit;
-    PS_TRY(request_sums(probe->net, unit->gate_node, instrument->gate_sums, layer->gate_sum));
-    PS_TRY(request_sums(probe->net, unit->entry_node, instrument->entry_sums, layer->entry_sum));
+    PS_TRY(request_sums(probe->net, unit->gate_op, instrument->gate_sums, layer->gate_sum));
+    PS_TRY(request_sums(probe->net, unit->entry_op, instrument->entry_sums, layer->entry_sum));
     if ((instrument->entry_sums & 1u << PS_SUM_INPUT_GRAD_SQUARES) != 0 && enters_inside(probe->net, unit))
-        PS_TRY(ps_net_request_sum(probe->net, unit->entry_node, PS_SUM_ENTERING_GRAD_SQUARES,
+        PS_TRY(ps_net_request_sum(probe->net, unit->entry_op, PS_SUM_ENTERING_GRAD_SQUARES,
                                   &layer->entry_sum[PS_SUM_INPUT_GRAD_SQUARES]));
     if (instrument->pool_sums != 0)
-        PS_TRY(request_sums(probe->net, unit->pool_skip_node, instrument->pool_sums, layer->pool_sum));
+        PS_TRY(request_sums(probe->net, unit->pool_skip_op, instrument->pool_sums, layer->pool_sum));
     if (instrument->account && layer->account == NULL) {
         PS_TRY(ps_optimiser_track(probe->optimiser, layer->weight));
         layer->account = ps_optimiser_account(probe->optimiser, layer->weight);
     }
     for (int i = 0; instrument->reader_accounts && i < unit->readers; i++)
-        PS_TRY(ps_optimiser_track(probe->optimiser, ps_net_node_param(probe->net, unit->reader[i].node, "weight")));
+        PS_TRY(ps_optimiser_track(probe->optimiser, ps_net_op_param(probe->net, unit->reader[i].op, "weight")));
     return PS_OK;
 }
 
@@ -95,18 +95,18 @@ static ps_status add_blocks(ps_probe *probe, int param, double *squares) {
 /* The node after which a tensor is ready: the later of what the node reads, while all of it is still in memory. */
 static int ready_after(const ps_graph *graph, int node) {
     int latest = -1;
-    for (int k = 0; k < graph->node[node].inputs; k++)
-        if (graph->node[node].input[k] > latest) latest = graph->node[node].input[k];
+    for (int k = 0; k < graph->op[node].inputs; k++)
+        if (graph->op[node].input[k] > latest) latest = graph->op[node].input[k];
     return latest;
 }
 
 static ps_status add_point(ps_probe *probe, int layer, ps_tap tap) {
     const ps_graph *graph = ps_net_graph(probe->net);
     const ps_unit *unit = probe->layer[layer].unit;
-    int node = unit->gate_node;
-    if (tap == PS_TAP_ENTRY) node = graph->node[unit->entry_node].input[0];
-    if (tap == PS_TAP_SOURCE) node = graph->node[unit->source_node].input[0];
-    if (tap == PS_TAP_PRE_MAX || (tap == PS_TAP_ENTRY && unit->shared)) node = ready_after(graph, unit->gate_node);
+    int node = unit->gate_op;
+    if (tap == PS_TAP_ENTRY) node = graph->op[unit->entry_op].input[0];
+    if (tap == PS_TAP_SOURCE) node = graph->op[unit->source_op].input[0];
+    if (tap == PS_TAP_PRE_MAX || (tap == PS_TAP_ENTRY && unit->shared)) node = ready_after(graph, unit->gate_op);
     for (size_t i = 0; i < probe->points; i++)
         if (probe->point[i].layer == layer && probe->point[i].tap == tap) return PS_OK;
     PS_TRY(PS_GROW(&probe->point, &probe->point_capacity, probe->points + 1, "probe"));

@@ -65,11 +65,11 @@ static void add_model(ps_trace_writer *trace, const ps_graph *graph) {
     ps_trace_close_scope(trace);
 }
 
-static const char *node_name(const ps_graph *graph, int node) { return node >= 0 ? graph->node[node].name : NULL; }
+static const char *node_name(const ps_graph *graph, int node) { return node >= 0 ? graph->op[node].name : NULL; }
 
 static const char *kind_of(const ps_graph *graph, const ps_unit *unit) {
     if (unit->shared) return PS_TRACE_KIND_SHARED;
-    return graph->node[unit->source_node].type->role == PS_ROLE_LINEAR ? PS_TRACE_KIND_LINEAR : PS_TRACE_KIND_CONV;
+    return graph->op[unit->source_op].type->role == PS_ROLE_LINEAR ? PS_TRACE_KIND_LINEAR : PS_TRACE_KIND_CONV;
 }
 
 static bool named_before(const ps_unit *unit, int feed) {
@@ -95,8 +95,8 @@ static void add_layer(ps_trace_writer *trace, const ps_graph *graph, const ps_un
     ps_trace_add_whole(trace, "depth", unit->depth);
     ps_trace_add_text(trace, "stage", unit->stage != NULL ? unit->stage : "");
     ps_trace_add_text(trace, "activation", unit->activation);
-    ps_trace_add_text(trace, "norm", node_name(graph, unit->norm_node));
-    ps_trace_add_text(trace, "pool_skip", node_name(graph, unit->pool_skip_node));
+    ps_trace_add_text(trace, "norm", node_name(graph, unit->norm_op));
+    ps_trace_add_text(trace, "pool_skip", node_name(graph, unit->pool_skip_op));
     ps_trace_add_bool(trace, "bias", unit->bias);
     ps_trace_add_whole(trace, "fan_in", unit->fan_in);
     ps_trace_begin_array(trace, "inputs");

@@ -94,8 +94,7 @@ static void show(ps_probe *probe, const ps_tap_point *point, const pass *now) {
                         .positions = (size_t)unit->elements,
                         .workspace = probe->workspace,
                         .threads = ps_net_threads(probe->net)};
-    if (shows_entering(point, unit))
-        view.data = ps_net_entering(probe->net, unit->gate_node, now->mode, probe->entering);
+    if (shows_entering(point, unit)) view.data = ps_net_entering(probe->net, unit->gate_op, now->mode, probe->entering);
     if (point->tap == PS_TAP_PRE_MAX) {
         measure_max(probe, unit, &view);
         view.data = probe->batch_max;
@@ -129,7 +128,7 @@ static void show_edges(void *self, int node, ps_layer_edges edges) {
     for (size_t i = 0; i < probe->points; i++) {
         const ps_tap_point *point = &probe->point[i];
         const ps_unit *unit = probe->layer[point->layer].unit;
-        if (point->tap != w->now->edges || unit->gate_node != node) continue;
+        if (point->tap != w->now->edges || unit->gate_op != node) continue;
         const float *const parts[] = {edges.low, edges.high, edges.variance};
         for (int k = 0; k < 3; k++)
             memcpy(probe->edges + k * unit->channels, parts[k], (size_t)unit->channels * sizeof *probe->edges);
@@ -198,7 +197,7 @@ static need largest_need(const ps_probe *probe) {
         const ps_unit *unit = probe->layer[i].unit;
         size_t rows = (size_t)ps_net_batch(probe->net) * (size_t)unit->elements;
         size_t pointwise = ps_pointwise_workspace_bytes(rows, unit->channels);
-        bool inside = ps_net_graph(probe->net)->node[unit->gate_node].type->entering != NULL;
+        bool inside = ps_net_graph(probe->net)->op[unit->gate_op].type->entering != NULL;
         size_t maxima = ps_probe_max_chunks(rows, unit->channels) * (size_t)unit->channels;
         if (pointwise > most.workspace_bytes) most.workspace_bytes = pointwise;
         if (inside && rows * (size_t)unit->channels > most.entering) most.entering = rows * (size_t)unit->channels;

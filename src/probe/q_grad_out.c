@@ -5,7 +5,7 @@
 
 /* Nothing is handed on to the network input. */
 static bool has_gradient(const ps_probe_layer *layer) {
-    return ps_net_graph(layer->net)->node[layer->unit->entry_node].input[0] >= 0;
+    return ps_net_graph(layer->net)->op[layer->unit->entry_op].input[0] >= 0;
 }
 
 const ps_instrument ps_instrument_grad_out = {.entry_sums = 1u << PS_SUM_INPUT_GRAD_SQUARES, .exists = has_gradient};

@@ -9,9 +9,9 @@ const ps_instrument ps_instrument_outgoing = {0};
 /* Weight memory is [k][positions][c / groups]; output channel k reads the inputs of its own group alone. */
 void ps_outgoing_add_squares(const ps_probe_layer *layer, const ps_unit_reader *reader, ps_weight_at *value,
                              const void *context, double *squares) {
-    const ps_param *p = ps_net_param(layer->net, ps_net_node_param(layer->net, reader->node, "weight"));
+    const ps_param *p = ps_net_param(layer->net, ps_net_op_param(layer->net, reader->op, "weight"));
     ps_shape in[PS_LAYER_MAX_INPUTS];
-    ps_graph_input_shapes(ps_net_graph(layer->net), reader->node, in);
+    ps_graph_input_shapes(ps_net_graph(layer->net), reader->op, in);
     size_t inputs = (size_t)p->spec.dims[1], rows_per_group = (size_t)p->spec.rows * inputs / (size_t)in[0].c;
     size_t first = (size_t)reader->first_input, end = first + (size_t)layer->unit->channels * (size_t)reader->stride;
     for (size_t row = 0; row < (size_t)p->spec.rows; row++) {
@@ -34,7 +34,7 @@ bool ps_quantity_out_l2(const ps_probe_layer *layer, const double *state, double
     for (int c = 0; c < unit->channels; c++) out[c] = 0;
     for (int i = 0; i < unit->readers; i++) {
         const ps_unit_reader *reader = &unit->reader[i];
-        const ps_param *p = ps_net_param(layer->net, ps_net_node_param(layer->net, reader->node, "weight"));
+        const ps_param *p = ps_net_param(layer->net, ps_net_op_param(layer->net, reader->op, "weight"));
         ps_outgoing_add_squares(layer, reader, present, p->value, out);
     }
     for (int c = 0; c < unit->channels; c++) out[c] = sqrt(out[c]);

@@ -25,7 +25,7 @@ static void norms(const ps_probe_layer *layer, ps_weight_at *value, double *out)
     for (int c = 0; c < layer->unit->channels; c++) out[c] = 0;
     for (int i = 0; i < layer->unit->readers; i++) {
         const ps_unit_reader *reader = &layer->unit->reader[i];
-        int param = ps_net_node_param(layer->net, reader->node, "weight");
+        int param = ps_net_op_param(layer->net, reader->op, "weight");
         ps_outgoing_add_squares(layer, reader, value, ps_optimiser_account(layer->optimiser, param), out);
     }
     for (int c = 0; c < layer->unit->channels; c++) out[c] = sqrt(out[c]);

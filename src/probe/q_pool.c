@@ -1,7 +1,7 @@
 /* Energies of the two paths of a Pool Skip, forward and backward, added up by the layer itself. */
 #include "probe/instruments.h"
 
-static bool has_pool_skip(const ps_probe_layer *layer) { return layer->unit->pool_skip_node >= 0; }
+static bool has_pool_skip(const ps_probe_layer *layer) { return layer->unit->pool_skip_op >= 0; }
 
 const ps_instrument ps_instrument_pool = {.pool_sums = 1u << PS_SUM_POOL_IDENTITY | 1u << PS_SUM_POOL_PATH |
                                                        1u << PS_SUM_POOL_OUTPUT | 1u << PS_SUM_POOL_GRAD_IDENTITY |

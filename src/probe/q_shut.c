@@ -126,7 +126,7 @@ bool ps_quantity_shut_filter_grad_steps(const ps_probe_layer *layer, const doubl
 /* A normalisation that a Pool Skip stands behind is reached by the pool path, as the filter is. (Nodes are in forward
  * order.) */
 static bool has_norm(const ps_probe_layer *layer) {
-    return has_filter(layer) && layer->gamma >= 0 && layer->unit->norm_node > layer->unit->pool_skip_node;
+    return has_filter(layer) && layer->gamma >= 0 && layer->unit->norm_op > layer->unit->pool_skip_op;
 }
 
 static void check_norm(const ps_probe_layer *layer, double *state) {
@@ -163,9 +163,7 @@ bool ps_quantity_shut_pool_row_grad_steps(const ps_probe_layer *layer, const dou
 
 /* ---- what arrives by the identity path ---- */
 
-static bool has_pool_skip(const ps_probe_layer *layer) {
-    return is_rectified(layer) && layer->unit->pool_skip_node >= 0;
-}
+static bool has_pool_skip(const ps_probe_layer *layer) { return is_rectified(layer) && layer->unit->pool_skip_op >= 0; }
 
 enum { ENERGY = FIRST_COUNT + 1 }; /* of the identity's part of dL/dy, up to the step before */
 

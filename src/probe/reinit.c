@@ -42,10 +42,10 @@ void ps_reinit_destroy(ps_reinit *reinit) {
 
 static ps_status renew_node(const ps_reinit *r, const ps_unit *unit, int channel, uint64_t window) {
     static const char *const suffixes[] = {"weight", "bias"};
-    const int nodes[] = {unit->source_node, unit->norm_node};
+    const int nodes[] = {unit->source_op, unit->norm_op};
     ps_net *net = r->options.net;
     for (int i = 0; i < 4; i++) {
-        int param = nodes[i / 2] >= 0 ? ps_net_node_param(net, nodes[i / 2], suffixes[i % 2]) : -1;
+        int param = nodes[i / 2] >= 0 ? ps_net_op_param(net, nodes[i / 2], suffixes[i % 2]) : -1;
         if (param < 0) continue;
         PS_TRY(ps_net_init_row(net, r->options.scheme, r->options.seed, window, param, channel));
         ps_optimiser_forget_row(r->options.optimiser, param, channel);

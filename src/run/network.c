@@ -18,7 +18,7 @@ static ps_status read_own_graph(const ps_run_config *config, ps_shape input, int
     PS_TRY(ps_model_check_pool_skip(&unused));
     PS_TRY(ps_graph_read(config->graph, out));
     ps_shape own = (*out)->input;
-    int outputs = (*out)->node[(*out)->count - 1].shape.c;
+    int outputs = (*out)->op[(*out)->count - 1].shape.c;
     if (ps_shape_equal(ps_shape_with_batch(own, 1), ps_shape_with_batch(input, 1)) && outputs == classes) return PS_OK;
     ps_status status = ps_fail(
         PS_ERR_INPUT,

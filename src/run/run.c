@@ -87,14 +87,14 @@ static ps_status write_header(run *r) {
 
 static ps_status record_clipped(run *r) {
     for (int i = 0; i < r->session.graph->count; i++) {
-        const ps_node *node = &r->session.graph->node[i];
-        if (node->pool_size_asked == 0) continue;
+        const ps_op *op = &r->session.graph->op[i];
+        if (op->pool_size_asked == 0) continue;
         int fitted = 0;
-        PS_TRY(ps_json_get_int(node->attributes, "pool_size", true, 1, 1 << 20, node->name, &fitted));
+        PS_TRY(ps_json_get_int(op->attributes, "pool_size", true, 1, 1 << 20, op->name, &fitted));
         if (!r->options->quiet)
-            fprintf(stderr, "%s: pool size %d is larger than the map, clipped to %d\n", node->name,
-                    node->pool_size_asked, fitted);
-        PS_TRY(ps_trace_write_clipped_e(r->trace, 0, node->name, node->pool_size_asked, fitted));
+            fprintf(stderr, "%s: pool size %d is larger than the map, clipped to %d\n", op->name, op->pool_size_asked,
+                    fitted);
+        PS_TRY(ps_trace_write_clipped_e(r->trace, 0, op->name, op->pool_size_asked, fitted));
     }
     return PS_OK;
 }

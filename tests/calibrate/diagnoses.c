@@ -125,7 +125,7 @@ static void note_active(void *self, int node, ps_shape shape, const float *x) {
     for (int u = 0; u < b->units->count; u++) {
         size_t channels = (size_t)b->units->unit[u].channels,
                elements = (size_t)b->images * (size_t)b->units->unit[u].elements;
-        if (b->units->unit[u].gate_node != node) continue;
+        if (b->units->unit[u].gate_op != node) continue;
         for (size_t e = 0; e < elements; e++)
             for (size_t c = 0; c < channels; c++) b->active[u][c] = b->active[u][c] || x[e * channels + c] != 0;
     }

@@ -31,7 +31,7 @@ static void keep(void *self, int node, ps_shape shape, const float *values) {
 }
 
 static void add(ps_graph *g, const char *name, const char *type, int input, const char *attributes) {
-    ps_node_spec spec = {.name = name, .type = type, .inputs = 1, .input = {input}};
+    ps_op_spec spec = {.name = name, .type = type, .inputs = 1, .input = {input}};
     assert_int_equal(ps_graph_add(g, &spec, NULL, "%s", attributes), PS_OK);
 }
 
@@ -70,7 +70,7 @@ static void check(const sample *s) {
     fixture *f = calloc(1, sizeof *f);
     ps_compensation_job *job;
     open_fixture(f, s);
-    ps_shape out = ps_net_graph(f->net)->node[0].shape;
+    ps_shape out = ps_net_graph(f->net)->op[0].shape;
     int oh = out.h, ow = out.w, k = s->kernel;
     const float *v = ps_net_param(f->net, ps_net_find_param(f->net, "c.weight"))->value;
     const float *b = ps_net_param(f->net, ps_net_find_param(f->net, "c.bias"))->value;
@@ -164,8 +164,8 @@ static void check_flips(fixture *f, int rows, const float *gamma, const float *b
     assert_int_equal(ps_compensation_create(f->net, 1, 0, &job), PS_OK);
     ps_compensation_add(job, f->x, f->y, f->o);
     const ps_compensation *sums = ps_compensation_sums(job);
-    if (norm != NULL) assert_string_equal(ps_net_graph(f->net)->node[sums->norm_node].name, norm);
-    else assert_int_equal(sums->norm_node, -1);
+    if (norm != NULL) assert_string_equal(ps_net_graph(f->net)->op[sums->norm_op].name, norm);
+    else assert_int_equal(sums->norm_op, -1);
     for (int k = 0; k < PS_FLIPS; k++)
         for (int c = 0; c < C; c++) {
             if (sums->flips[k][c] != expected[k][c])
@@ -188,7 +188,7 @@ static void test_signs_behind_the_norm(void **state) {
     add(f->graph, "c.ps", "pool_skip", 0, "{\"pool_size\":2}");
     add(f->graph, "shortcut", "conv", -1, "{\"channels\":3,\"kernel\":1}");
     add(f->graph, "bn", "batch_norm", 1, "{\"eps\":0.3}");
-    ps_node_spec sum = {.name = "sum", .type = "add", .inputs = 2, .input = {3, 2}};
+    ps_op_spec sum = {.name = "sum", .type = "add", .inputs = 2, .input = {3, 2}};
     assert_int_equal(ps_graph_add(f->graph, &sum, NULL, "%s", "{}"), PS_OK);
     add(f->graph, "gate", "relu", 4, "{}");
     add(f->graph, "g", "global_avg_pool", 5, "{}");

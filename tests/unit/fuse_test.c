@@ -22,14 +22,14 @@ static ps_graph *fused_of(const char *nodes) {
     return fused;
 }
 
-static const ps_node *named(const ps_graph *graph, const char *name) {
+static const ps_op *named(const ps_graph *graph, const char *name) {
     int index = ps_graph_find(graph, name);
     if (index < 0) fail_msg("no node is named %s", name);
-    return &graph->node[index];
+    return &graph->op[index];
 }
 
-static const char *activation(const ps_node *node) {
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(node->attributes, "activation");
+static const char *activation(const ps_op *op) {
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(op->attributes, "activation");
     return item != NULL ? item->valuestring : "none";
 }
 
@@ -39,7 +39,7 @@ static void norm_and_gate_merge(void **state) {
         fused_of(CONV("a") ",{\"name\": \"n\", \"type\": \"batch_norm\", \"eps\": 0.001, \"stage\": \"s\"}," NODE(
             "r", "relu") "," HEAD);
     assert_int_equal(fused->count, 4);
-    const ps_node *n = named(fused, "n");
+    const ps_op *n = named(fused, "n");
     assert_string_equal(n->gate, "r");
     assert_string_equal(n->stage, "s");
     assert_string_equal(activation(n), "relu");
@@ -54,7 +54,7 @@ static void the_slope_goes_along(void **state) {
     ps_graph *fused = fused_of(
         CONV("a") "," NODE("n", "batch_norm") ",{\"name\": \"r\", \"type\": \"leaky_relu\", \"slope\": 0.3}," HEAD);
     ps_gate found, expected = {.slope = 0.3f};
-    const ps_node *n = named(fused, "n");
+    const ps_op *n = named(fused, "n");
     assert_true(n->type->gate(n->config, &found));
     assert_memory_equal(&found.slope, &expected.slope, sizeof found.slope);
     ps_graph_destroy(fused);
@@ -75,13 +75,13 @@ static void residual_merges_and_moves_behind_its_other_branch(void **state) {
         "s", "conv\", \"channels\": 4, \"kernel\": 1, \"stage\": \"",
         "\"input\"") "," NODE("sn", "batch_norm") "," FROM("sum", "add", "\"n\", \"sn\"") "," NODE("r",
                                                                                                    "relu") "," HEAD);
-    const ps_node *n = named(fused, "n");
+    const ps_op *n = named(fused, "n");
     assert_int_equal(n->inputs, 2);
-    assert_string_equal(fused->node[n->input[0]].name, "a");
-    assert_string_equal(fused->node[n->input[1]].name, "sn");
+    assert_string_equal(fused->op[n->input[0]].name, "a");
+    assert_string_equal(fused->op[n->input[1]].name, "sn");
     assert_string_equal(n->gate, "r");
     assert_int_equal(ps_graph_find(fused, "sum"), -1);
-    assert_string_equal(fused->node[ps_graph_find(fused, "n") + 1].name, "pool");
+    assert_string_equal(fused->op[ps_graph_find(fused, "n") + 1].name, "pool");
     assert_string_equal(activation(named(fused, "sn")), "none");
     ps_graph_destroy(fused);
 }
@@ -90,9 +90,9 @@ static void residual_may_be_the_second_input_or_the_network_input(void **state) 
     (void)state;
     ps_graph *fused = fused_of("{\"name\": \"a\", \"type\": \"conv\", \"channels\": 3, \"padding\": 1}," NODE(
         "n", "batch_norm") "," FROM("sum", "add", "\"input\", \"n\"") "," NODE("r", "relu") "," HEAD);
-    const ps_node *n = named(fused, "n");
+    const ps_op *n = named(fused, "n");
     assert_int_equal(n->inputs, 2);
-    assert_string_equal(fused->node[n->input[0]].name, "a");
+    assert_string_equal(fused->op[n->input[0]].name, "a");
     assert_int_equal(n->input[1], -1);
     ps_graph_destroy(fused);
 }
@@ -160,15 +160,15 @@ static void fusing_twice_changes_nothing(void **state) {
         assert_int_equal(module[0], module[1]);
         for (int i = 0; i < once->count;
              i++) { /* every node that learns keeps both names, and every gate is found again */
-            int k = ps_graph_find(graph, once->node[i].name);
+            int k = ps_graph_find(graph, once->op[i].name);
             assert_true(k >= 0);
-            assert_string_equal(graph->node[k].file_name, once->node[i].file_name);
-            assert_true(ps_shape_equal(graph->node[k].shape, once->node[i].shape));
-            if (once->node[i].gate != NULL) assert_true(ps_graph_find(graph, once->node[i].gate) >= 0);
+            assert_string_equal(graph->op[k].file_name, once->op[i].file_name);
+            assert_true(ps_shape_equal(graph->op[k].shape, once->op[i].shape));
+            if (once->op[i].gate != NULL) assert_true(ps_graph_find(graph, once->op[i].gate) >= 0);
         }
         int gates[2] = {0};
-        for (int i = 0; i < graph->count; i++) gates[0] += graph->node[i].gate != NULL;
-        for (int i = 0; i < once->count; i++) gates[1] += once->node[i].gate != NULL;
+        for (int i = 0; i < graph->count; i++) gates[0] += graph->op[i].gate != NULL;
+        for (int i = 0; i < once->count; i++) gates[1] += once->op[i].gate != NULL;
         assert_int_equal(gates[0], gates[1]);
         free(a);
         free(b);

@@ -29,15 +29,15 @@ static void shapes_and_names_follow_the_file(void **state) {
     assert_int_equal(graph->count, 7);
     assert_int_equal(ps_graph_find(graph, "d"), 3);
     assert_int_equal(ps_graph_find(graph, "D"), -1);
-    assert_true(ps_shape_equal(graph->node[3].shape, (ps_shape){1, 12, 1, 4, 4}));
-    assert_true(ps_shape_equal(graph->node[6].shape, (ps_shape){1, 2, 1, 1, 1}));
-    assert_int_equal(graph->node[1].input[0], -1);
-    assert_string_equal(graph->node[0].file_name, "net.0");
-    assert_string_equal(graph->node[0].stage, "s1");
-    assert_string_equal(graph->node[1].file_name, "b");
-    assert_string_equal(graph->node[1].stage, "");
-    assert_string_equal(graph->node[4].gate, "r");
-    assert_null(graph->node[3].gate);
+    assert_true(ps_shape_equal(graph->op[3].shape, (ps_shape){1, 12, 1, 4, 4}));
+    assert_true(ps_shape_equal(graph->op[6].shape, (ps_shape){1, 2, 1, 1, 1}));
+    assert_int_equal(graph->op[1].input[0], -1);
+    assert_string_equal(graph->op[0].file_name, "net.0");
+    assert_string_equal(graph->op[0].stage, "s1");
+    assert_string_equal(graph->op[1].file_name, "b");
+    assert_string_equal(graph->op[1].stage, "");
+    assert_string_equal(graph->op[4].gate, "r");
+    assert_null(graph->op[3].gate);
     ps_shape in[PS_LAYER_MAX_INPUTS];
     ps_graph_input_shapes(graph, 1, in);
     assert_true(ps_shape_equal(in[0], (ps_shape){1, 3, 1, 8, 8}));
@@ -71,7 +71,7 @@ static void assert_round_trip(const ps_graph *graph) {
     assert_string_equal(once, twice);
     assert_int_equal(again->count, graph->count);
     for (int i = 0; i < graph->count; i++) {
-        const ps_node *a = &graph->node[i], *b = &again->node[i];
+        const ps_op *a = &graph->op[i], *b = &again->op[i];
         assert_true(a->type == b->type && a->module == b->module && a->inputs == b->inputs);
         assert_int_equal(a->pool_size_asked, b->pool_size_asked);
         assert_memory_equal(a->input, b->input, (size_t)a->inputs * sizeof *a->input);
@@ -116,7 +116,7 @@ static void wrong_nodes_are_named(void **state) {
     assert_sentence(graph_status("{\"name\": \"a\", \"type\": \"cnov\", \"channels\": 4}"), "\"a\"", "cnov", "conv",
                     NULL);
     assert_sentence(graph_status(A "{\"name\": \"b\", \"type\": \"relu\", \"inputs\": [\"x\"]}"), "\"b\"", "\"x\"",
-                    "no node", NULL);
+                    "no operation", NULL);
     assert_sentence(graph_status(A "{\"name\": \"a\", \"type\": \"relu\"}"), "\"a\"", "unique", NULL);
     assert_sentence(
         graph_status(
@@ -224,14 +224,14 @@ static void a_failed_node_leaves_the_graph_whole(void **state) {
     (void)state;
     ps_graph *graph;
     assert_int_equal(ps_graph_create("g", (ps_shape){1, 3, 1, 8, 8}, &graph), PS_OK);
-    ps_node_spec spec = {.name = "a", .type = "conv", .inputs = 1, .input = {-1}};
+    ps_op_spec spec = {.name = "a", .type = "conv", .inputs = 1, .input = {-1}};
     int index = 77;
     assert_sentence(ps_graph_add(graph, &spec, &index, "{\"channels\": %d}", 0), "\"a\"", NULL);
     assert_int_equal(graph->count, 0);
     assert_int_equal(index, 77);
     assert_int_equal(ps_graph_add(graph, &spec, &index, "{\"channels\": %d}", 2), PS_OK);
     assert_int_equal(index, 0);
-    spec = (ps_node_spec){.name = "b", .type = "relu", .inputs = 1, .input = {1}};
+    spec = (ps_op_spec){.name = "b", .type = "relu", .inputs = 1, .input = {1}};
     assert_sentence(ps_graph_add(graph, &spec, NULL, "{}"), "\"b\"", "before it", NULL);
     spec.input[0] = -2;
     assert_sentence(ps_graph_add(graph, &spec, NULL, "{}"), "\"b\"", NULL);

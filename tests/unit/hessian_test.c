@@ -31,14 +31,14 @@ static void fill_batch(void *self, int index, float *x, int32_t *label) {
 }
 
 static void add(ps_graph *g, const char *name, const char *type, int first, int second, const char *attributes) {
-    ps_node_spec spec = {.name = name, .type = type, .inputs = second >= -1 ? 2 : 1, .input = {first, second}};
+    ps_op_spec spec = {.name = name, .type = type, .inputs = second >= -1 ? 2 : 1, .input = {first, second}};
     assert_int_equal(ps_graph_add(g, &spec, NULL, "%s", attributes), PS_OK);
 }
 
 static void open_fixture(fixture *f, ps_graph *graph, ps_mode mode, int batches) {
     f->graph = graph;
     f->input = graph->input;
-    f->classes = graph->node[graph->count - 1].shape.c;
+    f->classes = graph->op[graph->count - 1].shape.c;
     assert_int_equal(ps_net_create(graph, BATCH, NULL, &f->net), PS_OK);
     assert_int_equal(ps_net_init(f->net, "he", 3), PS_OK);
     ps_hessian_source source = {f, batches, fill_batch};

@@ -56,7 +56,7 @@ static void each_pool_skip_adds_its_convolution(void **state) {
     ps_graph *graph = model_graph("resnet34", &options);
     size_t expected = 0;
     for (int i = 0; i < graph->count; i++) {
-        const ps_node *node = &graph->node[i];
+        const ps_op *node = &graph->op[i];
         size_t c = (size_t)node->shape.c;
         assert_int_equal(node->module, strcmp(node->type->name, "pool_skip") == 0);
         if (node->module) expected += 9 * c * c + c;
@@ -77,7 +77,7 @@ static void known_sizes_and_depths(void **state) {
     options.batch_norm = false;
     graph = model_graph("plain9", &options);
     assert_int_equal(backbone_of(graph), 9 * (36 + 288 + 288 + 1152 + 1152 + 4608) + 252 + 490);
-    for (int i = 0; i < graph->count; i++) assert_string_not_equal(graph->node[i].type->name, "batch_norm");
+    for (int i = 0; i < graph->count; i++) assert_string_not_equal(graph->op[i].type->name, "batch_norm");
     ps_graph_destroy(graph);
     static const struct {
         const char *model;
@@ -90,8 +90,8 @@ static void known_sizes_and_depths(void **state) {
         int layers = 0;
         for (int i = 0; i < graph->count; i++)
             layers +=
-                (strcmp(graph->node[i].type->name, "conv") == 0 || strcmp(graph->node[i].type->name, "linear") == 0) &&
-                strstr(graph->node[i].name, "shortcut") == NULL;
+                (strcmp(graph->op[i].type->name, "conv") == 0 || strcmp(graph->op[i].type->name, "linear") == 0) &&
+                strstr(graph->op[i].name, "shortcut") == NULL;
         assert_int_equal(layers, depths[m].layers);
         ps_graph_destroy(graph);
     }
@@ -112,15 +112,15 @@ static void arms_have_the_same_backbone(void **state) {
             ps_graph *arm = model_graph(models[m].name, &options);
             int k = 0, modules = 0;
             for (int i = 0; i < arm->count; i++) {
-                if (arm->node[i].module) {
+                if (arm->op[i].module) {
                     modules++;
                     continue;
                 }
                 assert_true(k < base->count);
-                assert_string_equal(arm->node[i].name, base->node[k].name);
-                assert_string_equal(arm->node[i].stage, base->node[k].stage);
-                assert_true(arm->node[i].type == base->node[k].type);
-                assert_true(ps_shape_equal(arm->node[i].shape, base->node[k].shape));
+                assert_string_equal(arm->op[i].name, base->op[k].name);
+                assert_string_equal(arm->op[i].stage, base->op[k].stage);
+                assert_true(arm->op[i].type == base->op[k].type);
+                assert_true(ps_shape_equal(arm->op[i].shape, base->op[k].shape));
                 k++;
             }
             assert_int_equal(k, base->count);
@@ -131,10 +131,10 @@ static void arms_have_the_same_backbone(void **state) {
     }
 }
 
-static const ps_node *named(const ps_graph *graph, const char *name) {
+static const ps_op *named(const ps_graph *graph, const char *name) {
     int index = ps_graph_find(graph, name);
     if (index < 0) fail_msg("no node is named %s", name);
-    return &graph->node[index];
+    return &graph->op[index];
 }
 
 static void names_follow_the_public_code(void **state) {
@@ -160,7 +160,7 @@ static void names_follow_the_public_code(void **state) {
         {"conv5_x.2.residual_function.7", "conv5_x.2.residual_function.10", "batch_norm"},
         {"fc", "fc", "linear"}};
     for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
-        const ps_node *node = named(graph, expected[i][0]);
+        const ps_op *node = named(graph, expected[i][0]);
         assert_string_equal(node->file_name, expected[i][1]);
         assert_string_equal(node->type->name, expected[i][2]);
     }
@@ -188,7 +188,7 @@ static void file_names_are_unique(void **state) {
         options.pool_skip = (ps_pool_skip_config){.pool_size = 2, .placement = "all"};
         ps_graph *graph = model_graph(models[m], &options);
         for (int i = 0; i < graph->count; i++)
-            for (int k = 0; k < i; k++) assert_string_not_equal(graph->node[i].file_name, graph->node[k].file_name);
+            for (int k = 0; k < i; k++) assert_string_not_equal(graph->op[i].file_name, graph->op[k].file_name);
         ps_graph_destroy(graph);
     }
 }
@@ -208,10 +208,10 @@ static void inputs_of_other_sizes_fit(void **state) {
         options.input.h = options.input.w = expected[i].size;
         options.classes = 7;
         ps_graph *graph = model_graph(expected[i].model, &options);
-        const ps_node *node = named(graph, expected[i].last);
+        const ps_op *node = named(graph, expected[i].last);
         assert_int_equal(node->shape.h, expected[i].side);
         assert_int_equal(node->shape.w, expected[i].side);
-        assert_true(ps_shape_equal(graph->node[graph->count - 1].shape, (ps_shape){1, 7, 1, 1, 1}));
+        assert_true(ps_shape_equal(graph->op[graph->count - 1].shape, (ps_shape){1, 7, 1, 1, 1}));
         ps_graph_destroy(graph);
     }
 }
@@ -226,7 +226,7 @@ static void every_model_takes_volumes(void **state) {
         options.input = (ps_shape){1, 1, 8, 16, 16};
         options.pool_skip.pool_size = 2;
         ps_graph *graph = model_graph(models[m].name, &options);
-        assert_true(graph->node[0].shape.d == 8);
+        assert_true(graph->op[0].shape.d == 8);
         ps_graph_destroy(graph);
     }
 }
@@ -236,15 +236,15 @@ static void width_is_rounded_and_never_zero(void **state) {
     ps_model_options options = model_options("plain9");
     options.width = 0.5;
     ps_graph *graph = model_graph("plain9", &options);
-    assert_int_equal(graph->node[0].shape.c, 6);
+    assert_int_equal(graph->op[0].shape.c, 6);
     ps_graph_destroy(graph);
     options.width = 0.001;
     graph = model_graph("plain9", &options);
-    assert_int_equal(graph->node[0].shape.c, 1);
+    assert_int_equal(graph->op[0].shape.c, 1);
     ps_graph_destroy(graph);
     options.width = 0.3; /* 12 * 0.3 = 3.6 */
     graph = model_graph("plain9", &options);
-    assert_int_equal(graph->node[0].shape.c, 4);
+    assert_int_equal(graph->op[0].shape.c, 4);
     ps_graph_destroy(graph);
 }
 
@@ -254,7 +254,7 @@ static int skips(const char *model, const char *placement) {
     options.pool_skip = (ps_pool_skip_config){.pool_size = 2, .placement = placement};
     ps_graph *graph = model_graph(model, &options);
     int count = 0;
-    for (int i = 0; i < graph->count; i++) count += graph->node[i].module;
+    for (int i = 0; i < graph->count; i++) count += graph->op[i].module;
     ps_graph_destroy(graph);
     return count;
 }
@@ -324,7 +324,7 @@ static void pool_size_is_clipped_and_said(void **state) {
     ps_graph *graph = model_graph("resnet18", &options);
     int clipped = 0;
     for (int i = 0; i < graph->count; i++) {
-        const ps_node *node = &graph->node[i];
+        const ps_op *node = &graph->op[i];
         if (!node->module) continue;
         int e = cJSON_GetObjectItemCaseSensitive(node->attributes, "pool_size")->valueint;
         assert_int_equal(e, node->shape.h < 8 ? node->shape.h : 8);
@@ -337,7 +337,7 @@ static void pool_size_is_clipped_and_said(void **state) {
     options.pool_skip.mode = "conv+skip";
     options.pool_skip.pool_size = 16;
     graph = model_graph("resnet18", &options);
-    for (int i = 0; i < graph->count; i++) assert_int_equal(graph->node[i].pool_size_asked, 0);
+    for (int i = 0; i < graph->count; i++) assert_int_equal(graph->op[i].pool_size_asked, 0);
     ps_graph_destroy(graph);
 }
 
@@ -366,9 +366,9 @@ static void gates_and_dropout_are_options(void **state) {
     ps_graph *graph = model_graph("vgg16", &options);
     int relu = 0, leaky = 0, dropout = 0;
     for (int i = 0; i < graph->count; i++) {
-        relu += strcmp(graph->node[i].type->name, "relu") == 0;
-        leaky += strcmp(graph->node[i].type->name, "leaky_relu") == 0;
-        dropout += strcmp(graph->node[i].type->name, "dropout") == 0;
+        relu += strcmp(graph->op[i].type->name, "relu") == 0;
+        leaky += strcmp(graph->op[i].type->name, "leaky_relu") == 0;
+        dropout += strcmp(graph->op[i].type->name, "dropout") == 0;
     }
     assert_int_equal(relu, 0);
     assert_int_equal(leaky, 15);
@@ -376,7 +376,7 @@ static void gates_and_dropout_are_options(void **state) {
     ps_graph_destroy(graph);
     options.dropout = 0;
     graph = model_graph("vgg16", &options);
-    for (int i = 0; i < graph->count; i++) assert_string_not_equal(graph->node[i].type->name, "dropout");
+    for (int i = 0; i < graph->count; i++) assert_string_not_equal(graph->op[i].type->name, "dropout");
     ps_graph_destroy(graph);
     options = model_options("resnet18");
     options.width = 0.05;

@@ -23,7 +23,7 @@ static ps_graph *tangled_graph(void) {
     ps_graph *g;
     assert_int_equal(ps_graph_create("tangled", (ps_shape){1, 3, 1, 7, 9}, &g), PS_OK);
 #define NODE(name_, type_, ...) \
-    &(ps_node_spec) { .name = name_, .type = type_, __VA_ARGS__ }
+    &(ps_op_spec) { .name = name_, .type = type_, __VA_ARGS__ }
     assert_int_equal(
         ps_graph_add(g, NODE("a", "conv", .inputs = 1, .input = {-1}), NULL, "{\"channels\":6,\"padding\":1}"), PS_OK);
     assert_int_equal(ps_graph_add(g, NODE("a.bn", "batch_norm", .inputs = 1, .input = {0}), NULL, "{}"), PS_OK);
@@ -166,7 +166,7 @@ static void test_threads_and_watching_change_no_bit(void **state) {
 static void test_zeros_are_counted(void **state) {
     (void)state;
     fixture f = open_fixture(tangled_graph(), 2);
-    int gate = ps_net_units(f.net)->unit[0].gate_node, plain = ps_graph_find(ps_net_graph(f.net), "join");
+    int gate = ps_net_units(f.net)->unit[0].gate_op, plain = ps_graph_find(ps_net_graph(f.net), "join");
     double *zeros, *join_zeros;
     assert_int_equal(ps_net_request_sum(f.net, gate, PS_SUM_ZEROS, &zeros), PS_OK);
     assert_int_equal(ps_net_request_sum(f.net, plain, PS_SUM_ZEROS, &join_zeros),
@@ -185,9 +185,9 @@ static void test_sums_belong_to_one_mode(void **state) {
     (void)state;
     fixture f = open_fixture(tangled_graph(), 2);
     double *zeros, *squares;
-    assert_int_equal(ps_net_request_sum(f.net, ps_net_units(f.net)->unit[0].gate_node, PS_SUM_ZEROS, &zeros), PS_OK);
+    assert_int_equal(ps_net_request_sum(f.net, ps_net_units(f.net)->unit[0].gate_op, PS_SUM_ZEROS, &zeros), PS_OK);
     assert_int_equal(
-        ps_net_request_sum(f.net, ps_net_units(f.net)->unit[1].entry_node, PS_SUM_INPUT_GRAD_SQUARES, &squares), PS_OK);
+        ps_net_request_sum(f.net, ps_net_units(f.net)->unit[1].entry_op, PS_SUM_INPUT_GRAD_SQUARES, &squares), PS_OK);
     ps_net_sum_in(f.net, PS_MODE_PROBE);
     loss_of(&f, true);
     assert_true(zeros[0] == 0 && squares[0] == 0);
@@ -411,8 +411,8 @@ static void test_unread_nodes_are_refused(void **state) {
     ps_graph *g;
     ps_net *net;
     assert_int_equal(ps_graph_create("dangling", (ps_shape){1, 2, 1, 4, 4}, &g), PS_OK);
-    ps_node_spec a = {.name = "a", .type = "relu", .inputs = 1, .input = {-1}},
-                 b = {.name = "b", .type = "flatten", .inputs = 1, .input = {-1}};
+    ps_op_spec a = {.name = "a", .type = "relu", .inputs = 1, .input = {-1}},
+               b = {.name = "b", .type = "flatten", .inputs = 1, .input = {-1}};
     assert_int_equal(ps_graph_add(g, &a, NULL, "{}"), PS_OK);
     assert_int_equal(ps_graph_add(g, &b, NULL, "{}"), PS_OK);
     assert_int_equal(ps_net_create(g, 1, NULL, &net), PS_ERR_INPUT);

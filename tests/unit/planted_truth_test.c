@@ -141,7 +141,7 @@ static void measure_spread(bed *b, int u, const float *x) {
 }
 
 static const ps_param *param(const bed *b, int node, const char *suffix) {
-    int index = node >= 0 ? ps_net_node_param(b->session.net, node, suffix) : -1;
+    int index = node >= 0 ? ps_net_op_param(b->session.net, node, suffix) : -1;
     return index >= 0 ? ps_net_param(b->session.net, index) : NULL;
 }
 
@@ -151,7 +151,7 @@ static void normalise(bed *b, int u, const float *x, size_t count) {
     size_t channels = (size_t)unit->channels;
     for (size_t c = 0; c < channels; c++) {
         double n = (double)(count / channels), mean = 0, variance = 0;
-        double gamma = (double)param(b, unit->norm_node, "weight")->value[c];
+        double gamma = (double)param(b, unit->norm_op, "weight")->value[c];
         for (size_t i = c; i < count; i += channels) mean += (double)x[i] / n;
         for (size_t i = c; i < count; i += channels) variance += ((double)x[i] - mean) * ((double)x[i] - mean) / n;
         for (size_t i = c; i < count; i += channels)
@@ -163,9 +163,9 @@ static void count_active(void *self, int node, ps_shape shape, const float *x) {
     bed *b = self;
     for (int u = 0; u < b->units->count; u++) {
         const ps_unit *unit = &b->units->unit[u];
-        if (unit->norm_node >= 0 && unit->source_node == node && b->mode == PS_MODE_PROBE)
+        if (unit->norm_op >= 0 && unit->source_op == node && b->mode == PS_MODE_PROBE)
             normalise(b, u, x, ps_shape_elements(shape));
-        if (unit->gate_node != node) continue;
+        if (unit->gate_op != node) continue;
         if (b->mode == PS_MODE_PROBE) measure_spread(b, u, x);
         for (int image = 0; image < b->images; image++)
             for (int c = 0; c < unit->channels; c++) {
@@ -208,7 +208,7 @@ static bool row_is_zero(const ps_param *p, int row) {
 static bool nothing_reads(const bed *b, const ps_unit *unit, int c) {
     if (unit->identity_path || unit->readers == 0) return false;
     for (int r = 0; r < unit->readers; r++) {
-        const ps_param *p = param(b, unit->reader[r].node, "weight");
+        const ps_param *p = param(b, unit->reader[r].op, "weight");
         assert_int_equal(unit->reader[r].stride, 1);
         for (size_t i = 0; i < p->count; i++)
             if ((int)(i % (size_t)p->spec.dims[1]) == unit->reader[r].first_input + c && p->value[i] != 0) return false;
@@ -226,9 +226,9 @@ static bool all_inputs_dead(const bed *b, const ps_unit *unit) {
 }
 
 static ps_cause structural_cause(const bed *b, const ps_unit *unit, int c) {
-    const ps_param *gamma = param(b, unit->norm_node, "weight");
+    const ps_param *gamma = param(b, unit->norm_op, "weight");
     if (unit->shared) return PS_CAUSE_NONE;
-    if (row_is_zero(param(b, unit->source_node, "weight"), c)) return PS_CAUSE_ZERO_INCOMING;
+    if (row_is_zero(param(b, unit->source_op, "weight"), c)) return PS_CAUSE_ZERO_INCOMING;
     if (all_inputs_dead(b, unit)) return PS_CAUSE_INPUTS_DEAD;
     return gamma != NULL && gamma->value[c] == 0 ? PS_CAUSE_GAMMA_ZERO : PS_CAUSE_NONE;
 }
@@ -237,8 +237,8 @@ static ps_cause structural_cause(const bed *b, const ps_unit *unit, int c) {
  * make of constant inputs either answer will do. */
 static bool fits_shift(const bed *b, int u, int c, ps_cause found) {
     const ps_unit *unit = &b->units->unit[u];
-    double above = b->above[u][c], beta = (double)param(b, unit->norm_node, "bias")->value[c],
-           gamma = (double)param(b, unit->norm_node, "weight")->value[c];
+    double above = b->above[u][c], beta = (double)param(b, unit->norm_op, "bias")->value[c],
+           gamma = (double)param(b, unit->norm_op, "weight")->value[c];
     if (beta >= 0) return found == PS_CAUSE_NO_VARIATION || found == PS_CAUSE_SILENT;
     if (above > 0.01 * fabs(gamma)) return found == PS_CAUSE_NORM_SHIFT;
     if (above <= 1e-7 * fabs(beta)) return found == PS_CAUSE_NO_VARIATION;
@@ -254,14 +254,14 @@ static bool fits(const bed *b, int u, int c, bool dead, bool eval_dead, ps_cause
     if (!dead && nothing_reads(b, unit, c)) return found == PS_CAUSE_ZERO_OUTGOING;
     if (!dead) return found == (eval_dead ? PS_CAUSE_RUNNING_STATISTICS : PS_CAUSE_NONE);
     if (unit->shared) return found == PS_CAUSE_SILENT;
-    if (unit->norm_node >= 0) return fits_shift(b, u, c, found);
+    if (unit->norm_op >= 0) return fits_shift(b, u, c, found);
     return found == PS_CAUSE_NEGATIVE_BIAS || found == PS_CAUSE_NEGATIVE_INPUT;
 }
 
 /* ---- the checks ---- */
 
 static ps_cause planted_cause(const ps_unit *unit, const char *cause) {
-    if (strcmp(cause, "bias") == 0) return unit->norm_node >= 0 ? PS_CAUSE_NORM_SHIFT : PS_CAUSE_NEGATIVE_BIAS;
+    if (strcmp(cause, "bias") == 0) return unit->norm_op >= 0 ? PS_CAUSE_NORM_SHIFT : PS_CAUSE_NEGATIVE_BIAS;
     if (strcmp(cause, "weights-in") == 0) return PS_CAUSE_ZERO_INCOMING;
     if (strcmp(cause, "weights-out") == 0) return PS_CAUSE_ZERO_OUTGOING;
     if (strcmp(cause, "gamma") == 0) return PS_CAUSE_GAMMA_ZERO;

@@ -250,7 +250,7 @@ typedef struct {
 
 /* What enters the gate, value by value, in double. */
 static double entering(const bench *b, const ps_unit *u, const tensors *t, size_t at, int c) {
-    const ps_node *gate = &t->graph->node[u->gate_node];
+    const ps_op *gate = &t->graph->op[u->gate_op];
     const float *x = t->y[gate->input[0]];
     double v = (double)x[at];
     if (strcmp(gate->type->name, "batch_norm") == 0) {
@@ -260,8 +260,8 @@ static double entering(const bench *b, const ps_unit *u, const tensors *t, size_
             squares += ((double)x[i] - sum / rows) * ((double)x[i] - sum / rows);
         const cJSON *eps = cJSON_GetObjectItemCaseSensitive(gate->attributes, "eps");
         double std = sqrt(squares / rows + (eps != NULL ? eps->valuedouble : 1e-5));
-        const ps_param *gamma = ps_net_param(b->net, ps_net_node_param(b->net, u->gate_node, "weight"));
-        const ps_param *beta = ps_net_param(b->net, ps_net_node_param(b->net, u->gate_node, "bias"));
+        const ps_param *gamma = ps_net_param(b->net, ps_net_op_param(b->net, u->gate_op, "weight"));
+        const ps_param *beta = ps_net_param(b->net, ps_net_op_param(b->net, u->gate_op, "bias"));
         v = (double)gamma->value[c] * (v - sum / rows) / std + (double)beta->value[c];
         if (gate->inputs > 1) v += (double)t->y[gate->input[1]][at];
     }
@@ -269,7 +269,7 @@ static double entering(const bench *b, const ps_unit *u, const tensors *t, size_
 }
 
 static void look(const bench *b, const ps_unit *u, const tensors *t, int images, naive *n) {
-    const float *y = t->y[u->gate_node], *x = t->y[t->graph->node[u->entry_node].input[0]];
+    const float *y = t->y[u->gate_op], *x = t->y[t->graph->op[u->entry_op].input[0]];
     size_t map = (size_t)u->elements * (size_t)u->channels;
     if (n->first == NULL) {
         n->first = malloc(map * sizeof *n->first);
@@ -311,7 +311,7 @@ static naive probe_naively(bench *b, const ps_unit *u) {
         ps_net_forward_plain(b->net, x, PS_MODE_EVAL, &hook, NULL);
         for (int c = 0; c < u->channels; c++)
             for (int at = c; at < images * u->elements * u->channels; at += u->channels)
-                n.eval[c] += t.y[u->gate_node][at] != 0;
+                n.eval[c] += t.y[u->gate_op][at] != 0;
     }
     free(x);
     free(n.first);
@@ -509,7 +509,7 @@ typedef struct {
 
 static int source_weight(const watch *w, int unit) {
     const ps_unit *u = &ps_net_units(w->b->net)->unit[unit];
-    return u->source_node < 0 ? -1 : ps_net_node_param(w->b->net, u->source_node, "weight");
+    return u->source_op < 0 ? -1 : ps_net_op_param(w->b->net, u->source_op, "weight");
 }
 
 static double distance(const float *a, const float *b, size_t count) {
@@ -526,11 +526,11 @@ static double norm_of(const float *a, size_t count) {
 
 static void watch_activations(watch *w, int unit) {
     const ps_unit *u = &ps_net_units(w->b->net)->unit[unit];
-    for (size_t i = 0; i < w->t.count[u->gate_node]; i++)
-        w->zeros[unit][i % (size_t)u->channels] += w->t.y[u->gate_node][i] == 0;
-    if (u->pool_skip_node < 0) return;
-    const float *y = w->t.y[w->t.graph->node[u->pool_skip_node].input[0]], *o = w->t.y[u->pool_skip_node];
-    for (size_t i = 0; i < w->t.count[u->pool_skip_node]; i++) {
+    for (size_t i = 0; i < w->t.count[u->gate_op]; i++)
+        w->zeros[unit][i % (size_t)u->channels] += w->t.y[u->gate_op][i] == 0;
+    if (u->pool_skip_op < 0) return;
+    const float *y = w->t.y[w->t.graph->op[u->pool_skip_op].input[0]], *o = w->t.y[u->pool_skip_op];
+    for (size_t i = 0; i < w->t.count[u->pool_skip_op]; i++) {
         double d = (double)o[i] - (double)y[i];
         w->pool_squares[unit][0][i % (size_t)u->channels] += (double)y[i] * (double)y[i];
         w->pool_squares[unit][1][i % (size_t)u->channels] += d * d;
@@ -564,7 +564,7 @@ static ps_status watch_gradients(void *self, uint64_t step) {
     for (int i = 0; i < ps_net_units(w->b->net)->count; i++) {
         const ps_unit *u = &ps_net_units(w->b->net)->unit[i];
         int weight = source_weight(w, i);
-        int pool = u->pool_skip_node < 0 ? -1 : ps_net_node_param(w->b->net, u->pool_skip_node, "conv.weight");
+        int pool = u->pool_skip_op < 0 ? -1 : ps_net_op_param(w->b->net, u->pool_skip_op, "conv.weight");
         for (int c = 0; c < u->channels; c++) {
             if (weight >= 0) {
                 const ps_param *p = ps_net_param(w->b->net, weight);
@@ -634,7 +634,7 @@ static void check_window(watch *w, int unit) {
         }
         for (int c = 0; c < u->channels; c++) assert_true(parts[c] >= path_sum[c] * 0.99999);
     }
-    if (u->pool_skip_node >= 0) {
+    if (u->pool_skip_op >= 0) {
         const char *const names[] = {"pool_identity", "pool_path", "pool_output"};
         double out_grad[MOST];
         for (int k = 0; k < 3; k++) {
@@ -846,9 +846,9 @@ static void tamper_with_sums(shut_watch *w, uint64_t step) {
     const ps_units *units = ps_net_units(w->b->net);
     for (int i = 0; i < units->count; i++) {
         double *energy;
-        if (units->unit[i].pool_skip_node < 0) continue;
-        assert_int_equal(
-            ps_net_request_sum(w->b->net, units->unit[i].pool_skip_node, PS_SUM_POOL_GRAD_IDENTITY, &energy), PS_OK);
+        if (units->unit[i].pool_skip_op < 0) continue;
+        assert_int_equal(ps_net_request_sum(w->b->net, units->unit[i].pool_skip_op, PS_SUM_POOL_GRAD_IDENTITY, &energy),
+                         PS_OK);
         for (int c = 0; c < units->unit[i].channels; c++) {
             w->arrived[i][c] = (step + (uint64_t)c) % 4 == 0;
             if (w->arrived[i][c]) energy[c] += 1e-9;
@@ -879,7 +879,7 @@ static ps_status tamper(void *self, uint64_t step) {
 static bool is_moving(float g) { return isfinite(g) && g != 0; }
 
 static bool naive_row_moves(const bench *b, int node, const char *suffix, int row) {
-    int index = node >= 0 ? ps_net_node_param(b->net, node, suffix) : -1;
+    int index = node >= 0 ? ps_net_op_param(b->net, node, suffix) : -1;
     if (index < 0) return false;
     const ps_param *p = ps_net_param(b->net, index);
     bool any = false;
@@ -890,8 +890,8 @@ static bool naive_row_moves(const bench *b, int node, const char *suffix, int ro
 /* Input channel `input` of a reader, counted over all groups, in file order of the weights. Its map must be all
  * zero. */
 static bool naive_column_moves(const shut_watch *w, int node, int input) {
-    const ps_param *p = ps_net_param(w->b->net, ps_net_node_param(w->b->net, node, "weight"));
-    const ps_node *reader = &w->t.graph->node[node];
+    const ps_param *p = ps_net_param(w->b->net, ps_net_op_param(w->b->net, node, "weight"));
+    const ps_op *reader = &w->t.graph->op[node];
     ps_shape in[PS_LAYER_MAX_INPUTS];
     ps_graph_input_shapes(w->t.graph, node, in);
     int per_group = p->spec.dims[1], groups = in[0].c / per_group;
@@ -910,22 +910,22 @@ static bool naive_readers_move(const shut_watch *w, const ps_unit *u, int c) {
     bool any = false;
     for (int r = 0; r < u->readers; r++)
         for (int i = 0; i < u->reader[r].stride; i++)
-            any |= naive_column_moves(w, u->reader[r].node, u->reader[r].first_input + c * u->reader[r].stride + i);
+            any |= naive_column_moves(w, u->reader[r].op, u->reader[r].first_input + c * u->reader[r].stride + i);
     return any;
 }
 
 static void count_naively(shut_watch *w, int unit, int c) {
     const ps_unit *u = &ps_net_units(w->b->net)->unit[unit];
-    const float *y = w->t.y[u->gate_node];
-    for (size_t i = (size_t)c; i < w->t.count[u->gate_node]; i += (size_t)u->channels)
+    const float *y = w->t.y[u->gate_op];
+    for (size_t i = (size_t)c; i < w->t.count[u->gate_op]; i += (size_t)u->channels)
         if (y[i] != 0) return;
     const bench *b = w->b;
     const bool found[SHUT_COUNTS] = {
         true,
-        naive_row_moves(b, u->source_node, "weight", c) | naive_row_moves(b, u->source_node, "bias", c),
-        naive_row_moves(b, u->norm_node, "weight", c),
-        naive_row_moves(b, u->norm_node, "bias", c),
-        naive_row_moves(b, u->pool_skip_node, "conv.weight", c) | naive_row_moves(b, u->pool_skip_node, "conv.bias", c),
+        naive_row_moves(b, u->source_op, "weight", c) | naive_row_moves(b, u->source_op, "bias", c),
+        naive_row_moves(b, u->norm_op, "weight", c),
+        naive_row_moves(b, u->norm_op, "bias", c),
+        naive_row_moves(b, u->pool_skip_op, "conv.weight", c) | naive_row_moves(b, u->pool_skip_op, "conv.bias", c),
         w->arrived[unit][c],
         naive_readers_move(w, u, c)};
     for (int k = 0; k < SHUT_COUNTS; k++) w->counts[unit][k][c] += found[k];
@@ -1154,8 +1154,8 @@ static void a_dead_node_is_constant_behind_a_norm(void **state) {
     fill(x, BATCH * 2 * 36, "probe", 0);
     ps_net_forward_plain(b.net, x, PS_MODE_PROBE, &hook, NULL);
     for (int c = 0; c < 4; c++) {
-        bool constant, node_constant, zero = is_zero_on(t.y[units->unit[0].gate_node], BATCH, 36, 4, c, &node_constant);
-        bool normed_zero = is_zero_on(t.y[units->unit[1].source_node - 1], BATCH, 36, 4, c, &constant);
+        bool constant, node_constant, zero = is_zero_on(t.y[units->unit[0].gate_op], BATCH, 36, 4, c, &node_constant);
+        bool normed_zero = is_zero_on(t.y[units->unit[1].source_op - 1], BATCH, 36, 4, c, &constant);
         assert_true(zero == (c % 2 == 1) && node_constant == zero);
         assert_true(!normed_zero && constant == zero);
     }

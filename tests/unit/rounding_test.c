@@ -418,7 +418,7 @@ typedef struct {
 } small_net;
 
 static void add(ps_graph *g, const char *name, const char *type, int first, int second, const char *attributes) {
-    ps_node_spec spec = {.name = name, .type = type, .inputs = second >= -1 ? 2 : 1, .input = {first, second}};
+    ps_op_spec spec = {.name = name, .type = type, .inputs = second >= -1 ? 2 : 1, .input = {first, second}};
     assert_int_equal(ps_graph_add(g, &spec, NULL, "%s", attributes), PS_OK);
 }
 

@@ -31,7 +31,7 @@ static void fill_batch(void *self, int index, float *x, int32_t *label) {
 }
 
 static void add(ps_graph *g, const char *name, const char *type, const char *attributes) {
-    ps_node_spec spec = {.name = name, .type = type, .inputs = 1, .input = {g->count - 1}};
+    ps_op_spec spec = {.name = name, .type = type, .inputs = 1, .input = {g->count - 1}};
     assert_int_equal(ps_graph_add(g, &spec, NULL, "%s", attributes), PS_OK);
 }
 

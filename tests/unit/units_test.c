@@ -49,11 +49,11 @@ static void a_gate_behind_norm_and_pool_skip_is_private(void **state) {
     const ps_unit *u = unit("a");
     assert_false(u->shared);
     assert_string_equal(u->gate, "r");
-    assert_int_equal(u->gate_node, node("r"));
-    assert_int_equal(u->source_node, node("a"));
-    assert_int_equal(u->norm_node, node("n"));
-    assert_int_equal(u->pool_skip_node, node("a.pool_skip"));
-    assert_int_equal(u->entry_node, node("n"));
+    assert_int_equal(u->gate_op, node("r"));
+    assert_int_equal(u->source_op, node("a"));
+    assert_int_equal(u->norm_op, node("n"));
+    assert_int_equal(u->pool_skip_op, node("a.pool_skip"));
+    assert_int_equal(u->entry_op, node("n"));
     assert_int_equal(u->channels, 4);
     assert_int_equal(u->elements, 64);
     assert_int_equal(u->depth, 1); /* the module's own convolution does not count: depths are alike in every arm */
@@ -63,15 +63,15 @@ static void a_gate_behind_norm_and_pool_skip_is_private(void **state) {
     assert_int_equal(u->feed[0].unit, -1);
     assert_int_equal(u->feed[0].channels, 3);
     assert_int_equal(u->readers, 1);
-    assert_int_equal(u->reader[0].node, node("b"));
+    assert_int_equal(u->reader[0].op, node("b"));
     assert_false(u->identity_path);
     u = unit("b");
     assert_int_equal(u->depth, 2);
-    assert_int_equal(u->norm_node, -1);
-    assert_int_equal(u->pool_skip_node, -1);
-    assert_int_equal(u->entry_node, node("s"));
+    assert_int_equal(u->norm_op, -1);
+    assert_int_equal(u->pool_skip_op, -1);
+    assert_int_equal(u->entry_op, node("s"));
     assert_int_equal(u->feed[0].unit, 0);
-    assert_int_equal(u->reader[0].node, node("fc")); /* through the pooling */
+    assert_int_equal(u->reader[0].op, node("fc")); /* through the pooling */
     assert_int_equal(u->reader[0].stride, 1);
 }
 
@@ -79,9 +79,9 @@ static void norm_before_pool_skip_is_private_too(void **state) {
     (void)state;
     open_units(CONV("a") "," NODE("n", "batch_norm") "," SKIP("p") "," NODE("r", "relu") "," HEAD);
     const ps_unit *u = unit("a");
-    assert_int_equal(u->norm_node, node("n"));
-    assert_int_equal(u->pool_skip_node, node("p"));
-    assert_int_equal(u->entry_node, node("r")); /* what enters the gate is the module's output */
+    assert_int_equal(u->norm_op, node("n"));
+    assert_int_equal(u->pool_skip_op, node("p"));
+    assert_int_equal(u->entry_op, node("r")); /* what enters the gate is the module's output */
 }
 
 static void pooling_and_dropout_before_a_gate_leave_it_private(void **state) {
@@ -92,15 +92,15 @@ static void pooling_and_dropout_before_a_gate_leave_it_private(void **state) {
     open_units(POOLED NORMED FLAT NODE("t", "relu") ",{\"name\": \"fc\", \"type\": \"linear\", \"features\": 2}");
     const ps_unit *a = unit("a"), *b = unit("b"), *c = unit("c");
     assert_false(a->shared || b->shared || c->shared);
-    assert_int_equal(a->source_node, node("a"));
+    assert_int_equal(a->source_op, node("a"));
     assert_int_equal(a->elements, 16); /* of the gate, behind the pooling */
     assert_int_equal(a->fan_in, 27);
     assert_true(a->bias);
-    assert_int_equal(b->norm_node, node("n"));
-    assert_int_equal(b->entry_node, node("s")); /* the pooling stands between the normalisation and the gate */
+    assert_int_equal(b->norm_op, node("n"));
+    assert_int_equal(b->entry_op, node("s")); /* the pooling stands between the normalisation and the gate */
     assert_int_equal(b->feed[0].unit, ps_units_find(&units, "a"));
     assert_int_equal(c->elements, 1);
-    assert_int_equal(c->entry_node, node("n2"));
+    assert_int_equal(c->entry_op, node("n2"));
     for (int i = 0; i < units.count; i++) assert_int_equal(units.unit[i].sharing, PS_SHARING_NONE);
 }
 
@@ -131,8 +131,8 @@ static void a_shared_gate_says_why(void **state) {
         char text[256];
         open_units(cases[i].nodes);
         const ps_unit *u = unit(cases[i].gate);
-        assert_true(u->shared && u->source_node < 0 && u->norm_node < 0);
-        assert_int_equal(u->entry_node, u->gate_node);
+        assert_true(u->shared && u->source_op < 0 && u->norm_op < 0);
+        assert_int_equal(u->entry_op, u->gate_op);
         ps_unit_sharing_text(graph, u, text, sizeof text);
         assert_string_equal(text, cases[i].text);
         if (i + 1 < sizeof cases / sizeof *cases) close_units(NULL);
@@ -147,7 +147,7 @@ static void a_source_read_elsewhere_makes_the_gate_shared(void **state) {
     const ps_unit *u = unit("r");
     assert_true(u->shared);
     assert_true(u->identity_path);
-    assert_int_equal(u->source_node, -1);
+    assert_int_equal(u->source_op, -1);
     assert_int_equal(u->fan_in, 0);
     assert_int_equal(u->feeds, 0);
     assert_int_equal(u->readers, 0);
@@ -172,7 +172,7 @@ static void readers_are_found_through_pool_flatten_and_concat(void **state) {
                "{\"name\": \"fc\", \"type\": \"linear\", \"features\": 2}");
     const ps_unit *a = unit("a"), *b = unit("b");
     assert_int_equal(a->readers, 1);
-    assert_int_equal(a->reader[0].node, node("fc"));
+    assert_int_equal(a->reader[0].op, node("fc"));
     assert_int_equal(a->reader[0].first_input, 0);
     assert_int_equal(a->reader[0].stride, 16);
     assert_int_equal(b->reader[0].first_input, (4 + 3) * 16);
@@ -209,9 +209,9 @@ static void unpooling_hands_its_values_on(void **state) {
     open_units(CONV("a") "," NODE("r", "relu") "," NODE("m", "max_pool") "," CONV("b") "," NODE("s", "relu") "," FROM(
         "u", "max_unpool", "\"s\", \"m\"") "," CONV("c") "," HEAD);
     assert_int_equal(unit("b")->readers, 1);
-    assert_int_equal(unit("b")->reader[0].node, node("c"));
+    assert_int_equal(unit("b")->reader[0].op, node("c"));
     assert_int_equal(unit("a")->readers, 1); /* where its maxima were is no value of it */
-    assert_int_equal(unit("a")->reader[0].node, node("b"));
+    assert_int_equal(unit("a")->reader[0].op, node("b"));
     assert_false(unit("a")->identity_path);
 }
 
@@ -231,12 +231,12 @@ static void a_norm_behind_a_gate_hands_its_channels_on(void **state) {
     const ps_unit *a = unit("a"), *b = unit("b"), *l = unit("l");
     assert_false(a->identity_path || b->identity_path || l->identity_path);
     assert_int_equal(a->readers, 1);
-    assert_int_equal(a->reader[0].node, node("b"));
+    assert_int_equal(a->reader[0].op, node("b"));
     assert_int_equal(a->reader[0].way.of_zero, PS_CHANNEL_CONSTANT);
     assert_int_equal(b->feeds, 1);
     assert_int_equal(b->feed[0].unit, ps_units_find(&units, "a"));
     assert_int_equal(b->feed[0].dead, PS_CHANNEL_CONSTANT);
-    assert_int_equal(b->reader[0].node, node("l"));
+    assert_int_equal(b->reader[0].op, node("l"));
     assert_int_equal(b->reader[0].stride, 16);
     assert_int_equal(l->feed[0].channels, 4 * 16);
     assert_int_equal(l->feed[0].dead, PS_CHANNEL_CONSTANT);
@@ -258,12 +258,12 @@ static void a_gate_behind_a_gate_hands_its_channels_on(void **state) {
     for (int i = 0; i < 2; i++) {
         const ps_unit *before = i == 0 ? a : q;
         assert_int_equal(before->readers, 1);
-        assert_int_equal(before->reader[0].node, node("b"));
+        assert_int_equal(before->reader[0].op, node("b"));
         assert_int_equal(before->reader[0].first_input, 3);
         assert_int_equal(before->reader[0].stride, 1);
         assert_int_equal(before->reader[0].way.of_zero, i == 0 ? PS_CHANNEL_CONSTANT : PS_CHANNEL_ZERO);
     }
-    assert_int_equal(b->reader[0].node, node("fc"));
+    assert_int_equal(b->reader[0].op, node("fc"));
     assert_int_equal(b->reader[0].stride, 64);
     assert_int_equal(b->reader[0].way.of_zero, PS_CHANNEL_ZERO);
 }
@@ -296,8 +296,8 @@ static void a_way_past_the_norm_stays_one(void **state) {
     assert_int_equal(unit("a")->readers, 1);
     const ps_unit *s = unit("s");
     assert_true(s->shared);
-    assert_int_equal(s->norm_node, -1);
-    assert_int_equal(s->entry_node, node("s")); /* what the add and the normalisation give */
+    assert_int_equal(s->norm_op, -1);
+    assert_int_equal(s->entry_op, node("s")); /* what the add and the normalisation give */
 }
 
 static void a_graph_without_gates_has_no_units(void **state) {
@@ -307,7 +307,7 @@ static void a_graph_without_gates_has_no_units(void **state) {
     assert_int_equal(ps_units_find(&units, "a"), -1);
 }
 
-static const char *node_name(const ps_graph *g, int index) { return index < 0 ? "(none)" : g->node[index].name; }
+static const char *node_name(const ps_graph *g, int index) { return index < 0 ? "(none)" : g->op[index].name; }
 
 static void assert_same_units(const ps_graph *ga, const ps_units *a, const ps_graph *gb, const ps_units *b) {
     assert_int_equal(a->count, b->count);
@@ -316,11 +316,11 @@ static void assert_same_units(const ps_graph *ga, const ps_units *a, const ps_gr
         assert_string_equal(x->name, y->name);
         assert_string_equal(x->gate, y->gate);
         assert_string_equal(x->stage, y->stage);
-        assert_string_equal(node_name(ga, x->source_node), node_name(gb, y->source_node));
-        assert_string_equal(node_name(ga, x->norm_node), node_name(gb, y->norm_node));
-        assert_string_equal(node_name(ga, x->pool_skip_node), node_name(gb, y->pool_skip_node));
-        if (x->shared) assert_true(x->entry_node == x->gate_node && y->entry_node == y->gate_node);
-        else assert_string_equal(node_name(ga, x->entry_node), node_name(gb, y->entry_node));
+        assert_string_equal(node_name(ga, x->source_op), node_name(gb, y->source_op));
+        assert_string_equal(node_name(ga, x->norm_op), node_name(gb, y->norm_op));
+        assert_string_equal(node_name(ga, x->pool_skip_op), node_name(gb, y->pool_skip_op));
+        if (x->shared) assert_true(x->entry_op == x->gate_op && y->entry_op == y->gate_op);
+        else assert_string_equal(node_name(ga, x->entry_op), node_name(gb, y->entry_op));
         assert_string_equal(x->activation, y->activation);
         assert_true(x->shared == y->shared && x->bias == y->bias && x->identity_path == y->identity_path &&
                     x->rectifies == y->rectifies);
@@ -332,7 +332,7 @@ static void assert_same_units(const ps_graph *ga, const ps_units *a, const ps_gr
         if (x->feeds > 0) assert_memory_equal(x->feed, y->feed, (size_t)x->feeds * sizeof *x->feed);
         assert_int_equal(x->readers, y->readers);
         for (int k = 0; k < x->readers; k++) {
-            assert_string_equal(node_name(ga, x->reader[k].node), node_name(gb, y->reader[k].node));
+            assert_string_equal(node_name(ga, x->reader[k].op), node_name(gb, y->reader[k].op));
             assert_int_equal(x->reader[k].first_input, y->reader[k].first_input);
             assert_int_equal(x->reader[k].stride, y->reader[k].stride);
             assert_int_equal(x->reader[k].way.of_zero, y->reader[k].way.of_zero);
@@ -390,11 +390,11 @@ static void residual_networks_have_private_and_shared_gates(void **state) {
     const ps_unit *stem = unit("conv1.0"), *inner = unit("conv3_x.0.residual_function.0"),
                   *outer = unit("conv3_x.0.relu");
     assert_true(stem->identity_path); /* the first block's shortcut is the identity */
-    assert_int_equal(stem->pool_skip_node, -1);
+    assert_int_equal(stem->pool_skip_op, -1);
     assert_false(inner->identity_path);
-    assert_true(inner->pool_skip_node >= 0);
+    assert_true(inner->pool_skip_op >= 0);
     assert_true(outer->shared && outer->identity_path);
-    assert_int_equal(outer->pool_skip_node, -1);
+    assert_int_equal(outer->pool_skip_op, -1);
     /* Before a block that changes the width, the gate is read by two convolutions and by nothing else. */
     const ps_unit *before = unit("conv2_x.1.relu");
     assert_int_equal(before->readers, 2);
