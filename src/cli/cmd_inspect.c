@@ -6,6 +6,7 @@
 #include "run/network.h"
 #include "core/json.h"
 #include "graph/units.h"
+#include "layers/attributes.h"
 
 static bool as_json, show_layers;
 static const char *input_text;
@@ -115,8 +116,17 @@ static ps_status print_units(const ps_graph *graph) {
 }
 
 static void print_layer_types(void) {
-    for (const ps_layer_type *const *type = ps_layer_types(); *type != NULL; type++)
-        printf("%-16s %s\n%-16s   %s\n", (*type)->name, (*type)->summary, "", (*type)->attributes);
+    char values[256];
+    for (const ps_layer_type *const *type = ps_layer_types(); *type != NULL; type++) {
+        printf("%-16s %s\n", (*type)->name, (*type)->summary);
+        for (const ps_attribute *a = (*type)->attributes; a != NULL && a->name != NULL; a++) {
+            ps_attribute_values(a, values, sizeof values);
+            printf("  %-14s   %s", a->name, a->help);
+            if (a->standard == NULL) printf(" (needed)");
+            else if (a->standard[0] != '\0') printf(" [%s]", a->standard);
+            printf("; %s\n", values);
+        }
+    }
 }
 
 /* A graph of the user's own says itself what it takes and gives, unless the options ask. */

@@ -7,6 +7,7 @@
 
 #include "core/json.h"
 #include "core/memory.h"
+#include "layers/attributes.h"
 #include "core/text.h"
 #include "graph/graph_json.h"
 
@@ -47,7 +48,7 @@ ps_status ps_graph_create(const char *name, ps_shape input, ps_graph **out) {
 }
 
 static void op_clear(ps_op *op) {
-    if (op->config != NULL && op->type->release != NULL) op->type->release(op->config);
+    ps_free(op->config);
     cJSON_Delete(op->attributes);
     free(op->name);
     free(op->file_name);
@@ -122,7 +123,7 @@ static ps_status op_fill(const ps_graph *graph, ps_op *op, const ps_op_spec *spe
     op->pool_size_asked = spec->pool_size_asked;
     op->inputs = spec->inputs;
     memcpy(op->input, spec->input, sizeof op->input);
-    PS_TRY(type->parse(op->attributes, where, &op->config));
+    PS_TRY(ps_attributes_read(op->type, op->attributes, where, &op->config));
     PS_TRY(op_infer(graph, op, where));
     ps_gate gate;
     if (type->gate != NULL && type->gate(op->config, &gate))

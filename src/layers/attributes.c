@@ -2,8 +2,11 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "core/json.h"
+#include "core/memory.h"
 
 static ps_status parse_list(const cJSON *list, const char *key, int low, int high, const char *where,
                             ps_extent *extent) {
@@ -23,8 +26,8 @@ static ps_status parse_list(const cJSON *list, const char *key, int low, int hig
     return PS_OK;
 }
 
-ps_status ps_extent_parse(const cJSON *attributes, const char *key, int low, int high, const char *where,
-                          ps_extent *extent) {
+static ps_status parse_extent(const cJSON *attributes, const char *key, int low, int high, const char *where,
+                              ps_extent *extent) {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(attributes, key);
     if (item == NULL) return PS_OK;
     if (cJSON_IsArray(item)) return parse_list(item, key, low, high, where, extent);
@@ -32,6 +35,110 @@ ps_status ps_extent_parse(const cJSON *attributes, const char *key, int low, int
     extent->length = 1;
     return PS_OK;
 }
+
+/* ---- from the table ---- */
+
+enum { MOST_ATTRIBUTES = 16 };
+
+static bool ends(const ps_attribute *attribute) { return attribute == NULL || attribute->name == NULL; }
+
+static void *field_of(const ps_attribute *a, void *config) { return (char *)config + a->at; }
+
+static int find_word(const ps_attribute *a, const char *word) {
+    for (int i = 0; a->words[i] != NULL; i++)
+        if (strcmp(a->words[i], word) == 0) return i;
+    return -1;
+}
+
+static void set_standard(const ps_attribute *a, void *config) {
+    const char *text = a->standard;
+    if (text == NULL || text[0] == '\0') return;
+    switch (a->kind) {
+        case PS_ATTRIBUTE_INT: *(int *)field_of(a, config) = atoi(text); break;
+        case PS_ATTRIBUTE_NUMBER: *(double *)field_of(a, config) = strtod(text, NULL); break;
+        case PS_ATTRIBUTE_FLAG: *(bool *)field_of(a, config) = strcmp(text, "true") == 0; break;
+        case PS_ATTRIBUTE_WORD: *(int *)field_of(a, config) = find_word(a, text); break;
+        case PS_ATTRIBUTE_EXTENT: *(ps_extent *)field_of(a, config) = (ps_extent){1, {atoi(text)}}; break;
+    }
+}
+
+/* "\"a\", \"b\" or \"c\"". */
+static void list_words(const ps_attribute *a, char *text, size_t size) {
+    text[0] = '\0';
+    for (int i = 0; a->words[i] != NULL; i++)
+        snprintf(text + strlen(text), size - strlen(text), "%s\"%s\"",
+                 i == 0                    ? ""
+                 : a->words[i + 1] != NULL ? ", "
+                                           : " or ",
+                 a->words[i]);
+}
+
+static ps_status read_word(const ps_attribute *a, const cJSON *attributes, const char *where, int *index) {
+    const char *word = NULL;
+    char known[256];
+    PS_TRY(ps_json_get_text(attributes, a->name, a->standard == NULL, where, &word));
+    if (word == NULL) return PS_OK;
+    int found = find_word(a, word);
+    if (found >= 0) *index = found;
+    if (found >= 0) return PS_OK;
+    list_words(a, known, sizeof known);
+    return ps_fail(PS_ERR_INPUT, "%s: \"%s\" must be %s, not \"%s\"", where, a->name, known, word);
+}
+
+static ps_status read_one(const ps_attribute *a, const cJSON *attributes, const char *where, void *config) {
+    bool needed = a->standard == NULL;
+    void *field = field_of(a, config);
+    int low = (int)a->low, high = (int)a->high;
+    switch (a->kind) {
+        case PS_ATTRIBUTE_INT: return ps_json_get_int(attributes, a->name, needed, low, high, where, field);
+        case PS_ATTRIBUTE_NUMBER: return ps_json_get_double(attributes, a->name, needed, a->low, a->high, where, field);
+        case PS_ATTRIBUTE_FLAG: return ps_json_get_bool(attributes, a->name, needed, where, field);
+        case PS_ATTRIBUTE_WORD: return read_word(a, attributes, where, field);
+        case PS_ATTRIBUTE_EXTENT: return parse_extent(attributes, a->name, low, high, where, field);
+    }
+    return ps_fail(PS_ERR_INTERNAL, "attribute \"%s\" has no kind", a->name);
+}
+
+static ps_status check_keys(const ps_layer_type *type, const cJSON *attributes, const char *where) {
+    const char *known[MOST_ATTRIBUTES + 1] = {NULL};
+    if (ends(type->attributes) && cJSON_IsObject(attributes) && attributes->child != NULL)
+        return ps_fail(PS_ERR_INPUT, "%s: unknown key \"%s\"; this layer type takes no attributes", where,
+                       attributes->child->string);
+    for (int i = 0; !ends(type->attributes) && type->attributes[i].name != NULL; i++)
+        known[i] = type->attributes[i].name;
+    return ps_json_check_keys(attributes, known, where);
+}
+
+ps_status ps_attributes_read(const ps_layer_type *type, const cJSON *attributes, const char *where, void **config) {
+    char *bytes = NULL;
+    *config = NULL;
+    PS_TRY(check_keys(type, attributes, where));
+    if (type->config_bytes == 0) return PS_OK;
+    PS_TRY(PS_ALLOC(type->config_bytes, &bytes, "layer configuration"));
+    ps_status status = PS_OK;
+    for (const ps_attribute *a = type->attributes; !ends(a) && status == PS_OK; a++) {
+        set_standard(a, bytes);
+        status = read_one(a, attributes, where, bytes);
+    }
+    if (status == PS_OK && type->complete != NULL) status = type->complete(bytes, where);
+    if (status == PS_OK) *config = bytes;
+    else ps_free(bytes);
+    return status;
+}
+
+/* ---- in words ---- */
+
+void ps_attribute_values(const ps_attribute *a, char *text, size_t size) {
+    switch (a->kind) {
+        case PS_ATTRIBUTE_INT: snprintf(text, size, "whole number from %g to %.9g", a->low, a->high); break;
+        case PS_ATTRIBUTE_NUMBER: snprintf(text, size, "number from %g to %g", a->low, a->high); break;
+        case PS_ATTRIBUTE_FLAG: snprintf(text, size, "true or false"); break;
+        case PS_ATTRIBUTE_WORD: list_words(a, text, size); break;
+        case PS_ATTRIBUTE_EXTENT: snprintf(text, size, "per dimension, each from %g to %g", a->low, a->high); break;
+    }
+}
+
+/* ---- extents and shapes ---- */
 
 ps_status ps_extent_dims(const ps_extent *const *extents, int count, const char *where, int *dims) {
     *dims = 0;
@@ -75,13 +182,4 @@ ps_status ps_infer_same(const void *config, const ps_layer_input *in, int inputs
     (void)config, (void)inputs, (void)where;
     *out = in[0].shape;
     return PS_OK;
-}
-
-ps_status ps_parse_nothing(const cJSON *attributes, const char *where, void **config) {
-    static const char *const known[] = {NULL};
-    *config = NULL;
-    if (attributes != NULL && attributes->child != NULL && cJSON_IsObject(attributes))
-        return ps_fail(PS_ERR_INPUT, "%s: unknown key \"%s\"; this layer type takes no attributes", where,
-                       attributes->child->string);
-    return ps_json_check_keys(attributes, known, where);
 }

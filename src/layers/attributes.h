@@ -10,9 +10,12 @@ typedef struct {
     int value[3];
 } ps_extent;
 
-/* Leaves *extent as it is when the key is absent. */
-ps_status ps_extent_parse(const cJSON *attributes, const char *key, int low, int high, const char *where,
-                          ps_extent *extent);
+/* The configuration of a type from the JSON object of an operation; keys it does not know are refused. Free with
+ * ps_free; NULL where the type has none, and after a failure. */
+ps_status ps_attributes_read(const ps_layer_type *type, const cJSON *attributes, const char *where, void **config);
+/* What one may be, in words: "a whole number from 1 to 1024, [h, w] or [d, h, w]". */
+void ps_attribute_values(const ps_attribute *attribute, char *text, size_t size);
+
 /* Spatial dimensions that these attributes say, 0 where none is a list; fails where two lists differ in length. */
 ps_status ps_extent_dims(const ps_extent *const *extents, int count, const char *where, int *dims);
 /* d, h, w values; what lies along d in a 2D layer is `flat` (1 for kernels and strides, 0 for padding). */
@@ -29,7 +32,5 @@ const char *ps_shape_text(ps_shape shape, char text[48]);
 
 /* infer of the types whose output has the shape of their first input. */
 ps_status ps_infer_same(const void *config, const ps_layer_input *in, int inputs, const char *where, ps_shape *out);
-/* parse of the types without attributes. */
-ps_status ps_parse_nothing(const cJSON *attributes, const char *where, void **config);
 
 #endif

@@ -13,43 +13,30 @@
 #include "layers/rounding.h"
 
 typedef struct {
-    double eps, momentum;
-    ps_activation activation;
+    double eps, momentum, given_slope;
+    int activation; /* ps_activation */
     float slope;
 } norm_config;
 
-static ps_status parse_activation(const cJSON *attributes, const char *where, ps_activation *activation) {
-    static const char *const names[] = {
+static const char *const activations[] = {
 #define ACTIVATION(name, word) word,
-        PS_ACTIVATIONS(ACTIVATION)
+    PS_ACTIVATIONS(ACTIVATION)
 #undef ACTIVATION
-    };
-    const char *name = names[*activation];
-    PS_TRY(ps_json_get_text(attributes, "activation", false, where, &name));
-    for (int i = 0; i < PS_ACTIVATION_COUNT; i++)
-        if (strcmp(name, names[i]) == 0) {
-            *activation = (ps_activation)i;
-            return PS_OK;
-        }
-    return ps_fail(PS_ERR_INPUT, "%s: \"activation\" must be \"none\", \"relu\" or \"leaky_relu\", not \"%s\"", where,
-                   name);
-}
+        NULL};
 
-static ps_status norm_parse(const cJSON *attributes, const char *where, void **out) {
-    static const char *const known[] = {"eps", "momentum", "activation", "slope", NULL};
-    *out = NULL;
-    PS_TRY(ps_json_check_keys(attributes, known, where));
-    norm_config config = {.eps = 1e-5, .momentum = 0.1, .activation = PS_ACT_NONE};
-    double slope = 0.01;
-    PS_TRY(ps_json_get_double(attributes, "eps", false, 1e-12, 1.0, where, &config.eps));
-    PS_TRY(ps_json_get_double(attributes, "momentum", false, 0.0, 1.0, where, &config.momentum));
-    PS_TRY(parse_activation(attributes, where, &config.activation));
-    PS_TRY(ps_json_get_double(attributes, "slope", false, 0.0, 1.0, where, &slope));
-    config.slope = config.activation == PS_ACT_LEAKY_RELU ? (float)slope : 0.0f;
-    norm_config *copy;
-    PS_TRY(PS_ALLOC(1, &copy, "layer configuration"));
-    *copy = config;
-    *out = copy;
+#define AT(field) offsetof(norm_config, field)
+static const ps_attribute norm_attributes[] = {
+    {"eps", PS_ATTRIBUTE_NUMBER, AT(eps), "1e-5", 1e-12, 1, NULL, "added to the variance"},
+    {"momentum", PS_ATTRIBUTE_NUMBER, AT(momentum), "0.1", 0, 1, NULL, "of the batch in the running statistics"},
+    {"activation", PS_ATTRIBUTE_WORD, AT(activation), "none", 0, 0, activations, "what it ends in"},
+    {"slope", PS_ATTRIBUTE_NUMBER, AT(given_slope), "0.01", 0, 1, NULL, "of leaky_relu, on the negative side"},
+    {0}};
+#undef AT
+
+static ps_status norm_complete(void *config_, const char *where) {
+    (void)where;
+    norm_config *config = config_;
+    config->slope = config->activation == PS_ACT_LEAKY_RELU ? (float)config->given_slope : 0.0f;
     return PS_OK;
 }
 
@@ -143,7 +130,7 @@ static void norm_forward(const ps_layer_call *call) {
     find_statistics(call, mean, inverse_std, variance);
     if (call->mode == PS_MODE_TRAIN) update_running_statistics(call, mean, variance);
     ps_norm_apply(call->x[0], rows, c, mean, inverse_std, call->param[0], call->param[1],
-                  call->inputs > 1 ? call->x[1] : NULL, config->activation, config->slope, call->y,
+                  call->inputs > 1 ? call->x[1] : NULL, (ps_activation)config->activation, config->slope, call->y,
                   call->sums[PS_SUM_ZEROS], call->workspace, call->threads);
 }
 
@@ -201,10 +188,11 @@ static void norm_backward(const ps_layer_call *call) {
      * arrays). */
     bool alone = residual && (call->dx[0] == NULL || call->dx[0] == call->dx[1]);
     ps_norm_backward(call->x[0], call->y, call->dy, ps_shape_positions(call->out_shape), c, mean, mean + c,
-                     call->param[0], config->activation, config->slope, call->mode == PS_MODE_EVAL, call->dx[0],
-                     call->accumulate[0], residual && !alone ? call->dx[1] : NULL, residual && call->accumulate[1],
-                     call->grad[0], call->grad[1], call->sums[PS_SUM_INPUT_GRAD_SQUARES],
-                     call->sums[PS_SUM_ENTERING_GRAD_SQUARES], call->workspace, call->threads);
+                     call->param[0], (ps_activation)config->activation, config->slope, call->mode == PS_MODE_EVAL,
+                     call->dx[0], call->accumulate[0], residual && !alone ? call->dx[1] : NULL,
+                     residual && call->accumulate[1], call->grad[0], call->grad[1],
+                     call->sums[PS_SUM_INPUT_GRAD_SQUARES], call->sums[PS_SUM_ENTERING_GRAD_SQUARES], call->workspace,
+                     call->threads);
     if (alone) backward_residual(call);
 }
 
@@ -353,7 +341,8 @@ static const char *const norm_samples[] = {
 const ps_layer_type ps_layer_batch_norm = {
     .name = "batch_norm",
     .summary = "batch normalisation; may end in an activation and add a residual (input 1) before it",
-    .attributes = "eps 1e-5, momentum 0.1, activation \"none\" (or \"relu\", \"leaky_relu\"), slope 0.01",
+    .attributes = norm_attributes,
+    .config_bytes = sizeof(norm_config),
     .role = PS_ROLE_NORM,
     .min_inputs = 1,
     .max_inputs = 2,
@@ -362,8 +351,7 @@ const ps_layer_type ps_layer_batch_norm = {
     .gradient_in_place = true,
     .fused_sums = 1u << PS_SUM_ZEROS | 1u << PS_SUM_INPUT_GRAD_SQUARES | 1u << PS_SUM_ENTERING_GRAD_SQUARES,
     .least_values = 2, /* one value is its own mean: the output would be the shift, whatever it is */
-    .parse = norm_parse,
-    .release = ps_free,
+    .complete = norm_complete,
     .infer = norm_infer,
     .params = norm_params,
     .states = norm_states,

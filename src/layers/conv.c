@@ -15,7 +15,22 @@ typedef struct {
     ps_extent kernel, stride, padding, dilation;
 } conv_config;
 
-static ps_status check_dims(conv_config *config, const char *where) {
+#define AT(field) offsetof(conv_config, field)
+static const ps_attribute conv_attributes[] = {
+    {"channels", PS_ATTRIBUTE_INT, AT(channels), NULL, 1, 1 << 20, NULL, "output channels: the nodes"},
+    {"kernel", PS_ATTRIBUTE_EXTENT, AT(kernel), "3", 1, 1024, NULL, "size of the window"},
+    {"stride", PS_ATTRIBUTE_EXTENT, AT(stride), "1", 1, 1024, NULL, "step from one window to the next"},
+    {"padding", PS_ATTRIBUTE_EXTENT, AT(padding), "0", 0, 1024, NULL, "zeros around the map"},
+    {"dilation", PS_ATTRIBUTE_EXTENT, AT(dilation), "1", 1, 1024, NULL, "distance between taps"},
+    {"groups", PS_ATTRIBUTE_INT, AT(groups), "1", 1, 1 << 20, NULL, "each reads its own part of the input channels"},
+    {"bias", PS_ATTRIBUTE_FLAG, AT(bias), "true", 0, 0, NULL, "whether a bias is added"},
+    {"dims", PS_ATTRIBUTE_INT, AT(dims), "", 2, 3, NULL,
+     "left out: as long as the lists, else 3 where the input has depth, else 2"},
+    {0}};
+#undef AT
+
+static ps_status conv_complete(void *config_, const char *where) {
+    conv_config *config = config_;
     const ps_extent *extents[] = {&config->kernel, &config->stride, &config->padding, &config->dilation};
     int listed;
     PS_TRY(ps_extent_dims(extents, 4, where, &listed));
@@ -23,32 +38,9 @@ static ps_status check_dims(conv_config *config, const char *where) {
         return ps_fail(PS_ERR_INPUT, "%s: \"dims\" is %d but the lists have %d numbers; make them agree", where,
                        config->dims, listed);
     if (config->dims == 0) config->dims = listed;
-    return PS_OK;
-}
-
-static ps_status conv_parse(const cJSON *attributes, const char *where, void **out) {
-    static const char *const known[] = {"channels", "kernel", "stride", "padding", "dilation",
-                                        "groups",   "bias",   "dims",   NULL};
-    *out = NULL;
-    PS_TRY(ps_json_check_keys(attributes, known, where));
-    conv_config config = {
-        .groups = 1, .bias = true, .kernel = {1, {3}}, .stride = {1, {1}}, .padding = {1, {0}}, .dilation = {1, {1}}};
-    PS_TRY(ps_json_get_int(attributes, "channels", true, 1, 1 << 20, where, &config.channels));
-    PS_TRY(ps_extent_parse(attributes, "kernel", 1, 1024, where, &config.kernel));
-    PS_TRY(ps_extent_parse(attributes, "stride", 1, 1024, where, &config.stride));
-    PS_TRY(ps_extent_parse(attributes, "padding", 0, 1024, where, &config.padding));
-    PS_TRY(ps_extent_parse(attributes, "dilation", 1, 1024, where, &config.dilation));
-    PS_TRY(ps_json_get_int(attributes, "groups", false, 1, 1 << 20, where, &config.groups));
-    PS_TRY(ps_json_get_bool(attributes, "bias", false, where, &config.bias));
-    PS_TRY(ps_json_get_int(attributes, "dims", false, 2, 3, where, &config.dims));
-    PS_TRY(check_dims(&config, where));
-    if (config.channels % config.groups != 0)
-        return ps_fail(PS_ERR_INPUT, "%s: \"groups\" %d does not divide \"channels\" %d", where, config.groups,
-                       config.channels);
-    conv_config *copy;
-    PS_TRY(PS_ALLOC(1, &copy, "layer configuration"));
-    *copy = config;
-    *out = copy;
+    if (config->channels % config->groups != 0)
+        return ps_fail(PS_ERR_INPUT, "%s: \"groups\" %d does not divide \"channels\" %d", where, config->groups,
+                       config->channels);
     return PS_OK;
 }
 
@@ -203,15 +195,13 @@ static const char *const conv_samples[] = {
 const ps_layer_type ps_layer_conv = {
     .name = "conv",
     .summary = "convolution in 2 or 3 dimensions",
-    .attributes =
-        "channels (needed), kernel 3, stride 1, padding 0, dilation 1 (each a number, [h, w] or [d, h, w]), groups 1, "
-        "bias true, dims 2 or 3 (default 3 where the input has depth)",
+    .attributes = conv_attributes,
+    .config_bytes = sizeof(conv_config),
     .role = PS_ROLE_CONV,
     .min_inputs = 1,
     .max_inputs = 1,
     .needs_input = true,
-    .parse = conv_parse,
-    .release = ps_free,
+    .complete = conv_complete,
     .infer = conv_infer,
     .params = conv_params,
     .conv_shape = conv_shape,

@@ -12,20 +12,19 @@
 enum { GRAIN = 1 << 14 };
 
 typedef struct {
+    double given;
     float p, scale;
 } dropout_config;
 
-static ps_status dropout_parse(const cJSON *attributes, const char *where, void **out) {
-    static const char *const known[] = {"p", NULL};
-    double p = 0.5;
-    *out = NULL;
-    PS_TRY(ps_json_check_keys(attributes, known, where));
-    PS_TRY(ps_json_get_double(attributes, "p", false, 0.0, 1.0, where, &p));
-    dropout_config *config;
-    PS_TRY(PS_ALLOC(1, &config, "layer configuration"));
-    config->p = (float)p;
-    config->scale = config->p < 1.0f ? (float)(1.0 / (1.0 - p)) : 0.0f;
-    *out = config;
+static const ps_attribute dropout_attributes[] = {{"p", PS_ATTRIBUTE_NUMBER, offsetof(dropout_config, given), "0.5", 0,
+                                                   1, NULL, "share of the elements that become 0 in training"},
+                                                  {0}};
+
+static ps_status dropout_complete(void *config_, const char *where) {
+    (void)where;
+    dropout_config *config = config_;
+    config->p = (float)config->given;
+    config->scale = config->p < 1.0f ? (float)(1.0 / (1.0 - config->given)) : 0.0f;
     return PS_OK;
 }
 
@@ -86,13 +85,13 @@ static const char *const dropout_samples[] = {"{\"inputs\": [[3, 5, 1, 4, 3]], \
 const ps_layer_type ps_layer_dropout = {
     .name = "dropout",
     .summary = "zeroes elements at random in training and scales the rest",
-    .attributes = "p 0.5",
+    .attributes = dropout_attributes,
+    .config_bytes = sizeof(dropout_config),
     .role = PS_ROLE_HANDS_ON,
     .min_inputs = 1,
     .max_inputs = 1,
     .in_place = true,
-    .parse = dropout_parse,
-    .release = ps_free,
+    .complete = dropout_complete,
     .infer = ps_infer_same,
     .forward = dropout_forward,
     .backward = dropout_backward,

@@ -165,10 +165,31 @@ typedef struct {
     size_t workspace_bytes; /* scratch of one call */
 } ps_layer_sizes;
 
+/* An attribute: one line says where it lies in the type's configuration, what it may be, its default and what it means.
+ * Parsing, the sentence of a refusal, `poolscope inspect --layers` and the table of README.md are made from it. */
+typedef enum {
+    PS_ATTRIBUTE_INT,    /* int */
+    PS_ATTRIBUTE_NUMBER, /* double */
+    PS_ATTRIBUTE_FLAG,   /* bool */
+    PS_ATTRIBUTE_WORD,   /* int: which of `words` */
+    PS_ATTRIBUTE_EXTENT  /* ps_extent: a number, [h, w] or [d, h, w] */
+} ps_attribute_kind;
+
+typedef struct {
+    const char *name; /* as in JSON; NULL ends a table */
+    ps_attribute_kind kind;
+    size_t at;                /* of its field in the configuration, whose type the kind says */
+    const char *standard;     /* the default, as in JSON; NULL: it must be given; "": 0, and `help` says what that is */
+    double low, high;         /* of numbers and of the elements of extents */
+    const char *const *words; /* NULL-terminated */
+    const char *help;
+} ps_attribute;
+
 struct ps_layer_type {
-    const char *name;       /* as in JSON: "conv" */
-    const char *summary;    /* one line for `poolscope inspect --layers` and the docs */
-    const char *attributes; /* "channels (needed), kernel 3, stride 1, ...": for errors and docs */
+    const char *name;               /* as in JSON: "conv" */
+    const char *summary;            /* one line for `poolscope inspect --layers` and the docs */
+    const ps_attribute *attributes; /* NULL: it takes none */
+    size_t config_bytes;            /* of its configuration, all plain data; 0: none */
     ps_role role;
     int min_inputs, max_inputs;
     int value_inputs; /* PS_ROLE_HANDS_ON: the first so many are handed on, the rest only say where; 0: all */
@@ -178,8 +199,8 @@ struct ps_layer_type {
     unsigned fused_sums;            /* bit (1u << PS_SUM_...) for each sum this type adds up itself */
     int least_values;               /* a channel (images times positions) that it needs outside evaluation mode */
 
-    ps_status (*parse)(const cJSON *attributes, const char *where, void **config);
-    void (*release)(void *config);
+    /* Checks the attributes as read against each other and works out what follows from them. NULL: nothing to do. */
+    ps_status (*complete)(void *config, const char *where);
     ps_status (*infer)(const void *config, const ps_layer_input *in, int inputs, const char *where, ps_shape *out);
     /* Learned parameters and states (running statistics) for these shapes; return how many. NULL: none. */
     int (*params)(const void *config, const ps_shape *in, ps_shape out, ps_param_spec *specs);

@@ -8,23 +8,13 @@
 #include "layers/tangent.h"
 
 typedef struct {
-    float slope;
+    double slope;
 } leaky_config;
 
-static ps_status leaky_parse(const cJSON *attributes, const char *where, void **out) {
-    static const char *const known[] = {"slope", NULL};
-    double slope = 0.01;
-    *out = NULL;
-    PS_TRY(ps_json_check_keys(attributes, known, where));
-    PS_TRY(ps_json_get_double(attributes, "slope", false, 0.0, 1.0, where, &slope));
-    leaky_config *config;
-    PS_TRY(PS_ALLOC(1, &config, "layer configuration"));
-    config->slope = (float)slope;
-    *out = config;
-    return PS_OK;
-}
+static const ps_attribute leaky_attributes[] = {
+    {"slope", PS_ATTRIBUTE_NUMBER, offsetof(leaky_config, slope), "0.01", 0, 1, NULL, "on the negative side"}, {0}};
 
-static float slope_of(const void *config) { return ((const leaky_config *)config)->slope; }
+static float slope_of(const void *config) { return (float)((const leaky_config *)config)->slope; }
 
 static ps_status leaky_plan(const void *config, const ps_shape *in, int inputs, ps_shape out, int threads, void **plan,
                             ps_layer_sizes *sizes) {
@@ -74,15 +64,14 @@ static const char *const leaky_samples[] = {"{\"inputs\": [[3, 5, 1, 4, 3]], \"a
 const ps_layer_type ps_layer_leaky_relu = {
     .name = "leaky_relu",
     .summary = "leaky rectifier: x where positive, slope x elsewhere",
-    .attributes = "slope 0.01",
+    .attributes = leaky_attributes,
+    .config_bytes = sizeof(leaky_config),
     .role = PS_ROLE_GATE,
     .min_inputs = 1,
     .max_inputs = 1,
     .needs_output = true,
     .in_place = true,
     .fused_sums = 1u << PS_SUM_ZEROS | 1u << PS_SUM_INPUT_GRAD_SQUARES,
-    .parse = leaky_parse,
-    .release = ps_free,
     .infer = ps_infer_same,
     .plan = leaky_plan,
     .forward = leaky_forward,

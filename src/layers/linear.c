@@ -13,19 +13,10 @@ typedef struct {
     bool bias;
 } linear_config;
 
-static ps_status linear_parse(const cJSON *attributes, const char *where, void **out) {
-    static const char *const known[] = {"features", "bias", NULL};
-    linear_config config = {.bias = true};
-    *out = NULL;
-    PS_TRY(ps_json_check_keys(attributes, known, where));
-    PS_TRY(ps_json_get_int(attributes, "features", true, 1, 1 << 24, where, &config.features));
-    PS_TRY(ps_json_get_bool(attributes, "bias", false, where, &config.bias));
-    linear_config *copy;
-    PS_TRY(PS_ALLOC(1, &copy, "layer configuration"));
-    *copy = config;
-    *out = copy;
-    return PS_OK;
-}
+static const ps_attribute linear_attributes[] = {
+    {"features", PS_ATTRIBUTE_INT, offsetof(linear_config, features), NULL, 1, 1 << 24, NULL, "outputs: the nodes"},
+    {"bias", PS_ATTRIBUTE_FLAG, offsetof(linear_config, bias), "true", 0, 0, NULL, "whether a bias is added"},
+    {0}};
 
 static ps_status linear_infer(const void *config_, const ps_layer_input *in, int inputs, const char *where,
                               ps_shape *out) {
@@ -151,13 +142,12 @@ static const char *const linear_samples[] = {
 const ps_layer_type ps_layer_linear = {
     .name = "linear",
     .summary = "matrix product with bias, on vectors",
-    .attributes = "features (needed), bias true",
+    .attributes = linear_attributes,
+    .config_bytes = sizeof(linear_config),
     .role = PS_ROLE_LINEAR,
     .min_inputs = 1,
     .max_inputs = 1,
     .needs_input = true,
-    .parse = linear_parse,
-    .release = ps_free,
     .infer = linear_infer,
     .params = linear_params,
     .plan = linear_plan,

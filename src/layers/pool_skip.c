@@ -18,65 +18,48 @@ typedef struct {
     bool skip, conv, match_energy;
 } mode_row;
 
+static const char *const mode_names[] = {
+    "full", "pool+skip", "conv+skip", "pool+conv", "grid+conv+skip", "grid-energy+conv+skip", NULL};
 static const mode_row modes[] = {{"full", PS_POOL_SKIP_MAX, true, true, false},
                                  {"pool+skip", PS_POOL_SKIP_MAX, true, false, false},
                                  {"conv+skip", PS_POOL_SKIP_DENSE, true, true, false},
                                  {"pool+conv", PS_POOL_SKIP_MAX, false, true, false},
                                  {"grid+conv+skip", PS_POOL_SKIP_GRID, true, true, false},
                                  {"grid-energy+conv+skip", PS_POOL_SKIP_GRID, true, true, true}};
+_Static_assert(sizeof modes / sizeof *modes + 1 == sizeof mode_names / sizeof *mode_names, "a row for every mode");
+
+enum { CUT_NONE, CUT_FORWARD, CUT_GRADIENT };
+static const char *const cut_names[] = {
+    [CUT_NONE] = "none", [CUT_FORWARD] = "forward", [CUT_GRADIENT] = "gradient", NULL};
 
 typedef struct {
-    int pool_size;
+    int pool_size, mode_index, cut;
     const mode_row *mode;
     bool zero_init, cut_forward, cut_gradient;
 } pool_skip_config;
 
-static ps_status parse_mode(const cJSON *attributes, const char *where, const mode_row **mode) {
-    const char *name = "full";
-    PS_TRY(ps_json_get_text(attributes, "mode", false, where, &name));
-    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
-        if (strcmp(modes[i].name, name) == 0) {
-            *mode = &modes[i];
-            return PS_OK;
-        }
-    return ps_fail(PS_ERR_INPUT,
-                   "%s: \"mode\" must be \"full\", \"pool+skip\", \"conv+skip\", \"pool+conv\", \"grid+conv+skip\" or "
-                   "\"grid-energy+conv+skip\", not \"%s\"",
-                   where, name);
-}
+#define AT(field) offsetof(pool_skip_config, field)
+static const ps_attribute pool_skip_attributes[] = {
+    {"pool_size", PS_ATTRIBUTE_INT, AT(pool_size), "2", 1, LARGEST_WINDOW, NULL,
+     "side e of the windows, at most 6 for maps with depth"},
+    {"mode", PS_ATTRIBUTE_WORD, AT(mode_index), "full", 0, 0, mode_names, "which variant"},
+    {"zero_init", PS_ATTRIBUTE_FLAG, AT(zero_init), "false", 0, 0, NULL, "the convolution starts at zero"},
+    {"cut", PS_ATTRIBUTE_WORD, AT(cut), "none", 0, 0, cut_names, "which way of the path's effect is cut"},
+    {0}};
+#undef AT
 
-static ps_status parse_cut(const cJSON *attributes, const char *where, pool_skip_config *config) {
-    const char *cut = "none";
-    PS_TRY(ps_json_get_text(attributes, "cut", false, where, &cut));
-    config->cut_forward = strcmp(cut, "forward") == 0;
-    config->cut_gradient = strcmp(cut, "gradient") == 0;
-    bool any = config->cut_forward || config->cut_gradient;
-    if (!any && strcmp(cut, "none") != 0)
-        return ps_fail(PS_ERR_INPUT, "%s: \"cut\" must be \"none\", \"forward\" or \"gradient\", not \"%s\"", where,
-                       cut);
-    if (any && !config->mode->skip)
+static ps_status pool_skip_complete(void *config_, const char *where) {
+    pool_skip_config *config = config_;
+    config->mode = &modes[config->mode_index];
+    config->cut_forward = config->cut == CUT_FORWARD;
+    config->cut_gradient = config->cut == CUT_GRADIENT;
+    if (config->cut != CUT_NONE && !config->mode->skip)
         return ps_fail(PS_ERR_INPUT,
                        "%s: \"cut\" needs a mode with a skip, since \"%s\" has nothing but the path to cut", where,
                        config->mode->name);
-    return PS_OK;
-}
-
-static ps_status pool_skip_parse(const cJSON *attributes, const char *where, void **out) {
-    static const char *const known[] = {"pool_size", "mode", "zero_init", "cut", NULL};
-    pool_skip_config config = {.pool_size = 2};
-    *out = NULL;
-    PS_TRY(ps_json_check_keys(attributes, known, where));
-    PS_TRY(ps_json_get_int(attributes, "pool_size", false, 1, LARGEST_WINDOW, where, &config.pool_size));
-    PS_TRY(parse_mode(attributes, where, &config.mode));
-    PS_TRY(ps_json_get_bool(attributes, "zero_init", false, where, &config.zero_init));
-    PS_TRY(parse_cut(attributes, where, &config));
-    if (config.zero_init && !config.mode->conv)
+    if (config->zero_init && !config->mode->conv)
         return ps_fail(PS_ERR_INPUT, "%s: \"zero_init\" needs a mode with a convolution, and \"%s\" has none", where,
-                       config.mode->name);
-    pool_skip_config *copy;
-    PS_TRY(PS_ALLOC(1, &copy, "layer configuration"));
-    *copy = config;
-    *out = copy;
+                       config->mode->name);
     return PS_OK;
 }
 
@@ -270,9 +253,8 @@ static ps_status pool_skip_pieces(const void *config_, ps_shape in, const char *
 const ps_layer_type ps_layer_pool_skip = {
     .name = "pool_skip",
     .summary = "Pool Skip module: identity plus a 3x3 convolution of the max-pooled and unpooled map",
-    .attributes =
-        "pool_size 2, mode \"full\" (or \"pool+skip\", \"conv+skip\", \"pool+conv\", \"grid+conv+skip\", "
-        "\"grid-energy+conv+skip\"), zero_init false, cut \"none\" (or \"forward\", \"gradient\")",
+    .attributes = pool_skip_attributes,
+    .config_bytes = sizeof(pool_skip_config),
     .role = PS_ROLE_POOL_SKIP,
     .min_inputs = 1,
     .max_inputs = 1,
@@ -280,8 +262,7 @@ const ps_layer_type ps_layer_pool_skip = {
     .fused_sums = 1u << PS_SUM_POOL_IDENTITY | 1u << PS_SUM_POOL_PATH | 1u << PS_SUM_POOL_OUTPUT |
                   1u << PS_SUM_POOL_GRAD_IDENTITY | 1u << PS_SUM_POOL_GRAD_PATH | 1u << PS_SUM_POOL_GRAD_TOTAL |
                   1u << PS_SUM_POOL_CROSS | 1u << PS_SUM_POOL_GRAD_CROSS,
-    .parse = pool_skip_parse,
-    .release = ps_free,
+    .complete = pool_skip_complete,
     .infer = pool_skip_infer,
     .params = pool_skip_params,
     .pieces = pool_skip_pieces,

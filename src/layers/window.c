@@ -3,22 +3,20 @@
 #include "core/json.h"
 #include "core/memory.h"
 
-ps_status ps_window_parse(const cJSON *attributes, const char *where, void **out) {
-    static const char *const known[] = {"kernel", "stride", "padding", NULL};
-    *out = NULL;
-    PS_TRY(ps_json_check_keys(attributes, known, where));
-    ps_window_config config = {.kernel = {1, {2}}, .padding = {1, {0}}};
-    PS_TRY(ps_extent_parse(attributes, "kernel", 1, 1024, where, &config.kernel));
-    PS_TRY(ps_extent_parse(attributes, "stride", 1, 1024, where, &config.stride));
-    PS_TRY(ps_extent_parse(attributes, "padding", 0, 1024, where, &config.padding));
-    const ps_extent *extents[] = {&config.kernel, &config.stride, &config.padding};
+#define AT(field) offsetof(ps_window_config, field)
+const ps_attribute ps_window_attributes[] = {
+    {"kernel", PS_ATTRIBUTE_EXTENT, AT(kernel), "2", 1, 1024, NULL, "size of the window"},
+    {"stride", PS_ATTRIBUTE_EXTENT, AT(stride), "", 1, 1024, NULL,
+     "step from one window to the next, the kernel where it is left out"},
+    {"padding", PS_ATTRIBUTE_EXTENT, AT(padding), "0", 0, 1024, NULL, "around the map, at most half the kernel"},
+    {0}};
+#undef AT
+
+ps_status ps_window_complete(void *config_, const char *where) {
+    const ps_window_config *config = config_;
+    const ps_extent *extents[] = {&config->kernel, &config->stride, &config->padding};
     int dims;
-    PS_TRY(ps_extent_dims(extents, 3, where, &dims));
-    ps_window_config *copy;
-    PS_TRY(PS_ALLOC(1, &copy, "layer configuration"));
-    *copy = config;
-    *out = copy;
-    return PS_OK;
+    return ps_extent_dims(extents, 3, where, &dims);
 }
 
 ps_pool_window ps_window_resolve(const ps_window_config *config, ps_shape in, ps_shape out) {

@@ -6,6 +6,7 @@
 
 #include "core/json.h"
 #include "core/memory.h"
+#include "layers/attributes.h"
 #include "layers/layer.h"
 
 enum { NAME_SIZE = 192, MODULE_SIZE = 256 };
@@ -90,7 +91,7 @@ ps_status ps_model_check_pool_skip(const ps_pool_skip_config *skip) {
     module_attributes(skip, 1, text);
     PS_TRY(ps_layer_find("pool_skip", "Pool Skip", &type));
     PS_TRY(ps_json_parse(text, "Pool Skip", &attributes));
-    ps_status status = type->parse(attributes, "Pool Skip", &config);
+    ps_status status = ps_attributes_read(type, attributes, "Pool Skip", &config);
     cJSON_Delete(attributes);
     ps_free(config);
     return status;

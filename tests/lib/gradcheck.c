@@ -9,6 +9,7 @@
 #include "core/json.h"
 #include "core/memory.h"
 #include "tests/ref/ref_layers.h"
+#include "layers/attributes.h"
 
 enum { EVERY_ELEMENT_UP_TO = 700, SAMPLED_ELEMENTS = 64, DIRECTIONS = 3, GUARD = 16 };
 static const double step = 1e-5;
@@ -63,7 +64,7 @@ static ps_shape shape_of(const cJSON *list) {
 static ps_status make_pool(gradcheck_rig *rig, const cJSON *attributes, ps_layer_input *in, void **config) {
     const ps_layer_type *type;
     PS_TRY(ps_layer_find("max_pool", "sample", &type));
-    PS_TRY(type->parse(attributes, "sample", config));
+    PS_TRY(ps_attributes_read(type, attributes, "sample", config));
     rig->pool_shape = in[0].shape;
     ps_shape pooled;
     PS_TRY(type->infer(*config, in, 1, "sample", &pooled));
@@ -153,7 +154,7 @@ ps_status gradcheck_rig_create(const ps_layer_type *type, const char *sample, ps
     *rig = (gradcheck_rig){.type = type};
     PS_TRY(ps_json_parse(sample, "sample", &rig->document));
     rig->attributes = cJSON_GetObjectItemCaseSensitive(rig->document, "attributes");
-    PS_TRY(type->parse(rig->attributes, "sample", &rig->config));
+    PS_TRY(ps_attributes_read(type, rig->attributes, "sample", &rig->config));
     PS_TRY(infer(rig));
     if (type->params != NULL) rig->params = type->params(rig->config, rig->in_shape, rig->out_shape, rig->param_spec);
     if (type->states != NULL) rig->states = type->states(rig->config, rig->in_shape, rig->out_shape, rig->state_spec);
@@ -187,7 +188,7 @@ ps_status gradcheck_rig_create(const ps_layer_type *type, const char *sample, ps
 
 void gradcheck_rig_clear(gradcheck_rig *rig) {
     if (rig->plan != NULL && rig->type->unplan != NULL) rig->type->unplan(rig->plan);
-    if (rig->config != NULL && rig->type->release != NULL) rig->type->release(rig->config);
+    ps_free(rig->config);
     for (int i = 0; i < PS_LAYER_MAX_INPUTS; i++) ps_free(rig->x[i]), ps_free(rig->dx[i]);
     for (int i = 0; i < PS_LAYER_MAX_PARAMS; i++) ps_free(rig->param[i]), ps_free(rig->grad[i]);
     for (int i = 0; i < PS_LAYER_MAX_STATES; i++) ps_free(rig->state[i]);

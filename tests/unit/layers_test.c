@@ -11,10 +11,12 @@
 
 #include <cmocka.h>
 
+#include "core/file.h"
 #include "core/json.h"
 #include "core/memory.h"
 #include "layers/list.h"
 #include "tests/lib/gradcheck.h"
+#include "layers/attributes.h"
 
 /* ---- Helpers ---- */
 
@@ -44,10 +46,10 @@ static ps_status try_layer(const char *type_name, const char *attributes, const 
     void *config = NULL;
     PS_TRY(ps_layer_find(type_name, "here", &type));
     PS_TRY(ps_json_parse(attributes, "here", &json));
-    ps_status status = type->parse(json, "here", &config);
+    ps_status status = ps_attributes_read(type, json, "here", &config);
     if (status == PS_OK) status = type->infer(config, in, inputs, "here", out);
     else assert_null(config);
-    if (config != NULL) type->release(config);
+    ps_free(config);
     cJSON_Delete(json);
     return status;
 }
@@ -59,9 +61,8 @@ static void test_list_is_whole(void **state) {
     int count = 0;
     for (const ps_layer_type *const *t = ps_layer_types(); *t != NULL; t++, count++) {
         const ps_layer_type *type = *t, *found;
-        assert_non_null(type->name), assert_non_null(type->summary), assert_non_null(type->attributes);
-        assert_non_null(type->parse), assert_non_null(type->infer), assert_non_null(type->forward),
-            assert_non_null(type->backward);
+        assert_non_null(type->name), assert_non_null(type->summary);
+        assert_non_null(type->infer), assert_non_null(type->forward), assert_non_null(type->backward);
         assert_true(type->min_inputs >= 1 && type->min_inputs <= type->max_inputs &&
                     type->max_inputs <= PS_LAYER_MAX_INPUTS);
         assert_int_equal(type->plan == NULL && type->unplan != NULL, 0);
@@ -205,12 +206,34 @@ static void test_refusals(void **state) {
     }
 }
 
+/* The README's table of attributes says what the tables say, row by row. */
+static void test_readme_lists_the_attributes(void **state) {
+    (void)state;
+    char *text = NULL;
+    size_t size, rows = 0, found = 0;
+    assert_int_equal(ps_file_read("src/layers/README.md", &text, &size), PS_OK);
+    for (const ps_layer_type *const *type = ps_layer_types(); *type != NULL; type++)
+        for (const ps_attribute *a = (*type)->attributes; a != NULL && a->name != NULL; a++) {
+            char values[256], row[512];
+            ps_attribute_values(a, values, sizeof values);
+            snprintf(row, sizeof row, "| `%s` | `%s` | %s | %s | %s |\n", (*type)->name, a->name,
+                     a->standard == NULL ? "needed" : a->standard, values, a->help);
+            if (strstr(text, row) == NULL) fail_msg("src/layers/README.md lacks the row %s", row);
+            rows++;
+        }
+    const char *table = strstr(text, "| type | attribute |"), *end = table != NULL ? strstr(table, "\n\n") : NULL;
+    assert_non_null(end);
+    for (const char *at = table; (at = strstr(at + 1, "\n| `")) != NULL && at < end;) found++;
+    assert_int_equal(found, rows);
+    free(text);
+}
+
 static void test_unpool_needs_its_pool(void **state) {
     (void)state;
     cJSON *json = cJSON_Parse("{\"kernel\": 3, \"stride\": 2}");
     void *config;
     ps_shape out;
-    assert_int_equal(ps_layer_max_pool.parse(json, "here", &config), PS_OK);
+    assert_int_equal(ps_attributes_read(&ps_layer_max_pool, json, "here", &config), PS_OK);
     ps_layer_input in[2] = {{.shape = {1, 3, 1, 3, 3}}, {.shape = {1, 3, 1, 3, 3}, .producer = &ps_layer_relu}};
     assert_int_equal(try_layer("max_unpool", "{}", in, 2, &out), PS_ERR_INPUT);
     assert_non_null(strstr(ps_status_message(), "not relu"));
@@ -339,7 +362,7 @@ static void test_gates(void **state) {
         cJSON *json = cJSON_Parse(rows[i].attributes);
         void *config;
         ps_gate gate = {.slope = -1};
-        assert_int_equal(rows[i].type->parse(json, "here", &config), PS_OK);
+        assert_int_equal(ps_attributes_read(rows[i].type, json, "here", &config), PS_OK);
         assert_int_equal(rows[i].type->gate(config, &gate), rows[i].gate);
         if (rows[i].gate) {
             assert_true(gate.slope == rows[i].slope && gate.rectifies == (gate.slope == 0));
@@ -671,6 +694,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_list_is_whole),
                                        cmocka_unit_test(test_find_suggests),
                                        cmocka_unit_test(test_refusals),
+                                       cmocka_unit_test(test_readme_lists_the_attributes),
                                        cmocka_unit_test(test_unpool_needs_its_pool),
                                        cmocka_unit_test(test_shapes),
                                        cmocka_unit_test(test_parameters),
