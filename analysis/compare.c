@@ -44,8 +44,6 @@ static const struct {
 };
 enum { DEFINITIONS = sizeof definitions / sizeof *definitions };
 
-static const double level = 0.05; /* of predictions.c */
-
 /* ---- one run ---- */
 
 /* The measures of runs.tsv are those that its list of columns names from loss_start to record_cost. */
@@ -521,7 +519,7 @@ static ps_status say_answer(ps_verdict_document *verdict) {
         if (r->verdict == PS_VERDICT_REFUTED) append_title(refuted, sizeof refuted, r->prediction);
     }
     if (verdict->faulty || seeds == 0) return PS_OK;
-    if (best > level)
+    if (best > PS_PREDICTION_LEVEL)
         return ps_verdict_add_sentence(
             verdict,
             "With %d seed%s nothing can be shown at 5 %%: even if all agree, the smallest p of any prediction is "

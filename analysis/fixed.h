@@ -1,4 +1,4 @@
-/* Numbers that are part of what is predicted: the entries of predictions.def name them (`fixed`), the metrics count by
+/* Numbers that are part of what is predicted: the files of predictions/ name them (`fixed`), the metrics count by
  * them, and they stand here alone. */
 #ifndef PS_ANALYSIS_FIXED_H
 #define PS_ANALYSIS_FIXED_H

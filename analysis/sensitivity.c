@@ -81,20 +81,20 @@ ps_status ps_sensitivity_judge(const ps_arms *arms, bool faulty, const ps_predic
                                ps_sensitivity *out) {
     int variations, count;
     const ps_variation *list = ps_variations(&variations);
-    const ps_prediction *predictions = ps_predictions(&count);
+    const ps_prediction *const *predictions = ps_predictions(&count);
     ps_prediction_result *results;
     ps_status status = PS_OK;
     PS_TRY(PS_ALLOC((size_t)count, &results, "results under a variation"));
     for (int i = 0; i < count; i++) {
         memset(&out[i], 0, sizeof out[i]);
-        out[i].prediction = &predictions[i];
+        out[i].prediction = predictions[i];
         out[i].primary = primary[i].verdict;
         out[i].count = variations;
     }
     for (int v = 0; status == PS_OK && v < variations; v++) {
         status = ps_predictions_judge_varied(arms, v, faulty, primary, results);
         for (int i = 0; status == PS_OK && i < count; i++)
-            fill_row(&out[i].rows[v], &list[v], &results[i], ps_prediction_affected(&predictions[i], v));
+            fill_row(&out[i].rows[v], &list[v], &results[i], ps_prediction_affected(predictions[i], v));
         ps_predictions_clear(results);
     }
     for (int i = 0; status == PS_OK && i < count; i++) say(&out[i]);

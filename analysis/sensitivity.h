@@ -3,7 +3,7 @@
 #ifndef PS_ANALYSIS_SENSITIVITY_H
 #define PS_ANALYSIS_SENSITIVITY_H
 
-#include "analysis/predictions.h"
+#include "analysis/predictions/predictions.h"
 #include "analysis/variation.h"
 
 typedef struct {

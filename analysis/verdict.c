@@ -291,15 +291,19 @@ static void write_sensitivity(json_out *out, const ps_sensitivity *s) {
 
 static void write_prediction(json_out *out, const ps_prediction_result *r, const ps_sensitivity *sensitivity) {
     const ps_prediction *p = r->prediction;
+    ps_prediction_text words_of;
     open_item(out, NULL, '{');
     text(out, "id", p->id);
     text(out, "title", p->title);
-    text(out, "statement", p->statement);
+    ps_prediction_statement(p, words_of);
+    text(out, "statement", words_of);
     text(out, "population", p->population);
     text(out, "statistic", p->statistic);
     text(out, "measure", p->parts[r->part].statistic);
-    text(out, "supports", p->supports);
-    text(out, "refutes", p->refutes);
+    ps_prediction_supports(p, words_of);
+    text(out, "supports", words_of);
+    ps_prediction_refutes(p, words_of);
+    text(out, "refutes", words_of);
     text(out, "test", p->test);
     open_item(out, "fixed", '[');
     for (int i = 0; i < PS_MOST_FIXED && p->fixed[i].name != NULL; i++) {

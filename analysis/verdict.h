@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "analysis/contrast.h"
-#include "analysis/predictions.h"
+#include "analysis/predictions/predictions.h"
 #include "analysis/sensitivity.h"
 
 enum { PS_MOST_SENTENCES = 64 };

@@ -1,4 +1,5 @@
-/* The primary statistics of the predictions that are counted within one run (predictions.def says which means what). */
+/* The primary statistics of the predictions that are counted within one run (analysis/predictions says what each
+ * means). */
 #include <math.h>
 #include <string.h>
 

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "analysis/metric.h"
-#include "analysis/predictions.h"
+#include "analysis/predictions/predictions.h"
 #include "analysis/stats/signflip.h"
 #include "core/memory.h"
 #include "core/rng.h"
@@ -20,26 +20,36 @@ enum { NULL_PAIRS = 6000, EFFECT_PAIRS = 600 }; /* at scale 1 */
 static const struct {
     const char *name, *measure; /* NULL: the log hazard ratio of a pair */
     bool greater, pair;
-    double margin; /* without effect the statistic's truth lies here, and the test is against it */
+    bool at_margin; /* without effect the statistic's truth lies at the margin of the prediction; else at 0 */
 } statistics[] = {
-    {"share of steps with gradient, dead nodes (W1)", "dead_gradient_steps", false, false, 0.05},
-    {"leaving towards life, dead less near-dead (W2)", "leave_difference", false, false, 0},
-    {"inertia after deaths upstream (W3)", "cascade_difference", true, false, 0},
-    {"l2/l1 leads deaths (W4)", "sparsity_lead", true, false, 0},
-    {"near-dead nodes slow down (W5)", "near_dead_slowing", false, false, 0},
-    {"gradient of dead nodes over alive ones (P1)", "dead_gradient_ratio", true, false, 0.01},
-    {"log hazard ratio of reopening (P2)", NULL, true, true, 0},
-    {"log hazard ratio of dying (P3)", NULL, false, true, 0},
-    {"share of dead nodes that move (P4)", "dead_moving_share", true, false, 0.5},
-    {"log l2/l1 of shallow layers, paired difference (P5)", "l2l1_shallow_log", false, true, -0.02},
-    {"log l2/l1 of late layers, paired difference (P5)", "l2l1_late_log", false, true, 0.02},
-    {"test accuracy, paired difference (P6)", "test_accuracy", true, true, -0.01},
-    {"dead share over time, paired difference (P7, P8, M1, M2)", "dead_mean", false, true, 0},
-    {"reopening, more gradient less other (P9)", "gradient_reopening", true, false, 0},
-    {"dead share at the end, paired difference (M3)", "dead_end", false, true, 0},
+    {"share of steps with gradient, dead nodes (W1)", "dead_gradient_steps", false, false, true},
+    {"leaving towards life, dead less near-dead (W2)", "leave_difference", false, false, false},
+    {"inertia after deaths upstream (W3)", "cascade_difference", true, false, false},
+    {"l2/l1 leads deaths (W4)", "sparsity_lead", true, false, false},
+    {"near-dead nodes slow down (W5)", "near_dead_slowing", false, false, false},
+    {"gradient of dead nodes over alive ones (P1)", "dead_gradient_ratio", true, false, true},
+    {"log hazard ratio of reopening (P2)", NULL, true, true, false},
+    {"log hazard ratio of dying (P3)", NULL, false, true, false},
+    {"share of dead nodes that move (P4)", "dead_moving_share", true, false, true},
+    {"log l2/l1 of shallow layers, paired difference (P5)", "l2l1_shallow_log", false, true, true},
+    {"log l2/l1 of late layers, paired difference (P5)", "l2l1_late_log", false, true, true},
+    {"test accuracy, paired difference (P6)", "test_accuracy", true, true, true},
+    {"dead share over time, paired difference (P7, P8, M1, M2)", "dead_mean", false, true, false},
+    {"reopening, more gradient less other (P9)", "gradient_reopening", true, false, false},
+    {"dead share at the end, paired difference (M3)", "dead_end", false, true, false},
 };
 static const int sizes[] = {3, 5, 10, 20};
 enum { STATISTICS = sizeof statistics / sizeof *statistics, SIZES = sizeof sizes / sizeof *sizes };
+
+/* Where the statistic's truth lies without effect; the test is against it. */
+static double margin_of(int k) {
+    int count;
+    const ps_prediction *const *list = ps_predictions(&count);
+    for (int i = 0; statistics[k].at_margin && i < count; i++)
+        for (int p = 0; p < list[i]->part_count; p++)
+            if (strcmp(list[i]->parts[p].statistic, statistics[k].measure) == 0) return list[i]->parts[p].margin;
+    return 0;
+}
 
 typedef struct {
     double *values[STATISTICS]; /* one a pair of runs; NaN where nothing could be counted */
@@ -139,7 +149,7 @@ static double alarm_rate(const sample *s, int k, int n, int *groups) {
         double values[32];
         int count = 0;
         for (int i = 0; i < n; i++)
-            if (isfinite(s->values[k][start + i])) values[count++] = s->values[k][start + i] - statistics[k].margin;
+            if (isfinite(s->values[k][start + i])) values[count++] = s->values[k][start + i] - margin_of(k);
         if (count < n) continue;
         ps_stats_test test = ps_stats_signflip(values, n);
         (*groups)++;
@@ -160,8 +170,8 @@ static int print_table(const sample *null, const sample *effect) {
             double size = floor(0.05 * ldexp(1, n)) / ldexp(1, n), half = 3.29 * sqrt(size * (1 - size) / groups);
             bool outside = !(fabs(rate - size) <= half + 1e-12);
             wrong += outside;
-            printf("| %s | %g | %d | %.4f | %.4f of %d%s | %.4f to %.4f | ", statistics[k].name, statistics[k].margin,
-                   n, size, rate, groups, outside ? " (!)" : "", fmax(0, size - half), size + half);
+            printf("| %s | %g | %d | %.4f | %.4f of %d%s | %.4f to %.4f | ", statistics[k].name, margin_of(k), n, size,
+                   rate, groups, outside ? " (!)" : "", fmax(0, size - half), size + half);
             if (effect_groups > 0) printf("%.2f of %d |\n", power, effect_groups);
             else printf("- |\n");
         }

@@ -33,7 +33,7 @@ What the table leaves out:
   *supported*, so in runs like these false ones are at most as frequent; how much rarer, and how much power that costs,
   is not simulated. Nor are the tests against, the correction for several parts in them, and with them the rate of a
   false *refuted*.
-- A row with margin 0 tests against 0, where \`predictions.def\` has another margin (W2 to W5, P2, P3, P7 to P9, M1 to
+- A row with margin 0 tests against 0, where \`predictions/\` has another margin (W2 to W5, P2, P3, P7 to P9, M1 to
   M3): the test is exact about whatever point effects are symmetric about, and the row shows that they are about the
   absence of an effect, not that they are about that margin.
 - Parts 2 and 3 of P4 (outgoing weights) have no row: those weights do not vary at random in the made-up runs. In the

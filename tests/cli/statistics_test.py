@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Every prediction's statistic, computed a second time from the trace by the definitions of predictions.def, is the one compare gives. The traces are made
+"""Every prediction's statistic, computed a second time from the trace by the definitions of analysis/predictions, is the one compare gives. The traces are made
 up (made_up.py), so that every prediction has cases and nothing depends on how a training run turns out."""
 import itertools
 import json

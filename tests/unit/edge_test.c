@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "analysis/predictions.h"
+#include "analysis/predictions/predictions.h"
 #include "analysis/causes.h"
 #include "analysis/check/rule.h"
 #include "analysis/compare.h"

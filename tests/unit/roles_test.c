@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "analysis/predictions.h"
+#include "analysis/predictions/predictions.h"
 
 /* A word that names the role and no other one, written down here once more. */
 static const struct {
@@ -49,7 +49,7 @@ static ps_arm_run run = {.seed = 1, .status = PS_RUN_FINISHED, .path = (char *)"
 static int setup(void **state) {
     int predictions;
     (void)state;
-    const ps_prediction *list = ps_predictions(&predictions);
+    const ps_prediction *const *list = ps_predictions(&predictions);
     run.pairing = cJSON_Parse("{\"order\": \"1\"}");
     run.quantities = cJSON_CreateArray();
     for (int q = 0; q < PS_Q_COUNT; q++) {
@@ -58,9 +58,9 @@ static int setup(void **state) {
         cJSON_AddItemToArray(run.quantities, item);
     }
     for (int p = 0; p < predictions; p++)
-        for (int part = 0; part < list[p].part_count; part++)
-            if (ps_summary_find(&run.summary, list[p].parts[part].statistic) == NULL &&
-                ps_summary_set(&run.summary, list[p].parts[part].statistic, 0.5, 1, 1) != PS_OK)
+        for (int part = 0; part < list[p]->part_count; part++)
+            if (ps_summary_find(&run.summary, list[p]->parts[part].statistic) == NULL &&
+                ps_summary_set(&run.summary, list[p]->parts[part].statistic, 0.5, 1, 1) != PS_OK)
                 return -1;
     return 0;
 }
@@ -110,15 +110,15 @@ static void a_missing_arm_is_called_by_its_name(void **state) {
     ps_arm arms[2 * PS_ARM_COUNT];
     int predictions, named = 0;
     (void)state;
-    const ps_prediction *list = ps_predictions(&predictions);
+    const ps_prediction *const *list = ps_predictions(&predictions);
     for (int i = 0; i < PS_ARM_COUNT; i++) {
         int count = all_but(told[i].role, 0, arms);
         for (int p = 0; p < predictions; p++) {
             const ps_prediction_result *result = judge(arms, count, p);
             bool says = strstr(result->sentence, "there is no arm ") != NULL;
-            if (says && result->verdict != PS_VERDICT_NOT_TESTABLE) fail_msg("%s is judged all the same", list[p].id);
-            if (says != needs_role(&list[p], told[i].role) || (says && strstr(result->sentence, told[i].word) == NULL))
-                fail_msg("%s without role \"%s\": %s", list[p].id, told[i].word, result->sentence);
+            if (says && result->verdict != PS_VERDICT_NOT_TESTABLE) fail_msg("%s is judged all the same", list[p]->id);
+            if (says != needs_role(list[p], told[i].role) || (says && strstr(result->sentence, told[i].word) == NULL))
+                fail_msg("%s without role \"%s\": %s", list[p]->id, told[i].word, result->sentence);
             named += says;
         }
     }
@@ -129,17 +129,17 @@ static void a_missing_pool_size_is_said(void **state) {
     ps_arm arms[2 * PS_ARM_COUNT];
     int predictions, seen = 0;
     (void)state;
-    const ps_prediction *list = ps_predictions(&predictions);
+    const ps_prediction *const *list = ps_predictions(&predictions);
     for (int p = 0; p < predictions; p++)
-        for (int part = 0; part < list[p].part_count; part++) {
-            int sizes[] = {list[p].parts[part].arm_size, list[p].parts[part].against_size};
+        for (int part = 0; part < list[p]->part_count; part++) {
+            int sizes[] = {list[p]->parts[part].arm_size, list[p]->parts[part].against_size};
             for (int side = 0; side < 2; side++) {
                 char wanted[32];
                 if (sizes[side] == 0) continue;
                 snprintf(wanted, sizeof wanted, "with Pool Skip e = %d.", sizes[side]);
                 const ps_prediction_result *result =
                     judge(arms, all_but(PS_ARM_COUNT, sizes[side] == 2 ? 4 : 2, arms), p);
-                if (strstr(result->sentence, wanted) == NULL) fail_msg("%s: %s", list[p].id, result->sentence);
+                if (strstr(result->sentence, wanted) == NULL) fail_msg("%s: %s", list[p]->id, result->sentence);
                 seen++;
             }
         }

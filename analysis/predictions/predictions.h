@@ -1,9 +1,10 @@
-/* The predictions and their verdicts. What is predicted is fixed in predictions.def; nothing here looks at an outcome
- * before it has been tested. */
-#ifndef PS_ANALYSIS_PREDICTIONS_H
-#define PS_ANALYSIS_PREDICTIONS_H
+/* The verdicts of the predictions. What is predicted is fixed in one file each; nothing here looks at an outcome before
+ * it has been tested. */
+#ifndef PS_ANALYSIS_PREDICTIONS_PREDICTIONS_H
+#define PS_ANALYSIS_PREDICTIONS_PREDICTIONS_H
 
 #include "analysis/contrast.h"
+#include "analysis/predictions/prediction.h"
 #include "analysis/tables.h"
 
 #define PS_VERDICTS(VERDICT)              \
@@ -19,41 +20,10 @@ typedef enum {
 const char *ps_verdict_name(ps_verdict verdict);
 
 /* PS_SENTENCE: bytes that hold the longest sentence, with a statistic in full and names of arms as long as a file's. */
-enum { PS_MOST_PARTS = 3, PS_MOST_FIXED = 2, PS_MOST_PREDICTIONS = 64, PS_SENTENCE = 3072 };
+enum { PS_SENTENCE = 3072 };
 
-/* One comparison with a margin. Predictions of several parts hold when all parts hold (intersection-union: the largest
- * p).
- */
-typedef struct {
-    const char
-        *statistic; /* a measure of a run, or "@reopening", "@dying": log hazard ratio of a pair (Peto's (O - E) / V,
-                              stratified by layer, in a cohort fixed at the first probe) */
-    ps_arm_role arm,
-        against; /* against == arm: the measure itself, else the difference arm - against of the same seed */
-    int arm_size, against_size; /* pool size e wanted, 0: any */
-    double margin;
-} ps_prediction_part;
-
-typedef struct {
-    const char *id, *title, *statement, *population, *statistic, *supports, *refutes;
-    const char *test;   /* of the distances from the margin */
-    const char *absent; /* why a run may give no value, NULL: it "has no case to count" */
-    struct {
-        const char *name; /* NULL: no more */
-        double value;
-    } fixed[PS_MOST_FIXED]; /* numbers the statistic is counted by, from fixed.h, where the metrics have them from */
-    bool greater;           /* predicted: above the margin; else below */
-    /* a contrast of outcomes that diverging alone spoils: judged though a run of every pair diverged. Of others some
-     * pair must have given a number */
-    bool divergence_decides;
-    unsigned rests;     /* PS_RESTS_... of metric.h: what the statistic changes with */
-    const char *needs;  /* quantities of quantity.def, separated by blanks; a run that lacks one gives no value */
-    const char *tables; /* where the counted rows stand, separated by blanks */
-    int part_count;
-    ps_prediction_part parts[PS_MOST_PARTS];
-} ps_prediction;
-
-const ps_prediction *ps_predictions(int *count);
+/* What p-values, corrected over the family, must not exceed. */
+#define PS_PREDICTION_LEVEL 0.05
 
 typedef struct {
     long long seed;

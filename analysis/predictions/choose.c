@@ -1,0 +1,62 @@
+/* Who is compared: the arms of a prediction, by their roles and pool sizes. */
+#include "analysis/predictions/predictions_internal.h"
+
+#include <string.h>
+
+bool ps_prediction_alone(const ps_prediction_part *part) {
+    return part->arm == part->against && part->arm_size == part->against_size;
+}
+
+bool ps_prediction_over_time(const ps_prediction_part *part) {
+    return part->statistic[0] == '@' || strcmp(part->statistic, "dead_mean") == 0;
+}
+
+bool ps_prediction_needs_cohort(const ps_prediction_part *part) {
+    return !ps_prediction_alone(part) && ps_prediction_over_time(part);
+}
+
+bool ps_prediction_size_fits(const ps_arm *arm, int wanted) { return wanted == 0 || arm->pool_size == wanted; }
+
+static bool same_size(const ps_arm *a, const ps_arm *b) {
+    return a->pool_size == 0 || b->pool_size == 0 || a->pool_size == b->pool_size;
+}
+
+const ps_arm *ps_prediction_partner(const ps_arms *arms, const ps_prediction_part *part, const ps_arm *arm) {
+    for (int a = 0; a < arms->count; a++) {
+        const ps_arm *other = &arms->arms[a];
+        if (other->role != part->against || !ps_prediction_size_fits(other, part->against_size)) continue;
+        if (other != arm && (part->against_size != 0 || same_size(arm, other))) return other;
+    }
+    return NULL;
+}
+
+static bool is_cohort(const ps_arm *arm, const ps_arm *against, int variation) {
+    ps_cohort_check check = ps_cohort_check_of(arm, against, variation);
+    return check.other_function == 0 && check.other_states == 0;
+}
+
+/* Whether the arm has a partner for every part. */
+static bool serves(const ps_arms *arms, const ps_prediction *prediction, const ps_arm *arm) {
+    for (int i = 0; i < prediction->part_count; i++) {
+        const ps_prediction_part *part = &prediction->parts[i];
+        const ps_arm *against = ps_prediction_alone(part) ? NULL : ps_prediction_partner(arms, part, arm);
+        if (ps_prediction_alone(part)) continue;
+        if (against == NULL || (ps_prediction_needs_cohort(part) && !is_cohort(arm, against, PS_PRIMARY))) return false;
+    }
+    return true;
+}
+
+const ps_arm *ps_prediction_arm(const ps_arms *arms, const ps_prediction *prediction) {
+    const ps_arm *first = NULL;
+    for (int pass = 0; pass < 2; pass++)
+        for (int a = 0; a < arms->count; a++) {
+            const ps_arm *arm = &arms->arms[a];
+            bool preferred = arm->pool_size == 2;
+            if (arm->role != prediction->parts[0].arm || !ps_prediction_size_fits(arm, prediction->parts[0].arm_size))
+                continue;
+            if (preferred != (pass == 0)) continue;
+            if (first == NULL) first = arm;
+            if (serves(arms, prediction, arm)) return arm;
+        }
+    return first;
+}

@@ -1,0 +1,21 @@
+/* P2: dead nodes reopen sooner. */
+#include "analysis/predictions/prediction.h"
+
+const ps_prediction ps_prediction_p2 = {
+    .id = "P2",
+    .title = "dead nodes reopen sooner",
+    .statement =
+        "In a cohort fixed where both arms still compute the same function, dead nodes reopen at a hazard at "
+        "least {change} higher with Pool Skip.",
+    .population =
+        "private nodes dead at the first probe, both arms in equal states there (a fork with "
+        "zero-initialised modules)",
+    .statistic = "log hazard ratio of reopening, (O - E) / V stratified by layer",
+    .test = "sign-flip over seeds",
+    .supports = "above {margin} (log {factor})",
+    .greater = true,
+    .rests = PS_RESTS_DEATH | PS_RESTS_WINDOWS,
+    .needs = "nonzero",
+    .tables = "spells survival",
+    PS_PREDICTION_PARTS({"@reopening", PS_ARM_MODULE, PS_ARM_BASELINE, .margin = 0.0953}),
+};

@@ -1,0 +1,78 @@
+/* What a prediction is: who is compared, by which statistic, against which margin, and the words for it. One file here
+ * and one line in prediction_list.def each (README.md). Fixed before any run was read; a margin is the smallest effect
+ * that matters, and stands in the prediction's file alone. */
+#ifndef PS_ANALYSIS_PREDICTIONS_PREDICTION_H
+#define PS_ANALYSIS_PREDICTIONS_PREDICTION_H
+
+#include "analysis/arms.h"
+#include "analysis/fixed.h"
+#include "analysis/metric.h"
+
+enum { PS_MOST_PARTS = 3, PS_MOST_FIXED = 2, PS_MOST_PREDICTIONS = 64 };
+
+/* One comparison with a margin. Predictions of several parts hold when all parts hold (intersection-union: the largest
+ * p). */
+typedef struct {
+    /* a measure of a run, or "@reopening", "@dying": log hazard ratio of a pair (Peto's (O - E) / V, stratified by
+     * layer, in a cohort fixed at the first probe) */
+    const char *statistic;
+    ps_arm_role arm,
+        against; /* against == arm: the measure itself, else the difference arm - against of the same seed */
+    int arm_size, against_size; /* pool size e wanted, 0: any */
+    double margin;
+} ps_prediction_part;
+
+/* statement, supports and refutes may hold fields in braces for the margin (ps_prediction_words). */
+typedef struct {
+    const char *id, *title, *statement, *population, *statistic;
+    struct {
+        const char *name; /* NULL: no more */
+        double value;
+    } fixed[PS_MOST_FIXED]; /* numbers the statistic is counted by, from fixed.h, where the metrics have them from */
+    const char *absent;     /* why a run may give no value, NULL: it "has no case to count" */
+    const char *test;       /* of the distances from the margin */
+    const char *supports;   /* NULL: "above {margin}" or "below {margin}", as greater says */
+    const char *refutes;    /* NULL: the other one */
+    bool greater;           /* predicted: above the margin; else below */
+    /* a contrast of outcomes that diverging alone spoils: judged though a run of every pair diverged. Of others some
+     * pair must have given a number */
+    bool divergence_decides;
+    unsigned rests;     /* PS_RESTS_... of metric.h: what the statistic changes with */
+    const char *needs;  /* quantities of quantity.def, separated by blanks; a run that lacks one gives no value */
+    const char *tables; /* where the counted rows stand, separated by blanks */
+    int part_count;
+    ps_prediction_part parts[PS_MOST_PARTS];
+} ps_prediction;
+
+/* Initialises parts and their number. */
+#define PS_PREDICTION_PARTS(...)                                                                   \
+    .part_count = (int)(sizeof((ps_prediction_part[]){__VA_ARGS__}) / sizeof(ps_prediction_part)), \
+    .parts = {__VA_ARGS__}
+
+#define PS_PREDICTION(x) extern const ps_prediction ps_prediction_##x;
+#include "analysis/predictions/prediction_list.def"
+#undef PS_PREDICTION
+
+/* All of them, in the order of the list. */
+const ps_prediction *const *ps_predictions(int *count);
+
+/* PS_PREDICTION_WORDS: bytes that hold the longest text. */
+enum { PS_PREDICTION_WORDS = 2048 };
+typedef char ps_prediction_text[PS_PREDICTION_WORDS];
+
+/* The text with its fields filled in from the margin m of part 1, or of part N for "{name N}":
+ *   {margin}           m as it is                               -0.02
+ *   {size}             without its sign                         0.1
+ *   {percent}          the size of a share                      5 %
+ *   {points}           the size of a difference of shares       2 points
+ *   {points in words}  the same, where digits read badly        half a point
+ *   {share}            the same as percent, but for a half      half
+ *   {factor}           of a logarithm: the ratio it stands for  1.1
+ *   {change}           by how much that ratio is off 1          10 %
+ * A field that is none of these stays as it stands (the tests find it). */
+void ps_prediction_words(const ps_prediction *prediction, const char *text, ps_prediction_text out);
+void ps_prediction_statement(const ps_prediction *prediction, ps_prediction_text out);
+void ps_prediction_supports(const ps_prediction *prediction, ps_prediction_text out);
+void ps_prediction_refutes(const ps_prediction *prediction, ps_prediction_text out);
+
+#endif
