@@ -265,11 +265,20 @@ INLINE void fetch_products(const gradient_walk *k, const ps_depthwise_products *
     if (p->dy_ahead != NULL) fetch(p->dy_ahead + (size_t)w * k->all + k->c, positions, k->all);
 }
 
+INLINE void load_sums(int count, const gradient_walk *k, int channels, const float *dw, vf *sum) {
+#pragma GCC unroll 9
+    for (int i = 0; i < count; i++) sum[i] = load_upto(dw + (size_t)i * k->all, channels);
+}
+
+INLINE void store_sums(int count, const gradient_walk *k, int channels, const vf *sum, float *dw) {
+#pragma GCC unroll 9
+    for (int i = 0; i < count; i++) store_upto(dw + (size_t)i * k->all, sum[i], channels);
+}
+
 INLINE void gradient_rows(int rows, int taps, int step, const gradient_walk *k, int channels) {
     vf sum[9];
     float *dw = k->dw + (size_t)(k->line * taps) * k->all + k->c;
-#pragma GCC unroll 9
-    for (int i = 0; i < rows * taps; i++) sum[i] = load_upto(dw + (size_t)i * k->all, channels);
+    load_sums(rows * taps, k, channels, dw, sum);
     for (const ps_depthwise_products *p = k->products; p < k->products + k->count; p++) {
         int w = 0, count = k->axis->count;
         for (; w + BLOCK <= count; w += BLOCK) {
@@ -282,8 +291,7 @@ INLINE void gradient_rows(int rows, int taps, int step, const gradient_walk *k, 
         if (w + 2 <= count) gradient_block(rows, taps, step, 2, true, k, channels, p, w, sum), w += 2;
         if (w < count) gradient_block(rows, taps, step, 1, true, k, channels, p, w, sum);
     }
-#pragma GCC unroll 9
-    for (int i = 0; i < rows * taps; i++) store_upto(dw + (size_t)i * k->all, sum[i], channels);
+    store_sums(rows * taps, k, channels, sum, dw);
 }
 
 /* The same for taps that lie apart (dilation), any step, a position at a time. */
@@ -291,8 +299,7 @@ INLINE void spread_rows(int rows, int taps, const gradient_walk *k, int channels
     const ps_conv_axis *a = k->axis;
     vf sum[9];
     float *dw = k->dw + (size_t)(k->line * taps) * k->all + k->c;
-#pragma GCC unroll 9
-    for (int i = 0; i < rows * taps; i++) sum[i] = load_upto(dw + (size_t)i * k->all, channels);
+    load_sums(rows * taps, k, channels, dw, sum);
     for (const ps_depthwise_products *p = k->products; p < k->products + k->count; p++) {
         for (int w = 0; w < a->count; w++) {
             if (k->line == 0) fetch_products(k, p, w, 1);
@@ -310,8 +317,7 @@ INLINE void spread_rows(int rows, int taps, const gradient_walk *k, int channels
             }
         }
     }
-#pragma GCC unroll 9
-    for (int i = 0; i < rows * taps; i++) store_upto(dw + (size_t)i * k->all, sum[i], channels);
+    store_sums(rows * taps, k, channels, sum, dw);
 }
 
 /* One tap of one line of the kernel at a time. */

@@ -120,26 +120,9 @@ static void pack_backward(const ps_conv_sweep *s, int kernel_taps, int kh, int k
 /* As product_block, but the sums go from the registers to scattered rows of the target. */
 INLINE void multiply_rows(int rows, int vectors, const float *a, size_t row_step, const float *b, size_t depth,
                           int channels, const float *bias, bool accumulate, float *const *target) {
-    vf sum[12][2], first[2];
-#pragma GCC unroll 2
-    for (int v = 0; v < vectors; v++)
-        first[v] = bias != NULL ? load_upto(bias + v * LANES, channels - v * LANES) : splat(0.0f);
-#pragma GCC unroll 12
-    for (int r = 0; r < rows; r++) {
-#pragma GCC unroll 2
-        for (int v = 0; v < vectors; v++) sum[r][v] = first[v];
-    }
-    for (size_t i = 0; i < depth; i++, a++, b += vectors * LANES) {
-        vf right[2];
-#pragma GCC unroll 2
-        for (int v = 0; v < vectors; v++) right[v] = load(b + v * LANES);
-#pragma GCC unroll 12
-        for (int r = 0; r < rows; r++) {
-            vf left = splat(a[(size_t)r * row_step]);
-#pragma GCC unroll 2
-            for (int v = 0; v < vectors; v++) sum[r][v] = fma_(left, right[v], sum[r][v]);
-        }
-    }
+    sums_block sum;
+    start_block(rows, vectors, bias, channels, sum);
+    add_products(rows, vectors, a, row_step, 1, b, (size_t)(vectors * LANES), depth, sum);
     if (channels == vectors * LANES && !accumulate) {
 #pragma GCC unroll 12
         for (int r = 0; r < rows; r++) {

@@ -4,32 +4,15 @@
 
 /* `rows` x `vectors` sums stay in registers over all segments. Constants at every call, so that the loops unroll. */
 INLINE void multiply_rows(int rows, int vectors, const ps_lines_product *p, size_t first) {
-    vf sum[12][2], start[2];
+    sums_block sum;
     int channels = p->channels;
     float *target = p->target + first * p->target_step;
-#pragma GCC unroll 2
-    for (int v = 0; v < vectors; v++)
-        start[v] = p->bias != NULL ? load_upto(p->bias + v * LANES, channels - v * LANES) : splat(0.0f);
-#pragma GCC unroll 12
-    for (int r = 0; r < rows; r++) {
-#pragma GCC unroll 2
-        for (int v = 0; v < vectors; v++) sum[r][v] = start[v];
-    }
+    start_block(rows, vectors, p->bias, channels, sum);
     size_t step = p->step;
     for (int i = 0; i < p->segments; i++) {
         const float *a = p->segment[i].from + first * step,
                     *b = p->panel + p->segment[i].at * (size_t)(vectors * LANES);
-        for (size_t left = p->segment[i].length; left > 0; left--, a++, b += vectors * LANES) {
-            vf right[2];
-#pragma GCC unroll 2
-            for (int v = 0; v < vectors; v++) right[v] = load(b + v * LANES);
-#pragma GCC unroll 12
-            for (int r = 0; r < rows; r++) {
-                vf factor = splat(a[(size_t)r * step]);
-#pragma GCC unroll 2
-                for (int v = 0; v < vectors; v++) sum[r][v] = fma_(factor, right[v], sum[r][v]);
-            }
-        }
+        add_products(rows, vectors, a, step, 1, b, (size_t)(vectors * LANES), p->segment[i].length, sum);
     }
     if (channels == vectors * LANES && !p->accumulate) {
 #pragma GCC unroll 12

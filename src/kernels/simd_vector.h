@@ -140,17 +140,26 @@ INLINE vf sum_lanes(vf v[LANES]) {
     return v[0];
 }
 
-/* c[r][0..vectors) (+)= sum over i of a[r * row_step + i * depth_step] * b[i * b_step + ...]: `rows` x `vectors` sums
- * held in registers. rows <= 12 and vectors <= 2 are constants at every call, so that the loops unroll. */
-INLINE void product_block(int rows, int vectors, const float *a, size_t row_step, size_t depth_step, const float *b,
-                          size_t b_step, size_t depth, float *c, size_t c_step, int accumulate) {
-    vf sum[12][2];
+/* Blocks of `rows` x `vectors` sums held in registers. rows <= 12 and vectors <= 2 are constants at every call, so that
+ * the loops unroll. */
+typedef vf sums_block[12][2];
+
+/* sum[r] = bias[0..channels), or 0. */
+INLINE void start_block(int rows, int vectors, const float *bias, int channels, sums_block sum) {
+    vf first[2];
+#pragma GCC unroll 2
+    for (int v = 0; v < vectors; v++)
+        first[v] = bias != NULL ? load_upto(bias + v * LANES, channels - v * LANES) : splat(0.0f);
 #pragma GCC unroll 12
     for (int r = 0; r < rows; r++) {
 #pragma GCC unroll 2
-        for (int v = 0; v < vectors; v++)
-            sum[r][v] = accumulate ? load(c + (size_t)r * c_step + v * LANES) : splat(0.0f);
+        for (int v = 0; v < vectors; v++) sum[r][v] = first[v];
     }
+}
+
+/* sum[r][0..vectors) += sum over i of a[r * row_step + i * depth_step] * b[i * b_step + ...]. */
+INLINE void add_products(int rows, int vectors, const float *a, size_t row_step, size_t depth_step, const float *b,
+                         size_t b_step, size_t depth, sums_block sum) {
     for (size_t i = 0; i < depth; i++, a += depth_step, b += b_step) {
         vf right[2];
 #pragma GCC unroll 2
@@ -162,6 +171,19 @@ INLINE void product_block(int rows, int vectors, const float *a, size_t row_step
             for (int v = 0; v < vectors; v++) sum[r][v] = fma_(left, right[v], sum[r][v]);
         }
     }
+}
+
+/* c[r][0..vectors) (+)= the products of add_products. */
+INLINE void product_block(int rows, int vectors, const float *a, size_t row_step, size_t depth_step, const float *b,
+                          size_t b_step, size_t depth, float *c, size_t c_step, int accumulate) {
+    sums_block sum;
+#pragma GCC unroll 12
+    for (int r = 0; r < rows; r++) {
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; v++)
+            sum[r][v] = accumulate ? load(c + (size_t)r * c_step + v * LANES) : splat(0.0f);
+    }
+    add_products(rows, vectors, a, row_step, depth_step, b, b_step, depth, sum);
 #pragma GCC unroll 12
     for (int r = 0; r < rows; r++) {
 #pragma GCC unroll 2

@@ -12,4 +12,7 @@
 #undef PS_QUANTITY
 #undef PS_STEP_QUANTITY
 
+/* The L2 norm of every row of a parameter, the incoming weights of one node each; always true. q_weights.c. */
+bool ps_probe_row_norms(const ps_probe_layer *layer, int param, double *out);
+
 #endif

@@ -36,12 +36,5 @@ const ps_instrument ps_instrument_pool_weights = {.exists = has_pool_weights};
 
 bool ps_quantity_pool_weight_l2(const ps_probe_layer *layer, const double *state, double *out) {
     (void)state;
-    const ps_param *p = ps_net_param(layer->net, layer->pool_weight);
-    for (int c = 0; c < layer->unit->channels; c++) {
-        const float *row = p->value + (size_t)c * p->row_length;
-        double squares = 0;
-        for (size_t i = 0; i < p->row_length; i++) squares += (double)row[i] * (double)row[i];
-        out[c] = sqrt(squares);
-    }
-    return true;
+    return ps_probe_row_norms(layer, layer->pool_weight, out);
 }

@@ -7,9 +7,8 @@ static bool has_weights(const ps_probe_layer *layer) { return layer->weight >= 0
 
 const ps_instrument ps_instrument_weights = {.exists = has_weights};
 
-bool ps_quantity_weight_l2(const ps_probe_layer *layer, const double *state, double *out) {
-    (void)state;
-    const ps_param *p = ps_net_param(layer->net, layer->weight);
+bool ps_probe_row_norms(const ps_probe_layer *layer, int param, double *out) {
+    const ps_param *p = ps_net_param(layer->net, param);
     for (int c = 0; c < layer->unit->channels; c++) {
         const float *row = p->value + (size_t)c * p->row_length;
         double squares = 0;
@@ -17,6 +16,11 @@ bool ps_quantity_weight_l2(const ps_probe_layer *layer, const double *state, dou
         out[c] = sqrt(squares);
     }
     return true;
+}
+
+bool ps_quantity_weight_l2(const ps_probe_layer *layer, const double *state, double *out) {
+    (void)state;
+    return ps_probe_row_norms(layer, layer->weight, out);
 }
 
 bool ps_quantity_weight_l1(const ps_probe_layer *layer, const double *state, double *out) {
