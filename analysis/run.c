@@ -116,25 +116,7 @@ static ps_status use_quantity(frame_builder *builder, const ps_run *run, ps_trac
 /* What GELU rounds to 0 is no shut gate: of an activation that FORMAT.md does not name, what is counted of zeros stays
  * unknown, and with it who is dead. */
 static bool is_told(const ps_trace_layer *layer, ps_trace_quantity quantity) {
-    if (layer->tells_dead) return true;
-    switch (quantity) {
-        case PS_Q_zeros:
-        case PS_Q_nonzero:
-        case PS_Q_nonzero_eval:
-        case PS_Q_nonzero_half:
-        case PS_Q_nonzero_quarter:
-        case PS_Q_images_active:
-        case PS_Q_pre_max_low:
-        case PS_Q_pre_max_high:
-        case PS_Q_shut_steps:
-        case PS_Q_shut_filter_grad_steps:
-        case PS_Q_shut_gamma_grad_steps:
-        case PS_Q_shut_beta_grad_steps:
-        case PS_Q_shut_pool_row_grad_steps:
-        case PS_Q_shut_identity_grad_steps:
-        case PS_Q_shut_reader_grad_steps: return false;
-        default: return true;
-    }
+    return layer->tells_dead || !ps_trace_quantities[quantity].rectified;
 }
 
 static ps_status add_record(frame_builder *builder, const ps_run *run, ps_trace_reader *reader,

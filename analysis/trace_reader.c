@@ -36,28 +36,6 @@ struct ps_trace_reader {
     char *breach, *fault; /* the first breach of the rules by the record at hand, "": none; room for a fault */
 };
 
-static const struct {
-    const char *name;
-    size_t length; /* of the name */
-    bool window, layer;
-} quantities[] = {
-#define WINDOW true
-#define PROBE false
-#define LAYER true
-#define NODE false
-#define PS_QUANTITY(name, record, per) {#name, sizeof #name - 1, record, per},
-#include "analysis/quantity.def"
-#undef PS_QUANTITY
-#undef WINDOW
-#undef PROBE
-#undef LAYER
-#undef NODE
-};
-
-const char *ps_quantity_name(ps_trace_quantity quantity) { return quantities[quantity].name; }
-bool ps_quantity_is_window(ps_trace_quantity quantity) { return quantities[quantity].window; }
-bool ps_quantity_is_layer(ps_trace_quantity quantity) { return quantities[quantity].layer; }
-
 #define FAIL_HERE(reader, ...) fail_here((reader), __LINE__, __VA_ARGS__)
 static ps_status __attribute__((format(printf, 3, 4))) fail_here(const ps_trace_reader *reader, int source_line,
                                                                  const char *format, ...) {
@@ -617,16 +595,15 @@ static ps_status check_place(ps_trace_reader *reader, const ps_trace_record *rec
 }
 
 static void check_step_values(ps_trace_reader *reader, const ps_trace_record *record) {
-    const struct {
-        const char *key;
-        double value;
-    } values[] = {{PS_TRACE_LR, record->lr},
-                  {PS_TRACE_GRAD_NORM, record->grad_norm},
-                  {PS_TRACE_GRAD_NORM_MODULE, record->grad_norm_module},
-                  {PS_TRACE_CLIP, record->clip},
-                  {PS_TRACE_CLIP_MODULE, record->clip_module}};
-    for (size_t i = 0; i < sizeof values / sizeof *values; i++)
-        ps_trace_rules_step_value(reader->rules, values[i].key, values[i].value);
+    const double values[PS_STEP_COUNT] = {
+#define PS_TRACE_QUANTITY(...)
+#define PS_TRACE_STEP_QUANTITY(name, ...) [PS_STEP_##name] = record->name,
+#include "trace/quantity_list.def"
+#undef PS_TRACE_STEP_QUANTITY
+#undef PS_TRACE_QUANTITY
+    };
+    for (int q = 0; q < PS_STEP_COUNT; q++)
+        ps_trace_rules_step_value(reader->rules, (ps_trace_step_quantity)q, values[q]);
 }
 
 static ps_status check_record(ps_trace_reader *reader, const ps_trace_record *record, const record_note *note) {
@@ -680,10 +657,10 @@ ps_status ps_trace_reader_next(ps_trace_reader *reader, ps_trace_record *record,
 
 /* ---- values ---- */
 
-static ps_trace_quantity quantity_of(const char *name, size_t length, bool window) {
+static ps_trace_quantity quantity_of(const char *name, size_t length, ps_quantity_record record) {
     for (int q = 0; q < PS_Q_COUNT; q++)
-        if (quantities[q].window == window && quantities[q].length == length &&
-            memcmp(quantities[q].name, name, length) == 0)
+        if (ps_trace_quantities[q].record == record && ps_trace_quantities[q].length == length &&
+            memcmp(ps_trace_quantities[q].name, name, length) == 0)
             return (ps_trace_quantity)q;
     return PS_Q_COUNT;
 }
@@ -703,16 +680,16 @@ ps_status ps_trace_values_next(ps_trace_reader *reader, const ps_trace_record *r
         p = ps_scan_skip(p);
         if (p == NULL) return FAIL_HERE(reader, "the object \"values\" is malformed");
         *cursor = p;
-        *quantity = quantity_of(key, length, record->type == PS_LINE_WINDOW);
+        *quantity = quantity_of(key, length, record->type == PS_LINE_WINDOW ? PS_RECORD_WINDOW : PS_RECORD_PROBE);
         if (*quantity != PS_Q_COUNT) return PS_OK;
     }
 }
 
 ps_status ps_trace_values_read(ps_trace_reader *reader, const ps_trace_record *record, ps_trace_quantity quantity,
                                const char *value, double *out) {
-    const char *name = quantities[quantity].name;
+    const char *name = ps_quantity_name(quantity);
     size_t count, expected = (size_t)reader->header.layers[record->layer].channels;
-    if (quantities[quantity].layer) {
+    if (ps_quantity_is_layer(quantity)) {
         if (ps_scan_number(value, out) == NULL) return FAIL_HERE(reader, "\"%s\" must be one number (or null)", name);
         return PS_OK;
     }

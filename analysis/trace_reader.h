@@ -12,17 +12,7 @@
 
 #include "analysis/json_scan.h"
 #include "core/status.h"
-
-typedef enum {
-#define PS_QUANTITY(name, record, per) PS_Q_##name,
-#include "analysis/quantity.def"
-#undef PS_QUANTITY
-    PS_Q_COUNT
-} ps_trace_quantity;
-
-const char *ps_quantity_name(ps_trace_quantity quantity);
-bool ps_quantity_is_window(ps_trace_quantity quantity); /* stands in window records, else in probe records */
-bool ps_quantity_is_layer(ps_trace_quantity quantity);  /* one number a layer, else one a node */
+#include "trace/trace_quantity.h"
 
 typedef struct {
     char *name, *stage, *activation, *norm,

@@ -5,22 +5,7 @@
 
 #include "core/memory.h"
 
-/* How a quantity of several windows comes from those of each. */
-typedef enum { JOIN_NOT, JOIN_SUM, JOIN_MEAN, JOIN_MEAN_SQUARE, JOIN_FIRST } join_rule;
-
-static const join_rule rules[PS_Q_COUNT] = {[PS_Q_zeros] = JOIN_MEAN,
-                                            [PS_Q_grad_norm_rms] = JOIN_MEAN_SQUARE,
-                                            [PS_Q_grad_zero_steps] = JOIN_SUM,
-                                            [PS_Q_grad_out_rms] = JOIN_MEAN_SQUARE,
-                                            [PS_Q_path] = JOIN_SUM,
-                                            [PS_Q_path_gradient] = JOIN_SUM,
-                                            [PS_Q_path_carried] = JOIN_SUM,
-                                            [PS_Q_path_decay] = JOIN_SUM,
-                                            [PS_Q_path_residual] = JOIN_SUM,
-                                            [PS_Q_shut_steps] = JOIN_SUM,
-                                            [PS_Q_weight_start_l2] = JOIN_FIRST,
-                                            [PS_Q_out_net_gradient] = JOIN_SUM,
-                                            [PS_Q_out_start_l2] = JOIN_FIRST};
+static ps_trace_join rule_of(int quantity) { return ps_trace_quantities[quantity].joined; }
 
 /* ---- windows and probes ---- */
 
@@ -96,14 +81,14 @@ static ps_status start_quantity(ps_view *view, int q) {
 }
 
 /* Missing in one window is missing in the joined one. */
-static double joined(double sum, double value, join_rule rule, double steps) {
+static double joined(double sum, double value, ps_trace_join rule, double steps) {
     if (ps_is_absent(sum) || ps_is_absent(value)) return ps_absent();
-    return rule == JOIN_SUM ? sum + value : rule == JOIN_MEAN ? sum + steps * value : sum + steps * value * value;
+    return rule == PS_JOIN_SUM ? sum + value : rule == PS_JOIN_MEAN ? sum + steps * value : sum + steps * value * value;
 }
 
 static ps_status add_window(ps_view *view, const ps_frame *frame, double steps, bool first) {
     for (int q = 0; q < PS_Q_COUNT; q++) {
-        if (rules[q] == JOIN_NOT) continue;
+        if (rule_of(q) == PS_JOIN_NOT) continue;
         if (first) view->used[q] = false;
         if (frame->node[q] == NULL) {
             view->used[q] = false;
@@ -112,7 +97,7 @@ static ps_status add_window(ps_view *view, const ps_frame *frame, double steps, 
         if (first) PS_TRY(start_quantity(view, q));
         for (int node = 0; view->used[q] && node < view->run.node_count; node++) {
             double *sum = &view->sum[q][node], value = frame->node[q][node];
-            if (rules[q] != JOIN_FIRST) *sum = joined(*sum, value, rules[q], steps);
+            if (rule_of(q) != PS_JOIN_FIRST) *sum = joined(*sum, value, rule_of(q), steps);
             else if (first) *sum = value;
         }
     }
@@ -129,11 +114,12 @@ static void finish_window(ps_view *view, const ps_frame *frame, ps_frame *out) {
     out->images = frame->images;
     out->elements = frame->elements;
     for (int q = 0; q < PS_Q_COUNT; q++) {
-        if (rules[q] == JOIN_NOT || !view->used[q]) continue;
+        if (rule_of(q) == PS_JOIN_NOT || !view->used[q]) continue;
         double *sum = view->sum[q];
-        for (int node = 0; rules[q] >= JOIN_MEAN && rules[q] != JOIN_FIRST && node < view->run.node_count; node++) {
+        for (int node = 0; rule_of(q) >= PS_JOIN_MEAN && rule_of(q) != PS_JOIN_FIRST && node < view->run.node_count;
+             node++) {
             if (ps_is_absent(sum[node])) continue;
-            sum[node] = rules[q] == JOIN_MEAN ? sum[node] / view->steps : sqrt(sum[node] / view->steps);
+            sum[node] = rule_of(q) == PS_JOIN_MEAN ? sum[node] / view->steps : sqrt(sum[node] / view->steps);
         }
         out->node[q] = sum;
     }

@@ -243,10 +243,11 @@ static double number_beside(const cJSON *item, const char *name, int channel) {
 bool ps_pair_on_edge(const char *quantity, const cJSON *expected, const cJSON *found, int channel) {
     const cJSON *sides[] = {expected, found};
     bool edge = false;
-    if (strcmp(quantity, "probe." PS_TRACE_NONZERO_EVAL) == 0) return false;
+    if (strncmp(quantity, "probe.", 6) == 0 && strcmp(quantity + 6, ps_quantity_name(PS_Q_nonzero_eval)) == 0)
+        return false;
     for (int i = 0; i < 2; i++) {
-        double low = number_beside(sides[i], PS_TRACE_PRE_MAX_LOW, channel),
-               high = number_beside(sides[i], PS_TRACE_PRE_MAX_HIGH, channel);
+        double low = number_beside(sides[i], ps_quantity_name(PS_Q_pre_max_low), channel),
+               high = number_beside(sides[i], ps_quantity_name(PS_Q_pre_max_high), channel);
         if (isnan(low) || isnan(high)) return false;
         edge = edge || ps_node_state_of(NAN, low, high) == PS_NODE_EDGE;
     }

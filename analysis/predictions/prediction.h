@@ -38,7 +38,7 @@ typedef struct {
      * pair must have given a number */
     bool divergence_decides;
     unsigned rests;     /* PS_RESTS_... of metric.h: what the statistic changes with */
-    const char *needs;  /* quantities of quantity.def, separated by blanks; a run that lacks one gives no value */
+    const char *needs;  /* quantities of the trace, separated by blanks; a run that lacks one gives no value */
     const char *tables; /* where the counted rows stand, separated by blanks */
     int part_count;
     ps_prediction_part parts[PS_MOST_PARTS];

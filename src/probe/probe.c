@@ -237,17 +237,19 @@ static ps_status write_probes(ps_probe *probe, uint64_t step) {
     return report_activations(probe, step);
 }
 
+static const char *step_name(ps_trace_step_quantity quantity) { return ps_trace_step_quantities[quantity].name; }
+
 static ps_status write_step(ps_probe *probe, const ps_train_step *step) {
     ps_trace_writer *trace = probe->options.trace;
     ps_trace_begin_record(trace, PS_TRACE_STEP);
     ps_trace_add_whole(trace, "step", (int64_t)step->step);
-    if (step->loss.counted > 0) ps_trace_add_double(trace, PS_TRACE_LOSS, step->loss.loss);
-    else ps_trace_add_null(trace, PS_TRACE_LOSS);
-    ps_trace_add_double(trace, PS_TRACE_LR, step->update.lr);
-    ps_trace_add_double(trace, PS_TRACE_GRAD_NORM, step->update.grad_norm);
-    ps_trace_add_double(trace, PS_TRACE_GRAD_NORM_MODULE, step->update.grad_norm_module);
-    ps_trace_add_double(trace, PS_TRACE_CLIP, step->update.clip);
-    ps_trace_add_double(trace, PS_TRACE_CLIP_MODULE, step->update.clip_module);
+    if (step->loss.counted > 0) ps_trace_add_double(trace, step_name(PS_STEP_loss), step->loss.loss);
+    else ps_trace_add_null(trace, step_name(PS_STEP_loss));
+    ps_trace_add_double(trace, step_name(PS_STEP_lr), step->update.lr);
+    ps_trace_add_double(trace, step_name(PS_STEP_grad_norm), step->update.grad_norm);
+    ps_trace_add_double(trace, step_name(PS_STEP_grad_norm_module), step->update.grad_norm_module);
+    ps_trace_add_double(trace, step_name(PS_STEP_clip), step->update.clip);
+    ps_trace_add_double(trace, step_name(PS_STEP_clip_module), step->update.clip_module);
     return ps_trace_end_record(trace);
 }
 

@@ -1,5 +1,6 @@
-/* Quantities: what can be recorded. One quantity is one line in quantity_list.def and one function in the .c file of
- * its instrument; an instrument measures something during training or probing from which its quantities are computed.
+/* Quantities: what can be recorded. One quantity is one line in trace/quantity_list.def and one function in the .c file
+ * of its instrument; an instrument measures something during training or probing from which its quantities are
+ * computed.
  *
  * An instrument declares what it needs of the engine (sums added up in passing, tensors shown to it, accounting of
  * updates); what no chosen quantity needs is not asked for and costs nothing. All arrays are double[channels] of the
@@ -9,27 +10,7 @@
 
 #include "net/net.h"
 #include "net/optimiser.h"
-#include "trace/trace_format.h"
-
-/* Each with its word in the trace. */
-#define PS_QUANTITY_PERS(PER)      \
-    PER(NODE, PS_TRACE_PER_NODE)   \
-    PER(LAYER, PS_TRACE_PER_LAYER) \
-    PER(STEP, PS_TRACE_PER_STEP)
-typedef enum {
-#define PER(name, word) PS_PER_##name,
-    PS_QUANTITY_PERS(PER)
-#undef PER
-} ps_quantity_per;
-#define PS_QUANTITY_RECORDS(RECORD) \
-    RECORD(STEP, PS_TRACE_STEP)     \
-    RECORD(WINDOW, PS_TRACE_WINDOW) \
-    RECORD(PROBE, PS_TRACE_PROBE)
-typedef enum {
-#define RECORD(name, word) PS_RECORD_##name,
-    PS_QUANTITY_RECORDS(RECORD)
-#undef RECORD
-} ps_quantity_record;
+#include "trace/trace_quantity.h"
 
 /* Tensors of a probing pass that can be shown to an instrument. */
 typedef enum {
@@ -109,7 +90,7 @@ typedef struct {
     bool (*compute)(const ps_probe_layer *layer, const double *state, double *out);
 } ps_quantity;
 
-/* In the order of quantity_list.def. */
+/* In the order of trace/quantity_list.def. */
 const ps_quantity *ps_quantities(int *count);
 /* Index by name, or -1. */
 int ps_quantity_find(const char *name);

@@ -15,61 +15,6 @@
 enum { MOST_TEXT = 1024, MOST_CHANNELS = 1 << 24 };
 static const double most_whole = 9007199254740992.0; /* 2^53: the whole numbers that doubles tell apart */
 
-/* The most that a quantity can be. */
-typedef enum { MOST_ANY, MOST_SHARE, MOST_OUTPUTS, MOST_HALF, MOST_QUARTER, MOST_IMAGES, MOST_STEPS } most_of;
-
-/* What known quantities can be, all from 0 on; the others are open. */
-static const struct limit {
-    const char *name;
-    most_of most;
-    bool whole;
-} limits[] = {{PS_TRACE_ZEROS, MOST_SHARE, false},
-              {PS_TRACE_GRAD_ZERO_STEPS, MOST_STEPS, true},
-              {PS_TRACE_POOL_ROW_GRAD_ZERO_STEPS, MOST_STEPS, true},
-              {PS_TRACE_SHUT_STEPS, MOST_STEPS, true},
-              {PS_TRACE_SHUT_FILTER_GRAD_STEPS, MOST_STEPS, true},
-              {PS_TRACE_SHUT_GAMMA_GRAD_STEPS, MOST_STEPS, true},
-              {PS_TRACE_SHUT_BETA_GRAD_STEPS, MOST_STEPS, true},
-              {PS_TRACE_SHUT_POOL_ROW_GRAD_STEPS, MOST_STEPS, true},
-              {PS_TRACE_SHUT_IDENTITY_GRAD_STEPS, MOST_STEPS, true},
-              {PS_TRACE_SHUT_READER_GRAD_STEPS, MOST_STEPS, true},
-              {PS_TRACE_NONZERO, MOST_OUTPUTS, true},
-              {PS_TRACE_NONZERO_EVAL, MOST_OUTPUTS, true},
-              {PS_TRACE_NONZERO_HALF, MOST_HALF, true},
-              {PS_TRACE_NONZERO_QUARTER, MOST_QUARTER, true},
-              {PS_TRACE_IMAGES_ACTIVE, MOST_IMAGES, true},
-              {PS_TRACE_IN_ALIVE, MOST_ANY, true},
-              {PS_TRACE_GRAD_NORM_RMS, MOST_ANY, false},
-              {PS_TRACE_GRAD_OUT_RMS, MOST_ANY, false},
-              {PS_TRACE_PATH, MOST_ANY, false},
-              {PS_TRACE_PATH_GRADIENT, MOST_ANY, false},
-              {PS_TRACE_PATH_CARRIED, MOST_ANY, false},
-              {PS_TRACE_PATH_DECAY, MOST_ANY, false},
-              {PS_TRACE_PATH_RESIDUAL, MOST_ANY, false},
-              {PS_TRACE_NET, MOST_ANY, false},
-              {PS_TRACE_NET_GRADIENT, MOST_ANY, false},
-              {PS_TRACE_NET_DECAY, MOST_ANY, false},
-              {PS_TRACE_OUT_NET_GRADIENT, MOST_ANY, false},
-              {PS_TRACE_OUT_START_L2, MOST_ANY, false},
-              {PS_TRACE_WEIGHT_START_L2, MOST_ANY, false},
-              {PS_TRACE_WEIGHT_L2, MOST_ANY, false},
-              {PS_TRACE_WEIGHT_L1, MOST_ANY, false},
-              {PS_TRACE_OUT_L2, MOST_ANY, false},
-              {PS_TRACE_IN_L2, MOST_ANY, false},
-              {PS_TRACE_MEAN_ABS, MOST_ANY, false},
-              {PS_TRACE_RMS, MOST_ANY, false},
-              {PS_TRACE_IMAGE_SPREAD, MOST_ANY, false},
-              {PS_TRACE_ACTIVATION_L1, MOST_ANY, false},
-              {PS_TRACE_ACTIVATION_L2, MOST_ANY, false},
-              {PS_TRACE_POOL_IDENTITY, MOST_ANY, false},
-              {PS_TRACE_POOL_PATH, MOST_ANY, false},
-              {PS_TRACE_POOL_OUTPUT, MOST_ANY, false},
-              {PS_TRACE_POOL_GRAD_IDENTITY, MOST_ANY, false},
-              {PS_TRACE_POOL_GRAD_PATH, MOST_ANY, false},
-              {PS_TRACE_POOL_GRAD_TOTAL, MOST_ANY, false},
-              {PS_TRACE_POOL_ROW_GRAD_RMS, MOST_ANY, false},
-              {PS_TRACE_POOL_WEIGHT_L2, MOST_ANY, false}};
-
 typedef struct {
     char *name;
     int channels;
@@ -80,10 +25,10 @@ typedef struct {
 
 typedef struct {
     char *name, *record;
-    size_t length;             /* of the name */
-    bool per_node, per_step;   /* neither: one number a layer */
-    const struct limit *limit; /* NULL: none */
-    uint64_t seen;             /* number of the record that had it last */
+    size_t length;           /* of the name */
+    bool per_node, per_step; /* neither: one number a layer */
+    ps_trace_range range;
+    uint64_t seen; /* number of the record that had it last */
 } quantity_state;
 
 struct ps_trace_rules {
@@ -295,8 +240,8 @@ static ps_status add_quantity(ps_trace_rules *r, const char *name, const char *p
     *quantity = (quantity_state){.length = strlen(name),
                                  .per_node = strcmp(per, PS_TRACE_PER_NODE) == 0,
                                  .per_step = strcmp(per, PS_TRACE_PER_STEP) == 0};
-    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
-        if (strcmp(limits[i].name, name) == 0) quantity->limit = &limits[i];
+    const ps_trace_quantity_line *known = ps_trace_quantity_find(name);
+    quantity->range = known != NULL ? known->range : PS_RANGE_ANY;
     r->probes |= strcmp(record, PS_TRACE_PROBE) == 0;
     PS_TRY(ps_string_copy(name, &quantity->name));
     return ps_string_copy(record, &quantity->record);
@@ -368,16 +313,18 @@ static ps_status check_header(ps_trace_rules *r, const cJSON *record) {
 
 /* ---- values ---- */
 
-static double most_value(const ps_trace_rules *r, most_of most) {
+static double most_value(const ps_trace_rules *r, ps_trace_range range) {
     double images = r->images, outputs = r->outputs;
-    switch (most) {
-        case MOST_SHARE: return 1;
-        case MOST_OUTPUTS: return outputs;
-        case MOST_HALF: return images > 0 ? outputs / images * ceil(images / 2) : INFINITY;
-        case MOST_QUARTER: return images > 0 ? outputs / images * ceil(images / 4) : INFINITY;
-        case MOST_IMAGES: return images;
-        case MOST_STEPS: return r->steps;
-        case MOST_ANY: break;
+    switch (range) {
+        case PS_RANGE_SHARE: return 1;
+        case PS_RANGE_OUTPUTS: return outputs;
+        case PS_RANGE_HALF: return images > 0 ? outputs / images * ceil(images / 2) : INFINITY;
+        case PS_RANGE_QUARTER: return images > 0 ? outputs / images * ceil(images / 4) : INFINITY;
+        case PS_RANGE_IMAGES: return images;
+        case PS_RANGE_STEPS: return r->steps;
+        case PS_RANGE_ANY:
+        case PS_RANGE_SIZE:
+        case PS_RANGE_COUNT: break;
     }
     return INFINITY;
 }
@@ -389,10 +336,10 @@ static bool out_of_bounds(double value, double most, bool whole) {
 }
 
 static void check_bounds(ps_trace_rules *r, const quantity_state *q, const double *values, size_t count) {
-    if (q->limit == NULL) return;
-    double most = most_value(r, q->limit->most);
+    if (q->range == PS_RANGE_ANY) return;
+    double most = most_value(r, q->range);
     if (isnan(most)) most = INFINITY; /* what bounds it is wrong itself, which was said */
-    bool whole = q->limit->whole, any = false;
+    bool whole = ps_trace_range_is_whole(q->range), any = false;
     for (size_t i = 0; i < count; i++) {
         double value = values[i], rounded = (value + 0x1p52) - 0x1p52;
         any |= (value < 0) | (value > most) | (whole & ((rounded < value) | (rounded > value)));
@@ -434,9 +381,10 @@ bool ps_trace_rules_is_per_node(const ps_trace_rules *rules, int quantity) {
 }
 
 ps_trace_asks ps_trace_rules_asks(const ps_trace_rules *rules, int quantity) {
-    const struct limit *limit = rules->quantity[quantity].limit;
-    if (limit == NULL) return PS_TRACE_ASKS_NOTHING;
-    return limit->most == MOST_ANY && !limit->whole ? PS_TRACE_ASKS_SIGN : PS_TRACE_ASKS_VALUE;
+    ps_trace_range range = rules->quantity[quantity].range;
+    return range == PS_RANGE_ANY    ? PS_TRACE_ASKS_NOTHING
+           : range == PS_RANGE_SIZE ? PS_TRACE_ASKS_SIGN
+                                    : PS_TRACE_ASKS_VALUE;
 }
 
 void ps_trace_rules_values(ps_trace_rules *rules, int quantity, const double *values, size_t count) {
@@ -649,18 +597,9 @@ static int layer_of(ps_trace_rules *r, const cJSON *record) {
     return layer != NULL ? (int)(layer - r->layer) : -1;
 }
 
-/* What numbers of a step can be; a loss may be anything. */
-static const struct {
-    const char *key;
-    double low, high;
-} step_values[] = {
-    {PS_TRACE_LOSS, -INFINITY, INFINITY},     {PS_TRACE_LR, 0, INFINITY}, {PS_TRACE_GRAD_NORM, 0, INFINITY},
-    {PS_TRACE_GRAD_NORM_MODULE, 0, INFINITY}, {PS_TRACE_CLIP, 0, 1},      {PS_TRACE_CLIP_MODULE, 0, 1}};
-enum { STEP_VALUES = sizeof step_values / sizeof *step_values };
-
 bool ps_trace_rules_is_step_value(const char *key) {
-    for (int i = 0; i < STEP_VALUES; i++)
-        if (strcmp(step_values[i].key, key) == 0) return true;
+    for (int q = 0; q < PS_STEP_COUNT; q++)
+        if (strcmp(ps_trace_step_quantities[q].name, key) == 0) return true;
     return false;
 }
 
@@ -669,17 +608,17 @@ static void check_range(ps_trace_rules *r, const char *key, double value, double
     else if (value < low || value > high) breach(r, "\"%s\" is %g, which must be from %g to %g", key, value, low, high);
 }
 
-void ps_trace_rules_step_value(ps_trace_rules *rules, const char *key, double value) {
-    for (int i = 0; i < STEP_VALUES; i++)
-        if (strcmp(step_values[i].key, key) == 0)
-            check_range(rules, key, value, step_values[i].low, step_values[i].high);
+void ps_trace_rules_step_value(ps_trace_rules *rules, ps_trace_step_quantity quantity, double value) {
+    const ps_trace_quantity_line *line = &ps_trace_step_quantities[quantity];
+    if (line->range != PS_RANGE_ANY) check_range(rules, line->name, value, 0, most_value(rules, line->range));
 }
 
 static void check_step(ps_trace_rules *r, const cJSON *record) {
-    for (int i = 0; i < STEP_VALUES; i++) {
-        const cJSON *item = get(record, step_values[i].key);
-        check_optional_value(r, record, step_values[i].key);
-        if (item != NULL && is_value(item)) ps_trace_rules_step_value(r, step_values[i].key, value_of(item));
+    for (int q = 0; q < PS_STEP_COUNT; q++) {
+        const char *key = ps_trace_step_quantities[q].name;
+        const cJSON *item = get(record, key);
+        check_optional_value(r, record, key);
+        if (item != NULL && is_value(item)) ps_trace_rules_step_value(r, (ps_trace_step_quantity)q, value_of(item));
     }
     ps_trace_rules_step(r, whole_of(record, "step"));
 }

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "core/status.h"
+#include "trace/trace_quantity.h"
 
 typedef struct ps_trace_rules ps_trace_rules;
 /* passed: readers take the trace all the same, as FORMAT.md says how; for validate alone. */
@@ -40,7 +41,7 @@ void ps_trace_rules_step(ps_trace_rules *rules, double step);
 /* Whether this key of a step record must be a number (or null, or a text for what is not finite), and its value: within
  * what it can be; NaN passes. */
 bool ps_trace_rules_is_step_value(const char *key);
-void ps_trace_rules_step_value(ps_trace_rules *rules, const char *key, double value);
+void ps_trace_rules_step_value(ps_trace_rules *rules, ps_trace_step_quantity quantity, double value);
 void ps_trace_rules_window(ps_trace_rules *rules, const ps_trace_place *place);
 void ps_trace_rules_probe(ps_trace_rules *rules, const ps_trace_place *place);
 
