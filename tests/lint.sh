@@ -19,11 +19,12 @@ allowed() {
         src/models) echo "core layers graph" ;;
         src/net) echo "core parallel kernels layers graph" ;;
         src/trace) echo "core" ;;
+        src/task) echo "core parallel kernels data graph net trace" ;;
         src/probe) echo "core parallel kernels layers graph net trace" ;;
         src/watch) echo "core trace" ;;
-        src/run) echo "core parallel kernels data layers graph models net trace probe" ;;
-        src/measure) echo "core parallel kernels data layers graph models net trace probe run analysis" ;;
-        src/cli) echo "core parallel kernels data layers graph models net trace probe watch run measure analysis reports" ;;
+        src/run) echo "core parallel kernels data layers graph models net trace task probe" ;;
+        src/measure) echo "core parallel kernels data layers graph models net trace task probe run analysis" ;;
+        src/cli) echo "core parallel kernels data layers graph models net trace task probe watch run measure analysis reports" ;;
         analysis) echo "core parallel analysis trace" ;;
         reports) echo "core reports" ;;
     esac
@@ -46,7 +47,7 @@ check_room() { # room, prefix of its own includes
 report=$(mktemp); trap 'rm -f "$report"' EXIT
 
 check_includes() {
-    for room in core parallel kernels data layers graph models net trace probe watch run measure cli; do check_room "src/$room" "$room"; done
+    for room in core parallel kernels data layers graph models net trace task probe watch run measure cli; do check_room "src/$room" "$room"; done
     check_room analysis analysis
     check_room reports reports
 

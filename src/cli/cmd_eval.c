@@ -50,19 +50,32 @@ static void print_json(const ps_checkpoint_session *s, ps_evaluation e, shares s
     if (s->weights_only) printf("{\"checkpoint_step\":null,\"images\":%d", e.count);
     else printf("{\"checkpoint_step\":%llu,\"images\":%d", (unsigned long long)s->step, e.count);
     print_json_value("loss", e.loss, e.count > 0);
-    print_json_value("accuracy", e.accuracy, e.count > 0 && isfinite(e.loss));
+    const ps_trace_task *task = &s->session.described;
+    for (int m = 0; m < task->measures; m++)
+        print_json_value(task->measure[m].name, e.value[m], e.count > 0 && isfinite(e.loss));
     print_json_value("dead_share", share.dead, !isnan(share.dead));
     print_json_value("edge_share", share.edge, !isnan(share.edge));
     printf("}\n");
+}
+
+static void print_measures(const ps_trace_task *task, ps_evaluation e) {
+    char title[PS_TRACE_TASK_TEXT], value[64];
+    for (int m = 0; m < task->measures; m++) {
+        const ps_trace_measure *measure = &task->measure[m];
+        bool measured = e.count > 0 && isfinite(e.loss);
+        if (measured) ps_trace_measure_show(measure, e.value[m], 2, value, sizeof value);
+        printf("%-9s %s\n", ps_trace_measure_title(measure, title), measured ? value : "not measured");
+    }
 }
 
 /* why: dead nodes were not looked for; "": they were, or no node can be dead. */
 static void print_text(const ps_checkpoint_session *s, ps_evaluation e, shares share, const char *why) {
     if (s->weights_only) printf("step      not known (weights alone)\nimages    %d\n", e.count);
     else printf("step      %llu\nimages    %d\n", (unsigned long long)s->step, e.count);
-    if (e.count == 0) printf("loss      not measured: the data have no test images\naccuracy  not measured\n");
-    else if (!isfinite(e.loss)) printf("loss      %s\naccuracy  not measured\n", isnan(e.loss) ? "NaN" : "Infinity");
-    else printf("loss      %.6f\naccuracy  %.2f %%\n", e.loss, 100 * e.accuracy);
+    if (e.count == 0) printf("loss      not measured: the data have no test images\n");
+    else if (!isfinite(e.loss)) printf("loss      %s\n", isnan(e.loss) ? "NaN" : "Infinity");
+    else printf("loss      %.6f\n", e.loss);
+    print_measures(&s->session.described, e);
     if (why[0] != '\0') printf("dead      not measured: %s\n", why);
     else if (isnan(share.dead)) printf("dead      not measured: no node has a gate of its own\n");
     else
@@ -119,7 +132,8 @@ static ps_status measure(ps_checkpoint_session *s, const char *path) {
     }
     blown = isnan(share.dead) && why[0] == '\0' && has_private_gate(s->session.net);
     if (blown) snprintf(why, sizeof why, "outputs on the probe set are not finite");
-    ps_evaluation evaluation = ps_session_evaluate(&s->session, PS_SPLIT_TEST);
+    ps_evaluation evaluation;
+    PS_TRY(ps_session_evaluate(&s->session, PS_SPLIT_TEST, &evaluation));
     if (as_json) print_json(s, evaluation, share);
     else print_text(s, evaluation, share, why);
     return judge(s, evaluation, blown, path);

@@ -337,6 +337,16 @@ static void normalise_floats(const ps_dataset *dataset, const float *pixel, size
     }
 }
 
+size_t ps_dataset_count_labels(const ps_dataset *dataset, ps_split split, int class_index) {
+    const ps_images *images = &dataset->images;
+    const ps_image_split *from = split == PS_SPLIT_TEST ? &images->test : &images->train;
+    size_t first = split == PS_SPLIT_PROBE ? (size_t)dataset->probe_start : 0, found = 0;
+    const int16_t *label = from->label + first * images->labels_per_sample;
+    size_t labels = (size_t)ps_dataset_count(dataset, split) * images->labels_per_sample;
+    for (size_t i = 0; i < labels; i++) found += label[i] == class_index;
+    return found;
+}
+
 void ps_dataset_sample(const ps_dataset *dataset, ps_split split, int index, float *x, int32_t *label) {
     const ps_images *images = &dataset->images;
     const ps_image_split *from = split == PS_SPLIT_TEST ? &images->test : &images->train;

@@ -40,6 +40,9 @@ const char *ps_dataset_source(const ps_dataset *dataset);
 const char *ps_dataset_digest(const ps_dataset *dataset);
 const char *ps_dataset_class_name(const ps_dataset *dataset, int class_index);
 
+/* How many labels of a split are this class; all positions count, where they have labels of their own. */
+size_t ps_dataset_count_labels(const ps_dataset *dataset, ps_split split, int class_index);
+
 /* x [d][h][w][c] and label [labels_per_sample] of one sample, normalised, not augmented; index in [0, count). */
 void ps_dataset_sample(const ps_dataset *dataset, ps_split split, int index, float *x, int32_t *label);
 

@@ -178,6 +178,8 @@ ps_status ps_hessian_create(const ps_graph *graph, ps_net *net, ps_mode mode, co
                             ps_hessian **out) {
     ps_hessian *h = NULL;
     *out = NULL;
+    if (source->loss->tangent == NULL)
+        return ps_fail(PS_ERR_USAGE, "the loss of this task has no second derivative here, so no Hessian is measured");
     if (mode != PS_MODE_EVAL) PS_TRY(ps_net_check_statistics(net));
     PS_TRY(PS_ALLOC(1, &h, "Hessian"));
     *h = (ps_hessian){
@@ -240,25 +242,17 @@ static void run_forward(ps_hessian *h) {
     }
 }
 
-/* With p the softmax of the logits t: dt = (p - onehot) / rows, and dot dt = p (dot t - <p, dot t>) / rows. */
 static double run_loss(ps_hessian *h) {
     node_arrays *last = &h->op[h->graph->count - 1];
-    size_t rows = ps_shape_positions(last->call.out_shape), correct, counted;
-    int c = last->call.out_shape.c;
-    double loss = ps_softmax_cross_entropy(last->y[0], h->label, rows, c, last->dy[0], &correct, &counted, h->threads);
-    for (size_t r = 0; r < rows; r++) {
-        const float *t = last->y[0] + r * (size_t)c, *t_dot = last->y[1] + r * (size_t)c;
-        double top = (double)t[0], sum = 0, inner = 0;
-        for (int k = 1; k < c; k++) top = fmax(top, (double)t[k]);
-        for (int k = 0; k < c; k++) sum += exp((double)t[k] - top);
-        for (int k = 0; k < c; k++) inner += exp((double)t[k] - top) / sum * (double)t_dot[k];
-        for (int k = 0; k < c; k++) {
-            double p = exp((double)t[k] - top) / sum;
-            last->dy[1][r * (size_t)c + (size_t)k] =
-                h->label[r] < 0 ? 0.0f : (float)(p * ((double)t_dot[k] - inner) / (double)counted);
-        }
-    }
-    return counted > 0 ? loss / (double)counted : (double)NAN;
+    const ps_loss_function *function = h->source.loss;
+    ps_loss_call call = {.output = last->y[0],
+                         .label = h->label,
+                         .rows = ps_shape_positions(last->call.out_shape),
+                         .channels = last->call.out_shape.c,
+                         .threads = h->threads};
+    ps_loss loss = function->value(&call, last->dy[0]);
+    function->tangent(&call, last->y[1], last->dy[1]);
+    return loss.loss;
 }
 
 /* The gradient of every edge in turn, added to its source's. tangent: of the derivatives, else of the values. */

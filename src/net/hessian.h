@@ -13,11 +13,13 @@
 
 typedef struct ps_hessian ps_hessian;
 
-/* Fixed batches the loss is averaged over: fills x [batch][d][h][w][c] and label; all rows count. */
+/* Fixed batches the loss is averaged over: fills x [batch][d][h][w][c] and label; all rows count. loss must have a
+ * tangent. */
 typedef struct {
     void *self;
     int batches;
     void (*batch)(void *self, int index, float *x, int32_t *label);
+    const ps_loss_function *loss;
 } ps_hessian_source;
 
 /* graph: as the user gave it (unfused), of the net whose weights are used (borrowed; as they are at each call). mode:

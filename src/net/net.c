@@ -437,14 +437,13 @@ const float *ps_net_entering(ps_net *net, int op, ps_mode mode, float *room) {
     return room;
 }
 
-ps_loss ps_net_loss(ps_net *net, const int32_t *label, bool want_gradient) {
-    ps_loss loss;
-    size_t rows = (size_t)net->batch * ps_net_labels_per_sample(net);
-    double sum =
-        ps_softmax_cross_entropy(net->logits, label, rows, ps_net_classes(net), want_gradient ? net->dlogits : NULL,
-                                 &loss.correct, &loss.counted, net->threads);
-    loss.loss = loss.counted > 0 ? sum / (double)loss.counted : (double)NAN;
-    return loss;
+ps_loss ps_net_loss(ps_net *net, const ps_loss_function *function, const int32_t *label, bool want_gradient) {
+    ps_loss_call call = {.output = net->logits,
+                         .label = label,
+                         .rows = (size_t)net->batch * ps_net_labels_per_sample(net),
+                         .channels = ps_net_classes(net),
+                         .threads = net->threads};
+    return function->value(&call, want_gradient ? net->dlogits : NULL);
 }
 
 void ps_net_backward(ps_net *net) {

@@ -8,6 +8,7 @@
 #define PS_NET_NET_H
 
 #include "graph/units.h"
+#include "net/loss.h"
 
 typedef struct ps_net ps_net;
 
@@ -94,13 +95,9 @@ bool ps_net_selects(const ps_net *net);
 /* What enters the gate that an operation ends in, as large as its output, while a forward pass in this mode has made
  * the operation's inputs and not yet anything after it: the input itself, or written to `room`. */
 const float *ps_net_entering(ps_net *net, int op, ps_mode mode, float *room);
-/* Loss of the latest forward pass against label [batch * labels_per_sample] (negative: ignored): mean natural-log
- * cross-entropy. Keeps dL/dlogits for backward when want_gradient. */
-typedef struct {
-    double loss; /* mean over counted rows; NaN where none counts: nothing was measured */
-    size_t correct, counted;
-} ps_loss;
-ps_loss ps_net_loss(ps_net *net, const int32_t *label, bool want_gradient);
+/* Loss of the latest forward pass against label [batch * labels_per_sample]. Keeps dloss/doutput for backward when
+ * want_gradient. */
+ps_loss ps_net_loss(ps_net *net, const ps_loss_function *function, const int32_t *label, bool want_gradient);
 /* Gradients of all learned parameters (overwritten), after forward in TRAIN or PROBE mode and loss. */
 void ps_net_backward(ps_net *net);
 

@@ -68,7 +68,7 @@ static ps_status run_step(loop *l, uint64_t step) {
     const ps_train_options *o = l->options;
     o->source.train_batch(o->source.self, step, l->x, l->label);
     ps_net_forward(l->net, l->x, PS_MODE_TRAIN, ps_rng_key_fold(l->dropout, step), NULL);
-    ps_train_step done = {.step = step, .loss = ps_net_loss(l->net, l->label, true)};
+    ps_train_step done = {.step = step, .loss = ps_net_loss(l->net, o->source.loss, l->label, true)};
     ps_net_backward(l->net);
     PS_TRY(call_after_backward(l, step));
     done.update = ps_optimiser_step(l->optimiser, step, o->steps);

@@ -7,6 +7,7 @@
 #define PS_PROBE_PROBE_H
 
 #include "net/train.h"
+#include "trace/trace_task.h"
 #include "trace/trace_writer.h"
 
 typedef struct ps_probe ps_probe;
@@ -52,6 +53,7 @@ typedef struct {
     const char *data_source, *data_digest;
     ps_shape sample;
     int classes, train_count, probe_count, test_count;
+    const ps_trace_task *task; /* NULL: not said, which means classification */
     const char *arch, *simd;
     struct {
         const char *name, *version;

@@ -1,4 +1,5 @@
 /* The trace's header: what the run is, its gates, and what is recorded of them. */
+#include <math.h>
 #include <string.h>
 
 #include "core/digest.h"
@@ -39,6 +40,24 @@ static void add_data(ps_trace_writer *trace, const ps_probe_run *run) {
     ps_trace_add_whole(trace, "train", run->train_count);
     ps_trace_add_whole(trace, "probe", run->probe_count);
     ps_trace_add_whole(trace, "test", run->test_count);
+    ps_trace_close_scope(trace);
+}
+
+static void add_task(ps_trace_writer *trace, const ps_trace_task *task) {
+    ps_trace_begin_object(trace, "task");
+    ps_trace_add_text(trace, "name", task->name);
+    ps_trace_begin_array(trace, "measures");
+    for (int m = 0; m < task->measures; m++) {
+        const ps_trace_measure *measure = &task->measure[m];
+        ps_trace_begin_object(trace, NULL);
+        ps_trace_add_text(trace, "name", measure->name);
+        ps_trace_add_text(trace, "unit", measure->unit);
+        ps_trace_add_text(trace, "better", measure->higher_is_better ? "higher" : "lower");
+        if (isnan(measure->chance)) ps_trace_add_null(trace, "chance");
+        else ps_trace_add_double(trace, "chance", measure->chance);
+        ps_trace_close_scope(trace);
+    }
+    ps_trace_close_scope(trace);
     ps_trace_close_scope(trace);
 }
 
@@ -150,6 +169,7 @@ ps_status ps_probe_write_header(ps_probe *probe, const ps_probe_run *run) {
     ps_trace_begin_record(trace, PS_TRACE_HEADER);
     add_run(trace, run);
     add_data(trace, run);
+    if (run->task != NULL) add_task(trace, run->task);
     add_machine(trace, run);
     add_model(trace, graph);
     ps_trace_add_whole(trace, "window", (int64_t)probe->options.window);

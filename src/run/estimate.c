@@ -14,7 +14,7 @@ static double time_step(ps_session *s, uint64_t step) {
     uint64_t start = ps_clock_ns();
     ps_loader_train_batch(s->loader, step, s->x, s->label, s->threads);
     ps_net_forward(s->net, s->x, PS_MODE_TRAIN, ps_rng_key_of(0, "estimate"), NULL);
-    ps_net_loss(s->net, s->label, true);
+    ps_net_loss(s->net, s->task->loss, s->label, true);
     ps_net_backward(s->net);
     ps_optimiser_step(s->optimiser, step, (uint64_t)s->config->steps);
     return seconds_since(start);

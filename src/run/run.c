@@ -75,6 +75,7 @@ static ps_status write_header(run *r) {
                            .train_count = ps_dataset_count(data, PS_SPLIT_TRAIN),
                            .probe_count = r->session.probe_batches * c->batch, /* whole batches are measured */
                            .test_count = ps_dataset_count(data, PS_SPLIT_TEST),
+                           .task = &r->session.described,
                            .arch = system.machine,
                            .simd = ps_simd_name(ps_simd_detect()),
                            .library = {{"blas", ps_gemm_library()}, {"cjson", cjson}}};
@@ -122,12 +123,16 @@ static ps_status write_checkpoint(run *r, uint64_t step) {
     return status;
 }
 
+static ps_trace_score score_of(const run *r, const ps_evaluation *evaluation) {
+    return (ps_trace_score){&r->session.described, evaluation->loss, evaluation->value, (uint64_t)evaluation->count};
+}
+
 /* Without a test split nothing is measured, and there is no record. */
 static ps_status evaluate(run *r, uint64_t step, ps_evaluation *evaluation) {
-    *evaluation = ps_session_evaluate(&r->session, PS_SPLIT_TEST);
+    PS_TRY(ps_session_evaluate(&r->session, PS_SPLIT_TEST, evaluation));
     if (evaluation->count == 0) return PS_OK;
-    return ps_trace_write_eval(r->trace, step, "test", evaluation->loss, evaluation->accuracy,
-                               (uint64_t)evaluation->count);
+    ps_trace_score score = score_of(r, evaluation);
+    return ps_trace_write_eval(r->trace, step, "test", &score);
 }
 
 /* "  dead 3.1 %"; nothing before the first probing (of a resumed run, too). */
@@ -254,10 +259,12 @@ static ps_status record_cost(run *r, uint64_t step) {
 }
 
 /* "accuracy 61.20 %  dead 3.1 %", without what was not measured. */
-static void describe_end(const ps_evaluation *evaluation, double dead, bool diverged, char *text, size_t size) {
-    char accuracy[48] = "accuracy not measured (no test images)", dead_text[32];
-    if (evaluation->count > 0) snprintf(accuracy, sizeof accuracy, "accuracy %.2f %%", 100.0 * evaluation->accuracy);
-    snprintf(text, size, "%s%s%s", diverged ? "diverged  " : "", accuracy, say_dead(dead, dead_text));
+static void describe_end(const run *r, const ps_evaluation *evaluation, bool diverged, char *text, size_t size) {
+    const ps_trace_measure *measure = &r->session.described.measure[0];
+    char title[PS_TRACE_TASK_TEXT], value[64] = "not measured (no test images)", dead_text[32];
+    if (evaluation->count > 0) ps_trace_measure_show(measure, evaluation->value[0], 2, value, sizeof value);
+    snprintf(text, size, "%s%s %s%s", diverged ? "diverged  " : "", ps_trace_measure_title(measure, title), value,
+             say_dead(ps_probe_dead_share(r->probe), dead_text));
 }
 
 /* Events that say of values that they were not finite, of the whole run: what was written before a resume, too. */
@@ -283,13 +290,13 @@ static ps_status finish(run *r, uint64_t steps, bool diverged) {
     PS_TRY(evaluate(r, steps, &evaluation));
     PS_TRY(record_cost(r, steps));
     PS_TRY(count_nonfinite(r, &nonfinite));
-    PS_TRY(ps_trace_write_end(r->trace, steps, diverged ? PS_TRACE_STATUS_DIVERGED : PS_TRACE_STATUS_FINISHED,
-                              evaluation.loss, evaluation.accuracy, (uint64_t)evaluation.count, nonfinite));
+    ps_trace_score score = score_of(r, &evaluation);
+    PS_TRY(ps_trace_write_end(r->trace, steps, diverged ? PS_TRACE_STATUS_DIVERGED : PS_TRACE_STATUS_FINISHED, &score,
+                              nonfinite));
     PS_TRY(ps_trace_flush(r->trace, true));
-    describe_end(&evaluation, ps_probe_dead_share(r->probe), diverged, tail, sizeof tail);
+    describe_end(r, &evaluation, diverged, tail, sizeof tail);
     ps_progress_end(&r->progress, tail);
     if (r->options->state != NULL) {
-        r->options->state->accuracy = (float)evaluation.accuracy;
         r->options->state->diverged = diverged;
         r->options->state->nonfinite = nonfinite;
         r->options->state->finished = true;

@@ -11,7 +11,7 @@
 /* How far a run is; may lie in memory shared between processes. Numbers are for display only. */
 typedef struct {
     _Atomic uint64_t step, nonfinite; /* nonfinite: events of that kind in the trace of a run that came to its end */
-    _Atomic float loss, dead_share, accuracy;
+    _Atomic float loss, dead_share;
     _Atomic bool finished, diverged;
 } ps_run_state;
 

@@ -1,6 +1,5 @@
 #include "run/session.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,6 +23,8 @@ static ps_status open_data(ps_session *s) {
     const ps_run_config *c = s->config;
     ps_loader_options loader = {.batch = c->batch, .seed = (uint64_t)c->seed, .crop_pad = c->crop_pad, .flip = c->flip};
     PS_TRY(ps_session_open_data(c, &s->dataset));
+    PS_TRY(ps_task_of(s->dataset, &s->task));
+    s->task->describe(s->dataset, &s->described);
     PS_TRY(ps_loader_create(s->dataset, &loader, &s->loader));
     s->probe_batches = ps_dataset_count(s->dataset, PS_SPLIT_PROBE) / c->batch;
     if (s->probe_batches == 0)
@@ -162,23 +163,18 @@ ps_probe_source ps_session_probe_source(ps_session *session) {
     return (ps_probe_source){session, session->probe_batches, probe_batch};
 }
 
-ps_train_source ps_session_train_source(ps_session *session) { return (ps_train_source){session, train_batch}; }
+ps_train_source ps_session_train_source(ps_session *session) {
+    return (ps_train_source){session, train_batch, session->task->loss};
+}
 
-ps_evaluation ps_session_evaluate(ps_session *session, ps_split split) {
-    double loss_sum = 0;
-    size_t correct = 0, counted = 0;
-    int batch = session->config->batch, images = ps_dataset_count(session->dataset, split);
-    for (int first = 0; first < images; first += batch) {
-        ps_loader_plain_batch(session->loader, split, first / batch, session->x, session->label, session->threads);
-        ps_net_forward(session->net, session->x, PS_MODE_EVAL, (ps_rng_key){{0, 0}}, NULL);
-        ps_loss loss = ps_net_loss(session->net, session->label, false);
-        if (loss.counted == 0) continue;
-        loss_sum += loss.loss * (double)loss.counted;
-        correct += loss.correct;
-        counted += loss.counted;
-    }
-    if (counted == 0) return (ps_evaluation){NAN, NAN, 0};
-    return (ps_evaluation){loss_sum / (double)counted, (double)correct / (double)counted, images};
+ps_status ps_session_evaluate(ps_session *session, ps_split split, ps_evaluation *out) {
+    ps_task_split on = {.net = session->net,
+                        .loader = session->loader,
+                        .split = split,
+                        .images = ps_dataset_count(session->dataset, split),
+                        .x = session->x,
+                        .label = session->label};
+    return session->task->evaluate(&on, out);
 }
 
 /* A run remembers where its data were as it was told: a relative folder is found only from where it was started. */

@@ -3,10 +3,10 @@
 #ifndef PS_RUN_SESSION_H
 #define PS_RUN_SESSION_H
 
-#include "data/loader.h"
 #include "net/checkpoint.h"
 #include "probe/plant.h"
 #include "run/config.h"
+#include "task/task.h"
 
 enum { PS_MAX_MILESTONES = 16 };
 
@@ -14,6 +14,8 @@ typedef struct {
     const ps_run_config *config; /* borrowed */
     ps_threads *threads;
     ps_dataset *dataset;
+    const ps_task *task;     /* of these data */
+    ps_trace_task described; /* and what the trace says of it */
     ps_loader *loader;
     ps_graph *graph;
     ps_net *net;
@@ -60,12 +62,7 @@ ps_status ps_session_init_weights(ps_session *session, const char *directory, ch
 ps_probe_source ps_session_probe_source(ps_session *session);
 ps_train_source ps_session_train_source(ps_session *session);
 
-/* count: images; where it is 0 nothing was measured, and loss and accuracy are NaN. */
-typedef struct {
-    double loss, accuracy;
-    int count;
-} ps_evaluation;
-/* Evaluation mode over a whole split. */
-ps_evaluation ps_session_evaluate(ps_session *session, ps_split split);
+/* Evaluation mode over a whole split, as the task measures it. */
+ps_status ps_session_evaluate(ps_session *session, ps_split split, ps_evaluation *out);
 
 #endif

@@ -11,14 +11,18 @@ static void add_measured(ps_trace_writer *writer, const char *key, double value,
     else ps_trace_add_null(writer, key);
 }
 
-ps_status ps_trace_write_eval(ps_trace_writer *writer, uint64_t step, const char *split, double loss, double accuracy,
-                              uint64_t count) {
+static void add_score(ps_trace_writer *writer, const ps_trace_score *score) {
+    add_measured(writer, "loss", score->loss, score->count);
+    for (int m = 0; m < score->task->measures; m++)
+        add_measured(writer, score->task->measure[m].name, score->value[m], score->count);
+}
+
+ps_status ps_trace_write_eval(ps_trace_writer *writer, uint64_t step, const char *split, const ps_trace_score *score) {
     ps_trace_begin_record(writer, PS_TRACE_EVAL);
     ps_trace_add_whole(writer, "step", (int64_t)step);
     ps_trace_add_text(writer, "split", split);
-    add_measured(writer, "loss", loss, count);
-    add_measured(writer, "accuracy", accuracy, count);
-    ps_trace_add_whole(writer, "count", (int64_t)count);
+    add_score(writer, score);
+    ps_trace_add_whole(writer, "count", (int64_t)score->count);
     return ps_trace_end_record(writer);
 }
 
@@ -65,13 +69,12 @@ ps_status ps_trace_write_forked(ps_trace_writer *writer, uint64_t step, const ch
     return ps_trace_end_record(writer);
 }
 
-ps_status ps_trace_write_end(ps_trace_writer *writer, uint64_t steps, const char *status, double loss, double accuracy,
-                             uint64_t count, uint64_t nonfinite) {
+ps_status ps_trace_write_end(ps_trace_writer *writer, uint64_t steps, const char *status, const ps_trace_score *score,
+                             uint64_t nonfinite) {
     ps_trace_begin_record(writer, PS_TRACE_END);
     ps_trace_add_whole(writer, "steps", (int64_t)steps);
     ps_trace_add_text(writer, "status", status);
-    add_measured(writer, "loss", loss, count);
-    add_measured(writer, "accuracy", accuracy, count);
+    add_score(writer, score);
     if (nonfinite > 0) ps_trace_add_whole(writer, PS_TRACE_EVENT_NONFINITE, (int64_t)nonfinite);
     return ps_trace_end_record(writer);
 }

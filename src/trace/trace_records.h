@@ -2,11 +2,18 @@
 #ifndef PS_TRACE_RECORDS_H
 #define PS_TRACE_RECORDS_H
 
+#include "trace/trace_task.h"
 #include "trace/trace_writer.h"
 
-/* count 0: nothing was measured, and loss and accuracy are null. */
-ps_status ps_trace_write_eval(ps_trace_writer *writer, uint64_t step, const char *split, double loss, double accuracy,
-                              uint64_t count);
+/* What an evaluation found: value[task->measures], in the order of the header's list. count 0: nothing was measured,
+ * and loss and measures are null. Borrowed. */
+typedef struct {
+    const ps_trace_task *task;
+    double loss;
+    const double *value;
+    uint64_t count;
+} ps_trace_score;
+ps_status ps_trace_write_eval(ps_trace_writer *writer, uint64_t step, const char *split, const ps_trace_score *score);
 /* what: "loss", "gradient", "weight", "activation"; layer "" where it concerns the run. */
 ps_status ps_trace_write_nonfinite(ps_trace_writer *writer, uint64_t step, const char *what, const char *layer);
 ps_status ps_trace_write_diverged(ps_trace_writer *writer, uint64_t step);
@@ -19,9 +26,9 @@ ps_status ps_trace_write_reinitialised(ps_trace_writer *writer, uint64_t step, c
 ps_status ps_trace_write_clipped_e(ps_trace_writer *writer, uint64_t step, const char *layer, int from, int to);
 /* The run started from the weights of a checkpoint with this digest. */
 ps_status ps_trace_write_forked(ps_trace_writer *writer, uint64_t step, const char *checkpoint);
-/* status: PS_TRACE_STATUS_...; loss and accuracy are those of the last evaluation, of `count` images; 0: there was
- * none, and they are null. nonfinite: events of that kind in the trace; said where there are any. */
-ps_status ps_trace_write_end(ps_trace_writer *writer, uint64_t steps, const char *status, double loss, double accuracy,
-                             uint64_t count, uint64_t nonfinite);
+/* status: PS_TRACE_STATUS_...; score: of the last evaluation. nonfinite: events of that kind in the trace; said
+ * where there are any. */
+ps_status ps_trace_write_end(ps_trace_writer *writer, uint64_t steps, const char *status, const ps_trace_score *score,
+                             uint64_t nonfinite);
 
 #endif

@@ -11,6 +11,7 @@
 #include "core/json.h"
 #include "core/memory.h"
 #include "trace/trace_format.h"
+#include "trace/trace_task.h"
 
 enum { MOST_TEXT = 1024, MOST_CHANNELS = 1 << 24 };
 static const double most_whole = 9007199254740992.0; /* 2^53: the whole numbers that doubles tell apart */
@@ -40,6 +41,7 @@ struct ps_trace_rules {
     size_t layers, layer_capacity, next_layer; /* next_layer: where the next look-up starts, as records come in order */
     quantity_state *quantity;
     size_t quantities, quantity_capacity;
+    ps_trace_task task;
     bool probes;                                /* quantities of probe records are listed */
     double window_steps;                        /* of the header */
     double next_step;                           /* of the next step record */
@@ -300,6 +302,8 @@ static ps_status check_header(ps_trace_rules *r, const cJSON *record) {
     if (format != NULL && strcmp(format, PS_TRACE_FORMAT_NAME) != 0)
         breach(r, "\"format\" is \"%s\", not \"" PS_TRACE_FORMAT_NAME "\"", format);
     check_header_keys(r, record);
+    const char *fault = ps_trace_task_read(record, &r->task);
+    if (fault != NULL) breach(r, "\"task\": %s", fault);
     if (!cJSON_IsArray(get(record, "layers"))) breach(r, "\"layers\" must be an array");
     cJSON_ArrayForEach(item, get(record, "layers")) PS_TRY(check_layer(r, item));
     if (!cJSON_IsArray(get(record, "quantities"))) breach(r, "\"quantities\" must be an array");
@@ -664,22 +668,41 @@ static void check_event(ps_trace_rules *r, const cJSON *record) {
     if (strcmp(event, PS_TRACE_EVENT_FORKED) == 0) get_text(r, record, "checkpoint");
 }
 
-static void check_accuracy(ps_trace_rules *r, const cJSON *record) {
-    const cJSON *accuracy = get(record, "accuracy");
+static void check_score(ps_trace_rules *r, const cJSON *record) {
     check_optional_value(r, record, "loss");
-    check_optional_value(r, record, "accuracy");
-    if (accuracy != NULL && is_value(accuracy)) check_range(r, "accuracy", value_of(accuracy), 0, 1);
+    for (int m = 0; m < r->task.measures; m++) {
+        const ps_trace_measure *measure = &r->task.measure[m];
+        const cJSON *value = get(record, measure->name);
+        check_optional_value(r, record, measure->name);
+        if (value != NULL && is_value(value) && ps_trace_measure_is_share(measure))
+            check_range(r, measure->name, value_of(value), 0, 1);
+    }
+}
+
+static bool holds_number(const cJSON *item) { return item != NULL && !cJSON_IsNull(item); }
+
+/* Half a sentence for an evaluation of no image that has numbers all the same. */
+static void check_unmeasured(ps_trace_rules *r, const cJSON *record) {
+    char text[MOST_TEXT], names[MOST_TEXT / 2] = "";
+    bool measured = holds_number(get(record, "loss"));
+    size_t used = 0;
+    for (int m = 0; m < r->task.measures; m++) {
+        const char *name = r->task.measure[m].name;
+        measured = measured || holds_number(get(record, name));
+        used += (size_t)snprintf(names + used, sizeof names - used, "%s\"%s\"",
+                                 m + 1 == r->task.measures ? " and " : ", ", name);
+    }
+    snprintf(text, sizeof text, "\"count\" is 0: nothing was measured, so \"loss\"%s must be null", names);
+    if (measured) r->say(r->context, text, true);
 }
 
 static void check_eval(ps_trace_rules *r, const cJSON *record) {
     check_order(r, get_whole(r, record, "step", 0));
     get_text(r, record, "split");
     get_whole(r, record, "count", 0);
-    check_accuracy(r, record);
-    const cJSON *count = get(record, "count"), *loss = get(record, "loss"), *accuracy = get(record, "accuracy");
-    bool measured = (loss != NULL && !cJSON_IsNull(loss)) || (accuracy != NULL && !cJSON_IsNull(accuracy));
-    if (cJSON_IsNumber(count) && count->valuedouble == 0 && measured)
-        r->say(r->context, "\"count\" is 0: nothing was measured, so \"loss\" and \"accuracy\" must be null", true);
+    check_score(r, record);
+    const cJSON *count = get(record, "count");
+    if (cJSON_IsNumber(count) && count->valuedouble == 0) check_unmeasured(r, record);
 }
 
 static void check_end(ps_trace_rules *r, const cJSON *record) {
@@ -692,7 +715,7 @@ static void check_end(ps_trace_rules *r, const cJSON *record) {
         breach(r, "\"status\" must be finished or diverged, not \"%s\"", status);
     if (!isnan(steps) && steps != r->next_step)
         breach(r, "\"steps\" is %g, but %g steps are recorded", steps, r->next_step);
-    check_accuracy(r, record);
+    check_score(r, record);
     r->counts.ended = true;
 }
 

@@ -20,6 +20,7 @@
 #include "net/train.h"
 #include "probe/probe.h"
 #include "tests/lib/folder.h"
+#include "task/task.h"
 
 /* ---- y = gamma (x - mean) + beta, the mean over the batch ---- */
 
@@ -201,7 +202,7 @@ static char *trace_of(const char *norm, const char *gate) {
     ps_train_options train = {.steps = STEPS,
                               .window = WINDOW,
                               .seed = 1,
-                              .source = {&b, train_batch},
+                              .source = {&b, train_batch, ps_task_classification.loss},
                               .hooks = ps_probe_hooks(probe),
                               .hook_count = 1};
     assert_int_equal(ps_train_run(b.net, b.optimiser, &train, &diverged), PS_OK);

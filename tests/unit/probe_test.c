@@ -23,6 +23,7 @@
 #include "tests/lib/folder.h"
 #include "trace/trace_records.h"
 #include "trace/validate.h"
+#include "task/task.h"
 
 enum { BATCH = 4, CLASSES = 3, WINDOW = 5, STEPS = 10, PROBE_BATCHES = 2 };
 
@@ -155,7 +156,7 @@ static void train(bench *b, const ps_train_hooks *hooks, int hook_count, uint64_
                                 .window = WINDOW,
                                 .seed = 1,
                                 .start = start,
-                                .source = {self, source},
+                                .source = {self, source, ps_task_classification.loss},
                                 .hooks = hooks,
                                 .hook_count = hook_count};
     assert_int_equal(ps_train_run(b->net, b->optimiser, &options, &diverged), PS_OK);
@@ -1276,12 +1277,18 @@ static char *timeless(void) {
     return text;
 }
 
+static ps_status end_trace(ps_trace_writer *trace, uint64_t steps, const char *status, double loss, double accuracy) {
+    ps_trace_task task;
+    ps_trace_task_default(&task);
+    return ps_trace_write_end(trace, steps, status, &(ps_trace_score){&task, loss, &accuracy, 8}, 0);
+}
+
 static char *trace_of(const char *graph, int threads, const char *record_text) {
     bench b = make(graph, BATCH, threads, "sgd");
     ps_trace_writer *trace;
     ps_probe *probe = attach(&b, record_text, &trace);
     train(&b, ps_probe_hooks(probe), 1, 0, STEPS, train_batch, &b);
-    assert_int_equal(ps_trace_write_end(trace, STEPS, "finished", 1, 0.5, 8, 0), PS_OK);
+    assert_int_equal(end_trace(trace, STEPS, "finished", 1, 0.5), PS_OK);
     ps_probe_destroy(probe);
     assert_int_equal(ps_trace_close(trace), PS_OK);
     done(&b);
@@ -1339,7 +1346,7 @@ static void resumed_run_ends_in_the_same_trace(void **state) {
     assert_int_equal(ps_checkpoint_read(checkpoint, b.net, b.optimiser, &step), PS_OK);
     assert_int_equal(step, WINDOW);
     train(&b, ps_probe_hooks(probe), 1, step, STEPS, train_batch, &b);
-    assert_int_equal(ps_trace_write_end(trace, STEPS, "finished", 1, 0.5, 8, 0), PS_OK);
+    assert_int_equal(end_trace(trace, STEPS, "finished", 1, 0.5), PS_OK);
     ps_probe_destroy(probe);
     assert_int_equal(ps_trace_close(trace), PS_OK);
     done(&b);
@@ -1360,7 +1367,7 @@ static void infinite_weights_become_events(void **state) {
     param(&b, "conv2.weight")->value[0] = INFINITY;
     train(&b, ps_probe_hooks(probe), 1, 0, WINDOW, train_batch, &b);
     ps_probe_destroy(probe);
-    assert_int_equal(ps_trace_write_end(trace, WINDOW, "diverged", (double)NAN, (double)NAN, 8, 0), PS_OK);
+    assert_int_equal(end_trace(trace, WINDOW, "diverged", (double)NAN, (double)NAN), PS_OK);
     assert_int_equal(ps_trace_close(trace), PS_OK);
     assert_int_equal(ps_trace_validate(path, stderr, 10, NULL), PS_OK);
     read_lines();

@@ -1,0 +1,33 @@
+/* How outputs are judged against labels. A task gives the function (src/task); a net runs it on its last operation and
+ * knows nothing of what it means. Pure functions of their inputs: the same bits for any number of threads. All arrays
+ * are the caller's; nothing is allocated. */
+#ifndef PS_NET_LOSS_H
+#define PS_NET_LOSS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "parallel/threads.h"
+
+typedef struct {
+    double loss;    /* mean over what counts; NaN where nothing does: nothing was measured */
+    size_t counted; /* labels that count */
+} ps_loss;
+
+typedef struct {
+    const float *output; /* [rows][channels], rows: all positions of the batch */
+    const int32_t *label;
+    size_t rows;
+    int channels;
+    ps_threads *threads;
+} ps_loss_call;
+
+typedef struct {
+    /* gradient [rows][channels], overwritten: dloss/doutput; NULL: not wanted. */
+    ps_loss (*value)(const ps_loss_call *call, float *gradient);
+    /* gradient_dot [rows][channels], overwritten: the derivative of that gradient as the outputs move along output_dot.
+     * NULL: the loss has none, and no Hessian is measured. */
+    void (*tangent)(const ps_loss_call *call, const float *output_dot, float *gradient_dot);
+} ps_loss_function;
+
+#endif

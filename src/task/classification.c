@@ -1,0 +1,81 @@
+/* Classification: one class for an image, or for each of its positions. Loss: softmax cross-entropy, natural logarithm,
+ * mean over the labels that count (negative ones do not). Measure: accuracy, the share of these labels whose class has
+ * the largest output. */
+#include <math.h>
+#include <string.h>
+
+#include "kernels/softmax.h"
+#include "task/task.h"
+
+static ps_loss cross_entropy(const ps_loss_call *call, float *gradient) {
+    ps_loss loss;
+    size_t correct;
+    double sum = ps_softmax_cross_entropy(call->output, call->label, call->rows, call->channels, gradient, &correct,
+                                          &loss.counted, call->threads);
+    loss.loss = loss.counted > 0 ? sum / (double)loss.counted : (double)NAN;
+    return loss;
+}
+
+/* With p the softmax of the outputs t: dt = (p - onehot) / counted, and dot dt = p (dot t - <p, dot t>) / counted. */
+static void cross_entropy_tangent(const ps_loss_call *call, const float *output_dot, float *gradient_dot) {
+    size_t counted = 0, channels = (size_t)call->channels;
+    for (size_t r = 0; r < call->rows; r++) counted += call->label[r] >= 0;
+    for (size_t r = 0; r < call->rows; r++) {
+        const float *t = call->output + r * channels, *t_dot = output_dot + r * channels;
+        double top = (double)t[0], sum = 0, inner = 0;
+        for (size_t k = 1; k < channels; k++) top = fmax(top, (double)t[k]);
+        for (size_t k = 0; k < channels; k++) sum += exp((double)t[k] - top);
+        for (size_t k = 0; k < channels; k++) inner += exp((double)t[k] - top) / sum * (double)t_dot[k];
+        for (size_t k = 0; k < channels; k++) {
+            double p = exp((double)t[k] - top) / sum;
+            gradient_dot[r * channels + k] =
+                call->label[r] < 0 ? 0.0f : (float)(p * ((double)t_dot[k] - inner) / (double)counted);
+        }
+    }
+}
+
+static const ps_loss_function loss_function = {cross_entropy, cross_entropy_tangent};
+
+static bool takes(const ps_dataset *dataset) { return ps_dataset_classes(dataset) > 0; }
+
+/* Naming the commonest class every time is right as often as it occurs: 1 / classes where all are as common. */
+static double chance_of(const ps_dataset *dataset) {
+    size_t most = 0, counted = 0;
+    for (int k = 0; k < ps_dataset_classes(dataset); k++) {
+        size_t labels = ps_dataset_count_labels(dataset, PS_SPLIT_TEST, k);
+        counted += labels;
+        if (labels > most) most = labels;
+    }
+    return counted > 0 ? (double)most / (double)counted : (double)NAN;
+}
+
+static void describe(const ps_dataset *dataset, ps_trace_task *out) {
+    ps_trace_task_default(out);
+    out->measure[0].chance = chance_of(dataset);
+}
+
+static ps_status evaluate(const ps_task_split *on, ps_evaluation *out) {
+    ps_threads *threads = ps_net_threads(on->net);
+    int batch = ps_net_batch(on->net), classes = ps_net_classes(on->net);
+    size_t rows = (size_t)batch * ps_net_labels_per_sample(on->net), correct = 0, counted = 0;
+    double loss_sum = 0;
+    *out = ps_evaluation_nothing();
+    for (int first = 0; first < on->images; first += batch) {
+        size_t right, labels;
+        ps_loader_plain_batch(on->loader, on->split, first / batch, on->x, on->label, threads);
+        const float *output = ps_net_forward(on->net, on->x, PS_MODE_EVAL, (ps_rng_key){{0, 0}}, NULL);
+        double sum = ps_softmax_cross_entropy(output, on->label, rows, classes, NULL, &right, &labels, threads);
+        if (labels == 0) continue;
+        loss_sum += sum / (double)labels * (double)labels; /* the mean of each batch, as training has it */
+        correct += right;
+        counted += labels;
+    }
+    if (counted == 0) return PS_OK;
+    out->loss = loss_sum / (double)counted;
+    out->value[0] = (double)correct / (double)counted;
+    out->count = on->images;
+    return PS_OK;
+}
+
+const ps_task ps_task_classification = {
+    .name = "classification", .takes = takes, .describe = describe, .loss = &loss_function, .evaluate = evaluate};

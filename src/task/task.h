@@ -1,0 +1,53 @@
+/* Tasks: what a network is trained for. One task is one .c file and one line in task_list.def (README.md). A task says
+ * which labels it takes, what the loss is, what an evaluation measures, and what guessing would reach.
+ *
+ * A ps_task is a table of functions without state, and constant. What is handed to a function is borrowed for the call;
+ * what it fills is the caller's. Nothing here allocates, but an evaluation between training steps may. */
+#ifndef PS_TASK_TASK_H
+#define PS_TASK_TASK_H
+
+#include "data/loader.h"
+#include "net/net.h"
+#include "trace/trace_task.h"
+
+/* What an evaluation found. */
+typedef struct {
+    double loss;                          /* mean over the labels that count; NaN: not measured */
+    double value[PS_TRACE_MOST_MEASURES]; /* of the task's measures, in their order; NaN: not measured */
+    int count;                            /* images; where it is 0 nothing was measured */
+} ps_evaluation;
+
+/* What is evaluated, and the room for it. */
+typedef struct {
+    ps_net *net;
+    ps_loader *loader;
+    ps_split split;
+    int images;     /* in the split */
+    float *x;       /* a batch [batch][d][h][w][c] of inputs */
+    int32_t *label; /* and its labels [batch][labels_per_sample] */
+} ps_task_split;
+
+typedef struct {
+    const char *name; /* as in its line of task_list.def */
+    /* Whether the task is one for data with such labels. */
+    bool (*takes)(const ps_dataset *dataset);
+    /* Name and measures, with the chance level that these data give (of the test split). */
+    void (*describe)(const ps_dataset *dataset, ps_trace_task *out);
+    /* On a batch: outputs [batch][positions][channels], labels [batch][labels_per_sample]. */
+    const ps_loss_function *loss;
+    /* Evaluation mode over a whole split: image by image, or, where a task cuts patches, by a window that slides over
+     * each; which of them is the task's own affair. */
+    ps_status (*evaluate)(const ps_task_split *on, ps_evaluation *out);
+} ps_task;
+
+#define PS_TASK(name) extern const ps_task ps_task_##name;
+#include "task/task_list.def"
+#undef PS_TASK
+
+/* The first of the list that takes the data; fails, naming all, where none does. */
+ps_status ps_task_of(const ps_dataset *dataset, const ps_task **out);
+
+/* An evaluation in which nothing was measured. */
+ps_evaluation ps_evaluation_nothing(void);
+
+#endif

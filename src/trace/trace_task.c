@@ -1,0 +1,106 @@
+#include "trace/trace_task.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Of poolscope's first traces, which had no "task": written by its classification, and read so. */
+void ps_trace_task_default(ps_trace_task *task) {
+    *task = (ps_trace_task){.name = "classification",
+                            .measures = 1,
+                            .measure = {{.name = "accuracy", .unit = "%", .higher_is_better = true, .chance = NAN}}};
+}
+
+static const cJSON *get(const cJSON *object, const char *key) { return cJSON_GetObjectItemCaseSensitive(object, key); }
+
+/* Keys that evaluations and end records have already, and columns of tables; a measure of that name could not be told
+ * from them. */
+static bool is_taken(const char *name) {
+    static const char *const taken[] = {"type",  "step",   "split",     "loss", "count",
+                                        "steps", "status", "nonfinite", "arm",  "seed"};
+    for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
+        if (strcmp(taken[i], name) == 0) return true;
+    return false;
+}
+
+/* A word of plain letters: names become keys, columns and parts of rules. */
+static bool copy_name(const cJSON *item, char out[PS_TRACE_TASK_TEXT]) {
+    const char *text = cJSON_GetStringValue(item);
+    if (text == NULL || text[0] == '\0' || strlen(text) >= PS_TRACE_TASK_TEXT) return false;
+    for (const char *p = text; *p != '\0'; p++)
+        if (!(*p >= 'a' && *p <= 'z') && !(*p >= '0' && *p <= '9' && p > text) && *p != '_') return false;
+    snprintf(out, PS_TRACE_TASK_TEXT, "%s", text);
+    return true;
+}
+
+static bool copy_unit(const cJSON *item, char out[PS_TRACE_TASK_TEXT]) {
+    const char *text = cJSON_GetStringValue(item);
+    if (text == NULL || strlen(text) >= PS_TRACE_TASK_TEXT) return false;
+    for (const char *p = text; *p != '\0'; p++)
+        if (iscntrl((unsigned char)*p)) return false;
+    snprintf(out, PS_TRACE_TASK_TEXT, "%s", text);
+    return true;
+}
+
+static const char *read_measure(const cJSON *item, ps_trace_task *task) {
+    ps_trace_measure *measure = &task->measure[task->measures];
+    const char *better = cJSON_GetStringValue(get(item, "better"));
+    const cJSON *chance = get(item, "chance");
+    if (!copy_name(get(item, "name"), measure->name) || is_taken(measure->name))
+        return "the \"name\" of a measure must be of small letters, digits and \"_\" (at most 31), and no other key of "
+               "an evaluation";
+    for (int m = 0; m < task->measures; m++)
+        if (strcmp(task->measure[m].name, measure->name) == 0) return "two measures have the same \"name\"";
+    if (!copy_unit(get(item, "unit"), measure->unit))
+        return "the \"unit\" of a measure must be a text of at most 31 bytes (\"\" for none)";
+    if (better == NULL || (strcmp(better, "higher") != 0 && strcmp(better, "lower") != 0))
+        return "\"better\" of a measure must be \"higher\" or \"lower\"";
+    if (chance != NULL && !cJSON_IsNull(chance) && !cJSON_IsNumber(chance))
+        return "\"chance\" of a measure must be a number, or null where it is not known";
+    measure->higher_is_better = better[0] == 'h';
+    measure->chance = cJSON_IsNumber(chance) ? chance->valuedouble : (double)NAN;
+    if (ps_trace_measure_is_share(measure) && (measure->chance < 0 || measure->chance > 1))
+        return "\"chance\" of a measure in % is a share from 0 to 1";
+    task->measures++;
+    return NULL;
+}
+
+static const char *read_task(const cJSON *item, ps_trace_task *task) {
+    const cJSON *measures = get(item, "measures"), *measure;
+    *task = (ps_trace_task){.measures = 0};
+    if (!cJSON_IsObject(item) || !copy_name(get(item, "name"), task->name))
+        return "must be an object with a \"name\" of small letters, digits and \"_\" (at most 31)";
+    if (!cJSON_IsArray(measures) || measures->child == NULL || cJSON_GetArraySize(measures) > PS_TRACE_MOST_MEASURES)
+        return "\"measures\" must be an array of 1 to 4 measures";
+    cJSON_ArrayForEach(measure, measures) {
+        const char *fault = read_measure(measure, task);
+        if (fault != NULL) return fault;
+    }
+    return NULL;
+}
+
+const char *ps_trace_task_read(const cJSON *header, ps_trace_task *task) {
+    const cJSON *item = get(header, "task");
+    const char *fault = item != NULL ? read_task(item, task) : NULL;
+    if (item == NULL || fault != NULL) ps_trace_task_default(task);
+    return fault;
+}
+
+bool ps_trace_measure_is_share(const ps_trace_measure *measure) { return strcmp(measure->unit, "%") == 0; }
+
+const char *ps_trace_measure_title(const ps_trace_measure *measure, char *text) {
+    snprintf(text, PS_TRACE_TASK_TEXT, "%s", measure->name);
+    for (char *p = text; *p != '\0'; p++)
+        if (*p == '_') *p = ' ';
+    return text;
+}
+
+const char *ps_trace_measure_show(const ps_trace_measure *measure, double value, int decimals, char *text,
+                                  size_t size) {
+    double factor = ps_trace_measure_is_share(measure) ? 100 : 1;
+    if (isnan(value)) snprintf(text, size, "NaN");
+    else if (isinf(value)) snprintf(text, size, "%sInfinity", value < 0 ? "-" : "");
+    else snprintf(text, size, "%.*f%s%s", decimals, factor * value, measure->unit[0] != '\0' ? " " : "", measure->unit);
+    return text;
+}

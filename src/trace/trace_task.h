@@ -1,0 +1,40 @@
+/* What a network is trained for, as the header of a trace says (FORMAT.md, "task"): a name, and the measures of its
+ * evaluations beside the loss. Whoever shows, compares or judges a measure asks this for its name, unit and direction.
+ * Plain values; nothing to free. */
+#ifndef PS_TRACE_TRACE_TASK_H
+#define PS_TRACE_TRACE_TASK_H
+
+#include <cjson/cJSON.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { PS_TRACE_MOST_MEASURES = 4, PS_TRACE_TASK_TEXT = 32 };
+
+typedef struct {
+    char name[PS_TRACE_TASK_TEXT]; /* its key in `eval` and `end` records; letters, digits and "_" */
+    char unit[PS_TRACE_TASK_TEXT]; /* "%": recorded as a share from 0 to 1, shown times 100; "": none */
+    bool higher_is_better;
+    double chance; /* what guessing reaches; NaN: not known */
+} ps_trace_measure;
+
+typedef struct {
+    char name[PS_TRACE_TASK_TEXT];
+    int measures; /* from 1 on: the first is the one that a run is judged by */
+    ps_trace_measure measure[PS_TRACE_MOST_MEASURES];
+} ps_trace_task;
+
+/* Classification and its accuracy: what a trace without the key is of. */
+void ps_trace_task_default(ps_trace_task *task);
+/* Reads a header's "task". NULL where it follows the format, or is not there; else the half of a sentence behind
+ * "\"task\": ", and *task is the default. */
+const char *ps_trace_task_read(const cJSON *header, ps_trace_task *task);
+
+/* Whether it is a share, recorded from 0 to 1 and shown times 100. */
+bool ps_trace_measure_is_share(const ps_trace_measure *measure);
+/* "accuracy" -> "accuracy", "mean_iou" -> "mean iou": the name in a sentence. Into `text` of PS_TRACE_TASK_TEXT bytes,
+ * which is returned. */
+const char *ps_trace_measure_title(const ps_trace_measure *measure, char *text);
+/* "61.20 %", "0.4132 mm", "NaN": with `decimals` of them. Returns text. */
+const char *ps_trace_measure_show(const ps_trace_measure *measure, double value, int decimals, char *text, size_t size);
+
+#endif
