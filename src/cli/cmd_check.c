@@ -11,33 +11,34 @@
 #include "core/file.h"
 
 static ps_option_values goldens, expectations, outs, formats;
-static const char *checks, *tolerance, *factor_text;
+static const char *checks, *tolerance;
 static bool calibrate, bless, unfinished, quiet;
 static int first_steps, show = -1, max_results = -1;
+static double factor = -1;
 
 static const ps_option options[] = {
-    {"golden", PS_OPTION_REPEATED, &goldens, "FILE",
-     "a golden trace: one for all traces, or repeated, one a trace (matched by arm and seed)"},
-    {"tolerance", PS_OPTION_TEXT, &tolerance, "FILE",
-     "tolerances per quantity (of --calibrate); without it values must be equal"},
-    {"first-steps", PS_OPTION_INT, &first_steps, "N",
-     "compare only what belongs to the first N steps [as the tolerance file says, else all]"},
-    {"bless", PS_OPTION_FLAG, &bless, "", "make the trace the golden one, and show what that changes"},
-    {"calibrate", PS_OPTION_FLAG, &calibrate, "",
-     "the arguments are repeated runs: measure tolerances from them and write them to --out"},
-    {"factor", PS_OPTION_TEXT, &factor_text, "X", "with --calibrate: tolerance over the largest deviation [2]"},
-    {"expect", PS_OPTION_REPEATED, &expectations, "RULE",
-     "a rule that must hold, such as 'max(dead_share, last 20%) < 0.1'; may be repeated"},
-    {"checks", PS_OPTION_TEXT, &checks, "FILE", "a file of rules, one a line, # starts a comment"},
-    {"unfinished", PS_OPTION_FLAG, &unfinished, "",
-     "let rules pass on a trace without end record (a run that goes on)"},
-    {"format", PS_OPTION_REPEATED, &formats, "FORMAT",
-     "text, json, junit or sarif [text]; repeated, each with its --out: all are put in place together"},
-    {"out", PS_OPTION_REPEATED, &outs, "FILE", "write there instead of standard output (text is printed as well)"},
-    {"show", PS_OPTION_INT, &show, "N", "findings shown per check as text [5]; one is all of a layer and quantity"},
-    {"max-results", PS_OPTION_INT, &max_results, "N",
-     "findings told in all as json, junit or sarif [50]; the rest is counted"},
-    {"quiet", PS_OPTION_FLAG, &quiet, "", "print no report, only leave --out FILE and the exit status"},
+    PS_REPEATED("golden", goldens, "FILE",
+                "a golden trace: one for all traces, or repeated, one a trace (matched by arm and seed)"),
+    PS_TEXT("tolerance", tolerance, "FILE", NULL,
+            "tolerances per quantity (of --calibrate); without it values must be equal"),
+    PS_WHOLE("first-steps", first_steps, "N", NULL, 0, PS_OPTION_ANY,
+             "compare only what belongs to the first N steps [as the tolerance file says, else all]"),
+    PS_FLAG("bless", bless, "make the trace the golden one, and show what that changes"),
+    PS_FLAG("calibrate", calibrate,
+            "the arguments are repeated runs: measure tolerances from them and write them to --out"),
+    PS_NUMBER("factor", factor, "X", NULL, 1, 1e6, "with --calibrate: tolerance over the largest deviation [2]"),
+    PS_REPEATED("expect", expectations, "RULE",
+                "a rule that must hold, such as 'max(dead_share, last 20%) < 0.1'; may be repeated"),
+    PS_TEXT("checks", checks, "FILE", NULL, "a file of rules, one a line, # starts a comment"),
+    PS_FLAG("unfinished", unfinished, "let rules pass on a trace without end record (a run that goes on)"),
+    PS_REPEATED("format", formats, "FORMAT",
+                "text, json, junit or sarif [text]; repeated, each with its --out: all are put in place together"),
+    PS_REPEATED("out", outs, "FILE", "write there instead of standard output (text is printed as well)"),
+    PS_WHOLE("show", show, "N", NULL, 0, PS_OPTION_ANY,
+             "findings shown per check as text [5]; one is all of a layer and quantity"),
+    PS_WHOLE("max-results", max_results, "N", NULL, 1, PS_OPTION_ANY,
+             "findings told in all as json, junit or sarif [50]; the rest is counted"),
+    PS_FLAG("quiet", quiet, "print no report, only leave --out FILE and the exit status"),
     {0},
 };
 
@@ -75,7 +76,7 @@ static ps_status refuse_unused(const char *mode, bool calibrates) {
                       {"checks", checks != NULL, false, false},
                       {"unfinished", unfinished, false, false},
                       {"bless", bless, false, true},
-                      {"factor", factor_text != NULL, true, false},
+                      {"factor", factor > 0, true, false},
                       {"format", formats.count > 0, false, false},
                       {"out", outs.count > 0, true, false},
                       {"show", show >= 0, false, true},
@@ -89,17 +90,13 @@ static ps_status refuse_unused(const char *mode, bool calibrates) {
 }
 
 static ps_status run_calibration(const ps_arguments *arguments) {
-    char *end;
     PS_TRY(refuse_unused("calibrate", true));
-    if (factor_text == NULL) factor_text = "2";
-    double factor = strtod(factor_text, &end);
-    if (end == factor_text || *end != '\0' || !(factor >= 1 && factor <= 1e6))
-        return ps_fail(PS_ERR_USAGE, "--factor must be a number from 1 to 1000000, not \"%s\"", factor_text);
     if (arguments->positional_count < 2)
         return ps_fail(PS_ERR_USAGE, "--calibrate needs two runs or more; their deviations are the tolerances");
     if (outs.count != 1) return ps_fail(PS_ERR_USAGE, "--calibrate needs one --out FILE for the tolerances");
-    PS_TRY(ps_tolerances_calibrate(arguments->positional, arguments->positional_count, first_steps, factor,
-                                   outs.value[0], quiet ? stderr : stdout)); /* warnings are no report */
+    PS_TRY(ps_tolerances_calibrate(arguments->positional, arguments->positional_count, first_steps,
+                                   factor > 0 ? factor : 2, outs.value[0],
+                                   quiet ? stderr : stdout)); /* warnings are no report */
     if (!quiet) printf("tolerances of %d runs: %s\n", arguments->positional_count, outs.value[0]);
     return PS_OK;
 }
@@ -172,7 +169,6 @@ static ps_status check_formats(void) {
 
 /* A report that nobody gets is not what was asked for. */
 static ps_status check_output(void) {
-    if (max_results == 0) return ps_fail(PS_ERR_USAGE, "--max-results must be 1 or more");
     bool only_text = true;
     for (int i = 0; i < formats.count; i++) only_text = only_text && is_text(formats.value[i]);
     if (max_results > 0 && only_text)
@@ -199,7 +195,7 @@ ps_status ps_cmd_check(int argc, char **argv) {
     PS_TRY(check_formats());
     if (calibrate) return run_calibration(&arguments);
     if (!bless) PS_TRY(check_output());
-    if (factor_text != NULL)
+    if (factor > 0)
         return ps_fail(PS_ERR_USAGE, "--factor belongs to --calibrate; a check takes its tolerances as they are");
     ps_check_request request = {.traces = arguments.positional,
                                 .trace_count = arguments.positional_count,

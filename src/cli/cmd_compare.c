@@ -16,11 +16,12 @@ static const char *out;
 static bool quiet;
 
 static const ps_option options[] = {
-    {"arm", PS_OPTION_REPEATED, &arm_texts, "NAME=RUN,RUN..",
-     "an arm and its runs (directories or trace files; patterns as 'runs/b*'), one per seed; repeat per arm or per "
-     "run; a name with commas goes alone, as --arm NAME=RUN of its own, or with \\, for each of them"},
-    {"out", PS_OPTION_TEXT, &out, "DIR", "where tables/ and verdict.json go"},
-    {"quiet", PS_OPTION_FLAG, &quiet, "", "no summary on the terminal"},
+    PS_REPEATED(
+        "arm", arm_texts, "NAME=RUN,RUN..",
+        "an arm and its runs (directories or trace files; patterns as 'runs/b*'), one per seed; repeat per arm or per "
+        "run; a name with commas goes alone, as --arm NAME=RUN of its own, or with \\, for each of them"),
+    PS_TEXT("out", out, "DIR", NULL, "where tables/ and verdict.json go"),
+    PS_FLAG("quiet", quiet, "no summary on the terminal"),
     {0},
 };
 

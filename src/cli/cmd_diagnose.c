@@ -13,9 +13,9 @@ static int threads;
 static bool as_json, as_tsv;
 
 static const ps_option options[] = {
-    {"threads", PS_OPTION_INT, &threads, "N", "threads [all processors]"},
-    {"tsv", PS_OPTION_FLAG, &as_tsv, "", "tab-separated lines with a header, no summary"},
-    {"json", PS_OPTION_FLAG, &as_json, "", "print one JSON object"},
+    PS_THREADS(threads),
+    PS_FLAG("tsv", as_tsv, "tab-separated lines with a header, no summary"),
+    PS_FLAG("json", as_json, "print one JSON object"),
     {0},
 };
 

@@ -10,8 +10,8 @@ static int threads;
 static bool as_json;
 
 static const ps_option options[] = {
-    {"threads", PS_OPTION_INT, &threads, "N", "threads [all processors]"},
-    {"json", PS_OPTION_FLAG, &as_json, "", "print one JSON object"},
+    PS_THREADS(threads),
+    PS_FLAG("json", as_json, "print one JSON object"),
     {0},
 };
 

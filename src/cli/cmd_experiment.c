@@ -21,16 +21,16 @@ static bool dry_run, force, quiet, no_report;
 static int jobs, threads;
 
 static const ps_option options[] = {
-    {"out", PS_OPTION_TEXT, &out, "DIR", "directory of the experiment"},
-    {"seeds", PS_OPTION_TEXT, &subset.seeds, "N,N..", "run only these of the file's seeds [all]"},
-    {"arms", PS_OPTION_TEXT, &subset.arms, "NAME,NAME..",
-     "run only these of the file's arms, and the reference (\"baseline\", else the first) [all]"},
-    {"jobs", PS_OPTION_INT, &jobs, "N", "runs at a time [all processors]"},
-    {"threads", PS_OPTION_INT, &threads, "N", "threads of each run [processors / jobs]"},
-    {"dry-run", PS_OPTION_FLAG, &dry_run, "", "only say what time, memory and disk it will need"},
-    {"force", PS_OPTION_FLAG, &force, "", "run anew what is there already"},
-    {"no-report", PS_OPTION_FLAG, &no_report, "", "stop after tables and verdict"},
-    {"quiet", PS_OPTION_FLAG, &quiet, "", "no progress and no summary"},
+    PS_TEXT("out", out, "DIR", NULL, "directory of the experiment"),
+    PS_TEXT("seeds", subset.seeds, "N,N..", NULL, "run only these of the file's seeds [all]"),
+    PS_TEXT("arms", subset.arms, "NAME,NAME..", NULL,
+            "run only these of the file's arms, and the reference (\"baseline\", else the first) [all]"),
+    PS_WHOLE("jobs", jobs, "N", NULL, 0, 1024, "runs at a time [all processors]"),
+    PS_WHOLE("threads", threads, "N", NULL, 0, 1024, "threads of each run [processors / jobs]"),
+    PS_FLAG("dry-run", dry_run, "only say what time, memory and disk it will need"),
+    PS_FLAG("force", force, "run anew what is there already"),
+    PS_FLAG("no-report", no_report, "stop after tables and verdict"),
+    PS_FLAG("quiet", quiet, "no progress and no summary"),
     {0},
 };
 

@@ -9,9 +9,9 @@ static const char *arm, *seed;
 static bool causes;
 
 static const ps_option options[] = {
-    {"arm", PS_OPTION_TEXT, &arm, "NAME", "of a node: the runs of this arm"},
-    {"seed", PS_OPTION_TEXT, &seed, "N", "of a node: the run of this seed"},
-    {"causes", PS_OPTION_FLAG, &causes, "", "list what the conditions and causes of nodes mean instead"},
+    PS_TEXT("arm", arm, "NAME", NULL, "of a node: the runs of this arm"),
+    PS_TEXT("seed", seed, "N", NULL, "of a node: the run of this seed"),
+    PS_FLAG("causes", causes, "list what the conditions and causes of nodes mean instead"),
     {0},
 };
 

@@ -7,8 +7,8 @@ static bool man;
 static const char *completion;
 
 static const ps_option options[] = {
-    {"man", PS_OPTION_FLAG, &man, "", "print the manual page (roff) instead"},
-    {"completion", PS_OPTION_TEXT, &completion, "SHELL", "print the completion for bash, zsh or fish instead"},
+    PS_FLAG("man", man, "print the manual page (roff) instead"),
+    PS_TEXT("completion", completion, "SHELL", NULL, "print the completion for bash, zsh or fish instead"),
     {0},
 };
 

@@ -13,11 +13,10 @@ static const char *input_text;
 static int classes;
 
 static const ps_option options[] = {
-    {"input", PS_OPTION_TEXT, &input_text, "C,H,W",
-     "shape of the input (C,D,H,W for volumes) [3,32,32; a graph's own]"},
-    {"classes", PS_OPTION_INT, &classes, "N", "number of classes [10; a graph's own]"},
-    {"json", PS_OPTION_FLAG, &as_json, "", "print the network as a JSON graph instead, to edit and use with --graph"},
-    {"layers", PS_OPTION_FLAG, &show_layers, "", "list the layer types and their attributes instead"},
+    PS_TEXT("input", input_text, "C,H,W", NULL, "shape of the input (C,D,H,W for volumes) [3,32,32; a graph's own]"),
+    PS_WHOLE("classes", classes, "N", NULL, 1, PS_OPTION_ANY, "number of classes [10; a graph's own]"),
+    PS_FLAG("json", as_json, "print the network as a JSON graph instead, to edit and use with --graph"),
+    PS_FLAG("layers", show_layers, "list the layer types and their attributes instead"),
     {0},
 };
 

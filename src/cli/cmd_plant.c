@@ -10,9 +10,9 @@ static const char *plant, *out;
 static int threads;
 
 static const ps_option options[] = {
-    {"plant", PS_OPTION_TEXT, &plant, "SPEC", "what to plant: share=0.25,cause=bias,seed=1,layers=conv*"},
-    {"out", PS_OPTION_TEXT, &out, "FILE", "the changed checkpoint"},
-    {"threads", PS_OPTION_INT, &threads, "N", "threads [all processors]"},
+    PS_TEXT("plant", plant, "SPEC", NULL, "what to plant: share=0.25,cause=bias,seed=1,layers=conv*"),
+    PS_TEXT("out", out, "FILE", NULL, "the changed checkpoint"),
+    PS_THREADS(threads),
     {0},
 };
 

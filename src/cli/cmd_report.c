@@ -5,9 +5,9 @@
 static ps_report_options report_options;
 
 static const ps_option options[] = {
-    {"format", PS_OPTION_TEXT, &report_options.formats, "LIST", "html, md, json, pdf, with commas between [html]"},
-    {"open", PS_OPTION_FLAG, &report_options.open, "", "show the page in the desktop's browser"},
-    {"quiet", PS_OPTION_FLAG, &report_options.quiet, "", "print nothing on success"},
+    PS_TEXT("format", report_options.formats, "LIST", "html", "html, md, json, pdf, with commas between"),
+    PS_FLAG("open", report_options.open, "show the page in the desktop's browser"),
+    PS_FLAG("quiet", report_options.quiet, "print nothing on success"),
     {0},
 };
 

@@ -13,13 +13,12 @@ static bool dry_run, force, quiet;
 static int threads;
 
 static const ps_option options[] = {
-    {"out", PS_OPTION_TEXT, &out, "DIR", "directory of the run: config.json, trace.jsonl, checkpoint.safetensors"},
-    {"resume", PS_OPTION_TEXT, &resume, "DIR",
-     "go on with the run in DIR from its latest checkpoint, to the same trace"},
-    {"force", PS_OPTION_FLAG, &force, "", "replace an earlier run in --out"},
-    {"dry-run", PS_OPTION_FLAG, &dry_run, "", "only say what time, memory and disk the run will need"},
-    {"threads", PS_OPTION_INT, &threads, "N", "threads; the trace does not depend on it [all processors]"},
-    {"quiet", PS_OPTION_FLAG, &quiet, "", "no progress"},
+    PS_TEXT("out", out, "DIR", NULL, "directory of the run: config.json, trace.jsonl, checkpoint.safetensors"),
+    PS_TEXT("resume", resume, "DIR", NULL, "go on with the run in DIR from its latest checkpoint, to the same trace"),
+    PS_FLAG("force", force, "replace an earlier run in --out"),
+    PS_FLAG("dry-run", dry_run, "only say what time, memory and disk the run will need"),
+    PS_WHOLE("threads", threads, "N", NULL, 0, 1024, "threads; the trace does not depend on it [all processors]"),
+    PS_FLAG("quiet", quiet, "no progress"),
     {0},
 };
 

@@ -17,9 +17,9 @@ static bool once, ascii;
 static int width;
 
 static const ps_option options[] = {
-    {"once", PS_OPTION_FLAG, &once, "", "print one snapshot as text and end (as when the output is no terminal)"},
-    {"width", PS_OPTION_INT, &width, "N", "columns of a snapshot [100]"},
-    {"ascii", PS_OPTION_FLAG, &ascii, "", "draw with ASCII characters only"},
+    PS_FLAG("once", once, "print one snapshot as text and end (as when the output is no terminal)"),
+    PS_WHOLE("width", width, "N", "100", 1, 1000, "columns of a snapshot"),
+    PS_FLAG("ascii", ascii, "draw with ASCII characters only"),
     {0},
 };
 
@@ -39,7 +39,7 @@ const ps_command ps_command_watch = {
     .max_positional = 1,
 };
 
-enum { POLL_MILLISECONDS = 250, SNAPSHOT_WIDTH = 100, MOST_WIDTH = 1000 };
+enum { POLL_MILLISECONDS = 250 };
 
 typedef struct {
     bool of_experiment; /* the second of the two is looked at */
@@ -128,7 +128,7 @@ static ps_status run_dashboard(dashboard *d) {
 static ps_status run_snapshot(dashboard *d) {
     bool changed;
     PS_TRY(read_new_lines(d, &changed));
-    d->view.width = width > 0 ? width : SNAPSHOT_WIDTH;
+    d->view.width = width;
     return draw(d, stdout);
 }
 
@@ -154,8 +154,6 @@ ps_status ps_cmd_watch(int argc, char **argv) {
     char *path;
     PS_TRY(ps_command_parse(&ps_command_watch, argc, argv, &arguments));
     if (arguments.help) return PS_OK;
-    if (width < 0 || width > MOST_WIDTH)
-        return ps_fail(PS_ERR_USAGE, "--width must be 1 to %d columns", (int)MOST_WIDTH);
     const char *given = arguments.positional[0];
     if (ps_file_is_weights(given)) /* its first line would be cut at a zero byte */
         return ps_fail(PS_ERR_INPUT,

@@ -27,9 +27,13 @@ static void with_dashes(const char *name, char *out, size_t size) {
 }
 
 static void visit_table(const ps_option *table, ps_option_visitor *visit, void *self) {
-    for (const ps_option *o = table; o != NULL && o->name != NULL; o++)
-        visit(self, &(ps_option_text){"Options", o->name, o->argument, o->help, o->kind == PS_OPTION_FLAG,
+    char help[600];
+    for (const ps_option *o = table; o != NULL && o->name != NULL; o++) {
+        bool shown = o->standard != NULL && o->standard[0] != '\0';
+        snprintf(help, sizeof help, shown ? "%s [%s]" : "%s", o->help, o->standard);
+        visit(self, &(ps_option_text){"Options", o->name, o->argument, help, o->kind == PS_OPTION_FLAG,
                                       o->kind == PS_OPTION_REPEATED});
+    }
 }
 
 void ps_command_each_option(const ps_command *command, ps_option_visitor *visit, void *self) {
@@ -118,6 +122,8 @@ ps_status ps_command_parse(const ps_command *command, int argc, char **argv, ps_
     cursor c = {argc, 0, argv};
     bool options_ended = false;
     memset(arguments, 0, sizeof *arguments);
+    ps_options_reset(command->options);
+    ps_options_reset(command->common);
     for (; c.at < argc; c.at++) {
         const char *word = argv[c.at];
         if (!options_ended && (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)) {

@@ -5,9 +5,9 @@ static int threads;
 static bool quiet;
 
 const ps_option ps_measure_common_options[] = {
-    {"out", PS_OPTION_TEXT, &out, "DIR", "write DIR/tables/*.tsv (for a run: the run's directory)"},
-    {"threads", PS_OPTION_INT, &threads, "N", "threads [all processors]"},
-    {"quiet", PS_OPTION_FLAG, &quiet, "", "no progress"},
+    PS_TEXT("out", out, "DIR", NULL, "write DIR/tables/*.tsv (for a run: the run's directory)"),
+    PS_THREADS(threads),
+    PS_FLAG("quiet", quiet, "no progress"),
     {0},
 };
 
@@ -16,7 +16,6 @@ ps_status ps_measure_command(const ps_command *command, const ps_measurement *wh
     ps_checkpoint_session session;
     PS_TRY(ps_command_parse(command, argc, argv, &arguments));
     if (arguments.help) return PS_OK;
-    if (what->check != NULL) PS_TRY(what->check());
     PS_TRY(ps_subject_open(&session, arguments.positional[0], &arguments.run, threads));
     ps_measure measure = {.checkpoint = &session, .text = stdout, .out = out, .quiet = quiet};
     ps_status status = ps_measurement_run(&measure, what, session.path);

@@ -12,13 +12,31 @@ const ps_option *ps_option_find(const ps_option *table, const char *name) {
     return NULL;
 }
 
+void ps_options_reset(const ps_option *table) {
+    for (const ps_option *o = table; o != NULL && o->name != NULL; o++)
+        if (o->standard != NULL) (void)ps_option_set(o, o->standard);
+}
+
 static ps_status store_int(const ps_option *o, const char *value) {
     char *end;
     errno = 0;
     long number = strtol(value, &end, 10);
-    if (end == value || *end != '\0' || errno != 0 || number < 0 || number > 2147483647L)
-        return ps_fail(PS_ERR_USAGE, "--%s needs a whole number from 0, not \"%s\"", o->name, value);
-    *(int *)o->target = (int)number;
+    if (end != value && *end == '\0' && errno == 0 && number >= o->low && number <= o->high) {
+        *(int *)o->target = (int)number;
+        return PS_OK;
+    }
+    if (o->high >= PS_OPTION_ANY)
+        return ps_fail(PS_ERR_USAGE, "--%s needs a whole number from %g, not \"%s\"", o->name, o->low, value);
+    return ps_fail(PS_ERR_USAGE, "--%s needs a whole number from %g to %g, not \"%s\"", o->name, o->low, o->high,
+                   value);
+}
+
+static ps_status store_number(const ps_option *o, const char *value) {
+    char *end;
+    double number = strtod(value, &end);
+    if (end == value || *end != '\0' || !(number >= o->low && number <= o->high))
+        return ps_fail(PS_ERR_USAGE, "--%s needs a number from %g to %g, not \"%s\"", o->name, o->low, o->high, value);
+    *(double *)o->target = number;
     return PS_OK;
 }
 
@@ -37,6 +55,7 @@ ps_status ps_option_set(const ps_option *o, const char *value) {
     }
     if (value == NULL) return ps_fail(PS_ERR_USAGE, "--%s needs a value", o->name);
     if (o->kind == PS_OPTION_INT) return store_int(o, value);
+    if (o->kind == PS_OPTION_NUMBER) return store_number(o, value);
     PS_TRY(ps_file_refuse_tilde(value));
     if (o->kind == PS_OPTION_REPEATED) return ps_option_add_value(o->target, value);
     *(const char **)o->target = value;

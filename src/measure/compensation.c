@@ -8,10 +8,10 @@
 #include "core/progress.h"
 #include "net/compensation.h"
 
-static int batches = 1;
+static int batches;
 
 const ps_option ps_compensation_options[] = {
-    {"batches", PS_OPTION_INT, &batches, "N", "batches of the probe set [1]"},
+    PS_WHOLE("batches", batches, "N", "1", 1, PS_OPTION_ANY, "batches of the probe set"),
     {0},
 };
 
@@ -293,8 +293,6 @@ static const char *lacks(const ps_checkpoint_session *checkpoint) {
     return modules > 0 ? NULL : "this network has no Pool Skip; give a checkpoint of an arm that has";
 }
 
-static ps_status check(void) { return batches < 1 ? ps_fail(PS_ERR_USAGE, "--batches must be at least 1") : PS_OK; }
-
 static ps_status run(work *w) {
     if (w->m->out != NULL) PS_TRY(open_table(w));
     return measure_all(w);
@@ -316,7 +314,6 @@ const ps_measurement ps_measurement_compensation = {
     .name = "compensation",
     .options = ps_compensation_options,
     .tables = "compensation",
-    .check = check,
     .lacks = lacks,
     .measure = measure,
 };

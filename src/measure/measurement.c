@@ -29,6 +29,7 @@ static ps_status describe_options(const ps_measurement *what, char **text) {
     for (const ps_option *o = what->options; o->name != NULL; o++) {
         fprintf(stream, "%s%s=", o == what->options ? "" : " ", o->name);
         if (o->kind == PS_OPTION_INT) fprintf(stream, "%d", *(const int *)o->target);
+        else if (o->kind == PS_OPTION_NUMBER) fprintf(stream, "%.15g", *(const double *)o->target);
         else if (o->kind == PS_OPTION_FLAG) fputs(*(const bool *)o->target ? "yes" : "no", stream);
         else fputs(*(const char *const *)o->target, stream);
     }
@@ -233,7 +234,6 @@ static ps_status add_to_plan(ps_measurement_plan *plan, const char *name, const 
                        where, name);
     const cJSON *item;
     cJSON_ArrayForEach(item, options) PS_TRY(set_option(plan, what, item, where));
-    if (what->check != NULL) PS_TRY(what->check());
     plan->what[plan->count++] = what;
     return PS_OK;
 }
@@ -241,6 +241,7 @@ static ps_status add_to_plan(ps_measurement_plan *plan, const char *name, const 
 ps_status ps_measurement_plan_read(const cJSON *json, const char *where, ps_measurement_plan *plan) {
     const cJSON *item;
     *plan = (ps_measurement_plan){0};
+    for (int i = 0; ps_measurements[i] != NULL; i++) ps_options_reset(ps_measurements[i]->options);
     if (json == NULL) return PS_OK;
     if (!cJSON_IsArray(json) && !cJSON_IsObject(json))
         return ps_fail(PS_ERR_INPUT,

@@ -29,8 +29,6 @@ typedef struct {
     const char *name;
     const ps_option *options; /* its own */
     const char *tables;       /* the names of those it writes, with commas between */
-    /* Whether the options make sense by themselves (PS_ERR_USAGE); NULL: always. */
-    ps_status (*check)(void);
     /* What the network lacks for this measurement, as a sentence; NULL where it can be measured. May itself be NULL:
      * always. */
     const char *(*lacks)(const ps_checkpoint_session *checkpoint);

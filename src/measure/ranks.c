@@ -10,20 +10,19 @@
 #include "core/memory.h"
 #include "kernels/gemm.h"
 
-static const char *cosine_text = "0.999", *residual_text = "0.001";
+static double cosine, residual;
 static bool running;
 
 const ps_option ps_ranks_options[] = {
-    {"cosine", PS_OPTION_TEXT, &cosine_text, "X",
-     "two nodes overlap from this cosine of their incoming weights on [0.999]"},
-    {"residual", PS_OPTION_TEXT, &residual_text, "X",
-     "a node depends on others when they leave less than this share of it [0.001]"},
-    {"running", PS_OPTION_FLAG, &running, "", "outputs with running statistics (default: statistics of the batch)"},
+    PS_NUMBER("cosine", cosine, "X", "0.999", 1e-9, 1,
+              "two nodes overlap from this cosine of their incoming weights on"),
+    PS_NUMBER("residual", residual, "X", "0.001", 1e-9, 1,
+              "a node depends on others when they leave less than this share of it"),
+    PS_FLAG("running", running, "outputs with running statistics (default: statistics of the batch)"),
     {0},
 };
 
 static const double variance_share = 0.99;
-static double cosine, residual; /* as the options say */
 
 /* One unit: its weights' part (none where the gate is shared) and its outputs' part. */
 typedef struct {
@@ -219,18 +218,6 @@ static ps_status write_tables(const ranks *r) {
     return write_dependent(r);
 }
 
-static ps_status parse_share(const char *text, const char *option, double *value) {
-    int count;
-    PS_TRY(ps_parse_number_list(text, option, 1, value, &count));
-    if (count == 1 && *value > 0 && *value <= 1) return PS_OK;
-    return ps_fail(PS_ERR_USAGE, "%s must be above 0 and at most 1, not \"%s\"", option, text);
-}
-
-static ps_status check(void) {
-    PS_TRY(parse_share(cosine_text, "--cosine", &cosine));
-    return parse_share(residual_text, "--residual", &residual);
-}
-
 static ps_status measure_all(ranks *r) {
     PS_TRY(gather(r));
     for (int u = 0; u < r->units->count; u++) {
@@ -267,6 +254,5 @@ const ps_measurement ps_measurement_ranks = {
     .name = "ranks",
     .options = ps_ranks_options,
     .tables = "ranks,overlap,opposite,dependent",
-    .check = check,
     .measure = measure,
 };

@@ -13,18 +13,18 @@
 #include "net/hessian.h"
 #include "core/table.h"
 
-static int probes = 4, steps = 40, batches = 1, seed;
-static const char *against = "";
+static int probes, steps, batches, seed;
+static const char *against;
 static bool running;
 
 const ps_option ps_spectrum_options[] = {
-    {"probes", PS_OPTION_INT, &probes, "N", "random start vectors [4]"},
-    {"steps", PS_OPTION_INT, &steps, "N", "Lanczos steps of each, at most one for every parameter [40]"},
-    {"batches", PS_OPTION_INT, &batches, "N", "batches of the probe set the loss is averaged over [1]"},
-    {"running", PS_OPTION_FLAG, &running, "", "normalise with running statistics (default: statistics of the batch)"},
-    {"seed", PS_OPTION_INT, &seed, "N", "of the start vectors [0]"},
-    {"against", PS_OPTION_TEXT, &against, "DIR",
-     "what DIR/tables holds of another network: mass near zero as the excess over it"},
+    PS_WHOLE("probes", probes, "N", "4", 1, PS_OPTION_ANY, "random start vectors"),
+    PS_WHOLE("steps", steps, "N", "40", 1, PS_OPTION_ANY, "Lanczos steps of each, at most one for every parameter"),
+    PS_WHOLE("batches", batches, "N", "1", 1, PS_OPTION_ANY, "batches of the probe set the loss is averaged over"),
+    PS_FLAG("running", running, "normalise with running statistics (default: statistics of the batch)"),
+    PS_WHOLE("seed", seed, "N", "0", 0, PS_OPTION_ANY, "of the start vectors"),
+    PS_TEXT("against", against, "DIR", "",
+            "what DIR/tables holds of another network: mass near zero as the excess over it"),
     {0},
 };
 
@@ -350,12 +350,6 @@ static ps_status write_tables(const spectrum *s, ps_spectrum_summary sum, const 
     return write_nodes(s, actions);
 }
 
-static ps_status check(void) {
-    if (probes < 1) return ps_fail(PS_ERR_USAGE, "--probes must be at least 1");
-    if (steps < 1) return ps_fail(PS_ERR_USAGE, "--steps must be at least 1");
-    return batches < 1 ? ps_fail(PS_ERR_USAGE, "--batches must be at least 1") : PS_OK;
-}
-
 /* As many steps as there are parameters find the whole spectrum. */
 static void cap_steps(const spectrum *s) {
     size_t most = ps_hessian_dimension(s->hessian);
@@ -417,7 +411,6 @@ const ps_measurement ps_measurement_spectrum = {
     .name = "spectrum",
     .options = ps_spectrum_options,
     .tables = "spectrum,spectrum_density,spectrum_mass,spectrum_nodes",
-    .check = check,
     .lacks = lacks,
     .measure = measure,
 };

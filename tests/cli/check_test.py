@@ -261,7 +261,7 @@ results = json.load(open(path("few.sarif")))["runs"][0]["results"]
 report(len(results) == 3 and results[2]["ruleId"] == "more-findings" and sum(r["occurrenceCount"] for r in results) == document["findings_total"], "and so does sarif", results[2])
 result = check("one", "--golden", "golden.jsonl", "--quiet")
 report(result.returncode == 0 and result.stdout + result.stderr == "", "--quiet says nothing where all holds", result.stdout + result.stderr)
-for arguments, sentence in ((["--max-results", "2"], "--show is that of text"), (["--format", "json", "--max-results", "0"], "1 or more"),
+for arguments, sentence in ((["--max-results", "2"], "--show is that of text"), (["--format", "json", "--max-results", "0"], "a whole number from 1"),
                             (["--format", "json", "--quiet"], "give --out FILE"), (["--bless", "--max-results", "2"], "--max-results means nothing with --bless")):
     result = check(*seed2, *arguments)
     report(result.returncode == 2 and sentence in result.stderr, f"{' '.join(arguments)}: exit 2 and a sentence", result.stderr)

@@ -239,7 +239,7 @@ for target in ("run/checkpoint.safetensors", "./run/../run/checkpoint.safetensor
 with open(path("run", "checkpoint.safetensors"), "rb") as stream:
     report(stream.read() == before, "which stays as it was")
 check("plant more nodes than there are", ["plant", "run/checkpoint.safetensors", "--plant", "count=100000", "--out", "planted.safetensors"], "count=100000", "stage1")
-check("ranks: a number that is none", ["ranks", "run/checkpoint.safetensors", "--cosine", "nan"], "must be a number")
+check("ranks: a number that is none", ["ranks", "run/checkpoint.safetensors", "--cosine", "nan"], "needs a number from")
 check("an empty path", ["watch", ""], "empty")
 must("train", "--graph", write("g/small.json", graph % (2, 10)), "--steps", "1", "--size", "8", "--batch", "4", "--probe", "4", "--train-limit", "8", "--test-limit", "4", "--quiet", "--out", "small")
 result = run("spectrum", "small/checkpoint.safetensors", "--steps", "2147483647", "--probes", "1", timeout=120)
