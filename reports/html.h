@@ -1,11 +1,26 @@
-/* Pieces of the page that html.c is made of. */
+/* Pieces of the page: html.c is its frame and puts them in order, one after the other. */
 #ifndef PS_REPORTS_HTML_H
 #define PS_REPORTS_HTML_H
 
 #include "reports/content.h"
 
-/* The table of the nodes to look at, with its tools. Says so where nodes were not recorded. */
+/* html_glance.c: every arm's means over its seeds; what was run. */
+void ps_report_html_glance(FILE *stream, const ps_report_content *content);
+void ps_report_html_facts(FILE *stream, const ps_report_content *content);
+/* html_predictions.c: also those that could not be tested, and the instrument checks. */
+void ps_report_html_predictions(FILE *stream, const ps_report_content *content);
+void ps_report_html_checks(FILE *stream, const ps_report_content *content);
+/* html_comparison.c */
+void ps_report_html_comparison(FILE *stream, const ps_report_content *content);
+/* html_runs.c */
+void ps_report_html_configuration(FILE *stream, const ps_report_content *content);
+void ps_report_html_runs(FILE *stream, const ps_report_content *content);
+/* html_plots.c: which layer has which number in the plots; the plots by sections. */
+void ps_report_html_layers(FILE *stream, const ps_report_content *content);
+ps_status ps_report_html_plots(FILE *stream, const ps_report_content *content);
+/* html_nodes.c: the table of the nodes to look at, with its tools. Says so where nodes were not recorded. */
 ps_status ps_report_html_nodes(FILE *stream, const ps_report_content *content);
+
 /* A table cell: escaped text, a number, or a share in per cent. */
 void ps_report_html_cell(FILE *stream, const char *text);
 void ps_report_html_number(FILE *stream, double value);
