@@ -146,35 +146,36 @@ static void dx_constants(const ps_rows *r, const double *sum, const double *prod
     }
 }
 
-void ps_norm_backward(const float *x, const float *y, const float *dy, size_t rows, int c, const float *mean,
-                      const float *inverse_std, const float *gamma, ps_activation activation, float slope, bool frozen,
-                      float *dx, bool accumulate_x, float *dresidual, bool accumulate_residual, float *dgamma,
-                      float *dbeta, double *dx_squares, double *gate_squares, void *workspace, ps_threads *threads) {
-    ps_rows r = ps_rows_of(rows, c);
+void ps_norm_backward(const ps_norm_backward_call *call, void *workspace, ps_threads *threads) {
+    ps_rows r = ps_rows_of(call->rows, call->c);
     float *scale = wide_vector(workspace, &r, 2), *offset = wide_vector(workspace, &r, 3),
           *slant = wide_vector(workspace, &r, 4);
     float *zero_row = wide_vector(workspace, &r, 5);
     memset(zero_row, 0, r.width * sizeof *zero_row);
-    ps_norm_backward_job job = {
-        .width = r.width, .x = x, .y = activation == PS_ACT_NONE ? dy : y, .dy = dy, .slope = slope};
-    job.mean = spread(workspace, &r, 0, mean);
-    job.inverse_std = spread(workspace, &r, 1, inverse_std);
-    job.activation = true_activation(activation, slope);
+    ps_norm_backward_job job = {.width = r.width,
+                                .x = call->x,
+                                .y = call->activation == PS_ACT_NONE ? call->dy : call->y,
+                                .dy = call->dy,
+                                .slope = call->slope};
+    job.mean = spread(workspace, &r, 0, call->mean);
+    job.inverse_std = spread(workspace, &r, 1, call->inverse_std);
+    job.activation = true_activation(call->activation, call->slope);
     job.scale = scale, job.offset = offset, job.slant = slant, job.zero_row = zero_row;
-    job.dx = dx, job.dresidual = dresidual, job.accumulate_x = accumulate_x,
-    job.accumulate_residual = accumulate_residual;
-    backward_run run = {&r, &job, slots_of(workspace, &r), dx_squares != NULL, gate_squares != NULL};
-    for (size_t k = 0; k < r.c; k++) dgamma[k] = dbeta[k] = 0;
+    job.dx = call->dx, job.dresidual = call->dresidual, job.accumulate_x = call->accumulate_x,
+    job.accumulate_residual = call->accumulate_residual;
+    backward_run run = {&r, &job, slots_of(workspace, &r), call->dx_squares != NULL, call->gate_squares != NULL};
+    for (size_t k = 0; k < r.c; k++) call->dgamma[k] = call->dbeta[k] = 0;
     if (r.count == 0) return;
     ps_threads_run(threads, r.chunks, reduce_task, &run);
     const double *sum = ps_rows_reduce(run.slots, &r, PS_NORM_REDUCE_SUMS + run.gate_squares),
                  *products = sum + r.width;
-    for (size_t k = 0; k < r.c; k++) dbeta[k] = (float)sum[k], dgamma[k] = (float)products[k];
-    for (size_t k = 0; gate_squares != NULL && k < r.c; k++) gate_squares[k] += products[r.width + k];
-    if (dx == NULL) return;
-    dx_constants(&r, sum, products, (double)rows, gamma, inverse_std, frozen, scale, offset, slant);
+    for (size_t k = 0; k < r.c; k++) call->dbeta[k] = (float)sum[k], call->dgamma[k] = (float)products[k];
+    for (size_t k = 0; call->gate_squares != NULL && k < r.c; k++) call->gate_squares[k] += products[r.width + k];
+    if (call->dx == NULL) return;
+    dx_constants(&r, sum, products, (double)call->rows, call->gamma, call->inverse_std, call->frozen, scale, offset,
+                 slant);
     ps_threads_run(threads, r.chunks, dx_task, &run);
-    if (dx_squares == NULL) return;
+    if (call->dx_squares == NULL) return;
     const double *total = ps_rows_reduce(run.slots, &r, PS_NORM_DX_SUMS);
-    for (size_t k = 0; k < r.c; k++) dx_squares[k] += total[k];
+    for (size_t k = 0; k < r.c; k++) call->dx_squares[k] += total[k];
 }

@@ -40,15 +40,26 @@ void ps_norm_apply(const float *x, size_t rows, int c, const float *mean, const 
                    const float *beta, const float *residual, ps_activation activation, float slope, float *y,
                    double *zeros, void *workspace, ps_threads *threads);
 
-/* Gradients through activation, residual add and normalisation with batch statistics (frozen: with constant
- * statistics). y: the forward output (its sign is the activation's mask; ignored for PS_ACT_NONE). dgamma, dbeta [c]
- * are overwritten. dx is overwritten, or added to when accumulate_x (NULL: neither dx nor dresidual is wanted);
- * dresidual likewise, NULL where there is none. dx may alias dy; dresidual may alias dy when dx does not. dx_squares[c]
- * (may be NULL): the sum of squares of this call's contribution to dx is ADDED to it; gate_squares[c] likewise of the
- * gradient behind the activation, dL/dv. */
-void ps_norm_backward(const float *x, const float *y, const float *dy, size_t rows, int c, const float *mean,
-                      const float *inverse_std, const float *gamma, ps_activation activation, float slope, bool frozen,
-                      float *dx, bool accumulate_x, float *dresidual, bool accumulate_residual, float *dgamma,
-                      float *dbeta, double *dx_squares, double *gate_squares, void *workspace, ps_threads *threads);
+/* One backward pass. What is NULL, false or 0 may be left out. */
+typedef struct {
+    const float *x, *dy;
+    const float *y; /* the forward output: its sign is the activation's mask; ignored for PS_ACT_NONE */
+    size_t rows;
+    int c;
+    const float *mean, *inverse_std, *gamma; /* [c] */
+    ps_activation activation;
+    float slope;
+    bool frozen;                            /* mean and inverse_std are constants; else statistics of this batch */
+    float *dx;                              /* NULL: neither dx nor dresidual is wanted; may alias dy */
+    float *dresidual;                       /* NULL: there is none; may alias dy when dx does not */
+    bool accumulate_x, accumulate_residual; /* added to dx or dresidual, which else are overwritten */
+    float *dgamma, *dbeta;                  /* [c], overwritten */
+    /* [c], each may be NULL; ADDED to: the sum of squares of this call's contribution to dx, and of the gradient behind
+     * the activation, dL/dv. */
+    double *dx_squares, *gate_squares;
+} ps_norm_backward_call;
+
+/* Gradients through activation, residual add and normalisation. */
+void ps_norm_backward(const ps_norm_backward_call *call, void *workspace, ps_threads *threads);
 
 #endif

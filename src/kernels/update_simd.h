@@ -1,4 +1,5 @@
-/* Inside of update.c: the loops over spans and rows, compiled once per instruction set. Not for other rooms. */
+/* Inside of update.c and update_account.c: the loops over spans and rows, compiled once per instruction set. Not for
+ * other rooms. */
 #ifndef PS_KERNELS_UPDATE_SIMD_H
 #define PS_KERNELS_UPDATE_SIMD_H
 

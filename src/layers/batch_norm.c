@@ -187,12 +187,26 @@ static void norm_backward(const ps_layer_call *call) {
     /* Its own pass where input 0 wants no gradient, and where one node feeds both inputs (the kernel writes two
      * arrays). */
     bool alone = residual && (call->dx[0] == NULL || call->dx[0] == call->dx[1]);
-    ps_norm_backward(call->x[0], call->y, call->dy, ps_shape_positions(call->out_shape), c, mean, mean + c,
-                     call->param[0], (ps_activation)config->activation, config->slope, call->mode == PS_MODE_EVAL,
-                     call->dx[0], call->accumulate[0], residual && !alone ? call->dx[1] : NULL,
-                     residual && call->accumulate[1], call->grad[0], call->grad[1],
-                     call->sums[PS_SUM_INPUT_GRAD_SQUARES], call->sums[PS_SUM_ENTERING_GRAD_SQUARES], call->workspace,
-                     call->threads);
+    ps_norm_backward(&(ps_norm_backward_call){.x = call->x[0],
+                                              .y = call->y,
+                                              .dy = call->dy,
+                                              .rows = ps_shape_positions(call->out_shape),
+                                              .c = c,
+                                              .mean = mean,
+                                              .inverse_std = mean + c,
+                                              .gamma = call->param[0],
+                                              .activation = (ps_activation)config->activation,
+                                              .slope = config->slope,
+                                              .frozen = call->mode == PS_MODE_EVAL,
+                                              .dx = call->dx[0],
+                                              .accumulate_x = call->accumulate[0],
+                                              .dresidual = residual && !alone ? call->dx[1] : NULL,
+                                              .accumulate_residual = residual && call->accumulate[1],
+                                              .dgamma = call->grad[0],
+                                              .dbeta = call->grad[1],
+                                              .dx_squares = call->sums[PS_SUM_INPUT_GRAD_SQUARES],
+                                              .gate_squares = call->sums[PS_SUM_ENTERING_GRAD_SQUARES]},
+                     call->workspace, call->threads);
     if (alone) backward_residual(call);
 }
 

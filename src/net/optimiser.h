@@ -1,6 +1,7 @@
 /* Optimisers, schedules and clipping, in PyTorch's order: the clip coefficient scales the loss gradient, then decay is
  * added. SGD: B <- mu B + (c g + lambda w), w <- w - lr B (Nesterov: lr ((c g + lambda w) + mu B)). AdamW: Loshchilov &
- * Hutter 2019. Accounting of updates per row (node) is kernels/update.h; it never changes what is updated. */
+ * Hutter 2019. Accounting of updates per row (node) is kernels/update_account.h; it never changes what is
+ * updated. */
 #ifndef PS_NET_OPTIMISER_H
 #define PS_NET_OPTIMISER_H
 
@@ -47,7 +48,7 @@ ps_status ps_optimiser_track(ps_optimiser *optimiser, int param);
 ps_update_account *ps_optimiser_account(ps_optimiser *optimiser, int param);
 /* Begins a window: accounts are reset and take the present weights as their start. */
 void ps_optimiser_begin_window(ps_optimiser *optimiser);
-/* Ends it: accounts work out net displacements (kernels/update.h). */
+/* Ends it: accounts work out net displacements (kernels/update_account.h). */
 void ps_optimiser_end_window(ps_optimiser *optimiser);
 
 /* State arrays for checkpoints taken between windows: name, data and size of array `index`; false past the last. */

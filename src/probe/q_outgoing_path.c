@@ -1,5 +1,5 @@
 /* out_net_gradient, out_start_l2: how far this window's gradients moved the weights that read a node, from the
- * optimiser's accounting of those weights (kernels/update.h) when the window ends. */
+ * optimiser's accounting of those weights (kernels/update_account.h) when the window ends. */
 #include <math.h>
 
 #include "probe/instruments.h"

@@ -1,5 +1,5 @@
-/* Gradients and updates of the incoming weights, row by row, from the optimiser's accounting (kernels/update.h), which
- * passes over gradient and weights anyway. */
+/* Gradients and updates of the incoming weights, row by row, from the optimiser's accounting
+ * (kernels/update_account.h), which passes over gradient and weights anyway. */
 #include <math.h>
 
 #include "probe/instruments.h"

@@ -144,9 +144,21 @@ static void run_apply_zeros(machine *m, const void *what) { apply(m, what, false
 static void run_apply_residual(machine *m, const void *what) { apply(m, what, true, channel_sums[0]); }
 
 static void backward(machine *m, const map *s, bool residual, double *squares) {
-    ps_norm_backward(m->array[0], m->array[2], m->array[1], s->rows, s->c, channel_values[0], channel_values[1],
-                     channel_values[1], PS_ACT_RELU, 0, false, m->array[4], false, residual ? m->array[5] : NULL, false,
-                     channel_values[2], channel_values[3], squares, NULL, m->workspace, m->pool);
+    ps_norm_backward(&(ps_norm_backward_call){.x = m->array[0],
+                                              .y = m->array[2],
+                                              .dy = m->array[1],
+                                              .rows = s->rows,
+                                              .c = s->c,
+                                              .mean = channel_values[0],
+                                              .inverse_std = channel_values[1],
+                                              .gamma = channel_values[1],
+                                              .activation = PS_ACT_RELU,
+                                              .dx = m->array[4],
+                                              .dresidual = residual ? m->array[5] : NULL,
+                                              .dgamma = channel_values[2],
+                                              .dbeta = channel_values[3],
+                                              .dx_squares = squares},
+                     m->workspace, m->pool);
 }
 static void run_backward(machine *m, const void *what) { backward(m, what, false, NULL); }
 static void run_backward_squares(machine *m, const void *what) { backward(m, what, false, channel_sums[0]); }

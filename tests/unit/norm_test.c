@@ -213,9 +213,25 @@ static void check_backward(fixture *f, backward_case b, double tolerance) {
     ps_norm_apply(f->x, f->m.rows, f->m.c, f->mean, f->inverse_std, f->gamma, f->beta, b.residual ? f->residual : NULL,
                   b.activation, 0.1f, y, NULL, f->workspace, kt_pool(1));
     reference_backward(f, y, b, &want);
-    ps_norm_backward(f->x, b.activation == PS_ACT_NONE ? NULL : y, f->dy, f->m.rows, f->m.c, f->mean, f->inverse_std,
-                     f->gamma, b.activation, 0.1f, b.frozen, dx, b.accumulate_x, b.residual ? dr : NULL,
-                     b.accumulate_residual, dgamma, dbeta, b.squares ? squares : NULL, b.squares ? gate_squares : NULL,
+    ps_norm_backward(&(ps_norm_backward_call){.x = f->x,
+                                              .y = b.activation == PS_ACT_NONE ? NULL : y,
+                                              .dy = f->dy,
+                                              .rows = f->m.rows,
+                                              .c = f->m.c,
+                                              .mean = f->mean,
+                                              .inverse_std = f->inverse_std,
+                                              .gamma = f->gamma,
+                                              .activation = b.activation,
+                                              .slope = 0.1f,
+                                              .frozen = b.frozen,
+                                              .dx = dx,
+                                              .accumulate_x = b.accumulate_x,
+                                              .dresidual = b.residual ? dr : NULL,
+                                              .accumulate_residual = b.accumulate_residual,
+                                              .dgamma = dgamma,
+                                              .dbeta = dbeta,
+                                              .dx_squares = b.squares ? squares : NULL,
+                                              .gate_squares = b.squares ? gate_squares : NULL},
                      f->workspace, kt_pool(2));
     for (size_t i = 0; i < f->count; i++) {
         want.dx[i] += b.accumulate_x ? (double)old_dx[i] : 0;
@@ -252,8 +268,18 @@ static void one_row_sends_no_gradient_back(void **state) {
     (void)state;
     fixture f = fixture_of((map){1, 5}, 0, 1);
     float dx[5], dgamma[5], dbeta[5];
-    ps_norm_backward(f.x, NULL, f.dy, 1, 5, f.mean, f.inverse_std, f.gamma, PS_ACT_NONE, 0, false, dx, false, NULL,
-                     false, dgamma, dbeta, NULL, NULL, f.workspace, NULL);
+    ps_norm_backward(&(ps_norm_backward_call){.x = f.x,
+                                              .dy = f.dy,
+                                              .rows = 1,
+                                              .c = 5,
+                                              .mean = f.mean,
+                                              .inverse_std = f.inverse_std,
+                                              .gamma = f.gamma,
+                                              .activation = PS_ACT_NONE,
+                                              .dx = dx,
+                                              .dgamma = dgamma,
+                                              .dbeta = dbeta},
+                     f.workspace, NULL);
     for (int k = 0; k < 5; k++) {
         kt_assert_near(dx[k], 0, 1e-4);
         assert_true(dgamma[k] == 0 && dbeta[k] == f.dy[k]);
@@ -296,8 +322,21 @@ static void backward_matches_finite_differences(void **state) {
     for (int k = 0; k < 6; k++) gamma[k] = (double)f.gamma[k], beta[k] = (double)f.beta[k];
     ps_norm_apply(f.x, 23, 6, f.mean, f.inverse_std, f.gamma, f.beta, f.residual, PS_ACT_LEAKY_RELU, 0.1f, y, NULL,
                   f.workspace, NULL);
-    ps_norm_backward(f.x, y, f.dy, 23, 6, f.mean, f.inverse_std, f.gamma, PS_ACT_LEAKY_RELU, 0.1f, false, dx, false,
-                     dresidual, false, dgamma, dbeta, NULL, NULL, f.workspace, NULL);
+    ps_norm_backward(&(ps_norm_backward_call){.x = f.x,
+                                              .y = y,
+                                              .dy = f.dy,
+                                              .rows = 23,
+                                              .c = 6,
+                                              .mean = f.mean,
+                                              .inverse_std = f.inverse_std,
+                                              .gamma = f.gamma,
+                                              .activation = PS_ACT_LEAKY_RELU,
+                                              .slope = 0.1f,
+                                              .dx = dx,
+                                              .dresidual = dresidual,
+                                              .dgamma = dgamma,
+                                              .dbeta = dbeta},
+                     f.workspace, NULL);
     for (size_t i = 0; i < f.count; i++) want[i] = slope_of(&f, x, gamma, beta, x + i);
     kt_assert_close(dx, want, f.count, 1e-5);
     for (int k = 0; k < 6; k++) want[k] = slope_of(&f, x, gamma, beta, gamma + k);
@@ -315,9 +354,21 @@ static void backward_works_in_place(void **state) {
     float *in_place = kt_copy(f.dy, f.count), *second = kt_copy(f.dy, f.count),
           *other = kt_room(f.count, sizeof(float));
     float dgamma[24], dbeta[24];
-#define BACKWARD(dy, dx, dr)                                                                                        \
-    ps_norm_backward(f.x, y, dy, f.m.rows, f.m.c, f.mean, f.inverse_std, f.gamma, PS_ACT_RELU, 0, false, dx, false, \
-                     dr, false, dgamma, dbeta, NULL, NULL, f.workspace, kt_pool(1))
+#define BACKWARD(arrives, for_x, for_residual)                              \
+    ps_norm_backward(&(ps_norm_backward_call){.x = f.x,                     \
+                                              .y = y,                       \
+                                              .dy = arrives,                \
+                                              .rows = f.m.rows,             \
+                                              .c = f.m.c,                   \
+                                              .mean = f.mean,               \
+                                              .inverse_std = f.inverse_std, \
+                                              .gamma = f.gamma,             \
+                                              .activation = PS_ACT_RELU,    \
+                                              .dx = for_x,                  \
+                                              .dresidual = for_residual,    \
+                                              .dgamma = dgamma,             \
+                                              .dbeta = dbeta},              \
+                     f.workspace, kt_pool(1))
     ps_norm_apply(f.x, f.m.rows, f.m.c, f.mean, f.inverse_std, f.gamma, f.beta, f.residual, PS_ACT_RELU, 0, y, NULL,
                   f.workspace, kt_pool(1));
     BACKWARD(f.dy, dx, dr);
@@ -343,8 +394,19 @@ static void a_shut_gate_gives_exactly_zero_gradients(void **state) {
     f.dy[3] = INFINITY; /* even an infinite gradient does not pass */
     ps_norm_apply(f.x, 500, 10, f.mean, f.inverse_std, f.gamma, f.beta, NULL, PS_ACT_RELU, 0, y, zeros, f.workspace,
                   kt_pool(1));
-    ps_norm_backward(f.x, y, f.dy, 500, 10, f.mean, f.inverse_std, f.gamma, PS_ACT_RELU, 0, false, dx, false, NULL,
-                     false, dgamma, dbeta, NULL, NULL, f.workspace, kt_pool(1));
+    ps_norm_backward(&(ps_norm_backward_call){.x = f.x,
+                                              .y = y,
+                                              .dy = f.dy,
+                                              .rows = 500,
+                                              .c = 10,
+                                              .mean = f.mean,
+                                              .inverse_std = f.inverse_std,
+                                              .gamma = f.gamma,
+                                              .activation = PS_ACT_RELU,
+                                              .dx = dx,
+                                              .dgamma = dgamma,
+                                              .dbeta = dbeta},
+                     f.workspace, kt_pool(1));
     assert_true(zeros[3] == 500);
     assert_true(dgamma[3] == 0 && dbeta[3] == 0 && dgamma[4] != 0);
     for (size_t i = 0; i < f.count; i++) assert_true(i % 10 != 3 || dx[i] == 0);
@@ -363,8 +425,19 @@ static void not_a_number_stays_in_its_channel(void **state) {
         assert_true(!isfinite(f.mean[2]) && isnan(f.inverse_std[2]));
         ps_norm_apply(f.x, 900, 7, f.mean, f.inverse_std, f.gamma, f.beta, NULL, PS_ACT_RELU, 0, y, zeros, f.workspace,
                       kt_pool(1));
-        ps_norm_backward(f.x, y, f.dy, 900, 7, f.mean, f.inverse_std, f.gamma, PS_ACT_RELU, 0, false, dx, false, NULL,
-                         false, dgamma, dbeta, NULL, NULL, f.workspace, kt_pool(1));
+        ps_norm_backward(&(ps_norm_backward_call){.x = f.x,
+                                                  .y = y,
+                                                  .dy = f.dy,
+                                                  .rows = 900,
+                                                  .c = 7,
+                                                  .mean = f.mean,
+                                                  .inverse_std = f.inverse_std,
+                                                  .gamma = f.gamma,
+                                                  .activation = PS_ACT_RELU,
+                                                  .dx = dx,
+                                                  .dgamma = dgamma,
+                                                  .dbeta = dbeta},
+                         f.workspace, kt_pool(1));
         assert_true(zeros[2] == 0 && isnan(dgamma[2]));
         for (size_t i = 0; i < f.count; i++) {
             assert_int_equal(isnan(y[i]) != 0, i % 7 == 2);
@@ -387,8 +460,21 @@ static void any_number_of_threads_gives_the_same_bits(void **state) {
             ps_norm_statistics(f.x, f.m.rows, f.m.c, 1e-5, rest, rest + c, rest + 2 * c, f.workspace, kt_pool(p));
             ps_norm_apply(f.x, f.m.rows, f.m.c, rest, rest + c, f.gamma, f.beta, f.residual, PS_ACT_RELU, 0, y, sums,
                           f.workspace, kt_pool(p));
-            ps_norm_backward(f.x, y, f.dy, f.m.rows, f.m.c, rest, rest + c, f.gamma, PS_ACT_RELU, 0, false, dx, false,
-                             NULL, false, rest + 3 * c, rest + 4 * c, sums + c, sums + 2 * c, f.workspace, kt_pool(p));
+            ps_norm_backward(&(ps_norm_backward_call){.x = f.x,
+                                                      .y = y,
+                                                      .dy = f.dy,
+                                                      .rows = f.m.rows,
+                                                      .c = f.m.c,
+                                                      .mean = rest,
+                                                      .inverse_std = rest + c,
+                                                      .gamma = f.gamma,
+                                                      .activation = PS_ACT_RELU,
+                                                      .dx = dx,
+                                                      .dgamma = rest + 3 * c,
+                                                      .dbeta = rest + 4 * c,
+                                                      .dx_squares = sums + c,
+                                                      .gate_squares = sums + 2 * c},
+                             f.workspace, kt_pool(p));
             if (first != NULL) kt_assert_same_bits(out, first, total);
             if (first == NULL) first = out;
             else free(out);

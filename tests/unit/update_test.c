@@ -453,41 +453,6 @@ static void not_a_number_is_not_a_zero_gradient(void **state) {
     parameter_free(&p);
 }
 
-/* Copying the areas into a fresh account carries a window on to the same bits. */
-static void areas_carry_a_window_over_a_checkpoint(void **state) {
-    (void)state;
-    for (int sgd = 0; sgd < 2; sgd++) {
-        parameter p = parameter_of(6, 30);
-        ps_update_account *a = NULL, *copy = NULL;
-        assert_int_equal(ps_update_account_create(6, 30, sgd, &a), PS_OK);
-        assert_int_equal(ps_update_account_create(6, 30, sgd, &copy), PS_OK);
-        ps_update_account_begin(a, p.w, sgd ? p.b : NULL, NULL);
-        for (int t = 0; t < 3; t++) step_once(&p, sgd, true, t, a, NULL);
-        void *from, *to;
-        size_t size, same;
-        for (int i = 0; ps_update_account_area(a, i, &from, &size); i++) {
-            assert_true(ps_update_account_area(copy, i, &to, &same) && size == same);
-            memcpy(to, from, size);
-        }
-        parameter q = {.rows = 6,
-                       .length = 30,
-                       .count = 180,
-                       .w = kt_copy(p.w, 180),
-                       .b = kt_copy(p.b, 180),
-                       .v = kt_copy(p.v, 180)};
-        q.g = kt_room(180, sizeof(float));
-        for (int t = 3; t < 6; t++) step_once(&p, sgd, true, t, a, NULL), step_once(&q, sgd, true, t, copy, NULL);
-        ps_update_account_close(a, p.w, NULL);
-        ps_update_account_close(copy, q.w, NULL);
-        kt_assert_same_bits(p.w, q.w, 180);
-        kt_assert_same_bits(a->sums, copy->sums, PS_UPDATE_SUMS * 6);
-        kt_assert_same_bits(a->nets, copy->nets, PS_UPDATE_NETS * 6);
-        assert_true(copy->steps == 6);
-        ps_update_account_destroy(a), ps_update_account_destroy(copy);
-        parameter_free(&p), parameter_free(&q);
-    }
-}
-
 int main(int argc, char **argv) {
     (void)argc;
     const struct CMUnitTest tests[] = {
@@ -501,7 +466,6 @@ int main(int argc, char **argv) {
         cmocka_unit_test(adamw_moments_outlive_the_gradient_as_carried),
         cmocka_unit_test(a_part_that_did_nothing_has_moved_nothing),
         cmocka_unit_test(not_a_number_is_not_a_zero_gradient),
-        cmocka_unit_test(areas_carry_a_window_over_a_checkpoint),
     };
     return kt_main(argv[0], tests);
 }

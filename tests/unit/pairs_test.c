@@ -1,0 +1,304 @@
+/* Who is compared with whom: seeds, layers and pool sizes that make no pair, and those left out. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "core/file.h"
+#include "tests/lib/compare_fixture.h"
+
+/* Takes the records of one type of a layer out of the latest trace. */
+static void drop_layer(const ct_runs *list, const char *layer, const char *type) {
+    const char *path = list->paths[list->count - 1];
+    char *content, *rest, *line, begin[64], name[64];
+    assert_int_equal(ps_file_read(path, &content, NULL), PS_OK);
+    snprintf(begin, sizeof begin, "{\"type\":\"%s\"", type);
+    snprintf(name, sizeof name, "\"layer\":\"%s\"", layer);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    rest = content;
+    while ((line = strsep(&rest, "\n")) != NULL)
+        if (*line != '\0' && (strncmp(line, begin, strlen(begin)) != 0 || strstr(line, name) == NULL))
+            fprintf(file, "%s\n", line);
+    assert_int_equal(fclose(file), 0);
+    free(content);
+}
+
+static void differing_pairs_are_refused(void **state) {
+    ct_runs base = {0}, module = {0};
+    (void)state;
+    ps_fixture b = ps_fixture_default("baseline", 1), m = ps_fixture_default("ps2", 1);
+    m.order = "another";
+    ct_add(&base, &b);
+    ct_add(&module, &m);
+    assert_int_equal(ct_compare(&base, &module), PS_ERR_INPUT);
+    assert_non_null(strstr(ps_status_message(), "\"order\""));
+    assert_non_null(strstr(ps_status_message(), "\"another\""));
+}
+
+static void twice_the_same_seed_is_refused(void **state) {
+    ct_runs base = {0}, module = {0};
+    (void)state;
+    ps_fixture b = ps_fixture_default("baseline", 1), m = ps_fixture_default("ps2", 1);
+    ct_add(&base, &b);
+    ct_add(&module, &m);
+    ct_add(&module, &m);
+    assert_int_equal(ct_compare(&base, &module), PS_ERR_USAGE);
+    assert_non_null(strstr(ps_status_message(), "two runs of seed 1"));
+}
+
+static void unpaired_seeds_are_said_and_left_out(void **state) {
+    ct_runs base, module;
+    (void)state;
+    ct_make_arms(&base, &module, 4);
+    base.count = 3;
+    held(ct_compare(&base, &module));
+    cJSON *document = ct_read_verdict();
+    const cJSON *unpaired =
+        cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(document, "seeds"), "unpaired");
+    assert_int_equal(cJSON_GetArraySize(unpaired), 1);
+    assert_string_equal(cJSON_GetArrayItem(unpaired, 0)->valuestring, "ps2: seed 4");
+    assert_float_equal(ct_number_in(ct_entry(document, "comparison", "measure", "dead_mean"), "n"), 3, 0);
+    cJSON_Delete(document);
+}
+
+static void left_out_seeds_are_named(void **state) {
+    (void)state;
+    for (int cut = 3; cut <= 5; cut += 2) {
+        ct_runs base, module;
+        ct_make_arms(&base, &module, 12 - cut);
+        for (int s = 13 - cut; s <= 12; s++) {
+            ps_fixture b = ps_fixture_default("baseline", (uint64_t)s), m = ps_fixture_default("ps2", (uint64_t)s);
+            b.channels = m.channels = 24;
+            m.module = m.cut = true;
+            m.pool_size = 2;
+            ct_add(&base, &b);
+            ct_add(&module, &m);
+        }
+        held(ct_compare(&base, &module));
+        cJSON *document = ct_read_verdict();
+        assert_int_equal(ct_left_out_of(document, "P6"), cut);
+        assert_int_equal(ct_left_out_of(document, "P1"), cut); /* a full value in no prediction about one arm either */
+        assert_int_equal(ct_left_out_of(document, "W1"), 0);
+        assert_string_equal(ct_verdict_of(document, "P6"), cut == 3 ? "supported" : "not_testable");
+        assert_non_null(
+            strstr(ct_sentence_of(document, "P6"), cut == 3 ? "seed 12 has no end in arm ps2" : "and 1 more"));
+        if (cut == 5)
+            assert_non_null(strstr(ct_sentence_of(document, "P6"), "5 of 12 seeds give no value, more than a third"));
+        cJSON_Delete(document);
+    }
+}
+
+static void only_equal_pool_sizes_are_contrasted(void **state) {
+    (void)state;
+    cJSON *document = ct_compare_controls(2, 0);
+    assert_string_equal(ct_verdict_of(document, "P7"), "not_testable");
+    assert_non_null(strstr(ct_sentence_of(document, "P7"), "pool size of arm ps (4)"));
+    cJSON_Delete(document);
+    document = ct_compare_controls(4, 0);
+    assert_string_not_equal(ct_verdict_of(document, "P7"), "not_testable");
+    cJSON_Delete(document);
+}
+
+static void pairs_are_checked_between_the_arms_contrasted(void **state) {
+    (void)state;
+    cJSON *document = ct_compare_controls(4, 5);
+    assert_int_equal(ct_left_out_of(document, "P7"), 1);
+    const cJSON *part =
+        cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(ct_prediction_of(document, "P7"), "parts"), 0);
+    const cJSON *left = cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(part, "left_out"), 0);
+    assert_float_equal(ct_number_in(left, "seed"), 5, 0);
+    assert_non_null(strstr(cJSON_GetObjectItemCaseSensitive(left, "reason")->valuestring, "differs in order"));
+    cJSON_Delete(document);
+}
+
+static void traces_without_pairing_judge_no_contrast(void **state) {
+    ct_runs base = {0}, module = {0};
+    (void)state;
+    for (int s = 1; s <= 6; s++) {
+        ps_fixture b = ps_fixture_default("baseline", (uint64_t)s), m = ps_fixture_default("ps2", (uint64_t)s);
+        m.module = true;
+        ct_add(&base, &b);
+        ct_rewrite(&base, "\"pairing\":", "\"pairing\":{},\"other\":");
+        ct_add(&module, &m);
+        ct_rewrite(&module, "\"pairing\":", "\"pairing\":{},\"other\":");
+    }
+    held(ct_compare(&base, &module));
+    cJSON *document = ct_read_verdict();
+    assert_string_equal(ct_verdict_of(document, "P6"), "not_testable");
+    assert_non_null(strstr(ct_sentence_of(document, "P6"), "pairing objects of its traces are empty"));
+    assert_string_not_equal(ct_verdict_of(document, "W1"), "not_testable");
+    cJSON_Delete(document);
+}
+
+static void replace_all(const ct_runs *list, const char *from, const char *to) {
+    const char *path = list->paths[list->count - 1];
+    char *content;
+    assert_int_equal(ps_file_read(path, &content, NULL), PS_OK);
+    assert_non_null(strstr(content, from));
+    FILE *file = fopen(path, "w");
+    const char *p = content;
+    for (const char *next; (next = strstr(p, from)) != NULL; p = next + strlen(from))
+        fprintf(file, "%.*s%s", (int)(next - p), p, to);
+    fputs(p, file);
+    assert_int_equal(fclose(file), 0);
+    free(content);
+}
+
+static void refused_as(ps_status status, const char *const *words) {
+    assert_int_equal(status, PS_ERR_INPUT);
+    for (; *words != NULL; words++)
+        if (strstr(ps_status_message(), *words) == NULL)
+            fail_msg("\"%s\" does not say \"%s\"", ps_status_message(), *words);
+}
+
+#define WORDS(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+/* A recorder that inserts a module renumbers what follows: nothing may be compared by names that only one arm has. */
+static void pairs_of_unlike_layers_are_refused(void **state) {
+    (void)state;
+    for (int kind = 0; kind < 5; kind++) {
+        ct_runs base = {0}, module = {0};
+        ps_fixture b = ps_fixture_default("baseline", 1), m = ps_fixture_default("ps2", 1);
+        b.layers = m.layers = 5;
+        if (kind == 2) m.channels = 6;
+        ct_add(&base, &b);
+        ct_add(&module, &m);
+        if (kind == 0) held(ct_compare(&base, &module));
+        if (kind <= 1) replace_all(&module, "\"conv2\"", "\"conv2.renamed\"");
+        if (kind == 1) replace_all(&module, "\"conv4\"", "\"conv4.renamed\"");
+        if (kind == 3) { /* the same, and nothing to verify pairs by */
+            replace_all(&base, "\"pairing\":", "\"pairing\":{},\"other\":");
+            replace_all(&module, "\"pairing\":", "\"pairing\":{},\"other\":");
+            replace_all(&module, "\"conv3\"", "\"conv3.renamed\"");
+        }
+        if (kind == 4) drop_layer(&module, "conv1", "probe");
+        const char *const *const sentences[] = {
+            WORDS("seed 1 of arm ps2", "conv2.renamed (8 nodes)", "conv2 (8 nodes)", "the same name in both"),
+            WORDS("conv2.renamed (8 nodes), conv4.renamed (8 nodes)", "conv2 (8 nodes), conv4 (8 nodes)"),
+            WORDS("conv0 (6 nodes)", "conv0 (8 nodes)"), WORDS("conv3.renamed (8 nodes)"),
+            WORDS("other layers were recorded", "conv1 (8 nodes, no probe records)", "record the same ones")};
+        refused_as(ct_compare(&base, &module), sentences[kind]);
+    }
+}
+
+/* What a layer is stands in its header: a pair that differs there compares two networks. An activation may differ. */
+static void pairs_of_layers_of_another_kind_are_refused(void **state) {
+    static const struct {
+        const char *key, *from, *to, *mine, *theirs;
+    } rows[] = {
+        {"kind", "\"kind\":\"conv\",\"channels\":8,\"position\":2", "\"kind\":\"linear\",\"channels\":8,\"position\":2",
+         "\"linear\"", "\"conv\""},
+        {"depth", "\"position\":2,\"depth\":2", "\"position\":2,\"depth\":5", "5", "2"},
+        {"stage", "\"stage\":\"s1\"", "\"stage\":\"s9\"", "\"s9\"", "\"s1\""},
+        {"norm", "\"depth\":2,\"stage\":\"s1\",\"activation\":\"relu\",\"norm\":null",
+         "\"depth\":2,\"stage\":\"s1\",\"activation\":\"relu\",\"norm\":\"bn\"", "\"bn\"", "null"},
+        {"bias", "\"pool_skip\":null,\"bias\":true,\"fan_in\":27,\"inputs\":[\"conv1\"]",
+         "\"pool_skip\":null,\"bias\":false,\"fan_in\":27,\"inputs\":[\"conv1\"]", "false", "true"},
+        {"fan_in", "\"fan_in\":27,\"inputs\":[\"conv1\"]", "\"fan_in\":999,\"inputs\":[\"conv1\"]", "999", "27"},
+        {"inputs", "\"inputs\":[\"conv1\"]", "\"inputs\":[\"conv0\"]", "[\"conv0\"]", "[\"conv1\"]"},
+        {"elements", "\"elements\":16}", "\"elements\":32}", "32", "16"}, /* of all layers and records */
+        {"activation", "\"depth\":2,\"stage\":\"s1\",\"activation\":\"relu\"",
+         "\"depth\":2,\"stage\":\"s1\",\"activation\":\"leaky_relu\"", NULL, NULL},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char sentence[160];
+        ct_runs base = {0}, module = {0};
+        ps_fixture b = ps_fixture_default("baseline", 1), m = ps_fixture_default("ps2", 1);
+        ct_add(&base, &b);
+        ct_add(&module, &m);
+        bool wide = strcmp(rows[i].key, "elements") == 0;
+        if (wide) replace_all(&module, "\"elements\":8192", "\"elements\":16384");
+        (wide ? replace_all : ct_rewrite)(&module, rows[i].from, rows[i].to);
+        ps_status status = ct_compare(&base, &module);
+        if (rows[i].mine == NULL) {
+            held(status);
+            continue;
+        }
+        snprintf(sentence, sizeof sentence, "\"%s\" of layer conv%d is %s in ", rows[i].key, wide ? 0 : 2,
+                 rows[i].mine);
+        refused_as(status, WORDS("seed 1 of arm ps2", sentence));
+        snprintf(sentence, sizeof sentence, " and %s in ", rows[i].theirs);
+        refused_as(status, WORDS(sentence));
+    }
+}
+
+/* Two seeds of one arm are one network. */
+static void runs_of_an_arm_have_the_same_layers(void **state) {
+    ct_runs base = {0};
+    (void)state;
+    for (int s = 1; s <= 2; s++) {
+        ps_fixture b = ps_fixture_default("baseline", (uint64_t)s);
+        ct_add(&base, &b);
+    }
+    replace_all(&base, "\"conv2\"", "\"conv2.renamed\"");
+    ps_compare_arm arm = {"baseline", base.paths, base.count};
+    refused_as(ps_compare_run(&arm, 1, &(ps_compare_options){.out_directory = folder, .quiet = true}),
+               WORDS("the other runs of the arm", "conv2.renamed"));
+}
+
+/* Of a run that was cut off before its first window nobody knows which layers its windows would have had. */
+static void a_run_without_windows_pairs(void **state) {
+    ct_runs base = {0}, module = {0};
+    (void)state;
+    ps_fixture b = ps_fixture_default("baseline", 1), m = ps_fixture_default("ps2", 1);
+    ct_add(&base, &b);
+    ct_add(&module, &m);
+    char *content;
+    assert_int_equal(ps_file_read(module.paths[0], &content, NULL), PS_OK);
+    const char *window = strstr(content, "{\"type\":\"window\"");
+    assert_int_equal(ps_file_write(module.paths[0], content, (size_t)(window - content)), PS_OK);
+    free(content);
+    held(ct_compare(&base, &module));
+}
+
+/* GELU: nothing is dead, and the answer says why. */
+static void unknown_activations_are_said(void **state) {
+    ct_runs base = {0};
+    (void)state;
+    ps_fixture b = ps_fixture_default("baseline", 1);
+    b.dead_start = 0.5;
+    ct_add(&base, &b);
+    replace_all(&base, "\"activation\":\"relu\"", "\"activation\":\"gelu\"");
+    ps_compare_arm arm = {"baseline", base.paths, base.count};
+    held(ps_compare_run(&arm, 1, &(ps_compare_options){.out_directory = folder, .quiet = true}));
+    cJSON *document = ct_read_verdict();
+    const cJSON *sentence;
+    int said = 0;
+    cJSON_ArrayForEach(sentence, cJSON_GetObjectItemCaseSensitive(document, "summary")) said +=
+        strstr(sentence->valuestring, "In 3 of 3 layers of arm baseline (conv0 first: gelu)") != NULL;
+    assert_int_equal(said, 1);
+    const cJSON *prediction;
+    cJSON_ArrayForEach(prediction, cJSON_GetObjectItemCaseSensitive(document, "predictions")) {
+        const char *id = cJSON_GetObjectItemCaseSensitive(prediction, "id")->valuestring;
+        if (strcmp(id, "P1") == 0 || strcmp(id, "P3") == 0)
+            assert_string_equal(ct_verdict_of(document, id), "not_testable");
+    }
+    cJSON_Delete(document);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(differing_pairs_are_refused, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(twice_the_same_seed_is_refused, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(unpaired_seeds_are_said_and_left_out, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(left_out_seeds_are_named, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(only_equal_pool_sizes_are_contrasted, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(pairs_are_checked_between_the_arms_contrasted, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(traces_without_pairing_judge_no_contrast, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(pairs_of_unlike_layers_are_refused, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(pairs_of_layers_of_another_kind_are_refused, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(runs_of_an_arm_have_the_same_layers, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(a_run_without_windows_pairs, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(unknown_activations_are_said, make_folder, remove_folder),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
