@@ -8,11 +8,24 @@ enum { MAX_STAGES = 16 };
 
 static const char *or_null(const char *text) { return text[0] != '\0' ? text : NULL; }
 
+/* The first setting given that shapes named models and does nothing to a graph of one's own; NULL: none. */
+static const char *idle_setting(const ps_run_config *c) {
+    if (c->width != 1) return "width";
+    if (c->stages[0] != '\0') return "stages";
+    if (c->batch_norm[0] != '\0') return "batch-norm";
+    if (c->leaky_slope != 0) return "leaky-slope";
+    return c->dropout >= 0 ? "dropout" : NULL;
+}
+
 static ps_status read_own_graph(const ps_run_config *config, ps_shape input, int classes, const char *option,
                                 ps_graph **out) {
     if (config->pool_skip != 0)
         return ps_fail(PS_ERR_USAGE,
                        "--pool-skip places modules in named models only; write them into %s as nodes of type pool_skip",
+                       config->graph);
+    const char *idle = idle_setting(config);
+    if (idle != NULL)
+        return ps_fail(PS_ERR_USAGE, "--%s shapes named models only; write it into %s, or leave it out", idle,
                        config->graph);
     ps_pool_skip_config unused = {.mode = config->pool_skip_mode, .cut = or_null(config->pool_skip_cut)};
     PS_TRY(ps_model_check_pool_skip(&unused));

@@ -347,6 +347,7 @@ static ps_status open_session(run *r) {
 ps_status ps_run_execute(const ps_run_config *config, const ps_run_options *options) {
     run r = {.config = config, .options = options, .lock = -1};
     ps_status status = PS_OK;
+    bool made = !ps_file_exists(options->directory);
     PS_TRY_CLEANUP(make_paths(&r));
     PS_TRY_CLEANUP(ps_run_check_place(options->directory, options->resume || options->force));
     PS_TRY_CLEANUP(ps_run_config_text(config, &r.config_text));
@@ -370,6 +371,7 @@ cleanup:
     ps_graph_destroy(r.graph);
     cJSON_Delete(r.record.config);
     if (r.lock >= 0) close(r.lock);
+    if (status != PS_OK && made) rmdir(options->directory); /* goes only where nothing came into it */
     free(r.config_path);
     free(r.trace_path);
     free(r.checkpoint_path);

@@ -5,7 +5,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from tap import TINY, done, must, path, report  # noqa: E402
+from tap import OWN, TINY, done, must, path, report  # noqa: E402
 
 GRAPH = ('{"format":"poolscope-graph","version":1,"name":"own","input":[3,8,8],"nodes":[{"name":"c","type":"conv","channels":6,"padding":1},'
          '{"name":"p","type":"pool_skip"},{"name":"n","type":"batch_norm"},{"name":"r","type":"relu"},{"name":"g","type":"global_avg_pool"},'
@@ -18,7 +18,7 @@ def rows(directory):
 
 
 def measure(out, *options):
-    must("train", *TINY, "--steps", "2", "--window", "1", "--lr", "0", *options, "--out", out)
+    must("train", *(OWN if "--graph" in options else TINY), "--steps", "2", "--window", "1", "--lr", "0", *options, "--out", out)
     printed = must("compensation", f"{out}/checkpoint.safetensors", "--out", out, "--quiet").stdout
     return rows(out), printed
 

@@ -42,7 +42,14 @@ def check(name, arguments, *words, **options):
 
 
 def train(name, extra, *words, **options):
-    check(name, ["train", *T, *extra, "--out", "out"], *words, **options)
+    base = own_network(T) if "--graph" in extra else T
+    check(name, ["train", *base, *extra, "--out", "out"], *words, **options)
+
+
+def own_network(base):
+    """The options without those that shape named models, which do nothing to a graph of one's own."""
+    at = base.index("--width")
+    return base[:at] + base[at + 2:]
 
 
 # ---- commands and options ----
@@ -71,7 +78,7 @@ for option, value, word in (("--pool-skip-mode", "x", "grid+conv+skip"), ("--poo
 own = run("inspect", "--model", "plain9", "--width", "0.25", "--size", "8", "--json")
 write("own.json", own.stdout)
 for option, value, word in (("--pool-skip-mode", "x", "grid+conv+skip"), ("--pool-skip-cut", "foo", "forward")):
-    check(f"{option} {value} with a graph of one's own", ["train", *T, "--graph", "own.json", option, value, "--out", "out"], word)
+    check(f"{option} {value} with a graph of one's own", ["train", *own_network(T), "--graph", "own.json", option, value, "--out", "out"], word)
 train("--milestones that fall", ["--milestones", "0.9,0.1"], "rise")
 train("--fork together with --init", ["--fork", "a", "--init", "b"], "--fork", "--init")
 train("a range in whole numbers", ["--seed", "-1"], "from 0 to 2147483647")
@@ -114,6 +121,8 @@ graph = ('{"format":"poolscope-graph","version":1,"name":"own","input":[3,8,8],"
          '{"name":"p","type":"pool_skip","pool_size":%d},{"name":"r","type":"relu"},{"name":"g","type":"global_avg_pool"},{"name":"f","type":"linear","features":%d}]}')
 train("an e larger than every map", ["--graph", write("g/large.json", graph % (9, 10))], "g/large.json", '"p"', "9")
 train("a graph with other classes", ["--graph", write("g/classes.json", graph % (2, 3))], "g/classes.json", "3 classes")
+for option, value in (("--width", "0.5"), ("--stages", "1,1"), ("--batch-norm", "no"), ("--leaky-slope", "0.1"), ("--dropout", "0.1")):
+    train(f"{option} beside a graph of one's own", ["--graph", write("g/own.json", graph % (2, 10)), option, value], "g/own.json", option, "leave it out")
 train("a graph that is none", ["--graph", write("g/none.json", "{}")], "g/none.json", "format")
 train("a missing graph", ["--graph", "g/absent.json"], "g/absent.json")
 

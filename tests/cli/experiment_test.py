@@ -12,7 +12,7 @@ import time
 
 sys.dont_write_bytecode = True
 import tap
-from tap import TINY, must, path, records, report, run, tensors, trace
+from tap import OWN, TINY, must, path, records, report, run, tensors, trace
 
 BASE = {"model": "plain9", "width": 0.5, "size": 8, "batch": 16, "probe": 32, "train_limit": 256, "test_limit": 48, "steps": 8, "window": 4, "batch_norm": False,
         "init_scheme": "he"}
@@ -303,13 +303,13 @@ result = run("inspect", "--model", "plain9", "--pool-skip", "8", "--input", "3,8
 report(result.returncode == 0 and result.stdout.count("clipped to the map from 8") == 6, "inspect says where an e is clipped", result.stdout + result.stderr)
 with open(path("own.json"), "w") as stream:
     stream.write(run("inspect", "--model", "plain9", "--width", "0.5", "--input", "3,8,8", "--json").stdout)
-must("train", "--graph", "own.json", *TINY, "--steps", "4", "--out", "own")
+must("train", "--graph", "own.json", *OWN, "--steps", "4", "--out", "own")
 must("train", "--model", "plain9", *TINY, "--steps", "4", "--out", "named")
 report(tensors("own/checkpoint.safetensors") == tensors("named/checkpoint.safetensors"), "a network written out and read back trains to the same weights")
 report(json.load(open(path("own/config.json")))["model"] == records("own")[0]["config"]["model"] == "" and records("own")[0]["model"]["name"] == "plain9",
        "and is called by no model's name but its own")
 # As an earlier version left it: with the name of the default network, and without its end.
-must("train", "--graph", "own.json", *TINY, "--steps", "8", "--window", "4", "--out", "older")
+must("train", "--graph", "own.json", *OWN, "--steps", "8", "--window", "4", "--out", "older")
 whole = trace("older")
 with open(path("older/config.json")) as stream:
     text = re.sub(r'"model":(\s*)""', r'"model":\1"plain9"', stream.read())
@@ -322,7 +322,7 @@ with open(path("older/trace.jsonl"), "w") as stream:
 result = run("train", "--resume", "older", "--quiet")
 report('"plain9"' in text and result.returncode == 0 and trace("older") == whole and run("eval", "older").returncode == 0, "a run of an earlier version goes on and is read", result.stderr)
 with open(path("graph.json"), "w") as stream:
-    json.dump({"base": {**BASE, "graph": "own.json", "batch_norm": ""}, "arms": [{"name": "baseline"}], "seeds": [1]}, stream)
+    json.dump({"base": {**BASE, "graph": "own.json", "batch_norm": "", "width": 1}, "arms": [{"name": "baseline"}], "seeds": [1]}, stream)
 must("experiment", "graph.json", "--out", "graph", "--quiet", "--no-report")
 with open(path("graph/runs/baseline/seed-1/config.json")) as stream:
     text = re.sub(r'"model":(\s*)""', r'"model":\1"plain9"', stream.read())
@@ -330,7 +330,7 @@ with open(path("graph/runs/baseline/seed-1/config.json"), "w") as stream:
     stream.write(text)
 result = run("experiment", "graph.json", "--out", "graph", "--quiet", "--no-report")
 report(result.returncode == 0 and '"plain9"' in text, "and an experiment of one goes on", result.stderr)
-must("train", *TINY, "--steps", "4", "--graph", "own.json", "--fork", "own", "--out", "fork-of-own")
+must("train", *OWN, "--steps", "4", "--graph", "own.json", "--fork", "own", "--out", "fork-of-own")
 
 # ---- planting and diagnosis of a checkpoint ----
 result = run("plant", "named/checkpoint.safetensors", "--plant", "count=1,cause=bias+gamma,seed=2,value=-50", "--out", "planted.safetensors")

@@ -221,7 +221,7 @@ result = run("inspect", "--graph", "own.json")
 report(result.returncode == 0, "inspect --graph needs nothing besides", result.stderr)
 result = run("inspect", "--graph", "own.json", "--input", "3,8,8")
 report(result.returncode == 2 and "--input" in result.stderr and "--size" not in result.stderr, "inspect --graph with another input leads to --input", result.stderr)
-result = run("train", *[w for w in T if w not in ("--quiet",)], "--graph", "own.json", "--out", "g")
+result = run("train", *[w for w in T if w not in ("--quiet", "--width", "0.5")], "--graph", "own.json", "--out", "g")
 report(result.returncode == 2 and "--size" in result.stderr, "train --graph with other data leads to --size", result.stderr)
 with open(path("own.json"), "w") as stream:
     stream.write(re.sub(r'"name": *"plain9"', '"name":"mine"', must("inspect", "--model", "plain9", "--width", "0.25", "--input", "3,8,8", "--json").stdout, count=1))

@@ -7,7 +7,7 @@ import struct
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from tap import TINY, done, must, path, report, run  # noqa: E402
+from tap import OWN, TINY, done, must, path, report, run  # noqa: E402
 
 
 def change(source, target, name, edit):
@@ -64,7 +64,7 @@ for name, nodes, pairs in (("norm", '{"name":"n","type":"batch_norm"},', 1), ("n
                            ("module", '{"name":"p","type":"pool_skip"},{"name":"n","type":"batch_norm"},', 0)):
     with open(path("graph.json"), "w") as stream:
         stream.write(GRAPH % nodes)
-    must("train", *TINY, "--graph", "graph.json", "--steps", "2", "--window", "2", "--out", name)
+    must("train", *OWN, "--graph", "graph.json", "--steps", "2", "--window", "2", "--out", name)
     change(f"{name}/checkpoint.safetensors", "same.safetensors", "c.weight", lambda rows: rows.__setitem__(2, rows[0][:]))
     change("same.safetensors", "apart.safetensors", "c.bias", lambda rows: (rows[0].__setitem__(0, 0.0), rows[2].__setitem__(0, 1.0)))
     must("ranks", "apart.safetensors", "--out", "apart", "--quiet")

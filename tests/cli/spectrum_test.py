@@ -5,7 +5,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from tap import TINY, done, must, path, report, run  # noqa: E402
+from tap import OWN, TINY, done, must, path, report, run  # noqa: E402
 
 GRAPH = ('{"format":"poolscope-graph","version":1,"name":"own","input":[3,8,8],"nodes":[{"name":"a","type":"conv","channels":4,"padding":1},'
          '{"name":"ra","type":"relu"},{"name":"b","type":"conv","channels":3,"padding":1},{"name":"rb","type":"relu"},'
@@ -25,7 +25,7 @@ def mass(directory, **keys):
 
 with open(path("graph.json"), "w") as stream:
     stream.write(GRAPH)
-must("train", *TINY, "--graph", "graph.json", "--init-scheme", "he", "--steps", "4", "--window", "2", "--lr", "0", "--out", "a")
+must("train", *OWN, "--graph", "graph.json", "--init-scheme", "he", "--steps", "4", "--window", "2", "--lr", "0", "--out", "a")
 WHOLE = ["--probes", "3", "--steps", "2147483647", "--quiet"]
 printed = must("spectrum", "a/checkpoint.safetensors", *WHOLE, "--out", "a").stdout
 report(all(int(r["steps"]) <= PARAMETERS for r in rows("a", "spectrum_mass")) and f"{PARAMETERS} parameters" in printed, "no more steps than parameters", printed)

@@ -15,6 +15,7 @@ PATIENCE = 10 if SLOW else 1  # factor on every time limit
 
 # A network of a few thousand weights on a few hundred small images: a run takes a fraction of a second.
 TINY = ["--width", "0.5", "--size", "8", "--batch", "16", "--probe", "32", "--train-limit", "256", "--test-limit", "48", "--quiet"]
+OWN = TINY[2:]  # for a network of one\'s own, which has its width
 # A run that diverges whatever it learns: each step's decay multiplies every weight by -1e9, so that they overflow in the fifth.
 DIVERGING = ["--lr", "1e6", "--weight-decay", "1000", "--batch-norm", "no"]
 
