@@ -132,7 +132,7 @@ uninstall:               ## remove what `make install` put under PREFIX, and not
 format:                  ## format the C sources in place (clang-format 19.1.7)
 	@tests/format.sh write
 
-lint:                    ## check includes, lines of 120 columns, formatting and cppcheck
+lint:                    ## check includes, lines of 120 columns, unused functions, formatting and cppcheck
 	@tests/lint.sh
 
 clean:                   ## remove what was built

@@ -22,12 +22,6 @@ const char *ps_cause_remedy(ps_cause cause) { return causes[cause].remedy; }
 const char *ps_cause_nodes(ps_cause cause) { return causes[cause].nodes; }
 const char *ps_cause_evidence_names(ps_cause cause) { return causes[cause].evidence; }
 
-ps_cause ps_cause_find(const char *name) {
-    int cause = 0;
-    while (cause < PS_CAUSE_COUNT && strcmp(causes[cause].name, name) != 0) cause++;
-    return (ps_cause)cause;
-}
-
 typedef enum { IN_TRAINING, AT_REST } shows;
 static const struct {
     const char *name, *text;

@@ -70,9 +70,8 @@ const char *ps_cause_name(ps_cause cause);
 const char *ps_cause_rule(ps_cause cause);
 const char *ps_cause_remedy(ps_cause cause);
 const char *ps_cause_nodes(ps_cause cause);
+/* The names that ps_cause_explain gives numbers for, separated by blanks. For tests. */
 const char *ps_cause_evidence_names(ps_cause cause);
-/* The cause of that name, PS_CAUSE_COUNT: there is none. */
-ps_cause ps_cause_find(const char *name);
 const char *ps_condition_name(ps_condition condition);
 const char *ps_condition_text(ps_condition condition);
 /* Whether one look at a checkpoint tells it. */

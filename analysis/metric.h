@@ -46,7 +46,7 @@ typedef struct {
 #include "analysis/metric_list.def"
 #undef PS_METRIC
 
-/* Runs every metric over the run. */
+/* Runs every metric over the run, without variations. For tests and the calibration. */
 ps_status ps_metrics_run(ps_run *run, ps_tables *tables, ps_summary *summary, ps_collector *collector);
 /* The same, and in the same pass those whose measures vary under each variation, into varied[variations]. */
 ps_status ps_metrics_run_varied(ps_run *run, ps_tables *tables, ps_summary *summary, ps_collector *collector,

@@ -30,6 +30,7 @@ ps_status ps_tables_check(const ps_tables *tables);
 void ps_tables_close(ps_tables *tables);
 
 const char *ps_tables_columns(ps_table_id id);
+/* For tests. */
 const char *ps_tables_name(ps_table_id id);
 
 /* "NA", "NaN", "Inf", "-Inf" or 9 significant digits, into a buffer of at least 32 bytes. */

@@ -1,7 +1,8 @@
 #!/bin/sh
 # The house rules a script can check, and the closing line "N passed, N failed[, N skipped]"; exit 1 when one does not hold.
 #   tests/lint.sh [PART...]
-# Parts: includes (which folder may include which, who exits), lines (120 columns at most), format (.clang-format), cppcheck. All of them unless named.
+# Parts: includes (which folder may include which, who exits), lines (120 columns at most), unused (functions
+# that nothing calls), format (.clang-format), cppcheck. All of them unless named.
 # README.md ("How it is built") says in words what lives in each folder; change both together.
 set -u
 cd "$(dirname "$0")/.." || exit 2
@@ -84,6 +85,10 @@ check_lines() {
     done
 }
 
+check_unused() {
+    find src analysis reports \( -name '*.c' -o -name '*.h' -o -name '*.def' \) -print | sort | xargs awk -f tests/unused.awk | sort
+}
+
 # What each does not say rightly of C11 stands, with the reason, in tests/cppcheck.txt.
 check_cppcheck() {
     cppcheck --quiet -j "$(nproc 2>/dev/null || echo 1)" --std=c11 --language=c --enable=warning,performance,portability --inline-suppr \
@@ -106,17 +111,18 @@ skip_part() {
     else skipped=$((skipped + 1)); echo "skip $1: $2"; fi
 }
 
-for part in ${*:-includes lines format cppcheck}; do
+for part in ${*:-includes lines unused format cppcheck}; do
     case "$part" in
         includes) run_part includes "every folder includes what it may, and only main exits" check_includes ;;
         lines) run_part lines "no line of C, headers, lists and prose is longer than 120 columns" check_lines ;;
+        unused) run_part unused "every function that a header declares is used" check_unused ;;
         format)
             if why=$(tests/format.sh find); then run_part format "the sources are as .clang-format lays them out ($("$why" --version))" tests/format.sh check
             else skip_part format "$why"; fi ;;
         cppcheck)
             if command -v cppcheck >/dev/null 2>&1; then run_part cppcheck "$(cppcheck --version) finds nothing" check_cppcheck
             else skip_part cppcheck "cppcheck is not installed"; fi ;;
-        *) echo "tests/lint.sh: there is no part $part; parts are includes, lines, format, cppcheck" >&2; exit 2 ;;
+        *) echo "tests/lint.sh: there is no part $part; parts are includes, lines, unused, format, cppcheck" >&2; exit 2 ;;
     esac
 done
 if [ "$skipped" = 0 ]; then echo "$passed passed, $failed failed"; else echo "$passed passed, $failed failed, $skipped skipped"; fi

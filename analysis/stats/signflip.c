@@ -114,9 +114,6 @@ ps_stats_test ps_stats_wilcoxon_within(const double *values, int n, double error
     return count > 0 ? test_signed_ranks(kept, count, error) : no_test();
 }
 
-ps_stats_test ps_stats_signflip(const double *values, int n) { return ps_stats_signflip_within(values, n, 0); }
-ps_stats_test ps_stats_wilcoxon(const double *values, int n) { return ps_stats_wilcoxon_within(values, n, 0); }
-
 int ps_stats_holm(const double *p, int count, double *adjusted) {
     int family = 0, rank = 0;
     double running = 0;

@@ -42,6 +42,7 @@ typedef struct {
 typedef void ps_option_visitor(void *self, const ps_option_text *option);
 /* Every option of a command, --help last, in the order of its help. */
 void ps_command_each_option(const ps_command *command, ps_option_visitor *visit, void *self);
+/* For tests. */
 bool ps_command_has_option(const ps_command *command, const char *name);
 
 /* argv starts after the command's name. */

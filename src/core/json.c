@@ -343,20 +343,9 @@ static int format_special(char *buffer, double value) {
     return snprintf(buffer, 32, "%s", isnan(value) ? "\"NaN\"" : value > 0 ? "\"Infinity\"" : "\"-Infinity\"");
 }
 
-int ps_json_format_float(char *buffer, float value) {
-    if (!isfinite(value)) return format_special(buffer, value);
-    return snprintf(buffer, 32, "%.9g", (double)value);
-}
-
 int ps_json_format_double(char *buffer, double value) {
     if (!isfinite(value)) return format_special(buffer, value);
     return snprintf(buffer, 32, "%.17g", value);
-}
-
-void ps_json_print_float(FILE *stream, float value) {
-    char buffer[32];
-    ps_json_format_float(buffer, value);
-    fputs(buffer, stream);
 }
 
 void ps_json_print_double(FILE *stream, double value) {

@@ -50,13 +50,11 @@ ps_status ps_json_get_bool(const cJSON *object, const char *key, bool required, 
 ps_status ps_json_get_text(const cJSON *object, const char *key, bool required, const char *where, const char **value);
 
 /* Writing without a tree: a quoted, escaped string (bytes that are no UTF-8 become U+FFFD, for JSON has no others); a
- * number that reads back as the same float (9 significant digits) or double (17); NaN and infinity as the strings
+ * number that reads back as the same double (17 significant digits); NaN and infinity as the strings
  * "NaN", "Infinity", "-Infinity", which JSON has no numbers for. */
 void ps_json_print_text(FILE *stream, const char *text);
-void ps_json_print_float(FILE *stream, float value);
 void ps_json_print_double(FILE *stream, double value);
 /* The same into a buffer of at least 32 bytes; returns the length. */
-int ps_json_format_float(char *buffer, float value);
 int ps_json_format_double(char *buffer, double value);
 
 #endif

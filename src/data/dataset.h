@@ -38,6 +38,7 @@ int ps_dataset_count(const ps_dataset *dataset, ps_split split);
 /* The source as given, and the 16-digit digest of all pixels and labels used (after resizing and limits); borrowed. */
 const char *ps_dataset_source(const ps_dataset *dataset);
 const char *ps_dataset_digest(const ps_dataset *dataset);
+/* As the source names it, else its number. For tests: nothing shows the names of classes yet. */
 const char *ps_dataset_class_name(const ps_dataset *dataset, int class_index);
 
 /* How many labels of a split are this class; all positions count, where they have labels of their own. */

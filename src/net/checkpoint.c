@@ -146,8 +146,6 @@ cleanup:
     return status;
 }
 
-ps_status ps_weights_save(const char *path, ps_net *net) { return ps_checkpoint_write(path, NULL, net, NULL, 0, NULL); }
-
 /* ---- reading ---- */
 
 /* A file and the prefix that all its names share. */

@@ -42,6 +42,5 @@ typedef struct {
  * be missing. A prefix that all names share is left out. *note may be NULL. Fails naming the first missing, misshapen
  * or left-over tensor. */
 ps_status ps_weights_load(const char *path, ps_net *net, bool modules_optional, ps_weights_note *note);
-ps_status ps_weights_save(const char *path, ps_net *net);
 
 #endif

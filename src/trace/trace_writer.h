@@ -19,19 +19,8 @@ typedef struct ps_trace_writer ps_trace_writer;
 /* Starts an empty trace, replacing what is there. */
 ps_status ps_trace_create(const char *path, ps_trace_writer **out);
 
-/* What is left of a trace after it was cut back. */
-typedef struct {
-    uint64_t offset_bytes;  /* its length */
-    uint64_t removed_bytes; /* what was cut away */
-    int64_t last_eval_step; /* step of its last `eval` record, -1: none */
-} ps_trace_cut;
-
-/* Cuts a trace back to the state after `step` training steps and opens it to go on: what remains are the records
- * written up to the moment when `step` steps, their window records and the probing of that state were done. A
- * half-written last line goes. Fails where the trace does not reach that step. cut may be NULL. */
-ps_status ps_trace_resume(const char *path, uint64_t step, ps_trace_cut *cut, ps_trace_writer **out);
-/* The same, cut to a length that ps_trace_offset gave (it must be a record's end). digest: what ps_trace_digest gave
- * there; a trace that has another one is refused and left as it is. NULL: not checked. */
+/* Cuts a trace back to a length that ps_trace_offset gave (it must be a record's end) and opens it to go on. digest:
+ * what ps_trace_digest gave there; a trace that has another one is refused and left as it is. NULL: not checked. */
 ps_status ps_trace_resume_at(const char *path, uint64_t offset_bytes, const uint64_t *digest, ps_trace_writer **out);
 
 /* Whether the first bytes of a trace are those with this digest (PS_ERR_INPUT where not); changes nothing. */

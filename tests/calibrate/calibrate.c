@@ -151,7 +151,7 @@ static double alarm_rate(const sample *s, int k, int n, int *groups) {
         for (int i = 0; i < n; i++)
             if (isfinite(s->values[k][start + i])) values[count++] = s->values[k][start + i] - margin_of(k);
         if (count < n) continue;
-        ps_stats_test test = ps_stats_signflip(values, n);
+        ps_stats_test test = ps_stats_signflip_within(values, n, 0);
         (*groups)++;
         alarms += (statistics[k].greater ? test.greater : test.less) <= 0.05;
     }

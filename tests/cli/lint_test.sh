@@ -6,10 +6,10 @@ number=0
 report() { number=$((number + 1)); if [ "$1" = 0 ]; then echo "ok $number - $2"; else echo "not ok $number - $2"; fi; }
 skip() { number=$((number + 1)); echo "ok $number - $1 # SKIP $2"; }
 
-echo "1..15"
-tests/lint.sh includes lines >"${out:=$(mktemp)}"; code=$?
+echo "1..20"
+tests/lint.sh includes lines unused >"${out:=$(mktemp)}"; code=$?
 [ $code = 0 ] || sed 's/^/# /' "$out"
-report $code "includes follow the table of rooms, and no line is too long"
+report $code "includes follow the table of rooms, no line is too long, and no function is unused"
 formatter=$(tests/format.sh find) && here=0 || here=1
 if [ $here = 0 ]; then tests/lint.sh format >"$out" || sed 's/^/# /' "$out"; grep -q '^1 passed, 0 failed$' "$out"; report $? "the sources are formatted"
 else skip "the sources are formatted" "$formatter"; fi
@@ -29,6 +29,21 @@ caught includes 'src/net/wrong.c:2' "and an exit"
 printf '#include "graph/graph.h"\n#include <string.h>\nint f(const ps_node *n);\nint f(const ps_node *n) { return strcmp(n->type->name, "relu"); }\n' >"$copy/src/net/wrong.c"
 caught includes 'src/net/wrong.c:4.*known by its role' "and a layer type that is asked for its name"
 rm "$copy/src/net/wrong.c"
+
+wrong=$copy/src/net/wrong
+printf '/* Text "/*" in "tables/*". */\nint ps_wrong_dead(int one,\n                  int two);\n' >"$wrong.h"
+printf 'const char *glob = "*/*";\nint ps_wrong_dead(int one, int two) { return one + two; } /* ps_wrong_dead() in words */\n' >"$wrong.c"
+caught unused 'src/net/wrong.h:2: nothing uses ps_wrong_dead' "a function that nothing uses is caught"
+printf 'static inline int ps_wrong_inline(int one) {\n    return one;\n}\n' >"$wrong.h"
+caught unused 'src/net/wrong.h:1: nothing uses ps_wrong_inline' "also one that stands in its header"
+printf '/* A sum. For tests. */\nint ps_wrong_dead(int one, int two);\n' >"$wrong.h"
+"$copy/tests/lint.sh" unused >"$out"; report $? "not one that is said to be for tests"
+printf '/* For tests. */\nint ps_wrong_spared(void);\n\nint ps_wrong_dead(int one, int two);\n' >"$wrong.h"
+caught unused 'src/net/wrong.h:4: nothing uses ps_wrong_dead' "what is said of one function is not said of the next"
+printf 'int ps_wrong_dead(int one, int two);\n' >"$wrong.h"
+printf 'int caller(void) { return ps_wrong_dead(1, 2); }\n' >>"$wrong.c"
+"$copy/tests/lint.sh" unused >"$out"; report $? "and not one that is called"
+rm "$wrong.h" "$wrong.c"
 
 long=$(printf "%0121d" 0)
 for file in src/net/wrong.c src/net/wrong.def README.md; do

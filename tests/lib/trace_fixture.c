@@ -347,7 +347,7 @@ static void array(const writer *w, const char *name, int layer, value_of *value,
         if (c > 0) putc(',', w->out);
         if (isnan(v)) fputs("null", w->out);
         else if (isinf(v)) fputs("\"NaN\"", w->out);
-        else ps_json_print_float(w->out, (float)v);
+        else fprintf(w->out, "%.9g", (double)(float)v);
     }
     putc(']', w->out);
 }

@@ -270,14 +270,14 @@ static void test_fork_keeps_the_function(void **state) {
     for (size_t i = 0; i < sizeof x / sizeof *x; i++) x[i] = ps_rng_normal(key, i);
     assert_int_equal(ps_net_init(base, "he", 4), PS_OK);
     assert_int_equal(ps_net_init(arm, "he", 9), PS_OK);
-    assert_int_equal(ps_weights_save(path, base), PS_OK);
+    assert_int_equal(ps_checkpoint_write(path, NULL, base, NULL, 0, NULL), PS_OK);
     assert_int_equal(ps_weights_load(path, arm, false, NULL), PS_ERR_INPUT); /* modules are missing, and that is said */
     assert_non_null(strstr(ps_status_message(), "has no tensor"));
     assert_int_equal(ps_weights_load(path, arm, true, NULL), PS_OK);
     memcpy(logits, ps_net_forward(base, x, PS_MODE_PROBE, key, NULL), sizeof logits);
     assert_memory_equal(ps_net_forward(arm, x, PS_MODE_PROBE, key, NULL), logits, sizeof logits);
     /* And an arm's own file loads into the arm, in the public numbering. */
-    assert_int_equal(ps_weights_save(path, arm), PS_OK);
+    assert_int_equal(ps_checkpoint_write(path, NULL, arm, NULL, 0, NULL), PS_OK);
     assert_int_equal(ps_weights_load(path, arm, true, NULL), PS_OK);
     assert_int_equal(ps_weights_load(path, base, false, NULL), PS_ERR_INPUT);
     ps_net_destroy(base);

@@ -1333,6 +1333,7 @@ static void resumed_run_ends_in_the_same_trace(void **state) {
     ps_probe *probe = attach(&b, NULL, &trace);
     ps_probe_options options = {.steps = STEPS, .window = WINDOW, .source = {&b, PROBE_BATCHES, probe_batch}};
     train(&b, ps_probe_hooks(probe), 1, 0, WINDOW, train_batch, &b);
+    uint64_t offset = ps_trace_offset(trace);
     assert_int_equal(ps_checkpoint_write(checkpoint, b.graph, b.net, b.optimiser, WINDOW, "{}"), PS_OK);
     train(&b, ps_probe_hooks(probe), 1, WINDOW, STEPS, train_batch, &b); /* what a killed run wrote after it */
     ps_probe_destroy(probe);
@@ -1340,7 +1341,7 @@ static void resumed_run_ends_in_the_same_trace(void **state) {
     done(&b);
     b = make(residual, BATCH, 3, "sgd");
     uint64_t step;
-    assert_int_equal(ps_trace_resume(path, WINDOW, NULL, &trace), PS_OK);
+    assert_int_equal(ps_trace_resume_at(path, offset, NULL, &trace), PS_OK);
     options.trace = trace;
     assert_int_equal(ps_probe_create(b.net, b.optimiser, &options, &probe), PS_OK);
     assert_int_equal(ps_checkpoint_read(checkpoint, b.net, b.optimiser, &step), PS_OK);

@@ -31,7 +31,7 @@ static void signflip_gives_fishers_answer(void **state) {
     (void)state;
     /* Fisher: 863 of 32768 arrangements give a total at least as large; scipy.stats.permutation_test((darwin,), mean,
      * permutation_type='samples', n_resamples=inf): 0.05267333984375 two-sided, 0.026336669921875 greater. */
-    ps_stats_test test = ps_stats_signflip(darwin, 15);
+    ps_stats_test test = ps_stats_signflip_within(darwin, 15, 0);
     near(test.greater, 863.0 / 32768, 1e-15);
     near(test.two_sided, 1726.0 / 32768, 1e-15);
     near(test.best_two_sided, 1.0 / 16384, 0);
@@ -40,7 +40,7 @@ static void signflip_gives_fishers_answer(void **state) {
 static void wilcoxon_agrees_with_scipy(void **state) {
     (void)state;
     /* scipy.stats.wilcoxon(darwin, mode='exact'): 0.041259765625; alternative='greater': 0.0206298828125. */
-    ps_stats_test test = ps_stats_wilcoxon(darwin, 15);
+    ps_stats_test test = ps_stats_wilcoxon_within(darwin, 15, 0);
     near(test.two_sided, 0.041259765625, 1e-15);
     near(test.greater, 0.0206298828125, 1e-15);
     /* The example of R's wilcox.test (Hollander and Wolfe 1973), alternative='greater': V = 40, p = 0.01953125. */
@@ -48,9 +48,9 @@ static void wilcoxon_agrees_with_scipy(void **state) {
     static const double y[] = {0.878, 0.647, 0.598, 2.05, 1.06, 1.29, 1.06, 3.14, 1.29};
     double d[9];
     for (int i = 0; i < 9; i++) d[i] = x[i] - y[i];
-    near(ps_stats_wilcoxon(d, 9).greater, 0.01953125, 1e-15);
+    near(ps_stats_wilcoxon_within(d, 9, 0).greater, 0.01953125, 1e-15);
     static const double with_zeros[] = {0, 1, 2, 3, 0};
-    assert_int_equal(ps_stats_wilcoxon(with_zeros, 5).n, 3);
+    assert_int_equal(ps_stats_wilcoxon_within(with_zeros, 5, 0).n, 3);
 }
 
 /* d and r = scipy.stats.rankdata(abs(d)) * numpy.sign(d); scipy.stats.permutation_test((r,), numpy.sum,
@@ -59,7 +59,7 @@ static void wilcoxon_agrees_with_scipy(void **state) {
 static void ties_agree_with_scipys_permutations(void **state) {
     static const double d[] = {1, 1, -1, 2, 2, -3, 4, 4, 4, -5, 6};
     (void)state;
-    ps_stats_test ranks = ps_stats_wilcoxon(d, 11), sums = ps_stats_signflip(d, 11);
+    ps_stats_test ranks = ps_stats_wilcoxon_within(d, 11, 0), sums = ps_stats_signflip_within(d, 11, 0);
     near(ranks.two_sided, 0.197265625, 1e-15);
     near(ranks.greater, 0.0986328125, 1e-15);
     near(ranks.less, 0.9130859375, 1e-15);
@@ -72,22 +72,22 @@ static void few_values_show_what_they_can(void **state) {
     static const double same[] = {1, 2, 3, 4, 5};
     (void)state;
     for (int n = 1; n <= 5; n++) {
-        ps_stats_test test = ps_stats_signflip(same, n);
+        ps_stats_test test = ps_stats_signflip_within(same, n, 0);
         near(test.greater, ldexp(1, -n), 0);
         near(test.best_one_sided, ldexp(1, -n), 0);
         near(test.two_sided, fmin(1, ldexp(1, 1 - n)), 0);
         near(test.less, 1, 0);
     }
     static const double zeros[] = {0, 0, 0};
-    near(ps_stats_signflip(zeros, 3).two_sided, 1, 0);
-    near(ps_stats_signflip(NULL, 0).two_sided, 1, 0);
+    near(ps_stats_signflip_within(zeros, 3, 0).two_sided, 1, 0);
+    near(ps_stats_signflip_within(NULL, 0, 0).two_sided, 1, 0);
 }
 
 /* Sums that are equal in exact arithmetic must count as ties, whatever rounding makes of them. */
 static void rounding_does_not_break_ties(void **state) {
     static const double tenths[] = {0.1, 0.2, 0.3, 0.1, 0.2, 0.3, 0.7, -0.4}, whole[] = {1, 2, 3, 1, 2, 3, 7, -4};
     (void)state;
-    ps_stats_test a = ps_stats_signflip(tenths, 8), b = ps_stats_signflip(whole, 8);
+    ps_stats_test a = ps_stats_signflip_within(tenths, 8, 0), b = ps_stats_signflip_within(whole, 8, 0);
     near(a.greater, b.greater, 0);
     near(a.less, b.less, 0);
 }
@@ -102,17 +102,17 @@ static void infinite_values_rank_beyond_all(void **state) {
         for (int i = 0; i < 6; i++) sum += (bits >> i & 1) ? -3.5 : 3.5;
         reach += sum >= 14;
     }
-    near(ps_stats_signflip(values, 7).greater, reach / 128.0, 1e-15);
+    near(ps_stats_signflip_within(values, 7, 0).greater, reach / 128.0, 1e-15);
 }
 
 static void many_values_are_drawn(void **state) {
     double values[40];
     (void)state;
     for (int i = 0; i < 40; i++) values[i] = i % 2 ? 1 : -1;
-    ps_stats_test test = ps_stats_signflip(values, 40);
+    ps_stats_test test = ps_stats_signflip_within(values, 40, 0);
     near(test.greater, 0.5 + 0.1254 / 2, 0.005); /* P(S >= 0) = (1 + P(S = 0)) / 2, P(S = 0) = C(40, 20) / 2^40 */
     for (int i = 0; i < 40; i++) values[i] = 1;
-    near(ps_stats_signflip(values, 40).greater, 1.0 / ((1 << 20) + 1), 1e-12); /* never 0 */
+    near(ps_stats_signflip_within(values, 40, 0).greater, 1.0 / ((1 << 20) + 1), 1e-12); /* never 0 */
 }
 
 static void holm_agrees_with_r(void **state) {
@@ -359,7 +359,7 @@ static void false_alarms_have_the_exact_size(void **state) {
             double values[10];
             for (int i = 0; i < n; i++)
                 values[i] = (double)ps_rng_normal(key, draw++) * (1 + i); /* unequal spread is no matter */
-            ps_stats_test test = ps_stats_signflip(values, n);
+            ps_stats_test test = ps_stats_signflip_within(values, n, 0);
             one += test.greater <= 0.05;
             two += test.two_sided <= 0.05;
         }
@@ -381,7 +381,7 @@ static void holm_controls_the_family(void **state) {
         for (int f = 0; f < FAMILY; f++) {
             double values[SEEDS];
             for (int i = 0; i < SEEDS; i++) values[i] = (double)ps_rng_normal(key, draw++);
-            p[f] = ps_stats_signflip(values, SEEDS).greater;
+            p[f] = ps_stats_signflip_within(values, SEEDS, 0).greater;
         }
         ps_stats_holm(p, FAMILY, adjusted);
         bool any = false;
