@@ -407,17 +407,17 @@ static void test_json_errors_name_the_place(void **state) {
     cJSON_Delete(document);
 }
 
-static void test_floats_round_trip(void **state) {
+static void test_doubles_round_trip(void **state) {
     (void)state;
     char text[32];
-    ps_rng_key key = ps_rng_key_of(1, "floats");
+    ps_rng_key key = ps_rng_key_of(1, "doubles");
     for (uint64_t i = 0; i < 20000; i++) {
         union {
-            uint32_t bits;
-            float value;
-        } any = {ps_rng_u32(key, i)};
-        ps_json_format_float(text, any.value);
-        if (isfinite(any.value)) assert_true(strtof(text, NULL) == any.value);
+            uint64_t bits;
+            double value;
+        } any = {(uint64_t)ps_rng_u32(key, 2 * i) << 32 | ps_rng_u32(key, 2 * i + 1)};
+        ps_json_format_double(text, any.value);
+        if (isfinite(any.value)) assert_true(strtod(text, NULL) == any.value);
         else assert_int_equal(text[0], '"');
     }
     ps_json_format_double(text, NAN);
@@ -558,7 +558,7 @@ int main(void) {
         cmocka_unit_test(json_is_that_of_the_standard),
         cmocka_unit_test(printed_texts_are_utf8),
         cmocka_unit_test(test_json_errors_name_the_place),
-        cmocka_unit_test(test_floats_round_trip),
+        cmocka_unit_test(test_doubles_round_trip),
         cmocka_unit_test(test_text_helpers),
         cmocka_unit_test(test_differences_of_texts),
         cmocka_unit_test(test_nothing_a_terminal_obeys_is_shown),
