@@ -80,7 +80,7 @@ for source in analysis/*.schema.json analysis/check/*.schema.json reports/*.sche
     file "$source" "share/poolscope/schemas/${source##*/}"
 done
 file src/trace/schema.json share/poolscope/schemas/trace.schema.json
-tree README.md LICENSE analysis/*.md analysis/*/*.md reports/*.md src/*.md src/*/*.md tests/bench/RESULTS.md
+tree README.md LICENSE analysis/*.md analysis/*/*.md reports/*.md src/*.md src/*/*.md tests/README.md tests/bench/RESULTS.md
 tree src/trace/schema.json analysis/*.schema.json analysis/check/*.schema.json reports/*.schema.json
 for source in examples/*/*; do
     case "$source" in */picture.sh) ;; *.md|*.json|*.sh|*.txt|*.yml|*.png|*.py|*/pre-commit) tree "$source" ;; esac
