@@ -107,7 +107,36 @@ static ps_status copy_layers(const ps_trace_header *header, ps_arm_run *run) {
     return PS_OK;
 }
 
-static ps_status read_run(ps_arm *arm, const char *path, ps_arm_run *run) {
+static bool same_measure(const ps_trace_measure *a, const ps_trace_measure *b) {
+    return strcmp(a->name, b->name) == 0 && strcmp(a->unit, b->unit) == 0 && a->higher_is_better == b->higher_is_better;
+}
+
+/* Chance levels may differ with the data, which pairing looks at. */
+static bool same_task(const ps_trace_task *a, const ps_trace_task *b) {
+    bool same = strcmp(a->name, b->name) == 0 && a->measures == b->measures;
+    for (int m = 0; same && m < a->measures; m++) same = same_measure(&a->measure[m], &b->measure[m]);
+    return same;
+}
+
+/* The first run says what all are trained for. */
+static ps_status note_task(ps_arms *arms, const ps_trace_header *header) {
+    char title[PS_TRACE_TASK_TEXT];
+    if (arms->task.measures > 0 && !same_task(&arms->task, &header->task))
+        return ps_fail(PS_ERR_INPUT,
+                       "%s: is a run of the task %s with measures of its own, but others here are of %s; compare runs "
+                       "of one task",
+                       header->path, header->task.name, arms->task.name);
+    if (arms->task.measures > 0) return PS_OK;
+    arms->task = header->task;
+    for (int m = 0; m < arms->task.measures; m++) {
+        ps_summary_test_name(&arms->task.measure[m], arms->measure[m].name);
+        snprintf(arms->measure[m].title, sizeof arms->measure[m].title, "test %s",
+                 ps_trace_measure_title(&arms->task.measure[m], title));
+    }
+    return PS_OK;
+}
+
+static ps_status read_run(ps_arms *arms, ps_arm *arm, const char *path, ps_arm_run *run) {
     ps_trace_reader *reader;
     ps_status status = PS_OK;
     int variations;
@@ -120,6 +149,7 @@ static ps_status read_run(ps_arm *arm, const char *path, ps_arm_run *run) {
     PS_TRY_CLEANUP(PS_ALLOC((size_t)variations, &run->varied, "summaries of a run"));
     PS_TRY_CLEANUP(ps_json_copy(cJSON_IsObject(pairing) && pairing->child != NULL ? pairing : NULL, &run->pairing));
     PS_TRY_CLEANUP(ps_json_copy(cJSON_IsArray(quantities) ? quantities : NULL, &run->quantities));
+    PS_TRY_CLEANUP(note_task(arms, header));
     if (run == arm->runs) note_role(arm, header);
     run->starts_zero = starts_at_zero(header);
     PS_TRY_CLEANUP(copy_layers(header, run));
@@ -253,13 +283,13 @@ static int by_seed(const void *a, const void *b) {
     return (x->seed > y->seed) - (x->seed < y->seed);
 }
 
-static ps_status load_arm(const ps_compare_arm *given, ps_arm *arm) {
+static ps_status load_arm(ps_arms *arms, const ps_compare_arm *given, ps_arm *arm) {
     arm->name = given->name;
     if (given->run_count < 1) return ps_fail(PS_ERR_USAGE, "arm %s has no runs; give at least one", given->name);
     PS_TRY(PS_ALLOC((size_t)given->run_count, &arm->runs, "runs of an arm"));
     for (int r = 0; r < given->run_count; r++) {
         arm->run_count = r + 1;
-        PS_TRY(read_run(arm, given->runs[r], &arm->runs[r]));
+        PS_TRY(read_run(arms, arm, given->runs[r], &arm->runs[r]));
     }
     qsort(arm->runs, (size_t)arm->run_count, sizeof *arm->runs, by_seed);
     for (int r = 1; r < arm->run_count; r++)
@@ -410,7 +440,7 @@ ps_status ps_arms_load(const ps_compare_arm *given, int count, ps_arms *arms) {
     arms->count = count;
     for (int a = 0; a < count; a++) {
         int from = a == 0 ? reference : a <= reference ? a - 1 : a;
-        PS_TRY(load_arm(&given[from], &arms->arms[a]));
+        PS_TRY(load_arm(arms, &given[from], &arms->arms[a]));
     }
     return pair_runs(arms);
 }

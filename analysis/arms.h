@@ -66,7 +66,14 @@ typedef struct {
     int run_count;
 } ps_arm;
 
+/* Of a measure of the task, on the test split: "test_accuracy", "test accuracy". */
 typedef struct {
+    ps_test_name name, title;
+} ps_arms_measure;
+
+typedef struct {
+    ps_trace_task task; /* of all runs */
+    ps_arms_measure measure[PS_TRACE_MOST_MEASURES];
     ps_arm *arms; /* the reference first, then in the order given */
     int count;
     char *unpaired;  /* "ps2: seed 4; baseline: seed 7", "" for none */

@@ -17,11 +17,13 @@
 #include "core/memory.h"
 #include "core/text.h"
 
-static const struct {
+typedef struct {
     const char *name, *title, *unit;
     ps_better better;
     ps_moment moment;
-} measures[] = {
+} measure;
+
+static const measure measures[] = {
 #define LOWER PS_BETTER_LOWER
 #define HIGHER PS_BETTER_HIGHER
 #define NONE PS_BETTER_NONE
@@ -46,14 +48,24 @@ enum { DEFINITIONS = sizeof definitions / sizeof *definitions };
 
 /* ---- one run ---- */
 
-/* The measures of runs.tsv are those that its list of columns names from loss_start to record_cost. */
-static void write_measures(ps_tables *tables, const ps_summary *summary) {
+static void write_task_measures(ps_tables *tables, const ps_trace_task *task, const ps_summary *summary) {
+    for (int m = 0; m < task->measures; m++) {
+        ps_test_name name;
+        ps_summary_test_name(&task->measure[m], name);
+        ps_tables_cells(tables, PS_TABLE_runs, "d", ps_summary_get(summary, name));
+    }
+}
+
+/* The measures of runs.tsv are those that its list of columns names from loss_start to record_cost; "{test_measures}"
+ * are the task's. */
+static void write_measures(ps_tables *tables, const ps_trace_task *task, const ps_summary *summary) {
     static const char last[] = "record_cost";
     char name[64] = "";
     int length = 0;
     for (const char *at = strstr(ps_tables_columns(PS_TABLE_runs), "loss_start"); strcmp(name, last) != 0; at += length)
-        if (sscanf(at, "%63s%n", name, &length) == 1)
+        if (sscanf(at, "%63s%n", name, &length) == 1 && name[0] != '{')
             ps_tables_cells(tables, PS_TABLE_runs, "d", ps_summary_get(summary, name));
+        else write_task_measures(tables, task, summary);
 }
 
 static void write_run(ps_tables *tables, const ps_run *run, const ps_arm_run *entry) {
@@ -63,7 +75,7 @@ static void write_run(ps_tables *tables, const ps_run *run, const ps_arm_run *en
                     ps_run_status_name(run->status), run->steps_done, run->header->window, run->probe_count,
                     ps_summary_get(&entry->summary, "probe_images"), run->layer_count, run->node_count - shared,
                     shared);
-    write_measures(tables, &entry->summary);
+    write_measures(tables, &run->header->task, &entry->summary);
     ps_tables_cells(tables, PS_TABLE_runs, "ddddsssdddl", run->peak_memory_bytes, run->header->parameters,
                     run->header->module_parameters, run->header->macs, run->header->model, run->header->producer,
                     run->header->path, ps_summary_get(&entry->summary, "edge_mean"),
@@ -208,16 +220,27 @@ static void write_contrast(ps_tables *tables, const ps_arms *arms, const ps_verd
     ps_tables_end_row(tables, PS_TABLE_comparison);
 }
 
+/* Words borrowed from the arms. */
+static measure task_measure(const ps_arms *arms, int m) {
+    const ps_trace_measure *of = &arms->task.measure[m];
+    return (measure){.name = arms->measure[m].name,
+                     .title = arms->measure[m].title,
+                     .unit = ps_trace_measure_is_share(of) ? "share" : of->unit,
+                     .better = of->higher_is_better ? PS_BETTER_HIGHER : PS_BETTER_LOWER,
+                     .moment = PS_AT_LAST_LOSS};
+}
+
 static ps_status contrast_arm(ps_tables *tables, const ps_arms *arms, const ps_arm *arm, ps_verdict_document *verdict) {
-    for (int m = 0; m < MEASURES; m++) {
+    for (int m = 0; m < MEASURES + arms->task.measures; m++) {
+        measure of = m < MEASURES ? measures[m] : task_measure(arms, m - MEASURES);
         PS_TRY(PS_GROW(&verdict->contrasts, &verdict->contrast_capacity, verdict->contrast_count + 1, "contrasts"));
         ps_verdict_contrast *v = &verdict->contrasts[verdict->contrast_count++];
-        v->measure = measures[m].name;
-        v->title = measures[m].title;
-        v->unit = measures[m].unit;
-        v->better = measures[m].better;
+        v->measure = of.name;
+        v->title = of.title;
+        v->unit = of.unit;
+        v->better = of.better;
         v->arm = arm;
-        PS_TRY(ps_contrast_of(&arms->arms[0], arm, v->measure, v->better, measures[m].moment, &v->contrast));
+        PS_TRY(ps_contrast_of(&arms->arms[0], arm, v->measure, v->better, of.moment, &v->contrast));
         write_contrast(tables, arms, v);
     }
     return PS_OK;
@@ -458,8 +481,9 @@ static ps_status say_edge(const ps_arms *arms, ps_verdict_document *verdict) {
                                    unknown);
 }
 
-static ps_status say_status(const ps_arm *arm, const ps_arm_run *run, ps_verdict_document *verdict) {
-    char planned[32] = "";
+static ps_status say_status(const ps_trace_task *task, const ps_arm *arm, const ps_arm_run *run,
+                            ps_verdict_document *verdict) {
+    char planned[32] = "", title[PS_TRACE_TASK_TEXT];
     if (run->status == PS_RUN_DIVERGED)
         return ps_verdict_add_sentence(verdict,
                                        "Seed %lld of arm %s diverged; contrasts rank it worst, and what is said of its "
@@ -470,8 +494,8 @@ static ps_status say_status(const ps_arm *arm, const ps_arm_run *run, ps_verdict
             verdict,
             "Seed %lld of arm %s came to its end, but at its last probing values are not finite or not there: what was "
             "probed at the end or goes over all probings does not exist for it (NA), and it is left out of such "
-            "differences and predictions; its loss and accuracy stand.",
-            run->seed, arm->name);
+            "differences and predictions; its loss and %s stand.",
+            run->seed, arm->name, ps_trace_measure_title(&task->measure[0], title));
     if (run->planned > 0) snprintf(planned, sizeof planned, " of %lld", run->planned);
     return ps_verdict_add_sentence(verdict,
                                    "Seed %lld of arm %s stopped after %lld%s steps (%s): what belongs to the end of a "
@@ -493,7 +517,7 @@ static ps_status say_pairs(const ps_arms *arms, ps_verdict_document *verdict) {
     for (int a = 0; a < arms->count; a++)
         for (int r = 0; r < arms->arms[a].run_count; r++) {
             const ps_arm_run *run = &arms->arms[a].runs[r];
-            if (run->status != PS_RUN_FINISHED) PS_TRY(say_status(&arms->arms[a], run, verdict));
+            if (run->status != PS_RUN_FINISHED) PS_TRY(say_status(&arms->task, &arms->arms[a], run, verdict));
         }
     return PS_OK;
 }
@@ -582,7 +606,7 @@ static ps_status compare(const ps_arms *arms, const ps_compare_options *options)
     PS_TRY_CLEANUP(PS_ALLOC(1, &verdict, "verdict"));
     verdict->arms = arms;
     PS_TRY_CLEANUP(ps_file_set_begin(options->out_directory, PS_COMPARE_SET, PS_COMPARE_REMEDY, &set));
-    PS_TRY_CLEANUP(ps_tables_open(set, &tables));
+    PS_TRY_CLEANUP(ps_tables_open(set, &arms->task, &tables));
     PS_TRY_CLEANUP(ps_file_set_add(set, "verdict.json", &document));
     PS_TRY_CLEANUP(ps_file_way(options->out_directory, ".", &verdict->traces_from));
     for (int a = 0; a < arms->count; a++) PS_TRY_CLEANUP(read_arm(tables, &arms->arms[a]));

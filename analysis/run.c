@@ -368,7 +368,8 @@ static void note_end(ps_run *run, const ps_trace_record *record) {
     if (!ps_is_absent(record->steps)) run->steps_done = (long long)record->steps;
     bool short_of_plan = run->header->steps > 0 && run->steps_done < run->header->steps;
     if (run->status == PS_RUN_FINISHED && short_of_plan) run->status = PS_RUN_UNFINISHED;
-    if (ps_is_absent(run->test_accuracy)) run->test_accuracy = record->accuracy;
+    for (int m = 0; m < PS_TRACE_MOST_MEASURES; m++)
+        if (ps_is_absent(run->test_measure[m])) run->test_measure[m] = record->measured[m];
     if (ps_is_absent(run->test_loss)) run->test_loss = record->loss;
 }
 
@@ -397,8 +398,8 @@ static ps_status note_other(ps_run *run, const ps_trace_record *record) {
         case PS_LINE_END: note_end(run, record); break;
         case PS_LINE_EVAL:
             if (record->split[0] != '\0' && strcmp(record->split, "test") != 0) break;
-            if (ps_is_absent(record->accuracy) && ps_is_absent(record->loss)) break; /* measured nothing */
-            run->test_accuracy = record->accuracy;
+            if (!ps_trace_record_measured(record) && ps_is_absent(record->loss)) break;
+            memcpy(run->test_measure, record->measured, sizeof run->test_measure);
             run->test_loss = record->loss;
             break;
         case PS_LINE_TIMING:
@@ -505,7 +506,8 @@ ps_status ps_run_open(const char *path, const char *arm, ps_run **out) {
     run->lines = ps_trace_reader_line(run->reader);
     run->dead_rule = exact_rule;
     run->inert_rule = ps_inert_primary;
-    run->test_accuracy = run->test_loss = ps_absent();
+    run->test_loss = ps_absent();
+    for (int m = 0; m < PS_TRACE_MOST_MEASURES; m++) run->test_measure[m] = ps_absent();
     run->record_ns = run->probe_ns = run->train_ns = run->peak_memory_bytes = ps_absent();
     PS_TRY_CLEANUP(allocate(run));
     PS_TRY_CLEANUP(init_builder(&builder, run));

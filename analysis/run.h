@@ -107,7 +107,8 @@ typedef struct {
     bool forked, cut;
     bool has_end; /* with fewer steps than the header plans the run is unfinished all the same */
     long long steps_done;
-    double test_accuracy, test_loss; /* of the last evaluation on the test split, else of the end record */
+    /* Of the last evaluation on the test split, else of the end record: the loss, and the measures of the task. */
+    double test_loss, test_measure[PS_TRACE_MOST_MEASURES];
     double record_ns, probe_ns, train_ns, peak_memory_bytes;
     uint64_t lines; /* whole lines in the first pass; the second stops there, should the run still go on */
     size_t probe_capacity, window_capacity, state_capacity, lr_capacity, planted_capacity;

@@ -87,7 +87,7 @@ ps_status ps_sensitivity_judge(const ps_arms *arms, bool faulty, const ps_predic
     PS_TRY(PS_ALLOC((size_t)count, &results, "results under a variation"));
     for (int i = 0; i < count; i++) {
         memset(&out[i], 0, sizeof out[i]);
-        out[i].prediction = predictions[i];
+        out[i].prediction = primary[i].prediction; /* in the words of the task */
         out[i].primary = primary[i].verdict;
         out[i].count = variations;
     }

@@ -40,12 +40,11 @@ void ps_summary_forget_end(ps_summary *summary) {
         if (!is_of_start(summary->items[i].name)) summary->items[i].value = ps_absent();
 }
 
-bool ps_summary_is_of_loss(const char *name) {
-    static const char *const of_loss[] = {"loss_end", "test_loss", "test_accuracy"};
-    for (size_t i = 0; i < sizeof of_loss / sizeof *of_loss; i++)
-        if (strcmp(of_loss[i], name) == 0) return true;
-    return false;
+void ps_summary_test_name(const ps_trace_measure *measure, ps_test_name out) {
+    snprintf(out, sizeof(ps_test_name), "test_%s", measure->name);
 }
+
+bool ps_summary_is_of_loss(const char *name) { return strcmp(name, "loss_end") == 0 || strncmp(name, "test_", 5) == 0; }
 
 void ps_summary_forget_probes(ps_summary *summary) {
     for (size_t i = 0; i < summary->item_count; i++) {

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "core/status.h"
+#include "trace/trace_task.h"
 
 typedef struct {
     char name[48];
@@ -51,6 +52,10 @@ typedef struct {
     int start_nodes;
 } ps_summary;
 
+/* "test_accuracy": what a measure of the task is called in summaries and tables, at the end and on the test split. */
+typedef char ps_test_name[48];
+void ps_summary_test_name(const ps_trace_measure *measure, ps_test_name out);
+
 ps_status ps_summary_set(ps_summary *summary, const char *name, double value, double cases, uint64_t first_line);
 /* NULL when it was not set. */
 const ps_summary_item *ps_summary_find(const ps_summary *summary, const char *name);
@@ -60,7 +65,7 @@ double ps_summary_get(const ps_summary *summary, const char *name);
 void ps_summary_forget_end(ps_summary *summary);
 /* The same of a run that came to its end, but for its last probing: loss and accuracy are what was measured. */
 void ps_summary_forget_probes(ps_summary *summary);
-/* Loss or accuracy: no probing has a part in it. */
+/* Loss, or a measure of the task: no probing has a part in it. */
 bool ps_summary_is_of_loss(const char *name);
 /* A line of the trace that the number rests on, 0: none, or it was not set. */
 uint64_t ps_summary_line(const ps_summary *summary, const char *name);

@@ -27,32 +27,49 @@ struct ps_tables {
 const char *ps_tables_columns(ps_table_id id) { return list[id].columns; }
 const char *ps_tables_name(ps_table_id id) { return list[id].name; }
 
-static int print_header(FILE *stream, const char *columns) {
+/* Columns of the task's measures, where `text` begins with their place; its length, 0: it does not. */
+static size_t print_measures(FILE *stream, const char *text, const ps_trace_task *task) {
+    static const struct {
+        const char *place, *prefix;
+    } places[] = {{"{measures}", ""}, {"{test_measures}", "test_"}};
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        size_t length = strlen(places[i].place);
+        if (strncmp(text, places[i].place, length) != 0) continue;
+        for (int m = 0; m < task->measures; m++)
+            fprintf(stream, "%s%s%s", m > 0 ? "\t" : "", places[i].prefix, task->measure[m].name);
+        return length;
+    }
+    return 0;
+}
+
+static int print_header(FILE *stream, const char *columns, const ps_trace_task *task) {
     int count = 1;
-    for (const char *p = columns; *p != '\0'; p++) {
-        count += *p == ' ';
-        putc(*p == ' ' ? '\t' : *p, stream);
+    for (const char *p = columns; *p != '\0';) {
+        size_t length = print_measures(stream, p, task);
+        count += length > 0 ? task->measures - 1 : *p == ' ';
+        if (length == 0) putc(*p == ' ' ? '\t' : *p, stream);
+        p += length > 0 ? length : 1;
     }
     putc('\n', stream);
     return count;
 }
 
-static ps_status open_table(ps_tables *tables, ps_file_set *set, int id) {
+static ps_status open_table(ps_tables *tables, ps_file_set *set, const ps_trace_task *task, int id) {
     char *member = NULL;
     PS_TRY(ps_string_format(&member, "tables/%s.tsv", list[id].name));
     ps_status status = ps_file_set_add(set, member, &tables->streams[id]);
     free(member);
-    if (status == PS_OK) tables->columns[id] = print_header(tables->streams[id], list[id].columns);
+    if (status == PS_OK) tables->columns[id] = print_header(tables->streams[id], list[id].columns, task);
     return status;
 }
 
-ps_status ps_tables_open(ps_file_set *set, ps_tables **out) {
+ps_status ps_tables_open(ps_file_set *set, const ps_trace_task *task, ps_tables **out) {
     ps_status status = PS_OK;
     *out = NULL;
     ps_tables *tables = calloc(1, sizeof *tables);
     if (tables == NULL) return ps_fail(PS_ERR_MEMORY, "no memory for the tables");
     tables->faulty = -1;
-    for (int id = 0; id < PS_TABLE_COUNT; id++) PS_TRY_CLEANUP(open_table(tables, set, id));
+    for (int id = 0; id < PS_TABLE_COUNT; id++) PS_TRY_CLEANUP(open_table(tables, set, task, id));
     *out = tables;
     tables = NULL;
 cleanup:

@@ -5,6 +5,7 @@
 #define PS_ANALYSIS_TABLES_H
 
 #include "core/file_set.h"
+#include "trace/trace_task.h"
 
 typedef enum {
 #define PS_TABLE(id, columns) PS_TABLE_##id,
@@ -15,8 +16,9 @@ typedef enum {
 
 typedef struct ps_tables ps_tables;
 
-/* Adds all of them to the set as tables/(name).tsv, with their header lines. */
-ps_status ps_tables_open(ps_file_set *set, ps_tables **out);
+/* Adds all of them to the set as tables/(name).tsv, with their header lines; the columns of measures are those of the
+ * task. */
+ps_status ps_tables_open(ps_file_set *set, const ps_trace_task *task, ps_tables **out);
 /* Appends a row (tables NULL: nowhere). One letter a cell: s text (NULL: NA), i int, l long long, d double (ps_absent()
  * and NaN of a ratio: see TABLES.md). Errors of the stream show at the set's commit; a wrong number of cells is
  * PS_ERR_INTERNAL in ps_tables_check. */
@@ -29,6 +31,7 @@ ps_status ps_tables_check(const ps_tables *tables);
 /* Frees. NULL is fine. */
 void ps_tables_close(ps_tables *tables);
 
+/* The columns as table_list.def has them. */
 const char *ps_tables_columns(ps_table_id id);
 /* For tests. */
 const char *ps_tables_name(ps_table_id id);

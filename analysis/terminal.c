@@ -152,17 +152,25 @@ static void format_share(char *buffer, size_t size, double share) {
     else snprintf(buffer, size, "%.1f %%", 100 * share);
 }
 
-static void print_single(const ps_arm *arm, FILE *stream) {
+static void format_measure(char *buffer, size_t size, const ps_trace_measure *measure, double value) {
+    if (ps_is_absent(value)) snprintf(buffer, size, "not recorded");
+    else if (ps_trace_measure_is_share(measure)) format_share(buffer, size, value);
+    else ps_trace_measure_show(measure, value, 4, buffer, size);
+}
+
+static void print_single(const ps_arms *arms, FILE *stream) {
+    const ps_arm *arm = &arms->arms[0];
+    const ps_trace_measure *of = &arms->task.measure[0];
     fprintf(stream, "\n%s: %d run%s, nothing to compare with\n", arm->name, arm->run_count,
             arm->run_count == 1 ? "" : "s");
     for (int r = 0; r < arm->run_count; r++) {
-        char start[32], end[32], edge[32], accuracy[32];
+        char start[32], end[32], edge[32], title[PS_TRACE_TASK_TEXT], measured[64];
         format_share(start, sizeof start, ps_summary_get(&arm->runs[r].summary, "dead_start"));
         format_share(end, sizeof end, ps_summary_get(&arm->runs[r].summary, "dead_end"));
         format_share(edge, sizeof edge, ps_summary_get(&arm->runs[r].summary, "edge_end"));
-        format_share(accuracy, sizeof accuracy, ps_summary_get(&arm->runs[r].summary, "test_accuracy"));
-        fprintf(stream, "  seed %lld: dead %s -> %s, on the edge %s, accuracy %s, %s\n", arm->runs[r].seed, start, end,
-                edge, accuracy, ps_run_status_name(arm->runs[r].status));
+        format_measure(measured, sizeof measured, of, ps_summary_get(&arm->runs[r].summary, arms->measure[0].name));
+        fprintf(stream, "  seed %lld: dead %s -> %s, on the edge %s, %s %s, %s\n", arm->runs[r].seed, start, end, edge,
+                ps_trace_measure_title(of, title), measured, ps_run_status_name(arm->runs[r].status));
     }
 }
 
@@ -213,7 +221,7 @@ static void print_verdict(const ps_verdict_document *verdict, FILE *stream) {
     int count;
     ps_predictions(&count);
     for (int a = 1; a < verdict->arms->count; a++) print_arm(verdict, &verdict->arms->arms[a], stream);
-    if (verdict->arms->count == 1) print_single(&verdict->arms->arms[0], stream);
+    if (verdict->arms->count == 1) print_single(verdict->arms, stream);
     print_checks(verdict, stream);
     print_predictions(verdict, count, stream);
     print_sensitivity(verdict, count, stream);

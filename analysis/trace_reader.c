@@ -257,6 +257,7 @@ static ps_status read_header(ps_trace_reader *reader) {
     if (version != 1) return FAIL_HERE(reader, "has trace version %g, and this program reads version 1", version);
     PS_TRY(ps_trace_rules_record(reader->rules, header->document));
     PS_TRY(kept_rules(reader));
+    ps_trace_task_read(header->document, &header->task); /* the rules have said what is wrong with it */
     header->seed = (long long)number_or(header->document, "seed", 0);
     header->window = (long long)number_or(header->document, "window", 0);
     header->steps = (long long)number_or(header->document, "steps", 0);
@@ -374,7 +375,6 @@ static const struct field {
     NUMBER(grad_norm_module),
     NUMBER(clip),
     NUMBER(clip_module),
-    NUMBER(accuracy),
     NUMBER(count),
     NUMBER(record_ns),
     NUMBER(probe_ns),
@@ -403,6 +403,7 @@ static void reset_record(ps_trace_record *record) {
     record->layer = -1;
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
         if (fields[i].kind == FIELD_NUMBER) *(double *)((char *)record + fields[i].offset) = ps_absent();
+    for (int m = 0; m < PS_TRACE_MOST_MEASURES; m++) record->measured[m] = ps_absent();
 }
 
 /* Layer names with escapes are rare; they are unescaped by the full parser. */
@@ -469,6 +470,18 @@ static const char *read_text_field(ps_trace_reader *reader, ps_trace_record *rec
     return end;
 }
 
+/* A key that is no field may be a measure of the task. */
+static const char *read_measure(const ps_trace_reader *reader, ps_trace_record *record, const char *key, size_t length,
+                                const char *value) {
+    const ps_trace_task *task = &reader->header.task;
+    for (int m = 0; m < task->measures; m++) {
+        double number;
+        if (strlen(task->measure[m].name) != length || memcmp(task->measure[m].name, key, length) != 0) continue;
+        if (ps_scan_number(value, &number) != NULL) record->measured[m] = number;
+    }
+    return ps_scan_check(value);
+}
+
 static const char *read_field(ps_trace_reader *reader, ps_trace_record *record, const char *key, size_t length,
                               const char *value, record_note *note) {
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
@@ -492,7 +505,7 @@ static const char *read_field(ps_trace_reader *reader, ps_trace_record *record, 
             default: return read_text_field(reader, record, field, value, note);
         }
     }
-    return ps_scan_check(value);
+    return read_measure(reader, record, key, length, value);
 }
 
 static bool scan_record(ps_trace_reader *reader, const char *line, ps_trace_record *record, record_note *note) {
@@ -630,8 +643,11 @@ static ps_status check_record(ps_trace_reader *reader, const ps_trace_record *re
 static void drop_unmeasured(ps_trace_reader *reader, ps_trace_record *record) {
     bool tests = record->split[0] == '\0' || strcmp(record->split, "test") == 0;
     if (record->type == PS_LINE_EVAL && tests) reader->tested_nothing = record->count == 0;
-    if ((record->type == PS_LINE_EVAL && record->count == 0) || (record->type == PS_LINE_END && reader->tested_nothing))
-        record->loss = record->accuracy = ps_absent();
+    bool nothing =
+        (record->type == PS_LINE_EVAL && record->count == 0) || (record->type == PS_LINE_END && reader->tested_nothing);
+    if (!nothing) return;
+    record->loss = ps_absent();
+    for (int m = 0; m < PS_TRACE_MOST_MEASURES; m++) record->measured[m] = ps_absent();
 }
 
 ps_status ps_trace_reader_next(ps_trace_reader *reader, ps_trace_record *record, bool *more) {

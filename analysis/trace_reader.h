@@ -12,6 +12,7 @@
 
 #include "analysis/json_scan.h"
 #include "core/status.h"
+#include "trace/trace_task.h"
 #include "trace/trace_quantity.h"
 
 typedef struct {
@@ -35,6 +36,7 @@ typedef struct {
     long long seed;
     double parameters, module_parameters, macs; /* ps_absent() where not said */
     long long window, steps;                    /* 0 where not said */
+    ps_trace_task task;
     ps_trace_layer *layers;
     int layer_count, node_count;
     cJSON *document; /* the whole header */
@@ -58,11 +60,19 @@ typedef struct {
     const char *text; /* the whole line, zero-terminated */
     int layer;        /* index into the header's layers, -1: none */
     double step, window, first, last, steps, images, elements;
-    double loss, lr, grad_norm, grad_norm_module, clip, clip_module, accuracy, count;
+    double loss, lr, grad_norm, grad_norm_module, clip, clip_module, count;
+    double measured[PS_TRACE_MOST_MEASURES]; /* of the measures of the header's task, in their order */
     double record_ns, probe_ns, train_ns, peak_memory_bytes;
     char split[32], status[32], event[32];
     const char *values; /* the object of values, NULL: none */
 } ps_trace_record;
+
+/* Whether an evaluation holds any measure of the task. */
+static inline bool ps_trace_record_measured(const ps_trace_record *record) {
+    for (int m = 0; m < PS_TRACE_MOST_MEASURES; m++)
+        if (!ps_is_absent(record->measured[m])) return true;
+    return false;
+}
 
 typedef struct ps_trace_reader ps_trace_reader;
 

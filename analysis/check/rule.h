@@ -75,7 +75,8 @@ typedef struct {
 
 typedef struct {
     char *name;
-    const ps_series_entry *entry; /* NULL: a recorded quantity of that name */
+    const ps_series_entry *entry; /* NULL: a measure of the task, or a recorded quantity, of that name */
+    bool bare;                    /* the rule names no function */
     ps_rule_selector selectors[PS_RULE_MOST_SELECTORS];
     int selector_count;
     ps_rule_window window;
@@ -133,6 +134,7 @@ typedef struct {
     bool recorded;    /* the quantity stands in the trace at all, whatever the selectors chose */
     bool fits;        /* the selectors chose some layer or node */
     char reason[256]; /* why there are no points; "" where there are some */
+    bool is_measure;  /* of a measure of the task: what a rule without a function takes is the last one */
 } ps_rule_points;
 
 /* The values of a term on a trace, in the order of the trace, selected but not yet cut to the term's window.

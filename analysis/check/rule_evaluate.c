@@ -107,7 +107,8 @@ static ps_status evaluate_term(evaluation *e, const ps_rule_term *term, double *
     bool found = reason[0] == '\0' || countable;
     if (found) {
         cut_points(&points, &s);
-        found = ps_rule_apply(term->function, &points, value, reason, sizeof reason);
+        found = ps_rule_apply(points.is_measure && term->bare ? PS_FUNCTION_final : term->function, &points, value,
+                              reason, sizeof reason);
     }
     size_t count = points.count;
     bool empty = count == 0 && points.recorded && points.fits && s.reason[0] == '\0';

@@ -310,6 +310,7 @@ static ps_status parse_series(parser *p, ps_rule_term *term) {
     PS_TRY(copy_token(p, &term->name));
     term->entry = ps_series_find(term->name);
     term->function = term->entry != NULL ? term->entry->bare : PS_FUNCTION_only;
+    term->bare = true;
     PS_TRY(advance(p));
     return parse_selectors(p, term);
 }
@@ -318,6 +319,7 @@ static ps_status parse_call(parser *p, ps_rule_term *term, int function) {
     PS_TRY(take_sign(p, "(", "behind a function"));
     PS_TRY(parse_series(p, term));
     term->function = (ps_rule_function)function;
+    term->bare = false;
     if (at_sign(p, ",")) {
         PS_TRY(advance(p));
         PS_TRY(parse_window(p, &term->window));
@@ -358,6 +360,7 @@ static ps_status parse_term(parser *p, ps_rule_term *term) {
                    ? unknown_function(p)
                    : fail_at(p, p->now.begin, "expected a function behind the point, such as final");
     term->function = (ps_rule_function)function;
+    term->bare = false;
     return advance(p);
 }
 

@@ -210,7 +210,7 @@ static const struct {
     size_t offset;
 } fields[] = {
 #define FIELD(name) {#name, offsetof(ps_trace_record, name)}
-    FIELD(loss), FIELD(lr), FIELD(grad_norm), FIELD(grad_norm_module), FIELD(clip), FIELD(clip_module), FIELD(accuracy),
+    FIELD(loss), FIELD(lr), FIELD(grad_norm), FIELD(grad_norm_module), FIELD(clip), FIELD(clip_module),
 #undef FIELD
 };
 
@@ -226,6 +226,20 @@ static ps_status take_field(collector *c, const ps_trace_record *record) {
     if (eval && strcmp(record->split, "test") != 0) return PS_OK;
     double value = field_of(record, c->term->entry->field);
     return ps_is_absent(value) ? PS_OK : add_point(c->out, eval ? record->step - 1 : record->step, value);
+}
+
+/* Which measure of the task the term names, -1: none. */
+static int measure_of(const collector *c) {
+    const ps_trace_task *task = &c->run->header->task;
+    for (int m = 0; c->term->entry == NULL && m < task->measures; m++)
+        if (strcmp(task->measure[m].name, c->term->name) == 0) return m;
+    return -1;
+}
+
+static ps_status take_measure(collector *c, const ps_trace_record *record) {
+    if (record->type != PS_LINE_EVAL || strcmp(record->split, "test") != 0) return PS_OK;
+    double value = record->measured[measure_of(c)];
+    return ps_is_absent(value) ? PS_OK : add_point(c->out, record->step - 1, value);
 }
 
 static ps_status take_nonfinite(collector *c, const ps_trace_record *record) {
@@ -285,6 +299,8 @@ static ps_status collect_run(collector *c) {
 }
 
 static ps_status collect_source(collector *c) {
+    c->out->is_measure = measure_of(c) >= 0;
+    if (c->out->is_measure) return read_trace(c, take_measure);
     switch (c->term->entry == NULL ? PS_SOURCE_QUANTITY : c->term->entry->source) {
         case PS_SOURCE_STEP:
         case PS_SOURCE_EVAL: return read_trace(c, take_field);
@@ -319,6 +335,8 @@ static void explain(const collector *c) {
                               : "has no values (null) there");
         return;
     }
+    const ps_trace_task *task = &c->run->header->task;
+    for (int m = 0; m < task->measures; m++) nearest_name(c, task->measure[m].name, &best, &near);
     for (size_t i = 0; ps_series_at(i) != NULL; i++) nearest_name(c, ps_series_at(i)->name, &best, &near);
     cJSON_ArrayForEach(item, quantities)
         nearest_name(c, cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, "name")), &best, &near);

@@ -16,7 +16,8 @@ typedef struct {
     size_t count, capacity, line_capacity;
     long long per_row, row_start, row_steps;
     double sums[COLUMNS];
-    uint64_t accuracy_line; /* of the evaluation that the run's test accuracy is from, else of the end record */
+    uint64_t
+        test_line; /* of the evaluation that the run's measures on the test split are from, else of the end record */
 } loss_state;
 
 static ps_status begin(const ps_metric_input *input, void **out) {
@@ -82,20 +83,28 @@ cleanup:
     return status;
 }
 
+static void write_evaluation(const loss_state *state, const ps_trace_record *record) {
+    const ps_run *run = state->in.run;
+    ps_tables_cells(state->in.tables, PS_TABLE_eval, "sldsd", run->arm, run->header->seed, record->step, record->split,
+                    record->loss);
+    for (int m = 0; m < run->header->task.measures; m++)
+        ps_tables_cells(state->in.tables, PS_TABLE_eval, "d", record->measured[m]);
+    ps_tables_cells(state->in.tables, PS_TABLE_eval, "d", record->count);
+    ps_tables_end_row(state->in.tables, PS_TABLE_eval);
+}
+
 static ps_status take(void *context, const ps_trace_record *record) {
     loss_state *state = context;
-    const ps_run *run = state->in.run;
     switch (record->type) {
         case PS_LINE_STEP: return take_step(state, record);
         case PS_LINE_EVENT: return write_event(state, record);
         case PS_LINE_EVAL:
-            ps_tables_row(state->in.tables, PS_TABLE_eval, "sldsddd", run->arm, run->header->seed, record->step,
-                          record->split, record->loss, record->accuracy, record->count);
-            if ((record->split[0] == '\0' || strcmp(record->split, "test") == 0) && !ps_is_absent(record->accuracy))
-                state->accuracy_line = record->line;
+            write_evaluation(state, record);
+            if ((record->split[0] == '\0' || strcmp(record->split, "test") == 0) && ps_trace_record_measured(record))
+                state->test_line = record->line;
             return PS_OK;
         case PS_LINE_END:
-            if (state->accuracy_line == 0) state->accuracy_line = record->line;
+            if (state->test_line == 0) state->test_line = record->line;
             return PS_OK;
         default: return PS_OK;
     }
@@ -110,6 +119,15 @@ static double mean_of(const double *values, size_t count) {
     return count > 0 ? sum / (double)count : ps_absent();
 }
 
+static ps_status set_measure(const loss_state *state, int m) {
+    const ps_run *run = state->in.run;
+    ps_test_name name;
+    double value = run->test_measure[m];
+    ps_summary_test_name(&run->header->task.measure[m], name);
+    ps_metric_term(&state->in, (ps_term){name, NULL, -1, run->steps_done, value, 1, state->test_line});
+    return ps_summary_set(state->in.summary, name, value, 1, state->test_line);
+}
+
 static ps_status end(void *context) {
     loss_state *state = context;
     const ps_run *run = state->in.run;
@@ -122,10 +140,8 @@ static ps_status end(void *context) {
     uint64_t first_line = state->count > 0 ? state->lines[0] : 0, last_line = state->count > 0 ? state->lines[last] : 0;
     PS_TRY(ps_summary_set(summary, "loss_start", mean_of(state->losses, window), (double)window, first_line));
     PS_TRY(ps_summary_set(summary, "loss_end", mean_of(ending, window), (double)window, last_line));
-    PS_TRY(ps_summary_set(summary, "test_loss", run->test_loss, 0, state->accuracy_line));
-    ps_metric_term(&state->in,
-                   (ps_term){"test_accuracy", NULL, -1, run->steps_done, run->test_accuracy, 1, state->accuracy_line});
-    PS_TRY(ps_summary_set(summary, "test_accuracy", run->test_accuracy, 1, state->accuracy_line));
+    PS_TRY(ps_summary_set(summary, "test_loss", run->test_loss, 0, state->test_line));
+    for (int m = 0; m < run->header->task.measures; m++) PS_TRY(set_measure(state, m));
     double recording = run->record_ns + run->probe_ns; /* missing when either is */
     if (ps_is_absent(run->record_ns) || ps_is_absent(run->probe_ns)) recording = ps_absent();
     return ps_summary_set(summary, "record_cost", ps_ratio(recording, run->train_ns), 0, 0);

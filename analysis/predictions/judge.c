@@ -37,10 +37,10 @@ static void clear_parts(ps_prediction_result *result) {
     }
 }
 
-static void init_result(const ps_prediction *prediction, ps_prediction_result *result) {
+static void init_result(const ps_trace_task *task, const ps_prediction *prediction, ps_prediction_result *result) {
     const ps_stats_interval none = {ps_absent(), ps_absent(), ps_absent(), "none"};
     memset(result, 0, sizeof *result);
-    result->prediction = prediction;
+    result->prediction = ps_prediction_of_task(prediction, task, &result->tasked);
     result->estimate = result->p = result->p_refute = result->p_holm = result->p_refute_holm = ps_absent();
     result->best_p = result->best_p_holm = result->p_wilcoxon = ps_absent();
     result->interval = none;
@@ -79,9 +79,11 @@ static ps_status judge_part(const ps_arms *arms, const ps_arm *arm, int part, in
     return PS_OK;
 }
 
-static ps_status judge_one(const ps_arms *arms, const ps_prediction *prediction, int variation,
+static ps_status judge_one(const ps_arms *arms, const ps_prediction *fixed, int variation,
                            ps_prediction_result *result) {
-    init_result(prediction, result);
+    init_result(&arms->task, fixed, result);
+    const ps_prediction *prediction = result->prediction;
+    if (ps_prediction_say_no_margin(result)) return PS_OK;
     const ps_arm *arm = ps_prediction_arm(arms, prediction);
     for (int i = 0; i < prediction->part_count; i++) {
         bool testable;

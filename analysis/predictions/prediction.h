@@ -22,7 +22,11 @@ typedef struct {
     double margin;
 } ps_prediction_part;
 
-/* statement, supports and refutes may hold fields in braces for the margin (ps_prediction_words). */
+/* Stands for the first measure of the task, on the test split ("test_accuracy"). Margins of it are shares, and written
+ * for a measure of which more is better; ps_prediction_of_task turns them round where less is. */
+#define PS_TEST_MEASURE "test_measure"
+
+/* All texts may hold fields in braces (ps_prediction_words). */
 typedef struct {
     const char *id, *title, *statement, *population, *statistic;
     struct {
@@ -40,6 +44,7 @@ typedef struct {
     unsigned rests;     /* PS_RESTS_... of metric.h: what the statistic changes with */
     const char *needs;  /* quantities of the trace, separated by blanks; a run that lacks one gives no value */
     const char *tables; /* where the counted rows stand, separated by blanks */
+    const ps_trace_measure *measure; /* that PS_TEST_MEASURE stands for; NULL: accuracy */
     int part_count;
     ps_prediction_part parts[PS_MOST_PARTS];
 } ps_prediction;
@@ -69,8 +74,22 @@ typedef char ps_prediction_text[PS_PREDICTION_WORDS];
  *   {share}            the same as percent, but for a half      half
  *   {factor}           of a logarithm: the ratio it stands for  1.1
  *   {change}           by how much that ratio is off 1          10 %
+ * and from the measure of the task:
+ *   {measure}          its name                                 accuracy
+ *   {lower}            what is worse                            lower
+ *   {raises}           what is better                           raises
  * A field that is none of these stays as it stands (the tests find it). */
 void ps_prediction_words(const ps_prediction *prediction, const char *text, ps_prediction_text out);
+/* The prediction for this task, with its texts filled in; borrows the task and lasts as long as `out` does. One that
+ * does not rest on PS_TEST_MEASURE is itself. */
+typedef struct {
+    ps_prediction prediction;
+    ps_test_name measure;
+    ps_prediction_text title, statistic, absent;
+} ps_prediction_tasked;
+const ps_prediction *ps_prediction_of_task(const ps_prediction *prediction, const ps_trace_task *task,
+                                           ps_prediction_tasked *out);
+
 void ps_prediction_statement(const ps_prediction *prediction, ps_prediction_text out);
 void ps_prediction_supports(const ps_prediction *prediction, ps_prediction_text out);
 void ps_prediction_refutes(const ps_prediction *prediction, ps_prediction_text out);

@@ -63,7 +63,8 @@ typedef struct {
 } ps_prediction_part_result;
 
 typedef struct {
-    const ps_prediction *prediction;
+    const ps_prediction *prediction; /* in the words of the task */
+    ps_prediction_tasked tasked;
     const ps_arm *arm, *against; /* of the deciding part; against NULL for a measure itself */
     ps_verdict verdict;
     int n, part; /* the part that decides: the one with the largest p; of a refuted prediction the one that refutes */

@@ -68,6 +68,8 @@ bool ps_prediction_too_many_lost(const ps_prediction_part_result *r);
 
 void ps_prediction_say_no_arm(const ps_arms *arms, ps_prediction_result *result, const ps_prediction_part *part,
                               const ps_arm *arm);
+/* Whether the margin is in points of a share, and the measure of the task is none; says so. */
+bool ps_prediction_say_no_margin(ps_prediction_result *result);
 /* Whether the arms of a contrast are no cohort; says why. */
 bool ps_prediction_say_no_cohort(ps_prediction_result *result, const ps_prediction_part_result *r, int variation);
 /* Whether this measured part leaves the prediction untestable; says why. */

@@ -42,6 +42,15 @@ void ps_prediction_say_no_arm(const ps_arms *arms, ps_prediction_result *result,
     else snprintf(result->sentence, sizeof result->sentence, "Not testable: there is no arm %s%s.", words, size);
 }
 
+bool ps_prediction_say_no_margin(ps_prediction_result *result) {
+    const ps_trace_measure *measure = result->prediction->measure;
+    if (measure == NULL || ps_trace_measure_is_share(measure)) return false;
+    snprintf(result->sentence, sizeof result->sentence,
+             "Not testable: the margin is fixed in points of a share, and \"%s\" is none (unit \"%s\").", measure->name,
+             measure->unit);
+    return true;
+}
+
 bool ps_prediction_say_no_cohort(ps_prediction_result *result, const ps_prediction_part_result *r, int variation) {
     ps_cohort_check check = ps_cohort_check_of(r->arm, r->against, variation);
     char *out = result->sentence;

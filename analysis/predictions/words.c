@@ -12,6 +12,17 @@ static void say_points(double size, bool in_words, char *out, size_t room) {
     else snprintf(out, room, "%g point%s", points, points == 1 ? "" : "s");
 }
 
+static bool say_measure(const char *name, const ps_trace_measure *measure, char *out, size_t room) {
+    char title[PS_TRACE_TASK_TEXT] = "accuracy";
+    bool higher = measure == NULL || measure->higher_is_better;
+    if (measure != NULL) ps_trace_measure_title(measure, title);
+    if (strcmp(name, "measure") == 0) snprintf(out, room, "%s", title);
+    else if (strcmp(name, "lower") == 0) snprintf(out, room, "%s", higher ? "lower" : "higher");
+    else if (strcmp(name, "raises") == 0) snprintf(out, room, "%s", higher ? "raises" : "lowers");
+    else return false;
+    return true;
+}
+
 /* The field's name without braces and number; false where there is none of this name. */
 static bool say_field(const char *name, double margin, char *out, size_t room) {
     double size = fabs(margin);
@@ -42,6 +53,7 @@ static size_t fill_field(const ps_prediction *prediction, const char *text, char
         name[length - 2] = '\0';
     }
     if (part >= prediction->part_count) return 0;
+    if (say_measure(name, prediction->measure, out, room)) return length + 2;
     return say_field(name, prediction->parts[part].margin, out, room) ? length + 2 : 0;
 }
 
@@ -54,6 +66,35 @@ void ps_prediction_words(const ps_prediction *prediction, const char *text, ps_p
         text += field > 0 ? field : 1;
     }
     out[used] = '\0';
+}
+
+static bool rests_on_task(const ps_prediction *prediction) {
+    for (int i = 0; i < prediction->part_count; i++)
+        if (strcmp(prediction->parts[i].statistic, PS_TEST_MEASURE) == 0) return true;
+    return false;
+}
+
+const ps_prediction *ps_prediction_of_task(const ps_prediction *prediction, const ps_trace_task *task,
+                                           ps_prediction_tasked *out) {
+    if (!rests_on_task(prediction)) return prediction;
+    ps_prediction *own = &out->prediction;
+    *own = *prediction;
+    own->measure = &task->measure[0];
+    ps_summary_test_name(own->measure, out->measure);
+    for (int i = 0; i < own->part_count; i++) {
+        ps_prediction_part *part = &own->parts[i];
+        if (strcmp(part->statistic, PS_TEST_MEASURE) != 0) continue;
+        part->statistic = out->measure;
+        if (!own->measure->higher_is_better) part->margin = -part->margin;
+    }
+    if (!own->measure->higher_is_better) own->greater = !own->greater;
+    ps_prediction_words(own, prediction->title, out->title);
+    ps_prediction_words(own, prediction->statistic, out->statistic);
+    ps_prediction_words(own, prediction->absent, out->absent);
+    own->title = out->title;
+    own->statistic = out->statistic;
+    own->absent = out->absent;
+    return own;
 }
 
 static const char *beyond(bool above) { return above ? "above {margin}" : "below {margin}"; }

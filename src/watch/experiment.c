@@ -151,7 +151,7 @@ static void format_number(double value, double factor, const char *format, char 
 
 static void format_run(const ps_watch_run *run, char *line, size_t size) {
     const ps_watch_model *m = &run->model;
-    char steps[48] = "-", broken[48] = "", loss[32], accuracy[32], dead[32], name[4 * ARM_WIDTH + 1] = "";
+    char steps[48] = "-", broken[48] = "", loss[32], measured[32], dead[32], name[4 * ARM_WIDTH + 1] = "";
     FILE *memory = fmemopen(name, sizeof name, "w");
     if (memory != NULL) {
         for (int column = ps_text_put(memory, run->arm, ARM_WIDTH); column < ARM_WIDTH; column++) fputc(' ', memory);
@@ -160,12 +160,13 @@ static void format_run(const ps_watch_run *run, char *line, size_t size) {
     if (m->has_header && m->steps > 0) snprintf(steps, sizeof steps, "%.0f/%.0f", m->step, m->steps);
     else if (m->has_header) snprintf(steps, sizeof steps, "%.0f", m->step);
     format_number(ps_series_last(&m->loss), 1, "%.4g", loss, sizeof loss);
-    format_number(ps_series_last(&m->accuracy), 100, "%.1f %%", accuracy, sizeof accuracy);
+    bool share = ps_trace_measure_is_share(&m->task.measure[0]);
+    format_number(ps_series_last(&m->measure), share ? 100 : 1, share ? "%.1f %%" : "%.4g", measured, sizeof measured);
     format_number(ps_series_last(&m->dead_share), 100, "%.1f %%", dead, sizeof dead);
     if (m->broken > 0)
         snprintf(broken, sizeof broken, "  %llu LINE%s BROKEN", (unsigned long long)m->broken,
                  m->broken > 1 ? "S" : "");
-    snprintf(line, size, "%s %6d  %-12s %13s %9s %9s %8s%s%s", name, run->seed, state_of(run), steps, loss, accuracy,
+    snprintf(line, size, "%s %6d  %-12s %13s %9s %9s %8s%s%s", name, run->seed, state_of(run), steps, loss, measured,
              dead, m->nonfinite > 0 ? "  NON-FINITE VALUES" : "", broken);
 }
 
@@ -174,15 +175,22 @@ static void put(FILE *stream, const char *line, int width) {
     fputc('\n', stream);
 }
 
+/* What the runs are trained for: as the first of them that has begun says. */
+static const char *measure_of(const ps_watch_experiment *e, char *title) {
+    for (int i = 0; i < e->count; i++)
+        if (e->runs[i].model.has_header) return ps_trace_measure_title(&e->runs[i].model.task.measure[0], title);
+    return "measure";
+}
+
 static void put_head(FILE *stream, const ps_watch_experiment *e, const ps_watch_view *view) {
-    char line[LONGEST_LINE];
+    char line[LONGEST_LINE], title[PS_TRACE_TASK_TEXT];
     int ended = 0;
     for (int i = 0; i < e->count; i++) ended += e->runs[i].model.status != NULL;
     snprintf(line, sizeof line, "poolscope watch  %s  %d of the %d runs begun so far have ended%s", view->path, ended,
              e->count, view->paused ? "  paused (the runs go on)" : "");
     put(stream, line, view->width);
     snprintf(line, sizeof line, "%-*s %6s  %-12s %13s %9s %9s %8s", ARM_WIDTH, "arm", "seed", "state", "steps", "loss",
-             "accuracy", "dead");
+             measure_of(e, title), "dead");
     put(stream, line, view->width);
 }
 

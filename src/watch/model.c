@@ -53,6 +53,7 @@ static ps_status take_header(ps_watch_model *model, const cJSON *record) {
         return ps_fail(PS_ERR_INPUT, "this is no trace: its first line is not a header");
     PS_TRY(ps_string_copy(text_of(get(record, "model"), "name"), &model->model));
     PS_TRY(ps_string_copy(text_of(record, "arm"), &model->arm));
+    ps_trace_task_read(record, &model->task); /* what is wrong with it the rules say */
     model->seed = number_of(record, "seed");
     model->steps = number_of(record, "steps");
     PS_TRY(PS_ALLOC((size_t)cJSON_GetArraySize(layers) + 1, &model->layers, "layers of a trace"));
@@ -171,9 +172,9 @@ static ps_status take_probe(ps_watch_model *model, const cJSON *record) {
 
 /* What is null, or of no image, was not measured. */
 static ps_status take_eval(ps_watch_model *model, const cJSON *record) {
-    const cJSON *accuracy = get(record, "accuracy");
-    if (accuracy == NULL || cJSON_IsNull(accuracy) || number_of(record, "count") == 0) return PS_OK;
-    return push(&model->accuracy, number_of(record, "accuracy"));
+    const cJSON *value = get(record, model->task.measure[0].name);
+    if (value == NULL || cJSON_IsNull(value) || number_of(record, "count") == 0) return PS_OK;
+    return push(&model->measure, value_of(value));
 }
 
 static ps_status take_timing(ps_watch_model *model, const cJSON *record) {
@@ -257,7 +258,7 @@ void ps_watch_model_clear(ps_watch_model *model) {
         ps_free_array(model->layers[l].inertia.values);
     }
     ps_free_array(model->loss.values);
-    ps_free_array(model->accuracy.values);
+    ps_free_array(model->measure.values);
     ps_free_array(model->dead_share.values);
     ps_free(model->layers);
     ps_free(model->dead);

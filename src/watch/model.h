@@ -9,6 +9,7 @@
 
 #include "core/status.h"
 #include "trace/trace_rules.h"
+#include "trace/trace_task.h"
 
 typedef struct {
     double *values;
@@ -43,8 +44,9 @@ typedef struct {
     int layer_count, node_count;
     signed char *dead; /* per node: 1, 0, -1 unknown; of a node on the edge what it was before */
     double *scratch;
-    ps_series loss, accuracy, dead_share;
-    double probe_step; /* of the probing whose records are coming, -1: none yet */
+    ps_trace_task task;
+    ps_series loss, measure, dead_share; /* measure: the first of the task */
+    double probe_step;                   /* of the probing whose records are coming, -1: none yet */
     double probe_known, probe_dead, probe_edge;
     bool probe_blown; /* some output of the probing so far was not finite: nobody is known to be dead or alive */
     bool knows_edge;  /* the trace says which nodes are on the edge */

@@ -266,7 +266,10 @@ static ps_status put_dashboard(painter *p) {
     put_head(p);
     put_broken(p);
     put_series(p, "loss", &model->loss, false, false);
-    put_series(p, "accuracy", &model->accuracy, true, true);
+    const ps_trace_measure *of = &model->task.measure[0];
+    char title[PS_TRACE_TASK_TEXT];
+    put_series(p, ps_trace_measure_title(of, title), &model->measure, ps_trace_measure_is_share(of),
+               ps_trace_measure_is_share(of));
     put_series(p, "dead nodes", &model->dead_share, true, true);
     put_edge(p);
     int changes = model->change_count < CHANGES_SHOWN ? (int)model->change_count : CHANGES_SHOWN;

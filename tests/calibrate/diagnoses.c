@@ -384,7 +384,7 @@ static ps_status run_inertia(uint64_t seed, const char *folder, tally *rows) {
     PS_TRY_CLEANUP(ps_fixture_write(&f, trace));
     PS_TRY_CLEANUP(ps_run_open(trace, f.arm, &run));
     PS_TRY_CLEANUP(ps_file_set_begin(directory, "inert", "calibrate again", &set));
-    PS_TRY_CLEANUP(ps_tables_open(set, &tables));
+    PS_TRY_CLEANUP(ps_tables_open(set, &run->header->task, &tables));
     PS_TRY_CLEANUP(ps_metrics_run(run, tables, &summary, &collector));
     PS_TRY_CLEANUP(ps_tables_check(tables));
     status = ps_file_set_commit(set);

@@ -205,8 +205,8 @@ static void summarise(const ps_fixture *fixture, ps_summary *summary) {
     ps_file_set *set;
     ps_tables *tables;
     held(ps_file_set_begin(folder, "summaries", "", &set));
-    held(ps_tables_open(set, &tables)); /* every spell is kept, not the cohorts alone */
     held(ps_run_open(list.paths[0], fixture->arm, &run));
+    held(ps_tables_open(set, &run->header->task, &tables)); /* every spell is kept, not the cohorts alone */
     held(ps_metrics_run(run, tables, summary, NULL));
     ps_run_close(run);
     ps_tables_close(tables);

@@ -154,7 +154,7 @@ static void summarise(const char *const *nodes, int count, bool bounds, ps_summa
     memset(summary, 0, sizeof *summary);
     ps_run *run = open_trace(nodes, count, bounds);
     held(ps_file_set_begin(folder, "tables", "", &set));
-    held(ps_tables_open(set, &tables));
+    held(ps_tables_open(set, &run->header->task, &tables));
     held(ps_metrics_run(run, tables, summary, NULL));
     held(ps_tables_check(tables));
     held(ps_file_set_commit(set));

@@ -95,6 +95,7 @@ static int all_but(ps_arm_role missing, int only_size, ps_arm *arms) {
 static const ps_prediction_result *judge(ps_arm *arms, int count, int prediction) {
     static ps_prediction_result results[PS_MOST_PREDICTIONS];
     ps_arms all = {.arms = arms, .count = count};
+    ps_trace_task_default(&all.task);
     assert_int_equal(ps_predictions_judge(&all, false, results), PS_OK);
     ps_predictions_clear(results);
     return &results[prediction];

@@ -207,7 +207,7 @@ static void thresholds_by_hand(void **state) {
     ps_collector collector = {0};
     assert_non_null(mkdtemp(directory));
     assert_int_equal(ps_file_set_begin(directory, "tables", "", &set), PS_OK);
-    assert_int_equal(ps_tables_open(set, &tables), PS_OK);
+    assert_int_equal(ps_tables_open(set, &run->header->task, &tables), PS_OK);
     assert_int_equal(ps_metrics_run_varied(run, tables, &primary, &collector, varied), PS_OK);
     assert_float_equal(ps_summary_get(&primary, "dead_moving_share"), 0, 0);
     assert_float_equal(ps_summary_find(&primary, "dead_moving_share")->cases, 4, 0);
