@@ -9,9 +9,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 
 #include "core/status.h"
+
+#define PS_TOLERANCES_FORMAT "poolscope-tolerances"
 
 typedef struct {
     char *quantity;
@@ -38,14 +39,5 @@ const ps_tolerance *ps_tolerances_find(const ps_tolerances *tolerances, const ch
 ps_status ps_tolerances_at(ps_tolerances *tolerances, const char *quantity, ps_tolerance **entry);
 ps_status ps_tolerances_read(const char *path, ps_tolerances *tolerances);
 void ps_tolerances_clear(ps_tolerances *tolerances);
-
-/* Measures tolerances from repeated runs and writes them, with their derivation, to `out`. Runs of the same arm and
- * seed are a group: each is compared with the first of its group, and the largest deviations of all groups count, times
- * the factor. Where every run is the only one of its arm and seed, they are compared with the first run (their spread
- * over seeds). Where any value differs, the least tolerance is the factor times one rounding of the recorded numbers
- * (fp32), as a value that happened to agree in these runs need not in others. What a user must know about the result is
- * printed to `notes`. */
-ps_status ps_tolerances_calibrate(const char *const *runs, int run_count, long long first_steps, double factor,
-                                  const char *out, FILE *notes);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "analysis/check/check.h"
 #include "analysis/check/golden.h"
+#include "analysis/check/calibrate.h"
 #include "analysis/check/tolerance.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
@@ -191,7 +192,6 @@ static ps_status run_checks(const ps_check_request *request) {
 ps_status ps_cmd_check(int argc, char **argv) {
     ps_arguments arguments;
     PS_TRY(ps_command_parse(&ps_command_check, argc, argv, &arguments));
-    if (arguments.help) return PS_OK;
     PS_TRY(check_formats());
     if (calibrate) return run_calibration(&arguments);
     if (!bless) PS_TRY(check_output());

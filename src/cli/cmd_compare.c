@@ -171,7 +171,6 @@ cleanup:
 ps_status ps_cmd_compare(int argc, char **argv) {
     ps_arguments arguments;
     PS_TRY(ps_command_parse(&ps_command_compare, argc, argv, &arguments));
-    if (arguments.help) return PS_OK;
     if (arm_texts.count == 0 || out == NULL)
         return ps_fail(PS_ERR_USAGE, "compare: needs --arm and --out; usage: poolscope compare %s",
                        ps_command_compare.usage);

@@ -162,7 +162,6 @@ ps_status ps_cmd_diagnose(int argc, char **argv) {
     ps_checkpoint_session session;
     ps_diagnosis diagnosis = {NULL, 0};
     PS_TRY(ps_command_parse(&ps_command_diagnose, argc, argv, &arguments));
-    if (arguments.help) return PS_OK;
     if (as_json && as_tsv) return ps_fail(PS_ERR_USAGE, "diagnose: choose one of --json and --tsv");
     PS_TRY(ps_subject_open(&session, arguments.positional[0], &arguments.run, threads));
     ps_probe_source source = ps_session_probe_source(&session.session);

@@ -143,7 +143,6 @@ ps_status ps_cmd_eval(int argc, char **argv) {
     ps_arguments arguments;
     ps_checkpoint_session session;
     PS_TRY(ps_command_parse(&ps_command_eval, argc, argv, &arguments));
-    if (arguments.help) return PS_OK;
     PS_TRY(ps_subject_open(&session, arguments.positional[0], &arguments.run, threads));
     ps_status status = measure(&session, arguments.positional[0]);
     ps_checkpoint_session_close(&session);

@@ -223,7 +223,6 @@ ps_status ps_cmd_experiment(int argc, char **argv) {
     ps_arguments arguments;
     ps_experiment experiment;
     PS_TRY(ps_command_parse(&ps_command_experiment, argc, argv, &arguments));
-    if (arguments.help) return PS_OK;
     if (out == NULL && !dry_run)
         return ps_fail(PS_ERR_USAGE, "experiment: --out DIR is missing: where should the runs go?");
     PS_TRY(ps_experiment_read(arguments.positional[0], out != NULL ? out : ".", override, &arguments.run, &subset,

@@ -36,7 +36,6 @@ const ps_command ps_command_explain = {
 ps_status ps_cmd_explain(int argc, char **argv) {
     ps_arguments arguments;
     PS_TRY(ps_command_parse(&ps_command_explain, argc, argv, &arguments));
-    if (arguments.help) return PS_OK;
     const char *directory = arguments.positional[0], *what = arguments.positional[1];
     if (causes) {
         if (directory != NULL) return ps_fail(PS_ERR_USAGE, "explain: --causes is about no run; leave out the rest");

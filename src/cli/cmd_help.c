@@ -1,5 +1,6 @@
 #include <stdio.h>
 
+#include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/help.h"
 
@@ -32,7 +33,6 @@ ps_status ps_cmd_help(int argc, char **argv) {
     ps_arguments arguments;
     const ps_command_entry *entry = NULL;
     PS_TRY(ps_command_parse(&ps_command_help, argc, argv, &arguments));
-    if (arguments.help) return PS_OK;
     if (completion != NULL && (man || arguments.positional_count > 0))
         return ps_fail(PS_ERR_USAGE, "help: --completion is of the whole program; leave out --man and the command");
     if (completion != NULL) return ps_help_print_completion(completion, stdout);

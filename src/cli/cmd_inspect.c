@@ -166,7 +166,6 @@ ps_status ps_cmd_inspect(int argc, char **argv) {
     ps_arguments arguments;
     ps_run_config config;
     PS_TRY(ps_command_parse(&ps_command_inspect, argc, argv, &arguments));
-    if (arguments.help) return PS_OK;
     if (show_layers) {
         print_layer_types();
         return PS_OK;

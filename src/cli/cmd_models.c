@@ -35,7 +35,6 @@ ps_status ps_cmd_models(int argc, char **argv) {
     ps_arguments arguments;
     int count;
     PS_TRY(ps_command_parse(&ps_command_models, argc, argv, &arguments));
-    if (arguments.help) return PS_OK;
     const ps_model *models = ps_models(&count);
     printf("%-10s %12s %10s %14s %14s  %s\n", "model", "parameters", "MFLOPs", "+ Pool Skip 2", "MFLOPs then", "");
     for (int i = 0; i < count; i++) {

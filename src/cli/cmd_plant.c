@@ -4,6 +4,7 @@
 
 #include "cli/command_line.h"
 #include "cli/commands.h"
+#include "run/directory.h"
 #include "run/subject.h"
 
 static const char *plant, *out;
@@ -65,9 +66,8 @@ ps_status ps_cmd_plant(int argc, char **argv) {
     ps_checkpoint_session session;
     char *path;
     PS_TRY(ps_command_parse(&ps_command_plant, argc, argv, &arguments));
-    if (arguments.help) return PS_OK;
     if (plant == NULL || out == NULL) return ps_fail(PS_ERR_USAGE, "plant: needs --plant SPEC and --out FILE");
-    PS_TRY(ps_subject_path(arguments.positional[0], &path));
+    PS_TRY(ps_run_weights_path(arguments.positional[0], &path));
     ps_status status = refuse_input(path);
     if (status == PS_OK) status = ps_checkpoint_session_open(&session, path, &arguments.run, threads);
     free(path);

@@ -27,5 +27,5 @@ const ps_command ps_command_report = {
 ps_status ps_cmd_report(int argc, char **argv) {
     ps_arguments arguments;
     PS_TRY(ps_command_parse(&ps_command_report, argc, argv, &arguments));
-    return arguments.help ? PS_OK : ps_report_write(arguments.positional[0], &report_options);
+    return ps_report_write(arguments.positional[0], &report_options);
 }

@@ -119,7 +119,6 @@ ps_status ps_cmd_train(int argc, char **argv) {
     ps_arguments arguments;
     ps_run_config config = {0};
     PS_TRY(ps_command_parse(&ps_command_train, argc, argv, &arguments));
-    if (arguments.help) return PS_OK;
     ps_status status = read_config(&arguments, &config);
     if (status == PS_OK) status = train(&config);
     ps_run_config_clear(&config);

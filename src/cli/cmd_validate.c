@@ -40,7 +40,6 @@ ps_status ps_cmd_validate(int argc, char **argv) {
     ps_trace_check check;
     char *path = NULL;
     PS_TRY(ps_command_parse(&ps_command_validate, argc, argv, &arguments));
-    if (arguments.help) return PS_OK;
     const char *given = arguments.positional[0];
     PS_TRY(ps_file_is_directory(given) ? ps_file_join(given, "trace.jsonl", &path) : ps_string_copy(given, &path));
     ps_status status = ps_trace_validate(path, stdout, SHOWN_PROBLEMS, &check);

@@ -153,7 +153,6 @@ ps_status ps_cmd_watch(int argc, char **argv) {
     static dashboard d;
     char *path;
     PS_TRY(ps_command_parse(&ps_command_watch, argc, argv, &arguments));
-    if (arguments.help) return PS_OK;
     const char *given = arguments.positional[0];
     if (ps_file_is_weights(given)) /* its first line would be cut at a zero byte */
         return ps_fail(PS_ERR_INPUT,

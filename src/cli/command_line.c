@@ -5,55 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/help.h"
 #include "core/file.h"
 #include "core/text.h"
-
-static const ps_option *find(const ps_command *command, const char *name) {
-    const ps_option *own = ps_option_find(command->options, name);
-    return own != NULL ? own : ps_option_find(command->common, name);
-}
-
-bool ps_command_has_option(const ps_command *command, const char *name) {
-    return find(command, name) != NULL || ps_run_config_in(command->run_options, name) || strcmp(name, "help") == 0;
-}
-
-/* ---- what a command's tables say ---- */
-
-static void with_dashes(const char *name, char *out, size_t size) {
-    snprintf(out, size, "%s", name);
-    for (char *p = out; *p != '\0'; p++)
-        if (*p == '_') *p = '-';
-}
-
-static void visit_table(const ps_option *table, ps_option_visitor *visit, void *self) {
-    char help[600];
-    for (const ps_option *o = table; o != NULL && o->name != NULL; o++) {
-        bool shown = o->standard != NULL && o->standard[0] != '\0';
-        snprintf(help, sizeof help, shown ? "%s [%s]" : "%s", o->help, o->standard);
-        visit(self, &(ps_option_text){"Options", o->name, o->argument, help, o->kind == PS_OPTION_FLAG,
-                                      o->kind == PS_OPTION_REPEATED});
-    }
-}
-
-void ps_command_each_option(const ps_command *command, ps_option_visitor *visit, void *self) {
-    ps_run_option_text text;
-    visit_table(command->options, visit, self);
-    visit_table(command->common, visit, self);
-    visit(self, &(ps_option_text){"Options", "help", "", "print this and end", true, false});
-    for (int i = 0; ps_run_config_describe(i, &text); i++) {
-        char name[64];
-        with_dashes(text.name, name, sizeof name);
-        if (!ps_run_config_in(command->run_options, text.name) || find(command, name) != NULL) continue;
-        visit(self, &(ps_option_text){text.group, name, text.argument, text.help, text.is_flag, false});
-    }
-}
 
 /* ---- what is no option ---- */
 
 static void consider(const char *word, const char *name, const char **best, int *best_distance) {
     char dashed[128];
-    with_dashes(word, dashed, sizeof dashed);
+    ps_option_with_dashes(word, dashed, sizeof dashed);
     int distance = ps_text_distance(dashed, name);
     if (distance < *best_distance) {
         *best_distance = distance;
@@ -107,7 +66,7 @@ static ps_status take_option(const ps_command *command, cursor *c, ps_arguments 
     char name[128];
     const char *word = c->argv[c->at] + 2, *equals = strchr(word, '='), *value;
     snprintf(name, sizeof name, "%.*s", equals != NULL ? (int)(equals - word) : (int)strlen(word), word);
-    const ps_option *o = find(command, name);
+    const ps_option *o = ps_command_find_option(command, name);
     value = equals != NULL ? equals + 1 : NULL;
     if (o != NULL) {
         if (o->kind != PS_OPTION_FLAG) PS_TRY(take_value(c, name, value, &value));
@@ -126,11 +85,6 @@ ps_status ps_command_parse(const ps_command *command, int argc, char **argv, ps_
     ps_options_reset(command->common);
     for (; c.at < argc; c.at++) {
         const char *word = argv[c.at];
-        if (!options_ended && (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)) {
-            PS_TRY(ps_help_print_command(command, stdout));
-            arguments->help = true;
-            return PS_OK;
-        }
         if (!options_ended && strcmp(word, "--") == 0) options_ended = true;
         else if (!options_ended && strncmp(word, "--", 2) == 0) PS_TRY(take_option(command, &c, arguments));
         else if (!options_ended && word[0] == '-' && word[1] != '\0')

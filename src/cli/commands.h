@@ -3,7 +3,7 @@
 #ifndef PS_CLI_COMMANDS_H
 #define PS_CLI_COMMANDS_H
 
-#include "cli/command_line.h"
+#include "cli/command.h"
 #include "core/status.h"
 #include "core/version.h"
 

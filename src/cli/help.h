@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-#include "cli/command_line.h"
+#include "cli/command.h"
 #include "core/status.h"
 
 /* What `poolscope --help` shows. */

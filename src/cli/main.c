@@ -10,6 +10,13 @@
 #include "kernels/gemm.h"
 #include "kernels/simd.h"
 
+/* Wherever it stands among a command's words, whatever else is wrong there. */
+static bool asks_for_help(int argc, char **argv) {
+    for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) return true;
+    return false;
+}
+
 static ps_status dispatch(int argc, char **argv) {
     const char *word = argc > 1 ? argv[1] : "--help";
     const ps_command_entry *entry;
@@ -19,7 +26,8 @@ static ps_status dispatch(int argc, char **argv) {
         return PS_OK;
     }
     PS_TRY(ps_command_find(word, &entry));
-    return entry->run(argc - 2, argv + 2);
+    return asks_for_help(argc - 2, argv + 2) ? ps_help_print_command(entry->command, stdout)
+                                             : entry->run(argc - 2, argv + 2);
 }
 
 /* What was printed but could not be written (a full disk behind a redirection) is an error, too. */

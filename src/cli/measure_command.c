@@ -15,7 +15,6 @@ ps_status ps_measure_command(const ps_command *command, const ps_measurement *wh
     ps_arguments arguments;
     ps_checkpoint_session session;
     PS_TRY(ps_command_parse(command, argc, argv, &arguments));
-    if (arguments.help) return PS_OK;
     PS_TRY(ps_subject_open(&session, arguments.positional[0], &arguments.run, threads));
     ps_measure measure = {.checkpoint = &session, .text = stdout, .out = out, .quiet = quiet};
     ps_status status = ps_measurement_run(&measure, what, session.path);

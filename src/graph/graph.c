@@ -9,7 +9,7 @@
 #include "core/memory.h"
 #include "layers/attributes.h"
 #include "core/text.h"
-#include "graph/graph_json.h"
+#include "graph/op_json.h"
 
 enum { LONGEST_NAME = 200, LARGEST_SIDE = 1 << 20 };
 

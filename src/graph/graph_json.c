@@ -1,4 +1,4 @@
-#include "graph/graph_json.h"
+#include "graph/graph.h"
 
 #include <limits.h>
 #include <math.h>
@@ -8,57 +8,10 @@
 #include "core/file.h"
 #include "core/json.h"
 #include "core/memory.h"
+#include "graph/op_json.h"
 
-/* Beyond any network; they bound the work that a hostile file can cause. */
-enum { MOST_KEYS = 64, MOST_NODES = 1 << 15 };
-
-static const char *const op_keys[] = {"name",   "type", "inputs",          "file_name", "stage",
-                                      "module", "gate", "pool_size_asked", NULL};
-
-static ps_status check_values(const cJSON *item, const char *where) {
-    if (cJSON_IsNumber(item) && !isfinite(item->valuedouble))
-        return ps_fail(PS_ERR_INPUT, "%s: \"%s\" holds a number that is too large", where,
-                       item->string ? item->string : "an array");
-    for (const cJSON *child = item->child; child != NULL; child = child->next) PS_TRY(check_values(child, where));
-    return PS_OK;
-}
-
-/* cJSON keeps both of two equal keys and finds only the first: what a person wrote second would be ignored in
- * silence. */
-static ps_status check_twice(const cJSON *object, const char *where) {
-    if (cJSON_GetArraySize(object) > MOST_KEYS)
-        return ps_fail(PS_ERR_INPUT, "%s: has more than %d keys", where, MOST_KEYS);
-    for (const cJSON *a = object->child; a != NULL; a = a->next)
-        if (cJSON_GetObjectItemCaseSensitive(object, a->string) != a)
-            return ps_fail(PS_ERR_INPUT, "%s: the key \"%s\" stands twice; remove one", where, a->string);
-    return PS_OK;
-}
-
-ps_status ps_graph_strip_attributes(const cJSON *op, const char *where, cJSON **out) {
-    *out = NULL;
-    if (op != NULL && !cJSON_IsObject(op)) return ps_fail(PS_ERR_INPUT, "%s: must be a JSON object {...}", where);
-    if (op != NULL) {
-        PS_TRY(check_twice(op, where));
-        PS_TRY(check_values(op, where));
-    }
-    cJSON *copy = cJSON_CreateObject();
-    bool whole = copy != NULL;
-    for (const cJSON *item = op != NULL ? op->child : NULL; item != NULL && whole; item = item->next) {
-        bool own = false;
-        for (int i = 0; op_keys[i] != NULL && !own; i++) own = strcmp(item->string, op_keys[i]) == 0;
-        if (own) continue;
-        cJSON *value = NULL;
-        whole =
-            ps_json_copy(item, &value) == PS_OK && value != NULL && cJSON_AddItemToObject(copy, item->string, value);
-        if (!whole) cJSON_Delete(value);
-    }
-    if (!whole) {
-        cJSON_Delete(copy);
-        return ps_fail(PS_ERR_MEMORY, "%s: could not allocate its attributes", where);
-    }
-    *out = copy;
-    return PS_OK;
-}
+/* Beyond any network; it bounds the work that a hostile file can cause. */
+enum { MOST_OPS = 1 << 15 };
 
 static ps_status parse_input_shape(const cJSON *document, const char *where, ps_shape *shape) {
     const cJSON *input = cJSON_GetObjectItemCaseSensitive(document, "input");
@@ -155,8 +108,8 @@ static ps_status parse_ops(ps_graph *graph, const cJSON *document, const char *w
     const cJSON *ops = cJSON_GetObjectItemCaseSensitive(document, "nodes"), *op;
     if (!cJSON_IsArray(ops) || ops->child == NULL)
         return ps_fail(PS_ERR_INPUT, "%s: needs \"nodes\": [{...}, ...] with at least one operation", where);
-    if (cJSON_GetArraySize(ops) > MOST_NODES)
-        return ps_fail(PS_ERR_INPUT, "%s: has more than %d operations", where, MOST_NODES);
+    if (cJSON_GetArraySize(ops) > MOST_OPS)
+        return ps_fail(PS_ERR_INPUT, "%s: has more than %d operations", where, MOST_OPS);
     cJSON_ArrayForEach(op, ops) PS_TRY(parse_op(graph, op, where));
     return check_all_read(graph, where);
 }
@@ -168,7 +121,7 @@ ps_status ps_graph_parse(const cJSON *document, const char *where, ps_graph **ou
     ps_shape input;
     *out = NULL;
     PS_TRY(ps_json_check_keys(document, known, where));
-    PS_TRY(check_twice(document, where));
+    PS_TRY(ps_graph_check_keys(document, where));
     PS_TRY(ps_json_get_text(document, "format", true, where, &format));
     if (strcmp(format, "poolscope-graph") != 0)
         return ps_fail(PS_ERR_INPUT, "%s: \"format\" is \"%.60s\"; a network file says \"poolscope-graph\"", where,

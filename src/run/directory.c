@@ -113,3 +113,54 @@ ps_status ps_run_check_place(const char *directory, bool occupied) {
                    "%s: holds a run already; choose another --out, go on with --resume %s, or replace it with --force",
                    directory, directory);
 }
+
+/* ---- weights ---- */
+
+/* A file of weights begins with the length of its header, eight bytes, of which the high ones are 0. */
+static bool is_json(const char *given) {
+    char bytes[8];
+    FILE *stream = fopen(given, "rb");
+    size_t count = stream != NULL ? fread(bytes, 1, sizeof bytes, stream) : 0;
+    if (stream != NULL) fclose(stream);
+    return count > 0 && bytes[0] == '{' && memchr(bytes, 0, count) == NULL;
+}
+
+static ps_status refuse_json(const char *given) {
+    const char *slash = strrchr(given, '/');
+    char *checkpoint = NULL, *folder = NULL;
+    if (!is_json(given)) return PS_OK;
+    PS_TRY(ps_string_format(&folder, "%.*s", slash != NULL ? (int)(slash - given) + (slash == given) : 1,
+                            slash != NULL ? given : "."));
+    ps_status status = ps_file_join(folder, "checkpoint.safetensors", &checkpoint);
+    if (status == PS_OK)
+        status =
+            ps_fail(PS_ERR_INPUT,
+                    "%s: is JSON, as a trace is, and holds no weights; give the directory of the run%s%s, or its "
+                    "checkpoint.safetensors",
+                    given, ps_file_exists(checkpoint) ? ", which is " : "", ps_file_exists(checkpoint) ? folder : "");
+    free(checkpoint);
+    free(folder);
+    return status;
+}
+
+ps_status ps_run_weights_path(const char *given, char **path) {
+    char *experiment = NULL;
+    *path = NULL;
+    if (!ps_file_is_directory(given)) {
+        PS_TRY(refuse_json(given));
+        return ps_string_copy(given, path);
+    }
+    PS_TRY(ps_file_join(given, "checkpoint.safetensors", path));
+    if (ps_file_exists(*path)) return PS_OK;
+    free(*path);
+    *path = NULL;
+    PS_TRY(ps_file_join(given, "runs", &experiment));
+    bool holds_runs = ps_file_is_directory(experiment);
+    free(experiment);
+    if (holds_runs)
+        return ps_fail(PS_ERR_INPUT,
+                       "%s: is the directory of an experiment; name one of its runs, as in %s/runs/ARM/seed-N", given,
+                       given);
+    return ps_fail(PS_ERR_INPUT,
+                   "%s: holds no checkpoint.safetensors; give the directory of a run, or a file of weights", given);
+}

@@ -30,4 +30,8 @@ ps_status ps_run_write_config(const char *path, const ps_run_config *config);
 /* On one line, as traces and checkpoints hold it; free with free. */
 ps_status ps_run_config_text(const ps_run_config *config, char **text);
 
+/* The file of weights that a word of the command line names: of a directory its checkpoint.safetensors. Free with free.
+ * PS_ERR_INPUT where a directory has none. */
+ps_status ps_run_weights_path(const char *given, char **path);
+
 #endif

@@ -5,7 +5,7 @@
 
 #include "run/network.h"
 #include "run/planted.h"
-#include "run/subject.h"
+#include "run/directory.h"
 #include "core/file.h"
 #include "core/json.h"
 #include "core/memory.h"
@@ -114,7 +114,7 @@ static ps_status load_fork(ps_session *session, const char *directory, char *dig
     bool seen_from_run = strncmp(fork, of_run, sizeof of_run - 1) == 0;
     PS_TRY_CLEANUP(seen_from_run ? ps_file_join(directory, fork + sizeof of_run - 1, &given)
                                  : ps_string_copy(fork, &given));
-    PS_TRY_CLEANUP(ps_subject_path(given, &path));
+    PS_TRY_CLEANUP(ps_run_weights_path(given, &path));
     PS_TRY_CLEANUP(ps_weights_load(path, session->net, true, &session->weights));
     PS_TRY_CLEANUP(verify_weights(path));
     PS_TRY_CLEANUP(ps_net_check_finite(session->net, PS_ERR_INPUT, path));
@@ -129,7 +129,7 @@ cleanup:
 /* Whoever names a file of weights may have made it himself; that it is no longer what was trained is said. */
 static ps_status load_init(ps_session *session) {
     char *path;
-    PS_TRY(ps_subject_path(session->config->init, &path));
+    PS_TRY(ps_run_weights_path(session->config->init, &path));
     ps_status status = ps_weights_load(path, session->net, false, &session->weights);
     if (status == PS_OK) status = ps_net_check_finite(session->net, PS_ERR_INPUT, path);
     bool loaded = status == PS_OK;

@@ -11,10 +11,6 @@
 #define PS_SUBJECT_OPTIONS \
     "Network,Pool Skip,!pool_skip_zero_init,!pool_skip_cut,data,size,train_limit,test_limit,probe,batch"
 
-/* The file of weights that a word of the command line names: of a directory its checkpoint.safetensors. Free with free.
- * PS_ERR_INPUT where a directory has none. */
-ps_status ps_subject_path(const char *given, char **path);
-
 /* Says on stderr what was met in a file of weights; nothing where there is nothing to say. */
 void ps_subject_note(const char *path, const ps_weights_note *note);
 

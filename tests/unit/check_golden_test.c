@@ -14,6 +14,7 @@
 
 #include "analysis/check/check.h"
 #include "analysis/check/golden.h"
+#include "analysis/check/calibrate.h"
 #include "analysis/check/tolerance.h"
 #include "core/file.h"
 #include "core/memory.h"

@@ -12,6 +12,7 @@
 
 #include "cli/commands.h"
 #include "cli/help.h"
+#include "run/config.h"
 #include "core/file.h"
 #include "core/progress.h"
 
