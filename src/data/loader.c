@@ -21,10 +21,11 @@ struct ps_loader {
 typedef struct batch_job {
     const ps_loader *loader;
     void (*fill_row)(const struct batch_job *job, size_t row);
-    uint64_t epoch;       /* training batches */
-    ps_split split;       /* plain batches */
-    size_t count;         /* images in that split */
-    size_t first, chunks; /* place of row 0 in the epoch's order, or in the stored order */
+    uint64_t epoch; /* training batches */
+    ps_split split; /* plain batches */
+    size_t count;   /* images in that split */
+    size_t first;   /* place of the first row in the epoch's order, or in the stored order */
+    size_t rows, chunks;
     float *x;
     int32_t *label;
 } batch_job;
@@ -178,43 +179,59 @@ static void fill_plain_row(const batch_job *job, size_t row) {
 
 static void fill_chunk(void *context, size_t chunk, int worker) {
     const batch_job *job = context;
-    size_t rows = (size_t)job->loader->options.batch, end = ps_threads_chunk_start(rows, job->chunks, chunk + 1);
+    size_t end = ps_threads_chunk_start(job->rows, job->chunks, chunk + 1);
     (void)worker;
-    for (size_t row = ps_threads_chunk_start(rows, job->chunks, chunk); row < end; row++) job->fill_row(job, row);
+    for (size_t row = ps_threads_chunk_start(job->rows, job->chunks, chunk); row < end; row++) job->fill_row(job, row);
 }
 
 static void fill_batch(batch_job *job, ps_threads *threads) {
     enum { FLOATS_A_CHUNK = 16384 };
-    size_t batch = (size_t)job->loader->options.batch;
     size_t grain = FLOATS_A_CHUNK / job->loader->elements;
-    job->chunks = ps_threads_chunks(batch, grain > 0 ? grain : 1);
+    job->chunks = ps_threads_chunks(job->rows, grain > 0 ? grain : 1);
     ps_threads_run(threads, job->chunks, fill_chunk, job);
 }
 
-void ps_loader_train_batch(ps_loader *loader, uint64_t step, float *x, int32_t *label, ps_threads *threads) {
+static ps_loader_rows whole_batch(const ps_loader *loader) { return (ps_loader_rows){0, loader->options.batch}; }
+
+void ps_loader_train_rows(ps_loader *loader, uint64_t step, ps_loader_rows rows, float *x, int32_t *label,
+                          ps_threads *threads) {
     uint64_t steps = ps_loader_steps_per_epoch(loader), epoch = step / steps;
     if (!loader->order_known || loader->order_epoch != epoch) {
         ps_rng_permutation(ps_rng_key_fold(loader->order_key, epoch), loader->train_count, loader->order);
         loader->order_epoch = epoch;
         loader->order_known = true;
     }
-    size_t first = (size_t)(step % steps) * (size_t)loader->options.batch;
-    batch_job job = {
-        .loader = loader, .fill_row = fill_train_row, .epoch = epoch, .first = first, .x = x, .label = label};
+    batch_job job = {.loader = loader,
+                     .fill_row = fill_train_row,
+                     .epoch = epoch,
+                     .first = (size_t)(step % steps) * (size_t)loader->options.batch + (size_t)rows.first,
+                     .rows = (size_t)rows.count,
+                     .x = x,
+                     .label = label};
     fill_batch(&job, threads);
 }
 
-int ps_loader_plain_batch(ps_loader *loader, ps_split split, int index, float *x, int32_t *label, ps_threads *threads) {
-    size_t batch = (size_t)loader->options.batch, count = (size_t)ps_dataset_count(loader->dataset, split);
-    size_t first = (size_t)index * batch;
+void ps_loader_train_batch(ps_loader *loader, uint64_t step, float *x, int32_t *label, ps_threads *threads) {
+    ps_loader_train_rows(loader, step, whole_batch(loader), x, label, threads);
+}
+
+int ps_loader_plain_rows(ps_loader *loader, ps_split split, int index, ps_loader_rows rows, float *x, int32_t *label,
+                         ps_threads *threads) {
+    size_t count = (size_t)ps_dataset_count(loader->dataset, split), wanted = (size_t)rows.count;
+    size_t first = (size_t)index * (size_t)loader->options.batch + (size_t)rows.first;
     batch_job job = {.loader = loader,
                      .fill_row = fill_plain_row,
                      .split = split,
                      .first = first,
+                     .rows = wanted,
                      .count = count,
                      .x = x,
                      .label = label};
     fill_batch(&job, threads);
     if (first >= count) return 0;
-    return (int)(count - first < batch ? count - first : batch);
+    return (int)(count - first < wanted ? count - first : wanted);
+}
+
+int ps_loader_plain_batch(ps_loader *loader, ps_split split, int index, float *x, int32_t *label, ps_threads *threads) {
+    return ps_loader_plain_rows(loader, split, index, whole_batch(loader), x, label, threads);
 }

@@ -27,10 +27,22 @@ ps_status ps_loader_create(const ps_dataset *dataset, const ps_loader_options *o
 void ps_loader_destroy(ps_loader *loader);
 uint64_t ps_loader_steps_per_epoch(const ps_loader *loader);
 
+/* Some rows of a batch, so that its shards can be loaded apart: each row is what it is in the whole batch, bit for bit.
+ * first + count is at most the batch. */
+typedef struct {
+    int first, count;
+} ps_loader_rows;
+
 /* Fills x [batch][d][h][w][c] and label [batch][labels_per_sample] for a training step. */
 void ps_loader_train_batch(ps_loader *loader, uint64_t step, float *x, int32_t *label, ps_threads *threads);
+/* Those rows of it alone: x [rows.count][d][h][w][c], label [rows.count][labels_per_sample]. */
+void ps_loader_train_rows(ps_loader *loader, uint64_t step, ps_loader_rows rows, float *x, int32_t *label,
+                          ps_threads *threads);
 /* Batch number `index` of a split in stored order, unaugmented; rows beyond the split's end repeat the last sample with
  * label -1 (ignored by the loss). Returns how many rows are real. */
 int ps_loader_plain_batch(ps_loader *loader, ps_split split, int index, float *x, int32_t *label, ps_threads *threads);
+/* Those rows of it alone; returns how many of them are real. */
+int ps_loader_plain_rows(ps_loader *loader, ps_split split, int index, ps_loader_rows rows, float *x, int32_t *label,
+                         ps_threads *threads);
 
 #endif

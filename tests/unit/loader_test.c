@@ -106,6 +106,37 @@ static void batches_do_not_depend_on_threads_or_history(void **state) {
     ps_dataset_close(dataset);
 }
 
+/* Whatever the cut, the shards of a batch are the rows of the whole; the last plain batch is partly filling. */
+static void shards_are_rows_of_the_whole_batch(void **state) {
+    (void)state;
+    ps_dataset *dataset = make_synthetic();
+    ps_loader *loader = make_loader(dataset, (ps_loader_options){BATCH, 7, 3, true});
+    batch whole = make_batch(dataset, BATCH), shard = make_batch(dataset, BATCH);
+    int last = (ps_dataset_count(dataset, PS_SPLIT_TEST) - 1) / BATCH;
+    for (int count = 1; count <= BATCH; count += 5) {
+        for (int plain = 0; plain < 2; plain++) {
+            int real = 0, sum = 0;
+            if (plain) real = ps_loader_plain_batch(loader, PS_SPLIT_TEST, last, whole.x, whole.label, NULL);
+            else ps_loader_train_batch(loader, 5, whole.x, whole.label, NULL);
+            memset(shard.x, 0, BATCH * shard.elements * sizeof(float));
+            for (int first = 0; first < BATCH; first += count) {
+                ps_loader_rows rows = {first, first + count > BATCH ? BATCH - first : count};
+                float *x = shard.x + (size_t)first * shard.elements;
+                int32_t *label = shard.label + first;
+                if (plain) sum += ps_loader_plain_rows(loader, PS_SPLIT_TEST, last, rows, x, label, NULL);
+                else ps_loader_train_rows(loader, 5, rows, x, label, NULL);
+            }
+            assert_int_equal(sum, real);
+            assert_memory_equal(whole.x, shard.x, BATCH * whole.elements * sizeof(float));
+            assert_memory_equal(whole.label, shard.label, BATCH * sizeof(int32_t));
+        }
+    }
+    free_batch(whole);
+    free_batch(shard);
+    ps_loader_destroy(loader);
+    ps_dataset_close(dataset);
+}
+
 /* Which sample a row of a numbered data set shows; the pixels must be that sample's own. */
 static int identify(const ps_dataset *dataset, const float *x, int32_t label) {
     size_t elements = ps_shape_elements(ps_dataset_sample_shape(dataset));
@@ -353,6 +384,7 @@ static void impossible_options_are_refused(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(batches_do_not_depend_on_threads_or_history),
+        cmocka_unit_test(shards_are_rows_of_the_whole_batch),
         cmocka_unit_test(each_epoch_is_one_permutation_without_probe_images),
         cmocka_unit_test(seeds_differ),
         cmocka_unit_test(augmentation_is_crop_then_flip),
