@@ -377,6 +377,9 @@ static void write_meta(ps_tables *tables, const ps_arms *arms, const char *quest
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         ps_tables_row(tables, PS_TABLE_meta, "ss", rows[i][0], rows[i][1]);
+    const ps_trace_measure *first = &arms->task.measure[0];
+    if (!ps_trace_measure_is_share(first))
+        ps_tables_row(tables, PS_TABLE_meta, "ss", "measure_unit", first->unit[0] != '\0' ? first->unit : "none");
 }
 
 /* A probe of n images without an active one bounds the share of active images to 1 - 0.05^(1/n), about 3 / n. */

@@ -76,6 +76,25 @@ int ps_report_is_share(const char *unit) {
     return strncmp(unit, "share", 5) == 0 || strncmp(unit, "fraction", 8) == 0;
 }
 
+/* It stands behind the loss. */
+const char *ps_report_measure(const ps_report_content *content) {
+    int loss = ps_table_column(&content->runs, "test_loss");
+    if (loss < 0 || loss + 1 >= content->runs.columns) return "";
+    return ps_table_name(&content->runs, loss + 1);
+}
+
+const char *ps_report_measure_title(const ps_report_content *content, char *text, size_t size) {
+    snprintf(text, size, "%s", ps_report_measure(content));
+    if (text[0] >= 'a' && text[0] <= 'z') text[0] = (char)(text[0] - 'a' + 'A');
+    for (char *p = text; *p != '\0'; p++)
+        if (*p == '_') *p = ' ';
+    return text;
+}
+
+int ps_report_measure_is_share(const ps_report_content *content) {
+    return ps_report_meta(content, "measure_unit")[0] == '\0';
+}
+
 static const char *choose_question(const ps_report_content *content) {
     const char *asked = ps_report_meta(content, "question");
     if (asked[0] != '\0') return asked;

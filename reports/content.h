@@ -53,6 +53,11 @@ const char *ps_report_identity(const ps_report_content *content, const char *key
 double ps_report_runs_mean(const ps_report_content *content, const char *column);
 /* True where values of this unit are shares, shown in per cent. */
 int ps_report_is_share(const char *unit);
+/* The column of runs.tsv with the first measure of the task on the test split ("test_accuracy"), its title ("Test
+ * accuracy", into `text`), and whether it is a share. */
+const char *ps_report_measure(const ps_report_content *content);
+const char *ps_report_measure_title(const ps_report_content *content, char *text, size_t size);
+int ps_report_measure_is_share(const ps_report_content *content);
 
 /* Which runs were left out of what a plot shows, since they could not be measured, and why: a sentence, NULL where
  * there is none. *row: where to begin to look, 0 at first; moves on. Free with free(). */

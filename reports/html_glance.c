@@ -16,8 +16,7 @@ static const glance_column glance[] = {{"dead_mean", "Dead, time average", 1},
                                        {"edge_mean", "On the edge", 1},
                                        {"revival_rate", "Revived per window", 1},
                                        {"death_rate", "Newly dead per window", 1},
-                                       {"loss_end", "Training loss, end", 0},
-                                       {"test_accuracy", "Test accuracy", 1}};
+                                       {"loss_end", "Training loss, end", 0}};
 
 enum { glance_count = sizeof glance / sizeof *glance };
 
@@ -58,7 +57,11 @@ void ps_report_html_glance(FILE *stream, const ps_report_content *content) {
         "beneath.</span></caption>"
         "<thead><tr><th scope=\"col\">Arm</th>",
         stream);
-    for (int i = 0; i < glance_count; i++) fprintf(stream, "<th scope=\"col\" class=\"n\">%s</th>", glance[i].title);
+    char title[80];
+    const glance_column task = {ps_report_measure(content), ps_report_measure_title(content, title, sizeof title),
+                                ps_report_measure_is_share(content)};
+    for (int i = 0; i <= glance_count; i++)
+        fprintf(stream, "<th scope=\"col\" class=\"n\">%s</th>", i < glance_count ? glance[i].title : task.title);
     fputs("</tr></thead><tbody>\n", stream);
     for (int row = 0; row < arms->rows; row++) {
         const char *arm = ps_table_text(arms, row, ps_table_column(arms, "arm"));
@@ -74,7 +77,8 @@ void ps_report_html_glance(FILE *stream, const ps_report_content *content) {
         if (unfinished > 0) fprintf(stream, "<small>%.0f unfinished</small>", unfinished);
         if (nonfinite > 0) fprintf(stream, "<small>%.0f not finite at the end</small>", nonfinite);
         fputs("</th>", stream);
-        for (int i = 0; i < glance_count; i++) print_glance_cell(stream, content, arm, &glance[i]);
+        for (int i = 0; i <= glance_count; i++)
+            print_glance_cell(stream, content, arm, i < glance_count ? &glance[i] : &task);
         fputs("</tr>\n", stream);
     }
     fputs("</tbody></table></div>\n", stream);

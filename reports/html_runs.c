@@ -80,12 +80,21 @@ static void print_shortened(FILE *stream, const ps_table *table, int row, int co
 /* Every run and every key of meta.tsv, folded away. */
 void ps_report_html_runs(FILE *stream, const ps_report_content *content) {
     const ps_table *runs = &content->runs, *meta = &content->meta;
-    static const struct {
+    const struct {
         const char *name;
         bool measured;
-    } columns[] = {{"arm", false},           {"seed", false},       {"status", false},       {"steps", false},
-                   {"steps_planned", false}, {"loss_end", true},    {"test_accuracy", true}, {"dead_start", true},
-                   {"dead_end", true},       {"record_cost", true}, {"parameters", false},   {"trace", false}};
+    } columns[] = {{"arm", false},
+                   {"seed", false},
+                   {"status", false},
+                   {"steps", false},
+                   {"steps_planned", false},
+                   {"loss_end", true},
+                   {ps_report_measure(content), true},
+                   {"dead_start", true},
+                   {"dead_end", true},
+                   {"record_cost", true},
+                   {"parameters", false},
+                   {"trace", false}};
     enum { count = sizeof columns / sizeof *columns };
     fputs(
         "<details class=\"card screen\"><summary>Every run, and the definitions used</summary><div class=\"scroll\" "

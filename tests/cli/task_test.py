@@ -88,6 +88,12 @@ for task, (measures, level, gain) in TASKS.items():
     if measures:
         everything = json.dumps(verdict) + "".join(open(tap.path(folder, "tables", file)).read() for file in os.listdir(tap.path(folder, "tables")))
         tap.report("accuracy" not in everything, f"{task}: nobody speaks of accuracy")
+    result = tap.run("report", tap.path(folder))
+    page = open(tap.path(folder, "report.html")).read() if result.returncode == 0 else ""
+    mean = sum(float(row["test_" + name]) for row in table(folder, "runs") if row["arm"] == "baseline") / len(SEEDS)
+    cell = f"{100 * mean:.1f}&nbsp;%" if share else f">{mean:.3g}"
+    tap.report(f">Test {title}<" in page and f">test_{name}<" in page and cell in page, f"{task}: so does the page, at a glance and run by run",
+               [result.stderr, cell])
     value = [json.loads(line) for line in open(os.path.join(trace, "trace.jsonl"))][-1][name]
     for rule, status in ((f"{name} == {value}", 0), (f"{name}.final == {value}", 0), (f"{name} > {value}", 1)):
         result = tap.run("check", trace, "--expect", rule)
