@@ -146,6 +146,7 @@ static ps_status print_page(FILE *stream, const ps_report_content *content) {
     ps_report_html_layers(stream, content);
     PS_TRY(ps_report_html_plots(stream, content));
     PS_TRY(ps_report_html_nodes(stream, content));
+    ps_report_html_terms(stream);
     print_footer(stream);
     PS_TRY(print_share_file(stream, content, "page.js"));
     fputs("</script>\n</body>\n</html>\n", stream);

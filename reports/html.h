@@ -20,6 +20,8 @@ void ps_report_html_layers(FILE *stream, const ps_report_content *content);
 ps_status ps_report_html_plots(FILE *stream, const ps_report_content *content);
 /* html_nodes.c: the table of the nodes to look at, with its tools. Says so where nodes were not recorded. */
 ps_status ps_report_html_nodes(FILE *stream, const ps_report_content *content);
+/* html_terms.c: what the words of the page mean. */
+void ps_report_html_terms(FILE *stream);
 
 /* A table cell: escaped text, a number, or a share in per cent. */
 void ps_report_html_cell(FILE *stream, const char *text);

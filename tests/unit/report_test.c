@@ -640,19 +640,66 @@ static int run_tool(int argc, char **argv) {
     return 2;
 }
 
+/* ---- terms ---- */
+
+/* Takes marks of emphasis and code out of the text. */
+static void plain(char *text) {
+    char *to = text;
+    for (const char *from = text; *from != '\0'; from++)
+        if (*from != '*' && *from != '`') *to++ = *from;
+    *to = '\0';
+}
+
+/* The page ends with its terms, in the words of the glossary. */
+static void test_terms(void **state) {
+    static const struct {
+        const char *term, *meaning;
+    } terms[] = {
+#define PS_TERM(term, meaning) {term, meaning},
+#include "reports/term_list.def"
+#undef PS_TERM
+    };
+    (void)state;
+    make_tables("terms", (report_tables){.arms = 1, .seeds = 1, .layers = 1, .channels = 2, .windows = 2});
+    char *glossary = read_text("src/GLOSSARY.md"), *page = write_report("terms", "html", "report.html");
+    const char *card = strstr(page, "<details class=\"card\" id=\"terms\">");
+    assert_non_null(card); /* closed */
+    plain(glossary);
+    for (size_t i = 0; i < sizeof terms / sizeof *terms; i++) {
+        char row[512], item[128];
+        snprintf(row, sizeof row, "\n| %s | %s |", terms[i].term, terms[i].meaning);
+        if (strstr(glossary, row) == NULL) fail_msg("src/GLOSSARY.md has no row%s", row);
+        snprintf(item, sizeof item, "<li><b>%s</b>: ", terms[i].term);
+        if (strstr(card, item) == NULL) fail_msg("the page lacks %s", item);
+    }
+    free(glossary);
+    free(page);
+}
+
 int main(int argc, char **argv) {
     if (argc > 1) return run_tool(argc, argv);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_table),           cmocka_unit_test(test_table_faults),
-        cmocka_unit_test(test_escape),          cmocka_unit_test(test_table_damaged_numbers),
-        cmocka_unit_test(test_seeds),           cmocka_unit_test(test_data),
-        cmocka_unit_test(test_data_grid),       cmocka_unit_test(test_data_faults),
-        cmocka_unit_test(test_recorded),        cmocka_unit_test(test_svg),
-        cmocka_unit_test(test_svg_hostile),     cmocka_unit_test(test_page),
-        cmocka_unit_test(test_hostile),         cmocka_unit_test(test_one_arm_one_seed),
-        cmocka_unit_test(test_missing_tables),  cmocka_unit_test(test_faults),
-        cmocka_unit_test(test_broken_plot),     cmocka_unit_test(test_no_gnuplot),
-        cmocka_unit_test(test_missing_columns), cmocka_unit_test(test_many_arms),
+        cmocka_unit_test(test_terms),
+        cmocka_unit_test(test_table),
+        cmocka_unit_test(test_table_faults),
+        cmocka_unit_test(test_escape),
+        cmocka_unit_test(test_table_damaged_numbers),
+        cmocka_unit_test(test_seeds),
+        cmocka_unit_test(test_data),
+        cmocka_unit_test(test_data_grid),
+        cmocka_unit_test(test_data_faults),
+        cmocka_unit_test(test_recorded),
+        cmocka_unit_test(test_svg),
+        cmocka_unit_test(test_svg_hostile),
+        cmocka_unit_test(test_page),
+        cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_one_arm_one_seed),
+        cmocka_unit_test(test_missing_tables),
+        cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_broken_plot),
+        cmocka_unit_test(test_no_gnuplot),
+        cmocka_unit_test(test_missing_columns),
+        cmocka_unit_test(test_many_arms),
         cmocka_unit_test(test_life_lines),
     };
     return cmocka_run_group_tests_name("report", tests, make_folder, remove_folder);
