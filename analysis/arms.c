@@ -10,47 +10,16 @@
 #include "core/memory.h"
 #include "core/text.h"
 
-const char *ps_role_words(ps_arm_role role) {
-    static const char *const words[] = {
-#define ROLE(name, text) text,
-        PS_ROLES(ROLE)
-#undef ROLE
-    };
-    return words[role];
-}
-
 static const char *text_of(const cJSON *object, const char *key) {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
     return cJSON_IsString(item) ? item->valuestring : "";
 }
 
-static double number_of(const cJSON *object, const char *key) {
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
-    return cJSON_IsNumber(item) ? item->valuedouble : NAN;
-}
-
-static ps_arm_role role_of_mode(const char *mode) {
-    if (mode[0] == '\0' || strcmp(mode, "full") == 0) return PS_ARM_MODULE;
-    if (strcmp(mode, "grid+conv+skip") == 0) return PS_ARM_GRID;
-    if (strcmp(mode, "grid-energy+conv+skip") == 0) return PS_ARM_GRID_ENERGY;
-    if (strcmp(mode, "conv+skip") == 0) return PS_ARM_CONV_SKIP;
-    return PS_ARM_OTHER;
-}
-
+/* Of the first run: runs of one arm have one configuration but for the seed. */
 static void note_role(ps_arm *arm, const ps_trace_header *header) {
-    const cJSON *config = cJSON_GetObjectItemCaseSensitive(header->document, "config");
-    const char *cut = text_of(config, "pool_skip_cut");
-    double size = number_of(config, "pool_skip");
-    for (int l = 0; l < header->layer_count; l++) arm->has_module |= header->layers[l].pool_skip != NULL;
-    arm->pool_size = size > 0 ? (int)size : 0;
-    bool leaky = number_of(config, "leaky_slope") > 0, renewed = number_of(config, "reinit_dead") > 0;
-    ps_arm_role module = strcmp(cut, "gradient") == 0  ? PS_ARM_CUT_GRADIENT
-                         : strcmp(cut, "forward") == 0 ? PS_ARM_CUT_FORWARD
-                                                       : role_of_mode(text_of(config, "pool_skip_mode"));
-    if (renewed && (leaky || arm->has_module)) arm->role = PS_ARM_OTHER;
-    else if (leaky && arm->has_module) arm->role = module == PS_ARM_MODULE ? PS_ARM_LEAKY_MODULE : PS_ARM_OTHER;
-    else if (!arm->has_module) arm->role = leaky ? PS_ARM_LEAKY : renewed ? PS_ARM_REINIT : PS_ARM_BASELINE;
-    else arm->role = module;
+    arm->role = header->arm_is.role;
+    arm->pool_size = header->arm_is.pool_size;
+    arm->has_module = header->has_module;
 }
 
 /* A fork says so before its first step. */
@@ -69,13 +38,6 @@ static ps_status find_fork(ps_trace_reader *reader, ps_arm_run *run) {
         PS_TRY(status);
     }
     return PS_OK;
-}
-
-static bool starts_at_zero(const ps_trace_header *header) {
-    const cJSON *config = cJSON_GetObjectItemCaseSensitive(header->document, "config");
-    bool module = false;
-    for (int l = 0; l < header->layer_count; l++) module |= header->layers[l].pool_skip != NULL;
-    return !module || cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(config, "pool_skip_zero_init"));
 }
 
 /* What a layer is, beside its name and channels. An arm may change its activation and put a module into it. */
@@ -151,7 +113,7 @@ static ps_status read_run(ps_arms *arms, ps_arm *arm, const char *path, ps_arm_r
     PS_TRY_CLEANUP(ps_json_copy(cJSON_IsArray(quantities) ? quantities : NULL, &run->quantities));
     PS_TRY_CLEANUP(note_task(arms, header));
     if (run == arm->runs) note_role(arm, header);
-    run->starts_zero = starts_at_zero(header);
+    run->starts_zero = !header->has_module || header->arm_is.zero_init;
     PS_TRY_CLEANUP(copy_layers(header, run));
     PS_TRY_CLEANUP(find_fork(reader, run));
     status = ps_string_copy(header->path, &run->path);

@@ -6,31 +6,6 @@
 #include "analysis/run.h"
 #include "analysis/summary.h"
 
-/* What an arm is, read from its first run's configuration (keys pool_skip, pool_skip_mode, pool_skip_cut, leaky_slope,
- * reinit_dead); of another program's trace: whether a module stands between gates and what feeds them. Each with the
- * words that name such an arm in a sentence ("there is no arm ..."). MODULE: the full Pool Skip; CUT_GRADIENT: the
- * module sends no gradient to what feeds it; CUT_FORWARD: it adds nothing to the output; REINIT: no module, dead nodes
- * are drawn anew every so many windows. */
-#define PS_ROLES(ROLE)                                         \
-    ROLE(BASELINE, "without any module (a baseline)")          \
-    ROLE(MODULE, "with Pool Skip")                             \
-    ROLE(GRID, "with a grid mask")                             \
-    ROLE(GRID_ENERGY, "with an energy-matched grid mask")      \
-    ROLE(CONV_SKIP, "with conv+skip")                          \
-    ROLE(CUT_GRADIENT, "with Pool Skip whose gradient is cut") \
-    ROLE(CUT_FORWARD, "with Pool Skip whose output is cut")    \
-    ROLE(LEAKY, "with LeakyReLU and no module")                \
-    ROLE(LEAKY_MODULE, "with LeakyReLU and Pool Skip")         \
-    ROLE(REINIT, "whose dead nodes are re-initialised")        \
-    ROLE(OTHER, "of another kind")
-typedef enum {
-#define ROLE(name, words) PS_ARM_##name,
-    PS_ROLES(ROLE)
-#undef ROLE
-        PS_ARM_COUNT
-} ps_arm_role;
-const char *ps_role_words(ps_arm_role role);
-
 /* A layer of a run, and which records it has. */
 typedef struct {
     char *name, *activation;

@@ -254,7 +254,12 @@ static ps_status read_header(ps_trace_reader *reader) {
     if (!cJSON_IsString(format) || strcmp(format->valuestring, "poolscope-trace") != 0)
         return FAIL_HERE(reader, "is no trace header (\"format\":\"poolscope-trace\" is missing); give a trace.jsonl");
     double version = number_or(header->document, "version", 0);
-    if (version != 1) return FAIL_HERE(reader, "has trace version %g, and this program reads version 1", version);
+    if (!(version >= 1 && version <= PS_TRACE_VERSION && version == floor(version)))
+        return FAIL_HERE(
+            reader,
+            "has trace version %g, and this program reads versions 1 to %d; take a newer poolscope, or have "
+            "the trace written in version %d",
+            version, PS_TRACE_VERSION, PS_TRACE_VERSION);
     PS_TRY(ps_trace_rules_record(reader->rules, header->document));
     PS_TRY(kept_rules(reader));
     ps_trace_task_read(header->document, &header->task); /* the rules have said what is wrong with it */
@@ -270,6 +275,10 @@ static ps_status read_header(ps_trace_reader *reader) {
     PS_TRY(copy_text(model, "name", &header->model));
     reader->tested_nothing = number_or(cJSON_GetObjectItemCaseSensitive(header->document, "data"), "test", 1) == 0;
     PS_TRY(read_layers(reader, cJSON_GetObjectItemCaseSensitive(header->document, "layers")));
+    bool module = false;
+    for (int l = 0; l < header->layer_count; l++) module |= header->layers[l].pool_skip != NULL;
+    ps_trace_arm_read(header->document, module, &header->arm_is);
+    header->has_module = module || ps_arm_roles[header->arm_is.role].module;
     size_t widest = 1;
     for (int l = 0; l < header->layer_count; l++)
         if ((size_t)header->layers[l].channels > widest) widest = (size_t)header->layers[l].channels;

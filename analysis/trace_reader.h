@@ -12,8 +12,9 @@
 
 #include "analysis/json_scan.h"
 #include "core/status.h"
-#include "trace/trace_task.h"
+#include "trace/trace_arm.h"
 #include "trace/trace_quantity.h"
+#include "trace/trace_task.h"
 
 typedef struct {
     char *name, *stage, *activation, *norm,
@@ -39,6 +40,8 @@ typedef struct {
     ps_trace_task task;
     ps_trace_layer *layers;
     int layer_count, node_count;
+    ps_trace_arm arm_is;
+    bool has_module; /* by its role, or as some layer names one */
     cJSON *document; /* the whole header */
 } ps_trace_header;
 

@@ -18,21 +18,10 @@ static const struct {
     const char *path;
     bool only_in_part;
 } left_out[] = {
-    {"type", false},
-    {"producer", false},
-    {"machine", false},
-    {"layers", false},
-    {"quantities", false},
-    {"config.data", false},
-    {"config.graph", false},
-    {"config.init", false},
-    {"config.fork", false},
-    {"data.source", false},
-    {"steps", true},
-    {"config.steps", true},
-    {"pairing.steps", true},
-    {"config.eval_every", true},
-    {"config.checkpoint_every", false},
+    {"type", false},        {"version", false},      {"producer", false},         {"machine", false},
+    {"layers", false},      {"quantities", false},   {"config.data", false},      {"config.graph", false},
+    {"config.init", false}, {"config.fork", false},  {"data.source", false},      {"steps", true},
+    {"config.steps", true}, {"pairing.steps", true}, {"config.eval_every", true}, {"config.checkpoint_every", false},
 };
 
 static bool is_left_out(const header_check *h, const char *path) {
@@ -64,6 +53,7 @@ cleanup:
 static ps_status compare_items(const header_check *h, const char *path, const cJSON *expected, const cJSON *found) {
     const cJSON *item;
     if (is_left_out(h, path)) return PS_OK;
+    if (found == NULL && strcmp(path, "arm_is") == 0) return PS_OK; /* a trace of version 1 */
     h->suite->results[h->result].compared++;
     if (found == NULL) return add(h, PS_FINDING_HEADER, path, NULL, expected, NULL, "is missing in the header");
     if (!cJSON_IsObject(expected) || !cJSON_IsObject(found))

@@ -33,11 +33,10 @@ typedef struct {
 static ps_status begin(const ps_metric_input *input, void **out) {
     checks_state *state;
     PS_TRY(PS_ALLOC(1, &state, "checks"));
-    const cJSON *config = cJSON_GetObjectItemCaseSensitive(input->run->header->document, "config");
-    const cJSON *cut = cJSON_GetObjectItemCaseSensitive(config, "pool_skip_cut");
+    ps_arm_cut cut = input->run->header->arm_is.cut;
     state->in = *input;
-    state->cut_forward = cJSON_IsString(cut) && strcmp(cut->valuestring, "forward") == 0;
-    state->cut_gradient = cJSON_IsString(cut) && strcmp(cut->valuestring, "gradient") == 0;
+    state->cut_forward = cut == PS_CUT_FORWARD;
+    state->cut_gradient = cut == PS_CUT_GRADIENT;
     *out = state;
     return PS_OK;
 }

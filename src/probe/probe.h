@@ -7,6 +7,7 @@
 #define PS_PROBE_PROBE_H
 
 #include "net/train.h"
+#include "trace/trace_arm.h"
 #include "trace/trace_task.h"
 #include "trace/trace_writer.h"
 
@@ -43,8 +44,9 @@ void ps_probe_backbone_digest(ps_net *net, char hex[17]);
 
 /* What the header says of the run; the probe adds layers and quantities. All borrowed. */
 typedef struct {
-    const char *producer; /* "poolscope 0.1.0" */
-    const char *arm;      /* NULL: "" */
+    const char *producer;       /* "poolscope 0.1.0" */
+    const char *arm;            /* NULL: "" */
+    const ps_trace_arm *arm_is; /* NULL: of no role that is known */
     uint64_t seed;
     const char *config; /* JSON object text; NULL: {} */
     struct {

@@ -17,11 +17,25 @@ void ps_probe_backbone_digest(ps_net *net, char hex[17]) {
     ps_digest_hex(&digest, hex);
 }
 
+static void add_arm(ps_trace_writer *trace, const ps_trace_arm *given) {
+    static const ps_trace_arm unknown = {.role = PS_ARM_OTHER, .activation = ""};
+    const ps_trace_arm *arm = given != NULL ? given : &unknown;
+    ps_trace_begin_object(trace, "arm_is");
+    ps_trace_add_text(trace, "role", ps_arm_roles[arm->role].word);
+    ps_trace_add_whole(trace, "pool_size", arm->pool_size);
+    ps_trace_add_bool(trace, "zero_init", arm->zero_init);
+    ps_trace_add_text(trace, "cut", ps_arm_cut_word(arm->cut));
+    ps_trace_add_text(trace, "activation", arm->activation);
+    ps_trace_add_whole(trace, "reinit_dead", arm->reinit_dead);
+    ps_trace_close_scope(trace);
+}
+
 static void add_run(ps_trace_writer *trace, const ps_probe_run *run) {
     ps_trace_add_text(trace, "format", PS_TRACE_FORMAT_NAME);
     ps_trace_add_whole(trace, "version", PS_TRACE_VERSION);
     ps_trace_add_text(trace, "producer", run->producer);
     ps_trace_add_text(trace, "arm", run->arm != NULL ? run->arm : "");
+    add_arm(trace, run->arm_is);
     ps_trace_add_whole(trace, "seed", (int64_t)run->seed);
     ps_trace_add_json(trace, "config", run->config != NULL ? run->config : "{}");
     ps_trace_begin_object(trace, "pairing");

@@ -7,6 +7,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "run/arm.h"
 #include "run/directory.h"
 #include "run/pairing.h"
 #include "run/planted.h"
@@ -60,12 +61,15 @@ static ps_status write_header(run *r) {
     const ps_dataset *data = r->session.dataset;
     char cjson[32];
     ps_pairing pairing;
+    ps_trace_arm arm;
     struct utsname system;
     ps_pairing_of(&r->session, &pairing);
+    PS_TRY(ps_run_arm_of(r->session.net, c->reinit_dead, &arm));
     snprintf(cjson, sizeof cjson, "%s", cJSON_Version());
     uname(&system);
     ps_probe_run header = {.producer = "poolscope " PS_VERSION,
                            .arm = c->arm,
+                           .arm_is = &arm,
                            .seed = (uint64_t)c->seed,
                            .config = r->config_text,
                            .data_source = ps_dataset_source(data),

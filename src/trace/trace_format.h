@@ -3,7 +3,8 @@
 #define PS_TRACE_FORMAT_H
 
 #define PS_TRACE_FORMAT_NAME "poolscope-trace"
-#define PS_TRACE_VERSION 1
+#define PS_TRACE_VERSION 2     /* what is written; older ones are read */
+#define PS_TRACE_VERSION_ARM 2 /* the first whose header says what the arm is ("arm_is") */
 
 /* Longer lines are refused: this is a layer of more than ten million nodes. */
 #define PS_TRACE_LONGEST_LINE ((size_t)256 << 20)

@@ -10,6 +10,7 @@
 #include "core/file.h"
 #include "core/json.h"
 #include "core/memory.h"
+#include "trace/trace_arm.h"
 #include "trace/trace_format.h"
 #include "trace/trace_task.h"
 
@@ -274,10 +275,28 @@ static void check_pairing(ps_trace_rules *r, const cJSON *record) {
     }
 }
 
+static const char *first_with_module(const cJSON *layers) {
+    const cJSON *layer;
+    cJSON_ArrayForEach(layer, layers) if (cJSON_IsString(get(layer, "pool_skip"))) {
+        const char *name = cJSON_GetStringValue(get(layer, "name"));
+        return name != NULL ? name : "";
+    }
+    return NULL;
+}
+
+static void check_arm(ps_trace_rules *r, const cJSON *record) {
+    char buffer[MOST_TEXT];
+    const char *fault =
+        ps_trace_arm_fault(get(record, "arm_is"), first_with_module(get(record, "layers")), buffer, sizeof buffer);
+    if (fault != NULL) breach(r, "%s", fault);
+}
+
 static void check_header_keys(ps_trace_rules *r, const cJSON *record) {
     double version = get_whole(r, record, "version", 1);
     if (version > PS_TRACE_VERSION)
-        breach(r, "\"version\" is %g; this program knows versions up to %d", version, PS_TRACE_VERSION);
+        breach(r, "\"version\" is %g; this program knows versions up to %d; take a newer poolscope", version,
+               PS_TRACE_VERSION);
+    if (version >= PS_TRACE_VERSION_ARM) check_arm(r, record);
     get_text(r, record, "producer");
     get_text(r, record, "arm");
     get_whole(r, record, "seed", -most_whole);

@@ -53,7 +53,9 @@ static void put_probe(FILE *out, int step) {
 
 static void put_trace(FILE *out, double megabytes) {
     fputs(
-        "{\"type\":\"header\",\"format\":\"poolscope-trace\",\"version\":1,\"producer\":\"bench\",\"arm\":\"\","
+        "{\"type\":\"header\",\"format\":\"poolscope-trace\",\"version\":2,\"producer\":\"bench\",\"arm\":\"\",\"arm_"
+        "is\":{\"role\":\"baseline\",\"pool_size\":0,\"zero_init\":false,\"cut\":\"none\",\"activation\":\"relu\","
+        "\"reinit_dead\":0},"
         "\"seed\":1,\"config\":{},\"pairing\":{},\"data\":{},\"machine\":{},\"model\":{},\"window\":40,\"steps\":0,"
         "\"quantities\":[",
         out);

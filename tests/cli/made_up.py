@@ -62,9 +62,21 @@ WINDOW = ("zeros", "shut_steps", "shut_filter_grad_steps", "shut_gamma_grad_step
           "path", "path_gradient", "path_carried", "path_decay", "path_residual", "net", "weight_start_l2", "out_net_gradient", "out_start_l2")
 
 
+MODES = {"full": "pool_skip", "grid+conv+skip": "grid", "grid-energy+conv+skip": "grid_energy", "conv+skip": "conv_skip"}
+
+
+def arm_is(config):
+    """What the arm is, of a configuration with at most one peculiarity."""
+    size, cut, renewed, leaky = config.get("pool_skip", 0), config.get("pool_skip_cut", "none"), config.get("reinit_dead", 0), config.get("leaky_slope", 0) > 0
+    role = MODES.get(config.get("pool_skip_mode", "full"), "other") if size else "baseline"
+    role = f"cut_{cut}" if cut != "none" else "reinit" if renewed else ("leaky_pool_skip" if size else "leaky") if leaky else role
+    return {"role": role, "pool_size": size, "zero_init": config.get("pool_skip_zero_init", False), "cut": cut, "activation": "leaky_relu" if leaky else "relu",
+            "reinit_dead": renewed}
+
+
 def header(run):
     quantities = [{"name": name, "unit": "", "per": "node", "record": record, "description": "made up"} for record, names in (("probe", PROBE), ("window", WINDOW)) for name in names]
-    return {"type": "header", "format": "poolscope-trace", "version": 1, "producer": "made up", "arm": run.arm, "seed": run.seed, "config": run.config,
+    return {"type": "header", "format": "poolscope-trace", "version": 2, "producer": "made up", "arm": run.arm, "arm_is": arm_is(run.config), "seed": run.seed, "config": run.config,
             "pairing": {key: f"{key}-{run.seed}" for key in ("backbone", "data", "order", "optimiser", "steps", "batch", "window", "probe")},
             "data": {"source": "made up", "digest": "0", "sample": [3, 1, 8, 8], "classes": 10, "train": 640, "probe": IMAGES, "test": 100},
             "machine": {"arch": "none", "simd": "none", "library": {}},

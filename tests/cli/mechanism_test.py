@@ -90,5 +90,38 @@ found = {p["id"]: p for p in verdict["predictions"]}
 report(all(found[i]["verdict"] != "not_testable" for i in ("M1", "M2", "M3", "M4", "M5")), "M1 to M5 are tested", {i: found[i]["sentence"] for i in found if i[0] == "M"})
 report(found["M4"]["estimate"] == 0, "nothing is dead with LeakyReLU", found["M4"])
 report(all(run("explain", "mechanism", i).returncode == 0 for i in ("M3", "M4")), "explain leads back to the traces")
+
+# What an arm is stands in its header, as its network has it: modules of a fork start at zero.
+PLAIN = {"role": "baseline", "pool_size": 0, "zero_init": False, "cut": "none", "activation": "relu", "reinit_dead": 0}
+MODULE = {**PLAIN, "role": "pool_skip", "pool_size": 2, "zero_init": True}
+ROLES = {"baseline": PLAIN, "ps2": MODULE, "cut": {**MODULE, "role": "cut_gradient", "cut": "gradient"}, "mute": {**MODULE, "role": "cut_forward", "cut": "forward"},
+         "renewed": {**PLAIN, "role": "reinit", "reinit_dead": 1}, "leaky": {**PLAIN, "role": "leaky", "activation": "leaky_relu"},
+         "leaky-ps2": {**MODULE, "role": "leaky_pool_skip", "activation": "leaky_relu"}}
+
+
+def arm_is(folder):
+    with open(path(folder, "trace.jsonl")) as stream:
+        return json.loads(stream.readline())["arm_is"]
+
+
+for arm, said in ROLES.items():
+    report(arm_is(f"mechanism/runs/{arm}/seed-1") == said, f"{arm}: the header says what it is", arm_is(f"mechanism/runs/{arm}/seed-1"))
 shutil.rmtree(path("mechanism"), ignore_errors=True)
+# A network of one's own has its modules in the graph; what is no one kind of module is of no role.
+CONTROL = {"type": "pool_skip", "pool_size": 4, "mode": "conv+skip"}
+for name, modules, said in (("control", [CONTROL], {**PLAIN, "role": "conv_skip", "pool_size": 4}),
+                            ("two sizes", [CONTROL, {**CONTROL, "pool_size": 2}], {**PLAIN, "role": "conv_skip"}),
+                            ("two kinds", [CONTROL, {**CONTROL, "mode": "full"}], {**PLAIN, "role": "other", "pool_size": 4}),
+                            ("a cut control", [{**CONTROL, "cut": "gradient"}], {**PLAIN, "role": "other", "pool_size": 4, "cut": "gradient"}),
+                            ("at zero", [{**CONTROL, "mode": "full", "zero_init": True}], {**MODULE, "pool_size": 4})):
+    nodes = [{"name": "c0", "type": "conv", "channels": 4, "padding": 1}, {"name": "r0", "type": "relu"}]
+    for i, module in enumerate(modules):
+        nodes += [{"name": f"c{i + 1}", "type": "conv", "channels": 4, "padding": 1}, {"name": f"p{i}", **module}, {"name": f"r{i + 1}", "type": "relu"}]
+    nodes += [{"name": "g", "type": "global_avg_pool"}, {"name": "f", "type": "linear", "features": 10}]
+    with open(path("own.json"), "w") as stream:
+        json.dump({"format": "poolscope-graph", "version": 1, "name": "own", "input": [3, 8, 8], "nodes": nodes}, stream)
+    result = run("train", "--graph", "own.json", "--size", "8", "--batch", "8", "--probe", "8", "--train-limit", "32", "--test-limit", "8", "--steps", "2", "--window", "2",
+                 "--quiet", "--out", "own")
+    report(result.returncode == 0 and arm_is("own") == said, f"own network, {name}: the header says what it is", result.stderr or arm_is("own"))
+    shutil.rmtree(path("own"), ignore_errors=True)
 done()

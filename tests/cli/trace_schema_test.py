@@ -30,7 +30,15 @@ def change_in(outer, key, value):
 # type of record, fault, what is done to it
 FAULTS = [
     ("header", "wrong format", change("format", "poolscope-trap")),
-    ("header", "version as text", change("version", "1")),
+    ("header", "version as text", change("version", "2")),
+    ("header", "version 3", change("version", 3)),
+    ("header", "not said what the arm is", lambda r: r.pop("arm_is")),
+    ("header", "an unknown role", change_in("arm_is", "role", "treatment")),
+    ("header", "an unknown cut", change_in("arm_is", "cut", "sideways")),
+    ("header", "a pool size below 0", change_in("arm_is", "pool_size", -1)),
+    ("header", "zero_init as a number", change_in("arm_is", "zero_init", 0)),
+    ("header", "no activation", lambda r: r["arm_is"].pop("activation")),
+    ("header", "half a window between drawings", change_in("arm_is", "reinit_dead", 0.5)),
     ("header", "no layers", lambda r: r.pop("layers")),
     ("header", "unknown kind", lambda r: r["layers"][0].__setitem__("kind", "cow")),
     ("header", "negative channels", lambda r: r["layers"][0].__setitem__("channels", -1)),

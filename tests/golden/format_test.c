@@ -11,7 +11,9 @@
 #include <string.h>
 
 #include "core/file.h"
+#include "core/json.h"
 #include "probe/quantity.h"
+#include "trace/trace_arm.h"
 
 static const char *const per_name[] = {
 #define PER(name, word) word,
@@ -39,11 +41,23 @@ static void write_quantities(FILE *out) {
     }
 }
 
+static void write_roles(FILE *out) {
+    for (int role = 0; role < PS_ARM_COUNT; role++) {
+        const ps_arm_role_line *line = &ps_arm_roles[role];
+        if (role == PS_ARM_OTHER) fprintf(out, "| %s | any | any | any | any | %s |\n", line->word, line->meaning);
+        else
+            fprintf(out, "| %s | %s | %s | %s | %s | %s |\n", line->word, line->module ? "yes" : "no",
+                    ps_arm_cut_word(line->cut), line->leaky ? "leaky_relu" : "another",
+                    line->renewed ? "1 or more" : "0", line->meaning);
+    }
+}
+
 static const struct table {
     const char *path, *head; /* the row of titles, by which it is found */
     void (*write)(FILE *out);
 } tables[] = {
     {"src/trace/FORMAT.md", "| name | unit | per | record | range | meaning |\n", write_quantities},
+    {"src/trace/FORMAT.md", "| role | module | cut | activation | reinit_dead | what it is |\n", write_roles},
 };
 
 static void read_document(const char *path, char **text) {
@@ -88,6 +102,60 @@ static void tables_are_what_the_lists_say(void **state) {
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) check_table(&tables[i]);
 }
 
+/* ---- schema.json ---- */
+
+static const cJSON *member(const cJSON *item, const char *path) {
+    char key[64];
+    while (*path != '\0') {
+        size_t length = strcspn(path, "/");
+        snprintf(key, sizeof key, "%.*s", (int)length, path);
+        item = cJSON_GetObjectItemCaseSensitive(item, key);
+        if (item == NULL) fail_msg("schema.json has no %s", path);
+        path += length + (path[length] == '/');
+    }
+    return item;
+}
+
+static void assert_words(const cJSON *list, const char *(*word)(int), int count) {
+    assert_int_equal(cJSON_GetArraySize(list), count);
+    for (int i = 0; i < count; i++) assert_string_equal(cJSON_GetArrayItem(list, i)->valuestring, word(i));
+}
+
+static const char *role_word(int role) { return ps_arm_roles[role].word; }
+static const char *cut_word(int cut) { return ps_arm_cut_word((ps_arm_cut)cut); }
+
+static void the_schema_has_the_same_words(void **state) {
+    (void)state;
+    char *text;
+    cJSON *schema;
+    read_document("src/trace/schema.json", &text);
+    assert_int_equal(ps_json_parse(text, "schema.json", &schema), PS_OK);
+    const cJSON *arm_is = member(schema, "definitions/arm_is/properties");
+    assert_words(member(arm_is, "role/enum"), role_word, PS_ARM_COUNT);
+    assert_words(member(arm_is, "cut/enum"), cut_word, PS_CUT_COUNT);
+    cJSON_Delete(schema);
+    free(text);
+}
+
+/* Every combination of what an arm can be has one role, whose line says the same; what no line says is OTHER. */
+static void roles_are_what_their_lines_say(void **state) {
+    (void)state;
+    static const char *const modes[] = {"full", "conv+skip", "grid+conv+skip", "grid-energy+conv+skip", "pool+skip"};
+    for (int i = 0; i < 6 * PS_CUT_COUNT * 4; i++) {
+        bool module = i % 6 > 0, leaky = i / 6 / PS_CUT_COUNT % 2 > 0, renewed = i / 6 / PS_CUT_COUNT / 2 > 0;
+        ps_arm_cut cut = (ps_arm_cut)(i / 6 % PS_CUT_COUNT);
+        ps_arm_role role = ps_arm_role_of(module, module ? modes[i % 6 - 1] : "", cut, leaky, renewed);
+        const ps_arm_role_line *line = &ps_arm_roles[role];
+        if (role == PS_ARM_OTHER) continue;
+        assert_int_equal(line->module, module);
+        if (module) assert_int_equal(line->cut, cut);
+        assert_int_equal(line->leaky, leaky);
+        assert_int_equal(line->renewed, renewed);
+        bool treatment = i % 6 == 1 && cut == PS_CUT_NONE && !leaky && !renewed;
+        assert_int_equal(role == PS_ARM_MODULE, treatment);
+    }
+}
+
 /* ---- quantities ---- */
 
 static void quantities_are_told_apart(void **state) {
@@ -120,8 +188,8 @@ static void quantities_agree_with_themselves(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(tables_are_what_the_lists_say),
-        cmocka_unit_test(quantities_are_told_apart),
+        cmocka_unit_test(tables_are_what_the_lists_say),    cmocka_unit_test(the_schema_has_the_same_words),
+        cmocka_unit_test(roles_are_what_their_lines_say),   cmocka_unit_test(quantities_are_told_apart),
         cmocka_unit_test(quantities_agree_with_themselves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -35,9 +35,7 @@ void ct_rewrite(const ct_runs *list, const char *from, const char *to) {
     free(content);
 }
 
-void ct_start_at_zero(const ct_runs *list) {
-    ct_rewrite(list, "\"pool_skip_mode\"", "\"pool_skip_zero_init\":true,\"pool_skip_mode\"");
-}
+void ct_start_at_zero(const ct_runs *list) { ct_rewrite(list, "\"zero_init\":false", "\"zero_init\":true"); }
 
 void ct_make_arms(ct_runs *base, ct_runs *module, int seeds) {
     memset(base, 0, sizeof *base);

@@ -61,6 +61,7 @@ static void write_quantity(FILE *out, const char *name) {
 static void write_header(const writer *w) {
     const ps_fixture *f = w->f;
     FILE *out = w->out;
+    ps_arm_role role = ps_arm_role_of(f->module, f->mode != NULL ? f->mode : "full", PS_CUT_NONE, false, false);
     static const char *const names[] = {"nonzero",
                                         "zeros",
                                         "shut_steps",
@@ -111,11 +112,14 @@ static void write_header(const writer *w) {
                                         "pool_row_grad_zero_steps",
                                         "pool_weight_l2"};
     fprintf(out,
-            "{\"type\":\"header\",\"format\":\"poolscope-trace\",\"version\":1,\"producer\":\"fixture\",\"arm\":\"%s\","
+            "{\"type\":\"header\",\"format\":\"poolscope-trace\",\"version\":2,\"producer\":\"fixture\",\"arm\":\"%s\","
             "\"seed\":%llu,",
             f->arm, (unsigned long long)f->seed);
-    fprintf(out, "\"config\":{\"pool_skip\":%d,\"pool_skip_mode\":\"%s\"},", f->module ? f->pool_size : 0,
-            f->mode ? f->mode : "full");
+    fputs("\"config\":{\"lr\":0.1},", out);
+    fprintf(out,
+            "\"arm_is\":{\"role\":\"%s\",\"pool_size\":%d,\"zero_init\":false,\"cut\":\"none\",\"activation\":\"relu\","
+            "\"reinit_dead\":0},",
+            ps_arm_roles[role].word, f->module ? f->pool_size : 0);
     fprintf(out, "\"pairing\":{\"backbone\":\"b%llu\",\"order\":\"", (unsigned long long)f->seed);
     if (f->order != NULL) fputs(f->order, out);
     else fprintf(out, "o%llu", (unsigned long long)f->seed);

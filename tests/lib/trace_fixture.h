@@ -20,7 +20,7 @@ typedef struct {
     double death, revival; /* probability per node and window */
     bool module;           /* a Pool Skip module stands behind every layer */
     int pool_size;
-    const char *mode;  /* pool_skip_mode of the configuration, NULL: "full" */
+    const char *mode;  /* of the modules, NULL: "full" */
     double dead_ratio; /* gradient of dead nodes over that of alive ones; 0 without a module */
     double accuracy;
     bool norm;          /* layers are normalised */

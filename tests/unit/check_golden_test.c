@@ -407,11 +407,11 @@ static void missing_and_extra_quantities_are_told_apart(void **state) {
 
 static void another_configuration_is_named(void **state) {
     (void)state;
-    replace_everywhere("\"pool_skip\":0", "\"pool_skip\":2");
+    replace_everywhere("\"config\":{\"lr\":0.1}", "\"config\":{\"lr\":0.2}");
     const ps_finding *f = finding_of(compare(), PS_FINDING_HEADER);
-    assert_string_equal(f->quantity, "config.pool_skip");
-    assert_string_equal(f->expected, "0");
-    assert_string_equal(f->found, "2");
+    assert_string_equal(f->quantity, "config.lr");
+    assert_string_equal(f->expected, "0.1");
+    assert_string_equal(f->found, "0.2");
 }
 
 static void reordered_arms_are_one_finding_each(void **state) {

@@ -61,7 +61,7 @@ static const char *write_run(set_of_arms *set, int arm, int seed, const ps_fixtu
     char *path = set->path[arm][seed];
     snprintf(path, sizeof set->path[arm][seed], "%s/%s%d.jsonl", folder, f->arm, (int)f->seed);
     held(ps_fixture_write(f, path));
-    if (at_zero && f->module) rewrite(path, "\"pool_skip_mode\"", "\"pool_skip_zero_init\":true,\"pool_skip_mode\"");
+    if (at_zero && f->module) rewrite(path, "\"zero_init\":false", "\"zero_init\":true");
     set->list[arm][seed] = path;
     set->arms[arm] = (ps_compare_arm){f->arm, set->list[arm], SEEDS};
     if (set->count <= arm) set->count = arm + 1;
