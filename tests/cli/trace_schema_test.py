@@ -108,6 +108,37 @@ def plant_fault(lines, kind, alter):
     raise AssertionError(f"no record of type {kind}")
 
 
+def keys_of(schema, part):
+    """The keys that a part of the schema names, and what it says of the items of a list; None: nothing."""
+    while "$ref" in part:
+        part = schema["definitions"][part["$ref"].rsplit("/", 1)[1]]
+    return part.get("properties"), part.get("items")
+
+
+def unknown_keys(schema, part, value, place):
+    """Keys of a value that the schema does not name, in objects that it describes."""
+    known, items = keys_of(schema, part)
+    if isinstance(value, list) and items is not None:
+        return [key for item in value for key in unknown_keys(schema, items, item, place + "[]")]
+    if not isinstance(value, dict) or known is None:
+        return []
+    return [key for name, inner in value.items()
+            for key in ([f"{place}.{name}"] if name not in known else unknown_keys(schema, known[name], inner, f"{place}.{name}"))]
+
+
+def check_keys(schema, name, lines):
+    """Readers pass over keys that they do not know; what poolscope writes is all in the schema."""
+    wrong = set()
+    for line in lines:
+        record = json.loads(line)
+        known = {"type": {}}
+        for rule in schema["allOf"]:
+            if rule["if"]["properties"]["type"]["const"] == record["type"]:
+                known.update(rule["then"].get("properties", {}))
+        wrong.update(unknown_keys(schema, {"properties": known}, record, record["type"]))
+    say(not wrong, f"{name}: the schema names every key that is written", "\n".join(sorted(wrong)))
+
+
 def check_run(validator, folder, name, options):
     run = os.path.join(folder, name.replace(" ", "_").replace(",", ""))
     done = subprocess.run([PROGRAM, "train", *SMALL, *options, "--out", run], capture_output=True, text=True)
@@ -148,12 +179,16 @@ def main():
     if jsonschema is not None:
         jsonschema.Draft7Validator.check_schema(schema)
         validator = jsonschema.Draft7Validator(schema)
-    print(f"1..{2 * len(RUNS) + 2 * len(FAULTS)}")
+    print(f"1..{3 * len(RUNS) + 1 + 2 * len(FAULTS)}")
     with tempfile.TemporaryDirectory() as folder:
         kept = None
         for name, options in RUNS.items():
             lines = check_run(validator, folder, name, options)
+            check_keys(schema, name, lines or [])
             kept = kept or lines
+        planted = json.dumps({**json.loads(kept[1]), "made_up": 1})
+        check = [key for key in unknown_keys(schema, {"properties": {"type": {}}}, json.loads(planted), "record") if key == "record.made_up"]
+        say(bool(check), "a key that the schema does not name is seen")
         check_faults(validator, folder, kept)
 
 

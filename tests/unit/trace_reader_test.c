@@ -330,7 +330,7 @@ static void wrong_traces_are_refused_by_name_and_line(void **state) {
     refuses("", "is empty");
     refuses("hello\n", ":1: is no trace header");
     refuses("{\"type\":\"step\",\"step\":0}\n", ":1: is no trace header");
-    refuses("{\"format\":\"poolscope-trace\",\"version\":2,\"layers\":[]}\n", "version 2");
+    refuses("{\"format\":\"poolscope-trace\",\"version\":3,\"layers\":[]}\n", "version 3");
     refuses(HEADER_HEAD QUANTITIES, "\"layers\"");
     refuses(HEADER_HEAD "\"layers\":[" LAYER("a", "0", "conv", "0", "") "]," QUANTITIES, "\"channels\"");
     refuses(HEADER_HEAD
