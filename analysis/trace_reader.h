@@ -1,8 +1,8 @@
-/* The only reader of traces (src/trace/FORMAT.md). Streams line by line: memory is that of the longest line. Unknown
- * types and keys are passed over; a last line that was cut off is left out and said; anything else that breaks the
- * format, by the rules that `poolscope validate` goes by (trace/trace_rules.h), is an error that names file:line.
- * Records borrow the reader's buffer and hold until the next call. The creator destroys the reader; the header lives as
- * long as the reader. */
+/* The analysis' reader of traces (src/trace/FORMAT.md). Others read records as trees: `validate`, the live view, a run
+ * that goes on; all go by one set of rules (trace/trace_rules.h). Streams line by line: memory is that of the longest
+ * line. Unknown types and keys are passed over; a last line that was cut off is left out and said; anything else that
+ * breaks the format is an error that names file:line. Records borrow the reader's buffer and hold until the next call.
+ * The creator destroys the reader; the header lives as long as the reader. */
 #ifndef PS_ANALYSIS_TRACE_READER_H
 #define PS_ANALYSIS_TRACE_READER_H
 
