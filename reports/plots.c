@@ -82,51 +82,74 @@ bool ps_plots_has_program(const char *name) {
 
 /* ---- preparing ---- */
 
+static ps_status read_words(const char *directory, ps_plot_words *words) {
+    ps_table runs = {0}, meta = {0};
+    char *tables = NULL;
+    ps_status status = PS_OK;
+    PS_TRY_CLEANUP(ps_file_join(directory, "tables", &tables));
+    PS_TRY_CLEANUP(ps_table_read_named(tables, "runs", &runs));
+    PS_TRY_CLEANUP(ps_table_read_named(tables, "meta", &meta));
+    ps_plot_words_of(&runs, &meta, words);
+cleanup:
+    free(tables);
+    ps_table_clear(&runs);
+    ps_table_clear(&meta);
+    return status;
+}
+
 static ps_status read_list(const char *share, ps_plots *plots) {
     PS_TRY(ps_table_read_named(share, "plot_list", &plots->table));
     const ps_table *table = &plots->table;
     PS_TRY(PS_ALLOC((size_t)table->rows + 1, &plots->plots, "the list of plots"));
-    for (int row = 0; row < table->rows; row++) {
-        plots->plots[row] = (ps_plot){.id = ps_table_text(table, row, ps_table_column(table, "id")),
-                                      .section = ps_table_text(table, row, ps_table_column(table, "section")),
-                                      .title = ps_table_text(table, row, ps_table_column(table, "title")),
-                                      .needs = ps_table_text(table, row, ps_table_column(table, "needs")),
-                                      .caption = ps_table_text(table, row, ps_table_column(table, "caption"))};
-    }
     plots->count = table->rows;
+    for (int row = 0; row < table->rows; row++) {
+        ps_plot *plot = &plots->plots[row];
+        *plot = (ps_plot){.id = ps_table_text(table, row, ps_table_column(table, "id")),
+                          .section = ps_table_text(table, row, ps_table_column(table, "section"))};
+        const struct {
+            const char *column;
+            char **text;
+        } texts[] = {{"title", &plot->title}, {"needs", &plot->needs}, {"caption", &plot->caption}};
+        for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+            PS_TRY(ps_plot_words_fill(&plots->words, ps_table_text(table, row, ps_table_column(table, texts[i].column)),
+                                      texts[i].text));
+    }
     return PS_OK;
 }
 
-static ps_status copy_file(const char *from, const char *to) {
-    char *content = NULL;
+static ps_status copy_file(const ps_plot_words *words, const char *from, const char *to) {
+    char *content = NULL, *filled = NULL;
     size_t size = 0;
     PS_TRY(ps_file_read(from, &content, &size));
-    ps_status status = ps_file_write(to, content, size);
+    ps_status status = ps_plot_words_fill(words, content, &filled);
+    if (status == PS_OK) status = ps_file_write(to, filled, strlen(filled));
     free(content);
+    free(filled);
     return status;
 }
 
 /* Copies share/plots/name.gp beside the data, so that it can be changed and run again by hand. */
-static ps_status copy_script(const char *share, const char *folder, const char *name) {
+static ps_status copy_script(const ps_plot_words *words, const char *share, const char *folder, const char *name) {
     char *from = NULL, *to = NULL;
     ps_status status = PS_OK;
     PS_TRY_CLEANUP(ps_string_format(&from, "%s/plots/%s.gp", share, name));
     PS_TRY_CLEANUP(ps_string_format(&to, "%s/%s.gp", folder, name));
-    status = copy_file(from, to);
+    status = copy_file(words, from, to);
 cleanup:
     free(from);
     free(to);
     return status;
 }
 
-static ps_status prepare_plot(ps_plot_source *source, const char *share, const char *folder, ps_plot *plot) {
+static ps_status prepare_plot(const ps_plot_words *words, ps_plot_source *source, const char *share, const char *folder,
+                              ps_plot *plot) {
     bool recorded = false;
     PS_TRY(ps_plot_data_recorded(source, plot->needs, &recorded, &plot->note));
     if (!recorded) {
         plot->state = PS_PLOT_NOT_RECORDED;
         return PS_OK;
     }
-    PS_TRY(copy_script(share, folder, plot->id));
+    PS_TRY(copy_script(words, share, folder, plot->id));
     char *script = NULL;
     PS_TRY(ps_string_format(&script, "%s/%s.gp", folder, plot->id));
     ps_status status = ps_plot_data_write(source, plot->id, script);
@@ -340,10 +363,11 @@ static ps_status prepare_all(const char *share, const char *directory, const cha
     PS_TRY_CLEANUP(ps_file_join(directory, "tables", &tables));
     PS_TRY_CLEANUP(ps_plot_source_open(tables, data, &source));
     PS_TRY_CLEANUP(write_arms(&source));
-    PS_TRY_CLEANUP(copy_script(share, folder, "style"));
-    PS_TRY_CLEANUP(copy_script(share, folder, "legend"));
-    PS_TRY_CLEANUP(copy_script(share, folder, "arm_axis"));
-    for (int i = 0; i < plots->count; i++) PS_TRY_CLEANUP(prepare_plot(&source, share, folder, &plots->plots[i]));
+    PS_TRY_CLEANUP(copy_script(&plots->words, share, folder, "style"));
+    PS_TRY_CLEANUP(copy_script(&plots->words, share, folder, "legend"));
+    PS_TRY_CLEANUP(copy_script(&plots->words, share, folder, "arm_axis"));
+    for (int i = 0; i < plots->count; i++)
+        PS_TRY_CLEANUP(prepare_plot(&plots->words, &source, share, folder, &plots->plots[i]));
 cleanup:
     ps_plot_source_close(&source);
     free(tables);
@@ -358,6 +382,7 @@ ps_status ps_plots_draw(const char *share, const char *directory, const char *pl
     const char *folder = plots->folder;
     PS_TRY_CLEANUP(ps_file_join(folder, "data", &data));
     PS_TRY_CLEANUP(ps_file_make_directories(data));
+    PS_TRY_CLEANUP(read_words(directory, &plots->words));
     PS_TRY_CLEANUP(read_list(share, plots));
     PS_TRY_CLEANUP(prepare_all(share, directory, folder, data, plots));
     if (plots->gnuplot) {
@@ -421,7 +446,12 @@ ps_status ps_plots_add(const ps_plots *plots, ps_file_set *set) {
 }
 
 void ps_plots_clear(ps_plots *plots) {
-    for (int i = 0; i < plots->count; i++) free(plots->plots[i].note);
+    for (int i = 0; i < plots->count; i++) {
+        free(plots->plots[i].title);
+        free(plots->plots[i].needs);
+        free(plots->plots[i].caption);
+        free(plots->plots[i].note);
+    }
     ps_free(plots->plots);
     free(plots->folder);
     ps_table_clear(&plots->table);

@@ -3,6 +3,7 @@
 #ifndef PS_REPORTS_PLOTS_H
 #define PS_REPORTS_PLOTS_H
 
+#include "reports/plot_words.h"
 #include <stdbool.h>
 
 #include "core/file_set.h"
@@ -21,13 +22,15 @@ typedef enum {
 } ps_plot_state;
 
 typedef struct {
-    const char *id, *section, *title, *needs, *caption; /* borrowed from the list's table */
+    const char *id, *section;      /* borrowed from the list's table */
+    char *title, *needs, *caption; /* in the words of the task; owned */
     ps_plot_state state;
     char *note; /* what is missing or what gnuplot said; NULL when drawn */
 } ps_plot;
 
 typedef struct {
     ps_table table;
+    ps_plot_words words;
     ps_plot *plots;
     int count;
     bool gnuplot; /* the program was found */

@@ -3,7 +3,7 @@
 #data revival_rate from pairs where measure=revival_rate split arm pick seed,difference
 #data death_rate from pairs where measure=death_rate split arm pick seed,difference
 #data loss_end from pairs where measure=loss_end split arm pick seed,difference
-#data test_accuracy from pairs where measure=test_accuracy split arm pick seed,difference
+#data test_{measure} from pairs where measure=test_{measure} split arm pick seed,difference
 id = "pairs"; plot_width = 760; plot_height = 560
 load "style.gp"
 legend_first = 2
@@ -12,9 +12,9 @@ set xrange [1.4:arms+0.6]
 unset xtics
 set xzeroaxis lt 1 lc rgb ink lw 1.5
 set border 2
-keys = "dead_mean dead_end revival_rate death_rate loss_end test_accuracy"
-array TITLE[6] = ["dead, time average (pp)", "dead at the end (pp)", "revived per window (pp)", "newly dead per window (pp)", "training loss, end", "test accuracy (pp)"]
-array SCALE[6] = [100, 100, 100, 100, 1, 100]
+keys = "dead_mean dead_end revival_rate death_rate loss_end test_{measure}"
+array TITLE[6] = ["dead, time average (pp)", "dead at the end (pp)", "revived per window (pp)", "newly dead per window (pp)", "training loss, end", "test {measure title}{ (pp)}"]
+array SCALE[6] = [100, 100, 100, 100, 1, {factor}]
 array SHOWN[6]
 shown = 0
 do for [p=1:6] {

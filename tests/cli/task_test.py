@@ -94,6 +94,9 @@ for task, (measures, level, gain) in TASKS.items():
     cell = f"{100 * mean:.1f}&nbsp;%" if share else f">{mean:.3g}"
     tap.report(f">Test {title}<" in page and f">test_{name}<" in page and cell in page, f"{task}: so does the page, at a glance and run by run",
                [result.stderr, cell])
+    plots = {plot: open(tap.path(folder, "plots", plot + ".gp")).read() for plot in ("accuracy", "pairs")} if page else {}
+    tap.report(page.count(f"Test {title}") >= 2 and f"mean({name})" in plots["accuracy"] and f"measure=test_{name} " in plots["pairs"]
+               and "{measure" not in page + "".join(plots.values()), f"{task}: and so do the plots", result.stderr)
     value = [json.loads(line) for line in open(os.path.join(trace, "trace.jsonl"))][-1][name]
     for rule, status in ((f"{name} == {value}", 0), (f"{name}.final == {value}", 0), (f"{name} > {value}", 1)):
         result = tap.run("check", trace, "--expect", rule)
