@@ -1,5 +1,5 @@
-/* The measure of the task in the words of plots. Scripts and plot_list.tsv name it by fields, so that no plot knows what
- * was measured:
+/* The measure of the task in the words of plots. Scripts and plot_list.tsv name it by fields, so that no plot knows
+ * what was measured:
  *   {measure}         its column in eval.tsv                       accuracy
  *   {measure title}   the same to be read                          accuracy
  *   {factor}          by which values are shown                    100, or 1 where it is no share
