@@ -1,32 +1,12 @@
-/* The page: its frame, in which order its pieces stand, and its cells. */
+/* The page: its frame, in which order its pieces stand. */
 #include "reports/html.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/file.h"
 #include "core/memory.h"
 #include "reports/escape.h"
-
-void ps_report_html_cell(FILE *stream, const char *text) {
-    fputs("<td>", stream);
-    ps_escape_html(stream, text);
-    fputs("</td>", stream);
-}
-
-void ps_report_html_number(FILE *stream, double value) {
-    char buffer[PS_ESCAPE_NUMBER];
-    fprintf(stream, "<td class=\"n\">%s</td>", ps_escape_number(buffer, value));
-}
-
-void ps_report_html_share(FILE *stream, double value, int is_signed) {
-    char buffer[PS_ESCAPE_NUMBER];
-    fprintf(stream, "<td class=\"n\">%s%s</td>", ps_escape_percent(buffer, value, is_signed),
-            !isfinite(value) ? ""
-            : is_signed      ? "&nbsp;<abbr title=\"percentage points\">pp</abbr>"
-                             : "&nbsp;%");
-}
 
 /* A file of the share folder as it is (style, script). */
 static ps_status print_share_file(FILE *stream, const ps_report_content *content, const char *name) {

@@ -23,9 +23,4 @@ ps_status ps_report_html_nodes(FILE *stream, const ps_report_content *content);
 /* html_terms.c: what the words of the page mean. */
 void ps_report_html_terms(FILE *stream);
 
-/* A table cell: escaped text, a number, or a share in per cent. */
-void ps_report_html_cell(FILE *stream, const char *text);
-void ps_report_html_number(FILE *stream, double value);
-void ps_report_html_share(FILE *stream, double value, int is_signed);
-
 #endif

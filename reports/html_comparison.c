@@ -1,5 +1,6 @@
 /* Arms against the reference, measure by measure. */
 #include "reports/html.h"
+#include "reports/html_cells.h"
 
 #include <string.h>
 

@@ -9,6 +9,7 @@
 #include "core/memory.h"
 #include "reports/escape.h"
 #include "reports/html.h"
+#include "reports/html_cells.h"
 
 enum { most_rows = 500 };
 

@@ -1,5 +1,6 @@
 /* The predictions with their verdicts, and the instrument checks. */
 #include "reports/html.h"
+#include "reports/html_cells.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,5 +1,6 @@
 /* Configurations of the arms, every run, and the definitions used: folded away. */
 #include "reports/html.h"
+#include "reports/html_cells.h"
 
 #include <math.h>
 #include <string.h>

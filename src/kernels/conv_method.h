@@ -4,7 +4,11 @@
 #ifndef PS_KERNELS_CONV_METHOD_H
 #define PS_KERNELS_CONV_METHOD_H
 
-#include "kernels/conv.h"
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "kernels/conv_shape.h"
+#include "parallel/threads.h"
 
 typedef struct ps_conv_method {
     const char *name;
