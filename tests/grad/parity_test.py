@@ -35,15 +35,16 @@ sys.path.insert(0, os.path.dirname(REFERENCE))
 import torch_models  # noqa: E402
 
 LOGITS, GRADIENT, FLOOR, LOSS, ALONE = 1e-4, 1e-3, 1e-6, 1e-3, 1e-5
-CLEAR = ["--clear", "4e-6", "--steps", "0", "--batch", "2", "--double"]
+# Without fused multiply-adds (base) a resnet18 was seen to round the other way at 4e-6.
+CLEAR = ["--clear", "8e-6", "--steps", "0", "--batch", "2", "--double"]
 SOFT = ["--branch", "0.2", "--module", "0.02", "--steps", "10", "--batch", "8"]
 # Name, arguments, learning rate of the 10 steps, and the seed to start the search for a clear case at: the first one there is.
 NETWORKS = [
-    ("resnet18", ["resnet18", "--size", "16"], "0.001", 8),
-    ("resnet18 with Pool Skip 2", ["resnet18", "--size", "16", "--pool-skip", "2"], "0.001", 1),
-    ("vgg16", ["vgg16"], "0.00002", 7),
-    ("resnet50 at width 1/4 with Pool Skip 2", ["resnet50", "--width", "0.25", "--size", "16", "--pool-skip", "2"], "0.0003", 8),
-    ("resnet50 at width 1/4 with Pool Skip 4", ["resnet50", "--width", "0.25", "--size", "16", "--pool-skip", "4"], "0.0003", 3),
+    ("resnet18", ["resnet18", "--size", "16"], "0.001", 9),
+    ("resnet18 with Pool Skip 2", ["resnet18", "--size", "16", "--pool-skip", "2"], "0.001", 24),
+    ("vgg16", ["vgg16"], "0.00002", 52),
+    ("resnet50 at width 1/4 with Pool Skip 2", ["resnet50", "--width", "0.25", "--size", "16", "--pool-skip", "2"], "0.0003", 44),
+    ("resnet50 at width 1/4 with Pool Skip 4", ["resnet50", "--width", "0.25", "--size", "16", "--pool-skip", "4"], "0.0003", 34),
 ]
 ALONES = [(e, shape) for e, shape in [(1, (2, 20, 8, 8)), (2, (3, 16, 16, 16)), (4, (3, 16, 16, 16)), (2, (2, 20, 11, 14)),
                                       (4, (2, 20, 11, 14)), (3, (2, 5, 7, 7))]]
