@@ -15,12 +15,6 @@ bool ps_command_has_option(const ps_command *command, const char *name) {
            strcmp(name, "help") == 0;
 }
 
-void ps_option_with_dashes(const char *name, char *out, size_t size) {
-    snprintf(out, size, "%s", name);
-    for (char *p = out; *p != '\0'; p++)
-        if (*p == '_') *p = '-';
-}
-
 static void visit_table(const ps_option *table, ps_option_visitor *visit, void *self) {
     char help[600];
     for (const ps_option *o = table; o != NULL && o->name != NULL; o++) {

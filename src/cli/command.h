@@ -37,8 +37,6 @@ void ps_command_each_option(const ps_command *command, ps_option_visitor *visit,
 /* For tests. */
 /* Its own or common option of that name; NULL: it has none (run options stand in run/config.h). */
 const ps_option *ps_command_find_option(const ps_command *command, const char *name);
-/* "pool_skip" as one types it: "pool-skip". */
-void ps_option_with_dashes(const char *name, char *out, size_t size);
 /* For tests: of all kinds, --help too. */
 bool ps_command_has_option(const ps_command *command, const char *name);
 

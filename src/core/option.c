@@ -1,6 +1,7 @@
 #include "core/option.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +11,12 @@ const ps_option *ps_option_find(const ps_option *table, const char *name) {
     for (const ps_option *o = table; o != NULL && o->name != NULL; o++)
         if (strcmp(o->name, name) == 0) return o;
     return NULL;
+}
+
+void ps_option_with_dashes(const char *name, char *out, size_t size) {
+    snprintf(out, size, "%s", name);
+    for (char *p = out; *p != '\0'; p++)
+        if (*p == '_') *p = '-';
 }
 
 void ps_options_reset(const ps_option *table) {

@@ -4,6 +4,7 @@
 #define PS_CORE_OPTION_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "core/status.h"
 
@@ -41,6 +42,8 @@ typedef struct {
 
 /* NULL where the table (which may be NULL) has none of that name. */
 const ps_option *ps_option_find(const ps_option *table, const char *name);
+/* "pool_skip" as one types it: "pool-skip". */
+void ps_option_with_dashes(const char *name, char *out, size_t size);
 /* Sets what has a default to it. */
 void ps_options_reset(const ps_option *table);
 /* Stores a value at the option's place, NULL for a flag; texts are borrowed. PS_ERR_USAGE with a sentence where it is

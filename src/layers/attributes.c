@@ -126,6 +126,22 @@ ps_status ps_attributes_read(const ps_layer_type *type, const cJSON *attributes,
     return status;
 }
 
+static const ps_attribute *find(const ps_layer_type *type, const char *name) {
+    const ps_attribute *a = type->attributes;
+    while (!ends(a) && strcmp(a->name, name) != 0) a++;
+    return a;
+}
+
+const char *ps_attribute_text(const ps_layer_type *type, const cJSON *attributes, const char *name) {
+    const char *given = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(attributes, name));
+    return given != NULL ? given : find(type, name)->standard;
+}
+
+int ps_attribute_int(const ps_layer_type *type, const cJSON *attributes, const char *name) {
+    const cJSON *given = cJSON_GetObjectItemCaseSensitive(attributes, name);
+    return given != NULL ? given->valueint : atoi(find(type, name)->standard);
+}
+
 /* ---- in words ---- */
 
 void ps_attribute_values(const ps_attribute *a, char *text, size_t size) {

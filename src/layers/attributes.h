@@ -13,6 +13,9 @@ typedef struct {
 /* The configuration of a type from the JSON object of an operation; keys it does not know are refused. Free with
  * ps_free; NULL where the type has none, and after a failure. */
 ps_status ps_attributes_read(const ps_layer_type *type, const cJSON *attributes, const char *where, void **config);
+/* One of an operation's attributes that ps_attributes_read has taken, its default where it was left out. Borrowed. */
+const char *ps_attribute_text(const ps_layer_type *type, const cJSON *attributes, const char *name);
+int ps_attribute_int(const ps_layer_type *type, const cJSON *attributes, const char *name);
 /* What one may be, in words: "a whole number from 1 to 1024, [h, w] or [d, h, w]". */
 void ps_attribute_values(const ps_attribute *attribute, char *text, size_t size);
 

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "core/json.h"
+#include "layers/attributes.h"
 #include "core/memory.h"
 #include "kernels/conv.h"
 #include "kernels/pooling.h"
@@ -42,8 +42,7 @@ const char *ps_compensation_part_name(ps_compensation_part part) {
 /* ---- construction ---- */
 
 ps_status ps_compensation_check(const ps_op *op) {
-    const char *mode = "full";
-    PS_TRY(ps_json_get_text(op->attributes, "mode", false, op->name, &mode));
+    const char *mode = ps_attribute_text(op->type, op->attributes, "mode");
     if (strcmp(mode, "pool+skip") != 0 && strncmp(mode, "grid-energy", 11) != 0 &&
         !cJSON_HasObjectItem(op->attributes, "cut"))
         return PS_OK;
@@ -54,11 +53,9 @@ ps_status ps_compensation_check(const ps_op *op) {
 }
 
 static ps_status read_module(ps_compensation_job *job, const ps_op *op) {
-    const char *mode = "full";
-    int e = 2;
+    const char *mode = ps_attribute_text(op->type, op->attributes, "mode");
+    int e = ps_attribute_int(op->type, op->attributes, "pool_size");
     PS_TRY(ps_compensation_check(op));
-    PS_TRY(ps_json_get_text(op->attributes, "mode", false, op->name, &mode));
-    PS_TRY(ps_json_get_int(op->attributes, "pool_size", false, 1, 1 << 20, op->name, &e));
     ps_shape s = op->shape;
     s.n = job->source.n;
     int ed = s.d > 1 ? e : 1;

@@ -1,9 +1,8 @@
 #include "run/arm.h"
 
-#include <limits.h>
 #include <string.h>
 
-#include "core/json.h"
+#include "layers/attributes.h"
 #include "trace/trace_format.h"
 
 /* Modules that differ, or are no Pool Skip, are told as "mixed", which is the mode of no role. */
@@ -12,22 +11,18 @@ typedef struct {
     const char *mode, *cut;
 } modules;
 
-static ps_status add_module(modules *all, const ps_op *op) {
-    int size = 2; /* the layer's own defaults */
-    const char *mode = "full", *cut = "none";
-    PS_TRY(ps_json_get_int(op->attributes, "pool_size", false, 1, INT_MAX, op->name, &size));
-    PS_TRY(ps_json_get_text(op->attributes, "mode", false, op->name, &mode));
-    PS_TRY(ps_json_get_text(op->attributes, "cut", false, op->name, &cut));
-    if (op->pool_size_asked > 0) size = op->pool_size_asked;
+static void add_module(modules *all, const ps_op *op) {
+    int size = op->pool_size_asked > 0 ? op->pool_size_asked : ps_attribute_int(op->type, op->attributes, "pool_size");
+    const char *mode = ps_attribute_text(op->type, op->attributes, "mode"),
+               *cut = ps_attribute_text(op->type, op->attributes, "cut");
     if (all->count++ == 0) {
         all->pool_size = size;
         all->mode = mode;
         all->cut = cut;
-        return PS_OK;
+        return;
     }
     if (all->pool_size != size) all->pool_size = 0;
     if (strcmp(all->mode, mode) != 0 || strcmp(all->cut, cut) != 0) all->mode = "mixed";
-    return PS_OK;
 }
 
 /* An inserted module that is no Pool Skip. */
@@ -64,11 +59,11 @@ static ps_arm_cut cut_of(const char *word) {
     return PS_CUT_NONE;
 }
 
-ps_status ps_run_arm_of(ps_net *net, int reinit_dead, ps_trace_arm *arm) {
+void ps_run_arm_of(ps_net *net, int reinit_dead, ps_trace_arm *arm) {
     const ps_graph *graph = ps_net_graph(net);
     modules all = {.mode = "", .cut = "none"};
     for (int i = 0; i < graph->count; i++)
-        if (graph->op[i].type->role == PS_ROLE_POOL_SKIP) PS_TRY(add_module(&all, &graph->op[i]));
+        if (graph->op[i].type->role == PS_ROLE_POOL_SKIP) add_module(&all, &graph->op[i]);
     for (int i = 0; i < graph->count; i++)
         if (graph->op[i].module && graph->op[i].type->role != PS_ROLE_POOL_SKIP) add_foreign(&all);
     *arm = (ps_trace_arm){.pool_size = all.pool_size,
@@ -78,5 +73,4 @@ ps_status ps_run_arm_of(ps_net *net, int reinit_dead, ps_trace_arm *arm) {
                           .reinit_dead = reinit_dead};
     bool leaky = strcmp(arm->activation, PS_TRACE_ACTIVATION_LEAKY_RELU) == 0;
     arm->role = ps_arm_role_of(all.count > 0, all.mode, arm->cut, leaky, reinit_dead > 0);
-    return PS_OK;
 }

@@ -7,6 +7,6 @@
 #include "trace/trace_arm.h"
 
 /* reinit_dead: as the configuration has it. To be asked when the weights are those of step 0. Borrows from the net. */
-ps_status ps_run_arm_of(ps_net *net, int reinit_dead, ps_trace_arm *arm);
+void ps_run_arm_of(ps_net *net, int reinit_dead, ps_trace_arm *arm);
 
 #endif

@@ -224,6 +224,25 @@ bool ps_run_config_in(const char *list, const char *name) {
     return in;
 }
 
+static bool at_default(const ps_run_config *config, const option *o) {
+    const char *field = (const char *)config + o->offset;
+    switch (o->kind) {
+        case TEXT: return strcmp(*(char *const *)field, o->text) == 0;
+        case FLAG: return *(const bool *)field == (o->number != 0);
+        case INT: return *(const int *)field == o->number;
+        case NUMBER: return *(const double *)field == o->number;
+        case GROUP: break;
+    }
+    return true;
+}
+
+const char *ps_run_config_first_changed(const ps_run_config *config, const char *list) {
+    for (int i = 0; i < OPTIONS; i++)
+        if (options[i].kind != GROUP && ps_run_config_in(list, options[i].name) && !at_default(config, &options[i]))
+            return options[i].name;
+    return NULL;
+}
+
 ps_status ps_run_config_set(ps_run_config *config, const char *name, const char *value, bool *known) {
     char key[128], where[160];
     bool on;

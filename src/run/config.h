@@ -56,6 +56,9 @@ bool ps_run_config_is_flag(const char *name);
  * names with underscores, "*" for all; "!" before one leaves it out again. NULL is none. */
 bool ps_run_config_in(const char *list, const char *name);
 
+/* The first option of such a list that is not at its default; NULL: all are. */
+const char *ps_run_config_first_changed(const ps_run_config *config, const char *list);
+
 /* An option as documents show it. */
 typedef struct {
     const char *group;    /* title of its group */

@@ -8,13 +8,14 @@ enum { MAX_STAGES = 16 };
 
 static const char *or_null(const char *text) { return text[0] != '\0' ? text : NULL; }
 
-/* The first setting given that shapes named models and does nothing to a graph of one's own; NULL: none. */
-static const char *idle_setting(const ps_run_config *c) {
-    if (c->width != 1) return "width";
-    if (c->stages[0] != '\0') return "stages";
-    if (c->batch_norm[0] != '\0') return "batch-norm";
-    if (c->leaky_slope != 0) return "leaky-slope";
-    return c->dropout >= 0 ? "dropout" : NULL;
+/* What shapes named models and does nothing to a graph of one's own. */
+static ps_status refuse_idle(const ps_run_config *config) {
+    char name[64];
+    const char *idle = ps_run_config_first_changed(config, "Network,!model,!graph");
+    if (idle == NULL) return PS_OK;
+    ps_option_with_dashes(idle, name, sizeof name);
+    return ps_fail(PS_ERR_USAGE, "--%s shapes named models only; write it into %s, or leave it out", name,
+                   config->graph);
 }
 
 static ps_status read_own_graph(const ps_run_config *config, ps_shape input, int classes, const char *option,
@@ -23,10 +24,7 @@ static ps_status read_own_graph(const ps_run_config *config, ps_shape input, int
         return ps_fail(PS_ERR_USAGE,
                        "--pool-skip places modules in named models only; write them into %s as nodes of type pool_skip",
                        config->graph);
-    const char *idle = idle_setting(config);
-    if (idle != NULL)
-        return ps_fail(PS_ERR_USAGE, "--%s shapes named models only; write it into %s, or leave it out", idle,
-                       config->graph);
+    PS_TRY(refuse_idle(config));
     ps_pool_skip_config unused = {.mode = config->pool_skip_mode, .cut = or_null(config->pool_skip_cut)};
     PS_TRY(ps_model_check_pool_skip(&unused));
     PS_TRY(ps_graph_read(config->graph, out));

@@ -64,7 +64,7 @@ static ps_status write_header(run *r) {
     ps_trace_arm arm;
     struct utsname system;
     ps_pairing_of(&r->session, &pairing);
-    PS_TRY(ps_run_arm_of(r->session.net, c->reinit_dead, &arm));
+    ps_run_arm_of(r->session.net, c->reinit_dead, &arm);
     snprintf(cjson, sizeof cjson, "%s", cJSON_Version());
     uname(&system);
     ps_probe_run header = {.producer = "poolscope " PS_VERSION,
