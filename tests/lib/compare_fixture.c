@@ -37,17 +37,24 @@ void ct_rewrite(const ct_runs *list, const char *from, const char *to) {
 
 void ct_start_at_zero(const ct_runs *list) { ct_rewrite(list, "\"zero_init\":false", "\"zero_init\":true"); }
 
+/* A baseline and a module that start alike; how often its dead nodes come back is the caller's. */
+static void make_pair(int seed, ps_fixture *b, ps_fixture *m) {
+    *b = ps_fixture_default("baseline", (uint64_t)seed);
+    *m = ps_fixture_default("ps2", (uint64_t)seed);
+    b->start_by_seed = m->start_by_seed = true;
+    b->channels = m->channels = 24;
+    b->revival = 0.02;
+    m->module = true;
+    m->pool_size = 2;
+    m->dead_ratio = 0.2;
+}
+
 void ct_make_arms(ct_runs *base, ct_runs *module, int seeds) {
     memset(base, 0, sizeof *base);
     memset(module, 0, sizeof *module);
     for (int s = 1; s <= seeds; s++) {
-        ps_fixture b = ps_fixture_default("baseline", (uint64_t)s), m = ps_fixture_default("ps2", (uint64_t)s);
-        b.start_by_seed = m.start_by_seed = true;
-        b.channels = m.channels = 24;
-        b.revival = 0.02;
-        m.module = true;
-        m.pool_size = 2;
-        m.dead_ratio = 0.2;
+        ps_fixture b, m;
+        make_pair(s, &b, &m);
         m.revival = 0.5;
         m.death = 0.002;
         m.accuracy = 0.55;
@@ -149,13 +156,8 @@ void ct_make_changed_arms(ct_runs *base, ct_runs *module, int seeds, ct_change_f
     memset(base, 0, sizeof *base);
     memset(module, 0, sizeof *module);
     for (int s = 1; s <= seeds; s++) {
-        ps_fixture b = ps_fixture_default("baseline", (uint64_t)s), m = ps_fixture_default("ps2", (uint64_t)s);
-        b.start_by_seed = m.start_by_seed = true;
-        b.channels = m.channels = 24;
-        b.revival = 0.02;
-        m.module = true;
-        m.pool_size = 2;
-        m.dead_ratio = 0.2;
+        ps_fixture b, m;
+        make_pair(s, &b, &m);
         m.revival = 0.3;
         change(&b);
         change(&m);

@@ -50,6 +50,20 @@ static fixture fixture_of(map m, double offset, double spread) {
     return f;
 }
 
+/* All of the fixture's rows; activation and what else is wanted is set by the caller. */
+static ps_norm_backward_call backward_of(const fixture *f, float *dx, float *dgamma, float *dbeta) {
+    return (ps_norm_backward_call){.x = f->x,
+                                   .dy = f->dy,
+                                   .rows = f->m.rows,
+                                   .c = f->m.c,
+                                   .mean = f->mean,
+                                   .inverse_std = f->inverse_std,
+                                   .gamma = f->gamma,
+                                   .dx = dx,
+                                   .dgamma = dgamma,
+                                   .dbeta = dbeta};
+}
+
 static void fixture_free(fixture *f) {
     float *arrays[] = {f->x, f->residual, f->dy, f->gamma, f->beta, f->mean, f->inverse_std, f->variance};
     for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++) free(arrays[i]);
@@ -268,18 +282,9 @@ static void one_row_sends_no_gradient_back(void **state) {
     (void)state;
     fixture f = fixture_of((map){1, 5}, 0, 1);
     float dx[5], dgamma[5], dbeta[5];
-    ps_norm_backward(&(ps_norm_backward_call){.x = f.x,
-                                              .dy = f.dy,
-                                              .rows = 1,
-                                              .c = 5,
-                                              .mean = f.mean,
-                                              .inverse_std = f.inverse_std,
-                                              .gamma = f.gamma,
-                                              .activation = PS_ACT_NONE,
-                                              .dx = dx,
-                                              .dgamma = dgamma,
-                                              .dbeta = dbeta},
-                     f.workspace, NULL);
+    ps_norm_backward_call call = backward_of(&f, dx, dgamma, dbeta);
+    call.activation = PS_ACT_NONE;
+    ps_norm_backward(&call, f.workspace, NULL);
     for (int k = 0; k < 5; k++) {
         kt_assert_near(dx[k], 0, 1e-4);
         assert_true(dgamma[k] == 0 && dbeta[k] == f.dy[k]);
@@ -322,21 +327,12 @@ static void backward_matches_finite_differences(void **state) {
     for (int k = 0; k < 6; k++) gamma[k] = (double)f.gamma[k], beta[k] = (double)f.beta[k];
     ps_norm_apply(f.x, 23, 6, f.mean, f.inverse_std, f.gamma, f.beta, f.residual, PS_ACT_LEAKY_RELU, 0.1f, y, NULL,
                   f.workspace, NULL);
-    ps_norm_backward(&(ps_norm_backward_call){.x = f.x,
-                                              .y = y,
-                                              .dy = f.dy,
-                                              .rows = 23,
-                                              .c = 6,
-                                              .mean = f.mean,
-                                              .inverse_std = f.inverse_std,
-                                              .gamma = f.gamma,
-                                              .activation = PS_ACT_LEAKY_RELU,
-                                              .slope = 0.1f,
-                                              .dx = dx,
-                                              .dresidual = dresidual,
-                                              .dgamma = dgamma,
-                                              .dbeta = dbeta},
-                     f.workspace, NULL);
+    ps_norm_backward_call call = backward_of(&f, dx, dgamma, dbeta);
+    call.y = y;
+    call.activation = PS_ACT_LEAKY_RELU;
+    call.slope = 0.1f;
+    call.dresidual = dresidual;
+    ps_norm_backward(&call, f.workspace, NULL);
     for (size_t i = 0; i < f.count; i++) want[i] = slope_of(&f, x, gamma, beta, x + i);
     kt_assert_close(dx, want, f.count, 1e-5);
     for (int k = 0; k < 6; k++) want[k] = slope_of(&f, x, gamma, beta, gamma + k);
@@ -394,19 +390,10 @@ static void a_shut_gate_gives_exactly_zero_gradients(void **state) {
     f.dy[3] = INFINITY; /* even an infinite gradient does not pass */
     ps_norm_apply(f.x, 500, 10, f.mean, f.inverse_std, f.gamma, f.beta, NULL, PS_ACT_RELU, 0, y, zeros, f.workspace,
                   kt_pool(1));
-    ps_norm_backward(&(ps_norm_backward_call){.x = f.x,
-                                              .y = y,
-                                              .dy = f.dy,
-                                              .rows = 500,
-                                              .c = 10,
-                                              .mean = f.mean,
-                                              .inverse_std = f.inverse_std,
-                                              .gamma = f.gamma,
-                                              .activation = PS_ACT_RELU,
-                                              .dx = dx,
-                                              .dgamma = dgamma,
-                                              .dbeta = dbeta},
-                     f.workspace, kt_pool(1));
+    ps_norm_backward_call call = backward_of(&f, dx, dgamma, dbeta);
+    call.y = y;
+    call.activation = PS_ACT_RELU;
+    ps_norm_backward(&call, f.workspace, kt_pool(1));
     assert_true(zeros[3] == 500);
     assert_true(dgamma[3] == 0 && dbeta[3] == 0 && dgamma[4] != 0);
     for (size_t i = 0; i < f.count; i++) assert_true(i % 10 != 3 || dx[i] == 0);
@@ -425,19 +412,10 @@ static void not_a_number_stays_in_its_channel(void **state) {
         assert_true(!isfinite(f.mean[2]) && isnan(f.inverse_std[2]));
         ps_norm_apply(f.x, 900, 7, f.mean, f.inverse_std, f.gamma, f.beta, NULL, PS_ACT_RELU, 0, y, zeros, f.workspace,
                       kt_pool(1));
-        ps_norm_backward(&(ps_norm_backward_call){.x = f.x,
-                                                  .y = y,
-                                                  .dy = f.dy,
-                                                  .rows = 900,
-                                                  .c = 7,
-                                                  .mean = f.mean,
-                                                  .inverse_std = f.inverse_std,
-                                                  .gamma = f.gamma,
-                                                  .activation = PS_ACT_RELU,
-                                                  .dx = dx,
-                                                  .dgamma = dgamma,
-                                                  .dbeta = dbeta},
-                         f.workspace, kt_pool(1));
+        ps_norm_backward_call call = backward_of(&f, dx, dgamma, dbeta);
+        call.y = y;
+        call.activation = PS_ACT_RELU;
+        ps_norm_backward(&call, f.workspace, kt_pool(1));
         assert_true(zeros[2] == 0 && isnan(dgamma[2]));
         for (size_t i = 0; i < f.count; i++) {
             assert_int_equal(isnan(y[i]) != 0, i % 7 == 2);
