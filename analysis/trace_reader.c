@@ -263,6 +263,8 @@ static ps_status read_header(ps_trace_reader *reader) {
     PS_TRY(ps_trace_rules_record(reader->rules, header->document));
     PS_TRY(kept_rules(reader));
     ps_trace_task_read(header->document, &header->task); /* the rules have said what is wrong with it */
+    const char *fault;
+    if (!ps_registration_read(header->document, &header->registration, &fault)) header->registration.digest[0] = '\0';
     header->seed = (long long)number_or(header->document, "seed", 0);
     header->window = (long long)number_or(header->document, "window", 0);
     header->steps = (long long)number_or(header->document, "steps", 0);

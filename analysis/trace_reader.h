@@ -14,6 +14,7 @@
 #include "core/status.h"
 #include "trace/trace_arm.h"
 #include "trace/trace_quantity.h"
+#include "trace/trace_registration.h"
 #include "trace/trace_task.h"
 
 typedef struct {
@@ -41,6 +42,7 @@ typedef struct {
     ps_trace_layer *layers;
     int layer_count, node_count;
     ps_trace_arm arm_is;
+    ps_registration registration; /* digest "": no question was registered before the run */
     bool has_module; /* by its role, or as some layer names one */
     cJSON *document; /* the whole header */
 } ps_trace_header;

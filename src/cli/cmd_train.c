@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "cli/command_line.h"
 #include "cli/commands.h"
@@ -7,14 +8,17 @@
 #include "run/estimate.h"
 #include "run/run.h"
 #include "core/json.h"
+#include "trace/trace_registration.h"
 
-static const char *out, *resume;
+static const char *out, *resume, *registered;
 static bool dry_run, force, quiet;
 static int threads;
 
 static const ps_option options[] = {
     PS_TEXT("out", out, "DIR", NULL, "directory of the run: config.json, trace.jsonl, checkpoint.safetensors"),
     PS_TEXT("resume", resume, "DIR", NULL, "go on with the run in DIR from its latest checkpoint, to the same trace"),
+    PS_TEXT("register", registered, "FILE", NULL,
+            "questions that the run is to help answer: JSON with \"primary\", \"seeds\", .. as experiments have them"),
     PS_FLAG("force", force, "replace an earlier run in --out"),
     PS_FLAG("dry-run", dry_run, "only say what time, memory and disk the run will need"),
     PS_WHOLE("threads", threads, "N", NULL, 0, 1024, "threads; the trace does not depend on it [all processors]"),
@@ -88,7 +92,23 @@ static void note_nonfinite(const char *directory) {
             directory);
 }
 
-static ps_status train(const ps_run_config *config) {
+/* What is registered must be known before the first step: a run that goes on has what it began with. */
+static ps_status read_registration(char **text) {
+    cJSON *json;
+    ps_registration registration;
+    *text = NULL;
+    if (registered == NULL) return PS_OK;
+    if (resume != NULL)
+        return ps_fail(PS_ERR_USAGE, "--register: the run in %s has begun; its questions are those it began with",
+                       resume);
+    PS_TRY(ps_json_read(registered, &json));
+    ps_status status = ps_registration_parse(json, registered, &registration);
+    if (status == PS_OK) status = ps_registration_text(&registration, text);
+    cJSON_Delete(json);
+    return status;
+}
+
+static ps_status train(const ps_run_config *config, const char *registration) {
     if (dry_run && out == NULL && resume == NULL) return print_estimate(config);
     if (out == NULL && resume == NULL)
         return ps_fail(PS_ERR_USAGE, "train: --out DIR is missing: where should the run go?");
@@ -102,6 +122,7 @@ static ps_status train(const ps_run_config *config) {
     ps_run_options run = {.directory = resume != NULL ? resume : out,
                           .resume = resume != NULL,
                           .force = force,
+                          .registration = registration,
                           .quiet = quiet,
                           .threads = threads,
                           .stop = ps_interrupt_flag(),
@@ -118,9 +139,12 @@ static ps_status train(const ps_run_config *config) {
 ps_status ps_cmd_train(int argc, char **argv) {
     ps_arguments arguments;
     ps_run_config config = {0};
+    char *registration = NULL;
     PS_TRY(ps_command_parse(&ps_command_train, argc, argv, &arguments));
     ps_status status = read_config(&arguments, &config);
-    if (status == PS_OK) status = train(&config);
+    if (status == PS_OK) status = read_registration(&registration);
+    if (status == PS_OK) status = train(&config, registration);
+    free(registration);
     ps_run_config_clear(&config);
     return status;
 }

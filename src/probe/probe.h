@@ -48,7 +48,8 @@ typedef struct {
     const char *arm;            /* NULL: "" */
     const ps_trace_arm *arm_is; /* NULL: of no role that is known */
     uint64_t seed;
-    const char *config; /* JSON object text; NULL: {} */
+    const char *config;       /* JSON object text; NULL: {} */
+    const char *registration; /* the same of trace/trace_registration.h; NULL: no question was registered */
     struct {
         const char *key, *value;
     } pairing[16]; /* up to the first NULL key */

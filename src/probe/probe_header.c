@@ -38,6 +38,7 @@ static void add_run(ps_trace_writer *trace, const ps_probe_run *run) {
     add_arm(trace, run->arm_is);
     ps_trace_add_whole(trace, "seed", (int64_t)run->seed);
     ps_trace_add_json(trace, "config", run->config != NULL ? run->config : "{}");
+    if (run->registration != NULL) ps_trace_add_json(trace, "registration", run->registration);
     ps_trace_begin_object(trace, "pairing");
     for (size_t i = 0; i < sizeof run->pairing / sizeof *run->pairing && run->pairing[i].key != NULL; i++)
         ps_trace_add_text(trace, run->pairing[i].key, run->pairing[i].value);

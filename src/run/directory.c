@@ -12,6 +12,7 @@
 #include "core/json.h"
 #include "core/memory.h"
 #include "trace/trace_format.h"
+#include "trace/trace_registration.h"
 
 /* Two processes that write one trace would ruin it. The lock goes with the process, however it ends. */
 ps_status ps_run_lock(const char *directory, int *lock) {
@@ -32,7 +33,8 @@ void ps_run_remove_half_written(const char *path) {
     const struct dirent *entry;
     while (directory != NULL && (entry = readdir(directory)) != NULL)
         if (strncmp(entry->d_name, "checkpoint.safetensors.tmp", 26) == 0 ||
-            strncmp(entry->d_name, "config.json.tmp", 15) == 0)
+            strncmp(entry->d_name, "config.json.tmp", 15) == 0 ||
+            strncmp(entry->d_name, "registration.json.tmp", 21) == 0)
             unlinkat(dirfd(directory), entry->d_name, 0);
     if (directory != NULL) closedir(directory);
 }
@@ -70,6 +72,33 @@ ps_status ps_run_read_config(const char *directory, ps_run_config *config) {
             directory));
     PS_TRY_CLEANUP(ps_json_read(path, &json));
     status = ps_run_config_read_json(config, json, path, NULL);
+cleanup:
+    cJSON_Delete(json);
+    free(path);
+    return status;
+}
+
+ps_status ps_run_write_registration(const char *directory, const char *text) {
+    char *path;
+    PS_TRY(ps_file_join(directory, "registration.json", &path));
+    ps_status status = PS_OK;
+    if (text != NULL) status = ps_file_write(path, text, strlen(text));
+    else unlink(path);
+    free(path);
+    return status;
+}
+
+ps_status ps_run_read_registration(const char *directory, char **text) {
+    ps_registration registration;
+    char *path = NULL;
+    cJSON *json = NULL;
+    ps_status status = PS_OK;
+    *text = NULL;
+    PS_TRY(ps_file_join(directory, "registration.json", &path));
+    if (!ps_file_exists(path)) goto cleanup;
+    PS_TRY_CLEANUP(ps_json_read(path, &json));
+    PS_TRY_CLEANUP(ps_registration_parse(json, path, &registration));
+    status = ps_registration_text(&registration, text);
 cleanup:
     cJSON_Delete(json);
     free(path);

@@ -1,9 +1,10 @@
 /* A run's directory:
  *   config.json             the whole configuration, as it was run
  *   trace.jsonl             the trace (src/trace/FORMAT.md); it ends with an `end` record when the run is finished
+ *   registration.json       the questions that were registered before it was trained, where there are such
  *   checkpoint.safetensors  the latest window's weights and optimiser state, from which the run can be resumed or
  *                           forked
- * Whether the three belong together, run/resume.h says. */
+ * Whether they belong together, run/resume.h says. */
 #ifndef PS_RUN_DIRECTORY_H
 #define PS_RUN_DIRECTORY_H
 
@@ -29,6 +30,11 @@ ps_status ps_run_read_config(const char *directory, ps_run_config *config);
 ps_status ps_run_write_config(const char *path, const ps_run_config *config);
 /* On one line, as traces and checkpoints hold it; free with free. */
 ps_status ps_run_config_text(const ps_run_config *config, char **text);
+
+/* directory/registration.json (trace/trace_registration.h): written, or with text NULL removed; read back as one line,
+ * NULL where there is none. Free with free. */
+ps_status ps_run_write_registration(const char *directory, const char *text);
+ps_status ps_run_read_registration(const char *directory, char **text);
 
 /* The file of weights that a word of the command line names: of a directory its checkpoint.safetensors. Free with free.
  * PS_ERR_INPUT where a directory has none. */

@@ -7,8 +7,11 @@
 #include "core/json.h"
 #include "core/memory.h"
 
-static const char *const document_keys[] = {"name",  "question", "description", "base", "arms",
-                                            "seeds", "fork",     "measure",     NULL};
+static const char *const document_keys[] = {"name",       "question",       "description", "base",    "arms",
+                                            "seeds",      "fork",           "measure",     "primary", "secondary",
+                                            "sequential", "collapse_below", NULL};
+/* Of those, what is registered. */
+static const char *const registered_keys[] = {"primary", "secondary", "seeds", "sequential", "collapse_below", NULL};
 static const char *const arm_skips[] = {"name", NULL};
 
 typedef struct {
@@ -215,6 +218,53 @@ static ps_status check_object(const reader *r, const cJSON *item, const char *ke
     return ps_fail(PS_ERR_INPUT, "%s must be an object of run settings, as {\"steps\": 200}", where);
 }
 
+/* Sequential looks end with the last of these seeds (analysis/stats/sequential.h). */
+enum { SEQUENTIAL_SEEDS = 20 };
+
+static ps_status check_registration(const reader *r) {
+    const ps_registration *registration = &r->out->registration;
+    if (registration->sequential && registration->seeds != SEQUENTIAL_SEEDS)
+        return ps_fail(
+            PS_ERR_INPUT,
+            "%s: \"sequential\" looks after 5, 8, 12, 16 and 20 seeds, so \"seeds\" must list 20, and not %d", r->path,
+            registration->seeds);
+    for (int i = -1; i < registration->secondaries; i++) {
+        const ps_question *q = i < 0 ? &registration->primary : &registration->secondary[i];
+        const char *const names[] = {q->arm, q->against};
+        for (int n = 0; n < 2; n++) {
+            bool known = names[n][0] == '\0';
+            for (int a = 0; a < r->out->arms; a++) known |= strcmp(r->out->arm[a], names[n]) == 0;
+            if (!known)
+                return ps_fail(PS_ERR_INPUT,
+                               "%s: the registered question \"%s\" names arm \"%s\", which is none of the file's",
+                               r->path, q->prediction[0] != '\0' ? q->prediction : q->measure, names[n]);
+        }
+    }
+    return PS_OK;
+}
+
+/* The registration is a part of the file; nothing of it is said where "primary" is not. */
+static ps_status read_registration(const reader *r) {
+    ps_experiment *e = r->out;
+    cJSON *part = cJSON_CreateObject();
+    ps_status status = part != NULL ? PS_OK : ps_fail(PS_ERR_MEMORY, "no memory for the registration");
+    e->registered = cJSON_GetObjectItemCaseSensitive(r->document, "primary") != NULL;
+    for (int k = 0; registered_keys[k] != NULL && status == PS_OK; k++) {
+        cJSON *item = cJSON_GetObjectItemCaseSensitive(r->document, registered_keys[k]);
+        if (item == NULL) continue;
+        if (!e->registered && strcmp(registered_keys[k], "seeds") != 0)
+            status =
+                ps_fail(PS_ERR_INPUT, "%s: \"%s\" needs a \"primary\" beside it, the question that is judged first",
+                        r->path, registered_keys[k]);
+        else if (!cJSON_AddItemReferenceToObject(part, registered_keys[k], item))
+            status = ps_fail(PS_ERR_MEMORY, "no memory for the registration");
+    }
+    if (status == PS_OK && e->registered) status = ps_registration_parse(part, r->path, &e->registration);
+    if (status == PS_OK && e->registered) status = ps_registration_text(&e->registration, &e->registration_text);
+    cJSON_Delete(part);
+    return status;
+}
+
 static ps_status read_document(reader *r) {
     const char *name = r->path, *question = "";
     PS_TRY(ps_json_check_keys(r->document, document_keys, r->path));
@@ -229,6 +279,7 @@ static ps_status read_document(reader *r) {
     const cJSON *measure = cJSON_GetObjectItemCaseSensitive(r->document, "measure");
     if (measure != NULL) PS_TRY(ps_json_copy(measure, &r->out->measure));
     PS_TRY(read_seeds(r));
+    PS_TRY(read_registration(r));
     for (int s = 0; r->fork != NULL && s < r->out->seeds; s++) PS_TRY(add_run(r, -1, s, r->fork, "parent"));
     const cJSON *arms = cJSON_GetObjectItemCaseSensitive(r->document, "arms"), *arm;
     if (!cJSON_IsArray(arms) || arms->child == NULL)
@@ -239,7 +290,7 @@ static ps_status read_document(reader *r) {
     r->out->reference = find_reference(arms);
     int index = 0;
     cJSON_ArrayForEach(arm, arms) PS_TRY(read_arm(r, arm, index++));
-    return PS_OK;
+    return r->out->registered ? check_registration(r) : PS_OK;
 }
 
 ps_status ps_experiment_read(const char *path, const char *directory, ps_experiment_override *override,
@@ -273,6 +324,7 @@ void ps_experiment_clear(ps_experiment *experiment) {
     clear_runs(experiment->other, experiment->others);
     for (int i = 0; i < experiment->arms; i++) free(experiment->arm[i]);
     cJSON_Delete(experiment->measure);
+    free(experiment->registration_text);
     free(experiment->name);
     free(experiment->question);
     memset(experiment, 0, sizeof *experiment);

@@ -3,12 +3,14 @@
  *   {"name": "quickstart", "question": "Does ...?", "description": "...",
  *    "base": {run keys}, "arms": [{"name": "baseline"}, {"name": "ps2", "pool_skip": 2}, ...], "seeds": [1, 2, 3],
  *    "fork": {run keys of a parent run},
- *    "measure": ["compensation", "ranks", "spectrum"]}
+ *    "measure": ["compensation", "ranks", "spectrum"],
+ *    "primary": "P2", "secondary": [...], "sequential": false, "collapse_below": 0.2}
  *
  * With "fork", each seed first trains a parent (base + these keys, arm "parent"); every arm then starts from its
  * checkpoint with modules at zero. With "measure", these measurements (measure/measurement_list.def) are made on the
  * last checkpoint of every run of every arm; options are those of the commands, as {"ranks": {}, "spectrum":
- * {"probes": 2, "steps": 20}}. Layout of the directory:
+ * {"probes": 2, "steps": 20}}. The last four keys register the questions that the experiment is to answer
+ * (trace/trace_registration.h); they go into every trace before its first step. Layout of the directory:
  *   experiment.json         what was run
  *   runs/ARM/seed-N/        one run each (run/run.h); its tables/ holds what was measured on its checkpoint
  *   tables/, verdict.json   of the comparison;  report.html and plots/ of the report */
@@ -17,6 +19,7 @@
 
 #include "core/json.h"
 #include "run/config.h"
+#include "trace/trace_registration.h"
 
 enum { PS_EXPERIMENT_MAX_ARMS = 32, PS_EXPERIMENT_MAX_SEEDS = 256 };
 
@@ -36,8 +39,11 @@ typedef struct {
     int arms, reference; /* reference: what all others are compared with, "baseline" or the first; always wanted */
     int seed[PS_EXPERIMENT_MAX_SEEDS];
     int seeds, all_seeds; /* the wanted ones stand first */
-    cJSON *measure; /* what to measure on every run but the parents, as the file says (measure/measurement.h); owned */
-    ps_experiment_run *run; /* those wanted: parents first, then arm after arm */
+    cJSON *measure;  /* what to measure on every run but the parents, as the file says (measure/measurement.h); owned */
+    bool registered; /* the file has a "primary" */
+    ps_registration registration; /* with all of the file's seeds, in its order */
+    char *registration_text;      /* for ps_run_options; NULL: none */
+    ps_experiment_run *run;       /* those wanted: parents first, then arm after arm */
     int runs;
     size_t capacity;
     ps_experiment_run *other; /* the rest of the file's, without parents: they stay in the comparison where they are */

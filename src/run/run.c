@@ -35,6 +35,7 @@ typedef struct {
     ps_probe *probe;
     ps_reinit *reinit; /* NULL: dead nodes are left alone */
     char *config_path, *trace_path, *checkpoint_path, *config_text;
+    char *registration; /* as the header has it; NULL: none */
     char fork_digest[17];
     char *planted;   /* run/planted.h: in this run, and in what it was forked from */
     bool goes_on;    /* from a checkpoint */
@@ -72,6 +73,7 @@ static ps_status write_header(run *r) {
                            .arm_is = &arm,
                            .seed = (uint64_t)c->seed,
                            .config = r->config_text,
+                           .registration = r->registration,
                            .data_source = ps_dataset_source(data),
                            .data_digest = ps_dataset_digest(data),
                            .sample = ps_dataset_sample_shape(data),
@@ -214,6 +216,8 @@ static ps_status start_fresh(run *r) {
     unlink(r->checkpoint_path);
     unlink(r->trace_path);
     PS_TRY_CLEANUP(ps_run_write_config(r->config_path, r->config));
+    if (!r->options->resume) PS_TRY_CLEANUP(ps_run_write_registration(r->options->directory, r->options->registration));
+    PS_TRY_CLEANUP(ps_run_read_registration(r->options->directory, &r->registration));
     PS_TRY_CLEANUP(ps_trace_create(r->trace_path, &r->trace));
     PS_TRY_CLEANUP(start_probe(r));
     PS_TRY_CLEANUP(write_header(r));
@@ -380,6 +384,7 @@ cleanup:
     free(r.trace_path);
     free(r.checkpoint_path);
     free(r.config_text);
+    free(r.registration);
     free(r.planted);
     return status;
 }

@@ -22,7 +22,9 @@ typedef struct {
                   */
     bool force; /* replace an earlier run in the directory */
     bool quiet;
-    int threads;              /* 0: all */
+    const char
+        *registration; /* of a run that begins: what its trace is to say (trace/trace_registration.h); NULL: none */
+    int threads;       /* 0: all */
     volatile const int *stop; /* set by a signal handler; may be NULL */
     ps_run_state *state;      /* may be NULL */
 } ps_run_options;

@@ -126,6 +126,7 @@ static ps_status train(schedule *s, int i) {
     ps_run_options options = {.directory = run->directory,
                               .resume = again,
                               .force = s->options->force,
+                              .registration = s->experiment->registration_text,
                               .quiet = true,
                               .threads = s->threads,
                               .stop = s->options->stop,

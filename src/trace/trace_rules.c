@@ -12,6 +12,7 @@
 #include "core/memory.h"
 #include "trace/trace_arm.h"
 #include "trace/trace_format.h"
+#include "trace/trace_registration.h"
 #include "trace/trace_task.h"
 
 enum { MOST_TEXT = 1024, MOST_CHANNELS = 1 << 24 };
@@ -291,12 +292,20 @@ static void check_arm(ps_trace_rules *r, const cJSON *record) {
     if (fault != NULL) breach(r, "%s", fault);
 }
 
+static void check_registration(ps_trace_rules *r, const cJSON *record) {
+    ps_registration registration;
+    const char *fault;
+    ps_registration_read(record, &registration, &fault);
+    if (fault != NULL) breach(r, "%s", fault);
+}
+
 static void check_header_keys(ps_trace_rules *r, const cJSON *record) {
     double version = get_whole(r, record, "version", 1);
     if (version > PS_TRACE_VERSION)
         breach(r, "\"version\" is %g; this program knows versions up to %d; take a newer poolscope", version,
                PS_TRACE_VERSION);
     if (version >= PS_TRACE_VERSION_ARM) check_arm(r, record);
+    check_registration(r, record);
     get_text(r, record, "producer");
     get_text(r, record, "arm");
     get_whole(r, record, "seed", -most_whole);
