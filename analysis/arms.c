@@ -98,6 +98,13 @@ static ps_status note_task(ps_arms *arms, const ps_trace_header *header) {
     return PS_OK;
 }
 
+static void note_registration(ps_arms *arms, const ps_trace_header *header, ps_arm_run *run) {
+    snprintf(run->registration, sizeof run->registration, "%s", header->registration.digest);
+    if (arms->registered || run->registration[0] == '\0') return;
+    arms->registered = true;
+    arms->registration = header->registration;
+}
+
 static ps_status read_run(ps_arms *arms, ps_arm *arm, const char *path, ps_arm_run *run) {
     ps_trace_reader *reader;
     ps_status status = PS_OK;
@@ -112,6 +119,7 @@ static ps_status read_run(ps_arms *arms, ps_arm *arm, const char *path, ps_arm_r
     PS_TRY_CLEANUP(ps_json_copy(cJSON_IsObject(pairing) && pairing->child != NULL ? pairing : NULL, &run->pairing));
     PS_TRY_CLEANUP(ps_json_copy(cJSON_IsArray(quantities) ? quantities : NULL, &run->quantities));
     PS_TRY_CLEANUP(note_task(arms, header));
+    note_registration(arms, header, run);
     if (run == arm->runs) note_role(arm, header);
     run->starts_zero = !header->has_module || header->arm_is.zero_init;
     PS_TRY_CLEANUP(copy_layers(header, run));

@@ -15,6 +15,15 @@ typedef struct {
     bool in_windows, in_probes; /* false for all until ps_arms_note_layers */
 } ps_arm_layer;
 
+typedef enum { PS_LEARNED_UNKNOWN, PS_LEARNED, PS_LEARNED_NOTHING } ps_learned;
+
+/* What became of a run as a whole (outcomes.h). */
+typedef struct {
+    bool diverged, below, collapsed; /* below: the registered level */
+    ps_learned learned;
+    double learned_p; /* of as many correct test images by guessing; ps_absent(): not counted */
+} ps_run_outcome;
+
 typedef struct {
     char *path; /* of the trace */
     long long seed;
@@ -23,11 +32,13 @@ typedef struct {
     int layer_count;
     bool has_windows, has_probes; /* some layer has such records */
     bool paired;                  /* the reference has its seed (of the reference's runs: any arm has) */
+    char registration[17];        /* digest of the questions registered before it; "": none */
     char *fork;                   /* digest of the checkpoint it was forked from, NULL: not forked */
     bool starts_zero; /* no module, or modules whose convolutions start at zero: the backbone's function at step 0 */
     ps_run_status status;
     bool has_end;             /* a run that has one is unfinished where it has fewer steps than planned */
     long long steps, planned; /* planned: 0 where not said */
+    ps_run_outcome outcome;   /* once ps_outcomes_judge was asked */
     ps_summary summary;
     ps_summary *varied; /* the same under each variation (variation.h) */
 } ps_arm_run;
@@ -47,7 +58,9 @@ typedef struct {
 } ps_arms_measure;
 
 typedef struct {
-    ps_trace_task task; /* of all runs */
+    ps_trace_task task;           /* of all runs */
+    bool registered;              /* some run's header has a registration: */
+    ps_registration registration; /* the first of them */
     ps_arms_measure measure[PS_TRACE_MOST_MEASURES];
     ps_arm *arms; /* the reference first, then in the order given */
     int count;

@@ -5,36 +5,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analysis/answer.h"
 #include "analysis/arms.h"
 #include "analysis/causes.h"
 #include "analysis/curves.h"
 #include "analysis/fixed.h"
 #include "analysis/identity.h"
+#include "analysis/measures.h"
 #include "analysis/metric.h"
+#include "analysis/outcomes.h"
 #include "analysis/stats/order.h"
 #include "analysis/verdict.h"
 #include "core/file.h"
 #include "core/memory.h"
 #include "core/text.h"
-
-typedef struct {
-    const char *name, *title, *unit;
-    ps_better better;
-    ps_moment moment;
-} measure;
-
-static const measure measures[] = {
-#define LOWER PS_BETTER_LOWER
-#define HIGHER PS_BETTER_HIGHER
-#define NONE PS_BETTER_NONE
-#define PS_MEASURE(name, title, unit, better, moment) {#name, title, unit, better, PS_##moment},
-#include "analysis/measure_list.def"
-#undef PS_MEASURE
-#undef LOWER
-#undef HIGHER
-#undef NONE
-};
-enum { MEASURES = sizeof measures / sizeof *measures };
 
 static const struct {
     const char *measure, *definition;
@@ -182,8 +166,16 @@ static void write_arm(ps_tables *tables, const ps_arm *arm, int index) {
         unfinished += arm->runs[r].status == PS_RUN_UNFINISHED;
         nonfinite += arm->runs[r].status == PS_RUN_NONFINITE;
     }
-    ps_tables_row(tables, PS_TABLE_arms, "siiiiiiii", arm->name, index, (int)(index == 0), arm->run_count, paired,
-                  diverged, (int)arm->has_module, unfinished, nonfinite);
+    ps_outcome_counts outcome = ps_outcomes_count(arm);
+    ps_tables_row(tables, PS_TABLE_arms, "siiiiiiiiid", arm->name, index, (int)(index == 0), arm->run_count, paired,
+                  diverged, (int)arm->has_module, unfinished, nonfinite, outcome.collapsed, outcome.upper);
+    for (int r = 0; r < arm->run_count; r++) {
+        static const char *const learned[] = {NULL, "yes", "no"};
+        const ps_run_outcome *o = &arm->runs[r].outcome;
+        ps_tables_row(tables, PS_TABLE_outcomes, "slssdii", arm->name, arm->runs[r].seed,
+                      ps_run_status_name(arm->runs[r].status), learned[o->learned], o->learned_p, (int)o->below,
+                      (int)o->collapsed);
+    }
 }
 
 /* ---- contrasts ---- */
@@ -220,19 +212,11 @@ static void write_contrast(ps_tables *tables, const ps_arms *arms, const ps_verd
     ps_tables_end_row(tables, PS_TABLE_comparison);
 }
 
-/* Words borrowed from the arms. */
-static measure task_measure(const ps_arms *arms, int m) {
-    const ps_trace_measure *of = &arms->task.measure[m];
-    return (measure){.name = arms->measure[m].name,
-                     .title = arms->measure[m].title,
-                     .unit = ps_trace_measure_is_share(of) ? "share" : of->unit,
-                     .better = of->higher_is_better ? PS_BETTER_HIGHER : PS_BETTER_LOWER,
-                     .moment = PS_AT_LAST_LOSS};
-}
-
 static ps_status contrast_arm(ps_tables *tables, const ps_arms *arms, const ps_arm *arm, ps_verdict_document *verdict) {
-    for (int m = 0; m < MEASURES + arms->task.measures; m++) {
-        measure of = m < MEASURES ? measures[m] : task_measure(arms, m - MEASURES);
+    int listed;
+    const ps_measure *measures = ps_measures(&listed);
+    for (int m = 0; m < listed + arms->task.measures; m++) {
+        ps_measure of = m < listed ? measures[m] : ps_measure_of_task(arms, m - listed);
         PS_TRY(PS_GROW(&verdict->contrasts, &verdict->contrast_capacity, verdict->contrast_count + 1, "contrasts"));
         ps_verdict_contrast *v = &verdict->contrasts[verdict->contrast_count++];
         v->measure = of.name;
@@ -305,20 +289,31 @@ static ps_status sum_checks(const ps_arms *arms, ps_verdict_document *verdict) {
     return PS_OK;
 }
 
-static void write_prediction(ps_tables *tables, const ps_prediction_result *r) {
-    const ps_prediction *p = r->prediction;
-    const char *against = r->against != NULL ? r->against->name : NULL;
-    ps_tables_row(tables, PS_TABLE_predictions, "sssssidddsddsddddssd", p->id, p->title,
-                  r->arm != NULL ? r->arm->name : NULL, against, ps_verdict_name(r->verdict), r->n, r->estimate,
-                  r->interval.low, r->interval.high, r->interval.name, r->interval.coverage, p->parts[r->part].margin,
-                  p->greater ? "greater" : "less", r->p, r->p_holm, r->best_p, r->best_p_holm, p->needs, r->sentence,
-                  r->p_wilcoxon);
-    const ps_prediction_part_result *part = &r->parts[r->part];
-    for (int i = 0; r->verdict != PS_VERDICT_NOT_TESTABLE && i < part->n; i++) {
-        const ps_prediction_value *v = &part->values[i];
-        ps_tables_row(tables, PS_TABLE_prediction_seeds, "sssldidsddd", p->id, r->arm->name, against, v->seed, v->value,
-                      (int)v->diverged, v->cases, v->no_event ? "no event: says nothing for either side" : "",
-                      v->observed, v->expected, v->variance);
+static const char *unit_name(ps_prediction_unit unit) {
+    return unit == PS_UNIT_SHARE ? "share" : unit == PS_UNIT_LOG_RATIO ? "log ratio" : "number";
+}
+
+static void write_part(ps_tables *tables, const ps_prediction_result *result, int part) {
+    const ps_prediction *p = result->prediction;
+    const ps_prediction_part *of = &p->parts[part];
+    const ps_prediction_part_result *r = &result->parts[part];
+    const char *arm = r->arm != NULL ? r->arm->name : NULL, *against = r->against != NULL ? r->against->name : NULL;
+    char place[24], words[PS_PART_WORDS];
+    ps_prediction_part_words(result, part, words);
+    ps_tables_cells(tables, PS_TABLE_predictions, "siissssssss", p->id, part + 1, p->part_count, p->title, p->claim_of,
+                    ps_question_place(result->order, place), ps_verdict_name(result->verdict), words, arm, against,
+                    of->statistic);
+    ps_tables_cells(tables, PS_TABLE_predictions, "iiiiidddddddd", r->sign.n, r->sign.beyond, r->sign.against,
+                    r->sign.ties, r->sign.neither, r->median, r->bounds.low, r->bounds.high, r->bounds.coverage,
+                    r->mean, r->sd, r->pooled, of->margin);
+    ps_tables_cells(tables, PS_TABLE_predictions, "ssddiss", p->greater ? "greater" : "less", unit_name(of->unit),
+                    r->sign.p, r->sign.p_against, r->look, p->needs, result->sentence);
+    ps_tables_end_row(tables, PS_TABLE_predictions);
+    for (int i = 0; result->verdict != PS_VERDICT_NOT_TESTABLE && i < r->n; i++) {
+        const ps_prediction_value *v = &r->values[i];
+        ps_tables_row(tables, PS_TABLE_prediction_seeds, "sissldidsdddd", p->id, part + 1, arm, against, v->seed,
+                      v->value, (int)v->diverged, v->cases, v->no_event ? "no event: says nothing for either side" : "",
+                      v->observed, v->expected, v->events_arm, v->events_against);
     }
 }
 
@@ -328,7 +323,7 @@ static void write_sensitivity(ps_tables *tables, const ps_sensitivity *s) {
         ps_tables_row(tables, PS_TABLE_sensitivity, "ssssddddsds", s->prediction->id, row->variation->id,
                       ps_variation_kind_name(row->variation->kind), ps_sensitivity_verdict_name(row),
                       row->affected ? (double)row->n : ps_absent(), row->estimate, row->low, row->high,
-                      ps_verdict_name(s->primary), ps_sensitivity_same(s, row), row->note);
+                      ps_sensitivity_verdict_name(&s->primary), ps_sensitivity_same(s, row), row->note);
     }
 }
 
@@ -353,7 +348,7 @@ static void write_meta(ps_tables *tables, const ps_arms *arms, const char *quest
         snprintf(names + used, sizeof names - used, "%s%s", used > 0 ? "," : "", arms->arms[a].name);
     }
     const char *const rows[][2] = {
-        {"version", "1"},
+        {"version", "2"},
         {"question", question != NULL ? question : ""},
         {"reference", arms->arms[0].name},
         {"arms", names},
@@ -372,6 +367,7 @@ static void write_meta(ps_tables *tables, const ps_arms *arms, const char *quest
         {"thin_loss", "loss.tsv: means over equal stretches of steps, at most 500 rows a run"},
         {"thin_inertia", "inertia.tsv: every k-th node-window of a run, k = 1 + (node-windows - 1) / 20000"},
         {"lifeline_probes", "nodes.tsv: every k-th probe, k = 1 + (probes - 1) / 120"},
+        {"registration", arms->registered ? arms->registration.digest : "none"},
         {"bca_from_seeds", "10"},
         {"traces_from", traces_from},
     };
@@ -525,58 +521,18 @@ static ps_status say_pairs(const ps_arms *arms, ps_verdict_document *verdict) {
     return PS_OK;
 }
 
-/* Adds "title (id)" to a list of them. */
-static void append_title(char *list, size_t size, const ps_prediction *prediction) {
-    size_t length = strlen(list);
-    snprintf(list + length, size - length, "%s%s (%s)", length > 0 ? ", " : "", prediction->title, prediction->id);
+/* An instrument check that failed comes before every answer. */
+static ps_status say_faulty(ps_verdict_document *verdict) {
+    if (!verdict->faulty) return PS_OK;
+    return ps_verdict_add_sentence(
+        verdict, "An instrument check did not hold: the traces contradict themselves, so no prediction counts.");
 }
 
-/* What the runs decide, or that so few seeds cannot decide anything: the answer that the report begins with. */
-static ps_status say_answer(ps_verdict_document *verdict) {
-    char supported[1800] = "", refuted[1800] = "";
-    double best = 1;
-    int count, seeds = 0;
-    ps_predictions(&count);
-    for (int i = 0; i < count; i++) {
-        const ps_prediction_result *r = &verdict->predictions[i];
-        if (r->verdict == PS_VERDICT_NOT_TESTABLE) continue;
-        seeds = r->n > seeds ? r->n : seeds;
-        best = r->best_p_holm < best ? r->best_p_holm : best;
-        if (r->verdict == PS_VERDICT_SUPPORTED) append_title(supported, sizeof supported, r->prediction);
-        if (r->verdict == PS_VERDICT_REFUTED) append_title(refuted, sizeof refuted, r->prediction);
-    }
-    if (verdict->faulty || seeds == 0) return PS_OK;
-    if (best > PS_PREDICTION_LEVEL)
-        return ps_verdict_add_sentence(
-            verdict,
-            "With %d seed%s nothing can be shown at 5 %%: even if all agree, the smallest p of any prediction is "
-            "%.2g after Holm's correction; the numbers below describe these runs and no others.",
-            seeds, seeds == 1 ? "" : "s", best);
-    if (supported[0] == '\0' && refuted[0] == '\0')
-        return ps_verdict_add_sentence(verdict, "With %d seeds no prediction is decided at 5 %%, in either direction.",
-                                       seeds);
-    return ps_verdict_add_sentence(verdict, "Shown at 5 %%: %s; shown not to hold: %s.",
-                                   supported[0] != '\0' ? supported : "nothing",
-                                   refuted[0] != '\0' ? refuted : "nothing");
-}
-
-static ps_status say_predictions(ps_verdict_document *verdict) {
-    int count, tally[4] = {0};
-    ps_predictions(&count);
-    for (int i = 0; i < count; i++) tally[verdict->predictions[i].verdict]++;
-    PS_TRY(ps_verdict_add_sentence(
-        verdict, "Of %d predictions %d are supported, %d refuted, %d inconclusive and %d not testable on these runs.",
-        count, tally[PS_VERDICT_SUPPORTED], tally[PS_VERDICT_REFUTED], tally[PS_VERDICT_INCONCLUSIVE],
-        tally[PS_VERDICT_NOT_TESTABLE]));
-    if (verdict->faulty)
-        PS_TRY(ps_verdict_add_sentence(
-            verdict, "An instrument check did not hold: the traces contradict themselves, so no prediction counts."));
-    return PS_OK;
-}
-
-static ps_status conclude(ps_tables *tables, const ps_arms *arms, const char *question, ps_verdict_document *verdict) {
-    int count;
-    ps_predictions(&count);
+static ps_status conclude(ps_tables *tables, ps_arms *arms, const ps_compare_options *options,
+                          ps_verdict_document *verdict) {
+    const ps_registration *registration = options->registration;
+    const char *question = options->question;
+    ps_outcomes_judge(arms, registration != NULL ? registration : arms->registered ? &arms->registration : NULL);
     write_meta(tables, arms, question, verdict->traces_from);
     write_cause_texts(tables);
     for (int a = 0; a < arms->count; a++) write_arm(tables, &arms->arms[a], a);
@@ -585,14 +541,18 @@ static ps_status conclude(ps_tables *tables, const ps_arms *arms, const char *qu
         PS_TRY(compare_definitions(tables, arms, &arms->arms[a]));
     }
     PS_TRY(sum_checks(arms, verdict));
-    PS_TRY(ps_predictions_judge(arms, verdict->faulty, verdict->predictions));
-    PS_TRY(PS_ALLOC((size_t)count, &verdict->sensitivity, "sensitivity of predictions"));
-    PS_TRY(ps_sensitivity_judge(arms, verdict->faulty, verdict->predictions, verdict->sensitivity));
-    for (int i = 0; i < count; i++) write_prediction(tables, &verdict->predictions[i]);
-    PS_TRY(ps_predictions_write_terms(verdict->predictions, tables));
-    for (int i = 0; i < count; i++) write_sensitivity(tables, &verdict->sensitivity[i]);
-    PS_TRY(say_answer(verdict));
-    PS_TRY(say_predictions(verdict));
+    PS_TRY(ps_questions_of(arms, registration, &verdict->questions));
+    const ps_questions *questions = &verdict->questions;
+    PS_TRY(ps_predictions_judge(arms, questions, verdict->faulty, verdict->predictions));
+    PS_TRY(PS_ALLOC((size_t)questions->count, &verdict->sensitivity, "sensitivity of predictions"));
+    PS_TRY(ps_sensitivity_judge(arms, questions, verdict->faulty, verdict->predictions, verdict->sensitivity));
+    for (int i = 0; i < questions->count; i++)
+        for (int p = 0; p < questions->prediction[i]->part_count; p++) write_part(tables, &verdict->predictions[i], p);
+    PS_TRY(ps_predictions_write_terms(questions, verdict->predictions, tables));
+    for (int i = 0; i < questions->count; i++) write_sensitivity(tables, &verdict->sensitivity[i]);
+    PS_TRY(say_faulty(verdict));
+    PS_TRY(ps_answer_say(verdict));
+    verdict->answer_count = verdict->sentence_count;
     PS_TRY(say_changed_starts(arms, verdict));
     PS_TRY(say_probe_size(arms, verdict));
     PS_TRY(say_edge(arms, verdict));
@@ -600,7 +560,7 @@ static ps_status conclude(ps_tables *tables, const ps_arms *arms, const char *qu
     return say_pairs(arms, verdict);
 }
 
-static ps_status compare(const ps_arms *arms, const ps_compare_options *options) {
+static ps_status compare(ps_arms *arms, const ps_compare_options *options) {
     ps_status status = PS_OK;
     FILE *document;
     ps_file_set *set = NULL;
@@ -614,7 +574,7 @@ static ps_status compare(const ps_arms *arms, const ps_compare_options *options)
     PS_TRY_CLEANUP(ps_file_way(options->out_directory, ".", &verdict->traces_from));
     for (int a = 0; a < arms->count; a++) PS_TRY_CLEANUP(read_arm(tables, &arms->arms[a]));
     PS_TRY_CLEANUP(ps_arms_check_recorded(arms));
-    PS_TRY_CLEANUP(conclude(tables, arms, options->question, verdict));
+    PS_TRY_CLEANUP(conclude(tables, arms, options, verdict));
     PS_TRY_CLEANUP(ps_tables_check(tables));
     ps_verdict_write(verdict, document);
     if (options->gather != NULL) PS_TRY_CLEANUP(options->gather(options->gather_self, set));

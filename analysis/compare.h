@@ -12,6 +12,7 @@
 #include <stdbool.h>
 
 #include "core/file_set.h"
+#include "trace/trace_registration.h"
 
 typedef struct {
     const char *name;
@@ -22,6 +23,9 @@ typedef struct {
 typedef struct {
     const char *out_directory;
     const char *question; /* what the experiment asks, for the report's first line; NULL or "": none */
+    /* What the experiment's file registers, to be told from what the traces say was registered before them; NULL: the
+     * traces alone decide */
+    const ps_registration *registration;
     bool quiet;
     /* Adds what else belongs to the comparison (measurements gathered from the runs); NULL: nothing. */
     ps_status (*gather)(void *self, ps_file_set *set);

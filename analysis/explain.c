@@ -242,15 +242,26 @@ static ps_status sum_terms(const ps_explain_place *at, const char *measure, cons
 
 /* Whether the terms give the number of the verdict; PS_ERR_INPUT where they do not: table and verdict are of two
  * comparisons. */
-static ps_status compare_sum(const cJSON *value, double sum, FILE *stream) {
-    const cJSON *given = cJSON_GetObjectItemCaseSensitive(value, "value");
-    if (!cJSON_IsNumber(given)) return PS_OK;
-    if (fabs(given->valuedouble - sum) > 1e-6 * fmax(1, fabs(sum)))
+static ps_status compare_with(double given, double sum, const char *what, FILE *stream) {
+    if (fabs(given - sum) > 1e-6 * fmax(1, fabs(sum)))
         return ps_fail(PS_ERR_INPUT,
                        "the terms in prediction_rows.tsv give %.9g, verdict.json says %.9g; compare the runs again",
-                       sum, given->valuedouble);
-    fprintf(stream, "    recomputed: %.9g, as in verdict.json\n", sum);
+                       sum, given);
+    fprintf(stream, "    recomputed: %s%.9g, as in verdict.json\n", what, sum);
     return PS_OK;
+}
+
+static ps_status compare_sum(const cJSON *value, double sum, FILE *stream) {
+    const cJSON *given = cJSON_GetObjectItemCaseSensitive(value, "value");
+    return cJSON_IsNumber(given) ? compare_with(given->valuedouble, sum, "", stream) : PS_OK;
+}
+
+/* Of a hazard ratio the terms make its score at the margin, whose sign is the pair's vote. */
+static ps_status compare_score(const cJSON *value, double score, FILE *stream) {
+    const cJSON *observed = cJSON_GetObjectItemCaseSensitive(value, "observed");
+    const cJSON *expected = cJSON_GetObjectItemCaseSensitive(value, "expected");
+    if (!cJSON_IsNumber(observed) || !cJSON_IsNumber(expected)) return PS_OK;
+    return compare_with(observed->valuedouble - expected->valuedouble, score, "score at the margin ", stream);
 }
 
 static double ratio_of(const term_sum *sum) { return sum->weight != 0 ? sum->amount / sum->weight : 0; }
@@ -276,11 +287,11 @@ static ps_status show_terms(const ps_explain_place *at, const cJSON *part, const
     PS_TRY(PS_ALLOC(2, &sums, "terms of a number"));
     ps_status status = sum_terms(at, measure, text_of(part, "arm"), seed, &sums[0], stream);
     if (status == PS_OK && paired) status = sum_terms(at, measure, against, seed, &sums[1], stream);
-    if (status == PS_OK && sums[0].rows > 0 && (!paired || sums[1].rows > 0))
+    if (status == PS_OK && sums[0].rows > 0 && measure[0] == '@') status = compare_score(value, sums[0].amount, stream);
+    else if (status == PS_OK && sums[0].rows > 0 && (!paired || sums[1].rows > 0))
         status = compare_sum(value, ratio_of(&sums[0]) - (paired ? ratio_of(&sums[1]) : 0), stream);
     else if (status == PS_OK && cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(value, "no_event"))) {
-        fprintf(stream, "    no event in either arm: O - E and V are 0, and there is no term\n");
-        status = compare_sum(value, 0, stream);
+        fprintf(stream, "    no event in either arm: its score is 0, and there is no term\n");
     } else if (status == PS_OK)
         status = ps_fail(PS_ERR_INPUT,
                          "prediction_rows.tsv has no term of %s for arm %s and seed %s; compare the runs again",
@@ -357,11 +368,9 @@ static void show_fixed(const cJSON *prediction, FILE *stream) {
 
 /* What was fixed before any run was read, and what of it these runs lack. */
 static void show_design(const cJSON *p, FILE *stream) {
-    static const char *const keys[][2] = {{"population", "counted over:"},
-                                          {"statistic", "statistic:"},
-                                          {"test", "test:"},
-                                          {"supports", "supports it:"},
-                                          {"refutes", "refutes it:"}};
+    static const char *const keys[][2] = {{"population", "counted over:"}, {"statistic", "statistic:"},
+                                          {"claim_of", "whose claim:"},    {"place", "place:"},
+                                          {"supports", "supports it:"},    {"refutes", "refutes it:"}};
     char margin[64];
     fprintf(stream, "%s  %s\n\n  %s\n", text_of(p, "id"), text_of(p, "title"), text_of(p, "statement"));
     for (size_t k = 0; k < sizeof keys / sizeof *keys; k++)
@@ -376,16 +385,12 @@ static void show_design(const cJSON *p, FILE *stream) {
 static void show_numbers(const cJSON *p, FILE *stream) {
     char a[64], b[64], c[64], d[64];
     fprintf(stream, "\n  verdict: %s\n  %s\n", text_of(p, "verdict"), text_of(p, "sentence"));
-    fprintf(stream, "  estimate %s over %s seeds, %s %s to %s", shown(p, "estimate", a, sizeof a),
-            shown(p, "n", b, sizeof b), text_of(p, "interval"), shown(p, "low", c, sizeof c),
-            shown(p, "high", d, sizeof d));
+    fprintf(stream, "  median %s over %s seeds, bounds %s to %s", shown(p, "estimate", a, sizeof a),
+            shown(p, "n", b, sizeof b), shown(p, "low", c, sizeof c), shown(p, "high", d, sizeof d));
     fprintf(stream, " (coverage %s), margin %s\n", shown(p, "coverage", a, sizeof a), shown(p, "margin", b, sizeof b));
-    fprintf(stream, "  in favour: p %s, after Holm %s, Wilcoxon %s", shown(p, "p", a, sizeof a),
-            shown(p, "p_holm", b, sizeof b), shown(p, "p_wilcoxon", c, sizeof c));
-    fprintf(stream, "; against: p %s, after Holm %s", shown(p, "p_refute", a, sizeof a),
-            shown(p, "p_refute_holm", b, sizeof b));
-    fprintf(stream, "; best possible p %s, after Holm %s\n", shown(p, "best_p", a, sizeof a),
-            shown(p, "best_p_holm", b, sizeof b));
+    fprintf(stream, "  exact sign test: %s seeds beyond the margin, %s short of it; p %s for it, %s against\n",
+            shown(p, "beyond", a, sizeof a), shown(p, "against_it", b, sizeof b), shown(p, "p", c, sizeof c),
+            shown(p, "p_against", d, sizeof d));
 }
 
 /* The sentence, and the verdict under each variation that touches it. */

@@ -25,7 +25,8 @@ enum {
     PS_RESTS_WINDOWS = 4,  /* which windows and probes there are */
     PS_RESTS_STAYING = 8,  /* whether nodes that reopen within a window count among its dead */
     PS_RESTS_COHORT = 16,  /* which nodes the cohort that may die is made of */
-    PS_RESTS_NEAR = 32     /* which of those not dead are near-dead, which alive */
+    PS_RESTS_NEAR = 32,    /* which of those not dead are near-dead, which alive */
+    PS_RESTS_LEAVING = 64  /* the same as STAYING, of a measure that leaves them out */
 };
 
 /* begin allocates *state (destroy frees it, also after a failed begin; it may be NULL); frame, record, end may be NULL.

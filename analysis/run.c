@@ -400,6 +400,7 @@ static ps_status note_other(ps_run *run, const ps_trace_record *record) {
             if (record->split[0] != '\0' && strcmp(record->split, "test") != 0) break;
             if (!ps_trace_record_measured(record) && ps_is_absent(record->loss)) break;
             memcpy(run->test_measure, record->measured, sizeof run->test_measure);
+            run->test_images = record->count;
             run->test_loss = record->loss;
             break;
         case PS_LINE_TIMING:
@@ -506,7 +507,7 @@ ps_status ps_run_open(const char *path, const char *arm, ps_run **out) {
     run->lines = ps_trace_reader_line(run->reader);
     run->dead_rule = exact_rule;
     run->inert_rule = ps_inert_primary;
-    run->test_loss = ps_absent();
+    run->test_loss = run->test_images = ps_absent();
     for (int m = 0; m < PS_TRACE_MOST_MEASURES; m++) run->test_measure[m] = ps_absent();
     run->record_ns = run->probe_ns = run->train_ns = run->peak_memory_bytes = ps_absent();
     PS_TRY_CLEANUP(allocate(run));

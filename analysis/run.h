@@ -44,7 +44,12 @@ typedef struct {
 } ps_inert_rule;
 /* P1 and P4 count the nodes dead at a window's start, or, conditioned on the outcome, at both of its ends; P3 those
  * alive at the first probe, or those near-dead there. */
-typedef enum { PS_POPULATION_AS_STATED, PS_POPULATION_DEAD_THROUGH, PS_POPULATION_NEAR_DEAD_COHORT } ps_population;
+typedef enum {
+    PS_POPULATION_AS_STATED,
+    PS_POPULATION_DEAD_THROUGH,
+    PS_POPULATION_DEAD_AT_START,
+    PS_POPULATION_NEAR_DEAD_COHORT
+} ps_population;
 extern const ps_inert_rule ps_inert_primary; /* below PS_FIXED_INERT */
 
 static inline bool ps_state_dead(unsigned state) { return (state & PS_STATE_DEAD) != 0; }
@@ -108,6 +113,7 @@ typedef struct {
     bool has_end; /* with fewer steps than the header plans the run is unfinished all the same */
     long long steps_done;
     /* Of the last evaluation on the test split, else of the end record: the loss, and the measures of the task. */
+    double test_images; /* of the latest evaluation, ps_absent(): not said */
     double test_loss, test_measure[PS_TRACE_MOST_MEASURES];
     double record_ns, probe_ns, train_ns, peak_memory_bytes;
     uint64_t lines; /* whole lines in the first pass; the second stops there, should the run still go on */

@@ -4,31 +4,50 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "analysis/metric.h"
 #include "core/memory.h"
 
 const char *ps_sensitivity_verdict_name(const ps_sensitivity_row *row) {
-    return row->affected ? ps_verdict_name(row->verdict) : "not_affected";
+    if (!row->affected) return "not_affected";
+    if (row->verdict != PS_VERDICT_NOT_JUDGED) return ps_verdict_name(row->verdict);
+    return row->beyond == 1 ? "beyond_margin" : "short_of_margin";
 }
 
 static bool says_something(const ps_sensitivity_row *row) {
     return row->affected && row->verdict != PS_VERDICT_NOT_TESTABLE;
 }
 
-double ps_sensitivity_same(const ps_sensitivity *sensitivity, const ps_sensitivity_row *row) {
-    return says_something(row) ? (double)(row->verdict == sensitivity->primary) : ps_absent();
+static bool is_same(const ps_sensitivity *s, const ps_sensitivity_row *row) {
+    return strcmp(ps_sensitivity_verdict_name(row), ps_sensitivity_verdict_name(&s->primary)) == 0;
 }
 
+double ps_sensitivity_same(const ps_sensitivity *sensitivity, const ps_sensitivity_row *row) {
+    return says_something(row) ? (double)is_same(sensitivity, row) : ps_absent();
+}
+
+/* judged: the words of the design are those of a registered question alone; another one has numbers. */
 static void fill_row(ps_sensitivity_row *row, const ps_variation *variation, const ps_prediction_result *r,
-                     bool affected) {
+                     bool affected, bool judged) {
     static const char prefix[] = "Not testable: ";
-    *row =
-        (ps_sensitivity_row){variation, affected, r->verdict, r->n, r->estimate, r->interval.low, r->interval.high, ""};
+    const ps_prediction_part_result *part = &r->parts[r->part];
+    double margin = r->prediction->parts[r->part].margin;
+    *row = (ps_sensitivity_row){.variation = variation,
+                                .affected = affected,
+                                .verdict = r->verdict == PS_VERDICT_NOT_TESTABLE ? r->verdict
+                                           : judged                              ? r->outcome
+                                                                                 : PS_VERDICT_NOT_JUDGED,
+                                .beyond = r->prediction->greater ? part->median > margin : part->median < margin,
+                                .n = part->n,
+                                .estimate = part->median,
+                                .low = part->bounds.low,
+                                .high = part->bounds.high};
     if (!affected) {
         row->n = 0;
-        row->estimate = row->low = row->high = ps_absent();
+        row->estimate = row->low = row->high = row->beyond = ps_absent();
         snprintf(row->note, sizeof row->note, "does not rest on it");
     } else if (r->verdict == PS_VERDICT_NOT_TESTABLE) {
         bool prefixed = strncmp(r->sentence, prefix, sizeof prefix - 1) == 0;
+        row->estimate = row->low = row->high = row->beyond = ps_absent();
         snprintf(row->note, sizeof row->note, "%s", r->sentence + (prefixed ? sizeof prefix - 1 : 0));
     }
 }
@@ -43,17 +62,26 @@ static void __attribute__((format(printf, 2, 3))) add(ps_sensitivity *s, const c
     va_end(arguments);
 }
 
-static const char *in_words(ps_verdict verdict) {
-    return verdict == PS_VERDICT_NOT_TESTABLE ? "not testable" : ps_verdict_name(verdict);
+static const char *in_words(const ps_sensitivity_row *row) {
+    switch (row->verdict) {
+        case PS_VERDICT_NOT_TESTABLE: return "not testable";
+        case PS_VERDICT_NOT_JUDGED:
+            return row->beyond == 1 ? "the median lies beyond the margin" : "the median lies short of the margin";
+        case PS_VERDICT_SHOWN: return "shown";
+        case PS_VERDICT_SHOWN_NOT: return "shown not to hold";
+        case PS_VERDICT_UNDECIDED: break;
+    }
+    return "undecided";
 }
 
-/* "; inconclusive with windows joined in pairs, windows joined in fours" for the rows of one verdict. */
-static void add_list(ps_sensitivity *s, ps_verdict verdict) {
-    int found = 0;
-    for (int v = 0; v < s->count; v++) {
+/* "; undecided with windows joined in pairs, windows joined in fours" for all rows that say what this first one says. */
+static void add_list(ps_sensitivity *s, int first) {
+    for (int v = 0; v < first; v++)
+        if (s->rows[v].affected && strcmp(in_words(&s->rows[v]), in_words(&s->rows[first])) == 0) return; /* was said */
+    for (int v = first; v < s->count; v++) {
         const ps_sensitivity_row *row = &s->rows[v];
-        if (!row->affected || row->verdict != verdict) continue;
-        if (found++ == 0) add(s, "; %s with ", in_words(verdict));
+        if (!row->affected || strcmp(in_words(row), in_words(&s->rows[first])) != 0) continue;
+        if (v == first) add(s, "; %s with ", in_words(row));
         else add(s, ", ");
         add(s, "%s", row->variation->title);
     }
@@ -64,38 +92,41 @@ static void say(ps_sensitivity *s) {
     for (int v = 0; v < s->count; v++) {
         affected += s->rows[v].affected;
         judged += says_something(&s->rows[v]);
-        same += says_something(&s->rows[v]) && s->rows[v].verdict == s->primary;
+        same += says_something(&s->rows[v]) && is_same(s, &s->rows[v]);
     }
     if (affected == 0) add(s, "Not affected by any of the %d variations", s->count);
     else if (judged == 0) add(s, "Not testable under any of the %d variations that touch it", affected);
-    else if (same == affected) add(s, "%s under all %d variations that touch it", in_words(s->primary), affected);
-    else add(s, "%s under %d of the %d variations that touch it", in_words(s->primary), same, affected);
-    for (ps_verdict verdict = PS_VERDICT_INCONCLUSIVE; judged > 0 && verdict <= PS_VERDICT_REFUTED; verdict++)
-        if (verdict != s->primary) add_list(s, verdict);
-    if (judged > 0) add_list(s, PS_VERDICT_NOT_TESTABLE);
+    else if (same == affected) add(s, "%s under all %d variations that touch it", in_words(&s->primary), affected);
+    else add(s, "%s under %d of the %d variations that touch it", in_words(&s->primary), same, affected);
+    for (int v = 0; judged > 0 && v < s->count; v++)
+        if (s->rows[v].affected && !is_same(s, &s->rows[v])) add_list(s, v);
     add(s, ".");
     if (s->sentence[0] >= 'a' && s->sentence[0] <= 'z') s->sentence[0] = (char)(s->sentence[0] - 'a' + 'A');
 }
 
-ps_status ps_sensitivity_judge(const ps_arms *arms, bool faulty, const ps_prediction_result *primary,
-                               ps_sensitivity *out) {
-    int variations, count;
+static bool is_judged(const ps_prediction_result *r) {
+    return r->verdict == PS_VERDICT_SHOWN || r->verdict == PS_VERDICT_SHOWN_NOT || r->verdict == PS_VERDICT_UNDECIDED;
+}
+
+ps_status ps_sensitivity_judge(const ps_arms *arms, const ps_questions *questions, bool faulty,
+                               const ps_prediction_result *primary, ps_sensitivity *out) {
+    int variations, count = questions->count;
     const ps_variation *list = ps_variations(&variations);
-    const ps_prediction *const *predictions = ps_predictions(&count);
     ps_prediction_result *results;
     ps_status status = PS_OK;
     PS_TRY(PS_ALLOC((size_t)count, &results, "results under a variation"));
     for (int i = 0; i < count; i++) {
         memset(&out[i], 0, sizeof out[i]);
         out[i].prediction = primary[i].prediction; /* in the words of the task */
-        out[i].primary = primary[i].verdict;
         out[i].count = variations;
+        fill_row(&out[i].primary, NULL, &primary[i], true, is_judged(&primary[i]));
     }
     for (int v = 0; status == PS_OK && v < variations; v++) {
-        status = ps_predictions_judge_varied(arms, v, faulty, primary, results);
+        status = ps_predictions_judge_varied(arms, questions, v, faulty, primary, results);
         for (int i = 0; status == PS_OK && i < count; i++)
-            fill_row(&out[i].rows[v], &list[v], &results[i], ps_prediction_affected(predictions[i], v));
-        ps_predictions_clear(results);
+            fill_row(&out[i].rows[v], &list[v], &results[i], ps_prediction_affected(questions->prediction[i], v),
+                     is_judged(&primary[i]));
+        ps_predictions_clear(results, count);
     }
     for (int i = 0; status == PS_OK && i < count; i++) say(&out[i]);
     ps_free(results);

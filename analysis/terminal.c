@@ -1,176 +1,90 @@
-/* The summary that `compare` prints: every seed is shown, with what that many seeds can say at best. */
+/* The summary that `compare` prints: the answer, a line an arm, the checks; what is behind them is in the report. It
+ * fits a screen of 40 lines with the arms of any of the examples. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "analysis/tables.h"
+#include "analysis/metric.h"
+#include "analysis/outcomes.h"
+#include "analysis/stats/order.h"
 #include "analysis/verdict.h"
 #include "core/memory.h"
 #include "core/text.h"
 
-enum { MOST_SHOWN = 12 };
+enum { COLUMNS = 110, MOST_SEEDS_SHOWN = 12 };
 
-/* Of a measure's title; wider where "(median)" stands behind it. */
-static int title_width(const ps_contrast *c) { return c->diverged_count > 0 ? 53 : 44; }
-
-static bool is_percent(const char *unit) { return strcmp(unit, "share") == 0 || strcmp(unit, "rate") == 0; }
-
-static void format_value(char *buffer, size_t size, double value, const char *unit, bool sign) {
-    if (ps_is_absent(value)) snprintf(buffer, size, "-");
-    else if (!isfinite(value)) snprintf(buffer, size, "%s", isnan(value) ? "NaN" : value > 0 ? "Inf" : "-Inf");
-    else if (is_percent(unit)) snprintf(buffer, size, sign ? "%+.1f" : "%.1f", 100 * value);
-    else snprintf(buffer, size, sign ? "%+.2g" : "%.3g", value);
-}
-
-/* A pair of the two arms, and why it takes no part in what belongs to the end of a run or goes over all of it, NULL: it
- * does. */
-typedef struct {
-    long long seed;
-    bool diverged;
-    const char *reason, *detail;
-} shown_pair;
-
-typedef struct {
-    shown_pair pairs[PS_MOST_SEEDS];
-    int count, whole, diverged;
-} shown_pairs;
-
-static void find_pairs(const ps_arm *reference, const ps_arm *arm, shown_pairs *out) {
-    out->count = out->whole = out->diverged = 0;
-    for (int r = 0; r < arm->run_count && out->count < PS_MOST_SEEDS; r++) {
-        const ps_arm_run *run = &arm->runs[r], *partner = ps_arm_find_seed(reference, run->seed);
-        if (partner == NULL) continue;
-        shown_pair *pair = &out->pairs[out->count++];
-        pair->seed = run->seed;
-        pair->diverged = run->status == PS_RUN_DIVERGED || partner->status == PS_RUN_DIVERGED;
-        pair->reason = ps_arms_unequal(arm, run, reference, partner, PS_OVER_TIME, &pair->detail);
-        out->whole += pair->reason == NULL;
-        out->diverged += pair->diverged;
+/* Words of the text on lines of COLUMNS, with two blanks before the second and later ones. */
+static void print_wrapped(const char *text, FILE *stream) {
+    int column = 0;
+    while (*text != '\0') {
+        int length = (int)strcspn(text, " ");
+        if (column > 0 && column + 1 + length > COLUMNS) column = fprintf(stream, "\n ") - 1;
+        column += fprintf(stream, "%s%.*s", column > 0 ? " " : "", length, text);
+        text += length + (text[length] == ' ');
     }
-}
-
-/* "~": the pair does not take part everywhere; "*": a run of it diverged. */
-static char mark_of(const shown_pair *pair) { return pair->reason != NULL ? '~' : pair->diverged ? '*' : ' '; }
-
-static void print_marked(const char *text, char mark, FILE *stream) {
-    if (mark == ' ') fprintf(stream, " %8s", text);
-    else fprintf(stream, " %7s%c", text, mark);
-}
-
-/* A column a pair, empty where it has no such number. */
-static void print_seeds(const ps_verdict_contrast *v, const shown_pairs *pairs, FILE *stream) {
-    char buffer[32];
-    const ps_contrast *c = &v->contrast;
-    for (int p = 0; p < pairs->count && p < MOST_SHOWN; p++) {
-        shown_pair pair = pairs->pairs[p];
-        double difference = ps_absent();
-        for (int i = 0; i < c->n; i++) {
-            if (c->seed[i] != pair.seed) continue;
-            difference = c->difference[i];
-            pair.diverged = c->diverged[i]; /* by this measure */
-        }
-        format_value(buffer, sizeof buffer, difference, v->unit, true);
-        print_marked(buffer, mark_of(&pair), stream);
-    }
-    if (pairs->count > MOST_SHOWN) fprintf(stream, " .. %d more", pairs->count - MOST_SHOWN);
-}
-
-static void print_contrast(const ps_verdict_contrast *v, const shown_pairs *pairs, FILE *stream) {
-    char reference[32], arm[32], difference[32], title[64];
-    const ps_contrast *c = &v->contrast;
-    snprintf(title, sizeof title, "%s%s%s", v->title, is_percent(v->unit) ? ", %" : "",
-             c->by_rank              ? " (median)"
-             : c->diverged_count > 0 ? " (mean)"
-                                     : "");
-    format_value(reference, sizeof reference, c->centre_reference, v->unit, false);
-    format_value(arm, sizeof arm, c->centre_arm, v->unit, false);
-    format_value(difference, sizeof difference, c->centre, v->unit, true);
-    fprintf(stream, "  %-*s %8s %8s %8s  p %-7.3g", title_width(c), title, reference, arm, difference,
-            c->test.two_sided);
-    print_seeds(v, pairs, stream);
     putc('\n', stream);
 }
 
-static void print_head(const ps_verdict_document *verdict, const ps_arm *arm, const ps_contrast *any,
-                       const shown_pairs *pairs, FILE *stream) {
-    const char *reference = verdict->arms->arms[0].name;
-    char seed[32];
-    fprintf(stream, "\n%s against %s: %d paired seed%s, ", arm->name, reference, pairs->count,
-            pairs->count == 1 ? "" : "s");
-    if (pairs->whole < pairs->count) fprintf(stream, "%d of them whole, ", pairs->whole);
-    fprintf(stream, "which can show p = %.3g at best (two-sided)\n", any->test.best_two_sided);
-    fprintf(stream, "  %-*s %8s %8s %8s  %-9s", title_width(any),
-            any->diverged_count > 0 ? "median or mean over seeds" : "mean over seeds", reference, arm->name, "diff",
-            "sign-flip");
-    for (int p = 0; p < pairs->count && p < MOST_SHOWN; p++) {
-        snprintf(seed, sizeof seed, "%lld", pairs->pairs[p].seed);
-        print_marked(seed, mark_of(&pairs->pairs[p]), stream);
-    }
-    fprintf(stream, "  <- seed\n");
-}
-
-static void print_marks(const ps_arms *arms, const ps_arm *arm, const shown_pairs *pairs, FILE *stream) {
-    if (pairs->diverged > 0)
-        fprintf(stream,
-                "  * a run of this pair diverged. It stays in, and is worse than every other: medians over seeds stand "
-                "where lower or higher is\n"
-                "    better, in which, as in the test, a diverged run is infinitely bad (Inf), whatever it recorded. "
-                "Means are of what was recorded.\n");
-    if (pairs->whole == pairs->count) return;
-    fprintf(stream, "  ~ this pair is left out of what belongs to the end of a run or goes over all of it:\n");
-    for (int p = 0; p < pairs->count; p++) {
-        const shown_pair *pair = &pairs->pairs[p];
-        if (pair->reason == NULL) continue;
-        const ps_arm *at = strcmp(pair->detail, arm->name) == 0 ? arm : &arms->arms[0];
-        const ps_arm_run *run = ps_arm_find_seed(at, pair->seed);
-        fprintf(stream, "    seed %lld %s %s (%lld", pair->seed, pair->reason, pair->detail, run->steps);
-        if (run->planned > 0) fprintf(stream, " of %lld", run->planned);
-        fprintf(stream, " steps)\n");
-    }
-}
-
-static void print_arm(const ps_verdict_document *verdict, const ps_arm *arm, FILE *stream) {
-    const ps_contrast *any = NULL;
-    shown_pairs pairs;
-    find_pairs(&verdict->arms->arms[0], arm, &pairs);
-    for (size_t i = 0; i < verdict->contrast_count; i++) {
-        const ps_verdict_contrast *v = &verdict->contrasts[i];
-        if (v->arm != arm || v->contrast.n == 0) continue;
-        if (any == NULL) print_head(verdict, arm, &v->contrast, &pairs, stream);
-        any = &v->contrast;
-        print_contrast(v, &pairs, stream);
-    }
-    if (any == NULL && pairs.count > 0)
-        fprintf(stream, "\n%s against %s: no pair has a number in common\n", arm->name, verdict->arms->arms[0].name);
-    else if (any == NULL) fprintf(stream, "\n%s against %s: no paired seed\n", arm->name, verdict->arms->arms[0].name);
-    print_marks(verdict->arms, arm, &pairs, stream);
-}
-
 static void format_share(char *buffer, size_t size, double share) {
-    if (ps_is_absent(share)) snprintf(buffer, size, "not recorded");
+    if (ps_is_absent(share)) snprintf(buffer, size, "-");
     else if (!isfinite(share)) snprintf(buffer, size, "%s", isnan(share) ? "NaN" : share > 0 ? "Inf" : "-Inf");
     else snprintf(buffer, size, "%.1f %%", 100 * share);
 }
 
 static void format_measure(char *buffer, size_t size, const ps_trace_measure *measure, double value) {
-    if (ps_is_absent(value)) snprintf(buffer, size, "not recorded");
+    if (ps_is_absent(value)) snprintf(buffer, size, "-");
     else if (ps_trace_measure_is_share(measure)) format_share(buffer, size, value);
     else ps_trace_measure_show(measure, value, 4, buffer, size);
 }
 
-static void print_single(const ps_arms *arms, FILE *stream) {
-    const ps_arm *arm = &arms->arms[0];
-    const ps_trace_measure *of = &arms->task.measure[0];
-    fprintf(stream, "\n%s: %d run%s, nothing to compare with\n", arm->name, arm->run_count,
-            arm->run_count == 1 ? "" : "s");
-    for (int r = 0; r < arm->run_count; r++) {
-        char start[32], end[32], edge[32], title[PS_TRACE_TASK_TEXT], measured[64];
-        format_share(start, sizeof start, ps_summary_get(&arm->runs[r].summary, "dead_start"));
-        format_share(end, sizeof end, ps_summary_get(&arm->runs[r].summary, "dead_end"));
-        format_share(edge, sizeof edge, ps_summary_get(&arm->runs[r].summary, "edge_end"));
-        format_measure(measured, sizeof measured, of, ps_summary_get(&arm->runs[r].summary, arms->measure[0].name));
-        fprintf(stream, "  seed %lld: dead %s -> %s, on the edge %s, %s %s, %s\n", arm->runs[r].seed, start, end, edge,
-                ps_trace_measure_title(of, title), measured, ps_run_status_name(arm->runs[r].status));
+/* Median over the runs that have the number; ps_absent(): none has. */
+static double median_of(const ps_arm *arm, const char *name) {
+    double values[PS_MOST_SEEDS];
+    size_t count = 0;
+    for (int r = 0; r < arm->run_count && count < PS_MOST_SEEDS; r++) {
+        double value = ps_summary_get(&arm->runs[r].summary, name);
+        if (!ps_is_absent(value) && !isnan(value)) values[count++] = value;
+    }
+    return ps_stats_median(values, count);
+}
+
+/* "!": the arm's numbers are those of networks of which some learned nothing. */
+static void print_arm(const ps_arms *arms, const ps_arm *arm, FILE *stream) {
+    char start[32], end[32], all[32], measured[64];
+    ps_outcome_counts c = ps_outcomes_count(arm);
+    format_share(start, sizeof start, median_of(arm, "dead_start"));
+    format_share(end, sizeof end, median_of(arm, "dead_end"));
+    format_share(all, sizeof all, median_of(arm, "dead_all_end"));
+    format_measure(measured, sizeof measured, &arms->task.measure[0], median_of(arm, arms->measure[0].name));
+    fprintf(stream, "  %-20.20s %5d %10s %10s %10s%c %16s %10d\n", arm->name, arm->run_count, start, end, all,
+            c.unlearned + c.diverged > 0 ? '!' : ' ', measured, c.collapsed);
+}
+
+static void print_arms(const ps_arms *arms, FILE *stream) {
+    fprintf(stream, "\n  %-20s %5s %10s %10s %10s  %16.16s %10s\n", "medians over runs", "runs", "dead first",
+            "dead last", "all gates", arms->measure[0].title, "collapsed");
+    for (int a = 0; a < arms->count; a++) print_arm(arms, &arms->arms[a], stream);
+    fprintf(stream, "  dead: share of nodes with a gate of their own; all gates: with those behind sums, last probe\n");
+}
+
+/* Every seed of the primary question: what a median of five hides. */
+static void print_seeds(const ps_verdict_document *verdict, FILE *stream) {
+    for (int i = 0; i < verdict->questions.count; i++) {
+        const ps_prediction_result *r = &verdict->predictions[i];
+        const ps_prediction_part_result *part = &r->parts[r->part];
+        char amount[PS_PREDICTION_AMOUNT];
+        if (verdict->questions.order[i] != PS_PRIMARY_QUESTION || part->n == 0) continue;
+        fprintf(stream, "\n  %s by seed:", r->prediction->id);
+        for (int v = 0; v < part->n && v < MOST_SEEDS_SHOWN; v++)
+            fprintf(stream, " %lld: %s%s", part->values[v].seed,
+                    part->values[v].diverged ? "diverged"
+                    : part->values[v].no_event
+                        ? "no event"
+                        : ps_prediction_amount(r->prediction->parts[r->part].unit, part->values[v].value,
+                                               r->prediction->level, amount),
+                    v + 1 < part->n ? "," : "");
+        if (part->n > MOST_SEEDS_SHOWN) fprintf(stream, " .. %d more", part->n - MOST_SEEDS_SHOWN);
+        putc('\n', stream);
     }
 }
 
@@ -190,43 +104,20 @@ static void print_checks(const ps_verdict_document *verdict, FILE *stream) {
     putc('\n', stream);
 }
 
-/* Each with its sentence: interval, p, what so many seeds can show at best; or why it is not testable. */
-static void print_predictions(const ps_verdict_document *verdict, int count, FILE *stream) {
-    fprintf(stream, "\nPredictions\n");
-    for (int i = 0; i < count; i++) {
-        const ps_prediction_result *r = &verdict->predictions[i];
-        char estimate[32];
-        ps_tables_format(estimate, r->estimate);
-        if (r->n > 0) snprintf(estimate, sizeof estimate, "%.4g", r->estimate);
-        fprintf(stream, "  %-3s %-13s %-62s %10s  (margin %s %.3g)\n", r->prediction->id, ps_verdict_name(r->verdict),
-                r->prediction->title, estimate, r->prediction->greater ? ">" : "<",
-                r->prediction->parts[r->part].margin);
-        fprintf(stream, "      %s\n", r->sentence);
-    }
-}
-
-/* Only what could be tested, and what turns under some variation at full length. */
-static void print_sensitivity(const ps_verdict_document *verdict, int count, FILE *stream) {
-    bool any = false;
-    for (int i = 0; i < count; i++) any |= verdict->predictions[i].verdict != PS_VERDICT_NOT_TESTABLE;
-    if (!any) return;
-    fprintf(stream, "\nSensitivity to definition, threshold, window and probe size (%d variations, sensitivity.tsv)\n",
-            verdict->sensitivity[0].count);
-    for (int i = 0; i < count; i++)
-        if (verdict->predictions[i].verdict != PS_VERDICT_NOT_TESTABLE)
-            fprintf(stream, "  %-3s %s\n", verdict->predictions[i].prediction->id, verdict->sensitivity[i].sentence);
+static void print_rest(const ps_verdict_document *verdict, FILE *stream) {
+    int notes = verdict->sentence_count - verdict->answer_count;
+    fprintf(stream, "%d predictions with effect, bounds and seeds are in predictions.tsv", verdict->questions.count);
+    if (notes > 0) fprintf(stream, ", %d note%s on the runs in verdict.json", notes, notes == 1 ? "" : "s");
+    fprintf(stream, ";\n`poolscope report` shows all.\n");
 }
 
 static void print_verdict(const ps_verdict_document *verdict, FILE *stream) {
-    int count;
-    ps_predictions(&count);
-    for (int a = 1; a < verdict->arms->count; a++) print_arm(verdict, &verdict->arms->arms[a], stream);
-    if (verdict->arms->count == 1) print_single(verdict->arms, stream);
+    putc('\n', stream);
+    for (int i = 0; i < verdict->answer_count; i++) print_wrapped(verdict->sentences[i], stream);
+    print_arms(verdict->arms, stream);
+    print_seeds(verdict, stream);
     print_checks(verdict, stream);
-    print_predictions(verdict, count, stream);
-    print_sensitivity(verdict, count, stream);
-    for (int i = 0; i < verdict->sentence_count; i++)
-        fprintf(stream, "%s%s\n", i == 0 ? "\n" : "", verdict->sentences[i]);
+    print_rest(verdict, stream);
 }
 
 /* Names of arms and layers are in it: what a terminal would obey is taken out. */

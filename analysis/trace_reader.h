@@ -43,8 +43,8 @@ typedef struct {
     int layer_count, node_count;
     ps_trace_arm arm_is;
     ps_registration registration; /* digest "": no question was registered before the run */
-    bool has_module; /* by its role, or as some layer names one */
-    cJSON *document; /* the whole header */
+    bool has_module;              /* by its role, or as some layer names one */
+    cJSON *document;              /* the whole header */
 } ps_trace_header;
 
 typedef enum {

@@ -49,6 +49,7 @@ unsigned ps_variation_touches(const ps_variation *variation) {
 #undef KIND
     };
     if (variation->population == PS_POPULATION_NEAR_DEAD_COHORT) return PS_RESTS_COHORT;
+    if (variation->population == PS_POPULATION_DEAD_AT_START) return PS_RESTS_LEAVING;
     if (variation->kind == PS_VARY_THRESHOLD && variation->dead_rule.near != PS_STATE_NEAR) return PS_RESTS_NEAR;
     /* The relative threshold is that of the alive nodes; it is no other definition of who they are. */
     return touches[variation->kind];

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analysis/outcomes.h"
 #include "core/json.h"
 #include "core/memory.h"
 
@@ -21,7 +22,9 @@ ps_status ps_verdict_add_sentence(ps_verdict_document *verdict, const char *form
 void ps_verdict_clear(ps_verdict_document *verdict) {
     for (int i = 0; i < verdict->sentence_count; i++) free(verdict->sentences[i]);
     free(verdict->traces_from);
-    ps_predictions_clear(verdict->predictions);
+    free(verdict->next);
+    ps_predictions_clear(verdict->predictions, verdict->questions.count);
+    ps_questions_clear(&verdict->questions);
     ps_free(verdict->sensitivity);
     ps_free_array(verdict->contrasts);
     ps_free_array(verdict->checks);
@@ -218,7 +221,8 @@ static void write_values(json_out *out, const ps_prediction_part_result *r) {
         number(out, "value_against", v->value_against);
         number(out, "observed", v->observed);
         number(out, "expected", v->expected);
-        number(out, "variance", v->variance);
+        number(out, "events_arm", v->events_arm);
+        number(out, "events_against", v->events_against);
         text(out, "trace", v->trace);
         number(out, "first_line", (double)v->first_line);
         text(out, "against_trace", v->against_trace);
@@ -241,7 +245,30 @@ static void write_values(json_out *out, const ps_prediction_part_result *r) {
     close_item(out, ']');
 }
 
+/* What a part was tested by and found. */
+static void write_test(json_out *out, const ps_prediction_result *result, int part) {
+    const ps_prediction_part_result *r = &result->parts[part];
+    char words_of[PS_PART_WORDS];
+    number(out, "n", r->sign.n);
+    number(out, "beyond", r->sign.beyond);
+    number(out, "against_it", r->sign.against);
+    number(out, "ties", r->sign.ties);
+    number(out, "neither", r->sign.neither);
+    number(out, "estimate", r->median);
+    number(out, "low", r->bounds.low);
+    number(out, "high", r->bounds.high);
+    number(out, "coverage", r->bounds.given ? r->bounds.coverage : ps_absent());
+    number(out, "mean", r->mean);
+    number(out, "sd", r->sd);
+    number(out, "pooled", r->pooled);
+    number(out, "p", r->sign.p);
+    number(out, "p_against", r->sign.p_against);
+    number(out, "look", r->look);
+    text(out, "words", ps_prediction_part_words(result, part, words_of));
+}
+
 static void write_parts(json_out *out, const ps_prediction_result *result) {
+    static const char *const units[] = {"number", "share", "log ratio"};
     open_item(out, "parts", '[');
     for (int i = 0; i < result->prediction->part_count; i++) {
         const ps_prediction_part *part = &result->prediction->parts[i];
@@ -249,13 +276,10 @@ static void write_parts(json_out *out, const ps_prediction_result *result) {
         open_item(out, NULL, '{');
         text(out, "measure", part->statistic);
         number(out, "margin", part->margin);
+        text(out, "unit", units[part->unit]);
         text(out, "arm", r->arm != NULL ? r->arm->name : NULL);
         text(out, "against", r->against != NULL ? r->against->name : NULL);
-        number(out, "n", r->n);
-        number(out, "estimate", r->estimate);
-        write_interval(out, &r->interval);
-        number(out, "p", r->p);
-        number(out, "p_refute", r->p_refute);
+        write_test(out, result, i);
         number(out, "edge_arm", r->edge_arm);
         number(out, "edge_against", r->edge_against);
         write_values(out, r);
@@ -291,9 +315,12 @@ static void write_sensitivity(json_out *out, const ps_sensitivity *s) {
 
 static void write_prediction(json_out *out, const ps_prediction_result *r, const ps_sensitivity *sensitivity) {
     const ps_prediction *p = r->prediction;
+    const ps_prediction_part_result *part = &r->parts[r->part];
     ps_prediction_text words_of;
+    char place[24];
     open_item(out, NULL, '{');
     text(out, "id", p->id);
+    text(out, "place", ps_question_place(r->order, place));
     text(out, "title", p->title);
     ps_prediction_statement(p, words_of);
     text(out, "statement", words_of);
@@ -304,7 +331,7 @@ static void write_prediction(json_out *out, const ps_prediction_result *r, const
     text(out, "supports", words_of);
     ps_prediction_refutes(p, words_of);
     text(out, "refutes", words_of);
-    text(out, "test", p->test);
+    text(out, "claim_of", p->claim_of);
     open_item(out, "fixed", '[');
     for (int i = 0; i < PS_MOST_FIXED && p->fixed[i].name != NULL; i++) {
         open_item(out, NULL, '{');
@@ -315,19 +342,11 @@ static void write_prediction(json_out *out, const ps_prediction_result *r, const
     close_item(out, ']');
     text(out, "direction", p->greater ? "greater" : "less");
     number(out, "margin", p->parts[r->part].margin);
-    text(out, "arm", r->arm != NULL ? r->arm->name : NULL);
-    text(out, "against", r->against != NULL ? r->against->name : NULL);
+    flag(out, "level", p->level);
+    text(out, "arm", part->arm != NULL ? part->arm->name : NULL);
+    text(out, "against", part->against != NULL ? part->against->name : NULL);
     text(out, "verdict", ps_verdict_name(r->verdict));
-    number(out, "n", r->n);
-    number(out, "estimate", r->estimate);
-    write_interval(out, &r->interval);
-    number(out, "p", r->p);
-    number(out, "p_wilcoxon", r->p_wilcoxon);
-    number(out, "p_holm", r->p_holm);
-    number(out, "p_refute", r->p_refute);
-    number(out, "p_refute_holm", r->p_refute_holm);
-    number(out, "best_p", r->best_p);
-    number(out, "best_p_holm", r->best_p_holm);
+    write_test(out, r, r->part);
     words(out, "needs", p->needs);
     words(out, "missing", r->missing);
     words(out, "tables", p->tables);
@@ -339,13 +358,43 @@ static void write_prediction(json_out *out, const ps_prediction_result *r, const
     close_item(out, '}');
 }
 
+/* As the file or the traces say it; null where nothing was registered. */
+static void write_registration(json_out *out, const ps_questions *questions) {
+    char *json = NULL;
+    key(out, "registration");
+    if (questions->registration != NULL && ps_registration_text(questions->registration, &json) == PS_OK)
+        fputs(json, out->stream);
+    else fputs("null", out->stream);
+    free(json);
+}
+
+static void write_outcomes(json_out *out, const ps_arms *arms) {
+    open_item(out, "outcomes", '[');
+    for (int a = 0; a < arms->count; a++) {
+        ps_outcome_counts c = ps_outcomes_count(&arms->arms[a]);
+        ps_stats_mcnemar test = ps_outcomes_mcnemar(&arms->arms[0], &arms->arms[a]);
+        char sentence[PS_OUTCOME_TEXT];
+        open_item(out, NULL, '{');
+        text(out, "arm", arms->arms[a].name);
+        number(out, "runs", c.runs);
+        number(out, "diverged", c.diverged);
+        number(out, "unlearned", c.unlearned);
+        number(out, "unknown", c.unknown);
+        number(out, "collapsed", c.collapsed);
+        number(out, "upper", c.upper);
+        number(out, "mcnemar_p", a > 0 ? test.two_sided : ps_absent());
+        text(out, "sentence", ps_outcomes_say(&arms->arms[a], sentence));
+        close_item(out, '}');
+    }
+    close_item(out, ']');
+}
+
 void ps_verdict_write(const ps_verdict_document *verdict, FILE *stream) {
     json_out out = {stream, 1, true};
-    int count;
-    ps_predictions(&count);
+    int count = verdict->questions.count;
     putc('{', stream);
     text(&out, "format", "poolscope-verdict");
-    number(&out, "version", 1);
+    number(&out, "version", 2);
     text(&out, "reference", verdict->arms->arms[0].name);
     flag(&out, "faulty", verdict->faulty);
     text(&out, "traces_from", verdict->traces_from);
@@ -354,6 +403,9 @@ void ps_verdict_write(const ps_verdict_document *verdict, FILE *stream) {
     open_item(&out, "summary", '[');
     for (int i = 0; i < verdict->sentence_count; i++) text(&out, NULL, verdict->sentences[i]);
     close_item(&out, ']');
+    write_registration(&out, &verdict->questions);
+    write_outcomes(&out, verdict->arms);
+    text(&out, "next", verdict->next);
     write_checks(&out, verdict);
     open_item(&out, "comparison", '[');
     for (size_t i = 0; i < verdict->contrast_count; i++) write_contrast(&out, &verdict->contrasts[i]);

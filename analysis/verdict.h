@@ -31,10 +31,12 @@ typedef struct {
     ps_verdict_check *checks;
     size_t check_count, check_capacity;
     bool faulty;
-    ps_prediction_result predictions[PS_MOST_PREDICTIONS];
-    ps_sensitivity *sensitivity;        /* of each prediction */
-    char *sentences[PS_MOST_SENTENCES]; /* summary, the most important first */
-    int sentence_count;
+    ps_questions questions;
+    ps_prediction_result predictions[PS_MOST_PREDICTIONS]; /* of each question */
+    ps_sensitivity *sensitivity;                           /* of each question */
+    char *next;                                            /* what to do next, as one sentence; NULL: nothing follows */
+    char *sentences[PS_MOST_SENTENCES];                    /* summary, the most important first */
+    int sentence_count, answer_count;                      /* the first of them are the answer */
 } ps_verdict_document;
 
 ps_status ps_verdict_add_sentence(ps_verdict_document *verdict, const char *format, ...)

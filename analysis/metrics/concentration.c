@@ -9,6 +9,7 @@
 
 typedef struct {
     ps_metric_input in;
+    double *last_ratio;                    /* l2/l1 of the weights, unscaled */
     double *last_weight, *last_activation; /* scaled, of the latest probe that recorded them */
     uint64_t *last_line;                   /* of that probe's record */
     long long last_step;
@@ -21,15 +22,18 @@ static ps_status begin(const ps_metric_input *input, void **out) {
     PS_TRY(PS_ALLOC(1, &state, "concentration metric"));
     *out = state;
     state->in = *input;
+    PS_TRY(PS_ALLOC(layers, &state->last_ratio, "layer ratios"));
     PS_TRY(PS_ALLOC(layers, &state->last_weight, "layer ratios"));
     PS_TRY(PS_ALLOC(layers, &state->last_activation, "layer ratios"));
     PS_TRY(PS_ALLOC(layers, &state->last_line, "lines of records"));
-    for (size_t l = 0; l < layers; l++) state->last_weight[l] = state->last_activation[l] = ps_absent();
+    for (size_t l = 0; l < layers; l++)
+        state->last_ratio[l] = state->last_weight[l] = state->last_activation[l] = ps_absent();
     return PS_OK;
 }
 
 static void destroy(void *context) {
     concentration_state *state = context;
+    ps_free(state->last_ratio);
     ps_free(state->last_weight);
     ps_free(state->last_activation);
     ps_free(state->last_line);
@@ -62,6 +66,7 @@ static void take_layer(concentration_state *state, const ps_frame *frame, int l)
     double activation =
         ps_ratio(ps_frame_layer(frame, PS_Q_activation_l2, l), ps_frame_layer(frame, PS_Q_activation_l1, l));
     if (ps_is_absent(weight) && ps_is_absent(activation)) return;
+    state->last_ratio[l] = weight;
     state->last_weight[l] = scaled(weight, weights);
     state->last_line[l] = frame->line[l];
     state->last_activation[l] = scaled(activation, outputs);
@@ -109,6 +114,19 @@ static double third_mean(const concentration_state *state, bool last) {
     return count > 0 ? sum / count : ps_absent();
 }
 
+/* Log of the largest unscaled l2/l1 of a layer whose weights are recorded (private ones); the layer it is of becomes its term. */
+static double largest_log(const concentration_state *state) {
+    const ps_run *run = state->in.run;
+    int most = -1;
+    for (int l = 0; l < run->layer_count; l++)
+        if (state->last_ratio[l] > 0 && (most < 0 || state->last_ratio[l] > state->last_ratio[most])) most = l;
+    if (most < 0) return ps_absent();
+    double value = log(state->last_ratio[most]);
+    ps_metric_term(&state->in, (ps_term){"l2l1_largest_log", &run->layers[most], -1, state->last_step, value, 1,
+                                         state->last_line[most]});
+    return value;
+}
+
 static ps_status end(void *context) {
     concentration_state *state = context;
     const ps_run *run = state->in.run;
@@ -126,6 +144,7 @@ static ps_status end(void *context) {
                           state->line));
     PS_TRY(ps_summary_set(summary, "l2l1_activation_max", largest(state->last_activation, run->layer_count),
                           run->layer_count, state->line));
+    PS_TRY(ps_summary_set(summary, "l2l1_largest_log", largest_log(state), run->layer_count, state->line));
     PS_TRY(ps_summary_set(summary, "l2l1_shallow_log", third_mean(state, false), run->layer_count, state->line));
     return ps_summary_set(summary, "l2l1_late_log", third_mean(state, true), run->layer_count, state->line);
 }

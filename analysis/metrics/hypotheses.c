@@ -110,7 +110,9 @@ static void count_dead(hypotheses_state *state, const ps_frame *frame, int node,
     const ps_window_info *window = &state->in.run->windows[frame->index];
     if (!ps_state_dead(ps_run_node_state(state->in.run, window->before, node))) return;
     double zero = ps_frame_value(frame, PS_Q_grad_zero_steps, node);
-    if (!ps_is_absent(zero)) {
+    /* One that reopened within the window got its gradient as a node that was no longer dead. */
+    ps_group staying = state->in.run->population == PS_POPULATION_DEAD_AT_START ? PS_GROUP_DEAD : PS_GROUP_DEAD_THROUGH;
+    if (!ps_is_absent(zero) && ps_group_has(state->in.run, window, staying, node)) {
         state->w1_zero += zero;
         state->w1_steps += (double)(window->last - window->first + 1);
     }
@@ -519,4 +521,4 @@ const ps_metric ps_metric_hypotheses = {
     NULL,
     end,
     destroy,
-    PS_RESTS_DEATH | PS_RESTS_MOBILITY | PS_RESTS_WINDOWS | PS_RESTS_STAYING | PS_RESTS_NEAR};
+    PS_RESTS_DEATH | PS_RESTS_MOBILITY | PS_RESTS_WINDOWS | PS_RESTS_STAYING | PS_RESTS_LEAVING | PS_RESTS_NEAR};

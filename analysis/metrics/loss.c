@@ -141,6 +141,7 @@ static ps_status end(void *context) {
     PS_TRY(ps_summary_set(summary, "loss_start", mean_of(state->losses, window), (double)window, first_line));
     PS_TRY(ps_summary_set(summary, "loss_end", mean_of(ending, window), (double)window, last_line));
     PS_TRY(ps_summary_set(summary, "test_loss", run->test_loss, 0, state->test_line));
+    PS_TRY(ps_summary_set(summary, "test_images", run->test_images, 0, state->test_line));
     for (int m = 0; m < run->header->task.measures; m++) PS_TRY(set_measure(state, m));
     double recording = run->record_ns + run->probe_ns; /* missing when either is */
     if (ps_is_absent(run->record_ns) || ps_is_absent(run->probe_ns)) recording = ps_absent();

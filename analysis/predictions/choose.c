@@ -4,6 +4,7 @@
 #include <string.h>
 
 bool ps_prediction_alone(const ps_prediction_part *part) {
+    if (part->against_name != NULL) return false;
     return part->arm == part->against && part->arm_size == part->against_size;
 }
 
@@ -11,8 +12,9 @@ bool ps_prediction_over_time(const ps_prediction_part *part) {
     return part->statistic[0] == '@' || strcmp(part->statistic, "dead_mean") == 0;
 }
 
-bool ps_prediction_needs_cohort(const ps_prediction_part *part) {
-    return !ps_prediction_alone(part) && ps_prediction_over_time(part);
+bool ps_prediction_needs_cohort(const ps_prediction *prediction, const ps_prediction_part *part) {
+    bool hazard = part->statistic[0] == '@';
+    return !ps_prediction_alone(part) && ps_prediction_over_time(part) && (hazard || !prediction->any_start);
 }
 
 bool ps_prediction_size_fits(const ps_arm *arm, int wanted) { return wanted == 0 || arm->pool_size == wanted; }
@@ -21,7 +23,14 @@ static bool same_size(const ps_arm *a, const ps_arm *b) {
     return a->pool_size == 0 || b->pool_size == 0 || a->pool_size == b->pool_size;
 }
 
+static const ps_arm *find_named(const ps_arms *arms, const char *name) {
+    for (int a = 0; a < arms->count; a++)
+        if (strcmp(arms->arms[a].name, name) == 0) return &arms->arms[a];
+    return NULL;
+}
+
 const ps_arm *ps_prediction_partner(const ps_arms *arms, const ps_prediction_part *part, const ps_arm *arm) {
+    if (part->against_name != NULL) return find_named(arms, part->against_name);
     for (int a = 0; a < arms->count; a++) {
         const ps_arm *other = &arms->arms[a];
         if (other->role != part->against || !ps_prediction_size_fits(other, part->against_size)) continue;
@@ -41,13 +50,15 @@ static bool serves(const ps_arms *arms, const ps_prediction *prediction, const p
         const ps_prediction_part *part = &prediction->parts[i];
         const ps_arm *against = ps_prediction_alone(part) ? NULL : ps_prediction_partner(arms, part, arm);
         if (ps_prediction_alone(part)) continue;
-        if (against == NULL || (ps_prediction_needs_cohort(part) && !is_cohort(arm, against, PS_PRIMARY))) return false;
+        if (against == NULL || (ps_prediction_needs_cohort(prediction, part) && !is_cohort(arm, against, PS_PRIMARY)))
+            return false;
     }
     return true;
 }
 
 const ps_arm *ps_prediction_arm(const ps_arms *arms, const ps_prediction *prediction) {
     const ps_arm *first = NULL;
+    if (prediction->parts[0].arm_name != NULL) return find_named(arms, prediction->parts[0].arm_name);
     for (int pass = 0; pass < 2; pass++)
         for (int a = 0; a < arms->count; a++) {
             const ps_arm *arm = &arms->arms[a];

@@ -1,4 +1,4 @@
-/* From measured parts to verdicts: the deciding part, Holm over the family, both rules. */
+/* From measured parts to verdicts: what was registered, in its order; all else is exploratory. */
 #include "analysis/predictions/predictions_internal.h"
 
 #include <math.h>
@@ -6,27 +6,15 @@
 #include <string.h>
 
 #include "analysis/metric.h"
-#include "analysis/stats/order.h"
 #include "core/memory.h"
 
-/* The part with the smallest p against. */
-static int refuting_part(const ps_prediction_result *result) {
-    int part = 0;
-    for (int i = 1; i < result->prediction->part_count; i++)
-        if (result->parts[i].p_refute < result->parts[part].p_refute) part = i;
-    return part;
-}
-
-static void show_part(ps_prediction_result *result, int part) {
-    const ps_prediction_part_result *r = &result->parts[part];
-    result->part = part;
-    result->arm = r->arm;
-    result->against = r->against;
-    result->n = r->n;
-    result->estimate = r->estimate;
-    result->interval = r->interval;
-    result->p_wilcoxon = r->p_wilcoxon;
-}
+typedef struct {
+    const ps_arms *arms;
+    const ps_questions *questions;
+    int variation;
+    bool faulty;
+    ps_prediction_result *results;
+} judging;
 
 static void clear_parts(ps_prediction_result *result) {
     for (int i = 0; i < PS_MOST_PARTS; i++) {
@@ -37,141 +25,160 @@ static void clear_parts(ps_prediction_result *result) {
     }
 }
 
-static void init_result(const ps_trace_task *task, const ps_prediction *prediction, ps_prediction_result *result) {
-    const ps_stats_interval none = {ps_absent(), ps_absent(), ps_absent(), "none"};
+static void init_result(const ps_trace_task *task, const ps_prediction *prediction, int order,
+                        ps_prediction_result *result) {
     memset(result, 0, sizeof *result);
     result->prediction = ps_prediction_of_task(prediction, task, &result->tasked);
-    result->estimate = result->p = result->p_refute = result->p_holm = result->p_refute_holm = ps_absent();
-    result->best_p = result->best_p_holm = result->p_wilcoxon = ps_absent();
-    result->interval = none;
+    result->order = order;
     for (int i = 0; i < PS_MOST_PARTS; i++) {
         ps_prediction_part_result *r = &result->parts[i];
-        r->estimate = r->p = r->p_refute = r->p_wilcoxon = r->best_p = ps_absent();
-        r->edge_arm = r->edge_against = ps_absent();
-        r->interval = none;
+        r->median = r->mean = r->sd = r->pooled = r->edge_arm = r->edge_against = ps_absent();
+        r->refuting_bound = ps_absent();
+        r->sign.p = r->sign.p_against = ps_absent();
+        r->bounds = (ps_stats_bounds){-INFINITY, INFINITY, NAN, false};
+        r->word = PS_WORD_UNDECIDED;
     }
 }
 
-/* Measures the part; *testable is false, and the sentence says why, where it cannot be judged. */
-static ps_status judge_part(const ps_arms *arms, const ps_arm *arm, int part, int variation,
-                            ps_prediction_result *result, bool *testable) {
+/* A registered seed of these arms that was trained before the question was registered, or under another registration;
+ * NULL: all were registered before their first step. */
+static const ps_arm_run *find_early(const ps_registration *registration, const ps_arm *arm) {
+    for (int s = 0; arm != NULL && s < registration->seeds; s++) {
+        const ps_arm_run *run = ps_arm_find_seed(arm, registration->seed[s]);
+        if (run != NULL && strcmp(run->registration, registration->digest) != 0) return run;
+    }
+    return NULL;
+}
+
+/* Whether the question is judged by its registration; *early: the run that was there before it. */
+static bool is_judged(const judging *j, const ps_prediction_result *result, const ps_prediction_part_result *r,
+                      const ps_arm_run **early) {
+    *early = NULL;
+    if (result->order == PS_EXPLORATORY) return false;
+    *early = find_early(j->questions->registration, r->arm);
+    if (*early == NULL) *early = find_early(j->questions->registration, r->against);
+    return *early == NULL;
+}
+
+/* Measures the part; *testable is false, and the sentence says why, where it cannot be tested. */
+static ps_status measure_part(const judging *j, const ps_arm *arm, int part, ps_prediction_result *result,
+                              bool *testable) {
     const ps_prediction *prediction = result->prediction;
     const ps_prediction_part *p = &prediction->parts[part];
     ps_prediction_part_result *r = &result->parts[part];
+    const ps_arm_run *early;
     r->arm = arm;
-    r->against = arm == NULL || ps_prediction_alone(p) ? NULL : ps_prediction_partner(arms, p, arm);
-    result->arm = r->arm;
-    result->against = r->against;
+    r->against = arm == NULL || ps_prediction_alone(p) ? NULL : ps_prediction_partner(j->arms, p, arm);
     result->part = part;
     *testable = false;
     if (arm == NULL || (r->against == NULL && !ps_prediction_alone(p))) {
-        ps_prediction_say_no_arm(arms, result, p, arm);
+        ps_prediction_say_no_arm(j->arms, result, p, arm);
         return PS_OK;
     }
     if ((prediction->rests & PS_RESTS_DEATH) != 0) {
-        r->edge_arm = ps_prediction_edge(r->arm, variation);
-        r->edge_against = ps_prediction_edge(r->against, variation);
+        r->edge_arm = ps_prediction_edge(r->arm, j->variation);
+        r->edge_against = ps_prediction_edge(r->against, j->variation);
     }
-    ps_prediction_list_missing(prediction, variation, r, result->missing, sizeof result->missing);
-    PS_TRY(ps_prediction_measure(prediction, p, variation, r));
-    if (ps_prediction_needs_cohort(p) && ps_prediction_say_no_cohort(result, r, variation)) return PS_OK;
+    bool judged = is_judged(j, result, r, &early);
+    if (early != NULL) result->early = early;
+    ps_prediction_list_missing(prediction, j->variation, r, result->missing, sizeof result->missing);
+    PS_TRY(ps_prediction_measure(prediction, p, j->variation, judged ? j->questions->registration : NULL, r));
+    if (ps_prediction_needs_cohort(prediction, p) && ps_prediction_say_no_cohort(result, r, j->variation)) return PS_OK;
     *testable = !ps_prediction_say_untestable(result, r);
     return PS_OK;
 }
 
-static ps_status judge_one(const ps_arms *arms, const ps_prediction *fixed, int variation,
-                           ps_prediction_result *result) {
-    init_result(&arms->task, fixed, result);
-    const ps_prediction *prediction = result->prediction;
+/* The part that a reader is led to. */
+static int deciding_part(const ps_prediction_result *result) {
+    int parts = result->prediction->part_count;
+    for (int i = 0; i < parts; i++)
+        if (result->parts[i].shown_not) return i;
+    for (int i = 0; i < parts; i++)
+        if (!result->parts[i].shown) return i;
+    return 0;
+}
+
+/* What the bounds of its parts say, whether it is judged or not. */
+static ps_verdict outcome_of(const ps_prediction_result *result) {
+    bool all = true;
+    for (int i = 0; i < result->prediction->part_count; i++) {
+        if (result->parts[i].shown_not) return PS_VERDICT_SHOWN_NOT;
+        all = all && result->parts[i].shown;
+    }
+    return all ? PS_VERDICT_SHOWN : PS_VERDICT_UNDECIDED;
+}
+
+static ps_status measure_one(const judging *j, int question) {
+    ps_prediction_result *result = &j->results[question];
+    init_result(&j->arms->task, j->questions->prediction[question], j->questions->order[question], result);
     if (ps_prediction_say_no_margin(result)) return PS_OK;
-    const ps_arm *arm = ps_prediction_arm(arms, prediction);
-    for (int i = 0; i < prediction->part_count; i++) {
+    const ps_arm *arm = ps_prediction_arm(j->arms, result->prediction);
+    for (int i = 0; i < result->prediction->part_count; i++) {
         bool testable;
-        PS_TRY(judge_part(arms, arm, i, variation, result, &testable));
+        PS_TRY(measure_part(j, arm, i, result, &testable));
         if (!testable) return PS_OK;
     }
-    int decides = 0;
-    for (int i = 1; i < prediction->part_count; i++)
-        if (result->parts[i].p > result->parts[decides].p) decides = i;
-    result->verdict = PS_VERDICT_INCONCLUSIVE; /* until Holm has seen the family */
-    show_part(result, decides);
-    result->p = result->parts[decides].p;
-    result->best_p = result->parts[decides].best_p;
-    /* Any one part refutes: Bonferroni over the parts. */
-    result->p_refute = fmin(1, prediction->part_count * result->parts[refuting_part(result)].p_refute);
+    result->outcome = outcome_of(result);
+    result->verdict = PS_VERDICT_NOT_JUDGED;
+    result->part = deciding_part(result);
     return PS_OK;
 }
 
-/* Whether the printed interval of the part lies wholly beyond the margin (support) or wholly short of it. */
-static bool wholly(const ps_prediction_result *r, int part, bool support) {
-    const ps_stats_interval *interval = &r->parts[part].interval;
-    double margin = r->prediction->parts[part].margin, size = r->parts[part].size;
-    return r->prediction->greater == support ? ps_stats_exceeds(interval->low, margin, size)
-                                             : ps_stats_exceeds(margin, interval->high, size);
+/* One after another, as long as each is shown. */
+static void judge_in_order(const judging *j) {
+    const char *before = NULL;
+    int registered = j->questions->registration != NULL ? j->questions->registration->secondaries + 1 : 0;
+    for (int order = 0; order < registered; order++)
+        for (int i = 0; i < j->questions->count; i++) {
+            ps_prediction_result *r = &j->results[i];
+            if (j->questions->order[i] != order) continue;
+            r->behind = before;
+            if (r->verdict == PS_VERDICT_NOT_JUDGED && before == NULL && r->early == NULL) r->verdict = r->outcome;
+            if (before == NULL && r->verdict != PS_VERDICT_SHOWN) before = r->prediction->id;
+        }
 }
 
-static void decide(ps_prediction_result *r) {
-    bool supported = r->p_holm <= PS_PREDICTION_LEVEL;
-    for (int i = 0; i < r->prediction->part_count; i++) supported = supported && wholly(r, i, true);
-    if (supported) r->verdict = PS_VERDICT_SUPPORTED;
-    else if (r->p_refute_holm <= PS_PREDICTION_LEVEL && wholly(r, refuting_part(r), false)) {
-        r->verdict = PS_VERDICT_REFUTED;
-        show_part(r, refuting_part(r));
-    }
-}
-
-/* What a prediction that is not affected brings into the family. */
+/* What a question that is not affected keeps. */
 static void keep_primary(const ps_prediction_result *primary, ps_prediction_result *result) {
     *result = *primary;
     for (int i = 0; i < PS_MOST_PARTS; i++) {
         result->parts[i].values = NULL;
         result->parts[i].left = NULL;
     }
-    if (primary->verdict != PS_VERDICT_NOT_TESTABLE) result->verdict = PS_VERDICT_INCONCLUSIVE;
 }
 
-static ps_status judge(const ps_arms *arms, int variation, bool faulty, const ps_prediction_result *primary,
-                       ps_prediction_result *results) {
-    double p[PS_MOST_PREDICTIONS], q[PS_MOST_PREDICTIONS], p_holm[PS_MOST_PREDICTIONS], q_holm[PS_MOST_PREDICTIONS];
-    int count;
-    const ps_prediction *const *list = ps_predictions(&count);
-    memset(results, 0, (size_t)count * sizeof *results);
-    for (int i = 0; i < count; i++) {
-        if (ps_prediction_affected(list[i], variation)) PS_TRY(judge_one(arms, list[i], variation, &results[i]));
-        else keep_primary(&primary[i], &results[i]);
-        p[i] = results[i].p;
-        q[i] = results[i].p_refute;
-    }
-    int family = ps_stats_holm(p, count, p_holm);
-    ps_stats_holm(q, count, q_holm);
-    for (int i = 0; i < count; i++) {
-        ps_prediction_result *r = &results[i];
+static void make_untestable(ps_prediction_result *r) {
+    r->verdict = PS_VERDICT_NOT_TESTABLE;
+    snprintf(r->sentence, sizeof r->sentence,
+             "Not testable: an instrument check did not hold, so the recorded quantities contradict "
+             "each other (see the checks).");
+}
+
+static ps_status judge(const judging *j, const ps_prediction_result *primary) {
+    memset(j->results, 0, (size_t)j->questions->count * sizeof *j->results);
+    for (int i = 0; i < j->questions->count; i++)
+        if (ps_prediction_affected(j->questions->prediction[i], j->variation)) PS_TRY(measure_one(j, i));
+        else keep_primary(&primary[i], &j->results[i]);
+    if (!j->faulty && j->variation == PS_PRIMARY) judge_in_order(j);
+    for (int i = 0; i < j->questions->count; i++) {
+        ps_prediction_result *r = &j->results[i];
         if (r->verdict == PS_VERDICT_NOT_TESTABLE) continue;
-        r->p_holm = p_holm[i];
-        r->p_refute_holm = q_holm[i];
-        r->best_p_holm = fmin(1, r->best_p * family);
-        if (!faulty) decide(r);
-        if (variation == PS_PRIMARY) ps_prediction_say(r);
-        if (!faulty) continue;
-        r->verdict = PS_VERDICT_NOT_TESTABLE;
-        snprintf(r->sentence, sizeof r->sentence,
-                 "Not testable: an instrument check did not hold, so the recorded quantities contradict "
-                 "each other (see the checks).");
+        if (j->faulty) make_untestable(r);
+        else if (j->variation == PS_PRIMARY) ps_prediction_say(r);
     }
     return PS_OK;
 }
 
-ps_status ps_predictions_judge(const ps_arms *arms, bool faulty, ps_prediction_result *results) {
-    return judge(arms, PS_PRIMARY, faulty, NULL, results);
+ps_status ps_predictions_judge(const ps_arms *arms, const ps_questions *questions, bool faulty,
+                               ps_prediction_result *results) {
+    return judge(&(judging){arms, questions, PS_PRIMARY, faulty, results}, NULL);
 }
 
-ps_status ps_predictions_judge_varied(const ps_arms *arms, int variation, bool faulty,
+ps_status ps_predictions_judge_varied(const ps_arms *arms, const ps_questions *questions, int variation, bool faulty,
                                       const ps_prediction_result *primary, ps_prediction_result *results) {
-    return judge(arms, variation, faulty, primary, results);
+    return judge(&(judging){arms, questions, variation, faulty, results}, primary);
 }
 
-void ps_predictions_clear(ps_prediction_result *results) {
-    int count;
-    ps_predictions(&count);
+void ps_predictions_clear(ps_prediction_result *results, int count) {
     for (int i = 0; i < count; i++) clear_parts(&results[i]);
 }

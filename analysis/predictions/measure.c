@@ -1,4 +1,4 @@
-/* One part of a prediction, measured: who is left out, values, effects, estimate, test and interval. */
+/* One part of a prediction, measured: who is left out, values, test and bounds. */
 #include "analysis/predictions/predictions_internal.h"
 
 #include <math.h>
@@ -6,20 +6,37 @@
 #include <string.h>
 
 #include "analysis/stats/order.h"
+#include "analysis/stats/sequential.h"
 #include "core/memory.h"
 
-/* Effects stand apart from the result: they are of no use after the test. */
 typedef struct {
     ps_prediction_part_result *r;
     const ps_prediction *prediction;
     const ps_prediction_part *part;
-    double *effects; /* positive: beyond the margin in the predicted direction */
+    const ps_registration *registration; /* of a judged question; NULL: all pairs that gave a value are tested */
+    double *difference;                  /* of the values: in the predicted direction, NaN for neither side */
+    ps_stats_risk_set *sets;             /* of "@...": of all pairs, one behind another */
+    size_t sets_count, sets_capacity;
 } part_work;
 
-static ps_status pair_value(const char *statistic, const ps_summary *reference, const ps_summary *arm,
+/* The pair's risk sets are kept beside the others', for the one ratio that fits them all. */
+static ps_status hazard_value(part_work *work, const ps_summary *reference, const ps_summary *arm,
+                              ps_prediction_value *v) {
+    ps_stats_risk_set *sets = NULL;
+    size_t count = 0;
+    bool reopening = strcmp(work->part->statistic, "@reopening") == 0;
+    PS_TRY(ps_prediction_log_hazard_ratio(reference, arm, reopening, work->part->margin, v, &sets, &count));
+    ps_status status = PS_GROW(&work->sets, &work->sets_capacity, work->sets_count + count + 1, "risk sets");
+    if (status == PS_OK && count > 0) memcpy(work->sets + work->sets_count, sets, count * sizeof *sets);
+    if (status == PS_OK) work->sets_count += count;
+    ps_free(sets);
+    return status;
+}
+
+static ps_status pair_value(part_work *work, const ps_summary *reference, const ps_summary *arm,
                             ps_prediction_value *v) {
-    if (statistic[0] == '@')
-        return ps_prediction_log_hazard_ratio(reference, arm, strcmp(statistic, "@reopening") == 0, v);
+    const char *statistic = work->part->statistic;
+    if (statistic[0] == '@') return hazard_value(work, reference, arm, v);
     const ps_summary_item *item = ps_summary_find(arm, statistic);
     v->value = ps_summary_get(arm, statistic);
     v->cases = item != NULL ? item->cases : 0;
@@ -68,11 +85,12 @@ static bool is_ranked(const ps_arm_run *run, const ps_arm_run *partner) {
     return partner != NULL && (run->status == PS_RUN_DIVERGED || partner->status == PS_RUN_DIVERGED);
 }
 
-/* The effect of a pair of which a run diverged: the worst there is, the best where the partner alone did, none where
- * both did. */
-static double diverged_effect(const ps_arm_run *run, const ps_arm_run *partner) {
+/* Where a pair lies of which a run diverged: on the worst side, on the best one where the partner alone did, on neither
+ * where both did. */
+static double diverged_difference(const part_work *work, const ps_arm_run *run, const ps_arm_run *partner) {
     bool arm = run->status == PS_RUN_DIVERGED, other = partner->status == PS_RUN_DIVERGED;
-    return arm && other ? 0 : arm ? -INFINITY : INFINITY;
+    double worst = work->prediction->divergence_favours ? INFINITY : -INFINITY;
+    return arm && other ? (double)NAN : arm ? worst : -worst;
 }
 
 /* Why a run or pair gives no finite number. */
@@ -86,9 +104,11 @@ static const char *reason_without(const ps_prediction *prediction, const ps_arm_
 /* Of the numbers of which an effect is the difference. */
 static double size_of(const ps_prediction_value *v, double margin) {
     double size = fabs(margin);
-    if (!ps_is_absent(v->observed) && v->variance > 0) return size + (v->observed + v->expected) / v->variance;
+    if (isinf(v->value)) return size;
     return size + (ps_is_absent(v->value_arm) ? fabs(v->value) : fabs(v->value_arm) + fabs(v->value_against));
 }
+
+static double sign_of(const ps_prediction *prediction) { return prediction->greater ? 1 : -1; }
 
 static ps_status add_run(part_work *work, const ps_arm_run *run, const ps_arm_run *partner, int variation) {
     ps_prediction_part_result *r = work->r;
@@ -98,21 +118,22 @@ static ps_status add_run(part_work *work, const ps_arm_run *run, const ps_arm_ru
     ps_prediction_value *v = &r->values[r->n];
     if (left_by_design(work, run, partner, variation)) return PS_OK;
     *v = (ps_prediction_value){.seed = run->seed, .value = NAN, .trace = run->path};
-    v->value_arm = v->value_against = v->observed = v->expected = v->variance = ps_absent();
+    v->value_arm = v->value_against = v->observed = v->expected = ps_absent();
+    v->events_arm = v->events_against = ps_absent();
     v->against_trace = partner != NULL ? partner->path : NULL;
     v->first_line = line_of(mine, statistic);
     v->against_line = other != NULL ? line_of(other, statistic) : 0;
     v->diverged = is_ranked(run, partner);
-    if (!v->diverged) PS_TRY(pair_value(statistic, other, mine, v));
-    if (!v->diverged && !isfinite(v->value)) {
+    if (!v->diverged) PS_TRY(pair_value(work, other, mine, v));
+    bool infinite_ratio = statistic[0] == '@' && isinf(v->value);
+    if (!v->diverged && !v->no_event && !isfinite(v->value) && !infinite_ratio) {
         leave_out(r, run->seed, reason_without(work->prediction, run, v), NULL, true);
         return PS_OK;
     }
-    double beyond = (work->prediction->greater ? 1 : -1) * (v->value - work->part->margin);
-    double size = size_of(v, work->part->margin);
-    if (fabs(beyond) <= ps_stats_rounding(size)) beyond = 0; /* at the margin, whatever rounding made of it */
-    if (!v->diverged) r->size = fmax(r->size, size);
-    work->effects[r->n++] = v->diverged ? diverged_effect(run, partner) : v->no_event ? 0 : beyond;
+    if (!v->diverged && !v->no_event) r->size = fmax(r->size, size_of(v, work->part->margin));
+    work->difference[r->n++] = v->diverged   ? diverged_difference(work, run, partner)
+                               : v->no_event ? (double)NAN
+                                             : sign_of(work->prediction) * v->value;
     r->diverged += v->diverged;
     return PS_OK;
 }
@@ -135,41 +156,127 @@ static ps_status add_runs(part_work *work, int variation) {
     return PS_OK;
 }
 
-/* Estimate and interval on the scale of the values, on which a diverged run is infinite, or stands at the margin where
- * both diverged. */
-static ps_status sum_up(part_work *work, bool primary) {
-    ps_prediction_part_result *r = work->r;
-    double values[PS_MOST_SEEDS];
-    for (int i = 0; i < r->n; i++)
-        values[i] = r->values[i].diverged ? work->part->margin + (work->prediction->greater ? 1 : -1) * work->effects[i]
-                                          : r->values[i].value;
-    double error = ps_stats_rounding(r->size);
-    ps_stats_test test = ps_stats_signflip_within(work->effects, r->n, error);
-    r->p = test.greater;
-    r->p_refute = test.less;
-    r->best_p = test.best_one_sided;
-    /* shown in no other place */
-    if (primary) r->p_wilcoxon = ps_stats_wilcoxon_within(work->effects, r->n, error).greater;
-    if (r->diverged == 0) {
-        r->estimate = ps_stats_mean(values, (size_t)r->n);
-        return ps_stats_interval_of_mean(values, r->n, &r->interval);
+/* ---- the test ---- */
+
+/* What is tested: of a judged question every registered seed in its order, NaN where it has no value. */
+static int gather(const part_work *work, double *d) {
+    const ps_prediction_part_result *r = work->r;
+    if (work->registration == NULL) {
+        memcpy(d, work->difference, (size_t)r->n * sizeof *d);
+        return r->n;
     }
-    r->interval = ps_stats_interval_of_median(values, r->n);
-    r->estimate = ps_stats_median(values, (size_t)r->n);
-    return PS_OK;
+    for (int s = 0; s < work->registration->seeds; s++) {
+        d[s] = NAN;
+        for (int i = 0; i < r->n; i++)
+            if (r->values[i].seed == work->registration->seed[s]) d[s] = work->difference[i];
+    }
+    return work->registration->seeds;
+}
+
+/* How many of the registered seeds, from the first on, have come to an outcome; a look counts no others. */
+static int registered_so_far(const part_work *work) {
+    const ps_registration *registration = work->registration;
+    int s = 0;
+    for (bool there = true; s < registration->seeds && there; s += there) {
+        const ps_arm_run *run = ps_arm_find_seed(work->r->arm, registration->seed[s]);
+        const ps_arm *against = work->r->against;
+        const ps_arm_run *partner = against != NULL ? ps_arm_find_seed(against, registration->seed[s]) : run;
+        there =
+            run != NULL && partner != NULL && run->status != PS_RUN_UNFINISHED && partner->status != PS_RUN_UNFINISHED;
+    }
+    return s;
+}
+
+/* level: PS_SIGN_LEVEL, or a part of it, which a sequential design has no bounds for. */
+static void find_bounds(part_work *work, const double *d, int n, double level, ps_stats_bounds *bounds) {
+    if (work->registration == NULL || !work->registration->sequential)
+        *bounds = ps_stats_sign_bounds(d, n, ps_stats_sign_needed(n, level));
+    else if (level < PS_SIGN_LEVEL) *bounds = (ps_stats_bounds){-INFINITY, INFINITY, NAN, false};
+    else *bounds = ps_looks_bounds(&ps_looks_early, d, work->r->look);
+}
+
+/* Seeds of the latest look whose seeds have all come to an outcome. */
+static int latest_look(const part_work *work) {
+    int reached = registered_so_far(work), look = 0;
+    for (int k = 0; k < ps_looks_early.count; k++)
+        if (ps_looks_early.seeds[k] <= reached) look = ps_looks_early.seeds[k];
+    return look;
+}
+
+/* The recorded resolution of a share of test images: a difference of two counts. */
+static double resolution_of(const part_work *work) {
+    if (work->part->unit != PS_UNIT_SHARE || !ps_summary_is_of_loss(work->part->statistic)) return 0;
+    double images = 0;
+    for (int i = 0; i < work->r->arm->run_count; i++) {
+        double own = ps_summary_get(&work->r->arm->runs[i].summary, "test_images");
+        if (ps_is_absent(own) || (images > 0 && own != images)) return 0;
+        images = own;
+    }
+    return images > 0 ? 1 / images : 0;
+}
+
+/* Median, mean and spread of what was tested, for the reader. */
+static void describe(part_work *work, double *d, int n) {
+    ps_prediction_part_result *r = work->r;
+    double sign = sign_of(work->prediction), sum = 0, squares = 0;
+    int finite = 0, known = 0;
+    for (int i = 0; i < n; i++) {
+        if (isnan(d[i])) continue;
+        d[known++] = d[i];
+        if (!isfinite(d[i])) continue;
+        sum += d[i];
+        finite++;
+    }
+    double mean = finite > 0 ? sum / finite : ps_absent();
+    for (int i = 0; i < known; i++)
+        if (isfinite(d[i])) squares += (d[i] - mean) * (d[i] - mean);
+    double median = ps_stats_median(d, (size_t)known);
+    r->median = ps_is_absent(median) ? median : sign * median;
+    r->mean = finite > 0 ? sign * mean : ps_absent();
+    r->sd = finite > 1 ? sqrt(squares / (finite - 1)) : ps_absent();
+}
+
+/* All on the scale of differences in the predicted direction; bounds are turned to that of the values at the end. */
+static void test(part_work *work) {
+    ps_prediction_part_result *r = work->r;
+    const ps_prediction *p = work->prediction;
+    double d[PS_MOST_SEEDS], margin = sign_of(p) * work->part->margin, error = ps_stats_rounding(r->size);
+    double step = resolution_of(work);
+    int n = gather(work, d);
+    for (int i = 0; i < n; i++) d[i] = ps_stats_round_to(d[i], step);
+    if (step > 0) error = 0.5 * step; /* counts of images differ by one at least */
+    ps_stats_bounds refuting;
+    bool sequential = work->registration != NULL && work->registration->sequential;
+    r->look = sequential ? latest_look(work) : 0;
+    find_bounds(work, d, n, PS_SIGN_LEVEL, &r->bounds);
+    find_bounds(work, d, n, PS_SIGN_LEVEL / p->part_count, &refuting);
+    int tested = sequential ? r->look : n;
+    r->sign = ps_stats_sign_test(d, tested, margin, error);
+    r->shown = r->bounds.given && r->bounds.low > margin + error;
+    r->shown_not = refuting.given && refuting.high < margin - error;
+    r->word = r->bounds.given ? ps_word_of(r->bounds.low, r->bounds.high, fabs(margin), error) : PS_WORD_UNDECIDED;
+    r->refuting_bound = sign_of(p) * refuting.high;
+    if (!p->greater) {
+        double low = r->bounds.low;
+        r->bounds.low = -r->bounds.high;
+        r->bounds.high = -low;
+    }
+    describe(work, d, tested);
+    r->pooled = work->sets_count > 0 ? ps_stats_pooled_log_ratio(work->sets, work->sets_count) : ps_absent();
 }
 
 ps_status ps_prediction_measure(const ps_prediction *prediction, const ps_prediction_part *part, int variation,
-                                ps_prediction_part_result *r) {
-    part_work work = {r, prediction, part, NULL};
+                                const ps_registration *registration, ps_prediction_part_result *r) {
+    part_work work = {.r = r, .prediction = prediction, .part = part, .registration = registration};
     size_t room = (size_t)r->arm->run_count + (r->against != NULL ? (size_t)r->against->run_count : 0) + 1;
     ps_status status = PS_OK;
     PS_TRY(PS_ALLOC(room, &r->values, "values of a prediction"));
     PS_TRY(PS_ALLOC(room, &r->left, "left-out seeds of a prediction"));
-    PS_TRY(PS_ALLOC(room, &work.effects, "effects of a prediction"));
+    PS_TRY(PS_ALLOC(room, &work.difference, "differences of a prediction"));
     status = add_runs(&work, variation);
-    if (status == PS_OK && r->n > 0) status = sum_up(&work, variation == PS_PRIMARY);
-    ps_free(work.effects);
+    if (status == PS_OK && r->n > 0) test(&work);
+    ps_free(work.difference);
+    ps_free_array(work.sets);
     return status;
 }
 
@@ -185,7 +292,3 @@ double ps_prediction_edge(const ps_arm *arm, int variation) {
 }
 
 int ps_prediction_measured(const ps_prediction_part_result *r) { return r->n - r->diverged; }
-
-bool ps_prediction_too_many_lost(const ps_prediction_part_result *r) {
-    return r->lost > 0 && (double)r->lost > PS_MOST_LOST * (double)(r->lost + r->n);
-}

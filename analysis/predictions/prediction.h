@@ -10,16 +10,23 @@
 
 enum { PS_MOST_PARTS = 3, PS_MOST_FIXED = 2, PS_MOST_PREDICTIONS = 64 };
 
-/* One comparison with a margin. Predictions of several parts hold when all parts hold (intersection-union: the largest
- * p). */
+/* How a value of the statistic is said: as a plain number, in points of a share, or as the ratio that it is the
+ * logarithm of. */
+typedef enum { PS_UNIT_NUMBER, PS_UNIT_SHARE, PS_UNIT_LOG_RATIO } ps_prediction_unit;
+
+/* One comparison with a margin. Predictions of several parts are shown when all parts are (each at 5 %: an
+ * intersection-union test), and shown not to hold when one part is, at 5 % over their number (Bonferroni). */
 typedef struct {
-    /* a measure of a run, or "@reopening", "@dying": log hazard ratio of a pair (Peto's (O - E) / V, stratified by
-     * layer, in a cohort fixed at the first probe) */
+    /* a measure of a run, or "@reopening", "@dying": log hazard ratio of a pair (Cox's partial likelihood, stratified by
+     * layer, in a cohort fixed at the first probe: where its score U is 0, so that U at the margin tells which side of
+     * it the pair is on) */
     const char *statistic;
     ps_arm_role arm,
         against; /* against == arm: the measure itself, else the difference arm - against of the same seed */
     int arm_size, against_size; /* pool size e wanted, 0: any */
     double margin;
+    ps_prediction_unit unit;             /* of the statistic and the margin */
+    const char *arm_name, *against_name; /* of a registered question that names arms; NULL: found by role */
 } ps_prediction_part;
 
 /* Stands for the first measure of the task, on the test split ("test_accuracy"). Margins of it are shares, and written
@@ -34,16 +41,20 @@ typedef struct {
         double value;
     } fixed[PS_MOST_FIXED]; /* numbers the statistic is counted by, from fixed.h, where the metrics have them from */
     const char *absent;     /* why a run may give no value, NULL: it "has no case to count" */
-    const char *test;       /* of the distances from the margin */
+    const char *claim_of;   /* whose claim it is: the paper's, with its place, or poolscope's own */
     const char *supports;   /* NULL: "above {margin}" or "below {margin}", as greater says */
     const char *refutes;    /* NULL: the other one */
     bool greater;           /* predicted: above the margin; else below */
+    bool level;             /* 0 is no mark of the statistic: a share or ratio of one arm, not a difference */
     /* a contrast of outcomes that diverging alone spoils: judged though a run of every pair diverged. Of others some
      * pair must have given a number */
     bool divergence_decides;
-    unsigned rests;     /* PS_RESTS_... of metric.h: what the statistic changes with */
-    const char *needs;  /* quantities of the trace, separated by blanks; a run that lacks one gives no value */
-    const char *tables; /* where the counted rows stand, separated by blanks */
+    bool divergence_favours; /* a diverged arm lies on the predicted side: "accuracy is lower than with ..." */
+    bool any_start;          /* averages over time are compared though the arms start with other nodes dead */
+    bool any_pair;           /* the arms may differ in more than what they are named for */
+    unsigned rests;          /* PS_RESTS_... of metric.h: what the statistic changes with */
+    const char *needs;       /* quantities of the trace, separated by blanks; a run that lacks one gives no value */
+    const char *tables;      /* where the counted rows stand, separated by blanks */
     const ps_trace_measure *measure; /* that PS_TEST_MEASURE stands for; NULL: accuracy */
     int part_count;
     ps_prediction_part parts[PS_MOST_PARTS];
@@ -77,11 +88,11 @@ typedef char ps_prediction_text[PS_PREDICTION_WORDS];
  * and from the measure of the task:
  *   {measure}          its name                                 accuracy
  *   {lower}            what is worse                            lower
+ *   {better}           what is better                           higher
  *   {raises}           what is better                           raises
  * A field that is none of these stays as it stands (the tests find it). */
 void ps_prediction_words(const ps_prediction *prediction, const char *text, ps_prediction_text out);
-/* The prediction for this task, with its texts filled in; borrows the task and lasts as long as `out` does. One that
- * does not rest on PS_TEST_MEASURE is itself. */
+/* The prediction for this task, with its texts filled in; borrows the task and lasts as long as `out` does. */
 typedef struct {
     ps_prediction prediction;
     ps_test_name measure;
@@ -91,6 +102,12 @@ const ps_prediction *ps_prediction_of_task(const ps_prediction *prediction, cons
                                            ps_prediction_tasked *out);
 
 void ps_prediction_statement(const ps_prediction *prediction, ps_prediction_text out);
+/* What an effect is said in: "2 points", "a factor of 1.1", "0.05"; of a difference with its sign ("+2 points"), of a
+ * log ratio as the ratio ("ratio 1.35"). */
+enum { PS_PREDICTION_AMOUNT = 48 };
+const char *ps_prediction_size(ps_prediction_unit unit, double size, char text[PS_PREDICTION_AMOUNT]);
+const char *ps_prediction_amount(ps_prediction_unit unit, double value, bool level, char text[PS_PREDICTION_AMOUNT]);
+
 void ps_prediction_supports(const ps_prediction *prediction, ps_prediction_text out);
 void ps_prediction_refutes(const ps_prediction *prediction, ps_prediction_text out);
 

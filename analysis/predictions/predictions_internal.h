@@ -20,7 +20,7 @@ bool ps_prediction_alone(const ps_prediction_part *part);
 bool ps_prediction_over_time(const ps_prediction_part *part);
 /* A contrast of them starts from one function and equal states in both arms: what the arms begin with is no effect of
  * what they do. */
-bool ps_prediction_needs_cohort(const ps_prediction_part *part);
+bool ps_prediction_needs_cohort(const ps_prediction *prediction, const ps_prediction_part *part);
 /* wanted: 0, any size will do. */
 bool ps_prediction_size_fits(const ps_arm *arm, int wanted);
 /* The arm that this one is compared with, NULL: there is none. */
@@ -55,14 +55,14 @@ void ps_prediction_list_missing(const ps_prediction *prediction, int variation, 
 
 /* ---- measure.c: one part ---- */
 
-/* r->arm and r->against are set. */
+/* r->arm and r->against are set. registration: of a question that is judged, so that its seeds are tested; NULL: all
+ * pairs that have a value are. */
 ps_status ps_prediction_measure(const ps_prediction *prediction, const ps_prediction_part *part, int variation,
-                                ps_prediction_part_result *r);
+                                const ps_registration *registration, ps_prediction_part_result *r);
 /* Share of nodes on the edge, mean over the seeds; ps_absent() where one run does not tell. */
 double ps_prediction_edge(const ps_arm *arm, int variation);
 /* How many values are numbers, and not ranks of runs that diverged. */
 int ps_prediction_measured(const ps_prediction_part_result *r);
-bool ps_prediction_too_many_lost(const ps_prediction_part_result *r);
 
 /* ---- sentence.c: what a result says, and why another says nothing ---- */
 

@@ -1,9 +1,9 @@
-/* W4: sparse layers die afterwards. */
+/* W4: sparse layers die afterwards, by {size} in rank correlation. */
 #include "analysis/predictions/prediction.h"
 
 const ps_prediction ps_prediction_w4 = {
     .id = "W4",
-    .title = "sparse layers die afterwards",
+    .title = "sparse layers die afterwards, by {size} in rank correlation",
     .statement =
         "Within a layer, a rise of l2/l1 of its weights between two probes goes with deaths between the next "
         "two more than with deaths between the two before, by {size} in rank correlation, after effects of "
@@ -16,7 +16,7 @@ const ps_prediction ps_prediction_w4 = {
         "ahead less one behind, mean over layers",
     .fixed = {{"least_layers", PS_FIXED_LEAD_LAYERS}, {"least_intervals", PS_FIXED_LEAD_INTERVALS}},
     .absent = "has deaths in fewer than 2 layers with 6 intervals between probes",
-    .test = "sign-flip over seeds",
+    .claim_of = "poolscope, to test the Weight Inertia hypothesis of the paper",
     .greater = true,
     .rests = PS_RESTS_DEATH | PS_RESTS_WINDOWS,
     .needs = "nonzero weight_l1 weight_l2",

@@ -1,9 +1,9 @@
-/* W5: near-dead nodes slow down more. */
+/* W5: near-dead nodes slow down more, by {size} decades. */
 #include "analysis/predictions/prediction.h"
 
 const ps_prediction ps_prediction_w5 = {
     .id = "W5",
-    .title = "near-dead nodes slow down more",
+    .title = "near-dead nodes slow down more, by {size} decades",
     .statement =
         "Update path length over the sum of learning rates falls over time by at least {size} decades more "
         "for near-dead than for alive nodes.",
@@ -13,7 +13,7 @@ const ps_prediction ps_prediction_w5 = {
         "over layers",
     .fixed = {{"early_and_late_windows_share", 1.0 / PS_FIXED_PARTS},
               {"near_dead_from_zeros_share", PS_FIXED_NEAR_DEAD}},
-    .test = "sign-flip over seeds",
+    .claim_of = "poolscope, to test the Weight Inertia hypothesis of the paper",
     .greater = false,
     .rests = PS_RESTS_DEATH | PS_RESTS_WINDOWS | PS_RESTS_NEAR,
     .needs = "nonzero path weight_start_l2",

@@ -18,6 +18,7 @@ static bool say_measure(const char *name, const ps_trace_measure *measure, char 
     if (measure != NULL) ps_trace_measure_title(measure, title);
     if (strcmp(name, "measure") == 0) snprintf(out, room, "%s", title);
     else if (strcmp(name, "lower") == 0) snprintf(out, room, "%s", higher ? "lower" : "higher");
+    else if (strcmp(name, "better") == 0) snprintf(out, room, "%s", higher ? "higher" : "lower");
     else if (strcmp(name, "raises") == 0) snprintf(out, room, "%s", higher ? "raises" : "lowers");
     else return false;
     return true;
@@ -68,33 +69,48 @@ void ps_prediction_words(const ps_prediction *prediction, const char *text, ps_p
     out[used] = '\0';
 }
 
-static bool rests_on_task(const ps_prediction *prediction) {
-    for (int i = 0; i < prediction->part_count; i++)
-        if (strcmp(prediction->parts[i].statistic, PS_TEST_MEASURE) == 0) return true;
-    return false;
-}
-
 const ps_prediction *ps_prediction_of_task(const ps_prediction *prediction, const ps_trace_task *task,
                                            ps_prediction_tasked *out) {
-    if (!rests_on_task(prediction)) return prediction;
     ps_prediction *own = &out->prediction;
+    bool rests_on_task = false;
     *own = *prediction;
-    own->measure = &task->measure[0];
-    ps_summary_test_name(own->measure, out->measure);
     for (int i = 0; i < own->part_count; i++) {
         ps_prediction_part *part = &own->parts[i];
         if (strcmp(part->statistic, PS_TEST_MEASURE) != 0) continue;
+        own->measure = &task->measure[0];
+        ps_summary_test_name(own->measure, out->measure);
         part->statistic = out->measure;
         if (!own->measure->higher_is_better) part->margin = -part->margin;
+        rests_on_task = true;
     }
-    if (!own->measure->higher_is_better) own->greater = !own->greater;
+    if (rests_on_task && !own->measure->higher_is_better) own->greater = !own->greater;
     ps_prediction_words(own, prediction->title, out->title);
     ps_prediction_words(own, prediction->statistic, out->statistic);
-    ps_prediction_words(own, prediction->absent, out->absent);
     own->title = out->title;
     own->statistic = out->statistic;
+    if (prediction->absent == NULL) return own;
+    ps_prediction_words(own, prediction->absent, out->absent);
     own->absent = out->absent;
     return own;
+}
+
+const char *ps_prediction_size(ps_prediction_unit unit, double size, char text[PS_PREDICTION_AMOUNT]) {
+    if (unit == PS_UNIT_SHARE)
+        snprintf(text, PS_PREDICTION_AMOUNT, "%.3g point%s", 100 * size, size == 0.01 ? "" : "s");
+    else if (unit == PS_UNIT_LOG_RATIO) snprintf(text, PS_PREDICTION_AMOUNT, "a factor of %.3g", exp(size));
+    else snprintf(text, PS_PREDICTION_AMOUNT, "%.3g", size);
+    return text;
+}
+
+const char *ps_prediction_amount(ps_prediction_unit unit, double value, bool level, char text[PS_PREDICTION_AMOUNT]) {
+    const char *sign = level ? "" : "+";
+    if (ps_is_absent(value)) snprintf(text, PS_PREDICTION_AMOUNT, "unknown");
+    else if (isinf(value)) snprintf(text, PS_PREDICTION_AMOUNT, "%sinfinity", value < 0 ? "-" : sign);
+    else if (unit == PS_UNIT_LOG_RATIO) snprintf(text, PS_PREDICTION_AMOUNT, "a ratio of %.3g", exp(value));
+    else if (unit == PS_UNIT_SHARE && level) snprintf(text, PS_PREDICTION_AMOUNT, "%.3g %%", 100 * value);
+    else if (unit == PS_UNIT_SHARE) snprintf(text, PS_PREDICTION_AMOUNT, "%+.3g points", 100 * value);
+    else snprintf(text, PS_PREDICTION_AMOUNT, level ? "%.3g" : "%+.3g", value);
+    return text;
 }
 
 static const char *beyond(bool above) { return above ? "above {margin}" : "below {margin}"; }

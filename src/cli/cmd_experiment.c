@@ -129,7 +129,10 @@ static ps_status compare(const ps_experiment *e) {
         if (runs > 0) arms[count++] = (ps_compare_arm){e->arm[a], paths[a], runs};
     }
     return ps_measurement_compare(arms, count,
-                                  &(ps_compare_options){.out_directory = out, .question = e->question, .quiet = quiet});
+                                  &(ps_compare_options){.out_directory = out,
+                                                        .question = e->question,
+                                                        .registration = e->registered ? &e->registration : NULL,
+                                                        .quiet = quiet});
 }
 
 static ps_status copy_document(const char *path) {
