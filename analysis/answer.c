@@ -91,17 +91,18 @@ static ps_status say_outcomes(ps_verdict_document *v) {
 
 /* Who did not learn: its dead shares speak of a network that does nothing. */
 static ps_status say_unlearned(ps_verdict_document *v) {
-    for (int a = 0; a < v->arms->count; a++) {
+    char list[1024] = "";
+    for (int a = 0; a < v->arms->count && strlen(list) + 100 < sizeof list; a++) {
         const ps_arm *arm = &v->arms->arms[a];
         ps_outcome_counts c = ps_outcomes_count(arm);
-        if (c.unlearned + c.diverged == 0) continue;
-        PS_TRY(ps_verdict_add_sentence(
-            v,
-            "In arm %s %d of %d runs did not learn: they are not above what the largest class alone gives (or their "
-            "loss did not fall, or they diverged), and their shares of dead nodes are those of such networks.",
-            arm->name, c.unlearned + c.diverged, c.runs));
+        size_t used = strlen(list);
+        if (c.unlearned + c.diverged > 0)
+            snprintf(list + used, sizeof list - used, "%s%.64s (%d of %d)", used > 0 ? ", " : "", arm->name,
+                     c.unlearned + c.diverged, c.runs);
     }
-    return PS_OK;
+    if (list[0] == '\0') return PS_OK;
+    return ps_verdict_add_sentence(
+        v, "Runs that learned nothing, so that their dead nodes are those of such networks: %s.", list);
 }
 
 /* ---- the next step ---- */
@@ -123,10 +124,12 @@ static int registered_present(const ps_registration *registration, const ps_arm 
 
 static ps_status choose_sequential(ps_verdict_document *v, const ps_prediction_part_result *part) {
     int next = ps_looks_next(&ps_looks_early, part->look);
+    if (next < 0) v->settled = true;
     if (next < 0)
         return set_next(v, "All registered looks are used up: further seeds are exploratory, or a new registration.");
     bool reachable = ps_looks_can_reach(&ps_looks_early, part->look, part->sign.beyond) ||
                      ps_looks_can_reach(&ps_looks_early, part->look, part->sign.against);
+    v->settled = !reachable;
     if (!reachable)
         return set_next(v,
                         "No later look can reach a verdict on either side: stop here, and register a new question or "
@@ -149,6 +152,7 @@ static ps_status choose_next(ps_verdict_document *v) {
                         "those.");
     if (primary->verdict == PS_VERDICT_NOT_TESTABLE)
         return set_next(v, "The primary question cannot be tested on these runs; its sentence says what is missing.");
+    v->settled = primary->verdict == PS_VERDICT_SHOWN || primary->verdict == PS_VERDICT_SHOWN_NOT;
     if (primary->verdict == PS_VERDICT_SHOWN || primary->verdict == PS_VERDICT_SHOWN_NOT)
         return set_next(v,
                         "The primary question is answered; further seeds would be exploratory, or a new "

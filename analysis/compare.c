@@ -553,6 +553,7 @@ static ps_status conclude(ps_tables *tables, ps_arms *arms, const ps_compare_opt
     PS_TRY(say_faulty(verdict));
     PS_TRY(ps_answer_say(verdict));
     verdict->answer_count = verdict->sentence_count;
+    if (options->settled != NULL) *options->settled = verdict->settled;
     PS_TRY(say_changed_starts(arms, verdict));
     PS_TRY(say_probe_size(arms, verdict));
     PS_TRY(say_edge(arms, verdict));

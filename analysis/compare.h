@@ -26,6 +26,7 @@ typedef struct {
     /* What the experiment's file registers, to be told from what the traces say was registered before them; NULL: the
      * traces alone decide */
     const ps_registration *registration;
+    bool *settled; /* set: the primary question is answered, or no later look can answer it; may be NULL */
     bool quiet;
     /* Adds what else belongs to the comparison (measurements gathered from the runs); NULL: nothing. */
     ps_status (*gather)(void *self, ps_file_set *set);

@@ -34,9 +34,10 @@ typedef struct {
     ps_questions questions;
     ps_prediction_result predictions[PS_MOST_PREDICTIONS]; /* of each question */
     ps_sensitivity *sensitivity;                           /* of each question */
-    char *next;                                            /* what to do next, as one sentence; NULL: nothing follows */
-    char *sentences[PS_MOST_SENTENCES];                    /* summary, the most important first */
-    int sentence_count, answer_count;                      /* the first of them are the answer */
+    bool settled;                       /* the primary question is answered, or no later look can answer it */
+    char *next;                         /* what to do next, as one sentence; NULL: nothing follows */
+    char *sentences[PS_MOST_SENTENCES]; /* summary, the most important first */
+    int sentence_count, answer_count;   /* the first of them are the answer */
 } ps_verdict_document;
 
 ps_status ps_verdict_add_sentence(ps_verdict_document *verdict, const char *format, ...)

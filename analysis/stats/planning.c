@@ -4,7 +4,7 @@
 
 #include "analysis/stats/sign_test.h"
 
-enum { STEPS = 4000 };
+enum { STEPS = 400 };
 
 static double log_gamma(double x) {
     int sign;
@@ -59,8 +59,9 @@ double ps_stats_planned_power(const ps_stats_need *need, int n) {
 }
 
 static int fewest(const ps_stats_need *need) {
-    for (int n = 5; n <= PS_PLAN_MOST_SEEDS; n = ps_stats_sign_offered_from(n + 1))
-        if (ps_stats_planned_power(need, n) >= need->power) return n;
+    int offered[PS_PLAN_MOST_SEEDS], count = ps_stats_sign_offered_up_to(PS_PLAN_MOST_SEEDS, offered);
+    for (int i = 0; i < count; i++)
+        if (ps_stats_planned_power(need, offered[i]) >= need->power) return offered[i];
     return 0;
 }
 

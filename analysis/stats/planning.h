@@ -1,6 +1,6 @@
-/* How many seeds a registered effect needs. Its size is registered, never a pilot's; a pilot tells the spread alone, and
- * few seeds tell it badly: with df degrees of freedom sigma^2 = s^2 df / chi^2_df (the posterior under the usual prior
- * 1 / sigma; Browne 1995 on pilots). Power is that of the sign test for normal differences. */
+/* How many seeds a registered effect needs. Its size is registered, never a pilot's; a pilot tells the spread alone,
+ * and few seeds tell it badly: with df degrees of freedom sigma^2 = s^2 df / chi^2_df (the posterior under the usual
+ * prior 1 / sigma; Browne 1995 on pilots). Power is that of the sign test for normal differences. */
 #ifndef PS_ANALYSIS_STATS_PLANNING_H
 #define PS_ANALYSIS_STATS_PLANNING_H
 

@@ -58,10 +58,9 @@ static double usual_power(int n) { return ps_stats_sign_power(n, ps_stats_sign_n
 
 int ps_stats_sign_as_good_as(int n) {
     double power = usual_power(n);
-    int fewest = n;
-    for (int fewer = n - 1; fewer >= 5; fewer--)
-        if (usual_power(fewer) >= power) fewest = fewer;
-    return fewest;
+    for (int fewer = 5; fewer < n; fewer++)
+        if (usual_power(fewer) >= power) return fewer;
+    return n;
 }
 
 bool ps_stats_sign_offered(int n) { return n >= 5 && ps_stats_sign_as_good_as(n) == n; }
@@ -70,6 +69,18 @@ int ps_stats_sign_offered_from(int n) {
     if (n < 5) return 5;
     while (!ps_stats_sign_offered(n)) n++;
     return n;
+}
+
+int ps_stats_sign_offered_up_to(int most, int *numbers) {
+    double best = 0;
+    int count = 0;
+    for (int n = 5; n <= most; n++) {
+        double power = usual_power(n);
+        if (power <= best) continue;
+        best = power;
+        numbers[count++] = n;
+    }
+    return count;
 }
 
 ps_stats_bounds ps_stats_sign_bounds(const double *values, int n, int needed) {

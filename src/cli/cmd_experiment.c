@@ -2,6 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analysis/plan.h"
+#include "analysis/predictions/predictions.h"
+#include "analysis/stats/sequential.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/interrupt.h"
@@ -17,7 +20,7 @@
 
 static const char *out;
 static ps_experiment_subset subset;
-static bool dry_run, force, quiet, no_report;
+static bool dry_run, force, quiet, no_report, sequential;
 static int jobs, threads;
 
 static const ps_option options[] = {
@@ -27,7 +30,9 @@ static const ps_option options[] = {
             "run only these of the file's arms, and the reference (\"baseline\", else the first) [all]"),
     PS_WHOLE("jobs", jobs, "N", NULL, 0, 1024, "runs at a time [all processors]"),
     PS_WHOLE("threads", threads, "N", NULL, 0, 1024, "threads of each run [processors / jobs]"),
-    PS_FLAG("dry-run", dry_run, "only say what time, memory and disk it will need"),
+    PS_FLAG("dry-run", dry_run, "only say what its seeds can decide, and what time, memory and disk it will need"),
+    PS_FLAG("sequential", sequential,
+            "look after 5, 8, 12, 16 and 20 of the file's 20 seeds, and stop once the primary question is answered"),
     PS_FLAG("force", force, "run anew what is there already"),
     PS_FLAG("no-report", no_report, "stop after tables and verdict"),
     PS_FLAG("quiet", quiet, "no progress and no summary"),
@@ -54,6 +59,12 @@ const ps_command ps_command_experiment = {
         "\"measure\": [\"compensation\", \"ranks\", \"spectrum\"] in the file makes these measurements on the last "
         "checkpoint of every run;\n"
         "options are those of the commands: {\"ranks\": {}, \"spectrum\": {\"probes\": 2}}.\n"
+        "\"primary\": \"P2\" in the file registers the question that the seeds are to answer: the id of a prediction, "
+        "or "
+        "{\"measure\":\n"
+        "\"test_accuracy\", \"arm\": \"ps2\", \"against\": \"baseline\", \"direction\": \"higher\", \"margin\": 0.01}; "
+        "\"secondary\": [...] are judged\n"
+        "after it, one by one, while all before are shown. Without it all is exploratory.\n"
         "A run that diverges is an outcome: it is named, the others go on, and it stays in the comparison as the "
         "worst. "
         "Exit status 0:\n"
@@ -92,6 +103,11 @@ static ps_status check_pairs(const ps_experiment *e, const char *path) {
 static ps_status print_estimate(const ps_experiment *e, const char *path) {
     double seconds = 0, disk = 0, memory = 0;
     int per_arm = e->seeds;
+    if (e->registered) ps_plan_describe(&e->registration, stdout);
+    else
+        printf(
+            "no question is registered (\"primary\" in the file): what comes out is exploratory, without a verdict\n");
+    putchar('\n');
     PS_TRY(check_pairs(e, path));
     for (int i = 0; i < e->runs; i += per_arm) {
         ps_run_config config;
@@ -117,7 +133,7 @@ static ps_status print_estimate(const ps_experiment *e, const char *path) {
 static const char *paths[PS_EXPERIMENT_MAX_ARMS][PS_EXPERIMENT_MAX_SEEDS];
 
 /* Of the file's runs all that are there, in the order of its arms: a part that is run anew takes none out. */
-static ps_status compare(const ps_experiment *e) {
+static ps_status compare(const ps_experiment *e, bool *settled) {
     ps_compare_arm arms[PS_EXPERIMENT_MAX_ARMS] = {{0}};
     int count = 0;
     for (int a = 0; a < e->arms; a++) {
@@ -132,6 +148,7 @@ static ps_status compare(const ps_experiment *e) {
                                   &(ps_compare_options){.out_directory = out,
                                                         .question = e->question,
                                                         .registration = e->registered ? &e->registration : NULL,
+                                                        .settled = settled,
                                                         .quiet = quiet});
 }
 
@@ -196,23 +213,26 @@ static ps_status measure(const void *plan, const char *directory, int run_thread
 
 static bool only_nonfinite(const char *directory) { return ps_run_nonfinite(directory) && !ps_run_diverged(directory); }
 
-static ps_status run(ps_experiment *e, const ps_measurement_plan *plan, const char *path) {
+static ps_status train_and_compare(ps_experiment *e, const ps_measurement_plan *plan, const char *path, bool *settled) {
     ps_schedule_options schedule = {.then = {plan, plan->count, measured, measure},
                                     .jobs = jobs,
                                     .threads = threads,
                                     .force = force,
                                     .quiet = quiet,
                                     .stop = ps_interrupt_flag()};
-    ps_report_options report = {.formats = "html,md", .quiet = quiet};
     PS_TRY(check_pairs(e, path));
     PS_TRY(ps_schedule_find_present(e));
-    if (!quiet) note_subset(e);
+    if (!quiet && !sequential) note_subset(e);
     PS_TRY(copy_document(path));
     PS_TRY(ps_schedule_run(e, &schedule));
     note_runs(e, ps_run_diverged, "diverged", "they stay in the comparison as the worst");
     note_runs(e, only_nonfinite, "came to their end with values that were not finite",
               "their traces name step and layer");
-    ps_status verdict = compare(e);
+    return compare(e, settled);
+}
+
+static ps_status write_report(ps_status verdict) {
+    ps_report_options report = {.formats = "html,md", .quiet = quiet};
     if (verdict != PS_OK && verdict != PS_ERR_CHECK) return verdict;
     /* A check that did not hold is shown in the report, too, and then still decides the exit status. */
     char sentence[1024];
@@ -222,19 +242,65 @@ static ps_status run(ps_experiment *e, const ps_measurement_plan *plan, const ch
     return verdict == PS_OK ? PS_OK : ps_fail(verdict, "%s", sentence);
 }
 
+static ps_status read_experiment(const ps_arguments *arguments, const ps_experiment_subset *wanted, ps_experiment *e) {
+    PS_TRY(ps_experiment_read(arguments->positional[0], out != NULL ? out : ".", override, &arguments->run, wanted, e));
+    ps_status status = e->registered ? ps_questions_check(&e->registration, arguments->positional[0]) : PS_OK;
+    if (status != PS_OK) ps_experiment_clear(e);
+    return status;
+}
+
+/* Seeds in the order of the file, as many as a look has: "1,2,3,4,5". */
+static void list_seeds(const ps_registration *registration, int count, char *list, size_t size) {
+    list[0] = '\0';
+    for (int s = 0; s < count && s < registration->seeds; s++)
+        snprintf(list + strlen(list), size - strlen(list), "%s%lld", s > 0 ? "," : "", registration->seed[s]);
+}
+
+/* One look: its seeds are run as a subset of the file, those of earlier looks are there. */
+static ps_status run_look(const ps_arguments *arguments, const ps_registration *registration, int seeds,
+                          bool *settled) {
+    char list[PS_REGISTRATION_MOST_SEEDS * 12];
+    ps_experiment_subset look = {.seeds = list, .arms = subset.arms, .sequential = true};
+    ps_experiment experiment;
+    ps_measurement_plan plan;
+    list_seeds(registration, seeds, list, sizeof list);
+    PS_TRY(read_experiment(arguments, &look, &experiment));
+    if (!quiet) fprintf(stderr, "look at %d seeds\n", seeds);
+    ps_status status = ps_measurement_plan_read(experiment.measure, arguments->positional[0], &plan);
+    if (status == PS_OK) status = train_and_compare(&experiment, &plan, arguments->positional[0], settled);
+    ps_measurement_plan_clear(&plan);
+    ps_experiment_clear(&experiment);
+    return status;
+}
+
+static ps_status run_looks(const ps_arguments *arguments, const ps_experiment *e) {
+    const ps_registration registration = e->registration;
+    ps_status status = PS_OK;
+    bool settled = false;
+    if (!e->registered)
+        return ps_fail(PS_ERR_USAGE, "--sequential: %s registers no question to stop for; write \"primary\" into it",
+                       arguments->positional[0]);
+    for (int k = 0; k < ps_looks_early.count && !settled && status == PS_OK; k++)
+        status = run_look(arguments, &registration, ps_looks_early.seeds[k], &settled);
+    return write_report(status);
+}
+
 ps_status ps_cmd_experiment(int argc, char **argv) {
     ps_arguments arguments;
     ps_experiment experiment;
     PS_TRY(ps_command_parse(&ps_command_experiment, argc, argv, &arguments));
     if (out == NULL && !dry_run)
         return ps_fail(PS_ERR_USAGE, "experiment: --out DIR is missing: where should the runs go?");
-    PS_TRY(ps_experiment_read(arguments.positional[0], out != NULL ? out : ".", override, &arguments.run, &subset,
-                              &experiment));
+    if (sequential && subset.seeds != NULL)
+        return ps_fail(PS_ERR_USAGE, "--sequential takes the file's seeds in their order; leave --seeds out");
+    subset.sequential = sequential;
+    PS_TRY(read_experiment(&arguments, &subset, &experiment));
     ps_measurement_plan plan;
     ps_status status = ps_measurement_plan_read(experiment.measure, arguments.positional[0], &plan);
-    if (status == PS_OK)
-        status = dry_run ? print_estimate(&experiment, arguments.positional[0])
-                         : run(&experiment, &plan, arguments.positional[0]);
+    if (status == PS_OK && dry_run) status = print_estimate(&experiment, arguments.positional[0]);
+    else if (status == PS_OK && sequential) status = run_looks(&arguments, &experiment);
+    else if (status == PS_OK)
+        status = write_report(train_and_compare(&experiment, &plan, arguments.positional[0], NULL));
     ps_measurement_plan_clear(&plan);
     ps_experiment_clear(&experiment);
     return status;

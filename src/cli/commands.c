@@ -5,7 +5,7 @@
 #include "core/text.h"
 
 const ps_command_entry ps_commands[] = {
-#define PS_COMMAND(name, summary) {#name, summary, ps_cmd_##name, &ps_command_##name},
+#define PS_COMMAND(id, name, summary) {name, summary, ps_cmd_##id, &ps_command_##id},
 #include "cli/command_list.def"
 #undef PS_COMMAND
     {0}};

@@ -1,4 +1,4 @@
-/* The commands of command_list.def. ps_cmd_name runs one, argv starts behind its name; ps_command_name is what it says
+/* The commands of command_list.def. ps_cmd_id runs one, argv starts behind its name; ps_command_id is what it says
  * of itself. */
 #ifndef PS_CLI_COMMANDS_H
 #define PS_CLI_COMMANDS_H
@@ -7,9 +7,9 @@
 #include "core/status.h"
 #include "core/version.h"
 
-#define PS_COMMAND(name, summary)                   \
-    ps_status ps_cmd_##name(int argc, char **argv); \
-    extern const ps_command ps_command_##name;
+#define PS_COMMAND(id, name, summary)             \
+    ps_status ps_cmd_##id(int argc, char **argv); \
+    extern const ps_command ps_command_##id;
 #include "cli/command_list.def"
 #undef PS_COMMAND
 

@@ -259,6 +259,11 @@ static ps_status read_registration(const reader *r) {
         else if (!cJSON_AddItemReferenceToObject(part, registered_keys[k], item))
             status = ps_fail(PS_ERR_MEMORY, "no memory for the registration");
     }
+    if (r->subset != NULL && r->subset->sequential) {
+        cJSON_DeleteItemFromObjectCaseSensitive(part, "sequential");
+        if (cJSON_AddTrueToObject(part, "sequential") == NULL)
+            status = ps_fail(PS_ERR_MEMORY, "no memory for the registration");
+    }
     if (status == PS_OK && e->registered) status = ps_registration_parse(part, r->path, &e->registration);
     if (status == PS_OK && e->registered) status = ps_registration_text(&e->registration, &e->registration_text);
     cJSON_Delete(part);

@@ -55,6 +55,7 @@ typedef struct {
  * refused, and what it has is named. The reference arm is wanted whether it is listed or not. */
 typedef struct {
     const char *seeds, *arms;
+    bool sequential; /* the registration is one of looks, whatever the file says */
 } ps_experiment_subset;
 
 /* overrides: options of the command line, applied to every run (may be NULL). directory: where the runs will be. subset
