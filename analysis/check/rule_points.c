@@ -56,12 +56,18 @@ static bool node_fits(const ps_rule_term *term, const ps_trace_layer *layer, int
     return true;
 }
 
+/* Of states, nodes with a gate of their own, unless the rule says otherwise: by selectors, or by the series of all. */
+static bool is_left_out(const collector *c, const ps_trace_layer *layer) {
+    bool of_states = c->term->entry->source == PS_SOURCE_STATE || c->term->entry->source == PS_SOURCE_FLOW;
+    return layer->shared && of_states && c->term->selector_count == 0 && strcmp(c->term->entry->field, "ALL_DEAD") != 0;
+}
+
 static void choose(collector *c) {
     for (int s = 0; s < c->term->selector_count; s++)
         c->by_node = c->by_node || c->term->selectors[s].kind == PS_SELECT_NODE;
     for (int l = 0; l < c->run->layer_count; l++) {
         const ps_trace_layer *layer = &c->run->layers[l];
-        bool fits = layer_fits(c->term, layer);
+        bool fits = layer_fits(c->term, layer) && !is_left_out(c, layer);
         for (int channel = 0; fits && channel < layer->channels; channel++) {
             c->chosen[layer->first_node + channel] = node_fits(c->term, layer, channel);
             c->any = c->any || c->chosen[layer->first_node + channel];
@@ -78,6 +84,7 @@ static const struct {
 } state_fields[] = {
     {"DEAD", PS_STATE_KNOWN | PS_STATE_EDGE, PS_STATE_DEAD, false}, /* of all nodes, those on the edge among them */
     {"DEAD_COUNT", PS_STATE_KNOWN | PS_STATE_EDGE, PS_STATE_DEAD, true},
+    {"ALL_DEAD", PS_STATE_KNOWN | PS_STATE_EDGE, PS_STATE_DEAD, false},
     {"NEAR", PS_STATE_KNOWN | PS_STATE_EDGE, PS_STATE_NEAR, false},
     {"EDGE", PS_STATE_EDGE_KNOWN, PS_STATE_EDGE, false},
     {"EDGE_COUNT", PS_STATE_EDGE_KNOWN, PS_STATE_EDGE, true},

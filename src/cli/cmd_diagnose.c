@@ -104,6 +104,22 @@ static bool add_broken(cJSON *json, ps_net *net) {
     return whole;
 }
 
+static void print_share(const char *who, int dead, int nodes) {
+    if (nodes > 0) printf("%d of %d %s are dead (%.2f %%)\n", dead, nodes, who, 100.0 * dead / nodes);
+}
+
+static void print_dead(const ps_diagnosis *d) {
+    int own = 0, own_dead = 0, dead = 0;
+    for (int i = 0; i < d->count; i++) {
+        bool is_dead = d->node[i].condition == PS_CONDITION_DEAD;
+        own += !d->node[i].evidence.shared;
+        own_dead += is_dead && !d->node[i].evidence.shared;
+        dead += is_dead;
+    }
+    print_share(PS_DEAD_OWN, own_dead, own);
+    if (d->count > own) print_share(PS_DEAD_ALL, dead, d->count);
+}
+
 static void print_table(ps_net *net, const ps_diagnosis *d, int images) {
     if (!as_tsv) print_broken(net);
     print_rows(d);
@@ -113,6 +129,7 @@ static void print_table(ps_net *net, const ps_diagnosis *d, int images) {
         if (ps_condition_shows_at_rest((ps_condition)i))
             printf(" %d %s,", ps_diagnosis_count(d, (ps_condition)i), ps_condition_name((ps_condition)i));
     printf(" %d with nothing wrong\n", ps_diagnosis_count(d, PS_CONDITION_NONE));
+    print_dead(d);
 }
 
 static bool add_node(cJSON *list, const ps_diagnosed_node *n) {

@@ -33,11 +33,6 @@ const ps_command ps_command_eval = {
     .max_positional = 1,
 };
 
-/* Of the nodes with a gate of their own; NaN: not measured. */
-typedef struct {
-    double dead, edge;
-} shares;
-
 /* As in a trace: null where nothing was measured, a text for what JSON has no number for. */
 static void print_json_value(const char *key, double value, bool measured) {
     printf(",\"%s\":", key);
@@ -46,14 +41,15 @@ static void print_json_value(const char *key, double value, bool measured) {
     else printf("%.9g", value);
 }
 
-static void print_json(const ps_checkpoint_session *s, ps_evaluation e, shares share) {
+static void print_json(const ps_checkpoint_session *s, ps_evaluation e, ps_dead_shares share) {
     if (s->weights_only) printf("{\"checkpoint_step\":null,\"images\":%d", e.count);
     else printf("{\"checkpoint_step\":%llu,\"images\":%d", (unsigned long long)s->step, e.count);
     print_json_value("loss", e.loss, e.count > 0);
     const ps_trace_task *task = &s->session.described;
     for (int m = 0; m < task->measures; m++)
         print_json_value(task->measure[m].name, e.value[m], e.count > 0 && isfinite(e.loss));
-    print_json_value("dead_share", share.dead, !isnan(share.dead));
+    print_json_value("dead_share", share.own, !isnan(share.own));
+    print_json_value("dead_all_share", share.all, !isnan(share.all));
     print_json_value("edge_share", share.edge, !isnan(share.edge));
     printf("}\n");
 }
@@ -68,8 +64,14 @@ static void print_measures(const ps_trace_task *task, ps_evaluation e) {
     }
 }
 
+static void print_dead(ps_dead_shares share, int images) {
+    if (isnan(share.own)) printf("dead      not measured: no node has a gate of its own\n");
+    else printf("dead      %.2f %% of " PS_DEAD_OWN " (batch mode, %d probe images)\n", 100 * share.own, images);
+    if (!isnan(share.all)) printf("          %.2f %% of " PS_DEAD_ALL "\n", 100 * share.all);
+}
+
 /* why: dead nodes were not looked for; "": they were, or no node can be dead. */
-static void print_text(const ps_checkpoint_session *s, ps_evaluation e, shares share, const char *why) {
+static void print_text(const ps_checkpoint_session *s, ps_evaluation e, ps_dead_shares share, const char *why) {
     if (s->weights_only) printf("step      not known (weights alone)\nimages    %d\n", e.count);
     else printf("step      %llu\nimages    %d\n", (unsigned long long)s->step, e.count);
     if (e.count == 0) printf("loss      not measured: the data have no test images\n");
@@ -77,10 +79,7 @@ static void print_text(const ps_checkpoint_session *s, ps_evaluation e, shares s
     else printf("loss      %.6f\n", e.loss);
     print_measures(&s->session.described, e);
     if (why[0] != '\0') printf("dead      not measured: %s\n", why);
-    else if (isnan(share.dead)) printf("dead      not measured: no node has a gate of its own\n");
-    else
-        printf("dead      %.2f %% of the nodes with a gate of their own (batch mode, %d probe images)\n",
-               100 * share.dead, s->session.probe_batches * s->config.batch);
+    else print_dead(share, s->session.probe_batches * s->config.batch);
     if (!isnan(share.edge)) printf("on edge   %.2f %%: rounding decides whether they are dead\n", 100 * share.edge);
 }
 
@@ -91,7 +90,7 @@ static bool has_private_gate(const ps_net *net) {
     return false;
 }
 
-static ps_status probe(ps_checkpoint_session *s, shares *share) {
+static ps_status probe(ps_checkpoint_session *s, ps_dead_shares *share) {
     ps_probe *probe = NULL;
     ps_probe_options probe_options = {.record = "nonzero,pre_max_low,pre_max_high",
                                       .steps = 1,
@@ -99,7 +98,7 @@ static ps_status probe(ps_checkpoint_session *s, shares *share) {
                                       .source = ps_session_probe_source(&s->session)};
     PS_TRY(ps_probe_create(s->session.net, s->session.optimiser, &probe_options, &probe));
     ps_status status = ps_probe_measure(probe);
-    *share = (shares){ps_probe_dead_share(probe), ps_probe_edge_share(probe)};
+    *share = ps_probe_dead_shares(probe);
     ps_probe_destroy(probe);
     return status;
 }
@@ -123,14 +122,14 @@ static ps_status judge(ps_checkpoint_session *s, ps_evaluation e, bool blown, co
 static ps_status measure(ps_checkpoint_session *s, const char *path) {
     char why[1024] = "";
     bool blown = false;
-    shares share = {NAN, NAN};
+    ps_dead_shares share = {NAN, NAN, NAN};
     if (ps_net_check_statistics(s->session.net) != PS_OK) {
         snprintf(why, sizeof why, "%s", ps_status_message());
         ps_status_reset();
     } else {
         PS_TRY(probe(s, &share));
     }
-    blown = isnan(share.dead) && why[0] == '\0' && has_private_gate(s->session.net);
+    blown = isnan(share.own) && why[0] == '\0' && has_private_gate(s->session.net);
     if (blown) snprintf(why, sizeof why, "outputs on the probe set are not finite");
     ps_evaluation evaluation;
     PS_TRY(ps_session_evaluate(&s->session, PS_SPLIT_TEST, &evaluation));

@@ -418,29 +418,27 @@ static bool is_finite_layer(const double *gate, int channels) {
     return true;
 }
 
-static node_counts count_nodes(const ps_probe *probe) {
+/* all: of all gates' channels, else of the nodes with a gate of their own. */
+static node_counts count_nodes(const ps_probe *probe, bool all) {
     static const node_counts unknown = {0, 0, 0};
     node_counts n = unknown;
     for (int i = 0; probe->probed && i < probe->layers; i++) {
         const ps_unit *unit = probe->layer[i].unit;
         const double *gate = ps_probe_state(probe, &ps_instrument_gate, i);
-        if (unit->shared || gate == NULL) continue;
+        if ((unit->shared && !all) || gate == NULL) continue;
         if (!is_finite_layer(gate, unit->channels)) return unknown;
         count_layer(probe, i, gate, &n);
     }
     return n;
 }
 
-double ps_probe_dead_share(const ps_probe *probe) {
-    node_counts n = count_nodes(probe);
-    return n.nodes > 0 ? n.dead / n.nodes : NAN;
-}
-
-double ps_probe_edge_share(const ps_probe *probe) {
-    node_counts n = count_nodes(probe);
+ps_dead_shares ps_probe_dead_shares(const ps_probe *probe) {
+    node_counts own = count_nodes(probe, false), all = count_nodes(probe, true);
     bool known = false;
     for (int i = 0; i < probe->layers; i++) known = known || ps_probe_state(probe, &ps_instrument_edge, i) != NULL;
-    return known && n.nodes > 0 ? n.edge / n.nodes : NAN;
+    return (ps_dead_shares){.own = own.nodes > 0 ? own.dead / own.nodes : NAN,
+                            .all = all.nodes > 0 ? all.dead / all.nodes : NAN,
+                            .edge = known && own.nodes > 0 ? own.edge / own.nodes : NAN};
 }
 
 void ps_probe_cost(const ps_probe *probe, uint64_t *record_ns, uint64_t *probe_ns) {

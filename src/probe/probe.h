@@ -7,6 +7,7 @@
 #define PS_PROBE_PROBE_H
 
 #include "net/train.h"
+#include "trace/dead_shares.h"
 #include "trace/trace_arm.h"
 #include "trace/trace_task.h"
 #include "trace/trace_writer.h"
@@ -64,11 +65,8 @@ typedef struct {
 } ps_probe_run;
 ps_status ps_probe_write_header(ps_probe *probe, const ps_probe_run *run);
 
-/* Of the latest probing: share of nodes with a private gate that are exactly dead; NaN when that was not recorded, or
- * outputs are not finite. */
-double ps_probe_dead_share(const ps_probe *probe);
-/* Share of those nodes that are on the edge, neither dead nor alive; NaN when the bounds were not recorded, too. */
-double ps_probe_edge_share(const ps_probe *probe);
+/* Of the latest probing, by the two populations that every command names (trace/dead_shares.h). */
+ps_dead_shares ps_probe_dead_shares(const ps_probe *probe);
 /* Own time so far, in nanoseconds: recording (within and between steps) and probing. */
 void ps_probe_cost(const ps_probe *probe, uint64_t *record_ns, uint64_t *probe_ns);
 

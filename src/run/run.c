@@ -153,7 +153,7 @@ static ps_status after_step(void *self, const ps_train_step *step) {
     char tail[160];
     r->broken_steps = ps_train_step_finite(step) ? 0 : r->broken_steps + 1;
     char dead_text[32], loss[32];
-    double dead = ps_probe_dead_share(r->probe), seconds = (double)(ps_clock_ns() - r->started_ns) * 1e-9;
+    double dead = ps_probe_dead_shares(r->probe).own, seconds = (double)(ps_clock_ns() - r->started_ns) * 1e-9;
     double images = (double)(step->step + 1 - r->start) * r->config->batch / seconds;
     snprintf(tail, sizeof tail, "loss %s  %.0f images/s%s", ps_text_decimal(step->loss.loss, 4, loss), images,
              say_dead(dead, dead_text));
@@ -272,7 +272,7 @@ static void describe_end(const run *r, const ps_evaluation *evaluation, bool div
     char title[PS_TRACE_TASK_TEXT], value[64] = "not measured (no test images)", dead_text[32];
     if (evaluation->count > 0) ps_trace_measure_show(measure, evaluation->value[0], 2, value, sizeof value);
     snprintf(text, size, "%s%s %s%s", diverged ? "diverged  " : "", ps_trace_measure_title(measure, title), value,
-             say_dead(ps_probe_dead_share(r->probe), dead_text));
+             say_dead(ps_probe_dead_shares(r->probe).own, dead_text));
 }
 
 /* Events that say of values that they were not finite, of the whole run: what was written before a resume, too. */

@@ -39,6 +39,7 @@ static ps_status take_layer(ps_watch_model *model, const cJSON *item) {
                        model->layer_count);
     PS_TRY(ps_string_copy(text_of(item, "name"), &layer->name));
     layer->tells_dead = ps_trace_knows_activation(text_of(item, "activation"));
+    layer->shared = strcmp(text_of(item, "kind"), "shared") == 0;
     layer->channels = (int)channels;
     layer->position = model->layer_count;
     layer->first_node = model->node_count;
@@ -114,21 +115,32 @@ static void note_state(ps_watch_model *model, const ps_watch_layer *layer, int c
 static const cJSON *first_of(const cJSON *array) { return cJSON_IsArray(array) ? array->child : NULL; }
 static double value_of(const cJSON *item) { return cJSON_IsNumber(item) ? item->valuedouble : NAN; }
 
+static void add_counts(ps_watch_counts *sum, ps_watch_counts counts) {
+    sum->known += counts.known;
+    sum->dead += counts.dead;
+    sum->edge += counts.edge;
+}
+
+static double share_of(const ps_watch_model *model, const ps_watch_counts *counts) {
+    return model->probe_blown || counts->known == 0 ? (double)NAN : counts->dead / counts->known;
+}
+
 /* The network's share grows with the records of a probing; the last value of the series is that of the probing so
  * far. */
-static ps_status add_to_share(ps_watch_model *model, double step, double known, double dead, double edge) {
+static ps_status add_to_share(ps_watch_model *model, double step, bool shared, ps_watch_counts counts) {
     if (step != model->probe_step) {
         model->probe_step = step;
-        model->probe_known = model->probe_dead = model->probe_edge = 0;
+        memset(&model->probe_own, 0, sizeof model->probe_own);
+        memset(&model->probe_all, 0, sizeof model->probe_all);
         model->probe_blown = false;
         PS_TRY(push(&model->dead_share, NAN));
+        PS_TRY(push(&model->dead_all_share, NAN));
     }
-    model->probe_blown = model->probe_blown || isnan(dead);
-    model->probe_known += known;
-    model->probe_dead += dead;
-    model->probe_edge += edge;
-    model->dead_share.values[model->dead_share.count - 1] =
-        model->probe_blown ? (double)NAN : model->probe_dead / model->probe_known;
+    model->probe_blown = model->probe_blown || isnan(counts.dead);
+    add_counts(&model->probe_all, counts);
+    if (!shared) add_counts(&model->probe_own, counts);
+    model->dead_share.values[model->dead_share.count - 1] = share_of(model, &model->probe_own);
+    model->dead_all_share.values[model->dead_all_share.count - 1] = share_of(model, &model->probe_all);
     return PS_OK;
 }
 
@@ -145,13 +157,14 @@ static ps_status take_probe(ps_watch_model *model, const cJSON *record) {
     ps_watch_layer *layer = layer_of(model, record);
     const cJSON *values = get(record, "values"), *nonzero = get(values, "nonzero"), *item;
     const cJSON *low = first_of(get(values, "pre_max_low")), *high = first_of(get(values, "pre_max_high"));
-    double step = number_of(record, "step"), known = 0, dead = 0, edge = 0;
+    double step = number_of(record, "step");
+    ps_watch_counts n = {0, 0, 0};
     int channel = -1;
     if (layer == NULL || !layer->tells_dead || !cJSON_IsArray(nonzero) || number_of(record, "images") == 0)
         return PS_OK;
     if (is_blown(values)) {
         PS_TRY(push(&layer->dead, NAN));
-        return add_to_share(model, step, 0, NAN, 0);
+        return add_to_share(model, step, layer->shared, (ps_watch_counts){0, NAN, 0});
     }
     cJSON_ArrayForEach(item, nonzero) {
         double least = value_of(low), most = value_of(high);
@@ -160,14 +173,14 @@ static ps_status take_probe(ps_watch_model *model, const cJSON *record) {
         if (++channel >= layer->channels || !cJSON_IsNumber(item)) continue;
         ps_node_state state = ps_node_state_of(item->valuedouble, least, most);
         model->knows_edge = model->knows_edge || (!isnan(least) && !isnan(most));
-        known++;
-        dead += state == PS_NODE_DEAD;
-        edge += state == PS_NODE_EDGE;
+        n.known++;
+        n.dead += state == PS_NODE_DEAD;
+        n.edge += state == PS_NODE_EDGE;
         if (state != PS_NODE_EDGE) note_state(model, layer, channel, step, state == PS_NODE_DEAD);
     }
-    if (known == 0) return PS_OK;
-    PS_TRY(push(&layer->dead, dead / known));
-    return add_to_share(model, step, known, dead, edge);
+    if (n.known == 0) return PS_OK;
+    PS_TRY(push(&layer->dead, n.dead / n.known));
+    return add_to_share(model, step, layer->shared, n);
 }
 
 /* What is null, or of no image, was not measured. */
@@ -260,6 +273,7 @@ void ps_watch_model_clear(ps_watch_model *model) {
     ps_free_array(model->loss.values);
     ps_free_array(model->measure.values);
     ps_free_array(model->dead_share.values);
+    ps_free_array(model->dead_all_share.values);
     ps_free(model->layers);
     ps_free(model->dead);
     ps_free(model->scratch);

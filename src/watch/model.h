@@ -22,6 +22,7 @@ double ps_series_last(const ps_series *series);
 typedef struct {
     char *name;
     int channels, first_node, position;
+    bool shared;     /* a gate behind a sum, whose channels belong to no one node */
     bool tells_dead; /* outputs of exactly 0 tell that a node is dead */
     ps_series dead,
         inertia; /* shares per probing; medians per window of the gradient-driven path relative to the norm */
@@ -32,6 +33,11 @@ typedef struct {
     int layer, channel;
     bool revival;
 } ps_watch_change;
+
+/* Nodes of a probing. */
+typedef struct {
+    double known, dead, edge;
+} ps_watch_counts;
 
 enum { PS_WATCH_CHANGES = 256 };
 
@@ -45,9 +51,10 @@ typedef struct {
     signed char *dead; /* per node: 1, 0, -1 unknown; of a node on the edge what it was before */
     double *scratch;
     ps_trace_task task;
-    ps_series loss, measure, dead_share; /* measure: the first of the task */
-    double probe_step;                   /* of the probing whose records are coming, -1: none yet */
-    double probe_known, probe_dead, probe_edge;
+    ps_series loss, measure;              /* measure: the first of the task */
+    ps_series dead_share, dead_all_share; /* of the two populations of trace/dead_shares.h */
+    double probe_step;                    /* of the probing whose records are coming, -1: none yet */
+    ps_watch_counts probe_own, probe_all;
     bool probe_blown; /* some output of the probing so far was not finite: nobody is known to be dead or alive */
     bool knows_edge;  /* the trace says which nodes are on the edge */
     ps_watch_change changes[PS_WATCH_CHANGES]; /* a ring: change_count - 1 is the newest */

@@ -7,6 +7,7 @@
 
 #include "core/memory.h"
 #include "core/text.h"
+#include "trace/dead_shares.h"
 
 enum { NAME_WIDTH = 24, CHANGES_SHOWN = 5, FIXED_ROWS = 8 };
 
@@ -149,12 +150,19 @@ static void put_series(painter *p, const char *title, const ps_series *series, b
              share ? format_share(last, value, sizeof value) : format_value(last, value, sizeof value), spark);
 }
 
+/* Without gates behind sums both populations are one. */
+static bool has_shared(const ps_watch_model *model) {
+    for (int l = 0; l < model->layer_count; l++)
+        if (model->layers[l].shared) return true;
+    return false;
+}
+
 /* Stands where a blank line would: beside the dead, and above the layers. */
 static void put_edge(painter *p) {
     const ps_watch_model *m = p->model;
     if (m->dead_share.count == 0) put_line(p, "%s", "");
     else if (!m->knows_edge) put_line(p, "on the edge: not known");
-    else put_line(p, "on the edge %7.0f  of %.0f nodes, neither dead nor alive", m->probe_edge, m->probe_known);
+    else put_line(p, "on the edge %7.0f  of %.0f nodes, neither dead nor alive", m->probe_own.edge, m->probe_own.known);
 }
 
 static void put_layer(painter *p, const ps_watch_layer *layer, int spark_width) {
@@ -209,7 +217,8 @@ static const struct {
 
 static int rows_for_layers(const painter *p, int changes) {
     if (p->view->height == 0) return p->model->layer_count;
-    int rows = p->view->height - FIXED_ROWS - (p->model->broken > 0) - (changes > 0 ? changes + 1 : 0);
+    int rows =
+        p->view->height - FIXED_ROWS - has_shared(p->model) - (p->model->broken > 0) - (changes > 0 ? changes + 1 : 0);
     return rows > 1 ? rows : 1;
 }
 
@@ -250,7 +259,8 @@ static void put_help(painter *p) {
         "  s               sort layers: position, dead share, least movement",
         "  h, ?            this help",
         "",
-        "dead: share of nodes that are zero on the whole probe set, at each probing",
+        "dead: share of " PS_DEAD_OWN " that are zero on the whole probe set",
+        "dead, all: the same of " PS_DEAD_ALL ", those behind sums among them",
         ("on the edge: rounding decides whether the gate ever opens; a step into or out of it is no death and no "
          "revival"),
         "inertia: median over nodes of the gradient-driven path of the weights relative to their norm, per window"};
@@ -270,10 +280,11 @@ static ps_status put_dashboard(painter *p) {
     char title[PS_TRACE_TASK_TEXT];
     put_series(p, ps_trace_measure_title(of, title), &model->measure, ps_trace_measure_is_share(of),
                ps_trace_measure_is_share(of));
-    put_series(p, "dead nodes", &model->dead_share, true, true);
+    put_series(p, "dead", &model->dead_share, true, true);
+    if (has_shared(model)) put_series(p, "dead, all", &model->dead_all_share, true, true);
     put_edge(p);
     int changes = model->change_count < CHANGES_SHOWN ? (int)model->change_count : CHANGES_SHOWN;
-    if (height > 0 && height < FIXED_ROWS + (model->broken > 0) + 4 + changes) changes = 0;
+    if (height > 0 && height < FIXED_ROWS + has_shared(model) + (model->broken > 0) + 4 + changes) changes = 0;
     PS_TRY(put_layers(p, rows_for_layers(p, changes)));
     put_changes(p, changes);
     return PS_OK;

@@ -459,7 +459,7 @@ static void dead_inputs_are_counted(void **state) {
     assert_true(got[0] == 4 * 9);
     assert_false(ps_probe_read(probe, "in_alive", 0, got));
     assert_false(ps_probe_read(probe, "nonzero", 1, got));
-    assert_near(ps_probe_dead_share(probe), 3.0 / 15, 1e-12, "dead share", 0);
+    assert_near(ps_probe_dead_shares(probe).own, 3.0 / 15, 1e-12, "dead share", 0);
     ps_probe_destroy(probe);
     ps_trace_close(trace);
     done(&b);
