@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "analysis/json_scan.h"
 #include "core/memory.h"
 
 static int by_stratum_and_time(const void *a, const void *b) {
@@ -73,37 +74,101 @@ ps_status ps_stats_kaplan_meier(ps_stats_spell *spells, size_t count, ps_stats_s
     return PS_OK;
 }
 
-/* One stratum, sorted by time. Counting the risk set anew at every event time is quadratic in a stratum of hundreds at
- * most.
- */
-static void add_stratum(const ps_stats_spell *spells, size_t count, ps_stats_logrank *sum) {
-    for (size_t i = 0; i < count;) {
-        double time = spells[i].time, events = 0, treated_events = 0, at_risk = 0, treated = 0;
-        size_t start = i;
+/* The next time with events at or behind *at, in a stratum sorted by time; false: there is none. Counting the risk set
+ * anew at every such time is quadratic in a stratum of hundreds at most. */
+static bool next_risk_set(const ps_stats_spell *spells, size_t count, size_t *at, ps_stats_risk_set *set) {
+    while (*at < count) {
+        size_t start = *at, i = start;
+        double time = spells[i].time, at_risk = 0;
+        *set = (ps_stats_risk_set){0, 0, 0, 0};
         for (; i < count && spells[i].time == time; i++) {
-            events += spells[i].event;
-            treated_events += spells[i].event && spells[i].treated;
+            set->events += spells[i].event;
+            set->treated_events += spells[i].event && spells[i].treated;
         }
-        if (events == 0) continue;
+        *at = i;
+        if (set->events == 0) continue;
         for (size_t j = start; j < count; j++) {
             at_risk += spells[j].entry < time;
-            treated += spells[j].entry < time && spells[j].treated;
+            set->treated += spells[j].entry < time && spells[j].treated;
         }
-        double share = treated / at_risk;
-        sum->observed += treated_events;
-        sum->expected += events * share;
-        if (at_risk > 1) sum->variance += events * share * (1 - share) * (at_risk - events) / (at_risk - 1);
+        set->other = at_risk - set->treated;
+        return true;
     }
+    return false;
+}
+
+static size_t end_of_stratum(const ps_stats_spell *spells, size_t count, size_t start) {
+    size_t end = start;
+    while (end < count && spells[end].stratum == spells[start].stratum) end++;
+    return end;
+}
+
+static void add_set(const ps_stats_risk_set *set, ps_stats_logrank *sum) {
+    double at_risk = set->treated + set->other, share = set->treated / at_risk;
+    sum->observed += set->treated_events;
+    sum->expected += set->events * share;
+    if (at_risk > 1) sum->variance += set->events * share * (1 - share) * (at_risk - set->events) / (at_risk - 1);
 }
 
 ps_stats_logrank ps_stats_logrank_of(ps_stats_spell *spells, size_t count) {
     ps_stats_logrank sum = {0, 0, 0};
+    ps_stats_risk_set set;
     qsort(spells, count, sizeof *spells, by_stratum_and_time);
-    for (size_t start = 0; start < count;) {
-        size_t end = start;
-        while (end < count && spells[end].stratum == spells[start].stratum) end++;
-        add_stratum(spells + start, end - start, &sum);
-        start = end;
+    for (size_t start = 0, end; start < count; start = end) {
+        end = end_of_stratum(spells, count, start);
+        for (size_t at = start; next_risk_set(spells, end, &at, &set);) add_set(&set, &sum);
     }
     return sum;
+}
+
+ps_status ps_stats_risk_sets(ps_stats_spell *spells, size_t count, ps_stats_risk_set **sets, size_t *set_count) {
+    ps_stats_risk_set set;
+    *set_count = 0;
+    PS_TRY(PS_ALLOC(count + 1, sets, "risk sets"));
+    qsort(spells, count, sizeof *spells, by_stratum_and_time);
+    for (size_t start = 0, end; start < count; start = end) {
+        end = end_of_stratum(spells, count, start);
+        for (size_t at = start; next_risk_set(spells, end, &at, &set);) (*sets)[(*set_count)++] = set;
+    }
+    return PS_OK;
+}
+
+/* The share of a set's events that are the treated group's when its hazard is exp(log_ratio) times the other's. */
+static double treated_share(const ps_stats_risk_set *set, double log_ratio) {
+    if (set->treated == 0 || set->other == 0) return set->treated > 0;
+    return 1 / (1 + exp(-log_ratio) * set->other / set->treated);
+}
+
+ps_stats_score ps_stats_hazard_score(const ps_stats_risk_set *sets, size_t set_count, double log_ratio) {
+    ps_stats_score score = {0, 0, 0};
+    for (size_t i = 0; i < set_count; i++) {
+        score.observed += sets[i].treated_events;
+        score.expected += sets[i].events * treated_share(&sets[i], log_ratio);
+        score.other_events += sets[i].events - sets[i].treated_events;
+    }
+    return score;
+}
+
+/* The score falls with the ratio: by halving. Beyond 700 exp would not do; so large a ratio is none that was seen. */
+static double root_of_score(const ps_stats_risk_set *sets, size_t set_count) {
+    double low = -700, high = 700;
+    for (int i = 0; i < 120; i++) {
+        double middle = (low + high) / 2;
+        ps_stats_score score = ps_stats_hazard_score(sets, set_count, middle);
+        if (score.observed > score.expected) low = middle;
+        else high = middle;
+    }
+    return (low + high) / 2;
+}
+
+double ps_stats_pooled_log_ratio(const ps_stats_risk_set *sets, size_t set_count) {
+    double treated = 0, other = 0;
+    for (size_t i = 0; i < set_count; i++) {
+        if (sets[i].treated == 0 || sets[i].other == 0) continue;
+        treated += sets[i].treated_events;
+        other += sets[i].events - sets[i].treated_events;
+    }
+    if (treated == 0 && other == 0) return ps_absent();
+    if (other == 0) return INFINITY;
+    return treated == 0 ? -INFINITY : root_of_score(sets, set_count);
 }

@@ -31,4 +31,32 @@ typedef struct {
  * Spells are reordered. */
 ps_stats_logrank ps_stats_logrank_of(ps_stats_spell *spells, size_t count);
 
+/* What happened at one time in one stratum, and who was under observation then. */
+typedef struct {
+    double events, treated_events;
+    double treated, other; /* at risk */
+} ps_stats_risk_set;
+
+/* One for every time with events in every stratum. *sets is allocated (ps_free); spells are reordered. */
+ps_status ps_stats_risk_sets(ps_stats_spell *spells, size_t count, ps_stats_risk_set **sets, size_t *set_count);
+
+/* Events of the treated group against what a hazard exp(log_ratio) times that of the other group would give: the score
+ * of Cox's partial likelihood (1972, with Breslow's rule for ties) at that ratio,
+ *
+ *     U(m) = O - E(m),  E(m) = sum d e^m n1 / (e^m n1 + n0)
+ *
+ * Where the ratio is the true one its mean is 0, whatever the number of events: so its sign is one pair's vote. At 0 it
+ * is the log-rank statistic's O - E. */
+typedef struct {
+    double observed, expected; /* events of the treated group */
+    double other_events;       /* those of the other one. Both also where one group alone was at risk */
+} ps_stats_score;
+
+ps_stats_score ps_stats_hazard_score(const ps_stats_risk_set *sets, size_t set_count, double log_ratio);
+
+/* The log ratio at which the scores of all sets together are 0: that of Cox's partial likelihood, pooled over the seeds
+ * whose sets stand one after another. infinity and -infinity: only the treated (only the others) had events while both
+ * were at risk. ps_absent(): there were none such. */
+double ps_stats_pooled_log_ratio(const ps_stats_risk_set *sets, size_t set_count);
+
 #endif
