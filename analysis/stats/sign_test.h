@@ -1,12 +1,12 @@
 /* The exact sign test beyond a margin, and the bounds that it draws around the median pair.
  *
  * A value is the difference of one pair in the predicted direction (for one arm alone: its value). The hypothesis "the
- * median pair is at most m" gives P(D > m) <= 1/2, whatever the shape of D; so the number S of pairs beyond m has
- * P(S >= s) <= P(Bin(n, 1/2) >= s) (Arbuthnott 1710; Conover 1999, 3.4). Nothing but the independence of the pairs is
+ * median pair is at most m" gives P(D > m) <= 1/2, whatever the shape of D; so the number S of pairs beyond m has P(S
+ * >= s) <= P(Bin(n, 1/2) >= s) (Arbuthnott 1710; Conover 1999, 3.4). Nothing but the independence of the pairs is
  * assumed.
  *
- * n is the number of registered pairs. NaN stands for a pair that is for neither side and leaves n as it is: one without
- * a usable value, or one whose runs both diverged. +-infinity are the best and the worst value. */
+ * n is the number of registered pairs. NaN stands for a pair that is for neither side and leaves n as it is: one
+ * without a usable value, or one whose runs both diverged. +-infinity are the best and the worst value. */
 #ifndef PS_ANALYSIS_STATS_SIGN_TEST_H
 #define PS_ANALYSIS_STATS_SIGN_TEST_H
 
