@@ -1,5 +1,5 @@
-/* The sign test at several looks at the same registered seeds (Armitage, McPherson and Rowe 1969: a test repeated at 5 %
- * errs more often; here the chance of every path of the counts is added up instead).
+/* The sign test at several looks at the same registered seeds (Armitage, McPherson and Rowe 1969: a test repeated at 5
+ * % errs more often; here the chance of every path of the counts is added up instead).
  *
  * At a look the seeds seen so far, in registered order, are tested with that look's own number of needed pairs. A
  * verdict that a look has reached stays. What a design spends is exact: a pair is beyond its median with 1/2, so the
@@ -26,8 +26,8 @@ typedef struct {
 extern const ps_looks ps_looks_early, ps_looks_late;
 
 typedef struct {
-    /* Chance that at this look or an earlier one the needed number was beyond, whatever came first: with a chance of 1/2
-     * what the design has spent on this side so far. */
+    /* Chance that at this look or an earlier one the needed number was beyond, whatever came first: with a chance of
+     * 1/2 what the design has spent on this side so far. */
     double spent[PS_LOOKS_MOST];
     double shown, against; /* chance that this side is the first to be reached */
     double mean_seeds;     /* until a verdict is reached, or neither side's can be any more */
