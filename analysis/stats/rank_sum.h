@@ -1,5 +1,5 @@
-/* The rank sum of two unpaired samples (Wilcoxon 1945; Mann and Whitney 1947), exact, also with ties. A description: its
- * p is exact where both samples come from one distribution, not where only their medians agree. */
+/* The rank sum of two unpaired samples (Wilcoxon 1945; Mann and Whitney 1947), exact, also with ties. A description:
+ * its p is exact where both samples come from one distribution, not where only their medians agree. */
 #ifndef PS_ANALYSIS_STATS_RANK_SUM_H
 #define PS_ANALYSIS_STATS_RANK_SUM_H
 
