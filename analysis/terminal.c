@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analysis/relation.h"
 #include "analysis/tables.h"
 #include "analysis/verdict.h"
 #include "core/memory.h"
@@ -25,7 +26,7 @@ static void format_value(char *buffer, size_t size, double value, const char *un
 /* A pair of the two arms, and why it takes no part in what belongs to the end of a run or goes over all of it, NULL: it
  * does. */
 typedef struct {
-    long long seed;
+    long long seed, reference_seed;
     bool diverged;
     const char *reason, *detail;
 } shown_pair;
@@ -38,10 +39,11 @@ typedef struct {
 static void find_pairs(const ps_arm *reference, const ps_arm *arm, shown_pairs *out) {
     out->count = out->whole = out->diverged = 0;
     for (int r = 0; r < arm->run_count && out->count < PS_MOST_SEEDS; r++) {
-        const ps_arm_run *run = &arm->runs[r], *partner = ps_arm_find_seed(reference, run->seed);
+        const ps_arm_run *run = &arm->runs[r], *partner = ps_relation_partner(arm, run, reference);
         if (partner == NULL) continue;
         shown_pair *pair = &out->pairs[out->count++];
         pair->seed = run->seed;
+        pair->reference_seed = partner->seed;
         pair->diverged = run->status == PS_RUN_DIVERGED || partner->status == PS_RUN_DIVERGED;
         pair->reason = ps_arms_unequal(arm, run, reference, partner, PS_OVER_TIME, &pair->detail);
         out->whole += pair->reason == NULL;
@@ -95,18 +97,24 @@ static void print_head(const ps_verdict_document *verdict, const ps_arm *arm, co
                        const shown_pairs *pairs, FILE *stream) {
     const char *reference = verdict->arms->arms[0].name;
     char seed[32];
-    fprintf(stream, "\n%s against %s: %d paired seed%s, ", arm->name, reference, pairs->count,
-            pairs->count == 1 ? "" : "s");
+    const ps_relation *relation = ps_relation_of(arm, &verdict->arms->arms[0]);
+    fprintf(stream, "\n%s against %s: %d %s%s%s, ", arm->name, reference, pairs->count,
+            relation->by_index ? "run" : "paired seed", pairs->count == 1 ? "" : "s",
+            relation->by_index ? " each, side by side by index" : "");
     if (pairs->whole < pairs->count) fprintf(stream, "%d of them whole, ", pairs->whole);
     fprintf(stream, "which can show p = %.3g at best (two-sided)\n", any->test.best_two_sided);
     fprintf(stream, "  %-*s %8s %8s %8s  %-9s", title_width(any),
             any->diverged_count > 0 ? "median or mean over seeds" : "mean over seeds", reference, arm->name, "diff",
             "sign-flip");
     for (int p = 0; p < pairs->count && p < MOST_SHOWN; p++) {
-        snprintf(seed, sizeof seed, "%lld", pairs->pairs[p].seed);
+        const shown_pair *pair = &pairs->pairs[p];
+        snprintf(seed, sizeof seed, "%lld", pair->seed);
+        size_t used = strlen(seed);
+        if (pair->reference_seed != pair->seed)
+            snprintf(seed + used, sizeof seed - used, ":%lld", pair->reference_seed);
         print_marked(seed, mark_of(&pairs->pairs[p]), stream);
     }
-    fprintf(stream, "  <- seed\n");
+    fprintf(stream, "  <- seed%s\n", relation->by_index ? " (arm:reference where they are not the same)" : "");
 }
 
 static void print_marks(const ps_arms *arms, const ps_arm *arm, const shown_pairs *pairs, FILE *stream) {
@@ -121,8 +129,8 @@ static void print_marks(const ps_arms *arms, const ps_arm *arm, const shown_pair
     for (int p = 0; p < pairs->count; p++) {
         const shown_pair *pair = &pairs->pairs[p];
         if (pair->reason == NULL) continue;
-        const ps_arm *at = strcmp(pair->detail, arm->name) == 0 ? arm : &arms->arms[0];
-        const ps_arm_run *run = ps_arm_find_seed(at, pair->seed);
+        bool own = strcmp(pair->detail, arm->name) == 0;
+        const ps_arm_run *run = ps_arm_find_seed(own ? arm : &arms->arms[0], own ? pair->seed : pair->reference_seed);
         fprintf(stream, "    seed %lld %s %s (%lld", pair->seed, pair->reason, pair->detail, run->steps);
         if (run->planned > 0) fprintf(stream, " of %lld", run->planned);
         fprintf(stream, " steps)\n");
