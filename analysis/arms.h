@@ -81,8 +81,9 @@ ps_status ps_arms_name_layers(const ps_arm_run *a, const ps_arm_run *b, char *ow
 ps_status ps_arms_check_recorded(const ps_arm *arm, const ps_arm_run *run, const ps_arm_run *other, const char *what);
 /* Why such a measure of the run, or of the pair, is not what it claims to be, NULL: it is. A run that stopped early
  * has no end and no whole course, one whose last probing is not finite none that was probed; runs of other lengths, or
- * probed at other steps, are not compared in what hangs on it; where the headers declare other numbers of steps the
- * ends are compared, and the course is not. A run that diverged is no such case. partner may be NULL; *detail is the arm it lies with; both are borrowed. To be asked once the summaries are filled. */
+ * probed at other steps, are not compared in what hangs on it. Where the headers declare other numbers of steps the
+ * ends are compared, and the course is not. A run that diverged is no such case. partner may be NULL; *detail is the
+ * arm it lies with; both are borrowed. To be asked once the summaries are filled. */
 const char *ps_arms_unequal(const ps_arm *arm, const ps_arm_run *run, const ps_arm *against, const ps_arm_run *partner,
                             ps_moment moment, const char **detail);
 #endif

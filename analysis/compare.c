@@ -527,36 +527,38 @@ static ps_status say_status(const ps_trace_task *task, const ps_arm *arm, const 
                                    run->has_end ? "its end comes early" : "its trace has no end");
 }
 
-/* "optimiser (\"adamw lr=0.001\" instead of \"sgd lr=0.05\"), batch (\"128\" instead of \"64\")". Digests say
- * nothing to a reader; the settings behind them do. */
+/* "lr (0.01 instead of 0.05), batch (128 instead of 64)": where there is room for them at all, both values of each. */
 static void list_differences(const ps_differences *all, char *text, size_t size) {
     text[0] = '\0';
     for (size_t i = 0; i < all->count; i++) {
         size_t used = strlen(text);
         const ps_difference *d = &all->list[i];
-        char own[300], other[300];
+        char own[120], other[120];
         ps_text_difference(d->own, d->other, own, sizeof own);
         ps_text_difference(d->other, d->own, other, sizeof other);
-        if (ps_key_is_digest(d->key)) snprintf(text + used, size - used, "%s%.80s", i > 0 ? ", " : "", d->key);
+        if (ps_key_is_digest(d->key) || strlen(d->own) >= sizeof own || strlen(d->other) >= sizeof other)
+            snprintf(text + used, size - used, "%s%.80s", i > 0 ? ", " : "", d->key);
         else snprintf(text + used, size - used, "%s%.80s (%s instead of %s)", i > 0 ? ", " : "", d->key, own, other);
     }
 }
 
-/* What an arm shares with the reference and what it does not, where that is more than the arm. */
+/* What an arm shares with the reference and what it does not, where that is more than the arm. What the configurations
+ * say reads better than the keys that follow from them. */
 static ps_status say_relations(const ps_arms *arms, ps_verdict_document *verdict) {
     for (int a = 1; a < arms->count; a++) {
         const ps_relation *relation = ps_relation_of(&arms->arms[a], &arms->arms[0]);
-        char keys[1200], settings[1200];
+        bool configured = relation->settings.count > 0;
+        char list[1600];
         if (relation->differs[0] == '\0') continue;
-        list_differences(&relation->keys, keys, sizeof keys);
-        list_differences(&relation->settings, settings, sizeof settings);
+        list_differences(configured ? &relation->settings : &relation->keys, list, sizeof list);
         PS_TRY(ps_verdict_add_sentence(
-            verdict, "Arm %s and %s differ in more than the arm: in %s%s%s; they share %s. %s", arms->arms[a].name,
-            arms->arms[0].name, keys, settings[0] != '\0' ? "; by their settings in " : "", settings,
-            relation->shares[0] != '\0' ? relation->shares : "nothing that the traces name",
-            relation->by_index ? "They have no backbone in common, so their runs stand side by side by index (the "
-                                 "places of their seeds in rising order); no prediction that needs pairs is judged."
-                               : "Their runs stand side by side by seed; no prediction that needs pairs is judged."));
+            verdict, "Arms %s and %s differ in more than the arm: in %s%s%s. They share %s. %s", arms->arms[a].name,
+            arms->arms[0].name, configured ? relation->differs : list, configured ? "; by their settings in " : "",
+            configured ? list : "", relation->shares[0] != '\0' ? relation->shares : "nothing that the traces name",
+            relation->by_index
+                ? "No seed has the same backbone in both, so runs stand side by side by index, the places "
+                  "of their seeds in rising order. No prediction that needs pairs is judged."
+                : "Runs stand side by side by seed. No prediction that needs pairs is judged."));
     }
     return PS_OK;
 }

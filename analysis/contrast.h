@@ -46,9 +46,9 @@ typedef struct {
 
 const char *ps_contrast_centre_name(const ps_contrast *contrast); /* "mean" or "median" */
 
-/* Compares the runs side by side that both have the measure; where a direction is wanted, also those of which a run diverged,
- * whether it has the measure or not. Pairs of which ps_arms_unequal has something to say are left out and named. With
- * n = 0 the numbers are ps_absent(). */
+/* Compares the runs side by side that both have the measure; where a direction is wanted, also those of which a run
+ * diverged, whether it has the measure or not. Those of which ps_arms_unequal has something to say are left out and
+ * named. With n = 0 the numbers are ps_absent(). */
 ps_status ps_contrast_of(const ps_arm *reference, const ps_arm *arm, const char *measure, ps_better better,
                          ps_moment moment, ps_contrast *contrast);
 
