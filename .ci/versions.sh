@@ -2,6 +2,7 @@
 # What a result hangs on, in a few lines: processor, system, compiler and libraries.
 cd "$(dirname "$0")/.." || exit 2
 field() { sed -n "s/^$1[^:]*: *//p" /proc/cpuinfo 2>/dev/null | head -1; }
+r_version() { if command -v Rscript >/dev/null 2>&1; then Rscript --version 2>&1 | head -1; else echo 'no R'; fi; } # 4.1 says it on stderr
 package() { dpkg-query -W -f '${Version}' "$1" 2>/dev/null || echo "?"; }
 flags=" $(field flags) "
 shown=""
@@ -15,5 +16,5 @@ echo "Compiler: $(cc --version | head -1); $(make --version | head -1)"
 echo "Libraries: OpenBLAS $(package libopenblas-dev), LAPACKE $(package liblapacke-dev), cJSON $(package libcjson-dev), zlib $(package zlib1g-dev)," \
     "ncurses $(package libncurses-dev), cmocka $(package libcmocka-dev), oneDNN $(package libdnnl-dev)"
 echo "Programs: $(gnuplot --version 2>/dev/null || echo 'no gnuplot'); $("$python" --version 2>/dev/null || echo 'no Python') ($python);" \
-    "PyTorch $("$python" -c 'import torch; print(torch.__version__)' 2>/dev/null || echo none); $(cppcheck --version 2>/dev/null || echo 'no cppcheck');" \
+    "PyTorch $("$python" -c 'import torch; print(torch.__version__)' 2>/dev/null || echo none); $(r_version); $(cppcheck --version 2>/dev/null || echo 'no cppcheck');" \
     "$("$(tests/format.sh find 2>/dev/null || true)" --version 2>/dev/null || echo 'no clang-format 19.1.7')"

@@ -116,9 +116,14 @@ static ps_status __attribute__((format(printf, 2, 3))) set_next(ps_verdict_docum
     return ps_string_copy(text, &v->next);
 }
 
-static int registered_present(const ps_registration *registration, const ps_arm *arm) {
+/* Registered seeds that have come to an outcome in both arms. */
+static int registered_present(const ps_registration *registration, const ps_prediction_part_result *part) {
     int present = 0;
-    for (int s = 0; s < registration->seeds; s++) present += ps_arm_find_seed(arm, registration->seed[s]) != NULL;
+    for (int s = 0; s < registration->seeds; s++) {
+        const ps_arm_run *run = ps_arm_find_seed(part->arm, registration->seed[s]);
+        const ps_arm_run *other = part->against != NULL ? ps_arm_find_seed(part->against, registration->seed[s]) : run;
+        present += run != NULL && other != NULL && run->status != PS_RUN_UNFINISHED && other->status != PS_RUN_UNFINISHED;
+    }
     return present;
 }
 
@@ -158,7 +163,7 @@ static ps_status choose_next(ps_verdict_document *v) {
                         "The primary question is answered; further seeds would be exploratory, or a new "
                         "registration.");
     if (registration->sequential) return choose_sequential(v, part);
-    int present = registered_present(registration, part->arm);
+    int present = registered_present(registration, part);
     if (present < registration->seeds)
         return set_next(v, "%d of the %d registered seeds are still to be run.", registration->seeds - present,
                         registration->seeds);

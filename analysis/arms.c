@@ -112,11 +112,13 @@ static ps_status read_run(ps_arms *arms, ps_arm *arm, const char *path, ps_arm_r
     PS_TRY(ps_trace_reader_open(path, &reader));
     const ps_trace_header *header = ps_trace_reader_header(reader);
     const cJSON *pairing = cJSON_GetObjectItemCaseSensitive(header->document, "pairing");
+    const cJSON *config = cJSON_GetObjectItemCaseSensitive(header->document, "config");
     const cJSON *quantities = cJSON_GetObjectItemCaseSensitive(header->document, "quantities");
     run->seed = header->seed;
     ps_variations(&variations);
     PS_TRY_CLEANUP(PS_ALLOC((size_t)variations, &run->varied, "summaries of a run"));
     PS_TRY_CLEANUP(ps_json_copy(cJSON_IsObject(pairing) && pairing->child != NULL ? pairing : NULL, &run->pairing));
+    PS_TRY_CLEANUP(ps_json_copy(cJSON_IsObject(config) && config->child != NULL ? config : NULL, &run->config));
     PS_TRY_CLEANUP(ps_json_copy(cJSON_IsArray(quantities) ? quantities : NULL, &run->quantities));
     PS_TRY_CLEANUP(note_task(arms, header));
     note_registration(arms, header, run);
@@ -190,7 +192,7 @@ static const char *first_other_fact(const ps_arm_layer *a, const ps_arm_layer *b
     return NULL;
 }
 
-static bool same_layers(const ps_arm_run *a, const ps_arm_run *b) {
+bool ps_arms_same_layers(const ps_arm_run *a, const ps_arm_run *b) {
     if (a->layer_count != b->layer_count) return false;
     for (int l = 0; l < a->layer_count; l++)
         if (!same_layer(a, l, b, l) || first_other_fact(&a->layers[l], &b->layers[l]) != NULL) return false;
@@ -217,7 +219,7 @@ static ps_status refuse_fact(const ps_arm *arm, const ps_arm_run *run, const ps_
 static ps_status check_layers(const ps_arm *arm, const ps_arm_run *run, const ps_arm_run *other, const char *what,
                               bool recorded) {
     char mine[1024], theirs[1024];
-    if (same_layers(run, other)) return PS_OK;
+    if (ps_arms_same_layers(run, other)) return PS_OK;
     int own = list_layers(run, other, recorded, mine, sizeof mine);
     int foreign = list_layers(other, run, recorded, theirs, sizeof theirs);
     for (int l = 0; own == 0 && foreign == 0 && l < run->layer_count; l++) {
@@ -236,14 +238,45 @@ static ps_status check_layers(const ps_arm *arm, const ps_arm_run *run, const ps
                             : "a node must have the same name in both (that of the network without modules)");
 }
 
-ps_status ps_arms_check_recorded(const ps_arms *arms) {
-    for (int a = 0; a < arms->count; a++) {
-        const ps_arm *arm = &arms->arms[a];
-        for (int r = 0; r < arm->run_count; r++) {
-            const ps_arm_run *partner = ps_arm_find_seed(&arms->arms[0], arm->runs[r].seed);
-            if (r > 0) PS_TRY(check_layers(arm, &arm->runs[r], &arm->runs[0], "the other runs of the arm", true));
-            if (partner != NULL && a > 0) PS_TRY(check_layers(arm, &arm->runs[r], partner, "the reference", true));
-        }
+/* "\"depth\" of layer conv2: 5", and the other one's alone. */
+static ps_status name_fact(const ps_arm_run *a, const ps_arm_run *b, int layer, const char *key, char *own, char *other,
+                           size_t size) {
+    char *mine = NULL, *theirs = NULL;
+    ps_status status = ps_json_text(cJSON_GetObjectItemCaseSensitive(a->layers[layer].facts, key), &mine);
+    if (status == PS_OK) status = ps_json_text(cJSON_GetObjectItemCaseSensitive(b->layers[layer].facts, key), &theirs);
+    snprintf(own, size, "\"%s\" of layer %.60s: %.200s", key, a->layers[layer].name, mine ? mine : "missing");
+    snprintf(other, size, "%.200s", theirs ? theirs : "missing");
+    cJSON_free(mine);
+    cJSON_free(theirs);
+    return status;
+}
+
+ps_status ps_arms_name_layers(const ps_arm_run *a, const ps_arm_run *b, char *own, char *other, size_t size) {
+    int mine = list_layers(a, b, false, own, size), theirs = list_layers(b, a, false, other, size);
+    bool order = mine == 0 && theirs == 0;
+    if (mine == 0) snprintf(own, size, order ? "the same in another order" : "none of its own");
+    if (theirs == 0) snprintf(other, size, order ? "its own order" : "none of its own");
+    for (int l = 0; order && l < a->layer_count; l++) {
+        const char *key = same_layer(a, l, b, l) ? first_other_fact(&a->layers[l], &b->layers[l]) : NULL;
+        if (key != NULL) return name_fact(a, b, l, key, own, other, size);
+    }
+    return PS_OK;
+}
+
+static int find_layer(const ps_arm_run *run, const char *name) {
+    for (int l = 0; l < run->layer_count; l++)
+        if (strcmp(run->layers[l].name, name) == 0) return l;
+    return -1;
+}
+
+ps_status ps_arms_check_recorded(const ps_arm *arm, const ps_arm_run *run, const ps_arm_run *other, const char *what) {
+    bool windows = run->has_windows && other->has_windows, probes = run->has_probes && other->has_probes;
+    for (int l = 0; l < run->layer_count; l++) {
+        int twin = find_layer(other, run->layers[l].name);
+        const ps_arm_layer *x = &run->layers[l], *y = twin >= 0 ? &other->layers[twin] : NULL;
+        if (y == NULL) continue;
+        if ((windows && x->in_windows != y->in_windows) || (probes && x->in_probes != y->in_probes))
+            return check_layers(arm, run, other, what, true);
     }
     return PS_OK;
 }
@@ -284,31 +317,18 @@ static ps_status check_names(const ps_compare_arm *given, int count) {
     return PS_OK;
 }
 
-/* The first key of `a` that `b` lacks or has with another value. Values are texts; other writers may use numbers, which
- * compare as JSON. */
-static const char *first_difference(const cJSON *a, const cJSON *b) {
-    const cJSON *key;
-    cJSON_ArrayForEach(key, a) {
-        const cJSON *match = cJSON_GetObjectItemCaseSensitive(b, key->string);
-        if (match == NULL || !cJSON_Compare(key, match, true)) return key->string;
-    }
-    return NULL;
-}
-
-ps_pair ps_arms_pair(const ps_arm_run *a, const ps_arm_run *b, const char **key) {
-    *key = same_layers(a, b) ? NULL : "layers";
-    if (*key != NULL) return PS_PAIR_DIFFERS;
-    if (a->pairing == NULL || b->pairing == NULL) return PS_PAIR_UNVERIFIED;
-    *key = first_difference(a->pairing, b->pairing);
-    if (*key == NULL) *key = first_difference(b->pairing, a->pairing);
-    return *key == NULL ? PS_PAIR_GOOD : PS_PAIR_DIFFERS;
-}
-
 static const char *stopped(const ps_arm_run *run, ps_moment moment) {
     if (run != NULL && run->status == PS_RUN_NONFINITE && moment != PS_AT_LAST_LOSS)
         return "was not finite at its last probing in arm";
     if (run == NULL || run->status != PS_RUN_UNFINISHED) return NULL;
     return run->has_end ? "has fewer steps than planned in arm" : "has no end in arm";
+}
+
+/* Each is as long as it was to be, and the headers say that they are not to be equal. */
+static bool declares_steps(const ps_arm_run *a, const ps_arm_run *b) {
+    const cJSON *own = cJSON_GetObjectItemCaseSensitive(a->pairing, "steps"),
+                *other = cJSON_GetObjectItemCaseSensitive(b->pairing, "steps");
+    return own != NULL && other != NULL && !cJSON_Compare(own, other, true);
 }
 
 const char *ps_arms_unequal(const ps_arm *arm, const ps_arm_run *run, const ps_arm *against, const ps_arm_run *partner,
@@ -321,82 +341,13 @@ const char *ps_arms_unequal(const ps_arm *arm, const ps_arm_run *run, const ps_a
     if (stopped(partner, moment) != NULL) return stopped(partner, moment);
     if (run->status == PS_RUN_DIVERGED || partner->status == PS_RUN_DIVERGED) return NULL;
     *detail = run->steps < partner->steps ? arm->name : against->name;
-    if (run->steps > 0 && partner->steps > 0 && run->steps != partner->steps)
-        return "has fewer steps than its partner in arm";
+    bool shorter = run->steps > 0 && partner->steps > 0 && run->steps != partner->steps;
+    if (shorter && declares_steps(run, partner))
+        return moment == PS_OVER_TIME ? "is planned with fewer steps than its partner in arm" : NULL;
+    if (shorter) return "has fewer steps than its partner in arm";
     *detail = arm->name;
     bool probed = run->summary.probe_digest == partner->summary.probe_digest;
     return moment == PS_OVER_TIME && !probed ? "was probed at other steps than its partner in arm" : NULL;
-}
-
-/* A text as it is, anything else as JSON. */
-static ps_status copy_value(const cJSON *value, char **text) {
-    char *json = NULL;
-    if (value == NULL) return ps_string_copy("missing", text);
-    if (cJSON_IsString(value)) return ps_string_copy(value->valuestring, text);
-    PS_TRY(ps_json_text(value, &json));
-    ps_status status = ps_string_copy(json, text);
-    cJSON_free(json);
-    return status;
-}
-
-static ps_status refuse_pair(const ps_arm *arm, const ps_arm_run *run, const ps_arm_run *reference, const char *key) {
-    char *mine = NULL, *theirs = NULL, left[400], right[400];
-    ps_status status = copy_value(cJSON_GetObjectItemCaseSensitive(run->pairing, key), &mine);
-    if (status == PS_OK) status = copy_value(cJSON_GetObjectItemCaseSensitive(reference->pairing, key), &theirs);
-    if (status == PS_OK) {
-        ps_text_difference(mine, theirs, left, sizeof left);
-        ps_text_difference(theirs, mine, right, sizeof right);
-        status = ps_fail(PS_ERR_INPUT,
-                         "seed %lld of arm %s is no pair with the reference: \"%s\" is \"%s\" in %s and \"%s\" in "
-                         "%s; compare runs that differ in the arm alone",
-                         run->seed, arm->name, key, left, run->path, right, reference->path);
-    }
-    free(mine);
-    free(theirs);
-    return status;
-}
-
-static ps_status check_pair(const ps_arm *arm, const ps_arm_run *run, const ps_arm_run *reference, bool *unverified) {
-    const char *key;
-    PS_TRY(check_layers(arm, run, reference, "the reference", false));
-    if (run->pairing == NULL && reference->pairing == NULL) {
-        *unverified = true;
-        return PS_OK;
-    }
-    if (run->pairing == NULL || reference->pairing == NULL)
-        return ps_fail(
-            PS_ERR_INPUT,
-            "%s: has nothing in \"pairing\" of its header while its partner %s has one; it cannot be told to be a pair",
-            run->pairing == NULL ? run->path : reference->path, run->pairing == NULL ? reference->path : run->path);
-    return ps_arms_pair(run, reference, &key) == PS_PAIR_GOOD ? PS_OK : refuse_pair(arm, run, reference, key);
-}
-
-static ps_status note_unpaired(ps_arms *arms, const ps_arm *arm, long long seed) {
-    char *longer;
-    PS_TRY(ps_string_format(&longer, "%s%s%s: seed %lld", arms->unpaired, arms->unpaired[0] != '\0' ? "; " : "",
-                            arm->name, seed));
-    free(arms->unpaired);
-    arms->unpaired = longer;
-    return PS_OK;
-}
-
-/* A run of an arm is paired when the reference has its seed; a run of the reference when any arm has. */
-static ps_status pair_runs(ps_arms *arms) {
-    ps_arm *reference = &arms->arms[0];
-    for (int a = 1; a < arms->count; a++)
-        for (int r = 0; r < arms->arms[a].run_count; r++) {
-            ps_arm_run *run = &arms->arms[a].runs[r];
-            ps_arm_run *partner = (ps_arm_run *)ps_arm_find_seed(reference, run->seed);
-            if (partner == NULL) {
-                PS_TRY(note_unpaired(arms, &arms->arms[a], run->seed));
-                continue;
-            }
-            PS_TRY(check_pair(&arms->arms[a], run, partner, &arms->unverified));
-            run->paired = partner->paired = true;
-        }
-    for (int r = 0; arms->count > 1 && r < reference->run_count; r++)
-        if (!reference->runs[r].paired) PS_TRY(note_unpaired(arms, reference, reference->runs[r].seed));
-    return PS_OK;
 }
 
 ps_status ps_arms_load(const ps_compare_arm *given, int count, ps_arms *arms) {
@@ -410,9 +361,10 @@ ps_status ps_arms_load(const ps_compare_arm *given, int count, ps_arms *arms) {
     arms->count = count;
     for (int a = 0; a < count; a++) {
         int from = a == 0 ? reference : a <= reference ? a - 1 : a;
+        arms->arms[a].index = a;
         PS_TRY(load_arm(arms, &given[from], &arms->arms[a]));
     }
-    return pair_runs(arms);
+    return PS_OK;
 }
 
 void ps_arms_clear(ps_arms *arms) {
@@ -428,6 +380,7 @@ void ps_arms_clear(ps_arms *arms) {
             }
             ps_free(run->layers);
             cJSON_Delete(run->pairing);
+            cJSON_Delete(run->config);
             cJSON_Delete(run->quantities);
             ps_summary_clear(&run->summary);
             int variations;

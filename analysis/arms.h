@@ -1,4 +1,5 @@
-/* The runs of a comparison: arms, their seeds, who pairs with whom. ps_arms_clear frees everything. */
+/* The runs of a comparison: arms, their seeds, their layers. Who stands beside whom is found by relation.h.
+ * ps_arms_clear frees everything but the relations. */
 #ifndef PS_ANALYSIS_ARMS_H
 #define PS_ANALYSIS_ARMS_H
 
@@ -27,11 +28,12 @@ typedef struct {
 typedef struct {
     char *path; /* of the trace */
     long long seed;
-    cJSON *pairing, *quantities; /* copies from the header; NULL where it has none (of pairing: or an empty one) */
+    /* copies from the header; NULL where it has none (of pairing and config: or an empty one) */
+    cJSON *pairing, *config, *quantities;
     ps_arm_layer *layers;
     int layer_count;
     bool has_windows, has_probes; /* some layer has such records */
-    bool paired;                  /* the reference has its seed (of the reference's runs: any arm has) */
+    bool paired;                  /* has a partner in the reference (of the reference's runs: in any arm) */
     char registration[17];        /* digest of the questions registered before it; "": none */
     char *fork;                   /* digest of the checkpoint it was forked from, NULL: not forked */
     bool starts_zero; /* no module, or modules whose convolutions start at zero: the backbone's function at step 0 */
@@ -43,8 +45,12 @@ typedef struct {
     ps_summary *varied; /* the same under each variation (variation.h) */
 } ps_arm_run;
 
+typedef struct ps_relation ps_relation; /* relation.h */
+
 typedef struct {
     const char *name;
+    int index;              /* its place among the arms */
+    ps_relation *relations; /* [arm], to each of the arms; NULL until they are found */
     ps_arm_role role;
     int pool_size; /* e, 0: none or not said */
     bool has_module;
@@ -68,28 +74,29 @@ typedef struct {
     bool unverified; /* the traces' pairing objects are empty: pairs rest on the seed alone */
 } ps_arms;
 
-typedef enum { PS_PAIR_GOOD, PS_PAIR_UNVERIFIED, PS_PAIR_DIFFERS } ps_pair;
-
 /* What a measure speaks of: the beginning of a run, its end as loss and accuracy have it or as the last probing has it,
  * or an average or event over its course. */
 typedef enum { PS_AT_START, PS_AT_LAST_LOSS, PS_AT_END, PS_OVER_TIME } ps_moment;
 
-/* Reads the headers, orders the arms, and pairs the runs. Runs of one arm, and pairs, must have the same layers: a node
- * is found by its name, and a renamed layer would leave its nodes out without a word. */
+/* Reads the headers and orders the arms. Runs of one arm must have the same layers: a node is found by its name, and a
+ * renamed layer would leave its nodes out without a word. */
 ps_status ps_arms_load(const ps_compare_arm *given, int count, ps_arms *arms);
 void ps_arms_clear(ps_arms *arms);
 const ps_arm_run *ps_arm_find_seed(const ps_arm *arm, long long seed);
 /* After a first pass: which layers have window and probe records. */
 void ps_arms_note_layers(ps_arm_run *entry, const ps_run *run);
-/* Once all are noted: runs of one arm, and pairs, must have recorded the same layers. */
-ps_status ps_arms_check_recorded(const ps_arms *arms);
-/* Whether two runs differ in the arm alone, by their layers and their pairing objects (FORMAT.md): unverified where one
- * lacks it; *key names the first key that differs ("layers" among them; borrowed), else NULL. */
-ps_pair ps_arms_pair(const ps_arm_run *a, const ps_arm_run *b, const char **key);
+/* Whether the headers of two runs have the same layers, but for what an arm may change in them. */
+bool ps_arms_same_layers(const ps_arm_run *a, const ps_arm_run *b);
+/* Which layers, or which of their facts, the other lacks: "conv2 (64 nodes), conv5 (64 nodes)" of each, up to ten. */
+ps_status ps_arms_name_layers(const ps_arm_run *a, const ps_arm_run *b, char *own, char *other, size_t size);
+/* Once all are noted: refuses two runs of which one has records of a layer that the other has without them, for their
+ * shares would be of other nodes. what: "the reference". */
+ps_status ps_arms_check_recorded(const ps_arm *arm, const ps_arm_run *run, const ps_arm_run *other, const char *what);
 /* Why such a measure of the run, or of the pair, is not what it claims to be, NULL: it is. A run that stopped early
  * has no end and no whole course, one whose last probing is not finite none that was probed; runs of other lengths, or
- * probed at other steps, are not compared in what hangs on it. A run that diverged is no such case. partner may be
- * NULL; *detail is the arm it lies with; both are borrowed. To be asked once the summaries are filled. */
+ * probed at other steps, are not compared in what hangs on it. Where the headers declare other numbers of steps the
+ * ends are compared, and the course is not. A run that diverged is no such case. partner may be NULL; *detail is the
+ * arm it lies with; both are borrowed. To be asked once the summaries are filled. */
 const char *ps_arms_unequal(const ps_arm *arm, const ps_arm_run *run, const ps_arm *against, const ps_arm_run *partner,
                             ps_moment moment, const char **detail);
 #endif

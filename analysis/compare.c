@@ -14,6 +14,7 @@
 #include "analysis/measures.h"
 #include "analysis/metric.h"
 #include "analysis/outcomes.h"
+#include "analysis/relation.h"
 #include "analysis/stats/order.h"
 #include "analysis/verdict.h"
 #include "core/file.h"
@@ -158,17 +159,35 @@ cleanup:
     return status;
 }
 
-static void write_arm(ps_tables *tables, const ps_arm *arm, int index) {
+/* "lr=0.1 (reference: 0.05); width=2 (reference: 1)" */
+static void write_settings(const ps_differences *settings, char *text, size_t size) {
+    text[0] = '\0';
+    for (size_t i = 0; i < settings->count; i++) {
+        size_t used = strlen(text);
+        const ps_difference *d = &settings->list[i];
+        snprintf(text + used, size - used, "%s%.80s=%.200s (reference: %.200s)", i > 0 ? "; " : "", d->key, d->own,
+                 d->other);
+    }
+}
+
+static void write_arm(ps_tables *tables, const ps_arms *arms, int index) {
+    const ps_arm *arm = &arms->arms[index];
+    const ps_relation *relation = index > 0 ? ps_relation_of(arm, &arms->arms[0]) : NULL;
     int paired = 0, diverged = 0, unfinished = 0, nonfinite = 0;
+    char settings[4096];
     for (int r = 0; r < arm->run_count; r++) {
         paired += arm->runs[r].paired;
         diverged += arm->runs[r].status == PS_RUN_DIVERGED;
         unfinished += arm->runs[r].status == PS_RUN_UNFINISHED;
         nonfinite += arm->runs[r].status == PS_RUN_NONFINITE;
     }
+    if (relation != NULL) write_settings(&relation->settings, settings, sizeof settings);
     ps_outcome_counts outcome = ps_outcomes_count(arm);
-    ps_tables_row(tables, PS_TABLE_arms, "siiiiiiiiid", arm->name, index, (int)(index == 0), arm->run_count, paired,
-                  diverged, (int)arm->has_module, unfinished, nonfinite, outcome.collapsed, outcome.upper);
+    ps_tables_row(tables, PS_TABLE_arms, "siiiiiiiissssid", arm->name, index, (int)(index == 0), arm->run_count, paired,
+                  diverged, (int)arm->has_module, unfinished, nonfinite,
+                  relation != NULL ? ps_relation_way(relation) : NULL, relation != NULL ? relation->shares : NULL,
+                  relation != NULL ? relation->differs : NULL, relation != NULL ? settings : NULL, outcome.collapsed,
+                  outcome.upper);
     for (int r = 0; r < arm->run_count; r++) {
         static const char *const learned[] = {NULL, "yes", "no"};
         const ps_run_outcome *o = &arm->runs[r].outcome;
@@ -188,8 +207,8 @@ static void write_contrast(ps_tables *tables, const ps_arms *arms, const ps_verd
         ps_tables_format_exact(value, c->difference[i]);
         snprintf(list + used, sizeof list - used, "%s%lld:%s%s", i > 0 ? ";" : "", c->seed[i], value,
                  c->diverged[i] ? "*" : "");
-        ps_tables_row(tables, PS_TABLE_pairs, "sssldddis", v->measure, v->arm->name, arms->arms[0].name, c->seed[i],
-                      c->reference[i], c->arm[i], c->difference[i], (int)c->diverged[i], "");
+        ps_tables_row(tables, PS_TABLE_pairs, "sssldddisl", v->measure, v->arm->name, arms->arms[0].name, c->seed[i],
+                      c->reference[i], c->arm[i], c->difference[i], (int)c->diverged[i], "", c->reference_seed[i]);
     }
     for (int i = 0; i < c->left_count; i++) {
         const ps_contrast_left_out *l = &c->left[i];
@@ -197,18 +216,18 @@ static void write_contrast(ps_tables *tables, const ps_arms *arms, const ps_verd
         char reason[256];
         snprintf(reason, sizeof reason, "%s %.200s", l->reason, l->detail);
         snprintf(left + used, sizeof left - used, "%sseed %lld %s", i > 0 ? "; " : "", l->seed, reason);
-        ps_tables_row(tables, PS_TABLE_pairs, "sssldddis", v->measure, v->arm->name, arms->arms[0].name, l->seed,
-                      l->reference, l->arm, ps_absent(), 0, reason);
+        ps_tables_row(tables, PS_TABLE_pairs, "sssldddisl", v->measure, v->arm->name, arms->arms[0].name, l->seed,
+                      l->reference, l->arm, ps_absent(), 0, reason, l->reference_seed);
     }
     bool any = c->n > 0;
     ps_tables_cells(tables, PS_TABLE_comparison, "ssssssiddddddddsd", v->measure, v->title, v->unit,
                     ps_better_name(v->better), v->arm->name, arms->arms[0].name, c->n, c->centre_reference,
                     c->centre_arm, c->centre, c->median, c->least, c->most, c->interval.low, c->interval.high,
                     c->interval.name, c->interval.coverage);
-    ps_tables_cells(tables, PS_TABLE_comparison, "iiddddisss", c->wins, c->losses,
+    ps_tables_cells(tables, PS_TABLE_comparison, "iiddddissss", c->wins, c->losses,
                     any ? c->test.two_sided : ps_absent(), any ? c->test.less : ps_absent(),
                     any ? c->test.greater : ps_absent(), any ? c->test.best_two_sided : ps_absent(), c->diverged_count,
-                    list, ps_contrast_centre_name(c), left);
+                    list, ps_contrast_centre_name(c), left, ps_relation_way(ps_relation_of(v->arm, &arms->arms[0])));
     ps_tables_end_row(tables, PS_TABLE_comparison);
 }
 
@@ -414,10 +433,11 @@ static ps_status say_changed_starts(const ps_arms *arms, ps_verdict_document *ve
     for (int a = 1; a < arms->count; a++) {
         int changed = 0, pairs = 0;
         for (int r = 0; r < arms->arms[a].run_count; r++) {
-            const ps_arm_run *partner = ps_arm_find_seed(&arms->arms[0], arms->arms[a].runs[r].seed);
-            if (partner == NULL) continue;
+            const ps_arm_run *run = &arms->arms[a].runs[r];
+            const ps_relation_pair *pair = ps_relation_pair_of(&arms->arms[a], run, &arms->arms[0]);
+            if (pair->partner == NULL || pair->differs[0] != '\0') continue;
             pairs++;
-            changed += !ps_summary_same_start(&partner->summary, &arms->arms[a].runs[r].summary);
+            changed += !ps_summary_same_start(&pair->partner->summary, &run->summary);
         }
         if (changed > 0)
             PS_TRY(ps_verdict_add_sentence(
@@ -504,6 +524,42 @@ static ps_status say_status(const ps_trace_task *task, const ps_arm *arm, const 
                                    run->has_end ? "its end comes early" : "its trace has no end");
 }
 
+/* "lr (0.01 instead of 0.05), batch (128 instead of 64)": where there is room for them at all, both values of each. */
+static void list_differences(const ps_differences *all, char *text, size_t size) {
+    text[0] = '\0';
+    for (size_t i = 0; i < all->count; i++) {
+        size_t used = strlen(text);
+        const ps_difference *d = &all->list[i];
+        char own[120], other[120];
+        ps_text_difference(d->own, d->other, own, sizeof own);
+        ps_text_difference(d->other, d->own, other, sizeof other);
+        if (ps_key_is_digest(d->key) || strlen(d->own) >= sizeof own || strlen(d->other) >= sizeof other)
+            snprintf(text + used, size - used, "%s%.80s", i > 0 ? ", " : "", d->key);
+        else snprintf(text + used, size - used, "%s%.80s (%s instead of %s)", i > 0 ? ", " : "", d->key, own, other);
+    }
+}
+
+/* What an arm shares with the reference and what it does not, where that is more than the arm. What the configurations
+ * say reads better than the keys that follow from them. */
+static ps_status say_relations(const ps_arms *arms, ps_verdict_document *verdict) {
+    for (int a = 1; a < arms->count; a++) {
+        const ps_relation *relation = ps_relation_of(&arms->arms[a], &arms->arms[0]);
+        bool configured = relation->settings.count > 0;
+        char list[1600];
+        if (relation->differs[0] == '\0') continue;
+        list_differences(configured ? &relation->settings : &relation->keys, list, sizeof list);
+        PS_TRY(ps_verdict_add_sentence(
+            verdict, "Arms %s and %s differ in more than the arm: in %s%s%s. They share %s. %s", arms->arms[a].name,
+            arms->arms[0].name, configured ? relation->differs : list, configured ? "; by their settings in " : "",
+            configured ? list : "", relation->shares[0] != '\0' ? relation->shares : "nothing that the traces name",
+            relation->by_index
+                ? "No seed has the same backbone in both, so runs stand side by side by index, the places "
+                  "of their seeds in rising order. No prediction that needs pairs is judged."
+                : "Runs stand side by side by seed. No prediction that needs pairs is judged."));
+    }
+    return PS_OK;
+}
+
 static ps_status say_pairs(const ps_arms *arms, ps_verdict_document *verdict) {
     if (arms->unpaired[0] != '\0')
         PS_TRY(ps_verdict_add_sentence(verdict, "Without a partner, and left out of paired statistics: %.800s.",
@@ -535,7 +591,7 @@ static ps_status conclude(ps_tables *tables, ps_arms *arms, const ps_compare_opt
     ps_outcomes_judge(arms, registration != NULL ? registration : arms->registered ? &arms->registration : NULL);
     write_meta(tables, arms, question, verdict->traces_from);
     write_cause_texts(tables);
-    for (int a = 0; a < arms->count; a++) write_arm(tables, &arms->arms[a], a);
+    for (int a = 0; a < arms->count; a++) write_arm(tables, arms, a);
     for (int a = 1; a < arms->count; a++) {
         PS_TRY(contrast_arm(tables, arms, &arms->arms[a], verdict));
         PS_TRY(compare_definitions(tables, arms, &arms->arms[a]));
@@ -554,6 +610,7 @@ static ps_status conclude(ps_tables *tables, ps_arms *arms, const ps_compare_opt
     PS_TRY(ps_answer_say(verdict));
     verdict->answer_count = verdict->sentence_count;
     if (options->settled != NULL) *options->settled = verdict->settled;
+    PS_TRY(say_relations(arms, verdict));
     PS_TRY(say_changed_starts(arms, verdict));
     PS_TRY(say_probe_size(arms, verdict));
     PS_TRY(say_edge(arms, verdict));
@@ -574,7 +631,7 @@ static ps_status compare(ps_arms *arms, const ps_compare_options *options) {
     PS_TRY_CLEANUP(ps_file_set_add(set, "verdict.json", &document));
     PS_TRY_CLEANUP(ps_file_way(options->out_directory, ".", &verdict->traces_from));
     for (int a = 0; a < arms->count; a++) PS_TRY_CLEANUP(read_arm(tables, &arms->arms[a]));
-    PS_TRY_CLEANUP(ps_arms_check_recorded(arms));
+    PS_TRY_CLEANUP(ps_relations_check_recorded(arms));
     PS_TRY_CLEANUP(conclude(tables, arms, options, verdict));
     PS_TRY_CLEANUP(ps_tables_check(tables));
     ps_verdict_write(verdict, document);
@@ -599,7 +656,9 @@ cleanup:
 ps_status ps_compare_run(const ps_compare_arm *given, int arm_count, const ps_compare_options *options) {
     ps_arms arms;
     ps_status status = ps_arms_load(given, arm_count, &arms);
+    if (status == PS_OK) status = ps_relations_find(&arms);
     if (status == PS_OK) status = compare(&arms, options);
+    ps_relations_clear(&arms);
     ps_arms_clear(&arms);
     return status;
 }

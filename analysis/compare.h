@@ -1,8 +1,10 @@
-/* Compares the runs of any number of arms, paired by seed, and writes what TABLES.md and verdict.schema.json describe.
+/* Compares the runs of any number of arms, side by side, and writes what TABLES.md and verdict.schema.json describe.
  *
  * A run is named by a trace file, or by a directory that holds `trace.jsonl`. The reference is the arm named
- * "baseline", else the first. Runs of one seed form a pair when their headers' `pairing` objects are equal; a
- * difference is an error that names the key and both values (PS_ERR_INPUT). A seed that the reference or the arm lacks
+ * "baseline", else the first. Arms may differ in anything that their headers declare (relation.h): runs whose `pairing`
+ * objects are equal are pairs; of others it is said what they differ in, whole runs are compared by seed or by index,
+ * and predictions that need pairs are not testable. Other data is an error that names both digests, another task one
+ * that names both (PS_ERR_INPUT): nothing is comparable there. A seed that the reference or the arm lacks
  * is said and left out of paired statistics; two runs of one arm with one seed are an error. A diverged run stays in
  * (README.md says how); an unfinished one stays in up to its last whole record. All strings are borrowed for the
  * call. */

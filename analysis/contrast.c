@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "analysis/relation.h"
 #include "analysis/stats/order.h"
 
 const char *ps_better_name(ps_better better) {
@@ -32,6 +33,7 @@ static bool add_pair(ps_contrast *c, const ps_arm_run *reference, const ps_arm_r
     if (better == PS_BETTER_NONE && (absent || isnan(a) || isnan(b))) return false; /* nothing to rank */
     int i = c->n++;
     c->seed[i] = arm->seed;
+    c->reference_seed[i] = reference->seed;
     c->reference[i] = a;
     c->arm[i] = b;
     c->difference[i] = absent ? ps_absent() : b - a;
@@ -100,8 +102,12 @@ static bool leave_out(ps_contrast *c, const ps_arm *reference, const ps_arm_run 
                       const ps_arm_run *run, const char *measure, ps_moment moment) {
     const char *detail, *reason = ps_arms_unequal(arm, run, reference, partner, moment, &detail);
     if (reason != NULL && c->left_count < PS_MOST_SEEDS)
-        c->left[c->left_count++] = (ps_contrast_left_out){run->seed, ps_summary_get(&partner->summary, measure),
-                                                          ps_summary_get(&run->summary, measure), reason, detail};
+        c->left[c->left_count++] = (ps_contrast_left_out){run->seed,
+                                                          partner->seed,
+                                                          ps_summary_get(&partner->summary, measure),
+                                                          ps_summary_get(&run->summary, measure),
+                                                          reason,
+                                                          detail};
     return reason != NULL;
 }
 
@@ -111,7 +117,7 @@ ps_status ps_contrast_of(const ps_arm *reference, const ps_arm *arm, const char 
     bool diverged[2][PS_MOST_SEEDS];
     memset(c, 0, sizeof *c);
     for (int r = 0; r < arm->run_count; r++) {
-        const ps_arm_run *run = &arm->runs[r], *partner = ps_arm_find_seed(reference, run->seed);
+        const ps_arm_run *run = &arm->runs[r], *partner = ps_relation_partner(arm, run, reference);
         if (partner == NULL || leave_out(c, reference, partner, arm, run, measure, moment)) continue;
         if (!add_pair(c, partner, run, measure, better)) continue;
         int i = c->n - 1;

@@ -1,4 +1,5 @@
-/* Paired contrasts: one number a run, compared between an arm and another one seed by seed. */
+/* Contrasts: one number a run, compared between the runs of two arms that stand side by side (relation.h), whether or
+ * not they differ in the arm alone. */
 #ifndef PS_ANALYSIS_CONTRAST_H
 #define PS_ANALYSIS_CONTRAST_H
 
@@ -21,14 +22,14 @@ const char *ps_better_name(ps_better better);
 
 /* A pair that takes no part: a run of it stopped early, is shorter than the other, or was probed at other steps. */
 typedef struct {
-    long long seed;
+    long long seed, reference_seed;
     double reference, arm;       /* ps_absent() where the run has no such number */
     const char *reason, *detail; /* detail: the arm it lies with; borrowed */
 } ps_contrast_left_out;
 
 typedef struct {
     int n;
-    long long seed[PS_MOST_SEEDS];
+    long long seed[PS_MOST_SEEDS], reference_seed[PS_MOST_SEEDS]; /* others where arms stand side by side by index */
     double reference[PS_MOST_SEEDS], arm[PS_MOST_SEEDS],
         difference[PS_MOST_SEEDS]; /* as recorded; of a diverged run it may be absent */
     bool diverged[PS_MOST_SEEDS];
@@ -45,9 +46,9 @@ typedef struct {
 
 const char *ps_contrast_centre_name(const ps_contrast *contrast); /* "mean" or "median" */
 
-/* Compares the paired runs that both have the measure; where a direction is wanted, also those of which a run diverged,
- * whether it has the measure or not. Pairs of which ps_arms_unequal has something to say are left out and named. With
- * n = 0 the numbers are ps_absent(). */
+/* Compares the runs side by side that both have the measure; where a direction is wanted, also those of which a run
+ * diverged, whether it has the measure or not. Those of which ps_arms_unequal has something to say are left out and
+ * named. With n = 0 the numbers are ps_absent(). */
 ps_status ps_contrast_of(const ps_arm *reference, const ps_arm *arm, const char *measure, ps_better better,
                          ps_moment moment, ps_contrast *contrast);
 

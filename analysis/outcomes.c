@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "analysis/metric.h"
+#include "analysis/relation.h"
 #include "analysis/stats/binomial.h"
 #include "analysis/stats/learned.h"
 
@@ -68,8 +69,8 @@ ps_outcome_counts ps_outcomes_count(const ps_arm *arm) {
 ps_stats_mcnemar ps_outcomes_mcnemar(const ps_arm *reference, const ps_arm *arm) {
     int mine = 0, theirs = 0;
     for (int r = 0; r < arm->run_count; r++) {
-        const ps_arm_run *run = &arm->runs[r], *partner = ps_arm_find_seed(reference, run->seed);
-        if (partner == NULL) continue;
+        const ps_arm_run *run = &arm->runs[r], *partner = ps_relation_partner(arm, run, reference);
+        if (run == partner || partner == NULL) continue;
         mine += run->outcome.collapsed && !partner->outcome.collapsed;
         theirs += !run->outcome.collapsed && partner->outcome.collapsed;
     }

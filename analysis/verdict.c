@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "analysis/outcomes.h"
+#include "analysis/relation.h"
 #include "core/json.h"
 #include "core/memory.h"
 
@@ -96,6 +97,37 @@ static void words(json_out *out, const char *name, const char *list) {
     close_item(out, ']');
 }
 
+static void comma_words(json_out *out, const char *name, const char *list) {
+    open_item(out, name, '[');
+    for (const char *at = list; *at != '\0';) {
+        char word[128];
+        size_t length = strcspn(at, ",");
+        snprintf(word, sizeof word, "%.*s", (int)length, at);
+        text(out, NULL, word);
+        at += length + strspn(at + length, ", ");
+    }
+    close_item(out, ']');
+}
+
+static void write_differences(json_out *out, const char *name, const ps_differences *all) {
+    open_item(out, name, '[');
+    for (size_t i = 0; i < all->count; i++) {
+        open_item(out, NULL, '{');
+        text(out, "key", all->list[i].key);
+        text(out, "arm", all->list[i].own);
+        text(out, "reference", all->list[i].other);
+        close_item(out, '}');
+    }
+    close_item(out, ']');
+}
+
+static void write_relation(json_out *out, const ps_relation *relation) {
+    text(out, "side_by_side", ps_relation_way(relation));
+    comma_words(out, "shares", relation->shares);
+    write_differences(out, "differs", &relation->keys);
+    write_differences(out, "settings", &relation->settings);
+}
+
 static void write_arms(json_out *out, const ps_arms *arms) {
     open_item(out, "arms", '[');
     for (int a = 0; a < arms->count; a++) {
@@ -104,6 +136,7 @@ static void write_arms(json_out *out, const ps_arms *arms) {
         text(out, "name", arm->name);
         flag(out, "reference", a == 0);
         flag(out, "pool_skip", arm->has_module);
+        if (a > 0) write_relation(out, ps_relation_of(arm, &arms->arms[0]));
         open_item(out, "runs", '[');
         for (int r = 0; r < arm->run_count; r++) {
             open_item(out, NULL, '{');
@@ -182,6 +215,7 @@ static void write_contrast(json_out *out, const ps_verdict_contrast *v) {
     for (int i = 0; i < c->n; i++) {
         open_item(out, NULL, '{');
         number(out, "seed", (double)c->seed[i]);
+        if (c->reference_seed[i] != c->seed[i]) number(out, "reference_seed", (double)c->reference_seed[i]);
         number(out, "value", c->difference[i]);
         number(out, "value_arm", c->arm[i]);
         number(out, "value_reference", c->reference[i]);

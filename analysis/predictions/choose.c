@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "analysis/relation.h"
+
 bool ps_prediction_alone(const ps_prediction_part *part) {
     if (part->against_name != NULL) return false;
     return part->arm == part->against && part->arm_size == part->against_size;
@@ -29,14 +31,22 @@ static const ps_arm *find_named(const ps_arms *arms, const char *name) {
     return NULL;
 }
 
+static bool are_pairs(const ps_arm *arm, const ps_arm *against) {
+    return ps_relation_of(arm, against)->differs[0] == '\0';
+}
+
+/* Of several the first that differs from the arm in nothing else goes before the others. */
 const ps_arm *ps_prediction_partner(const ps_arms *arms, const ps_prediction_part *part, const ps_arm *arm) {
     if (part->against_name != NULL) return find_named(arms, part->against_name);
+    const ps_arm *first = NULL;
     for (int a = 0; a < arms->count; a++) {
         const ps_arm *other = &arms->arms[a];
         if (other->role != part->against || !ps_prediction_size_fits(other, part->against_size)) continue;
-        if (other != arm && (part->against_size != 0 || same_size(arm, other))) return other;
+        if (other == arm || (part->against_size == 0 && !same_size(arm, other))) continue;
+        if (are_pairs(arm, other)) return other;
+        if (first == NULL) first = other;
     }
-    return NULL;
+    return first;
 }
 
 static bool is_cohort(const ps_arm *arm, const ps_arm *against, int variation) {
@@ -50,8 +60,8 @@ static bool serves(const ps_arms *arms, const ps_prediction *prediction, const p
         const ps_prediction_part *part = &prediction->parts[i];
         const ps_arm *against = ps_prediction_alone(part) ? NULL : ps_prediction_partner(arms, part, arm);
         if (ps_prediction_alone(part)) continue;
-        if (against == NULL || (ps_prediction_needs_cohort(prediction, part) && !is_cohort(arm, against, PS_PRIMARY)))
-            return false;
+        if (against == NULL || (!prediction->any_pair && !are_pairs(arm, against))) return false;
+        if (ps_prediction_needs_cohort(prediction, part) && !is_cohort(arm, against, PS_PRIMARY)) return false;
     }
     return true;
 }

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "analysis/relation.h"
 #include "core/memory.h"
 
 static bool common_function(const ps_arm_run *a, const ps_arm_run *b) {
@@ -12,8 +13,10 @@ static bool common_function(const ps_arm_run *a, const ps_arm_run *b) {
 ps_cohort_check ps_cohort_check_of(const ps_arm *arm, const ps_arm *against, int variation) {
     ps_cohort_check check = {0, 0, 0};
     for (int i = 0; i < arm->run_count; i++) {
-        const ps_arm_run *run = &arm->runs[i], *partner = ps_arm_find_seed(against, run->seed);
-        if (partner == NULL) continue;
+        const ps_arm_run *run = &arm->runs[i];
+        const ps_relation_pair *pair = ps_relation_pair_of(arm, run, against);
+        const ps_arm_run *partner = pair->partner;
+        if (partner == NULL || pair->differs[0] != '\0') continue; /* no pairs, which are left out for that */
         check.pairs++;
         check.other_function += !common_function(run, partner);
         check.other_states +=

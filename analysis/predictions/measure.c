@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analysis/relation.h"
 #include "analysis/stats/order.h"
 #include "analysis/stats/sequential.h"
 #include "core/memory.h"
@@ -56,20 +57,23 @@ static void leave_out(ps_prediction_part_result *r, long long seed, const char *
 /* What is known before any value is read; true where the seed was left out. */
 static bool left_by_design(part_work *work, const ps_arm_run *run, const ps_arm_run *partner, int variation) {
     ps_prediction_part_result *r = work->r;
-    const char *key = NULL, *lacking;
+    const char *lacking;
     if (r->against != NULL && partner == NULL) {
         leave_out(r, run->seed, "has no run in arm", r->against->name, false);
         return true;
     }
-    ps_pair pair = partner != NULL ? ps_arms_pair(run, partner, &key) : PS_PAIR_GOOD;
+    const ps_relation_pair *pair = partner != NULL ? ps_relation_pair_of(r->arm, run, r->against) : NULL;
+    bool any_pair = work->prediction->any_pair; /* it asks of whole runs, whatever else they differ in */
+    bool differs = pair != NULL && pair->differs[0] != '\0' && !any_pair;
+    bool unverified = pair != NULL && pair->unverified && !any_pair;
     ps_moment moment = ps_prediction_over_time(work->part)            ? PS_OVER_TIME
                        : ps_summary_is_of_loss(work->part->statistic) ? PS_AT_LAST_LOSS
                                                                       : PS_AT_END;
     const char *at = NULL, *unequal = ps_arms_unequal(r->arm, run, r->against, partner, moment, &at);
-    if (pair == PS_PAIR_UNVERIFIED) leave_out(r, run->seed, "the pairing objects of its traces are empty", NULL, true);
-    else if (pair == PS_PAIR_DIFFERS) leave_out(r, run->seed, "is no pair: differs in", key, true);
+    if (differs) leave_out(r, run->seed, "is no pair: differs in", pair->differs, true);
+    else if (unverified) leave_out(r, run->seed, "the pairing objects of its traces are empty", NULL, true);
     else if (unequal != NULL) leave_out(r, run->seed, unequal, at, true);
-    if (pair != PS_PAIR_GOOD || unequal != NULL) return true;
+    if (differs || unverified || unequal != NULL) return true;
     lacking = ps_prediction_first_missing(work->prediction, variation, run, partner);
     if (lacking != NULL) leave_out(r, run->seed, "has not recorded", lacking, true);
     return lacking != NULL;
@@ -147,10 +151,10 @@ static ps_status add_runs(part_work *work, int variation) {
     ps_prediction_part_result *r = work->r;
     for (int i = 0; i < r->arm->run_count && r->n < PS_MOST_SEEDS; i++) {
         const ps_arm_run *run = &r->arm->runs[i];
-        PS_TRY(add_run(work, run, r->against != NULL ? ps_arm_find_seed(r->against, run->seed) : NULL, variation));
+        PS_TRY(add_run(work, run, r->against != NULL ? ps_relation_partner(r->arm, run, r->against) : NULL, variation));
     }
     for (int i = 0; r->against != NULL && i < r->against->run_count; i++)
-        if (ps_arm_find_seed(r->arm, r->against->runs[i].seed) == NULL)
+        if (ps_relation_partner(r->against, &r->against->runs[i], r->arm) == NULL)
             leave_out(r, r->against->runs[i].seed, "has no run in arm", r->arm->name, false);
     qsort(r->left, (size_t)r->left_count, sizeof *r->left, by_seed);
     return PS_OK;

@@ -70,7 +70,7 @@ typedef struct {
 /* A seed that gave no value. */
 typedef struct {
     long long seed;
-    const char *reason, *detail; /* detail: a pairing key, an arm or a quantity, NULL: none; borrowed */
+    const char *reason, *detail; /* detail: pairing keys, an arm or a quantity, NULL: none; borrowed */
     bool lost;                   /* there was a run, or a pair */
 } ps_prediction_left_out;
 

@@ -23,7 +23,7 @@ bool ps_prediction_over_time(const ps_prediction_part *part);
 bool ps_prediction_needs_cohort(const ps_prediction *prediction, const ps_prediction_part *part);
 /* wanted: 0, any size will do. */
 bool ps_prediction_size_fits(const ps_arm *arm, int wanted);
-/* The arm that this one is compared with, NULL: there is none. */
+/* The arm that this one is compared with, of several one that it makes pairs with; NULL: there is none. */
 const ps_arm *ps_prediction_partner(const ps_arms *arms, const ps_prediction_part *part, const ps_arm *arm);
 /* One arm for all parts of a prediction: of those with the role one that has a partner for every part, e = 2 first;
  * else the first with the role, so that the sentence can say what it lacks. NULL: no arm has the role. */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "analysis/metric.h"
+#include "analysis/relation.h"
 
 /* "seed 3 has no case to count, seed 5 is no pair: differs in order", cut after a few. */
 static void list_left(const ps_prediction_part_result *r, char *out, size_t size) {
@@ -79,7 +80,11 @@ bool ps_prediction_say_untestable(ps_prediction_result *result, const ps_predict
     char *out = result->sentence, left[512];
     size_t size = sizeof result->sentence;
     list_left(r, left, sizeof left);
-    if (result->missing[0] != '\0' && ps_prediction_measured(r) == 0)
+    if (r->n == 0 && r->against != NULL && ps_relation_has_no_pair(r->arm, r->against))
+        snprintf(out, size,
+                 "Not testable: it needs runs that differ in the arm alone, and arms %s and %s differ in %s, too.",
+                 r->arm->name, r->against->name, ps_relation_of(r->arm, r->against)->differs);
+    else if (result->missing[0] != '\0' && ps_prediction_measured(r) == 0)
         snprintf(out, size, "Not testable: not recorded in arm %s%s%s: %s.", r->arm->name,
                  r->against != NULL ? " or " : "", r->against != NULL ? r->against->name : "", result->missing);
     else if (r->n == 0 && r->lost == 0)

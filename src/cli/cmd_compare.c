@@ -29,9 +29,12 @@ const ps_command ps_command_compare = {
     .name = "compare",
     .usage = "--arm baseline=RUN,.. --arm NAME=RUN,.. --out DIR",
     .summary =
-        "Compares arms, paired by seed, from their traces alone: tables, verdict and a summary. Runs whose pairing "
-        "differs (data,\n"
-        "order, backbone start, steps) are refused. The arm \"baseline\", else the first, is the reference. What "
+        "Compares arms from their traces alone: tables, verdict and a summary. Arms may differ in anything; what they "
+        "share is said,\n"
+        "and a prediction that needs runs that differ in the arm alone is not testable where they do not. Runs stand "
+        "side by side by\n"
+        "seed where the backbone starts alike, by index else; other data is refused. The arm \"baseline\", else the "
+        "first, is the reference. What "
         "`poolscope compensation`,\n"
         "`ranks` and `spectrum` left in the runs' directories (--out RUN) is gathered into the tables, too.",
     .examples =

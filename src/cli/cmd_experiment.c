@@ -5,6 +5,7 @@
 #include "analysis/plan.h"
 #include "analysis/predictions/predictions.h"
 #include "analysis/stats/sequential.h"
+#include "analysis/predictions/foresee.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/interrupt.h"
@@ -65,6 +66,9 @@ const ps_command ps_command_experiment = {
         "\"test_accuracy\", \"arm\": \"ps2\", \"against\": \"baseline\", \"direction\": \"higher\", \"margin\": 0.01}; "
         "\"secondary\": [...] are judged\n"
         "after it, one by one, while all before are shown. Without it all is exploratory.\n"
+        "Arms may differ in any option; what differs beyond the arm is said before the first run, with the predictions "
+        "that are then\n"
+        "not testable.\n"
         "A run that diverges is an outcome: it is named, the others go on, and it stays in the comparison as the "
         "worst. "
         "Exit status 0:\n"
@@ -89,14 +93,118 @@ static const ps_run_config *settings_of(const ps_experiment *e, int arm) {
     return NULL;
 }
 
-/* Arms that a comparison would refuse are refused before hours of training. */
-static ps_status check_pairs(const ps_experiment *e, const char *path) {
-    const ps_run_config *reference = settings_of(e, e->reference);
+/* Whether any arm may differ in more than the arm: then all are built up to their first step. */
+static ps_status may_differ(const ps_experiment *e, bool *may) {
+    *may = false;
+    for (int a = 0; a < e->arms && !*may; a++)
+        if (settings_of(e, a) != NULL)
+            PS_TRY(ps_pairing_may_differ(settings_of(e, e->reference), settings_of(e, a), may));
+    return PS_OK;
+}
+
+/* The arms that are wanted, the reference first, and in what keys each differs from each. */
+typedef struct {
+    ps_pairing_arm arm[PS_EXPERIMENT_MAX_ARMS];
+    ps_foreseen_arm known[PS_EXPERIMENT_MAX_ARMS];
+    char keys[PS_EXPERIMENT_MAX_ARMS][PS_EXPERIMENT_MAX_ARMS][128];
+    int count;
+} arms_ahead;
+
+static ps_status add_arm(const ps_experiment *e, int arm, arms_ahead *ahead) {
+    ps_pairing_arm *added = &ahead->arm[ahead->count];
+    ahead->count++;
+    PS_TRY(ps_pairing_arm_of(settings_of(e, arm), threads, added));
+    ahead->known[ahead->count - 1] = (ps_foreseen_arm){e->arm[arm], added->is.role, added->is.pool_size};
+    return PS_OK;
+}
+
+static ps_status build_arms(const ps_experiment *e, const char *path, arms_ahead *ahead) {
+    PS_TRY(add_arm(e, e->reference, ahead));
     for (int a = 0; a < e->arms; a++) {
-        const ps_run_config *arm = settings_of(e, a);
-        if (a != e->reference && arm != NULL) PS_TRY(ps_pairing_check(reference, arm, path, threads));
+        if (a == e->reference || settings_of(e, a) == NULL) continue;
+        PS_TRY(add_arm(e, a, ahead));
+        PS_TRY(ps_pairing_check(&ahead->arm[0], &ahead->arm[ahead->count - 1], path));
     }
     return PS_OK;
+}
+
+static void note_keys(arms_ahead *ahead) {
+    ps_pairing_difference list[PS_PAIRING_KEYS + 1];
+    for (int a = 0; a < ahead->count; a++)
+        for (int b = 0; b < ahead->count; b++) {
+            int count = a != b ? ps_pairing_differences(&ahead->arm[a], &ahead->arm[b], list) : 0;
+            for (int i = 0; i < count; i++) {
+                char *keys = ahead->keys[a][b];
+                size_t used = strlen(keys);
+                snprintf(keys + used, sizeof ahead->keys[a][b] - used, "%s%s", i > 0 ? ", " : "", list[i].key);
+            }
+        }
+}
+
+static void print_differences(const arms_ahead *ahead) {
+    ps_pairing_difference list[PS_PAIRING_KEYS + 1];
+    fprintf(stderr, "note: arms that differ from the reference \"%s\" in more than the arm:\n", ahead->known[0].name);
+    for (int a = 1; a < ahead->count; a++) {
+        int count = ps_pairing_differences(&ahead->arm[a], &ahead->arm[0], list);
+        bool by_index = strstr(ahead->keys[a][0], "backbone") != NULL;
+        if (count == 0) continue;
+        fprintf(stderr, "  \"%s\": ", ahead->known[a].name);
+        for (int i = 0; i < count; i++) {
+            fprintf(stderr, "%s%s", i > 0 ? "; " : "", list[i].key);
+            if (list[i].own[0] != '\0' || list[i].other[0] != '\0')
+                fprintf(stderr, " (\"%s\" instead of \"%s\")", list[i].own, list[i].other);
+        }
+        fprintf(stderr, ". Runs will stand side by side by %s.\n",
+                by_index ? "index, for no backbone is common" : "seed");
+    }
+}
+
+/* One line for every two arms, with all predictions about them. */
+static void print_untestable(const arms_ahead *ahead, ps_foreseen *foreseen, int found) {
+    if (found == 0) fputs("  No prediction of the list compares arms that differ so.\n", stderr);
+    for (int i = 0; i < found; i++) {
+        int arm = foreseen[i].arm, against = foreseen[i].against;
+        if (foreseen[i].id == NULL) continue;
+        fputs("  Not testable, for they need runs that differ in the arm alone:", stderr);
+        for (int k = i; k < found; k++) {
+            if (foreseen[k].id == NULL || foreseen[k].arm != arm || foreseen[k].against != against) continue;
+            fprintf(stderr, "%s %s", k > i ? "," : "", foreseen[k].id);
+            foreseen[k].id = NULL;
+        }
+        fprintf(stderr, " (\"%s\" against \"%s\": %s).\n", ahead->known[arm].name, ahead->known[against].name,
+                ahead->keys[arm][against]);
+    }
+}
+
+static ps_status look_ahead(const ps_experiment *e, const char *path, arms_ahead *ahead) {
+    const char *differs[PS_EXPERIMENT_MAX_ARMS * PS_EXPERIMENT_MAX_ARMS];
+    ps_foreseen foreseen[PS_MOST_PREDICTIONS];
+    int found;
+    bool any = false;
+    PS_TRY(build_arms(e, path, ahead));
+    note_keys(ahead);
+    for (int a = 0; a < ahead->count; a++) any |= ahead->keys[a][0][0] != '\0';
+    for (int a = 0; a < ahead->count; a++)
+        for (int b = 0; b < ahead->count; b++) differs[a * ahead->count + b] = ahead->keys[a][b];
+    if (!any) return PS_OK;
+    PS_TRY(ps_predictions_foresee(ahead->known, ahead->count, differs, foreseen, &found));
+    print_differences(ahead);
+    print_untestable(ahead, foreseen, found);
+    return PS_OK;
+}
+
+/* Before hours of training: what the arms differ in, and what cannot be said of them for that reason. Refused is what
+ * leaves nothing to compare. */
+static ps_status check_pairs(const ps_experiment *e, const char *path) {
+    bool may;
+    arms_ahead *ahead;
+    PS_TRY(may_differ(e, &may));
+    if (!may) return PS_OK;
+    PS_TRY(PS_ALLOC(1, &ahead, "arms ahead"));
+    ps_status status = look_ahead(e, path, ahead);
+    for (int a = 0; a < ahead->count; a++) ps_pairing_arm_clear(&ahead->arm[a]);
+    ps_free(ahead);
+    return status;
 }
 
 /* One run of each arm is measured; the others of the arm take as long. */

@@ -8,78 +8,22 @@
 
 #include "core/digest.h"
 #include "core/memory.h"
-#include "core/text.h"
-#include "data/format.h"
-#include "data/resize.h"
+#include "data/samples.h"
 
 enum { BYTE_VALUES = 256 };
 
-typedef struct {
-    const char *name, *argument, *help;
-    ps_format_read *read;
-} format;
-
-#define PS_FORMAT(name, argument, read, help) {#name, argument, help, read},
-static const format formats[] = {
-#include "data/dataset_list.def"
-};
-#undef PS_FORMAT
-enum { FORMATS = sizeof formats / sizeof formats[0] };
-
-/* images.train holds the training images in use and after them, from probe_start on, the probe. */
 struct ps_dataset {
     char *source;
-    ps_images images;
-    int probe_start;
+    ps_samples *samples;
+    ps_sample_size size; /* of every sample, where they do not differ */
+    int classes;
+    uint64_t *label_count;    /* [PS_SPLITS][classes] */
     double *mean, *deviation; /* [c], of the training images in use */
     float *byte_value;        /* [c][256]: every byte normalised; NULL for float pixels */
     char digest[17];
 };
 
 /* ---- opening ---- */
-
-static void list_formats(char *text, size_t size) {
-    size_t used = 0;
-    text[0] = '\0';
-    for (int i = 0; i < FORMATS && used < size; i++) {
-        const format *f = &formats[i];
-        used += (size_t)snprintf(text + used, size - used, "%s%s%s%s", i ? ", " : "", f->name,
-                                 f->argument[0] ? ":" : "", f->argument);
-    }
-}
-
-static ps_status find_format(const char *source, const format **out) {
-    size_t length = strcspn(source, ":");
-    char known[256], word[64];
-    const format *nearest = &formats[0];
-    snprintf(word, sizeof word, "%.*s", (int)(length < sizeof word ? length : sizeof word - 1), source);
-    for (int i = 0; i < FORMATS; i++) {
-        if (strcmp(formats[i].name, word) == 0) {
-            *out = &formats[i];
-            return PS_OK;
-        }
-        if (ps_text_distance(word, formats[i].name) < ps_text_distance(word, nearest->name)) nearest = &formats[i];
-    }
-    list_formats(known, sizeof known);
-    if (ps_text_distance(word, nearest->name) <= 2)
-        return ps_fail(PS_ERR_USAGE, "data \"%s\": no format \"%s\"; did you mean %s? Known are %s", source, word,
-                       nearest->name, known);
-    return ps_fail(PS_ERR_USAGE, "data \"%s\": no format \"%s\"; write FORMAT:DIR, one of %s", source, word, known);
-}
-
-static ps_status split_source(const char *source, const format **found, const char **argument) {
-    PS_TRY(find_format(source, found));
-    const char *colon = strchr(source, ':');
-    *argument = colon != NULL && colon[1] != '\0' ? colon + 1 : NULL;
-    bool wants = (*found)->argument[0] != '\0';
-    if (wants && *argument == NULL)
-        return ps_fail(PS_ERR_USAGE, "data \"%s\": say where the files are, as %s:%s", source, (*found)->name,
-                       (*found)->argument);
-    if (!wants && *argument != NULL)
-        return ps_fail(PS_ERR_USAGE, "data \"%s\": %s takes no argument; write just %s", source, (*found)->name,
-                       (*found)->name);
-    return PS_OK;
-}
 
 static ps_status check_options(const ps_dataset_options *options) {
     enum { LARGEST = 4096 };
@@ -94,206 +38,226 @@ static ps_status check_options(const ps_dataset_options *options) {
     return PS_OK;
 }
 
-/* What formats promise in format.h; a broken promise would be a wild read later. */
-static ps_status check_images(const char *source, const ps_images *images) {
-    size_t positions = ps_shape_positions(images->shape);
-    if (images->shape.n != 1 || images->shape.c < 1 || positions < 1 || images->classes < 1 ||
-        (images->labels_per_sample != 1 && images->labels_per_sample != positions))
-        return ps_fail(PS_ERR_INTERNAL, "data \"%s\": the format gave an impossible shape", source);
-    const ps_image_split *splits[2] = {&images->train, &images->test};
-    for (int s = 0; s < 2; s++) {
-        for (size_t i = 0; i < (size_t)splits[s]->count * images->labels_per_sample; i++) {
-            int label = splits[s]->label[i];
-            if (label < -1 || label >= images->classes)
-                return ps_fail(PS_ERR_INTERNAL, "data \"%s\": the format gave label %d of %d classes", source, label,
-                               images->classes);
-        }
-    }
-    return PS_OK;
-}
-
-/* Keeps the first `limit` training images and the last `probe` ones, and moves the probe up behind them. */
-static ps_status select_images(ps_dataset *dataset, const ps_dataset_options *options) {
-    ps_images *images = &dataset->images;
-    int stored = images->train.count, probe = options->probe_count, limit = options->train_limit;
+/* The first `limit` training images and the last `probe` ones of them. */
+static ps_status select_samples(const char *name, const ps_source *source, const ps_dataset_options *options,
+                                ps_sample_range range[PS_SPLITS]) {
+    int stored = source->count[PS_PART_TRAIN], probe = options->probe_count, limit = options->train_limit;
+    int test = source->count[PS_PART_TEST];
     if (probe >= stored)
         return ps_fail(PS_ERR_USAGE,
-                       "%s: a probe of %d images leaves none of its %d for training; make the probe smaller",
-                       dataset->source, probe, stored);
+                       "%s: a probe of %d images leaves none of its %d for training; make the probe smaller", name,
+                       probe, stored);
     int left = stored - probe;
     if (limit > left)
         return ps_fail(PS_ERR_USAGE,
-                       "%s: %d training images wanted, but there are %d (%d less a probe of %d); ask for fewer",
-                       dataset->source, limit, left, stored, probe);
-    if (options->test_limit > images->test.count)
-        return ps_fail(PS_ERR_USAGE, "%s: %d test images wanted, but there are %d; ask for fewer", dataset->source,
-                       options->test_limit, images->test.count);
-    int used = limit > 0 ? limit : left;
-    size_t sample = ps_images_sample_bytes(images), labels = images->labels_per_sample;
-    memmove((char *)images->train.pixel + (size_t)used * sample, (char *)images->train.pixel + (size_t)left * sample,
-            (size_t)probe * sample);
-    memmove(images->train.label + (size_t)used * labels, images->train.label + (size_t)left * labels,
-            (size_t)probe * labels * sizeof(int16_t));
-    images->train.count = used + probe;
-    dataset->probe_start = used;
-    if (options->test_limit > 0) images->test.count = options->test_limit;
-    return PS_OK;
-}
-
-static ps_status resize_split(const ps_images *from, const ps_image_split *source, ps_images *to,
-                              ps_image_split *target, ps_resizer *resizer) {
-    size_t source_size = ps_images_sample_bytes(from), target_size = ps_images_sample_bytes(to);
-    PS_TRY(ps_images_reserve(to, target, (size_t)source->count));
-    for (int i = 0; i < source->count; i++) {
-        const void *pixel = (const char *)source->pixel + (size_t)i * source_size;
-        void *resized = (char *)target->pixel + (size_t)i * target_size;
-        if (from->type == PS_PIXEL_BYTE) ps_resize_bytes(resizer, pixel, resized);
-        else ps_resize_floats(resizer, pixel, resized);
-        const int16_t *label = source->label + (size_t)i * from->labels_per_sample;
-        int16_t *out = target->label + (size_t)i * to->labels_per_sample;
-        if (from->labels_per_sample == 1) *out = *label;
-        else ps_resize_labels(resizer, label, out);
-    }
-    target->count = source->count;
-    return PS_OK;
-}
-
-static ps_status resize_images(ps_images *images, int size) {
-    ps_shape target = ps_resize_target(images->shape, size);
-    ps_images resized = {target, images->type, images->classes, images->labels_per_sample, {0}, {0}, NULL};
-    ps_resizer *resizer = NULL;
-    if (ps_shape_equal(target, images->shape)) return PS_OK;
-    if (images->labels_per_sample > 1) resized.labels_per_sample = ps_shape_positions(target);
-    PS_TRY(ps_resizer_create(images->shape, target, &resizer));
-    ps_status status = resize_split(images, &images->train, &resized, &resized.train, resizer);
-    if (status == PS_OK) status = resize_split(images, &images->test, &resized, &resized.test, resizer);
-    if (status == PS_OK) {
-        resized.class_names = images->class_names;
-        images->class_names = NULL;
-        ps_images_clear(images);
-        *images = resized;
-    } else {
-        ps_images_clear(&resized);
-    }
-    ps_resizer_destroy(resizer);
-    return status;
-}
-
-static ps_status name_classes(ps_images *images) {
-    if (images->class_names != NULL) return PS_OK;
-    PS_TRY(PS_ALLOC((size_t)images->classes, &images->class_names, "class names"));
-    for (int i = 0; i < images->classes; i++) snprintf(images->class_names[i], PS_CLASS_NAME_SIZE, "%d", i);
+                       "%s: %d training images wanted, but there are %d (%d less a probe of %d); ask for fewer", name,
+                       limit, left, stored, probe);
+    if (options->test_limit > test)
+        return ps_fail(PS_ERR_USAGE, "%s: %d test images wanted, but there are %d; ask for fewer", name,
+                       options->test_limit, test);
+    range[PS_SPLIT_TRAIN] = (ps_sample_range){PS_PART_TRAIN, 0, limit > 0 ? limit : left};
+    range[PS_SPLIT_PROBE] = (ps_sample_range){PS_PART_TRAIN, left, probe};
+    range[PS_SPLIT_TEST] = (ps_sample_range){PS_PART_TEST, 0, options->test_limit > 0 ? options->test_limit : test};
     return PS_OK;
 }
 
 /* ---- normalisation and identity ---- */
 
-/* Mean and standard deviation of one channel over the training images in use. Bytes are counted, so their moments are
- * exact; floats take two passes in double. */
-static void byte_moments(const uint8_t *pixel, size_t positions, size_t channels, double *mean, double *deviation) {
+/* Looks at every sample of a split in turn. */
+typedef ps_status visitor(ps_dataset *dataset, ps_split split, const ps_sample_view *view, void *context);
+
+static ps_status visit(ps_dataset *dataset, ps_split split, visitor *function, void *context) {
+    for (int i = 0; i < ps_samples_count(dataset->samples, split); i++) {
+        ps_sample_view view;
+        PS_TRY(ps_samples_get(dataset->samples, split, i, &view));
+        ps_status status = function(dataset, split, &view, context);
+        ps_samples_release(dataset->samples);
+        PS_TRY(status);
+    }
+    return PS_OK;
+}
+
+/* Of one channel. Bytes are counted, so their moments are exact; floats take two passes in double. */
+typedef struct {
+    uint64_t byte_sum, byte_squares;
+    double sum, squares;
+} channel_sums;
+
+typedef struct {
+    channel_sums *channel; /* [c] */
+    size_t positions;
+    bool around_mean; /* the second pass over floats */
+} moments;
+
+static void add_bytes(channel_sums *sums, const uint8_t *pixel, size_t positions, size_t channels) {
     uint64_t sum = 0, squares = 0;
     for (size_t i = 0; i < positions; i++) {
         uint64_t value = pixel[i * channels];
         sum += value;
         squares += value * value;
     }
-    *mean = (double)sum / (double)positions;
-    *deviation = sqrt(fmax(0.0, (double)squares / (double)positions - *mean * *mean));
+    sums->byte_sum += sum;
+    sums->byte_squares += squares;
 }
 
-static void float_moments(const float *pixel, size_t positions, size_t channels, double *mean, double *deviation) {
-    double sum = 0.0, squares = 0.0;
-    for (size_t i = 0; i < positions; i++) sum += pixel[i * channels];
-    *mean = sum / (double)positions;
+static void add_floats(channel_sums *sums, const float *pixel, size_t positions, size_t channels) {
+    for (size_t i = 0; i < positions; i++) sums->sum += pixel[i * channels];
+}
+
+static void add_float_squares(channel_sums *sums, double mean, const float *pixel, size_t positions, size_t channels) {
     for (size_t i = 0; i < positions; i++) {
-        double from_mean = pixel[i * channels] - *mean;
-        squares += from_mean * from_mean;
+        double from_mean = pixel[i * channels] - mean;
+        sums->squares += from_mean * from_mean;
     }
-    *deviation = sqrt(squares / (double)positions);
+}
+
+static ps_status add_to_moments(ps_dataset *dataset, ps_split split, const ps_sample_view *view, void *context) {
+    moments *m = context;
+    size_t channels = (size_t)view->size.pixels.c, positions = ps_shape_positions(view->size.pixels);
+    (void)split;
+    for (size_t c = 0; c < channels; c++) {
+        if (dataset->byte_value != NULL)
+            add_bytes(&m->channel[c], (const uint8_t *)view->pixel + c, positions, channels);
+        else if (!m->around_mean) add_floats(&m->channel[c], (const float *)view->pixel + c, positions, channels);
+        else add_float_squares(&m->channel[c], dataset->mean[c], (const float *)view->pixel + c, positions, channels);
+    }
+    if (!m->around_mean) m->positions += positions;
+    return PS_OK;
+}
+
+static ps_status sum_up(ps_dataset *dataset, moments *m) {
+    size_t channels = (size_t)dataset->size.pixels.c;
+    bool bytes = dataset->byte_value != NULL;
+    PS_TRY(visit(dataset, PS_SPLIT_TRAIN, add_to_moments, m));
+    double positions = (double)m->positions;
+    for (size_t c = 0; c < channels; c++)
+        dataset->mean[c] = (bytes ? (double)m->channel[c].byte_sum : m->channel[c].sum) / positions;
+    m->around_mean = true;
+    if (!bytes) PS_TRY(visit(dataset, PS_SPLIT_TRAIN, add_to_moments, m));
+    for (size_t c = 0; c < channels; c++) {
+        double mean = dataset->mean[c], *deviation = &dataset->deviation[c];
+        *deviation = bytes ? sqrt(fmax(0.0, (double)m->channel[c].byte_squares / positions - mean * mean))
+                           : sqrt(m->channel[c].squares / positions);
+        if (!(*deviation > 0.0)) *deviation = 1.0; /* a channel that never changes is only centred */
+    }
+    return PS_OK;
 }
 
 static ps_status compute_normalisation(ps_dataset *dataset) {
-    const ps_images *images = &dataset->images;
-    size_t channels = (size_t)images->shape.c,
-           positions = ps_shape_positions(images->shape) * (size_t)dataset->probe_start;
-    bool bytes = images->type == PS_PIXEL_BYTE;
+    size_t channels = (size_t)dataset->size.pixels.c;
+    moments m = {NULL, 0, false};
     PS_TRY(PS_ALLOC(channels, &dataset->mean, "data set"));
     PS_TRY(PS_ALLOC(channels, &dataset->deviation, "data set"));
-    if (bytes) PS_TRY(PS_ALLOC(channels * BYTE_VALUES, &dataset->byte_value, "data set"));
-    for (size_t c = 0; c < channels; c++) {
-        double *mean = &dataset->mean[c], *deviation = &dataset->deviation[c];
-        if (bytes) byte_moments((const uint8_t *)images->train.pixel + c, positions, channels, mean, deviation);
-        else float_moments((const float *)images->train.pixel + c, positions, channels, mean, deviation);
-        if (!(*deviation > 0.0)) *deviation = 1.0; /* a channel that never changes is only centred */
-        for (size_t v = 0; bytes && v < BYTE_VALUES; v++)
-            dataset->byte_value[c * BYTE_VALUES + v] = (float)(((double)v - *mean) / *deviation);
-    }
-    return PS_OK;
-}
-
-static void digest_split(ps_digest *digest, const ps_images *images, const ps_image_split *split, int first,
-                         int count) {
-    size_t sample = ps_images_sample_bytes(images), labels = images->labels_per_sample;
-    ps_digest_u64(digest, (uint64_t)count);
-    if (count == 0) return;
-    ps_digest_bytes(digest, (const char *)split->pixel + (size_t)first * sample, (size_t)count * sample);
-    ps_digest_bytes(digest, split->label + (size_t)first * labels, (size_t)count * labels * sizeof(int16_t));
-}
-
-static void compute_digest(ps_dataset *dataset) {
-    const ps_images *images = &dataset->images;
-    const int shape[6] = {images->shape.c, images->shape.d, images->shape.h,
-                          images->shape.w, images->classes, images->type};
-    ps_digest digest = ps_digest_start();
-    for (int i = 0; i < 6; i++) ps_digest_u64(&digest, (uint64_t)shape[i]);
-    digest_split(&digest, images, &images->train, 0, dataset->probe_start);
-    digest_split(&digest, images, &images->train, dataset->probe_start, images->train.count - dataset->probe_start);
-    digest_split(&digest, images, &images->test, 0, images->test.count);
-    ps_digest_hex(&digest, dataset->digest);
-}
-
-ps_status ps_dataset_from_images(const char *source, const ps_dataset_options *options, ps_images *images,
-                                 ps_dataset **out) {
-    ps_dataset *dataset = NULL;
-    *out = NULL;
-    ps_status status = PS_ALLOC(1, &dataset, "data set");
-    if (status != PS_OK) {
-        ps_images_clear(images);
-        return status;
-    }
-    dataset->images = *images;
-    memset(images, 0, sizeof *images);
-    PS_TRY_CLEANUP(ps_string_copy(source, &dataset->source));
-    PS_TRY_CLEANUP(check_options(options));
-    PS_TRY_CLEANUP(check_images(source, &dataset->images));
-    PS_TRY_CLEANUP(select_images(dataset, options));
-    PS_TRY_CLEANUP(resize_images(&dataset->images, options->size));
-    PS_TRY_CLEANUP(name_classes(&dataset->images));
-    PS_TRY_CLEANUP(compute_normalisation(dataset));
-    compute_digest(dataset);
-    *out = dataset;
-    return PS_OK;
-cleanup:
-    ps_dataset_close(dataset);
+    if (ps_samples_source(dataset->samples)->type == PS_PIXEL_BYTE)
+        PS_TRY(PS_ALLOC(channels * BYTE_VALUES, &dataset->byte_value, "data set"));
+    PS_TRY(PS_ALLOC(channels, &m.channel, "data set"));
+    ps_status status = sum_up(dataset, &m);
+    ps_free(m.channel);
+    for (size_t c = 0; c < channels && dataset->byte_value != NULL; c++)
+        for (size_t v = 0; v < BYTE_VALUES; v++)
+            dataset->byte_value[c * BYTE_VALUES + v] = (float)(((double)v - dataset->mean[c]) / dataset->deviation[c]);
     return status;
 }
 
-ps_status ps_dataset_open(const char *source, const ps_dataset_options *options, ps_dataset **out) {
-    const format *found = NULL;
-    const char *argument = NULL;
-    ps_images images = {0};
+static void digest_size(ps_digest *digest, ps_shape size) {
+    const int sides[3] = {size.d, size.h, size.w};
+    for (int i = 0; i < 3; i++) ps_digest_u64(digest, (uint64_t)sides[i]);
+}
+
+static ps_status digest_pixels(ps_dataset *dataset, ps_split split, const ps_sample_view *view, void *context) {
+    size_t element = ps_samples_source(dataset->samples)->type == PS_PIXEL_BYTE ? sizeof(uint8_t) : sizeof(float);
+    (void)split;
+    if (ps_samples_differ(dataset->samples)) digest_size(context, view->size.pixels);
+    ps_digest_bytes(context, view->pixel, ps_shape_elements(view->size.pixels) * element);
+    return PS_OK;
+}
+
+/* Counts them on the way. What formats promise in source.h; a broken promise would be a wild read later. */
+static ps_status digest_labels(ps_dataset *dataset, ps_split split, const ps_sample_view *view, void *context) {
+    uint64_t *count = dataset->label_count + (size_t)split * (size_t)dataset->classes;
+    for (size_t i = 0; i < view->labels; i++) {
+        int label = view->label[i];
+        if (label < -1 || label >= dataset->classes)
+            return ps_fail(PS_ERR_INTERNAL, "data \"%s\": the format gave label %d of %d classes", dataset->source,
+                           label, dataset->classes);
+        if (label >= 0) count[label]++;
+    }
+    if (ps_samples_differ(dataset->samples)) digest_size(context, view->size.mask);
+    ps_digest_bytes(context, view->label, view->labels * sizeof *view->label);
+    return PS_OK;
+}
+
+static ps_status compute_digest(ps_dataset *dataset) {
+    ps_shape size = dataset->size.pixels;
+    const int shape[6] = {size.c, size.d, size.h, size.w, dataset->classes, ps_samples_source(dataset->samples)->type};
+    ps_digest digest = ps_digest_start();
+    for (int i = 0; i < 6; i++) ps_digest_u64(&digest, (uint64_t)shape[i]);
+    for (int split = 0; split < PS_SPLITS; split++) {
+        ps_digest_u64(&digest, (uint64_t)ps_samples_count(dataset->samples, (ps_split)split));
+        PS_TRY(visit(dataset, (ps_split)split, digest_pixels, &digest));
+        PS_TRY(visit(dataset, (ps_split)split, digest_labels, &digest));
+    }
+    ps_digest_hex(&digest, dataset->digest);
+    return PS_OK;
+}
+
+/* ---- opening ---- */
+
+static ps_status check_source(const char *name, const ps_source *source) {
+    if (source->functions != NULL && source->count[PS_PART_TRAIN] >= 0 && source->count[PS_PART_TEST] >= 0 &&
+        (source->labels == PS_LABEL_NONE || source->classes >= 1))
+        return PS_OK;
+    return ps_fail(PS_ERR_INTERNAL, "data \"%s\": the format gave no samples, or labels without classes", name);
+}
+
+static ps_status name_classes(ps_source *source, int classes) {
+    if (source->class_names != NULL) return PS_OK;
+    PS_TRY(PS_ALLOC((size_t)classes, &source->class_names, "class names"));
+    for (int i = 0; i < classes; i++) snprintf(source->class_names[i], PS_CLASS_NAME_SIZE, "%d", i);
+    return PS_OK;
+}
+
+static ps_status fill(ps_dataset *dataset, const ps_dataset_options *options, ps_source *source) {
+    ps_samples_options samples = {.side = options->size, .most_bytes = options->most_bytes};
+    PS_TRY(check_source(dataset->source, source));
+    PS_TRY(select_samples(dataset->source, source, options, samples.range));
+    dataset->classes = source->labels == PS_LABEL_NONE ? 0 : source->classes;
+    PS_TRY(name_classes(source, dataset->classes));
+    PS_TRY(PS_ALLOC((size_t)PS_SPLITS * (size_t)dataset->classes, &dataset->label_count, "data set"));
+    PS_TRY(ps_samples_create(dataset->source, source, &samples, &dataset->samples));
+    dataset->size = ps_samples_common_size(dataset->samples);
+    PS_TRY(compute_normalisation(dataset));
+    return compute_digest(dataset);
+}
+
+ps_status ps_dataset_of_source(const char *name, const ps_dataset_options *options, ps_source *source,
+                               ps_dataset **out) {
+    ps_dataset *dataset = NULL;
+    *out = NULL;
+    ps_status status = check_options(options);
+    if (status == PS_OK) status = PS_ALLOC(1, &dataset, "data set");
+    if (status == PS_OK) status = ps_string_copy(name, &dataset->source);
+    if (status == PS_OK) status = fill(dataset, options, source);
+    ps_source_close(source);
+    if (status == PS_OK) *out = dataset;
+    else ps_dataset_close(dataset);
+    return status;
+}
+
+ps_status ps_dataset_open(const char *name, const ps_dataset_options *options, ps_dataset **out) {
+    ps_source source;
     *out = NULL;
     PS_TRY(check_options(options));
-    PS_TRY(split_source(source, &found, &argument));
-    ps_status status = found->read(argument, options, &images);
-    if (status == PS_OK) return ps_dataset_from_images(source, options, &images, out);
-    ps_images_clear(&images);
+    ps_status status = ps_source_open(name, options, &source);
+    if (status == PS_OK) return ps_dataset_of_source(name, options, &source, out);
+    ps_source_close(&source);
     return status;
 }
 
 void ps_dataset_close(ps_dataset *dataset) {
     if (dataset == NULL) return;
-    ps_images_clear(&dataset->images);
+    ps_samples_destroy(dataset->samples);
+    ps_free(dataset->label_count);
     ps_free(dataset->mean);
     ps_free(dataset->deviation);
     ps_free(dataset->byte_value);
@@ -303,24 +267,33 @@ void ps_dataset_close(ps_dataset *dataset) {
 
 /* ---- use ---- */
 
-ps_shape ps_dataset_sample_shape(const ps_dataset *dataset) { return dataset->images.shape; }
-int ps_dataset_classes(const ps_dataset *dataset) { return dataset->images.classes; }
-size_t ps_dataset_labels_per_sample(const ps_dataset *dataset) { return dataset->images.labels_per_sample; }
+ps_shape ps_dataset_sample_shape(const ps_dataset *dataset) { return dataset->size.pixels; }
+int ps_dataset_classes(const ps_dataset *dataset) { return dataset->classes; }
 const char *ps_dataset_source(const ps_dataset *dataset) { return dataset->source; }
 const char *ps_dataset_digest(const ps_dataset *dataset) { return dataset->digest; }
 
-const char *ps_dataset_class_name(const ps_dataset *dataset, int class_index) {
-    if (class_index < 0 || class_index >= dataset->images.classes) return "?";
-    return dataset->images.class_names[class_index];
+size_t ps_dataset_labels_per_sample(const ps_dataset *dataset) {
+    ps_label_kind kind = ps_samples_source(dataset->samples)->labels;
+    return kind == PS_LABEL_MASK ? ps_shape_positions(dataset->size.mask) : kind == PS_LABEL_CLASS;
 }
 
-int ps_dataset_count(const ps_dataset *dataset, ps_split split) {
-    switch (split) {
-        case PS_SPLIT_TRAIN: return dataset->probe_start;
-        case PS_SPLIT_PROBE: return dataset->images.train.count - dataset->probe_start;
-        case PS_SPLIT_TEST: return dataset->images.test.count;
-        default: return 0;
-    }
+bool ps_dataset_samples_differ(const ps_dataset *dataset) { return ps_samples_differ(dataset->samples); }
+
+ps_shape ps_dataset_shape_of(const ps_dataset *dataset, ps_split split, int index, ps_shape *mask) {
+    ps_sample_size size = ps_samples_size(dataset->samples, split, index);
+    if (mask != NULL) *mask = size.mask;
+    return size.pixels;
+}
+
+const char *ps_dataset_class_name(const ps_dataset *dataset, int class_index) {
+    if (class_index < 0 || class_index >= dataset->classes) return "?";
+    return ps_samples_source(dataset->samples)->class_names[class_index];
+}
+
+int ps_dataset_count(const ps_dataset *dataset, ps_split split) { return ps_samples_count(dataset->samples, split); }
+
+size_t ps_dataset_count_labels(const ps_dataset *dataset, ps_split split, int class_index) {
+    return dataset->label_count[(size_t)split * (size_t)dataset->classes + (size_t)class_index];
 }
 
 static void normalise_bytes(const ps_dataset *dataset, const uint8_t *pixel, size_t positions, size_t channels,
@@ -337,24 +310,13 @@ static void normalise_floats(const ps_dataset *dataset, const float *pixel, size
     }
 }
 
-size_t ps_dataset_count_labels(const ps_dataset *dataset, ps_split split, int class_index) {
-    const ps_images *images = &dataset->images;
-    const ps_image_split *from = split == PS_SPLIT_TEST ? &images->test : &images->train;
-    size_t first = split == PS_SPLIT_PROBE ? (size_t)dataset->probe_start : 0, found = 0;
-    const int16_t *label = from->label + first * images->labels_per_sample;
-    size_t labels = (size_t)ps_dataset_count(dataset, split) * images->labels_per_sample;
-    for (size_t i = 0; i < labels; i++) found += label[i] == class_index;
-    return found;
-}
-
-void ps_dataset_sample(const ps_dataset *dataset, ps_split split, int index, float *x, int32_t *label) {
-    const ps_images *images = &dataset->images;
-    const ps_image_split *from = split == PS_SPLIT_TEST ? &images->test : &images->train;
-    size_t row = (size_t)index + (split == PS_SPLIT_PROBE ? (size_t)dataset->probe_start : 0);
-    size_t channels = (size_t)images->shape.c, positions = ps_shape_positions(images->shape),
-           labels = images->labels_per_sample;
-    const void *pixel = (const char *)from->pixel + row * ps_images_sample_bytes(images);
-    if (images->type == PS_PIXEL_BYTE) normalise_bytes(dataset, pixel, positions, channels, x);
-    else normalise_floats(dataset, pixel, positions, channels, x);
-    for (size_t i = 0; i < labels; i++) label[i] = from->label[row * labels + i];
+ps_status ps_dataset_sample(const ps_dataset *dataset, ps_split split, int index, float *x, int32_t *label) {
+    ps_sample_view view;
+    PS_TRY(ps_samples_get(dataset->samples, split, index, &view));
+    size_t channels = (size_t)view.size.pixels.c, positions = ps_shape_positions(view.size.pixels);
+    if (dataset->byte_value != NULL) normalise_bytes(dataset, view.pixel, positions, channels, x);
+    else normalise_floats(dataset, view.pixel, positions, channels, x);
+    for (size_t i = 0; i < view.labels; i++) label[i] = view.label[i];
+    ps_samples_release(dataset->samples);
+    return PS_OK;
 }

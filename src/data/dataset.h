@@ -1,13 +1,15 @@
-/* Data sets. One format is one .c file and one line in dataset_list.def. A source is named on the command line as
- * "format:argument", e.g. "cifar10:/data/cifar", "idx:/data/mnist", "synthetic" (no argument).
+/* Data sets: the samples of a source (data/source.h) that are in use, as networks take them. A source is named on the
+ * command line as "format:argument", e.g. "cifar10:/data/cifar", "idx:/data/mnist", "synthetic" (no argument).
  *
- * A data set is opened whole into memory (pixels as stored, bytes where the format holds bytes), optionally resized,
- * and gives samples as floats, channels-last [d][h][w][c], normalised per channel with the training split's moments.
- * Splits: `train` and `test` as the format says; the probe set is cut from the END of the training split and
- * never trained on (a fixed, held-apart set for deadness). */
+ * A data set reads the headers of its source, chooses samples, and gives them as floats, channels-last [d][h][w][c],
+ * resized where that is asked for and normalised per channel with the training split's moments. Those, and the digest,
+ * need every sample in use once. Splits: `train` and `test` as the format says; the probe set is cut from the END of
+ * the training split and never trained on (a fixed, held-apart set for deadness). */
 #ifndef PS_DATA_DATASET_H
 #define PS_DATA_DATASET_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "core/shape.h"
@@ -21,19 +23,30 @@ typedef struct {
     int train_limit; /* use at most this many training images (first ones, after the probe is cut); 0: all */
     int test_limit;  /* likewise; 0: all */
     uint64_t seed;   /* synthetic data only */
+    /* Samples are held in memory where all of them take no more; else each is decoded when it is asked for, which needs
+     * memory for one, and time. 0: they are held whatever they take. What is read is the same, bit for bit. */
+    size_t most_bytes;
 } ps_dataset_options;
 
 typedef struct ps_dataset ps_dataset;
 
 /* Opens "format:argument". Errors name file, record and byte, what was expected and what to do. */
 ps_status ps_dataset_open(const char *source, const ps_dataset_options *options, ps_dataset **out);
+/* The same of a source that is open already, and is taken over, also on failure. */
+struct ps_source;
+ps_status ps_dataset_of_source(const char *name, const ps_dataset_options *options, struct ps_source *source,
+                               ps_dataset **out);
 void ps_dataset_close(ps_dataset *dataset);
 
-/* Shape of one sample (n = 1), number of classes, number of label entries per sample (1: a class per image;
- * d * h * w: a class per position). */
+/* Shape of one sample (n = 1), number of classes (0: no labels), number of label entries per sample (1: a class per
+ * image; d * h * w of the mask: a class per position; 0: no labels). Where samples differ in size, d, h, w and the
+ * positions of masks are 0 here, and each has its own shape. */
 ps_shape ps_dataset_sample_shape(const ps_dataset *dataset);
 int ps_dataset_classes(const ps_dataset *dataset);
 size_t ps_dataset_labels_per_sample(const ps_dataset *dataset);
+bool ps_dataset_samples_differ(const ps_dataset *dataset);
+/* Of one sample, and of its mask (NULL: not wanted; all zero where labels are no masks). */
+ps_shape ps_dataset_shape_of(const ps_dataset *dataset, ps_split split, int index, ps_shape *mask);
 int ps_dataset_count(const ps_dataset *dataset, ps_split split);
 /* The source as given, and the 16-digit digest of all pixels and labels used (after resizing and limits); borrowed. */
 const char *ps_dataset_source(const ps_dataset *dataset);
@@ -41,10 +54,12 @@ const char *ps_dataset_digest(const ps_dataset *dataset);
 /* As the source names it, else its number. For tests: nothing shows the names of classes yet. */
 const char *ps_dataset_class_name(const ps_dataset *dataset, int class_index);
 
-/* How many labels of a split are this class; all positions count, where they have labels of their own. */
+/* How many labels of a split are this class (in [0, classes)); all positions count, where they have labels of their
+ * own. Counted once, at opening. */
 size_t ps_dataset_count_labels(const ps_dataset *dataset, ps_split split, int class_index);
 
-/* x [d][h][w][c] and label [labels_per_sample] of one sample, normalised, not augmented; index in [0, count). */
-void ps_dataset_sample(const ps_dataset *dataset, ps_split split, int index, float *x, int32_t *label);
+/* x [d][h][w][c] and label [labels] of one sample, normalised, not augmented; index in [0, count). From any thread. It
+ * fails where a sample that is not held cannot be read any more. */
+ps_status ps_dataset_sample(const ps_dataset *dataset, ps_split split, int index, float *x, int32_t *label);
 
 #endif

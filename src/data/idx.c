@@ -1,6 +1,9 @@
 /* IDX files as MNIST (LeCun et al. 1998), Fashion-MNIST (Xiao et al. 2017) and EMNIST (Cohen et al. 2017) use them:
- * big-endian header (magic, counts), then bytes. zlib reads .gz and plain files alike. */
+ * big-endian header (magic, counts), then bytes. zlib reads .gz and plain files alike; a .gz file is read from its
+ * start, so that images in their order are cheap, and going back begins anew. */
 #include <errno.h>
+#include <limits.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +11,7 @@
 
 #include "core/file.h"
 #include "core/memory.h"
-#include "data/format.h"
+#include "data/source.h"
 
 enum {
     CLASSES_LEAST = 10,
@@ -24,6 +27,19 @@ typedef struct {
     char *path;
     uint32_t count[COUNTS_MOST]; /* images, rows, columns; or labels */
 } idx_file;
+
+typedef struct {
+    idx_file images;
+    uint8_t *label; /* [count], as the file has them */
+    ps_shape shape;
+    int count;
+} idx_part;
+
+typedef struct {
+    idx_part part[PS_PARTS];
+    int first_label;
+    pthread_mutex_t reading; /* one place in a stream */
+} idx_set;
 
 /* Why the last read came short, in the words of a sentence. */
 static const char *reason(gzFile stream) {
@@ -94,8 +110,10 @@ static ps_status check_end(idx_file *file, uint64_t size) {
     return PS_OK;
 }
 
-static ps_status read_images(idx_file *file, ps_images *images, ps_image_split *split) {
-    enum { HEADER = 16 };
+enum { IMAGES_HEADER = 16 };
+
+static ps_status open_images(idx_part *part, const idx_part *first) {
+    idx_file *file = &part->images;
     PS_TRY(read_header(file, MAGIC_IMAGES));
     uint64_t count = file->count[0], rows = file->count[1], columns = file->count[2];
     if (count < 1 || rows < 1 || columns < 1 || rows > SIDE_MOST || columns > SIDE_MOST)
@@ -103,18 +121,15 @@ static ps_status read_images(idx_file *file, ps_images *images, ps_image_split *
             PS_ERR_INPUT,
             "%s: its header says %llu images of %llu x %llu, but sides must be 1 to %d; is it the right file?",
             file->path, (unsigned long long)count, (unsigned long long)rows, (unsigned long long)columns, SIDE_MOST);
-    ps_shape shape = {1, 1, 1, (int)rows, (int)columns};
-    if (images->shape.n == 1 && !ps_shape_equal(images->shape, shape))
+    part->shape = (ps_shape){1, 1, 1, (int)rows, (int)columns};
+    if (part != first && !ps_shape_equal(first->shape, part->shape))
         return ps_fail(PS_ERR_INPUT,
                        "%s: has images of %d x %d, but the training images are %d x %d; take both from one data set",
-                       file->path, shape.h, shape.w, images->shape.h, images->shape.w);
-    images->shape = shape;
-    uint64_t size = count * rows * columns; /* 2^32 * 2^24 at most */
-    PS_TRY(check_claim(file, size));
-    PS_TRY(ps_images_reserve(images, split, (size_t)count));
-    PS_TRY(read_exactly(file, split->pixel, (size_t)size, HEADER, HEADER + (size_t)size));
-    PS_TRY(check_end(file, HEADER + size));
-    split->count = (int)count;
+                       file->path, part->shape.h, part->shape.w, first->shape.h, first->shape.w);
+    PS_TRY(check_claim(file, count * rows * columns)); /* 2^32 * 2^24 at most */
+    if (count > INT_MAX)
+        return ps_fail(PS_ERR_INPUT, "%s: a data set may hold at most %d samples; split it", file->path, INT_MAX);
+    part->count = (int)count;
     return PS_OK;
 }
 
@@ -125,12 +140,12 @@ typedef struct {
 
 /* Digits are 0 to 9, whichever of them occur; the letters of EMNIST are 1 to 26 and its other sets 0 to 61. More than
  * ten are believed where each of them occurs: a damaged file or one of another kind has gaps. */
-static ps_status find_range(const idx_file *file, const ps_image_split *split, label_range *range) {
+static ps_status find_range(const idx_file *file, const idx_part *part, label_range *range) {
     enum { HEADER = 8 };
     int where[LABELS], last = 0, first = LABELS;
     for (int label = 0; label < LABELS; label++) where[label] = -1;
-    for (int i = 0; i < split->count; i++) {
-        int label = split->label[i];
+    for (int i = 0; i < part->count; i++) {
+        int label = part->label[i];
         if (where[label] < 0) where[label] = i;
         if (label > last) last = label;
         if (label < first) first = label;
@@ -148,28 +163,25 @@ static ps_status find_range(const idx_file *file, const ps_image_split *split, l
 }
 
 /* Training labels say which numbers there are; those of the test images must be among them. */
-static ps_status read_labels(idx_file *file, const char *images_path, ps_image_split *split, label_range *range) {
+static ps_status read_labels(idx_file *file, idx_part *part, label_range *range) {
     enum { HEADER = 8 };
     PS_TRY(read_header(file, MAGIC_LABELS));
-    if (file->count[0] != (uint32_t)split->count)
+    if (file->count[0] != (uint32_t)part->count)
         return ps_fail(PS_ERR_INPUT, "%s: has %u labels for the %d images of %s; take both from one data set",
-                       file->path, (unsigned)file->count[0], split->count, images_path);
-    for (int i = 0; i < split->count; i++) {
-        uint8_t label;
-        PS_TRY(read_exactly(file, &label, 1, HEADER + (size_t)i, HEADER + (size_t)split->count));
-        split->label[i] = label;
-    }
-    if (range->classes == 0) PS_TRY(find_range(file, split, range));
-    for (int i = 0; i < split->count; i++) {
-        int label = split->label[i] - range->first;
+                       file->path, (unsigned)file->count[0], part->count, part->images.path);
+    PS_TRY(check_claim(file, (uint64_t)part->count));
+    PS_TRY(PS_ALLOC((size_t)part->count, &part->label, "labels"));
+    PS_TRY(read_exactly(file, part->label, (size_t)part->count, HEADER, HEADER + (size_t)part->count));
+    if (range->classes == 0) PS_TRY(find_range(file, part, range));
+    for (int i = 0; i < part->count; i++) {
+        int label = part->label[i] - range->first;
         if (label < 0 || label >= range->classes)
             return ps_fail(PS_ERR_INPUT,
                            "%s: record %d (byte %d) has label %d, but those of the training images are %d to %d; take "
                            "both from one data set",
-                           file->path, i, HEADER + i, split->label[i], range->first, range->first + range->classes - 1);
-        split->label[i] = (int16_t)label;
+                           file->path, i, HEADER + i, part->label[i], range->first, range->first + range->classes - 1);
     }
-    return check_end(file, HEADER + (uint64_t)split->count);
+    return check_end(file, HEADER + (uint64_t)part->count);
 }
 
 /* The names in use: mnist.org's and the ones some unpackers make of them; plain first. *path is NULL where there is
@@ -207,36 +219,78 @@ static void close_file(idx_file *file) {
     free(file->path);
 }
 
-static ps_status read_split(const char *directory, const char *stem, ps_images *images, ps_image_split *split,
-                            label_range *range) {
-    idx_file pixels = {0}, labels = {0};
+static ps_status open_part(const char *directory, const char *stem, idx_set *set, ps_part which, label_range *range) {
+    idx_part *part = &set->part[which];
+    idx_file labels = {0};
     ps_status status = PS_OK;
     char name[32];
     snprintf(name, sizeof name, "%s-images", stem);
-    PS_TRY_CLEANUP(open_file(directory, name, "idx3", &pixels));
-    PS_TRY_CLEANUP(read_images(&pixels, images, split));
+    PS_TRY(open_file(directory, name, "idx3", &part->images));
+    PS_TRY(open_images(part, &set->part[PS_PART_TRAIN]));
     snprintf(name, sizeof name, "%s-labels", stem);
     PS_TRY_CLEANUP(open_file(directory, name, "idx1", &labels));
-    PS_TRY_CLEANUP(read_labels(&labels, pixels.path, split, range));
+    PS_TRY_CLEANUP(read_labels(&labels, part, range));
 cleanup:
-    close_file(&pixels);
     close_file(&labels);
     return status;
 }
 
-ps_status ps_idx_read(const char *argument, const ps_dataset_options *options, ps_images *out) {
+/* ---- on demand ---- */
+
+static void size_of(const ps_source *source, ps_part part, int index, ps_sample_size *out) {
+    const idx_set *set = source->state;
+    (void)index;
+    *out = (ps_sample_size){.pixels = set->part[part].shape};
+}
+
+static ps_status read_image(idx_part *part, int index, void *pixel) {
+    size_t size = ps_shape_elements(part->shape), at = IMAGES_HEADER + (size_t)index * size,
+           end = IMAGES_HEADER + (size_t)part->count * size;
+    if (gzseek(part->images.stream, (z_off_t)at, SEEK_SET) != (z_off_t)at)
+        return ps_fail(PS_ERR_INPUT, "%s: could not be read at byte %zu (%s); fetch the file again", part->images.path,
+                       at, reason(part->images.stream));
+    PS_TRY(read_exactly(&part->images, pixel, size, at, end));
+    return index == part->count - 1 ? check_end(&part->images, end) : PS_OK;
+}
+
+static ps_status decode(const ps_source *source, ps_part part, int index, void *pixel, int16_t *label) {
+    idx_set *set = source->state;
+    *label = (int16_t)(set->part[part].label[index] - set->first_label);
+    pthread_mutex_lock(&set->reading);
+    ps_status status = read_image(&set->part[part], index, pixel);
+    pthread_mutex_unlock(&set->reading);
+    return status;
+}
+
+static void close_set(ps_source *source) {
+    idx_set *set = source->state;
+    for (int p = 0; p < PS_PARTS; p++) {
+        close_file(&set->part[p].images);
+        ps_free(set->part[p].label);
+    }
+    pthread_mutex_destroy(&set->reading);
+    ps_free(set);
+}
+
+static const ps_source_functions functions = {size_of, decode, close_set};
+
+ps_status ps_idx_open(const char *argument, const ps_dataset_options *options, ps_source *out) {
     (void)options;
     char *test = NULL;
+    idx_set *set = NULL;
     label_range range = {0, 0};
     if (!ps_file_is_directory(argument))
         return ps_fail(PS_ERR_INPUT, "%s: %s; give the folder that holds train-images-idx3-ubyte", argument,
                        ps_file_exists(argument) ? "is no folder" : "there is no such folder");
-    out->type = PS_PIXEL_BYTE;
-    out->labels_per_sample = 1;
-    PS_TRY(read_split(argument, "train", out, &out->train, &range));
+    PS_TRY(PS_ALLOC(1, &set, "data set"));
+    pthread_mutex_init(&set->reading, NULL);
+    *out = (ps_source){.functions = &functions, .state = set, .type = PS_PIXEL_BYTE, .labels = PS_LABEL_CLASS};
+    PS_TRY(open_part(argument, "train", set, PS_PART_TRAIN, &range));
     out->classes = range.classes;
+    set->first_label = range.first;
     PS_TRY(find_file(argument, "t10k-images", "idx3", &test));
-    ps_status status = test != NULL ? read_split(argument, "t10k", out, &out->test, &range) : PS_OK;
+    ps_status status = test != NULL ? open_part(argument, "t10k", set, PS_PART_TEST, &range) : PS_OK;
     free(test);
+    for (int p = 0; p < PS_PARTS; p++) out->count[p] = set->part[p].count;
     return status;
 }

@@ -1,9 +1,19 @@
 #include "data/loader.h"
 
+#include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "core/memory.h"
 #include "core/rng.h"
+
+/* Of the first row that could not be filled: sentences are the threads' own. */
+typedef struct {
+    pthread_mutex_t lock;
+    size_t row;
+    ps_status status;
+    char message[1024];
+} failure;
 
 struct ps_loader {
     const ps_dataset *dataset;
@@ -15,12 +25,13 @@ struct ps_loader {
     uint32_t *order; /* permutation of epoch `order_epoch` */
     uint64_t order_epoch;
     bool order_known;
+    failure failed; /* of the batch at hand */
 };
 
 /* One batch being filled; chunks of rows share nothing. */
 typedef struct batch_job {
     const ps_loader *loader;
-    void (*fill_row)(const struct batch_job *job, size_t row);
+    ps_status (*fill_row)(const struct batch_job *job, size_t row);
     uint64_t epoch; /* training batches */
     ps_split split; /* plain batches */
     size_t count;   /* images in that split */
@@ -28,7 +39,37 @@ typedef struct batch_job {
     size_t rows, chunks;
     float *x;
     int32_t *label;
+    failure *failed;
 } batch_job;
+
+/* Whole samples of unlike sizes make no batch; a task that cuts patches takes them one by one. */
+static ps_status refuse_sizes(const ps_dataset *dataset) {
+    for (int split = 0; split < PS_SPLITS; split++) {
+        for (int i = 0; i < ps_dataset_count(dataset, (ps_split)split); i++) {
+            ps_shape first = ps_dataset_shape_of(dataset, PS_SPLIT_TRAIN, 0, NULL),
+                     other = ps_dataset_shape_of(dataset, (ps_split)split, i, NULL);
+            if (ps_shape_equal(first, other)) continue;
+            return ps_fail(PS_ERR_USAGE,
+                           "%s: samples differ in size (%d x %d x %d and %d x %d x %d), and a batch wants one; bring "
+                           "them to one size with --size",
+                           ps_dataset_source(dataset), first.d, first.h, first.w, other.d, other.h, other.w);
+        }
+    }
+    return ps_fail(PS_ERR_USAGE, "%s: masks differ in size, and a batch wants one; bring them to one size with --size",
+                   ps_dataset_source(dataset));
+}
+
+/* What moves an image moves its mask. */
+static ps_status refuse_masks(const ps_dataset *dataset, const ps_loader_options *options) {
+    ps_shape mask, shape = ps_dataset_shape_of(dataset, PS_SPLIT_TRAIN, 0, &mask);
+    bool moved = options->crop_pad > 0 || options->flip;
+    if (!moved || ps_dataset_labels_per_sample(dataset) <= 1) return PS_OK;
+    if (mask.d == shape.d && mask.h == shape.h && mask.w == shape.w) return PS_OK;
+    return ps_fail(PS_ERR_USAGE,
+                   "%s: masks of %d x %d x %d cannot be cropped and flipped with images of %d x %d x %d; leave that "
+                   "out, or bring both to one size with --size",
+                   ps_dataset_source(dataset), mask.d, mask.h, mask.w, shape.d, shape.h, shape.w);
+}
 
 ps_status ps_loader_create(const ps_dataset *dataset, const ps_loader_options *options, ps_loader **out) {
     ps_loader *loader = NULL;
@@ -37,6 +78,7 @@ ps_status ps_loader_create(const ps_dataset *dataset, const ps_loader_options *o
     if (options->batch < 1)
         return ps_fail(PS_ERR_USAGE, "a batch of %d images makes no sense; give 1 or more", options->batch);
     ps_shape shape = ps_dataset_sample_shape(dataset);
+    if (ps_dataset_samples_differ(dataset)) return refuse_sizes(dataset);
     int side = shape.h < shape.w ? shape.h : shape.w;
     if (options->crop_pad < 0 || options->crop_pad >= side)
         return ps_fail(PS_ERR_USAGE, "crop padding must be 0 (no crop) to %d, less than the image's side, not %d",
@@ -45,7 +87,9 @@ ps_status ps_loader_create(const ps_dataset *dataset, const ps_loader_options *o
         return ps_fail(PS_ERR_USAGE,
                        "%s: %d training images are less than one batch of %d; use a smaller batch or more images",
                        ps_dataset_source(dataset), images, options->batch);
+    PS_TRY(refuse_masks(dataset, options));
     PS_TRY(PS_ALLOC(1, &loader, "loader"));
+    pthread_mutex_init(&loader->failed.lock, NULL);
     loader->dataset = dataset;
     loader->options = *options;
     loader->shape = shape;
@@ -65,6 +109,7 @@ ps_status ps_loader_create(const ps_dataset *dataset, const ps_loader_options *o
 
 void ps_loader_destroy(ps_loader *loader) {
     if (loader == NULL) return;
+    pthread_mutex_destroy(&loader->failed.lock);
     ps_free(loader->order);
     ps_free(loader);
 }
@@ -158,80 +203,98 @@ static void augment(const ps_loader *loader, view v, float *x, int32_t *label) {
 
 /* ---- batches ---- */
 
-static void fill_train_row(const batch_job *job, size_t row) {
+static ps_status fill_train_row(const batch_job *job, size_t row) {
     const ps_loader *loader = job->loader;
     uint32_t sample = loader->order[job->first + row];
     float *x = job->x + row * loader->elements;
     int32_t *label = job->label + row * loader->labels;
-    ps_dataset_sample(loader->dataset, PS_SPLIT_TRAIN, (int)sample, x, label);
+    PS_TRY(ps_dataset_sample(loader->dataset, PS_SPLIT_TRAIN, (int)sample, x, label));
     augment(loader, draw_view(loader, job->epoch, sample), x, label);
+    return PS_OK;
 }
 
-static void fill_plain_row(const batch_job *job, size_t row) {
+static ps_status fill_plain_row(const batch_job *job, size_t row) {
     const ps_loader *loader = job->loader;
-    size_t index = job->first + row;
+    size_t index = job->first + row, last = job->count - 1;
     float *x = job->x + row * loader->elements;
     int32_t *label = job->label + row * loader->labels;
     if (job->count == 0) memset(x, 0, loader->elements * sizeof *x);
-    else ps_dataset_sample(loader->dataset, job->split, (int)(index < job->count ? index : job->count - 1), x, label);
+    else PS_TRY(ps_dataset_sample(loader->dataset, job->split, (int)(index < last ? index : last), x, label));
     for (size_t i = 0; index >= job->count && i < loader->labels; i++) label[i] = -1;
+    return PS_OK;
+}
+
+static void note_failure(failure *failed, size_t row, ps_status status) {
+    pthread_mutex_lock(&failed->lock);
+    if (failed->status == PS_OK || row < failed->row) {
+        failed->row = row;
+        failed->status = status;
+        snprintf(failed->message, sizeof failed->message, "%s", ps_status_message());
+    }
+    pthread_mutex_unlock(&failed->lock);
 }
 
 static void fill_chunk(void *context, size_t chunk, int worker) {
     const batch_job *job = context;
     size_t end = ps_threads_chunk_start(job->rows, job->chunks, chunk + 1);
     (void)worker;
-    for (size_t row = ps_threads_chunk_start(job->rows, job->chunks, chunk); row < end; row++) job->fill_row(job, row);
+    for (size_t row = ps_threads_chunk_start(job->rows, job->chunks, chunk); row < end; row++) {
+        ps_status status = job->fill_row(job, row);
+        if (status != PS_OK) note_failure(job->failed, row, status);
+    }
 }
 
-static void fill_batch(batch_job *job, ps_threads *threads) {
+static ps_status fill_batch(ps_loader *loader, batch_job *job, ps_threads *threads) {
     enum { FLOATS_A_CHUNK = 16384 };
-    size_t grain = FLOATS_A_CHUNK / job->loader->elements;
+    size_t grain = FLOATS_A_CHUNK / loader->elements;
+    loader->failed.status = PS_OK;
+    job->loader = loader;
+    job->failed = &loader->failed;
     job->chunks = ps_threads_chunks(job->rows, grain > 0 ? grain : 1);
     ps_threads_run(threads, job->chunks, fill_chunk, job);
+    return loader->failed.status == PS_OK ? PS_OK : ps_fail(loader->failed.status, "%s", loader->failed.message);
 }
 
 static ps_loader_rows whole_batch(const ps_loader *loader) { return (ps_loader_rows){0, loader->options.batch}; }
 
-void ps_loader_train_rows(ps_loader *loader, uint64_t step, ps_loader_rows rows, float *x, int32_t *label,
-                          ps_threads *threads) {
+ps_status ps_loader_train_rows(ps_loader *loader, uint64_t step, ps_loader_rows rows, float *x, int32_t *label,
+                               ps_threads *threads) {
     uint64_t steps = ps_loader_steps_per_epoch(loader), epoch = step / steps;
     if (!loader->order_known || loader->order_epoch != epoch) {
         ps_rng_permutation(ps_rng_key_fold(loader->order_key, epoch), loader->train_count, loader->order);
         loader->order_epoch = epoch;
         loader->order_known = true;
     }
-    batch_job job = {.loader = loader,
-                     .fill_row = fill_train_row,
+    batch_job job = {.fill_row = fill_train_row,
                      .epoch = epoch,
                      .first = (size_t)(step % steps) * (size_t)loader->options.batch + (size_t)rows.first,
                      .rows = (size_t)rows.count,
                      .x = x,
                      .label = label};
-    fill_batch(&job, threads);
+    return fill_batch(loader, &job, threads);
 }
 
-void ps_loader_train_batch(ps_loader *loader, uint64_t step, float *x, int32_t *label, ps_threads *threads) {
-    ps_loader_train_rows(loader, step, whole_batch(loader), x, label, threads);
+ps_status ps_loader_train_batch(ps_loader *loader, uint64_t step, float *x, int32_t *label, ps_threads *threads) {
+    return ps_loader_train_rows(loader, step, whole_batch(loader), x, label, threads);
 }
 
-int ps_loader_plain_rows(ps_loader *loader, ps_split split, int index, ps_loader_rows rows, float *x, int32_t *label,
-                         ps_threads *threads) {
+ps_status ps_loader_plain_rows(ps_loader *loader, ps_split split, int index, ps_loader_rows rows, float *x,
+                               int32_t *label, int *real, ps_threads *threads) {
     size_t count = (size_t)ps_dataset_count(loader->dataset, split), wanted = (size_t)rows.count;
     size_t first = (size_t)index * (size_t)loader->options.batch + (size_t)rows.first;
-    batch_job job = {.loader = loader,
-                     .fill_row = fill_plain_row,
+    size_t left = first < count ? count - first : 0;
+    batch_job job = {.fill_row = fill_plain_row,
                      .split = split,
                      .first = first,
                      .rows = wanted,
                      .count = count,
                      .x = x,
                      .label = label};
-    fill_batch(&job, threads);
-    if (first >= count) return 0;
-    return (int)(count - first < wanted ? count - first : wanted);
+    if (real != NULL) *real = (int)(left < wanted ? left : wanted);
+    return fill_batch(loader, &job, threads);
 }
 
-int ps_loader_plain_batch(ps_loader *loader, ps_split split, int index, float *x, int32_t *label, ps_threads *threads) {
-    return ps_loader_plain_rows(loader, split, index, whole_batch(loader), x, label, threads);
+ps_status ps_loader_plain_batch(ps_loader *loader, ps_split split, int index, float *x, int32_t *label, int *real,
+                                ps_threads *threads) {
+    return ps_loader_plain_rows(loader, split, index, whole_batch(loader), x, label, real, threads);
 }

@@ -22,7 +22,8 @@ typedef struct {
 
 typedef struct ps_loader ps_loader;
 
-/* dataset is borrowed and must outlive the loader. Fails when the training split holds less than one batch. */
+/* dataset is borrowed and must outlive the loader. Fails when the training split holds less than one batch, when
+ * samples differ in size, and when masks are not as large as the images that are to be cropped or flipped. */
 ps_status ps_loader_create(const ps_dataset *dataset, const ps_loader_options *options, ps_loader **out);
 void ps_loader_destroy(ps_loader *loader);
 uint64_t ps_loader_steps_per_epoch(const ps_loader *loader);
@@ -33,16 +34,18 @@ typedef struct {
     int first, count;
 } ps_loader_rows;
 
-/* Fills x [batch][d][h][w][c] and label [batch][labels_per_sample] for a training step. */
-void ps_loader_train_batch(ps_loader *loader, uint64_t step, float *x, int32_t *label, ps_threads *threads);
+/* Fills x [batch][d][h][w][c] and label [batch][labels_per_sample] for a training step. Where a sample cannot be read
+ * these and the three below fail with the sentence of the first such row, whatever the number of threads. */
+ps_status ps_loader_train_batch(ps_loader *loader, uint64_t step, float *x, int32_t *label, ps_threads *threads);
 /* Those rows of it alone: x [rows.count][d][h][w][c], label [rows.count][labels_per_sample]. */
-void ps_loader_train_rows(ps_loader *loader, uint64_t step, ps_loader_rows rows, float *x, int32_t *label,
-                          ps_threads *threads);
+ps_status ps_loader_train_rows(ps_loader *loader, uint64_t step, ps_loader_rows rows, float *x, int32_t *label,
+                               ps_threads *threads);
 /* Batch number `index` of a split in stored order, unaugmented; rows beyond the split's end repeat the last sample with
- * label -1 (ignored by the loss). Returns how many rows are real. */
-int ps_loader_plain_batch(ps_loader *loader, ps_split split, int index, float *x, int32_t *label, ps_threads *threads);
-/* Those rows of it alone; returns how many of them are real. */
-int ps_loader_plain_rows(ps_loader *loader, ps_split split, int index, ps_loader_rows rows, float *x, int32_t *label,
-                         ps_threads *threads);
+ * label -1 (ignored by the loss). *real: how many rows are real (NULL: not wanted). */
+ps_status ps_loader_plain_batch(ps_loader *loader, ps_split split, int index, float *x, int32_t *label, int *real,
+                                ps_threads *threads);
+/* Those rows of it alone, and how many of them are real. */
+ps_status ps_loader_plain_rows(ps_loader *loader, ps_split split, int index, ps_loader_rows rows, float *x,
+                               int32_t *label, int *real, ps_threads *threads);
 
 #endif

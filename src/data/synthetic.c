@@ -6,13 +6,13 @@
  * horizontal flip.
  *
  * Arithmetic is +, -, *, /, floor and sqrt on floats (all exactly rounded), so that every machine makes the same
- * bytes. */
+ * bytes. An image is a function of seed, part and number: it is drawn when it is asked for. */
 #include <math.h>
 #include <stdio.h>
 
 #include "core/memory.h"
 #include "core/rng.h"
-#include "data/format.h"
+#include "data/source.h"
 
 enum {
     CLASSES = 10,
@@ -99,23 +99,33 @@ static void draw_image(ps_rng_key key, int label, int side, uint8_t *pixel) {
     }
 }
 
+typedef struct {
+    ps_rng_key key[PS_PARTS];
+    int side;
+} textures;
+
+static void size_of(const ps_source *source, ps_part part, int index, ps_sample_size *out) {
+    const textures *t = source->state;
+    (void)part;
+    (void)index;
+    *out = (ps_sample_size){.pixels = {1, CHANNELS, 1, t->side, t->side}};
+}
+
 /* Classes in turn: every run of ten images, so every limit and probe, is balanced; the loader shuffles. */
-static ps_status draw_split(const char *name, uint64_t seed, int count, const ps_images *images,
-                            ps_image_split *split) {
-    ps_rng_key key = ps_rng_key_of(seed, name);
-    size_t sample = ps_images_sample_bytes(images);
-    PS_TRY(ps_images_reserve(images, split, (size_t)count));
-    for (int i = 0; i < count; i++) {
-        split->label[i] = (int16_t)(i % CLASSES);
-        draw_image(ps_rng_key_fold(key, (uint64_t)i), i % CLASSES, images->shape.h,
-                   (uint8_t *)split->pixel + (size_t)i * sample);
-    }
-    split->count = count;
+static ps_status decode(const ps_source *source, ps_part part, int index, void *pixel, int16_t *label) {
+    const textures *t = source->state;
+    *label = (int16_t)(index % CLASSES);
+    draw_image(ps_rng_key_fold(t->key[part], (uint64_t)index), *label, t->side, pixel);
     return PS_OK;
 }
 
-ps_status ps_synthetic_read(const char *argument, const ps_dataset_options *options, ps_images *out) {
+static void free_textures(ps_source *source) { ps_free(source->state); }
+
+static const ps_source_functions functions = {size_of, decode, free_textures};
+
+ps_status ps_synthetic_open(const char *argument, const ps_dataset_options *options, ps_source *out) {
     (void)argument;
+    textures *t = NULL;
     int side = options->size > 0 ? options->size : SIDE_DEFAULT;
     int train = options->train_limit > 0 ? options->train_limit : TRAIN_DEFAULT;
     int test = options->test_limit > 0 ? options->test_limit : TEST_DEFAULT;
@@ -126,12 +136,17 @@ ps_status ps_synthetic_read(const char *argument, const ps_dataset_options *opti
         return ps_fail(PS_ERR_USAGE,
                        "synthetic data holds at most %d images for training, probe and test each; ask for fewer",
                        COUNT_MOST);
-    out->shape = (ps_shape){1, CHANNELS, 1, side, side};
-    out->type = PS_PIXEL_BYTE;
-    out->classes = CLASSES;
-    out->labels_per_sample = 1;
+    PS_TRY(PS_ALLOC(1, &t, "data set"));
+    t->key[PS_PART_TRAIN] = ps_rng_key_of(options->seed, "synthetic/train");
+    t->key[PS_PART_TEST] = ps_rng_key_of(options->seed, "synthetic/test");
+    t->side = side;
+    *out = (ps_source){.functions = &functions,
+                       .state = t,
+                       .count = {train + options->probe_count, test},
+                       .type = PS_PIXEL_BYTE,
+                       .labels = PS_LABEL_CLASS,
+                       .classes = CLASSES};
     PS_TRY(PS_ALLOC(CLASSES, &out->class_names, "class names"));
     for (int i = 0; i < CLASSES; i++) snprintf(out->class_names[i], PS_CLASS_NAME_SIZE, "%s", class_names[i]);
-    PS_TRY(draw_split("synthetic/train", options->seed, train + options->probe_count, out, &out->train));
-    return draw_split("synthetic/test", options->seed, test, out, &out->test);
+    return PS_OK;
 }

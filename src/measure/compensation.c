@@ -80,15 +80,17 @@ static void keep_maps(void *self, int node, ps_shape shape, const float *y) {
 }
 
 /* As the probe sees the network: statistics of the batch, no dropout. */
-static void measure_batch(work *w, module *m, int index) {
+static ps_status measure_batch(work *w, module *m, int index) {
     ps_session *session = w->session;
     ps_net_hook hook = {m, keep_maps};
-    ps_loader_plain_batch(session->loader, PS_SPLIT_PROBE, index, session->x, session->label, session->threads);
+    PS_TRY(ps_loader_plain_batch(session->loader, PS_SPLIT_PROBE, index, session->x, session->label, NULL,
+                                 session->threads));
     if (m->input < 0) memcpy(m->x, session->x, map_elements(w, -1) * sizeof *m->x);
     ps_net_forward(session->net, session->x, PS_MODE_PROBE, (ps_rng_key){{0, 0}}, &hook);
     ps_net_loss(session->net, session->task->loss, session->label, true);
     ps_net_backward(session->net);
     ps_compensation_add(m->job, m->x, m->y, m->o);
+    return PS_OK;
 }
 
 /* ---- results: sums over the channels of a group ---- */
@@ -227,7 +229,7 @@ static void print_module(const work *w, const module *m) {
 
 static ps_status measure_module(work *w, module *m) {
     PS_TRY(open_module(w, m));
-    for (int b = 0; b < batches; b++) measure_batch(w, m, b);
+    for (int b = 0; b < batches; b++) PS_TRY(measure_batch(w, m, b));
     print_module(w, m);
     for (group g = ALL; w->table != NULL && g < (m->unit != NULL ? GROUPS : ALIVE); g++) write_group(w, m, g);
     const ps_compensation *s = ps_compensation_sums(m->job);

@@ -169,7 +169,7 @@ ps_status ps_measure_gates(const ps_measure *measure, ps_mode mode, ps_gate_func
     gate_hook gates = {ps_net_units(s->net), function, self};
     ps_net_hook hook = {&gates, after_node};
     for (int b = 0; b < s->probe_batches; b++) {
-        ps_loader_plain_batch(s->loader, PS_SPLIT_PROBE, b, s->x, s->label, s->threads);
+        PS_TRY(ps_loader_plain_batch(s->loader, PS_SPLIT_PROBE, b, s->x, s->label, NULL, s->threads));
         ps_net_forward(s->net, s->x, mode, (ps_rng_key){{0, 0}}, &hook);
     }
     return PS_OK;

@@ -61,16 +61,19 @@ typedef struct {
     void *workspace;
     ps_progress progress;
     uint64_t products;
+    ps_status product_status; /* of the first product that failed */
 } spectrum;
 
-static void fill_batch(void *self, int index, float *x, int32_t *label) {
+static ps_status fill_batch(void *self, int index, float *x, int32_t *label) {
     ps_session *s = self;
-    ps_loader_plain_batch(s->loader, PS_SPLIT_PROBE, index, x, label, s->threads);
+    return ps_loader_plain_batch(s->loader, PS_SPLIT_PROBE, index, x, label, NULL, s->threads);
 }
 
+/* Methods that only multiply know no failures: whoever runs one looks at product_status afterwards. */
 static void apply(void *self, const float *x, float *y) {
     spectrum *s = self;
-    ps_hessian_product(s->hessian, x, y, NULL, NULL);
+    ps_status status = ps_hessian_product(s->hessian, x, y, NULL, NULL);
+    if (s->product_status == PS_OK) s->product_status = status;
     ps_progress_update(&s->progress, ++s->products, NULL);
 }
 
@@ -156,8 +159,11 @@ static ps_status run_probes(spectrum *s) {
     ps_operator hessian = {s, ps_hessian_dimension(s->hessian), apply};
     PS_TRY(PS_ALLOC((size_t)probes, &s->probe, "spectrum"));
     ps_progress_start(&s->progress, "spectrum", (uint64_t)probes * (uint64_t)s->steps + 2 * NODE_DRAWS, 0, s->m->quiet);
-    for (int p = 0; p < probes; p++)
-        PS_TRY(ps_lanczos_run(&hessian, s->steps, (uint64_t)seed, p, s->session->threads, &s->probe[p]));
+    for (int p = 0; p < probes; p++) {
+        ps_status status = ps_lanczos_run(&hessian, s->steps, (uint64_t)seed, p, s->session->threads, &s->probe[p]);
+        PS_TRY(s->product_status);
+        PS_TRY(status);
+    }
     return PS_OK;
 }
 

@@ -285,14 +285,14 @@ static void run_backward(ps_hessian *h) {
         for (int which = 0; which < 2; which++) backward_edges(h, i, which);
 }
 
-void ps_hessian_product(ps_hessian *h, const float *direction, float *product, float *gradient, double *loss) {
+ps_status ps_hessian_product(ps_hessian *h, const float *direction, float *product, float *gradient, double *loss) {
     float share = 1.0f / (float)h->source.batches;
     double sum = 0;
     memcpy(h->direction, direction, h->dimension * sizeof *direction);
     memset(product, 0, h->dimension * sizeof *product);
     if (gradient != NULL) memset(gradient, 0, h->dimension * sizeof *gradient);
     for (int b = 0; b < h->source.batches; b++) {
-        h->source.batch(h->source.self, b, h->x, h->label);
+        PS_TRY(h->source.batch(h->source.self, b, h->x, h->label));
         run_forward(h);
         sum += run_loss(h);
         run_backward(h);
@@ -300,4 +300,5 @@ void ps_hessian_product(ps_hessian *h, const float *direction, float *product, f
         if (gradient != NULL) ps_vector_axpy(share, h->gradient, h->dimension, gradient, h->threads);
     }
     if (loss != NULL) *loss = sum / h->source.batches;
+    return PS_OK;
 }

@@ -18,7 +18,7 @@ typedef struct ps_hessian ps_hessian;
 typedef struct {
     void *self;
     int batches;
-    void (*batch)(void *self, int index, float *x, int32_t *label);
+    ps_status (*batch)(void *self, int index, float *x, int32_t *label);
     const ps_loss_function *loss;
 } ps_hessian_source;
 
@@ -34,6 +34,7 @@ size_t ps_hessian_offset(const ps_hessian *hessian, int param);
 
 /* product = H direction, both [dimension]. gradient [dimension] (NULL: not wanted); *loss (NULL: not wanted): mean over
  * the batches. */
-void ps_hessian_product(ps_hessian *hessian, const float *direction, float *product, float *gradient, double *loss);
+ps_status ps_hessian_product(ps_hessian *hessian, const float *direction, float *product, float *gradient,
+                             double *loss);
 
 #endif

@@ -66,7 +66,7 @@ bool ps_train_step_finite(const ps_train_step *step) {
 static ps_status run_step(loop *l, uint64_t step) {
     uint64_t start = ps_clock_ns();
     const ps_train_options *o = l->options;
-    o->source.train_batch(o->source.self, step, l->x, l->label);
+    PS_TRY(o->source.train_batch(o->source.self, step, l->x, l->label));
     ps_net_forward(l->net, l->x, PS_MODE_TRAIN, ps_rng_key_fold(l->dropout, step), NULL);
     ps_train_step done = {.step = step, .loss = ps_net_loss(l->net, o->source.loss, l->label, true)};
     ps_net_backward(l->net);

@@ -15,10 +15,11 @@ typedef struct {
 /* Whether loss and gradient were finite. */
 bool ps_train_step_finite(const ps_train_step *step);
 
-/* Where batches come from, and what is minimised; x and label are the loop's own buffers. */
+/* Where batches come from, and what is minimised; x and label are the loop's own buffers. A batch that cannot be
+ * had stops the run. */
 typedef struct {
     void *self;
-    void (*train_batch)(void *self, uint64_t step, float *x, int32_t *label);
+    ps_status (*train_batch)(void *self, uint64_t step, float *x, int32_t *label);
     const ps_loss_function *loss;
 } ps_train_source;
 

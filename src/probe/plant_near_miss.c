@@ -50,12 +50,13 @@ static void after_node(void *self, int node, ps_shape shape, const float *x) {
         }
 }
 
-static void run_search(search *s, const ps_probe_source *source, float *x) {
+static ps_status run_search(search *s, const ps_probe_source *source, float *x) {
     ps_net_hook hook = {s, after_node};
     for (int i = 0; i < source->batches; i++) {
-        s->images = source->batch(source->self, i, x);
+        PS_TRY(source->batch(source->self, i, x, &s->images));
         ps_net_forward_plain(s->net, x, PS_MODE_PROBE, &hook, NULL);
     }
+    return PS_OK;
 }
 
 static ps_status shift(const search *s, const int *channel, int channels) {
@@ -86,7 +87,7 @@ ps_status ps_plant_near_miss(ps_net *net, const ps_unit *unit, const ps_probe_so
     PS_TRY_CLEANUP(PS_ALLOC(count, &s.first, "planting"));
     PS_TRY_CLEANUP(PS_ALLOC(count, &s.second, "planting"));
     for (size_t c = 0; c < count; c++) s.first[c] = s.second[c] = -INFINITY;
-    run_search(&s, source, x);
+    PS_TRY_CLEANUP(run_search(&s, source, x));
     status = shift(&s, channel, channels);
 cleanup:
     ps_free(x);

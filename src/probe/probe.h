@@ -14,12 +14,12 @@
 
 typedef struct ps_probe ps_probe;
 
-/* Fixed batches of the probe set: fills x [batch][d][h][w][c] and returns how many images of it are real (the rest is
+/* Fixed batches of the probe set: fills x [batch][d][h][w][c] and says how many images of it are real (the rest is
  * filling). */
 typedef struct {
     void *self;
     int batches;
-    int (*batch)(void *self, int index, float *x);
+    ps_status (*batch)(void *self, int index, float *x, int *images);
 } ps_probe_source;
 
 typedef struct {

@@ -169,7 +169,8 @@ ps_status ps_probe_measure(ps_probe *probe) {
     uint64_t start = ps_clock_ns();
     begin_probing(probe);
     for (int i = 0; i < probe->options.source.batches; i++) {
-        int images = probe->options.source.batch(probe->options.source.self, i, probe->x);
+        int images;
+        PS_TRY(probe->options.source.batch(probe->options.source.self, i, probe->x, &images));
         if (images < 1 || images > ps_net_batch(probe->net))
             return ps_fail(PS_ERR_INTERNAL, "probe batch %d has %d images of at most %d", i, images,
                            ps_net_batch(probe->net));

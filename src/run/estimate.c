@@ -10,14 +10,15 @@ enum { TIMED_STEPS = 3 };
 
 static double seconds_since(uint64_t start) { return (double)(ps_clock_ns() - start) * 1e-9; }
 
-static double time_step(ps_session *s, uint64_t step) {
+static ps_status time_step(ps_session *s, uint64_t step, double *seconds) {
     uint64_t start = ps_clock_ns();
-    ps_loader_train_batch(s->loader, step, s->x, s->label, s->threads);
+    PS_TRY(ps_loader_train_batch(s->loader, step, s->x, s->label, s->threads));
     ps_net_forward(s->net, s->x, PS_MODE_TRAIN, ps_rng_key_of(0, "estimate"), NULL);
     ps_net_loss(s->net, s->task->loss, s->label, true);
     ps_net_backward(s->net);
     ps_optimiser_step(s->optimiser, step, (uint64_t)s->config->steps);
-    return seconds_since(start);
+    *seconds = seconds_since(start);
+    return PS_OK;
 }
 
 static double time_forward(ps_session *s) {
@@ -54,10 +55,13 @@ ps_status ps_run_estimate_of(const ps_run_config *config, int threads, ps_run_es
     PS_TRY(ps_session_open(&session, config, NULL, threads));
     ps_status status = ps_session_init_weights(&session, ".", digest);
     if (status == PS_OK) status = try_start(&session);
+    double fastest = 1e30;
+    for (int i = 0; i <= TIMED_STEPS && status == PS_OK; i++) {
+        double seconds;
+        status = time_step(&session, (uint64_t)i, &seconds);
+        if (status == PS_OK && i > 0) fastest = fmin(fastest, seconds); /* the first warms caches and page tables */
+    }
     if (status == PS_OK) {
-        double fastest = 1e30;
-        time_step(&session, 0); /* warms caches and page tables */
-        for (int i = 1; i <= TIMED_STEPS; i++) fastest = fmin(fastest, time_step(&session, (uint64_t)i));
         double windows = ceil((double)config->steps / config->window) + 1;
         double forward = time_forward(&session);
         ps_net_memory memory = ps_net_memory_use(session.net);

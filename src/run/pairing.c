@@ -10,6 +10,7 @@
 #include "probe/probe.h"
 #include "probe/quantity.h"
 #include "probe/record.h"
+#include "run/arm.h"
 
 /* ---- what a header says ---- */
 
@@ -62,36 +63,6 @@ void ps_pairing_of(const ps_session *session, ps_pairing *pairing) {
 
 /* ---- before the first run ---- */
 
-typedef struct {
-    const ps_run_config *reference, *arm;
-    const char *where;
-    int threads;
-} check;
-
-/* "order" is a digest, which says nothing to a reader: the settings behind it do. */
-static void say(const ps_run_config *c, const ps_pairing_entry *entry, char *text, size_t size) {
-    if (strcmp(entry->key, "order") == 0)
-        snprintf(text, size, "crop_pad=%d flip=%s", c->crop_pad, c->flip ? "yes" : "no");
-    else snprintf(text, size, "%s", entry->value);
-}
-
-static ps_status compare(const check *c, const ps_pairing *reference, const ps_pairing *arm) {
-    for (int i = 0; i < PS_PAIRING_KEYS && arm->entry[i].key != NULL; i++) {
-        char own[512], other[512], left[512], right[512];
-        if (strcmp(reference->entry[i].value, arm->entry[i].value) == 0) continue;
-        say(c->arm, &arm->entry[i], own, sizeof own);
-        say(c->reference, &reference->entry[i], other, sizeof other);
-        ps_text_difference(own, other, left, sizeof left);
-        ps_text_difference(other, own, right, sizeof right);
-        return ps_fail(
-            PS_ERR_INPUT,
-            "%s: arm \"%s\" would be no pair with the reference \"%s\": \"%s\" is \"%s\" in it and \"%s\" in the "
-            "reference; give all arms the same, or make it an experiment of its own",
-            c->where, c->arm->arm, c->reference->arm, arm->entry[i].key, left, right);
-    }
-    return PS_OK;
-}
-
 /* Settings on which the start of the network, the data or the layers that are recorded depend. */
 static const char decisive[] = "Network,Data,!crop_pad,!flip,init_scheme,init,fork,plant,record";
 
@@ -110,81 +81,147 @@ static ps_status differ(const ps_run_config *a, const ps_run_config *b, bool *di
     return status;
 }
 
-/* A run up to its first step. A fork's parent need not be there yet, and is the same for all arms: what is asked then
- * is whether both networks would take the same from it. */
-typedef struct {
-    ps_run_config config;
-    ps_session session;
-    ps_pairing pairing;
-    bool *layer; /* which gates are recorded */
-    int layers;
-} start;
-
-static void end_start(start *s) {
-    ps_session_close(&s->session);
-    ps_run_config_clear(&s->config);
-    ps_free(s->layer);
+ps_status ps_pairing_may_differ(const ps_run_config *a, const ps_run_config *b, bool *may) {
+    ps_pairing own = {0}, other = {0};
+    add_settings(a, &own);
+    add_settings(b, &other);
+    PS_TRY(differ(a, b, may));
+    for (int i = 0; i < PS_PAIRING_KEYS && own.entry[i].key != NULL; i++)
+        *may |= strcmp(own.entry[i].value, other.entry[i].value) != 0;
+    return PS_OK;
 }
 
-static ps_status note_layers(start *s) {
-    const ps_units *units = ps_net_units(s->session.net);
+static ps_status note_layers(const ps_session *session, ps_pairing_arm *arm) {
+    const ps_units *units = ps_net_units(session->net);
     int quantities;
     bool *quantity = NULL;
     (void)ps_quantities(&quantities);
-    s->layers = units->count;
-    PS_TRY(PS_ALLOC((size_t)units->count, &s->layer, "layers"));
+    PS_TRY(PS_ALLOC((size_t)units->count, &arm->layer, "layers"));
+    PS_TRY(PS_ALLOC((size_t)units->count, &arm->channels, "layers"));
+    PS_TRY(PS_ALLOC((size_t)units->count, &arm->recorded, "layers"));
+    for (int u = 0; u < units->count; u++) {
+        PS_TRY(ps_string_copy(units->unit[u].name, &arm->layer[u]));
+        arm->channels[u] = units->unit[u].channels;
+        arm->layers = u + 1;
+    }
     PS_TRY(PS_ALLOC((size_t)quantities, &quantity, "quantities"));
-    ps_status status = ps_record_parse(s->config.record, units, quantity, s->layer);
+    ps_status status = ps_record_parse(session->config->record, units, quantity, arm->recorded);
     ps_free(quantity);
     return status;
 }
 
-static ps_status begin_start(const ps_run_config *config, int threads, start *s) {
+static ps_status begin(const ps_run_config *config, ps_session *session, int threads, ps_pairing_arm *arm) {
     char digest[17];
     ps_planting_list planted = {NULL, 0, 0};
-    PS_TRY(ps_run_config_copy(config, &s->config));
-    s->config.fork[0] = '\0';
-    PS_TRY(ps_session_open(&s->session, &s->config, NULL, threads));
-    PS_TRY(ps_session_init_weights(&s->session, ".", digest));
-    ps_probe_source source = ps_session_probe_source(&s->session);
-    ps_status status = config->plant[0] != '\0' ? ps_plant(s->session.net, config->plant, &source, &planted) : PS_OK;
+    PS_TRY(ps_session_open(session, config, NULL, threads));
+    PS_TRY(ps_session_init_weights(session, ".", digest));
+    ps_probe_source source = ps_session_probe_source(session);
+    ps_status status = config->plant[0] != '\0' ? ps_plant(session->net, config->plant, &source, &planted) : PS_OK;
     ps_planting_list_clear(&planted);
     PS_TRY(status);
-    ps_pairing_of(&s->session, &s->pairing);
-    return note_layers(s);
+    ps_pairing_of(session, &arm->pairing);
+    ps_run_arm_of(session->net, config->reinit_dead, &arm->is);
+    arm->is.activation = "";
+    return note_layers(session, arm);
 }
 
-static ps_status compare_layers(const check *c, const start *reference, const start *arm) {
-    const ps_units *units = ps_net_units(arm->session.net);
-    for (int u = 0; u < arm->layers && arm->layers == reference->layers; u++)
-        if (arm->layer[u] != reference->layer[u])
-            return ps_fail(
-                PS_ERR_INPUT,
-                "%s: arm \"%s\" would be no pair with the reference \"%s\": with record = \"%s\" layer %s is "
-                "recorded in one of them and with \"%s\" not in the other; record the same layers in both",
-                c->where, c->arm->arm, c->reference->arm, arm->layer[u] ? c->arm->record : c->reference->record,
-                units->unit[u].name, arm->layer[u] ? c->reference->record : c->arm->record);
-    return PS_OK;
-}
-
-static ps_status compare_starts(const check *c) {
-    start reference = {0}, arm = {0};
-    ps_status status = begin_start(c->reference, c->threads, &reference);
-    if (status == PS_OK) status = begin_start(c->arm, c->threads, &arm);
-    if (status == PS_OK) status = compare(c, &reference.pairing, &arm.pairing);
-    if (status == PS_OK) status = compare_layers(c, &reference, &arm);
-    end_start(&reference);
-    end_start(&arm);
+/* A fork's parent need not be there yet, and is the same for all arms: what is asked then is whether both networks
+ * would take the same from it. */
+ps_status ps_pairing_arm_of(const ps_run_config *config, int threads, ps_pairing_arm *arm) {
+    ps_run_config alone = {0};
+    ps_session session = {0};
+    memset(arm, 0, sizeof *arm);
+    arm->config = config;
+    ps_status status = ps_run_config_copy(config, &alone);
+    if (status == PS_OK) {
+        alone.fork[0] = '\0';
+        status = begin(&alone, &session, threads, arm);
+    }
+    ps_session_close(&session);
+    ps_run_config_clear(&alone);
     return status;
 }
 
-ps_status ps_pairing_check(const ps_run_config *reference, const ps_run_config *arm, const char *where, int threads) {
-    check c = {reference, arm, where, threads};
-    ps_pairing mine = {0}, theirs = {0};
-    bool starts_differ;
-    add_settings(arm, &mine);
-    add_settings(reference, &theirs);
-    PS_TRY(compare(&c, &theirs, &mine));
-    PS_TRY(differ(reference, arm, &starts_differ));
-    return starts_differ ? compare_starts(&c) : PS_OK;
+void ps_pairing_arm_clear(ps_pairing_arm *arm) {
+    for (int l = 0; l < arm->layers; l++) free(arm->layer[l]);
+    ps_free(arm->layer);
+    ps_free(arm->channels);
+    ps_free(arm->recorded);
+    memset(arm, 0, sizeof *arm);
+}
+
+static bool same_layers(const ps_pairing_arm *a, const ps_pairing_arm *b) {
+    if (a->layers != b->layers) return false;
+    for (int l = 0; l < a->layers; l++)
+        if (strcmp(a->layer[l], b->layer[l]) != 0 || a->channels[l] != b->channels[l]) return false;
+    return true;
+}
+
+/* Digests say nothing to a reader: of "order" the settings behind it do. */
+static void say(const ps_run_config *c, const ps_pairing_entry *entry, char *text, size_t size) {
+    if (strcmp(entry->key, "order") == 0)
+        snprintf(text, size, "crop_pad=%d flip=%s", c->crop_pad, c->flip ? "yes" : "no");
+    else if (strcmp(entry->key, "backbone") == 0) text[0] = '\0';
+    else snprintf(text, size, "%s", entry->value);
+}
+
+int ps_pairing_differences(const ps_pairing_arm *arm, const ps_pairing_arm *against, ps_pairing_difference *list) {
+    int count = 0;
+    for (int i = 0; i < PS_PAIRING_KEYS && arm->pairing.entry[i].key != NULL; i++) {
+        const ps_pairing_entry *own = &arm->pairing.entry[i], *other = &against->pairing.entry[i];
+        char mine[512], theirs[512];
+        if (strcmp(own->value, other->value) == 0) continue;
+        ps_pairing_difference *d = &list[count++];
+        d->key = own->key;
+        say(arm->config, own, mine, sizeof mine);
+        say(against->config, other, theirs, sizeof theirs);
+        ps_text_difference(mine, theirs, d->own, sizeof d->own);
+        ps_text_difference(theirs, mine, d->other, sizeof d->other);
+    }
+    if (!same_layers(arm, against)) list[count++] = (ps_pairing_difference){.key = "layers"};
+    return count;
+}
+
+static const ps_pairing_entry *find(const ps_pairing *pairing, const char *key) {
+    for (int i = 0; i < PS_PAIRING_KEYS && pairing->entry[i].key != NULL; i++)
+        if (strcmp(pairing->entry[i].key, key) == 0) return &pairing->entry[i];
+    return NULL;
+}
+
+static bool agree(const ps_pairing_arm *a, const ps_pairing_arm *b, const char *key) {
+    return strcmp(find(&a->pairing, key)->value, find(&b->pairing, key)->value) == 0;
+}
+
+static ps_status check_recorded(const ps_pairing_arm *reference, const ps_pairing_arm *arm, const char *where) {
+    for (int l = 0; l < arm->layers; l++)
+        for (int k = 0; k < reference->layers; k++)
+            if (strcmp(arm->layer[l], reference->layer[k]) == 0 && arm->recorded[l] != reference->recorded[k])
+                return ps_fail(PS_ERR_INPUT,
+                               "%s: arm \"%s\" could not be compared with the reference \"%s\": with record = \"%s\" "
+                               "layer %s is recorded in one of them and with \"%s\" not in the other; record the same "
+                               "layers in both",
+                               where, arm->config->arm, reference->config->arm,
+                               arm->recorded[l] ? arm->config->record : reference->config->record, arm->layer[l],
+                               arm->recorded[l] ? reference->config->record : arm->config->record);
+    return PS_OK;
+}
+
+ps_status ps_pairing_check(const ps_pairing_arm *reference, const ps_pairing_arm *arm, const char *where) {
+    bool forked = reference->config->fork[0] != '\0' && arm->config->fork[0] != '\0';
+    if (!agree(reference, arm, "data"))
+        return ps_fail(
+            PS_ERR_INPUT,
+            "%s: arm \"%s\" could not be compared with the reference \"%s\": \"data\" (training, probe and "
+            "test images) is \"%s\" in it and \"%s\" in the reference; give all arms the same images, or make "
+            "it an experiment of its own",
+            where, arm->config->arm, reference->config->arm, find(&arm->pairing, "data")->value,
+            find(&reference->pairing, "data")->value);
+    if (forked && !agree(reference, arm, "backbone"))
+        return ps_fail(
+            PS_ERR_INPUT,
+            "%s: arm \"%s\" cannot be forked from the parent of the reference \"%s\": \"backbone\" is \"%s\" "
+            "in it and \"%s\" in the reference; give all arms the same network, or leave \"fork\" out",
+            where, arm->config->arm, reference->config->arm, find(&arm->pairing, "backbone")->value,
+            find(&reference->pairing, "backbone")->value);
+    return check_recorded(reference, arm, where);
 }

@@ -149,14 +149,14 @@ ps_status ps_session_init_weights(ps_session *session, const char *directory, ch
     return c->fork[0] == '\0' ? ps_string_copy("[]", &session->planted) : load_fork(session, directory, fork_digest);
 }
 
-static int probe_batch(void *self, int index, float *x) {
+static ps_status probe_batch(void *self, int index, float *x, int *images) {
     ps_session *s = self;
-    return ps_loader_plain_batch(s->loader, PS_SPLIT_PROBE, index, x, s->label, s->threads);
+    return ps_loader_plain_batch(s->loader, PS_SPLIT_PROBE, index, x, s->label, images, s->threads);
 }
 
-static void train_batch(void *self, uint64_t step, float *x, int32_t *label) {
+static ps_status train_batch(void *self, uint64_t step, float *x, int32_t *label) {
     ps_session *s = self;
-    ps_loader_train_batch(s->loader, step, x, label, s->threads);
+    return ps_loader_train_batch(s->loader, step, x, label, s->threads);
 }
 
 ps_probe_source ps_session_probe_source(ps_session *session) {

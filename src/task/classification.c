@@ -62,7 +62,7 @@ static ps_status evaluate(const ps_task_split *on, ps_evaluation *out) {
     *out = ps_evaluation_nothing();
     for (int first = 0; first < on->images; first += batch) {
         size_t right, labels;
-        ps_loader_plain_batch(on->loader, on->split, first / batch, on->x, on->label, threads);
+        PS_TRY(ps_loader_plain_batch(on->loader, on->split, first / batch, on->x, on->label, NULL, threads));
         const float *output = ps_net_forward(on->net, on->x, PS_MODE_EVAL, (ps_rng_key){{0, 0}}, NULL);
         double sum = ps_softmax_cross_entropy(output, on->label, rows, classes, NULL, &right, &labels, threads);
         if (labels == 0) continue;

@@ -24,11 +24,12 @@ static const struct {
 
 static float *x;
 
-static int probe_batch(void *self, int index, float *out) {
+static ps_status probe_batch(void *self, int index, float *out, int *images) {
     size_t count = (size_t)BATCH * 3 * SIZE * SIZE;
     (void)self;
     memcpy(out, x + (size_t)index * count, count * sizeof *out);
-    return BATCH;
+    *images = BATCH;
+    return PS_OK;
 }
 
 typedef struct {

@@ -36,11 +36,12 @@ static ps_threads *pool;
 static const ps_optimiser_options sgd = {
     .name = "sgd", .lr = 0.01, .momentum = 0.9, .nesterov = true, .weight_decay = 5e-4, .schedule = "constant"};
 
-static int probe_batch(void *self, int index, float *out) {
+static ps_status probe_batch(void *self, int index, float *out, int *images) {
     (void)self;
     (void)index;
     memcpy(out, x, (size_t)batch * 3 * 32 * 32 * sizeof *out);
-    return batch;
+    *images = batch;
+    return PS_OK;
 }
 
 static ps_status open_side(side *s, const char *name, double width, int pool_size, bool instruments) {

@@ -1,6 +1,7 @@
-/* Error rates and power of the predictions' tests, from simulated runs with known truth, and recall and false alarms of
- * the diagnoses, from plantings: calibrate [scale] (1). Prints Markdown tables; exit 1 when a false-alarm rate lies
- * outside what chance allows around the exact size of its test, or a diagnosis is wrong. */
+/* Error rates and power of the predictions' tests, from simulated runs with known truth, recall and false alarms of the
+ * diagnoses, from plantings, and how often the words of a verdict are false, from drawn differences of pairs: calibrate
+ * [scale] (1), calibrate SCALE verdicts (these alone). Prints Markdown tables; exit 1 when a false-alarm rate lies
+ * outside what chance allows around the exact size of its test, a diagnosis is wrong, or words are false too often. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include "core/memory.h"
 #include "core/rng.h"
 #include "tests/calibrate/diagnoses.h"
+#include "tests/calibrate/verdicts.h"
 #include "tests/lib/trace_fixture.h"
 
 enum { NULL_PAIRS = 6000, EFFECT_PAIRS = 600 }; /* at scale 1 */
@@ -182,11 +184,16 @@ int main(int argc, char **argv) {
     double scale = argc > 1 ? atof(argv[1]) : 1;
     char folder[] = "/tmp/ps_calibrate_XXXXXX", command[64];
     sample null = {{NULL}, 0}, effect = {{NULL}, 0};
+    int wrong = 0;
+    if (argc > 2 && strcmp(argv[2], "verdicts") == 0) {
+        ps_calibrate_verdicts(scale, &wrong);
+        return wrong > 0;
+    }
     if (mkdtemp(folder) == NULL) return 2;
     ps_status status = draw_sample(&null, (int)(NULL_PAIRS * scale), false, folder);
     if (status == PS_OK) status = draw_sample(&effect, (int)(EFFECT_PAIRS * scale), true, folder);
-    int wrong = status == PS_OK ? print_table(&null, &effect) : 0;
     if (status == PS_OK) {
+        wrong = print_table(&null, &effect);
         printf(
             "\n## Recall and false alarms of the diagnoses\n\n"
             "Nodes are planted (`poolscope plant`) in small networks that were trained shortly, and every node "
@@ -203,6 +210,7 @@ int main(int argc, char **argv) {
             "that.\n\n");
         status = ps_calibrate_diagnoses(scale, folder, &wrong);
     }
+    if (status == PS_OK) ps_calibrate_verdicts(scale, &wrong);
     if (status != PS_OK) fprintf(stderr, "%s\n", ps_status_message());
     for (int k = 0; k < STATISTICS; k++) {
         ps_free(null.values[k]);

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Rewrites analysis/CALIBRATION.md from simulation.   calibrate.sh BUILD_FOLDER
-# PS_CALIBRATE_SCALE multiplies the number of simulated runs (1: 13,200 for the tests, and 16 seeds a planting: about five minutes of one processor).
+# PS_CALIBRATE_SCALE multiplies the number of simulated runs (1: 13,200 for the tests, 16 seeds a planting, and 20,000 drawn
+# experiments a row for the words of a verdict: about five minutes of one processor).
 set -u
 cd "$(dirname "$0")/../.." || exit 2
 scale=${PS_CALIBRATE_SCALE:-1}
@@ -11,7 +12,7 @@ code=$?
 [ "$code" -le 1 ] || exit 2
 {
     cat <<TEXT
-# Error rates of the tests and of the diagnoses, by simulation
+# Error rates of the tests, of the diagnoses and of a verdict's words, by simulation
 
 Written by \`make calibrate\` (\`PS_CALIBRATE_SCALE=$scale\`). Every rate stands with the number of cases it was counted in.
 
@@ -47,5 +48,5 @@ What the table leaves out:
 TEXT
     cat "$table"
 } >analysis/CALIBRATION.md
-[ "$code" = 0 ] || echo "calibrate: a false-alarm rate lies outside the range of chance, or a diagnosis is wrong; see analysis/CALIBRATION.md" >&2
+[ "$code" = 0 ] || echo "calibrate: a false-alarm rate lies outside the range of chance, a diagnosis is wrong, or words of a verdict are false too often; see analysis/CALIBRATION.md" >&2
 exit "$code"

@@ -131,15 +131,16 @@ static void note_active(void *self, int node, ps_shape shape, const float *x) {
     }
 }
 
-static void look(bed *b) {
+static ps_status look(bed *b) {
     ps_probe_source source = ps_session_probe_source(&b->session);
     ps_net_hook hook = {b, note_active};
     for (int u = 0; u < b->units->count; u++)
         memset(b->active[u], 0, (size_t)b->units->unit[u].channels * sizeof(bool));
     for (int i = 0; i < source.batches; i++) {
-        b->images = source.batch(source.self, i, b->session.x);
+        PS_TRY(source.batch(source.self, i, b->session.x, &b->images));
         ps_net_forward_plain(b->session.net, b->session.x, PS_MODE_PROBE, &hook, NULL);
     }
+    return PS_OK;
 }
 
 /* ---- deadness ---- */
@@ -178,7 +179,7 @@ static ps_status plant_deaths(bed *b, int row, uint64_t seed, tally *t) {
     restore(b);
     snprintf(text, sizeof text, "%s,seed=%llu", deaths[row].plant, (unsigned long long)seed);
     PS_TRY_CLEANUP(ps_plant(b->session.net, text, &source, &list));
-    look(b);
+    PS_TRY_CLEANUP(look(b));
     PS_TRY_CLEANUP(ps_diagnose(b->session.net, &source, &d));
     for (int i = 0; i < d.count; i++) judge_node(b, row, &list, &d.node[i], t);
 cleanup:

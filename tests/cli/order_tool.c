@@ -8,20 +8,34 @@
 #include <string.h>
 
 #include "core/memory.h"
-#include "data/format.h"
 #include "data/loader.h"
+#include "data/source.h"
 
 enum { VOLUMES = 23 };
 
+static void size_of(const ps_source *source, ps_part part, int index, ps_sample_size *out) {
+    (void)source;
+    (void)part;
+    (void)index;
+    *out = (ps_sample_size){.pixels = {1, 2, 3, 4, 5}, .mask = {1, 1, 3, 4, 5}};
+}
+
+static ps_status decode(const ps_source *source, ps_part part, int index, void *pixel, int16_t *label) {
+    uint8_t *byte = pixel;
+    (void)source;
+    (void)part;
+    for (int v = 0; v < 120; v++) byte[v] = (uint8_t)((31 * index + 7 * v) % 251);
+    for (int p = 0; p < 60; p++) label[p] = (int16_t)((index + p) % 3);
+    return PS_OK;
+}
+
+static void close_volumes(ps_source *source) { (void)source; }
+
 static ps_status open_volumes(const ps_dataset_options *options, ps_dataset **out) {
-    ps_images images = {{1, 2, 3, 4, 5}, PS_PIXEL_BYTE, 3, 60, {0}, {0}, NULL};
-    PS_TRY(ps_images_reserve(&images, &images.train, VOLUMES));
-    images.train.count = VOLUMES;
-    for (int i = 0; i < VOLUMES; i++) {
-        for (int v = 0; v < 120; v++) ((uint8_t *)images.train.pixel)[i * 120 + v] = (uint8_t)((31 * i + 7 * v) % 251);
-        for (int p = 0; p < 60; p++) images.train.label[i * 60 + p] = (int16_t)((i + p) % 3);
-    }
-    return ps_dataset_from_images("volume", options, &images, out);
+    static const ps_source_functions functions = {size_of, decode, close_volumes};
+    ps_source source = {
+        .functions = &functions, .count = {VOLUMES, 0}, .type = PS_PIXEL_BYTE, .labels = PS_LABEL_MASK, .classes = 3};
+    return ps_dataset_of_source("volume", options, &source, out);
 }
 
 static ps_status print_batches(const ps_dataset *dataset, const ps_loader_options *options, int steps) {
@@ -34,7 +48,8 @@ static ps_status print_batches(const ps_dataset *dataset, const ps_loader_option
     ps_status status = PS_ALLOC(elements, &x, "batch");
     if (status == PS_OK) status = PS_ALLOC(labels, &label, "batch");
     for (int step = 0; status == PS_OK && step < steps; step++) {
-        ps_loader_train_batch(loader, (uint64_t)step, x, label, NULL);
+        status = ps_loader_train_batch(loader, (uint64_t)step, x, label, NULL);
+        if (status != PS_OK) break;
         if (fwrite(label, sizeof *label, labels, stdout) != labels ||
             fwrite(x, sizeof *x, elements, stdout) != elements)
             status = ps_fail(PS_ERR_INPUT, "cannot write");

@@ -17,7 +17,7 @@
 #include "core/memory.h"
 #include "core/rng.h"
 #include "data/dataset.h"
-#include "data/format.h"
+#include "data/source.h"
 #include "tests/lib/folder.h"
 
 enum { CIFAR_PIXELS = 3072, PATH_SIZE = 512 };
@@ -121,7 +121,7 @@ static void expect_cifar_sample(const ps_dataset *dataset, ps_split split, int i
                                 const double mean[3], const double deviation[3]) {
     float x[CIFAR_PIXELS];
     int32_t label;
-    ps_dataset_sample(dataset, split, index, x, &label);
+    held(ps_dataset_sample(dataset, split, index, x, &label));
     assert_int_equal(label, record % 10 + label_offset);
     for (int i = 0; i < 1024; i++) {
         for (int c = 0; c < 3; c++) {
@@ -276,7 +276,7 @@ static void expect_idx(const ps_dataset *dataset, int count) {
     }
     double deviation = sqrt(squares / (20 * count));
     for (int n = 0; n < count; n++) {
-        ps_dataset_sample(dataset, PS_SPLIT_TRAIN, n, x, &label);
+        held(ps_dataset_sample(dataset, PS_SPLIT_TRAIN, n, x, &label));
         assert_int_equal(label, (n * 3 + 1) % 10);
         for (int i = 0; i < 20; i++) assert_true(fabs(x[i] - (idx_pixel(n, i) - mean) / deviation) < 1e-5);
     }
@@ -388,10 +388,10 @@ static void idx_classes_come_from_the_labels(void **state) {
         int32_t label;
         assert_int_equal(ps_dataset_classes(dataset), sets[i].classes);
         for (int n = 0; n < count; n++) {
-            ps_dataset_sample(dataset, PS_SPLIT_TRAIN, n, x, &label);
+            held(ps_dataset_sample(dataset, PS_SPLIT_TRAIN, n, x, &label));
             assert_int_equal(label, sets[i].first + n % sets[i].count - shift);
         }
-        ps_dataset_sample(dataset, PS_SPLIT_TEST, 0, x, &label);
+        held(ps_dataset_sample(dataset, PS_SPLIT_TEST, 0, x, &label));
         assert_int_equal(label, sets[i].test - shift);
         ps_dataset_close(dataset);
     }
@@ -484,8 +484,8 @@ static void limits_keep_the_first_images_and_the_probe_the_last(void **state) {
     assert_int_equal(ps_dataset_count(dataset, PS_SPLIT_PROBE), 3);
     for (int i = 0; i < 3; i++) expect_cifar_sample(dataset, PS_SPLIT_PROBE, i, 7 + i, 0, mean, deviation);
     assert_int_equal(ps_dataset_count(dataset, PS_SPLIT_TEST), 2);
-    ps_dataset_sample(dataset, PS_SPLIT_TRAIN, 0, x, &label);
-    ps_dataset_sample(dataset, PS_SPLIT_TRAIN, 0, y, &label);
+    held(ps_dataset_sample(dataset, PS_SPLIT_TRAIN, 0, x, &label));
+    held(ps_dataset_sample(dataset, PS_SPLIT_TRAIN, 0, y, &label));
     assert_memory_equal(x, y, sizeof x);
     ps_dataset_close(dataset);
 }
@@ -545,7 +545,7 @@ static void a_constant_channel_is_only_centred(void **state) {
     memset(scratch, 9, 2 * 3073);
     write_file("data_batch_1.bin", scratch, 2 * 3073);
     ps_dataset *dataset = must_open("cifar10", as_stored);
-    ps_dataset_sample(dataset, PS_SPLIT_TRAIN, 1, x, &label);
+    held(ps_dataset_sample(dataset, PS_SPLIT_TRAIN, 1, x, &label));
     for (int i = 0; i < CIFAR_PIXELS; i++) assert_true(x[i] == 0.0f);
     ps_dataset_close(dataset);
 }
@@ -617,7 +617,7 @@ static void training_images_are_normalised(void **state) {
     float x[ELEMENTS];
     int32_t label;
     for (int n = 0; n < COUNT; n++) {
-        ps_dataset_sample(dataset, PS_SPLIT_TRAIN, n, x, &label);
+        held(ps_dataset_sample(dataset, PS_SPLIT_TRAIN, n, x, &label));
         for (int i = 0; i < ELEMENTS; i++) {
             sum[i % 3] += x[i];
             squares[i % 3] += (double)x[i] * x[i];
@@ -661,7 +661,7 @@ static double linear_accuracy(const ps_dataset *dataset, ps_split split, const f
     int32_t label;
     int right = 0, count = ps_dataset_count(dataset, split);
     for (int n = 0; n < count; n++) {
-        ps_dataset_sample(dataset, split, n, x, &label);
+        held(ps_dataset_sample(dataset, split, n, x, &label));
         right += predict(weight, x, score) == label;
     }
     return (double)right / count;
@@ -678,7 +678,7 @@ static void synthetic_defeats_a_linear_model(void **state) {
     for (int epoch = 0; epoch < 8; epoch++) {
         float rate = 1e-3f / (float)(1 + epoch);
         for (int n = 0; n < count; n++) {
-            ps_dataset_sample(dataset, PS_SPLIT_TRAIN, (int)((n * 2654435761u) % (unsigned)count), x, &label);
+            held(ps_dataset_sample(dataset, PS_SPLIT_TRAIN, (int)((n * 2654435761u) % (unsigned)count), x, &label));
             linear_step(weight, x, label, rate);
         }
         best = fmax(best, linear_accuracy(dataset, PS_SPLIT_TEST, weight));
@@ -711,7 +711,7 @@ static void real_cifar10_reads(void **state) {
     float x[768];
     int32_t label;
     for (int i = 0; i < ps_dataset_count(dataset, PS_SPLIT_TRAIN); i++) {
-        ps_dataset_sample(dataset, PS_SPLIT_TRAIN, i, x, &label);
+        held(ps_dataset_sample(dataset, PS_SPLIT_TRAIN, i, x, &label));
         seen[label]++;
     }
     for (int k = 0; k < 10; k++) assert_true(seen[k] > 0);

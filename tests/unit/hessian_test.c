@@ -24,11 +24,12 @@ typedef struct {
     int classes;
 } fixture;
 
-static void fill_batch(void *self, int index, float *x, int32_t *label) {
+static ps_status fill_batch(void *self, int index, float *x, int32_t *label) {
     const fixture *f = self;
     ps_rng_key key = ps_rng_key_of((uint64_t)index, "hessian/x");
     for (size_t i = 0; i < BATCH * ps_shape_elements(f->input); i++) x[i] = ps_rng_normal(key, i);
     for (int i = 0; i < BATCH; i++) label[i] = (i + index) % f->classes;
+    return PS_OK;
 }
 
 static void add(ps_graph *g, const char *name, const char *type, int first, int second, const char *attributes) {

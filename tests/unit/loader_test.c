@@ -13,8 +13,8 @@
 
 #include "core/memory.h"
 #include "parallel/threads.h"
-#include "data/format.h"
 #include "data/loader.h"
+#include "tests/lib/images.h"
 
 enum { BATCH = 32 };
 
@@ -75,6 +75,13 @@ static batch make_batch(const ps_dataset *dataset, int rows) {
     return b;
 }
 
+/* How many rows of it are real. */
+static int plain_batch(ps_loader *loader, ps_split split, int index, const batch *b) {
+    int real;
+    check(ps_loader_plain_batch(loader, split, index, b->x, b->label, &real, NULL));
+    return real;
+}
+
 static void free_batch(batch b) {
     ps_free(b.x);
     ps_free(b.label);
@@ -92,8 +99,8 @@ static void batches_do_not_depend_on_threads_or_history(void **state) {
         ps_loader *used = make_loader(dataset, options);
         for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
             ps_loader *fresh = make_loader(dataset, options);
-            ps_loader_train_batch(fresh, steps[i], expected.x, expected.label, NULL);
-            ps_loader_train_batch(used, steps[i], got.x, got.label, pool);
+            check(ps_loader_train_batch(fresh, steps[i], expected.x, expected.label, NULL));
+            check(ps_loader_train_batch(used, steps[i], got.x, got.label, pool));
             assert_memory_equal(expected.x, got.x, BATCH * expected.elements * sizeof(float));
             assert_memory_equal(expected.label, got.label, BATCH * sizeof(int32_t));
             ps_loader_destroy(fresh);
@@ -116,15 +123,17 @@ static void shards_are_rows_of_the_whole_batch(void **state) {
     for (int count = 1; count <= BATCH; count += 5) {
         for (int plain = 0; plain < 2; plain++) {
             int real = 0, sum = 0;
-            if (plain) real = ps_loader_plain_batch(loader, PS_SPLIT_TEST, last, whole.x, whole.label, NULL);
-            else ps_loader_train_batch(loader, 5, whole.x, whole.label, NULL);
+            if (plain) check(ps_loader_plain_batch(loader, PS_SPLIT_TEST, last, whole.x, whole.label, &real, NULL));
+            else check(ps_loader_train_batch(loader, 5, whole.x, whole.label, NULL));
             memset(shard.x, 0, BATCH * shard.elements * sizeof(float));
             for (int first = 0; first < BATCH; first += count) {
                 ps_loader_rows rows = {first, first + count > BATCH ? BATCH - first : count};
                 float *x = shard.x + (size_t)first * shard.elements;
                 int32_t *label = shard.label + first;
-                if (plain) sum += ps_loader_plain_rows(loader, PS_SPLIT_TEST, last, rows, x, label, NULL);
-                else ps_loader_train_rows(loader, 5, rows, x, label, NULL);
+                int part = 0;
+                if (plain) check(ps_loader_plain_rows(loader, PS_SPLIT_TEST, last, rows, x, label, &part, NULL));
+                else check(ps_loader_train_rows(loader, 5, rows, x, label, NULL));
+                sum += part;
             }
             assert_int_equal(sum, real);
             assert_memory_equal(whole.x, shard.x, BATCH * whole.elements * sizeof(float));
@@ -144,7 +153,7 @@ static int identify(const ps_dataset *dataset, const float *x, int32_t label) {
     int32_t own_label;
     int found = -1;
     for (int i = 0; i < ps_dataset_count(dataset, PS_SPLIT_TRAIN); i++) {
-        ps_dataset_sample(dataset, PS_SPLIT_TRAIN, i, own, &own_label);
+        check(ps_dataset_sample(dataset, PS_SPLIT_TRAIN, i, own, &own_label));
         if (memcmp(own, x, elements * sizeof *own) == 0 && own_label == label) found = i;
     }
     free(own);
@@ -163,7 +172,7 @@ static void each_epoch_is_one_permutation_without_probe_images(void **state) {
         int seen[TRAIN] = {0};
         for (int i = 0; i < STEPS * BATCH; i++) {
             if (i % BATCH == 0)
-                ps_loader_train_batch(loader, (uint64_t)(epoch * STEPS + i / BATCH), b.x, b.label, NULL);
+                check(ps_loader_train_batch(loader, (uint64_t)(epoch * STEPS + i / BATCH), b.x, b.label, NULL));
             int found = identify(dataset, b.x + (size_t)(i % BATCH) * b.elements, b.label[i % BATCH]);
             assert_in_range(found, 0, TRAIN - 1); /* a probe image would be no training image */
             assert_int_equal(seen[found]++, 0);
@@ -182,8 +191,8 @@ static void seeds_differ(void **state) {
     ps_loader *one = make_loader(dataset, (ps_loader_options){BATCH, 1, 0, false});
     ps_loader *two = make_loader(dataset, (ps_loader_options){BATCH, 2, 0, false});
     batch a = make_batch(dataset, BATCH), b = make_batch(dataset, BATCH);
-    ps_loader_train_batch(one, 0, a.x, a.label, NULL);
-    ps_loader_train_batch(two, 0, b.x, b.label, NULL);
+    check(ps_loader_train_batch(one, 0, a.x, a.label, NULL));
+    check(ps_loader_train_batch(two, 0, b.x, b.label, NULL));
     assert_memory_not_equal(a.x, b.x, BATCH * a.elements * sizeof(float));
     free_batch(a);
     free_batch(b);
@@ -219,7 +228,7 @@ static found_view find_view(const ps_dataset *dataset, const float *row, int pad
     found_view found = {0, 0, 0, -1};
     int deep = s.d > 1 ? pad : 0, matches = 0;
     for (int i = 0; i < ps_dataset_count(dataset, PS_SPLIT_TRAIN); i++) {
-        ps_dataset_sample(dataset, PS_SPLIT_TRAIN, i, own, label);
+        check(ps_dataset_sample(dataset, PS_SPLIT_TRAIN, i, own, label));
         for (int z = -deep; z <= deep; z++) {
             for (int y = -pad; y <= pad; y++) {
                 for (int x = -pad; x <= pad; x++) {
@@ -248,7 +257,7 @@ static void augmentation_is_crop_then_flip(void **state) {
     batch b = make_batch(dataset, ROWS);
     int flips = 0, down[2 * PAD + 1] = {0}, right[2 * PAD + 1] = {0};
     for (int step = 0; step < STEPS; step++) {
-        ps_loader_train_batch(loader, (uint64_t)step, b.x, b.label, NULL);
+        check(ps_loader_train_batch(loader, (uint64_t)step, b.x, b.label, NULL));
         for (size_t row = 0; row < ROWS; row++) {
             found_view v = find_view(dataset, b.x + row * b.elements, PAD);
             flips += v.flip;
@@ -278,14 +287,14 @@ static void volumes_move_with_their_labels(void **state) {
     float first[36];
     int32_t labels[36];
     for (int step = 0; step < STEPS; step++) {
-        ps_loader_train_batch(loader, (uint64_t)step, b.x, b.label, NULL);
+        check(ps_loader_train_batch(loader, (uint64_t)step, b.x, b.label, NULL));
         for (size_t row = 0; row < ROWS; row++) {
             found_view v = find_view(dataset, b.x + row * positions, PAD);
             deep += v.z != 0;
             /* One label names one position: it must sit where that position's pixel went. */
             int matched = 0;
             for (int i = 0; i < ROWS; i++) {
-                ps_dataset_sample(dataset, PS_SPLIT_TRAIN, i, first, labels);
+                check(ps_dataset_sample(dataset, PS_SPLIT_TRAIN, i, first, labels));
                 size_t agreeing = 0;
                 for (size_t p = 0; p < positions; p++) {
                     int32_t at = b.label[row * positions + p];
@@ -314,8 +323,8 @@ static void a_sample_looks_the_same_in_any_batch_size(void **state) {
     batch a = make_batch(dataset, COUNT), b = make_batch(dataset, COUNT);
     for (uint64_t epoch = 0; epoch < 3; epoch++) {
         for (size_t i = 0; i < 4; i++)
-            ps_loader_train_batch(small, epoch * 4 + i, a.x + i * 6 * a.elements, a.label + i * 6, NULL);
-        ps_loader_train_batch(large, epoch, b.x, b.label, NULL);
+            check(ps_loader_train_batch(small, epoch * 4 + i, a.x + i * 6 * a.elements, a.label + i * 6, NULL));
+        check(ps_loader_train_batch(large, epoch, b.x, b.label, NULL));
         assert_memory_equal(a.x, b.x, COUNT * a.elements * sizeof(float));
         assert_memory_equal(a.label, b.label, COUNT * sizeof(int32_t));
     }
@@ -336,16 +345,16 @@ static void plain_batches_are_in_stored_order_and_marked_past_the_end(void **sta
     int32_t label;
     const int real[] = {8, 8, 3, 0};
     for (int index = 0; index < 4; index++) {
-        assert_int_equal(ps_loader_plain_batch(loader, PS_SPLIT_TEST, index, b.x, b.label, NULL), real[index]);
+        assert_int_equal(plain_batch(loader, PS_SPLIT_TEST, index, &b), real[index]);
         for (int row = 0; row < ROWS; row++) {
             int at = index * ROWS + row;
-            ps_dataset_sample(dataset, PS_SPLIT_TEST, at < TEST ? at : TEST - 1, own, &label);
+            check(ps_dataset_sample(dataset, PS_SPLIT_TEST, at < TEST ? at : TEST - 1, own, &label));
             assert_memory_equal(own, b.x + (size_t)row * b.elements, b.elements * sizeof(float));
             assert_int_equal(b.label[row], at < TEST ? label : -1);
         }
     }
-    assert_int_equal(ps_loader_plain_batch(loader, PS_SPLIT_PROBE, 0, b.x, b.label, NULL), 5);
-    ps_dataset_sample(dataset, PS_SPLIT_PROBE, 4, own, &label);
+    assert_int_equal(plain_batch(loader, PS_SPLIT_PROBE, 0, &b), 5);
+    check(ps_dataset_sample(dataset, PS_SPLIT_PROBE, 4, own, &label));
     assert_memory_equal(own, b.x + 4 * b.elements, b.elements * sizeof(float));
     free(own);
     free_batch(b);
@@ -358,8 +367,8 @@ static void an_empty_split_gives_no_rows(void **state) {
     ps_dataset *dataset = make_numbered((ps_shape){1, 2, 1, 3, 3}, 8, 0, 0, false);
     ps_loader *loader = make_loader(dataset, (ps_loader_options){4, 1, 0, false});
     batch b = make_batch(dataset, 4);
-    assert_int_equal(ps_loader_plain_batch(loader, PS_SPLIT_TEST, 0, b.x, b.label, NULL), 0);
-    assert_int_equal(ps_loader_plain_batch(loader, PS_SPLIT_PROBE, 0, b.x, b.label, NULL), 0);
+    assert_int_equal(plain_batch(loader, PS_SPLIT_TEST, 0, &b), 0);
+    assert_int_equal(plain_batch(loader, PS_SPLIT_PROBE, 0, &b), 0);
     for (int i = 0; i < 4; i++) assert_int_equal(b.label[i], -1);
     free_batch(b);
     ps_loader_destroy(loader);

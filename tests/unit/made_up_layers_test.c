@@ -156,14 +156,16 @@ static void fill(const bench *b, const char *stream, uint64_t number, float *x) 
     for (size_t i = 0; i < BATCH * ps_shape_elements(b->graph->input); i++) x[i] = ps_rng_normal(key, i);
 }
 
-static void train_batch(void *self, uint64_t step, float *x, int32_t *label) {
+static ps_status train_batch(void *self, uint64_t step, float *x, int32_t *label) {
     fill(self, "train", step, x);
     for (uint32_t i = 0; i < BATCH; i++) label[i] = (int32_t)(i % CLASSES);
+    return PS_OK;
 }
 
-static int probe_batch(void *self, int index, float *x) {
+static ps_status probe_batch(void *self, int index, float *x, int *images) {
     fill(self, "probe", (uint64_t)index, x);
-    return BATCH;
+    *images = BATCH;
+    return PS_OK;
 }
 
 static void open_bench(bench *b, const char *text) {

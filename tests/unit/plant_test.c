@@ -48,11 +48,12 @@ typedef struct {
     double nonzero[8][MOST], active[8][MOST]; /* [unit][channel] after planting */
 } bed;
 
-static int probe_batch(void *self, int index, float *x) {
+static ps_status probe_batch(void *self, int index, float *x, int *images) {
     const bed *b = self;
     ps_rng_key key = ps_rng_key_fold(ps_rng_key_of(11, "image"), (uint64_t)index);
     for (size_t i = 0; i < BATCH * ps_shape_elements(b->graph->input); i++) x[i] = ps_rng_normal(key, i);
-    return index == BATCHES - 1 ? BATCH - 3 : BATCH;
+    *images = index == BATCHES - 1 ? BATCH - 3 : BATCH;
+    return PS_OK;
 }
 
 static void make(bed *b, const char *graph, uint64_t seed) {

@@ -192,7 +192,7 @@ static void look(bed *b) {
         for (int i = 0; i < source.batches; i++) {
             b->mode = modes[m];
             b->batch = i;
-            b->images = source.batch(source.self, i, b->session.x);
+            must(source.batch(source.self, i, b->session.x, &b->images));
             ps_net_forward_plain(b->session.net, b->session.x, b->mode, &hook, NULL);
         }
 }

@@ -76,19 +76,21 @@ static void fill(float *x, size_t count, const char *stream, uint64_t number) {
     for (size_t i = 0; i < count; i++) x[i] = ps_rng_normal(key, i);
 }
 
-static void train_batch(void *self, uint64_t step, float *x, int32_t *label) {
+static ps_status train_batch(void *self, uint64_t step, float *x, int32_t *label) {
     const bench *b = self;
     size_t batch = (size_t)ps_net_batch(b->net);
     fill(x, batch * b->sample, "train", step);
     for (size_t i = 0; i < batch; i++)
         label[i] = (int32_t)ps_rng_below(ps_rng_key_of(4, "label"), step * batch + i, CLASSES);
+    return PS_OK;
 }
 
 /* The last batch is only partly filled with real images. */
-static int probe_batch(void *self, int index, float *x) {
+static ps_status probe_batch(void *self, int index, float *x, int *images) {
     const bench *b = self;
     fill(x, (size_t)ps_net_batch(b->net) * b->sample, "probe", (uint64_t)index);
-    return index == PROBE_BATCHES - 1 && ps_net_batch(b->net) > 1 ? ps_net_batch(b->net) - 1 : ps_net_batch(b->net);
+    *images = index == PROBE_BATCHES - 1 && ps_net_batch(b->net) > 1 ? ps_net_batch(b->net) - 1 : ps_net_batch(b->net);
+    return PS_OK;
 }
 
 static bench make(const char *graph, int batch, int threads, const char *optimiser) {
@@ -150,7 +152,7 @@ static ps_probe *attach(bench *b, const char *record, ps_trace_writer **trace) {
 }
 
 static void train(bench *b, const ps_train_hooks *hooks, int hook_count, uint64_t start, uint64_t steps,
-                  void (*source)(void *, uint64_t, float *, int32_t *), void *self) {
+                  ps_status (*source)(void *, uint64_t, float *, int32_t *), void *self) {
     uint64_t diverged;
     ps_train_options options = {.steps = steps,
                                 .window = WINDOW,
@@ -306,7 +308,8 @@ static naive probe_naively(bench *b, const ps_unit *u) {
     float *x = malloc((size_t)ps_net_batch(b->net) * b->sample * sizeof *x);
     for (int c = 0; c < MOST; c++) n.pre_max[c] = -INFINITY;
     for (int i = 0; i < PROBE_BATCHES; i++) {
-        int images = probe_batch(b, i, x);
+        int images;
+        assert_int_equal(probe_batch(b, i, x, &images), PS_OK);
         ps_net_forward_plain(b->net, x, PS_MODE_PROBE, &hook, NULL);
         look(b, u, &t, images, &n);
         ps_net_forward_plain(b->net, x, PS_MODE_EVAL, &hook, NULL);
@@ -541,11 +544,11 @@ static void watch_activations(watch *w, int unit) {
 }
 
 /* The batch is shown to the network once more in a mode that changes nothing: same weights, same batch statistics. */
-static void watched_batch(void *self, uint64_t step, float *x, int32_t *label) {
+static ps_status watched_batch(void *self, uint64_t step, float *x, int32_t *label) {
     watch *w = self;
     ps_net_hook hook = {&w->t, keep};
     train_batch(w->b, step, x, label);
-    if (step < WINDOW) return; /* the second window is watched */
+    if (step < WINDOW) return PS_OK; /* the second window is watched */
     ps_net_forward(w->b->net, x, PS_MODE_PROBE, ps_rng_key_of(0, "x"), &hook);
     for (int i = 0; i < ps_net_units(w->b->net)->count; i++) {
         watch_activations(w, i);
@@ -556,6 +559,7 @@ static void watched_batch(void *self, uint64_t step, float *x, int32_t *label) {
         if (step == WINDOW) w->before[i] = malloc(p->count * sizeof(float));
         memcpy(w->before[i], p->value, p->count * sizeof(float));
     }
+    return PS_OK;
 }
 
 static ps_status watch_gradients(void *self, uint64_t step) {
@@ -829,7 +833,7 @@ typedef struct {
 } shut_watch;
 
 /* Shuts gates for some steps of a window and opens them again: shift and bias are what they are for one step alone. */
-static void shutting_batch(void *self, uint64_t step, float *x, int32_t *label) {
+static ps_status shutting_batch(void *self, uint64_t step, float *x, int32_t *label) {
     shut_watch *w = self;
     ps_net_hook hook = {&w->t, keep};
     static const char *const names[] = {"bn1.bias", "bn2.bias", "bn3.bias", "conv6.bias", "fc1.bias"};
@@ -841,6 +845,7 @@ static void shutting_batch(void *self, uint64_t step, float *x, int32_t *label) 
     param(w->b, "ps4.conv.bias")->value[2] = -1e4f;
     train_batch(w->b, step, x, label);
     ps_net_forward(w->b->net, x, PS_MODE_PROBE, ps_rng_key_of(0, "x"), &hook);
+    return PS_OK;
 }
 
 static void tamper_with_sums(shut_watch *w, uint64_t step) {
@@ -1054,9 +1059,10 @@ static const char *const added[] = {
     "{\"name\":\"sum\",\"type\":\"add\",\"inputs\":[\"a\",\"fc1\"]},{\"name\":\"gate\",\"type\":\"relu\"},"
     "{\"name\":\"fc2\",\"type\":\"linear\",\"features\":3}]}"};
 
-static void train_one_image(void *self, uint64_t step, float *x, int32_t *label) {
+static ps_status train_one_image(void *self, uint64_t step, float *x, int32_t *label) {
     train_batch(self, step, x, label);
     for (int i = 1; i < BATCH; i++) label[i] = -1;
+    return PS_OK;
 }
 
 static void gradient_behind_an_add_is_the_shared_gates_own(void **state) {
@@ -1091,14 +1097,15 @@ static const char flattened[] =
     "{\"name\":\"flat\",\"type\":\"flatten\"},{\"name\":\"fc1\",\"type\":\"linear\",\"features\":5},"
     "{\"name\":\"relu2\",\"type\":\"relu\"},{\"name\":\"fc2\",\"type\":\"linear\",\"features\":3}]}";
 
-static int corner_batch(void *self, int index, float *x) {
+static ps_status corner_batch(void *self, int index, float *x, int *images) {
     const bench *b = self;
     int batch = ps_net_batch(b->net);
     for (int image = 0; image < batch; image++)
         for (int p = 0; p < 4; p++)
             x[image * 4 + p] = index == 0 && image == 1 && p == 2 ? 1.0f : p == 0 ? 0.5f : -1.0f;
     if (index == 1) x[(batch - 1) * 4 + 3] = 9; /* beyond the real images: not looked at */
-    return index == 1 ? batch - 1 : batch;
+    *images = index == 1 ? batch - 1 : batch;
+    return PS_OK;
 }
 
 static void features_behind_a_flattening_are_counted_one_by_one(void **state) {

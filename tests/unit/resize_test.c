@@ -9,8 +9,8 @@
 #include <cmocka.h>
 
 #include "core/rng.h"
-#include "data/format.h"
 #include "data/resize.h"
+#include "tests/lib/images.h"
 
 enum { MOST = 4096 };
 
@@ -160,7 +160,7 @@ static void data_sets_resize_pixels_and_labels_together(void **state) {
     assert_int_equal(ps_dataset_labels_per_sample(dataset), 8);
     float x[8];
     int32_t label[8];
-    ps_dataset_sample(dataset, PS_SPLIT_TRAIN, 1, x, label);
+    check(ps_dataset_sample(dataset, PS_SPLIT_TRAIN, 1, x, label));
     const int32_t expected[8] = {5, 7, 13, 15, 21, 23, 29, 31};
     assert_memory_equal(label, expected, sizeof expected);
     double mean = 15.5, variance = 0;

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "analysis/predictions/predictions.h"
+#include "analysis/relation.h"
 
 /* A word that names the role and no other one, written down here once more. */
 static const struct {
@@ -96,8 +97,11 @@ static const ps_prediction_result *judge(ps_arm *arms, int count, int prediction
     static ps_prediction_result results[PS_MOST_PREDICTIONS];
     ps_arms all = {.arms = arms, .count = count};
     ps_trace_task_default(&all.task);
+    for (int a = 0; a < count; a++) arms[a].index = a;
+    assert_int_equal(ps_relations_find(&all), PS_OK);
     assert_int_equal(ps_predictions_judge(&all, false, results), PS_OK);
     ps_predictions_clear(results);
+    ps_relations_clear(&all);
     return &results[prediction];
 }
 

@@ -422,11 +422,12 @@ static void add(ps_graph *g, const char *name, const char *type, int first, int 
     assert_int_equal(ps_graph_add(g, &spec, NULL, "%s", attributes), PS_OK);
 }
 
-static int batch(void *self, int index, float *x) {
+static ps_status batch(void *self, int index, float *x, int *images) {
     (void)index;
     const small_net *n = self;
     memcpy(x, n->x, sizeof n->x);
-    return BATCH;
+    *images = BATCH;
+    return PS_OK;
 }
 
 /* conv (1 x 1, two channels out), Pool Skip as one node or in its parts, gate. */

@@ -24,11 +24,12 @@ typedef struct {
     ps_hessian *hessian;
 } fixture;
 
-static void fill_batch(void *self, int index, float *x, int32_t *label) {
+static ps_status fill_batch(void *self, int index, float *x, int32_t *label) {
     (void)self;
     ps_rng_key key = ps_rng_key_of((uint64_t)index, "planted/x");
     for (uint64_t i = 0; i < BATCH * SIDE * SIDE * CIN; i++) x[i] = ps_rng_normal(key, i);
     for (int i = 0; i < BATCH; i++) label[i] = (int)(ps_rng_u32(key, 100000 + (uint64_t)i) % CLASSES);
+    return PS_OK;
 }
 
 static void add(ps_graph *g, const char *name, const char *type, const char *attributes) {

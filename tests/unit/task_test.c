@@ -10,8 +10,8 @@
 
 #include "core/json.h"
 #include "core/memory.h"
-#include "data/format.h"
 #include "task/task.h"
+#include "tests/lib/images.h"
 
 enum { ROWS = 5, CHANNELS = 3 };
 

@@ -1,0 +1,78 @@
+/* Sources by their names: which format, and what it is told. */
+#include "data/source.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/memory.h"
+#include "core/text.h"
+
+typedef struct {
+    const char *name, *argument, *help;
+    ps_source_open_function *open;
+} format;
+
+#define PS_FORMAT(name, argument, open, help) {#name, argument, help, open},
+static const format formats[] = {
+#include "data/dataset_list.def"
+};
+#undef PS_FORMAT
+enum { FORMATS = sizeof formats / sizeof formats[0] };
+
+static void list_formats(char *text, size_t size) {
+    size_t used = 0;
+    text[0] = '\0';
+    for (int i = 0; i < FORMATS && used < size; i++) {
+        const format *f = &formats[i];
+        used += (size_t)snprintf(text + used, size - used, "%s%s%s%s", i ? ", " : "", f->name,
+                                 f->argument[0] ? ":" : "", f->argument);
+    }
+}
+
+static ps_status find_format(const char *source, const format **out) {
+    size_t length = strcspn(source, ":");
+    char known[256], word[64];
+    const format *nearest = &formats[0];
+    snprintf(word, sizeof word, "%.*s", (int)(length < sizeof word ? length : sizeof word - 1), source);
+    for (int i = 0; i < FORMATS; i++) {
+        if (strcmp(formats[i].name, word) == 0) {
+            *out = &formats[i];
+            return PS_OK;
+        }
+        if (ps_text_distance(word, formats[i].name) < ps_text_distance(word, nearest->name)) nearest = &formats[i];
+    }
+    list_formats(known, sizeof known);
+    if (ps_text_distance(word, nearest->name) <= 2)
+        return ps_fail(PS_ERR_USAGE, "data \"%s\": no format \"%s\"; did you mean %s? Known are %s", source, word,
+                       nearest->name, known);
+    return ps_fail(PS_ERR_USAGE, "data \"%s\": no format \"%s\"; write FORMAT:DIR, one of %s", source, word, known);
+}
+
+static ps_status split_source(const char *source, const format **found, const char **argument) {
+    PS_TRY(find_format(source, found));
+    const char *colon = strchr(source, ':');
+    *argument = colon != NULL && colon[1] != '\0' ? colon + 1 : NULL;
+    bool wants = (*found)->argument[0] != '\0';
+    if (wants && *argument == NULL)
+        return ps_fail(PS_ERR_USAGE, "data \"%s\": say where the files are, as %s:%s", source, (*found)->name,
+                       (*found)->argument);
+    if (!wants && *argument != NULL)
+        return ps_fail(PS_ERR_USAGE, "data \"%s\": %s takes no argument; write just %s", source, (*found)->name,
+                       (*found)->name);
+    return PS_OK;
+}
+
+ps_status ps_source_open(const char *name, const ps_dataset_options *options, ps_source *out) {
+    const format *found = NULL;
+    const char *argument = NULL;
+    memset(out, 0, sizeof *out);
+    PS_TRY(split_source(name, &found, &argument));
+    return found->open(argument, options, out);
+}
+
+void ps_source_close(ps_source *source) {
+    if (source->functions != NULL) source->functions->close(source);
+    ps_free(source->class_names);
+    memset(source, 0, sizeof *source);
+}

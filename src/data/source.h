@@ -1,0 +1,78 @@
+/* Data sources: what a data format gives. A format is one .c file with one function of type ps_source_open_function and
+ * one line in dataset_list.def; all else (limits, probe, resizing, moments, digest, batches) is done with what stands
+ * here (dataset.c, loader.c).
+ *
+ * Opening reads headers: how many samples there are, how large each is, what their labels mean. It reads no pixels and
+ * no masks, so that a set of any size opens at once; they are decoded sample by sample, when they are asked for. A
+ * source is the opener's, who closes it; what `decode` fills is the caller's. */
+#ifndef PS_DATA_SOURCE_H
+#define PS_DATA_SOURCE_H
+
+#include <stdint.h>
+
+#include "core/shape.h"
+#include "core/status.h"
+#include "data/dataset.h"
+
+enum { PS_CLASS_NAME_SIZE = 64 /* with the terminating zero */ };
+
+typedef enum { PS_PIXEL_BYTE, PS_PIXEL_FLOAT } ps_pixel_type;
+
+/* What the label of a sample is. A class is in [0, classes), or -1 for "no label here", which no loss counts. */
+typedef enum {
+    PS_LABEL_NONE,  /* nothing: samples to predict on */
+    PS_LABEL_CLASS, /* one class */
+    PS_LABEL_MASK   /* a map of classes */
+} ps_label_kind;
+
+/* As the files are kept. What is held apart of the training samples for the probe is the data set's affair. */
+typedef enum { PS_PART_TRAIN, PS_PART_TEST, PS_PARTS } ps_part;
+
+/* n = 1 in both; 2D is d = 1. The channels of pixels are those of all samples of a source; a mask has one, and is most
+ * often as large as the image, but need not be. */
+typedef struct {
+    ps_shape pixels, mask; /* mask: all zero where labels are no masks */
+} ps_sample_size;
+
+typedef struct ps_source ps_source;
+
+typedef struct {
+    /* Of one sample, from what opening has read. Samples may differ, where the format's do. */
+    void (*size)(const ps_source *source, ps_part part, int index, ps_sample_size *out);
+    /* Pixels, channels-last [d][h][w][c], of uint8_t or float by the type of the source, and the label: one class, a
+     * mask [d][h][w], or nothing (NULL may be given then), both of the size that `size` says. Called for any samples
+     * from any threads at the same time. A failure is one sentence that names the file, the place in it, what was
+     * expected and what to do. File contents are never trusted. */
+    ps_status (*decode)(const ps_source *source, ps_part part, int index, void *pixel, int16_t *label);
+    /* Frees `state`; called after a failed opening too, with whatever there is. */
+    void (*close)(ps_source *source);
+} ps_source_functions;
+
+struct ps_source {
+    const ps_source_functions *functions;
+    void *state;         /* the format's own */
+    int count[PS_PARTS]; /* the test part may be empty */
+    ps_pixel_type type;
+    ps_label_kind labels;
+    int classes;                             /* 1 or more where there are labels */
+    char (*class_names)[PS_CLASS_NAME_SIZE]; /* [classes], from ps_alloc, freed for the format; NULL: numbers */
+};
+
+/* argument: what follows the colon of the name, NULL where there is none. *out is zero before. Of the options `size`,
+ * `seed` and the counts matter to formats that make their samples; all others may ignore them. */
+typedef ps_status ps_source_open_function(const char *argument, const ps_dataset_options *options, ps_source *out);
+
+/* The opening functions of all formats. */
+#define PS_FORMAT(name, argument, open, help) ps_source_open_function open;
+#include "data/dataset_list.def"
+#undef PS_FORMAT
+
+/* Opens "format:argument", as told on the command line. *out is to be closed after a failure too. */
+ps_status ps_source_open(const char *name, const ps_dataset_options *options, ps_source *out);
+void ps_source_close(ps_source *source);
+
+/* For formats: reads names, one a line, from a text file where it exists; keeps numbers where it does not have one for
+ * every class. */
+ps_status ps_source_read_class_names(ps_source *source, const char *path);
+
+#endif
