@@ -68,9 +68,10 @@ ps_outcome_counts ps_outcomes_count(const ps_arm *arm) {
 
 ps_stats_mcnemar ps_outcomes_mcnemar(const ps_arm *reference, const ps_arm *arm) {
     int mine = 0, theirs = 0;
+    if (arm == reference) return ps_stats_mcnemar_test(0, 0);
     for (int r = 0; r < arm->run_count; r++) {
         const ps_arm_run *run = &arm->runs[r], *partner = ps_relation_partner(arm, run, reference);
-        if (run == partner || partner == NULL) continue;
+        if (partner == NULL) continue;
         mine += run->outcome.collapsed && !partner->outcome.collapsed;
         theirs += !run->outcome.collapsed && partner->outcome.collapsed;
     }
