@@ -437,6 +437,7 @@ void ps_verdict_write(const ps_verdict_document *verdict, FILE *stream) {
     open_item(&out, "summary", '[');
     for (int i = 0; i < verdict->sentence_count; i++) text(&out, NULL, verdict->sentences[i]);
     close_item(&out, ']');
+    number(&out, "answer_sentences", verdict->answer_count);
     write_registration(&out, &verdict->questions);
     write_outcomes(&out, verdict->arms);
     text(&out, "next", verdict->next);

@@ -25,7 +25,44 @@ double ps_report_number(const cJSON *object, const char *key) {
 }
 
 const char *ps_report_verdict_word(const char *verdict) {
-    return strcmp(verdict, "not_testable") == 0 ? "not testable" : verdict;
+    static const char *const words[][2] = {
+        {"not_testable", "not testable"}, {"not_judged", "not judged"}, {"shown_not", "shown not to hold"}};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strcmp(verdict, words[i][0]) == 0) return words[i][1];
+    return verdict;
+}
+
+/* The item of a list of verdict.json whose key has this text. */
+static const cJSON *find_item(const ps_report_content *content, const char *list, const char *key, const char *text) {
+    const cJSON *item;
+    cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(content->verdict, list)) {
+        if (strcmp(ps_report_text(item, key), text) == 0) return item;
+    }
+    return NULL;
+}
+
+const cJSON *ps_report_question(const ps_report_content *content, const char *place) {
+    return find_item(content, "predictions", "place", place);
+}
+
+const cJSON *ps_report_outcome(const ps_report_content *content, const char *arm) {
+    return find_item(content, "outcomes", "arm", arm);
+}
+
+const cJSON *ps_report_deciding_part(const cJSON *prediction) {
+    double part = ps_report_number(prediction, "part");
+    const cJSON *parts = cJSON_GetObjectItemCaseSensitive(prediction, "parts");
+    return cJSON_GetArrayItem(parts, isfinite(part) && part >= 1 && part <= 64 ? (int)part - 1 : 0);
+}
+
+int ps_report_unlearned(const cJSON *outcome) {
+    double unlearned = ps_report_number(outcome, "unlearned"), diverged = ps_report_number(outcome, "diverged");
+    return (int)((isfinite(unlearned) ? unlearned : 0) + (isfinite(diverged) ? diverged : 0));
+}
+
+int ps_report_answer_sentences(const ps_report_content *content) {
+    double count = ps_report_number(content->verdict, "answer_sentences");
+    return isfinite(count) && count >= 1 && count < 1000 ? (int)count : 1;
 }
 
 const char *ps_report_meta(const ps_report_content *content, const char *key) {
@@ -57,16 +94,22 @@ const char *ps_report_identity(const ps_report_content *content, const char *key
     return row < 0 ? "" : ps_table_text(&content->identity, row, ps_table_column(&content->identity, "value"));
 }
 
-double ps_report_runs_mean(const ps_report_content *content, const char *column) {
-    int at = ps_table_column(&content->runs, column), count = 0;
+/* arm NULL: of all. */
+double ps_report_arm_mean(const ps_report_content *content, const char *arm, const char *column) {
+    int at = ps_table_column(&content->runs, column), count = 0, arms = ps_table_column(&content->runs, "arm");
     double sum = 0;
     for (int row = 0; row < content->runs.rows; row++) {
+        if (arm && strcmp(ps_table_text(&content->runs, row, arms), arm) != 0) continue;
         double value = ps_table_number(&content->runs, row, at);
         if (!isfinite(value)) continue;
         sum += value;
         count++;
     }
     return count ? sum / count : NAN;
+}
+
+double ps_report_runs_mean(const ps_report_content *content, const char *column) {
+    return ps_report_arm_mean(content, NULL, column);
 }
 
 int ps_report_is_share(const char *unit) {
@@ -111,6 +154,8 @@ static const char *choose_answer(const ps_report_content *content) {
                             : "No verdict was written beside these tables; `poolscope compare` makes one.";
 }
 
+enum { MOST_ARMS_IN_NUMBERS = 3 };
+
 /* "Nodes dead, time average: baseline 47.9 %; ps2 25.0 %, less in 3 of 3 seeds; ..." from the rows of one measure. */
 static ps_status write_numbers(ps_report_content *content) {
     const ps_table *table = &content->comparison;
@@ -120,18 +165,21 @@ static ps_status write_numbers(ps_report_content *content) {
     if (row < 0) return PS_OK;
     FILE *stream = open_memstream(&content->numbers, &size);
     if (!stream) return ps_fail(PS_ERR_MEMORY, "could not allocate a sentence of the report");
-    fprintf(stream, "Nodes dead, averaged over time: %s %s %%",
+    fprintf(stream, "Dead of the nodes with a gate of their own, averaged over time: %s %s %%",
             ps_table_text(table, row, ps_table_column(table, "reference")),
             ps_escape_percent(number, ps_table_number(table, row, ps_table_column(table, "mean_reference")), 0));
-    for (; row >= 0; row = ps_table_find(table, row + 1, measure, "dead_mean")) {
+    for (int shown = 0; row >= 0; row = ps_table_find(table, row + 1, measure, "dead_mean"), shown++) {
+        if (shown >= MOST_ARMS_IN_NUMBERS) continue;
         fprintf(stream, "; %s %s %%, ", ps_table_text(table, row, ps_table_column(table, "arm")),
                 ps_escape_percent(number, ps_table_number(table, row, ps_table_column(table, "mean_arm")), 0));
         fprintf(stream, "fewer in %s of %s seeds", ps_table_text(table, row, ps_table_column(table, "wins")),
                 ps_table_text(table, row, ps_table_column(table, "n")));
     }
-    fputc('.', stream);
+    fputs(content->arms.rows > MOST_ARMS_IN_NUMBERS + 1 ? "; the other arms stand below." : ".", stream);
     return ps_memory_stream_close(stream, &content->numbers, "a sentence of the report");
 }
+
+enum { VERDICT_VERSION = 2 };
 
 static ps_status read_verdict(ps_report_content *content) {
     char *path = NULL;
@@ -142,6 +190,11 @@ static ps_status read_verdict(ps_report_content *content) {
         status = ps_fail(
             PS_ERR_INPUT,
             "%s: is no verdict (\"format\" is not \"poolscope-verdict\"); make it anew with `poolscope compare`", path);
+    if (status == PS_OK && content->verdict && ps_report_number(content->verdict, "version") != VERDICT_VERSION)
+        status = ps_fail(PS_ERR_INPUT,
+                         "%s: has \"version\" %g, and this program shows version %d; make it anew with `poolscope "
+                         "compare`",
+                         path, ps_report_number(content->verdict, "version"), VERDICT_VERSION);
     free(path);
     return status;
 }

@@ -40,8 +40,18 @@ void ps_report_content_clear(ps_report_content *content);
 /* Texts and numbers of verdict.json: absent or null is "" and NaN; "Infinity" is infinite. */
 const char *ps_report_text(const cJSON *object, const char *key);
 double ps_report_number(const cJSON *object, const char *key);
-/* "supported", "refuted", "inconclusive", "not testable". */
+/* "shown", "shown not to hold", "undecided", "not judged", "not testable". */
 const char *ps_report_verdict_word(const char *verdict);
+/* The registered question at a place ("primary", "secondary 1"); NULL where verdict.json has none. */
+const cJSON *ps_report_question(const ps_report_content *content, const char *place);
+/* Of parts of a prediction, the one that it rests on. */
+const cJSON *ps_report_deciding_part(const cJSON *prediction);
+/* What became of an arm's runs, of "outcomes" in verdict.json; NULL: not told. */
+const cJSON *ps_report_outcome(const ps_report_content *content, const char *arm);
+/* Runs of it that did not learn, those that diverged among them. */
+int ps_report_unlearned(const cJSON *outcome);
+/* How many sentences of the verdict's summary are its answer. */
+int ps_report_answer_sentences(const ps_report_content *content);
 /* Value of a key of meta.tsv, "" where there is none. */
 const char *ps_report_meta(const ps_report_content *content, const char *key);
 /* The paired seeds for people: "1, 2, 5", "11 to 20"; what is no list of whole numbers stays as it is, cut at the
@@ -51,6 +61,8 @@ void ps_report_write_seeds(const char *list, char *text, size_t size);
 const char *ps_report_identity(const ps_report_content *content, const char *key);
 /* Mean of a column of runs.tsv over all runs with a finite value, NaN where none has. */
 double ps_report_runs_mean(const ps_report_content *content, const char *column);
+/* The same over the runs of one arm. */
+double ps_report_arm_mean(const ps_report_content *content, const char *arm, const char *column);
 /* True where values of this unit are shares, shown in per cent. */
 int ps_report_is_share(const char *unit);
 /* The column of runs.tsv with the first measure of the task on the test split ("test_accuracy"), its title ("Test

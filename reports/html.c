@@ -51,23 +51,17 @@ static void print_first_words(FILE *stream, const ps_report_content *content) {
             "<p class=\"alarm\" role=\"alert\">An instrument check did not hold, so no prediction of this comparison "
             "counts. See the checks below.</p>\n",
             stream);
-    fputs("<p class=\"answer\">", stream);
-    ps_escape_html(stream, content->answer);
-    if (content->numbers) {
-        fputs("<small>", stream);
-        ps_escape_html(stream, content->numbers);
-        fputs("</small>", stream);
-    }
-    fputs("</p>\n", stream);
+    ps_report_html_answer(stream, content);
 }
 
-/* What else the comparison says, after the first sentence; a long summary is folded. */
+/* What else the comparison says, after its answer; a long summary is folded. */
 static void print_summary(FILE *stream, const ps_report_content *content) {
     const cJSON *summary = cJSON_GetObjectItemCaseSensitive(content->verdict, "summary");
-    int count = cJSON_GetArraySize(summary);
-    if (count < 2) return;
-    fprintf(stream, "<details class=\"card\"%s><summary>What else to know</summary><ul>\n", count <= 6 ? " open" : "");
-    for (int i = 1; i < count; i++) {
+    int count = cJSON_GetArraySize(summary), first = ps_report_answer_sentences(content);
+    if (count <= first) return;
+    fprintf(stream, "<details class=\"card\"%s><summary>What else to know</summary><ul>\n",
+            count - first <= 5 ? " open" : "");
+    for (int i = first; i < count; i++) {
         fputs("<li>", stream);
         const char *sentence = cJSON_GetStringValue(cJSON_GetArrayItem(summary, i));
         ps_escape_html(stream, sentence ? sentence : "");
@@ -79,7 +73,7 @@ static void print_summary(FILE *stream, const ps_report_content *content) {
 static void print_navigation(FILE *stream, const ps_report_content *content) {
     const char *section = "";
     int number = 0;
-    fputs("<nav aria-label=\"Sections\"><div><a href=\"#main\">Verdict</a><a href=\"#h-predictions\">Predictions</a>",
+    fputs("<nav aria-label=\"Sections\"><div><a href=\"#main\">Verdict</a><a href=\"#h-predictions\">Questions</a>",
           stream);
     if (content->comparison.rows) fputs("<a href=\"#h-comparison\">Comparison</a>", stream);
     for (int i = 0; i < content->plots.count; i++) {
@@ -98,7 +92,8 @@ static void print_footer(FILE *stream) {
         "element of the probe set, with batch statistics. "
         "Inert: the gradient-driven path of its weights in a window is shorter than a thousandth of their norm. The "
         "seed is "
-        "the unit of every test; a diverged run stays in, and contrasts rank it worst.</p>"
+        "the unit of every test; a diverged run stays in, and contrasts rank it worst. Verdicts are those of questions "
+        "registered before training; all else is exploratory.</p>"
         "<p>Made from tables/ and verdict.json beside this page; it loads nothing from a network. Colours: Okabe and "
         "Ito; "
         "viridis.</p></footer>\n<script>\n",

@@ -4,6 +4,9 @@
 
 #include "reports/content.h"
 
+/* html_answer.c: the first screen. The registered questions in the words of the verdict, the primary's effect beside 0
+ * and its margin, collapses, who did not learn, what to do next. */
+void ps_report_html_answer(FILE *stream, const ps_report_content *content);
 /* html_glance.c: every arm's means over its seeds; what was run. */
 void ps_report_html_glance(FILE *stream, const ps_report_content *content);
 void ps_report_html_facts(FILE *stream, const ps_report_content *content);
@@ -20,7 +23,9 @@ void ps_report_html_layers(FILE *stream, const ps_report_content *content);
 ps_status ps_report_html_plots(FILE *stream, const ps_report_content *content);
 /* html_nodes.c: the table of the nodes to look at, with its tools. Says so where nodes were not recorded. */
 ps_status ps_report_html_nodes(FILE *stream, const ps_report_content *content);
-/* html_terms.c: what the words of the page mean. */
+/* html_terms.c: what the words of the page mean; and a word that leads to its meaning (term: as term_list.def begins it).
+ */
 void ps_report_html_terms(FILE *stream);
+void ps_report_html_term(FILE *stream, const char *term, const char *text);
 
 #endif

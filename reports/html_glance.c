@@ -11,14 +11,39 @@ typedef struct {
     int share;
 } glance_column;
 
-static const glance_column glance[] = {{"dead_mean", "Dead, time average", 1},
-                                       {"dead_end", "Dead at the end", 1},
+static const glance_column glance[] = {{"dead_mean", "Dead, own gate, time average", 1},
+                                       {"dead_end", "Dead, own gate, at the end", 1},
+                                       {"dead_all_end", "Dead, all gates, at the end", 1},
                                        {"edge_mean", "On the edge", 1},
                                        {"revival_rate", "Revived per window", 1},
                                        {"death_rate", "Newly dead per window", 1},
                                        {"loss_end", "Training loss, end", 0}};
 
 enum { glance_count = sizeof glance / sizeof *glance };
+
+static bool counts_dead(const glance_column *what) { return strncmp(what->column, "dead_", 5) == 0; }
+
+/* Of an arm of which runs did not learn: a mark beside what they make meaningless. */
+static void print_flag(FILE *stream, const ps_report_content *content, const char *arm) {
+    const cJSON *outcome = ps_report_outcome(content, arm);
+    int unlearned = ps_report_unlearned(outcome);
+    if (unlearned == 0) return;
+    fprintf(stream, "<abbr class=\"flag\" title=\"%d of %.0f runs of this arm did not learn\">!</abbr>", unlearned,
+            ps_report_number(outcome, "runs"));
+}
+
+/* Runs that collapsed, and the exact bound on how many such runs do. */
+static void print_collapsed(FILE *stream, const ps_report_content *content, const char *arm) {
+    const cJSON *outcome = ps_report_outcome(content, arm);
+    char upper[PS_ESCAPE_NUMBER];
+    if (!outcome) {
+        fputs("<td class=\"n\">–</td>", stream);
+        return;
+    }
+    fprintf(stream, "<td class=\"n\">%.0f of %.0f<small>at most %s&nbsp;%%</small></td>",
+            ps_report_number(outcome, "collapsed"), ps_report_number(outcome, "runs"),
+            ps_escape_percent(upper, ps_report_number(outcome, "upper"), 0));
+}
 
 /* Mean over an arm's seeds, with the lowest and highest beneath. */
 static void print_glance_cell(FILE *stream, const ps_report_content *content, const char *arm,
@@ -40,12 +65,34 @@ static void print_glance_cell(FILE *stream, const ps_report_content *content, co
         fputs("<td class=\"n\">–</td>", stream);
         return;
     }
-    if (what->share) fprintf(stream, "<td class=\"n\">%s&nbsp;%%", ps_escape_percent(a, sum / count, 0));
-    else fprintf(stream, "<td class=\"n\">%s", ps_escape_number(a, sum / count));
+    fputs("<td class=\"n\">", stream);
+    if (counts_dead(what)) print_flag(stream, content, arm);
+    if (what->share) fprintf(stream, "%s&nbsp;%%", ps_escape_percent(a, sum / count, 0));
+    else fputs(ps_escape_number(a, sum / count), stream);
     if (count > 1 && what->share)
         fprintf(stream, "<small>%s to %s</small>", ps_escape_percent(b, low, 0), ps_escape_percent(c, high, 0));
     else if (count > 1) fprintf(stream, "<small>%s to %s</small>", ps_escape_number(b, low), ps_escape_number(c, high));
     fputs("</td>", stream);
+}
+
+static void print_glance_row(FILE *stream, const ps_report_content *content, int row, const glance_column *task) {
+    const ps_table *arms = &content->arms;
+    const char *arm = ps_table_text(arms, row, ps_table_column(arms, "arm"));
+    double diverged = ps_table_number(arms, row, ps_table_column(arms, "diverged"));
+    double unfinished = ps_table_number(arms, row, ps_table_column(arms, "unfinished"));
+    double nonfinite = ps_table_number(arms, row, ps_table_column(arms, "nonfinite"));
+    fprintf(stream,
+            "<tr><th scope=\"row\"><svg class=\"key\" viewBox=\"0 0 9 9\" aria-hidden=\"true\"><rect width=\"9\" "
+            "height=\"9\" style=\"fill:var(--arm%d)\"/></svg>",
+            row % 8 + 1);
+    ps_escape_html(stream, arm);
+    if (diverged > 0) fprintf(stream, "<small>%.0f diverged</small>", diverged);
+    if (unfinished > 0) fprintf(stream, "<small>%.0f unfinished</small>", unfinished);
+    if (nonfinite > 0) fprintf(stream, "<small>%.0f not finite at the end</small>", nonfinite);
+    fputs("</th>", stream);
+    print_collapsed(stream, content, arm);
+    for (int i = -1; i < glance_count; i++) print_glance_cell(stream, content, arm, i >= 0 ? &glance[i] : task);
+    fputs("</tr>\n", stream);
 }
 
 void ps_report_html_glance(FILE *stream, const ps_report_content *content) {
@@ -54,33 +101,21 @@ void ps_report_html_glance(FILE *stream, const ps_report_content *content) {
     fputs(
         "<div class=\"card scroll glance\" tabindex=\"0\" role=\"region\" aria-label=\"At a "
         "glance\"><table><caption><span>At a glance: mean over each arm's seeds, lowest and highest seed "
-        "beneath.</span></caption>"
-        "<thead><tr><th scope=\"col\">Arm</th>",
+        "beneath. Dead is counted over two populations: nodes with a gate of their own, and the channels of all gates, "
+        "those behind sums among them.",
         stream);
+    if (cJSON_GetObjectItemCaseSensitive(content->verdict, "outcomes"))
+        fputs(
+            " Collapsed: with the 95&nbsp;% bound on the share of such runs. !: some of the arm's runs did not learn.",
+            stream);
+    fputs("</span></caption><thead><tr><th scope=\"col\">Arm</th><th scope=\"col\" class=\"n\">Collapsed</th>", stream);
     char title[80];
     const glance_column task = {ps_report_measure(content), ps_report_measure_title(content, title, sizeof title),
                                 ps_report_measure_is_share(content)};
-    for (int i = 0; i <= glance_count; i++)
-        fprintf(stream, "<th scope=\"col\" class=\"n\">%s</th>", i < glance_count ? glance[i].title : task.title);
+    for (int i = -1; i < glance_count; i++)
+        fprintf(stream, "<th scope=\"col\" class=\"n\">%s</th>", i >= 0 ? glance[i].title : task.title);
     fputs("</tr></thead><tbody>\n", stream);
-    for (int row = 0; row < arms->rows; row++) {
-        const char *arm = ps_table_text(arms, row, ps_table_column(arms, "arm"));
-        double diverged = ps_table_number(arms, row, ps_table_column(arms, "diverged"));
-        double unfinished = ps_table_number(arms, row, ps_table_column(arms, "unfinished"));
-        double nonfinite = ps_table_number(arms, row, ps_table_column(arms, "nonfinite"));
-        fprintf(stream,
-                "<tr><th scope=\"row\"><svg class=\"key\" viewBox=\"0 0 9 9\" aria-hidden=\"true\"><rect width=\"9\" "
-                "height=\"9\" style=\"fill:var(--arm%d)\"/></svg>",
-                row % 8 + 1);
-        ps_escape_html(stream, arm);
-        if (diverged > 0) fprintf(stream, "<small>%.0f diverged</small>", diverged);
-        if (unfinished > 0) fprintf(stream, "<small>%.0f unfinished</small>", unfinished);
-        if (nonfinite > 0) fprintf(stream, "<small>%.0f not finite at the end</small>", nonfinite);
-        fputs("</th>", stream);
-        for (int i = 0; i <= glance_count; i++)
-            print_glance_cell(stream, content, arm, i < glance_count ? &glance[i] : &task);
-        fputs("</tr>\n", stream);
-    }
+    for (int row = 0; row < arms->rows; row++) print_glance_row(stream, content, row, &task);
     fputs("</tbody></table></div>\n", stream);
 }
 
@@ -127,7 +162,8 @@ void ps_report_html_facts(FILE *stream, const ps_report_content *content) {
                  ps_report_identity(content, "config.lr"), ps_report_identity(content, "config.batch"));
         print_fact(stream, "Optimiser", text);
     }
-    print_fact(stream, "Nodes with a private gate", common_value(content, "nodes"));
+    print_fact(stream, "Nodes with a gate of their own", common_value(content, "nodes"));
+    print_fact(stream, "Channels of shared gates", common_value(content, "shared_nodes"));
     print_fact(stream, "Probe images", common_value(content, "probe_images"));
     double cost = ps_report_runs_mean(content, "record_cost");
     if (isfinite(cost)) {

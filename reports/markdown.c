@@ -6,6 +6,7 @@
 
 #include "core/file.h"
 #include "reports/content.h"
+#include "reports/effect.h"
 #include "reports/escape.h"
 
 static void print_number(FILE *stream, double value) {
@@ -29,24 +30,99 @@ static void print_cell(FILE *stream, const char *text) {
     fputs(" |", stream);
 }
 
-static void print_predictions(FILE *stream, const ps_report_content *content) {
-    const cJSON *predictions = cJSON_GetObjectItemCaseSensitive(content->verdict, "predictions"), *item;
-    if (cJSON_GetArraySize(predictions) == 0) return;
+/* ---- questions and predictions ---- */
+
+static bool is_registered(const cJSON *prediction) {
+    const char *place = ps_report_text(prediction, "place");
+    return *place && strcmp(place, "exploratory") != 0;
+}
+
+static void print_amount(FILE *stream, const cJSON *prediction, const cJSON *part, const char *key) {
+    char text[PS_EFFECT_TEXT];
+    bool level = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(prediction, "level"));
+    fprintf(stream, " %s |", ps_effect_of(text, part, level, key));
+}
+
+/* A part is a row: the first has the title, further ones the measure they are about. */
+static void print_part(FILE *stream, const cJSON *prediction, const cJSON *part, bool first) {
+    const char *against = ps_report_text(part, "against");
+    fputs("| ", stream);
+    ps_escape_markdown(stream, ps_report_text(prediction, "id"));
+    print_cell(stream, first ? ps_report_text(prediction, "title") : ps_report_text(part, "measure"));
+    fputc(' ', stream);
+    ps_escape_markdown(stream, ps_report_text(part, "arm"));
+    fputs(*against ? " against " : "", stream);
+    ps_escape_markdown(stream, against);
+    fputs(" |", stream);
+    if (is_registered(prediction)) {
+        print_cell(stream, ps_report_verdict_word(ps_report_text(prediction, "verdict")));
+        print_cell(stream, ps_report_text(part, "words"));
+    }
+    print_amount(stream, prediction, part, "margin");
+    print_amount(stream, prediction, part, "estimate");
+    print_amount(stream, prediction, part, "low");
+    print_amount(stream, prediction, part, "high");
+    fprintf(stream, " %.0f of %.0f |", ps_report_number(part, "beyond"), ps_report_number(part, "n"));
+    print_number(stream, ps_report_number(part, "p"));
+    print_cell(stream, ps_report_text(prediction, "claim_of"));
+    fputc('\n', stream);
+}
+
+static void print_prediction(FILE *stream, const cJSON *prediction) {
+    const cJSON *parts = cJSON_GetObjectItemCaseSensitive(prediction, "parts"), *part;
+    cJSON_ArrayForEach(part, parts) print_part(stream, prediction, part, part == parts->child);
+}
+
+static void print_registered(FILE *stream, const ps_report_content *content) {
+    const cJSON *question = ps_report_question(content, "primary");
+    char place[32];
+    if (!question) return;
     fputs(
-        "\n## Predictions\n\n| prediction | verdict | effect | low | high | seeds | p (Holm) | at best "
-        "|\n|---|---|---:|---:|---:|---:|---:|---:|\n",
+        "\n## Registered questions\n\n| question | arms | verdict | words | margin | median | low | high | beyond | p "
+        "| "
+        "claim of |\n|---|---|---|---|---:|---:|---:|---:|---:|---:|---|\n",
         stream);
+    for (int i = 1; question; i++) {
+        print_prediction(stream, question);
+        snprintf(place, sizeof place, "secondary %d", i);
+        question = ps_report_question(content, place);
+    }
+}
+
+static void print_exploratory(FILE *stream, const ps_report_content *content) {
+    const cJSON *predictions = cJSON_GetObjectItemCaseSensitive(content->verdict, "predictions"), *item;
+    bool any = false;
     cJSON_ArrayForEach(item, predictions) {
-        fputs("| ", stream);
-        ps_escape_markdown(stream, ps_report_text(item, "id"));
-        print_cell(stream, ps_report_text(item, "title"));
-        print_cell(stream, ps_report_verdict_word(ps_report_text(item, "verdict")));
-        print_number(stream, ps_report_number(item, "estimate"));
-        print_number(stream, ps_report_number(item, "low"));
-        print_number(stream, ps_report_number(item, "high"));
-        print_number(stream, ps_report_number(item, "n"));
-        print_number(stream, ps_report_number(item, "p_holm"));
-        print_number(stream, ps_report_number(item, "best_p_holm"));
+        if (is_registered(item) || strcmp(ps_report_text(item, "verdict"), "not_testable") == 0) continue;
+        if (!any)
+            fputs(
+                "\n## Exploratory\n\nNot registered before these runs, so nothing is concluded here; p is not "
+                "corrected.\n\n| prediction | arms | margin | median | low | high | beyond | p | claim of "
+                "|\n|---|---|---:|---:|---:|---:|---:|---:|---|\n",
+                stream);
+        any = true;
+        print_prediction(stream, item);
+    }
+}
+
+static void print_outcomes(FILE *stream, const ps_report_content *content) {
+    const cJSON *outcomes = cJSON_GetObjectItemCaseSensitive(content->verdict, "outcomes"), *item;
+    if (cJSON_GetArraySize(outcomes) == 0) return;
+    fputs(
+        "\n## Did the runs learn?\n\nDead is the mean over the arm's runs at their end: nodes with a gate of their "
+        "own; "
+        "all gates' channels.\n\n| arm | collapsed | at most (95 %) | did not learn | dead, own gate | dead, all gates "
+        "|\n|---|---:|---:|---:|---:|---:|\n",
+        stream);
+    cJSON_ArrayForEach(item, outcomes) {
+        const char *arm = ps_report_text(item, "arm");
+        fputc('|', stream);
+        print_cell(stream, arm);
+        fprintf(stream, " %.0f of %.0f |", ps_report_number(item, "collapsed"), ps_report_number(item, "runs"));
+        print_measure(stream, ps_report_number(item, "upper"), 1, 0);
+        fprintf(stream, " %d |", ps_report_unlearned(item));
+        print_measure(stream, ps_report_arm_mean(content, arm, "dead_end"), 1, 0);
+        print_measure(stream, ps_report_arm_mean(content, arm, "dead_all_end"), 1, 0);
         fputc('\n', stream);
     }
 }
@@ -142,7 +218,9 @@ static ps_status print_document(FILE *stream, const ps_report_content *content) 
     ps_escape_markdown(stream, *paired ? paired : "none named");
     fputs(".\n", stream);
     print_summary(stream, content);
-    print_predictions(stream, content);
+    print_registered(stream, content);
+    print_outcomes(stream, content);
+    print_exploratory(stream, content);
     print_comparison(stream, content);
     fputs(
         "\n## Plots\n\nThe pictures lie in `plots/` beside this file; where the text is pasted elsewhere, attach "

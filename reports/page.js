@@ -20,6 +20,17 @@
     label();
   });
 
+  /* A word that leads to its meaning opens the fold in which that stands. */
+  function unfold() {
+    var target = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    var fold = target && target.closest('details');
+    if (!fold || fold.open) return;
+    fold.open = true;
+    target.scrollIntoView();
+  }
+  window.addEventListener('hashchange', unfold);
+  unfold();
+
   var table = document.getElementById('nodes');
   if (!table) return;
   var body = table.tBodies[0], rows = Array.prototype.slice.call(body.rows), heads = table.tHead.rows[0].cells;

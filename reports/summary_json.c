@@ -10,12 +10,12 @@ static void print_key(FILE *stream, const char *separator, const char *key) {
     fprintf(stream, "%s\"%s\":", separator, key);
 }
 
-/* An array of the verdict as it is, empty where there is none. */
-static ps_status print_part(FILE *stream, const ps_report_content *content, const char *key) {
+/* A value of the verdict as it is; what stands for it where there is none. */
+static ps_status print_part(FILE *stream, const ps_report_content *content, const char *key, const char *absent) {
     const cJSON *part = cJSON_GetObjectItemCaseSensitive(content->verdict, key);
     print_key(stream, ",\n", key);
-    if (!cJSON_IsArray(part)) {
-        fputs("[]", stream);
+    if (!part) {
+        fputs(absent, stream);
         return PS_OK;
     }
     char *text;
@@ -54,7 +54,7 @@ static void print_plots(FILE *stream, const ps_plots *plots) {
 
 static ps_status print_document(FILE *stream, const ps_report_content *content) {
     double cost = ps_report_runs_mean(content, "record_cost");
-    fputs("{\"format\":\"poolscope-report\",\"version\":1,\n\"question\":", stream);
+    fputs("{\"format\":\"poolscope-report\",\"version\":2,\n\"question\":", stream);
     ps_json_print_text(stream, content->question);
     print_key(stream, ",\n", "answer");
     ps_json_print_text(stream, content->answer);
@@ -69,8 +69,10 @@ static ps_status print_document(FILE *stream, const ps_report_content *content) 
     fputs(",\n\"meta\":{", stream);
     print_pairs(stream, &content->meta);
     fputc('}', stream);
-    static const char *const parts[] = {"summary", "arms", "checks", "predictions", "comparison"};
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) PS_TRY(print_part(stream, content, parts[i]));
+    static const char *const values[] = {"registration", "next"};
+    static const char *const lists[] = {"outcomes", "summary", "arms", "checks", "predictions", "comparison"};
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) PS_TRY(print_part(stream, content, values[i], "null"));
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) PS_TRY(print_part(stream, content, lists[i], "[]"));
     fputs(",\n\"plots\":[", stream);
     print_plots(stream, &content->plots);
     fputs("]}\n", stream);

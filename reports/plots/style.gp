@@ -60,7 +60,7 @@ in_words(name) = name eq "dead" ? "dead, as planned" : name eq "near_dead" ? "ne
     name[1:8] eq "dormant_" ? "tau-dormant at " . name[9:*] : name[1:10] eq "inert_rela" ? "inert: 1 % of layer's median" : \
     name[1:6] eq "inert_" ? "inert below " . name[7:*] : name eq "windows_2" ? "windows joined in pairs" : name eq "windows_4" ? "windows joined in fours" : \
     name eq "probe_half" ? "half of the probe images" : name eq "probe_quarter" ? "a quarter of the probe images" : \
-    name eq "dead_through" ? "dead at both ends of a window" : name eq "near_dead_cohort" ? "near-dead at the first probe" : \
+    name eq "dead_through" ? "dead at both ends of a window" : name eq "dead_at_start" ? "dead at a window's start" : name eq "near_dead_cohort" ? "near-dead at the first probe" : \
     name eq "near_dead_0.95" ? "near-dead: 95 % zeros" : name eq "near_dead_0.999" ? "near-dead: 99.9 % zeros" : name
 
 # A round distance between about four ticks over a length.

@@ -13,7 +13,7 @@ check_page() { # page, name
     sed 's/^/# /' "$work/faults"; report $code "$2"
 }
 
-echo "1..25"
+echo "1..26"
 "$tool" make "$work/plain" 3 3 4 6 8 0 || exit 2
 "$program" report "$work/plain" --format html,md,json >"$work/out" 2>"$work/err"; report $? "html, md and json are written"
 [ "$(wc -l <"$work/out")" = 3 ] && grep -q 'report.html$' "$work/out"; report $? "their paths are printed"
@@ -46,6 +46,8 @@ for verdict in '{}' '[]' '{"format":"poolscope-trace"}'; do
     code=$?; [ $code = 0 ] || break
 done
 report $code "what is no verdict is none"
+echo '{"format":"poolscope-verdict","version":1}' >"$work/damaged/verdict.json"
+"$program" report "$work/damaged" >/dev/null 2>"$work/err"; [ $? = 2 ] && grep -q 'version.* 1, .*poolscope compare' "$work/err"; report $? "a verdict of an earlier version is named, with the remedy"
 cp "$work/plain/verdict.json" "$work/damaged/"
 sed -i '2,$s/0/x/g' "$work/damaged/tables/loss.tsv"
 "$program" report "$work/damaged" >/dev/null 2>"$work/err"; [ $? = 2 ] && grep -q 'loss.tsv:[0-9]*: .* is no number' "$work/err"; report $? "damaged numbers: exit 2, file and line"

@@ -99,7 +99,8 @@ static void write_runs(maker *make) {
         make, "runs",
         "arm\tseed\tpaired\tstatus\tsteps\twindow\tprobes\tprobe_images\tlayers\tnodes\tshared_nodes\tloss_start\tloss_"
         "end\t"
-        "test_loss\ttest_accuracy\tdead_start\tdead_end\tdead_mean\tnear_dead_end\tdead_eval_end\tnever_alive\trevival_"
+        "test_loss\ttest_accuracy\tdead_start\tdead_end\tdead_all_end\tdead_mean\tnear_dead_end\tdead_eval_end\tnever_"
+        "alive\trevival_"
         "rate\tdeath_rate\t"
         "inert_dead_share\tgrad_dead_ratio\tgrad_dead_zero_share\tl2l1_weight_max\tl2l1_activation_max\trecord_"
         "cost\tpeak_"
@@ -109,7 +110,8 @@ static void write_runs(maker *make) {
         for (int s = 0; s < spec->seeds; s++)
             fprintf(
                 make->stream,
-                "%s\t%d\t1\t%s\t%d\t%d\t%d\t512\t%d\t%d\t0\t2.31\t%.4f\t1.5\t%.4f\t0.15\t%.4f\t%.4f\t0.01\t0.15\t0."
+                "%s\t%d\t1\t%s\t%d\t%d\t%d\t512\t%d\t%d\t0\t2.31\t%.4f\t1.5\t%.4f\t0.15\t%.4f\t0.125\t%.4f\t0.01\t0."
+                "15\t0."
                 "02\t%"
                 ".4f\t0.01\t%.3f\t%.4g\t"
                 "%.3f\t1.4\t3.2\t0.0%d\t123456789\t100000\t%d\t12345678\tplain9\tpoolscope 0.0\truns/%d/trace.jsonl\n",
@@ -471,17 +473,18 @@ static void write_measurements(maker *make) {
                 fprintf(make->stream, "%s\t%d\t%s\t9\t81\t0.1\t4\t%.4f\t%.4f\t%.4f\n", arm_name(make, a), s, states[k],
                         k * (0.5 + noise(a, s, k, 11)), k * 0.4, k * 1.6);
     close_table(make);
-    static const char *const verdicts[] = {"supported", "refuted", "inconclusive", "not_testable"};
+    static const char *const verdicts[] = {"shown",        "shown_not",     "undecided",
+                                           "not_testable", "beyond_margin", "short_of_margin"};
     static const char *const variations[] = {"near_dead", "window x2", "without seed 1"};
     static const char *const hostile[] = {"`touch pwned`", "<script>alert(4)</script>", "\"'{/Bold x}"};
     open_table(make, "sensitivity",
                "prediction\tvariation\tkind\tverdict\tn\testimate\tlow\thigh\tprimary_verdict\tsame\tnote");
     for (int p = 0; p < 8 && spec->arms > 1; p++)
         for (int v = 0; v < 3; v++) {
-            int verdict = (p + (v == 2 && p % 3 == 0)) % 4;
+            int verdict = (p + (v == 2 && p % 3 == 0)) % 6;
             fprintf(make->stream, "%s%d\t%s\tdefinition\t%s\t3\t-0.1\t-0.2\t0\t%s\t%d\tNA\n",
                     spec->hostile ? "<b>`id`" : "W", p + 1, (spec->hostile ? hostile : variations)[v],
-                    verdicts[verdict], verdicts[p % 4], verdict == p % 4);
+                    verdicts[verdict], verdicts[p % 6], verdict == p % 6);
         }
     close_table(make);
 }
@@ -489,7 +492,8 @@ static void write_measurements(maker *make) {
 static void print_values(FILE *stream, int seeds, double scale) {
     fputc('[', stream);
     for (int s = 0; s < seeds; s++)
-        fprintf(stream, "%s{\"seed\":%d,\"value\":%.4f}", s ? "," : "", s, scale * (1 + 0.3 * noise(s, 1, 2, 3)));
+        fprintf(stream, "%s{\"seed\":%d,\"value\":%.4f,\"diverged\":false}", s ? "," : "", s,
+                scale * (1 + 0.3 * noise(s, 1, 2, 3)));
     fputc(']', stream);
 }
 
@@ -501,8 +505,59 @@ static void print_arms(FILE *stream, const maker *make) {
     }
 }
 
+/* The second arm has a run that did not learn. */
+static void print_outcomes(FILE *stream, const maker *make) {
+    for (int a = 0; a < make->spec->arms; a++) {
+        fputs(a ? ",{\"arm\":" : "{\"arm\":", stream);
+        ps_json_print_text(stream, arm_name(make, a));
+        fprintf(stream,
+                ",\"runs\":%d,\"diverged\":0,\"unlearned\":%d,\"unknown\":0,\"collapsed\":%d,\"upper\":0.45,"
+                "\"mcnemar_p\":null,\"sentence\":\"so many collapsed\"}",
+                make->spec->seeds, a == 1, a == 1);
+    }
+}
+
+/* One part of a prediction; the second part of another has only what identifies it. */
+static void print_part(FILE *stream, const maker *make, int p, bool tested, bool judged) {
+    static const char *const units[] = {"share", "number", "log ratio"};
+    fprintf(stream, "{\"measure\":\"measure_%d\",\"margin\":-0.05,\"unit\":\"%s\",\"arm\":", p, units[p % 3]);
+    ps_json_print_text(stream, make->spec->hostile ? "<script>" : "ps2");
+    fprintf(stream,
+            ",\"against\":\"baseline\",\"n\":%d,\"beyond\":%d,\"against_it\":0,\"ties\":0,\"neither\":0,"
+            "\"estimate\":%.3f,\"low\":-0.14,\"high\":-0.08,\"coverage\":0.9375,\"mean\":-0.11,\"sd\":0.02,"
+            "\"pooled\":null,\"p\":0.03125,\"p_against\":1,\"words\":\"%s\",\"values\":",
+            make->spec->seeds, tested ? make->spec->seeds : 0, tested ? -0.11 : 0.0,
+            judged ? "lower by more than 5 points" : "");
+    print_values(stream, tested ? make->spec->seeds : 0, -0.1);
+    fputs("}", stream);
+}
+
+/* The first is the primary question, the second a secondary one, the fourth and the last cannot be tested. */
+static void print_prediction(FILE *stream, const maker *make, int p) {
+    static const char *const verdicts[] = {"shown", "undecided", "not_judged", "not_testable"};
+    bool tested = p % 4 != 3, judged = p < 2;
+    const char *verdict = verdicts[p < 2 ? p : tested ? 2 : 3];
+    fprintf(stream,
+            "{\"id\":\"W%d\",\"place\":\"%s\",\"title\":\"Prediction %d, by 5 points\",\"statement\":\"Dead nodes "
+            "receive less gradient than living ones of their layer.\",\"population\":\"nodes\",\"statistic\":"
+            "\"median\",\"claim_of\":\"the paper (figure %d)\",\"supports\":\"below -0.05\",\"fixed\":[{\"name\":"
+            "\"windows_ahead\",\"value\":2}],\"direction\":\"less\",\"level\":false,\"margin\":-0.05,"
+            "\"verdict\":\"%s\",\"needs\":[\"zeros\"],\"missing\":%s,\"sentence\":\"Lower in every seed.\","
+            "\"part\":1,\"parts\":[",
+            p + 1,
+            p == 0   ? "primary"
+            : p == 1 ? "secondary 1"
+                     : "exploratory",
+            p + 1, p + 1, verdict, tested ? "[]" : "[\"zeros\"]");
+    print_part(stream, make, p, tested, judged);
+    if (p % 2 == 0) {
+        fputc(',', stream);
+        print_part(stream, make, p + 1, tested, judged);
+    }
+    fputs("]}", stream);
+}
+
 static void write_verdict(maker *make) {
-    static const char *const verdicts[] = {"supported", "refuted", "inconclusive", "not_testable"};
     char path[4096];
     snprintf(path, sizeof path, "%s/verdict.json", make->directory);
     FILE *stream = fopen(path, "w");
@@ -510,38 +565,23 @@ static void write_verdict(maker *make) {
         make->failed = true;
         return;
     }
-    fputs("{\"format\":\"poolscope-verdict\",\"version\":1,\"reference\":", stream);
+    fputs("{\"format\":\"poolscope-verdict\",\"version\":2,\"reference\":", stream);
     ps_json_print_text(stream, arm_name(make, 0));
     fputs(",\"faulty\":false,\"arms\":[", stream);
     print_arms(stream, make);
-    fputs("],\"seeds\":{\"paired\":[0],\"unpaired\":[]},\"summary\":[", stream);
-    ps_json_print_text(
-        stream, make->spec->hostile
-                    ? "</script><script>alert(3)</script>"
-                    : "ps2 keeps fewer nodes dead than baseline in every seed, but three seeds cannot reach p < 0.05.");
+    fputs("],\"seeds\":{\"paired\":[0],\"unpaired\":[]},\"answer_sentences\":1,\"summary\":[", stream);
+    ps_json_print_text(stream, make->spec->hostile ? "</script><script>alert(3)</script>"
+                                                   : "ps2 keeps fewer nodes dead than baseline in every seed.");
+    fputs("],\"registration\":null,\"next\":\"Run `poolscope plan-seeds`.\",\"outcomes\":[", stream);
+    print_outcomes(stream, make);
     fputs(
         "],\"checks\":[{\"id\":\"C1\",\"statement\":\"A gate shut on a batch gives no "
         "gradient.\",\"holds\":true,\"cases\":100,\"violations\":0,\"worst\":0,"
         "\"first_violation\":null}],\"comparison\":[],\"predictions\":[",
         stream);
     for (int p = 0; p < 8 && make->spec->arms > 1; p++) {
-        fprintf(stream,
-                "%s{\"id\":\"W%d\",\"title\":\"Prediction %d\",\"statement\":\"Dead nodes receive less gradient than "
-                "living "
-                "ones of their layer.\",\"population\":\"nodes\",\"statistic\":"
-                "\"median\",\"test\":\"sign-flip over seeds\",\"fixed\":[{\"name\":\"windows_ahead\",\"value\":2}],"
-                "\"direction\":\"less\",\"margin\":0,\"arm\":",
-                p ? "," : "", p + 1, p + 1);
-        ps_json_print_text(stream, make->spec->hostile ? "<script>" : "ps2");
-        fprintf(
-            stream,
-            ",\"against\":\"baseline\",\"verdict\":\"%s\",\"n\":%d,\"estimate\":%.3f,\"low\":-0.14,\"high\":-0.08,"
-            "\"interval\":\"range\",\"coverage\":0.75,\"p\":0.25,"
-            "\"p_holm\":1,\"best_p\":0.25,\"best_p_holm\":1,\"needs\":[\"zeros\"],\"missing\":%s,\"sentence\":\"Lower "
-            "in every seed.\",\"values\":",
-            verdicts[p % 4], make->spec->seeds, p % 4 == 3 ? 0.0 : -0.11, p % 4 == 3 ? "[\"zeros\"]" : "[]");
-        print_values(stream, p % 4 == 3 ? 0 : make->spec->seeds, -0.1);
-        fputs("}", stream);
+        fputs(p ? "," : "", stream);
+        print_prediction(stream, make, p);
     }
     fputs("]}\n", stream);
     if (fclose(stream) != 0) make->failed = true;

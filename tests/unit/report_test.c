@@ -378,7 +378,7 @@ static void check_sections(const char *page) {
                                         "Causes",
                                         "Overlap, rank and curvature",
                                         "What the pool path adds",
-                                        "Would other choices change the verdicts?",
+                                        "Would other choices change what came out?",
                                         "Learning",
                                         "How sure is this?",
                                         "id=\"h-nodes\"",
@@ -397,7 +397,7 @@ static void check_sections(const char *page) {
 /* How each prediction was tested, of those tested and of those not testable. */
 static void check_design(const char *page) {
     static const char *const words[] = {
-        "<b>Test:</b> sign-flip over seeds</p>", "<b>Predicted direction:</b> less than the margin 0</p>",
+        "<b>Statistic:</b> median</p>", "<b>Holds when the median is:</b> below -0.05</p>",
         "<b>Numbers fixed beforehand:</b> windows_ahead = 2</p>", "<b>Needed quantities:</b> zeros</p>"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (count(page, words[i]) != 8) fail_msg("the page has %d of 8 times: %s", count(page, words[i]), words[i]);
@@ -432,8 +432,67 @@ static void test_page(void **state) {
     }
     free(page);
     char *markdown = read_text(in_folder("page/report.md"));
-    assert_non_null(strstr(markdown, "| W1 Prediction 1 | supported |"));
+    assert_non_null(strstr(
+        markdown, "| W1 Prediction 1, by 5 points | ps2 against baseline | shown | lower by more than 5 points |"));
     free(markdown);
+}
+
+/* The part of the page from one text to the next after it; the caller frees. */
+static char *between(const char *page, const char *from, const char *to) {
+    const char *start = strstr(page, from), *end = start != NULL ? strstr(start + strlen(from), to) : NULL;
+    if (end == NULL) fail_msg("the page lacks %s .. %s", from, to);
+    return strndup(start, (size_t)(end - start));
+}
+
+/* The first screen has the primary question, its verdict with the margin, the picture, collapses, who did not learn and
+ * what to do next; its terms lead to their meanings. */
+static void test_first_screen(void **state) {
+    static const char *const words[] = {"Prediction 1, by 5 points (W1)",
+                                        "Whose claim: the paper (figure 1)",
+                                        "<span class=\"badge shown\">shown</span>",
+                                        "ps2 against baseline: <b>lower by more than 5 points</b>",
+                                        "href=\"#term-median-pair\"",
+                                        "href=\"#term-bounds\"",
+                                        "href=\"#term-prediction-margin\"",
+                                        "both with 93.8&nbsp;%",
+                                        "<svg class=\"effect\"",
+                                        "Secondary question 1: Prediction 2, by 5 points (W2)",
+                                        "ps2: 1 of 3 runs (95&nbsp;% bound",
+                                        "<div class=\"flagged\">",
+                                        "Run <code>poolscope plan-seeds</code>."};
+    (void)state;
+    make_tables("first", (report_tables){.arms = 3, .seeds = 3, .layers = 2, .channels = 3, .windows = 3});
+    char *page = write_report("first", "html", "report.html");
+    char *screen = between(page, "<section class=\"card first\"", "</section>");
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strstr(screen, words[i]) == NULL) fail_msg("the first screen lacks %s", words[i]);
+    char *glance = between(page, "<div class=\"card scroll glance\"", "</table>");
+    /* The arm with a run that did not learn is marked beside both populations of dead nodes, over time and at the end. */
+    assert_int_equal(count(glance, "class=\"flag\""), 3);
+    assert_non_null(strstr(glance, "Dead, own gate, at the end"));
+    assert_non_null(strstr(glance, "Dead, all gates, at the end"));
+    free(glance);
+    free(screen);
+    free(page);
+}
+
+/* What was not registered has none of the verdict's words, and every part is a row of its own. */
+static void test_exploratory(void **state) {
+    (void)state;
+    make_tables("order", (report_tables){.arms = 3, .seeds = 3, .layers = 2, .channels = 3, .windows = 3});
+    char *page = write_report("order", "html", "report.html");
+    char *registered = between(page, "aria-label=\"Registered questions\"", "</table>");
+    char *exploratory = between(page, "aria-label=\"Exploratory\"", "</table>");
+    assert_true(strstr(page, "aria-label=\"Registered questions\"") < strstr(page, "aria-label=\"Exploratory\""));
+    assert_int_equal(count(registered, "class=\"badge "), 2);
+    assert_int_equal(count(exploratory, "class=\"badge "), 0);
+    assert_null(strstr(exploratory, "lower by more than"));
+    assert_int_equal(count(registered, "<tr"), 1 + 3);                /* W1 has two parts, W2 one */
+    assert_int_equal(count(exploratory, "<tr"), 1 + 2 + 2 + 1 + 2);   /* W3, W5, W6, W7; W4 and W8 cannot be tested */
+    assert_int_equal(count(exploratory, "the paper (figure"), 2 * 4); /* in the row, and in its fold */
+    free(exploratory);
+    free(registered);
+    free(page);
 }
 
 /* The page of two nodes with these lives. */
@@ -669,7 +728,7 @@ static void test_terms(void **state) {
         char row[512], item[128];
         snprintf(row, sizeof row, "\n| %s | %s |", terms[i].term, terms[i].meaning);
         if (strstr(glossary, row) == NULL) fail_msg("src/GLOSSARY.md has no row%s", row);
-        snprintf(item, sizeof item, "<li><b>%s</b>: ", terms[i].term);
+        snprintf(item, sizeof item, "\"><b>%s</b>: ", terms[i].term);
         if (strstr(card, item) == NULL) fail_msg("the page lacks %s", item);
     }
     free(glossary);
@@ -680,6 +739,8 @@ int main(int argc, char **argv) {
     if (argc > 1) return run_tool(argc, argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_terms),
+        cmocka_unit_test(test_first_screen),
+        cmocka_unit_test(test_exploratory),
         cmocka_unit_test(test_table),
         cmocka_unit_test(test_table_faults),
         cmocka_unit_test(test_escape),
