@@ -16,11 +16,9 @@ char *ps_effect_amount(char text[PS_EFFECT_TEXT], const cJSON *part, bool level,
     if (!isfinite(value)) snprintf(text, PS_EFFECT_TEXT, "%s", ps_escape_number(number, value));
     else if (is_unit(part, "log ratio"))
         snprintf(text, PS_EFFECT_TEXT, "ratio %s", ps_escape_number(number, exp(value)));
-    else if (is_unit(part, "share") && level)
-        snprintf(text, PS_EFFECT_TEXT, "%s %%", ps_escape_percent(number, value, 0));
+    else if (is_unit(part, "share") && level) snprintf(text, PS_EFFECT_TEXT, "%.3g %%", 100 * value);
     else if (is_unit(part, "share"))
-        snprintf(text, PS_EFFECT_TEXT, "%s point%s", ps_escape_percent(number, value, 1),
-                 fabs(value) == 0.01 ? "" : "s");
+        snprintf(text, PS_EFFECT_TEXT, "%+.3g point%s", 100 * value, fabs(value) == 0.01 ? "" : "s");
     else snprintf(text, PS_EFFECT_TEXT, "%s%s", plus ? "+" : "", ps_escape_number(number, value));
     return text;
 }

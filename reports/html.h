@@ -23,8 +23,7 @@ void ps_report_html_layers(FILE *stream, const ps_report_content *content);
 ps_status ps_report_html_plots(FILE *stream, const ps_report_content *content);
 /* html_nodes.c: the table of the nodes to look at, with its tools. Says so where nodes were not recorded. */
 ps_status ps_report_html_nodes(FILE *stream, const ps_report_content *content);
-/* html_terms.c: what the words of the page mean; and a word that leads to its meaning (term: as term_list.def begins it).
- */
+/* html_terms.c: what the words of the page mean; and a word that leads to its meaning (term: its beginning). */
 void ps_report_html_terms(FILE *stream);
 void ps_report_html_term(FILE *stream, const char *term, const char *text);
 

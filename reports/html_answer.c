@@ -198,7 +198,7 @@ static int print_group(FILE *stream, const cJSON *outcomes, const cJSON *first, 
     int arms = 0, named = 0;
     cJSON_ArrayForEach(item, outcomes) arms +=
         count(item) == count(first) && count_of(item, "runs") == count_of(first, "runs");
-    if (arms > MOST_NAMES) fprintf(stream, "%d arms", arms);
+    if (arms > MOST_NAMES) fprintf(stream, "%d %sarms", arms, arms < cJSON_GetArraySize(outcomes) ? "other " : "");
     else cJSON_ArrayForEach(item, outcomes) {
             if (count(item) != count(first) || count_of(item, "runs") != count_of(first, "runs")) continue;
             fputs(named++ ? ", " : "", stream);

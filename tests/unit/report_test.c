@@ -467,7 +467,7 @@ static void test_first_screen(void **state) {
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (strstr(screen, words[i]) == NULL) fail_msg("the first screen lacks %s", words[i]);
     char *glance = between(page, "<div class=\"card scroll glance\"", "</table>");
-    /* The arm with a run that did not learn is marked beside both populations of dead nodes, over time and at the end. */
+    /* The arm with a run that did not learn is marked beside both populations of dead nodes. */
     assert_int_equal(count(glance, "class=\"flag\""), 3);
     assert_non_null(strstr(glance, "Dead, own gate, at the end"));
     assert_non_null(strstr(glance, "Dead, all gates, at the end"));
