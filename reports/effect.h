@@ -15,8 +15,8 @@ char *ps_effect_of(char text[PS_EFFECT_TEXT], const cJSON *part, bool level, con
 
 /* The picture: an axis with 0 and the margin on either side (of a level: the margin alone), a dot a seed, the bounds as
  * a bar with the median in it. Values that are infinite stand hollow at their end; pairs of which a run diverged have
- * no value and no dot. large: with words at its marks; else as a strip for a row of a table. prediction: of verdict.json;
- * part: one of its parts. */
+ * no value and no dot. large: with words at its marks; else as a strip for a row of a table. prediction: of
+ * verdict.json; part: one of its parts. */
 void ps_effect_picture(FILE *stream, const cJSON *prediction, const cJSON *part, bool large);
 
 #endif
