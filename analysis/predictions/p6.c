@@ -1,4 +1,4 @@
-/* P6: accuracy, or what else the task measures, is not lower. */
+/* P6: what the task measures is not worse. */
 #include "analysis/predictions/prediction.h"
 
 const ps_prediction ps_prediction_p6 = {
