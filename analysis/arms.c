@@ -28,11 +28,11 @@ static ps_status find_fork(ps_trace_reader *reader, ps_arm_run *run) {
     bool more = true;
     while (more && run->fork == NULL) {
         PS_TRY(ps_trace_reader_next(reader, &record, &more));
-        if (!more || record.type == PS_LINE_STEP || record.type == PS_LINE_WINDOW) break;
-        if (record.type != PS_LINE_EVENT || strcmp(record.event, "forked") != 0) continue;
+        if (!more || record.type == PS_RECORD_STEP || record.type == PS_RECORD_WINDOW) break;
+        if (!ps_trace_record_is_event(&record, PS_EVENT_FORKED)) continue;
         cJSON *event;
         PS_TRY(ps_json_try(record.text, &event));
-        const char *digest = text_of(event, "checkpoint");
+        const char *digest = text_of(event, PS_KEY(FORKED, checkpoint));
         ps_status status = digest[0] != '\0' ? ps_string_copy(digest, &run->fork) : PS_OK;
         cJSON_Delete(event);
         PS_TRY(status);
@@ -41,22 +41,26 @@ static ps_status find_fork(ps_trace_reader *reader, ps_arm_run *run) {
 }
 
 /* What a layer is, beside its name and channels. An arm may change its activation and put a module into it. */
-static const char *const layer_facts[] = {"kind", "fan_in", "elements", "depth", "stage", "inputs", "bias", "norm"};
+static const ps_trace_key layer_facts[] = {PS_KEY_LAYER_kind,  PS_KEY_LAYER_fan_in, PS_KEY_LAYER_elements,
+                                           PS_KEY_LAYER_depth, PS_KEY_LAYER_stage,  PS_KEY_LAYER_inputs,
+                                           PS_KEY_LAYER_bias,  PS_KEY_LAYER_norm};
 enum { LAYER_FACTS = sizeof layer_facts / sizeof *layer_facts };
+
+static const char *fact_name(int fact) { return ps_trace_keys[layer_facts[fact]].name; }
 
 static ps_status copy_facts(const cJSON *layer, cJSON **facts) {
     *facts = cJSON_CreateObject();
     for (int i = 0; *facts != NULL && i < LAYER_FACTS; i++) {
-        const cJSON *fact = cJSON_GetObjectItemCaseSensitive(layer, layer_facts[i]);
+        const cJSON *fact = cJSON_GetObjectItemCaseSensitive(layer, fact_name(i));
         cJSON *copy = NULL;
         PS_TRY(ps_json_copy(fact, &copy));
-        if (copy != NULL) cJSON_AddItemToObject(*facts, layer_facts[i], copy);
+        if (copy != NULL) cJSON_AddItemToObject(*facts, fact_name(i), copy);
     }
     return *facts != NULL ? PS_OK : ps_fail(PS_ERR_MEMORY, "no memory for the layers of a run");
 }
 
 static ps_status copy_layers(const ps_trace_header *header, ps_arm_run *run) {
-    const cJSON *document = cJSON_GetObjectItemCaseSensitive(header->document, "layers");
+    const cJSON *document = cJSON_GetObjectItemCaseSensitive(header->document, PS_KEY(HEADER, layers));
     PS_TRY(PS_ALLOC((size_t)header->layer_count + 1, &run->layers, "layers of a run"));
     for (int l = 0; l < header->layer_count; l++) {
         run->layer_count = l + 1;
@@ -111,9 +115,9 @@ static ps_status read_run(ps_arms *arms, ps_arm *arm, const char *path, ps_arm_r
     int variations;
     PS_TRY(ps_trace_reader_open(path, &reader));
     const ps_trace_header *header = ps_trace_reader_header(reader);
-    const cJSON *pairing = cJSON_GetObjectItemCaseSensitive(header->document, "pairing");
-    const cJSON *config = cJSON_GetObjectItemCaseSensitive(header->document, "config");
-    const cJSON *quantities = cJSON_GetObjectItemCaseSensitive(header->document, "quantities");
+    const cJSON *pairing = cJSON_GetObjectItemCaseSensitive(header->document, PS_KEY(HEADER, pairing));
+    const cJSON *config = cJSON_GetObjectItemCaseSensitive(header->document, PS_KEY(HEADER, config));
+    const cJSON *quantities = cJSON_GetObjectItemCaseSensitive(header->document, PS_KEY(HEADER, quantities));
     run->seed = header->seed;
     ps_variations(&variations);
     PS_TRY_CLEANUP(PS_ALLOC((size_t)variations, &run->varied, "summaries of a run"));
@@ -185,9 +189,9 @@ static int list_layers(const ps_arm_run *run, const ps_arm_run *other, bool reco
 
 static const char *first_other_fact(const ps_arm_layer *a, const ps_arm_layer *b) {
     for (int i = 0; i < LAYER_FACTS; i++) {
-        const cJSON *x = cJSON_GetObjectItemCaseSensitive(a->facts, layer_facts[i]);
-        const cJSON *y = cJSON_GetObjectItemCaseSensitive(b->facts, layer_facts[i]);
-        if (x != y && (x == NULL || y == NULL || !cJSON_Compare(x, y, true))) return layer_facts[i];
+        const cJSON *x = cJSON_GetObjectItemCaseSensitive(a->facts, fact_name(i));
+        const cJSON *y = cJSON_GetObjectItemCaseSensitive(b->facts, fact_name(i));
+        if (x != y && (x == NULL || y == NULL || !cJSON_Compare(x, y, true))) return fact_name(i);
     }
     return NULL;
 }

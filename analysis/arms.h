@@ -58,7 +58,7 @@ typedef struct {
     int run_count;
 } ps_arm;
 
-/* Of a measure of the task, on the test split: "test_accuracy", "test accuracy". */
+/* Of a measure of the task, on the test split: "test_mean_iou", "test mean iou". */
 typedef struct {
     ps_test_name name, title;
 } ps_arms_measure;
@@ -74,7 +74,7 @@ typedef struct {
     bool unverified; /* the traces' pairing objects are empty: pairs rest on the seed alone */
 } ps_arms;
 
-/* What a measure speaks of: the beginning of a run, its end as loss and accuracy have it or as the last probing has it,
+/* What a measure speaks of: the beginning of a run, its end as the evaluation has it or as the last probing has it,
  * or an average or event over its course. */
 typedef enum { PS_AT_START, PS_AT_LAST_LOSS, PS_AT_END, PS_OVER_TIME } ps_moment;
 

@@ -42,9 +42,11 @@ static void write_item(ps_tables *tables, const ps_run *run, const cJSON *item, 
 }
 
 void ps_identity_write(ps_tables *tables, const ps_run *run) {
-    static const char *const parts[] = {"producer", "config", "data", "machine", "model"};
+    static const ps_trace_key parts[] = {PS_KEY_HEADER_producer, PS_KEY_HEADER_config, PS_KEY_HEADER_data,
+                                         PS_KEY_HEADER_machine, PS_KEY_HEADER_model};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-        const cJSON *item = cJSON_GetObjectItemCaseSensitive(run->header->document, parts[i]);
-        if (item != NULL) write_item(tables, run, item, parts[i], 0);
+        const char *part = ps_trace_keys[parts[i]].name;
+        const cJSON *item = cJSON_GetObjectItemCaseSensitive(run->header->document, part);
+        if (item != NULL) write_item(tables, run, item, part, 0);
     }
 }

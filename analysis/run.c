@@ -96,7 +96,7 @@ static void start_frame(frame_builder *builder, const ps_run *run, const ps_trac
     size_t layers = (size_t)run->layer_count;
     builder->open = true;
     builder->blown = false;
-    builder->is_window = record->type == PS_LINE_WINDOW;
+    builder->is_window = record->type == PS_RECORD_WINDOW;
     builder->key = builder->is_window ? record->window : record->step;
     memset(builder->used, 0, sizeof builder->used);
     memset(builder->line, 0, layers * sizeof *builder->line);
@@ -335,8 +335,8 @@ static ps_status intern_cause(ps_run *run, const char *cause, char **out) {
 }
 
 static ps_status note_planted(ps_run *run, const ps_trace_record *record, const cJSON *event) {
-    const cJSON *cause = cJSON_GetObjectItemCaseSensitive(event, "cause"), *channel;
-    const cJSON *channels = cJSON_GetObjectItemCaseSensitive(event, "channels");
+    const cJSON *cause = cJSON_GetObjectItemCaseSensitive(event, PS_KEY(PLANTED, cause)), *channel;
+    const cJSON *channels = cJSON_GetObjectItemCaseSensitive(event, PS_KEY(PLANTED, channels));
     const ps_trace_layer *layer = &run->layers[record->layer];
     char *name;
     PS_TRY(intern_cause(run, cJSON_IsString(cause) ? cause->valuestring : "unnamed", &name));
@@ -351,9 +351,9 @@ static ps_status note_planted(ps_run *run, const ps_trace_record *record, const 
 }
 
 static ps_status note_event(ps_run *run, const ps_trace_record *record) {
-    if (strcmp(record->event, "diverged") == 0) run->status = PS_RUN_DIVERGED;
-    if (strcmp(record->event, "forked") == 0) run->forked = true;
-    if (strcmp(record->event, "planted") != 0) return PS_OK;
+    if (ps_trace_record_is_event(record, PS_EVENT_DIVERGED)) run->status = PS_RUN_DIVERGED;
+    if (ps_trace_record_is_event(record, PS_EVENT_FORKED)) run->forked = true;
+    if (!ps_trace_record_is_event(record, PS_EVENT_PLANTED)) return PS_OK;
     cJSON *event;
     PS_TRY(ps_json_try(record->text, &event));
     ps_status status = note_planted(run, record, event);
@@ -363,7 +363,7 @@ static ps_status note_event(ps_run *run, const ps_trace_record *record) {
 
 static void note_end(ps_run *run, const ps_trace_record *record) {
     if (run->status != PS_RUN_DIVERGED)
-        run->status = strcmp(record->status, "diverged") == 0 ? PS_RUN_DIVERGED : PS_RUN_FINISHED;
+        run->status = strcmp(record->status, PS_WORD(STATUS, DIVERGED)) == 0 ? PS_RUN_DIVERGED : PS_RUN_FINISHED;
     run->has_end = true;
     if (!ps_is_absent(record->steps)) run->steps_done = (long long)record->steps;
     bool short_of_plan = run->header->steps > 0 && run->steps_done < run->header->steps;
@@ -393,17 +393,17 @@ static void judge_end(ps_run *run) {
 
 static ps_status note_other(ps_run *run, const ps_trace_record *record) {
     switch (record->type) {
-        case PS_LINE_STEP: return note_step(run, record);
-        case PS_LINE_EVENT: return note_event(run, record);
-        case PS_LINE_END: note_end(run, record); break;
-        case PS_LINE_EVAL:
+        case PS_RECORD_STEP: return note_step(run, record);
+        case PS_RECORD_EVENT: return note_event(run, record);
+        case PS_RECORD_END: note_end(run, record); break;
+        case PS_RECORD_EVAL:
             if (record->split[0] != '\0' && strcmp(record->split, "test") != 0) break;
             if (!ps_trace_record_measured(record) && ps_is_absent(record->loss)) break;
             memcpy(run->test_measure, record->measured, sizeof run->test_measure);
             run->test_images = record->count;
             run->test_loss = record->loss;
             break;
-        case PS_LINE_TIMING:
+        case PS_RECORD_TIMING:
             if (!ps_is_absent(record->record_ns)) run->record_ns = record->record_ns;
             if (!ps_is_absent(record->probe_ns)) run->probe_ns = record->probe_ns;
             if (!ps_is_absent(record->train_ns)) run->train_ns = record->train_ns;
@@ -416,17 +416,17 @@ static ps_status note_other(ps_run *run, const ps_trace_record *record) {
 
 /* Events, evaluations and unknown records may stand between the records of one probe or window. */
 static bool ends_frame(const frame_builder *builder, const ps_trace_record *record) {
-    if (record->type == PS_LINE_WINDOW) return !builder->is_window || record->window != builder->key;
-    if (record->type == PS_LINE_PROBE) return builder->is_window || record->step != builder->key;
-    return record->type == PS_LINE_STEP || record->type == PS_LINE_END;
+    if (record->type == PS_RECORD_WINDOW) return !builder->is_window || record->window != builder->key;
+    if (record->type == PS_RECORD_PROBE) return builder->is_window || record->step != builder->key;
+    return record->type == PS_RECORD_STEP || record->type == PS_RECORD_END;
 }
 
 /* A trace that records little says by the event alone that a probing met outputs which are not finite. */
 static ps_status note_nonfinite(frame_builder *builder, const ps_trace_record *record) {
-    if (!builder->open || record->type != PS_LINE_EVENT || strcmp(record->event, "nonfinite") != 0) return PS_OK;
+    if (!builder->open || !ps_trace_record_is_event(record, PS_EVENT_NONFINITE)) return PS_OK;
     cJSON *event;
     PS_TRY(ps_json_try(record->text, &event));
-    const char *what = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(event, "what"));
+    const char *what = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(event, PS_KEY(NONFINITE, what)));
     if (what != NULL && strcmp(what, "activation") == 0 && record->step == builder->key) builder->blown = true;
     cJSON_Delete(event);
     return PS_OK;
@@ -447,11 +447,11 @@ static ps_status first_pass(ps_run *run, frame_builder *builder, shut_gates *shu
         }
         if (!more) break;
         run->lines = record.line;
-        if (record.type == PS_LINE_PROBE) {
+        if (record.type == PS_RECORD_PROBE) {
             if (!builder->open) start_frame(builder, run, &record);
             run->in_probes[record.layer] = true;
             PS_TRY(add_record(builder, run, run->reader, &record, wanted));
-        } else if (record.type == PS_LINE_WINDOW) {
+        } else if (record.type == PS_RECORD_WINDOW) {
             run->in_windows[record.layer] = true;
             PS_TRY(note_window(run, &record));
             PS_TRY(read_zeros(run, &record, shut));
@@ -561,7 +561,7 @@ static ps_status flush_frame(streamer *s, const ps_run_visitor *visitor) {
 /* A run that is resumed between the two passes cuts its trace back. */
 static ps_status check_same(const streamer *s, const ps_trace_record *record) {
     const ps_run *run = s->run;
-    bool window = record->type == PS_LINE_WINDOW;
+    bool window = record->type == PS_RECORD_WINDOW;
     bool same =
         window ? s->next_window < run->window_count && record->window == (double)run->windows[s->next_window].window
                : s->next_probe < run->probe_count && record->step == (double)run->probes[s->next_probe].step;
@@ -571,7 +571,7 @@ static ps_status check_same(const streamer *s, const ps_trace_record *record) {
 static ps_status take_record(streamer *s, const ps_run_visitor *visitor, const ps_trace_record *record,
                              const bool *wanted) {
     if (s->builder.open && ends_frame(&s->builder, record)) PS_TRY(flush_frame(s, visitor));
-    if (record->type != PS_LINE_WINDOW && record->type != PS_LINE_PROBE)
+    if (record->type != PS_RECORD_WINDOW && record->type != PS_RECORD_PROBE)
         return visitor->record(visitor->context, record);
     if (!s->builder.open) {
         PS_TRY(check_same(s, record));

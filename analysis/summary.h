@@ -52,7 +52,7 @@ typedef struct {
     int start_nodes;
 } ps_summary;
 
-/* "test_accuracy": what a measure of the task is called in summaries and tables, at the end and on the test split. */
+/* "test_mean_iou": what a measure of the task is called in summaries and tables, at the end and on the test split. */
 typedef char ps_test_name[48];
 void ps_summary_test_name(const ps_trace_measure *measure, ps_test_name out);
 
@@ -63,7 +63,7 @@ const ps_summary_item *ps_summary_find(const ps_summary *summary, const char *na
 double ps_summary_get(const ps_summary *summary, const char *name);
 /* Makes missing what a run that stopped early cannot say: all but what was measured at its start, and the checks. */
 void ps_summary_forget_end(ps_summary *summary);
-/* The same of a run that came to its end, but for its last probing: loss and accuracy are what was measured. */
+/* The same of a run that came to its end, but for its last probing: its evaluation is what was measured. */
 void ps_summary_forget_probes(ps_summary *summary);
 /* Loss, or a measure of the task: no probing has a part in it. */
 bool ps_summary_is_of_loss(const char *name);

@@ -14,10 +14,9 @@
 #include "core/json.h"
 #include "core/memory.h"
 #include "core/text.h"
-#include "trace/trace_format.h"
 #include "trace/trace_rules.h"
 
-enum { BLOCK_BYTES = 1 << 20, MAX_CHANNELS = 1 << 24, MOST_SENTENCE = 1200 };
+enum { BLOCK_BYTES = 1 << 20, MOST_SENTENCE = 1200 };
 
 struct ps_trace_reader {
     FILE *stream;
@@ -181,38 +180,39 @@ static ps_status index_layers(ps_trace_reader *reader) {
 
 static ps_status read_layer(ps_trace_reader *reader, const cJSON *item, int index) {
     ps_trace_layer *layer = &reader->header.layers[index];
-    const cJSON *name = cJSON_GetObjectItemCaseSensitive(item, "name");
-    const cJSON *kind = cJSON_GetObjectItemCaseSensitive(item, "kind");
-    double channels = number_or(item, "channels", 0);
+    const cJSON *name = cJSON_GetObjectItemCaseSensitive(item, PS_KEY(LAYER, name));
+    const cJSON *kind = cJSON_GetObjectItemCaseSensitive(item, PS_KEY(LAYER, kind));
+    double channels = number_or(item, PS_KEY(LAYER, channels), 0);
     if (!cJSON_IsString(name) || name->valuestring[0] == '\0')
         return FAIL_HERE(reader, "layer %d of the header has no name; every layer needs one", index);
-    if (!(channels >= 1 && channels <= MAX_CHANNELS && channels == floor(channels)))
+    if (!(channels >= 1 && channels <= PS_TRACE_MOST_CHANNELS && channels == floor(channels)))
         return FAIL_HERE(reader, "layer \"%s\" needs \"channels\", a whole number from 1 on", name->valuestring);
-    PS_TRY(copy_text(item, "name", &layer->name));
-    PS_TRY(copy_text(item, "stage", &layer->stage));
-    PS_TRY(copy_text(item, "activation", &layer->activation));
-    PS_TRY(copy_name_or_null(item, "norm", &layer->norm));
-    PS_TRY(copy_name_or_null(item, "pool_skip", &layer->pool_skip));
-    layer->shared = cJSON_IsString(kind) && strcmp(kind->valuestring, "shared") == 0;
+    PS_TRY(copy_text(item, PS_KEY(LAYER, name), &layer->name));
+    PS_TRY(copy_text(item, PS_KEY(LAYER, stage), &layer->stage));
+    PS_TRY(copy_text(item, PS_KEY(LAYER, activation), &layer->activation));
+    PS_TRY(copy_name_or_null(item, PS_KEY(LAYER, norm), &layer->norm));
+    PS_TRY(copy_name_or_null(item, PS_KEY(LAYER, pool_skip), &layer->pool_skip));
+    layer->shared = cJSON_IsString(kind) && strcmp(kind->valuestring, PS_WORD(KIND, SHARED)) == 0;
     layer->tells_dead = ps_trace_knows_activation(layer->activation);
-    layer->bias = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(item, "bias"));
+    layer->bias = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(item, PS_KEY(LAYER, bias)));
     layer->channels = (int)channels;
-    layer->position = (int)number_or(item, "position", index);
-    layer->depth = (int)number_or(item, "depth", index);
-    layer->fan_in = number_or(item, "fan_in", 0);
-    layer->elements = number_or(item, "elements", 0);
+    layer->position = (int)number_or(item, PS_KEY(LAYER, position), index);
+    layer->depth = (int)number_or(item, PS_KEY(LAYER, depth), index);
+    layer->fan_in = number_or(item, PS_KEY(LAYER, fan_in), 0);
+    layer->elements = number_or(item, PS_KEY(LAYER, elements), 0);
     layer->first_node = reader->header.node_count;
-    if (layer->channels > MAX_CHANNELS - reader->header.node_count)
-        return FAIL_HERE(reader, "the header has more than %d nodes; is \"channels\" right?", (int)MAX_CHANNELS);
+    if (layer->channels > PS_TRACE_MOST_CHANNELS - reader->header.node_count)
+        return FAIL_HERE(reader, "the header has more than %d nodes; is \"channels\" right?",
+                         (int)PS_TRACE_MOST_CHANNELS);
     reader->header.node_count += layer->channels;
     return PS_OK;
 }
 
 /* Inputs are names of layers; a name that is no trace layer (the network input, say) reads nothing that can be dead. */
 static ps_status link_inputs(ps_trace_reader *reader, const cJSON *item, ps_trace_layer *layer) {
-    const cJSON *inputs = cJSON_GetObjectItemCaseSensitive(item, "inputs"), *input;
+    const cJSON *inputs = cJSON_GetObjectItemCaseSensitive(item, PS_KEY(LAYER, inputs)), *input;
     int count = cJSON_IsArray(inputs) ? cJSON_GetArraySize(inputs) : 0;
-    layer->ungated_inputs = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(item, "ungated_inputs"));
+    layer->ungated_inputs = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(item, PS_KEY(LAYER, ungated_inputs)));
     layer->inputs_known = cJSON_IsArray(inputs);
     if (count == 0) return PS_OK;
     layer->inputs = calloc((size_t)count, sizeof *layer->inputs);
@@ -250,10 +250,10 @@ static ps_status read_header(ps_trace_reader *reader) {
     if (*ps_scan_blanks(text) == '{' && ps_trace_line_fault(text, reader->fault, MOST_SENTENCE) != NULL)
         return damaged(reader, text);
     PS_TRY(ps_json_try(text, &header->document));
-    const cJSON *format = cJSON_GetObjectItemCaseSensitive(header->document, "format");
+    const cJSON *format = cJSON_GetObjectItemCaseSensitive(header->document, PS_KEY(HEADER, format));
     if (!cJSON_IsString(format) || strcmp(format->valuestring, "poolscope-trace") != 0)
         return FAIL_HERE(reader, "is no trace header (\"format\":\"poolscope-trace\" is missing); give a trace.jsonl");
-    double version = number_or(header->document, "version", 0);
+    double version = number_or(header->document, PS_KEY(HEADER, version), 0);
     if (!(version >= 1 && version <= PS_TRACE_VERSION && version == floor(version)))
         return FAIL_HERE(
             reader,
@@ -265,18 +265,19 @@ static ps_status read_header(ps_trace_reader *reader) {
     ps_trace_task_read(header->document, &header->task); /* the rules have said what is wrong with it */
     const char *fault;
     if (!ps_registration_read(header->document, &header->registration, &fault)) header->registration.digest[0] = '\0';
-    header->seed = (long long)number_or(header->document, "seed", 0);
-    header->window = (long long)number_or(header->document, "window", 0);
-    header->steps = (long long)number_or(header->document, "steps", 0);
-    const cJSON *model = cJSON_GetObjectItemCaseSensitive(header->document, "model");
-    header->parameters = number_or(model, "parameters", ps_absent());
-    header->module_parameters = number_or(model, "module_parameters", ps_absent());
-    header->macs = number_or(model, "macs", ps_absent());
-    PS_TRY(copy_text(header->document, "arm", &header->arm));
-    PS_TRY(copy_text(header->document, "producer", &header->producer));
-    PS_TRY(copy_text(model, "name", &header->model));
-    reader->tested_nothing = number_or(cJSON_GetObjectItemCaseSensitive(header->document, "data"), "test", 1) == 0;
-    PS_TRY(read_layers(reader, cJSON_GetObjectItemCaseSensitive(header->document, "layers")));
+    header->seed = (long long)number_or(header->document, PS_KEY(HEADER, seed), 0);
+    header->window = (long long)number_or(header->document, PS_KEY(HEADER, window), 0);
+    header->steps = (long long)number_or(header->document, PS_KEY(HEADER, steps), 0);
+    const cJSON *model = cJSON_GetObjectItemCaseSensitive(header->document, PS_KEY(HEADER, model));
+    header->parameters = number_or(model, PS_KEY(MODEL, parameters), ps_absent());
+    header->module_parameters = number_or(model, PS_KEY(MODEL, module_parameters), ps_absent());
+    header->macs = number_or(model, PS_KEY(MODEL, macs), ps_absent());
+    PS_TRY(copy_text(header->document, PS_KEY(HEADER, arm), &header->arm));
+    PS_TRY(copy_text(header->document, PS_KEY(HEADER, producer), &header->producer));
+    PS_TRY(copy_text(model, PS_KEY(MODEL, name), &header->model));
+    reader->tested_nothing =
+        number_or(cJSON_GetObjectItemCaseSensitive(header->document, PS_KEY(HEADER, data)), PS_KEY(DATA, test), 1) == 0;
+    PS_TRY(read_layers(reader, cJSON_GetObjectItemCaseSensitive(header->document, PS_KEY(HEADER, layers))));
     bool module = false;
     for (int l = 0; l < header->layer_count; l++) module |= header->layers[l].pool_skip != NULL;
     ps_trace_arm_read(header->document, module, &header->arm_is);
@@ -361,56 +362,40 @@ void ps_trace_reader_trust(ps_trace_reader *reader) { reader->trusted = true; }
 
 typedef enum { FIELD_TYPE, FIELD_LAYER, FIELD_NUMBER, FIELD_TEXT, FIELD_VALUES } field_kind;
 
+/* What of a line is held, as the lists say. */
 static const struct field {
     const char *name;
     size_t length; /* of the name */
     field_kind kind;
     size_t offset, room;
 } fields[] = {
-#define NUMBER(name) {#name, sizeof #name - 1, FIELD_NUMBER, offsetof(ps_trace_record, name), 0}
-#define TEXT(name) \
-    {#name, sizeof #name - 1, FIELD_TEXT, offsetof(ps_trace_record, name), sizeof((ps_trace_record *)0)->name}
-    {"type", sizeof "type" - 1, FIELD_TYPE, 0, 0},
-    {"layer", sizeof "layer" - 1, FIELD_LAYER, 0, 0},
-    {"values", sizeof "values" - 1, FIELD_VALUES, 0, 0},
-    NUMBER(step),
-    NUMBER(window),
-    NUMBER(first),
-    NUMBER(last),
-    NUMBER(steps),
-    NUMBER(images),
-    NUMBER(elements),
-    NUMBER(loss),
-    NUMBER(lr),
-    NUMBER(grad_norm),
-    NUMBER(grad_norm_module),
-    NUMBER(clip),
-    NUMBER(clip_module),
-    NUMBER(count),
-    NUMBER(record_ns),
-    NUMBER(probe_ns),
-    NUMBER(train_ns),
-    NUMBER(peak_memory_bytes),
-    TEXT(split),
-    TEXT(status),
-    TEXT(event),
-#undef NUMBER
-#undef TEXT
+#define HELD_NUMBER(name) {#name, sizeof #name - 1, FIELD_NUMBER, offsetof(ps_trace_record, name), 0},
+#define HELD_TEXT(name) \
+    {#name, sizeof #name - 1, FIELD_TEXT, offsetof(ps_trace_record, name), sizeof((ps_trace_record *)0)->name},
+#define HELD_LAYER(name) {#name, sizeof #name - 1, FIELD_LAYER, 0, 0},
+#define HELD_VALUES(name) {#name, sizeof #name - 1, FIELD_VALUES, 0, 0},
+#define HELD_BEFORE(name)
+#define HELD_NOT(name)
+    {PS_TRACE_TYPE, sizeof PS_TRACE_TYPE - 1, FIELD_TYPE, 0, 0},
+#define PS_TRACE_KEY(object, key, kind, need, held, meaning, more) HELD_##held(key)
+#include "trace/key_list.def"
+#undef PS_TRACE_KEY
+#define PS_TRACE_QUANTITY(...)
+#define PS_TRACE_STEP_QUANTITY(name, ...) HELD_NUMBER(name)
+#include "trace/quantity_list.def"
+#undef PS_TRACE_STEP_QUANTITY
+#undef PS_TRACE_QUANTITY
+#undef HELD_NUMBER
+#undef HELD_TEXT
+#undef HELD_LAYER
+#undef HELD_VALUES
+#undef HELD_BEFORE
+#undef HELD_NOT
 };
-
-static ps_line_type type_of(const char *name, size_t length) {
-    static const struct {
-        const char *name;
-        ps_line_type type;
-    } types[] = {{"step", PS_LINE_STEP}, {"window", PS_LINE_WINDOW}, {"probe", PS_LINE_PROBE}, {"event", PS_LINE_EVENT},
-                 {"eval", PS_LINE_EVAL}, {"timing", PS_LINE_TIMING}, {"end", PS_LINE_END}};
-    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
-        if (strlen(types[i].name) == length && memcmp(types[i].name, name, length) == 0) return types[i].type;
-    return PS_LINE_UNKNOWN;
-}
 
 static void reset_record(ps_trace_record *record) {
     memset(record, 0, sizeof *record);
+    record->type = PS_RECORD_UNKNOWN;
     record->layer = -1;
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
         if (fields[i].kind == FIELD_NUMBER) *(double *)((char *)record + fields[i].offset) = ps_absent();
@@ -465,7 +450,7 @@ static const char *read_text_field(ps_trace_reader *reader, ps_trace_record *rec
     end = ps_scan_string(value, &begin, &length, &escaped);
     if (end == NULL) return NULL;
     if (field->kind == FIELD_TYPE) {
-        record->type = type_of(begin, length);
+        record->type = ps_record_find(begin, length);
     } else if (field->kind == FIELD_LAYER) {
         note->layer_named = true;
         record->layer = layer_of(reader, value, begin, length, escaped);
@@ -545,7 +530,7 @@ static bool scan_record(ps_trace_reader *reader, const char *line, ps_trace_reco
 
 /* NaN where it is no whole number from 0 on, as the rules want it. */
 static double whole_or_nan(double value) {
-    return value >= 0 && value <= 9007199254740992.0 && value == floor(value) ? value : NAN;
+    return value >= 0 && value <= PS_TRACE_MOST_WHOLE && value == floor(value) ? value : NAN;
 }
 
 /* Whether the array is seen to keep the rules without working its numbers out; passes over it if so. */
@@ -601,7 +586,7 @@ static ps_status check_values(ps_trace_reader *reader, const ps_trace_record *re
 }
 
 static ps_status check_place(ps_trace_reader *reader, const ps_trace_record *record, const record_note *note) {
-    const char *kind = record->type == PS_LINE_WINDOW ? PS_TRACE_WINDOW : PS_TRACE_PROBE;
+    const char *kind = ps_record_word(record->type);
     if (!note->layer_named)
         return FAIL_HERE(reader, "this %s record has no \"layer\"; every one names a layer of the header", kind);
     if (note->unknown_layer) return FAIL_HERE(reader, "layer \"%s\" is not in the header's list", note->layer);
@@ -613,7 +598,7 @@ static ps_status check_place(ps_trace_reader *reader, const ps_trace_record *rec
                             .images = whole_or_nan(record->images),
                             .elements = whole_or_nan(record->elements),
                             .layer = record->layer};
-    if (record->type == PS_LINE_WINDOW) ps_trace_rules_window(reader->rules, &place);
+    if (record->type == PS_RECORD_WINDOW) ps_trace_rules_window(reader->rules, &place);
     else ps_trace_rules_probe(reader->rules, &place);
     return check_values(reader, record);
 }
@@ -635,9 +620,9 @@ static ps_status check_record(ps_trace_reader *reader, const ps_trace_record *re
     if (note->twice != NULL)
         return FAIL_HERE(reader, "the key \"%.*s\" stands twice",
                          (int)(note->twice_length < 100 ? note->twice_length : 100), note->twice);
-    if (record->type == PS_LINE_WINDOW || record->type == PS_LINE_PROBE) {
+    if (record->type == PS_RECORD_WINDOW || record->type == PS_RECORD_PROBE) {
         PS_TRY(check_place(reader, record, note));
-    } else if (record->type == PS_LINE_STEP) {
+    } else if (record->type == PS_RECORD_STEP) {
         if (note->no_number != NULL && ps_trace_rules_is_step_value(note->no_number))
             return FAIL_HERE(reader, "\"%s\" must be a number, null, \"NaN\", \"Infinity\" or \"-Infinity\"",
                              note->no_number);
@@ -653,9 +638,9 @@ static ps_status check_record(ps_trace_reader *reader, const ps_trace_record *re
  * repeats it. */
 static void drop_unmeasured(ps_trace_reader *reader, ps_trace_record *record) {
     bool tests = record->split[0] == '\0' || strcmp(record->split, "test") == 0;
-    if (record->type == PS_LINE_EVAL && tests) reader->tested_nothing = record->count == 0;
-    bool nothing =
-        (record->type == PS_LINE_EVAL && record->count == 0) || (record->type == PS_LINE_END && reader->tested_nothing);
+    if (record->type == PS_RECORD_EVAL && tests) reader->tested_nothing = record->count == 0;
+    bool nothing = (record->type == PS_RECORD_EVAL && record->count == 0) ||
+                   (record->type == PS_RECORD_END && reader->tested_nothing);
     if (!nothing) return;
     record->loss = ps_absent();
     for (int m = 0; m < PS_TRACE_MOST_MEASURES; m++) record->measured[m] = ps_absent();
@@ -684,7 +669,7 @@ ps_status ps_trace_reader_next(ps_trace_reader *reader, ps_trace_record *record,
 
 /* ---- values ---- */
 
-static ps_trace_quantity quantity_of(const char *name, size_t length, ps_quantity_record record) {
+static ps_trace_quantity quantity_of(const char *name, size_t length, ps_record_type record) {
     for (int q = 0; q < PS_Q_COUNT; q++)
         if (ps_trace_quantities[q].record == record && ps_trace_quantities[q].length == length &&
             memcmp(ps_trace_quantities[q].name, name, length) == 0)
@@ -707,7 +692,7 @@ ps_status ps_trace_values_next(ps_trace_reader *reader, const ps_trace_record *r
         p = ps_scan_skip(p);
         if (p == NULL) return FAIL_HERE(reader, "the object \"values\" is malformed");
         *cursor = p;
-        *quantity = quantity_of(key, length, record->type == PS_LINE_WINDOW ? PS_RECORD_WINDOW : PS_RECORD_PROBE);
+        *quantity = quantity_of(key, length, record->type);
         if (*quantity != PS_Q_COUNT) return PS_OK;
     }
 }

@@ -9,12 +9,14 @@
 #include <cjson/cJSON.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "analysis/json_scan.h"
 #include "core/status.h"
 #include "trace/trace_arm.h"
 #include "trace/trace_quantity.h"
 #include "trace/trace_registration.h"
+#include "trace/trace_schema.h"
 #include "trace/trace_task.h"
 
 typedef struct {
@@ -47,30 +49,41 @@ typedef struct {
     cJSON *document;              /* the whole header */
 } ps_trace_header;
 
-typedef enum {
-    PS_LINE_UNKNOWN,
-    PS_LINE_STEP,
-    PS_LINE_WINDOW,
-    PS_LINE_PROBE,
-    PS_LINE_EVENT,
-    PS_LINE_EVAL,
-    PS_LINE_TIMING,
-    PS_LINE_END
-} ps_line_type;
-
 /* Numbers that a record does not have are ps_absent(); texts "". */
 typedef struct {
-    ps_line_type type;
+    ps_record_type type;
     uint64_t line;
     const char *text; /* the whole line, zero-terminated */
-    int layer;        /* index into the header's layers, -1: none */
-    double step, window, first, last, steps, images, elements;
-    double loss, lr, grad_norm, grad_norm_module, clip, clip_module, count;
+    /* The keys that trace/key_list.def has held, each by its name: step, window, first, last, layer (its index in the
+     * header, -1: none), values (the object, NULL: none), images, elements, event, split, count, steps, status and
+     * times. */
+#define HELD_NUMBER(key) double key;
+#define HELD_TEXT(key) char key[32];
+#define HELD_LAYER(key) int key;
+#define HELD_VALUES(key) const char *key;
+#define HELD_BEFORE(key)
+#define HELD_NOT(key)
+#define PS_TRACE_KEY(object, key, kind, need, held, meaning, more) HELD_##held(key)
+#include "trace/key_list.def"
+#undef PS_TRACE_KEY
+#undef HELD_NUMBER
+#undef HELD_TEXT
+#undef HELD_LAYER
+#undef HELD_VALUES
+#undef HELD_BEFORE
+#undef HELD_NOT
+    /* The quantities of step records, each by its name: loss (of evaluations, too), lr, ... */
+#define PS_TRACE_QUANTITY(...)
+#define PS_TRACE_STEP_QUANTITY(name, ...) double name;
+#include "trace/quantity_list.def"
+#undef PS_TRACE_STEP_QUANTITY
+#undef PS_TRACE_QUANTITY
     double measured[PS_TRACE_MOST_MEASURES]; /* of the measures of the header's task, in their order */
-    double record_ns, probe_ns, train_ns, peak_memory_bytes;
-    char split[32], status[32], event[32];
-    const char *values; /* the object of values, NULL: none */
 } ps_trace_record;
+
+static inline bool ps_trace_record_is_event(const ps_trace_record *record, ps_event_kind event) {
+    return record->type == PS_RECORD_EVENT && strcmp(record->event, ps_event_word(event)) == 0;
+}
 
 /* Whether an evaluation holds any measure of the task. */
 static inline bool ps_trace_record_measured(const ps_trace_record *record) {

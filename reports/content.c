@@ -113,7 +113,7 @@ double ps_report_runs_mean(const ps_report_content *content, const char *column)
 }
 
 int ps_report_is_share(const char *unit) {
-    static const char *const words[] = {"share", "fraction", "rate", "accuracy", "1"};
+    static const char *const words[] = {"share", "fraction", "rate", "1"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (strcmp(unit, words[i]) == 0) return 1;
     return strncmp(unit, "share", 5) == 0 || strncmp(unit, "fraction", 8) == 0;

@@ -65,8 +65,8 @@ double ps_report_runs_mean(const ps_report_content *content, const char *column)
 double ps_report_arm_mean(const ps_report_content *content, const char *arm, const char *column);
 /* True where values of this unit are shares, shown in per cent. */
 int ps_report_is_share(const char *unit);
-/* The column of runs.tsv with the first measure of the task on the test split ("test_accuracy"), its title ("Test
- * accuracy", into `text`), and whether it is a share. */
+/* The column of runs.tsv with the first measure of the task on the test split ("test_mean_iou"), its title ("Test
+ * mean iou", into `text`), and whether it is a share. */
 const char *ps_report_measure(const ps_report_content *content);
 const char *ps_report_measure_title(const ps_report_content *content, char *text, size_t size);
 int ps_report_measure_is_share(const ps_report_content *content);

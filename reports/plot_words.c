@@ -18,7 +18,7 @@ void ps_plot_words_of(const ps_table *runs, const ps_table *meta, ps_plot_words 
     const char *name = loss >= 0 && loss + 1 < runs->columns ? ps_table_name(runs, loss + 1) : "";
     bool named = strncmp(name, prefix, sizeof prefix - 1) == 0;
     int row = ps_table_find(meta, 0, ps_table_column(meta, "key"), "measure_unit");
-    copy_plain(words->measure, sizeof words->measure, named ? name + sizeof prefix - 1 : "accuracy", "_");
+    copy_plain(words->measure, sizeof words->measure, named ? name + sizeof prefix - 1 : "measure", "_");
     snprintf(words->title, sizeof words->title, "%s", words->measure);
     for (char *p = words->title; *p != '\0'; p++)
         if (*p == '_') *p = ' ';

@@ -68,6 +68,13 @@ check_includes() {
     # What a layer type is, its role says (src/layers/layer.h): a new type would be unknown to whoever asks for names.
     grep -rnE 'str(n)?cmp\([^;]*(type|producer)->name' src analysis reports | sed 's/$/ (a type is known by its role)/'
 
+    # Keys of the trace are named from their list (src/trace/key_list.def), where they are written and where they are read.
+    {
+        grep -rnE 'ps_trace_(add|begin)_[a-z]+ *\([^,;]*, *"' src analysis
+        grep -rnE '[a-z]\((header|run->header|found|golden)->document, *"' src analysis
+        grep -nE '[a-z]\((record|item|header|layer|event|said|object), *"' src/trace/*.c src/watch/model.c analysis/trace_reader.c
+    } | sed 's/$/ (keys of the trace are PS_KEY)/'
+
     # Their NULL may mean that there is no memory; ps_json_try, ps_json_copy and ps_json_text say so.
     grep -rnE 'cJSON_(Parse[A-Za-z]*|Duplicate|Print[A-Za-z]*) *\(' src analysis reports --include='*.c' | grep -v '^src/core/json.c' |
         sed 's/$/ (through core\/json.h)/'

@@ -23,7 +23,8 @@ static ps_status read_run(const char *path, calibration_run *run) {
     PS_TRY(ps_trace_reader_open(path, &reader));
     const ps_trace_header *header = ps_trace_reader_header(reader);
     run->seed = header->seed;
-    ps_status status = ps_json_text(cJSON_GetObjectItemCaseSensitive(header->document, "machine"), &run->machine);
+    ps_status status =
+        ps_json_text(cJSON_GetObjectItemCaseSensitive(header->document, PS_KEY(HEADER, machine)), &run->machine);
     if (status == PS_OK) status = ps_string_copy(header->arm, &run->arm);
     if (status == PS_OK) status = ps_string_copy(header->producer, &run->producer);
     ps_trace_reader_destroy(reader);

@@ -21,7 +21,7 @@ typedef struct {
 
 /* What is counted for "how much of it matched": a step, a window, a probing, each with all its records. */
 typedef struct {
-    ps_line_type type;
+    ps_record_type type;
     double number;
     bool failed;
 } unit;
@@ -85,7 +85,7 @@ static ps_status add_finding(comparison *c, ps_finding *finding, const ps_pair_p
     }
     finding->record = record->key;
     finding->step = ps_is_absent(record->step) ? -1 : record->step;
-    finding->window = record->type == PS_LINE_WINDOW ? record->window : -1;
+    finding->window = record->type == PS_RECORD_WINDOW ? record->window : -1;
     finding->line = place->found != NULL ? place->found->line : 0;
     finding->golden_line = place->golden != NULL ? place->golden->line : 0;
     c->record_failed = true;
@@ -209,14 +209,15 @@ static ps_status visit_value(void *context, const ps_pair_place *place, const ch
 /* ---- the whole ---- */
 
 static double unit_number(const ps_check_record *record) {
-    return record->type == PS_LINE_WINDOW ? record->window : record->step;
+    return record->type == PS_RECORD_WINDOW ? record->window : record->step;
 }
 
 /* Records of one unit stand together in a golden trace. */
 static ps_status unit_at(comparison *c, const ps_check_record *record, unit **out) {
     double number = unit_number(record);
     *out = NULL;
-    if (record->type != PS_LINE_STEP && record->type != PS_LINE_WINDOW && record->type != PS_LINE_PROBE) return PS_OK;
+    if (record->type != PS_RECORD_STEP && record->type != PS_RECORD_WINDOW && record->type != PS_RECORD_PROBE)
+        return PS_OK;
     unit *last = c->unit_count > 0 ? &c->units[c->unit_count - 1] : NULL;
     if (last == NULL || last->type != record->type || last->number != number) {
         PS_TRY(PS_GROW(&c->units, &c->unit_capacity, c->unit_count + 1, "steps of a trace"));
@@ -245,7 +246,7 @@ typedef struct {
     int all, matched;
 } coverage;
 
-static coverage count_units(const comparison *c, ps_line_type type) {
+static coverage count_units(const comparison *c, ps_record_type type) {
     coverage count = {0, 0};
     for (size_t i = 0; i < c->unit_count; i++) {
         if (c->units[i].type != type) continue;
@@ -256,7 +257,7 @@ static coverage count_units(const comparison *c, ps_line_type type) {
 }
 
 static const char *machine_text(const ps_trace_header *header, const char *object, const char *key) {
-    const cJSON *machine = cJSON_GetObjectItemCaseSensitive(header->document, "machine");
+    const cJSON *machine = cJSON_GetObjectItemCaseSensitive(header->document, PS_KEY(HEADER, machine));
     if (object != NULL) machine = cJSON_GetObjectItemCaseSensitive(machine, object);
     const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(machine, key));
     return text != NULL ? text : "";
@@ -286,8 +287,8 @@ static void say_machines(const comparison *c, char *text, size_t size) {
 static ps_status check_coverage(comparison *c, long long first_steps) {
     int result;
     char message[800], limit[64] = "", machines[480] = "";
-    coverage steps = count_units(c, PS_LINE_STEP), windows = count_units(c, PS_LINE_WINDOW),
-             probes = count_units(c, PS_LINE_PROBE);
+    coverage steps = count_units(c, PS_RECORD_STEP), windows = count_units(c, PS_RECORD_WINDOW),
+             probes = count_units(c, PS_RECORD_PROBE);
     if (first_steps > 0) snprintf(limit, sizeof limit, " of the first %lld steps", first_steps);
     bool complete = steps.matched == steps.all && windows.matched == windows.all && probes.matched == probes.all;
     if (!complete) say_machines(c, machines, sizeof machines);
@@ -320,7 +321,7 @@ static ps_status note_apart(comparison *c) {
 /* Fewer golden steps than were to be compared would leave the rest unchecked without a word. */
 static ps_status check_golden(const ps_check_trace *golden, long long first_steps) {
     long long steps = 0;
-    for (size_t i = 0; i < golden->count; i++) steps += golden->records[i].type == PS_LINE_STEP;
+    for (size_t i = 0; i < golden->count; i++) steps += golden->records[i].type == PS_RECORD_STEP;
     if (golden->count == 0) return ps_fail(PS_ERR_INPUT, "%s: has no records to compare with", golden->header->path);
     if (golden->cut)
         return ps_fail(PS_ERR_INPUT, "%s: ends within a line, so it is no golden trace; bless a finished run",
@@ -361,7 +362,7 @@ cleanup:
 
 static bool is_finished(const ps_check_trace *trace) {
     bool ended = false;
-    for (size_t i = 0; i < trace->count; i++) ended = ended || trace->records[i].type == PS_LINE_END;
+    for (size_t i = 0; i < trace->count; i++) ended = ended || trace->records[i].type == PS_RECORD_END;
     return ended && !trace->cut;
 }
 

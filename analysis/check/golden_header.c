@@ -53,7 +53,7 @@ cleanup:
 static ps_status compare_items(const header_check *h, const char *path, const cJSON *expected, const cJSON *found) {
     const cJSON *item;
     if (is_left_out(h, path)) return PS_OK;
-    if (found == NULL && strcmp(path, "arm_is") == 0) return PS_OK; /* a trace of version 1 */
+    if (found == NULL && strcmp(path, PS_KEY(HEADER, arm_is)) == 0) return PS_OK; /* a trace of version 1 */
     h->suite->results[h->result].compared++;
     if (found == NULL) return add(h, PS_FINDING_HEADER, path, NULL, expected, NULL, "is missing in the header");
     if (!cJSON_IsObject(expected) || !cJSON_IsObject(found))
@@ -111,8 +111,8 @@ static ps_status place_layer(const header_check *h, int l) {
 
 static ps_status compare_layers(const header_check *h) {
     const ps_trace_header *golden = h->pair->golden.header, *found = h->pair->found.header;
-    const cJSON *left = cJSON_GetObjectItemCaseSensitive(golden->document, "layers"),
-                *right = cJSON_GetObjectItemCaseSensitive(found->document, "layers");
+    const cJSON *left = cJSON_GetObjectItemCaseSensitive(golden->document, PS_KEY(HEADER, layers)),
+                *right = cJSON_GetObjectItemCaseSensitive(found->document, PS_KEY(HEADER, layers));
     bool renamed_any = false;
     for (int l = 0; l < golden->layer_count; l++) renamed_any = renamed_any || h->pair->renamed[l];
     for (int l = 0; l < golden->layer_count; l++) {

@@ -58,7 +58,7 @@ static ps_status visit_value(void *context, const ps_pair_place *place, const ch
 
 static bool is_event(const ps_pair_place *place) {
     const ps_check_record *record = place->golden != NULL ? place->golden : place->found;
-    return record->type == PS_LINE_EVENT;
+    return record->type == PS_RECORD_EVENT;
 }
 
 static ps_status visit_trouble(void *context, ps_finding_kind kind, const ps_pair_place *place, const char *quantity,

@@ -7,7 +7,7 @@
 #include "core/json.h"
 #include "core/memory.h"
 #include "trace/node_state.h"
-#include "trace/trace_format.h"
+#include "trace/trace_schema.h"
 
 /* ---- layers ---- */
 
@@ -165,7 +165,7 @@ cleanup:
 
 static bool is_identity(const char *key) {
     /* These are in the record's key already (a layer perhaps under another name). */
-    return strcmp(key, "type") == 0 || strcmp(key, "layer") == 0;
+    return strcmp(key, PS_TRACE_TYPE) == 0 || strcmp(key, PS_KEY(WINDOW, layer)) == 0;
 }
 
 static ps_status pair_objects(const ps_pair_place *place, const char *type, const cJSON *expected, const cJSON *found,
@@ -218,7 +218,7 @@ ps_status ps_trace_pair_values(const ps_pair_place *place, const ps_pair_visitor
                          place->golden->key, (unsigned long long)place->found->line,
                          (unsigned long long)place->golden->line);
     } else {
-        const char *type = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(expected, "type"));
+        const char *type = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(expected, PS_TRACE_TYPE));
         status = pair_objects(place, type != NULL ? type : "?", expected, found, visitor);
     }
     cJSON_Delete(expected);

@@ -10,9 +10,9 @@
 /* Step records and windows count up to the last step they cover; the others show the state after so many steps. */
 static bool within(const ps_trace_record *record, double first_steps) {
     switch (record->type) {
-        case PS_LINE_STEP: return record->step < first_steps;
-        case PS_LINE_WINDOW: return record->last < first_steps;
-        case PS_LINE_END: return false;
+        case PS_RECORD_STEP: return record->step < first_steps;
+        case PS_RECORD_WINDOW: return record->last < first_steps;
+        case PS_RECORD_END: return false;
         default: return ps_is_absent(record->step) || record->step <= first_steps;
     }
 }
@@ -24,9 +24,9 @@ static ps_status keep(ps_check_trace *trace, const ps_trace_record *record) {
     kept->line = record->line;
     kept->layer = record->layer;
     kept->window = record->window;
-    kept->step = record->type == PS_LINE_WINDOW ? record->last
-                 : record->type == PS_LINE_END  ? record->steps
-                                                : record->step;
+    kept->step = record->type == PS_RECORD_WINDOW ? record->last
+                 : record->type == PS_RECORD_END  ? record->steps
+                                                  : record->step;
     return ps_string_copy(record->text, &kept->text);
 }
 
@@ -39,7 +39,7 @@ ps_status ps_check_trace_read(const char *path, long long first_steps, ps_check_
     for (;;) {
         PS_TRY(ps_trace_reader_next(trace->reader, &record, &more));
         if (!more) break;
-        if (record.type == PS_LINE_TIMING || (first_steps > 0 && !within(&record, (double)first_steps))) continue;
+        if (record.type == PS_RECORD_TIMING || (first_steps > 0 && !within(&record, (double)first_steps))) continue;
         PS_TRY(keep(trace, &record));
     }
     trace->cut = ps_trace_reader_was_cut(trace->reader);
@@ -49,10 +49,10 @@ ps_status ps_check_trace_read(const char *path, long long first_steps, ps_check_
 static ps_status make_document_key(const ps_check_record *record, char **key) {
     cJSON *document;
     PS_TRY(ps_json_try(record->text, &document));
-    const char *type = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(document, "type"));
-    const char *event = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(document, "event"));
-    const char *layer = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(document, "layer"));
-    const char *split = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(document, "split"));
+    const char *type = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(document, PS_TRACE_TYPE));
+    const char *event = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(document, PS_KEY(EVENT, event)));
+    const char *layer = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(document, PS_KEY(WINDOW, layer)));
+    const char *split = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(document, PS_KEY(EVAL, split)));
     const char *what = event != NULL ? event : split != NULL ? split : "";
     ps_status status;
     if (ps_is_absent(record->step))
@@ -70,10 +70,10 @@ static ps_status make_key(const ps_check_trace *trace, const char *const *names,
                         : names != NULL   ? names[record->layer]
                                           : trace->header->layers[record->layer].name;
     switch (record->type) {
-        case PS_LINE_STEP: return ps_string_format(key, "step %.17g", record->step);
-        case PS_LINE_WINDOW: return ps_string_format(key, "window %.17g %s", record->window, layer);
-        case PS_LINE_PROBE: return ps_string_format(key, "probe %.17g %s", record->step, layer);
-        case PS_LINE_END: return ps_string_copy("end", key);
+        case PS_RECORD_STEP: return ps_string_format(key, "step %.17g", record->step);
+        case PS_RECORD_WINDOW: return ps_string_format(key, "window %.17g %s", record->window, layer);
+        case PS_RECORD_PROBE: return ps_string_format(key, "probe %.17g %s", record->step, layer);
+        case PS_RECORD_END: return ps_string_copy("end", key);
         default: return make_document_key(record, key);
     }
 }

@@ -8,7 +8,7 @@
 #include "analysis/trace_reader.h"
 
 typedef struct {
-    ps_line_type type;
+    ps_record_type type;
     char *text, *key;
     uint64_t line;
     int layer;           /* index into the header's layers, -1: none */

@@ -176,7 +176,7 @@ static ps_status read_values(const collector *c, const ps_trace_record *record, 
 }
 
 static double number_of(const ps_trace_record *record) {
-    return record->type == PS_LINE_WINDOW ? record->last : record->step - 1;
+    return record->type == PS_RECORD_WINDOW ? record->last : record->step - 1;
 }
 
 static ps_status take_quantity(collector *c, const ps_trace_record *record) {
@@ -198,7 +198,7 @@ static ps_status take_quantity(collector *c, const ps_trace_record *record) {
 
 static ps_status take_ratio(collector *c, const ps_trace_record *record) {
     size_t paths, norms;
-    if (record->type != PS_LINE_WINDOW) return PS_OK;
+    if (record->type != PS_RECORD_WINDOW) return PS_OK;
     const ps_trace_layer *layer = &c->run->layers[record->layer];
     PS_TRY(read_values(c, record, "path_gradient", c->values, &paths));
     PS_TRY(read_values(c, record, "weight_start_l2", c->norms, &norms));
@@ -229,7 +229,7 @@ static double field_of(const ps_trace_record *record, const char *name) {
 
 static ps_status take_field(collector *c, const ps_trace_record *record) {
     bool eval = c->term->entry->source == PS_SOURCE_EVAL;
-    if (record->type != (eval ? PS_LINE_EVAL : PS_LINE_STEP)) return PS_OK;
+    if (record->type != (eval ? PS_RECORD_EVAL : PS_RECORD_STEP)) return PS_OK;
     if (eval && strcmp(record->split, "test") != 0) return PS_OK;
     double value = field_of(record, c->term->entry->field);
     return ps_is_absent(value) ? PS_OK : add_point(c->out, eval ? record->step - 1 : record->step, value);
@@ -244,13 +244,13 @@ static int measure_of(const collector *c) {
 }
 
 static ps_status take_measure(collector *c, const ps_trace_record *record) {
-    if (record->type != PS_LINE_EVAL || strcmp(record->split, "test") != 0) return PS_OK;
+    if (record->type != PS_RECORD_EVAL || strcmp(record->split, "test") != 0) return PS_OK;
     double value = record->measured[measure_of(c)];
     return ps_is_absent(value) ? PS_OK : add_point(c->out, record->step - 1, value);
 }
 
 static ps_status take_nonfinite(collector *c, const ps_trace_record *record) {
-    c->out->points[0].value += record->type == PS_LINE_EVENT && strcmp(record->event, "nonfinite") == 0;
+    c->out->points[0].value += ps_trace_record_is_event(record, PS_EVENT_NONFINITE);
     return PS_OK;
 }
 
@@ -331,7 +331,8 @@ static void nearest_name(const collector *c, const char *candidate, int *best, c
 
 static void explain(const collector *c) {
     ps_rule_points *out = c->out;
-    const cJSON *quantities = cJSON_GetObjectItemCaseSensitive(c->run->header->document, "quantities"), *item;
+    const cJSON *quantities = cJSON_GetObjectItemCaseSensitive(c->run->header->document, PS_KEY(HEADER, quantities)),
+                *item;
     const char *near = NULL;
     int best = 4;
     if (out->count > 0) return;
@@ -345,8 +346,8 @@ static void explain(const collector *c) {
     const ps_trace_task *task = &c->run->header->task;
     for (int m = 0; m < task->measures; m++) nearest_name(c, task->measure[m].name, &best, &near);
     for (size_t i = 0; ps_series_at(i) != NULL; i++) nearest_name(c, ps_series_at(i)->name, &best, &near);
-    cJSON_ArrayForEach(item, quantities)
-        nearest_name(c, cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, "name")), &best, &near);
+    cJSON_ArrayForEach(item, quantities) nearest_name(
+        c, cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, PS_KEY(QUANTITY, name))), &best, &near);
     bool other = near != NULL && strcmp(near, c->term->name) != 0;
     snprintf(out->reason, sizeof out->reason, "not recorded%s%.100s%s", other ? " (did you mean " : "",
              other ? near : "", other ? "?)" : "");

@@ -69,8 +69,8 @@ static ps_status write_event(const loss_state *state, const ps_trace_record *rec
     char *copy = NULL, *detail = NULL;
     ps_status status = PS_OK;
     PS_TRY_CLEANUP(ps_json_try(record->text, &event));
-    const char *const known[] = {"type", "step", "event", "layer"};
-    const cJSON *layer = cJSON_GetObjectItemCaseSensitive(event, "layer");
+    const char *const known[] = {PS_TRACE_TYPE, PS_KEY(EVENT, step), PS_KEY(EVENT, event), PS_KEY(PLANTED, layer)};
+    const cJSON *layer = cJSON_GetObjectItemCaseSensitive(event, PS_KEY(PLANTED, layer));
     if (cJSON_IsString(layer)) PS_TRY_CLEANUP(ps_string_copy(layer->valuestring, &copy));
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) cJSON_DeleteItemFromObjectCaseSensitive(event, known[i]);
     PS_TRY_CLEANUP(ps_json_text(event, &detail));
@@ -96,14 +96,14 @@ static void write_evaluation(const loss_state *state, const ps_trace_record *rec
 static ps_status take(void *context, const ps_trace_record *record) {
     loss_state *state = context;
     switch (record->type) {
-        case PS_LINE_STEP: return take_step(state, record);
-        case PS_LINE_EVENT: return write_event(state, record);
-        case PS_LINE_EVAL:
+        case PS_RECORD_STEP: return take_step(state, record);
+        case PS_RECORD_EVENT: return write_event(state, record);
+        case PS_RECORD_EVAL:
             write_evaluation(state, record);
             if ((record->split[0] == '\0' || strcmp(record->split, "test") == 0) && ps_trace_record_measured(record))
                 state->test_line = record->line;
             return PS_OK;
-        case PS_LINE_END:
+        case PS_RECORD_END:
             if (state->test_line == 0) state->test_line = record->line;
             return PS_OK;
         default: return PS_OK;

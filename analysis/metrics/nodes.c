@@ -40,8 +40,8 @@ typedef struct {
 
 static void note_announced(snapshot *s, const ps_run *run) {
     const cJSON *item;
-    cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(run->header->document, "quantities")) {
-        const cJSON *name = cJSON_GetObjectItemCaseSensitive(item, "name");
+    cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(run->header->document, PS_KEY(HEADER, quantities))) {
+        const cJSON *name = cJSON_GetObjectItemCaseSensitive(item, PS_KEY(QUANTITY, name));
         for (int q = 0; cJSON_IsString(name) && q < PS_Q_COUNT; q++)
             s->recorded[q] |= strcmp(name->valuestring, ps_quantity_name((ps_trace_quantity)q)) == 0;
     }
@@ -131,8 +131,9 @@ static unsigned lacks(const nodes_state *state, int l, double alive_inputs) {
     const ps_run *run = state->in.run;
     const ps_trace_layer *layer = &run->layers[l];
     const bool *recorded = state->now.recorded, normalised = layer->norm != NULL;
-    const cJSON *said = cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(run->header->document, "layers"), l);
-    bool no_bias = cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(said, "bias"));
+    const cJSON *said =
+        cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(run->header->document, PS_KEY(HEADER, layers)), l);
+    bool no_bias = cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(said, PS_KEY(LAYER, bias)));
     bool no_inputs = layer->ungated_inputs || (layer->inputs_known && layer->input_count == 0);
     unsigned found = 0;
     if (!recorded[PS_Q_nonzero]) found |= PS_LACKS_NONZERO;

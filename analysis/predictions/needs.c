@@ -10,7 +10,7 @@
 static bool recorded(const ps_arm_run *run, ps_trace_quantity quantity) {
     const cJSON *item;
     cJSON_ArrayForEach(item, run->quantities) {
-        const cJSON *known = cJSON_GetObjectItemCaseSensitive(item, "name");
+        const cJSON *known = cJSON_GetObjectItemCaseSensitive(item, PS_KEY(QUANTITY, name));
         if (cJSON_IsString(known) && strcmp(known->valuestring, ps_quantity_name(quantity)) == 0) return true;
     }
     return false;

@@ -29,7 +29,7 @@ typedef struct {
     const char *arm_name, *against_name; /* of a registered question that names arms; NULL: found by role */
 } ps_prediction_part;
 
-/* Stands for the first measure of the task, on the test split ("test_accuracy"). Margins of it are shares, and written
+/* Stands for the first measure of the task, on the test split. Margins of it are shares, and written
  * for a measure of which more is better; ps_prediction_of_task turns them round where less is. */
 #define PS_TEST_MEASURE "test_measure"
 
@@ -55,7 +55,7 @@ typedef struct {
     unsigned rests;          /* PS_RESTS_... of metric.h: what the statistic changes with */
     const char *needs;       /* quantities of the trace, separated by blanks; a run that lacks one gives no value */
     const char *tables;      /* where the counted rows stand, separated by blanks */
-    const ps_trace_measure *measure; /* that PS_TEST_MEASURE stands for; NULL: accuracy */
+    const ps_trace_measure *measure; /* that PS_TEST_MEASURE stands for; NULL: of a trace without a task */
     int part_count;
     ps_prediction_part parts[PS_MOST_PARTS];
 } ps_prediction;
@@ -86,7 +86,7 @@ typedef char ps_prediction_text[PS_PREDICTION_WORDS];
  *   {factor}           of a logarithm: the ratio it stands for  1.1
  *   {change}           by how much that ratio is off 1          10 %
  * and from the measure of the task:
- *   {measure}          its name                                 accuracy
+ *   {measure}          its name                                 mean iou
  *   {lower}            what is worse                            lower
  *   {better}           what is better                           higher
  *   {raises}           what is better                           raises

@@ -13,9 +13,12 @@ static void say_points(double size, bool in_words, char *out, size_t room) {
 }
 
 static bool say_measure(const char *name, const ps_trace_measure *measure, char *out, size_t room) {
-    char title[PS_TRACE_TASK_TEXT] = "accuracy";
-    bool higher = measure == NULL || measure->higher_is_better;
-    if (measure != NULL) ps_trace_measure_title(measure, title);
+    char title[PS_TRACE_TASK_TEXT];
+    ps_trace_task without;
+    ps_trace_task_default(&without);
+    if (measure == NULL) measure = &without.measure[0];
+    bool higher = measure->higher_is_better;
+    ps_trace_measure_title(measure, title);
     if (strcmp(name, "measure") == 0) snprintf(out, room, "%s", title);
     else if (strcmp(name, "lower") == 0) snprintf(out, room, "%s", higher ? "lower" : "higher");
     else if (strcmp(name, "better") == 0) snprintf(out, room, "%s", higher ? "higher" : "lower");

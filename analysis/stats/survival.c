@@ -149,6 +149,31 @@ ps_stats_score ps_stats_hazard_score(const ps_stats_risk_set *sets, size_t set_c
     return score;
 }
 
+/* chance[k]: that k of the events are the treated group's, one event after the other. */
+static void spread_events(const ps_stats_risk_set *sets, size_t set_count, double log_ratio, double *chance) {
+    size_t events = 0;
+    chance[0] = 1;
+    for (size_t i = 0; i < set_count; i++) {
+        double share = treated_share(&sets[i], log_ratio);
+        for (double e = 0; e < sets[i].events; e++) {
+            for (size_t k = ++events; k > 0; k--) chance[k] = chance[k] * (1 - share) + chance[k - 1] * share;
+            chance[0] *= 1 - share;
+        }
+    }
+}
+
+ps_status ps_stats_hazard_side(const ps_stats_risk_set *sets, size_t set_count, double log_ratio, int *side) {
+    ps_stats_score score = ps_stats_hazard_score(sets, set_count, log_ratio);
+    double *chance, below = 0, half = 0.5 - 1e-9; /* but for rounding */
+    size_t observed = (size_t)score.observed;
+    PS_TRY(PS_ALLOC((size_t)(score.observed + score.other_events) + 1, &chance, "numbers of events"));
+    spread_events(sets, set_count, log_ratio, chance);
+    for (size_t k = 0; k < observed; k++) below += chance[k];
+    *side = below >= half ? 1 : 1 - below - chance[observed] >= half ? -1 : 0;
+    ps_free(chance);
+    return PS_OK;
+}
+
 /* The score falls with the ratio: by halving. Beyond 700 exp would not do; so large a ratio is none that was seen. */
 static double root_of_score(const ps_stats_risk_set *sets, size_t set_count) {
     double low = -700, high = 700;

@@ -45,14 +45,24 @@ ps_status ps_stats_risk_sets(ps_stats_spell *spells, size_t count, ps_stats_risk
  *
  *     U(m) = O - E(m),  E(m) = sum d e^m n1 / (e^m n1 + n0)
  *
- * Where the ratio is the true one its mean is 0, whatever the number of events: so its sign is one pair's vote. At 0 it
- * is the log-rank statistic's O - E. */
+ * At 0 it is the log-rank statistic's O - E. Times that are probes are whole steps: the ratio is then that of the
+ * chances of an event from one probe to the next, and where it is the true one the score's mean is 0, whatever the
+ * number of events. Its median is not quite 0: with few events its sign leans to one side (one event falls on the
+ * larger group more often than not; analysis/CALIBRATION.md has by how much), the vote of ps_stats_hazard_side does
+ * not. */
 typedef struct {
     double observed, expected; /* events of the treated group */
     double other_events;       /* those of the other one. Both also where one group alone was at risk */
 } ps_stats_score;
 
 ps_stats_score ps_stats_hazard_score(const ps_stats_risk_set *sets, size_t set_count, double log_ratio);
+
+/* The fair vote of one pair: *side is 1 where at least half of what the ratio gives in these risk sets is below the
+ * observed number of the treated group's events, -1 where at least half is above it, 0 in between, and without events.
+ * Where the ratio is the true one neither side has more than one half. The number is taken as a sum of independent
+ * events, each the treated group's with e^m n1 / (e^m n1 + n0). It has the sign of the score, or is 0 (where the
+ * score is within one event of 0). */
+ps_status ps_stats_hazard_side(const ps_stats_risk_set *sets, size_t set_count, double log_ratio, int *side);
 
 /* The log ratio at which the scores of all sets together are 0: that of Cox's partial likelihood, pooled over the seeds
  * whose sets stand one after another. infinity and -infinity: only the treated (only the others) had events while both

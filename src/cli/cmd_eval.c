@@ -19,8 +19,9 @@ const ps_command ps_command_eval = {
     .name = "eval",
     .usage = PS_SUBJECT_USAGE " [--data SOURCE]",
     .summary =
-        "Measures loss and accuracy of a checkpoint on the test split (evaluation mode), and the share of dead nodes "
-        "on its probe set. Where weights, running statistics or outputs are not finite it says so, and the exit status "
+        "Measures the loss of a checkpoint, and what its task measures, on the test split (evaluation mode), and the "
+        "share of dead nodes on its probe set. Where weights, running statistics or outputs are not finite it says so, "
+        "and the exit status "
         "is "
         "1.",
     .examples =

@@ -27,7 +27,8 @@ const ps_command ps_command_watch = {
     .name = "watch",
     .usage = "RUN|EXPERIMENT [options]",
     .summary =
-        "Shows a growing trace on the terminal: loss, accuracy, dead nodes and inertia by layer, the newest deaths and "
+        "Shows a growing trace on the terminal: loss, what the task measures, dead nodes and inertia by layer, the "
+        "newest deaths and "
         "revivals. RUN is a run's\n"
         "directory or a trace file, perhaps copied from another machine; it is only read. The directory of an "
         "experiment "

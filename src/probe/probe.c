@@ -176,14 +176,14 @@ static void add_quantity(ps_probe *probe, const ps_quantity *q, const ps_probe_l
     else ps_trace_add_nulls(trace, q->name, count);
 }
 
-static bool records_any(const ps_probe *probe, ps_quantity_record record, int layer) {
+static bool records_any(const ps_probe *probe, ps_record_type record, int layer) {
     for (int i = 0; i < probe->quantities; i++)
         if (probe->quantity[i].record == record && ps_probe_records(probe, i, layer)) return true;
     return false;
 }
 
-static ps_status end_values(ps_probe *probe, ps_quantity_record record, int layer) {
-    ps_trace_begin_object(probe->options.trace, "values");
+static ps_status end_values(ps_probe *probe, ps_record_type record, int layer) {
+    ps_trace_begin_object(probe->options.trace, PS_KEY(WINDOW, values)); /* and PROBE's */
     for (int i = 0; i < probe->quantities; i++) {
         const ps_quantity *q = &probe->quantity[i];
         if (q->record != record || !ps_probe_records(probe, i, layer)) continue;
@@ -197,11 +197,11 @@ static ps_status write_windows(ps_probe *probe, uint64_t first, uint64_t last) {
     for (int i = 0; i < probe->layers; i++) {
         probe->layer[i].steps = (double)probe->window_steps;
         if (!records_any(probe, PS_RECORD_WINDOW, i)) continue;
-        ps_trace_begin_record(trace, PS_TRACE_WINDOW);
-        ps_trace_add_whole(trace, "window", (int64_t)(first / probe->options.window));
-        ps_trace_add_whole(trace, "first", (int64_t)first);
-        ps_trace_add_whole(trace, "last", (int64_t)last);
-        ps_trace_add_text(trace, "layer", probe->layer[i].unit->name);
+        ps_trace_begin_record(trace, PS_RECORD_WINDOW);
+        ps_trace_add_whole(trace, PS_KEY(WINDOW, window), (int64_t)(first / probe->options.window));
+        ps_trace_add_whole(trace, PS_KEY(WINDOW, first), (int64_t)first);
+        ps_trace_add_whole(trace, PS_KEY(WINDOW, last), (int64_t)last);
+        ps_trace_add_text(trace, PS_KEY(WINDOW, layer), probe->layer[i].unit->name);
         PS_TRY(end_values(probe, PS_RECORD_WINDOW, i));
     }
     return PS_OK;
@@ -227,11 +227,12 @@ static ps_status write_probes(ps_probe *probe, uint64_t step) {
     PS_TRY(ps_probe_measure(probe));
     for (int i = 0; i < probe->layers; i++) {
         if (!records_any(probe, PS_RECORD_PROBE, i)) continue;
-        ps_trace_begin_record(trace, PS_TRACE_PROBE);
-        ps_trace_add_whole(trace, "step", (int64_t)step);
-        ps_trace_add_text(trace, "layer", probe->layer[i].unit->name);
-        ps_trace_add_whole(trace, "images", (int64_t)probe->probed_images);
-        ps_trace_add_whole(trace, "elements", (int64_t)probe->probed_images * probe->layer[i].unit->elements);
+        ps_trace_begin_record(trace, PS_RECORD_PROBE);
+        ps_trace_add_whole(trace, PS_KEY(PROBE, step), (int64_t)step);
+        ps_trace_add_text(trace, PS_KEY(PROBE, layer), probe->layer[i].unit->name);
+        ps_trace_add_whole(trace, PS_KEY(PROBE, images), (int64_t)probe->probed_images);
+        ps_trace_add_whole(trace, PS_KEY(PROBE, elements),
+                           (int64_t)probe->probed_images * probe->layer[i].unit->elements);
         PS_TRY(end_values(probe, PS_RECORD_PROBE, i));
     }
     return report_activations(probe, step);
@@ -241,8 +242,8 @@ static const char *step_name(ps_trace_step_quantity quantity) { return ps_trace_
 
 static ps_status write_step(ps_probe *probe, const ps_train_step *step) {
     ps_trace_writer *trace = probe->options.trace;
-    ps_trace_begin_record(trace, PS_TRACE_STEP);
-    ps_trace_add_whole(trace, "step", (int64_t)step->step);
+    ps_trace_begin_record(trace, PS_RECORD_STEP);
+    ps_trace_add_whole(trace, PS_KEY(STEP, step), (int64_t)step->step);
     if (step->loss.counted > 0) ps_trace_add_double(trace, step_name(PS_STEP_loss), step->loss.loss);
     else ps_trace_add_null(trace, step_name(PS_STEP_loss));
     ps_trace_add_double(trace, step_name(PS_STEP_lr), step->update.lr);
@@ -302,11 +303,11 @@ static ps_status write_start(ps_probe *probe, uint64_t step) {
     time_t now = time(NULL);
     struct tm utc;
     if (gmtime_r(&now, &utc) != NULL) strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
-    ps_trace_begin_record(trace, PS_TRACE_TIMING);
-    ps_trace_add_whole(trace, "step", (int64_t)step);
-    ps_trace_add_whole(trace, "threads", ps_threads_count(ps_net_threads(probe->net)));
-    ps_trace_add_text(trace, "started", text);
-    if (step > 0) ps_trace_add_bool(trace, "resumed", true);
+    ps_trace_begin_record(trace, PS_RECORD_TIMING);
+    ps_trace_add_whole(trace, PS_KEY(TIMING, step), (int64_t)step);
+    ps_trace_add_whole(trace, PS_KEY(TIMING, threads), ps_threads_count(ps_net_threads(probe->net)));
+    ps_trace_add_text(trace, PS_KEY(TIMING, started), text);
+    if (step > 0) ps_trace_add_bool(trace, PS_KEY(TIMING, resumed), true);
     return ps_trace_end_record(trace);
 }
 
@@ -333,15 +334,16 @@ static ps_status after_step(void *self, const ps_train_step *step) {
 static ps_status write_timing(ps_probe *probe, uint64_t step) {
     ps_trace_writer *trace = probe->options.trace;
     double seconds = (double)probe->window_ns * 1e-9;
-    ps_trace_begin_record(trace, PS_TRACE_TIMING);
-    ps_trace_add_whole(trace, "step", (int64_t)step);
-    ps_trace_add_whole(trace, "threads", ps_threads_count(ps_net_threads(probe->net)));
-    ps_trace_add_whole(trace, "step_ns", (int64_t)(probe->window_ns / probe->window_steps));
-    ps_trace_add_whole(trace, "record_ns", (int64_t)probe->record_ns);
-    ps_trace_add_whole(trace, "probe_ns", (int64_t)probe->probe_ns);
-    ps_trace_add_whole(trace, "train_ns", (int64_t)probe->train_ns);
-    ps_trace_add_value(trace, "images_per_second", (double)probe->window_steps * ps_net_batch(probe->net) / seconds);
-    ps_trace_add_whole(trace, "peak_memory_bytes", (int64_t)ps_memory_peak_bytes());
+    ps_trace_begin_record(trace, PS_RECORD_TIMING);
+    ps_trace_add_whole(trace, PS_KEY(TIMING, step), (int64_t)step);
+    ps_trace_add_whole(trace, PS_KEY(TIMING, threads), ps_threads_count(ps_net_threads(probe->net)));
+    ps_trace_add_whole(trace, PS_KEY(TIMING, step_ns), (int64_t)(probe->window_ns / probe->window_steps));
+    ps_trace_add_whole(trace, PS_KEY(TIMING, record_ns), (int64_t)probe->record_ns);
+    ps_trace_add_whole(trace, PS_KEY(TIMING, probe_ns), (int64_t)probe->probe_ns);
+    ps_trace_add_whole(trace, PS_KEY(TIMING, train_ns), (int64_t)probe->train_ns);
+    ps_trace_add_value(trace, PS_KEY(TIMING, images_per_second),
+                       (double)probe->window_steps * ps_net_batch(probe->net) / seconds);
+    ps_trace_add_whole(trace, PS_KEY(TIMING, peak_memory_bytes), (int64_t)ps_memory_peak_bytes());
     return ps_trace_end_record(trace);
 }
 

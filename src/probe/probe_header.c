@@ -20,26 +20,26 @@ void ps_probe_backbone_digest(ps_net *net, char hex[17]) {
 static void add_arm(ps_trace_writer *trace, const ps_trace_arm *given) {
     static const ps_trace_arm unknown = {.role = PS_ARM_OTHER, .activation = ""};
     const ps_trace_arm *arm = given != NULL ? given : &unknown;
-    ps_trace_begin_object(trace, "arm_is");
-    ps_trace_add_text(trace, "role", ps_arm_roles[arm->role].word);
-    ps_trace_add_whole(trace, "pool_size", arm->pool_size);
-    ps_trace_add_bool(trace, "zero_init", arm->zero_init);
-    ps_trace_add_text(trace, "cut", ps_arm_cut_word(arm->cut));
-    ps_trace_add_text(trace, "activation", arm->activation);
-    ps_trace_add_whole(trace, "reinit_dead", arm->reinit_dead);
+    ps_trace_begin_object(trace, PS_KEY(HEADER, arm_is));
+    ps_trace_add_text(trace, PS_KEY(ARM_IS, role), ps_arm_roles[arm->role].word);
+    ps_trace_add_whole(trace, PS_KEY(ARM_IS, pool_size), arm->pool_size);
+    ps_trace_add_bool(trace, PS_KEY(ARM_IS, zero_init), arm->zero_init);
+    ps_trace_add_text(trace, PS_KEY(ARM_IS, cut), ps_arm_cut_word(arm->cut));
+    ps_trace_add_text(trace, PS_KEY(ARM_IS, activation), arm->activation);
+    ps_trace_add_whole(trace, PS_KEY(ARM_IS, reinit_dead), arm->reinit_dead);
     ps_trace_close_scope(trace);
 }
 
 static void add_run(ps_trace_writer *trace, const ps_probe_run *run) {
-    ps_trace_add_text(trace, "format", PS_TRACE_FORMAT_NAME);
-    ps_trace_add_whole(trace, "version", PS_TRACE_VERSION);
-    ps_trace_add_text(trace, "producer", run->producer);
-    ps_trace_add_text(trace, "arm", run->arm != NULL ? run->arm : "");
+    ps_trace_add_text(trace, PS_KEY(HEADER, format), PS_WORD(FORMAT, TRACE));
+    ps_trace_add_whole(trace, PS_KEY(HEADER, version), PS_TRACE_VERSION);
+    ps_trace_add_text(trace, PS_KEY(HEADER, producer), run->producer);
+    ps_trace_add_text(trace, PS_KEY(HEADER, arm), run->arm != NULL ? run->arm : "");
     add_arm(trace, run->arm_is);
-    ps_trace_add_whole(trace, "seed", (int64_t)run->seed);
-    ps_trace_add_json(trace, "config", run->config != NULL ? run->config : "{}");
-    if (run->registration != NULL) ps_trace_add_json(trace, "registration", run->registration);
-    ps_trace_begin_object(trace, "pairing");
+    ps_trace_add_whole(trace, PS_KEY(HEADER, seed), (int64_t)run->seed);
+    ps_trace_add_json(trace, PS_KEY(HEADER, config), run->config != NULL ? run->config : "{}");
+    if (run->registration != NULL) ps_trace_add_json(trace, PS_KEY(HEADER, registration), run->registration);
+    ps_trace_begin_object(trace, PS_KEY(HEADER, pairing));
     for (size_t i = 0; i < sizeof run->pairing / sizeof *run->pairing && run->pairing[i].key != NULL; i++)
         ps_trace_add_text(trace, run->pairing[i].key, run->pairing[i].value);
     ps_trace_close_scope(trace);
@@ -47,29 +47,30 @@ static void add_run(ps_trace_writer *trace, const ps_probe_run *run) {
 
 static void add_data(ps_trace_writer *trace, const ps_probe_run *run) {
     const int sample[] = {run->sample.c, run->sample.d, run->sample.h, run->sample.w};
-    ps_trace_begin_object(trace, "data");
-    ps_trace_add_text(trace, "source", run->data_source);
-    ps_trace_add_text(trace, "digest", run->data_digest);
-    ps_trace_add_wholes(trace, "sample", sample, 4);
-    ps_trace_add_whole(trace, "classes", run->classes);
-    ps_trace_add_whole(trace, "train", run->train_count);
-    ps_trace_add_whole(trace, "probe", run->probe_count);
-    ps_trace_add_whole(trace, "test", run->test_count);
+    ps_trace_begin_object(trace, PS_KEY(HEADER, data));
+    ps_trace_add_text(trace, PS_KEY(DATA, source), run->data_source);
+    ps_trace_add_text(trace, PS_KEY(DATA, digest), run->data_digest);
+    ps_trace_add_wholes(trace, PS_KEY(DATA, sample), sample, 4);
+    ps_trace_add_whole(trace, PS_KEY(DATA, classes), run->classes);
+    ps_trace_add_whole(trace, PS_KEY(DATA, train), run->train_count);
+    ps_trace_add_whole(trace, PS_KEY(DATA, probe), run->probe_count);
+    ps_trace_add_whole(trace, PS_KEY(DATA, test), run->test_count);
     ps_trace_close_scope(trace);
 }
 
 static void add_task(ps_trace_writer *trace, const ps_trace_task *task) {
-    ps_trace_begin_object(trace, "task");
-    ps_trace_add_text(trace, "name", task->name);
-    ps_trace_begin_array(trace, "measures");
+    ps_trace_begin_object(trace, PS_KEY(HEADER, task));
+    ps_trace_add_text(trace, PS_KEY(TASK, name), task->name);
+    ps_trace_begin_array(trace, PS_KEY(TASK, measures));
     for (int m = 0; m < task->measures; m++) {
         const ps_trace_measure *measure = &task->measure[m];
         ps_trace_begin_object(trace, NULL);
-        ps_trace_add_text(trace, "name", measure->name);
-        ps_trace_add_text(trace, "unit", measure->unit);
-        ps_trace_add_text(trace, "better", measure->higher_is_better ? "higher" : "lower");
-        if (isnan(measure->chance)) ps_trace_add_null(trace, "chance");
-        else ps_trace_add_double(trace, "chance", measure->chance);
+        ps_trace_add_text(trace, PS_KEY(MEASURE, name), measure->name);
+        ps_trace_add_text(trace, PS_KEY(MEASURE, unit), measure->unit);
+        ps_trace_add_text(trace, PS_KEY(MEASURE, better),
+                          measure->higher_is_better ? PS_WORD(BETTER, HIGHER) : PS_WORD(BETTER, LOWER));
+        if (isnan(measure->chance)) ps_trace_add_null(trace, PS_KEY(MEASURE, chance));
+        else ps_trace_add_double(trace, PS_KEY(MEASURE, chance), measure->chance);
         ps_trace_close_scope(trace);
     }
     ps_trace_close_scope(trace);
@@ -77,10 +78,10 @@ static void add_task(ps_trace_writer *trace, const ps_trace_task *task) {
 }
 
 static void add_machine(ps_trace_writer *trace, const ps_probe_run *run) {
-    ps_trace_begin_object(trace, "machine");
-    ps_trace_add_text(trace, "arch", run->arch);
-    ps_trace_add_text(trace, "simd", run->simd);
-    ps_trace_begin_object(trace, "library");
+    ps_trace_begin_object(trace, PS_KEY(HEADER, machine));
+    ps_trace_add_text(trace, PS_KEY(MACHINE, arch), run->arch);
+    ps_trace_add_text(trace, PS_KEY(MACHINE, simd), run->simd);
+    ps_trace_begin_object(trace, PS_KEY(MACHINE, library));
     for (size_t i = 0; i < sizeof run->library / sizeof *run->library && run->library[i].name != NULL; i++)
         ps_trace_add_text(trace, run->library[i].name, run->library[i].version);
     ps_trace_close_scope(trace);
@@ -91,19 +92,19 @@ static void add_model(ps_trace_writer *trace, const ps_graph *graph) {
     size_t backbone, module;
     double macs;
     ps_graph_count(graph, &backbone, &module, &macs);
-    ps_trace_begin_object(trace, "model");
-    ps_trace_add_text(trace, "name", graph->name);
-    ps_trace_add_whole(trace, "parameters", (int64_t)backbone);
-    ps_trace_add_whole(trace, "module_parameters", (int64_t)module);
-    ps_trace_add_whole(trace, "macs", (int64_t)macs);
+    ps_trace_begin_object(trace, PS_KEY(HEADER, model));
+    ps_trace_add_text(trace, PS_KEY(MODEL, name), graph->name);
+    ps_trace_add_whole(trace, PS_KEY(MODEL, parameters), (int64_t)backbone);
+    ps_trace_add_whole(trace, PS_KEY(MODEL, module_parameters), (int64_t)module);
+    ps_trace_add_whole(trace, PS_KEY(MODEL, macs), (int64_t)macs);
     ps_trace_close_scope(trace);
 }
 
 static const char *node_name(const ps_graph *graph, int node) { return node >= 0 ? graph->op[node].name : NULL; }
 
 static const char *kind_of(const ps_graph *graph, const ps_unit *unit) {
-    if (unit->shared) return PS_TRACE_KIND_SHARED;
-    return graph->op[unit->source_op].type->role == PS_ROLE_LINEAR ? PS_TRACE_KIND_LINEAR : PS_TRACE_KIND_CONV;
+    if (unit->shared) return PS_WORD(KIND, SHARED);
+    return graph->op[unit->source_op].type->role == PS_ROLE_LINEAR ? PS_WORD(KIND, LINEAR) : PS_WORD(KIND, CONV);
 }
 
 static bool named_before(const ps_unit *unit, int feed) {
@@ -121,25 +122,25 @@ static bool reads_ungated(const ps_unit *unit) {
 static void add_layer(ps_trace_writer *trace, const ps_graph *graph, const ps_units *units, int index) {
     const ps_unit *unit = &units->unit[index];
     ps_trace_begin_object(trace, NULL);
-    ps_trace_add_text(trace, "name", unit->name);
-    ps_trace_add_text(trace, "gate", unit->gate);
-    ps_trace_add_text(trace, "kind", kind_of(graph, unit));
-    ps_trace_add_whole(trace, "channels", unit->channels);
-    ps_trace_add_whole(trace, "position", index);
-    ps_trace_add_whole(trace, "depth", unit->depth);
-    ps_trace_add_text(trace, "stage", unit->stage != NULL ? unit->stage : "");
-    ps_trace_add_text(trace, "activation", unit->activation);
-    ps_trace_add_text(trace, "norm", node_name(graph, unit->norm_op));
-    ps_trace_add_text(trace, "pool_skip", node_name(graph, unit->pool_skip_op));
-    ps_trace_add_bool(trace, "bias", unit->bias);
-    ps_trace_add_whole(trace, "fan_in", unit->fan_in);
-    ps_trace_begin_array(trace, "inputs");
+    ps_trace_add_text(trace, PS_KEY(LAYER, name), unit->name);
+    ps_trace_add_text(trace, PS_KEY(LAYER, gate), unit->gate);
+    ps_trace_add_text(trace, PS_KEY(LAYER, kind), kind_of(graph, unit));
+    ps_trace_add_whole(trace, PS_KEY(LAYER, channels), unit->channels);
+    ps_trace_add_whole(trace, PS_KEY(LAYER, position), index);
+    ps_trace_add_whole(trace, PS_KEY(LAYER, depth), unit->depth);
+    ps_trace_add_text(trace, PS_KEY(LAYER, stage), unit->stage != NULL ? unit->stage : "");
+    ps_trace_add_text(trace, PS_KEY(LAYER, activation), unit->activation);
+    ps_trace_add_text(trace, PS_KEY(LAYER, norm), node_name(graph, unit->norm_op));
+    ps_trace_add_text(trace, PS_KEY(LAYER, pool_skip), node_name(graph, unit->pool_skip_op));
+    ps_trace_add_bool(trace, PS_KEY(LAYER, bias), unit->bias);
+    ps_trace_add_whole(trace, PS_KEY(LAYER, fan_in), unit->fan_in);
+    ps_trace_begin_array(trace, PS_KEY(LAYER, inputs));
     for (int i = 0; i < unit->feeds; i++)
         if (unit->feed[i].unit >= 0 && !named_before(unit, i))
             ps_trace_add_text(trace, NULL, units->unit[unit->feed[i].unit].name);
     ps_trace_close_scope(trace);
-    ps_trace_add_bool(trace, "ungated_inputs", reads_ungated(unit));
-    ps_trace_add_whole(trace, "elements", unit->elements);
+    ps_trace_add_bool(trace, PS_KEY(LAYER, ungated_inputs), reads_ungated(unit));
+    ps_trace_add_whole(trace, PS_KEY(LAYER, elements), unit->elements);
     ps_trace_close_scope(trace);
 }
 
@@ -152,26 +153,16 @@ static bool is_recorded(const ps_probe *probe, int quantity) {
 }
 
 static void add_quantities(ps_trace_writer *trace, const ps_probe *probe) {
-    static const char *const per[] = {
-#define PER(name, word) word,
-        PS_QUANTITY_PERS(PER)
-#undef PER
-    };
-    static const char *const record[] = {
-#define RECORD(name, word) word,
-        PS_QUANTITY_RECORDS(RECORD)
-#undef RECORD
-    };
-    ps_trace_begin_array(trace, "quantities");
+    ps_trace_begin_array(trace, PS_KEY(HEADER, quantities));
     for (int i = 0; i < probe->quantities; i++) {
         const ps_quantity *q = &probe->quantity[i];
         if (!is_recorded(probe, i)) continue;
         ps_trace_begin_object(trace, NULL);
-        ps_trace_add_text(trace, "name", q->name);
-        ps_trace_add_text(trace, "unit", q->unit);
-        ps_trace_add_text(trace, "per", per[q->per]);
-        ps_trace_add_text(trace, "record", record[q->record]);
-        ps_trace_add_text(trace, "description", q->description);
+        ps_trace_add_text(trace, PS_KEY(QUANTITY, name), q->name);
+        ps_trace_add_text(trace, PS_KEY(QUANTITY, unit), q->unit);
+        ps_trace_add_text(trace, PS_KEY(QUANTITY, per), ps_words_at(PS_WORDS_PER, (int)q->per));
+        ps_trace_add_text(trace, PS_KEY(QUANTITY, record), ps_record_word(q->record));
+        ps_trace_add_text(trace, PS_KEY(QUANTITY, description), q->description);
         ps_trace_close_scope(trace);
     }
     ps_trace_close_scope(trace);
@@ -181,15 +172,15 @@ ps_status ps_probe_write_header(ps_probe *probe, const ps_probe_run *run) {
     ps_trace_writer *trace = probe->options.trace;
     const ps_graph *graph = ps_net_graph(probe->net);
     const ps_units *units = ps_net_units(probe->net);
-    ps_trace_begin_record(trace, PS_TRACE_HEADER);
+    ps_trace_begin_record(trace, PS_RECORD_HEADER);
     add_run(trace, run);
     add_data(trace, run);
     if (run->task != NULL) add_task(trace, run->task);
     add_machine(trace, run);
     add_model(trace, graph);
-    ps_trace_add_whole(trace, "window", (int64_t)probe->options.window);
-    ps_trace_add_whole(trace, "steps", (int64_t)probe->options.steps);
-    ps_trace_begin_array(trace, "layers");
+    ps_trace_add_whole(trace, PS_KEY(HEADER, window), (int64_t)probe->options.window);
+    ps_trace_add_whole(trace, PS_KEY(HEADER, steps), (int64_t)probe->options.steps);
+    ps_trace_begin_array(trace, PS_KEY(HEADER, layers));
     for (int i = 0; i < units->count; i++) add_layer(trace, graph, units, i);
     ps_trace_close_scope(trace);
     add_quantities(trace, probe);

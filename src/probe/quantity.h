@@ -84,7 +84,7 @@ typedef struct ps_instrument {
 typedef struct {
     const char *name, *unit, *description;
     ps_quantity_per per;
-    ps_quantity_record record;
+    ps_record_type record;
     const ps_instrument *instrument; /* NULL for those of step records, which are always written */
     /* out[channels] (per node) or out[1]. false: does not exist here, null in the trace. */
     bool (*compute)(const ps_probe_layer *layer, const double *state, double *out);

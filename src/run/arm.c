@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "layers/attributes.h"
-#include "trace/trace_format.h"
+#include "trace/trace_schema.h"
 
 /* Modules that differ, or are no Pool Skip, are told as "mixed", which is the mode of no role. */
 typedef struct {
@@ -71,6 +71,6 @@ void ps_run_arm_of(ps_net *net, int reinit_dead, ps_trace_arm *arm) {
                           .cut = cut_of(all.cut),
                           .activation = activation_of(ps_net_units(net)),
                           .reinit_dead = reinit_dead};
-    bool leaky = strcmp(arm->activation, PS_TRACE_ACTIVATION_LEAKY_RELU) == 0;
+    bool leaky = strcmp(arm->activation, PS_WORD(ACTIVATION, LEAKY_RELU)) == 0;
     arm->role = ps_arm_role_of(all.count > 0, all.mode, arm->cut, leaky, reinit_dead > 0);
 }

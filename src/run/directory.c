@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -11,8 +12,8 @@
 #include "core/file.h"
 #include "core/json.h"
 #include "core/memory.h"
-#include "trace/trace_format.h"
 #include "trace/trace_registration.h"
+#include "trace/trace_schema.h"
 
 /* Two processes that write one trace would ruin it. The lock goes with the process, however it ends. */
 ps_status ps_run_lock(const char *directory, int *lock) {
@@ -105,10 +106,12 @@ cleanup:
     return status;
 }
 
-/* The trace's last line, where it is whole and an `end` record: it says how the run ended. */
-static bool read_end(const char *directory, const char *status) {
-    char tail[4096], *path = NULL;
+/* The trace's last line, where it is whole and an `end` record: it says how the run ended. words: what stands in it,
+ * too. */
+static bool read_end(const char *directory, const char *words) {
+    char tail[4096], begin[64], *path = NULL;
     bool found = false;
+    snprintf(begin, sizeof begin, "{\"%s\":\"%s\"", PS_TRACE_TYPE, ps_record_word(PS_RECORD_END));
     if (ps_file_join(directory, "trace.jsonl", &path) != PS_OK) return false;
     FILE *stream = fopen(path, "rb");
     if (stream != NULL) {
@@ -116,7 +119,7 @@ static bool read_end(const char *directory, const char *status) {
         size_t size = fread(tail, 1, sizeof tail - 1, stream);
         tail[size] = '\0';
         char *line = size > 0 && tail[size - 1] == '\n' ? (tail[size - 1] = '\0', strrchr(tail, '\n')) : NULL;
-        found = line != NULL && strstr(line, "{\"type\":\"end\"") == line + 1 && strstr(line, status) != NULL;
+        found = line != NULL && strstr(line, begin) == line + 1 && strstr(line, words) != NULL;
         fclose(stream);
     }
     free(path);
@@ -124,9 +127,17 @@ static bool read_end(const char *directory, const char *status) {
 }
 
 bool ps_run_finished(const char *directory) { return read_end(directory, ""); }
-bool ps_run_nonfinite(const char *directory) { return read_end(directory, "\"" PS_TRACE_EVENT_NONFINITE "\":"); }
+
+bool ps_run_nonfinite(const char *directory) {
+    char words[64];
+    snprintf(words, sizeof words, "\"%s\":", PS_KEY(END, nonfinite));
+    return read_end(directory, words);
+}
+
 bool ps_run_diverged(const char *directory) {
-    return read_end(directory, "\"status\":\"" PS_TRACE_STATUS_DIVERGED "\"");
+    char words[64];
+    snprintf(words, sizeof words, "\"%s\":\"%s\"", PS_KEY(END, status), PS_WORD(STATUS, DIVERGED));
+    return read_end(directory, words);
 }
 
 ps_status ps_run_check_place(const char *directory, bool occupied) {

@@ -57,9 +57,10 @@ ps_status ps_run_open_header(const char *path, ps_run_record *record) {
     fclose(stream);
     if (status == PS_OK && length > 0 && line[length - 1] == '\n') status = ps_json_try(line, &header);
     const char *data = cJSON_GetStringValue(
-        cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(header, "pairing"), "data"));
+        cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(header, PS_KEY(HEADER, pairing)), "data"));
     snprintf(record->data, sizeof record->data, "%s", data != NULL ? data : "");
-    if (status == PS_OK) status = ps_json_copy(cJSON_GetObjectItemCaseSensitive(header, "config"), &record->config);
+    if (status == PS_OK)
+        status = ps_json_copy(cJSON_GetObjectItemCaseSensitive(header, PS_KEY(HEADER, config)), &record->config);
     cJSON_Delete(header);
     free(line);
     return status;

@@ -253,20 +253,20 @@ static ps_status start_resumed(run *r) {
 static ps_status record_cost(run *r, uint64_t step) {
     uint64_t record_ns, probe_ns, total = ps_clock_ns() - r->started_ns;
     ps_probe_cost(r->probe, &record_ns, &probe_ns);
-    ps_trace_begin_record(r->trace, PS_TRACE_TIMING);
-    ps_trace_add_whole(r->trace, "step", (int64_t)step);
-    ps_trace_add_whole(r->trace, "threads", ps_threads_count(r->session.threads));
-    ps_trace_add_whole(r->trace, "train_ns", (int64_t)total);
-    ps_trace_add_whole(r->trace, "record_ns", (int64_t)record_ns);
-    ps_trace_add_whole(r->trace, "probe_ns", (int64_t)probe_ns);
+    ps_trace_begin_record(r->trace, PS_RECORD_TIMING);
+    ps_trace_add_whole(r->trace, PS_KEY(TIMING, step), (int64_t)step);
+    ps_trace_add_whole(r->trace, PS_KEY(TIMING, threads), ps_threads_count(r->session.threads));
+    ps_trace_add_whole(r->trace, PS_KEY(TIMING, train_ns), (int64_t)total);
+    ps_trace_add_whole(r->trace, PS_KEY(TIMING, record_ns), (int64_t)record_ns);
+    ps_trace_add_whole(r->trace, PS_KEY(TIMING, probe_ns), (int64_t)probe_ns);
     if (step > r->start)
-        ps_trace_add_value(r->trace, "images_per_second",
+        ps_trace_add_value(r->trace, PS_KEY(TIMING, images_per_second),
                            (double)(step - r->start) * r->config->batch / ((double)total * 1e-9));
-    ps_trace_add_whole(r->trace, "peak_memory_bytes", (int64_t)ps_memory_peak_bytes());
+    ps_trace_add_whole(r->trace, PS_KEY(TIMING, peak_memory_bytes), (int64_t)ps_memory_peak_bytes());
     return ps_trace_end_record(r->trace);
 }
 
-/* "accuracy 61.20 %  dead 3.1 %", without what was not measured. */
+/* "mean iou 61.20 %  dead 3.1 %", without what was not measured. */
 static void describe_end(const run *r, const ps_evaluation *evaluation, bool diverged, char *text, size_t size) {
     const ps_trace_measure *measure = &r->session.described.measure[0];
     char title[PS_TRACE_TASK_TEXT], value[64] = "not measured (no test images)", dead_text[32];
@@ -277,15 +277,16 @@ static void describe_end(const run *r, const ps_evaluation *evaluation, bool div
 
 /* Events that say of values that they were not finite, of the whole run: what was written before a resume, too. */
 static ps_status count_nonfinite(run *r, uint64_t *events) {
-    static const char kind[] = "\"event\":\"" PS_TRACE_EVENT_NONFINITE "\"";
-    char *line = NULL;
+    char *line = NULL, event[64], kind[64];
     size_t room = 0;
     *events = 0;
+    int length = snprintf(event, sizeof event, "{\"%s\":\"%s\"", PS_TRACE_TYPE, ps_record_word(PS_RECORD_EVENT));
+    snprintf(kind, sizeof kind, "\"%s\":\"%s\"", PS_KEY(EVENT, event), ps_event_word(PS_EVENT_NONFINITE));
     PS_TRY(ps_trace_flush(r->trace, false));
     FILE *stream = fopen(r->trace_path, "rb");
     if (stream == NULL) return ps_fail(PS_ERR_IO, "%s: cannot be read back (%s)", r->trace_path, strerror(errno));
     while (getline(&line, &room, stream) > 0)
-        *events += strncmp(line, "{\"type\":\"event\"", 15) == 0 && strstr(line, kind) != NULL;
+        *events += strncmp(line, event, (size_t)length) == 0 && strstr(line, kind) != NULL;
     free(line);
     fclose(stream);
     return PS_OK;
@@ -299,7 +300,7 @@ static ps_status finish(run *r, uint64_t steps, bool diverged) {
     PS_TRY(record_cost(r, steps));
     PS_TRY(count_nonfinite(r, &nonfinite));
     ps_trace_score score = score_of(r, &evaluation);
-    PS_TRY(ps_trace_write_end(r->trace, steps, diverged ? PS_TRACE_STATUS_DIVERGED : PS_TRACE_STATUS_FINISHED, &score,
+    PS_TRY(ps_trace_write_end(r->trace, steps, diverged ? PS_WORD(STATUS, DIVERGED) : PS_WORD(STATUS, FINISHED), &score,
                               nonfinite));
     PS_TRY(ps_trace_flush(r->trace, true));
     describe_end(r, &evaluation, diverged, tail, sizeof tail);

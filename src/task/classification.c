@@ -7,13 +7,23 @@
 #include "kernels/softmax.h"
 #include "task/task.h"
 
+typedef struct {
+    double mean; /* NaN where no label counts */
+    size_t correct, counted;
+} score;
+
+/* Of a batch, in training and evaluation alike. */
+static score score_of(const ps_loss_call *call, float *gradient) {
+    score s;
+    double sum = ps_softmax_cross_entropy(call->output, call->label, call->rows, call->channels, gradient, &s.correct,
+                                          &s.counted, call->threads);
+    s.mean = s.counted > 0 ? sum / (double)s.counted : (double)NAN;
+    return s;
+}
+
 static ps_loss cross_entropy(const ps_loss_call *call, float *gradient) {
-    ps_loss loss;
-    size_t correct;
-    double sum = ps_softmax_cross_entropy(call->output, call->label, call->rows, call->channels, gradient, &correct,
-                                          &loss.counted, call->threads);
-    loss.loss = loss.counted > 0 ? sum / (double)loss.counted : (double)NAN;
-    return loss;
+    score s = score_of(call, gradient);
+    return (ps_loss){.loss = s.mean, .counted = s.counted};
 }
 
 /* With p the softmax of the outputs t: dt = (p - onehot) / counted, and dot dt = p (dot t - <p, dot t>) / counted. */
@@ -50,25 +60,30 @@ static double chance_of(const ps_dataset *dataset) {
 }
 
 static void describe(const ps_dataset *dataset, ps_trace_task *out) {
-    ps_trace_task_default(out);
-    out->measure[0].chance = chance_of(dataset);
+    *out = (ps_trace_task){
+        .name = "classification",
+        .measures = 1,
+        .measure = {{.name = "accuracy", .unit = "%", .higher_is_better = true, .chance = chance_of(dataset)}}};
 }
 
 static ps_status evaluate(const ps_task_split *on, ps_evaluation *out) {
     ps_threads *threads = ps_net_threads(on->net);
-    int batch = ps_net_batch(on->net), classes = ps_net_classes(on->net);
-    size_t rows = (size_t)batch * ps_net_labels_per_sample(on->net), correct = 0, counted = 0;
+    int batch = ps_net_batch(on->net);
+    size_t correct = 0, counted = 0;
     double loss_sum = 0;
+    ps_loss_call call = {.label = on->label,
+                         .rows = (size_t)batch * ps_net_labels_per_sample(on->net),
+                         .channels = ps_net_classes(on->net),
+                         .threads = threads};
     *out = ps_evaluation_nothing();
     for (int first = 0; first < on->images; first += batch) {
-        size_t right, labels;
         PS_TRY(ps_loader_plain_batch(on->loader, on->split, first / batch, on->x, on->label, NULL, threads));
-        const float *output = ps_net_forward(on->net, on->x, PS_MODE_EVAL, (ps_rng_key){{0, 0}}, NULL);
-        double sum = ps_softmax_cross_entropy(output, on->label, rows, classes, NULL, &right, &labels, threads);
-        if (labels == 0) continue;
-        loss_sum += sum / (double)labels * (double)labels; /* the mean of each batch, as training has it */
-        correct += right;
-        counted += labels;
+        call.output = ps_net_forward(on->net, on->x, PS_MODE_EVAL, (ps_rng_key){{0, 0}}, NULL);
+        score s = score_of(&call, NULL);
+        if (s.counted == 0) continue;
+        loss_sum += s.mean * (double)s.counted;
+        correct += s.correct;
+        counted += s.counted;
     }
     if (counted == 0) return PS_OK;
     out->loss = loss_sum / (double)counted;

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "trace/trace_format.h"
+#include "trace/trace_schema.h"
 
 enum { NO = false, YES = true };
 const ps_arm_role_line ps_arm_roles[PS_ARM_COUNT] = {
@@ -61,18 +61,7 @@ static int count_of(const cJSON *object, const char *key) {
     return number > 0 && number <= INT_MAX ? (int)number : 0;
 }
 
-/* The index of a word, -1: none of them. */
-static int find_cut(const char *word) {
-    for (int i = 0; i < PS_CUT_COUNT; i++)
-        if (strcmp(cuts[i], word) == 0) return i;
-    return -1;
-}
-
-static int find_role(const char *word) {
-    for (int i = 0; i < PS_ARM_COUNT; i++)
-        if (strcmp(ps_arm_roles[i].word, word) == 0) return i;
-    return -1;
-}
+static int find_cut(const char *word) { return ps_words_find(PS_WORDS_CUT, word); }
 
 /* Version 1: what poolscope's own configurations said. */
 static void read_config(const cJSON *config, bool module, ps_trace_arm *arm) {
@@ -82,63 +71,43 @@ static void read_config(const cJSON *config, bool module, ps_trace_arm *arm) {
     *arm = (ps_trace_arm){.pool_size = count_of(config, "pool_skip"),
                           .zero_init = cJSON_IsTrue(get(config, "pool_skip_zero_init")),
                           .cut = cut >= 0 ? (ps_arm_cut)cut : PS_CUT_NONE,
-                          .activation = leaky ? PS_TRACE_ACTIVATION_LEAKY_RELU : "",
+                          .activation = leaky ? PS_WORD(ACTIVATION, LEAKY_RELU) : "",
                           .reinit_dead = count_of(config, "reinit_dead")};
     arm->role = ps_arm_role_of(module, text_of(config, "pool_skip_mode"), arm->cut, leaky, arm->reinit_dead > 0);
     if (module && cut < 0) arm->role = PS_ARM_OTHER;
 }
 
 static void read_said(const cJSON *said, ps_trace_arm *arm) {
-    int role = find_role(text_of(said, "role")), cut = find_cut(text_of(said, "cut"));
+    int role = ps_words_find(PS_WORDS_ROLE, text_of(said, PS_KEY(ARM_IS, role)));
+    int cut = find_cut(text_of(said, PS_KEY(ARM_IS, cut)));
     *arm = (ps_trace_arm){.role = role >= 0 ? (ps_arm_role)role : PS_ARM_OTHER,
-                          .pool_size = count_of(said, "pool_size"),
-                          .zero_init = cJSON_IsTrue(get(said, "zero_init")),
+                          .pool_size = count_of(said, PS_KEY(ARM_IS, pool_size)),
+                          .zero_init = cJSON_IsTrue(get(said, PS_KEY(ARM_IS, zero_init))),
                           .cut = cut >= 0 ? (ps_arm_cut)cut : PS_CUT_NONE,
-                          .activation = text_of(said, "activation"),
-                          .reinit_dead = count_of(said, "reinit_dead")};
+                          .activation = text_of(said, PS_KEY(ARM_IS, activation)),
+                          .reinit_dead = count_of(said, PS_KEY(ARM_IS, reinit_dead))};
 }
 
 void ps_trace_arm_read(const cJSON *header, bool module, ps_trace_arm *arm) {
-    if (number_of(header, "version") >= PS_TRACE_VERSION_ARM) read_said(get(header, "arm_is"), arm);
-    else read_config(get(header, "config"), module, arm);
+    if (number_of(header, PS_KEY(HEADER, version)) >= PS_TRACE_VERSION_ARM)
+        read_said(get(header, PS_KEY(HEADER, arm_is)), arm);
+    else read_config(get(header, PS_KEY(HEADER, config)), module, arm);
 }
 
 /* ---- faults ---- */
 
-static bool is_count(const cJSON *item) {
-    return cJSON_IsNumber(item) && item->valuedouble >= 0 && item->valuedouble <= INT_MAX &&
-           item->valuedouble == floor(item->valuedouble);
-}
-
-static const char *find_wrong_key(const cJSON *arm_is) {
-    if (!cJSON_IsObject(arm_is))
-        return "\"arm_is\" must be an object that says what the arm is (FORMAT.md); {\"role\": \"other\", ...} where "
-               "it "
-               "is none of those";
-    if (find_role(text_of(arm_is, "role")) < 0)
-        return "\"arm_is\": \"role\" must be one of FORMAT.md's roles; write \"other\" for anything else";
-    if (!is_count(get(arm_is, "pool_size")))
-        return "\"arm_is\": \"pool_size\" must be a whole number from 0 on (0: no module, or not one size)";
-    if (!cJSON_IsBool(get(arm_is, "zero_init"))) return "\"arm_is\": \"zero_init\" must be true or false";
-    if (find_cut(text_of(arm_is, "cut")) < 0) return "\"arm_is\": \"cut\" must be none, forward or gradient";
-    if (!cJSON_IsString(get(arm_is, "activation"))) return "\"arm_is\": \"activation\" must be a text";
-    if (!is_count(get(arm_is, "reinit_dead")))
-        return "\"arm_is\": \"reinit_dead\" must be a whole number from 0 on (0: dead nodes are left alone)";
-    return NULL;
-}
-
 /* The key that a role does not go with, NULL: none. */
 static const char *find_contradiction(const ps_arm_role_line *role, const ps_trace_arm *arm) {
-    if (!role->module && arm->pool_size > 0) return "pool_size";
-    if (!role->module && arm->zero_init) return "zero_init";
-    if (role->cut != arm->cut) return "cut";
-    if (role->leaky != (strcmp(arm->activation, PS_TRACE_ACTIVATION_LEAKY_RELU) == 0)) return "activation";
-    return role->renewed != (arm->reinit_dead > 0) ? "reinit_dead" : NULL;
+    if (!role->module && arm->pool_size > 0) return PS_KEY(ARM_IS, pool_size);
+    if (!role->module && arm->zero_init) return PS_KEY(ARM_IS, zero_init);
+    if (role->cut != arm->cut) return PS_KEY(ARM_IS, cut);
+    if (role->leaky != (strcmp(arm->activation, PS_WORD(ACTIVATION, LEAKY_RELU)) == 0))
+        return PS_KEY(ARM_IS, activation);
+    return role->renewed != (arm->reinit_dead > 0) ? PS_KEY(ARM_IS, reinit_dead) : NULL;
 }
 
 const char *ps_trace_arm_fault(const cJSON *arm_is, const char *layer, char *buffer, size_t size) {
-    const char *wrong = find_wrong_key(arm_is), *key;
-    if (wrong != NULL) return wrong;
+    const char *key;
     ps_trace_arm arm;
     read_said(arm_is, &arm);
     const ps_arm_role_line *role = &ps_arm_roles[arm.role];

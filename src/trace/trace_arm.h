@@ -52,8 +52,8 @@ ps_arm_role ps_arm_role_of(bool module, const char *mode, ps_arm_cut cut, bool l
  * whether its layers name any. */
 void ps_trace_arm_read(const cJSON *header, bool module, ps_trace_arm *arm);
 
-/* What in the header's arm_is is not as FORMAT.md has it, or contradicts itself: the first fault as a sentence in
- * `buffer`; NULL: nothing. layer: the first layer of the header that names a module, NULL: none does. */
+/* What in the header's arm_is, whose keys are of the kinds that they should be, contradicts itself: the first fault as
+ * a sentence in `buffer`; NULL: nothing. layer: the first layer of the header that names a module, NULL: none does. */
 const char *ps_trace_arm_fault(const cJSON *arm_is, const char *layer, char *buffer, size_t size);
 
 #endif

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "trace/trace_format.h"
+#include "trace/trace_schema.h"
 
 /* Of window and probe records. */
 typedef enum {
@@ -28,25 +28,16 @@ typedef enum {
     PS_STEP_COUNT
 } ps_trace_step_quantity;
 
-/* Each with its word in the trace. */
-#define PS_QUANTITY_PERS(PER)      \
-    PER(NODE, PS_TRACE_PER_NODE)   \
-    PER(LAYER, PS_TRACE_PER_LAYER) \
-    PER(STEP, PS_TRACE_PER_STEP)
+/* What a quantity has one value of, with its word in the trace. */
+#define PS_QUANTITY_PERS(PER) \
+    PER(NODE, "node")         \
+    PER(LAYER, "layer")       \
+    PER(STEP, "step")
 typedef enum {
 #define PER(name, word) PS_PER_##name,
     PS_QUANTITY_PERS(PER)
 #undef PER
 } ps_quantity_per;
-#define PS_QUANTITY_RECORDS(RECORD) \
-    RECORD(STEP, PS_TRACE_STEP)     \
-    RECORD(WINDOW, PS_TRACE_WINDOW) \
-    RECORD(PROBE, PS_TRACE_PROBE)
-typedef enum {
-#define RECORD(name, word) PS_RECORD_##name,
-    PS_QUANTITY_RECORDS(RECORD)
-#undef RECORD
-} ps_quantity_record;
 
 /* What a value can be, with the words of FORMAT.md. From COUNT on they are counts, which are whole. */
 #define PS_TRACE_RANGES(RANGE)                                              \
@@ -73,7 +64,7 @@ typedef struct {
     const char *name, *unit, *description, *more;
     size_t length; /* of the name */
     ps_quantity_per per;
-    ps_quantity_record record;
+    ps_record_type record;
     ps_trace_range range;
     bool rectified; /* rests on outputs of exactly 0, which tell nothing behind other activations */
     ps_trace_join joined;

@@ -1,9 +1,9 @@
 #include "trace/trace_records.h"
 
-static void begin_event(ps_trace_writer *writer, uint64_t step, const char *event) {
-    ps_trace_begin_record(writer, PS_TRACE_EVENT);
-    ps_trace_add_whole(writer, "step", (int64_t)step);
-    ps_trace_add_text(writer, "event", event);
+static void begin_event(ps_trace_writer *writer, uint64_t step, ps_event_kind event) {
+    ps_trace_begin_record(writer, PS_RECORD_EVENT);
+    ps_trace_add_whole(writer, PS_KEY(EVENT, step), (int64_t)step);
+    ps_trace_add_text(writer, PS_KEY(EVENT, event), ps_event_word(event));
 }
 
 static void add_measured(ps_trace_writer *writer, const char *key, double value, uint64_t count) {
@@ -12,69 +12,69 @@ static void add_measured(ps_trace_writer *writer, const char *key, double value,
 }
 
 static void add_score(ps_trace_writer *writer, const ps_trace_score *score) {
-    add_measured(writer, "loss", score->loss, score->count);
+    add_measured(writer, PS_KEY(EVAL, loss), score->loss, score->count);
     for (int m = 0; m < score->task->measures; m++)
         add_measured(writer, score->task->measure[m].name, score->value[m], score->count);
 }
 
 ps_status ps_trace_write_eval(ps_trace_writer *writer, uint64_t step, const char *split, const ps_trace_score *score) {
-    ps_trace_begin_record(writer, PS_TRACE_EVAL);
-    ps_trace_add_whole(writer, "step", (int64_t)step);
-    ps_trace_add_text(writer, "split", split);
+    ps_trace_begin_record(writer, PS_RECORD_EVAL);
+    ps_trace_add_whole(writer, PS_KEY(EVAL, step), (int64_t)step);
+    ps_trace_add_text(writer, PS_KEY(EVAL, split), split);
     add_score(writer, score);
-    ps_trace_add_whole(writer, "count", (int64_t)score->count);
+    ps_trace_add_whole(writer, PS_KEY(EVAL, count), (int64_t)score->count);
     return ps_trace_end_record(writer);
 }
 
 ps_status ps_trace_write_nonfinite(ps_trace_writer *writer, uint64_t step, const char *what, const char *layer) {
-    begin_event(writer, step, PS_TRACE_EVENT_NONFINITE);
-    ps_trace_add_text(writer, "what", what);
-    ps_trace_add_text(writer, "layer", layer);
+    begin_event(writer, step, PS_EVENT_NONFINITE);
+    ps_trace_add_text(writer, PS_KEY(NONFINITE, what), what);
+    ps_trace_add_text(writer, PS_KEY(NONFINITE, layer), layer);
     return ps_trace_end_record(writer);
 }
 
 ps_status ps_trace_write_diverged(ps_trace_writer *writer, uint64_t step) {
-    begin_event(writer, step, PS_TRACE_EVENT_DIVERGED);
+    begin_event(writer, step, PS_EVENT_DIVERGED);
     return ps_trace_end_record(writer);
 }
 
 ps_status ps_trace_write_planted(ps_trace_writer *writer, uint64_t step, const char *layer, const char *cause,
                                  const int *channel, int channels) {
-    begin_event(writer, step, PS_TRACE_EVENT_PLANTED);
-    ps_trace_add_text(writer, "layer", layer);
-    ps_trace_add_wholes(writer, "channels", channel, (size_t)channels);
-    ps_trace_add_text(writer, "cause", cause);
+    begin_event(writer, step, PS_EVENT_PLANTED);
+    ps_trace_add_text(writer, PS_KEY(PLANTED, layer), layer);
+    ps_trace_add_wholes(writer, PS_KEY(PLANTED, channels), channel, (size_t)channels);
+    ps_trace_add_text(writer, PS_KEY(PLANTED, cause), cause);
     return ps_trace_end_record(writer);
 }
 
 ps_status ps_trace_write_reinitialised(ps_trace_writer *writer, uint64_t step, const char *layer, const int *channel,
                                        int channels) {
-    begin_event(writer, step, PS_TRACE_EVENT_REINITIALISED);
-    ps_trace_add_text(writer, "layer", layer);
-    ps_trace_add_wholes(writer, "channels", channel, (size_t)channels);
+    begin_event(writer, step, PS_EVENT_REINITIALISED);
+    ps_trace_add_text(writer, PS_KEY(REINITIALISED, layer), layer);
+    ps_trace_add_wholes(writer, PS_KEY(REINITIALISED, channels), channel, (size_t)channels);
     return ps_trace_end_record(writer);
 }
 
 ps_status ps_trace_write_clipped_e(ps_trace_writer *writer, uint64_t step, const char *layer, int from, int to) {
-    begin_event(writer, step, PS_TRACE_EVENT_CLIPPED_E);
-    ps_trace_add_text(writer, "layer", layer);
-    ps_trace_add_whole(writer, "from", from);
-    ps_trace_add_whole(writer, "to", to);
+    begin_event(writer, step, PS_EVENT_CLIPPED_E);
+    ps_trace_add_text(writer, PS_KEY(CLIPPED_E, layer), layer);
+    ps_trace_add_whole(writer, PS_KEY(CLIPPED_E, from), from);
+    ps_trace_add_whole(writer, PS_KEY(CLIPPED_E, to), to);
     return ps_trace_end_record(writer);
 }
 
 ps_status ps_trace_write_forked(ps_trace_writer *writer, uint64_t step, const char *checkpoint) {
-    begin_event(writer, step, PS_TRACE_EVENT_FORKED);
-    ps_trace_add_text(writer, "checkpoint", checkpoint);
+    begin_event(writer, step, PS_EVENT_FORKED);
+    ps_trace_add_text(writer, PS_KEY(FORKED, checkpoint), checkpoint);
     return ps_trace_end_record(writer);
 }
 
 ps_status ps_trace_write_end(ps_trace_writer *writer, uint64_t steps, const char *status, const ps_trace_score *score,
                              uint64_t nonfinite) {
-    ps_trace_begin_record(writer, PS_TRACE_END);
-    ps_trace_add_whole(writer, "steps", (int64_t)steps);
-    ps_trace_add_text(writer, "status", status);
+    ps_trace_begin_record(writer, PS_RECORD_END);
+    ps_trace_add_whole(writer, PS_KEY(END, steps), (int64_t)steps);
+    ps_trace_add_text(writer, PS_KEY(END, status), status);
     add_score(writer, score);
-    if (nonfinite > 0) ps_trace_add_whole(writer, PS_TRACE_EVENT_NONFINITE, (int64_t)nonfinite);
+    if (nonfinite > 0) ps_trace_add_whole(writer, PS_KEY(END, nonfinite), (int64_t)nonfinite);
     return ps_trace_end_record(writer);
 }

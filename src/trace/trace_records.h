@@ -26,7 +26,7 @@ ps_status ps_trace_write_reinitialised(ps_trace_writer *writer, uint64_t step, c
 ps_status ps_trace_write_clipped_e(ps_trace_writer *writer, uint64_t step, const char *layer, int from, int to);
 /* The run started from the weights of a checkpoint with this digest. */
 ps_status ps_trace_write_forked(ps_trace_writer *writer, uint64_t step, const char *checkpoint);
-/* status: PS_TRACE_STATUS_...; score: of the last evaluation. nonfinite: events of that kind in the trace; said
+/* status: PS_WORD(STATUS, ...); score: of the last evaluation. nonfinite: events of that kind in the trace; said
  * where there are any. */
 ps_status ps_trace_write_end(ps_trace_writer *writer, uint64_t steps, const char *status, const ps_trace_score *score,
                              uint64_t nonfinite);

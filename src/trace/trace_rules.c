@@ -11,12 +11,11 @@
 #include "core/json.h"
 #include "core/memory.h"
 #include "trace/trace_arm.h"
-#include "trace/trace_format.h"
 #include "trace/trace_registration.h"
+#include "trace/trace_schema.h"
 #include "trace/trace_task.h"
 
-enum { MOST_TEXT = 1024, MOST_CHANNELS = 1 << 24 };
-static const double most_whole = 9007199254740992.0; /* 2^53: the whole numbers that doubles tell apart */
+enum { MOST_TEXT = 1024 };
 
 typedef struct {
     char *name;
@@ -27,7 +26,8 @@ typedef struct {
 } layer_state;
 
 typedef struct {
-    char *name, *record;
+    char *name;
+    ps_record_type record;   /* that it stands in */
     size_t length;           /* of the name */
     bool per_node, per_step; /* neither: one number a layer */
     ps_trace_range range;
@@ -38,6 +38,7 @@ struct ps_trace_rules {
     ps_trace_say *say;
     void *context;
     ps_trace_counts counts;
+    double version;        /* of the format, by the header */
     bool header, headless; /* there is one; records that came before it were told */
     layer_state *layer;
     size_t layers, layer_capacity, next_layer; /* next_layer: where the next look-up starts, as records come in order */
@@ -68,64 +69,69 @@ static void __attribute__((format(printf, 2, 3))) breach(ps_trace_rules *r, cons
     r->say(r->context, text, false);
 }
 
-/* ---- typed look-ups: each says what is missing or wrong ---- */
+/* ---- keys, as key_list.def has them ---- */
 
 static const cJSON *get(const cJSON *object, const char *key) { return cJSON_GetObjectItemCaseSensitive(object, key); }
 
-static const char *get_text(ps_trace_rules *r, const cJSON *object, const char *key) {
-    const char *text = cJSON_GetStringValue(get(object, key));
-    if (text == NULL) breach(r, "\"%s\" must be a text", key);
-    return text;
-}
-
-static bool is_whole(const cJSON *item, double low) {
-    return cJSON_IsNumber(item) && item->valuedouble == floor(item->valuedouble) && item->valuedouble >= low &&
-           item->valuedouble <= most_whole;
-}
+static const char *text_of(const cJSON *object, const char *key) { return cJSON_GetStringValue(get(object, key)); }
 
 /* The whole number, NaN where it is none. */
 static double whole_of(const cJSON *object, const char *key) {
     const cJSON *item = get(object, key);
-    return is_whole(item, 0) ? item->valuedouble : NAN;
+    return ps_value_is_whole(item, 0, PS_TRACE_MOST_WHOLE) ? item->valuedouble : NAN;
 }
 
-/* The whole number, or NaN after a breach. */
-static double get_whole(ps_trace_rules *r, const cJSON *object, const char *key, double low) {
-    const cJSON *item = get(object, key);
-    if (is_whole(item, low)) return item->valuedouble;
-    breach(r, "\"%s\" must be a whole number from %.0f to 9007199254740992 (2^53)", key, low);
-    return NAN;
+/* A value that is not what key_list.def says. prefix: where it stands, "": in the record itself. */
+static void breach_key(ps_trace_rules *r, const ps_trace_key_line *key, const cJSON *item, const char *prefix) {
+    char text[MOST_TEXT];
+    breach(r, "%s%s", prefix, ps_key_breach(key, item, text, sizeof text));
 }
 
-static bool is_special(const cJSON *item) {
-    const char *text = cJSON_GetStringValue(item);
-    return text != NULL && (strcmp(text, PS_TRACE_NAN) == 0 || strcmp(text, PS_TRACE_INFINITY) == 0 ||
-                            strcmp(text, PS_TRACE_MINUS_INFINITY) == 0);
+static void check_sound(ps_trace_rules *r, ps_trace_key key, const cJSON *item) {
+    if (!ps_key_is_sound(&ps_trace_keys[key], item)) breach_key(r, &ps_trace_keys[key], item, "");
 }
 
-static bool is_value(const cJSON *item) { return cJSON_IsNumber(item) || cJSON_IsNull(item) || is_special(item); }
+/* The same of a whole number that was read: NaN is none. */
+static void check_number(ps_trace_rules *r, ps_trace_key key, double value) {
+    if (isnan(value)) breach_key(r, &ps_trace_keys[key], NULL, "");
+}
 
-static double value_of(const cJSON *item) {
-    if (cJSON_IsNumber(item)) return item->valuedouble;
-    const char *text = cJSON_GetStringValue(item);
-    if (text == NULL || strcmp(text, PS_TRACE_NAN) == 0) return NAN;
-    return text[0] == '-' ? -INFINITY : INFINITY;
+static void check_part(ps_trace_rules *r, ps_trace_object object, const cJSON *item, const char *prefix);
+
+static void check_key(ps_trace_rules *r, const ps_trace_key_line *key, const cJSON *object, const char *prefix) {
+    const cJSON *item = get(object, key->name);
+    char inner[MOST_TEXT / 2];
+    if (key->need > r->version || (item == NULL && key->need == 0)) return;
+    if (!ps_key_is_sound(key, item)) {
+        breach_key(r, key, item, prefix);
+    } else if (key->kind.shape == PS_SHAPE_OBJECT) {
+        snprintf(inner, sizeof inner, "%s\"%s\": ", prefix, key->name);
+        check_part(r, (ps_trace_object)key->kind.of, item, inner);
+    }
+}
+
+/* Every key of an object is there, and of its kind. */
+static void check_part(ps_trace_rules *r, ps_trace_object object, const cJSON *item, const char *prefix) {
+    for (int k = 0; k < PS_KEY_COUNT; k++)
+        if (ps_trace_keys[k].object == object) check_key(r, &ps_trace_keys[k], item, prefix);
+}
+
+/* The same, without a word. */
+static bool is_sound_part(ps_trace_object object, const cJSON *item) {
+    for (int k = 0; k < PS_KEY_COUNT; k++)
+        if (ps_trace_keys[k].object == object && !ps_key_is_sound(&ps_trace_keys[k], get(item, ps_trace_keys[k].name)))
+            return false;
+    return true;
+}
+
+static void check_record_keys(ps_trace_rules *r, ps_record_type type, const cJSON *record) {
+    check_part(r, (ps_trace_object)type, record, "");
 }
 
 static void check_optional_value(ps_trace_rules *r, const cJSON *object, const char *key) {
     const cJSON *item = get(object, key);
-    if (item != NULL && !is_value(item))
+    if (item != NULL && !ps_value_is_sound(item))
         breach(r, "\"%s\" must be a number, null, \"NaN\", \"Infinity\" or \"-Infinity\"", key);
-}
-
-static bool is_one_of(const char *text, const char *const *known) {
-    for (int i = 0; known[i] != NULL; i++)
-        if (strcmp(text, known[i]) == 0) return true;
-    return false;
-}
-
-static void check_object(ps_trace_rules *r, const cJSON *record, const char *key) {
-    if (!cJSON_IsObject(get(record, key))) breach(r, "\"%s\" must be an object", key);
 }
 
 /* Readers differ in which of two they take. */
@@ -137,9 +143,7 @@ static void check_keys(ps_trace_rules *r, const cJSON *object) {
 
 /* ---- header ---- */
 
-static const char *const activations[] = {PS_TRACE_ACTIVATION_RELU, PS_TRACE_ACTIVATION_LEAKY_RELU, NULL};
-
-bool ps_trace_knows_activation(const char *activation) { return is_one_of(activation, activations); }
+bool ps_trace_knows_activation(const char *activation) { return ps_words_find(PS_WORDS_ACTIVATION, activation) >= 0; }
 
 /* "LeakyReLU" is leaky_relu: the same letters and digits. */
 static bool is_spelling_of(const char *text, const char *known) {
@@ -161,70 +165,50 @@ static layer_state *find_layer(ps_trace_rules *r, const char *name) {
     return NULL;
 }
 
-static void check_inputs(ps_trace_rules *r, const cJSON *layer, const char *name) {
-    const cJSON *inputs = get(layer, "inputs"), *input;
-    bool sound = cJSON_IsArray(inputs) || cJSON_IsNull(inputs);
-    cJSON_ArrayForEach(input, inputs) {
+static void check_inputs(ps_trace_rules *r, const cJSON *layer, const char *prefix) {
+    const cJSON *input;
+    cJSON_ArrayForEach(input, get(layer, PS_KEY(LAYER, inputs))) {
         const char *text = cJSON_GetStringValue(input);
-        sound = sound && text != NULL;
         if (text != NULL && find_layer(r, text) == NULL)
-            breach(r, "layer \"%s\": its input \"%s\" is no layer before it", name, text);
+            breach(r, "%sits input \"%.200s\" is no layer before it", prefix, text);
     }
-    if (!sound)
-        breach(r, "layer \"%s\": \"inputs\" must be an array of layer names, or null where they are not known", name);
 }
 
-static void check_layer_key(ps_trace_rules *r, bool sound, const char *name, const char *key, const char *demand) {
-    if (!sound) breach(r, "layer \"%s\": \"%s\" must be %s", name, key, demand);
+static void check_activation(ps_trace_rules *r, const cJSON *layer, const char *prefix) {
+    const char *activation = text_of(layer, PS_KEY(LAYER, activation)), *known;
+    for (int i = 0; activation != NULL && (known = ps_words_at(PS_WORDS_ACTIVATION, i)) != NULL; i++)
+        if (strcmp(activation, known) != 0 && is_spelling_of(activation, known))
+            breach(r, "%s\"%s\" is \"%s\"; write \"%s\"", prefix, PS_KEY(LAYER, activation), activation, known);
 }
 
-static void check_activation(ps_trace_rules *r, const cJSON *layer, const char *name) {
-    const char *activation = cJSON_GetStringValue(get(layer, "activation"));
-    check_layer_key(r, activation != NULL, name, "activation", "a text");
-    for (int i = 0; activation != NULL && activations[i] != NULL; i++)
-        if (strcmp(activation, activations[i]) != 0 && is_spelling_of(activation, activations[i]))
-            breach(r, "layer \"%s\": \"activation\" is \"%s\"; write \"%s\"", name, activation, activations[i]);
-}
-
-static void check_layer_keys(ps_trace_rules *r, const cJSON *item, const char *name) {
-    static const char *const kinds[] = {PS_TRACE_KIND_CONV, PS_TRACE_KIND_LINEAR, PS_TRACE_KIND_SHARED, NULL};
-    static const char *const texts[] = {"gate", "stage"}, *const names[] = {"norm", "pool_skip"};
-    const char *kind = cJSON_GetStringValue(get(item, "kind"));
-    const cJSON *position = get(item, "position"), *channels = get(item, "channels");
-    const cJSON *ungated = get(item, "ungated_inputs");
-    bool placed = is_whole(position, 0) && position->valuedouble == (double)r->layers;
-    check_layer_key(r, kind != NULL && is_one_of(kind, kinds), name, "kind", "conv, linear or shared");
-    check_layer_key(r, is_whole(channels, 1) && channels->valuedouble <= MOST_CHANNELS, name, "channels",
-                    "a whole number from 1 to 16777216");
-    check_layer_key(r, is_whole(get(item, "elements"), 1), name, "elements", "a whole number from 1 on");
-    check_layer_key(r, is_whole(get(item, "depth"), 0), name, "depth", "a whole number from 0 on");
-    check_layer_key(r, is_whole(get(item, "fan_in"), 0), name, "fan_in", "a whole number from 0 on");
-    check_layer_key(r, cJSON_IsBool(get(item, "bias")), name, "bias", "true or false");
-    check_layer_key(r, ungated == NULL || cJSON_IsBool(ungated), name, "ungated_inputs", "true or false, or left out");
-    if (!placed) breach(r, "layer \"%s\": \"position\" must be its place in the list, %zu", name, r->layers);
-    for (int i = 0; i < 2; i++) {
-        const cJSON *other = get(item, names[i]);
-        check_layer_key(r, cJSON_IsString(get(item, texts[i])), name, texts[i], "a text");
-        check_layer_key(r, cJSON_IsString(other) || cJSON_IsNull(other), name, names[i], "a text or null");
-    }
-    check_activation(r, item, name);
-    check_inputs(r, item, name);
+/* What a layer's values are counted by: 0 where it is wrong itself. */
+static layer_state read_sizes(const cJSON *item) {
+    const cJSON *channels = get(item, PS_KEY(LAYER, channels)), *elements = get(item, PS_KEY(LAYER, elements));
+    layer_state layer = {0};
+    if (ps_key_is_sound(&ps_trace_keys[PS_KEY_LAYER_channels], channels)) layer.channels = (int)channels->valuedouble;
+    if (ps_key_is_sound(&ps_trace_keys[PS_KEY_LAYER_elements], elements)) layer.elements = elements->valuedouble;
+    return layer;
 }
 
 static ps_status check_layer(ps_trace_rules *r, const cJSON *item) {
-    const char *name = cJSON_GetStringValue(get(item, "name"));
+    const char *name = text_of(item, PS_KEY(LAYER, name));
+    char prefix[MOST_TEXT / 2];
     if (name == NULL || name[0] == '\0') {
-        breach(r, "layer %zu: \"name\" must be a text", r->layers);
+        snprintf(prefix, sizeof prefix, "layer %zu: ", r->layers);
+        breach_key(r, &ps_trace_keys[PS_KEY_LAYER_name], NULL, prefix);
         return PS_OK;
     }
-    const cJSON *channels = get(item, "channels"), *elements = get(item, "elements");
+    snprintf(prefix, sizeof prefix, "layer \"%.300s\": ", name);
     if (find_layer(r, name) != NULL) breach(r, "there are two layers \"%s\"; names must differ", name);
-    check_layer_keys(r, item, name);
+    check_part(r, PS_OBJECT_LAYER, item, prefix);
+    double position = whole_of(item, PS_KEY(LAYER, position));
+    if (!isnan(position) && position != (double)r->layers)
+        breach(r, "%s\"%s\" must be its place in the list, %zu", prefix, PS_KEY(LAYER, position), r->layers);
+    check_activation(r, item, prefix);
+    check_inputs(r, item, prefix);
     PS_TRY(PS_GROW(&r->layer, &r->layer_capacity, r->layers + 1, "trace layers"));
     layer_state *layer = &r->layer[r->layers];
-    *layer = (layer_state){
-        .channels = is_whole(channels, 1) && channels->valuedouble <= MOST_CHANNELS ? (int)channels->valuedouble : 0,
-        .elements = is_whole(elements, 1) ? elements->valuedouble : 0};
+    *layer = read_sizes(item);
     PS_TRY(ps_string_copy(name, &layer->name));
     r->layers++;
     return PS_OK;
@@ -238,48 +222,34 @@ static quantity_state *find_quantity(const ps_trace_rules *r, const char *name, 
     return NULL;
 }
 
-static ps_status add_quantity(ps_trace_rules *r, const char *name, const char *per, const char *record) {
+static ps_status add_quantity(ps_trace_rules *r, const char *name, const char *per, ps_record_type record) {
     PS_TRY(PS_GROW(&r->quantity, &r->quantity_capacity, r->quantities + 1, "trace quantities"));
     quantity_state *quantity = &r->quantity[r->quantities++];
     *quantity = (quantity_state){.length = strlen(name),
-                                 .per_node = strcmp(per, PS_TRACE_PER_NODE) == 0,
-                                 .per_step = strcmp(per, PS_TRACE_PER_STEP) == 0};
+                                 .record = record,
+                                 .per_node = strcmp(per, ps_words_at(PS_WORDS_PER, PS_PER_NODE)) == 0,
+                                 .per_step = strcmp(per, ps_words_at(PS_WORDS_PER, PS_PER_STEP)) == 0};
     const ps_trace_quantity_line *known = ps_trace_quantity_find(name);
     quantity->range = known != NULL ? known->range : PS_RANGE_ANY;
-    r->probes |= strcmp(record, PS_TRACE_PROBE) == 0;
-    PS_TRY(ps_string_copy(name, &quantity->name));
-    return ps_string_copy(record, &quantity->record);
+    r->probes |= record == PS_RECORD_PROBE;
+    return ps_string_copy(name, &quantity->name);
 }
 
 static ps_status check_quantity(ps_trace_rules *r, const cJSON *item) {
-    static const char *const pers[] = {PS_TRACE_PER_NODE, PS_TRACE_PER_LAYER, PS_TRACE_PER_STEP, NULL};
-    static const char *const records[] = {PS_TRACE_STEP, PS_TRACE_WINDOW, PS_TRACE_PROBE, NULL};
-    const char *name = cJSON_GetStringValue(get(item, "name")), *per = cJSON_GetStringValue(get(item, "per"));
-    const char *record = cJSON_GetStringValue(get(item, "record")), *shown = name != NULL ? name : "";
-    if (name == NULL || name[0] == '\0') breach(r, "a quantity's \"name\" must be a text");
-    if (per == NULL || !is_one_of(per, pers)) breach(r, "quantity \"%s\": \"per\" must be node, layer or step", shown);
-    if (record == NULL || !is_one_of(record, records))
-        breach(r, "quantity \"%s\": \"record\" must be step, window or probe", shown);
-    if (!cJSON_IsString(get(item, "unit")) || !cJSON_IsString(get(item, "description")))
-        breach(r, "quantity \"%s\": \"unit\" and \"description\" must be texts", shown);
+    const char *name = text_of(item, PS_KEY(QUANTITY, name)), *per = text_of(item, PS_KEY(QUANTITY, per));
+    const char *record = text_of(item, PS_KEY(QUANTITY, record));
+    char prefix[MOST_TEXT / 2];
+    snprintf(prefix, sizeof prefix, "quantity \"%.300s\": ", name != NULL ? name : "");
+    check_part(r, PS_OBJECT_QUANTITY, item, prefix);
     if (name == NULL || per == NULL || record == NULL) return PS_OK;
     if (find_quantity(r, name, strlen(name), 0) != NULL) breach(r, "there are two quantities \"%s\"", name);
-    return add_quantity(r, name, per, record);
-}
-
-static void check_pairing(ps_trace_rules *r, const cJSON *record) {
-    const cJSON *pairing = get(record, "pairing"), *item;
-    check_object(r, record, "pairing");
-    cJSON_ArrayForEach(item, pairing) {
-        if (!cJSON_IsString(item))
-            breach(r, "\"pairing\": the value of \"%s\" must be a text", item->string != NULL ? item->string : "");
-    }
+    return add_quantity(r, name, per, ps_record_find(record, strlen(record)));
 }
 
 static const char *first_with_module(const cJSON *layers) {
     const cJSON *layer;
-    cJSON_ArrayForEach(layer, layers) if (cJSON_IsString(get(layer, "pool_skip"))) {
-        const char *name = cJSON_GetStringValue(get(layer, "name"));
+    cJSON_ArrayForEach(layer, layers) if (cJSON_IsString(get(layer, PS_KEY(LAYER, pool_skip)))) {
+        const char *name = text_of(layer, PS_KEY(LAYER, name));
         return name != NULL ? name : "";
     }
     return NULL;
@@ -287,8 +257,8 @@ static const char *first_with_module(const cJSON *layers) {
 
 static void check_arm(ps_trace_rules *r, const cJSON *record) {
     char buffer[MOST_TEXT];
-    const char *fault =
-        ps_trace_arm_fault(get(record, "arm_is"), first_with_module(get(record, "layers")), buffer, sizeof buffer);
+    const char *module = first_with_module(get(record, PS_KEY(HEADER, layers)));
+    const char *fault = ps_trace_arm_fault(get(record, PS_KEY(HEADER, arm_is)), module, buffer, sizeof buffer);
     if (fault != NULL) breach(r, "%s", fault);
 }
 
@@ -299,23 +269,25 @@ static void check_registration(ps_trace_rules *r, const cJSON *record) {
     if (fault != NULL) breach(r, "%s", fault);
 }
 
-static void check_header_keys(ps_trace_rules *r, const cJSON *record) {
-    double version = get_whole(r, record, "version", 1);
+/* The keys that follow are those of the version that the header names. */
+static void check_version(ps_trace_rules *r, const cJSON *record) {
+    double version = whole_of(record, PS_KEY(HEADER, version));
+    r->version = version >= 1 && version <= PS_TRACE_VERSION ? version : 1;
     if (version > PS_TRACE_VERSION)
-        breach(r, "\"version\" is %g; this program knows versions up to %d; take a newer poolscope", version,
-               PS_TRACE_VERSION);
-    if (version >= PS_TRACE_VERSION_ARM) check_arm(r, record);
+        breach(r, "\"%s\" is %g; this program knows versions up to %d; take a newer poolscope", PS_KEY(HEADER, version),
+               version, PS_TRACE_VERSION);
+}
+
+static void check_header_keys(ps_trace_rules *r, const cJSON *record) {
+    check_version(r, record);
+    check_record_keys(r, PS_RECORD_HEADER, record);
+    bool said = r->version >= PS_TRACE_VERSION_ARM;
+    if (said && is_sound_part(PS_OBJECT_ARM_IS, get(record, PS_KEY(HEADER, arm_is)))) check_arm(r, record);
+    const char *fault = ps_trace_task_read(record, &r->task);
+    if (fault != NULL) breach(r, "\"%s\": %s", PS_KEY(HEADER, task), fault);
     check_registration(r, record);
-    get_text(r, record, "producer");
-    get_text(r, record, "arm");
-    get_whole(r, record, "seed", -most_whole);
-    check_object(r, record, "config");
-    check_pairing(r, record);
-    check_object(r, record, "data");
-    check_object(r, record, "machine");
-    check_object(r, record, "model");
-    r->window_steps = get_whole(r, record, "window", 1);
-    get_whole(r, record, "steps", 0);
+    double steps = whole_of(record, PS_KEY(HEADER, window));
+    r->window_steps = steps >= 1 ? steps : NAN;
 }
 
 static ps_status check_header(ps_trace_rules *r, const cJSON *record) {
@@ -326,16 +298,9 @@ static ps_status check_header(ps_trace_rules *r, const cJSON *record) {
         return PS_OK;
     }
     r->header = true;
-    const char *format = get_text(r, record, "format");
-    if (format != NULL && strcmp(format, PS_TRACE_FORMAT_NAME) != 0)
-        breach(r, "\"format\" is \"%s\", not \"" PS_TRACE_FORMAT_NAME "\"", format);
     check_header_keys(r, record);
-    const char *fault = ps_trace_task_read(record, &r->task);
-    if (fault != NULL) breach(r, "\"task\": %s", fault);
-    if (!cJSON_IsArray(get(record, "layers"))) breach(r, "\"layers\" must be an array");
-    cJSON_ArrayForEach(item, get(record, "layers")) PS_TRY(check_layer(r, item));
-    if (!cJSON_IsArray(get(record, "quantities"))) breach(r, "\"quantities\" must be an array");
-    cJSON_ArrayForEach(item, get(record, "quantities")) PS_TRY(check_quantity(r, item));
+    cJSON_ArrayForEach(item, get(record, PS_KEY(HEADER, layers))) PS_TRY(check_layer(r, item));
+    cJSON_ArrayForEach(item, get(record, PS_KEY(HEADER, quantities))) PS_TRY(check_quantity(r, item));
     for (size_t l = 0; l < r->layers; l++)
         if ((size_t)r->layer[l].channels > widest) widest = (size_t)r->layer[l].channels;
     r->next_layer = 0;
@@ -386,16 +351,16 @@ static void check_bounds(ps_trace_rules *r, const quantity_state *q, const doubl
 }
 
 int ps_trace_rules_quantity(ps_trace_rules *rules, const char *name, size_t length, int guess) {
-    const char *record = rules->is_probe ? PS_TRACE_PROBE : PS_TRACE_WINDOW;
+    ps_record_type record = rules->is_probe ? PS_RECORD_PROBE : PS_RECORD_WINDOW;
     quantity_state *q = find_quantity(rules, name, length, guess < 0 ? 0 : (size_t)guess);
     int shown = length < 200 ? (int)length : 200;
     if (q == NULL) {
         breach(rules, "layer \"%s\": quantity \"%.*s\" is not in the header's list", rules->at->name, shown, name);
         return -1;
     }
-    if (strcmp(q->record, record) != 0) {
-        breach(rules, "layer \"%s\": quantity \"%s\" belongs into records of type %s", rules->at->name, q->name,
-               q->record);
+    if (q->record != record) {
+        const char *type = q->record != PS_RECORD_UNKNOWN ? ps_record_word(q->record) : "another";
+        breach(rules, "layer \"%s\": quantity \"%s\" belongs into records of type %s", rules->at->name, q->name, type);
         return -1;
     }
     if (q->seen == rules->record) {
@@ -434,11 +399,11 @@ static void check_array(ps_trace_rules *r, int quantity, const cJSON *array) {
     size_t count = 0;
     bool sound = true;
     cJSON_ArrayForEach(item, array) {
-        if (sound && !is_value(item))
+        if (sound && !ps_value_is_sound(item))
             breach(r, "layer \"%s\": \"%s\"[%zu] must be a number, null, \"NaN\", \"Infinity\" or \"-Infinity\"",
                    r->at->name, array->string, count);
-        sound = sound && is_value(item);
-        if (sound && count < (size_t)r->at->channels) r->scratch[count] = value_of(item);
+        sound = sound && ps_value_is_sound(item);
+        if (sound && count < (size_t)r->at->channels) r->scratch[count] = ps_value_of(item);
         count++;
     }
     if (sound) ps_trace_rules_values(r, quantity, r->scratch, count);
@@ -453,17 +418,17 @@ static void check_value(ps_trace_rules *r, const cJSON *item, int *guess) {
         else breach(r, "layer \"%s\": \"%s\" must be an array, one value per channel", r->at->name, item->string);
         return;
     }
-    double value = value_of(item);
-    if (is_value(item)) ps_trace_rules_values(r, quantity, &value, 1);
+    double value = ps_value_of(item);
+    if (ps_value_is_sound(item)) ps_trace_rules_values(r, quantity, &value, 1);
     else
         breach(r, "layer \"%s\": \"%s\" must be one number (or null, \"NaN\", \"Infinity\", \"-Infinity\")",
                r->at->name, item->string);
 }
 
 static void check_values(ps_trace_rules *r, const cJSON *record) {
-    const cJSON *values = get(record, "values"), *item;
+    const cJSON *values = get(record, PS_KEY(WINDOW, values)), *item; /* as in probe records */
     int guess = 0;
-    check_object(r, record, "values");
+    check_sound(r, r->is_probe ? PS_KEY_PROBE_values : PS_KEY_WINDOW_values, values);
     if (r->at != NULL && cJSON_IsObject(values)) cJSON_ArrayForEach(item, values) check_value(r, item, &guess);
 }
 
@@ -508,9 +473,10 @@ static void check_ended(ps_trace_rules *r) {
     if (r->counts.ended) breach(r, "a record follows the end record");
 }
 
-static void check_start(ps_trace_rules *r, const char *record) {
+static void check_start(ps_trace_rules *r, ps_record_type record) {
     if (r->probes && r->counts.probings == 0 && !r->before_probe)
-        breach(r, "a %s record comes before any probe record; a trace begins with the probing of step 0", record);
+        breach(r, "a %s record comes before any probe record; a trace begins with the probing of step 0",
+               ps_record_word(record));
     r->before_probe = true;
 }
 
@@ -518,11 +484,9 @@ void ps_trace_rules_step(ps_trace_rules *rules, double step) {
     check_ended(rules);
     close_window(rules);
     close_probing(rules);
-    check_start(rules, PS_TRACE_STEP);
-    if (isnan(step)) {
-        breach(rules, "\"step\" must be a whole number of at least 0");
-        return;
-    }
+    check_start(rules, PS_RECORD_STEP);
+    check_number(rules, PS_KEY_STEP_step, step);
+    if (isnan(step)) return;
     if (step != rules->next_step) breach(rules, "step %g follows where step %g is due", step, rules->next_step);
     rules->next_step = step + 1;
     if (step > rules->latest) rules->latest = step;
@@ -558,10 +522,11 @@ void ps_trace_rules_window(ps_trace_rules *rules, const ps_trace_place *place) {
     double window = place->window, first = place->first, last = place->last;
     check_ended(rules);
     close_probing(rules);
-    check_start(rules, PS_TRACE_WINDOW);
-    if (isnan(window) || isnan(first) || isnan(last)) {
-        breach(rules, "\"window\", \"first\" and \"last\" must be whole numbers of at least 0");
-    } else {
+    check_start(rules, PS_RECORD_WINDOW);
+    check_number(rules, PS_KEY_WINDOW_window, window);
+    check_number(rules, PS_KEY_WINDOW_first, first);
+    check_number(rules, PS_KEY_WINDOW_last, last);
+    if (!isnan(window) && !isnan(first) && !isnan(last)) {
         if (window != rules->window || !rules->window_open) open_window(rules, window, first, last);
         else if (first != rules->first || last != rules->last)
             breach(rules, "window %g covers steps %g to %g here and %g to %g before", window, first, last, rules->first,
@@ -597,10 +562,10 @@ void ps_trace_rules_probe(ps_trace_rules *rules, const ps_trace_place *place) {
     double step = place->step, images = place->images, elements = place->elements;
     check_ended(rules);
     close_window(rules);
-    if (isnan(step)) breach(rules, "\"step\" must be a whole number of at least 0");
+    check_number(rules, PS_KEY_PROBE_step, step);
     if (images == 0 || elements == 0) breach(rules, "a probe record of 0 images has measured nothing; leave it out");
-    else if (!(images >= 1)) breach(rules, "\"images\" must be a whole number of at least 1");
-    if (isnan(elements)) breach(rules, "\"elements\" must be a whole number of at least 1");
+    check_number(rules, PS_KEY_PROBE_images, images);
+    check_number(rules, PS_KEY_PROBE_elements, elements);
     if (!isnan(step) && (step != rules->probe_step || !rules->probe_open)) open_probing(rules, step, images);
     if (images >= 1 && rules->probe_images >= 1 && images != rules->probe_images)
         breach(rules, "the probing at step %g has %g images here and %g before", step, images, rules->probe_images);
@@ -622,11 +587,17 @@ void ps_trace_rules_probe(ps_trace_rules *rules, const ps_trace_place *place) {
 
 /* ---- records as trees ---- */
 
-static int layer_of(ps_trace_rules *r, const cJSON *record) {
-    const char *name = get_text(r, record, "layer");
+/* Of a record that concerns a layer; whether it names one is asked elsewhere. */
+static int find_layer_of(ps_trace_rules *r, const cJSON *record) {
+    const char *name = text_of(record, PS_KEY(WINDOW, layer)); /* the same key in all of them */
     const layer_state *layer = name != NULL ? find_layer(r, name) : NULL;
     if (name != NULL && layer == NULL) breach(r, "layer \"%s\" is not in the header's list", name);
     return layer != NULL ? (int)(layer - r->layer) : -1;
+}
+
+static int layer_of(ps_trace_rules *r, const cJSON *record, ps_trace_key key) {
+    check_sound(r, key, get(record, ps_trace_keys[key].name));
+    return find_layer_of(r, record);
 }
 
 bool ps_trace_rules_is_step_value(const char *key) {
@@ -650,60 +621,55 @@ static void check_step(ps_trace_rules *r, const cJSON *record) {
         const char *key = ps_trace_step_quantities[q].name;
         const cJSON *item = get(record, key);
         check_optional_value(r, record, key);
-        if (item != NULL && is_value(item)) ps_trace_rules_step_value(r, (ps_trace_step_quantity)q, value_of(item));
+        if (item != NULL && ps_value_is_sound(item))
+            ps_trace_rules_step_value(r, (ps_trace_step_quantity)q, ps_value_of(item));
     }
-    ps_trace_rules_step(r, whole_of(record, "step"));
+    ps_trace_rules_step(r, whole_of(record, PS_KEY(STEP, step)));
 }
 
 static void check_window(ps_trace_rules *r, const cJSON *record) {
-    ps_trace_rules_window(r, &(ps_trace_place){.window = whole_of(record, "window"),
-                                               .first = whole_of(record, "first"),
-                                               .last = whole_of(record, "last"),
-                                               .layer = layer_of(r, record)});
+    ps_trace_rules_window(r, &(ps_trace_place){.window = whole_of(record, PS_KEY(WINDOW, window)),
+                                               .first = whole_of(record, PS_KEY(WINDOW, first)),
+                                               .last = whole_of(record, PS_KEY(WINDOW, last)),
+                                               .layer = layer_of(r, record, PS_KEY_WINDOW_layer)});
     check_values(r, record);
 }
 
 static void check_probe(ps_trace_rules *r, const cJSON *record) {
-    ps_trace_rules_probe(r, &(ps_trace_place){.step = whole_of(record, "step"),
-                                              .images = whole_of(record, "images"),
-                                              .elements = whole_of(record, "elements"),
-                                              .layer = layer_of(r, record)});
+    ps_trace_rules_probe(r, &(ps_trace_place){.step = whole_of(record, PS_KEY(PROBE, step)),
+                                              .images = whole_of(record, PS_KEY(PROBE, images)),
+                                              .elements = whole_of(record, PS_KEY(PROBE, elements)),
+                                              .layer = layer_of(r, record, PS_KEY_PROBE_layer)});
     check_values(r, record);
 }
 
 static void check_channels(ps_trace_rules *r, const cJSON *record) {
-    const cJSON *channels = get(record, "channels"), *item;
-    int layer = layer_of(r, record);
-    if (!cJSON_IsArray(channels)) breach(r, "\"channels\" must be an array of channel numbers");
+    const cJSON *item;
+    int layer = find_layer_of(r, record);
     if (layer < 0) return;
-    cJSON_ArrayForEach(item, channels) {
-        if (!is_whole(item, 0) || item->valuedouble >= r->layer[layer].channels)
-            breach(r, "\"channels\": layer \"%s\" has channels 0 to %d", r->layer[layer].name,
+    cJSON_ArrayForEach(item, get(record, PS_KEY(PLANTED, channels))) { /* and REINITIALISED's */
+        if (ps_value_is_whole(item, 0, PS_TRACE_MOST_WHOLE) && item->valuedouble >= r->layer[layer].channels)
+            breach(r, "\"%s\": layer \"%s\" has channels 0 to %d", PS_KEY(PLANTED, channels), r->layer[layer].name,
                    r->layer[layer].channels - 1);
     }
 }
 
 static void check_event(ps_trace_rules *r, const cJSON *record) {
-    check_order(r, get_whole(r, record, "step", 0));
-    const char *event = get_text(r, record, "event");
-    if (event == NULL) return;
-    if (strcmp(event, PS_TRACE_EVENT_PLANTED) == 0) {
-        get_text(r, record, "cause");
-        check_channels(r, record);
-    }
-    if (strcmp(event, PS_TRACE_EVENT_REINITIALISED) == 0) check_channels(r, record);
-    if (strcmp(event, PS_TRACE_EVENT_NONFINITE) == 0) get_text(r, record, "what");
-    if (strcmp(event, PS_TRACE_EVENT_FORKED) == 0) get_text(r, record, "checkpoint");
+    const char *word = text_of(record, PS_KEY(EVENT, event));
+    ps_trace_object event = word != NULL ? ps_event_find(word) : PS_OBJECT_COUNT;
+    check_record_keys(r, PS_RECORD_EVENT, record);
+    check_order(r, whole_of(record, PS_KEY(EVENT, step)));
+    check_part(r, event, record, "");
+    if (event == PS_OBJECT_PLANTED || event == PS_OBJECT_REINITIALISED) check_channels(r, record);
 }
 
 static void check_score(ps_trace_rules *r, const cJSON *record) {
-    check_optional_value(r, record, "loss");
     for (int m = 0; m < r->task.measures; m++) {
         const ps_trace_measure *measure = &r->task.measure[m];
         const cJSON *value = get(record, measure->name);
         check_optional_value(r, record, measure->name);
-        if (value != NULL && is_value(value) && ps_trace_measure_is_share(measure))
-            check_range(r, measure->name, value_of(value), 0, 1);
+        if (value != NULL && ps_value_is_sound(value) && ps_trace_measure_is_share(measure))
+            check_range(r, measure->name, ps_value_of(value), 0, 1);
     }
 }
 
@@ -712,7 +678,7 @@ static bool holds_number(const cJSON *item) { return item != NULL && !cJSON_IsNu
 /* Half a sentence for an evaluation of no image that has numbers all the same. */
 static void check_unmeasured(ps_trace_rules *r, const cJSON *record) {
     char text[MOST_TEXT], names[MOST_TEXT / 2] = "";
-    bool measured = holds_number(get(record, "loss"));
+    bool measured = holds_number(get(record, PS_KEY(EVAL, loss)));
     size_t used = 0;
     for (int m = 0; m < r->task.measures; m++) {
         const char *name = r->task.measure[m].name;
@@ -725,60 +691,56 @@ static void check_unmeasured(ps_trace_rules *r, const cJSON *record) {
 }
 
 static void check_eval(ps_trace_rules *r, const cJSON *record) {
-    check_order(r, get_whole(r, record, "step", 0));
-    get_text(r, record, "split");
-    get_whole(r, record, "count", 0);
+    check_record_keys(r, PS_RECORD_EVAL, record);
+    check_order(r, whole_of(record, PS_KEY(EVAL, step)));
     check_score(r, record);
-    const cJSON *count = get(record, "count");
-    if (cJSON_IsNumber(count) && count->valuedouble == 0) check_unmeasured(r, record);
+    if (whole_of(record, PS_KEY(EVAL, count)) == 0) check_unmeasured(r, record);
 }
 
 static void check_end(ps_trace_rules *r, const cJSON *record) {
-    static const char *const states[] = {PS_TRACE_STATUS_FINISHED, PS_TRACE_STATUS_DIVERGED, NULL};
     close_window(r);
     close_probing(r);
-    double steps = get_whole(r, record, "steps", 0);
-    const char *status = get_text(r, record, "status");
-    if (status != NULL && !is_one_of(status, states))
-        breach(r, "\"status\" must be finished or diverged, not \"%s\"", status);
+    check_record_keys(r, PS_RECORD_END, record);
+    double steps = whole_of(record, PS_KEY(END, steps));
     if (!isnan(steps) && steps != r->next_step)
-        breach(r, "\"steps\" is %g, but %g steps are recorded", steps, r->next_step);
+        breach(r, "\"%s\" is %g, but %g steps are recorded", PS_KEY(END, steps), steps, r->next_step);
     check_score(r, record);
     r->counts.ended = true;
 }
 
-static void check_timing(ps_trace_rules *r, const cJSON *record) { check_order(r, get_whole(r, record, "step", 0)); }
+static void check_timing(ps_trace_rules *r, const cJSON *record) {
+    check_record_keys(r, PS_RECORD_TIMING, record);
+    check_order(r, whole_of(record, PS_KEY(TIMING, step)));
+}
 
-/* The first few are asked whether the end record has come where they are asked for their place. */
-enum { PLACED = 3 };
+/* Those of a place are asked there whether the end record has come. */
 static const struct {
-    const char *type;
     void (*check)(ps_trace_rules *r, const cJSON *record);
-} records[] = {{PS_TRACE_STEP, check_step},    {PS_TRACE_WINDOW, check_window}, {PS_TRACE_PROBE, check_probe},
-               {PS_TRACE_EVENT, check_event},  {PS_TRACE_EVAL, check_eval},     {PS_TRACE_END, check_end},
-               {PS_TRACE_TIMING, check_timing}};
+    bool placed;
+} checks[PS_RECORD_COUNT] = {
+    [PS_RECORD_STEP] = {check_step, true},   [PS_RECORD_WINDOW] = {check_window, true},
+    [PS_RECORD_PROBE] = {check_probe, true}, [PS_RECORD_EVENT] = {check_event, false},
+    [PS_RECORD_EVAL] = {check_eval, false},  [PS_RECORD_TIMING] = {check_timing, false},
+    [PS_RECORD_END] = {check_end, false},
+};
 
 ps_status ps_trace_rules_record(ps_trace_rules *rules, const cJSON *record) {
-    const char *type = cJSON_GetStringValue(get(record, "type"));
+    const char *word = text_of(record, PS_TRACE_TYPE);
     check_keys(rules, record);
-    if (type == NULL) {
-        breach(rules, "the record has no \"type\"");
+    if (word == NULL) {
+        breach(rules, "the record has no \"" PS_TRACE_TYPE "\"");
         return PS_OK;
     }
-    if (strcmp(type, PS_TRACE_HEADER) == 0) return check_header(rules, record);
+    ps_record_type type = ps_record_find(word, strlen(word));
+    if (type == PS_RECORD_HEADER) return check_header(rules, record);
     if (!rules->header) { /* without its lists nothing can be said of a record */
-        if (!rules->headless) breach(rules, "the first record must be the header, not one of type \"%.200s\"", type);
+        if (!rules->headless) breach(rules, "the first record must be the header, not one of type \"%.200s\"", word);
         rules->headless = true;
         return PS_OK;
     }
-    for (size_t i = 0; i < sizeof records / sizeof *records; i++) {
-        if (strcmp(records[i].type, type) != 0) continue;
-        if (i >= PLACED) check_ended(rules);
-        records[i].check(rules, record);
-        return PS_OK;
-    }
-    check_ended(rules);
-    rules->counts.unknown_records++;
+    if (type == PS_RECORD_UNKNOWN || !checks[type].placed) check_ended(rules);
+    if (type == PS_RECORD_UNKNOWN) rules->counts.unknown_records++;
+    else checks[type].check(rules, record);
     return PS_OK;
 }
 
@@ -787,7 +749,7 @@ void ps_trace_rules_finish(ps_trace_rules *rules) {
     if (!rules->counts.ended) return;
     if (rules->counts.windows > 0 && rules->last + 1 != rules->next_step)
         breach(rules, "the last window ends at step %g, but the last step is %g", rules->last, rules->next_step - 1);
-    if (rules->counts.probings == 0) check_start(rules, PS_TRACE_END);
+    if (rules->counts.probings == 0) check_start(rules, PS_RECORD_END);
 }
 
 /* ---- the whole ---- */
@@ -830,10 +792,7 @@ ps_status ps_trace_rules_create(ps_trace_say *say, void *context, ps_trace_rules
 void ps_trace_rules_destroy(ps_trace_rules *rules) {
     if (rules == NULL) return;
     for (size_t i = 0; i < rules->layers; i++) free(rules->layer[i].name);
-    for (size_t i = 0; i < rules->quantities; i++) {
-        free(rules->quantity[i].name);
-        free(rules->quantity[i].record);
-    }
+    for (size_t i = 0; i < rules->quantities; i++) free(rules->quantity[i].name);
     ps_free_array(rules->layer);
     ps_free_array(rules->quantity);
     ps_free(rules->scratch);

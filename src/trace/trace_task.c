@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "trace/trace_schema.h"
+
 /* Of poolscope's first traces, which had no "task": written by its classification, and read so. */
 void ps_trace_task_default(ps_trace_task *task) {
     *task = (ps_trace_task){.name = "classification",
@@ -17,20 +19,19 @@ static const cJSON *get(const cJSON *object, const char *key) { return cJSON_Get
 /* Keys that evaluations and end records have already, and columns of tables; a measure of that name could not be told
  * from them. */
 static bool is_taken(const char *name) {
-    static const char *const taken[] = {"type",  "step",   "split",     "loss", "count",
-                                        "steps", "status", "nonfinite", "arm",  "seed"};
-    for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
-        if (strcmp(taken[i], name) == 0) return true;
-    return false;
+    for (int k = 0; k < PS_KEY_COUNT; k++) {
+        ps_trace_object object = ps_trace_keys[k].object;
+        if ((object == PS_OBJECT_EVAL || object == PS_OBJECT_END) && strcmp(ps_trace_keys[k].name, name) == 0)
+            return true;
+    }
+    return strcmp(name, PS_TRACE_TYPE) == 0 || strcmp(name, PS_KEY(HEADER, arm)) == 0 ||
+           strcmp(name, PS_KEY(HEADER, seed)) == 0;
 }
 
-/* A word of plain letters: names become keys, columns and parts of rules. */
-static bool copy_name(const cJSON *item, char out[PS_TRACE_TASK_TEXT]) {
-    const char *text = cJSON_GetStringValue(item);
-    if (text == NULL || text[0] == '\0' || strlen(text) >= PS_TRACE_TASK_TEXT) return false;
-    for (const char *p = text; *p != '\0'; p++)
-        if (!(*p >= 'a' && *p <= 'z') && !(*p >= '0' && *p <= '9' && p > text) && *p != '_') return false;
-    snprintf(out, PS_TRACE_TASK_TEXT, "%s", text);
+static bool copy_name(const ps_trace_key_line *key, const cJSON *object, char out[PS_TRACE_TASK_TEXT]) {
+    const cJSON *item = get(object, key->name);
+    if (!ps_key_is_sound(key, item)) return false;
+    snprintf(out, PS_TRACE_TASK_TEXT, "%s", cJSON_GetStringValue(item));
     return true;
 }
 
@@ -45,20 +46,20 @@ static bool copy_unit(const cJSON *item, char out[PS_TRACE_TASK_TEXT]) {
 
 static const char *read_measure(const cJSON *item, ps_trace_task *task) {
     ps_trace_measure *measure = &task->measure[task->measures];
-    const char *better = cJSON_GetStringValue(get(item, "better"));
-    const cJSON *chance = get(item, "chance");
-    if (!copy_name(get(item, "name"), measure->name) || is_taken(measure->name))
+    const char *better = cJSON_GetStringValue(get(item, PS_KEY(MEASURE, better)));
+    const cJSON *chance = get(item, PS_KEY(MEASURE, chance));
+    if (!copy_name(&ps_trace_keys[PS_KEY_MEASURE_name], item, measure->name) || is_taken(measure->name))
         return "the \"name\" of a measure must be of small letters, digits and \"_\" (at most 31), and no other key of "
                "an evaluation";
     for (int m = 0; m < task->measures; m++)
         if (strcmp(task->measure[m].name, measure->name) == 0) return "two measures have the same \"name\"";
-    if (!copy_unit(get(item, "unit"), measure->unit))
+    if (!copy_unit(get(item, PS_KEY(MEASURE, unit)), measure->unit))
         return "the \"unit\" of a measure must be a text of at most 31 bytes (\"\" for none)";
-    if (better == NULL || (strcmp(better, "higher") != 0 && strcmp(better, "lower") != 0))
+    if (better == NULL || ps_words_find(PS_WORDS_BETTER, better) < 0)
         return "\"better\" of a measure must be \"higher\" or \"lower\"";
     if (chance != NULL && !cJSON_IsNull(chance) && !cJSON_IsNumber(chance))
         return "\"chance\" of a measure must be a number, or null where it is not known";
-    measure->higher_is_better = better[0] == 'h';
+    measure->higher_is_better = strcmp(better, PS_WORD(BETTER, HIGHER)) == 0;
     measure->chance = cJSON_IsNumber(chance) ? chance->valuedouble : (double)NAN;
     if (ps_trace_measure_is_share(measure) && (measure->chance < 0 || measure->chance > 1))
         return "\"chance\" of a measure in % is a share from 0 to 1";
@@ -67,9 +68,9 @@ static const char *read_measure(const cJSON *item, ps_trace_task *task) {
 }
 
 static const char *read_task(const cJSON *item, ps_trace_task *task) {
-    const cJSON *measures = get(item, "measures"), *measure;
+    const cJSON *measures = get(item, PS_KEY(TASK, measures)), *measure;
     *task = (ps_trace_task){.measures = 0};
-    if (!cJSON_IsObject(item) || !copy_name(get(item, "name"), task->name))
+    if (!cJSON_IsObject(item) || !copy_name(&ps_trace_keys[PS_KEY_TASK_name], item, task->name))
         return "must be an object with a \"name\" of small letters, digits and \"_\" (at most 31)";
     if (!cJSON_IsArray(measures) || measures->child == NULL || cJSON_GetArraySize(measures) > PS_TRACE_MOST_MEASURES)
         return "\"measures\" must be an array of 1 to 4 measures";
@@ -81,7 +82,7 @@ static const char *read_task(const cJSON *item, ps_trace_task *task) {
 }
 
 const char *ps_trace_task_read(const cJSON *header, ps_trace_task *task) {
-    const cJSON *item = get(header, "task");
+    const cJSON *item = get(header, PS_KEY(HEADER, task));
     const char *fault = item != NULL ? read_task(item, task) : NULL;
     if (item == NULL || fault != NULL) ps_trace_task_default(task);
     return fault;

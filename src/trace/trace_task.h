@@ -23,7 +23,8 @@ typedef struct {
     ps_trace_measure measure[PS_TRACE_MOST_MEASURES];
 } ps_trace_task;
 
-/* Classification and its accuracy: what a trace without the key is of. */
+/* What a trace without the key is of. poolscope's first ones had none, and were all of classification: nowhere else
+ * outside src/task is the measure of a task known by name. */
 void ps_trace_task_default(ps_trace_task *task);
 /* Reads a header's "task". NULL where it follows the format, or is not there; else the half of a sentence behind
  * "\"task\": ", and *task is the default. */
@@ -31,7 +32,7 @@ const char *ps_trace_task_read(const cJSON *header, ps_trace_task *task);
 
 /* Whether it is a share, recorded from 0 to 1 and shown times 100. */
 bool ps_trace_measure_is_share(const ps_trace_measure *measure);
-/* "accuracy" -> "accuracy", "mean_iou" -> "mean iou": the name in a sentence. Into `text` of PS_TRACE_TASK_TEXT bytes,
+/* "mean_iou" -> "mean iou": the name in a sentence. Into `text` of PS_TRACE_TASK_TEXT bytes,
  * which is returned. */
 const char *ps_trace_measure_title(const ps_trace_measure *measure, char *text);
 /* "61.20 %", "0.4132 mm", "NaN": with `decimals` of them. Returns text. */

@@ -242,12 +242,12 @@ static void begin_scope(ps_trace_writer *writer, const char *key, char opening, 
 
 /* ---- records ---- */
 
-void ps_trace_begin_record(ps_trace_writer *writer, const char *type) {
+void ps_trace_begin_record(ps_trace_writer *writer, ps_record_type type) {
     writer->length = writer->ended; /* a record that was not ended is dropped */
     writer->depth = 0;
     writer->first = true;
     begin_scope(writer, NULL, '{', '}');
-    ps_trace_add_text(writer, "type", type);
+    ps_trace_add_text(writer, PS_TRACE_TYPE, ps_record_word(type));
 }
 
 void ps_trace_begin_object(ps_trace_writer *writer, const char *key) { begin_scope(writer, key, '{', '}'); }

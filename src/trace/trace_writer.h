@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #include "core/status.h"
-#include "trace/trace_format.h"
+#include "trace/trace_schema.h"
 
 typedef struct ps_trace_writer ps_trace_writer;
 
@@ -36,8 +36,9 @@ ps_status ps_trace_flush(ps_trace_writer *writer, bool sync);
 /* Flushes and frees; an unfinished record is dropped. writer may be NULL. */
 ps_status ps_trace_close(ps_trace_writer *writer);
 
-/* A record: {"type":TYPE, ...}. Objects and arrays may nest (up to 16 deep); inside an array the key is NULL. */
-void ps_trace_begin_record(ps_trace_writer *writer, const char *type);
+/* A record: {"type":TYPE, ...}. Objects and arrays may nest (up to 16 deep); inside an array the key is NULL. Keys are
+ * named by PS_KEY, but for those that quantities, measures, pairings and libraries have of their own. */
+void ps_trace_begin_record(ps_trace_writer *writer, ps_record_type type);
 ps_status ps_trace_end_record(ps_trace_writer *writer);
 void ps_trace_begin_object(ps_trace_writer *writer, const char *key);
 void ps_trace_begin_array(ps_trace_writer *writer, const char *key);

@@ -8,6 +8,7 @@
 #include "core/memory.h"
 #include "core/text.h"
 #include "trace/node_state.h"
+#include "trace/trace_schema.h"
 
 enum { MOST_NODES = 1 << 24 };
 
@@ -33,13 +34,13 @@ static const char *text_of(const cJSON *object, const char *key) {
 
 static ps_status take_layer(ps_watch_model *model, const cJSON *item) {
     ps_watch_layer *layer = &model->layers[model->layer_count];
-    double channels = number_of(item, "channels");
+    double channels = number_of(item, PS_KEY(LAYER, channels));
     if (!(channels >= 1 && channels <= MOST_NODES - model->node_count))
         return ps_fail(PS_ERR_INPUT, "layer %d of the trace's header has no sound number of channels",
                        model->layer_count);
-    PS_TRY(ps_string_copy(text_of(item, "name"), &layer->name));
-    layer->tells_dead = ps_trace_knows_activation(text_of(item, "activation"));
-    layer->shared = strcmp(text_of(item, "kind"), "shared") == 0;
+    PS_TRY(ps_string_copy(text_of(item, PS_KEY(LAYER, name)), &layer->name));
+    layer->tells_dead = ps_trace_knows_activation(text_of(item, PS_KEY(LAYER, activation)));
+    layer->shared = strcmp(text_of(item, PS_KEY(LAYER, kind)), PS_WORD(KIND, SHARED)) == 0;
     layer->channels = (int)channels;
     layer->position = model->layer_count;
     layer->first_node = model->node_count;
@@ -49,14 +50,14 @@ static ps_status take_layer(ps_watch_model *model, const cJSON *item) {
 }
 
 static ps_status take_header(ps_watch_model *model, const cJSON *record) {
-    const cJSON *layers = get(record, "layers"), *item;
-    if (strcmp(text_of(record, "format"), "poolscope-trace") != 0)
+    const cJSON *layers = get(record, PS_KEY(HEADER, layers)), *item;
+    if (strcmp(text_of(record, PS_KEY(HEADER, format)), PS_WORD(FORMAT, TRACE)) != 0)
         return ps_fail(PS_ERR_INPUT, "this is no trace: its first line is not a header");
-    PS_TRY(ps_string_copy(text_of(get(record, "model"), "name"), &model->model));
-    PS_TRY(ps_string_copy(text_of(record, "arm"), &model->arm));
+    PS_TRY(ps_string_copy(text_of(get(record, PS_KEY(HEADER, model)), PS_KEY(MODEL, name)), &model->model));
+    PS_TRY(ps_string_copy(text_of(record, PS_KEY(HEADER, arm)), &model->arm));
     ps_trace_task_read(record, &model->task); /* what is wrong with it the rules say */
-    model->seed = number_of(record, "seed");
-    model->steps = number_of(record, "steps");
+    model->seed = number_of(record, PS_KEY(HEADER, seed));
+    model->steps = number_of(record, PS_KEY(HEADER, steps));
     PS_TRY(PS_ALLOC((size_t)cJSON_GetArraySize(layers) + 1, &model->layers, "layers of a trace"));
     cJSON_ArrayForEach(item, layers) PS_TRY(take_layer(model, item));
     PS_TRY(PS_ALLOC((size_t)model->node_count + 1, &model->dead, "nodes of a trace"));
@@ -71,15 +72,15 @@ static ps_status take_header(ps_watch_model *model, const cJSON *record) {
 /* ---- records ---- */
 
 static ps_watch_layer *layer_of(ps_watch_model *model, const cJSON *record) {
-    const char *name = text_of(record, "layer");
+    const char *name = text_of(record, PS_KEY(WINDOW, layer));
     for (int l = 0; l < model->layer_count; l++)
         if (strcmp(model->layers[l].name, name) == 0) return &model->layers[l];
     return NULL;
 }
 
 static ps_status take_step(ps_watch_model *model, const cJSON *record) {
-    model->step = number_of(record, "step") + 1;
-    return push(&model->loss, number_of(record, "loss"));
+    model->step = number_of(record, PS_KEY(STEP, step)) + 1;
+    return push(&model->loss, number_of(record, ps_trace_step_quantities[PS_STEP_loss].name));
 }
 
 static int by_size(const void *a, const void *b) {
@@ -89,8 +90,9 @@ static int by_size(const void *a, const void *b) {
 
 static ps_status take_window(ps_watch_model *model, const cJSON *record) {
     ps_watch_layer *layer = layer_of(model, record);
-    const cJSON *path = get(get(record, "values"), "path_gradient"),
-                *norm = get(get(record, "values"), "weight_start_l2");
+    const cJSON *values = get(record, PS_KEY(WINDOW, values));
+    const cJSON *path = get(values, ps_quantity_name(PS_Q_path_gradient)),
+                *norm = get(values, ps_quantity_name(PS_Q_weight_start_l2));
     size_t count = 0;
     if (layer == NULL || !cJSON_IsArray(path) || !cJSON_IsArray(norm)) return PS_OK;
     for (path = path->child, norm = norm->child; path != NULL && norm != NULL && count < (size_t)layer->channels;
@@ -146,21 +148,23 @@ static ps_status add_to_share(ps_watch_model *model, double step, bool shared, p
 
 /* "NaN" or "Infinity" among the sizes of its outputs. */
 static bool is_blown(const cJSON *values) {
-    static const char *const sizes[] = {"mean_abs", "rms"};
+    static const ps_trace_quantity sizes[] = {PS_Q_mean_abs, PS_Q_rms};
     const cJSON *item;
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
-        cJSON_ArrayForEach(item, get(values, sizes[i])) if (cJSON_IsString(item)) return true;
+        cJSON_ArrayForEach(item, get(values, ps_quantity_name(sizes[i]))) if (cJSON_IsString(item)) return true;
     return false;
 }
 
 static ps_status take_probe(ps_watch_model *model, const cJSON *record) {
     ps_watch_layer *layer = layer_of(model, record);
-    const cJSON *values = get(record, "values"), *nonzero = get(values, "nonzero"), *item;
-    const cJSON *low = first_of(get(values, "pre_max_low")), *high = first_of(get(values, "pre_max_high"));
-    double step = number_of(record, "step");
+    const cJSON *values = get(record, PS_KEY(PROBE, values)), *nonzero = get(values, ps_quantity_name(PS_Q_nonzero)),
+                *item;
+    const cJSON *low = first_of(get(values, ps_quantity_name(PS_Q_pre_max_low)));
+    const cJSON *high = first_of(get(values, ps_quantity_name(PS_Q_pre_max_high)));
+    double step = number_of(record, PS_KEY(PROBE, step));
     ps_watch_counts n = {0, 0, 0};
     int channel = -1;
-    if (layer == NULL || !layer->tells_dead || !cJSON_IsArray(nonzero) || number_of(record, "images") == 0)
+    if (layer == NULL || !layer->tells_dead || !cJSON_IsArray(nonzero) || number_of(record, PS_KEY(PROBE, images)) == 0)
         return PS_OK;
     if (is_blown(values)) {
         PS_TRY(push(&layer->dead, NAN));
@@ -186,19 +190,20 @@ static ps_status take_probe(ps_watch_model *model, const cJSON *record) {
 /* What is null, or of no image, was not measured. */
 static ps_status take_eval(ps_watch_model *model, const cJSON *record) {
     const cJSON *value = get(record, model->task.measure[0].name);
-    if (value == NULL || cJSON_IsNull(value) || number_of(record, "count") == 0) return PS_OK;
+    if (value == NULL || cJSON_IsNull(value) || number_of(record, PS_KEY(EVAL, count)) == 0) return PS_OK;
     return push(&model->measure, value_of(value));
 }
 
 static ps_status take_timing(ps_watch_model *model, const cJSON *record) {
-    double rate = number_of(record, "images_per_second"), memory = number_of(record, "peak_memory_bytes");
+    double rate = number_of(record, PS_KEY(TIMING, images_per_second)),
+           memory = number_of(record, PS_KEY(TIMING, peak_memory_bytes));
     if (!isnan(rate)) model->images_per_second = rate;
     if (!isnan(memory)) model->peak_memory_bytes = memory;
     return PS_OK;
 }
 
 static ps_status take_event(ps_watch_model *model, const cJSON *record) {
-    model->nonfinite += strcmp(text_of(record, "event"), "nonfinite") == 0;
+    model->nonfinite += strcmp(text_of(record, PS_KEY(EVENT, event)), ps_event_word(PS_EVENT_NONFINITE)) == 0;
     return PS_OK;
 }
 
@@ -206,15 +211,16 @@ static ps_status take_end(ps_watch_model *model, const cJSON *record) {
     free(model->status);
     model->status = NULL;
     /* As in comparisons: an end before the last planned step is that of a run that was stopped. */
-    bool early = number_of(record, "steps") < model->steps && strcmp(text_of(record, "status"), "finished") == 0;
-    return ps_string_copy(early ? "ended early" : text_of(record, "status"), &model->status);
+    const char *status = text_of(record, PS_KEY(END, status));
+    bool early = number_of(record, PS_KEY(END, steps)) < model->steps && strcmp(status, PS_WORD(STATUS, FINISHED)) == 0;
+    return ps_string_copy(early ? "ended early" : status, &model->status);
 }
 
-static const struct {
-    const char *type;
-    ps_status (*take)(ps_watch_model *model, const cJSON *record);
-} takers[] = {{"step", take_step},     {"window", take_window}, {"probe", take_probe}, {"eval", take_eval},
-              {"timing", take_timing}, {"event", take_event},   {"end", take_end}};
+static ps_status (*const takers[PS_RECORD_COUNT])(ps_watch_model *model, const cJSON *record) = {
+    [PS_RECORD_STEP] = take_step,   [PS_RECORD_WINDOW] = take_window, [PS_RECORD_PROBE] = take_probe,
+    [PS_RECORD_EVENT] = take_event, [PS_RECORD_EVAL] = take_eval,     [PS_RECORD_TIMING] = take_timing,
+    [PS_RECORD_END] = take_end,
+};
 
 /* ---- lines ---- */
 
@@ -228,15 +234,14 @@ static void note_fault(void *context, const char *sentence, bool passed) {
 }
 
 static ps_status take_record(ps_watch_model *model, const cJSON *record) {
-    const char *type = text_of(record, "type");
+    const char *word = text_of(record, PS_TRACE_TYPE);
+    ps_record_type type = ps_record_find(word, strlen(word));
     if (!model->has_header) {
         PS_TRY(take_header(model, record));
         return ps_trace_rules_record(model->rules, record);
     }
     PS_TRY(ps_trace_rules_record(model->rules, record));
-    for (size_t i = 0; i < sizeof takers / sizeof *takers; i++)
-        if (strcmp(takers[i].type, type) == 0) return takers[i].take(model, record);
-    return PS_OK;
+    return type != PS_RECORD_UNKNOWN && takers[type] != NULL ? takers[type](model, record) : PS_OK;
 }
 
 /* A damaged line must not end the view, but it must be seen. */

@@ -186,7 +186,7 @@ int main(int argc, char **argv) {
     sample null = {{NULL}, 0}, effect = {{NULL}, 0};
     int wrong = 0;
     if (argc > 2 && strcmp(argv[2], "verdicts") == 0) {
-        ps_calibrate_verdicts(scale, &wrong);
+        if (ps_calibrate_verdicts(scale, &wrong) != PS_OK) return 2;
         return wrong > 0;
     }
     if (mkdtemp(folder) == NULL) return 2;
@@ -210,7 +210,7 @@ int main(int argc, char **argv) {
             "that.\n\n");
         status = ps_calibrate_diagnoses(scale, folder, &wrong);
     }
-    if (status == PS_OK) ps_calibrate_verdicts(scale, &wrong);
+    if (status == PS_OK) status = ps_calibrate_verdicts(scale, &wrong);
     if (status != PS_OK) fprintf(stderr, "%s\n", ps_status_message());
     for (int k = 0; k < STATISTICS; k++) {
         ps_free(null.values[k]);

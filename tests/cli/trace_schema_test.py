@@ -69,7 +69,12 @@ FAULTS = [
     ("timing", "negative step", change("step", -1)),
     ("end", "infinite accuracy", change("accuracy", "Infinity")),
     ("end", "unknown status", change("status", "fine")),
+    ("end", "a count of events as a text", change("nonfinite", "many")),
+    ("header", "a sample without depth", change_in("data", "sample", [3, 8, 8])),
+    ("header", "parameters as a text", change_in("model", "parameters", "many")),
+    ("header", "more channels than any layer has", lambda r: r["layers"][0].__setitem__("channels", 2 ** 25)),
 ]
+WRONG = [-1, "x"]
 
 try:
     import jsonschema
@@ -172,6 +177,53 @@ def check_faults(validator, folder, lines):
             say(not validator.is_valid(record), f"{kind}, {name}: found by the schema")
 
 
+def places(record):
+    """Where keys stand in a record: itself, its objects, the first object of its lists and theirs."""
+    yield record
+    for value in record.values():
+        inner = value[0] if isinstance(value, list) and value else value
+        if isinstance(inner, dict):
+            yield from places(inner)
+
+
+def alterations(record):
+    """A record with one key taken away, or with a wrong value of it, over and over."""
+    for p, place in enumerate(places(record)):
+        for key in place:
+            for value in [...] + WRONG:
+                other = copy.deepcopy(record)
+                at = list(places(other))[p]
+                if value is ...:
+                    del at[key]
+                else:
+                    at[key] = value
+                yield key, value, other
+
+
+def check_agreement(validator, folder, lines):
+    """What the schema refuses of any key of any record, the program refuses, too: both are made from one list."""
+    if validator is None:
+        skip("the program refuses what the schema refuses", "no python jsonschema; install python3-jsonschema")
+        return
+    seen, passed, tried = set(), [], 0
+    path = os.path.join(folder, "altered.jsonl")
+    for i, line in enumerate(lines):
+        record = json.loads(line)
+        kind = (record["type"], record.get("event"))
+        if kind in seen:
+            continue
+        seen.add(kind)
+        for key, value, altered in alterations(record):
+            if altered.get("type") != record["type"] or validator.is_valid(altered):
+                continue
+            tried += 1
+            with open(path, "w") as stream:
+                stream.write("\n".join(lines[:i] + [json.dumps(altered)] + lines[i + 1:]) + "\n")
+            if validate(path).returncode != 1:
+                passed.append(f"{kind}: {key} as {value!r}")
+    say(tried > 100 and not passed, "the program refuses what the schema refuses", f"{tried} tried\n" + "\n".join(passed))
+
+
 def main():
     with open(os.path.join(TOP, "src", "trace", "schema.json")) as stream:
         schema = json.load(stream)
@@ -179,17 +231,20 @@ def main():
     if jsonschema is not None:
         jsonschema.Draft7Validator.check_schema(schema)
         validator = jsonschema.Draft7Validator(schema)
-    print(f"1..{3 * len(RUNS) + 1 + 2 * len(FAULTS)}")
+    print(f"1..{3 * len(RUNS) + 2 + 2 * len(FAULTS)}")
     with tempfile.TemporaryDirectory() as folder:
         kept = None
         for name, options in RUNS.items():
             lines = check_run(validator, folder, name, options)
             check_keys(schema, name, lines or [])
             kept = kept or lines
+            if name == "Pool Skip, planted":
+                planted_lines = lines
         planted = json.dumps({**json.loads(kept[1]), "made_up": 1})
         check = [key for key in unknown_keys(schema, {"properties": {"type": {}}}, json.loads(planted), "record") if key == "record.made_up"]
         say(bool(check), "a key that the schema does not name is seen")
         check_faults(validator, folder, kept)
+        check_agreement(validator, folder, planted_lines)
 
 
 if __name__ == "__main__":

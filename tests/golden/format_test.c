@@ -10,21 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/file.h"
-#include "core/json.h"
+#include "tests/lib/golden.h"
 #include "probe/quantity.h"
 #include "trace/trace_arm.h"
+#include "trace/trace_schema.h"
 
-static const char *const per_name[] = {
-#define PER(name, word) word,
-    PS_QUANTITY_PERS(PER)
-#undef PER
-};
-static const char *const record_name[] = {
-#define RECORD(name, word) word,
-    PS_QUANTITY_RECORDS(RECORD)
-#undef RECORD
-};
 static const char *const range_words[] = {
 #define RANGE(name, words) words,
     PS_TRACE_RANGES(RANGE)
@@ -33,15 +23,31 @@ static const char *const range_words[] = {
 
 /* ---- tables ---- */
 
+static void write_more(FILE *out, const char *meaning, const char *more) {
+    fprintf(out, " %s%s%s |\n", meaning, more[0] != '\0' ? "; " : "", more);
+}
+
 static void write_quantities(FILE *out) {
+    fputs("| name | unit | per | record | range | meaning |\n|---|---|---|---|---|---|\n", out);
     for (int i = 0; i < PS_Q_COUNT; i++) {
         const ps_trace_quantity_line *q = &ps_trace_quantities[i];
-        fprintf(out, "| %s | %s | %s | %s | %s | %s%s%s |\n", q->name, q->unit, per_name[q->per],
-                record_name[q->record], range_words[q->range], q->description, q->more[0] != '\0' ? "; " : "", q->more);
+        fprintf(out, "| %s | %s | %s | %s | %s |", q->name, q->unit, ps_words_at(PS_WORDS_PER, (int)q->per),
+                ps_record_word(q->record), range_words[q->range]);
+        write_more(out, q->description, q->more);
+    }
+}
+
+static void write_step_quantities(FILE *out) {
+    fputs("| key | unit | range | meaning |\n|---|---|---|---|\n", out);
+    for (int i = 0; i < PS_STEP_COUNT; i++) {
+        const ps_trace_quantity_line *q = &ps_trace_step_quantities[i];
+        fprintf(out, "| %s | %s | %s |", q->name, q->unit, range_words[q->range]);
+        write_more(out, q->description, q->more);
     }
 }
 
 static void write_roles(FILE *out) {
+    fputs("| role | module | cut | activation | reinit_dead | what it is |\n|---|---|---|---|---|---|\n", out);
     for (int role = 0; role < PS_ARM_COUNT; role++) {
         const ps_arm_role_line *line = &ps_arm_roles[role];
         if (role == PS_ARM_OTHER) fprintf(out, "| %s | any | any | any | any | %s |\n", line->word, line->meaning);
@@ -52,89 +58,119 @@ static void write_roles(FILE *out) {
     }
 }
 
-static const struct table {
-    const char *path, *head; /* the row of titles, by which it is found */
-    void (*write)(FILE *out);
-} tables[] = {
-    {"src/trace/FORMAT.md", "| name | unit | per | record | range | meaning |\n", write_quantities},
-    {"src/trace/FORMAT.md", "| role | module | cut | activation | reinit_dead | what it is |\n", write_roles},
-};
-
-static void read_document(const char *path, char **text) {
-    if (ps_file_read(path, text, NULL) != PS_OK) fail_msg("run the tests from the top folder: %s", ps_status_message());
+/* "`cause`, `layer`": those of an event beside its step and kind; "" where it has none. */
+static void write_event_keys(FILE *out, ps_trace_object event) {
+    for (int k = 0, written = 0; k < PS_KEY_COUNT; k++) {
+        const ps_trace_key_line *key = &ps_trace_keys[k];
+        if (key->object != event) continue;
+        fprintf(out, "%s`%s`: %s%s%s", written++ > 0 ? "; " : "", key->name, key->meaning,
+                key->more[0] != '\0' ? ", " : "", key->more);
+    }
 }
 
-/* The rows behind the titles and the line under them, and where they end. */
-static char *find_rows(char *text, const char *head, char **end) {
-    char *at = strstr(text, head);
-    if (at == NULL) fail_msg("there is no table %s", head);
-    for (int i = 0; i < 2; i++) at = strchr(at, '\n') + 1;
-    for (*end = at; **end == '|';) *end = strchr(*end, '\n') + 1;
-    return at;
+static void write_events(FILE *out) {
+    fputs("| event | what happened | keys |\n|---|---|---|\n", out);
+#define PS_TRACE_EVENT(id, word, meaning)        \
+    fprintf(out, "| %s | %s | ", word, meaning); \
+    write_event_keys(out, PS_OBJECT_##id);       \
+    fputs(" |\n", out);
+#include "trace/event_list.def"
+#undef PS_TRACE_EVENT
 }
 
-static void replace_rows(const char *path, const char *text, const char *at, const char *end, const char *rows) {
-    FILE *file = fopen(path, "wb");
-    assert_non_null(file);
-    fprintf(file, "%.*s%s%s", (int)(at - text), text, rows, end);
-    assert_int_equal(fclose(file), 0);
+/* That whole numbers end at 2^53 is said once, for all of them. */
+static const char *demand_of(const ps_trace_key_line *key, char *text, size_t size) {
+    char *end = strstr((char *)(uintptr_t)ps_key_demand(key, text, size), " to 9007199254740992 (2^53)");
+    if (end != NULL && key->kind.low >= 0) strcpy(end, " on");
+    return text;
 }
 
-static void check_table(const struct table *table) {
-    char *text, *rows = NULL, *end;
+static void write_keys(FILE *out, ps_trace_object object) {
+    char demand[512];
+    fputs("| key | value | needed | meaning |\n|---|---|---|---|\n", out);
+    for (int k = 0; k < PS_KEY_COUNT; k++) {
+        const ps_trace_key_line *key = &ps_trace_keys[k];
+        if (key->object != object) continue;
+        fprintf(out, "| %s | %s | ", key->name, demand_of(key, demand, sizeof demand));
+        if (key->need > 1) fprintf(out, "from version %d on |", key->need);
+        else fprintf(out, "%s |", key->need == 1 ? "yes" : "no");
+        write_more(out, key->meaning, key->more);
+    }
+}
+
+static const char document[] = "src/trace/FORMAT.md";
+
+static void check_table(const char *head, void (*write)(FILE *out)) {
+    char *rows = NULL;
     size_t size;
     FILE *stream = open_memstream(&rows, &size);
     assert_non_null(stream);
-    table->write(stream);
+    write(stream);
     assert_int_equal(fclose(stream), 0);
-    read_document(table->path, &text);
-    char *at = find_rows(text, table->head, &end);
-    bool same = (size_t)(end - at) == size && memcmp(at, rows, size) == 0;
-    if (!same && getenv("PS_GOLDEN_UPDATE") != NULL) replace_rows(table->path, text, at, end, rows);
-    else if (!same)
-        fail_msg("%s: the table %s is not what the lists say; make golden-update", table->path, table->head);
-    free(text);
+    golden_table(document, head, rows);
     free(rows);
 }
 
 static void tables_are_what_the_lists_say(void **state) {
     (void)state;
-    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) check_table(&tables[i]);
+    check_table("<!-- table of quantity_list.def -->", write_quantities);
+    check_table("<!-- table of quantity_list.def: step -->", write_step_quantities);
+    check_table("<!-- table of arm_role_list.def -->", write_roles);
+    check_table("<!-- table of event_list.def -->", write_events);
 }
 
-/* ---- schema.json ---- */
-
-static const cJSON *member(const cJSON *item, const char *path) {
-    char key[64];
-    while (*path != '\0') {
-        size_t length = strcspn(path, "/");
-        snprintf(key, sizeof key, "%.*s", (int)length, path);
-        item = cJSON_GetObjectItemCaseSensitive(item, key);
-        if (item == NULL) fail_msg("schema.json has no %s", path);
-        path += length + (path[length] == '/');
-    }
-    return item;
+static void check_keys(ps_trace_object object, const char *word) {
+    char *rows = NULL, head[64];
+    size_t size;
+    FILE *stream = open_memstream(&rows, &size);
+    assert_non_null(stream);
+    write_keys(stream, object);
+    assert_int_equal(fclose(stream), 0);
+    snprintf(head, sizeof head, "<!-- table of key_list.def: %s -->", word);
+    golden_table(document, head, rows);
+    free(rows);
 }
 
-static void assert_words(const cJSON *list, const char *(*word)(int), int count) {
-    assert_int_equal(cJSON_GetArraySize(list), count);
-    for (int i = 0; i < count; i++) assert_string_equal(cJSON_GetArrayItem(list, i)->valuestring, word(i));
-}
-
-static const char *role_word(int role) { return ps_arm_roles[role].word; }
-static const char *cut_word(int cut) { return ps_arm_cut_word((ps_arm_cut)cut); }
-
-static void the_schema_has_the_same_words(void **state) {
+/* Of every record and part; those of events stand in the table of events. */
+static void keys_are_what_the_list_says(void **state) {
     (void)state;
-    char *text;
-    cJSON *schema;
-    read_document("src/trace/schema.json", &text);
-    assert_int_equal(ps_json_parse(text, "schema.json", &schema), PS_OK);
-    const cJSON *arm_is = member(schema, "definitions/arm_is/properties");
-    assert_words(member(arm_is, "role/enum"), role_word, PS_ARM_COUNT);
-    assert_words(member(arm_is, "cut/enum"), cut_word, PS_CUT_COUNT);
-    cJSON_Delete(schema);
-    free(text);
+#define PS_TRACE_RECORD(id, word, quantities) check_keys(PS_OBJECT_##id, word);
+#include "trace/record_list.def"
+#undef PS_TRACE_RECORD
+#define PS_TRACE_PART(id, word) check_keys(PS_OBJECT_##id, word);
+#include "trace/part_list.def"
+#undef PS_TRACE_PART
+}
+
+/* ---- lists ---- */
+
+/* The rows of an object stand together, and no key twice in one. */
+static void keys_agree_with_themselves(void **state) {
+    (void)state;
+    for (int k = 0; k < PS_KEY_COUNT; k++) {
+        const ps_trace_key_line *key = &ps_trace_keys[k];
+        assert_true(key->need >= 0 && key->need <= PS_TRACE_VERSION);
+        assert_true(key->meaning[0] != '\0' && strchr(key->meaning, '`') == NULL);
+        for (int l = 0; l < k; l++)
+            if (ps_trace_keys[l].object == key->object) {
+                assert_string_not_equal(ps_trace_keys[l].name, key->name);
+                assert_int_equal(ps_trace_keys[k - 1].object, key->object);
+            }
+    }
+}
+
+static void words_are_told_apart(void **state) {
+    (void)state;
+    for (int list = 0; list <= PS_WORDS_HOLDER; list++) {
+        assert_non_null(ps_words_at((ps_trace_words)list, 0));
+        for (int i = 0; ps_words_at((ps_trace_words)list, i) != NULL; i++)
+            assert_int_equal(ps_words_find((ps_trace_words)list, ps_words_at((ps_trace_words)list, i)), i);
+        assert_int_equal(ps_words_find((ps_trace_words)list, "no such word"), -1);
+    }
+    assert_string_equal(PS_WORD(KIND, CONV), "conv");
+    assert_int_equal(ps_record_find("windows", 6), PS_RECORD_WINDOW);
+    assert_int_equal(ps_record_find("win", 3), PS_RECORD_UNKNOWN);
+    assert_int_equal(ps_event_find("no such event"), PS_OBJECT_COUNT);
 }
 
 /* Every combination of what an arm can be has one role, whose line says the same; what no line says is OTHER. */
@@ -188,7 +224,8 @@ static void quantities_agree_with_themselves(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(tables_are_what_the_lists_say),    cmocka_unit_test(the_schema_has_the_same_words),
+        cmocka_unit_test(tables_are_what_the_lists_say),    cmocka_unit_test(keys_are_what_the_list_says),
+        cmocka_unit_test(keys_agree_with_themselves),       cmocka_unit_test(words_are_told_apart),
         cmocka_unit_test(roles_are_what_their_lines_say),   cmocka_unit_test(quantities_are_told_apart),
         cmocka_unit_test(quantities_agree_with_themselves),
     };

@@ -126,11 +126,54 @@ static void few_events_do_not_weigh_as_many(void **state) {
     assert_true(a.observed > a.expected && b.observed < b.expected); /* one vote each */
 }
 
+/* All ways in which the events of a few risk sets can fall: each vote is that of the middle of all of them, has the
+ * score's sign or none, and no side more than one half. */
+static void sides_are_fair(void **state) {
+    static const ps_stats_risk_set sets[] = {{1, 0, 5, 3}, {2, 0, 4, 9}, {1, 0, 7, 0}, {3, 0, 2, 2}};
+    static const double ratios[] = {-1, 0, 0.0953, 0.693147180559945};
+    enum { SETS = 4, EVENTS = 7 };
+    (void)state;
+    for (int r = 0; r < 4; r++) {
+        double chance[EVENTS + 1] = {0}, above = 0, under = 0;
+        for (int pattern = 0; pattern < 1 << EVENTS; pattern++) {
+            double product = 1;
+            for (int i = 0, bit = 0; i < SETS; i++) {
+                double weight = exp(ratios[r]) * sets[i].treated, share = weight / (weight + sets[i].other);
+                for (int e = 0; e < (int)sets[i].events; e++) product *= pattern >> bit++ & 1 ? share : 1 - share;
+            }
+            chance[__builtin_popcount((unsigned)pattern)] += product;
+        }
+        for (int observed = 0; observed <= EVENTS; observed++) {
+            ps_stats_risk_set here[SETS];
+            int side, rest = observed;
+            double below = 0, beyond = 0;
+            memcpy(here, sets, sizeof sets);
+            for (int i = 0; i < SETS; i++) {
+                here[i].treated_events = fmin(here[i].events, rest);
+                rest -= (int)here[i].treated_events;
+            }
+            for (int k = 0; k <= EVENTS; k++) *(k < observed ? &below : &beyond) += chance[k];
+            beyond -= chance[observed];
+            assert_int_equal(ps_stats_hazard_side(here, SETS, ratios[r], &side), PS_OK);
+            assert_int_equal(side, below >= 0.5 - 1e-9 ? 1 : beyond >= 0.5 - 1e-9 ? -1 : 0);
+            ps_stats_score score = ps_stats_hazard_score(here, SETS, ratios[r]);
+            assert_true(side == 0 || side * (score.observed - score.expected) > 0);
+            above += side > 0 ? chance[observed] : 0;
+            under += side < 0 ? chance[observed] : 0;
+        }
+        assert_true(above <= 0.5 + 1e-9 && under <= 0.5 + 1e-9);
+    }
+    int side = 5;
+    assert_int_equal(ps_stats_hazard_side(sets, 0, 0.3, &side), PS_OK);
+    assert_int_equal(side, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sets_say_who_is_at_risk),
         cmocka_unit_test(pooled_ratio_is_where_the_likelihood_is_highest),
         cmocka_unit_test(pooled_ratio_in_closed_form),
+        cmocka_unit_test(sides_are_fair),
         cmocka_unit_test(few_events_do_not_weigh_as_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,6 +16,7 @@
 #include "data/loader.h"
 #include "data/source.h"
 #include "parallel/threads.h"
+#include "task/task.h"
 #include "tests/lib/folder.h"
 
 enum { TRAIN = 9, TEST = 2, CHANNELS = 2, CLASSES = 3, SIDE_MOST = 8 };
@@ -192,6 +193,42 @@ static ps_status open_unlabelled(shelf *s, ps_dataset **out) {
     static const ps_source_functions bare = {size_of, decode, close_shelf};
     ps_source source = {.functions = &bare, .state = s, .count = {TRAIN, TEST}, .type = PS_PIXEL_FLOAT};
     return ps_dataset_of_source("shelf", &(ps_dataset_options){0}, &source, out);
+}
+
+static void no_mask_size(const ps_source *source, ps_part part, int index, ps_sample_size *out) {
+    size_of(source, part, index, out);
+    out->mask = (ps_shape){0, 0, 0, 0, 0};
+}
+
+static ps_status decode_pixels(const ps_source *source, ps_part part, int index, void *pixel, int16_t *label) {
+    (void)source;
+    assert_null(label); /* there is no room for any */
+    for (size_t i = 0; i < 4 * 6 * CHANNELS; i++) ((float *)pixel)[i] = pixel_at(part, index, i);
+    return PS_OK;
+}
+
+/* To look at, or to predict on: batches come without labels, and nothing can be learned from them. */
+static void samples_without_labels_are_served(void **state) {
+    (void)state;
+    static const ps_source_functions bare = {no_mask_size, decode_pixels, close_shelf};
+    float x[2 * 24 * CHANNELS];
+    for (size_t most = 0; most < 2; most++) {
+        shelf s = whole;
+        ps_source source = {.functions = &bare, .state = &s, .count = {TRAIN, TEST}, .type = PS_PIXEL_FLOAT};
+        ps_dataset *dataset;
+        ps_loader *loader;
+        const ps_task *task;
+        held(ps_dataset_of_source("shelf", &(ps_dataset_options){.most_bytes = most}, &source, &dataset));
+        assert_int_equal(ps_dataset_classes(dataset), 0);
+        assert_int_equal(ps_dataset_labels_per_sample(dataset), 0);
+        held(ps_loader_create(dataset, &(ps_loader_options){2, 1, 1, true}, &loader));
+        held(ps_loader_train_batch(loader, 0, x, NULL, NULL));
+        held(ps_loader_plain_batch(loader, PS_SPLIT_TEST, 1, x, NULL, NULL, NULL));
+        assert_int_equal(ps_task_of(dataset, &task), PS_ERR_INPUT);
+        assert_non_null(strstr(ps_status_message(), "no task takes labels such as these"));
+        ps_loader_destroy(loader);
+        ps_dataset_close(dataset);
+    }
 }
 
 /* A format that says one thing and does another: whoever writes one is told. */
@@ -381,6 +418,7 @@ int main(void) {
         cmocka_unit_test(samples_of_unlike_sizes_come_with_their_masks),
         cmocka_unit_test(unlike_sizes_become_one_or_are_refused),
         cmocka_unit_test(masks_of_their_own_size_stay_what_they_are),
+        cmocka_unit_test(samples_without_labels_are_served),
         cmocka_unit_test(broken_promises_are_told),
         cmocka_unit_test(what_cannot_be_read_is_named),
         cmocka_unit_test_setup_teardown(cifar_reads_sizes_first, make_folder, remove_folder),

@@ -115,7 +115,7 @@ static void record_has_all_kinds_of_values(void **state) {
     const double doubles[] = {1e-50, 1.0 / 3, 1e300};
     const int wholes[] = {-3, 0, 2000000000};
     assert_int_equal(ps_trace_create(path, &writer), PS_OK);
-    ps_trace_begin_record(writer, "event");
+    ps_trace_begin_record(writer, PS_RECORD_EVENT);
     ps_trace_add_text(writer, "text", "a\"b\\c\n\td\x01\x7f\xc3\xa4\",\"type\":\"end\"}");
     ps_trace_add_text(writer, "ke\"y", NULL);
     ps_trace_add_whole(writer, "whole", INT64_C(-9007199254740993));
@@ -157,7 +157,7 @@ static void names_that_are_not_utf8_are_mended(void **state) {
     (void)state;
     ps_trace_writer *writer;
     assert_int_equal(ps_trace_create(path, &writer), PS_OK);
-    ps_trace_begin_record(writer, "event");
+    ps_trace_begin_record(writer, PS_RECORD_EVENT);
     ps_trace_add_text(writer, "a", "x\xff\xc3(\xe2\x82\xac\xe2\x82\xf0\x9f\x98\x80\xc0\xaf\xed\xa0\x80");
     assert_int_equal(ps_trace_end_record(writer), PS_OK);
     assert_int_equal(ps_trace_close(writer), PS_OK);
@@ -172,12 +172,12 @@ static void unfinished_records_are_dropped(void **state) {
     (void)state;
     ps_trace_writer *writer;
     assert_int_equal(ps_trace_create(path, &writer), PS_OK);
-    ps_trace_begin_record(writer, "event");
+    ps_trace_begin_record(writer, PS_RECORD_EVENT);
     ps_trace_begin_array(writer, "half");
-    ps_trace_begin_record(writer, "step");
+    ps_trace_begin_record(writer, PS_RECORD_STEP);
     assert_int_equal(ps_trace_end_record(writer), PS_OK);
     assert_int_equal(ps_trace_offset(writer), 16);
-    ps_trace_begin_record(writer, "event");
+    ps_trace_begin_record(writer, PS_RECORD_EVENT);
     ps_trace_add_text(writer, "half", "half");
     assert_int_equal(ps_trace_close(writer), PS_OK);
     char *text = content();
@@ -189,7 +189,7 @@ static void deep_nesting_is_an_error_not_an_overflow(void **state) {
     (void)state;
     ps_trace_writer *writer;
     assert_int_equal(ps_trace_create(path, &writer), PS_OK);
-    ps_trace_begin_record(writer, "event");
+    ps_trace_begin_record(writer, PS_RECORD_EVENT);
     for (int i = 0; i < 40; i++) ps_trace_begin_array(writer, i ? NULL : "deep");
     assert_int_equal(ps_trace_end_record(writer), PS_ERR_INTERNAL);
     assert_int_equal(ps_trace_close(writer), PS_ERR_INTERNAL);
@@ -198,12 +198,12 @@ static void deep_nesting_is_an_error_not_an_overflow(void **state) {
 /* ---- cutting back ---- */
 
 static void write_step(ps_trace_writer *writer, int step) {
-    ps_trace_begin_record(writer, PS_TRACE_STEP);
+    ps_trace_begin_record(writer, PS_RECORD_STEP);
     ps_trace_add_whole(writer, "step", step);
     assert_int_equal(ps_trace_end_record(writer), PS_OK);
 }
 
-static void write_at(ps_trace_writer *writer, const char *type, int step) {
+static void write_at(ps_trace_writer *writer, ps_record_type type, int step) {
     ps_trace_begin_record(writer, type);
     ps_trace_add_whole(writer, "step", step);
     ps_trace_add_text(writer, "layer", "conv1");
@@ -215,15 +215,15 @@ static void write_at(ps_trace_writer *writer, const char *type, int step) {
 static void write_run(ps_trace_writer *writer, int first_window, int windows, uint64_t *state_end) {
     for (int k = first_window; k < windows; k++) {
         for (int t = 3 * k; t < 3 * k + 3; t++) write_step(writer, t);
-        write_at(writer, PS_TRACE_EVENT, 3 * k + 2);
-        ps_trace_begin_record(writer, PS_TRACE_WINDOW);
+        write_at(writer, PS_RECORD_EVENT, 3 * k + 2);
+        ps_trace_begin_record(writer, PS_RECORD_WINDOW);
         ps_trace_add_whole(writer, "window", k);
         ps_trace_add_whole(writer, "first", 3 * k);
         ps_trace_add_whole(writer, "last", 3 * k + 2);
         assert_int_equal(ps_trace_end_record(writer), PS_OK);
-        write_at(writer, PS_TRACE_PROBE, 3 * k + 3);
-        write_at(writer, PS_TRACE_TIMING, 3 * k + 3);
-        write_at(writer, PS_TRACE_EVAL, 3 * k + 3);
+        write_at(writer, PS_RECORD_PROBE, 3 * k + 3);
+        write_at(writer, PS_RECORD_TIMING, 3 * k + 3);
+        write_at(writer, PS_RECORD_EVAL, 3 * k + 3);
         state_end[k + 1] = ps_trace_offset(writer);
     }
 }
@@ -231,13 +231,13 @@ static void write_run(ps_trace_writer *writer, int first_window, int windows, ui
 static char *whole_run(uint64_t *state_end) {
     ps_trace_writer *writer;
     assert_int_equal(ps_trace_create(path, &writer), PS_OK);
-    ps_trace_begin_record(writer, PS_TRACE_HEADER);
+    ps_trace_begin_record(writer, PS_RECORD_HEADER);
     assert_int_equal(ps_trace_end_record(writer), PS_OK);
-    write_at(writer, PS_TRACE_EVENT, 0);
-    write_at(writer, PS_TRACE_PROBE, 0);
+    write_at(writer, PS_RECORD_EVENT, 0);
+    write_at(writer, PS_RECORD_PROBE, 0);
     state_end[0] = ps_trace_offset(writer);
     write_run(writer, 0, 3, state_end);
-    ps_trace_begin_record(writer, PS_TRACE_END);
+    ps_trace_begin_record(writer, PS_RECORD_END);
     assert_int_equal(ps_trace_end_record(writer), PS_OK);
     assert_int_equal(ps_trace_close(writer), PS_OK);
     return content();
@@ -257,7 +257,7 @@ static void resume_cuts_back_to_the_state(void **state) {
             assert_int_equal(ps_trace_offset(writer), end[k]);
             if (cut_at % 37 == 0 || cut_at == length) {
                 write_run(writer, k, 3, again);
-                ps_trace_begin_record(writer, PS_TRACE_END);
+                ps_trace_begin_record(writer, PS_RECORD_END);
                 assert_int_equal(ps_trace_end_record(writer), PS_OK);
                 assert_int_equal(ps_trace_close(writer), PS_OK);
                 char *text = content();
@@ -303,7 +303,7 @@ static void full_disk_is_one_sentence(void **state) {
     assert_int_equal(ps_trace_flush(writer, true), PS_ERR_IO);
     assert_non_null(strstr(ps_status_message(), "/dev/full"));
     assert_non_null(strstr(ps_status_message(), "No space left"));
-    ps_trace_begin_record(writer, "step");
+    ps_trace_begin_record(writer, PS_RECORD_STEP);
     assert_int_equal(ps_trace_end_record(writer), PS_ERR_IO); /* the failure stays */
     assert_int_equal(ps_trace_close(writer), PS_ERR_IO);
 }
@@ -316,7 +316,7 @@ static void full_disk_is_seen_without_a_flush(void **state) {
     if (access("/dev/full", W_OK) != 0) skip();
     assert_int_equal(ps_trace_create("/dev/full", &writer), PS_OK);
     for (int i = 0; i < 1000 && status == PS_OK; i++) {
-        ps_trace_begin_record(writer, "window");
+        ps_trace_begin_record(writer, PS_RECORD_WINDOW);
         ps_trace_add_values(writer, "values", values, 4096);
         status = ps_trace_end_record(writer);
     }

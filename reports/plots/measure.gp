@@ -2,7 +2,7 @@
 #data mean from eval where split=test split arm by step pick step,mean({measure})
 #data last from eval where split=test where step=@last split arm pick seed,{measure}
 #data last_mean from eval where split=test where step=@last split arm by arm pick mean({measure})
-id = "accuracy"; plot_width = 760; plot_height = 380
+id = "measure"; plot_width = 760; plot_height = 380
 load "style.gp"
 load "legend.gp"
 set tmargin at screen top + 22.0/plot_height
