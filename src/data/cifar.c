@@ -36,7 +36,7 @@ static const cifar_kind cifar100 = {
 typedef struct {
     char *path;
     int descriptor;
-    ps_part part;
+    ps_source_part part;
     int first, records; /* in its part */
 } record_file;
 
@@ -68,13 +68,13 @@ static ps_status read_record(const record_file *file, int record, uint8_t *bytes
     return PS_OK;
 }
 
-static const record_file *file_of(const record_files *files, ps_part part, int index) {
+static const record_file *file_of(const record_files *files, ps_source_part part, int index) {
     const record_file *file = files->file;
     while (file->part != part || index < file->first || index >= file->first + file->records) file++;
     return file;
 }
 
-static ps_status decode(const ps_source *source, ps_part part, int index, void *pixel, int16_t *label) {
+static ps_status decode(const ps_source *source, ps_source_part part, int index, void *pixel, int16_t *label) {
     const record_files *files = source->state;
     const cifar_kind *kind = files->kind;
     const record_file *file = file_of(files, part, index);
@@ -93,7 +93,7 @@ static ps_status decode(const ps_source *source, ps_part part, int index, void *
     return PS_OK;
 }
 
-static void size_of(const ps_source *source, ps_part part, int index, ps_sample_size *out) {
+static void size_of(const ps_source *source, ps_source_part part, int index, ps_sample_size *out) {
     (void)source;
     (void)part;
     (void)index;
@@ -126,7 +126,7 @@ static ps_status count_records(const char *path, const cifar_kind *kind, uint64_
     return PS_OK;
 }
 
-static ps_status open_if_present(const char *directory, const char *name, ps_part part, ps_source *source) {
+static ps_status open_if_present(const char *directory, const char *name, ps_source_part part, ps_source *source) {
     record_files *files = source->state;
     record_file *file = &files->file[files->files];
     uint64_t records;
@@ -152,12 +152,12 @@ static ps_status open_if_present(const char *directory, const char *name, ps_par
 static ps_status open_directory(const char *directory, const cifar_kind *kind, ps_source *out) {
     char *names = NULL;
     for (const char *const *name = kind->train_files; *name != NULL; name++)
-        PS_TRY(open_if_present(directory, *name, PS_PART_TRAIN, out));
-    if (out->count[PS_PART_TRAIN] == 0)
+        PS_TRY(open_if_present(directory, *name, PS_SOURCE_TRAIN, out));
+    if (out->count[PS_SOURCE_TRAIN] == 0)
         return ps_fail(PS_ERR_INPUT,
                        "%s: holds no training file of CIFAR-%d (looked for %s); give the folder of the binary version",
                        directory, kind->classes, kind->looked_for);
-    PS_TRY(open_if_present(directory, kind->test_file, PS_PART_TEST, out));
+    PS_TRY(open_if_present(directory, kind->test_file, PS_SOURCE_TEST, out));
     PS_TRY(ps_file_join(directory, kind->names_file, &names));
     ps_status status = ps_source_read_class_names(out, names);
     free(names);

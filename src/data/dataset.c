@@ -41,8 +41,8 @@ static ps_status check_options(const ps_dataset_options *options) {
 /* The first `limit` training images and the last `probe` ones of them. */
 static ps_status select_samples(const char *name, const ps_source *source, const ps_dataset_options *options,
                                 ps_sample_range range[PS_SPLITS]) {
-    int stored = source->count[PS_PART_TRAIN], probe = options->probe_count, limit = options->train_limit;
-    int test = source->count[PS_PART_TEST];
+    int stored = source->count[PS_SOURCE_TRAIN], probe = options->probe_count, limit = options->train_limit;
+    int test = source->count[PS_SOURCE_TEST];
     if (probe >= stored)
         return ps_fail(PS_ERR_USAGE,
                        "%s: a probe of %d images leaves none of its %d for training; make the probe smaller", name,
@@ -55,9 +55,9 @@ static ps_status select_samples(const char *name, const ps_source *source, const
     if (options->test_limit > test)
         return ps_fail(PS_ERR_USAGE, "%s: %d test images wanted, but there are %d; ask for fewer", name,
                        options->test_limit, test);
-    range[PS_SPLIT_TRAIN] = (ps_sample_range){PS_PART_TRAIN, 0, limit > 0 ? limit : left};
-    range[PS_SPLIT_PROBE] = (ps_sample_range){PS_PART_TRAIN, left, probe};
-    range[PS_SPLIT_TEST] = (ps_sample_range){PS_PART_TEST, 0, options->test_limit > 0 ? options->test_limit : test};
+    range[PS_SPLIT_TRAIN] = (ps_sample_range){PS_SOURCE_TRAIN, 0, limit > 0 ? limit : left};
+    range[PS_SPLIT_PROBE] = (ps_sample_range){PS_SOURCE_TRAIN, left, probe};
+    range[PS_SPLIT_TEST] = (ps_sample_range){PS_SOURCE_TEST, 0, options->test_limit > 0 ? options->test_limit : test};
     return PS_OK;
 }
 
@@ -204,7 +204,7 @@ static ps_status compute_digest(ps_dataset *dataset) {
 /* ---- opening ---- */
 
 static ps_status check_source(const char *name, const ps_source *source) {
-    if (source->functions != NULL && source->count[PS_PART_TRAIN] >= 0 && source->count[PS_PART_TEST] >= 0 &&
+    if (source->functions != NULL && source->count[PS_SOURCE_TRAIN] >= 0 && source->count[PS_SOURCE_TEST] >= 0 &&
         (source->labels == PS_LABEL_NONE || source->classes >= 1))
         return PS_OK;
     return ps_fail(PS_ERR_INTERNAL, "data \"%s\": the format gave no samples, or labels without classes", name);

@@ -36,7 +36,7 @@ typedef struct {
 } idx_part;
 
 typedef struct {
-    idx_part part[PS_PARTS];
+    idx_part part[PS_SOURCE_PARTS];
     int first_label;
     pthread_mutex_t reading; /* one place in a stream */
 } idx_set;
@@ -219,14 +219,15 @@ static void close_file(idx_file *file) {
     free(file->path);
 }
 
-static ps_status open_part(const char *directory, const char *stem, idx_set *set, ps_part which, label_range *range) {
+static ps_status open_part(const char *directory, const char *stem, idx_set *set, ps_source_part which,
+                           label_range *range) {
     idx_part *part = &set->part[which];
     idx_file labels = {0};
     ps_status status = PS_OK;
     char name[32];
     snprintf(name, sizeof name, "%s-images", stem);
     PS_TRY(open_file(directory, name, "idx3", &part->images));
-    PS_TRY(open_images(part, &set->part[PS_PART_TRAIN]));
+    PS_TRY(open_images(part, &set->part[PS_SOURCE_TRAIN]));
     snprintf(name, sizeof name, "%s-labels", stem);
     PS_TRY_CLEANUP(open_file(directory, name, "idx1", &labels));
     PS_TRY_CLEANUP(read_labels(&labels, part, range));
@@ -237,7 +238,7 @@ cleanup:
 
 /* ---- on demand ---- */
 
-static void size_of(const ps_source *source, ps_part part, int index, ps_sample_size *out) {
+static void size_of(const ps_source *source, ps_source_part part, int index, ps_sample_size *out) {
     const idx_set *set = source->state;
     (void)index;
     *out = (ps_sample_size){.pixels = set->part[part].shape};
@@ -253,7 +254,7 @@ static ps_status read_image(idx_part *part, int index, void *pixel) {
     return index == part->count - 1 ? check_end(&part->images, end) : PS_OK;
 }
 
-static ps_status decode(const ps_source *source, ps_part part, int index, void *pixel, int16_t *label) {
+static ps_status decode(const ps_source *source, ps_source_part part, int index, void *pixel, int16_t *label) {
     idx_set *set = source->state;
     *label = (int16_t)(set->part[part].label[index] - set->first_label);
     pthread_mutex_lock(&set->reading);
@@ -264,7 +265,7 @@ static ps_status decode(const ps_source *source, ps_part part, int index, void *
 
 static void close_set(ps_source *source) {
     idx_set *set = source->state;
-    for (int p = 0; p < PS_PARTS; p++) {
+    for (int p = 0; p < PS_SOURCE_PARTS; p++) {
         close_file(&set->part[p].images);
         ps_free(set->part[p].label);
     }
@@ -285,12 +286,12 @@ ps_status ps_idx_open(const char *argument, const ps_dataset_options *options, p
     PS_TRY(PS_ALLOC(1, &set, "data set"));
     pthread_mutex_init(&set->reading, NULL);
     *out = (ps_source){.functions = &functions, .state = set, .type = PS_PIXEL_BYTE, .labels = PS_LABEL_CLASS};
-    PS_TRY(open_part(argument, "train", set, PS_PART_TRAIN, &range));
+    PS_TRY(open_part(argument, "train", set, PS_SOURCE_TRAIN, &range));
     out->classes = range.classes;
     set->first_label = range.first;
     PS_TRY(find_file(argument, "t10k-images", "idx3", &test));
-    ps_status status = test != NULL ? open_part(argument, "t10k", set, PS_PART_TEST, &range) : PS_OK;
+    ps_status status = test != NULL ? open_part(argument, "t10k", set, PS_SOURCE_TEST, &range) : PS_OK;
     free(test);
-    for (int p = 0; p < PS_PARTS; p++) out->count[p] = set->part[p].count;
+    for (int p = 0; p < PS_SOURCE_PARTS; p++) out->count[p] = set->part[p].count;
     return status;
 }

@@ -12,7 +12,7 @@
 
 /* Which samples of a source a split has, in their order. */
 typedef struct {
-    ps_part part;
+    ps_source_part part;
     int first, count;
 } ps_sample_range;
 

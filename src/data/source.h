@@ -26,7 +26,7 @@ typedef enum {
 } ps_label_kind;
 
 /* As the files are kept. What is held apart of the training samples for the probe is the data set's affair. */
-typedef enum { PS_PART_TRAIN, PS_PART_TEST, PS_PARTS } ps_part;
+typedef enum { PS_SOURCE_TRAIN, PS_SOURCE_TEST, PS_SOURCE_PARTS } ps_source_part;
 
 /* n = 1 in both; 2D is d = 1. The channels of pixels are those of all samples of a source; a mask has one, and is most
  * often as large as the image, but need not be. */
@@ -38,20 +38,20 @@ typedef struct ps_source ps_source;
 
 typedef struct {
     /* Of one sample, from what opening has read. Samples may differ, where the format's do. */
-    void (*size)(const ps_source *source, ps_part part, int index, ps_sample_size *out);
+    void (*size)(const ps_source *source, ps_source_part part, int index, ps_sample_size *out);
     /* Pixels, channels-last [d][h][w][c], of uint8_t or float by the type of the source, and the label: one class, a
      * mask [d][h][w], or nothing (NULL may be given then), both of the size that `size` says. Called for any samples
      * from any threads at the same time. A failure is one sentence that names the file, the place in it, what was
      * expected and what to do. File contents are never trusted. */
-    ps_status (*decode)(const ps_source *source, ps_part part, int index, void *pixel, int16_t *label);
+    ps_status (*decode)(const ps_source *source, ps_source_part part, int index, void *pixel, int16_t *label);
     /* Frees `state`; called after a failed opening too, with whatever there is. */
     void (*close)(ps_source *source);
 } ps_source_functions;
 
 struct ps_source {
     const ps_source_functions *functions;
-    void *state;         /* the format's own */
-    int count[PS_PARTS]; /* the test part may be empty */
+    void *state;                /* the format's own */
+    int count[PS_SOURCE_PARTS]; /* the test part may be empty */
     ps_pixel_type type;
     ps_label_kind labels;
     int classes;                             /* 1 or more where there are labels */

@@ -100,11 +100,11 @@ static void draw_image(ps_rng_key key, int label, int side, uint8_t *pixel) {
 }
 
 typedef struct {
-    ps_rng_key key[PS_PARTS];
+    ps_rng_key key[PS_SOURCE_PARTS];
     int side;
 } textures;
 
-static void size_of(const ps_source *source, ps_part part, int index, ps_sample_size *out) {
+static void size_of(const ps_source *source, ps_source_part part, int index, ps_sample_size *out) {
     const textures *t = source->state;
     (void)part;
     (void)index;
@@ -112,7 +112,7 @@ static void size_of(const ps_source *source, ps_part part, int index, ps_sample_
 }
 
 /* Classes in turn: every run of ten images, so every limit and probe, is balanced; the loader shuffles. */
-static ps_status decode(const ps_source *source, ps_part part, int index, void *pixel, int16_t *label) {
+static ps_status decode(const ps_source *source, ps_source_part part, int index, void *pixel, int16_t *label) {
     const textures *t = source->state;
     *label = (int16_t)(index % CLASSES);
     draw_image(ps_rng_key_fold(t->key[part], (uint64_t)index), *label, t->side, pixel);
@@ -137,8 +137,8 @@ ps_status ps_synthetic_open(const char *argument, const ps_dataset_options *opti
                        "synthetic data holds at most %d images for training, probe and test each; ask for fewer",
                        COUNT_MOST);
     PS_TRY(PS_ALLOC(1, &t, "data set"));
-    t->key[PS_PART_TRAIN] = ps_rng_key_of(options->seed, "synthetic/train");
-    t->key[PS_PART_TEST] = ps_rng_key_of(options->seed, "synthetic/test");
+    t->key[PS_SOURCE_TRAIN] = ps_rng_key_of(options->seed, "synthetic/train");
+    t->key[PS_SOURCE_TEST] = ps_rng_key_of(options->seed, "synthetic/test");
     t->side = side;
     *out = (ps_source){.functions = &functions,
                        .state = t,

@@ -13,14 +13,14 @@
 
 enum { VOLUMES = 23 };
 
-static void size_of(const ps_source *source, ps_part part, int index, ps_sample_size *out) {
+static void size_of(const ps_source *source, ps_source_part part, int index, ps_sample_size *out) {
     (void)source;
     (void)part;
     (void)index;
     *out = (ps_sample_size){.pixels = {1, 2, 3, 4, 5}, .mask = {1, 1, 3, 4, 5}};
 }
 
-static ps_status decode(const ps_source *source, ps_part part, int index, void *pixel, int16_t *label) {
+static ps_status decode(const ps_source *source, ps_source_part part, int index, void *pixel, int16_t *label) {
     uint8_t *byte = pixel;
     (void)source;
     (void)part;

@@ -15,7 +15,7 @@ ps_status ps_images_reserve(const ps_images *images, ps_image_split *split, size
     return PS_OK;
 }
 
-static void size_of(const ps_source *source, ps_part part, int index, ps_sample_size *out) {
+static void size_of(const ps_source *source, ps_source_part part, int index, ps_sample_size *out) {
     const ps_images *images = source->state;
     (void)part;
     (void)index;
@@ -25,9 +25,9 @@ static void size_of(const ps_source *source, ps_part part, int index, ps_sample_
     out->mask.c = 1;
 }
 
-static ps_status decode(const ps_source *source, ps_part part, int index, void *pixel, int16_t *label) {
+static ps_status decode(const ps_source *source, ps_source_part part, int index, void *pixel, int16_t *label) {
     const ps_images *images = source->state;
-    const ps_image_split *split = part == PS_PART_TEST ? &images->test : &images->train;
+    const ps_image_split *split = part == PS_SOURCE_TEST ? &images->test : &images->train;
     size_t bytes = sample_bytes(images), labels = images->labels_per_sample;
     memcpy(pixel, (const char *)split->pixel + (size_t)index * bytes, bytes);
     memcpy(label, split->label + (size_t)index * labels, labels * sizeof *label);

@@ -30,31 +30,32 @@ typedef struct {
     int broken; /* this training sample cannot be read from now on; -1: all can */
 } shelf;
 
-static ps_shape shape_of(const shelf *s, ps_part part, int index) {
+static ps_shape shape_of(const shelf *s, ps_source_part part, int index) {
     if (!s->unlike) return (ps_shape){1, CHANNELS, 1, 4, 6};
-    return (ps_shape){1, CHANNELS, 1, 3 + index % 4, part == PS_PART_TEST ? SIDE_MOST : 5 + index % 3};
+    return (ps_shape){1, CHANNELS, 1, 3 + index % 4, part == PS_SOURCE_TEST ? SIDE_MOST : 5 + index % 3};
 }
 
-static void size_of(const ps_source *source, ps_part part, int index, ps_sample_size *out) {
+static void size_of(const ps_source *source, ps_source_part part, int index, ps_sample_size *out) {
     const shelf *s = source->state;
     out->pixels = out->mask = shape_of(s, part, index);
     out->mask.c = 1;
     if (s->small_mask) out->mask.h = out->pixels.h / 2, out->mask.w = out->pixels.w / 2;
 }
 
-static float pixel_at(ps_part part, int index, size_t element) {
+static float pixel_at(ps_source_part part, int index, size_t element) {
     return (float)((int)part * 500 + index * 31 + (int)element * 3 % 17);
 }
 
-static int label_at(ps_part part, int index, size_t position) {
+static int label_at(ps_source_part part, int index, size_t position) {
     return position == 0 ? -1 : ((int)part + index + (int)position) % CLASSES;
 }
 
-static ps_status decode(const ps_source *source, ps_part part, int index, void *pixel, int16_t *label) {
+static ps_status decode(const ps_source *source, ps_source_part part, int index, void *pixel, int16_t *label) {
     shelf *s = source->state;
     ps_sample_size size;
     __atomic_add_fetch(&s->decoded, 1, __ATOMIC_RELAXED);
-    if (part == PS_PART_TRAIN && index == s->broken) return ps_fail(PS_ERR_IO, "shelf/%d: is gone; put it back", index);
+    if (part == PS_SOURCE_TRAIN && index == s->broken)
+        return ps_fail(PS_ERR_IO, "shelf/%d: is gone; put it back", index);
     size_of(source, part, index, &size);
     for (size_t i = 0; i < ps_shape_elements(size.pixels); i++) ((float *)pixel)[i] = pixel_at(part, index, i);
     for (size_t i = 0; i < ps_shape_positions(size.mask); i++) label[i] = (int16_t)label_at(part, index, i);
@@ -83,7 +84,7 @@ static void expect_sample(const ps_dataset *dataset, ps_split split, int index, 
                           const double deviation[CHANNELS]) {
     float x[SIDE_MOST * SIDE_MOST * CHANNELS];
     int32_t label[SIDE_MOST * SIDE_MOST];
-    ps_part part = split == PS_SPLIT_TEST ? PS_PART_TEST : PS_PART_TRAIN;
+    ps_source_part part = split == PS_SPLIT_TEST ? PS_SOURCE_TEST : PS_SOURCE_TRAIN;
     int stored = split == PS_SPLIT_PROBE ? TRAIN - 2 + index : index;
     ps_shape mask, shape = ps_dataset_shape_of(dataset, split, index, &mask);
     assert_true(ps_shape_equal(shape, shape_of(&unlike, part, stored)));
@@ -101,9 +102,9 @@ static void shelf_moments(double mean[CHANNELS], double deviation[CHANNELS]) {
         double count = 0, sum = 0, squares = 0;
         for (int pass = 0; pass < 2; pass++) {
             for (int n = 0; n < TRAIN - 2; n++) {
-                ps_shape shape = shape_of(&unlike, PS_PART_TRAIN, n);
+                ps_shape shape = shape_of(&unlike, PS_SOURCE_TRAIN, n);
                 for (size_t i = c; i < ps_shape_elements(shape); i += CHANNELS) {
-                    double v = (double)pixel_at(PS_PART_TRAIN, n, i);
+                    double v = (double)pixel_at(PS_SOURCE_TRAIN, n, i);
                     if (pass == 0) count++, sum += v;
                     else squares += pow(v - sum / count, 2);
                 }
@@ -184,7 +185,7 @@ static void masks_of_their_own_size_stay_what_they_are(void **state) {
     assert_non_null(strstr(ps_status_message(), "masks of 1 x 2 x 3"));
     held(ps_loader_create(dataset, &(ps_loader_options){1, 1, 0, false}, &loader));
     held(ps_loader_plain_batch(loader, PS_SPLIT_TEST, 1, x, label, NULL, NULL));
-    for (size_t i = 0; i < 6; i++) assert_int_equal(label[i], label_at(PS_PART_TEST, 1, i));
+    for (size_t i = 0; i < 6; i++) assert_int_equal(label[i], label_at(PS_SOURCE_TEST, 1, i));
     ps_loader_destroy(loader);
     ps_dataset_close(dataset);
 }
@@ -195,12 +196,12 @@ static ps_status open_unlabelled(shelf *s, ps_dataset **out) {
     return ps_dataset_of_source("shelf", &(ps_dataset_options){0}, &source, out);
 }
 
-static void no_mask_size(const ps_source *source, ps_part part, int index, ps_sample_size *out) {
+static void no_mask_size(const ps_source *source, ps_source_part part, int index, ps_sample_size *out) {
     size_of(source, part, index, out);
     out->mask = (ps_shape){0, 0, 0, 0, 0};
 }
 
-static ps_status decode_pixels(const ps_source *source, ps_part part, int index, void *pixel, int16_t *label) {
+static ps_status decode_pixels(const ps_source *source, ps_source_part part, int index, void *pixel, int16_t *label) {
     (void)source;
     assert_null(label); /* there is no room for any */
     for (size_t i = 0; i < 4 * 6 * CHANNELS; i++) ((float *)pixel)[i] = pixel_at(part, index, i);
@@ -309,19 +310,19 @@ static void cifar_reads_sizes_first(void **state) {
     ps_sample_size size;
     int16_t label;
     open_source("cifar10", &source);
-    assert_int_equal(source.count[PS_PART_TRAIN], RECORDS);
-    assert_int_equal(source.count[PS_PART_TEST], 0);
-    source.functions->size(&source, PS_PART_TRAIN, 0, &size);
+    assert_int_equal(source.count[PS_SOURCE_TRAIN], RECORDS);
+    assert_int_equal(source.count[PS_SOURCE_TEST], 0);
+    source.functions->size(&source, PS_SOURCE_TRAIN, 0, &size);
     assert_true(ps_shape_equal(size.pixels, (ps_shape){1, 3, 1, 32, 32}));
     for (int i = 1; i >= 0; i--) {
-        held(source.functions->decode(&source, PS_PART_TRAIN, i, pixel, &label));
+        held(source.functions->decode(&source, PS_SOURCE_TRAIN, i, pixel, &label));
         assert_int_equal(label, i);
         for (int p = 0; p < 3072; p++) assert_int_equal(pixel[p], bytes[i * RECORD + 1 + p % 3 * 1024 + p / 3]);
     }
-    assert_int_equal(source.functions->decode(&source, PS_PART_TRAIN, 2, pixel, &label), PS_ERR_INPUT);
+    assert_int_equal(source.functions->decode(&source, PS_SOURCE_TRAIN, 2, pixel, &label), PS_ERR_INPUT);
     assert_non_null(strstr(ps_status_message(), "data_batch_3.bin: record 0 (byte 0) has label 77"));
     write_bytes("data_batch_3.bin", bytes, 10, false); /* cut while it is in use */
-    assert_int_equal(source.functions->decode(&source, PS_PART_TRAIN, 2, pixel, &label), PS_ERR_IO);
+    assert_int_equal(source.functions->decode(&source, PS_SOURCE_TRAIN, 2, pixel, &label), PS_ERR_IO);
     assert_non_null(strstr(ps_status_message(), "data_batch_3.bin: could not be read at record 0"));
     ps_source_close(&source);
 }
@@ -341,7 +342,7 @@ static void idx_serves_images_in_any_order(void **state) {
         int16_t label;
         open_source("idx", &source);
         for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
-            held(source.functions->decode(&source, PS_PART_TRAIN, order[i], pixel, &label));
+            held(source.functions->decode(&source, PS_SOURCE_TRAIN, order[i], pixel, &label));
             assert_int_equal(label, order[i]);
             assert_memory_equal(pixel, images + 16 + order[i] * PIXELS, PIXELS);
         }
@@ -350,8 +351,8 @@ static void idx_serves_images_in_any_order(void **state) {
         if (packed) continue;
         write_bytes("train-images-idx3-ubyte", images, sizeof images - 1, false);
         open_source("idx", &source);
-        held(source.functions->decode(&source, PS_PART_TRAIN, 7, pixel, &label));
-        assert_int_equal(source.functions->decode(&source, PS_PART_TRAIN, 8, pixel, &label), PS_ERR_INPUT);
+        held(source.functions->decode(&source, PS_SOURCE_TRAIN, 7, pixel, &label));
+        assert_int_equal(source.functions->decode(&source, PS_SOURCE_TRAIN, 8, pixel, &label), PS_ERR_INPUT);
         assert_non_null(strstr(ps_status_message(), "train-images-idx3-ubyte"));
         ps_source_close(&source);
         char path[600];
@@ -373,7 +374,7 @@ static void read_one(void *context, size_t chunk, int worker) {
     uint8_t *pixel = malloc(r->bytes);
     int index = (int)(chunk * 7 % (size_t)r->count);
     (void)worker;
-    if (r->source->functions->decode(r->source, PS_PART_TRAIN, index, pixel, &label) != PS_OK ||
+    if (r->source->functions->decode(r->source, PS_SOURCE_TRAIN, index, pixel, &label) != PS_OK ||
         memcmp(pixel, r->expected + (size_t)index * r->bytes, r->bytes) != 0)
         __atomic_add_fetch(&r->wrong, 1, __ATOMIC_RELAXED);
     free(pixel);
@@ -399,11 +400,11 @@ static void formats_are_read_by_many_threads(void **state) {
         int16_t label;
         if (format == 2) held(ps_source_open("synthetic", &(ps_dataset_options){.train_limit = COUNT}, &source));
         else open_source(format == 0 ? "cifar10" : "idx", &source);
-        source.functions->size(&source, PS_PART_TRAIN, 0, &size);
+        source.functions->size(&source, PS_SOURCE_TRAIN, 0, &size);
         size_t bytes = ps_shape_elements(size.pixels);
         uint8_t *expected = malloc(COUNT * bytes);
         for (int i = 0; i < COUNT; i++)
-            held(source.functions->decode(&source, PS_PART_TRAIN, i, expected + (size_t)i * bytes, &label));
+            held(source.functions->decode(&source, PS_SOURCE_TRAIN, i, expected + (size_t)i * bytes, &label));
         reading r = {&source, expected, bytes, COUNT, 0};
         ps_threads_run(pool, 60, read_one, &r);
         assert_int_equal(r.wrong, 0);
