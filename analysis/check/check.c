@@ -67,8 +67,8 @@ static ps_status check_rule(ps_run *run, const ps_rule *rule, ps_check_suite *su
     PS_TRY(ps_rule_evaluate(rule, run, &outcome));
     PS_TRY(ps_check_suite_set_detail(suite, result, "%s", outcome.detail));
     if (outcome.held) return PS_OK;
-    ps_finding finding = ps_finding_make(outcome.not_recorded ? PS_FINDING_NOT_RECORDED : PS_FINDING_EXPECTATION,
-                                         result, outcome.detail);
+    ps_check_finding finding = ps_check_finding_make(
+        outcome.not_recorded ? PS_CHECK_FINDING_NOT_RECORDED : PS_CHECK_FINDING_EXPECTATION, result, outcome.detail);
     finding.expected = rule->text;
     return ps_check_suite_add_finding(suite, &finding);
 }
@@ -91,7 +91,8 @@ static ps_status check_end(const ps_run *run, bool allowed, ps_check_suite *suit
                  run->cut ? ", and it ends within a line" : "");
     PS_TRY(ps_check_suite_set_detail(suite, result, "%s", message));
     if (allowed) return PS_OK;
-    ps_finding finding = ps_finding_make(nonfinite ? PS_FINDING_NONFINITE_END : PS_FINDING_UNFINISHED, result, message);
+    ps_check_finding finding = ps_check_finding_make(
+        nonfinite ? PS_CHECK_FINDING_NONFINITE_END : PS_CHECK_FINDING_UNFINISHED, result, message);
     return ps_check_suite_add_finding(suite, &finding);
 }
 
@@ -166,7 +167,7 @@ static ps_status note_reordered(const ps_check_request *request, int trace, int 
     snprintf(message, sizeof message,
              "by arm and seed, trace %d belongs to golden trace %d (%.300s), not to golden trace %d", trace + 1,
              golden + 1, request->goldens[golden], trace + 1);
-    ps_finding finding = ps_finding_make(PS_FINDING_REORDERED_ARM, result, message);
+    ps_check_finding finding = ps_check_finding_make(PS_CHECK_FINDING_REORDERED_ARM, result, message);
     return ps_check_suite_add_finding(suite, &finding);
 }
 

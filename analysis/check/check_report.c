@@ -12,16 +12,16 @@
 static const struct {
     const char *id, *description;
 } kinds[] = {
-#define PS_FINDING(name, id, description) {id, description},
+#define PS_CHECK_FINDING(name, id, description) {id, description},
 #include "analysis/check/finding_list.def"
-#undef PS_FINDING
+#undef PS_CHECK_FINDING
 };
 
-const char *ps_finding_id(ps_finding_kind kind) { return kinds[kind].id; }
-const char *ps_finding_description(ps_finding_kind kind) { return kinds[kind].description; }
+const char *ps_check_finding_id(ps_check_finding_kind kind) { return kinds[kind].id; }
+const char *ps_check_finding_description(ps_check_finding_kind kind) { return kinds[kind].description; }
 
-ps_finding ps_finding_make(ps_finding_kind kind, int check, const char *message) {
-    ps_finding finding = {.kind = kind, .check = check, .message = message, .step = -1, .window = -1};
+ps_check_finding ps_check_finding_make(ps_check_finding_kind kind, int check, const char *message) {
+    ps_check_finding finding = {.kind = kind, .check = check, .message = message, .step = -1, .window = -1};
     finding.absolute_error = finding.relative_error = finding.absolute_allowed = finding.relative_allowed = NAN;
     return finding;
 }
@@ -60,12 +60,12 @@ static ps_status copy(const char **text) {
 
 /* All texts of a finding, by place. */
 enum { TEXTS = 7 };
-static void texts_of(ps_finding *f, const char **texts[TEXTS]) {
+static void texts_of(ps_check_finding *f, const char **texts[TEXTS]) {
     const char **all[TEXTS] = {&f->layer, &f->record, &f->node, &f->quantity, &f->expected, &f->found, &f->message};
     memcpy(texts, all, sizeof all);
 }
 
-static void clear_finding(ps_finding *finding) {
+static void clear_finding(ps_check_finding *finding) {
     const char **texts[TEXTS];
     texts_of(finding, texts);
     for (int i = 0; i < TEXTS; i++) free((char *)*texts[i]);
@@ -74,7 +74,7 @@ static void clear_finding(ps_finding *finding) {
     free(finding->text);
 }
 
-static ps_status copy_finding(const ps_finding *finding, ps_finding *kept) {
+static ps_status copy_finding(const ps_check_finding *finding, ps_check_finding *kept) {
     const char **texts[TEXTS];
     ps_status status = PS_OK;
     *kept = *finding;
@@ -93,14 +93,14 @@ static ps_status copy_finding(const ps_finding *finding, ps_finding *kept) {
 static bool same_text(const char *a, const char *b) { return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0); }
 
 /* A node dead in one trace only is another matter than a value that differs. */
-static const char *flip_of(const ps_finding *f) { return f->kind == PS_FINDING_VALUE ? f->message : NULL; }
+static const char *flip_of(const ps_check_finding *f) { return f->kind == PS_CHECK_FINDING_VALUE ? f->message : NULL; }
 
-static bool belong_together(const ps_finding *a, const ps_finding *b) {
+static bool belong_together(const ps_check_finding *a, const ps_check_finding *b) {
     return a->kind == b->kind && a->check == b->check && same_text(flip_of(a), flip_of(b)) &&
            same_text(a->layer, b->layer) && same_text(a->quantity, b->quantity);
 }
 
-static uint64_t hash_of(const ps_finding *f) {
+static uint64_t hash_of(const ps_check_finding *f) {
     ps_digest digest = ps_digest_start();
     ps_digest_u64(&digest, (uint64_t)f->kind << 32 | (uint64_t)f->check);
     ps_digest_text(&digest, f->layer != NULL ? f->layer : "");
@@ -109,7 +109,7 @@ static uint64_t hash_of(const ps_finding *f) {
 }
 
 /* Where the finding of this group is noted, or would be. */
-static size_t *slot_of(const ps_check_suite *suite, const ps_finding *finding) {
+static size_t *slot_of(const ps_check_suite *suite, const ps_check_finding *finding) {
     size_t place = hash_of(finding) & (suite->slot_count - 1);
     while (suite->slots[place] != 0 && !belong_together(&suite->findings[suite->slots[place] - 1], finding))
         place = (place + 1) & (suite->slot_count - 1);
@@ -124,8 +124,8 @@ static ps_status make_slots(ps_check_suite *suite) {
 }
 
 /* NaN is no error to rank by: the first stays. */
-static ps_status join(ps_finding *kept, const ps_finding *finding) {
-    const ps_finding *worst = kept->worst != NULL ? kept->worst : kept;
+static ps_status join(ps_check_finding *kept, const ps_check_finding *finding) {
+    const ps_check_finding *worst = kept->worst != NULL ? kept->worst : kept;
     kept->count++;
     if (!(finding->relative_error > worst->relative_error)) return PS_OK;
     if (kept->worst != NULL) clear_finding(kept->worst);
@@ -133,7 +133,7 @@ static ps_status join(ps_finding *kept, const ps_finding *finding) {
     return copy_finding(finding, kept->worst);
 }
 
-ps_status ps_check_suite_add_finding(ps_check_suite *suite, const ps_finding *finding) {
+ps_status ps_check_suite_add_finding(ps_check_suite *suite, const ps_check_finding *finding) {
     suite->results[finding->check].held = false;
     suite->results[finding->check].failed++;
     suite->findings_total++;
@@ -143,7 +143,7 @@ ps_status ps_check_suite_add_finding(ps_check_suite *suite, const ps_finding *fi
     if (*slot != 0) return join(&suite->findings[*slot - 1], finding);
     PS_TRY(PS_GROW(&suite->findings, &suite->finding_capacity, suite->finding_count + 1, "findings"));
     *slot = ++suite->finding_count;
-    suite->findings[*slot - 1] = (ps_finding){0};
+    suite->findings[*slot - 1] = (ps_check_finding){0};
     PS_TRY(copy_finding(finding, &suite->findings[*slot - 1]));
     suite->findings[*slot - 1].count = 1;
     return PS_OK;
@@ -195,7 +195,7 @@ static void print_number(FILE *stream, const char **gap, const char *label, doub
 }
 
 /* Where, what and by how much. */
-static void print_place(FILE *stream, const ps_finding *f) {
+static void print_place(FILE *stream, const ps_check_finding *f) {
     const char *gap = "";
     print_part(stream, &gap, "", f->node);
     if (f->window >= 0) print_number(stream, &gap, "window ", f->window);
@@ -209,7 +209,7 @@ static void print_place(FILE *stream, const ps_finding *f) {
     print_number(stream, &gap, "relative error ", f->relative_error);
 }
 
-void ps_finding_print(FILE *stream, const ps_finding *f) {
+void ps_check_finding_print(FILE *stream, const ps_check_finding *f) {
     print_place(stream, f);
     char absolute[32], relative[32];
     if (!isnan(f->absolute_allowed))
@@ -223,19 +223,19 @@ void ps_finding_print(FILE *stream, const ps_finding *f) {
     print_place(stream, f->worst);
 }
 
-char *ps_finding_text(const ps_finding *finding) {
+char *ps_check_finding_text(const ps_check_finding *finding) {
     char *text = NULL;
     size_t size;
     FILE *memory = open_memstream(&text, &size);
     if (memory == NULL) return NULL;
-    ps_finding_print(memory, finding);
+    ps_check_finding_print(memory, finding);
     return ps_memory_stream_close(memory, &text, "a finding") == PS_OK ? text : NULL;
 }
 
 ps_status ps_check_suite_tell(ps_check_suite *suite) {
     for (size_t i = 0; i < suite->finding_count; i++) {
         free(suite->findings[i].text);
-        suite->findings[i].text = ps_finding_text(&suite->findings[i]);
+        suite->findings[i].text = ps_check_finding_text(&suite->findings[i]);
         if (suite->findings[i].text == NULL) return ps_fail(PS_ERR_MEMORY, "no memory for a finding");
     }
     return PS_OK;

@@ -15,31 +15,31 @@
 enum { PS_CHECK_MOST_FINDINGS = 10000, PS_CHECK_SHOWN = 5, PS_CHECK_RESULTS = 50 };
 
 typedef enum {
-#define PS_FINDING(name, id, description) PS_FINDING_##name,
+#define PS_CHECK_FINDING(name, id, description) PS_CHECK_FINDING_##name,
 #include "analysis/check/finding_list.def"
-#undef PS_FINDING
-    PS_FINDING_COUNT
-} ps_finding_kind;
+#undef PS_CHECK_FINDING
+    PS_CHECK_FINDING_COUNT
+} ps_check_finding_kind;
 
-const char *ps_finding_id(ps_finding_kind kind);
-const char *ps_finding_description(ps_finding_kind kind);
+const char *ps_check_finding_id(ps_check_finding_kind kind);
+const char *ps_check_finding_description(ps_check_finding_kind kind);
 
 /* Texts may be NULL: does not apply. Steps and windows below 0 and errors that are NaN: the same. */
-typedef struct ps_finding {
-    ps_finding_kind kind;
+typedef struct ps_check_finding {
+    ps_check_finding_kind kind;
     int check;         /* index of the suite's result it belongs to */
     const char *layer; /* whose failures are told together; NULL: of no layer */
     const char *record, *node, *quantity, *expected, *found, *message;
     double step, window;
     double absolute_error, relative_error, absolute_allowed, relative_allowed;
-    uint64_t line, golden_line; /* 0: none */
-    uint64_t count;             /* of a kept finding: failures it stands for */
-    struct ps_finding *worst;   /* of a kept finding: the one of largest relative error, NULL: the first itself */
-    char *text;                 /* of a finding of a suite that was told: one line for people; else NULL */
-} ps_finding;
+    uint64_t line, golden_line;     /* 0: none */
+    uint64_t count;                 /* of a kept finding: failures it stands for */
+    struct ps_check_finding *worst; /* of a kept finding: the one of largest relative error, NULL: the first itself */
+    char *text;                     /* of a finding of a suite that was told: one line for people; else NULL */
+} ps_check_finding;
 
 /* A finding about nothing yet: numbers say "does not apply". */
-ps_finding ps_finding_make(ps_finding_kind kind, int check, const char *message);
+ps_check_finding ps_check_finding_make(ps_check_finding_kind kind, int check, const char *message);
 
 typedef struct {
     char *name, *detail; /* detail may be NULL */
@@ -50,7 +50,7 @@ typedef struct {
 typedef struct {
     char *trace, *golden; /* golden NULL: none */
     ps_check_result *results;
-    ps_finding *findings;
+    ps_check_finding *findings;
     size_t result_count, result_capacity, finding_count, finding_capacity;
     uint64_t findings_total; /* failures, not groups of them */
     size_t *slots;           /* open-addressing hash of what findings are told together by: index + 1, 0 is empty */
@@ -69,16 +69,16 @@ ps_status ps_check_report_add_suite(ps_check_report *report, const char *trace, 
 ps_status ps_check_suite_add_result(ps_check_suite *suite, const char *name, int *index);
 ps_status ps_check_suite_set_detail(ps_check_suite *suite, int index, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-ps_status ps_check_suite_add_finding(ps_check_suite *suite, const ps_finding *finding);
+ps_status ps_check_suite_add_finding(ps_check_suite *suite, const ps_check_finding *finding);
 void ps_check_report_clear(ps_check_report *report);
 
 uint64_t ps_check_report_results(const ps_check_report *report);
 uint64_t ps_check_report_failures(const ps_check_report *report);
 
 /* One line for people: what differs where, how often, and where most; without the suite's paths. */
-void ps_finding_print(FILE *stream, const ps_finding *finding);
+void ps_check_finding_print(FILE *stream, const ps_check_finding *finding);
 /* The same as a heap string, NULL without memory; free with free(). */
-char *ps_finding_text(const ps_finding *finding);
+char *ps_check_finding_text(const ps_check_finding *finding);
 /* Makes the `text` of every finding of a suite that is complete, so that no writer can lack the memory for it. */
 ps_status ps_check_suite_tell(ps_check_suite *suite);
 

@@ -72,7 +72,7 @@ static const char *print_value(const cJSON *item, char *buffer, size_t size) {
     return buffer;
 }
 
-static ps_status add_finding(comparison *c, ps_finding *finding, const ps_pair_place *place, int channel) {
+static ps_status add_finding(comparison *c, ps_check_finding *finding, const ps_pair_place *place, int channel) {
     const ps_check_record *record = place->golden != NULL ? place->golden : place->found;
     char node[300];
     if (record->layer >= 0) {
@@ -106,10 +106,10 @@ static ps_status value_differs(comparison *c, const ps_pair_place *place, const 
                                const cJSON *expected, const cJSON *found) {
     value_class left = class_of(expected), right = class_of(found);
     bool special = left == VALUE_SPECIAL || right == VALUE_SPECIAL;
-    ps_finding finding = ps_finding_make(special         ? PS_FINDING_NAN
-                                         : left == right ? PS_FINDING_VALUE
-                                                         : PS_FINDING_KIND,
-                                         q->result, NULL);
+    ps_check_finding finding = ps_check_finding_make(special         ? PS_CHECK_FINDING_NAN
+                                                     : left == right ? PS_CHECK_FINDING_VALUE
+                                                                     : PS_CHECK_FINDING_KIND,
+                                                     q->result, NULL);
     char texts[2][128];
     finding.quantity = q->quantity;
     finding.expected = print_value(expected, texts[0], sizeof texts[0]);
@@ -172,10 +172,10 @@ static ps_status quantity_at(comparison *c, const char *name, quantity_state **o
     return ps_string_copy(name, &(*out)->quantity);
 }
 
-static ps_status visit_trouble(void *context, ps_finding_kind kind, const ps_pair_place *place, const char *quantity,
-                               const char *message) {
+static ps_status visit_trouble(void *context, ps_check_finding_kind kind, const ps_pair_place *place,
+                               const char *quantity, const char *message) {
     comparison *c = context;
-    ps_finding finding = ps_finding_make(kind, c->structure, message);
+    ps_check_finding finding = ps_check_finding_make(kind, c->structure, message);
     finding.quantity = quantity;
     return add_finding(c, &finding, place, -1);
 }
@@ -193,8 +193,8 @@ static ps_status compare_arrays(comparison *c, const ps_pair_place *place, quant
     char message[128];
     snprintf(message, sizeof message, "has %d values, in the golden record %d", cJSON_GetArraySize(found),
              cJSON_GetArraySize(expected));
-    return visit_trouble(c, left != NULL ? PS_FINDING_MISSING_VALUE : PS_FINDING_EXTRA_VALUE, place, q->quantity,
-                         message);
+    return visit_trouble(c, left != NULL ? PS_CHECK_FINDING_MISSING_VALUE : PS_CHECK_FINDING_EXTRA_VALUE, place,
+                         q->quantity, message);
 }
 
 static ps_status visit_value(void *context, const ps_pair_place *place, const char *quantity, const cJSON *expected,
@@ -299,7 +299,7 @@ static ps_status check_coverage(comparison *c, long long first_steps) {
     PS_TRY(ps_check_suite_add_result(c->suite, "golden coverage", &result));
     PS_TRY(ps_check_suite_set_detail(c->suite, result, "%s", message));
     if (complete && !(c->pair.found.cut && first_steps == 0)) return PS_OK;
-    ps_finding finding = ps_finding_make(PS_FINDING_PARTIAL, result, message);
+    ps_check_finding finding = ps_check_finding_make(PS_CHECK_FINDING_PARTIAL, result, message);
     return ps_check_suite_add_finding(c->suite, &finding);
 }
 

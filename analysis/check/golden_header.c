@@ -30,9 +30,9 @@ static bool is_left_out(const header_check *h, const char *path) {
     return false;
 }
 
-static ps_status add(const header_check *h, ps_finding_kind kind, const char *quantity, const char *node,
+static ps_status add(const header_check *h, ps_check_finding_kind kind, const char *quantity, const char *node,
                      const cJSON *expected, const cJSON *found, const char *message) {
-    ps_finding finding = ps_finding_make(kind, h->result, message);
+    ps_check_finding finding = ps_check_finding_make(kind, h->result, message);
     char *left = NULL, *right = NULL;
     ps_status status = PS_OK;
     PS_TRY_CLEANUP(ps_json_text(expected, &left));
@@ -55,10 +55,11 @@ static ps_status compare_items(const header_check *h, const char *path, const cJ
     if (is_left_out(h, path)) return PS_OK;
     if (found == NULL && strcmp(path, PS_KEY(HEADER, arm_is)) == 0) return PS_OK; /* a trace of version 1 */
     h->suite->results[h->result].compared++;
-    if (found == NULL) return add(h, PS_FINDING_HEADER, path, NULL, expected, NULL, "is missing in the header");
+    if (found == NULL) return add(h, PS_CHECK_FINDING_HEADER, path, NULL, expected, NULL, "is missing in the header");
     if (!cJSON_IsObject(expected) || !cJSON_IsObject(found))
-        return cJSON_Compare(expected, found, true) ? PS_OK
-                                                    : add(h, PS_FINDING_HEADER, path, NULL, expected, found, NULL);
+        return cJSON_Compare(expected, found, true)
+                   ? PS_OK
+                   : add(h, PS_CHECK_FINDING_HEADER, path, NULL, expected, found, NULL);
     cJSON_ArrayForEach(item, expected) {
         char inner[200];
         snprintf(inner, sizeof inner, "%.100s%s%.90s", path, path[0] != '\0' ? "." : "", item->string);
@@ -85,7 +86,8 @@ static ps_status compare_layer(const header_check *h, int l, const cJSON *expect
         if ((renamed_any && is_name_key(item->string)) || (twin != NULL && cJSON_Compare(item, twin, true))) continue;
         char path[120];
         snprintf(path, sizeof path, "layers.%.100s", item->string);
-        PS_TRY(add(h, PS_FINDING_HEADER, path, name, item, twin, twin == NULL ? "is missing in the header" : NULL));
+        PS_TRY(
+            add(h, PS_CHECK_FINDING_HEADER, path, name, item, twin, twin == NULL ? "is missing in the header" : NULL));
     }
     return PS_OK;
 }
@@ -96,17 +98,17 @@ static ps_status place_layer(const header_check *h, int l) {
     char message[400];
     if (m < 0) {
         snprintf(message, sizeof message, "layer \"%.200s\" is missing", golden->layers[l].name);
-        return add(h, PS_FINDING_HEADER, "layers", golden->layers[l].name, NULL, NULL, message);
+        return add(h, PS_CHECK_FINDING_HEADER, "layers", golden->layers[l].name, NULL, NULL, message);
     }
     if (h->pair->renamed[l]) {
         snprintf(message, sizeof message, "layer \"%.150s\" is called \"%.150s\" now", golden->layers[l].name,
                  found->layers[m].name);
-        return add(h, PS_FINDING_RENAMED_LAYER, "layers", golden->layers[l].name, NULL, NULL, message);
+        return add(h, PS_CHECK_FINDING_RENAMED_LAYER, "layers", golden->layers[l].name, NULL, NULL, message);
     }
     if (m == l) return PS_OK;
     snprintf(message, sizeof message, "layer \"%.200s\" stands at place %d, in the golden trace at %d",
              golden->layers[l].name, m, l);
-    return add(h, PS_FINDING_HEADER, "layers", golden->layers[l].name, NULL, NULL, message);
+    return add(h, PS_CHECK_FINDING_HEADER, "layers", golden->layers[l].name, NULL, NULL, message);
 }
 
 static ps_status compare_layers(const header_check *h) {
@@ -125,7 +127,7 @@ static ps_status compare_layers(const header_check *h) {
         if (!h->pair->layer_extra[m]) continue;
         snprintf(message, sizeof message, "layer \"%.200s\" is extra: the golden trace has none",
                  found->layers[m].name);
-        PS_TRY(add(h, PS_FINDING_HEADER, "layers", found->layers[m].name, NULL, NULL, message));
+        PS_TRY(add(h, PS_CHECK_FINDING_HEADER, "layers", found->layers[m].name, NULL, NULL, message));
     }
     return PS_OK;
 }

@@ -61,8 +61,8 @@ static bool is_event(const ps_pair_place *place) {
     return record->type == PS_RECORD_EVENT;
 }
 
-static ps_status visit_trouble(void *context, ps_finding_kind kind, const ps_pair_place *place, const char *quantity,
-                               const char *message) {
+static ps_status visit_trouble(void *context, ps_check_finding_kind kind, const ps_pair_place *place,
+                               const char *quantity, const char *message) {
     (void)quantity;
     (void)kind;
     return is_event(place) ? PS_OK

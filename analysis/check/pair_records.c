@@ -122,18 +122,18 @@ static ps_status report_moved(const ps_trace_pair *pair, const chain *c, const p
         snprintf(message, sizeof message,
                  "record \"%.100s\" stands behind \"%.100s\", in the golden trace behind \"%.100s\"", place.golden->key,
                  now, then);
-        PS_TRY(visitor->trouble(visitor->context, PS_FINDING_REORDERED_RECORD, &place, NULL, message));
+        PS_TRY(visitor->trouble(visitor->context, PS_CHECK_FINDING_REORDERED_RECORD, &place, NULL, message));
     }
     return PS_OK;
 }
 
-static ps_status report_unmatched(const ps_check_trace *own, const ps_check_trace *other, ps_finding_kind kind,
+static ps_status report_unmatched(const ps_check_trace *own, const ps_check_trace *other, ps_check_finding_kind kind,
                                   const ps_pair_visitor *visitor) {
     for (size_t i = 0; i < own->count; i++) {
         const ps_check_record *record = &own->records[i];
         if (ps_check_trace_find(other, record->key) != NULL) continue;
         char message[200];
-        bool missing = kind == PS_FINDING_MISSING_RECORD;
+        bool missing = kind == PS_CHECK_FINDING_MISSING_RECORD;
         ps_pair_place place = {missing ? record : NULL, missing ? NULL : record};
         snprintf(message, sizeof message, "record \"%.120s\" is %s", record->key,
                  missing ? "missing" : "extra: the golden trace has none");
@@ -145,8 +145,8 @@ static ps_status report_unmatched(const ps_check_trace *own, const ps_check_trac
 ps_status ps_trace_pair_structure(const ps_trace_pair *pair, const ps_pair_visitor *visitor) {
     chain c = {0};
     ps_status status = PS_OK;
-    PS_TRY_CLEANUP(report_unmatched(&pair->golden, &pair->found, PS_FINDING_MISSING_RECORD, visitor));
-    PS_TRY_CLEANUP(report_unmatched(&pair->found, &pair->golden, PS_FINDING_EXTRA_RECORD, visitor));
+    PS_TRY_CLEANUP(report_unmatched(&pair->golden, &pair->found, PS_CHECK_FINDING_MISSING_RECORD, visitor));
+    PS_TRY_CLEANUP(report_unmatched(&pair->found, &pair->golden, PS_CHECK_FINDING_EXTRA_RECORD, visitor));
     PS_TRY_CLEANUP(allocate_chain(&c, pair->golden.count + 1));
     for (size_t i = 0; i < pair->golden.count; i++) {
         const ps_check_record *found = ps_check_trace_find(&pair->found, pair->golden.records[i].key);
@@ -195,14 +195,14 @@ static ps_status pair_objects(const ps_pair_place *place, const char *type, cons
         snprintf(quantity, sizeof quantity, "%.60s.%.90s", type, item->string);
         if (twin != NULL) PS_TRY(pair_member(place, type, item, twin, visitor));
         else
-            PS_TRY(
-                visitor->trouble(visitor->context, PS_FINDING_MISSING_VALUE, place, quantity, "is not in the record"));
+            PS_TRY(visitor->trouble(visitor->context, PS_CHECK_FINDING_MISSING_VALUE, place, quantity,
+                                    "is not in the record"));
     }
     cJSON_ArrayForEach(item, found) {
         if (is_identity(item->string) || cJSON_GetObjectItemCaseSensitive(expected, item->string) != NULL) continue;
         snprintf(quantity, sizeof quantity, "%.60s.%.90s", type, item->string);
-        PS_TRY(
-            visitor->trouble(visitor->context, PS_FINDING_EXTRA_VALUE, place, quantity, "is not in the golden record"));
+        PS_TRY(visitor->trouble(visitor->context, PS_CHECK_FINDING_EXTRA_VALUE, place, quantity,
+                                "is not in the golden record"));
     }
     return PS_OK;
 }

@@ -28,7 +28,7 @@ typedef struct {
     /* A leaf: number, text, null or an array of them. The quantity is "TYPE.NAME". */
     ps_status (*value)(void *context, const ps_pair_place *place, const char *quantity, const cJSON *expected,
                        const cJSON *found);
-    ps_status (*trouble)(void *context, ps_finding_kind kind, const ps_pair_place *place, const char *quantity,
+    ps_status (*trouble)(void *context, ps_check_finding_kind kind, const ps_pair_place *place, const char *quantity,
                          const char *message);
 } ps_pair_visitor;
 

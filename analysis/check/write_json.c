@@ -16,7 +16,7 @@ static void write_number_member(FILE *stream, const char *key, double number, bo
     ps_json_print_double(stream, number);
 }
 
-static void write_place(FILE *stream, const ps_finding *f) {
+static void write_place(FILE *stream, const ps_check_finding *f) {
     write_text_member(stream, "record", f->record);
     write_text_member(stream, "node", f->node);
     write_number_member(stream, "step", f->step, f->step >= 0);
@@ -29,8 +29,8 @@ static void write_place(FILE *stream, const ps_finding *f) {
     if (f->golden_line > 0) fprintf(stream, ",\"golden_line\":%" PRIu64, f->golden_line);
 }
 
-static void write_finding(FILE *stream, const ps_check_suite *suite, const ps_finding *f) {
-    fprintf(stream, "{\"kind\":\"%s\",\"check\":", ps_finding_id(f->kind));
+static void write_finding(FILE *stream, const ps_check_suite *suite, const ps_check_finding *f) {
+    fprintf(stream, "{\"kind\":\"%s\",\"check\":", ps_check_finding_id(f->kind));
     ps_json_print_text(stream, suite->results[f->check].name);
     write_text_member(stream, "layer", f->layer);
     write_text_member(stream, "quantity", f->quantity);
@@ -40,7 +40,7 @@ static void write_finding(FILE *stream, const ps_check_suite *suite, const ps_fi
     write_number_member(stream, "relative_allowed", f->relative_allowed, !isnan(f->relative_allowed));
     write_text_member(stream, "message", f->message);
     if (f->worst != NULL) {
-        fprintf(stream, ",\"worst\":{\"kind\":\"%s\"", ps_finding_id(f->kind));
+        fprintf(stream, ",\"worst\":{\"kind\":\"%s\"", ps_check_finding_id(f->kind));
         write_place(stream, f->worst);
         fputc('}', stream);
     }

@@ -47,9 +47,9 @@ static void put_attribute(FILE *stream, const char *name, const char *text) {
 static void put_findings(FILE *stream, const ps_check_suite *suite, int check, size_t *left) {
     uint64_t untold = suite->results[check].failed;
     for (size_t i = 0; i < suite->finding_count && *left > 0; i++) {
-        const ps_finding *f = &suite->findings[i];
+        const ps_check_finding *f = &suite->findings[i];
         if (f->check != check) continue;
-        fprintf(stream, "%s: ", ps_finding_id(f->kind));
+        fprintf(stream, "%s: ", ps_check_finding_id(f->kind));
         put_xml(stream, f->text);
         fputc('\n', stream);
         untold -= f->count;
@@ -58,7 +58,7 @@ static void put_findings(FILE *stream, const ps_check_suite *suite, int check, s
     if (untold > 0) fprintf(stream, "and %" PRIu64 " more\n", untold);
 }
 
-static const ps_finding *first_finding(const ps_check_suite *suite, int check) {
+static const ps_check_finding *first_finding(const ps_check_suite *suite, int check) {
     for (size_t i = 0; i < suite->finding_count; i++)
         if (suite->findings[i].check == check) return &suite->findings[i];
     return NULL;
@@ -74,13 +74,13 @@ static void put_case(FILE *stream, const ps_check_suite *suite, int check, size_
         fputs("/>\n", stream);
         return;
     }
-    const ps_finding *first = first_finding(suite, check);
+    const ps_check_finding *first = first_finding(suite, check);
     char message[256];
     snprintf(message, sizeof message, "%" PRIu64 " findings%s%s", result->failed, result->detail ? ": " : "",
              result->detail ? result->detail : "");
     fputs(">\n      <failure", stream);
     put_attribute(stream, "message", message);
-    put_attribute(stream, "type", first ? ps_finding_id(first->kind) : "more-findings");
+    put_attribute(stream, "type", first ? ps_check_finding_id(first->kind) : "more-findings");
     fputc('>', stream);
     put_findings(stream, suite, check, left);
     fputs("</failure>\n    </testcase>\n", stream);

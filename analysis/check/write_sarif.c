@@ -11,10 +11,10 @@
 #include "core/json.h"
 
 static void write_rules(FILE *stream) {
-    for (int k = 0; k < PS_FINDING_COUNT; k++) {
+    for (int k = 0; k < PS_CHECK_FINDING_COUNT; k++) {
         fprintf(stream, "%s\n{\"id\":\"%s\",\"shortDescription\":{\"text\":", k > 0 ? "," : "",
-                ps_finding_id((ps_finding_kind)k));
-        ps_json_print_text(stream, ps_finding_description((ps_finding_kind)k));
+                ps_check_finding_id((ps_check_finding_kind)k));
+        ps_json_print_text(stream, ps_check_finding_description((ps_check_finding_kind)k));
         fputs("},\"defaultConfiguration\":{\"level\":\"error\"}}", stream);
     }
 }
@@ -29,8 +29,8 @@ static void write_uri(FILE *stream, const char *path) {
     fputc('"', stream);
 }
 
-static void write_message(FILE *stream, const ps_finding *finding) {
-    ps_json_print_text(stream, finding->text[0] != '\0' ? finding->text : ps_finding_description(finding->kind));
+static void write_message(FILE *stream, const ps_check_finding *finding) {
+    ps_json_print_text(stream, finding->text[0] != '\0' ? finding->text : ps_check_finding_description(finding->kind));
 }
 
 static void write_property(FILE *stream, const char *key, const char *text) {
@@ -39,7 +39,7 @@ static void write_property(FILE *stream, const char *key, const char *text) {
     ps_json_print_text(stream, text);
 }
 
-static void write_location(FILE *stream, const ps_check_suite *suite, const ps_finding *f) {
+static void write_location(FILE *stream, const ps_check_suite *suite, const ps_check_finding *f) {
     fputs("{\"physicalLocation\":{\"artifactLocation\":{\"uri\":", stream);
     write_uri(stream, suite->trace);
     fprintf(stream, "},\"region\":{\"startLine\":%" PRIu64 "}}", f->line > 0 ? f->line : 1);
@@ -50,13 +50,13 @@ static void write_location(FILE *stream, const ps_check_suite *suite, const ps_f
     }
 }
 
-static void begin_result(FILE *stream, ps_finding_kind kind, bool first) {
+static void begin_result(FILE *stream, ps_check_finding_kind kind, bool first) {
     fprintf(stream,
             "%s\n{\"ruleId\":\"%s\",\"ruleIndex\":%d,\"level\":\"error\",\"message\":{\"text\":", first ? "" : ",",
-            ps_finding_id(kind), (int)kind);
+            ps_check_finding_id(kind), (int)kind);
 }
 
-static void write_result(FILE *stream, const ps_check_suite *suite, const ps_finding *f, bool first) {
+static void write_result(FILE *stream, const ps_check_suite *suite, const ps_check_finding *f, bool first) {
     begin_result(stream, f->kind, first);
     write_message(stream, f);
     fputs("},\"locations\":[", stream);
@@ -73,7 +73,7 @@ static void write_result(FILE *stream, const ps_check_suite *suite, const ps_fin
     write_property(stream, "quantity", f->quantity);
     write_property(stream, "expected", f->expected);
     write_property(stream, "found", f->found);
-    const ps_finding *worst = f->worst != NULL ? f->worst : f;
+    const ps_check_finding *worst = f->worst != NULL ? f->worst : f;
     if (!isnan(worst->absolute_error)) {
         fputs(",\"absoluteError\":", stream);
         ps_json_print_double(stream, worst->absolute_error);
@@ -86,10 +86,10 @@ static void write_result(FILE *stream, const ps_check_suite *suite, const ps_fin
 /* So that nobody takes the list for the whole. */
 static void write_rest(FILE *stream, const ps_check_report *report, uint64_t untold, bool first) {
     if (untold == 0) return;
-    begin_result(stream, PS_FINDING_MORE, first);
+    begin_result(stream, PS_CHECK_FINDING_MORE, first);
     fprintf(stream, "\"and %" PRIu64 " more failures; --max-results sets how many findings are told\"},", untold);
     fputs("\"locations\":[", stream);
-    write_location(stream, &report->suites[0], &(ps_finding){0});
+    write_location(stream, &report->suites[0], &(ps_check_finding){0});
     fprintf(stream, "}],\"occurrenceCount\":%" PRIu64 "}", untold);
 }
 

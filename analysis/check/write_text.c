@@ -10,7 +10,7 @@
 static void put_text(FILE *stream, const char *text) { ps_text_put(stream, text, INT_MAX); }
 
 /* A rule's one finding says what its result said already. */
-static bool is_told(const ps_check_result *result, const ps_finding *finding) {
+static bool is_told(const ps_check_result *result, const ps_check_finding *finding) {
     return result->detail != NULL && finding->message != NULL && strcmp(result->detail, finding->message) == 0;
 }
 
@@ -18,7 +18,7 @@ static void write_findings(FILE *stream, const ps_check_suite *suite, int check,
     int shown = 0;
     uint64_t left = suite->results[check].failed;
     for (size_t i = 0; i < suite->finding_count && shown < show; i++) {
-        const ps_finding *finding = &suite->findings[i];
+        const ps_check_finding *finding = &suite->findings[i];
         if (finding->check != check) continue;
         shown++;
         left -= finding->count;

@@ -27,24 +27,24 @@ double ps_fact_last(const ps_fact_series *series);
 
 /* By layer (a gate with the nodes it decides on), one line each: PS_LAYER_FACT(name, words). Shares are of the layer's
  * nodes whose state is known. */
-#define PS_LAYER_FACTS(FACT)                                                                                        \
-    FACT(dead, "share of dead nodes")                                                                               \
-    FACT(near_dead, "share of near-dead nodes")                                                                     \
-    FACT(edge, "share of nodes on the edge")                                                                        \
-    FACT(constant, "share of nodes that do not vary over the probe images")                                        \
-    FACT(saturated, "share of outputs at which the gate's derivative is below 1e-3 though it is no 0 of a ReLU")   \
+#define PS_LAYER_FACTS(FACT)                                                                                           \
+    FACT(dead, "share of dead nodes")                                                                                  \
+    FACT(near_dead, "share of near-dead nodes")                                                                        \
+    FACT(edge, "share of nodes on the edge")                                                                           \
+    FACT(constant, "share of nodes that do not vary over the probe images")                                            \
+    FACT(saturated, "share of outputs at which the gate's derivative is below 1e-3 though it is no 0 of a ReLU")       \
     FACT(inert_alive, "share of alive nodes whose gradient moved them by less than 1e-3 of their weights in a window") \
-    FACT(grad_rms, "median over nodes of the gradient norm of the incoming weights, root mean square over steps")    \
-    FACT(grad_zero, "share of node-steps with a gradient of exactly 0")                                             \
-    FACT(update_ratio, "median over nodes of the path of a step over the norm of the weights")                      \
-    FACT(decay_ratio, "path of weight decay over path of gradients, median over nodes")                             \
-    FACT(carried_ratio, "path of carried momentum over whole path, median over nodes")                              \
-    FACT(weight_rms, "root mean square of the incoming weights")                                                    \
-    FACT(output_rms, "root mean square of the gate's outputs on the probe set")                                     \
-    FACT(mode_gap, "mean over nodes of |running mean - batch mean| over the batch's standard deviation")            \
-    FACT(mode_scale, "largest |log(running variance / batch variance)| over nodes, median over the layer")          \
-    FACT(variance_low, "share of nodes whose batch variance is below its epsilon")                                  \
-    FACT(shut_by_norm, "share of nodes whose scale and shift shut the gate whatever comes (P(active) < 1e-3)")      \
+    FACT(grad_rms, "median over nodes of the gradient norm of the incoming weights, root mean square over steps")      \
+    FACT(grad_zero, "share of node-steps with a gradient of exactly 0")                                                \
+    FACT(update_ratio, "median over nodes of the path of a step over the norm of the weights")                         \
+    FACT(decay_ratio, "path of weight decay over path of gradients, median over nodes")                                \
+    FACT(carried_ratio, "path of carried momentum over whole path, median over nodes")                                 \
+    FACT(weight_rms, "root mean square of the incoming weights")                                                       \
+    FACT(output_rms, "root mean square of the gate's outputs on the probe set")                                        \
+    FACT(mode_gap, "mean over nodes of |running mean - batch mean| over the batch's standard deviation")               \
+    FACT(mode_scale, "largest |log(running variance / batch variance)| over nodes, median over the layer")             \
+    FACT(variance_low, "share of nodes whose batch variance is below its epsilon")                                     \
+    FACT(shut_by_norm, "share of nodes whose scale and shift shut the gate whatever comes (P(active) < 1e-3)")         \
     FACT(rank_share, "live nodes over nodes: an upper bound of the rank that passes")
 
 typedef enum {
@@ -74,10 +74,10 @@ typedef struct {
 
 /* Of the data, from the header ("data") or from the source itself. */
 typedef struct {
-    bool known;                   /* moments and counts below */
-    double mean[8], sd[8];        /* of the input, by channel, training images */
+    bool known;            /* moments and counts below */
+    double mean[8], sd[8]; /* of the input, by channel, training images */
     int channels;
-    double *class_count;          /* [classes] of the training labels */
+    double *class_count; /* [classes] of the training labels */
     int classes;
     double train, test, constant, duplicates; /* images; constant: of one value all over; duplicates: of another one */
     double out_of_range;                      /* labels that are no class */
@@ -86,18 +86,18 @@ typedef struct {
 } ps_data_facts;
 
 typedef struct {
-    char *target;        /* path, for sentences */
-    bool at_rest;        /* a checkpoint or weights: no series over steps */
-    bool unfinished;     /* goes on, or was cut off */
+    char *target;    /* path, for sentences */
+    bool at_rest;    /* a checkpoint or weights: no series over steps */
+    bool unfinished; /* goes on, or was cut off */
     bool diverged;
     ps_trace_task task;
-    double chance_loss;  /* loss of a uniform guess (log of the number of classes); ps_absent(): not known */
+    double chance_loss; /* loss of a uniform guess (log of the number of classes); ps_absent(): not known */
     double steps_planned, steps, batch, window, epoch_steps; /* epoch_steps: training images over batch */
-    char *optimiser;                                          /* "sgd", "adamw"; NULL: not said */
+    char *optimiser;                                         /* "sgd", "adamw"; NULL: not said */
     double weight_decay, clip_limit, warmup;
-    ps_fact_series loss, lr, grad_norm, clip;                 /* by step */
-    ps_fact_series test_loss, test_measure;                   /* by evaluation */
-    ps_fact_series probe_loss_batch, probe_loss_eval;         /* on the probe set, by probe, in the two modes */
+    ps_fact_series loss, lr, grad_norm, clip;         /* by step */
+    ps_fact_series test_loss, test_measure;           /* by evaluation */
+    ps_fact_series probe_loss_batch, probe_loss_eval; /* on the probe set, by probe, in the two modes */
     double test_images;
     ps_nonfinite_fact *nonfinite;
     size_t nonfinite_count, nonfinite_capacity;

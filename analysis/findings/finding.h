@@ -21,14 +21,14 @@ typedef enum {
 } ps_finding_level;
 const char *ps_finding_level_name(ps_finding_level level);
 
-#define PS_FINDING_GROUPS(GROUP)            \
-    GROUP(NUMBERS, "numbers")               \
-    GROUP(LEARNING, "learning")             \
-    GROUP(GRADIENTS, "gradients")           \
-    GROUP(UPDATES, "updates")               \
-    GROUP(NODES, "nodes")                   \
-    GROUP(NORMALISATION, "normalisation")   \
-    GROUP(DATA, "data")                     \
+#define PS_FINDING_GROUPS(GROUP)          \
+    GROUP(NUMBERS, "numbers")             \
+    GROUP(LEARNING, "learning")           \
+    GROUP(GRADIENTS, "gradients")         \
+    GROUP(UPDATES, "updates")             \
+    GROUP(NODES, "nodes")                 \
+    GROUP(NORMALISATION, "normalisation") \
+    GROUP(DATA, "data")                   \
     GROUP(SETUP, "set-up")
 typedef enum {
 #define GROUP(name, word) PS_GROUP_OF_##name,
@@ -47,7 +47,7 @@ typedef struct {
 } ps_finding_evidence;
 
 typedef struct {
-    char cause[PS_FINDING_TEXT]; /* "the learning rate is too high for these weights" */
+    char cause[PS_FINDING_TEXT];  /* "the learning rate is too high for these weights" */
     char speaks[PS_FINDING_TEXT]; /* what of this run speaks for it; "" */
 } ps_finding_cause;
 
@@ -56,7 +56,7 @@ typedef struct ps_finding_rule ps_finding_rule;
 typedef struct {
     const ps_finding_rule *rule;
     ps_finding_level level;
-    double strength; /* orders findings of one level and rank: from 0 on, 1 is right at the threshold */
+    double strength;                /* orders findings of one level and rank: from 0 on, 1 is right at the threshold */
     char sentence[PS_FINDING_TEXT]; /* what, in the field's terms */
     long long since;                /* step, -1: not known, or there from the start of a network at rest */
     int layer[PS_FINDING_MOST_LAYERS], layers; /* which of the facts' layers, forward order; 0: the whole network */

@@ -126,14 +126,14 @@ static const ps_check_suite *compare(void) {
     return compare_with(NULL, 0);
 }
 
-static const ps_finding *finding_of(const ps_check_suite *suite, ps_finding_kind kind) {
+static const ps_check_finding *finding_of(const ps_check_suite *suite, ps_check_finding_kind kind) {
     for (size_t i = 0; i < suite->finding_count; i++)
         if (suite->findings[i].kind == kind) return &suite->findings[i];
-    fail_msg("nothing of kind %s among %zu findings", ps_finding_id(kind), suite->finding_count);
+    fail_msg("nothing of kind %s among %zu findings", ps_check_finding_id(kind), suite->finding_count);
     return NULL;
 }
 
-static size_t count_of(const ps_check_suite *suite, ps_finding_kind kind) {
+static size_t count_of(const ps_check_suite *suite, ps_check_finding_kind kind) {
     size_t count = 0;
     for (size_t i = 0; i < suite->finding_count; i++)
         count += suite->findings[i].kind == kind ? suite->findings[i].count : 0;
@@ -164,15 +164,15 @@ static void one_flipped_node_is_named(void **state) {
     double before = plant(line, "nonzero", 3, "0");
     if (before == 0) plant(line, "nonzero", 3, "3000");
     const ps_check_suite *suite = compare();
-    const ps_finding *f = finding_of(suite, PS_FINDING_VALUE);
-    assert_int_equal(count_of(suite, PS_FINDING_VALUE), 1);
+    const ps_check_finding *f = finding_of(suite, PS_CHECK_FINDING_VALUE);
+    assert_int_equal(count_of(suite, PS_CHECK_FINDING_VALUE), 1);
     assert_string_equal(f->node, "conv1:3");
     assert_string_equal(f->quantity, "probe.nonzero");
     assert_true(f->step == 40 && f->line == (uint64_t)line + 1);
     assert_true(strtod(f->expected, NULL) == before && f->absolute_error > 0 && f->relative_error == 1);
     assert_non_null(
         strstr(detail_of(suite, "golden coverage"), "80 of 80 steps (100 %), 8 of 8 windows, 8 of 9 probings"));
-    assert_int_equal(count_of(suite, PS_FINDING_PARTIAL), 1);
+    assert_int_equal(count_of(suite, PS_CHECK_FINDING_PARTIAL), 1);
 }
 
 static void a_gradient_off_by_a_thousandth_is_named(void **state) {
@@ -186,12 +186,12 @@ static void a_gradient_off_by_a_thousandth_is_named(void **state) {
     }
     snprintf(text, sizeof text, "%.12g", before * 1.001);
     plant(line, "grad_norm_rms", channel, text);
-    const ps_finding *f = finding_of(compare(), PS_FINDING_VALUE);
+    const ps_check_finding *f = finding_of(compare(), PS_CHECK_FINDING_VALUE);
     assert_string_equal(f->quantity, "window.grad_norm_rms");
     assert_true(f->window == 2 && f->step == 29);
     assert_true(fabs(f->relative_error - 1e-3 / 1.001) < 1e-9);
     assert_true(fabs(f->absolute_error - before * 1e-3) < 1e-9);
-    char *sentence = ps_finding_text(f);
+    char *sentence = ps_check_finding_text(f);
     assert_non_null(strstr(sentence, "window 2, step 29, window.grad_norm_rms: expected "));
     free(sentence);
 
@@ -202,7 +202,7 @@ static void a_gradient_off_by_a_thousandth_is_named(void **state) {
     entry->relative = 2e-3;
     assert_int_equal(compare_with(&loose, 0)->findings_total, 0);
     loose.entries[0].relative = 5e-4; /* both errors must be within */
-    assert_int_equal(count_of(compare_with(&loose, 0), PS_FINDING_VALUE), 1);
+    assert_int_equal(count_of(compare_with(&loose, 0), PS_CHECK_FINDING_VALUE), 1);
     ps_tolerances_clear(&loose);
 }
 
@@ -210,10 +210,10 @@ static void a_missing_probing_is_named(void **state) {
     (void)state;
     for (int l = 0; l < 3; l++) drop(line_with("{\"type\":\"probe\",\"step\":40", ""));
     const ps_check_suite *suite = compare();
-    assert_int_equal(count_of(suite, PS_FINDING_MISSING_RECORD), 3);
-    assert_int_equal(count_of(suite, PS_FINDING_REORDERED_RECORD), 0);
-    assert_string_equal(finding_of(suite, PS_FINDING_MISSING_RECORD)->record, "probe 40 conv0");
-    assert_non_null(strstr(finding_of(suite, PS_FINDING_PARTIAL)->message, "8 of 9 probings"));
+    assert_int_equal(count_of(suite, PS_CHECK_FINDING_MISSING_RECORD), 3);
+    assert_int_equal(count_of(suite, PS_CHECK_FINDING_REORDERED_RECORD), 0);
+    assert_string_equal(finding_of(suite, PS_CHECK_FINDING_MISSING_RECORD)->record, "probe 40 conv0");
+    assert_non_null(strstr(finding_of(suite, PS_CHECK_FINDING_PARTIAL)->message, "8 of 9 probings"));
 }
 
 static void an_extra_record_is_named(void **state) {
@@ -223,7 +223,7 @@ static void an_extra_record_is_named(void **state) {
         strdup("{\"type\":\"event\",\"step\":10,\"event\":\"nonfinite\",\"what\":\"loss\",\"layer\":\"\"}");
     const ps_check_suite *suite = compare();
     assert_int_equal(suite->findings_total, 1);
-    assert_string_equal(finding_of(suite, PS_FINDING_EXTRA_RECORD)->record, "event 10 nonfinite");
+    assert_string_equal(finding_of(suite, PS_CHECK_FINDING_EXTRA_RECORD)->record, "event 10 nonfinite");
 }
 
 static void insert(int line, const char *text) {
@@ -236,16 +236,16 @@ static void a_repeated_record_is_extra(void **state) {
     (void)state;
     int eval = line_with("{\"type\":\"eval\"", "");
     insert(eval, lines[eval]);
-    assert_string_equal(finding_of(compare(), PS_FINDING_EXTRA_RECORD)->record, "eval 80 test #2");
+    assert_string_equal(finding_of(compare(), PS_CHECK_FINDING_EXTRA_RECORD)->record, "eval 80 test #2");
 }
 
 static void reordered_records_are_told_from_missing_ones(void **state) {
     (void)state;
     swap(line_with("{\"type\":\"eval\"", ""), line_with("{\"type\":\"probe\",\"step\":80", "\"conv2\""));
     const ps_check_suite *suite = compare();
-    assert_int_equal(count_of(suite, PS_FINDING_REORDERED_RECORD), 1);
+    assert_int_equal(count_of(suite, PS_CHECK_FINDING_REORDERED_RECORD), 1);
     assert_int_equal(suite->findings_total, 1);
-    assert_non_null(strstr(finding_of(suite, PS_FINDING_REORDERED_RECORD)->message, "stands behind"));
+    assert_non_null(strstr(finding_of(suite, PS_CHECK_FINDING_REORDERED_RECORD)->message, "stands behind"));
 }
 
 /* What no trace may be is no matter of a golden one: it is refused, with the line. */
@@ -280,16 +280,16 @@ static void failures_are_told_by_layer_and_quantity(void **state) {
         plant(line_with(begin, changes[i].layer), "path", changes[i].channel, changes[i].value);
     }
     const ps_check_suite *suite = compare();
-    assert_int_equal(count_of(suite, PS_FINDING_VALUE), 4);
+    assert_int_equal(count_of(suite, PS_CHECK_FINDING_VALUE), 4);
     assert_int_equal(suite->findings_total, 5); /* with that only a part matched */
     assert_int_equal(suite->finding_count, 3);
-    const ps_finding *f = finding_of(suite, PS_FINDING_VALUE);
+    const ps_check_finding *f = finding_of(suite, PS_CHECK_FINDING_VALUE);
     assert_string_equal(f->layer, "conv1");
     assert_string_equal(f->node, "conv1:2");
     assert_int_equal(f->count, 3);
     assert_true(f->window == 1 && f->worst != NULL && f->worst->window == 4);
     assert_string_equal(f->worst->node, "conv1:5");
-    char *sentence = ps_finding_text(f);
+    char *sentence = ps_check_finding_text(f);
     assert_non_null(strstr(sentence, "conv1:2, window 1, step 19, window.path: expected "));
     assert_non_null(strstr(sentence, "; the first of 3 such in layer conv1, the worst conv1:5, window 4, "));
     free(sentence);
@@ -327,7 +327,7 @@ static void nan_never_equals_a_number(void **state) {
     (void)state;
     int line = line_with("{\"type\":\"step\",\"step\":7,", "");
     plant(line, "loss", -1, "\"NaN\"");
-    const ps_finding *f = finding_of(compare(), PS_FINDING_NAN);
+    const ps_check_finding *f = finding_of(compare(), PS_CHECK_FINDING_NAN);
     assert_true(f->step == 7 && isnan(f->absolute_error));
     assert_string_equal(f->found, "NaN");
 
@@ -335,7 +335,7 @@ static void nan_never_equals_a_number(void **state) {
     ps_tolerance *entry;
     assert_int_equal(ps_tolerances_at(&boundless, "step.loss", &entry), PS_OK);
     entry->absolute = entry->relative = HUGE_VAL;
-    assert_int_equal(count_of(compare_with(&boundless, 0), PS_FINDING_NAN), 1);
+    assert_int_equal(count_of(compare_with(&boundless, 0), PS_CHECK_FINDING_NAN), 1);
     ps_tolerances_clear(&boundless);
 
     uint64_t records;
@@ -344,9 +344,9 @@ static void nan_never_equals_a_number(void **state) {
     assert_int_equal(suite->findings_total, 0);
     assert_non_null(strstr(detail_of(suite, "golden step.loss"), "1 of them NaN in both"));
     plant(line, "loss", -1, "\"Infinity\"");
-    assert_int_equal(count_of(compare(), PS_FINDING_NAN), 1);
+    assert_int_equal(count_of(compare(), PS_CHECK_FINDING_NAN), 1);
     plant(line, "loss", -1, "null");
-    assert_int_equal(count_of(compare(), PS_FINDING_NAN), 1);
+    assert_int_equal(count_of(compare(), PS_CHECK_FINDING_NAN), 1);
 }
 
 static void replace_everywhere(const char *from, const char *to) {
@@ -364,10 +364,11 @@ static void a_renamed_layer_is_one_finding(void **state) {
     replace_everywhere("\"conv1\"", "\"block.conv\"");
     const ps_check_suite *suite = compare();
     assert_int_equal(suite->findings_total, 1);
-    assert_string_equal(finding_of(suite, PS_FINDING_RENAMED_LAYER)->message,
+    assert_string_equal(finding_of(suite, PS_CHECK_FINDING_RENAMED_LAYER)->message,
                         "layer \"conv1\" is called \"block.conv\" now");
     plant(line_with("{\"type\":\"probe\",\"step\":40", "block.conv"), "rms", 2, "1e9");
-    assert_string_equal(finding_of(compare(), PS_FINDING_VALUE)->node, "conv1:2"); /* its values are still compared */
+    assert_string_equal(finding_of(compare(), PS_CHECK_FINDING_VALUE)->node,
+                        "conv1:2"); /* its values are still compared */
 }
 
 static void a_truncated_trace_says_how_much_matched(void **state) {
@@ -375,10 +376,10 @@ static void a_truncated_trace_says_how_much_matched(void **state) {
     int keep = line_with("{\"type\":\"step\",\"step\":40,", "");
     while (line_count > keep) free(lines[--line_count]);
     const ps_check_suite *suite = compare();
-    assert_non_null(strstr(finding_of(suite, PS_FINDING_PARTIAL)->message,
+    assert_non_null(strstr(finding_of(suite, PS_CHECK_FINDING_PARTIAL)->message,
                            "40 of 80 steps (50 %), 4 of 8 windows, 5 of 9 probings"));
-    assert_true(count_of(suite, PS_FINDING_MISSING_RECORD) >= 40 + 4 * 3 + 4 * 3);
-    assert_int_equal(count_of(suite, PS_FINDING_REORDERED_RECORD), 0);
+    assert_true(count_of(suite, PS_CHECK_FINDING_MISSING_RECORD) >= 40 + 4 * 3 + 4 * 3);
+    assert_int_equal(count_of(suite, PS_CHECK_FINDING_REORDERED_RECORD), 0);
     assert_int_equal(compare_with(NULL, 40)->findings_total, 0); /* the first 40 steps are all there */
     assert_true(compare_with(NULL, 41)->findings_total > 0);
 }
@@ -389,7 +390,7 @@ static void a_trace_cut_within_a_line_says_so(void **state) {
     FILE *stream = fopen(changed, "a");
     fputs("{\"type\":\"st", stream);
     fclose(stream);
-    assert_non_null(strstr(finding_of(compare_with(NULL, 0), PS_FINDING_PARTIAL)->message, "ends within a line"));
+    assert_non_null(strstr(finding_of(compare_with(NULL, 0), PS_CHECK_FINDING_PARTIAL)->message, "ends within a line"));
 }
 
 static void missing_and_extra_quantities_are_told_apart(void **state) {
@@ -401,14 +402,14 @@ static void missing_and_extra_quantities_are_told_apart(void **state) {
                        "\"quantities\":[{\"name\":\"rmz\",\"unit\":\"1\",\"per\":\"node\",\"record\":\"probe\","
                        "\"description\":\"\"},{\"name\":\"nonzero\"");
     const ps_check_suite *suite = compare();
-    assert_string_equal(finding_of(suite, PS_FINDING_MISSING_VALUE)->quantity, "probe.rms");
-    assert_string_equal(finding_of(suite, PS_FINDING_EXTRA_VALUE)->quantity, "probe.rmz");
+    assert_string_equal(finding_of(suite, PS_CHECK_FINDING_MISSING_VALUE)->quantity, "probe.rms");
+    assert_string_equal(finding_of(suite, PS_CHECK_FINDING_EXTRA_VALUE)->quantity, "probe.rmz");
 }
 
 static void another_configuration_is_named(void **state) {
     (void)state;
     replace_everywhere("\"config\":{\"lr\":0.1}", "\"config\":{\"lr\":0.2}");
-    const ps_finding *f = finding_of(compare(), PS_FINDING_HEADER);
+    const ps_check_finding *f = finding_of(compare(), PS_CHECK_FINDING_HEADER);
     assert_string_equal(f->quantity, "config.lr");
     assert_string_equal(f->expected, "0.1");
     assert_string_equal(f->found, "0.2");
@@ -425,7 +426,8 @@ static void reordered_arms_are_one_finding_each(void **state) {
     assert_int_equal(report.count, 2);
     for (int i = 0; i < 2; i++) {
         assert_int_equal(report.suites[i].findings_total, 1);
-        assert_non_null(strstr(finding_of(&report.suites[i], PS_FINDING_REORDERED_ARM)->message, "by arm and seed"));
+        assert_non_null(
+            strstr(finding_of(&report.suites[i], PS_CHECK_FINDING_REORDERED_ARM)->message, "by arm and seed"));
     }
     ps_check_report_clear(&report);
     request.traces = goldens;
@@ -453,7 +455,7 @@ static void calibration_covers_its_own_runs_and_no_more(void **state) {
     snprintf(text, sizeof text, "%.17g", before * (1 + 1.6e-4));
     plant(line, "loss", -1, text);
     write_lines();
-    assert_int_equal(count_of(compare_with(&tolerances, 20), PS_FINDING_VALUE), 1);
+    assert_int_equal(count_of(compare_with(&tolerances, 20), PS_CHECK_FINDING_VALUE), 1);
     plant(line, "loss", -1, "\"NaN\"");
     write_lines();
     assert_int_equal(ps_tolerances_calibrate(runs, 2, 20, 1.5, spare, notes), PS_ERR_INPUT);
@@ -479,7 +481,7 @@ static void dead_or_alive_is_no_matter_of_tolerance(void **state) {
         assert_int_equal(compare_with(&boundless, 0)->findings_total, 0); /* alive in both: a matter of tolerance */
         plant(line, names[i], channel, "0");
         write_lines();
-        const ps_finding *f = finding_of(compare_with(&boundless, 0), PS_FINDING_VALUE);
+        const ps_check_finding *f = finding_of(compare_with(&boundless, 0), PS_CHECK_FINDING_VALUE);
         assert_string_equal(f->message, "dead in one trace only");
         assert_string_equal(f->quantity, quantity);
         snprintf(kept, sizeof kept, "%.0f", before);
@@ -507,7 +509,7 @@ static void a_node_on_the_edge_is_no_other_state(void **state) {
     }
     while (plant(line, "nonzero", channel, "0") == 0) plant(line, "nonzero", channel++, "0");
     write_lines(); /* alive by the bounds of both */
-    assert_string_equal(finding_of(compare_with(&wide, 0), PS_FINDING_VALUE)->message, "dead in one trace only");
+    assert_string_equal(finding_of(compare_with(&wide, 0), PS_CHECK_FINDING_VALUE)->message, "dead in one trace only");
     plant(line, "pre_max_low", channel, "-1e-7");
     plant(line, "pre_max_high", channel, "1e-7");
     write_lines();
@@ -612,7 +614,7 @@ static void rules_on_a_trace_without_end_do_not_pass(void **state) {
     ps_check_request request = {.traces = traces, .trace_count = 1, .expectations = rules, .expectation_count = 1};
     assert_int_equal(ps_check_run(&request, &report), PS_OK);
     assert_int_equal(ps_check_report_failures(&report), 1);
-    assert_string_equal(finding_of(&report.suites[0], PS_FINDING_UNFINISHED)->message,
+    assert_string_equal(finding_of(&report.suites[0], PS_CHECK_FINDING_UNFINISHED)->message,
                         "the trace has none: 40 of 80 steps are there");
     ps_check_report_clear(&report);
     request.unfinished = true;

@@ -257,7 +257,7 @@ static void rules_on_such_a_run_do_not_hold(void **state) {
         assert_int_equal(ps_check_report_failures(&report), !asked);
         bool found = false;
         for (size_t i = 0; i < report.suites[0].finding_count; i++)
-            found = found || report.suites[0].findings[i].kind == PS_FINDING_NONFINITE_END;
+            found = found || report.suites[0].findings[i].kind == PS_CHECK_FINDING_NONFINITE_END;
         assert_int_equal(found, !asked);
         ps_check_report_clear(&report);
     }

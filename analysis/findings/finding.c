@@ -1,0 +1,78 @@
+#include "analysis/findings/finding.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static const ps_finding_rule *const rules[] = {
+#define PS_FINDING(id) &ps_finding_##id,
+#include "analysis/findings/finding_list.def"
+#undef PS_FINDING
+    NULL, /* ends the list, and lets it be empty */
+};
+
+const ps_finding_rule *const *ps_finding_rules(int *count) {
+    *count = (int)(sizeof rules / sizeof *rules) - 1;
+    return rules;
+}
+
+const ps_finding_rule *ps_finding_rule_named(const char *id) {
+    for (int i = 0; rules[i] != NULL; i++)
+        if (strcmp(rules[i]->id, id) == 0) return rules[i];
+    return NULL;
+}
+
+const char *ps_finding_level_name(ps_finding_level level) {
+    static const char *const names[] = {
+#define LEVEL(name, word) word,
+        PS_FINDING_LEVELS(LEVEL)
+#undef LEVEL
+    };
+    return names[level];
+}
+
+const char *ps_finding_group_name(ps_finding_group group) {
+    static const char *const names[] = {
+#define GROUP(name, word) word,
+        PS_FINDING_GROUPS(GROUP)
+#undef GROUP
+    };
+    return names[group];
+}
+
+void ps_finding_say(ps_finding *finding, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(finding->sentence, sizeof finding->sentence, format, arguments);
+    va_end(arguments);
+}
+
+void ps_finding_add_layer(ps_finding *finding, int layer) {
+    if (finding->layers < PS_FINDING_MOST_LAYERS) finding->layer[finding->layers++] = layer;
+}
+
+void ps_finding_add_evidence(ps_finding *finding, const char *what, double value, double threshold, uint64_t line) {
+    if (finding->evidences == PS_FINDING_MOST_EVIDENCE) return;
+    ps_finding_evidence *evidence = &finding->evidence[finding->evidences++];
+    snprintf(evidence->what, sizeof evidence->what, "%s", what);
+    evidence->value = value;
+    evidence->threshold = threshold;
+    evidence->line = line;
+}
+
+void ps_finding_add_cause(ps_finding *finding, const char *cause, const char *speaks, ...) {
+    if (finding->causes == PS_FINDING_MOST_CAUSES) return;
+    ps_finding_cause *added = &finding->cause[finding->causes++];
+    va_list arguments;
+    va_start(arguments, speaks);
+    snprintf(added->cause, sizeof added->cause, "%s", cause);
+    vsnprintf(added->speaks, sizeof added->speaks, speaks, arguments);
+    va_end(arguments);
+}
+
+void ps_finding_try(ps_finding *finding, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(finding->remedy, sizeof finding->remedy, format, arguments);
+    va_end(arguments);
+}

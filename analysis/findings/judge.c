@@ -1,0 +1,78 @@
+/* Asks every rule that is wanted, and puts the findings in order. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "analysis/findings/finding.h"
+#include "core/memory.h"
+
+/* Whether `id` stands in a list with commas between. */
+static bool is_named(const char *list, const char *id) {
+    size_t length = strlen(id);
+    for (const char *at = list; at != NULL; at = strchr(at, ','), at = at != NULL ? at + 1 : NULL)
+        if (strncmp(at, id, length) == 0 && (at[length] == ',' || at[length] == '\0')) return true;
+    return false;
+}
+
+/* PS_ERR_USAGE names what is no rule. */
+static ps_status check_names(const char *list) {
+    for (const char *at = list; at != NULL && *at != '\0';) {
+        size_t length = strcspn(at, ",");
+        char id[64];
+        if (length >= sizeof id) length = sizeof id - 1;
+        memcpy(id, at, length);
+        id[length] = '\0';
+        if (ps_finding_rule_named(id) == NULL)
+            return ps_fail(PS_ERR_USAGE, "there is no finding \"%s\"; `poolscope diagnose --rules` lists all of them",
+                           id);
+        at += strcspn(at, ",");
+        if (*at == ',') at++;
+    }
+    return PS_OK;
+}
+
+static int in_order(const void *a, const void *b) {
+    const ps_finding *x = a, *y = b;
+    if (x->level != y->level) return x->level > y->level ? -1 : 1;
+    if (x->rule->rank != y->rule->rank) return x->rule->rank < y->rule->rank ? -1 : 1;
+    if (x->strength != y->strength) return x->strength > y->strength ? -1 : 1;
+    if (x->since != y->since) return x->since < y->since ? -1 : 1;
+    return strcmp(x->rule->id, y->rule->id);
+}
+
+static ps_judgement judge_one(const ps_finding_rule *rule, const ps_facts *facts, ps_finding *out) {
+    memset(out, 0, sizeof *out);
+    out->rule = rule;
+    out->level = rule->level;
+    out->since = -1;
+    if (facts->at_rest && !rule->at_rest) return PS_JUDGED_UNKNOWN;
+    return rule->judge(facts, out);
+}
+
+ps_status ps_findings_judge(const ps_facts *facts, const char *only, const char *ignore, ps_findings *out) {
+    memset(out, 0, sizeof *out);
+    PS_TRY(check_names(only));
+    PS_TRY(check_names(ignore));
+    int count;
+    const ps_finding_rule *const *rules = ps_finding_rules(&count);
+    ps_status status = PS_OK;
+    PS_TRY_CLEANUP(PS_ALLOC((size_t)count, &out->list, "findings"));
+    PS_TRY_CLEANUP(PS_ALLOC((size_t)count, &out->unknown, "rules that cannot judge"));
+    for (int i = 0; i < count; i++) {
+        if (only != NULL && !is_named(only, rules[i]->id)) continue;
+        if (ignore != NULL && is_named(ignore, rules[i]->id)) continue;
+        ps_judgement judgement = judge_one(rules[i], facts, &out->list[out->count]);
+        if (judgement == PS_JUDGED_FOUND) out->count++;
+        if (judgement == PS_JUDGED_UNKNOWN) out->unknown[out->unknown_count++] = rules[i];
+    }
+    if (out->count > 1) qsort(out->list, (size_t)out->count, sizeof *out->list, in_order);
+    return PS_OK;
+cleanup:
+    ps_findings_clear(out);
+    return status;
+}
+
+void ps_findings_clear(ps_findings *findings) {
+    ps_free(findings->list);
+    ps_free(findings->unknown);
+    memset(findings, 0, sizeof *findings);
+}
