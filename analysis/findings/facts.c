@@ -45,6 +45,16 @@ double ps_fact_last(const ps_fact_series *series) {
     return series->count > 0 ? series->value[series->count - 1] : ps_absent();
 }
 
+void ps_facts_init(ps_facts *facts) {
+    memset(facts, 0, sizeof *facts);
+    facts->chance_loss = facts->steps_planned = facts->steps = facts->batch = ps_absent();
+    facts->window = facts->epoch_steps = facts->test_images = ps_absent();
+    facts->weight_decay = facts->clip_limit = facts->warmup = ps_absent();
+    ps_data_facts *data = &facts->data;
+    data->train = data->test = data->constant = data->duplicates = ps_absent();
+    data->out_of_range = data->probe_distance = data->order_repeats = ps_absent();
+}
+
 static void clear_series(ps_fact_series *series) {
     ps_free_array(series->value);
     ps_free_array(series->step);

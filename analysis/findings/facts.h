@@ -106,6 +106,8 @@ typedef struct {
     ps_data_facts data;
 } ps_facts;
 
+/* Nothing known: numbers are ps_absent(), series empty. */
+void ps_facts_init(ps_facts *facts);
 ps_status ps_facts_of_trace(const char *path, ps_facts *facts);
 void ps_facts_clear(ps_facts *facts);
 

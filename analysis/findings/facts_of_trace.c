@@ -1,10 +1,264 @@
-/* Facts of a run, from two passes over its trace (run.h): of a run under way or another program's as well. */
+/* Facts of a run, from two passes over its trace (run.h): of a run under way or another program's as well. What is
+ * counted by layer stands in one table below, a line and a function each. */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "analysis/causes.h"
 #include "analysis/findings/facts.h"
+#include "analysis/fixed.h"
 #include "analysis/run.h"
+#include "analysis/stats/order.h"
+#include "core/json.h"
 #include "core/memory.h"
+#include "trace/trace_format.h"
+
+typedef struct {
+    const ps_run *run;
+    ps_facts *facts;
+    double *scratch; /* node_count numbers */
+} filler;
+
+/* ---- by layer ---- */
+
+typedef struct {
+    const ps_run *run;
+    const ps_frame *frame;
+    const ps_trace_layer *layer;
+    int index, probe; /* of the layer; of the probe: this one, or that at which the window begins (-1: none) */
+    double steps;     /* of the window */
+    double *scratch;
+} layer_view;
+
+static double value_at(const layer_view *v, ps_trace_quantity quantity, int channel) {
+    const double *values = v->frame->node[quantity];
+    return values != NULL ? values[v->layer->first_node + channel] : ps_absent();
+}
+
+static unsigned state_at(const layer_view *v, int channel) {
+    return ps_run_node_state(v->run, v->probe, v->layer->first_node + channel);
+}
+
+/* Share of the channels of which `is` holds, among those of which it is known (1 or 0; ps_absent(): not known). */
+static double share(const layer_view *v, double (*is)(const layer_view *v, int channel)) {
+    double known = 0, held = 0;
+    for (int c = 0; c < v->layer->channels; c++) {
+        double answer = is(v, c);
+        if (ps_is_absent(answer)) continue;
+        known++;
+        held += answer;
+    }
+    return known > 0 ? held / known : ps_absent();
+}
+
+static double quotient(double a, double b) {
+    return ps_is_absent(a) || ps_is_absent(b) || !(b > 0) ? ps_absent() : a / b;
+}
+
+/* Median over the channels that have the value; ps_absent(): none has. A NaN among them is no number to order by, but
+ * the answer. */
+static double median(const layer_view *v, double (*of)(const layer_view *v, int channel)) {
+    size_t count = 0;
+    for (int c = 0; c < v->layer->channels; c++) {
+        double value = of(v, c);
+        if (ps_is_absent(value)) continue;
+        if (isnan(value)) return value;
+        v->scratch[count++] = value;
+    }
+    return count > 0 ? ps_stats_median(v->scratch, count) : ps_absent();
+}
+
+static double root_mean_square(const layer_view *v, ps_trace_quantity quantity, double over) {
+    double sum = 0;
+    int count = 0;
+    for (int c = 0; c < v->layer->channels; c++) {
+        double value = value_at(v, quantity, c);
+        if (ps_is_absent(value)) continue;
+        sum += value * value;
+        count++;
+    }
+    return count > 0 && over > 0 ? sqrt(sum / count / over) : ps_absent();
+}
+
+static double is_dead(const layer_view *v, int c) {
+    unsigned state = state_at(v, c);
+    return ps_state_seen(state) ? ps_state_dead(state) : ps_absent();
+}
+static double is_near(const layer_view *v, int c) {
+    unsigned state = state_at(v, c);
+    return ps_state_seen(state) ? ps_state_near(state) : ps_absent();
+}
+static double is_edge(const layer_view *v, int c) {
+    unsigned state = state_at(v, c);
+    return ps_state_seen(state) && (state & PS_STATE_EDGE_KNOWN) != 0 ? ps_state_edge(state) : ps_absent();
+}
+
+/* By the same measure as a node's condition (causes.h); a dead node is constant at 0, and is not counted here. */
+static double is_constant(const layer_view *v, int c) {
+    double spread = value_at(v, PS_Q_image_spread, c), size = value_at(v, PS_Q_mean_abs, c);
+    if (ps_is_absent(spread) || ps_is_absent(size) || isnan(spread) || isnan(size)) return ps_absent();
+    return size > 0 && !ps_state_dead(state_at(v, c)) && spread <= PS_CONSTANT_WITHIN * size;
+}
+
+static double is_inert_alive(const layer_view *v, int c) {
+    if (!ps_state_alive(state_at(v, c))) return ps_absent();
+    double moved = quotient(value_at(v, PS_Q_path_gradient, c), value_at(v, PS_Q_weight_start_l2, c));
+    return ps_is_absent(moved) ? moved : moved < PS_FIXED_INERT;
+}
+
+static double gradient(const layer_view *v, int c) { return value_at(v, PS_Q_grad_norm_rms, c); }
+static double zero_gradient(const layer_view *v, int c) {
+    return quotient(value_at(v, PS_Q_grad_zero_steps, c), v->steps);
+}
+static double step_over_weight(const layer_view *v, int c) {
+    return quotient(quotient(value_at(v, PS_Q_path, c), value_at(v, PS_Q_weight_start_l2, c)), v->steps);
+}
+static double decay_over_gradient(const layer_view *v, int c) {
+    return quotient(value_at(v, PS_Q_path_decay, c), value_at(v, PS_Q_path_gradient, c));
+}
+static double carried_over_path(const layer_view *v, int c) {
+    return quotient(value_at(v, PS_Q_path_carried, c), value_at(v, PS_Q_path, c));
+}
+
+/* Values normalised over the batch are about normal, so that less than 1e-3 of them pass where the shift lies this many
+ * scales below 0 (the standard normal's quantile of 1e-3). */
+#define SHUT_BEYOND 3.0902323
+static double is_shut_by_norm(const layer_view *v, int c) {
+    double gamma = value_at(v, PS_Q_gamma, c), beta = value_at(v, PS_Q_beta, c);
+    if (ps_is_absent(gamma) || ps_is_absent(beta) || isnan(gamma) || isnan(beta)) return ps_absent();
+    return beta <= 0 && (gamma == 0 || beta < -SHUT_BEYOND * fabs(gamma));
+}
+
+static double of_dead(const layer_view *v) { return share(v, is_dead); }
+static double of_near_dead(const layer_view *v) { return share(v, is_near); }
+static double of_edge(const layer_view *v) { return share(v, is_edge); }
+static double of_constant(const layer_view *v) { return share(v, is_constant); }
+static double of_inert_alive(const layer_view *v) { return share(v, is_inert_alive); }
+static double of_grad_rms(const layer_view *v) { return median(v, gradient); }
+static double of_grad_zero(const layer_view *v) { return share(v, zero_gradient); }
+static double of_update_ratio(const layer_view *v) { return median(v, step_over_weight); }
+static double of_decay_ratio(const layer_view *v) { return median(v, decay_over_gradient); }
+static double of_carried_ratio(const layer_view *v) { return median(v, carried_over_path); }
+static double of_weight_rms(const layer_view *v) { return root_mean_square(v, PS_Q_weight_l2, v->layer->fan_in); }
+static double of_output_rms(const layer_view *v) { return root_mean_square(v, PS_Q_rms, 1); }
+
+/* A module behind the normalisation changes what reaches the gate, and so does what is added before a shared one. */
+static double of_shut_by_norm(const layer_view *v) {
+    bool meets_gate = v->layer->norm != NULL && v->layer->pool_skip == NULL && !v->layer->shared;
+    return meets_gate ? share(v, is_shut_by_norm) : ps_absent();
+}
+
+static double of_rank_share(const layer_view *v) {
+    double dead = of_dead(v), constant = of_constant(v);
+    if (ps_is_absent(dead)) return dead;
+    return 1 - dead - (ps_is_absent(constant) ? 0 : constant);
+}
+
+static const struct {
+    ps_layer_fact fact;
+    bool of_window; /* else of a probe */
+    double (*of)(const layer_view *v);
+} layer_facts[] = {
+    {PS_FACT_dead, false, of_dead},
+    {PS_FACT_near_dead, false, of_near_dead},
+    {PS_FACT_edge, false, of_edge},
+    {PS_FACT_constant, false, of_constant},
+    {PS_FACT_weight_rms, false, of_weight_rms},
+    {PS_FACT_output_rms, false, of_output_rms},
+    {PS_FACT_shut_by_norm, false, of_shut_by_norm},
+    {PS_FACT_rank_share, false, of_rank_share},
+    {PS_FACT_inert_alive, true, of_inert_alive},
+    {PS_FACT_grad_rms, true, of_grad_rms},
+    {PS_FACT_grad_zero, true, of_grad_zero},
+    {PS_FACT_update_ratio, true, of_update_ratio},
+    {PS_FACT_decay_ratio, true, of_decay_ratio},
+    {PS_FACT_carried_ratio, true, of_carried_ratio},
+};
+
+static ps_status take_frame(void *self, const ps_frame *frame) {
+    const filler *f = self;
+    const ps_run *run = f->run;
+    const ps_window_info *window = frame->is_window ? &run->windows[frame->index] : NULL;
+    long long step = window != NULL ? window->last : run->probes[frame->index].step;
+    for (int l = 0; l < run->layer_count; l++) {
+        if (frame->line[l] == 0) continue;
+        layer_view view = {run, frame,     &run->layers[l], l, window != NULL ? window->before : frame->index,
+                           0,   f->scratch};
+        view.steps = window != NULL ? (double)(window->last - window->first + 1) : 0;
+        for (size_t i = 0; i < sizeof layer_facts / sizeof *layer_facts; i++) {
+            if (layer_facts[i].of_window != frame->is_window) continue;
+            double value = layer_facts[i].of(&view);
+            if (ps_is_absent(value)) continue;
+            ps_fact_series *series = &f->facts->layers[l].series[layer_facts[i].fact];
+            PS_TRY(ps_fact_add(series, step, value, frame->line[l]));
+        }
+    }
+    return PS_OK;
+}
+
+/* ---- of the whole network ---- */
+
+static ps_status add_known(ps_fact_series *series, const ps_trace_record *record, double value) {
+    return ps_is_absent(value) ? PS_OK : ps_fact_add(series, (long long)record->step, value, record->line);
+}
+
+static ps_status take_step(ps_facts *facts, const ps_trace_record *record) {
+    PS_TRY(add_known(&facts->loss, record, record->loss));
+    PS_TRY(add_known(&facts->lr, record, record->lr));
+    PS_TRY(add_known(&facts->grad_norm, record, record->grad_norm));
+    return add_known(&facts->clip, record, record->clip);
+}
+
+static ps_status take_evaluation(ps_facts *facts, const ps_trace_record *record) {
+    if (record->split[0] != '\0' && strcmp(record->split, "test") != 0) return PS_OK;
+    if (!ps_is_absent(record->count)) facts->test_images = record->count;
+    PS_TRY(add_known(&facts->test_loss, record, record->loss));
+    return add_known(&facts->test_measure, record, record->measured[0]);
+}
+
+static ps_status copy_text(const cJSON *object, const char *key, char **out) {
+    const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
+    return ps_string_copy(text != NULL ? text : "", out);
+}
+
+static ps_status add_nonfinite(ps_facts *facts, const ps_trace_record *record, const cJSON *event) {
+    size_t count = facts->nonfinite_count + 1;
+    PS_TRY(PS_GROW(&facts->nonfinite, &facts->nonfinite_capacity, count, "values that are not finite"));
+    ps_nonfinite_fact *fact = &facts->nonfinite[facts->nonfinite_count];
+    memset(fact, 0, sizeof *fact);
+    facts->nonfinite_count = count;
+    fact->step = (long long)record->step;
+    fact->channel = -1;
+    fact->line = record->line;
+    PS_TRY(copy_text(event, PS_KEY(NONFINITE, what), &fact->what));
+    PS_TRY(copy_text(event, PS_KEY(NONFINITE, layer), &fact->layer));
+    if (fact->layer[0] == '\0') {
+        free(fact->layer);
+        fact->layer = NULL;
+    }
+    return PS_OK;
+}
+
+static ps_status take_event(ps_facts *facts, const ps_trace_record *record) {
+    if (!ps_trace_record_is_event(record, PS_EVENT_NONFINITE)) return PS_OK;
+    cJSON *event;
+    PS_TRY(ps_json_try(record->text, &event));
+    ps_status status = add_nonfinite(facts, record, event);
+    cJSON_Delete(event);
+    return status;
+}
+
+static ps_status take_record(void *self, const ps_trace_record *record) {
+    const filler *f = self;
+    switch (record->type) {
+        case PS_RECORD_STEP: return take_step(f->facts, record);
+        case PS_RECORD_EVAL: return take_evaluation(f->facts, record);
+        case PS_RECORD_EVENT: return take_event(f->facts, record);
+        default: return PS_OK;
+    }
+}
+
+/* ---- from the header ---- */
 
 static ps_status describe_layers(const ps_run *run, ps_facts *facts) {
     PS_TRY(PS_ALLOC((size_t)run->layer_count, &facts->layers, "facts of layers"));
@@ -24,12 +278,75 @@ static ps_status describe_layers(const ps_run *run, ps_facts *facts) {
     return PS_OK;
 }
 
+static double number_of(const cJSON *object, const char *key) {
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+    return cJSON_IsNumber(item) ? item->valuedouble : ps_absent();
+}
+
+/* A whole number in a text of its own; ps_absent(): it is something else. */
+static double number_in(const char *text) {
+    char *end;
+    if (text == NULL || text[0] < '0' || text[0] > '9') return ps_absent();
+    double value = strtod(text, &end);
+    return *end == '\0' ? value : ps_absent();
+}
+
+/* "name=0.1" among the words of a text. */
+static double word_in(const char *text, const char *name) {
+    size_t length = strlen(name);
+    for (const char *at = text; at != NULL && *at != '\0'; at += strspn(at, " ")) {
+        if (strncmp(at, name, length) == 0 && at[length] == '=') return strtod(at + length + 1, NULL);
+        at += strcspn(at, " ");
+    }
+    return ps_absent();
+}
+
+static ps_status describe_training(const ps_run *run, ps_facts *facts) {
+    const cJSON *pairing = cJSON_GetObjectItemCaseSensitive(run->header->document, PS_KEY(HEADER, pairing));
+    const cJSON *data = cJSON_GetObjectItemCaseSensitive(run->header->document, PS_KEY(HEADER, data));
+    const char *optimiser = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(pairing, "optimiser"));
+    facts->batch = number_in(cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(pairing, "batch")));
+    facts->data.train = number_of(data, PS_KEY(DATA, train));
+    facts->data.test = number_of(data, PS_KEY(DATA, test));
+    double classes = number_of(data, PS_KEY(DATA, classes));
+    facts->data.classes = classes >= 1 && classes <= 1 << 24 ? (int)classes : 0;
+    facts->epoch_steps = quotient(facts->data.train, facts->batch);
+    if (facts->data.classes > 1 && strcmp(facts->task.name, "classification") == 0) facts->chance_loss = log(classes);
+    if (optimiser == NULL || optimiser[0] == '\0') return PS_OK;
+    size_t length = strcspn(optimiser, " ");
+    PS_TRY(ps_string_format(&facts->optimiser, "%.*s", (int)length, optimiser));
+    facts->weight_decay = word_in(optimiser, "decay");
+    facts->clip_limit = word_in(optimiser, "clip");
+    facts->warmup = word_in(optimiser, "warmup");
+    return PS_OK;
+}
+
+static void describe_run(const ps_run *run, ps_facts *facts) {
+    facts->unfinished = run->status == PS_RUN_UNFINISHED;
+    facts->diverged = run->status == PS_RUN_DIVERGED;
+    facts->task = run->header->task;
+    facts->steps_planned = run->header->steps > 0 ? (double)run->header->steps : ps_absent();
+    facts->window = run->header->window > 0 ? (double)run->header->window : ps_absent();
+    facts->steps = (double)run->steps_done;
+}
+
+static ps_status fill(ps_run *run, const char *path, filler *f) {
+    PS_TRY(ps_string_copy(path, &f->facts->target));
+    describe_run(run, f->facts);
+    PS_TRY(describe_layers(run, f->facts));
+    PS_TRY(describe_training(run, f->facts));
+    PS_TRY(PS_ALLOC((size_t)run->node_count + 1, &f->scratch, "values of a layer's nodes"));
+    ps_run_visitor visitor = {f, take_frame, take_record};
+    return ps_run_stream(run, &visitor);
+}
+
 ps_status ps_facts_of_trace(const char *path, ps_facts *facts) {
     ps_run *run = NULL;
-    memset(facts, 0, sizeof *facts);
+    ps_facts_init(facts);
     ps_status status = ps_run_open(path, "", &run);
-    if (status == PS_OK) status = ps_string_copy(path, &facts->target);
-    if (status == PS_OK) status = describe_layers(run, facts);
+    filler f = {run, facts, NULL};
+    if (status == PS_OK) status = fill(run, path, &f);
+    ps_free(f.scratch);
     ps_run_close(run);
     if (status != PS_OK) ps_facts_clear(facts);
     return status;
