@@ -45,7 +45,8 @@ double ps_fact_last(const ps_fact_series *series);
     FACT(mode_scale, "largest |log(running variance / batch variance)| over nodes, median over the layer")             \
     FACT(variance_low, "share of nodes whose batch variance is below its epsilon")                                     \
     FACT(shut_by_norm, "share of nodes whose scale and shift shut the gate whatever comes (P(active) < 1e-3)")         \
-    FACT(rank_share, "live nodes over nodes: an upper bound of the rank that passes")
+    FACT(rank_share, "live nodes over nodes: an upper bound of the rank that passes")                                  \
+    FACT(alike, "share of nodes that are twins: live, and equal to another one in norms of weights and in outputs")
 
 typedef enum {
 #define FACT(name, words) PS_FACT_##name,

@@ -1,0 +1,354 @@
+#include "measure/at_rest.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analysis/causes.h"
+#include "analysis/findings/alike.h"
+#include "analysis/json_scan.h"
+#include "core/memory.h"
+#include "probe/probe.h"
+#include "trace/node_state.h"
+
+static const char recorded[] =
+    "nonzero,images_active,weight_l2,weight_l1,pre_max,pre_max_low,pre_max_high,mean,mean_abs,rms,image_spread,"
+    "activation_l2";
+
+/* Shares below which a node is near-dead, and a normalised gate shut whatever comes. */
+static const double near_dead_share = 0.01, shut_sigmas = 3.09; /* P(normal > 3.09) is 1e-3 */
+
+/* Sums over the probe set of what a unit's normalisation reads, by channel. */
+typedef struct {
+    int op;           /* whose output that is; -1: the network's input, or no normalisation */
+    double *mean;     /* [channels] mean of the batches' means */
+    double *variance; /* and of their variances */
+} moments;
+
+typedef struct {
+    ps_checkpoint_session *checkpoint;
+    ps_session *session;
+    const ps_units *units;
+    ps_facts *facts;
+    long long step;
+    moments *moments; /* [units] */
+    int batches;      /* added up so far */
+    int most;         /* channels of the widest unit */
+    double *value[9]; /* [most] each */
+} looking;
+
+static ps_status add(looking *l, int unit, ps_layer_fact fact, double value) {
+    if (ps_is_absent(value)) return PS_OK;
+    return ps_fact_add(&l->facts->layers[unit].series[fact], l->step, value, 0);
+}
+
+static int by_size(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Sorts the values; ps_absent(): one of them is not a number, or there is none. */
+static double median(double *value, int count) {
+    if (count == 0) return ps_absent();
+    for (int i = 0; i < count; i++)
+        if (isnan(value[i])) return ps_absent();
+    qsort(value, (size_t)count, sizeof *value, by_size);
+    return count % 2 ? value[count / 2] : (value[count / 2 - 1] + value[count / 2]) / 2;
+}
+
+/* ---- what the settings say ---- */
+
+static ps_status describe_layers(looking *l) {
+    ps_facts *f = l->facts;
+    const ps_graph *graph = ps_net_graph(l->session->net);
+    PS_TRY(PS_ALLOC((size_t)l->units->count, &f->layers, "facts of layers"));
+    f->layer_count = l->units->count;
+    for (int u = 0; u < l->units->count; u++) {
+        const ps_unit *unit = &l->units->unit[u];
+        ps_layer_facts *out = &f->layers[u];
+        ps_gate gate = {"", false, (float)NAN};
+        const ps_op *op = &graph->op[unit->gate_op];
+        if (op->type->gate != NULL) (void)op->type->gate(op->config, &gate);
+        PS_TRY(ps_string_copy(unit->name, &out->name));
+        PS_TRY(ps_string_copy(gate.activation, &out->activation));
+        out->position = u;
+        out->nodes = unit->channels;
+        out->fan_in = unit->fan_in > 0 ? unit->fan_in : ps_absent();
+        out->own_gate = !unit->shared;
+        out->normalised = unit->norm_op >= 0;
+        out->has_module = unit->pool_skip_op >= 0;
+    }
+    return PS_OK;
+}
+
+static ps_status describe(looking *l, const char *target) {
+    ps_facts *f = l->facts;
+    const ps_run_config *c = &l->checkpoint->config;
+    int classes = ps_dataset_classes(l->session->dataset);
+    double images = ps_dataset_count(l->session->dataset, PS_SPLIT_TRAIN), none = ps_absent();
+    bool trained = !l->checkpoint->weights_only;
+    *f = (ps_facts){.at_rest = true,
+                    .task = l->session->described,
+                    .chance_loss = classes > 0 ? log((double)classes) : none,
+                    .steps_planned = trained ? c->steps : none,
+                    .steps = trained ? (double)l->checkpoint->step : none,
+                    .batch = trained ? c->batch : none,
+                    .window = trained ? c->window : none,
+                    .epoch_steps = trained ? floor(images / c->batch) : none,
+                    .weight_decay = trained ? c->weight_decay : none,
+                    .clip_limit = trained ? c->clip : none,
+                    .warmup = trained ? c->warmup : none,
+                    .test_images = ps_dataset_count(l->session->dataset, PS_SPLIT_TEST)};
+    f->data.probe_distance = f->data.order_repeats = none;
+    PS_TRY(ps_string_copy(target, &f->target));
+    if (trained) PS_TRY(ps_string_copy(c->optimiser, &f->optimiser));
+    return describe_layers(l);
+}
+
+/* ---- parameters that no network can have ---- */
+
+static ps_status add_broken(looking *l) {
+    ps_facts *f = l->facts;
+    for (int i = -1; (i = ps_net_find_broken(l->session->net, i + 1)) >= 0;) {
+        const ps_param *p = ps_net_param(l->session->net, i);
+        PS_TRY(PS_GROW(&f->nonfinite, &f->nonfinite_capacity, f->nonfinite_count + 1, "values that are not finite"));
+        ps_nonfinite_fact *fact = &f->nonfinite[f->nonfinite_count++];
+        *fact = (ps_nonfinite_fact){.step = l->step, .channel = -1};
+        PS_TRY(ps_string_copy(p->learned ? "weights" : "running statistics", &fact->what));
+        PS_TRY(ps_string_copy(p->name, &fact->layer));
+    }
+    return PS_OK;
+}
+
+/* ---- one look at the probe set ---- */
+
+/* Mean and variance of a channel of a batch, in two passes. */
+static void add_moments(moments *m, const float *y, size_t positions, size_t channels) {
+    for (size_t c = 0; c < channels; c++) {
+        double sum = 0, squares = 0;
+        for (size_t p = 0; p < positions; p++) sum += (double)y[p * channels + c];
+        double mean = sum / (double)positions;
+        for (size_t p = 0; p < positions; p++) {
+            double from_mean = (double)y[p * channels + c] - mean;
+            squares += from_mean * from_mean;
+        }
+        m->mean[c] += mean;
+        m->variance[c] += squares / (double)positions;
+    }
+}
+
+static void after_op(void *self, int op, ps_shape shape, const float *y) {
+    looking *l = self;
+    for (int u = 0; u < l->units->count; u++)
+        if (l->moments[u].op == op && l->moments[u].mean != NULL)
+            add_moments(&l->moments[u], y, ps_shape_positions(shape), (size_t)shape.c);
+}
+
+/* The loss of the probe set in a mode; with batch statistics the moments on the way. */
+static ps_status add_loss(looking *l, ps_mode mode, ps_fact_series *series) {
+    ps_session *s = l->session;
+    ps_net_hook hook = {l, after_op};
+    double sum = 0, counted = 0;
+    for (int b = 0; b < s->probe_batches; b++) {
+        PS_TRY(ps_loader_plain_batch(s->loader, PS_SPLIT_PROBE, b, s->x, s->label, NULL, s->threads));
+        ps_net_forward(s->net, s->x, mode, (ps_rng_key){{0, 0}}, mode == PS_MODE_PROBE ? &hook : NULL);
+        l->batches += mode == PS_MODE_PROBE;
+        ps_loss loss = ps_net_loss(s->net, s->task->loss, s->label, false);
+        if (loss.counted == 0) continue;
+        sum += loss.loss * (double)loss.counted;
+        counted += (double)loss.counted;
+    }
+    return counted > 0 ? ps_fact_add(series, l->step, sum / counted, 0) : PS_OK;
+}
+
+/* What of the nodes of a layer a probing tells. */
+static ps_status add_states(looking *l, const ps_probe *probe, int u) {
+    enum { NONZERO, LOW, HIGH, MEAN, MEAN_ABS, RMS, SPREAD, L2, L1 };
+    static const char *const names[] = {"nonzero", "pre_max_low",  "pre_max_high", "mean",     "mean_abs",
+                                        "rms",     "image_spread", "weight_l2",    "weight_l1"};
+    const ps_unit *unit = &l->units->unit[u];
+    bool there[9];
+    int n = unit->channels, dead = 0, edge = 0, near = 0, constant = 0;
+    double images = (double)l->session->probe_batches * ps_net_batch(l->session->net), squares = 0;
+    double outputs = images * unit->elements;
+    for (int i = 0; i < 9; i++) {
+        there[i] = ps_probe_read(probe, names[i], u, l->value[i]);
+        for (int c = 0; !there[i] && c < n; c++) l->value[i][c] = ps_absent();
+    }
+    for (int c = 0; c < n; c++) {
+        ps_node_state state = there[NONZERO]
+                                  ? ps_node_state_of(l->value[NONZERO][c], l->value[LOW][c], l->value[HIGH][c])
+                                  : PS_NODE_ALIVE;
+        dead += state == PS_NODE_DEAD;
+        edge += state == PS_NODE_EDGE;
+        near += there[NONZERO] && state == PS_NODE_ALIVE && l->value[NONZERO][c] < near_dead_share * outputs;
+        constant += state != PS_NODE_DEAD && l->value[SPREAD][c] <= PS_CONSTANT_WITHIN * l->value[MEAN_ABS][c];
+        squares += l->value[RMS][c] * l->value[RMS][c];
+    }
+    int known = n - edge;
+    if (there[NONZERO]) {
+        PS_TRY(add(l, u, PS_FACT_edge, (double)edge / n));
+        if (known > 0) PS_TRY(add(l, u, PS_FACT_dead, (double)dead / known));
+        if (known > 0) PS_TRY(add(l, u, PS_FACT_near_dead, (double)near / known));
+    }
+    if (there[SPREAD]) PS_TRY(add(l, u, PS_FACT_constant, (double)constant / n));
+    if (there[NONZERO] || there[SPREAD]) PS_TRY(add(l, u, PS_FACT_rank_share, (double)(n - dead - constant) / n));
+    if (there[RMS]) PS_TRY(add(l, u, PS_FACT_output_rms, sqrt(squares / n)));
+    if (!there[L2]) return PS_OK;
+    if (there[RMS] && there[MEAN] && there[L1])
+        PS_TRY(
+            add(l, u, PS_FACT_alike, ps_findings_alike(n, l->value[L2], l->value[L1], l->value[MEAN], l->value[RMS])));
+    squares = 0;
+    for (int c = 0; c < n; c++) squares += l->value[L2][c] * l->value[L2][c];
+    return unit->fan_in > 0 ? add(l, u, PS_FACT_weight_rms, sqrt(squares / n / unit->fan_in)) : PS_OK;
+}
+
+static ps_status look(looking *l) {
+    ps_probe_options options = {
+        .record = recorded, .steps = 1, .window = 1, .source = ps_session_probe_source(l->session)};
+    ps_probe *probe = NULL;
+    ps_status status = ps_probe_create(l->session->net, NULL, &options, &probe);
+    if (status == PS_OK) status = ps_probe_measure(probe);
+    for (int u = 0; status == PS_OK && u < l->units->count; u++) status = add_states(l, probe, u);
+    ps_probe_destroy(probe);
+    return status;
+}
+
+/* ---- normalisations: running against batch statistics, scale and shift ---- */
+
+static const float *values_of(ps_net *net, int op, const char *suffix) {
+    int param = ps_net_op_param(net, op, suffix);
+    return param >= 0 ? ps_net_param(net, param)->value : NULL;
+}
+
+/* Both modes must be known, and the variance above the smallest that counts: where nothing varies a ratio says
+ * nothing. */
+static ps_status add_modes(looking *l, int u, double eps) {
+    const ps_unit *unit = &l->units->unit[u];
+    const moments *m = &l->moments[u];
+    const float *mean = values_of(l->session->net, unit->norm_op, "running_mean"),
+                *variance = values_of(l->session->net, unit->norm_op, "running_var");
+    double gap = 0, *scale = l->value[0];
+    int low = 0, used = 0;
+    if (m->mean == NULL || l->batches == 0) return PS_OK;
+    for (int c = 0; c < unit->channels; c++) {
+        double batch_mean = m->mean[c] / l->batches, batch_variance = m->variance[c] / l->batches;
+        low += batch_variance < eps;
+        if (mean == NULL || variance == NULL || batch_variance < eps) continue;
+        gap += fabs((double)mean[c] - batch_mean) / sqrt(batch_variance);
+        scale[used++] = fabs(log(((double)variance[c] + eps) / (batch_variance + eps)));
+    }
+    PS_TRY(add(l, u, PS_FACT_variance_low, (double)low / unit->channels));
+    if (used == 0) return PS_OK;
+    PS_TRY(add(l, u, PS_FACT_mode_gap, gap / used));
+    return add(l, u, PS_FACT_mode_scale, median(scale, used));
+}
+
+/* Values normalised over the batch have mean 0 and deviation 1, whatever comes. */
+static ps_status add_shut(looking *l, int u) {
+    const ps_unit *unit = &l->units->unit[u];
+    const float *gamma = values_of(l->session->net, unit->norm_op, "weight"),
+                *beta = values_of(l->session->net, unit->norm_op, "bias");
+    int shut = 0;
+    if (gamma == NULL || beta == NULL || !unit->rectifies || unit->shared) return PS_OK;
+    for (int c = 0; c < unit->channels; c++) shut += (double)beta[c] <= -shut_sigmas * fabs((double)gamma[c]);
+    return add(l, u, PS_FACT_shut_by_norm, (double)shut / unit->channels);
+}
+
+static ps_status add_norms(looking *l) {
+    const ps_graph *graph = ps_net_graph(l->session->net);
+    for (int u = 0; u < l->units->count; u++) {
+        int norm = l->units->unit[u].norm_op;
+        if (norm < 0 || graph->op[norm].type->batch_eps == NULL) continue;
+        PS_TRY(add_modes(l, u, graph->op[norm].type->batch_eps(graph->op[norm].config)));
+        PS_TRY(add_shut(l, u));
+    }
+    return PS_OK;
+}
+
+static ps_status prepare_moments(looking *l) {
+    const ps_graph *graph = ps_net_graph(l->session->net);
+    PS_TRY(PS_ALLOC((size_t)l->units->count, &l->moments, "moments"));
+    for (int u = 0; u < l->units->count; u++) {
+        const ps_unit *unit = &l->units->unit[u];
+        l->moments[u].op = -1;
+        if (unit->norm_op < 0 || graph->op[unit->norm_op].input[0] < 0) continue;
+        l->moments[u].op = graph->op[unit->norm_op].input[0];
+        PS_TRY(PS_ALLOC((size_t)unit->channels, &l->moments[u].mean, "moments"));
+        PS_TRY(PS_ALLOC((size_t)unit->channels, &l->moments[u].variance, "moments"));
+    }
+    return PS_OK;
+}
+
+/* ---- the gradient of a training batch ---- */
+
+static ps_status add_gradient(looking *l, int u) {
+    const ps_unit *unit = &l->units->unit[u];
+    int index = unit->source_op >= 0 ? ps_net_op_param(l->session->net, unit->source_op, "weight") : -1, zero = 0;
+    if (index < 0) return PS_OK;
+    const ps_param *p = ps_net_param(l->session->net, index);
+    for (int c = 0; c < unit->channels; c++) {
+        double squares = 0;
+        for (size_t i = 0; i < p->row_length; i++) {
+            double g = (double)p->grad[(size_t)c * p->row_length + i];
+            squares += g * g;
+        }
+        zero += squares == 0;
+        l->value[0][c] = sqrt(squares);
+    }
+    PS_TRY(add(l, u, PS_FACT_grad_zero, (double)zero / unit->channels));
+    return add(l, u, PS_FACT_grad_rms, median(l->value[0], unit->channels));
+}
+
+static ps_status add_gradients(looking *l) {
+    ps_session *s = l->session;
+    double squares = 0;
+    PS_TRY(ps_loader_train_batch(s->loader, 0, s->x, s->label, s->threads));
+    ps_net_forward(s->net, s->x, PS_MODE_PROBE, (ps_rng_key){{0, 0}}, NULL);
+    ps_loss loss = ps_net_loss(s->net, s->task->loss, s->label, true);
+    if (loss.counted == 0) return PS_OK;
+    PS_TRY(ps_fact_add(&l->facts->loss, l->step, loss.loss, 0));
+    ps_net_backward(s->net);
+    for (int i = 0; i < ps_net_param_count(s->net); i++) {
+        const ps_param *p = ps_net_param(s->net, i);
+        for (size_t k = 0; p->learned && !p->module && k < p->count; k++)
+            squares += (double)p->grad[k] * (double)p->grad[k];
+    }
+    PS_TRY(ps_fact_add(&l->facts->grad_norm, l->step, sqrt(squares), 0));
+    for (int u = 0; u < l->units->count; u++) PS_TRY(add_gradient(l, u));
+    return PS_OK;
+}
+
+/* ---- all of it ---- */
+
+static ps_status gather(looking *l, const char *target) {
+    PS_TRY(describe(l, target));
+    PS_TRY(add_broken(l));
+    for (int u = 0; u < l->units->count; u++)
+        if (l->units->unit[u].channels > l->most) l->most = l->units->unit[u].channels;
+    for (int i = 0; i < 9; i++) PS_TRY(PS_ALLOC((size_t)l->most + 1, &l->value[i], "nodes"));
+    PS_TRY(prepare_moments(l));
+    PS_TRY(ps_net_check_statistics(l->session->net));
+    PS_TRY(look(l));
+    PS_TRY(add_loss(l, PS_MODE_PROBE, &l->facts->probe_loss_batch));
+    PS_TRY(add_loss(l, PS_MODE_EVAL, &l->facts->probe_loss_eval));
+    PS_TRY(add_norms(l));
+    return add_gradients(l);
+}
+
+ps_status ps_facts_at_rest(ps_checkpoint_session *checkpoint, const char *target, ps_facts *facts) {
+    looking l = {.checkpoint = checkpoint,
+                 .session = &checkpoint->session,
+                 .units = ps_net_units(checkpoint->session.net),
+                 .facts = facts,
+                 .step = checkpoint->weights_only ? 0 : (long long)checkpoint->step};
+    *facts = (ps_facts){0};
+    ps_status status = gather(&l, target);
+    for (int u = 0; l.moments != NULL && u < l.units->count; u++) {
+        ps_free(l.moments[u].mean);
+        ps_free(l.moments[u].variance);
+    }
+    ps_free(l.moments);
+    for (int i = 0; i < 9; i++) ps_free(l.value[i]);
+    return status;
+}
