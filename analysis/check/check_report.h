@@ -90,4 +90,7 @@ ps_check_writer *ps_check_writer_find(const char *format); /* NULL: no such form
 #include "analysis/check/format_list.def"
 #undef PS_CHECK_FORMAT
 
+/* A path as a URI reference (RFC 3986), quoted: everything but unreserved characters and '/' in per cent. */
+void ps_sarif_print_uri(FILE *stream, const char *path);
+
 #endif

@@ -19,8 +19,7 @@ static void write_rules(FILE *stream) {
     }
 }
 
-/* A path as a URI reference (RFC 3986): everything but unreserved characters and '/' in per cent. */
-static void write_uri(FILE *stream, const char *path) {
+void ps_sarif_print_uri(FILE *stream, const char *path) {
     fputs(path[0] == '/' ? "\"file://" : "\"", stream);
     for (const unsigned char *p = (const unsigned char *)path; *p != '\0'; p++) {
         bool plain = *p < 0x80 && (isalnum(*p) || strchr("-._~/", *p) != NULL);
@@ -41,7 +40,7 @@ static void write_property(FILE *stream, const char *key, const char *text) {
 
 static void write_location(FILE *stream, const ps_check_suite *suite, const ps_check_finding *f) {
     fputs("{\"physicalLocation\":{\"artifactLocation\":{\"uri\":", stream);
-    write_uri(stream, suite->trace);
+    ps_sarif_print_uri(stream, suite->trace);
     fprintf(stream, "},\"region\":{\"startLine\":%" PRIu64 "}}", f->line > 0 ? f->line : 1);
     if (f->node != NULL) {
         fputs(",\"logicalLocations\":[{\"fullyQualifiedName\":", stream);

@@ -83,6 +83,7 @@ void ps_facts_clear(ps_facts *facts) {
     ps_free(facts->layers);
     ps_free(facts->data.class_count);
     free(facts->target);
+    free(facts->trace);
     free(facts->optimiser);
     memset(facts, 0, sizeof *facts);
 }

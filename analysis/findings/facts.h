@@ -88,6 +88,7 @@ typedef struct {
 
 typedef struct {
     char *target;    /* path, for sentences */
+    char *trace;     /* the file that lines stand in; NULL: at rest */
     bool at_rest;    /* a checkpoint or weights: no series over steps */
     bool unfinished; /* goes on, or was cut off */
     bool diverged;

@@ -332,6 +332,7 @@ static void describe_run(const ps_run *run, ps_facts *facts) {
 
 static ps_status fill(ps_run *run, const char *path, filler *f) {
     PS_TRY(ps_string_copy(path, &f->facts->target));
+    PS_TRY(ps_string_copy(run->header->path, &f->facts->trace));
     describe_run(run, f->facts);
     PS_TRY(describe_layers(run, f->facts));
     PS_TRY(describe_training(run, f->facts));

@@ -31,6 +31,28 @@ const char *ps_finding_level_name(ps_finding_level level) {
     return names[level];
 }
 
+ps_status ps_finding_level_read(const char *word, ps_finding_level *level) {
+    for (int l = PS_LEVEL_NOTE; l <= PS_LEVEL_CRITICAL; l++)
+        if (strcmp(word, ps_finding_level_name((ps_finding_level)l)) == 0) {
+            *level = (ps_finding_level)l;
+            return PS_OK;
+        }
+    return ps_fail(PS_ERR_USAGE, "\"%.60s\" is no level; the levels are note, warning, serious and critical", word);
+}
+
+const ps_finding_rate *ps_finding_rate_of(const ps_finding_rule *rule) {
+    static const ps_finding_rate rates[] = {
+#define PS_ERROR_RATE(id, clean, alarms, planted, found, first, median_step) \
+    {#id, clean, alarms, planted, found, first, median_step},
+#include "analysis/findings/error_rate_list.def"
+#undef PS_ERROR_RATE
+        {0},
+    };
+    for (int i = 0; rates[i].id != NULL; i++)
+        if (strcmp(rates[i].id, rule->id) == 0) return &rates[i];
+    return NULL;
+}
+
 const char *ps_finding_group_name(ps_finding_group group) {
     static const char *const names[] = {
 #define GROUP(name, word) word,

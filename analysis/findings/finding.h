@@ -91,6 +91,15 @@ struct ps_finding_rule {
 const ps_finding_rule *const *ps_finding_rules(int *count);
 const ps_finding_rule *ps_finding_rule_named(const char *id); /* NULL: none */
 
+/* How often a rule errs (error_rate_list.def). */
+typedef struct {
+    const char *id;
+    int clean, alarms;         /* clean runs, and those of them in which it found something */
+    int planted, found, first; /* runs with its fault planted, those in which it found it, in which it came first */
+    double median_step;        /* at which it found it; below 0: never */
+} ps_finding_rate;
+const ps_finding_rate *ps_finding_rate_of(const ps_finding_rule *rule); /* NULL: not measured */
+
 typedef struct {
     ps_finding *list; /* the worst first: by level, rank, strength, step */
     int count;
@@ -100,6 +109,12 @@ typedef struct {
 
 /* only, ignore: ids with commas between, NULL: all, none. PS_ERR_USAGE names an id that there is not. */
 ps_status ps_findings_judge(const ps_facts *facts, const char *only, const char *ignore, ps_findings *out);
+/* The worst of them that a list with commas between names, by id or by level (and what is worse than that level); NULL:
+ * none. PS_ERR_USAGE names what is neither. */
+ps_status ps_findings_check_wanted(const char *list);
+const ps_finding *ps_findings_wanted(const ps_findings *findings, const char *list);
+/* PS_ERR_USAGE where it is no level; names them. */
+ps_status ps_finding_level_read(const char *word, ps_finding_level *level);
 void ps_findings_clear(ps_findings *findings);
 
 /* ---- for rules ---- */

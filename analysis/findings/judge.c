@@ -5,6 +5,15 @@
 #include "analysis/findings/finding.h"
 #include "core/memory.h"
 
+/* The next word of a list with commas between, cut to its room; NULL at the end. */
+static const char *next_word(const char *at, char word[64]) {
+    if (at == NULL || *at == '\0') return NULL;
+    size_t length = strcspn(at, ","), kept = length < 63 ? length : 63;
+    memcpy(word, at, kept);
+    word[kept] = '\0';
+    return at[length] == ',' ? at + length + 1 : at + length;
+}
+
 /* Whether `id` stands in a list with commas between. */
 static bool is_named(const char *list, const char *id) {
     size_t length = strlen(id);
@@ -15,18 +24,11 @@ static bool is_named(const char *list, const char *id) {
 
 /* PS_ERR_USAGE names what is no rule. */
 static ps_status check_names(const char *list) {
-    for (const char *at = list; at != NULL && *at != '\0';) {
-        size_t length = strcspn(at, ",");
-        char id[64];
-        if (length >= sizeof id) length = sizeof id - 1;
-        memcpy(id, at, length);
-        id[length] = '\0';
+    char id[64];
+    for (const char *at = list; (at = next_word(at, id)) != NULL;)
         if (ps_finding_rule_named(id) == NULL)
             return ps_fail(PS_ERR_USAGE, "there is no finding \"%s\"; `poolscope diagnose --rules` lists all of them",
                            id);
-        at += strcspn(at, ",");
-        if (*at == ',') at++;
-    }
     return PS_OK;
 }
 
@@ -69,6 +71,36 @@ ps_status ps_findings_judge(const ps_facts *facts, const char *only, const char 
 cleanup:
     ps_findings_clear(out);
     return status;
+}
+
+ps_status ps_findings_check_wanted(const char *list) {
+    char word[64];
+    ps_finding_level level;
+    for (const char *at = list; (at = next_word(at, word)) != NULL;) {
+        if (ps_finding_rule_named(word) != NULL) continue;
+        if (ps_finding_level_read(word, &level) != PS_OK)
+            return ps_fail(PS_ERR_USAGE,
+                           "\"%s\" is neither a finding nor a level; the levels are note, warning, serious and "
+                           "critical, and `poolscope diagnose --rules` lists the findings",
+                           word);
+    }
+    return PS_OK;
+}
+
+static bool is_wanted(const ps_finding *finding, const char *list) {
+    char word[64];
+    for (const char *at = list; (at = next_word(at, word)) != NULL;) {
+        if (strcmp(word, finding->rule->id) == 0) return true;
+        for (int l = PS_LEVEL_NOTE; l <= (int)finding->level; l++)
+            if (strcmp(word, ps_finding_level_name((ps_finding_level)l)) == 0) return true;
+    }
+    return false;
+}
+
+const ps_finding *ps_findings_wanted(const ps_findings *findings, const char *list) {
+    for (int i = 0; i < findings->count; i++)
+        if (is_wanted(&findings->list[i], list)) return &findings->list[i];
+    return NULL;
 }
 
 void ps_findings_clear(ps_findings *findings) {
