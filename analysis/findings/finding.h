@@ -65,6 +65,7 @@ typedef struct {
     ps_finding_cause cause[PS_FINDING_MOST_CAUSES]; /* likeliest first */
     int causes;
     char remedy[PS_FINDING_TEXT]; /* what to try first */
+    bool of_checkpoint;           /* of a run: judged by its checkpoint, as the trace lacks what the rule needs */
 } ps_finding;
 
 /* What a rule made of the facts. */
@@ -109,6 +110,9 @@ typedef struct {
 
 /* only, ignore: ids with commas between, NULL: all, none. PS_ERR_USAGE names an id that there is not. */
 ps_status ps_findings_judge(const ps_facts *facts, const char *only, const char *ignore, ps_findings *out);
+ps_status ps_findings_check_ids(const char *list);
+/* Asks the rules that could not judge a run of its checkpoint at rest. */
+void ps_findings_complete(ps_findings *findings, const ps_facts *facts, const ps_facts *rest);
 /* The worst of them that a list with commas between names, by id or by level (and what is worse than that level); NULL:
  * none. PS_ERR_USAGE names what is neither. */
 ps_status ps_findings_check_wanted(const char *list);

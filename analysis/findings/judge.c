@@ -23,7 +23,7 @@ static bool is_named(const char *list, const char *id) {
 }
 
 /* PS_ERR_USAGE names what is no rule. */
-static ps_status check_names(const char *list) {
+ps_status ps_findings_check_ids(const char *list) {
     char id[64];
     for (const char *at = list; (at = next_word(at, id)) != NULL;)
         if (ps_finding_rule_named(id) == NULL)
@@ -52,8 +52,8 @@ static ps_judgement judge_one(const ps_finding_rule *rule, const ps_facts *facts
 
 ps_status ps_findings_judge(const ps_facts *facts, const char *only, const char *ignore, ps_findings *out) {
     memset(out, 0, sizeof *out);
-    PS_TRY(check_names(only));
-    PS_TRY(check_names(ignore));
+    PS_TRY(ps_findings_check_ids(only));
+    PS_TRY(ps_findings_check_ids(ignore));
     int count;
     const ps_finding_rule *const *rules = ps_finding_rules(&count);
     ps_status status = PS_OK;
@@ -101,6 +101,20 @@ const ps_finding *ps_findings_wanted(const ps_findings *findings, const char *li
     for (int i = 0; i < findings->count; i++)
         if (is_wanted(&findings->list[i], list)) return &findings->list[i];
     return NULL;
+}
+
+/* `list` has room for every rule. */
+void ps_findings_complete(ps_findings *findings, const ps_facts *facts, const ps_facts *rest) {
+    int left = 0;
+    if (facts->layer_count != rest->layer_count) return;
+    for (int i = 0; i < findings->unknown_count; i++) {
+        const ps_finding_rule *rule = findings->unknown[i];
+        ps_judgement judgement = judge_one(rule, rest, &findings->list[findings->count]);
+        if (judgement == PS_JUDGED_FOUND) findings->list[findings->count++].of_checkpoint = true;
+        if (judgement == PS_JUDGED_UNKNOWN) findings->unknown[left++] = rule;
+    }
+    findings->unknown_count = left;
+    if (findings->count > 1) qsort(findings->list, (size_t)findings->count, sizeof *findings->list, in_order);
 }
 
 void ps_findings_clear(ps_findings *findings) {

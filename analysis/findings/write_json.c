@@ -46,6 +46,7 @@ static void write_finding(FILE *stream, const ps_facts *facts, const ps_finding 
     number_member(stream, "strength", f->strength);
     if (f->since < 0) fputs(",\"since\":null", stream);
     else fprintf(stream, ",\"since\":%lld", f->since);
+    fprintf(stream, ",\"of_checkpoint\":%s", f->of_checkpoint ? "true" : "false");
     fputs(",\"layers\":[", stream);
     for (int i = 0; i < f->layers; i++) {
         if (i > 0) fputc(',', stream);

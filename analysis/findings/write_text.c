@@ -111,7 +111,9 @@ static void print_finding(FILE *stream, const ps_facts *facts, const ps_finding 
     print_labelled(stream, "what", finding->sentence);
     if (finding->layers > 0)
         print_labelled(stream, "where", ps_finding_where(facts, finding, LAYERS_SHOWN, text, sizeof text));
-    if (ps_finding_since(finding, text)[0] != '\0') print_labelled(stream, "since", text);
+    if (finding->of_checkpoint)
+        print_labelled(stream, "since", "not known: the trace lacks it, the checkpoint shows it");
+    else if (ps_finding_since(finding, text)[0] != '\0') print_labelled(stream, "since", text);
     print_evidence(stream, facts, finding);
     print_causes(stream, finding);
     if (finding->remedy[0] != '\0') print_labelled(stream, "try", finding->remedy);

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "analysis/explain.h"
+#include "analysis/findings/finding_write.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
 
@@ -17,18 +18,21 @@ static const ps_option options[] = {
 
 const ps_command ps_command_explain = {
     .name = "explain",
-    .usage = "DIR [PREDICTION] | DIR|RUN LAYER:CHANNEL | --causes",
+    .usage = "DIR [PREDICTION] | DIR|RUN LAYER:CHANNEL | RUN FINDING | --causes",
     .summary =
         "Shows where a prediction's verdict in DIR comes from: statistic, the seeds' values, the table rows, and the "
         "trace rows they were\n"
         "counted from. Without a prediction, lists them. Of a node (LAYER:CHANNEL), of a run or of the runs of a "
         "comparison, it tells the story:\n"
-        "what it was at each probe and why, with evidence, what moved it, and its values at the last one.",
+        "what it was at each probe and why, with evidence, what moved it, and its values at the last one. Of a finding "
+        "of a run (its id, as\n"
+        "`poolscope diagnose` prints it) it shows the rows of the trace it rests on.",
     .examples =
         "  poolscope explain runs/quickstart\n"
         "  poolscope explain runs/quickstart P1\n"
         "  poolscope explain runs/quickstart stage1.0.conv:3 --arm ps2 --seed 1\n"
-        "  poolscope explain runs/a stage1.0.conv:3\n",
+        "  poolscope explain runs/a stage1.0.conv:3\n"
+        "  poolscope explain runs/a dead_layer\n",
     .options = options,
     .max_positional = 2,
 };
@@ -50,5 +54,6 @@ ps_status ps_cmd_explain(int argc, char **argv) {
     if (arm != NULL || seed != NULL)
         return ps_fail(PS_ERR_USAGE,
                        "explain: --arm and --seed choose runs for a node (LAYER:CHANNEL); leave them out");
+    if (what != NULL && ps_finding_rule_named(what) != NULL) return ps_finding_explain(directory, what, stdout);
     return ps_explain(directory, what, stdout);
 }
