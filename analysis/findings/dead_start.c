@@ -1,0 +1,48 @@
+/* Nodes that are dead before any training. Of a random start with biases around 0 hardly any is: about half of the
+ * values that enter a gate are above 0 (He et al. 2015, 2.2). */
+#include "analysis/findings/by_layer.h"
+
+static const double some = 0.15, many = 0.4;
+
+static bool at_start(const ps_facts *facts) {
+    for (int l = 0; l < facts->layer_count; l++) {
+        const ps_fact_series *dead = &facts->layers[l].series[PS_FACT_dead];
+        if (dead->count > 0) return dead->step[0] == 0;
+    }
+    return false;
+}
+
+static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
+    char text[256];
+    ps_layers_share then = ps_layers_share_of(facts, PS_FACT_dead, PS_AT_FIRST, true),
+                    now = ps_layers_share_of(facts, PS_FACT_dead, PS_AT_LAST, true);
+    if (then.known == 0 || !at_start(facts)) return PS_JUDGED_UNKNOWN;
+    if (!(then.share >= some)) return PS_JUDGED_NOTHING;
+    out->level = then.share >= many ? PS_LEVEL_SERIOUS : PS_LEVEL_WARNING;
+    out->strength = then.share / some;
+    out->since = 0;
+    ps_layers_add(out, facts, PS_FACT_dead, PS_AT_FIRST, some, true);
+    ps_finding_say(out, "%.0f %% of the nodes are dead before the first step (%s); %.0f %% are at the end.",
+                   100 * then.share, ps_layers_words(out, facts, text, sizeof text), 100 * now.share);
+    ps_layers_evidence(out, facts, then.layer, PS_FACT_dead, PS_AT_FIRST, some);
+    ps_layers_evidence(out, facts, then.layer, PS_FACT_dead, PS_AT_LAST, ps_absent());
+    ps_layers_evidence(out, facts, then.layer, PS_FACT_shut_by_norm, PS_AT_FIRST, ps_absent());
+    ps_finding_add_cause(out, "biases or shifts that start far below 0", "%s",
+                         ps_fact_first(&facts->layers[then.layer].series[PS_FACT_shut_by_norm]) > 0
+                             ? "scale and shift of normalisations shut gates at the first probe"
+                             : "");
+    ps_finding_add_cause(out, "weights of another training, or planted faults", "%s", "");
+    ps_finding_try(out, "Start biases and shifts at 0; look at what --init, --fork or --plant brought in.");
+    return PS_JUDGED_FOUND;
+}
+
+const ps_finding_rule ps_finding_dead_start = {
+    .id = "dead_start",
+    .title = "nodes are dead at the start",
+    .group = PS_GROUP_OF_NODES,
+    .level = PS_LEVEL_SERIOUS,
+    .rank = 21,
+    .needs = "nonzero at the first probe, before any step",
+    .source = "simulation",
+    .judge = judge,
+};

@@ -1,0 +1,82 @@
+/* The loss on the probe set in evaluation mode, with running statistics, against that with statistics of the batch:
+ * the same weights, the same images. Where they differ much, what is trained is not what is used. */
+#include <math.h>
+
+#include "analysis/findings/by_layer.h"
+#include "analysis/json_scan.h"
+
+/* Of the loss of a uniform guess. Running statistics of momentum 0.1 need about 30 steps to forget their start. */
+static const double some = 0.15, much = 0.5;
+enum { FEWEST_STEPS = 30 };
+
+static bool normalised(const ps_facts *facts) {
+    for (int l = 0; l < facts->layer_count; l++)
+        if (facts->layers[l].normalised) return true;
+    return false;
+}
+
+/* The first step from which on the gap is at least this. */
+static long long since(const ps_facts *facts, double gap) {
+    const ps_fact_series *batch = &facts->probe_loss_batch, *eval = &facts->probe_loss_eval;
+    long long step = -1;
+    for (size_t i = eval->count; i > 0 && i <= batch->count; i--) {
+        if (!(eval->value[i - 1] - batch->value[i - 1] >= gap)) break;
+        step = eval->step[i - 1];
+    }
+    return step;
+}
+
+static void add_causes(const ps_facts *facts, ps_finding *out) {
+    ps_layers_share gap = ps_layers_share_of(facts, PS_FACT_mode_gap, PS_AT_LAST, false),
+                    scale = ps_layers_share_of(facts, PS_FACT_mode_scale, PS_AT_LAST, false);
+    if (gap.known > 0) {
+        ps_layers_evidence(out, facts, gap.layer, PS_FACT_mode_gap, PS_AT_LAST, 1);
+        ps_finding_add_layer(out, gap.layer);
+    }
+    if (scale.known > 0) ps_layers_evidence(out, facts, scale.layer, PS_FACT_mode_scale, PS_AT_LAST, log(4));
+    if (gap.largest >= 1 || scale.largest >= log(4))
+        ps_finding_add_cause(out, "running statistics that were never brought up to date: a momentum of 0, or weights "
+                                  "without them",
+                             "the running mean of %s is %.2g deviations off", facts->layers[gap.layer].name,
+                             gap.largest);
+    ps_finding_add_cause(out, "batches too small or too unlike each other for a running mean", "batches of %.0f images",
+                         facts->batch);
+    ps_finding_add_cause(out, "weights that move faster than the running mean follows", "%s", "");
+}
+
+static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
+    double batch = ps_fact_last(&facts->probe_loss_batch), eval = ps_fact_last(&facts->probe_loss_eval);
+    double chance = facts->chance_loss;
+    if (facts->layer_count > 0 && !normalised(facts)) return PS_JUDGED_NOTHING;
+    if (ps_is_absent(batch) || ps_is_absent(eval) || !(chance > 0)) return PS_JUDGED_UNKNOWN;
+    if (!facts->at_rest && facts->steps < FEWEST_STEPS) return PS_JUDGED_UNKNOWN;
+    double gap = isfinite(eval) ? eval - batch : isfinite(batch) ? INFINITY : 0;
+    if (!(gap >= some * chance) || !(eval >= 1.2 * batch)) return PS_JUDGED_NOTHING;
+    bool useless = eval >= chance && batch < 0.9 * chance;
+    out->level = useless ? PS_LEVEL_CRITICAL : gap >= much * chance ? PS_LEVEL_SERIOUS : PS_LEVEL_WARNING;
+    out->strength = isfinite(gap) ? gap / (some * chance) : 1e9;
+    out->since = facts->at_rest ? -1 : since(facts, some * chance);
+    ps_finding_say(out, "Evaluation mode does not do what was trained: on the same images the loss is %.3g with running "
+                        "statistics and %.3g with those of the batch%s.",
+                   eval, batch, useless ? ", no better than a guess" : "");
+    ps_finding_add_evidence(out, "loss in evaluation mode on the probe set", eval, batch + some * chance,
+                            facts->probe_loss_eval.line[facts->probe_loss_eval.count - 1]);
+    ps_finding_add_evidence(out, "loss with batch statistics on the probe set", batch, ps_absent(),
+                            facts->probe_loss_batch.line[facts->probe_loss_batch.count - 1]);
+    add_causes(facts, out);
+    ps_finding_try(out, "Set the momentum of the normalisations (--norm-momentum 0.1), or compute the running "
+                        "statistics anew over the training images; the weights are good.");
+    return PS_JUDGED_FOUND;
+}
+
+const ps_finding_rule ps_finding_mode_loss = {
+    .id = "mode_loss",
+    .title = "evaluation mode does not do what was trained",
+    .group = PS_GROUP_OF_NORMALISATION,
+    .level = PS_LEVEL_CRITICAL,
+    .rank = 15,
+    .at_rest = true,
+    .needs = "loss on the probe set in both modes, over 30 steps or more",
+    .source = "shares of the loss of a uniform guess, by simulation",
+    .judge = judge,
+};
