@@ -29,8 +29,9 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
     out->level = nodes < wanted || nodes < 2.5 ? PS_LEVEL_SERIOUS : PS_LEVEL_WARNING;
     out->strength = share_left * layer->nodes / nodes;
     out->since = -1;
-    ps_finding_say(out, "Of %d nodes of %s %.0f are left that say something of the input (%s): what lies behind has no "
-                        "more to work with.",
+    ps_finding_say(out,
+                   "Of %d nodes of %s %.0f are left that say something of the input (%s): what lies behind has no "
+                   "more to work with.",
                    layer->nodes, layer->name, nodes, ps_layers_words(out, facts, text, sizeof text));
     ps_layers_evidence(out, facts, narrowest, PS_FACT_rank_share, PS_AT_LAST, share_left);
     ps_layers_evidence(out, facts, narrowest, PS_FACT_dead, PS_AT_LAST, ps_absent());

@@ -32,8 +32,8 @@ long long ps_layers_since(const ps_fact_series *series, double threshold) {
     return since;
 }
 
-int ps_layers_add(ps_finding *finding, const ps_facts *facts, ps_layer_fact fact, ps_layers_when when,
-                  double threshold, bool own) {
+int ps_layers_add(ps_finding *finding, const ps_facts *facts, ps_layer_fact fact, ps_layers_when when, double threshold,
+                  bool own) {
     int added = 0;
     for (int l = 0; l < facts->layer_count; l++) {
         if (own && !facts->layers[l].own_gate) continue;
@@ -56,8 +56,8 @@ const char *ps_layers_words(const ps_finding *finding, const ps_facts *facts, ch
     return text;
 }
 
-void ps_layers_evidence(ps_finding *finding, const ps_facts *facts, int layer, ps_layer_fact fact,
-                        ps_layers_when when, double threshold) {
+void ps_layers_evidence(ps_finding *finding, const ps_facts *facts, int layer, ps_layer_fact fact, ps_layers_when when,
+                        double threshold) {
     const ps_fact_series *series = &facts->layers[layer].series[fact];
     char what[96];
     if (series->count == 0) return;

@@ -21,15 +21,15 @@ ps_layers_share ps_layers_share_of(const ps_facts *facts, ps_layer_fact fact, ps
 long long ps_layers_since(const ps_fact_series *series, double threshold);
 
 /* Adds every layer whose last (first) value is at least `threshold`; *how many. */
-int ps_layers_add(ps_finding *finding, const ps_facts *facts, ps_layer_fact fact, ps_layers_when when,
-                  double threshold, bool own);
+int ps_layers_add(ps_finding *finding, const ps_facts *facts, ps_layer_fact fact, ps_layers_when when, double threshold,
+                  bool own);
 
 /* "conv1", "conv1 and conv2", "conv1, conv2 and 3 more": the finding's layers. Returns text. */
 const char *ps_layers_words(const ps_finding *finding, const ps_facts *facts, char *text, size_t size);
 
 /* The value of a layer's fact as evidence, "dead in conv1". */
-void ps_layers_evidence(ps_finding *finding, const ps_facts *facts, int layer, ps_layer_fact fact,
-                        ps_layers_when when, double threshold);
+void ps_layers_evidence(ps_finding *finding, const ps_facts *facts, int layer, ps_layer_fact fact, ps_layers_when when,
+                        double threshold);
 
 /* The largest value that a series had; ps_absent(): none. */
 double ps_layers_peak(const ps_fact_series *series);

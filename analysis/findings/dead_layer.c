@@ -19,9 +19,10 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
     ps_layers_evidence(out, facts, first, PS_FACT_grad_zero, PS_AT_LAST, 1);
     ps_layers_add_causes(out, facts, first, out->since);
     ps_finding_try(out, "%s",
-                   out->since == 0 ? "Start anew with other weights and biases at 0; look at the first dead layer."
-                                   : "Start anew with a tenth of the learning rate, or warm-up; a layer that is dead as "
-                                     "a whole does not come back by itself.");
+                   out->since == 0
+                       ? "Start anew with other weights and biases at 0; look at the first dead layer."
+                       : "Start anew with a tenth of the learning rate, or warm-up; a layer that is dead as "
+                         "a whole does not come back by itself.");
     return PS_JUDGED_FOUND;
 }
 

@@ -39,16 +39,19 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
     out->since = facts->at_rest ? -1 : onset(facts, now.share);
     ps_layers_add(out, facts, PS_FACT_dead, PS_AT_LAST, now.share, true);
     ps_layers_words(out, facts, text, sizeof text);
-    if (facts->at_rest) ps_finding_say(out, "%.0f %% of the nodes are dead, most of them in %s.", 100 * now.share, text);
+    if (facts->at_rest)
+        ps_finding_say(out, "%.0f %% of the nodes are dead, most of them in %s.", 100 * now.share, text);
     else
-        ps_finding_say(out, "%.0f %% of the nodes are dead (%.0f %% at the start), half of them since step %lld, most in "
-                            "%s.",
+        ps_finding_say(out,
+                       "%.0f %% of the nodes are dead (%.0f %% at the start), half of them since step %lld, most in "
+                       "%s.",
                        100 * now.share, 100 * then.share, out->since, text);
     ps_layers_evidence(out, facts, now.layer, PS_FACT_dead, PS_AT_LAST, some);
     ps_layers_evidence(out, facts, now.layer, PS_FACT_grad_zero, PS_AT_LAST, ps_absent());
     ps_layers_add_causes(out, facts, now.layer, out->since);
-    ps_finding_try(out, "A lower learning rate or warm-up; biases and shifts at or above 0; a path around the gates "
-                        "(Pool Skip, residual). `poolscope diagnose` with --nodes names every one.");
+    ps_finding_try(out,
+                   "A lower learning rate or warm-up; biases and shifts at or above 0; a path around the gates "
+                   "(Pool Skip, residual). `poolscope diagnose` with --nodes names every one.");
     return PS_JUDGED_FOUND;
 }
 

@@ -11,8 +11,9 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
     out->strength = now.share / some;
     out->since = facts->at_rest ? -1 : ps_layers_since(&facts->layers[now.layer].series[PS_FACT_edge], some);
     ps_layers_add(out, facts, PS_FACT_edge, PS_AT_LAST, some, true);
-    ps_finding_say(out, "%.0f %% of the nodes stand on the edge, where rounding decides whether they are dead, most in "
-                        "%s.",
+    ps_finding_say(out,
+                   "%.0f %% of the nodes stand on the edge, where rounding decides whether they are dead, most in "
+                   "%s.",
                    100 * now.share, ps_layers_words(out, facts, text, sizeof text));
     ps_layers_evidence(out, facts, now.layer, PS_FACT_edge, PS_AT_LAST, some);
     ps_finding_add_cause(out, "values that are 0 or nearly so in exact arithmetic, as behind weights that vanish", "%s",

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "analysis/causes.h"
+#include "analysis/findings/alike.h"
 #include "analysis/findings/facts.h"
 #include "analysis/fixed.h"
 #include "analysis/run.h"
@@ -154,6 +155,17 @@ static double of_rank_share(const layer_view *v) {
     return 1 - dead - (ps_is_absent(constant) ? 0 : constant);
 }
 
+/* The frame has the values of all nodes, layer by layer. */
+static double of_alike(const layer_view *v) {
+    const double *const *node = v->frame->node;
+    const double *parts[] = {node[PS_Q_weight_l2], node[PS_Q_weight_l1], node[PS_Q_mean], node[PS_Q_rms]};
+    for (int i = 0; i < 4; i++) {
+        if (parts[i] == NULL) return ps_absent();
+        parts[i] += v->layer->first_node;
+    }
+    return ps_findings_alike(v->layer->channels, parts[0], parts[1], parts[2], parts[3]);
+}
+
 static const struct {
     ps_layer_fact fact;
     bool of_window; /* else of a probe */
@@ -167,6 +179,7 @@ static const struct {
     {PS_FACT_output_rms, false, of_output_rms},
     {PS_FACT_shut_by_norm, false, of_shut_by_norm},
     {PS_FACT_rank_share, false, of_rank_share},
+    {PS_FACT_alike, false, of_alike},
     {PS_FACT_inert_alive, true, of_inert_alive},
     {PS_FACT_grad_rms, true, of_grad_rms},
     {PS_FACT_grad_zero, true, of_grad_zero},

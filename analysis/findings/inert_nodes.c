@@ -45,8 +45,9 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
     out->level = share >= many ? PS_LEVEL_SERIOUS : PS_LEVEL_WARNING;
     out->strength = share / some;
     out->since = ps_layers_since(series, some);
-    ps_finding_say(out, "%.0f %% of the active nodes do not move (%s): in a window the gradient shifts their weights by "
-                        "less than a thousandth.",
+    ps_finding_say(out,
+                   "%.0f %% of the active nodes do not move (%s): in a window the gradient shifts their weights by "
+                   "less than a thousandth.",
                    100 * share, ps_layers_words(out, facts, text, sizeof text));
     ps_finding_add_evidence(out, "inert_alive of the layer that moves least", series->value[worst_at], some,
                             series->line[worst_at]);

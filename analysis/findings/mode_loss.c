@@ -35,8 +35,9 @@ static void add_causes(const ps_facts *facts, ps_finding *out) {
     }
     if (scale.known > 0) ps_layers_evidence(out, facts, scale.layer, PS_FACT_mode_scale, PS_AT_LAST, log(4));
     if (gap.largest >= 1 || scale.largest >= log(4))
-        ps_finding_add_cause(out, "running statistics that were never brought up to date: a momentum of 0, or weights "
-                                  "without them",
+        ps_finding_add_cause(out,
+                             "running statistics that were never brought up to date: a momentum of 0, or weights "
+                             "without them",
                              "the running mean of %s is %.2g deviations off", facts->layers[gap.layer].name,
                              gap.largest);
     ps_finding_add_cause(out, "batches too small or too unlike each other for a running mean", "batches of %.0f images",
@@ -56,16 +57,18 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
     out->level = useless ? PS_LEVEL_CRITICAL : gap >= much * chance ? PS_LEVEL_SERIOUS : PS_LEVEL_WARNING;
     out->strength = isfinite(gap) ? gap / (some * chance) : 1e9;
     out->since = facts->at_rest ? -1 : since(facts, some * chance);
-    ps_finding_say(out, "Evaluation mode does not do what was trained: on the same images the loss is %.3g with running "
-                        "statistics and %.3g with those of the batch%s.",
+    ps_finding_say(out,
+                   "Evaluation mode does not do what was trained: on the same images the loss is %.3g with running "
+                   "statistics and %.3g with those of the batch%s.",
                    eval, batch, useless ? ", no better than a guess" : "");
     ps_finding_add_evidence(out, "loss in evaluation mode on the probe set", eval, batch + some * chance,
                             facts->probe_loss_eval.line[facts->probe_loss_eval.count - 1]);
     ps_finding_add_evidence(out, "loss with batch statistics on the probe set", batch, ps_absent(),
                             facts->probe_loss_batch.line[facts->probe_loss_batch.count - 1]);
     add_causes(facts, out);
-    ps_finding_try(out, "Set the momentum of the normalisations (--norm-momentum 0.1), or compute the running "
-                        "statistics anew over the training images; the weights are good.");
+    ps_finding_try(out,
+                   "Set the momentum of the normalisations (--norm-momentum 0.1), or compute the running "
+                   "statistics anew over the training images; the weights are good.");
     return PS_JUDGED_FOUND;
 }
 

@@ -32,8 +32,9 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
     out->level = 2 * found > known ? PS_LEVEL_SERIOUS : PS_LEVEL_WARNING;
     out->strength = fmax(gap / gap_allowed, scale / log(factor_allowed));
     out->since = facts->at_rest ? -1 : ps_layers_since(&facts->layers[first].series[PS_FACT_mode_gap], gap_allowed);
-    ps_finding_say(out, "Running statistics of %s are not those of the batches: the mean is off by %.2g deviations, the "
-                        "variance by a factor of %.2g.",
+    ps_finding_say(out,
+                   "Running statistics of %s are not those of the batches: the mean is off by %.2g deviations, the "
+                   "variance by a factor of %.2g.",
                    ps_layers_words(out, facts, text, sizeof text), gap, exp(scale));
     ps_layers_evidence(out, facts, first, PS_FACT_mode_gap, PS_AT_LAST, gap_allowed);
     ps_layers_evidence(out, facts, first, PS_FACT_mode_scale, PS_AT_LAST, log(factor_allowed));

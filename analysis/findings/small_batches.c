@@ -18,8 +18,9 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
     out->level = facts->batch <= very_few ? PS_LEVEL_SERIOUS : PS_LEVEL_WARNING;
     out->strength = few / facts->batch;
     out->since = facts->at_rest ? -1 : 0;
-    ps_finding_say(out, "Normalisations take their statistics from batches of %.0f images: they are noise, more than "
-                        "the data.",
+    ps_finding_say(out,
+                   "Normalisations take their statistics from batches of %.0f images: they are noise, more than "
+                   "the data.",
                    facts->batch);
     ps_finding_add_evidence(out, "images in a batch", facts->batch, few, facts->at_rest ? 0 : 1);
     ps_finding_add_cause(out, "a batch too small for batch normalisation", "%.0f images", facts->batch);

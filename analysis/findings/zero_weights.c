@@ -22,15 +22,18 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
     out->since = facts->at_rest ? -1 : at_start ? series->step[0] : series->step[series->count - 1];
     ps_finding_say(out, "All incoming weights of %s are exactly 0%s: nothing of the input gets through.",
                    ps_layers_words(out, facts, text, sizeof text),
-                   facts->at_rest ? "" : at_start ? " from the start" : "");
+                   facts->at_rest ? ""
+                   : at_start     ? " from the start"
+                                  : "");
     ps_layers_evidence(out, facts, out->layer[0], PS_FACT_weight_rms, at_start ? PS_AT_FIRST : PS_AT_LAST, 0);
     if (at_start)
         ps_finding_add_cause(out, "a start at zero: every node of a layer is the same, and stays so", "%s",
                              facts->at_rest ? "" : "the weights are 0 at the first probe");
     ps_finding_add_cause(out, "a mask, pruning or weight decay that took the weights to 0", "%s",
                          at_start ? "" : "they were not 0 at the first probe");
-    ps_finding_try(out, "Draw the weights at random (--init-scheme he or torch; in PyTorch leave the default of the "
-                        "module).");
+    ps_finding_try(out,
+                   "Draw the weights at random (--init-scheme he or torch; in PyTorch leave the default of the "
+                   "module).");
     return PS_JUDGED_FOUND;
 }
 

@@ -16,7 +16,7 @@ static const char recorded[] =
     "activation_l2";
 
 /* Shares below which a node is near-dead, and a normalised gate shut whatever comes. */
-static const double near_dead_share = 0.01, shut_sigmas = 3.09; /* P(normal > 3.09) is 1e-3 */
+static const double near_dead_share = 0.01, shut_scales = 3.0902323; /* a normal number is above it once in 1000 */
 
 /* Sums over the probe set of what a unit's normalisation reads, by channel. */
 typedef struct {
@@ -85,21 +85,24 @@ static ps_status describe(looking *l, const char *target) {
     ps_facts *f = l->facts;
     const ps_run_config *c = &l->checkpoint->config;
     int classes = ps_dataset_classes(l->session->dataset);
-    double images = ps_dataset_count(l->session->dataset, PS_SPLIT_TRAIN), none = ps_absent();
+    double images = ps_dataset_count(l->session->dataset, PS_SPLIT_TRAIN);
     bool trained = !l->checkpoint->weights_only;
-    *f = (ps_facts){.at_rest = true,
-                    .task = l->session->described,
-                    .chance_loss = classes > 0 ? log((double)classes) : none,
-                    .steps_planned = trained ? c->steps : none,
-                    .steps = trained ? (double)l->checkpoint->step : none,
-                    .batch = trained ? c->batch : none,
-                    .window = trained ? c->window : none,
-                    .epoch_steps = trained ? floor(images / c->batch) : none,
-                    .weight_decay = trained ? c->weight_decay : none,
-                    .clip_limit = trained ? c->clip : none,
-                    .warmup = trained ? c->warmup : none,
-                    .test_images = ps_dataset_count(l->session->dataset, PS_SPLIT_TEST)};
-    f->data.probe_distance = f->data.order_repeats = none;
+    f->at_rest = true;
+    f->task = l->session->described;
+    if (classes > 1) f->chance_loss = log((double)classes);
+    f->data.classes = classes;
+    f->data.train = images;
+    f->data.test = f->test_images = ps_dataset_count(l->session->dataset, PS_SPLIT_TEST);
+    if (trained) {
+        f->steps_planned = c->steps;
+        f->steps = (double)l->checkpoint->step;
+        f->batch = c->batch;
+        f->window = c->window;
+        f->epoch_steps = floor(images / c->batch);
+        f->weight_decay = c->weight_decay;
+        f->clip_limit = c->clip;
+        f->warmup = c->warmup;
+    }
     PS_TRY(ps_string_copy(target, &f->target));
     if (trained) PS_TRY(ps_string_copy(c->optimiser, &f->optimiser));
     return describe_layers(l);
@@ -182,14 +185,14 @@ static ps_status add_states(looking *l, const ps_probe *probe, int u) {
         dead += state == PS_NODE_DEAD;
         edge += state == PS_NODE_EDGE;
         near += there[NONZERO] && state == PS_NODE_ALIVE && l->value[NONZERO][c] < near_dead_share * outputs;
-        constant += state != PS_NODE_DEAD && l->value[SPREAD][c] <= PS_CONSTANT_WITHIN * l->value[MEAN_ABS][c];
+        constant += state != PS_NODE_DEAD && l->value[MEAN_ABS][c] > 0 &&
+                    l->value[SPREAD][c] <= PS_CONSTANT_WITHIN * l->value[MEAN_ABS][c];
         squares += l->value[RMS][c] * l->value[RMS][c];
     }
-    int known = n - edge;
     if (there[NONZERO]) {
-        PS_TRY(add(l, u, PS_FACT_edge, (double)edge / n));
-        if (known > 0) PS_TRY(add(l, u, PS_FACT_dead, (double)dead / known));
-        if (known > 0) PS_TRY(add(l, u, PS_FACT_near_dead, (double)near / known));
+        PS_TRY(add(l, u, PS_FACT_dead, (double)dead / n));
+        PS_TRY(add(l, u, PS_FACT_near_dead, (double)near / n));
+        if (there[LOW]) PS_TRY(add(l, u, PS_FACT_edge, (double)edge / n));
     }
     if (there[SPREAD]) PS_TRY(add(l, u, PS_FACT_constant, (double)constant / n));
     if (there[NONZERO] || there[SPREAD]) PS_TRY(add(l, u, PS_FACT_rank_share, (double)(n - dead - constant) / n));
@@ -250,7 +253,8 @@ static ps_status add_shut(looking *l, int u) {
     const float *gamma = values_of(l->session->net, unit->norm_op, "weight"),
                 *beta = values_of(l->session->net, unit->norm_op, "bias");
     int shut = 0;
-    if (gamma == NULL || beta == NULL || !unit->rectifies || unit->shared) return PS_OK;
+    bool meets_gate = unit->rectifies && !unit->shared && unit->pool_skip_op < 0;
+    if (gamma == NULL || beta == NULL || !meets_gate) return PS_OK;
     for (int c = 0; c < unit->channels; c++) shut += (double)beta[c] <= -shut_sigmas * fabs((double)gamma[c]);
     return add(l, u, PS_FACT_shut_by_norm, (double)shut / unit->channels);
 }
@@ -342,7 +346,7 @@ ps_status ps_facts_at_rest(ps_checkpoint_session *checkpoint, const char *target
                  .units = ps_net_units(checkpoint->session.net),
                  .facts = facts,
                  .step = checkpoint->weights_only ? 0 : (long long)checkpoint->step};
-    *facts = (ps_facts){0};
+    ps_facts_init(facts);
     ps_status status = gather(&l, target);
     for (int u = 0; l.moments != NULL && u < l.units->count; u++) {
         ps_free(l.moments[u].mean);
