@@ -255,7 +255,8 @@ static ps_status add_shut(looking *l, int u) {
     int shut = 0;
     bool meets_gate = unit->rectifies && !unit->shared && unit->pool_skip_op < 0;
     if (gamma == NULL || beta == NULL || !meets_gate) return PS_OK;
-    for (int c = 0; c < unit->channels; c++) shut += (double)beta[c] <= -shut_sigmas * fabs((double)gamma[c]);
+    for (int c = 0; c < unit->channels; c++)
+        shut += beta[c] <= 0 && (gamma[c] == 0 || (double)beta[c] < -shut_scales * fabs((double)gamma[c]));
     return add(l, u, PS_FACT_shut_by_norm, (double)shut / unit->channels);
 }
 
