@@ -3,8 +3,6 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "analysis/json_scan.h"
-
 static double value_at(const ps_fact_series *series, ps_layers_when when) {
     return when == PS_AT_FIRST ? ps_fact_first(series) : ps_fact_last(series);
 }

@@ -3,6 +3,7 @@
 #define PS_ANALYSIS_FINDINGS_BY_LAYER_H
 
 #include "analysis/findings/finding.h"
+#include "analysis/json_scan.h"
 
 /* Of the layers of which the fact is known, weighted by their nodes. */
 typedef struct {

@@ -3,7 +3,6 @@
 #include <math.h>
 
 #include "analysis/findings/by_layer.h"
-#include "analysis/json_scan.h"
 
 static const double some = 0.1, many = 0.25, most = 0.5;
 

@@ -3,7 +3,6 @@
 #include <math.h>
 
 #include "analysis/findings/by_layer.h"
-#include "analysis/json_scan.h"
 
 /* Of the loss of a uniform guess. Running statistics of momentum 0.1 need about 30 steps to forget their start. */
 static const double some = 0.15, much = 0.5;
