@@ -577,6 +577,25 @@ static ps_status say_pairs(const ps_arms *arms, ps_verdict_document *verdict) {
     return PS_OK;
 }
 
+/* So that no arm is compared in silence when one of its runs is ill. */
+static ps_status say_ill(const ps_arms *arms, ps_verdict_document *verdict) {
+    char list[1024] = "";
+    for (int a = 0; a < arms->count && strlen(list) + 100 < sizeof list; a++) {
+        const ps_arm *arm = &arms->arms[a];
+        int ill = 0;
+        for (int r = 0; r < arm->run_count; r++) ill += ps_summary_get(&arm->runs[r].summary, "findings_serious") > 0;
+        size_t used = strlen(list);
+        if (ill > 0)
+            snprintf(list + used, sizeof list - used, "%s%.64s (%d of %d)", used > 0 ? ", " : "", arm->name, ill,
+                     arm->run_count);
+    }
+    if (list[0] == '\0') return PS_OK;
+    return ps_verdict_add_sentence(verdict,
+                                   "Runs with something wrong of the levels serious or critical (findings.tsv says "
+                                   "what): %s.",
+                                   list);
+}
+
 /* An instrument check that failed comes before every answer. */
 static ps_status say_faulty(ps_verdict_document *verdict) {
     if (!verdict->faulty) return PS_OK;
@@ -610,6 +629,7 @@ static ps_status conclude(ps_tables *tables, ps_arms *arms, const ps_compare_opt
     PS_TRY(ps_answer_say(verdict));
     verdict->answer_count = verdict->sentence_count;
     if (options->settled != NULL) *options->settled = verdict->settled;
+    PS_TRY(say_ill(arms, verdict));
     PS_TRY(say_relations(arms, verdict));
     PS_TRY(say_changed_starts(arms, verdict));
     PS_TRY(say_probe_size(arms, verdict));

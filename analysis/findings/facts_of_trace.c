@@ -6,7 +6,7 @@
 
 #include "analysis/causes.h"
 #include "analysis/findings/alike.h"
-#include "analysis/findings/facts.h"
+#include "analysis/findings/facts_of_run.h"
 #include "analysis/fixed.h"
 #include "analysis/run.h"
 #include "analysis/stats/order.h"
@@ -14,11 +14,11 @@
 #include "core/memory.h"
 #include "trace/trace_format.h"
 
-typedef struct {
+struct ps_facts_filler {
     const ps_run *run;
     ps_facts *facts;
     double *scratch; /* node_count numbers */
-} filler;
+};
 
 /* ---- by layer ---- */
 
@@ -188,8 +188,8 @@ static const struct {
     {PS_FACT_carried_ratio, true, of_carried_ratio},
 };
 
-static ps_status take_frame(void *self, const ps_frame *frame) {
-    const filler *f = self;
+ps_status ps_facts_take_frame(void *self, const ps_frame *frame) {
+    const ps_facts_filler *f = self;
     const ps_run *run = f->run;
     const ps_window_info *window = frame->is_window ? &run->windows[frame->index] : NULL;
     long long step = window != NULL ? window->last : run->probes[frame->index].step;
@@ -261,8 +261,8 @@ static ps_status take_event(ps_facts *facts, const ps_trace_record *record) {
     return status;
 }
 
-static ps_status take_record(void *self, const ps_trace_record *record) {
-    const filler *f = self;
+ps_status ps_facts_take_record(void *self, const ps_trace_record *record) {
+    const ps_facts_filler *f = self;
     switch (record->type) {
         case PS_RECORD_STEP: return take_step(f->facts, record);
         case PS_RECORD_EVAL: return take_evaluation(f->facts, record);
@@ -343,24 +343,42 @@ static void describe_run(const ps_run *run, ps_facts *facts) {
     facts->steps = (double)run->steps_done;
 }
 
-static ps_status fill(ps_run *run, const char *path, filler *f) {
-    PS_TRY(ps_string_copy(path, &f->facts->target));
-    PS_TRY(ps_string_copy(run->header->path, &f->facts->trace));
-    describe_run(run, f->facts);
-    PS_TRY(describe_layers(run, f->facts));
-    PS_TRY(describe_training(run, f->facts));
-    PS_TRY(PS_ALLOC((size_t)run->node_count + 1, &f->scratch, "values of a layer's nodes"));
-    ps_run_visitor visitor = {f, take_frame, take_record};
-    return ps_run_stream(run, &visitor);
+ps_status ps_facts_begin(const ps_run *run, ps_facts *facts, ps_facts_filler **out) {
+    ps_facts_filler *f;
+    ps_facts_init(facts);
+    PS_TRY(PS_ALLOC(1, out, "facts of a run"));
+    f = *out;
+    f->run = run;
+    f->facts = facts;
+    PS_TRY(ps_string_copy(run->header->path, &facts->target));
+    PS_TRY(ps_string_copy(run->header->path, &facts->trace));
+    describe_run(run, facts);
+    PS_TRY(describe_layers(run, facts));
+    PS_TRY(describe_training(run, facts));
+    return PS_ALLOC((size_t)run->node_count + 1, &f->scratch, "values of a layer's nodes");
+}
+
+void ps_facts_end(ps_facts_filler *filler) {
+    if (filler != NULL) ps_free(filler->scratch);
+    ps_free(filler);
+}
+
+static ps_status fill(const char *path, ps_run *run, ps_facts *facts) {
+    ps_facts_filler *filler = NULL;
+    ps_status status = ps_facts_begin(run, facts, &filler);
+    ps_run_visitor visitor = {filler, ps_facts_take_frame, ps_facts_take_record};
+    if (status == PS_OK) status = ps_run_stream(run, &visitor);
+    ps_facts_end(filler);
+    if (status != PS_OK) return status;
+    free(facts->target);
+    return ps_string_copy(path, &facts->target); /* as it was given: perhaps its directory */
 }
 
 ps_status ps_facts_of_trace(const char *path, ps_facts *facts) {
     ps_run *run = NULL;
     ps_facts_init(facts);
     ps_status status = ps_run_open(path, "", &run);
-    filler f = {run, facts, NULL};
-    if (status == PS_OK) status = fill(run, path, &f);
-    ps_free(f.scratch);
+    if (status == PS_OK) status = fill(path, run, facts);
     ps_run_close(run);
     if (status != PS_OK) ps_facts_clear(facts);
     return status;
