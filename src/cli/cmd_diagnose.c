@@ -33,7 +33,7 @@ static const ps_option options[] = {
 
 const ps_command ps_command_diagnose = {
     .name = "diagnose",
-    .usage = "RUN|TRACE|CHECKPOINT|WEIGHTS [--data SOURCE] [--fail-on LEVEL] [--json | --sarif | --tsv] | --rules",
+    .usage = "RUN|TRACE|CHECKPOINT|WEIGHTS [--fail-on LEVEL] [--json|--sarif|--tsv] | --rules",
     .summary =
         "Says what is wrong with one run or with a network at rest: findings, the worst first, each with the layers, "
         "the step since\n"

@@ -191,7 +191,7 @@ for arguments, word in ((["explain", weights, "stage1.0.conv:1"], "a trace is wa
     result = run(*arguments)
     report(result.returncode == 2 and "is a file of weights" in result.stderr and word in result.stderr and len(result.stderr.splitlines()) == 1 and not os.path.exists(path("none")),
            f"{' '.join(arguments)}: weights are no such file", result.stderr)
-for arguments in (["diagnose"], ["eval"], ["ranks"], ["plant", "--plant", "count=1", "--out", "none"], ["train", *TINY, "--out", "none", "--init"]):
+for arguments in (["eval"], ["ranks"], ["plant", "--plant", "count=1", "--out", "none"], ["train", *TINY, "--out", "none", "--init"]):
     result = run(*arguments, "taken/trace.jsonl")
     report(result.returncode == 2 and "give the directory of the run, which is taken, or its checkpoint.safetensors" in result.stderr,
            f"{arguments[0]} of a trace names the run", result.stderr)
