@@ -20,6 +20,7 @@ struct ps_dataset {
     uint64_t *label_count;    /* [PS_SPLITS][classes] */
     double *mean, *deviation; /* [c], of the training images in use */
     float *byte_value;        /* [c][256]: every byte normalised; NULL for float pixels */
+    bool raw;                 /* pixels are given as stored */
     char digest[17];
 };
 
@@ -153,6 +154,10 @@ static ps_status compute_normalisation(ps_dataset *dataset) {
     PS_TRY(PS_ALLOC(channels, &m.channel, "data set"));
     ps_status status = sum_up(dataset, &m);
     ps_free(m.channel);
+    for (size_t c = 0; dataset->raw && c < channels; c++) {
+        dataset->mean[c] = 0;
+        dataset->deviation[c] = 1;
+    }
     for (size_t c = 0; c < channels && dataset->byte_value != NULL; c++)
         for (size_t v = 0; v < BYTE_VALUES; v++)
             dataset->byte_value[c * BYTE_VALUES + v] = (float)(((double)v - dataset->mean[c]) / dataset->deviation[c]);
@@ -192,6 +197,7 @@ static ps_status compute_digest(ps_dataset *dataset) {
     const int shape[6] = {size.c, size.d, size.h, size.w, dataset->classes, ps_samples_source(dataset->samples)->type};
     ps_digest digest = ps_digest_start();
     for (int i = 0; i < 6; i++) ps_digest_u64(&digest, (uint64_t)shape[i]);
+    if (dataset->raw) ps_digest_u64(&digest, 1); /* other numbers for the network */
     for (int split = 0; split < PS_SPLITS; split++) {
         ps_digest_u64(&digest, (uint64_t)ps_samples_count(dataset->samples, (ps_split)split));
         PS_TRY(visit(dataset, (ps_split)split, digest_pixels, &digest));
@@ -219,6 +225,7 @@ static ps_status name_classes(ps_source *source, int classes) {
 
 static ps_status fill(ps_dataset *dataset, const ps_dataset_options *options, ps_source *source) {
     ps_samples_options samples = {.side = options->size, .most_bytes = options->most_bytes};
+    dataset->raw = options->raw;
     PS_TRY(check_source(dataset->source, source));
     PS_TRY(select_samples(dataset->source, source, options, samples.range));
     dataset->classes = source->labels == PS_LABEL_NONE ? 0 : source->classes;

@@ -22,6 +22,7 @@ typedef struct {
     int probe_count; /* images held apart for the probe */
     int train_limit; /* use at most this many training images (first ones, after the probe is cut); 0: all */
     int test_limit;  /* likewise; 0: all */
+    bool raw;        /* pixels as stored, neither centred nor scaled */
     uint64_t seed;   /* synthetic data only */
     /* Samples are held in memory where all of them take no more; else each is decoded when it is asked for, which needs
      * memory for one, and time. 0: they are held whatever they take. What is read is the same, bit for bit. */

@@ -261,7 +261,9 @@ ps_status ps_loader_train_rows(ps_loader *loader, uint64_t step, ps_loader_rows 
                                ps_threads *threads) {
     uint64_t steps = ps_loader_steps_per_epoch(loader), epoch = step / steps;
     if (!loader->order_known || loader->order_epoch != epoch) {
-        ps_rng_permutation(ps_rng_key_fold(loader->order_key, epoch), loader->train_count, loader->order);
+        if (loader->options.stored_order)
+            for (uint32_t i = 0; i < loader->train_count; i++) loader->order[i] = i;
+        else ps_rng_permutation(ps_rng_key_fold(loader->order_key, epoch), loader->train_count, loader->order);
         loader->order_epoch = epoch;
         loader->order_known = true;
     }

@@ -1,7 +1,7 @@
 /* Batches. The batch of a training step is a pure function of (data set, seed, step): arms of an experiment see the
  * same images in the same order with the same augmentation, and a resumed run goes on exactly where it was.
  *
- * Each epoch is one random permutation of the training split; a last part smaller than a batch is dropped. Augmentation
+ * Each epoch is one random permutation of the training split, or its stored order; a last part smaller than a batch is dropped. Augmentation
  * (training batches only), drawn per (seed, epoch, sample): zero padding of `pad` pixels and a random crop back to
  * size, then a horizontal flip with probability 1/2 - applied after normalisation, as in DeVries & Taylor 2017. */
 #ifndef PS_DATA_LOADER_H
@@ -18,6 +18,7 @@ typedef struct {
     uint64_t seed;
     int crop_pad; /* 0: no crop */
     bool flip;
+    bool stored_order; /* every epoch in the order of the files */
 } ps_loader_options;
 
 typedef struct ps_loader ps_loader;

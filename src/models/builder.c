@@ -227,6 +227,13 @@ ps_status ps_builder_conv(ps_builder *b, const ps_builder_conv_spec *spec, const
     return is_placed(b, spec) ? insert_pool_skip(b, name, skip_file_name) : PS_OK;
 }
 
+ps_status ps_builder_norm(ps_builder *b, const char *name, const char *file_name) {
+    char attributes[64] = "{}";
+    double momentum = b->options->norm_momentum;
+    if (momentum != PS_NORM_MOMENTUM) snprintf(attributes, sizeof attributes, "{\"momentum\": %.9g}", momentum);
+    return ps_builder_add(b, "batch_norm", name, file_name, -1, attributes);
+}
+
 ps_status ps_builder_gate(ps_builder *b, const char *name, const char *file_name) {
     char attributes[64] = "{}";
     bool leaky = b->options->leaky_slope > 0;
@@ -277,7 +284,11 @@ ps_status ps_sequence_add(ps_builder *b, ps_sequence *sequence, const char *type
 }
 
 ps_status ps_sequence_norm(ps_builder *b, ps_sequence *sequence) {
-    return ps_sequence_add(b, sequence, "batch_norm", "{}");
+    member m;
+    name_member(sequence, &m);
+    sequence->index++;
+    sequence->file_index++;
+    return ps_builder_norm(b, m.name, m.file_name);
 }
 
 ps_status ps_sequence_gate(ps_builder *b, ps_sequence *sequence) {

@@ -53,6 +53,8 @@ ps_status ps_builder_add(ps_builder *builder, const char *type, const char *name
 /* The convolution and, where the placement says so, a Pool Skip named "NAME.pool_skip" behind it. */
 ps_status ps_builder_conv(ps_builder *builder, const ps_builder_conv_spec *spec, const char *name,
                           const char *file_name, const char *skip_file_name);
+/* Batch normalisation with the options' momentum. */
+ps_status ps_builder_norm(ps_builder *builder, const char *name, const char *file_name);
 /* ReLU, or LeakyReLU where the options ask for it. */
 ps_status ps_builder_gate(ps_builder *builder, const char *name, const char *file_name);
 ps_status ps_builder_linear(ps_builder *builder, int features, const char *name);

@@ -4,12 +4,13 @@
 
 #include "models/model.h"
 
-#define PS_FAMILY_DEFAULTS       \
-    {.width = 1,                 \
-     .input = {1, 3, 1, 32, 32}, \
-     .classes = 10,              \
-     .batch_norm = true,         \
-     .dropout = -1,              \
+#define PS_FAMILY_DEFAULTS              \
+    {.width = 1,                        \
+     .input = {1, 3, 1, 32, 32},        \
+     .classes = 10,                     \
+     .batch_norm = true,                \
+     .norm_momentum = PS_NORM_MOMENTUM, \
+     .dropout = -1,                     \
      .pool_skip = {.mode = "full", .placement = "blocks"}}
 
 #endif

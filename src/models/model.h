@@ -5,6 +5,9 @@
 
 #include "graph/graph.h"
 
+/* As layers/batch_norm.c has it where a graph does not say. */
+#define PS_NORM_MOMENTUM 0.1
+
 typedef struct {
     int pool_size;    /* e; 0: no Pool Skip */
     const char *mode; /* "full", "pool+skip", "conv+skip", "pool+conv", "grid+conv+skip", "grid-energy+conv+skip" */
@@ -20,9 +23,10 @@ typedef struct {
     int stage_count;
     ps_shape input; /* n = 1: c, d, h, w */
     int classes;
-    bool batch_norm;    /* models that come with and without (plain, vgg); ignored elsewhere */
-    double leaky_slope; /* 0: ReLU; > 0: LeakyReLU gates, the negative control */
-    double dropout;     /* < 0: the model's own */
+    bool batch_norm;      /* models that come with and without (plain, vgg); ignored elsewhere */
+    double norm_momentum; /* of batch normalisations, PS_NORM_MOMENTUM where nothing else is asked for */
+    double leaky_slope;   /* 0: ReLU; > 0: LeakyReLU gates, the negative control */
+    double dropout;       /* < 0: the model's own */
     ps_pool_skip_config pool_skip;
 } ps_model_options;
 

@@ -20,7 +20,7 @@ static ps_status add_layer(ps_builder *b, const char *stage, int number, int cha
     snprintf(gate, sizeof gate, "%s.%d.relu", stage, number);
     ps_builder_conv_spec spec = {.channels = channels, .kernel = 3, .stride = stride, .bias = !batch_norm};
     PS_TRY(ps_builder_conv(b, &spec, conv, NULL, skip));
-    if (batch_norm) PS_TRY(ps_builder_add(b, "batch_norm", norm, NULL, -1, "{}"));
+    if (batch_norm) PS_TRY(ps_builder_norm(b, norm, NULL));
     return ps_builder_gate(b, gate, NULL);
 }
 

@@ -2,15 +2,18 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/memory.h"
+#include "core/text.h"
 #include "kernels/pointwise.h"
 
 typedef struct {
     ps_param *param;
     float *first, *second; /* SGD: momentum, NULL; AdamW: m, v */
     ps_update_account *account;
+    bool frozen; /* never updated */
 } slot;
 
 struct ps_optimiser {
@@ -66,6 +69,33 @@ double ps_optimiser_lr(const ps_optimiser_options *o, uint64_t step, uint64_t st
 
 /* ---- life ---- */
 
+/* Whose name one of the patterns fits. */
+static ps_status freeze_matching(ps_optimiser *optimiser, const char *pattern) {
+    int matches = 0;
+    for (int i = 0; i < optimiser->count; i++) {
+        slot *s = &optimiser->slot[i];
+        if (!ps_text_matches(pattern, s->param->name)) continue;
+        s->frozen = true;
+        matches++;
+    }
+    if (matches > 0) return PS_OK;
+    return ps_fail(PS_ERR_USAGE,
+                   "--freeze: no parameter matches \"%s\"; `poolscope inspect` lists the layers, whose parameters are "
+                   "named as LAYER.weight and LAYER.bias",
+                   pattern);
+}
+
+static ps_status freeze(ps_optimiser *optimiser, const char *patterns) {
+    char *list, *save = NULL;
+    if (patterns == NULL || patterns[0] == '\0') return PS_OK;
+    PS_TRY(ps_string_copy(patterns, &list));
+    ps_status status = PS_OK;
+    for (char *p = strtok_r(list, ",", &save); p != NULL && status == PS_OK; p = strtok_r(NULL, ",", &save))
+        status = freeze_matching(optimiser, p);
+    free(list);
+    return status;
+}
+
 ps_status ps_optimiser_create(ps_net *net, const ps_optimiser_options *options, ps_optimiser **out) {
     ps_optimiser *optimiser = NULL;
     ps_status status = PS_OK;
@@ -84,6 +114,7 @@ ps_status ps_optimiser_create(ps_net *net, const ps_optimiser_options *options, 
         PS_TRY_CLEANUP(PS_ALLOC(s->param->count, &s->first, s->param->name));
         if (!optimiser->sgd) PS_TRY_CLEANUP(PS_ALLOC(s->param->count, &s->second, s->param->name));
     }
+    PS_TRY_CLEANUP(freeze(optimiser, options->freeze));
     *out = optimiser;
     return PS_OK;
 cleanup:
@@ -112,6 +143,7 @@ static gradient_squares measure(const ps_optimiser *optimiser) {
     gradient_squares sum = {0, 0};
     for (int i = 0; i < optimiser->count; i++) {
         const ps_param *p = optimiser->slot[i].param;
+        if (optimiser->slot[i].frozen) continue;
         double squares = ps_vector_sum_squares(p->grad, p->count, ps_net_threads(optimiser->net));
         *(p->module ? &sum.module : &sum.backbone) += squares;
     }
@@ -150,6 +182,7 @@ ps_update_report ps_optimiser_step(ps_optimiser *optimiser, uint64_t step, uint6
     report.finite = isfinite(squares.backbone) && isfinite(squares.module);
     for (int i = 0; i < optimiser->count; i++) {
         slot *s = &optimiser->slot[i];
+        if (s->frozen) continue;
         update(optimiser, s, report.lr, s->param->module ? report.clip_module : report.clip, step);
     }
     return report;

@@ -13,9 +13,10 @@ typedef struct {
     double lr, momentum, weight_decay;
     bool nesterov;
     double beta1, beta2, eps;
-    double clip;              /* largest gradient norm, backbone and modules apart; 0: no clipping */
-    const char *schedule;     /* "constant", "step", "cosine" */
-    double step_factor;       /* step: multiplied at each milestone */
+    const char *freeze;   /* patterns of names with commas between: parameters that are not updated; NULL, "": none */
+    double clip;          /* largest gradient norm, backbone and modules apart; 0: no clipping */
+    const char *schedule; /* "constant", "step", "cosine" */
+    double step_factor;   /* step: multiplied at each milestone */
     const double *milestones; /* shares of all steps in (0, 1), e.g. 0.3 0.6 0.8 */
     int milestone_count;
     int warmup; /* steps of linear warm-up from lr / warmup */

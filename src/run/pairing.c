@@ -31,16 +31,18 @@ static void add_order(const ps_run_config *c, ps_pairing *pairing) {
     ps_digest_u64(&digest, (uint64_t)c->seed);
     ps_digest_u64(&digest, (uint64_t)c->crop_pad);
     ps_digest_u64(&digest, c->flip);
+    if (!c->shuffle) ps_digest_u64(&digest, !c->shuffle);
     ps_digest_hex(&digest, add(pairing, "order")->value);
 }
 
 static void add_optimiser(const ps_run_config *c, ps_pairing *pairing) {
     ps_pairing_entry *entry = add(pairing, "optimiser");
+    const char *frozen = c->freeze[0] != '\0' ? " freeze=" : "";
     snprintf(entry->value, sizeof entry->value,
              "%s lr=%.9g momentum=%.9g nesterov=%d decay=%.9g beta=%.9g,%.9g eps=%.9g clip=%.9g %s milestones=%s "
-             "factor=%.9g warmup=%d",
+             "factor=%.9g warmup=%d%s%s",
              c->optimiser, c->lr, c->momentum, c->nesterov, c->weight_decay, c->beta1, c->beta2, c->eps, c->clip,
-             c->schedule, c->milestones, c->step_factor, c->warmup);
+             c->schedule, c->milestones, c->step_factor, c->warmup, frozen, c->freeze);
 }
 
 /* What follows from the configuration alone. */
@@ -64,7 +66,7 @@ void ps_pairing_of(const ps_session *session, ps_pairing *pairing) {
 /* ---- before the first run ---- */
 
 /* Settings on which the start of the network, the data or the layers that are recorded depend. */
-static const char decisive[] = "Network,Data,!crop_pad,!flip,init_scheme,init,fork,plant,record";
+static const char decisive[] = "Network,Data,!crop_pad,!flip,!shuffle,init_scheme,init,fork,plant,record";
 
 static ps_status differ(const ps_run_config *a, const ps_run_config *b, bool *differ) {
     cJSON *x = NULL, *y = NULL;
@@ -160,7 +162,8 @@ static bool same_layers(const ps_pairing_arm *a, const ps_pairing_arm *b) {
 /* Digests say nothing to a reader: of "order" the settings behind it do. */
 static void say(const ps_run_config *c, const ps_pairing_entry *entry, char *text, size_t size) {
     if (strcmp(entry->key, "order") == 0)
-        snprintf(text, size, "crop_pad=%d flip=%s", c->crop_pad, c->flip ? "yes" : "no");
+        snprintf(text, size, "crop_pad=%d flip=%s%s", c->crop_pad, c->flip ? "yes" : "no",
+                 c->shuffle ? "" : " shuffle=no");
     else if (strcmp(entry->key, "backbone") == 0) text[0] = '\0';
     else snprintf(text, size, "%s", entry->value);
 }

@@ -15,13 +15,18 @@ ps_status ps_session_open_data(const ps_run_config *c, ps_dataset **dataset) {
                                .probe_count = c->probe,
                                .train_limit = c->train_limit,
                                .test_limit = c->test_limit,
+                               .raw = !c->normalise,
                                .seed = 0}; /* generated data are the same for every seed of the run, as files are */
     return ps_dataset_open(c->data, &data, dataset);
 }
 
 static ps_status open_data(ps_session *s) {
     const ps_run_config *c = s->config;
-    ps_loader_options loader = {.batch = c->batch, .seed = (uint64_t)c->seed, .crop_pad = c->crop_pad, .flip = c->flip};
+    ps_loader_options loader = {.batch = c->batch,
+                                .seed = (uint64_t)c->seed,
+                                .crop_pad = c->crop_pad,
+                                .flip = c->flip,
+                                .stored_order = !c->shuffle};
     PS_TRY(ps_session_open_data(c, &s->dataset));
     PS_TRY(ps_task_of(s->dataset, &s->task));
     s->task->describe(s->dataset, &s->described);
@@ -46,6 +51,7 @@ static ps_status open_optimiser(ps_session *s) {
                                 .beta2 = c->beta2,
                                 .eps = c->eps,
                                 .clip = c->clip,
+                                .freeze = c->freeze,
                                 .schedule = c->schedule,
                                 .step_factor = c->step_factor,
                                 .milestones = s->milestones,
