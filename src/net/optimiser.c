@@ -80,7 +80,8 @@ static ps_status freeze_matching(ps_optimiser *optimiser, const char *pattern) {
     }
     if (matches > 0) return PS_OK;
     return ps_fail(PS_ERR_USAGE,
-                   "--freeze: no parameter matches \"%s\"; `poolscope inspect` lists the layers, whose parameters are "
+                   "no parameter matches \"%s\", which is to be frozen; `poolscope inspect` lists the layers, whose "
+                   "parameters are "
                    "named as LAYER.weight and LAYER.bias",
                    pattern);
 }
