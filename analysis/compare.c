@@ -395,6 +395,9 @@ static void write_meta(ps_tables *tables, const ps_arms *arms, const char *quest
     const ps_trace_measure *first = &arms->task.measure[0];
     if (!ps_trace_measure_is_share(first))
         ps_tables_row(tables, PS_TABLE_meta, "ss", "measure_unit", first->unit[0] != '\0' ? first->unit : "none");
+    double chance_loss = ps_summary_get(&arms->arms[0].runs[0].summary, "chance_loss");
+    if (!ps_is_absent(chance_loss)) ps_tables_row(tables, PS_TABLE_meta, "sd", "chance_loss", chance_loss);
+    if (!isnan(first->chance)) ps_tables_row(tables, PS_TABLE_meta, "sd", "chance_measure", first->chance);
 }
 
 /* A probe of n images without an active one bounds the share of active images to 1 - 0.05^(1/n), about 3 / n. */

@@ -29,10 +29,11 @@ ps_status ps_summary_set(ps_summary *summary, const char *name, double value, do
 }
 
 static bool is_of_start(const char *name) {
-    static const char *const start[] = {"dead_start", "dead_all_start", "loss_start", "probe_images"};
+    static const char *const start[] = {"dead_start",   "dead_all_start", "loss_start",
+                                        "probe_images", "chance_loss",    "findings_serious"};
     for (size_t i = 0; i < sizeof start / sizeof *start; i++)
         if (strcmp(start[i], name) == 0) return true;
-    return strncmp(name, "check_", 6) == 0 || strcmp(name, "findings_serious") == 0 || strcmp(name, "record_cost") == 0;
+    return strncmp(name, "check_", 6) == 0 || strcmp(name, "record_cost") == 0;
 }
 
 void ps_summary_forget_end(ps_summary *summary) {

@@ -60,6 +60,11 @@ int ps_report_unlearned(const cJSON *outcome) {
     return (int)((isfinite(unlearned) ? unlearned : 0) + (isfinite(diverged) ? diverged : 0));
 }
 
+bool ps_report_is_serious(const ps_report_content *content, int row) {
+    const char *level = ps_table_text(&content->findings, row, ps_table_column(&content->findings, "level"));
+    return strcmp(level, "serious") == 0 || strcmp(level, "critical") == 0;
+}
+
 int ps_report_answer_sentences(const ps_report_content *content) {
     double count = ps_report_number(content->verdict, "answer_sentences");
     return isfinite(count) && count >= 1 && count < 1000 ? (int)count : 1;
@@ -142,6 +147,7 @@ static const char *choose_question(const ps_report_content *content) {
     const char *asked = ps_report_meta(content, "question");
     if (asked[0] != '\0') return asked;
     bool pool_skip = ps_table_find(&content->arms, 0, ps_table_column(&content->arms, "pool_skip"), "1") >= 0;
+    if (content->single) return "What is wrong with this run?";
     if (content->arms.rows < 2) return "Which nodes died, where, when and why?";
     return pool_skip ? "Does Pool Skip bring dead nodes back to life?" : "Do the arms differ in what dies?";
 }
@@ -233,6 +239,9 @@ static ps_status read_tables(ps_report_content *content) {
     PS_TRY(ps_table_read_named(content->tables, "comparison", &content->comparison));
     PS_TRY(ps_table_read_named(content->tables, "layer_arm", &content->layers));
     PS_TRY(ps_table_read_named(content->tables, "unmeasured", &content->unmeasured));
+    PS_TRY(ps_table_read_named(content->tables, "findings", &content->findings));
+    PS_TRY(ps_table_read_named(content->tables, "findings_open", &content->findings_open));
+    content->single = content->runs.rows == 1 && content->arms.rows == 1;
     if (content->arms.rows < 1 || ps_table_column(&content->arms, "arm") < 0)
         return ps_fail(PS_ERR_INPUT, "%s/arms.tsv names no arm; make the tables anew with `poolscope compare`",
                        content->tables);
@@ -287,6 +296,8 @@ void ps_report_content_clear(ps_report_content *content) {
     ps_table_clear(&content->identity);
     ps_table_clear(&content->layers);
     ps_table_clear(&content->unmeasured);
+    ps_table_clear(&content->findings);
+    ps_table_clear(&content->findings_open);
     free(content->numbers);
     ps_plots_clear(&content->plots);
     *content = (ps_report_content){0};

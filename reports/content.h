@@ -18,6 +18,8 @@ typedef struct {
     cJSON *verdict;        /* NULL where there is no verdict.json */
     ps_table meta, arms, runs, identity, comparison;
     ps_table layers; /* layer_arm.tsv: which layer has which number in the plots; no rows where it was not written */
+    ps_table findings, findings_open; /* what is wrong with each run, the worst first; what could not be judged */
+    bool single;         /* one run alone: the page is about what is wrong with it, and has no predictions */
     ps_table unmeasured; /* what could not be measured on which run's checkpoint; no rows where all was */
     ps_plots plots;
     const char *question; /* what the report answers */
@@ -50,6 +52,8 @@ const cJSON *ps_report_deciding_part(const cJSON *prediction);
 const cJSON *ps_report_outcome(const ps_report_content *content, const char *arm);
 /* Runs of it that did not learn, those that diverged among them. */
 int ps_report_unlearned(const cJSON *outcome);
+/* Row of findings.tsv: of a level that makes a run a poor one, or worse. */
+bool ps_report_is_serious(const ps_report_content *content, int row);
 /* How many sentences of the verdict's summary are its answer. */
 int ps_report_answer_sentences(const ps_report_content *content);
 /* Value of a key of meta.tsv, "" where there is none. */

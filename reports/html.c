@@ -51,7 +51,7 @@ static void print_first_words(FILE *stream, const ps_report_content *content) {
             "<p class=\"alarm\" role=\"alert\">An instrument check did not hold, so no prediction of this comparison "
             "counts. See the checks below.</p>\n",
             stream);
-    ps_report_html_answer(stream, content);
+    if (!content->single) ps_report_html_answer(stream, content);
 }
 
 /* What else the comparison says, after its answer; a long summary is folded. */
@@ -73,11 +73,14 @@ static void print_summary(FILE *stream, const ps_report_content *content) {
 static void print_navigation(FILE *stream, const ps_report_content *content) {
     const char *section = "";
     int number = 0;
-    fputs("<nav aria-label=\"Sections\"><div><a href=\"#main\">Verdict</a><a href=\"#h-predictions\">Questions</a>",
-          stream);
+    fputs("<nav aria-label=\"Sections\"><div>", stream);
+    if (content->single) fputs("<a href=\"#main\">Findings</a>", stream);
+    else fputs("<a href=\"#main\">Verdict</a><a href=\"#h-predictions\">Questions</a>", stream);
+    if (content->findings.rows && !content->single) fputs("<a href=\"#h-findings\">Findings</a>", stream);
     if (content->comparison.rows) fputs("<a href=\"#h-comparison\">Comparison</a>", stream);
     for (int i = 0; i < content->plots.count; i++) {
         if (strcmp(content->plots.plots[i].section, section) == 0) continue;
+        if (!ps_report_html_shows(content, &content->plots.plots[i])) continue;
         section = content->plots.plots[i].section;
         fprintf(stream, "<a href=\"#s%d\">", number++);
         ps_escape_html(stream, section);
@@ -103,11 +106,17 @@ static void print_footer(FILE *stream) {
 static ps_status print_page(FILE *stream, const ps_report_content *content) {
     PS_TRY(print_head(stream, content));
     print_first_words(stream, content);
-    ps_report_html_glance(stream, content);
-    print_summary(stream, content);
+    if (content->single) PS_TRY(ps_report_html_health(stream, content));
+    else {
+        ps_report_html_glance(stream, content);
+        print_summary(stream, content);
+    }
     ps_report_html_facts(stream, content);
     print_navigation(stream, content);
-    ps_report_html_predictions(stream, content);
+    if (!content->single) {
+        ps_report_html_predictions(stream, content);
+        ps_report_html_findings(stream, content);
+    }
     ps_report_html_checks(stream, content);
     ps_report_html_configuration(stream, content);
     ps_report_html_runs(stream, content);

@@ -89,11 +89,39 @@ void ps_report_html_layers(FILE *stream, const ps_report_content *content) {
     fputs("</ul></details>\n", stream);
 }
 
+ps_status ps_report_html_plot(FILE *stream, const ps_report_content *content, const char *id) {
+    for (int i = 0; i < content->plots.count; i++)
+        if (strcmp(content->plots.plots[i].id, id) == 0 && content->plots.plots[i].state == PS_PLOT_DRAWN)
+            return print_plot(stream, content, &content->plots.plots[i]);
+    return PS_OK;
+}
+
+/* Of one run alone, what wants a pair has no place, nor what its first screen has shown; what was not recorded is
+ * named in one sentence. */
+bool ps_report_html_shows(const ps_report_content *content, const ps_plot *plot) {
+    static const char *const other[] = {"dead_heat", "loss",        "measure",    "dead_time",
+                                        "pairs",     "definitions", "sensitivity"};
+    for (size_t i = 0; content->single && i < sizeof other / sizeof *other; i++)
+        if (strcmp(plot->id, other[i]) == 0) return false;
+    return !content->single || plot->state == PS_PLOT_DRAWN || plot->state == PS_PLOT_FAILED;
+}
+
+static void print_left_out(FILE *stream, const ps_report_content *content) {
+    int count = 0;
+    for (int i = 0; i < content->plots.count; i++) {
+        if (content->plots.plots[i].state != PS_PLOT_NOT_RECORDED) continue;
+        fputs(count++ == 0 ? "<p class=\"small\">Not recorded, or nothing to count: " : ", ", stream);
+        ps_escape_html(stream, content->plots.plots[i].title);
+    }
+    if (count > 0) fputs(".</p>\n", stream);
+}
+
 ps_status ps_report_html_plots(FILE *stream, const ps_report_content *content) {
     const char *section = "";
     int number = 0;
     for (int i = 0; i < content->plots.count; i++) {
         const ps_plot *plot = &content->plots.plots[i];
+        if (!ps_report_html_shows(content, plot)) continue;
         if (strcmp(plot->section, section) != 0) {
             if (number) fputs("</section>\n", stream);
             section = plot->section;
@@ -105,5 +133,6 @@ ps_status ps_report_html_plots(FILE *stream, const ps_report_content *content) {
         PS_TRY(print_plot(stream, content, plot));
     }
     if (number) fputs("</section>\n", stream);
+    if (content->single) print_left_out(stream, content);
     return PS_OK;
 }

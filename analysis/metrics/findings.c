@@ -87,6 +87,8 @@ static ps_status end(void *context) {
         ps_tables_row(state->in.tables, PS_TABLE_findings_open, "slsss", run->arm, run->header->seed,
                       findings.unknown[i]->id, findings.unknown[i]->title, findings.unknown[i]->needs);
     ps_status status = ps_summary_set(state->in.summary, "findings_serious", serious, 0, 0);
+    if (status == PS_OK && !ps_is_absent(state->facts.chance_loss))
+        status = ps_summary_set(state->in.summary, "chance_loss", state->facts.chance_loss, 0, 0);
     ps_findings_clear(&findings);
     return status;
 }

@@ -1,5 +1,6 @@
 #data seeds from loss split arm,seed by step pick step,mean(loss),arm#
 #data mean from loss split arm by step pick step,mean(loss)
+#data chance from meta where key=chance_loss pick value
 id = "loss"; plot_width = 760; plot_height = 380
 load "style.gp"
 load "legend.gp"
@@ -24,6 +25,12 @@ if (least > 0 && most > 8*least) {
     set yrange [least/1.3:most*1.3]
 } else {
     set yrange [least - 0.05*high(0, most - least):most + 0.05*high(0, most - least)]
+}
+chance = NaN
+stats data("chance") using (chance = $1) nooutput
+if (chance > least && chance < most) {
+    set arrow from graph 0, first chance to graph 1, first chance nohead lc rgb ink dt 3 lw 1
+    set label "a uniform guess" at graph 1, first chance right offset -0.5,0.5 textcolor rgb ink font ",10"
 }
 plot data("seeds") using 1:(thin($2)):3 with lines lc variable lw 0.6 notitle, \
      for [a=1:arms] data("mean") index a-1 using (running_x($1)):(running_y($2)) with lines lt a lw 3 notitle

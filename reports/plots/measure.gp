@@ -2,6 +2,7 @@
 #data mean from eval where split=test split arm by step pick step,mean({measure})
 #data last from eval where split=test where step=@last split arm pick seed,{measure}
 #data last_mean from eval where split=test where step=@last split arm by arm pick mean({measure})
+#data chance from meta where key=chance_measure pick value
 id = "measure"; plot_width = 760; plot_height = 380
 load "style.gp"
 load "legend.gp"
@@ -10,6 +11,12 @@ seen = 0; least = 0; most = 1
 stats data("seeds") using (note({factor}*$2)) nooutput
 set ylabel "test {measure title}{, unit}"
 set yrange [0:high(0, 1.05*most)]
+chance = NaN
+stats data("chance") using (chance = {factor}*$1) nooutput
+if (chance == chance && chance <= high(0, 1.05*most)) {
+    set arrow from graph 0, first chance to graph 1, first chance nohead lc rgb ink dt 3 lw 1
+    set label "guessing" at graph 1, first chance right offset -0.5,0.5 textcolor rgb ink font ",10"
+}
 seen = 0; least = 0; most = 1
 stats data("seeds") using (note($1)) nooutput
 if (seen > 0 && most > least) {
