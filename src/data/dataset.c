@@ -8,6 +8,7 @@
 
 #include "core/digest.h"
 #include "core/memory.h"
+#include "data/census.h"
 #include "data/samples.h"
 
 enum { BYTE_VALUES = 256 };
@@ -18,9 +19,11 @@ struct ps_dataset {
     ps_sample_size size; /* of every sample, where they do not differ */
     int classes;
     uint64_t *label_count;    /* [PS_SPLITS][classes] */
-    double *mean, *deviation; /* [c], of the training images in use */
-    float *byte_value;        /* [c][256]: every byte normalised; NULL for float pixels */
-    bool raw;                 /* pixels are given as stored */
+    double *mean, *deviation; /* [c], by which pixels are normalised */
+    double *pixel_mean, *pixel_deviation; /* [c], of the training images in use, as stored */
+    ps_census_counts census;
+    float *byte_value; /* [c][256]: every byte normalised; NULL for float pixels */
+    bool raw;          /* pixels are given as stored */
     char digest[17];
 };
 
@@ -139,6 +142,8 @@ static ps_status sum_up(ps_dataset *dataset, moments *m) {
         double mean = dataset->mean[c], *deviation = &dataset->deviation[c];
         *deviation = bytes ? sqrt(fmax(0.0, (double)m->channel[c].byte_squares / positions - mean * mean))
                            : sqrt(m->channel[c].squares / positions);
+        dataset->pixel_mean[c] = dataset->mean[c];
+        dataset->pixel_deviation[c] = *deviation;
         if (!(*deviation > 0.0)) *deviation = 1.0; /* a channel that never changes is only centred */
     }
     return PS_OK;
@@ -149,6 +154,8 @@ static ps_status compute_normalisation(ps_dataset *dataset) {
     moments m = {NULL, 0, false};
     PS_TRY(PS_ALLOC(channels, &dataset->mean, "data set"));
     PS_TRY(PS_ALLOC(channels, &dataset->deviation, "data set"));
+    PS_TRY(PS_ALLOC(channels, &dataset->pixel_mean, "data set"));
+    PS_TRY(PS_ALLOC(channels, &dataset->pixel_deviation, "data set"));
     if (ps_samples_source(dataset->samples)->type == PS_PIXEL_BYTE)
         PS_TRY(PS_ALLOC(channels * BYTE_VALUES, &dataset->byte_value, "data set"));
     PS_TRY(PS_ALLOC(channels, &m.channel, "data set"));
@@ -169,17 +176,26 @@ static void digest_size(ps_digest *digest, ps_shape size) {
     for (int i = 0; i < 3; i++) ps_digest_u64(digest, (uint64_t)sides[i]);
 }
 
+/* What comes of looking at every sample in use. */
+typedef struct {
+    ps_digest digest;
+    ps_census census;
+} all_samples;
+
 static ps_status digest_pixels(ps_dataset *dataset, ps_split split, const ps_sample_view *view, void *context) {
-    size_t element = ps_samples_source(dataset->samples)->type == PS_PIXEL_BYTE ? sizeof(uint8_t) : sizeof(float);
-    (void)split;
-    if (ps_samples_differ(dataset->samples)) digest_size(context, view->size.pixels);
-    ps_digest_bytes(context, view->pixel, ps_shape_elements(view->size.pixels) * element);
+    ps_pixel_type type = ps_samples_source(dataset->samples)->type;
+    size_t element = type == PS_PIXEL_BYTE ? sizeof(uint8_t) : sizeof(float);
+    all_samples *all = context;
+    if (ps_samples_differ(dataset->samples)) digest_size(&all->digest, view->size.pixels);
+    ps_digest_bytes(&all->digest, view->pixel, ps_shape_elements(view->size.pixels) * element);
+    ps_census_add_pixels(&all->census, split, view, type);
     return PS_OK;
 }
 
 /* Counts them on the way. What formats promise in source.h; a broken promise would be a wild read later. */
 static ps_status digest_labels(ps_dataset *dataset, ps_split split, const ps_sample_view *view, void *context) {
     uint64_t *count = dataset->label_count + (size_t)split * (size_t)dataset->classes;
+    all_samples *all = context;
     for (size_t i = 0; i < view->labels; i++) {
         int label = view->label[i];
         if (label < -1 || label >= dataset->classes)
@@ -187,24 +203,37 @@ static ps_status digest_labels(ps_dataset *dataset, ps_split split, const ps_sam
                            label, dataset->classes);
         if (label >= 0) count[label]++;
     }
-    if (ps_samples_differ(dataset->samples)) digest_size(context, view->size.mask);
-    ps_digest_bytes(context, view->label, view->labels * sizeof *view->label);
+    if (ps_samples_differ(dataset->samples)) digest_size(&all->digest, view->size.mask);
+    ps_digest_bytes(&all->digest, view->label, view->labels * sizeof *view->label);
+    ps_census_add_labels(&all->census, split, view);
+    return PS_OK;
+}
+
+static ps_status visit_all(ps_dataset *dataset, all_samples *all) {
+    ps_shape size = dataset->size.pixels;
+    const int shape[6] = {size.c, size.d, size.h, size.w, dataset->classes, ps_samples_source(dataset->samples)->type};
+    for (int i = 0; i < 6; i++) ps_digest_u64(&all->digest, (uint64_t)shape[i]);
+    if (dataset->raw) ps_digest_u64(&all->digest, 1); /* other numbers for the network */
+    for (int split = 0; split < PS_SPLITS; split++) {
+        ps_digest_u64(&all->digest, (uint64_t)ps_samples_count(dataset->samples, (ps_split)split));
+        PS_TRY(visit(dataset, (ps_split)split, digest_pixels, all));
+        PS_TRY(visit(dataset, (ps_split)split, digest_labels, all));
+    }
     return PS_OK;
 }
 
 static ps_status compute_digest(ps_dataset *dataset) {
-    ps_shape size = dataset->size.pixels;
-    const int shape[6] = {size.c, size.d, size.h, size.w, dataset->classes, ps_samples_source(dataset->samples)->type};
-    ps_digest digest = ps_digest_start();
-    for (int i = 0; i < 6; i++) ps_digest_u64(&digest, (uint64_t)shape[i]);
-    if (dataset->raw) ps_digest_u64(&digest, 1); /* other numbers for the network */
-    for (int split = 0; split < PS_SPLITS; split++) {
-        ps_digest_u64(&digest, (uint64_t)ps_samples_count(dataset->samples, (ps_split)split));
-        PS_TRY(visit(dataset, (ps_split)split, digest_pixels, &digest));
-        PS_TRY(visit(dataset, (ps_split)split, digest_labels, &digest));
+    all_samples all = {.digest = ps_digest_start()};
+    ps_status status =
+        ps_census_init(&all.census, ps_samples_count(dataset->samples, PS_SPLIT_TRAIN), dataset->size.pixels.c);
+    if (status == PS_OK) status = visit_all(dataset, &all);
+    if (status == PS_OK) {
+        ps_census_end(&all.census, dataset->pixel_mean, dataset->pixel_deviation, dataset->size.pixels.c);
+        ps_digest_hex(&all.digest, dataset->digest);
+        dataset->census = all.census.counts;
     }
-    ps_digest_hex(&digest, dataset->digest);
-    return PS_OK;
+    ps_census_clear(&all.census);
+    return status;
 }
 
 /* ---- opening ---- */
@@ -267,6 +296,8 @@ void ps_dataset_close(ps_dataset *dataset) {
     ps_free(dataset->label_count);
     ps_free(dataset->mean);
     ps_free(dataset->deviation);
+    ps_free(dataset->pixel_mean);
+    ps_free(dataset->pixel_deviation);
     ps_free(dataset->byte_value);
     free(dataset->source);
     ps_free(dataset);
@@ -302,6 +333,14 @@ int ps_dataset_count(const ps_dataset *dataset, ps_split split) { return ps_samp
 size_t ps_dataset_count_labels(const ps_dataset *dataset, ps_split split, int class_index) {
     return dataset->label_count[(size_t)split * (size_t)dataset->classes + (size_t)class_index];
 }
+
+/* Pixels are normalised one by one, and so are their moments. */
+void ps_dataset_input_moments(const ps_dataset *dataset, int channel, double *mean, double *deviation) {
+    *mean = (dataset->pixel_mean[channel] - dataset->mean[channel]) / dataset->deviation[channel];
+    *deviation = dataset->pixel_deviation[channel] / dataset->deviation[channel];
+}
+
+const ps_census_counts *ps_dataset_census(const ps_dataset *dataset) { return &dataset->census; }
 
 static void normalise_bytes(const ps_dataset *dataset, const uint8_t *pixel, size_t positions, size_t channels,
                             float *x) {

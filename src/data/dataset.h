@@ -59,6 +59,13 @@ const char *ps_dataset_class_name(const ps_dataset *dataset, int class_index);
  * own. Counted once, at opening. */
 size_t ps_dataset_count_labels(const ps_dataset *dataset, ps_split split, int class_index);
 
+/* Mean and standard deviation of a channel over the training images as a network is given them, before augmentation: 0
+ * and 1 where it is normalised; a deviation of 0 where a channel never changes. */
+void ps_dataset_input_moments(const ps_dataset *dataset, int channel, double *mean, double *deviation);
+/* What was counted at opening (data/census.h); borrowed. */
+typedef struct ps_census_counts ps_census_counts;
+const ps_census_counts *ps_dataset_census(const ps_dataset *dataset);
+
 /* x [d][h][w][c] and label [labels] of one sample, normalised, not augmented; index in [0, count). From any thread. It
  * fails where a sample that is not held cannot be read any more. */
 ps_status ps_dataset_sample(const ps_dataset *dataset, ps_split split, int index, float *x, int32_t *label);

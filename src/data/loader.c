@@ -257,16 +257,26 @@ static ps_status fill_batch(ps_loader *loader, batch_job *job, ps_threads *threa
 
 static ps_loader_rows whole_batch(const ps_loader *loader) { return (ps_loader_rows){0, loader->options.batch}; }
 
+static void draw_order(ps_loader *loader, uint64_t epoch) {
+    if (loader->order_known && loader->order_epoch == epoch) return;
+    if (loader->options.stored_order)
+        for (uint32_t i = 0; i < loader->train_count; i++) loader->order[i] = i;
+    else ps_rng_permutation(ps_rng_key_fold(loader->order_key, epoch), loader->train_count, loader->order);
+    loader->order_epoch = epoch;
+    loader->order_known = true;
+}
+
+double ps_loader_file_order(ps_loader *loader) {
+    uint32_t neighbours = 0;
+    draw_order(loader, 0);
+    for (uint32_t i = 1; i < loader->train_count; i++) neighbours += loader->order[i] == loader->order[i - 1] + 1;
+    return loader->train_count > 1 ? (double)neighbours / (loader->train_count - 1) : 0;
+}
+
 ps_status ps_loader_train_rows(ps_loader *loader, uint64_t step, ps_loader_rows rows, float *x, int32_t *label,
                                ps_threads *threads) {
     uint64_t steps = ps_loader_steps_per_epoch(loader), epoch = step / steps;
-    if (!loader->order_known || loader->order_epoch != epoch) {
-        if (loader->options.stored_order)
-            for (uint32_t i = 0; i < loader->train_count; i++) loader->order[i] = i;
-        else ps_rng_permutation(ps_rng_key_fold(loader->order_key, epoch), loader->train_count, loader->order);
-        loader->order_epoch = epoch;
-        loader->order_known = true;
-    }
+    draw_order(loader, epoch);
     batch_job job = {.fill_row = fill_train_row,
                      .epoch = epoch,
                      .first = (size_t)(step % steps) * (size_t)loader->options.batch + (size_t)rows.first,

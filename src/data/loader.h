@@ -1,9 +1,9 @@
 /* Batches. The batch of a training step is a pure function of (data set, seed, step): arms of an experiment see the
  * same images in the same order with the same augmentation, and a resumed run goes on exactly where it was.
  *
- * Each epoch is one random permutation of the training split, or its stored order; a last part smaller than a batch is dropped. Augmentation
- * (training batches only), drawn per (seed, epoch, sample): zero padding of `pad` pixels and a random crop back to
- * size, then a horizontal flip with probability 1/2 - applied after normalisation, as in DeVries & Taylor 2017. */
+ * Each epoch is one random permutation of the training split, or its stored order; a last part smaller than a batch is
+ * dropped. Augmentation (training batches only), drawn per (seed, epoch, sample): zero padding of `pad` pixels and a
+ * random crop back to size, then a horizontal flip with probability 1/2 - applied after normalisation, as in DeVries & Taylor 2017. */
 #ifndef PS_DATA_LOADER_H
 #define PS_DATA_LOADER_H
 
@@ -28,6 +28,10 @@ typedef struct ps_loader ps_loader;
 ps_status ps_loader_create(const ps_dataset *dataset, const ps_loader_options *options, ps_loader **out);
 void ps_loader_destroy(ps_loader *loader);
 uint64_t ps_loader_steps_per_epoch(const ps_loader *loader);
+
+/* Share of neighbours in the first epoch's order that are neighbours in the stored order, too: 1 where nothing is
+ * shuffled, about 1 over the number of images where all is. */
+double ps_loader_file_order(ps_loader *loader);
 
 /* Some rows of a batch, so that its shards can be loaded apart: each row is what it is in the whole batch, bit for bit.
  * first + count is at most the batch. */

@@ -211,14 +211,24 @@ static ps_status report_activations(ps_probe *probe, uint64_t step) {
     for (int i = 0; i < probe->layers; i++) {
         const double *state = ps_probe_state(probe, &ps_instrument_gate, i);
         int channels = probe->layer[i].unit->channels;
-        bool finite = true;
-        for (int c = 0; state != NULL && c < channels; c++)
-            finite = finite && isfinite(state[PS_GATE_SUM_SQUARES * channels + c]);
-        if (finite || probe->activation_reported[i]) continue;
+        int first = 0;
+        while (state != NULL && first < channels && isfinite(state[PS_GATE_SUM_SQUARES * channels + first])) first++;
+        if (state == NULL || first == channels || probe->activation_reported[i]) continue;
         probe->activation_reported[i] = true;
-        PS_TRY(ps_trace_write_nonfinite(probe->options.trace, step, "activation", probe->layer[i].unit->name));
+        PS_TRY(ps_trace_write_nonfinite(probe->options.trace, step, "activation", probe->layer[i].unit->name, first));
     }
     return PS_OK;
+}
+
+/* Without normalisation both modes are one, and so was the pass. */
+static ps_status write_loss(ps_probe *probe, uint64_t step) {
+    const ps_probe_loss *batch = &probe->loss[0], *eval = &probe->loss[probe->modes_differ];
+    if (batch->counted == 0 && eval->counted == 0) return PS_OK;
+    ps_trace_mode_loss loss = {.eval = eval->counted > 0 ? eval->sum / eval->counted : 0,
+                               .batch = batch->counted > 0 ? batch->sum / batch->counted : 0,
+                               .knows_eval = eval->counted > 0,
+                               .knows_batch = batch->counted > 0};
+    return ps_trace_write_probe_loss(probe->options.trace, step, &loss, probe->probed_images);
 }
 
 static ps_status write_probes(ps_probe *probe, uint64_t step) {
@@ -235,6 +245,7 @@ static ps_status write_probes(ps_probe *probe, uint64_t step) {
                            (int64_t)probe->probed_images * probe->layer[i].unit->elements);
         PS_TRY(end_values(probe, PS_RECORD_PROBE, i));
     }
+    PS_TRY(write_loss(probe, step));
     return report_activations(probe, step);
 }
 
@@ -260,6 +271,13 @@ static const char *layer_of(const ps_probe *probe, const ps_param *p) {
     return ps_net_graph(probe->net)->op[p->op].name;
 }
 
+/* The row, which is a node's, of the first value that is not finite. */
+static int first_row(const ps_param *p, const float *value) {
+    size_t i = 0;
+    while (i < p->count && isfinite(value[i])) i++;
+    return i < p->count ? (int)(i / p->row_length) : -1;
+}
+
 /* Each layer is named once per window, so that a resumed run writes the same events. */
 static ps_status report_gradients(ps_probe *probe, uint64_t step) {
     for (int i = 0; i < ps_net_param_count(probe->net); i++) {
@@ -267,7 +285,8 @@ static ps_status report_gradients(ps_probe *probe, uint64_t step) {
         if (!p->learned || probe->gradient_reported[i] || ps_vector_all_finite(p->grad, p->count)) continue;
         for (int k = 0; k < ps_net_param_count(probe->net); k++)
             if (ps_net_param(probe->net, k)->op == p->op) probe->gradient_reported[k] = true;
-        PS_TRY(ps_trace_write_nonfinite(probe->options.trace, step, "gradient", layer_of(probe, p)));
+        PS_TRY(ps_trace_write_nonfinite(probe->options.trace, step, "gradient", layer_of(probe, p),
+                                        first_row(p, p->grad)));
     }
     return PS_OK;
 }
@@ -278,7 +297,8 @@ static ps_status report_weights(ps_probe *probe, uint64_t step) {
         const ps_param *p = ps_net_param(probe->net, i);
         if (!p->learned || p->op == last_op || ps_vector_all_finite(p->value, p->count)) continue;
         last_op = p->op;
-        PS_TRY(ps_trace_write_nonfinite(probe->options.trace, step, "weight", layer_of(probe, p)));
+        PS_TRY(
+            ps_trace_write_nonfinite(probe->options.trace, step, "weight", layer_of(probe, p), first_row(p, p->value)));
     }
     return PS_OK;
 }
@@ -286,7 +306,7 @@ static ps_status report_weights(ps_probe *probe, uint64_t step) {
 static ps_status report_step(ps_probe *probe, const ps_train_step *step) {
     if (step->loss.counted > 0 && !isfinite(step->loss.loss) && !probe->loss_reported) {
         probe->loss_reported = true;
-        PS_TRY(ps_trace_write_nonfinite(probe->options.trace, step->step, "loss", ""));
+        PS_TRY(ps_trace_write_nonfinite(probe->options.trace, step->step, "loss", "", -1));
     }
     if (step->update.finite) return PS_OK;
     PS_TRY(report_gradients(probe, step->step));

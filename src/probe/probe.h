@@ -20,6 +20,10 @@ typedef struct {
     void *self;
     int batches;
     ps_status (*batch)(void *self, int index, float *x, int *images);
+    /* Labels of the batch that `batch` filled last [batch][labels per sample], below 0 where none counts, and how
+     * outputs are judged by them; NULL: no loss is recorded of the probe images. */
+    const int32_t *label;
+    const ps_loss_function *loss;
 } ps_probe_source;
 
 typedef struct {
@@ -43,6 +47,14 @@ const ps_train_hooks *ps_probe_hooks(ps_probe *probe);
 /* Digest of the names and present values of all learned backbone parameters, for the pairing key `backbone`. */
 void ps_probe_backbone_digest(ps_net *net, char hex[17]);
 
+/* What was found of the data, as the keys of the trace's `data` say it. All borrowed. */
+typedef struct {
+    int channels;
+    const double *input_mean, *input_sd; /* [channels] */
+    const double *class_count;           /* [classes of the run]; whole numbers */
+    double no_class, constant, identical, probe_distance, file_order;
+} ps_probe_data;
+
 /* What the header says of the run; the probe adds layers and quantities. All borrowed. */
 typedef struct {
     const char *producer;       /* "poolscope 0.1.0" */
@@ -57,6 +69,7 @@ typedef struct {
     const char *data_source, *data_digest;
     ps_shape sample;
     int classes, train_count, probe_count, test_count;
+    const ps_probe_data *data; /* NULL: was not looked at */
     const ps_trace_task *task; /* NULL: not said, which means classification */
     const char *arch, *simd;
     struct {

@@ -105,6 +105,7 @@ static ps_status add_point(ps_probe *probe, int layer, ps_tap tap) {
     const ps_unit *unit = probe->layer[layer].unit;
     int node = unit->gate_op;
     if (tap == PS_TAP_ENTRY) node = graph->op[unit->entry_op].input[0];
+    if (tap == PS_TAP_NORM) node = graph->op[unit->norm_op].input[0];
     if (tap == PS_TAP_SOURCE) node = graph->op[unit->source_op].input[0];
     if (tap == PS_TAP_PRE_MAX || (tap == PS_TAP_ENTRY && unit->shared)) node = ready_after(graph, unit->gate_op);
     for (size_t i = 0; i < probe->points; i++)

@@ -1,5 +1,6 @@
 /* The trace's header: what the run is, its gates, and what is recorded of them. */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/digest.h"
@@ -45,6 +46,24 @@ static void add_run(ps_trace_writer *trace, const ps_probe_run *run) {
     ps_trace_close_scope(trace);
 }
 
+static void add_known(ps_trace_writer *trace, const char *key, double value) {
+    if (isnan(value)) ps_trace_add_null(trace, key);
+    else ps_trace_add_value(trace, key, value);
+}
+
+static void add_found(ps_trace_writer *trace, const ps_probe_data *data, int classes) {
+    ps_trace_add_values(trace, PS_KEY(DATA, input_mean), data->input_mean, (size_t)data->channels);
+    ps_trace_add_values(trace, PS_KEY(DATA, input_sd), data->input_sd, (size_t)data->channels);
+    ps_trace_begin_array(trace, PS_KEY(DATA, class_counts));
+    for (int i = 0; i < classes; i++) ps_trace_add_whole(trace, NULL, (int64_t)data->class_count[i]);
+    ps_trace_close_scope(trace);
+    ps_trace_add_whole(trace, PS_KEY(DATA, no_class), (int64_t)data->no_class);
+    ps_trace_add_whole(trace, PS_KEY(DATA, constant), (int64_t)data->constant);
+    ps_trace_add_whole(trace, PS_KEY(DATA, identical), (int64_t)data->identical);
+    add_known(trace, PS_KEY(DATA, probe_distance), data->probe_distance);
+    add_known(trace, PS_KEY(DATA, file_order), data->file_order);
+}
+
 static void add_data(ps_trace_writer *trace, const ps_probe_run *run) {
     const int sample[] = {run->sample.c, run->sample.d, run->sample.h, run->sample.w};
     ps_trace_begin_object(trace, PS_KEY(HEADER, data));
@@ -55,6 +74,7 @@ static void add_data(ps_trace_writer *trace, const ps_probe_run *run) {
     ps_trace_add_whole(trace, PS_KEY(DATA, train), run->train_count);
     ps_trace_add_whole(trace, PS_KEY(DATA, probe), run->probe_count);
     ps_trace_add_whole(trace, PS_KEY(DATA, test), run->test_count);
+    if (run->data != NULL) add_found(trace, run->data, run->classes);
     ps_trace_close_scope(trace);
 }
 
@@ -119,6 +139,15 @@ static bool reads_ungated(const ps_unit *unit) {
     return false;
 }
 
+/* As given, else the default of its type. */
+static void add_norm_eps(ps_trace_writer *trace, const ps_op *op) {
+    const cJSON *given = cJSON_GetObjectItemCaseSensitive(op->attributes, "eps");
+    double eps = cJSON_IsNumber(given) ? given->valuedouble : NAN;
+    for (const ps_attribute *a = op->type->attributes; isnan(eps) && a != NULL && a->name != NULL; a++)
+        if (strcmp(a->name, "eps") == 0) eps = strtod(a->standard, NULL);
+    if (isfinite(eps)) ps_trace_add_value(trace, PS_KEY(LAYER, norm_eps), eps);
+}
+
 static void add_layer(ps_trace_writer *trace, const ps_graph *graph, const ps_units *units, int index) {
     const ps_unit *unit = &units->unit[index];
     ps_trace_begin_object(trace, NULL);
@@ -132,6 +161,7 @@ static void add_layer(ps_trace_writer *trace, const ps_graph *graph, const ps_un
     ps_trace_add_text(trace, PS_KEY(LAYER, activation), unit->activation);
     ps_trace_add_text(trace, PS_KEY(LAYER, norm), node_name(graph, unit->norm_op));
     ps_trace_add_text(trace, PS_KEY(LAYER, pool_skip), node_name(graph, unit->pool_skip_op));
+    if (unit->norm_op >= 0) add_norm_eps(trace, &graph->op[unit->norm_op]);
     ps_trace_add_bool(trace, PS_KEY(LAYER, bias), unit->bias);
     ps_trace_add_whole(trace, PS_KEY(LAYER, fan_in), unit->fan_in);
     ps_trace_begin_array(trace, PS_KEY(LAYER, inputs));

@@ -30,6 +30,11 @@ typedef struct {
     double *squares;
 } ps_row_block;
 
+/* Over the labels of the probe images that count. */
+typedef struct {
+    double sum, counted;
+} ps_probe_loss;
+
 struct ps_probe {
     ps_net *net;
     ps_optimiser *optimiser;
@@ -63,6 +68,7 @@ struct ps_probe {
     uint64_t window_steps; /* steps of the window so far */
     uint64_t window_ns, train_ns, record_ns, probe_ns;
     uint64_t probed_images;
+    ps_probe_loss loss[2]; /* of the latest probing with batch statistics, and with running ones */
     bool probed;
     bool loss_reported, weights_reported, *gradient_reported,
         *activation_reported; /* nonfinite events of this window */

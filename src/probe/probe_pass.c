@@ -87,11 +87,17 @@ static void show_view(ps_probe *probe, const ps_tap_point *point, ps_tap_view *v
     }
 }
 
+/* Of an image. Between a normalisation and its gate a pooling may lie. */
+static size_t positions_of(const ps_probe *probe, ps_tap tap, const ps_unit *unit) {
+    return tap == PS_TAP_NORM ? ps_shape_positions(ps_net_graph(probe->net)->op[unit->norm_op].shape)
+                              : (size_t)unit->elements;
+}
+
 static void show(ps_probe *probe, const ps_tap_point *point, const pass *now) {
     const ps_unit *unit = probe->layer[point->layer].unit;
     ps_tap_view view = {.data = probe->seen[point->node + 1],
                         .images = now->images,
-                        .positions = (size_t)unit->elements,
+                        .positions = positions_of(probe, point->tap, unit),
                         .workspace = probe->workspace,
                         .threads = ps_net_threads(probe->net)};
     if (shows_entering(point, unit)) view.data = ps_net_entering(probe->net, unit->gate_op, now->mode, probe->entering);
@@ -137,6 +143,17 @@ static void show_edges(void *self, int node, ps_layer_edges edges) {
     }
 }
 
+/* Of the pass that was just made, where the labels are known. */
+static void add_loss(ps_probe *probe, ps_mode mode) {
+    const ps_probe_source *source = &probe->options.source;
+    if (source->loss == NULL || source->label == NULL) return;
+    ps_loss loss = ps_net_loss(probe->net, source->loss, source->label, false);
+    ps_probe_loss *sum = &probe->loss[mode == PS_MODE_EVAL];
+    if (loss.counted == 0) return;
+    sum->sum += loss.loss * (double)loss.counted;
+    sum->counted += (double)loss.counted;
+}
+
 static void run_pass(ps_probe *probe, ps_mode mode, size_t images) {
     pass now = {.mode = mode, .images = images, .edges = PS_TAP_EDGES};
     watcher w = {probe, &now};
@@ -146,6 +163,7 @@ static void run_pass(ps_probe *probe, ps_mode mode, size_t images) {
     probe->seen[0] = probe->x;
     show_ready(probe, &now, -1);
     ps_net_forward_plain(probe->net, probe->x, mode, &hook, bounded ? &bounds : NULL);
+    add_loss(probe, mode);
 }
 
 /* Once more with near-ties turned, for the edges alone. */
@@ -163,6 +181,7 @@ static void begin_probing(ps_probe *probe) {
         if (a->instrument != NULL && a->instrument->tap != NULL) ps_attachment_clear(probe, a);
     }
     probe->probed_images = 0;
+    memset(probe->loss, 0, sizeof probe->loss);
 }
 
 ps_status ps_probe_measure(ps_probe *probe) {
@@ -197,7 +216,9 @@ static need largest_need(const ps_probe *probe) {
     for (int i = 0; i < probe->layers; i++) {
         const ps_unit *unit = probe->layer[i].unit;
         size_t rows = (size_t)ps_net_batch(probe->net) * (size_t)unit->elements;
-        size_t pointwise = ps_pointwise_workspace_bytes(rows, unit->channels);
+        size_t normed = unit->norm_op >= 0 ? positions_of(probe, PS_TAP_NORM, unit) : 0;
+        size_t most_rows = normed > (size_t)unit->elements ? (size_t)ps_net_batch(probe->net) * normed : rows;
+        size_t pointwise = ps_pointwise_workspace_bytes(most_rows, unit->channels);
         bool inside = ps_net_graph(probe->net)->op[unit->gate_op].type->entering != NULL;
         size_t maxima = ps_probe_max_chunks(rows, unit->channels) * (size_t)unit->channels;
         if (pointwise > most.workspace_bytes) most.workspace_bytes = pointwise;

@@ -17,6 +17,7 @@ typedef enum {
     PS_TAP_GATE,      /* the gate's output, batch statistics */
     PS_TAP_GATE_EVAL, /* the gate's output, running statistics */
     PS_TAP_ENTRY,     /* what enters normalisation or gate */
+    PS_TAP_NORM,      /* what enters the normalisation in between, batch statistics */
     PS_TAP_SOURCE,    /* what the source reads, batch statistics; for instruments with `features` */
     PS_TAP_EDGES,     /* no tensor: data[3][channels] are the low, high and variance of ps_layer_edges */
     PS_TAP_TURNED,    /* the same of the pass in which near-ties are turned */

@@ -21,6 +21,7 @@
 #include "core/progress.h"
 #include "core/text.h"
 #include "core/version.h"
+#include "data/census.h"
 #include "kernels/gemm.h"
 #include "kernels/simd.h"
 #include "probe/reinit.h"
@@ -57,6 +58,39 @@ static ps_status make_paths(run *r) {
 
 /* ---- what the header says ---- */
 
+/* What was found of the data, with the room for it. */
+typedef struct {
+    double *input_mean, *input_sd, *class_count;
+    ps_probe_data data;
+} found;
+
+static ps_status find_data(const ps_session *session, found *f) {
+    const ps_dataset *set = session->dataset;
+    const ps_census_counts *census = ps_dataset_census(set);
+    int channels = ps_dataset_sample_shape(set).c, classes = ps_dataset_classes(set);
+    PS_TRY(PS_ALLOC((size_t)channels, &f->input_mean, "header"));
+    PS_TRY(PS_ALLOC((size_t)channels, &f->input_sd, "header"));
+    PS_TRY(PS_ALLOC((size_t)classes + 1, &f->class_count, "header"));
+    for (int c = 0; c < channels; c++) ps_dataset_input_moments(set, c, &f->input_mean[c], &f->input_sd[c]);
+    for (int i = 0; i < classes; i++) f->class_count[i] = (double)ps_dataset_count_labels(set, PS_SPLIT_TRAIN, i);
+    f->data = (ps_probe_data){.channels = channels,
+                              .input_mean = f->input_mean,
+                              .input_sd = f->input_sd,
+                              .class_count = f->class_count,
+                              .no_class = (double)census->no_class,
+                              .constant = census->constant,
+                              .identical = census->identical,
+                              .probe_distance = census->probe_distance,
+                              .file_order = ps_loader_file_order(session->loader)};
+    return PS_OK;
+}
+
+static void clear_found(found *f) {
+    ps_free(f->input_mean);
+    ps_free(f->input_sd);
+    ps_free(f->class_count);
+}
+
 static ps_status write_header(run *r) {
     const ps_run_config *c = r->config;
     const ps_dataset *data = r->session.dataset;
@@ -68,6 +102,8 @@ static ps_status write_header(run *r) {
     ps_run_arm_of(r->session.net, c->reinit_dead, &arm);
     snprintf(cjson, sizeof cjson, "%s", cJSON_Version());
     uname(&system);
+    found f = {0};
+    ps_status status = find_data(&r->session, &f);
     ps_probe_run header = {.producer = "poolscope " PS_VERSION,
                            .arm = c->arm,
                            .arm_is = &arm,
@@ -81,6 +117,7 @@ static ps_status write_header(run *r) {
                            .train_count = ps_dataset_count(data, PS_SPLIT_TRAIN),
                            .probe_count = r->session.probe_batches * c->batch, /* whole batches are measured */
                            .test_count = ps_dataset_count(data, PS_SPLIT_TEST),
+                           .data = &f.data,
                            .task = &r->session.described,
                            .arch = system.machine,
                            .simd = ps_simd_name(ps_simd_detect()),
@@ -89,7 +126,9 @@ static ps_status write_header(run *r) {
         header.pairing[i].key = pairing.entry[i].key;
         header.pairing[i].value = pairing.entry[i].value;
     }
-    return ps_probe_write_header(r->probe, &header);
+    if (status == PS_OK) status = ps_probe_write_header(r->probe, &header);
+    clear_found(&f);
+    return status;
 }
 
 static ps_status record_clipped(run *r) {

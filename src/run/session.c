@@ -166,7 +166,11 @@ static ps_status train_batch(void *self, uint64_t step, float *x, int32_t *label
 }
 
 ps_probe_source ps_session_probe_source(ps_session *session) {
-    return (ps_probe_source){session, session->probe_batches, probe_batch};
+    return (ps_probe_source){.self = session,
+                             .batches = session->probe_batches,
+                             .batch = probe_batch,
+                             .label = session->label,
+                             .loss = session->task->loss};
 }
 
 ps_train_source ps_session_train_source(ps_session *session) {

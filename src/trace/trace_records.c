@@ -26,10 +26,23 @@ ps_status ps_trace_write_eval(ps_trace_writer *writer, uint64_t step, const char
     return ps_trace_end_record(writer);
 }
 
-ps_status ps_trace_write_nonfinite(ps_trace_writer *writer, uint64_t step, const char *what, const char *layer) {
+ps_status ps_trace_write_probe_loss(ps_trace_writer *writer, uint64_t step, const ps_trace_mode_loss *loss,
+                                    uint64_t images) {
+    ps_trace_begin_record(writer, PS_RECORD_EVAL);
+    ps_trace_add_whole(writer, PS_KEY(EVAL, step), (int64_t)step);
+    ps_trace_add_text(writer, PS_KEY(EVAL, split), "probe");
+    if (loss->knows_eval) ps_trace_add_double(writer, PS_KEY(EVAL, loss), loss->eval);
+    if (loss->knows_batch) ps_trace_add_double(writer, PS_KEY(EVAL, loss_batch), loss->batch);
+    ps_trace_add_whole(writer, PS_KEY(EVAL, count), (int64_t)images);
+    return ps_trace_end_record(writer);
+}
+
+ps_status ps_trace_write_nonfinite(ps_trace_writer *writer, uint64_t step, const char *what, const char *layer,
+                                   int channel) {
     begin_event(writer, step, PS_EVENT_NONFINITE);
     ps_trace_add_text(writer, PS_KEY(NONFINITE, what), what);
     ps_trace_add_text(writer, PS_KEY(NONFINITE, layer), layer);
+    if (channel >= 0) ps_trace_add_whole(writer, PS_KEY(NONFINITE, channel), channel);
     return ps_trace_end_record(writer);
 }
 

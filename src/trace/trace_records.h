@@ -14,8 +14,16 @@ typedef struct {
     uint64_t count;
 } ps_trace_score;
 ps_status ps_trace_write_eval(ps_trace_writer *writer, uint64_t step, const char *split, const ps_trace_score *score);
-/* what: "loss", "gradient", "weight", "activation"; layer "" where it concerns the run. */
-ps_status ps_trace_write_nonfinite(ps_trace_writer *writer, uint64_t step, const char *what, const char *layer);
+/* Of the probe images, in evaluation mode and with batch statistics; what is not known is left out. */
+typedef struct {
+    double eval, batch;
+    bool knows_eval, knows_batch;
+} ps_trace_mode_loss;
+ps_status ps_trace_write_probe_loss(ps_trace_writer *writer, uint64_t step, const ps_trace_mode_loss *loss,
+                                    uint64_t images);
+/* what: "loss", "gradient", "weight", "activation"; layer "" where it concerns the run; channel -1: not said. */
+ps_status ps_trace_write_nonfinite(ps_trace_writer *writer, uint64_t step, const char *what, const char *layer,
+                                   int channel);
 ps_status ps_trace_write_diverged(ps_trace_writer *writer, uint64_t step);
 ps_status ps_trace_write_planted(ps_trace_writer *writer, uint64_t step, const char *layer, const char *cause,
                                  const int *channel, int channels);

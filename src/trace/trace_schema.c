@@ -103,6 +103,7 @@ int ps_words_find(ps_trace_words list, const char *word) {
 #define KIND_NUMBER_OR_NULL {.shape = PS_SHAPE_NUMBER_OR_NULL}
 #define KIND_VALUE {.shape = PS_SHAPE_VALUE}
 #define KIND_WHOLES {.shape = PS_SHAPE_WHOLES}
+#define KIND_NUMBERS {.shape = PS_SHAPE_NUMBERS}
 #define KIND_FOUR_WHOLES {.shape = PS_SHAPE_FOUR_WHOLES}
 #define KIND_NAMES_OR_NULL {.shape = PS_SHAPE_NAMES_OR_NULL}
 #define KIND_TEXTS {.shape = PS_SHAPE_TEXTS}
@@ -166,6 +167,13 @@ static bool are_wholes(const cJSON *array, int count) {
     return true;
 }
 
+static bool are_values(const cJSON *array) {
+    const cJSON *item;
+    if (!cJSON_IsArray(array)) return false;
+    cJSON_ArrayForEach(item, array) if (!ps_value_is_sound(item)) return false;
+    return true;
+}
+
 static bool are_texts(const cJSON *items, bool nulls) {
     const cJSON *item;
     cJSON_ArrayForEach(item, items) if (!cJSON_IsString(item) && !(nulls && cJSON_IsNull(item))) return false;
@@ -195,6 +203,7 @@ bool ps_key_is_sound(const ps_trace_key_line *key, const cJSON *item) {
         case PS_SHAPE_NUMBER: return cJSON_IsNumber(item);
         case PS_SHAPE_NUMBER_OR_NULL: return cJSON_IsNumber(item) || cJSON_IsNull(item);
         case PS_SHAPE_VALUE: return ps_value_is_sound(item);
+        case PS_SHAPE_NUMBERS: return are_values(item);
         case PS_SHAPE_WHOLES: return are_wholes(item, 0);
         case PS_SHAPE_FOUR_WHOLES: return are_wholes(item, 4);
         case PS_SHAPE_NAMES_OR_NULL: return cJSON_IsNull(item) || (cJSON_IsArray(item) && are_texts(item, false));

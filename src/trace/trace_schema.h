@@ -80,27 +80,28 @@ int ps_words_find(ps_trace_words list, const char *word);
 
 /* The shapes of values, with the words behind "must be". Those of whole numbers and words name their bounds and lists
  * besides. */
-#define PS_TRACE_SHAPES(SHAPE)                                                        \
-    SHAPE(ANY, "anything")                                                            \
-    SHAPE(TEXT, "a text")                                                             \
-    SHAPE(NAME, "a text that is not empty")                                           \
-    SHAPE(NAME_OF_KEY, "a text of small letters, digits and \"_\" (at most 31)")      \
-    SHAPE(TEXT_OR_NULL, "a text or null")                                             \
-    SHAPE(WORD, "")                                                                   \
-    SHAPE(WHOLE, "a whole number")                                                    \
-    SHAPE(SWITCH, "true or false")                                                    \
-    SHAPE(NUMBER, "a number")                                                         \
-    SHAPE(NUMBER_OR_NULL, "a number or null")                                         \
-    SHAPE(VALUE, "a number, null, \"NaN\", \"Infinity\" or \"-Infinity\"")            \
-    SHAPE(WHOLES, "an array of whole numbers from 0 on")                              \
-    SHAPE(FOUR_WHOLES, "an array of four whole numbers from 0 on")                    \
-    SHAPE(NAMES_OR_NULL, "an array of layer names, or null where they are not known") \
-    SHAPE(TEXTS, "an object of texts")                                                \
-    SHAPE(TEXTS_OR_NULLS, "an object of texts or nulls")                              \
-    SHAPE(FREE, "an object")                                                          \
-    SHAPE(VALUES, "an object")                                                        \
-    SHAPE(OBJECT, "an object")                                                        \
-    SHAPE(OWN, "an object")                                                           \
+#define PS_TRACE_SHAPES(SHAPE)                                                          \
+    SHAPE(ANY, "anything")                                                              \
+    SHAPE(TEXT, "a text")                                                               \
+    SHAPE(NAME, "a text that is not empty")                                             \
+    SHAPE(NAME_OF_KEY, "a text of small letters, digits and \"_\" (at most 31)")        \
+    SHAPE(TEXT_OR_NULL, "a text or null")                                               \
+    SHAPE(WORD, "")                                                                     \
+    SHAPE(WHOLE, "a whole number")                                                      \
+    SHAPE(SWITCH, "true or false")                                                      \
+    SHAPE(NUMBER, "a number")                                                           \
+    SHAPE(NUMBER_OR_NULL, "a number or null")                                           \
+    SHAPE(VALUE, "a number, null, \"NaN\", \"Infinity\" or \"-Infinity\"")              \
+    SHAPE(WHOLES, "an array of whole numbers from 0 on")                                \
+    SHAPE(NUMBERS, "an array of numbers, null, \"NaN\", \"Infinity\" or \"-Infinity\"") \
+    SHAPE(FOUR_WHOLES, "an array of four whole numbers from 0 on")                      \
+    SHAPE(NAMES_OR_NULL, "an array of layer names, or null where they are not known")   \
+    SHAPE(TEXTS, "an object of texts")                                                  \
+    SHAPE(TEXTS_OR_NULLS, "an object of texts or nulls")                                \
+    SHAPE(FREE, "an object")                                                            \
+    SHAPE(VALUES, "an object")                                                          \
+    SHAPE(OBJECT, "an object")                                                          \
+    SHAPE(OWN, "an object")                                                             \
     SHAPE(LIST, "an array")
 typedef enum {
 #define SHAPE(id, words) PS_SHAPE_##id,

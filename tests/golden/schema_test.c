@@ -48,6 +48,7 @@ static const char *const shape_schemas[] = {
     [PS_SHAPE_NUMBER_OR_NULL] = "{\"type\": [\"number\", \"null\"]}",
     [PS_SHAPE_VALUE] = "{\"$ref\": \"#/definitions/value\"}",
     [PS_SHAPE_WHOLES] = "{\"type\": \"array\", \"items\": {\"$ref\": \"#/definitions/whole\"}}",
+    [PS_SHAPE_NUMBERS] = "{\"type\": \"array\", \"items\": {\"$ref\": \"#/definitions/value\"}}",
     [PS_SHAPE_FOUR_WHOLES] =
         "{\"type\": \"array\", \"items\": {\"$ref\": \"#/definitions/whole\"}, \"minItems\": 4, \"maxItems\": 4}",
     [PS_SHAPE_NAMES_OR_NULL] = "{\"type\": [\"array\", \"null\"], \"items\": {\"type\": \"string\"}}",

@@ -279,7 +279,7 @@ static void made_up_types_lose_no_node(void **state) {
 
 static ps_cause cause_of(bench *b, const char *param, int channel, float value, const char *layer) {
     ps_diagnosis diagnosis;
-    ps_probe_source source = {b, 1, probe_batch};
+    ps_probe_source source = {.self = b, .batches = 1, .batch = probe_batch};
     ps_cause found = PS_CAUSE_NONE;
     float *at = &ps_net_param(b->net, ps_net_find_param(b->net, param))->value[channel], before = *at;
     *at = value;

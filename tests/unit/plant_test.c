@@ -80,7 +80,7 @@ static void done(bed *b) {
 }
 
 static void plant(bed *b, const char *text) {
-    ps_probe_source source = {b, BATCHES, probe_batch};
+    ps_probe_source source = {.self = b, .batches = BATCHES, .batch = probe_batch};
     if (ps_plant(b->net, text, &source, &b->list) != PS_OK) fail_msg("%s", ps_status_message());
 }
 
