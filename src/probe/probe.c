@@ -221,13 +221,17 @@ static ps_status report_activations(ps_probe *probe, uint64_t step) {
 }
 
 /* Without normalisation both modes are one, and so was the pass. */
-static ps_status write_loss(ps_probe *probe, uint64_t step) {
+ps_trace_mode_loss ps_probe_loss_of(const ps_probe *probe) {
     const ps_probe_loss *batch = &probe->loss[0], *eval = &probe->loss[probe->modes_differ];
-    if (batch->counted == 0 && eval->counted == 0) return PS_OK;
-    ps_trace_mode_loss loss = {.eval = eval->counted > 0 ? eval->sum / eval->counted : 0,
-                               .batch = batch->counted > 0 ? batch->sum / batch->counted : 0,
-                               .knows_eval = eval->counted > 0,
-                               .knows_batch = batch->counted > 0};
+    return (ps_trace_mode_loss){.eval = eval->counted > 0 ? eval->sum / eval->counted : 0,
+                                .batch = batch->counted > 0 ? batch->sum / batch->counted : 0,
+                                .knows_eval = eval->counted > 0,
+                                .knows_batch = batch->counted > 0};
+}
+
+static ps_status write_loss(ps_probe *probe, uint64_t step) {
+    ps_trace_mode_loss loss = ps_probe_loss_of(probe);
+    if (!loss.knows_eval && !loss.knows_batch) return PS_OK;
     return ps_trace_write_probe_loss(probe->options.trace, step, &loss, probe->probed_images);
 }
 

@@ -9,6 +9,7 @@
 #include "net/train.h"
 #include "trace/dead_shares.h"
 #include "trace/trace_arm.h"
+#include "trace/trace_records.h"
 #include "trace/trace_task.h"
 #include "trace/trace_writer.h"
 
@@ -85,6 +86,8 @@ void ps_probe_cost(const ps_probe *probe, uint64_t *record_ns, uint64_t *probe_n
 
 /* Probes the present state now, without a trace record: for tests and for diagnosing a checkpoint. */
 ps_status ps_probe_measure(ps_probe *probe);
+/* Loss of the probe images, of the latest probing; what was not known is said. */
+ps_trace_mode_loss ps_probe_loss_of(const ps_probe *probe);
 /* A quantity of probe records after ps_probe_measure: out[channels] (per node) or out[1]. layer: index of the net's
  * units. false: not recorded, or does not exist there. */
 bool ps_probe_read(const ps_probe *probe, const char *quantity, int layer, double *out);

@@ -246,7 +246,8 @@ enum { MOST = 16 };
 typedef struct {
     double nonzero[MOST], active[MOST], sum[MOST], sum_abs[MOST], squares[MOST], entry[MOST], pre_max[MOST], eval[MOST],
         images;
-    float *first; /* outputs of the first image */
+    double norm_sum[MOST], norm_squares[MOST], norm_values; /* of what enters its normalisation */
+    float *first;                                           /* outputs of the first image */
     double spread[MOST];
     double half[MOST], quarter[MOST]; /* nonzero on the first ceil(n / 2) and ceil(n / 4) images of each batch */
 } naive;
@@ -271,7 +272,19 @@ static double entering(const bench *b, const ps_unit *u, const tensors *t, size_
     return v;
 }
 
+static void look_before_norm(const ps_unit *u, const tensors *t, int images, naive *n) {
+    const ps_op *norm = &t->graph->op[u->norm_op];
+    const float *x = t->y[norm->input[0]];
+    size_t values = (size_t)images * ps_shape_positions(norm->shape);
+    for (size_t i = 0; i < values * (size_t)u->channels; i++) {
+        n->norm_sum[i % (size_t)u->channels] += (double)x[i];
+        n->norm_squares[i % (size_t)u->channels] += (double)x[i] * (double)x[i];
+    }
+    n->norm_values += (double)values;
+}
+
 static void look(const bench *b, const ps_unit *u, const tensors *t, int images, naive *n) {
+    if (u->norm_op >= 0) look_before_norm(u, t, images, n);
     const float *y = t->y[u->gate_op], *x = t->y[t->graph->op[u->entry_op].input[0]];
     size_t map = (size_t)u->elements * (size_t)u->channels;
     if (n->first == NULL) {
@@ -340,6 +353,29 @@ static const ps_param *param(bench *b, const char *name) {
     return ps_net_param(b->net, index);
 }
 
+static void check_norm(bench *b, const ps_unit *u, const cJSON *r, const naive *n) {
+    double mean[MOST], variance[MOST], running[MOST];
+    const cJSON *values = cJSON_GetObjectItemCaseSensitive(r, "values");
+    assert_int_equal(cJSON_HasObjectItem(values, "norm_mean"), u->norm_op >= 0);
+    if (u->norm_op < 0) return;
+    assert_true(values_of(r, "norm_mean", mean, u->channels));
+    assert_true(values_of(r, "running_mean", running, u->channels));
+    assert_true(values_of(r, "norm_var", variance, u->channels));
+    for (int c = 0; c < u->channels; c++) {
+        double expected = n->norm_sum[c] / n->norm_values;
+        double spread = n->norm_squares[c] / n->norm_values - expected * expected;
+        assert_near(mean[c], expected, 1e-5, "norm_mean", c);
+        assert_near(variance[c], spread, 1e-4, "norm_var", c);
+        assert_true((float)running[c] ==
+                    ps_net_param(b->net, ps_net_op_param(b->net, u->norm_op, "running_mean"))->value[c]);
+    }
+    assert_true(values_of(r, "running_var", running, u->channels));
+    for (int c = 0; c < u->channels; c++)
+        assert_near(running[c],
+                    (double)ps_net_param(b->net, ps_net_op_param(b->net, u->norm_op, "running_var"))->value[c], 1e-8,
+                    "running_var", c);
+}
+
 static void check_probe_record(bench *b, int index, uint64_t step) {
     const ps_unit *u = &ps_net_units(b->net)->unit[index];
     naive n = probe_naively(b, u);
@@ -366,6 +402,7 @@ static void check_probe_record(bench *b, int index, uint64_t step) {
             assert_near(got[c], cases[i].root ? sqrt(expected) : expected, cases[i].exact ? 0 : 1e-5, cases[i].name, c);
         }
     }
+    check_norm(b, u, r, &n);
     double l1 = 0, l2 = 0;
     for (int c = 0; c < u->channels; c++) {
         l1 += n.sum_abs[c];
@@ -390,6 +427,43 @@ static void probe_records_say_what_naive_probing_says(void **state) {
         assert_int_equal(ps_trace_close(trace), PS_OK);
         read_lines();
         for (int i = 0; i < ps_net_units(b.net)->count; i++) check_probe_record(&b, i, STEPS);
+        done(&b);
+    }
+}
+
+/* The loss of the probe images in both modes, from the passes that are made anyway; alike where no layer tells the modes
+ * apart. */
+static void the_loss_of_the_probe_images_is_recorded_in_both_modes(void **state) {
+    (void)state;
+    const char *const graphs[] = {plain, without_norm};
+    static int32_t label[BATCH];
+    for (int i = 0; i < BATCH; i++) label[i] = i == 1 ? -1 : i % CLASSES;
+    for (int g = 0; g < 2; g++) {
+        bench b = make(graphs[g], BATCH, 2, "sgd");
+        ps_probe_options options = {.source = {&b, PROBE_BATCHES, probe_batch, label, ps_task_classification.loss}};
+        ps_probe *probe;
+        double sum[2] = {0, 0}, counted = 0;
+        float *x = malloc((size_t)BATCH * b.sample * sizeof *x);
+        train(&b, NULL, 0, 0, STEPS, train_batch, &b);
+        for (int i = 0; i < PROBE_BATCHES; i++) {
+            int images;
+            assert_int_equal(probe_batch(&b, i, x, &images), PS_OK);
+            for (int mode = 0; mode < 2; mode++) {
+                ps_net_forward_plain(b.net, x, mode == 0 ? PS_MODE_PROBE : PS_MODE_EVAL, NULL, NULL);
+                ps_loss loss = ps_net_loss(b.net, ps_task_classification.loss, label, false);
+                sum[mode] += loss.loss * (double)loss.counted;
+                counted += mode == 0 ? (double)loss.counted : 0;
+            }
+        }
+        free(x);
+        assert_int_equal(ps_probe_create(b.net, b.optimiser, &options, &probe), PS_OK);
+        assert_int_equal(ps_probe_measure(probe), PS_OK);
+        ps_trace_mode_loss got = ps_probe_loss_of(probe);
+        assert_true(got.knows_eval && got.knows_batch);
+        assert_near(got.batch, sum[0] / counted, 1e-9, "loss with batch statistics", 0);
+        assert_near(got.eval, sum[1] / counted, 1e-9, "loss with running statistics", 0);
+        assert_int_equal(got.eval == got.batch, graphs[g] == without_norm);
+        ps_probe_destroy(probe);
         done(&b);
     }
 }
@@ -1387,8 +1461,9 @@ static void infinite_weights_become_events(void **state) {
     cJSON_Delete(r);
     assert_non_null(
         strstr(lines, "{\"type\":\"event\",\"step\":0,\"event\":\"nonfinite\",\"what\":\"loss\",\"layer\":\"\"}"));
-    assert_non_null(strstr(lines, "\"event\":\"nonfinite\",\"what\":\"activation\",\"layer\":\"conv2\"}"));
-    assert_non_null(strstr(lines, "\"event\":\"nonfinite\",\"what\":\"weight\",\"layer\":\"conv2\"}"));
+    assert_non_null(
+        strstr(lines, "\"event\":\"nonfinite\",\"what\":\"activation\",\"layer\":\"conv2\",\"channel\":0}"));
+    assert_non_null(strstr(lines, "\"event\":\"nonfinite\",\"what\":\"weight\",\"layer\":\"conv2\",\"channel\":0}"));
     assert_non_null(strstr(lines, "{\"type\":\"event\",\"step\":5,\"event\":\"diverged\"}"));
     assert_non_null(strstr(lines, "\"NaN\""));
     done(&b);
@@ -1465,6 +1540,7 @@ static int free_lines(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(probe_records_say_what_naive_probing_says),
+        cmocka_unit_test(the_loss_of_the_probe_images_is_recorded_in_both_modes),
         cmocka_unit_test(weights_of_a_layer),
         cmocka_unit_test(dead_inputs_are_counted),
         cmocka_unit_test(shared_gates_and_identity_paths),
