@@ -18,8 +18,8 @@ struct ps_dataset {
     ps_samples *samples;
     ps_sample_size size; /* of every sample, where they do not differ */
     int classes;
-    uint64_t *label_count;    /* [PS_SPLITS][classes] */
-    double *mean, *deviation; /* [c], by which pixels are normalised */
+    uint64_t *label_count;                /* [PS_SPLITS][classes] */
+    double *mean, *deviation;             /* [c], by which pixels are normalised */
     double *pixel_mean, *pixel_deviation; /* [c], of the training images in use, as stored */
     ps_census_counts census;
     float *byte_value; /* [c][256]: every byte normalised; NULL for float pixels */

@@ -3,7 +3,8 @@
  *
  * Each epoch is one random permutation of the training split, or its stored order; a last part smaller than a batch is
  * dropped. Augmentation (training batches only), drawn per (seed, epoch, sample): zero padding of `pad` pixels and a
- * random crop back to size, then a horizontal flip with probability 1/2 - applied after normalisation, as in DeVries & Taylor 2017. */
+ * random crop back to size, then a horizontal flip with probability 1/2 - applied after normalisation, as in DeVries &
+ * Taylor 2017. */
 #ifndef PS_DATA_LOADER_H
 #define PS_DATA_LOADER_H
 

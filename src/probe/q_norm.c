@@ -1,5 +1,5 @@
-/* What enters a normalisation, and the running statistics that stand for it in evaluation mode: what trains with one and
- * is used with the other is judged by how far they lie apart. */
+/* What enters a normalisation, and the running statistics that stand for it in evaluation mode: a network trains with
+ * one and is used with the other. */
 #include <math.h>
 
 #include "kernels/pointwise.h"

@@ -37,12 +37,12 @@ static ps_status decode(const ps_source *source, ps_source_part part, int index,
 
 static void close_source(ps_source *source) { (void)source; }
 
-static ps_dataset *open_made_up(ps_pixel_type type, int probe) {
+static ps_dataset *open_made_up(ps_pixel_type type, int probe, bool raw) {
     static const ps_source_functions functions = {size, decode, close_source};
     ps_source source = {
         .functions = &functions, .count = {TRAIN + PROBE, 0}, .type = type, .labels = PS_LABEL_CLASS, .classes = 3};
     ps_dataset *dataset;
-    ps_dataset_options options = {.probe_count = probe};
+    ps_dataset_options options = {.probe_count = probe, .raw = raw};
     assert_int_equal(ps_dataset_of_source("made up", &options, &source, &dataset), PS_OK);
     return dataset;
 }
@@ -50,7 +50,7 @@ static ps_dataset *open_made_up(ps_pixel_type type, int probe) {
 static void images_and_labels_are_counted(void **state) {
     (void)state;
     for (int type = 0; type < 2; type++) {
-        ps_dataset *dataset = open_made_up(type == 0 ? PS_PIXEL_BYTE : PS_PIXEL_FLOAT, PROBE);
+        ps_dataset *dataset = open_made_up(type == 0 ? PS_PIXEL_BYTE : PS_PIXEL_FLOAT, PROBE, false);
         const ps_census_counts *counts = ps_dataset_census(dataset);
         double mean, deviation, pixels = 0, squares = 0;
         assert_int_equal(counts->constant, 2);
@@ -67,12 +67,17 @@ static void images_and_labels_are_counted(void **state) {
         ps_dataset_input_moments(dataset, 1, &mean, &deviation); /* it never changes */
         assert_true(mean == 0 && deviation == 0);
         ps_dataset_close(dataset);
+        dataset = open_made_up(type == 0 ? PS_PIXEL_BYTE : PS_PIXEL_FLOAT, PROBE, true);
+        ps_dataset_input_moments(dataset, 0, &mean, &deviation);
+        assert_true(fabs(mean - pixels) < 1e-12 && fabs(deviation * expected - (9 - pixels)) < 1e-9);
+        assert_true(fabs(ps_dataset_census(dataset)->probe_distance - expected) < 1e-12 * expected);
+        ps_dataset_close(dataset);
     }
 }
 
 static void without_a_probe_set_there_is_no_distance(void **state) {
     (void)state;
-    ps_dataset *dataset = open_made_up(PS_PIXEL_BYTE, 0);
+    ps_dataset *dataset = open_made_up(PS_PIXEL_BYTE, 0, false);
     const ps_census_counts *counts = ps_dataset_census(dataset);
     assert_true(isnan(counts->probe_distance));
     assert_int_equal(counts->constant, 4);
@@ -88,6 +93,10 @@ static void a_shuffled_order_is_not_that_of_the_files(void **state) {
                      PS_OK);
     assert_int_equal(ps_loader_create(dataset, &(ps_loader_options){.batch = 10, .seed = 3}, &loader), PS_OK);
     assert_true(ps_loader_file_order(loader) < 0.02); /* 1 of 1000 is expected; 20 are one chance in 10^18 */
+    ps_loader_destroy(loader);
+    ps_loader_options stored = {.batch = 10, .seed = 3, .stored_order = true};
+    assert_int_equal(ps_loader_create(dataset, &stored, &loader), PS_OK);
+    assert_true(ps_loader_file_order(loader) == 1);
     ps_loader_destroy(loader);
     ps_dataset_close(dataset);
 }

@@ -431,8 +431,7 @@ static void probe_records_say_what_naive_probing_says(void **state) {
     }
 }
 
-/* The loss of the probe images in both modes, from the passes that are made anyway; alike where no layer tells the modes
- * apart. */
+/* From the passes that are made anyway; alike where no layer tells the modes apart. */
 static void the_loss_of_the_probe_images_is_recorded_in_both_modes(void **state) {
     (void)state;
     const char *const graphs[] = {plain, without_norm};
