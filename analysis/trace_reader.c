@@ -200,6 +200,7 @@ static ps_status read_layer(ps_trace_reader *reader, const cJSON *item, int inde
     layer->depth = (int)number_or(item, PS_KEY(LAYER, depth), index);
     layer->fan_in = number_or(item, PS_KEY(LAYER, fan_in), 0);
     layer->elements = number_or(item, PS_KEY(LAYER, elements), 0);
+    layer->norm_eps = number_or(item, PS_KEY(LAYER, norm_eps), ps_absent());
     layer->first_node = reader->header.node_count;
     if (layer->channels > PS_TRACE_MOST_CHANNELS - reader->header.node_count)
         return FAIL_HERE(reader, "the header has more than %d nodes; is \"channels\" right?",

@@ -149,6 +149,35 @@ static double of_shut_by_norm(const layer_view *v) {
     return meets_gate ? share(v, is_shut_by_norm) : ps_absent();
 }
 
+/* Variances below what a normalisation adds to them: nothing varies there, and a ratio says nothing. */
+static double eps_of(const layer_view *v) {
+    return ps_is_absent(v->layer->norm_eps) ? 1e-5 : v->layer->norm_eps; /* PyTorch's default */
+}
+
+static double has_low_variance(const layer_view *v, int c) {
+    double variance = value_at(v, PS_Q_norm_var, c);
+    return ps_is_absent(variance) || isnan(variance) ? ps_absent() : variance < eps_of(v);
+}
+
+static bool varies(const layer_view *v, int c) {
+    double low = has_low_variance(v, c);
+    return !ps_is_absent(low) && low == 0;
+}
+
+static double mean_apart(const layer_view *v, int c) {
+    double apart = value_at(v, PS_Q_running_mean, c) - value_at(v, PS_Q_norm_mean, c);
+    return varies(v, c) ? fabs(apart) / sqrt(value_at(v, PS_Q_norm_var, c)) : ps_absent();
+}
+
+static double scale_apart(const layer_view *v, int c) {
+    double running = value_at(v, PS_Q_running_var, c) + eps_of(v);
+    return varies(v, c) ? fabs(log(running / (value_at(v, PS_Q_norm_var, c) + eps_of(v)))) : ps_absent();
+}
+
+static double of_mode_gap(const layer_view *v) { return share(v, mean_apart); } /* its mean, as of all shares */
+static double of_mode_scale(const layer_view *v) { return median(v, scale_apart); }
+static double of_variance_low(const layer_view *v) { return share(v, has_low_variance); }
+
 static double of_rank_share(const layer_view *v) {
     double dead = of_dead(v), constant = of_constant(v);
     if (ps_is_absent(dead)) return dead;
@@ -178,6 +207,9 @@ static const struct {
     {PS_FACT_weight_rms, false, of_weight_rms},
     {PS_FACT_output_rms, false, of_output_rms},
     {PS_FACT_shut_by_norm, false, of_shut_by_norm},
+    {PS_FACT_mode_gap, false, of_mode_gap},
+    {PS_FACT_mode_scale, false, of_mode_scale},
+    {PS_FACT_variance_low, false, of_variance_low},
     {PS_FACT_rank_share, false, of_rank_share},
     {PS_FACT_alike, false, of_alike},
     {PS_FACT_inert_alive, true, of_inert_alive},
@@ -223,6 +255,10 @@ static ps_status take_step(ps_facts *facts, const ps_trace_record *record) {
 }
 
 static ps_status take_evaluation(ps_facts *facts, const ps_trace_record *record) {
+    if (strcmp(record->split, "probe") == 0) {
+        PS_TRY(add_known(&facts->probe_loss_eval, record, record->loss));
+        return add_known(&facts->probe_loss_batch, record, record->loss_batch);
+    }
     if (record->split[0] != '\0' && strcmp(record->split, "test") != 0) return PS_OK;
     if (!ps_is_absent(record->count)) facts->test_images = record->count;
     PS_TRY(add_known(&facts->test_loss, record, record->loss));
@@ -241,7 +277,7 @@ static ps_status add_nonfinite(ps_facts *facts, const ps_trace_record *record, c
     memset(fact, 0, sizeof *fact);
     facts->nonfinite_count = count;
     fact->step = (long long)record->step;
-    fact->channel = -1;
+    fact->channel = ps_is_absent(record->channel) ? -1 : (int)record->channel;
     fact->line = record->line;
     PS_TRY(copy_text(event, PS_KEY(NONFINITE, what), &fact->what));
     PS_TRY(copy_text(event, PS_KEY(NONFINITE, layer), &fact->layer));
@@ -314,6 +350,36 @@ static double word_in(const char *text, const char *name) {
     return ps_absent();
 }
 
+/* Of an array of numbers at most `room`; how many it holds, 0: it is none. */
+static int numbers_of(const cJSON *object, const char *key, double *out, int room) {
+    const cJSON *array = cJSON_GetObjectItemCaseSensitive(object, key), *item;
+    int count = 0;
+    if (!cJSON_IsArray(array)) return 0;
+    cJSON_ArrayForEach(item, array) {
+        if (count < room) out[count] = ps_value_of(item);
+        count++;
+    }
+    return count;
+}
+
+static ps_status describe_data(const cJSON *data, ps_data_facts *out) {
+    enum { MOST = sizeof out->mean / sizeof *out->mean };
+    int means = numbers_of(data, PS_KEY(DATA, input_mean), out->mean, MOST),
+        deviations = numbers_of(data, PS_KEY(DATA, input_sd), out->sd, MOST);
+    out->channels = means == deviations ? (means < MOST ? means : MOST) : 0;
+    out->known = out->channels > 0;
+    out->out_of_range = number_of(data, PS_KEY(DATA, no_class));
+    out->constant = number_of(data, PS_KEY(DATA, constant));
+    out->duplicates = number_of(data, PS_KEY(DATA, identical));
+    out->probe_distance = number_of(data, PS_KEY(DATA, probe_distance));
+    out->order_repeats = number_of(data, PS_KEY(DATA, file_order));
+    int classes = numbers_of(data, PS_KEY(DATA, class_counts), NULL, 0);
+    if (classes == 0 || classes != out->classes) return PS_OK;
+    PS_TRY(PS_ALLOC((size_t)classes, &out->class_count, "facts of the data"));
+    numbers_of(data, PS_KEY(DATA, class_counts), out->class_count, classes);
+    return PS_OK;
+}
+
 static ps_status describe_training(const ps_run *run, ps_facts *facts) {
     const cJSON *pairing = cJSON_GetObjectItemCaseSensitive(run->header->document, PS_KEY(HEADER, pairing));
     const cJSON *data = cJSON_GetObjectItemCaseSensitive(run->header->document, PS_KEY(HEADER, data));
@@ -323,6 +389,7 @@ static ps_status describe_training(const ps_run *run, ps_facts *facts) {
     facts->data.test = number_of(data, PS_KEY(DATA, test));
     double classes = number_of(data, PS_KEY(DATA, classes));
     facts->data.classes = classes >= 1 && classes <= 1 << 24 ? (int)classes : 0;
+    PS_TRY(describe_data(data, &facts->data));
     facts->epoch_steps = quotient(facts->data.train, facts->batch);
     if (facts->data.classes > 1 && strcmp(facts->task.name, "classification") == 0) facts->chance_loss = log(classes);
     if (optimiser == NULL || optimiser[0] == '\0') return PS_OK;

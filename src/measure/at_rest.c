@@ -8,6 +8,7 @@
 #include "analysis/findings/alike.h"
 #include "analysis/json_scan.h"
 #include "core/memory.h"
+#include "data/census.h"
 #include "probe/probe.h"
 #include "trace/node_state.h"
 
@@ -81,6 +82,23 @@ static ps_status describe_layers(looking *l) {
     return PS_OK;
 }
 
+static ps_status describe_data(const ps_dataset *set, ps_data_facts *out) {
+    const ps_census_counts *census = ps_dataset_census(set);
+    int most = (int)(sizeof out->mean / sizeof *out->mean), channels = ps_dataset_sample_shape(set).c;
+    out->channels = channels < most ? channels : most;
+    out->known = true;
+    for (int c = 0; c < out->channels; c++) ps_dataset_input_moments(set, c, &out->mean[c], &out->sd[c]);
+    out->out_of_range = (double)census->no_class;
+    out->constant = census->constant;
+    out->duplicates = census->identical;
+    if (!isnan(census->probe_distance)) out->probe_distance = census->probe_distance;
+    if (out->classes == 0) return PS_OK;
+    PS_TRY(PS_ALLOC((size_t)out->classes, &out->class_count, "facts of the data"));
+    for (int i = 0; i < out->classes; i++)
+        out->class_count[i] = (double)ps_dataset_count_labels(set, PS_SPLIT_TRAIN, i);
+    return PS_OK;
+}
+
 static ps_status describe(looking *l, const char *target) {
     ps_facts *f = l->facts;
     const ps_run_config *c = &l->checkpoint->config;
@@ -93,6 +111,7 @@ static ps_status describe(looking *l, const char *target) {
     f->data.classes = classes;
     f->data.train = images;
     f->data.test = f->test_images = ps_dataset_count(l->session->dataset, PS_SPLIT_TEST);
+    PS_TRY(describe_data(l->session->dataset, &f->data));
     if (trained) {
         f->steps_planned = c->steps;
         f->steps = (double)l->checkpoint->step;

@@ -1,6 +1,5 @@
 /* The trace's header: what the run is, its gates, and what is recorded of them. */
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/digest.h"
@@ -139,13 +138,9 @@ static bool reads_ungated(const ps_unit *unit) {
     return false;
 }
 
-/* As given, else the default of its type. */
 static void add_norm_eps(ps_trace_writer *trace, const ps_op *op) {
-    const cJSON *given = cJSON_GetObjectItemCaseSensitive(op->attributes, "eps");
-    double eps = cJSON_IsNumber(given) ? given->valuedouble : NAN;
-    for (const ps_attribute *a = op->type->attributes; isnan(eps) && a != NULL && a->name != NULL; a++)
-        if (strcmp(a->name, "eps") == 0) eps = strtod(a->standard, NULL);
-    if (isfinite(eps)) ps_trace_add_value(trace, PS_KEY(LAYER, norm_eps), eps);
+    if (op->type->batch_eps != NULL)
+        ps_trace_add_value(trace, PS_KEY(LAYER, norm_eps), op->type->batch_eps(op->config));
 }
 
 static void add_layer(ps_trace_writer *trace, const ps_graph *graph, const ps_units *units, int index) {
