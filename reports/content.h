@@ -27,6 +27,9 @@ typedef struct {
     char *numbers;        /* the main contrast in numbers, one sentence; NULL where there is none; owned */
 } ps_report_content;
 
+/* The section of the plots that want pairs: of one run alone it has no place. */
+#define PS_REPORT_PAIRS "How sure is this?"
+
 /* The set of files that a comparison is (core/file_set.h), and the file that says what belongs to it. */
 #define PS_COMPARISON_SET "comparison"
 #define PS_COMPARISON_MANIFEST PS_COMPARISON_SET ".manifest.tsv"

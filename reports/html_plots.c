@@ -91,7 +91,7 @@ void ps_report_html_layers(FILE *stream, const ps_report_content *content) {
 
 ps_status ps_report_html_plot(FILE *stream, const ps_report_content *content, const char *id) {
     for (int i = 0; i < content->plots.count; i++)
-        if (strcmp(content->plots.plots[i].id, id) == 0 && content->plots.plots[i].state == PS_PLOT_DRAWN)
+        if (strcmp(content->plots.plots[i].id, id) == 0 && content->plots.plots[i].state != PS_PLOT_NOT_RECORDED)
             return print_plot(stream, content, &content->plots.plots[i]);
     return PS_OK;
 }
@@ -99,8 +99,8 @@ ps_status ps_report_html_plot(FILE *stream, const ps_report_content *content, co
 /* Of one run alone, what wants a pair has no place, nor what its first screen has shown; what was not recorded is
  * named in one sentence. */
 bool ps_report_html_shows(const ps_report_content *content, const ps_plot *plot) {
-    static const char *const other[] = {"dead_heat", "loss",        "measure",    "dead_time",
-                                        "pairs",     "definitions", "sensitivity"};
+    static const char *const other[] = {"dead_heat", "loss", "measure", "dead_time"};
+    if (content->single && strcmp(plot->section, PS_REPORT_PAIRS) == 0) return false;
     for (size_t i = 0; content->single && i < sizeof other / sizeof *other; i++)
         if (strcmp(plot->id, other[i]) == 0) return false;
     return !content->single || plot->state == PS_PLOT_DRAWN || plot->state == PS_PLOT_FAILED;
@@ -110,6 +110,7 @@ static void print_left_out(FILE *stream, const ps_report_content *content) {
     int count = 0;
     for (int i = 0; i < content->plots.count; i++) {
         if (content->plots.plots[i].state != PS_PLOT_NOT_RECORDED) continue;
+        if (strcmp(content->plots.plots[i].section, PS_REPORT_PAIRS) == 0) continue;
         fputs(count++ == 0 ? "<p class=\"small\">Not recorded, or nothing to count: " : ", ", stream);
         ps_escape_html(stream, content->plots.plots[i].title);
     }

@@ -198,15 +198,52 @@ static ps_status print_plot(FILE *stream, const ps_report_content *content, cons
     return print_lacks(stream, content, plot);
 }
 
+/* What is wrong with single runs, as the table has it: the worst of each run first. */
+static void print_findings(FILE *stream, const ps_report_content *content) {
+    static const char *const columns[] = {"arm", "seed", "level", "since", "sentence", "causes", "remedy"};
+    const ps_table *t = &content->findings;
+    if (t->rows == 0 && !content->single) return;
+    fprintf(stream, "\n## What is wrong with %s\n\n", content->single ? "the run" : "single runs");
+    if (t->rows == 0) fputs("Nothing was found by the rules that could judge this run.\n", stream);
+    else
+        fputs("| arm | seed | level | since step | what | likely causes | try |\n|---|---|---|---:|---|---|---|\n",
+              stream);
+    for (int row = 0; row < t->rows; row++) {
+        fputc('|', stream);
+        for (size_t c = 0; c < sizeof columns / sizeof *columns; c++)
+            print_cell(stream, ps_table_text(t, row, ps_table_column(t, columns[c])));
+        fputc('\n', stream);
+    }
+    for (int row = 0; content->single && row < content->findings_open.rows; row++) {
+        const ps_table *open = &content->findings_open;
+        fputs(row == 0 ? "\nCannot be judged, as what is needed was not recorded: " : "; ", stream);
+        ps_escape_markdown(stream, ps_table_text(open, row, ps_table_column(open, "title")));
+    }
+    if (content->single && content->findings_open.rows > 0) fputs(".\n", stream);
+}
+
+static void print_questions(FILE *stream, const ps_report_content *content) {
+    print_registered(stream, content);
+    print_outcomes(stream, content);
+    print_exploratory(stream, content);
+    print_comparison(stream, content);
+}
+
+static bool has_place(const ps_report_content *content, const ps_plot *plot) {
+    return !content->single || strcmp(plot->section, PS_REPORT_PAIRS) != 0;
+}
+
 static ps_status print_document(FILE *stream, const ps_report_content *content) {
     fputs("# ", stream);
     ps_escape_markdown(stream, content->question);
     fputs("\n\n", stream);
     if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(content->verdict, "faulty")))
         fputs("**An instrument check did not hold, so no prediction of this comparison counts.**\n\n", stream);
-    fputs("**", stream);
-    ps_escape_markdown(stream, content->answer);
-    fputs("**\n\n", stream);
+    if (!content->single) {
+        fputs("**", stream);
+        ps_escape_markdown(stream, content->answer);
+        fputs("**\n\n", stream);
+    }
     if (content->numbers) {
         ps_escape_markdown(stream, content->numbers);
         fputs("\n\n", stream);
@@ -218,15 +255,14 @@ static ps_status print_document(FILE *stream, const ps_report_content *content) 
     ps_escape_markdown(stream, *paired ? paired : "none named");
     fputs(".\n", stream);
     print_summary(stream, content);
-    print_registered(stream, content);
-    print_outcomes(stream, content);
-    print_exploratory(stream, content);
-    print_comparison(stream, content);
+    print_findings(stream, content);
+    if (!content->single) print_questions(stream, content);
     fputs(
         "\n## Plots\n\nThe pictures lie in `plots/` beside this file; where the text is pasted elsewhere, attach "
         "them.\n",
         stream);
-    for (int i = 0; i < content->plots.count; i++) PS_TRY(print_plot(stream, content, &content->plots.plots[i]));
+    for (int i = 0; i < content->plots.count; i++)
+        if (has_place(content, &content->plots.plots[i])) PS_TRY(print_plot(stream, content, &content->plots.plots[i]));
     return PS_OK;
 }
 

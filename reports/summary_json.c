@@ -34,6 +34,23 @@ static void print_pairs(FILE *stream, const ps_table *meta) {
     }
 }
 
+static void print_findings(FILE *stream, const ps_table *t) {
+    static const char *const texts[] = {"arm", "id", "level", "sentence", "remedy"};
+    int seed = ps_table_column(t, "seed"), since = ps_table_column(t, "since");
+    for (int row = 0; row < t->rows; row++) {
+        fprintf(stream, "%s\n{\"seed\":", row ? "," : "");
+        ps_json_print_text(stream, ps_table_text(t, row, seed));
+        for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+            print_key(stream, ",", texts[i]);
+            ps_json_print_text(stream, ps_table_text(t, row, ps_table_column(t, texts[i])));
+        }
+        double step = ps_table_number(t, row, since);
+        print_key(stream, ",", "since");
+        if (isfinite(step)) fprintf(stream, "%.0f}", step);
+        else fputs("null}", stream);
+    }
+}
+
 static void print_plots(FILE *stream, const ps_plots *plots) {
     static const char *const states[] = {
 #define STATE(name, word) word,
@@ -73,7 +90,9 @@ static ps_status print_document(FILE *stream, const ps_report_content *content) 
     static const char *const lists[] = {"outcomes", "summary", "arms", "checks", "predictions", "comparison"};
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) PS_TRY(print_part(stream, content, values[i], "null"));
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) PS_TRY(print_part(stream, content, lists[i], "[]"));
-    fputs(",\n\"plots\":[", stream);
+    fputs(",\n\"findings\":[", stream);
+    print_findings(stream, &content->findings);
+    fputs("],\n\"plots\":[", stream);
     print_plots(stream, &content->plots);
     fputs("]}\n", stream);
     return PS_OK;

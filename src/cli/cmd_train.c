@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "analysis/findings/finding_write.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/interrupt.h"
@@ -10,7 +11,7 @@
 #include "core/json.h"
 #include "trace/trace_registration.h"
 
-static const char *out, *resume, *registered;
+static const char *out, *resume, *registered, *stop_on;
 static bool dry_run, force, quiet;
 static int threads;
 
@@ -19,6 +20,8 @@ static const ps_option options[] = {
     PS_TEXT("resume", resume, "DIR", NULL, "go on with the run in DIR from its latest checkpoint, to the same trace"),
     PS_TEXT("register", registered, "FILE", NULL,
             "questions that the run is to help answer: JSON with \"primary\", \"seeds\", .. as experiments have them"),
+    PS_TEXT("stop-on", stop_on, "LIST", NULL,
+            "end the run at a window's end where a finding of this id or level is there (--stop-on critical)"),
     PS_FLAG("force", force, "replace an earlier run in --out"),
     PS_FLAG("dry-run", dry_run, "only say what time, memory and disk the run will need"),
     PS_WHOLE("threads", threads, "N", NULL, 0, 1024, "threads; the trace does not depend on it [all processors]"),
@@ -34,7 +37,9 @@ const ps_command ps_command_train = {
         "CONFIG.json (the keys are the\n"
         "option names with underscores), then the command line. A run that diverges is whole and keeps its trace; the "
         "exit status is then 1\n"
-        "(0: finished, 2: an error).",
+        "(0: finished, 2: an error). With --stop-on a hopeless run ends early: status 1, the reason in one sentence, "
+        "and a checkpoint from\n"
+        "which --resume goes on (`poolscope diagnose --rules` lists the findings).",
     .examples =
         "  poolscope train --model plain9 --size 16 --steps 200 --out runs/first\n"
         "  poolscope train --model resnet18 --width 0.25 --pool-skip 2 --data cifar10:DIR --seed 1 \\\n"
@@ -108,6 +113,35 @@ static ps_status read_registration(char **text) {
     return status;
 }
 
+/* ---- --stop-on ---- */
+
+typedef struct {
+    uint64_t next; /* number of windows at which to judge again */
+    char reason[2 * PS_FINDING_TEXT];
+} stopper;
+
+/* The whole trace is read to judge it, so the windows at which that is done lie ever further apart: each of the first
+ * ten, then a tenth more windows each time. By their number alone, so that the same run stops at the same step. */
+static ps_status is_hopeless(void *self, const char *trace, uint64_t windows, bool *stop) {
+    stopper *s = self;
+    ps_facts facts;
+    ps_findings findings;
+    if (windows < s->next) return PS_OK;
+    while (s->next <= windows) s->next += 1 + s->next / 10; /* from 1 on, so also after a resume */
+    PS_TRY(ps_facts_of_trace(trace, &facts));
+    ps_status status = ps_findings_judge(&facts, NULL, NULL, &findings);
+    if (status == PS_OK) {
+        const ps_finding *found = ps_findings_wanted(&findings, stop_on);
+        *stop = found != NULL;
+        if (found != NULL)
+            snprintf(s->reason, sizeof s->reason, "%s (%s): %s", ps_finding_level_name(found->level), found->rule->id,
+                     found->sentence);
+        ps_findings_clear(&findings);
+    }
+    ps_facts_clear(&facts);
+    return status;
+}
+
 static ps_status train(const ps_run_config *config, const char *registration) {
     if (dry_run && out == NULL && resume == NULL) return print_estimate(config);
     if (out == NULL && resume == NULL)
@@ -127,11 +161,22 @@ static ps_status train(const ps_run_config *config, const char *registration) {
                           .threads = threads,
                           .stop = ps_interrupt_flag(),
                           .state = &state};
+    stopper stopping = {.next = 1};
+    if (stop_on != NULL) {
+        run.is_hopeless = is_hopeless;
+        run.is_hopeless_self = &stopping;
+    }
     if (dry_run) {
         PS_TRY(ps_run_check_place(run.directory, run.resume || run.force));
         return print_estimate(config);
     }
-    PS_TRY(ps_run_execute(config, &run));
+    ps_status status = ps_run_execute(config, &run);
+    if (status == PS_ERR_STOPPED && stopping.reason[0] != '\0')
+        return ps_fail(PS_ERR_CHECK,
+                       "%s: stopped before step %llu by --stop-on: %s Go on with: poolscope train "
+                       "--resume %s",
+                       run.directory, (unsigned long long)state.step, stopping.reason, run.directory);
+    PS_TRY(status);
     if (!state.diverged && state.nonfinite > 0) note_nonfinite(run.directory);
     return state.diverged ? say_diverged(run.directory) : PS_OK;
 }
@@ -141,6 +186,7 @@ ps_status ps_cmd_train(int argc, char **argv) {
     ps_run_config config = {0};
     char *registration = NULL;
     PS_TRY(ps_command_parse(&ps_command_train, argc, argv, &arguments));
+    if (stop_on != NULL) PS_TRY(ps_findings_check_wanted(stop_on));
     ps_status status = read_config(&arguments, &config);
     if (status == PS_OK) status = read_registration(&registration);
     if (status == PS_OK) status = train(&config, registration);

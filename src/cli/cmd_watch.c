@@ -3,9 +3,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "analysis/findings/finding_write.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/interrupt.h"
+#include "core/clock.h"
 #include "core/file.h"
 #include "core/memory.h"
 #include "watch/experiment.h"
@@ -29,7 +31,7 @@ const ps_command ps_command_watch = {
     .summary =
         "Shows a growing trace on the terminal: loss, what the task measures, dead nodes and inertia by layer, the "
         "newest deaths and "
-        "revivals. RUN is a run's\n"
+        "revivals, and\nfindings as they appear. RUN is a run's\n"
         "directory or a trace file, perhaps copied from another machine; it is only read. The directory of an "
         "experiment "
         "shows a line a run.\n"
@@ -40,7 +42,7 @@ const ps_command ps_command_watch = {
     .max_positional = 1,
 };
 
-enum { POLL_MILLISECONDS = 250 };
+enum { POLL_MILLISECONDS = 250, PS_WATCH_RULES = 256 };
 
 typedef struct {
     bool of_experiment; /* the second of the two is looked at */
@@ -48,6 +50,10 @@ typedef struct {
     ps_watch_model model;
     ps_watch_experiment experiment;
     ps_watch_view view;
+    ps_watch_finding finding[PS_WATCH_FINDINGS];
+    bool found[PS_WATCH_RULES];  /* by rule: whether the run had it when it was judged last */
+    uint64_t judged_ns, cost_ns; /* when it was, and how long it took */
+    bool judged;
 } dashboard;
 
 static bool wants_ascii(void) {
@@ -57,6 +63,59 @@ static bool wants_ascii(void) {
         if (locale != NULL && locale[0] != '\0')
             return strstr(locale, "UTF-8") == NULL && strstr(locale, "utf8") == NULL && strstr(locale, "UTF8") == NULL;
     }
+    return true;
+}
+
+static void say_finding(const ps_finding *f, bool is_new, ps_watch_finding *out) {
+    char since[40];
+    ps_finding_since(f, since);
+    snprintf(out->text, sizeof out->text, "%s%s%s: %s", ps_finding_level_name(f->level),
+             since[0] != '\0' ? " since " : "", since, f->sentence);
+    out->is_new = is_new;
+}
+
+static int place_of(const ps_finding_rule *rule) {
+    int count, place = 0;
+    const ps_finding_rule *const *rules = ps_finding_rules(&count);
+    while (place < count && rules[place] != rule) place++;
+    return place < PS_WATCH_RULES ? place : PS_WATCH_RULES - 1;
+}
+
+static void take_findings(dashboard *d, const ps_findings *findings) {
+    bool found[PS_WATCH_RULES] = {false};
+    d->view.finding = d->finding;
+    d->view.findings_all = findings->count;
+    d->view.findings = findings->count < PS_WATCH_FINDINGS ? findings->count : PS_WATCH_FINDINGS;
+    for (int i = 0; i < findings->count; i++) {
+        int place = place_of(findings->list[i].rule);
+        found[place] = true;
+        if (i < PS_WATCH_FINDINGS) say_finding(&findings->list[i], d->judged && !d->found[place], &d->finding[i]);
+    }
+    memcpy(d->found, found, sizeof found);
+    d->judged = true;
+}
+
+/* The whole trace is read for it, so it is done as seldom as to take a twentieth of the time. A trace that breaks its
+ * format is shown as far as it goes, and not judged: the line above says that it breaks. */
+static bool judge_run(dashboard *d) {
+    uint64_t now = ps_clock_ns();
+    bool too_soon = d->judged_ns > 0 && now - d->judged_ns < 20 * d->cost_ns;
+    if (d->of_experiment || !d->model.has_header || too_soon) return false;
+    ps_facts facts;
+    ps_findings findings;
+    ps_status status = ps_facts_of_trace(d->view.path, &facts);
+    if (status == PS_OK) {
+        status = ps_findings_judge(&facts, NULL, NULL, &findings);
+        if (status == PS_OK) take_findings(d, &findings);
+        if (status == PS_OK) ps_findings_clear(&findings);
+        ps_facts_clear(&facts);
+    }
+    if (status != PS_OK) {
+        d->view.finding = NULL;
+        ps_status_reset();
+    }
+    d->judged_ns = ps_clock_ns();
+    d->cost_ns = d->judged_ns - now;
     return true;
 }
 
@@ -116,10 +175,14 @@ static void apply_key(dashboard *d, ps_key key) {
 static ps_status run_dashboard(dashboard *d) {
     volatile const int *stop = ps_interrupt_flag();
     ps_key key = PS_KEY_RESIZED;
+    bool due = false; /* something came since the run was judged */
     while (!*stop && key != PS_KEY_QUIT) {
         bool changed = false;
         if (!d->view.paused) PS_TRY(read_new_lines(d, &changed));
-        if (changed || key != PS_KEY_NONE) PS_TRY(show(d));
+        due = due || changed;
+        bool judged = due && judge_run(d);
+        if (judged) due = false;
+        if (changed || judged || key != PS_KEY_NONE) PS_TRY(show(d));
         key = ps_screen_key(POLL_MILLISECONDS);
         apply_key(d, key);
     }
@@ -129,6 +192,7 @@ static ps_status run_dashboard(dashboard *d) {
 static ps_status run_snapshot(dashboard *d) {
     bool changed;
     PS_TRY(read_new_lines(d, &changed));
+    judge_run(d);
     d->view.width = width;
     return draw(d, stdout);
 }

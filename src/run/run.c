@@ -205,6 +205,16 @@ static ps_status after_step(void *self, const ps_train_step *step) {
     return PS_OK;
 }
 
+static ps_status stop_where_hopeless(run *r, uint64_t windows) {
+    const ps_run_options *o = r->options;
+    bool stop = false;
+    if (o->is_hopeless == NULL) return PS_OK;
+    PS_TRY(ps_trace_flush(r->trace, false));
+    PS_TRY(o->is_hopeless(o->is_hopeless_self, r->trace_path, windows, &stop));
+    if (!stop) return PS_OK;
+    return ps_fail(PS_ERR_STOPPED, "stopped after step %llu of %d", (unsigned long long)r->done - 1, r->config->steps);
+}
+
 static ps_status end_window(void *self, uint64_t first, uint64_t last) {
     run *r = self;
     uint64_t windows = first / (uint64_t)r->config->window + 1, done = last + 1;
@@ -216,8 +226,8 @@ static ps_status end_window(void *self, uint64_t first, uint64_t last) {
     if (r->config->eval_every > 0 && windows % (uint64_t)r->config->eval_every == 0 && !over)
         PS_TRY(evaluate(r, done, &evaluation));
     if (over || (r->config->checkpoint_every > 0 && windows % (uint64_t)r->config->checkpoint_every == 0))
-        return write_checkpoint(r, done);
-    return PS_OK;
+        PS_TRY(write_checkpoint(r, done));
+    return over ? PS_OK : stop_where_hopeless(r, windows);
 }
 
 /* ---- starting ---- */

@@ -27,6 +27,10 @@ typedef struct {
     int threads;       /* 0: all */
     volatile const int *stop; /* set by a signal handler; may be NULL */
     ps_run_state *state;      /* may be NULL */
+    /* Asked at the end of every window but the last, with the trace whole up to there and the number of windows: *stop
+     * true ends the run there as a signal does (PS_ERR_STOPPED, with a checkpoint). May be NULL. */
+    ps_status (*is_hopeless)(void *self, const char *trace, uint64_t windows, bool *stop);
+    void *is_hopeless_self;
 } ps_run_options;
 
 ps_status ps_run_execute(const ps_run_config *config, const ps_run_options *options);

@@ -215,10 +215,16 @@ static const struct {
 #undef PS_WATCH_SORT
 };
 
+static int finding_rows(const painter *p) {
+    int most = p->view->height > 0 ? (p->view->height - FIXED_ROWS) / 3 : PS_WATCH_FINDINGS;
+    int shown = p->view->findings < most ? p->view->findings : most;
+    return p->view->finding == NULL || most < 1 ? 0 : shown + 1;
+}
+
 static int rows_for_layers(const painter *p, int changes) {
     if (p->view->height == 0) return p->model->layer_count;
-    int rows =
-        p->view->height - FIXED_ROWS - has_shared(p->model) - (p->model->broken > 0) - (changes > 0 ? changes + 1 : 0);
+    int rows = p->view->height - FIXED_ROWS - has_shared(p->model) - (p->model->broken > 0) -
+               (changes > 0 ? changes + 1 : 0) - finding_rows(p);
     return rows > 1 ? rows : 1;
 }
 
@@ -248,6 +254,15 @@ static void put_changes(painter *p, int shown) {
         put_line(p, "  step %-8.0f %s  %s:%d", change->step, change->revival ? "revived" : "died   ",
                  m->layers[change->layer].name, change->channel);
     }
+}
+
+static void put_findings(painter *p) {
+    int rows = finding_rows(p);
+    if (rows == 0) return;
+    put_line(p, "findings: %d%s", p->view->findings_all,
+             p->view->findings_all > 0 ? "  (poolscope diagnose says why)" : "");
+    for (int i = 0; i < rows - 1; i++)
+        put_line(p, "  %s%s", p->view->finding[i].is_new ? "NEW " : "", p->view->finding[i].text);
 }
 
 static void put_help(painter *p) {
@@ -283,6 +298,7 @@ static ps_status put_dashboard(painter *p) {
     put_series(p, "dead", &model->dead_share, true, true);
     if (has_shared(model)) put_series(p, "dead, all", &model->dead_all_share, true, true);
     put_edge(p);
+    put_findings(p);
     int changes = model->change_count < CHANGES_SHOWN ? (int)model->change_count : CHANGES_SHOWN;
     if (height > 0 && height < FIXED_ROWS + has_shared(model) + (model->broken > 0) + 4 + changes) changes = 0;
     PS_TRY(put_layers(p, rows_for_layers(p, changes)));

@@ -15,7 +15,16 @@ typedef enum {
     PS_SORT_COUNT
 } ps_watch_sort;
 
+/* What is wrong with the run, in words that the caller found: the worst first. */
+enum { PS_WATCH_FINDINGS = 4, PS_WATCH_FINDING_TEXT = 600 };
 typedef struct {
+    char text[PS_WATCH_FINDING_TEXT];
+    bool is_new; /* it was not there when the run was judged before */
+} ps_watch_finding;
+
+typedef struct {
+    const ps_watch_finding *finding; /* `findings` of them; NULL: the run was not judged */
+    int findings, findings_all;      /* shown, and there are */
     const char *path;
     int width, height;              /* height 0: as long as needed */
     bool ascii, paused, help, gone; /* gone: the file of the trace is */

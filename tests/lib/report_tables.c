@@ -123,6 +123,28 @@ static void write_runs(maker *make) {
     close_table(make);
 }
 
+/* Every run has a serious finding and a rule that could not judge it. */
+static void write_findings(maker *make) {
+    const report_tables *spec = make->spec;
+    open_table(make, "findings",
+               "arm\tseed\tid\tlevel\tsince\tsentence\ttitle\tgroup\twhere\tevidence\tcauses\tremedy\terrs\ttrace");
+    for (int a = 0; a < spec->arms; a++)
+        for (int s = 1; s <= spec->seeds; s++) {
+            char name[64];
+            fprintf(make->stream,
+                    "%s\t%d\tdead_layer\tcritical\t7\tAll nodes of <i>%s</i> are dead.\ta layer is dead\tnodes\t%s\t"
+                    "dead: 1, line 3\t1. steps too large\tLower the learning rate.\tnot measured\tt\n",
+                    arm_name(make, a), s, layer_name(make, 0, name), layer_name(make, 0, name));
+        }
+    close_table(make);
+    open_table(make, "findings_open", "arm\tseed\tid\ttitle\tneeds");
+    for (int a = 0; a < spec->arms; a++)
+        for (int s = 1; s <= spec->seeds; s++)
+            fprintf(make->stream, "%s\t%d\tmode_loss\tthe modes disagree\tthe loss in both modes\n", arm_name(make, a),
+                    s);
+    close_table(make);
+}
+
 static void write_comparison(maker *make) {
     const report_tables *spec = make->spec;
     static const char *const measures[][4] = {{"dead_mean", "Dead share, time average", "share", "lower"},
@@ -594,6 +616,7 @@ bool report_tables_write(const char *directory, const report_tables *spec) {
     maker make = {.directory = directory, .spec = spec};
     name_arms(&make);
     write_runs(&make);
+    write_findings(&make);
     write_comparison(&make);
     write_activity(&make);
     write_gradients(&make);
