@@ -55,7 +55,7 @@ void ps_facts_init(ps_facts *facts) {
     data->out_of_range = data->probe_distance = data->order_repeats = ps_absent();
 }
 
-static void clear_series(ps_fact_series *series) {
+void ps_fact_clear(ps_fact_series *series) {
     ps_free_array(series->value);
     ps_free_array(series->step);
     ps_free_array(series->line);
@@ -65,7 +65,7 @@ static void clear_series(ps_fact_series *series) {
 static void clear_layer(ps_layer_facts *layer) {
     free(layer->name);
     free(layer->activation);
-    for (int f = 0; f < PS_FACT_COUNT; f++) clear_series(&layer->series[f]);
+    for (int f = 0; f < PS_FACT_COUNT; f++) ps_fact_clear(&layer->series[f]);
 }
 
 void ps_facts_clear(ps_facts *facts) {
@@ -73,7 +73,7 @@ void ps_facts_clear(ps_facts *facts) {
         &facts->loss,      &facts->lr,           &facts->grad_norm,        &facts->clip,
         &facts->test_loss, &facts->test_measure, &facts->probe_loss_batch, &facts->probe_loss_eval,
     };
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) clear_series(all[i]);
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) ps_fact_clear(all[i]);
     for (size_t i = 0; i < facts->nonfinite_count; i++) {
         free(facts->nonfinite[i].what);
         free(facts->nonfinite[i].layer);

@@ -22,6 +22,7 @@ typedef struct {
 } ps_fact_series;
 
 ps_status ps_fact_add(ps_fact_series *series, long long step, double value, uint64_t line);
+void ps_fact_clear(ps_fact_series *series);
 double ps_fact_first(const ps_fact_series *series); /* ps_absent(): empty */
 double ps_fact_last(const ps_fact_series *series);
 

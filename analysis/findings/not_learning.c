@@ -1,0 +1,72 @@
+/* No better than a guess at the end: the loss has not come down by a twentieth, and what is measured on the test images
+ * is not above chance by two standard errors. */
+#include <math.h>
+
+#include "analysis/findings/curve.h"
+
+enum { FEWEST_STEPS = 40 };
+static const double down = 0.95;
+
+/* Two standard errors above the chance level, of a share. */
+static bool beats_chance(const ps_facts *facts) {
+    const ps_trace_measure *m = &facts->task.measure[0];
+    double value = ps_fact_last(&facts->test_measure), chance = facts->task.measures > 0 ? m->chance : NAN;
+    if (ps_is_absent(value) || !isfinite(value) || !isfinite(chance) || !m->higher_is_better) return false;
+    double error = facts->test_images > 0 ? sqrt(chance * (1 - chance) / facts->test_images) : 0;
+    return value > chance + 2 * error;
+}
+
+static void add_causes(const ps_facts *facts, ps_finding *out) {
+    double ratio = ps_curve_of_layers(facts, PS_FACT_update_ratio, true), lr = ps_curve_head(&facts->lr, 1),
+           zero = ps_curve_of_layers(facts, PS_FACT_grad_zero, false);
+    if (ratio < 1e-4)
+        ps_finding_add_cause(out, "the learning rate is too low",
+                             "it is %.3g, and no step moved weights by more than %.2g of their norm", lr, ratio);
+    if (zero >= 0.9)
+        ps_finding_add_cause(out, "no gradient reaches the weights", "it is exactly 0 on %.0f %% of all steps",
+                             100 * zero);
+    if (ratio >= 0.05)
+        ps_finding_add_cause(out, "the learning rate is too high",
+                             "it is %.3g, and a step moved weights by up to %.2g of their norm", lr, ratio);
+    if (facts->data.constant > 0.5 * facts->data.train)
+        ps_finding_add_cause(out, "the images say nothing", "%.0f of %.0f are of one value", facts->data.constant,
+                             facts->data.train);
+    ps_finding_add_cause(out, "labels that do not belong to the images", "%s", "");
+    if (facts->steps < facts->epoch_steps)
+        ps_finding_add_cause(out, "too few steps", "%.0f, and an epoch has %.0f", facts->steps, facts->epoch_steps);
+}
+
+static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
+    ps_loss_course c;
+    double chance = facts->chance_loss;
+    if (!ps_loss_course_of(facts, &c) || !(chance > 0) || facts->loss.count < FEWEST_STEPS) return PS_JUDGED_UNKNOWN;
+    if (c.low < down * chance || beats_chance(facts)) return PS_JUDGED_NOTHING;
+    out->since = facts->loss.step[0];
+    out->strength = c.last / (down * chance);
+    ps_finding_say(out,
+                   "After %zu steps the network is no better than a guess: its loss is %.4g, and %.4g is what "
+                   "guessing costs.",
+                   facts->loss.count, c.last, chance);
+    ps_finding_add_evidence(out, "loss at the end (median)", c.last, down * chance, ps_curve_last_line(&facts->loss));
+    if (facts->test_measure.count > 0)
+        ps_finding_add_evidence(out, facts->task.measure[0].name, ps_fact_last(&facts->test_measure),
+                                isfinite(facts->task.measure[0].chance) ? facts->task.measure[0].chance : ps_absent(),
+                                ps_curve_last_line(&facts->test_measure));
+    add_causes(facts, out);
+    ps_finding_try(out,
+                   "Train on 32 images alone until the loss is near 0: where that fails it is the network or the "
+                   "learning rate, else the data.");
+    return PS_JUDGED_FOUND;
+}
+
+const ps_finding_rule ps_finding_not_learning = {
+    .id = "not_learning",
+    .title = "no better than a guess",
+    .group = PS_GROUP_OF_LEARNING,
+    .level = PS_LEVEL_CRITICAL,
+    .rank = 50,
+    .at_rest = false,
+    .needs = "loss of 40 steps or more, and the number of classes",
+    .source = "the loss of a uniform guess; two standard errors of a share",
+    .judge = judge,
+};

@@ -1,0 +1,60 @@
+/* Steps that are short for their weights: not one was longer than a ten-thousandth, in the median over layers, while the
+ * loss has not come down (CS231n: about a thousandth). Layers that never move at all are another finding's. */
+#include <math.h>
+
+#include "analysis/findings/by_layer.h"
+#include "analysis/findings/curve.h"
+
+static const double small = 1e-4, tiny = 1e-5;
+enum { FEWEST_STEPS = 40 };
+
+static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
+    double peak = ps_curve_of_layers(facts, PS_FACT_update_ratio, true), lr = ps_curve_head(&facts->lr, 1);
+    ps_judgement learned = ps_curve_learned(facts);
+    if (ps_is_absent(peak) || learned == PS_JUDGED_UNKNOWN || facts->loss.count < FEWEST_STEPS)
+        return PS_JUDGED_UNKNOWN;
+    bool stuck = learned == PS_JUDGED_NOTHING;
+    if (peak == 0 || !(peak < (stuck ? 10 * small : small))) return PS_JUDGED_NOTHING;
+    if (stuck && peak >= small && !(ps_curve_of_layers(facts, PS_FACT_grad_zero, false) < 0.5))
+        return PS_JUDGED_NOTHING; /* no gradient, no step */
+    if (ps_curve_tail(&facts->loss, 0.1) < 0.3 * facts->chance_loss) return PS_JUDGED_NOTHING; /* it is done */
+    out->level = stuck && peak < small ? PS_LEVEL_CRITICAL : stuck || peak < tiny ? PS_LEVEL_SERIOUS : PS_LEVEL_WARNING;
+    out->since = facts->loss.step[0];
+    out->strength = small / peak;
+    for (int l = 0; l < facts->layer_count; l++) {
+        double of = ps_layers_peak(&facts->layers[l].series[PS_FACT_update_ratio]);
+        if (facts->layers[l].own_gate && of > 0 && of < small) ps_finding_add_layer(out, l);
+    }
+    ps_finding_say(out,
+                   "Steps are too short: none moved the weights by more than %.2g of their norm (about 0.001 is "
+                   "usual)%s.",
+                   peak, stuck ? ", and the loss has not come down" : "");
+    for (int l = 0; l < facts->layer_count; l++) {
+        if (facts->layers[l].series[PS_FACT_update_ratio].count == 0) continue;
+        ps_layers_evidence(out, facts, l, PS_FACT_update_ratio, PS_AT_LAST, small);
+        break;
+    }
+    ps_finding_add_evidence(out, "loss at the end (median)", ps_curve_tail(&facts->loss, 0.1),
+                            ps_is_absent(facts->chance_loss) ? ps_absent() : 0.95 * facts->chance_loss,
+                            ps_curve_last_line(&facts->loss));
+    ps_finding_add_cause(out, "the learning rate is too low", "it is %.3g", lr);
+    double clip = ps_curve_tail(&facts->clip, 0.5);
+    if (clip < 0.1) ps_finding_add_cause(out, "clipping leaves little of the gradient", "%.2g of it", clip);
+    ps_finding_add_cause(out, "gradients that are small for their weights", "the norm is %.3g in the median",
+                         ps_curve_tail(&facts->grad_norm, 0.5));
+    ps_finding_try(out, "A learning rate of about %.2g: it would bring the steps to a thousandth of the weights.",
+                   lr * 1e-3 / peak);
+    return PS_JUDGED_FOUND;
+}
+
+const ps_finding_rule ps_finding_updates_too_small = {
+    .id = "updates_too_small",
+    .title = "steps are short for their weights",
+    .group = PS_GROUP_OF_UPDATES,
+    .level = PS_LEVEL_CRITICAL,
+    .rank = 32,
+    .at_rest = false,
+    .needs = "updates of a window by layer, and the loss of 40 steps",
+    .source = "CS231n: about 1e-3 of the weights a step; a tenth of it by simulation",
+    .judge = judge,
+};
