@@ -1,0 +1,188 @@
+"""What faults.py found, as a table on the terminal, and, with --write, in the documents."""
+import collections
+import math
+import os
+import statistics
+
+import faults
+
+ROOT = faults.ROOT
+
+
+def wilson(found, count):
+    """Upper bound of a 95 % interval of a share (Wilson's score)."""
+    if count == 0:
+        return math.nan
+    z, p = 1.96, found / count
+    return (p + z * z / (2 * count) + z * math.sqrt(p * (1 - p) / count + z * z / (4 * count * count))) / (1 + z * z / count)
+
+
+def rates(catalogue, results):
+    """By rule: clean runs, alarms (all levels; upper ones), planted, found, first, median step."""
+    clean = [r for r in results if r["what"] == "clean" and faults.learned(r)]
+    by = collections.defaultdict(lambda: {"clean": len(clean), "alarms": 0, "upper": 0, "planted": 0, "found": 0, "first": 0, "steps": []})
+    for r in clean:
+        for f in r["findings"]:
+            by[f["id"]]["alarms"] += 1
+            by[f["id"]]["upper"] += f["level"] in faults.UPPER
+    expected = {f["id"]: f["first"] for f in catalogue["faults"]}
+    for r in results:
+        if r["what"] != "fault":
+            continue
+        ids, at = expected[r["name"]], faults.place(r, expected[r["name"]])
+        rule = r["findings"][at]["id"] if at < 99 else ids[0]
+        entry = by[rule]
+        entry["planted"] += 1
+        entry["found"] += at < 99
+        entry["first"] += at == 0
+        if at < 99 and r["findings"][at]["since"] is not None:
+            entry["steps"].append(r["findings"][at]["since"])
+    return by, clean
+
+
+def report(catalogue, results, args):
+    by, clean = rates(catalogue, results)
+    every = [r for r in results if r["what"] == "clean"]
+    for r in every:
+        if not faults.learned(r):
+            print(f"clean run that did not learn: {r['name']} seed {r['seed']}: accuracy {r['accuracy']}")
+    alarmed = [r for r in clean if faults.upper(r)]
+    for r in clean:
+        for f in r["findings"]:
+            print(f"alarm in a clean run: {r['name']} seed {r['seed']}: {f['level']} {f['id']}: {f['sentence']}")
+    planted = [r for r in results if r["what"] == "fault"]
+    for fault in catalogue["faults"]:
+        for r in planted:
+            if r["name"] == fault["id"]:
+                at = faults.place(r, fault["first"])
+                mark = "first" if at == 0 else f"place {at + 1}" if at < 99 else "MISSED"
+                print(f"{fault['id']:18} {r['network']:11} {r['seed']:4} {mark:8} accuracy {faults.accuracy(r):.2f}: "
+                      + " ".join(f"{f['id']}({f['level'][0]},{f['since']})" for f in r["findings"][:6]))
+        for r in results:
+            if r["what"] == "mended" and r["name"] == fault["id"]:
+                print(f"{fault['id']:18} {r['network']:11} mended: accuracy {faults.accuracy(r):.2f}")
+    places = [faults.place(r, next(f["first"] for f in catalogue["faults"] if f["id"] == r["name"])) for r in planted]
+    first, three = sum(p == 0 for p in places), sum(p < 3 for p in places)
+    if every:
+        print(f"clean runs: {len(every)}, {len(clean)} learned; {len(alarmed)} with a finding of the upper levels")
+    if planted:
+        print(f"planted: {len(planted)} runs; right finding first in {first} ({first / len(planted):.1%}), among three in {three} ({three / len(planted):.1%})")
+    if args.write:
+        write(catalogue, results, by, clean, every, alarmed, places)
+    return 0 if len(alarmed) <= 0.05 * len(clean) and first >= 0.9 * len(planted) and three >= 0.97 * len(planted) else 1
+
+
+def median(steps):
+    return round(statistics.median(steps)) if steps else -1
+
+
+def write(catalogue, results, by, clean, every, alarmed, places):
+    write_rates(by)
+    write_table(catalogue, results, by, clean, every, alarmed, places)
+    write_tutorial(catalogue, results)
+
+
+def write_rates(by):
+    path = os.path.join(ROOT, "analysis", "findings", "error_rate_list.def")
+    with open(path, encoding="utf-8") as stream:
+        text = stream.read()
+    head = text[: text.index("*/") + 2]
+    with open(path, "w", encoding="utf-8") as stream:
+        stream.write(head + "\n")
+        for rule, e in sorted(by.items()):
+            stream.write(f"PS_ERROR_RATE({rule}, {e['clean']}, {e['alarms']}, {e['planted']}, {e['found']}, {e['first']}, {median(e['steps'])})\n")
+
+
+def write_table(catalogue, results, by, clean, every, alarmed, places):
+    planted = [r for r in results if r["what"] == "fault"]
+    n, first, three = len(planted), sum(p == 0 for p in places), sum(p < 3 for p in places)
+    lines = [
+        "# How often findings err",
+        "",
+        "Written by `make calibrate-diagnoses` (tests/calibrate/faults.py): short trainings of small networks on generated",
+        "data, clean ones and ones with a fault of [examples/faults](../../examples/faults/README.md) planted. They say how",
+        "often rules err on runs like these; long trainings of large networks were not among them.",
+        "",
+        f"- Clean: {len(every)} runs (plain networks with and without normalisation, residual ones, each with and without",
+        f"  Pool Skip; SGD and AdamW; three data sets). {len(clean)} of them learned (half of the test images right, or more)",
+        "  and are counted; those that did not are no clean runs.",
+        f"- {len(alarmed)} of {len(clean)} have a finding of the two upper levels ({len(alarmed) / max(1, len(clean)):.1%}; the true",
+        f"  share is below {wilson(len(alarmed), len(clean)):.1%} with 97.5 % confidence, were runs independent).",
+        f"- Planted: {len({r['name'] for r in planted})} faults, {n} runs. The right finding is the first in {first} ({first / max(1, n):.1%}),",
+        f"  among the first three in {three} ({three / max(1, n):.1%}).",
+        "",
+        "\"Alarms\" counts findings of any level in clean runs, \"upper\" those of the two upper levels. \"Planted\" are the",
+        "runs with a fault whose finding this is; \"found\" and \"first\" how often it was found, and came first. \"Step\" is",
+        "the median of the steps since when it says the fault is there.",
+        "",
+        "| rule | clean runs | alarms | upper | planted | found | first | step |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for rule, e in sorted(by.items()):
+        step = median(e["steps"])
+        lines.append(f"| {rule} | {e['clean']} | {e['alarms']} | {e['upper']} | {e['planted']} | {e['found']} | {e['first']} | {step if step >= 0 else '-'} |")
+    lines += ["", "Rules without a row found nothing in any of these runs.", "", "## Where the right finding was not the first", ""]
+    missed = collections.Counter()
+    for r, p in zip(planted, places):
+        if p > 0:
+            came = r["findings"][0]["id"] if r["findings"] else "nothing"
+            missed[(r["name"], r["network"], "missed" if p == 99 else f"place {p + 1}", came)] += 1
+    lines += ["| fault | network | runs | the right finding | first came |", "|---|---|---|---|---|"] if missed else ["Nowhere."]
+    lines += [f"| {name} | {network} | {count} | {where} | {came} |" for (name, network, where, came), count in sorted(missed.items())]
+    with open(os.path.join(ROOT, "analysis", "findings", "ERROR_RATES.md"), "w", encoding="utf-8") as stream:
+        stream.write("\n".join(lines) + "\n")
+
+
+def write_tutorial(catalogue, results):
+    """The table of faults in examples/faults/README.md, between its marks."""
+    path = os.path.join(ROOT, "examples", "faults", "README.md")
+    begin, end = "<!-- faults -->\n", "<!-- end of faults -->\n"
+    with open(path, encoding="utf-8") as stream:
+        text = stream.read()
+    lines = []
+    for fault in catalogue["faults"]:
+        ill = [r for r in results if r["what"] == "fault" and r["name"] == fault["id"]]
+        well = [r for r in results if r["what"] == "mended" and r["name"] == fault["id"]]
+        firsts = collections.Counter(r["findings"][0]["id"] if r["findings"] else "nothing" for r in ill)
+        came = ", ".join(f"`{rule}`" + (f" ({count} of {len(ill)})" if count < len(ill) else "") for rule, count in firsts.most_common())
+        lines += [f"### {fault['id']} ({fault['group']})", "", f"{fault['what'][0].upper()}{fault['what'][1:]}: {fault['looks']}.", ""]
+        how = [f"--{k.replace('_', '-')} {' or '.join(sorted(set(v.values()))) if isinstance(v, dict) else v}" if not isinstance(v, bool)
+               else f"--no-{k}" for k, v in fault.get("options", {}).items()]
+        how += [f"data \"{fault['data']}\""] if "data" in fault else []
+        how += [f"weights \"{fault['weights']}\""] if "weights" in fault else []
+        before, after = [faults.accuracy(r) for r in ill], [faults.accuracy(r) for r in well]
+        lines += [f"- planted by: `{' '.join(how)}`" + (f", in {' and '.join(fault['networks'])}" if "networks" in fault else ""),
+                  f"- first finding: {came}; it leads to: {fault['next']}",
+                  f"- mends it? test accuracy {show(before)} before, {show(after)} after: {verdict(before, after)}", ""]
+    body = wrap("\n".join(lines))
+    with open(path, "w", encoding="utf-8") as stream:
+        stream.write(text[: text.index(begin) + len(begin)] + "\n" + body + text[text.index(end) :])
+
+
+def wrap(text, width=120):
+    """Lines of at most `width`; what goes on in a list is indented."""
+    out = []
+    for line in text.split("\n"):
+        indent = "  " if line.startswith("- ") else ""
+        while len(line) > width:
+            cut = line.rfind(" ", 0, width)
+            out.append(line[:cut])
+            line = indent + line[cut + 1 :]
+        out.append(line)
+    return "\n".join(out) + "\n"
+
+
+def show(values):
+    known = [v for v in values if not math.isnan(v)]
+    return f"{100 * statistics.median(known):.0f} %" if known else "none"
+
+
+def verdict(before, after):
+    known = [v for v in after if not math.isnan(v)]
+    if not known:
+        return "not tried"
+    well = sum(v >= 0.5 for v in known)
+    ill = sum(not v >= 0.5 for v in before)
+    if well == len(known):
+        return "yes" if ill else "yes, though the run learned with the fault as well"
+    return f"in {well} of {len(known)} networks"
