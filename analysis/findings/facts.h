@@ -31,6 +31,7 @@ double ps_fact_last(const ps_fact_series *series);
 #define PS_LAYER_FACTS(FACT)                                                                                           \
     FACT(dead, "share of dead nodes")                                                                                  \
     FACT(near_dead, "share of near-dead nodes")                                                                        \
+    FACT(rarely_open, "share of nodes that are open on less than a tenth of the probe set, dead ones included")        \
     FACT(edge, "share of nodes on the edge")                                                                           \
     FACT(constant, "share of nodes that do not vary over the probe images")                                            \
     FACT(saturated, "share of outputs at which the gate's derivative is below 1e-3 though it is no 0 of a ReLU")       \
@@ -48,6 +49,9 @@ double ps_fact_last(const ps_fact_series *series);
     FACT(shut_by_norm, "share of nodes whose scale and shift shut the gate whatever comes (P(active) < 1e-3)")         \
     FACT(rank_share, "live nodes over nodes: an upper bound of the rank that passes")                                  \
     FACT(alike, "share of nodes that are twins: live, and equal to another one in norms of weights and in outputs")
+
+/* Open on less than this share of the probe set: rarely open. */
+#define PS_FINDINGS_RARELY 0.1
 
 typedef enum {
 #define FACT(name, words) PS_FACT_##name,

@@ -1,14 +1,23 @@
 /* Nodes that are active and do not move: the gradient's part of their way in a window is below 1e-3 of their weights
  * (fixed.h). A schedule takes the learning rate to 0 in the end, and then everything is inert: windows count only where
- * the rate is at least a tenth of its largest. */
+ * the rate is at least a tenth of its largest. Nor has anything to move where the loss has settled, at a tenth of that of
+ * a uniform guess or below. */
 #include "analysis/findings/by_layer.h"
 
-static const double some = 0.5, many = 0.9, rate_left = 0.1;
+static const double some = 0.5, many = 0.9, rate_left = 0.1, settled = 0.1;
 
 static double rate_at(const ps_facts *facts, long long step) {
     double rate = ps_fact_last(&facts->lr);
     for (size_t i = facts->lr.count; i > 0 && facts->lr.step[i - 1] >= step; i--) rate = facts->lr.value[i - 1];
     return rate;
+}
+
+/* Of the last fifth of the steps. */
+static bool has_settled(const ps_facts *facts) {
+    double sum = 0;
+    size_t count = facts->loss.count, from = count - count / 5;
+    for (size_t i = from; i < count; i++) sum += facts->loss.value[i];
+    return count > from && sum / (double)(count - from) <= settled * facts->chance_loss;
 }
 
 /* The last point at which the rate is still there. */
@@ -40,7 +49,7 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
     }
     if (nodes == 0) return PS_JUDGED_UNKNOWN;
     double share = sum / nodes;
-    if (!(share >= some)) return PS_JUDGED_NOTHING;
+    if (!(share >= some) || has_settled(facts)) return PS_JUDGED_NOTHING;
     const ps_fact_series *series = &facts->layers[worst].series[PS_FACT_inert_alive];
     out->level = share >= many ? PS_LEVEL_SERIOUS : PS_LEVEL_WARNING;
     out->strength = share / some;

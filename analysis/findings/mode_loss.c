@@ -14,6 +14,20 @@ static bool normalised(const ps_facts *facts) {
     return false;
 }
 
+/* The smallest gap of the latest probes: one probe alone may stand on a step that went astray. */
+static double lasting_gap(const ps_facts *facts) {
+    enum { PROBES = 3 };
+    const ps_fact_series *batch = &facts->probe_loss_batch, *eval = &facts->probe_loss_eval;
+    size_t count = eval->count < batch->count ? eval->count : batch->count;
+    double smallest = INFINITY;
+    for (size_t i = 0; i < PROBES && i < count; i++) {
+        double b = batch->value[batch->count - 1 - i], e = eval->value[eval->count - 1 - i];
+        if (!isfinite(b)) continue;
+        smallest = fmin(smallest, isfinite(e) ? e - b : INFINITY);
+    }
+    return smallest;
+}
+
 /* The first step from which on the gap is at least this. */
 static long long since(const ps_facts *facts, double gap) {
     const ps_fact_series *batch = &facts->probe_loss_batch, *eval = &facts->probe_loss_eval;
@@ -50,7 +64,7 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
     if (facts->layer_count > 0 && !normalised(facts)) return PS_JUDGED_NOTHING;
     if (ps_is_absent(batch) || ps_is_absent(eval) || !(chance > 0)) return PS_JUDGED_UNKNOWN;
     if (!facts->at_rest && facts->steps < FEWEST_STEPS) return PS_JUDGED_UNKNOWN;
-    double gap = isfinite(eval) ? eval - batch : isfinite(batch) ? INFINITY : 0;
+    double gap = isfinite(batch) ? lasting_gap(facts) : 0;
     if (!(gap >= some * chance) || !(eval >= 1.2 * batch)) return PS_JUDGED_NOTHING;
     bool useless = eval >= chance && batch < 0.9 * chance;
     out->level = useless ? PS_LEVEL_CRITICAL : gap >= much * chance ? PS_LEVEL_SERIOUS : PS_LEVEL_WARNING;

@@ -190,7 +190,7 @@ static ps_status add_states(looking *l, const ps_probe *probe, int u) {
                                         "rms",     "image_spread", "weight_l2",    "weight_l1"};
     const ps_unit *unit = &l->units->unit[u];
     bool there[9];
-    int n = unit->channels, dead = 0, edge = 0, near = 0, constant = 0;
+    int n = unit->channels, dead = 0, edge = 0, near = 0, constant = 0, rare = 0;
     double images = (double)l->session->probe_batches * ps_net_batch(l->session->net), squares = 0;
     double outputs = images * unit->elements;
     for (int i = 0; i < 9; i++) {
@@ -204,6 +204,7 @@ static ps_status add_states(looking *l, const ps_probe *probe, int u) {
         dead += state == PS_NODE_DEAD;
         edge += state == PS_NODE_EDGE;
         near += there[NONZERO] && state == PS_NODE_ALIVE && l->value[NONZERO][c] < near_dead_share * outputs;
+        rare += there[NONZERO] && l->value[NONZERO][c] < PS_FINDINGS_RARELY * outputs;
         constant += state != PS_NODE_DEAD && l->value[MEAN_ABS][c] > 0 &&
                     l->value[SPREAD][c] <= PS_CONSTANT_WITHIN * l->value[MEAN_ABS][c];
         squares += l->value[RMS][c] * l->value[RMS][c];
@@ -211,6 +212,7 @@ static ps_status add_states(looking *l, const ps_probe *probe, int u) {
     if (there[NONZERO]) {
         PS_TRY(add(l, u, PS_FACT_dead, (double)dead / n));
         PS_TRY(add(l, u, PS_FACT_near_dead, (double)near / n));
+        PS_TRY(add(l, u, PS_FACT_rarely_open, (double)rare / n));
         if (there[LOW]) PS_TRY(add(l, u, PS_FACT_edge, (double)edge / n));
     }
     if (there[SPREAD]) PS_TRY(add(l, u, PS_FACT_constant, (double)constant / n));
