@@ -120,7 +120,7 @@ coverage:                ## line coverage of the tests (needs gcovr)
 
 golden-update: all $(filter $(BUILD)/tests/golden/%,$(TESTS))   ## rewrite golden files and the tables made from lists on purpose, and show what changed
 	@PS_GOLDEN_UPDATE=1 tests/run.sh $(BUILD) golden
-	@git diff --stat -- tests/golden src/trace 2>/dev/null || true
+	@git diff --stat -- tests/golden src/trace analysis/findings 2>/dev/null || true
 
 PREFIX ?= /usr/local
 install: all             ## install the program, plots, documents, examples, manual pages and completions under PREFIX

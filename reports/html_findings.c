@@ -167,7 +167,7 @@ ps_status ps_report_html_health(FILE *stream, const ps_report_content *content) 
     print_numbers(stream, content);
     print_findings(stream, &content->findings);
     print_open(stream, content);
-    fputs("</section>\n<div class=\"side-by-side\">\n", stream);
+    fputs("</section>\n<h2>What it did</h2>\n<div class=\"side-by-side\">\n", stream);
     PS_TRY(ps_report_html_plot(stream, content, "dead_heat"));
     PS_TRY(ps_report_html_plot(stream, content, "loss"));
     PS_TRY(ps_report_html_plot(stream, content, "measure"));

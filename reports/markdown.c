@@ -254,7 +254,7 @@ static ps_status print_document(FILE *stream, const ps_report_content *content) 
     ps_report_write_seeds(ps_report_meta(content, "paired_seeds"), paired, sizeof paired);
     ps_escape_markdown(stream, *paired ? paired : "none named");
     fputs(".\n", stream);
-    print_summary(stream, content);
+    if (!content->single) print_summary(stream, content);
     print_findings(stream, content);
     if (!content->single) print_questions(stream, content);
     fputs(
