@@ -19,7 +19,7 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
     if (missing == 0 || missing >= data->classes - 1) return PS_JUDGED_NOTHING; /* see one_class */
     double share = (double)missing / data->classes;
     out->level = share >= 0.2 ? PS_LEVEL_SERIOUS : PS_LEVEL_WARNING;
-    out->strength = share / 0.2;
+    out->strength = missing;
     ps_finding_say(out, "%d of %d classes have no training label: %s%s.", missing, data->classes, names,
                    missing > 10 ? ", ..." : "");
     ps_finding_add_evidence(out, "classes without a label", missing, 0, facts->at_rest ? 0 : 1);

@@ -11,7 +11,8 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
     for (size_t i = half; i < clip->count; i++) active += clip->value[i] < 1;
     double share = (double)active / (double)(clip->count - half), factor = ps_curve_median(clip, half, clip->count);
     if (clip->count < 20 || !(share > most)) return PS_JUDGED_NOTHING;
-    out->level = factor < hundredth ? PS_LEVEL_SERIOUS : PS_LEVEL_WARNING;
+    bool stuck = ps_curve_learned(facts) == PS_JUDGED_NOTHING;
+    out->level = !(factor < hundredth) ? PS_LEVEL_WARNING : stuck ? PS_LEVEL_CRITICAL : PS_LEVEL_SERIOUS;
     out->strength = share / most;
     out->since = clip->step[half];
     for (size_t i = half; i-- > 0 && clip->value[i] < 1;) out->since = clip->step[i];
@@ -33,8 +34,8 @@ const ps_finding_rule ps_finding_clipping = {
     .id = "clipping",
     .title = "clipping is active on most steps",
     .group = PS_GROUP_OF_GRADIENTS,
-    .level = PS_LEVEL_SERIOUS,
-    .rank = 45,
+    .level = PS_LEVEL_CRITICAL,
+    .rank = 31,
     .at_rest = false,
     .needs = "the clipping factor of each step",
     .source = "Pascanu et al. 2013: a limit above the usual norm",

@@ -26,7 +26,10 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
     if (known == 0) return facts->weight_decay == 0 ? PS_JUDGED_NOTHING : PS_JUDGED_UNKNOWN;
     if (worst < 0) return PS_JUDGED_NOTHING;
     const ps_fact_series *weights = &facts->layers[worst].series[PS_FACT_weight_rms];
-    out->level = 2 * out->layers >= known && smaller > 0 ? PS_LEVEL_SERIOUS : PS_LEVEL_WARNING;
+    bool most_layers = 2 * out->layers >= known && smaller > 0;
+    out->level = !most_layers                                   ? PS_LEVEL_WARNING
+                 : ps_curve_learned(facts) == PS_JUDGED_NOTHING ? PS_LEVEL_CRITICAL
+                                                                : PS_LEVEL_SERIOUS;
     out->since = ps_layers_since(&facts->layers[worst].series[PS_FACT_decay_ratio], more);
     out->strength = isfinite(most) ? most / more : 1e9;
     ps_finding_say(out, "Weight decay moves the weights of %s up to %.2g times as far as the gradient does.",
@@ -46,8 +49,8 @@ const ps_finding_rule ps_finding_decay_over_gradients = {
     .id = "decay_over_gradients",
     .title = "weight decay moves more than gradients do",
     .group = PS_GROUP_OF_UPDATES,
-    .level = PS_LEVEL_SERIOUS,
-    .rank = 34,
+    .level = PS_LEVEL_CRITICAL,
+    .rank = 14,
     .at_rest = false,
     .needs = "parts of the updates of a window, by layer",
     .source = "the longer of both paths; shares by simulation",

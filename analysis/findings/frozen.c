@@ -27,7 +27,7 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
     if (first < 0) return PS_JUDGED_NOTHING;
     out->level = out->layers == known ? PS_LEVEL_CRITICAL : PS_LEVEL_SERIOUS;
     out->since = facts->layers[first].series[PS_FACT_update_ratio].step[0];
-    out->strength = (double)out->layers / known;
+    out->strength = out->layers;
     ps_finding_say(out, "The weights of %s never move, although a gradient reaches them (%d of %d layers).",
                    ps_layers_words(out, facts, text, sizeof text), out->layers, known);
     ps_layers_evidence(out, facts, first, PS_FACT_update_ratio, PS_AT_LAST, 0);

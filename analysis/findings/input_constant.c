@@ -16,7 +16,7 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
     }
     if (first < 0) return PS_JUDGED_NOTHING;
     out->level = broken > 0 || still == data->channels ? PS_LEVEL_CRITICAL : PS_LEVEL_WARNING;
-    out->strength = (double)(still + broken) / data->channels;
+    out->strength = still + broken;
     if (broken > 0)
         ps_finding_say(out, "Images hold values that are not finite: the moments of input channel %d are no numbers.",
                        first);

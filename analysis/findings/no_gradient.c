@@ -22,7 +22,7 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
     if (known == 0) return PS_JUDGED_UNKNOWN;
     if (first < 0) return PS_JUDGED_NOTHING;
     const ps_fact_series *zero = &facts->layers[first].series[PS_FACT_grad_zero];
-    out->strength = (double)out->layers / known;
+    out->strength = out->layers;
     out->since = facts->at_rest ? -1 : ps_layers_since(zero, none);
     out->level = out->layers == known ? PS_LEVEL_CRITICAL : PS_LEVEL_SERIOUS;
     ps_finding_say(out, "No gradient reaches %s: it is exactly 0 on every step (%d of %d layers).",

@@ -7,14 +7,27 @@
 
 static const double large = 0.1, far = 0.5;
 
+/* Of one layer: over the last half of the run; where nothing was learned, its longest of any window. */
+static double ratio_of(const ps_facts *facts, int l, bool stuck) {
+    const ps_fact_series *series = &facts->layers[l].series[PS_FACT_update_ratio];
+    if (!facts->layers[l].own_gate) return ps_absent();
+    return stuck ? ps_layers_peak(series) : ps_curve_tail(series, 0.5);
+}
+
+static long long since(const ps_fact_series *series) {
+    for (size_t i = 0; i < series->count; i++)
+        if (series->value[i] >= large) return series->step[i];
+    return -1;
+}
+
 static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
     int known = 0, worst = -1;
     double most = 0;
     char text[256];
+    bool stuck = ps_curve_learned(facts) == PS_JUDGED_NOTHING;
     for (int l = 0; l < facts->layer_count; l++) {
-        const ps_fact_series *series = &facts->layers[l].series[PS_FACT_update_ratio];
-        double ratio = ps_curve_tail(series, 0.5);
-        if (!facts->layers[l].own_gate || ps_is_absent(ratio)) continue;
+        double ratio = ratio_of(facts, l, stuck);
+        if (ps_is_absent(ratio)) continue;
         known++;
         if (!(ratio >= large)) continue;
         ps_finding_add_layer(out, l);
@@ -24,14 +37,14 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
     }
     if (known == 0) return PS_JUDGED_UNKNOWN;
     if (worst < 0) return PS_JUDGED_NOTHING;
-    const ps_fact_series *series = &facts->layers[worst].series[PS_FACT_update_ratio];
-    double middle = ps_curve_of_layers(facts, PS_FACT_update_ratio, false), lr = ps_curve_tail(&facts->lr, 0.5);
-    out->level = middle >= far ? PS_LEVEL_SERIOUS : PS_LEVEL_WARNING;
-    out->since = ps_layers_since(series, large);
+    double middle = ps_curve_of_layers(facts, PS_FACT_update_ratio, stuck), lr = ps_curve_tail(&facts->lr, 0.5);
+    out->level = stuck && middle >= large ? PS_LEVEL_CRITICAL : middle >= far ? PS_LEVEL_SERIOUS : PS_LEVEL_WARNING;
+    out->since = since(&facts->layers[worst].series[PS_FACT_update_ratio]);
     out->strength = isfinite(most) ? most / large : 1e9;
-    ps_finding_say(out, "Each step moves the weights of %s by up to %.2g of their norm; about 0.001 is usual.",
-                   ps_layers_words(out, facts, text, sizeof text), most);
-    ps_layers_evidence(out, facts, worst, PS_FACT_update_ratio, PS_AT_LAST, large);
+    ps_finding_say(out, "Each step %s the weights of %s by up to %.2g of their norm; about 0.001 is usual%s.",
+                   stuck ? "moved" : "moves", ps_layers_words(out, facts, text, sizeof text), most,
+                   stuck ? ", and the loss has not come down" : "");
+    ps_layers_evidence(out, facts, worst, PS_FACT_update_ratio, stuck ? PS_AT_FIRST : PS_AT_LAST, large);
     ps_finding_add_evidence(out, "update_ratio, median over layers", middle, large, 0);
     ps_finding_add_cause(out, "the learning rate is too high", "it is %.3g", lr);
     if (!(facts->warmup > 0) && out->since >= 0 && out->since < facts->window)
@@ -47,8 +60,8 @@ const ps_finding_rule ps_finding_updates_too_large = {
     .id = "updates_too_large",
     .title = "steps are long for their weights",
     .group = PS_GROUP_OF_UPDATES,
-    .level = PS_LEVEL_SERIOUS,
-    .rank = 33,
+    .level = PS_LEVEL_CRITICAL,
+    .rank = 30,
     .at_rest = false,
     .needs = "updates and weights of a window, by layer",
     .source = "CS231n: about 1e-3 of the weights a step; a tenth by simulation",

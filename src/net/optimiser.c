@@ -183,8 +183,9 @@ ps_update_report ps_optimiser_step(ps_optimiser *optimiser, uint64_t step, uint6
     report.finite = isfinite(squares.backbone) && isfinite(squares.module);
     for (int i = 0; i < optimiser->count; i++) {
         slot *s = &optimiser->slot[i];
-        if (s->frozen) continue;
-        update(optimiser, s, report.lr, s->param->module ? report.clip_module : report.clip, step);
+        /* A frozen parameter has a gradient, which is accounted for, and a step of length 0. */
+        if (s->frozen && (s->account == NULL || !report.finite)) continue;
+        update(optimiser, s, s->frozen ? 0 : report.lr, s->param->module ? report.clip_module : report.clip, step);
     }
     return report;
 }
