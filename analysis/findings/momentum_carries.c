@@ -1,5 +1,5 @@
-/* Most of what moves weights comes from gradients before the window: those within it do little. With windows of 20 steps
- * and a momentum of 0.9 a quarter is carried where gradients stay alike. */
+/* Most of what moves weights comes from gradients before the window: those within it do little. With windows of 20
+ * steps and a momentum of 0.9 a quarter is carried where gradients stay alike. */
 #include <math.h>
 
 #include "analysis/findings/by_layer.h"

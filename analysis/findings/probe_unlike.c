@@ -1,5 +1,5 @@
-/* The probe set is unlike the training set: its mean lies further off than chance has it. Its images are the last of the
- * training files; of n images alike to them the mean lies within 3 / sqrt(n) deviations. */
+/* The probe set is unlike the training set: its mean lies further off than chance has it. Its images are the last of
+ * the training files; of n images alike to them the mean lies within 3 / sqrt(n) deviations. */
 #include <math.h>
 
 #include "analysis/findings/finding.h"

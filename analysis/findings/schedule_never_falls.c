@@ -1,5 +1,5 @@
-/* The learning rate is as high at the end as it ever was, after five epochs or more: the last steps leap about what they
- * could settle in. */
+/* The learning rate is as high at the end as it ever was, after five epochs or more: the last steps leap about what
+ * they could settle in. */
 #include "analysis/findings/by_layer.h"
 #include "analysis/findings/curve.h"
 

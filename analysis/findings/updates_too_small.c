@@ -1,5 +1,5 @@
-/* Steps that are short for their weights: not one was longer than a ten-thousandth, in the median over layers, while the
- * loss has not come down (CS231n: about a thousandth). Layers that never move at all are another finding's. */
+/* Steps that are short for their weights: not one was longer than a ten-thousandth, in the median over layers, while
+ * the loss has not come down (CS231n: about a thousandth). Layers that never move at all are another finding's. */
 #include <math.h>
 
 #include "analysis/findings/by_layer.h"
