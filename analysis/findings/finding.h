@@ -1,14 +1,14 @@
 /* Findings: what is wrong with one run, or with a network at rest. A rule is one file here and one line in
  * finding_list.def; it looks at facts alone, says what it needs, and where something of it is missing it cannot judge.
- * Thresholds are fixed from sources, named in the rule's file, or by simulation (`make calibrate-diagnoses`, whose table
- * of false alarms and recall is error_rate_list.def); never by taste. */
+ * Thresholds are fixed from sources, named in the rule's file, or by simulation (`make calibrate-diagnoses`, whose
+ * table of false alarms and recall is error_rate_list.def); never by taste. */
 #ifndef PS_ANALYSIS_FINDINGS_FINDING_H
 #define PS_ANALYSIS_FINDINGS_FINDING_H
 
 #include "analysis/findings/facts.h"
 
-/* How bad: notes are worth knowing; warnings cost accuracy or time; serious ones make a run a poor one; of critical ones
- * nothing can be expected. */
+/* How bad: notes are worth knowing; warnings cost accuracy or time; serious ones make a run a poor one; of critical
+ * ones nothing can be expected. */
 #define PS_FINDING_LEVELS(LEVEL) \
     LEVEL(NOTE, "note")          \
     LEVEL(WARNING, "warning")    \
