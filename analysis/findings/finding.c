@@ -1,5 +1,6 @@
 #include "analysis/findings/finding.h"
 
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -62,10 +63,35 @@ const char *ps_finding_group_name(ps_finding_group group) {
     return names[group];
 }
 
+/* What is not finite is spelled as traces spell it, where a word of printf's stands for it. */
+static void spell(char *text, size_t size) {
+    static const struct {
+        const char *printed, *spelled;
+    } words[] = {{"-nan", "NaN"}, {"nan", "NaN"}, {"-inf", "-Infinity"}, {"inf", "Infinity"}};
+    for (char *at = text; *at != '\0'; at++) {
+        bool begins = at == text || !(isalnum((unsigned char)at[-1]) || at[-1] == '_' || at[-1] == '-');
+        for (size_t w = 0; begins && w < sizeof words / sizeof *words; w++) {
+            size_t printed = strlen(words[w].printed), spelled = strlen(words[w].spelled), rest = strlen(at);
+            if (strncmp(at, words[w].printed, printed) != 0 || isalnum((unsigned char)at[printed]) ||
+                at[printed] == '_' || (size_t)(at - text) + rest + spelled - printed >= size)
+                continue;
+            memmove(at + spelled, at + printed, rest - printed + 1);
+            memcpy(at, words[w].spelled, spelled);
+            at += spelled - 1;
+            break;
+        }
+    }
+}
+
+static void print(char *text, size_t size, const char *format, va_list arguments) {
+    vsnprintf(text, size, format, arguments);
+    spell(text, size);
+}
+
 void ps_finding_say(ps_finding *finding, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(finding->sentence, sizeof finding->sentence, format, arguments);
+    print(finding->sentence, sizeof finding->sentence, format, arguments);
     va_end(arguments);
 }
 
@@ -88,13 +114,13 @@ void ps_finding_add_cause(ps_finding *finding, const char *cause, const char *sp
     va_list arguments;
     va_start(arguments, speaks);
     snprintf(added->cause, sizeof added->cause, "%s", cause);
-    vsnprintf(added->speaks, sizeof added->speaks, speaks, arguments);
+    print(added->speaks, sizeof added->speaks, speaks, arguments);
     va_end(arguments);
 }
 
 void ps_finding_try(ps_finding *finding, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(finding->remedy, sizeof finding->remedy, format, arguments);
+    print(finding->remedy, sizeof finding->remedy, format, arguments);
     va_end(arguments);
 }

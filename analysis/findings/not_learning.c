@@ -5,7 +5,7 @@
 #include "analysis/findings/curve.h"
 
 enum { FEWEST_STEPS = 40 };
-static const double down = 0.95;
+static const double down = 0.95, learned = 0.8;
 
 /* Two standard errors above the chance level, of a share. */
 static bool beats_chance(const ps_facts *facts) {
@@ -40,7 +40,8 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
     ps_loss_course c;
     double chance = facts->chance_loss;
     if (!ps_loss_course_of(facts, &c) || !(chance > 0) || facts->loss.count < FEWEST_STEPS) return PS_JUDGED_UNKNOWN;
-    if (c.low < down * chance || beats_chance(facts)) return PS_JUDGED_NOTHING;
+    if (c.last < down * chance || beats_chance(facts)) return PS_JUDGED_NOTHING;
+    if (c.low <= learned * chance) return PS_JUDGED_NOTHING; /* it had: divergence */
     out->since = facts->loss.step[0];
     out->strength = c.last / (down * chance);
     ps_finding_say(out,

@@ -437,6 +437,29 @@ static void the_first_value_that_is_not_finite_is_named(void **state) {
     ps_facts_clear(&facts);
 }
 
+/* What is not finite is spelled as traces spell it; names stay what they are. */
+static void numbers_are_spelled(void **state) {
+    (void)state;
+    ps_finding f = {0};
+    ps_finding_say(&f, "%g, %g (%g) and %.0f %% of info, finance, nan_layer and x-inf", (double)INFINITY,
+                   -(double)INFINITY, (double)NAN, -(double)NAN);
+    assert_string_equal(f.sentence, "Infinity, -Infinity (NaN) and NaN % of info, finance, nan_layer and x-inf");
+    char longest[PS_FINDING_TEXT];
+    memset(longest, 'a', sizeof longest);
+    longest[PS_FINDING_TEXT - 6] = '\0';
+    ps_finding_say(&f, "%s %g", longest, (double)INFINITY); /* no room for the longer word */
+    assert_true(strlen(f.sentence) < PS_FINDING_TEXT);
+    ps_facts facts;
+    ps_findings findings;
+    make(&facts);
+    for (size_t i = STEPS / 2; i < STEPS; i++) facts.loss.value[i] = INFINITY;
+    check(ps_findings_judge(&facts, "divergence,loss_not_a_number", NULL, &findings));
+    assert_int_equal(findings.count, 2);
+    for (int i = 0; i < findings.count; i++) assert_null(strstr(findings.list[i].sentence, "inf"));
+    ps_findings_clear(&findings);
+    ps_facts_clear(&facts);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_rule_finds_what_it_is_for),
@@ -446,6 +469,7 @@ int main(void) {
         cmocka_unit_test(no_rule_is_untested),
         cmocka_unit_test(causes_come_before_what_they_do),
         cmocka_unit_test(the_first_value_that_is_not_finite_is_named),
+        cmocka_unit_test(numbers_are_spelled),
     };
     return cmocka_run_group_tests_name("finding_rules", tests, NULL, NULL);
 }
