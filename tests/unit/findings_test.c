@@ -97,7 +97,8 @@ static void nothing_is_made_up(void **state) {
     facts_of(&fixture, &facts);
     for (int l = 0; l < facts.layer_count; l++)
         for (int f = 0; f < PS_FACT_COUNT; f++) {
-            bool of_nonzero = f == PS_FACT_dead || f == PS_FACT_near_dead || f == PS_FACT_rank_share;
+            bool of_nonzero =
+                f == PS_FACT_dead || f == PS_FACT_near_dead || f == PS_FACT_rarely_open || f == PS_FACT_rank_share;
             size_t count = facts.layers[l].series[f].count;
             if (of_nonzero != (count > 0)) fail_msg("%s: %zu points", ps_layer_fact_name((ps_layer_fact)f), count);
         }
@@ -171,6 +172,16 @@ static void names_are_checked(void **state) {
     ps_findings_clear(&findings);
 }
 
+/* printf has other words for what is not finite than traces. */
+static void what_is_not_finite_is_spelt_as_in_a_trace(void **state) {
+    (void)state;
+    ps_finding finding = {0};
+    ps_finding_say(&finding, "loss %g, then %g; %g-fold, in banana.inference", INFINITY, (double)-NAN, -INFINITY);
+    assert_string_equal(finding.sentence, "loss Infinity, then NaN; -Infinity-fold, in banana.inference");
+    ps_finding_try(&finding, "%g", (double)NAN);
+    assert_string_equal(finding.remedy, "NaN");
+}
+
 /* Parts that are too long or too many are cut to their room. */
 static void parts_have_their_room(void **state) {
     (void)state;
@@ -193,10 +204,15 @@ static void parts_have_their_room(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(series_grow_together),    cmocka_unit_test(facts_stand_at_their_steps),
-        cmocka_unit_test(dead_shares_are_counted), cmocka_unit_test(nothing_is_made_up),
-        cmocka_unit_test(findings_are_in_order),   cmocka_unit_test(a_run_that_was_cut_is_unfinished),
-        cmocka_unit_test(names_are_checked),       cmocka_unit_test(parts_have_their_room),
+        cmocka_unit_test(series_grow_together),
+        cmocka_unit_test(facts_stand_at_their_steps),
+        cmocka_unit_test(dead_shares_are_counted),
+        cmocka_unit_test(nothing_is_made_up),
+        cmocka_unit_test(findings_are_in_order),
+        cmocka_unit_test(a_run_that_was_cut_is_unfinished),
+        cmocka_unit_test(names_are_checked),
+        cmocka_unit_test(parts_have_their_room),
+        cmocka_unit_test(what_is_not_finite_is_spelt_as_in_a_trace),
     };
     return cmocka_run_group_tests_name("findings", tests, make_folder, remove_folder);
 }
