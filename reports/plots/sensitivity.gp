@@ -41,7 +41,7 @@ do for [i=1:columns] {
     if (!turn) { set label COLUMN[i] at first i, screen 1 - 90.0/plot_height center noenhanced font column_font textcolor rgb ink }
 }
 # Of a registered question its verdict; of an exploratory one only on which side of its margin the median lies.
-array WORD[6] = ["S shown", "N shown not to hold", "U undecided", "b beyond the margin", "s short of it", "- not testable"]
+array WORD[6] = ["S shown", "N shown not to hold", "U undecided", "b beyond margin", "s short of it", "- not testable"]
 array SHADE[6] = [0x0072b2, 0xd55e00, 0xc8c8c8, 0xcfe3f1, 0xf7dfcc, 0xededed]   # what a prediction does not rest on has no cell
 array TEXT[6] = [0xffffff, 0xffffff, 0x000000, 0x000000, 0x000000, 0x000000]
 kind(verdict) = verdict eq "not_affected" ? 7 : verdict eq "shown" ? 1 : verdict eq "shown_not" ? 2 : verdict eq "undecided" ? 3 : \
