@@ -99,6 +99,22 @@ static ps_status read_secondary(const cJSON *document, const char *where, ps_reg
     return PS_OK;
 }
 
+static bool asks_the_same(const ps_question *a, const ps_question *b) {
+    return strcmp(a->prediction, b->prediction) == 0 && strcmp(a->measure, b->measure) == 0 &&
+           strcmp(a->arm, b->arm) == 0 && strcmp(a->against, b->against) == 0 && a->direction == b->direction &&
+           !(a->margin < b->margin) && !(a->margin > b->margin);
+}
+
+static ps_status check_repeated(const char *where, const ps_registration *r) {
+    char title[PS_QUESTION_TITLE];
+    for (int i = 0; i < r->secondaries; i++)
+        for (int k = -1; k < i; k++)
+            if (asks_the_same(k < 0 ? &r->primary : &r->secondary[k], &r->secondary[i]))
+                return ps_fail(PS_ERR_INPUT, "%s: \"%s\" is asked twice; name each question once", where,
+                               ps_question_title(&r->secondary[i], title));
+    return PS_OK;
+}
+
 static ps_status read_seeds(const cJSON *document, const char *where, ps_registration *out) {
     const cJSON *list = cJSON_GetObjectItemCaseSensitive(document, "seeds"), *item;
     if (!cJSON_IsArray(list) || list->child == NULL)
@@ -210,6 +226,7 @@ ps_status ps_registration_parse(const cJSON *document, const char *where, ps_reg
     snprintf(at, sizeof at, "%.400s: primary", where);
     PS_TRY(read_question(primary, at, &out->primary));
     PS_TRY(read_secondary(document, where, out));
+    PS_TRY(check_repeated(where, out));
     PS_TRY(read_seeds(document, where, out));
     PS_TRY(ps_json_get_bool(document, "sequential", false, where, &out->sequential));
     PS_TRY(ps_json_get_double(document, "collapse_below", false, -1e30, 1e30, where, &out->collapse_below));
@@ -229,6 +246,12 @@ bool ps_registration_read(const cJSON *header, ps_registration *out, const char 
             "by "
             "none)";
     return *fault == NULL;
+}
+
+bool ps_registration_has_seed(const ps_registration *registration, long long seed) {
+    for (int s = 0; s < registration->seeds; s++)
+        if (registration->seed[s] == seed) return true;
+    return false;
 }
 
 const char *ps_question_title(const ps_question *q, char title[PS_QUESTION_TITLE]) {

@@ -59,6 +59,8 @@ ps_status ps_registration_text(const ps_registration *registration, char **text)
  * next failure of this thread; NULL: nothing. */
 bool ps_registration_read(const cJSON *header, ps_registration *out, const char **fault);
 
+bool ps_registration_has_seed(const ps_registration *registration, long long seed);
+
 /* "P2", "test_accuracy of ps2 higher than of baseline by more than 0.01": to be named in a sentence. */
 enum { PS_QUESTION_TITLE = 320 };
 const char *ps_question_title(const ps_question *question, char title[PS_QUESTION_TITLE]);
