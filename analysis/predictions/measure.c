@@ -216,8 +216,13 @@ static double images_of(const ps_arm_run *run) {
     return run != NULL ? ps_summary_get(&run->summary, "test_images") : ps_absent();
 }
 
+/* Whether the share is one of so many images: an average over batches of unequal size is not, and stays as it is. */
+static bool is_count(double share, double images) {
+    return ps_is_absent(share) || fabs(share * images - round(share * images)) < 1e-3;
+}
+
 /* The recorded resolution of a share of test images: a difference of two counts. 0: how many there were is not known,
- * or not the same in all runs that were measured. */
+ * or not the same in all runs that were measured, or their shares are no counts. */
 static double resolution_of(const part_work *work) {
     const ps_prediction_part_result *r = work->r;
     double images = 0;
@@ -228,6 +233,7 @@ static double resolution_of(const part_work *work) {
         bool equal = r->against == NULL || images_of(ps_relation_partner(r->arm, run, r->against)) == own;
         if (r->values[i].diverged) continue;
         if (!(own > 0) || !equal || (images > 0 && own != images)) return 0;
+        if (!is_count(r->values[i].value_arm, own) || !is_count(r->values[i].value_against, own)) return 0;
         images = own;
     }
     return images > 0 ? 1 / images : 0;
