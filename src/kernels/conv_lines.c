@@ -319,9 +319,9 @@ static void lines_backward_data(const ps_conv_shape *s, const float *dy, const f
     }
 }
 
-/* Backward-weights: rows are taps and input channels, vectors run along the filters; leaves of the batch's tree, runs
- * of units, have sums [depth][filters of the group] of their own. Few leaves are cut into blocks of filters too, so that
- * there is work for every thread. */
+/* Backward-weights: rows are taps and input channels, vectors run along the filters; leaves of the batch's tree,
+ * runs of units, have sums [depth][filters of the group] of their own. Few leaves are cut into blocks of filters
+ * too, so that there is work for every thread. */
 static lines_job plan_gradient(const ps_conv_shape *s) {
     ps_conv_sweep sweep = ps_conv_sweep_forward(s);
     lines_job job = plan_lines(&sweep, true);

@@ -317,11 +317,11 @@ static void winograd_backward_data(const ps_conv_shape *s, const float *dy, cons
     convolve(&map, true, dy, w, NULL, accumulate, dx, workspace, threads);
 }
 
-/* Backward-weights: v holds tiles of x, g tiles of dy, u their products. Few weights (`few_tiles` false): a task is a
- * group of tiles with a sum of its own, a leaf of the batch's tree. Many: in rounds, all tiles of a round are
- * transformed into panels, then a task is a block of filters by channels, whose products stay in the second-level cache. Either way
- * each shard's products are transformed back, and what is added along the tree are gradients: a quarter of the floats,
- * and what processes exchange. */
+/* Backward-weights: v holds tiles of x, g tiles of dy, u their products. Few weights (`few_tiles` false): a task is
+ * a group of tiles with a sum of its own, a leaf of the batch's tree. Many: in rounds, all tiles of a round are
+ * transformed into panels, then a task is a block of filters by channels, whose products stay in the second-level
+ * cache. Either way each shard's products are transformed back, and what is added along the tree are gradients: a
+ * quarter of the floats, and what processes exchange. */
 static ps_winograd_matrices take_panels(arena *a, size_t matrices, size_t tiles, size_t columns, size_t panel,
                                         size_t copies, size_t *worker_step) {
     ps_winograd_matrices m = {.row_step = panel, .step = tiles * panel + 16, .panel = panel};
