@@ -13,6 +13,7 @@
 #include "analysis/metric.h"
 #include "analysis/relation.h"
 #include "analysis/stats/order.h"
+#include "analysis/sweep.h"
 #include "analysis/verdict.h"
 #include "core/file.h"
 #include "core/memory.h"
@@ -563,6 +564,22 @@ static ps_status say_relations(const ps_arms *arms, ps_verdict_document *verdict
     return PS_OK;
 }
 
+static ps_status say_sweeps(const ps_arms *arms, ps_verdict_document *verdict) {
+    ps_sweep sweep;
+    for (int number = 0; ps_sweep_find(arms, number, &sweep); number++) {
+        char names[1200] = "", low[32], high[32];
+        for (int i = 0; i < sweep.count; i++) {
+            size_t used = strlen(names);
+            snprintf(names + used, sizeof names - used, "%s%.200s", i > 0 ? ", " : "", sweep.arm[i]->name);
+        }
+        PS_TRY(ps_verdict_add_sentence(
+            verdict, "Arms %s differ in %.80s alone, from %s to %s: dead share and %s against it stand in sweep.tsv.",
+            names, sweep.factor, ps_text_number(sweep.low, 6, low), ps_text_number(sweep.high, 6, high),
+            arms->measure[0].title));
+    }
+    return PS_OK;
+}
+
 static ps_status say_pairs(const ps_arms *arms, ps_verdict_document *verdict) {
     if (arms->unpaired[0] != '\0')
         PS_TRY(ps_verdict_add_sentence(verdict, "Without a partner, and left out of paired statistics: %.800s.",
@@ -639,6 +656,7 @@ static ps_status conclude(ps_tables *tables, const ps_arms *arms, const char *qu
         PS_TRY(contrast_arm(tables, arms, &arms->arms[a], verdict));
         PS_TRY(compare_definitions(tables, arms, &arms->arms[a]));
     }
+    PS_TRY(ps_sweeps_write(tables, arms));
     PS_TRY(sum_checks(arms, verdict));
     PS_TRY(ps_predictions_judge(arms, verdict->faulty, verdict->predictions));
     PS_TRY(PS_ALLOC((size_t)count, &verdict->sensitivity, "sensitivity of predictions"));
@@ -649,6 +667,7 @@ static ps_status conclude(ps_tables *tables, const ps_arms *arms, const char *qu
     PS_TRY(say_answer(verdict));
     PS_TRY(say_predictions(verdict));
     PS_TRY(say_relations(arms, verdict));
+    PS_TRY(say_sweeps(arms, verdict));
     PS_TRY(say_changed_starts(arms, verdict));
     PS_TRY(say_probe_size(arms, verdict));
     PS_TRY(say_edge(arms, verdict));

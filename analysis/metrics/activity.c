@@ -47,7 +47,7 @@ typedef struct {
     double *zeros_mean, *inert_share;      /* per layer, of the latest window */
     bool had_window;
     double sums[DEFINITIONS], counts[DEFINITIONS];
-    double dead_start, dead_end, near_end, eval_end, edge_end, edge_sum, edge_probes;
+    double dead_start, dead_end, dead_end_all, near_end, eval_end, edge_end, edge_sum, edge_probes;
     uint64_t line;
 } activity_state;
 
@@ -59,7 +59,8 @@ static ps_status begin(const ps_metric_input *input, void **out) {
     PS_TRY(PS_ALLOC(1, &state, "activity metric"));
     *out = state;
     state->in = *input;
-    state->dead_start = state->dead_end = state->near_end = state->eval_end = state->edge_end = ps_absent();
+    state->dead_start = state->dead_end = state->dead_end_all = state->near_end = state->eval_end = state->edge_end =
+        ps_absent();
     PS_TRY(ps_scopes_init(&state->scopes, input->run));
     if (input->tables == NULL) state->scopes.count = 1;
     PS_TRY(PS_ALLOC(layers, &state->layers, "counts of layers"));
@@ -166,6 +167,17 @@ static void note_definitions(activity_state *state, const activity_counts *c) {
     state->eval_end = shares[DEFINITION_mean_dead_eval];
 }
 
+/* Of all gates' channels, the shared ones among them, where the private ones are known. */
+static void note_all_gates(activity_state *state) {
+    double dead = 0, nodes = 0;
+    if (ps_is_absent(state->dead_end)) return;
+    for (int l = 0; l < state->in.run->layer_count; l++) {
+        dead += state->layers[l].dead;
+        nodes += state->layers[l].nodes;
+    }
+    if (nodes > 0) state->dead_end_all = share(dead, nodes);
+}
+
 static ps_status write_scope(activity_state *state, int index, int probe) {
     const ps_run *run = state->in.run;
     const ps_scope *scope = &state->scopes.scopes[index];
@@ -178,7 +190,10 @@ static ps_status write_scope(activity_state *state, int index, int probe) {
                   share(c.eval_dead, c.eval_known), share(c.dormant[0], c.dormant_known),
                   share(c.dormant[1], c.dormant_known), share(c.dormant[2], c.dormant_known),
                   share(c.train_dead, c.train_known), c.edge_known > 0 ? c.edge : ps_absent(), edge);
-    if (index == 0) note_definitions(state, &c);
+    if (index == 0) {
+        note_definitions(state, &c);
+        note_all_gates(state);
+    }
     if (scope->layer >= 0) return PS_OK;
     PS_TRY(ps_collect_name(state->in.collector, PS_TABLE_dead_arm, index, 0, scope->level, scope->name, NULL));
     return ps_collect_note(state->in.collector, PS_TABLE_dead_arm, index, step, dead, near, edge);
@@ -394,6 +409,7 @@ static ps_status set_measures(activity_state *state, const flow_counts *flow) {
     double probes = state->counts[DEFINITION_mean_dead], mean = share(state->sums[DEFINITION_mean_dead], probes);
     PS_TRY(ps_summary_set(summary, "dead_start", state->dead_start, 1, state->line));
     PS_TRY(ps_summary_set(summary, "dead_end", state->dead_end, 1, state->line));
+    PS_TRY(ps_summary_set(summary, "dead_end_all", state->dead_end_all, 1, state->line));
     PS_TRY(ps_summary_set(summary, "dead_mean", mean, probes, state->line));
     PS_TRY(ps_summary_set(summary, "near_dead_end", state->near_end, 1, state->line));
     PS_TRY(ps_summary_set(summary, "dead_eval_end", state->eval_end, 1, state->line));
