@@ -17,8 +17,8 @@ do for [s=1:sweeps] { stats data("points") index s-1 using (FACTOR[s] = strcol(5
 least_positive = 1; logarithmic = 0; lowest = 0; highest = 1
 place(v) = logarithmic ? (v > 0 ? log10(v) : log10(least_positive) - 0.5) : v
 last_tick = 0
-room(x) = x - last_tick > 0.085*sweeps*(highest - lowest) ? (last_tick = x, 1) : 0
-label(v) = room(place(v)) ? sprintf("%g", v) : ""
+room(x, letters) = x - last_tick > sweeps*(8.5*letters + 12)/620*(highest - lowest) ? (last_tick = x, 1) : 0
+label(v) = room(place(v), strlen(sprintf("%g", v))) ? sprintf("%g", v) : ""
 
 do for [s=1:sweeps] { stats data("points") index s-1 using (note({factor}*$4)) nooutput }
 spread = most - least
@@ -44,9 +44,9 @@ do for [row=1:2] {
         margin = highest > lowest ? 0.08*(highest - lowest) : 1
         set xrange [lowest - margin:highest + margin]
         last_tick = lowest - 2*(highest - lowest)*sweeps - 1
-        width = 0.9/sweeps
-        set lmargin at screen 0.09 + (s - 1)*width
-        set rmargin at screen 0.09 + s*width - 0.05
+        width = 0.88/sweeps
+        set lmargin at screen 0.12 + (s - 1)*width
+        set rmargin at screen 0.12 + s*width - 0.06
         set tmargin at screen row == 1 ? top + 0.03 : 0.47
         set bmargin at screen row == 1 ? 0.55 : 0.12
         set xtics format ""
