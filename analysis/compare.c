@@ -232,10 +232,11 @@ static void write_contrast(ps_tables *tables, const ps_arms *arms, const ps_verd
                     ps_better_name(v->better), v->arm->name, arms->arms[0].name, c->n, c->centre_reference,
                     c->centre_arm, c->centre, c->median, c->least, c->most, c->interval.low, c->interval.high,
                     c->interval.name, c->interval.coverage);
-    ps_tables_cells(tables, PS_TABLE_comparison, "iiddddissss", c->wins, c->losses,
+    ps_tables_cells(tables, PS_TABLE_comparison, "iiddddissssd", c->wins, c->losses,
                     any ? c->test.two_sided : ps_absent(), any ? c->test.less : ps_absent(),
                     any ? c->test.greater : ps_absent(), any ? c->test.best_two_sided : ps_absent(), c->diverged_count,
-                    list, ps_contrast_centre_name(c), left, ps_relation_way(ps_relation_of(v->arm, &arms->arms[0])));
+                    list, ps_contrast_centre_name(c), left, ps_relation_way(ps_relation_of(v->arm, &arms->arms[0])),
+                    c->p_rank_sum);
     ps_tables_end_row(tables, PS_TABLE_comparison);
 }
 

@@ -2,6 +2,7 @@
 """Arms that differ in one numeric setting alone are a sweep: its table has what the runs recorded, its plot a point a run, and without one the plot says so.
 Traces are made up."""
 import csv
+import itertools
 import os
 import re
 import shutil
@@ -67,6 +68,21 @@ groups = {}
 for r in table("both", "sweep"):
     groups.setdefault((r["sweep"], r["factor"]), set()).add(r["arm"])
 report(groups == {("1", "lr"): set(RATES), ("2", "width"): {"baseline", "wide", "wider"}}, "each factor is a group of its own", groups)
+rows = [r for r in table("both", "comparison") if r["measure"] == "test_accuracy"]
+away = [float(runs_of[a, str(s)]) for runs_of in [{(r["arm"], r["seed"]): r["test_accuracy"] for r in table("both", "runs")}] for a in ("wide", "baseline") for s in range(1, SEEDS + 1)]
+
+
+def rank_sum(values, n):
+    """Two-sided, of all choices of n of the ranks."""
+    order = sorted(values)
+    own = sum(order.index(v) for v in values[:n])
+    sums = [sum(c) for c in itertools.combinations(range(len(values)), n)]
+    return min(1, 2 * min(sum(s >= own for s in sums), sum(s <= own for s in sums)) / len(sums))
+
+
+said = {r["arm"]: (r["side_by_side"], r["p_rank_sum"]) for r in rows}
+report(said["wide"][0] == "index" and abs(float(said["wide"][1]) - rank_sum(away, SEEDS)) < 1e-9 and said["small"] == ("seed", "NA"),
+       "arms without a common backbone have the rank sum beside the paired test", said)
 compare("keys", {a: ({}, rate(v)[1]) for a, v in (("baseline", 0.1), ("small", 0.01), ("large", 1))})
 report({(r["factor"], r["value"]) for r in table("keys", "sweep")} == {("lr", "0.1"), ("lr", "0.01"), ("lr", "1")}, "without a configuration the pairing keys tell", table("keys", "sweep"))
 said = compare("two", {"baseline": rate(0.1), "small": rate(0.01)})
