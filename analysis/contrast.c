@@ -5,6 +5,7 @@
 
 #include "analysis/relation.h"
 #include "analysis/stats/order.h"
+#include "analysis/stats/rank_sum.h"
 
 const char *ps_better_name(ps_better better) {
     static const char *const names[] = {
@@ -98,6 +99,26 @@ static ps_status sum_up(ps_contrast *c, const double *ranks, bool diverged[2][PS
     return ps_stats_interval_of_mean(c->difference, c->n, &c->interval);
 }
 
+/* Diverged runs at the end that is worse, where one is; numbers that are none are taken out. */
+static int rankable(const double *values, const bool *diverged, int n, ps_better better, double *out) {
+    int count = 0;
+    for (int i = 0; i < n; i++) {
+        double value = diverged[i] ? (better == PS_BETTER_LOWER ? INFINITY : -INFINITY) : values[i];
+        if ((diverged[i] && better != PS_BETTER_NONE) || !isnan(value)) out[count++] = value;
+    }
+    return count;
+}
+
+static ps_status describe_unpaired(ps_contrast *c, bool diverged[2][PS_MOST_SEEDS], ps_better better) {
+    double x[PS_MOST_SEEDS], y[PS_MOST_SEEDS];
+    ps_stats_rank_sum sum;
+    int nx = rankable(c->arm, diverged[1], c->n, better, x), ny = rankable(c->reference, diverged[0], c->n, better, y);
+    if (nx == 0 || ny == 0 || nx + ny > PS_RANK_SUM_MOST) return PS_OK;
+    PS_TRY(ps_stats_rank_sum_of(x, nx, y, ny, ps_stats_rounding(largest_size(c)), &sum));
+    c->p_rank_sum = sum.two_sided;
+    return PS_OK;
+}
+
 static bool leave_out(ps_contrast *c, const ps_arm *reference, const ps_arm_run *partner, const ps_arm *arm,
                       const ps_arm_run *run, const char *measure, ps_moment moment) {
     const char *detail, *reason = ps_arms_unequal(arm, run, reference, partner, moment, &detail);
@@ -127,5 +148,7 @@ ps_status ps_contrast_of(const ps_arm *reference, const ps_arm *arm, const char 
         c->wins += better == PS_BETTER_LOWER ? ranks[i] < 0 : better == PS_BETTER_HIGHER && ranks[i] > 0;
         c->losses += better == PS_BETTER_LOWER ? ranks[i] > 0 : better == PS_BETTER_HIGHER && ranks[i] < 0;
     }
+    c->p_rank_sum = ps_absent();
+    if (ps_relation_of(arm, reference)->by_index) PS_TRY(describe_unpaired(c, diverged, better));
     return sum_up(c, ranks, diverged, better);
 }

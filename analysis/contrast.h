@@ -41,6 +41,9 @@ typedef struct {
     bool by_rank; /* a run diverged and a direction is wanted: it is infinitely bad, and centres are medians */
     double centre_reference, centre_arm, centre, median, least, most; /* centres: means over seeds, or medians */
     ps_stats_interval interval;                                       /* of the centre of the differences */
+    /* Two-sided, of all numbers of one arm against all of the other, where runs stand side by side by index; else
+     * ps_absent(): a description, for it tests that both have one distribution. */
+    double p_rank_sum;
     ps_stats_test test; /* sign-flip on the differences; a diverged run ranks worst */
 } ps_contrast;
 

@@ -197,7 +197,8 @@ static need largest_need(const ps_probe *probe) {
     for (int i = 0; i < probe->layers; i++) {
         const ps_unit *unit = probe->layer[i].unit;
         size_t rows = (size_t)ps_net_batch(probe->net) * (size_t)unit->elements;
-        size_t pointwise = ps_pointwise_workspace_bytes(rows, unit->channels);
+        ps_shape shape = {.n = ps_net_batch(probe->net), .c = unit->channels, .d = 1, .h = unit->elements, .w = 1};
+        size_t pointwise = ps_pointwise_workspace_bytes(shape);
         bool inside = ps_net_graph(probe->net)->op[unit->gate_op].type->entering != NULL;
         size_t maxima = ps_probe_max_chunks(rows, unit->channels) * (size_t)unit->channels;
         if (pointwise > most.workspace_bytes) most.workspace_bytes = pointwise;
