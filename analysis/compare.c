@@ -223,13 +223,13 @@ static void write_contrast(ps_tables *tables, const ps_arms *arms, const ps_verd
     bool any = c->n > 0;
     ps_tables_cells(tables, PS_TABLE_comparison, "ssssssiddddddddsd", v->measure, v->title, v->unit,
                     ps_better_name(v->better), v->arm->name, arms->arms[0].name, c->n, c->centre_reference,
-                    c->centre_arm, c->centre, c->median, c->least, c->most, c->interval.low, c->interval.high,
-                    c->interval.name, c->interval.coverage);
-    ps_tables_cells(tables, PS_TABLE_comparison, "iiddddissssd", c->wins, c->losses,
-                    any ? c->test.two_sided : ps_absent(), any ? c->test.less : ps_absent(),
-                    any ? c->test.greater : ps_absent(), any ? c->test.best_two_sided : ps_absent(), c->diverged_count,
-                    list, ps_contrast_centre_name(c), left, ps_relation_way(ps_relation_of(v->arm, &arms->arms[0])),
-                    c->p_rank_sum);
+                    c->centre_arm, c->centre, c->median, c->least, c->most,
+                    c->bounds.given ? c->bounds.low : ps_absent(), c->bounds.given ? c->bounds.high : ps_absent(),
+                    c->bounds.given ? "bounds95" : "none", c->bounds.given ? c->bounds.coverage : ps_absent());
+    ps_tables_cells(tables, PS_TABLE_comparison, "iiddddissssd", c->wins, c->losses, any ? c->p : ps_absent(),
+                    any ? c->p_less : ps_absent(), any ? c->p_greater : ps_absent(), any ? c->best_p : ps_absent(),
+                    c->diverged_count, list, ps_contrast_centre_name(c), left,
+                    ps_relation_way(ps_relation_of(v->arm, &arms->arms[0])), c->p_rank_sum);
     ps_tables_end_row(tables, PS_TABLE_comparison);
 }
 
@@ -268,8 +268,7 @@ static ps_status compare_definitions(ps_tables *tables, const ps_arms *arms, con
         bool known = direction != NULL && primary != NULL;
         ps_tables_row(tables, PS_TABLE_definitions, "sdsssidddddsd", definitions[d].definition,
                       definitions[d].threshold, definitions[d].measure, arm->name, arms->arms[0].name, c->n, c->centre,
-                      c->least, c->most, c->n > 0 ? c->test.two_sided : ps_absent(),
-                      c->n > 0 ? c->test.best_two_sided : ps_absent(), direction,
+                      c->least, c->most, c->n > 0 ? c->p : ps_absent(), c->n > 0 ? c->best_p : ps_absent(), direction,
                       known ? (double)(strcmp(direction, primary) == 0) : ps_absent());
     }
     ps_free(c);
@@ -389,7 +388,6 @@ static void write_meta(ps_tables *tables, const ps_arms *arms, const char *quest
         {"thin_inertia", "inertia.tsv: every k-th node-window of a run, k = 1 + (node-windows - 1) / 20000"},
         {"lifeline_probes", "nodes.tsv: every k-th probe, k = 1 + (probes - 1) / 120"},
         {"registration", arms->registered ? arms->registration.digest : "none"},
-        {"bca_from_seeds", "10"},
         {"traces_from", traces_from},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)

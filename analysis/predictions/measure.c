@@ -276,8 +276,10 @@ static void test(part_work *work) {
     find_bounds(work, d, n, PS_SIGN_LEVEL / p->part_count, &refuting);
     int tested = sequential ? r->look : n;
     r->sign = ps_stats_sign_test(d, tested, margin, error);
-    r->shown = r->bounds.given && r->bounds.low > margin + error;
-    r->shown_not = refuting.given && refuting.high < margin - error;
+    ps_claim claim = margin < 0 ? PS_CLAIM_NOT_WORSE : PS_CLAIM_BEYOND;
+    const ps_stats_bounds *b = &r->bounds;
+    r->shown = b->given && ps_claim_is_shown(claim, b->low, b->high, fabs(margin), error);
+    r->shown_not = refuting.given && ps_claim_is_refuted(claim, refuting.low, refuting.high, fabs(margin), error);
     r->word = r->bounds.given ? ps_word_of(r->bounds.low, r->bounds.high, fabs(margin), error) : PS_WORD_UNDECIDED;
     r->refuting_bound = sign_of(p) * refuting.high;
     if (!p->greater) {
