@@ -49,7 +49,7 @@ typedef struct {
     /* a contrast of outcomes that diverging alone spoils: judged though a run of every pair diverged. Of others some
      * pair must have given a number */
     bool divergence_decides;
-    bool divergence_favours; /* a diverged arm lies on the predicted side: "accuracy is lower than with ..." */
+    bool divergence_favours; /* a diverged arm lies on the predicted side: "the loss is higher than with ..." */
     bool any_start;          /* averages over time are compared though the arms start with other nodes dead */
     bool any_pair;           /* the arms may differ in more than what they are named for */
     unsigned rests;          /* PS_RESTS_... of metric.h: what the statistic changes with */

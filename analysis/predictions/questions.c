@@ -55,7 +55,7 @@ static ps_status check_question(const ps_question *q, const char *where) {
     return ps_fail(
         PS_ERR_INPUT,
         "%s: there is no measure \"%s\" to register; there are %sand test_ with a measure of the task behind "
-        "it (test_accuracy)",
+        "it",
         where, q->measure, known);
 }
 

@@ -2,6 +2,7 @@
 """Arms that differ in one numeric setting alone are a sweep: its table has what the runs recorded, its plot a point a run, and without one the plot says so.
 Traces are made up."""
 import csv
+import json
 import itertools
 import os
 import re
@@ -19,7 +20,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def compare(name, arms, diverged=()):
-    """arms: name -> (config, pairing keys). Returns the summary, and the tables by name."""
+    """arms: name -> (config, pairing keys). Returns the sentences of its verdict."""
     words = []
     for number, (arm, (config, pairing)) in enumerate(arms.items()):
         for seed in range(1, SEEDS + 1):
@@ -28,7 +29,8 @@ def compare(name, arms, diverged=()):
         words += ["--arm", arm + "=" + ",".join(path(name, "runs", arm, str(s)) for s in range(1, SEEDS + 1))]
     made = run("compare", *words, "--out", name)
     report(made.returncode == 0, f"{name}: compares", made.stderr)
-    return made.stdout
+    with open(path(name, "verdict.json")) as stream:
+        return "\n".join(json.load(stream)["summary"])
 
 
 def table(name, which):
