@@ -122,7 +122,8 @@ static int registered_present(const ps_registration *registration, const ps_pred
     for (int s = 0; s < registration->seeds; s++) {
         const ps_arm_run *run = ps_arm_find_seed(part->arm, registration->seed[s]);
         const ps_arm_run *other = part->against != NULL ? ps_arm_find_seed(part->against, registration->seed[s]) : run;
-        present += run != NULL && other != NULL && run->status != PS_RUN_UNFINISHED && other->status != PS_RUN_UNFINISHED;
+        present +=
+            run != NULL && other != NULL && run->status != PS_RUN_UNFINISHED && other->status != PS_RUN_UNFINISHED;
     }
     return present;
 }

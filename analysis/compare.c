@@ -16,6 +16,7 @@
 #include "analysis/outcomes.h"
 #include "analysis/relation.h"
 #include "analysis/stats/order.h"
+#include "analysis/sweep.h"
 #include "analysis/verdict.h"
 #include "core/file.h"
 #include "core/memory.h"
@@ -222,12 +223,13 @@ static void write_contrast(ps_tables *tables, const ps_arms *arms, const ps_verd
     bool any = c->n > 0;
     ps_tables_cells(tables, PS_TABLE_comparison, "ssssssiddddddddsd", v->measure, v->title, v->unit,
                     ps_better_name(v->better), v->arm->name, arms->arms[0].name, c->n, c->centre_reference,
-                    c->centre_arm, c->centre, c->median, c->least, c->most, c->interval.low, c->interval.high,
-                    c->interval.name, c->interval.coverage);
-    ps_tables_cells(tables, PS_TABLE_comparison, "iiddddissss", c->wins, c->losses,
-                    any ? c->test.two_sided : ps_absent(), any ? c->test.less : ps_absent(),
-                    any ? c->test.greater : ps_absent(), any ? c->test.best_two_sided : ps_absent(), c->diverged_count,
-                    list, ps_contrast_centre_name(c), left, ps_relation_way(ps_relation_of(v->arm, &arms->arms[0])));
+                    c->centre_arm, c->centre, c->median, c->least, c->most,
+                    c->bounds.given ? c->bounds.low : ps_absent(), c->bounds.given ? c->bounds.high : ps_absent(),
+                    c->bounds.given ? "bounds95" : "none", c->bounds.given ? c->bounds.coverage : ps_absent());
+    ps_tables_cells(tables, PS_TABLE_comparison, "iiddddissssd", c->wins, c->losses, any ? c->p : ps_absent(),
+                    any ? c->p_less : ps_absent(), any ? c->p_greater : ps_absent(), any ? c->best_p : ps_absent(),
+                    c->diverged_count, list, ps_contrast_centre_name(c), left,
+                    ps_relation_way(ps_relation_of(v->arm, &arms->arms[0])), c->p_rank_sum);
     ps_tables_end_row(tables, PS_TABLE_comparison);
 }
 
@@ -266,8 +268,7 @@ static ps_status compare_definitions(ps_tables *tables, const ps_arms *arms, con
         bool known = direction != NULL && primary != NULL;
         ps_tables_row(tables, PS_TABLE_definitions, "sdsssidddddsd", definitions[d].definition,
                       definitions[d].threshold, definitions[d].measure, arm->name, arms->arms[0].name, c->n, c->centre,
-                      c->least, c->most, c->n > 0 ? c->test.two_sided : ps_absent(),
-                      c->n > 0 ? c->test.best_two_sided : ps_absent(), direction,
+                      c->least, c->most, c->n > 0 ? c->p : ps_absent(), c->n > 0 ? c->best_p : ps_absent(), direction,
                       known ? (double)(strcmp(direction, primary) == 0) : ps_absent());
     }
     ps_free(c);
@@ -387,7 +388,6 @@ static void write_meta(ps_tables *tables, const ps_arms *arms, const char *quest
         {"thin_inertia", "inertia.tsv: every k-th node-window of a run, k = 1 + (node-windows - 1) / 20000"},
         {"lifeline_probes", "nodes.tsv: every k-th probe, k = 1 + (probes - 1) / 120"},
         {"registration", arms->registered ? arms->registration.digest : "none"},
-        {"bca_from_seeds", "10"},
         {"traces_from", traces_from},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
@@ -563,6 +563,22 @@ static ps_status say_relations(const ps_arms *arms, ps_verdict_document *verdict
     return PS_OK;
 }
 
+static ps_status say_sweeps(const ps_arms *arms, ps_verdict_document *verdict) {
+    ps_sweep sweep;
+    for (int number = 0; ps_sweep_find(arms, number, &sweep); number++) {
+        char names[1200] = "", low[32], high[32];
+        for (int i = 0; i < sweep.count; i++) {
+            size_t used = strlen(names);
+            snprintf(names + used, sizeof names - used, "%s%.200s", i > 0 ? ", " : "", sweep.arm[i]->name);
+        }
+        PS_TRY(ps_verdict_add_sentence(
+            verdict, "Arms %s differ in %.80s alone, from %s to %s: dead share and %s against it stand in sweep.tsv.",
+            names, sweep.factor, ps_text_number(sweep.low, 6, low), ps_text_number(sweep.high, 6, high),
+            arms->measure[0].title));
+    }
+    return PS_OK;
+}
+
 static ps_status say_pairs(const ps_arms *arms, ps_verdict_document *verdict) {
     if (arms->unpaired[0] != '\0')
         PS_TRY(ps_verdict_add_sentence(verdict, "Without a partner, and left out of paired statistics: %.800s.",
@@ -618,6 +634,7 @@ static ps_status conclude(ps_tables *tables, ps_arms *arms, const ps_compare_opt
         PS_TRY(contrast_arm(tables, arms, &arms->arms[a], verdict));
         PS_TRY(compare_definitions(tables, arms, &arms->arms[a]));
     }
+    PS_TRY(ps_sweeps_write(tables, arms));
     PS_TRY(sum_checks(arms, verdict));
     PS_TRY(ps_questions_of(arms, registration, &verdict->questions));
     const ps_questions *questions = &verdict->questions;
@@ -630,10 +647,11 @@ static ps_status conclude(ps_tables *tables, ps_arms *arms, const ps_compare_opt
     for (int i = 0; i < questions->count; i++) write_sensitivity(tables, &verdict->sensitivity[i]);
     PS_TRY(say_faulty(verdict));
     PS_TRY(ps_answer_say(verdict));
+    PS_TRY(say_relations(arms, verdict));
     verdict->answer_count = verdict->sentence_count;
     if (options->settled != NULL) *options->settled = verdict->settled;
     PS_TRY(say_ill(arms, verdict));
-    PS_TRY(say_relations(arms, verdict));
+    PS_TRY(say_sweeps(arms, verdict));
     PS_TRY(say_changed_starts(arms, verdict));
     PS_TRY(say_probe_size(arms, verdict));
     PS_TRY(say_edge(arms, verdict));

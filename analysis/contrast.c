@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "analysis/relation.h"
+#include "analysis/metric.h"
 #include "analysis/stats/order.h"
+#include "analysis/stats/rank_sum.h"
 
 const char *ps_better_name(ps_better better) {
     static const char *const names[] = {
@@ -46,10 +48,12 @@ static bool add_pair(ps_contrast *c, const ps_arm_run *reference, const ps_arm_r
     return true;
 }
 
-/* A diverged run is infinitely bad: so is its difference, unless both diverged or no direction is wanted. A difference
- * that is not a number counts as no difference where nothing tells the two apart. */
+/* A diverged run is infinitely bad: so is its difference, unless no direction is wanted; where both diverged the pair
+ * is for neither side (NaN). A difference that is not a number counts as no difference where nothing tells the two
+ * apart. */
 static double ranked(const ps_contrast *c, int i, bool reference_diverged, bool arm_diverged, ps_better better) {
     double worse = better == PS_BETTER_LOWER ? INFINITY : -INFINITY;
+    if (better != PS_BETTER_NONE && reference_diverged && arm_diverged) return NAN;
     if (better != PS_BETTER_NONE && reference_diverged != arm_diverged) return arm_diverged ? worse : -worse;
     double difference = c->difference[i], size = fabs(c->reference[i]) + fabs(c->arm[i]);
     return isnan(difference) || fabs(difference) <= ps_stats_rounding(size) ? 0 : difference;
@@ -72,30 +76,57 @@ static double largest_size(const ps_contrast *c) {
     return size;
 }
 
+/* A pair of which both runs diverged is for neither side; the median is that of the others. */
+static void test(ps_contrast *c, const double *ranks) {
+    ps_stats_sign sign = ps_stats_sign_test(ranks, c->n, 0, ps_stats_rounding(largest_size(c)));
+    double known[PS_MOST_SEEDS];
+    size_t count = 0;
+    c->least = c->most = ps_absent();
+    for (int i = 0; i < c->n; i++) {
+        if (isnan(ranks[i])) continue;
+        c->least = count == 0 ? ranks[i] : fmin(c->least, ranks[i]);
+        c->most = count == 0 ? ranks[i] : fmax(c->most, ranks[i]);
+        known[count++] = ranks[i];
+    }
+    c->median = ps_stats_median(known, count);
+    c->p_greater = sign.p;
+    c->p_less = sign.p_against;
+    c->p = fmin(1, 2 * fmin(sign.p, sign.p_against));
+    c->best_p = fmin(1, 2 * pow(0.5, c->n));
+    c->bounds = ps_stats_sign_bounds(ranks, c->n, ps_stats_sign_needed(c->n, PS_SIGN_LEVEL));
+}
+
 /* diverged: [reference, arm][pair]; ranks: differences, those of diverged runs infinite. */
 static ps_status sum_up(ps_contrast *c, const double *ranks, bool diverged[2][PS_MOST_SEEDS], ps_better better) {
     double worse = better == PS_BETTER_LOWER ? INFINITY : -INFINITY;
     size_t n = (size_t)c->n;
-    static const bool none[PS_MOST_SEEDS];
     c->by_rank = c->diverged_count > 0 && better != PS_BETTER_NONE;
-    c->median = median_of(ranks, none, c->n, 0);
-    c->least = c->most = n > 0 ? ranks[0] : ps_absent();
-    for (size_t i = 1; i < n; i++) {
-        c->least = fmin(c->least, ranks[i]);
-        c->most = fmax(c->most, ranks[i]);
+    test(c, ranks);
+    c->centre_reference =
+        c->by_rank ? median_of(c->reference, diverged[0], c->n, worse) : ps_stats_mean(c->reference, n);
+    c->centre_arm = c->by_rank ? median_of(c->arm, diverged[1], c->n, worse) : ps_stats_mean(c->arm, n);
+    c->centre = c->by_rank ? c->median : ps_stats_mean(c->difference, n);
+    return PS_OK;
+}
+
+/* Diverged runs at the end that is worse, where one is; numbers that are none are taken out. */
+static int rankable(const double *values, const bool *diverged, int n, ps_better better, double *out) {
+    int count = 0;
+    for (int i = 0; i < n; i++) {
+        double value = diverged[i] ? (better == PS_BETTER_LOWER ? INFINITY : -INFINITY) : values[i];
+        if ((diverged[i] && better != PS_BETTER_NONE) || !isnan(value)) out[count++] = value;
     }
-    c->test = ps_stats_signflip_within(ranks, c->n, ps_stats_rounding(largest_size(c)));
-    if (c->by_rank) {
-        c->centre_reference = median_of(c->reference, diverged[0], c->n, worse);
-        c->centre_arm = median_of(c->arm, diverged[1], c->n, worse);
-        c->centre = c->median;
-        c->interval = ps_stats_interval_of_median(ranks, c->n);
-        return PS_OK;
-    }
-    c->centre_reference = ps_stats_mean(c->reference, n);
-    c->centre_arm = ps_stats_mean(c->arm, n);
-    c->centre = ps_stats_mean(c->difference, n);
-    return ps_stats_interval_of_mean(c->difference, c->n, &c->interval);
+    return count;
+}
+
+static ps_status describe_unpaired(ps_contrast *c, bool diverged[2][PS_MOST_SEEDS], ps_better better) {
+    double x[PS_MOST_SEEDS], y[PS_MOST_SEEDS];
+    ps_stats_rank_sum sum;
+    int nx = rankable(c->arm, diverged[1], c->n, better, x), ny = rankable(c->reference, diverged[0], c->n, better, y);
+    if (nx == 0 || ny == 0 || nx + ny > PS_RANK_SUM_MOST) return PS_OK;
+    PS_TRY(ps_stats_rank_sum_of(x, nx, y, ny, ps_stats_rounding(largest_size(c)), &sum));
+    c->p_rank_sum = sum.two_sided;
+    return PS_OK;
 }
 
 static bool leave_out(ps_contrast *c, const ps_arm *reference, const ps_arm_run *partner, const ps_arm *arm,
@@ -127,5 +158,7 @@ ps_status ps_contrast_of(const ps_arm *reference, const ps_arm *arm, const char 
         c->wins += better == PS_BETTER_LOWER ? ranks[i] < 0 : better == PS_BETTER_HIGHER && ranks[i] > 0;
         c->losses += better == PS_BETTER_LOWER ? ranks[i] > 0 : better == PS_BETTER_HIGHER && ranks[i] < 0;
     }
+    c->p_rank_sum = ps_absent();
+    if (ps_relation_of(arm, reference)->by_index) PS_TRY(describe_unpaired(c, diverged, better));
     return sum_up(c, ranks, diverged, better);
 }

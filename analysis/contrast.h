@@ -4,8 +4,7 @@
 #define PS_ANALYSIS_CONTRAST_H
 
 #include "analysis/arms.h"
-#include "analysis/stats/bootstrap.h"
-#include "analysis/stats/signflip.h"
+#include "analysis/stats/sign_test.h"
 
 enum { PS_MOST_SEEDS = 1000 };
 
@@ -40,8 +39,12 @@ typedef struct {
     int diverged_count, wins, losses;
     bool by_rank; /* a run diverged and a direction is wanted: it is infinitely bad, and centres are medians */
     double centre_reference, centre_arm, centre, median, least, most; /* centres: means over seeds, or medians */
-    ps_stats_interval interval;                                       /* of the centre of the differences */
-    ps_stats_test test; /* sign-flip on the differences; a diverged run ranks worst */
+    ps_stats_bounds bounds;                                           /* of the median pair; each right with 95 % */
+    /* Two-sided, of all numbers of one arm against all of the other, where runs stand side by side by index; else
+     * ps_absent(): a description, for it tests that both have one distribution. */
+    double p_rank_sum;
+    /* Exact sign test of "the median pair is 0": both tails, and that it is below or above. Uncorrected: no verdict. */
+    double p, p_less, p_greater, best_p; /* best_p: the smallest p that so many pairs can give */
 } ps_contrast;
 
 const char *ps_contrast_centre_name(const ps_contrast *contrast); /* "mean" or "median" */

@@ -83,9 +83,13 @@ const char *ps_outcomes_say(const ps_arm *arm, char text[PS_OUTCOME_TEXT]) {
     int below = c.collapsed - c.diverged - c.unlearned, used;
     used = snprintf(text, PS_OUTCOME_TEXT, "%d of %d run%s collapsed (95 %% bound: %.0f %% of such runs", c.collapsed,
                     c.runs, c.runs == 1 ? "" : "s", 100 * c.upper);
-    if (c.collapsed > 0)
-        used += snprintf(text + used, (size_t)(PS_OUTCOME_TEXT - used),
-                         "; %d diverged, %d at chance, %d below the registered level", c.diverged, c.unlearned, below);
+    const struct {
+        int count;
+        const char *what;
+    } kinds[] = {{c.diverged, "diverged"}, {c.unlearned, "at chance"}, {below, "below the registered level"}};
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
+        if (kinds[k].count > 0)
+            used += snprintf(text + used, (size_t)(PS_OUTCOME_TEXT - used), "; %d %s", kinds[k].count, kinds[k].what);
     if (c.unknown > 0)
         used += snprintf(text + used, (size_t)(PS_OUTCOME_TEXT - used), "; of %d it is not known whether they learned",
                          c.unknown);

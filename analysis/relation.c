@@ -259,7 +259,22 @@ static ps_status list_shared(const ps_arm_run *run, const ps_arm_run *partner, p
     return holds(&relation->keys, PS_KEY_LAYERS) ? PS_OK : append(&relation->shares, PS_KEY_LAYERS);
 }
 
-static ps_status relate(const ps_arm *arm, const ps_arm *against, ps_relation *relation) {
+/* By their places in the rising order of each arm's seeds; registered seeds are one list for all arms, and stand beside
+ * themselves, so that a run besides them, or one that is missing, moves none of them. */
+static const ps_arm_run *partner_by_index(const ps_registration *registration, const ps_arm *arm, int r,
+                                          const ps_arm *against) {
+    int place = 0;
+    if (registration == NULL) return r < against->run_count ? &against->runs[r] : NULL;
+    if (ps_registration_has_seed(registration, arm->runs[r].seed)) return ps_arm_find_seed(against, arm->runs[r].seed);
+    for (int i = 0; i < r; i++) place += !ps_registration_has_seed(registration, arm->runs[i].seed);
+    for (int i = 0; i < against->run_count; i++)
+        if (!ps_registration_has_seed(registration, against->runs[i].seed) && place-- == 0) return &against->runs[i];
+    return NULL;
+}
+
+/* registration: NULL, nothing was registered. */
+static ps_status relate(const ps_registration *registration, const ps_arm *arm, const ps_arm *against,
+                        ps_relation *relation) {
     int first = -1;
     PS_TRY(PS_ALLOC((size_t)arm->run_count, &relation->pairs, "pairs of two arms"));
     PS_TRY(ps_string_copy("", &relation->shares));
@@ -268,7 +283,7 @@ static ps_status relate(const ps_arm *arm, const ps_arm *against, ps_relation *r
         ps_relation_pair *pair = &relation->pairs[r];
         PS_TRY(ps_string_copy("", &pair->differs));
         if (!relation->by_index) pair->partner = ps_arm_find_seed(against, arm->runs[r].seed);
-        else pair->partner = r < against->run_count ? &against->runs[r] : NULL;
+        else pair->partner = partner_by_index(registration, arm, r, against);
         if (pair->partner == NULL) continue;
         if (against->index == 0) PS_TRY(refuse(arm, &arm->runs[r], pair->partner));
         PS_TRY(note_pair(relation, pair, &arm->runs[r]));
@@ -311,11 +326,12 @@ static ps_status note_partners(ps_arms *arms) {
 }
 
 ps_status ps_relations_find(ps_arms *arms) {
+    const ps_registration *registration = arms->registered ? &arms->registration : NULL;
     for (int a = 0; a < arms->count; a++)
         PS_TRY(PS_ALLOC((size_t)arms->count, &arms->arms[a].relations, "relations of arms"));
     for (int a = 0; a < arms->count; a++)
         for (int b = 0; b < arms->count; b++)
-            if (a != b) PS_TRY(relate(&arms->arms[a], &arms->arms[b], &arms->arms[a].relations[b]));
+            if (a != b) PS_TRY(relate(registration, &arms->arms[a], &arms->arms[b], &arms->arms[a].relations[b]));
     return note_partners(arms);
 }
 

@@ -8,7 +8,8 @@
  * the two alone has.
  *
  * Runs stand side by side by seed where some seed of both arms has one backbone, or the headers do not say; else by
- * index, that is by their places in the rising order of each arm's seeds. */
+ * index, that is by their places in the list of registered seeds, and for the rest in the rising order of each arm's
+ * seeds. */
 #ifndef PS_ANALYSIS_RELATION_H
 #define PS_ANALYSIS_RELATION_H
 

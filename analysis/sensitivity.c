@@ -74,7 +74,7 @@ static const char *in_words(const ps_sensitivity_row *row) {
     return "undecided";
 }
 
-/* "; undecided with windows joined in pairs, windows joined in fours" for all rows that say what this first one says. */
+/* "; undecided with windows joined in pairs, windows joined in fours": all rows that say what this first one says. */
 static void add_list(ps_sensitivity *s, int first) {
     for (int v = 0; v < first; v++)
         if (s->rows[v].affected && strcmp(in_words(&s->rows[v]), in_words(&s->rows[first])) == 0) return; /* was said */

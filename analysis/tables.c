@@ -92,10 +92,17 @@ void ps_tables_format_exact(char *buffer, double value) {
 
 /* With 9 digits, sums of differences that are equal differ, and a p-value computed anew is another one. */
 static bool is_exact(ps_table_id id) {
-    static const ps_table_id exact[] = {PS_TABLE_runs,           PS_TABLE_eval,        PS_TABLE_comparison,
-                                        PS_TABLE_pairs,          PS_TABLE_definitions, PS_TABLE_predictions,
-                                        PS_TABLE_sensitivity,    PS_TABLE_dead_time,   PS_TABLE_prediction_seeds,
-                                        PS_TABLE_prediction_rows};
+    static const ps_table_id exact[] = {PS_TABLE_runs,
+                                        PS_TABLE_eval,
+                                        PS_TABLE_comparison,
+                                        PS_TABLE_pairs,
+                                        PS_TABLE_definitions,
+                                        PS_TABLE_predictions,
+                                        PS_TABLE_sensitivity,
+                                        PS_TABLE_dead_time,
+                                        PS_TABLE_prediction_seeds,
+                                        PS_TABLE_prediction_rows,
+                                        PS_TABLE_sweep};
     for (size_t i = 0; i < sizeof exact / sizeof *exact; i++)
         if (exact[i] == id) return true;
     return false;

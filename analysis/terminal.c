@@ -88,6 +88,31 @@ static void print_seeds(const ps_verdict_document *verdict, FILE *stream) {
     }
 }
 
+/* Runs whose end is not like the others': their numbers are not all in the medians. */
+static void print_ends(const ps_arms *arms, FILE *stream) {
+    enum { SHOWN = 6 };
+    char text[1024] = "";
+    int count = 0;
+    for (int a = 0; a < arms->count; a++)
+        for (int r = 0; r < arms->arms[a].run_count; r++) {
+            const ps_arm_run *run = &arms->arms[a].runs[r];
+            size_t used = strlen(text);
+            if (run->status == PS_RUN_FINISHED || count++ >= SHOWN) continue;
+            used += (size_t)snprintf(text + used, sizeof text - used, "%s%.64s seed %lld %s", count > 1 ? "; " : "",
+                                     arms->arms[a].name, run->seed,
+                                     run->status == PS_RUN_DIVERGED    ? "diverged"
+                                     : run->status == PS_RUN_NONFINITE ? "was not finite at its last probing"
+                                     : run->has_end                    ? "has fewer steps than planned"
+                                                                       : "has no end");
+            if (run->status == PS_RUN_UNFINISHED && run->planned > 0)
+                snprintf(text + used, sizeof text - used, " (%lld of %lld steps)", run->steps, run->planned);
+        }
+    if (count == 0) return;
+    if (count > SHOWN) snprintf(text + strlen(text), sizeof text - strlen(text), "; and %d more", count - SHOWN);
+    fputs("\nNot whole: ", stream);
+    print_wrapped(text, stream);
+}
+
 static void print_checks(const ps_verdict_document *verdict, FILE *stream) {
     int held = 0, judged = 0;
     for (size_t i = 0; i < verdict->check_count; i++) {
@@ -116,6 +141,7 @@ static void print_verdict(const ps_verdict_document *verdict, FILE *stream) {
     for (int i = 0; i < verdict->answer_count; i++) print_wrapped(verdict->sentences[i], stream);
     print_arms(verdict->arms, stream);
     print_seeds(verdict, stream);
+    print_ends(verdict->arms, stream);
     print_checks(verdict, stream);
     print_rest(verdict, stream);
 }

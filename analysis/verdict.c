@@ -188,11 +188,11 @@ static void write_checks(json_out *out, const ps_verdict_document *verdict) {
     close_item(out, ']');
 }
 
-static void write_interval(json_out *out, const ps_stats_interval *interval) {
-    number(out, "low", interval->low);
-    number(out, "high", interval->high);
-    text(out, "interval", interval->name);
-    number(out, "coverage", interval->coverage);
+static void write_bounds(json_out *out, const ps_stats_bounds *bounds) {
+    number(out, "low", bounds->given ? bounds->low : ps_absent());
+    number(out, "high", bounds->given ? bounds->high : ps_absent());
+    text(out, "interval", bounds->given ? "bounds95" : "none");
+    number(out, "coverage", bounds->given ? bounds->coverage : ps_absent());
 }
 
 static void write_contrast(json_out *out, const ps_verdict_contrast *v) {
@@ -208,9 +208,9 @@ static void write_contrast(json_out *out, const ps_verdict_contrast *v) {
     number(out, "mean_reference", c->centre_reference);
     number(out, "mean_arm", c->centre_arm);
     number(out, "mean_difference", c->centre);
-    write_interval(out, &c->interval);
-    number(out, "p", c->n > 0 ? c->test.two_sided : ps_absent());
-    number(out, "best_p", c->n > 0 ? c->test.best_two_sided : ps_absent());
+    write_bounds(out, &c->bounds);
+    number(out, "p", c->n > 0 ? c->p : ps_absent());
+    number(out, "best_p", c->n > 0 ? c->best_p : ps_absent());
     open_item(out, "differences", '[');
     for (int i = 0; i < c->n; i++) {
         open_item(out, NULL, '{');

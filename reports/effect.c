@@ -95,21 +95,13 @@ static void print_bands(const picture *p) {
     if (size > 0 && !p->level) rectangle(p, "within", -size, size, top, height);
 }
 
-static void print_marks(const picture *p) {
-    char text[PS_EFFECT_TEXT];
-    int top = p->large ? 20 : 1;
-    double size = fabs(p->margin);
-    if (!p->level) upright(p, "zero", 0, top, p->axis + (p->large ? 4 : 0));
-    if (!isfinite(p->margin) || (size == 0 && !p->level)) return;
-    upright(p, "bar", p->margin, top, p->axis + (p->large ? 4 : 0));
-    if (!p->level && p->large) upright(p, "other", -p->margin, top, p->axis + 4);
-    if (!p->large) return;
-    double right = at(p, p->level ? p->margin : size), left = at(p, -size);
-    ps_effect_amount(text, p->part, p->level, p->level ? p->margin : size);
-    words(p, right, p->axis + 17, p->level || right < p->width - 60 ? (p->level ? "middle" : "start") : "end", text);
-    if (p->level) return;
-    ps_effect_amount(text, p->part, false, -size);
-    words(p, left, p->axis + 17, left > 60 ? "end" : "start", text);
+/* Room that the words of a margin take. */
+enum { WORD = 72, LINE = 17, NEXT_LINE = 31 };
+
+/* Whether the words of a margin on this side of 0 would run off the drawing beside their mark. */
+static bool is_cramped(const picture *p, int side) {
+    double mark = at(p, side * fabs(p->margin));
+    return side > 0 ? mark > p->width - WORD : mark < WORD;
 }
 
 /* Whether 0 is far enough from the margins to be written between them. */
@@ -118,13 +110,42 @@ static bool has_room(const picture *p) {
     return !(fabs(p->margin) > 0) || fabs(at(p, fabs(p->margin)) - at(p, 0)) > word;
 }
 
-/* Between the words of the margin, or beneath them. */
-static void print_zero_word(const picture *p) {
+static bool has_next_line(const picture *p) {
+    return !p->level && fabs(p->margin) > 0 && (!has_room(p) || is_cramped(p, 1) || is_cramped(p, -1));
+}
+
+/* Beside its mark, away from 0; what would run off the drawing there stands at its edge on a line of its own. */
+static void print_margin_word(const picture *p, int side) {
     char text[PS_EFFECT_TEXT];
+    ps_effect_amount(text, p->part, false, side * fabs(p->margin));
+    if (is_cramped(p, side)) words(p, side > 0 ? p->width : 0, p->axis + NEXT_LINE, side > 0 ? "end" : "start", text);
+    else words(p, at(p, side * fabs(p->margin)), p->axis + LINE, side > 0 ? "start" : "end", text);
+}
+
+/* Between the words of the margin, or beneath them; left out where those fill both lines. */
+static void print_zero_word(const picture *p) {
     bool room = has_room(p);
-    if (p->level || !p->large) return;
-    ps_effect_amount(text, p->part, false, 0);
-    words(p, at(p, 0), p->axis + (room ? 17 : 31), "middle", is_unit(p->part, "log ratio") ? "equal" : "0");
+    if (!room && (is_cramped(p, 1) || is_cramped(p, -1))) return;
+    words(p, at(p, 0), p->axis + (room ? LINE : NEXT_LINE), "middle", is_unit(p->part, "log ratio") ? "equal" : "0");
+}
+
+static void print_words(const picture *p) {
+    char text[PS_EFFECT_TEXT];
+    bool known = isfinite(p->margin);
+    if (p->level) {
+        if (known) words(p, at(p, p->margin), p->axis + LINE, "middle", ps_effect_of(text, p->part, true, "margin"));
+        return;
+    }
+    print_zero_word(p);
+    for (int side = -1; known && p->margin != 0 && side <= 1; side += 2) print_margin_word(p, side);
+}
+
+static void print_marks(const picture *p) {
+    int top = p->large ? 20 : 1, bottom = p->axis + (p->large ? 4 : 0);
+    if (!p->level) upright(p, "zero", 0, top, bottom);
+    if (!isfinite(p->margin) || (p->margin == 0 && !p->level)) return;
+    upright(p, "bar", p->margin, top, bottom);
+    if (!p->level && p->large) upright(p, "other", -p->margin, top, bottom);
 }
 
 static int by_value(const void *a, const void *b) {
@@ -211,7 +232,7 @@ void ps_effect_picture(FILE *stream, const cJSON *prediction, const cJSON *part,
                  .axis = large ? 96 : 30};
     if (cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(part, "values")) == 0) return;
     choose_range(&p);
-    if (large && (p.level || has_room(&p))) p.height -= 14;
+    if (large && !has_next_line(&p)) p.height -= NEXT_LINE - LINE;
     fprintf(stream, "<svg class=\"%s\" viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"", large ? "effect" : "strip",
             p.width, p.height);
     print_name(&p);
@@ -219,7 +240,7 @@ void ps_effect_picture(FILE *stream, const cJSON *prediction, const cJSON *part,
     print_bands(&p);
     if (large) fprintf(stream, "<line x1=\"0\" x2=\"%d\" y1=\"%d\" y2=\"%d\"/>", p.width, p.axis, p.axis);
     print_marks(&p);
-    print_zero_word(&p);
+    if (large) print_words(&p);
     if (large) print_sides(&p);
     print_dots(&p);
     print_bounds(&p);

@@ -148,7 +148,7 @@ static bool is_registered(const cJSON *prediction) {
 
 /* The verdict is the prediction's, the words are each part's. */
 static void print_verdict(FILE *stream, const cJSON *prediction, const cJSON *part, bool first) {
-    const char *verdict = ps_report_text(prediction, "verdict");
+    const char *verdict = ps_report_text(prediction, "verdict"), *words = ps_report_text(part, "words");
     fputs("<td>", stream);
     if (first) {
         fputs("<span class=\"badge ", stream);
@@ -158,14 +158,14 @@ static void print_verdict(FILE *stream, const cJSON *prediction, const cJSON *pa
         fputs("</span>", stream);
     }
     fputs("<small>", stream);
-    ps_escape_html(stream, ps_report_text(part, "words"));
+    if (!first || strcmp(words, verdict) != 0) ps_escape_html(stream, words);
     fputs("</small></td>", stream);
 }
 
 static void print_place(FILE *stream, const cJSON *prediction) {
     fputs("<small>", stream);
     ps_escape_html(stream, ps_report_text(prediction, "place"));
-    fputs("</small>", stream);
+    fputs(" question</small>", stream);
 }
 
 static void print_part(FILE *stream, const cJSON *prediction, const cJSON *part, int number, int parts) {
@@ -173,8 +173,8 @@ static void print_part(FILE *stream, const cJSON *prediction, const cJSON *part,
                      : "<tr><th scope=\"row\" class=\"words\">",
           stream);
     if (number == 1) {
-        if (is_registered(prediction)) print_place(stream, prediction);
         print_claim(stream, prediction);
+        if (is_registered(prediction)) print_place(stream, prediction);
     } else {
         ps_escape_html(stream, ps_report_text(prediction, "id"));
         fputs(" ", stream);

@@ -170,6 +170,7 @@ static void note_definitions(activity_state *state, const activity_counts *c) {
 /* Of all gates' channels: also of those behind sums, whose channels belong to no one node. */
 static void note_all_gates(activity_state *state) {
     double dead = 0, nodes = 0;
+    if (ps_is_absent(state->dead_end)) return; /* not known of the others either */
     for (int l = 0; l < state->in.run->layer_count; l++) {
         dead += state->layers[l].dead;
         nodes += state->layers[l].nodes;

@@ -114,7 +114,8 @@ static double third_mean(const concentration_state *state, bool last) {
     return count > 0 ? sum / count : ps_absent();
 }
 
-/* Log of the largest unscaled l2/l1 of a layer whose weights are recorded (private ones); the layer it is of becomes its term. */
+/* Log of the largest unscaled l2/l1 of a layer whose weights are recorded (private ones); the layer it is of becomes
+ * its term. */
 static double largest_log(const concentration_state *state) {
     const ps_run *run = state->in.run;
     int most = -1;

@@ -7,10 +7,13 @@ const ps_prediction ps_prediction_c1 = {
     .statement =
         "The dead share is lower with Pool Skip than in the baseline by at least {points in words}, averaged over the "
         "probes and at the last of them. (What the modules do to the function before the first step is part of it: "
-        "P2 and P3 ask the same of nodes that were dead, or alive, when both arms still computed one function.)",
+        "hazards of reopening and dying are asked of nodes that were dead, or alive, when both arms still computed one "
+        "function.)",
     .population = "private nodes, all probes; last probe",
     .statistic = "paired difference of the dead share (time average; end)",
     .claim_of = "the paper (its abstract: Pool Skip frees eliminated nodes); no margin is given there",
+    .supports = "below {margin 1} and below {margin 2}",
+    .refutes = "one of them above",
     .greater = false,
     .any_start = true,
     .rests = PS_RESTS_DEATH | PS_RESTS_WINDOWS,

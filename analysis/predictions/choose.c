@@ -35,22 +35,32 @@ static bool are_pairs(const ps_arm *arm, const ps_arm *against) {
     return ps_relation_of(arm, against)->differs[0] == '\0';
 }
 
-/* Of several the first that differs from the arm in nothing else goes before the others. */
+/* Whether a run of the arm says that it was trained for the questions that are judged. */
+static bool is_registered(const ps_arms *arms, const ps_arm *arm) {
+    for (int r = 0; arms->registered && r < arm->run_count; r++)
+        if (strcmp(arm->runs[r].registration, arms->registration.digest) == 0) return true;
+    return false;
+}
+
+/* Of several, those registered go before the others; then the first that differs from the arm in nothing else. */
 const ps_arm *ps_prediction_partner(const ps_arms *arms, const ps_prediction_part *part, const ps_arm *arm) {
+    const ps_arm *chosen = NULL;
+    int best = -1;
     if (part->against_name != NULL) return find_named(arms, part->against_name);
-    const ps_arm *first = NULL;
     for (int a = 0; a < arms->count; a++) {
         const ps_arm *other = &arms->arms[a];
         if (other->role != part->against || !ps_prediction_size_fits(other, part->against_size)) continue;
         if (other == arm || (part->against_size == 0 && !same_size(arm, other))) continue;
-        if (are_pairs(arm, other)) return other;
-        if (first == NULL) first = other;
+        int rank = 2 * is_registered(arms, other) + are_pairs(arm, other);
+        if (rank <= best) continue;
+        best = rank;
+        chosen = other;
     }
-    return first;
+    return chosen;
 }
 
-static bool is_cohort(const ps_arm *arm, const ps_arm *against, int variation) {
-    ps_cohort_check check = ps_cohort_check_of(arm, against, variation);
+static bool is_cohort(const ps_arms *arms, const ps_arm *arm, const ps_arm *against) {
+    ps_cohort_check check = ps_cohort_check_of(arm, against, PS_PRIMARY, arms->registered ? &arms->registration : NULL);
     return check.other_function == 0 && check.other_states == 0;
 }
 
@@ -61,7 +71,7 @@ static bool serves(const ps_arms *arms, const ps_prediction *prediction, const p
         const ps_arm *against = ps_prediction_alone(part) ? NULL : ps_prediction_partner(arms, part, arm);
         if (ps_prediction_alone(part)) continue;
         if (against == NULL || (!prediction->any_pair && !are_pairs(arm, against))) return false;
-        if (ps_prediction_needs_cohort(prediction, part) && !is_cohort(arm, against, PS_PRIMARY)) return false;
+        if (ps_prediction_needs_cohort(prediction, part) && !is_cohort(arms, arm, against)) return false;
     }
     return true;
 }
@@ -69,13 +79,12 @@ static bool serves(const ps_arms *arms, const ps_prediction *prediction, const p
 const ps_arm *ps_prediction_arm(const ps_arms *arms, const ps_prediction *prediction) {
     const ps_arm *first = NULL;
     if (prediction->parts[0].arm_name != NULL) return find_named(arms, prediction->parts[0].arm_name);
-    for (int pass = 0; pass < 2; pass++)
+    for (int pass = 0; pass < 4; pass++) /* registered and e = 2, registered, e = 2, the others */
         for (int a = 0; a < arms->count; a++) {
             const ps_arm *arm = &arms->arms[a];
-            bool preferred = arm->pool_size == 2;
             if (arm->role != prediction->parts[0].arm || !ps_prediction_size_fits(arm, prediction->parts[0].arm_size))
                 continue;
-            if (preferred != (pass == 0)) continue;
+            if (2 * !is_registered(arms, arm) + (arm->pool_size != 2) != pass) continue;
             if (first == NULL) first = arm;
             if (serves(arms, prediction, arm)) return arm;
         }

@@ -10,13 +10,15 @@ static bool common_function(const ps_arm_run *a, const ps_arm_run *b) {
     return (a->fork != NULL && b->fork != NULL && strcmp(a->fork, b->fork) == 0) || (a->starts_zero && b->starts_zero);
 }
 
-ps_cohort_check ps_cohort_check_of(const ps_arm *arm, const ps_arm *against, int variation) {
+ps_cohort_check ps_cohort_check_of(const ps_arm *arm, const ps_arm *against, int variation,
+                                   const ps_registration *registration) {
     ps_cohort_check check = {0, 0, 0};
     for (int i = 0; i < arm->run_count; i++) {
         const ps_arm_run *run = &arm->runs[i];
         const ps_relation_pair *pair = ps_relation_pair_of(arm, run, against);
         const ps_arm_run *partner = pair->partner;
         if (partner == NULL || pair->differs[0] != '\0') continue; /* no pairs, which are left out for that */
+        if (registration != NULL && !ps_registration_has_seed(registration, run->seed)) continue;
         check.pairs++;
         check.other_function += !common_function(run, partner);
         check.other_states +=

@@ -82,8 +82,10 @@ static ps_status measure_part(const judging *j, const ps_arm *arm, int part, ps_
     bool judged = is_judged(j, result, r, &early);
     if (early != NULL) result->early = early;
     ps_prediction_list_missing(prediction, j->variation, r, result->missing, sizeof result->missing);
-    PS_TRY(ps_prediction_measure(prediction, p, j->variation, judged ? j->questions->registration : NULL, r));
-    if (ps_prediction_needs_cohort(prediction, p) && ps_prediction_say_no_cohort(result, r, j->variation)) return PS_OK;
+    const ps_registration *registration = judged ? j->questions->registration : NULL;
+    PS_TRY(ps_prediction_measure(prediction, p, j->variation, registration, r));
+    if (ps_prediction_needs_cohort(prediction, p) && ps_prediction_say_no_cohort(result, r, j->variation, registration))
+        return PS_OK;
     *testable = !ps_prediction_say_untestable(result, r);
     return PS_OK;
 }

@@ -58,6 +58,10 @@ static void leave_out(ps_prediction_part_result *r, long long seed, const char *
 static bool left_by_design(part_work *work, const ps_arm_run *run, const ps_arm_run *partner, int variation) {
     ps_prediction_part_result *r = work->r;
     const char *lacking;
+    if (work->registration != NULL && !ps_registration_has_seed(work->registration, run->seed)) {
+        leave_out(r, run->seed, "is none of the registered seeds", NULL, false);
+        return true;
+    }
     if (r->against != NULL && partner == NULL) {
         leave_out(r, run->seed, "has no run in arm", r->against->name, false);
         return true;
@@ -177,18 +181,19 @@ static int gather(const part_work *work, double *d) {
     return work->registration->seeds;
 }
 
-/* How many of the registered seeds, from the first on, have come to an outcome; a look counts no others. */
+/* How many of the registered seeds, from the first on, were looked at: up to the last one that came to an outcome. One
+ * before it that has none is for neither side; it can only keep a look from a verdict that its value would allow. */
 static int registered_so_far(const part_work *work) {
     const ps_registration *registration = work->registration;
-    int s = 0;
-    for (bool there = true; s < registration->seeds && there; s += there) {
+    int seen = 0;
+    for (int s = 0; s < registration->seeds; s++) {
         const ps_arm_run *run = ps_arm_find_seed(work->r->arm, registration->seed[s]);
         const ps_arm *against = work->r->against;
         const ps_arm_run *partner = against != NULL ? ps_arm_find_seed(against, registration->seed[s]) : run;
-        there =
-            run != NULL && partner != NULL && run->status != PS_RUN_UNFINISHED && partner->status != PS_RUN_UNFINISHED;
+        if (run != NULL && partner != NULL && run->status != PS_RUN_UNFINISHED && partner->status != PS_RUN_UNFINISHED)
+            seen = s + 1;
     }
-    return s;
+    return seen;
 }
 
 /* level: PS_SIGN_LEVEL, or a part of it, which a sequential design has no bounds for. */
@@ -199,7 +204,7 @@ static void find_bounds(part_work *work, const double *d, int n, double level, p
     else *bounds = ps_looks_bounds(&ps_looks_early, d, work->r->look);
 }
 
-/* Seeds of the latest look whose seeds have all come to an outcome. */
+/* Seeds of the latest look that was reached. */
 static int latest_look(const part_work *work) {
     int reached = registered_so_far(work), look = 0;
     for (int k = 0; k < ps_looks_early.count; k++)
@@ -207,13 +212,28 @@ static int latest_look(const part_work *work) {
     return look;
 }
 
-/* The recorded resolution of a share of test images: a difference of two counts. */
+static double images_of(const ps_arm_run *run) {
+    return run != NULL ? ps_summary_get(&run->summary, "test_images") : ps_absent();
+}
+
+/* Whether the share is one of so many images: an average over batches of unequal size is not, and stays as it is. */
+static bool is_count(double share, double images) {
+    return ps_is_absent(share) || fabs(share * images - round(share * images)) < 1e-3;
+}
+
+/* The recorded resolution of a share of test images: a difference of two counts. 0: how many there were is not known,
+ * or not the same in all runs that were measured, or their shares are no counts. */
 static double resolution_of(const part_work *work) {
-    if (work->part->unit != PS_UNIT_SHARE || !ps_summary_is_of_loss(work->part->statistic)) return 0;
+    const ps_prediction_part_result *r = work->r;
     double images = 0;
-    for (int i = 0; i < work->r->arm->run_count; i++) {
-        double own = ps_summary_get(&work->r->arm->runs[i].summary, "test_images");
-        if (ps_is_absent(own) || (images > 0 && own != images)) return 0;
+    if (work->part->unit != PS_UNIT_SHARE || !ps_summary_is_of_loss(work->part->statistic)) return 0;
+    for (int i = 0; i < r->n; i++) {
+        const ps_arm_run *run = ps_arm_find_seed(r->arm, r->values[i].seed);
+        double own = images_of(run);
+        bool equal = r->against == NULL || images_of(ps_relation_partner(r->arm, run, r->against)) == own;
+        if (r->values[i].diverged) continue;
+        if (!(own > 0) || !equal || (images > 0 && own != images)) return 0;
+        if (!is_count(r->values[i].value_arm, own) || !is_count(r->values[i].value_against, own)) return 0;
         images = own;
     }
     return images > 0 ? 1 / images : 0;
@@ -247,8 +267,8 @@ static void test(part_work *work) {
     double d[PS_MOST_SEEDS], margin = sign_of(p) * work->part->margin, error = ps_stats_rounding(r->size);
     double step = resolution_of(work);
     int n = gather(work, d);
+    /* Counts of images again: what is left is the rounding of a division, whether the margin is a count or not. */
     for (int i = 0; i < n; i++) d[i] = ps_stats_round_to(d[i], step);
-    if (step > 0) error = 0.5 * step; /* counts of images differ by one at least */
     ps_stats_bounds refuting;
     bool sequential = work->registration != NULL && work->registration->sequential;
     r->look = sequential ? latest_look(work) : 0;
@@ -256,8 +276,10 @@ static void test(part_work *work) {
     find_bounds(work, d, n, PS_SIGN_LEVEL / p->part_count, &refuting);
     int tested = sequential ? r->look : n;
     r->sign = ps_stats_sign_test(d, tested, margin, error);
-    r->shown = r->bounds.given && r->bounds.low > margin + error;
-    r->shown_not = refuting.given && refuting.high < margin - error;
+    ps_claim claim = margin < 0 ? PS_CLAIM_NOT_WORSE : PS_CLAIM_BEYOND;
+    const ps_stats_bounds *b = &r->bounds;
+    r->shown = b->given && ps_claim_is_shown(claim, b->low, b->high, fabs(margin), error);
+    r->shown_not = refuting.given && ps_claim_is_refuted(claim, refuting.low, refuting.high, fabs(margin), error);
     r->word = r->bounds.given ? ps_word_of(r->bounds.low, r->bounds.high, fabs(margin), error) : PS_WORD_UNDECIDED;
     r->refuting_bound = sign_of(p) * refuting.high;
     if (!p->greater) {

@@ -10,7 +10,7 @@ const ps_prediction ps_prediction_p2 = {
     .population =
         "private nodes dead at the first probe, both arms in equal states there (a fork with "
         "zero-initialised modules)",
-    .statistic = "log hazard ratio of reopening, (O - E) / V stratified by layer",
+    .statistic = "log hazard ratio of reopening, from the score of the log-rank test stratified by layer",
     .claim_of = "poolscope, to test how the paper says Pool Skip works",
     .supports = "above {margin} (log {factor})",
     .greater = true,

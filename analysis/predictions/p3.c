@@ -8,7 +8,7 @@ const ps_prediction ps_prediction_p3 = {
     .population =
         "private nodes alive at the first probe (neither dead nor near-dead), both arms in equal states "
         "there",
-    .statistic = "log hazard ratio of the first death, (O - E) / V stratified by layer",
+    .statistic = "log hazard ratio of the first death, from the score of the log-rank test stratified by layer",
     .fixed = {{"near_dead_from_zeros_share", PS_FIXED_NEAR_DEAD}},
     .claim_of = "poolscope, to test how the paper says Pool Skip works",
     .supports = "below {margin} (log {factor})",

@@ -17,9 +17,9 @@ typedef enum { PS_UNIT_NUMBER, PS_UNIT_SHARE, PS_UNIT_LOG_RATIO } ps_prediction_
 /* One comparison with a margin. Predictions of several parts are shown when all parts are (each at 5 %: an
  * intersection-union test), and shown not to hold when one part is, at 5 % over their number (Bonferroni). */
 typedef struct {
-    /* a measure of a run, or "@reopening", "@dying": log hazard ratio of a pair (Cox's partial likelihood, stratified by
-     * layer, in a cohort fixed at the first probe: where its score U is 0, so that U at the margin tells which side of
-     * it the pair is on) */
+    /* a measure of a run, or "@reopening", "@dying": log hazard ratio of a pair (Cox's partial likelihood, stratified
+     * by layer, in a cohort fixed at the first probe: where its score U is 0, so that U at the margin tells which side
+     * of it the pair is on) */
     const char *statistic;
     ps_arm_role arm,
         against; /* against == arm: the measure itself, else the difference arm - against of the same seed */
@@ -49,7 +49,7 @@ typedef struct {
     /* a contrast of outcomes that diverging alone spoils: judged though a run of every pair diverged. Of others some
      * pair must have given a number */
     bool divergence_decides;
-    bool divergence_favours; /* a diverged arm lies on the predicted side: "accuracy is lower than with ..." */
+    bool divergence_favours; /* a diverged arm lies on the predicted side: "the loss is higher than with ..." */
     bool any_start;          /* averages over time are compared though the arms start with other nodes dead */
     bool any_pair;           /* the arms may differ in more than what they are named for */
     unsigned rests;          /* PS_RESTS_... of metric.h: what the statistic changes with */

@@ -23,10 +23,12 @@ bool ps_prediction_over_time(const ps_prediction_part *part);
 bool ps_prediction_needs_cohort(const ps_prediction *prediction, const ps_prediction_part *part);
 /* wanted: 0, any size will do. */
 bool ps_prediction_size_fits(const ps_arm *arm, int wanted);
-/* The arm that this one is compared with, of several one that it makes pairs with; NULL: there is none. */
+/* The arm that this one is compared with: of several one whose runs were registered, then one that it makes pairs with;
+ * NULL: there is none. */
 const ps_arm *ps_prediction_partner(const ps_arms *arms, const ps_prediction_part *part, const ps_arm *arm);
-/* One arm for all parts of a prediction: of those with the role one that has a partner for every part, e = 2 first;
- * else the first with the role, so that the sentence can say what it lacks. NULL: no arm has the role. */
+/* One arm for all parts of a prediction: of those with the role one that has a partner for every part, those whose runs
+ * were registered first (what is compared besides them changes nothing), then e = 2; else the first with the role, so
+ * that the sentence can say what it lacks. NULL: no arm has the role. */
 const ps_arm *ps_prediction_arm(const ps_arms *arms, const ps_prediction *prediction);
 
 /* ---- cohort.c ---- */
@@ -36,7 +38,9 @@ const ps_arm *ps_prediction_arm(const ps_arms *arms, const ps_prediction *predic
 typedef struct {
     int pairs, other_function, other_states;
 } ps_cohort_check;
-ps_cohort_check ps_cohort_check_of(const ps_arm *arm, const ps_arm *against, int variation);
+/* registration: only pairs of its seeds are looked at; NULL: all are. */
+ps_cohort_check ps_cohort_check_of(const ps_arm *arm, const ps_arm *against, int variation,
+                                   const ps_registration *registration);
 
 enum { PS_COHORT_ALL_LAYERS = -1 };
 /* Both arms' nodes of one layer, or of all, in a cohort fixed at the first probe; times count from there. Nodes that
@@ -70,8 +74,9 @@ void ps_prediction_say_no_arm(const ps_arms *arms, ps_prediction_result *result,
                               const ps_arm *arm);
 /* Whether the margin is in points of a share, and the measure of the task is none; says so. */
 bool ps_prediction_say_no_margin(ps_prediction_result *result);
-/* Whether the arms of a contrast are no cohort; says why. */
-bool ps_prediction_say_no_cohort(ps_prediction_result *result, const ps_prediction_part_result *r, int variation);
+/* Whether the arms of a contrast are no cohort; says why. registration as in ps_cohort_check_of. */
+bool ps_prediction_say_no_cohort(ps_prediction_result *result, const ps_prediction_part_result *r, int variation,
+                                 const ps_registration *registration);
 /* Whether this measured part leaves the prediction untestable; says why. */
 bool ps_prediction_say_untestable(ps_prediction_result *result, const ps_prediction_part_result *r);
 /* What came out, of a prediction that was tested. */

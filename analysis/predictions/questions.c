@@ -55,7 +55,7 @@ static ps_status check_question(const ps_question *q, const char *where) {
     return ps_fail(
         PS_ERR_INPUT,
         "%s: there is no measure \"%s\" to register; there are %sand test_ with a measure of the task behind "
-        "it (test_accuracy)",
+        "it",
         where, q->measure, known);
 }
 
@@ -154,14 +154,16 @@ static ps_status add_question(const ps_arms *arms, const ps_question *q, int ord
         questions->order[questions->count++] = order;
         return PS_OK;
     }
-    int place = find_prediction(q->prediction);
+    int listed_count, place = find_prediction(q->prediction);
     if (place < 0)
         return ps_fail(PS_ERR_INPUT, "the registered question \"%s\" is no prediction that this program knows",
                        q->prediction);
+    bool asked = questions->order[place] != PS_EXPLORATORY; /* of another arm: a question of its own */
+    const ps_prediction *listed = ps_predictions(&listed_count)[place];
+    if (q->arm[0] != '\0') PS_TRY(bind_arm(arms, q, listed, own));
+    if (asked) place = questions->count++;
     questions->order[place] = order;
-    if (q->arm[0] == '\0') return PS_OK;
-    PS_TRY(bind_arm(arms, q, questions->prediction[place], own));
-    questions->prediction[place] = &own->prediction;
+    questions->prediction[place] = q->arm[0] != '\0' ? &own->prediction : listed;
     return PS_OK;
 }
 

@@ -57,8 +57,9 @@ bool ps_prediction_say_no_margin(ps_prediction_result *result) {
     return true;
 }
 
-bool ps_prediction_say_no_cohort(ps_prediction_result *result, const ps_prediction_part_result *r, int variation) {
-    ps_cohort_check check = ps_cohort_check_of(r->arm, r->against, variation);
+bool ps_prediction_say_no_cohort(ps_prediction_result *result, const ps_prediction_part_result *r, int variation,
+                                 const ps_registration *registration) {
+    ps_cohort_check check = ps_cohort_check_of(r->arm, r->against, variation, registration);
     char *out = result->sentence;
     size_t size = sizeof result->sentence;
     if (check.other_function > 0)

@@ -11,7 +11,7 @@
 double ps_stats_learned_p(int correct, int images, double share);
 /* Whether that is at most 0.05 / runs. runs: all that are asked the same. */
 bool ps_stats_has_learned(int correct, int images, double share, int runs);
-/* The fewest correct images that count as learned; images + 1: not even all of them. */
+/* For tests. The fewest correct images that count as learned; images + 1: not even all of them. */
 int ps_stats_learned_floor(int images, double share, int runs);
 
 #endif

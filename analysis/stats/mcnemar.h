@@ -15,7 +15,7 @@ int ps_stats_mcnemar_fewest(double level);
 /* Power of the one-sided test at n pairs, where runs of the arm have it with one share and those of the partner, apart
  * from them, with another, lower one. */
 double ps_stats_mcnemar_power(int n, double arm, double partner, double level);
-/* The fewest pairs with at least that power; 0: more than `most`. */
+/* For tests. The fewest pairs with at least that power; 0: more than `most`. */
 int ps_stats_mcnemar_pairs(double arm, double partner, double level, double power, int most);
 
 #endif

@@ -68,8 +68,6 @@ static void sort_indices(const double *values, size_t count, size_t *order) {
 
 double ps_stats_rounding(double size) { return isfinite(size) ? 1e-9 * size : 0; }
 
-bool ps_stats_exceeds(double a, double b, double size) { return a > b && a - b > ps_stats_rounding(size); }
-
 static bool is_tied(double low, double high, double tie) { return low == high || high - low <= tie; }
 
 void ps_stats_ranks(const double *values, size_t count, double tie, double *ranks, size_t *order) {

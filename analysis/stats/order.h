@@ -19,7 +19,5 @@ void ps_stats_ranks(const double *values, size_t count, double tie, double *rank
 /* Numbers of traces have 9 digits: by how much rounding may have moved a difference of numbers of this size. Two that
  * are equal in truth may differ by so much, and which way is chance. */
 double ps_stats_rounding(double size);
-/* Whether a is above b by more than that. */
-bool ps_stats_exceeds(double a, double b, double size);
 
 #endif

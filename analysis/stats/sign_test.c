@@ -4,7 +4,7 @@
 
 #include "analysis/json_scan.h"
 #include "analysis/stats/binomial.h"
-#include "analysis/stats/bootstrap.h"
+#include "analysis/stats/normal.h"
 #include "analysis/stats/order.h"
 
 ps_stats_sign ps_stats_sign_test(const double *values, int n, double margin, double error) {
@@ -22,13 +22,6 @@ ps_stats_sign ps_stats_sign_test(const double *values, int n, double margin, dou
 
 double ps_stats_round_to(double value, double step) {
     return step > 0 && isfinite(value) ? round(value / step) * step : value;
-}
-
-double ps_stats_pair_difference(double arm, double partner, bool higher, bool arm_diverged, bool partner_diverged) {
-    if (arm_diverged && partner_diverged) return ps_absent();
-    if (arm_diverged) return -INFINITY;
-    if (partner_diverged) return INFINITY;
-    return higher ? arm - partner : partner - arm;
 }
 
 int ps_stats_sign_needed(int n, double level) {

@@ -29,10 +29,6 @@ ps_stats_sign ps_stats_sign_test(const double *values, int n, double margin, dou
  * images is again one. step 0, NaN and infinities: the value as it is. */
 double ps_stats_round_to(double value, double step);
 
-/* The difference of a pair in the predicted direction, whose runs may have diverged: the arm alone -infinity, the
- * partner alone infinity, both NaN. higher: the arm is predicted to be the higher one. */
-double ps_stats_pair_difference(double arm, double partner, bool higher, bool arm_diverged, bool partner_diverged);
-
 /* c(n): the fewest pairs on one side that are significant at the level, n + 1 where not even all n are (n < 5 at 5 %).
  */
 int ps_stats_sign_needed(int n, double level);

@@ -27,8 +27,8 @@ typedef struct {
     double observed, expected, variance; /* events of the treated group, summed over strata */
 } ps_stats_logrank;
 
-/* Events of the treated group against what equal hazards within each stratum would give (hypergeometric variance).
- * Spells are reordered. */
+/* For tests, of the score at a ratio of 1. Events of the treated group against what equal hazards within each stratum
+ * would give (hypergeometric variance). Spells are reordered. */
 ps_stats_logrank ps_stats_logrank_of(ps_stats_spell *spells, size_t count);
 
 /* What happened at one time in one stratum, and who was under observation then. */
@@ -57,11 +57,11 @@ typedef struct {
 
 ps_stats_score ps_stats_hazard_score(const ps_stats_risk_set *sets, size_t set_count, double log_ratio);
 
-/* The fair vote of one pair: *side is 1 where at least half of what the ratio gives in these risk sets is below the
- * observed number of the treated group's events, -1 where at least half is above it, 0 in between, and without events.
- * Where the ratio is the true one neither side has more than one half. The number is taken as a sum of independent
- * events, each the treated group's with e^m n1 / (e^m n1 + n0). It has the sign of the score, or is 0 (where the
- * score is within one event of 0). */
+/* For tests and the calibration: verdicts go by the sign of the score. The fair vote of one pair: *side is 1 where at
+ * least half of what the ratio gives in these risk sets is below the observed number of the treated group's events, -1
+ * where at least half is above it, 0 in between, and without events. Where the ratio is the true one neither side has
+ * more than one half. The number is taken as a sum of independent events, each the treated group's with e^m n1 / (e^m
+ * n1 + n0). It has the sign of the score, or is 0 (where the score is within one event of 0). */
 ps_status ps_stats_hazard_side(const ps_stats_risk_set *sets, size_t set_count, double log_ratio, int *side);
 
 /* The log ratio at which the scores of all sets together are 0: that of Cox's partial likelihood, pooled over the seeds

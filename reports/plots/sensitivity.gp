@@ -41,10 +41,9 @@ do for [i=1:columns] {
     if (!turn) { set label COLUMN[i] at first i, screen 1 - 90.0/plot_height center noenhanced font column_font textcolor rgb ink }
 }
 # Of a registered question its verdict; of an exploratory one only on which side of its margin the median lies.
-array WORD[6] = ["S shown", "N shown not to hold", "U undecided", "b beyond the margin", "s short of it", "- not testable"]
+array WORD[6] = ["S shown", "N shown not to hold", "U undecided", "b beyond margin", "s short of it", "- not testable"]
 array SHADE[6] = [0x0072b2, 0xd55e00, 0xc8c8c8, 0xcfe3f1, 0xf7dfcc, 0xededed]   # what a prediction does not rest on has no cell
 array TEXT[6] = [0xffffff, 0xffffff, 0x000000, 0x000000, 0x000000, 0x000000]
-array PLACE[6] = [14.0, 104.0, 262.0, 366.0, 526.0, 638.0]
 kind(verdict) = verdict eq "not_affected" ? 7 : verdict eq "shown" ? 1 : verdict eq "shown_not" ? 2 : verdict eq "undecided" ? 3 : \
     verdict eq "beyond_margin" ? 4 : verdict eq "short_of_margin" ? 5 : 6
 letter(verdict) = kind(verdict) == 7 ? "" : substr(WORD[kind(verdict)], 1, 1)
@@ -52,12 +51,12 @@ cell(verdict, x) = kind(verdict) == 7 ? NaN : x
 shade(verdict) = SHADE[kind(verdict) == 7 ? 6 : kind(verdict)]
 ink_of(verdict) = TEXT[kind(verdict) == 7 ? 6 : kind(verdict)]
 do for [k=1:6] {
-    x = PLACE[k]/plot_width; y = 1 - 16.0/plot_height
+    x = (14.0 + 190*((k - 1)%3))/plot_width; y = 1 - (k <= 3 ? 16.0 : 40.0)/plot_height
     set object k rectangle from screen x, y - 7.0/plot_height to screen x + 18.0/plot_width, y + 7.0/plot_height fc rgb SHADE[k] fs solid 1 noborder
     set label WORD[k] at screen x + 25.0/plot_width, y left textcolor rgb ink font ",12"
 }
-set object 7 rectangle from screen 14.0/plot_width, 1 - 47.0/plot_height to screen 32.0/plot_width, 1 - 33.0/plot_height fs empty border lc rgb ink lw 2
-set label "not as planned" at screen 39.0/plot_width, 1 - 40.0/plot_height left textcolor rgb ink font ",12"
+set object 7 rectangle from screen 584.0/plot_width, 1 - 47.0/plot_height to screen 602.0/plot_width, 1 - 33.0/plot_height fs empty border lc rgb ink lw 2
+set label "not as planned" at screen 609.0/plot_width, 1 - 40.0/plot_height left textcolor rgb ink font ",12"
 at_column(x) = column_of(strcol(1))
 at_row(x) = row_of(strcol(2))
 plot data("plan") using (at_column(0)):(-0.3):(at_column(0) - 0.46):(at_column(0) + 0.46):(-0.3 - 0.42):(-0.3 + 0.42):(shade(strcol(2))) with boxxyerror fc rgb variable fs solid 1 noborder notitle, \

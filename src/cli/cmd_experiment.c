@@ -63,7 +63,7 @@ const ps_command ps_command_experiment = {
         "\"primary\": \"P2\" in the file registers the question that the seeds are to answer: the id of a prediction, "
         "or "
         "{\"measure\":\n"
-        "\"test_accuracy\", \"arm\": \"ps2\", \"against\": \"baseline\", \"direction\": \"higher\", \"margin\": 0.01}; "
+        "\"dead_end\", \"arm\": \"ps2\", \"against\": \"baseline\", \"direction\": \"higher\", \"margin\": 0.01}; "
         "\"secondary\": [...] are judged\n"
         "after it, one by one, while all before are shown. Without it all is exploratory.\n"
         "Arms may differ in any option; what differs beyond the arm is said before the first run, with the predictions "

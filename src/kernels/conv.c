@@ -51,9 +51,14 @@ ps_status ps_conv_plan_init(ps_conv_plan *plan, const ps_conv_shape *shape) {
     PS_TRY(ps_conv_shape_check(shape));
     if (preferred != NULL) PS_TRY(check_preferred(preferred));
     plan->shape = *shape;
+    /* As a process alone chooses for the whole batch, so that the choice does not depend on how many share it. */
+    ps_conv_shape whole = *shape;
+    whole.n = (int)ps_reduce_batch((size_t)shape->n);
+    const ps_processes *joined = ps_reduce_join(NULL);
     for (int pass = 0; pass < PS_CONV_PASSES; pass++)
-        plan->method[pass] = cheapest(shape, (ps_conv_pass)pass, false, preferred);
-    plan->plain = cheapest(shape, PS_CONV_FORWARD, true, preferred);
+        plan->method[pass] = cheapest(&whole, (ps_conv_pass)pass, false, preferred);
+    plan->plain = cheapest(&whole, PS_CONV_FORWARD, true, preferred);
+    ps_reduce_join(joined);
     return PS_OK;
 }
 
@@ -78,48 +83,43 @@ void ps_conv_plan_describe(const ps_conv_plan *plan, char *text, size_t size) {
              plan->method[1]->name, pass_names[2], plan->method[2]->name);
 }
 
-/* dbias: the sum of dy over positions, in double, in at most BIAS_CHUNKS parts that are added in order. */
+/* dbias: the sum of dy over positions, in double, in at most BIAS_CHUNKS leaves of the batch's tree. */
 enum { BIAS_CHUNKS = 64, BIAS_GRAIN = 256 };
 
 typedef struct {
     const float *dy;
     double *sums;
-    size_t rows, chunks;
-    int k;
+    ps_leaves leaves;
+    size_t k;
 } bias_job;
 
-static size_t bias_chunks(size_t rows) {
-    size_t chunks = ps_threads_chunks(rows, BIAS_GRAIN);
-    return chunks < BIAS_CHUNKS ? chunks : BIAS_CHUNKS;
+static ps_leaves bias_leaves(const ps_conv_shape *s) {
+    size_t n = (size_t)s->n, positions = ps_conv_out_positions(s) / n;
+    size_t wanted = ps_threads_chunks(ps_reduce_batch(n) * positions, BIAS_GRAIN);
+    return ps_leaves_of(n, positions, wanted < BIAS_CHUNKS ? wanted : BIAS_CHUNKS);
 }
 
 static size_t bias_bytes(const ps_conv_shape *s) {
-    return bias_chunks(ps_conv_out_positions(s)) * ps_conv_round16((size_t)s->k) * sizeof(double);
+    return bias_leaves(s).count * ps_conv_round16((size_t)s->k) * sizeof(double);
 }
 
-static void bias_chunk(void *context, size_t chunk, int worker) {
+static void bias_leaf(void *context, size_t leaf, int worker) {
     (void)worker;
     const bias_job *job = context;
-    size_t k = (size_t)job->k, first = ps_threads_chunk_start(job->rows, job->chunks, chunk);
-    size_t last = ps_threads_chunk_start(job->rows, job->chunks, chunk + 1);
-    double *sums = job->sums + chunk * ps_conv_round16(k);
+    size_t last = ps_leaves_start(&job->leaves, leaf + 1), k = job->k;
+    double *sums = job->sums + leaf * ps_conv_round16(k);
     for (size_t c = 0; c < k; c++) sums[c] = 0.0;
-    for (size_t row = first; row < last; row++) {
+    for (size_t row = ps_leaves_start(&job->leaves, leaf); row < last; row++) {
         const float *dy = job->dy + row * k;
         for (size_t c = 0; c < k; c++) sums[c] += dy[c];
     }
 }
 
 static void bias_gradient(const ps_conv_shape *s, const float *dy, float *dbias, void *workspace, ps_threads *threads) {
-    bias_job job = {.dy = dy, .sums = workspace, .rows = ps_conv_out_positions(s), .k = s->k};
-    job.chunks = bias_chunks(job.rows);
-    ps_threads_run(threads, job.chunks, bias_chunk, &job);
-    size_t k = (size_t)s->k;
-    for (size_t c = 0; c < k; c++) {
-        double sum = 0.0;
-        for (size_t chunk = 0; chunk < job.chunks; chunk++) sum += job.sums[chunk * ps_conv_round16(k) + c];
-        dbias[c] = (float)sum;
-    }
+    bias_job job = {.dy = dy, .sums = workspace, .leaves = bias_leaves(s), .k = (size_t)s->k};
+    ps_threads_run(threads, job.leaves.count, bias_leaf, &job);
+    ps_reduce_doubles(job.sums, job.leaves.count, ps_conv_round16(job.k), job.k);
+    for (size_t c = 0; c < job.k; c++) dbias[c] = (float)job.sums[c];
 }
 
 size_t ps_conv_workspace_bytes(const ps_conv_plan *plan, int threads) {
@@ -150,6 +150,7 @@ void ps_conv_backward_data(const ps_conv_plan *plan, const float *dy, const floa
 void ps_conv_backward_weights(const ps_conv_plan *plan, const float *x, const float *dy, float *dw, float *dbias,
                               void *workspace, ps_threads *threads) {
     plan->method[PS_CONV_BACKWARD_WEIGHTS]->backward_weights(&plan->shape, x, dy, dw, workspace, threads);
+    ps_reduce_across(dw, ps_conv_weights(&plan->shape));
     if (dbias != NULL) bias_gradient(&plan->shape, dy, dbias, workspace, threads);
 }
 

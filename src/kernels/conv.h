@@ -7,7 +7,7 @@
  *
  * A plan fixes the method for one shape. The choice is a pure function of the shape and the instruction set (never of
  * the number of threads or of a timing), so that traces stay identical; ps_conv_plan_describe names it. Every method
- * keeps its work in chunks by shape and adds partial sums in chunk order.
+ * keeps its work in chunks by shape and adds the sums over the batch along the batch's tree (parallel/reduce.h).
  *
  * Numerical error, relative L2 against double precision, is stated beside each method and bounded by the tests. */
 #ifndef PS_KERNELS_CONV_H

@@ -10,10 +10,10 @@
 
 #include "kernels/conv_method.h"
 
-/* Partial sums of the weight gradient at most; floats of the target per task; positions and lines of dy summed in
+/* Leaves of the weight gradient at most; floats of the target per task; positions and lines of dy summed in
  * registers. */
 enum {
-    SPLITS = 32,
+    LEAVES = 32,
     LINE_FLOATS = 32768,
     GRADIENT_POSITIONS = 32,
     GRADIENT_LINES = 8,
@@ -33,6 +33,7 @@ typedef struct {
     const float *source, *weights, *bias, *dy;
     float *target, *parts, *dw;
     size_t lines, chunks, part_step;
+    ps_leaves leaves; /* of the weight gradient */
     int channels, kh, kw, taps;
     bool accumulate;
 } depthwise_job;
@@ -197,8 +198,7 @@ static void gradient_lines(void *context, size_t chunk, int worker) {
     most = most < 1 ? 1 : most > GRADIENT_LINES ? GRADIENT_LINES : most;
     float *part = job->parts + chunk * job->part_step;
     memset(part, 0, job->part_step * sizeof *part);
-    size_t line = ps_threads_chunk_start(job->lines, job->chunks, chunk),
-           last = ps_threads_chunk_start(job->lines, job->chunks, chunk + 1);
+    size_t line = ps_leaves_start(&job->leaves, chunk), last = ps_leaves_start(&job->leaves, chunk + 1);
     const float *newest = NULL;
     int count = find_group(job, line, last, most, now);
     for (int i = 0; i < count; i++) find_ahead(now[i].source, rows, &newest, now[i].ahead);
@@ -216,21 +216,22 @@ static void gradient_lines(void *context, size_t chunk, int worker) {
     }
 }
 
-static void sum_gradients(void *context, size_t chunk, int worker) {
+static void write_gradients(void *context, size_t chunk, int worker) {
     (void)worker;
     const depthwise_job *job = context;
-    int first = (int)chunk * CHANNELS_PER_TASK, last = first + CHANNELS_PER_TASK;
-    if (last > job->channels) last = job->channels;
-    job->kernels->sum_parts(job->parts, (int)job->chunks, job->part_step, job->taps, job->channels, first, last,
-                            job->dw);
+    size_t channels = (size_t)job->channels, taps = (size_t)job->taps, first = chunk * CHANNELS_PER_TASK;
+    size_t last = first + CHANNELS_PER_TASK < channels ? first + CHANNELS_PER_TASK : channels;
+    for (size_t c = first; c < last; c++)
+        for (size_t t = 0; t < taps; t++) job->dw[c * taps + t] = job->parts[t * channels + c];
 }
 
-/* So few parts that they are small beside the arrays. */
+/* So few leaves that their sums are small beside the arrays. */
 static void plan_gradient(const ps_conv_shape *s, depthwise_job *job) {
     plan_forward(s, job);
-    size_t most = job->lines * (size_t)job->w.size / (4 * ps_conv_taps(s));
-    most = most < 2 ? 2 : most > SPLITS ? SPLITS : most;
-    if (job->chunks > most) job->chunks = most;
+    size_t lines = ps_reduce_batch(job->lines), most = lines * (size_t)job->w.size / (4 * ps_conv_taps(s));
+    size_t wanted = ps_threads_chunks(lines, LINE_FLOATS / ((size_t)job->w.size * (size_t)s->c + 1) + 1);
+    most = most < 2 ? 2 : most > LEAVES ? LEAVES : most;
+    job->leaves = ps_leaves_of((size_t)s->n, job->lines / (size_t)s->n, wanted < most ? wanted : most);
     job->part_step = ps_conv_round16(ps_conv_taps(s) * (size_t)s->c);
 }
 
@@ -239,8 +240,9 @@ static void depthwise_backward_weights(const ps_conv_shape *s, const float *x, c
     depthwise_job job;
     plan_gradient(s, &job);
     job.source = x, job.dy = dy, job.parts = workspace, job.dw = dw;
-    ps_threads_run(threads, job.chunks, gradient_lines, &job);
-    ps_threads_run(threads, ps_threads_chunks((size_t)s->c, CHANNELS_PER_TASK), sum_gradients, &job);
+    ps_threads_run(threads, job.leaves.count, gradient_lines, &job);
+    ps_reduce_floats(job.parts, job.leaves.count, job.part_step, job.part_step, threads);
+    ps_threads_run(threads, ps_threads_chunks((size_t)s->c, CHANNELS_PER_TASK), write_gradients, &job);
 }
 
 static size_t depthwise_workspace(const ps_conv_shape *s, ps_conv_pass pass, int threads) {
@@ -249,7 +251,7 @@ static size_t depthwise_workspace(const ps_conv_shape *s, ps_conv_pass pass, int
     if (pass != PS_CONV_BACKWARD_WEIGHTS) return weights * sizeof(float);
     depthwise_job job;
     plan_gradient(s, &job);
-    return job.chunks * job.part_step * sizeof(float);
+    return job.leaves.count * job.part_step * sizeof(float);
 }
 
 static double depthwise_cost(const ps_conv_shape *s, ps_conv_pass pass) {

@@ -39,10 +39,6 @@ typedef struct {
     /* dw [lines][kw][c] += the products of `count` lines of dy and their sources. */
     void (*gradient)(const ps_conv_axis *axis, int channels, const ps_depthwise_products *products, int count,
                      int lines, float *dw);
-    /* dw [c][taps] of channels [first, last) = the sum of `count` parts [taps][c], `step` floats apart, in their
-     * order. */
-    void (*sum_parts)(const float *parts, int count, size_t step, int taps, int channels, int first, int last,
-                      float *dw);
 } ps_depthwise_kernels;
 
 PS_SIMD_DECLARE(const ps_depthwise_kernels *, ps_depthwise_kernels_of, void);

@@ -384,21 +384,7 @@ static void gradient(const ps_conv_axis *axis, int channels, const ps_depthwise_
     }
 }
 
-static void sum_parts(const float *parts, int count, size_t step, int taps, int channels, int first, int last,
-                      float *dw) {
-    for (int c = first; c < last; c += LANES) {
-        int some = last - c < LANES ? last - c : LANES;
-        for (int t = 0; t < taps; t++) {
-            const float *from = parts + (size_t)t * (size_t)channels + c;
-            vf sum = load_upto(from, some);
-            for (int part = 1; part < count; part++) sum += load_upto(from + (size_t)part * step, some);
-            float *to = dw + (size_t)c * (size_t)taps + t;
-            for (int i = 0; i < some; i++) to[(size_t)i * (size_t)taps] = sum[i];
-        }
-    }
-}
-
 const ps_depthwise_kernels *PS_SIMD_NAME(ps_depthwise_kernels_of)(void) {
-    static const ps_depthwise_kernels kernels = {line, gradient, sum_parts};
+    static const ps_depthwise_kernels kernels = {line, gradient};
     return &kernels;
 }

@@ -14,9 +14,10 @@
 enum {
     MATRIX_FLOATS = 64 * 1024, /* gathered range: 256 KiB */
     FEWEST_ROWS = 24,
-    MOST_SPLITS = 16,       /* partial sums of the weight gradient */
-    SPLIT_FLOATS = 4 << 20, /* and the room they may take together: 16 MiB */
-    FILTER_BLOCK = 96       /* filters of a task of the weight gradient where there are few partial sums */
+    MOST_LEAVES = 16,        /* sums of the weight gradient that are held at once */
+    LEAVES_FLOATS = 4 << 20, /* and the room they may take together: 16 MiB */
+    FILTER_BLOCK = 96,       /* filters of a task of the weight gradient where there are few such sums */
+    BLOCK_FLOATS = 1 << 18   /* and at most of a task that is summed depth first: 1 MiB */
 };
 
 static size_t round_up(size_t count, size_t step) { return (count + step - 1) / step * step; }
@@ -26,7 +27,9 @@ typedef struct {
     ps_conv_sweep sweep;
     const float *source, *w, *bias, *dy;
     float *target, *packed, *matrix, *parts;
-    size_t row_step, matrix_worker, range, chunks, panel, panels, panel_floats, splits, blocks, part_step;
+    size_t row_step, matrix_worker, range, chunks, panel, panels, panel_floats;
+    size_t row, part_step, blocks, held, slot_floats, slots_worker; /* of the weight gradient */
+    ps_conv_gradient_cut cut;
     int kernel_taps, kh, kw;
     bool accumulate;
 } direct_job;
@@ -172,9 +175,9 @@ static void direct_backward_data(const ps_conv_shape *s, const float *dy, const 
     }
 }
 
-/* Backward-weights: the gathered rows times dy, in `splits` ranges of positions with partial sums of their own, added
- * in order. Large filters allow few of them; then their rows are cut into blocks too, so that there is work for every
- * thread. */
+/* Backward-weights: the gathered rows times dy, in leaves of the batch's tree with sums of their own. Large filters
+ * allow few of them, or none beside the tree walked depth first; then their rows are cut into blocks too, so that there
+ * is work for every thread. */
 static direct_job plan_gradient(const ps_conv_shape *s) {
     ps_conv_sweep sweep = ps_conv_sweep_forward(s);
     /* Vectors run along the rows of the matrix here, so a row read in place must be whole vectors. */
@@ -182,42 +185,65 @@ static direct_job plan_gradient(const ps_conv_shape *s) {
     direct_job job = {.sweep = sweep, .kernels = kernels_for((int)sweep.depth)};
     set_range(&job);
     if (job.range > 96) job.range = 96;
-    size_t filters = (size_t)s->k, row = round_up(sweep.depth, 16);
-    job.part_step = round_up(filters * row, 16);
-    job.splits = ps_threads_chunks(sweep.positions, job.range);
-    if (job.splits > MOST_SPLITS) job.splits = MOST_SPLITS;
-    if (job.splits * job.part_step > SPLIT_FLOATS) job.splits = SPLIT_FLOATS / job.part_step;
-    if (job.splits < 1) job.splits = 1;
-    job.blocks = job.splits >= 8 ? 1 : ps_threads_chunks((size_t)sweep.target_group, FILTER_BLOCK);
+    size_t filters = (size_t)s->k, n = (size_t)s->n,
+           wanted = ps_threads_chunks(ps_reduce_batch(sweep.positions), job.range);
+    job.row = round_up(sweep.depth, 16);
+    job.part_step = round_up(filters * job.row, 16);
+    job.cut = ps_conv_cut_gradient(n, sweep.positions / n, job.part_step, wanted < MOST_LEAVES ? wanted : MOST_LEAVES,
+                                   LEAVES_FLOATS);
+    size_t block =
+        job.cut.depth_first && BLOCK_FLOATS / job.row + 1 < FILTER_BLOCK ? BLOCK_FLOATS / job.row + 1 : FILTER_BLOCK;
+    bool many = !job.cut.depth_first && job.cut.leaves.parts * job.cut.leaves.shards.whole >= 8;
+    job.blocks = many ? 1 : ps_threads_chunks((size_t)sweep.target_group, block);
+    job.held = job.cut.depth_first ? 1 : job.cut.leaves.count;
+    job.slot_floats = ps_threads_chunks((size_t)sweep.target_group, job.blocks) * job.row;
+    job.slots_worker = job.cut.depth_first ? round_up(ps_tree_slots(job.cut.leaves.count) * job.slot_floats, 16) : 0;
     return job;
+}
+
+/* `filters` rows of the gradient, the first of them `filter`, over one leaf. */
+static void sum_leaf(const direct_job *job, size_t leaf, int group, size_t filter, int filters, int worker,
+                     float *sum) {
+    const ps_conv_sweep *s = &job->sweep;
+    size_t begin = ps_leaves_start(&job->cut.leaves, leaf), end = ps_leaves_start(&job->cut.leaves, leaf + 1);
+    int columns = (int)round_up(s->depth, (size_t)job->kernels->lanes);
+    if (begin == end) memset(sum, 0, (size_t)filters * job->row * sizeof *sum);
+    for (size_t first = begin; first < end; first += job->range) {
+        size_t count = end - first < job->range ? end - first : job->range;
+        const float *matrix = matrix_of(job, group, first, count, worker);
+        job->kernels->outer(count, filters, columns, job->dy + first * (size_t)s->target_channels + filter,
+                            (size_t)s->target_channels, matrix, job->row_step, sum, job->row, first > begin);
+    }
+}
+
+static void write_filters(const direct_job *job, const float *sum, size_t filter, size_t filters) {
+    size_t depth = job->sweep.depth;
+    for (size_t i = 0; i < filters; i++)
+        memcpy(job->target + (filter + i) * depth, sum + i * job->row, depth * sizeof *sum);
 }
 
 static void gradient_range(void *context, size_t chunk, int worker) {
     const direct_job *job = context;
     const ps_conv_sweep *s = &job->sweep;
-    size_t block = chunk % job->blocks, split = chunk / job->blocks % job->splits, row = round_up(s->depth, 16);
-    int group = (int)(chunk / job->blocks / job->splits);
-    size_t begin = ps_threads_chunk_start(s->positions, job->splits, split);
-    size_t end = ps_threads_chunk_start(s->positions, job->splits, split + 1);
+    size_t block = chunk % job->blocks, leaf = chunk / job->blocks % job->held;
+    int group = (int)(chunk / job->blocks / job->held);
     int k0 = (int)ps_threads_chunk_start((size_t)s->target_group, job->blocks, block);
     int filters = (int)ps_threads_chunk_start((size_t)s->target_group, job->blocks, block + 1) - k0;
     size_t filter = (size_t)(group * s->target_group + k0);
-    float *sum = job->parts + split * job->part_step + filter * row;
-    int columns = (int)round_up(s->depth, (size_t)job->kernels->lanes);
-    for (size_t first = begin; first < end; first += job->range) {
-        size_t count = end - first < job->range ? end - first : job->range;
-        const float *matrix = matrix_of(job, group, first, count, worker);
-        job->kernels->outer(count, filters, columns, job->dy + first * (size_t)s->target_channels + filter,
-                            (size_t)s->target_channels, matrix, job->row_step, sum, row, first > begin);
+    if (!job->cut.depth_first) {
+        sum_leaf(job, leaf, group, filter, filters, worker, job->parts + leaf * job->part_step + filter * job->row);
+        return;
     }
+    float *slots = job->parts + (size_t)worker * job->slots_worker;
+    for (leaf = 0; leaf < job->cut.leaves.count; leaf++) {
+        sum_leaf(job, leaf, group, filter, filters, worker, ps_tree_slot(slots, job->slot_floats, leaf));
+        ps_tree_add(slots, job->slot_floats, leaf);
+    }
+    write_filters(job, slots, filter, (size_t)filters);
 }
 
-static void add_splits(void *context, size_t filter, int worker) {
-    (void)worker;
-    const direct_job *job = context;
-    size_t depth = job->sweep.depth;
-    job->kernels->add_parts(job->parts + filter * round_up(depth, 16), job->splits, job->part_step, depth,
-                            job->target + filter * depth);
+static size_t parts_floats(const direct_job *job, int threads) {
+    return job->cut.depth_first ? (size_t)threads * job->slots_worker : job->held * job->part_step;
 }
 
 static void direct_backward_weights(const ps_conv_shape *s, const float *x, const float *dy, float *dw, void *workspace,
@@ -225,15 +251,17 @@ static void direct_backward_weights(const ps_conv_shape *s, const float *x, cons
     direct_job job = plan_gradient(s);
     job.source = x, job.dy = dy, job.target = dw;
     job.parts = workspace;
-    job.matrix = job.parts + job.splits * job.part_step;
-    ps_threads_run(threads, (size_t)s->groups * job.splits * job.blocks, gradient_range, &job);
-    ps_threads_run(threads, (size_t)s->k, add_splits, &job);
+    job.matrix = job.parts + parts_floats(&job, ps_threads_count(threads));
+    ps_threads_run(threads, (size_t)s->groups * job.held * job.blocks, gradient_range, &job);
+    if (job.cut.depth_first) return;
+    ps_reduce_floats(job.parts, job.held, job.part_step, job.part_step, threads);
+    write_filters(&job, job.parts, 0, (size_t)s->k);
 }
 
 static size_t direct_workspace(const ps_conv_shape *s, ps_conv_pass pass, int threads) {
     if (pass == PS_CONV_BACKWARD_WEIGHTS) {
         direct_job job = plan_gradient(s);
-        return (job.splits * job.part_step + (size_t)threads * job.matrix_worker) * sizeof(float);
+        return (parts_floats(&job, threads) + (size_t)threads * job.matrix_worker) * sizeof(float);
     }
     size_t most = 0;
     for (int residue = 0; residue < (pass == PS_CONV_FORWARD ? 1 : ps_conv_sweep_residues(s)); residue++) {

@@ -31,8 +31,6 @@ typedef struct {
     /* dw [filters][dw_step] (+)= dy' matrix, over `count` rows; dy rows are dy_step apart, columns whole vectors. */
     void (*outer)(size_t count, int filters, int columns, const float *dy, size_t dy_step, const float *matrix,
                   size_t row_step, float *dw, size_t dw_step, bool accumulate);
-    /* sum[i] = parts[0][i] + parts[1][i] + ... in order, part_step apart. */
-    void (*add_parts)(const float *parts, size_t count, size_t part_step, size_t floats, float *sum);
 } ps_direct_kernels;
 
 PS_SIMD_DECLARE(const ps_direct_kernels *, ps_direct_kernels_of, void);

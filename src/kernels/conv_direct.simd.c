@@ -175,17 +175,7 @@ static void outer(size_t count, int filters, int columns, const float *dy, size_
     }
 }
 
-static void add_parts(const float *parts, size_t count, size_t part_step, size_t floats, float *sum) {
-    for (size_t i = 0; i < floats; i += LANES) {
-        int lanes = floats - i < LANES ? (int)(floats - i) : LANES;
-        vf total = load_upto(parts + i, lanes);
-        for (size_t part = 1; part < count; part++) total += load_upto(parts + part * part_step + i, lanes);
-        store_upto(sum + i, total, lanes);
-    }
-}
-
 const ps_direct_kernels *PS_SIMD_NAME(ps_direct_kernels_of)(void) {
-    static const ps_direct_kernels kernels = {LANES,         ROWS,     gather, pack_forward,
-                                              pack_backward, multiply, outer,  add_parts};
+    static const ps_direct_kernels kernels = {LANES, ROWS, gather, pack_forward, pack_backward, multiply, outer};
     return &kernels;
 }

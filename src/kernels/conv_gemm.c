@@ -11,8 +11,9 @@
 
 enum {
     COLUMN_FLOATS = 96 * 1024, /* of one copied range: 384 KiB, most of a half-megabyte second-level cache */
-    MOST_SPLITS = 16,          /* partial sums of the weight gradient */
-    SPLIT_FLOATS = 8 << 20     /* and the room they may take together: 32 MiB */
+    MOST_LEAVES = 16,          /* sums of the weight gradient that are held at once */
+    LEAVES_FLOATS = 8 << 20,   /* and the room they may take together: 32 MiB */
+    BLOCK_FLOATS = 1 << 18     /* of a block of the gradient that is summed depth first: 1 MiB */
 };
 
 /* Sizes used everywhere below. */
@@ -48,7 +49,8 @@ typedef struct {
     layout l;
     const float *x, *w, *dy, *bias;
     float *out, *columns, *partial;
-    size_t chunks, splits, blocks;
+    size_t chunks, blocks, block_floats, slot_floats;
+    ps_conv_gradient_cut cut;
     bool accumulate;
 } gemm_conv_job;
 
@@ -201,32 +203,30 @@ static void gemm_backward_data(const ps_conv_shape *s, const float *dy, const fl
     }
 }
 
-/* The weight gradient is a sum over all positions: `splits` ranges of positions give partial sums, added in order.
- * Large filters allow few of them; the rows of a partial sum are then cut into blocks too, so that there is work for
- * every thread. */
-static size_t splits_of(const layout *l) {
-    size_t weights = (size_t)l->s->k * l->row, splits = ps_threads_chunks(l->positions, 256);
-    if (splits > MOST_SPLITS) splits = MOST_SPLITS;
-    if (splits * weights > SPLIT_FLOATS) splits = SPLIT_FLOATS / weights;
-    return splits < 1 ? 1 : splits;
-}
-
-static size_t blocks_of(const layout *l, size_t splits) {
-    size_t blocks = splits >= 8 ? 1 : 8 / splits, most = ps_threads_chunks((size_t)l->kg, 32);
-    return blocks < most ? blocks : most;
-}
-
-static void weights_chunk(void *context, size_t chunk, int worker) {
-    const gemm_conv_job *job = context;
+/* The weight gradient is a sum over all positions: leaves of the batch's tree with sums of their own, or, where filters
+ * are too large for that, blocks of their rows, each summed shard by shard. Few leaves are cut into blocks too, so that
+ * there is work for every thread. */
+static void plan_gradient(gemm_conv_job *job) {
     const layout *l = &job->l;
-    size_t block = chunk % job->blocks, split = chunk / job->blocks % job->splits;
-    int group = (int)(chunk / job->blocks / job->splits);
-    size_t k0 = ps_threads_chunk_start((size_t)l->kg, job->blocks, block);
-    size_t rows = ps_threads_chunk_start((size_t)l->kg, job->blocks, block + 1) - k0;
-    size_t first = ps_threads_chunk_start(l->positions, job->splits, split);
-    size_t last = ps_threads_chunk_start(l->positions, job->splits, split + 1);
-    float *sum = (job->splits == 1 ? job->out : job->partial + split * (size_t)l->s->k * l->row) +
-                 ((size_t)group * (size_t)l->kg + k0) * l->row;
+    size_t n = (size_t)l->s->n, outputs = l->positions / n, weights = (size_t)l->s->k * l->row;
+    size_t wanted = ps_threads_chunks(ps_reduce_batch(l->positions), 256);
+    job->cut = ps_conv_cut_gradient(n, outputs, weights, wanted < MOST_LEAVES ? wanted : MOST_LEAVES, LEAVES_FLOATS);
+    size_t whole = job->cut.leaves.parts * job->cut.leaves.shards.whole, least = job->cut.depth_first ? 16 : 8;
+    size_t blocks = job->cut.depth_first || whole == 1 ? least : whole >= 8 ? 1 : 8 / whole;
+    size_t most = ps_threads_chunks((size_t)l->kg, 32), rows = BLOCK_FLOATS / l->row + 1;
+    if (blocks > most) blocks = most;
+    if (job->cut.depth_first && ps_threads_chunks((size_t)l->kg, rows) > blocks)
+        blocks = ps_threads_chunks((size_t)l->kg, rows);
+    job->blocks = blocks;
+    job->block_floats = ps_threads_chunks((size_t)l->kg, blocks) * l->row;
+    job->slot_floats = job->cut.depth_first ? ps_tree_slots(job->cut.leaves.count) * job->block_floats : 0;
+}
+
+/* Rows [k0, k0 + rows) of a group's gradient over one leaf. */
+static void sum_leaf(const gemm_conv_job *job, size_t leaf, int group, size_t k0, size_t rows, int worker, float *sum) {
+    const layout *l = &job->l;
+    size_t first = ps_leaves_start(&job->cut.leaves, leaf), last = ps_leaves_start(&job->cut.leaves, leaf + 1);
+    if (first == last) memset(sum, 0, rows * l->row * sizeof *sum);
     for (size_t done = first; done < last; done += l->range) {
         size_t count = last - done < l->range ? last - done : l->range;
         int stride;
@@ -237,40 +237,55 @@ static void weights_chunk(void *context, size_t chunk, int worker) {
     }
 }
 
-static void add_splits(void *context, size_t chunk, int worker) {
-    (void)worker;
+static void weights_chunk(void *context, size_t chunk, int worker) {
     const gemm_conv_job *job = context;
-    size_t weights = (size_t)job->l.s->k * job->l.row, first = ps_threads_chunk_start(weights, job->chunks, chunk);
-    size_t last = ps_threads_chunk_start(weights, job->chunks, chunk + 1);
-    for (size_t i = first; i < last; i++) {
-        float sum = job->partial[i];
-        for (size_t split = 1; split < job->splits; split++) sum += job->partial[split * weights + i];
-        job->out[i] = sum;
+    const layout *l = &job->l;
+    size_t leaves = job->cut.leaves.count, held = job->cut.depth_first ? 1 : leaves;
+    size_t block = chunk % job->blocks, leaf = chunk / job->blocks % held;
+    int group = (int)(chunk / job->blocks / held);
+    size_t k0 = ps_threads_chunk_start((size_t)l->kg, job->blocks, block);
+    size_t rows = ps_threads_chunk_start((size_t)l->kg, job->blocks, block + 1) - k0;
+    size_t at = ((size_t)group * (size_t)l->kg + k0) * l->row, count = rows * l->row;
+    if (!job->cut.depth_first) {
+        float *sums = leaves == 1 ? job->out : job->partial + leaf * (size_t)l->s->k * l->row;
+        sum_leaf(job, leaf, group, k0, rows, worker, sums + at);
+        return;
     }
+    float *slots = job->partial + (size_t)worker * job->slot_floats;
+    for (leaf = 0; leaf < leaves; leaf++) {
+        sum_leaf(job, leaf, group, k0, rows, worker, ps_tree_slot(slots, count, leaf));
+        ps_tree_add(slots, count, leaf);
+    }
+    memcpy(job->out + at, slots, count * sizeof *slots);
 }
 
-static size_t partial_floats(const layout *l, size_t splits) {
-    return splits == 1 ? 0 : ps_conv_round16(splits * (size_t)l->s->k * l->row);
+static size_t partial_floats(const gemm_conv_job *job, int threads) {
+    size_t leaves = job->cut.leaves.count;
+    if (job->cut.depth_first) return ps_conv_round16((size_t)threads * job->slot_floats);
+    return leaves == 1 ? 0 : ps_conv_round16(leaves * (size_t)job->l.s->k * job->l.row);
 }
 
 static void gemm_backward_weights(const ps_conv_shape *s, const float *x, const float *dy, float *dw, void *workspace,
                                   ps_threads *threads) {
     gemm_conv_job job = {.l = layout_of(s), .x = x, .dy = dy, .out = dw, .partial = workspace};
-    job.splits = splits_of(&job.l);
-    job.blocks = blocks_of(&job.l, job.splits);
+    plan_gradient(&job);
+    size_t partial = partial_floats(&job, ps_threads_count(threads)), leaves = job.cut.leaves.count,
+           weights = (size_t)s->k * job.l.row;
     /* Columns come after the partial sums; without either there is no workspace to point into. */
-    job.columns = job.l.direct ? NULL : (float *)workspace + partial_floats(&job.l, job.splits);
-    ps_threads_run(threads, (size_t)s->groups * job.splits * job.blocks, weights_chunk, &job);
-    if (job.splits == 1) return;
-    job.chunks = ps_threads_chunks((size_t)s->k * job.l.row, 16384);
-    ps_threads_run(threads, job.chunks, add_splits, &job);
+    job.columns = job.l.direct ? NULL : (float *)workspace + partial;
+    ps_threads_run(threads, (size_t)s->groups * (job.cut.depth_first ? 1 : leaves) * job.blocks, weights_chunk, &job);
+    if (job.cut.depth_first || leaves == 1) return;
+    ps_reduce_floats(job.partial, leaves, weights, weights, threads);
+    memcpy(dw, job.partial, weights * sizeof *dw);
 }
 
 static size_t gemm_workspace(const ps_conv_shape *s, ps_conv_pass pass, int threads) {
     layout l = layout_of(s);
     size_t columns = l.direct ? 0 : (size_t)threads * ps_conv_round16(l.range * l.row);
-    size_t partial = pass == PS_CONV_BACKWARD_WEIGHTS ? partial_floats(&l, splits_of(&l)) : 0;
-    return (columns + partial) * sizeof(float);
+    if (pass != PS_CONV_BACKWARD_WEIGHTS) return columns * sizeof(float);
+    gemm_conv_job job = {.l = l};
+    plan_gradient(&job);
+    return (columns + partial_floats(&job, threads)) * sizeof(float);
 }
 
 /* Multiplications at 2 per 98 GFLOP/s, slowed down where the matrices are thin, plus the copies at 2 ns a cache

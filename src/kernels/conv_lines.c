@@ -18,10 +18,10 @@ enum {
     BUFFER_FLOATS = 64 * 1024, /* copied lines of a chunk: 256 KiB */
     MOST_BUFFER = 1 << 20,     /* and of a single target line; beyond it the method declines */
     DEPTH_BLOCK = 384,         /* rows of packed weights used together: 48 KiB */
-    MOST_SPLITS = 16,          /* partial sums of the weight gradient */
-    SPLIT_FLOATS = 4 << 20,    /* and the room they may take together: 16 MiB */
+    MOST_LEAVES = 16,          /* sums of the weight gradient that are held at once */
+    LEAVES_FLOATS = 4 << 20,   /* and the room they may take together: 16 MiB */
     GRADIENT_POSITIONS = 256,  /* of a unit of the weight gradient */
-    FILTER_BLOCK = 64          /* filters of a task of the weight gradient where there are few partial sums */
+    FILTER_BLOCK = 64          /* filters of a task of the weight gradient where there are few such sums */
 };
 
 typedef struct {
@@ -36,7 +36,8 @@ typedef struct {
     size_t line_floats, buffer_floats;      /* of a line as the products see it; of a worker */
     size_t run, runs, piece, pieces, units; /* target lines of a unit, positions of a line; units in all */
     size_t panel, panels, passes;
-    size_t splits, blocks, part_step, sum_step;
+    size_t blocks, part_step, sum_step; /* of the weight gradient */
+    ps_conv_gradient_cut cut;
     int kernel_taps, kh, kw;
     bool accumulate;
 } lines_job;
@@ -66,11 +67,18 @@ static bool is_identity(const ps_conv_axis *a) {
            a->target_step == 1 && a->count == a->target_size;
 }
 
-/* A pointwise convolution is one long line. */
-static void merge_axes(ps_conv_sweep *s) {
+/* A pointwise convolution is `lines` long lines: one, or one for each shard. */
+static void merge_axes(ps_conv_sweep *s, int lines) {
     if (!is_identity(&s->d) || !is_identity(&s->h) || !is_identity(&s->w)) return;
-    s->w.count = s->w.source_size = s->w.target_size = (int)s->positions;
-    s->d.count = s->d.source_size = s->d.target_size = s->h.count = s->h.source_size = s->h.target_size = s->n = 1;
+    s->w.count = s->w.source_size = s->w.target_size = (int)(s->positions / (size_t)lines);
+    s->d.count = s->d.source_size = s->d.target_size = s->h.count = s->h.source_size = s->h.target_size = 1;
+    s->n = lines;
+}
+
+/* Shards of unequal size have a line for each sample. */
+static int gradient_lines(const ps_conv_sweep *s) {
+    ps_shards shards = ps_shards_of((size_t)s->n);
+    return shards.samples % shards.count == 0 ? (int)shards.count : s->n;
 }
 
 static size_t window_of(const ps_conv_sweep *s, size_t run) {
@@ -104,7 +112,7 @@ static lines_job plan_lines(const ps_conv_sweep *sweep, bool gradient) {
     lines_job job = {.sweep = *sweep};
     ps_conv_sweep *s = &job.sweep;
     choose_kernels(&job, sweep->target_group);
-    merge_axes(s);
+    merge_axes(s, gradient ? gradient_lines(s) : 1);
     job.low = s->w.taps > 0 ? s->w.delta[0] : 0;
     int reach = s->w.taps > 0 ? s->w.delta[s->w.taps - 1] - job.low : 0;
     job.columns = (s->w.count - 1) * s->w.source_step + reach + 1;
@@ -311,19 +319,21 @@ static void lines_backward_data(const ps_conv_shape *s, const float *dy, const f
     }
 }
 
-/* Backward-weights: rows are taps and input channels, vectors run along the filters; `splits` ranges of units have
- * partial sums [depth][filters of the group] of their own, added in order. Large filters allow few of them; then the
- * filters are cut into blocks too, so that there is work for every thread. */
+/* Backward-weights: rows are taps and input channels, vectors run along the filters; leaves of the batch's tree,
+ * runs of units, have sums [depth][filters of the group] of their own. Few leaves are cut into blocks of filters
+ * too, so that there is work for every thread. */
 static lines_job plan_gradient(const ps_conv_shape *s) {
     ps_conv_sweep sweep = ps_conv_sweep_forward(s);
     lines_job job = plan_lines(&sweep, true);
     job.panel = 2 * (size_t)job.kernels->lanes;
     job.sum_step = round_up((size_t)sweep.target_group, job.panel);
     job.part_step = round_up((size_t)sweep.groups * sweep.depth * job.sum_step, 16);
-    job.splits = job.units < MOST_SPLITS ? job.units : MOST_SPLITS;
-    if (job.splits * job.part_step > SPLIT_FLOATS) job.splits = SPLIT_FLOATS / job.part_step;
-    if (job.splits < 1) job.splits = 1;
-    job.blocks = job.splits >= 8 ? 1 : ps_threads_chunks((size_t)sweep.target_group, FILTER_BLOCK);
+    size_t units = ps_reduce_batch(job.units);
+    job.cut = ps_conv_cut_gradient((size_t)s->n, job.units / (size_t)job.sweep.n, job.part_step,
+                                   units < MOST_LEAVES ? units : MOST_LEAVES, LEAVES_FLOATS);
+    if (job.sweep.n != s->n) job.cut.leaves.shards.samples = (size_t)job.sweep.n; /* lines stand for samples */
+    bool many = job.cut.leaves.parts * job.cut.leaves.shards.whole >= 8;
+    job.blocks = many ? 1 : ps_threads_chunks((size_t)sweep.target_group, FILTER_BLOCK);
     job.panels = ps_threads_chunks((size_t)sweep.target_group, job.panel);
     if (job.blocks > job.panels) job.blocks = job.panels;
     return job;
@@ -359,50 +369,51 @@ static void outer_panel(const lines_job *job, const unit *u, int group, size_t p
     }
 }
 
-static void gradient_split(void *context, size_t chunk, int worker) {
+static void gradient_leaf(void *context, size_t chunk, int worker) {
     const lines_job *job = context;
-    size_t block = chunk % job->blocks, split = chunk / job->blocks;
-    size_t begin = ps_threads_chunk_start(job->units, job->splits, split),
-           end = ps_threads_chunk_start(job->units, job->splits, split + 1);
+    size_t block = chunk % job->blocks, leaf = chunk / job->blocks;
+    size_t begin = ps_leaves_start(&job->cut.leaves, leaf), end = ps_leaves_start(&job->cut.leaves, leaf + 1);
     size_t first_panel = ps_threads_chunk_start(job->panels, job->blocks, block);
     size_t last_panel = ps_threads_chunk_start(job->panels, job->blocks, block + 1);
+    float *part = job->parts + leaf * job->part_step;
+    if (begin == end && block == 0) memset(part, 0, job->part_step * sizeof *part);
     for (size_t index = begin; index < end; index++) {
         unit u = unit_of(job, index);
         copy_lines(job, &u, worker);
         for (int group = 0; group < job->sweep.groups; group++) {
-            for (size_t panel = first_panel; panel < last_panel; panel++) {
-                outer_panel(job, &u, group, panel, job->parts + split * job->part_step, index > begin);
-            }
+            for (size_t panel = first_panel; panel < last_panel; panel++)
+                outer_panel(job, &u, group, panel, part, index > begin);
         }
     }
 }
 
-static void add_splits(void *context, size_t chunk, int worker) {
+static void write_panel(void *context, size_t chunk, int worker) {
     (void)worker;
     const lines_job *job = context;
     const ps_conv_sweep *s = &job->sweep;
     size_t group = chunk / job->panels, channel = chunk % job->panels * job->panel,
            left = (size_t)s->target_group - channel;
-    const float *part = job->parts + group * s->depth * job->sum_step + channel;
-    job->kernels->add_turned(part, job->splits, job->part_step, job->sum_step, s->depth,
-                             left < job->panel ? left : job->panel,
-                             job->target + (group * (size_t)s->target_group + channel) * s->depth, s->depth);
+    job->kernels->turn(job->parts + group * s->depth * job->sum_step + channel, job->sum_step, s->depth,
+                       left < job->panel ? left : job->panel,
+                       job->target + (group * (size_t)s->target_group + channel) * s->depth, s->depth);
 }
 
 static void lines_backward_weights(const ps_conv_shape *s, const float *x, const float *dy, float *dw, void *workspace,
                                    ps_threads *threads) {
     lines_job job = plan_gradient(s);
+    size_t leaves = job.cut.leaves.count;
     job.source = x, job.dy = dy, job.target = dw;
     job.parts = workspace;
-    job.buffers = job.parts + job.splits * job.part_step;
-    ps_threads_run(threads, job.splits * job.blocks, gradient_split, &job);
-    ps_threads_run(threads, (size_t)s->groups * job.panels, add_splits, &job);
+    job.buffers = job.parts + leaves * job.part_step;
+    ps_threads_run(threads, leaves * job.blocks, gradient_leaf, &job);
+    ps_reduce_floats(job.parts, leaves, job.part_step, job.part_step, threads);
+    ps_threads_run(threads, (size_t)s->groups * job.panels, write_panel, &job);
 }
 
 static size_t lines_workspace(const ps_conv_shape *s, ps_conv_pass pass, int threads) {
     if (pass == PS_CONV_BACKWARD_WEIGHTS) {
         lines_job job = plan_gradient(s);
-        return (job.splits * job.part_step + (size_t)threads * job.buffer_floats) * sizeof(float);
+        return (job.cut.leaves.count * job.part_step + (size_t)threads * job.buffer_floats) * sizeof(float);
     }
     size_t most = 0;
     for (int residue = 0; residue < (pass == PS_CONV_FORWARD ? 1 : ps_conv_sweep_residues(s)); residue++) {
@@ -419,6 +430,9 @@ static size_t lines_workspace(const ps_conv_shape *s, ps_conv_pass pass, int thr
 static size_t segments_of(const ps_conv_sweep *s) {
     return (size_t)s->d.taps * (size_t)s->h.taps * (s->wide_rows ? 1 : (size_t)s->w.taps);
 }
+
+/* Gradients that are to be summed depth first are left to the other methods. */
+static bool gradient_fits(const ps_conv_shape *s) { return !plan_gradient(s).cut.depth_first; }
 
 static bool lines_fit(const ps_conv_sweep *sweep, bool gradient) {
     lines_job job = plan_lines(sweep, gradient);
@@ -460,7 +474,8 @@ static double gradient_cost(const ps_conv_shape *s) {
     double slow = 1.15 * (1.0 + 2.0 / (double)job.piece) *
                   (job.panels == 1 && s->k / s->groups <= job.kernels->lanes ? 1.25 : 1.0);
     if (s->k % 256 == 0 && job.piece < 32) slow *= 1.5;
-    return 1500.0 + products_cost(&job) * slow + copies_cost(&job) + 0.2 * (double)(job.splits * job.part_step);
+    return 1500.0 + products_cost(&job) * slow + copies_cost(&job) +
+           0.2 * (double)(job.cut.leaves.count * job.part_step);
 }
 
 static double lines_cost(const ps_conv_shape *s, ps_conv_pass pass) {
@@ -468,7 +483,8 @@ static double lines_cost(const ps_conv_shape *s, ps_conv_pass pass) {
     if (pass != PS_CONV_BACKWARD_DATA) {
         ps_conv_sweep sweep = ps_conv_sweep_forward(s);
         if (!lines_fit(&sweep, pass == PS_CONV_BACKWARD_WEIGHTS)) return -1.0;
-        return pass == PS_CONV_FORWARD ? sweep_cost(&sweep) : gradient_cost(s);
+        if (pass == PS_CONV_FORWARD) return sweep_cost(&sweep);
+        return gradient_fits(s) ? gradient_cost(s) : -1.0;
     }
     double cost = 0.0;
     for (int residue = 0; residue < ps_conv_sweep_residues(s); residue++) {

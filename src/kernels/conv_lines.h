@@ -46,9 +46,8 @@ typedef struct {
     int lanes;
     void (*multiply)(const ps_lines_product *product);
     void (*outer)(const ps_lines_outer *outer);
-    /* dw[k][j] = parts[0][j][k] + parts[1][j][k] + ... in order, for `rows` j and `channels` k. */
-    void (*add_turned)(const float *parts, size_t count, size_t part_step, size_t sum_step, size_t rows,
-                       size_t channels, float *dw, size_t dw_step);
+    /* dw[k][j] = sums[j][k] for `rows` j and `channels` k. */
+    void (*turn)(const float *sums, size_t sum_step, size_t rows, size_t channels, float *dw, size_t dw_step);
 } ps_lines_kernels;
 
 PS_SIMD_DECLARE(const ps_lines_kernels *, ps_lines_kernels_of, void);

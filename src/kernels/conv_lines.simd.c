@@ -111,18 +111,14 @@ static void outer(const ps_lines_outer *o) {
     }
 }
 
-static void add_turned(const float *parts, size_t count, size_t part_step, size_t sum_step, size_t rows,
-                       size_t channels, float *dw, size_t dw_step) {
+static void turn(const float *sums, size_t sum_step, size_t rows, size_t channels, float *dw, size_t dw_step) {
     for (size_t k = 0; k < channels; k += LANES) {
         size_t filters = channels - k < LANES ? channels - k : LANES;
         for (size_t j = 0; j < rows; j += LANES) {
             vf square[LANES];
             size_t height = rows - j < LANES ? rows - j : LANES;
-            for (size_t r = 0; r < LANES; r++) square[r] = splat(0.0f);
-            for (size_t part = 0; part < count; part++) {
-                const float *from = parts + part * part_step + j * sum_step + k;
-                for (size_t r = 0; r < height; r++) square[r] += load(from + r * sum_step);
-            }
+            for (size_t r = 0; r < LANES; r++)
+                square[r] = r < height ? load(sums + (j + r) * sum_step + k) : splat(0.0f);
             transpose(square);
             for (size_t f = 0; f < filters; f++) store_upto(dw + (k + f) * dw_step + j, square[f], (int)height);
         }
@@ -130,6 +126,6 @@ static void add_turned(const float *parts, size_t count, size_t part_step, size_
 }
 
 const ps_lines_kernels *PS_SIMD_NAME(ps_lines_kernels_of)(void) {
-    static const ps_lines_kernels kernels = {LANES, multiply, outer, add_turned};
+    static const ps_lines_kernels kernels = {LANES, multiply, outer, turn};
     return &kernels;
 }

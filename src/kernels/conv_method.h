@@ -8,7 +8,7 @@
 #include <stddef.h>
 
 #include "kernels/conv_shape.h"
-#include "parallel/threads.h"
+#include "parallel/reduce.h"
 
 typedef struct ps_conv_method {
     const char *name;
@@ -20,7 +20,7 @@ typedef struct ps_conv_method {
      * the smallest. Negative: this method cannot do that pass of that shape. */
     double (*cost)(const ps_conv_shape *shape, ps_conv_pass pass);
     size_t (*workspace_bytes)(const ps_conv_shape *shape, ps_conv_pass pass, int threads);
-    /* As in conv.h, but for dbias, which conv.c computes. */
+    /* As in conv.h, but for dbias and for other processes' sums (ps_reduce_across), which conv.c sees to. */
     void (*forward)(const ps_conv_shape *shape, const float *x, const float *w, const float *bias, float *y,
                     void *workspace, ps_threads *threads);
     void (*backward_data)(const ps_conv_shape *shape, const float *dy, const float *w, float *dx, bool accumulate,
@@ -37,7 +37,27 @@ static inline size_t ps_conv_out_positions(const ps_conv_shape *s) {
     return (size_t)s->n * (size_t)ps_conv_out_d(s) * (size_t)ps_conv_out_h(s) * (size_t)ps_conv_out_w(s);
 }
 static inline size_t ps_conv_taps(const ps_conv_shape *s) { return (size_t)s->kd * (size_t)s->kh * (size_t)s->kw; }
+static inline size_t ps_conv_weights(const ps_conv_shape *s) {
+    return (size_t)s->k * ps_conv_taps(s) * (size_t)(s->c / s->groups);
+}
 /* Rounds a number of floats up to whole cache lines. */
 static inline size_t ps_conv_round16(size_t floats) { return (floats + 15) / 16 * 16; }
+
+/* How a method sums the weight gradient over the batch. Where `leaves` sums of the whole gradient fit the room they may
+ * take together, each leaf has one and they are added at the end. Larger gradients are cut into blocks, and each is
+ * summed shard by shard along the tree, depth first; then there is one leaf a shard. */
+typedef struct {
+    ps_leaves leaves;
+    bool depth_first;
+} ps_conv_gradient_cut;
+
+/* floats: of the gradient as the method sums it; wanted: leaves; room: floats. Of the whole batch. */
+static inline ps_conv_gradient_cut ps_conv_cut_gradient(size_t samples, size_t items, size_t floats, size_t wanted,
+                                                        size_t room) {
+    ps_shards shards = ps_shards_of(samples);
+    bool depth_first = shards.whole > 1 && shards.whole * floats > room;
+    size_t most = depth_first ? 1 : room / floats;
+    return (ps_conv_gradient_cut){ps_leaves_of(samples, items, wanted < most ? wanted : most), depth_first};
+}
 
 #endif

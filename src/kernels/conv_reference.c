@@ -105,11 +105,13 @@ static void reference_backward_data(const ps_conv_shape *s, const float *dy, con
     ps_threads_run(threads, (size_t)s->n * (size_t)s->d * (size_t)s->h, data_row, &job);
 }
 
-static double weight_gradient(const reference_job *job, int k, int td, int th, int tw, int c) {
+/* Over samples [first, last). */
+static double weight_gradient(const reference_job *job, size_t first, size_t last, int k, int td, int th, int tw,
+                              int c) {
     const ps_conv_shape *s = job->s;
     int od = ps_conv_out_d(s), oh = ps_conv_out_h(s), ow = ps_conv_out_w(s);
     double sum = 0.0;
-    for (int n = 0; n < s->n; n++) {
+    for (int n = (int)first; n < (int)last; n++) {
         for (int pd = 0; pd < od; pd++) {
             int d = input_at(pd, s->stride_d, s->pad_d, td, s->dilation_d);
             for (int ph = 0; ph < oh && d >= 0 && d < s->d; ph++) {
@@ -126,6 +128,17 @@ static double weight_gradient(const reference_job *job, int k, int td, int th, i
     return sum;
 }
 
+/* A shard's sum in double, the shards' along the tree as every method adds them. */
+static float sum_of_shards(const reference_job *job, int k, int td, int th, int tw, int c) {
+    float sums[PS_SHARDS_MOST];
+    ps_shards shards = ps_shards_of((size_t)job->s->n);
+    for (size_t i = 0; i < shards.count; i++)
+        sums[i] =
+            (float)weight_gradient(job, ps_shards_start(&shards, i), ps_shards_start(&shards, i + 1), k, td, th, tw, c);
+    ps_reduce_floats(sums, shards.count, 1, 1, NULL);
+    return sums[0];
+}
+
 static void filter_gradient(void *context, size_t chunk, int worker) {
     (void)worker;
     const reference_job *job = context;
@@ -135,7 +148,7 @@ static void filter_gradient(void *context, size_t chunk, int worker) {
     for (int td = 0; td < s->kd; td++) {
         for (int th = 0; th < s->kh; th++) {
             for (int tw = 0; tw < s->kw; tw++) {
-                for (int c = 0; c < cg; c++) *dw++ = (float)weight_gradient(job, k, td, th, tw, first + c);
+                for (int c = 0; c < cg; c++) *dw++ = sum_of_shards(job, k, td, th, tw, first + c);
             }
         }
     }

@@ -6,7 +6,7 @@
  * - many tiles: all weights are transformed first; a chunk of tiles is transformed, multiplied and transformed back
  *   while it stays in the second-level cache;
  * - few tiles, many weights: all tiles are transformed first; a panel of weights is transformed and used at once.
- * Backward-weights likewise: partial sums by groups of tiles, or blocks of the gradient over all tiles.
+ * Backward-weights likewise: sums of groups of tiles, or blocks of the gradient over all tiles.
  *
  * What one processor writes and another reads has to cross between their caches, which is slower than to work it out
  * again. So few threads share no transformed values: each transforms for itself what it is about to multiply, when it
@@ -30,8 +30,9 @@ enum {
     WEIGHT_BLOCK = 16,  /* of weights transformed beforehand: a task */
     FEW_TILES = 160,    /* at most, to transform them all first */
     MANY_WEIGHTS = 160 * 160,
-    OUTER_TILES = 48,  /* tiles per step of backward-weights */
-    GROUPS = 16,       /* most partial sums of backward-weights */
+    OUTER_TILES = 48, /* tiles per step of backward-weights */
+    GROUPS = 16,      /* most groups of tiles of backward-weights */
+    FILTERS_PER_TASK = 4,
     FILTER_BLOCK = 96, /* most filters of a block of the weight gradient */
     MANY_PRODUCTS = 96 * 96,
     WORTH_TWO = 1 << 14, /* tiles x columns x rows of a task worth sharing: some ten microseconds */
@@ -71,8 +72,13 @@ typedef struct {
     size_t v_worker, g_worker, u_worker,
         m_worker; /* distance to those of the next worker (0: shared); u: of the next panel or task */
     size_t u_own; /* distance to the next worker's own weights (0: shared) */
-    size_t panel, panels, chunks, groups, rounds, round, channel_blocks, filter_blocks;
+    size_t panel, panels, chunks, channel_blocks, filter_blocks;
     int channel_block, filter_block;
+    /* Of the weight gradient: groups of tiles, or rounds, of which each holds some shards, or a part of one. */
+    ps_leaves groups;
+    size_t rounds, round, round_shards, shard_rounds;
+    float *slots; /* of the tree, for each worker or task */
+    size_t slot_floats, slots_step;
 } winograd_job;
 
 static void map_tiles(ps_winograd_map *map) {
@@ -311,10 +317,11 @@ static void winograd_backward_data(const ps_conv_shape *s, const float *dy, cons
     convolve(&map, true, dy, w, NULL, accumulate, dx, workspace, threads);
 }
 
-/* Backward-weights: v holds tiles of x, g tiles of dy, u their products. Few weights (`few_tiles` false): a task is a
- * group of tiles with a partial sum of its own. Many: in rounds, all tiles of a round are transformed into panels, then
- * a task is a block of filters by channels, whose products stay in the second-level cache and are added to those of the
- * rounds before. */
+/* Backward-weights: v holds tiles of x, g tiles of dy, u their products. Few weights (`few_tiles` false): a task is
+ * a group of tiles with a sum of its own, a leaf of the batch's tree. Many: in rounds, all tiles of a round are
+ * transformed into panels, then a task is a block of filters by channels, whose products stay in the second-level
+ * cache. Either way each shard's products are transformed back, and what is added along the tree are gradients: a
+ * quarter of the floats, and what processes exchange. */
 static ps_winograd_matrices take_panels(arena *a, size_t matrices, size_t tiles, size_t columns, size_t panel,
                                         size_t copies, size_t *worker_step) {
     ps_winograd_matrices m = {.row_step = panel, .step = tiles * panel + 16, .panel = panel};
@@ -325,6 +332,29 @@ static ps_winograd_matrices take_panels(arena *a, size_t matrices, size_t tiles,
     return m;
 }
 
+/* A single shard's gradient is written at once. */
+static void take_slots(winograd_job *job, arena *a, size_t floats, size_t copies) {
+    size_t shards = job->groups.shards.count;
+    job->slot_floats = floats;
+    job->slots_step = shards > 1 ? ps_tree_slots(shards) * floats : 0;
+    job->slots = take(a, copies * job->slots_step);
+}
+
+/* As many whole shards to a round as `most` tiles allow, or a part of one. Returns the tiles of the largest round. */
+static size_t plan_round_tiles(winograd_job *job, size_t most) {
+    const ps_shards *shards = &job->groups.shards;
+    size_t tiles = ps_shards_largest(shards) * job->groups.items;
+    if (most < FEWEST_TILES) most = FEWEST_TILES;
+    job->round_shards = 1;
+    job->shard_rounds = ps_threads_chunks(tiles, most);
+    while (job->round_shards < shards->count &&
+           ps_shards_start(shards, 2 * job->round_shards) * job->groups.items <= most)
+        job->round_shards *= 2;
+    job->rounds = shards->count / job->round_shards * job->shard_rounds;
+    if (job->shard_rounds > 1) return ps_threads_chunks(tiles, job->shard_rounds);
+    return ps_shards_start(shards, job->round_shards) * job->groups.items;
+}
+
 static void plan_rounds(winograd_job *job, arena *a, int threads) {
     const ps_winograd_map *map = &job->map;
     size_t k = (size_t)map->k, panel = job->panel, products = ps_winograd_products(map->kind);
@@ -332,29 +362,30 @@ static void plan_rounds(winograd_job *job, arena *a, int threads) {
     job->filter_block = (int)round_up(ps_threads_chunks(k, job->filter_blocks), 16);
     job->filter_blocks = ps_threads_chunks(k, (size_t)job->filter_block);
     job->channel_blocks = ps_threads_chunks(map->depth, panel);
-    size_t most = ROUND_FLOATS / (products * (map->depth + k));
-    job->rounds = ps_threads_chunks(map->tiles, most < FEWEST_TILES ? FEWEST_TILES : most);
-    size_t tiles = ps_threads_chunks(map->tiles, job->rounds);
+    size_t tiles = plan_round_tiles(job, ROUND_FLOATS / (products * (map->depth + k)));
     job->own = threads <= OWN_THREADS;
     size_t owners = job->own ? (size_t)threads : 1;
     job->v = take_panels(a, products, tiles, map->depth, panel, owners, &job->v_worker);
     job->g = take_panels(a, products, tiles, k, (size_t)job->filter_block, owners, &job->g_worker);
     take_records(job, a, threads, job->filter_blocks + job->channel_blocks);
-    size_t copies = job->rounds == 1 ? (size_t)threads : job->filter_blocks * job->channel_blocks;
-    job->u = take_matrices(a, PS_WINOGRAD_WEIGHTS, (size_t)job->filter_block, panel, copies, &job->u_worker);
+    size_t tasks = job->filter_blocks * job->channel_blocks;
+    job->u = take_matrices(a, PS_WINOGRAD_WEIGHTS, (size_t)job->filter_block, panel,
+                           job->shard_rounds == 1 ? (size_t)threads : tasks, &job->u_worker);
+    take_slots(job, a, (size_t)job->filter_block * 9 * panel, job->rounds == 1 ? (size_t)threads : tasks);
 }
 
 static void plan_groups(winograd_job *job, arena *a, int threads) {
     const ps_winograd_map *map = &job->map;
-    job->groups =
-        even_chunks(ps_threads_chunks(map->tiles, OUTER_TILES), map->tiles, map->tiles * map->depth * (size_t)map->k);
-    if (job->groups > GROUPS) job->groups = GROUPS;
+    size_t tiles = ps_reduce_batch(map->tiles),
+           wanted = even_chunks(ps_threads_chunks(tiles, OUTER_TILES), tiles, tiles * map->depth * (size_t)map->k);
+    job->groups = ps_leaves_of((size_t)map->n, job->groups.items, wanted < GROUPS ? wanted : GROUPS);
     job->v = take_matrices(a, ps_winograd_products(map->kind), OUTER_TILES, padded(map->depth), (size_t)threads,
                            &job->v_worker);
     job->g = take_matrices(a, ps_winograd_products(map->kind), OUTER_TILES, padded((size_t)map->k), (size_t)threads,
                            &job->g_worker);
-    job->u =
-        take_matrices(a, PS_WINOGRAD_WEIGHTS, (size_t)map->k, round_up(map->depth, 16), job->groups, &job->u_worker);
+    job->u = take_matrices(a, PS_WINOGRAD_WEIGHTS, (size_t)map->k, round_up(map->depth, 16), job->groups.count,
+                           &job->u_worker);
+    take_slots(job, a, FILTERS_PER_TASK * map->depth * 9, (size_t)threads);
 }
 
 static winograd_job plan_gradient(const ps_winograd_map *map, arena *a, int threads) {
@@ -362,6 +393,7 @@ static winograd_job plan_gradient(const ps_winograd_map *map, arena *a, int thre
     job.panel = 2 * (size_t)job.kernels->lanes;
     job.few_tiles = map->kd == 1 && map->depth * (size_t)map->k >= MANY_PRODUCTS;
     job.map.zeros = take_zeros(a, map->c > map->k ? map->c : map->k);
+    job.groups = ps_leaves_of((size_t)map->n, map->tiles / (size_t)map->n, 1);
     if (job.few_tiles) plan_rounds(&job, a, threads);
     else plan_groups(&job, a, threads);
     return job;
@@ -369,7 +401,11 @@ static winograd_job plan_gradient(const ps_winograd_map *map, arena *a, int thre
 
 /* The first tile of a round. */
 static size_t round_start(const winograd_job *job, size_t round) {
-    return ps_threads_chunk_start(job->map.tiles, job->rounds, round);
+    size_t shard = round / job->shard_rounds * job->round_shards, items = job->groups.items;
+    size_t first = ps_shards_start(&job->groups.shards, shard) * items;
+    if (round % job->shard_rounds == 0) return first;
+    size_t end = ps_shards_start(&job->groups.shards, shard + 1) * items;
+    return first + ps_threads_chunk_start(end - first, job->shard_rounds, round % job->shard_rounds);
 }
 
 static void transform_both(void *context, size_t chunk, int worker) {
@@ -394,27 +430,75 @@ static void transform_own(const winograd_job *job, int worker, size_t block, siz
         job->kernels->input(&map, job->x, begin, tiles, moved(job->v, (size_t)worker * job->v_worker));
 }
 
+/* Filters [k0, k0 + rows) and channels [c0, c0 + channels) of the gradient. */
+typedef struct {
+    size_t number, filters, panel; /* of all blocks; among those of filters and of channels */
+    int k0, rows, c0, channels;
+} block;
+
+static block block_of(const winograd_job *job, size_t chunk) {
+    const ps_winograd_map *map = &job->map;
+    block b = {.number = chunk, .filters = chunk % job->filter_blocks, .panel = chunk / job->filter_blocks};
+    b.k0 = (int)b.filters * job->filter_block, b.c0 = (int)(b.panel * job->panel);
+    b.rows = map->k - b.k0 < job->filter_block ? map->k - b.k0 : job->filter_block;
+    b.channels = map->c - b.c0 < (int)job->panel ? map->c - b.c0 : (int)job->panel;
+    return b;
+}
+
+/* The products of a shard, or of a round's part of it, in u. */
+static void multiply_shard(const winograd_job *job, const block *b, size_t shard, int worker, ps_winograd_matrices u) {
+    size_t begin = round_start(job, job->round), end = round_start(job, job->round + 1), first = begin;
+    if (job->shard_rounds == 1) {
+        first = ps_shards_start(&job->groups.shards, shard) * job->groups.items;
+        end = ps_shards_start(&job->groups.shards, shard + 1) * job->groups.items;
+    }
+    size_t rows = first - begin;
+    job->kernels->outer(
+        job->map.kind, end - first, b->rows, b->channels,
+        moved(job->g, (size_t)worker * job->g_worker + b->filters * job->g.panel_step + rows * job->g.row_step),
+        moved(job->v, (size_t)worker * job->v_worker + b->panel * job->v.panel_step + rows * job->v.row_step), u,
+        job->round % job->shard_rounds > 0);
+}
+
+static void write_block(const winograd_job *job, const block *b, const float *sum) {
+    for (size_t row = 0; row < (size_t)b->rows * 9; row++)
+        memcpy(job->y + ((size_t)b->k0 * 9 + row) * (size_t)job->map.c + b->c0, sum + row * job->panel,
+               (size_t)b->channels * sizeof *sum);
+}
+
+/* A shard's gradient from its products, added along the tree. */
+static void add_shard(const winograd_job *job, const block *b, size_t shard, int worker, ps_winograd_matrices u) {
+    size_t shards = job->groups.shards.count, copy = job->rounds == 1 ? (size_t)worker : b->number;
+    float *slots = job->slots + copy * job->slots_step;
+    ps_winograd_map own = job->map;
+    own.c = (int)job->panel;
+    if (shards == 1) {
+        job->kernels->weights_gradient(&job->map, u, 1, 0, b->k0, b->rows, 0, b->c0, b->channels, job->y);
+        return;
+    }
+    job->kernels->weights_gradient(&own, u, 1, 0, 0, b->rows, 0, 0, b->channels,
+                                   ps_tree_slot(slots, job->slot_floats, shard));
+    ps_tree_add(slots, job->slot_floats, shard);
+    if (shard + 1 == shards) write_block(job, b, slots);
+}
+
 static void gradient_block(void *context, size_t chunk, int worker) {
     const winograd_job *job = context;
-    const ps_winograd_map *map = &job->map;
-    ps_winograd_matrices u = moved(job->u, (job->rounds == 1 ? (size_t)worker : chunk) * job->u_worker);
-    size_t block = chunk % job->filter_blocks, panel = chunk / job->filter_blocks;
-    size_t tiles = round_start(job, job->round + 1) - round_start(job, job->round);
-    int k0 = (int)block * job->filter_block, c0 = (int)(panel * job->panel);
-    int rows = map->k - k0 < job->filter_block ? map->k - k0 : job->filter_block;
-    int channels = map->c - c0 < (int)job->panel ? map->c - c0 : (int)job->panel;
+    block b = block_of(job, chunk);
+    ps_winograd_matrices u = moved(job->u, (job->shard_rounds == 1 ? (size_t)worker : chunk) * job->u_worker);
+    size_t shard = job->round / job->shard_rounds * job->round_shards, last = shard + job->round_shards;
     if (job->own)
-        transform_own(job, worker, block, panel, (ps_winograd_channels){k0, k0 + rows},
-                      (ps_winograd_channels){c0, c0 + channels});
-    job->kernels->outer(job->map.kind, tiles, rows, channels,
-                        moved(job->g, (size_t)worker * job->g_worker + block * job->g.panel_step),
-                        moved(job->v, (size_t)worker * job->v_worker + panel * job->v.panel_step), u, job->round > 0);
-    if (job->round + 1 == job->rounds) job->kernels->weights_gradient(map, u, 1, 0, k0, rows, 0, c0, channels, job->y);
+        transform_own(job, worker, b.filters, b.panel, (ps_winograd_channels){b.k0, b.k0 + b.rows},
+                      (ps_winograd_channels){b.c0, b.c0 + b.channels});
+    for (; shard < last; shard++) {
+        multiply_shard(job, &b, shard, worker, u);
+        if ((job->round + 1) % job->shard_rounds == 0) add_shard(job, &b, shard, worker, u);
+    }
 }
 
 static void run_rounds(winograd_job *job, ps_threads *threads) {
     for (job->round = 0; job->round < job->rounds; job->round++) {
-        job->chunks = ps_threads_chunks(ps_threads_chunks(job->map.tiles, job->rounds), 4);
+        job->chunks = ps_threads_chunks(round_start(job, job->round + 1) - round_start(job, job->round), 4);
         if (job->own) forget(job, ps_threads_count(threads));
         else ps_threads_run(threads, job->chunks, transform_both, job);
         ps_threads_run(threads, job->filter_blocks * job->channel_blocks, gradient_block, job);
@@ -427,8 +511,7 @@ static void gradient_group(void *context, size_t group, int worker) {
     ps_winograd_matrices v = moved(job->v, (size_t)worker * job->v_worker),
                          g = moved(job->g, (size_t)worker * job->g_worker);
     ps_winograd_matrices u = moved(job->u, group * job->u_worker);
-    size_t begin = ps_threads_chunk_start(map->tiles, job->groups, group),
-           end = ps_threads_chunk_start(map->tiles, job->groups, group + 1);
+    size_t begin = ps_leaves_start(&job->groups, group), end = ps_leaves_start(&job->groups, group + 1);
     for (size_t first = begin; first < end; first += OUTER_TILES) {
         size_t count = end - first < OUTER_TILES ? end - first : OUTER_TILES;
         job->kernels->input(map, job->x, first, count, v);
@@ -437,16 +520,31 @@ static void gradient_group(void *context, size_t group, int worker) {
     }
 }
 
-static void sum_groups(void *context, size_t chunk, int worker) {
-    (void)worker;
-    const winograd_job *job = context;
+/* The gradient of some filters over a shard, from its groups' products in their order. */
+static void transform_shard(const winograd_job *job, size_t shard, int k0, int rows, float *dw) {
     const ps_winograd_map *map = &job->map;
-    int k0 = (int)ps_threads_chunk_start((size_t)map->k, job->chunks, chunk);
-    int rows = (int)ps_threads_chunk_start((size_t)map->k, job->chunks, chunk + 1) - k0;
     for (int td = 0; td < map->kd; td++) {
-        ps_winograd_matrices u = moved(job->u, (size_t)k0 * job->u.row_step + (size_t)td * (size_t)map->c);
-        job->kernels->weights_gradient(map, u, job->groups, job->u_worker, k0, rows, td, 0, map->c, job->y);
+        size_t from =
+            shard * job->groups.parts * job->u_worker + (size_t)k0 * job->u.row_step + (size_t)td * (size_t)map->c;
+        job->kernels->weights_gradient(map, moved(job->u, from), job->groups.parts, job->u_worker, 0, rows, td, 0,
+                                       map->c, dw);
     }
+}
+
+static void sum_groups(void *context, size_t chunk, int worker) {
+    const winograd_job *job = context;
+    size_t k = (size_t)job->map.k, first = chunk * FILTERS_PER_TASK, shards = job->groups.shards.count;
+    int rows = k - first < FILTERS_PER_TASK ? (int)(k - first) : FILTERS_PER_TASK;
+    float *dw = job->y + first * job->map.depth * 9, *slots = job->slots + (size_t)worker * job->slots_step;
+    if (shards == 1) {
+        transform_shard(job, 0, (int)first, rows, dw);
+        return;
+    }
+    for (size_t shard = 0; shard < shards; shard++) {
+        transform_shard(job, shard, (int)first, rows, ps_tree_slot(slots, job->slot_floats, shard));
+        ps_tree_add(slots, job->slot_floats, shard);
+    }
+    memcpy(dw, slots, (size_t)rows * job->map.depth * 9 * sizeof *dw);
 }
 
 void ps_winograd_backward_weights_selected(const ps_conv_shape *s, const float *x,
@@ -460,9 +558,8 @@ void ps_winograd_backward_weights_selected(const ps_conv_shape *s, const float *
     if (job.few_tiles) {
         run_rounds(&job, threads);
     } else {
-        ps_threads_run(threads, job.groups, gradient_group, &job);
-        job.chunks = ps_threads_chunks((size_t)map.k, 4);
-        ps_threads_run(threads, job.chunks, sum_groups, &job);
+        ps_threads_run(threads, job.groups.count, gradient_group, &job);
+        ps_threads_run(threads, ps_threads_chunks((size_t)map.k, FILTERS_PER_TASK), sum_groups, &job);
     }
 }
 

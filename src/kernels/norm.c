@@ -8,15 +8,17 @@
 /* Workspace: wide vectors of floats first, then the slots of the chunks. */
 enum { WIDE_VECTORS = 8, PIVOT_ROWS = 16 };
 
+static size_t pivot_bytes(const ps_rows *r) { return r->leaves.shards.count * r->c * sizeof(double); }
 static size_t wide_bytes(const ps_rows *r) { return (WIDE_VECTORS * r->width * sizeof(float) + 63) / 64 * 64; }
 static float *wide_vector(void *workspace, const ps_rows *r, int number) {
     return (float *)workspace + r->width * (size_t)number;
 }
 static void *slots_of(void *workspace, const ps_rows *r) { return (char *)workspace + wide_bytes(r); }
 
-size_t ps_norm_workspace_bytes(size_t rows, int c) {
-    ps_rows r = ps_rows_of(rows, c);
-    return wide_bytes(&r) + r.chunks * ps_rows_slot_bytes(r.width, PS_NORM_MOST_SUMS);
+size_t ps_norm_workspace_bytes(ps_shape shape) {
+    ps_rows r = ps_rows_of(shape);
+    size_t slots = r.chunks * ps_rows_slot_bytes(r.width, PS_NORM_MOST_SUMS), pivots = pivot_bytes(&r);
+    return wide_bytes(&r) + (slots > pivots ? slots : pivots);
 }
 
 static float *spread(void *workspace, const ps_rows *r, int number, const float *values) {
@@ -40,33 +42,42 @@ static void moments_task(void *context, size_t chunk, int worker) {
     (run->x, run->pivot, r->width, ps_rows_chunk_start(r, chunk), ps_rows_chunk_start(r, chunk + 1), slot);
 }
 
-/* A point near each channel's mean, from a few rows spread over the batch: moments about it do not cancel when the mean
- * is large against the spread, so that single-precision running sums are enough. */
-static void find_pivot(const float *x, size_t rows, size_t c, float *pivot) {
-    size_t used = rows < PIVOT_ROWS ? rows : PIVOT_ROWS;
-    for (size_t k = 0; k < c; k++) pivot[k] = 0;
-    for (size_t i = 0; i < used; i++) {
-        const float *row = x + i * (rows / used) * c;
-        for (size_t k = 0; k < c; k++) pivot[k] += row[k] / (float)used;
+/* A point near each channel's mean, from a few rows spread over every shard: moments about it do not cancel when the
+ * mean is large against the spread, so that single-precision running sums are enough. */
+static void find_pivot(const float *x, const ps_rows *r, double *sums, float *pivot) {
+    const ps_shards *shards = &r->leaves.shards;
+    size_t wanted = PIVOT_ROWS / shards->whole, used = 0;
+    for (size_t shard = 0; shard < shards->count; shard++) {
+        size_t first = ps_shards_start(shards, shard) * r->leaves.items;
+        size_t rows = ps_shards_start(shards, shard + 1) * r->leaves.items - first;
+        used = rows < wanted ? rows : wanted; /* the same in all shards */
+        double *sum = sums + shard * r->c;
+        for (size_t k = 0; k < r->c; k++) sum[k] = 0;
+        for (size_t i = 0; i < used; i++) {
+            const float *row = x + (first + i * (rows / used)) * r->c;
+            for (size_t k = 0; k < r->c; k++) sum[k] += (double)row[k];
+        }
     }
+    ps_reduce_doubles(sums, shards->count, r->c, r->c);
+    for (size_t k = 0; k < r->c; k++) pivot[k] = (float)(sums[k] / (double)(used * shards->whole));
 }
 
-void ps_norm_statistics(const float *x, size_t rows, int c, double eps, float *mean, float *inverse_std,
+void ps_norm_statistics(const float *x, ps_shape shape, double eps, float *mean, float *inverse_std,
                         float *unbiased_variance, void *workspace, ps_threads *threads) {
-    ps_rows r = ps_rows_of(rows, c);
+    ps_rows r = ps_rows_of(shape);
     if (r.count == 0) return;
     float *pivot = wide_vector(workspace, &r, 0);
-    find_pivot(x, rows, r.c, mean);
+    find_pivot(x, &r, slots_of(workspace, &r), mean);
     ps_rows_spread(mean, r.c, r.width, pivot);
     moments_run run = {&r, x, pivot, slots_of(workspace, &r)};
     ps_threads_run(threads, r.chunks, moments_task, &run);
-    const double *sum = ps_rows_reduce(run.slots, &r, PS_NORM_MOMENT_SUMS), *squares = sum + r.width, n = (double)rows;
+    const double *sum = ps_rows_reduce(run.slots, &r, PS_NORM_MOMENT_SUMS), *squares = sum + r.width, n = r.batch_rows;
     for (size_t k = 0; k < r.c; k++) {
         double shift = sum[k] / n, variance = squares[k] / n - shift * shift;
         if (variance < 0) variance = 0; /* rounding; NaN stays NaN */
         mean[k] = (float)((double)pivot[k] + shift);
         inverse_std[k] = (float)(1.0 / sqrt(variance + eps));
-        if (unbiased_variance) unbiased_variance[k] = (float)(rows > 1 ? variance * n / (n - 1) : variance);
+        if (unbiased_variance) unbiased_variance[k] = (float)(n > 1 ? variance * n / (n - 1) : variance);
     }
 }
 
@@ -90,17 +101,17 @@ static void apply_task(void *context, size_t chunk, int worker) {
                                         slot);
 }
 
-void ps_norm_apply(const float *x, size_t rows, int c, const float *mean, const float *inverse_std, const float *gamma,
-                   const float *beta, const float *residual, ps_activation activation, float slope, float *y,
-                   double *zeros, void *workspace, ps_threads *threads) {
-    ps_rows r = ps_rows_of(rows, c);
+void ps_norm_apply(const ps_norm_apply_call *call, void *workspace, ps_threads *threads) {
+    ps_rows r = ps_rows_of(call->shape);
+    double *zeros = call->zeros;
     if (r.count == 0) return;
     float *scale = wide_vector(workspace, &r, 0);
-    for (size_t j = 0; j < r.width; j++) scale[j] = gamma[j % r.c] * inverse_std[j % r.c];
-    ps_norm_apply_job job = {.width = r.width, .x = x, .residual = residual, .scale = scale, .slope = slope, .y = y};
-    job.mean = spread(workspace, &r, 1, mean);
-    job.beta = spread(workspace, &r, 2, beta);
-    job.activation = true_activation(activation, slope);
+    for (size_t j = 0; j < r.width; j++) scale[j] = call->gamma[j % r.c] * call->inverse_std[j % r.c];
+    ps_norm_apply_job job = {
+        .width = r.width, .x = call->x, .residual = call->residual, .scale = scale, .slope = call->slope, .y = call->y};
+    job.mean = spread(workspace, &r, 1, call->mean);
+    job.beta = spread(workspace, &r, 2, call->beta);
+    job.activation = true_activation(call->activation, call->slope);
     apply_run run = {&r, &job, zeros ? slots_of(workspace, &r) : NULL};
     ps_threads_run(threads, r.chunks, apply_task, &run);
     if (zeros == NULL) return;
@@ -147,7 +158,7 @@ static void dx_constants(const ps_rows *r, const double *sum, const double *prod
 }
 
 void ps_norm_backward(const ps_norm_backward_call *call, void *workspace, ps_threads *threads) {
-    ps_rows r = ps_rows_of(call->rows, call->c);
+    ps_rows r = ps_rows_of(call->shape);
     float *scale = wide_vector(workspace, &r, 2), *offset = wide_vector(workspace, &r, 3),
           *slant = wide_vector(workspace, &r, 4);
     float *zero_row = wide_vector(workspace, &r, 5);
@@ -172,8 +183,7 @@ void ps_norm_backward(const ps_norm_backward_call *call, void *workspace, ps_thr
     for (size_t k = 0; k < r.c; k++) call->dbeta[k] = (float)sum[k], call->dgamma[k] = (float)products[k];
     for (size_t k = 0; call->gate_squares != NULL && k < r.c; k++) call->gate_squares[k] += products[r.width + k];
     if (call->dx == NULL) return;
-    dx_constants(&r, sum, products, (double)call->rows, call->gamma, call->inverse_std, call->frozen, scale, offset,
-                 slant);
+    dx_constants(&r, sum, products, r.batch_rows, call->gamma, call->inverse_std, call->frozen, scale, offset, slant);
     ps_threads_run(threads, r.chunks, dx_task, &run);
     if (call->dx_squares == NULL) return;
     const double *total = ps_rows_reduce(run.slots, &r, PS_NORM_DX_SUMS);

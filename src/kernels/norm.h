@@ -1,12 +1,13 @@
 /* Batch normalisation fused with what follows it: residual add and (leaky) ReLU, in as few passes over memory as
- * possible. Channels-last; rows = n * d * h * w positions, c channels.
+ * possible. Channels-last; a row is one of the shape's n * d * h * w positions.
  *   mu, var: biased batch moments per channel     xhat = (x - mu) / sqrt(var + eps)     v = gamma xhat + beta (+
  *                                                 residual)
  *   y = v > 0 or no activation ? v : slope * v    (slope 0: ReLU, +0 for every v <= 0, derivative 0 there as in
  *                                                 PyTorch)
  * NaN passes the activation both ways; a shut ReLU gives exactly zero gradient, whatever arrives. Statistics are taken
- * about a pivot near the mean: runs of at most 64 rows in single precision, these in double per chunk, chunks in order
- * (relative error of the variance below 1e-6 while |mean| is below 1000 standard deviations). Source: Ioffe & Szegedy
+ * about a pivot near the mean: runs of at most 64 rows in single precision, these in double per chunk, chunks along the
+ * batch's tree (parallel/reduce.h; relative error of the variance below 1e-6 while |mean| is below 1000 standard
+ * deviations). Source: Ioffe & Szegedy
  * 2015. */
 #ifndef PS_KERNELS_NORM_H
 #define PS_KERNELS_NORM_H
@@ -14,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "core/shape.h"
 #include "parallel/threads.h"
 
 #define PS_ACTIVATIONS(ACTIVATION) \
@@ -27,25 +29,31 @@ typedef enum {
         PS_ACTIVATION_COUNT
 } ps_activation;
 
-size_t ps_norm_workspace_bytes(size_t rows, int c);
+size_t ps_norm_workspace_bytes(ps_shape shape);
 
-/* mean[c], inverse_std[c] of the batch; unbiased_variance[c] (biased when rows is 1; for the running buffer) unless
- * NULL. */
-void ps_norm_statistics(const float *x, size_t rows, int c, double eps, float *mean, float *inverse_std,
+/* mean[c], inverse_std[c] of the batch; unbiased_variance[c] (biased when there is one row; for the running buffer)
+ * unless NULL. */
+void ps_norm_statistics(const float *x, ps_shape shape, double eps, float *mean, float *inverse_std,
                         float *unbiased_variance, void *workspace, ps_threads *threads);
 
-/* y is overwritten (may alias x or residual). residual may be NULL.
- * zeros[c] (may be NULL): the number of exact zeros of y per channel is ADDED to it. */
-void ps_norm_apply(const float *x, size_t rows, int c, const float *mean, const float *inverse_std, const float *gamma,
-                   const float *beta, const float *residual, ps_activation activation, float slope, float *y,
-                   double *zeros, void *workspace, ps_threads *threads);
+/* One forward pass. What is NULL or 0 may be left out. */
+typedef struct {
+    const float *x, *residual; /* residual NULL: there is none */
+    ps_shape shape;
+    const float *mean, *inverse_std, *gamma, *beta; /* [c] */
+    ps_activation activation;
+    float slope;
+    float *y;      /* overwritten; may alias x or residual */
+    double *zeros; /* [c], may be NULL: the number of exact zeros of y per channel is ADDED to it */
+} ps_norm_apply_call;
+
+void ps_norm_apply(const ps_norm_apply_call *call, void *workspace, ps_threads *threads);
 
 /* One backward pass. What is NULL, false or 0 may be left out. */
 typedef struct {
     const float *x, *dy;
     const float *y; /* the forward output: its sign is the activation's mask; ignored for PS_ACT_NONE */
-    size_t rows;
-    int c;
+    ps_shape shape;
     const float *mean, *inverse_std, *gamma; /* [c] */
     ps_activation activation;
     float slope;

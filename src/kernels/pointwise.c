@@ -3,14 +3,19 @@
 #include "kernels/pointwise_simd.h"
 #include "kernels/rows.h"
 
-/* Workspace: one wide row of zeros, then the slots. Summaries may use more chunks than ps_rows_of makes (one per
- * image). */
+/* Workspace: one wide row of zeros, then the slots. Summaries have chunks of their own, which may be more. */
 static size_t wide_bytes(size_t width) { return (width * sizeof(float) + 63) / 64 * 64; }
 static void *slots_of(void *workspace, size_t width) { return (char *)workspace + wide_bytes(width); }
 
-size_t ps_pointwise_workspace_bytes(size_t rows, int c) {
-    ps_rows r = ps_rows_of(rows, c);
-    size_t slots = rows < PS_ROWS_MAX_CHUNKS ? rows : PS_ROWS_MAX_CHUNKS;
+/* Chunks of whole samples. */
+static ps_leaves sample_leaves(ps_shape shape) {
+    size_t batch = ps_reduce_batch((size_t)shape.n);
+    return ps_leaves_of((size_t)shape.n, 1, batch < PS_ROWS_MAX_CHUNKS ? batch : PS_ROWS_MAX_CHUNKS);
+}
+
+size_t ps_pointwise_workspace_bytes(ps_shape shape) {
+    ps_rows r = ps_rows_of(shape);
+    size_t samples = sample_leaves(shape).count, slots = r.chunks > samples ? r.chunks : samples;
     return wide_bytes(r.width) + slots * ps_rows_slot_bytes(r.width, PS_POINTWISE_MOST_SUMS);
 }
 
@@ -41,9 +46,9 @@ static void forward_task(void *context, size_t chunk, int worker) {
      ps_rows_chunk_start(run->rows, chunk + 1), slot_of(run, chunk));
 }
 
-void ps_activation_forward(const float *x, size_t rows, int c, float slope, float *y, double *zeros, void *workspace,
+void ps_activation_forward(const float *x, ps_shape shape, float slope, float *y, double *zeros, void *workspace,
                            ps_threads *threads) {
-    ps_rows r = ps_rows_of(rows, c);
+    ps_rows r = ps_rows_of(shape);
     if (r.count == 0) return;
     rows_run run = {.rows = &r, .x = x, .slope = slope, .out = y, .slots = zeros ? slots_of(workspace, r.width) : NULL};
     ps_threads_run(threads, r.chunks, forward_task, &run);
@@ -58,9 +63,9 @@ static void backward_task(void *context, size_t chunk, int worker) {
      ps_rows_chunk_start(run->rows, chunk), ps_rows_chunk_start(run->rows, chunk + 1), slot_of(run, chunk));
 }
 
-void ps_activation_backward(const float *y, const float *dy, size_t rows, int c, float slope, float *dx,
-                            bool accumulate, double *dx_squares, void *workspace, ps_threads *threads) {
-    ps_rows r = ps_rows_of(rows, c);
+void ps_activation_backward(const float *y, const float *dy, ps_shape shape, float slope, float *dx, bool accumulate,
+                            double *dx_squares, void *workspace, ps_threads *threads) {
+    ps_rows r = ps_rows_of(shape);
     if (r.count == 0) return;
     memset(workspace, 0, r.width * sizeof(float));
     rows_run run = {
@@ -78,8 +83,8 @@ static void squares_task(void *context, size_t chunk, int worker) {
      slot_of(run, chunk));
 }
 
-void ps_channel_sum_squares(const float *x, size_t rows, int c, double *squares, void *workspace, ps_threads *threads) {
-    ps_rows r = ps_rows_of(rows, c);
+void ps_channel_sum_squares(const float *x, ps_shape shape, double *squares, void *workspace, ps_threads *threads) {
+    ps_rows r = ps_rows_of(shape);
     if (r.count == 0) return;
     rows_run run = {.rows = &r, .x = x, .slots = slots_of(workspace, r.width)};
     ps_threads_run(threads, r.chunks, squares_task, &run);
@@ -88,7 +93,8 @@ void ps_channel_sum_squares(const float *x, size_t rows, int c, double *squares,
 
 typedef struct {
     const float *x;
-    size_t images, image_count, c, width, chunks; /* image_count: floats of an image */
+    size_t image_count, c, width; /* image_count: floats of an image */
+    ps_leaves leaves;
     void *slots;
 } summary_run;
 
@@ -96,8 +102,7 @@ typedef struct {
 static void summary_task(void *context, size_t chunk, int worker) {
     (void)worker;
     const summary_run *run = context;
-    size_t first = ps_threads_chunk_start(run->images, run->chunks, chunk),
-           last = ps_threads_chunk_start(run->images, run->chunks, chunk + 1);
+    size_t first = ps_leaves_start(&run->leaves, chunk), last = ps_leaves_start(&run->leaves, chunk + 1);
     PS_SIMD_SELECT(ps_summarise_images)
     (run->x + first * run->image_count, last - first, run->image_count, run->c, run->width,
      ps_rows_slot(run->slots, run->width, PS_POINTWISE_MOST_SUMS, chunk));
@@ -108,14 +113,14 @@ static void add_sum(const summary_run *run, const double *total, double *result)
     for (size_t k = 0; k < run->c; k++) result[k] += total[k];
 }
 
-void ps_channel_summarise(const float *x, size_t images, size_t rows_per_image, int c, ps_channel_sums sums,
-                          void *workspace, ps_threads *threads) {
-    ps_rows r = ps_rows_of(images * rows_per_image, c);
+void ps_channel_summarise(const float *x, ps_shape shape, ps_channel_sums sums, void *workspace, ps_threads *threads) {
+    ps_rows r = ps_rows_of(shape);
     if (r.count == 0) return;
-    summary_run run = {.x = x, .images = images, .image_count = rows_per_image * r.c, .c = r.c, .width = r.width};
+    summary_run run = {.x = x, .image_count = r.leaves.items * r.c, .c = r.c, .width = r.width};
     run.slots = slots_of(workspace, r.width);
-    run.chunks = r.chunks = images < PS_ROWS_MAX_CHUNKS ? images : PS_ROWS_MAX_CHUNKS;
-    ps_threads_run(threads, run.chunks, summary_task, &run);
+    run.leaves = sample_leaves(shape);
+    r.chunks = run.leaves.count;
+    ps_threads_run(threads, r.chunks, summary_task, &run);
     const double *total = ps_rows_reduce(run.slots, &r, PS_POINTWISE_MOST_SUMS);
     add_sum(&run, total, sums.nonzero);
     add_sum(&run, total + r.width, sums.sum);

@@ -132,8 +132,10 @@ size_t ps_pool_skip_save_bytes(const ps_pool_skip_plan *plan) {
     return winners_bytes(plan) + values_bytes(plan) + order_bytes(plan) + scale;
 }
 
-static size_t chunk_count(const ps_pool_skip_plan *plan) {
-    return plan->grid.bands < PS_ROWS_MAX_CHUNKS ? plan->grid.bands : PS_ROWS_MAX_CHUNKS;
+/* Runs of bands. */
+static ps_leaves band_leaves(const ps_pool_skip_plan *plan) {
+    size_t n = (size_t)plan->grid.shape.n, batch = ps_reduce_batch(plan->grid.bands);
+    return ps_leaves_of(n, plan->grid.bands / n, batch < PS_ROWS_MAX_CHUNKS ? batch : PS_ROWS_MAX_CHUNKS);
 }
 
 /* Offsets in bytes. */
@@ -149,7 +151,7 @@ static layout layout_of(const ps_pool_skip_plan *plan) {
     at.ones = at.zeros + vector;
     at.energy = at.ones + vector;
     at.slots = at.energy + rounded(2 * c * sizeof(double));
-    at.rest = at.slots + chunk_count(plan) * ps_rows_slot_bytes(c, PS_POOL_SKIP_COLUMNS);
+    at.rest = at.slots + band_leaves(plan).count * ps_rows_slot_bytes(c, PS_POOL_SKIP_COLUMNS);
     return at;
 }
 
@@ -159,7 +161,7 @@ static size_t workspace_bytes(const ps_pool_skip_plan *plan, int threads) {
     if (plan->sparse) rest = ps_pool_skip_sparse_workspace_bytes(plan, threads);
     else if (plan->options.conv) rest = ps_conv_workspace_bytes(&plan->conv, threads);
     if (plan->options.match_energy) {
-        size_t sums = ps_pointwise_workspace_bytes(ps_shape_positions(s), s.c), winners = pooled_elements(plan);
+        size_t sums = ps_pointwise_workspace_bytes(s), winners = pooled_elements(plan);
         if (rest < sums) rest = sums;
         if (rest < winners) rest = winners;
     }
@@ -189,7 +191,7 @@ static areas areas_of(const ps_pool_skip_plan *plan, void *workspace) {
 
 typedef struct {
     const ps_pool_skip_grid *grid;
-    size_t chunks;
+    ps_leaves leaves;
     const float *y, *scale;
     const float *bound; /* winners: near-ties are turned; NULL: they are not */
     uint8_t *winners;
@@ -208,8 +210,8 @@ static void order_band(const band_run *run, const ps_pool_skip_band *band) {
 static void winners_task(void *context, size_t chunk, int worker) {
     (void)worker;
     const band_run *run = context;
-    size_t end = ps_threads_chunk_start(run->grid->bands, run->chunks, chunk + 1);
-    for (size_t b = ps_threads_chunk_start(run->grid->bands, run->chunks, chunk); b < end; b++) {
+    size_t end = ps_leaves_start(&run->leaves, chunk + 1);
+    for (size_t b = ps_leaves_start(&run->leaves, chunk); b < end; b++) {
         ps_pool_skip_band band = ps_pool_skip_band_at(run->grid, b);
         if (band.window >= 0)
             PS_SIMD_SELECT(ps_pool_skip_find_winners)(run->grid, &band, run->y, run->winners, run->values);
@@ -224,8 +226,8 @@ static void grid_task(void *context, size_t chunk, int worker) {
     (void)worker;
     const band_run *run = context;
     const ps_pool_skip_grid *g = run->grid;
-    size_t c = (size_t)g->shape.c, end = ps_threads_chunk_start(g->bands, run->chunks, chunk + 1);
-    for (size_t b = ps_threads_chunk_start(g->bands, run->chunks, chunk); b < end; b++) {
+    size_t c = (size_t)g->shape.c, end = ps_leaves_start(&run->leaves, chunk + 1);
+    for (size_t b = ps_leaves_start(&run->leaves, chunk); b < end; b++) {
         ps_pool_skip_band band = ps_pool_skip_band_at(g, b);
         const float *row = run->y + ps_pool_skip_row(g, band.image, band.z, band.y);
         for (int x = 0; band.window >= 0 && x < g->windows_w; x++) {
@@ -240,13 +242,13 @@ static void grid_task(void *context, size_t chunk, int worker) {
 static void merge_task(void *context, size_t chunk, int worker) {
     (void)worker;
     const band_run *run = context;
-    size_t c = (size_t)run->grid->shape.c, end = ps_threads_chunk_start(run->grid->bands, run->chunks, chunk + 1);
+    size_t c = (size_t)run->grid->shape.c, end = ps_leaves_start(&run->leaves, chunk + 1);
     double *slot = NULL;
     if (run->slots) {
         slot = ps_rows_slot(run->slots, c, PS_POOL_SKIP_COLUMNS, chunk);
         memset(slot, 0, ps_rows_slot_bytes(c, PS_POOL_SKIP_COLUMNS));
     }
-    for (size_t b = ps_threads_chunk_start(run->grid->bands, run->chunks, chunk); b < end; b++) {
+    for (size_t b = ps_leaves_start(&run->leaves, chunk); b < end; b++) {
         ps_pool_skip_band band = ps_pool_skip_band_at(run->grid, b);
         PS_SIMD_SELECT(ps_pool_skip_merge_band)(run->merge, &band, slot);
     }
@@ -262,10 +264,10 @@ static void run_merge(const ps_pool_skip_plan *plan, const ps_pool_skip_merge *m
     const ps_pool_skip_grid *g = &plan->grid;
     bool summed = sums != NULL && (sums[0] || sums[1] || sums[2] || sums[3]);
     if (merge->out == NULL && !summed) return;
-    band_run run = {.grid = g, .chunks = chunk_count(plan), .merge = merge, .slots = summed ? a->slots : NULL};
-    ps_threads_run(threads, run.chunks, merge_task, &run);
+    band_run run = {.grid = g, .leaves = band_leaves(plan), .merge = merge, .slots = summed ? a->slots : NULL};
+    ps_threads_run(threads, run.leaves.count, merge_task, &run);
     if (!summed) return;
-    ps_rows rows = {.c = (size_t)g->shape.c, .width = (size_t)g->shape.c, .chunks = run.chunks};
+    ps_rows rows = {.c = (size_t)g->shape.c, .width = (size_t)g->shape.c, .chunks = run.leaves.count};
     const double *total = ps_rows_reduce(a->slots, &rows, PS_POOL_SKIP_COLUMNS);
     for (int k = 0; k < PS_POOL_SKIP_SUMS; k++) add_sum(total + (size_t)k * rows.c, rows.c, sums[k]);
 }
@@ -274,25 +276,25 @@ static void run_merge(const ps_pool_skip_plan *plan, const ps_pool_skip_merge *m
 static void find_winners(const ps_pool_skip_plan *plan, const float *y, const float *bound, uint8_t *winners,
                          float *values, uint16_t *order, ps_threads *threads) {
     band_run run = {.grid = &plan->grid,
-                    .chunks = chunk_count(plan),
+                    .leaves = band_leaves(plan),
                     .y = y,
                     .bound = bound,
                     .winners = winners,
                     .values = values,
                     .order = order};
-    ps_threads_run(threads, run.chunks, winners_task, &run);
+    ps_threads_run(threads, run.leaves.count, winners_task, &run);
 }
 
 static void take_grid(const ps_pool_skip_plan *plan, const float *y, const float *scale, uint8_t *winners,
                       float *values, uint16_t *order, ps_threads *threads) {
     band_run run = {.grid = &plan->grid,
-                    .chunks = chunk_count(plan),
+                    .leaves = band_leaves(plan),
                     .y = y,
                     .scale = scale,
                     .winners = winners,
                     .values = values,
                     .order = order};
-    ps_threads_run(threads, run.chunks, grid_task, &run);
+    ps_threads_run(threads, run.leaves.count, grid_task, &run);
 }
 
 /* out = y at the winners (NULL: at the first positions) times scale, 0 elsewhere. */
@@ -334,15 +336,15 @@ static const float *scale_of(const ps_pool_skip_plan *plan, const void *save, co
 /* Energy of the max-pooled map over the grid's, per channel. An empty grid keeps scale 1: there is nothing to scale. */
 static void match_energy(const ps_pool_skip_plan *plan, const float *y, float *scale, const areas *a,
                          ps_threads *threads) {
-    size_t c = (size_t)plan->grid.shape.c, rows = ps_shape_positions(plan->grid.shape);
+    size_t c = (size_t)plan->grid.shape.c;
     double *wanted = a->energy, *present = a->energy + c;
     for (size_t k = 0; k < 2 * c; k++) a->energy[k] = 0;
     uint8_t *winners = (uint8_t *)a->rest;
     find_winners(plan, y, NULL, winners, NULL, NULL, threads);
     unpool(plan, y, winners, a->ones, a->u, a, threads);
-    ps_channel_sum_squares(a->u, rows, (int)c, wanted, a->rest, threads);
+    ps_channel_sum_squares(a->u, plan->grid.shape, wanted, a->rest, threads);
     unpool(plan, y, NULL, a->ones, a->u, a, threads);
-    ps_channel_sum_squares(a->u, rows, (int)c, present, a->rest, threads);
+    ps_channel_sum_squares(a->u, plan->grid.shape, present, a->rest, threads);
     for (size_t k = 0; k < c; k++) scale[k] = present[k] == 0 ? 1.0f : (float)sqrt(wanted[k] / present[k]);
 }
 
@@ -376,6 +378,7 @@ static void convolve_backward_weights(const ps_pool_skip_plan *plan, const float
     if (selects(plan, PS_CONV_BACKWARD_WEIGHTS)) {
         ps_winograd_selection selection = selection_of(plan, winners);
         ps_winograd_backward_weights_selected(&plan->conv.shape, y, &selection, d_o, dw, a->rest, threads);
+        ps_reduce_across(dw, ps_conv_weights(&plan->conv.shape));
         ps_conv_backward_bias(&plan->conv, d_o, dbias, a->rest, threads);
         return;
     }

@@ -51,7 +51,7 @@ typedef struct {
     float *o; /* NULL: only the sums are wanted */
     const float *d_o;
     float *du;        /* [pooled][c] */
-    float *d_weights; /* packed */
+    float *d_weights; /* packed: of the channels that a call is for */
 } ps_pool_skip_sparse_job;
 
 /* One panel of the outputs of a group: o = identity (unless NULL) + bias + convolution. sums [3][c] (see

@@ -312,13 +312,12 @@ INLINE void correlate_plane(const ps_pool_skip_sparse_job *job, const slab_windo
 void PS_SIMD_NAME(ps_pool_skip_sparse_weights)(const ps_pool_skip_sparse_job *job, ps_pool_skip_group group,
                                                size_t panel, size_t c_begin, size_t c_end, float *tile) {
     const ps_pool_skip_tiles *t = job->tiles;
-    size_t c = (size_t)t->grid->shape.c;
     ptrdiff_t plane = (ptrdiff_t)(t->plane * LANES);
     for (int slab = 0; slab < t->window_slabs; slab++) {
         slab_windows s = windows_of(t, group, slab, tile);
         fill_tile(job, group, panel, slab, tile);
         for (size_t k = c_begin; k < c_end; k++) {
-            float *d_weights = job->d_weights + (panel * c + k) * (size_t)t->taps * LANES;
+            float *d_weights = job->d_weights + (k - c_begin) * (size_t)t->taps * LANES;
             if (t->taps == PLANE_TAPS) correlate_plane(job, &s, k, 0, tile, d_weights);
             else
                 for (int z = 0; z < 3; z++)

@@ -225,13 +225,13 @@ static void run_entry(const ps_rounding_entry *e, const ps_rows *rows, float *wi
 }
 
 /* Workspace: the vectors, then the chunks' parts. */
-size_t ps_rounding_entry_bytes(size_t rows, int c) {
-    ps_rows r = ps_rows_of(rows, c);
+size_t ps_rounding_entry_bytes(ps_shape shape) {
+    ps_rows r = ps_rows_of(shape);
     return (VECTORS + PARTS * r.chunks) * r.width * sizeof(float);
 }
 
 void ps_rounding_entry_bound(const ps_rounding_entry *entry, float *bound, void *workspace, ps_threads *threads) {
-    ps_rows rows = ps_rows_of(entry->rows, entry->c);
+    ps_rows rows = ps_rows_of(entry->shape);
     run_entry(entry, &rows, workspace, bound, NULL, threads);
 }
 
@@ -246,17 +246,18 @@ static float largest_of_channel(const ps_rows *rows, const float *parts, size_t 
 }
 
 static double sum_of_channel(const ps_rows *rows, const float *parts, size_t c) {
-    double sum = 0;
+    double sum[PS_ROWS_MAX_CHUNKS] = {0};
     for (size_t chunk = 0; chunk < rows->chunks; chunk++)
-        for (size_t j = c; j < rows->width; j += rows->c) sum += (double)parts[chunk * PARTS * rows->width + j];
-    return sum;
+        for (size_t j = c; j < rows->width; j += rows->c) sum[chunk] += (double)parts[chunk * PARTS * rows->width + j];
+    ps_reduce_doubles(sum, rows->chunks, 1, 1);
+    return sum[0];
 }
 
 void ps_rounding_edges(const ps_rounding_entry *entry, float *low, float *high, float *variance, void *workspace,
                        ps_threads *threads) {
-    ps_rows rows = ps_rows_of(entry->rows, entry->c);
+    ps_rows rows = ps_rows_of(entry->shape);
     float *wide = workspace, *parts = wide + VECTORS * rows.width;
-    double n = (double)entry->rows;
+    double n = rows.batch_rows;
     run_entry(entry, &rows, wide, NULL, parts, threads);
     for (size_t c = 0; c < rows.c; c++) {
         low[c] = largest_of_channel(&rows, parts, c);

@@ -75,8 +75,7 @@ typedef struct {
     const float *x, *residual;
     const float *x_bound, *residual_bound; /* both NULL: exact */
     const float *mean, *scale, *beta;      /* [c] */
-    size_t rows;
-    int c;
+    ps_shape shape;
     bool rectified; /* what leaves the gate is bounded: nothing moves it where v cannot reach 0 */
 } ps_rounding_entry;
 /* The bound of v for every element, or of what leaves. workspace of both: ps_rounding_entry_bytes. */
@@ -84,6 +83,6 @@ void ps_rounding_entry_bound(const ps_rounding_entry *entry, float *bound, void 
 /* low[c], high[c]: the largest v - bound and v + bound of each channel; NaN where a value is NaN. variance[c]: of v. */
 void ps_rounding_edges(const ps_rounding_entry *entry, float *low, float *high, float *variance, void *workspace,
                        ps_threads *threads);
-size_t ps_rounding_entry_bytes(size_t rows, int c);
+size_t ps_rounding_entry_bytes(ps_shape shape);
 
 #endif

@@ -1,40 +1,45 @@
 /* Inside of the kernels: how rows x channels arrays are walked. Not for other rooms.
  *
  * Narrow maps are folded: `fold` neighbouring rows are walked as one wide row of fold * c floats, so that four channels
- * fill a vector as well as four hundred do; column j of a wide row belongs to channel j % c. Wide rows are cut into at
- * most PS_ROWS_MAX_CHUNKS chunks by shape, each with its own slot of partial sums; slots are added in chunk order. */
+ * fill a vector as well as four hundred do; column j of a wide row belongs to channel j % c. Chunks are leaves of the
+ * batch's tree (parallel/reduce.h), each of whole rows and with its own slot of partial sums; a chunk folds its rows
+ * from its own first one on. */
 #ifndef PS_KERNELS_ROWS_H
 #define PS_KERNELS_ROWS_H
 
 #include <stddef.h>
 #include <string.h>
 
-#include "parallel/threads.h"
+#include "core/shape.h"
+#include "parallel/reduce.h"
 
 /* PS_ROWS_GRAIN: floats of a chunk, some five microseconds of reading. PS_ROWS_FLOAT_DEPTH: rows summed in single
  * precision before they are added to a double, which bounds the rounding of any sum to that of a few dozen terms. */
 enum { PS_ROWS_GRAIN = 16384, PS_ROWS_MAX_CHUNKS = 32, PS_ROWS_MIN_WIDTH = 64, PS_ROWS_FLOAT_DEPTH = 64 };
 
 typedef struct {
-    size_t c, width, count; /* channels; floats of a wide row; floats in all (the last wide row may be short) */
-    size_t wide_rows, chunks;
+    size_t c, width, count; /* channels; floats of a wide row; floats in all */
+    size_t chunks;
+    double batch_rows; /* rows of the whole batch */
+    ps_leaves leaves;
 } ps_rows;
 
-static inline ps_rows ps_rows_of(size_t rows, int c) {
-    ps_rows r = {.c = (size_t)c, .count = rows * (size_t)c};
-    size_t fold = c < PS_ROWS_MIN_WIDTH && c > 0 ? (PS_ROWS_MIN_WIDTH + (size_t)c - 1) / (size_t)c : 1;
-    r.width = fold * r.c;
-    r.wide_rows = r.width ? (r.count + r.width - 1) / r.width : 0;
-    r.chunks = ps_threads_chunks(r.count, PS_ROWS_GRAIN);
-    if (r.chunks > PS_ROWS_MAX_CHUNKS) r.chunks = PS_ROWS_MAX_CHUNKS;
-    if (r.chunks > r.wide_rows) r.chunks = r.wide_rows;
+static inline ps_rows ps_rows_of(ps_shape shape) {
+    size_t c = (size_t)shape.c, rows = ps_shape_positions(ps_shape_with_batch(shape, 1));
+    ps_rows r = {.c = c, .count = ps_shape_elements(shape)};
+    size_t fold = c < PS_ROWS_MIN_WIDTH && c > 0 ? (PS_ROWS_MIN_WIDTH + c - 1) / c : 1;
+    r.width = fold * c;
+    size_t batch = ps_reduce_batch((size_t)shape.n), wanted = ps_threads_chunks(batch * rows * c, PS_ROWS_GRAIN);
+    r.batch_rows = (double)batch * (double)rows;
+    if (wanted > PS_ROWS_MAX_CHUNKS) wanted = PS_ROWS_MAX_CHUNKS;
+    r.leaves = ps_leaves_of((size_t)shape.n, rows, wanted);
+    r.chunks = r.count > 0 ? r.leaves.count : 0;
     return r;
 }
 
 /* First float of a chunk. */
 static inline size_t ps_rows_chunk_start(const ps_rows *r, size_t chunk) {
-    size_t start = ps_threads_chunk_start(r->wide_rows, r->chunks, chunk) * r->width;
-    return start < r->count ? start : r->count;
+    return ps_leaves_start(&r->leaves, chunk) * r->c;
 }
 
 /* A slot: `sums` double columns of partial sums, then as many float columns of running sums. */
@@ -48,14 +53,11 @@ static inline float *ps_rows_slot_floats(double *slot, size_t width, int sums) {
     return (float *)(slot + width * (size_t)sums);
 }
 
-/* Adds the slots in chunk order, then the folded columns in order, into slot 0; total of sum s, channel k: result[s *
+/* Adds the slots along the tree, then the folded columns in order, into slot 0; total of sum s, channel k: result[s *
  * width + k]. */
 static inline const double *ps_rows_reduce(void *slots, const ps_rows *r, int sums) {
     double *total = ps_rows_slot(slots, r->width, sums, 0);
-    for (size_t chunk = 1; chunk < r->chunks; chunk++) {
-        const double *part = ps_rows_slot(slots, r->width, sums, chunk);
-        for (size_t j = 0; j < r->width * (size_t)sums; j++) total[j] += part[j];
-    }
+    ps_reduce_doubles(total, r->chunks, ps_rows_slot_bytes(r->width, sums) / sizeof(double), r->width * (size_t)sums);
     for (size_t s = 0; s < (size_t)sums; s++)
         for (size_t j = r->c; j < r->width; j++) total[s * r->width + j % r->c] += total[s * r->width + j];
     return total;

@@ -3,16 +3,18 @@
 #include <math.h>
 #include <stdbool.h>
 
-enum { MAX_CHUNKS = 64 };
+#include "parallel/reduce.h"
+
+enum { MAX_CHUNKS = 64, SUMS = 2 };
 
 typedef struct {
     const float *logits;
     const int32_t *label;
-    size_t rows, c, chunks;
+    size_t c;
+    ps_leaves leaves;
     double counted;
     float *dlogits;
-    double loss[MAX_CHUNKS];
-    size_t correct[MAX_CHUNKS];
+    double sums[MAX_CHUNKS][SUMS]; /* loss, correct rows */
 } softmax_run;
 
 /* First maximum; a NaN counts as larger than everything, as in PyTorch. */
@@ -41,9 +43,9 @@ static double row_loss(const float *x, size_t c, size_t label, size_t best, doub
 static void softmax_task(void *context, size_t chunk, int worker) {
     (void)worker;
     softmax_run *run = context;
-    size_t last = ps_threads_chunk_start(run->rows, run->chunks, chunk + 1), correct = 0;
+    size_t last = ps_leaves_start(&run->leaves, chunk + 1), correct = 0;
     double loss = 0;
-    for (size_t i = ps_threads_chunk_start(run->rows, run->chunks, chunk); i < last; i++) {
+    for (size_t i = ps_leaves_start(&run->leaves, chunk); i < last; i++) {
         const float *x = run->logits + i * run->c;
         float *gradient = run->dlogits ? run->dlogits + i * run->c : NULL;
         if (run->label[i] < 0) {
@@ -54,30 +56,26 @@ static void softmax_task(void *context, size_t chunk, int worker) {
         correct += best == label;
         loss += row_loss(x, run->c, label, best, run->counted, gradient);
     }
-    run->loss[chunk] = loss;
-    run->correct[chunk] = correct;
+    run->sums[chunk][0] = loss;
+    run->sums[chunk][1] = (double)correct;
 }
 
-static size_t count_rows(const int32_t *label, size_t rows) {
-    size_t counted = 0;
+size_t ps_softmax_count(const int32_t *label, size_t rows) {
+    double counted = 0;
     for (size_t i = 0; i < rows; i++) counted += label[i] >= 0;
-    return counted;
+    ps_reduce_doubles(&counted, 1, 1, 1);
+    return (size_t)counted;
 }
 
-double ps_softmax_cross_entropy(const float *logits, const int32_t *label, size_t rows, int c, float *dlogits,
-                                size_t *correct, size_t *counted, ps_threads *threads) {
-    softmax_run run = {.logits = logits, .label = label, .rows = rows, .c = (size_t)c, .dlogits = dlogits};
-    *counted = count_rows(label, rows);
-    *correct = 0;
+double ps_softmax_cross_entropy(const float *logits, const int32_t *label, size_t samples, size_t rows_per_sample,
+                                int c, float *dlogits, size_t *correct, size_t *counted, ps_threads *threads) {
+    softmax_run run = {.logits = logits, .label = label, .c = (size_t)c, .dlogits = dlogits};
+    size_t rows = samples * rows_per_sample, wanted = ps_threads_chunks(ps_reduce_batch(rows) * run.c, 2048);
+    *counted = ps_softmax_count(label, rows);
     run.counted = (double)*counted;
-    run.chunks = ps_threads_chunks(rows * run.c, 2048);
-    if (run.chunks > MAX_CHUNKS) run.chunks = MAX_CHUNKS;
-    if (run.chunks > rows) run.chunks = rows;
-    ps_threads_run(threads, run.chunks, softmax_task, &run);
-    double loss = 0;
-    for (size_t chunk = 0; chunk < run.chunks; chunk++) {
-        loss += run.loss[chunk];
-        *correct += run.correct[chunk];
-    }
-    return loss;
+    run.leaves = ps_leaves_of(samples, rows_per_sample, wanted < MAX_CHUNKS ? wanted : MAX_CHUNKS);
+    ps_threads_run(threads, run.leaves.count, softmax_task, &run);
+    ps_reduce_doubles(run.sums[0], run.leaves.count, SUMS, SUMS);
+    *correct = (size_t)run.sums[0][1];
+    return run.sums[0][0];
 }

@@ -7,11 +7,14 @@
 
 #include "parallel/threads.h"
 
-/* logits [rows][c]; label [rows] in [0, c), negative: row ignored; a label of c or more makes the loss NaN. Returns the
- * summed loss (double, chunks of rows in order, natural log) over the rows that count; *correct: rows whose first
- * maximum is the label (NaN is larger than all); *counted: rows that count. dlogits [rows][c] (NULL: not wanted) =
- * (softmax - onehot) / counted; zero rows where ignored. */
-double ps_softmax_cross_entropy(const float *logits, const int32_t *label, size_t rows, int c, float *dlogits,
-                                size_t *correct, size_t *counted, ps_threads *threads);
+/* rows = samples * rows_per_sample. logits [rows][c]; label [rows] in [0, c), negative: row ignored; a label of c or
+ * more makes the loss NaN. Returns the loss summed over the batch's rows that count (double, natural log, along the
+ * batch's tree); *correct: rows of the batch whose first maximum is the label (NaN is larger than all); *counted:
+ * rows of the batch that count. dlogits [rows][c] (NULL: not wanted) = (softmax - onehot) / counted; zero rows where
+ * ignored. */
+double ps_softmax_cross_entropy(const float *logits, const int32_t *label, size_t samples, size_t rows_per_sample,
+                                int c, float *dlogits, size_t *correct, size_t *counted, ps_threads *threads);
+/* Rows of the batch that count. */
+size_t ps_softmax_count(const int32_t *label, size_t rows);
 
 #endif

@@ -66,8 +66,8 @@ static int norm_states(const void *config, const ps_shape *in, ps_shape out, ps_
 }
 
 /* Scratch of the normalisation kernel, or of the pointwise pass that backward may make instead. */
-static size_t kernel_workspace_bytes(size_t rows, int c) {
-    size_t norm = ps_norm_workspace_bytes(rows, c), pointwise = ps_pointwise_workspace_bytes(rows, c);
+static size_t kernel_workspace_bytes(ps_shape shape) {
+    size_t norm = ps_norm_workspace_bytes(shape), pointwise = ps_pointwise_workspace_bytes(shape);
     return norm > pointwise ? norm : pointwise;
 }
 
@@ -78,8 +78,8 @@ static ps_status norm_plan(const void *config, const ps_shape *in, int inputs, p
     (void)config, (void)in, (void)inputs, (void)threads;
     *plan = NULL;
     sizes->save_bytes = 2 * (size_t)out.c * sizeof(float);
-    sizes->workspace_bytes = kernel_workspace_bytes(ps_shape_positions(out), out.c) + 3 * (size_t)out.c * sizeof(float);
-    size_t entry = ps_rounding_entry_bytes(ps_shape_positions(out), out.c) + (size_t)out.c * sizeof(float);
+    sizes->workspace_bytes = kernel_workspace_bytes(out) + 3 * (size_t)out.c * sizeof(float);
+    size_t entry = ps_rounding_entry_bytes(out) + (size_t)out.c * sizeof(float);
     if (entry > sizes->workspace_bytes) sizes->workspace_bytes = entry;
     return PS_OK;
 }
@@ -105,33 +105,45 @@ static void find_statistics(const ps_layer_call *call, float *mean, float *inver
     const norm_config *config = call->config;
     if (call->mode == PS_MODE_EVAL) use_running_statistics(call, mean, inverse_std);
     else
-        ps_norm_statistics(call->x[0], ps_shape_positions(call->out_shape), call->out_shape.c, config->eps, mean,
-                           inverse_std, variance, call->workspace, call->threads);
+        ps_norm_statistics(call->x[0], call->out_shape, config->eps, mean, inverse_std, variance, call->workspace,
+                           call->threads);
 }
 
 static float *own_workspace(const ps_layer_call *call) {
-    size_t kernel = kernel_workspace_bytes(ps_shape_positions(call->out_shape), call->out_shape.c);
+    size_t kernel = kernel_workspace_bytes(call->out_shape);
     return (float *)((char *)call->workspace + kernel);
+}
+
+/* All but what it ends in. */
+static ps_norm_apply_call apply_of(const ps_layer_call *call, const float *mean, const float *inverse_std) {
+    return (ps_norm_apply_call){.x = call->x[0],
+                                .residual = call->inputs > 1 ? call->x[1] : NULL,
+                                .shape = call->out_shape,
+                                .mean = mean,
+                                .inverse_std = inverse_std,
+                                .gamma = call->param[0],
+                                .beta = call->param[1]};
 }
 
 static void norm_entering(const ps_layer_call *call, float *v) {
     int c = call->out_shape.c;
     float *variance = own_workspace(call), *mean = variance + c, *inverse_std = mean + c;
     find_statistics(call, mean, inverse_std, variance);
-    ps_norm_apply(call->x[0], ps_shape_positions(call->out_shape), c, mean, inverse_std, call->param[0], call->param[1],
-                  call->inputs > 1 ? call->x[1] : NULL, PS_ACT_NONE, 0, v, NULL, call->workspace, call->threads);
+    ps_norm_apply_call apply = apply_of(call, mean, inverse_std);
+    apply.y = v;
+    ps_norm_apply(&apply, call->workspace, call->threads);
 }
 
 static void norm_forward(const ps_layer_call *call) {
     const norm_config *config = call->config;
-    size_t rows = ps_shape_positions(call->out_shape);
     int c = call->out_shape.c;
     float *mean = call->save, *inverse_std = mean + c, *variance = own_workspace(call);
     find_statistics(call, mean, inverse_std, variance);
     if (call->mode == PS_MODE_TRAIN) update_running_statistics(call, mean, variance);
-    ps_norm_apply(call->x[0], rows, c, mean, inverse_std, call->param[0], call->param[1],
-                  call->inputs > 1 ? call->x[1] : NULL, (ps_activation)config->activation, config->slope, call->y,
-                  call->sums[PS_SUM_ZEROS], call->workspace, call->threads);
+    ps_norm_apply_call apply = apply_of(call, mean, inverse_std);
+    apply.activation = (ps_activation)config->activation, apply.slope = config->slope;
+    apply.y = call->y, apply.zeros = call->sums[PS_SUM_ZEROS];
+    ps_norm_apply(&apply, call->workspace, call->threads);
 }
 
 /* What enters the gate, with the statistics that forward used. Workspace: the scale, then the kernel's. */
@@ -149,8 +161,7 @@ static ps_rounding_entry entry_of(const ps_layer_call *call, int images, float *
                                .mean = mean,
                                .scale = scale,
                                .beta = call->param[1],
-                               .rows = ps_shape_positions(ps_shape_with_batch(call->out_shape, images)),
-                               .c = c};
+                               .shape = ps_shape_with_batch(call->out_shape, images)};
 }
 
 /* A slope moves nothing further apart. */
@@ -171,10 +182,10 @@ static void norm_edges(const ps_layer_call *call, int images, ps_layer_edges edg
 /* The residual's share in a pass of its own: only the activation stands between it and dy. */
 static void backward_residual(const ps_layer_call *call) {
     const norm_config *config = call->config;
-    size_t rows = ps_shape_positions(call->out_shape), count = ps_shape_elements(call->out_shape);
+    size_t count = ps_shape_elements(call->out_shape);
     if (config->activation != PS_ACT_NONE)
-        ps_activation_backward(call->y, call->dy, rows, call->out_shape.c, config->slope, call->dx[1],
-                               call->accumulate[1], NULL, call->workspace, call->threads);
+        ps_activation_backward(call->y, call->dy, call->out_shape, config->slope, call->dx[1], call->accumulate[1],
+                               NULL, call->workspace, call->threads);
     else if (call->accumulate[1]) ps_vector_add(call->dx[1], call->dy, count, call->dx[1], call->threads);
     else ps_vector_copy(call->dy, count, call->dx[1], call->threads);
 }
@@ -190,8 +201,7 @@ static void norm_backward(const ps_layer_call *call) {
     ps_norm_backward(&(ps_norm_backward_call){.x = call->x[0],
                                               .y = call->y,
                                               .dy = call->dy,
-                                              .rows = ps_shape_positions(call->out_shape),
-                                              .c = c,
+                                              .shape = call->out_shape,
                                               .mean = mean,
                                               .inverse_std = mean + c,
                                               .gamma = call->param[0],

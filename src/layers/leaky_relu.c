@@ -1,9 +1,8 @@
-/* Leaky ReLU: y = x > 0 ? x : slope x, elementwise on [n][d][h][w][c]. Backward reads the sign of y, so slope >= 0. */
-#include "core/json.h"
-#include "core/memory.h"
+/* Leaky ReLU: y = x > 0 ? x : slope x, elementwise. */
 #include "kernels/pointwise.h"
 #include "layers/attributes.h"
 #include "layers/list.h"
+#include "layers/rectifier.h"
 #include "layers/rounding.h"
 #include "layers/tangent.h"
 
@@ -16,28 +15,6 @@ static const ps_attribute leaky_attributes[] = {
 
 static float slope_of(const void *config) { return (float)((const leaky_config *)config)->slope; }
 
-static ps_status leaky_plan(const void *config, const ps_shape *in, int inputs, ps_shape out, int threads, void **plan,
-                            ps_layer_sizes *sizes) {
-    (void)config, (void)in, (void)inputs, (void)threads;
-    *plan = NULL;
-    size_t forward = ps_pointwise_workspace_bytes(ps_shape_positions(out), out.c),
-           edges = ps_rounding_entry_bytes(ps_shape_positions(out), out.c);
-    *sizes = (ps_layer_sizes){.workspace_bytes = forward > edges ? forward : edges};
-    return PS_OK;
-}
-
-static void leaky_forward(const ps_layer_call *call) {
-    ps_activation_forward(call->x[0], ps_shape_positions(call->out_shape), call->out_shape.c, slope_of(call->config),
-                          call->y, call->sums[PS_SUM_ZEROS], call->workspace, call->threads);
-}
-
-static void leaky_backward(const ps_layer_call *call) {
-    if (call->dx[0] == NULL) return;
-    ps_activation_backward(call->y, call->dy, ps_shape_positions(call->out_shape), call->out_shape.c,
-                           slope_of(call->config), call->dx[0], call->accumulate[0],
-                           call->sums[PS_SUM_INPUT_GRAD_SQUARES], call->workspace, call->threads);
-}
-
 /* Slope 0 is the ReLU. */
 static void leaky_rounding(const ps_layer_call *call) {
     size_t count = ps_shape_elements(call->out_shape);
@@ -49,12 +26,6 @@ static bool leaky_gate(const void *config, ps_gate *gate) {
     float slope = slope_of(config);
     *gate = (ps_gate){slope == 0 ? "relu" : "leaky_relu", slope == 0, slope};
     return true;
-}
-
-/* The mask is fixed: a tangent passes where the output did. */
-static void leaky_tangent_forward(const ps_layer_call *call, const ps_layer_tangent *tangent) {
-    ps_activation_backward(call->y, tangent->x[0], ps_shape_positions(call->out_shape), call->out_shape.c,
-                           slope_of(call->config), tangent->y, false, NULL, call->workspace, call->threads);
 }
 
 static const char *const leaky_samples[] = {"{\"inputs\": [[3, 5, 1, 4, 3]], \"attributes\": {}}",
@@ -73,14 +44,14 @@ const ps_layer_type ps_layer_leaky_relu = {
     .in_place = true,
     .fused_sums = 1u << PS_SUM_ZEROS | 1u << PS_SUM_INPUT_GRAD_SQUARES,
     .infer = ps_infer_same,
-    .plan = leaky_plan,
-    .forward = leaky_forward,
-    .backward = leaky_backward,
+    .plan = ps_rectifier_plan,
+    .forward = ps_rectifier_forward,
+    .backward = ps_rectifier_backward,
     .gate = leaky_gate,
     .rounding = leaky_rounding,
     .carries_bounds = true,
     .edges = ps_edges_activation,
-    .tangent_forward = leaky_tangent_forward,
+    .tangent_forward = ps_rectifier_tangent_forward,
     .tangent_backward = ps_tangent_linear_backward,
     .samples = leaky_samples,
 };

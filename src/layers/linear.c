@@ -1,4 +1,6 @@
 /* Linear layer: y [n][k] = x [n][c] weight[k][c]^T + bias[k]. */
+#include <string.h>
+
 #include "core/json.h"
 #include "core/memory.h"
 #include "kernels/conv.h"
@@ -7,6 +9,7 @@
 #include "layers/list.h"
 #include "layers/rounding.h"
 #include "layers/tangent.h"
+#include "parallel/reduce.h"
 
 typedef struct {
     int features;
@@ -67,6 +70,32 @@ static ps_conv_shape shape_of(ps_shape in, ps_shape out) {
                            .groups = 1};
 }
 
+/* A block of rows of dW, shard by shard along the batch's tree, depth first; a single shard's at once. */
+typedef struct {
+    const ps_layer_call *call;
+    ps_shards shards;
+    size_t rows, slot_floats, slots_step; /* rows of a block; floats of a sum and of all those of a worker */
+} gradient_run;
+
+/* About 4 M multiplications, and so that the sums of a block stay small. */
+static gradient_run plan_gradient(ps_shape in, ps_shape out) {
+    gradient_run run = {.shards = ps_shards_of((size_t)in.n)};
+    size_t c = (size_t)in.c, k = (size_t)out.c, batch = ps_reduce_batch((size_t)in.n);
+    run.rows = 4000000 / (c * batch) + 1;
+    if (run.rows < k / 64 + 1) run.rows = k / 64 + 1;
+    if (run.rows > k) run.rows = k;
+    run.slot_floats = run.rows * c;
+    run.slots_step = run.shards.count > 1 ? ps_tree_slots(run.shards.count) * run.slot_floats : 0;
+    return run;
+}
+
+static size_t backward_bytes(ps_shape in, ps_shape out, int threads) {
+    gradient_run run = plan_gradient(in, out);
+    size_t weights = (size_t)threads * run.slots_step * sizeof(float),
+           bias = run.shards.count * (size_t)out.c * sizeof(double);
+    return weights > bias ? weights : bias;
+}
+
 /* The plan is that of the plain forward pass; what is too large for a convolution has none, and its matrix product,
  * which errs no more but may part exact ties, stands in. */
 static ps_status linear_plan(const void *config, const ps_shape *in, int inputs, ps_shape out, int threads,
@@ -74,7 +103,8 @@ static ps_status linear_plan(const void *config, const ps_shape *in, int inputs,
     (void)config, (void)inputs;
     ps_conv_shape shape = shape_of(in[0], out);
     ps_conv_plan *plan;
-    size_t rounding = ps_rounding_conv_bytes(&shape);
+    size_t rounding = ps_rounding_conv_bytes(&shape), backward = backward_bytes(in[0], out, threads);
+    if (rounding < backward) rounding = backward;
     *plan_ = NULL;
     *sizes = (ps_layer_sizes){.workspace_bytes = rounding};
     if (shape.c > PS_CONV_LARGEST || shape.k > PS_CONV_LARGEST) return PS_OK;
@@ -111,23 +141,49 @@ static void linear_forward(const ps_layer_call *call) {
     ps_gemm_parallel(false, true, n, k, c, call->x[0], c, call->param[0], c, config->bias, call->y, k, call->threads);
 }
 
-/* In double, a block of columns at a time so that rows are read in pieces of whole cache lines. */
-static void sum_rows(const float *dy, int n, int k, float *dbias) {
-    enum { BLOCK = 64 };
-    for (int first = 0; first < k; first += BLOCK) {
-        double sum[BLOCK] = {0};
-        int width = k - first < BLOCK ? k - first : BLOCK;
-        for (int i = 0; i < n; i++)
-            for (int j = 0; j < width; j++) sum[j] += (double)dy[(size_t)i * (size_t)k + (size_t)(first + j)];
-        for (int j = 0; j < width; j++) dbias[first + j] = (float)sum[j];
+static void gradient_block(void *context, size_t block, int worker) {
+    const gradient_run *run = context;
+    const ps_layer_call *call = run->call;
+    int c = call->in_shape[0].c, k = call->out_shape.c;
+    size_t row = block * run->rows, count = (size_t)k - row < run->rows ? (size_t)k - row : run->rows;
+    float *dw = call->grad[0] + row * (size_t)c, *slots = (float *)call->workspace + (size_t)worker * run->slots_step;
+    for (size_t shard = 0; shard < run->shards.count; shard++) {
+        size_t first = ps_shards_start(&run->shards, shard), n = ps_shards_start(&run->shards, shard + 1) - first;
+        float *sum = run->shards.count > 1 ? ps_tree_slot(slots, run->slot_floats, shard) : dw;
+        ps_gemm(true, false, (int)count, c, (int)n, call->dy + first * (size_t)k + row, k,
+                call->x[0] + first * (size_t)c, c, false, sum, c);
+        if (run->shards.count > 1) ps_tree_add(slots, run->slot_floats, shard);
     }
+    if (run->shards.count > 1) memcpy(dw, slots, count * (size_t)c * sizeof *dw);
+}
+
+static void weight_gradient(const ps_layer_call *call) {
+    gradient_run run = plan_gradient(call->in_shape[0], call->out_shape);
+    run.call = call;
+    ps_threads_run(call->threads, ps_threads_chunks((size_t)call->out_shape.c, run.rows), gradient_block, &run);
+    ps_reduce_across(call->grad[0], (size_t)call->out_shape.c * (size_t)call->in_shape[0].c);
+}
+
+/* In double; a shard at a time, so that rows are read in pieces of whole cache lines. */
+static void bias_gradient(const ps_layer_call *call) {
+    size_t k = (size_t)call->out_shape.c;
+    ps_shards shards = ps_shards_of((size_t)call->in_shape[0].n);
+    double *sums = call->workspace;
+    memset(sums, 0, shards.count * k * sizeof *sums);
+    for (size_t shard = 0; shard < shards.count; shard++) {
+        size_t last = ps_shards_start(&shards, shard + 1);
+        for (size_t i = ps_shards_start(&shards, shard); i < last; i++)
+            for (size_t j = 0; j < k; j++) sums[shard * k + j] += (double)call->dy[i * k + j];
+    }
+    ps_reduce_doubles(sums, shards.count, k, k);
+    for (size_t j = 0; j < k; j++) call->grad[1][j] = (float)sums[j];
 }
 
 static void linear_backward(const ps_layer_call *call) {
     const linear_config *config = call->config;
     int n = call->in_shape[0].n, c = call->in_shape[0].c, k = call->out_shape.c;
-    ps_gemm_parallel(true, false, k, c, n, call->dy, k, call->x[0], c, false, call->grad[0], c, call->threads);
-    if (config->bias) sum_rows(call->dy, n, k, call->grad[1]);
+    weight_gradient(call);
+    if (config->bias) bias_gradient(call);
     if (call->dx[0] != NULL)
         ps_gemm_parallel(false, false, n, c, k, call->dy, k, call->param[0], c, call->accumulate[0], call->dx[0], c,
                          call->threads);

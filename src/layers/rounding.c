@@ -23,7 +23,7 @@ void ps_rounding_means(const ps_layer_call *call) {
 
 static ps_rounding_entry entry_of(const ps_layer_call *call, int images) {
     ps_shape s = ps_shape_with_batch(call->out_shape, images);
-    return (ps_rounding_entry){.x = call->x[0], .x_bound = call->in_bound[0], .rows = ps_shape_positions(s), .c = s.c};
+    return (ps_rounding_entry){.x = call->x[0], .x_bound = call->in_bound[0], .shape = s};
 }
 
 void ps_rounding_rectifier(const ps_layer_call *call) {

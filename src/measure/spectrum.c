@@ -81,8 +81,7 @@ static void apply(void *self, const float *x, float *y) {
 
 static void count_nonzero(void *self, int unit, ps_shape shape, const float *y) {
     spectrum *s = self;
-    ps_channel_summarise(y, (size_t)shape.n, ps_shape_positions(shape) / (size_t)shape.n, shape.c,
-                         (ps_channel_sums){.nonzero = s->nonzero[unit]}, s->workspace, s->session->threads);
+    ps_channel_summarise(y, shape, (ps_channel_sums){.nonzero = s->nonzero[unit]}, s->workspace, s->session->threads);
 }
 
 static void mark_node(spectrum *s, const ps_unit *unit, int channel, unsigned char group) {
@@ -106,8 +105,8 @@ static ps_status find_dead(spectrum *s) {
     PS_TRY(PS_ALLOC((size_t)units->count, &s->nonzero, "spectrum"));
     for (int u = 0; u < units->count; u++) {
         const ps_unit *unit = &units->unit[u];
-        size_t bytes =
-            ps_pointwise_workspace_bytes((size_t)session->config->batch * (size_t)unit->elements, unit->channels);
+        ps_shape shape = {.n = session->config->batch, .c = unit->channels, .d = 1, .h = unit->elements, .w = 1};
+        size_t bytes = ps_pointwise_workspace_bytes(shape);
         if (bytes > workspace) workspace = bytes;
         PS_TRY(PS_ALLOC((size_t)unit->channels, &s->nonzero[u], "spectrum"));
     }

@@ -247,6 +247,7 @@ static double run_loss(ps_hessian *h) {
     const ps_loss_function *function = h->source.loss;
     ps_loss_call call = {.output = last->y[0],
                          .label = h->label,
+                         .samples = (size_t)last->call.out_shape.n,
                          .rows = ps_shape_positions(last->call.out_shape),
                          .channels = last->call.out_shape.c,
                          .threads = h->threads};

@@ -17,7 +17,7 @@ typedef struct {
 typedef struct {
     const float *output; /* [rows][channels], rows: all positions of the batch */
     const int32_t *label;
-    size_t rows;
+    size_t samples, rows; /* as many rows to each sample */
     int channels;
     ps_threads *threads;
 } ps_loss_call;

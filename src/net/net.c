@@ -112,8 +112,8 @@ static ps_status plan_layers(ps_net *net) {
         if (op->type->plan != NULL)
             PS_TRY(op->type->plan(op->config, r->in_shape, op->inputs, r->call.out_shape, count, &r->call.plan,
                                   &net->sizes[i]));
-        size_t sums = ps_pointwise_workspace_bytes(ps_shape_positions(r->call.out_shape), op->shape.c);
-        size_t input_sums = ps_pointwise_workspace_bytes(ps_shape_positions(r->in_shape[0]), r->in_shape[0].c);
+        size_t sums = ps_pointwise_workspace_bytes(r->call.out_shape);
+        size_t input_sums = ps_pointwise_workspace_bytes(r->in_shape[0]);
         if (net->sizes[i].workspace_bytes > net->workspace_bytes) net->workspace_bytes = net->sizes[i].workspace_bytes;
         if (sums > net->workspace_bytes) net->workspace_bytes = sums;
         if (input_sums > net->workspace_bytes) net->workspace_bytes = input_sums;
@@ -278,8 +278,7 @@ static void add_zeros(const ps_net *net, const ps_op *op, const runner *r) {
     ps_shape s = r->call.out_shape;
     /* zeros = rows - nonzero: count downwards in place. */
     for (int c = 0; c < s.c; c++) zeros[c] = -(zeros[c] + (double)ps_shape_positions(s));
-    ps_channel_summarise(r->y, (size_t)s.n, ps_shape_positions(s) / (size_t)s.n, s.c,
-                         (ps_channel_sums){.nonzero = zeros}, net->workspace, net->threads);
+    ps_channel_summarise(r->y, s, (ps_channel_sums){.nonzero = zeros}, net->workspace, net->threads);
     for (int c = 0; c < s.c; c++) zeros[c] = -zeros[c];
 }
 
@@ -287,7 +286,7 @@ static void add_gradient_squares(const ps_net *net, const ps_op *op, const runne
     double *squares = r->call.sums[PS_SUM_INPUT_GRAD_SQUARES];
     if (squares == NULL || (op->type->fused_sums & (1u << PS_SUM_INPUT_GRAD_SQUARES)) != 0 || r->dx[0] == NULL) return;
     ps_shape s = r->in_shape[0];
-    ps_channel_sum_squares(r->dx[0], ps_shape_positions(s), s.c, squares, net->workspace, net->threads);
+    ps_channel_sum_squares(r->dx[0], s, squares, net->workspace, net->threads);
 }
 
 size_t ps_param_find_broken(const ps_param *param, size_t from) {
@@ -440,6 +439,7 @@ const float *ps_net_entering(ps_net *net, int op, ps_mode mode, float *room) {
 ps_loss ps_net_loss(ps_net *net, const ps_loss_function *function, const int32_t *label, bool want_gradient) {
     ps_loss_call call = {.output = net->logits,
                          .label = label,
+                         .samples = (size_t)net->batch,
                          .rows = (size_t)net->batch * ps_net_labels_per_sample(net),
                          .channels = ps_net_classes(net),
                          .threads = net->threads};

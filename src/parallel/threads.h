@@ -1,6 +1,7 @@
 /* Thread pool with deterministic work: a job is cut into chunks by its shape, never by the number of threads;
  * threads claim chunks dynamically, and whatever a chunk computes depends on its number alone. Results are then
- * bit-identical for any number of threads, provided partial sums are kept per chunk and added in chunk order.
+ * bit-identical for any number of threads, provided partial sums are kept per chunk and added in a fixed order (over a
+ * batch: along the tree of parallel/reduce.h).
  *
  * Waiting is passive after a short spin: a spinning pool collapses when another process wants the core. */
 #ifndef PS_PARALLEL_THREADS_H

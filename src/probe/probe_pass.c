@@ -217,8 +217,9 @@ static need largest_need(const ps_probe *probe) {
         const ps_unit *unit = probe->layer[i].unit;
         size_t rows = (size_t)ps_net_batch(probe->net) * (size_t)unit->elements;
         size_t normed = unit->norm_op >= 0 ? positions_of(probe, PS_TAP_NORM, unit) : 0;
-        size_t most_rows = normed > (size_t)unit->elements ? (size_t)ps_net_batch(probe->net) * normed : rows;
-        size_t pointwise = ps_pointwise_workspace_bytes(most_rows, unit->channels);
+        int wide = normed > (size_t)unit->elements ? (int)normed : unit->elements;
+        ps_shape shape = {.n = ps_net_batch(probe->net), .c = unit->channels, .d = 1, .h = wide, .w = 1};
+        size_t pointwise = ps_pointwise_workspace_bytes(shape);
         bool inside = ps_net_graph(probe->net)->op[unit->gate_op].type->entering != NULL;
         size_t maxima = ps_probe_max_chunks(rows, unit->channels) * (size_t)unit->channels;
         if (pointwise > most.workspace_bytes) most.workspace_bytes = pointwise;

@@ -6,7 +6,7 @@
 
 static void add_batch(const ps_probe_layer *layer, ps_tap tap, const ps_tap_view *view, double *state) {
     (void)tap;
-    ps_channel_sum_squares(view->data, view->images * view->positions, layer->unit->channels, state, view->workspace,
+    ps_channel_sum_squares(view->data, ps_tap_view_shape(view, layer->unit->channels), state, view->workspace,
                            view->threads);
 }
 

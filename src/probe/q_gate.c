@@ -14,7 +14,7 @@ static void add_batch(const ps_probe_layer *layer, ps_tap tap, const ps_tap_view
                             .sum_abs = state + PS_GATE_SUM_ABS * c,
                             .sum_squares = state + PS_GATE_SUM_SQUARES * c,
                             .images_active = state + PS_GATE_IMAGES_ACTIVE * c};
-    ps_channel_summarise(view->data, view->images, view->positions, c, sums, view->workspace, view->threads);
+    ps_channel_summarise(view->data, ps_tap_view_shape(view, c), sums, view->workspace, view->threads);
 }
 
 const ps_instrument ps_instrument_gate = {.columns = PS_GATE_COLUMNS, .taps = 1u << PS_TAP_GATE, .tap = add_batch};

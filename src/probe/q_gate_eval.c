@@ -11,7 +11,7 @@ static void add_batch(const ps_probe_layer *layer, ps_tap tap, const ps_tap_view
     (void)tap;
     int c = layer->unit->channels;
     ps_channel_sums sums = {.nonzero = state + NONZERO * c, .sum_abs = state + SUM_ABS * c};
-    ps_channel_summarise(view->data, view->images, view->positions, c, sums, view->workspace, view->threads);
+    ps_channel_summarise(view->data, ps_tap_view_shape(view, c), sums, view->workspace, view->threads);
 }
 
 const ps_instrument ps_instrument_gate_eval = {.columns = COLUMNS, .taps = 1u << PS_TAP_GATE_EVAL, .tap = add_batch};

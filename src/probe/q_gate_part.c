@@ -9,8 +9,9 @@ static void add_images(const ps_probe_layer *layer, const ps_tap_view *view, siz
                        double *nonzero) {
     size_t channels = (size_t)layer->unit->channels;
     if (first == end) return;
-    ps_channel_summarise(view->data + first * view->positions * channels, end - first, view->positions,
-                         layer->unit->channels, (ps_channel_sums){.nonzero = nonzero}, view->workspace, view->threads);
+    ps_shape shape = ps_shape_with_batch(ps_tap_view_shape(view, layer->unit->channels), (int)(end - first));
+    ps_channel_summarise(view->data + first * view->positions * channels, shape, (ps_channel_sums){.nonzero = nonzero},
+                         view->workspace, view->threads);
 }
 
 static void add_batch(const ps_probe_layer *layer, ps_tap tap, const ps_tap_view *view, double *state) {

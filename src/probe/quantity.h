@@ -33,6 +33,10 @@ typedef struct {
     float *maps; /* the instrument's own [map_columns][positions][channels] of this layer */
 } ps_tap_view;
 
+static inline ps_shape ps_tap_view_shape(const ps_tap_view *view, int channels) {
+    return (ps_shape){.n = (int)view->images, .c = channels, .d = 1, .h = (int)view->positions, .w = 1};
+}
+
 /* What reads a gate, beside ps_unit_reader: the parameter of its weights, and how many input channels it has in all
  * groups. */
 typedef struct {

@@ -15,8 +15,8 @@ typedef struct {
 /* Of a batch, in training and evaluation alike. */
 static score score_of(const ps_loss_call *call, float *gradient) {
     score s;
-    double sum = ps_softmax_cross_entropy(call->output, call->label, call->rows, call->channels, gradient, &s.correct,
-                                          &s.counted, call->threads);
+    double sum = ps_softmax_cross_entropy(call->output, call->label, call->samples, call->rows / call->samples,
+                                          call->channels, gradient, &s.correct, &s.counted, call->threads);
     s.mean = s.counted > 0 ? sum / (double)s.counted : (double)NAN;
     return s;
 }
@@ -28,8 +28,7 @@ static ps_loss cross_entropy(const ps_loss_call *call, float *gradient) {
 
 /* With p the softmax of the outputs t: dt = (p - onehot) / counted, and dot dt = p (dot t - <p, dot t>) / counted. */
 static void cross_entropy_tangent(const ps_loss_call *call, const float *output_dot, float *gradient_dot) {
-    size_t counted = 0, channels = (size_t)call->channels;
-    for (size_t r = 0; r < call->rows; r++) counted += call->label[r] >= 0;
+    size_t channels = (size_t)call->channels, counted = ps_softmax_count(call->label, call->rows);
     for (size_t r = 0; r < call->rows; r++) {
         const float *t = call->output + r * channels, *t_dot = output_dot + r * channels;
         double top = (double)t[0], sum = 0, inner = 0;
@@ -72,6 +71,7 @@ static ps_status evaluate(const ps_task_split *on, ps_evaluation *out) {
     size_t correct = 0, counted = 0;
     double loss_sum = 0;
     ps_loss_call call = {.label = on->label,
+                         .samples = (size_t)batch,
                          .rows = (size_t)batch * ps_net_labels_per_sample(on->net),
                          .channels = ps_net_classes(on->net),
                          .threads = threads};

@@ -1,6 +1,6 @@
-/* How many are dead, by the two populations that are told apart everywhere under these names: nodes with a gate of their
- * own, whose weights alone decide what enters it, and all gates' channels, those behind sums among them. A share is of
- * the channels whose state is known or on the edge. */
+/* How many are dead, by the two populations that are told apart everywhere under these names: nodes with a gate of
+ * their own, whose weights alone decide what enters it, and all gates' channels, those behind sums among them. A share
+ * is of the channels whose state is known or on the edge. */
 #ifndef PS_TRACE_DEAD_SHARES_H
 #define PS_TRACE_DEAD_SHARES_H
 

@@ -8,6 +8,10 @@
 #include "core/digest.h"
 #include "core/json.h"
 #include "core/memory.h"
+#include "trace/trace_schema.h"
+
+#define Q(key) PS_KEY(QUESTION, key)
+#define R(key) PS_KEY(REGISTRATION, key)
 
 static const char *const direction_words[] = {
 #define DIRECTION(name, word) word,
@@ -31,7 +35,7 @@ static ps_status get_name(const cJSON *object, const char *key, bool required, c
 
 static ps_status get_direction(const cJSON *object, const char *where, ps_direction *direction) {
     const char *word = NULL;
-    PS_TRY(ps_json_get_text(object, "direction", true, where, &word));
+    PS_TRY(ps_json_get_text(object, Q(direction), true, where, &word));
     for (int c = 0; c < PS_DIRECTION_COUNT; c++)
         if (strcmp(word, direction_words[c]) == 0) {
             *direction = (ps_direction)c;
@@ -44,11 +48,11 @@ static ps_status get_direction(const cJSON *object, const char *where, ps_direct
 }
 
 static ps_status read_contrast(const cJSON *object, const char *where, ps_question *q) {
-    PS_TRY(get_name(object, "measure", true, where, q->measure));
-    PS_TRY(get_name(object, "arm", true, where, q->arm));
-    PS_TRY(get_name(object, "against", true, where, q->against));
+    PS_TRY(get_name(object, Q(measure), true, where, q->measure));
+    PS_TRY(get_name(object, Q(arm), true, where, q->arm));
+    PS_TRY(get_name(object, Q(against), true, where, q->against));
     PS_TRY(get_direction(object, where, &q->direction));
-    PS_TRY(ps_json_get_double(object, "margin", true, 0, 1e30, where, &q->margin));
+    PS_TRY(ps_json_get_double(object, Q(margin), true, 0, 1e30, where, &q->margin));
     bool equal = q->direction == PS_DIRECTION_NOT_HIGHER || q->direction == PS_DIRECTION_NOT_LOWER;
     if (equal && q->margin == 0)
         return ps_fail(PS_ERR_INPUT, "%s: \"%s\" needs a \"margin\" above 0: the smallest difference that would matter",
@@ -59,8 +63,8 @@ static ps_status read_contrast(const cJSON *object, const char *where, ps_questi
 }
 
 static ps_status read_question(const cJSON *item, const char *where, ps_question *q) {
-    static const char *const of_prediction[] = {"prediction", "arm", "effect", "sd", NULL};
-    static const char *const of_contrast[] = {"measure", "arm", "against", "direction", "margin", "effect", "sd", NULL};
+    const char *const of_prediction[] = {Q(prediction), Q(arm), Q(effect), Q(sd), NULL};
+    const char *const of_contrast[] = {Q(measure), Q(arm), Q(against), Q(direction), Q(margin), Q(effect), Q(sd), NULL};
     *q = (ps_question){.effect = NAN, .sd = NAN};
     if (cJSON_IsString(item) && strlen(item->valuestring) < PS_REGISTRATION_NAME && item->valuestring[0] != '\0') {
         snprintf(q->prediction, sizeof q->prediction, "%s", item->valuestring);
@@ -71,20 +75,20 @@ static ps_status read_question(const cJSON *item, const char *where, ps_question
                        "%s: must be the id of a prediction (\"P2\"), or an object with \"prediction\", or one with "
                        "\"measure\", \"arm\", \"against\", \"direction\" and \"margin\"",
                        where);
-    bool listed = cJSON_GetObjectItemCaseSensitive(item, "prediction") != NULL;
+    bool listed = cJSON_GetObjectItemCaseSensitive(item, Q(prediction)) != NULL;
     PS_TRY(ps_json_check_keys(item, listed ? of_prediction : of_contrast, where));
     if (listed) {
-        PS_TRY(get_name(item, "prediction", true, where, q->prediction));
-        PS_TRY(get_name(item, "arm", false, where, q->arm));
+        PS_TRY(get_name(item, Q(prediction), true, where, q->prediction));
+        PS_TRY(get_name(item, Q(arm), false, where, q->arm));
     } else PS_TRY(read_contrast(item, where, q));
-    PS_TRY(ps_json_get_double(item, "effect", false, -1e30, 1e30, where, &q->effect));
-    PS_TRY(ps_json_get_double(item, "sd", false, 0, 1e30, where, &q->sd));
+    PS_TRY(ps_json_get_double(item, Q(effect), false, -1e30, 1e30, where, &q->effect));
+    PS_TRY(ps_json_get_double(item, Q(sd), false, 0, 1e30, where, &q->sd));
     if (q->sd == 0) return ps_fail(PS_ERR_INPUT, "%s: \"sd\" must be above 0", where);
     return PS_OK;
 }
 
 static ps_status read_secondary(const cJSON *document, const char *where, ps_registration *out) {
-    const cJSON *list = cJSON_GetObjectItemCaseSensitive(document, "secondary"), *item;
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(document, R(secondary)), *item;
     char at[512];
     if (list == NULL) return PS_OK;
     if (!cJSON_IsArray(list)) return ps_fail(PS_ERR_INPUT, "%s: \"secondary\" must be an array of questions", where);
@@ -99,8 +103,24 @@ static ps_status read_secondary(const cJSON *document, const char *where, ps_reg
     return PS_OK;
 }
 
+static bool asks_the_same(const ps_question *a, const ps_question *b) {
+    return strcmp(a->prediction, b->prediction) == 0 && strcmp(a->measure, b->measure) == 0 &&
+           strcmp(a->arm, b->arm) == 0 && strcmp(a->against, b->against) == 0 && a->direction == b->direction &&
+           !(a->margin < b->margin) && !(a->margin > b->margin);
+}
+
+static ps_status check_repeated(const char *where, const ps_registration *r) {
+    char title[PS_QUESTION_TITLE];
+    for (int i = 0; i < r->secondaries; i++)
+        for (int k = -1; k < i; k++)
+            if (asks_the_same(k < 0 ? &r->primary : &r->secondary[k], &r->secondary[i]))
+                return ps_fail(PS_ERR_INPUT, "%s: \"%s\" is asked twice; name each question once", where,
+                               ps_question_title(&r->secondary[i], title));
+    return PS_OK;
+}
+
 static ps_status read_seeds(const cJSON *document, const char *where, ps_registration *out) {
-    const cJSON *list = cJSON_GetObjectItemCaseSensitive(document, "seeds"), *item;
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(document, R(seeds)), *item;
     if (!cJSON_IsArray(list) || list->child == NULL)
         return ps_fail(PS_ERR_INPUT, "%s: needs \"seeds\": [1, 2, 3, 4, 5], the seeds that the question is judged by",
                        where);
@@ -134,35 +154,35 @@ static void print_text(FILE *stream, const char *key, const char *text) {
 static void print_question(FILE *stream, const ps_question *q) {
     bool listed = q->prediction[0] != '\0';
     putc('{', stream);
-    print_text(stream, listed ? "prediction" : "measure", listed ? q->prediction : q->measure);
+    print_text(stream, listed ? Q(prediction) : Q(measure), listed ? q->prediction : q->measure);
     if (q->arm[0] != '\0') {
         putc(',', stream);
-        print_text(stream, "arm", q->arm);
+        print_text(stream, Q(arm), q->arm);
     }
     if (!listed) {
         putc(',', stream);
-        print_text(stream, "against", q->against);
+        print_text(stream, Q(against), q->against);
         putc(',', stream);
-        print_text(stream, "direction", direction_words[q->direction]);
-        print_number(stream, "margin", q->margin);
+        print_text(stream, Q(direction), direction_words[q->direction]);
+        print_number(stream, Q(margin), q->margin);
     }
-    print_number(stream, "effect", q->effect);
-    print_number(stream, "sd", q->sd);
+    print_number(stream, Q(effect), q->effect);
+    print_number(stream, Q(sd), q->sd);
     putc('}', stream);
 }
 
 static void print_members(FILE *stream, const ps_registration *r) {
-    fputs("\"primary\":", stream);
+    fprintf(stream, "\"%s\":", R(primary));
     print_question(stream, &r->primary);
-    fputs(",\"secondary\":[", stream);
+    fprintf(stream, ",\"%s\":[", R(secondary));
     for (int i = 0; i < r->secondaries; i++) {
         if (i > 0) putc(',', stream);
         print_question(stream, &r->secondary[i]);
     }
-    fputs("],\"seeds\":[", stream);
+    fprintf(stream, "],\"%s\":[", R(seeds));
     for (int s = 0; s < r->seeds; s++) fprintf(stream, "%s%lld", s > 0 ? "," : "", r->seed[s]);
-    fprintf(stream, "],\"sequential\":%s", r->sequential ? "true" : "false");
-    print_number(stream, "collapse_below", r->collapse_below);
+    fprintf(stream, "],\"%s\":%s", R(sequential), r->sequential ? "true" : "false");
+    print_number(stream, R(collapse_below), r->collapse_below);
 }
 
 /* digest: "" for the text that the digest is of. */
@@ -172,7 +192,7 @@ static ps_status print(const ps_registration *r, const char *digest, char **text
     if (stream == NULL) return ps_fail(PS_ERR_MEMORY, "no memory for the registration");
     putc('{', stream);
     print_members(stream, r);
-    if (digest[0] != '\0') fprintf(stream, ",\"digest\":\"%s\"", digest);
+    if (digest[0] != '\0') fprintf(stream, ",\"%s\":\"%s\"", R(digest), digest);
     putc('}', stream);
     bool whole = !ferror(stream);
     if (fclose(stream) == 0 && whole) return PS_OK;
@@ -198,8 +218,8 @@ ps_status ps_registration_text(const ps_registration *registration, char **text)
 /* ---- whole ---- */
 
 ps_status ps_registration_parse(const cJSON *document, const char *where, ps_registration *out) {
-    static const char *const keys[] = {"primary", "secondary", "seeds", "sequential", "collapse_below", "digest", NULL};
-    const cJSON *primary = cJSON_GetObjectItemCaseSensitive(document, "primary");
+    const char *const keys[] = {R(primary), R(secondary), R(seeds), R(sequential), R(collapse_below), R(digest), NULL};
+    const cJSON *primary = cJSON_GetObjectItemCaseSensitive(document, R(primary));
     char at[512];
     memset(out, 0, sizeof *out);
     out->collapse_below = NAN;
@@ -210,18 +230,19 @@ ps_status ps_registration_parse(const cJSON *document, const char *where, ps_reg
     snprintf(at, sizeof at, "%.400s: primary", where);
     PS_TRY(read_question(primary, at, &out->primary));
     PS_TRY(read_secondary(document, where, out));
+    PS_TRY(check_repeated(where, out));
     PS_TRY(read_seeds(document, where, out));
-    PS_TRY(ps_json_get_bool(document, "sequential", false, where, &out->sequential));
-    PS_TRY(ps_json_get_double(document, "collapse_below", false, -1e30, 1e30, where, &out->collapse_below));
+    PS_TRY(ps_json_get_bool(document, R(sequential), false, where, &out->sequential));
+    PS_TRY(ps_json_get_double(document, R(collapse_below), false, -1e30, 1e30, where, &out->collapse_below));
     return set_digest(out);
 }
 
 bool ps_registration_read(const cJSON *header, ps_registration *out, const char **fault) {
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(header, "registration");
-    const char *digest = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, "digest"));
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(header, PS_KEY(HEADER, registration));
+    const char *digest = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, R(digest)));
     *fault = NULL;
     if (item == NULL) return false;
-    if (ps_registration_parse(item, "\"registration\"", out) != PS_OK) *fault = ps_status_message();
+    if (ps_registration_parse(item, PS_KEY(HEADER, registration), out) != PS_OK) *fault = ps_status_message();
     else if (digest == NULL || strcmp(digest, out->digest) != 0)
         *fault =
             "\"registration\": its \"digest\" is not that of its questions and seeds, so that they were changed "
@@ -229,6 +250,12 @@ bool ps_registration_read(const cJSON *header, ps_registration *out, const char 
             "by "
             "none)";
     return *fault == NULL;
+}
+
+bool ps_registration_has_seed(const ps_registration *registration, long long seed) {
+    for (int s = 0; s < registration->seeds; s++)
+        if (registration->seed[s] == seed) return true;
+    return false;
 }
 
 const char *ps_question_title(const ps_question *q, char title[PS_QUESTION_TITLE]) {

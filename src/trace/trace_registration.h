@@ -47,7 +47,7 @@ typedef struct {
 } ps_registration;
 
 /* Reads {"primary": Q, "secondary": [Q, ..], "seeds": [..], "sequential": true, "collapse_below": X}, where Q is "P2",
- * {"prediction": "P2", "arm": "ps2"} or {"measure": "test_accuracy", "arm": "ps2", "against": "baseline",
+ * {"prediction": "P2", "arm": "ps2"} or {"measure": "dead_end", "arm": "ps2", "against": "baseline",
  * "direction": "higher", "margin": 0.01}, each with "effect" and "sd" if wanted. Only "primary" and "seeds" must be
  * there. Sets the digest. PS_ERR_INPUT names the place. */
 ps_status ps_registration_parse(const cJSON *document, const char *where, ps_registration *out);
@@ -59,7 +59,9 @@ ps_status ps_registration_text(const ps_registration *registration, char **text)
  * next failure of this thread; NULL: nothing. */
 bool ps_registration_read(const cJSON *header, ps_registration *out, const char **fault);
 
-/* "P2", "test_accuracy of ps2 higher than of baseline by more than 0.01": to be named in a sentence. */
+bool ps_registration_has_seed(const ps_registration *registration, long long seed);
+
+/* "P2", "dead_end of ps2 higher than of baseline by more than 0.01": to be named in a sentence. */
 enum { PS_QUESTION_TITLE = 320 };
 const char *ps_question_title(const ps_question *question, char title[PS_QUESTION_TITLE]);
 

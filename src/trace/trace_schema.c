@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "trace/trace_arm.h"
+#include "trace/trace_registration.h"
 #include "trace/trace_quantity.h"
 #include "trace/trace_task.h"
 
@@ -63,8 +64,11 @@ static const struct {
 #define CUT(id, word) {PS_WORDS_CUT, word},
     PS_TRACE_CUTS(CUT)
 #undef CUT
+#define DIRECTION(id, word) {PS_WORDS_DIRECTION, word},
+        PS_DIRECTIONS(DIRECTION)
+#undef DIRECTION
 #define PER(id, word) {PS_WORDS_PER, word},
-        PS_QUANTITY_PERS(PER)
+            PS_QUANTITY_PERS(PER)
 #undef PER
 };
 

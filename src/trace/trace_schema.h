@@ -55,12 +55,12 @@ typedef enum { /* the lists of word_list.def, and those that stand elsewhere */
                PS_WORDS_KIND,
                PS_WORDS_ACTIVATION,
                PS_WORDS_BETTER,
-               PS_WORDS_DIRECTION,
                PS_WORDS_STATUS,
-               PS_WORDS_ROLE,  /* arm_role_list.def */
-               PS_WORDS_CUT,   /* PS_TRACE_CUTS */
-               PS_WORDS_PER,   /* PS_QUANTITY_PERS */
-               PS_WORDS_HOLDER /* records that hold quantities */
+               PS_WORDS_ROLE,      /* arm_role_list.def */
+               PS_WORDS_CUT,       /* PS_TRACE_CUTS */
+               PS_WORDS_DIRECTION, /* PS_DIRECTIONS */
+               PS_WORDS_PER,       /* PS_QUANTITY_PERS */
+               PS_WORDS_HOLDER     /* records that hold quantities */
 } ps_trace_words;
 
 typedef enum {

@@ -125,19 +125,30 @@ typedef struct {
     int c;
 } map;
 
+/* 64 samples, where there are as many rows. */
+static ps_shape shape_of(const map *s) { return (ps_shape){64, s->c, 1, (int)(s->rows / 64), 1}; }
+
 static float channel_values[5][4096];
 static double channel_sums[5][4096];
 
 static void run_statistics(machine *m, const void *what) {
     const map *s = what;
-    ps_norm_statistics(m->array[0], s->rows, s->c, 1e-5, channel_values[0], channel_values[1], NULL, m->workspace,
+    ps_norm_statistics(m->array[0], shape_of(s), 1e-5, channel_values[0], channel_values[1], NULL, m->workspace,
                        m->pool);
 }
 
 static void apply(machine *m, const map *s, bool residual, double *zeros) {
-    ps_norm_apply(m->array[0], s->rows, s->c, channel_values[0], channel_values[1], channel_values[1],
-                  channel_values[0], residual ? m->array[3] : NULL, PS_ACT_RELU, 0, m->array[2], zeros, m->workspace,
-                  m->pool);
+    ps_norm_apply(&(ps_norm_apply_call){.x = m->array[0],
+                                        .residual = residual ? m->array[3] : NULL,
+                                        .shape = shape_of(s),
+                                        .mean = channel_values[0],
+                                        .inverse_std = channel_values[1],
+                                        .gamma = channel_values[1],
+                                        .beta = channel_values[0],
+                                        .activation = PS_ACT_RELU,
+                                        .y = m->array[2],
+                                        .zeros = zeros},
+                  m->workspace, m->pool);
 }
 static void run_apply(machine *m, const void *what) { apply(m, what, false, NULL); }
 static void run_apply_zeros(machine *m, const void *what) { apply(m, what, false, channel_sums[0]); }
@@ -147,8 +158,7 @@ static void backward(machine *m, const map *s, bool residual, double *squares) {
     ps_norm_backward(&(ps_norm_backward_call){.x = m->array[0],
                                               .y = m->array[2],
                                               .dy = m->array[1],
-                                              .rows = s->rows,
-                                              .c = s->c,
+                                              .shape = shape_of(s),
                                               .mean = channel_values[0],
                                               .inverse_std = channel_values[1],
                                               .gamma = channel_values[1],
@@ -166,17 +176,17 @@ static void run_backward_residual(machine *m, const void *what) { backward(m, wh
 
 static void run_relu(machine *m, const void *what) {
     const map *s = what;
-    ps_activation_forward(m->array[0], s->rows, s->c, 0, m->array[2], channel_sums[0], m->workspace, m->pool);
+    ps_activation_forward(m->array[0], shape_of(s), 0, m->array[2], channel_sums[0], m->workspace, m->pool);
 }
 static void run_relu_backward(machine *m, const void *what) {
     const map *s = what;
-    ps_activation_backward(m->array[2], m->array[1], s->rows, s->c, 0, m->array[4], false, channel_sums[0],
-                           m->workspace, m->pool);
+    ps_activation_backward(m->array[2], m->array[1], shape_of(s), 0, m->array[4], false, channel_sums[0], m->workspace,
+                           m->pool);
 }
 static void run_summary(machine *m, const void *what) {
     const map *s = what;
     ps_channel_sums sums = {channel_sums[0], channel_sums[1], channel_sums[2], channel_sums[3], channel_sums[4]};
-    ps_channel_summarise(m->array[0], 64, s->rows / 64, s->c, sums, m->workspace, m->pool);
+    ps_channel_summarise(m->array[0], shape_of(s), sums, m->workspace, m->pool);
 }
 
 static void bench_norm(machine *m) {
@@ -185,7 +195,7 @@ static void bench_norm(machine *m) {
         const map *s = &maps[i];
         size_t count = s->rows * (size_t)s->c;
         double bytes = 4.0 * (double)count;
-        need_workspace(m, ps_norm_workspace_bytes(s->rows, s->c) + ps_pointwise_workspace_bytes(s->rows, s->c));
+        need_workspace(m, ps_norm_workspace_bytes(shape_of(s)) + ps_pointwise_workspace_bytes(shape_of(s)));
         const row rows[] = {
             {"triad of that size", run_triad, &count, 3 * bytes},
             {"norm statistics", run_statistics, s, bytes},

@@ -10,7 +10,7 @@
 
 #include "analysis/metric.h"
 #include "analysis/predictions/predictions.h"
-#include "analysis/stats/signflip.h"
+#include "analysis/stats/sign_test.h"
 #include "core/memory.h"
 #include "core/rng.h"
 #include "tests/calibrate/diagnoses.h"
@@ -40,7 +40,7 @@ static const struct {
     {"reopening, more gradient less other (P9)", "gradient_reopening", true, false, false},
     {"dead share at the end, paired difference (M3)", "dead_end", false, true, false},
 };
-static const int sizes[] = {3, 5, 10, 20};
+static const int sizes[] = {5, 8, 13, 20};
 enum { STATISTICS = sizeof statistics / sizeof *statistics, SIZES = sizeof sizes / sizeof *sizes };
 
 /* Where the statistic's truth lies without effect; the test is against it. */
@@ -107,6 +107,14 @@ static ps_status measure(const ps_fixture *fixture, const char *path, ps_summary
     return status;
 }
 
+static ps_status hazard_of(const ps_summary *base, const ps_summary *module, bool reopening, ps_prediction_value *v) {
+    ps_stats_risk_set *sets = NULL;
+    size_t count;
+    PS_TRY(ps_prediction_log_hazard_ratio(base, module, reopening, 0, v, &sets, &count));
+    ps_free(sets);
+    return PS_OK;
+}
+
 static ps_status draw_pair(uint64_t seed, bool effect, const char *path, double *values) {
     ps_summary base, module;
     ps_fixture b = fixture_of(seed, false, effect), m = fixture_of(seed, true, effect);
@@ -117,7 +125,7 @@ static ps_status draw_pair(uint64_t seed, bool effect, const char *path, double 
     for (int k = 0; status == PS_OK && k < STATISTICS; k++) {
         ps_prediction_value hazard = {.value = NAN};
         if (statistics[k].measure == NULL) {
-            status = ps_prediction_log_hazard_ratio(&base, &module, statistics[k].greater, &hazard);
+            status = hazard_of(&base, &module, statistics[k].greater, &hazard);
             values[k] = hazard.value;
             continue;
         }
@@ -153,9 +161,9 @@ static double alarm_rate(const sample *s, int k, int n, int *groups) {
         for (int i = 0; i < n; i++)
             if (isfinite(s->values[k][start + i])) values[count++] = s->values[k][start + i] - margin_of(k);
         if (count < n) continue;
-        ps_stats_test test = ps_stats_signflip_within(values, n, 0);
+        ps_stats_sign test = ps_stats_sign_test(values, n, 0, 0);
         (*groups)++;
-        alarms += (statistics[k].greater ? test.greater : test.less) <= 0.05;
+        alarms += (statistics[k].greater ? test.p : test.p_against) <= PS_SIGN_LEVEL;
     }
     return *groups > 0 ? (double)alarms / *groups : NAN;
 }
@@ -169,7 +177,8 @@ static int print_table(const sample *null, const sample *effect) {
         for (int s = 0; s < SIZES; s++) {
             int groups, effect_groups, n = sizes[s];
             double rate = alarm_rate(null, k, n, &groups), power = alarm_rate(effect, k, n, &effect_groups);
-            double size = floor(0.05 * ldexp(1, n)) / ldexp(1, n), half = 3.29 * sqrt(size * (1 - size) / groups);
+            double size = ps_stats_sign_size(n, ps_stats_sign_needed(n, PS_SIGN_LEVEL)),
+                   half = 3.29 * sqrt(size * (1 - size) / groups);
             bool outside = !(fabs(rate - size) <= half + 1e-12);
             wrong += outside;
             printf("| %s | %g | %d | %.4f | %.4f of %d%s | %.4f to %.4f | ", statistics[k].name, margin_of(k), n, size,

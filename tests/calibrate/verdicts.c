@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "analysis/stats/binomial.h"
-#include "analysis/stats/bootstrap.h"
+#include "analysis/stats/normal.h"
 #include "analysis/stats/sequential.h"
 #include "analysis/stats/sign_test.h"
 #include "analysis/stats/survival.h"

@@ -20,8 +20,9 @@ NEXT = {"dead": {"near": 0.04, "sparse": 0.03, "alive": 0.05}, "near": {"dead": 
 class Run:
     """One run on its way; `revival` multiplies the chances of dead nodes, `death` those of dying."""
 
-    def __init__(self, arm, seed, config, revival, death):
+    def __init__(self, arm, seed, config, revival, death, pairing):
         self.arm, self.seed, self.config, self.revival, self.death = arm, seed, config, revival, death
+        self.pairing = pairing
         self.module = config.get("pool_skip", 0) > 0
         self.reaches = self.module and config.get("pool_skip_cut") != "gradient"  # dead nodes get a gradient
         self.draw = random.Random(f"start {seed}")  # arms of a seed start alike
@@ -77,7 +78,7 @@ def arm_is(config):
 def header(run):
     quantities = [{"name": name, "unit": "", "per": "node", "record": record, "description": "made up"} for record, names in (("probe", PROBE), ("window", WINDOW)) for name in names]
     return {"type": "header", "format": "poolscope-trace", "version": 2, "producer": "made up", "arm": run.arm, "arm_is": arm_is(run.config), "seed": run.seed, "config": run.config,
-            "pairing": {key: f"{key}-{run.seed}" for key in ("backbone", "data", "order", "optimiser", "steps", "batch", "window", "probe")},
+            "pairing": {**{key: f"{key}-{run.seed}" for key in ("backbone", "data", "order", "optimiser", "steps", "batch", "window", "probe")}, **run.pairing},
             "data": {"source": "made up", "digest": "0", "sample": [3, 1, 8, 8], "classes": 10, "train": 640, "probe": IMAGES, "test": 100},
             "machine": {"arch": "none", "simd": "none", "library": {}},
             "model": {"name": "made up", "parameters": 1000, "module_parameters": 100 if run.module else 0, "macs": 5},
@@ -128,7 +129,7 @@ def windowed(run, l, before):
     return {name: [node[name] for node in nodes] for name in WINDOW if name in nodes[0]}
 
 
-def lines_of(run, accuracy):
+def lines_of(run, accuracy, diverged):
     def probes(step):
         for l, name in enumerate(NAMES):
             yield {"type": "probe", "step": step, "layer": name, "images": IMAGES, "elements": ELEMENTS, "values": probed(run, l)}
@@ -145,15 +146,19 @@ def lines_of(run, accuracy):
         for l, name in enumerate(NAMES):
             yield {"type": "window", "window": window, "first": first, "last": last, "layer": name, "values": windowed(run, l, before)}
         yield from probes(last + 1)
+    if diverged:
+        yield {"type": "event", "step": WINDOWS * STEPS, "event": "diverged"}
+        yield {"type": "end", "steps": WINDOWS * STEPS, "status": "diverged"}
+        return
     yield {"type": "eval", "step": WINDOWS * STEPS, "split": "test", "loss": 1.5, "accuracy": accuracy, "count": 100}
     yield {"type": "end", "steps": WINDOWS * STEPS, "status": "finished", "loss": 1.5, "accuracy": accuracy}
 
 
-def write(directory, arm, seed, config, revival=1, death=1):
-    """The run's directory with trace.jsonl in it. All numbers come from (arm, seed)."""
+def write(directory, arm, seed, config, revival=1, death=1, pairing={}, diverged=False):
+    """The run's directory with trace.jsonl in it. All numbers come from (arm, seed); pairing: keys that are other than those of all runs of the seed."""
     os.makedirs(directory, exist_ok=True)
-    run = Run(arm, seed, config, revival, death)
+    run = Run(arm, seed, config, revival, death, pairing)
     accuracy = number(random.Random(f"accuracy {arm} {seed}").uniform(0.4, 0.6))
     with open(os.path.join(directory, "trace.jsonl"), "w") as stream:
-        for line in lines_of(run, accuracy):
+        for line in lines_of(run, accuracy, diverged):
             stream.write(json.dumps(line, separators=(",", ":")) + "\n")

@@ -37,7 +37,7 @@ def disagreeing(text):
     for match in re.finditer(rf"margins? of ([WPM]\d+)\b[^.;\n]*?({NUMBER})", text):
         found += [match.group(0)] if float(match.group(2)) not in margins.get(match.group(1), ()) else []
     for line in text.splitlines():
-        cells = re.match(rf"\|.*\(((?:[WPM]\d+(?:, )?)+)\) \| ({NUMBER}) \|", line)
+        cells = re.match(rf"\|.*\(((?:[WPM]\d+(?:, )?)+)\) \| ({NUMBER}) \| .*\|", line)
         if cells and float(cells.group(2)) not in {0}.union(*(margins.get(name, ()) for name in cells.group(1).split(", "))):
             found.append(line)
     return found

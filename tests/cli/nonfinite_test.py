@@ -137,8 +137,8 @@ for rule in ("dead_share.final <= 1", "max(dead_nodes) >= 0", "deaths >= 0"):
            checked.stdout + checked.stderr)
 
 watched = run("watch", "diverged", "--once")
-line = [text for text in watched.stdout.splitlines() if text.startswith("dead nodes")]
-report(len(line) == 1 and line[0].split()[2] == "-" and "revived" not in watched.stdout, "watch shows no dead share of outputs that are not finite, and no revival",
+line = [text for text in watched.stdout.splitlines() if text.startswith("dead ")]
+report(len(line) == 1 and line[0].split()[1] == "-" and "revived" not in watched.stdout, "watch shows no dead share of outputs that are not finite, and no revival",
        watched.stdout)
 report("dead" not in run("train", *[o for o in DIVERGING if o != "--quiet"], "--out", "told").stderr.splitlines()[-2].split("diverged")[-1],
        "the last line of progress gives none either")

@@ -15,9 +15,24 @@
 #include "core/file.h"
 #include "core/json.h"
 
+static char registered[4096]; /* "": nothing */
+
+void ct_register(const char *questions, int seeds) {
+    registered[0] = '\0';
+    if (questions == NULL) return;
+    int used = snprintf(registered, sizeof registered, "{%s,\"seeds\":[", questions);
+    for (int s = 1; s <= seeds; s++)
+        used += snprintf(registered + used, sizeof registered - (size_t)used, "%s%d", s > 1 ? "," : "", s);
+    used += snprintf(registered + used, sizeof registered - (size_t)used, "]}");
+    assert_true((size_t)used < sizeof registered);
+}
+
 void ct_add(ct_runs *list, const ps_fixture *fixture) {
+    ps_fixture f = *fixture;
+    assert_true(list->count < CT_MOST_RUNS);
+    if (f.registration == NULL && registered[0] != '\0') f.registration = registered;
     snprintf(list->text[list->count], sizeof list->text[0], "%s/%s%d.jsonl", folder, fixture->arm, (int)fixture->seed);
-    assert_int_equal(ps_fixture_write(fixture, list->text[list->count]), PS_OK);
+    assert_int_equal(ps_fixture_write(&f, list->text[list->count]), PS_OK);
     list->paths[list->count] = list->text[list->count];
     list->count++;
 }
@@ -67,6 +82,12 @@ void ct_make_arms(ct_runs *base, ct_runs *module, int seeds) {
 ps_status ct_compare(const ct_runs *base, const ct_runs *module) {
     ps_compare_arm arms[] = {{"ps2", module->paths, module->count}, {"baseline", base->paths, base->count}};
     return ps_compare_run(arms, 2, &(ps_compare_options){.out_directory = folder, .quiet = getenv("PS_SHOW") == NULL});
+}
+
+cJSON *ct_compare_alone(const ct_runs *runs) {
+    ps_compare_arm arm = {"baseline", runs->paths, runs->count};
+    held(ps_compare_run(&arm, 1, &(ps_compare_options){.out_directory = folder, .quiet = getenv("PS_SHOW") == NULL}));
+    return ct_read_verdict();
 }
 
 cJSON *ct_read_verdict(void) {
@@ -148,7 +169,7 @@ const char *ct_text_in(const cJSON *item, const char *key) {
 void ct_expect_row(const cJSON *document, const char *id, const char *variation, const char *verdict, int same) {
     const cJSON *row = ct_variation_of(document, id, variation), *flag = cJSON_GetObjectItemCaseSensitive(row, "same");
     if (strcmp(ct_text_in(row, "verdict"), verdict) != 0)
-        fail_msg("%s under %s is %s, not %s", id, variation, ct_text_in(row, "verdict"), verdict);
+        fail_msg("%s under %s is %s, not %s: %s", id, variation, ct_text_in(row, "verdict"), verdict, cJSON_Print(row));
     assert_true(same < 0 ? cJSON_IsNull(flag) : same == 1 ? cJSON_IsTrue(flag) : cJSON_IsFalse(flag));
 }
 

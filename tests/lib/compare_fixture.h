@@ -9,7 +9,7 @@
 #include "tests/lib/folder.h"
 #include "tests/lib/trace_fixture.h"
 
-enum { CT_MOST_RUNS = 12 };
+enum { CT_MOST_RUNS = 24 };
 
 typedef struct {
     const char *paths[CT_MOST_RUNS];
@@ -19,6 +19,9 @@ typedef struct {
 
 typedef void ct_change_fixture(ps_fixture *fixture);
 
+/* Traces that are written from here on say that this was registered before them, with seeds 1 to `seeds`; questions:
+ * "\"primary\":\"W1\"" and more members. NULL: nothing is registered, as at the start. */
+void ct_register(const char *questions, int seeds);
 void ct_add(ct_runs *list, const ps_fixture *fixture);
 /* Replaces the first `from` in the latest trace of the list. */
 void ct_rewrite(const ct_runs *list, const char *from, const char *to);
@@ -27,6 +30,8 @@ void ct_make_arms(ct_runs *base, ct_runs *module, int seeds);
 ps_status ct_compare(const ct_runs *base, const ct_runs *module);
 cJSON *ct_read_verdict(void);
 const cJSON *ct_entry(const cJSON *document, const char *list, const char *key, const char *value);
+/* Compares one arm, "baseline". */
+cJSON *ct_compare_alone(const ct_runs *runs);
 double ct_number_in(const cJSON *item, const char *key);
 const char *ct_verdict_of(const cJSON *document, const char *id);
 const cJSON *ct_prediction_of(const cJSON *document, const char *id);

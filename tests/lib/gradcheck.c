@@ -77,7 +77,8 @@ static ps_status make_pool(gradcheck_rig *rig, const cJSON *attributes, ps_layer
     float *values;
     PS_TRY(make_array(ps_shape_elements(pooled), 0, &values));
     double *no_sums[PS_SUMS] = {NULL};
-    type->forward(&(ps_layer_call){.config = *config,
+    type->forward(&(ps_layer_call){.type = type,
+                                   .config = *config,
                                    .plan = plan,
                                    .inputs = 1,
                                    .in_shape = &rig->pool_shape,
@@ -163,7 +164,8 @@ ps_status gradcheck_rig_create(const ps_layer_type *type, const char *sample, ps
                           &rig->sizes));
     PS_TRY(make_arrays(rig));
     PS_TRY(make_scratch(rig));
-    rig->call = (ps_layer_call){.config = rig->config,
+    rig->call = (ps_layer_call){.type = type,
+                                .config = rig->config,
                                 .plan = rig->plan,
                                 .threads = pool,
                                 .mode = mode,

@@ -185,6 +185,15 @@ static void write_comparison(maker *make) {
                     definitions[d][0], definitions[d][1], arm_name(make, a), arm_name(make, 0), spec->seeds,
                     -0.1 - 0.01 * d, -0.14 - 0.01 * d, -0.05 - 0.01 * d);
     close_table(make);
+    open_table(make, "sweep",
+               "sweep\tfactor\tvalue\tarm\tseed\tstatus\tdiverged\tdead_share\tdead_share_all\ttest_accuracy");
+    for (int a = 0; a < spec->arms; a++)
+        for (int s = 0; s < spec->seeds; s++)
+            fprintf(make->stream, "1\t%s\t%g\t%s\t%d\tfinished\t0\t%.4f\t%.4f\t%.4f\n",
+                    spec->hostile ? "<script>`touch pwned`" : "lr", 0.001 * pow(4, a), arm_name(make, a), s,
+                    network_share(make, a, s, spec->windows - 1), 0.9 * network_share(make, a, s, spec->windows - 1),
+                    0.4 + 0.02 * noise(a, s, 0, 4));
+    close_table(make);
     open_table(make, "checks", "check\tstatement\tarm\tseed\tcases\tviolations\tworst\tholds\tfirst_violation");
     for (int a = 0; a < spec->arms; a++)
         fprintf(make->stream, "C1\tA gate shut on a batch gives no gradient.\t%s\t0\t100\t0\t0\t1\tNA\n",

@@ -9,6 +9,7 @@
 #include "core/json.h"
 #include "core/memory.h"
 #include "core/rng.h"
+#include "trace/trace_registration.h"
 
 enum { IMAGES = 512, POSITIONS = 16, FAN_IN = 27 };
 enum { ALIVE, NEAR, DEAD };
@@ -26,6 +27,7 @@ typedef struct {
     int window;
     ps_rng_key key;
     uint64_t draws;
+    char *registration; /* with its digest; NULL: none */
 } writer;
 
 ps_fixture ps_fixture_default(const char *arm, uint64_t seed) {
@@ -116,6 +118,7 @@ static void write_header(const writer *w) {
             "\"seed\":%llu,",
             f->arm, (unsigned long long)f->seed);
     fputs("\"config\":{\"lr\":0.1},", out);
+    if (w->registration != NULL) fprintf(out, "\"registration\":%s,", w->registration);
     fprintf(out,
             "\"arm_is\":{\"role\":\"%s\",\"pool_size\":%d,\"zero_init\":false,\"cut\":\"none\",\"activation\":\"relu\","
             "\"reinit_dead\":0},",
@@ -532,12 +535,22 @@ static void write_run(writer *w) {
     }
     if (f->diverged)
         fprintf(w->out, "{\"type\":\"event\",\"step\":%d,\"event\":\"diverged\"}\n", windows * f->window_steps);
-    fprintf(w->out, "{\"type\":\"eval\",\"step\":%d,\"split\":\"test\",\"loss\":1.5,\"accuracy\":%.9g,\"count\":100}\n",
-            windows * f->window_steps, f->accuracy);
+    fprintf(w->out, "{\"type\":\"eval\",\"step\":%d,\"split\":\"test\",\"loss\":1.5,\"accuracy\":%.9g,\"count\":%d}\n",
+            windows * f->window_steps, f->accuracy, f->test_images > 0 ? f->test_images : 100);
     if (f->cut) fputs("{\"type\":\"probe\",\"step\":", w->out);
     else if (!f->no_end)
         fprintf(w->out, "{\"type\":\"end\",\"steps\":%d,\"status\":\"%s\"}\n", windows * f->window_steps,
                 f->diverged ? "diverged" : "finished");
+}
+
+static ps_status make_registration(const char *text, char **whole) {
+    ps_registration registration;
+    cJSON *document;
+    PS_TRY(ps_json_parse(text, "made-up registration", &document));
+    ps_status status = ps_registration_parse(document, "made-up registration", &registration);
+    if (status == PS_OK) status = ps_registration_text(&registration, whole);
+    cJSON_Delete(document);
+    return status;
 }
 
 static ps_status init_writer(writer *w, const ps_fixture *fixture) {
@@ -555,7 +568,7 @@ static ps_status init_writer(writer *w, const ps_fixture *fixture) {
     PS_TRY(PS_ALLOC(layers, &w->hazard, "deviations"));
     for (size_t node = 0; node < nodes; node++) w->dead_gradient[node] = 1;
     for (size_t l = 0; l < layers; l++) w->recent[l] = 1000;
-    return PS_OK;
+    return fixture->registration != NULL ? make_registration(fixture->registration, &w->registration) : PS_OK;
 }
 
 static void clear_writer(writer *w) {
@@ -568,6 +581,7 @@ static void clear_writer(writer *w) {
     ps_free(w->recent);
     ps_free(w->z);
     ps_free(w->hazard);
+    free(w->registration);
 }
 
 /* Without the fsync of ps_file_writer: calibration writes thousands of traces. */

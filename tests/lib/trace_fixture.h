@@ -20,9 +20,11 @@ typedef struct {
     double death, revival; /* probability per node and window */
     bool module;           /* a Pool Skip module stands behind every layer */
     int pool_size;
-    const char *mode;  /* of the modules, NULL: "full" */
-    double dead_ratio; /* gradient of dead nodes over that of alive ones; 0 without a module */
+    const char *registration; /* object of the header, without its digest; NULL: nothing was registered */
+    const char *mode;         /* of the modules, NULL: "full" */
+    double dead_ratio;        /* gradient of dead nodes over that of alive ones; 0 without a module */
     double accuracy;
+    int test_images;    /* that it is a share of; 0: 100 */
     bool norm;          /* layers are normalised */
     const char *order;  /* pairing key "order", NULL: follows the seed */
     bool diverged, cut; /* ends with a diverged event; ends in the middle of a line */

@@ -18,6 +18,9 @@ static const map maps[] = {{1, 1},    {1, 5},   {2, 3},    {3, 64},    {7, 4},  
                            {1000, 1}, {50, 65}, {31, 130}, {4096, 40}, {5000, 12}, {700, 100}, {300, 513}, {16384, 8}};
 enum { MAPS = sizeof maps / sizeof maps[0] };
 
+/* Every row is a sample: batches of one shard and of several. */
+static ps_shape shape_of(map m) { return (ps_shape){.n = (int)m.rows, .c = m.c, .d = 1, .h = 1, .w = 1}; }
+
 static void reference_statistics(const float *x, map m, double eps, double *mean, double *inverse_std,
                                  double *unbiased) {
     for (int k = 0; k < m.c; k++) {
@@ -45,8 +48,8 @@ static fixture fixture_of(map m, double offset, double spread) {
     f.gamma = kt_numbers("gamma", c), f.beta = kt_numbers("beta", c);
     f.mean = kt_room(c, sizeof(float)), f.inverse_std = kt_room(c, sizeof(float)),
     f.variance = kt_room(c, sizeof(float));
-    f.workspace = kt_workspace(ps_norm_workspace_bytes(m.rows, m.c));
-    ps_norm_statistics(f.x, m.rows, m.c, 1e-5, f.mean, f.inverse_std, f.variance, f.workspace, kt_pool(1));
+    f.workspace = kt_workspace(ps_norm_workspace_bytes(shape_of(m)));
+    ps_norm_statistics(f.x, shape_of(m), 1e-5, f.mean, f.inverse_std, f.variance, f.workspace, kt_pool(1));
     return f;
 }
 
@@ -54,14 +57,26 @@ static fixture fixture_of(map m, double offset, double spread) {
 static ps_norm_backward_call backward_of(const fixture *f, float *dx, float *dgamma, float *dbeta) {
     return (ps_norm_backward_call){.x = f->x,
                                    .dy = f->dy,
-                                   .rows = f->m.rows,
-                                   .c = f->m.c,
+                                   .shape = shape_of(f->m),
                                    .mean = f->mean,
                                    .inverse_std = f->inverse_std,
                                    .gamma = f->gamma,
                                    .dx = dx,
                                    .dgamma = dgamma,
                                    .dbeta = dbeta};
+}
+
+/* All of the fixture's rows, without residual. */
+static ps_norm_apply_call apply_of(const fixture *f, ps_activation activation, float *y) {
+    return (ps_norm_apply_call){.x = f->x,
+                                .shape = shape_of(f->m),
+                                .mean = f->mean,
+                                .inverse_std = f->inverse_std,
+                                .gamma = f->gamma,
+                                .beta = f->beta,
+                                .activation = activation,
+                                .slope = 0.1f,
+                                .y = y};
 }
 
 static void fixture_free(fixture *f) {
@@ -98,8 +113,8 @@ static void a_constant_channel_has_no_variance(void **state) {
     (void)state;
     float x[300], mean[3], inverse_std[3], variance[3];
     for (int i = 0; i < 300; i++) x[i] = i % 3 == 0 ? 0.1f : i % 3 == 1 ? 0.0f : 1e4f;
-    void *workspace = kt_workspace(ps_norm_workspace_bytes(100, 3));
-    ps_norm_statistics(x, 100, 3, 1e-5, mean, inverse_std, variance, workspace, NULL);
+    void *workspace = kt_workspace(ps_norm_workspace_bytes((ps_shape){100, 3, 1, 1, 1}));
+    ps_norm_statistics(x, (ps_shape){100, 3, 1, 1, 1}, 1e-5, mean, inverse_std, variance, workspace, NULL);
     for (int k = 0; k < 3; k++) {
         assert_true(variance[k] >= 0 && variance[k] < 1e-6f * x[k] * x[k] + 1e-30f);
         kt_assert_near(mean[k], x[k], 1e-6);
@@ -129,8 +144,9 @@ static void apply_matches_double_precision(void **state) {
         float *y = kt_room(f.count, sizeof(float));
         double *want = kt_room(f.count, sizeof(double)), *zeros = kt_room((size_t)f.m.c, sizeof(double));
         for (int k = 0; k < f.m.c; k++) zeros[k] = 10;
-        ps_norm_apply(f.x, f.m.rows, f.m.c, f.mean, f.inverse_std, f.gamma, f.beta, residual ? f.residual : NULL,
-                      activation, 0.1f, y, zeros, f.workspace, kt_pool(2));
+        ps_norm_apply_call apply = apply_of(&f, activation, y);
+        apply.residual = residual ? f.residual : NULL, apply.zeros = zeros;
+        ps_norm_apply(&apply, f.workspace, kt_pool(2));
         for (size_t i = 0; i < f.count; i++) want[i] = forward_at(&f, i, residual, activation, (double)0.1f);
         kt_assert_close(y, want, f.count, 3e-7);
         for (size_t i = 0; i < f.count; i++) zeros[i % (size_t)f.m.c] -= y[i] == 0 ? 1 : 0;
@@ -145,10 +161,18 @@ static void relu_gives_positive_zero_and_counts_it(void **state) {
     const float x[] = {-1, 0, 2, -0.0f, -3, 5}, one[] = {1}, zero[] = {0};
     float y[6];
     double zeros = 0;
-    void *workspace = kt_workspace(ps_norm_workspace_bytes(6, 1));
+    void *workspace = kt_workspace(ps_norm_workspace_bytes((ps_shape){6, 1, 1, 1, 1}));
     for (int i = 0; i < 2; i++) { /* a leaky ReLU of slope 0 is a ReLU */
-        ps_norm_apply(x, 6, 1, zero, one, one, zero, NULL, i ? PS_ACT_LEAKY_RELU : PS_ACT_RELU, 0, y, &zeros, workspace,
-                      NULL);
+        ps_norm_apply(&(ps_norm_apply_call){.x = x,
+                                            .shape = {6, 1, 1, 1, 1},
+                                            .mean = zero,
+                                            .inverse_std = one,
+                                            .gamma = one,
+                                            .beta = zero,
+                                            .activation = i ? PS_ACT_LEAKY_RELU : PS_ACT_RELU,
+                                            .y = y,
+                                            .zeros = &zeros},
+                      workspace, NULL);
         const float want[] = {0, 0, 2, 0, 0, 5};
         kt_assert_same_bits(y, want, 6);
     }
@@ -160,12 +184,13 @@ static void apply_works_in_place(void **state) {
     (void)state;
     fixture f = fixture_of((map){777, 20}, 0, 1);
     float *y = kt_room(f.count, sizeof(float)), *x = kt_copy(f.x, f.count), *residual = kt_copy(f.residual, f.count);
-    ps_norm_apply(f.x, f.m.rows, f.m.c, f.mean, f.inverse_std, f.gamma, f.beta, f.residual, PS_ACT_RELU, 0, y, NULL,
-                  f.workspace, kt_pool(1));
-    ps_norm_apply(x, f.m.rows, f.m.c, f.mean, f.inverse_std, f.gamma, f.beta, f.residual, PS_ACT_RELU, 0, x, NULL,
-                  f.workspace, kt_pool(1));
-    ps_norm_apply(f.x, f.m.rows, f.m.c, f.mean, f.inverse_std, f.gamma, f.beta, residual, PS_ACT_RELU, 0, residual,
-                  NULL, f.workspace, kt_pool(1));
+    ps_norm_apply_call apply = apply_of(&f, PS_ACT_RELU, y);
+    apply.residual = f.residual;
+    ps_norm_apply(&apply, f.workspace, kt_pool(1));
+    apply.x = apply.y = x;
+    ps_norm_apply(&apply, f.workspace, kt_pool(1));
+    apply.x = f.x, apply.residual = apply.y = residual;
+    ps_norm_apply(&apply, f.workspace, kt_pool(1));
     kt_assert_same_bits(y, x, f.count);
     kt_assert_same_bits(y, residual, f.count);
     free(y), free(x), free(residual);
@@ -224,14 +249,14 @@ static void check_backward(fixture *f, backward_case b, double tolerance) {
     double *squares = kt_room(c, sizeof(double)), *gate_squares = kt_room(c, sizeof(double));
     for (size_t k = 0; k < c; k++) squares[k] = gate_squares[k] = 5;
     gradients want = gradients_of(f);
-    ps_norm_apply(f->x, f->m.rows, f->m.c, f->mean, f->inverse_std, f->gamma, f->beta, b.residual ? f->residual : NULL,
-                  b.activation, 0.1f, y, NULL, f->workspace, kt_pool(1));
+    ps_norm_apply_call apply = apply_of(f, b.activation, y);
+    apply.residual = b.residual ? f->residual : NULL;
+    ps_norm_apply(&apply, f->workspace, kt_pool(1));
     reference_backward(f, y, b, &want);
     ps_norm_backward(&(ps_norm_backward_call){.x = f->x,
                                               .y = b.activation == PS_ACT_NONE ? NULL : y,
                                               .dy = f->dy,
-                                              .rows = f->m.rows,
-                                              .c = f->m.c,
+                                              .shape = shape_of(f->m),
                                               .mean = f->mean,
                                               .inverse_std = f->inverse_std,
                                               .gamma = f->gamma,
@@ -325,8 +350,9 @@ static void backward_matches_finite_differences(void **state) {
     float y[23 * 6], dx[23 * 6], dresidual[23 * 6], dgamma[6], dbeta[6];
     for (size_t i = 0; i < f.count; i++) x[i] = (double)f.x[i];
     for (int k = 0; k < 6; k++) gamma[k] = (double)f.gamma[k], beta[k] = (double)f.beta[k];
-    ps_norm_apply(f.x, 23, 6, f.mean, f.inverse_std, f.gamma, f.beta, f.residual, PS_ACT_LEAKY_RELU, 0.1f, y, NULL,
-                  f.workspace, NULL);
+    ps_norm_apply_call apply = apply_of(&f, PS_ACT_LEAKY_RELU, y);
+    apply.residual = f.residual;
+    ps_norm_apply(&apply, f.workspace, NULL);
     ps_norm_backward_call call = backward_of(&f, dx, dgamma, dbeta);
     call.y = y;
     call.activation = PS_ACT_LEAKY_RELU;
@@ -354,8 +380,7 @@ static void backward_works_in_place(void **state) {
     ps_norm_backward(&(ps_norm_backward_call){.x = f.x,                     \
                                               .y = y,                       \
                                               .dy = arrives,                \
-                                              .rows = f.m.rows,             \
-                                              .c = f.m.c,                   \
+                                              .shape = shape_of(f.m),       \
                                               .mean = f.mean,               \
                                               .inverse_std = f.inverse_std, \
                                               .gamma = f.gamma,             \
@@ -365,8 +390,9 @@ static void backward_works_in_place(void **state) {
                                               .dgamma = dgamma,             \
                                               .dbeta = dbeta},              \
                      f.workspace, kt_pool(1))
-    ps_norm_apply(f.x, f.m.rows, f.m.c, f.mean, f.inverse_std, f.gamma, f.beta, f.residual, PS_ACT_RELU, 0, y, NULL,
-                  f.workspace, kt_pool(1));
+    ps_norm_apply_call apply = apply_of(&f, PS_ACT_RELU, y);
+    apply.residual = f.residual;
+    ps_norm_apply(&apply, f.workspace, kt_pool(1));
     BACKWARD(f.dy, dx, dr);
     BACKWARD(in_place, in_place, other);
     kt_assert_same_bits(dx, in_place, f.count);
@@ -388,8 +414,9 @@ static void a_shut_gate_gives_exactly_zero_gradients(void **state) {
     double zeros[10] = {0};
     f.beta[3] = -1e3f;
     f.dy[3] = INFINITY; /* even an infinite gradient does not pass */
-    ps_norm_apply(f.x, 500, 10, f.mean, f.inverse_std, f.gamma, f.beta, NULL, PS_ACT_RELU, 0, y, zeros, f.workspace,
-                  kt_pool(1));
+    ps_norm_apply_call apply = apply_of(&f, PS_ACT_RELU, y);
+    apply.zeros = zeros;
+    ps_norm_apply(&apply, f.workspace, kt_pool(1));
     ps_norm_backward_call call = backward_of(&f, dx, dgamma, dbeta);
     call.y = y;
     call.activation = PS_ACT_RELU;
@@ -408,10 +435,11 @@ static void not_a_number_stays_in_its_channel(void **state) {
         float *y = kt_room(f.count, sizeof(float)), *dx = kt_room(f.count, sizeof(float)), dgamma[7], dbeta[7];
         double zeros[7] = {0};
         f.x[7 * 500 + 2] = kind == 0 ? NAN : kind == 1 ? INFINITY : -INFINITY;
-        ps_norm_statistics(f.x, 900, 7, 1e-5, f.mean, f.inverse_std, NULL, f.workspace, kt_pool(1));
+        ps_norm_statistics(f.x, shape_of(f.m), 1e-5, f.mean, f.inverse_std, NULL, f.workspace, kt_pool(1));
         assert_true(!isfinite(f.mean[2]) && isnan(f.inverse_std[2]));
-        ps_norm_apply(f.x, 900, 7, f.mean, f.inverse_std, f.gamma, f.beta, NULL, PS_ACT_RELU, 0, y, zeros, f.workspace,
-                      kt_pool(1));
+        ps_norm_apply_call apply = apply_of(&f, PS_ACT_RELU, y);
+        apply.zeros = zeros;
+        ps_norm_apply(&apply, f.workspace, kt_pool(1));
         ps_norm_backward_call call = backward_of(&f, dx, dgamma, dbeta);
         call.y = y;
         call.activation = PS_ACT_RELU;
@@ -435,14 +463,14 @@ static void any_number_of_threads_gives_the_same_bits(void **state) {
         for (int p = 0; p < KT_POOLS; p++) {
             float *out = kt_room(total, sizeof(float)), *y = out, *dx = out + f.count, *rest = dx + f.count;
             double *sums = kt_room(3 * c, sizeof(double));
-            ps_norm_statistics(f.x, f.m.rows, f.m.c, 1e-5, rest, rest + c, rest + 2 * c, f.workspace, kt_pool(p));
-            ps_norm_apply(f.x, f.m.rows, f.m.c, rest, rest + c, f.gamma, f.beta, f.residual, PS_ACT_RELU, 0, y, sums,
-                          f.workspace, kt_pool(p));
+            ps_norm_statistics(f.x, shape_of(f.m), 1e-5, rest, rest + c, rest + 2 * c, f.workspace, kt_pool(p));
+            ps_norm_apply_call apply = apply_of(&f, PS_ACT_RELU, y);
+            apply.mean = rest, apply.inverse_std = rest + c, apply.residual = f.residual, apply.zeros = sums;
+            ps_norm_apply(&apply, f.workspace, kt_pool(p));
             ps_norm_backward(&(ps_norm_backward_call){.x = f.x,
                                                       .y = y,
                                                       .dy = f.dy,
-                                                      .rows = f.m.rows,
-                                                      .c = f.m.c,
+                                                      .shape = shape_of(f.m),
                                                       .mean = rest,
                                                       .inverse_std = rest + c,
                                                       .gamma = f.gamma,

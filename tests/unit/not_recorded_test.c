@@ -209,14 +209,16 @@ static void no_parts(ps_fixture *fixture) { fixture->no_parts = true; }
 static void what_was_not_recorded_is_not_guessed(void **state) {
     ct_runs base, module;
     (void)state;
+    ct_register("\"primary\":\"W1\"", 8);
     ct_make_changed_arms(&base, &module, 8, no_parts);
+    ct_register(NULL, 0);
     held(ct_compare(&base, &module));
     cJSON *document = ct_read_verdict();
     ct_expect_row(document, "W1", "probe_half", "not_testable", -1);
     ct_expect_row(document, "W1", "probe_quarter", "not_testable", -1);
     assert_non_null(strstr(ct_text_in(ct_variation_of(document, "W1", "probe_half"), "note"),
                            "not recorded in arm baseline: nonzero_half"));
-    ct_expect_row(document, "W1", "dead_train", "supported", 1);
+    ct_expect_row(document, "W1", "dead_train", "shown", 1);
     /* A first state after one window is common to both arms no more. */
     ct_expect_row(document, "P2", "dead_train", "not_testable", -1);
     cJSON_Delete(document);

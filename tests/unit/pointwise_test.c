@@ -16,6 +16,8 @@ static const map maps[] = {{1, 1, 1},    {2, 1, 5},   {3, 7, 4},     {5, 16, 16}
                            {3, 1000, 1}, {1, 50, 65}, {64, 256, 12}, {100, 16, 130}, {2, 300, 513}, {1, 40000, 3}};
 enum { MAPS = sizeof maps / sizeof maps[0] };
 
+static ps_shape shape_of(map m) { return (ps_shape){.n = (int)m.images, .c = m.c, .d = 1, .h = (int)m.rows, .w = 1}; }
+
 static void activation_and_its_gradient_match_the_definition(void **state) {
     (void)state;
     for (int v = 0; v < MAPS * 4; v++) {
@@ -27,9 +29,9 @@ static void activation_and_its_gradient_match_the_definition(void **state) {
         float *dx = kt_numbers("dx", count), *old = kt_copy(dx, count);
         double *zeros = kt_room(2 * c, sizeof(double)), *squares = zeros + c;
         for (size_t k = 0; k < 2 * c; k++) zeros[k] = 3;
-        void *workspace = kt_workspace(ps_pointwise_workspace_bytes(rows, m.c));
-        ps_activation_forward(x, rows, m.c, slope, y, zeros, workspace, kt_pool(2));
-        ps_activation_backward(y, dy, rows, m.c, slope, dx, accumulate, squares, workspace, kt_pool(2));
+        void *workspace = kt_workspace(ps_pointwise_workspace_bytes(shape_of(m)));
+        ps_activation_forward(x, shape_of(m), slope, y, zeros, workspace, kt_pool(2));
+        ps_activation_backward(y, dy, shape_of(m), slope, dx, accumulate, squares, workspace, kt_pool(2));
         double *counted = kt_room(2 * c, sizeof(double));
         for (size_t i = 0; i < count; i++) {
             float want = x[i] > 0 ? x[i] : slope * x[i], d = y[i] > 0 ? dy[i] : slope * dy[i];
@@ -42,9 +44,9 @@ static void activation_and_its_gradient_match_the_definition(void **state) {
             assert_true(zeros[k] == 3 + counted[k]);
             kt_assert_near(squares[k], 3 + counted[c + k], 1e-6);
         }
-        ps_activation_forward(x, rows, m.c, slope, x, NULL, workspace, kt_pool(1));
+        ps_activation_forward(x, shape_of(m), slope, x, NULL, workspace, kt_pool(1));
         kt_assert_same_bits(x, y, count);
-        ps_activation_backward(y, dy, rows, m.c, slope, dy, false, NULL, workspace, kt_pool(1));
+        ps_activation_backward(y, dy, shape_of(m), slope, dy, false, NULL, workspace, kt_pool(1));
         for (size_t i = 0; i < count; i++) assert_true(dx[i] == (accumulate ? old[i] + dy[i] : dy[i]));
         kt_workspace_free(workspace);
         free(x), free(dy), free(y), free(dx), free(old), free(zeros), free(counted);
@@ -56,12 +58,12 @@ static void not_a_number_and_infinity_pass(void **state) {
     const float x[] = {NAN, INFINITY, -INFINITY, 1}, dy[] = {2, NAN, INFINITY, -INFINITY};
     float y[4], dx[4];
     double zeros = 0;
-    void *workspace = kt_workspace(ps_pointwise_workspace_bytes(4, 1));
-    ps_activation_forward(x, 4, 1, 0, y, &zeros, workspace, NULL);
+    void *workspace = kt_workspace(ps_pointwise_workspace_bytes((ps_shape){4, 1, 1, 1, 1}));
+    ps_activation_forward(x, (ps_shape){4, 1, 1, 1, 1}, 0, y, &zeros, workspace, NULL);
     assert_true(isnan(y[0]) && isinf(y[1]) && y[2] == 0 && zeros == 1);
-    ps_activation_backward(y, dy, 4, 1, 0, dx, false, NULL, workspace, NULL);
+    ps_activation_backward(y, dy, (ps_shape){4, 1, 1, 1, 1}, 0, dx, false, NULL, workspace, NULL);
     assert_true(dx[0] == 2 && isnan(dx[1]) && dx[2] == 0 && isinf(dx[3])); /* a shut gate stops even an infinity */
-    ps_activation_forward(x, 4, 1, 0.5f, y, NULL, workspace, NULL);
+    ps_activation_forward(x, (ps_shape){4, 1, 1, 1, 1}, 0.5f, y, NULL, workspace, NULL);
     assert_true(isnan(y[0]) && y[2] == -INFINITY);
     kt_workspace_free(workspace);
 }
@@ -112,16 +114,16 @@ static void summaries_match_the_definition(void **state) {
                 }
                 want[4 * c + k] += active;
             }
-        void *workspace = kt_workspace(ps_pointwise_workspace_bytes(m.images * m.rows, m.c));
+        void *workspace = kt_workspace(ps_pointwise_workspace_bytes(shape_of(m)));
         ps_channel_sums sums = {got, got + c, got + 2 * c, got + 3 * c, got + 4 * c};
-        ps_channel_summarise(x, m.images, m.rows, m.c, sums, workspace, kt_pool(2));
-        ps_channel_sum_squares(x, m.images * m.rows, m.c, got + 5 * c, workspace, kt_pool(2));
+        ps_channel_summarise(x, shape_of(m), sums, workspace, kt_pool(2));
+        ps_channel_sum_squares(x, shape_of(m), got + 5 * c, workspace, kt_pool(2));
         for (size_t k = 0; k < c; k++) {
             assert_true(got[k] == want[k] && got[4 * c + k] == want[4 * c + k]);
             for (size_t s = 1; s < 4; s++) kt_assert_near(got[s * c + k], want[s * c + k], 1e-6);
             kt_assert_near(got[5 * c + k], want[3 * c + k], 1e-6);
         }
-        ps_channel_summarise(x, m.images, m.rows, m.c, (ps_channel_sums){0}, workspace, NULL);
+        ps_channel_summarise(x, shape_of(m), (ps_channel_sums){0}, workspace, NULL);
         kt_workspace_free(workspace);
         free(x), free(got), free(want);
     }
@@ -132,8 +134,9 @@ static void not_a_number_counts_as_activity(void **state) {
     float x[12] = {0};
     double nonzero[2] = {0}, active[2] = {0}, sum[2] = {0};
     x[5] = NAN;
-    void *workspace = kt_workspace(ps_pointwise_workspace_bytes(6, 2));
-    ps_channel_summarise(x, 2, 3, 2, (ps_channel_sums){nonzero, sum, NULL, NULL, active}, workspace, NULL);
+    void *workspace = kt_workspace(ps_pointwise_workspace_bytes((ps_shape){2, 2, 1, 3, 1}));
+    ps_channel_summarise(x, (ps_shape){2, 2, 1, 3, 1}, (ps_channel_sums){nonzero, sum, NULL, NULL, active}, workspace,
+                         NULL);
     assert_true(nonzero[0] == 0 && nonzero[1] == 1 && active[0] == 0 && active[1] == 1 && isnan(sum[1]) && sum[0] == 0);
     kt_workspace_free(workspace);
 }
@@ -193,15 +196,15 @@ static void any_number_of_threads_gives_the_same_bits(void **state) {
         size_t c = (size_t)m.c, rows = m.images * m.rows, count = rows * c;
         float *x = kt_numbers("x", count), *dy = kt_numbers("dy", count), *out = kt_room(count, sizeof(float));
         double *first = NULL;
-        void *workspace = kt_workspace(ps_pointwise_workspace_bytes(rows, m.c));
+        void *workspace = kt_workspace(ps_pointwise_workspace_bytes(shape_of(m)));
         for (int p = 0; p < KT_POOLS; p++) {
             double *s = kt_room(8 * c, sizeof(double));
-            ps_activation_forward(x, rows, m.c, 0, out, s, workspace, kt_pool(p));
-            ps_activation_backward(out, dy, rows, m.c, 0, out, false, s + c, workspace, kt_pool(p));
-            ps_channel_summarise(x, m.images, m.rows, m.c,
+            ps_activation_forward(x, shape_of(m), 0, out, s, workspace, kt_pool(p));
+            ps_activation_backward(out, dy, shape_of(m), 0, out, false, s + c, workspace, kt_pool(p));
+            ps_channel_summarise(x, shape_of(m),
                                  (ps_channel_sums){s + 2 * c, s + 3 * c, s + 4 * c, s + 5 * c, s + 6 * c}, workspace,
                                  kt_pool(p));
-            ps_channel_sum_squares(x, rows, m.c, s + 7 * c, workspace, kt_pool(p));
+            ps_channel_sum_squares(x, shape_of(m), s + 7 * c, workspace, kt_pool(p));
             if (first != NULL) kt_assert_same_bits(s, first, 8 * c);
             if (first == NULL) first = s;
             else free(s);

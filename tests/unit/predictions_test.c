@@ -21,11 +21,20 @@ static size_t known(const char *text) {
     return 0;
 }
 
-/* The first digit of a text outside of fields and such names. NULL: there is none. */
+/* The length of a remark in brackets that quotes the paper, 0: there is none here. */
+static size_t quotation(const char *text) {
+    const char *end = text[0] == '(' ? strchr(text, ')') : NULL, *paper = strstr(text, "paper");
+    return end != NULL && paper != NULL && paper < end ? (size_t)(end - text) : 0;
+}
+
+/* The first digit of a text outside of fields, such names, and what the paper says. NULL: there is none. */
 static const char *number_in(const char *text) {
-    while (*text != '\0' && (known(text) > 0 || !isdigit((unsigned char)*text)))
-        text += known(text) > 0 ? known(text) : 1;
-    return *text != '\0' ? text : NULL;
+    while (*text != '\0') {
+        size_t skipped = known(text) > 0 ? known(text) : quotation(text);
+        if (skipped == 0 && isdigit((unsigned char)*text)) return text;
+        text += skipped > 0 ? skipped : 1;
+    }
+    return NULL;
 }
 
 /* Whether some field of the text is made from the part's margin. */

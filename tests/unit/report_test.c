@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "core/file.h"
+#include "reports/effect.h"
 #include "reports/content.h"
 #include "reports/escape.h"
 #include "reports/plot_data.h"
@@ -476,6 +477,41 @@ static void test_first_screen(void **state) {
     free(page);
 }
 
+static char *picture_of(const char *part) {
+    char *text = NULL;
+    size_t size = 0;
+    FILE *stream = open_memstream(&text, &size);
+    cJSON *prediction = cJSON_Parse("{\"direction\":\"greater\",\"level\":false}"), *parsed = cJSON_Parse(part);
+    assert_non_null(stream);
+    assert_non_null(parsed);
+    ps_effect_picture(stream, prediction, parsed, true);
+    fclose(stream);
+    cJSON_Delete(parsed);
+    cJSON_Delete(prediction);
+    return text;
+}
+
+/* Where every seed lies far on one side, 0 and the margins crowd at the edge: their words stay apart and inside. An
+ * infinite value is hollow, an infinite bound goes to the edge, and a value that is none has no dot. */
+static void test_picture_of_an_effect(void **state) {
+    (void)state;
+    char *text = picture_of(
+        "{\"unit\":\"share\",\"margin\":0.02,\"estimate\":-0.3,\"low\":-0.5,\"high\":-0.2,\"coverage\":0.93,"
+        "\"values\":[{\"value\":-0.5},{\"value\":-0.3},{\"value\":-0.2}]}");
+    assert_non_null(strstr(text, "y=\"113\" text-anchor=\"end\">-2 points</text>"));
+    assert_non_null(strstr(text, "x=\"400.0\" y=\"127\" text-anchor=\"end\">+2 points</text>"));
+    assert_int_equal(count(text, "<circle"), 3);
+    free(text);
+    text = picture_of(
+        "{\"unit\":\"log ratio\",\"margin\":0.1,\"estimate\":1,\"low\":0.5,\"high\":\"Infinity\",\"coverage\":0.93,"
+        "\"values\":[{\"value\":0.5},{\"value\":\"Infinity\"},{\"value\":\"NaN\"},{\"value\":null}]}");
+    assert_int_equal(count(text, "<circle"), 2);
+    assert_int_equal(count(text, "class=\"diverged\""), 1);
+    assert_non_null(strstr(text, "x2=\"400.0\" y1=\"80\" y2=\"80\""));
+    assert_non_null(strstr(text, "bounds ratio 1.65 to \xE2\x88\x9E, margin ratio 1.11"));
+    free(text);
+}
+
 /* What was not registered has none of the verdict's words, and every part is a row of its own. */
 static void test_exploratory(void **state) {
     (void)state;
@@ -751,6 +787,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_terms),
         cmocka_unit_test(test_first_screen),
+        cmocka_unit_test(test_picture_of_an_effect),
         cmocka_unit_test(test_exploratory),
         cmocka_unit_test(test_table),
         cmocka_unit_test(test_table_faults),

@@ -96,11 +96,14 @@ static int all_but(ps_arm_role missing, int only_size, ps_arm *arms) {
 static const ps_prediction_result *judge(ps_arm *arms, int count, int prediction) {
     static ps_prediction_result results[PS_MOST_PREDICTIONS];
     ps_arms all = {.arms = arms, .count = count};
+    ps_questions questions;
     ps_trace_task_default(&all.task);
     for (int a = 0; a < count; a++) arms[a].index = a;
     assert_int_equal(ps_relations_find(&all), PS_OK);
-    assert_int_equal(ps_predictions_judge(&all, false, results), PS_OK);
-    ps_predictions_clear(results);
+    assert_int_equal(ps_questions_of(&all, NULL, &questions), PS_OK);
+    assert_int_equal(ps_predictions_judge(&all, &questions, false, results), PS_OK);
+    ps_predictions_clear(results, questions.count);
+    ps_questions_clear(&questions);
     ps_relations_clear(&all);
     return &results[prediction];
 }

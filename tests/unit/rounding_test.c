@@ -324,24 +324,24 @@ static double size_of(const ps_rounding_entry *e, size_t i, int c, double *v) {
 }
 
 static void expect_edges(const ps_rounding_entry *e, ps_threads *pool) {
-    size_t c = (size_t)e->c;
+    size_t c = (size_t)e->shape.c, rows = (size_t)e->shape.n;
     float *low = malloc(c * sizeof *low), *high = malloc(c * sizeof *high), *variance = malloc(c * sizeof *variance),
-          *bound = malloc(e->rows * c * sizeof *bound);
-    void *workspace = kt_workspace(ps_rounding_entry_bytes(e->rows, e->c));
+          *bound = malloc(rows * c * sizeof *bound);
+    void *workspace = kt_workspace(ps_rounding_entry_bytes(e->shape));
     ps_rounding_edges(e, low, high, variance, workspace, pool);
     ps_rounding_entry_bound(e, bound, workspace, pool);
     kt_workspace_free(workspace);
-    for (int k = 0; k < e->c; k++) {
+    for (int k = 0; k < e->shape.c; k++) {
         double least = -INFINITY, most = -INFINITY, sum = 0, squares = 0, v;
-        for (size_t i = (size_t)k; i < e->rows * c; i += c) {
+        for (size_t i = (size_t)k; i < rows * c; i += c) {
             double b = size_of(e, i, k, &v);
             kt_assert_near((double)bound[i], b, 1e-6);
             least = fmax(least, v - b), most = fmax(most, v + b), sum += v, squares += v * v;
         }
         kt_assert_near((double)low[k], least, 1e-6);
         kt_assert_near((double)high[k], most, 1e-6);
-        double mean = sum / (double)e->rows;
-        kt_assert_near((double)variance[k], squares / (double)e->rows - mean * mean, 1e-4);
+        double mean = sum / (double)rows;
+        kt_assert_near((double)variance[k], squares / (double)rows - mean * mean, 1e-4);
     }
     free(low), free(high), free(variance), free(bound);
 }
@@ -360,7 +360,7 @@ static void edges_are_those_of_every_element(void **state) {
                               kt_numbers("b", c)};
             for (size_t k = 0; k < count; k++)
                 a.x_bound[k] = 0.01f * fabsf(a.x_bound[k]), a.residual_bound[k] = 0.01f * fabsf(a.residual_bound[k]);
-            ps_rounding_entry e = {.x = a.x, .rows = sizes[i].rows, .c = sizes[i].c};
+            ps_rounding_entry e = {.x = a.x, .shape = {(int)sizes[i].rows, sizes[i].c, 1, 1, 1}};
             if (kind & 1) e.mean = a.mean, e.scale = a.scale, e.beta = a.beta;
             if (kind & 2) e.residual = a.residual;
             if (kind & 4) e.x_bound = a.x_bound;
@@ -374,8 +374,8 @@ static void edges_are_those_of_every_element(void **state) {
 static void not_a_number_stays_one(void **state) {
     (void)state;
     float x[] = {1, 2, NAN, 1, 5, -1}, low[2], high[2], variance[2];
-    ps_rounding_entry e = {.x = x, .rows = 3, .c = 2};
-    void *workspace = kt_workspace(ps_rounding_entry_bytes(3, 2));
+    ps_rounding_entry e = {.x = x, .shape = {3, 2, 1, 1, 1}};
+    void *workspace = kt_workspace(ps_rounding_entry_bytes(e.shape));
     ps_rounding_edges(&e, low, high, variance, workspace, kt_pool(0));
     kt_workspace_free(workspace);
     assert_true(isnan(low[0]) && isnan(high[0]));

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "analysis/stats/bootstrap.h"
+#include "analysis/stats/normal.h"
 #include "analysis/stats/sequential.h"
 #include "core/rng.h"
 

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "analysis/stats/binomial.h"
-#include "analysis/stats/bootstrap.h"
+#include "analysis/stats/normal.h"
 #include "analysis/stats/sign_test.h"
 #include "analysis/stats/words.h"
 #include "core/rng.h"
@@ -64,17 +64,6 @@ static void sides_are_counted(void **state) {
     assert_int_equal(ps_stats_sign_test(&exact, 1, 0.00999, 1e-9).beyond, 1);
     assert_true(isnan(ps_stats_round_to(NAN, 0.1)) && ps_stats_round_to(-INFINITY, 0.1) < 0);
     assert_true(ps_stats_round_to(0.123, 0) == 0.123);
-}
-
-static void diverged_runs_are_the_worst(void **state) {
-    (void)state;
-    assert_true(ps_stats_pair_difference(3, 1, true, false, false) == 2);
-    assert_true(ps_stats_pair_difference(3, 1, false, false, false) == -2);
-    for (int higher = 0; higher < 2; higher++) {
-        assert_true(ps_stats_pair_difference(3, 1, higher, true, false) == -INFINITY);
-        assert_true(ps_stats_pair_difference(3, NAN, higher, false, true) == INFINITY);
-        assert_true(isnan(ps_stats_pair_difference(3, 1, higher, true, true)));
-    }
 }
 
 /* The table of sizes and powers, as it stands in the design. */
@@ -272,11 +261,15 @@ static void claims_agree_with_the_test(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(binomial_is_exact),           cmocka_unit_test(sides_are_counted),
-        cmocka_unit_test(diverged_runs_are_the_worst), cmocka_unit_test(sizes_and_powers_are_the_designs),
-        cmocka_unit_test(power_is_a_sawtooth),         cmocka_unit_test(coverages_are_the_designs),
-        cmocka_unit_test(bounds_are_the_test),         cmocka_unit_test(equivalence_power_is_the_designs),
-        cmocka_unit_test(words_part_all_positions),    cmocka_unit_test(claims_agree_with_the_test),
+        cmocka_unit_test(binomial_is_exact),
+        cmocka_unit_test(sides_are_counted),
+        cmocka_unit_test(sizes_and_powers_are_the_designs),
+        cmocka_unit_test(power_is_a_sawtooth),
+        cmocka_unit_test(coverages_are_the_designs),
+        cmocka_unit_test(bounds_are_the_test),
+        cmocka_unit_test(equivalence_power_is_the_designs),
+        cmocka_unit_test(words_part_all_positions),
+        cmocka_unit_test(claims_agree_with_the_test),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,7 +13,7 @@ static void known_answers(void **state) {
     const int32_t label[] = {2, 1};
     float d[8];
     size_t correct, counted;
-    double loss = ps_softmax_cross_entropy(logits, label, 2, 4, d, &correct, &counted, NULL);
+    double loss = ps_softmax_cross_entropy(logits, label, 2, 1, 4, d, &correct, &counted, NULL);
     kt_assert_near(loss, log(4) + log(6) - log(3), 1e-7);
     assert_true(correct == 1 && counted == 2); /* the first maximum of the first row is class 0 */
     const double want[] = {0.125, 0.125, -0.375, 0.125, 1 / 12.0, -0.25, 1 / 12.0, 1 / 12.0};
@@ -40,7 +40,7 @@ static void gradient_matches_finite_differences(void **state) {
     size_t correct, counted;
     for (int i = 0; i < ROWS; i++) label[i] = i == 4 ? -1 : i % C;
     for (int i = 0; i < ROWS * C; i++) x[i] = (double)logits[i];
-    double loss = ps_softmax_cross_entropy(logits, label, ROWS, C, d, &correct, &counted, kt_pool(1));
+    double loss = ps_softmax_cross_entropy(logits, label, ROWS, 1, C, d, &correct, &counted, kt_pool(1));
     assert_true(counted == 8);
     kt_assert_near(loss, loss_in_double(x, label, ROWS, C), 1e-12);
     for (int i = 0; i < ROWS * C; i++) {
@@ -61,7 +61,7 @@ static void huge_logits_do_not_overflow(void **state) {
     const int32_t label[] = {0, 1};
     float d[6];
     size_t correct, counted;
-    double loss = ps_softmax_cross_entropy(logits, label, 2, 3, d, &correct, &counted, NULL);
+    double loss = ps_softmax_cross_entropy(logits, label, 2, 1, 3, d, &correct, &counted, NULL);
     kt_assert_near(loss, log(2), 1e-12);
     assert_true(d[0] == 0 && d[3] == 0 && d[4] == -0.25f && correct == 2);
 }
@@ -72,13 +72,13 @@ static void broken_logits_give_a_broken_loss(void **state) {
     const int32_t label[] = {1, 2};
     float d[6];
     size_t correct, counted;
-    assert_true(isnan(ps_softmax_cross_entropy(logits, label, 2, 3, d, &correct, &counted, NULL)));
+    assert_true(isnan(ps_softmax_cross_entropy(logits, label, 2, 1, 3, d, &correct, &counted, NULL)));
     assert_true(isnan(d[0]) && isnan(d[1]) && isfinite(d[3]));
     logits[1] = INFINITY;
-    assert_true(isnan(ps_softmax_cross_entropy(logits, label, 2, 3, d, &correct, &counted, NULL)));
+    assert_true(isnan(ps_softmax_cross_entropy(logits, label, 2, 1, 3, d, &correct, &counted, NULL)));
     const int32_t outside[] = {1, 3};
     logits[1] = 0;
-    assert_true(isnan(ps_softmax_cross_entropy(logits, outside, 2, 3, d, &correct, &counted, NULL)));
+    assert_true(isnan(ps_softmax_cross_entropy(logits, outside, 2, 1, 3, d, &correct, &counted, NULL)));
 }
 
 static void nothing_counted_is_no_loss(void **state) {
@@ -87,9 +87,9 @@ static void nothing_counted_is_no_loss(void **state) {
     const int32_t label[] = {-1};
     float d[2] = {5, 5};
     size_t correct, counted;
-    assert_true(ps_softmax_cross_entropy(logits, label, 1, 2, d, &correct, &counted, NULL) == 0);
+    assert_true(ps_softmax_cross_entropy(logits, label, 1, 1, 2, d, &correct, &counted, NULL) == 0);
     assert_true(correct == 0 && counted == 0 && d[0] == 0 && d[1] == 0);
-    assert_true(ps_softmax_cross_entropy(logits, label, 0, 2, NULL, &correct, &counted, NULL) == 0);
+    assert_true(ps_softmax_cross_entropy(logits, label, 0, 1, 2, NULL, &correct, &counted, NULL) == 0);
 }
 
 static void any_number_of_threads_gives_the_same_bits(void **state) {
@@ -100,9 +100,9 @@ static void any_number_of_threads_gives_the_same_bits(void **state) {
     static int32_t label[ROWS];
     for (int i = 0; i < ROWS; i++) label[i] = i % (C + 1) - 1;
     size_t correct, counted, same;
-    double loss = ps_softmax_cross_entropy(logits, label, ROWS, C, first, &correct, &counted, kt_pool(0));
+    double loss = ps_softmax_cross_entropy(logits, label, ROWS, 1, C, first, &correct, &counted, kt_pool(0));
     for (int p = 1; p < KT_POOLS; p++) {
-        assert_true(ps_softmax_cross_entropy(logits, label, ROWS, C, d, &same, &counted, kt_pool(p)) == loss &&
+        assert_true(ps_softmax_cross_entropy(logits, label, ROWS, 1, C, d, &same, &counted, kt_pool(p)) == loss &&
                     same == correct);
         kt_assert_same_bits(d, first, ROWS * C);
     }

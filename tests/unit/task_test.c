@@ -22,7 +22,8 @@ static const float direction[ROWS * CHANNELS] = {1.0f,  -0.5f, 0.25f, 0.5f, 2.0f
                                                  -1.0f, 0.75f, 0.0f,  1.5f, -2.0f, 0.5f,  1.0f};
 
 static ps_loss_call call_of(const float *output) {
-    return (ps_loss_call){.output = output, .label = labels, .rows = ROWS, .channels = CHANNELS, .threads = NULL};
+    return (ps_loss_call){
+        .output = output, .label = labels, .samples = ROWS, .rows = ROWS, .channels = CHANNELS, .threads = NULL};
 }
 
 static void test_gradient_and_tangent(void **state) {
