@@ -610,8 +610,8 @@ static ps_status say_ill(const ps_arms *arms, ps_verdict_document *verdict) {
     }
     if (list[0] == '\0') return PS_OK;
     return ps_verdict_add_sentence(verdict,
-                                   "Runs with something wrong of the levels serious or critical (findings.tsv says "
-                                   "what): %s.",
+                                   "Ill runs, with findings of the levels serious or critical (findings.tsv says "
+                                   "what, `poolscope diagnose RUN` why): %s.",
                                    list);
 }
 
@@ -648,9 +648,9 @@ static ps_status conclude(ps_tables *tables, ps_arms *arms, const ps_compare_opt
     PS_TRY(say_faulty(verdict));
     PS_TRY(ps_answer_say(verdict));
     PS_TRY(say_relations(arms, verdict));
+    PS_TRY(say_ill(arms, verdict));
     verdict->answer_count = verdict->sentence_count;
     if (options->settled != NULL) *options->settled = verdict->settled;
-    PS_TRY(say_ill(arms, verdict));
     PS_TRY(say_sweeps(arms, verdict));
     PS_TRY(say_changed_starts(arms, verdict));
     PS_TRY(say_probe_size(arms, verdict));

@@ -51,6 +51,7 @@ static void print_first_words(FILE *stream, const ps_report_content *content) {
             "<p class=\"alarm\" role=\"alert\">An instrument check did not hold, so no prediction of this comparison "
             "counts. See the checks below.</p>\n",
             stream);
+    ps_report_html_ill(stream, content);
     if (!content->single) ps_report_html_answer(stream, content);
 }
 

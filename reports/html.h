@@ -8,6 +8,7 @@
  * and its margin, collapses, who did not learn, what to do next. */
 void ps_report_html_answer(FILE *stream, const ps_report_content *content);
 /* html_findings.c: what is wrong with the runs of a comparison; of one run alone its health, the first screen. */
+void ps_report_html_ill(FILE *stream, const ps_report_content *content); /* one line, where a run is ill */
 void ps_report_html_findings(FILE *stream, const ps_report_content *content);
 ps_status ps_report_html_health(FILE *stream, const ps_report_content *content);
 /* html_glance.c: every arm's means over its seeds; what was run. */

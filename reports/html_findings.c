@@ -205,6 +205,34 @@ static void print_rows(FILE *stream, const ps_report_content *content, bool seri
     fputs("</tbody></table></div>\n", stream);
 }
 
+static bool same_run(const ps_table *t, int a, int b) {
+    return strcmp(cell(t, a, "arm"), cell(t, b, "arm")) == 0 && strcmp(cell(t, a, "seed"), cell(t, b, "seed")) == 0;
+}
+
+/* Rows of a run stand together, its worst finding first. */
+static bool is_ill(const ps_report_content *content, int row) {
+    const ps_table *t = &content->findings;
+    return ps_report_is_serious(content, row) && (row == 0 || !same_run(t, row, row - 1));
+}
+
+void ps_report_html_ill(FILE *stream, const ps_report_content *content) {
+    int ill = 0, shown = 0;
+    for (int row = 0; row < content->findings.rows; row++) ill += is_ill(content, row);
+    if (ill == 0 || content->single) return;
+    fprintf(stream, "<p class=\"alarm\">%d of %d runs %s ill (", ill, content->runs.rows, ill > 1 ? "are" : "is");
+    for (int row = 0; row < content->findings.rows; row++) {
+        if (!is_ill(content, row)) continue;
+        if (++shown > 4) break;
+        fputs(shown > 1 ? "; " : "", stream);
+        ps_escape_html(stream, cell(&content->findings, row, "arm"));
+        fputs(", seed ", stream);
+        ps_escape_html(stream, cell(&content->findings, row, "seed"));
+        fputs(": ", stream);
+        ps_escape_html(stream, cell(&content->findings, row, "title"));
+    }
+    fprintf(stream, "%s). <a href=\"#h-findings\">What is wrong with single runs</a></p>\n", ill > 4 ? "; .." : "");
+}
+
 void ps_report_html_findings(FILE *stream, const ps_report_content *content) {
     int serious = 0, rows = content->findings.rows;
     if (rows == 0) return;
