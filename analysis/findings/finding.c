@@ -5,6 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "analysis/json_scan.h"
+#include "core/text.h"
+
 static const ps_finding_rule *const rules[] = {
 #define PS_FINDING(id) &ps_finding_##id,
 #include "analysis/findings/finding_list.def"
@@ -116,6 +119,13 @@ void ps_finding_add_cause(ps_finding *finding, const char *cause, const char *sp
     snprintf(added->cause, sizeof added->cause, "%s", cause);
     print(added->speaks, sizeof added->speaks, speaks, arguments);
     va_end(arguments);
+}
+
+void ps_finding_add_cause_of(ps_finding *finding, const char *cause, const char *before, double value,
+                             const char *unit) {
+    char number[32];
+    if (ps_is_absent(value)) ps_finding_add_cause(finding, cause, "%s", "");
+    else ps_finding_add_cause(finding, cause, "%s%s%s", before, ps_text_number(value, 3, number), unit);
 }
 
 void ps_finding_try(ps_finding *finding, const char *format, ...) {

@@ -129,6 +129,9 @@ void ps_finding_add_layer(ps_finding *finding, int layer);
 void ps_finding_add_evidence(ps_finding *finding, const char *what, double value, double threshold, uint64_t line);
 void ps_finding_add_cause(ps_finding *finding, const char *cause, const char *speaks, ...)
     __attribute__((format(printf, 3, 4)));
+/* Where one number speaks for it, which may not be known (then nothing does): "batches of ", 16, " images". */
+void ps_finding_add_cause_of(ps_finding *finding, const char *cause, const char *before, double value,
+                             const char *unit);
 void ps_finding_try(ps_finding *finding, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -40,8 +40,8 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
     ps_layers_evidence(out, facts, first, PS_FACT_mode_scale, PS_AT_LAST, log(factor_allowed));
     ps_finding_add_cause(out, "a momentum of the running statistics near 0, or statistics that were never computed",
                          "%s", "");
-    ps_finding_add_cause(out, "batches too small, or weights that move faster than the running mean follows",
-                         "batches of %.0f images", facts->batch);
+    ps_finding_add_cause_of(out, "batches too small, or weights that move faster than the running mean follows",
+                            "batches of ", facts->batch, " images");
     ps_finding_try(out, "Set --norm-momentum to 0.1, or compute the statistics anew over the training images.");
     return PS_JUDGED_FOUND;
 }

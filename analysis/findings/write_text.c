@@ -120,15 +120,31 @@ static void print_finding(FILE *stream, const ps_facts *facts, const ps_finding 
     print_labelled(stream, "errs", ps_finding_rate_say(finding->rule, rate));
 }
 
-static void print_unknown(FILE *stream, const ps_findings *findings) {
-    if (findings->unknown_count == 0) return;
-    fprintf(stream, "\nCannot be judged, as what it needs was not recorded:\n");
+/* What only a training shows, in one list: of a network at rest nothing was left out there. */
+static void print_training(FILE *stream, const ps_findings *findings) {
+    char text[8192] = "";
+    for (int i = 0; i < findings->unknown_count; i++) {
+        size_t used = strlen(text);
+        if (!findings->unknown[i]->at_rest)
+            snprintf(text + used, sizeof text - used, "%s%s", used > 0 ? ", " : "", findings->unknown[i]->id);
+    }
+    if (text[0] == '\0') return;
+    fprintf(stream, "\nCannot be judged of a network at rest, as only a training shows it:\n");
+    print_labelled(stream, "-", text);
+}
+
+static void print_unknown(FILE *stream, const ps_facts *facts, const ps_findings *findings) {
+    bool headed = false;
     for (int i = 0; i < findings->unknown_count; i++) {
         char text[600];
+        if (facts->at_rest && !findings->unknown[i]->at_rest) continue;
+        if (!headed) fprintf(stream, "\nCannot be judged, as what it needs was not recorded:\n");
+        headed = true;
         snprintf(text, sizeof text, "%s (%s): needs %s", findings->unknown[i]->title, findings->unknown[i]->id,
                  findings->unknown[i]->needs);
         print_labelled(stream, "-", text);
     }
+    if (facts->at_rest) print_training(stream, findings);
 }
 
 static void print_head(FILE *stream, const ps_facts *facts, const ps_findings *findings) {
@@ -161,7 +177,7 @@ ps_status ps_findings_write_text(FILE *stream, const ps_facts *facts, const ps_f
     if (memory == NULL) return ps_fail(PS_ERR_MEMORY, "no memory for findings");
     print_head(memory, facts, findings);
     for (int i = 0; i < findings->count; i++) print_finding(memory, facts, &findings->list[i], i + 1);
-    print_unknown(memory, findings);
+    print_unknown(memory, facts, findings);
     return show(memory, &text, stream);
 }
 

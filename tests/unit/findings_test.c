@@ -182,6 +182,15 @@ static void what_is_not_finite_is_spelt_as_in_a_trace(void **state) {
     assert_string_equal(finding.remedy, "NaN");
 }
 
+static void a_number_that_is_not_known_speaks_for_nothing(void **state) {
+    (void)state;
+    ps_finding finding = {0};
+    ps_finding_add_cause_of(&finding, "small batches", "batches of ", 16, " images");
+    ps_finding_add_cause_of(&finding, "small batches", "batches of ", ps_absent(), " images");
+    assert_string_equal(finding.cause[0].speaks, "batches of 16 images");
+    assert_string_equal(finding.cause[1].speaks, "");
+}
+
 /* Parts that are too long or too many are cut to their room. */
 static void parts_have_their_room(void **state) {
     (void)state;
@@ -213,6 +222,7 @@ int main(void) {
         cmocka_unit_test(names_are_checked),
         cmocka_unit_test(parts_have_their_room),
         cmocka_unit_test(what_is_not_finite_is_spelt_as_in_a_trace),
+        cmocka_unit_test(a_number_that_is_not_known_speaks_for_nothing),
     };
     return cmocka_run_group_tests_name("findings", tests, make_folder, remove_folder);
 }
