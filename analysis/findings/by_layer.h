@@ -1,4 +1,5 @@
-/* What rules ask of the layers' series: shares of the network's nodes, since when a layer is so, and layers in words. */
+/* What rules ask of the layers' series: shares of the network's nodes, since when a layer is so, and layers in
+ * words. */
 #ifndef PS_ANALYSIS_FINDINGS_BY_LAYER_H
 #define PS_ANALYSIS_FINDINGS_BY_LAYER_H
 

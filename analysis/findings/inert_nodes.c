@@ -1,7 +1,7 @@
 /* Nodes that are active and do not move: the gradient's part of their way in a window is below 1e-3 of their weights
  * (fixed.h). A schedule takes the learning rate to 0 in the end, and then everything is inert: windows count only where
- * the rate is at least a tenth of its largest. Nor has anything to move where the loss has settled, at a tenth of that of
- * a uniform guess or below. */
+ * the rate is at least a tenth of its largest. Nor has anything to move where the loss has settled, at a tenth of that
+ * of a uniform guess or below. */
 #include "analysis/findings/by_layer.h"
 
 static const double some = 0.5, many = 0.9, rate_left = 0.1, settled = 0.1;

@@ -1,5 +1,5 @@
-/* Scale and shift that shut gates whatever comes: values normalised over the batch have mean 0 and deviation 1, and less
- * than one in a thousand passes a shift of more than 3.09 scales below 0. */
+/* Scale and shift that shut gates whatever comes: values normalised over the batch have mean 0 and deviation 1, and
+ * less than one in a thousand passes a shift of more than 3.09 scales below 0. */
 #include "analysis/findings/by_layer.h"
 
 static const double some = 0.1, many = 0.4;

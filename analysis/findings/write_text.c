@@ -200,6 +200,23 @@ void ps_finding_rules_print(FILE *stream) {
 
 /* ---- explain ---- */
 
+static bool begins_with_word(const char *text, const char *word) {
+    size_t length = strlen(word);
+    return strncmp(text, word, length) == 0 && (text[length] == ' ' || text[length] == '\0');
+}
+
+/* What the quantities by layer are that the evidence names. */
+static void print_meanings(FILE *stream, const ps_finding *finding) {
+    for (int f = 0; f < PS_FACT_COUNT; f++) {
+        const char *name = ps_layer_fact_name((ps_layer_fact)f);
+        bool named = false;
+        for (int i = 0; i < finding->evidences; i++) named = named || begins_with_word(finding->evidence[i].what, name);
+        char text[300];
+        snprintf(text, sizeof text, "%s: %s", name, ps_layer_fact_words((ps_layer_fact)f));
+        if (named) print_labelled(stream, "meaning", text);
+    }
+}
+
 static bool is_evidence(const ps_finding *finding, uint64_t line) {
     for (int i = 0; i < finding->evidences; i++)
         if (finding->evidence[i].line == line) return true;
@@ -248,6 +265,7 @@ static ps_status explain(FILE *stream, const char *run, const ps_finding_rule *r
     else {
         fprintf(stream, "%s: finding %d of %d\n", run, place, findings.count);
         print_finding(stream, facts, finding, place);
+        print_meanings(stream, finding);
         print_labelled(stream, "needs", rule->needs);
         print_labelled(stream, "threshold", rule->source);
         fprintf(stream, "\n  Rows of the trace that it rests on:\n");
