@@ -76,12 +76,12 @@ remove # what an earlier version installed
 file "$program" bin/poolscope 755
 for source in reports/plot_list.tsv reports/page.css reports/page.js; do file "$source" "share/poolscope/${source#reports/}"; done
 for source in reports/plots/*.gp; do file "$source" "share/poolscope/${source#reports/}"; done
-for source in analysis/*.schema.json analysis/check/*.schema.json reports/*.schema.json; do
+for source in analysis/*.schema.json analysis/*/*.schema.json reports/*.schema.json; do
     file "$source" "share/poolscope/schemas/${source##*/}"
 done
 file src/trace/schema.json share/poolscope/schemas/trace.schema.json
 tree README.md LICENSE analysis/*.md analysis/*/*.md reports/*.md src/*.md src/*/*.md tests/README.md tests/bench/RESULTS.md
-tree src/trace/schema.json analysis/*.schema.json analysis/check/*.schema.json reports/*.schema.json
+tree src/trace/schema.json analysis/*.schema.json analysis/*/*.schema.json reports/*.schema.json
 for source in examples/*/*; do
     case "$source" in */picture.sh) ;; *.md|*.json|*.sh|*.txt|*.yml|*.png|*.py|*/pre-commit) tree "$source" ;; esac
 done
