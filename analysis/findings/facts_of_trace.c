@@ -181,7 +181,9 @@ static double scale_apart(const layer_view *v, int c) {
     return varies(v, c) ? fabs(log(running / (value_at(v, PS_Q_norm_var, c) + eps_of(v)))) : ps_absent();
 }
 
-static double of_mode_gap(const layer_view *v) { return share(v, mean_apart); } /* its mean, as of all shares */
+static double flat_share(const layer_view *v, int c) { return value_at(v, PS_Q_saturated, c); }
+static double of_saturated(const layer_view *v) { return share(v, flat_share); } /* its mean */
+static double of_mode_gap(const layer_view *v) { return share(v, mean_apart); }  /* its mean, as of all shares */
 static double of_mode_scale(const layer_view *v) { return median(v, scale_apart); }
 static double of_variance_low(const layer_view *v) { return share(v, has_low_variance); }
 
@@ -215,6 +217,7 @@ static const struct {
     {PS_FACT_weight_rms, false, of_weight_rms},
     {PS_FACT_output_rms, false, of_output_rms},
     {PS_FACT_shut_by_norm, false, of_shut_by_norm},
+    {PS_FACT_saturated, false, of_saturated},
     {PS_FACT_mode_gap, false, of_mode_gap},
     {PS_FACT_mode_scale, false, of_mode_scale},
     {PS_FACT_variance_low, false, of_variance_low},

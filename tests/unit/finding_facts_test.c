@@ -25,9 +25,11 @@ static const char text[] =
     "{\"name\":\"norm_mean\",\"unit\":\"output\",\"per\":\"node\",\"record\":\"probe\",\"description\":\"\"},"
     "{\"name\":\"norm_var\",\"unit\":\"output^2\",\"per\":\"node\",\"record\":\"probe\",\"description\":\"\"},"
     "{\"name\":\"running_mean\",\"unit\":\"output\",\"per\":\"node\",\"record\":\"probe\",\"description\":\"\"},"
-    "{\"name\":\"running_var\",\"unit\":\"output^2\",\"per\":\"node\",\"record\":\"probe\",\"description\":\"\"}]}\n"
+    "{\"name\":\"running_var\",\"unit\":\"output^2\",\"per\":\"node\",\"record\":\"probe\",\"description\":\"\"},"
+    "{\"name\":\"saturated\",\"unit\":\"share\",\"per\":\"node\",\"record\":\"probe\",\"description\":\"\"}]}\n"
     "{\"type\":\"probe\",\"step\":0,\"layer\":\"conv1\",\"images\":2,\"elements\":32,\"values\":{"
-    "\"norm_mean\":[1,2,3,5],\"norm_var\":[4,1,0.25,0.001],\"running_mean\":[0,2,4,5],\"running_var\":[4,2,0.25,1]}}\n"
+    "\"norm_mean\":[1,2,3,5],\"norm_var\":[4,1,0.25,0.001],\"running_mean\":[0,2,4,5],\"running_var\":[4,2,0.25,1],"
+    "\"saturated\":[1,0.5,0,0]}}\n"
     "{\"type\":\"eval\",\"step\":0,\"split\":\"probe\",\"loss\":2.5,\"loss_batch\":1.5,\"count\":2}\n"
     "{\"type\":\"eval\",\"step\":0,\"split\":\"test\",\"loss\":9,\"accuracy\":0.25,\"count\":8}\n"
     "{\"type\":\"event\",\"step\":0,\"event\":\"nonfinite\",\"what\":\"activation\",\"layer\":\"conv1\",\"channel\":2}"
@@ -57,6 +59,7 @@ static void both_modes_are_held_against_each_other(void **state) {
     assert_int_equal((int)facts.test_loss.count, 1);
     assert_true(ps_fact_first(&facts.test_loss) == 9); /* the probe images are no test images */
     assert_true(near(first(&facts, PS_FACT_variance_low), 0.25));
+    assert_true(near(first(&facts, PS_FACT_saturated), 0.375));
     assert_true(near(first(&facts, PS_FACT_mode_gap), (0.5 + 0 + 2) / 3)); /* of those that vary */
     assert_true(fabs(first(&facts, PS_FACT_mode_scale)) < 1e-12);          /* median of 0, log(2.01 / 1.01) and 0 */
     ps_facts_clear(&facts);
