@@ -83,8 +83,10 @@ cleanup:
     return status;
 }
 
+/* The losses of the probe images are no evaluation of the task; findings take them from the trace. */
 static void write_evaluation(const loss_state *state, const ps_trace_record *record) {
     const ps_run *run = state->in.run;
+    if (strcmp(record->split, "probe") == 0) return;
     ps_tables_cells(state->in.tables, PS_TABLE_eval, "sldsd", run->arm, run->header->seed, record->step, record->split,
                     record->loss);
     for (int m = 0; m < run->header->task.measures; m++)
