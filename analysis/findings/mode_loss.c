@@ -63,7 +63,7 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
     double chance = facts->chance_loss;
     if (facts->layer_count > 0 && !normalised(facts)) return PS_JUDGED_NOTHING;
     if (ps_is_absent(batch) || ps_is_absent(eval) || !(chance > 0)) return PS_JUDGED_UNKNOWN;
-    if (!facts->at_rest && facts->steps < FEWEST_STEPS) return PS_JUDGED_UNKNOWN;
+    if (facts->steps < FEWEST_STEPS) return PS_JUDGED_UNKNOWN;
     double gap = isfinite(batch) ? lasting_gap(facts) : 0;
     if (!(gap >= some * chance) || !(eval >= 1.2 * batch)) return PS_JUDGED_NOTHING;
     bool useless = eval >= chance && batch < 0.9 * chance;

@@ -24,7 +24,7 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
     char text[256];
     for (int l = 0; l < facts->layer_count; l++) normalised += facts->layers[l].normalised;
     if (facts->layer_count > 0 && normalised == 0) return PS_JUDGED_NOTHING;
-    if (known == 0 || (!facts->at_rest && facts->steps < FEWEST_STEPS)) return PS_JUDGED_UNKNOWN;
+    if (known == 0 || facts->steps < FEWEST_STEPS) return PS_JUDGED_UNKNOWN;
     if (found == 0) return PS_JUDGED_NOTHING;
     int first = out->layer[0];
     double gap = ps_fact_last(&facts->layers[first].series[PS_FACT_mode_gap]),
