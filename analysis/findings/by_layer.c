@@ -105,7 +105,7 @@ void ps_layers_add_causes(ps_finding *finding, const ps_facts *facts, int layer,
     if (since == 0 && !facts->at_rest)
         ps_finding_add_cause(finding, "the start: biases or weights that shut the gates before any training",
                              "it was so at the first probe");
-    if (since > 0 && ratio >= 0.1)
+    if (since > 0 && ratio >= 0.05)
         ps_finding_add_cause(finding, "steps too long for these weights: the learning rate is too high",
                              "a step moved the weights by up to %.2g of their norm, at a learning rate of %.3g", ratio,
                              peak_lr);

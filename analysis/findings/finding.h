@@ -102,7 +102,7 @@ typedef struct {
 const ps_finding_rate *ps_finding_rate_of(const ps_finding_rule *rule); /* NULL: not measured */
 
 typedef struct {
-    ps_finding *list; /* the worst first: by level, rank, strength, step */
+    ps_finding *list; /* the two upper levels first, these by rank, the others by level and rank; then strength, step */
     int count;
     const ps_finding_rule **unknown; /* rules that could not judge */
     int unknown_count;

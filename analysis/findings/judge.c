@@ -32,10 +32,15 @@ ps_status ps_findings_check_ids(const char *list) {
     return PS_OK;
 }
 
+/* Of the two upper levels what explains goes before what follows from it: a dead layer is the worse of the two, but it
+ * is the unnormalised input that has to be mended. */
 static int in_order(const void *a, const void *b) {
     const ps_finding *x = a, *y = b;
-    if (x->level != y->level) return x->level > y->level ? -1 : 1;
+    bool x_upper = x->level >= PS_LEVEL_SERIOUS, y_upper = y->level >= PS_LEVEL_SERIOUS;
+    if (x_upper != y_upper) return x_upper ? -1 : 1;
+    if (!x_upper && x->level != y->level) return x->level > y->level ? -1 : 1;
     if (x->rule->rank != y->rule->rank) return x->rule->rank < y->rule->rank ? -1 : 1;
+    if (x->level != y->level) return x->level > y->level ? -1 : 1;
     if (x->strength != y->strength) return x->strength > y->strength ? -1 : 1;
     if (x->since != y->since) return x->since < y->since ? -1 : 1;
     return strcmp(x->rule->id, y->rule->id);

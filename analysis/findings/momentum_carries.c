@@ -6,7 +6,7 @@
 #include "analysis/findings/curve.h"
 
 enum { SHORTEST_WINDOW = 20 };
-static const double most = 0.8;
+static const double most = 0.8, nearly_all = 0.93, settled = 0.3;
 
 static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
     int known = 0, worst = -1;
@@ -28,6 +28,10 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
     if (worst < 0) return PS_JUDGED_NOTHING;
     out->since = ps_layers_since(&facts->layers[worst].series[PS_FACT_carried_ratio], most);
     out->strength = largest / most;
+    double no_gradient = ps_curve_tail(&facts->layers[worst].series[PS_FACT_grad_zero], 0.5);
+    bool grave = ps_curve_of_layers(facts, PS_FACT_carried_ratio, false) >= nearly_all && !(no_gradient >= 0.5) &&
+                 ps_curve_tail(&facts->loss, 0.1) >= settled * facts->chance_loss;
+    out->level = grave ? PS_LEVEL_SERIOUS : PS_LEVEL_WARNING;
     ps_finding_say(out,
                    "Momentum from before the window carries up to %.0f %% of what moves %s; the gradients of the "
                    "window do little.",
@@ -48,8 +52,8 @@ const ps_finding_rule ps_finding_momentum_carries = {
     .id = "momentum_carries",
     .title = "momentum carries most of the updates",
     .group = PS_GROUP_OF_UPDATES,
-    .level = PS_LEVEL_WARNING,
-    .rank = 46,
+    .level = PS_LEVEL_SERIOUS,
+    .rank = 15,
     .at_rest = false,
     .needs = "parts of the updates of two windows of 20 steps or more, by layer",
     .source = "by simulation",

@@ -3,13 +3,14 @@
 #include "analysis/findings/finding.h"
 #include "analysis/json_scan.h"
 
-static const double half = 0.5;
+static const double half = 0.5, all = 0.9;
 
 static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
     double repeats = facts->data.order_repeats;
     if (ps_is_absent(repeats)) return PS_JUDGED_UNKNOWN;
     if (!(repeats >= half)) return PS_JUDGED_NOTHING;
     out->since = facts->at_rest ? -1 : 0;
+    out->level = repeats >= all ? PS_LEVEL_SERIOUS : PS_LEVEL_WARNING;
     out->strength = repeats / half;
     ps_finding_say(out,
                    "Images are not shuffled: %.0f %% of neighbours in the first epoch are neighbours in the files.",
@@ -25,8 +26,8 @@ const ps_finding_rule ps_finding_not_shuffled = {
     .id = "not_shuffled",
     .title = "images are not shuffled",
     .group = PS_GROUP_OF_SETUP,
-    .level = PS_LEVEL_WARNING,
-    .rank = 39,
+    .level = PS_LEVEL_SERIOUS,
+    .rank = 9,
     .at_rest = true,
     .needs = "the order of the first epoch",
     .source = "Bengio 2012: batches drawn from the whole set",

@@ -6,6 +6,8 @@
 #include "analysis/findings/curve.h"
 
 static const double large = 0.1, far = 0.5;
+/* In the window where they were longest, of a run that then did not learn: by simulation sound runs stay below. */
+static const double early = 0.05;
 
 /* Of one layer: over the last half of the run; where nothing was learned, its longest of any window. */
 static double ratio_of(const ps_facts *facts, int l, bool stuck) {
@@ -18,6 +20,23 @@ static long long since(const ps_fact_series *series) {
     for (size_t i = 0; i < series->count; i++)
         if (series->value[i] >= large) return series->step[i];
     return -1;
+}
+
+/* Long steps at the start that wrecked the network: what they left moves little, and the loss has not come down. */
+static ps_judgement judge_start(const ps_facts *facts, ps_finding *out) {
+    double peak = ps_curve_of_layers(facts, PS_FACT_update_ratio, true), lr = ps_layers_peak(&facts->lr);
+    if (!(peak >= early) || ps_curve_learned(facts) != PS_JUDGED_NOTHING) return PS_JUDGED_NOTHING;
+    out->since = facts->loss.step[0];
+    out->strength = peak / early;
+    ps_finding_say(out,
+                   "Steps were too long for the weights: they moved them by up to %.2g of their norm (about 0.001 is "
+                   "usual), and the loss has not come down since.",
+                   peak);
+    ps_finding_add_evidence(out, "update_ratio where it was largest, median over layers", peak, early, 0);
+    ps_finding_add_cause(out, "the learning rate is too high", "it was up to %.3g", lr);
+    ps_finding_try(out, "A learning rate of about %.2g: it would bring the steps to a two-hundredth of the weights.",
+                   lr * 0.005 / peak);
+    return PS_JUDGED_FOUND;
 }
 
 static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
@@ -36,7 +55,7 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
         worst = l;
     }
     if (known == 0) return PS_JUDGED_UNKNOWN;
-    if (worst < 0) return PS_JUDGED_NOTHING;
+    if (worst < 0) return judge_start(facts, out);
     double middle = ps_curve_of_layers(facts, PS_FACT_update_ratio, stuck), lr = ps_curve_tail(&facts->lr, 0.5);
     out->level = stuck && middle >= large ? PS_LEVEL_CRITICAL : middle >= far ? PS_LEVEL_SERIOUS : PS_LEVEL_WARNING;
     out->since = since(&facts->layers[worst].series[PS_FACT_update_ratio]);
@@ -61,7 +80,7 @@ const ps_finding_rule ps_finding_updates_too_large = {
     .title = "steps are long for their weights",
     .group = PS_GROUP_OF_UPDATES,
     .level = PS_LEVEL_CRITICAL,
-    .rank = 30,
+    .rank = 20,
     .at_rest = false,
     .needs = "updates and weights of a window, by layer",
     .source = "CS231n: about 1e-3 of the weights a step; a tenth by simulation",
