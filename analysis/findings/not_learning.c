@@ -1,5 +1,5 @@
 /* No better than a guess at the end: the loss has not come down by a twentieth, and what is measured on the test images
- * is not above chance by two standard errors. */
+ * is not above chance by two standard errors; or the loss has come down, by heart, and the test images say so. */
 #include <math.h>
 
 #include "analysis/findings/curve.h"
@@ -36,11 +36,34 @@ static void add_causes(const ps_facts *facts, ps_finding *out) {
         ps_finding_add_cause(out, "too few steps", "%.0f, and an epoch has %.0f", facts->steps, facts->epoch_steps);
 }
 
+/* The training loss has come down, and nothing of it holds elsewhere. */
+static ps_judgement judge_by_heart(const ps_facts *facts, const ps_loss_course *c, ps_finding *out) {
+    double value = ps_fact_last(&facts->test_measure), loss = ps_fact_last(&facts->test_loss);
+    if (ps_is_absent(value) || !isfinite(value) || !(loss >= down * facts->chance_loss)) return PS_JUDGED_NOTHING;
+    out->level = PS_LEVEL_SERIOUS;
+    out->since = facts->loss.step[0];
+    out->strength = loss / (down * facts->chance_loss);
+    ps_finding_say(out,
+                   "The training loss comes down to %.3g, but on the test images the network is no better than a guess "
+                   "(%.3g; guessing costs %.3g).",
+                   c->last, loss, facts->chance_loss);
+    ps_finding_add_evidence(out, facts->task.measure[0].name, value, facts->task.measure[0].chance,
+                            ps_curve_last_line(&facts->test_measure));
+    ps_finding_add_evidence(out, "test loss at the end", loss, down * facts->chance_loss,
+                            ps_curve_last_line(&facts->test_loss));
+    ps_finding_add_cause(out, "labels that do not belong to the images: what is learned is learned by heart", "%s", "");
+    ps_finding_add_cause(
+        out, "test images unlike those trained on, or evaluation mode that does not do what was trained", "%s", "");
+    ps_finding_try(out, "Look at twenty training images with their labels, and at findings of normalisations.");
+    return PS_JUDGED_FOUND;
+}
+
 static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
     ps_loss_course c;
     double chance = facts->chance_loss;
     if (!ps_loss_course_of(facts, &c) || !(chance > 0) || facts->loss.count < FEWEST_STEPS) return PS_JUDGED_UNKNOWN;
-    if (c.last < down * chance || beats_chance(facts)) return PS_JUDGED_NOTHING;
+    if (beats_chance(facts)) return PS_JUDGED_NOTHING;
+    if (c.last < down * chance) return judge_by_heart(facts, &c, out);
     if (c.low <= learned * chance) return PS_JUDGED_NOTHING; /* it had: divergence */
     out->since = facts->loss.step[0];
     out->strength = c.last / (down * chance);
