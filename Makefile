@@ -57,7 +57,7 @@ BENCHES := $(filter-out %/conv_bench,$(BENCHES))
 endif
 
 .DEFAULT_GOAL := all
-.PHONY: all help setup venv demo check check-machines check-full bench calibrate asan ubsan tsan valgrind fuzz coverage golden-update install uninstall format lint tests clean
+.PHONY: all help setup venv demo demo-faults check check-machines check-full bench calibrate calibrate-diagnoses asan ubsan tsan valgrind fuzz coverage golden-update install uninstall format lint tests clean
 .SECONDARY:
 
 all: $(PROGRAM)          ## build the program (build/release/poolscope)
@@ -74,6 +74,10 @@ venv:                    ## PyTorch, NumPy and clang-format into .venv, for the 
 demo: setup              ## build, run examples/quickstart, and say where the report is
 	@$(MAKE) --no-print-directory -j$(JOBS) all
 	@examples/quickstart/run.sh $(PROGRAM)
+
+demo-faults: setup       ## one sound training and three ill ones, and what the program says of each (examples/faults)
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@examples/faults/demo.sh $(PROGRAM)
 
 check: setup             ## build and run all tests
 	@$(MAKE) --no-print-directory -j$(JOBS) all tests
@@ -121,6 +125,9 @@ coverage:                ## line coverage of the tests (needs gcovr)
 golden-update: all $(filter $(BUILD)/tests/golden/%,$(TESTS))   ## rewrite golden files and the tables made from lists on purpose, and show what changed
 	@PS_GOLDEN_UPDATE=1 tests/run.sh $(BUILD) golden
 	@git diff --stat -- tests/golden src/trace analysis/findings 2>/dev/null || true
+
+calibrate-diagnoses: all ## plant faults in short trainings and rewrite how often findings err (analysis/findings/ERROR_RATES.md)
+	@tests/calibrate/faults.sh $(BUILD)
 
 PREFIX ?= /usr/local
 install: all             ## install the program, plots, documents, examples, manual pages and completions under PREFIX

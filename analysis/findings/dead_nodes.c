@@ -50,7 +50,7 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
     ps_layers_add_causes(out, facts, now.layer, out->since);
     ps_finding_try(out,
                    "A lower learning rate or warm-up; biases and shifts at or above 0; a path around the gates "
-                   "(Pool Skip, residual). `poolscope diagnose` with --nodes names every one.");
+                   "(Pool Skip, residual). `poolscope diagnose` lists every one.");
     return PS_JUDGED_FOUND;
 }
 
