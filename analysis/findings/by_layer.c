@@ -114,4 +114,9 @@ void ps_layers_add_causes(ps_finding *finding, const ps_facts *facts, int layer,
     if (finding->causes == 0 && since > 0)
         ps_finding_add_cause(finding, "steps that pushed biases or shifts below what the inputs can lift",
                              "it came in training, by step %lld", since);
+    if (finding->causes == 0)
+        ps_finding_add_cause(finding,
+                             "nothing that was recorded says why; `poolscope diagnose` on a checkpoint names the "
+                             "cause of each node",
+                             "%s", "");
 }
