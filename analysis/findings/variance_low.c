@@ -16,7 +16,7 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
     out->strength = now.largest / some;
     out->since = facts->at_rest ? -1 : ps_layers_since(&facts->layers[now.layer].series[PS_FACT_variance_low], some);
     ps_layers_add(out, facts, PS_FACT_variance_low, PS_AT_LAST, some, false);
-    ps_finding_say(out, "The variance that %s normalises by is below epsilon in %.0f %% of its nodes.",
+    ps_finding_say(out, "Before the normalisation of %s the variance is below epsilon, in %.0f %% of the nodes.",
                    ps_layers_words(out, facts, text, sizeof text), 100 * now.largest);
     ps_layers_evidence(out, facts, now.layer, PS_FACT_variance_low, PS_AT_LAST, some);
     ps_layers_evidence(out, facts, now.layer, PS_FACT_weight_rms, PS_AT_LAST, ps_absent());

@@ -10,6 +10,7 @@ import json
 import math
 import os
 import random
+import re
 import shutil
 import struct
 import subprocess
@@ -188,6 +189,12 @@ def train(program, options, out):
     done = subprocess.run([program, "train", *arguments(options), "--threads", "1", "--quiet", "--out", out], capture_output=True, text=True, timeout=600)
     if done.returncode not in (0, 1):
         raise SystemExit(f"{' '.join(arguments(options))}: {done.stderr.strip()}")
+
+
+def rules(program):
+    """Ids of all rules."""
+    text = subprocess.run([program, "diagnose", "--rules"], capture_output=True, text=True, check=True).stdout
+    return re.findall(r"(?m)^  (\w+) \(", text)
 
 
 def look(program, out):

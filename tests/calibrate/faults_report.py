@@ -40,8 +40,16 @@ def rates(catalogue, results):
     return by, clean
 
 
+def add_silent(by, clean, args):
+    """Rules that were asked and found nothing; those that could judge none of the clean runs were not measured."""
+    for rule in faults.rules(args.program):
+        if any(rule not in r["unknown"] for r in clean):
+            by[rule]["clean"] = sum(rule not in r["unknown"] for r in clean)
+
+
 def report(catalogue, results, args):
     by, clean = rates(catalogue, results)
+    add_silent(by, clean, args)
     every = [r for r in results if r["what"] == "clean"]
     for r in every:
         if not faults.learned(r):
@@ -121,7 +129,8 @@ def write_table(catalogue, results, by, clean, every, alarmed, places):
     for rule, e in sorted(by.items()):
         step = median(e["steps"])
         lines.append(f"| {rule} | {e['clean']} | {e['alarms']} | {e['upper']} | {e['planted']} | {e['found']} | {e['first']} | {step if step >= 0 else '-'} |")
-    lines += ["", "Rules without a row found nothing in any of these runs.", "", "## Where the right finding was not the first", ""]
+    lines += ["", "Rules without a row could judge none of these runs. A finding may be right for several faults, and a fault may have",
+              "several right findings (examples/faults/catalogue.json, \"first\"); a run counts for the one that came first of them.", "", "## Where the right finding was not the first", ""]
     missed = collections.Counter()
     for r, p in zip(planted, places):
         if p > 0:
