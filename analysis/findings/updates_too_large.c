@@ -8,6 +8,9 @@
 static const double large = 0.1, far = 0.5;
 /* In the window where they were longest, of a run that then did not learn: by simulation sound runs stay below. */
 static const double early = 0.05;
+/* So long that a network that learned all the same is the worse for it, where the loss is still this share of that of a
+ * uniform guess. */
+static const double long_steps = 0.1, undone = 0.5;
 
 /* Of one layer: over the last half of the run; where nothing was learned, its longest of any window. */
 static double ratio_of(const ps_facts *facts, int l, bool stuck) {
@@ -25,13 +28,18 @@ static long long since(const ps_fact_series *series) {
 /* Long steps at the start that wrecked the network: what they left moves little, and the loss has not come down. */
 static ps_judgement judge_start(const ps_facts *facts, ps_finding *out) {
     double peak = ps_curve_of_layers(facts, PS_FACT_update_ratio, true), lr = ps_layers_peak(&facts->lr);
-    if (!(peak >= early) || ps_curve_learned(facts) != PS_JUDGED_NOTHING) return PS_JUDGED_NOTHING;
+    double loss = ps_curve_tail(&facts->loss, 0.1), first = facts->loss.count > 0 ? ps_fact_first(&facts->loss) : NAN;
+    double guess = ps_is_absent(facts->chance_loss) ? first : facts->chance_loss;
+    bool never = peak >= early && ps_curve_learned(facts) == PS_JUDGED_NOTHING;
+    bool slow = peak >= long_steps && loss >= undone * guess;
+    if (!never && !slow) return PS_JUDGED_NOTHING;
+    out->level = PS_LEVEL_SERIOUS;
     out->since = facts->loss.step[0];
     out->strength = peak / early;
     ps_finding_say(out,
                    "Steps were too long for the weights: they moved them by up to %.2g of their norm (about 0.001 is "
-                   "usual), and the loss has not come down since.",
-                   peak);
+                   "usual), and the loss %s (%.3g at the end).",
+                   peak, never ? "has not come down since" : "is still high", loss);
     ps_finding_add_evidence(out, "update_ratio where it was largest, median over layers", peak, early, 0);
     ps_finding_add_cause(out, "the learning rate is too high", "it was up to %.3g", lr);
     ps_finding_try(out, "A learning rate of about %.2g: it would bring the steps to a two-hundredth of the weights.",
