@@ -308,17 +308,21 @@ def main():
     parser.add_argument("--no-clean", action="store_true")
     parser.add_argument("--no-faults", action="store_true")
     parser.add_argument("--keep", action="store_true", help="leave the runs in FOLDER")
+    parser.add_argument("--results", help="no runs, but those of an earlier results.json")
     parser.add_argument("--write", action="store_true")
     args = parser.parse_args()
+    import faults_report  # which imports this file
     args.folder = os.path.abspath(args.folder)
     os.makedirs(args.folder, exist_ok=True)
     with open(CATALOGUE, encoding="utf-8") as stream:
         catalogue = json.load(stream)
+    if args.results:
+        with open(args.results, encoding="utf-8") as stream:
+            return faults_report.report(catalogue, json.load(stream), args)
     jobs = ([] if args.no_clean else clean_jobs(catalogue, args)) + ([] if args.no_faults else fault_jobs(catalogue, args))
     results = run_all(jobs, args)
     with open(os.path.join(args.folder, "results.json"), "w", encoding="utf-8") as stream:
         json.dump(results, stream, indent=1)
-    import faults_report
     return faults_report.report(catalogue, results, args)
 
 

@@ -155,7 +155,7 @@ def write_tutorial(catalogue, results):
         firsts = collections.Counter(r["findings"][0]["id"] if r["findings"] else "nothing" for r in ill)
         came = ", ".join(f"`{rule}`" + (f" ({count} of {len(ill)})" if count < len(ill) else "") for rule, count in firsts.most_common())
         lines += [f"### {fault['id']} ({fault['group']})", "", f"{fault['what'][0].upper()}{fault['what'][1:]}: {fault['looks']}.", ""]
-        how = [f"--{k.replace('_', '-')} {' or '.join(sorted(set(v.values()))) if isinstance(v, dict) else v}" if not isinstance(v, bool)
+        how = [f"--{k.replace('_', '-')} {' or '.join(sorted({str(x) for x in v.values()})) if isinstance(v, dict) else v}" if not isinstance(v, bool)
                else f"--no-{k}" for k, v in fault.get("options", {}).items()]
         how += [f"data \"{fault['data']}\""] if "data" in fault else []
         how += [f"weights \"{fault['weights']}\""] if "weights" in fault else []
