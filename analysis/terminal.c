@@ -6,6 +6,7 @@
 
 #include "analysis/metric.h"
 #include "analysis/outcomes.h"
+#include "analysis/relation.h"
 #include "analysis/stats/order.h"
 #include "analysis/verdict.h"
 #include "core/memory.h"
@@ -65,6 +66,24 @@ static void print_arms(const ps_arms *arms, FILE *stream) {
             "dead last", "all gates", arms->measure[0].title, "collapsed");
     for (int a = 0; a < arms->count; a++) print_arm(arms, &arms->arms[a], stream);
     fprintf(stream, "  dead: share of nodes with a gate of their own; all gates: with those behind sums, last probe\n");
+}
+
+/* "Arms differ in more than the arm: adamw in optimiser, wide in backbone, layers"; their settings are in the notes. */
+static void print_relations(const ps_arms *arms, FILE *stream) {
+    char list[2304] = "Arms differ in more than the arm:";
+    const size_t head = strlen(list);
+    for (int a = 1; a < arms->count && strlen(list) + 400 < sizeof list; a++) {
+        const char *differs = ps_relation_of(&arms->arms[a], &arms->arms[0])->differs;
+        size_t used = strlen(list);
+        if (differs[0] != '\0')
+            snprintf(list + used, sizeof list - used, "%s%.64s in %.200s", used > head ? "; " : " ", arms->arms[a].name,
+                     differs);
+    }
+    if (list[head] == '\0') return;
+    size_t used = strlen(list);
+    snprintf(list + used, sizeof list - used, " (against %.64s)", arms->arms[0].name);
+    putc('\n', stream);
+    print_wrapped(list, stream);
 }
 
 /* Every seed of the primary question: what a median of five hides. */
@@ -140,6 +159,7 @@ static void print_verdict(const ps_verdict_document *verdict, FILE *stream) {
     putc('\n', stream);
     for (int i = 0; i < verdict->answer_count; i++) print_wrapped(verdict->sentences[i], stream);
     print_arms(verdict->arms, stream);
+    print_relations(verdict->arms, stream);
     print_seeds(verdict, stream);
     print_ends(verdict->arms, stream);
     print_checks(verdict, stream);

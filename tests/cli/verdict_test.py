@@ -150,7 +150,7 @@ def main():
           "a missing run gets a sentence and exit 2, and leaves nothing", done.returncode, done.stderr)
     done = run("train", *TRAIN, "--seed", "1", "--lr", "0.03", "--pool-skip", "2", "--out", "other")
     done = run("compare", "--arm", "baseline=base1", "--arm", "ps2=other", "--out", "x")
-    check(done.returncode == 0 and "differ in more than the arm: in optimiser" in done.stdout, "runs that are no pair are compared, and the key is named", done.stdout, done.stderr)
+    check(done.returncode == 0 and "differ in more than the arm: ps2 in optimiser" in done.stdout, "runs that are no pair are compared, and the key is named", done.stdout, done.stderr)
     with open(os.path.join(folder, "x", "verdict.json")) as stream:
         document = json.load(stream)
     faults = violations(document, schema)
