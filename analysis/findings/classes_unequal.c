@@ -1,5 +1,5 @@
-/* Classes of very unequal size: Buda et al. 2018 find accuracy to suffer from ratios of 10 on, and much from 50. Of
- * labels per image; where every position has its own, a large background is usual. */
+/* Classes of very unequal size: Buda et al. 2018 find what is learned to suffer from ratios of 10 on, and much from 50.
+ * Of labels per image; where every position has its own, a large background is usual. */
 #include <string.h>
 
 #include "analysis/findings/finding.h"
@@ -29,7 +29,8 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
     ps_finding_add_cause(out, "the data are so", "%s", "");
     ps_finding_add_cause(out, "files that are sorted by class, and only some of them taken",
                          "%.0f images are trained on", data->train);
-    ps_finding_try(out, "Sample small classes more often, or weight the loss; judge by class, not by accuracy alone.");
+    ps_finding_try(
+        out, "Sample small classes more often, or weight the loss; judge class by class, not by all images at once.");
     return PS_JUDGED_FOUND;
 }
 

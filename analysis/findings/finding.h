@@ -7,7 +7,7 @@
 
 #include "analysis/findings/facts.h"
 
-/* How bad: notes are worth knowing; warnings cost accuracy or time; serious ones make a run a poor one; of critical
+/* How bad: notes are worth knowing; warnings cost quality or time; serious ones make a run a poor one; of critical
  * ones nothing can be expected. */
 #define PS_FINDING_LEVELS(LEVEL) \
     LEVEL(NOTE, "note")          \

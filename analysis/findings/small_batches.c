@@ -1,5 +1,5 @@
 /* Batch normalisation over few images: the error grows steeply below 16 (Wu and He 2018, figure 1, where 2 images cost
- * 10 points of accuracy), and statistics of single batches say little of the data. */
+ * 10 points of what is measured), and statistics of single batches say little of the data. */
 #include "analysis/findings/by_layer.h"
 
 static const double few = 8, very_few = 4;
