@@ -648,7 +648,6 @@ static ps_status conclude(ps_tables *tables, ps_arms *arms, const ps_compare_opt
     PS_TRY(say_faulty(verdict));
     PS_TRY(ps_answer_say(verdict));
     PS_TRY(say_ill(arms, verdict));
-    PS_TRY(say_relations(arms, verdict));
     verdict->answer_count = verdict->sentence_count;
     if (options->settled != NULL) *options->settled = verdict->settled;
     PS_TRY(say_relations(arms, verdict));
