@@ -235,9 +235,9 @@ static void write_contrast(ps_tables *tables, const ps_arms *arms, const ps_verd
 
 static ps_status contrast_arm(ps_tables *tables, const ps_arms *arms, const ps_arm *arm, ps_verdict_document *verdict) {
     int listed;
-    const ps_measure *measures = ps_measures(&listed);
+    const ps_run_measure *measures = ps_run_measures(&listed);
     for (int m = 0; m < listed + arms->task.measures; m++) {
-        ps_measure of = m < listed ? measures[m] : ps_measure_of_task(arms, m - listed);
+        ps_run_measure of = m < listed ? measures[m] : ps_run_measure_of_task(arms, m - listed);
         PS_TRY(PS_GROW(&verdict->contrasts, &verdict->contrast_capacity, verdict->contrast_count + 1, "contrasts"));
         ps_verdict_contrast *v = &verdict->contrasts[verdict->contrast_count++];
         v->measure = of.name;

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-static const ps_measure measures[] = {
+static const ps_run_measure measures[] = {
 #define LOWER PS_BETTER_LOWER
 #define HIGHER PS_BETTER_HIGHER
 #define NONE PS_BETTER_NONE
@@ -15,24 +15,24 @@ static const ps_measure measures[] = {
 };
 enum { MEASURES = sizeof measures / sizeof *measures };
 
-const ps_measure *ps_measures(int *count) {
+const ps_run_measure *ps_run_measures(int *count) {
     *count = MEASURES;
     return measures;
 }
 
-ps_measure ps_measure_of_task(const ps_arms *arms, int m) {
+ps_run_measure ps_run_measure_of_task(const ps_arms *arms, int m) {
     const ps_trace_measure *of = &arms->task.measure[m];
-    return (ps_measure){.name = arms->measure[m].name,
-                        .title = arms->measure[m].title,
-                        .unit = ps_trace_measure_is_share(of) ? "share" : of->unit,
-                        .better = of->higher_is_better ? PS_BETTER_HIGHER : PS_BETTER_LOWER,
-                        .moment = PS_AT_LAST_LOSS};
+    return (ps_run_measure){.name = arms->measure[m].name,
+                            .title = arms->measure[m].title,
+                            .unit = ps_trace_measure_is_share(of) ? "share" : of->unit,
+                            .better = of->higher_is_better ? PS_BETTER_HIGHER : PS_BETTER_LOWER,
+                            .moment = PS_AT_LAST_LOSS};
 }
 
-bool ps_measure_find(const ps_arms *arms, const char *name, ps_measure *out) {
+bool ps_run_measure_find(const ps_arms *arms, const char *name, ps_run_measure *out) {
     for (int m = 0; arms != NULL && m < arms->task.measures; m++) {
         if (strcmp(arms->measure[m].name, name) != 0) continue;
-        *out = ps_measure_of_task(arms, m);
+        *out = ps_run_measure_of_task(arms, m);
         return true;
     }
     for (int m = 0; m < MEASURES; m++) {

@@ -22,7 +22,8 @@ void ps_report_html_comparison(FILE *stream, const ps_report_content *content);
 /* html_runs.c */
 void ps_report_html_configuration(FILE *stream, const ps_report_content *content);
 void ps_report_html_runs(FILE *stream, const ps_report_content *content);
-/* html_plots.c: one plot, nothing where it was not drawn; which layer has which number in the plots; the plots by sections. */
+/* html_plots.c: one plot, nothing where it was not drawn; which layer has which number in the plots; the plots by
+ * sections. */
 void ps_report_html_layers(FILE *stream, const ps_report_content *content);
 ps_status ps_report_html_plot(FILE *stream, const ps_report_content *content, const char *id);
 bool ps_report_html_shows(const ps_report_content *content, const ps_plot *plot);

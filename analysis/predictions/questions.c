@@ -39,8 +39,8 @@ static ps_status check_question(const ps_question *q, const char *where) {
     char known[2048] = "";
     int count, listed;
     const ps_prediction *const *list = ps_predictions(&count);
-    const ps_measure *measures = ps_measures(&listed);
-    ps_measure found;
+    const ps_run_measure *measures = ps_run_measures(&listed);
+    ps_run_measure found;
     if (q->prediction[0] != '\0') {
         for (int i = 0; i < count; i++)
             snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i > 0 ? ", " : "", list[i]->id);
@@ -49,7 +49,7 @@ static ps_status check_question(const ps_question *q, const char *where) {
                    : ps_fail(PS_ERR_INPUT, "%s: there is no prediction \"%s\" to register; there are %s", where,
                              q->prediction, known);
     }
-    if (ps_measure_find(NULL, q->measure, &found) || strncmp(q->measure, "test_", 5) == 0) return PS_OK;
+    if (ps_run_measure_find(NULL, q->measure, &found) || strncmp(q->measure, "test_", 5) == 0) return PS_OK;
     for (int m = 0; m < listed; m++)
         snprintf(known + strlen(known), sizeof known - strlen(known), "%s, ", measures[m].name);
     return ps_fail(
@@ -81,7 +81,7 @@ static ps_status check_arm(const ps_arms *arms, const char *name) {
 }
 
 /* An effect of the margin's size or more, or none of it. */
-static void say_claim(struct ps_own_question *own, const ps_question *q, const ps_measure *of) {
+static void say_claim(struct ps_own_question *own, const ps_question *q, const ps_run_measure *of) {
     ps_prediction_unit unit = own->prediction.parts[0].unit;
     char size[PS_PREDICTION_AMOUNT];
     bool within = q->direction == PS_DIRECTION_NOT_HIGHER || q->direction == PS_DIRECTION_NOT_LOWER;
@@ -96,10 +96,10 @@ static void say_claim(struct ps_own_question *own, const ps_question *q, const p
 }
 
 static ps_status make_contrast(const ps_arms *arms, const ps_question *q, int order, struct ps_own_question *own) {
-    ps_measure of;
+    ps_run_measure of;
     PS_TRY(check_arm(arms, q->arm));
     PS_TRY(check_arm(arms, q->against));
-    if (!ps_measure_find(arms, q->measure, &of))
+    if (!ps_run_measure_find(arms, q->measure, &of))
         return ps_fail(PS_ERR_INPUT,
                        "the registered question is about \"%s\", which runs of this task do not measure; its measures "
                        "on the test split begin with \"%s\"",
