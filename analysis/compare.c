@@ -609,10 +609,7 @@ static ps_status say_ill(const ps_arms *arms, ps_verdict_document *verdict) {
                      arm->run_count);
     }
     if (list[0] == '\0') return PS_OK;
-    return ps_verdict_add_sentence(verdict,
-                                   "Ill runs, with findings of the levels serious or critical (findings.tsv says "
-                                   "what, `poolscope diagnose RUN` why): %s.",
-                                   list);
+    return ps_verdict_add_sentence(verdict, "Ill runs (serious or critical findings; findings.tsv): %s.", list);
 }
 
 /* An instrument check that failed comes before every answer. */

@@ -71,7 +71,7 @@ report(result.returncode == 0 and records("pair/runs/ps2/seed-1")[-1]["steps"] =
 for option, words in (("--arms", "ps2,ps2"), ("--seeds", "1,2,1")):
     result = experiment("pair", "twice", option, words)
     report(result.returncode == 2 and "twice" in result.stderr and not os.path.exists(path("twice")), f"{option} {words} is refused", result.stderr)
-for command in ("diagnose", "eval", "ranks", "spectrum", "compensation"):
+for command in ("eval", "ranks", "spectrum", "compensation"):
     result = run(command, "alone/trace.jsonl")
     report(result.returncode == 2 and "is JSON" in result.stderr and "directory of the run, which is alone, or" in result.stderr, f"{command} of a trace says what to give", result.stderr)
 
@@ -341,5 +341,5 @@ report(len(planted) == 9 and all(found.get(node) == ("dead", {"bias": "norm_shif
        "diagnose finds what plant planted, with the cause", f"{planted}\n{found}")
 listed = json.loads(run("diagnose", "planted.safetensors", "--json").stdout)
 report({(n["layer"], str(n["channel"])) for n in listed["found"]} == set(found), "and says the same as JSON")
-report(run("diagnose", "planted.safetensors").stdout.count(" dead ") >= len(planted), "and as a table")
+report(run("diagnose", "planted.safetensors", "--nodes").stdout.count(" dead ") >= len(planted), "and as a table")
 tap.done()
