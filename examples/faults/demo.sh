@@ -24,7 +24,8 @@ look() { # name, what, options
 
 look sound "A sound training"
 look high "A learning rate of 0.5, without normalisation" --batch-norm no --init-scheme he --lr 0.5
-look momentum "Running statistics that never follow, in a small ResNet" --model resnet18 --stages 1,1 --width 0.125 --norm-momentum 0
+look momentum "Running statistics that never follow, in a small ResNet" \
+    --model resnet18 --stages 1,1 --width 0.125 --norm-momentum 0
 look raw "Pixels from 0 to 255, as stored" --batch-norm no --init-scheme he --lr 0.02 --no-normalise
 echo "The pages: report/report.html in $out/sound, $out/high, $out/momentum and $out/raw"
 echo "(open them in a browser; no network is needed. What each fault looks like: examples/faults/README.md)"

@@ -48,7 +48,8 @@ def blobs_image(rng, places, label):
     cy, cx, radius = places[label]
     cy, cx = cy + rng.uniform(-1.5, 1.5), cx + rng.uniform(-1.5, 1.5)
     level = rng.uniform(80, 120)
-    return bytes(grey(60 + level * math.exp(-((y - cy) ** 2 + (x - cx) ** 2) / (2 * radius * radius)) + rng.gauss(0, 12))
+    spread = 2 * radius * radius
+    return bytes(grey(60 + level * math.exp(-((y - cy) ** 2 + (x - cx) ** 2) / spread) + rng.gauss(0, 12))
                  for y in range(SIDE) for x in range(SIDE))
 
 
@@ -123,8 +124,12 @@ def read_tensors(path):
         header = json.loads(stream.read(struct.unpack("<Q", stream.read(8))[0]))
         data = stream.read()
     header.pop("__metadata__", None)
-    return {name: (entry["shape"], data[entry["data_offsets"][0] : entry["data_offsets"][1]]) for name, entry in header.items()
-            if not name.startswith("optimiser/")}
+    tensors = {}
+    for name, entry in header.items():
+        begin, end = entry["data_offsets"]
+        if not name.startswith("optimiser/"):
+            tensors[name] = (entry["shape"], data[begin:end])
+    return tensors
 
 
 def write_tensors(path, tensors):
@@ -186,7 +191,8 @@ def arguments(options):
 
 def train(program, options, out):
     shutil.rmtree(out, ignore_errors=True)
-    done = subprocess.run([program, "train", *arguments(options), "--threads", "1", "--quiet", "--out", out], capture_output=True, text=True, timeout=600)
+    command = [program, "train", *arguments(options), "--threads", "1", "--quiet", "--out", out]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     if done.returncode not in (0, 1):
         raise SystemExit(f"{' '.join(arguments(options))}: {done.stderr.strip()}")
 
@@ -204,7 +210,8 @@ def look(program, out):
     document = json.loads(done.stdout)
     with open(os.path.join(out, "trace.jsonl"), encoding="utf-8") as stream:
         end = json.loads(stream.read().strip().split("\n")[-1])
-    findings = [{"id": f.get("rule", f.get("id")), "level": f["level"], "since": f.get("since"), "sentence": f.get("sentence", "")} for f in document["findings"]]
+    findings = [{"id": f.get("rule", f.get("id")), "level": f["level"], "since": f.get("since"),
+                 "sentence": f.get("sentence", "")} for f in document["findings"]]
     unknown = [u if isinstance(u, str) else u.get("rule", u.get("id")) for u in document["cannot_be_judged"]]
     return {"findings": findings, "unknown": unknown, "accuracy": end.get("accuracy"), "status": end.get("status")}
 
@@ -249,7 +256,8 @@ def clean_jobs(catalogue, args):
                             options.update(size=0, train_limit=0, test_limit=0)
                         options["data"] = make_data(os.path.join(args.folder, f"data-{data}-{seed}"), data, seed)
                         name = f"{network} {'Pool Skip' if skip else 'without'} {optimiser} {data}"
-                        jobs.append({"what": "clean", "name": name, "network": network, "seed": seed, "options": options})
+                        jobs.append({"what": "clean", "name": name, "network": network, "seed": seed,
+                                     "options": options})
     return jobs
 
 
@@ -265,9 +273,11 @@ def fault_jobs(catalogue, args):
                 if data != "synthetic":
                     options.update(size=0, train_limit=0, test_limit=0)
                 mended = {**options, **fault["mend"]}
-                mended["data"] = make_data(os.path.join(args.folder, f"data-{'waves' if fault.get('data') else 'synthetic'}-{seed}"), "waves" if fault.get("data") else "synthetic", seed)
+                sound = "waves" if fault.get("data") else "synthetic"
+                mended["data"] = make_data(os.path.join(args.folder, f"data-{sound}-{seed}"), sound, seed)
                 options["data"] = make_data(os.path.join(args.folder, f"data-{data}-{seed}"), data, seed)
-                options.update({k: v[network] if isinstance(v, dict) else v for k, v in fault.get("options", {}).items()})
+                for key, value in fault.get("options", {}).items():
+                    options[key] = value[network] if isinstance(value, dict) else value
                 shared = {"name": fault["id"], "network": network, "seed": seed}
                 jobs.append({**shared, "what": "fault", "options": options, "weights": fault.get("weights")})
                 if seed == args.seeds[0]:
@@ -319,7 +329,8 @@ def main():
     if args.results:
         with open(args.results, encoding="utf-8") as stream:
             return faults_report.report(catalogue, json.load(stream), args)
-    jobs = ([] if args.no_clean else clean_jobs(catalogue, args)) + ([] if args.no_faults else fault_jobs(catalogue, args))
+    jobs = [] if args.no_clean else clean_jobs(catalogue, args)
+    jobs += [] if args.no_faults else fault_jobs(catalogue, args)
     results = run_all(jobs, args)
     with open(os.path.join(args.folder, "results.json"), "w", encoding="utf-8") as stream:
         json.dump(results, stream, indent=1)

@@ -14,13 +14,15 @@ def wilson(found, count):
     if count == 0:
         return math.nan
     z, p = 1.96, found / count
-    return (p + z * z / (2 * count) + z * math.sqrt(p * (1 - p) / count + z * z / (4 * count * count))) / (1 + z * z / count)
+    spread = z * math.sqrt(p * (1 - p) / count + z * z / (4 * count * count))
+    return (p + z * z / (2 * count) + spread) / (1 + z * z / count)
 
 
 def rates(catalogue, results):
     """By rule: clean runs, alarms (all levels; upper ones), planted, found, first, median step."""
     clean = [r for r in results if r["what"] == "clean" and faults.learned(r)]
-    by = collections.defaultdict(lambda: {"clean": len(clean), "alarms": 0, "upper": 0, "planted": 0, "found": 0, "first": 0, "steps": []})
+    by = collections.defaultdict(lambda: {"clean": len(clean), "alarms": 0, "upper": 0, "planted": 0, "found": 0,
+                                          "first": 0, "steps": []})
     for r in clean:
         for f in r["findings"]:
             by[f["id"]]["alarms"] += 1
@@ -74,10 +76,12 @@ def report(catalogue, results, args):
     if every:
         print(f"clean runs: {len(every)}, {len(clean)} learned; {len(alarmed)} with a finding of the upper levels")
     if planted:
-        print(f"planted: {len(planted)} runs; right finding first in {first} ({first / len(planted):.1%}), among three in {three} ({three / len(planted):.1%})")
+        print(f"planted: {len(planted)} runs; right finding first in {first} ({first / len(planted):.1%}), "
+              f"among three in {three} ({three / len(planted):.1%})")
     if args.write:
         write(catalogue, results, by, clean, every, alarmed, places)
-    return 0 if len(alarmed) <= 0.05 * len(clean) and first >= 0.9 * len(planted) and three >= 0.97 * len(planted) else 1
+    good = len(alarmed) <= 0.05 * len(clean) and first >= 0.9 * len(planted) and three >= 0.97 * len(planted)
+    return 0 if good else 1
 
 
 def median(steps):
@@ -98,46 +102,54 @@ def write_rates(by):
     with open(path, "w", encoding="utf-8") as stream:
         stream.write(head + "\n")
         for rule, e in sorted(by.items()):
-            stream.write(f"PS_ERROR_RATE({rule}, {e['clean']}, {e['alarms']}, {e['planted']}, {e['found']}, {e['first']}, {median(e['steps'])})\n")
+            numbers = [e[k] for k in ("clean", "alarms", "planted", "found", "first")] + [median(e["steps"])]
+            stream.write(f"PS_ERROR_RATE({rule}, {', '.join(map(str, numbers))})\n")
 
 
 def write_table(catalogue, results, by, clean, every, alarmed, places):
     planted = [r for r in results if r["what"] == "fault"]
     n, first, three = len(planted), sum(p == 0 for p in places), sum(p < 3 for p in places)
+    alarm_share, first_share, three_share = len(alarmed) / max(1, len(clean)), first / max(1, n), three / max(1, n)
     lines = [
         "# How often findings err",
         "",
-        "Written by `make calibrate-diagnoses` (tests/calibrate/faults.py): short trainings of small networks on generated",
-        "data, clean ones and ones with a fault of [examples/faults](../../examples/faults/README.md) planted. They say how",
-        "often rules err on runs like these; long trainings of large networks were not among them.",
-        "",
-        f"- Clean: {len(every)} runs (plain networks with and without normalisation, residual ones, each with and without",
-        f"  Pool Skip; SGD and AdamW; three data sets). {len(clean)} of them learned (half of the test images right, or more)",
-        "  and are counted; those that did not are no clean runs.",
-        f"- {len(alarmed)} of {len(clean)} have a finding of the two upper levels ({len(alarmed) / max(1, len(clean)):.1%}; the true",
-        f"  share is below {wilson(len(alarmed), len(clean)):.1%} with 97.5 % confidence, were runs independent).",
-        f"- Planted: {len({r['name'] for r in planted})} faults, {n} runs. The right finding is the first in {first} ({first / max(1, n):.1%}),",
-        f"  among the first three in {three} ({three / max(1, n):.1%}).",
-        "",
-        "\"Alarms\" counts findings of any level in clean runs, \"upper\" those of the two upper levels. \"Planted\" are the",
-        "runs with a fault whose finding this is; \"found\" and \"first\" how often it was found, and came first. \"Step\" is",
-        "the median of the steps since when it says the fault is there.",
-        "",
+        *wrap(
+            "Written by `make calibrate-diagnoses` (tests/calibrate/faults.py): short trainings of small networks on "
+            "generated data, clean ones and ones with a fault of [examples/faults](../../examples/faults/README.md) "
+            "planted. They say how often rules err on runs like these; long trainings of large networks were not among "
+            "them.\n\n"
+            f"- Clean: {len(every)} runs (plain networks with and without normalisation, residual ones, each with and "
+            "without Pool Skip; SGD and AdamW; three data sets). "
+            f"{len(clean)} of them learned (half of the test images right, or more) and are counted; those that did "
+            "not are no clean runs.\n"
+            f"- {len(alarmed)} of {len(clean)} have a finding of the two upper levels ({alarm_share:.1%}; the true "
+            f"share is below {wilson(len(alarmed), len(clean)):.1%} with 97.5 % confidence, were runs independent).\n"
+            f"- Planted: {len({r['name'] for r in planted})} faults, {n} runs. The right finding is the first in "
+            f"{first} ({first_share:.1%}), among the first three in {three} ({three_share:.1%}).\n\n"
+            "\"Alarms\" counts findings of any level in clean runs, \"upper\" those of the two upper levels. "
+            "\"Planted\" are the runs with a fault whose finding this is; \"found\" and \"first\" how often it was "
+            "found, and came first. \"Step\" is the median of the steps since when it says the fault is there."
+        ).split("\n"),
         "| rule | clean runs | alarms | upper | planted | found | first | step |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for rule, e in sorted(by.items()):
         step = median(e["steps"])
-        lines.append(f"| {rule} | {e['clean']} | {e['alarms']} | {e['upper']} | {e['planted']} | {e['found']} | {e['first']} | {step if step >= 0 else '-'} |")
-    lines += ["", "Rules without a row could judge none of these runs. A finding may be right for several faults, and a fault may have",
-              "several right findings (examples/faults/catalogue.json, \"first\"); a run counts for the one that came first of them.", "", "## Where the right finding was not the first", ""]
+        cells = [rule] + [e[k] for k in ("clean", "alarms", "upper", "planted", "found", "first")]
+        lines.append("| " + " | ".join(map(str, cells + [step if step >= 0 else "-"])) + " |")
+    lines += ["", *wrap(
+        "Rules without a row could judge none of these runs. A finding may be right for several faults, and a fault "
+        "may have several right findings (examples/faults/catalogue.json, \"first\"); a run counts for the one that came "
+        "first of them.").split("\n"), "## Where the right finding was not the first", ""]
     missed = collections.Counter()
     for r, p in zip(planted, places):
         if p > 0:
             came = r["findings"][0]["id"] if r["findings"] else "nothing"
             missed[(r["name"], r["network"], "missed" if p == 99 else f"place {p + 1}", came)] += 1
-    lines += ["| fault | network | runs | the right finding | first came |", "|---|---|---|---|---|"] if missed else ["Nowhere."]
-    lines += [f"| {name} | {network} | {count} | {where} | {came} |" for (name, network, where, came), count in sorted(missed.items())]
+    heads = ["| fault | network | runs | the right finding | first came |", "|---|---|---|---|---|"]
+    lines += heads if missed else ["Nowhere."]
+    for (name, network, where, came), count in sorted(missed.items()):
+        lines.append(f"| {name} | {network} | {count} | {where} | {came} |")
     with open(os.path.join(ROOT, "analysis", "findings", "ERROR_RATES.md"), "w", encoding="utf-8") as stream:
         stream.write("\n".join(lines) + "\n")
 
@@ -153,19 +165,29 @@ def write_tutorial(catalogue, results):
         ill = [r for r in results if r["what"] == "fault" and r["name"] == fault["id"]]
         well = [r for r in results if r["what"] == "mended" and r["name"] == fault["id"]]
         firsts = collections.Counter(r["findings"][0]["id"] if r["findings"] else "nothing" for r in ill)
-        came = ", ".join(f"`{rule}`" + (f" ({count} of {len(ill)})" if count < len(ill) else "") for rule, count in firsts.most_common())
-        lines += [f"### {fault['id']} ({fault['group']})", "", f"{fault['what'][0].upper()}{fault['what'][1:]}: {fault['looks']}.", ""]
-        how = [f"--{k.replace('_', '-')} {' or '.join(sorted({str(x) for x in v.values()})) if isinstance(v, dict) else v}" if not isinstance(v, bool)
-               else f"--no-{k}" for k, v in fault.get("options", {}).items()]
+        came = ", ".join(f"`{rule}`" + (f" ({count} of {len(ill)})" if count < len(ill) else "")
+                         for rule, count in firsts.most_common())
+        what = fault["what"][0].upper() + fault["what"][1:]
+        lines += [f"### {fault['id']} ({fault['group']})", "", f"{what}: {fault['looks']}.", ""]
+        how = [spell(key, value) for key, value in fault.get("options", {}).items()]
         how += [f"data \"{fault['data']}\""] if "data" in fault else []
         how += [f"weights \"{fault['weights']}\""] if "weights" in fault else []
         before, after = [faults.accuracy(r) for r in ill], [faults.accuracy(r) for r in well]
-        lines += [f"- planted by: `{' '.join(how)}`" + (f", in {' and '.join(fault['networks'])}" if "networks" in fault else ""),
+        where = f", in {' and '.join(fault['networks'])}" if "networks" in fault else ""
+        lines += [f"- planted by: `{' '.join(how)}`{where}",
                   f"- first finding: {came}; it leads to: {fault['next']}",
                   f"- mends it? test accuracy {show(before)} before, {show(after)} after: {verdict(before, after)}", ""]
     body = wrap("\n".join(lines))
     with open(path, "w", encoding="utf-8") as stream:
         stream.write(text[: text.index(begin) + len(begin)] + "\n" + body + text[text.index(end) :])
+
+
+def spell(key, value):
+    """An option as it is typed; of one that differs between networks all values."""
+    if isinstance(value, bool):
+        return f"--no-{key}"
+    values = sorted({str(v) for v in value.values()}) if isinstance(value, dict) else [str(value)]
+    return f"--{key.replace('_', '-')} {' or '.join(values)}"
 
 
 def wrap(text, width=120):
