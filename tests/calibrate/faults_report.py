@@ -139,8 +139,8 @@ def write_table(catalogue, results, by, clean, every, alarmed, places):
         lines.append("| " + " | ".join(map(str, cells + [step if step >= 0 else "-"])) + " |")
     lines += ["", *wrap(
         "Rules without a row could judge none of these runs. A finding may be right for several faults, and a fault "
-        "may have several right findings (examples/faults/catalogue.json, \"first\"); a run counts for the one that came "
-        "first of them.").split("\n"), "## Where the right finding was not the first", ""]
+        "may have several right findings (examples/faults/catalogue.json, \"first\"); a run counts for the one that "
+        "came first of them.").split("\n"), "## Where the right finding was not the first", ""]
     missed = collections.Counter()
     for r, p in zip(planted, places):
         if p > 0:
