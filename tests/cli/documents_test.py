@@ -28,7 +28,8 @@ for document in ["README.md", *sorted(glob.glob("examples/*/README.md", root_dir
     if document == "examples/ci/README.md":
         continue  # whole, in ci_example_test.py
     with open(os.path.join(tap.ROOT, document)) as stream:
-        shown += [(document, line.strip()) for line in stream if re.match(r"    poolscope \w", line)]
+        whole = re.sub(r" *\\\n +", " ", stream.read())  # a command may go on on the next line
+    shown += [(document, line.strip()) for line in whole.splitlines() if re.match(r"    poolscope \w", line)]
 report(len(shown) >= 5, "the READMEs show commands", shown)
 for document, line in shown:
     words = [word for word in shlex.split(line, comments=True)[1:] if word != "--open"]
