@@ -43,7 +43,8 @@ typedef struct {
 } ps_questions;
 
 /* given: what the experiment's file registers, NULL: what the traces say. PS_ERR_INPUT where a registered question
- * names a prediction, measure or arm that there is not. questions borrows arms and given. */
+ * names a prediction or measure that there is not; one about an arm that is not there is not testable. questions
+ * borrows arms and given. */
 ps_status ps_questions_of(const ps_arms *arms, const ps_registration *given, ps_questions *questions);
 void ps_questions_clear(ps_questions *questions);
 /* The same before any run, without arms: whether a registration's predictions and measures exist. where: the file. */

@@ -67,19 +67,6 @@ ps_status ps_questions_check(const ps_registration *registration, const char *wh
 
 /* ---- contrasts of the user's own ---- */
 
-static ps_status check_arm(const ps_arms *arms, const char *name) {
-    char known[1024] = "";
-    for (int a = 0; a < arms->count; a++) {
-        if (strcmp(arms->arms[a].name, name) == 0) return PS_OK;
-        size_t used = strlen(known);
-        snprintf(known + used, sizeof known - used, "%s%.64s", a > 0 ? ", " : "", arms->arms[a].name);
-    }
-    return ps_fail(
-        PS_ERR_INPUT,
-        "the registered question is about arm \"%s\", which is none of those compared (%s); compare them all", name,
-        known);
-}
-
 /* An effect of the margin's size or more, or none of it. */
 static void say_claim(struct ps_own_question *own, const ps_question *q, const ps_run_measure *of) {
     ps_prediction_unit unit = own->prediction.parts[0].unit;
@@ -97,8 +84,6 @@ static void say_claim(struct ps_own_question *own, const ps_question *q, const p
 
 static ps_status make_contrast(const ps_arms *arms, const ps_question *q, int order, struct ps_own_question *own) {
     ps_run_measure of;
-    PS_TRY(check_arm(arms, q->arm));
-    PS_TRY(check_arm(arms, q->against));
     if (!ps_run_measure_find(arms, q->measure, &of))
         return ps_fail(PS_ERR_INPUT,
                        "the registered question is about \"%s\", which runs of this task do not measure; its measures "
@@ -135,13 +120,10 @@ static ps_status make_contrast(const ps_arms *arms, const ps_question *q, int or
 }
 
 /* All parts of the arm that the prediction is about. */
-static ps_status bind_arm(const ps_arms *arms, const ps_question *q, const ps_prediction *listed,
-                          struct ps_own_question *own) {
-    PS_TRY(check_arm(arms, q->arm));
+static void bind_arm(const ps_question *q, const ps_prediction *listed, struct ps_own_question *own) {
     own->prediction = *listed;
     for (int p = 0; p < listed->part_count; p++)
         if (listed->parts[p].arm == listed->parts[0].arm) own->prediction.parts[p].arm_name = q->arm;
-    return PS_OK;
 }
 
 /* ---- the order ---- */
@@ -160,7 +142,7 @@ static ps_status add_question(const ps_arms *arms, const ps_question *q, int ord
                        q->prediction);
     bool asked = questions->order[place] != PS_EXPLORATORY; /* of another arm: a question of its own */
     const ps_prediction *listed = ps_predictions(&listed_count)[place];
-    if (q->arm[0] != '\0') PS_TRY(bind_arm(arms, q, listed, own));
+    if (q->arm[0] != '\0') bind_arm(q, listed, own);
     if (asked) place = questions->count++;
     questions->order[place] = order;
     questions->prediction[place] = q->arm[0] != '\0' ? &own->prediction : listed;
