@@ -156,7 +156,7 @@ static int by_value(const void *a, const void *b) {
 /* Dots that would cover each other stand on one another. */
 static void print_dots(const picture *p) {
     const cJSON *values = cJSON_GetObjectItemCaseSensitive(p->part, "values"), *item;
-    double value[MOST_DOTS], last[MOST_LEVELS], radius = p->large ? 4.5 : 3.2;
+    double value[MOST_DOTS] = {0}, last[MOST_LEVELS], radius = p->large ? 4.5 : 3.2;
     int count = 0;
     cJSON_ArrayForEach(item, values) {
         double v = ps_report_number(item, "value");

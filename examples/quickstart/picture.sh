@@ -10,7 +10,9 @@ entries() { grep -c "^ *$1" "$2"; }
 # What the first screen counts: arms, runs, predictions, and the plots below.
 arms=$(sed -n '/"arms"/,/\]/p' $example/experiment.json | grep -c '"name"')
 seeds=$(sed -n 's/.*"seeds": \[\([^]]*\)\].*/\1/p' $example/experiment.json | tr ',' '\n' | wc -l)
-counts="$arms arms, $((arms * seeds)) runs, $(entries 'PS_PREDICTION(' analysis/predictions/prediction_list.def) predictions, \
+own=$(grep -o '"against"' $example/experiment.json | wc -l) # contrasts that the file registers beside the list
+counts="$arms arms, $((arms * seeds)) runs, \
+$(($(entries 'PS_PREDICTION(' analysis/predictions/prediction_list.def) + own)) predictions, \
 $(($(wc -l <reports/plot_list.tsv) - 1)) plots"
 if [ "${1:-}" = --counts ]; then echo "$counts"; exit 0; fi
 

@@ -109,13 +109,13 @@ report(not faults, "no run goes on with a trace that was changed", "\n".join(fau
 CONFIG = json.loads(read("cut", "config.json"))
 OTHER = {"model": "vgg16", "graph": "no.json", "stages": "2,2", "batch_norm": "yes", "pool_skip_mode": "conv+skip", "pool_skip_placement": "all", "pool_skip_cut": "forward",
          "optimiser": "adamw", "schedule": "cosine", "milestones": "0.5", "init_scheme": "he", "init": "x", "fork": "x", "plant": "share=0.1,cause=bias", "record": "none",
-         "arm": "x", "data": "synthetic"}
+         "arm": "x", "data": "synthetic", "freeze": "conv*"}
 faults = []
 for key, value in CONFIG.items():
     if key == "data":
         continue
     edited = dict(CONFIG)
-    edited[key] = not value if isinstance(value, bool) else OTHER[key] if isinstance(value, str) else value + 1 if key not in ("momentum", "beta1", "beta2", "dropout", "leaky_slope",
+    edited[key] = not value if isinstance(value, bool) else OTHER[key] if isinstance(value, str) else value + 1 if key not in ("momentum", "beta1", "beta2", "dropout", "leaky_slope", "norm_momentum",
                                                                                                                              "eps", "step_factor") else 0.5
     write(json.dumps(edited).encode(), "cut", "config.json")
     if fault := refuses("cut", f'"{key}"', "config.json"):

@@ -46,7 +46,7 @@ report(install("install", PROGRAM).returncode == 0 and files(PREFIX) == first, "
 report("PREFIX" in install("install", PROGRAM, prefix="relative").stdout and not os.path.exists(os.path.join(ROOT, "relative")), "a relative PREFIX is refused")
 
 # ---- the whole of it ----
-commands = re.findall(r"^  (\w+) ", installed("--help").stdout.split("Commands\n")[1].split("\n\n")[0], re.M)
+commands = re.findall(r"^  ([\w-]+) ", installed("--help").stdout.split("Commands\n")[1].split("\n\n")[0], re.M)
 report(len(commands) >= 17, "the help lists commands", commands)
 wanted = ["bin/poolscope", "share/poolscope/plot_list.tsv", "share/poolscope/schemas/verdict.schema.json", "share/poolscope/schemas/check.schema.json",
           "share/doc/poolscope/LICENSE", "share/doc/poolscope/README.md", "share/doc/poolscope/src/trace/FORMAT.md", "share/doc/poolscope/analysis/CAUSES.md",

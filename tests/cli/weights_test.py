@@ -13,7 +13,7 @@ from tap import TINY, must, path, report, run
 T = [*TINY, "--model", "plain9", "--steps", "2", "--window", "2", "--threads", "1"]
 NETWORK = ["--model", "plain9", "--width", "0.5", "--size", "8", "--batch", "16", "--probe", "32", "--train-limit", "256", "--test-limit", "48"]
 COMMANDS = ("eval", "diagnose", "ranks", "spectrum")
-FEW = {"spectrum": ["--probes", "1", "--steps", "4"]}
+FEW = {"spectrum": ["--probes", "1", "--steps", "4"], "diagnose": ["--tsv"]}
 must("train", *T, "--out", "run")
 must("train", *T, "--pool-skip", "2", "--out", "module")
 
@@ -73,8 +73,8 @@ result = run("compensation", "module.safetensors", *NETWORK)
 report(result.returncode == 2 and "no place in this network" in result.stderr, "weights with modules in a network without them", result.stderr)
 with open(path("net.json"), "w") as stream:
     stream.write(must("inspect", "--model", "plain9", "--width", "0.5", "--input", "3,8,8", "--json").stdout)
-result = run("diagnose", "plain.safetensors", "--graph", "net.json", *NETWORK[4:])
-report(result.returncode == 0 and result.stdout == must("diagnose", "run").stdout, "weights alone of a graph of one's own", result.stderr)
+result = run("diagnose", "plain.safetensors", "--tsv", "--graph", "net.json", *NETWORK[4:])
+report(result.returncode == 0 and result.stdout == must("diagnose", "run", "--tsv").stdout, "weights alone of a graph of one's own", result.stderr)
 report(json.loads(must("eval", "plain.safetensors", *NETWORK, "--json").stdout)["checkpoint_step"] is None, "of weights alone the step is not known")
 must("ranks", "plain.safetensors", *NETWORK, "--out", "tables-of-plain", "--quiet")
 with open(path("tables-of-plain", "tables", "measurements.tsv")) as stream:
@@ -92,14 +92,14 @@ for option in ("--init", "--fork"):
 # ---- a word before every name ----
 for prefix in ("module.", "_orig_mod.", "model.backbone."):
     weights("run/checkpoint.safetensors", "wrapped.safetensors", lambda name: prefix + name)
-    result = run("diagnose", "wrapped.safetensors", *NETWORK)
-    report(result.returncode == 0 and result.stdout == must("diagnose", "run").stdout and result.stderr.count(f'"{prefix}"') == 1, f"{prefix} is left out, and that is said once", result.stderr)
+    result = run("diagnose", "wrapped.safetensors", "--tsv", *NETWORK)
+    report(result.returncode == 0 and result.stdout == must("diagnose", "run", "--tsv").stdout and result.stderr.count(f'"{prefix}"') == 1, f"{prefix} is left out, and that is said once", result.stderr)
     result = run("train", *[word for word in T if word != "--quiet"], "--init", "wrapped.safetensors", "--out", "wrapped")
     report(result.returncode == 0 and result.stderr.count(f'"{prefix}"') == 1, f"{prefix}: so it is with --init", result.stderr)
     shutil.rmtree(path("wrapped"))
 weights("module/checkpoint.safetensors", "wrapped.safetensors", lambda name: "module." + name)
-result = run("diagnose", "wrapped.safetensors", *NETWORK, "--pool-skip", "2")
-report(result.returncode == 0 and result.stdout == must("diagnose", "module").stdout, "a prefix before the names of modules, too", result.stderr)
+result = run("diagnose", "wrapped.safetensors", "--tsv", *NETWORK, "--pool-skip", "2")
+report(result.returncode == 0 and result.stdout == must("diagnose", "module", "--tsv").stdout, "a prefix before the names of modules, too", result.stderr)
 some = iter(range(1000))
 weights("run/checkpoint.safetensors", "mixed.safetensors", lambda name: ("module." if next(some) % 2 == 0 else "") + name)
 result = run("diagnose", "mixed.safetensors", *NETWORK)
@@ -141,7 +141,7 @@ must("train", *D, "--data", "idx:" + path("project/digits"), "--out", "absolute"
 for command in ("eval", "diagnose", "ranks", "spectrum"):
     result = run(command, "project/run")
     report(result.returncode == 2 and '"idx:digits"' in result.stderr and "relative" in result.stderr and "--data" in result.stderr, f"{command} from another folder: where the data were", result.stderr)
-report(run("diagnose", "project/run", "--data", "idx:project/digits").stdout == must("diagnose", "run", cwd=path("project")).stdout, "with --data it is as it was")
+report(run("diagnose", "project/run", "--tsv", "--data", "idx:project/digits").stdout == must("diagnose", "run", "--tsv", cwd=path("project")).stdout, "with --data it is as it was")
 result = run("plant", "project/run", "--plant", "count=1", "--out", "p.safetensors")
 report(result.returncode == 2 and "--data" in result.stderr, "plant from another folder", result.stderr)
 report(run("plant", "project/run", "--plant", "count=1", "--out", "p.safetensors", "--data", "idx:project/digits").returncode == 0, "plant has --data, too")
