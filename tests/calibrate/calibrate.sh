@@ -20,9 +20,9 @@ Written by \`make calibrate\` (\`PS_CALIBRATE_SCALE=$scale\`). Every rate stands
 
 Runs of a made-up network with known truth (tests/lib/trace_fixture.c) go through the reader, the metrics, the hazard
 ratio and the exact sign test that real ones go through. "False alarms": the truth lies at the margin of the row, and
-the one-sided test at 5 % says it is beyond. The exact size is the largest probability at or below 5 % that a sign test of
-that many seeds can have; a rate above the range of chance is marked (!), a lower one is no fault: values at the margin
-count for neither side. "Power": how often a planted effect is found (how large it is, stands in
+the one-sided test at 5 % says it is beyond. The exact size is the largest probability at or below 5 % that a sign test
+of that many seeds can have; a rate above the range of chance is marked (!), a lower one is no fault: values at the
+margin count for neither side. "Power": how often a planted effect is found (how large it is, stands in
 tests/calibrate/calibrate.c). Fewer than five seeds can show nothing at 5 %. What no test may take for an effect is in
 all runs: a course in common (deaths, revivals, inertia, path lengths and l2/l1 all fall over time without one causing
 the other), bent courses of each layer's own in deaths and in l2/l1, death rates and l2/l1 that hang on their past, and
