@@ -367,6 +367,9 @@ static void write_meta(ps_tables *tables, const ps_arms *arms, const char *quest
         size_t used = strlen(names);
         snprintf(names + used, sizeof names - used, "%s%s", used > 0 ? "," : "", arms->arms[a].name);
     }
+    char inert[128];
+    snprintf(inert, sizeof inert,
+             "gradient-driven path length below %g of the norm of the weights at the window's start", PS_FIXED_INERT);
     const char *const rows[][2] = {
         {"version", "2"},
         {"question", question != NULL ? question : ""},
@@ -383,7 +386,7 @@ static void write_meta(ps_tables *tables, const ps_arms *arms, const char *quest
         {"edge",
          "the largest value that enters the gate is above 0 by one rounding and not by another "
          "(pre_max_low <= 0 < pre_max_high): neither dead nor alive"},
-        {"inert", "gradient-driven path length below 1e-3 of the norm of the weights at the window's start"},
+        {"inert", inert},
         {"thin_loss", "loss.tsv: means over equal stretches of steps, at most 500 rows a run"},
         {"thin_inertia", "inertia.tsv: every k-th node-window of a run, k = 1 + (node-windows - 1) / 20000"},
         {"lifeline_probes", "nodes.tsv: every k-th probe, k = 1 + (probes - 1) / 120"},

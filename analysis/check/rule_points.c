@@ -6,10 +6,10 @@
 #include <string.h>
 
 #include "analysis/check/rule.h"
+#include "analysis/fixed.h"
 #include "core/memory.h"
 #include "core/text.h"
 
-static const double inert_below = 1e-3; /* gradient-driven path relative to the norm: the primary definition of inert */
 
 typedef struct {
     ps_run *run;
@@ -277,7 +277,7 @@ static ps_status share_of_inert(ps_rule_points *out) {
     for (size_t i = 0; i < out->count;) {
         size_t end = i, inert = 0, nan = 0;
         for (; end < out->count && out->points[end].number == out->points[i].number; end++) {
-            inert += out->points[end].value < inert_below;
+            inert += out->points[end].value < PS_FIXED_INERT;
             nan += isnan(out->points[end].value) != 0;
         }
         double share = nan > 0 ? NAN : (double)inert / (double)(end - i);
