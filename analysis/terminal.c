@@ -68,6 +68,27 @@ static void print_arms(const ps_arms *arms, FILE *stream) {
     fprintf(stream, "  dead: share of nodes with a gate of their own; all gates: with those behind sums, last probe\n");
 }
 
+static int pairs_of(const ps_arms *arms, const ps_arm *arm) {
+    int pairs = 0;
+    for (int r = 0; r < arm->run_count; r++) pairs += ps_relation_partner(arm, &arm->runs[r], &arms->arms[0]) != NULL;
+    return pairs;
+}
+
+/* What so many seeds can say at all, before anyone reads a difference: "5 paired seeds an arm, ...". */
+static void print_pairs(const ps_arms *arms, FILE *stream) {
+    int least = 0, most = 0;
+    for (int a = 1; a < arms->count; a++) {
+        int pairs = pairs_of(arms, &arms->arms[a]);
+        least = a == 1 || pairs < least ? pairs : least;
+        most = pairs > most ? pairs : most;
+    }
+    if (most == 0) return;
+    fputs("  ", stream);
+    if (least < most) fprintf(stream, "%d to ", least);
+    fprintf(stream, "%d paired seed%s an arm, which can show p = %.3g at best (two-sided)\n", most,
+            most == 1 ? "" : "s", fmin(1, 2 * pow(0.5, most)));
+}
+
 /* "Arms differ in more than the arm: adamw in optimiser, wide in backbone, layers"; their settings are in the notes. */
 static void print_relations(const ps_arms *arms, FILE *stream) {
     char list[2304] = "Arms differ in more than the arm:";
@@ -159,6 +180,7 @@ static void print_verdict(const ps_verdict_document *verdict, FILE *stream) {
     putc('\n', stream);
     for (int i = 0; i < verdict->answer_count; i++) print_wrapped(verdict->sentences[i], stream);
     print_arms(verdict->arms, stream);
+    print_pairs(verdict->arms, stream);
     print_relations(verdict->arms, stream);
     print_seeds(verdict, stream);
     print_ends(verdict->arms, stream);

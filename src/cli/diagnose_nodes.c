@@ -94,12 +94,12 @@ void ps_nodes_print_tsv(const ps_diagnosis *d) { print_rows(d, true, -1); }
 void ps_nodes_print_table(ps_net *net, const ps_diagnosis *d, int images, int most) {
     print_broken(net);
     print_rows(d, false, most);
+    print_dead(d);
     printf("%d nodes on %d probe images:", d->count, images);
     for (int i = PS_CONDITION_NONE + 1; i < PS_CONDITION_COUNT; i++)
         if (ps_condition_shows_at_rest((ps_condition)i))
             printf(" %d %s,", ps_diagnosis_count(d, (ps_condition)i), ps_condition_name((ps_condition)i));
     printf(" %d with nothing wrong\n", ps_diagnosis_count(d, PS_CONDITION_NONE));
-    print_dead(d);
 }
 
 static bool add_node(cJSON *list, const ps_diagnosed_node *n) {

@@ -75,7 +75,7 @@ def table(name):
 
 
 def main():
-    print("1..18")
+    print("1..20")
     for seed in "1", "2":
         for arm, size in (("base", "0"), ("ps2", "2")):
             done = run("train", *TRAIN, "--seed", seed, "--pool-skip", size, "--out", arm + seed)
@@ -86,6 +86,7 @@ def main():
     check(done.returncode == 0, "compare ends with 0", done.stdout, done.stderr)
     check("No question was registered" in done.stdout and '"primary"' in done.stdout, "the summary says that all is exploratory, and how to register",
           done.stdout)
+    check("2 paired seeds" in done.stdout and "p = 0.5 at best" in done.stdout, "and what two seeds can show", done.stdout)
     verdict = json.load(open(os.path.join(folder, "compared", "verdict.json")))
     check(verdict["summary"][0].startswith("No question was registered before these runs"), "so does the first sentence", verdict["summary"])
     judged = [p["id"] for p in verdict["predictions"] if p["verdict"] not in ("not_judged", "not_testable") or any(part["words"] for part in p["parts"])]
