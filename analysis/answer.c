@@ -18,17 +18,6 @@ static const ps_prediction_result *find_question(const ps_verdict_document *v, i
 
 /* ---- the registered questions ---- */
 
-static const char *verdict_word(ps_verdict verdict) {
-    switch (verdict) {
-        case PS_VERDICT_SHOWN: return "Shown";
-        case PS_VERDICT_SHOWN_NOT: return "Shown not to hold";
-        case PS_VERDICT_UNDECIDED: return "Undecided";
-        case PS_VERDICT_NOT_JUDGED: return "Not judged";
-        case PS_VERDICT_NOT_TESTABLE: break;
-    }
-    return "Not testable";
-}
-
 /* "ps2 against baseline higher by more than 2 points (median pair +3 points, bounds +2.2 points to +4 points)". */
 static void describe_part(const ps_prediction_result *r, int part, char *text, size_t size) {
     const ps_prediction *p = r->prediction;
@@ -55,7 +44,7 @@ static ps_status say_question(ps_verdict_document *v, const ps_prediction_result
         return ps_verdict_add_sentence(v, "%s, \"%s\" (%s): %s%s", place, p->title, p->id,
                                        r->verdict == PS_VERDICT_NOT_JUDGED ? "no verdict. " : "", r->sentence);
     describe_part(r, r->part, text, sizeof text);
-    return ps_verdict_add_sentence(v, "%s, \"%s\" (%s): %s. %s.", place, p->title, p->id, verdict_word(r->verdict),
+    return ps_verdict_add_sentence(v, "%s, \"%s\" (%s): %s. %s.", place, p->title, p->id, ps_verdict_words(r->verdict),
                                    text);
 }
 
@@ -119,12 +108,7 @@ static ps_status __attribute__((format(printf, 2, 3))) set_next(ps_verdict_docum
 /* Registered seeds that have come to an outcome in both arms. */
 static int registered_present(const ps_registration *registration, const ps_prediction_part_result *part) {
     int present = 0;
-    for (int s = 0; s < registration->seeds; s++) {
-        const ps_arm_run *run = ps_arm_find_seed(part->arm, registration->seed[s]);
-        const ps_arm_run *other = part->against != NULL ? ps_arm_find_seed(part->against, registration->seed[s]) : run;
-        present +=
-            run != NULL && other != NULL && run->status != PS_RUN_UNFINISHED && other->status != PS_RUN_UNFINISHED;
-    }
+    for (int s = 0; s < registration->seeds; s++) present += ps_prediction_seed_ended(part, registration->seed[s]);
     return present;
 }
 

@@ -16,7 +16,16 @@ typedef struct {
     bool in_windows, in_probes; /* false for all until ps_arms_note_layers */
 } ps_arm_layer;
 
-typedef enum { PS_LEARNED_UNKNOWN, PS_LEARNED, PS_LEARNED_NOTHING } ps_learned;
+/* With the word of outcomes.tsv; NULL: not known. */
+#define PS_LEARNED_STATES(STATE)    \
+    STATE(PS_LEARNED_UNKNOWN, NULL) \
+    STATE(PS_LEARNED, "yes")        \
+    STATE(PS_LEARNED_NOTHING, "no")
+typedef enum {
+#define STATE(id, word) id,
+    PS_LEARNED_STATES(STATE)
+#undef STATE
+} ps_learned;
 
 /* What became of a run as a whole (outcomes.h). */
 typedef struct {

@@ -190,10 +190,9 @@ static void write_arm(ps_tables *tables, const ps_arms *arms, int index) {
                   relation != NULL ? relation->differs : NULL, relation != NULL ? settings : NULL, outcome.collapsed,
                   outcome.upper);
     for (int r = 0; r < arm->run_count; r++) {
-        static const char *const learned[] = {NULL, "yes", "no"};
         const ps_run_outcome *o = &arm->runs[r].outcome;
         ps_tables_row(tables, PS_TABLE_outcomes, "slssdii", arm->name, arm->runs[r].seed,
-                      ps_run_status_name(arm->runs[r].status), learned[o->learned], o->learned_p, (int)o->below,
+                      ps_run_status_name(arm->runs[r].status), ps_learned_word(o->learned), o->learned_p, (int)o->below,
                       (int)o->collapsed);
     }
 }
@@ -309,10 +308,6 @@ static ps_status sum_checks(const ps_arms *arms, ps_verdict_document *verdict) {
     return PS_OK;
 }
 
-static const char *unit_name(ps_prediction_unit unit) {
-    return unit == PS_UNIT_SHARE ? "share" : unit == PS_UNIT_LOG_RATIO ? "log ratio" : "number";
-}
-
 static void write_part(ps_tables *tables, const ps_prediction_result *result, int part) {
     const ps_prediction *p = result->prediction;
     const ps_prediction_part *of = &p->parts[part];
@@ -326,8 +321,9 @@ static void write_part(ps_tables *tables, const ps_prediction_result *result, in
     ps_tables_cells(tables, PS_TABLE_predictions, "iiiiidddddddd", r->sign.n, r->sign.beyond, r->sign.against,
                     r->sign.ties, r->sign.neither, r->median, r->bounds.low, r->bounds.high, r->bounds.coverage,
                     r->mean, r->sd, r->pooled, of->margin);
-    ps_tables_cells(tables, PS_TABLE_predictions, "ssddiss", p->greater ? "greater" : "less", unit_name(of->unit),
-                    r->sign.p, r->sign.p_against, r->look, p->needs, result->sentence);
+    ps_tables_cells(tables, PS_TABLE_predictions, "ssddiss", p->greater ? "greater" : "less",
+                    ps_prediction_unit_name(of->unit), r->sign.p, r->sign.p_against, r->look, p->needs,
+                    result->sentence);
     ps_tables_end_row(tables, PS_TABLE_predictions);
     for (int i = 0; result->verdict != PS_VERDICT_NOT_TESTABLE && i < r->n; i++) {
         const ps_prediction_value *v = &r->values[i];

@@ -53,6 +53,15 @@ void ps_outcomes_judge(ps_arms *arms, const ps_registration *registration) {
         }
 }
 
+const char *ps_learned_word(ps_learned learned) {
+    static const char *const words[] = {
+#define STATE(id, word) word,
+        PS_LEARNED_STATES(STATE)
+#undef STATE
+    };
+    return words[learned];
+}
+
 ps_outcome_counts ps_outcomes_count(const ps_arm *arm) {
     ps_outcome_counts c = {.runs = arm->run_count};
     for (int r = 0; r < arm->run_count; r++) {

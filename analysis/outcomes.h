@@ -13,6 +13,8 @@
  * diverged, did not learn, or ended worse than the level that was registered (registration NULL: none). */
 void ps_outcomes_judge(ps_arms *arms, const ps_registration *registration);
 
+const char *ps_learned_word(ps_learned learned);
+
 typedef struct {
     int runs, diverged, unlearned, unknown, collapsed; /* unlearned, unknown: of those that did not diverge */
     double upper; /* exact upper 95 % bound of the share of such runs that collapse */

@@ -7,6 +7,7 @@
 #include "analysis/metric.h"
 #include "analysis/predictions/predictions.h"
 #include "analysis/stats/binomial.h"
+#include "analysis/stats/normal.h"
 #include "analysis/stats/planning.h"
 #include "analysis/stats/sequential.h"
 #include "analysis/stats/sign_test.h"
@@ -42,7 +43,7 @@ static double spread_of(const ps_table *t, const pilot_rows *rows, ps_pilot *pil
     return n > 1 ? sqrt(squares / (n - 1)) : (double)NAN;
 }
 
-/* As contrasts of the user's own are called once they are registered (questions.c): this one is the first. */
+/* A prediction's values stand by its id; a contrast's by what it compares, whether it was registered there or not. */
 static pilot_rows rows_of(const ps_question *q) {
     bool listed = q->prediction[0] != '\0';
     if (listed)
@@ -101,8 +102,8 @@ static double sign_of(bool greater) { return greater ? 1 : -1; }
 ps_status ps_plan_question(const ps_question *q, ps_planned_question *planned) {
     int count;
     const ps_prediction *const *list = ps_predictions(&count);
-    bool greater = q->direction == PS_DIRECTION_HIGHER || q->direction == PS_DIRECTION_NOT_LOWER;
-    bool within = q->direction == PS_DIRECTION_NOT_HIGHER || q->direction == PS_DIRECTION_NOT_LOWER;
+    bool greater = ps_direction_is_up(q->direction);
+    bool within = ps_direction_is_within(q->direction);
     *planned = (ps_planned_question){.margin = within ? -q->margin : q->margin};
     ps_question_title(q, planned->title);
     snprintf(planned->claim_of, sizeof planned->claim_of, "the experiment's own question");
@@ -158,7 +159,7 @@ static void describe_fixed(const ps_registration *r, FILE *stream) {
 
 static void describe_sequential(FILE *stream) {
     const ps_looks *looks = &ps_looks_early;
-    ps_looks_chances one = ps_looks_chances_of(looks, 0.5 * erfc(-1 / sqrt(2)));
+    ps_looks_chances one = ps_looks_chances_of(looks, ps_stats_normal(1));
     fputs("  looks after", stream);
     for (int k = 0; k < looks->count; k++) {
         fprintf(stream, "%s %d seeds", k > 0 ? "," : "", looks->seeds[k]);
@@ -177,9 +178,8 @@ static void describe_effect(const ps_registration *r, const ps_planned_question 
     const ps_question *q = &r->primary;
     ps_stats_need need = {.effect = planned->lies_beyond, .sd = q->sd, .power = 0.8};
     if (!(planned->lies_beyond > 0) || isnan(q->sd)) return;
-    double power = r->sequential
-                       ? ps_looks_chances_of(&ps_looks_early, 0.5 * erfc(-need.effect / q->sd / sqrt(2))).shown
-                       : ps_stats_planned_power(&need, r->seeds);
+    double power = r->sequential ? ps_looks_chances_of(&ps_looks_early, ps_stats_normal(need.effect / q->sd)).shown
+                                 : ps_stats_planned_power(&need, r->seeds);
     fprintf(stream, "  power for the registered effect of %g with a standard deviation of %g: %.2f\n", q->effect, q->sd,
             power);
 }

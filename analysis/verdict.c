@@ -302,7 +302,6 @@ static void write_test(json_out *out, const ps_prediction_result *result, int pa
 }
 
 static void write_parts(json_out *out, const ps_prediction_result *result) {
-    static const char *const units[] = {"number", "share", "log ratio"};
     open_item(out, "parts", '[');
     for (int i = 0; i < result->prediction->part_count; i++) {
         const ps_prediction_part *part = &result->prediction->parts[i];
@@ -310,7 +309,7 @@ static void write_parts(json_out *out, const ps_prediction_result *result) {
         open_item(out, NULL, '{');
         text(out, "measure", part->statistic);
         number(out, "margin", part->margin);
-        text(out, "unit", units[part->unit]);
+        text(out, "unit", ps_prediction_unit_name(part->unit));
         text(out, "arm", r->arm != NULL ? r->arm->name : NULL);
         text(out, "against", r->against != NULL ? r->against->name : NULL);
         write_test(out, result, i);

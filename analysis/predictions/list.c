@@ -18,7 +18,16 @@ const ps_prediction *const *ps_predictions(int *count) {
 
 const char *ps_verdict_name(ps_verdict verdict) {
     static const char *const names[] = {
-#define VERDICT(name, word) word,
+#define VERDICT(name, word, words) word,
+        PS_VERDICTS(VERDICT)
+#undef VERDICT
+    };
+    return names[verdict];
+}
+
+const char *ps_verdict_words(ps_verdict verdict) {
+    static const char *const names[] = {
+#define VERDICT(name, word, words) words,
         PS_VERDICTS(VERDICT)
 #undef VERDICT
     };

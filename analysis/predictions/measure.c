@@ -181,18 +181,19 @@ static int gather(const part_work *work, double *d) {
     return work->registration->seeds;
 }
 
+bool ps_prediction_seed_ended(const ps_prediction_part_result *part, long long seed) {
+    const ps_arm_run *run = ps_arm_find_seed(part->arm, seed);
+    const ps_arm_run *partner = part->against != NULL ? ps_arm_find_seed(part->against, seed) : run;
+    return run != NULL && partner != NULL && run->status != PS_RUN_UNFINISHED && partner->status != PS_RUN_UNFINISHED;
+}
+
 /* How many of the registered seeds, from the first on, were looked at: up to the last one that came to an outcome. One
  * before it that has none is for neither side; it can only keep a look from a verdict that its value would allow. */
 static int registered_so_far(const part_work *work) {
     const ps_registration *registration = work->registration;
     int seen = 0;
-    for (int s = 0; s < registration->seeds; s++) {
-        const ps_arm_run *run = ps_arm_find_seed(work->r->arm, registration->seed[s]);
-        const ps_arm *against = work->r->against;
-        const ps_arm_run *partner = against != NULL ? ps_arm_find_seed(against, registration->seed[s]) : run;
-        if (run != NULL && partner != NULL && run->status != PS_RUN_UNFINISHED && partner->status != PS_RUN_UNFINISHED)
-            seen = s + 1;
-    }
+    for (int s = 0; s < registration->seeds; s++)
+        if (ps_prediction_seed_ended(work->r, registration->seed[s])) seen = s + 1;
     return seen;
 }
 

@@ -12,7 +12,16 @@ enum { PS_MOST_PARTS = 3, PS_MOST_FIXED = 2, PS_MOST_PREDICTIONS = 64 };
 
 /* How a value of the statistic is said: as a plain number, in points of a share, or as the ratio that it is the
  * logarithm of. */
-typedef enum { PS_UNIT_NUMBER, PS_UNIT_SHARE, PS_UNIT_LOG_RATIO } ps_prediction_unit;
+#define PS_PREDICTION_UNITS(UNIT) \
+    UNIT(NUMBER, "number")        \
+    UNIT(SHARE, "share")          \
+    UNIT(LOG_RATIO, "log ratio")
+typedef enum {
+#define UNIT(name, word) PS_UNIT_##name,
+    PS_PREDICTION_UNITS(UNIT)
+#undef UNIT
+} ps_prediction_unit;
+const char *ps_prediction_unit_name(ps_prediction_unit unit);
 
 /* One comparison with a margin. Predictions of several parts are shown when all parts are (each at 5 %: an
  * intersection-union test), and shown not to hold when one part is, at 5 % over their number (Bonferroni). */

@@ -13,18 +13,19 @@
 
 /* What became of a claim. NOT_JUDGED: nothing was tested, for it was not registered, or not before its runs, or stands
  * behind a claim that was not shown; its numbers are exploratory. */
-#define PS_VERDICTS(VERDICT)              \
-    VERDICT(NOT_TESTABLE, "not_testable") \
-    VERDICT(NOT_JUDGED, "not_judged")     \
-    VERDICT(UNDECIDED, "undecided")       \
-    VERDICT(SHOWN, "shown")               \
-    VERDICT(SHOWN_NOT, "shown_not")
+#define PS_VERDICTS(VERDICT)                              \
+    VERDICT(NOT_TESTABLE, "not_testable", "Not testable") \
+    VERDICT(NOT_JUDGED, "not_judged", "Exploratory")      \
+    VERDICT(UNDECIDED, "undecided", "Undecided")          \
+    VERDICT(SHOWN, "shown", "Shown")                      \
+    VERDICT(SHOWN_NOT, "shown_not", "Shown not to hold")
 typedef enum {
-#define VERDICT(name, word) PS_VERDICT_##name,
+#define VERDICT(name, word, words) PS_VERDICT_##name,
     PS_VERDICTS(VERDICT)
 #undef VERDICT
 } ps_verdict;
 const char *ps_verdict_name(ps_verdict verdict);
+const char *ps_verdict_words(ps_verdict verdict); /* "Shown not to hold": at the head of a sentence */
 
 /* PS_SENTENCE: bytes that hold the longest sentence, with a statistic in full and names of arms as long as a file's. */
 enum { PS_SENTENCE = 3072 };
@@ -110,6 +111,9 @@ typedef struct {
     char missing[256];                              /* needed and not recorded in some run, separated by blanks */
     char sentence[PS_SENTENCE];
 } ps_prediction_result;
+
+/* Whether the runs of a registered seed have come to an outcome in the part's arms: they are there, and ended. */
+bool ps_prediction_seed_ended(const ps_prediction_part_result *part, long long seed);
 
 /* What may be said of a part: "higher by more than 1 point", "equivalent ...". */
 enum { PS_PART_WORDS = 160 };

@@ -71,7 +71,7 @@ ps_status ps_questions_check(const ps_registration *registration, const char *wh
 static void say_claim(struct ps_own_question *own, const ps_question *q, const ps_run_measure *of) {
     ps_prediction_unit unit = own->prediction.parts[0].unit;
     char size[PS_PREDICTION_AMOUNT];
-    bool within = q->direction == PS_DIRECTION_NOT_HIGHER || q->direction == PS_DIRECTION_NOT_LOWER;
+    bool within = ps_direction_is_within(q->direction);
     ps_prediction_size(unit, q->margin, size);
     if (q->margin == 0) snprintf(size, sizeof size, "any amount");
     snprintf(own->title, sizeof own->title, "%s of %s is %s than of %s, by %s", of->title, q->arm,
@@ -89,8 +89,8 @@ static ps_status make_contrast(const ps_arms *arms, const ps_question *q, int or
                        "the registered question is about \"%s\", which runs of this task do not measure; its measures "
                        "on the test split begin with \"%s\"",
                        q->measure, arms->measure[0].name);
-    bool greater = q->direction == PS_DIRECTION_HIGHER || q->direction == PS_DIRECTION_NOT_LOWER;
-    bool claims_more = q->direction == PS_DIRECTION_HIGHER || q->direction == PS_DIRECTION_NOT_HIGHER;
+    bool greater = ps_direction_is_up(q->direction);
+    bool claims_more = greater != ps_direction_is_within(q->direction);
     bool of_loss = of.moment == PS_AT_LAST_LOSS;
     snprintf(own->id, sizeof own->id, "Q%d", order + 1);
     snprintf(own->measure, sizeof own->measure, "%s", of.name);

@@ -168,15 +168,6 @@ const char *ps_prediction_part_words(const ps_prediction_result *result, int par
 
 /* ---- what came out ---- */
 
-static const char *head_of(const ps_prediction_result *r) {
-    switch (r->verdict) {
-        case PS_VERDICT_SHOWN: return "Shown";
-        case PS_VERDICT_SHOWN_NOT: return "Shown not to hold";
-        case PS_VERDICT_UNDECIDED: return "Undecided";
-        default: return "Exploratory";
-    }
-}
-
 static void say_effect(ps_prediction_result *r, int part) {
     const ps_prediction *p = r->prediction;
     const ps_prediction_part_result *of = &r->parts[part];
@@ -226,7 +217,7 @@ void ps_prediction_say(ps_prediction_result *r) {
     const ps_prediction_part_result *part = &r->parts[r->part];
     char left[1536];
     list_left(part, left, sizeof left);
-    add_words(r, "%s: %s", head_of(r), p->statistic);
+    add_words(r, "%s: %s", ps_verdict_words(r->verdict), p->statistic);
     for (int i = 0; i < p->part_count; i++) {
         if (p->part_count > 1) add_words(r, "%s part %d", i > 0 ? ";" : ",", i + 1);
         say_effect(r, i);

@@ -97,6 +97,15 @@ const ps_prediction *ps_prediction_of_task(const ps_prediction *prediction, cons
     return own;
 }
 
+const char *ps_prediction_unit_name(ps_prediction_unit unit) {
+    static const char *const names[] = {
+#define UNIT(name, word) word,
+        PS_PREDICTION_UNITS(UNIT)
+#undef UNIT
+    };
+    return names[unit];
+}
+
 const char *ps_prediction_size(ps_prediction_unit unit, double size, char text[PS_PREDICTION_AMOUNT]) {
     if (unit == PS_UNIT_SHARE)
         snprintf(text, PS_PREDICTION_AMOUNT, "%.3g point%s", 100 * size, size == 0.01 ? "" : "s");

@@ -21,6 +21,14 @@ static const char *const direction_words[] = {
 
 const char *ps_direction_word(ps_direction direction) { return direction_words[direction]; }
 
+bool ps_direction_is_up(ps_direction direction) {
+    return direction == PS_DIRECTION_HIGHER || direction == PS_DIRECTION_NOT_LOWER;
+}
+
+bool ps_direction_is_within(ps_direction direction) {
+    return direction == PS_DIRECTION_NOT_HIGHER || direction == PS_DIRECTION_NOT_LOWER;
+}
+
 /* ---- reading ---- */
 
 static ps_status get_name(const cJSON *object, const char *key, bool required, const char *where, char *out) {
@@ -53,7 +61,7 @@ static ps_status read_contrast(const cJSON *object, const char *where, ps_questi
     PS_TRY(get_name(object, Q(against), true, where, q->against));
     PS_TRY(get_direction(object, where, &q->direction));
     PS_TRY(ps_json_get_double(object, Q(margin), true, 0, 1e30, where, &q->margin));
-    bool equal = q->direction == PS_DIRECTION_NOT_HIGHER || q->direction == PS_DIRECTION_NOT_LOWER;
+    bool equal = ps_direction_is_within(q->direction);
     if (equal && q->margin == 0)
         return ps_fail(PS_ERR_INPUT, "%s: \"%s\" needs a \"margin\" above 0: the smallest difference that would matter",
                        where, direction_words[q->direction]);
@@ -259,7 +267,7 @@ bool ps_registration_has_seed(const ps_registration *registration, long long see
 }
 
 const char *ps_question_title(const ps_question *q, char title[PS_QUESTION_TITLE]) {
-    bool equal = q->direction == PS_DIRECTION_NOT_HIGHER || q->direction == PS_DIRECTION_NOT_LOWER;
+    bool equal = ps_direction_is_within(q->direction);
     if (q->prediction[0] != '\0') snprintf(title, PS_QUESTION_TITLE, "%s", q->prediction);
     else
         snprintf(title, PS_QUESTION_TITLE, "%s of %s is %s than of %s by %s%g", q->measure, q->arm,

@@ -24,6 +24,10 @@ typedef enum {
         PS_DIRECTION_COUNT
 } ps_direction;
 const char *ps_direction_word(ps_direction direction);
+/* Whether what is claimed lies above the mark: of "higher" and "not lower". */
+bool ps_direction_is_up(ps_direction direction);
+/* Whether it is that a difference stays within the margin: "not higher" and "not lower". */
+bool ps_direction_is_within(ps_direction direction);
 
 typedef struct {
     char prediction[PS_REGISTRATION_NAME]; /* id of the list; "": a contrast of the user's own, by the fields below */

@@ -114,6 +114,13 @@ static void judge(const ps_facts *facts, const char *id, ps_findings *findings) 
     check(ps_findings_judge(facts, id, NULL, findings));
 }
 
+static void expect_nothing(const ps_facts *facts, const char *rule) {
+    ps_findings findings;
+    judge(facts, rule, &findings);
+    assert_int_equal(findings.count, 0);
+    ps_findings_clear(&findings);
+}
+
 static bool is_whole(const ps_finding *f) {
     size_t length = strlen(f->sentence);
     bool whole = length > 20 && length < PS_FINDING_TEXT - 1 && f->sentence[length - 1] == '.' &&
@@ -204,9 +211,7 @@ static void modes_must_differ_for_long(void **state) {
     assert_int_equal(only(&findings)->level, PS_LEVEL_WARNING);
     ps_findings_clear(&findings);
     facts.probe_loss_eval.value[PROBES - 2] = 1.1; /* a step that went astray is no fault */
-    judge(&facts, "mode_loss", &findings);
-    assert_int_equal(findings.count, 0);
-    ps_findings_clear(&findings);
+    expect_nothing(&facts, "mode_loss");
     set_series(&facts.probe_loss_eval, chance, 3);
     facts.steps = 20; /* running means have not got there yet */
     judge(&facts, "mode_loss", &findings);
@@ -239,28 +244,21 @@ static void small_batches_matter_to_normalisation(void **state) {
     }
     facts.batch = 2;
     for (int l = 0; l < LAYERS; l++) facts.layers[l].normalised = false;
-    judge(&facts, "small_batches", &findings);
-    assert_int_equal(findings.count, 0);
-    ps_findings_clear(&findings);
+    expect_nothing(&facts, "small_batches");
     ps_facts_clear(&facts);
 }
 
 static void what_has_settled_need_not_move(void **state) {
     (void)state;
     ps_facts facts;
-    ps_findings findings;
     make(&facts);
     for (int l = 0; l < LAYERS; l++) set_series(&facts.layers[l].series[PS_FACT_inert_alive], 1, 1);
     for (size_t i = 0; i < facts.loss.count; i++) facts.loss.value[i] = 0.01;
-    judge(&facts, "inert_nodes", &findings);
-    assert_int_equal(findings.count, 0);
-    ps_findings_clear(&findings);
+    expect_nothing(&facts, "inert_nodes");
     for (size_t i = 0; i < facts.loss.count; i++) facts.loss.value[i] = chance;
     for (int l = 0; l < LAYERS; l++) set_series(&facts.layers[l].series[PS_FACT_inert_alive], 0, 1);
     for (size_t i = 0; i < facts.lr.count; i++) facts.lr.value[i] = i < 70 ? 0.1 : 0.001; /* the schedule is over */
-    judge(&facts, "inert_nodes", &findings);
-    assert_int_equal(findings.count, 0);
-    ps_findings_clear(&findings);
+    expect_nothing(&facts, "inert_nodes");
     ps_facts_clear(&facts);
 }
 
@@ -270,9 +268,7 @@ static void saturation_is_of_smooth_gates(void **state) {
     ps_findings findings;
     make(&facts);
     for (int l = 0; l < LAYERS; l++) set_series(&facts.layers[l].series[PS_FACT_saturated], 0, 0.8);
-    judge(&facts, "saturated", &findings);
-    assert_int_equal(findings.count, 0);
-    ps_findings_clear(&findings);
+    expect_nothing(&facts, "saturated");
     strcpy(facts.layers[0].activation, "tanh");
     judge(&facts, "saturated", &findings);
     assert_int_equal(only(&findings)->level, PS_LEVEL_SERIOUS);
