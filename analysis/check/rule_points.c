@@ -10,7 +10,6 @@
 #include "core/memory.h"
 #include "core/text.h"
 
-
 typedef struct {
     ps_run *run;
     const ps_rule_term *term;
