@@ -1,9 +1,16 @@
 /* nonzero_half, nonzero_quarter: what is known of a gate from fewer images, counted on the first half and the first
- * quarter of each probe batch. Batch statistics are those of the whole batch, so nothing is run again. */
+ * quarter of each probe batch, in whole images, so that up to any batch it is half (a quarter) of all images so far,
+ * rounded up: rounding every batch by itself would make half of batches of one image all of them. Batch statistics are
+ * those of the whole batch, so nothing is run again. */
 #include "kernels/pointwise.h"
 #include "probe/instruments.h"
 
-enum { QUARTER, REST_OF_HALF, COLUMNS };
+enum { QUARTER, REST_OF_HALF, SEEN, COLUMNS }; /* SEEN: one number, images of the batches before */
+
+/* Images of this batch that belong to one of so many parts of all. */
+static size_t images_of_part(size_t before, size_t images, size_t parts) {
+    return (before + images + parts - 1) / parts - (before + parts - 1) / parts;
+}
 
 static void add_images(const ps_probe_layer *layer, const ps_tap_view *view, size_t first, size_t end,
                        double *nonzero) {
@@ -17,9 +24,12 @@ static void add_images(const ps_probe_layer *layer, const ps_tap_view *view, siz
 static void add_batch(const ps_probe_layer *layer, ps_tap tap, const ps_tap_view *view, double *state) {
     (void)tap;
     int channels = layer->unit->channels;
-    size_t quarter = (view->images + 3) / 4, half = (view->images + 1) / 2;
+    double *seen = state + SEEN * channels;
+    size_t before = (size_t)*seen, quarter = images_of_part(before, view->images, 4),
+           half = images_of_part(before, view->images, 2);
     add_images(layer, view, 0, quarter, state + QUARTER * channels);
     add_images(layer, view, quarter, half, state + REST_OF_HALF * channels);
+    *seen += (double)view->images;
 }
 
 const ps_instrument ps_instrument_gate_part = {.columns = COLUMNS, .taps = 1u << PS_TAP_GATE, .tap = add_batch};

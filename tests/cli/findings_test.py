@@ -198,6 +198,14 @@ if "dead_layer" in ids:
     report(resumed.returncode == 0 and same, "and it goes on to the same trace", resumed.stderr)
 else:
     report(False, "the planted layer is dead", f"{ids} {planted.stderr}")
+# ---- batches that cannot be quartered: what is said of parts of the probe set holds for all of it ----
+for batch in (1, 2, 3, 6, 7):
+    name = f"batch{batch}"
+    must("train", *[str(batch) if o == "16" else o for o in TINY], "--stages", "1,1", "--steps", "4", "--window", "4", "--batch-norm", "no", "--plant", "share=1,cause=bias,value=30", "--out", name) # every gate open
+    result = run("validate", name)
+    report(result.returncode == 0, f"a trace with batches of {batch} is sound", result.stderr)
+    result = run("diagnose", name, "--json")
+    report(result.returncode == 0 and "findings" in result.stdout, "and is diagnosed", result.stderr)
 result = run("train", *SHUT, "--out", "none", "--stop-on", "nonsense")
 report(result.returncode == 2 and "neither a finding nor a level" in result.stderr and not os.path.exists(path("none")), "--stop-on refuses what it does not know", result.stderr)
 done()
