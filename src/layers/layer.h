@@ -34,7 +34,7 @@ typedef struct ps_layer_type ps_layer_type;
 typedef enum {
     PS_ROLE_OTHER,  /* any other function of its inputs: what comes out is no longer any node's own */
     PS_ROLE_CONV,   /* row k of "weight" is what output channel k reads, at every position; "bias", where it has one */
-    PS_ROLE_LINEAR, /* the same without positions */
+    PS_ROLE_LINEAR, /* the same of a linear layer, whose input is no map as a rule */
     /* Scales and shifts each channel of input 0 by itself, its moments included: "weight" (gamma) and "bias" (beta),
      * where it has them. A channel that is all zero becomes constant, not zero, and stands for its node all the same:
      * it tells nothing of the input. May end in a gate (see gate), with input 1 added before. */

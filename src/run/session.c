@@ -9,6 +9,7 @@
 #include "core/file.h"
 #include "core/json.h"
 #include "core/memory.h"
+#include "layers/attributes.h"
 
 ps_status ps_session_open_data(const ps_run_config *c, ps_dataset **dataset) {
     ps_dataset_options data = {.size = c->size,
@@ -60,6 +61,18 @@ static ps_status open_optimiser(ps_session *s) {
     return ps_optimiser_create(s->net, o, &s->optimiser);
 }
 
+/* One label a sample needs one position at the end. */
+static ps_status check_outputs(const ps_session *s, const ps_graph *graph) {
+    const ps_op *last = &graph->op[graph->count - 1];
+    char text[48];
+    if (ps_dataset_labels_per_sample(s->dataset) > 1 || ps_net_labels_per_sample(s->net) == 1) return PS_OK;
+    return ps_fail(
+        PS_ERR_INPUT,
+        "network %s: its last operation \"%s\" (%s) gives a map, %s (c x d x h x w), where the data have one "
+        "label a sample; add a flatten (or a global_avg_pool) before it",
+        graph->name, last->name, last->type->name, ps_shape_text(last->shape, text));
+}
+
 static ps_status open(ps_session *s, const ps_graph *graph, int threads) {
     PS_TRY(ps_threads_create(threads, &s->threads));
     PS_TRY(open_data(s));
@@ -71,6 +84,7 @@ static ps_status open(ps_session *s, const ps_graph *graph, int threads) {
         graph = s->graph;
     }
     PS_TRY(ps_net_create(graph, s->config->batch, s->threads, &s->net));
+    PS_TRY(check_outputs(s, graph));
     size_t batch = (size_t)s->config->batch;
     if (ps_net_labels_per_sample(s->net) != ps_dataset_labels_per_sample(s->dataset) ||
         ps_net_classes(s->net) != ps_dataset_classes(s->dataset) ||

@@ -120,6 +120,8 @@ train("data: no probe batch", ["--probe", "1"], "--probe", "--batch")
 graph = ('{"format":"poolscope-graph","version":1,"name":"own","input":[3,8,8],"nodes":[{"name":"c","type":"conv","channels":4,"padding":1},'
          '{"name":"p","type":"pool_skip","pool_size":%d},{"name":"r","type":"relu"},{"name":"g","type":"global_avg_pool"},{"name":"f","type":"linear","features":%d}]}')
 train("an e larger than every map", ["--graph", write("g/large.json", graph % (9, 10))], "g/large.json", '"p"', "9")
+train("a map where a label a sample is to be told", ["--graph", write("g/map.json", graph.replace('{"name":"g","type":"global_avg_pool"},', "") % (2, 10))],
+      '"f"', "10x1x8x8", "global_avg_pool")
 train("a graph with other classes", ["--graph", write("g/classes.json", graph % (2, 3))], "g/classes.json", "3 classes")
 for option, value in (("--width", "0.5"), ("--stages", "1,1"), ("--batch-norm", "no"), ("--leaky-slope", "0.1"), ("--dropout", "0.1")):
     train(f"{option} beside a graph of one's own", ["--graph", write("g/own.json", graph % (2, 10)), option, value], "g/own.json", option, "leave it out")

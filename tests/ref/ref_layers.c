@@ -77,7 +77,7 @@ ps_shape ref_out_shape(const ref_call *call) {
     if (strcmp(call->type, "max_unpool") == 0) return call->pool_shape;
     if (strcmp(call->type, "global_avg_pool") == 0) return (ps_shape){in.n, in.c, 1, 1, 1};
     if (strcmp(call->type, "linear") == 0)
-        return (ps_shape){in.n, (int)number(call->attributes, "features", 0), 1, 1, 1};
+        return (ps_shape){in.n, (int)number(call->attributes, "features", 0), in.d, in.h, in.w};
     if (strcmp(call->type, "flatten") == 0) return (ps_shape){in.n, in.c * in.d * in.h * in.w, 1, 1, 1};
     if (strcmp(call->type, "concat") == 0)
         for (int i = 1; i < call->inputs; i++) in.c += call->in_shape[i].c;
@@ -203,7 +203,7 @@ static void ref_max_unpool(const ref_call *call, double *y) {
 
 static void ref_linear(const ref_call *call, double *y) {
     size_t c = (size_t)call->in_shape[0].c, k = (size_t)call->out_shape.c;
-    for (size_t n = 0; n < (size_t)call->out_shape.n; n++)
+    for (size_t n = 0; n < ps_shape_positions(call->out_shape); n++)
         for (size_t j = 0; j < k; j++) {
             y[n * k + j] = truth(call->attributes, "bias", true) ? call->param[1][j] : 0.0;
             for (size_t i = 0; i < c; i++) y[n * k + j] += call->x[0][n * c + i] * call->param[0][j * c + i];

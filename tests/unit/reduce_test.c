@@ -466,13 +466,14 @@ static void multiply(const void *what, size_t batch, size_t first, size_t sample
         int features;
         bool bias;
     } config = {size[1], true};
-    size_t c = (size_t)size[0], k = (size_t)size[1];
-    ps_shape in = {(int)samples, size[0], 1, 1, 1}, out = {(int)samples, size[1], 1, 1, 1};
+    size_t rows = (size_t)size[2], c = rows * (size_t)size[0], k = rows * (size_t)size[1];
+    ps_shape in = {(int)samples, size[0], 1, 1, size[2]}, out = {(int)samples, size[1], 1, 1, size[2]};
     ps_layer_sizes sizes;
     void *plan;
     if (ps_layer_linear.plan(&config, &in, 1, out, ps_threads_count(threads), &plan, &sizes) != PS_OK) abort();
     const float *x = some_numbers(batch * c), *dy = some_numbers(batch * k);
-    float *dw = kt_room(c * k, sizeof *dw), *dbias = kt_room(k, sizeof *dbias);
+    size_t weights = c / rows * (k / rows), features = k / rows;
+    float *dw = kt_room(weights, sizeof *dw), *dbias = kt_room(features, sizeof *dbias);
     void *workspace = kt_workspace(sizes.workspace_bytes);
     ps_layer_linear.backward(&(ps_layer_call){.type = &ps_layer_linear,
                                               .config = &config,
@@ -486,8 +487,8 @@ static void multiply(const void *what, size_t batch, size_t first, size_t sample
                                               .accumulate = (const bool[]){false},
                                               .grad = (float *const[]){dw, dbias},
                                               .workspace = workspace});
-    keep_sums(dw, c * k * sizeof *dw);
-    keep_sums(dbias, k * sizeof *dbias);
+    keep_sums(dw, weights * sizeof *dw);
+    keep_sums(dbias, features * sizeof *dbias);
     kt_workspace_free(workspace);
     ps_layer_linear.unplan(plan);
     free(dw), free(dbias);
@@ -495,8 +496,8 @@ static void multiply(const void *what, size_t batch, size_t first, size_t sample
 
 static void linear_layers_sum_alike(void **state) {
     (void)state;
-    static const int sizes[][2] = {{7, 3}, {512, 10}, {600, 700}};
-    for (size_t i = 0; i < 3; i++)
+    static const int sizes[][3] = {{7, 3, 1}, {512, 10, 1}, {600, 700, 1}, {40, 70, 9}};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         for (size_t b = 0; b < BATCHES; b++) expect_the_same_from_processes(multiply, sizes[i], batches[b], "linear");
 }
 
