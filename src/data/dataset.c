@@ -22,8 +22,10 @@ struct ps_dataset {
     double *mean, *deviation;             /* [c], by which pixels are normalised */
     double *pixel_mean, *pixel_deviation; /* [c], of the training images in use, as stored */
     ps_census_counts census;
-    float *byte_value; /* [c][256]: every byte normalised; NULL for float pixels */
-    bool raw;          /* pixels are given as stored */
+    float *byte_value;             /* [c][256]: every byte normalised; NULL for float pixels */
+    uint8_t *grey, *outside_bytes; /* [c]; NULL for float pixels */
+    float *outside;                /* [c] */
+    bool raw;                      /* pixels are given as stored */
     char digest[17];
 };
 
@@ -156,8 +158,12 @@ static ps_status compute_normalisation(ps_dataset *dataset) {
     PS_TRY(PS_ALLOC(channels, &dataset->deviation, "data set"));
     PS_TRY(PS_ALLOC(channels, &dataset->pixel_mean, "data set"));
     PS_TRY(PS_ALLOC(channels, &dataset->pixel_deviation, "data set"));
-    if (ps_samples_source(dataset->samples)->type == PS_PIXEL_BYTE)
+    PS_TRY(PS_ALLOC(channels, &dataset->outside, "data set"));
+    if (ps_samples_source(dataset->samples)->type == PS_PIXEL_BYTE) {
         PS_TRY(PS_ALLOC(channels * BYTE_VALUES, &dataset->byte_value, "data set"));
+        PS_TRY(PS_ALLOC(channels, &dataset->grey, "data set"));
+        PS_TRY(PS_ALLOC(channels, &dataset->outside_bytes, "data set"));
+    }
     PS_TRY(PS_ALLOC(channels, &m.channel, "data set"));
     ps_status status = sum_up(dataset, &m);
     ps_free(m.channel);
@@ -165,9 +171,12 @@ static ps_status compute_normalisation(ps_dataset *dataset) {
         dataset->mean[c] = 0;
         dataset->deviation[c] = 1;
     }
-    for (size_t c = 0; c < channels && dataset->byte_value != NULL; c++)
+    for (size_t c = 0; c < channels && dataset->byte_value != NULL; c++) {
+        dataset->grey[c] = (uint8_t)lrint(dataset->pixel_mean[c]);
+        dataset->outside_bytes[c] = (uint8_t)lrint(dataset->mean[c]);
         for (size_t v = 0; v < BYTE_VALUES; v++)
             dataset->byte_value[c * BYTE_VALUES + v] = (float)(((double)v - dataset->mean[c]) / dataset->deviation[c]);
+    }
     return status;
 }
 
@@ -299,6 +308,9 @@ void ps_dataset_close(ps_dataset *dataset) {
     ps_free(dataset->pixel_mean);
     ps_free(dataset->pixel_deviation);
     ps_free(dataset->byte_value);
+    ps_free(dataset->grey);
+    ps_free(dataset->outside_bytes);
+    ps_free(dataset->outside);
     free(dataset->source);
     ps_free(dataset);
 }
@@ -366,3 +378,24 @@ ps_status ps_dataset_sample(const ps_dataset *dataset, ps_split split, int index
     ps_samples_release(dataset->samples);
     return PS_OK;
 }
+
+ps_status ps_dataset_sample_bytes(const ps_dataset *dataset, ps_split split, int index, uint8_t *pixel,
+                                  int32_t *label) {
+    ps_sample_view view;
+    PS_TRY(ps_samples_get(dataset->samples, split, index, &view));
+    memcpy(pixel, view.pixel, ps_shape_elements(view.size.pixels));
+    for (size_t i = 0; i < view.labels; i++) label[i] = view.label[i];
+    ps_samples_release(dataset->samples);
+    return PS_OK;
+}
+
+/* In the order of the values: what is written never overtakes what is still to be read, where the bytes are the last
+ * quarter of x. */
+void ps_dataset_normalise(const ps_dataset *dataset, const uint8_t *pixel, float *x) {
+    ps_shape shape = dataset->size.pixels;
+    normalise_bytes(dataset, pixel, ps_shape_positions(shape), (size_t)shape.c, x);
+}
+
+const uint8_t *ps_dataset_grey(const ps_dataset *dataset) { return dataset->grey; }
+const float *ps_dataset_outside(const ps_dataset *dataset) { return dataset->outside; }
+const uint8_t *ps_dataset_outside_bytes(const ps_dataset *dataset) { return dataset->outside_bytes; }

@@ -70,4 +70,15 @@ const ps_census_counts *ps_dataset_census(const ps_dataset *dataset);
  * fails where a sample that is not held cannot be read any more. */
 ps_status ps_dataset_sample(const ps_dataset *dataset, ps_split split, int index, float *x, int32_t *label);
 
+/* The same in two steps, for data of bytes: the bytes [d][h][w][c], resized; and floats made of such bytes. The bytes
+ * may lie in the last quarter of x itself. */
+ps_status ps_dataset_sample_bytes(const ps_dataset *dataset, ps_split split, int index, uint8_t *pixel, int32_t *label);
+void ps_dataset_normalise(const ps_dataset *dataset, const uint8_t *pixel, float *x);
+/* [c], borrowed: the mean of the training images in use, rounded to a byte; NULL where data are no bytes. */
+const uint8_t *ps_dataset_grey(const ps_dataset *dataset);
+/* [c], borrowed: what lies outside of an image, as a network is given it: 0, which is the mean where pixels are
+ * normalised. And the byte nearest to it (NULL where data are no bytes). */
+const float *ps_dataset_outside(const ps_dataset *dataset);
+const uint8_t *ps_dataset_outside_bytes(const ps_dataset *dataset);
+
 #endif

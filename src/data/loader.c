@@ -21,7 +21,8 @@ struct ps_loader {
     ps_shape shape;
     size_t elements, labels; /* per sample */
     uint32_t train_count;
-    ps_rng_key order_key, augment_key;
+    ps_augment_plan augment;
+    ps_rng_key order_key;
     uint32_t *order; /* permutation of epoch `order_epoch` */
     uint64_t order_epoch;
     bool order_known;
@@ -62,7 +63,7 @@ static ps_status refuse_sizes(const ps_dataset *dataset) {
 /* What moves an image moves its mask. */
 static ps_status refuse_masks(const ps_dataset *dataset, const ps_loader_options *options) {
     ps_shape mask, shape = ps_dataset_shape_of(dataset, PS_SPLIT_TRAIN, 0, &mask);
-    bool moved = options->crop_pad > 0 || options->flip;
+    bool moved = options->augment.crop_pad > 0 || options->augment.flip;
     if (!moved || ps_dataset_labels_per_sample(dataset) <= 1) return PS_OK;
     if (mask.d == shape.d && mask.h == shape.h && mask.w == shape.w) return PS_OK;
     return ps_fail(PS_ERR_USAGE,
@@ -73,16 +74,14 @@ static ps_status refuse_masks(const ps_dataset *dataset, const ps_loader_options
 
 ps_status ps_loader_create(const ps_dataset *dataset, const ps_loader_options *options, ps_loader **out) {
     ps_loader *loader = NULL;
+    ps_augment_plan augment;
     int images = ps_dataset_count(dataset, PS_SPLIT_TRAIN);
     *out = NULL;
     if (options->batch < 1)
         return ps_fail(PS_ERR_USAGE, "a batch of %d images makes no sense; give 1 or more", options->batch);
     ps_shape shape = ps_dataset_sample_shape(dataset);
     if (ps_dataset_samples_differ(dataset)) return refuse_sizes(dataset);
-    int side = shape.h < shape.w ? shape.h : shape.w;
-    if (options->crop_pad < 0 || options->crop_pad >= side)
-        return ps_fail(PS_ERR_USAGE, "crop padding must be 0 (no crop) to %d, less than the image's side, not %d",
-                       side - 1, options->crop_pad);
+    PS_TRY(ps_augment_plan_init(&augment, &options->augment, dataset, options->seed));
     if (images < options->batch)
         return ps_fail(PS_ERR_USAGE,
                        "%s: %d training images are less than one batch of %d; use a smaller batch or more images",
@@ -92,12 +91,12 @@ ps_status ps_loader_create(const ps_dataset *dataset, const ps_loader_options *o
     pthread_mutex_init(&loader->failed.lock, NULL);
     loader->dataset = dataset;
     loader->options = *options;
+    loader->augment = augment;
     loader->shape = shape;
     loader->elements = ps_shape_elements(loader->shape);
     loader->labels = ps_dataset_labels_per_sample(dataset);
     loader->train_count = (uint32_t)images;
     loader->order_key = ps_rng_key_of(options->seed, "data/order");
-    loader->augment_key = ps_rng_key_of(options->seed, "data/augment");
     ps_status status = PS_ALLOC(loader->train_count, &loader->order, "loader");
     if (status != PS_OK) {
         ps_loader_destroy(loader);
@@ -118,89 +117,6 @@ uint64_t ps_loader_steps_per_epoch(const ps_loader *loader) {
     return loader->train_count / (uint32_t)loader->options.batch;
 }
 
-/* ---- augmentation, in place ---- */
-
-typedef struct {
-    int z, y, x;
-    bool flip;
-} view;
-
-/* Where a crop of the padded image starts, seen from the image itself: in [-pad, pad]. A flat image has no depth to
- * crop. */
-static view draw_view(const ps_loader *loader, uint64_t epoch, uint32_t sample) {
-    ps_rng_key key = ps_rng_key_fold(ps_rng_key_fold(loader->augment_key, epoch), sample);
-    int pad = loader->options.crop_pad;
-    uint32_t places = 2u * (uint32_t)pad + 1;
-    view v = {0};
-    v.y = (int)ps_rng_below(key, 0, places) - pad;
-    v.x = (int)ps_rng_below(key, 1, places) - pad;
-    if (loader->shape.d > 1) v.z = (int)ps_rng_below(key, 2, places) - pad;
-    v.flip = loader->options.flip && (ps_rng_u32(key, 3) & 1) != 0;
-    return v;
-}
-
-/* target[x] = source[x + shift] within a row of `width` cells of `cell` bytes, `fill` outside; target may be source. */
-static void shift_row(char *target, const char *source, int width, int shift, size_t cell, int fill) {
-    int kept = width - (shift < 0 ? -shift : shift);
-    if (kept <= 0) {
-        memset(target, fill, (size_t)width * cell);
-        return;
-    }
-    size_t gap = (size_t)(width - kept) * cell, held = (size_t)kept * cell;
-    if (shift >= 0) {
-        memmove(target, source + gap, held);
-        memset(target + held, fill, gap);
-    } else {
-        memmove(target + gap, source, held);
-        memset(target, fill, gap);
-    }
-}
-
-/* volume[z][y][x] = volume[z + v.z][y + v.y][x + v.x], `fill` outside. Rows are visited so that a source row is read
- * before it is overwritten: along the shift of the depth, or where that is none, of the height. */
-static void shift_volume(char *volume, ps_shape shape, view v, size_t cell, int fill) {
-    size_t row = (size_t)shape.w * cell;
-    for (int i = 0; i < shape.d; i++) {
-        int z = v.z >= 0 ? i : shape.d - 1 - i, from_z = z + v.z;
-        for (int j = 0; j < shape.h; j++) {
-            int y = v.y >= 0 ? j : shape.h - 1 - j, from_y = y + v.y;
-            char *target = volume + ((size_t)z * (size_t)shape.h + (size_t)y) * row;
-            if (from_z < 0 || from_z >= shape.d || from_y < 0 || from_y >= shape.h) memset(target, fill, row);
-            else
-                shift_row(target, volume + ((size_t)from_z * (size_t)shape.h + (size_t)from_y) * row, shape.w, v.x,
-                          cell, fill);
-        }
-    }
-}
-
-/* Mirrors every row of `width` cells; a cell is `size` 4-byte words (floats or labels). */
-static void flip_rows(uint32_t *word, size_t rows, size_t width, size_t size) {
-    for (size_t r = 0; r < rows; r++, word += width * size) {
-        for (size_t left = 0, right = width - 1; left < right; left++, right--) {
-            for (size_t i = 0; i < size; i++) {
-                uint32_t held = word[left * size + i];
-                word[left * size + i] = word[right * size + i];
-                word[right * size + i] = held;
-            }
-        }
-    }
-}
-
-/* Pixels outside are 0, the mean; labels outside are -1 (every byte 0xFF), which the loss ignores. */
-static void augment(const ps_loader *loader, view v, float *x, int32_t *label) {
-    ps_shape s = loader->shape;
-    size_t rows = (size_t)s.d * (size_t)s.h, width = (size_t)s.w;
-    bool per_position = loader->labels > 1;
-    if (v.z != 0 || v.y != 0 || v.x != 0) {
-        shift_volume((char *)x, s, v, (size_t)s.c * sizeof *x, 0);
-        if (per_position) shift_volume((char *)label, s, v, sizeof *label, 0xFF);
-    }
-    if (v.flip) {
-        flip_rows((uint32_t *)(void *)x, rows, width, (size_t)s.c);
-        if (per_position) flip_rows((uint32_t *)(void *)label, rows, width, 1);
-    }
-}
-
 /* ---- batches ---- */
 
 static ps_status fill_train_row(const batch_job *job, size_t row) {
@@ -208,9 +124,7 @@ static ps_status fill_train_row(const batch_job *job, size_t row) {
     uint32_t sample = loader->order[job->first + row];
     float *x = job->x + row * loader->elements;
     int32_t *label = job->label + row * loader->labels;
-    PS_TRY(ps_dataset_sample(loader->dataset, PS_SPLIT_TRAIN, (int)sample, x, label));
-    augment(loader, draw_view(loader, job->epoch, sample), x, label);
-    return PS_OK;
+    return ps_augment_load(&loader->augment, job->epoch, sample, x, label);
 }
 
 static ps_status fill_plain_row(const batch_job *job, size_t row) {

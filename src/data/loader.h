@@ -2,9 +2,7 @@
  * same images in the same order with the same augmentation, and a resumed run goes on exactly where it was.
  *
  * Each epoch is one random permutation of the training split, or its stored order; a last part smaller than a batch is
- * dropped. Augmentation (training batches only), drawn per (seed, epoch, sample): zero padding of `pad` pixels and a
- * random crop back to size, then a horizontal flip with probability 1/2 - applied after normalisation, as in DeVries &
- * Taylor 2017. */
+ * dropped. Augmentation (training batches only) is drawn per (seed, epoch, sample): data/augment.h. */
 #ifndef PS_DATA_LOADER_H
 #define PS_DATA_LOADER_H
 
@@ -12,14 +10,14 @@
 #include <stdint.h>
 
 #include "parallel/threads.h"
+#include "data/augment.h"
 #include "data/dataset.h"
 
 typedef struct {
     int batch;
     uint64_t seed;
-    int crop_pad; /* 0: no crop */
-    bool flip;
     bool stored_order; /* every epoch in the order of the files */
+    ps_augment_options augment;
 } ps_loader_options;
 
 typedef struct ps_loader ps_loader;

@@ -25,9 +25,8 @@ static ps_status open_data(ps_session *s) {
     const ps_run_config *c = s->config;
     ps_loader_options loader = {.batch = c->batch,
                                 .seed = (uint64_t)c->seed,
-                                .crop_pad = c->crop_pad,
-                                .flip = c->flip,
-                                .stored_order = !c->shuffle};
+                                .stored_order = !c->shuffle,
+                                .augment = {.crop_pad = c->crop_pad, .flip = c->flip}};
     PS_TRY(ps_session_open_data(c, &s->dataset));
     PS_TRY(ps_task_of(s->dataset, &s->task));
     s->task->describe(s->dataset, &s->described);

@@ -64,8 +64,7 @@ int main(int argc, char **argv) {
     if (argc != 9) return 2;
     ps_loader_options loader = {.batch = atoi(argv[3]),
                                 .seed = (uint64_t)strtoull(argv[2], NULL, 10),
-                                .crop_pad = atoi(argv[4]),
-                                .flip = atoi(argv[5]) != 0};
+                                .augment = {.crop_pad = atoi(argv[4]), .flip = atoi(argv[5]) != 0}};
     ps_dataset_options data = {.probe_count = atoi(argv[7]), .train_limit = atoi(argv[8])};
     ps_dataset *dataset = NULL;
     ps_status status =

@@ -55,6 +55,10 @@ static ps_dataset *make_synthetic(void) {
     return dataset;
 }
 
+static ps_loader_options options_of(int batch, uint64_t seed, int crop_pad, bool flip) {
+    return (ps_loader_options){.batch = batch, .seed = seed, .augment = {.crop_pad = crop_pad, .flip = flip}};
+}
+
 static ps_loader *make_loader(const ps_dataset *dataset, ps_loader_options options) {
     ps_loader *loader;
     check(ps_loader_create(dataset, &options, &loader));
@@ -90,7 +94,7 @@ static void free_batch(batch b) {
 static void batches_do_not_depend_on_threads_or_history(void **state) {
     (void)state;
     ps_dataset *dataset = make_synthetic();
-    ps_loader_options options = {BATCH, 7, 3, true, false};
+    ps_loader_options options = options_of(BATCH, 7, 3, true);
     batch expected = make_batch(dataset, BATCH), got = make_batch(dataset, BATCH);
     const uint64_t steps[] = {0, 5, 6, 11, 12, 1000, 3};
     for (int threads = 1; threads <= 3; threads++) {
@@ -117,7 +121,7 @@ static void batches_do_not_depend_on_threads_or_history(void **state) {
 static void shards_are_rows_of_the_whole_batch(void **state) {
     (void)state;
     ps_dataset *dataset = make_synthetic();
-    ps_loader *loader = make_loader(dataset, (ps_loader_options){BATCH, 7, 3, true, false});
+    ps_loader *loader = make_loader(dataset, options_of(BATCH, 7, 3, true));
     batch whole = make_batch(dataset, BATCH), shard = make_batch(dataset, BATCH);
     int last = (ps_dataset_count(dataset, PS_SPLIT_TEST) - 1) / BATCH;
     for (int count = 1; count <= BATCH; count += 5) {
@@ -164,7 +168,7 @@ static void each_epoch_is_one_permutation_without_probe_images(void **state) {
     (void)state;
     enum { TRAIN = 100, PROBE = 20, STEPS = 3 };
     ps_dataset *dataset = make_numbered((ps_shape){1, 2, 1, 3, 3}, TRAIN + PROBE, 4, PROBE, false);
-    ps_loader *loader = make_loader(dataset, (ps_loader_options){BATCH, 3, 0, false, false});
+    ps_loader *loader = make_loader(dataset, options_of(BATCH, 3, 0, false));
     batch b = make_batch(dataset, BATCH);
     int order[2][STEPS * BATCH];
     assert_int_equal(ps_loader_steps_per_epoch(loader), STEPS);
@@ -188,8 +192,8 @@ static void each_epoch_is_one_permutation_without_probe_images(void **state) {
 static void seeds_differ(void **state) {
     (void)state;
     ps_dataset *dataset = make_synthetic();
-    ps_loader *one = make_loader(dataset, (ps_loader_options){BATCH, 1, 0, false, false});
-    ps_loader *two = make_loader(dataset, (ps_loader_options){BATCH, 2, 0, false, false});
+    ps_loader *one = make_loader(dataset, options_of(BATCH, 1, 0, false));
+    ps_loader *two = make_loader(dataset, options_of(BATCH, 2, 0, false));
     batch a = make_batch(dataset, BATCH), b = make_batch(dataset, BATCH);
     check(ps_loader_train_batch(one, 0, a.x, a.label, NULL));
     check(ps_loader_train_batch(two, 0, b.x, b.label, NULL));
@@ -253,7 +257,7 @@ static void augmentation_is_crop_then_flip(void **state) {
     (void)state;
     enum { PAD = 2, ROWS = 8, STEPS = 40 };
     ps_dataset *dataset = make_numbered((ps_shape){1, 3, 1, 5, 4}, ROWS, 1, 0, false);
-    ps_loader *loader = make_loader(dataset, (ps_loader_options){ROWS, 11, PAD, true, false});
+    ps_loader *loader = make_loader(dataset, options_of(ROWS, 11, PAD, true));
     batch b = make_batch(dataset, ROWS);
     int flips = 0, down[2 * PAD + 1] = {0}, right[2 * PAD + 1] = {0};
     for (int step = 0; step < STEPS; step++) {
@@ -280,7 +284,7 @@ static void volumes_move_with_their_labels(void **state) {
     (void)state;
     enum { PAD = 1, ROWS = 4, STEPS = 12 };
     ps_dataset *dataset = make_numbered((ps_shape){1, 1, 3, 4, 3}, ROWS, 1, 0, true);
-    ps_loader *loader = make_loader(dataset, (ps_loader_options){ROWS, 5, PAD, true, false});
+    ps_loader *loader = make_loader(dataset, options_of(ROWS, 5, PAD, true));
     batch b = make_batch(dataset, ROWS);
     size_t positions = b.labels;
     int deep = 0, outside = 0;
@@ -318,8 +322,8 @@ static void a_sample_looks_the_same_in_any_batch_size(void **state) {
     (void)state;
     enum { COUNT = 24 };
     ps_dataset *dataset = make_numbered((ps_shape){1, 1, 1, 6, 6}, COUNT, 1, 0, false);
-    ps_loader *small = make_loader(dataset, (ps_loader_options){6, 2, 2, true, false});
-    ps_loader *large = make_loader(dataset, (ps_loader_options){COUNT, 2, 2, true, false});
+    ps_loader *small = make_loader(dataset, options_of(6, 2, 2, true));
+    ps_loader *large = make_loader(dataset, options_of(COUNT, 2, 2, true));
     batch a = make_batch(dataset, COUNT), b = make_batch(dataset, COUNT);
     for (uint64_t epoch = 0; epoch < 3; epoch++) {
         for (size_t i = 0; i < 4; i++)
@@ -339,7 +343,7 @@ static void plain_batches_are_in_stored_order_and_marked_past_the_end(void **sta
     (void)state;
     enum { ROWS = 8, TEST = 19 };
     ps_dataset *dataset = make_numbered((ps_shape){1, 2, 1, 3, 3}, 20, TEST, 5, false);
-    ps_loader *loader = make_loader(dataset, (ps_loader_options){ROWS, 1, 1, true, false});
+    ps_loader *loader = make_loader(dataset, options_of(ROWS, 1, 1, true));
     batch b = make_batch(dataset, ROWS);
     float *own = malloc(b.elements * sizeof *own);
     int32_t label;
@@ -365,7 +369,7 @@ static void plain_batches_are_in_stored_order_and_marked_past_the_end(void **sta
 static void an_empty_split_gives_no_rows(void **state) {
     (void)state;
     ps_dataset *dataset = make_numbered((ps_shape){1, 2, 1, 3, 3}, 8, 0, 0, false);
-    ps_loader *loader = make_loader(dataset, (ps_loader_options){4, 1, 0, false, false});
+    ps_loader *loader = make_loader(dataset, options_of(4, 1, 0, false));
     batch b = make_batch(dataset, 4);
     assert_int_equal(plain_batch(loader, PS_SPLIT_TEST, 0, &b), 0);
     assert_int_equal(plain_batch(loader, PS_SPLIT_PROBE, 0, &b), 0);
@@ -378,11 +382,9 @@ static void an_empty_split_gives_no_rows(void **state) {
 static void impossible_options_are_refused(void **state) {
     (void)state;
     ps_dataset *dataset = make_numbered((ps_shape){1, 2, 1, 3, 4}, 8, 0, 0, false);
-    const ps_loader_options wrong[] = {{9, 1, 0, false, false},
-                                       {0, 1, 0, false, false},
-                                       {-1, 1, 0, false, false},
-                                       {4, 1, -1, false, false},
-                                       {4, 1, 3, false, false}};
+    const ps_loader_options wrong[] = {options_of(9, 1, 0, false), options_of(0, 1, 0, false),
+                                       options_of(-1, 1, 0, false), options_of(4, 1, -1, false),
+                                       options_of(4, 1, 3, false)};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         ps_loader *loader;
         assert_int_equal(ps_loader_create(dataset, &wrong[i], &loader), PS_ERR_USAGE);

@@ -149,7 +149,7 @@ static void unlike_sizes_become_one_or_are_refused(void **state) {
     shelf s = unlike;
     ps_dataset *dataset;
     ps_loader *loader;
-    ps_loader_options options = {.batch = 2, .seed = 1, .crop_pad = 1, .flip = true};
+    ps_loader_options options = {.batch = 2, .seed = 1, .augment = {.crop_pad = 1, .flip = true}};
     float x[2][2 * 5 * 5 * CHANNELS];
     int32_t label[2][2 * 5 * 5];
     held(open_shelf(&s, (ps_dataset_options){.probe_count = 0}, &dataset));
@@ -182,10 +182,12 @@ static void masks_of_their_own_size_stay_what_they_are(void **state) {
     held(open_shelf(&s, (ps_dataset_options){.probe_count = 1}, &dataset));
     assert_int_equal(ps_dataset_labels_per_sample(dataset), 6);
     assert_int_equal(
-        ps_loader_create(dataset, &(ps_loader_options){.batch = 1, .seed = 1, .crop_pad = 0, .flip = true}, &loader),
+        ps_loader_create(dataset, &(ps_loader_options){.batch = 1, .seed = 1, .augment = {.crop_pad = 0, .flip = true}},
+                         &loader),
         PS_ERR_USAGE);
     assert_non_null(strstr(ps_status_message(), "masks of 1 x 2 x 3"));
-    held(ps_loader_create(dataset, &(ps_loader_options){.batch = 1, .seed = 1, .crop_pad = 0, .flip = false}, &loader));
+    held(ps_loader_create(
+        dataset, &(ps_loader_options){.batch = 1, .seed = 1, .augment = {.crop_pad = 0, .flip = false}}, &loader));
     held(ps_loader_plain_batch(loader, PS_SPLIT_TEST, 1, x, label, NULL, NULL));
     for (size_t i = 0; i < 6; i++) assert_int_equal(label[i], label_at(PS_SOURCE_TEST, 1, i));
     ps_loader_destroy(loader);
@@ -224,8 +226,8 @@ static void samples_without_labels_are_served(void **state) {
         held(ps_dataset_of_source("shelf", &(ps_dataset_options){.most_bytes = most}, &source, &dataset));
         assert_int_equal(ps_dataset_classes(dataset), 0);
         assert_int_equal(ps_dataset_labels_per_sample(dataset), 0);
-        held(ps_loader_create(dataset, &(ps_loader_options){.batch = 2, .seed = 1, .crop_pad = 1, .flip = true},
-                              &loader));
+        held(ps_loader_create(
+            dataset, &(ps_loader_options){.batch = 2, .seed = 1, .augment = {.crop_pad = 1, .flip = true}}, &loader));
         held(ps_loader_train_batch(loader, 0, x, NULL, NULL));
         held(ps_loader_plain_batch(loader, PS_SPLIT_TEST, 1, x, NULL, NULL, NULL));
         assert_int_equal(ps_task_of(dataset, &task), PS_ERR_INPUT);
@@ -264,8 +266,9 @@ static void what_cannot_be_read_is_named(void **state) {
         s = whole;
         held(ps_threads_create(threads, &pool));
         held(open_shelf(&s, (ps_dataset_options){.most_bytes = 1}, &dataset));
-        held(ps_loader_create(dataset, &(ps_loader_options){.batch = TRAIN, .seed = 1, .crop_pad = 0, .flip = false},
-                              &loader));
+        held(ps_loader_create(
+            dataset, &(ps_loader_options){.batch = TRAIN, .seed = 1, .augment = {.crop_pad = 0, .flip = false}},
+            &loader));
         held(ps_loader_train_batch(loader, 0, x, label, pool));
         s.broken = 4; /* every epoch shows it */
         assert_int_equal(ps_loader_train_batch(loader, 0, x, label, pool), PS_ERR_IO);

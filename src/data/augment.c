@@ -1,0 +1,87 @@
+#include "data/augment.h"
+
+#include <stddef.h>
+
+#include "data/source.h"
+
+static const ps_augmentation *const operations[] = {
+#define PS_AUGMENT(name) &ps_augment_##name,
+#include "data/augment_list.def"
+#undef PS_AUGMENT
+};
+
+/* ---- the plan ---- */
+
+/* What an operation that is no mere moving of cells wants of the data. */
+static ps_status check_side(const ps_augmentation *operation, const ps_dataset *dataset) {
+    const char *source = ps_dataset_source(dataset);
+    if (operation->side == PS_AUGMENT_CELLS) return PS_OK;
+    if (ps_dataset_sample_shape(dataset).d > 1)
+        return ps_fail(PS_ERR_USAGE, "%s: %s is for flat images, and these have a depth of %d; leave it out", source,
+                       operation->name, ps_dataset_sample_shape(dataset).d);
+    if (ps_dataset_labels_per_sample(dataset) > 1)
+        return ps_fail(PS_ERR_USAGE,
+                       "%s: %s would move images and not their masks; leave it out (crop_pad and flip move both)",
+                       source, operation->name);
+    if (operation->side == PS_AUGMENT_BYTES && ps_dataset_grey(dataset) == NULL)
+        return ps_fail(PS_ERR_USAGE,
+                       "%s: %s works on 8-bit images, and these data are of other numbers; leave it out, or use 8-bit "
+                       "data",
+                       source, operation->name);
+    return PS_OK;
+}
+
+ps_status ps_augment_plan_init(ps_augment_plan *plan, const ps_augment_options *options, const ps_dataset *dataset,
+                               uint64_t seed) {
+    *plan = (ps_augment_plan){.dataset = dataset, .options = *options};
+    for (int i = 0; i < PS_AUGMENTATIONS; i++) {
+        const ps_augmentation *operation = operations[i];
+        if (operation->check != NULL) PS_TRY(operation->check(options, dataset));
+        if (!operation->used(options)) continue;
+        PS_TRY(check_side(operation, dataset));
+        plan->key[plan->count] = ps_rng_key_of(seed, operation->stream);
+        plan->operation[plan->count++] = operation;
+        if (operation->side == PS_AUGMENT_BYTES) plan->before = plan->count;
+    }
+    return PS_OK;
+}
+
+/* ---- one sample ---- */
+
+static void apply(const ps_augment_plan *plan, int first, int last, uint64_t epoch, uint32_t index,
+                  ps_augment_sample *sample) {
+    for (int i = first; i < last; i++) {
+        ps_rng_key key = ps_rng_key_fold(ps_rng_key_fold(plan->key[i], epoch), index);
+        plan->operation[i]->apply(&plan->options, key, sample);
+    }
+}
+
+/* The bytes lie in the last quarter of the floats that they become, with room before them. */
+static ps_status load_bytes(const ps_augment_plan *plan, uint64_t epoch, uint32_t index, ps_shape shape, float *x,
+                            int32_t *label) {
+    size_t elements = ps_shape_elements(shape);
+    uint8_t *room = (uint8_t *)x;
+    ps_augment_sample sample = {.shape = shape,
+                                .pixel = room + PS_AUGMENT_ROOM * elements,
+                                .cell = (size_t)shape.c,
+                                .outside = ps_dataset_outside_bytes(plan->dataset),
+                                .grey = ps_dataset_grey(plan->dataset),
+                                .room = room};
+    PS_TRY(ps_dataset_sample_bytes(plan->dataset, PS_SPLIT_TRAIN, (int)index, sample.pixel, label));
+    apply(plan, 0, plan->before, epoch, index, &sample);
+    ps_dataset_normalise(plan->dataset, sample.pixel, x);
+    return PS_OK;
+}
+
+ps_status ps_augment_load(const ps_augment_plan *plan, uint64_t epoch, uint32_t index, float *x, int32_t *label) {
+    ps_shape shape = ps_dataset_sample_shape(plan->dataset);
+    if (plan->before > 0) PS_TRY(load_bytes(plan, epoch, index, shape, x, label));
+    else PS_TRY(ps_dataset_sample(plan->dataset, PS_SPLIT_TRAIN, (int)index, x, label));
+    ps_augment_sample sample = {.shape = shape,
+                                .pixel = x,
+                                .cell = (size_t)shape.c * sizeof *x,
+                                .outside = ps_dataset_outside(plan->dataset),
+                                .label = ps_dataset_labels_per_sample(plan->dataset) > 1 ? label : NULL};
+    apply(plan, plan->before, plan->count, epoch, index, &sample);
+    return PS_OK;
+}

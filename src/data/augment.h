@@ -1,0 +1,82 @@
+/* Augmentation: what is done to a training image before a network sees it. An operation is one .c file and one line in
+ * augment_list.def; they are applied in the order of that list. What an operation does to a sample is a function of
+ * (seed, epoch, sample) alone: arms of an experiment see the same images, for any number of threads, in batches of any
+ * size and in any parts of them.
+ *
+ * An operation draws from a stream of its own (core/rng.h), so that one that is added, or left out, changes no other's
+ * numbers. Nothing here allocates: bytes lie in the memory of the floats that they become. */
+#ifndef PS_DATA_AUGMENT_H
+#define PS_DATA_AUGMENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/rng.h"
+#include "data/dataset.h"
+
+/* All zero: nothing is done. */
+typedef struct {
+    int crop_pad; /* pixels; 0: no crop */
+    bool flip;
+} ps_augment_options;
+
+/* Where an operation stands to normalisation. Samples become floats after the last operation of those that are used
+ * which wants bytes; so cells are moved before or after that, as the list has it. */
+typedef enum {
+    PS_AUGMENT_BYTES, /* before it: on the bytes of flat images with one label, or none */
+    PS_AUGMENT_CELLS, /* on either side: it moves pixels about, whatever they are, and a label a position with them */
+    PS_AUGMENT_FLOATS /* after it: on flat images with one label, or none */
+} ps_augment_side;
+
+/* A sample under way. */
+typedef struct {
+    ps_shape shape;      /* n = 1 */
+    void *pixel;         /* [d][h][w][c], of uint8_t before normalisation and of float after it */
+    size_t cell;         /* bytes of a pixel, all its channels */
+    const void *outside; /* a pixel [c] of what a crop shows outside of the image: the mean */
+    const uint8_t *grey; /* [c], before normalisation: the mean of the training images, rounded; else NULL */
+    uint8_t *room;       /* before normalisation: PS_AUGMENT_ROOM more images, for whatever is wanted; else NULL */
+    int32_t *label;      /* one a position; NULL: none that could be moved */
+} ps_augment_sample;
+
+enum { PS_AUGMENT_ROOM = 3 };
+
+/* A table of functions without state, and constant. */
+typedef struct {
+    const char *name, *stream; /* of its random numbers */
+    ps_augment_side side;
+    bool (*used)(const ps_augment_options *options);
+    /* Refuses what cannot be done with these data, in one sentence; NULL: nothing to refuse. Asked whether it is used
+     * or not. */
+    ps_status (*check)(const ps_augment_options *options, const ps_dataset *dataset);
+    /* key: of (seed, epoch, sample) in its stream. */
+    void (*apply)(const ps_augment_options *options, ps_rng_key key, ps_augment_sample *sample);
+} ps_augmentation;
+
+#define PS_AUGMENT(name) extern const ps_augmentation ps_augment_##name;
+#include "data/augment_list.def"
+#undef PS_AUGMENT
+
+enum {
+#define PS_AUGMENT(name) PS_AUGMENT_INDEX_##name,
+#include "data/augment_list.def"
+#undef PS_AUGMENT
+    PS_AUGMENTATIONS
+};
+
+/* The operations in use, in their order. */
+typedef struct {
+    const ps_dataset *dataset; /* borrowed */
+    ps_augment_options options;
+    const ps_augmentation *operation[PS_AUGMENTATIONS];
+    ps_rng_key key[PS_AUGMENTATIONS]; /* of the seed */
+    int count, before;                /* the first `before` are done on bytes */
+} ps_augment_plan;
+
+/* Refuses (PS_ERR_USAGE) what the data do not allow. Nothing to free. */
+ps_status ps_augment_plan_init(ps_augment_plan *plan, const ps_augment_options *options, const ps_dataset *dataset,
+                               uint64_t seed);
+/* Training image `index` as it is in an epoch: x [d][h][w][c] and label [labels], normalised. From any thread. */
+ps_status ps_augment_load(const ps_augment_plan *plan, uint64_t epoch, uint32_t index, float *x, int32_t *label);
+
+#endif
