@@ -49,8 +49,8 @@ static ps_channel_way way_through(const ps_op *op) {
     const ps_channel_way kept = {PS_CHANNEL_ZERO, PS_CHANNEL_CONSTANT}, lost = {PS_CHANNEL_ZERO, PS_CHANNEL_OPEN},
                          moved = {PS_CHANNEL_CONSTANT, PS_CHANNEL_CONSTANT};
     ps_gate gate;
-    if (hands_on(op)) return value_inputs(op) < op->inputs ? lost : kept;
-    if (op->type->role == PS_ROLE_NORM) return moved;
+    if (hands_on(op) && !op->type->shifts) return value_inputs(op) < op->inputs ? lost : kept;
+    if (hands_on(op) || op->type->role == PS_ROLE_NORM) return moved;
     op->type->gate(op->config, &gate);
     return gate.rectifies || isfinite(gate.slope) ? kept : moved;
 }
@@ -97,6 +97,7 @@ static ps_sharing pass_op(const build *b, int at, ps_unit *unit) {
             unit->pool_skip_op = at;
             return PS_SHARING_NONE;
         case PS_ROLE_HANDS_ON:
+            if (op->type->shifts) return PS_SHARING_SHIFT;
             if (value_inputs(op) != 1) return PS_SHARING_JOIN;
             return features_of(b->graph, op) == 1 ? PS_SHARING_NONE : PS_SHARING_SPREAD;
         case PS_ROLE_SUM: return PS_SHARING_SUM;
@@ -139,6 +140,7 @@ void ps_unit_sharing_text(const ps_graph *graph, const ps_unit *unit, char *text
         [PS_SHARING_SUM] = "behind %s (%s), which adds several nodes up",
         [PS_SHARING_JOIN] = "behind %s (%s), which joins the channels of several nodes",
         [PS_SHARING_SPREAD] = "behind %s (%s), which makes several features of a channel",
+        [PS_SHARING_SHIFT] = "behind %s (%s), which adds learned values of its own",
         [PS_SHARING_READ] = "%s (%s) before it is read otherwise too",
         [PS_SHARING_GATE] = "behind %s (%s), which ends in a gate itself",
         [PS_SHARING_SECOND] = "behind %s (%s), the second of its kind before this gate",

@@ -42,6 +42,7 @@ typedef enum {
     PS_SHARING_SUM,    /* an operation that adds others up */
     PS_SHARING_JOIN,   /* an operation that puts the channels of others one after the other */
     PS_SHARING_SPREAD, /* an operation that makes several features of a channel (flattening) */
+    PS_SHARING_SHIFT,  /* an operation that adds learned values of its own (an embedding, a token) */
     PS_SHARING_READ,   /* an operation that is read otherwise too */
     PS_SHARING_GATE,   /* another gate */
     PS_SHARING_SECOND, /* a second normalisation or Pool Skip */

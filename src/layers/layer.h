@@ -76,14 +76,16 @@ typedef struct {
 } ps_layer_input;
 
 typedef enum {
-    PS_INIT_WEIGHT,
+    PS_INIT_WEIGHT, /* weight, bias: scheme and fan-in decide */
     PS_INIT_BIAS,
     PS_INIT_ONES,
-    PS_INIT_ZEROS
-} ps_init_kind; /* weight, bias: scheme and fan-in decide */
+    PS_INIT_ZEROS,
+    PS_INIT_EMBEDDING /* normal with standard deviation 0.2 */
+} ps_init_kind;
 
 typedef struct {
-    const char *suffix; /* "weight", "bias", "conv.weight": parameter name = operation's name + "." + suffix */
+    /* "weight", "bias", "conv.weight": parameter name = operation's name + "." + suffix; "": the operation's own */
+    const char *suffix;
     bool variance;      /* never below 0 */
     int rank, dims[5];  /* as in a PyTorch file: [k][c / groups][kd][kh][kw] (rank 4 without kd) */
     bool channels_last; /* memory is [k][kd][kh][kw][c / groups] although dims are in file order */
@@ -192,6 +194,7 @@ struct ps_layer_type {
     size_t config_bytes;            /* of its configuration, all plain data; 0: none */
     ps_role role;
     int min_inputs, max_inputs;
+    bool shifts;      /* PS_ROLE_HANDS_ON that adds values of its own: a channel that is all zero becomes constant */
     int value_inputs; /* PS_ROLE_HANDS_ON: the first so many are handed on, the rest only say where; 0: all */
     bool needs_input, needs_output; /* what backward reads of forward's arrays */
     bool in_place;                  /* y may alias x[0] and dx[0] may alias dy */

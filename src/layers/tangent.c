@@ -18,6 +18,22 @@ void ps_tangent_linear_backward(const ps_layer_call *call, const ps_layer_tangen
     call->type->backward(&moved);
 }
 
+void ps_tangent_additive_forward(const ps_layer_call *call, const ps_layer_tangent *tangent) {
+    ps_layer_call moved = *call;
+    moved.x = tangent->x;
+    moved.y = tangent->y;
+    moved.param = tangent->param;
+    call->type->forward(&moved);
+}
+
+void ps_tangent_additive_backward(const ps_layer_call *call, const ps_layer_tangent *tangent) {
+    ps_layer_call moved = *call;
+    moved.dy = tangent->dy;
+    moved.dx = tangent->dx;
+    moved.grad = tangent->grad;
+    call->type->backward(&moved);
+}
+
 static size_t bias_count(const ps_layer_call *call) { return call->param[1] != NULL ? (size_t)call->out_shape.c : 0; }
 
 void ps_tangent_bilinear_forward(const ps_layer_call *call, const ps_layer_tangent *tangent) {

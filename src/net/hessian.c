@@ -1,6 +1,7 @@
 #include "net/hessian.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/memory.h"
@@ -66,14 +67,17 @@ static ps_status bind_parameters(ps_hessian *h, int i, specs_of *specs_of_node, 
     const ps_op *op = &h->graph->op[i];
     ps_param_spec specs[PS_LAYER_MAX_PARAMS];
     ps_shape in[PS_LAYER_MAX_INPUTS];
-    char name[512];
     memset(specs, 0, sizeof specs);
     ps_graph_input_shapes(h->graph, i, in);
     int count = specs_of_node(op->config, in, op->shape, specs);
     for (int p = 0; p < count; p++) {
-        snprintf(name, sizeof name, "%s.%s", op->name, specs[p].suffix);
+        char *name;
+        PS_TRY(ps_param_name(op->name, specs[p].suffix, &name));
         int index = ps_net_find_param(h->net, name);
-        if (index < 0) return ps_fail(PS_ERR_INTERNAL, "Hessian: the network has no parameter \"%s\"", name);
+        free(name);
+        if (index < 0)
+            return ps_fail(PS_ERR_INTERNAL, "Hessian: operation \"%s\" has a parameter that the network has not",
+                           op->name);
         const ps_param *param = ps_net_param(h->net, index);
         node_arrays *a = &h->op[i];
         if (!learned) {

@@ -10,6 +10,8 @@
  * whatever the backbone's scheme. */
 typedef enum { SCHEME_TORCH, SCHEME_HE } scheme;
 
+static const double embedding_std = 0.2;
+
 static float drawn(scheme s, ps_init_kind kind, int fan_in, ps_rng_key key, size_t index) {
     double width = fan_in > 0 ? 1.0 / sqrt((double)fan_in) : 0.0;
     if (s == SCHEME_TORCH) return (float)(width * (2.0 * (double)ps_rng_uniform(key, index) - 1.0));
@@ -26,6 +28,8 @@ static void init_elements(ps_param *p, scheme s, ps_rng_key key, size_t first, s
     for (size_t i = first; i < first + count; i++) {
         if (p->spec.init == PS_INIT_ONES) p->value[i] = 1.0f;
         else if (p->spec.init == PS_INIT_ZEROS) p->value[i] = 0.0f;
+        else if (p->spec.init == PS_INIT_EMBEDDING)
+            p->value[i] = (float)(embedding_std * (double)ps_rng_normal(key, i));
         else p->value[i] = drawn(p->module ? SCHEME_TORCH : s, p->spec.init, p->spec.fan_in, key, i);
     }
 }

@@ -54,6 +54,10 @@ static ps_shape batched(const ps_net *net, ps_shape shape) { return ps_shape_wit
 
 /* ---- construction ---- */
 
+ps_status ps_param_name(const char *op, const char *suffix, char **name) {
+    return ps_string_format(name, "%s%s%s", op, suffix[0] != '\0' ? "." : "", suffix);
+}
+
 static ps_status add_param(ps_net *net, int op, const ps_param_spec *spec, bool learned) {
     const ps_op *n = &net->graph->op[op];
     PS_TRY(PS_GROW(&net->param, &net->param_capacity, (size_t)net->param_count + 1, "parameters"));
@@ -61,8 +65,8 @@ static ps_status add_param(ps_net *net, int op, const ps_param_spec *spec, bool 
     *p = (ps_param){.op = op, .module = n->module, .learned = learned, .spec = *spec, .count = 1};
     for (int d = 0; d < spec->rank; d++) p->count *= (size_t)spec->dims[d];
     p->row_length = p->count / (size_t)spec->rows;
-    PS_TRY(ps_string_format(&p->name, "%s.%s", n->name, spec->suffix));
-    PS_TRY(ps_string_format(&p->file_name, "%s.%s", n->file_name, spec->suffix));
+    PS_TRY(ps_param_name(n->name, spec->suffix, &p->name));
+    PS_TRY(ps_param_name(n->file_name, spec->suffix, &p->file_name));
     PS_TRY(PS_ALLOC(p->count, &p->value, p->name));
     if (learned) PS_TRY(PS_ALLOC(p->count, &p->grad, p->name));
     net->parameter_bytes += p->count * sizeof(float) * (learned ? 2 : 1);

@@ -33,6 +33,9 @@ ps_threads *ps_net_threads(const ps_net *net);
 int ps_net_batch(const ps_net *net);
 int ps_net_classes(const ps_net *net);              /* channels of the last operation */
 size_t ps_net_labels_per_sample(const ps_net *net); /* positions of the last operation: 1 for classification */
+/* What a parameter is called: the operation, a dot and the suffix, or the operation alone where the suffix is "". Free
+ * with free. */
+ps_status ps_param_name(const char *op, const char *suffix, char **name);
 /* Learned parameters first (graph order), then states. */
 int ps_net_param_count(const ps_net *net);
 ps_param *ps_net_param(ps_net *net, int index);

@@ -78,6 +78,9 @@ ps_shape ref_out_shape(const ref_call *call) {
     if (strcmp(call->type, "global_avg_pool") == 0) return (ps_shape){in.n, in.c, 1, 1, 1};
     if (strcmp(call->type, "linear") == 0)
         return (ps_shape){in.n, (int)number(call->attributes, "features", 0), in.d, in.h, in.w};
+    if (strcmp(call->type, "class_token") == 0) return (ps_shape){in.n, in.c, 1, 1, in.d * in.h * in.w + 1};
+    if (strcmp(call->type, "token") == 0 || strcmp(call->type, "sequence_pool") == 0)
+        return (ps_shape){in.n, in.c, 1, 1, 1};
     if (strcmp(call->type, "flatten") == 0) return (ps_shape){in.n, in.c * in.d * in.h * in.w, 1, 1, 1};
     if (strcmp(call->type, "concat") == 0)
         for (int i = 1; i < call->inputs; i++) in.c += call->in_shape[i].c;
@@ -237,6 +240,62 @@ static void ref_dropout(const ref_call *call, double *y) {
     }
 }
 
+static void ref_drop_path(const ref_call *call, double *y) {
+    float p = (float)number(call->attributes, "p", 0.1);
+    size_t image = ps_shape_elements(call->out_shape) / (size_t)call->out_shape.n;
+    for (size_t i = 0; i < ps_shape_elements(call->out_shape); i++) {
+        bool dropped = call->train && ps_rng_uniform(call->key, i / image) < p;
+        double kept = 1.0 - number(call->attributes, "p", 0.1);
+        y[i] = dropped ? 0.0 : call->train ? call->x[0][i] / kept : call->x[0][i];
+    }
+}
+
+static void ref_position_embedding(const ref_call *call, double *y) {
+    size_t image = ps_shape_elements(call->out_shape) / (size_t)call->out_shape.n;
+    for (size_t i = 0; i < ps_shape_elements(call->out_shape); i++) y[i] = call->x[0][i] + call->param[0][i % image];
+}
+
+static void ref_class_token(const ref_call *call, double *y) {
+    size_t c = (size_t)call->out_shape.c, tokens = (size_t)call->out_shape.w;
+    for (size_t n = 0; n < (size_t)call->out_shape.n; n++)
+        for (size_t t = 0; t < tokens; t++)
+            for (size_t j = 0; j < c; j++)
+                *y++ = t == 0 ? call->param[0][j] : call->x[0][(n * (tokens - 1) + t - 1) * c + j];
+}
+
+static void ref_token(const ref_call *call, double *y) {
+    ps_shape s = call->in_shape[0];
+    int index = (int)number(call->attributes, "index", 0);
+    for (int n = 0; n < s.n; n++)
+        for (int c = 0; c < s.c; c++)
+            *y++ = call->x[0][at(s, n, index / (s.h * s.w), index / s.w % s.h, index % s.w, c)];
+}
+
+static void ref_softmax(double *a, size_t count) {
+    double sum = 0, most = a[0];
+    for (size_t i = 1; i < count; i++) most = fmax(most, a[i]);
+    for (size_t i = 0; i < count; i++) sum += a[i] = exp(a[i] - most);
+    for (size_t i = 0; i < count; i++) a[i] /= sum;
+}
+
+static void ref_sequence_pool(const ref_call *call, double *y) {
+    size_t c = (size_t)call->out_shape.c, tokens = ps_shape_elements(call->in_shape[0]) / c / (size_t)call->out_shape.n;
+    double *a = malloc(tokens * sizeof *a);
+    for (size_t n = 0; n < (size_t)call->out_shape.n; n++) {
+        const double *x = call->x[0] + n * tokens * c;
+        for (size_t t = 0; t < tokens; t++) {
+            a[t] = call->param[1][0];
+            for (size_t j = 0; j < c; j++) a[t] += x[t * c + j] * call->param[0][j];
+        }
+        ref_softmax(a, tokens);
+        for (size_t j = 0; j < c; j++, y++) {
+            *y = 0;
+            for (size_t t = 0; t < tokens; t++) *y += a[t] * x[t * c + j];
+        }
+    }
+    free(a);
+}
+
 /* u of Pool Skip: what the selection keeps of x in each whole e-window. scale_x: where the energy ratio is taken. */
 static void select_elements(const ref_call *call, const double *x, const double *scale_x, double *u) {
     ps_shape s = call->out_shape;
@@ -326,6 +385,11 @@ bool ref_forward(const ref_call *call, double *y) {
     else if (strcmp(type, "concat") == 0) ref_concat(call, y);
     else if (strcmp(type, "flatten") == 0) ref_flatten(call, y);
     else if (strcmp(type, "dropout") == 0) ref_dropout(call, y);
+    else if (strcmp(type, "drop_path") == 0) ref_drop_path(call, y);
+    else if (strcmp(type, "position_embedding") == 0) ref_position_embedding(call, y);
+    else if (strcmp(type, "class_token") == 0) ref_class_token(call, y);
+    else if (strcmp(type, "token") == 0) ref_token(call, y);
+    else if (strcmp(type, "sequence_pool") == 0) ref_sequence_pool(call, y);
     else if (strcmp(type, "pool_skip") == 0) ref_pool_skip(call, y);
     else return false;
     return true;
