@@ -173,9 +173,9 @@ $(BUILD)/tests/%_test: $(BUILD)/tests/%_test.o $(TEST_LIB_OBJECTS) $(LIBRARY)
 	@echo "  LD $@"
 	$(Q)$(CC) $(CFLAGS) -o $@ $^ -lcmocka $(LIBS) $(LDFLAGS)
 
-$(BUILD)/tests/%_tool: $(BUILD)/tests/%_tool.o $(LIBRARY)
+$(BUILD)/tests/%_tool: $(BUILD)/tests/%_tool.o $(TEST_LIB_OBJECTS) $(LIBRARY)
 	@echo "  LD $@"
-	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(LIBS) $(LDFLAGS)
+	$(Q)$(CC) $(CFLAGS) -o $@ $^ -lcmocka $(LIBS) $(LDFLAGS)
 
 $(BUILD)/tests/bench/%_bench: $(BUILD)/tests/bench/%_bench.o $(TEST_LIB_OBJECTS) $(LIBRARY)
 	@echo "  LD $@"

@@ -1,6 +1,5 @@
 #include "graph/units.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,7 +51,7 @@ static ps_channel_way way_through(const ps_op *op) {
     if (hands_on(op) && !op->type->shifts) return value_inputs(op) < op->inputs ? lost : kept;
     if (hands_on(op) || op->type->role == PS_ROLE_NORM) return moved;
     op->type->gate(op->config, &gate);
-    return gate.rectifies || isfinite(gate.slope) ? kept : moved;
+    return gate.keeps_zero ? kept : moved;
 }
 
 static ps_channel pass(ps_channel_way way, ps_channel channel) {

@@ -223,7 +223,11 @@ static void norm_backward(const ps_layer_call *call) {
 static bool norm_gate(const void *config_, ps_gate *gate) {
     const norm_config *config = config_;
     bool straight = config->slope != 0;
-    *gate = (ps_gate){straight ? "leaky_relu" : "relu", !straight, config->slope};
+    *gate = (ps_gate){.activation = straight ? "leaky_relu" : "relu",
+                      .rectifies = !straight,
+                      .keeps_zero = true,
+                      .slope = config->slope,
+                      .ceiling = INFINITY};
     return config->activation != PS_ACT_NONE;
 }
 

@@ -39,8 +39,12 @@ typedef enum {
      * where it has them. A channel that is all zero becomes constant, not zero, and stands for its node all the same:
      * it tells nothing of the input. May end in a gate (see gate), with input 1 added before. */
     PS_ROLE_NORM,
-    /* An activation, elementwise (see gate). Behind another gate it hands that one's channels on; a 0 stays 0 where it
-     * rectifies or is straight on the negative side, else it becomes another constant. */
+    /* Scales and shifts each channel by "weight" (gamma) and "bias" (beta) after it was set against the others of the
+     * same position: a channel that is all zero is neither zero nor constant behind it, and a gate behind it hands
+     * gradient to all channels before it. What lies behind belongs to no node of the layer before. */
+    PS_ROLE_NORM_ACROSS,
+    /* An activation, elementwise (see gate). Behind another gate it hands that one's channels on; a 0 stays 0 where the
+     * gate says so, else it becomes another constant. */
     PS_ROLE_GATE,
     /* Hands every channel on by itself: one that is all zero stays so, and none enters another. One input channel
      * becomes as many neighbouring output channels as there are more of these (flattening); several inputs stand one
@@ -54,8 +58,13 @@ typedef enum {
 typedef struct {
     const char *activation; /* its name in traces */
     bool rectifies;         /* what is at or below 0 leaves as exactly 0 and takes no gradient: the gate can be shut */
+    bool keeps_zero;        /* 0 leaves as 0 */
     float slope;            /* on the negative side where that is straight (0: none comes through); else NaN */
+    float ceiling;          /* what is at or above it leaves as exactly this and takes no gradient; INFINITY: none */
 } ps_gate;
+
+/* A derivative whose size is below this is flat: the gate is saturated there. Fixed, as traces are compared by it. */
+#define PS_GATE_FLAT 1e-3f
 
 /* One layer of those that a type can be written out as (see pieces). */
 typedef struct {
@@ -80,7 +89,8 @@ typedef enum {
     PS_INIT_BIAS,
     PS_INIT_ONES,
     PS_INIT_ZEROS,
-    PS_INIT_EMBEDDING /* normal with standard deviation 0.2 */
+    PS_INIT_EMBEDDING, /* normal with standard deviation 0.2 */
+    PS_INIT_SLOPE      /* 0.25, where He et al. 2015 start a PReLU */
 } ps_init_kind;
 
 typedef struct {
@@ -217,6 +227,9 @@ struct ps_layer_type {
     void (*backward)(const ps_layer_call *call);
     /* True and *gate where this configured layer ends in an activation. NULL: never. */
     bool (*gate)(const void *config, ps_gate *gate);
+    /* Adds to count[c] the values v, as large as y, at which the size of the gate's derivative is below PS_GATE_FLAT;
+     * reads parameters and changes nothing but workspace. NULL: it is a rectifier, whose flat parts the gate says. */
+    void (*flat)(const ps_layer_call *call, const float *v, double *count);
     /* For types that do more than that activation: what enters it, as large as y. Reads x (all images of the batch, in
      * any mode) and parameters; may run before forward and changes nothing but workspace. NULL: input 0 enters it. */
     void (*entering)(const ps_layer_call *call, float *v);
@@ -252,7 +265,8 @@ struct ps_layer_type {
     const char *(*tangent_refuse)(const void *config);
     /* What the gradient checks run this type with: JSON texts, NULL-terminated:
      * {"inputs": [[n, c, d, h, w], ...], "attributes": {...}}; "pool": {...} (max_unpool): attributes of a max_pool
-     * node that makes input 1 from a map of the first shape; input 0 then has the pooled shape. */
+     * node that makes input 1 from a map of the first shape; input 0 then has the pooled shape; "within": 2 where it is
+     * left out: the inputs lie between -this and this. */
     const char *const *samples;
 };
 

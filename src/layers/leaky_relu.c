@@ -1,4 +1,6 @@
 /* Leaky ReLU: y = x > 0 ? x : slope x, elementwise. */
+#include <math.h>
+
 #include "kernels/pointwise.h"
 #include "layers/attributes.h"
 #include "layers/list.h"
@@ -24,8 +26,17 @@ static void leaky_rounding(const ps_layer_call *call) {
 
 static bool leaky_gate(const void *config, ps_gate *gate) {
     float slope = slope_of(config);
-    *gate = (ps_gate){slope == 0 ? "relu" : "leaky_relu", slope == 0, slope};
+    *gate = (ps_gate){.activation = slope == 0 ? "relu" : "leaky_relu",
+                      .rectifies = slope == 0,
+                      .keeps_zero = true,
+                      .slope = slope,
+                      .ceiling = INFINITY};
     return true;
+}
+
+static void leaky_flat(const ps_layer_call *call, const float *v, double *count) {
+    float slope = slope_of(call->config);
+    ps_flat_below_zero(v, call->out_shape, &slope, 0, count);
 }
 
 static const char *const leaky_samples[] = {"{\"inputs\": [[3, 5, 1, 4, 3]], \"attributes\": {}}",
@@ -48,6 +59,7 @@ const ps_layer_type ps_layer_leaky_relu = {
     .forward = ps_rectifier_forward,
     .backward = ps_rectifier_backward,
     .gate = leaky_gate,
+    .flat = leaky_flat,
     .rounding = leaky_rounding,
     .carries_bounds = true,
     .edges = ps_edges_activation,

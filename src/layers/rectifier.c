@@ -1,5 +1,7 @@
 #include "layers/rectifier.h"
 
+#include <math.h>
+
 #include "kernels/pointwise.h"
 #include "layers/rounding.h"
 
@@ -33,4 +35,12 @@ void ps_rectifier_backward(const ps_layer_call *call) {
 void ps_rectifier_tangent_forward(const ps_layer_call *call, const ps_layer_tangent *tangent) {
     ps_activation_backward(call->y, tangent->x[0], call->out_shape, slope_of(call), tangent->y, false, NULL,
                            call->workspace, call->threads);
+}
+
+void ps_flat_below_zero(const float *v, ps_shape shape, const float *slope, size_t step, double *count) {
+    size_t c = (size_t)shape.c, all = ps_shape_elements(shape);
+    for (size_t k = 0; k < c; k++) {
+        if (!(fabsf(slope[k * step]) < PS_GATE_FLAT)) continue;
+        for (size_t i = k; i < all; i += c) count[k] += v[i] <= 0;
+    }
 }

@@ -11,4 +11,8 @@ void ps_rectifier_forward(const ps_layer_call *call);
 void ps_rectifier_backward(const ps_layer_call *call);
 void ps_rectifier_tangent_forward(const ps_layer_call *call, const ps_layer_tangent *tangent);
 
+/* Adds to count[c] the values v that are not above 0, where the slope is flat: slope[c], or with step 0 one for all
+ * channels. */
+void ps_flat_below_zero(const float *v, ps_shape shape, const float *slope, size_t step, double *count);
+
 #endif

@@ -1,4 +1,6 @@
 /* ReLU: y = max(x, 0), elementwise; its derivative at 0 is 0. */
+#include <math.h>
+
 #include "layers/attributes.h"
 #include "layers/list.h"
 #include "layers/rectifier.h"
@@ -7,7 +9,7 @@
 
 static bool relu_gate(const void *config, ps_gate *gate) {
     (void)config;
-    *gate = (ps_gate){"relu", true, 0.0f};
+    *gate = (ps_gate){.activation = "relu", .rectifies = true, .keeps_zero = true, .ceiling = INFINITY};
     return true;
 }
 

@@ -67,7 +67,7 @@ static ps_status describe_layers(looking *l) {
     for (int u = 0; u < l->units->count; u++) {
         const ps_unit *unit = &l->units->unit[u];
         ps_layer_facts *out = &f->layers[u];
-        ps_gate gate = {"", false, (float)NAN};
+        ps_gate gate = {.activation = ""};
         const ps_op *op = &graph->op[unit->gate_op];
         if (op->type->gate != NULL) (void)op->type->gate(op->config, &gate);
         PS_TRY(ps_string_copy(unit->name, &out->name));

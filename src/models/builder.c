@@ -99,6 +99,22 @@ ps_status ps_model_check_pool_skip(const ps_pool_skip_config *skip) {
 
 /* ---- begin and end ---- */
 
+static const char *const activations[] = {"relu", "leaky_relu", "relu6", "elu", "gelu", "silu", "prelu", NULL};
+
+static ps_status check_activation(const char *name, const ps_model_options *o) {
+    char known[128] = "";
+    if (o->activation == NULL || o->activation[0] == '\0') return PS_OK;
+    if (o->leaky_slope > 0 && strcmp(o->activation, "leaky_relu") != 0)
+        return ps_fail(PS_ERR_USAGE,
+                       "%s: the slope %g is of LeakyReLU, but the activation is to be \"%.40s\"; leave one of both out",
+                       name, o->leaky_slope, o->activation);
+    for (int i = 0; activations[i] != NULL; i++) {
+        if (strcmp(o->activation, activations[i]) == 0) return PS_OK;
+        snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i > 0 ? ", " : "", activations[i]);
+    }
+    return ps_fail(PS_ERR_USAGE, "%s: activation \"%.40s\" is unknown; use one of %s", name, o->activation, known);
+}
+
 static ps_status check_options(const char *name, const ps_model_options *o) {
     if (!(o->width > 0 && o->width <= 64))
         return ps_fail(PS_ERR_USAGE, "%s: width is %g; it must be above 0 and at most 64", name, o->width);
@@ -106,6 +122,7 @@ static ps_status check_options(const char *name, const ps_model_options *o) {
     if (!(o->leaky_slope >= 0 && o->leaky_slope < 1))
         return ps_fail(PS_ERR_USAGE, "%s: the slope of LeakyReLU is %g; it must be from 0 (ReLU) to below 1", name,
                        o->leaky_slope);
+    PS_TRY(check_activation(name, o));
     if (!(o->dropout < 1)) return ps_fail(PS_ERR_USAGE, "%s: dropout is %g; it must be below 1", name, o->dropout);
     int largest = o->input.d > 1 ? 6 : 16; /* what the layer takes (kernels/pool_skip.h) */
     if (o->pool_skip.pool_size < 0 || o->pool_skip.pool_size > largest)
@@ -120,6 +137,7 @@ ps_status ps_builder_begin(ps_builder *b, const char *name, const ps_model_optio
                            const char *const *stage_names, int stage_count, const char *head) {
     *b = (ps_builder){
         .options = options, .stage_names = stage_names, .stage_count = stage_count, .head = head, .tail = -1};
+    b->activation = "relu";
     PS_TRY(check_options(name, options));
     PS_TRY(ps_graph_create(name, options->input, &b->graph));
     if (options->pool_skip.pool_size == 0) PS_TRY(ps_model_check_pool_skip(&options->pool_skip));
@@ -236,9 +254,10 @@ ps_status ps_builder_norm(ps_builder *b, const char *name, const char *file_name
 
 ps_status ps_builder_gate(ps_builder *b, const char *name, const char *file_name) {
     char attributes[64] = "{}";
-    bool leaky = b->options->leaky_slope > 0;
-    if (leaky) snprintf(attributes, sizeof attributes, "{\"slope\": %.9g}", b->options->leaky_slope);
-    return ps_builder_add(b, leaky ? "leaky_relu" : "relu", name, file_name, -1, attributes);
+    const char *asked = b->options->activation;
+    bool sloped = b->options->leaky_slope > 0, given = asked != NULL && asked[0] != '\0';
+    if (sloped) snprintf(attributes, sizeof attributes, "{\"slope\": %.9g}", b->options->leaky_slope);
+    return ps_builder_add(b, sloped ? "leaky_relu" : given ? asked : b->activation, name, file_name, -1, attributes);
 }
 
 ps_status ps_builder_linear(ps_builder *b, int features, const char *name) {

@@ -16,6 +16,7 @@ typedef struct {
     const char *const *stage_names; /* in forward order; borrowed */
     int stage_count, stage;         /* stage: index of the present one; stage_count: past the last, in the head */
     const char *head;               /* name of what follows the stages; no Pool Skip goes there */
+    const char *activation;         /* the model's own: "relu" unless the family says otherwise after begin */
     int tail;                       /* latest operation, -1: the network input */
     bool all, only_1x1;             /* placement: shortcuts and stem too; convolutions with a 1x1 kernel only */
     bool selected[PS_BUILDER_MAX_STAGES];
@@ -55,7 +56,7 @@ ps_status ps_builder_conv(ps_builder *builder, const ps_builder_conv_spec *spec,
                           const char *file_name, const char *skip_file_name);
 /* Batch normalisation with the options' momentum. */
 ps_status ps_builder_norm(ps_builder *builder, const char *name, const char *file_name);
-/* ReLU, or LeakyReLU where the options ask for it. */
+/* The model's own activation, or what the options ask for. */
 ps_status ps_builder_gate(ps_builder *builder, const char *name, const char *file_name);
 ps_status ps_builder_linear(ps_builder *builder, int features, const char *name);
 /* Dropout with the options' rate (own: the model's own rate); none where that is 0. */

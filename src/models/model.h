@@ -23,10 +23,11 @@ typedef struct {
     int stage_count;
     ps_shape input; /* n = 1: c, d, h, w */
     int classes;
-    bool batch_norm;      /* models that come with and without (plain, vgg); ignored elsewhere */
-    double norm_momentum; /* of batch normalisations, PS_NORM_MOMENTUM where nothing else is asked for */
-    double leaky_slope;   /* 0: ReLU; > 0: LeakyReLU gates, the negative control */
-    double dropout;       /* < 0: the model's own */
+    bool batch_norm;        /* models that come with and without (plain, vgg); ignored elsewhere */
+    double norm_momentum;   /* of batch normalisations, PS_NORM_MOMENTUM where nothing else is asked for */
+    const char *activation; /* of all gates: a layer type's name; NULL or "": the model's own */
+    double leaky_slope;     /* > 0: LeakyReLU gates of this slope, the negative control */
+    double dropout;         /* < 0: the model's own */
     ps_pool_skip_config pool_skip;
 } ps_model_options;
 

@@ -30,6 +30,7 @@ static void init_elements(ps_param *p, scheme s, ps_rng_key key, size_t first, s
         else if (p->spec.init == PS_INIT_ZEROS) p->value[i] = 0.0f;
         else if (p->spec.init == PS_INIT_EMBEDDING)
             p->value[i] = (float)(embedding_std * (double)ps_rng_normal(key, i));
+        else if (p->spec.init == PS_INIT_SLOPE) p->value[i] = 0.25f;
         else p->value[i] = drawn(p->module ? SCHEME_TORCH : s, p->spec.init, p->spec.fan_in, key, i);
     }
 }

@@ -66,6 +66,7 @@ ps_status ps_network_build(const ps_run_config *config, ps_shape input, int clas
     options.input = input;
     options.classes = classes;
     options.norm_momentum = config->norm_momentum;
+    options.activation = or_null(config->activation);
     options.leaky_slope = config->leaky_slope;
     if (config->dropout >= 0) options.dropout = config->dropout;
     options.pool_skip = (ps_pool_skip_config){.pool_size = config->pool_skip,

@@ -13,6 +13,7 @@
 #include "models/model.h"
 #include "net/checkpoint.h"
 #include "task/task.h"
+#include "tests/lib/gradcheck.h"
 
 /* One tensor of a file as floats; *count elements. Free with ps_free. */
 static ps_status read_tensor(const ps_tensor_file *file, const char *name, float **out, size_t *count) {
@@ -285,13 +286,112 @@ cleanup:
     return status;
 }
 
+/* ---- one layer ---- */
+
+/* Sets an array of the rig from the tensor of that name, turned to channels-last: outer x c x inner. */
+static ps_status set_array(const ps_tensor_file *file, const char *name, float *array, size_t outer, size_t c,
+                           size_t inner) {
+    float *values;
+    size_t count;
+    PS_TRY(read_tensor(file, name, &values, &count));
+    ps_status status = PS_OK;
+    if (count == outer * c * inner) reorder(values, array, outer, c, inner, false);
+    else status = ps_fail(PS_ERR_INPUT, "\"%s\" has %zu values, not %zu", name, count, outer * c * inner);
+    ps_free(values);
+    return status;
+}
+
+static ps_status set_map(const ps_tensor_file *file, const char *name, ps_shape s, float *array) {
+    return set_array(file, name, array, (size_t)s.n, (size_t)s.c, (size_t)s.d * (size_t)s.h * (size_t)s.w);
+}
+
+/* Elements behind the first two of a parameter whose memory is in another order than its file, else 1. */
+static size_t inner_of(const ps_param_spec *spec) {
+    size_t inner = 1;
+    for (int i = 2; spec->channels_last && i < spec->rank; i++) inner *= (size_t)spec->dims[i];
+    return inner;
+}
+
+static ps_status read_layer(const char *folder, gradcheck_rig *rig) {
+    char path[512], name[64];
+    ps_tensor_file *file;
+    snprintf(path, sizeof path, "%s/data.safetensors", folder);
+    PS_TRY(ps_tensor_file_open(path, &file));
+    ps_status status = set_map(file, "dy", rig->out_shape, rig->dy);
+    for (int i = 0; i < rig->inputs && status == PS_OK; i++) {
+        snprintf(name, sizeof name, "x%d", i);
+        status = set_map(file, name, rig->in_shape[i], rig->x[i]);
+    }
+    for (int i = 0; i < rig->params && status == PS_OK; i++) {
+        const ps_param_spec *spec = &rig->param_spec[i];
+        size_t inner = inner_of(spec), c = spec->rank > 1 ? (size_t)spec->dims[1] : 1;
+        snprintf(name, sizeof name, "param/%s", spec->suffix);
+        status = set_array(file, name, rig->param[i], gradcheck_param_elements(spec) / c / inner, c, inner);
+    }
+    ps_tensor_file_close(file);
+    return status;
+}
+
+static ps_status add_map(ps_tensor_writer *writer, const char *name, ps_shape s, const float *values, float **keep) {
+    const int64_t dims[5] = {s.n, s.c, s.d, s.h, s.w};
+    return add_reordered(writer, name, 5, dims, (size_t)s.n, (size_t)s.c, (size_t)s.d * (size_t)s.h * (size_t)s.w,
+                         values, keep);
+}
+
+static ps_status write_layer(const char *folder, const gradcheck_rig *rig) {
+    enum { MOST = 1 + PS_LAYER_MAX_INPUTS + PS_LAYER_MAX_PARAMS };
+    char path[512], name[64];
+    float *keep[MOST] = {NULL};
+    ps_tensor_writer *writer;
+    int kept = 1;
+    PS_TRY(ps_tensor_writer_create(&writer));
+    ps_status status = add_map(writer, "y", rig->out_shape, rig->y, &keep[0]);
+    for (int i = 0; i < rig->inputs && status == PS_OK; i++) {
+        snprintf(name, sizeof name, "dx%d", i);
+        status = add_map(writer, name, rig->in_shape[i], rig->dx[i], &keep[kept++]);
+    }
+    for (int i = 0; i < rig->params && status == PS_OK; i++) {
+        const ps_param_spec *spec = &rig->param_spec[i];
+        size_t inner = inner_of(spec), c = spec->rank > 1 ? (size_t)spec->dims[1] : 1;
+        int64_t dims[5];
+        for (int k = 0; k < spec->rank; k++) dims[k] = spec->dims[k];
+        snprintf(name, sizeof name, "grad/%s", spec->suffix);
+        status = add_reordered(writer, name, spec->rank, dims, gradcheck_param_elements(spec) / c / inner, c, inner,
+                               rig->grad[i], &keep[kept++]);
+    }
+    snprintf(path, sizeof path, "%s/engine.safetensors", folder);
+    if (status == PS_OK) status = ps_tensor_writer_finish(writer, path);
+    ps_tensor_writer_destroy(writer);
+    for (int i = 0; i < MOST; i++) ps_free(keep[i]);
+    return status;
+}
+
+/* "sample" is one of layers/layer.h; values come from data.safetensors. */
+static ps_status run_layer(const char *folder, const char *name, const cJSON *json) {
+    const ps_layer_type *type;
+    gradcheck_rig rig = {0};
+    char *sample = cJSON_PrintUnformatted(cJSON_GetObjectItemCaseSensitive(json, "sample"));
+    ps_status status = ps_layer_find(name, "case", &type);
+    if (status == PS_OK) status = gradcheck_rig_create(type, sample, PS_MODE_TRAIN, NULL, &rig);
+    if (status == PS_OK) status = read_layer(folder, &rig);
+    if (status == PS_OK) {
+        gradcheck_rig_run(&rig);
+        status = write_layer(folder, &rig);
+    }
+    gradcheck_rig_clear(&rig);
+    cJSON_free(sample);
+    return status;
+}
+
 int main(int count, char **argument) {
     char path[512];
     cJSON *json = NULL;
     if (count != 2) return fprintf(stderr, "usage: parity_tool FOLDER\n"), 2;
     snprintf(path, sizeof path, "%s/case.json", argument[1]);
     ps_status status = ps_json_read(path, &json);
-    if (status == PS_OK)
+    const cJSON *layer = cJSON_GetObjectItemCaseSensitive(json, "layer");
+    if (status == PS_OK && cJSON_IsString(layer)) status = run_layer(argument[1], layer->valuestring, json);
+    else if (status == PS_OK)
         status = cJSON_GetObjectItemCaseSensitive(json, "model") != NULL ? run_network(argument[1], json)
                                                                          : run_pool_skip(argument[1], json);
     if (status != PS_OK) fprintf(stderr, "parity_tool: %s\n", ps_status_message());

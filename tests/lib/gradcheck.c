@@ -42,10 +42,10 @@ static bool guard_whole(const float *array, size_t count) {
     return true;
 }
 
-static void fill_spaced(float *x, size_t count, const char *name, int number) {
+static void fill_spaced(float *x, size_t count, const char *name, int number, double within) {
     uint32_t *order = malloc(count * sizeof *order);
     ps_rng_permutation(ps_rng_key_fold(ps_rng_key_of(7, name), (uint64_t)number), (uint32_t)count, order);
-    for (size_t i = 0; i < count; i++) x[i] = (float)(((double)order[i] + 0.5) / (double)count * 4.0 - 2.0);
+    for (size_t i = 0; i < count; i++) x[i] = (float)(((double)order[i] + 0.5) / (double)count * 2.0 * within - within);
     free(order);
 }
 
@@ -73,7 +73,7 @@ static ps_status make_pool(gradcheck_rig *rig, const cJSON *attributes, ps_layer
     PS_TRY(type->plan(*config, &rig->pool_shape, 1, pooled, 1, &plan, &sizes));
     PS_TRY(ps_alloc(sizes.save_bytes, 1, "gradient check", &rig->pool_save));
     PS_TRY(make_array(ps_shape_elements(rig->pool_shape), 0, &rig->pool_x));
-    fill_spaced(rig->pool_x, ps_shape_elements(rig->pool_shape), "pool", 0);
+    fill_spaced(rig->pool_x, ps_shape_elements(rig->pool_shape), "pool", 0, 2.0);
     float *values;
     PS_TRY(make_array(ps_shape_elements(pooled), 0, &values));
     double *no_sums[PS_SUMS] = {NULL};
@@ -111,6 +111,7 @@ static ps_status infer(gradcheck_rig *rig) {
 
 static ps_status make_arrays(gradcheck_rig *rig) {
     size_t outputs = ps_shape_elements(rig->out_shape);
+    const cJSON *within = cJSON_GetObjectItemCaseSensitive(rig->document, "within");
     PS_TRY(make_array(outputs, poison, &rig->y));
     PS_TRY(make_array(outputs, 0, &rig->dy));
     fill_normal(rig->dy, outputs, "dy", 0, 1.0f);
@@ -118,7 +119,7 @@ static ps_status make_arrays(gradcheck_rig *rig) {
         size_t count = ps_shape_elements(rig->in_shape[i]);
         PS_TRY(make_array(count, 0, &rig->x[i]));
         PS_TRY(make_array(count, poison, &rig->dx[i]));
-        fill_spaced(rig->x[i], count, "x", i);
+        fill_spaced(rig->x[i], count, "x", i, cJSON_IsNumber(within) ? within->valuedouble : 2.0);
     }
     for (int i = 0; i < rig->params; i++) {
         size_t count = gradcheck_param_elements(&rig->param_spec[i]);

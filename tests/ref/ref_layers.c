@@ -156,6 +156,38 @@ static void ref_slope(const ref_call *call, double slope, double *y) {
         y[i] = call->x[0][i] > 0 ? call->x[0][i] : slope * call->x[0][i];
 }
 
+static void ref_curve(const ref_call *call, double *y) {
+    double alpha = (double)(float)number(call->attributes, "alpha", 1);
+    for (size_t i = 0; i < ps_shape_elements(call->out_shape); i++) {
+        double x = call->x[0][i];
+        if (strcmp(call->type, "gelu") == 0) y[i] = x * erfc(-x / sqrt(2)) / 2;
+        else if (strcmp(call->type, "silu") == 0) y[i] = x / (1 + exp(-x));
+        else if (strcmp(call->type, "elu") == 0) y[i] = x > 0 ? x : alpha * (exp(x) - 1);
+        else y[i] = fmin(fmax(x, 0), 6);
+    }
+}
+
+static void ref_prelu(const ref_call *call, double *y) {
+    size_t slopes = truth(call->attributes, "shared", true) ? 1 : (size_t)call->out_shape.c;
+    for (size_t i = 0; i < ps_shape_elements(call->out_shape); i++) {
+        double x = call->x[0][i];
+        y[i] = x > 0 ? x : call->param[0][i % (size_t)call->out_shape.c % slopes] * x;
+    }
+}
+
+static void ref_layer_norm(const ref_call *call, double *y) {
+    size_t c = (size_t)call->out_shape.c;
+    for (size_t first = 0; first < ps_shape_elements(call->out_shape); first += c) {
+        const double *x = call->x[0] + first;
+        double mean = 0, variance = 0;
+        for (size_t k = 0; k < c; k++) mean += x[k] / (double)c;
+        for (size_t k = 0; k < c; k++) variance += pow(x[k] - mean, 2) / (double)c;
+        for (size_t k = 0; k < c; k++)
+            y[first + k] = call->param[0][k] * (x[k] - mean) / sqrt(variance + number(call->attributes, "eps", 1e-5)) +
+                           call->param[1][k];
+    }
+}
+
 static bool inside(ps_shape s, int z, int y, int x) {
     return z >= 0 && z < s.d && y >= 0 && y < s.h && x >= 0 && x < s.w;
 }
@@ -376,6 +408,11 @@ bool ref_forward(const ref_call *call, double *y) {
     else if (strcmp(type, "relu") == 0) ref_slope(call, 0.0, y);
     else if (strcmp(type, "leaky_relu") == 0)
         ref_slope(call, (double)(float)number(call->attributes, "slope", 0.01), y);
+    else if (strcmp(type, "gelu") == 0 || strcmp(type, "silu") == 0 || strcmp(type, "elu") == 0 ||
+             strcmp(type, "relu6") == 0)
+        ref_curve(call, y);
+    else if (strcmp(type, "prelu") == 0) ref_prelu(call, y);
+    else if (strcmp(type, "layer_norm") == 0) ref_layer_norm(call, y);
     else if (strcmp(type, "max_pool") == 0) ref_pool(call, true, y);
     else if (strcmp(type, "avg_pool") == 0) ref_pool(call, false, y);
     else if (strcmp(type, "max_unpool") == 0) ref_max_unpool(call, y);

@@ -89,7 +89,8 @@ static void square_backward(const ps_layer_call *call) {
 
 static bool square_gate(const void *config, ps_gate *gate) {
     (void)config;
-    *gate = (ps_gate){"squared_relu", true, NAN};
+    *gate = (ps_gate){
+        .activation = "squared_relu", .rectifies = true, .keeps_zero = true, .slope = NAN, .ceiling = INFINITY};
     return true;
 }
 

@@ -386,6 +386,31 @@ static void gates_and_dropout_are_options(void **state) {
     ps_graph_destroy(graph);
 }
 
+static void every_activation_can_be_asked_for(void **state) {
+    (void)state;
+    static const char *const names[] = {"relu", "leaky_relu", "relu6", "elu", "gelu", "silu", "prelu"};
+    for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
+        ps_model_options options = model_options("plain9");
+        options.width = 0.2;
+        options.activation = names[k];
+        ps_graph *graph = model_graph("plain9", &options);
+        int gates = 0;
+        for (int i = 0; i < graph->count; i++) {
+            if (graph->op[i].gate == NULL) continue;
+            assert_string_equal(graph->op[i].type->name, names[k]);
+            gates++;
+        }
+        assert_int_equal(gates, 9);
+        ps_graph_destroy(graph);
+    }
+    ps_model_options options = model_options("plain9");
+    options.activation = "tanh";
+    assert_sentence(model_status("plain9", &options), "tanh", "elu, gelu, silu, prelu", NULL);
+    options.activation = "gelu";
+    options.leaky_slope = 0.1;
+    assert_sentence(model_status("plain9", &options), "slope", "gelu", NULL);
+}
+
 static void impossible_options_are_refused(void **state) {
     (void)state;
     static const int none[] = {0}, many[] = {1, 1, 1, 1, 1, 1, 1, 1};
@@ -451,6 +476,7 @@ int main(void) {
                                        cmocka_unit_test(pool_size_is_clipped_and_said),
                                        cmocka_unit_test(module_options_reach_the_nodes),
                                        cmocka_unit_test(gates_and_dropout_are_options),
+                                       cmocka_unit_test(every_activation_can_be_asked_for),
                                        cmocka_unit_test(impossible_options_are_refused),
                                        cmocka_unit_test(stage_lists_are_free)};
     return cmocka_run_group_tests_name("models", tests, NULL, NULL);

@@ -1,0 +1,140 @@
+#!/usr/bin/env python3
+"""Parity of single layers with PyTorch: the values and all gradients of each layer type in training mode, beside PyTorch's
+module of the same weights in float64. Relative errors in L2 of at most 2e-6 of each array.
+
+A type is one line of LAYERS: its name here, its attributes, the shapes of its inputs (n, c, d, h, w), and PyTorch's side: a
+module whose parameters have the names of the type's own, applied to a list of inputs of those shapes. Speaks TAP; skipped with a
+reason where PyTorch is absent.
+"""
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+if importlib.util.find_spec("torch") is None or importlib.util.find_spec("numpy") is None:
+    if os.path.realpath(sys.executable) != os.path.realpath("/usr/bin/python3") and os.path.exists("/usr/bin/python3"):
+        os.execv("/usr/bin/python3", ["/usr/bin/python3", *sys.argv])
+    print("ok 1 - parity of layers with PyTorch # SKIP no PyTorch here (make venv, or apt-get install python3-torch python3-numpy)\n1..1")
+    sys.exit(0)
+
+import numpy as np
+import torch
+from torch import nn
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOOL = os.path.join(HERE, "..", "..", os.environ.get("PS_BUILD", "build/release"), "tests", "grad", "parity_tool")
+sys.path.insert(0, os.path.join(HERE, "..", "ref"))
+import torch_models  # noqa: E402
+
+BOUND = 2e-6
+
+
+class Around(nn.Module):
+    """A module with `before` and `after` around its call, keeping the names of its parameters."""
+
+    def __init__(self, module, before, after):
+        super().__init__()
+        self.before, self.after, self.inner = before, after, module
+
+    def named_parameters(self, *arguments, **named):
+        return self.inner.named_parameters(*arguments, **named)
+
+    def forward(self, x):
+        return self.after(self.inner(self.before(x)))
+
+
+def channels_last(module):
+    return Around(module, lambda x: x.movedim(1, -1), lambda y: y.movedim(-1, 1))
+
+
+def flat(module):
+    """For modules of maps without depth."""
+    return Around(module, lambda x: x.squeeze(2), lambda y: y.unsqueeze(2))
+
+
+MAP, TOKENS, VOLUME = (4, 19, 1, 7, 5), (3, 64, 1, 16, 1), (2, 7, 3, 4, 5)
+LAYERS = [
+    ("relu", {}, [MAP], lambda: nn.ReLU()),
+    ("leaky_relu", {"slope": 0.2}, [MAP], lambda: nn.LeakyReLU(0.2)),
+    ("relu6", {}, [VOLUME], lambda: nn.ReLU6()),
+    ("gelu", {}, [MAP], lambda: nn.GELU()),
+    ("gelu", {}, [TOKENS], lambda: nn.GELU()),
+    ("silu", {}, [MAP], lambda: nn.SiLU()),
+    ("elu", {}, [MAP], lambda: nn.ELU()),
+    ("elu", {"alpha": 0.5}, [TOKENS], lambda: nn.ELU(0.5)),
+    ("prelu", {}, [MAP], lambda: nn.PReLU()),
+    ("prelu", {"shared": False}, [MAP], lambda: nn.PReLU(19)),
+    ("layer_norm", {}, [TOKENS], lambda: channels_last(nn.LayerNorm(64))),
+    ("layer_norm", {"eps": 1e-3}, [VOLUME], lambda: channels_last(nn.LayerNorm(7, eps=1e-3))),
+    ("batch_norm", {}, [MAP], lambda: flat(nn.BatchNorm2d(19))),
+    ("conv", {"channels": 6, "kernel": 3, "padding": 1}, [MAP], lambda: flat(nn.Conv2d(19, 6, 3, padding=1))),
+    ("conv", {"channels": 19, "kernel": 3, "stride": 2, "groups": 19}, [MAP], lambda: flat(nn.Conv2d(19, 19, 3, stride=2, groups=19))),
+]
+
+failures = tests = 0
+
+
+def report(good, name, detail):
+    global failures, tests
+    tests += 1
+    failures += not good
+    print("%s %d - %s: %s" % ("ok" if good else "not ok", tests, name, detail), flush=True)
+
+
+def off(ours, theirs):
+    if ours.shape != theirs.shape:
+        return float("inf")
+    size = np.linalg.norm(theirs)
+    return float(np.linalg.norm(ours - theirs) / size) if size > 0 else float(np.linalg.norm(ours))
+
+
+def single(*shape):
+    """Normal numbers that float32 has exactly, in float64."""
+    return torch.randn(shape).double().float().double()
+
+
+def torch_side(make, shapes):
+    """What goes in, and what comes out in float64. Inputs reach into both tails."""
+    module = make().double()
+    inputs = [(4 * single(*shape)).requires_grad_() for shape in shapes]
+    given = {f"x{i}": x.detach().numpy() for i, x in enumerate(inputs)}
+    with torch.no_grad():
+        for name, parameter in module.named_parameters():
+            parameter.copy_(single(*parameter.shape) / 2)
+            given["param/" + name] = parameter.numpy()
+    y = module(*inputs)
+    dy = single(*y.shape)
+    y.backward(dy)
+    given["dy"] = dy.numpy()
+    wanted = {"y": y.detach().numpy(), **{f"dx{i}": x.grad.numpy() for i, x in enumerate(inputs)},
+              **{"grad/" + name: parameter.grad.numpy() for name, parameter in module.named_parameters()}}
+    return given, wanted
+
+
+def compare(kind, attributes, shapes, make):
+    name = f"{kind} {json.dumps(attributes)} on {' and '.join('x'.join(map(str, shape)) for shape in shapes)}"
+    torch.manual_seed(tests)
+    given, wanted = torch_side(make, shapes)
+    with tempfile.TemporaryDirectory(prefix="ps_layer_") as folder:
+        torch_models.write_safetensors(os.path.join(folder, "data.safetensors"), given)
+        with open(os.path.join(folder, "case.json"), "w") as stream:
+            json.dump({"layer": kind, "sample": {"inputs": shapes, "attributes": attributes}}, stream)
+        done = subprocess.run([TOOL, folder], stderr=subprocess.PIPE, text=True)
+        if done.returncode != 0:
+            report(False, name, "parity_tool ended with %d: %s" % (done.returncode, done.stderr.strip()))
+            return
+        ours = torch_models.read_safetensors(os.path.join(folder, "engine.safetensors"))
+    if set(ours) != set(wanted):
+        report(False, name, "other arrays: " + ", ".join(sorted(set(ours) ^ set(wanted))))
+        return
+    errors = {key: off(ours[key].astype(np.float64), wanted[key].reshape(ours[key].shape)) for key in wanted}
+    worst = max(errors, key=errors.get)
+    report(errors[worst] <= BOUND, name, "%d arrays, worst relative error %.1e (%s)" % (len(errors), errors[worst], worst))
+
+
+for layer in LAYERS:
+    compare(*layer)
+print("1..%d" % tests)
+sys.exit(1 if failures else 0)
