@@ -29,6 +29,7 @@ typedef struct {
     double leaky_slope;     /* > 0: LeakyReLU gates of this slope, the negative control */
     double dropout;         /* < 0: the model's own */
     ps_pool_skip_config pool_skip;
+    const char *init_scheme; /* how weights start where nothing else is asked for (ps_net_init); NULL: torch */
 } ps_model_options;
 
 typedef struct {

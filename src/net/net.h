@@ -60,8 +60,10 @@ typedef struct {
 ps_net_memory ps_net_memory_use(const ps_net *net);
 
 /* Starting weights: "torch" (PyTorch's default of the same modules: uniform with bound 1/sqrt(fan_in), weights and
- * biases) or "he" (normal, variance 2 / fan_in; biases zero; inserted modules start as "torch" all the same, as
- * published). Drawn per (seed, parameter name): arms share the backbone's. */
+ * biases), "he" (normal, variance 2 / fan_in; biases zero) or "transformer" (normal with standard deviation 0.02,
+ * biases zero; convolutions as "he", their biases as "torch"). Inserted modules start as "torch" all the same, as published;
+ * position embeddings are normal with standard deviation 0.2. Drawn per (seed, parameter name): arms share the
+ * backbone's. */
 ps_status ps_net_init(ps_net *net, const char *scheme, uint64_t seed);
 /* One row (node) of a parameter as at a start, drawn per (seed, parameter name, draw): other draws give other
  * weights. */

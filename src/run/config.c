@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "run/network.h"
 #include "core/file.h"
 #include "core/json.h"
 #include "core/memory.h"
@@ -262,8 +263,9 @@ ps_status ps_run_config_set(ps_run_config *config, const char *name, const char 
     return set_number(config, o, number, where);
 }
 
-/* A network of one's own is none of the named ones, whichever is the default. */
+/* A network of one's own is none of the named ones, whichever is the default; how weights start is written out. */
 static const char *text_to_write(const ps_run_config *c, const option *o) {
+    if (o->offset == offsetof(ps_run_config, init_scheme)) return ps_network_init_scheme(c);
     bool unused = o->offset == offsetof(ps_run_config, model) && c->graph[0] != '\0';
     return unused ? "" : *text_field((ps_run_config *)c, o);
 }

@@ -77,3 +77,14 @@ ps_status ps_network_build(const ps_run_config *config, ps_shape input, int clas
                                               .cut = or_null(config->pool_skip_cut)};
     return model->build(&options, out);
 }
+
+const char *ps_network_init_scheme(const ps_run_config *config) {
+    int count;
+    const ps_model *models = ps_models(&count);
+    if (config->init_scheme[0] != '\0') return config->init_scheme;
+    for (int i = 0; i < count && config->graph[0] == '\0'; i++) {
+        const char *own = models[i].defaults.init_scheme;
+        if (strcmp(models[i].name, config->model) == 0 && own != NULL) return own;
+    }
+    return "torch";
+}

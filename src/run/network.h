@@ -10,4 +10,7 @@
 ps_status ps_network_build(const ps_run_config *config, ps_shape input, int classes, const char *option,
                            ps_graph **out);
 
+/* How the weights start (ps_net_init): as asked for, else as the named model does by itself, else "torch". Borrowed. */
+const char *ps_network_init_scheme(const ps_run_config *config);
+
 #endif

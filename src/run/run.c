@@ -9,6 +9,7 @@
 
 #include "run/arm.h"
 #include "run/directory.h"
+#include "run/network.h"
 #include "run/pairing.h"
 #include "run/planted.h"
 #include "run/resume.h"
@@ -244,7 +245,7 @@ static ps_status start_probe(run *r) {
 static ps_status start_reinit(run *r) {
     ps_reinit_options options = {.net = r->session.net,
                                  .optimiser = r->session.optimiser,
-                                 .scheme = r->config->init_scheme,
+                                 .scheme = ps_network_init_scheme(r->config),
                                  .seed = (uint64_t)r->config->seed,
                                  .source = ps_session_probe_source(&r->session),
                                  .trace = r->trace};

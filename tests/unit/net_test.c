@@ -15,6 +15,7 @@
 #include "models/model.h"
 #include "net/train.h"
 #include "task/task.h"
+#include "tests/lib/graphs.h"
 
 enum { BATCH = 6, CLASSES = 5 };
 
@@ -407,6 +408,48 @@ static void test_one_node_starts_again(void **state) {
     close_fixture(&f);
 }
 
+/* Within five deviations of what so many draws have; the mean of a uniform within a bound: bound / sqrt 3. */
+static void expect_spread(ps_net *net, const char *name, double wanted) {
+    int index = ps_net_find_param(net, name);
+    if (index < 0) fail_msg("there is no %s", name);
+    const ps_param *p = ps_net_param(net, index);
+    double squares = 0;
+    for (size_t i = 0; i < p->count; i++) squares += (double)p->value[i] * (double)p->value[i];
+    double std = sqrt(squares / (double)p->count);
+    if (!(fabs(std - wanted) <= wanted * 5 / sqrt((double)p->count)))
+        fail_msg("%s starts with %g, not %g", name, std, wanted);
+}
+
+/* As the public code of ViT, CVT and CCT does; inserted modules as published whatever the scheme. */
+static void test_transformers_start_as_published(void **state) {
+    (void)state;
+    ps_net *net;
+    ps_graph *g = graph_of(
+        "{\"name\":\"c\",\"type\":\"conv\",\"channels\":32,\"padding\":1},"
+        "{\"name\":\"c.ps\",\"type\":\"pool_skip\",\"pool_size\":2,\"module\":true},"
+        "{\"name\":\"e.cls\",\"type\":\"class_token\"},{\"name\":\"e.pos\",\"type\":\"position_embedding\"},"
+        "{\"name\":\"l\",\"type\":\"linear\",\"features\":64},{\"name\":\"p\",\"type\":\"sequence_pool\"},"
+        "{\"name\":\"f\",\"type\":\"linear\",\"features\":10}");
+    assert_int_equal(ps_net_create(g, 2, NULL, &net), PS_OK);
+    assert_int_equal(ps_net_init(net, "transformer", 3), PS_OK);
+    expect_spread(net, "c.weight", sqrt(2.0 / 27));
+    expect_spread(net, "c.bias", 1 / sqrt(3.0 * 27)); /* PyTorch's own: the public code leaves it */
+    expect_spread(net, "c.ps.conv.weight", 1 / sqrt(3.0 * 9 * 32));
+    expect_spread(net, "e.cls", 0);
+    expect_spread(net, "e.pos", 0.2);
+    expect_spread(net, "l.weight", 0.02);
+    expect_spread(net, "l.bias", 0);
+    expect_spread(net, "p.weight", 0.02);
+    assert_int_equal(ps_net_param(net, ps_net_find_param(net, "e.pos"))->spec.dims[1], 65);
+    for (int other = 0; other < 2; other++) { /* an embedding has no fan-in to go by */
+        assert_int_equal(ps_net_init(net, other ? "he" : "torch", 3), PS_OK);
+        expect_spread(net, "e.pos", 0.2);
+        expect_spread(net, "e.cls", 0);
+    }
+    ps_net_destroy(net);
+    ps_graph_destroy(g);
+}
+
 static void test_unread_nodes_are_refused(void **state) {
     (void)state;
     ps_graph *g;
@@ -423,12 +466,19 @@ static void test_unread_nodes_are_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gradient_through_the_graph),  cmocka_unit_test(test_threads_and_watching_change_no_bit),
-        cmocka_unit_test(test_zeros_are_counted),           cmocka_unit_test(test_sums_belong_to_one_mode),
-        cmocka_unit_test(test_checkpoint_round_trip),       cmocka_unit_test(test_fork_keeps_the_function),
-        cmocka_unit_test(test_arms_share_backbone_weights), cmocka_unit_test(test_schedules),
-        cmocka_unit_test(test_bad_optimisers_are_refused),  cmocka_unit_test(test_clipping_apart),
-        cmocka_unit_test(test_one_node_starts_again),       cmocka_unit_test(test_unread_nodes_are_refused),
+        cmocka_unit_test(test_gradient_through_the_graph),
+        cmocka_unit_test(test_threads_and_watching_change_no_bit),
+        cmocka_unit_test(test_zeros_are_counted),
+        cmocka_unit_test(test_sums_belong_to_one_mode),
+        cmocka_unit_test(test_checkpoint_round_trip),
+        cmocka_unit_test(test_fork_keeps_the_function),
+        cmocka_unit_test(test_arms_share_backbone_weights),
+        cmocka_unit_test(test_schedules),
+        cmocka_unit_test(test_bad_optimisers_are_refused),
+        cmocka_unit_test(test_clipping_apart),
+        cmocka_unit_test(test_one_node_starts_again),
+        cmocka_unit_test(test_unread_nodes_are_refused),
+        cmocka_unit_test(test_transformers_start_as_published),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
