@@ -408,7 +408,8 @@ static ps_status describe_training(const ps_run *run, ps_facts *facts) {
     PS_TRY(ps_string_format(&facts->optimiser, "%.*s", (int)length, optimiser));
     facts->weight_decay = word_in(optimiser, "decay");
     facts->clip_limit = word_in(optimiser, "clip");
-    facts->warmup = word_in(optimiser, "warmup");
+    double epochs = word_in(optimiser, "warmup_epochs");
+    facts->warmup = epochs > 0 ? epochs * facts->epoch_steps : word_in(optimiser, "warmup");
     return PS_OK;
 }
 

@@ -8,6 +8,7 @@
 #include "run/directory.h"
 #include "run/estimate.h"
 #include "run/run.h"
+#include "run/settle.h"
 #include "core/json.h"
 #include "trace/trace_registration.h"
 
@@ -67,7 +68,8 @@ static ps_status read_config(const ps_arguments *arguments, ps_run_config *confi
         PS_TRY(status);
         PS_TRY(ps_run_config_resolve_fork(config, arguments->positional[0]));
     }
-    return ps_run_settings_apply(&arguments->run, config);
+    PS_TRY(ps_run_settings_apply(&arguments->run, config));
+    return ps_run_settle(config);
 }
 
 static ps_status print_estimate(const ps_run_config *config) {

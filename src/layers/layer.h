@@ -97,6 +97,7 @@ typedef struct {
     /* "weight", "bias", "conv.weight": parameter name = operation's name + "." + suffix; "": the operation's own */
     const char *suffix;
     bool variance;      /* never below 0 */
+    bool embedding;     /* learned values that stand for places or tokens, and weigh nothing */
     int rank, dims[5];  /* as in a PyTorch file: [k][c / groups][kd][kh][kw] (rank 4 without kd) */
     bool channels_last; /* memory is [k][kd][kh][kw][c / groups] although dims are in file order */
     int rows;           /* nodes: dims[0] */

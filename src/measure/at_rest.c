@@ -120,7 +120,7 @@ static ps_status describe(looking *l, const char *target) {
         f->epoch_steps = floor(images / c->batch);
         f->weight_decay = c->weight_decay;
         f->clip_limit = c->clip;
-        f->warmup = c->warmup;
+        f->warmup = c->warmup_epochs > 0 ? c->warmup_epochs * f->epoch_steps : c->warmup;
     }
     PS_TRY(ps_string_copy(target, &f->target));
     if (trained) PS_TRY(ps_string_copy(c->optimiser, &f->optimiser));

@@ -14,6 +14,7 @@ typedef struct {
     float *first, *second; /* SGD: momentum, NULL; AdamW: m, v */
     ps_update_account *account;
     bool frozen; /* never updated */
+    bool exempt; /* from weight decay */
 } slot;
 
 struct ps_optimiser {
@@ -36,35 +37,15 @@ static ps_status check_range(const char *what, double value, double low, double 
 ps_status ps_optimiser_check(const ps_optimiser_options *o) {
     if (!is(o->name, "sgd") && !is(o->name, "adamw"))
         return ps_fail(PS_ERR_USAGE, "optimiser \"%s\" is unknown; choose sgd or adamw", o->name);
-    if (!is(o->schedule, "constant") && !is(o->schedule, "step") && !is(o->schedule, "cosine"))
-        return ps_fail(PS_ERR_USAGE, "schedule \"%s\" is unknown; choose constant, step or cosine", o->schedule);
-    PS_TRY(check_range("the learning rate", o->lr, 0, 1e6));
     PS_TRY(check_range("momentum", o->momentum, 0, 0.999999));
     PS_TRY(check_range("weight decay", o->weight_decay, 0, 1e3));
     PS_TRY(check_range("beta1", o->beta1, 0, 0.9999999));
     PS_TRY(check_range("beta2", o->beta2, 0, 0.9999999));
     PS_TRY(check_range("eps", o->eps, 0, 1));
     PS_TRY(check_range("the clipping norm", o->clip, 0, 1e30));
-    PS_TRY(check_range("warm-up steps", o->warmup, 0, 1e9));
     if (o->nesterov && (!is(o->name, "sgd") || o->momentum == 0))
         return ps_fail(PS_ERR_USAGE, "Nesterov needs sgd with a momentum above 0; set momentum or leave nesterov out");
-    for (int i = 0; i < o->milestone_count; i++)
-        PS_TRY(check_range("a milestone (share of all steps)", o->milestones[i], 0, 1));
-    for (int i = 1; i < o->milestone_count; i++)
-        if (!(o->milestones[i] > o->milestones[i - 1]))
-            return ps_fail(PS_ERR_USAGE, "milestones must rise: %g stands behind %g", o->milestones[i],
-                           o->milestones[i - 1]);
     return PS_OK;
-}
-
-double ps_optimiser_lr(const ps_optimiser_options *o, uint64_t step, uint64_t steps) {
-    double lr = o->lr, share = steps > 0 ? (double)step / (double)steps : 0.0;
-    if (is(o->schedule, "cosine"))
-        lr *= 0.5 * (1.0 + cos(3.14159265358979323846 * share)); /* Loshchilov & Hutter 2017, no restart */
-    if (is(o->schedule, "step"))
-        for (int i = 0; i < o->milestone_count; i++) lr *= share >= o->milestones[i] ? o->step_factor : 1.0;
-    if (o->warmup > 0 && step < (uint64_t)o->warmup) lr *= (double)(step + 1) / (double)o->warmup;
-    return lr;
 }
 
 /* ---- life ---- */
@@ -97,6 +78,53 @@ static ps_status freeze(ps_optimiser *optimiser, const char *patterns) {
     return status;
 }
 
+/* ---- groups ---- */
+
+/* The parameter's own, of a normalisation, counts as that, whatever it is called. */
+static bool is_norms(const ps_net *net, const ps_param *p) {
+    return ps_net_graph(net)->op[p->op].type->role == PS_ROLE_NORM;
+}
+
+static bool is_biases(const ps_net *net, const ps_param *p) {
+    size_t length = strlen(p->spec.suffix), bias = strlen("bias");
+    return !is_norms(net, p) && length >= bias && is(p->spec.suffix + length - bias, "bias");
+}
+
+static bool is_embeddings(const ps_net *net, const ps_param *p) {
+    (void)net;
+    return p->spec.embedding;
+}
+
+static const struct {
+    const char *name;
+    bool (*holds)(const ps_net *net, const ps_param *param);
+} groups[] = {{"norms", is_norms}, {"biases", is_biases}, {"embeddings", is_embeddings}};
+enum { GROUPS = sizeof groups / sizeof *groups };
+
+static ps_status exempt_group(ps_optimiser *optimiser, const char *name) {
+    for (int g = 0; g < GROUPS; g++) {
+        if (!is(name, groups[g].name)) continue;
+        for (int i = 0; i < optimiser->count; i++)
+            optimiser->slot[i].exempt |= groups[g].holds(optimiser->net, optimiser->slot[i].param);
+        return PS_OK;
+    }
+    return ps_fail(PS_ERR_USAGE,
+                   "\"%s\" is no group of parameters that can go without weight decay; choose none, or some of norms, "
+                   "biases and embeddings with commas between",
+                   name);
+}
+
+static ps_status exempt(ps_optimiser *optimiser, const char *names) {
+    char *list, *save = NULL;
+    if (names == NULL || is(names, "none")) return PS_OK;
+    PS_TRY(ps_string_copy(names, &list));
+    ps_status status = list[0] != '\0' ? PS_OK : exempt_group(optimiser, "");
+    for (char *p = strtok_r(list, ",", &save); p != NULL && status == PS_OK; p = strtok_r(NULL, ",", &save))
+        status = exempt_group(optimiser, p);
+    free(list);
+    return status;
+}
+
 ps_status ps_optimiser_create(ps_net *net, const ps_optimiser_options *options, ps_optimiser **out) {
     ps_optimiser *optimiser = NULL;
     ps_status status = PS_OK;
@@ -116,6 +144,7 @@ ps_status ps_optimiser_create(ps_net *net, const ps_optimiser_options *options, 
         if (!optimiser->sgd) PS_TRY_CLEANUP(PS_ALLOC(s->param->count, &s->second, s->param->name));
     }
     PS_TRY_CLEANUP(freeze(optimiser, options->freeze));
+    PS_TRY_CLEANUP(exempt(optimiser, options->decay_exempt));
     *out = optimiser;
     return PS_OK;
 cleanup:
@@ -163,11 +192,12 @@ static void update(const ps_optimiser *optimiser, slot *s, double lr, double cli
     const ps_param *p = s->param;
     ps_threads *threads = ps_net_threads(optimiser->net);
     size_t rows = (size_t)p->spec.rows;
+    double decay = s->exempt ? 0 : o->weight_decay;
     if (optimiser->sgd) {
-        ps_update_sgd_step sgd = {lr, o->momentum, o->weight_decay, clip, o->nesterov};
+        ps_update_sgd_step sgd = {lr, o->momentum, decay, clip, o->nesterov};
         ps_update_sgd(&sgd, rows, p->row_length, p->grad, p->value, s->first, s->account, threads);
     } else {
-        ps_update_adamw_step adamw = {lr, o->beta1, o->beta2, o->eps, o->weight_decay, clip, step + 1};
+        ps_update_adamw_step adamw = {lr, o->beta1, o->beta2, o->eps, decay, clip, step + 1};
         ps_update_adamw(&adamw, rows, p->row_length, p->grad, p->value, s->first, s->second, s->account, threads);
     }
 }
@@ -175,7 +205,7 @@ static void update(const ps_optimiser *optimiser, slot *s, double lr, double cli
 ps_update_report ps_optimiser_step(ps_optimiser *optimiser, uint64_t step, uint64_t steps) {
     const ps_optimiser_options *o = optimiser->options;
     gradient_squares squares = measure(optimiser);
-    ps_update_report report = {.lr = ps_optimiser_lr(o, step, steps),
+    ps_update_report report = {.lr = ps_lr_of(&o->rate, step, steps),
                                .grad_norm = sqrt(squares.backbone),
                                .grad_norm_module = sqrt(squares.module)};
     report.clip = clip_factor(o->clip, report.grad_norm);

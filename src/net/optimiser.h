@@ -1,4 +1,4 @@
-/* Optimisers, schedules and clipping, in PyTorch's order: the clip coefficient scales the loss gradient, then decay is
+/* Optimisers and clipping, in PyTorch's order: the clip coefficient scales the loss gradient, then decay is
  * added. SGD: B <- mu B + (c g + lambda w), w <- w - lr B (Nesterov: lr ((c g + lambda w) + mu B)). AdamW: Loshchilov &
  * Hutter 2019. Accounting of updates per row (node) is kernels/update_account.h; it never changes what is
  * updated. */
@@ -6,25 +6,22 @@
 #define PS_NET_OPTIMISER_H
 
 #include "kernels/update.h"
+#include "net/learning_rate.h"
 #include "net/net.h"
 
 typedef struct {
     const char *name; /* "sgd" or "adamw" */
-    double lr, momentum, weight_decay;
+    double momentum, weight_decay;
     bool nesterov;
     double beta1, beta2, eps;
-    const char *freeze;   /* patterns of names with commas between: parameters that are not updated; NULL, "": none */
-    double clip;          /* largest gradient norm, backbone and modules apart; 0: no clipping */
-    const char *schedule; /* "constant", "step", "cosine" */
-    double step_factor;   /* step: multiplied at each milestone */
-    const double *milestones; /* shares of all steps in (0, 1), e.g. 0.3 0.6 0.8 */
-    int milestone_count;
-    int warmup; /* steps of linear warm-up from lr / warmup */
+    const char *freeze; /* patterns of names with commas between: parameters that are not updated; NULL, "": none */
+    double clip;        /* largest gradient norm, backbone and modules apart; 0: no clipping */
+    const char
+        *decay_exempt; /* groups without weight decay: "norms", "biases", "embeddings"; NULL, "none": all decay */
+    ps_lr_options rate;
 } ps_optimiser_options;
 
 ps_status ps_optimiser_check(const ps_optimiser_options *options);
-/* Learning rate of step t of `steps`. */
-double ps_optimiser_lr(const ps_optimiser_options *options, uint64_t step, uint64_t steps);
 
 typedef struct ps_optimiser ps_optimiser;
 /* net and options are borrowed. */

@@ -45,6 +45,13 @@ static bool *flag_field(ps_run_config *c, const option *o) { return (bool *)((ch
 static int *int_field(ps_run_config *c, const option *o) { return (int *)((char *)c + o->offset); }
 static double *number_field(ps_run_config *c, const option *o) { return (double *)((char *)c + o->offset); }
 
+/* Options without the groups' titles are numbered as PS_GIVEN_... are. */
+static void mark_given(ps_run_config *config, const option *o) {
+    int index = 0;
+    for (const option *before = options; before < o; before++) index += before->kind != GROUP;
+    config->given[index] = true;
+}
+
 static const option *find(const char *name) {
     for (int i = 0; i < OPTIONS; i++)
         if (options[i].kind != GROUP && strcmp(options[i].name, name) == 0) return &options[i];
@@ -157,7 +164,10 @@ ps_status ps_run_config_read_json(ps_run_config *config, const cJSON *object, co
                                   const char *const *skip) {
     PS_TRY(refuse_unknown(object, where, skip));
     for (const cJSON *item = object->child; item != NULL; item = item->next)
-        if (!listed(skip, item->string)) PS_TRY(set_item(config, find(item->string), item, where));
+        if (!listed(skip, item->string)) {
+            PS_TRY(set_item(config, find(item->string), item, where));
+            mark_given(config, find(item->string));
+        }
     return PS_OK;
 }
 
@@ -250,6 +260,7 @@ ps_status ps_run_config_set(ps_run_config *config, const char *name, const char 
     with_underscores(name, key, sizeof key);
     const option *flag = find_flag(key, &on), *o = find(key);
     *known = flag != NULL || o != NULL;
+    if (*known) mark_given(config, flag != NULL ? flag : o);
     if (flag != NULL) return set_flag(config, flag, on, value);
     if (o == NULL) return PS_OK;
     if (value == NULL) return ps_fail(PS_ERR_USAGE, "--%s needs a value (%s)", name, o->help);
@@ -338,7 +349,16 @@ ps_status ps_run_settings_add(ps_run_settings *settings, const char *name, const
     return ps_option_add_value(&settings->value, value);
 }
 
+/* One of the two on the command line takes the place of both in a file; both beside each other must agree. */
+static void replace_length(const ps_run_settings *settings, ps_run_config *config) {
+    bool steps = ps_run_settings_find(settings, "steps") != NULL,
+         epochs = ps_run_settings_find(settings, "epochs") != NULL;
+    if (steps && !epochs) config->epochs = 0;
+    if (epochs && !steps) config->given[PS_GIVEN_steps] = false;
+}
+
 ps_status ps_run_settings_apply(const ps_run_settings *settings, ps_run_config *config) {
+    replace_length(settings, config);
     for (int i = 0; i < settings->name.count; i++) {
         char name[NAME_ROOM];
         bool known;

@@ -9,6 +9,22 @@
 #include "core/option.h"
 #include "core/status.h"
 
+/* PS_GIVEN_lr: of ps_run_config.given. */
+typedef enum {
+#define PS_RUN_GROUP(title)
+#define PS_RUN_TEXT(name, value, argument, help) PS_GIVEN_##name,
+#define PS_RUN_FLAG(name, value, help) PS_GIVEN_##name,
+#define PS_RUN_INT(name, value, low, high, help) PS_GIVEN_##name,
+#define PS_RUN_NUMBER(name, value, low, high, help) PS_GIVEN_##name,
+#include "run/option_list.def"
+#undef PS_RUN_GROUP
+#undef PS_RUN_TEXT
+#undef PS_RUN_FLAG
+#undef PS_RUN_INT
+#undef PS_RUN_NUMBER
+    PS_RUN_OPTIONS
+} ps_run_given;
+
 typedef struct {
 #define PS_RUN_GROUP(title)
 #define PS_RUN_TEXT(name, value, argument, help) char *name;
@@ -21,6 +37,7 @@ typedef struct {
 #undef PS_RUN_FLAG
 #undef PS_RUN_INT
 #undef PS_RUN_NUMBER
+    bool given[PS_RUN_OPTIONS]; /* by a file or a command line; the others stand at their defaults */
 } ps_run_config;
 
 ps_status ps_run_config_init(ps_run_config *config);

@@ -6,6 +6,7 @@
 #include "core/file.h"
 #include "core/json.h"
 #include "core/memory.h"
+#include "run/settle.h"
 
 static const char *const document_keys[] = {"name",       "question",       "description", "base",    "arms",
                                             "seeds",      "fork",           "measure",     "primary", "secondary",
@@ -123,6 +124,7 @@ static ps_status fill(const reader *r, ps_experiment_run *run, const cJSON *own,
     if (r->base != NULL) PS_TRY(ps_run_config_read_json(&run->config, r->base, where, NULL));
     if (own != NULL) PS_TRY(ps_run_config_read_json(&run->config, own, where, arm_skips));
     if (r->override != NULL) PS_TRY(r->override(r->context, &run->config));
+    PS_TRY(ps_run_settle(&run->config));
     run->config.seed = run->seed;
     PS_TRY(set(&run->config, "arm", arm));
     return ps_string_format(&run->directory, "%s/runs/%s/seed-%d", r->directory, arm, run->seed);

@@ -35,14 +35,30 @@ static void add_order(const ps_run_config *c, ps_pairing *pairing) {
     ps_digest_hex(&digest, add(pairing, "order")->value);
 }
 
+/* What of the rate is not as always; each begins with a space. */
+static void say_rate(const ps_run_config *c, char *text, size_t size) {
+    text[0] = '\0';
+    if (c->lr_min > 0) snprintf(text + strlen(text), size - strlen(text), " lr_min=%.9g", c->lr_min);
+    if (strcmp(c->schedule, "polynomial") == 0)
+        snprintf(text + strlen(text), size - strlen(text), " power=%.9g", c->poly_power);
+    if (c->cooldown_epochs > 0)
+        snprintf(text + strlen(text), size - strlen(text), " cooldown_epochs=%.9g", c->cooldown_epochs);
+    if (c->lr_by_epoch) snprintf(text + strlen(text), size - strlen(text), " by_epoch");
+    if (c->warmup_from >= 0) snprintf(text + strlen(text), size - strlen(text), " warmup_from=%.9g", c->warmup_from);
+}
+
 static void add_optimiser(const ps_run_config *c, ps_pairing *pairing) {
     ps_pairing_entry *entry = add(pairing, "optimiser");
     const char *frozen = c->freeze[0] != '\0' ? " freeze=" : "";
+    char rate[160], warmup[48] = "", exempt[64] = "";
+    say_rate(c, rate, sizeof rate);
+    if (c->warmup_epochs > 0) snprintf(warmup, sizeof warmup, " warmup_epochs=%.9g", c->warmup_epochs);
+    if (strcmp(c->decay_exempt, "none") != 0) snprintf(exempt, sizeof exempt, " decay_exempt=%.40s", c->decay_exempt);
     snprintf(entry->value, sizeof entry->value,
              "%s lr=%.9g momentum=%.9g nesterov=%d decay=%.9g beta=%.9g,%.9g eps=%.9g clip=%.9g %s milestones=%s "
-             "factor=%.9g warmup=%d%s%s",
+             "factor=%.9g warmup=%d%s%s%s%s%s",
              c->optimiser, c->lr, c->momentum, c->nesterov, c->weight_decay, c->beta1, c->beta2, c->eps, c->clip,
-             c->schedule, c->milestones, c->step_factor, c->warmup, frozen, c->freeze);
+             c->schedule, c->milestones, c->step_factor, c->warmup, warmup, rate, exempt, frozen, c->freeze);
 }
 
 /* What follows from the configuration alone. */

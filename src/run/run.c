@@ -216,6 +216,13 @@ static ps_status stop_where_hopeless(run *r, uint64_t windows) {
     return ps_fail(PS_ERR_STOPPED, "stopped after step %llu of %d", (unsigned long long)r->done - 1, r->config->steps);
 }
 
+/* After so many windows, the latest of which did the steps first .. done - 1. */
+static bool is_evaluated(const run *r, uint64_t windows, uint64_t first, uint64_t done) {
+    uint64_t epoch = ps_loader_steps_per_epoch(r->session.loader);
+    if (r->config->eval_every_epoch) return done / epoch > first / epoch;
+    return r->config->eval_every > 0 && windows % (uint64_t)r->config->eval_every == 0;
+}
+
 static ps_status end_window(void *self, uint64_t first, uint64_t last) {
     run *r = self;
     uint64_t windows = first / (uint64_t)r->config->window + 1, done = last + 1;
@@ -224,8 +231,7 @@ static ps_status end_window(void *self, uint64_t first, uint64_t last) {
     r->done = done;
     if (r->reinit != NULL && windows % (uint64_t)r->config->reinit_dead == 0 && !over)
         PS_TRY(ps_reinit_run(r->reinit, windows - 1, done, NULL));
-    if (r->config->eval_every > 0 && windows % (uint64_t)r->config->eval_every == 0 && !over)
-        PS_TRY(evaluate(r, done, &evaluation));
+    if (is_evaluated(r, windows, first, done) && !over) PS_TRY(evaluate(r, done, &evaluation));
     if (over || (r->config->checkpoint_every > 0 && windows % (uint64_t)r->config->checkpoint_every == 0))
         PS_TRY(write_checkpoint(r, done));
     return over ? PS_OK : stop_where_hopeless(r, windows);

@@ -1,5 +1,6 @@
 #include "run/session.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,11 +40,48 @@ static ps_status open_data(ps_session *s) {
     return PS_OK;
 }
 
+/* As shares of all steps, where they are given as epochs: at the very step an epoch begins with. */
+static ps_status set_milestones(ps_session *s, ps_lr_options *rate) {
+    const ps_run_config *c = s->config;
+    double most = 0, epoch = (double)ps_loader_steps_per_epoch(s->loader);
+    PS_TRY(
+        ps_parse_number_list(c->milestones, "--milestones", PS_MAX_MILESTONES, s->milestones, &rate->milestone_count));
+    for (int i = 0; i < rate->milestone_count; i++) most = s->milestones[i] > most ? s->milestones[i] : most;
+    for (int i = 0; i < rate->milestone_count && most > 1; i++) {
+        if (s->milestones[i] > 0 && s->milestones[i] < 1)
+            return ps_fail(PS_ERR_USAGE,
+                           "milestones %s: %g looks like a share of all steps and %g like an epoch; give all as one",
+                           c->milestones, s->milestones[i], most);
+        s->milestones[i] = floor(s->milestones[i] * epoch + 0.5) / (double)c->steps;
+    }
+    return PS_OK;
+}
+
+static uint64_t steps_of_epochs(const ps_session *s, double epochs) {
+    return (uint64_t)floor(epochs * (double)ps_loader_steps_per_epoch(s->loader) + 0.5);
+}
+
+static ps_status set_rate(ps_session *s, ps_lr_options *rate) {
+    const ps_run_config *c = s->config;
+    *rate = (ps_lr_options){.lr = c->lr,
+                            .minimum = c->lr_min,
+                            .schedule = c->schedule,
+                            .milestones = s->milestones,
+                            .step_factor = c->step_factor,
+                            .power = c->poly_power,
+                            .warmup = c->warmup > 0 ? (uint64_t)c->warmup : steps_of_epochs(s, c->warmup_epochs),
+                            .cooldown = steps_of_epochs(s, c->cooldown_epochs),
+                            .hold = c->lr_by_epoch ? ps_loader_steps_per_epoch(s->loader) : 1,
+                            .from_given = c->warmup_from >= 0,
+                            .from = c->warmup_from};
+    PS_TRY(set_milestones(s, rate));
+    return ps_lr_check(rate, (uint64_t)c->steps);
+}
+
 static ps_status open_optimiser(ps_session *s) {
     const ps_run_config *c = s->config;
     ps_optimiser_options *o = &s->optimiser_options;
     *o = (ps_optimiser_options){.name = c->optimiser,
-                                .lr = c->lr,
                                 .momentum = c->momentum,
                                 .weight_decay = c->weight_decay,
                                 .nesterov = c->nesterov,
@@ -52,11 +90,8 @@ static ps_status open_optimiser(ps_session *s) {
                                 .eps = c->eps,
                                 .clip = c->clip,
                                 .freeze = c->freeze,
-                                .schedule = c->schedule,
-                                .step_factor = c->step_factor,
-                                .milestones = s->milestones,
-                                .warmup = c->warmup};
-    PS_TRY(ps_parse_number_list(c->milestones, "--milestones", PS_MAX_MILESTONES, s->milestones, &o->milestone_count));
+                                .decay_exempt = c->decay_exempt};
+    PS_TRY(set_rate(s, &o->rate));
     return ps_optimiser_create(s->net, o, &s->optimiser);
 }
 

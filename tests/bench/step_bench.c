@@ -33,8 +33,11 @@ static float *x;
 static int32_t *label;
 static int batch;
 static ps_threads *pool;
-static const ps_optimiser_options sgd = {
-    .name = "sgd", .lr = 0.01, .momentum = 0.9, .nesterov = true, .weight_decay = 5e-4, .schedule = "constant"};
+static const ps_optimiser_options sgd = {.name = "sgd",
+                                         .rate = {.lr = 0.01, .schedule = "constant"},
+                                         .momentum = 0.9,
+                                         .nesterov = true,
+                                         .weight_decay = 5e-4};
 
 static ps_status probe_batch(void *self, int index, float *out, int *images) {
     (void)self;

@@ -161,8 +161,10 @@ cleanup:
 }
 
 static ps_status write_losses(network_case *c) {
-    ps_optimiser_options options = {
-        .name = "sgd", .lr = c->lr, .momentum = c->momentum, .weight_decay = c->weight_decay, .schedule = "constant"};
+    ps_optimiser_options options = {.name = "sgd",
+                                    .rate = {.lr = c->lr, .schedule = "constant"},
+                                    .momentum = c->momentum,
+                                    .weight_decay = c->weight_decay};
     ps_optimiser *optimiser;
     char path[512], text[32];
     ps_file_writer writer;

@@ -175,7 +175,7 @@ static void open_bench(bench *b, const char *text) {
     if (ps_graph_parse(document, "net", &b->graph) != PS_OK) fail_msg("%s", ps_status_message());
     cJSON_Delete(document);
     b->options = (ps_optimiser_options){
-        .name = "sgd", .lr = 0.01, .momentum = 0.9, .weight_decay = 0.01, .schedule = "constant", .clip = 1};
+        .name = "sgd", .rate = {.lr = 0.01, .schedule = "constant"}, .momentum = 0.9, .weight_decay = 0.01, .clip = 1};
     assert_int_equal(ps_threads_create(1, &b->pool), PS_OK);
     assert_int_equal(ps_net_create(b->graph, BATCH, b->pool, &b->net), PS_OK);
     assert_int_equal(ps_net_init(b->net, "he", 7), PS_OK);

@@ -131,7 +131,7 @@ static uint64_t weights_digest(ps_net *net) {
 
 static ps_optimiser_options sgd(void) {
     return (ps_optimiser_options){
-        .name = "sgd", .lr = 0.05, .momentum = 0.9, .weight_decay = 1e-3, .clip = 1, .schedule = "constant"};
+        .name = "sgd", .momentum = 0.9, .weight_decay = 1e-3, .clip = 1, .rate = {.lr = 0.05, .schedule = "constant"}};
 }
 
 static uint64_t train_digest(int threads, bool watched) {
@@ -316,19 +316,36 @@ static void test_arms_share_backbone_weights(void **state) {
 static void test_schedules(void **state) {
     (void)state;
     const double milestones[] = {0.5, 0.75};
-    ps_optimiser_options o = {
+    ps_lr_options o = {
         .lr = 2, .schedule = "step", .step_factor = 0.1, .milestones = milestones, .milestone_count = 2, .warmup = 4};
-    assert_float_equal(ps_optimiser_lr(&o, 0, 100), 0.5, 1e-6);
-    assert_float_equal(ps_optimiser_lr(&o, 3, 100), 2, 1e-6);
-    assert_float_equal(ps_optimiser_lr(&o, 49, 100), 2, 1e-6);
-    assert_float_equal(ps_optimiser_lr(&o, 50, 100), 0.2, 1e-6);
-    assert_float_equal(ps_optimiser_lr(&o, 99, 100), 0.02, 1e-6);
+    assert_float_equal(ps_lr_of(&o, 0, 100), 0.5, 1e-6);
+    assert_float_equal(ps_lr_of(&o, 3, 100), 2, 1e-6);
+    assert_float_equal(ps_lr_of(&o, 49, 100), 2, 1e-6);
+    assert_float_equal(ps_lr_of(&o, 50, 100), 0.2, 1e-6);
+    assert_float_equal(ps_lr_of(&o, 99, 100), 0.02, 1e-6);
     o.schedule = "cosine";
     o.warmup = 0;
-    assert_float_equal(ps_optimiser_lr(&o, 0, 100), 2, 1e-6);
-    assert_float_equal(ps_optimiser_lr(&o, 50, 100), 1, 1e-6);
+    assert_float_equal(ps_lr_of(&o, 0, 100), 2, 1e-6);
+    assert_float_equal(ps_lr_of(&o, 50, 100), 1, 1e-6);
     o.schedule = "constant";
-    assert_float_equal(ps_optimiser_lr(&o, 99, 100), 2, 1e-6);
+    assert_float_equal(ps_lr_of(&o, 99, 100), 2, 1e-6);
+}
+
+static void test_bad_schedules_are_refused(void **state) {
+    (void)state;
+    const double falling[] = {0.5, 0.25}, negative[] = {-0.5};
+    const ps_lr_options good = {.lr = 1, .schedule = "cosine", .minimum = 0.1, .cooldown = 5},
+                        bad[] = {{.lr = 1, .schedule = "linear"},
+                                 {.lr = -1, .schedule = "constant"},
+                                 {.lr = 1, .schedule = "step", .minimum = 0.1},
+                                 {.lr = 1, .schedule = "constant", .cooldown = 5},
+                                 {.lr = 1, .schedule = "cosine", .minimum = 2},
+                                 {.lr = 1, .schedule = "cosine", .cooldown = 20},
+                                 {.lr = 1, .schedule = "constant", .from_given = true},
+                                 {.lr = 1, .schedule = "step", .milestones = falling, .milestone_count = 2},
+                                 {.lr = 1, .schedule = "step", .milestones = negative, .milestone_count = 1}};
+    assert_int_equal(ps_lr_check(&good, 20), PS_OK);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) assert_int_equal(ps_lr_check(&bad[i], 20), PS_ERR_USAGE);
 }
 
 static void test_bad_optimisers_are_refused(void **state) {
@@ -361,6 +378,45 @@ static void test_clipping_apart(void **state) {
     assert_float_equal(report.clip_module * report.grad_norm_module, 1e-3, 1e-5);
     ps_optimiser_destroy(optimiser);
     close_fixture(&f);
+}
+
+/* Without gradient a step is weight decay alone: which parameters it moves tells which groups are exempt. */
+static void test_groups_go_without_decay(void **state) {
+    (void)state;
+    static const struct {
+        const char *exempt;
+        bool norms, biases;
+    } cases[] = {{"none", true, true},
+                 {"norms", false, true},
+                 {"biases", true, false},
+                 {"norms,biases", false, false},
+                 {"embeddings", true, true}};
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        fixture f = open_fixture(tangled_graph(), 2);
+        ps_optimiser_options options = sgd();
+        ps_optimiser *optimiser;
+        int seen[3] = {0, 0, 0};
+        options.decay_exempt = cases[k].exempt;
+        options.rate.lr = options.weight_decay = 0.5;
+        assert_int_equal(ps_optimiser_create(f.net, &options, &optimiser), PS_OK);
+        for (int i = 0; i < ps_net_param_count(f.net); i++) {
+            ps_param *p = ps_net_param(f.net, i);
+            for (size_t j = 0; p->learned && j < p->count; j++) p->value[j] = 1;
+            if (p->learned) memset(p->grad, 0, p->count * sizeof *p->grad);
+        }
+        ps_optimiser_step(optimiser, 0, 1);
+        for (int i = 0; i < ps_net_param_count(f.net); i++) {
+            const ps_param *p = ps_net_param(f.net, i);
+            bool norm = strstr(p->name, "bn") != NULL, bias = !norm && strstr(p->name, ".bias") != NULL;
+            bool decays = norm ? cases[k].norms : !bias || cases[k].biases;
+            if (!p->learned) continue;
+            seen[norm ? 0 : bias ? 1 : 2]++;
+            for (size_t j = 0; j < p->count; j++) assert_true(p->value[j] == (decays ? 0.75f : 1.0f));
+        }
+        assert_true(seen[0] > 0 && seen[1] > 0 && seen[2] > 0);
+        ps_optimiser_destroy(optimiser);
+        close_fixture(&f);
+    }
 }
 
 /* Row 2 of the first convolution: drawn anew it is not what it was, another draw is another row, the same draw the
@@ -474,8 +530,10 @@ int main(void) {
         cmocka_unit_test(test_fork_keeps_the_function),
         cmocka_unit_test(test_arms_share_backbone_weights),
         cmocka_unit_test(test_schedules),
+        cmocka_unit_test(test_bad_schedules_are_refused),
         cmocka_unit_test(test_bad_optimisers_are_refused),
         cmocka_unit_test(test_clipping_apart),
+        cmocka_unit_test(test_groups_go_without_decay),
         cmocka_unit_test(test_one_node_starts_again),
         cmocka_unit_test(test_unread_nodes_are_refused),
         cmocka_unit_test(test_transformers_start_as_published),

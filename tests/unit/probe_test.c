@@ -96,13 +96,12 @@ static ps_status probe_batch(void *self, int index, float *x, int *images) {
 static bench make(const char *graph, int batch, int threads, const char *optimiser) {
     bench b = {.options = malloc(sizeof *b.options)};
     *b.options = (ps_optimiser_options){.name = optimiser,
-                                        .lr = 0.05,
+                                        .rate = {.lr = 0.05, .schedule = "constant"},
                                         .momentum = 0.9,
                                         .weight_decay = 0.01,
                                         .beta1 = 0.9,
                                         .beta2 = 0.99,
                                         .eps = 1e-8,
-                                        .schedule = "constant",
                                         .clip = 0.5};
     cJSON *document;
     assert_int_equal(ps_json_parse(graph, "test", &document), PS_OK);
@@ -805,7 +804,7 @@ static ps_status watch_reader(void *self, uint64_t step) {
         w->buffer[i] = w->b->options->momentum * w->buffer[i] + (double)p->grad[i];
         double moved =
             w->b->options->nesterov ? (double)p->grad[i] + w->b->options->momentum * w->buffer[i] : w->buffer[i];
-        w->gradient_net[i] -= (float)(w->b->options->lr * moved);
+        w->gradient_net[i] -= (float)(w->b->options->rate.lr * moved);
     }
     return PS_OK;
 }

@@ -1,0 +1,77 @@
+#include "run/settle.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/memory.h"
+#include "run/session.h"
+
+/* Many runs of an experiment differ in nothing that counts here, and to count images is to read them. */
+typedef struct {
+    char *key;
+    uint64_t epoch;
+} counted;
+
+static ps_status count_steps(const ps_run_config *c, uint64_t *epoch) {
+    ps_dataset *dataset;
+    PS_TRY(ps_session_open_data(c, &dataset));
+    *epoch = (uint64_t)ps_dataset_count(dataset, PS_SPLIT_TRAIN) / (uint64_t)c->batch;
+    ps_dataset_close(dataset);
+    return PS_OK;
+}
+
+static ps_status steps_per_epoch(const ps_run_config *c, uint64_t *epoch) {
+    static counted latest;
+    char *key;
+    PS_TRY(ps_string_format(&key, "%s %d %d %d %d %d", c->data, c->size, c->probe, c->train_limit, c->test_limit,
+                            c->batch));
+    ps_status status = PS_OK;
+    if (latest.key == NULL || strcmp(latest.key, key) != 0) {
+        free(latest.key);
+        latest.key = NULL;
+        status = count_steps(c, &latest.epoch);
+    }
+    *epoch = latest.epoch;
+    if (status == PS_OK && latest.key == NULL) latest.key = key;
+    else free(key);
+    return status;
+}
+
+static ps_status settle_epochs(ps_run_config *c) {
+    uint64_t epoch;
+    if (c->epochs == 0) return PS_OK;
+    PS_TRY(steps_per_epoch(c, &epoch));
+    uint64_t steps = epoch * (uint64_t)c->epochs;
+    if (steps < 1 || steps > 1000000000)
+        return ps_fail(PS_ERR_USAGE,
+                       "--epochs %d of %llu steps each (batches of %d) are %llu steps, and a run has 1 to 1000000000; "
+                       "give other --epochs, or another --batch",
+                       c->epochs, (unsigned long long)epoch, c->batch, (unsigned long long)steps);
+    if (c->given[PS_GIVEN_steps] && (uint64_t)c->steps != steps)
+        return ps_fail(
+            PS_ERR_USAGE,
+            "--epochs %d are %llu steps of these data (%llu an epoch) and --steps says %d; leave one of them "
+            "out",
+            c->epochs, (unsigned long long)steps, (unsigned long long)epoch, c->steps);
+    c->steps = (int)steps;
+    return PS_OK;
+}
+
+static ps_status refuse_two(const ps_run_config *c) {
+    if (c->eval_every > 0 && c->eval_every_epoch)
+        return ps_fail(PS_ERR_USAGE,
+                       "--eval-every %d and --eval-every-epoch both say when to evaluate; give one of them",
+                       c->eval_every);
+    if (c->warmup > 0 && c->warmup_epochs > 0)
+        return ps_fail(PS_ERR_USAGE,
+                       "--warmup %d and --warmup-epochs %g both say how long warm-up is; give one of them", c->warmup,
+                       c->warmup_epochs);
+    if (c->warmup_from < 0 && c->warmup_from != -1)
+        return ps_fail(PS_ERR_USAGE, "--warmup-from takes a rate from 0 on, or -1, not %g", c->warmup_from);
+    return PS_OK;
+}
+
+ps_status ps_run_settle(ps_run_config *config) {
+    PS_TRY(refuse_two(config));
+    return settle_epochs(config);
+}
