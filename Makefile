@@ -68,7 +68,7 @@ help:                    ## list what can be made
 setup:                   ## install missing Debian packages (with sudo where needed), or say what to install
 	@.ci/setup.sh
 
-venv:                    ## PyTorch, NumPy and clang-format into .venv, for the tests and checks that want them
+venv:                    ## PyTorch, NumPy, Pillow and clang-format into .venv, for the tests and checks that want them
 	@.ci/setup.sh venv
 
 demo: setup              ## build, run examples/quickstart, and say where the report is

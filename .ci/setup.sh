@@ -2,7 +2,7 @@
 # Installs what the build, the reports and the tests need on Debian 12, 13 and their relatives; elsewhere says what to install.
 # Does nothing (and asks for no rights) when everything is there. PS_SETUP_EXTRA names further packages (CI asks for more).
 #   .ci/setup.sh           what README's two commands need
-#   .ci/setup.sh venv      besides: .venv with PyTorch, NumPy, jsonschema and clang-format, for all tests and `make lint`. Where pip
+#   .ci/setup.sh venv      besides: .venv with PyTorch, NumPy, Pillow, jsonschema and clang-format, for all tests and `make lint`. Where pip
 #                          cannot have the CPU build of PyTorch, Debian's python3-torch takes its place
 set -eu
 cd "$(dirname "$0")/.."
@@ -60,13 +60,13 @@ install_torch() {
     pip "torch==$torch+cpu" >/dev/null 2>&1 && return
     pip --timeout 15 --index-url "${PS_TORCH_INDEX:-https://download.pytorch.org/whl/cpu}" "torch==$torch+cpu" >/dev/null 2>&1 && return
     echo "pip cannot have PyTorch $torch (CPU) for $("$venv/bin/python" --version); Debian's python3-torch takes its place"
-    install_packages python3-torch python3-numpy python3-jsonschema
+    install_packages python3-torch python3-numpy python3-pil python3-jsonschema
 }
 
 make_venv() {
     command -v dpkg-query >/dev/null 2>&1 && install_packages python3 python3-venv
     [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
-    has numpy && has jsonschema && [ -x "$venv/bin/clang-format" ] || pip numpy jsonschema "clang-format==$formatter"
+    has numpy && has PIL && has jsonschema && [ -x "$venv/bin/clang-format" ] || pip numpy pillow jsonschema "clang-format==$formatter"
     install_torch
 }
 

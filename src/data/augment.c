@@ -56,17 +56,22 @@ static void apply(const ps_augment_plan *plan, int first, int last, uint64_t epo
     }
 }
 
-/* The bytes lie in the last quarter of the floats that they become, with room before them. */
+ps_image ps_augment_image(const ps_augment_sample *sample) {
+    ps_shape s = sample->shape;
+    return (ps_image){.h = s.h, .w = s.w, .c = s.c, .pixel = sample->pixel, .room = sample->room};
+}
+
+/* The bytes lie in the last quarter of the floats that they become; the room is before them. */
 static ps_status load_bytes(const ps_augment_plan *plan, uint64_t epoch, uint32_t index, ps_shape shape, float *x,
                             int32_t *label) {
     size_t elements = ps_shape_elements(shape);
-    uint8_t *room = (uint8_t *)x;
+    uint8_t *bytes = (uint8_t *)x;
     ps_augment_sample sample = {.shape = shape,
-                                .pixel = room + PS_AUGMENT_ROOM * elements,
+                                .pixel = bytes + (sizeof *x - 1) * elements,
                                 .cell = (size_t)shape.c,
-                                .outside = ps_dataset_outside_bytes(plan->dataset),
+                                .outside = ps_dataset_outside_bytes(plan->dataset, plan->options.crop_black),
                                 .grey = ps_dataset_grey(plan->dataset),
-                                .room = room};
+                                .room = bytes};
     PS_TRY(ps_dataset_sample_bytes(plan->dataset, PS_SPLIT_TRAIN, (int)index, sample.pixel, label));
     apply(plan, 0, plan->before, epoch, index, &sample);
     ps_dataset_normalise(plan->dataset, sample.pixel, x);
@@ -80,7 +85,7 @@ ps_status ps_augment_load(const ps_augment_plan *plan, uint64_t epoch, uint32_t 
     ps_augment_sample sample = {.shape = shape,
                                 .pixel = x,
                                 .cell = (size_t)shape.c * sizeof *x,
-                                .outside = ps_dataset_outside(plan->dataset),
+                                .outside = ps_dataset_outside(plan->dataset, plan->options.crop_black),
                                 .label = ps_dataset_labels_per_sample(plan->dataset) > 1 ? label : NULL};
     apply(plan, plan->before, plan->count, epoch, index, &sample);
     return PS_OK;

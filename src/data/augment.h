@@ -13,12 +13,35 @@
 
 #include "core/rng.h"
 #include "data/dataset.h"
+#include "data/image.h"
+
+typedef struct {
+    double low, high;
+} ps_augment_range;
+
+/* RandAugment (Cubuk et al. 2020) as timm (PyTorch Image Models) has it: `layers` operations drawn of fifteen, each
+ * done with `probability`, at a magnitude of 0 to 10. */
+typedef struct {
+    int layers; /* 0: none */
+    double probability, magnitude;
+    double deviation; /* of the magnitude, which is normal; infinite: uniform from 0 to `magnitude` */
+    bool increasing;  /* every operation is the stronger the larger its magnitude is */
+} ps_rand_augment;
 
 /* All zero: nothing is done. */
 typedef struct {
-    int crop_pad; /* pixels; 0: no crop */
+    ps_augment_range crop_scale; /* share of the image's area that a resized crop keeps; high 0: none */
+    ps_augment_range crop_ratio; /* its width over its height */
+    int crop_pad;                /* pixels; 0: no crop */
+    bool crop_black;             /* what a crop shows outside of the image is black, and not the mean */
     bool flip;
+    double rotate; /* degrees, to either side */
+    ps_rand_augment rand;
+    double erase; /* probability */
 } ps_augment_options;
+
+/* "m9-mstd0.5-inc1": timm's way to write it, "rand-" before it or not. "": none. PS_ERR_USAGE with a sentence. */
+ps_status ps_rand_augment_parse(const char *text, ps_rand_augment *out);
 
 /* Where an operation stands to normalisation. Samples become floats after the last operation of those that are used
  * which wants bytes; so cells are moved before or after that, as the list has it. */
@@ -39,7 +62,8 @@ typedef struct {
     int32_t *label;      /* one a position; NULL: none that could be moved */
 } ps_augment_sample;
 
-enum { PS_AUGMENT_ROOM = 3 };
+/* It, before normalisation. */
+ps_image ps_augment_image(const ps_augment_sample *sample);
 
 /* A table of functions without state, and constant. */
 typedef struct {

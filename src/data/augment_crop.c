@@ -1,5 +1,6 @@
 /* A crop of the image padded by `crop_pad` pixels, back to its size (DeVries & Taylor 2017: padded after normalisation,
- * so with the mean). Before normalisation the mean is rounded to a byte. */
+ * so with the mean; public code pads before it, with black: crop_black). Before normalisation the mean is rounded to a
+ * byte. */
 #include <string.h>
 
 #include "data/augment.h"

@@ -22,10 +22,11 @@ struct ps_dataset {
     double *mean, *deviation;             /* [c], by which pixels are normalised */
     double *pixel_mean, *pixel_deviation; /* [c], of the training images in use, as stored */
     ps_census_counts census;
-    float *byte_value;             /* [c][256]: every byte normalised; NULL for float pixels */
-    uint8_t *grey, *outside_bytes; /* [c]; NULL for float pixels */
-    float *outside;                /* [c] */
-    bool raw;                      /* pixels are given as stored */
+    float *byte_value;      /* [c][256]: every byte normalised; NULL for float pixels */
+    uint8_t *grey;          /* [c]; NULL for float pixels */
+    uint8_t *outside_bytes; /* [2][c], the mean and black; NULL for float pixels */
+    float *outside;         /* [2][c], likewise */
+    bool raw;               /* pixels are given as stored */
     char digest[17];
 };
 
@@ -158,11 +159,11 @@ static ps_status compute_normalisation(ps_dataset *dataset) {
     PS_TRY(PS_ALLOC(channels, &dataset->deviation, "data set"));
     PS_TRY(PS_ALLOC(channels, &dataset->pixel_mean, "data set"));
     PS_TRY(PS_ALLOC(channels, &dataset->pixel_deviation, "data set"));
-    PS_TRY(PS_ALLOC(channels, &dataset->outside, "data set"));
+    PS_TRY(PS_ALLOC(2 * channels, &dataset->outside, "data set"));
     if (ps_samples_source(dataset->samples)->type == PS_PIXEL_BYTE) {
         PS_TRY(PS_ALLOC(channels * BYTE_VALUES, &dataset->byte_value, "data set"));
         PS_TRY(PS_ALLOC(channels, &dataset->grey, "data set"));
-        PS_TRY(PS_ALLOC(channels, &dataset->outside_bytes, "data set"));
+        PS_TRY(PS_ALLOC(2 * channels, &dataset->outside_bytes, "data set"));
     }
     PS_TRY(PS_ALLOC(channels, &m.channel, "data set"));
     ps_status status = sum_up(dataset, &m);
@@ -171,6 +172,8 @@ static ps_status compute_normalisation(ps_dataset *dataset) {
         dataset->mean[c] = 0;
         dataset->deviation[c] = 1;
     }
+    for (size_t c = 0; c < channels; c++)
+        dataset->outside[channels + c] = (float)((0 - dataset->mean[c]) / dataset->deviation[c]);
     for (size_t c = 0; c < channels && dataset->byte_value != NULL; c++) {
         dataset->grey[c] = (uint8_t)lrint(dataset->pixel_mean[c]);
         dataset->outside_bytes[c] = (uint8_t)lrint(dataset->mean[c]);
@@ -397,5 +400,12 @@ void ps_dataset_normalise(const ps_dataset *dataset, const uint8_t *pixel, float
 }
 
 const uint8_t *ps_dataset_grey(const ps_dataset *dataset) { return dataset->grey; }
-const float *ps_dataset_outside(const ps_dataset *dataset) { return dataset->outside; }
-const uint8_t *ps_dataset_outside_bytes(const ps_dataset *dataset) { return dataset->outside_bytes; }
+const float *ps_dataset_outside(const ps_dataset *dataset, bool black) {
+    return dataset->outside + (black ? dataset->size.pixels.c : 0);
+}
+
+const uint8_t *ps_dataset_outside_bytes(const ps_dataset *dataset, bool black) {
+    return dataset->outside_bytes + (black ? dataset->size.pixels.c : 0);
+}
+
+bool ps_dataset_raw(const ps_dataset *dataset) { return dataset->raw; }

@@ -76,9 +76,11 @@ ps_status ps_dataset_sample_bytes(const ps_dataset *dataset, ps_split split, int
 void ps_dataset_normalise(const ps_dataset *dataset, const uint8_t *pixel, float *x);
 /* [c], borrowed: the mean of the training images in use, rounded to a byte; NULL where data are no bytes. */
 const uint8_t *ps_dataset_grey(const ps_dataset *dataset);
-/* [c], borrowed: what lies outside of an image, as a network is given it: 0, which is the mean where pixels are
- * normalised. And the byte nearest to it (NULL where data are no bytes). */
-const float *ps_dataset_outside(const ps_dataset *dataset);
-const uint8_t *ps_dataset_outside_bytes(const ps_dataset *dataset);
+/* [c], borrowed: what may be shown outside of an image, as a network is given it: black, or 0, which is the mean where
+ * pixels are normalised. And the byte nearest to it (where data are bytes). */
+const float *ps_dataset_outside(const ps_dataset *dataset, bool black);
+const uint8_t *ps_dataset_outside_bytes(const ps_dataset *dataset, bool black);
+/* Whether pixels are neither centred nor scaled. */
+bool ps_dataset_raw(const ps_dataset *dataset);
 
 #endif

@@ -254,6 +254,26 @@ const char *ps_run_config_first_changed(const ps_run_config *config, const char 
     return NULL;
 }
 
+static void say_value(const ps_run_config *config, const option *o, char *text, size_t size) {
+    ps_run_config *c = (ps_run_config *)config; /* the field accessors are shared with the setters */
+    if (o->kind == TEXT) snprintf(text, size, "%s", *text_field(c, o));
+    if (o->kind == FLAG) snprintf(text, size, "%s", *flag_field(c, o) ? "yes" : "no");
+    if (o->kind == INT) snprintf(text, size, "%d", *int_field(c, o));
+    if (o->kind == NUMBER) snprintf(text, size, "%.9g", *number_field(c, o));
+}
+
+void ps_run_config_say_changed(const ps_run_config *config, const char *list, char *text, size_t size) {
+    text[0] = '\0';
+    for (int i = 0; i < OPTIONS; i++) {
+        const option *o = &options[i];
+        char value[256];
+        size_t used = strlen(text);
+        if (o->kind == GROUP || !ps_run_config_in(list, o->name) || at_default(config, o)) continue;
+        say_value(config, o, value, sizeof value);
+        snprintf(text + used, size - used, " %s=%s", o->name, value);
+    }
+}
+
 ps_status ps_run_config_set(ps_run_config *config, const char *name, const char *value, bool *known) {
     char key[128], where[160];
     bool on;

@@ -75,6 +75,8 @@ bool ps_run_config_in(const char *list, const char *name);
 
 /* The first option of such a list that is not at its default; NULL: all are. */
 const char *ps_run_config_first_changed(const ps_run_config *config, const char *list);
+/* All of them, as " name=value name=value"; "" where there are none. */
+void ps_run_config_say_changed(const ps_run_config *config, const char *list, char *text, size_t size);
 
 /* An option as documents show it. */
 typedef struct {

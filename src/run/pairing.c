@@ -26,12 +26,18 @@ static void add_count(ps_pairing *pairing, const char *key, int count) {
     snprintf(entry->value, sizeof entry->value, "%d", count);
 }
 
+/* What decides, beside crop_pad, flip and shuffle, which images a run sees and what is asked of them. */
+static const char images[] = "Augmentation,!crop_pad,!flip";
+
 static void add_order(const ps_run_config *c, ps_pairing *pairing) {
+    char changed[400];
     ps_digest digest = ps_digest_start();
     ps_digest_u64(&digest, (uint64_t)c->seed);
     ps_digest_u64(&digest, (uint64_t)c->crop_pad);
     ps_digest_u64(&digest, c->flip);
     if (!c->shuffle) ps_digest_u64(&digest, !c->shuffle);
+    ps_run_config_say_changed(c, images, changed, sizeof changed);
+    if (changed[0] != '\0') ps_digest_text(&digest, changed);
     ps_digest_hex(&digest, add(pairing, "order")->value);
 }
 
@@ -82,7 +88,7 @@ void ps_pairing_of(const ps_session *session, ps_pairing *pairing) {
 /* ---- before the first run ---- */
 
 /* Settings on which the start of the network, the data or the layers that are recorded depend. */
-static const char decisive[] = "Network,Data,!crop_pad,!flip,!shuffle,init_scheme,init,fork,plant,record";
+static const char decisive[] = "Network,Data,!shuffle,init_scheme,init,fork,plant,record";
 
 static ps_status differ(const ps_run_config *a, const ps_run_config *b, bool *differ) {
     cJSON *x = NULL, *y = NULL;
@@ -177,9 +183,11 @@ static bool same_layers(const ps_pairing_arm *a, const ps_pairing_arm *b) {
 
 /* Digests say nothing to a reader: of "order" the settings behind it do. */
 static void say(const ps_run_config *c, const ps_pairing_entry *entry, char *text, size_t size) {
+    char changed[400];
+    ps_run_config_say_changed(c, images, changed, sizeof changed);
     if (strcmp(entry->key, "order") == 0)
-        snprintf(text, size, "crop_pad=%d flip=%s%s", c->crop_pad, c->flip ? "yes" : "no",
-                 c->shuffle ? "" : " shuffle=no");
+        snprintf(text, size, "crop_pad=%d flip=%s%s%s", c->crop_pad, c->flip ? "yes" : "no",
+                 c->shuffle ? "" : " shuffle=no", changed);
     else if (strcmp(entry->key, "backbone") == 0) text[0] = '\0';
     else snprintf(text, size, "%s", entry->value);
 }

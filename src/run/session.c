@@ -22,12 +22,38 @@ ps_status ps_session_open_data(const ps_run_config *c, ps_dataset **dataset) {
     return ps_dataset_open(c->data, &data, dataset);
 }
 
+static ps_status read_range(const char *text, const char *name, ps_augment_range *range) {
+    double value[2];
+    int count;
+    PS_TRY(ps_parse_number_list(text, name, 2, value, &count));
+    if (count != 2) return ps_fail(PS_ERR_USAGE, "%s needs two numbers, LOW,HIGH, not \"%s\"", name, text);
+    *range = (ps_augment_range){value[0], value[1]};
+    return PS_OK;
+}
+
+static ps_status read_augmentation(const ps_run_config *c, ps_augment_options *out) {
+    bool part = c->resized_crop_scale[0] != '\0';
+    *out = (ps_augment_options){
+        .crop_pad = c->crop_pad, .crop_black = c->crop_black, .flip = c->flip, .rotate = c->rotate, .erase = c->erase};
+    PS_TRY(ps_rand_augment_parse(c->rand_augment, &out->rand));
+    if (part) PS_TRY(read_range(c->resized_crop_scale, "resized_crop_scale", &out->crop_scale));
+    PS_TRY(read_range(c->resized_crop_ratio, "resized_crop_ratio", &out->crop_ratio));
+    if (!part && ps_run_config_first_changed(c, "resized_crop_ratio") != NULL)
+        return ps_fail(PS_ERR_USAGE,
+                       "resized_crop_ratio says how parts are shaped, and none are taken; give "
+                       "resized_crop_scale, too, or leave it out");
+    if (c->crop_black && c->crop_pad == 0)
+        return ps_fail(
+            PS_ERR_USAGE,
+            "crop_black says what crops are padded with, and none are taken; give crop_pad, too, or leave it "
+            "out");
+    return PS_OK;
+}
+
 static ps_status open_data(ps_session *s) {
     const ps_run_config *c = s->config;
-    ps_loader_options loader = {.batch = c->batch,
-                                .seed = (uint64_t)c->seed,
-                                .stored_order = !c->shuffle,
-                                .augment = {.crop_pad = c->crop_pad, .flip = c->flip}};
+    ps_loader_options loader = {.batch = c->batch, .seed = (uint64_t)c->seed, .stored_order = !c->shuffle};
+    PS_TRY(read_augmentation(c, &loader.augment));
     PS_TRY(ps_session_open_data(c, &s->dataset));
     PS_TRY(ps_task_of(s->dataset, &s->task));
     s->task->describe(s->dataset, &s->described);

@@ -1,5 +1,5 @@
-/* The engine's training batches as they are, for tests/cli/order_test.py:
- *   order_tool SOURCE SEED BATCH CROP_PAD FLIP STEPS PROBE TRAIN_LIMIT
+/* The engine's training batches as they are, for tests/cli/order_test.py and tests/cli/augment_test.py:
+ *   order_tool SOURCE SEED BATCH CROP_PAD FLIP STEPS PROBE TRAIN_LIMIT [NAME=VALUE..]
  * writes each step's labels [batch][per sample] as 32-bit integers and pixels [batch][d][h][w][c] as floats to standard
  * output. SOURCE "volume" is a made-up data set with depth: 23 images of 2 channels, 3 x 4 x 5, a label per position,
  * value v of image i (channels last) being the byte (31 i + 7 v) mod 251, its label (i + position) mod 3. */
@@ -60,13 +60,29 @@ static ps_status print_batches(const ps_dataset *dataset, const ps_loader_option
     return status;
 }
 
+/* Further augmentations: crop_black, rotate, rand_augment, erase, scale and ratio ("LOW,HIGH"); raw: as stored. */
+static bool set(const char *word, ps_augment_options *augment, bool *raw) {
+    const char *value = strchr(word, '=') + 1;
+    double low = strtod(value, NULL), high = strchr(value, ',') != NULL ? strtod(strchr(value, ',') + 1, NULL) : 0;
+    if (strncmp(word, "crop_black=", 11) == 0) augment->crop_black = low != 0;
+    else if (strncmp(word, "rotate=", 7) == 0) augment->rotate = low;
+    else if (strncmp(word, "erase=", 6) == 0) augment->erase = low;
+    else if (strncmp(word, "scale=", 6) == 0) augment->crop_scale = (ps_augment_range){low, high};
+    else if (strncmp(word, "ratio=", 6) == 0) augment->crop_ratio = (ps_augment_range){low, high};
+    else if (strncmp(word, "raw=", 4) == 0) *raw = low != 0;
+    else return strncmp(word, "rand_augment=", 13) == 0 && ps_rand_augment_parse(value, &augment->rand) == PS_OK;
+    return true;
+}
+
 int main(int argc, char **argv) {
-    if (argc != 9) return 2;
+    if (argc < 9) return 2;
     ps_loader_options loader = {.batch = atoi(argv[3]),
                                 .seed = (uint64_t)strtoull(argv[2], NULL, 10),
                                 .augment = {.crop_pad = atoi(argv[4]), .flip = atoi(argv[5]) != 0}};
     ps_dataset_options data = {.probe_count = atoi(argv[7]), .train_limit = atoi(argv[8])};
     ps_dataset *dataset = NULL;
+    for (int i = 9; i < argc; i++)
+        if (!set(argv[i], &loader.augment, &data.raw)) return 2;
     ps_status status =
         strcmp(argv[1], "volume") == 0 ? open_volumes(&data, &dataset) : ps_dataset_open(argv[1], &data, &dataset);
     if (status == PS_OK) status = print_batches(dataset, &loader, atoi(argv[6]));

@@ -31,11 +31,11 @@ for folder, file in sorted(folders.items()):
     good = file == f"{folder}/README.md" and os.path.isfile(file) and read(file).startswith("# ") and len(read(file)) > 200
     report(good, f"{folder} has its README", file)
 for what, file in {
-    "layer": "src/layers", "recorded quantity": "src/probe", "data format": "src/data", "task": "src/task", "model": "src/models",
+    "layer": "src/layers", "recorded quantity": "src/probe", "data format": "src/data", "augmentation": "src/data", "task": "src/task", "model": "src/models",
     "measurement": "src/measure", "command": "src/cli", "prediction": "analysis/predictions", "plot": "reports",
 }.items():
     said = re.search(r"Adding a layer[^.]*\bone\s+file", main).group(0)
-    report(f"a {what}" in re.sub(r"\s+", " ", said) and re.search(r"(?m)^## Adding", read(f"{file}/README.md")), f"{file} says how to add a {what}")
+    report(re.search(f"\\ban? {what}", re.sub(r"\s+", " ", said)) and re.search(r"(?m)^## Adding", read(f"{file}/README.md")), f"{file} says how to add a {what}")
 lists = {os.path.dirname(name) for name in glob.glob("src/*/*_list.def")} - {"src/core", "src/trace"}
 report(not [name for name in lists if not re.search(r"(?m)^## Adding", read(f"{name}/README.md"))], "so does every folder with a list", sorted(lists))
 missing = []
@@ -47,7 +47,7 @@ for file in ["README.md", *glob.glob("*/**/README.md", recursive=True)]:
         if not os.path.exists(os.path.join(os.path.dirname(file), word)):
             missing.append(f"{file}: {word}")
     for word in re.findall(r"`((?:[\w.]+/)*\w+\.(?:[ch]|def|py|gp|awk))`", text):
-        if not re.search(r"\b(x|conv_x|cmd_x|p10|x_fuzz|x_test|q_x|ID|NAME|q_NAME)\.", word) and not any(
+        if not re.search(r"\b(x|augment_x|conv_x|cmd_x|p10|x_fuzz|x_test|q_x|ID|NAME|q_NAME)\.", word) and not any(
             os.path.exists(os.path.join(place, word)) for place in (os.path.dirname(file), "", "src", "tests", "analysis", "reports", "reports/plots")
         ):
             missing.append(f"{file}: {word}")

@@ -59,6 +59,17 @@ static ps_loader_options options_of(int batch, uint64_t seed, int crop_pad, bool
     return (ps_loader_options){.batch = batch, .seed = seed, .augment = {.crop_pad = crop_pad, .flip = flip}};
 }
 
+/* All that is done to images, as strong as is usual. */
+static ps_loader_options everything(int batch, uint64_t seed) {
+    ps_loader_options options = options_of(batch, seed, 3, true);
+    options.augment.crop_scale = (ps_augment_range){0.5, 1};
+    options.augment.crop_ratio = (ps_augment_range){0.75, 1.3333};
+    options.augment.rotate = 15;
+    options.augment.erase = 0.5;
+    check(ps_rand_augment_parse("m9-mstd0.5-inc1", &options.augment.rand));
+    return options;
+}
+
 static ps_loader *make_loader(const ps_dataset *dataset, ps_loader_options options) {
     ps_loader *loader;
     check(ps_loader_create(dataset, &options, &loader));
@@ -94,7 +105,7 @@ static void free_batch(batch b) {
 static void batches_do_not_depend_on_threads_or_history(void **state) {
     (void)state;
     ps_dataset *dataset = make_synthetic();
-    ps_loader_options options = options_of(BATCH, 7, 3, true);
+    ps_loader_options options = everything(BATCH, 7);
     batch expected = make_batch(dataset, BATCH), got = make_batch(dataset, BATCH);
     const uint64_t steps[] = {0, 5, 6, 11, 12, 1000, 3};
     for (int threads = 1; threads <= 3; threads++) {
@@ -121,7 +132,7 @@ static void batches_do_not_depend_on_threads_or_history(void **state) {
 static void shards_are_rows_of_the_whole_batch(void **state) {
     (void)state;
     ps_dataset *dataset = make_synthetic();
-    ps_loader *loader = make_loader(dataset, options_of(BATCH, 7, 3, true));
+    ps_loader *loader = make_loader(dataset, everything(BATCH, 7));
     batch whole = make_batch(dataset, BATCH), shard = make_batch(dataset, BATCH);
     int last = (ps_dataset_count(dataset, PS_SPLIT_TEST) - 1) / BATCH;
     for (int count = 1; count <= BATCH; count += 5) {
@@ -395,6 +406,60 @@ static void impossible_options_are_refused(void **state) {
     ps_dataset_close(dataset);
 }
 
+/* What an operation draws does not depend on which others are in use: images that two loaders show differ only by what
+ * one of them does besides. */
+static void operations_draw_from_streams_of_their_own(void **state) {
+    (void)state;
+    ps_dataset *dataset = make_synthetic();
+    ps_loader_options more = options_of(BATCH, 7, 3, true);
+    more.augment.erase = 0.3;
+    ps_loader *plain = make_loader(dataset, options_of(BATCH, 7, 3, true)), *erased = make_loader(dataset, more);
+    batch a = make_batch(dataset, BATCH), b = make_batch(dataset, BATCH);
+    int same = 0;
+    for (uint64_t step = 0; step < 10; step++) {
+        check(ps_loader_train_batch(plain, step, a.x, a.label, NULL));
+        check(ps_loader_train_batch(erased, step, b.x, b.label, NULL));
+        for (size_t row = 0; row < BATCH; row++)
+            same += memcmp(a.x + row * a.elements, b.x + row * a.elements, a.elements * sizeof(float)) == 0;
+    }
+    assert_in_range(same, 224 - 40, 224 + 40); /* of 320, with probability 0.7; 4.5 standard deviations are 37 */
+    free_batch(a);
+    free_batch(b);
+    ps_loader_destroy(plain);
+    ps_loader_destroy(erased);
+    ps_dataset_close(dataset);
+}
+
+static void refused(const ps_dataset *dataset, ps_augment_options augment, const char *word) {
+    ps_loader *loader;
+    ps_loader_options options = {.batch = 4, .seed = 1, .augment = augment};
+    assert_int_equal(ps_loader_create(dataset, &options, &loader), PS_ERR_USAGE);
+    if (strstr(ps_status_message(), word) == NULL) fail_msg("no \"%s\" in: %s", word, ps_status_message());
+}
+
+static void augmentation_that_data_do_not_allow_is_refused(void **state) {
+    (void)state;
+    ps_rand_augment rand;
+    check(ps_rand_augment_parse("m9", &rand));
+    const ps_augment_range scale = {0.8, 1}, ratio = {1, 1};
+    ps_dataset *floats = make_numbered((ps_shape){1, 3, 1, 4, 4}, 8, 0, 0, false),
+               *volume = make_numbered((ps_shape){1, 1, 2, 4, 4}, 8, 0, 0, false),
+               *masks = make_numbered((ps_shape){1, 1, 1, 4, 4}, 8, 0, 0, true),
+               *pair = make_numbered((ps_shape){1, 2, 1, 4, 4}, 8, 0, 0, false);
+    refused(floats, (ps_augment_options){.rotate = 15}, "8-bit");
+    refused(floats, (ps_augment_options){.rand = rand}, "8-bit");
+    refused(floats, (ps_augment_options){.crop_scale = scale, .crop_ratio = ratio}, "8-bit");
+    refused(volume, (ps_augment_options){.erase = 0.5}, "depth");
+    refused(volume, (ps_augment_options){.rotate = 15}, "depth");
+    refused(masks, (ps_augment_options){.erase = 0.5}, "masks");
+    refused(masks, (ps_augment_options){.rotate = 15}, "masks");
+    refused(pair, (ps_augment_options){.rand = rand}, "channels");
+    ps_dataset_close(floats);
+    ps_dataset_close(volume);
+    ps_dataset_close(masks);
+    ps_dataset_close(pair);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(batches_do_not_depend_on_threads_or_history),
@@ -407,6 +472,8 @@ int main(void) {
         cmocka_unit_test(plain_batches_are_in_stored_order_and_marked_past_the_end),
         cmocka_unit_test(an_empty_split_gives_no_rows),
         cmocka_unit_test(impossible_options_are_refused),
+        cmocka_unit_test(operations_draw_from_streams_of_their_own),
+        cmocka_unit_test(augmentation_that_data_do_not_allow_is_refused),
     };
     return cmocka_run_group_tests_name("loader", tests, NULL, NULL);
 }
