@@ -15,10 +15,9 @@ static ps_status check(const ps_augment_options *options, const ps_dataset *data
     if (!(options->erase >= 0 && options->erase <= 1))
         return ps_fail(PS_ERR_USAGE, "erase must be a probability, 0 (never) to 1, not %g", options->erase);
     if (used(options) && ps_dataset_raw(dataset))
-        return ps_fail(
-            PS_ERR_USAGE,
-            "erase puts noise of mean 0 and deviation 1 into normalised images, and with --no-normalise they "
-            "are as stored; leave one of the two out");
+        return ps_fail(PS_ERR_USAGE,
+                       "erase puts noise of mean 0 and deviation 1 into normalised images, and these are as stored; "
+                       "normalise them, or leave erase out");
     return PS_OK;
 }
 

@@ -86,8 +86,7 @@ void ps_image_warp(ps_image *image, const double m[6], ps_image_filter filter, c
 
 void ps_image_rotation(const ps_image *image, double degrees, double m[6]) {
     const double digits = 1e15; /* Pillow keeps fifteen */
-    double angle = -degrees * pi / 180, centre_x = image->w / 2.0,
-           centre_y = image->h / 2.0;
+    double angle = -degrees * pi / 180, centre_x = image->w / 2.0, centre_y = image->h / 2.0;
     m[0] = m[4] = nearbyint(cos(angle) * digits) / digits;
     m[1] = nearbyint(sin(angle) * digits) / digits;
     m[3] = -m[1];
