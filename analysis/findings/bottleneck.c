@@ -28,7 +28,7 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
     double nodes = left(layer), wanted = classes > 1 ? classes - 1 : 0;
     out->level = nodes < wanted || nodes < 2.5 ? PS_LEVEL_SERIOUS : PS_LEVEL_WARNING;
     out->strength = share_left * layer->nodes / nodes;
-    out->since = -1;
+    out->since = facts->at_rest ? -1 : ps_layers_since(&layer->series[PS_FACT_dead], 1 - share_left);
     ps_finding_say(out,
                    "Of %d nodes of %s %.0f are left that say something of the input (%s): what lies behind has no "
                    "more to work with.",
@@ -36,8 +36,7 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
     ps_layers_evidence(out, facts, narrowest, PS_FACT_rank_share, PS_AT_LAST, share_left);
     ps_layers_evidence(out, facts, narrowest, PS_FACT_dead, PS_AT_LAST, ps_absent());
     ps_layers_evidence(out, facts, narrowest, PS_FACT_constant, PS_AT_LAST, ps_absent());
-    ps_layers_add_causes(out, facts, narrowest,
-                         facts->at_rest ? -1 : ps_layers_since(&layer->series[PS_FACT_dead], 1 - share_left));
+    ps_layers_add_causes(out, facts, narrowest, out->since);
     ps_finding_try(out, "See why its nodes died (dead_nodes); `poolscope ranks` says which of the rest overlap.");
     return PS_JUDGED_FOUND;
 }

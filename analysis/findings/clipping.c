@@ -25,8 +25,11 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
     ps_finding_add_cause(out, "a limit below the usual norm", "the limit is %.3g, the norm %.3g in the median",
                          facts->clip_limit, ps_curve_tail(&facts->grad_norm, 0.5));
     ps_finding_add_cause(out, "gradients that are too large: the start or the learning rate", "%s", "");
-    ps_finding_try(out, "Set the limit (--clip) above the usual norm, %.3g, and judge the learning rate anew.",
-                   2 * ps_curve_tail(&facts->grad_norm, 0.5));
+    double norm = ps_curve_tail(&facts->grad_norm, 0.5);
+    if (norm > 0)
+        ps_finding_try(out, "Set the limit (--clip) above the usual norm, %.3g, and judge the learning rate anew.",
+                       2 * norm);
+    else ps_finding_try(out, "Set the limit (--clip) above the usual norm, and judge the learning rate anew.");
     return PS_JUDGED_FOUND;
 }
 

@@ -12,6 +12,7 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
     out->level = stops ? PS_LEVEL_CRITICAL : PS_LEVEL_SERIOUS;
     out->strength = out->layers;
     out->since = facts->at_rest ? -1 : ps_layers_since(&facts->layers[first].series[PS_FACT_dead], 1);
+    if (out->since == 0) out->rank = PS_RANK_START;
     ps_finding_say(out, "All %d nodes of %s are dead%s%s.", facts->layers[first].nodes,
                    ps_layers_words(out, facts, text, sizeof text), out->since == 0 ? " from the start" : "",
                    stops ? ": nothing of the input reaches the output" : "; other paths lead past");

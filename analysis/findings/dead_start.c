@@ -26,6 +26,7 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
     out->level = then.share >= many || rarely.share >= rare ? PS_LEVEL_SERIOUS : PS_LEVEL_WARNING;
     out->strength = fmax(then.share / some, rarely.share / rare);
     out->since = 0;
+    out->explains = PS_FINDINGS_OF_SHUT_GATES;
     if (shut) ps_layers_add(out, facts, PS_FACT_dead, PS_AT_FIRST, some, true);
     else ps_layers_add(out, facts, PS_FACT_rarely_open, PS_AT_FIRST, rare, true);
     if (!shut) then.layer = rarely.layer;
@@ -54,7 +55,7 @@ const ps_finding_rule ps_finding_dead_start = {
     .title = "gates are shut at the start, or nearly",
     .group = PS_GROUP_OF_NODES,
     .level = PS_LEVEL_SERIOUS,
-    .rank = 28,
+    .rank = PS_RANK_START - 1,
     .needs = "nonzero at the first probe, before any step",
     .source = "simulation",
     .judge = judge,

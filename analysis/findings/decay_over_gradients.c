@@ -37,7 +37,7 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
     ps_layers_evidence(out, facts, worst, PS_FACT_decay_ratio, PS_AT_LAST, more);
     ps_layers_evidence(out, facts, worst, PS_FACT_weight_rms, PS_AT_FIRST, ps_absent());
     ps_layers_evidence(out, facts, worst, PS_FACT_weight_rms, PS_AT_LAST, shrunk * ps_fact_first(weights));
-    ps_finding_add_cause_of(out, "weight decay is too strong", "it is ", facts->weight_decay, "");
+    ps_finding_add_cause(out, "weight decay is too strong", "it is %.3g", facts->weight_decay);
     ps_finding_add_cause(out, "gradients that have become small: the loss is near 0, or the layer is cut off",
                          "the loss is %.3g at the end", ps_curve_tail(&facts->loss, 0.1));
     ps_finding_try(out, "A weight decay of about %.1g.",
@@ -50,7 +50,7 @@ const ps_finding_rule ps_finding_decay_over_gradients = {
     .title = "weight decay moves more than gradients do",
     .group = PS_GROUP_OF_UPDATES,
     .level = PS_LEVEL_CRITICAL,
-    .rank = 15,
+    .rank = 16,
     .at_rest = false,
     .needs = "parts of the updates of a window, by layer",
     .source = "the longer of both paths; shares by simulation",

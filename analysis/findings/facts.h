@@ -45,6 +45,7 @@ double ps_fact_last(const ps_fact_series *series);
     FACT(output_rms, "root mean square of the gate's outputs on the probe set")                                        \
     FACT(mode_gap, "mean over nodes of |running mean - batch mean| over the batch's standard deviation")               \
     FACT(mode_scale, "largest |log(running variance / batch variance)| over nodes, median over the layer")             \
+    FACT(mode_follow, "share of what the running means were off at a probe that the window behind it closed")          \
     FACT(variance_low, "share of nodes whose batch variance is below its epsilon")                                     \
     FACT(shut_by_norm, "share of nodes whose scale and shift shut the gate whatever comes (P(active) < 1e-3)")         \
     FACT(rank_share, "live nodes over nodes: an upper bound of the rank that passes")                                  \

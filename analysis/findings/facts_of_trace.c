@@ -18,6 +18,7 @@ struct ps_facts_filler {
     const ps_run *run;
     ps_facts *facts;
     double *scratch; /* node_count numbers */
+    double *before;  /* running means at the last probe; NULL: there was none with any */
 };
 
 /* ---- by layer ---- */
@@ -29,6 +30,7 @@ typedef struct {
     int index, probe; /* of the layer; of the probe: this one, or that at which the window begins (-1: none) */
     double steps;     /* of the window */
     double *scratch;
+    const double *before; /* running means at the probe before this one; NULL: not known */
 } layer_view;
 
 static double value_at(const layer_view *v, ps_trace_quantity quantity, int channel) {
@@ -181,6 +183,16 @@ static double scale_apart(const layer_view *v, int c) {
     return varies(v, c) ? fabs(log(running / (value_at(v, PS_Q_norm_var, c) + eps_of(v)))) : ps_absent();
 }
 
+/* Of a mean that was off by a tenth of a deviation or more: with less, it is noise that would be divided by. */
+static double closed(const layer_view *v, int c) {
+    double was = v->before[v->layer->first_node + c], now = value_at(v, PS_Q_running_mean, c);
+    double off = value_at(v, PS_Q_norm_mean, c) - was;
+    bool far = varies(v, c) && off * off >= 0.01 * value_at(v, PS_Q_norm_var, c);
+    return far && isfinite(now - was) ? (now - was) / off : ps_absent();
+}
+
+static double of_mode_follow(const layer_view *v) { return v->before != NULL ? median(v, closed) : ps_absent(); }
+
 static double flat_share(const layer_view *v, int c) { return value_at(v, PS_Q_saturated, c); }
 static double of_saturated(const layer_view *v) { return share(v, flat_share); } /* its mean */
 static double of_mode_gap(const layer_view *v) { return share(v, mean_apart); }  /* its mean, as of all shares */
@@ -220,6 +232,7 @@ static const struct {
     {PS_FACT_saturated, false, of_saturated},
     {PS_FACT_mode_gap, false, of_mode_gap},
     {PS_FACT_mode_scale, false, of_mode_scale},
+    {PS_FACT_mode_follow, false, of_mode_follow},
     {PS_FACT_variance_low, false, of_variance_low},
     {PS_FACT_rank_share, false, of_rank_share},
     {PS_FACT_alike, false, of_alike},
@@ -231,15 +244,29 @@ static const struct {
     {PS_FACT_carried_ratio, true, of_carried_ratio},
 };
 
+/* For the probe to come. */
+static ps_status keep_means(ps_facts_filler *f, const ps_frame *frame) {
+    const double *means = frame->node[PS_Q_running_mean];
+    if (means == NULL) return PS_OK;
+    if (f->before == NULL) PS_TRY(PS_ALLOC((size_t)f->run->node_count + 1, &f->before, "running means"));
+    memcpy(f->before, means, (size_t)f->run->node_count * sizeof *means);
+    return PS_OK;
+}
+
 ps_status ps_facts_take_frame(void *self, const ps_frame *frame) {
-    const ps_facts_filler *f = self;
+    ps_facts_filler *f = self;
     const ps_run *run = f->run;
     const ps_window_info *window = frame->is_window ? &run->windows[frame->index] : NULL;
     long long step = window != NULL ? window->last : run->probes[frame->index].step;
     for (int l = 0; l < run->layer_count; l++) {
         if (frame->line[l] == 0) continue;
-        layer_view view = {run, frame,     &run->layers[l], l, window != NULL ? window->before : frame->index,
-                           0,   f->scratch};
+        layer_view view = {.run = run,
+                           .frame = frame,
+                           .layer = &run->layers[l],
+                           .index = l,
+                           .scratch = f->scratch,
+                           .probe = window != NULL ? window->before : frame->index,
+                           .before = f->before};
         view.steps = window != NULL ? (double)(window->last - window->first + 1) : 0;
         for (size_t i = 0; i < sizeof layer_facts / sizeof *layer_facts; i++) {
             if (layer_facts[i].of_window != frame->is_window) continue;
@@ -249,7 +276,7 @@ ps_status ps_facts_take_frame(void *self, const ps_frame *frame) {
             PS_TRY(ps_fact_add(series, step, value, frame->line[l]));
         }
     }
-    return PS_OK;
+    return frame->is_window ? PS_OK : keep_means(f, frame);
 }
 
 /* ---- of the whole network ---- */
@@ -439,6 +466,7 @@ ps_status ps_facts_begin(const ps_run *run, ps_facts *facts, ps_facts_filler **o
 
 void ps_facts_end(ps_facts_filler *filler) {
     if (filler != NULL) ps_free(filler->scratch);
+    if (filler != NULL) ps_free(filler->before);
     ps_free(filler);
 }
 

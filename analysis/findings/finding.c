@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "analysis/json_scan.h"
-#include "core/text.h"
 
 static const ps_finding_rule *const rules[] = {
 #define PS_FINDING(id) &ps_finding_##id,
@@ -103,7 +102,7 @@ void ps_finding_add_layer(ps_finding *finding, int layer) {
 }
 
 void ps_finding_add_evidence(ps_finding *finding, const char *what, double value, double threshold, uint64_t line) {
-    if (finding->evidences == PS_FINDING_MOST_EVIDENCE) return;
+    if (finding->evidences == PS_FINDING_MOST_EVIDENCE || ps_is_absent(value)) return;
     ps_finding_evidence *evidence = &finding->evidence[finding->evidences++];
     snprintf(evidence->what, sizeof evidence->what, "%s", what);
     evidence->value = value;
@@ -111,21 +110,35 @@ void ps_finding_add_evidence(ps_finding *finding, const char *what, double value
     evidence->line = line;
 }
 
+/* One of the numbers that the text is made of is absent. Conversions of whole numbers, strings and doubles, as rules
+ * use them. */
+static bool lacks_a_number(const char *format, va_list arguments) {
+    for (const char *at = strchr(format, '%'); at != NULL; at = strchr(at + 1, '%')) {
+        at += 1 + strspn(at + 1, "+- #0123456789.");
+        size_t length = strspn(at, "lz");
+        char conversion = at[length];
+        if (conversion == 's') (void)va_arg(arguments, const char *);
+        else if (conversion == 'd' || conversion == 'u') {
+            if (length == 0) (void)va_arg(arguments, int);
+            else if (*at == 'z') (void)va_arg(arguments, size_t);
+            else (void)va_arg(arguments, long long);
+        } else if (conversion != '%' && ps_is_absent(va_arg(arguments, double))) return true;
+        at += length;
+    }
+    return false;
+}
+
 void ps_finding_add_cause(ps_finding *finding, const char *cause, const char *speaks, ...) {
     if (finding->causes == PS_FINDING_MOST_CAUSES) return;
     ps_finding_cause *added = &finding->cause[finding->causes++];
-    va_list arguments;
+    va_list arguments, numbers;
     va_start(arguments, speaks);
+    va_copy(numbers, arguments);
     snprintf(added->cause, sizeof added->cause, "%s", cause);
-    print(added->speaks, sizeof added->speaks, speaks, arguments);
+    added->speaks[0] = '\0';
+    if (!lacks_a_number(speaks, numbers)) print(added->speaks, sizeof added->speaks, speaks, arguments);
+    va_end(numbers);
     va_end(arguments);
-}
-
-void ps_finding_add_cause_of(ps_finding *finding, const char *cause, const char *before, double value,
-                             const char *unit) {
-    char number[32];
-    if (ps_is_absent(value)) ps_finding_add_cause(finding, cause, "%s", "");
-    else ps_finding_add_cause(finding, cause, "%s%s%s", before, ps_text_number(value, 3, number), unit);
 }
 
 void ps_finding_try(ps_finding *finding, const char *format, ...) {

@@ -7,6 +7,11 @@
 
 #include "analysis/findings/facts.h"
 
+/* What steps leave behind that shut gates, for `explains`. */
+#define PS_FINDINGS_OF_SHUT_GATES                                                                      \
+    "shut_by_norm,dead_layer,bottleneck,dead_nodes,near_dead,constant_nodes,variance_low,no_gradient," \
+    "only_last_bias,inert_nodes"
+
 /* How bad: notes are worth knowing; warnings cost quality or time; serious ones make a run a poor one; of critical
  * ones nothing can be expected. */
 #define PS_FINDING_LEVELS(LEVEL) \
@@ -53,9 +58,13 @@ typedef struct {
 
 typedef struct ps_finding_rule ps_finding_rule;
 
+enum { PS_RANK_START = 15 }; /* of states of nodes that were so before any step */
+
 typedef struct {
     const ps_finding_rule *rule;
     ps_finding_level level;
+    int rank;                       /* the rule's, unless it says otherwise of this run; see ps_finding_rule */
+    const char *explains;           /* ids with commas between: what follows from it, where it came later; NULL */
     double strength;                /* orders findings of one level and rank: from 0 on, 1 is right at the threshold */
     char sentence[PS_FINDING_TEXT]; /* what, in the field's terms */
     long long since;                /* step, -1: not known, or there from the start of a network at rest */
@@ -76,7 +85,9 @@ struct ps_finding_rule {
     const char *title; /* "a whole layer is dead" */
     ps_finding_group group;
     ps_finding_level level; /* the highest it gives */
-    /* Before others of its level where several stand: a finding that explains others ranks before them. */
+    /* Before others of its level where several stand: a finding that explains others ranks before them. First comes
+     * what the data are, then what stood before the first step (PS_RANK_START for states that are a consequence when
+     * they come later), then what steps did, then the states they left, and last what came of it all. */
     int rank;
     bool at_rest;       /* can judge a network at rest */
     const char *needs;  /* in words, for "cannot be judged": "loss of each step" */
@@ -123,15 +134,13 @@ void ps_findings_clear(ps_findings *findings);
 
 /* ---- for rules ---- */
 
-/* Fill the finding's parts; texts are cut to their room. */
+/* Fill the finding's parts; texts are cut to their room. What is absent is no evidence, and speaks for no cause: the
+ * cause stands without it. In a sentence or a remedy the rule itself leaves it out. */
 void ps_finding_say(ps_finding *finding, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void ps_finding_add_layer(ps_finding *finding, int layer);
 void ps_finding_add_evidence(ps_finding *finding, const char *what, double value, double threshold, uint64_t line);
 void ps_finding_add_cause(ps_finding *finding, const char *cause, const char *speaks, ...)
     __attribute__((format(printf, 3, 4)));
-/* Where one number speaks for it, which may not be known (then nothing does): "batches of ", 16, " images". */
-void ps_finding_add_cause_of(ps_finding *finding, const char *cause, const char *before, double value,
-                             const char *unit);
 void ps_finding_try(ps_finding *finding, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -39,17 +39,40 @@ static int in_order(const void *a, const void *b) {
     bool x_upper = x->level >= PS_LEVEL_SERIOUS, y_upper = y->level >= PS_LEVEL_SERIOUS;
     if (x_upper != y_upper) return x_upper ? -1 : 1;
     if (!x_upper && x->level != y->level) return x->level > y->level ? -1 : 1;
-    if (x->rule->rank != y->rule->rank) return x->rule->rank < y->rule->rank ? -1 : 1;
+    if (x->rank != y->rank) return x->rank < y->rank ? -1 : 1;
     if (x->level != y->level) return x->level > y->level ? -1 : 1;
     if (x->strength != y->strength) return x->strength > y->strength ? -1 : 1;
     if (x->since != y->since) return x->since < y->since ? -1 : 1;
     return strcmp(x->rule->id, y->rule->id);
 }
 
+/* It follows from the cause: it is of its kind, and not from before it. What was so before any step follows from the
+ * start, and from nothing else; what came later does not. */
+static bool follows(const ps_finding *later, const ps_finding *cause) {
+    if (cause->explains == NULL || !is_named(cause->explains, later->rule->id)) return false;
+    return cause->rank < PS_RANK_START ? later->since == 0 : later->since > 0 && later->since >= cause->since;
+}
+
+/* A cause is as grave as what came of it, as far as its rule goes, and stands before it: steps that are long for their
+ * weights are worth a warning in a network that learns all the same, and all there is to mend where they shut its
+ * gates. */
+static void put_in_order(ps_findings *findings) {
+    for (int c = 0; c < findings->count; c++)
+        for (int i = 0; i < findings->count; i++) {
+            ps_finding *cause = &findings->list[c], *later = &findings->list[i];
+            if (!follows(later, cause) || follows(cause, later)) continue;
+            ps_finding_level most = later->level < cause->rule->level ? later->level : cause->rule->level;
+            if (most > cause->level) cause->level = most;
+            if (later->rank <= cause->rank) later->rank = cause->rank + 1;
+        }
+    if (findings->count > 1) qsort(findings->list, (size_t)findings->count, sizeof *findings->list, in_order);
+}
+
 static ps_judgement judge_one(const ps_finding_rule *rule, const ps_facts *facts, ps_finding *out) {
     memset(out, 0, sizeof *out);
     out->rule = rule;
     out->level = rule->level;
+    out->rank = rule->rank;
     out->since = -1;
     if (facts->at_rest && !rule->at_rest) return PS_JUDGED_UNKNOWN;
     return rule->judge(facts, out);
@@ -71,7 +94,7 @@ ps_status ps_findings_judge(const ps_facts *facts, const char *only, const char 
         if (judgement == PS_JUDGED_FOUND) out->count++;
         if (judgement == PS_JUDGED_UNKNOWN) out->unknown[out->unknown_count++] = rules[i];
     }
-    if (out->count > 1) qsort(out->list, (size_t)out->count, sizeof *out->list, in_order);
+    put_in_order(out);
     return PS_OK;
 cleanup:
     ps_findings_clear(out);
@@ -119,7 +142,7 @@ void ps_findings_complete(ps_findings *findings, const ps_facts *facts, const ps
         if (judgement == PS_JUDGED_UNKNOWN) findings->unknown[left++] = rule;
     }
     findings->unknown_count = left;
-    if (findings->count > 1) qsort(findings->list, (size_t)findings->count, sizeof *findings->list, in_order);
+    put_in_order(findings);
 }
 
 void ps_findings_clear(ps_findings *findings) {

@@ -16,6 +16,7 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
     double before = first > 0 ? loss->value[first - 1] : ps_absent();
     out->since = loss->step[first];
     out->strength = (double)bad;
+    if (out->since > 0) out->rank = PS_RANK_START;
     ps_finding_say(out, "The loss is not a finite number on %zu of %zu steps, first at step %lld.", bad, loss->count,
                    loss->step[first]);
     ps_finding_add_evidence(out, "loss", loss->value[first], ps_absent(), loss->line[first]);

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "analysis/findings/by_layer.h"
+#include "analysis/findings/curve.h"
 
 /* Of the loss of a uniform guess. Running statistics of momentum 0.1 need about 30 steps to forget their start. */
 static const double some = 0.15, much = 0.5;
@@ -39,23 +40,39 @@ static long long since(const ps_facts *facts, double gap) {
     return step;
 }
 
+/* Statistics that close a window's gap and are off again at its end are outrun; those that do not close it stand
+ * still. */
 static void add_causes(const ps_facts *facts, ps_finding *out) {
     ps_layers_share gap = ps_layers_share_of(facts, PS_FACT_mode_gap, PS_AT_LAST, false),
                     scale = ps_layers_share_of(facts, PS_FACT_mode_scale, PS_AT_LAST, false);
+    double follow = ps_curve_of_layers(facts, PS_FACT_mode_follow, false);
     if (gap.known > 0) {
         ps_layers_evidence(out, facts, gap.layer, PS_FACT_mode_gap, PS_AT_LAST, 1);
+        ps_layers_evidence(out, facts, gap.layer, PS_FACT_mode_follow, PS_AT_LAST, PS_FINDINGS_FOLLOWS);
         ps_finding_add_layer(out, gap.layer);
     }
     if (scale.known > 0) ps_layers_evidence(out, facts, scale.layer, PS_FACT_mode_scale, PS_AT_LAST, log(4));
-    if (gap.largest >= 1 || scale.largest >= log(4))
+    if (follow >= PS_FINDINGS_FOLLOWS)
+        ps_finding_add_cause(out, "weights that move faster than the running mean follows: a learning rate too high",
+                             "a window closes %.0f %% of what it is off, and it is off again behind it", 100 * follow);
+    if (gap.largest >= 1 || scale.largest >= log(4) || follow < PS_FINDINGS_FOLLOWS)
         ps_finding_add_cause(out,
-                             "running statistics that were never brought up to date: a momentum of 0, or weights "
+                             "running statistics that were never brought up to date: a momentum near 0, or weights "
                              "without them",
                              "the running mean of %s is %.2g deviations off", facts->layers[gap.layer].name,
                              gap.largest);
     ps_finding_add_cause(out, "batches too small or too unlike each other for a running mean", "batches of %.0f images",
                          facts->batch);
-    ps_finding_add_cause(out, "weights that move faster than the running mean follows", "%s", "");
+    if (!(follow >= PS_FINDINGS_FOLLOWS))
+        ps_finding_add_cause(out, "weights that move faster than the running mean follows", "%s", "");
+    if (follow >= PS_FINDINGS_FOLLOWS)
+        ps_finding_try(out,
+                       "A learning rate a third as high, or one that falls (--schedule cosine): the statistics follow, "
+                       "but the weights move on; or compute them anew over the training images.");
+    else
+        ps_finding_try(out,
+                       "Set the momentum of the normalisations (--norm-momentum 0.1), or compute the running "
+                       "statistics anew over the training images; the weights are good.");
 }
 
 static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
@@ -79,9 +96,6 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
     ps_finding_add_evidence(out, "loss with batch statistics on the probe set", batch, ps_absent(),
                             facts->probe_loss_batch.line[facts->probe_loss_batch.count - 1]);
     add_causes(facts, out);
-    ps_finding_try(out,
-                   "Set the momentum of the normalisations (--norm-momentum 0.1), or compute the running "
-                   "statistics anew over the training images; the weights are good.");
     return PS_JUDGED_FOUND;
 }
 

@@ -5,6 +5,10 @@
 #include "analysis/findings/by_layer.h"
 #include "analysis/findings/curve.h"
 
+/* Where there is a gradient all the same: without one, momentum is all that is left, and nothing follows from it. */
+static const char what_follows[] =
+    PS_FINDINGS_OF_SHUT_GATES ",updates_too_large,overflow,divergence,oscillation,mode_loss,running_statistics";
+
 enum { SHORTEST_WINDOW = 20 };
 static const double most = 0.8, nearly_all = 0.93, settled = 0.3;
 
@@ -28,6 +32,7 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
     if (worst < 0) return PS_JUDGED_NOTHING;
     out->since = ps_layers_since(&facts->layers[worst].series[PS_FACT_carried_ratio], most);
     out->strength = largest / most;
+    if (!(ps_curve_tail(&facts->layers[worst].series[PS_FACT_grad_zero], 0.5) >= 0.5)) out->explains = what_follows;
     double no_gradient = ps_curve_tail(&facts->layers[worst].series[PS_FACT_grad_zero], 0.5);
     bool grave = ps_curve_of_layers(facts, PS_FACT_carried_ratio, false) >= nearly_all && !(no_gradient >= 0.5) &&
                  ps_curve_tail(&facts->loss, 0.1) >= settled * facts->chance_loss;
@@ -53,7 +58,7 @@ const ps_finding_rule ps_finding_momentum_carries = {
     .title = "momentum carries most of the updates",
     .group = PS_GROUP_OF_UPDATES,
     .level = PS_LEVEL_SERIOUS,
-    .rank = 15,
+    .rank = 16,
     .at_rest = false,
     .needs = "parts of the updates of two windows of 20 steps or more, by layer",
     .source = "by simulation",

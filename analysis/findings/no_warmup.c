@@ -32,6 +32,7 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
     if (!starts_full(facts) || !(died >= killed) || !(died >= of_all * (end - start))) return PS_JUDGED_NOTHING;
     out->level = died >= many ? PS_LEVEL_SERIOUS : PS_LEVEL_WARNING;
     out->since = 0;
+    out->explains = PS_FINDINGS_OF_SHUT_GATES;
     out->strength = died / killed;
     ps_finding_say(out,
                    "The first window kills %.0f %% of the nodes, at the full learning rate of %.3g from the first "

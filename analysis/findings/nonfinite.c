@@ -69,6 +69,8 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
         snprintf(where, sizeof where, " of %s:%d", first->layer, first->channel);
     else if (first->layer != NULL) snprintf(where, sizeof where, " of %s", first->layer);
     out->since = facts->at_rest ? -1 : first->step;
+    out->explains = "loss_not_a_number,divergence,overflow,exploding_gradients";
+    if (out->since > 0) out->rank = PS_RANK_START; /* what stood before the first step comes before it */
     out->strength = (double)facts->nonfinite_count;
     add_layers(facts, out);
     if (facts->at_rest)

@@ -1,11 +1,12 @@
 /* No better than a guess at the end: the loss has not come down by a twentieth, and what is measured on the test images
- * is not above chance by two standard errors; or the loss has come down, by heart, and the test images say so. */
+ * is not above chance by two standard errors (or it is, a little, but every image was seen three times); or the loss
+ * has come down, by heart, and the test images say so. */
 #include <math.h>
 
 #include "analysis/findings/curve.h"
 
 enum { FEWEST_STEPS = 40 };
-static const double down = 0.95, learned = 0.8;
+static const double down = 0.95, learned = 0.8, seen = 3;
 
 /* Two standard errors above the chance level, of a share. */
 static bool beats_chance(const ps_facts *facts) {
@@ -36,10 +37,17 @@ static void add_causes(const ps_facts *facts, ps_finding *out) {
         ps_finding_add_cause(out, "too few steps", "%.0f, and an epoch has %.0f", facts->steps, facts->epoch_steps);
 }
 
+/* Images of a class are alike, so that a network that knows them by heart under labels drawn at random is right on some
+ * classes by luck: twice the chance level is no more than that. */
+static bool doubles_chance(const ps_facts *facts) {
+    return beats_chance(facts) && ps_fact_last(&facts->test_measure) >= 2 * facts->task.measure[0].chance;
+}
+
 /* The training loss has come down, and nothing of it holds elsewhere. */
 static ps_judgement judge_by_heart(const ps_facts *facts, const ps_loss_course *c, ps_finding *out) {
     double value = ps_fact_last(&facts->test_measure), loss = ps_fact_last(&facts->test_loss);
     if (ps_is_absent(value) || !isfinite(value) || !(loss >= down * facts->chance_loss)) return PS_JUDGED_NOTHING;
+    if (doubles_chance(facts) || !(loss - c->last >= (1 - down) * facts->chance_loss)) return PS_JUDGED_NOTHING;
     out->level = PS_LEVEL_SERIOUS;
     out->since = facts->loss.step[0];
     out->strength = loss / (down * facts->chance_loss);
@@ -62,15 +70,15 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
     ps_loss_course c;
     double chance = facts->chance_loss;
     if (!ps_loss_course_of(facts, &c) || !(chance > 0) || facts->loss.count < FEWEST_STEPS) return PS_JUDGED_UNKNOWN;
-    if (beats_chance(facts)) return PS_JUDGED_NOTHING;
     if (c.last < down * chance) return judge_by_heart(facts, &c, out);
+    bool beats = beats_chance(facts);
+    if (beats && !(facts->steps >= seen * facts->epoch_steps)) return PS_JUDGED_NOTHING;
     if (c.low <= learned * chance) return PS_JUDGED_NOTHING; /* it had: divergence */
+    out->level = beats ? PS_LEVEL_SERIOUS : PS_LEVEL_CRITICAL;
     out->since = facts->loss.step[0];
     out->strength = c.last / (down * chance);
-    ps_finding_say(out,
-                   "After %zu steps the network is no better than a guess: its loss is %.4g, and %.4g is what "
-                   "guessing costs.",
-                   facts->loss.count, c.last, chance);
+    ps_finding_say(out, "After %zu steps the network is %s a guess: its loss is %.4g, and %.4g is what guessing costs.",
+                   facts->loss.count, beats ? "hardly better than" : "no better than", c.last, chance);
     ps_finding_add_evidence(out, "loss at the end (median)", c.last, down * chance, ps_curve_last_line(&facts->loss));
     if (facts->test_measure.count > 0)
         ps_finding_add_evidence(out, facts->task.measure[0].name, ps_fact_last(&facts->test_measure),

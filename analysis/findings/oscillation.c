@@ -24,7 +24,7 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
     ps_finding_add_evidence(out, "leap of the loss (median)", size, leaps * level, ps_curve_last_line(loss));
     double ratio = ps_curve_of_layers(facts, PS_FACT_update_ratio, false);
     ps_finding_add_cause(out, "the learning rate is too high", "steps move weights by %.2g of their norm", ratio);
-    ps_finding_add_cause_of(out, "batches too small, or too unlike each other", "batches of ", facts->batch, " images");
+    ps_finding_add_cause(out, "batches too small, or too unlike each other", "batches of %.0f images", facts->batch);
     ps_finding_try(out, "A learning rate a third as high, or larger batches; see that images are shuffled.");
     return PS_JUDGED_FOUND;
 }

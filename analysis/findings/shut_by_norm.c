@@ -16,6 +16,7 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
     out->level = now.share >= many ? PS_LEVEL_SERIOUS : PS_LEVEL_WARNING;
     out->strength = now.share / some;
     out->since = facts->at_rest ? -1 : ps_layers_since(series, some);
+    if (out->since == 0) out->rank = PS_RANK_START;
     ps_layers_add(out, facts, PS_FACT_shut_by_norm, PS_AT_LAST, some, true);
     ps_finding_say(out, "Scale and shift of the normalisation shut %.0f %% of the gates whatever comes, most in %s.",
                    100 * now.share, ps_layers_words(out, facts, text, sizeof text));
@@ -35,7 +36,7 @@ const ps_finding_rule ps_finding_shut_by_norm = {
     .title = "scale and shift shut gates",
     .group = PS_GROUP_OF_NORMALISATION,
     .level = PS_LEVEL_SERIOUS,
-    .rank = 19,
+    .rank = 29,
     .at_rest = true,
     .needs = "gamma and beta at a probe",
     .source = "the normal distribution: P(active) < 1e-3; shares by simulation",

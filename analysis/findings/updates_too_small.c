@@ -6,7 +6,22 @@
 #include "analysis/findings/curve.h"
 
 static const double small = 1e-4, tiny = 1e-5;
+/* Sound starts keep the size of the signal (He et al. 2015), to a factor of two in simulation. */
+static const double faded = 0.1;
 enum { FEWEST_STEPS = 40 };
+
+/* What leaves the last gate at the start over what leaves the first: where the signal vanishes on its way, so do all
+ * gradients, each by the part of the way before it and the part behind it. */
+static double signal_left(const ps_facts *facts) {
+    double first = ps_absent(), last = ps_absent();
+    for (int l = 0; l < facts->layer_count; l++) {
+        double rms = ps_fact_first(&facts->layers[l].series[PS_FACT_output_rms]);
+        if (!isfinite(rms)) continue;
+        if (ps_is_absent(first)) first = rms;
+        last = rms;
+    }
+    return first > 0 ? last / first : ps_absent();
+}
 
 static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
     double peak = ps_curve_of_layers(facts, PS_FACT_update_ratio, true), lr = ps_curve_head(&facts->lr, 1);
@@ -37,13 +52,23 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
     ps_finding_add_evidence(out, "loss at the end (median)", ps_curve_tail(&facts->loss, 0.1),
                             ps_is_absent(facts->chance_loss) ? ps_absent() : 0.95 * facts->chance_loss,
                             ps_curve_last_line(&facts->loss));
+    double left = signal_left(facts);
+    if (left < faded)
+        ps_finding_add_cause(out, "a start at which the signal vanishes with depth",
+                             "of its size in the first layer %.2g is left in the last, before any step", left);
     ps_finding_add_cause(out, "the learning rate is too low", "it is %.3g", lr);
     double clip = ps_curve_tail(&facts->clip, 0.5);
     if (clip < 0.1) ps_finding_add_cause(out, "clipping leaves little of the gradient", "%.2g of it", clip);
     ps_finding_add_cause(out, "gradients that are small for their weights", "the norm is %.3g in the median",
                          ps_curve_tail(&facts->grad_norm, 0.5));
-    ps_finding_try(out, "A learning rate of about %.2g: it would bring the steps to a thousandth of the weights.",
-                   lr * 1e-3 / peak);
+    if (left < faded)
+        ps_finding_try(out,
+                       "A start that keeps the size of the signal (--init-scheme he), or normalisation; then judge the "
+                       "learning rate anew.");
+    else if (lr > 0)
+        ps_finding_try(out, "A learning rate of about %.2g: it would bring the steps to a thousandth of the weights.",
+                       lr * 1e-3 / peak);
+    else ps_finding_try(out, "A learning rate %.2g times as high.", 1e-3 / peak);
     return PS_JUDGED_FOUND;
 }
 

@@ -1,6 +1,7 @@
 """False alarms and recall of findings, from short trainings: clean ones, and ones with a fault of
 examples/faults/catalogue.json planted.
-    faults.py PROGRAM FOLDER [--jobs 2] [--seeds 1,2,3] [--only FAULT,..] [--no-clean] [--no-faults] [--write]
+    faults.py PROGRAM FOLDER [--jobs 2] [--seeds 1,2,3] [--only FAULT,..] [--no-clean] [--no-faults] [--keep [--again]]
+        [--write]
 FOLDER is for data and runs, of which only the results stay. --write rewrites the rates that the program says
 (analysis/findings/error_rate_list.def) and the tables of the documents. Standard library alone.
 Thresholds are to be tuned on other seeds than the documents report (those from 101 on)."""
@@ -229,13 +230,14 @@ def learned(result):
 def one(job):
     """Trains, diagnoses, throws the run away."""
     program, folder = job["program"], job["folder"]
-    shutil.rmtree(folder, ignore_errors=True)
-    os.makedirs(folder)
-    options = dict(job["options"])
-    if job.get("weights"):
-        options["init"] = make_weights(program, folder, job["weights"], options)
     run = os.path.join(folder, "run")
-    train(program, options, run)
+    if not (job["again"] and os.path.exists(os.path.join(run, "trace.jsonl"))):
+        shutil.rmtree(folder, ignore_errors=True)
+        os.makedirs(folder)
+        options = dict(job["options"])
+        if job.get("weights"):
+            options["init"] = make_weights(program, folder, job["weights"], options)
+        train(program, options, run)
     result = {**{k: job[k] for k in ("name", "network", "seed", "what")}, **look(program, run)}
     if not job.get("keep"):
         shutil.rmtree(folder)
@@ -286,8 +288,10 @@ def fault_jobs(catalogue, args):
 
 
 def run_all(jobs, args):
-    for i, job in enumerate(jobs):
-        job.update(program=os.path.abspath(args.program), folder=os.path.join(args.folder, f"run-{i}"), keep=args.keep)
+    for job in jobs:
+        name = "-".join([job["what"], job["name"].replace(" ", "-"), job["network"], str(job["seed"])])
+        job.update(program=os.path.abspath(args.program), folder=os.path.join(args.folder, name), keep=args.keep,
+                   again=args.again)
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
         results = []
         for i, result in enumerate(pool.map(one, jobs)):
@@ -318,6 +322,8 @@ def main():
     parser.add_argument("--no-clean", action="store_true")
     parser.add_argument("--no-faults", action="store_true")
     parser.add_argument("--keep", action="store_true", help="leave the runs in FOLDER")
+    parser.add_argument("--again", action="store_true",
+                        help="diagnose the runs that --keep left in FOLDER, and train only those that are not there")
     parser.add_argument("--results", help="no runs, but those of an earlier results.json")
     parser.add_argument("--write", action="store_true")
     args = parser.parse_args()

@@ -13,7 +13,7 @@
 #include "analysis/json_scan.h"
 #include "tests/lib/folder.h"
 
-/* %s: keys of "data" behind its classes; and the layer's norm_eps, with a comma. */
+/* %s: keys of "data" behind its classes; the layer's norm_eps, with a comma; and records of a step, which %d counts. */
 static const char text[] =
     "{\"type\":\"header\",\"format\":\"poolscope-trace\",\"version\":2,\"producer\":\"test\",\"arm\":\"\","
     "\"arm_is\":{\"role\":\"other\",\"pool_size\":0,\"zero_init\":false,\"cut\":\"none\",\"activation\":\"relu\","
@@ -33,18 +33,20 @@ static const char text[] =
     "{\"type\":\"eval\",\"step\":0,\"split\":\"probe\",\"loss\":2.5,\"loss_batch\":1.5,\"count\":2}\n"
     "{\"type\":\"eval\",\"step\":0,\"split\":\"test\",\"loss\":9,\"accuracy\":0.25,\"count\":8}\n"
     "{\"type\":\"event\",\"step\":0,\"event\":\"nonfinite\",\"what\":\"activation\",\"layer\":\"conv1\",\"channel\":2}"
-    "\n"
-    "{\"type\":\"end\",\"steps\":0,\"status\":\"finished\"}\n";
+    "\n%s"
+    "{\"type\":\"end\",\"steps\":%d,\"status\":\"finished\"}\n";
 
-static void facts_of(const char *data, const char *norm_eps, ps_facts *facts) {
+static void facts_with(const char *data, const char *norm_eps, const char *step, ps_facts *facts) {
     char path[256];
     snprintf(path, sizeof path, "%s/trace.jsonl", folder);
     FILE *file = fopen(path, "w");
     assert_non_null(file);
-    fprintf(file, text, data, norm_eps);
+    fprintf(file, text, data, norm_eps, step, step[0] != '\0');
     fclose(file);
     assert_int_equal(ps_facts_of_trace(path, facts), PS_OK);
 }
+
+static void facts_of(const char *data, const char *norm_eps, ps_facts *facts) { facts_with(data, norm_eps, "", facts); }
 
 static bool near(double a, double b) { return fabs(a - b) <= 1e-9 * fabs(b); }
 
@@ -65,6 +67,23 @@ static void both_modes_are_held_against_each_other(void **state) {
     ps_facts_clear(&facts);
     facts_of("", "", &facts); /* 1e-5 where it is not said */
     assert_true(first(&facts, PS_FACT_variance_low) == 0);
+    ps_facts_clear(&facts);
+}
+
+/* A mean that was off by a tenth of a deviation or more, and by how much of it the next probe finds it nearer. */
+static void running_means_follow_or_not(void **state) {
+    (void)state;
+    ps_facts facts;
+    facts_with("", "\"norm_eps\":0.01,",
+               "{\"type\":\"step\",\"step\":0,\"loss\":1}\n"
+               "{\"type\":\"probe\",\"step\":1,\"layer\":\"conv1\",\"images\":2,\"elements\":32,\"values\":{"
+               "\"norm_mean\":[4,2.01,0,9],\"norm_var\":[1,1,1,0.001],\"running_mean\":[1,9,3.5,5],"
+               "\"running_var\":[1,1,1,1]}}\n",
+               &facts);
+    /* 1 of 4; 2.01 was no more than 0.01 off, 9 does not vary; 0.5 of 4 */
+    const ps_fact_series *follow = &facts.layers[0].series[PS_FACT_mode_follow];
+    assert_int_equal((int)follow->count, 1);
+    assert_true(follow->step[0] == 1 && near(follow->value[0], (0.25 + 0.125) / 2));
     ps_facts_clear(&facts);
 }
 
@@ -101,6 +120,7 @@ static void the_node_that_is_not_finite_is_known(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_modes_are_held_against_each_other),
+        cmocka_unit_test(running_means_follow_or_not),
         cmocka_unit_test(data_are_known_as_far_as_the_header_says),
         cmocka_unit_test(the_node_that_is_not_finite_is_known),
     };

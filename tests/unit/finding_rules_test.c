@@ -214,6 +214,22 @@ static void set_killed(ps_facts *f, double x) {
         for (size_t i = 1; i < f->layers[l].series[PS_FACT_dead].count; i++)
             f->layers[l].series[PS_FACT_dead].value[i] = x;
 }
+static void set_killed_slowly(ps_facts *f, double x) {
+    for (int l = 0; l < LAYERS; l++)
+        for (size_t i = 1; i < f->layers[l].series[PS_FACT_dead].count; i++)
+            f->layers[l].series[PS_FACT_dead].value[i] = x * (double)i / (PROBES - 1);
+}
+static void set_shut_layer(ps_facts *f, double x) { /* the last one, in the third window */
+    ps_fact_series *dead = &f->layers[LAYERS - 1].series[PS_FACT_dead];
+    for (size_t i = 3; i < dead->count; i++) dead->value[i] = x;
+}
+static void set_long_start(ps_facts *f, double x) {
+    for (int l = 0; l < LAYERS; l++) f->layers[l].series[PS_FACT_update_ratio].value[0] = x;
+}
+static void set_falls_early(ps_facts *f, double x) {
+    fill(&f->loss, STEPS, 1, falls_to, 1.5);
+    for (int i = 0; i < STEPS; i++) f->lr.value[i] = i < x ? 0.1 : 1e-7;
+}
 static void set_epochs(ps_facts *f, double x) { f->epoch_steps = STEPS / x; }
 static void set_planned(ps_facts *f, double x) { f->steps_planned = x; }
 
@@ -253,6 +269,10 @@ static const struct {
     {"clipping", set_clipped, 0.51, 0.5, PS_LEVEL_WARNING, -2},
     {"frozen", set_frozen, 0, 1e-9, PS_LEVEL_SERIOUS, 0},
     {"updates_too_large", set_first_ratio, 0.101, 0.099, PS_LEVEL_WARNING, 0},
+    {"updates_too_large", set_killed, 0.31, 0.29, PS_LEVEL_SERIOUS, 0},
+    {"updates_too_large", set_killed, 1, 0.29, PS_LEVEL_SERIOUS, 0},
+    {"updates_too_large", set_shut_layer, 1, 0.99, PS_LEVEL_SERIOUS, 2 * WINDOW},
+    {"updates_too_large", set_long_start, 0.051, 0.049, PS_LEVEL_WARNING, 0},
     {"updates_too_small", set_small_ratio, 0.99e-4, 1.01e-4, PS_LEVEL_WARNING, 0},
     {"updates_too_small", set_small_ratio, 0.99e-5, 1.01e-4, PS_LEVEL_SERIOUS, 0},
     {"decay_over_gradients", set_decay, 1.01, 0.99, PS_LEVEL_WARNING, 0},
@@ -279,6 +299,7 @@ static const struct {
     {"not_shuffled", set_order, 0.51, 0.49, PS_LEVEL_WARNING, 0},
     {"no_warmup", set_killed, 0.11, 0.09, PS_LEVEL_WARNING, 0},
     {"no_warmup", set_killed, 0.31, 0.09, PS_LEVEL_SERIOUS, 0},
+    {"schedule_falls_early", set_falls_early, STEPS / 4, STEPS / 4 + 2, PS_LEVEL_SERIOUS, -2},
     {"schedule_never_falls", set_epochs, 5.1, 4.9, PS_LEVEL_NOTE, 0},
     {"short_run", set_planned, 99, 100, PS_LEVEL_NOTE, 0},
 };
@@ -299,12 +320,18 @@ static void say_what(const char *id, double x, const char *what) { print_message
 /* A sentence, why, and what to do; layers that there are. */
 static bool is_whole(const ps_finding *f) {
     size_t length = strlen(f->sentence);
-    bool whole = length > 20 && length < PS_FINDING_TEXT - 1 && f->sentence[length - 1] == '.' &&
-                 strstr(f->sentence, "nan") == NULL && f->evidences > 0 && f->causes > 0 && f->remedy[0] != '\0' &&
-                 strstr(f->remedy, "nan") == NULL && f->strength >= 0.99 && f->level <= f->rule->level;
+    bool whole = length > 20 && length < PS_FINDING_TEXT - 1 && f->sentence[length - 1] == '.' && f->evidences > 0 &&
+                 f->causes > 0 && f->remedy[0] != '\0' && f->strength >= 0.99 && f->level <= f->rule->level;
     for (int i = 0; i < f->layers; i++) whole = whole && f->layer[i] >= 0 && f->layer[i] < LAYERS;
-    for (int i = 0; i < f->causes; i++) whole = whole && strstr(f->cause[i].speaks, "nan") == NULL;
     return whole;
+}
+
+/* A number that is none stands in the texts of a finding: one that is absent, where none of the facts is NaN itself. */
+static bool says_nan(const ps_finding *f) {
+    bool says = strstr(f->sentence, "NaN") != NULL || strstr(f->remedy, "NaN") != NULL;
+    for (int i = 0; i < f->causes; i++) says = says || strstr(f->cause[i].speaks, "NaN") != NULL;
+    for (int i = 0; i < f->evidences; i++) says = says || ps_is_absent(f->evidence[i].value);
+    return says;
 }
 
 static void each_rule_finds_what_it_is_for(void **state) {
@@ -329,6 +356,48 @@ static void each_rule_finds_what_it_is_for(void **state) {
         ps_findings_clear(&findings);
         ps_facts_clear(&facts);
     }
+}
+
+/* The series and numbers of a run, one by one, for what is not recorded. */
+static bool forget(ps_facts *f, int which) {
+    ps_fact_series *const series[] = {&f->loss,      &f->lr,           &f->grad_norm,        &f->clip,
+                                      &f->test_loss, &f->test_measure, &f->probe_loss_batch, &f->probe_loss_eval};
+    double *const numbers[] = {&f->chance_loss,     &f->steps_planned,    &f->batch,        &f->window,
+                               &f->epoch_steps,     &f->test_images,      &f->weight_decay, &f->clip_limit,
+                               &f->warmup,          &f->data.train,       &f->data.test,    &f->data.constant,
+                               &f->data.duplicates, &f->data.out_of_range};
+    int all = sizeof series / sizeof *series, counts = sizeof numbers / sizeof *numbers;
+    if (which < all) ps_fact_clear(series[which]);
+    else if (which < all + counts) *numbers[which - all] = ps_absent();
+    else if (which < all + counts + PS_FACT_COUNT)
+        for (int l = 0; l < LAYERS; l++) ps_fact_clear(&f->layers[l].series[which - all - counts]);
+    else if (which == all + counts + PS_FACT_COUNT) f->data.known = false;
+    else return false;
+    return true;
+}
+
+/* What a rule can judge by without something, it says without it: never with a number that is none. */
+static void no_finding_speaks_of_what_was_not_recorded(void **state) {
+    (void)state;
+    bool more = true;
+    for (int which = -1; more; which++)
+        for (int i = 0; i < CASES; i++) {
+            ps_facts facts;
+            ps_findings findings;
+            if (!isfinite(cases[i].found)) continue; /* it speaks of what is not finite */
+            make(&facts);
+            cases[i].set(&facts, cases[i].found);
+            more = which < 0 || forget(&facts, which);
+            check(ps_findings_judge(&facts, NULL, NULL, &findings));
+            for (int k = 0; k < findings.count; k++) {
+                const ps_finding *f = &findings.list[k];
+                if (says_nan(f) && f->rule != &ps_finding_nonfinite)
+                    fail_msg("%s at %g without %d: %s: %s", cases[i].id, cases[i].found, which, f->rule->id,
+                             f->sentence);
+            }
+            ps_findings_clear(&findings);
+            ps_facts_clear(&facts);
+        }
 }
 
 static void each_rule_is_silent_before_its_threshold(void **state) {
@@ -377,7 +446,7 @@ static void what_was_not_recorded_is_not_judged(void **state) {
         mine++;
     }
     assert_int_equal(findings.count, 0);
-    assert_int_equal(mine, 32);
+    assert_int_equal(mine, 33);
     ps_findings_clear(&findings);
     ps_facts_clear(&facts);
 }
@@ -416,6 +485,75 @@ static void causes_come_before_what_they_do(void **state) {
         assert_string_equal(findings.list[0].rule->id, stuck[i].id);
         assert_int_equal(findings.list[0].level, PS_LEVEL_CRITICAL);
         assert_non_null(finding_of(&findings, "not_learning"));
+        ps_findings_clear(&findings);
+        ps_facts_clear(&facts);
+    }
+}
+
+/* Nodes that die one after the other are shut by no single step. */
+static void deaths_tell_of_steps_only_where_they_come_at_once(void **state) {
+    (void)state;
+    ps_facts facts;
+    ps_findings findings;
+    make(&facts);
+    set_killed_slowly(&facts, 0.9);
+    check(ps_findings_judge(&facts, "updates_too_large", NULL, &findings));
+    assert_int_equal(findings.count, 0);
+    ps_findings_clear(&findings);
+    for (int l = 0; l < LAYERS; l++) ps_fact_clear(&facts.layers[l].series[PS_FACT_update_ratio]);
+    check(ps_findings_judge(&facts, "updates_too_large", NULL, &findings));
+    assert_int_equal(findings.unknown_count, 1);
+    ps_findings_clear(&findings);
+    set_killed(&facts, 0.5); /* how long steps were is not known */
+    check(ps_findings_judge(&facts, "updates_too_large", NULL, &findings));
+    assert_int_equal(findings.unknown_count, 1);
+    ps_findings_clear(&findings);
+    ps_facts_clear(&facts);
+}
+
+/* Steps that are worth a warning alone are as grave as the layer they shut, and come before it; what was dead before
+ * any step is the doing of none. */
+static void a_cause_is_as_grave_as_what_came_of_it(void **state) {
+    (void)state;
+    for (int start = 0; start < 2; start++) {
+        ps_facts facts;
+        ps_findings findings;
+        make(&facts);
+        set_long_start(&facts, 0.06);
+        for (size_t i = start ? 0 : 5; i < PROBES; i++)
+            facts.layers[LAYERS - 1].series[PS_FACT_dead].value[i] = (int)i < 6 && !start ? 0.8 : 1;
+        check(ps_findings_judge(&facts, "updates_too_large,dead_layer", NULL, &findings));
+        assert_int_equal(findings.count, 2);
+        assert_string_equal(findings.list[0].rule->id, start ? "dead_layer" : "updates_too_large");
+        assert_int_equal(findings.list[start].level, start ? PS_LEVEL_WARNING : PS_LEVEL_CRITICAL);
+        ps_findings_clear(&findings);
+        ps_facts_clear(&facts);
+    }
+}
+
+/* A gap between the modes is the doing of steps where running statistics follow and are off again, and of their
+ * momentum where they do not. */
+static void who_is_to_blame_for_running_statistics(void **state) {
+    (void)state;
+    static const double follow[] = {0.9, 0.02};
+    for (int i = 0; i < 2; i++) {
+        ps_facts facts;
+        ps_findings findings;
+        make(&facts);
+        set_long_start(&facts, 0.06);
+        for (int l = 0; l < LAYERS; l++) {
+            fill(&facts.layers[l].series[PS_FACT_mode_follow], PROBES - 1, WINDOW, constant, follow[i]);
+            layer_fact(&facts, l, l + 1, PS_FACT_mode_gap, 0.5);
+        }
+        for (size_t k = 1; k < PROBES; k++) facts.probe_loss_eval.value[k] = facts.probe_loss_batch.value[k] + 0.5;
+        check(ps_findings_judge(&facts, "updates_too_large,mode_loss,running_statistics", NULL, &findings));
+        assert_string_equal(findings.list[0].rule->id, i == 0 ? "updates_too_large" : "mode_loss");
+        const ps_finding *modes = finding_of(&findings, "mode_loss");
+        assert_true(is_whole(modes));
+        assert_true((strstr(modes->cause[0].cause, "learning rate") != NULL) == (i == 0));
+        const ps_finding *lag = finding_of(&findings, "running_statistics");
+        assert_true((lag != NULL) == (i == 1));
+        if (lag != NULL) assert_true(is_whole(lag) && lag->level == PS_LEVEL_WARNING);
         ps_findings_clear(&findings);
         ps_facts_clear(&facts);
     }
@@ -463,11 +601,15 @@ static void numbers_are_spelled(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_rule_finds_what_it_is_for),
+        cmocka_unit_test(no_finding_speaks_of_what_was_not_recorded),
         cmocka_unit_test(each_rule_is_silent_before_its_threshold),
         cmocka_unit_test(a_clean_run_has_no_finding),
         cmocka_unit_test(what_was_not_recorded_is_not_judged),
         cmocka_unit_test(no_rule_is_untested),
         cmocka_unit_test(causes_come_before_what_they_do),
+        cmocka_unit_test(deaths_tell_of_steps_only_where_they_come_at_once),
+        cmocka_unit_test(a_cause_is_as_grave_as_what_came_of_it),
+        cmocka_unit_test(who_is_to_blame_for_running_statistics),
         cmocka_unit_test(the_first_value_that_is_not_finite_is_named),
         cmocka_unit_test(numbers_are_spelled),
     };

@@ -136,8 +136,8 @@ static void findings_are_in_order(void **state) {
     for (int i = 1; i < findings.count; i++) {
         const ps_finding *a = &findings.list[i - 1], *b = &findings.list[i];
         bool upper = a->level >= PS_LEVEL_SERIOUS;
-        if (upper && b->level >= PS_LEVEL_SERIOUS) assert_true(a->rule->rank <= b->rule->rank);
-        else assert_true(a->level > b->level || (a->level == b->level && a->rule->rank <= b->rule->rank));
+        if (upper && b->level >= PS_LEVEL_SERIOUS) assert_true(a->rank <= b->rank);
+        else assert_true(a->level > b->level || (a->level == b->level && a->rank <= b->rank));
     }
     for (int i = 0; i < findings.count; i++) {
         assert_true(findings.list[i].sentence[0] != '\0' && findings.list[i].level <= findings.list[i].rule->level);
@@ -187,10 +187,17 @@ static void what_is_not_finite_is_spelt_as_in_a_trace(void **state) {
 static void a_number_that_is_not_known_speaks_for_nothing(void **state) {
     (void)state;
     ps_finding finding = {0};
-    ps_finding_add_cause_of(&finding, "small batches", "batches of ", 16, " images");
-    ps_finding_add_cause_of(&finding, "small batches", "batches of ", ps_absent(), " images");
+    ps_finding_add_cause(&finding, "small batches", "batches of %.0f images", 16.0);
+    ps_finding_add_cause(&finding, "small batches", "batches of %.0f images", ps_absent());
+    ps_finding_add_cause(&finding, "steps", "%s %d of %zu and %lld: 100 %% of %-5.3g", "step", 1, (size_t)2, 3LL, 0.5);
+    ps_finding_add_cause(&finding, "steps", "%s %d of %zu and %lld: 100 %% of %-5.3g", "step", 1, (size_t)2, 3LL,
+                         ps_absent());
+    ps_finding_add_evidence(&finding, "loss", ps_absent(), 1, 7);
     assert_string_equal(finding.cause[0].speaks, "batches of 16 images");
     assert_string_equal(finding.cause[1].speaks, "");
+    assert_string_equal(finding.cause[2].speaks, "step 1 of 2 and 3: 100 % of 0.5  ");
+    assert_string_equal(finding.cause[3].speaks, "");
+    assert_int_equal(finding.evidences, 0);
 }
 
 /* Parts that are too long or too many are cut to their room. */

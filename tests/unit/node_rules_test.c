@@ -156,6 +156,38 @@ static void each_rule_finds_what_it_is_for_and_nothing_before(void **state) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) judge_case(&cases[i]);
 }
 
+/* A number that is none stands in the texts of a finding. */
+static bool says_nan(const ps_finding *f) {
+    bool says = strstr(f->sentence, "NaN") != NULL || strstr(f->remedy, "NaN") != NULL;
+    for (int i = 0; i < f->causes; i++) says = says || strstr(f->cause[i].speaks, "NaN") != NULL;
+    return says;
+}
+
+/* What a rule can judge by without some fact of the layers, or without what is known of the run, it says without it. */
+static void no_finding_speaks_of_what_was_not_recorded(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (int without = 0; without <= PS_FACT_COUNT; without++) {
+            ps_facts facts;
+            ps_findings findings;
+            make(&facts);
+            for (int l = cases[i].from; l < cases[i].to; l++)
+                set_series(&facts.layers[l].series[cases[i].fact], cases[i].first, cases[i].last);
+            if (without == PS_FACT_COUNT) {
+                facts.batch = facts.weight_decay = facts.window = facts.steps_planned = ps_absent();
+                ps_fact_clear(&facts.lr);
+            } else
+                for (int l = 0; l < LAYERS; l++) ps_fact_clear(&facts.layers[l].series[without]);
+            judge(&facts, NULL, &findings);
+            for (int k = 0; k < findings.count; k++)
+                if (says_nan(&findings.list[k]))
+                    fail_msg("%s without %d: %s: %s", cases[i].id, without, findings.list[k].rule->id,
+                             findings.list[k].sentence);
+            ps_findings_clear(&findings);
+            ps_facts_clear(&facts);
+        }
+}
+
 static bool is_mine(const ps_finding_rule *rule) {
     return rule->group == PS_GROUP_OF_NODES || rule->group == PS_GROUP_OF_NORMALISATION;
 }
@@ -310,6 +342,7 @@ static void twins_are_alive_and_equal(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_rule_finds_what_it_is_for_and_nothing_before),
+        cmocka_unit_test(no_finding_speaks_of_what_was_not_recorded),
         cmocka_unit_test(a_sound_run_has_no_finding),
         cmocka_unit_test(what_was_not_recorded_is_not_judged),
         cmocka_unit_test(modes_must_differ_for_long),
