@@ -26,7 +26,7 @@ static const char *const activations[] = {
 
 #define AT(field) offsetof(norm_config, field)
 static const ps_attribute norm_attributes[] = {
-    {"eps", PS_ATTRIBUTE_NUMBER, AT(eps), "1e-5", 1e-12, 1, NULL, "added to the variance"},
+    {"eps", PS_ATTRIBUTE_NUMBER, AT(eps), "1e-5", 1e-12, 1e6, NULL, "added to the variance"},
     {"momentum", PS_ATTRIBUTE_NUMBER, AT(momentum), "0.1", 0, 1, NULL, "of the batch in the running statistics"},
     {"activation", PS_ATTRIBUTE_WORD, AT(activation), "none", 0, 0, activations, "what it ends in"},
     {"slope", PS_ATTRIBUTE_NUMBER, AT(given_slope), "0.01", 0, 1, NULL, "of leaky_relu, on the negative side"},

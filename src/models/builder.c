@@ -184,6 +184,12 @@ ps_status ps_builder_stages(const char *name, const ps_model_options *options, c
     return PS_OK;
 }
 
+ps_status ps_builder_fixed_stages(const char *name, const ps_model_options *options) {
+    if (options->stages == NULL) return PS_OK;
+    return ps_fail(PS_ERR_USAGE, "%s: its blocks are fixed, so that \"stages\" has nothing to choose; leave it out",
+                   name);
+}
+
 int ps_builder_width(const ps_builder *b, int channels) {
     double width = floor(channels * b->options->width + 0.5);
     return width < 1 ? 1 : (int)width;
@@ -238,17 +244,27 @@ ps_status ps_builder_conv(ps_builder *b, const ps_builder_conv_spec *spec, const
                           const char *skip_file_name) {
     ps_op_spec op = {
         .name = name, .file_name = file_name, .stage = stage_name(b), .type = "conv", .inputs = 1, .input = {b->tail}};
+    char groups[32] = "";
+    if (spec->groups > 1) snprintf(groups, sizeof groups, ", \"groups\": %d", spec->groups);
     PS_TRY(ps_graph_add(b->graph, &op, &b->tail,
-                        "{\"channels\": %d, \"kernel\": %d, \"stride\": %d, \"padding\": %d, \"bias\": %s%s}",
+                        "{\"channels\": %d, \"kernel\": %d, \"stride\": %d, \"padding\": %d, \"bias\": %s%s%s}",
                         spec->channels, spec->kernel, spec->stride, spec->kernel / 2, spec->bias ? "true" : "false",
-                        b->graph->input.d > 1 ? ", \"dims\": 3" : ""));
+                        groups, b->graph->input.d > 1 ? ", \"dims\": 3" : ""));
     return is_placed(b, spec) ? insert_pool_skip(b, name, skip_file_name) : PS_OK;
 }
 
-ps_status ps_builder_norm(ps_builder *b, const char *name, const char *file_name) {
-    char attributes[64] = "{}";
+/* eps 0: the layer's own. */
+static void norm_attributes(const ps_builder *b, double eps, char *text, size_t size) {
     double momentum = b->options->norm_momentum;
-    if (momentum != PS_NORM_MOMENTUM) snprintf(attributes, sizeof attributes, "{\"momentum\": %.9g}", momentum);
+    char parts[2][48] = {"", ""};
+    if (momentum != PS_NORM_MOMENTUM) snprintf(parts[0], sizeof parts[0], "\"momentum\": %.9g", momentum);
+    if (eps > 0) snprintf(parts[1], sizeof parts[1], "\"eps\": %.9g", eps);
+    snprintf(text, size, "{%s%s%s}", parts[0], parts[0][0] && parts[1][0] ? ", " : "", parts[1]);
+}
+
+ps_status ps_builder_norm(ps_builder *b, const char *name, const char *file_name) {
+    char attributes[128];
+    norm_attributes(b, 0, attributes, sizeof attributes);
     return ps_builder_add(b, "batch_norm", name, file_name, -1, attributes);
 }
 
@@ -302,13 +318,13 @@ ps_status ps_sequence_add(ps_builder *b, ps_sequence *sequence, const char *type
     return ps_builder_add(b, type, m.name, m.file_name, -1, attributes);
 }
 
-ps_status ps_sequence_norm(ps_builder *b, ps_sequence *sequence) {
-    member m;
-    name_member(sequence, &m);
-    sequence->index++;
-    sequence->file_index++;
-    return ps_builder_norm(b, m.name, m.file_name);
+ps_status ps_sequence_norm_eps(ps_builder *b, ps_sequence *sequence, double eps) {
+    char attributes[128];
+    norm_attributes(b, eps, attributes, sizeof attributes);
+    return ps_sequence_add(b, sequence, "batch_norm", attributes);
 }
+
+ps_status ps_sequence_norm(ps_builder *b, ps_sequence *sequence) { return ps_sequence_norm_eps(b, sequence, 0); }
 
 ps_status ps_sequence_gate(ps_builder *b, ps_sequence *sequence) {
     member m;

@@ -31,6 +31,7 @@ typedef struct {
 /* A convolution; padding is kernel / 2. */
 typedef struct {
     int channels, kernel, stride;
+    int groups; /* 0: 1 */
     bool bias;
     bool outside; /* stem or shortcut: no Pool Skip unless the placement says "all" */
 } ps_builder_conv_spec;
@@ -45,6 +46,8 @@ void ps_builder_discard(ps_builder *builder);
 ps_status ps_builder_stages(const char *name, const ps_model_options *options, const int *own, int own_count, int most,
                             const int **stages, int *count);
 int ps_builder_width(const ps_builder *builder, int channels);
+/* For models whose blocks have no count to choose: refuses the option "stages". */
+ps_status ps_builder_fixed_stages(const char *name, const ps_model_options *options);
 /* The shape at the tail. */
 ps_shape ps_builder_shape(const ps_builder *builder);
 
@@ -54,7 +57,7 @@ ps_status ps_builder_add(ps_builder *builder, const char *type, const char *name
 /* The convolution and, where the placement says so, a Pool Skip named "NAME.pool_skip" behind it. */
 ps_status ps_builder_conv(ps_builder *builder, const ps_builder_conv_spec *spec, const char *name,
                           const char *file_name, const char *skip_file_name);
-/* Batch normalisation with the options' momentum. */
+/* Batch normalisation with the options' momentum; the layer's own eps. */
 ps_status ps_builder_norm(ps_builder *builder, const char *name, const char *file_name);
 /* The model's own activation, or what the options ask for. */
 ps_status ps_builder_gate(ps_builder *builder, const char *name, const char *file_name);
@@ -65,6 +68,8 @@ ps_status ps_builder_dropout(ps_builder *builder, double own, const char *name);
 /* The same as members of a sequence. */
 ps_status ps_sequence_conv(ps_builder *builder, ps_sequence *sequence, const ps_builder_conv_spec *spec);
 ps_status ps_sequence_norm(ps_builder *builder, ps_sequence *sequence);
+/* With another eps. */
+ps_status ps_sequence_norm_eps(ps_builder *builder, ps_sequence *sequence, double eps);
 ps_status ps_sequence_gate(ps_builder *builder, ps_sequence *sequence);
 ps_status ps_sequence_add(ps_builder *builder, ps_sequence *sequence, const char *type, const char *attributes);
 

@@ -26,6 +26,11 @@ STAGES = {"resnet18": (1, [2, 2, 2, 2]), "resnet34": (1, [3, 4, 6, 3]), "resnet5
 PLAIN = {"plain9": (12, [3, 3, 3]), "plain20": (16, [7, 6, 6])}
 
 
+INCEPTION = [("a3", 64, 96, 128, 16, 32, 32), ("b3", 128, 128, 192, 32, 96, 64), ("a4", 192, 96, 208, 16, 48, 64),
+             ("b4", 160, 112, 224, 24, 64, 64), ("c4", 128, 128, 256, 24, 64, 64), ("d4", 112, 144, 288, 32, 64, 64),
+             ("e4", 256, 160, 320, 32, 128, 128), ("a5", 256, 160, 320, 32, 128, 128), ("b5", 384, 192, 384, 48, 128, 128)]
+
+
 def scaled(channels, width):
     return max(1, int(channels * width + 0.5))
 
@@ -122,6 +127,199 @@ class Vgg16(nn.Module):
         return self.classifier(self.features(x).flatten(1))
 
 
+def separate(inputs, outputs, stride, e):
+    """A depthwise convolution and a pointwise one, each normalised and rectified."""
+    def half(conv, channels):
+        return nn.Sequential(conv, *([PoolSkip(channels, e)] if e else []), nn.BatchNorm2d(channels), nn.ReLU())
+
+    block = nn.Module()
+    block.depthwise = half(nn.Conv2d(inputs, inputs, 3, stride, 1, groups=inputs, bias=False), inputs)
+    block.pointwise = half(nn.Conv2d(inputs, outputs, 1), outputs)
+    return block
+
+
+class MobileNet(nn.Module):
+    """Howard et al. 2017, arXiv 1704.04861, with the names of weiaicunzai/pytorch-cifar100; widths are cut off, not rounded."""
+
+    def __init__(self, width, classes, e):
+        super().__init__()
+        inputs = max(1, int(width * 32))
+        first = nn.Module()
+        first.conv = nn.Conv2d(3, inputs, 3, padding=1, bias=False)
+        if e:
+            first.pool_skip = PoolSkip(inputs, e)
+        first.bn = nn.BatchNorm2d(inputs)
+        first.relu = nn.ReLU()
+        self.places = []
+        for s, (place, count) in enumerate([("stem", 1), ("conv1", 2), ("conv2", 2), ("conv3", 6), ("conv4", 2)]):
+            outputs = max(1, int(width * (64 << s)))
+            blocks = [first] if s == 0 else []
+            for i in range(count):
+                blocks.append(separate(inputs, outputs, 2 if s and not i else 1, e))
+                inputs = outputs
+            setattr(self, place, nn.ModuleList(blocks))
+            self.places.append(place)
+        self.fc = nn.Linear(inputs, classes)
+
+    def forward(self, x):
+        for place in self.places:
+            for block in getattr(self, place):
+                if hasattr(block, "depthwise"):
+                    x = block.pointwise(block.depthwise(x))
+                    continue
+                x = block.conv(x)
+                if hasattr(block, "pool_skip"):
+                    x = block.pool_skip(x)
+                x = block.relu(block.bn(x))
+        return self.fc(x.mean((2, 3)))
+
+
+def inception_branch(inputs, spec, e, first=()):
+    """spec: (channels, kernel, eps) of each convolution with bias, its normalisation and rectifier behind it."""
+    layers = list(first)
+    for channels, kernel, eps in spec:
+        layers.append(nn.Conv2d(inputs, channels, kernel, padding=kernel // 2))
+        if e:
+            layers.append(PoolSkip(channels, e))
+        layers += [nn.BatchNorm2d(channels, eps), nn.ReLU()]
+        inputs = channels
+    return nn.Sequential(*layers)
+
+
+class GoogLeNet(nn.Module):
+    """Szegedy et al. 2015, arXiv 1409.4842, with the names and the one odd eps (the first 3x3 of branch 3 has its channel count) of
+    weiaicunzai/pytorch-cifar100. Dropout is left out, as in Vgg16."""
+
+    def __init__(self, width, classes, e):
+        super().__init__()
+        first, second = scaled(64, width), scaled(192, width)
+        self.prelayer = nn.Sequential(*conv_norm(3, first, 3, 1, e, True), *conv_norm(first, first, 3, 1, e, True),
+                                      *conv_norm(first, second, 3, 1, e, True))
+        self.maxpool = nn.MaxPool2d(3, 2, 1)
+        inputs = second
+        for name, *widths in INCEPTION:
+            one, r3, three, r5, five, pool = (scaled(w, width) for w in widths)
+            block = nn.Module()
+            block.b1 = inception_branch(inputs, [(one, 1, 1e-5)], e)
+            block.b2 = inception_branch(inputs, [(r3, 1, 1e-5), (three, 3, 1e-5)], e)
+            block.b3 = inception_branch(inputs, [(r5, 1, 1e-5), (five, 3, five), (five, 3, 1e-5)], e)
+            block.b4 = inception_branch(inputs, [(pool, 1, 1e-5)], e, [nn.MaxPool2d(3, 1, 1)])
+            setattr(self, name, block)
+            inputs = one + three + five + pool
+        self.linear = nn.Linear(inputs, classes)
+
+    def forward(self, x):
+        x = self.prelayer(x)
+        for name, *_ in INCEPTION:
+            if name.startswith("a"):
+                x = self.maxpool(x)
+            block = getattr(self, name)
+            x = torch.cat([block.b1(x), block.b2(x), block.b3(x), block.b4(x)], 1)
+        return self.linear(x.mean((2, 3)))
+
+
+class Attention(nn.Module):
+    def __init__(self, channels, heads, dropout):
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(channels, 3 * channels, bias=False)
+        self.attn_drop = nn.Dropout(dropout)
+        self.proj = nn.Linear(channels, channels)
+
+    def forward(self, x):
+        n, t, c = x.shape
+        q, k, v = self.qkv(x).view(n, t, 3, self.heads, c // self.heads).permute(2, 0, 3, 1, 4)
+        share = self.attn_drop(torch.softmax(q @ k.transpose(2, 3) * (c // self.heads) ** -0.5, -1))
+        return self.proj((share @ v).transpose(1, 2).reshape(n, t, c))
+
+
+class DropPath(nn.Module):
+    """Leaves out whole samples of a branch, and scales the others up."""
+
+    def __init__(self, p):
+        super().__init__()
+        self.p = p
+
+    def forward(self, x):
+        if not self.training or self.p == 0:
+            return x
+        return x * torch.bernoulli(torch.full([x.shape[0], 1, 1], 1 - self.p)) / (1 - self.p)
+
+
+class TransformerBlock(nn.Module):
+    """The second residual starts from the normalised x, as the public code has it."""
+
+    def __init__(self, channels, heads, hidden, dropout, drop_path):
+        super().__init__()
+        self.pre_norm = nn.LayerNorm(channels)
+        self.self_attn = Attention(channels, heads, dropout)
+        self.norm1 = nn.LayerNorm(channels)
+        self.linear1 = nn.Linear(channels, hidden)
+        self.linear2 = nn.Linear(hidden, channels)
+        self.drop_path = DropPath(drop_path)
+
+    def forward(self, x):
+        x = self.norm1(x + self.drop_path(self.self_attn(self.pre_norm(x))))
+        return x + self.drop_path(self.linear2(F.gelu(self.linear1(x))))
+
+
+class Transformer(nn.Module):
+    """ViT, CVT and CCT of Hassani et al. 2021 (arXiv 2104.05704) with the names of SHI-Labs/Compact-Transformers: 7 blocks, 4 heads.
+    tokenizer: (kernel, stride, padding, bias, whether a rectifier and a pooling follow)."""
+
+    def __init__(self, width, classes, e, tokenizer, class_token, dropout=0.1, drop_path=0.1, size=32):
+        super().__init__()
+        kernel, stride, padding, bias, pooled = tokenizer
+        channels, depth, heads = scaled(256, width), 7, 4
+        layers = [nn.Conv2d(3, channels, kernel, stride, padding, bias=bias)]
+        if e:
+            layers.append(PoolSkip(channels, e))
+        if pooled:
+            layers += [nn.ReLU(), nn.MaxPool2d(3, 2, 1)]
+        self.tokenizer = nn.Module()
+        self.tokenizer.conv_layers = nn.ModuleList([nn.Sequential(*layers)])
+        side = (size + 2 * padding - kernel) // stride + 1
+        side = (side - 1) // 2 + 1 if pooled else side
+        head = self.classifier = nn.Module()
+        head.positional_emb = nn.Parameter(torch.empty(1, side * side + class_token, channels))
+        if class_token:
+            head.class_emb = nn.Parameter(torch.zeros(1, 1, channels))
+        else:
+            head.attention_pool = nn.Linear(channels, 1)
+        rates = torch.linspace(0, drop_path, depth).tolist()
+        head.blocks = nn.ModuleList([TransformerBlock(channels, heads, 2 * channels, dropout, rate) for rate in rates])
+        head.norm = nn.LayerNorm(channels)
+        head.fc = nn.Linear(channels, classes)
+        self.start()
+
+    def start(self):
+        nn.init.trunc_normal_(self.classifier.positional_emb, std=0.2)
+        for part in self.classifier.modules():
+            if isinstance(part, nn.Linear):
+                nn.init.trunc_normal_(part.weight, std=0.02)
+                if part.bias is not None:
+                    nn.init.zeros_(part.bias)
+        nn.init.kaiming_normal_(self.tokenizer.conv_layers[0][0].weight)
+
+    def forward(self, x):
+        head = self.classifier
+        x = self.tokenizer.conv_layers[0](x).flatten(2).transpose(1, 2)
+        if hasattr(head, "class_emb"):
+            x = torch.cat([head.class_emb.expand(x.shape[0], -1, -1), x], 1)
+        x = x + head.positional_emb
+        for block in head.blocks:
+            x = block(x)
+        x = head.norm(x)
+        if hasattr(head, "class_emb"):
+            return head.fc(x[:, 0])
+        share = torch.softmax(head.attention_pool(x), 1)
+        return head.fc((share * x).sum(1))
+
+
+def transformer(tokenizer, class_token):
+    return lambda width, classes, e, **more: Transformer(width, classes, e, tokenizer, class_token, **more)
+
+
 class Plain(nn.Module):
     """3x3 convolutions with batch normalisation in stages, no shortcuts; names are not those of the engine (benchmarks only)."""
 
@@ -140,11 +338,19 @@ class Plain(nn.Module):
         return self.fc(self.features(x).mean((2, 3)))
 
 
-def make(name, width=1.0, classes=10, e=0):
+TRANSFORMERS = {"vit_7_4_32": transformer((4, 4, 0, True, False), True), "cvt_7_4_32": transformer((4, 4, 0, True, False), False),
+                "cct_7_3x1_32": transformer((3, 1, 1, False, True), False)}
+OTHERS = {"vgg16": Vgg16, "mobilenet": MobileNet, "googlenet": GoogLeNet, **TRANSFORMERS}
+
+
+def make(name, width=1.0, classes=10, e=0, size=32):
+    """Dropout and dropped paths are off."""
     if name in PLAIN:
         return Plain(*PLAIN[name], width, classes, e)
-    if name == "vgg16":
-        return Vgg16(width, classes, e)
+    if name in TRANSFORMERS:
+        return TRANSFORMERS[name](width, classes, e, dropout=0.0, drop_path=0.0, size=size)
+    if name in OTHERS:
+        return OTHERS[name](width, classes, e)
     expansion, blocks = STAGES[name]
     return ResNet(expansion, blocks, width, classes, e)
 
@@ -206,13 +412,15 @@ def soften(model, branch, module):
                 part.conv.bias.mul_(module)
 
 
-def gap_of(values, e):
+def gap_of(values, e, stride, padding=0):
     """Smallest distance of a window's maximum to the next value, relative to the map's RMS. Windows of zeros are left out: behind
-    a ReLU they are ties on both sides, and their gradient is zero."""
-    windows = F.unfold(values.flatten(0, 1).unsqueeze(1), e, stride=e)
+    a ReLU they are ties on both sides, and their gradient is zero. So are equal values: copies of one maximum behind overlapping
+    windows, of which both sides take the first."""
+    padded = F.pad(values.flatten(0, 1).unsqueeze(1), [padding] * 4, value=-1e30)
+    windows = F.unfold(padded, e, stride=stride)
     top = windows.topk(2, dim=1).values
     top = top.transpose(0, 1).flatten(1)
-    gap = (top[0] - top[1])[top[0] != 0]
+    gap = (top[0] - top[1])[(top[0] != 0) & (top[0] != top[1])]
     return (gap.min() / values.pow(2).mean().sqrt()).item() if gap.numel() else 1.0
 
 
@@ -226,8 +434,9 @@ def clearness(model, x):
         if isinstance(module, nn.ReLU):
             found.append((z.abs().min() / z.pow(2).mean().sqrt()).item())
         else:
-            e = 2 if isinstance(module, nn.MaxPool2d) else min(module.e, *z.shape[2:])
-            found.append(gap_of(z, e) if e > 1 else 1.0)
+            pooling = isinstance(module, nn.MaxPool2d)
+            e = module.kernel_size if pooling else min(module.e, *z.shape[2:])
+            found.append(gap_of(z, e, *((module.stride, module.padding) if pooling else (e,))) if e > 1 else 1.0)
 
     hooks = [m.register_forward_hook(look) for m in model.modules() if isinstance(m, (nn.ReLU, nn.MaxPool2d, PoolSkip))]
     with torch.no_grad():
@@ -241,7 +450,7 @@ def draw(options):
     """The first case from --seed on whose decisions are clear by --clear in float64: chosen without looking at any engine."""
     for seed in range(options.seed, options.seed + 500):
         torch.manual_seed(seed)
-        model = make(options.model, options.width, options.classes, options.pool_skip)
+        model = make(options.model, options.width, options.classes, options.pool_skip, options.size)
         soften(model, options.branch, options.module)
         x = torch.randn(options.batch, 3, options.size, options.size)
         label = torch.randint(options.classes, (options.batch,))
@@ -304,7 +513,7 @@ def main():
     for name in ("count", "case", "skip"):
         sub = commands.add_parser(name)
         if name != "skip":
-            sub.add_argument("model", choices=[*STAGES, "vgg16"])
+            sub.add_argument("model", choices=[*STAGES, *OTHERS])
             sub.add_argument("--width", type=float, default=1.0)
             sub.add_argument("--classes", type=int, default=10)
         if name != "count":

@@ -33,11 +33,13 @@ static void parameters_are_those_of_pytorch(void **state) {
         double width;
         int e;
         size_t backbone, module;
-    } expected[] = {{"resnet18", 1, 0, 11173962, 0},         {"resnet34", 1, 0, 21282122, 0},
-                    {"resnet50", 1, 0, 23520842, 0},         {"resnet101", 1, 0, 42512970, 0},
-                    {"resnet152", 1, 0, 58156618, 0},        {"vgg16", 1, 0, 33646666, 0},
-                    {"resnet18", 1, 2, 11173962, 12537600},  {"vgg16", 1, 2, 33646666, 16298112},
-                    {"resnet50", 0.25, 2, 1484186, 12737568}};
+    } expected[] = {{"resnet18", 1, 0, 11173962, 0},          {"resnet34", 1, 0, 21282122, 0},
+                    {"resnet50", 1, 0, 23520842, 0},          {"resnet101", 1, 0, 42512970, 0},
+                    {"resnet152", 1, 0, 58156618, 0},         {"vgg16", 1, 0, 33646666, 0},
+                    {"resnet18", 1, 2, 11173962, 12537600},   {"vgg16", 1, 2, 33646666, 16298112},
+                    {"resnet50", 0.25, 2, 1484186, 12737568}, {"mobilenet", 1, 2, 3223178, 59675328},
+                    {"mobilenet", 0.3, 2, 305863, 5344040},   {"googlenet", 1, 2, 6310314, 13347040},
+                    {"googlenet", 0.3, 2, 573794, 1199378}};
     for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
         ps_model_options options = model_options(expected[i].model);
         options.width = expected[i].width;
@@ -179,9 +181,80 @@ static void names_follow_the_public_code(void **state) {
     ps_graph_destroy(graph);
 }
 
+typedef struct {
+    const char *name, *file_name, *type;
+} expected_name;
+
+static void names_are(const char *model, int pool_size, const expected_name *expected) {
+    ps_model_options options = model_options(model);
+    options.width = 0.0625;
+    options.pool_skip.pool_size = pool_size;
+    ps_graph *graph = model_graph(model, &options);
+    for (const expected_name *e = expected; e->name != NULL; e++) {
+        const ps_op *node = named(graph, e->name);
+        assert_string_equal(node->file_name, e->file_name);
+        assert_string_equal(node->type->name, e->type);
+    }
+    ps_graph_destroy(graph);
+}
+
+static void names_of_mobilenet(void **state) {
+    (void)state;
+    static const expected_name baseline[] = {{"stem.0.conv", "stem.0.conv", "conv"},
+                                             {"stem.0.bn", "stem.0.bn", "batch_norm"},
+                                             {"stem.1.depthwise.0", "stem.1.depthwise.0", "conv"},
+                                             {"conv3.5.pointwise.1", "conv3.5.pointwise.1", "batch_norm"},
+                                             {"conv4.1.pointwise.0", "conv4.1.pointwise.0", "conv"},
+                                             {"fc", "fc", "linear"},
+                                             {0}};
+    static const expected_name skip[] = {{"stem.0.conv.pool_skip", "stem.0.pool_skip", "pool_skip"},
+                                         {"stem.0.bn", "stem.0.bn", "batch_norm"},
+                                         {"stem.1.depthwise.0.pool_skip", "stem.1.depthwise.1", "pool_skip"},
+                                         {"stem.1.depthwise.1", "stem.1.depthwise.2", "batch_norm"},
+                                         {"conv4.1.pointwise.0.pool_skip", "conv4.1.pointwise.1", "pool_skip"},
+                                         {0}};
+    names_are("mobilenet", 0, baseline);
+    names_are("mobilenet", 2, skip);
+    ps_model_options options = model_options("mobilenet");
+    ps_graph *graph = model_graph("mobilenet", &options);
+    const ps_op *last = named(graph, "conv4.1.pointwise.2");
+    assert_int_equal(last->shape.c, 1024);
+    assert_int_equal(last->shape.h, 2);
+    ps_graph_destroy(graph);
+}
+
+static void names_of_googlenet(void **state) {
+    (void)state;
+    static const expected_name baseline[] = {{"prelayer.6", "prelayer.6", "conv"}, {"a3.b1.0", "a3.b1.0", "conv"},
+                                             {"a3.b3.4", "a3.b3.4", "batch_norm"}, {"e4.b4.1", "e4.b4.1", "conv"},
+                                             {"linear", "linear", "linear"},       {0}};
+    static const expected_name skip[] = {{"prelayer.3.pool_skip", "prelayer.5", "pool_skip"},
+                                         {"prelayer.6", "prelayer.8", "conv"},
+                                         {"a3.b2.3", "a3.b2.4", "conv"},
+                                         {"a3.b3.6.pool_skip", "a3.b3.9", "pool_skip"},
+                                         {"b5.b4.1", "b5.b4.1", "conv"},
+                                         {"b5.b4.2", "b5.b4.3", "batch_norm"},
+                                         {0}};
+    names_are("googlenet", 0, baseline);
+    names_are("googlenet", 2, skip);
+    ps_model_options options = model_options("googlenet");
+    ps_graph *graph = model_graph("googlenet", &options);
+    assert_int_equal(named(graph, "b5.concat")->shape.c, 1024);
+    assert_int_equal(named(graph, "b5.concat")->shape.h, 4);
+    /* The public code's own slip, without which its weights compute something else. */
+    double eps = cJSON_GetObjectItemCaseSensitive(named(graph, "b5.b3.4")->attributes, "eps")->valuedouble;
+    assert_true(eps == 128);
+    assert_null(cJSON_GetObjectItemCaseSensitive(named(graph, "b5.b3.7")->attributes, "eps"));
+    ps_graph_destroy(graph);
+    static const int stages[] = {1};
+    options.stages = stages;
+    options.stage_count = 1;
+    assert_sentence(model_status("googlenet", &options), "googlenet", "stages", "leave it out", NULL);
+}
+
 static void file_names_are_unique(void **state) {
     (void)state;
-    static const char *const models[] = {"plain9", "vgg16", "resnet18", "resnet50", NULL};
+    static const char *const models[] = {"plain9", "vgg16", "resnet18", "resnet50", "mobilenet", "googlenet", NULL};
     for (int m = 0; models[m] != NULL; m++) {
         ps_model_options options = model_options(models[m]);
         options.width = 0.05;
@@ -274,6 +347,10 @@ static void placements_select_what_they_say(void **state) {
     assert_int_equal(skips("resnet50", "1x1,conv2_x"), 6);
     assert_int_equal(skips("resnet50", "1x1,all"), 32 + 4);
     assert_int_equal(skips("plain9", "blocks"), 9);
+    assert_int_equal(skips("mobilenet", "blocks"), 27);
+    assert_int_equal(skips("mobilenet", "1x1"), 13);
+    assert_int_equal(skips("googlenet", "blocks"), 66);
+    assert_int_equal(skips("googlenet", "a3..b3"), 14);
     assert_int_equal(skips("vgg16", "block1..block2"), 4);
 }
 
@@ -466,6 +543,8 @@ int main(void) {
                                        cmocka_unit_test(known_sizes_and_depths),
                                        cmocka_unit_test(arms_have_the_same_backbone),
                                        cmocka_unit_test(names_follow_the_public_code),
+                                       cmocka_unit_test(names_of_mobilenet),
+                                       cmocka_unit_test(names_of_googlenet),
                                        cmocka_unit_test(file_names_are_unique),
                                        cmocka_unit_test(inputs_of_other_sizes_fit),
                                        cmocka_unit_test(every_model_takes_volumes),
