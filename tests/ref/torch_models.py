@@ -400,9 +400,9 @@ def write_json(options, name, content):
         json.dump(content, file)
 
 
-def soften(model, branch, module):
-    """Scales the last norm of each residual branch, and each Pool Skip's convolution: a net whose loss is not a chaotic function
-    of its weights, so that two ways of rounding can be compared over many steps."""
+def soften(model, branch, module, shift=0.0):
+    """Scales the last norm of each residual branch, and each Pool Skip's convolution, and shifts every batch norm, so that most gates are
+    open: a net whose loss is not a chaotic function of its weights, so that two ways of rounding can be compared over many steps."""
     with torch.no_grad():
         for part in model.modules():
             if isinstance(part, Block):
@@ -410,6 +410,8 @@ def soften(model, branch, module):
             if isinstance(part, PoolSkip):
                 part.conv.weight.mul_(module)
                 part.conv.bias.mul_(module)
+            if isinstance(part, nn.BatchNorm2d):
+                part.bias.add_(shift)
 
 
 def gap_of(values, e, stride, padding=0):
@@ -451,7 +453,7 @@ def draw(options):
     for seed in range(options.seed, options.seed + 500):
         torch.manual_seed(seed)
         model = make(options.model, options.width, options.classes, options.pool_skip, options.size)
-        soften(model, options.branch, options.module)
+        soften(model, options.branch, options.module, options.shift)
         x = torch.randn(options.batch, 3, options.size, options.size)
         label = torch.randint(options.classes, (options.batch,))
         if options.clear == 0 or clearness(copy.deepcopy(model).double(), x.double()) >= options.clear:
@@ -530,6 +532,7 @@ def main():
             sub.add_argument("--weight-decay", type=float, default=5e-4)
             sub.add_argument("--branch", type=float, default=1.0, help="factor on the last norm of each residual branch")
             sub.add_argument("--module", type=float, default=1.0, help="factor on the convolution of each Pool Skip")
+            sub.add_argument("--shift", type=float, default=0.0, help="added to the shift of every batch norm")
             sub.add_argument("--clear", type=float, default=0.0, help="least distance of every decision from a tie")
             sub.add_argument("--double", action="store_true", help="compute in float64")
         sub.add_argument("--pool-skip", type=int, default=0, metavar="E")
