@@ -370,12 +370,12 @@ static double number_of(const cJSON *object, const char *key) {
     return cJSON_IsNumber(item) ? item->valuedouble : ps_absent();
 }
 
-/* A whole number in a text of its own; ps_absent(): it is something else. */
+/* A whole number that a text begins with, as a word of its own; ps_absent(): it begins with something else. */
 static double number_in(const char *text) {
     char *end;
     if (text == NULL || text[0] < '0' || text[0] > '9') return ps_absent();
     double value = strtod(text, &end);
-    return *end == '\0' ? value : ps_absent();
+    return *end == '\0' || *end == ' ' ? value : ps_absent();
 }
 
 /* "name=0.1" among the words of a text. */
@@ -422,13 +422,15 @@ static ps_status describe_training(const ps_run *run, ps_facts *facts) {
     const cJSON *pairing = cJSON_GetObjectItemCaseSensitive(run->header->document, PS_KEY(HEADER, pairing));
     const cJSON *data = cJSON_GetObjectItemCaseSensitive(run->header->document, PS_KEY(HEADER, data));
     const char *optimiser = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(pairing, "optimiser"));
-    facts->batch = number_in(cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(pairing, "batch")));
+    const char *batch = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(pairing, "batch"));
+    double parts = word_in(batch, "accumulate");
+    facts->batch = number_in(batch);
     facts->data.train = number_of(data, PS_KEY(DATA, train));
     facts->data.test = number_of(data, PS_KEY(DATA, test));
     double classes = number_of(data, PS_KEY(DATA, classes));
     facts->data.classes = classes >= 1 && classes <= 1 << 24 ? (int)classes : 0;
     PS_TRY(describe_data(data, &facts->data));
-    facts->epoch_steps = quotient(facts->data.train, facts->batch);
+    facts->epoch_steps = quotient(facts->data.train, parts > 1 ? parts * facts->batch : facts->batch);
     if (facts->data.classes > 1 && strcmp(facts->task.name, "classification") == 0) facts->chance_loss = log(classes);
     if (optimiser == NULL || optimiser[0] == '\0') return PS_OK;
     size_t length = strcspn(optimiser, " ");

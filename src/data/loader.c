@@ -72,6 +72,10 @@ static ps_status refuse_masks(const ps_dataset *dataset, const ps_loader_options
                    ps_dataset_source(dataset), mask.d, mask.h, mask.w, shape.d, shape.h, shape.w);
 }
 
+static int step_images(const ps_loader_options *options) {
+    return options->parts > 1 ? options->batch * options->parts : options->batch;
+}
+
 ps_status ps_loader_create(const ps_dataset *dataset, const ps_loader_options *options, ps_loader **out) {
     ps_loader *loader = NULL;
     ps_augment_plan augment;
@@ -82,10 +86,10 @@ ps_status ps_loader_create(const ps_dataset *dataset, const ps_loader_options *o
     ps_shape shape = ps_dataset_sample_shape(dataset);
     if (ps_dataset_samples_differ(dataset)) return refuse_sizes(dataset);
     PS_TRY(ps_augment_plan_init(&augment, &options->augment, dataset, options->seed));
-    if (images < options->batch)
+    if (images < step_images(options))
         return ps_fail(PS_ERR_USAGE,
                        "%s: %d training images are less than one batch of %d; use a smaller batch or more images",
-                       ps_dataset_source(dataset), images, options->batch);
+                       ps_dataset_source(dataset), images, step_images(options));
     PS_TRY(refuse_masks(dataset, options));
     PS_TRY(PS_ALLOC(1, &loader, "loader"));
     pthread_mutex_init(&loader->failed.lock, NULL);
@@ -114,7 +118,7 @@ void ps_loader_destroy(ps_loader *loader) {
 }
 
 uint64_t ps_loader_steps_per_epoch(const ps_loader *loader) {
-    return loader->train_count / (uint32_t)loader->options.batch;
+    return loader->train_count / (uint32_t)step_images(&loader->options);
 }
 
 /* ---- batches ---- */
@@ -193,7 +197,7 @@ ps_status ps_loader_train_rows(ps_loader *loader, uint64_t step, ps_loader_rows 
     draw_order(loader, epoch);
     batch_job job = {.fill_row = fill_train_row,
                      .epoch = epoch,
-                     .first = (size_t)(step % steps) * (size_t)loader->options.batch + (size_t)rows.first,
+                     .first = (size_t)(step % steps) * (size_t)step_images(&loader->options) + (size_t)rows.first,
                      .rows = (size_t)rows.count,
                      .x = x,
                      .label = label};
@@ -201,7 +205,7 @@ ps_status ps_loader_train_rows(ps_loader *loader, uint64_t step, ps_loader_rows 
 }
 
 ps_status ps_loader_train_batch(ps_loader *loader, uint64_t step, float *x, int32_t *label, ps_threads *threads) {
-    return ps_loader_train_rows(loader, step, whole_batch(loader), x, label, threads);
+    return ps_loader_train_rows(loader, step, (ps_loader_rows){0, step_images(&loader->options)}, x, label, threads);
 }
 
 ps_status ps_loader_plain_rows(ps_loader *loader, ps_split split, int index, ps_loader_rows rows, float *x,

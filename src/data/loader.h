@@ -15,6 +15,7 @@
 
 typedef struct {
     int batch;
+    int parts; /* batches of a training step, which has batch x parts images; 0: 1 */
     uint64_t seed;
     bool stored_order; /* every epoch in the order of the files */
     ps_augment_options augment;
@@ -33,12 +34,14 @@ uint64_t ps_loader_steps_per_epoch(const ps_loader *loader);
 double ps_loader_file_order(ps_loader *loader);
 
 /* Some rows of a batch, so that its shards can be loaded apart: each row is what it is in the whole batch, bit for bit.
- * first + count is at most the batch. */
+ * first + count is at most the batch (of a
+ * training step: all its batches). */
 typedef struct {
     int first, count;
 } ps_loader_rows;
 
-/* Fills x [batch][d][h][w][c] and label [batch][labels_per_sample] for a training step. Where a sample cannot be read
+/* Fills x [batch x parts][d][h][w][c] and label [batch x parts][labels_per_sample] for a training step: the images of
+ * one batch of that size, in its order. Where a sample cannot be read
  * these and the three below fail with the sentence of the first such row, whatever the number of threads. */
 ps_status ps_loader_train_batch(ps_loader *loader, uint64_t step, float *x, int32_t *label, ps_threads *threads);
 /* Those rows of it alone: x [rows.count][d][h][w][c], label [rows.count][labels_per_sample]. */

@@ -45,6 +45,8 @@ struct ps_net {
     size_t param_capacity;
     const float *logits;
     float *dlogits;
+    float *part_gradient; /* of the parts of a step before the one at hand, parameter after parameter; NULL: no parts */
+    size_t parts_bytes;
     ps_bounds_plan bounds_plan; /* made by ps_net_prepare_bounds; nothing before */
     float *bounds, *input_bounds, *edges;
     bool *bounded; /* per operation: its bounds are known in the pass under way */
@@ -230,6 +232,7 @@ void ps_net_destroy(ps_net *net) {
     ps_free(net->sizes);
     ps_free(net->block);
     ps_free(net->workspace);
+    ps_free(net->part_gradient);
     ps_memory_plan_clear(&net->plan);
     ps_bounds_plan_clear(&net->bounds_plan);
     ps_free(net->bounds);
@@ -270,7 +273,7 @@ int ps_net_op_param(const ps_net *net, int op, const char *suffix) {
 }
 
 ps_net_memory ps_net_memory_use(const ps_net *net) {
-    return (ps_net_memory){net->plan.block_bytes, net->parameter_bytes, net->workspace_bytes};
+    return (ps_net_memory){net->plan.block_bytes, net->parameter_bytes, net->workspace_bytes, net->parts_bytes};
 }
 
 /* ---- running ---- */
@@ -448,6 +451,31 @@ ps_loss ps_net_loss(ps_net *net, const ps_loss_function *function, const int32_t
                          .channels = ps_net_classes(net),
                          .threads = net->threads};
     return function->value(&call, want_gradient ? net->dlogits : NULL);
+}
+
+void ps_net_scale_loss(ps_net *net, double share) {
+    size_t count = (size_t)net->batch * ps_net_labels_per_sample(net) * (size_t)ps_net_classes(net);
+    float factor = (float)share;
+    for (size_t i = 0; i < count; i++) net->dlogits[i] *= factor;
+}
+
+ps_status ps_net_prepare_parts(ps_net *net) {
+    size_t count = 0;
+    for (int i = 0; i < net->param_count; i++) count += net->param[i].learned ? net->param[i].count : 0;
+    if (net->part_gradient != NULL || count == 0) return PS_OK;
+    net->parts_bytes = count * sizeof *net->part_gradient;
+    return PS_ALLOC(count, &net->part_gradient, "gradients of a step's parts");
+}
+
+void ps_net_add_part(ps_net *net, int part, int parts) {
+    float *before = net->part_gradient;
+    for (int i = 0; parts > 1 && i < net->param_count; i++) {
+        const ps_param *p = &net->param[i];
+        if (!p->learned) continue;
+        if (part == 0) ps_vector_copy(p->grad, p->count, before, net->threads);
+        else ps_vector_add(before, p->grad, p->count, part == parts - 1 ? p->grad : before, net->threads);
+        before += p->count;
+    }
 }
 
 void ps_net_backward(ps_net *net) {

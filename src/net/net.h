@@ -53,9 +53,10 @@ ps_status ps_net_check_finite(ps_net *net, ps_status code, const char *path);
 /* Whether every layer has values enough for batch statistics (TRAIN and PROBE mode; evaluation mode needs none): fails
  * where a normalisation sees a single value a channel, as PyTorch does. Asked before training and before probing. */
 ps_status ps_net_check_statistics(const ps_net *net);
-/* Bytes the net holds: activations and gradients block, parameters with gradients, workspace. */
+/* Bytes the net holds: activations and gradients block, parameters with gradients, workspace, gradients of the parts of
+ * a step before the one at hand. */
 typedef struct {
-    size_t block_bytes, parameter_bytes, workspace_bytes;
+    size_t block_bytes, parameter_bytes, workspace_bytes, parts_bytes;
 } ps_net_memory;
 ps_net_memory ps_net_memory_use(const ps_net *net);
 
@@ -103,6 +104,14 @@ const float *ps_net_entering(ps_net *net, int op, ps_mode mode, float *room);
 /* Loss of the latest forward pass against label [batch * labels_per_sample]. Keeps dloss/doutput for backward when
  * want_gradient. */
 ps_loss ps_net_loss(ps_net *net, const ps_loss_function *function, const int32_t *label, bool want_gradient);
+/* A step whose batch does not fit in memory is taken in parts, each a batch of the net. Between ps_net_loss and
+ * ps_net_backward: the loss of this part counts by so much in that of the whole step. */
+void ps_net_scale_loss(ps_net *net, double share);
+/* Memory for the gradients of the parts before, as large as all gradients; before the first part. */
+ps_status ps_net_prepare_parts(ps_net *net);
+/* After the backward pass of part number `part`: adds its gradients to those of the parts before. After the last the
+ * parameters' gradients are those of the whole step. */
+void ps_net_add_part(ps_net *net, int part, int parts);
 /* Gradients of all learned parameters (overwritten), after forward in TRAIN or PROBE mode and loss. */
 void ps_net_backward(ps_net *net);
 

@@ -63,13 +63,59 @@ bool ps_train_step_finite(const ps_train_step *step) {
     return (step->loss.counted == 0 || isfinite(step->loss.loss)) && step->update.finite;
 }
 
+static int parts_of(const ps_train_source *source) { return source->parts > 1 ? source->parts : 1; }
+
+int ps_train_images(const ps_net *net, const ps_train_source *source) { return ps_net_batch(net) * parts_of(source); }
+
+static size_t count_labels(const int32_t *label, size_t labels) {
+    size_t count = 0;
+    for (size_t i = 0; i < labels; i++) count += label[i] >= 0;
+    return count;
+}
+
+/* Parts count by their labels, so that the loss is the mean over the labels of all, and so the gradient. */
+static void add_loss(ps_loss *whole, const ps_loss *part, size_t all) {
+    if (part->counted == 0) return;
+    double before = whole->counted > 0 ? whole->loss : 0;
+    whole->loss = before + part->loss * ((double)part->counted / (double)all);
+    whole->counted += part->counted;
+}
+
+static void run_parts(ps_net *net, const ps_train_source *source, ps_rng_key dropout, uint64_t step, const float *x,
+                      const int32_t *label, ps_loss *loss) {
+    int parts = parts_of(source);
+    size_t batch = (size_t)ps_net_batch(net), elements = batch * ps_shape_elements(ps_net_graph(net)->input),
+           labels = batch * ps_net_labels_per_sample(net), all = count_labels(label, labels * (size_t)parts);
+    *loss = (ps_loss){.loss = (double)NAN};
+    for (int part = 0; part < parts; part++, x += elements, label += labels) {
+        uint64_t pass = step * (uint64_t)parts + (uint64_t)part;
+        ps_net_forward(net, x, PS_MODE_TRAIN, ps_rng_key_fold(dropout, pass), NULL);
+        ps_loss own = ps_net_loss(net, source->loss, label, true);
+        ps_net_scale_loss(net, all > 0 ? (double)own.counted / (double)all : 0);
+        ps_net_backward(net);
+        ps_net_add_part(net, part, parts);
+        add_loss(loss, &own, all);
+    }
+}
+
+ps_status ps_train_gradient(ps_net *net, const ps_train_source *source, ps_rng_key dropout, uint64_t step, float *x,
+                            int32_t *label, ps_loss *loss) {
+    PS_TRY(source->train_batch(source->self, step, x, label));
+    if (parts_of(source) > 1) {
+        run_parts(net, source, dropout, step, x, label, loss);
+        return PS_OK;
+    }
+    ps_net_forward(net, x, PS_MODE_TRAIN, ps_rng_key_fold(dropout, step), NULL);
+    *loss = ps_net_loss(net, source->loss, label, true);
+    ps_net_backward(net);
+    return PS_OK;
+}
+
 static ps_status run_step(loop *l, uint64_t step) {
     uint64_t start = ps_clock_ns();
     const ps_train_options *o = l->options;
-    PS_TRY(o->source.train_batch(o->source.self, step, l->x, l->label));
-    ps_net_forward(l->net, l->x, PS_MODE_TRAIN, ps_rng_key_fold(l->dropout, step), NULL);
-    ps_train_step done = {.step = step, .loss = ps_net_loss(l->net, o->source.loss, l->label, true)};
-    ps_net_backward(l->net);
+    ps_train_step done = {.step = step};
+    PS_TRY(ps_train_gradient(l->net, &o->source, l->dropout, step, l->x, l->label, &done.loss));
     PS_TRY(call_after_backward(l, step));
     done.update = ps_optimiser_step(l->optimiser, step, o->steps);
     done.step_ns = ps_clock_ns() - start;
@@ -129,7 +175,8 @@ ps_status ps_train_run(ps_net *net, ps_optimiser *optimiser, const ps_train_opti
         return ps_fail(PS_ERR_USAGE,
                        "a window must be at least one step, and training starts at a window's first step");
     PS_TRY(ps_net_check_statistics(net));
-    size_t batch = (size_t)ps_net_batch(net);
+    size_t batch = (size_t)ps_train_images(net, &options->source);
+    if (parts_of(&options->source) > 1) PS_TRY(ps_net_prepare_parts(net));
     PS_TRY_CLEANUP(PS_ALLOC(batch * ps_shape_elements(ps_net_graph(net)->input), &l.x, "training batch"));
     PS_TRY_CLEANUP(PS_ALLOC(batch * ps_net_labels_per_sample(net), &l.label, "training batch"));
     status = run(&l, diverged_at);

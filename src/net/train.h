@@ -15,13 +15,21 @@ typedef struct {
 /* Whether loss and gradient were finite. */
 bool ps_train_step_finite(const ps_train_step *step);
 
-/* Where batches come from, and what is minimised; x and label are the loop's own buffers. A batch that cannot be
- * had stops the run. */
+/* Where batches come from, and what is minimised; x and label are the loop's own buffers, of `parts` batches of the net
+ * each. A batch that cannot be had stops the run. */
 typedef struct {
     void *self;
     ps_status (*train_batch)(void *self, uint64_t step, float *x, int32_t *label);
     const ps_loss_function *loss;
+    int parts; /* forward and backward passes of a step, whose gradient is that of all their images; 0: 1 */
 } ps_train_source;
+
+/* The images of a step. */
+int ps_train_images(const ps_net *net, const ps_train_source *source);
+/* One step up to its gradient, which stands in the parameters afterwards: the loss over all its parts.
+ * ps_net_prepare_parts first where there are several. */
+ps_status ps_train_gradient(ps_net *net, const ps_train_source *source, ps_rng_key dropout, uint64_t step, float *x,
+                            int32_t *label, ps_loss *loss);
 
 /* Any member may be NULL. Failures stop the run. All run between steps, on the loop's thread. */
 typedef struct {

@@ -41,19 +41,23 @@ static ps_status look_up_all_readers(ps_probe *probe) {
     return PS_OK;
 }
 
+static int parts_of(const ps_probe *probe) { return probe->options.parts > 1 ? probe->options.parts : 1; }
+
 static void look_up(ps_probe *probe, int index) {
     const ps_unit *unit = &ps_net_units(probe->net)->unit[index];
-    probe->layer[index] = (ps_probe_layer){.unit = unit,
-                                           .index = index,
-                                           .net = probe->net,
-                                           .probe = probe,
-                                           .optimiser = probe->optimiser,
-                                           .weight = find_param(probe->net, unit->source_op, "weight"),
-                                           .bias = find_param(probe->net, unit->source_op, "bias"),
-                                           .gamma = find_param(probe->net, unit->norm_op, "weight"),
-                                           .beta = find_param(probe->net, unit->norm_op, "bias"),
-                                           .pool_weight = find_param(probe->net, unit->pool_skip_op, "conv.weight"),
-                                           .pool_bias = find_param(probe->net, unit->pool_skip_op, "conv.bias")};
+    probe->layer[index] =
+        (ps_probe_layer){.unit = unit,
+                         .index = index,
+                         .net = probe->net,
+                         .step_outputs = (double)ps_net_batch(probe->net) * parts_of(probe) * unit->elements,
+                         .probe = probe,
+                         .optimiser = probe->optimiser,
+                         .weight = find_param(probe->net, unit->source_op, "weight"),
+                         .bias = find_param(probe->net, unit->source_op, "bias"),
+                         .gamma = find_param(probe->net, unit->norm_op, "weight"),
+                         .beta = find_param(probe->net, unit->norm_op, "bias"),
+                         .pool_weight = find_param(probe->net, unit->pool_skip_op, "conv.weight"),
+                         .pool_bias = find_param(probe->net, unit->pool_skip_op, "conv.bias")};
 }
 
 static ps_status build(ps_probe *probe) {
@@ -366,7 +370,7 @@ static ps_status write_timing(ps_probe *probe, uint64_t step) {
     ps_trace_add_whole(trace, PS_KEY(TIMING, probe_ns), (int64_t)probe->probe_ns);
     ps_trace_add_whole(trace, PS_KEY(TIMING, train_ns), (int64_t)probe->train_ns);
     ps_trace_add_value(trace, PS_KEY(TIMING, images_per_second),
-                       (double)probe->window_steps * ps_net_batch(probe->net) / seconds);
+                       (double)probe->window_steps * ps_net_batch(probe->net) * parts_of(probe) / seconds);
     ps_trace_add_whole(trace, PS_KEY(TIMING, peak_memory_bytes), (int64_t)ps_memory_peak_bytes());
     return ps_trace_end_record(trace);
 }

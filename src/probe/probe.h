@@ -30,6 +30,7 @@ typedef struct {
 typedef struct {
     const char *record;     /* see record.h; NULL: everything */
     uint64_t steps, window; /* as in ps_train_options */
+    int parts;              /* as in ps_train_source */
     ps_probe_source source; /* batches 0: no probe records */
     int probe_every;        /* windows between probings; 0 means 1. The first and the last state are always probed */
     ps_trace_writer *trace; /* borrowed; its header is written by ps_probe_write_header */

@@ -1,4 +1,4 @@
-/* What a gate that is shut on every element of a training batch must bring about on that very batch: no gradient in the
+/* What a gate that is shut on every element of a training step (all its batches, where gradients accumulate) must bring about on that very batch: no gradient in the
  * node's own parameters (its filter excepted under a Pool Skip, which reaches it by the pool path) and none in the
  * weights that read the node. Counted batch by batch, so that a node which dies or reopens within a window is judged
  * too.
@@ -19,7 +19,7 @@ static bool is_rectified(const ps_probe_layer *layer) { return layer->unit->rect
 
 static void find_shut(const ps_probe_layer *layer, double *state) {
     int channels = layer->unit->channels;
-    double outputs = (double)ps_net_batch(layer->net) * layer->unit->elements;
+    double outputs = layer->step_outputs;
     for (int c = 0; c < channels; c++) {
         double zeros = layer->gate_sum[PS_SUM_ZEROS][c];
         state[SHUT * channels + c] = zeros - state[ZEROS * channels + c] == outputs;

@@ -5,7 +5,7 @@ const ps_instrument ps_instrument_zeros = {.gate_sums = 1u << PS_SUM_ZEROS};
 
 bool ps_quantity_zeros(const ps_probe_layer *layer, const double *state, double *out) {
     (void)state;
-    double outputs = layer->steps * ps_net_batch(layer->net) * layer->unit->elements;
+    double outputs = layer->steps * layer->step_outputs;
     for (int c = 0; c < layer->unit->channels; c++) out[c] = layer->gate_sum[PS_SUM_ZEROS][c] / outputs;
     return true;
 }

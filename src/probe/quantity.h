@@ -58,6 +58,7 @@ typedef struct {
     ps_optimiser *optimiser;          /* NULL: the network is only measured at rest */
     const ps_update_account *account; /* of the source's weight; NULL: not tracked */
     double steps;                     /* in the window so far */
+    double step_outputs;              /* of one channel of the gate in a training step, all its batches */
     double images;                    /* of the probing so far */
 } ps_probe_layer;
 

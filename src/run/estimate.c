@@ -12,10 +12,9 @@ static double seconds_since(uint64_t start) { return (double)(ps_clock_ns() - st
 
 static ps_status time_step(ps_session *s, uint64_t step, double *seconds) {
     uint64_t start = ps_clock_ns();
-    PS_TRY(ps_loader_train_batch(s->loader, step, s->x, s->label, s->threads));
-    ps_net_forward(s->net, s->x, PS_MODE_TRAIN, ps_rng_key_of(0, "estimate"), NULL);
-    ps_net_loss(s->net, s->task->loss, s->label, true);
-    ps_net_backward(s->net);
+    ps_train_source source = ps_session_train_source(s);
+    ps_loss loss;
+    PS_TRY(ps_train_gradient(s->net, &source, ps_rng_key_of(0, "estimate"), step, s->x, s->label, &loss));
     ps_optimiser_step(s->optimiser, step, (uint64_t)s->config->steps);
     *seconds = seconds_since(start);
     return PS_OK;
@@ -55,6 +54,7 @@ ps_status ps_run_estimate_of(const ps_run_config *config, int threads, ps_run_es
     PS_TRY(ps_session_open(&session, config, NULL, threads));
     ps_status status = ps_session_init_weights(&session, ".", digest);
     if (status == PS_OK) status = try_start(&session);
+    if (status == PS_OK && config->accumulate > 1) status = ps_net_prepare_parts(session.net);
     double fastest = 1e30;
     for (int i = 0; i <= TIMED_STEPS && status == PS_OK; i++) {
         double seconds;
@@ -70,7 +70,8 @@ ps_status ps_run_estimate_of(const ps_run_config *config, int threads, ps_run_es
         estimate->probe_seconds = 2 * forward * session.probe_batches; /* batch mode and evaluation mode */
         double test = forward * ps_dataset_count(session.dataset, PS_SPLIT_TEST) / config->batch;
         estimate->total_seconds = fastest * config->steps + windows * estimate->probe_seconds + test;
-        estimate->memory_bytes = (double)(memory.block_bytes + memory.workspace_bytes) + 4 * parameters;
+        estimate->memory_bytes =
+            (double)(memory.block_bytes + memory.workspace_bytes + memory.parts_bytes) + 4 * parameters;
         estimate->disk_bytes = trace_bytes(config, ps_net_units(session.net)) + 1.5 * parameters;
         estimate->parameters = memory.parameter_bytes / (2 * sizeof(float));
     }

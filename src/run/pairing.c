@@ -72,7 +72,8 @@ static void add_settings(const ps_run_config *c, ps_pairing *pairing) {
     add_order(c, pairing);
     add_optimiser(c, pairing);
     add_count(pairing, "steps", c->steps);
-    add_count(pairing, "batch", c->batch);
+    ps_pairing_entry *batch = add(pairing, "batch");
+    snprintf(batch->value, sizeof batch->value, c->accumulate > 1 ? "%d accumulate=%d" : "%d", c->batch, c->accumulate);
     add_count(pairing, "window", c->window);
 }
 

@@ -188,13 +188,15 @@ static const char *say_dead(double share, char text[32]) {
     return text;
 }
 
+static double images_of_step(const run *r) { return (double)r->config->batch * r->config->accumulate; }
+
 static ps_status after_step(void *self, const ps_train_step *step) {
     run *r = self;
     char tail[160];
     r->broken_steps = ps_train_step_finite(step) ? 0 : r->broken_steps + 1;
     char dead_text[32], loss[32];
     double dead = ps_probe_dead_shares(r->probe).own, seconds = (double)(ps_clock_ns() - r->started_ns) * 1e-9;
-    double images = (double)(step->step + 1 - r->start) * r->config->batch / seconds;
+    double images = (double)(step->step + 1 - r->start) * images_of_step(r) / seconds;
     snprintf(tail, sizeof tail, "loss %s  %.0f images/s%s", ps_text_decimal(step->loss.loss, 4, loss), images,
              say_dead(dead, dead_text));
     ps_progress_update(&r->progress, step->step + 1, tail);
@@ -243,6 +245,7 @@ static ps_status start_probe(run *r) {
     ps_probe_options options = {.record = r->config->record,
                                 .steps = (uint64_t)r->config->steps,
                                 .window = (uint64_t)r->config->window,
+                                .parts = r->config->accumulate,
                                 .source = ps_session_probe_source(&r->session),
                                 .trace = r->trace};
     return ps_probe_create(r->session.net, r->session.optimiser, &options, &r->probe);
@@ -317,7 +320,7 @@ static ps_status record_cost(run *r, uint64_t step) {
     ps_trace_add_whole(r->trace, PS_KEY(TIMING, probe_ns), (int64_t)probe_ns);
     if (step > r->start)
         ps_trace_add_value(r->trace, PS_KEY(TIMING, images_per_second),
-                           (double)(step - r->start) * r->config->batch / ((double)total * 1e-9));
+                           (double)(step - r->start) * images_of_step(r) / ((double)total * 1e-9));
     ps_trace_add_whole(r->trace, PS_KEY(TIMING, peak_memory_bytes), (int64_t)ps_memory_peak_bytes());
     return ps_trace_end_record(r->trace);
 }

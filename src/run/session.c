@@ -52,7 +52,8 @@ static ps_status read_augmentation(const ps_run_config *c, ps_augment_options *o
 
 static ps_status open_data(ps_session *s) {
     const ps_run_config *c = s->config;
-    ps_loader_options loader = {.batch = c->batch, .seed = (uint64_t)c->seed, .stored_order = !c->shuffle};
+    ps_loader_options loader = {
+        .batch = c->batch, .parts = c->accumulate, .seed = (uint64_t)c->seed, .stored_order = !c->shuffle};
     PS_TRY(read_augmentation(c, &loader.augment));
     PS_TRY(ps_session_open_data(c, &s->dataset));
     PS_TRY(ps_task_of(s->dataset, &s->task));
@@ -145,7 +146,7 @@ static ps_status open(ps_session *s, const ps_graph *graph, int threads) {
     }
     PS_TRY(ps_net_create(graph, s->config->batch, s->threads, &s->net));
     PS_TRY(check_outputs(s, graph));
-    size_t batch = (size_t)s->config->batch;
+    size_t batch = (size_t)s->config->batch * (size_t)s->config->accumulate;
     if (ps_net_labels_per_sample(s->net) != ps_dataset_labels_per_sample(s->dataset) ||
         ps_net_classes(s->net) != ps_dataset_classes(s->dataset) ||
         !ps_shape_equal(ps_shape_with_batch(graph->input, 1), ps_shape_with_batch(sample, 1)))
@@ -248,7 +249,8 @@ ps_probe_source ps_session_probe_source(ps_session *session) {
 }
 
 ps_train_source ps_session_train_source(ps_session *session) {
-    return (ps_train_source){session, train_batch, session->task->loss};
+    return (ps_train_source){
+        .self = session, .parts = session->config->accumulate, .train_batch = train_batch, .loss = session->task->loss};
 }
 
 ps_status ps_session_evaluate(ps_session *session, ps_split split, ps_evaluation *out) {

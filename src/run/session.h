@@ -25,7 +25,7 @@ typedef struct {
     int probe_batches;
     ps_weights_note weights; /* what ps_session_init_weights met in a file */
     char *planted;           /* and what was planted in it (run/planted.h); owned */
-    float *x;                /* a batch of inputs and labels for evaluation */
+    float *x;                /* room for the inputs and labels of a step, and so of a batch */
     int32_t *label;
 } ps_session;
 

@@ -15,7 +15,7 @@ typedef struct {
 static ps_status count_steps(const ps_run_config *c, uint64_t *epoch) {
     ps_dataset *dataset;
     PS_TRY(ps_session_open_data(c, &dataset));
-    *epoch = (uint64_t)ps_dataset_count(dataset, PS_SPLIT_TRAIN) / (uint64_t)c->batch;
+    *epoch = (uint64_t)ps_dataset_count(dataset, PS_SPLIT_TRAIN) / ((uint64_t)c->batch * (uint64_t)c->accumulate);
     ps_dataset_close(dataset);
     return PS_OK;
 }
@@ -23,8 +23,8 @@ static ps_status count_steps(const ps_run_config *c, uint64_t *epoch) {
 static ps_status steps_per_epoch(const ps_run_config *c, uint64_t *epoch) {
     static counted latest;
     char *key;
-    PS_TRY(ps_string_format(&key, "%s %d %d %d %d %d", c->data, c->size, c->probe, c->train_limit, c->test_limit,
-                            c->batch));
+    PS_TRY(ps_string_format(&key, "%s %d %d %d %d %d %d", c->data, c->size, c->probe, c->train_limit, c->test_limit,
+                            c->batch, c->accumulate));
     ps_status status = PS_OK;
     if (latest.key == NULL || strcmp(latest.key, key) != 0) {
         free(latest.key);
@@ -44,9 +44,9 @@ static ps_status settle_epochs(ps_run_config *c) {
     uint64_t steps = epoch * (uint64_t)c->epochs;
     if (steps < 1 || steps > 1000000000)
         return ps_fail(PS_ERR_USAGE,
-                       "--epochs %d of %llu steps each (batches of %d) are %llu steps, and a run has 1 to 1000000000; "
+                       "--epochs %d of %llu steps each (of %d images) are %llu steps, and a run has 1 to 1000000000; "
                        "give other --epochs, or another --batch",
-                       c->epochs, (unsigned long long)epoch, c->batch, (unsigned long long)steps);
+                       c->epochs, (unsigned long long)epoch, c->batch * c->accumulate, (unsigned long long)steps);
     if (c->given[PS_GIVEN_steps] && (uint64_t)c->steps != steps)
         return ps_fail(
             PS_ERR_USAGE,
