@@ -135,6 +135,7 @@ static void print_layer(const ps_run *run, int node, FILE *stream) {
             layer->shared ? "a shared gate, without weights of its own" : "a gate of its own",
             layer->norm != NULL ? "normalised by " : "not normalised", layer->norm != NULL ? layer->norm : "",
             layer->pool_skip != NULL ? "; behind " : "", layer->pool_skip != NULL ? layer->pool_skip : "");
+    if (layer->frozen[0] != '\0') fprintf(stream, "  %-12s%s (not trained)\n", "frozen", layer->frozen);
     if (run->planted[node] != NULL) fprintf(stream, "  %-12s%s\n", "planted", run->planted[node]);
 }
 

@@ -163,6 +163,7 @@ static ps_mobility mobility_by(const ps_run *run, const ps_frame *frame, int nod
 }
 
 ps_mobility ps_mobility_of(const ps_run *run, const ps_frame *frame, int node) {
+    if (run->layers[run->node_layer[node]].weight_frozen) return PS_MOBILITY_FROZEN;
     return mobility_by(run, frame, node, PS_Q_path_gradient, PS_Q_weight_start_l2);
 }
 

@@ -79,11 +79,12 @@ typedef struct {
 void ps_metric_term(const ps_metric_input *input, ps_term term);
 
 /* Mobility of a node in a window. */
-#define PS_MOBILITIES(MOBILITY) \
-    MOBILITY(UNKNOWN, NULL)     \
-    MOBILITY(MOVING, "moving")  \
-    MOBILITY(INERT, "inert")    \
-    MOBILITY(UNDEFINED, "undefined")
+#define PS_MOBILITIES(MOBILITY)      \
+    MOBILITY(UNKNOWN, NULL)          \
+    MOBILITY(MOVING, "moving")       \
+    MOBILITY(INERT, "inert")         \
+    MOBILITY(UNDEFINED, "undefined") \
+    MOBILITY(FROZEN, "frozen")
 typedef enum {
 #define MOBILITY(name, word) PS_MOBILITY_##name,
     PS_MOBILITIES(MOBILITY)

@@ -113,9 +113,21 @@ static ps_status use_quantity(frame_builder *builder, const ps_run *run, ps_trac
     return PS_OK;
 }
 
+/* Frozen weights stand still, and that says nothing of the node. */
+static bool is_movement(ps_trace_quantity quantity) {
+    static const ps_trace_quantity movements[] = {PS_Q_path,         PS_Q_path_gradient, PS_Q_path_carried,
+                                                  PS_Q_path_decay,   PS_Q_path_residual, PS_Q_net,
+                                                  PS_Q_net_gradient, PS_Q_net_decay};
+    for (size_t i = 0; i < sizeof movements / sizeof *movements; i++)
+        if (movements[i] == quantity) return true;
+    return false;
+}
+
 /* What GELU rounds to 0 is no shut gate: of an activation that FORMAT.md does not name, what is counted of zeros stays
  * unknown, and with it who is dead. */
 static bool is_told(const ps_trace_layer *layer, ps_trace_quantity quantity) {
+    if (layer->weight_frozen && is_movement(quantity)) return false;
+    if (layer->readers_frozen && quantity == PS_Q_out_net_gradient) return false;
     return layer->tells_dead || !ps_trace_quantities[quantity].rectified;
 }
 

@@ -178,6 +178,19 @@ static ps_status index_layers(ps_trace_reader *reader) {
     return PS_OK;
 }
 
+static ps_status read_frozen(const cJSON *words, ps_trace_layer *layer) {
+    char text[160] = "";
+    const cJSON *word;
+    cJSON_ArrayForEach(word, words) {
+        size_t used = strlen(text);
+        if (!cJSON_IsString(word)) continue;
+        snprintf(text + used, sizeof text - used, "%s%s", used > 0 ? ", " : "", word->valuestring);
+        layer->weight_frozen |= strcmp(word->valuestring, "weight") == 0;
+        layer->readers_frozen |= strcmp(word->valuestring, "readers") == 0;
+    }
+    return ps_string_copy(text, &layer->frozen);
+}
+
 static ps_status read_layer(ps_trace_reader *reader, const cJSON *item, int index) {
     ps_trace_layer *layer = &reader->header.layers[index];
     const cJSON *name = cJSON_GetObjectItemCaseSensitive(item, PS_KEY(LAYER, name));
@@ -201,6 +214,7 @@ static ps_status read_layer(ps_trace_reader *reader, const cJSON *item, int inde
     layer->fan_in = number_or(item, PS_KEY(LAYER, fan_in), 0);
     layer->elements = number_or(item, PS_KEY(LAYER, elements), 0);
     layer->norm_eps = number_or(item, PS_KEY(LAYER, norm_eps), ps_absent());
+    PS_TRY(read_frozen(cJSON_GetObjectItemCaseSensitive(item, PS_KEY(LAYER, frozen)), layer));
     layer->first_node = reader->header.node_count;
     if (layer->channels > PS_TRACE_MOST_CHANNELS - reader->header.node_count)
         return FAIL_HERE(reader, "the header has more than %d nodes; is \"channels\" right?",
@@ -332,6 +346,7 @@ static void clear_layer(ps_trace_layer *layer) {
     free(layer->activation);
     free(layer->norm);
     free(layer->pool_skip);
+    free(layer->frozen);
     free(layer->inputs);
 }
 

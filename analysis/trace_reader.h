@@ -33,6 +33,8 @@ typedef struct {
     int input_count;
     bool inputs_known;   /* all of them that are trace layers are named */
     bool ungated_inputs; /* it reads channels that no gate of the trace shuts, too */
+    char *frozen;        /* "weight, bias": what of it is not trained; "": all is */
+    bool weight_frozen, readers_frozen;
 } ps_trace_layer;
 
 typedef struct {

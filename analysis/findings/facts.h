@@ -68,6 +68,7 @@ typedef struct {
     int position, nodes; /* in forward order */
     double fan_in;       /* ps_absent(): not said */
     bool own_gate, normalised, has_module;
+    bool frozen;                          /* its weights are not trained, as the trace says */
     ps_fact_series series[PS_FACT_COUNT]; /* one point a window or probe; of a network at rest one point at its step */
 } ps_layer_facts;
 

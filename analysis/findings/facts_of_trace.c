@@ -146,7 +146,11 @@ static double of_constant(const layer_view *v) { return share(v, is_constant); }
 static double of_inert_alive(const layer_view *v) { return share(v, is_inert_alive); }
 static double of_grad_rms(const layer_view *v) { return median(v, gradient); }
 static double of_grad_zero(const layer_view *v) { return share(v, zero_gradient); }
-static double of_update_ratio(const layer_view *v) { return median(v, step_over_weight); }
+/* Of frozen weights no movement is read; that there is none is known. */
+static double of_update_ratio(const layer_view *v) {
+    bool watched = !ps_is_absent(value_at(v, PS_Q_weight_start_l2, 0));
+    return v->layer->weight_frozen && watched ? 0 : median(v, step_over_weight);
+}
 static double of_decay_ratio(const layer_view *v) { return median(v, decay_over_gradient); }
 static double of_carried_ratio(const layer_view *v) { return median(v, carried_over_path); }
 static double of_weight_rms(const layer_view *v) { return root_mean_square(v, PS_Q_weight_l2, v->layer->fan_in); }
@@ -360,6 +364,7 @@ static ps_status describe_layers(const ps_run *run, ps_facts *facts) {
         out->fan_in = layer->fan_in > 0 ? layer->fan_in : ps_absent();
         out->own_gate = !layer->shared;
         out->normalised = layer->norm != NULL;
+        out->frozen = layer->weight_frozen;
         out->has_module = layer->pool_skip != NULL;
     }
     return PS_OK;

@@ -12,7 +12,7 @@ static bool no_rate(const ps_facts *facts) {
 }
 
 static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
-    int known = 0, first = -1;
+    int known = 0, first = -1, said = 0;
     char text[256];
     for (int l = 0; l < facts->layer_count; l++) {
         const ps_layer_facts *layer = &facts->layers[l];
@@ -21,6 +21,7 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
         known++;
         if (ps_layers_peak(ratio) != 0 || !(ps_layers_peak(&layer->series[PS_FACT_grad_rms]) > 0)) continue;
         ps_finding_add_layer(out, l);
+        said += layer->frozen;
         if (first < 0) first = l;
     }
     if (known == 0) return PS_JUDGED_UNKNOWN;
@@ -33,8 +34,11 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
     ps_layers_evidence(out, facts, first, PS_FACT_update_ratio, PS_AT_LAST, 0);
     ps_layers_evidence(out, facts, first, PS_FACT_grad_rms, PS_AT_LAST, ps_absent());
     if (no_rate(facts)) ps_finding_add_cause(out, "the learning rate is 0", "on all %zu steps", facts->lr.count);
-    ps_finding_add_cause(out, "they are frozen, or were not given to the optimiser", "their gradient is %.2g",
-                         ps_layers_peak(&facts->layers[first].series[PS_FACT_grad_rms]));
+    double gradient = ps_layers_peak(&facts->layers[first].series[PS_FACT_grad_rms]);
+    if (said == out->layers) ps_finding_add_cause(out, "they are frozen, as the trace says", "gradient %.2g", gradient);
+    else
+        ps_finding_add_cause(out, "they are frozen, or were not given to the optimiser", "their gradient is %.2g",
+                             gradient);
     ps_finding_try(out,
                    "See what is frozen (--freeze), and that every parameter is in the optimiser; ignore this "
                    "finding where it is meant.");

@@ -156,6 +156,7 @@ static void write_scatter(inertia_state *state, const ps_frame *frame) {
     for (int node = 0; node < run->node_count; node++) {
         long long place = (long long)frame->index * run->node_count + node;
         bool recorded = frame->node[PS_Q_path] != NULL || frame->node[PS_Q_path_gradient] != NULL;
+        if (run->layers[run->node_layer[node]].weight_frozen) continue;
         if (place % state->stride == 0 && recorded && !run->layers[run->node_layer[node]].shared)
             write_scatter_row(state, frame, node);
     }
@@ -164,6 +165,7 @@ static void write_scatter(inertia_state *state, const ps_frame *frame) {
 static void count_transitions(inertia_state *state, const ps_frame *frame) {
     for (int node = 0; node < state->in.run->node_count; node++) {
         ps_mobility now = ps_mobility_of(state->in.run, frame, node);
+        if (now == PS_MOBILITY_FROZEN) continue; /* always */
         if (frame->index > 0)
             state->transitions[state->in.run->node_layer[node] * 16 + state->previous[node] * 4 + (int)now]++;
         state->previous[node] = (unsigned char)now;

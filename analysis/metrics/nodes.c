@@ -181,7 +181,8 @@ static ps_cause_evidence evidence_of(const nodes_state *state, int node, double 
     e.weight_start_l2 = start;
     e.grad_zero_share = ps_ratio(kept_value(s, PS_Q_grad_zero_steps, node), steps);
     e.layer_path_median = s->path_median[l];
-    e.mobility = !isfinite(path) || !isfinite(start)     ? PS_MOBILITY_UNKNOWN
+    e.mobility = run->layers[l].weight_frozen            ? PS_MOBILITY_FROZEN
+                 : !isfinite(path) || !isfinite(start)   ? PS_MOBILITY_UNKNOWN
                  : start == 0                            ? PS_MOBILITY_UNDEFINED
                  : path / start < ps_inert_primary.below ? PS_MOBILITY_INERT
                                                          : PS_MOBILITY_MOVING;

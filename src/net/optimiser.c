@@ -220,6 +220,10 @@ ps_update_report ps_optimiser_step(ps_optimiser *optimiser, uint64_t step, uint6
     return report;
 }
 
+bool ps_optimiser_freezes(const ps_optimiser *optimiser, int param) {
+    return param >= 0 && param < optimiser->count && optimiser->slot[param].frozen;
+}
+
 void ps_optimiser_forget_row(ps_optimiser *optimiser, int param, int row) {
     if (param < 0 || param >= optimiser->count) return;
     const slot *s = &optimiser->slot[param];

@@ -37,6 +37,9 @@ typedef struct {
 } ps_update_report;
 ps_update_report ps_optimiser_step(ps_optimiser *optimiser, uint64_t step, uint64_t steps);
 
+/* Whether a parameter gets no update (`freeze`). */
+bool ps_optimiser_freezes(const ps_optimiser *optimiser, int param);
+
 /* Between windows: one row's momentum (AdamW: both moments) is zero, as at the start. Parameters without gradient have
  * none. */
 void ps_optimiser_forget_row(ps_optimiser *optimiser, int param, int row);

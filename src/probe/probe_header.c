@@ -143,7 +143,37 @@ static void add_norm_eps(ps_trace_writer *trace, const ps_op *op) {
         ps_trace_add_value(trace, PS_KEY(LAYER, norm_eps), op->type->batch_eps(op->config));
 }
 
-static void add_layer(ps_trace_writer *trace, const ps_graph *graph, const ps_units *units, int index) {
+/* Whether there are weights that read the gate, and all of them are frozen. */
+static bool has_frozen_readers(const ps_probe_layer *layer) {
+    bool all = layer->unit->readers > 0;
+    for (int r = 0; r < layer->unit->readers; r++)
+        all = all && ps_optimiser_freezes(layer->optimiser, layer->reader[r].weight);
+    return all;
+}
+
+static void add_frozen(ps_trace_writer *trace, const ps_probe_layer *layer) {
+    const struct {
+        const char *word;
+        int param;
+    } own[] = {{"weight", layer->weight},
+               {"bias", layer->bias},
+               {"norm.weight", layer->gamma},
+               {"norm.bias", layer->beta},
+               {"pool_skip.weight", layer->pool_weight},
+               {"pool_skip.bias", layer->pool_bias}};
+    bool readers = layer->optimiser != NULL && has_frozen_readers(layer), any = readers;
+    for (size_t i = 0; layer->optimiser != NULL && i < sizeof own / sizeof *own; i++)
+        any = any || ps_optimiser_freezes(layer->optimiser, own[i].param);
+    if (!any) return;
+    ps_trace_begin_array(trace, PS_KEY(LAYER, frozen));
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        if (ps_optimiser_freezes(layer->optimiser, own[i].param)) ps_trace_add_text(trace, NULL, own[i].word);
+    if (readers) ps_trace_add_text(trace, NULL, "readers");
+    ps_trace_close_scope(trace);
+}
+
+static void add_layer(ps_trace_writer *trace, const ps_probe *probe, const ps_graph *graph, const ps_units *units,
+                      int index) {
     const ps_unit *unit = &units->unit[index];
     ps_trace_begin_object(trace, NULL);
     ps_trace_add_text(trace, PS_KEY(LAYER, name), unit->name);
@@ -165,6 +195,7 @@ static void add_layer(ps_trace_writer *trace, const ps_graph *graph, const ps_un
             ps_trace_add_text(trace, NULL, units->unit[unit->feed[i].unit].name);
     ps_trace_close_scope(trace);
     ps_trace_add_bool(trace, PS_KEY(LAYER, ungated_inputs), reads_ungated(unit));
+    add_frozen(trace, &probe->layer[index]);
     ps_trace_add_whole(trace, PS_KEY(LAYER, elements), unit->elements);
     ps_trace_close_scope(trace);
 }
@@ -206,7 +237,7 @@ ps_status ps_probe_write_header(ps_probe *probe, const ps_probe_run *run) {
     ps_trace_add_whole(trace, PS_KEY(HEADER, window), (int64_t)probe->options.window);
     ps_trace_add_whole(trace, PS_KEY(HEADER, steps), (int64_t)probe->options.steps);
     ps_trace_begin_array(trace, PS_KEY(HEADER, layers));
-    for (int i = 0; i < units->count; i++) add_layer(trace, graph, units, i);
+    for (int i = 0; i < units->count; i++) add_layer(trace, probe, graph, units, i);
     ps_trace_close_scope(trace);
     add_quantities(trace, probe);
     PS_TRY(ps_trace_end_record(trace));

@@ -1,7 +1,7 @@
-/* What a gate that is shut on every element of a training step (all its batches, where gradients accumulate) must bring about on that very batch: no gradient in the
- * node's own parameters (its filter excepted under a Pool Skip, which reaches it by the pool path) and none in the
- * weights that read the node. Counted batch by batch, so that a node which dies or reopens within a window is judged
- * too.
+/* What a gate that is shut on every element of a training step (of all its batches, where gradients accumulate) must
+ * bring about on that very step: no gradient in the node's own parameters (its filter excepted under a Pool Skip, which
+ * reaches it by the pool path) and none in the weights that read the node. Counted step by step, so that a node which
+ * dies or reopens within a window is judged too.
  *
  * Every instrument here begins with two columns: the gate's zeros up to the step before, and whether this step shut it.
  * Only parameters of nodes that are shut are looked at. */

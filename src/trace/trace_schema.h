@@ -95,7 +95,7 @@ int ps_words_find(ps_trace_words list, const char *word);
     SHAPE(WHOLES, "an array of whole numbers from 0 on")                                \
     SHAPE(NUMBERS, "an array of numbers, null, \"NaN\", \"Infinity\" or \"-Infinity\"") \
     SHAPE(FOUR_WHOLES, "an array of four whole numbers from 0 on")                      \
-    SHAPE(NAMES_OR_NULL, "an array of layer names, or null where they are not known")   \
+    SHAPE(NAMES_OR_NULL, "an array of names, or null where they are not known")         \
     SHAPE(TEXTS, "an object of texts")                                                  \
     SHAPE(TEXTS_OR_NULLS, "an object of texts or nulls")                                \
     SHAPE(FREE, "an object")                                                            \

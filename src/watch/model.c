@@ -32,6 +32,13 @@ static const char *text_of(const cJSON *object, const char *key) {
 
 /* ---- header ---- */
 
+static bool has_frozen_weights(const cJSON *words) {
+    const cJSON *word;
+    bool found = false;
+    cJSON_ArrayForEach(word, words) found |= cJSON_IsString(word) && strcmp(word->valuestring, "weight") == 0;
+    return found;
+}
+
 static ps_status take_layer(ps_watch_model *model, const cJSON *item) {
     ps_watch_layer *layer = &model->layers[model->layer_count];
     double channels = number_of(item, PS_KEY(LAYER, channels));
@@ -41,6 +48,7 @@ static ps_status take_layer(ps_watch_model *model, const cJSON *item) {
     PS_TRY(ps_string_copy(text_of(item, PS_KEY(LAYER, name)), &layer->name));
     layer->tells_dead = ps_trace_knows_activation(text_of(item, PS_KEY(LAYER, activation)));
     layer->shared = strcmp(text_of(item, PS_KEY(LAYER, kind)), PS_WORD(KIND, SHARED)) == 0;
+    layer->frozen = has_frozen_weights(get(item, PS_KEY(LAYER, frozen)));
     layer->channels = (int)channels;
     layer->position = model->layer_count;
     layer->first_node = model->node_count;
@@ -94,7 +102,7 @@ static ps_status take_window(ps_watch_model *model, const cJSON *record) {
     const cJSON *path = get(values, ps_quantity_name(PS_Q_path_gradient)),
                 *norm = get(values, ps_quantity_name(PS_Q_weight_start_l2));
     size_t count = 0;
-    if (layer == NULL || !cJSON_IsArray(path) || !cJSON_IsArray(norm)) return PS_OK;
+    if (layer == NULL || layer->frozen || !cJSON_IsArray(path) || !cJSON_IsArray(norm)) return PS_OK;
     for (path = path->child, norm = norm->child; path != NULL && norm != NULL && count < (size_t)layer->channels;
          path = path->next, norm = norm->next)
         if (cJSON_IsNumber(path) && cJSON_IsNumber(norm) && norm->valuedouble > 0)

@@ -24,6 +24,7 @@ typedef struct {
     int channels, first_node, position;
     bool shared;     /* a gate behind a sum, whose channels belong to no one node */
     bool tells_dead; /* outputs of exactly 0 tell that a node is dead */
+    bool frozen;     /* its weights are not trained: that they stand still says nothing */
     ps_series dead,
         inertia; /* shares per probing; medians per window of the gradient-driven path relative to the norm */
 } ps_watch_layer;
