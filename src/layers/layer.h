@@ -50,7 +50,10 @@ typedef enum {
      * becomes as many neighbouring output channels as there are more of these (flattening); several inputs stand one
      * after the other (concatenation). */
     PS_ROLE_HANDS_ON,
-    PS_ROLE_SUM,      /* adds its inputs up, element by element */
+    PS_ROLE_SUM, /* adds its inputs up, element by element */
+    /* Self-attention, whose nodes are its heads: row h of "qkv.weight" is what head h reads, its columns of
+     * "proj.weight" are how its output is read. What comes out is no head's own. */
+    PS_ROLE_ATTENTION,
     PS_ROLE_POOL_SKIP /* an inserted Pool Skip: "conv.weight", "conv.bias", all of PS_SUM_POOL_... */
 } ps_role;
 
@@ -100,10 +103,17 @@ typedef struct {
     bool embedding;     /* learned values that stand for places or tokens, and weigh nothing */
     int rank, dims[5];  /* as in a PyTorch file: [k][c / groups][kd][kh][kw] (rank 4 without kd) */
     bool channels_last; /* memory is [k][kd][kh][kw][c / groups] although dims are in file order */
-    int rows;           /* nodes: dims[0] */
+    /* Above 1: memory is [rows][parts][dims[0] / parts / rows][...] although files have [parts][rows][...]. */
+    int parts;
+    int rows; /* nodes: dims[0] where there are no parts */
     ps_init_kind init;
     int fan_in; /* weights read by one node; bound of the uniform schemes */
 } ps_param_spec;
+
+/* Whether memory and file have different orders; from one to the other, which may not alias. */
+bool ps_param_is_reordered(const ps_param_spec *spec);
+void ps_param_to_file_order(const ps_param_spec *spec, const float *memory, float *file);
+void ps_param_to_memory_order(const ps_param_spec *spec, const float *file, float *memory);
 
 /* Per-channel sums a layer adds to while it passes over the data anyway; each is double[channels of the layer's
  * OUTPUT]. */

@@ -1,5 +1,5 @@
-/* A learned vector for each position, added: y(t, c) = x(t, c) + e(t, c). The parameter is the operation itself, without
- * a suffix, as a bare nn.Parameter is named in PyTorch files. */
+/* A learned vector for each position, added: y(t, c) = x(t, c) + e(t, c). The parameter is the operation itself,
+ * without a suffix, as a bare nn.Parameter is named in PyTorch files. */
 #include "kernels/pointwise.h"
 #include "kernels/projection.h"
 #include "layers/attributes.h"

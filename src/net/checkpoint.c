@@ -11,46 +11,12 @@
 
 static const char *const OPTIMISER_PREFIX = "optimiser/";
 
-/* ---- order of weights: [k][taps][c] in memory, [k][c][taps] in files ---- */
-
-typedef struct {
-    size_t rows, channels, taps;
-} weight_order;
-
-static weight_order order_of(const ps_param *p) {
-    weight_order o = {(size_t)p->spec.dims[0], (size_t)p->spec.dims[1], 1};
-    for (int d = 2; d < p->spec.rank; d++) o.taps *= (size_t)p->spec.dims[d];
-    return o;
-}
-
-static bool reordered(const ps_param *p) {
-    if (!p->spec.channels_last) return false;
-    weight_order o = order_of(p);
-    return o.channels > 1 && o.taps > 1;
-}
-
-static void to_file_order(const ps_param *p, const float *memory, float *file) {
-    weight_order o = order_of(p);
-    for (size_t k = 0; k < o.rows; k++)
-        for (size_t c = 0; c < o.channels; c++)
-            for (size_t t = 0; t < o.taps; t++)
-                file[(k * o.channels + c) * o.taps + t] = memory[(k * o.taps + t) * o.channels + c];
-}
-
-static void to_memory_order(const ps_param *p, const float *file, float *memory) {
-    weight_order o = order_of(p);
-    for (size_t k = 0; k < o.rows; k++)
-        for (size_t c = 0; c < o.channels; c++)
-            for (size_t t = 0; t < o.taps; t++)
-                memory[(k * o.taps + t) * o.channels + c] = file[(k * o.channels + c) * o.taps + t];
-}
-
 /* ---- writing ---- */
 
 static size_t reordered_count(ps_net *net) {
     size_t count = 0;
     for (int i = 0; i < ps_net_param_count(net); i++)
-        if (reordered(ps_net_param(net, i))) count += ps_net_param(net, i)->count;
+        if (ps_param_is_reordered(&ps_net_param(net, i)->spec)) count += ps_net_param(net, i)->count;
     return count;
 }
 
@@ -61,8 +27,8 @@ static ps_status add_weights(ps_tensor_writer *writer, ps_net *net, float *scrat
         int64_t dims[5];
         for (int d = 0; d < p->spec.rank; d++) dims[d] = p->spec.dims[d];
         const float *data = p->value;
-        if (reordered(p)) {
-            to_file_order(p, p->value, scratch);
+        if (ps_param_is_reordered(&p->spec)) {
+            ps_param_to_file_order(&p->spec, p->value, scratch);
             data = scratch;
             scratch += p->count;
         }
@@ -194,11 +160,11 @@ static ps_status check_shape(const ps_tensor_file *file, int index, const ps_par
 
 static ps_status read_weight(const ps_tensor_file *file, int index, const char *path, ps_param *p) {
     PS_TRY(check_shape(file, index, p, path));
-    if (!reordered(p)) return ps_tensor_file_read_float(file, index, p->value, p->count);
+    if (!ps_param_is_reordered(&p->spec)) return ps_tensor_file_read_float(file, index, p->value, p->count);
     float *scratch = NULL;
     PS_TRY(PS_ALLOC(p->count, &scratch, p->name));
     ps_status status = ps_tensor_file_read_float(file, index, scratch, p->count);
-    if (status == PS_OK) to_memory_order(p, scratch, p->value);
+    if (status == PS_OK) ps_param_to_memory_order(&p->spec, scratch, p->value);
     ps_free(scratch);
     return status;
 }

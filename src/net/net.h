@@ -33,8 +33,8 @@ ps_threads *ps_net_threads(const ps_net *net);
 int ps_net_batch(const ps_net *net);
 int ps_net_classes(const ps_net *net);              /* channels of the last operation */
 size_t ps_net_labels_per_sample(const ps_net *net); /* positions of the last operation: 1 for classification */
-/* What a parameter is called: the operation, a dot and the suffix, or the operation alone where the suffix is "". Free
- * with free. */
+/* What a parameter is called: the operation, a dot and the suffix, or the operation alone where the suffix is "".
+ * Free with free. */
 ps_status ps_param_name(const char *op, const char *suffix, char **name);
 /* Learned parameters first (graph order), then states. */
 int ps_net_param_count(const ps_net *net);
@@ -62,9 +62,9 @@ ps_net_memory ps_net_memory_use(const ps_net *net);
 
 /* Starting weights: "torch" (PyTorch's default of the same modules: uniform with bound 1/sqrt(fan_in), weights and
  * biases), "he" (normal, variance 2 / fan_in; biases zero) or "transformer" (normal with standard deviation 0.02,
- * biases zero; convolutions as "he", their biases as "torch"). Inserted modules start as "torch" all the same, as published;
- * position embeddings are normal with standard deviation 0.2. Drawn per (seed, parameter name): arms share the
- * backbone's. */
+ * biases zero; convolutions as "he", their biases as "torch"). Inserted modules start as "torch" all the same, as
+ * published; position embeddings are normal with standard deviation 0.2. Drawn per (seed, parameter name): arms share
+ * the backbone's. */
 ps_status ps_net_init(ps_net *net, const char *scheme, uint64_t seed);
 /* One row (node) of a parameter as at a start, drawn per (seed, parameter name, draw): other draws give other
  * weights. */

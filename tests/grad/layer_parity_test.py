@@ -3,8 +3,9 @@
 module of the same weights in float64. Relative errors in L2 of at most 2e-6 of each array.
 
 A type is one line of LAYERS: its name here, its attributes, the shapes of its inputs (n, c, d, h, w), and PyTorch's side: a
-module whose parameters have the names of the type's own, applied to a list of inputs of those shapes. Speaks TAP; skipped with a
-reason where PyTorch is absent.
+module whose parameters have the names of the type's own, applied to a list of inputs of those shapes. One that draws at random
+says by `draws` how many numbers, and is handed those that the type here draws as `numbers`. Speaks TAP; skipped with a reason
+where PyTorch is absent.
 """
 import importlib.util
 import json
@@ -54,6 +55,100 @@ def flat(module):
     return Around(module, lambda x: x.squeeze(2), lambda y: y.unsqueeze(2))
 
 
+class Tokens(nn.Module):
+    """Of a map as the public code has it: n x tokens x channels."""
+
+    def forward(self, x):
+        return self.tokens(x.flatten(2).transpose(1, 2)).transpose(1, 2).reshape(self.shape(x))
+
+    def shape(self, x):
+        return x.shape
+
+
+class Attention(Tokens):
+    """As the public code of CCT, dropout by given numbers."""
+
+    spread = 1 / 16  # scores of some units: of some hundreds every weight is 0 or 1, and rounding decides which
+
+    def __init__(self, c, heads, bias, p=0.0, draws=0):
+        super().__init__()
+        self.qkv, self.proj = nn.Linear(c, 3 * c, bias=bias), nn.Linear(c, c)
+        self.heads, self.p, self.draws = heads, p, draws
+
+    def tokens(self, x):
+        n, t, c = x.shape
+        q, k, v = self.qkv(x).reshape(n, t, 3, self.heads, c // self.heads).permute(2, 0, 3, 1, 4)
+        a = (q @ k.transpose(-2, -1) * (c // self.heads) ** -0.5).softmax(dim=-1)
+        if self.draws:
+            a = a * (self.numbers >= np.float32(self.p)).reshape(a.shape) / (1 - self.p)
+        return self.proj((a @ v).transpose(1, 2).reshape(n, t, c))
+
+
+class Linear(Tokens):
+    def __init__(self, c, k, bias=True):
+        super().__init__()
+        self.inner, self.k = nn.Linear(c, k, bias=bias), k
+
+    def named_parameters(self, *arguments, **named):
+        return self.inner.named_parameters(*arguments, **named)
+
+    def tokens(self, x):
+        return self.inner(x)
+
+    def shape(self, x):
+        return (x.shape[0], self.k, *x.shape[2:])
+
+
+class Bare(Tokens):
+    """Has one parameter, the layer itself."""
+
+    def __init__(self, *shape):
+        super().__init__()
+        self.bare = nn.Parameter(torch.zeros(shape))
+
+    def named_parameters(self, *arguments, **named):
+        return [("", self.bare)]
+
+
+class Embedding(Bare):
+    def tokens(self, x):
+        return x + self.bare
+
+
+class ClassToken(Bare):
+    def tokens(self, x):
+        return torch.cat((self.bare.expand(x.shape[0], -1, -1), x), dim=1)
+
+    def shape(self, x):
+        return (x.shape[0], x.shape[1], 1, 1, 1 + x.shape[2:].numel())
+
+
+class SequencePool(Tokens):
+    """As the public code of CCT. The bias changes nothing: its gradient is exactly 0 here and rounding there."""
+
+    def __init__(self, c):
+        super().__init__()
+        self.attention_pool = nn.Linear(c, 1)
+
+    def named_parameters(self, *arguments, **named):
+        return self.attention_pool.named_parameters(*arguments, **named)
+
+    def tokens(self, x):
+        return torch.matmul(self.attention_pool(x).softmax(dim=1).transpose(-1, -2), x)
+
+    def shape(self, x):
+        return (x.shape[0], x.shape[1], 1, 1, 1)
+
+
+class DropPath(nn.Module):
+    def __init__(self, p, draws):
+        super().__init__()
+        self.p, self.draws = p, draws
+
+    def forward(self, x):
+        return x * (self.numbers >= np.float32(self.p)).reshape(-1, 1, 1, 1, 1) / (1 - self.p)
+
+
 MAP, TOKENS, VOLUME = (4, 19, 1, 7, 5), (3, 64, 1, 16, 1), (2, 7, 3, 4, 5)
 LAYERS = [
     ("relu", {}, [MAP], lambda: nn.ReLU()),
@@ -68,6 +163,16 @@ LAYERS = [
     ("prelu", {"shared": False}, [MAP], lambda: nn.PReLU(19)),
     ("layer_norm", {}, [TOKENS], lambda: channels_last(nn.LayerNorm(64))),
     ("layer_norm", {"eps": 1e-3}, [VOLUME], lambda: channels_last(nn.LayerNorm(7, eps=1e-3))),
+    ("linear", {"features": 9}, [MAP], lambda: Linear(19, 9)),
+    ("linear", {"features": 80, "bias": False}, [TOKENS], lambda: Linear(64, 80, False)),
+    ("attention", {"heads": 4}, [TOKENS], lambda: Attention(64, 4, True)),
+    ("attention", {"heads": 1, "qkv_bias": False}, [MAP], lambda: Attention(19, 1, False)),
+    ("attention", {"heads": 2, "dropout": 0.25}, [(5, 8, 1, 3, 45)], lambda: Attention(8, 2, True, 0.25, 5 * 2 * 135 * 135)),
+    ("position_embedding", {}, [MAP], lambda: Embedding(1, 35, 19)),
+    ("class_token", {}, [VOLUME], lambda: ClassToken(1, 1, 7)),
+    ("sequence_pool", {}, [TOKENS], lambda: SequencePool(64)),
+    ("drop_path", {"p": 0.4}, [VOLUME], lambda: DropPath(0.4, 2)),
+    ("drop_path", {"p": 0.1}, [(40, 3, 1, 2, 2)], lambda: DropPath(0.1, 40)),
     ("batch_norm", {}, [MAP], lambda: flat(nn.BatchNorm2d(19))),
     ("conv", {"channels": 6, "kernel": 3, "padding": 1}, [MAP], lambda: flat(nn.Conv2d(19, 6, 3, padding=1))),
     ("conv", {"channels": 19, "kernel": 3, "stride": 2, "groups": 19}, [MAP], lambda: flat(nn.Conv2d(19, 19, 3, stride=2, groups=19))),
@@ -87,6 +192,8 @@ def off(ours, theirs):
     if ours.shape != theirs.shape:
         return float("inf")
     size = np.linalg.norm(theirs)
+    if not ours.any() and size < 1e-12:  # what is exactly 0 there, too, but for float64's rounding
+        return 0.0
     return float(np.linalg.norm(ours - theirs) / size) if size > 0 else float(np.linalg.norm(ours))
 
 
@@ -95,14 +202,22 @@ def single(*shape):
     return torch.randn(shape).double().float().double()
 
 
-def torch_side(make, shapes):
+def run_tool(folder, case):
+    """What went wrong, or nothing."""
+    with open(os.path.join(folder, "case.json"), "w") as stream:
+        json.dump(case, stream)
+    done = subprocess.run([TOOL, folder], stderr=subprocess.PIPE, text=True)
+    return "" if done.returncode == 0 else "parity_tool ended with %d: %s" % (done.returncode, done.stderr.strip())
+
+
+def torch_side(module, shapes):
     """What goes in, and what comes out in float64. Inputs reach into both tails."""
-    module = make().double()
+    module = module.double()
     inputs = [(4 * single(*shape)).requires_grad_() for shape in shapes]
     given = {f"x{i}": x.detach().numpy() for i, x in enumerate(inputs)}
     with torch.no_grad():
         for name, parameter in module.named_parameters():
-            parameter.copy_(single(*parameter.shape) / 2)
+            parameter.copy_((single(*parameter.shape) * getattr(module, "spread", 0.5)).float().double())
             given["param/" + name] = parameter.numpy()
     y = module(*inputs)
     dy = single(*y.shape)
@@ -116,14 +231,17 @@ def torch_side(make, shapes):
 def compare(kind, attributes, shapes, make):
     name = f"{kind} {json.dumps(attributes)} on {' and '.join('x'.join(map(str, shape)) for shape in shapes)}"
     torch.manual_seed(tests)
-    given, wanted = torch_side(make, shapes)
+    module, case = make(), {"layer": kind, "sample": {"inputs": shapes, "attributes": attributes}}
     with tempfile.TemporaryDirectory(prefix="ps_layer_") as folder:
-        torch_models.write_safetensors(os.path.join(folder, "data.safetensors"), given)
-        with open(os.path.join(folder, "case.json"), "w") as stream:
-            json.dump({"layer": kind, "sample": {"inputs": shapes, "attributes": attributes}}, stream)
-        done = subprocess.run([TOOL, folder], stderr=subprocess.PIPE, text=True)
-        if done.returncode != 0:
-            report(False, name, "parity_tool ended with %d: %s" % (done.returncode, done.stderr.strip()))
+        wrong = run_tool(folder, {**case, "numbers": module.draws}) if getattr(module, "draws", 0) else ""
+        if not wrong and getattr(module, "draws", 0):
+            module.numbers = torch.from_numpy(torch_models.read_safetensors(os.path.join(folder, "numbers.safetensors"))["numbers"].copy())
+        given, wanted = ({}, {}) if wrong else torch_side(module, shapes)
+        if not wrong:
+            torch_models.write_safetensors(os.path.join(folder, "data.safetensors"), given)
+            wrong = run_tool(folder, case)
+        if wrong:
+            report(False, name, wrong)
             return
         ours = torch_models.read_safetensors(os.path.join(folder, "engine.safetensors"))
     if set(ours) != set(wanted):

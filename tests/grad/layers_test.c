@@ -111,6 +111,71 @@ static void relu_thread_dependent(const ps_layer_call *call) {
     if (ps_threads_count(call->threads) > 1) call->y[0] *= 1.0000002f;
 }
 
+/* Softmax's classic mistake: the weights treated as constants, so that queries and keys get no gradient. */
+static void attention_constant_weights(const ps_layer_call *call) {
+    ps_layer_attention.backward(call);
+    size_t c = (size_t)call->out_shape.c;
+    for (size_t i = 0; i < 2 * c * c / 2; i++) call->grad[0][i] = 0.0f;
+}
+
+/* A gradient of parameters that only knows the last image. */
+static void embedding_last_image(const ps_layer_call *call) {
+    ps_layer_position_embedding.backward(call);
+    size_t image = ps_shape_elements(ps_shape_with_batch(call->out_shape, 1));
+    memcpy(call->grad[0], call->dy + ((size_t)call->out_shape.n - 1) * image, image * sizeof(float));
+}
+
+/* Backward that draws another mask than forward. */
+static void path_other_mask(const ps_layer_call *call) {
+    ps_layer_call other = *call;
+    other.key = ps_rng_key_fold(call->key, 1);
+    ps_layer_drop_path.backward(&other);
+}
+
+static void attention_other_mask(const ps_layer_call *call) {
+    ps_layer_call other = *call;
+    other.key = ps_rng_key_fold(call->key, 1);
+    ps_layer_attention.backward(&other);
+}
+
+/* The softmax's own part left out. */
+static void pool_constant_weights(const ps_layer_call *call) {
+    ps_layer_sequence_pool.backward(call);
+    size_t c = (size_t)call->out_shape.c, positions = ps_shape_positions(ps_shape_with_batch(call->in_shape[0], 1));
+    const float *p = call->save;
+    for (size_t i = 0; call->dx[0] != NULL && i < (size_t)call->out_shape.n * positions; i++)
+        for (size_t j = 0; j < c; j++) call->dx[0][i * c + j] = p[i] * call->dy[i / positions * c + j];
+}
+
+static void class_kept_from_input(const ps_layer_call *call) {
+    ps_layer_class_token.backward(call);
+    if (call->dx[0] != NULL) call->dx[0][0] = call->dy[0];
+}
+
+static void token_of_all(const ps_layer_call *call) {
+    ps_layer_token.backward(call);
+    if (call->dx[0] != NULL) call->dx[0][ps_shape_elements(call->in_shape[0]) - 1] += 0.01f;
+}
+
+static void test_planted_faults_of_tokens(void **state) {
+    (void)state;
+    ps_layer_type wrong = ps_layer_attention;
+    wrong.backward = attention_constant_weights;
+    expect_caught(&wrong, &ps_layer_attention, ps_layer_attention.samples[0], "qkv.weight");
+    wrong = ps_layer_attention, wrong.backward = attention_other_mask;
+    expect_caught(&wrong, &ps_layer_attention, ps_layer_attention.samples[2], "dx0");
+    wrong = ps_layer_position_embedding, wrong.backward = embedding_last_image;
+    expect_caught(&wrong, &ps_layer_position_embedding, ps_layer_position_embedding.samples[0], "gradient of");
+    wrong = ps_layer_drop_path, wrong.backward = path_other_mask;
+    expect_caught(&wrong, &ps_layer_drop_path, ps_layer_drop_path.samples[0], "dx0");
+    wrong = ps_layer_sequence_pool, wrong.backward = pool_constant_weights;
+    expect_caught(&wrong, &ps_layer_sequence_pool, ps_layer_sequence_pool.samples[0], "dx0");
+    wrong = ps_layer_class_token, wrong.backward = class_kept_from_input;
+    expect_caught(&wrong, &ps_layer_class_token, ps_layer_class_token.samples[0], "dx0");
+    wrong = ps_layer_token, wrong.backward = token_of_all;
+    expect_caught(&wrong, &ps_layer_token, ps_layer_token.samples[0], "dx0");
+}
+
 static void test_planted_faults(void **state) {
     (void)state;
     ps_layer_type wrong = ps_layer_linear;
@@ -150,12 +215,13 @@ static void test_unknown_type_fails(void **state) {
 }
 
 int main(void) {
-    enum { MOST = 64, OTHERS = 2 };
+    enum { MOST = 64, OTHERS = 3 };
     struct CMUnitTest tests[MOST + OTHERS];
     int count = 0;
     for (const ps_layer_type *const *type = ps_layer_types(); *type != NULL && count < MOST; type++)
         tests[count++] = (struct CMUnitTest){(*type)->name, check_type, NULL, NULL, (void *)*type};
     tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_planted_faults);
+    tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_planted_faults_of_tokens);
     tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_unknown_type_fails);
     return _cmocka_run_group_tests("layers", tests, (size_t)count, NULL, NULL);
 }

@@ -45,6 +45,17 @@ static ps_status add_reordered(ps_tensor_writer *writer, const char *name, int r
     return ps_tensor_writer_add(writer, name, rank, dims, *keep);
 }
 
+/* What lies in the order of a parameter's memory, as its file has it. */
+static ps_status add_param(ps_tensor_writer *writer, const char *name, const ps_param_spec *spec, size_t count,
+                           const float *memory, float **keep) {
+    int64_t dims[5];
+    for (int k = 0; k < spec->rank; k++) dims[k] = spec->dims[k];
+    PS_TRY(PS_ALLOC(count, keep, name));
+    if (ps_param_is_reordered(spec)) ps_param_to_file_order(spec, memory, *keep);
+    else memcpy(*keep, memory, count * sizeof **keep);
+    return ps_tensor_writer_add(writer, name, spec->rank, dims, *keep);
+}
+
 /* ---- a whole network ---- */
 
 typedef struct {
@@ -124,17 +135,8 @@ static ps_status add_gradients(network_case *c, ps_tensor_writer *writer, float 
         const ps_param *p = ps_net_param(c->net, i);
         if (!p->learned) continue;
         char name[320];
-        int64_t dims[5];
-        size_t inner = 1;
-        for (int k = 0; k < p->spec.rank; k++) {
-            dims[k] = p->spec.dims[k];
-            if (k >= 2) inner *= (size_t)dims[k];
-        }
         snprintf(name, sizeof name, "grad/%s", p->file_name);
-        if (!p->spec.channels_last) inner = 1;
-        size_t outer = p->spec.channels_last ? (size_t)dims[0] : 1;
-        PS_TRY(
-            add_reordered(writer, name, p->spec.rank, dims, outer, p->count / outer / inner, inner, p->grad, &keep[i]));
+        PS_TRY(add_param(writer, name, &p->spec, p->count, p->grad, &keep[i]));
     }
     return PS_OK;
 }
@@ -290,28 +292,29 @@ cleanup:
 
 /* ---- one layer ---- */
 
-/* Sets an array of the rig from the tensor of that name, turned to channels-last: outer x c x inner. */
-static ps_status set_array(const ps_tensor_file *file, const char *name, float *array, size_t outer, size_t c,
-                           size_t inner) {
+/* Sets an array of the rig from the tensor of that name: a map, turned to channels-last, or a parameter. */
+static ps_status set_map(const ps_tensor_file *file, const char *name, ps_shape s, float *array) {
     float *values;
     size_t count;
     PS_TRY(read_tensor(file, name, &values, &count));
     ps_status status = PS_OK;
-    if (count == outer * c * inner) reorder(values, array, outer, c, inner, false);
-    else status = ps_fail(PS_ERR_INPUT, "\"%s\" has %zu values, not %zu", name, count, outer * c * inner);
+    if (count == ps_shape_elements(s))
+        reorder(values, array, (size_t)s.n, (size_t)s.c, (size_t)s.d * (size_t)s.h * (size_t)s.w, false);
+    else status = ps_fail(PS_ERR_INPUT, "\"%s\" has %zu values, not %zu", name, count, ps_shape_elements(s));
     ps_free(values);
     return status;
 }
 
-static ps_status set_map(const ps_tensor_file *file, const char *name, ps_shape s, float *array) {
-    return set_array(file, name, array, (size_t)s.n, (size_t)s.c, (size_t)s.d * (size_t)s.h * (size_t)s.w);
-}
-
-/* Elements behind the first two of a parameter whose memory is in another order than its file, else 1. */
-static size_t inner_of(const ps_param_spec *spec) {
-    size_t inner = 1;
-    for (int i = 2; spec->channels_last && i < spec->rank; i++) inner *= (size_t)spec->dims[i];
-    return inner;
+static ps_status set_param(const ps_tensor_file *file, const char *name, const ps_param_spec *spec, float *array) {
+    float *values;
+    size_t count, wanted = gradcheck_param_elements(spec);
+    PS_TRY(read_tensor(file, name, &values, &count));
+    ps_status status = PS_OK;
+    if (count != wanted) status = ps_fail(PS_ERR_INPUT, "\"%s\" has %zu values, not %zu", name, count, wanted);
+    else if (ps_param_is_reordered(spec)) ps_param_to_memory_order(spec, values, array);
+    else memcpy(array, values, count * sizeof *array);
+    ps_free(values);
+    return status;
 }
 
 static ps_status read_layer(const char *folder, gradcheck_rig *rig) {
@@ -325,10 +328,8 @@ static ps_status read_layer(const char *folder, gradcheck_rig *rig) {
         status = set_map(file, name, rig->in_shape[i], rig->x[i]);
     }
     for (int i = 0; i < rig->params && status == PS_OK; i++) {
-        const ps_param_spec *spec = &rig->param_spec[i];
-        size_t inner = inner_of(spec), c = spec->rank > 1 ? (size_t)spec->dims[1] : 1;
-        snprintf(name, sizeof name, "param/%s", spec->suffix);
-        status = set_array(file, name, rig->param[i], gradcheck_param_elements(spec) / c / inner, c, inner);
+        snprintf(name, sizeof name, "param/%s", rig->param_spec[i].suffix);
+        status = set_param(file, name, &rig->param_spec[i], rig->param[i]);
     }
     ps_tensor_file_close(file);
     return status;
@@ -354,12 +355,8 @@ static ps_status write_layer(const char *folder, const gradcheck_rig *rig) {
     }
     for (int i = 0; i < rig->params && status == PS_OK; i++) {
         const ps_param_spec *spec = &rig->param_spec[i];
-        size_t inner = inner_of(spec), c = spec->rank > 1 ? (size_t)spec->dims[1] : 1;
-        int64_t dims[5];
-        for (int k = 0; k < spec->rank; k++) dims[k] = spec->dims[k];
         snprintf(name, sizeof name, "grad/%s", spec->suffix);
-        status = add_reordered(writer, name, spec->rank, dims, gradcheck_param_elements(spec) / c / inner, c, inner,
-                               rig->grad[i], &keep[kept++]);
+        status = add_param(writer, name, spec, gradcheck_param_elements(spec), rig->grad[i], &keep[kept++]);
     }
     snprintf(path, sizeof path, "%s/engine.safetensors", folder);
     if (status == PS_OK) status = ps_tensor_writer_finish(writer, path);
@@ -368,15 +365,36 @@ static ps_status write_layer(const char *folder, const gradcheck_rig *rig) {
     return status;
 }
 
-/* "sample" is one of layers/layer.h; values come from data.safetensors. */
+/* The first so many numbers that a layer's own randomness is made of. */
+static ps_status write_numbers(const char *folder, const gradcheck_rig *rig, int count) {
+    char path[512];
+    float *number = NULL;
+    ps_tensor_writer *writer = NULL;
+    ps_status status;
+    PS_TRY_CLEANUP(PS_ALLOC((size_t)count, &number, "numbers"));
+    for (int i = 0; i < count; i++) number[i] = ps_rng_uniform(rig->call.key, (uint64_t)i);
+    PS_TRY_CLEANUP(ps_tensor_writer_create(&writer));
+    PS_TRY_CLEANUP(ps_tensor_writer_add(writer, "numbers", 1, &(int64_t){count}, number));
+    snprintf(path, sizeof path, "%s/numbers.safetensors", folder);
+    status = ps_tensor_writer_finish(writer, path);
+cleanup:
+    ps_tensor_writer_destroy(writer);
+    ps_free(number);
+    return status;
+}
+
+/* "numbers": so many random numbers are written instead. "sample" is one of layers/layer.h; values come from
+ * data.safetensors. */
 static ps_status run_layer(const char *folder, const char *name, const cJSON *json) {
     const ps_layer_type *type;
     gradcheck_rig rig = {0};
     char *sample = cJSON_PrintUnformatted(cJSON_GetObjectItemCaseSensitive(json, "sample"));
     ps_status status = ps_layer_find(name, "case", &type);
     if (status == PS_OK) status = gradcheck_rig_create(type, sample, PS_MODE_TRAIN, NULL, &rig);
-    if (status == PS_OK) status = read_layer(folder, &rig);
-    if (status == PS_OK) {
+    int numbers = 0;
+    if (status == PS_OK) status = ps_json_get_int(json, "numbers", false, 0, 1 << 24, "case", &numbers);
+    if (status == PS_OK) status = numbers > 0 ? write_numbers(folder, &rig, numbers) : read_layer(folder, &rig);
+    if (status == PS_OK && numbers == 0) {
         gradcheck_rig_run(&rig);
         status = write_layer(folder, &rig);
     }

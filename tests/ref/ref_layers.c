@@ -310,6 +310,51 @@ static void ref_softmax(double *a, size_t count) {
     for (size_t i = 0; i < count; i++) a[i] /= sum;
 }
 
+/* qkv's rows head by head: [heads][3][size][c]. */
+static void ref_attention(const ref_call *call, double *y) {
+    size_t c = (size_t)call->out_shape.c, n = (size_t)call->out_shape.n,
+           heads = (size_t)number(call->attributes, "heads", 1);
+    size_t tokens = ps_shape_positions(call->out_shape) / n, size = c / heads;
+    bool bias = truth(call->attributes, "qkv_bias", true);
+    float p = (float)number(call->attributes, "dropout", 0);
+    double *qkv = malloc(tokens * 3 * c * sizeof *qkv), *a = malloc(tokens * sizeof *a),
+           *o = calloc(tokens * c, sizeof *o);
+    for (size_t i = 0; i < n; i++) {
+        const double *x = call->x[0] + i * tokens * c;
+        for (size_t t = 0; t < tokens; t++)
+            for (size_t r = 0; r < 3 * c; r++) {
+                qkv[t * 3 * c + r] = bias ? call->param[1][r] : 0.0;
+                for (size_t j = 0; j < c; j++) qkv[t * 3 * c + r] += x[t * c + j] * call->param[0][r * c + j];
+            }
+        for (size_t h = 0; h < heads; h++)
+            for (size_t t = 0; t < tokens; t++) {
+                for (size_t s = 0; s < tokens; s++) {
+                    a[s] = 0;
+                    for (size_t j = 0; j < size; j++)
+                        a[s] += qkv[t * 3 * c + 3 * h * size + j] * qkv[s * 3 * c + (3 * h + 1) * size + j];
+                    a[s] /= sqrt((double)size);
+                }
+                ref_softmax(a, tokens);
+                for (size_t s = 0; s < tokens && call->train && p > 0; s++) {
+                    size_t index = ((i * heads + h) * tokens + t) * tokens + s;
+                    a[s] *= ps_rng_uniform(call->key, index) < p ? 0.0
+                                                                 : 1.0 / (1.0 - number(call->attributes, "dropout", 0));
+                }
+                for (size_t j = 0; j < size; j++) {
+                    double *sum = &o[t * c + h * size + j];
+                    *sum = 0;
+                    for (size_t s = 0; s < tokens; s++) *sum += a[s] * qkv[s * 3 * c + (3 * h + 2) * size + j];
+                }
+            }
+        for (size_t t = 0; t < tokens; t++)
+            for (size_t r = 0; r < c; r++, y++) {
+                *y = call->param[2 + bias][r];
+                for (size_t j = 0; j < c; j++) *y += o[t * c + j] * call->param[1 + bias][r * c + j];
+            }
+    }
+    free(qkv), free(a), free(o);
+}
+
 static void ref_sequence_pool(const ref_call *call, double *y) {
     size_t c = (size_t)call->out_shape.c, tokens = ps_shape_elements(call->in_shape[0]) / c / (size_t)call->out_shape.n;
     double *a = malloc(tokens * sizeof *a);
@@ -426,6 +471,7 @@ bool ref_forward(const ref_call *call, double *y) {
     else if (strcmp(type, "position_embedding") == 0) ref_position_embedding(call, y);
     else if (strcmp(type, "class_token") == 0) ref_class_token(call, y);
     else if (strcmp(type, "token") == 0) ref_token(call, y);
+    else if (strcmp(type, "attention") == 0) ref_attention(call, y);
     else if (strcmp(type, "sequence_pool") == 0) ref_sequence_pool(call, y);
     else if (strcmp(type, "pool_skip") == 0) ref_pool_skip(call, y);
     else return false;

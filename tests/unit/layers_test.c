@@ -100,6 +100,8 @@ static void test_refusals(void **state) {
         const char *part;
     } rows[] = {
         {"conv", "{}", 1, {{1, 3, 1, 8, 8}}, "needs the key \"channels\""},
+        {"attention", "{\"heads\": 4}", 1, {{1, 6, 1, 1, 9}}, "4 heads do not divide the 6 channels"},
+        {"token", "{\"index\": 9}", 1, {{1, 6, 1, 3, 3}}, "\"index\" is 9, but the input has 9 positions"},
         {"conv", "[]", 1, {{1, 3, 1, 8, 8}}, "must be a JSON object"},
         {"conv", "{\"channels\": 0}", 1, {{1, 3, 1, 8, 8}}, "\"channels\" must be a number from 1"},
         {"conv", "{\"channels\": 2.5}", 1, {{1, 3, 1, 8, 8}}, "whole number"},
@@ -278,6 +280,11 @@ static void test_shapes(void **state) {
         {"linear", "{\"features\": 10}", {1, 77, 1, 1, 1}, {1, 10, 1, 1, 1}},
         {"linear", "{\"features\": 10}", {1, 7, 2, 3, 4}, {1, 10, 2, 3, 4}},
         {"flatten", "{}", {1, 3, 2, 4, 5}, {1, 120, 1, 1, 1}},
+        {"attention", "{\"heads\": 3}", {1, 6, 2, 4, 5}, {1, 6, 2, 4, 5}},
+        {"position_embedding", "{}", {1, 6, 2, 4, 5}, {1, 6, 2, 4, 5}},
+        {"class_token", "{}", {1, 6, 2, 4, 5}, {1, 6, 1, 1, 41}},
+        {"token", "{}", {1, 6, 1, 1, 41}, {1, 6, 1, 1, 1}},
+        {"sequence_pool", "{}", {1, 6, 1, 4, 5}, {1, 6, 1, 1, 1}},
         {"dropout", "{}", {1, 3, 2, 4, 5}, {1, 3, 2, 4, 5}},
         {"pool_skip", "{\"pool_size\": 3}", {1, 3, 1, 4, 5}, {1, 3, 1, 4, 5}},
         {"pool_skip", "{\"pool_size\": 9, \"mode\": \"conv+skip\"}", {1, 3, 1, 4, 5}, {1, 3, 1, 4, 5}},
@@ -662,6 +669,8 @@ static const char *large_sample(const char *type) {
     if (strcmp(type, "conv") == 0)
         return "{\"inputs\": [[6, 32, 1, 23, 17]], \"attributes\": {\"channels\": 32, \"padding\": 1}}";
     if (strcmp(type, "linear") == 0) return "{\"inputs\": [[70, 300, 1, 1, 1]], \"attributes\": {\"features\": 130}}";
+    if (strcmp(type, "attention") == 0)
+        return "{\"inputs\": [[40, 32, 1, 11, 13]], \"attributes\": {\"heads\": 4, \"dropout\": 0.2}}";
     if (strcmp(type, "pool_skip") == 0) return "{\"inputs\": [[6, 32, 1, 23, 17]], \"attributes\": {\"pool_size\": 4}}";
     if (strcmp(type, "add") == 0 || strcmp(type, "concat") == 0 || strcmp(type, "batch_norm") == 0)
         return "{\"inputs\": [[6, 32, 1, 23, 37], [6, 32, 1, 23, 37]], \"attributes\": {}}";

@@ -1,0 +1,139 @@
+#include "kernels/attention.h"
+
+#include <math.h>
+
+#include "kernels/attention_simd.h"
+#include "kernels/gemm.h"
+
+/* Queries of a block, so that its scores stay in a near cache. */
+enum { QUERIES = 128 };
+
+typedef struct {
+    const ps_attention *a;
+    const float *qkv, *y, *dy, *kept;
+    float *out, *dqkv, *keep;
+    char *workspace;
+    size_t positions, size, width, blocks, block; /* width: floats of a position in y; block: queries at most */
+    float scale;
+} run;
+
+static run run_of(const ps_attention *a, void *workspace) {
+    run r = {.a = a, .workspace = workspace, .positions = (size_t)a->positions, .size = (size_t)a->size};
+    r.width = (size_t)a->heads * r.size;
+    r.blocks = ps_threads_chunks(r.positions, QUERIES);
+    r.block = ps_threads_chunk_start(r.positions, r.blocks, 1);
+    r.scale = (float)(1.0 / sqrt((double)a->size));
+    return r;
+}
+
+size_t ps_attention_kept_floats(const ps_attention *a) {
+    return 2 * (size_t)a->samples * (size_t)a->heads * (size_t)a->positions;
+}
+
+/* Two blocks of scores and the factors of a row. */
+static size_t worker_floats(const run *r) { return ((2 * r->block + 1) * r->positions + 15) / 16 * 16; }
+
+size_t ps_attention_workspace_bytes(const ps_attention *a, int threads) {
+    run r = run_of(a, NULL);
+    return (size_t)threads * worker_floats(&r) * sizeof(float);
+}
+
+/* What a block of queries of one sample and head works on. */
+typedef struct {
+    const float *q, *k, *v;
+    float *scores, *gradients, *factors;
+    size_t sample, head, first, queries, pair; /* pair: the sample and head; first: query */
+    size_t step;                               /* floats from one position of qkv to the next */
+} piece;
+
+static piece piece_of(const run *r, size_t pair, size_t block, int worker) {
+    piece p = {.pair = pair, .sample = pair / (size_t)r->a->heads, .head = pair % (size_t)r->a->heads};
+    p.step = 3 * r->width;
+    p.first = ps_threads_chunk_start(r->positions, r->blocks, block);
+    p.queries = ps_threads_chunk_start(r->positions, r->blocks, block + 1) - p.first;
+    const float *base = r->qkv + p.sample * r->positions * p.step + p.head * 3 * r->size;
+    p.q = base + p.first * p.step;
+    p.k = base + r->size;
+    p.v = base + 2 * r->size;
+    p.scores = (float *)(void *)r->workspace + (size_t)worker * worker_floats(r);
+    p.gradients = p.scores + r->block * r->positions;
+    p.factors = p.gradients + r->block * r->positions;
+    return p;
+}
+
+/* The place of a piece in an array like y. */
+static size_t at_output(const run *r, const piece *p) {
+    return (p->sample * r->positions + p->first) * r->width + p->head * r->size;
+}
+
+/* kept: of all queries of a sample and head. */
+static void weigh(const run *r, const piece *p, float *kept, int again) {
+    ps_gemm(false, true, (int)p->queries, (int)r->positions, (int)r->size, p->q, (int)p->step, p->k, (int)p->step,
+            false, p->scores, (int)r->positions);
+    PS_SIMD_SELECT(ps_attention_weigh)(p->scores, p->queries, r->positions, r->scale, kept + 2 * p->first, again);
+}
+
+static bool drops(const run *r) { return r->a->dropout > 0; }
+
+static void draw_factors(const run *r, const piece *p, size_t query) {
+    double share = r->a->dropout;
+    float scale = share < 1 ? (float)(1.0 / (1.0 - share)) : 0.0f;
+    uint64_t first = ((uint64_t)p->pair * r->positions + p->first + query) * r->positions;
+    PS_SIMD_SELECT(ps_attention_factors)(r->a->key, first, r->positions, (float)share, scale, p->factors);
+}
+
+static void forward_pair(void *context, size_t pair, int worker) {
+    const run *r = context;
+    for (size_t block = 0; block < r->blocks; block++) {
+        piece p = piece_of(r, pair, block, worker);
+        weigh(r, &p, r->keep + 2 * pair * r->positions, false);
+        for (size_t i = 0; drops(r) && i < p.queries; i++) {
+            draw_factors(r, &p, i);
+            PS_SIMD_SELECT(ps_attention_multiply)(p.factors, r->positions, p.scores + i * r->positions);
+        }
+        ps_gemm(false, false, (int)p.queries, (int)r->size, (int)r->positions, p.scores, (int)r->positions, p.v,
+                (int)p.step, false, r->out + at_output(r, &p), (int)r->width);
+    }
+}
+
+void ps_attention_forward(const ps_attention *a, const float *qkv, float *y, float *kept, void *workspace,
+                          ps_threads *threads) {
+    run r = run_of(a, workspace);
+    r.qkv = qkv, r.out = y, r.keep = kept;
+    ps_threads_run(threads, (size_t)a->samples * (size_t)a->heads, forward_pair, &r);
+}
+
+/* The gradient of a query's scores is p (dp - sum of p dp), and the sum is y . dy. */
+static void score_gradients(const run *r, const piece *p, const float *y, const float *dy) {
+    ps_gemm(false, true, (int)p->queries, (int)r->positions, (int)r->size, dy, (int)r->width, p->v, (int)p->step, false,
+            p->gradients, (int)r->positions);
+    for (size_t i = 0; i < p->queries; i++) {
+        double mean = PS_SIMD_SELECT(ps_attention_dot)(y + i * r->width, dy + i * r->width, r->size);
+        if (drops(r)) draw_factors(r, p, i);
+        PS_SIMD_SELECT(ps_attention_row_gradient)(p->scores + i * r->positions, p->gradients + i * r->positions,
+                                                  drops(r) ? p->factors : NULL, r->positions, (float)mean, r->scale);
+    }
+}
+
+static void backward_pair(void *context, size_t pair, int worker) {
+    const run *r = context;
+    int positions = (int)r->positions, size = (int)r->size;
+    for (size_t block = 0; block < r->blocks; block++) {
+        piece p = piece_of(r, pair, block, worker);
+        int queries = (int)p.queries, step = (int)p.step, width = (int)r->width;
+        const float *dy = r->dy + at_output(r, &p);
+        float *dq = r->dqkv + (p.q - r->qkv), *dk = r->dqkv + (p.k - r->qkv), *dv = r->dqkv + (p.v - r->qkv);
+        weigh(r, &p, (float *)r->kept + 2 * pair * r->positions, true);
+        score_gradients(r, &p, r->y + at_output(r, &p), dy);
+        ps_gemm(true, false, positions, size, queries, p.scores, positions, dy, width, block > 0, dv, step);
+        ps_gemm(false, false, queries, size, positions, p.gradients, positions, p.k, step, false, dq, step);
+        ps_gemm(true, false, positions, size, queries, p.gradients, positions, p.q, step, block > 0, dk, step);
+    }
+}
+
+void ps_attention_backward(const ps_attention *a, const float *qkv, const float *y, const float *kept, const float *dy,
+                           float *dqkv, void *workspace, ps_threads *threads) {
+    run r = run_of(a, workspace);
+    r.qkv = qkv, r.y = y, r.kept = kept, r.dy = dy, r.dqkv = dqkv;
+    ps_threads_run(threads, (size_t)a->samples * (size_t)a->heads, backward_pair, &r);
+}

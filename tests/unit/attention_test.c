@@ -1,0 +1,84 @@
+/* The attention kernel: its random factors against core/rng.h, and blocks of queries against the formula in double. */
+#include "kernels/attention.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "core/memory.h"
+#include "kernels/attention_simd.h"
+
+/* Across the end of the lower word of the index, and in rows that fill no vector. */
+static void factors_are_those_of_the_generator(void **state) {
+    (void)state;
+    ps_rng_key key = ps_rng_key_of(7, "factors");
+    const uint64_t first[] = {0, 5, (1ull << 32) - 19, (1ull << 40) + 3};
+    float factor[71];
+    for (size_t f = 0; f < sizeof first / sizeof *first; f++)
+        for (size_t count = 1; count <= 70; count += 23) {
+            factor[count] = 17.0f;
+            PS_SIMD_SELECT(ps_attention_factors)(key, first[f], count, 0.3f, 1.5f, factor);
+            for (size_t i = 0; i < count; i++)
+                assert_true(factor[i] == (ps_rng_uniform(key, first[f] + i) < 0.3f ? 0.0f : 1.5f));
+            assert_true(factor[count] == 17.0f); /* nothing past the end */
+        }
+}
+
+/* Weights of one query in double. */
+static void weights_of(const ps_attention *a, const float *qkv, int sample, int head, int query, double *p) {
+    size_t step = 3 * (size_t)a->heads * (size_t)a->size;
+    const float *base = qkv + (size_t)sample * (size_t)a->positions * step + (size_t)head * 3 * (size_t)a->size;
+    double most = -INFINITY, sum = 0;
+    for (int j = 0; j < a->positions; j++) {
+        p[j] = 0;
+        for (int d = 0; d < a->size; d++)
+            p[j] +=
+                (double)base[(size_t)query * step + (size_t)d] * (double)base[(size_t)j * step + (size_t)(a->size + d)];
+        p[j] /= sqrt((double)a->size);
+        most = fmax(most, p[j]);
+    }
+    for (int j = 0; j < a->positions; j++) sum += p[j] = exp(p[j] - most);
+    for (int j = 0; j < a->positions; j++) p[j] /= sum;
+}
+
+/* Several blocks of queries, the last one shorter; scores far apart, so that some weights are below any float. */
+static void long_rows_are_weighed_as_in_double(void **state) {
+    (void)state;
+    ps_attention a = {.samples = 2, .positions = 301, .heads = 3, .size = 5};
+    size_t step = 45, count = 2 * 301 * step;
+    float *qkv, *y, *kept;
+    double p[301];
+    void *workspace;
+    assert_int_equal(PS_ALLOC(count, &qkv, "qkv"), PS_OK);
+    assert_int_equal(PS_ALLOC(count / 3, &y, "y"), PS_OK);
+    assert_int_equal(PS_ALLOC(ps_attention_kept_floats(&a), &kept, "kept"), PS_OK);
+    assert_int_equal(ps_alloc(ps_attention_workspace_bytes(&a, 1), 1, "workspace", &workspace), PS_OK);
+    ps_rng_key key = ps_rng_key_of(3, "qkv");
+    for (size_t i = 0; i < count; i++) qkv[i] = 4 * ps_rng_normal(key, i);
+    ps_attention_forward(&a, qkv, y, kept, workspace, NULL);
+    for (int sample = 0; sample < 2; sample++)
+        for (int head = 0; head < 3; head++)
+            for (int query = 0; query < 301; query++) {
+                weights_of(&a, qkv, sample, head, query, p);
+                for (int d = 0; d < 5; d++) {
+                    double wanted = 0;
+                    for (int j = 0; j < 301; j++)
+                        wanted += p[j] *
+                                  (double)qkv[((size_t)sample * 301 + (size_t)j) * step + (size_t)(head * 15 + 10 + d)];
+                    double got = (double)y[((size_t)sample * 301 + (size_t)query) * 15 + (size_t)(head * 5 + d)];
+                    if (!(fabs(got - wanted) <= 1e-4)) fail_msg("query %d is %g, not %g", query, got, wanted);
+                }
+            }
+    ps_free(qkv), ps_free(y), ps_free(kept), ps_free(workspace);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(factors_are_those_of_the_generator),
+                                       cmocka_unit_test(long_rows_are_weighed_as_in_double)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
