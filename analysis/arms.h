@@ -13,6 +13,7 @@ typedef struct {
     cJSON *facts; /* what else must be equal in a pair: all of its header but activation, modules and place */
     int channels;
     bool tells_dead;            /* outputs of exactly 0 tell that a node is dead */
+    ps_trace_death death;
     bool in_windows, in_probes; /* false for all until ps_arms_note_layers */
 } ps_arm_layer;
 

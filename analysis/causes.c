@@ -85,6 +85,12 @@ static ps_cause structural(const ps_cause_evidence *e, unsigned *open) {
     return FIRST_OF(e, rules, open);
 }
 
+/* The gain of a normalisation across channels is the channel's own though the gate is not. */
+static ps_cause gain(const ps_cause_evidence *e, unsigned *open) {
+    const rule rules[] = {{PS_CAUSE_GAMMA_ZERO, e->gamma == 0, PS_LACKS_GAMMA}};
+    return FIRST_OF(e, rules, open);
+}
+
 /* By so much of the shift the largest value may lie below it by rounding; else the normalisation is another one. */
 #define PS_SHIFT_WITHIN 1e-3
 
@@ -117,6 +123,21 @@ static ps_cause silence(const ps_cause_evidence *e, unsigned *open) {
     return e->has_norm ? FIRST_OF(e, normalised, open) : FIRST_OF(e, plain, open);
 }
 
+static ps_cause loudness(const ps_cause_evidence *e, unsigned *open) {
+    bool reaches = e->bias > 0 && (e->bias >= e->ceiling || e->pre_max - e->bias < e->ceiling);
+    const rule normalised[] = {{PS_CAUSE_CEILING_SHIFT, e->beta > 0, PS_LACKS_BETA}, {PS_CAUSE_SILENT, true, 0}};
+    const rule plain[] = {{PS_CAUSE_CEILING_BIAS, reaches, PS_LACKS_BIAS | PS_LACKS_PRE_MAX},
+                          {PS_CAUSE_CEILING_INPUT, true, 0}};
+    return e->has_norm ? FIRST_OF(e, normalised, open) : FIRST_OF(e, plain, open);
+}
+
+/* Of a gate that is shut, stuck or flat throughout; shared gates have nothing of their own to blame. */
+static ps_cause blame(const ps_cause_evidence *e, ps_cause found, unsigned *open,
+                      ps_cause (*own)(const ps_cause_evidence *e, unsigned *open)) {
+    if (found != PS_CAUSE_NONE) return found;
+    return e->shared ? PS_CAUSE_SILENT : own(e, open);
+}
+
 static ps_cause inertia(const ps_cause_evidence *e, unsigned *open) {
     const rule rules[] = {{PS_CAUSE_NO_GRADIENT, e->grad_zero_share == 1, PS_LACKS_GRAD_ZERO},
                           {PS_CAUSE_LAYER_INERT, e->layer_path_median < ps_inert_primary.below, 0},
@@ -130,15 +151,17 @@ ps_cause ps_cause_of(const ps_cause_evidence *evidence, ps_condition *condition)
     ps_cause cause = nonfinite(evidence);
     *condition = PS_CONDITION_NONFINITE;
     if (cause != PS_CAUSE_NONE) return cause;
-    if (!evidence->shared) cause = structural(evidence, &open);
-    if (ps_state_dead(evidence->state)) {
-        *condition = PS_CONDITION_DEAD;
-        if (evidence->shared) return PS_CAUSE_SILENT;
-        return cause != PS_CAUSE_NONE ? cause : silence(evidence, &open);
-    }
+    cause = evidence->shared ? gain(evidence, &open) : structural(evidence, &open);
+    *condition = PS_CONDITION_DEAD;
+    if (ps_state_dead(evidence->state)) return blame(evidence, cause, &open, silence);
+    *condition = PS_CONDITION_STUCK;
+    if (evidence->at_ceiling == 1) return blame(evidence, cause, &open, loudness);
     const rule constant[] = {{PS_CAUSE_NO_VARIATION, variation_of(evidence) == CONSTANT, 0}};
     *condition = PS_CONDITION_CONSTANT;
     if (cause != PS_CAUSE_NONE && variation_of(evidence) != VARIES) return cause;
+    *condition = PS_CONDITION_SATURATED;
+    if (evidence->saturated == 1) return blame(evidence, PS_CAUSE_NONE, &open, silence);
+    *condition = PS_CONDITION_CONSTANT;
     if ((cause = FIRST_OF(evidence, constant, &open)) != PS_CAUSE_NONE) return cause;
     const rule unread[] = {{PS_CAUSE_ZERO_OUTGOING, evidence->out_l2 == 0, PS_LACKS_OUT_L2}};
     *condition = PS_CONDITION_UNUSED;
@@ -149,8 +172,9 @@ ps_cause ps_cause_of(const ps_cause_evidence *evidence, ps_condition *condition)
     if ((evidence->state & PS_STATE_EVAL_DEAD) != 0) return PS_CAUSE_RUNNING_STATISTICS;
     *condition = PS_CONDITION_INERT;
     if (evidence->mobility == PS_MOBILITY_INERT) return inertia(evidence, &open);
-    *condition = ps_state_known(evidence->state) ? PS_CONDITION_NONE : PS_CONDITION_UNKNOWN;
-    return ps_state_known(evidence->state) ? PS_CAUSE_NONE : PS_CAUSE_UNKNOWN;
+    bool known = ps_state_known(evidence->state) || (evidence->never_dies && !ps_is_absent(evidence->saturated));
+    *condition = known ? PS_CONDITION_NONE : PS_CONDITION_UNKNOWN;
+    return known ? PS_CAUSE_NONE : PS_CAUSE_UNKNOWN;
 }
 
 static void append(char *text, size_t size, const char *name, double value) {
@@ -191,6 +215,8 @@ static double value_of(const ps_cause_evidence *e, const char *name) {
         {"beta_over_gamma", e->gamma != 0 && !ps_is_absent(e->beta) ? e->beta / fabs(e->gamma) : ps_absent()},
         {"bias", e->bias},
         {"pre_max", e->pre_max},
+        {"saturated", e->saturated},
+        {"at_ceiling", e->at_ceiling},
         {"out_l2", e->out_l2},
         {"running_mean", e->running_mean},
         {"running_var", e->running_var},

@@ -45,6 +45,9 @@ typedef struct {
     /* PS_LACKS_...: of this node not recorded, though it may have one; 0: whatever is absent does not exist */
     unsigned lacks;
     bool shared, has_norm;
+    bool never_dies;            /* its gate cannot be exactly dead: that is known without a look */
+    double saturated;           /* share of outputs at which such a gate is flat */
+    double at_ceiling, ceiling; /* share of outputs at the gate's ceiling, and where that is */
     double weight_l2, bias, gamma, beta, out_l2, pre_max, pre_max_low, pre_max_high;
     double images_active, images_active_eval; /* probe images on which it is not 0, in batch and in evaluation mode */
     double nonzero_eval;                      /* NaN: its outputs in evaluation mode are not finite */

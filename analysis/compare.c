@@ -410,22 +410,43 @@ static ps_status say_probe_size(const ps_arms *arms, ps_verdict_document *verdic
         images, 100 * (1 - pow(0.05, 1 / images)));
 }
 
-/* What an activation that FORMAT.md does not name rounds to 0 is no dead node. */
-static ps_status say_unknown_activations(const ps_arms *arms, ps_verdict_document *verdict) {
+/* What death can be in an arm's layers; of rectifiers nothing is said. What an activation without zeros of its own
+ * rounds to 0 is no dead node. */
+static ps_status say_deaths(const char *arm, const ps_arm_run *run, const int *count, const int *first,
+                            ps_verdict_document *verdict) {
+    if (count[PS_DEATH_NEVER] > 0)
+        PS_TRY(ps_verdict_add_sentence(
+            verdict,
+            "In %d of %d layers of arm %s (%.100s first: %.60s) no node can be exactly dead: "
+            "the activation lets gradient through on both sides. What can be said of nodes "
+            "is whether they are saturated, constant or dormant.",
+            count[PS_DEATH_NEVER], run->layer_count, arm, run->layers[first[PS_DEATH_NEVER]].name,
+            run->layers[first[PS_DEATH_NEVER]].activation));
+    if (count[PS_DEATH_CEILING] > 0)
+        PS_TRY(
+            ps_verdict_add_sentence(verdict,
+                                    "In %d of %d layers of arm %s a node is dead where every output is 0, and stuck, "
+                                    "with no gradient either, where every one is at the activation's ceiling; counts "
+                                    "of dead nodes have the first kind alone.",
+                                    count[PS_DEATH_CEILING], run->layer_count, arm));
+    if (count[PS_DEATH_UNKNOWN] == 0) return PS_OK;
+    return ps_verdict_add_sentence(
+        verdict,
+        "In %d of %d layers of arm %s (%.100s first: %.60s) outputs of exactly 0 do not tell "
+        "a dead node; who is dead there is not known, and no count of dead nodes has them.",
+        count[PS_DEATH_UNKNOWN], run->layer_count, arm, run->layers[first[PS_DEATH_UNKNOWN]].name,
+        run->layers[first[PS_DEATH_UNKNOWN]].activation);
+}
+
+static ps_status say_other_activations(const ps_arms *arms, ps_verdict_document *verdict) {
     for (int a = 0; a < arms->count; a++) {
         const ps_arm_run *run = &arms->arms[a].runs[0];
-        int count = 0, first = -1;
+        int count[PS_DEATH_NEVER + 1] = {0}, first[PS_DEATH_NEVER + 1] = {0};
         for (int l = 0; l < run->layer_count; l++) {
-            if (run->layers[l].tells_dead) continue;
-            first = count++ == 0 ? l : first;
+            ps_trace_death death = run->layers[l].death;
+            if (count[death]++ == 0) first[death] = l;
         }
-        if (count > 0)
-            PS_TRY(ps_verdict_add_sentence(verdict,
-                                           "In %d of %d layers of arm %s (%.100s first: %.60s) outputs of exactly 0 do "
-                                           "not tell a dead node; who is "
-                                           "dead there is not known, and no count of dead nodes has them.",
-                                           count, run->layer_count, arms->arms[a].name, run->layers[first].name,
-                                           run->layers[first].activation));
+        PS_TRY(say_deaths(arms->arms[a].name, run, count, first, verdict));
     }
     return PS_OK;
 }
@@ -651,7 +672,7 @@ static ps_status conclude(ps_tables *tables, ps_arms *arms, const ps_compare_opt
     PS_TRY(say_changed_starts(arms, verdict));
     PS_TRY(say_probe_size(arms, verdict));
     PS_TRY(say_edge(arms, verdict));
-    PS_TRY(say_unknown_activations(arms, verdict));
+    PS_TRY(say_other_activations(arms, verdict));
     return say_pairs(arms, verdict);
 }
 

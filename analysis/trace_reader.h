@@ -16,6 +16,7 @@
 #include "trace/trace_arm.h"
 #include "trace/trace_quantity.h"
 #include "trace/trace_registration.h"
+#include "trace/trace_rules.h"
 #include "trace/trace_schema.h"
 #include "trace/trace_task.h"
 
@@ -23,7 +24,10 @@ typedef struct {
     char *name, *stage, *activation, *norm,
         *pool_skip;  /* norm and pool_skip NULL where there is none; stage may be "" */
     bool shared;     /* a gate behind an add or the like: no weights of its own */
-    bool tells_dead; /* outputs of exactly 0 tell that a node is dead: of the activations FORMAT.md names */
+    bool tells_dead; /* outputs of exactly 0 tell that a node is dead */
+    ps_trace_death death;
+    double ceiling; /* ps_absent() where there is none */
+    int groups;     /* the channels it reads and its own fall into so many, and a node reads those of its own alone */
     bool bias;
     int channels, position, depth;
     double fan_in, elements; /* 0 where not said */

@@ -19,7 +19,8 @@ static const ps_trace_quantity kept[] = {PS_Q_weight_l2,     PS_Q_bias,
                                          PS_Q_path_decay,    PS_Q_weight_start_l2,
                                          PS_Q_grad_norm_rms, PS_Q_grad_zero_steps,
                                          PS_Q_mean_abs,      PS_Q_image_spread,
-                                         PS_Q_nonzero_eval};
+                                         PS_Q_nonzero_eval,  PS_Q_saturated,
+                                         PS_Q_at_ceiling};
 enum { KEPT = sizeof kept / sizeof *kept };
 
 typedef struct {
@@ -125,6 +126,24 @@ static double inputs_alive(const nodes_state *state, int l) {
     return alive;
 }
 
+/* The same for the nodes of one group alone, where the layer reads one gate in groups; its nodes are counted, as what is
+ * recorded is of all groups. */
+static double group_alive(const nodes_state *state, int l, int channel, double all) {
+    const ps_run *run = state->in.run;
+    const ps_trace_layer *layer = &run->layers[l];
+    const ps_trace_layer *input = layer->input_count == 1 ? &run->layers[layer->inputs[0]] : NULL;
+    bool told = layer->groups > 1 && input != NULL && !layer->ungated_inputs && layer->inputs_known;
+    if (!told || input->channels % layer->groups != 0 || layer->channels % layer->groups != 0) return all;
+    int size = input->channels / layer->groups, first = channel / (layer->channels / layer->groups) * size;
+    double alive = 0;
+    for (int node = input->first_node + first; node < input->first_node + first + size; node++) {
+        unsigned s = ps_run_node_state(run, state->now.probe, node);
+        if (!ps_state_seen(s)) return ps_absent();
+        alive += !ps_state_dead(s);
+    }
+    return alive;
+}
+
 /* What a node of the layer may have and the trace does not hold. Where a layer has none, the header says so: `norm`
  * null, `bias` false, `inputs` without a trace layer. Some of what it reads is alive where no gate shuts it. */
 static unsigned lacks(const nodes_state *state, int l, double alive_inputs) {
@@ -136,7 +155,9 @@ static unsigned lacks(const nodes_state *state, int l, double alive_inputs) {
     bool no_bias = cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(said, PS_KEY(LAYER, bias)));
     bool no_inputs = layer->ungated_inputs || (layer->inputs_known && layer->input_count == 0);
     unsigned found = 0;
-    if (!recorded[PS_Q_nonzero]) found |= PS_LACKS_NONZERO;
+    bool never_dies = layer->death == PS_DEATH_NEVER && !layer->tells_dead;
+    if (!recorded[PS_Q_nonzero] && !never_dies) found |= PS_LACKS_NONZERO;
+    if (!recorded[PS_Q_saturated] && never_dies) found |= PS_LACKS_SATURATED;
     if (!recorded[PS_Q_weight_l2]) found |= PS_LACKS_WEIGHT_L2;
     if (!recorded[PS_Q_in_alive] && ps_is_absent(alive_inputs) && !no_inputs) found |= PS_LACKS_INPUTS;
     if (!recorded[PS_Q_gamma] && normalised) found |= PS_LACKS_GAMMA;
@@ -161,6 +182,10 @@ static ps_cause_evidence evidence_of(const nodes_state *state, int node, double 
     e.lacks = missing;
     e.shared = run->layers[l].shared;
     e.has_norm = run->layers[l].norm != NULL;
+    e.never_dies = run->layers[l].death == PS_DEATH_NEVER;
+    e.saturated = kept_value(s, PS_Q_saturated, node);
+    e.at_ceiling = kept_value(s, PS_Q_at_ceiling, node);
+    e.ceiling = run->layers[l].ceiling;
     e.weight_l2 = kept_value(s, PS_Q_weight_l2, node);
     e.bias = kept_value(s, PS_Q_bias, node);
     e.gamma = kept_value(s, PS_Q_gamma, node);
@@ -175,7 +200,7 @@ static ps_cause_evidence evidence_of(const nodes_state *state, int node, double 
     e.running_mean = e.running_var = ps_absent();
     e.mean_abs = kept_value(s, PS_Q_mean_abs, node);
     e.image_spread = kept_value(s, PS_Q_image_spread, node);
-    e.inputs_alive = alive_inputs;
+    e.inputs_alive = group_alive(state, l, node - run->layers[l].first_node, alive_inputs);
     e.path_gradient = ps_ratio(path, start);
     e.path_decay = ps_ratio(kept_value(s, PS_Q_path_decay, node), start);
     e.weight_start_l2 = start;

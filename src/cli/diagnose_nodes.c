@@ -78,15 +78,29 @@ static void print_share(const char *who, int dead, int nodes) {
 }
 
 static void print_dead(const ps_diagnosis *d) {
-    int own = 0, own_dead = 0, dead = 0;
+    int own = 0, own_dead = 0, dead = 0, all = 0, never = 0, cut_off = 0;
     for (int i = 0; i < d->count; i++) {
+        never += d->node[i].evidence.never_dies;
+        cut_off += isfinite(d->node[i].evidence.ceiling);
+        if (d->node[i].evidence.never_dies) continue;
+        all++;
         bool is_dead = d->node[i].condition == PS_CONDITION_DEAD;
         own += !d->node[i].evidence.shared;
         own_dead += is_dead && !d->node[i].evidence.shared;
         dead += is_dead;
     }
     print_share(PS_DEAD_OWN, own_dead, own);
-    if (d->count > own) print_share(PS_DEAD_ALL, dead, d->count);
+    if (all > own) print_share(PS_DEAD_ALL, dead, all);
+    if (never > 0)
+        printf(
+            "%d nodes cannot be exactly dead, as their activations let gradient through on both sides; %d of them "
+            "are saturated (its size is below 1e-3 at every output)\n",
+            never, ps_diagnosis_count(d, PS_CONDITION_SATURATED));
+    if (cut_off > 0)
+        printf(
+            "%d nodes die at 0, where every output is 0, or are stuck at their activation's ceiling, which takes no "
+            "gradient either: %d of them are stuck\n",
+            cut_off, ps_diagnosis_count(d, PS_CONDITION_STUCK));
 }
 
 void ps_nodes_print_tsv(const ps_diagnosis *d) { print_rows(d, true, -1); }

@@ -161,10 +161,19 @@ static void describe_source(const ps_graph *graph, ps_unit *unit) {
     ps_graph_input_shapes(graph, unit->source_op, in);
     int count = source->type->params(source->config, in, source->shape, spec);
     for (int i = 0; i < count; i++) {
-        if (strcmp(spec[i].suffix, "weight") == 0) unit->fan_in = spec[i].fan_in;
+        if (strcmp(spec[i].suffix, "weight") == 0) {
+            unit->fan_in = spec[i].fan_in;
+            unit->groups = in[0].c / spec[i].dims[1];
+        }
         if (strcmp(spec[i].suffix, "bias") == 0) unit->bias = true;
     }
     unit->name = source->name;
+}
+
+static int find_gain(const ps_graph *graph, int gate) {
+    const ps_op *op = &graph->op[gate];
+    bool alone = op->type->role == PS_ROLE_GATE && op->inputs == 1 && op->input[0] >= 0;
+    return alone && graph->op[op->input[0]].type->role == PS_ROLE_NORM_ACROSS ? op->input[0] : -1;
 }
 
 static void describe_unit(const build *b, int gate, ps_unit *unit) {
@@ -175,6 +184,7 @@ static void describe_unit(const build *b, int gate, ps_unit *unit) {
                       .source_op = -1,
                       .sharing_op = -1,
                       .norm_op = -1,
+                      .gain_op = find_gain(b->graph, gate),
                       .pool_skip_op = -1,
                       .channels = op->shape.c,
                       .depth = b->depth[gate],
@@ -184,6 +194,8 @@ static void describe_unit(const build *b, int gate, ps_unit *unit) {
     op->type->gate(op->config, &found);
     unit->activation = found.activation;
     unit->rectifies = found.rectifies;
+    unit->ceiling = found.ceiling;
+    unit->groups = 1;
     unit->sharing = find_source(b, gate, unit);
     unit->shared = unit->sharing != PS_SHARING_NONE;
     if (unit->shared) unit->norm_op = unit->pool_skip_op = -1;

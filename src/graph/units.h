@@ -55,6 +55,8 @@ typedef struct {
     int gate_op;   /* operation whose output is the gate's output (an activation, or a batch_norm it is fused into) */
     int source_op; /* convolution or linear layer, -1 where shared */
     int norm_op;   /* -1: none */
+    int gain_op;   /* a normalisation across channels right before the gate, whose scale and shift are the channel's own
+                      though the gate is shared; -1: none */
     int pool_skip_op; /* -1: none */
     /* The operation at which in_l2 and grad_out_rms are taken: of a private gate what is its input 0, which is the
      * input of its normalisation where that stands right before it, else of the gate; of a shared gate (then it is
@@ -65,10 +67,12 @@ typedef struct {
     int sharing_op; /* -1: the network's input */
     const char *activation;
     bool rectifies;         /* what is at or below 0 leaves as exactly 0 */
+    float ceiling;          /* what is at or above it leaves as exactly this; INFINITY: there is none */
     int channels, elements; /* elements: d * h * w of the gate's output */
     int depth;              /* convolutions and linear layers on the longest way before it, the source included */
     const char *stage;
     int fan_in; /* weights per node; 0 where shared */
+    int groups; /* of the channels that the source reads, and of its own: row k reads its own group's alone */
     bool bias;
     int feeds; /* what the source reads */
     ps_unit_feed *feed;

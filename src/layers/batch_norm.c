@@ -10,6 +10,7 @@
 #include "kernels/pointwise.h"
 #include "layers/attributes.h"
 #include "layers/list.h"
+#include "layers/rectifier.h"
 #include "layers/rounding.h"
 
 typedef struct {
@@ -231,6 +232,10 @@ static bool norm_gate(const void *config_, ps_gate *gate) {
     return config->activation != PS_ACT_NONE;
 }
 
+static void norm_flat(const ps_layer_call *call, const float *v, double *count) {
+    ps_flat_below_zero(v, call->out_shape, &((const norm_config *)call->config)->slope, 0, count);
+}
+
 static double norm_batch_eps(const void *config) { return ((const norm_config *)config)->eps; }
 
 /* ---- fusing ---- */
@@ -387,6 +392,7 @@ const ps_layer_type ps_layer_batch_norm = {
     .forward = norm_forward,
     .backward = norm_backward,
     .gate = norm_gate,
+    .flat = norm_flat,
     .entering = norm_entering,
     .merges = norm_merges,
     .merged = norm_merged,

@@ -5,6 +5,7 @@
 
 #include "core/memory.h"
 #include "trace/node_state.h"
+#include "trace/trace_schema.h"
 
 /* What the rules of causes.h look at, and where it goes. */
 typedef struct {
@@ -13,19 +14,24 @@ typedef struct {
 } source_of_evidence;
 
 #define EVIDENCE(name) {#name, offsetof(ps_cause_evidence, name)}
-static const source_of_evidence sources[] = {
-    EVIDENCE(weight_l2), EVIDENCE(bias),        EVIDENCE(gamma),        EVIDENCE(beta),     EVIDENCE(out_l2),
-    EVIDENCE(pre_max),   EVIDENCE(pre_max_low), EVIDENCE(pre_max_high), EVIDENCE(mean_abs), EVIDENCE(image_spread)};
+static const source_of_evidence sources[] = {EVIDENCE(weight_l2),    EVIDENCE(bias),         EVIDENCE(gamma),
+                                             EVIDENCE(beta),         EVIDENCE(out_l2),       EVIDENCE(pre_max),
+                                             EVIDENCE(pre_max_low),  EVIDENCE(pre_max_high), EVIDENCE(mean_abs),
+                                             EVIDENCE(image_spread), EVIDENCE(saturated),    EVIDENCE(at_ceiling)};
 #undef EVIDENCE
 enum { SOURCES = sizeof sources / sizeof *sources };
 static const char *const recorded =
     "nonzero,nonzero_eval,images_active,in_alive,weight_l2,bias,gamma,beta,out_l2,pre_max,pre_max_low,pre_max_high,"
-    "mean_abs,image_spread";
+    "mean_abs,image_spread,saturated,at_ceiling";
 
 static ps_cause_evidence unknown(const ps_unit *unit) {
     double none = ps_absent();
     return (ps_cause_evidence){.shared = unit->shared,
-                               .has_norm = unit->norm_op >= 0,
+                               .has_norm = unit->norm_op >= 0 || unit->gain_op >= 0,
+                               .never_dies = !unit->rectifies,
+                               .saturated = none,
+                               .at_ceiling = none,
+                               .ceiling = (double)unit->ceiling,
                                .weight_l2 = none,
                                .bias = none,
                                .gamma = none,
@@ -55,7 +61,13 @@ static unsigned state_of(double nonzero, const ps_cause_evidence *e) {
     return state == PS_NODE_EDGE ? PS_STATE_EDGE : PS_STATE_KNOWN | (state == PS_NODE_DEAD ? PS_STATE_DEAD : 0u);
 }
 
-static void fill(const ps_probe *probe, int layer, int channels, ps_diagnosed_node *node, double *value) {
+/* Behind other gates an output of 0 was only rounded to it. */
+static bool tells_dead_by(const ps_unit *unit) {
+    return unit->rectifies || strcmp(unit->activation, PS_WORD(ACTIVATION, LEAKY_RELU)) == 0;
+}
+
+static void fill(const ps_probe *probe, int layer, int channels, bool tells_dead, ps_diagnosed_node *node,
+                 double *value) {
     for (int i = 0; i < SOURCES; i++) {
         if (!ps_probe_read(probe, sources[i].quantity, layer, value)) continue;
         for (int c = 0; c < channels; c++)
@@ -65,9 +77,9 @@ static void fill(const ps_probe *probe, int layer, int channels, ps_diagnosed_no
         for (int c = 0; c < channels; c++) node[c].evidence.inputs_alive = value[0];
     if (ps_probe_read(probe, "images_active", layer, value))
         for (int c = 0; c < channels; c++) node[c].images_active = node[c].evidence.images_active = value[c];
-    if (ps_probe_read(probe, "nonzero", layer, value))
+    if (tells_dead && ps_probe_read(probe, "nonzero", layer, value))
         for (int c = 0; c < channels; c++) node[c].evidence.state = state_of(value[c], &node[c].evidence);
-    if (ps_probe_read(probe, "nonzero_eval", layer, value))
+    if (tells_dead && ps_probe_read(probe, "nonzero_eval", layer, value))
         for (int c = 0; c < channels; c++) {
             node[c].evidence.nonzero_eval = value[c];
             if (isnan(value[c])) continue;
@@ -87,12 +99,30 @@ static void fill_statistics(ps_net *net, const ps_unit *unit, ps_diagnosed_node 
     }
 }
 
+/* Of a source that reads one gate in groups: a node's inputs are those of its own group alone. The gate's nodes, which
+ * come before, were judged. */
+static void fill_groups(const ps_units *units, int layer, ps_diagnosed_node *node) {
+    const ps_unit *unit = &units->unit[layer];
+    const ps_unit_feed *feed = unit->feed;
+    bool alone = unit->groups > 1 && unit->feeds == 1 && feed->unit >= 0 && feed->dead != PS_CHANNEL_OPEN;
+    if (!alone || feed->channels != units->unit[feed->unit].channels) return;
+    const ps_diagnosed_node *input = node;
+    for (int u = feed->unit; u < layer; u++) input -= units->unit[u].channels;
+    int size = feed->channels / unit->groups, own = unit->channels / unit->groups;
+    for (int c = 0; c < unit->channels; c++) {
+        double alive = 0;
+        for (int i = 0; i < size; i++) alive += !ps_state_dead(input[c / own * size + i].evidence.state);
+        node[c].evidence.inputs_alive = alive;
+    }
+}
+
 static void judge_layer(ps_net *net, const ps_probe *probe, int layer, ps_diagnosed_node *node, double *value) {
     const ps_unit *unit = &ps_net_units(net)->unit[layer];
     for (int c = 0; c < unit->channels; c++)
         node[c] = (ps_diagnosed_node){
             .layer = unit->name, .channel = c, .images_active = ps_absent(), .evidence = unknown(unit)};
-    fill(probe, layer, unit->channels, node, value);
+    fill(probe, layer, unit->channels, tells_dead_by(unit), node, value);
+    fill_groups(ps_net_units(net), layer, node);
     fill_statistics(net, unit, node);
     for (int c = 0; c < unit->channels; c++) node[c].cause = ps_cause_of(&node[c].evidence, &node[c].condition);
 }

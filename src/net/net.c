@@ -443,6 +443,12 @@ const float *ps_net_entering(ps_net *net, int op, ps_mode mode, float *room) {
     return room;
 }
 
+void ps_net_count_flat(ps_net *net, int op, const float *v, int images, double *count) {
+    ps_layer_call call = net->runner[op].call;
+    call.out_shape.n = images;
+    call.type->flat(&call, v, count);
+}
+
 ps_loss ps_net_loss(ps_net *net, const ps_loss_function *function, const int32_t *label, bool want_gradient) {
     ps_loss_call call = {.output = net->logits,
                          .label = label,

@@ -101,6 +101,9 @@ bool ps_net_selects(const ps_net *net);
 /* What enters the gate that an operation ends in, as large as its output, while a forward pass in this mode has made
  * the operation's inputs and not yet anything after it: the input itself, or written to `room`. */
 const float *ps_net_entering(ps_net *net, int op, ps_mode mode, float *room);
+/* Adds to count[c] the values of v, `images` images of what entered the gate of an operation whose type has `flat`, at
+ * which its derivative is flat. */
+void ps_net_count_flat(ps_net *net, int op, const float *v, int images, double *count);
 /* Loss of the latest forward pass against label [batch * labels_per_sample]. Keeps dloss/doutput for backward when
  * want_gradient. */
 ps_loss ps_net_loss(ps_net *net, const ps_loss_function *function, const int32_t *label, bool want_gradient);

@@ -45,6 +45,7 @@ static int parts_of(const ps_probe *probe) { return probe->options.parts > 1 ? p
 
 static void look_up(ps_probe *probe, int index) {
     const ps_unit *unit = &ps_net_units(probe->net)->unit[index];
+    int norm = unit->norm_op >= 0 ? unit->norm_op : unit->gain_op;
     probe->layer[index] =
         (ps_probe_layer){.unit = unit,
                          .index = index,
@@ -54,8 +55,8 @@ static void look_up(ps_probe *probe, int index) {
                          .optimiser = probe->optimiser,
                          .weight = find_param(probe->net, unit->source_op, "weight"),
                          .bias = find_param(probe->net, unit->source_op, "bias"),
-                         .gamma = find_param(probe->net, unit->norm_op, "weight"),
-                         .beta = find_param(probe->net, unit->norm_op, "bias"),
+                         .gamma = find_param(probe->net, norm, "weight"),
+                         .beta = find_param(probe->net, norm, "bias"),
                          .pool_weight = find_param(probe->net, unit->pool_skip_op, "conv.weight"),
                          .pool_bias = find_param(probe->net, unit->pool_skip_op, "conv.bias")};
 }

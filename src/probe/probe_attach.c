@@ -107,7 +107,7 @@ static ps_status add_point(ps_probe *probe, int layer, ps_tap tap) {
     if (tap == PS_TAP_ENTRY) node = graph->op[unit->entry_op].input[0];
     if (tap == PS_TAP_NORM) node = graph->op[unit->norm_op].input[0];
     if (tap == PS_TAP_SOURCE) node = graph->op[unit->source_op].input[0];
-    if (tap == PS_TAP_PRE_MAX || (tap == PS_TAP_ENTRY && unit->shared)) node = ready_after(graph, unit->gate_op);
+    if (ps_tap_is_entering(tap, unit)) node = ready_after(graph, unit->gate_op);
     for (size_t i = 0; i < probe->points; i++)
         if (probe->point[i].layer == layer && probe->point[i].tap == tap) return PS_OK;
     PS_TRY(PS_GROW(&probe->point, &probe->point_capacity, probe->points + 1, "probe"));

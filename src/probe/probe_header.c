@@ -143,6 +143,15 @@ static void add_norm_eps(ps_trace_writer *trace, const ps_op *op) {
         ps_trace_add_value(trace, PS_KEY(LAYER, norm_eps), op->type->batch_eps(op->config));
 }
 
+static void add_death(ps_trace_writer *trace, const ps_unit *unit) {
+    bool cut_off = unit->rectifies && isfinite(unit->ceiling);
+    ps_trace_add_text(trace, PS_KEY(LAYER, dead_means),
+                      !unit->rectifies ? PS_WORD(DEATH, SATURATED)
+                      : cut_off        ? PS_WORD(DEATH, CEILING)
+                                       : PS_WORD(DEATH, ZERO));
+    if (cut_off) ps_trace_add_value(trace, PS_KEY(LAYER, ceiling), (double)unit->ceiling);
+}
+
 /* Whether there are weights that read the gate, and all of them are frozen. */
 static bool has_frozen_readers(const ps_probe_layer *layer) {
     bool all = layer->unit->readers > 0;
@@ -184,11 +193,13 @@ static void add_layer(ps_trace_writer *trace, const ps_probe *probe, const ps_gr
     ps_trace_add_whole(trace, PS_KEY(LAYER, depth), unit->depth);
     ps_trace_add_text(trace, PS_KEY(LAYER, stage), unit->stage != NULL ? unit->stage : "");
     ps_trace_add_text(trace, PS_KEY(LAYER, activation), unit->activation);
-    ps_trace_add_text(trace, PS_KEY(LAYER, norm), node_name(graph, unit->norm_op));
+    add_death(trace, unit);
+    ps_trace_add_text(trace, PS_KEY(LAYER, norm), node_name(graph, unit->norm_op >= 0 ? unit->norm_op : unit->gain_op));
     ps_trace_add_text(trace, PS_KEY(LAYER, pool_skip), node_name(graph, unit->pool_skip_op));
     if (unit->norm_op >= 0) add_norm_eps(trace, &graph->op[unit->norm_op]);
     ps_trace_add_bool(trace, PS_KEY(LAYER, bias), unit->bias);
     ps_trace_add_whole(trace, PS_KEY(LAYER, fan_in), unit->fan_in);
+    if (unit->groups > 1) ps_trace_add_whole(trace, PS_KEY(LAYER, groups), unit->groups);
     ps_trace_begin_array(trace, PS_KEY(LAYER, inputs));
     for (int i = 0; i < unit->feeds; i++)
         if (unit->feed[i].unit >= 0 && !named_before(unit, i))

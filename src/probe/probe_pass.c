@@ -73,11 +73,6 @@ static bool needs_pass(const ps_probe *probe, ps_mode mode) {
     return false;
 }
 
-/* What enters a shared gate is what enters a private one's gate or, one step earlier, its normalisation. */
-static bool shows_entering(const ps_tap_point *point, const ps_unit *unit) {
-    return point->tap == PS_TAP_PRE_MAX || (point->tap == PS_TAP_ENTRY && unit->shared);
-}
-
 static void show_view(ps_probe *probe, const ps_tap_point *point, ps_tap_view *view) {
     for (int i = 0; i < probe->instruments; i++) {
         ps_attachment *a = &probe->attached[i * probe->layers + point->layer];
@@ -100,7 +95,8 @@ static void show(ps_probe *probe, const ps_tap_point *point, const pass *now) {
                         .positions = positions_of(probe, point->tap, unit),
                         .workspace = probe->workspace,
                         .threads = ps_net_threads(probe->net)};
-    if (shows_entering(point, unit)) view.data = ps_net_entering(probe->net, unit->gate_op, now->mode, probe->entering);
+    if (ps_tap_is_entering(point->tap, unit))
+        view.data = ps_net_entering(probe->net, unit->gate_op, now->mode, probe->entering);
     if (point->tap == PS_TAP_PRE_MAX) {
         measure_max(probe, unit, &view);
         view.data = probe->batch_max;
@@ -240,7 +236,8 @@ ps_status ps_probe_prepare_passes(ps_probe *probe) {
     size_t input = (size_t)ps_net_batch(probe->net) * ps_shape_elements(ps_net_graph(probe->net)->input);
     PS_TRY(PS_ALLOC((size_t)ps_net_graph(probe->net)->count + 1, &probe->seen, "probe"));
     PS_TRY(PS_ALLOC(input, &probe->x, "probe batch"));
-    bool entering = probe->tap_wanted[PS_TAP_PRE_MAX] || probe->tap_wanted[PS_TAP_ENTRY];
+    bool entering =
+        probe->tap_wanted[PS_TAP_PRE_MAX] || probe->tap_wanted[PS_TAP_ENTRY] || probe->tap_wanted[PS_TAP_ENTERING];
     if (entering) PS_TRY(PS_ALLOC(most.entering, &probe->entering, "probe"));
     PS_TRY(PS_ALLOC(channels, &probe->batch_max, "probe"));
     PS_TRY(PS_ALLOC(3 * channels, &probe->edges, "probe"));

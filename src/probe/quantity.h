@@ -21,6 +21,7 @@ typedef enum {
     PS_TAP_SOURCE,    /* what the source reads, batch statistics; for instruments with `features` */
     PS_TAP_EDGES,     /* no tensor: data[3][channels] are the low, high and variance of ps_layer_edges */
     PS_TAP_TURNED,    /* the same of the pass in which near-ties are turned */
+    PS_TAP_ENTERING,  /* what enters the gate, batch statistics */
     PS_TAP_PRE_MAX,   /* not a tensor: data[channels] are the largest values of this batch that entered the gate */
     PS_TAPS
 } ps_tap;
@@ -35,6 +36,12 @@ typedef struct {
 
 static inline ps_shape ps_tap_view_shape(const ps_tap_view *view, int channels) {
     return (ps_shape){.n = (int)view->images, .c = channels, .d = 1, .h = (int)view->positions, .w = 1};
+}
+
+/* Shown while what enters the gate itself is in memory: what enters a shared gate stands for what enters a private
+ * one's gate or, one step earlier, its normalisation. */
+static inline bool ps_tap_is_entering(ps_tap tap, const ps_unit *unit) {
+    return tap == PS_TAP_PRE_MAX || tap == PS_TAP_ENTERING || (tap == PS_TAP_ENTRY && unit->shared);
 }
 
 /* What reads a gate, beside ps_unit_reader: the parameter of its weights, and how many input channels it has in all

@@ -143,7 +143,22 @@ static void check_keys(ps_trace_rules *r, const cJSON *object) {
 
 /* ---- header ---- */
 
-bool ps_trace_knows_activation(const char *activation) { return ps_words_find(PS_WORDS_ACTIVATION, activation) >= 0; }
+ps_trace_death ps_trace_death_of(const cJSON *layer) {
+    const char *means = text_of(layer, PS_KEY(LAYER, dead_means)),
+               *activation = text_of(layer, PS_KEY(LAYER, activation));
+    if (means != NULL) return (ps_trace_death)(ps_words_find(PS_WORDS_DEATH, means) + 1);
+    if (activation == NULL) return PS_DEATH_UNKNOWN;
+    if (strcmp(activation, PS_WORD(ACTIVATION, RELU)) == 0) return PS_DEATH_ZERO;
+    return strcmp(activation, PS_WORD(ACTIVATION, LEAKY_RELU)) == 0 ? PS_DEATH_NEVER : PS_DEATH_UNKNOWN;
+}
+
+/* Of LeakyReLU, too: its outputs are 0 where nothing enters it, and arms with it show by them that nothing dies. */
+bool ps_trace_tells_dead(const cJSON *layer) {
+    const char *activation = text_of(layer, PS_KEY(LAYER, activation));
+    ps_trace_death death = ps_trace_death_of(layer);
+    bool named = activation != NULL && ps_words_find(PS_WORDS_ACTIVATION, activation) >= 0;
+    return named || death == PS_DEATH_ZERO || death == PS_DEATH_CEILING;
+}
 
 /* "LeakyReLU" is leaky_relu: the same letters and digits. */
 static bool is_spelling_of(const char *text, const char *known) {
@@ -181,6 +196,13 @@ static void check_activation(ps_trace_rules *r, const cJSON *layer, const char *
             breach(r, "%s\"%s\" is \"%s\"; write \"%s\"", prefix, PS_KEY(LAYER, activation), activation, known);
 }
 
+static void check_ceiling(ps_trace_rules *r, const cJSON *layer, const char *prefix) {
+    bool has = cJSON_IsNumber(get(layer, PS_KEY(LAYER, ceiling)));
+    if (has != (ps_trace_death_of(layer) == PS_DEATH_CEILING))
+        breach(r, "%s\"%s\" and \"%s\": \"%s\" stand there both or neither", prefix, PS_KEY(LAYER, ceiling),
+               PS_KEY(LAYER, dead_means), PS_WORD(DEATH, CEILING));
+}
+
 /* What a layer's values are counted by: 0 where it is wrong itself. */
 static layer_state read_sizes(const cJSON *item) {
     const cJSON *channels = get(item, PS_KEY(LAYER, channels)), *elements = get(item, PS_KEY(LAYER, elements));
@@ -205,6 +227,7 @@ static ps_status check_layer(ps_trace_rules *r, const cJSON *item) {
     if (!isnan(position) && position != (double)r->layers)
         breach(r, "%s\"%s\" must be its place in the list, %zu", prefix, PS_KEY(LAYER, position), r->layers);
     check_activation(r, item, prefix);
+    check_ceiling(r, item, prefix);
     check_inputs(r, item, prefix);
     PS_TRY(PS_GROW(&r->layer, &r->layer_capacity, r->layers + 1, "trace layers"));
     layer_state *layer = &r->layer[r->layers];

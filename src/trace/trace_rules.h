@@ -67,7 +67,15 @@ typedef struct {
 } ps_trace_counts;
 const ps_trace_counts *ps_trace_rules_counts(const ps_trace_rules *rules);
 
-/* Whether gate outputs of exactly 0 tell that a node is dead: of the activations that FORMAT.md names. */
-bool ps_trace_knows_activation(const char *activation);
+/* What death can be behind a layer's activation, by its header: its word, else the activation's name. */
+typedef enum {
+    PS_DEATH_UNKNOWN,
+    PS_DEATH_ZERO,
+    PS_DEATH_CEILING, /* zero or ceiling */
+    PS_DEATH_NEVER    /* saturated: no node can be exactly dead */
+} ps_trace_death;
+ps_trace_death ps_trace_death_of(const cJSON *layer);
+/* Whether gate outputs of exactly 0 tell that a node is dead. */
+bool ps_trace_tells_dead(const cJSON *layer);
 
 #endif

@@ -54,6 +54,7 @@ typedef enum { /* the lists of word_list.def, and those that stand elsewhere */
                PS_WORDS_FORMAT,
                PS_WORDS_KIND,
                PS_WORDS_ACTIVATION,
+               PS_WORDS_DEATH,
                PS_WORDS_BETTER,
                PS_WORDS_STATUS,
                PS_WORDS_ROLE,      /* arm_role_list.def */

@@ -46,7 +46,7 @@ static ps_status take_layer(ps_watch_model *model, const cJSON *item) {
         return ps_fail(PS_ERR_INPUT, "layer %d of the trace's header has no sound number of channels",
                        model->layer_count);
     PS_TRY(ps_string_copy(text_of(item, PS_KEY(LAYER, name)), &layer->name));
-    layer->tells_dead = ps_trace_knows_activation(text_of(item, PS_KEY(LAYER, activation)));
+    layer->tells_dead = ps_trace_tells_dead(item);
     layer->shared = strcmp(text_of(item, PS_KEY(LAYER, kind)), PS_WORD(KIND, SHARED)) == 0;
     layer->frozen = has_frozen_weights(get(item, PS_KEY(LAYER, frozen)));
     layer->channels = (int)channels;

@@ -125,6 +125,8 @@ BROKEN = [
     ("a bare NaN", lambda lines: first(lines, "step", step=3).__setitem__("loss", float("nan")), "bare NaN"),
     ("a bare Infinity in the header", lambda lines: lines[0]["config"].__setitem__("best", float("inf")), "bare Infinity"),
     ("more dead than outputs", lambda lines: first(lines, "probe", step=4)["values"]["nonzero"].__setitem__(0, 1e9), "which must be from 0 to"),
+    ("a ceiling without its death", lambda lines: lines[0]["layers"][0].__setitem__("ceiling", 6), "both or neither"),
+    ("a death at a ceiling that is nowhere", lambda lines: lines[0]["layers"][0].__setitem__("dead_means", "zero or ceiling"), "both or neither"),
     ("another spelling of an activation", lambda lines: lines[0]["layers"][0].__setitem__("activation", "ReLU"), 'write "relu"'),
 ]
 for name, change, sentence in BROKEN:

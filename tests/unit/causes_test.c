@@ -100,6 +100,92 @@ static void each_cause_of_death(void **state) {
     expect(e, PS_CONDITION_DEAD, PS_CAUSE_ZERO_INCOMING);
 }
 
+/* ReLU6: every output at 6. */
+static ps_cause_evidence stuck(bool norm) {
+    ps_cause_evidence e = norm ? normalised() : healthy();
+    e.at_ceiling = 1;
+    e.ceiling = 6;
+    e.mean_abs = 6;
+    e.image_spread = 0;
+    return e;
+}
+
+static void each_cause_of_a_gate_stuck_at_its_ceiling(void **state) {
+    (void)state;
+    ps_cause_evidence e = stuck(false);
+    e.pre_max = 9;
+    e.bias = 7; /* by itself */
+    expect(e, PS_CONDITION_STUCK, PS_CAUSE_CEILING_BIAS);
+    e.bias = 4; /* without it none would reach the ceiling */
+    expect(e, PS_CONDITION_STUCK, PS_CAUSE_CEILING_BIAS);
+    e.bias = 1;
+    expect(e, PS_CONDITION_STUCK, PS_CAUSE_CEILING_INPUT);
+    e.bias = -1;
+    expect(e, PS_CONDITION_STUCK, PS_CAUSE_CEILING_INPUT);
+    e.weight_l2 = 0;
+    expect(e, PS_CONDITION_STUCK, PS_CAUSE_ZERO_INCOMING);
+    e = stuck(true);
+    e.beta = 20;
+    expect(e, PS_CONDITION_STUCK, PS_CAUSE_CEILING_SHIFT);
+    e.beta = -1;
+    expect(e, PS_CONDITION_STUCK, PS_CAUSE_SILENT);
+    e.gamma = 0;
+    expect(e, PS_CONDITION_STUCK, PS_CAUSE_GAMMA_ZERO);
+    e.at_ceiling = 0.999; /* one output below: moving, if little */
+    e.gamma = 1;
+    e.image_spread = 0.1;
+    expect(e, PS_CONDITION_NONE, PS_CAUSE_NONE);
+    e = stuck(false);
+    e.lacks = PS_LACKS_BIAS;
+    e.bias = ps_absent();
+    expect(e, PS_CONDITION_STUCK, PS_CAUSE_UNKNOWN);
+    e.shared = true;
+    e.lacks = 0;
+    expect(e, PS_CONDITION_STUCK, PS_CAUSE_SILENT);
+}
+
+/* Behind a gate that cannot be exactly dead nobody knows a state, and nobody needs to. */
+static ps_cause_evidence undying(bool norm) {
+    ps_cause_evidence e = norm ? normalised() : healthy();
+    e.state = 0;
+    e.never_dies = true;
+    e.image_spread = 0.2;
+    return e;
+}
+
+static void each_cause_of_saturation(void **state) {
+    (void)state;
+    ps_cause_evidence e = undying(false);
+    expect(e, PS_CONDITION_NONE, PS_CAUSE_NONE);
+    e.saturated = 0.999;
+    expect(e, PS_CONDITION_NONE, PS_CAUSE_NONE);
+    e.saturated = 1;
+    e.bias = -40;
+    e.pre_max = -36;
+    e.mean_abs = e.image_spread = 0; /* rounded to 0 throughout: no dead node */
+    expect(e, PS_CONDITION_SATURATED, PS_CAUSE_NEGATIVE_BIAS);
+    e.mean_abs = 1; /* ELU: -1 throughout */
+    expect(e, PS_CONDITION_SATURATED, PS_CAUSE_NEGATIVE_BIAS);
+    e.bias = 0;
+    expect(e, PS_CONDITION_SATURATED, PS_CAUSE_NEGATIVE_INPUT);
+    e.weight_l2 = 0; /* constant, whatever its derivative */
+    expect(e, PS_CONDITION_CONSTANT, PS_CAUSE_ZERO_INCOMING);
+    e = undying(true);
+    e.saturated = 1;
+    e.beta = -20;
+    e.pre_max = -17;
+    expect(e, PS_CONDITION_SATURATED, PS_CAUSE_NORM_SHIFT);
+    e.shared = true; /* behind an add or a layer norm */
+    expect(e, PS_CONDITION_SATURATED, PS_CAUSE_SILENT);
+    e.gamma = 0; /* the gain of its channel */
+    e.image_spread = 0;
+    expect(e, PS_CONDITION_CONSTANT, PS_CAUSE_GAMMA_ZERO);
+    e = undying(false);
+    e.saturated = ps_absent();
+    e.lacks = PS_LACKS_SATURATED;
+    expect(e, PS_CONDITION_UNKNOWN, PS_CAUSE_UNKNOWN);
+}
+
 /* Would it live without its shift? Where the largest value is the shift itself it would not. */
 static void a_shift_that_is_all_there_is_shuts_nothing(void **state) {
     (void)state;
@@ -477,6 +563,8 @@ static void evidence_that_is_named_is_printed(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_wrong_nothing_said),
+        cmocka_unit_test(each_cause_of_a_gate_stuck_at_its_ceiling),
+        cmocka_unit_test(each_cause_of_saturation),
         cmocka_unit_test(each_cause_of_death),
         cmocka_unit_test(a_shift_that_is_all_there_is_shuts_nothing),
         cmocka_unit_test(constant_and_unused_nodes),

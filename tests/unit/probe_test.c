@@ -55,6 +55,19 @@ static const char without_norm[] =
     "{\"name\":\"drop\",\"type\":\"dropout\"},{\"name\":\"gap\",\"type\":\"global_avg_pool\"},"
     "{\"name\":\"fc\",\"type\":\"linear\",\"features\":3}]}";
 
+/* Gates that cannot be exactly dead, one with a ceiling, and one right behind a layer norm. */
+static const char smooth[] =
+    "{\"format\":\"poolscope-graph\",\"version\":1,\"name\":\"smooth\",\"input\":[2,5,5],\"nodes\":["
+    "{\"name\":\"conv1\",\"type\":\"conv\",\"channels\":4,\"padding\":1},{\"name\":\"g1\",\"type\":\"gelu\"},"
+    "{\"name\":\"conv2\",\"type\":\"conv\",\"channels\":4,\"padding\":1},{\"name\":\"g2\",\"type\":\"relu6\"},"
+    "{\"name\":\"conv3\",\"type\":\"conv\",\"channels\":4,\"padding\":1},{\"name\":\"g3\",\"type\":\"elu\"},"
+    "{\"name\":\"conv4\",\"type\":\"conv\",\"channels\":4,\"padding\":1},{\"name\":\"bn4\",\"type\":\"batch_norm\"},"
+    "{\"name\":\"g4\",\"type\":\"silu\"},"
+    "{\"name\":\"conv5\",\"type\":\"conv\",\"channels\":4,\"padding\":1},{\"name\":\"g5\",\"type\":\"prelu\"},"
+    "{\"name\":\"conv6\",\"type\":\"conv\",\"channels\":4,\"padding\":1},{\"name\":\"ln6\",\"type\":\"layer_norm\"},"
+    "{\"name\":\"g6\",\"type\":\"gelu\"},{\"name\":\"gap\",\"type\":\"global_avg_pool\"},"
+    "{\"name\":\"fc\",\"type\":\"linear\",\"features\":3}]}";
+
 static const char vectors[] =
     "{\"format\":\"poolscope-graph\",\"version\":1,\"name\":\"vectors\",\"input\":[7,1,1],\"nodes\":["
     "{\"name\":\"fc1\",\"type\":\"linear\",\"features\":5},{\"name\":\"relu1\",\"type\":\"relu\"},"
@@ -247,7 +260,7 @@ typedef struct {
         images;
     double norm_sum[MOST], norm_squares[MOST], norm_values; /* of what enters its normalisation */
     float *first;                                           /* outputs of the first image */
-    double spread[MOST];
+    double spread[MOST], flat[MOST], at_ceiling[MOST];
     double half[MOST], quarter[MOST]; /* nonzero on the first images of each batch, ceil(n / 2) and ceil(n / 4) of all n
                                          up to it */
 } naive;
@@ -270,6 +283,17 @@ static double entering(const bench *b, const ps_unit *u, const tensors *t, size_
         if (gate->inputs > 1) v += (double)t->y[gate->input[1]][at];
     }
     return v;
+}
+
+/* The derivative of the gate's own formula; of what is a rectifier 1. */
+static double slope_at(const bench *b, const ps_unit *u, double v) {
+    const char *name = ps_net_graph(b->net)->op[u->gate_op].type->name;
+    double s = 1 / (1 + exp(-v));
+    if (strcmp(name, "gelu") == 0) return erfc(-v / sqrt(2)) / 2 + v * exp(-v * v / 2) / sqrt(2 * M_PI);
+    if (strcmp(name, "silu") == 0) return s + v * s * (1 - s);
+    if (strcmp(name, "elu") == 0) return v > 0 ? 1 : exp(v);
+    if (strcmp(name, "prelu") != 0 || v > 0) return 1;
+    return (double)ps_net_param(b->net, ps_net_op_param(b->net, u->gate_op, "weight"))->value[0];
 }
 
 static void look_before_norm(const ps_unit *u, const tensors *t, int images, naive *n) {
@@ -314,6 +338,8 @@ static void look(const bench *b, const ps_unit *u, const tensors *t, int images,
                 n->squares[c] += v * v;
                 n->entry[c] += u->shared ? pre * pre : (double)x[at] * (double)x[at];
                 if (pre > n->pre_max[c]) n->pre_max[c] = pre;
+                n->flat[c] += fabs(slope_at(b, u, pre)) < 1e-3;
+                n->at_ceiling[c] += v == 6;
                 double apart = fabs(v - (double)n->first[at % map]);
                 if (apart > n->spread[c]) n->spread[c] = apart;
             }
@@ -410,6 +436,15 @@ static void check_probe_record(bench *b, int index, uint64_t step) {
             assert_near(got[c], cases[i].root ? sqrt(expected) : expected, cases[i].exact ? 0 : 1e-5, cases[i].name, c);
         }
     }
+    const char *gate = u->activation;
+    bool rectifies = strcmp(gate, "relu") == 0 || strcmp(gate, "relu6") == 0;
+    const cJSON *values = cJSON_GetObjectItemCaseSensitive(r, "values");
+    assert_int_equal(cJSON_HasObjectItem(values, "saturated"), !rectifies);
+    assert_int_equal(cJSON_HasObjectItem(values, "at_ceiling"), strcmp(gate, "relu6") == 0);
+    if (!rectifies && values_of(r, "saturated", got, u->channels))
+        for (int c = 0; c < u->channels; c++) assert_near(got[c], n.flat[c] / outputs, 1e-8, "saturated", c);
+    if (strcmp(gate, "relu6") == 0 && values_of(r, "at_ceiling", got, u->channels))
+        for (int c = 0; c < u->channels; c++) assert_near(got[c], n.at_ceiling[c] / outputs, 1e-8, "at_ceiling", c);
     check_norm(b, u, r, &n);
     double l1 = 0, l2 = 0;
     for (int c = 0; c < u->channels; c++) {
@@ -423,11 +458,23 @@ static void check_probe_record(bench *b, int index, uint64_t step) {
     cJSON_Delete(r);
 }
 
+/* Some nodes of every layer far to either side, one negative slope flat, one gain 0. */
+static void push_to_the_ends(bench *b) {
+    const char *const biases[] = {"conv1.bias", "conv2.bias", "conv3.bias", "bn4.bias", "conv5.bias", "ln6.bias"};
+    const float values[] = {-40, 6.1f, -4, 0.2f};
+    for (size_t i = 0; i < sizeof biases / sizeof *biases; i++)
+        memcpy(ps_net_param(b->net, ps_net_find_param(b->net, biases[i]))->value, values, sizeof values);
+    ps_net_param(b->net, ps_net_find_param(b->net, "g5.weight"))->value[0] = 1e-4f;
+    ps_net_param(b->net, ps_net_find_param(b->net, "ln6.weight"))->value[1] = 0;
+    b->options->rate.lr = 1e-6;
+}
+
 static void probe_records_say_what_naive_probing_says(void **state) {
     (void)state;
-    const char *const graphs[] = {plain, residual, without_norm};
-    for (int g = 0; g < 3; g++) {
+    const char *const graphs[] = {plain, residual, without_norm, smooth};
+    for (int g = 0; g < 4; g++) {
         bench b = make(graphs[g], BATCH, 2, "sgd");
+        if (graphs[g] == smooth) push_to_the_ends(&b);
         ps_trace_writer *trace;
         ps_probe *probe = attach(&b, NULL, &trace);
         train(&b, ps_probe_hooks(probe), 1, 0, STEPS, train_batch, &b);

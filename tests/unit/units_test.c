@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <math.h>
 
 #include <stdlib.h>
 #include <string.h>
@@ -160,6 +161,31 @@ static void two_gates_on_one_convolution_are_shared(void **state) {
     assert_int_equal(units.count, 2);
     assert_true(unit("r")->shared && unit("l")->shared);
     assert_true(unit("r")->rectifies && !unit("l")->rectifies);
+}
+
+/* A shut gate behind a layer norm still hands gradient to its convolution's row, through the others' moments. */
+static void a_gate_behind_a_layer_norm_is_shared_but_its_gain_is_its_own(void **state) {
+    (void)state;
+    open_units(
+        CONV("a") "," NODE("n", "layer_norm") "," NODE("r", "relu6") "," CONV("b") "," NODE("g", "gelu") "," HEAD);
+    const ps_unit *r = unit("r"), *b = unit("b");
+    assert_true(r->shared && r->sharing == PS_SHARING_OTHER);
+    assert_int_equal(r->gain_op, node("n"));
+    assert_true(r->norm_op == -1 && r->rectifies && r->ceiling == 6);
+    assert_true(!b->shared && b->gain_op == -1 && !b->rectifies && isinf(b->ceiling));
+    assert_int_equal(b->feeds, 1);
+    assert_int_equal(b->feed[0].unit, ps_units_find(&units, "r"));
+}
+
+static void the_groups_of_a_source_are_known(void **state) {
+    (void)state;
+    open_units("{\"name\": \"a\", \"type\": \"conv\", \"channels\": 4, \"padding\": 1}," NODE(
+        "r",
+        "relu") ","
+                "{\"name\": \"b\", \"type\": \"conv\", \"channels\": 8, \"padding\": 1, \"groups\": 4}," NODE(
+                    "s", "relu") "," HEAD);
+    assert_int_equal(unit("a")->groups, 1);
+    assert_int_equal(unit("b")->groups, 4);
 }
 
 static void readers_are_found_through_pool_flatten_and_concat(void **state) {
@@ -419,6 +445,8 @@ int main(void) {
         cmocka_unit_test_teardown(a_norm_behind_a_gate_hands_its_channels_on, close_units),
         cmocka_unit_test_teardown(a_gate_behind_a_gate_hands_its_channels_on, close_units),
         cmocka_unit_test_teardown(unpooling_tells_a_constant_from_a_zero, close_units),
+        cmocka_unit_test_teardown(a_gate_behind_a_layer_norm_is_shared_but_its_gain_is_its_own, close_units),
+        cmocka_unit_test_teardown(the_groups_of_a_source_are_known, close_units),
         cmocka_unit_test_teardown(a_way_past_the_norm_stays_one, close_units),
         cmocka_unit_test_teardown(a_graph_without_gates_has_no_units, close_units),
         cmocka_unit_test(fused_and_unfused_agree),
