@@ -1,6 +1,7 @@
 #include "data/loader.h"
 
 #include <pthread.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -22,7 +23,10 @@ struct ps_loader {
     size_t elements, labels; /* per sample */
     uint32_t train_count;
     ps_augment_plan augment;
-    ps_rng_key order_key;
+    ps_rng_key order_key, mix_key;
+    ps_mix mix;      /* of the latest training batch */
+    float *partner;  /* [batch][elements]: partners that are no rows of what is filled; NULL: nothing is mixed */
+    int32_t *other;  /* [batch]: labels of all partners */
     uint32_t *order; /* permutation of epoch `order_epoch` */
     uint64_t order_epoch;
     bool order_known;
@@ -37,11 +41,22 @@ typedef struct batch_job {
     ps_split split; /* plain batches */
     size_t count;   /* images in that split */
     size_t first;   /* place of the first row in the epoch's order, or in the stored order */
+    size_t row;     /* and in its batch */
     size_t rows, chunks;
     float *x;
     int32_t *label;
     failure *failed;
 } batch_job;
+
+static int step_images(const ps_loader_options *options) {
+    return options->parts > 1 ? options->batch * options->parts : options->batch;
+}
+
+static ps_status prepare_mixing(ps_loader *loader) {
+    size_t batch = (size_t)step_images(&loader->options);
+    PS_TRY(PS_ALLOC(batch * loader->elements, &loader->partner, "mixing of images"));
+    return PS_ALLOC(batch, &loader->other, "mixing of images");
+}
 
 /* Whole samples of unlike sizes make no batch; a task that cuts patches takes them one by one. */
 static ps_status refuse_sizes(const ps_dataset *dataset) {
@@ -72,8 +87,22 @@ static ps_status refuse_masks(const ps_dataset *dataset, const ps_loader_options
                    ps_dataset_source(dataset), mask.d, mask.h, mask.w, shape.d, shape.h, shape.w);
 }
 
-static int step_images(const ps_loader_options *options) {
-    return options->parts > 1 ? options->batch * options->parts : options->batch;
+static ps_status check_mixing(const ps_dataset *dataset, const ps_loader_options *options) {
+    PS_TRY(ps_mix_check(&options->mix));
+    if (!ps_mix_used(&options->mix)) return PS_OK;
+    if (ps_dataset_labels_per_sample(dataset) != 1)
+        return ps_fail(PS_ERR_USAGE,
+                       "%s: mixup and cutmix mix images with a class each, and these have %s; leave mixing out",
+                       ps_dataset_source(dataset), ps_dataset_labels_per_sample(dataset) > 1 ? "masks" : "no labels");
+    if (step_images(options) < 2)
+        return ps_fail(PS_ERR_USAGE,
+                       "mixup and cutmix mix the images of a batch with each other, and a batch of 1 has "
+                       "none to mix; use a larger batch, or leave mixing out");
+    if (options->stored_order)
+        return ps_fail(PS_ERR_USAGE,
+                       "mixup and cutmix mix the first image of a batch with its last and so on, which in stored order "
+                       "would be the same two in every epoch; shuffle the images, or leave mixing out");
+    return PS_OK;
 }
 
 ps_status ps_loader_create(const ps_dataset *dataset, const ps_loader_options *options, ps_loader **out) {
@@ -91,6 +120,7 @@ ps_status ps_loader_create(const ps_dataset *dataset, const ps_loader_options *o
                        "%s: %d training images are less than one batch of %d; use a smaller batch or more images",
                        ps_dataset_source(dataset), images, step_images(options));
     PS_TRY(refuse_masks(dataset, options));
+    PS_TRY(check_mixing(dataset, options));
     PS_TRY(PS_ALLOC(1, &loader, "loader"));
     pthread_mutex_init(&loader->failed.lock, NULL);
     loader->dataset = dataset;
@@ -101,7 +131,10 @@ ps_status ps_loader_create(const ps_dataset *dataset, const ps_loader_options *o
     loader->labels = ps_dataset_labels_per_sample(dataset);
     loader->train_count = (uint32_t)images;
     loader->order_key = ps_rng_key_of(options->seed, "data/order");
+    loader->mix_key = ps_rng_key_of(options->seed, "data/mix");
+    loader->mix.share = 1;
     ps_status status = PS_ALLOC(loader->train_count, &loader->order, "loader");
+    if (status == PS_OK && ps_mix_used(&options->mix)) status = prepare_mixing(loader);
     if (status != PS_OK) {
         ps_loader_destroy(loader);
         return status;
@@ -114,6 +147,8 @@ void ps_loader_destroy(ps_loader *loader) {
     if (loader == NULL) return;
     pthread_mutex_destroy(&loader->failed.lock);
     ps_free(loader->order);
+    ps_free(loader->partner);
+    ps_free(loader->other);
     ps_free(loader);
 }
 
@@ -123,12 +158,55 @@ uint64_t ps_loader_steps_per_epoch(const ps_loader *loader) {
 
 /* ---- batches ---- */
 
+static bool mixes(const ps_loader *loader) { return loader->mix.share < 1; }
+
+/* Row of the batch that a row is mixed with, counted from the first of those that are filled: it may not be one. */
+static ptrdiff_t partner_of(const batch_job *job, size_t row) {
+    ptrdiff_t last = step_images(&job->loader->options) - 1;
+    return last - (ptrdiff_t)(job->row + row) - (ptrdiff_t)job->row;
+}
+
+static bool is_filled(const batch_job *job, ptrdiff_t row) { return row >= 0 && row < (ptrdiff_t)job->rows; }
+
+static ps_status load(const batch_job *job, ptrdiff_t row, float *x, int32_t *label) {
+    uint32_t sample = job->loader->order[(ptrdiff_t)job->first + row];
+    return ps_augment_load(&job->loader->augment, job->epoch, sample, x, label);
+}
+
 static ps_status fill_train_row(const batch_job *job, size_t row) {
     const ps_loader *loader = job->loader;
-    uint32_t sample = loader->order[job->first + row];
-    float *x = job->x + row * loader->elements;
-    int32_t *label = job->label + row * loader->labels;
-    return ps_augment_load(&loader->augment, job->epoch, sample, x, label);
+    PS_TRY(load(job, (ptrdiff_t)row, job->x + row * loader->elements, job->label + row * loader->labels));
+    ptrdiff_t partner = partner_of(job, row);
+    if (!mixes(loader) || is_filled(job, partner)) return PS_OK;
+    return load(job, partner, loader->partner + row * loader->elements, loader->other + row);
+}
+
+static void mix_row(const batch_job *job, size_t row) {
+    const ps_loader *loader = job->loader;
+    float *own = job->x + row * loader->elements;
+    ptrdiff_t partner = partner_of(job, row);
+    if (!is_filled(job, partner))
+        ps_mix_pair(&loader->mix, loader->shape, own, loader->partner + row * loader->elements);
+    else if (partner > (ptrdiff_t)row)
+        ps_mix_pair(&loader->mix, loader->shape, own, job->x + (size_t)partner * loader->elements);
+}
+
+static void mix_chunk(void *context, size_t chunk, int worker) {
+    const batch_job *job = context;
+    size_t end = ps_threads_chunk_start(job->rows, job->chunks, chunk + 1);
+    (void)worker;
+    for (size_t row = ps_threads_chunk_start(job->rows, job->chunks, chunk); row < end; row++) mix_row(job, row);
+}
+
+/* A row counts where both of its labels do. */
+static void mix_labels(const batch_job *job) {
+    int32_t *other = job->loader->other;
+    for (size_t row = 0; row < job->rows; row++)
+        if (is_filled(job, partner_of(job, row))) other[row] = job->label[partner_of(job, row)];
+    for (size_t row = 0; row < job->rows; row++) {
+        bool counts = job->label[row] >= 0 && other[row] >= 0;
+        if (!counts) job->label[row] = other[row] = -1;
+    }
 }
 
 static ps_status fill_plain_row(const batch_job *job, size_t row) {
@@ -198,10 +276,20 @@ ps_status ps_loader_train_rows(ps_loader *loader, uint64_t step, ps_loader_rows 
     batch_job job = {.fill_row = fill_train_row,
                      .epoch = epoch,
                      .first = (size_t)(step % steps) * (size_t)step_images(&loader->options) + (size_t)rows.first,
+                     .row = (size_t)rows.first,
                      .rows = (size_t)rows.count,
                      .x = x,
                      .label = label};
-    return fill_batch(loader, &job, threads);
+    loader->mix = ps_mix_draw(&loader->options.mix, loader->mix_key, step, epoch, loader->shape);
+    PS_TRY(fill_batch(loader, &job, threads));
+    if (!mixes(loader)) return PS_OK;
+    ps_threads_run(threads, job.chunks, mix_chunk, &job);
+    mix_labels(&job);
+    return PS_OK;
+}
+
+ps_loader_mixed ps_loader_mixed_with(const ps_loader *loader) {
+    return (ps_loader_mixed){mixes(loader) ? loader->other : NULL, loader->mix.share};
 }
 
 ps_status ps_loader_train_batch(ps_loader *loader, uint64_t step, float *x, int32_t *label, ps_threads *threads) {

@@ -2,7 +2,8 @@
  * same images in the same order with the same augmentation, and a resumed run goes on exactly where it was.
  *
  * Each epoch is one random permutation of the training split, or its stored order; a last part smaller than a batch is
- * dropped. Augmentation (training batches only) is drawn per (seed, epoch, sample): data/augment.h. */
+ * dropped. Augmentation (training batches only) is drawn per (seed, epoch, sample): data/augment.h; mixing of images
+ * with each other after it, per (seed, step): data/mix.h. */
 #ifndef PS_DATA_LOADER_H
 #define PS_DATA_LOADER_H
 
@@ -12,6 +13,7 @@
 #include "parallel/threads.h"
 #include "data/augment.h"
 #include "data/dataset.h"
+#include "data/mix.h"
 
 typedef struct {
     int batch;
@@ -19,12 +21,14 @@ typedef struct {
     uint64_t seed;
     bool stored_order; /* every epoch in the order of the files */
     ps_augment_options augment;
+    ps_mix_options mix;
 } ps_loader_options;
 
 typedef struct ps_loader ps_loader;
 
 /* dataset is borrowed and must outlive the loader. Fails when the training split holds less than one batch, when
- * samples differ in size, and when masks are not as large as the images that are to be cropped or flipped. */
+ * samples differ in size, when masks are not as large as the images that are to be cropped or flipped, and when options
+ * ask for what the data do not allow. */
 ps_status ps_loader_create(const ps_dataset *dataset, const ps_loader_options *options, ps_loader **out);
 void ps_loader_destroy(ps_loader *loader);
 uint64_t ps_loader_steps_per_epoch(const ps_loader *loader);
@@ -47,6 +51,14 @@ ps_status ps_loader_train_batch(ps_loader *loader, uint64_t step, float *x, int3
 /* Those rows of it alone: x [rows.count][d][h][w][c], label [rows.count][labels_per_sample]. */
 ps_status ps_loader_train_rows(ps_loader *loader, uint64_t step, ps_loader_rows rows, float *x, int32_t *label,
                                ps_threads *threads);
+/* Of the training batch or rows that were filled last: labels of what they were mixed with [rows][labels_per_sample],
+ * which count where a row's own label does, and the share of its own; NULL where nothing was mixed. A row of which one
+ * label does not count has -1 in both. Borrowed, until the next batch. */
+typedef struct {
+    const int32_t *other;
+    double share;
+} ps_loader_mixed;
+ps_loader_mixed ps_loader_mixed_with(const ps_loader *loader);
 /* Batch number `index` of a split in stored order, unaugmented; rows beyond the split's end repeat the last sample with
  * label -1 (ignored by the loss). *real: how many rows are real (NULL: not wanted). */
 ps_status ps_loader_plain_batch(ps_loader *loader, ps_split split, int index, float *x, int32_t *label, int *real,

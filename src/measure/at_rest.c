@@ -329,9 +329,10 @@ static ps_status add_gradient(looking *l, int u) {
 static ps_status add_gradients(looking *l) {
     ps_session *s = l->session;
     double squares = 0;
-    PS_TRY(ps_loader_train_batch(s->loader, 0, s->x, s->label, s->threads));
+    ps_train_source source = ps_session_train_source(s);
+    PS_TRY(source.train_batch(source.self, 0, s->x, s->label));
     ps_net_forward(s->net, s->x, PS_MODE_PROBE, (ps_rng_key){{0, 0}}, NULL);
-    ps_loss loss = ps_net_loss(s->net, s->task->loss, s->label, true);
+    ps_loss loss = ps_net_soft_loss(s->net, source.loss, s->label, source.soft, true);
     if (loss.counted == 0) return PS_OK;
     PS_TRY(ps_fact_add(&l->facts->loss, l->step, loss.loss, 0));
     ps_net_backward(s->net);

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kernels/softmax.h"
 #include "parallel/threads.h"
 
 typedef struct {
@@ -17,7 +18,8 @@ typedef struct {
 typedef struct {
     const float *output; /* [rows][channels], rows: all positions of the batch */
     const int32_t *label;
-    size_t samples, rows; /* as many rows to each sample */
+    const ps_soft_labels *soft; /* how they become targets, in training alone; NULL: each is all of its target */
+    size_t samples, rows;       /* as many rows to each sample */
     int channels;
     ps_threads *threads;
 } ps_loss_call;

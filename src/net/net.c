@@ -450,8 +450,14 @@ void ps_net_count_flat(ps_net *net, int op, const float *v, int images, double *
 }
 
 ps_loss ps_net_loss(ps_net *net, const ps_loss_function *function, const int32_t *label, bool want_gradient) {
+    return ps_net_soft_loss(net, function, label, NULL, want_gradient);
+}
+
+ps_loss ps_net_soft_loss(ps_net *net, const ps_loss_function *function, const int32_t *label,
+                         const ps_soft_labels *soft, bool want_gradient) {
     ps_loss_call call = {.output = net->logits,
                          .label = label,
+                         .soft = soft,
                          .samples = (size_t)net->batch,
                          .rows = (size_t)net->batch * ps_net_labels_per_sample(net),
                          .channels = ps_net_classes(net),

@@ -107,6 +107,9 @@ void ps_net_count_flat(ps_net *net, int op, const float *v, int images, double *
 /* Loss of the latest forward pass against label [batch * labels_per_sample]. Keeps dloss/doutput for backward when
  * want_gradient. */
 ps_loss ps_net_loss(ps_net *net, const ps_loss_function *function, const int32_t *label, bool want_gradient);
+/* The same against targets that are made of the labels so; soft: NULL for labels as they are. */
+ps_loss ps_net_soft_loss(ps_net *net, const ps_loss_function *function, const int32_t *label,
+                         const ps_soft_labels *soft, bool want_gradient);
 /* A step whose batch does not fit in memory is taken in parts, each a batch of the net. Between ps_net_loss and
  * ps_net_backward: the loss of this part counts by so much in that of the whole step. */
 void ps_net_scale_loss(ps_net *net, double share);

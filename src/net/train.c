@@ -81,6 +81,14 @@ static void add_loss(ps_loss *whole, const ps_loss *part, size_t all) {
     whole->counted += part->counted;
 }
 
+/* How labels from number `first` on become targets. */
+static ps_soft_labels soft_of(const ps_train_source *source, size_t first) {
+    ps_soft_labels soft = {.other = NULL};
+    if (source->soft != NULL) soft = *source->soft;
+    if (soft.other != NULL) soft.other += first;
+    return soft;
+}
+
 static void run_parts(ps_net *net, const ps_train_source *source, ps_rng_key dropout, uint64_t step, const float *x,
                       const int32_t *label, ps_loss *loss) {
     int parts = parts_of(source);
@@ -90,7 +98,8 @@ static void run_parts(ps_net *net, const ps_train_source *source, ps_rng_key dro
     for (int part = 0; part < parts; part++, x += elements, label += labels) {
         uint64_t pass = step * (uint64_t)parts + (uint64_t)part;
         ps_net_forward(net, x, PS_MODE_TRAIN, ps_rng_key_fold(dropout, pass), NULL);
-        ps_loss own = ps_net_loss(net, source->loss, label, true);
+        ps_soft_labels soft = soft_of(source, (size_t)part * labels);
+        ps_loss own = ps_net_soft_loss(net, source->loss, label, &soft, true);
         ps_net_scale_loss(net, all > 0 ? (double)own.counted / (double)all : 0);
         ps_net_backward(net);
         ps_net_add_part(net, part, parts);
@@ -106,7 +115,7 @@ ps_status ps_train_gradient(ps_net *net, const ps_train_source *source, ps_rng_k
         return PS_OK;
     }
     ps_net_forward(net, x, PS_MODE_TRAIN, ps_rng_key_fold(dropout, step), NULL);
-    *loss = ps_net_loss(net, source->loss, label, true);
+    *loss = ps_net_soft_loss(net, source->loss, label, source->soft, true);
     ps_net_backward(net);
     return PS_OK;
 }

@@ -16,12 +16,14 @@ typedef struct {
 bool ps_train_step_finite(const ps_train_step *step);
 
 /* Where batches come from, and what is minimised; x and label are the loop's own buffers, of `parts` batches of the net
- * each. A batch that cannot be had stops the run. */
+ * each. A batch that cannot be had stops the run. soft: how the labels of the latest batch become targets (of all its
+ * parts), NULL for labels as they are. */
 typedef struct {
     void *self;
     ps_status (*train_batch)(void *self, uint64_t step, float *x, int32_t *label);
     const ps_loss_function *loss;
     int parts; /* forward and backward passes of a step, whose gradient is that of all their images; 0: 1 */
+    const ps_soft_labels *soft;
 } ps_train_source;
 
 /* The images of a step. */

@@ -50,11 +50,26 @@ static ps_status read_augmentation(const ps_run_config *c, ps_augment_options *o
     return PS_OK;
 }
 
+static ps_status read_mixing(const ps_run_config *c, ps_mix_options *out) {
+    bool any = c->mixup > 0 || c->cutmix > 0, both = c->mixup > 0 && c->cutmix > 0;
+    *out = (ps_mix_options){c->mixup, c->cutmix, c->mix_switch, c->mix_until_epoch};
+    if (!both && ps_run_config_first_changed(c, "mix_switch") != NULL)
+        return ps_fail(PS_ERR_USAGE,
+                       "mix_switch chooses between mixup and cutmix, and they are not both in use; give both, or leave "
+                       "mix_switch out");
+    if (!any && c->mix_until_epoch > 0)
+        return ps_fail(PS_ERR_USAGE,
+                       "mix_until_epoch says how long images are mixed, and none are; give mixup or cutmix, too, or "
+                       "leave it out");
+    return PS_OK;
+}
+
 static ps_status open_data(ps_session *s) {
     const ps_run_config *c = s->config;
     ps_loader_options loader = {
         .batch = c->batch, .parts = c->accumulate, .seed = (uint64_t)c->seed, .stored_order = !c->shuffle};
     PS_TRY(read_augmentation(c, &loader.augment));
+    PS_TRY(read_mixing(c, &loader.mix));
     PS_TRY(ps_session_open_data(c, &s->dataset));
     PS_TRY(ps_task_of(s->dataset, &s->task));
     s->task->describe(s->dataset, &s->described);
@@ -237,7 +252,10 @@ static ps_status probe_batch(void *self, int index, float *x, int *images) {
 
 static ps_status train_batch(void *self, uint64_t step, float *x, int32_t *label) {
     ps_session *s = self;
-    return ps_loader_train_batch(s->loader, step, x, label, s->threads);
+    PS_TRY(ps_loader_train_batch(s->loader, step, x, label, s->threads));
+    ps_loader_mixed with = ps_loader_mixed_with(s->loader);
+    s->soft = (ps_soft_labels){with.other, with.share, s->config->label_smoothing};
+    return PS_OK;
 }
 
 ps_probe_source ps_session_probe_source(ps_session *session) {
@@ -249,8 +267,13 @@ ps_probe_source ps_session_probe_source(ps_session *session) {
 }
 
 ps_train_source ps_session_train_source(ps_session *session) {
-    return (ps_train_source){
-        .self = session, .parts = session->config->accumulate, .train_batch = train_batch, .loss = session->task->loss};
+    const ps_run_config *c = session->config;
+    bool soft = c->label_smoothing > 0 || c->mixup > 0 || c->cutmix > 0;
+    return (ps_train_source){.self = session,
+                             .parts = c->accumulate,
+                             .train_batch = train_batch,
+                             .loss = session->task->loss,
+                             .soft = soft ? &session->soft : NULL};
 }
 
 ps_status ps_session_evaluate(ps_session *session, ps_split split, ps_evaluation *out) {

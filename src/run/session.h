@@ -27,6 +27,7 @@ typedef struct {
     char *planted;           /* and what was planted in it (run/planted.h); owned */
     float *x;                /* room for the inputs and labels of a step, and so of a batch */
     int32_t *label;
+    ps_soft_labels soft; /* of the latest training batch */
 } ps_session;
 
 /* graph: the network to use (borrowed), or NULL to build the configuration's. */

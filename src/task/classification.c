@@ -1,6 +1,6 @@
 /* Classification: one class for an image, or for each of its positions. Loss: softmax cross-entropy, natural logarithm,
- * mean over the labels that count (negative ones do not). Measure: accuracy, the share of these labels whose class has
- * the largest output. */
+ * mean over the labels that count (negative ones do not); in training against targets where labels are softened.
+ * Measure: accuracy, the share of these labels whose class has the largest output. */
 #include <math.h>
 #include <string.h>
 
@@ -15,8 +15,9 @@ typedef struct {
 /* Of a batch, in training and evaluation alike. */
 static score score_of(const ps_loss_call *call, float *gradient) {
     score s;
-    double sum = ps_softmax_cross_entropy(call->output, call->label, call->samples, call->rows / call->samples,
-                                          call->channels, gradient, &s.correct, &s.counted, call->threads);
+    double sum =
+        ps_softmax_cross_entropy(call->output, call->label, call->soft, call->samples, call->rows / call->samples,
+                                 call->channels, gradient, &s.correct, &s.counted, call->threads);
     s.mean = s.counted > 0 ? sum / (double)s.counted : (double)NAN;
     return s;
 }
@@ -26,7 +27,7 @@ static ps_loss cross_entropy(const ps_loss_call *call, float *gradient) {
     return (ps_loss){.loss = s.mean, .counted = s.counted};
 }
 
-/* With p the softmax of the outputs t: dt = (p - onehot) / counted, and dot dt = p (dot t - <p, dot t>) / counted. */
+/* With p the softmax of the outputs t: dt = (p - target) / counted, and dot dt = p (dot t - <p, dot t>) / counted. */
 static void cross_entropy_tangent(const ps_loss_call *call, const float *output_dot, float *gradient_dot) {
     size_t channels = (size_t)call->channels, counted = ps_softmax_count(call->label, call->rows);
     for (size_t r = 0; r < call->rows; r++) {

@@ -24,7 +24,7 @@ FILTERS = ["NEAREST", "BILINEAR", "BICUBIC"]
 
 TRAIN = ["train", *TINY, "--steps", "4", "--window", "2"]
 EVERYTHING = ["--crop-pad", "2", "--crop-black", "--flip", "--rotate", "15", "--resized-crop-scale", "0.8,1", "--rand-augment", "rand-m9-mstd0.5-inc1",
-              "--erase", "0.25"]
+              "--erase", "0.25", "--mixup", "0.8", "--cutmix", "1", "--mix-until-epoch", "1", "--label-smoothing", "0.1"]
 for words, expected in (
         (["--rotate", "181"], "from 0 to 180"), (["--rotate", "nan"], "from 0 to 180"), (["--rotate", "-1"], "from 0 to 180"),
         (["--erase", "1.1"], "from 0 to 1"), (["--erase", "0.5", "--no-normalise"], "normalise them"),
@@ -33,6 +33,10 @@ for words, expected in (
         (["--resized-crop-scale", "0.5,1", "--resized-crop-ratio", "0,1"], "width to height"), (["--resized-crop-ratio", "1,1"], "resized_crop_scale"),
         (["--resized-crop-scale", "0.5,1", "--resized-crop-ratio", "1,1e300"], "width to height"), (["--crop-black"], "crop_pad"),
         (["--crop-pad", "8"], "less than the image's side"),
+        (["--mixup", "-1"], "from 0"), (["--mixup", "nan"], "from 0"), (["--cutmix", "1e9"], "to 1000"), (["--label-smoothing", "1"], "to 0.999"),
+        (["--mixup", "1", "--no-shuffle"], "shuffle the images"), (["--cutmix", "1", "--no-shuffle"], "shuffle the images"),
+        (["--mixup", "1", "--mix-switch", "0.2"], "give both"), (["--mix-switch", "0.2"], "give both"), (["--mix-until-epoch", "3"], "give mixup or cutmix"),
+        (["--mix-switch", "1.5", "--mixup", "1", "--cutmix", "1"], "from 0 to 1"), (["--mixup", "1", "--batch", "1"], "batch of 1"),
         *((["--rand-augment", text], "rand_augment") for text in ("9", "m", "m11", "m-1", "m9-", "-m9", "m9--inc1", "m9-m9", "inc2", "n0", "n16", "n1.5", "p2",
                                                                   "mstd-1", "rand-", "x1", "m9;inc1", "m1e9", "mnan", "minf", "M9", "m" * 400))):
     result = run(*TRAIN, "--out", "refused", *words)
@@ -44,7 +48,8 @@ for threads in ("1", "3"):
     must(*TRAIN, *EVERYTHING, "--threads", threads, "--out", "threads-" + threads)
 config = records("threads-1", "header")[0]["config"]
 report(all(config[name] == value for name, value in (("rotate", 15), ("erase", 0.25), ("rand_augment", "rand-m9-mstd0.5-inc1"), ("crop_black", True),
-                                                     ("resized_crop_scale", "0.8,1"))), "the header of the trace says what was done to images", config)
+                                                     ("resized_crop_scale", "0.8,1"), ("mixup", 0.8), ("cutmix", 1),
+                                                     ("mix_switch", 0.5), ("mix_until_epoch", 1), ("label_smoothing", 0.1))), "the header of the trace says what was done to images", config)
 
 
 def steps_of(directory):

@@ -21,9 +21,9 @@ def single(value):
     return struct.unpack("<f", struct.pack("<f", value))[0]
 
 
-def engine(source, seed, batch, pad, flip, steps, probe, limit, values, labels):
+def engine(source, seed, batch, pad, flip, steps, probe, limit, values, labels, *words):
     """Labels and pixels of every row, in order."""
-    done_run = subprocess.run([TOOL, source, *map(str, (seed, batch, pad, int(flip), steps, probe, limit))], stdout=subprocess.PIPE, check=True)
+    done_run = subprocess.run([TOOL, source, *map(str, (seed, batch, pad, int(flip), steps, probe, limit)), *words], stdout=subprocess.PIPE, check=True)
     data, at, rows = done_run.stdout, 0, []
     for _ in range(steps):
         label = struct.unpack_from(f"<{batch * labels}i", data, at)
@@ -92,6 +92,33 @@ compare("as stored, three epochs and a part", source, images, labels, flat, 1, 8
 compare("cropped and flipped, less a probe", source, images, labels, flat, 2, 7, 2, True, 20, 9, 0)
 compare("flipped only, the first images", source, images, labels, flat, 2147483647, 5, 0, True, 17, 11, 33)
 
+
+
+def compare_mixed(name, seed, batch, steps, **mix):
+    """Each row with its opposite, by the mixture of its step."""
+    plain = engine(source, seed, batch, 1, True, steps, 0, 0, HEIGHT * WIDTH, 1)
+    got = engine(source, seed, batch, 1, True, steps, 0, 0, HEIGHT * WIDTH, 1, *(f"{word}={value!r}" for word, value in mix.items()))
+    far, kinds = [], set()
+    for i, (label, x) in enumerate(got):
+        step, row = divmod(i, batch)
+        share, box = data_order.mixture(seed, step, step // (COUNT // batch), HEIGHT, WIDTH, mix.get("mixup", 0), mix.get("cutmix", 0), mix.get("switch", 0.5),
+                                        mix.get("until", 0))
+        kinds.add("none" if share == 1 else "box" if box else "sum")
+        own, other = plain[i][1], plain[step * batch + batch - 1 - row][1]
+        for at, value in enumerate(x):
+            y, column = divmod(at, WIDTH)
+            inside = box and box[0] <= y < box[2] and box[1] <= column < box[3]
+            want = other[at] if inside else own[at] if box else share * own[at] + (1 - share) * other[at]
+            if abs(value - want) > 2e-6 * (1 + abs(want)) or label != plain[i][0]:
+                far.append((step, row, at, value, want))
+    report(len(got) == len(plain) == batch * steps and not far, f"{name}: rows are mixed as the document says ({', '.join(sorted(kinds))})", far[:5])
+
+
+compare_mixed("mixup", 3, 8, 20, mixup=0.8)
+compare_mixed("mixup of a batch of odd size, small alpha, two epochs", 4, 9, 24, mixup=0.1, until=2)
+compare_mixed("cutmix", 5, 6, 30, cutmix=1.0)
+compare_mixed("both", 6, 10, 40, mixup=0.8, cutmix=1.0, switch=0.3)
+
 volumes = [bytes((31 * i + 7 * v) % 251 for v in range(120)) for i in range(23)]
 places = [tuple((i + p) % 3 for p in range(60)) for i in range(23)]
 compare("volumes with a label a position", "volume", volumes, places, (2, 3, 4, 5), 5, 4, 2, True, 13, 2, 0)
@@ -99,6 +126,6 @@ compare("volumes with a label a position", "volume", volumes, places, (2, 3, 4, 
 # What the text says and what was followed are one: its constants and names stand in it.
 with open(os.path.join(ROOT, "src", "data", "README.md"), encoding="utf-8") as file:
     text = re.sub(r"\s+", " ", file.read())
-report(all(word in text for word in ("Philox 4x32-10", "14695981039346656037", "1099511628211", '"data/order"', '"data/augment"')),
+report(all(word in text for word in ("Philox 4x32-10", "14695981039346656037", "1099511628211", '"data/order"', '"data/augment"', '"data/mix"')),
        "the text holds the constants and the names of the keys")
 done()

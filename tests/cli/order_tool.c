@@ -60,8 +60,10 @@ static ps_status print_batches(const ps_dataset *dataset, const ps_loader_option
     return status;
 }
 
-/* Further augmentations: crop_black, rotate, rand_augment, erase, scale and ratio ("LOW,HIGH"); raw: as stored. */
-static bool set(const char *word, ps_augment_options *augment, bool *raw) {
+/* Further augmentations: crop_black, rotate, rand_augment, erase, scale and ratio ("LOW,HIGH"), mixup, cutmix, switch
+ * and until; raw: as stored. */
+static bool set(const char *word, ps_loader_options *options, bool *raw) {
+    ps_augment_options *augment = &options->augment;
     const char *value = strchr(word, '=') + 1;
     double low = strtod(value, NULL), high = strchr(value, ',') != NULL ? strtod(strchr(value, ',') + 1, NULL) : 0;
     if (strncmp(word, "crop_black=", 11) == 0) augment->crop_black = low != 0;
@@ -69,6 +71,10 @@ static bool set(const char *word, ps_augment_options *augment, bool *raw) {
     else if (strncmp(word, "erase=", 6) == 0) augment->erase = low;
     else if (strncmp(word, "scale=", 6) == 0) augment->crop_scale = (ps_augment_range){low, high};
     else if (strncmp(word, "ratio=", 6) == 0) augment->crop_ratio = (ps_augment_range){low, high};
+    else if (strncmp(word, "mixup=", 6) == 0) options->mix.mixup = low;
+    else if (strncmp(word, "cutmix=", 7) == 0) options->mix.cutmix = low;
+    else if (strncmp(word, "switch=", 7) == 0) options->mix.cutmix_share = low;
+    else if (strncmp(word, "until=", 6) == 0) options->mix.until_epoch = (int)low;
     else if (strncmp(word, "raw=", 4) == 0) *raw = low != 0;
     else return strncmp(word, "rand_augment=", 13) == 0 && ps_rand_augment_parse(value, &augment->rand) == PS_OK;
     return true;
@@ -82,7 +88,7 @@ int main(int argc, char **argv) {
     ps_dataset_options data = {.probe_count = atoi(argv[7]), .train_limit = atoi(argv[8])};
     ps_dataset *dataset = NULL;
     for (int i = 9; i < argc; i++)
-        if (!set(argv[i], &loader.augment, &data.raw)) return 2;
+        if (!set(argv[i], &loader, &data.raw)) return 2;
     ps_status status =
         strcmp(argv[1], "volume") == 0 ? open_volumes(&data, &dataset) : ps_dataset_open(argv[1], &data, &dataset);
     if (status == PS_OK) status = print_batches(dataset, &loader, atoi(argv[6]));

@@ -14,6 +14,8 @@ REFUSED = [({"probe": 24}, '"data"'), ({"train_limit": 48}, '"data"'), ({"test_l
 UNLIKE = [({"lr": 0.1}, '("lr=0.1" instead of "lr=0.05")', ["optimiser"]), ({"optimiser": "adamw"}, "adamw", ["optimiser"]), ({"weight_decay": 0.001}, "decay=0.001", ["optimiser"]),
           ({"schedule": "cosine"}, "cosine", ["optimiser"]), ({"milestones": "0.5"}, "milestones=0.5", ["optimiser"]), ({"steps": 6}, "steps (\"6\"", ["steps"]),
           ({"batch": 16}, "batch (\"16\"", ["batch"]), ({"window": 4}, "window (\"4\"", ["window"]), ({"crop_pad": 2}, "crop_pad=2", ["order"]), ({"flip": True}, "flip=yes", ["order"]),
+          ({"rotate": 15}, "rotate=15", ["order"]), ({"rand_augment": "m9-mstd0.5-inc1"}, "rand_augment=m9-mstd0.5-inc1", ["order"]),
+          ({"mixup": 0.8, "label_smoothing": 0.1}, "mixup=0.8 label_smoothing=0.1", ["order"]), ({"crop_pad": 1, "crop_black": True}, "crop_black=yes", ["order"]),
           ({"width": 0.5}, "backbone; layers", ["backbone", "layers"]), ({"init_scheme": "he"}, "backbone", ["backbone"]), ({"batch_norm": "no"}, "backbone", ["backbone", "layers"]),
           ({"model": "resnet18"}, "backbone; layers", ["backbone", "layers"]), ({"plant": "count=1,cause=bias"}, "backbone", ["backbone"]),
           ({"lr": 0.01, "momentum": 0.5}, '("lr=0.01 momentum=0.5" instead of "lr=0.05 momentum=0.9")', ["optimiser"])]

@@ -14,6 +14,7 @@ from tap import TINY, must, path, report, run, tensors, trace
 
 KILLS = 20
 OPTIONS = ["--model", "plain9", *TINY, "--batch-norm", "no", "--pool-skip", "2", "--dropout", "0.1", "--flip", "--crop-pad", "1",
+           "--rotate", "10", "--rand-augment", "m9-mstd0.5-inc1", "--erase", "0.25", "--mixup", "0.8", "--cutmix", "1", "--label-smoothing", "0.1",
            "--steps", "48", "--window", "4", "--eval-every", "3", "--schedule", "cosine", "--weight-decay", "0.001",
            "--plant", "share=0.2,cause=bias", "--threads", "1"]
 

@@ -3,7 +3,7 @@ import math
 
 from PIL import Image, ImageEnhance, ImageOps
 
-from data_order import below, draw, fold, key, philox
+from data_order import below, draw, fold, key, normal, uniform
 
 
 def colour(fill):
@@ -25,16 +25,6 @@ def tone(image, name, number):
     if name == "solarize_add":
         return image.point([min(255, v + number) if v < 128 else v for v in range(256)] * len(image.getbands()))
     return getattr(ImageEnhance, name.capitalize())(image).enhance(number)
-
-
-def uniform(k, index):
-    return (draw(k, index) >> 8) * 2.0 ** -24
-
-
-def normal(k, index):
-    """As a single-precision number, which draws are."""
-    words = philox(k, index)
-    return math.sqrt(-2 * math.log((words[0] + 0.5) * 2.0 ** -32)) * math.cos(6.283185307179586 * words[1] * 2.0 ** -32)
 
 
 def between(low, high, k, index):

@@ -1,5 +1,7 @@
-"""Order and augmentation of training images as src/data/README.md ("Order and augmentation") defines them,
+"""Order, crop, flip and mixing of training images as src/data/README.md ("Order and augmentation") defines them,
 from that text alone."""
+import math
+
 MASK = 0xFFFFFFFF
 
 
@@ -57,3 +59,44 @@ def rows(seed, steps, count, batch, pad=0, flip=False, depth=False):
         for row in range(batch):
             image = order[place * batch + row]
             yield (step, epoch, row, image, *view(seed, epoch, image, pad, flip, depth))
+
+
+def uniform(k, index):
+    return (draw(k, index) >> 8) * 2.0 ** -24
+
+
+def normal(k, index):
+    words = philox(k, index)
+    return math.sqrt(-2 * math.log((words[0] + 0.5) * 2.0 ** -32)) * math.cos(6.283185307179586 * words[1] * 2.0 ** -32)
+
+
+def log_open(k, index):
+    return math.log((draw(k, index) + 0.5) * 2.0 ** -32)
+
+
+def log_gamma(k, alpha):
+    """Natural logarithm of a gamma variate."""
+    d = alpha + 1 - 1 / 3
+    c, i = 1 / math.sqrt(9 * d), 1
+    while True:
+        x = normal(k, i)
+        v = (1 + c * x) ** 3
+        if v > 0 and log_open(k, i + 1) < x * x / 2 + d - d * v + d * math.log(v):
+            return math.log(d * v) + log_open(k, 0) / alpha
+        i += 2
+
+
+def mixture(seed, step, epoch, h, w, mixup, cutmix, switch=0.5, until=0):
+    """(share of a row's own image, None or (top, left, bottom, right) of the box that is its partner's)."""
+    k = fold(key(seed, "data/mix"), step)
+    if not (mixup or cutmix) or (until and epoch >= until):
+        return 1.0, None
+    cut = bool(cutmix) and not (mixup and uniform(k, 0) >= switch)
+    alpha = cutmix if cut else mixup
+    share = 1 / (1 + math.exp(log_gamma(fold(k, 1), alpha) - log_gamma(fold(k, 0), alpha)))
+    if not cut:
+        return share, None
+    side = math.sqrt(1 - share)
+    height, width, y, x = int(h * side), int(w * side), below(k, 1, h), below(k, 2, w)
+    top, bottom, left, right = max(y - height // 2, 0), min(y + (height + 1) // 2, h), max(x - width // 2, 0), min(x + (width + 1) // 2, w)
+    return 1 - (bottom - top) * (right - left) / (h * w), (top, left, bottom, right)

@@ -1,6 +1,7 @@
 /* Batches: a pure function of (data set, seed, step), whatever the number of threads; augmentation against its
  * definition.
  */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -67,6 +68,7 @@ static ps_loader_options everything(int batch, uint64_t seed) {
     options.augment.rotate = 15;
     options.augment.erase = 0.5;
     check(ps_rand_augment_parse("m9-mstd0.5-inc1", &options.augment.rand));
+    options.mix = (ps_mix_options){.mixup = 0.8, .cutmix = 1, .cutmix_share = 0.5};
     return options;
 }
 
@@ -134,12 +136,14 @@ static void shards_are_rows_of_the_whole_batch(void **state) {
     ps_dataset *dataset = make_synthetic();
     ps_loader *loader = make_loader(dataset, everything(BATCH, 7));
     batch whole = make_batch(dataset, BATCH), shard = make_batch(dataset, BATCH);
+    int32_t other[BATCH], parts[BATCH];
     int last = (ps_dataset_count(dataset, PS_SPLIT_TEST) - 1) / BATCH;
     for (int count = 1; count <= BATCH; count += 5) {
         for (int plain = 0; plain < 2; plain++) {
             int real = 0, sum = 0;
             if (plain) check(ps_loader_plain_batch(loader, PS_SPLIT_TEST, last, whole.x, whole.label, &real, NULL));
             else check(ps_loader_train_batch(loader, 5, whole.x, whole.label, NULL));
+            if (!plain) memcpy(other, ps_loader_mixed_with(loader).other, sizeof other);
             memset(shard.x, 0, BATCH * shard.elements * sizeof(float));
             for (int first = 0; first < BATCH; first += count) {
                 ps_loader_rows rows = {first, first + count > BATCH ? BATCH - first : count};
@@ -148,11 +152,14 @@ static void shards_are_rows_of_the_whole_batch(void **state) {
                 int part = 0;
                 if (plain) check(ps_loader_plain_rows(loader, PS_SPLIT_TEST, last, rows, x, label, &part, NULL));
                 else check(ps_loader_train_rows(loader, 5, rows, x, label, NULL));
+                if (!plain)
+                    memcpy(parts + first, ps_loader_mixed_with(loader).other, (size_t)rows.count * sizeof *parts);
                 sum += part;
             }
             assert_int_equal(sum, real);
             assert_memory_equal(whole.x, shard.x, BATCH * whole.elements * sizeof(float));
             assert_memory_equal(whole.label, shard.label, BATCH * sizeof(int32_t));
+            if (!plain) assert_memory_equal(other, parts, sizeof other);
         }
     }
     free_batch(whole);
@@ -406,6 +413,119 @@ static void impossible_options_are_refused(void **state) {
     ps_dataset_close(dataset);
 }
 
+/* ---- mixing ---- */
+
+enum { MIXED_STEPS = 2000 };
+
+/* Share of a row's own image, in each of many steps: mean 1/2 and variance 1 / (4 (2 alpha + 1)) of Beta(alpha, alpha);
+ * half of them are below 1/2. */
+static void shares_are_beta_distributed(void **state) {
+    (void)state;
+    const double alphas[] = {0.05, 0.2, 0.8, 1, 5};
+    for (size_t a = 0; a < sizeof alphas / sizeof alphas[0]; a++) {
+        ps_mix_options options = {.mixup = alphas[a]};
+        double sum = 0, squares = 0, wanted = 1 / (4 * (2 * alphas[a] + 1));
+        int below = 0;
+        for (uint64_t step = 0; step < MIXED_STEPS; step++) {
+            ps_mix mix = ps_mix_draw(&options, ps_rng_key_of(3, "data/mix"), step, 0, (ps_shape){1, 3, 1, 8, 8});
+            assert_true(!mix.cut && mix.share >= 0 && mix.share <= 1);
+            sum += mix.share;
+            squares += (mix.share - 0.5) * (mix.share - 0.5);
+            below += mix.share < 0.5;
+        }
+        /* 4.5 standard deviations of each; the fourth moment about 1/2 is at most a quarter of the second. */
+        assert_true(fabs(sum / MIXED_STEPS - 0.5) < 4.5 * sqrt(wanted / MIXED_STEPS));
+        assert_true(fabs(squares / MIXED_STEPS - wanted) < 4.5 * sqrt(wanted / 4 / MIXED_STEPS));
+        assert_in_range(below, MIXED_STEPS / 2 - 101, MIXED_STEPS / 2 + 101);
+    }
+}
+
+/* The share is that of the pixels outside of the box, whatever is cut off at the border. */
+static void boxes_leave_the_share_that_they_say(void **state) {
+    (void)state;
+    const ps_shape shape = {1, 3, 1, 7, 12};
+    ps_mix_options options = {.mixup = 0.8, .cutmix = 1, .cutmix_share = 0.25, .until_epoch = 2};
+    int cut = 0, empty = 0;
+    for (uint64_t step = 0; step < MIXED_STEPS; step++) {
+        ps_mix mix = ps_mix_draw(&options, ps_rng_key_of(3, "data/mix"), step, 1, shape);
+        assert_true(ps_mix_draw(&options, ps_rng_key_of(3, "data/mix"), step, 2, shape).share == 1);
+        cut += mix.cut;
+        if (!mix.cut) continue;
+        assert_true(mix.top >= 0 && mix.top <= mix.bottom && mix.bottom <= 7 && mix.left >= 0 &&
+                    mix.left <= mix.right && mix.right <= 12);
+        int area = (mix.bottom - mix.top) * (mix.right - mix.left);
+        assert_true(mix.share == 1 - area / 84.0);
+        empty += area == 0;
+    }
+    assert_in_range(cut, MIXED_STEPS / 4 - 88, MIXED_STEPS / 4 + 88);
+    assert_true(empty > 0); /* shares of nearly 1 leave none */
+}
+
+/* Row r of n with row n - 1 - r, pixel by pixel; labels with the share; the middle row stays. */
+static void rows_are_mixed_with_their_opposites(void **state) {
+    (void)state;
+    enum { ROWS = 7, STEPS = 30 };
+    ps_dataset *dataset = make_numbered((ps_shape){1, 2, 1, 5, 4}, 20, 1, 0, false);
+    ps_loader_options options = options_of(ROWS, 11, 1, true);
+    ps_loader *plain = make_loader(dataset, options);
+    options.mix = (ps_mix_options){.mixup = 0.8, .cutmix = 1, .cutmix_share = 0.5};
+    ps_loader *mixing = make_loader(dataset, options);
+    batch a = make_batch(dataset, ROWS), b = make_batch(dataset, ROWS);
+    int added = 0, cut = 0;
+    for (uint64_t step = 0; step < STEPS; step++) {
+        check(ps_loader_train_batch(plain, step, a.x, a.label, NULL));
+        check(ps_loader_train_batch(mixing, step, b.x, b.label, NULL));
+        ps_loader_mixed with = ps_loader_mixed_with(mixing);
+        assert_null(ps_loader_mixed_with(plain).other);
+        if (with.other == NULL) assert_memory_equal(a.x, b.x, ROWS * a.elements * sizeof(float));
+        for (size_t row = 0; with.other != NULL && row < ROWS; row++) {
+            const float *own = a.x + row * a.elements, *other = a.x + (ROWS - 1 - row) * a.elements;
+            const float *got = b.x + row * a.elements;
+            size_t sum = 0, of_other = 0;
+            assert_int_equal(b.label[row], a.label[row]);
+            assert_int_equal(with.other[row], a.label[ROWS - 1 - row]);
+            for (size_t i = 0; i < a.elements; i++) {
+                sum += got[i] == (float)with.share * own[i] + (float)(1 - with.share) * other[i];
+                of_other += got[i] == other[i] && other[i] != own[i];
+                assert_true(sum == i + 1 || got[i] == own[i] || got[i] == other[i]);
+            }
+            if (row == ROWS / 2) assert_memory_equal(own, got, a.elements * sizeof(float));
+            if (row != 0) continue;
+            added += sum == a.elements;
+            cut += sum < a.elements;
+        }
+    }
+    assert_true(added > 5 && cut > 5);
+    free_batch(a);
+    free_batch(b);
+    ps_loader_destroy(plain);
+    ps_loader_destroy(mixing);
+    ps_dataset_close(dataset);
+}
+
+static void mixing_that_makes_no_sense_is_refused(void **state) {
+    (void)state;
+    ps_dataset *classes = make_numbered((ps_shape){1, 1, 1, 4, 4}, 8, 0, 0, false),
+               *masks = make_numbered((ps_shape){1, 1, 1, 4, 4}, 8, 0, 0, true);
+    const struct {
+        const ps_dataset *dataset;
+        ps_loader_options options;
+        const char *word;
+    } wrong[] = {{masks, {.batch = 4, .mix = {.mixup = 1}}, "masks"},
+                 {classes, {.batch = 1, .mix = {.cutmix = 1}}, "batch of 1"},
+                 {classes, {.batch = 4, .mix = {.mixup = 1}, .stored_order = true}, "shuffle"},
+                 {classes, {.batch = 4, .mix = {.mixup = -1}}, "-1"},
+                 {classes, {.batch = 4, .mix = {.mixup = (double)NAN}}, "nan"},
+                 {classes, {.batch = 4, .mix = {.mixup = 1, .cutmix = 1, .cutmix_share = 2}}, "0 to 1"}};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        ps_loader *loader;
+        assert_int_equal(ps_loader_create(wrong[i].dataset, &wrong[i].options, &loader), PS_ERR_USAGE);
+        if (strstr(ps_status_message(), wrong[i].word) == NULL) fail_msg("%s", ps_status_message());
+    }
+    ps_dataset_close(classes);
+    ps_dataset_close(masks);
+}
+
 /* What an operation draws does not depend on which others are in use: images that two loaders show differ only by what
  * one of them does besides. */
 static void operations_draw_from_streams_of_their_own(void **state) {
@@ -473,6 +593,10 @@ int main(void) {
         cmocka_unit_test(an_empty_split_gives_no_rows),
         cmocka_unit_test(impossible_options_are_refused),
         cmocka_unit_test(operations_draw_from_streams_of_their_own),
+        cmocka_unit_test(shares_are_beta_distributed),
+        cmocka_unit_test(boxes_leave_the_share_that_they_say),
+        cmocka_unit_test(rows_are_mixed_with_their_opposites),
+        cmocka_unit_test(mixing_that_makes_no_sense_is_refused),
         cmocka_unit_test(augmentation_that_data_do_not_allow_is_refused),
     };
     return cmocka_run_group_tests_name("loader", tests, NULL, NULL);
