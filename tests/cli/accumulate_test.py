@@ -26,12 +26,16 @@ def near(a, b, tolerance=1e-4):
 # ---- one batch and its parts ----
 must("train", *PLAIN, "--batch", "64", "--out", "whole")
 must("train", *PLAIN, "--batch", "16", "--accumulate", "4", "--out", "parts")
-for kind in ("step", "window"):
-    ours, theirs, wrong = records("parts", kind), records("whole", kind), []
+# Images are mixed with each other over all parts, as in the whole batch.
+MIXED = ["--mixup", "0.8", "--cutmix", "1", "--label-smoothing", "0.1"]
+must("train", *PLAIN, *MIXED, "--batch", "64", "--out", "whole-mixed")
+must("train", *PLAIN, *MIXED, "--batch", "16", "--accumulate", "4", "--out", "parts-mixed")
+for kind, how in (("step", ""), ("window", ""), ("step", "-mixed"), ("window", "-mixed")):
+    ours, theirs, wrong = records("parts" + how, kind), records("whole" + how, kind), []
     for a, b in zip(ours, theirs):
         a, b = ({**r, **r.get("values", {})} for r in (a, b))
         wrong += [f"{kind} {b.get('step', b.get('window'))} {b.get('layer', '')} {k}: {a[k]} {b[k]}" for k in b if k != "values" and k != "path_residual" and not near(a.get(k), b[k])]
-    report(len(ours) == len(theirs) > 0 and not wrong, f"without batch normalisation every {kind} record is that of the whole batch", "\n".join(wrong))
+    report(len(ours) == len(theirs) > 0 and not wrong, f"without batch normalisation every {kind} record is that of the whole batch{how and ', mixed'}", "\n".join(wrong))
 header = records("parts")[0]
 report(header["pairing"]["batch"] == "16 accumulate=4" and records("whole")[0]["pairing"]["batch"] == "64", "the header says how many batches a step has", header["pairing"])
 report(run("validate", "parts").returncode == 0, "the trace follows the format")
