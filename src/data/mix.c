@@ -23,8 +23,8 @@ static double log_uniform(ps_rng_key key, uint64_t index) {
     return log(((double)ps_rng_u32(key, index) + 0.5) * 0x1p-32);
 }
 
-/* Natural logarithm of a gamma variate (Marsaglia and Tsang 2000): of one of a + 1, and what makes it one of a. Of small
- * a the variate itself would vanish. */
+/* Natural logarithm of a gamma variate (Marsaglia and Tsang 2000): of one of a + 1, and what makes it one of a. Of
+ * small a the variate itself would vanish. */
 static double log_gamma_variate(double a, ps_rng_key key) {
     double d = a + 1 - 1.0 / 3, c = 1 / sqrt(9 * d);
     for (uint64_t i = 1;; i += 2) {
@@ -43,7 +43,7 @@ static double draw_share(double a, ps_rng_key key) {
 
 static int within(int place, int size) { return place < 0 ? 0 : place > size ? size : place; }
 
-/* A box of a 1 - share of the image about a random place, cut at the border; what is left of it decides on the share. */
+/* A box of 1 - share of the image about a random place, cut at the border; what is left of it decides on the share. */
 static void draw_box(ps_mix *mix, ps_rng_key key, ps_shape shape) {
     double ratio = sqrt(1 - mix->share);
     int h = (int)(shape.h * ratio), w = (int)(shape.w * ratio);

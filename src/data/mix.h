@@ -1,6 +1,6 @@
 /* Images of a batch mixed with each other: mixup (Zhang et al. 2018) and cutmix (Yun et al. 2019) as timm's Mixup has
- * them, one mixture for a whole batch. Row r of a batch of n is mixed with row n - 1 - r; the middle one of an odd batch
- * is its own partner and stays as it is. What is drawn is a function of (seed, step) alone, so that arms share it. */
+ * them, one mixture for a whole batch. Row r of a batch of n is mixed with row n - 1 - r; the middle one of an odd
+ * batch is its own partner and stays as it is. What is drawn is a function of (seed, step) alone: arms share it. */
 #ifndef PS_DATA_MIX_H
 #define PS_DATA_MIX_H
 
