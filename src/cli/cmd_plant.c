@@ -23,8 +23,8 @@ const ps_command ps_command_plant = {
     .summary =
         "Makes nodes of a checkpoint dead on purpose and prints which (layer, channel, cause as tab-separated lines): "
         "a known truth to test a\n"
-        "diagnosis against. Keys: share or count; cause = bias, weights-in, weights-out, gamma, upstream, overlap, "
-        "dependent, near-miss (several joined by +);\n"
+        "diagnosis against. Keys: share or count; cause = bias, weights-in, weights-out, gamma, ceiling, upstream, "
+        "overlap, dependent, near-miss (several joined by +);\n"
         "seed; layers (pattern); value (of bias). Several plantings are separated by ';'.",
     .examples =
         "  poolscope plant runs/a/checkpoint.safetensors --plant share=0.1,cause=bias+gamma,seed=7 \\\n"

@@ -14,6 +14,7 @@
     CAUSE(WEIGHTS_IN, "weights-in")   \
     CAUSE(WEIGHTS_OUT, "weights-out") \
     CAUSE(GAMMA, "gamma")             \
+    CAUSE(CEILING, "ceiling")         \
     CAUSE(NEAR_MISS, "near-miss")     \
     CAUSE(UPSTREAM, "upstream")       \
     CAUSE(OVERLAP, "overlap")         \
@@ -69,8 +70,8 @@ static ps_status parse_cause(const char *text, cause *out) {
             return PS_OK;
         }
     return ps_fail(PS_ERR_USAGE,
-                   "--plant: unknown cause \"%s\"; known: bias, weights-in, weights-out, gamma, upstream, overlap, "
-                   "dependent, near-miss",
+                   "--plant: unknown cause \"%s\"; known: bias, weights-in, weights-out, gamma, ceiling, upstream, "
+                   "overlap, dependent, near-miss",
                    text);
 }
 
@@ -167,9 +168,12 @@ static void clear_outgoing(const field *f, const ps_unit *unit, int c) {
     }
 }
 
+/* Of what stands between, or of a normalisation across channels right before a shared gate. */
+static int scaling_op(const ps_unit *unit) { return unit->norm_op >= 0 ? unit->norm_op : unit->gain_op; }
+
 static void write_gamma(const field *f, const ps_unit *unit, int c) {
-    param_value(f, unit->norm_op, "weight")[c] = 0;
-    shut(param_value(f, unit->norm_op, "bias"), c);
+    param_value(f, scaling_op(unit), "weight")[c] = 0;
+    shut(param_value(f, scaling_op(unit), "bias"), c);
 }
 
 /* ---- which layers can take what ---- */
@@ -196,7 +200,8 @@ static bool can_take(const field *f, const ps_unit *unit, cause what) {
         case OVERLAP: return !unit->shared && unit->channels > 1;
         case DEPENDENT: return !unit->shared && unit->channels > PS_PLANT_MOST_PARTNERS;
         case WEIGHTS_OUT: return unit->readers > 0 && !unit->identity_path;
-        case GAMMA: return unit->norm_op >= 0;
+        case GAMMA: return scaling_op(unit) >= 0;
+        case CEILING: return isfinite(unit->ceiling) && has_shift(f, unit);
         case NEAR_MISS: return unit->rectifies && ps_plant_shift_param(f->net, unit) >= 0;
         default: return !unit->shared && all_feeds_can_die(f, unit);
     }
@@ -234,6 +239,7 @@ static ps_status plant_channels(field *f, const plan *p, int index, cause what, 
         if (what == WEIGHTS_IN) clear_incoming(f, unit, channel[i]);
         if (what == WEIGHTS_OUT) clear_outgoing(f, unit, channel[i]);
         if (what == GAMMA) write_gamma(f, unit, channel[i]);
+        if (what == CEILING) write_bias(f, unit, channel[i], (double)unit->ceiling + fabs(p->value));
         if (what == UPSTREAM) shut_constant(f, unit, channel[i]);
     }
     return PS_OK;
@@ -358,7 +364,8 @@ static ps_status plant_all(field *f, const plan *p) {
     return ps_fail(
         PS_ERR_USAGE,
         "--plant: no layer that matches \"%s\" can take the cause (bias needs a bias or a normalisation, gamma a "
-        "normalisation, weights-out a layer that only weights read); choose other layers or another cause",
+        "normalisation, ceiling an activation that has one, weights-out a layer that only weights read); choose other "
+        "layers or another cause",
         p->layers);
 }
 

@@ -7,7 +7,9 @@
  *   cause   bias         the bias, or the normalisation's beta, is set to `value`
  *           weights-in   incoming weights zero, bias and beta not above zero: the gate is shut
  *           weights-out  all weights that read the node are zero: it may be active, and nothing hears it
- *           gamma        gamma zero, beta not above zero
+ *           gamma        gamma zero, beta not above zero; of a layer norm right before the gate, too
+ *           ceiling      the bias, or beta, is set to the activation's ceiling and the size of `value` above it: not
+ *                        dead, but stuck there
  *           upstream     one layer, all of whose nodes find nothing but dead inputs: all nodes it reads get `value`
  *                        (cause bias), its own bias and beta are not above zero; so it goes on with every layer that
  *                        then has only dead inputs
@@ -19,7 +21,7 @@
  *           several joined by '+' are dealt out in turn
  *   seed    which nodes (0)
  *   layers  pattern of layer names (*); layers that cannot take a cause are passed over
- *   value   of bias and upstream (-4)
+ *   value   of bias, ceiling and upstream (-4)
  *   noise   of overlap and dependent (0)
  * A node is planted once. Which ones depends on seed and layer name alone, so arms of an experiment get the same. Pool
  * Skip mixes channels behind the bias: where one stands between, only beta shuts a gate for good. */

@@ -7,6 +7,11 @@ static bool has_weights(const ps_probe_layer *layer) { return layer->weight >= 0
 
 const ps_instrument ps_instrument_weights = {.exists = has_weights};
 
+/* A gain right before a shared gate is a channel's own though it has no weights. */
+static bool has_scale(const ps_probe_layer *layer) { return has_weights(layer) || layer->unit->gain_op >= 0; }
+
+const ps_instrument ps_instrument_scale = {.exists = has_scale};
+
 bool ps_probe_row_norms(const ps_probe_layer *layer, int param, double *out) {
     const ps_param *p = ps_net_param(layer->net, param);
     for (int c = 0; c < layer->unit->channels; c++) {
