@@ -58,7 +58,8 @@ static bool node_fits(const ps_rule_term *term, const ps_trace_layer *layer, int
 /* Of states, nodes with a gate of their own, unless the rule says otherwise: by selectors, or by the series of all. */
 static bool is_left_out(const collector *c, const ps_trace_layer *layer) {
     const ps_series_entry *entry = c->term->entry; /* NULL: a measure of the task, or a recorded quantity */
-    if (entry != NULL && entry->source == PS_SOURCE_RATIO && layer->weight_frozen) return true; /* not inert by itself */
+    if (entry != NULL && entry->source == PS_SOURCE_RATIO && layer->weight_frozen)
+        return true; /* not inert by itself */
     bool of_states = entry != NULL && (entry->source == PS_SOURCE_STATE || entry->source == PS_SOURCE_FLOW);
     return layer->shared && of_states && c->term->selector_count == 0 && strcmp(entry->field, "ALL_DEAD") != 0;
 }

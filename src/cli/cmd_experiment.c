@@ -353,6 +353,7 @@ static ps_status write_report(ps_status verdict) {
 static ps_status read_experiment(const ps_arguments *arguments, const ps_experiment_subset *wanted, ps_experiment *e) {
     PS_TRY(ps_experiment_read(arguments->positional[0], out != NULL ? out : ".", override, &arguments->run, wanted, e));
     ps_status status = e->registered ? ps_questions_check(&e->registration, arguments->positional[0]) : PS_OK;
+    if (status == PS_OK) status = ps_experiment_count_epochs(e);
     if (status != PS_OK) ps_experiment_clear(e);
     return status;
 }

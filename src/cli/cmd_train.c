@@ -69,7 +69,8 @@ static ps_status read_config(const ps_arguments *arguments, ps_run_config *confi
         PS_TRY(ps_run_config_resolve_fork(config, arguments->positional[0]));
     }
     PS_TRY(ps_run_settings_apply(&arguments->run, config));
-    return ps_run_settle(config);
+    PS_TRY(ps_run_settle(config));
+    return ps_run_count_epochs(config);
 }
 
 static ps_status print_estimate(const ps_run_config *config) {

@@ -19,8 +19,13 @@ static ps_status class_infer(const void *config, const ps_layer_input *in, int i
 
 static int class_params(const void *config, const ps_shape *in, ps_shape out, ps_param_spec *specs) {
     (void)config, (void)in;
-    specs[0] =
-        (ps_param_spec){.suffix = "", .rank = 3, .dims = {1, 1, out.c}, .rows = 1, .init = PS_INIT_ZEROS, .fan_in = 1};
+    specs[0] = (ps_param_spec){.suffix = "",
+                               .embedding = true,
+                               .rank = 3,
+                               .dims = {1, 1, out.c},
+                               .rows = 1,
+                               .init = PS_INIT_ZEROS,
+                               .fan_in = 1};
     return 1;
 }
 

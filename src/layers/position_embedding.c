@@ -10,6 +10,7 @@
 static int embedding_params(const void *config, const ps_shape *in, ps_shape out, ps_param_spec *specs) {
     (void)config, (void)in;
     specs[0] = (ps_param_spec){.suffix = "",
+                               .embedding = true,
                                .rank = 3,
                                .dims = {1, out.d * out.h * out.w, out.c},
                                .rows = 1,

@@ -46,11 +46,13 @@ static int *int_field(ps_run_config *c, const option *o) { return (int *)((char 
 static double *number_field(ps_run_config *c, const option *o) { return (double *)((char *)c + o->offset); }
 
 /* Options without the groups' titles are numbered as PS_GIVEN_... are. */
-static void mark_given(ps_run_config *config, const option *o) {
+static int number_of(const option *o) {
     int index = 0;
     for (const option *before = options; before < o; before++) index += before->kind != GROUP;
-    config->given[index] = true;
+    return index;
 }
+
+static void mark_given(ps_run_config *config, const option *o) { config->given[number_of(o)] = true; }
 
 static const option *find(const char *name) {
     for (int i = 0; i < OPTIONS; i++)
@@ -272,6 +274,40 @@ void ps_run_config_say_changed(const ps_run_config *config, const char *list, ch
         say_value(config, o, value, sizeof value);
         snprintf(text + used, size - used, " %s=%s", o->name, value);
     }
+}
+
+bool ps_run_config_has(const ps_run_config *config, const char *name) { return config->given[number_of(find(name))]; }
+
+bool ps_run_config_agree(const ps_run_config *a_, const ps_run_config *b_, const char *name) {
+    ps_run_config *a = (ps_run_config *)a_, *b = (ps_run_config *)b_; /* the field accessors are shared with setters */
+    const option *o = find(name);
+    switch (o->kind) {
+        case TEXT: return strcmp(*text_field(a, o), *text_field(b, o)) == 0;
+        case FLAG: return *flag_field(a, o) == *flag_field(b, o);
+        case INT: return *int_field(a, o) == *int_field(b, o);
+        case NUMBER: return *number_field(a, o) == *number_field(b, o);
+        case GROUP: break;
+    }
+    return true;
+}
+
+ps_status ps_run_config_take(ps_run_config *to, const ps_run_config *from_, const char *name) {
+    ps_run_config *from = (ps_run_config *)from_;
+    const option *o = find(name);
+    if (o->kind == TEXT) return set_text(to, o, *text_field(from, o));
+    if (o->kind == FLAG) *flag_field(to, o) = *flag_field(from, o);
+    if (o->kind == INT) *int_field(to, o) = *int_field(from, o);
+    if (o->kind == NUMBER) *number_field(to, o) = *number_field(from, o);
+    return PS_OK;
+}
+
+void ps_run_config_show(const ps_run_config *config, const char *name, char *text, size_t size) {
+    ps_run_config *c = (ps_run_config *)config;
+    const option *o = find(name);
+    if (o->kind == TEXT) snprintf(text, size, "\"%s\"", *text_field(c, o));
+    if (o->kind == FLAG) snprintf(text, size, "%s", *flag_field(c, o) ? "yes" : "no");
+    if (o->kind == INT) snprintf(text, size, "%d", *int_field(c, o));
+    if (o->kind == NUMBER) snprintf(text, size, "%.9g", *number_field(c, o));
 }
 
 ps_status ps_run_config_set(ps_run_config *config, const char *name, const char *value, bool *known) {

@@ -78,6 +78,12 @@ const char *ps_run_config_first_changed(const ps_run_config *config, const char 
 /* All of them, as " name=value name=value"; "" where there are none. */
 void ps_run_config_say_changed(const ps_run_config *config, const char *list, char *text, size_t size);
 
+/* One option of two configurations: whether it was given to this one, is the same in both, is taken over, is shown. */
+bool ps_run_config_has(const ps_run_config *config, const char *name);
+bool ps_run_config_agree(const ps_run_config *a, const ps_run_config *b, const char *name);
+ps_status ps_run_config_take(ps_run_config *to, const ps_run_config *from, const char *name);
+void ps_run_config_show(const ps_run_config *config, const char *name, char *text, size_t size);
+
 /* An option as documents show it. */
 typedef struct {
     const char *group;    /* title of its group */

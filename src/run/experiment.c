@@ -318,6 +318,12 @@ ps_status ps_experiment_read(const char *path, const char *directory, ps_experim
     return status;
 }
 
+ps_status ps_experiment_count_epochs(ps_experiment *e) {
+    for (int i = 0; i < e->runs; i++) PS_TRY(ps_run_count_epochs(&e->run[i].config));
+    for (int i = 0; i < e->others; i++) PS_TRY(ps_run_count_epochs(&e->other[i].config));
+    return PS_OK;
+}
+
 static void clear_runs(ps_experiment_run *run, int count) {
     for (int i = 0; i < count; i++) {
         ps_run_config_clear(&run[i].config);

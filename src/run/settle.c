@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/memory.h"
+#include "run/recipe.h"
 #include "run/session.h"
 
 /* Many runs of an experiment differ in nothing that counts here, and to count images is to read them. */
@@ -37,7 +38,7 @@ static ps_status steps_per_epoch(const ps_run_config *c, uint64_t *epoch) {
     return status;
 }
 
-static ps_status settle_epochs(ps_run_config *c) {
+ps_status ps_run_count_epochs(ps_run_config *c) {
     uint64_t epoch;
     if (c->epochs == 0) return PS_OK;
     PS_TRY(steps_per_epoch(c, &epoch));
@@ -72,6 +73,6 @@ static ps_status refuse_two(const ps_run_config *c) {
 }
 
 ps_status ps_run_settle(ps_run_config *config) {
-    PS_TRY(refuse_two(config));
-    return settle_epochs(config);
+    PS_TRY(ps_recipe_apply(config));
+    return refuse_two(config);
 }

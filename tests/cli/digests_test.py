@@ -109,7 +109,7 @@ report(not faults, "no run goes on with a trace that was changed", "\n".join(fau
 CONFIG = json.loads(read("cut", "config.json"))
 OTHER = {"model": "vgg16", "graph": "no.json", "stages": "2,2", "batch_norm": "yes", "pool_skip_mode": "conv+skip", "pool_skip_placement": "all", "pool_skip_cut": "forward",
          "optimiser": "adamw", "schedule": "cosine", "milestones": "0.5", "init_scheme": "he", "init": "x", "fork": "x", "plant": "share=0.1,cause=bias", "record": "none",
-         "arm": "x", "activation": "gelu", "data": "synthetic", "freeze": "conv*", "decay_exempt": "norms"}
+         "arm": "x", "activation": "gelu", "data": "synthetic", "freeze": "conv*", "decay_exempt": "norms", "recipe": "cct", "recipe": "cct"}
 faults = []
 for key, value in CONFIG.items():
     if key == "data":
