@@ -123,6 +123,11 @@ static ps_status check_options(const char *name, const ps_model_options *o) {
         return ps_fail(PS_ERR_USAGE, "%s: the slope of LeakyReLU is %g; it must be from 0 (ReLU) to below 1", name,
                        o->leaky_slope);
     PS_TRY(check_activation(name, o));
+    if (o->tokens.heads != 0 || o->tokens.patch != 0 || o->tokens.tokenizer_kernel != 0 || o->drop_path > 0)
+        return ps_fail(PS_ERR_USAGE,
+                       "%s: heads, patch, tokenizer and drop path are options of transformers; leave them out here, or "
+                       "take vit_7_4_32, cvt_7_4_32 or cct_7_3x1_32",
+                       name);
     if (!(o->dropout < 1)) return ps_fail(PS_ERR_USAGE, "%s: dropout is %g; it must be below 1", name, o->dropout);
     int largest = o->input.d > 1 ? 6 : 16; /* what the layer takes (kernels/pool_skip.h) */
     if (o->pool_skip.pool_size < 0 || o->pool_skip.pool_size > largest)
@@ -248,8 +253,8 @@ ps_status ps_builder_conv(ps_builder *b, const ps_builder_conv_spec *spec, const
     if (spec->groups > 1) snprintf(groups, sizeof groups, ", \"groups\": %d", spec->groups);
     PS_TRY(ps_graph_add(b->graph, &op, &b->tail,
                         "{\"channels\": %d, \"kernel\": %d, \"stride\": %d, \"padding\": %d, \"bias\": %s%s%s}",
-                        spec->channels, spec->kernel, spec->stride, spec->kernel / 2, spec->bias ? "true" : "false",
-                        groups, b->graph->input.d > 1 ? ", \"dims\": 3" : ""));
+                        spec->channels, spec->kernel, spec->stride, spec->unpadded ? 0 : spec->kernel / 2,
+                        spec->bias ? "true" : "false", groups, b->graph->input.d > 1 ? ", \"dims\": 3" : ""));
     return is_placed(b, spec) ? insert_pool_skip(b, name, skip_file_name) : PS_OK;
 }
 

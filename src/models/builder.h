@@ -28,11 +28,11 @@ typedef struct {
     int index, file_index;
 } ps_sequence;
 
-/* A convolution; padding is kernel / 2. */
+/* A convolution; padding is kernel / 2, or none. */
 typedef struct {
     int channels, kernel, stride;
     int groups; /* 0: 1 */
-    bool bias;
+    bool unpadded, bias;
     bool outside; /* stem or shortcut: no Pool Skip unless the placement says "all" */
 } ps_builder_conv_spec;
 

@@ -4,13 +4,9 @@
 
 #include "models/model.h"
 
-#define PS_FAMILY_DEFAULTS              \
-    {.width = 1,                        \
-     .input = {1, 3, 1, 32, 32},        \
-     .classes = 10,                     \
-     .batch_norm = true,                \
-     .norm_momentum = PS_NORM_MOMENTUM, \
-     .dropout = -1,                     \
-     .pool_skip = {.mode = "full", .placement = "blocks"}}
+#define PS_FAMILY_FIELDS                                                                                          \
+    .width = 1, .input = {1, 3, 1, 32, 32}, .classes = 10, .batch_norm = true, .norm_momentum = PS_NORM_MOMENTUM, \
+    .dropout = -1, .drop_path = -1, .pool_skip = {.mode = "full", .placement = "blocks"}
+#define PS_FAMILY_DEFAULTS {PS_FAMILY_FIELDS}
 
 #endif

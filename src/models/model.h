@@ -17,6 +17,13 @@ typedef struct {
     const char *cut;       /* NULL, "forward" or "gradient": mechanism arms */
 } ps_pool_skip_config;
 
+/* What shapes transformers and nothing else; 0: the model's own. Other models refuse what is set here. */
+typedef struct {
+    int heads;
+    int patch;                              /* side of the patches that an image is cut into */
+    int tokenizer_kernel, tokenizer_layers; /* of models whose tokenizer is a stack of convolutions */
+} ps_token_options;
+
 typedef struct {
     double width;      /* multiplies every width; at least one channel stays */
     const int *stages; /* blocks per stage; NULL: the model's own */
@@ -28,6 +35,8 @@ typedef struct {
     const char *activation; /* of all gates: a layer type's name; NULL or "": the model's own */
     double leaky_slope;     /* > 0: LeakyReLU gates of this slope, the negative control */
     double dropout;         /* < 0: the model's own */
+    double drop_path;       /* of transformers: at the last block, rising from 0 at the first; < 0: the model's own */
+    ps_token_options tokens;
     ps_pool_skip_config pool_skip;
     const char *init_scheme; /* how weights start where nothing else is asked for (ps_net_init); NULL: torch */
 } ps_model_options;

@@ -1,5 +1,6 @@
 #include "run/network.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "models/model.h"
@@ -48,6 +49,17 @@ static ps_status parse_batch_norm(const ps_run_config *config, bool *value) {
     return PS_OK;
 }
 
+static ps_status parse_tokenizer(const ps_run_config *config, ps_token_options *tokens) {
+    int end = 0;
+    const char *text = config->tokenizer;
+    if (text[0] == '\0') return PS_OK;
+    if (sscanf(text, "%3dx%3d%n", &tokens->tokenizer_kernel, &tokens->tokenizer_layers, &end) == 2 &&
+        text[end] == '\0' && tokens->tokenizer_kernel > 0 && tokens->tokenizer_layers > 0)
+        return PS_OK;
+    return ps_fail(PS_ERR_USAGE, "--tokenizer takes a kernel and a number of convolutions as 3x1 or 7x2, not \"%.40s\"",
+                   text);
+}
+
 ps_status ps_network_build(const ps_run_config *config, ps_shape input, int classes, const char *option,
                            ps_graph **out) {
     const ps_model *model;
@@ -69,6 +81,9 @@ ps_status ps_network_build(const ps_run_config *config, ps_shape input, int clas
     options.activation = or_null(config->activation);
     options.leaky_slope = config->leaky_slope;
     if (config->dropout >= 0) options.dropout = config->dropout;
+    if (config->drop_path >= 0) options.drop_path = config->drop_path;
+    options.tokens = (ps_token_options){.heads = config->heads, .patch = config->patch};
+    PS_TRY(parse_tokenizer(config, &options.tokens));
     options.pool_skip = (ps_pool_skip_config){.pool_size = config->pool_skip,
                                               .mode = config->pool_skip_mode,
                                               .placement = config->pool_skip_placement,

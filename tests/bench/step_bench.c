@@ -56,7 +56,7 @@ static ps_status open_side(side *s, const char *name, double width, int pool_siz
     options.width = width;
     options.classes = CLASSES;
     options.pool_skip.pool_size = pool_size;
-    options.dropout = 0;
+    options.dropout = options.drop_path = 0;
     PS_TRY(model->build(&options, &s->graph));
     PS_TRY(ps_net_create(s->graph, batch, pool, &s->net));
     PS_TRY(ps_net_init(s->net, "torch", 1));

@@ -29,6 +29,7 @@ SPEED = [
     ("resnet50", 1, 0, 8, 1.0), ("resnet50", 1, 2, 8, 1.0), ("resnet50", 1, 4, 8, 1.0),
     ("mobilenet", 1, 0, 64, 1.0), ("mobilenet", 1, 2, 64, 1.0), ("mobilenet", 1, 0, 8, 1.0), ("mobilenet", 1, 2, 8, 1.0),
     ("googlenet", 1, 0, 64, 1.0), ("googlenet", 1, 2, 64, 1.0), ("googlenet", 1, 0, 8, 1.0), ("googlenet", 1, 2, 8, 1.0),
+    *((model, 1, 0, batch, 1.0) for model in ("vit_7_4_32", "cvt_7_4_32", "cct_7_3x1_32") for batch in (64, 8)),
     ("plain20", 1, 0, 64, 1.0), ("plain20", 1, 2, 64, 1.0), ("plain20", 1, 4, 64, 1.0),
     ("plain20", 1, 0, 8, 2.0), ("plain20", 1, 2, 8, 1.0), ("plain20", 1, 4, 8, 1.0),
     ("resnet350", 0.125, 0, 64, 2.0), ("resnet350", 0.125, 2, 64, 1.0), ("resnet350", 0.125, 4, 64, 3.0),

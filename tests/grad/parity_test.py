@@ -58,6 +58,8 @@ NETWORKS = [
     ("mobilenet at width 1/4 with Pool Skip 2", ["mobilenet", *QUARTER, "--pool-skip", "2"], "0.0001", 3, 20, OPEN),
     ("googlenet at width 1/4", ["googlenet", *QUARTER, "--size", "16"], "0.0001", 12, 20, OPEN),
     ("googlenet at width 1/4 with Pool Skip 2", ["googlenet", *QUARTER, "--size", "16", "--pool-skip", "2"], "0.00003", 1, 20, OPEN),
+    *((name + more, [name, *QUARTER, *skip], "0.001", 1, 20, []) for name in ("vit_7_4_32", "cvt_7_4_32", "cct_7_3x1_32")
+      for more, skip in (("", []), (" with Pool Skip 2", ["--pool-skip", "2"]))),
 ]
 ALONES = [(e, shape) for e, shape in [(1, (2, 20, 8, 8)), (2, (3, 16, 16, 16)), (4, (3, 16, 16, 16)), (2, (2, 20, 11, 14)),
                                       (4, (2, 20, 11, 14)), (3, (2, 5, 7, 7))]]

@@ -91,7 +91,7 @@ static ps_status build_network(network_case *c) {
     options.width = c->width;
     options.input.h = options.input.w = c->size;
     options.classes = c->classes;
-    options.dropout = 0;
+    options.dropout = options.drop_path = 0;
     options.pool_skip.pool_size = c->pool_skip;
     PS_TRY(model->build(&options, &c->graph));
     PS_TRY(ps_threads_create(2, &c->pool));

@@ -445,7 +445,7 @@ def clearness(model, x):
         model(x)
     for hook in hooks:
         hook.remove()
-    return min(found)
+    return min(found, default=1.0)
 
 
 def draw(options):
