@@ -47,12 +47,24 @@ uint32_t ps_rng_u32(ps_rng_key key, uint64_t index) {
 
 float ps_rng_uniform(ps_rng_key key, uint64_t index) { return (float)(ps_rng_u32(key, index) >> 8) * 0x1p-24f; }
 
+/* Two words are a radius (its logarithm is finite: (0, 1) is open) and an angle. */
+static double radius_of(uint32_t word) { return sqrt(-2.0 * log(((double)word + 0.5) * 0x1p-32)); }
+static double angle_of(uint32_t word) { return 6.283185307179586 * ((double)word * 0x1p-32); }
+
 float ps_rng_normal(ps_rng_key key, uint64_t index) {
     uint32_t out[4];
     philox(key, index, out);
-    double u = ((double)out[0] + 0.5) * 0x1p-32; /* in (0, 1): the logarithm is finite */
-    double v = (double)out[1] * 0x1p-32;
-    return (float)(sqrt(-2.0 * log(u)) * cos(6.283185307179586 * v));
+    return (float)(radius_of(out[0]) * cos(angle_of(out[1])));
+}
+
+void ps_rng_normals(ps_rng_key key, uint64_t index, float out[4]) {
+    uint32_t word[4];
+    philox(key, index, word);
+    for (int i = 0; i < 4; i += 2) {
+        double radius = radius_of(word[i]), angle = angle_of(word[i + 1]);
+        out[i] = (float)(radius * cos(angle));
+        out[i + 1] = (float)(radius * sin(angle));
+    }
 }
 
 uint32_t ps_rng_below(ps_rng_key key, uint64_t index, uint32_t bound) {

@@ -22,6 +22,8 @@ uint32_t ps_rng_u32(ps_rng_key key, uint64_t index);
 float ps_rng_uniform(ps_rng_key key, uint64_t index);
 /* Standard normal (Box-Muller on two words of one counter). */
 float ps_rng_normal(ps_rng_key key, uint64_t index);
+/* Four of them, on all words of one counter; the first is ps_rng_normal's. */
+void ps_rng_normals(ps_rng_key key, uint64_t index, float out[4]);
 /* Uniform integer in [0, bound), bound >= 1 (multiply-shift on 64 bits; bias below 2^-32). */
 uint32_t ps_rng_below(ps_rng_key key, uint64_t index, uint32_t bound);
 /* Fills order[0..count) with a permutation of 0..count-1 (Fisher-Yates). */

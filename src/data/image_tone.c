@@ -120,25 +120,17 @@ void ps_image_contrast(ps_image *image, float factor) {
 
 void ps_image_brightness(ps_image *image, float factor) { blend_with(image, 0, factor); }
 
-/* Three values of a row, `step` apart. */
-static float row_sum(const uint8_t *centre, size_t step, float side, float middle) {
-    return (float)*(centre - step) * side + (float)*centre * middle + (float)centre[step] * side;
-}
-
-/* Smoothed by 1 1 1, 1 5 1, 1 1 1 over 13; the border stays as it is. */
+/* Smoothed by 1 1 1, 1 5 1, 1 1 1 over 13, rounded; the border stays as it is. */
 void ps_image_sharpness(ps_image *image, float factor) {
-    const float side = 1.0f / 13.0f, middle = 5.0f / 13.0f;
     size_t cell = (size_t)image->c, row = (size_t)image->w * cell;
     if (image->h < 3 || image->w < 3) return;
     memcpy(image->room, image->pixel, (size_t)image->h * row);
     for (size_t y = 1; y + 1 < (size_t)image->h; y++) {
         for (size_t i = y * row + cell; i < (y + 1) * row - cell; i++) {
-            const uint8_t *at = image->room + i;
-            float value = 0.5f;
-            value += row_sum(at + row, cell, side, side);
-            value += row_sum(at, cell, side, middle);
-            value += row_sum(at - row, cell, side, side);
-            image->pixel[i] = blend((uint8_t)value, *at, factor);
+            const uint8_t *at = image->room + i, *above = at - row, *below = at + row;
+            int sum = above[0] + *(above - cell) + above[cell] + 5 * at[0] + *(at - cell) + at[cell] + below[0] +
+                      *(below - cell) + below[cell];
+            image->pixel[i] = blend((uint8_t)((2 * sum + 13) / 26), *at, factor);
         }
     }
 }

@@ -17,31 +17,47 @@ static int clamp(int i, int size) { return i < 0 ? 0 : i < size ? i : size - 1; 
 
 /* ---- one value between others ---- */
 
-static double linear(const double v[2], double d) { return v[0] + (v[1] - v[0]) * d; }
+static inline double linear(double a, double b, double d) { return a + (b - a) * d; }
 
-/* Through v[1] and v[2]; all four alike give that value exactly. */
-static double cubic(const double v[4], double d) {
-    double p2 = -v[0] + v[2], p3 = 2 * (v[0] - v[1]) + v[2] - v[3], p4 = -v[0] + v[1] - v[2] + v[3];
-    return v[1] + d * (p2 + d * (p3 + d * p4));
+/* Through b and c; all four alike give that value exactly. */
+static inline double cubic(double a, double b, double c, double e, double d) {
+    double p2 = -a + c, p3 = 2 * (a - b) + c - e, p4 = -a + b - c + e;
+    return b + d * (p2 + d * (p3 + d * p4));
 }
 
-/* From a grid of taps x taps neighbours, the first at (x, y); beyond the border its last ones go on. */
+/* Where a value lies among pixels: between number `first` + taps / 2 - 1 and the next one, by `part` of the way. */
+typedef struct {
+    int first;
+    double part;
+} place;
+
+/* at: not negative. */
+static place place_of(double at, int taps) {
+    double centre = at - 0.5;
+    int whole = (int)(centre + 1) - 1;
+    return (place){whole - (taps / 2 - 1), centre - whole};
+}
+
+/* One channel of one row. Where no part of the way is left it is a pixel's own value, as the formulas have it. */
+static inline double along_row(const uint8_t *row, const int column[4], double part, int taps) {
+    if (part == 0) return row[column[taps / 2 - 1]];
+    if (taps == 2) return linear(row[column[0]], row[column[1]], part);
+    return cubic(row[column[0]], row[column[1]], row[column[2]], row[column[3]], part);
+}
+
+/* From a grid of taps x taps neighbours. Beyond the border its last ones go on. */
 static void interpolate(const ps_image *image, int taps, double from_x, double from_y, uint8_t *out) {
-    double place_x = from_x - 0.5, place_y = from_y - 0.5, dx = place_x - floor(place_x), dy = place_y - floor(place_y);
-    int x = (int)floor(place_x) - (taps / 2 - 1), y = (int)floor(place_y) - (taps / 2 - 1);
-    const uint8_t *row[4];
-    size_t column[4];
-    for (int i = 0; i < taps; i++) {
-        row[i] = image->room + (size_t)clamp(y + i, image->h) * row_bytes(image);
-        column[i] = (size_t)clamp(x + i, image->w) * (size_t)image->c;
-    }
+    place x = place_of(from_x, taps), y = place_of(from_y, taps);
+    int column[4] = {0}, low = y.part == 0 ? taps / 2 - 1 : 0, high = y.part == 0 ? taps / 2 : taps;
+    const uint8_t *row[4] = {NULL};
+    for (int i = 0; i < taps; i++) column[i] = clamp(x.first + i, image->w) * image->c;
+    for (int j = low; j < high; j++) row[j] = image->room + (size_t)clamp(y.first + j, image->h) * row_bytes(image);
     for (int c = 0; c < image->c; c++) {
-        double line[4] = {0}, value[4] = {0};
-        for (int j = 0; j < taps; j++) {
-            for (int i = 0; i < taps; i++) value[i] = row[j][column[i] + (size_t)c];
-            line[j] = taps == 2 ? linear(value, dx) : cubic(value, dx);
-        }
-        double v = taps == 2 ? linear(line, dy) : cubic(line, dy);
+        double line[4] = {0};
+        for (int j = low; j < high; j++) line[j] = along_row(row[j] + c, column, x.part, taps);
+        double v = line[low];
+        if (y.part != 0)
+            v = taps == 2 ? linear(line[0], line[1], y.part) : cubic(line[0], line[1], line[2], line[3], y.part);
         out[c] = v <= 0.0 ? 0 : v >= 255.0 ? 255 : (uint8_t)v;
     }
 }
@@ -96,11 +112,12 @@ void ps_image_rotation(const ps_image *image, double degrees, double m[6]) {
 
 /* ---- a part, resized ---- */
 
-enum { PRECISION = 22, MOST_TAPS = 6 };
+enum { PRECISION = 22, TAPS = 5 };
 
-/* What one value of a line is made of: `count` values of the line it comes from, weighted in fixed point. */
+/* What one value of a line is made of: values of the line it comes from, weighted in fixed point; some weights are 0. */
 typedef struct {
-    int first, count, weight[MOST_TAPS];
+    int weight[TAPS];
+    size_t place[TAPS];
 } taps;
 
 static double kernel(ps_image_filter filter, double x) {
@@ -110,44 +127,47 @@ static double kernel(ps_image_filter filter, double x) {
     return x < 2 ? (((x - 5) * x + 8) * x - 4) * -0.5 : 0;
 }
 
-/* A part is never larger than what is made of it, so that nothing shrinks. */
-static taps taps_of(ps_image_filter filter, int from, int to, int index) {
+/* A part is never larger than what is made of it, so that nothing shrinks. Places are `step` apart. */
+static taps taps_of(ps_image_filter filter, int from, int to, int index, size_t step) {
     double scale = (double)from / to, centre = (index + 0.5) * scale, reach = filter == PS_FILTER_BILINEAR ? 1 : 2;
-    double value[MOST_TAPS], sum = 0;
+    double value[TAPS] = {0}, sum = 0;
     int first = (int)fmax(0, centre - reach + 0.5), last = (int)fmin(from, centre + reach + 0.5);
-    taps t = {.first = first, .count = last - first};
-    for (int i = 0; i < t.count; i++) {
+    taps t;
+    for (int i = 0; i < last - first && i < TAPS; i++) {
         value[i] = kernel(filter, first + i - centre + 0.5);
         sum += value[i];
     }
-    for (int i = 0; i < t.count; i++)
+    for (int i = 0; i < TAPS; i++) {
         t.weight[i] = (int)(value[i] / sum * (1 << PRECISION) + (value[i] < 0 ? -0.5 : 0.5));
+        t.place[i] = (size_t)clamp(first + i, from) * step;
+    }
     return t;
 }
 
-static uint8_t weigh(const taps *t, const uint8_t *source, size_t step) {
-    int sum = 1 << (PRECISION - 1);
-    for (int i = 0; i < t->count; i++) sum += source[(size_t)(t->first + i) * step] * t->weight[i];
-    return (uint8_t)clamp(sum >> PRECISION, 256);
-}
+static uint8_t rounded(int sum) { return (uint8_t)clamp(sum >> PRECISION, 256); }
 
-/* Lines to their columns first: the part's rows, as wide as the image, go into the room. */
-static void widen(ps_image *image, ps_image_part part, ps_image_filter filter) {
-    size_t cell = (size_t)image->c, row = row_bytes(image);
-    const uint8_t *corner = image->pixel + (size_t)part.top * row + (size_t)part.left * cell;
-    for (int x = 0; x < image->w; x++) {
-        taps t = taps_of(filter, part.w, image->w, x);
-        for (int y = 0; y < part.h; y++)
-            for (size_t c = 0; c < cell; c++)
-                image->room[(size_t)y * row + (size_t)x * cell + c] = weigh(&t, corner + (size_t)y * row + c, cell);
+/* lines x cells values, target[i][k] of what stands at source[i][k] and the taps' places behind it. */
+static void weigh(const taps *t, const uint8_t *source, uint8_t *target, size_t lines, size_t step, size_t cells) {
+    const uint8_t *p0 = source + t->place[0], *p1 = source + t->place[1], *p2 = source + t->place[2],
+                  *p3 = source + t->place[3], *p4 = source + t->place[4];
+    const int w0 = t->weight[0], w1 = t->weight[1], w2 = t->weight[2], w3 = t->weight[3], w4 = t->weight[4];
+    for (size_t i = 0; i < lines; i++) {
+        for (size_t at = i * step; at < i * step + cells; at++)
+            target[at] =
+                rounded((1 << (PRECISION - 1)) + p0[at] * w0 + p1[at] * w1 + p2[at] * w2 + p3[at] * w3 + p4[at] * w4);
     }
 }
 
+/* The part's rows, as wide as the image, go into the room; then its columns. */
 void ps_image_resize_part(ps_image *image, ps_image_part part, ps_image_filter filter) {
-    size_t row = row_bytes(image);
-    widen(image, part, filter);
+    size_t cell = (size_t)image->c, row = row_bytes(image);
+    const uint8_t *corner = image->pixel + (size_t)part.top * row + (size_t)part.left * cell;
+    for (int x = 0; x < image->w; x++) {
+        taps t = taps_of(filter, part.w, image->w, x, cell);
+        weigh(&t, corner, image->room + (size_t)x * cell, (size_t)part.h, row, cell);
+    }
     for (int y = 0; y < image->h; y++) {
-        taps t = taps_of(filter, part.h, image->h, y);
-        for (size_t i = 0; i < row; i++) image->pixel[(size_t)y * row + i] = weigh(&t, image->room + i, row);
+        taps t = taps_of(filter, part.h, image->h, y, row);
+        weigh(&t, image->room, image->pixel + (size_t)y * row, 1, row, row);
     }
 }

@@ -3,7 +3,7 @@ import math
 
 from PIL import Image, ImageEnhance, ImageOps
 
-from data_order import below, draw, fold, key, normal, uniform
+from data_order import below, draw, fold, key, normal, philox, uniform
 
 
 def colour(fill):
@@ -25,6 +25,15 @@ def tone(image, name, number):
     if name == "solarize_add":
         return image.point([min(255, v + number) if v < 128 else v for v in range(256)] * len(image.getbands()))
     return getattr(ImageEnhance, name.capitalize())(image).enhance(number)
+
+
+def four(k, index):
+    """The normal numbers of one counter."""
+    words, out = philox(k, index), []
+    for i in (0, 2):
+        radius, angle = math.sqrt(-2 * math.log((words[i] + 0.5) * 2.0 ** -32)), 6.283185307179586 * words[i + 1] * 2.0 ** -32
+        out += [radius * math.cos(angle), radius * math.sin(angle)]
+    return out
 
 
 def between(low, high, k, index):
@@ -102,7 +111,7 @@ def erase(values, k, probability, h, w, c):
         top, left, noise, j = below(k, n + 2, h - ph + 1), below(k, n + 3, w - pw + 1), fold(k, 41), 0
         for y in range(top, top + ph):
             for at in range((y * w + left) * c, (y * w + left + pw) * c):
-                values[at] = normal(noise, j)
+                values[at] = four(noise, j // 4)[j % 4]
                 j += 1
         return
 
