@@ -114,7 +114,7 @@ void ps_image_rotation(const ps_image *image, double degrees, double m[6]) {
 
 enum { PRECISION = 22, TAPS = 5 };
 
-/* What one value of a line is made of: values of the line it comes from, weighted in fixed point; some weigh nothing. */
+/* What one value of a line is made of: values of the line it comes from, weighted in fixed point; some weigh 0. */
 typedef struct {
     int weight[TAPS];
     size_t place[TAPS];
