@@ -16,6 +16,8 @@ enum {
     0.99 /* from this share of zeros on the probe set on a node is near-dead, and no more alive */
 #define PS_FIXED_NEAR_DEAD_LOW 0.95 /* the same under the variations of that threshold */
 #define PS_FIXED_NEAR_DEAD_HIGH 0.999
+#define PS_FIXED_SATURATED_GRADIENT \
+    0.01 /* from this share of the median of its layer's other nodes on a saturated node's gradient counts */
 #define PS_FIXED_INERT \
     1e-3 /* a node whose gradient moves it by less over a window, as a share of its weights, is inert */
 

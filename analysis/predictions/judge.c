@@ -75,6 +75,7 @@ static ps_status measure_part(const judging *j, const ps_arm *arm, int part, ps_
         ps_prediction_say_no_arm(j->arms, result, p, arm);
         return PS_OK;
     }
+    if (ps_prediction_say_no_death(result, r)) return PS_OK;
     if ((prediction->rests & PS_RESTS_DEATH) != 0) {
         r->edge_arm = ps_prediction_edge(r->arm, j->variation);
         r->edge_against = ps_prediction_edge(r->against, j->variation);

@@ -25,6 +25,10 @@ static bool lists(const char *words, ps_trace_quantity quantity) {
     return false;
 }
 
+bool ps_prediction_asks_for(const ps_prediction *prediction, ps_trace_quantity quantity) {
+    return prediction->needs != NULL && lists(prediction->needs, quantity);
+}
+
 static bool needs(const ps_prediction *prediction, int variation, ps_trace_quantity quantity) {
     int count;
     return lists(prediction->needs, quantity) ||

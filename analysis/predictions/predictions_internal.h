@@ -74,6 +74,10 @@ void ps_prediction_say_no_arm(const ps_arms *arms, ps_prediction_result *result,
                               const ps_arm *arm);
 /* Whether the margin is in points of a share, and the measure of the task is none; says so. */
 bool ps_prediction_say_no_margin(ps_prediction_result *result);
+/* Of what speaks of death where no node can be exactly dead, and of saturation where every node can. */
+bool ps_prediction_say_no_death(ps_prediction_result *result, const ps_prediction_part_result *r);
+/* Whether it names the quantity among those it needs. */
+bool ps_prediction_asks_for(const ps_prediction *prediction, ps_trace_quantity quantity);
 /* Whether the arms of a contrast are no cohort; says why. registration as in ps_cohort_check_of. */
 bool ps_prediction_say_no_cohort(ps_prediction_result *result, const ps_prediction_part_result *r, int variation,
                                  const ps_registration *registration);

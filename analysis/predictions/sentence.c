@@ -57,6 +57,41 @@ bool ps_prediction_say_no_margin(ps_prediction_result *result) {
     return true;
 }
 
+/* The first layer of the arm with a gate that dies by zeros, or (never) that cannot be exactly dead; NULL: none. */
+static const ps_arm_layer *find_layer(const ps_arm *arm, bool never) {
+    for (int i = 0; arm != NULL && i < arm->run_count; i++)
+        for (int l = 0; l < arm->runs[i].layer_count; l++) {
+            const ps_arm_layer *layer = &arm->runs[i].layers[l];
+            if (never ? layer->death == PS_DEATH_NEVER : layer->tells_dead || layer->death == PS_DEATH_UNKNOWN)
+                return layer;
+        }
+    return NULL;
+}
+
+bool ps_prediction_say_no_death(ps_prediction_result *result, const ps_prediction_part_result *r) {
+    const ps_prediction *prediction = result->prediction;
+    const ps_arm *const arms[] = {r->arm, r->against};
+    bool death = ps_prediction_asks_for(prediction, PS_Q_nonzero),
+         saturation = ps_prediction_asks_for(prediction, PS_Q_saturated);
+    for (int a = 0; a < 2 && arms[a] != NULL; a++) {
+        const ps_arm_layer *never = find_layer(arms[a], true), *mortal = find_layer(arms[a], false);
+        if (death && mortal == NULL && never != NULL)
+            snprintf(result->sentence, sizeof result->sentence,
+                     "Not testable: no node of arm %s can be exactly dead (its activations, %.60s first, let gradient "
+                     "through on both sides).",
+                     arms[a]->name, never->activation);
+        else if (saturation && never == NULL && mortal != NULL)
+            snprintf(
+                result->sentence, sizeof result->sentence,
+                "Not testable: it asks of nodes that cannot be exactly dead, and arm %s has none (its activations, "
+                "%.60s first, are rectifiers).",
+                arms[a]->name, mortal->activation);
+        else continue;
+        return true;
+    }
+    return false;
+}
+
 bool ps_prediction_say_no_cohort(ps_prediction_result *result, const ps_prediction_part_result *r, int variation,
                                  const ps_registration *registration) {
     ps_cohort_check check = ps_cohort_check_of(r->arm, r->against, variation, registration);

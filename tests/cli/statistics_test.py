@@ -413,7 +413,7 @@ for name, dying in (("P2", False), ("P3", True)):
              if not close(v["observed"] - v["expected"], score(of, margin)) or v["events_arm"] != sum(s[3] for s in of)]
     report(not wrong and len(part["values"]) == len(SEEDS), f"{name}: scores at the margin and events, seed by seed", wrong)
 missing = sorted(set(given) - set(EXPECTED))
-report(missing == ["M4", "M5"], "no other prediction is left out but those on LeakyReLU", missing)
+report(missing == ["M4", "M5", "S1", "S2", "S3", "S4"], "no other prediction is left out but those on LeakyReLU, and on saturation, which rectifiers do not have", missing)
 
 
 def varied(prediction, variation, values):

@@ -50,6 +50,7 @@ static double draw(writer *w) { return (double)ps_rng_uniform(w->key, w->draws++
 
 static bool is_recorded(const ps_fixture *f, const char *name) {
     bool part = strcmp(name, "nonzero_half") == 0 || strcmp(name, "nonzero_quarter") == 0;
+    if (strcmp(name, "saturated") == 0) return f->smooth;
     return strncmp(name, "pre_max_", 8) == 0 ? f->edge_known : !part || !f->no_parts;
 }
 
@@ -98,6 +99,7 @@ static void write_header(const writer *w) {
                                         "activation_l2",
                                         "nonzero_half",
                                         "nonzero_quarter",
+                                        "saturated",
                                         "out_net_gradient",
                                         "out_start_l2",
                                         "pool_identity",
@@ -120,9 +122,9 @@ static void write_header(const writer *w) {
     fputs("\"config\":{\"lr\":0.1},", out);
     if (w->registration != NULL) fprintf(out, "\"registration\":%s,", w->registration);
     fprintf(out,
-            "\"arm_is\":{\"role\":\"%s\",\"pool_size\":%d,\"zero_init\":false,\"cut\":\"none\",\"activation\":\"relu\","
+            "\"arm_is\":{\"role\":\"%s\",\"pool_size\":%d,\"zero_init\":false,\"cut\":\"none\",\"activation\":\"%s\","
             "\"reinit_dead\":0},",
-            ps_arm_roles[role].word, f->module ? f->pool_size : 0);
+            ps_arm_roles[role].word, f->module ? f->pool_size : 0, f->smooth ? "gelu" : "relu");
     fprintf(out, "\"pairing\":{\"backbone\":\"b%llu\",\"order\":\"", (unsigned long long)f->seed);
     if (f->order != NULL) fputs(f->order, out);
     else fprintf(out, "o%llu", (unsigned long long)f->seed);
@@ -144,9 +146,10 @@ static void write_header(const writer *w) {
                 "\"depth\":%d,",
                 l ? "," : "", l, l, f->channels, l, l);
         fprintf(out,
-                "\"stage\":\"s%d\",\"activation\":\"relu\",\"norm\":%s,\"pool_skip\":%s,\"bias\":%s,\"fan_in\":%d,"
+                "\"stage\":\"s%d\",\"activation\":%s,\"norm\":%s,\"pool_skip\":%s,\"bias\":%s,\"fan_in\":%d,"
                 "\"inputs\":[",
-                l / 2, f->norm ? "\"bn\"" : "null", f->module ? "\"ps\"" : "null", f->norm ? "false" : "true", FAN_IN);
+                l / 2, f->smooth ? "\"gelu\",\"dead_means\":\"saturated\"" : "\"relu\"", f->norm ? "\"bn\"" : "null",
+                f->module ? "\"ps\"" : "null", f->norm ? "false" : "true", FAN_IN);
         if (l > 0) fprintf(out, "\"conv%d\"", l - 1);
         fprintf(out, "],\"elements\":%d}", POSITIONS);
     }
@@ -159,6 +162,9 @@ static bool blown(const writer *w) { return w->f->blown_from > 0 && w->window >=
 static double nonzero(const writer *w, int node) {
     if (blown(w)) return IMAGES * POSITIONS;
     return w->state[node] == DEAD ? 0 : w->state[node] == NEAR ? 20 : 3000 + node;
+}
+static double saturated(const writer *w, int node) {
+    return w->state[node] == DEAD ? 1 : w->state[node] == NEAR ? 0.99 : 0.05;
 }
 static double nonzero_half(const writer *w, int node) { return floor(nonzero(w, node) / 2); }
 static double nonzero_quarter(const writer *w, int node) {
@@ -374,6 +380,7 @@ static void write_probe(const writer *w, int step) {
             } all[] = {{"nonzero_half", nonzero_half},
                        {"nonzero_quarter", nonzero_quarter},
                        {"nonzero_eval", nonzero},
+                       {"saturated", saturated},
                        {"images_active", images_active},
                        {"mean_abs", mean_abs},
                        {"rms", rms},

@@ -33,6 +33,7 @@ typedef struct {
     int probe_every; /* so many windows; 0: 1 */
     int blown_from;  /* from this probe on outputs are not finite, and none is zero; 0: never */
     bool sparse;     /* records nothing but nonzero */
+    bool smooth;     /* gates are GELUs: who would be dead is saturated, and counts of zeros tell nothing */
     /* Plants the contradiction of one check of analysis/check_list.def: its id, for some in another form with a word
      * behind it (see the .c file); NULL: none. */
     const char *fault;

@@ -41,6 +41,40 @@ static void known_effects_get_their_verdicts(void **state) {
     cJSON_Delete(document);
 }
 
+static void make_smooth(ps_fixture *fixture) { fixture->smooth = true; }
+
+/* The same effects where nobody can be exactly dead: the counterparts find them, and what speaks of death is not
+ * asked. */
+static void saturation_has_predictions_of_its_own(void **state) {
+    ct_runs base, module;
+    (void)state;
+    ct_register("\"primary\":\"S1\",\"secondary\":[\"S2\",\"S3\"]", 12);
+    ct_make_changed_arms(&base, &module, 12, make_smooth);
+    held(ct_compare(&base, &module));
+    cJSON *document = ct_read_verdict();
+    assert_string_equal(ct_verdict_of(document, "S1"), "shown");
+    assert_string_equal(ct_verdict_of(document, "S2"), "shown"); /* no saturated node gets a gradient */
+    assert_string_equal(ct_verdict_of(document, "S3"), "shown"); /* ratio 0.2 by construction */
+    assert_string_equal(ct_verdict_of(document, "S4"), "not_judged");
+    static const char *const of_death[] = {"C1", "W1", "W2", "W5", "P1", "P2", "P3", "P4", "P9"};
+    for (size_t i = 0; i < sizeof of_death / sizeof *of_death; i++) {
+        assert_string_equal(ct_verdict_of(document, of_death[i]), "not_testable");
+        assert_non_null(strstr(ct_sentence_of(document, of_death[i]), "can be exactly dead (its activations, gelu"));
+    }
+    assert_string_equal(ct_verdict_of(document, "C2"), "not_judged"); /* of accuracy, which asks nobody's death */
+    cJSON_Delete(document);
+    ct_register("\"primary\":\"W1\"", 12);
+    ct_make_arms(&base, &module, 12);
+    held(ct_compare(&base, &module));
+    document = ct_read_verdict();
+    static const char *const of_saturation[] = {"S1", "S2", "S3", "S4"};
+    for (size_t i = 0; i < 4; i++) {
+        assert_string_equal(ct_verdict_of(document, of_saturation[i]), "not_testable");
+        assert_non_null(strstr(ct_sentence_of(document, of_saturation[i]), "relu first, are rectifiers"));
+    }
+    cJSON_Delete(document);
+}
+
 /* Deaths and inertia that both fall over the run, in every layer: only what deaths cause beyond that counts. */
 static void a_common_course_is_no_cascade(void **state) {
     static const double effects[] = {0, 0.3};
@@ -361,6 +395,7 @@ static void one_arm_alone_is_described(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(known_effects_get_their_verdicts, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(saturation_has_predictions_of_its_own, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(a_common_course_is_no_cascade, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(no_course_is_a_lead, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(too_short_runs_have_no_lead, make_folder, remove_folder),
