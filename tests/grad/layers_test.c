@@ -1,5 +1,6 @@
 /* Gradients of every layer type in the list, on all its samples, against the double-precision reference; and proof that
  * the check notices a wrong layer. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -105,6 +106,47 @@ static void concat_unwritten(const ps_layer_call *call) {
     if (call->dx[0] != NULL) call->dx[0][0] = kept;
 }
 
+/* The product rule's second term forgotten: the share of x that passes, as if it did not depend on x. */
+static void gelu_without_its_density(const ps_layer_call *call) {
+    for (size_t i = 0; call->dx[0] != NULL && i < ps_shape_elements(call->out_shape); i++)
+        call->dx[0][i] = call->dy[i] * (float)(erfc(-(double)call->x[0][i] * M_SQRT1_2) / 2);
+}
+
+static void silu_of_a_wrong_constant(const ps_layer_call *call) {
+    ps_layer_silu.backward(call);
+    for (size_t i = 0; call->dx[0] != NULL && i < ps_shape_elements(call->out_shape); i++)
+        call->dx[0][i] += 1e-4f * call->dy[i];
+}
+
+/* As of an output, where it is the input that is read. */
+static void elu_of_its_input(const ps_layer_call *call) {
+    for (size_t i = 0; call->dx[0] != NULL && i < ps_shape_elements(call->out_shape); i++)
+        call->dx[0][i] = call->x[0][i] > 0 ? call->dy[i] : call->dy[i] * (call->x[0][i] + 1);
+}
+
+static void relu6_without_ceiling(const ps_layer_call *call) { ps_layer_relu.backward(call); }
+
+static void prelu_slope_of_all_inputs(const ps_layer_call *call) {
+    ps_layer_prelu.backward(call);
+    for (size_t i = 0; i < ps_shape_elements(call->out_shape); i++)
+        if (call->x[0][i] > 0) call->grad[0][0] += call->x[0][i] * call->dy[i];
+}
+
+/* A row's moments treated as constants: the mistake of batch_norm, across channels. */
+static void layer_norm_constant_moments(const ps_layer_call *call) {
+    ps_layer_layer_norm.backward(call);
+    size_t c = (size_t)call->out_shape.c, rows = ps_shape_positions(call->out_shape);
+    const float *inverse = (const float *)call->save + rows;
+    for (size_t i = 0; call->dx[0] != NULL && i < rows * c; i++)
+        call->dx[0][i] = call->dy[i] * call->param[0][i % c] * inverse[i / c];
+}
+
+static void layer_norm_swapped_gradients(const ps_layer_call *call) {
+    ps_layer_call swapped = *call;
+    swapped.grad = (float *const[]){call->grad[1], call->grad[0]};
+    ps_layer_layer_norm.backward(&swapped);
+}
+
 /* What a sum kept per thread would do: the result depends on who ran the chunks. */
 static void relu_thread_dependent(const ps_layer_call *call) {
     ps_layer_relu.forward(call);
@@ -203,6 +245,25 @@ static void test_planted_faults(void **state) {
     expect_caught(&wrong, &ps_layer_relu, ps_layer_relu.samples[0], "3 threads");
 }
 
+static void test_planted_faults_in_activations_and_layer_norm(void **state) {
+    (void)state;
+    ps_layer_type wrong = ps_layer_gelu;
+    wrong.backward = gelu_without_its_density;
+    expect_caught(&wrong, &ps_layer_gelu, ps_layer_gelu.samples[0], "dx0");
+    wrong = ps_layer_silu, wrong.backward = silu_of_a_wrong_constant;
+    expect_caught(&wrong, &ps_layer_silu, ps_layer_silu.samples[0], "dx0");
+    wrong = ps_layer_elu, wrong.backward = elu_of_its_input;
+    expect_caught(&wrong, &ps_layer_elu, ps_layer_elu.samples[0], "dx0");
+    wrong = ps_layer_relu6, wrong.backward = relu6_without_ceiling;
+    expect_caught(&wrong, &ps_layer_relu6, ps_layer_relu6.samples[1], "dx0");
+    wrong = ps_layer_prelu, wrong.backward = prelu_slope_of_all_inputs;
+    expect_caught(&wrong, &ps_layer_prelu, ps_layer_prelu.samples[0], "weight");
+    wrong = ps_layer_layer_norm, wrong.backward = layer_norm_constant_moments;
+    expect_caught(&wrong, &ps_layer_layer_norm, ps_layer_layer_norm.samples[0], "dx0");
+    wrong = ps_layer_layer_norm, wrong.backward = layer_norm_swapped_gradients;
+    expect_caught(&wrong, &ps_layer_layer_norm, ps_layer_layer_norm.samples[0], "weight");
+}
+
 /* A type that uses what it did not ask for gets NULL from the check, as from the engine. */
 static void test_unknown_type_fails(void **state) {
     (void)state;
@@ -215,13 +276,14 @@ static void test_unknown_type_fails(void **state) {
 }
 
 int main(void) {
-    enum { MOST = 64, OTHERS = 3 };
+    enum { MOST = 64, OTHERS = 4 };
     struct CMUnitTest tests[MOST + OTHERS];
     int count = 0;
     for (const ps_layer_type *const *type = ps_layer_types(); *type != NULL && count < MOST; type++)
         tests[count++] = (struct CMUnitTest){(*type)->name, check_type, NULL, NULL, (void *)*type};
     tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_planted_faults);
     tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_planted_faults_of_tokens);
+    tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_planted_faults_in_activations_and_layer_norm);
     tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_unknown_type_fails);
     return _cmocka_run_group_tests("layers", tests, (size_t)count, NULL, NULL);
 }
