@@ -5,7 +5,8 @@
 #include "run/config.h"
 
 /* Sets what config->recipe says and the user did not; "" is none. Refuses what was given and contradicts it: all of
- * training and augmentation that makes the recipe, but not its batch, its rate, its length and what goes by the length. */
+ * training and augmentation that makes the recipe, but not its batch, its rate, its length and what goes by the
+ * length. */
 ps_status ps_recipe_apply(ps_run_config *config);
 
 #endif

@@ -18,6 +18,9 @@ os.makedirs(path("DIR"))
 for name, count in (("data_batch_1.bin", 600), ("test_batch.bin", 20)):
     with open(path("DIR", name), "wb") as stream:
         stream.write(b"".join(struct.pack("B", i % 10) + bytes_of.randbytes(3072) for i in range(count)))
+for name, count in (("train.bin", 600), ("test.bin", 20)):  # CIFAR-100's, in the same folder
+    with open(path("DIR", name), "wb") as stream:
+        stream.write(b"".join(struct.pack("BB", i % 20, i % 100) + bytes_of.randbytes(3072) for i in range(count)))
 os.symlink(os.path.join(tap.ROOT, "examples"), path("examples"))
 for run_name in ("b1", "b2", "p1", "p2"):
     extra = ["--pool-skip", "2"] if run_name[0] == "p" else []
