@@ -110,14 +110,14 @@ CONFIG = json.loads(read("cut", "config.json"))
 OTHER = {"model": "vgg16", "graph": "no.json", "stages": "2,2", "batch_norm": "yes", "pool_skip_mode": "conv+skip", "pool_skip_placement": "all", "pool_skip_cut": "forward",
          "optimiser": "adamw", "schedule": "cosine", "milestones": "0.5", "init_scheme": "he", "init": "x", "fork": "x", "plant": "share=0.1,cause=bias", "record": "none",
          "arm": "x", "activation": "gelu", "data": "synthetic", "freeze": "conv*", "decay_exempt": "norms", "recipe": "cct",
-         "resized_crop_scale": "0.5,1", "resized_crop_ratio": "0.5,2", "rand_augment": "m3"}
+         "resized_crop_scale": "0.5,1", "resized_crop_ratio": "0.5,2", "rand_augment": "m3", "tokenizer": "3x2"}
 faults = []
 for key, value in CONFIG.items():
     if key == "data":
         continue
     edited = dict(CONFIG)
-    edited[key] = not value if isinstance(value, bool) else OTHER[key] if isinstance(value, str) else value + 1 if key not in ("momentum", "beta1", "beta2", "dropout", "leaky_slope", "norm_momentum",
-                                                                                                                             "eps", "step_factor", "label_smoothing") else 0.25 if key == "mix_switch" else 0.5
+    edited[key] = not value if isinstance(value, bool) else OTHER[key] if isinstance(value, str) else value + 1 if key not in ("momentum", "beta1", "beta2", "dropout", "leaky_slope", "norm_momentum", "mix_switch",
+                                                                                                                             "eps", "step_factor", "label_smoothing") else 0.25
     write(json.dumps(edited).encode(), "cut", "config.json")
     if fault := refuses("cut", f'"{key}"', "config.json"):
         faults.append(f"{key}: {fault}")
