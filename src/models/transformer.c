@@ -34,10 +34,11 @@ static ps_status check_patches(const transformer *t) {
     const ps_model_options *o = t->builder->options;
     int patch = t->tokens.patch, h = o->input.h, w = o->input.w, d = o->input.d;
     if (h % patch == 0 && w % patch == 0 && (d == 1 || d % patch == 0)) return PS_OK;
-    return ps_fail(PS_ERR_USAGE,
-                   "%s: images of %d x %d do not divide into patches of %d; resize them (--size %d), or choose another "
-                   "--patch",
-                   t->variant->name, h, w, patch, (h + patch - 1) / patch * patch);
+    return ps_fail(
+        PS_ERR_USAGE,
+        "%s: images of %d x %d do not divide into patches of %d; choose another --patch, or give it images resized "
+        "to %d x %d",
+        t->variant->name, h, w, patch, (h + patch - 1) / patch * patch, (w + patch - 1) / patch * patch);
 }
 
 static ps_status add_patches(const transformer *t) {
