@@ -218,6 +218,7 @@ static ps_status read_layer(ps_trace_reader *reader, const cJSON *item, int inde
     layer->elements = number_or(item, PS_KEY(LAYER, elements), 0);
     layer->norm_eps = number_or(item, PS_KEY(LAYER, norm_eps), ps_absent());
     PS_TRY(read_frozen(cJSON_GetObjectItemCaseSensitive(item, PS_KEY(LAYER, frozen)), layer));
+    layer->slope = number_or(item, PS_KEY(LAYER, slope), ps_absent());
     layer->first_node = reader->header.node_count;
     if (layer->channels > PS_TRACE_MOST_CHANNELS - reader->header.node_count)
         return FAIL_HERE(reader, "the header has more than %d nodes; is \"channels\" right?",

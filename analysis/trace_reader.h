@@ -31,7 +31,7 @@ typedef struct {
     bool bias;
     int channels, position, depth;
     double fan_in, elements; /* 0 where not said */
-    double norm_eps;         /* ps_absent() where not said */
+    double norm_eps, slope;  /* ps_absent() where not said */
     int first_node;          /* index of channel 0 among all nodes of the run */
     int *inputs;             /* indices of trace layers that this one reads */
     int input_count;

@@ -1,5 +1,6 @@
 /* Weight decay moves weights further than gradients do: they go towards 0 whatever the data say. */
 #include <math.h>
+#include <string.h>
 
 #include "analysis/findings/by_layer.h"
 #include "analysis/findings/curve.h"
@@ -40,8 +41,13 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
     ps_finding_add_cause(out, "weight decay is too strong", "it is %.3g", facts->weight_decay);
     ps_finding_add_cause(out, "gradients that have become small: the loss is near 0, or the layer is cut off",
                          "the loss is %.3g at the end", ps_curve_tail(&facts->loss, 0.1));
+    /* As it was before the weights had shrunk, and the gradients with them. */
+    double then = ps_fact_first(&facts->layers[worst].series[PS_FACT_decay_ratio]);
+    double factor = isfinite(then) && then > 1 ? then : 1;
+    bool decoupled = facts->optimiser != NULL && strcmp(facts->optimiser, "adamw") == 0;
+    double usual = decoupled ? 0.01 : 5e-4; /* He et al. 2015, Loshchilov and Hutter 2019 */
     ps_finding_try(out, "A weight decay of about %.1g.",
-                   facts->weight_decay > 0 ? facts->weight_decay / most / 10 : 1e-4);
+                   facts->weight_decay > 0 ? fmin(facts->weight_decay / factor / 10, usual) : usual);
     return PS_JUDGED_FOUND;
 }
 

@@ -49,10 +49,15 @@ double ps_fact_last(const ps_fact_series *series);
     FACT(variance_low, "share of nodes whose batch variance is below its epsilon")                                     \
     FACT(shut_by_norm, "share of nodes whose scale and shift shut the gate whatever comes (P(active) < 1e-3)")         \
     FACT(rank_share, "live nodes over nodes: an upper bound of the rank that passes")                                  \
+    FACT(linear, "share of nodes whose gate hands on what enters it, or nearly, whatever comes")                       \
+    FACT(overlapping, "share of nodes whose incoming weights point where another's do, or are a sum of others'")       \
     FACT(alike, "share of nodes that are twins: live, and equal to another one in norms of weights and in outputs")
 
 /* Open on less than this share of the probe set: rarely open. */
 #define PS_FINDINGS_RARELY 0.1
+
+/* A LeakyReLU of this slope or more hands on what is below 0, too. */
+#define PS_FINDINGS_NO_GATE 0.9
 
 typedef enum {
 #define FACT(name, words) PS_FACT_##name,

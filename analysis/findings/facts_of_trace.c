@@ -97,6 +97,11 @@ static double is_rarely_open(const layer_view *v, int c) {
     if (ps_is_absent(nonzero) || isnan(nonzero) || !(elements > 0)) return ps_absent();
     return nonzero < PS_FINDINGS_RARELY * elements;
 }
+static double is_never_shut(const layer_view *v, int c) {
+    double nonzero = value_at(v, PS_Q_nonzero, c), elements = v->frame->elements[v->index];
+    if (ps_is_absent(nonzero) || isnan(nonzero) || !(elements > 0)) return ps_absent();
+    return nonzero >= elements;
+}
 static double is_edge(const layer_view *v, int c) {
     unsigned state = state_at(v, c);
     return ps_state_seen(state) && (state & PS_STATE_EDGE_KNOWN) != 0 ? ps_state_edge(state) : ps_absent();
@@ -141,6 +146,13 @@ static double is_shut_by_norm(const layer_view *v, int c) {
 static double of_dead(const layer_view *v) { return share(v, is_dead); }
 static double of_near_dead(const layer_view *v) { return share(v, is_near); }
 static double of_rarely_open(const layer_view *v) { return share(v, is_rarely_open); }
+/* Of gates that are straight on either side of 0. */
+static double of_linear(const layer_view *v) {
+    const char *activation = v->layer->activation;
+    if (strcmp(activation, "relu") == 0) return share(v, is_never_shut);
+    if (strcmp(activation, "leaky_relu") != 0 || ps_is_absent(v->layer->slope)) return ps_absent();
+    return v->layer->slope >= PS_FINDINGS_NO_GATE;
+}
 static double of_edge(const layer_view *v) { return share(v, is_edge); }
 static double of_constant(const layer_view *v) { return share(v, is_constant); }
 static double of_inert_alive(const layer_view *v) { return share(v, is_inert_alive); }
@@ -228,6 +240,7 @@ static const struct {
     {PS_FACT_dead, false, of_dead},
     {PS_FACT_near_dead, false, of_near_dead},
     {PS_FACT_rarely_open, false, of_rarely_open},
+    {PS_FACT_linear, false, of_linear},
     {PS_FACT_edge, false, of_edge},
     {PS_FACT_constant, false, of_constant},
     {PS_FACT_weight_rms, false, of_weight_rms},

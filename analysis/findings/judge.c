@@ -50,6 +50,7 @@ static int in_order(const void *a, const void *b) {
  * start, and from nothing else; what came later does not. */
 static bool follows(const ps_finding *later, const ps_finding *cause) {
     if (cause->explains == NULL || !is_named(cause->explains, later->rule->id)) return false;
+    if (later->of_checkpoint) return cause->rank >= PS_RANK_START; /* seen at the end, whenever it came */
     return cause->rank < PS_RANK_START ? later->since == 0 : later->since > 0 && later->since >= cause->since;
 }
 

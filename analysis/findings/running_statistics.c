@@ -30,6 +30,17 @@ static int add_layers(const ps_facts *facts, ps_finding *out, bool off, int *kno
     return out->layers;
 }
 
+/* A trace holds running statistics of normalisations with a gate of their own: of those before a sum, whose gate is
+ * shared, nothing is known. */
+static bool knows_all(const ps_facts *facts) {
+    for (int l = 0; l < facts->layer_count; l++) {
+        const ps_layer_facts *layer = &facts->layers[l];
+        if (layer->own_gate ? !layer->normalised : facts->at_rest && !layer->normalised) continue;
+        if (layer->series[PS_FACT_mode_gap].count == 0 && layer->series[PS_FACT_variance_low].count == 0) return false;
+    }
+    return true;
+}
+
 static void add_causes(const ps_facts *facts, ps_finding *out) {
     int first = out->layer[0];
     double follow = ps_curve_tail(&facts->layers[first].series[PS_FACT_mode_follow], 0.5);
@@ -48,7 +59,7 @@ static void add_causes(const ps_facts *facts, ps_finding *out) {
 static ps_judgement judge_lag(const ps_facts *facts, ps_finding *out) {
     char text[256];
     int known = 0;
-    if (add_layers(facts, out, false, &known) == 0) return PS_JUDGED_NOTHING;
+    if (add_layers(facts, out, false, &known) == 0) return knows_all(facts) ? PS_JUDGED_NOTHING : PS_JUDGED_UNKNOWN;
     int first = out->layer[0];
     double follow = ps_curve_tail(&facts->layers[first].series[PS_FACT_mode_follow], 0.5);
     out->level = PS_LEVEL_WARNING;
@@ -74,7 +85,10 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
            scale = ps_fact_last(&facts->layers[first].series[PS_FACT_mode_scale]);
     out->level = 2 * found > known ? PS_LEVEL_SERIOUS : PS_LEVEL_WARNING;
     out->strength = fmax(gap / gap_allowed, scale / log(factor_allowed)); /* of the one that is known */
-    out->since = facts->at_rest ? -1 : ps_layers_since(&facts->layers[first].series[PS_FACT_mode_gap], gap_allowed);
+    out->since = ps_layers_since(&facts->layers[first].series[PS_FACT_mode_gap], gap_allowed);
+    if (out->since < 0)
+        out->since = ps_layers_since(&facts->layers[first].series[PS_FACT_mode_scale], log(factor_allowed));
+    if (facts->at_rest) out->since = -1;
     ps_layers_words(out, facts, text, sizeof text);
     if (isnan(scale) || isnan(gap))
         ps_finding_say(out,
@@ -99,7 +113,9 @@ const ps_finding_rule ps_finding_running_statistics = {
     .level = PS_LEVEL_SERIOUS,
     .rank = 18,
     .at_rest = true,
-    .needs = "running statistics and moments of the batch at a probe, over 30 steps or more",
+    .needs =
+        "running statistics and moments of all normalisations at a probe (before a sum: a checkpoint), over 30 steps "
+        "or more",
     .source = "a deviation, a factor of two in scale; by simulation",
     .judge = judge,
 };

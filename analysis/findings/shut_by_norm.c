@@ -5,13 +5,17 @@
 static const double some = 0.1, many = 0.4;
 
 static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
-    int normalised = 0;
+    int normalised = 0, unknown = 0;
     char text[256];
-    for (int l = 0; l < facts->layer_count; l++) normalised += facts->layers[l].normalised;
+    for (int l = 0; l < facts->layer_count; l++) {
+        const ps_layer_facts *layer = &facts->layers[l];
+        normalised += layer->normalised;
+        unknown += layer->normalised && layer->own_gate && layer->series[PS_FACT_shut_by_norm].count == 0;
+    }
     if (facts->layer_count > 0 && normalised == 0) return PS_JUDGED_NOTHING;
     ps_layers_share now = ps_layers_share_of(facts, PS_FACT_shut_by_norm, PS_AT_LAST, true);
     if (now.known == 0) return PS_JUDGED_UNKNOWN;
-    if (!(now.share >= some)) return PS_JUDGED_NOTHING;
+    if (!(now.share >= some)) return unknown > 0 ? PS_JUDGED_UNKNOWN : PS_JUDGED_NOTHING;
     const ps_fact_series *series = &facts->layers[now.layer].series[PS_FACT_shut_by_norm];
     out->level = now.share >= many ? PS_LEVEL_SERIOUS : PS_LEVEL_WARNING;
     out->strength = now.share / some;
@@ -38,7 +42,7 @@ const ps_finding_rule ps_finding_shut_by_norm = {
     .level = PS_LEVEL_SERIOUS,
     .rank = 29,
     .at_rest = true,
-    .needs = "gamma and beta at a probe",
+    .needs = "gamma and beta at a probe, of gates with no Pool Skip before them",
     .source = "the normal distribution: P(active) < 1e-3; shares by simulation",
     .judge = judge,
 };

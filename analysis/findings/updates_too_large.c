@@ -7,12 +7,13 @@
 #include "analysis/findings/by_layer.h"
 #include "analysis/findings/curve.h"
 
-static const double large = 0.1, far = 0.5;
+static const double large = 0.1, far = 0.5, wanted = 0.005;
 /* In the window where they were longest: by simulation sound runs stay below. */
 static const double early = 0.05;
 /* Of all nodes, from one probe to the next: by simulation sound runs stay below a tenth. */
 static const double killed = 0.3, usual = 1e-3;
 #define WHAT_FOLLOWS PS_FINDINGS_OF_SHUT_GATES ",overflow,divergence,oscillation,no_warmup"
+#define WHAT_IS_OUTRUN ",mode_loss,running_statistics"
 /* So long that a network that learned all the same is the worse for it, where the loss is still this share of that of a
  * uniform guess. */
 static const double long_steps = 0.1, undone = 0.5;
@@ -30,11 +31,15 @@ static long long since(const ps_fact_series *series) {
     return -1;
 }
 
-static void try_rate(ps_finding *out, double lr) {
+/* The rate that would bring steps of this length to a two-hundredth of the weights; what is far off is not reckoned
+ * further than a hundredth at a time, as weights that were moved so far are others. */
+static void try_rate(ps_finding *out, double lr, double length) {
+    double factor = isfinite(length) && length > 0 ? wanted / length : 0;
+    factor = fmin(fmax(factor, 0.01), 0.5);
     if (lr > 0)
-        ps_finding_try(
-            out, "A learning rate of about %.2g, so that steps are about a hundredth of the weights or less.", lr);
-    else ps_finding_try(out, "A tenth of the learning rate.");
+        ps_finding_try(out, "A learning rate of about %.2g, so that steps are a hundredth of the weights or less.",
+                       lr * factor);
+    else ps_finding_try(out, "A learning rate %.2g times as high.", factor);
 }
 
 /* Long steps at the start: where they wrecked the network, what they left moves little, and the loss has not come
@@ -59,7 +64,7 @@ static ps_judgement judge_start(const ps_facts *facts, ps_finding *out) {
     ps_finding_add_evidence(out, "update_ratio where it was largest, median over layers", peak, early, 0);
     ps_finding_add_cause(out, "the learning rate is too high", "it was up to %.3g", lr);
     if (!(facts->warmup > 0)) ps_finding_add_cause(out, "no warm-up", "%s", "");
-    try_rate(out, lr * 0.005 / peak);
+    try_rate(out, lr, peak);
     return PS_JUDGED_FOUND;
 }
 
@@ -106,7 +111,7 @@ static void describe_deaths(const ps_facts *facts, size_t at, double died, ps_fi
     ps_finding_add_evidence(out, "update_ratio where it was largest, median over layers", peak, ps_absent(), 0);
     ps_finding_add_cause(out, "single large gradients, which nothing clips", "%s",
                          facts->clip_limit > 0 ? "" : "clipping is off");
-    try_rate(out, lr / 10);
+    try_rate(out, lr, 10 * wanted); /* a tenth */
 }
 
 /* Gates that close all at once, between one probe and the next: many of the network, or a whole layer. */
@@ -154,7 +159,7 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
     bool stuck = ps_curve_learned(facts) == PS_JUDGED_NOTHING;
     /* Running statistics that follow, and are off all the same, are outrun. */
     bool outrun = ps_curve_of_layers(facts, PS_FACT_mode_follow, false) >= PS_FINDINGS_FOLLOWS;
-    out->explains = outrun ? WHAT_FOLLOWS ",mode_loss,running_statistics" : WHAT_FOLLOWS;
+    out->explains = outrun ? WHAT_FOLLOWS WHAT_IS_OUTRUN : WHAT_FOLLOWS;
     for (int l = 0; l < facts->layer_count; l++) {
         double ratio = ratio_of(facts, l, stuck);
         if (ps_is_absent(ratio)) continue;
@@ -168,6 +173,8 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
     if (known == 0) return PS_JUDGED_UNKNOWN;
     if (worst < 0) return judge_without(facts, out);
     double middle = ps_curve_of_layers(facts, PS_FACT_update_ratio, stuck), lr = ps_curve_tail(&facts->lr, 0.5);
+    /* What is another network every ten steps no running mean follows. */
+    if (middle >= large) out->explains = WHAT_FOLLOWS WHAT_IS_OUTRUN;
     out->level = stuck && middle >= large ? PS_LEVEL_CRITICAL : middle >= far ? PS_LEVEL_SERIOUS : PS_LEVEL_WARNING;
     out->since = since(&facts->layers[worst].series[PS_FACT_update_ratio]);
     out->strength = isfinite(most) ? most / large : 1e9;
@@ -181,7 +188,7 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
         ps_finding_add_cause(out, "no warm-up", "it is so from the first window on");
     ps_finding_add_cause(out, "weights that start at 0 or very small", "their root mean square is %.2g at the start",
                          ps_fact_first(&facts->layers[worst].series[PS_FACT_weight_rms]));
-    try_rate(out, isfinite(middle) && middle > 0 ? lr * 0.01 / (middle > large ? middle : large) : lr / 10);
+    try_rate(out, lr, isfinite(middle) && middle > 0 ? fmax(middle, large) : INFINITY);
     return PS_JUDGED_FOUND;
 }
 

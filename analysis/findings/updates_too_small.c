@@ -5,7 +5,7 @@
 #include "analysis/findings/by_layer.h"
 #include "analysis/findings/curve.h"
 
-static const double small = 1e-4, tiny = 1e-5;
+static const double small = 1e-4, tiny = 1e-5, wanted = 0.005;
 /* Sound starts keep the size of the signal (He et al. 2015), to a factor of two in simulation. */
 static const double faded = 0.1;
 enum { FEWEST_STEPS = 40 };
@@ -66,9 +66,10 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
                        "A start that keeps the size of the signal (--init-scheme he), or normalisation; then judge the "
                        "learning rate anew.");
     else if (lr > 0)
-        ps_finding_try(out, "A learning rate of about %.2g: it would bring the steps to a thousandth of the weights.",
-                       lr * 1e-3 / peak);
-    else ps_finding_try(out, "A learning rate %.2g times as high.", 1e-3 / peak);
+        ps_finding_try(out,
+                       "A learning rate of about %.2g: it would bring the steps to a two-hundredth of the weights.",
+                       lr * wanted / peak);
+    else ps_finding_try(out, "A learning rate %.2g times as high.", wanted / peak);
     return PS_JUDGED_FOUND;
 }
 

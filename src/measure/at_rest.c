@@ -7,8 +7,10 @@
 #include "analysis/causes.h"
 #include "analysis/findings/alike.h"
 #include "analysis/json_scan.h"
+#include "analysis/spectra/rank.h"
 #include "core/memory.h"
 #include "data/census.h"
+#include "measure/incoming.h"
 #include "probe/probe.h"
 #include "trace/node_state.h"
 
@@ -19,12 +21,18 @@ static const char recorded[] =
 /* Shares below which a node is near-dead, and a normalised gate shut whatever comes. */
 static const double near_dead_share = 0.01, shut_scales = 3.0902323; /* a normal number is above it once in 1000 */
 
-/* Sums over the probe set of what a unit's normalisation reads, by channel. */
+/* Sums over the probe set of what a normalisation reads, by channel. */
 typedef struct {
-    int op;           /* whose output that is; -1: the network's input, or no normalisation */
+    int norm, op;     /* the normalisation; whose output it reads */
+    int unit;         /* whose values it decides on: its own, or a shared gate behind it */
     double *mean;     /* [channels] mean of the batches' means */
     double *variance; /* and of their variances */
 } moments;
+
+/* The worst of a unit's normalisations; ps_absent(): not known. */
+typedef struct {
+    double gap, scale, low;
+} unit_modes;
 
 typedef struct {
     ps_checkpoint_session *checkpoint;
@@ -32,10 +40,12 @@ typedef struct {
     const ps_units *units;
     ps_facts *facts;
     long long step;
-    moments *moments; /* [units] */
-    int batches;      /* added up so far */
-    int most;         /* channels of the widest unit */
-    double *value[9]; /* [most] each */
+    moments *moments; /* [norms] */
+    int norms;
+    unit_modes *modes; /* [units] */
+    int batches;       /* added up so far */
+    int most;          /* channels of the widest unit */
+    double *value[9];  /* [most] each */
 } looking;
 
 static ps_status add(looking *l, int unit, ps_layer_fact fact, double value) {
@@ -161,9 +171,8 @@ static void add_moments(moments *m, const float *y, size_t positions, size_t cha
 
 static void after_op(void *self, int op, ps_shape shape, const float *y) {
     looking *l = self;
-    for (int u = 0; u < l->units->count; u++)
-        if (l->moments[u].op == op && l->moments[u].mean != NULL)
-            add_moments(&l->moments[u], y, ps_shape_positions(shape), (size_t)shape.c);
+    for (int i = 0; i < l->norms; i++)
+        if (l->moments[i].op == op) add_moments(&l->moments[i], y, ps_shape_positions(shape), (size_t)shape.c);
 }
 
 /* The loss of the probe set in a mode; with batch statistics the moments on the way. */
@@ -183,6 +192,40 @@ static ps_status add_loss(looking *l, ps_mode mode, ps_fact_series *series) {
     return counted > 0 ? ps_fact_add(series, l->step, sum / counted, 0) : PS_OK;
 }
 
+/* How far a gate hands on what enters it, whatever that is; ps_absent(): neither ReLU nor LeakyReLU. */
+static double linear_share(const looking *l, const ps_unit *unit, double never_shut) {
+    ps_gate gate = {.slope = NAN};
+    const ps_op *op = &ps_net_graph(l->session->net)->op[unit->gate_op];
+    if (op->type->gate == NULL || !op->type->gate(op->config, &gate)) return ps_absent();
+    if (strcmp(gate.activation, "relu") == 0) return never_shut / unit->channels;
+    return strcmp(gate.activation, "leaky_relu") == 0 ? (double)gate.slope >= PS_FINDINGS_NO_GATE : ps_absent();
+}
+
+/* Incoming weights that point where another node's do, or are a sum of others'. */
+static ps_status add_overlap(looking *l, int u) {
+    static const double cosine = 0.999, left = 0.001; /* as `poolscope ranks` has them */
+    const ps_unit *unit = &l->units->unit[u];
+    ps_overlap_list same = {0};
+    double *rows = NULL, *marked = l->value[0], *residual = l->value[1], count = 0;
+    int columns = 0, n = unit->channels;
+    if (unit->shared || unit->source_op < 0 || n < 2) return PS_OK;
+    ps_status status = ps_incoming_rows(l->session->net, unit, &rows, &columns);
+    for (int c = 0; c < n; c++) marked[c] = residual[c] = 0;
+    for (size_t i = 0; status == PS_OK && i < (size_t)n * (size_t)columns; i++)
+        if (!isfinite(rows[i])) goto cleanup; /* of such weights nothing can be said */
+    if (status == PS_OK) status = ps_overlap_find(rows, n, columns, cosine, &same, NULL);
+    for (int p = 0; status == PS_OK && p < same.count; p++)
+        marked[same.pair[p].first] = marked[same.pair[p].second] = 1;
+    bool testable = ps_dependence_testable(n, columns);
+    if (status == PS_OK && testable) status = ps_dependence_residuals(rows, n, columns, residual);
+    for (int c = 0; c < n; c++) count += marked[c] > 0 || (testable && residual[c] < left);
+    if (status == PS_OK) status = add(l, u, PS_FACT_overlapping, count / n);
+cleanup:
+    ps_overlap_list_clear(&same);
+    ps_free(rows);
+    return status;
+}
+
 /* What of the nodes of a layer a probing tells. */
 static ps_status add_states(looking *l, const ps_probe *probe, int u) {
     enum { NONZERO, LOW, HIGH, MEAN, MEAN_ABS, RMS, SPREAD, L2, L1 };
@@ -190,7 +233,7 @@ static ps_status add_states(looking *l, const ps_probe *probe, int u) {
                                         "rms",     "image_spread", "weight_l2",    "weight_l1"};
     const ps_unit *unit = &l->units->unit[u];
     bool there[9];
-    int n = unit->channels, dead = 0, edge = 0, near = 0, constant = 0, rare = 0;
+    int n = unit->channels, dead = 0, edge = 0, near = 0, constant = 0, rare = 0, never_shut = 0;
     double images = (double)l->session->probe_batches * ps_net_batch(l->session->net), squares = 0;
     double outputs = images * unit->elements;
     for (int i = 0; i < 9; i++) {
@@ -204,11 +247,13 @@ static ps_status add_states(looking *l, const ps_probe *probe, int u) {
         dead += state == PS_NODE_DEAD;
         edge += state == PS_NODE_EDGE;
         near += there[NONZERO] && state == PS_NODE_ALIVE && l->value[NONZERO][c] < near_dead_share * outputs;
+        never_shut += there[NONZERO] && l->value[NONZERO][c] >= outputs;
         rare += there[NONZERO] && l->value[NONZERO][c] < PS_FINDINGS_RARELY * outputs;
         constant += state != PS_NODE_DEAD && l->value[MEAN_ABS][c] > 0 &&
                     l->value[SPREAD][c] <= PS_CONSTANT_WITHIN * l->value[MEAN_ABS][c];
         squares += l->value[RMS][c] * l->value[RMS][c];
     }
+    PS_TRY(add(l, u, PS_FACT_linear, linear_share(l, unit, never_shut)));
     if (there[NONZERO]) {
         PS_TRY(add(l, u, PS_FACT_dead, (double)dead / n));
         PS_TRY(add(l, u, PS_FACT_near_dead, (double)near / n));
@@ -234,6 +279,7 @@ static ps_status look(looking *l) {
     ps_status status = ps_probe_create(l->session->net, NULL, &options, &probe);
     if (status == PS_OK) status = ps_probe_measure(probe);
     for (int u = 0; status == PS_OK && u < l->units->count; u++) status = add_states(l, probe, u);
+    for (int u = 0; status == PS_OK && u < l->units->count; u++) status = add_overlap(l, u);
     ps_probe_destroy(probe);
     return status;
 }
@@ -245,27 +291,40 @@ static const float *values_of(ps_net *net, int op, const char *suffix) {
     return param >= 0 ? ps_net_param(net, param)->value : NULL;
 }
 
+static double worse(double a, double b) { return ps_is_absent(a) || b > a ? b : a; }
+
 /* Both modes must be known, and the variance above the smallest that counts: where nothing varies a ratio says
  * nothing. */
-static ps_status add_modes(looking *l, int u, double eps) {
-    const ps_unit *unit = &l->units->unit[u];
-    const moments *m = &l->moments[u];
-    const float *mean = values_of(l->session->net, unit->norm_op, "running_mean"),
-                *variance = values_of(l->session->net, unit->norm_op, "running_var");
-    double gap = 0, *scale = l->value[0];
-    int low = 0, used = 0;
-    if (m->mean == NULL || l->batches == 0) return PS_OK;
-    for (int c = 0; c < unit->channels; c++) {
+static void look_at_modes(looking *l, const moments *m) {
+    const ps_op *norm = &ps_net_graph(l->session->net)->op[m->norm];
+    const float *mean = values_of(l->session->net, m->norm, "running_mean"),
+                *variance = values_of(l->session->net, m->norm, "running_var");
+    double gap = 0, *scale = l->value[0], eps = norm->type->batch_eps(norm->config);
+    int low = 0, used = 0, channels = l->units->unit[m->unit].channels;
+    unit_modes *out = &l->modes[m->unit];
+    for (int c = 0; c < channels; c++) {
         double batch_mean = m->mean[c] / l->batches, batch_variance = m->variance[c] / l->batches;
         low += batch_variance < eps;
         if (mean == NULL || variance == NULL || batch_variance < eps) continue;
         gap += fabs((double)mean[c] - batch_mean) / sqrt(batch_variance);
         scale[used++] = fabs(log(((double)variance[c] + eps) / (batch_variance + eps)));
     }
-    PS_TRY(add(l, u, PS_FACT_variance_low, (double)low / unit->channels));
-    if (used == 0) return PS_OK;
-    PS_TRY(add(l, u, PS_FACT_mode_gap, gap / used));
-    return add(l, u, PS_FACT_mode_scale, median(scale, used));
+    out->low = worse(out->low, (double)low / channels);
+    if (used == 0) return;
+    out->gap = worse(out->gap, gap / used);
+    out->scale = worse(out->scale, median(scale, used));
+}
+
+static ps_status add_modes(looking *l) {
+    if (l->batches == 0) return PS_OK;
+    for (int u = 0; u < l->units->count; u++) l->modes[u] = (unit_modes){ps_absent(), ps_absent(), ps_absent()};
+    for (int i = 0; i < l->norms; i++) look_at_modes(l, &l->moments[i]);
+    for (int u = 0; u < l->units->count; u++) {
+        PS_TRY(add(l, u, PS_FACT_variance_low, l->modes[u].low));
+        PS_TRY(add(l, u, PS_FACT_mode_gap, l->modes[u].gap));
+        PS_TRY(add(l, u, PS_FACT_mode_scale, l->modes[u].scale));
+    }
+    return PS_OK;
 }
 
 /* Values normalised over the batch have mean 0 and deviation 1, whatever comes. */
@@ -283,25 +342,40 @@ static ps_status add_shut(looking *l, int u) {
 
 static ps_status add_norms(looking *l) {
     const ps_graph *graph = ps_net_graph(l->session->net);
+    PS_TRY(add_modes(l));
     for (int u = 0; u < l->units->count; u++) {
         int norm = l->units->unit[u].norm_op;
-        if (norm < 0 || graph->op[norm].type->batch_eps == NULL) continue;
-        PS_TRY(add_modes(l, u, graph->op[norm].type->batch_eps(graph->op[norm].config)));
-        PS_TRY(add_shut(l, u));
+        if (norm >= 0 && graph->op[norm].type->batch_eps != NULL) PS_TRY(add_shut(l, u));
     }
     return PS_OK;
 }
 
-static ps_status prepare_moments(looking *l) {
-    const ps_graph *graph = ps_net_graph(l->session->net);
-    PS_TRY(PS_ALLOC((size_t)l->units->count, &l->moments, "moments"));
+/* The unit that a normalisation belongs to, else the shared gate that comes next behind it; -1: there is none. */
+static int unit_behind(const looking *l, int norm, int channels) {
+    int behind = -1;
     for (int u = 0; u < l->units->count; u++) {
         const ps_unit *unit = &l->units->unit[u];
-        l->moments[u].op = -1;
-        if (unit->norm_op < 0 || graph->op[unit->norm_op].input[0] < 0) continue;
-        l->moments[u].op = graph->op[unit->norm_op].input[0];
-        PS_TRY(PS_ALLOC((size_t)unit->channels, &l->moments[u].mean, "moments"));
-        PS_TRY(PS_ALLOC((size_t)unit->channels, &l->moments[u].variance, "moments"));
+        if (unit->norm_op == norm) return u;
+        bool later = unit->shared && unit->channels == channels && unit->gate_op >= norm;
+        if (later && (behind < 0 || unit->gate_op < l->units->unit[behind].gate_op)) behind = u;
+    }
+    return behind;
+}
+
+static ps_status prepare_moments(looking *l) {
+    const ps_graph *graph = ps_net_graph(l->session->net);
+    PS_TRY(PS_ALLOC((size_t)graph->count + 1, &l->moments, "moments"));
+    PS_TRY(PS_ALLOC((size_t)l->units->count + 1, &l->modes, "moments"));
+    for (int op = 0; op < graph->count; op++) {
+        int channels = graph->op[op].shape.c;
+        if (graph->op[op].type->batch_eps == NULL || graph->op[op].input[0] < 0) continue;
+        int unit = unit_behind(l, op, channels);
+        if (unit < 0) continue;
+        moments *m = &l->moments[l->norms++];
+        *m = (moments){.norm = op, .op = graph->op[op].input[0], .unit = unit};
+        l->facts->layers[unit].normalised = true;
+        PS_TRY(PS_ALLOC((size_t)channels, &m->mean, "moments"));
+        PS_TRY(PS_ALLOC((size_t)channels, &m->variance, "moments"));
     }
     return PS_OK;
 }
@@ -371,11 +445,12 @@ ps_status ps_facts_at_rest(ps_checkpoint_session *checkpoint, const char *target
                  .step = checkpoint->weights_only ? 0 : (long long)checkpoint->step};
     ps_facts_init(facts);
     ps_status status = gather(&l, target);
-    for (int u = 0; l.moments != NULL && u < l.units->count; u++) {
-        ps_free(l.moments[u].mean);
-        ps_free(l.moments[u].variance);
+    for (int i = 0; i < l.norms; i++) {
+        ps_free(l.moments[i].mean);
+        ps_free(l.moments[i].variance);
     }
     ps_free(l.moments);
+    ps_free(l.modes);
     for (int i = 0; i < 9; i++) ps_free(l.value[i]);
     return status;
 }

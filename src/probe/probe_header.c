@@ -181,6 +181,12 @@ static void add_frozen(ps_trace_writer *trace, const ps_probe_layer *layer) {
     ps_trace_close_scope(trace);
 }
 
+static void add_slope(ps_trace_writer *trace, const ps_op *op) {
+    ps_gate gate = {.slope = NAN};
+    if (op->type->gate != NULL && op->type->gate(op->config, &gate) && strcmp(gate.activation, "leaky_relu") == 0)
+        ps_trace_add_value(trace, PS_KEY(LAYER, slope), (double)gate.slope);
+}
+
 static void add_layer(ps_trace_writer *trace, const ps_probe *probe, const ps_graph *graph, const ps_units *units,
                       int index) {
     const ps_unit *unit = &units->unit[index];
@@ -197,6 +203,7 @@ static void add_layer(ps_trace_writer *trace, const ps_probe *probe, const ps_gr
     ps_trace_add_text(trace, PS_KEY(LAYER, norm), node_name(graph, unit->norm_op >= 0 ? unit->norm_op : unit->gain_op));
     ps_trace_add_text(trace, PS_KEY(LAYER, pool_skip), node_name(graph, unit->pool_skip_op));
     if (unit->norm_op >= 0) add_norm_eps(trace, &graph->op[unit->norm_op]);
+    add_slope(trace, &graph->op[unit->gate_op]);
     ps_trace_add_bool(trace, PS_KEY(LAYER, bias), unit->bias);
     ps_trace_add_whole(trace, PS_KEY(LAYER, fan_in), unit->fan_in);
     if (unit->groups > 1) ps_trace_add_whole(trace, PS_KEY(LAYER, groups), unit->groups);

@@ -159,6 +159,10 @@ def change(kind, name, shape, values):
         return [0.02 * v for v in values] if weight else values
     if kind in ("biases", "shifts"):
         return [-1.5 if kind == "biases" else -4.0] * len(values) if shift else values
+    if kind in ("open", "shut"):
+        return [10.0 if kind == "open" else -30.0] * len(values) if shift else values
+    if kind == "prior":
+        return [20.0, *values[1:]] if last and not weight else values
     if kind == "logits":
         return [100 * v for v in values] if weight and last else values
     raise SystemExit(f"no such change of weights: {kind}")
@@ -212,7 +216,7 @@ def look(program, out):
     with open(os.path.join(out, "trace.jsonl"), encoding="utf-8") as stream:
         end = json.loads(stream.read().strip().split("\n")[-1])
     findings = [{"id": f.get("rule", f.get("id")), "level": f["level"], "since": f.get("since"),
-                 "sentence": f.get("sentence", "")} for f in document["findings"]]
+                 "sentence": f.get("sentence", ""), "remedy": f.get("try", "")} for f in document["findings"]]
     unknown = [u if isinstance(u, str) else u.get("rule", u.get("id")) for u in document["cannot_be_judged"]]
     return {"findings": findings, "unknown": unknown, "accuracy": end.get("accuracy"), "status": end.get("status")}
 
@@ -227,21 +231,82 @@ def learned(result):
     return result["status"] == "finished" and accuracy(result) >= 0.5
 
 
-def one(job):
-    """Trains, diagnoses, throws the run away."""
-    program, folder = job["program"], job["folder"]
-    run = os.path.join(folder, "run")
+def run_of(job, folder, options, weights):
+    """Trains (or, with --again, takes what is there) and diagnoses."""
+    program, run = job["program"], os.path.join(folder, "run")
     if not (job["again"] and os.path.exists(os.path.join(run, "trace.jsonl"))):
         shutil.rmtree(folder, ignore_errors=True)
         os.makedirs(folder)
-        options = dict(job["options"])
-        if job.get("weights"):
-            options["init"] = make_weights(program, folder, job["weights"], options)
+        options = dict(options)
+        if weights:
+            options["init"] = make_weights(program, folder, weights, options)
         train(program, options, run)
-    result = {**{k: job[k] for k in ("name", "network", "seed", "what")}, **look(program, run)}
+    result = look(program, run)
     if not job.get("keep"):
         shutil.rmtree(folder)
     return result
+
+
+# What a remedy names, as it words it.
+NAMED = {"lr": r"learning rate of about ([0-9.e+-]+)", "clip": r"usual norm, ([0-9.e+-]+)",
+         "weight_decay": r"weight decay of about ([0-9.e+-]+)"}
+
+
+def advised(key, options, result):
+    """The value that the first finding's remedy names; None: it names none."""
+    remedy = result["findings"][0]["remedy"] if result["findings"] else ""
+    named = re.search(NAMED[key], remedy, re.IGNORECASE)
+    if named:
+        return float(named.group(1).rstrip("."))
+    return options[key] / 10 if key == "lr" and "tenth" in remedy else None
+
+
+def is_sound(result):
+    return learned(result) and not upper(result)
+
+
+def follow(job, key, result):
+    """Does what the first finding says, up to three times, and each time looks again."""
+    options, by, last = dict(job["options"]), [], None
+    for turn in range(3):
+        value = advised(key, options, last or result)
+        if value is None:
+            break
+        options[key] = value
+        by.append(f"--{key.replace('_', '-')} {value:g}")
+        last = run_of(job, f"{job['folder']}-mended-{turn}", options, job["weights"])
+        if is_sound(last):
+            break
+    return by, last
+
+
+def remedy(job, mend):
+    """Options, data and weights with what the catalogue's "mend" changes; null: as in a sound run."""
+    options, by = dict(job["options"]), []
+    for key, value in mend.items():
+        if key == "data":
+            options["data"] = job["sound"]["data"]
+        elif key != "weights" and value is None and key not in job["sound"]:
+            by.append(f"no --{key.replace('_', '-')}" if options.pop(key) is not False else f"no --no-{key}")
+        elif key != "weights":
+            options[key] = job["sound"][key] if value is None else value
+            by.append(f"--{key.replace('_', '-')} {options[key]}")
+    by += ["sound data"] if "data" in mend else []
+    by += ["the usual start"] if "weights" in mend else []
+    return by, run_of(job, job["folder"] + "-mended", options, None if "weights" in mend else job["weights"])
+
+
+def one(job):
+    """Trains and diagnoses; of a fault that is to be mended does so, and looks again."""
+    result = run_of(job, job["folder"], job["options"], job.get("weights"))
+    shared = {k: job[k] for k in ("name", "network", "seed")}
+    results = [{**shared, "what": job["what"], **result}]
+    mend = job.get("mend")
+    if mend is not None:
+        by, mended = follow(job, mend["follow"], result) if "follow" in mend else remedy(job, mend)
+        if mended is not None:
+            results.append({**shared, "what": "mended", "by": by, **mended})
+    return results
 
 
 def clean_jobs(catalogue, args):
@@ -274,16 +339,13 @@ def fault_jobs(catalogue, args):
                 options = {**catalogue["base"], **catalogue["networks"][network], "seed": seed}
                 if data != "synthetic":
                     options.update(size=0, train_limit=0, test_limit=0)
-                mended = {**options, **fault["mend"]}
-                sound = "waves" if fault.get("data") else "synthetic"
-                mended["data"] = make_data(os.path.join(args.folder, f"data-{sound}-{seed}"), sound, seed)
+                sound = {**options, "data": make_data(os.path.join(args.folder, f"data-waves-{seed}"), "waves", seed)}
                 options["data"] = make_data(os.path.join(args.folder, f"data-{data}-{seed}"), data, seed)
                 for key, value in fault.get("options", {}).items():
                     options[key] = value[network] if isinstance(value, dict) else value
-                shared = {"name": fault["id"], "network": network, "seed": seed}
-                jobs.append({**shared, "what": "fault", "options": options, "weights": fault.get("weights")})
-                if seed == args.seeds[0]:
-                    jobs.append({**shared, "what": "mended", "options": mended})
+                jobs.append({"name": fault["id"], "network": network, "seed": seed, "what": "fault",
+                             "options": options, "weights": fault.get("weights"), "sound": sound,
+                             "mend": fault["mend"] if seed == args.seeds[0] else None})
     return jobs
 
 
@@ -294,8 +356,8 @@ def run_all(jobs, args):
                    again=args.again)
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
         results = []
-        for i, result in enumerate(pool.map(one, jobs)):
-            results.append(result)
+        for i, of_job in enumerate(pool.map(one, jobs)):
+            results += of_job
             if sys.stderr.isatty():
                 print(f"\r{i + 1} of {len(jobs)} runs", end="", file=sys.stderr, flush=True)
     return results

@@ -70,7 +70,8 @@ def report(catalogue, results, args):
                       + " ".join(f"{f['id']}({f['level'][0]},{f['since']})" for f in r["findings"][:6]))
         for r in results:
             if r["what"] == "mended" and r["name"] == fault["id"]:
-                print(f"{fault['id']:18} {r['network']:11} mended: accuracy {faults.accuracy(r):.2f}")
+                print(f"{fault['id']:18} {r['network']:11} mended by {', '.join(r['by'])}: accuracy "
+                      f"{faults.accuracy(r):.2f} " + " ".join(f["id"] for f in faults.upper(r)))
     places = [faults.place(r, next(f["first"] for f in catalogue["faults"] if f["id"] == r["name"])) for r in planted]
     first, three = sum(p == 0 for p in places), sum(p < 3 for p in places)
     if every:
@@ -155,11 +156,12 @@ def write_table(catalogue, results, by, clean, every, alarmed, places):
 
 
 def write_tutorial(catalogue, results):
-    """The table of faults in examples/faults/README.md, between its marks."""
+    """The table of faults in examples/faults/README.md, and a section for each, between its marks."""
     path = os.path.join(ROOT, "examples", "faults", "README.md")
     begin, end = "<!-- faults -->\n", "<!-- end of faults -->\n"
     with open(path, encoding="utf-8") as stream:
         text = stream.read()
+    table = ["| fault | first finding | done | mends it |", "|---|---|---|---|"]
     lines = []
     for fault in catalogue["faults"]:
         ill = [r for r in results if r["what"] == "fault" and r["name"] == fault["id"]]
@@ -167,6 +169,9 @@ def write_tutorial(catalogue, results):
         firsts = collections.Counter(r["findings"][0]["id"] if r["findings"] else "nothing" for r in ill)
         came = ", ".join(f"`{rule}`" + (f" ({count} of {len(ill)})" if count < len(ill) else "")
                          for rule, count in firsts.most_common())
+        done = "; ".join(dict.fromkeys(", then ".join(spell_step(step) for step in r["by"]) for r in well))
+        table.append(f"| [{fault['id']}](#{fault['id']}-{fault['group'].replace(' ', '-')}) | {came} | {done} | "
+                     f"{verdict(ill, well)} |")
         what = fault["what"][0].upper() + fault["what"][1:]
         lines += [f"### {fault['id']} ({fault['group']})", "", f"{what}: {fault['looks']}.", ""]
         how = [spell(key, value) for key, value in fault.get("options", {}).items()]
@@ -176,10 +181,21 @@ def write_tutorial(catalogue, results):
         where = f", in {' and '.join(fault['networks'])}" if "networks" in fault else ""
         lines += [f"- planted by: `{' '.join(how)}`{where}",
                   f"- first finding: {came}; it leads to: {fault['next']}",
-                  f"- mends it? test accuracy {show(before)} before, {show(after)} after: {verdict(before, after)}", ""]
-    body = wrap("\n".join(lines))
+                  f"- done: {done}; test accuracy {show(before)} before, {show(after)} after",
+                  f"- mends it? {verdict(ill, well)}", *left_over(well), ""]
+    body = "\n".join(table) + "\n\n" + wrap("\n".join(lines))
     with open(path, "w", encoding="utf-8") as stream:
         stream.write(text[: text.index(begin) + len(begin)] + "\n" + body + text[text.index(end) :])
+
+
+def spell_step(step):
+    return f"`{step}`" if step.startswith("--") else step
+
+
+def left_over(well):
+    """What a mended run still has of the upper levels, by network."""
+    return [f"- left in {r['network']}: {', '.join(f['id'] for f in faults.upper(r))} (test accuracy "
+            f"{show([faults.accuracy(r)])})" for r in well if faults.upper(r)]
 
 
 def spell(key, value):
@@ -208,12 +224,14 @@ def show(values):
     return f"{100 * statistics.median(known):.0f} %" if known else "none"
 
 
-def verdict(before, after):
-    known = [v for v in after if not math.isnan(v)]
-    if not known:
-        return "not tried"
-    well = sum(v >= 0.5 for v in known)
-    ill = sum(not v >= 0.5 for v in before)
-    if well == len(known):
-        return "yes" if ill else "yes, though the run learned with the fault as well"
-    return f"in {well} of {len(known)} networks"
+def verdict(ill, well):
+    """A run is mended where it learns and has no finding of the two upper levels."""
+    if not well:
+        return "not tried: the finding names nothing to do"
+    sound = sum(faults.is_sound(r) for r in well)
+    if sound < len(well):
+        return f"in {sound} of {len(well)} networks"
+    harmed = sum(not faults.learned(r) for r in ill)
+    if harmed == len(ill):
+        return "yes"
+    return f"yes (with the fault {len(ill) - harmed} of {len(ill)} runs learned, too)"

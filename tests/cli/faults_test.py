@@ -38,7 +38,7 @@ rules = run("diagnose", "--rules").stdout
 unknown = [rule for f in planted for rule in f["first"] if f"  {rule} (" not in rules]
 report(not unknown, "the findings that must come first are rules", unknown)
 knobs = run("help", "train").stdout
-used = {k for f in planted for k in f.get("options", {})} | {k for f in planted for k in f["mend"]} | {k for n in catalogue["networks"].values() for k in n}
+used = {k for f in planted for k in f.get("options", {})} | {k for f in planted for k in {**f["mend"], f["mend"].get("follow", "lr"): 0}} - {"follow", "weights", "data"} | {k for n in catalogue["networks"].values() for k in n}
 used |= set(catalogue["base"])
 missing = [k for k in used if f"--{k.replace('_', '-')}" not in knobs and f"--no-{k.replace('_', '-')}" not in knobs]
 report(not missing, "its options are options of train", missing)
@@ -96,6 +96,35 @@ for kind, first in {"zero": "zero_weights", "constant": "twin_nodes", "shifts": 
     report(found[:1] == [first] and document.get("at_rest") is True, f"{kind} weights of a JSON graph: {first} first", f"{found}\n{done.stderr}")
     report(untouched and done.returncode == 0, "and nothing is written", done.stderr)
 found, document, _, done = at_rest(None)
-wrong = set(found) & {"zero_weights", "twin_nodes", "dead_layer", "dead_nodes", "constant_nodes", "shut_by_norm", "variance_low"}
+wrong = set(found) & {"overlapping_nodes", "linear_gates", "zero_weights", "twin_nodes", "dead_layer", "dead_nodes", "constant_nodes", "shut_by_norm", "variance_low"}
 report(not wrong and document["cannot_be_judged"], "weights drawn at random have none of these, and what needs training cannot be judged", f"{found} {done.stderr}")
+# Rows that point where another's do, at another length: no twins, whose norms are equal.
+overlapping = {}
+for name, (shape, data) in start.items():
+    numbers = list(memoryview(data).cast("f"))
+    if len(shape) > 1 and not name.startswith("fc."):
+        row = len(numbers) // shape[0]
+        for i in range(shape[0] // 2):
+            numbers[(2 * i + 1) * row:(2 * i + 2) * row] = [(1.5 + i) * v for v in numbers[2 * i * row:(2 * i + 1) * row]]
+    overlapping[name] = (shape, faults.struct.pack(f"<{len(numbers)}f", *numbers))
+faults.write_tensors(path("overlapping.safetensors"), overlapping)
+done = run("diagnose", path("overlapping.safetensors"), "--graph", path("net.json"), *OWN[:-1], "--json")
+found = [f["id"] for f in json.loads(done.stdout)["findings"]] if done.stdout else []
+report("overlapping_nodes" in found and "twin_nodes" not in found, "nodes that do what others do are found by their weights", f"{found} {done.stderr}")
+found, document, _, done = at_rest("open")
+report("linear_gates" in found, "and gates that never close", f"{found} {done.stderr}")
+
+# Running statistics before a sum, behind which the gate is shared: no trace has them, a checkpoint does.
+RESIDUAL = ["--model", "resnet18", "--stages", "1,1", "--width", "0.125", *TINY[2:]]
+must("train", *RESIDUAL, *SHORT, "--steps", "40", "--out", path("residual"))
+tensors = faults.read_tensors(path("residual", "checkpoint.safetensors"))
+before_sum = [n for n in tensors if n.endswith(".4.running_var")]
+for name in before_sum:
+    numbers = [100 * v + 1 for v in memoryview(tensors[name][1]).cast("f")]
+    tensors[name] = (tensors[name][0], faults.struct.pack(f"<{len(numbers)}f", *numbers))
+faults.write_tensors(path("residual.safetensors"), tensors)
+done = run("diagnose", path("residual.safetensors"), *RESIDUAL[:-1], "--only", "running_statistics", "--json")
+document = json.loads(done.stdout) if done.stdout else {"findings": []}
+layers = [layer for f in document["findings"] for layer in f["layers"]]
+report(before_sum and layers and not any(layer.endswith(".0") for layer in layers), "running statistics before a sum are held against the batches of a checkpoint", f"{before_sum} {document} {done.stderr}")
 tap.done()

@@ -161,6 +161,15 @@ static void set_chance_loss(ps_facts *f, double x) {
     stay_at_chance(f);
     fill(&f->loss, STEPS, 1, constant, x);
 }
+static void set_slight_accuracy(ps_facts *f, double x) { /* above chance, after so many epochs */
+    stay_at_chance(f);
+    fill(&f->test_measure, 5, 50, constant, 0.15);
+    f->epoch_steps = STEPS / x;
+}
+static void set_by_heart(ps_facts *f, double x) {
+    fill(&f->test_loss, 5, 50, constant, x);
+    fill(&f->test_measure, 5, 50, constant, 0.15);
+}
 static void set_chance_accuracy(ps_facts *f, double x) {
     stay_at_chance(f);
     fill(&f->test_measure, 5, 50, constant, x);
@@ -255,6 +264,8 @@ static const struct {
     {"start_loss", set_start_loss, 0.49 * 2.302585, 0.51 * 2.302585, PS_LEVEL_NOTE, 0},
     {"not_learning", set_chance_loss, 0.96 * 2.302585, 0.94 * 2.302585, PS_LEVEL_CRITICAL, 0},
     {"not_learning", set_chance_accuracy, 0.118, 0.12, PS_LEVEL_CRITICAL, 0},
+    {"not_learning", set_slight_accuracy, 3, 2.9, PS_LEVEL_SERIOUS, 0},
+    {"not_learning", set_by_heart, 0.96 * 2.302585, 0.94 * 2.302585, PS_LEVEL_SERIOUS, 0},
     {"stagnation", set_plateau, 1.2, 1.1, PS_LEVEL_WARNING, 100},
     {"oscillation", set_leaps, 0.8, 0.7, PS_LEVEL_WARNING, 100},
     {"overfitting", set_test_loss, 1.25, 1.15, PS_LEVEL_WARNING, 100},

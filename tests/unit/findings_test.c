@@ -97,8 +97,8 @@ static void nothing_is_made_up(void **state) {
     facts_of(&fixture, &facts);
     for (int l = 0; l < facts.layer_count; l++)
         for (int f = 0; f < PS_FACT_COUNT; f++) {
-            bool of_nonzero =
-                f == PS_FACT_dead || f == PS_FACT_near_dead || f == PS_FACT_rarely_open || f == PS_FACT_rank_share;
+            bool of_nonzero = f == PS_FACT_dead || f == PS_FACT_near_dead || f == PS_FACT_rarely_open ||
+                              f == PS_FACT_rank_share || f == PS_FACT_linear;
             size_t count = facts.layers[l].series[f].count;
             if (of_nonzero != (count > 0)) fail_msg("%s: %zu points", ps_layer_fact_name((ps_layer_fact)f), count);
         }
