@@ -137,18 +137,19 @@ static const char *common_value(const ps_report_content *content, const char *co
     return first;
 }
 
-void ps_report_html_facts(FILE *stream, const ps_report_content *content) {
-    char text[128], paired[1024], number[PS_ESCAPE_NUMBER];
+/* How many arms and seeds; of one run which seed. */
+static void print_arms(FILE *stream, const ps_report_content *content) {
+    char text[128], paired[1024];
     int seed = ps_table_column(&content->runs, "seed"), arm = ps_table_column(&content->runs, "arm"), seeds = 0;
     const char *reference =
         content->arms.rows ? ps_table_text(&content->arms, 0, ps_table_column(&content->arms, "arm")) : "";
+    if (content->single) {
+        print_fact(stream, "Seed", seed >= 0 ? ps_table_text(&content->runs, 0, seed) : "");
+        return;
+    }
     for (int row = ps_table_find(&content->runs, 0, arm, reference); row >= 0 && seed >= 0;
          row = ps_table_find(&content->runs, row + 1, arm, reference))
         seeds++;
-    fputs("<section class=\"card\" aria-label=\"What was run\"><dl class=\"facts\">\n", stream);
-    print_fact(stream, "Network", common_value(content, "model"));
-    print_fact(stream, "Data", ps_report_identity(content, "data.source"));
-    print_fact(stream, "Its digest", ps_report_identity(content, "data.digest"));
     snprintf(text, sizeof text, "%d arm%s, %d run%s", content->arms.rows, content->arms.rows == 1 ? "" : "s",
              content->runs.rows, content->runs.rows == 1 ? "" : "s");
     print_fact(stream, "Arms", text);
@@ -156,6 +157,15 @@ void ps_report_html_facts(FILE *stream, const ps_report_content *content) {
     print_fact(stream, "Seeds of the reference", text);
     ps_report_write_seeds(ps_report_meta(content, "paired_seeds"), paired, sizeof paired);
     print_fact(stream, "Paired seeds", paired);
+}
+
+void ps_report_html_facts(FILE *stream, const ps_report_content *content) {
+    char text[128], number[PS_ESCAPE_NUMBER];
+    fputs("<section class=\"card\" aria-label=\"What was run\"><dl class=\"facts\">\n", stream);
+    print_fact(stream, "Network", common_value(content, "model"));
+    print_fact(stream, "Data", ps_report_identity(content, "data.source"));
+    print_fact(stream, "Its digest", ps_report_identity(content, "data.digest"));
+    print_arms(stream, content);
     print_fact(stream, "Training steps", common_value(content, "steps"));
     if (*ps_report_identity(content, "config.lr")) {
         snprintf(text, sizeof text, "%.40s, lr %.20s, batch %.20s", ps_report_identity(content, "config.optimiser"),

@@ -51,13 +51,13 @@ static void print_identity_rows(FILE *stream, const ps_report_content *content, 
 void ps_report_html_configuration(FILE *stream, const ps_report_content *content) {
     if (content->identity.rows == 0) return;
     int column = ps_table_column(&content->arms, "arm");
-    fputs(
-        "<details class=\"card screen\"><summary>Configuration, data and versions of every arm</summary><div "
-        "class=\"scroll\" "
-        "tabindex=\"0\" role=\"region\" aria-label=\"Configuration\"><table>"
-        "<caption><span>From the header of each arm's first trace; what differs between arms comes "
-        "first.</span></caption><thead><tr><th scope=\"col\">Key</th>",
-        stream);
+    fprintf(stream,
+            "<details class=\"card screen\"><summary>Configuration, data and versions%s</summary><div "
+            "class=\"scroll\" "
+            "tabindex=\"0\" role=\"region\" aria-label=\"Configuration\"><table>"
+            "<caption><span>From the header of %s</span></caption><thead><tr><th scope=\"col\">Key</th>",
+            content->single ? "" : " of every arm",
+            content->single ? "the trace." : "each arm's first trace; what differs between arms comes first.");
     for (int arm = 0; arm < content->arms.rows; arm++) {
         fputs("<th scope=\"col\">", stream);
         ps_escape_html(stream, ps_table_text(&content->arms, arm, column));
@@ -97,12 +97,12 @@ void ps_report_html_runs(FILE *stream, const ps_report_content *content) {
                    {"parameters", false},
                    {"trace", false}};
     enum { count = sizeof columns / sizeof *columns };
-    fputs(
-        "<details class=\"card screen\"><summary>Every run, and the definitions used</summary><div class=\"scroll\" "
-        "tabindex=\"0\" "
-        "role=\"region\" aria-label=\"Runs\"><table>"
-        "<caption><span>The runs. More columns stand in tables/runs.tsv.</span></caption><thead><tr>",
-        stream);
+    fprintf(stream,
+            "<details class=\"card screen\"><summary>%s, and the definitions used</summary><div class=\"scroll\" "
+            "tabindex=\"0\" "
+            "role=\"region\" aria-label=\"Runs\"><table>"
+            "<caption><span>The run%s. More columns stand in tables/runs.tsv.</span></caption><thead><tr>",
+            content->single ? "The run" : "Every run", content->single ? "" : "s");
     for (int c = 0; c < count; c++) fprintf(stream, "<th scope=\"col\">%s</th>", columns[c].name);
     fputs("</tr></thead><tbody>\n", stream);
     for (int row = 0; row < runs->rows; row++) {

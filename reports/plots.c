@@ -97,7 +97,8 @@ cleanup:
     return status;
 }
 
-static ps_status read_list(const char *share, ps_plots *plots) {
+/* single: of one run, whose captions speak of no arms and no seeds. */
+static ps_status read_list(const char *share, bool single, ps_plots *plots) {
     PS_TRY(ps_table_read_named(share, "plot_list", &plots->table));
     const ps_table *table = &plots->table;
     PS_TRY(PS_ALLOC((size_t)table->rows + 1, &plots->plots, "the list of plots"));
@@ -106,10 +107,12 @@ static ps_status read_list(const char *share, ps_plots *plots) {
         ps_plot *plot = &plots->plots[row];
         *plot = (ps_plot){.id = ps_table_text(table, row, ps_table_column(table, "id")),
                           .section = ps_table_text(table, row, ps_table_column(table, "section"))};
+        bool own = single && *ps_table_text(table, row, ps_table_column(table, "caption_of_one")) != '\0';
         const struct {
             const char *column;
             char **text;
-        } texts[] = {{"title", &plot->title}, {"needs", &plot->needs}, {"caption", &plot->caption}};
+        } texts[] = {
+            {"title", &plot->title}, {"needs", &plot->needs}, {own ? "caption_of_one" : "caption", &plot->caption}};
         for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
             PS_TRY(ps_plot_words_fill(&plots->words, ps_table_text(table, row, ps_table_column(table, texts[i].column)),
                                       texts[i].text));
@@ -374,7 +377,8 @@ cleanup:
     return status;
 }
 
-ps_status ps_plots_draw(const char *share, const char *directory, const char *place, bool with_pdf, ps_plots *plots) {
+ps_status ps_plots_draw(const char *share, const char *directory, const char *place, bool with_pdf, bool single,
+                        ps_plots *plots) {
     char *data = NULL;
     ps_status status = PS_OK;
     *plots = (ps_plots){.gnuplot = ps_plots_has_program("gnuplot")};
@@ -383,7 +387,7 @@ ps_status ps_plots_draw(const char *share, const char *directory, const char *pl
     PS_TRY_CLEANUP(ps_file_join(folder, "data", &data));
     PS_TRY_CLEANUP(ps_file_make_directories(data));
     PS_TRY_CLEANUP(read_words(directory, &plots->words));
-    PS_TRY_CLEANUP(read_list(share, plots));
+    PS_TRY_CLEANUP(read_list(share, single, plots));
     PS_TRY_CLEANUP(prepare_all(share, directory, folder, data, plots));
     if (plots->gnuplot) {
         PS_TRY_CLEANUP(draw_all(folder, with_pdf, plots));

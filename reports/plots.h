@@ -45,7 +45,8 @@ ps_status ps_plots_find_share(char **share);
 
 /* Draws every plot whose data was recorded as SVG and PNG, and PDF where asked, into place/plots, from
  * directory/tables. */
-ps_status ps_plots_draw(const char *share, const char *directory, const char *place, bool with_pdf, ps_plots *plots);
+ps_status ps_plots_draw(const char *share, const char *directory, const char *place, bool with_pdf, bool single,
+                        ps_plots *plots);
 /* Adds all that was made to the report's set of files, as plots/..; pictures of an earlier report must not pass for
  * today's, so they go. */
 ps_status ps_plots_add(const ps_plots *plots, ps_file_set *set);

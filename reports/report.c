@@ -178,7 +178,8 @@ cleanup:
 static ps_status make(report *r) {
     const form_set *forms = r->forms;
     PS_TRY(ps_file_set_workshop(r->set, &r->workshop));
-    PS_TRY(ps_plots_draw(r->content->share, r->content->directory, r->workshop, forms->pdf, &r->content->plots));
+    PS_TRY(ps_plots_draw(r->content->share, r->content->directory, r->workshop, forms->pdf, r->content->single,
+                         &r->content->plots));
     say_missing(&r->content->plots, r->options->quiet);
     if (forms->html) PS_TRY(write_form(r, "report.html", ps_report_write_html));
     if (forms->markdown) PS_TRY(write_form(r, "report.md", ps_report_write_markdown));

@@ -152,6 +152,9 @@ report("\x1b" not in text and "critical" in text, "with names that obey no termi
 must("report", "hostile", "--format", "html,md,json", "--quiet")
 with open(path("hostile/report/report.html"), encoding="utf-8") as stream:
     page = stream.read()
+captions = " ".join(re.findall(r"<figcaption.*?</figcaption>|<summary>.*?</summary>", page, re.S))
+said = re.findall(r"\b(?:arms?|seeds|reference)\b", captions)
+report(captions and not said, "and its captions speak of no arms and no seeds", said)
 report("What is wrong with" in page and "since step 20" in page and "h-predictions" not in page and "<script>alert" not in page, "the page of one run begins with its findings, and has no predictions")
 report(not os.path.exists(path("pwned")) and page.index("level-critical") < page.index("id=\"dead_heat\"") if "id=\"dead_heat\"" in page else True, "names run nothing; plots follow")
 rows = table("hostile/report/tables/findings.tsv")
