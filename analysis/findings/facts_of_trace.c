@@ -204,7 +204,8 @@ static double closed(const layer_view *v, int c) {
     double was = v->before[v->layer->first_node + c], now = value_at(v, PS_Q_running_mean, c);
     double off = value_at(v, PS_Q_norm_mean, c) - was;
     bool far = varies(v, c) && off * off >= 0.01 * value_at(v, PS_Q_norm_var, c);
-    return far && isfinite(now - was) ? (now - was) / off : ps_absent();
+    if (!far || !isfinite(now - was)) return ps_absent();
+    return now - was == 0 ? 0 : (now - was) / off; /* no -0 */
 }
 
 static double of_mode_follow(const layer_view *v) { return v->before != NULL ? median(v, closed) : ps_absent(); }

@@ -48,8 +48,11 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
     for (int i = 0; i < out->layers && i < 2; i++)
         ps_layers_evidence(out, facts, out->layer[i], PS_FACT_dead, PS_AT_LAST, killed);
     ps_finding_add_cause(out, "no warm-up", "the first step has the highest learning rate of the run");
-    ps_finding_add_cause(out, "the learning rate is too high", "steps moved weights by up to %.2g of their norm",
-                         ps_curve_of_layers(facts, PS_FACT_update_ratio, true));
+    double ratio = ps_curve_of_layers(facts, PS_FACT_update_ratio, true);
+    if (ratio < 0.01) ps_finding_add_cause(out, "the learning rate is too high", "it is %.3g", facts->lr.value[0]);
+    else
+        ps_finding_add_cause(out, "the learning rate is too high", "steps moved weights by up to %.2g of their norm",
+                             ratio);
     ps_finding_try(out, "Warm up over some hundred steps, or the first epoch (--warmup), or lower the learning rate.");
     return PS_JUDGED_FOUND;
 }
