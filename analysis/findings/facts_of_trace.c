@@ -210,7 +210,11 @@ static double closed(const layer_view *v, int c) {
 
 static double of_mode_follow(const layer_view *v) { return v->before != NULL ? median(v, closed) : ps_absent(); }
 
-static double flat_share(const layer_view *v, int c) { return value_at(v, PS_Q_saturated, c); }
+/* A ReLU6 takes no gradient at its ceiling either. */
+static double flat_share(const layer_view *v, int c) {
+    double flat = value_at(v, PS_Q_saturated, c);
+    return ps_is_absent(flat) ? value_at(v, PS_Q_at_ceiling, c) : flat;
+}
 static double of_saturated(const layer_view *v) { return share(v, flat_share); } /* its mean */
 static double of_mode_gap(const layer_view *v) { return share(v, mean_apart); }  /* its mean, as of all shares */
 static double of_mode_scale(const layer_view *v) { return median(v, scale_apart); }

@@ -1,5 +1,5 @@
-/* Gates in the flat part of their activation (sigmoid, tanh and their like) hand back hardly any gradient (Glorot and
- * Bengio 2010, 3.2). Of a ReLU the flat part is 0, which other rules count. */
+/* Gates in the flat part of their activation (sigmoid, tanh and their like, a ReLU6 at its ceiling) hand back hardly any
+ * gradient (Glorot and Bengio 2010, 3.2). Of a ReLU the flat part is 0, which other rules count. */
 #include <string.h>
 
 #include "analysis/findings/by_layer.h"
@@ -22,6 +22,7 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
     out->level = now.share >= many ? PS_LEVEL_SERIOUS : PS_LEVEL_WARNING;
     out->strength = now.largest / some;
     out->since = facts->at_rest ? -1 : ps_layers_since(&facts->layers[now.layer].series[PS_FACT_saturated], some);
+    if (out->since == 0) out->rank = PS_RANK_START - 1;
     ps_layers_add(out, facts, PS_FACT_saturated, PS_AT_LAST, some, false);
     ps_finding_say(out, "%.0f %% of the outputs of %s are saturated: their gates hand back hardly any gradient.",
                    100 * now.largest, ps_layers_words(out, facts, text, sizeof text));
@@ -39,7 +40,7 @@ const ps_finding_rule ps_finding_saturated = {
     .level = PS_LEVEL_SERIOUS,
     .rank = 36,
     .at_rest = true,
-    .needs = "share of outputs in the flat part of gates other than ReLU",
+    .needs = "share of outputs in the flat part, or at the ceiling, of gates other than ReLU",
     .source = "Glorot and Bengio 2010; shares by simulation",
     .judge = judge,
 };
