@@ -64,11 +64,16 @@ bool ps_loss_course_of(const ps_facts *facts, ps_loss_course *out) {
     return true;
 }
 
+double ps_curve_level(const ps_facts *facts, double share) {
+    double floor = facts->data.loss_floor;
+    return floor > 0 ? floor + share * (facts->chance_loss - floor) : share * facts->chance_loss;
+}
+
 ps_judgement ps_curve_learned(const ps_facts *facts) {
     ps_loss_course course;
     if (!ps_loss_course_of(facts, &course)) return PS_JUDGED_UNKNOWN;
-    double from = ps_is_absent(facts->chance_loss) ? ps_fact_first(&facts->loss) : facts->chance_loss;
-    return course.last < 0.95 * from ? PS_JUDGED_FOUND : PS_JUDGED_NOTHING;
+    double from = ps_is_absent(facts->chance_loss) ? 0.95 * ps_fact_first(&facts->loss) : ps_curve_level(facts, 0.95);
+    return course.last < from ? PS_JUDGED_FOUND : PS_JUDGED_NOTHING;
 }
 
 double ps_curve_of_layers(const ps_facts *facts, ps_layer_fact fact, bool peak) {

@@ -27,6 +27,9 @@ bool ps_loss_course_of(const ps_facts *facts, ps_loss_course *out);
  * from its start) by a twentieth. PS_JUDGED_UNKNOWN: too few steps. */
 ps_judgement ps_curve_learned(const ps_facts *facts);
 
+/* The training loss at so large a share of the way from the least that the labels allow up to what a guess costs. */
+double ps_curve_level(const ps_facts *facts, double share);
+
 /* Median over the layers with weights of their own of a fact's medians over the last half of the run (or, with peak, of
  * its largest values); ps_absent(): known of none. */
 double ps_curve_of_layers(const ps_facts *facts, ps_layer_fact fact, bool peak);

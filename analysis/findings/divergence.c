@@ -22,7 +22,7 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
         c.low_at = 0;
     }
     double floor = chance > c.start ? chance : c.start;
-    bool grows = c.last >= above * floor, lost = c.last >= back * chance && c.low <= came_down * chance;
+    bool grows = c.last >= above * floor, lost = c.last >= back * chance && c.low <= ps_curve_level(facts, came_down);
     if (!facts->diverged && !grows && !lost) return PS_JUDGED_NOTHING;
     double limit = grows ? floor : lost ? (c.low + chance) / 2 : floor;
     out->since = since(&facts->loss, limit, c.low_at);

@@ -95,6 +95,7 @@ typedef struct {
     double train, test, constant, duplicates; /* images; constant: of one value all over; duplicates: of another one */
     double out_of_range;                      /* labels that are no class */
     double probe_distance; /* largest |probe mean - training mean| over channels, in training standard deviations */
+    double loss_floor;     /* least training loss that softened labels allow; 0: they are not */
     double order_repeats;  /* share of neighbouring samples of the first epoch in file order; 1: no shuffling */
 } ps_data_facts;
 

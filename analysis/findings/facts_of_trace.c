@@ -434,6 +434,8 @@ static ps_status describe_data(const cJSON *data, ps_data_facts *out) {
     out->duplicates = number_of(data, PS_KEY(DATA, identical));
     out->probe_distance = number_of(data, PS_KEY(DATA, probe_distance));
     out->order_repeats = number_of(data, PS_KEY(DATA, file_order));
+    double floor = number_of(data, PS_KEY(DATA, loss_floor));
+    out->loss_floor = floor > 0 ? floor : 0;
     int classes = numbers_of(data, PS_KEY(DATA, class_counts), NULL, 0);
     if (classes == 0 || classes != out->classes) return PS_OK;
     PS_TRY(PS_ALLOC((size_t)classes, &out->class_count, "facts of the data"));

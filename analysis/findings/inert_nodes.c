@@ -3,6 +3,7 @@
  * the rate is at least a tenth of its largest. Nor has anything to move where the loss has settled, at a tenth of that
  * of a uniform guess or below. */
 #include "analysis/findings/by_layer.h"
+#include "analysis/findings/curve.h"
 
 static const double some = 0.5, many = 0.9, rate_left = 0.1, settled = 0.1;
 
@@ -17,7 +18,7 @@ static bool has_settled(const ps_facts *facts) {
     double sum = 0;
     size_t count = facts->loss.count, from = count - count / 5;
     for (size_t i = from; i < count; i++) sum += facts->loss.value[i];
-    return count > from && sum / (double)(count - from) <= settled * facts->chance_loss;
+    return count > from && sum / (double)(count - from) <= ps_curve_level(facts, settled);
 }
 
 /* The last point at which the rate is still there. */

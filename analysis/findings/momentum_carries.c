@@ -35,7 +35,7 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
     if (!(ps_curve_tail(&facts->layers[worst].series[PS_FACT_grad_zero], 0.5) >= 0.5)) out->explains = what_follows;
     double no_gradient = ps_curve_tail(&facts->layers[worst].series[PS_FACT_grad_zero], 0.5);
     bool grave = ps_curve_of_layers(facts, PS_FACT_carried_ratio, false) >= nearly_all && !(no_gradient >= 0.5) &&
-                 ps_curve_tail(&facts->loss, 0.1) >= settled * facts->chance_loss;
+                 ps_curve_tail(&facts->loss, 0.1) >= ps_curve_level(facts, settled);
     out->level = grave ? PS_LEVEL_SERIOUS : PS_LEVEL_WARNING;
     ps_finding_say(out,
                    "Momentum from before the window carries up to %.0f %% of what moves %s; the gradients of the "

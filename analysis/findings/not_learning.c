@@ -70,16 +70,17 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
     ps_loss_course c;
     double chance = facts->chance_loss;
     if (!ps_loss_course_of(facts, &c) || !(chance > 0) || facts->loss.count < FEWEST_STEPS) return PS_JUDGED_UNKNOWN;
-    if (c.last < down * chance) return judge_by_heart(facts, &c, out);
+    if (c.last < ps_curve_level(facts, down)) return judge_by_heart(facts, &c, out);
     bool beats = beats_chance(facts);
     if (beats && !(facts->steps >= seen * facts->epoch_steps)) return PS_JUDGED_NOTHING;
-    if (c.low <= learned * chance) return PS_JUDGED_NOTHING; /* it had: divergence */
+    if (c.low <= ps_curve_level(facts, learned)) return PS_JUDGED_NOTHING; /* it had: divergence */
     out->level = beats ? PS_LEVEL_SERIOUS : PS_LEVEL_CRITICAL;
     out->since = facts->loss.step[0];
-    out->strength = c.last / (down * chance);
+    out->strength = c.last / ps_curve_level(facts, down);
     ps_finding_say(out, "After %zu steps the network is %s a guess: its loss is %.4g, and %.4g is what guessing costs.",
                    facts->loss.count, beats ? "hardly better than" : "no better than", c.last, chance);
-    ps_finding_add_evidence(out, "loss at the end (median)", c.last, down * chance, ps_curve_last_line(&facts->loss));
+    ps_finding_add_evidence(out, "loss at the end (median)", c.last, ps_curve_level(facts, down),
+                            ps_curve_last_line(&facts->loss));
     if (facts->test_measure.count > 0)
         ps_finding_add_evidence(out, facts->task.measure[0].name, ps_fact_last(&facts->test_measure),
                                 isfinite(facts->task.measure[0].chance) ? facts->task.measure[0].chance : ps_absent(),

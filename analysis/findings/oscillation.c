@@ -16,7 +16,7 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
         if (ps_fact_add(&leap, loss->step[i], fabs(loss->value[i] - loss->value[i - 1]), loss->line[i]) != PS_OK) break;
     double level = ps_curve_tail(loss, 0.5), size = ps_curve_median(&leap, 0, leap.count);
     ps_fact_clear(&leap);
-    if (!(level >= high * facts->chance_loss) || !(size >= leaps * level)) return PS_JUDGED_NOTHING;
+    if (!(level >= ps_curve_level(facts, high)) || !(size >= leaps * level)) return PS_JUDGED_NOTHING;
     out->since = loss->step[loss->count / 2];
     out->strength = size / (leaps * level);
     ps_finding_say(out, "The loss leaps by %.0f %% of itself from one step to the next, around %.3g.",

@@ -23,7 +23,7 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
     double peak = ps_layers_peak(lr), loss = ps_curve_tail(&facts->loss, 0.1);
     if (lr->count < FEWEST_STEPS || !(facts->chance_loss > 0) || ps_is_absent(loss)) return PS_JUDGED_UNKNOWN;
     size_t at = spent_by(lr);
-    if (!(peak > 0) || !((double)(at + 1) <= early * (double)lr->count) || !(loss >= high * facts->chance_loss))
+    if (!(peak > 0) || !((double)(at + 1) <= early * (double)lr->count) || !(loss >= ps_curve_level(facts, high)))
         return PS_JUDGED_NOTHING;
     double last = ps_fact_last(lr);
     out->since = lr->step[at];
@@ -36,7 +36,7 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
         out->since, (double)lr->count, peak, last, loss, facts->chance_loss);
     ps_finding_add_evidence(out, "lr where it is spent", lr->value[at], ps_absent(), lr->line[at]);
     ps_finding_add_evidence(out, "lr at the end", last, ps_absent(), ps_curve_last_line(lr));
-    ps_finding_add_evidence(out, "loss at the end (median)", loss, high * facts->chance_loss,
+    ps_finding_add_evidence(out, "loss at the end (median)", loss, ps_curve_level(facts, high),
                             ps_curve_last_line(&facts->loss));
     ps_finding_add_cause(out, "milestones that are too early, or a factor that is too small", "%s", "");
     ps_finding_add_cause(out, "a schedule made for fewer steps, or counted in epochs where steps were meant", "%s", "");

@@ -23,13 +23,13 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
     size_t n = loss->count;
     ps_loss_course c;
     if (n < FEWEST_STEPS || !(facts->chance_loss > 0) || !ps_loss_course_of(facts, &c)) return PS_JUDGED_UNKNOWN;
-    if (c.low >= 0.95 * facts->chance_loss) return PS_JUDGED_NOTHING; /* it never began to learn */
+    if (c.low >= ps_curve_level(facts, 0.95)) return PS_JUDGED_NOTHING; /* it never began to learn */
     level before = level_of(loss, n / 2, 3 * n / 4), last = level_of(loss, 3 * n / 4, n);
     double fall = before.mean - last.mean, error = sqrt(before.error * before.error + last.error * last.error);
     bool still = fabs(fall) < share * before.mean && fabs(fall) < 2 * error;
-    if (!(last.mean >= high * facts->chance_loss) || !still) return PS_JUDGED_NOTHING;
+    if (!(last.mean >= ps_curve_level(facts, high)) || !still) return PS_JUDGED_NOTHING;
     out->since = loss->step[n / 2];
-    out->strength = last.mean / (high * facts->chance_loss);
+    out->strength = last.mean / ps_curve_level(facts, high);
     ps_finding_say(out, "The loss has stood at %.3g for the last half of the run; a guess costs %.3g.", last.mean,
                    facts->chance_loss);
     ps_finding_add_evidence(out, "mean loss, third quarter", before.mean, ps_absent(), loss->line[3 * n / 4 - 1]);

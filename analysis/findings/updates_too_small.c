@@ -32,7 +32,7 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
     if (peak == 0 || !(peak < (stuck ? 10 * small : small))) return PS_JUDGED_NOTHING;
     if (stuck && peak >= small && !(ps_curve_of_layers(facts, PS_FACT_grad_zero, false) < 0.5))
         return PS_JUDGED_NOTHING; /* no gradient, no step */
-    if (ps_curve_tail(&facts->loss, 0.1) < 0.3 * facts->chance_loss) return PS_JUDGED_NOTHING; /* it is done */
+    if (ps_curve_tail(&facts->loss, 0.1) < ps_curve_level(facts, 0.3)) return PS_JUDGED_NOTHING; /* it is done */
     out->level = stuck && peak < small ? PS_LEVEL_CRITICAL : stuck || peak < tiny ? PS_LEVEL_SERIOUS : PS_LEVEL_WARNING;
     out->since = facts->loss.step[0];
     out->strength = small / peak;
@@ -50,7 +50,7 @@ static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
         break;
     }
     ps_finding_add_evidence(out, "loss at the end (median)", ps_curve_tail(&facts->loss, 0.1),
-                            ps_is_absent(facts->chance_loss) ? ps_absent() : 0.95 * facts->chance_loss,
+                            ps_is_absent(facts->chance_loss) ? ps_absent() : ps_curve_level(facts, 0.95),
                             ps_curve_last_line(&facts->loss));
     double left = signal_left(facts);
     if (left < faded)

@@ -13,7 +13,7 @@ static bool falls_in_time(const ps_facts *facts, double *ratio) {
     const ps_fact_series *norm = &facts->grad_norm;
     double first = ps_curve_head(norm, 0.1), last = ps_curve_tail(norm, 0.1), loss = ps_curve_tail(&facts->loss, 0.1);
     *ratio = last / first;
-    return norm->count >= 40 && first > 0 && *ratio <= fall && loss >= high * facts->chance_loss;
+    return norm->count >= 40 && first > 0 && *ratio <= fall && loss >= ps_curve_level(facts, high);
 }
 
 static void add_causes(const ps_facts *facts, ps_finding *out) {

@@ -269,6 +269,33 @@ double ps_loader_file_order(ps_loader *loader) {
     return loader->train_count > 1 ? (double)neighbours / (loader->train_count - 1) : 0;
 }
 
+/* That two labels are one and the same. */
+static double chance_of_twins(const ps_dataset *dataset) {
+    double all = 0, squares = 0;
+    for (int k = 0; k < ps_dataset_classes(dataset); k++) {
+        double count = (double)ps_dataset_count_labels(dataset, PS_SPLIT_TRAIN, k);
+        all += count;
+        squares += count * count;
+    }
+    return all > 0 ? squares / (all * all) : 0;
+}
+
+double ps_loader_target_entropy(const ps_loader *loader, double smoothing, uint64_t steps) {
+    enum { MOST = 1000 };
+    uint64_t last = steps - steps / 10, count = steps - last > MOST ? MOST : steps - last;
+    double twins = chance_of_twins(loader->dataset), sum = 0;
+    int classes = ps_dataset_classes(loader->dataset);
+    if (count == 0) count = 1;
+    for (uint64_t i = 0; i < count; i++) {
+        uint64_t step = steps - 1 - i * (steps - last) / count;
+        ps_mix mix = ps_mix_draw(&loader->options.mix, loader->mix_key, step, step / ps_loader_steps_per_epoch(loader),
+                                 loader->shape);
+        sum += twins * ps_mix_entropy(mix.share, true, smoothing, classes) +
+               (1 - twins) * ps_mix_entropy(mix.share, false, smoothing, classes);
+    }
+    return sum / (double)count;
+}
+
 ps_status ps_loader_train_rows(ps_loader *loader, uint64_t step, ps_loader_rows rows, float *x, int32_t *label,
                                ps_threads *threads) {
     uint64_t steps = ps_loader_steps_per_epoch(loader), epoch = step / steps;

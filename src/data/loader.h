@@ -37,6 +37,9 @@ uint64_t ps_loader_steps_per_epoch(const ps_loader *loader);
  * shuffled, about 1 over the number of images where all is. */
 double ps_loader_file_order(ps_loader *loader);
 
+/* Mean entropy of what labels become by mixing and by smoothing, as expected for the last tenth of so many steps. */
+double ps_loader_target_entropy(const ps_loader *loader, double smoothing, uint64_t steps);
+
 /* Some rows of a batch, so that its shards can be loaded apart: each row is what it is in the whole batch, bit for bit.
  * first + count is at most the batch (of a
  * training step: all its batches). */

@@ -68,6 +68,14 @@ ps_mix ps_mix_draw(const ps_mix_options *options, ps_rng_key key, uint64_t step,
     return mix;
 }
 
+static double entropy(double weight) { return weight > 0 ? -weight * log(weight) : 0; }
+
+double ps_mix_entropy(double share, bool same, double smoothing, int classes) {
+    double each = smoothing / classes, own = (1 - smoothing) * (same ? 1 : share), other = 1 - smoothing - own;
+    if (same || share == 1) return entropy(own + each) + (classes - 1) * entropy(each);
+    return entropy(own + each) + entropy(other + each) + (classes - 2) * entropy(each);
+}
+
 /* ---- mixing ---- */
 
 static float mixed(const ps_mix *mix, float own, float other) {

@@ -30,6 +30,9 @@ bool ps_mix_used(const ps_mix_options *options);
 ps_status ps_mix_check(const ps_mix_options *options);
 /* key: of the seed's stream "data/mix". */
 ps_mix ps_mix_draw(const ps_mix_options *options, ps_rng_key key, uint64_t step, uint64_t epoch, ps_shape shape);
+/* Entropy of a target of one of so many classes, made of two labels (one and the same or not) with that share, and
+ * smoothed. */
+double ps_mix_entropy(double share, bool same, double smoothing, int classes);
 /* Two rows [d][h][w][c] with each other, in place. */
 void ps_mix_pair(const ps_mix *mix, ps_shape shape, float *a, float *b);
 

@@ -55,6 +55,7 @@ typedef struct {
     const double *input_mean, *input_sd; /* [channels] */
     const double *class_count;           /* [classes of the run]; whole numbers */
     double no_class, constant, identical, probe_distance, file_order;
+    double loss_floor; /* NaN: labels are not softened */
 } ps_probe_data;
 
 /* What the header says of the run; the probe adds layers and quantities. All borrowed. */

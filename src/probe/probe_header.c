@@ -61,6 +61,7 @@ static void add_found(ps_trace_writer *trace, const ps_probe_data *data, int cla
     ps_trace_add_whole(trace, PS_KEY(DATA, identical), (int64_t)data->identical);
     add_known(trace, PS_KEY(DATA, probe_distance), data->probe_distance);
     add_known(trace, PS_KEY(DATA, file_order), data->file_order);
+    if (!isnan(data->loss_floor)) ps_trace_add_double(trace, PS_KEY(DATA, loss_floor), data->loss_floor);
 }
 
 static void add_data(ps_trace_writer *trace, const ps_probe_run *run) {

@@ -82,7 +82,8 @@ static ps_status find_data(const ps_session *session, found *f) {
                               .constant = census->constant,
                               .identical = census->identical,
                               .probe_distance = census->probe_distance,
-                              .file_order = ps_loader_file_order(session->loader)};
+                              .file_order = ps_loader_file_order(session->loader),
+                              .loss_floor = ps_session_loss_floor(session)};
     return PS_OK;
 }
 

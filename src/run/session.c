@@ -1,6 +1,7 @@
 #include "run/session.h"
 
 #include <math.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -266,14 +267,21 @@ ps_probe_source ps_session_probe_source(ps_session *session) {
                              .loss = session->task->loss};
 }
 
+static bool softens(const ps_run_config *c) { return c->label_smoothing > 0 || c->mixup > 0 || c->cutmix > 0; }
+
+double ps_session_loss_floor(const ps_session *session) {
+    const ps_run_config *c = session->config;
+    if (!softens(c)) return (double)NAN;
+    return ps_loader_target_entropy(session->loader, c->label_smoothing, (uint64_t)c->steps);
+}
+
 ps_train_source ps_session_train_source(ps_session *session) {
     const ps_run_config *c = session->config;
-    bool soft = c->label_smoothing > 0 || c->mixup > 0 || c->cutmix > 0;
     return (ps_train_source){.self = session,
                              .parts = c->accumulate,
                              .train_batch = train_batch,
                              .loss = session->task->loss,
-                             .soft = soft ? &session->soft : NULL};
+                             .soft = softens(c) ? &session->soft : NULL};
 }
 
 ps_status ps_session_evaluate(ps_session *session, ps_split split, ps_evaluation *out) {

@@ -63,6 +63,10 @@ ps_status ps_session_init_weights(ps_session *session, const char *directory, ch
 ps_probe_source ps_session_probe_source(ps_session *session);
 ps_train_source ps_session_train_source(ps_session *session);
 
+/* Entropy of the targets that labels are softened to, as expected for the last tenth of the steps: no training loss is
+ * lower. NaN where they are not softened. */
+double ps_session_loss_floor(const ps_session *session);
+
 /* Evaluation mode over a whole split, as the task measures it. */
 ps_status ps_session_evaluate(ps_session *session, ps_split split, ps_evaluation *out);
 

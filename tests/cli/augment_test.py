@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Augmentation: every operation on 8-bit images is within one grey level of Pillow's, on random images and parameters; the engine's batches are
 those that src/data/README.md defines, worked out from that text (tests/ref/augment.py) with Pillow's operations."""
+import math
 import os
 import random
 import struct
@@ -50,6 +51,14 @@ config = records("threads-1", "header")[0]["config"]
 report(all(config[name] == value for name, value in (("rotate", 15), ("erase", 0.25), ("rand_augment", "rand-m9-mstd0.5-inc1"), ("crop_black", True),
                                                      ("resized_crop_scale", "0.8,1"), ("mixup", 0.8), ("cutmix", 1),
                                                      ("mix_switch", 0.5), ("mix_until_epoch", 1), ("label_smoothing", 0.1))), "the header of the trace says what was done to images", config)
+
+must(*TRAIN, "--label-smoothing", "0.1", "--out", "smoothed")
+must(*TRAIN, "--out", "plain")
+floors = [records(name, "header")[0]["data"].get("loss_floor") for name in ("smoothed", "threads-1", "plain")]
+own, rest = 0.91, 0.01  # of ten classes
+report(abs(floors[0] + own * math.log(own) + 9 * rest * math.log(rest)) < 1e-12 and floors[1] > 0 and floors[2] is None,
+       "the least loss that softened labels allow stands in the header", floors)
+report(all(run("validate", name).returncode == 0 for name in ("smoothed", "threads-1")), "the traces follow the format")
 
 
 def steps_of(directory):

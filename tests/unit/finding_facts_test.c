@@ -92,16 +92,17 @@ static void data_are_known_as_far_as_the_header_says(void **state) {
     ps_facts facts;
     facts_of(
         ",\"input_mean\":[0.5,\"NaN\"],\"input_sd\":[1,2],\"class_counts\":[90,0,7],\"no_class\":3,\"constant\":4,"
-        "\"identical\":5,\"probe_distance\":0.5,\"file_order\":0.01",
+        "\"identical\":5,\"probe_distance\":0.5,\"file_order\":0.01,\"loss_floor\":0.75",
         "", &facts);
     const ps_data_facts *d = &facts.data;
     assert_true(d->known && d->channels == 2 && d->mean[0] == 0.5 && isnan(d->mean[1]) && d->sd[1] == 2);
     assert_true(d->class_count[0] == 90 && d->class_count[1] == 0 && d->class_count[2] == 7);
     assert_true(d->out_of_range == 3 && d->constant == 4 && d->duplicates == 5);
-    assert_true(d->probe_distance == 0.5 && d->order_repeats == 0.01 && d->train == 100);
+    assert_true(d->loss_floor == 0.75 && d->probe_distance == 0.5 && d->order_repeats == 0.01 && d->train == 100);
     ps_facts_clear(&facts);
     facts_of(",\"probe_distance\":null,\"class_counts\":[1,2]", "", &facts); /* counts of other classes than three */
     assert_true(!d->known && d->class_count == NULL && ps_is_absent(d->probe_distance));
+    assert_true(d->loss_floor == 0); /* a label is all of its target */
     assert_true(ps_is_absent(d->out_of_range) && ps_is_absent(d->constant) && ps_is_absent(d->order_repeats));
     ps_facts_clear(&facts);
 }

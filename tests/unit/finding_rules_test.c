@@ -427,6 +427,48 @@ static void each_rule_is_silent_before_its_threshold(void **state) {
     }
 }
 
+/* Mixed and smoothed labels lift every loss: 0 to the least that they allow, while a guess costs what it did. */
+static void soften_labels(ps_facts *f, double floor) {
+    f->data.loss_floor = floor;
+    for (size_t i = 0; i < f->loss.count; i++) f->loss.value[i] = floor + f->loss.value[i] * (chance - floor) / chance;
+}
+
+/* What rules make of a height of the loss is where it stands between the least and a guess. */
+static void rules_know_that_softened_labels_lift_the_loss(void **state) {
+    (void)state;
+    static const char *const by_height[] = {"stagnation",   "schedule_falls_early", "vanishing_gradients",
+                                            "not_learning", "updates_too_small",    "inert_nodes"};
+    int judged = 0;
+    for (int i = 0; i < CASES; i++) {
+        bool mine = false;
+        for (size_t k = 0; k < sizeof by_height / sizeof *by_height; k++)
+            mine = mine || strcmp(cases[i].id, by_height[k]) == 0;
+        for (int found = 0; mine && found < 2; found++, judged++) {
+            ps_facts facts;
+            ps_findings findings;
+            make(&facts);
+            cases[i].set(&facts, found ? cases[i].found : cases[i].silent);
+            soften_labels(&facts, 1);
+            check(ps_findings_judge(&facts, cases[i].id, NULL, &findings));
+            if (findings.count != found) fail_msg("%s: %d findings of %d", cases[i].id, findings.count, found);
+            ps_findings_clear(&findings);
+            ps_facts_clear(&facts);
+        }
+    }
+    assert_true(judged >= 12);
+    /* Fallen all the way to that least there is nothing to be said, as where it is 0. */
+    ps_facts facts;
+    ps_findings findings;
+    make(&facts);
+    set_plateau(&facts, 0.1);
+    soften_labels(&facts, 1.5);
+    check(ps_findings_judge(&facts, NULL, NULL, &findings));
+    for (int i = 0; i < findings.count; i++) print_message("# %s\n", findings.list[i].sentence);
+    assert_int_equal(findings.count, 0);
+    ps_findings_clear(&findings);
+    ps_facts_clear(&facts);
+}
+
 static void a_clean_run_has_no_finding(void **state) {
     (void)state;
     ps_facts facts;
@@ -615,6 +657,7 @@ int main(void) {
         cmocka_unit_test(no_finding_speaks_of_what_was_not_recorded),
         cmocka_unit_test(each_rule_is_silent_before_its_threshold),
         cmocka_unit_test(a_clean_run_has_no_finding),
+        cmocka_unit_test(rules_know_that_softened_labels_lift_the_loss),
         cmocka_unit_test(what_was_not_recorded_is_not_judged),
         cmocka_unit_test(no_rule_is_untested),
         cmocka_unit_test(causes_come_before_what_they_do),

@@ -503,6 +503,38 @@ static void rows_are_mixed_with_their_opposites(void **state) {
     ps_dataset_close(dataset);
 }
 
+/* Against targets written out; smoothing alone, mixing alone, neither. */
+static void targets_have_their_entropy(void **state) {
+    (void)state;
+    for (int smooth = 0; smooth < 2; smooth++) {
+        for (double share = 0; share <= 1; share += 0.25) {
+            for (int same = 0; same < 2; same++) {
+                double target[5], s = smooth * 0.2, sum = 0;
+                for (int k = 0; k < 5; k++) target[k] = s / 5;
+                target[1] += (1 - s) * share;
+                target[same ? 1 : 3] += (1 - s) * (1 - share);
+                for (int k = 0; k < 5; k++) sum -= target[k] > 0 ? target[k] * log(target[k]) : 0;
+                assert_true(fabs(ps_mix_entropy(share, same != 0, s, 5) - sum) < 1e-12);
+            }
+        }
+    }
+    ps_dataset *dataset = make_synthetic();
+    ps_loader_options options = {.batch = BATCH, .seed = 1, .mix = {.mixup = 1, .until_epoch = 3}};
+    ps_loader *loader = make_loader(dataset, options);
+    /* Mean entropy of Beta(1, 1) is 1/2; of 200 images in batches of 32 an epoch is 6 steps, and the last tenth of 1000
+     * steps is mixed no more. */
+    assert_true(ps_loader_target_entropy(loader, 0, 1000) == 0);
+    double mixed = ps_loader_target_entropy(loader, 0, 18);
+    assert_true(mixed > 0 && mixed < log(2));
+    assert_true(fabs(ps_loader_target_entropy(loader, 0.1, 1000) - ps_mix_entropy(1, true, 0.1, 10)) < 1e-12);
+    ps_loader_destroy(loader);
+    options.mix.until_epoch = 0;
+    loader = make_loader(dataset, options);
+    assert_true(fabs(ps_loader_target_entropy(loader, 0, 10000) - 0.5 * 0.9) < 0.05); /* a tenth of pairs are twins */
+    ps_loader_destroy(loader);
+    ps_dataset_close(dataset);
+}
+
 static void mixing_that_makes_no_sense_is_refused(void **state) {
     (void)state;
     ps_dataset *classes = make_numbered((ps_shape){1, 1, 1, 4, 4}, 8, 0, 0, false),
@@ -596,6 +628,7 @@ int main(void) {
         cmocka_unit_test(shares_are_beta_distributed),
         cmocka_unit_test(boxes_leave_the_share_that_they_say),
         cmocka_unit_test(rows_are_mixed_with_their_opposites),
+        cmocka_unit_test(targets_have_their_entropy),
         cmocka_unit_test(mixing_that_makes_no_sense_is_refused),
         cmocka_unit_test(augmentation_that_data_do_not_allow_is_refused),
     };
