@@ -48,8 +48,10 @@ typedef struct batch_job {
     failure *failed;
 } batch_job;
 
+/* More than there can be are as many as can be, and refused with them. */
 static int step_images(const ps_loader_options *options) {
-    return options->parts > 1 ? options->batch * options->parts : options->batch;
+    int64_t images = (int64_t)options->batch * (options->parts > 1 ? options->parts : 1);
+    return images < INT32_MAX ? (int)images : INT32_MAX;
 }
 
 static ps_status prepare_mixing(ps_loader *loader) {

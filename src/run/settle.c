@@ -45,9 +45,10 @@ ps_status ps_run_count_epochs(ps_run_config *c) {
     uint64_t steps = epoch * (uint64_t)c->epochs;
     if (steps < 1 || steps > 1000000000)
         return ps_fail(PS_ERR_USAGE,
-                       "--epochs %d of %llu steps each (of %d images) are %llu steps, and a run has 1 to 1000000000; "
+                       "--epochs %d of %llu steps each (of %lld images) are %llu steps, and a run has 1 to 1000000000; "
                        "give other --epochs, or another --batch",
-                       c->epochs, (unsigned long long)epoch, c->batch * c->accumulate, (unsigned long long)steps);
+                       c->epochs, (unsigned long long)epoch, (long long)c->batch * c->accumulate,
+                       (unsigned long long)steps);
     if (c->given[PS_GIVEN_steps] && (uint64_t)c->steps != steps)
         return ps_fail(
             PS_ERR_USAGE,

@@ -45,6 +45,9 @@ must("train", *NET, "--batch", "16", "--accumulate", "4", "--epochs", "2", "--wi
 report(records("epochs")[0]["steps"] == 8, "an epoch is as many steps as there are updates", records("epochs")[0]["steps"])
 done = run("train", *PLAIN, "--batch", "64", "--accumulate", "5", "--out", "never")
 report(done.returncode == 2 and "256 training images" in done.stderr and "320" in done.stderr, "more images than there are for one step are refused", done.stderr)
+for options in (["--steps", "2"], ["--epochs", "1"]):
+    done = run("train", *NET, "--batch", "65536", "--accumulate", "65536", *options, "--probe", "64", "--out", "never")
+    report(done.returncode == 2 and done.stderr.startswith("poolscope: "), "as are more than a number holds", done.stderr)
 for parts in ("1", "8"):
     must("train", *NET, "--batch", "4", "--accumulate", parts, "--steps", "4", "--window", "2", "--out", f"small{parts}")
 small = [run("diagnose", f"small{p}", "--json").stdout for p in ("1", "8")]

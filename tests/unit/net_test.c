@@ -380,7 +380,22 @@ static void test_clipping_apart(void **state) {
     close_fixture(&f);
 }
 
-/* Without gradient a step is weight decay alone: which parameters it moves tells which groups are exempt. */
+/* Without gradient a step is weight decay alone: which weights of 1 it moves to 0.75 tells which groups are exempt. */
+static void step_by_decay(ps_net *net, const char *exempt) {
+    ps_optimiser_options options = sgd();
+    ps_optimiser *optimiser;
+    options.decay_exempt = exempt;
+    options.rate.lr = options.weight_decay = 0.5;
+    assert_int_equal(ps_optimiser_create(net, &options, &optimiser), PS_OK);
+    for (int i = 0; i < ps_net_param_count(net); i++) {
+        ps_param *p = ps_net_param(net, i);
+        for (size_t j = 0; p->learned && j < p->count; j++) p->value[j] = 1;
+        if (p->learned) memset(p->grad, 0, p->count * sizeof *p->grad);
+    }
+    ps_optimiser_step(optimiser, 0, 1);
+    ps_optimiser_destroy(optimiser);
+}
+
 static void test_groups_go_without_decay(void **state) {
     (void)state;
     static const struct {
@@ -393,18 +408,8 @@ static void test_groups_go_without_decay(void **state) {
                  {"embeddings", true, true}};
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         fixture f = open_fixture(tangled_graph(), 2);
-        ps_optimiser_options options = sgd();
-        ps_optimiser *optimiser;
         int seen[3] = {0, 0, 0};
-        options.decay_exempt = cases[k].exempt;
-        options.rate.lr = options.weight_decay = 0.5;
-        assert_int_equal(ps_optimiser_create(f.net, &options, &optimiser), PS_OK);
-        for (int i = 0; i < ps_net_param_count(f.net); i++) {
-            ps_param *p = ps_net_param(f.net, i);
-            for (size_t j = 0; p->learned && j < p->count; j++) p->value[j] = 1;
-            if (p->learned) memset(p->grad, 0, p->count * sizeof *p->grad);
-        }
-        ps_optimiser_step(optimiser, 0, 1);
+        step_by_decay(f.net, cases[k].exempt);
         for (int i = 0; i < ps_net_param_count(f.net); i++) {
             const ps_param *p = ps_net_param(f.net, i);
             bool norm = strstr(p->name, "bn") != NULL, bias = !norm && strstr(p->name, ".bias") != NULL;
@@ -414,9 +419,25 @@ static void test_groups_go_without_decay(void **state) {
             for (size_t j = 0; j < p->count; j++) assert_true(p->value[j] == (decays ? 0.75f : 1.0f));
         }
         assert_true(seen[0] > 0 && seen[1] > 0 && seen[2] > 0);
-        ps_optimiser_destroy(optimiser);
         close_fixture(&f);
     }
+}
+
+static void test_embeddings_go_without_decay(void **state) {
+    (void)state;
+    ps_graph *graph;
+    ps_net *net = model_net("vit_7_4_32", 0, NULL, &graph);
+    int embeddings = 0;
+    step_by_decay(net, "embeddings");
+    for (int i = 0; i < ps_net_param_count(net); i++) {
+        const ps_param *p = ps_net_param(net, i);
+        bool embedding = strstr(p->name, "_emb") != NULL;
+        embeddings += embedding;
+        for (size_t j = 0; p->learned && j < p->count; j++) assert_true(p->value[j] == (embedding ? 1.0f : 0.75f));
+    }
+    assert_int_equal(embeddings, 2);
+    ps_net_destroy(net);
+    ps_graph_destroy(graph);
 }
 
 /* Row 2 of the first convolution: drawn anew it is not what it was, another draw is another row, the same draw the
@@ -534,6 +555,7 @@ int main(void) {
         cmocka_unit_test(test_bad_optimisers_are_refused),
         cmocka_unit_test(test_clipping_apart),
         cmocka_unit_test(test_groups_go_without_decay),
+        cmocka_unit_test(test_embeddings_go_without_decay),
         cmocka_unit_test(test_one_node_starts_again),
         cmocka_unit_test(test_unread_nodes_are_refused),
         cmocka_unit_test(test_transformers_start_as_published),
