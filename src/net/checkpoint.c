@@ -154,8 +154,9 @@ static ps_status check_shape(const ps_tensor_file *file, int index, const ps_par
     format_shape(found_text, sizeof found_text, rank, dims);
     format_shape(wanted_text, sizeof wanted_text, p->spec.rank, wanted);
     return ps_fail(PS_ERR_INPUT,
-                   "%s: tensor \"%s\" has shape %s, the network needs %s; check model, width, stages and classes", path,
-                   ps_tensor_file_name(file, index), found_text, wanted_text);
+                   "%s: tensor \"%s\" has shape %s, the network needs %s; check model, width, stages, classes and the "
+                   "size of the input",
+                   path, ps_tensor_file_name(file, index), found_text, wanted_text);
 }
 
 static ps_status read_weight(const ps_tensor_file *file, int index, const char *path, ps_param *p) {
@@ -212,50 +213,68 @@ static void find_prefix(weight_file *w, ps_net *net) {
     }
 }
 
-static ps_status refuse_left_over(const weight_file *w, const bool *used) {
+/* The first tensor that no parameter has claimed; -1: none. */
+static int left_over(const weight_file *w, const bool *used) {
     for (int i = 0; i < ps_tensor_file_count(w->file); i++)
-        if (!used[i] && !ignorable(ps_tensor_file_name(w->file, i)))
-            return ps_fail(PS_ERR_INPUT,
-                           "%s: tensor \"%s\" has no place in this network; check model and Pool Skip placement",
-                           w->path, ps_tensor_file_name(w->file, i));
-    return PS_OK;
+        if (!used[i] && !ignorable(ps_tensor_file_name(w->file, i))) return i;
+    return -1;
 }
 
-static ps_status refuse_missing(const weight_file *w, const char *name) {
-    char prefix[PS_MOST_PREFIX];
-    int other = find_prefixed(w->file, name, prefix);
+static ps_status refuse_missing(const weight_file *w, const char *name, const bool *used) {
+    char prefix[PS_MOST_PREFIX], but[256] = "";
+    int other = find_prefixed(w->file, name, prefix), idle = left_over(w, used);
     if (w->note.prefix[0] == '\0' && other >= 0)
         return ps_fail(
             PS_ERR_INPUT,
             "%s: has no tensor \"%s\" but a \"%s\"; some of its names begin with \"%s\" and others do not: save "
             "the weights without it",
             w->path, name, ps_tensor_file_name(w->file, other), prefix);
-    return ps_fail(PS_ERR_INPUT, "%s: has no tensor \"%s%s\"; check model, width and Pool Skip placement", w->path,
-                   w->note.prefix, name);
+    /* Of another variant of a network, both are told: what it lacks and what it has instead. */
+    if (idle >= 0)
+        snprintf(but, sizeof but, ", but has a \"%.160s\" that this network has no place for",
+                 ps_tensor_file_name(w->file, idle));
+    return ps_fail(PS_ERR_INPUT, "%s: has no tensor \"%s%s\"%s; check model, width and Pool Skip placement", w->path,
+                   w->note.prefix, name, but);
 }
 
-/* A file of the network without modules numbers its layers as the backbone's `name` does; one with modules as
- * `file_name`. */
-static ps_status load_weights(weight_file *w, ps_net *net, bool modules_optional) {
-    bool *used = NULL;
-    ps_status status = PS_OK;
-    find_prefix(w, net);
+static ps_status refuse_left_over(const weight_file *w, const bool *used) {
+    int idle = left_over(w, used);
+    if (idle < 0) return PS_OK;
+    return ps_fail(PS_ERR_INPUT, "%s: tensor \"%s\" has no place in this network; check model and Pool Skip placement",
+                   w->path, ps_tensor_file_name(w->file, idle));
+}
+
+/* The tensor of every parameter, by names alone: tensor[parameter], -1 where it keeps what it has. A file of the network
+ * without modules numbers its layers as the backbone's `name` does; one with modules as `file_name`. */
+static ps_status claim_tensors(weight_file *w, ps_net *net, bool modules_optional, int *tensor, bool *used) {
+    const char *missing = NULL;
     bool backbone_file = modules_optional && !holds_modules(w, net);
-    PS_TRY_CLEANUP(PS_ALLOC((size_t)ps_tensor_file_count(w->file) + 1, &used, "weights"));
     for (int i = 0; i < ps_net_param_count(net); i++) {
-        ps_param *p = ps_net_param(net, i);
+        const ps_param *p = ps_net_param(net, i);
+        tensor[i] = -1;
         if (backbone_file && p->module) continue;
         const char *name = backbone_file ? p->name : p->file_name;
-        int index = find_weight(w, name);
-        if (index < 0 && p->learned) PS_TRY_CLEANUP(refuse_missing(w, name));
-        w->note.missing_states += index < 0;
-        if (index < 0) continue;
-        PS_TRY_CLEANUP(read_weight(w->file, index, w->path, p));
-        used[index] = true;
+        tensor[i] = find_weight(w, name);
+        if (tensor[i] >= 0) used[tensor[i]] = true;
+        else if (p->learned && missing == NULL) missing = name;
+        w->note.missing_states += tensor[i] < 0;
     }
-    status = refuse_left_over(w, used);
+    return missing != NULL ? refuse_missing(w, missing, used) : refuse_left_over(w, used);
+}
+
+static ps_status load_weights(weight_file *w, ps_net *net, bool modules_optional) {
+    bool *used = NULL;
+    int *tensor = NULL;
+    ps_status status = PS_OK;
+    find_prefix(w, net);
+    PS_TRY_CLEANUP(PS_ALLOC((size_t)ps_tensor_file_count(w->file) + 1, &used, "weights"));
+    PS_TRY_CLEANUP(PS_ALLOC((size_t)ps_net_param_count(net) + 1, &tensor, "weights"));
+    PS_TRY_CLEANUP(claim_tensors(w, net, modules_optional, tensor, used));
+    for (int i = 0; i < ps_net_param_count(net); i++)
+        if (tensor[i] >= 0) PS_TRY_CLEANUP(read_weight(w->file, tensor[i], w->path, ps_net_param(net, i)));
 cleanup:
     ps_free(used);
+    ps_free(tensor);
     return status;
 }
 

@@ -53,6 +53,14 @@ def numbers(text):
 weights("run/checkpoint.safetensors", "plain.safetensors")
 weights("module/checkpoint.safetensors", "module.safetensors")
 
+# ---- weights of another variant ----
+V = [*TINY, "--width", "0.03", "--size", "8", "--steps", "2", "--window", "2", "--threads", "1"]
+must("train", *V, "--model", "vit_7_4_32", "--stages", "1", "--out", "vit")
+weights("vit/checkpoint.safetensors", "vit.safetensors")
+refused = run("train", *V, "--model", "cvt_7_4_32", "--stages", "1", "--init", "vit.safetensors", "--out", "cvt")
+report(refused.returncode == 2 and "classifier.attention_pool.weight" in refused.stderr and "classifier.class_emb" in refused.stderr,
+       "weights with a class token are refused where there is none: what they lack and what they have instead is said", refused.stderr)
+
 # ---- three ways to name the same network ----
 for command in COMMANDS:
     extra = FEW.get(command, [])
