@@ -74,6 +74,24 @@ static ps_status copy_layers(const ps_trace_header *header, ps_arm_run *run) {
     return PS_OK;
 }
 
+const char *ps_arm_death(const ps_arm *arm) {
+    ps_trace_death found = PS_DEATH_UNKNOWN;
+    bool first = true;
+    for (int r = 0; r < arm->run_count; r++)
+        for (int l = 0; l < arm->runs[r].layer_count; l++, first = false) {
+            ps_trace_death death = arm->runs[r].layers[l].death;
+            if (death == PS_DEATH_UNKNOWN) return NULL;
+            if (!first && death != found) return "mixed";
+            found = death;
+        }
+    return found == PS_DEATH_UNKNOWN ? NULL : ps_words_at(PS_WORDS_DEATH, (int)found - 1);
+}
+
+bool ps_arm_never_dies(const ps_arm *arm) {
+    const char *death = ps_arm_death(arm);
+    return death != NULL && strcmp(death, PS_WORD(DEATH, SATURATED)) == 0;
+}
+
 static bool same_measure(const ps_trace_measure *a, const ps_trace_measure *b) {
     return strcmp(a->name, b->name) == 0 && strcmp(a->unit, b->unit) == 0 && a->higher_is_better == b->higher_is_better;
 }

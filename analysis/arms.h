@@ -12,7 +12,7 @@ typedef struct {
     char *name, *activation;
     cJSON *facts; /* what else must be equal in a pair: all of its header but activation, modules and place */
     int channels;
-    bool tells_dead;            /* outputs of exactly 0 tell that a node is dead */
+    bool tells_dead; /* outputs of exactly 0 tell that a node is dead */
     ps_trace_death death;
     bool in_windows, in_probes; /* false for all until ps_arms_note_layers */
 } ps_arm_layer;
@@ -93,6 +93,11 @@ typedef enum { PS_AT_START, PS_AT_LAST_LOSS, PS_AT_END, PS_OVER_TIME } ps_moment
 ps_status ps_arms_load(const ps_compare_arm *given, int count, ps_arms *arms);
 void ps_arms_clear(ps_arms *arms);
 const ps_arm_run *ps_arm_find_seed(const ps_arm *arm, long long seed);
+/* What the death of a node can be in the arm's layers: a word of PS_WORDS_DEATH, "mixed" where they differ; NULL where
+ * some layer does not say, or there is none. */
+const char *ps_arm_death(const ps_arm *arm);
+/* No node of it can be exactly dead: a share of 0 would say nothing. */
+bool ps_arm_never_dies(const ps_arm *arm);
 /* After a first pass: which layers have window and probe records. */
 void ps_arms_note_layers(ps_arm_run *entry, const ps_run *run);
 /* Whether the headers of two runs have the same layers, but for what an arm may change in them. */

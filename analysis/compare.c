@@ -184,11 +184,11 @@ static void write_arm(ps_tables *tables, const ps_arms *arms, int index) {
     }
     if (relation != NULL) write_settings(&relation->settings, settings, sizeof settings);
     ps_outcome_counts outcome = ps_outcomes_count(arm);
-    ps_tables_row(tables, PS_TABLE_arms, "siiiiiiiissssid", arm->name, index, (int)(index == 0), arm->run_count, paired,
-                  diverged, (int)arm->has_module, unfinished, nonfinite,
+    ps_tables_row(tables, PS_TABLE_arms, "siiiiiiiissssids", arm->name, index, (int)(index == 0), arm->run_count,
+                  paired, diverged, (int)arm->has_module, unfinished, nonfinite,
                   relation != NULL ? ps_relation_way(relation) : NULL, relation != NULL ? relation->shares : NULL,
                   relation != NULL ? relation->differs : NULL, relation != NULL ? settings : NULL, outcome.collapsed,
-                  outcome.upper);
+                  outcome.upper, ps_arm_death(arm));
     for (int r = 0; r < arm->run_count; r++) {
         const ps_run_outcome *o = &arm->runs[r].outcome;
         ps_tables_row(tables, PS_TABLE_outcomes, "slssdii", arm->name, arm->runs[r].seed,

@@ -49,13 +49,20 @@ static double median_of(const ps_arm *arm, const char *name) {
     return ps_stats_median(values, count);
 }
 
+/* No share of 0 where no node can be exactly dead. */
+static void format_dead(char *buffer, size_t size, const ps_arm *arm, const char *name) {
+    double share = median_of(arm, name);
+    if (ps_arm_never_dies(arm) && !(share > 0)) snprintf(buffer, size, "cannot");
+    else format_share(buffer, size, share);
+}
+
 /* "!": the arm's numbers are those of networks of which some learned nothing. */
 static void print_arm(const ps_arms *arms, const ps_arm *arm, FILE *stream) {
     char start[32], end[32], all[32], measured[64];
     ps_outcome_counts c = ps_outcomes_count(arm);
-    format_share(start, sizeof start, median_of(arm, "dead_start"));
-    format_share(end, sizeof end, median_of(arm, "dead_end"));
-    format_share(all, sizeof all, median_of(arm, "dead_all_end"));
+    format_dead(start, sizeof start, arm, "dead_start");
+    format_dead(end, sizeof end, arm, "dead_end");
+    format_dead(all, sizeof all, arm, "dead_all_end");
     format_measure(measured, sizeof measured, &arms->task.measure[0], median_of(arm, arms->measure[0].name));
     fprintf(stream, "  %-20.20s %5d %10s %10s %10s%c %16s %10d\n", arm->name, arm->run_count, start, end, all,
             c.unlearned + c.diverged > 0 ? '!' : ' ', measured, c.collapsed);
@@ -66,6 +73,10 @@ static void print_arms(const ps_arms *arms, FILE *stream) {
             "dead last", "all gates", arms->measure[0].title, "collapsed");
     for (int a = 0; a < arms->count; a++) print_arm(arms, &arms->arms[a], stream);
     fprintf(stream, "  dead: share of nodes with a gate of their own; all gates: with those behind sums, last probe\n");
+    bool never = false;
+    for (int a = 0; a < arms->count; a++) never = never || ps_arm_never_dies(&arms->arms[a]);
+    if (never)
+        fprintf(stream, "  cannot: none of its nodes can be exactly dead; saturation.tsv has what can be said\n");
 }
 
 static int pairs_of(const ps_arms *arms, const ps_arm *arm) {

@@ -99,6 +99,12 @@ const char *ps_report_identity(const ps_report_content *content, const char *key
     return row < 0 ? "" : ps_table_text(&content->identity, row, ps_table_column(&content->identity, "value"));
 }
 
+bool ps_report_never_dies(const ps_report_content *content, const char *arm) {
+    const ps_table *arms = &content->arms;
+    int death = ps_table_column(arms, "death"), row = ps_table_find(arms, 0, ps_table_column(arms, "arm"), arm);
+    return death >= 0 && row >= 0 && strcmp(ps_table_text(arms, row, death), "saturated") == 0;
+}
+
 /* arm NULL: of all. */
 double ps_report_arm_mean(const ps_report_content *content, const char *arm, const char *column) {
     int at = ps_table_column(&content->runs, column), count = 0, arms = ps_table_column(&content->runs, "arm");

@@ -66,6 +66,8 @@ const char *ps_report_meta(const ps_report_content *content, const char *key);
 void ps_report_write_seeds(const char *list, char *text, size_t size);
 /* Value of a key of identity.tsv of the reference arm, "" where there is none. */
 const char *ps_report_identity(const ps_report_content *content, const char *key);
+/* No node of the arm can be exactly dead (arms.tsv, column death): a dead share of 0 would say nothing. */
+bool ps_report_never_dies(const ps_report_content *content, const char *arm);
 /* Mean of a column of runs.tsv over all runs with a finite value, NaN where none has. */
 double ps_report_runs_mean(const ps_report_content *content, const char *column);
 /* The same over the runs of one arm. */

@@ -61,6 +61,10 @@ static void print_glance_cell(FILE *stream, const ps_report_content *content, co
         high = fmax(high, value);
         count++;
     }
+    if (counts_dead(what) && ps_report_never_dies(content, arm) && !(sum > 0)) {
+        fputs("<td class=\"n\">cannot be exactly dead</td>", stream);
+        return;
+    }
     if (count == 0) {
         fputs("<td class=\"n\">–</td>", stream);
         return;

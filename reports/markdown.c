@@ -105,6 +105,12 @@ static void print_exploratory(FILE *stream, const ps_report_content *content) {
     }
 }
 
+static void print_dead(FILE *stream, const ps_report_content *content, const char *arm, const char *column) {
+    double share = ps_report_arm_mean(content, arm, column);
+    if (ps_report_never_dies(content, arm) && !(share > 0)) fputs(" cannot be exactly dead |", stream);
+    else print_measure(stream, share, 1, 0);
+}
+
 static void print_outcomes(FILE *stream, const ps_report_content *content) {
     const cJSON *outcomes = cJSON_GetObjectItemCaseSensitive(content->verdict, "outcomes"), *item;
     if (cJSON_GetArraySize(outcomes) == 0) return;
@@ -121,8 +127,8 @@ static void print_outcomes(FILE *stream, const ps_report_content *content) {
         fprintf(stream, " %.0f of %.0f |", ps_report_number(item, "collapsed"), ps_report_number(item, "runs"));
         print_measure(stream, ps_report_number(item, "upper"), 1, 0);
         fprintf(stream, " %d |", ps_report_unlearned(item));
-        print_measure(stream, ps_report_arm_mean(content, arm, "dead_end"), 1, 0);
-        print_measure(stream, ps_report_arm_mean(content, arm, "dead_all_end"), 1, 0);
+        print_dead(stream, content, arm, "dead_end");
+        print_dead(stream, content, arm, "dead_all_end");
         fputc('\n', stream);
     }
 }
