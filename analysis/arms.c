@@ -67,6 +67,7 @@ static ps_status copy_layers(const ps_trace_header *header, ps_arm_run *run) {
         run->layers[l].channels = header->layers[l].channels;
         run->layers[l].tells_dead = header->layers[l].tells_dead;
         run->layers[l].death = header->layers[l].death;
+        run->layers[l].heads = header->layers[l].heads;
         PS_TRY(ps_string_copy(header->layers[l].activation, &run->layers[l].activation));
         PS_TRY(ps_string_copy(header->layers[l].name, &run->layers[l].name));
         PS_TRY(copy_facts(cJSON_GetArrayItem(document, l), &run->layers[l].facts));

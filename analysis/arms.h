@@ -14,6 +14,7 @@ typedef struct {
     int channels;
     bool tells_dead; /* outputs of exactly 0 tell that a node is dead */
     ps_trace_death death;
+    bool heads;                 /* no gate: heads of attention */
     bool in_windows, in_probes; /* false for all until ps_arms_note_layers */
 } ps_arm_layer;
 

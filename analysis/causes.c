@@ -61,7 +61,8 @@ static ps_cause nonfinite(const ps_cause_evidence *e) {
     if (is_broken(e->weight_l2) || is_broken(e->bias) || is_broken(e->gamma) || is_broken(e->beta) ||
         is_broken(e->running_mean) || is_broken(e->running_var) || e->running_var < 0)
         return PS_CAUSE_NONFINITE_PARAMETER;
-    if (is_broken(e->mean_abs) || is_broken(e->pre_max) || is_broken(e->image_spread) || is_broken(e->nonzero_eval))
+    if (is_broken(e->mean_abs) || is_broken(e->pre_max) || is_broken(e->image_spread) || is_broken(e->nonzero_eval) ||
+        (e->heads && is_broken(e->head_share)))
         return PS_CAUSE_NONFINITE_OUTPUT;
     if (is_broken(e->path_gradient) || is_broken(e->path_decay) || is_broken(e->weight_start_l2))
         return PS_CAUSE_NONFINITE_UPDATE;
@@ -135,7 +136,7 @@ static ps_cause loudness(const ps_cause_evidence *e, unsigned *open) {
 static ps_cause blame(const ps_cause_evidence *e, ps_cause found, unsigned *open,
                       ps_cause (*own)(const ps_cause_evidence *e, unsigned *open)) {
     if (found != PS_CAUSE_NONE) return found;
-    return e->shared ? PS_CAUSE_SILENT : own(e, open);
+    return e->shared || e->heads ? PS_CAUSE_SILENT : own(e, open);
 }
 
 static ps_cause inertia(const ps_cause_evidence *e, unsigned *open) {
@@ -144,6 +145,12 @@ static ps_cause inertia(const ps_cause_evidence *e, unsigned *open) {
                           {PS_CAUSE_DECAY, e->path_decay > e->path_gradient, PS_LACKS_PATH_DECAY},
                           {PS_CAUSE_SMALL_GRADIENT, true, 0}};
     return FIRST_OF(e, rules, open);
+}
+
+unsigned ps_cause_head_state(const ps_cause_evidence *evidence) {
+    if (!isfinite(evidence->head_share)) return 0;
+    bool adds_nothing = evidence->head_share == 0 && evidence->weight_l2 != 0 && evidence->out_l2 != 0;
+    return PS_STATE_KNOWN | (adds_nothing ? PS_STATE_DEAD : 0u);
 }
 
 ps_cause ps_cause_of(const ps_cause_evidence *evidence, ps_condition *condition) {

@@ -48,8 +48,10 @@ typedef struct {
     bool never_dies;            /* its gate cannot be exactly dead: that is known without a look */
     double saturated;           /* share of outputs at which such a gate is flat */
     double at_ceiling, ceiling; /* share of outputs at the gate's ceiling, and where that is */
+    bool heads; /* nodes are heads of attention: head_share tells what a gate's outputs tell of others */
     double weight_l2, bias, gamma, beta, out_l2, pre_max, pre_max_low, pre_max_high;
     double images_active, images_active_eval; /* probe images on which it is not 0, in batch and in evaluation mode */
+    double head_share;                        /* what it adds to the layer's output, as a share of all heads' */
     double nonzero_eval;                      /* NaN: its outputs in evaluation mode are not finite */
     double running_mean, running_var;         /* of its normalisation: a trace does not hold them */
     double mean_abs, image_spread;            /* of its output */
@@ -67,6 +69,8 @@ typedef struct {
  * bounds of rounding reach down to the shift. */
 #define PS_NOISE_WITHIN 0x1p-10
 
+/* The state of a head, for `state`: dead where it adds nothing though it reads something and is read. */
+unsigned ps_cause_head_state(const ps_cause_evidence *evidence);
 ps_cause ps_cause_of(const ps_cause_evidence *evidence, ps_condition *condition);
 const char *ps_cause_name(ps_cause cause);
 /* What stands in the list: the rule, what helps ("": nothing is needed), whom it is asked of. */

@@ -444,6 +444,7 @@ static ps_status say_other_activations(const ps_arms *arms, ps_verdict_document 
         int count[PS_DEATH_NEVER + 1] = {0}, first[PS_DEATH_NEVER + 1] = {0};
         for (int l = 0; l < run->layer_count; l++) {
             ps_trace_death death = run->layers[l].death;
+            if (run->layers[l].heads) continue;
             if (count[death]++ == 0) first[death] = l;
         }
         PS_TRY(say_deaths(arms->arms[a].name, run, count, first, verdict));

@@ -206,6 +206,7 @@ static ps_status read_layer(ps_trace_reader *reader, const cJSON *item, int inde
     PS_TRY(copy_name_or_null(item, PS_KEY(LAYER, norm), &layer->norm));
     PS_TRY(copy_name_or_null(item, PS_KEY(LAYER, pool_skip), &layer->pool_skip));
     layer->shared = cJSON_IsString(kind) && strcmp(kind->valuestring, PS_WORD(KIND, SHARED)) == 0;
+    layer->heads = cJSON_IsString(kind) && strcmp(kind->valuestring, PS_WORD(KIND, ATTENTION)) == 0;
     layer->tells_dead = ps_trace_tells_dead(item);
     layer->death = ps_trace_death_of(item);
     layer->ceiling = number_or(item, PS_KEY(LAYER, ceiling), ps_absent());

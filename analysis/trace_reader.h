@@ -24,6 +24,7 @@ typedef struct {
     char *name, *stage, *activation, *norm,
         *pool_skip;  /* norm and pool_skip NULL where there is none; stage may be "" */
     bool shared;     /* a gate behind an add or the like: no weights of its own */
+    bool heads;      /* no gate: the nodes are heads of attention */
     bool tells_dead; /* outputs of exactly 0 tell that a node is dead */
     ps_trace_death death;
     double ceiling; /* ps_absent() where there is none */

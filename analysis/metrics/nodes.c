@@ -20,7 +20,7 @@ static const ps_trace_quantity kept[] = {PS_Q_weight_l2,     PS_Q_bias,
                                          PS_Q_grad_norm_rms, PS_Q_grad_zero_steps,
                                          PS_Q_mean_abs,      PS_Q_image_spread,
                                          PS_Q_nonzero_eval,  PS_Q_saturated,
-                                         PS_Q_at_ceiling};
+                                         PS_Q_at_ceiling,    PS_Q_head_share};
 enum { KEPT = sizeof kept / sizeof *kept };
 
 typedef struct {
@@ -155,8 +155,8 @@ static unsigned lacks(const nodes_state *state, int l, double alive_inputs) {
     bool no_bias = cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(said, PS_KEY(LAYER, bias)));
     bool no_inputs = layer->ungated_inputs || (layer->inputs_known && layer->input_count == 0);
     unsigned found = 0;
-    bool never_dies = layer->death == PS_DEATH_NEVER && !layer->tells_dead;
-    if (!recorded[PS_Q_nonzero] && !never_dies) found |= PS_LACKS_NONZERO;
+    bool never_dies = !layer->heads && layer->death == PS_DEATH_NEVER && !layer->tells_dead;
+    if (!recorded[layer->heads ? PS_Q_head_share : PS_Q_nonzero] && !never_dies) found |= PS_LACKS_NONZERO;
     if (!recorded[PS_Q_saturated] && never_dies) found |= PS_LACKS_SATURATED;
     if (!recorded[PS_Q_weight_l2]) found |= PS_LACKS_WEIGHT_L2;
     if (!recorded[PS_Q_in_alive] && ps_is_absent(alive_inputs) && !no_inputs) found |= PS_LACKS_INPUTS;
@@ -181,6 +181,8 @@ static ps_cause_evidence evidence_of(const nodes_state *state, int node, double 
     e.state = ps_run_node_state(run, s->probe, node);
     e.lacks = missing;
     e.shared = run->layers[l].shared;
+    e.heads = run->layers[l].heads;
+    e.head_share = kept_value(s, PS_Q_head_share, node);
     e.has_norm = run->layers[l].norm != NULL;
     e.never_dies = run->layers[l].death == PS_DEATH_NEVER;
     e.saturated = kept_value(s, PS_Q_saturated, node);
@@ -211,6 +213,7 @@ static ps_cause_evidence evidence_of(const nodes_state *state, int node, double 
                  : start == 0                            ? PS_MOBILITY_UNDEFINED
                  : path / start < ps_inert_primary.below ? PS_MOBILITY_INERT
                                                          : PS_MOBILITY_MOVING;
+    if (e.heads) e.state |= ps_cause_head_state(&e);
     return e;
 }
 

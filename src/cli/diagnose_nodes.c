@@ -6,6 +6,13 @@
 #include "core/json.h"
 #include "core/text.h"
 
+/* A head of attention is active on no image more than on another. */
+static const char *images_text(double images, const char *none, char text[32]) {
+    if (ps_is_absent(images)) return none;
+    snprintf(text, 32, "%.0f", images);
+    return text;
+}
+
 /* most below 0: all. */
 static void print_rows(const ps_diagnosis *d, bool as_tsv, int most) {
     int left = 0;
@@ -14,7 +21,7 @@ static void print_rows(const ps_diagnosis *d, bool as_tsv, int most) {
         printf("%-40s %-10s %-15s %13s  %s\n", "node", "condition", "cause", "images active", "evidence");
     for (int i = 0; i < d->count; i++) {
         const ps_diagnosed_node *n = &d->node[i];
-        char evidence[256], name[256];
+        char evidence[256], name[256], images[32];
         if (n->condition == PS_CONDITION_NONE) continue;
         if (most == 0) left++;
         if (most == 0) continue;
@@ -22,11 +29,11 @@ static void print_rows(const ps_diagnosis *d, bool as_tsv, int most) {
         ps_cause_explain(&n->evidence, n->cause, evidence, sizeof evidence);
         snprintf(name, sizeof name, "%s:%d", n->layer, n->channel);
         if (as_tsv)
-            printf("%s\t%d\t%s\t%s\t%.0f\t%s\n", n->layer, n->channel, ps_condition_name(n->condition),
-                   ps_cause_name(n->cause), n->images_active, evidence);
+            printf("%s\t%d\t%s\t%s\t%s\t%s\n", n->layer, n->channel, ps_condition_name(n->condition),
+                   ps_cause_name(n->cause), images_text(n->images_active, "NA", images), evidence);
         else
-            printf("%-40s %-10s %-15s %13.0f  %s\n", name, ps_condition_name(n->condition), ps_cause_name(n->cause),
-                   n->images_active, evidence);
+            printf("%-40s %-10s %-15s %13s  %s\n", name, ps_condition_name(n->condition), ps_cause_name(n->cause),
+                   images_text(n->images_active, "-", images), evidence);
     }
     if (left > 0) printf("and %d more nodes (--nodes prints all)\n", left);
 }
@@ -78,8 +85,10 @@ static void print_share(const char *who, int dead, int nodes) {
 }
 
 static void print_dead(const ps_diagnosis *d) {
-    int own = 0, own_dead = 0, dead = 0, all = 0, never = 0, cut_off = 0;
+    int own = 0, own_dead = 0, dead = 0, all = 0, never = 0, cut_off = 0, heads = 0;
     for (int i = 0; i < d->count; i++) {
+        heads += d->node[i].evidence.heads;
+        if (d->node[i].evidence.heads) continue;
         never += d->node[i].evidence.never_dies;
         cut_off += isfinite(d->node[i].evidence.ceiling);
         if (d->node[i].evidence.never_dies) continue;
@@ -96,6 +105,7 @@ static void print_dead(const ps_diagnosis *d) {
             "%d nodes cannot be exactly dead, as their activations let gradient through on both sides; %d of them "
             "are saturated (its size is below 1e-3 at every output)\n",
             never, ps_diagnosis_count(d, PS_CONDITION_SATURATED));
+    if (heads > 0) printf("%d nodes are heads of attention, which no gate shuts\n", heads);
     if (cut_off > 0)
         printf(
             "%d nodes die at 0, where every output is 0, or are stuck at their activation's ceiling, which takes no "

@@ -1,5 +1,6 @@
 #include "graph/units.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,6 +79,7 @@ static void find_depths(build *b) {
         for (int k = 0; k < op->inputs; k++)
             if (op->input[k] >= 0 && b->depth[op->input[k]] > deepest) deepest = b->depth[op->input[k]];
         b->depth[i] = deepest + (ps_layer_has_weights(op->type) && !op->module);
+        if (op->type->role == PS_ROLE_ATTENTION) b->depth[i] = deepest + 2; /* its queries', and its projection */
     }
 }
 
@@ -203,6 +205,32 @@ static void describe_unit(const build *b, int gate, ps_unit *unit) {
     unit->entry_op = find_entry(b, gate, unit);
 }
 
+static void describe_heads(const build *b, int index, ps_unit *unit) {
+    const ps_op *op = &b->graph->op[index];
+    ps_shape in[PS_LAYER_MAX_INPUTS];
+    ps_param_spec spec[PS_LAYER_MAX_PARAMS] = {{0}};
+    ps_graph_input_shapes(b->graph, index, in);
+    (void)op->type->params(op->config, in, op->shape, spec);
+    *unit = (ps_unit){.name = op->name,
+                      .gate = op->name,
+                      .gate_op = index,
+                      .source_op = index,
+                      .entry_op = index,
+                      .norm_op = -1,
+                      .gain_op = -1,
+                      .pool_skip_op = -1,
+                      .sharing_op = -1,
+                      .heads = true,
+                      .activation = op->type->name,
+                      .ceiling = INFINITY,
+                      .channels = spec[0].rows,
+                      .elements = op->shape.d * op->shape.h * op->shape.w,
+                      .depth = b->depth[index] - 1,
+                      .stage = op->stage,
+                      .fan_in = spec[0].dims[0] / spec[0].rows * spec[0].dims[1],
+                      .groups = 1};
+}
+
 static ps_status append(origin *to, segment piece) {
     PS_TRY(PS_GROW(&to->segment, &to->capacity, (size_t)to->count + 1, "units"));
     to->segment[to->count++] = piece;
@@ -297,10 +325,12 @@ static ps_status find_feeds(const build *b, ps_unit *unit) {
 static ps_status find_units(build *b) {
     const ps_graph *graph = b->graph;
     int gates = 0;
-    for (int i = 0; i < graph->count; i++) gates += graph->op[i].gate != NULL;
+    for (int i = 0; i < graph->count; i++)
+        gates += graph->op[i].gate != NULL || graph->op[i].type->role == PS_ROLE_ATTENTION;
     PS_TRY(PS_ALLOC((size_t)gates, &b->units->unit, "units"));
     for (int i = 0; i < graph->count; i++) {
         b->unit_of[i] = -1;
+        if (graph->op[i].type->role == PS_ROLE_ATTENTION) describe_heads(b, i, &b->units->unit[b->units->count++]);
         if (graph->op[i].gate == NULL) continue;
         b->unit_of[i] = b->units->count;
         describe_unit(b, i, &b->units->unit[b->units->count++]);

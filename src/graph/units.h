@@ -1,4 +1,5 @@
-/* Units: which gate shuts which nodes. A unit is one gate (an activation) with what feeds and reads it. A gate is
+/* Units: which gate shuts which nodes. A unit is one gate (an activation) with what feeds and reads it, or attention,
+ * whose heads are its nodes (below). A gate is
  * private when only a normalisation, a Pool Skip and layers that hand every channel on (pooling, dropout) lie between
  * one convolution (or linear layer) and it, and nothing else reads what lies there: then node `name:channel` is that
  * layer's output channel. Any other gate is shared, as after a residual add: it has its own name and no weights of its
@@ -49,6 +50,9 @@ typedef enum {
     PS_SHARING_OTHER   /* an operation of another type, whose outputs are no node's own */
 } ps_sharing;
 
+/* A unit of heads: gate, source and entry are all the attention itself, whose row h of "qkv.weight" is node h's incoming
+ * weights. Its output has channels of its own, none of which is a head's; the weights that read a head are its columns
+ * of "proj.weight", and no other unit's reader or feed is it. */
 typedef struct {
     const char *name; /* borrowed from the graph: the source's name, or the gate's where shared */
     const char *gate; /* name of the activation */
@@ -62,6 +66,7 @@ typedef struct {
      * input of its normalisation where that stands right before it, else of the gate; of a shared gate (then it is
      * gate_op) what enters the gate itself (ps_layer_type's entering). */
     int entry_op;
+    bool heads;
     bool shared;
     ps_sharing sharing;
     int sharing_op; /* -1: the network's input */

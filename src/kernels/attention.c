@@ -1,9 +1,11 @@
 #include "kernels/attention.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "kernels/attention_simd.h"
 #include "kernels/gemm.h"
+#include "parallel/reduce.h"
 
 /* Queries of a block, so that its scores stay in a near cache. */
 enum { QUERIES = 128 };
@@ -12,6 +14,9 @@ typedef struct {
     const ps_attention *a;
     const float *qkv, *y, *dy, *kept;
     float *out, *dqkv, *keep;
+    const float *w;
+    int columns; /* of what w projects to */
+    double *measured;
     char *workspace;
     size_t positions, size, width, blocks, block; /* width: floats of a position in y; block: queries at most */
     float scale;
@@ -136,4 +141,77 @@ void ps_attention_backward(const ps_attention *a, const float *qkv, const float 
     run r = run_of(a, workspace);
     r.qkv = qkv, r.y = y, r.kept = kept, r.dy = dy, r.dqkv = dqkv;
     ps_threads_run(threads, (size_t)a->samples * (size_t)a->heads, backward_pair, &r);
+}
+
+/* ---- what the heads do ---- */
+
+static size_t measure_floats(const run *r, int out) {
+    size_t scores = worker_floats(r), product = ((size_t)out * r->positions + 15) / 16 * 16;
+    return scores > product ? scores : product;
+}
+
+/* Of every sample and head entropy and squares, then the shards' sums; behind them each worker's floats. */
+static size_t measured_doubles(const ps_attention *a) {
+    return 2 * (size_t)a->heads * ((size_t)a->samples + PS_SHARDS_MOST);
+}
+
+size_t ps_attention_measure_bytes(const ps_attention *a, int out, int threads) {
+    run r = run_of(a, NULL);
+    return measured_doubles(a) * sizeof(double) + 64 + (size_t)threads * measure_floats(&r, out) * sizeof(float);
+}
+
+/* -sum p log p, with log p = below + log(1 / sum): both parts are 0 or more. */
+static double entropy_of(const run *r, const piece *p, const float *kept) {
+    double sum = 0;
+    ps_gemm(false, true, (int)p->queries, (int)r->positions, (int)r->size, p->q, (int)p->step, p->k, (int)p->step,
+            false, p->scores, (int)r->positions);
+    for (size_t i = 0; i < p->queries; i++, kept += 2) {
+        float *scores = p->scores + i * r->positions, *below = p->gradients + i * r->positions;
+        float row[2] = {kept[0], kept[1]};
+        PS_SIMD_SELECT(ps_attention_below)(scores, r->positions, r->scale, row[0], below);
+        PS_SIMD_SELECT(ps_attention_weigh)(scores, 1, r->positions, r->scale, row, true);
+        sum -= PS_SIMD_SELECT(ps_attention_dot)(scores, below, r->positions) + log((double)row[1]);
+    }
+    return sum;
+}
+
+static double squares_of(const run *r, const float *y, const float *w, float *product) {
+    double sum = 0;
+    size_t count = r->positions * (size_t)r->columns;
+    ps_gemm(false, true, (int)r->positions, r->columns, (int)r->size, y, (int)r->width, w, (int)r->width, false,
+            product, r->columns);
+    for (size_t i = 0; i < count; i++) sum += (double)product[i] * (double)product[i];
+    return sum;
+}
+
+static void measure_pair(void *context, size_t pair, int worker) {
+    const run *r = context;
+    size_t heads = (size_t)r->a->heads, sample = pair / heads, head = pair % heads;
+    double entropy = 0;
+    float *scratch = (float *)(void *)r->workspace + (size_t)worker * measure_floats(r, r->columns);
+    for (size_t block = 0; block < r->blocks; block++) {
+        piece p = piece_of(r, pair, block, 0);
+        p.scores = scratch, p.gradients = scratch + r->block * r->positions;
+        entropy += entropy_of(r, &p, r->kept + 2 * (pair * r->positions + p.first));
+    }
+    r->measured[2 * pair] = entropy;
+    r->measured[2 * pair + 1] =
+        squares_of(r, r->y + sample * r->positions * r->width + head * r->size, r->w + head * r->size, scratch);
+}
+
+void ps_attention_measure(const ps_attention *a, const float *qkv, const float *y, const float *kept, const float *w,
+                          int out, int samples, double *entropy, double *squares, void *workspace,
+                          ps_threads *threads) {
+    double *measured = workspace, *sums = measured + 2 * (size_t)a->heads * (size_t)a->samples;
+    run r = run_of(a, (char *)workspace + (measured_doubles(a) * sizeof(double) + 63) / 64 * 64);
+    size_t row = 2 * (size_t)a->heads;
+    r.qkv = qkv, r.y = y, r.kept = kept, r.w = w, r.columns = out, r.measured = measured;
+    ps_threads_run(threads, (size_t)samples * (size_t)a->heads, measure_pair, &r);
+    ps_shards shards = ps_shards_of((size_t)samples);
+    memset(sums, 0, shards.count * row * sizeof *sums);
+    for (size_t shard = 0; shard < shards.count; shard++)
+        for (size_t i = ps_shards_start(&shards, shard); i < ps_shards_start(&shards, shard + 1); i++)
+            for (size_t j = 0; j < row; j++) sums[shard * row + j] += measured[i * row + j];
+    ps_reduce_doubles(sums, shards.count, row, row);
+    for (int h = 0; h < a->heads; h++) entropy[h] += sums[2 * h], squares[h] += sums[2 * h + 1];
 }

@@ -31,4 +31,10 @@ void ps_attention_forward(const ps_attention *a, const float *qkv, float *y, flo
 void ps_attention_backward(const ps_attention *a, const float *qkv, const float *y, const float *kept, const float *dy,
                            float *dqkv, void *workspace, ps_threads *threads);
 
+/* After forward without dropout, of the first `samples`: entropy[head] += the sum over queries of -sum over j of
+ * p log p; squares[head] += the sum of squares of what the head adds to a projection of y by w[out][heads * size]. */
+void ps_attention_measure(const ps_attention *a, const float *qkv, const float *y, const float *kept, const float *w,
+                          int out, int samples, double *entropy, double *squares, void *workspace, ps_threads *threads);
+size_t ps_attention_measure_bytes(const ps_attention *a, int out, int threads);
+
 #endif

@@ -124,6 +124,10 @@ void PS_SIMD_NAME(ps_attention_row_gradient)(float *weights, float *gradient, co
     }
 }
 
+void PS_SIMD_NAME(ps_attention_below)(const float *scores, size_t count, float scale, float largest, float *below) {
+    for (size_t j = 0; j < count; j++) below[j] = scores[j] * scale - largest;
+}
+
 double PS_SIMD_NAME(ps_attention_dot)(const float *a, const float *b, size_t count) {
     vf sum = splat(0.0f);
     size_t j = 0;

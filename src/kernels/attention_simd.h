@@ -20,6 +20,8 @@ PS_SIMD_DECLARE(void, ps_attention_multiply, const float *factor, size_t count, 
  * factor NULL: 1. */
 PS_SIMD_DECLARE(void, ps_attention_row_gradient, float *weights, float *gradient, const float *factor, size_t count,
                 float mean, float scale);
+/* below[i] = scale scores[i] - largest: at most 0. */
+PS_SIMD_DECLARE(void, ps_attention_below, const float *scores, size_t count, float scale, float largest, float *below);
 PS_SIMD_DECLARE(double, ps_attention_dot, const float *a, const float *b, size_t count);
 
 #endif

@@ -94,8 +94,9 @@ static ps_status attention_plan(const void *config, const ps_shape *in, int inpu
     ps_attention heads = heads_of(config, in[0]);
     ps_projection qkv = qkv_of(in[0]), proj = proj_of(in[0]);
     size_t count = ps_shape_elements(out), scratch = ps_attention_workspace_bytes(&heads, threads);
-    size_t more[] = {ps_projection_workspace_bytes(&qkv, threads), ps_projection_workspace_bytes(&proj, threads)};
-    for (int i = 0; i < 2; i++)
+    size_t more[] = {ps_projection_workspace_bytes(&qkv, threads), ps_projection_workspace_bytes(&proj, threads),
+                     ps_attention_measure_bytes(&heads, out.c, threads)};
+    for (int i = 0; i < 3; i++)
         if (more[i] > scratch) scratch = more[i];
     size_t saved = lines(3 * count) + lines(count) + ps_attention_kept_floats(&heads);
     *plan = NULL;
@@ -155,6 +156,13 @@ static void attention_backward(const ps_layer_call *call) {
         ps_projection_input_gradient(&qkv, dqkv, w.qkv_weight, call->dx[0], call->accumulate[0], call->threads);
 }
 
+static void attention_heads(const ps_layer_call *call, int images, double *squares, double *entropy) {
+    ps_attention heads = heads_of_call(call);
+    kept_arrays kept = kept_of(call);
+    ps_attention_measure(&heads, kept.qkv, kept.heads, kept.kept, weights_of(call).proj_weight, call->out_shape.c,
+                         images, entropy, squares, call->workspace, call->threads);
+}
+
 static const char *const attention_samples[] = {
     "{\"inputs\": [[3, 6, 1, 2, 5]], \"attributes\": {\"heads\": 2}}",
     "{\"inputs\": [[2, 5, 1, 1, 7]], \"attributes\": {\"heads\": 1, \"qkv_bias\": false}}",
@@ -179,5 +187,6 @@ const ps_layer_type ps_layer_attention = {
     .macs = attention_macs,
     .forward = attention_forward,
     .backward = attention_backward,
+    .heads = attention_heads,
     .samples = attention_samples,
 };

@@ -266,6 +266,10 @@ struct ps_layer_type {
     /* What enters the gate, over the first `images` images; right after forward, before it where the type works in
      * place. NULL: is no gate that is exactly 0 on one side. */
     void (*edges)(const ps_layer_call *call, int images, ps_layer_edges edges);
+    /* PS_ROLE_ATTENTION: of every head, over the first `images` images, what is added to squares[head] (of all that it
+     * adds to the output) and to entropy[head] (of the weights by which each position looks at all, in nats). Right
+     * after a forward pass without dropout. */
+    void (*heads)(const ps_layer_call *call, int images, double *squares, double *entropy);
     /* Where the output depends on which of several nearly equal values is the largest, not only on how large it is:
      * that flips whole values, and forward obeys `turn`. NULL: it does not. */
     bool (*selects)(const void *config);

@@ -14,24 +14,26 @@ typedef struct {
 } source_of_evidence;
 
 #define EVIDENCE(name) {#name, offsetof(ps_cause_evidence, name)}
-static const source_of_evidence sources[] = {EVIDENCE(weight_l2),    EVIDENCE(bias),         EVIDENCE(gamma),
-                                             EVIDENCE(beta),         EVIDENCE(out_l2),       EVIDENCE(pre_max),
-                                             EVIDENCE(pre_max_low),  EVIDENCE(pre_max_high), EVIDENCE(mean_abs),
-                                             EVIDENCE(image_spread), EVIDENCE(saturated),    EVIDENCE(at_ceiling)};
+static const source_of_evidence sources[] = {
+    EVIDENCE(weight_l2), EVIDENCE(bias),        EVIDENCE(gamma),        EVIDENCE(beta),     EVIDENCE(out_l2),
+    EVIDENCE(pre_max),   EVIDENCE(pre_max_low), EVIDENCE(pre_max_high), EVIDENCE(mean_abs), EVIDENCE(image_spread),
+    EVIDENCE(saturated), EVIDENCE(at_ceiling),  EVIDENCE(head_share)};
 #undef EVIDENCE
 enum { SOURCES = sizeof sources / sizeof *sources };
 static const char *const recorded =
     "nonzero,nonzero_eval,images_active,in_alive,weight_l2,bias,gamma,beta,out_l2,pre_max,pre_max_low,pre_max_high,"
-    "mean_abs,image_spread,saturated,at_ceiling";
+    "mean_abs,image_spread,saturated,at_ceiling,head_share";
 
 static ps_cause_evidence unknown(const ps_unit *unit) {
     double none = ps_absent();
     return (ps_cause_evidence){.shared = unit->shared,
                                .has_norm = unit->norm_op >= 0 || unit->gain_op >= 0,
-                               .never_dies = !unit->rectifies,
+                               .never_dies = !unit->rectifies && !unit->heads,
                                .saturated = none,
                                .at_ceiling = none,
                                .ceiling = (double)unit->ceiling,
+                               .heads = unit->heads,
+                               .head_share = none,
                                .weight_l2 = none,
                                .bias = none,
                                .gamma = none,
@@ -124,6 +126,8 @@ static void judge_layer(ps_net *net, const ps_probe *probe, int layer, ps_diagno
     fill(probe, layer, unit->channels, tells_dead_by(unit), node, value);
     fill_groups(ps_net_units(net), layer, node);
     fill_statistics(net, unit, node);
+    for (int c = 0; unit->heads && c < unit->channels; c++)
+        node[c].evidence.state = ps_cause_head_state(&node[c].evidence);
     for (int c = 0; c < unit->channels; c++) node[c].cause = ps_cause_of(&node[c].evidence, &node[c].condition);
 }
 

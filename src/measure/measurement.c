@@ -160,7 +160,8 @@ typedef struct {
 static void after_node(void *self, int node, ps_shape shape, const float *y) {
     const gate_hook *hook = self;
     for (int u = 0; u < hook->units->count; u++)
-        if (hook->units->unit[u].gate_op == node) hook->function(hook->self, u, shape, y);
+        if (hook->units->unit[u].gate_op == node && !hook->units->unit[u].heads)
+            hook->function(hook->self, u, shape, y);
 }
 
 ps_status ps_measure_gates(const ps_measure *measure, ps_mode mode, ps_gate_function *function, void *self) {

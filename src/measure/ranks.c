@@ -64,11 +64,15 @@ static void after_gate(void *self, int unit, ps_shape shape, const float *y) {
     add_outputs(r, &r->layer[unit], shape, y);
 }
 
+/* Heads of attention are few, and each reads by rows of three kinds: nothing is said of them. */
+static bool is_measured(const ranks *r, int u) { return !r->units->unit[u].heads; }
+
 static ps_status gather(ranks *r) {
     size_t widest = 0;
     PS_TRY(PS_ALLOC((size_t)r->units->count, &r->layer, "ranks"));
     for (int u = 0; u < r->units->count; u++) {
         const ps_unit *unit = &r->units->unit[u];
+        if (!is_measured(r, u)) continue;
         size_t channels = (size_t)unit->channels;
         widest = channels > widest ? channels : widest;
         PS_TRY(PS_ALLOC(channels * channels, &r->layer[u].moment, "ranks"));
@@ -147,6 +151,7 @@ static void print_layers(const ranks *r) {
     for (int u = 0; u < r->units->count; u++) {
         const ps_unit *unit = &r->units->unit[u];
         const layer *l = &r->layer[u];
+        if (!is_measured(r, u)) continue;
         fprintf(r->m->text, "%-24s %6d ", unit->name, unit->channels);
         if (unit->shared) fprintf(r->m->text, "%8s %10s %9s %8s %10s", "-", "-", "-", "-", "-");
         else
@@ -175,6 +180,7 @@ static ps_status write_ranks(const ranks *r) {
     for (int u = 0; u < r->units->count; u++) {
         const ps_unit *unit = &r->units->unit[u];
         const layer *l = &r->layer[u];
+        if (!is_measured(r, u)) continue;
         fprintf(stream, "%s\t%d\t%d\t%d\t", unit->name, u, unit->depth, unit->channels);
         if (unit->shared) fprintf(stream, "NA\tNA\tNA\tNA\tNA\tNA\tNA\t");
         else
@@ -221,6 +227,7 @@ static ps_status write_tables(const ranks *r) {
 static ps_status measure_all(ranks *r) {
     PS_TRY(gather(r));
     for (int u = 0; u < r->units->count; u++) {
+        if (!is_measured(r, u)) continue;
         if (!r->units->unit[u].shared) PS_TRY(measure_weights(&r->units->unit[u], &r->layer[u]));
         PS_TRY(measure_outputs(&r->units->unit[u], &r->layer[u]));
     }

@@ -449,6 +449,10 @@ void ps_net_count_flat(ps_net *net, int op, const float *v, int images, double *
     call.type->flat(&call, v, count);
 }
 
+void ps_net_heads(ps_net *net, int op, int images, double *squares, double *entropy) {
+    net->runner[op].call.type->heads(&net->runner[op].call, images, squares, entropy);
+}
+
 ps_loss ps_net_loss(ps_net *net, const ps_loss_function *function, const int32_t *label, bool want_gradient) {
     return ps_net_soft_loss(net, function, label, NULL, want_gradient);
 }

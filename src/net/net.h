@@ -104,6 +104,9 @@ const float *ps_net_entering(ps_net *net, int op, ps_mode mode, float *room);
 /* Adds to count[c] the values of v, `images` images of what entered the gate of an operation whose type has `flat`, at
  * which its derivative is flat. */
 void ps_net_count_flat(ps_net *net, int op, const float *v, int images, double *count);
+/* Of the heads of an attention: adds to squares[head] and entropy[head] (ps_layer_type's heads), right after a forward
+ * pass without dropout has made its output and not yet anything after it. */
+void ps_net_heads(ps_net *net, int op, int images, double *squares, double *entropy);
 /* Loss of the latest forward pass against label [batch * labels_per_sample]. Keeps dloss/doutput for backward when
  * want_gradient. */
 ps_loss ps_net_loss(ps_net *net, const ps_loss_function *function, const int32_t *label, bool want_gradient);

@@ -152,8 +152,17 @@ static void clear_incoming(const field *f, const ps_unit *unit, int c) {
     shut_constant(f, unit, c);
 }
 
+/* Its columns of the projection. */
+static void clear_head(const field *f, const ps_unit *unit, int head) {
+    const ps_param *p = ps_net_param(f->net, ps_net_op_param(f->net, unit->source_op, "proj.weight"));
+    size_t width = (size_t)p->spec.dims[1], size = width / (size_t)unit->channels;
+    for (size_t at = 0; at < p->count; at++)
+        if (at % width / size == (size_t)head) p->value[at] = 0;
+}
+
 /* Weight memory is [k][positions][c / groups]. */
 static void clear_outgoing(const field *f, const ps_unit *unit, int c) {
+    if (unit->heads) clear_head(f, unit, c);
     for (int i = 0; i < unit->readers; i++) {
         const ps_unit_reader *reader = &unit->reader[i];
         const ps_param *p = ps_net_param(f->net, ps_net_op_param(f->net, reader->op, "weight"));
@@ -194,6 +203,7 @@ static bool all_feeds_can_die(const field *f, const ps_unit *unit) {
 }
 
 static bool can_take(const field *f, const ps_unit *unit, cause what) {
+    if (unit->heads) return what == WEIGHTS_OUT;
     switch (what) {
         case BIAS: return has_shift(f, unit);
         case WEIGHTS_IN: return !unit->shared;
@@ -272,7 +282,7 @@ static bool is_upstream_candidate(const field *f, const plan *p, int index) {
 /* All that a layer reads was killed as a whole by this planting. */
 static bool is_cut_off(const field *f, const bool *killed, int index) {
     const ps_unit *unit = &f->units->unit[index];
-    if (unit->shared || unit->feeds == 0) return false;
+    if (unit->shared || unit->heads || unit->feeds == 0) return false;
     for (int i = 0; i < unit->feeds; i++)
         if (!can_be_zero(&unit->feed[i]) || !killed[unit->feed[i].unit]) return false;
     return true;

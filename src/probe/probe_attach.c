@@ -118,7 +118,8 @@ static ps_status add_point(ps_probe *probe, int layer, ps_tap tap) {
 
 static ps_status attach_to_layer(ps_probe *probe, const ps_instrument *instrument, ps_attachment *a, int index) {
     ps_probe_layer *layer = &probe->layer[index];
-    if (a->instrument != NULL || (instrument->exists != NULL && !instrument->exists(layer))) return PS_OK;
+    if (a->instrument != NULL || (layer->unit->heads && !instrument->heads)) return PS_OK;
+    if (instrument->exists != NULL && !instrument->exists(layer)) return PS_OK;
     size_t channels = (size_t)layer->unit->channels;
     *a = (ps_attachment){.instrument = instrument, .layer = index};
     PS_TRY(PS_ALLOC(state_values(instrument, layer), &a->state, "probe"));

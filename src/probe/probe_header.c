@@ -124,6 +124,7 @@ static const char *node_name(const ps_graph *graph, int node) { return node >= 0
 
 static const char *kind_of(const ps_graph *graph, const ps_unit *unit) {
     if (unit->shared) return PS_WORD(KIND, SHARED);
+    if (unit->heads) return PS_WORD(KIND, ATTENTION);
     return graph->op[unit->source_op].type->role == PS_ROLE_LINEAR ? PS_WORD(KIND, LINEAR) : PS_WORD(KIND, CONV);
 }
 
@@ -200,7 +201,7 @@ static void add_layer(ps_trace_writer *trace, const ps_probe *probe, const ps_gr
     ps_trace_add_whole(trace, PS_KEY(LAYER, depth), unit->depth);
     ps_trace_add_text(trace, PS_KEY(LAYER, stage), unit->stage != NULL ? unit->stage : "");
     ps_trace_add_text(trace, PS_KEY(LAYER, activation), unit->activation);
-    add_death(trace, unit);
+    if (!unit->heads) add_death(trace, unit);
     ps_trace_add_text(trace, PS_KEY(LAYER, norm), node_name(graph, unit->norm_op >= 0 ? unit->norm_op : unit->gain_op));
     ps_trace_add_text(trace, PS_KEY(LAYER, pool_skip), node_name(graph, unit->pool_skip_op));
     if (unit->norm_op >= 0) add_norm_eps(trace, &graph->op[unit->norm_op]);

@@ -4,7 +4,7 @@
 #include "probe/instruments.h"
 #include "probe/q_outgoing.h"
 
-const ps_instrument ps_instrument_outgoing = {0};
+const ps_instrument ps_instrument_outgoing = {.heads = true};
 
 /* Weight memory is [k][positions][c / groups]; output channel k reads the inputs of its own group alone. */
 void ps_outgoing_add_squares(const ps_probe_layer *layer, const ps_unit_reader *reader, ps_weight_at *value,
@@ -25,18 +25,26 @@ void ps_outgoing_add_squares(const ps_probe_layer *layer, const ps_unit_reader *
     }
 }
 
+void ps_head_squares(const ps_probe_layer *layer, const float *values, double *squares) {
+    size_t heads = (size_t)layer->unit->channels,
+           width = (size_t)ps_net_param(layer->net, layer->projection)->spec.dims[1];
+    for (size_t at = 0; at < ps_net_param(layer->net, layer->projection)->count; at++)
+        squares[at % width / (width / heads)] += (double)values[at] * (double)values[at];
+}
+
 static double present(const void *context, size_t at) { return (double)((const float *)context)[at]; }
 
 bool ps_quantity_out_l2(const ps_probe_layer *layer, const double *state, double *out) {
     (void)state;
     const ps_unit *unit = layer->unit;
-    if (unit->identity_path || unit->readers == 0) return false;
+    if (!unit->heads && (unit->identity_path || unit->readers == 0)) return false;
     for (int c = 0; c < unit->channels; c++) out[c] = 0;
     for (int i = 0; i < unit->readers; i++) {
         const ps_unit_reader *reader = &unit->reader[i];
         const ps_param *p = ps_net_param(layer->net, ps_net_op_param(layer->net, reader->op, "weight"));
         ps_outgoing_add_squares(layer, reader, present, p->value, out);
     }
+    if (unit->heads) ps_head_squares(layer, ps_net_param(layer->net, layer->projection)->value, out);
     for (int c = 0; c < unit->channels; c++) out[c] = sqrt(out[c]);
     return true;
 }

