@@ -13,30 +13,43 @@ static bool has_slope(const ps_facts *facts, int layer) {
     return strcmp(facts->layers[layer].activation, "leaky_relu") == 0;
 }
 
-static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
-    char text[256];
+static double share_at(const ps_layer_facts *layer, ps_layers_when when) {
+    const ps_fact_series *series = &layer->series[PS_FACT_linear];
+    return when == PS_AT_FIRST ? ps_fact_first(series) : ps_fact_last(series);
+}
+
+/* Share of the nodes that stand in layers of which nearly all gates do nothing; ps_absent(): of none known. */
+static double linear_share(const ps_facts *facts, ps_layers_when when) {
     double nodes = 0, linear = 0;
-    int known = 0;
     for (int l = 0; l < facts->layer_count; l++) {
-        double share = ps_fact_last(&facts->layers[l].series[PS_FACT_linear]);
+        double share = share_at(&facts->layers[l], when);
         if (isnan(share)) continue;
-        known++;
         nodes += facts->layers[l].nodes;
         linear += share >= all ? facts->layers[l].nodes : 0;
     }
-    if (known == 0) return PS_JUDGED_UNKNOWN;
-    if (!(linear >= half * nodes)) return PS_JUDGED_NOTHING;
-    ps_layers_add(out, facts, PS_FACT_linear, PS_AT_LAST, all, false);
+    return nodes > 0 ? linear / nodes : ps_absent();
+}
+
+static ps_judgement judge(const ps_facts *facts, ps_finding *out) {
+    char text[256];
+    double then = linear_share(facts, PS_AT_FIRST), now = linear_share(facts, PS_AT_LAST);
+    if (ps_is_absent(now)) return PS_JUDGED_UNKNOWN;
+    /* Gates that did nothing at the start and have closed for good since were open first. */
+    ps_layers_when when = then >= now ? PS_AT_FIRST : PS_AT_LAST;
+    double linear = then >= now ? then : now;
+    if (!(linear >= half)) return PS_JUDGED_NOTHING;
+    ps_layers_add(out, facts, PS_FACT_linear, when, all, false);
     int first = out->layer[0];
-    out->level = linear >= nodes ? PS_LEVEL_SERIOUS : PS_LEVEL_WARNING;
-    out->strength = linear / (half * nodes);
-    out->since = facts->at_rest ? -1 : ps_layers_since(&facts->layers[first].series[PS_FACT_linear], all);
+    const ps_fact_series *series = &facts->layers[first].series[PS_FACT_linear];
+    out->level = linear >= 1 ? PS_LEVEL_SERIOUS : PS_LEVEL_WARNING;
+    out->strength = linear / half;
+    out->since = facts->at_rest ? -1 : when == PS_AT_FIRST ? series->step[0] : ps_layers_since(series, all);
     if (out->since == 0) out->rank = PS_RANK_START - 1;
-    ps_finding_say(out, "The gates of %s do nothing (%s): %s is a linear function of what it reads.",
-                   ps_layers_words(out, facts, text, sizeof text),
+    ps_finding_say(out, "The gates of %s %s nothing (%s): %s is a linear function of what it reads.",
+                   ps_layers_words(out, facts, text, sizeof text), now >= half ? "do" : "did",
                    has_slope(facts, first) ? "what is below 0 passes, too" : "they are open on all images",
-                   linear >= nodes ? "the network" : "the stack of them");
-    ps_layers_evidence(out, facts, first, PS_FACT_linear, PS_AT_LAST, all);
+                   linear >= 1 ? "the network" : "the stack of them");
+    ps_layers_evidence(out, facts, first, PS_FACT_linear, when, all);
     if (has_slope(facts, first))
         ps_finding_add_cause(out, "a slope of nearly 1 on the negative side", "the gates are LeakyReLUs");
     else {

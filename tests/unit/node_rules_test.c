@@ -79,7 +79,8 @@ static const node_case cases[] = {
     {"linear_gates", PS_FACT_linear, 0, LAYERS, 1, 1, true, PS_LEVEL_SERIOUS, 0},
     {"linear_gates", PS_FACT_linear, 0, LAYERS, 0, 0.95, true, PS_LEVEL_SERIOUS, 80},
     {"linear_gates", PS_FACT_linear, 0, LAYERS / 2, 0, 1, true, PS_LEVEL_WARNING, 80},
-    {"linear_gates", PS_FACT_linear, 0, LAYERS, 1, 0.85, false, 0, 0},
+    {"linear_gates", PS_FACT_linear, 0, LAYERS, 1, 0, true, PS_LEVEL_SERIOUS, 0}, /* they closed since */
+    {"linear_gates", PS_FACT_linear, 0, LAYERS, 0.85, 0.85, false, 0, 0},
     {"dead_layer", PS_FACT_dead, 2, LAYERS, 0, 1, true, PS_LEVEL_CRITICAL, 80},
     {"dead_layer", PS_FACT_dead, 1, 2, 0, 1, true, PS_LEVEL_SERIOUS, 80}, /* something lives behind */
     {"dead_layer", PS_FACT_dead, 0, LAYERS, 0.95, 0.95, false, 0, 0},
