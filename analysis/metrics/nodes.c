@@ -126,8 +126,8 @@ static double inputs_alive(const nodes_state *state, int l) {
     return alive;
 }
 
-/* The same for the nodes of one group alone, where the layer reads one gate in groups; its nodes are counted, as what is
- * recorded is of all groups. */
+/* The same for the nodes of one group alone, where the layer reads one gate in groups: counted from their states, as
+ * what is recorded is of all groups. */
 static double group_alive(const nodes_state *state, int l, int channel, double all) {
     const ps_run *run = state->in.run;
     const ps_trace_layer *layer = &run->layers[l];
