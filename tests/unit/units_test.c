@@ -76,6 +76,30 @@ static void a_gate_behind_norm_and_pool_skip_is_private(void **state) {
     assert_int_equal(u->reader[0].stride, 1);
 }
 
+/* An embedding or a token adds values of its own: a dead node's channel is constant behind it, and a gate behind it is
+ * nobody's own. */
+static void channels_pass_through_tokens(void **state) {
+    (void)state;
+    open_units(CONV("a") "," NODE("r", "relu") "," NODE("cls", "class_token") "," NODE("pos", "position_embedding") ","
+               "{\"name\": \"b\", \"type\": \"linear\", \"features\": 6}," NODE("s", "relu") "," NODE("path", "drop_path") ","
+               NODE("first", "token") ",{\"name\": \"fc\", \"type\": \"linear\", \"features\": 2}");
+    const ps_unit *a = unit("a"), *b = unit("b");
+    assert_int_equal(a->readers, 1);
+    assert_int_equal(a->reader[0].op, node("b"));
+    assert_int_equal(a->reader[0].way.of_zero, PS_CHANNEL_CONSTANT);
+    assert_false(a->identity_path);
+    assert_int_equal(b->elements, 65);
+    assert_int_equal(b->feed[0].dead, PS_CHANNEL_CONSTANT);
+    assert_int_equal(b->reader[0].op, node("fc"));
+    assert_int_equal(b->reader[0].way.of_zero, PS_CHANNEL_ZERO);
+    close_units(state);
+    open_units(CONV("a") "," NODE("pos", "position_embedding") "," NODE("r", "relu") "," HEAD);
+    char text[128];
+    assert_true(unit("r")->shared);
+    ps_unit_sharing_text(graph, unit("r"), text, sizeof text);
+    assert_string_equal(text, "behind pos (position_embedding), which adds learned values of its own");
+}
+
 static void norm_before_pool_skip_is_private_too(void **state) {
     (void)state;
     open_units(CONV("a") "," NODE("n", "batch_norm") "," SKIP("p") "," NODE("r", "relu") "," HEAD);
@@ -433,6 +457,7 @@ static void residual_networks_have_private_and_shared_gates(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(a_gate_behind_norm_and_pool_skip_is_private, close_units),
+        cmocka_unit_test_teardown(channels_pass_through_tokens, close_units),
         cmocka_unit_test_teardown(norm_before_pool_skip_is_private_too, close_units),
         cmocka_unit_test_teardown(pooling_and_dropout_before_a_gate_leave_it_private, close_units),
         cmocka_unit_test_teardown(a_shared_gate_says_why, close_units),
