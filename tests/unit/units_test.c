@@ -76,12 +76,13 @@ static void a_gate_behind_norm_and_pool_skip_is_private(void **state) {
     assert_int_equal(u->reader[0].stride, 1);
 }
 
-/* An embedding or a token adds values of its own: a dead node's channel is constant behind it, and a gate behind it is
- * nobody's own. */
+/* An embedding or a token adds values of its own: a dead node's channel is constant behind it, and a gate behind it
+ * is nobody's own. */
 static void channels_pass_through_tokens(void **state) {
     (void)state;
     open_units(CONV("a") "," NODE("r", "relu") "," NODE("cls", "class_token") "," NODE("pos", "position_embedding") ","
-               "{\"name\": \"b\", \"type\": \"linear\", \"features\": 6}," NODE("s", "relu") "," NODE("path", "drop_path") ","
+               "{\"name\": \"b\", \"type\": \"linear\", \"features\": 6}," NODE("s", "relu") ","
+               NODE("path", "drop_path") ","
                NODE("first", "token") ",{\"name\": \"fc\", \"type\": \"linear\", \"features\": 2}");
     const ps_unit *a = unit("a"), *b = unit("b");
     assert_int_equal(a->readers, 1);
