@@ -1,5 +1,5 @@
-/* Gates in the flat part of their activation (sigmoid, tanh and their like, a ReLU6 at its ceiling) hand back hardly any
- * gradient (Glorot and Bengio 2010, 3.2). Of a ReLU the flat part is 0, which other rules count. */
+/* Gates in the flat part of their activation (sigmoid, tanh and their like, a ReLU6 at its ceiling) hand back hardly
+ * any gradient (Glorot and Bengio 2010, 3.2). Of a ReLU the flat part is 0, which other rules count. */
 #include <string.h>
 
 #include "analysis/findings/by_layer.h"
