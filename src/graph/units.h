@@ -50,9 +50,9 @@ typedef enum {
     PS_SHARING_OTHER   /* an operation of another type, whose outputs are no node's own */
 } ps_sharing;
 
-/* A unit of heads: gate, source and entry are all the attention itself, whose row h of "qkv.weight" is node h's incoming
- * weights. Its output has channels of its own, none of which is a head's; the weights that read a head are its columns
- * of "proj.weight", and no other unit's reader or feed is it. */
+/* A unit of heads: gate, source and entry are all the attention itself, whose row h of "qkv.weight" is node h's
+ * incoming weights. Its output has channels of its own, none of which is a head's; the weights that read a head are its
+ * columns of "proj.weight", and no other unit's reader or feed is it. */
 typedef struct {
     const char *name; /* borrowed from the graph: the source's name, or the gate's where shared */
     const char *gate; /* name of the activation */

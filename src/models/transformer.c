@@ -1,5 +1,5 @@
-/* Compact transformers (Hassani et al. 2021, arXiv 2104.05704): 7 blocks of 4 heads on 256 channels, the hidden layer of
- * an MLP twice as wide. ViT and CVT cut the image into patches of 4 x 4; CCT makes its tokens by a 3x3 convolution,
+/* Compact transformers (Hassani et al. 2021, arXiv 2104.05704): 7 blocks of 4 heads on 256 channels, the hidden layer
+ * of an MLP twice as wide. ViT and CVT cut the image into patches of 4 x 4; CCT makes its tokens by a 3x3 convolution,
  * rectified and pooled. ViT reads a class token, the others a weighted sum of all tokens. Names follow
  * SHI-Labs/Compact-Transformers: tokenizer.conv_layers.N.0, classifier.blocks.N.self_attn.qkv, ..., classifier.fc.
  *

@@ -244,8 +244,8 @@ static ps_status refuse_left_over(const weight_file *w, const bool *used) {
                    w->path, ps_tensor_file_name(w->file, idle));
 }
 
-/* The tensor of every parameter, by names alone: tensor[parameter], -1 where it keeps what it has. A file of the network
- * without modules numbers its layers as the backbone's `name` does; one with modules as `file_name`. */
+/* The tensor of every parameter, by names alone: tensor[parameter], -1 where it keeps what it has. A file of the
+ * network without modules numbers its layers as the backbone's `name` does; one with modules as `file_name`. */
 static ps_status claim_tensors(weight_file *w, ps_net *net, bool modules_optional, int *tensor, bool *used) {
     const char *missing = NULL;
     bool backbone_file = modules_optional && !holds_modules(w, net);
