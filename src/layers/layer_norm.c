@@ -61,17 +61,21 @@ static void norm_backward(const ps_layer_call *call) {
 }
 
 /* Errors of the x, at most d each, move xhat by s (d + d + |xhat| d), s being 1 / sqrt(var + eps): its own, the mean's
- * and the deviation's. */
+ * and the deviation's. Mean and deviation are sums over the row: they round as its largest value does, however small
+ * the element itself. */
 static void norm_rounding(const ps_layer_call *call) {
     size_t c = (size_t)call->out_shape.c, rows = ps_shape_positions(call->out_shape);
     const float *mean = means_of(call), *inverse = inverses_of(call), *gamma = call->param[0], *beta = call->param[1];
     for (size_t row = 0; row < rows; row++) {
         const float *x = call->x[0] + row * c, *moved = call->in_bound[0] + row * c;
-        double largest = 0, s = (double)inverse[row], mu = (double)mean[row];
-        for (size_t k = 0; k < c; k++) largest = fmax(largest, (double)moved[k]);
+        double largest = 0, size = 0, s = (double)inverse[row], mu = (double)mean[row];
+        for (size_t k = 0; k < c; k++) {
+            largest = fmax(largest, (double)moved[k]);
+            size = fmax(size, fabs((double)x[k]));
+        }
         for (size_t k = 0; k < c; k++) {
             double scale = s * fabs((double)gamma[k]), xhat = ((double)x[k] - mu) * s;
-            double made_of = scale * (fabs((double)x[k]) + fabs(mu)) + fabs((double)beta[k]);
+            double made_of = scale * (size + fabs(mu)) + fabs((double)gamma[k] * xhat) + fabs((double)beta[k]);
             call->bound[row * c + k] = (float)(scale * ((double)moved[k] + largest * (1 + fabs(xhat))) +
                                                (gamma[k] != 0 ? PS_ROUNDING_FEW * made_of : 0));
         }
