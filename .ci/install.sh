@@ -82,7 +82,7 @@ done
 file src/trace/schema.json share/poolscope/schemas/trace.schema.json
 tree README.md LICENSE analysis/*.md analysis/*/*.md reports/*.md src/*.md src/*/*.md tests/README.md tests/bench/RESULTS.md
 tree src/trace/schema.json analysis/*.schema.json analysis/*/*.schema.json reports/*.schema.json
-for source in examples/*/*; do
+for source in examples/*/* examples/*/*/*; do
     case "$source" in */picture.sh) ;; *.md|*.json|*.sh|*.txt|*.yml|*.png|*.py|*/pre-commit) tree "$source" ;; esac
 done
 say --man | made share/man/man1/poolscope.1

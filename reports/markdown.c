@@ -239,6 +239,15 @@ static bool has_place(const ps_report_content *content, const ps_plot *plot) {
     return !content->single || strcmp(plot->section, PS_REPORT_PAIRS) != 0;
 }
 
+static void print_arms(FILE *stream, const ps_report_content *content) {
+    char paired[1024];
+    fprintf(stream, "%d arm%s, %d run%s; paired seeds: ", content->arms.rows, content->arms.rows == 1 ? "" : "s",
+            content->runs.rows, content->runs.rows == 1 ? "" : "s");
+    ps_report_write_seeds(ps_report_meta(content, "paired_seeds"), paired, sizeof paired);
+    ps_escape_markdown(stream, *paired ? paired : "none named");
+    fputs(".\n", stream);
+}
+
 static ps_status print_document(FILE *stream, const ps_report_content *content) {
     fputs("# ", stream);
     ps_escape_markdown(stream, content->question);
@@ -254,13 +263,10 @@ static ps_status print_document(FILE *stream, const ps_report_content *content) 
         ps_escape_markdown(stream, content->numbers);
         fputs("\n\n", stream);
     }
-    fprintf(stream, "%d arm%s, %d run%s; paired seeds: ", content->arms.rows, content->arms.rows == 1 ? "" : "s",
-            content->runs.rows, content->runs.rows == 1 ? "" : "s");
-    char paired[1024];
-    ps_report_write_seeds(ps_report_meta(content, "paired_seeds"), paired, sizeof paired);
-    ps_escape_markdown(stream, *paired ? paired : "none named");
-    fputs(".\n", stream);
-    if (!content->single) print_summary(stream, content);
+    if (!content->single) {
+        print_arms(stream, content);
+        print_summary(stream, content);
+    }
     print_findings(stream, content);
     if (!content->single) print_questions(stream, content);
     fputs(

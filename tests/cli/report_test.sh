@@ -31,7 +31,8 @@ else skip "a plot's script runs again by hand" "no gnuplot"; skip "and gives PDF
 check_page "$work/hostile/report.html" "and leave the page well-formed"
 "$tool" make "$work/one" 1 1 1 1 1 0 && "$program" report "$work/one" --quiet; report $? "one arm, one seed, one layer, one node"
 check_page "$work/one/report.html" "and its page is well-formed"
-"$program" report "$work/one" --format html,md --quiet; grep -q '^1 arm, 1 run;' "$work/one/report.md" && grep -q '1 arm, 1 run<' "$work/one/report.html"; report $? "one arm is one arm"
+"$program" report "$work/one" --format html,md --quiet; ! grep -q '1 arm' "$work/one/report.md" "$work/one/report.html" && grep -q '>Seed<' "$work/one/report.html"; report $? "a page of one run counts no arms"
+"$tool" make "$work/few" 1 2 1 1 1 0 && "$program" report "$work/few" --format html,md --quiet; grep -q '^1 arm, 2 runs;' "$work/few/report.md" && grep -q '1 arm, 2 runs<' "$work/few/report.html"; report $? "one arm is one arm"
 
 "$program" report "$work/plain" --format docx >/dev/null 2>"$work/err"; [ $? = 2 ] && [ "$(wc -l <"$work/err")" = 1 ]; report $? "an unknown format: one sentence, exit 2"
 "$program" report "$work" >/dev/null 2>"$work/err"; [ $? = 2 ] && grep -q 'poolscope compare' "$work/err"; report $? "a folder without tables: exit 2 and the remedy"
