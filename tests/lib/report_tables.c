@@ -437,6 +437,30 @@ static void write_nodes(maker *make) {
     close_table(make);
 }
 
+/* What stands in for death where nothing can be exactly dead: saturated gates, and heads of attention. */
+static void write_smooth_nodes(maker *make) {
+    const report_tables *spec = make->spec;
+    char layer_text[64];
+    open_table(make, "saturation",
+               "arm\tseed\tstep\tlayer\tposition\tkind\tactivation\tnodes\tsaturated\tsaturated_share\tflat_share\t"
+               "stuck\tconstant\tdormant025");
+    for (int a = 0; a < spec->arms; a++)
+        for (int s = 0; s < spec->seeds; s++)
+            for (int step = 0; step <= 40; step += 20)
+                fprintf(make->stream, "%s\t%d\t%d\t%s\t0\tprivate\tgelu\t%d\t1\t%.4f\t%.4f\tNA\t0\t0\n",
+                        arm_name(make, a), s, step, layer_name(make, 0, layer_text), spec->channels,
+                        1.0 / spec->channels, 0.1 + 0.1 * noise(a, s, step, 9));
+    close_table(make);
+    open_table(make, "heads",
+               "arm\tseed\tstep\tlayer\tposition\thead\tshare\tentropy\tentropy_share\tweight_l2\tout_l2");
+    for (int a = 0; a < spec->arms; a++)
+        for (int s = 0; s < spec->seeds; s++)
+            for (int head = 0; head < 2; head++)
+                fprintf(make->stream, "%s\t%d\t40\t%s\t0\t%d\t0.5\t2\t%.4f\t1\t1\n", arm_name(make, a), s,
+                        layer_name(make, 0, layer_text), head, 0.5 + 0.4 * noise(a, s, head, 10));
+    close_table(make);
+}
+
 /* What was measured on the runs' checkpoints: compensation in the arms with modules, the Hessian in all arms but the
  * third. */
 static void write_measurements(maker *make) {
@@ -630,6 +654,7 @@ bool report_tables_write(const char *directory, const report_tables *spec) {
     write_activity(&make);
     write_gradients(&make);
     write_nodes(&make);
+    write_smooth_nodes(&make);
     write_measurements(&make);
     write_verdict(&make);
     return !make.failed;
