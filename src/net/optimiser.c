@@ -82,7 +82,8 @@ static ps_status freeze(ps_optimiser *optimiser, const char *patterns) {
 
 /* The parameter's own, of a normalisation, counts as that, whatever it is called. */
 static bool is_norms(const ps_net *net, const ps_param *p) {
-    return ps_net_graph(net)->op[p->op].type->role == PS_ROLE_NORM;
+    ps_role role = ps_net_graph(net)->op[p->op].type->role;
+    return role == PS_ROLE_NORM || role == PS_ROLE_NORM_ACROSS;
 }
 
 static bool is_biases(const ps_net *net, const ps_param *p) {

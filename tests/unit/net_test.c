@@ -427,7 +427,7 @@ static void test_embeddings_go_without_decay(void **state) {
     (void)state;
     ps_graph *graph;
     ps_net *net = model_net("vit_7_4_32", 0, NULL, &graph);
-    int embeddings = 0;
+    int embeddings = 0, norms = 0;
     step_by_decay(net, "embeddings");
     for (int i = 0; i < ps_net_param_count(net); i++) {
         const ps_param *p = ps_net_param(net, i);
@@ -436,6 +436,15 @@ static void test_embeddings_go_without_decay(void **state) {
         for (size_t j = 0; p->learned && j < p->count; j++) assert_true(p->value[j] == (embedding ? 1.0f : 0.75f));
     }
     assert_int_equal(embeddings, 2);
+    /* Those of layer norms are norms, their shifts, too. */
+    step_by_decay(net, "norms");
+    for (int i = 0; i < ps_net_param_count(net); i++) {
+        const ps_param *p = ps_net_param(net, i);
+        bool norm = strstr(p->name, "norm") != NULL;
+        norms += norm;
+        for (size_t j = 0; p->learned && j < p->count; j++) assert_true(p->value[j] == (norm ? 1.0f : 0.75f));
+    }
+    assert_int_equal(norms, 2 * (2 * 7 + 1));
     ps_net_destroy(net);
     ps_graph_destroy(graph);
 }
