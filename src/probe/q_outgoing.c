@@ -26,10 +26,11 @@ void ps_outgoing_add_squares(const ps_probe_layer *layer, const ps_unit_reader *
 }
 
 void ps_head_squares(const ps_probe_layer *layer, const float *values, double *squares) {
-    size_t heads = (size_t)layer->unit->channels,
-           width = (size_t)ps_net_param(layer->net, layer->projection)->spec.dims[1];
-    for (size_t at = 0; at < ps_net_param(layer->net, layer->projection)->count; at++)
-        squares[at % width / (width / heads)] += (double)values[at] * (double)values[at];
+    const ps_param *projection = ps_net_param(layer->net, layer->projection);
+    size_t heads = (size_t)layer->unit->channels, size = projection->row_length / heads;
+    for (size_t row = 0; row < (size_t)projection->spec.rows; row++)
+        for (size_t head = 0; head < heads; head++)
+            for (size_t j = 0; j < size; j++, values++) squares[head] += (double)*values * (double)*values;
 }
 
 static double present(const void *context, size_t at) { return (double)((const float *)context)[at]; }
