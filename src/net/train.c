@@ -67,12 +67,6 @@ static int parts_of(const ps_train_source *source) { return source->parts > 1 ? 
 
 int ps_train_images(const ps_net *net, const ps_train_source *source) { return ps_net_batch(net) * parts_of(source); }
 
-static size_t count_labels(const int32_t *label, size_t labels) {
-    size_t count = 0;
-    for (size_t i = 0; i < labels; i++) count += label[i] >= 0;
-    return count;
-}
-
 /* Parts count by their labels, so that the loss is the mean over the labels of all, and so the gradient. */
 static void add_loss(ps_loss *whole, const ps_loss *part, size_t all) {
     if (part->counted == 0) return;
@@ -93,7 +87,7 @@ static void run_parts(ps_net *net, const ps_train_source *source, ps_rng_key dro
                       const int32_t *label, ps_loss *loss) {
     int parts = parts_of(source);
     size_t batch = (size_t)ps_net_batch(net), elements = batch * ps_shape_elements(ps_net_graph(net)->input),
-           labels = batch * ps_net_labels_per_sample(net), all = count_labels(label, labels * (size_t)parts);
+           labels = batch * ps_net_labels_per_sample(net), all = ps_softmax_count(label, labels * (size_t)parts);
     *loss = (ps_loss){.loss = (double)NAN};
     for (int part = 0; part < parts; part++, x += elements, label += labels) {
         uint64_t pass = step * (uint64_t)parts + (uint64_t)part;

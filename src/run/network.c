@@ -94,12 +94,8 @@ ps_status ps_network_build(const ps_run_config *config, ps_shape input, int clas
 }
 
 const char *ps_network_init_scheme(const ps_run_config *config) {
-    int count;
-    const ps_model *models = ps_models(&count);
+    const ps_model *model;
     if (config->init_scheme[0] != '\0') return config->init_scheme;
-    for (int i = 0; i < count && config->graph[0] == '\0'; i++) {
-        const char *own = models[i].defaults.init_scheme;
-        if (strcmp(models[i].name, config->model) == 0 && own != NULL) return own;
-    }
-    return "torch";
+    bool named = config->graph[0] == '\0' && ps_model_find(config->model, &model) == PS_OK;
+    return named && model->defaults.init_scheme != NULL ? model->defaults.init_scheme : "torch";
 }

@@ -1,7 +1,6 @@
 #include "run/session.h"
 
 #include <math.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
