@@ -1,6 +1,5 @@
 /* The trace's header: what the run is, its gates, and what is recorded of them. */
 #include <math.h>
-#include <string.h>
 
 #include "core/digest.h"
 #include "probe/probe_internal.h"
@@ -185,7 +184,7 @@ static void add_frozen(ps_trace_writer *trace, const ps_probe_layer *layer) {
 
 static void add_slope(ps_trace_writer *trace, const ps_op *op) {
     ps_gate gate = {.slope = NAN};
-    if (op->type->gate != NULL && op->type->gate(op->config, &gate) && strcmp(gate.activation, "leaky_relu") == 0)
+    if (op->type->gate != NULL && op->type->gate(op->config, &gate) && !gate.rectifies && !isnan(gate.slope))
         ps_trace_add_value(trace, PS_KEY(LAYER, slope), (double)gate.slope);
 }
 
