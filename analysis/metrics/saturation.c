@@ -14,9 +14,15 @@ typedef struct {
 } part_sum;
 
 typedef struct {
+    double nodes, saturated, share_sum, stuck, constant, dormant;
+    bool tells_flat, tells_ceiling;
+} layer_counts;
+
+typedef struct {
     ps_metric_input in;
     double *saturated; /* [node], of the latest probe; NaN: not known */
     double *scratch;
+    layer_counts *layer; /* [layer], of the latest probe */
     part_sum over_time, at_end, gradient, moving;
     double probes;
     uint64_t line;
@@ -29,6 +35,7 @@ static ps_status begin(const ps_metric_input *input, void **out) {
     *out = state;
     state->in = *input;
     PS_TRY(PS_ALLOC(nodes, &state->saturated, "saturated nodes"));
+    PS_TRY(PS_ALLOC((size_t)input->run->layer_count + 1, &state->layer, "counts of layers"));
     for (size_t i = 0; i < nodes; i++) state->saturated[i] = ps_absent();
     return PS_ALLOC(nodes, &state->scratch, "scratch");
 }
@@ -37,17 +44,13 @@ static void destroy(void *context) {
     saturation_state *state = context;
     ps_free(state->saturated);
     ps_free(state->scratch);
+    ps_free(state->layer);
     ps_free(state);
 }
 
 static bool is_constant(double spread, double mean_abs) {
     return spread <= PS_CONSTANT_WITHIN * mean_abs && mean_abs > 0;
 }
-
-typedef struct {
-    double nodes, saturated, share_sum, stuck, constant, dormant;
-    bool tells_flat, tells_ceiling;
-} layer_counts;
 
 static layer_counts count_layer(const saturation_state *state, const ps_frame *frame, int l) {
     const ps_run *run = state->in.run;
@@ -87,7 +90,7 @@ static void take_probe(saturation_state *state, const ps_frame *frame) {
     double nodes = 0, saturated = 0;
     if (run->probes[frame->index].blown) return;
     for (int l = 0; l < run->layer_count; l++) {
-        layer_counts c = count_layer(state, frame, l);
+        layer_counts c = state->layer[l] = count_layer(state, frame, l);
         const ps_trace_layer *layer = &run->layers[l];
         for (int node = layer->first_node; node < layer->first_node + layer->channels; node++)
             state->saturated[node] = ps_frame_value(frame, PS_Q_saturated, node);
@@ -98,7 +101,7 @@ static void take_probe(saturation_state *state, const ps_frame *frame) {
     }
     if (nodes == 0) return;
     for (int l = 0; l < run->layer_count; l++) {
-        layer_counts c = count_layer(state, frame, l);
+        layer_counts c = state->layer[l];
         if (!c.tells_flat || run->layers[l].shared) continue;
         ps_term term = {"saturated_mean", &run->layers[l], -1, run->probes[frame->index].step, c.saturated / nodes,
                         c.nodes / nodes,  frame->line[l]};
