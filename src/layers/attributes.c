@@ -199,3 +199,12 @@ ps_status ps_infer_same(const void *config, const ps_layer_input *in, int inputs
     *out = in[0].shape;
     return PS_OK;
 }
+
+int ps_gain_and_shift_params(const void *config, const ps_shape *in, ps_shape out, ps_param_spec *specs) {
+    (void)config, (void)in;
+    specs[0] = (ps_param_spec){
+        .suffix = "weight", .rank = 1, .dims = {out.c}, .rows = out.c, .init = PS_INIT_ONES, .fan_in = 1};
+    specs[1] = (ps_param_spec){
+        .suffix = "bias", .rank = 1, .dims = {out.c}, .rows = out.c, .init = PS_INIT_ZEROS, .fan_in = 1};
+    return 2;
+}

@@ -36,4 +36,7 @@ const char *ps_shape_text(ps_shape shape, char text[48]);
 /* infer of the types whose output has the shape of their first input. */
 ps_status ps_infer_same(const void *config, const ps_layer_input *in, int inputs, const char *where, ps_shape *out);
 
+/* params of normalisations: a gain "weight" that starts at 1 and a shift "bias" at 0, one of each a channel. */
+int ps_gain_and_shift_params(const void *config, const ps_shape *in, ps_shape out, ps_param_spec *specs);
+
 #endif

@@ -48,15 +48,6 @@ static ps_status norm_infer(const void *config, const ps_layer_input *in, int in
     return ps_inputs_equal(in, inputs, "batch_norm with a residual", where);
 }
 
-static int norm_params(const void *config, const ps_shape *in, ps_shape out, ps_param_spec *specs) {
-    (void)config, (void)in;
-    specs[0] = (ps_param_spec){
-        .suffix = "weight", .rank = 1, .dims = {out.c}, .rows = out.c, .init = PS_INIT_ONES, .fan_in = 1};
-    specs[1] = (ps_param_spec){
-        .suffix = "bias", .rank = 1, .dims = {out.c}, .rows = out.c, .init = PS_INIT_ZEROS, .fan_in = 1};
-    return 2;
-}
-
 static int norm_states(const void *config, const ps_shape *in, ps_shape out, ps_param_spec *specs) {
     (void)config, (void)in;
     specs[0] =
@@ -386,7 +377,7 @@ const ps_layer_type ps_layer_batch_norm = {
     .least_values = 2, /* one value is its own mean: the output would be the shift, whatever it is */
     .complete = norm_complete,
     .infer = norm_infer,
-    .params = norm_params,
+    .params = ps_gain_and_shift_params,
     .states = norm_states,
     .plan = norm_plan,
     .forward = norm_forward,

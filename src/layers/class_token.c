@@ -108,7 +108,7 @@ const ps_layer_type ps_layer_class_token = {
     .backward = class_backward,
     .rounding = class_rounding,
     .carries_bounds = true,
-    .tangent_forward = ps_tangent_additive_forward,
-    .tangent_backward = ps_tangent_additive_backward,
+    .tangent_forward = ps_tangent_linear_forward,
+    .tangent_backward = ps_tangent_linear_backward,
     .samples = class_samples,
 };

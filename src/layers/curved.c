@@ -1,5 +1,7 @@
 #include "layers/curved.h"
 
+#include <math.h>
+
 #include "kernels/pointwise.h"
 #include "layers/rounding.h"
 
@@ -10,6 +12,11 @@ ps_status ps_curved_plan(const void *config, const ps_shape *in, int inputs, ps_
     size_t forward = ps_curve_workspace_bytes(out), edges = ps_rounding_entry_bytes(out);
     *sizes = (ps_layer_sizes){.workspace_bytes = forward > edges ? forward : edges};
     return PS_OK;
+}
+
+bool ps_curved_gate(const char *activation, ps_gate *gate) {
+    *gate = (ps_gate){.activation = activation, .keeps_zero = true, .slope = NAN, .ceiling = INFINITY};
+    return true;
 }
 
 void ps_curved_forward(const ps_layer_call *call, ps_curve curve) {

@@ -8,6 +8,8 @@
 /* Workspace of the activations of kernels/curve.h, PReLU and what enters a rectifier's edges included. */
 ps_status ps_curved_plan(const void *config, const ps_shape *in, int inputs, ps_shape out, int threads, void **plan,
                          ps_layer_sizes *sizes);
+/* What the gates have in common: 0 stays 0, no side is straight or cut off. Always true, as a type's gate wants it. */
+bool ps_curved_gate(const char *activation, ps_gate *gate);
 void ps_curved_forward(const ps_layer_call *call, ps_curve curve);
 /* From `from`: x[0], or y where the curve allows it. */
 void ps_curved_backward(const ps_layer_call *call, ps_curve curve, const float *from);

@@ -28,8 +28,7 @@ static void elu_flat(const ps_layer_call *call, const float *v, double *count) {
 
 static bool elu_gate(const void *config, ps_gate *gate) {
     (void)config;
-    *gate = (ps_gate){.activation = "elu", .keeps_zero = true, .slope = NAN, .ceiling = INFINITY};
-    return true;
+    return ps_curved_gate("elu", gate);
 }
 
 static ps_curve_slopes elu_slopes(double alpha, double x) {

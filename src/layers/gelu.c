@@ -16,8 +16,7 @@ static void gelu_flat(const ps_layer_call *call, const float *v, double *count) 
 
 static bool gelu_gate(const void *config, ps_gate *gate) {
     (void)config;
-    *gate = (ps_gate){.activation = "gelu", .keeps_zero = true, .slope = NAN, .ceiling = INFINITY};
-    return true;
+    return ps_curved_gate("gelu", gate);
 }
 
 static ps_curve_slopes gelu_slopes(double alpha, double x) {

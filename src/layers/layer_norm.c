@@ -14,15 +14,6 @@ typedef struct {
 static const ps_attribute norm_attributes[] = {
     {"eps", PS_ATTRIBUTE_NUMBER, offsetof(norm_config, eps), "1e-5", 1e-12, 1, NULL, "added to the variance"}, {0}};
 
-static int norm_params(const void *config, const ps_shape *in, ps_shape out, ps_param_spec *specs) {
-    (void)config, (void)in;
-    specs[0] = (ps_param_spec){
-        .suffix = "weight", .rank = 1, .dims = {out.c}, .rows = out.c, .init = PS_INIT_ONES, .fan_in = 1};
-    specs[1] = (ps_param_spec){
-        .suffix = "bias", .rank = 1, .dims = {out.c}, .rows = out.c, .init = PS_INIT_ZEROS, .fan_in = 1};
-    return 2;
-}
-
 /* save: mean[positions], inverse_std[positions]. */
 static ps_status norm_plan(const void *config, const ps_shape *in, int inputs, ps_shape out, int threads, void **plan,
                            ps_layer_sizes *sizes) {
@@ -165,7 +156,7 @@ const ps_layer_type ps_layer_layer_norm = {
     .gradient_in_place = true,
     .fused_sums = 1u << PS_SUM_INPUT_GRAD_SQUARES,
     .infer = ps_infer_same,
-    .params = norm_params,
+    .params = ps_gain_and_shift_params,
     .plan = norm_plan,
     .forward = norm_forward,
     .backward = norm_backward,

@@ -85,7 +85,7 @@ const ps_layer_type ps_layer_position_embedding = {
     .backward = embedding_backward,
     .rounding = embedding_rounding,
     .carries_bounds = true,
-    .tangent_forward = ps_tangent_additive_forward,
-    .tangent_backward = ps_tangent_additive_backward,
+    .tangent_forward = ps_tangent_linear_forward,
+    .tangent_backward = ps_tangent_linear_backward,
     .samples = embedding_samples,
 };

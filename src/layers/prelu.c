@@ -86,8 +86,7 @@ static void prelu_rounding(const ps_layer_call *call) {
 
 static bool prelu_gate(const void *config, ps_gate *gate) {
     (void)config;
-    *gate = (ps_gate){.activation = "prelu", .keeps_zero = true, .slope = NAN, .ceiling = INFINITY};
-    return true;
+    return ps_curved_gate("prelu", gate);
 }
 
 /* dot y = s dot x + [x <= 0] dot w x,  dot dx = s dot dy + [x <= 0] dot w dy,  dot dw = sum [x <= 0] (dot x dy + x dot

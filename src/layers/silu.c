@@ -16,8 +16,7 @@ static void silu_flat(const ps_layer_call *call, const float *v, double *count) 
 
 static bool silu_gate(const void *config, ps_gate *gate) {
     (void)config;
-    *gate = (ps_gate){.activation = "silu", .keeps_zero = true, .slope = NAN, .ceiling = INFINITY};
-    return true;
+    return ps_curved_gate("silu", gate);
 }
 
 static ps_curve_slopes silu_slopes(double alpha, double x) {

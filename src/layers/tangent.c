@@ -8,25 +8,11 @@ void ps_tangent_linear_forward(const ps_layer_call *call, const ps_layer_tangent
     ps_layer_call moved = *call;
     moved.x = tangent->x;
     moved.y = tangent->y;
-    call->type->forward(&moved);
-}
-
-void ps_tangent_linear_backward(const ps_layer_call *call, const ps_layer_tangent *tangent) {
-    ps_layer_call moved = *call;
-    moved.dy = tangent->dy;
-    moved.dx = tangent->dx;
-    call->type->backward(&moved);
-}
-
-void ps_tangent_additive_forward(const ps_layer_call *call, const ps_layer_tangent *tangent) {
-    ps_layer_call moved = *call;
-    moved.x = tangent->x;
-    moved.y = tangent->y;
     moved.param = tangent->param;
     call->type->forward(&moved);
 }
 
-void ps_tangent_additive_backward(const ps_layer_call *call, const ps_layer_tangent *tangent) {
+void ps_tangent_linear_backward(const ps_layer_call *call, const ps_layer_tangent *tangent) {
     ps_layer_call moved = *call;
     moved.dy = tangent->dy;
     moved.dx = tangent->dx;
