@@ -5,11 +5,10 @@ const ps_prediction ps_prediction_s1 = {
     .id = "S1",
     .title = "fewer nodes are saturated than in the baseline, by {points}, on average over time and at the end",
     .statement =
-        "The counterpart of the claim that fewer nodes are dead, for networks none of whose nodes can be exactly dead: "
-        "the share of nodes that are saturated is lower with Pool Skip than in the baseline by at least "
-        "{points in words}, averaged over the probes and at the last of them. (Saturated: the derivative of the gate "
-        "is "
-        "flat at every output on the probe set. Fixed before any such network was run.)",
+        "The counterpart of the claim that fewer nodes are dead, for networks none of whose nodes can be exactly "
+        "dead: the share of nodes that are saturated is lower with Pool Skip than in the baseline by at least "
+        "{points in words}, averaged over the probes and at the last of them. (Saturated: the gate is flat "
+        "at every output on the probe set. Fixed before any such network was run.)",
     .population = "private nodes whose gates cannot be exactly dead, all probes; last probe",
     .statistic = "paired difference of the saturated share (time average; end)",
     .claim_of = "poolscope, to ask the paper's claim where nothing can be exactly dead",

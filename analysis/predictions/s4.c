@@ -6,8 +6,7 @@ const ps_prediction ps_prediction_s4 = {
     .title = "incoming weights of saturated nodes move in more than {share} of the windows",
     .statement =
         "The counterpart of the claim that incoming weights of dead nodes move, for networks none of whose nodes can "
-        "be "
-        "exactly dead: with Pool Skip the incoming weights of saturated nodes move by their gradient in more than "
+        "be exactly dead: with Pool Skip the incoming weights of saturated nodes move by their gradient in more than "
         "{share} of the windows they begin saturated. (Fixed before any such network was run.)",
     .population = "Pool Skip arm: private nodes saturated at the probe before a window, all windows",
     .statistic = "share of node-windows in which the incoming weights move",
