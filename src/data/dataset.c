@@ -392,6 +392,45 @@ ps_status ps_dataset_sample_bytes(const ps_dataset *dataset, ps_split split, int
     return PS_OK;
 }
 
+ps_dataset_file ps_dataset_file_of(const ps_dataset *dataset, ps_split split, int index) {
+    ps_source_place at = ps_samples_place(dataset->samples, split, index);
+    const ps_source *source = ps_samples_source(dataset->samples);
+    const ps_source_functions *f = source->functions;
+    ps_dataset_file file = {.shape = ps_dataset_shape_of(dataset, split, index, NULL), .mm = {1, 1, 1}};
+    if (f != NULL && f->name != NULL) file.name = f->name(source, at.part, at.index);
+    if (f != NULL && f->path != NULL) file.path = f->path(source, at.part, at.index);
+    file.has_unit = f != NULL && f->original != NULL;
+    if (file.has_unit) f->original(source, at.part, at.index, &file.shape, file.mm);
+    return file;
+}
+
+ps_status ps_dataset_truth(const ps_dataset *dataset, ps_split split, int index, int16_t *label) {
+    ps_source_place at = ps_samples_place(dataset->samples, split, index);
+    const ps_source *source = ps_samples_source(dataset->samples);
+    ps_sample_view view;
+    if (source->functions != NULL && source->functions->truth != NULL)
+        return source->functions->truth(source, at.part, at.index, label);
+    PS_TRY(ps_samples_get(dataset->samples, split, index, &view));
+    memcpy(label, view.label, view.labels * sizeof *label);
+    ps_samples_release(dataset->samples);
+    return PS_OK;
+}
+
+ps_status ps_dataset_restore(const ps_dataset *dataset, ps_split split, int index, const float *score, int16_t *label) {
+    ps_source_place at = ps_samples_place(dataset->samples, split, index);
+    const ps_source *source = ps_samples_source(dataset->samples);
+    size_t classes = (size_t)dataset->classes;
+    if (source->functions != NULL && source->functions->restore != NULL)
+        return source->functions->restore(source, at.part, at.index, score, dataset->classes, label);
+    size_t positions = ps_shape_positions(ps_dataset_shape_of(dataset, split, index, NULL));
+    for (size_t i = 0; i < positions; i++, score += classes) {
+        label[i] = 0;
+        for (size_t k = 1; k < classes; k++)
+            if (score[k] > score[label[i]]) label[i] = (int16_t)k;
+    }
+    return PS_OK;
+}
+
 /* In the order of the values: what is written never overtakes what is still to be read, where the bytes are the last
  * quarter of x. */
 void ps_dataset_normalise(const ps_dataset *dataset, const uint8_t *pixel, float *x) {

@@ -70,6 +70,20 @@ const ps_census_counts *ps_dataset_census(const ps_dataset *dataset);
  * fails where a sample that is not held cannot be read any more. */
 ps_status ps_dataset_sample(const ps_dataset *dataset, ps_split split, int index, float *x, int32_t *label);
 
+/* A sample as its file has it, for what is measured or written there: its name and file (NULL where it has none), its
+ * shape and the size of its cells in mm (1 and *has_unit false where there is no unit), its label map (of data with
+ * masks), and the labels that scores [positions of the sample][classes] come to in that shape: the class of the largest
+ * score, the first of equal ones. */
+typedef struct {
+    const char *name, *path;
+    ps_shape shape;
+    double mm[3];
+    bool has_unit;
+} ps_dataset_file;
+ps_dataset_file ps_dataset_file_of(const ps_dataset *dataset, ps_split split, int index);
+ps_status ps_dataset_truth(const ps_dataset *dataset, ps_split split, int index, int16_t *label);
+ps_status ps_dataset_restore(const ps_dataset *dataset, ps_split split, int index, const float *score, int16_t *label);
+
 /* The same in two steps, for data of bytes: the bytes [d][h][w][c], resized; and floats made of such bytes. The bytes
  * may lie in the last quarter of x itself. */
 ps_status ps_dataset_sample_bytes(const ps_dataset *dataset, ps_split split, int index, uint8_t *pixel, int32_t *label);

@@ -242,6 +242,11 @@ ps_sample_size ps_samples_size(const ps_samples *s, ps_split split, int index) {
     return place_of(s, split, index).size;
 }
 
+ps_source_place ps_samples_place(const ps_samples *s, ps_split split, int index) {
+    const ps_sample_range *range = &s->options.range[split];
+    return (ps_source_place){range->part, range->first + index};
+}
+
 ps_status ps_samples_get(ps_samples *s, ps_split split, int index, ps_sample_view *out) {
     place at = place_of(s, split, index);
     *out = (ps_sample_view){.size = at.size, .labels = label_count(s, &at.size), .pixel = s->pixel, .label = s->label};

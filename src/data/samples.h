@@ -43,6 +43,13 @@ ps_sample_size ps_samples_common_size(const ps_samples *samples);
 bool ps_samples_differ(const ps_samples *samples);
 ps_sample_size ps_samples_size(const ps_samples *samples, ps_split split, int index);
 
+/* Which sample of the source it is. */
+typedef struct {
+    ps_source_part part;
+    int index;
+} ps_source_place;
+ps_source_place ps_samples_place(const ps_samples *samples, ps_split split, int index);
+
 /* From any thread. A view that was got is released once, on the same thread; nothing to release after a failure. */
 ps_status ps_samples_get(ps_samples *samples, ps_split split, int index, ps_sample_view *out);
 void ps_samples_release(ps_samples *samples);

@@ -46,6 +46,18 @@ typedef struct {
     ps_status (*decode)(const ps_source *source, ps_source_part part, int index, void *pixel, int16_t *label);
     /* Frees `state`; called after a failed opening too, with whatever there is. */
     void (*close)(ps_source *source);
+    /* What a sample is called in sentences, lists and outputs ("case_004"), and the file that its image was read from,
+     * whose header a label map that is written takes over. Borrowed. NULL: samples have a number alone. */
+    const char *(*name)(const ps_source *source, ps_source_part part, int index);
+    const char *(*path)(const ps_source *source, ps_source_part part, int index);
+    /* Of samples that were prepared out of what the file holds (another spacing, a part of the volume): shape of the
+     * file's image and the size of its cells in mm along d, h, w; the label map of that shape; and the way back, from
+     * scores [positions of the prepared sample][classes] to labels of that shape. NULL: samples are as files are, and
+     * have no unit. */
+    void (*original)(const ps_source *source, ps_source_part part, int index, ps_shape *shape, double mm[3]);
+    ps_status (*truth)(const ps_source *source, ps_source_part part, int index, int16_t *label);
+    ps_status (*restore)(const ps_source *source, ps_source_part part, int index, const float *score, int classes,
+                         int16_t *label);
 } ps_source_functions;
 
 struct ps_source {
