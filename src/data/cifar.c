@@ -109,7 +109,7 @@ static void close_files(ps_source *source) {
     ps_free(files);
 }
 
-static const ps_source_functions functions = {size_of, decode, close_files};
+static const ps_source_functions functions = {.size = size_of, .decode = decode, .close = close_files};
 
 /* What a file's size says of it. */
 static ps_status count_records(const char *path, const cifar_kind *kind, uint64_t *records) {

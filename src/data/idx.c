@@ -273,7 +273,7 @@ static void close_set(ps_source *source) {
     ps_free(set);
 }
 
-static const ps_source_functions functions = {size_of, decode, close_set};
+static const ps_source_functions functions = {.size = size_of, .decode = decode, .close = close_set};
 
 ps_status ps_idx_open(const char *argument, const ps_dataset_options *options, ps_source *out) {
     (void)options;

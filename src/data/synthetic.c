@@ -121,7 +121,7 @@ static ps_status decode(const ps_source *source, ps_source_part part, int index,
 
 static void free_textures(ps_source *source) { ps_free(source->state); }
 
-static const ps_source_functions functions = {size_of, decode, free_textures};
+static const ps_source_functions functions = {.size = size_of, .decode = decode, .close = free_textures};
 
 ps_status ps_synthetic_open(const char *argument, const ps_dataset_options *options, ps_source *out) {
     (void)argument;

@@ -13,6 +13,8 @@ ps_status ps_graph_copy_op(const ps_graph *from, const ps_op *op, const char *ga
                        .gate = gate,
                        .module = op->module,
                        .pool_size_asked = op->pool_size_asked,
+                       .output = op->output,
+                       .loss_weight = op->loss_weight,
                        .type = op->type->name,
                        .inputs = inputs};
     for (int i = 0; i < inputs; i++) spec.input[i] = input[i] < 0 ? -1 : index[input[i]];

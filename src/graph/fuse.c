@@ -23,7 +23,7 @@ static bool is_sum_of_two(const ps_graph *graph, int at, const int *readers) {
 int ps_graph_fusable_norm(const ps_graph *graph, int gate, const int *readers, int *add, int *residual) {
     const ps_op *g = &graph->op[gate];
     *add = -1;
-    if (g->type->role != PS_ROLE_GATE || g->inputs != 1) return -1;
+    if (g->type->role != PS_ROLE_GATE || g->inputs != 1 || g->output) return -1;
     int before = g->input[0];
     if (is_free_norm(graph, before, g->type, readers)) {
         *residual = before;

@@ -121,6 +121,8 @@ static ps_status op_fill(const ps_graph *graph, ps_op *op, const ps_op_spec *spe
     PS_TRY(ps_string_copy(spec->stage != NULL ? spec->stage : "", &op->stage));
     op->module = spec->module;
     op->pool_size_asked = spec->pool_size_asked;
+    op->output = spec->output;
+    op->loss_weight = spec->loss_weight;
     op->inputs = spec->inputs;
     memcpy(op->input, spec->input, sizeof op->input);
     PS_TRY(ps_attributes_read(op->type, op->attributes, where, &op->config));
@@ -181,6 +183,12 @@ ps_status ps_graph_add(ps_graph *graph, const ps_op_spec *spec, int *index, cons
     return status;
 }
 
+bool ps_graph_is_output(const ps_graph *graph, int op) { return op == graph->count - 1 || graph->op[op].output; }
+
+double ps_graph_loss_weight(const ps_graph *graph, int op) {
+    return graph->op[op].output ? graph->op[op].loss_weight : 1.0;
+}
+
 static size_t parameters(const ps_op *op, const ps_shape *in) {
     ps_param_spec spec[PS_LAYER_MAX_PARAMS];
     int count = op->type->params != NULL ? op->type->params(op->config, in, op->shape, spec) : 0;
@@ -211,5 +219,5 @@ void ps_graph_count_readers(const ps_graph *graph, int *readers) {
     for (int i = 0; i < graph->count; i++)
         for (int k = 0; k < graph->op[i].inputs; k++)
             if (graph->op[i].input[k] >= 0) readers[graph->op[i].input[k]]++;
-    readers[graph->count - 1]++;
+    for (int i = 0; i < graph->count; i++) readers[i] += ps_graph_is_output(graph, i);
 }

@@ -5,9 +5,11 @@
  *         "nodes": [{"name": "conv1", "type": "conv", "inputs": ["input"], "channels": 16, ...attributes of the type},
  *         ...]}
  * "inputs" defaults to the operation before; operations stand in forward order; the last operation gives the logits.
+ * Others that have a "loss_weight" are read by the loss, too (deep supervision): it is the sum over all of them of weight
+ * times the loss against the labels brought to their size; the last one's weight is 1 where it has none.
  * Optional keys of every operation: "file_name" (name in PyTorch weight files, default the name), "stage", "module"
  * (true: an inserted module, not backbone), "gate" (name of the activation merged into it), "pool_size_asked" (see
- * below). Names are unique and are the same in every arm of an experiment. */
+ * below), "loss_weight". Names are unique and are the same in every arm of an experiment. */
 #ifndef PS_GRAPH_GRAPH_H
 #define PS_GRAPH_GRAPH_H
 
@@ -29,6 +31,8 @@ typedef struct {
     char *gate; /* name of the gate this operation ends with (itself, or an activation fused into it); NULL: none */
     /* the e that was asked for where a builder clipped a Pool Skip's to the map; 0: none was clipped */
     int pool_size_asked;
+    bool output;        /* the loss reads it; so it does the last operation, whatever stands here */
+    double loss_weight; /* by which it does, from 0 on, where `output` is set */
 } ps_op;
 
 typedef struct {
@@ -49,6 +53,8 @@ typedef struct {
     const char *gate;                     /* NULL: the operation's own name, where it ends with a gate */
     bool module;
     int pool_size_asked;
+    bool output;
+    double loss_weight;
     const char *type;
     int inputs;
     int input[PS_LAYER_MAX_INPUTS];
@@ -62,6 +68,9 @@ ps_status ps_graph_add_json(ps_graph *graph, const ps_op_spec *spec, const cJSON
 int ps_graph_find(const ps_graph *graph, const char *name);
 /* Shapes of an operation's inputs (n = 1) into shape[PS_LAYER_MAX_INPUTS]. */
 void ps_graph_input_shapes(const ps_graph *graph, int op, ps_shape *shape);
+/* Whether the loss reads this operation's output, and by which weight. */
+bool ps_graph_is_output(const ps_graph *graph, int op);
+double ps_graph_loss_weight(const ps_graph *graph, int op);
 /* Learned values, backbone and modules apart; forward multiply-adds of one sample. */
 void ps_graph_count(const ps_graph *graph, size_t *backbone_parameters, size_t *module_parameters, double *macs);
 
@@ -75,7 +84,7 @@ ps_status ps_graph_write(const ps_graph *graph, FILE *stream);
  * copy. */
 ps_status ps_graph_fuse(const ps_graph *graph, ps_graph **out);
 
-/* How often each operation is read, the end of the graph counting as a reader of the last operation.
+/* How often each operation is read, the loss counting as a reader of its outputs.
  * readers[graph->count]. */
 void ps_graph_count_readers(const ps_graph *graph, int *readers);
 /* The batch_norm that fusing would merge with `gate` (an activation of its own), with the add in between (-1: none) and

@@ -12,6 +12,7 @@
 
 /* Beyond any network; it bounds the work that a hostile file can cause. */
 enum { MOST_OPS = 1 << 15 };
+#define MOST_LOSS_WEIGHT 1e6
 
 static ps_status parse_input_shape(const cJSON *document, const char *where, ps_shape *shape) {
     const cJSON *input = cJSON_GetObjectItemCaseSensitive(document, "input");
@@ -72,6 +73,16 @@ static ps_status parse_inputs(const ps_graph *graph, const cJSON *op, const char
     return PS_OK;
 }
 
+static ps_status parse_loss_weight(const cJSON *op, const char *where, ps_op_spec *spec) {
+    const cJSON *weight = cJSON_GetObjectItemCaseSensitive(op, "loss_weight");
+    if (weight == NULL) return PS_OK;
+    if (!cJSON_IsNumber(weight) || !(weight->valuedouble >= 0 && weight->valuedouble <= MOST_LOSS_WEIGHT))
+        return ps_fail(PS_ERR_INPUT, "%s: \"loss_weight\" must be a number from 0 to %g", where, MOST_LOSS_WEIGHT);
+    spec->output = true;
+    spec->loss_weight = weight->valuedouble;
+    return PS_OK;
+}
+
 static ps_status parse_op(ps_graph *graph, const cJSON *op, const char *where) {
     ps_op_spec spec = {0};
     char place[512];
@@ -85,6 +96,7 @@ static ps_status parse_op(ps_graph *graph, const cJSON *op, const char *where) {
     PS_TRY(ps_json_get_text(op, "gate", false, place, &spec.gate));
     PS_TRY(ps_json_get_bool(op, "module", false, place, &spec.module));
     PS_TRY(ps_json_get_int(op, "pool_size_asked", false, 0, INT_MAX, place, &spec.pool_size_asked));
+    PS_TRY(parse_loss_weight(op, place, &spec));
     PS_TRY(parse_inputs(graph, op, place, &spec));
     return ps_graph_add_json(graph, &spec, op, where, NULL);
 }
@@ -97,9 +109,11 @@ static ps_status check_all_read(const ps_graph *graph, const char *where) {
     ps_status status = PS_OK;
     for (int i = 0; i < graph->count && status == PS_OK; i++)
         if (readers[i] == 0)
-            status = ps_fail(PS_ERR_INPUT,
-                             "%s: operation \"%s\" is read by no other and is not the last; remove it or read it",
-                             where, graph->op[i].name);
+            status =
+                ps_fail(PS_ERR_INPUT,
+                        "%s: operation \"%s\" is read by no other and is not the last; remove it, read it, or give "
+                        "it a \"loss_weight\"",
+                        where, graph->op[i].name);
     ps_free(readers);
     return status;
 }
@@ -192,6 +206,7 @@ static ps_status write_op(const ps_graph *graph, int index, FILE *stream) {
     if (op->module) fputs(", \"module\": true", stream);
     if (op->gate != NULL && strcmp(op->gate, op->name) != 0) write_text(stream, "gate", op->gate);
     if (op->pool_size_asked != 0) fprintf(stream, ", \"pool_size_asked\": %d", op->pool_size_asked);
+    if (op->output) fprintf(stream, ", \"loss_weight\": %.17g", op->loss_weight);
     PS_TRY(write_attributes(op, stream));
     fputs(index + 1 < graph->count ? "},\n" : "}\n", stream);
     return PS_OK;

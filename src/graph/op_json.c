@@ -8,8 +8,8 @@
 /* Beyond any operation; it bounds the work that a hostile file can cause. */
 enum { MOST_KEYS = 64 };
 
-static const char *const op_keys[] = {"name",   "type", "inputs",          "file_name", "stage",
-                                      "module", "gate", "pool_size_asked", NULL};
+static const char *const op_keys[] = {"name",   "type", "inputs",          "file_name",   "stage",
+                                      "module", "gate", "pool_size_asked", "loss_weight", NULL};
 
 static ps_status check_values(const cJSON *item, const char *where) {
     if (cJSON_IsNumber(item) && !isfinite(item->valuedouble))

@@ -322,6 +322,11 @@ static ps_status find_feeds(const build *b, ps_unit *unit) {
     return status;
 }
 
+static void read_past_weights(build *b, const origin *output) {
+    for (int i = 0; i < output->count; i++)
+        if (output->segment[i].unit >= 0) b->units->unit[output->segment[i].unit].identity_path = true;
+}
+
 static ps_status find_units(build *b) {
     const ps_graph *graph = b->graph;
     int gates = 0;
@@ -338,9 +343,8 @@ static ps_status find_units(build *b) {
     for (int i = 0; i < graph->count; i++) PS_TRY(find_origin(b, i));
     for (int i = 0; i < graph->count; i++) PS_TRY(find_readers(b, i));
     /* What leaves the network is read by the loss, past all weights. */
-    const origin *last = &b->from[graph->count - 1];
-    for (int i = 0; i < last->count; i++)
-        if (last->segment[i].unit >= 0) b->units->unit[last->segment[i].unit].identity_path = true;
+    for (int i = 0; i < graph->count; i++)
+        if (ps_graph_is_output(graph, i)) read_past_weights(b, &b->from[i]);
     for (int i = b->units->count - 1; i >= 0; i--) PS_TRY(hand_readers_back(b, &b->units->unit[i]));
     for (int i = 0; i < b->units->count; i++) PS_TRY(find_feeds(b, &b->units->unit[i]));
     return PS_OK;

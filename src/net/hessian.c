@@ -1,3 +1,4 @@
+#include "net/outputs.h"
 #include "net/hessian.h"
 
 #include <math.h>
@@ -31,6 +32,7 @@ struct ps_hessian {
     ps_hessian_source source;
     ps_threads *threads;
     int batch;
+    ps_outputs outputs;
     node_arrays *op;
     size_t *offset; /* of each learned parameter of the net */
     int learned;
@@ -170,6 +172,7 @@ static ps_status build(ps_hessian *h, const ps_graph *graph) {
     PS_TRY(PS_ALLOC(input, &h->x, "Hessian arrays"));
     PS_TRY(PS_ALLOC(input, &h->x_zero, "Hessian arrays"));
     PS_TRY(PS_ALLOC((size_t)h->batch * ps_net_labels_per_sample(h->net), &h->label, "Hessian arrays"));
+    PS_TRY(ps_outputs_init(&h->outputs, h->graph, h->batch));
     for (int i = 0; i < h->graph->count; i++) PS_TRY(plan_node(h, i, &workspace, &largest));
     PS_TRY(ps_alloc(workspace, 1, "Hessian workspace", &h->workspace));
     PS_TRY(PS_ALLOC(largest, &h->edge, "Hessian workspace"));
@@ -207,6 +210,7 @@ void ps_hessian_destroy(ps_hessian *h) {
     if (h == NULL) return;
     for (int i = 0; h->op != NULL && i < h->graph->count; i++) clear_node(&h->graph->op[i], &h->op[i]);
     ps_free(h->op);
+    ps_outputs_clear(&h->outputs);
     ps_graph_destroy(h->graph);
     ps_free(h->offset);
     ps_free(h->direction);
@@ -247,17 +251,24 @@ static void run_forward(ps_hessian *h) {
 }
 
 static double run_loss(ps_hessian *h) {
-    node_arrays *last = &h->op[h->graph->count - 1];
     const ps_loss_function *function = h->source.loss;
-    ps_loss_call call = {.output = last->y[0],
-                         .label = h->label,
-                         .samples = (size_t)last->call.out_shape.n,
-                         .rows = ps_shape_positions(last->call.out_shape),
-                         .channels = last->call.out_shape.c,
-                         .threads = h->threads};
-    ps_loss loss = function->value(&call, last->dy[0]);
-    function->tangent(&call, last->y[1], last->dy[1]);
-    return loss.loss;
+    ps_loss whole = {0};
+    ps_outputs_bring_labels(&h->outputs, h->label);
+    for (int i = 0; i < h->outputs.count; i++) {
+        const ps_output *output = &h->outputs.output[i];
+        node_arrays *a = &h->op[output->op];
+        ps_loss_call call = {.output = a->y[0],
+                             .label = output->label,
+                             .samples = (size_t)output->shape.n,
+                             .rows = output->rows,
+                             .channels = output->shape.c,
+                             .threads = h->threads};
+        ps_loss own = function->value(&call, a->dy[0]);
+        function->tangent(&call, a->y[1], a->dy[1]);
+        for (int which = 0; which < 2; which++) ps_output_scale(output, a->dy[which], output->weight);
+        whole = ps_outputs_add_loss(whole, own, output);
+    }
+    return whole.loss;
 }
 
 /* The gradient of every edge in turn, added to its source's. tangent: of the derivatives, else of the values. */
@@ -283,8 +294,8 @@ static void backward_edges(ps_hessian *h, int i, int which) {
 }
 
 static void run_backward(ps_hessian *h) {
-    for (int i = 0; i + 1 < h->graph->count; i++)
-        for (int d = 0; d < 2; d++)
+    for (int i = 0; i < h->graph->count; i++)
+        for (int d = 0; d < 2 && !ps_graph_is_output(h->graph, i); d++)
             ps_vector_fill(h->op[i].dy[d], ps_shape_elements(h->op[i].call.out_shape), 0.0f, h->threads);
     for (int i = h->graph->count - 1; i >= 0; i--)
         for (int which = 0; which < 2; which++) backward_edges(h, i, which);

@@ -10,6 +10,7 @@
 #include "kernels/pointwise.h"
 #include "kernels/softmax.h"
 #include "net/bounds.h"
+#include "net/outputs.h"
 #include "net/plan.h"
 
 /* An operation ready to run: the call with all its pointers, prepared once. */
@@ -43,8 +44,7 @@ struct ps_net {
     ps_param *param;
     int param_count;
     size_t param_capacity;
-    const float *logits;
-    float *dlogits;
+    ps_outputs outputs;
     float *part_gradient; /* of the parts of a step before the one at hand, parameter after parameter; NULL: no parts */
     size_t parts_bytes;
     ps_bounds_plan bounds_plan; /* made by ps_net_prepare_bounds; nothing before */
@@ -129,8 +129,10 @@ static ps_status plan_layers(ps_net *net) {
 
 static void *at(const ps_net *net, size_t offset) { return offset == PS_PLAN_NONE ? NULL : net->block + offset; }
 
-/* Consumers run backward in reverse order: the last one writes the gradient first, the others add to it. */
+/* Consumers run backward in reverse order: the last one writes the gradient first, the others add to it; to one that
+ * the loss has written all do. */
 static bool written_before(const ps_graph *graph, int consumer, int slot, int source) {
+    if (ps_graph_is_output(graph, source)) return true;
     for (int k = 0; k < slot; k++)
         if (graph->op[consumer].input[k] == source) return true;
     for (int j = consumer + 1; j < graph->count; j++)
@@ -174,7 +176,6 @@ static void bind(ps_net *net) {
         call->workspace = net->workspace;
         call->sums = r->sums;
     }
-    net->dlogits = net->runner[net->graph->count - 1].dy;
 }
 
 static ps_status build(ps_net *net, const ps_graph *graph) {
@@ -193,6 +194,7 @@ static ps_status build(ps_net *net, const ps_graph *graph) {
     for (int i = 0; i < net->graph->count; i++) PS_TRY(add_params(net, i, net->graph->op[i].type->states, false));
     bind(net);
     bind_params(net);
+    PS_TRY(ps_outputs_init(&net->outputs, net->graph, net->batch));
     for (int i = 0; i < net->param_count; i++)
         for (size_t j = 0; j < net->param[i].count && net->param[i].spec.init == PS_INIT_ONES; j++)
             net->param[i].value[j] = 1.0f;
@@ -239,6 +241,7 @@ void ps_net_destroy(ps_net *net) {
     ps_free(net->input_bounds);
     ps_free(net->edges);
     ps_free(net->bounded);
+    ps_outputs_clear(&net->outputs);
     ps_units_clear(&net->units);
     ps_graph_destroy(net->graph);
     ps_free(net);
@@ -422,8 +425,7 @@ static const float *run_forward(ps_net *net, const float *x, ps_mode mode, ps_rn
         if (!plain) add_zeros(net, op, r);
         if (hook != NULL) hook->after(hook->self, i, r->call.out_shape, r->y);
     }
-    net->logits = net->runner[net->graph->count - 1].y;
-    return net->logits;
+    return net->runner[net->graph->count - 1].y;
 }
 
 const float *ps_net_forward(ps_net *net, const float *x, ps_mode mode, ps_rng_key key, const ps_net_hook *hook) {
@@ -459,20 +461,30 @@ ps_loss ps_net_loss(ps_net *net, const ps_loss_function *function, const int32_t
 
 ps_loss ps_net_soft_loss(ps_net *net, const ps_loss_function *function, const int32_t *label,
                          const ps_soft_labels *soft, bool want_gradient) {
-    ps_loss_call call = {.output = net->logits,
-                         .label = label,
-                         .soft = soft,
-                         .samples = (size_t)net->batch,
-                         .rows = (size_t)net->batch * ps_net_labels_per_sample(net),
-                         .channels = ps_net_classes(net),
-                         .threads = net->threads};
-    return function->value(&call, want_gradient ? net->dlogits : NULL);
+    ps_loss whole = {0};
+    ps_outputs_bring_labels(&net->outputs, label);
+    for (int i = 0; i < net->outputs.count; i++) {
+        const ps_output *output = &net->outputs.output[i];
+        const runner *r = &net->runner[output->op];
+        ps_loss_call call = {.output = r->y,
+                             .label = output->label,
+                             .soft = soft,
+                             .samples = (size_t)net->batch,
+                             .rows = output->rows,
+                             .channels = r->call.out_shape.c,
+                             .threads = net->threads};
+        ps_loss own = function->value(&call, want_gradient ? r->dy : NULL);
+        if (want_gradient) ps_output_scale(output, r->dy, output->weight);
+        whole = ps_outputs_add_loss(whole, own, output);
+    }
+    return whole;
 }
 
 void ps_net_scale_loss(ps_net *net, double share) {
-    size_t count = (size_t)net->batch * ps_net_labels_per_sample(net) * (size_t)ps_net_classes(net);
-    float factor = (float)share;
-    for (size_t i = 0; i < count; i++) net->dlogits[i] *= factor;
+    for (int i = 0; i < net->outputs.count; i++) {
+        const ps_output *output = &net->outputs.output[i];
+        ps_output_scale(output, net->runner[output->op].dy, share);
+    }
 }
 
 ps_status ps_net_prepare_parts(ps_net *net) {

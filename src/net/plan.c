@@ -29,9 +29,11 @@ static void set_intervals(planner *p, int batch, const ps_layer_sizes *sizes) {
     for (int i = 0; i < n; i++) {
         const ps_op *op = &p->graph->op[i];
         size_t bytes = ps_shape_elements(ps_shape_with_batch(op->shape, batch)) * sizeof(float);
-        int last = i == n - 1 ? n : i; /* the loss reads the logits */
+        bool output = ps_graph_is_output(p->graph, i);
+        int last = output ? n : i; /* the loss reads it, and writes its gradient */
         p->array[i] = (interval){bytes, 0, i, op->type->needs_output ? backward_time(p, i) : last, i};
-        p->array[n + i] = (interval){bytes, 0, i == n - 1 ? n : 2 * n, backward_time(p, i), n + i};
+        p->array[n + i] = (interval){bytes, 0, output ? n : 2 * n, backward_time(p, i), n + i};
+        if (output && i < n - 1) p->consumers[i]++;
         p->array[2 * n + i] = (interval){sizes[i].save_bytes, 0, i, backward_time(p, i), 2 * n + i};
     }
     for (int i = 0; i < n; i++) {

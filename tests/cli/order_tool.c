@@ -32,7 +32,7 @@ static ps_status decode(const ps_source *source, ps_source_part part, int index,
 static void close_volumes(ps_source *source) { (void)source; }
 
 static ps_status open_volumes(const ps_dataset_options *options, ps_dataset **out) {
-    static const ps_source_functions functions = {size_of, decode, close_volumes};
+    static const ps_source_functions functions = {.size = size_of, .decode = decode, .close = close_volumes};
     ps_source source = {
         .functions = &functions, .count = {VOLUMES, 0}, .type = PS_PIXEL_BYTE, .labels = PS_LABEL_MASK, .classes = 3};
     return ps_dataset_of_source("volume", options, &source, out);

@@ -47,7 +47,7 @@ static void close_images(ps_source *source) {
     ps_free(source->state);
 }
 
-static const ps_source_functions functions = {size_of, decode, close_images};
+static const ps_source_functions functions = {.size = size_of, .decode = decode, .close = close_images};
 
 ps_status ps_dataset_from_images(const char *name, const ps_dataset_options *options, ps_images *images,
                                  ps_dataset **out) {

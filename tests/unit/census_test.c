@@ -38,7 +38,7 @@ static ps_status decode(const ps_source *source, ps_source_part part, int index,
 static void close_source(ps_source *source) { (void)source; }
 
 static ps_dataset *open_made_up(ps_pixel_type type, int probe, bool raw) {
-    static const ps_source_functions functions = {size, decode, close_source};
+    static const ps_source_functions functions = {.size = size, .decode = decode, .close = close_source};
     ps_source source = {
         .functions = &functions, .count = {TRAIN + PROBE, 0}, .type = type, .labels = PS_LABEL_CLASS, .classes = 3};
     ps_dataset *dataset;

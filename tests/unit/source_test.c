@@ -64,7 +64,7 @@ static ps_status decode(const ps_source *source, ps_source_part part, int index,
 
 static void close_shelf(ps_source *source) { ((shelf *)source->state)->closed++; }
 
-static const ps_source_functions functions = {size_of, decode, close_shelf};
+static const ps_source_functions functions = {.size = size_of, .decode = decode, .close = close_shelf};
 
 static ps_status open_shelf(shelf *s, ps_dataset_options options, ps_dataset **out) {
     ps_source source = {.functions = &functions,
@@ -195,7 +195,7 @@ static void masks_of_their_own_size_stay_what_they_are(void **state) {
 }
 
 static ps_status open_unlabelled(shelf *s, ps_dataset **out) {
-    static const ps_source_functions bare = {size_of, decode, close_shelf};
+    static const ps_source_functions bare = {.size = size_of, .decode = decode, .close = close_shelf};
     ps_source source = {.functions = &bare, .state = s, .count = {TRAIN, TEST}, .type = PS_PIXEL_FLOAT};
     return ps_dataset_of_source("shelf", &(ps_dataset_options){0}, &source, out);
 }
@@ -215,7 +215,7 @@ static ps_status decode_pixels(const ps_source *source, ps_source_part part, int
 /* To look at, or to predict on: batches come without labels, and nothing can be learned from them. */
 static void samples_without_labels_are_served(void **state) {
     (void)state;
-    static const ps_source_functions bare = {no_mask_size, decode_pixels, close_shelf};
+    static const ps_source_functions bare = {.size = no_mask_size, .decode = decode_pixels, .close = close_shelf};
     float x[2 * 24 * CHANNELS];
     for (size_t most = 0; most < 2; most++) {
         shelf s = whole;
