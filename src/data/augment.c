@@ -33,7 +33,7 @@ static ps_status check_side(const ps_augmentation *operation, const ps_dataset *
 
 ps_status ps_augment_plan_init(ps_augment_plan *plan, const ps_augment_options *options, const ps_dataset *dataset,
                                uint64_t seed) {
-    *plan = (ps_augment_plan){.dataset = dataset, .options = *options};
+    *plan = (ps_augment_plan){.dataset = dataset, .options = *options, .patch_key = ps_rng_key_of(seed, "data/patch")};
     for (int i = 0; i < PS_AUGMENTATIONS; i++) {
         const ps_augmentation *operation = operations[i];
         if (operation->check != NULL) PS_TRY(operation->check(options, dataset));
@@ -48,10 +48,14 @@ ps_status ps_augment_plan_init(ps_augment_plan *plan, const ps_augment_options *
 
 /* ---- one sample ---- */
 
-static void apply(const ps_augment_plan *plan, int first, int last, uint64_t epoch, uint32_t index,
+static ps_rng_key key_of(ps_rng_key key, const ps_augment_item *item) {
+    return ps_rng_key_fold(ps_rng_key_fold(key, item->epoch), item->draw);
+}
+
+static void apply(const ps_augment_plan *plan, int first, int last, const ps_augment_item *item,
                   ps_augment_sample *sample) {
     for (int i = first; i < last; i++) {
-        ps_rng_key key = ps_rng_key_fold(ps_rng_key_fold(plan->key[i], epoch), index);
+        ps_rng_key key = key_of(plan->key[i], item);
         plan->operation[i]->apply(&plan->options, key, sample);
     }
 }
@@ -61,8 +65,29 @@ ps_image ps_augment_image(const ps_augment_sample *sample) {
     return (ps_image){.h = s.h, .w = s.w, .c = s.c, .pixel = sample->pixel, .room = sample->room};
 }
 
+static ps_patch_place place_of(const ps_augment_plan *plan, const ps_augment_item *item) {
+    return (ps_patch_place){.key = key_of(plan->patch_key, item), .foreground = item->foreground};
+}
+
+static ps_status read_bytes(const ps_augment_plan *plan, const ps_augment_item *item, ps_augment_sample *sample,
+                            int32_t *label) {
+    ps_patch_place place = place_of(plan, item);
+    if (!ps_dataset_has_patch(plan->dataset))
+        return ps_dataset_sample_bytes(plan->dataset, PS_SPLIT_TRAIN, (int)item->index, sample->pixel, label);
+    return ps_dataset_patch_bytes(plan->dataset, PS_SPLIT_TRAIN, (int)item->index, &place, sample->outside,
+                                  sample->pixel, label);
+}
+
+static ps_status read_floats(const ps_augment_plan *plan, const ps_augment_item *item, float *x, int32_t *label) {
+    ps_patch_place place = place_of(plan, item);
+    if (!ps_dataset_has_patch(plan->dataset))
+        return ps_dataset_sample(plan->dataset, PS_SPLIT_TRAIN, (int)item->index, x, label);
+    return ps_dataset_patch(plan->dataset, PS_SPLIT_TRAIN, (int)item->index, &place,
+                            ps_dataset_outside(plan->dataset, plan->options.crop_black), x, label);
+}
+
 /* The bytes lie in the last quarter of the floats that they become; the room is before them. */
-static ps_status load_bytes(const ps_augment_plan *plan, uint64_t epoch, uint32_t index, ps_shape shape, float *x,
+static ps_status load_bytes(const ps_augment_plan *plan, const ps_augment_item *item, ps_shape shape, float *x,
                             int32_t *label) {
     size_t elements = ps_shape_elements(shape);
     uint8_t *bytes = (uint8_t *)x;
@@ -72,21 +97,21 @@ static ps_status load_bytes(const ps_augment_plan *plan, uint64_t epoch, uint32_
                                 .outside = ps_dataset_outside_bytes(plan->dataset, plan->options.crop_black),
                                 .grey = ps_dataset_grey(plan->dataset),
                                 .room = bytes};
-    PS_TRY(ps_dataset_sample_bytes(plan->dataset, PS_SPLIT_TRAIN, (int)index, sample.pixel, label));
-    apply(plan, 0, plan->before, epoch, index, &sample);
+    PS_TRY(read_bytes(plan, item, &sample, label));
+    apply(plan, 0, plan->before, item, &sample);
     ps_dataset_normalise(plan->dataset, sample.pixel, x);
     return PS_OK;
 }
 
-ps_status ps_augment_load(const ps_augment_plan *plan, uint64_t epoch, uint32_t index, float *x, int32_t *label) {
+ps_status ps_augment_load(const ps_augment_plan *plan, const ps_augment_item *item, float *x, int32_t *label) {
     ps_shape shape = ps_dataset_sample_shape(plan->dataset);
-    if (plan->before > 0) PS_TRY(load_bytes(plan, epoch, index, shape, x, label));
-    else PS_TRY(ps_dataset_sample(plan->dataset, PS_SPLIT_TRAIN, (int)index, x, label));
+    if (plan->before > 0) PS_TRY(load_bytes(plan, item, shape, x, label));
+    else PS_TRY(read_floats(plan, item, x, label));
     ps_augment_sample sample = {.shape = shape,
                                 .pixel = x,
                                 .cell = (size_t)shape.c * sizeof *x,
                                 .outside = ps_dataset_outside(plan->dataset, plan->options.crop_black),
                                 .label = ps_dataset_labels_per_sample(plan->dataset) > 1 ? label : NULL};
-    apply(plan, plan->before, plan->count, epoch, index, &sample);
+    apply(plan, plan->before, plan->count, item, &sample);
     return PS_OK;
 }

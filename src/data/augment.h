@@ -94,13 +94,21 @@ typedef struct {
     ps_augment_options options;
     const ps_augmentation *operation[PS_AUGMENTATIONS];
     ps_rng_key key[PS_AUGMENTATIONS]; /* of the seed */
-    int count, before;                /* the first `before` are done on bytes */
+    ps_rng_key patch_key;
+    int count, before; /* the first `before` are done on bytes */
 } ps_augment_plan;
 
 /* Refuses (PS_ERR_USAGE) what the data do not allow. Nothing to free. */
 ps_status ps_augment_plan_init(ps_augment_plan *plan, const ps_augment_options *options, const ps_dataset *dataset,
                                uint64_t seed);
-/* Training image `index` as it is in an epoch: x [d][h][w][c] and label [labels], normalised. From any thread. */
-ps_status ps_augment_load(const ps_augment_plan *plan, uint64_t epoch, uint32_t index, float *x, int32_t *label);
+/* One training image of an epoch. */
+typedef struct {
+    uint64_t epoch;
+    uint32_t index;  /* in the training split */
+    uint64_t draw;   /* what tells it from all others of the epoch: its index, where each is seen once */
+    bool foreground; /* its patch lies around a position of the foreground */
+} ps_augment_item;
+/* It, or a patch of it: x [d][h][w][c] and label [labels], normalised. From any thread. */
+ps_status ps_augment_load(const ps_augment_plan *plan, const ps_augment_item *item, float *x, int32_t *label);
 
 #endif

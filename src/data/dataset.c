@@ -9,6 +9,8 @@
 #include "core/digest.h"
 #include "core/memory.h"
 #include "data/census.h"
+#include "data/foreground.h"
+#include "data/patch.h"
 #include "data/samples.h"
 
 enum { BYTE_VALUES = 256 };
@@ -17,6 +19,9 @@ struct ps_dataset {
     char *source;
     ps_samples *samples;
     ps_sample_size size; /* of every sample, where they do not differ */
+    ps_shape patch;      /* what networks are given of one; n = 0: all of it */
+    int beyond;          /* label of a patch's positions beyond the sample */
+    ps_rng_key fixed_key;
     int classes;
     uint64_t *label_count;                /* [PS_SPLITS][classes] */
     double *mean, *deviation;             /* [c], by which pixels are normalised */
@@ -42,29 +47,9 @@ static ps_status check_options(const ps_dataset_options *options) {
     if (options->train_limit < 0 || options->test_limit < 0)
         return ps_fail(PS_ERR_USAGE, "a limit of %d images makes no sense; give 1 or more, or 0 for all",
                        options->train_limit < 0 ? options->train_limit : options->test_limit);
-    return PS_OK;
-}
-
-/* The first `limit` training images and the last `probe` ones of them. */
-static ps_status select_samples(const char *name, const ps_source *source, const ps_dataset_options *options,
-                                ps_sample_range range[PS_SPLITS]) {
-    int stored = source->count[PS_SOURCE_TRAIN], probe = options->probe_count, limit = options->train_limit;
-    int test = source->count[PS_SOURCE_TEST];
-    if (probe >= stored)
-        return ps_fail(PS_ERR_USAGE,
-                       "%s: a probe of %d images leaves none of its %d for training; make the probe smaller", name,
-                       probe, stored);
-    int left = stored - probe;
-    if (limit > left)
-        return ps_fail(PS_ERR_USAGE,
-                       "%s: %d training images wanted, but there are %d (%d less a probe of %d); ask for fewer", name,
-                       limit, left, stored, probe);
-    if (options->test_limit > test)
-        return ps_fail(PS_ERR_USAGE, "%s: %d test images wanted, but there are %d; ask for fewer", name,
-                       options->test_limit, test);
-    range[PS_SPLIT_TRAIN] = (ps_sample_range){PS_SOURCE_TRAIN, 0, limit > 0 ? limit : left};
-    range[PS_SPLIT_PROBE] = (ps_sample_range){PS_SOURCE_TRAIN, left, probe};
-    range[PS_SPLIT_TEST] = (ps_sample_range){PS_SOURCE_TEST, 0, options->test_limit > 0 ? options->test_limit : test};
+    for (int i = 0; i < (options->patch_sides > 0 ? 3 : 0); i++)
+        if (options->patch[i] < 1 || options->patch[i] > LARGEST)
+            return ps_fail(PS_ERR_USAGE, "sides of a patch must be 1 to %d, not %d", LARGEST, options->patch[i]);
     return PS_OK;
 }
 
@@ -264,16 +249,56 @@ static ps_status name_classes(ps_source *source, int classes) {
     return PS_OK;
 }
 
+/* One side for all axes that samples have. */
+static bool is_flat(const ps_samples *samples) {
+    for (int split = 0; split < PS_SPLITS; split++)
+        for (int i = 0; i < ps_samples_count(samples, (ps_split)split); i++)
+            if (ps_samples_size(samples, (ps_split)split, i).pixels.d > 1) return false;
+    return true;
+}
+
+static ps_status check_masks(const ps_dataset *dataset) {
+    const ps_samples *samples = dataset->samples;
+    if (ps_samples_source(samples)->labels != PS_LABEL_MASK) return PS_OK;
+    for (int split = 0; split < PS_SPLITS; split++) {
+        for (int i = 0; i < ps_samples_count(samples, (ps_split)split); i++) {
+            ps_sample_size size = ps_samples_size(samples, (ps_split)split, i);
+            if (ps_shape_positions(size.mask) == ps_shape_positions(size.pixels) && size.mask.h == size.pixels.h &&
+                size.mask.w == size.pixels.w)
+                continue;
+            return ps_fail(PS_ERR_USAGE,
+                           "%s: masks of %d x %d x %d are not as large as their images of %d x %d x %d, so that no "
+                           "patch can be cut of both; bring both to one size with --size",
+                           dataset->source, size.mask.d, size.mask.h, size.mask.w, size.pixels.d, size.pixels.h,
+                           size.pixels.w);
+        }
+    }
+    return PS_OK;
+}
+
+static ps_status set_patch(ps_dataset *dataset, const ps_dataset_options *options) {
+    const int *side = options->patch;
+    dataset->beyond = options->pad_background ? 0 : -1;
+    dataset->fixed_key = ps_rng_key_of(0, "data/fixed-patch");
+    if (options->patch_sides == 0) return PS_OK;
+    dataset->patch = (ps_shape){1, dataset->size.pixels.c, side[0], side[1], side[2]};
+    if (options->patch_sides == 2 || (options->patch_sides == 1 && is_flat(dataset->samples))) dataset->patch.d = 1;
+    return check_masks(dataset);
+}
+
 static ps_status fill(ps_dataset *dataset, const ps_dataset_options *options, ps_source *source) {
-    ps_samples_options samples = {.side = options->size, .most_bytes = options->most_bytes};
+    ps_samples_options samples = {
+        .side = options->size, .most_bytes = options->most_bytes, .foreground = options->patch_sides > 0};
     dataset->raw = options->raw;
     PS_TRY(check_source(dataset->source, source));
-    PS_TRY(select_samples(dataset->source, source, options, samples.range));
+    PS_TRY(ps_source_check_bad(source, dataset->source, options->skip_bad));
     dataset->classes = source->labels == PS_LABEL_NONE ? 0 : source->classes;
     PS_TRY(name_classes(source, dataset->classes));
     PS_TRY(PS_ALLOC((size_t)PS_SPLITS * (size_t)dataset->classes, &dataset->label_count, "data set"));
+    PS_TRY(ps_choice_make(dataset->source, source, options, &samples.choice));
     PS_TRY(ps_samples_create(dataset->source, source, &samples, &dataset->samples));
     dataset->size = ps_samples_common_size(dataset->samples);
+    PS_TRY(set_patch(dataset, options));
     PS_TRY(compute_normalisation(dataset));
     return compute_digest(dataset);
 }
@@ -320,14 +345,20 @@ void ps_dataset_close(ps_dataset *dataset) {
 
 /* ---- use ---- */
 
-ps_shape ps_dataset_sample_shape(const ps_dataset *dataset) { return dataset->size.pixels; }
+bool ps_dataset_has_patch(const ps_dataset *dataset) { return dataset->patch.n > 0; }
+
+ps_shape ps_dataset_sample_shape(const ps_dataset *dataset) {
+    return ps_dataset_has_patch(dataset) ? dataset->patch : dataset->size.pixels;
+}
+
 int ps_dataset_classes(const ps_dataset *dataset) { return dataset->classes; }
 const char *ps_dataset_source(const ps_dataset *dataset) { return dataset->source; }
 const char *ps_dataset_digest(const ps_dataset *dataset) { return dataset->digest; }
 
 size_t ps_dataset_labels_per_sample(const ps_dataset *dataset) {
     ps_label_kind kind = ps_samples_source(dataset->samples)->labels;
-    return kind == PS_LABEL_MASK ? ps_shape_positions(dataset->size.mask) : kind == PS_LABEL_CLASS;
+    if (kind != PS_LABEL_MASK) return kind == PS_LABEL_CLASS;
+    return ps_shape_positions(ps_dataset_has_patch(dataset) ? dataset->patch : dataset->size.mask);
 }
 
 bool ps_dataset_samples_differ(const ps_dataset *dataset) { return ps_samples_differ(dataset->samples); }
@@ -336,6 +367,11 @@ ps_shape ps_dataset_shape_of(const ps_dataset *dataset, ps_split split, int inde
     ps_sample_size size = ps_samples_size(dataset->samples, split, index);
     if (mask != NULL) *mask = size.mask;
     return size.pixels;
+}
+
+const char *ps_dataset_left_out(const ps_dataset *dataset, int index) {
+    const ps_source *source = ps_samples_source(dataset->samples);
+    return (size_t)index < source->bad_count ? source->bad[index] : NULL;
 }
 
 const char *ps_dataset_class_name(const ps_dataset *dataset, int class_index) {
@@ -392,6 +428,74 @@ ps_status ps_dataset_sample_bytes(const ps_dataset *dataset, ps_split split, int
     return PS_OK;
 }
 
+/* ---- patches ---- */
+
+static ps_cut cut_of(const ps_dataset *dataset, const ps_sample_view *view, const ps_patch_place *place) {
+    ps_rng_key where = ps_rng_key_fold(place->key, 0), what = ps_rng_key_fold(place->key, 1);
+    size_t position;
+    bool drawn = place->foreground && view->foreground != NULL &&
+                 ps_foreground_draw(view->label, view->labels, dataset->classes, view->foreground, what, &position);
+    ps_cut cut = drawn ? ps_cut_around(view->size.pixels, dataset->patch, position)
+                       : ps_cut_random(view->size.pixels, dataset->patch, where);
+    if (place->turn != NULL) ps_cut_turn(&cut, dataset->patch, place->turn);
+    return cut;
+}
+
+static void cut_labels(const ps_dataset *dataset, const ps_sample_view *view, const ps_cut *cut, int32_t *label) {
+    bool mask = ps_samples_source(dataset->samples)->labels == PS_LABEL_MASK;
+    if (mask) ps_cut_labels(cut, view->size.mask, view->label, dataset->patch, dataset->beyond, label);
+    else if (view->labels > 0) *label = *view->label;
+}
+
+static void cut_floats(const ps_dataset *dataset, const ps_sample_view *view, const ps_cut *cut, const float *outside,
+                       float *x, int32_t *label) {
+    ps_cut_source from = {.shape = view->size.pixels,
+                          .pixel = view->pixel,
+                          .byte_value = dataset->byte_value,
+                          .mean = dataset->mean,
+                          .deviation = dataset->deviation};
+    ps_cut_floats(cut, &from, dataset->patch, outside, x);
+    cut_labels(dataset, view, cut, label);
+}
+
+ps_status ps_dataset_patch(const ps_dataset *dataset, ps_split split, int index, const ps_patch_place *place,
+                           const float *outside, float *x, int32_t *label) {
+    ps_sample_view view;
+    PS_TRY(ps_samples_get(dataset->samples, split, index, &view));
+    ps_cut cut = cut_of(dataset, &view, place);
+    cut_floats(dataset, &view, &cut, outside, x, label);
+    ps_samples_release(dataset->samples);
+    return PS_OK;
+}
+
+ps_status ps_dataset_patch_bytes(const ps_dataset *dataset, ps_split split, int index, const ps_patch_place *place,
+                                 const uint8_t *outside, uint8_t *pixel, int32_t *label) {
+    ps_sample_view view;
+    PS_TRY(ps_samples_get(dataset->samples, split, index, &view));
+    ps_cut cut = cut_of(dataset, &view, place);
+    ps_cut_bytes(&cut, view.size.pixels, view.pixel, dataset->patch, outside, pixel);
+    cut_labels(dataset, &view, &cut, label);
+    ps_samples_release(dataset->samples);
+    return PS_OK;
+}
+
+ps_status ps_dataset_fixed(const ps_dataset *dataset, ps_split split, int index, float *x, int32_t *label) {
+    ps_sample_view view;
+    size_t position;
+    if (!ps_dataset_has_patch(dataset)) return ps_dataset_sample(dataset, split, index, x, label);
+    PS_TRY(ps_samples_get(dataset->samples, split, index, &view));
+    ps_rng_key key = ps_rng_key_fold(dataset->fixed_key, (uint64_t)index);
+    bool drawn = split == PS_SPLIT_PROBE && view.foreground != NULL &&
+                 ps_foreground_draw(view.label, view.labels, dataset->classes, view.foreground, key, &position);
+    ps_cut cut = drawn ? ps_cut_around(view.size.pixels, dataset->patch, position)
+                       : ps_cut_centre(view.size.pixels, dataset->patch);
+    cut_floats(dataset, &view, &cut, ps_dataset_outside(dataset, false), x, label);
+    ps_samples_release(dataset->samples);
+    return PS_OK;
+}
+
+/* ---- files ---- */
+
 ps_dataset_file ps_dataset_file_of(const ps_dataset *dataset, ps_split split, int index) {
     ps_source_place at = ps_samples_place(dataset->samples, split, index);
     const ps_source *source = ps_samples_source(dataset->samples);
@@ -434,7 +538,7 @@ ps_status ps_dataset_restore(const ps_dataset *dataset, ps_split split, int inde
 /* In the order of the values: what is written never overtakes what is still to be read, where the bytes are the last
  * quarter of x. */
 void ps_dataset_normalise(const ps_dataset *dataset, const uint8_t *pixel, float *x) {
-    ps_shape shape = dataset->size.pixels;
+    ps_shape shape = ps_dataset_sample_shape(dataset);
     normalise_bytes(dataset, pixel, ps_shape_positions(shape), (size_t)shape.c, x);
 }
 

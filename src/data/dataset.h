@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/rng.h"
 #include "core/shape.h"
 #include "core/status.h"
 
@@ -27,6 +28,16 @@ typedef struct {
     /* Samples are held in memory where all of them take no more; else each is decoded when it is asked for, which needs
      * memory for one, and time. 0: they are held whatever they take. What is read is the same, bit for bit. */
     size_t most_bytes;
+    /* What a network sees of a sample, where it is not all of it (data/patch.h): its sides d, h, w; with patch_sides 2
+     * h and w of one slice, with 1 one number for all sides that samples have, with 0 whole samples. */
+    int patch[3], patch_sides;
+    bool pad_background; /* labels of a patch beyond its sample are class 0, and not "no label here" */
+    /* A fold held out as the test split (data/choice.h): which one, counted from 0, of how many, or of a file's lists
+     * of names ([{"train": [..], "val": [..]}, ..]). 0 folds and NULL: the parts of the source. */
+    int fold, folds;
+    const char *split_file;
+    bool
+        skip_bad; /* samples that cannot be read are left out, and named (ps_source_leave_out); else they are refused */
 } ps_dataset_options;
 
 typedef struct ps_dataset ps_dataset;
@@ -39,19 +50,23 @@ ps_status ps_dataset_of_source(const char *name, const ps_dataset_options *optio
                                ps_dataset **out);
 void ps_dataset_close(ps_dataset *dataset);
 
-/* Shape of one sample (n = 1), number of classes (0: no labels), number of label entries per sample (1: a class per
- * image; d * h * w of the mask: a class per position; 0: no labels). Where samples differ in size, d, h, w and the
- * positions of masks are 0 here, and each has its own shape. */
+/* Shape of one sample (n = 1) as a network is given it: of a patch, where one is cut. Number of classes (0: no labels),
+ * number of label entries per sample (1: a class per image; d * h * w of the mask: a class per position; 0: no labels).
+ * Where whole samples differ in size, d, h, w and the positions of masks are 0 here, and each has its own shape. */
 ps_shape ps_dataset_sample_shape(const ps_dataset *dataset);
 int ps_dataset_classes(const ps_dataset *dataset);
 size_t ps_dataset_labels_per_sample(const ps_dataset *dataset);
 bool ps_dataset_samples_differ(const ps_dataset *dataset);
-/* Of one sample, and of its mask (NULL: not wanted; all zero where labels are no masks). */
+/* Whether networks are given patches of samples, and not whole ones. */
+bool ps_dataset_has_patch(const ps_dataset *dataset);
+/* Of one whole sample, and of its mask (NULL: not wanted; all zero where labels are no masks). */
 ps_shape ps_dataset_shape_of(const ps_dataset *dataset, ps_split split, int index, ps_shape *mask);
 int ps_dataset_count(const ps_dataset *dataset, ps_split split);
 /* The source as given, and the 16-digit digest of all pixels and labels used (after resizing and limits); borrowed. */
 const char *ps_dataset_source(const ps_dataset *dataset);
 const char *ps_dataset_digest(const ps_dataset *dataset);
+/* Sentences of samples that were left out, as they cannot be read; NULL past the last. Borrowed. */
+const char *ps_dataset_left_out(const ps_dataset *dataset, int index);
 /* As the source names it, else its number. For tests: nothing shows the names of classes yet. */
 const char *ps_dataset_class_name(const ps_dataset *dataset, int class_index);
 
@@ -66,9 +81,23 @@ void ps_dataset_input_moments(const ps_dataset *dataset, int channel, double *me
 typedef struct ps_census_counts ps_census_counts;
 const ps_census_counts *ps_dataset_census(const ps_dataset *dataset);
 
-/* x [d][h][w][c] and label [labels] of one sample, normalised, not augmented; index in [0, count). From any thread. It
- * fails where a sample that is not held cannot be read any more. */
+/* x [d][h][w][c] and label [labels] of one whole sample, normalised, not augmented; index in [0, count). From any
+ * thread. It fails where a sample that is not held cannot be read any more. */
 ps_status ps_dataset_sample(const ps_dataset *dataset, ps_split split, int index, float *x, int32_t *label);
+
+/* Where a patch is cut out of its sample. */
+typedef struct {
+    ps_rng_key key;
+    bool foreground; /* around a position of a class that is drawn of those from 1 on that the sample has; where it has
+                        none, or no mask, anywhere */
+    const double (*turn)[3]; /* [3][3], of ps_cut_turn; NULL: none */
+} ps_patch_place;
+/* The same of a patch of it, of the shape of ps_dataset_sample_shape. outside [c]: pixels beyond the sample. */
+ps_status ps_dataset_patch(const ps_dataset *dataset, ps_split split, int index, const ps_patch_place *place,
+                           const float *outside, float *x, int32_t *label);
+/* What a network is given of a sample that is only measured: all of it, or a patch that is the same for every seed: of
+ * the probe set around a position of the foreground, of other splits the middle. */
+ps_status ps_dataset_fixed(const ps_dataset *dataset, ps_split split, int index, float *x, int32_t *label);
 
 /* A sample as its file has it, for what is measured or written there: its name and file (NULL where it has none), its
  * shape and the size of its cells in mm (1 and *has_unit false where there is no unit), its label map (of data with
@@ -87,6 +116,8 @@ ps_status ps_dataset_restore(const ps_dataset *dataset, ps_split split, int inde
 /* The same in two steps, for data of bytes: the bytes [d][h][w][c], resized; and floats made of such bytes. The bytes
  * may lie in the last quarter of x itself. */
 ps_status ps_dataset_sample_bytes(const ps_dataset *dataset, ps_split split, int index, uint8_t *pixel, int32_t *label);
+ps_status ps_dataset_patch_bytes(const ps_dataset *dataset, ps_split split, int index, const ps_patch_place *place,
+                                 const uint8_t *outside, uint8_t *pixel, int32_t *label);
 void ps_dataset_normalise(const ps_dataset *dataset, const uint8_t *pixel, float *x);
 /* [c], borrowed: the mean of the training images in use, rounded to a byte; NULL where data are no bytes. */
 const uint8_t *ps_dataset_grey(const ps_dataset *dataset);

@@ -1,5 +1,6 @@
 #include "data/loader.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -81,7 +82,7 @@ static ps_status refuse_sizes(const ps_dataset *dataset) {
 static ps_status refuse_masks(const ps_dataset *dataset, const ps_loader_options *options) {
     ps_shape mask, shape = ps_dataset_shape_of(dataset, PS_SPLIT_TRAIN, 0, &mask);
     bool moved = options->augment.crop_pad > 0 || options->augment.flip;
-    if (!moved || ps_dataset_labels_per_sample(dataset) <= 1) return PS_OK;
+    if (!moved || ps_dataset_has_patch(dataset) || ps_dataset_labels_per_sample(dataset) <= 1) return PS_OK;
     if (mask.d == shape.d && mask.h == shape.h && mask.w == shape.w) return PS_OK;
     return ps_fail(PS_ERR_USAGE,
                    "%s: masks of %d x %d x %d cannot be cropped and flipped with images of %d x %d x %d; leave that "
@@ -107,6 +108,27 @@ static ps_status check_mixing(const ps_dataset *dataset, const ps_loader_options
     return PS_OK;
 }
 
+static ps_status check_drawing(const ps_dataset *dataset, const ps_loader_options *options) {
+    int images = ps_dataset_count(dataset, PS_SPLIT_TRAIN);
+    if (options->epoch_steps == 0 && images < step_images(options))
+        return ps_fail(PS_ERR_USAGE,
+                       "%s: %d training images are less than one batch of %d; use a smaller batch or more images",
+                       ps_dataset_source(dataset), images, step_images(options));
+    if (options->epoch_steps > 0 && options->stored_order)
+        return ps_fail(PS_ERR_USAGE,
+                       "epoch_steps draws the samples of every step at random, and stored order does not; "
+                       "leave one of them out");
+    if (options->foreground <= 0) return PS_OK;
+    if (!ps_dataset_has_patch(dataset))
+        return ps_fail(PS_ERR_USAGE,
+                       "foreground says where patches are cut, and whole samples are used; give "
+                       "patch_size, too, or leave it out");
+    if (ps_dataset_labels_per_sample(dataset) <= 1)
+        return ps_fail(PS_ERR_USAGE, "%s: foreground is a matter of masks, and these samples have none; leave it out",
+                       ps_dataset_source(dataset));
+    return PS_OK;
+}
+
 ps_status ps_loader_create(const ps_dataset *dataset, const ps_loader_options *options, ps_loader **out) {
     ps_loader *loader = NULL;
     ps_augment_plan augment;
@@ -115,12 +137,9 @@ ps_status ps_loader_create(const ps_dataset *dataset, const ps_loader_options *o
     if (options->batch < 1)
         return ps_fail(PS_ERR_USAGE, "a batch of %d images makes no sense; give 1 or more", options->batch);
     ps_shape shape = ps_dataset_sample_shape(dataset);
-    if (ps_dataset_samples_differ(dataset)) return refuse_sizes(dataset);
+    if (ps_dataset_samples_differ(dataset) && !ps_dataset_has_patch(dataset)) return refuse_sizes(dataset);
     PS_TRY(ps_augment_plan_init(&augment, &options->augment, dataset, options->seed));
-    if (images < step_images(options))
-        return ps_fail(PS_ERR_USAGE,
-                       "%s: %d training images are less than one batch of %d; use a smaller batch or more images",
-                       ps_dataset_source(dataset), images, step_images(options));
+    PS_TRY(check_drawing(dataset, options));
     PS_TRY(refuse_masks(dataset, options));
     PS_TRY(check_mixing(dataset, options));
     PS_TRY(PS_ALLOC(1, &loader, "loader"));
@@ -155,6 +174,7 @@ void ps_loader_destroy(ps_loader *loader) {
 }
 
 uint64_t ps_loader_steps_per_epoch(const ps_loader *loader) {
+    if (loader->options.epoch_steps > 0) return (uint64_t)loader->options.epoch_steps;
     return loader->train_count / (uint32_t)step_images(&loader->options);
 }
 
@@ -170,9 +190,24 @@ static ptrdiff_t partner_of(const batch_job *job, size_t row) {
 
 static bool is_filled(const batch_job *job, ptrdiff_t row) { return row >= 0 && row < (ptrdiff_t)job->rows; }
 
+/* Sample number `place` of an epoch, whose order was drawn where there is one. */
+static uint32_t sample_at(const ps_loader *loader, uint64_t epoch, uint64_t place) {
+    if (loader->options.epoch_steps == 0) return loader->order[place];
+    return ps_rng_below(ps_rng_key_fold(loader->order_key, epoch), place, loader->train_count);
+}
+
+/* As nnU-Net has it, whose round() goes to the even one of two, too. */
+static bool is_foreground(const ps_loader_options *options, int row) {
+    return row >= (int)lrint(options->batch * (1 - options->foreground));
+}
+
 static ps_status load(const batch_job *job, ptrdiff_t row, float *x, int32_t *label) {
-    uint32_t sample = job->loader->order[(ptrdiff_t)job->first + row];
-    return ps_augment_load(&job->loader->augment, job->epoch, sample, x, label);
+    const ps_loader *loader = job->loader;
+    uint64_t place = (uint64_t)((ptrdiff_t)job->first + row);
+    ps_augment_item item = {.epoch = job->epoch, .index = sample_at(loader, job->epoch, place)};
+    item.draw = loader->options.epoch_steps > 0 ? place : item.index;
+    item.foreground = is_foreground(&loader->options, (int)(place % (uint64_t)loader->options.batch));
+    return ps_augment_load(&loader->augment, &item, x, label);
 }
 
 static ps_status fill_train_row(const batch_job *job, size_t row) {
@@ -217,7 +252,7 @@ static ps_status fill_plain_row(const batch_job *job, size_t row) {
     float *x = job->x + row * loader->elements;
     int32_t *label = job->label + row * loader->labels;
     if (job->count == 0) memset(x, 0, loader->elements * sizeof *x);
-    else PS_TRY(ps_dataset_sample(loader->dataset, job->split, (int)(index < last ? index : last), x, label));
+    else PS_TRY(ps_dataset_fixed(loader->dataset, job->split, (int)(index < last ? index : last), x, label));
     for (size_t i = 0; index >= job->count && i < loader->labels; i++) label[i] = -1;
     return PS_OK;
 }
@@ -256,7 +291,8 @@ static ps_status fill_batch(ps_loader *loader, batch_job *job, ps_threads *threa
 static ps_loader_rows whole_batch(const ps_loader *loader) { return (ps_loader_rows){0, loader->options.batch}; }
 
 static void draw_order(ps_loader *loader, uint64_t epoch) {
-    if (loader->order_known && loader->order_epoch == epoch) return;
+    bool drawn = loader->order_known && loader->order_epoch == epoch;
+    if (drawn || loader->options.epoch_steps > 0) return;
     if (loader->options.stored_order)
         for (uint32_t i = 0; i < loader->train_count; i++) loader->order[i] = i;
     else ps_rng_permutation(ps_rng_key_fold(loader->order_key, epoch), loader->train_count, loader->order);
@@ -265,10 +301,12 @@ static void draw_order(ps_loader *loader, uint64_t epoch) {
 }
 
 double ps_loader_file_order(ps_loader *loader) {
-    uint32_t neighbours = 0;
+    uint64_t neighbours = 0, count = loader->train_count;
+    if (loader->options.epoch_steps > 0)
+        count = ps_loader_steps_per_epoch(loader) * (uint64_t)step_images(&loader->options);
     draw_order(loader, 0);
-    for (uint32_t i = 1; i < loader->train_count; i++) neighbours += loader->order[i] == loader->order[i - 1] + 1;
-    return loader->train_count > 1 ? (double)neighbours / (loader->train_count - 1) : 0;
+    for (uint64_t i = 1; i < count; i++) neighbours += sample_at(loader, 0, i) == sample_at(loader, 0, i - 1) + 1;
+    return count > 1 ? (double)neighbours / ((double)count - 1) : 0;
 }
 
 /* That two labels are one and the same. */

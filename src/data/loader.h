@@ -2,8 +2,9 @@
  * same images in the same order with the same augmentation, and a resumed run goes on exactly where it was.
  *
  * Each epoch is one random permutation of the training split, or its stored order; a last part smaller than a batch is
- * dropped. Augmentation (training batches only) is drawn per (seed, epoch, sample): data/augment.h; mixing of images
- * with each other after it, per (seed, step): data/mix.h. */
+ * dropped. Augmentation and the place of a patch (training batches only) are drawn per (seed, epoch, sample), or per
+ * (seed, epoch, row of the epoch) where samples are drawn with replacement: data/augment.h; mixing of images with each
+ * other after it, per (seed, step): data/mix.h. */
 #ifndef PS_DATA_LOADER_H
 #define PS_DATA_LOADER_H
 
@@ -20,6 +21,10 @@ typedef struct {
     int parts; /* batches of a training step, which has batch x parts images; 0: 1 */
     uint64_t seed;
     bool stored_order; /* every epoch in the order of the files */
+    /* An epoch is so many steps, whose samples are drawn anew each, with replacement; 0: see above. */
+    int epoch_steps;
+    /* Share of a batch whose patches lie around foreground: its rows from round(batch (1 - share)) on. */
+    double foreground;
     ps_augment_options augment;
     ps_mix_options mix;
 } ps_loader_options;
@@ -27,8 +32,8 @@ typedef struct {
 typedef struct ps_loader ps_loader;
 
 /* dataset is borrowed and must outlive the loader. Fails when the training split holds less than one batch, when
- * samples differ in size, when masks are not as large as the images that are to be cropped or flipped, and when options
- * ask for what the data do not allow. */
+ * samples differ in size and no patches are cut, when masks are not as large as the images that are to be cropped or
+ * flipped, and when options ask for what the data do not allow. */
 ps_status ps_loader_create(const ps_dataset *dataset, const ps_loader_options *options, ps_loader **out);
 void ps_loader_destroy(ps_loader *loader);
 uint64_t ps_loader_steps_per_epoch(const ps_loader *loader);
@@ -62,8 +67,8 @@ typedef struct {
     double share;
 } ps_loader_mixed;
 ps_loader_mixed ps_loader_mixed_with(const ps_loader *loader);
-/* Batch number `index` of a split in stored order, unaugmented; rows beyond the split's end repeat the last sample with
- * label -1 (ignored by the loss). *real: how many rows are real (NULL: not wanted). */
+/* Batch number `index` of a split in stored order, unaugmented (ps_dataset_fixed); rows beyond the split's end repeat
+ * the last sample with label -1 (ignored by the loss). *real: how many rows are real (NULL: not wanted). */
 ps_status ps_loader_plain_batch(ps_loader *loader, ps_split split, int index, float *x, int32_t *label, int *real,
                                 ps_threads *threads);
 /* Those rows of it alone, and how many of them are real. */

@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/memory.h"
@@ -71,8 +72,31 @@ ps_status ps_source_open(const char *name, const ps_dataset_options *options, ps
     return found->open(argument, options, out);
 }
 
+ps_status ps_source_leave_out(ps_source *source, ps_status status) {
+    if (status != PS_ERR_INPUT && status != PS_ERR_IO) return status;
+    char *sentence = NULL;
+    PS_TRY(ps_string_copy(ps_status_message(), &sentence));
+    status = PS_GROW(&source->bad, &source->bad_room, source->bad_count + 1, "samples that are left out");
+    if (status == PS_OK) source->bad[source->bad_count++] = sentence;
+    else free(sentence);
+    return status;
+}
+
+ps_status ps_source_check_bad(const ps_source *source, const char *name, bool skip) {
+    enum { SHOWN = 8 };
+    char all[800] = "";
+    size_t used = 0;
+    if (skip || source->bad_count == 0) return PS_OK;
+    for (size_t i = 0; i < source->bad_count && i < SHOWN && used < sizeof all; i++)
+        used += (size_t)snprintf(all + used, sizeof all - used, "%s%s", i > 0 ? " | " : "", source->bad[i]);
+    return ps_fail(PS_ERR_INPUT, "%s: %zu samples cannot be read%s: %s; mend them, or leave them out with --skip-bad",
+                   name, source->bad_count, source->bad_count > SHOWN ? ", of which the first are" : "", all);
+}
+
 void ps_source_close(ps_source *source) {
     if (source->functions != NULL) source->functions->close(source);
     ps_free(source->class_names);
+    for (size_t i = 0; i < source->bad_count; i++) free(source->bad[i]);
+    ps_free_array(source->bad);
     memset(source, 0, sizeof *source);
 }

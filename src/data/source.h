@@ -8,6 +8,7 @@
 #ifndef PS_DATA_SOURCE_H
 #define PS_DATA_SOURCE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/shape.h"
@@ -68,6 +69,8 @@ struct ps_source {
     ps_label_kind labels;
     int classes;                             /* 1 or more where there are labels */
     char (*class_names)[PS_CLASS_NAME_SIZE]; /* [classes], from ps_alloc, freed for the format; NULL: numbers */
+    char **bad; /* [bad_count]: sentences of samples that are left out (ps_source_leave_out); freed for the format */
+    size_t bad_count, bad_room;
 };
 
 /* argument: what follows the colon of the name, NULL where there is none. *out is zero before. Of the options `size`,
@@ -82,6 +85,14 @@ typedef ps_status ps_source_open_function(const char *argument, const ps_dataset
 /* Opens "format:argument", as told on the command line. *out is to be closed after a failure too. */
 ps_status ps_source_open(const char *name, const ps_dataset_options *options, ps_source *out);
 void ps_source_close(ps_source *source);
+
+/* For formats: a sample whose file opening could not make sense of (its failure is `status`) is in no part of the
+ * source, and named; all others are looked at nevertheless, so that all that are bad are known at once. Whether that is
+ * the end, the data set decides when the source is open (ps_dataset_options.skip_bad). Failures that are no fault of a
+ * file (no memory) are handed on: PS_TRY(ps_source_leave_out(source, status)). */
+ps_status ps_source_leave_out(ps_source *source, ps_status status);
+/* Fails where samples were left out that may not be. */
+ps_status ps_source_check_bad(const ps_source *source, const char *name, bool skip);
 
 /* For formats: reads names, one a line, from a text file where it exists; keeps numbers where it does not have one for
  * every class. */

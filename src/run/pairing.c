@@ -27,10 +27,10 @@ static void add_count(ps_pairing *pairing, const char *key, int count) {
 }
 
 /* What decides, beside crop_pad, flip and shuffle, which images a run sees and what is asked of them. */
-static const char images[] = "Augmentation,!crop_pad,!flip";
+static const char images[] = "Augmentation,!crop_pad,!flip,patch_size,foreground,pad_background,epoch_steps";
 
 static void add_order(const ps_run_config *c, ps_pairing *pairing) {
-    char changed[400];
+    char changed[2000];
     ps_digest digest = ps_digest_start();
     ps_digest_u64(&digest, (uint64_t)c->seed);
     ps_digest_u64(&digest, (uint64_t)c->crop_pad);
@@ -184,7 +184,7 @@ static bool same_layers(const ps_pairing_arm *a, const ps_pairing_arm *b) {
 
 /* Digests say nothing to a reader: of "order" the settings behind it do. */
 static void say(const ps_run_config *c, const ps_pairing_entry *entry, char *text, size_t size) {
-    char changed[400];
+    char changed[2000];
     ps_run_config_say_changed(c, images, changed, sizeof changed);
     if (strcmp(entry->key, "order") == 0)
         snprintf(text, size, "crop_pad=%d flip=%s%s%s", c->crop_pad, c->flip ? "yes" : "no",
@@ -197,7 +197,7 @@ int ps_pairing_differences(const ps_pairing_arm *arm, const ps_pairing_arm *agai
     int count = 0;
     for (int i = 0; i < PS_PAIRING_KEYS && arm->pairing.entry[i].key != NULL; i++) {
         const ps_pairing_entry *own = &arm->pairing.entry[i], *other = &against->pairing.entry[i];
-        char mine[512], theirs[512];
+        char mine[2100], theirs[2100];
         if (strcmp(own->value, other->value) == 0) continue;
         ps_pairing_difference *d = &list[count++];
         d->key = own->key;

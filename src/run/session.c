@@ -12,13 +12,44 @@
 #include "core/memory.h"
 #include "layers/attributes.h"
 
+static ps_status read_patch(const ps_run_config *c, ps_dataset_options *data) {
+    int side[3], *sides = &data->patch_sides;
+    if (c->patch_size[0] == '\0') {
+        if (!c->pad_background) return PS_OK;
+        return ps_fail(PS_ERR_USAGE,
+                       "pad_background says what lies beyond a sample, and whole samples are used; give "
+                       "patch_size, too, or leave it out");
+    }
+    PS_TRY(ps_parse_int_list(c->patch_size, "patch_size", 3, side, sides));
+    for (int i = 0; i < 3; i++) data->patch[i] = i < 3 - *sides ? side[0] : side[i - 3 + *sides];
+    return PS_OK;
+}
+
+static ps_status read_fold(const ps_run_config *c, ps_dataset_options *data) {
+    bool listed = c->split_file[0] != '\0';
+    if (c->fold < 0 && (listed || ps_run_config_first_changed(c, "folds") != NULL))
+        return ps_fail(PS_ERR_USAGE,
+                       "%s says what folds there are, and none is held out; say which with fold, or leave "
+                       "it out",
+                       listed ? "split_file" : "folds");
+    if (c->fold < 0) return PS_OK;
+    data->fold = c->fold;
+    if (listed) data->split_file = c->split_file;
+    else data->folds = c->folds;
+    return PS_OK;
+}
+
 ps_status ps_session_open_data(const ps_run_config *c, ps_dataset **dataset) {
     ps_dataset_options data = {.size = c->size,
                                .probe_count = c->probe,
                                .train_limit = c->train_limit,
                                .test_limit = c->test_limit,
                                .raw = !c->normalise,
+                               .pad_background = c->pad_background,
+                               .skip_bad = c->skip_bad,
                                .seed = 0}; /* generated data are the same for every seed of the run, as files are */
+    PS_TRY(read_patch(c, &data));
+    PS_TRY(read_fold(c, &data));
     return ps_dataset_open(c->data, &data, dataset);
 }
 
@@ -66,11 +97,17 @@ static ps_status read_mixing(const ps_run_config *c, ps_mix_options *out) {
 
 static ps_status open_data(ps_session *s) {
     const ps_run_config *c = s->config;
-    ps_loader_options loader = {
-        .batch = c->batch, .parts = c->accumulate, .seed = (uint64_t)c->seed, .stored_order = !c->shuffle};
+    ps_loader_options loader = {.batch = c->batch,
+                                .parts = c->accumulate,
+                                .seed = (uint64_t)c->seed,
+                                .stored_order = !c->shuffle,
+                                .epoch_steps = c->epoch_steps,
+                                .foreground = c->foreground};
     PS_TRY(read_augmentation(c, &loader.augment));
     PS_TRY(read_mixing(c, &loader.mix));
     PS_TRY(ps_session_open_data(c, &s->dataset));
+    for (int i = 0; ps_dataset_left_out(s->dataset, i) != NULL; i++)
+        fprintf(stderr, "note: left out: %s\n", ps_dataset_left_out(s->dataset, i));
     PS_TRY(ps_task_of(s->dataset, &s->task));
     s->task->describe(s->dataset, &s->described);
     PS_TRY(ps_loader_create(s->dataset, &loader, &s->loader));

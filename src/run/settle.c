@@ -24,8 +24,13 @@ static ps_status count_steps(const ps_run_config *c, uint64_t *epoch) {
 static ps_status steps_per_epoch(const ps_run_config *c, uint64_t *epoch) {
     static counted latest;
     char *key;
-    PS_TRY(ps_string_format(&key, "%s %d %d %d %d %d %d", c->data, c->size, c->probe, c->train_limit, c->test_limit,
-                            c->batch, c->accumulate));
+    if (c->epoch_steps > 0) {
+        *epoch = (uint64_t)c->epoch_steps;
+        return PS_OK;
+    }
+    PS_TRY(ps_string_format(&key, "%s %d %d %d %d %d %d %d %d %d %s %s", c->data, c->size, c->probe, c->train_limit,
+                            c->test_limit, c->batch, c->accumulate, c->fold, c->folds, c->skip_bad, c->split_file,
+                            c->patch_size));
     ps_status status = PS_OK;
     if (latest.key == NULL || strcmp(latest.key, key) != 0) {
         free(latest.key);
