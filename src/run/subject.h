@@ -8,7 +8,7 @@
 /* How commands that look at weights name theirs, and the run options (ps_command.run_options) that come with it: the
  * network, of weights alone, and the data to look with. */
 #define PS_SUBJECT_USAGE "RUN|CHECKPOINT|WEIGHTS"
-#define PS_SUBJECT_OPTIONS \
+#define PS_SUBJECT_OPTIONS                                                                                          \
     "Network,Pool Skip,!pool_skip_zero_init,!pool_skip_cut,data,size,train_limit,test_limit,patch_size,fold,folds," \
     "split_file,skip_bad,normalise,probe,batch"
 
