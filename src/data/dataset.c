@@ -361,6 +361,10 @@ size_t ps_dataset_labels_per_sample(const ps_dataset *dataset) {
     return ps_shape_positions(ps_dataset_has_patch(dataset) ? dataset->patch : dataset->size.mask);
 }
 
+bool ps_dataset_has_masks(const ps_dataset *dataset) {
+    return ps_samples_source(dataset->samples)->labels == PS_LABEL_MASK;
+}
+
 bool ps_dataset_samples_differ(const ps_dataset *dataset) { return ps_samples_differ(dataset->samples); }
 
 ps_shape ps_dataset_shape_of(const ps_dataset *dataset, ps_split split, int index, ps_shape *mask) {

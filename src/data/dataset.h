@@ -56,6 +56,8 @@ void ps_dataset_close(ps_dataset *dataset);
 ps_shape ps_dataset_sample_shape(const ps_dataset *dataset);
 int ps_dataset_classes(const ps_dataset *dataset);
 size_t ps_dataset_labels_per_sample(const ps_dataset *dataset);
+/* Whether labels are masks, a class for each position. */
+bool ps_dataset_has_masks(const ps_dataset *dataset);
 bool ps_dataset_samples_differ(const ps_dataset *dataset);
 /* Whether networks are given patches of samples, and not whole ones. */
 bool ps_dataset_has_patch(const ps_dataset *dataset);

@@ -184,7 +184,7 @@ static ps_status add_loss(looking *l, ps_mode mode, ps_fact_series *series) {
         PS_TRY(ps_loader_plain_batch(s->loader, PS_SPLIT_PROBE, b, s->x, s->label, NULL, s->threads));
         ps_net_forward(s->net, s->x, mode, (ps_rng_key){{0, 0}}, mode == PS_MODE_PROBE ? &hook : NULL);
         l->batches += mode == PS_MODE_PROBE;
-        ps_loss loss = ps_net_loss(s->net, s->task->loss, s->label, false);
+        ps_loss loss = ps_net_loss(s->net, &s->loss, s->label, false);
         if (loss.counted == 0) continue;
         sum += loss.loss * (double)loss.counted;
         counted += (double)loss.counted;

@@ -87,7 +87,7 @@ static ps_status measure_batch(work *w, module *m, int index) {
                                  session->threads));
     if (m->input < 0) memcpy(m->x, session->x, map_elements(w, -1) * sizeof *m->x);
     ps_net_forward(session->net, session->x, PS_MODE_PROBE, (ps_rng_key){{0, 0}}, &hook);
-    ps_net_loss(session->net, session->task->loss, session->label, true);
+    ps_net_loss(session->net, &session->loss, session->label, true);
     ps_net_backward(session->net);
     ps_compensation_add(m->job, m->x, m->y, m->o);
     return PS_OK;

@@ -367,7 +367,7 @@ static void cap_steps(const spectrum *s) {
 
 static ps_status measure_all(spectrum *s) {
     action actions[GROUPS] = {{0, 0, 0}};
-    ps_hessian_source source = {s->session, batches, fill_batch, s->session->task->loss};
+    ps_hessian_source source = {s->session, batches, fill_batch, &s->session->loss};
     if (batches > s->session->probe_batches)
         return ps_fail(PS_ERR_USAGE, "--batches must be 1 to %d: the probe set holds no more",
                        s->session->probe_batches);

@@ -263,8 +263,8 @@ static double run_loss(ps_hessian *h) {
                              .rows = output->rows,
                              .channels = output->shape.c,
                              .threads = h->threads};
-        ps_loss own = function->value(&call, a->dy[0]);
-        function->tangent(&call, a->y[1], a->dy[1]);
+        ps_loss own = function->value(function->self, &call, a->dy[0]);
+        function->tangent(function->self, &call, a->y[1], a->dy[1]);
         for (int which = 0; which < 2; which++) ps_output_scale(output, a->dy[which], output->weight);
         whole = ps_outputs_add_loss(whole, own, output);
     }

@@ -473,7 +473,7 @@ ps_loss ps_net_soft_loss(ps_net *net, const ps_loss_function *function, const in
                              .rows = output->rows,
                              .channels = r->call.out_shape.c,
                              .threads = net->threads};
-        ps_loss own = function->value(&call, want_gradient ? r->dy : NULL);
+        ps_loss own = function->value(function->self, &call, want_gradient ? r->dy : NULL);
         if (want_gradient) ps_output_scale(output, r->dy, output->weight);
         whole = ps_outputs_add_loss(whole, own, output);
     }

@@ -53,6 +53,12 @@ static void say_rate(const ps_run_config *c, char *text, size_t size) {
     if (c->warmup_from >= 0) snprintf(text + strlen(text), size - strlen(text), " warmup_from=%.9g", c->warmup_from);
 }
 
+/* The loss of masks, and how they are measured, where anything is not as always. */
+static void add_task(const ps_run_config *c, ps_pairing_entry *entry) {
+    size_t used = strlen(entry->value);
+    ps_run_config_say_changed(c, "Task", entry->value + used, sizeof entry->value - used);
+}
+
 static void add_optimiser(const ps_run_config *c, ps_pairing *pairing) {
     ps_pairing_entry *entry = add(pairing, "optimiser");
     const char *frozen = c->freeze[0] != '\0' ? " freeze=" : "";
@@ -65,6 +71,7 @@ static void add_optimiser(const ps_run_config *c, ps_pairing *pairing) {
              "factor=%.9g warmup=%d%s%s%s%s%s",
              c->optimiser, c->lr, c->momentum, c->nesterov, c->weight_decay, c->beta1, c->beta2, c->eps, c->clip,
              c->schedule, c->milestones, c->step_factor, c->warmup, warmup, rate, exempt, frozen, c->freeze);
+    add_task(c, entry);
 }
 
 /* What follows from the configuration alone. */

@@ -95,6 +95,29 @@ static ps_status read_mixing(const ps_run_config *c, ps_mix_options *out) {
     return PS_OK;
 }
 
+static bool softens(const ps_run_config *c) { return c->label_smoothing > 0 || c->mixup > 0 || c->cutmix > 0; }
+
+static ps_status read_task_options(ps_session *s) {
+    const ps_run_config *c = s->config;
+    const char *idle = ps_run_config_first_changed(c, "Task");
+    int weights;
+    if (!ps_dataset_has_masks(s->dataset) && idle != NULL)
+        return ps_fail(PS_ERR_USAGE,
+                       "%s is of data with masks (a class for each position), and \"%s\" has one label a sample; leave "
+                       "it out",
+                       idle, c->data);
+    PS_TRY(ps_parse_number_list(c->class_weights, "class_weights", PS_MAX_CLASS_WEIGHTS, s->class_weight, &weights));
+    s->asked = (ps_task_options){.loss = c->loss,
+                                 .class_weight = s->class_weight,
+                                 .class_weights = weights,
+                                 .batch_dice = c->batch_dice,
+                                 .dice_background = c->dice_background,
+                                 .dice_smooth = c->dice_smooth,
+                                 .mirror = c->mirror_eval,
+                                 .softened = softens(c)};
+    return PS_OK;
+}
+
 static ps_status open_data(ps_session *s) {
     const ps_run_config *c = s->config;
     ps_loader_options loader = {.batch = c->batch,
@@ -109,7 +132,9 @@ static ps_status open_data(ps_session *s) {
     for (int i = 0; ps_dataset_left_out(s->dataset, i) != NULL; i++)
         fprintf(stderr, "note: left out: %s\n", ps_dataset_left_out(s->dataset, i));
     PS_TRY(ps_task_of(s->dataset, &s->task));
-    s->task->describe(s->dataset, &s->described);
+    PS_TRY(read_task_options(s));
+    PS_TRY(s->task->open_loss(s->dataset, &s->asked, c->batch, &s->loss));
+    s->task->describe(s->dataset, &s->asked, &s->described);
     PS_TRY(ps_loader_create(s->dataset, &loader, &s->loader));
     s->probe_batches = ps_dataset_count(s->dataset, PS_SPLIT_PROBE) / c->batch;
     if (s->probe_batches == 0)
@@ -178,7 +203,7 @@ static ps_status open_optimiser(ps_session *s) {
 static ps_status check_outputs(const ps_session *s, const ps_graph *graph) {
     const ps_op *last = &graph->op[graph->count - 1];
     char text[48];
-    if (ps_dataset_labels_per_sample(s->dataset) > 1 || ps_net_labels_per_sample(s->net) == 1) return PS_OK;
+    if (ps_dataset_has_masks(s->dataset) || ps_net_labels_per_sample(s->net) == 1) return PS_OK;
     return ps_fail(
         PS_ERR_INPUT,
         "network %s: its last operation \"%s\" (%s) gives a map, %s (c x d x h x w), where the data have one "
@@ -223,6 +248,7 @@ void ps_session_close(ps_session *session) {
     ps_optimiser_destroy(session->optimiser);
     ps_net_destroy(session->net);
     ps_graph_destroy(session->graph);
+    ps_task_close_loss(&session->loss);
     ps_loader_destroy(session->loader);
     ps_dataset_close(session->dataset);
     ps_threads_destroy(session->threads);
@@ -300,10 +326,8 @@ ps_probe_source ps_session_probe_source(ps_session *session) {
                              .batches = session->probe_batches,
                              .batch = probe_batch,
                              .label = session->label,
-                             .loss = session->task->loss};
+                             .loss = &session->loss};
 }
-
-static bool softens(const ps_run_config *c) { return c->label_smoothing > 0 || c->mixup > 0 || c->cutmix > 0; }
 
 double ps_session_loss_floor(const ps_session *session) {
     const ps_run_config *c = session->config;
@@ -316,13 +340,16 @@ ps_train_source ps_session_train_source(ps_session *session) {
     return (ps_train_source){.self = session,
                              .parts = c->accumulate,
                              .train_batch = train_batch,
-                             .loss = session->task->loss,
+                             .loss = &session->loss,
                              .soft = softens(c) ? &session->soft : NULL};
 }
 
 ps_status ps_session_evaluate(ps_session *session, ps_split split, ps_evaluation *out) {
     ps_task_split on = {.net = session->net,
                         .loader = session->loader,
+                        .dataset = session->dataset,
+                        .asked = &session->asked,
+                        .loss = &session->loss,
                         .split = split,
                         .images = ps_dataset_count(session->dataset, split),
                         .x = session->x,

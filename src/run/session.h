@@ -8,13 +8,16 @@
 #include "run/config.h"
 #include "task/task.h"
 
-enum { PS_MAX_MILESTONES = 16 };
+enum { PS_MAX_MILESTONES = 16, PS_MAX_CLASS_WEIGHTS = 256 };
 
 typedef struct {
     const ps_run_config *config; /* borrowed */
     ps_threads *threads;
     ps_dataset *dataset;
-    const ps_task *task;     /* of these data */
+    const ps_task *task;   /* of these data */
+    ps_task_options asked; /* of the configuration */
+    double class_weight[PS_MAX_CLASS_WEIGHTS];
+    ps_loss_function loss;   /* the task's */
     ps_trace_task described; /* and what the trace says of it */
     ps_loader *loader;
     ps_graph *graph;

@@ -1,4 +1,4 @@
-/* Classification: one class for an image, or for each of its positions. Loss: softmax cross-entropy, natural logarithm,
+/* Classification: one class for an image. Loss: softmax cross-entropy, natural logarithm,
  * mean over the labels that count (negative ones do not); in training against targets where labels are softened.
  * Measure: accuracy, the share of these labels whose class has the largest output. */
 #include <math.h>
@@ -22,13 +22,15 @@ static score score_of(const ps_loss_call *call, float *gradient) {
     return s;
 }
 
-static ps_loss cross_entropy(const ps_loss_call *call, float *gradient) {
+static ps_loss cross_entropy(void *self, const ps_loss_call *call, float *gradient) {
+    (void)self;
     score s = score_of(call, gradient);
     return (ps_loss){.loss = s.mean, .counted = s.counted};
 }
 
 /* With p the softmax of the outputs t: dt = (p - target) / counted, and dot dt = p (dot t - <p, dot t>) / counted. */
-static void cross_entropy_tangent(const ps_loss_call *call, const float *output_dot, float *gradient_dot) {
+static void cross_entropy_tangent(void *self, const ps_loss_call *call, const float *output_dot, float *gradient_dot) {
+    (void)self;
     size_t channels = (size_t)call->channels, counted = ps_softmax_count(call->label, call->rows);
     for (size_t r = 0; r < call->rows; r++) {
         const float *t = call->output + r * channels, *t_dot = output_dot + r * channels;
@@ -44,7 +46,14 @@ static void cross_entropy_tangent(const ps_loss_call *call, const float *output_
     }
 }
 
-static const ps_loss_function loss_function = {cross_entropy, cross_entropy_tangent};
+const ps_loss_function ps_cross_entropy = {cross_entropy, cross_entropy_tangent, NULL};
+
+static ps_status open_loss(const ps_dataset *dataset, const ps_task_options *options, int batch,
+                           ps_loss_function *out) {
+    (void)dataset, (void)options, (void)batch;
+    *out = ps_cross_entropy;
+    return PS_OK;
+}
 
 static bool takes(const ps_dataset *dataset) { return ps_dataset_classes(dataset) > 0; }
 
@@ -59,7 +68,8 @@ static double chance_of(const ps_dataset *dataset) {
     return counted > 0 ? (double)most / (double)counted : (double)NAN;
 }
 
-static void describe(const ps_dataset *dataset, ps_trace_task *out) {
+static void describe(const ps_dataset *dataset, const ps_task_options *options, ps_trace_task *out) {
+    (void)options;
     *out = (ps_trace_task){
         .name = "classification",
         .measures = 1,
@@ -94,4 +104,4 @@ static ps_status evaluate(const ps_task_split *on, ps_evaluation *out) {
 }
 
 const ps_task ps_task_classification = {
-    .name = "classification", .takes = takes, .describe = describe, .loss = &loss_function, .evaluate = evaluate};
+    .name = "classification", .takes = takes, .describe = describe, .open_loss = open_loss, .evaluate = evaluate};

@@ -3,6 +3,8 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "core/memory.h"
+
 static const ps_task *const tasks[] = {
 #define PS_TASK(name) &ps_task_##name,
 #include "task/task_list.def"
@@ -22,6 +24,11 @@ ps_status ps_task_of(const ps_dataset *dataset, const ps_task **out) {
     *out = NULL;
     return ps_fail(PS_ERR_INPUT, "data \"%s\": no task takes labels such as these; known are %s; use other data",
                    ps_dataset_source(dataset), known);
+}
+
+void ps_task_close_loss(ps_loss_function *loss) {
+    ps_free(loss->self);
+    *loss = (ps_loss_function){.value = NULL};
 }
 
 ps_evaluation ps_evaluation_nothing(void) {

@@ -2,13 +2,25 @@
  * which labels it takes, what the loss is, what an evaluation measures, and what guessing would reach.
  *
  * A ps_task is a table of functions without state, and constant. What is handed to a function is borrowed for the call;
- * what it fills is the caller's. Nothing here allocates, but an evaluation between training steps may. */
+ * what it fills is the caller's. A loss allocates when it is opened, an evaluation may between training steps; nothing
+ * else does. */
 #ifndef PS_TASK_TASK_H
 #define PS_TASK_TASK_H
 
 #include "data/loader.h"
 #include "net/net.h"
 #include "trace/trace_task.h"
+
+/* What is asked of a task: the options of a run (run/option_list.def, "Task"). */
+typedef struct {
+    const char *loss;           /* "ce", "dice" or "ce+dice" */
+    const double *class_weight; /* of each class in cross-entropy, class_weights of them; none: all 1 */
+    int class_weights;
+    bool batch_dice, dice_background;
+    double dice_smooth;
+    bool mirror;   /* evaluation takes the mean over mirror images, too */
+    bool softened; /* labels are smoothed or mixed with others in training */
+} ps_task_options;
 
 /* What an evaluation found. */
 typedef struct {
@@ -21,6 +33,9 @@ typedef struct {
 typedef struct {
     ps_net *net;
     ps_loader *loader;
+    const ps_dataset *dataset;
+    const ps_task_options *asked;
+    const ps_loss_function *loss;
     ps_split split;
     int images;     /* in the split */
     float *x;       /* a batch [batch][d][h][w][c] of inputs */
@@ -32,13 +47,20 @@ typedef struct {
     /* Whether the task is one for data with such labels. */
     bool (*takes)(const ps_dataset *dataset);
     /* Name and measures, with the chance level that these data give (of the test split). */
-    void (*describe)(const ps_dataset *dataset, ps_trace_task *out);
-    /* On a batch: outputs [batch][positions][channels], labels [batch][labels_per_sample]. */
-    const ps_loss_function *loss;
+    void (*describe)(const ps_dataset *dataset, const ps_task_options *options, ps_trace_task *out);
+    /* The loss of these options for batches of so many samples or fewer: outputs [batch][positions][channels], labels
+     * [batch][positions]. Fails where an option does not fit the data. */
+    ps_status (*open_loss)(const ps_dataset *dataset, const ps_task_options *options, int batch, ps_loss_function *out);
     /* Evaluation mode over a whole split: image by image, or, where a task cuts patches, by a window that slides over
      * each; which of them is the task's own affair. */
     ps_status (*evaluate)(const ps_task_split *on, ps_evaluation *out);
 } ps_task;
+
+/* Frees what open_loss made. */
+void ps_task_close_loss(ps_loss_function *loss);
+
+/* Softmax cross-entropy as classification has it; it needs no opening. */
+extern const ps_loss_function ps_cross_entropy;
 
 #define PS_TASK(name) extern const ps_task ps_task_##name;
 #include "task/task_list.def"

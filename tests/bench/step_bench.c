@@ -75,7 +75,7 @@ static ps_status run_step(side *s, double *milliseconds) {
     const ps_train_hooks *hooks = s->probe != NULL ? ps_probe_hooks(s->probe) : NULL;
     uint64_t start = ps_clock_ns();
     ps_net_forward(s->net, x, PS_MODE_TRAIN, ps_rng_key_of(1, "bench"), NULL);
-    ps_train_step step = {.step = s->step, .loss = ps_net_loss(s->net, ps_task_classification.loss, label, true)};
+    ps_train_step step = {.step = s->step, .loss = ps_net_loss(s->net, &ps_cross_entropy, label, true)};
     ps_net_backward(s->net);
     if (hooks != NULL && hooks->after_backward != NULL) PS_TRY(hooks->after_backward(hooks->self, s->step));
     step.update = ps_optimiser_step(s->optimiser, s->step, 1000000);

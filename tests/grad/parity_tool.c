@@ -125,7 +125,7 @@ static ps_status read_batch(network_case *c) {
 static double forward_backward(network_case *c, float *logits) {
     const float *y = ps_net_forward(c->net, c->x, PS_MODE_TRAIN, ps_rng_key_of(1, "parity"), NULL);
     if (logits != NULL) memcpy(logits, y, (size_t)c->batch * (size_t)c->classes * sizeof *y);
-    double loss = ps_net_loss(c->net, ps_task_classification.loss, c->label, true).loss;
+    double loss = ps_net_loss(c->net, &ps_cross_entropy, c->label, true).loss;
     ps_net_backward(c->net);
     return loss;
 }

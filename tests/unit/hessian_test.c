@@ -43,7 +43,7 @@ static void open_fixture(fixture *f, ps_graph *graph, ps_mode mode, int batches)
     f->classes = graph->op[graph->count - 1].shape.c;
     assert_int_equal(ps_net_create(graph, BATCH, NULL, &f->net), PS_OK);
     assert_int_equal(ps_net_init(f->net, "he", 3), PS_OK);
-    ps_hessian_source source = {f, batches, fill_batch, ps_task_classification.loss};
+    ps_hessian_source source = {f, batches, fill_batch, &ps_cross_entropy};
     ps_status status = ps_hessian_create(graph, f->net, mode, &source, &f->hessian);
     if (status != PS_OK) fail_msg("%s", ps_status_message());
 }
@@ -242,7 +242,7 @@ static void check_gradient_of_the_net(ps_graph *graph) {
     ps_hessian_product(f.hessian, v, hv, gradient, &loss);
     fill_batch(&f, 0, x, label);
     ps_net_forward(f.net, x, PS_MODE_PROBE, ps_rng_key_of(0, "x"), NULL);
-    assert_true(fabs(ps_net_loss(f.net, ps_task_classification.loss, label, true).loss - loss) < 1e-5);
+    assert_true(fabs(ps_net_loss(f.net, &ps_cross_entropy, label, true).loss - loss) < 1e-5);
     ps_net_backward(f.net);
     for (int i = 0; i < ps_net_param_count(f.net) && ps_net_param(f.net, i)->learned; i++) {
         const ps_param *p = ps_net_param(f.net, i);
@@ -276,7 +276,7 @@ static void check_refused(const char *attributes, ps_shape input) {
     add(g, "ps", "pool_skip", -1, -2, attributes);
     add(g, "gap", "global_avg_pool", 0, -2, "{}");
     assert_int_equal(ps_net_create(g, BATCH, NULL, &net), PS_OK);
-    ps_hessian_source source = {&f, 1, fill_batch, ps_task_classification.loss};
+    ps_hessian_source source = {&f, 1, fill_batch, &ps_cross_entropy};
     assert_int_equal(ps_hessian_create(g, net, PS_MODE_PROBE, &source, &h), PS_ERR_USAGE);
     assert_non_null(strstr(ps_status_message(), "\"ps\""));
     ps_net_destroy(net);

@@ -205,7 +205,7 @@ static char *trace_of(const char *norm, const char *gate) {
     ps_train_options train = {.steps = STEPS,
                               .window = WINDOW,
                               .seed = 1,
-                              .source = {&b, train_batch, ps_task_classification.loss},
+                              .source = {&b, train_batch, &ps_cross_entropy},
                               .hooks = ps_probe_hooks(probe),
                               .hook_count = 1};
     assert_int_equal(ps_train_run(b.net, b.optimiser, &train, &diverged), PS_OK);

@@ -79,7 +79,7 @@ static void close_fixture(fixture *f) {
 
 static double loss_of(fixture *f, bool gradient) {
     ps_net_forward(f->net, f->x, PS_MODE_TRAIN, ps_rng_key_of(1, "d"), NULL);
-    ps_loss loss = ps_net_loss(f->net, ps_task_classification.loss, f->label, gradient);
+    ps_loss loss = ps_net_loss(f->net, &ps_cross_entropy, f->label, gradient);
     if (gradient) ps_net_backward(f->net);
     return loss.loss;
 }
@@ -194,7 +194,7 @@ static void test_sums_belong_to_one_mode(void **state) {
     loss_of(&f, true);
     assert_true(zeros[0] == 0 && squares[0] == 0);
     ps_net_forward(f.net, f.x, PS_MODE_PROBE, ps_rng_key_of(1, "d"), NULL);
-    ps_net_loss(f.net, ps_task_classification.loss, f.label, true);
+    ps_net_loss(f.net, &ps_cross_entropy, f.label, true);
     ps_net_backward(f.net);
     double once = zeros[0];
     assert_true(once > 0 && squares[0] > 0);

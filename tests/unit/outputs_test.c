@@ -67,7 +67,7 @@ static void close_fixture(fixture *f) {
 
 static double loss_of(fixture *f, bool gradient) {
     ps_net_forward(f->net, f->x, PS_MODE_TRAIN, ps_rng_key_of(0, "d"), NULL);
-    ps_loss loss = ps_net_loss(f->net, ps_task_classification.loss, f->label, gradient);
+    ps_loss loss = ps_net_loss(f->net, &ps_cross_entropy, f->label, gradient);
     assert_true(loss.counted > 0);
     return loss.loss;
 }

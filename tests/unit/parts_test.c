@@ -65,8 +65,7 @@ static void open_bench(bench *b, images *from, int parts, int threads) {
     held(ps_net_create(b->graph, IMAGES / parts, b->threads, &b->net));
     held(ps_net_init(b->net, "he", 3));
     held(PS_ALLOC((size_t)IMAGES * SIDE * SIDE * CHANNELS, &b->x, "x"));
-    b->source = (ps_train_source){
-        .self = from, .train_batch = step_images, .loss = ps_task_classification.loss, .parts = parts};
+    b->source = (ps_train_source){.self = from, .train_batch = step_images, .loss = &ps_cross_entropy, .parts = parts};
     int last = ps_net_graph(b->net)->count - 1;
     for (int op = 0; op < last; op++) {
         if (strcmp(ps_net_graph(b->net)->op[op].name, "b") != 0 && strcmp(ps_net_graph(b->net)->op[op].name, "br") != 0)

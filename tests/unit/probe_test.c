@@ -170,7 +170,7 @@ static void train(bench *b, const ps_train_hooks *hooks, int hook_count, uint64_
                                 .window = WINDOW,
                                 .seed = 1,
                                 .start = start,
-                                .source = {self, source, ps_task_classification.loss},
+                                .source = {self, source, &ps_cross_entropy},
                                 .hooks = hooks,
                                 .hook_count = hook_count};
     assert_int_equal(ps_train_run(b->net, b->optimiser, &options, &diverged), PS_OK);
@@ -494,7 +494,7 @@ static void the_loss_of_the_probe_images_is_recorded_in_both_modes(void **state)
     for (int i = 0; i < BATCH; i++) label[i] = i == 1 ? -1 : i % CLASSES;
     for (int g = 0; g < 2; g++) {
         bench b = make(graphs[g], BATCH, 2, "sgd");
-        ps_probe_options options = {.source = {&b, PROBE_BATCHES, probe_batch, label, ps_task_classification.loss}};
+        ps_probe_options options = {.source = {&b, PROBE_BATCHES, probe_batch, label, &ps_cross_entropy}};
         ps_probe *probe;
         double sum[2] = {0, 0}, counted = 0;
         float *x = malloc((size_t)BATCH * b.sample * sizeof *x);
@@ -504,7 +504,7 @@ static void the_loss_of_the_probe_images_is_recorded_in_both_modes(void **state)
             assert_int_equal(probe_batch(&b, i, x, &images), PS_OK);
             for (int mode = 0; mode < 2; mode++) {
                 ps_net_forward_plain(b.net, x, mode == 0 ? PS_MODE_PROBE : PS_MODE_EVAL, NULL, NULL);
-                ps_loss loss = ps_net_loss(b.net, ps_task_classification.loss, label, false);
+                ps_loss loss = ps_net_loss(b.net, &ps_cross_entropy, label, false);
                 sum[mode] += loss.loss * (double)loss.counted;
                 counted += mode == 0 ? (double)loss.counted : 0;
             }

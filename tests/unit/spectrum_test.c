@@ -50,7 +50,7 @@ static fixture open_fixture(bool planted) {
     assert_int_equal(ps_net_init(f.net, "he", 3), PS_OK);
     float *bias = ps_net_param(f.net, ps_net_find_param(f.net, "c1.bias"))->value;
     for (int c = 0; planted && c < DEAD; c++) bias[c] = -50;
-    ps_hessian_source source = {NULL, BATCHES, fill_batch, ps_task_classification.loss};
+    ps_hessian_source source = {NULL, BATCHES, fill_batch, &ps_cross_entropy};
     assert_int_equal(ps_hessian_create(f.graph, f.net, PS_MODE_PROBE, &source, &f.hessian), PS_OK);
     return f;
 }
