@@ -164,8 +164,10 @@ static void describe_source(const ps_graph *graph, ps_unit *unit) {
     int count = source->type->params(source->config, in, source->shape, spec);
     for (int i = 0; i < count; i++) {
         if (strcmp(spec[i].suffix, "weight") == 0) {
-            unit->fan_in = spec[i].fan_in;
-            unit->groups = in[0].c / spec[i].dims[1];
+            size_t weights = 1;
+            for (int d = 0; d < spec[i].rank; d++) weights *= (size_t)spec[i].dims[d];
+            unit->fan_in = (int)(weights / (size_t)spec[i].rows);
+            unit->groups = in[0].c / ps_param_inputs(&spec[i]);
         }
         if (strcmp(spec[i].suffix, "bias") == 0) unit->bias = true;
     }

@@ -25,6 +25,7 @@ typedef struct {
     ps_conv_shape shape;
     const struct ps_conv_method *method[PS_CONV_PASSES];
     const struct ps_conv_method *plain; /* forward where rounding decides something: see ps_conv_forward_plain */
+    const struct ps_conv_method *plain_transposed; /* the same of ps_conv_transposed */
 } ps_conv_plan;
 
 /* Chooses a method for every pass. Allocates nothing. The environment variable PS_CONV names a method to be taken
@@ -50,6 +51,15 @@ void ps_conv_forward_plain(const ps_conv_plan *plan, const float *x, const float
 /* dx is overwritten, or added to when accumulate. */
 void ps_conv_backward_data(const ps_conv_plan *plan, const float *dy, const float *w, float *dx, bool accumulate,
                            void *workspace, ps_threads *threads);
+/* Backward-data as a forward pass, which is what a transposed convolution is: dx is overwritten by it, with bias [c]
+ * added to each channel (NULL: none). plain: as ps_conv_forward_plain. */
+void ps_conv_transposed(const ps_conv_plan *plan, bool plain, const float *dy, const float *w, const float *bias,
+                        float *dx, void *workspace, ps_threads *threads);
+/* Gradient of that bias: dbias [c] is overwritten by the sums of `dx`, the gradient of what it was added to. */
+void ps_conv_transposed_bias(const ps_conv_shape *shape, const float *dx, float *dbias, void *workspace,
+                             ps_threads *threads);
+/* Scratch of both. */
+size_t ps_conv_transposed_bytes(const ps_conv_plan *plan, int threads);
 /* dw is overwritten; dbias [k] is overwritten unless NULL. */
 void ps_conv_backward_weights(const ps_conv_plan *plan, const float *x, const float *dy, float *dw, float *dbias,
                               void *workspace, ps_threads *threads);

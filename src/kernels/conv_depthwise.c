@@ -164,8 +164,9 @@ static void depthwise_forward(const ps_conv_shape *s, const float *x, const floa
     ps_threads_run(threads, job.chunks, sweep_lines, &job);
 }
 
-static void depthwise_backward_data(const ps_conv_shape *s, const float *dy, const float *w, float *dx, bool accumulate,
-                                    void *workspace, ps_threads *threads) {
+static void depthwise_backward_data(const ps_conv_shape *s, const float *dy, const float *w, const float *bias,
+                                    float *dx, bool accumulate, void *workspace, ps_threads *threads) {
+    (void)bias;
     depthwise_job job;
     plan_backward(s, &job);
     turn_weights(s, w, workspace);
@@ -264,6 +265,7 @@ static double depthwise_cost(const ps_conv_shape *s, ps_conv_pass pass) {
 const ps_conv_method ps_conv_method_depthwise = {
     "depthwise",
     true,
+    false,
     depthwise_cost,
     depthwise_workspace,
     depthwise_forward,

@@ -159,16 +159,20 @@ static void clear_range(void *context, size_t chunk, int worker) {
     size_t count = ps_threads_chunk_start(job->sweep.positions, job->chunks, chunk + 1) - first;
     float *target[PS_DIRECT_RANGE];
     find_targets(job, first, count, 0, target);
-    for (size_t i = 0; i < count; i++) memset(target[i], 0, (size_t)job->sweep.target_channels * sizeof(float));
+    size_t row = (size_t)job->sweep.target_channels * sizeof(float);
+    for (size_t i = 0; i < count; i++) {
+        if (job->bias != NULL) memcpy(target[i], job->bias, row);
+        else memset(target[i], 0, row);
+    }
 }
 
-static void direct_backward_data(const ps_conv_shape *s, const float *dy, const float *w, float *dx, bool accumulate,
-                                 void *workspace, ps_threads *threads) {
+static void direct_backward_data(const ps_conv_shape *s, const float *dy, const float *w, const float *bias, float *dx,
+                                 bool accumulate, void *workspace, ps_threads *threads) {
     for (int residue = 0; residue < ps_conv_sweep_residues(s); residue++) {
         ps_conv_sweep sweep = ps_conv_sweep_backward(s, residue);
         if (sweep.positions == 0) continue;
         direct_job job = plan_sweep(&sweep);
-        job.source = dy, job.w = w, job.target = dx, job.accumulate = accumulate;
+        job.source = dy, job.w = w, job.bias = bias, job.target = dx, job.accumulate = accumulate;
         job.kernel_taps = (int)ps_conv_taps(s), job.kh = s->kh, job.kw = s->kw;
         if (sweep.depth > 0) run_sweep(&job, workspace, threads);
         else if (!accumulate) ps_threads_run(threads, job.chunks, clear_range, &job);
@@ -294,5 +298,5 @@ static double direct_cost(const ps_conv_shape *s, ps_conv_pass pass) {
 }
 
 const ps_conv_method ps_conv_method_direct = {
-    "direct", true, direct_cost, direct_workspace, direct_forward, direct_backward_data, direct_backward_weights,
+    "direct", true, true, direct_cost, direct_workspace, direct_forward, direct_backward_data, direct_backward_weights,
 };

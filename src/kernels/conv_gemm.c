@@ -191,8 +191,9 @@ static void data_range(void *context, size_t chunk, int worker) {
     }
 }
 
-static void gemm_backward_data(const ps_conv_shape *s, const float *dy, const float *w, float *dx, bool accumulate,
-                               void *workspace, ps_threads *threads) {
+static void gemm_backward_data(const ps_conv_shape *s, const float *dy, const float *w, const float *bias, float *dx,
+                               bool accumulate, void *workspace, ps_threads *threads) {
+    (void)bias;
     gemm_conv_job job = {
         .l = layout_of(s), .dy = dy, .w = w, .out = dx, .accumulate = accumulate, .columns = workspace};
     if (job.l.direct) {
@@ -301,5 +302,5 @@ static double gemm_cost(const ps_conv_shape *s, ps_conv_pass pass) {
 }
 
 const ps_conv_method ps_conv_method_gemm = {
-    "gemm", false, gemm_cost, gemm_workspace, gemm_forward, gemm_backward_data, gemm_backward_weights,
+    "gemm", false, false, gemm_cost, gemm_workspace, gemm_forward, gemm_backward_data, gemm_backward_weights,
 };

@@ -306,14 +306,14 @@ static void lines_forward(const ps_conv_shape *s, const float *x, const float *w
     run_sweep(&job, workspace, threads);
 }
 
-static void lines_backward_data(const ps_conv_shape *s, const float *dy, const float *w, float *dx, bool accumulate,
-                                void *workspace, ps_threads *threads) {
+static void lines_backward_data(const ps_conv_shape *s, const float *dy, const float *w, const float *bias, float *dx,
+                                bool accumulate, void *workspace, ps_threads *threads) {
     for (int residue = 0; residue < ps_conv_sweep_residues(s); residue++) {
         ps_conv_sweep sweep = ps_conv_sweep_backward(s, residue);
         /* A residue without taps gets zeros. */
         if (sweep.positions == 0 || (sweep.depth == 0 && accumulate)) continue;
         lines_job job = plan_sweep(&sweep);
-        job.source = dy, job.w = w, job.target = dx, job.accumulate = accumulate;
+        job.source = dy, job.w = w, job.bias = bias, job.target = dx, job.accumulate = accumulate;
         job.kernel_taps = (int)ps_conv_taps(s), job.kh = s->kh, job.kw = s->kw;
         run_sweep(&job, workspace, threads);
     }
@@ -497,5 +497,5 @@ static double lines_cost(const ps_conv_shape *s, ps_conv_pass pass) {
 }
 
 const ps_conv_method ps_conv_method_lines = {
-    "lines", true, lines_cost, lines_workspace, lines_forward, lines_backward_data, lines_backward_weights,
+    "lines", true, true, lines_cost, lines_workspace, lines_forward, lines_backward_data, lines_backward_weights,
 };

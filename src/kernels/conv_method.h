@@ -16,6 +16,7 @@ typedef struct ps_conv_method {
      * patches give equal bits wherever they lie, and a patch of zeros gives the bias itself. Matrix products of a
      * library promise neither, the fewer multiplications of Winograd's algorithm cost both. */
     bool plain;
+    bool adds_bias; /* backward_data takes a bias [c] that it adds to every sum; else that is NULL */
     /* Estimated time of a pass on one core in nanoseconds, a pure function of shape and instruction set; the plan takes
      * the smallest. Negative: this method cannot do that pass of that shape. */
     double (*cost)(const ps_conv_shape *shape, ps_conv_pass pass);
@@ -23,8 +24,8 @@ typedef struct ps_conv_method {
     /* As in conv.h, but for dbias and for other processes' sums (ps_reduce_across), which conv.c sees to. */
     void (*forward)(const ps_conv_shape *shape, const float *x, const float *w, const float *bias, float *y,
                     void *workspace, ps_threads *threads);
-    void (*backward_data)(const ps_conv_shape *shape, const float *dy, const float *w, float *dx, bool accumulate,
-                          void *workspace, ps_threads *threads);
+    void (*backward_data)(const ps_conv_shape *shape, const float *dy, const float *w, const float *bias, float *dx,
+                          bool accumulate, void *workspace, ps_threads *threads);
     void (*backward_weights)(const ps_conv_shape *shape, const float *x, const float *dy, float *dw, void *workspace,
                              ps_threads *threads);
 } ps_conv_method;

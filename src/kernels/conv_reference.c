@@ -68,7 +68,7 @@ static double input_gradient(const reference_job *job, int n, int d, int h, int 
     int od = ps_conv_out_d(s), oh = ps_conv_out_h(s), ow = ps_conv_out_w(s);
     int cg = s->c / s->groups, kg = s->k / s->groups, first = c / cg * kg;
     size_t taps = ps_conv_taps(s), tap = 0;
-    double sum = 0.0;
+    double sum = job->bias != NULL ? job->bias[c] : 0.0;
     for (int td = 0; td < s->kd; td++) {
         int pd = output_at(d, s->stride_d, s->pad_d, td, s->dilation_d, od);
         for (int th = 0; th < s->kh; th++) {
@@ -98,10 +98,10 @@ static void data_row(void *context, size_t chunk, int worker) {
     }
 }
 
-static void reference_backward_data(const ps_conv_shape *s, const float *dy, const float *w, float *dx, bool accumulate,
-                                    void *workspace, ps_threads *threads) {
+static void reference_backward_data(const ps_conv_shape *s, const float *dy, const float *w, const float *bias,
+                                    float *dx, bool accumulate, void *workspace, ps_threads *threads) {
     (void)workspace;
-    reference_job job = {.s = s, .dy = dy, .w = w, .out = dx, .accumulate = accumulate};
+    reference_job job = {.s = s, .dy = dy, .w = w, .bias = bias, .out = dx, .accumulate = accumulate};
     ps_threads_run(threads, (size_t)s->n * (size_t)s->d * (size_t)s->h, data_row, &job);
 }
 
@@ -174,6 +174,7 @@ static size_t reference_workspace(const ps_conv_shape *s, ps_conv_pass pass, int
 
 const ps_conv_method ps_conv_method_reference = {
     "reference",
+    true,
     true,
     reference_cost,
     reference_workspace,

@@ -152,8 +152,9 @@ static void scatter_unit(void *context, size_t chunk, int worker) {
     }
 }
 
-static void scatter_backward_data(const ps_conv_shape *s, const float *dy, const float *w, float *dx, bool accumulate,
-                                  void *workspace, ps_threads *threads) {
+static void scatter_backward_data(const ps_conv_shape *s, const float *dy, const float *w, const float *bias, float *dx,
+                                  bool accumulate, void *workspace, ps_threads *threads) {
+    (void)bias;
     scatter_job job = plan_scatter(s);
     job.dy = dy, job.w = w, job.dx = dx, job.workspace = workspace, job.accumulate = accumulate;
     ps_threads_run(threads, (size_t)s->n * job.cuts, scatter_unit, &job);
@@ -174,4 +175,4 @@ static double scatter_cost(const ps_conv_shape *s, ps_conv_pass pass) {
 }
 
 const ps_conv_method ps_conv_method_scatter = {
-    "scatter", false, scatter_cost, scatter_workspace, NULL, scatter_backward_data, NULL};
+    "scatter", false, false, scatter_cost, scatter_workspace, NULL, scatter_backward_data, NULL};

@@ -311,8 +311,9 @@ static void winograd_forward(const ps_conv_shape *s, const float *x, const float
     ps_winograd_forward_selected(s, x, NULL, w, bias, y, workspace, threads);
 }
 
-static void winograd_backward_data(const ps_conv_shape *s, const float *dy, const float *w, float *dx, bool accumulate,
-                                   void *workspace, ps_threads *threads) {
+static void winograd_backward_data(const ps_conv_shape *s, const float *dy, const float *w, const float *bias,
+                                   float *dx, bool accumulate, void *workspace, ps_threads *threads) {
+    (void)bias;
     ps_winograd_map map = backward_map(s);
     convolve(&map, true, dy, w, NULL, accumulate, dx, workspace, threads);
 }
@@ -596,6 +597,7 @@ static double winograd_cost(const ps_conv_shape *s, ps_conv_pass pass) {
 
 const ps_conv_method ps_conv_method_winograd4 = {
     "winograd4",
+    false,
     false,
     winograd_cost,
     winograd_workspace,

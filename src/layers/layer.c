@@ -36,13 +36,14 @@ ps_status ps_layer_find(const char *name, const char *where, const ps_layer_type
     const char *guess = nearest(name);
     if (guess != NULL)
         return ps_fail(PS_ERR_INPUT, "%s: unknown layer type \"%s\"; did you mean \"%s\"?", where, name, guess);
-    char list[512] = "";
+    char list[1024] = "";
     for (int i = 0; types[i] != NULL; i++)
         snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", i ? ", " : "", types[i]->name);
     return ps_fail(PS_ERR_INPUT, "%s: unknown layer type \"%s\"; known here: %s", where, name, list);
 }
 
-/* ---- order of parameters: [k][c][taps] in files, [k][taps][c] in memory; or [parts][rows] and [rows][parts] ---- */
+/* ---- order of parameters: [k][c][taps] in files, [k][taps][c] in memory; [c][k][taps] in files of transposed
+ * convolutions, group by group; or [parts][rows] and [rows][parts] ---- */
 
 typedef struct {
     size_t outer, first, second,
@@ -59,6 +60,10 @@ static param_order order_of(const ps_param_spec *spec) {
     }
     o.outer = (size_t)spec->dims[0], o.first = (size_t)spec->dims[1];
     for (int d = 2; d < spec->rank; d++) o.second *= (size_t)spec->dims[d];
+    if (spec->inputs_first > 0) {
+        o.second *= o.first;
+        o.outer = (size_t)spec->inputs_first, o.first = (size_t)ps_param_inputs(spec);
+    }
     return o;
 }
 

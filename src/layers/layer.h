@@ -103,12 +103,20 @@ typedef struct {
     bool embedding;     /* learned values that stand for places or tokens, and weigh nothing */
     int rank, dims[5];  /* as in a PyTorch file: [k][c / groups][kd][kh][kw] (rank 4 without kd) */
     bool channels_last; /* memory is [k][kd][kh][kw][c / groups] although dims are in file order */
+    /* Above 0: of so many groups, memory is [k][kd][kh][kw][c / groups] although dims are [c][k / groups][kd][kh][kw]
+     * (channels_last is set too): transposed convolutions. */
+    int inputs_first;
     /* Above 1: memory is [rows][parts][dims[0] / parts / rows][...] although files have [parts][rows][...]. */
     int parts;
     int rows; /* nodes: dims[0] where there are no parts */
     ps_init_kind init;
-    int fan_in; /* weights read by one node; bound of the uniform schemes */
+    int fan_in; /* bound of the uniform schemes: weights read by one node (by an input of a transposed convolution) */
 } ps_param_spec;
+
+/* Input channels that a row of a weight reads: the last axis of its memory. */
+static inline int ps_param_inputs(const ps_param_spec *spec) {
+    return spec->inputs_first > 0 ? spec->dims[0] / spec->inputs_first : spec->dims[1];
+}
 
 /* Whether memory and file have different orders; from one to the other, which may not alias. */
 bool ps_param_is_reordered(const ps_param_spec *spec);

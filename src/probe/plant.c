@@ -168,7 +168,8 @@ static void clear_outgoing(const field *f, const ps_unit *unit, int c) {
         const ps_param *p = ps_net_param(f->net, ps_net_op_param(f->net, reader->op, "weight"));
         ps_shape in[PS_LAYER_MAX_INPUTS];
         ps_graph_input_shapes(ps_net_graph(f->net), reader->op, in);
-        size_t inputs = (size_t)p->spec.dims[1], rows_per_group = (size_t)p->spec.rows * inputs / (size_t)in[0].c;
+        size_t inputs = (size_t)ps_param_inputs(&p->spec),
+               rows_per_group = (size_t)p->spec.rows * inputs / (size_t)in[0].c;
         size_t first = (size_t)(reader->first_input + c * reader->stride), end = first + (size_t)reader->stride;
         for (size_t at = 0; at < p->count; at++) {
             size_t input = at / p->row_length / rows_per_group * inputs + at % p->row_length % inputs;

@@ -12,7 +12,7 @@ void ps_outgoing_add_squares(const ps_probe_layer *layer, const ps_unit_reader *
     const ps_param *p = ps_net_param(layer->net, ps_net_op_param(layer->net, reader->op, "weight"));
     ps_shape in[PS_LAYER_MAX_INPUTS];
     ps_graph_input_shapes(ps_net_graph(layer->net), reader->op, in);
-    size_t inputs = (size_t)p->spec.dims[1], rows_per_group = (size_t)p->spec.rows * inputs / (size_t)in[0].c;
+    size_t inputs = (size_t)ps_param_inputs(&p->spec), rows_per_group = (size_t)p->spec.rows * inputs / (size_t)in[0].c;
     size_t first = (size_t)reader->first_input, end = first + (size_t)layer->unit->channels * (size_t)reader->stride;
     for (size_t row = 0; row < (size_t)p->spec.rows; row++) {
         size_t group_start = row / rows_per_group * inputs;

@@ -228,7 +228,7 @@ static void check_columns(const columns *c, const double *shut, size_t stride, d
 static void check_reader(const ps_probe_layer *layer, int reader, const double *shut, double *moved) {
     const ps_unit_reader *r = &layer->unit->reader[reader];
     const ps_param *p = ps_net_param(layer->net, layer->reader[reader].weight);
-    size_t inputs = (size_t)p->spec.dims[1], groups = (size_t)layer->reader[reader].inputs / inputs;
+    size_t inputs = (size_t)ps_param_inputs(&p->spec), groups = (size_t)layer->reader[reader].inputs / inputs;
     size_t first = (size_t)r->first_input, end = first + (size_t)layer->unit->channels * (size_t)r->stride;
     size_t rows = (size_t)p->spec.rows / groups, group_size = rows * p->row_length;
     for (size_t input = first, width; input < end; input += width) {

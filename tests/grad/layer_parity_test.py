@@ -176,6 +176,16 @@ LAYERS = [
     ("batch_norm", {}, [MAP], lambda: flat(nn.BatchNorm2d(19))),
     ("conv", {"channels": 6, "kernel": 3, "padding": 1}, [MAP], lambda: flat(nn.Conv2d(19, 6, 3, padding=1))),
     ("conv", {"channels": 19, "kernel": 3, "stride": 2, "groups": 19}, [MAP], lambda: flat(nn.Conv2d(19, 19, 3, stride=2, groups=19))),
+    ("conv_transpose", {"channels": 6}, [MAP], lambda: flat(nn.ConvTranspose2d(19, 6, 2, stride=2))),
+    ("conv_transpose", {"channels": 5}, [VOLUME], lambda: nn.ConvTranspose3d(7, 5, 2, stride=2)),
+    ("conv_transpose", {"channels": 5, "kernel": [1, 2, 2], "bias": False}, [VOLUME],
+     lambda: nn.ConvTranspose3d(7, 5, (1, 2, 2), stride=(1, 2, 2), bias=False)),
+    ("conv_transpose", {"channels": 6, "kernel": 3, "stride": 2, "padding": 1, "output_padding": 1}, [MAP],
+     lambda: flat(nn.ConvTranspose2d(19, 6, 3, stride=2, padding=1, output_padding=1))),
+    ("conv_transpose", {"channels": 38, "kernel": 3, "stride": [1, 2], "dilation": 2, "groups": 19}, [MAP],
+     lambda: flat(nn.ConvTranspose2d(19, 38, 3, stride=(1, 2), dilation=2, groups=19))),
+    ("conv_transpose", {"channels": 14, "kernel": [3, 2, 1], "stride": [2, 3, 1], "padding": [1, 0, 0], "groups": 7}, [VOLUME],
+     lambda: nn.ConvTranspose3d(7, 14, (3, 2, 1), stride=(2, 3, 1), padding=(1, 0, 0), groups=7)),
 ]
 
 failures = tests = 0

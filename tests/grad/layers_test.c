@@ -68,6 +68,14 @@ static void conv_swapped_taps(const ps_layer_call *call) {
     call->grad[0][3] = first;
 }
 
+/* The weights read as if input and output channels stood the other way round. */
+static void transposed_unturned(const ps_layer_call *call) {
+    ps_layer_conv_transpose.backward(call);
+    float kept = call->grad[0][1];
+    call->grad[0][1] = call->grad[0][call->in_shape[0].c];
+    call->grad[0][call->in_shape[0].c] = kept;
+}
+
 static void relu_open_gate(const ps_layer_call *call) {
     for (size_t i = 0; call->dx[0] != NULL && i < ps_shape_elements(call->out_shape); i++) call->dx[0][i] = call->dy[i];
 }
@@ -227,6 +235,8 @@ static void test_planted_faults(void **state) {
     expect_caught(&wrong, &ps_layer_conv, ps_layer_conv.samples[0], "weight");
     wrong = ps_layer_conv, wrong.backward = conv_swapped_taps;
     expect_caught(&wrong, &ps_layer_conv, ps_layer_conv.samples[0], "weight");
+    wrong = ps_layer_conv_transpose, wrong.backward = transposed_unturned;
+    expect_caught(&wrong, &ps_layer_conv_transpose, ps_layer_conv_transpose.samples[0], "weight");
     wrong = ps_layer_relu, wrong.backward = relu_open_gate;
     expect_caught(&wrong, &ps_layer_relu, ps_layer_relu.samples[0], "dx0");
     wrong = ps_layer_batch_norm, wrong.backward = norm_constant_statistics;

@@ -68,10 +68,38 @@ static ps_shape window_out(window w, ps_shape in, int channels) {
     return (ps_shape){in.n, channels, size[0], size[1], size[2]};
 }
 
+/* kernel 2 and stride as the kernel where they are left out; more: of output_padding. */
+static window transposed_of(const cJSON *a, ps_shape in, int more[3]) {
+    static const char *const keys[] = {"kernel", "stride", "padding", "dilation", "output_padding"};
+    int dims = (int)number(a, "dims", 0);
+    for (int i = 0; i < 5 && dims == 0; i++) dims = list_length(a, keys[i]);
+    if (dims == 0) dims = in.d > 1 ? 3 : 2;
+    window w;
+    for (int i = 0; i < 3; i++) {
+        w.kernel[i] = along(a, "kernel", i, dims, 1, 2);
+        w.stride[i] = along(a, "stride", i, dims, 1, w.kernel[i]);
+        w.pad[i] = along(a, "padding", i, dims, 0, 0);
+        w.dilation[i] = along(a, "dilation", i, dims, 1, 1);
+        more[i] = along(a, "output_padding", i, dims, 0, 0);
+    }
+    return w;
+}
+
+static ps_shape transposed_out(const cJSON *a, ps_shape in, int channels) {
+    int size[3] = {in.d, in.h, in.w}, more[3];
+    window w = transposed_of(a, in, more);
+    /* One past the last position that the last input adds to. */
+    for (int i = 0; i < 3; i++)
+        size[i] = (size[i] - 1) * w.stride[i] + (w.kernel[i] - 1) * w.dilation[i] + 1 - 2 * w.pad[i] + more[i];
+    return (ps_shape){in.n, channels, size[0], size[1], size[2]};
+}
+
 ps_shape ref_out_shape(const ref_call *call) {
     ps_shape in = call->in_shape[0];
     if (strcmp(call->type, "conv") == 0)
         return window_out(window_of(call->attributes, in, true), in, (int)number(call->attributes, "channels", 0));
+    if (strcmp(call->type, "conv_transpose") == 0)
+        return transposed_out(call->attributes, in, (int)number(call->attributes, "channels", 0));
     if (strcmp(call->type, "max_pool") == 0 || strcmp(call->type, "avg_pool") == 0)
         return window_out(window_of(call->attributes, in, false), in, in.c);
     if (strcmp(call->type, "max_unpool") == 0) return call->pool_shape;
@@ -120,6 +148,33 @@ static void ref_conv(const ref_call *call, double *y) {
     bool bias = truth(call->attributes, "bias", true);
     correlate(call->x[0], in, call->param[0], bias ? call->param[1] : NULL, window_of(call->attributes, in, true),
               (int)number(call->attributes, "groups", 1), call->out_shape, y);
+}
+
+/* Every input adds to the outputs its taps reach. */
+static void ref_conv_transpose(const ref_call *call, double *y) {
+    ps_shape in = call->in_shape[0], out = call->out_shape;
+    int groups = (int)number(call->attributes, "groups", 1), cg = in.c / groups, kg = out.c / groups, more[3];
+    window win = transposed_of(call->attributes, in, more);
+    bool bias = truth(call->attributes, "bias", true);
+    int taps = win.kernel[0] * win.kernel[1] * win.kernel[2];
+    for (size_t i = 0; i < ps_shape_elements(out); i++) y[i] = bias ? call->param[1][i % (size_t)out.c] : 0.0;
+    for (size_t i = 0; i < ps_shape_elements(in); i++) {
+        int c = (int)(i % (size_t)in.c);
+        size_t position = i / (size_t)in.c;
+        int q = (int)(position % (size_t)in.w), r = (int)(position / (size_t)in.w % (size_t)in.h);
+        int z = (int)(position / (size_t)in.w / (size_t)in.h % (size_t)in.d);
+        int n = (int)(position / (size_t)in.w / (size_t)in.h / (size_t)in.d);
+        for (int t = 0; t < taps; t++) {
+            int tx = t % win.kernel[2], ty = t / win.kernel[2] % win.kernel[1], tz = t / win.kernel[2] / win.kernel[1];
+            int oz = z * win.stride[0] - win.pad[0] + tz * win.dilation[0];
+            int oy = r * win.stride[1] - win.pad[1] + ty * win.dilation[1];
+            int ox = q * win.stride[2] - win.pad[2] + tx * win.dilation[2];
+            if (oz < 0 || oz >= out.d || oy < 0 || oy >= out.h || ox < 0 || ox >= out.w) continue;
+            for (int k = c / cg * kg; k < (c / cg + 1) * kg; k++)
+                y[at(out, n, oz, oy, ox, k)] +=
+                    call->x[0][i] * call->param[0][(size_t)(k * taps + t) * (size_t)cg + (size_t)(c % cg)];
+        }
+    }
 }
 
 static void moments(const double *x, ps_shape s, int c, double *mean, double *variance) {
@@ -449,6 +504,7 @@ static void ref_global_avg_pool(const ref_call *call, double *y) {
 bool ref_forward(const ref_call *call, double *y) {
     const char *type = call->type;
     if (strcmp(type, "conv") == 0) ref_conv(call, y);
+    else if (strcmp(type, "conv_transpose") == 0) ref_conv_transpose(call, y);
     else if (strcmp(type, "batch_norm") == 0) ref_batch_norm(call, y);
     else if (strcmp(type, "relu") == 0) ref_slope(call, 0.0, y);
     else if (strcmp(type, "leaky_relu") == 0)

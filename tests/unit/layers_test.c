@@ -85,7 +85,7 @@ static void test_find_suggests(void **state) {
     assert_string_equal(ps_status_message(), "net.json: nodes[3]: unknown layer type \"conf\"; did you mean \"conv\"?");
     assert_null(type);
     assert_int_equal(ps_layer_find("transformer", "here", &type), PS_ERR_INPUT);
-    assert_non_null(strstr(ps_status_message(), "known here: conv, batch_norm"));
+    assert_non_null(strstr(ps_status_message(), "known here: conv, conv_transpose, batch_norm"));
     assert_int_equal(ps_layer_find("Conv", "here", &type), PS_ERR_INPUT);
 }
 
@@ -101,6 +101,13 @@ static void test_refusals(void **state) {
     } rows[] = {
         {"conv", "{}", 1, {{1, 3, 1, 8, 8}}, "needs the key \"channels\""},
         {"attention", "{\"heads\": 4}", 1, {{1, 6, 1, 1, 9}}, "4 heads do not divide the 6 channels"},
+        {"conv_transpose",
+         "{\"channels\": 4, \"output_padding\": 2}",
+         1,
+         {{1, 3, 1, 8, 8}},
+         "\"output_padding\" 2 must be smaller than the stride 2"},
+        {"conv_transpose", "{\"channels\": 4, \"padding\": 9}", 1, {{1, 3, 1, 8, 8}}, "makes -2 positions"},
+        {"conv_transpose", "{\"channels\": 4, \"stride\": 1024}", 1, {{1, 3, 1, 1, 1200}}, "positions along an axis"},
         {"token", "{\"index\": 9}", 1, {{1, 6, 1, 3, 3}}, "\"index\" is 9, but the input has 9 positions"},
         {"conv", "[]", 1, {{1, 3, 1, 8, 8}}, "must be a JSON object"},
         {"conv", "{\"channels\": 0}", 1, {{1, 3, 1, 8, 8}}, "\"channels\" must be a number from 1"},
@@ -309,6 +316,27 @@ static void expect_spec(const ps_param_spec *spec, const char *suffix, int rank,
     assert_int_equal(spec->fan_in, fan_in);
 }
 
+/* Weights of a transposed convolution in files, [c][k / groups][taps], and in memory, [k][taps][c / groups]. */
+static void test_order_of_transposed_weights(void **state) {
+    (void)state;
+    enum { C = 6, K = 4, GROUPS = 2, TAPS = 6, COUNT = C * (K / GROUPS) * TAPS };
+    ps_param_spec spec = {
+        .rank = 4, .dims = {C, K / GROUPS, 3, 2}, .channels_last = true, .inputs_first = GROUPS, .rows = K};
+    float file[COUNT], memory[COUNT], back[COUNT];
+    for (int i = 0; i < COUNT; i++) file[i] = (float)i;
+    assert_true(ps_param_is_reordered(&spec));
+    ps_param_to_memory_order(&spec, file, memory);
+    for (int k = 0; k < K; k++)
+        for (int t = 0; t < TAPS; t++)
+            for (int c = 0; c < C / GROUPS; c++) {
+                int input = k / (K / GROUPS) * (C / GROUPS) + c;
+                assert_true(memory[(k * TAPS + t) * (C / GROUPS) + c] ==
+                            file[(input * (K / GROUPS) + k % (K / GROUPS)) * TAPS + t]);
+            }
+    ps_param_to_file_order(&spec, memory, back);
+    assert_memory_equal(back, file, sizeof file);
+}
+
 static void test_parameters(void **state) {
     (void)state;
     gradcheck_rig rig;
@@ -325,6 +353,14 @@ static void test_parameters(void **state) {
              "{\"inputs\": [[1, 2, 4, 5, 5]], \"attributes\": {\"channels\": 4, \"bias\": false}}", PS_MODE_TRAIN);
     assert_int_equal(rig.params, 1);
     expect_spec(&rig.param_spec[0], "weight", 5, (int[]){4, 2, 3, 3, 3}, 4, PS_INIT_WEIGHT, 54);
+    gradcheck_rig_clear(&rig);
+    rig_make(&rig, &ps_layer_conv_transpose,
+             "{\"inputs\": [[1, 6, 1, 5, 5]], \"attributes\": {\"channels\": 4, \"groups\": 2, \"kernel\": [3, 2]}}",
+             PS_MODE_TRAIN);
+    expect_spec(&rig.param_spec[0], "weight", 4, (int[]){6, 2, 3, 2}, 4, PS_INIT_WEIGHT, 12);
+    expect_spec(&rig.param_spec[1], "bias", 1, (int[]){4}, 4, PS_INIT_BIAS, 12);
+    assert_int_equal(ps_param_inputs(&rig.param_spec[0]), 3);
+    assert_true(rig.type->macs(rig.config, rig.in_shape, rig.out_shape) == 25.0 * 6 * 2 * 6);
     gradcheck_rig_clear(&rig);
     rig_make(&rig, &ps_layer_linear, "{\"inputs\": [[2, 7, 1, 1, 1]], \"attributes\": {\"features\": 5}}",
              PS_MODE_TRAIN);
@@ -668,6 +704,8 @@ static void test_pool_skip_cuts(void **state) {
 static const char *large_sample(const char *type) {
     if (strcmp(type, "conv") == 0)
         return "{\"inputs\": [[6, 32, 1, 23, 17]], \"attributes\": {\"channels\": 32, \"padding\": 1}}";
+    if (strcmp(type, "conv_transpose") == 0)
+        return "{\"inputs\": [[3, 32, 5, 13, 11]], \"attributes\": {\"channels\": 24}}";
     if (strcmp(type, "linear") == 0) return "{\"inputs\": [[70, 300, 1, 1, 1]], \"attributes\": {\"features\": 130}}";
     if (strcmp(type, "attention") == 0)
         return "{\"inputs\": [[40, 32, 1, 11, 13]], \"attributes\": {\"heads\": 4, \"dropout\": 0.2}}";
@@ -708,6 +746,7 @@ int main(void) {
                                        cmocka_unit_test(test_unpool_needs_its_pool),
                                        cmocka_unit_test(test_shapes),
                                        cmocka_unit_test(test_parameters),
+                                       cmocka_unit_test(test_order_of_transposed_weights),
                                        cmocka_unit_test(test_gates),
                                        cmocka_unit_test(test_describe),
                                        cmocka_unit_test(test_running_statistics),

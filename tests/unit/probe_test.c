@@ -372,7 +372,7 @@ static naive probe_naively(bench *b, const ps_unit *u) {
 
 /* A weight in file order: w[k][c], summed over squares or absolute values of the kernel's positions. */
 static double kernel_sum(const ps_param *p, int k, int c, bool squares) {
-    size_t inputs = (size_t)p->spec.dims[1], positions = p->row_length / inputs;
+    size_t inputs = (size_t)ps_param_inputs(&p->spec), positions = p->row_length / inputs;
     double sum = 0;
     for (size_t i = 0; i < positions; i++) {
         double w = (double)p->value[(size_t)k * p->row_length + i * inputs + (size_t)c];
@@ -1028,7 +1028,7 @@ static bool naive_column_moves(const shut_watch *w, int node, int input) {
     const ps_op *reader = &w->t.graph->op[node];
     ps_shape in[PS_LAYER_MAX_INPUTS];
     ps_graph_input_shapes(w->t.graph, node, in);
-    int per_group = p->spec.dims[1], groups = in[0].c / per_group;
+    int per_group = ps_param_inputs(&p->spec), groups = in[0].c / per_group;
     bool any = false;
     const float *x = w->t.y[reader->input[0]];
     for (size_t i = (size_t)input; i < w->t.count[reader->input[0]]; i += (size_t)in[0].c) assert_true(x[i] == 0);
