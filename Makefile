@@ -25,8 +25,10 @@ CFLAGS   ?= $(CFLAGS_$(CONFIG))
 BASE_CFLAGS := -std=c11 -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE -Isrc -I. -ffp-contract=off -fno-math-errno -pthread -MMD -MP \
   -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wwrite-strings -Wvla -Werror=implicit
 BLAS_LIBS ?= $(shell pkg-config --libs openblas 2>/dev/null || echo -lopenblas)
+PNG_LIBS ?= $(shell pkg-config --libs libpng 2>/dev/null || echo -lpng)
+JPEG_LIBS ?= $(shell pkg-config --libs libjpeg 2>/dev/null || echo -ljpeg)
 CURSES_LIBS ?= $(shell pkg-config --libs ncursesw 2>/dev/null || echo -lncursesw)
-LIBS     := $(BLAS_LIBS) -llapacke -lcjson -lz $(CURSES_LIBS) -lm -pthread
+LIBS     := $(BLAS_LIBS) -llapacke -lcjson $(PNG_LIBS) $(JPEG_LIBS) -lz $(CURSES_LIBS) -lm -pthread
 
 ifeq ($(ARCH),x86_64)
 ISAS := base avx2 avx512
@@ -159,6 +161,8 @@ $(BUILD)/%.o: %.c
 	@echo "  CC $<"
 	$(Q)$(CC) $(BASE_CFLAGS) $(CFLAGS) -c -o $@ $<
 
+$(BUILD)/src/data/png.o: BASE_CFLAGS += $(shell pkg-config --cflags libpng 2>/dev/null)
+$(BUILD)/src/data/jpeg.o: BASE_CFLAGS += $(shell pkg-config --cflags libjpeg 2>/dev/null)
 $(BUILD)/src/watch/screen.o: BASE_CFLAGS += $(shell pkg-config --cflags ncursesw 2>/dev/null)
 
 define ISA_RULE

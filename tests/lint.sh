@@ -57,6 +57,8 @@ check_includes() {
             sed "s|\$| includes <$1>: only $2 may|"
     }
     only_user 'cblas.h' 'src/kernels/gemm.c'
+    only_user 'png.h' 'src/data/png.c'
+    for header in jpeglib.h jerror.h; do only_user $header 'src/data/jpeg.c'; done
     for header in ncurses.h term.h; do only_user $header 'src/watch/screen.c'; done
     for file in $(grep -rl '#include <lapacke.h>' src analysis reports); do
         case "$file" in analysis/*) ;; *) echo "$file includes <lapacke.h>: only analysis may" ;; esac

@@ -1,0 +1,132 @@
+#!/usr/bin/env python3
+"""Pictures: what PNG and JPEG files of every kind are read as, held against Pillow's reading of them; data sets of picture files on the command line."""
+import array
+import io
+import os
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import tap  # noqa: E402
+from tap import ROOT, done, path, report, run, skip  # noqa: E402
+
+try:
+    from PIL import Image, ImageOps
+except ImportError:
+    Image = None
+
+TOOL = os.path.join(ROOT, os.environ.get("PS_BUILD", "build/release"), "tests", "cli", "picture_tool")
+W, H = 61, 43
+
+
+def read(kind, file):
+    """(height, width, bytes), or the sentence."""
+    result = subprocess.run([TOOL, kind, file], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60 * tap.PATIENCE)
+    if result.returncode != 0:
+        return result.stderr.decode()
+    line, rest = result.stdout.split(b"\n", 1)
+    return (*map(int, line.split()), rest)
+
+
+def plane(step, kind="L"):
+    """A smooth plane with an edge."""
+    return Image.frombytes("L", (W, H), bytes((x * 3 + y * step + (60 if x > W // 2 else 0)) % 256 for y in range(H) for x in range(W))).convert(kind)
+
+
+def distance(file, picture):
+    """The largest difference of the engine's reading from Pillow's picture; a sentence where it cannot be read."""
+    got = read("rgb", file)
+    wanted = picture.convert("RGB")
+    if isinstance(got, str) or got[:2] != (wanted.height, wanted.width):
+        return got if isinstance(got, str) else f"{got[:2]} against {(wanted.height, wanted.width)}"
+    return max(abs(a - b) for a, b in zip(got[2], wanted.tobytes()))
+
+
+def check(name, file, bound=0, picture=None):
+    found = distance(path(file), picture or Image.open(path(file)))
+    report(not isinstance(found, str) and found <= bound, f"{name} is read as Pillow reads it" + (f", within {bound}" if bound else ""), found)
+
+
+def png_kinds():
+    rgb = Image.merge("RGB", [plane(1), plane(2), plane(5)])
+    kinds = {"grey": plane(1), "bilevel": plane(1).convert("1"), "grey with alpha": Image.merge("LA", [plane(1), plane(7)]), "colour": rgb,
+             "colour with alpha": Image.merge("RGBA", [*rgb.split(), plane(3)]), "palette": rgb.quantize(100), "palette of 2 bits": rgb.quantize(4)}
+    for name, picture in kinds.items():
+        picture.save(path("a.png"), **({"bits": 2} if "2 bits" in name else {}))
+        check(f"PNG, {name}", "a.png")
+    rgb.quantize(30).save(path("a.png"), transparency=3)
+    check("PNG, a palette with a transparent colour", "a.png")
+
+
+def png_of_16_bits():
+    words = array.array("H", ((x * 997 + y * 313) % 65536 for y in range(H) for x in range(W)))
+    Image.frombytes("I;16", (W, H), words.tobytes()).save(path("deep.png"))
+    check("PNG, grey of 16 bits (its upper 8)", "deep.png", picture=Image.frombytes("L", (W, H), bytes(v >> 8 for v in words)))
+    got = read("labels", path("deep.png"))
+    big = array.array("H", words)
+    big.byteswap()
+    report(got[2] == big.tobytes(), "a label map of 16 bits keeps its numbers", got[:2])
+
+
+def labels():
+    numbers = bytes((x + 3 * y) % 21 if (x + y) % 9 else 255 for y in range(H) for x in range(W))
+    picture = Image.frombytes("P", (W, H), numbers)
+    picture.putpalette([v for i in range(256) for v in (i, 255 - i, i * 3 % 256)])
+    for name, image in (("palette", picture), ("grey", Image.frombytes("L", (W, H), numbers))):
+        image.save(path("map.png"))
+        got = read("labels", path("map.png"))
+        report(not isinstance(got, str) and got[2][1::2] == numbers and not any(got[2][0::2]), f"a label map, {name}: the numbers as stored", got)
+    picture.convert("RGB").save(path("map.png"))
+    report("colour picture" in read("labels", path("map.png")), "a label map in colours is refused with a sentence")
+
+
+def jpeg_kinds():
+    rgb = Image.merge("RGB", [plane(1), plane(2), plane(5)])
+    for name, picture, options in (("colour", rgb, {}), ("all samples of colour", rgb, {"subsampling": 0}), ("half of them", rgb, {"subsampling": 1}),
+                                   ("progressive", rgb, {"progressive": True}), ("of low quality", rgb, {"quality": 5}), ("grey", plane(2), {}),
+                                   ("grey and progressive", plane(2), {"progressive": True}),
+                                   ("restart markers", rgb, {"restart_marker_blocks": 4})):
+        picture.save(path("a.jpg"), **{"quality": 90, **options})
+        check(f"JPEG, {name},", "a.jpg", 2)
+    for transform in (False, True):  # Pillow takes inks to be upside down, as those of Adobe's programs are: its own files say so with the marker
+        rgb.convert("CMYK").save(path("ink.jpg"), quality=95, **({"progressive": True} if transform else {}))
+        check("JPEG of inks (CMYK)" + (", progressive," if transform else ","), "ink.jpg", 3)
+
+
+def orientations():
+    rgb = Image.merge("RGB", [plane(1), plane(2), plane(5)])
+    found = {}
+    for orientation in range(1, 9):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        for file, options in (("turned.jpg", {"quality": 95}), ("turned.png", {})):
+            rgb.save(path(file), exif=exif, **options)
+            found[orientation, file] = distance(path(file), ImageOps.exif_transpose(Image.open(path(file))))
+    report(all(not isinstance(v, str) and v <= 2 for v in found.values()), "pictures are turned as Exif says, in all eight ways, as Pillow turns them", found)
+
+
+def damage():
+    """No cut and no byte changed makes another picture of a PNG file, or ends the program otherwise than with a sentence."""
+    stream = io.BytesIO()
+    Image.merge("RGB", [plane(1), plane(2), plane(5)]).save(stream, "JPEG", quality=80)
+    whole = stream.getvalue()
+    bad = []
+    for size in range(2, len(whole) - 20, len(whole) // 20):
+        with open(path("cut.jpg"), "wb") as file:
+            file.write(whole[:size])
+        said = read("rgb", path("cut.jpg"))
+        if not (isinstance(said, str) and said.startswith(path("cut.jpg") + ": ") and said.count("\n") == 1):
+            bad.append((size, said))
+    report(not bad, "a JPEG file that is cut short anywhere is refused in one sentence, and not shown in grey", bad[:1])
+
+
+if Image is None:
+    skip("pictures as Pillow reads them", "no Pillow here")
+else:
+    png_kinds()
+    png_of_16_bits()
+    labels()
+    jpeg_kinds()
+    orientations()
+    damage()
+done()
