@@ -27,8 +27,10 @@ BASE_CFLAGS := -std=c11 -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE -Isrc -I. -f
 BLAS_LIBS ?= $(shell pkg-config --libs openblas 2>/dev/null || echo -lopenblas)
 PNG_LIBS ?= $(shell pkg-config --libs libpng 2>/dev/null || echo -lpng)
 JPEG_LIBS ?= $(shell pkg-config --libs libjpeg 2>/dev/null || echo -ljpeg)
+# Its headers include each other from their own folder.
+NIFTI_CFLAGS ?= -isystem /usr/include/nifti
 CURSES_LIBS ?= $(shell pkg-config --libs ncursesw 2>/dev/null || echo -lncursesw)
-LIBS     := $(BLAS_LIBS) -llapacke -lcjson $(PNG_LIBS) $(JPEG_LIBS) -lz $(CURSES_LIBS) -lm -pthread
+LIBS     := $(BLAS_LIBS) -llapacke -lcjson $(PNG_LIBS) $(JPEG_LIBS) -lnifti2 -lz $(CURSES_LIBS) -lm -pthread
 
 ifeq ($(ARCH),x86_64)
 ISAS := base avx2 avx512
@@ -163,6 +165,7 @@ $(BUILD)/%.o: %.c
 
 $(BUILD)/src/data/png.o: BASE_CFLAGS += $(shell pkg-config --cflags libpng 2>/dev/null)
 $(BUILD)/src/data/jpeg.o: BASE_CFLAGS += $(shell pkg-config --cflags libjpeg 2>/dev/null)
+$(BUILD)/src/data/nifti.o $(BUILD)/src/data/nifti_write.o: BASE_CFLAGS += $(NIFTI_CFLAGS)
 $(BUILD)/src/watch/screen.o: BASE_CFLAGS += $(shell pkg-config --cflags ncursesw 2>/dev/null)
 
 define ISA_RULE

@@ -98,5 +98,6 @@ void ps_source_close(ps_source *source) {
     ps_free(source->class_names);
     for (size_t i = 0; i < source->bad_count; i++) free(source->bad[i]);
     ps_free_array(source->bad);
+    ps_free(source->channel_names);
     memset(source, 0, sizeof *source);
 }

@@ -67,8 +67,9 @@ struct ps_source {
     int count[PS_SOURCE_PARTS]; /* the test part may be empty */
     ps_pixel_type type;
     ps_label_kind labels;
-    int classes;                             /* 1 or more where there are labels */
-    char (*class_names)[PS_CLASS_NAME_SIZE]; /* [classes], from ps_alloc, freed for the format; NULL: numbers */
+    int classes;                               /* 1 or more where there are labels */
+    char (*class_names)[PS_CLASS_NAME_SIZE];   /* [classes], from ps_alloc, freed for the format; NULL: numbers */
+    char (*channel_names)[PS_CLASS_NAME_SIZE]; /* [c of pixels], likewise: "CT", "T1"; NULL: not known */
     char **bad; /* [bad_count]: sentences of samples that are left out (ps_source_leave_out); freed for the format */
     size_t bad_count, bad_room;
 };

@@ -1,0 +1,282 @@
+#include "data/volumes.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/file.h"
+#include "core/memory.h"
+
+typedef struct {
+    char *name;
+    char **image; /* [images] */
+    char *label;
+    int images;
+    ps_nifti *header; /* [images] */
+    ps_nifti label_header;
+} volume;
+
+typedef struct {
+    volume *volume; /* [count] */
+    size_t count, room;
+} volume_part;
+
+typedef struct {
+    volume_part part[PS_SOURCE_PARTS];
+    ps_nifti_labels labels;     /* classes 0: not known yet */
+    bool seen[PS_NIFTI_LABELS]; /* in training cases, where classes are not known */
+    int channels;
+} volumes;
+
+/* ---- names in a folder ---- */
+
+static size_t stem_length(const char *name) {
+    static const char *const ends[] = {".nii.gz", ".nii"};
+    size_t length = strlen(name);
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        size_t end = strlen(ends[i]);
+        if (length > end && strcmp(name + length - end, ends[i]) == 0) return length - end;
+    }
+    return 0;
+}
+
+static int by_text(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+
+static ps_status add_name(ps_volume_names *names, const char *folder, const char *name) {
+    if (name[0] == '.' || stem_length(name) == 0) return PS_OK; /* other systems leave "._name" beside a file */
+    PS_TRY(PS_GROW(&names->path, &names->path_room, names->count + 1, "names of volumes"));
+    PS_TRY(ps_file_join(folder, name, &names->path[names->count]));
+    names->count++;
+    return PS_OK;
+}
+
+/* Paths of one folder sort as their names do, and stems follow them. */
+static ps_status set_stems(ps_volume_names *names) {
+    qsort(names->path, names->count, sizeof *names->path, by_text);
+    PS_TRY(PS_GROW(&names->stem, &names->stem_room, names->count, "names of volumes"));
+    for (size_t i = 0; i < names->count; i++) {
+        const char *slash = strrchr(names->path[i], '/'), *name = slash != NULL ? slash + 1 : names->path[i];
+        PS_TRY(ps_string_format(&names->stem[i], "%.*s", (int)stem_length(name), name));
+    }
+    return PS_OK;
+}
+
+ps_status ps_volume_names_read(const char *folder, ps_volume_names *out) {
+    memset(out, 0, sizeof *out);
+    DIR *directory = opendir(folder);
+    if (directory == NULL)
+        return ps_fail(PS_ERR_INPUT, "%s: %s; it should hold .nii.gz files", folder, strerror(errno));
+    const struct dirent *entry;
+    ps_status status = PS_OK;
+    while (status == PS_OK && (entry = readdir(directory)) != NULL) status = add_name(out, folder, entry->d_name);
+    closedir(directory);
+    if (status == PS_OK && out->count > 0) status = set_stems(out);
+    return status;
+}
+
+void ps_volume_names_clear(ps_volume_names *names) {
+    for (size_t i = 0; i < names->count; i++) free(names->path[i]);
+    for (size_t i = 0; names->stem != NULL && i < names->count; i++) free(names->stem[i]);
+    ps_free_array(names->path);
+    ps_free_array(names->stem);
+    memset(names, 0, sizeof *names);
+}
+
+int ps_volume_names_find(const ps_volume_names *names, const char *stem) {
+    char *const *found = bsearch(&stem, names->stem, names->count, sizeof *names->stem, by_text);
+    return found != NULL ? (int)(found - names->stem) : -1;
+}
+
+/* ---- cases ---- */
+
+static void clear_volume(volume *v) {
+    free(v->name);
+    for (int i = 0; v->image != NULL && i < v->images; i++) free(v->image[i]);
+    ps_free(v->image);
+    ps_free(v->header);
+    free(v->label);
+}
+
+static void close_volumes(ps_source *source) {
+    volumes *set = source->state;
+    for (int p = 0; p < PS_SOURCE_PARTS; p++) {
+        for (size_t i = 0; i < set->part[p].count; i++) clear_volume(&set->part[p].volume[i]);
+        ps_free_array(set->part[p].volume);
+    }
+    ps_free(set);
+}
+
+static const volume *volume_of(const ps_source *source, ps_source_part part, int index) {
+    const volumes *set = source->state;
+    return &set->part[part].volume[index];
+}
+
+static void size_of(const ps_source *source, ps_source_part part, int index, ps_sample_size *out) {
+    const volumes *set = source->state;
+    ps_shape shape = volume_of(source, part, index)->header[0].shape;
+    shape.c = set->channels;
+    *out = (ps_sample_size){.pixels = shape, .mask = shape};
+    out->mask.c = 1;
+}
+
+static ps_status decode(const ps_source *source, ps_source_part part, int index, void *pixel, int16_t *label) {
+    const volumes *set = source->state;
+    const volume *v = volume_of(source, part, index);
+    for (int i = 0; i < v->images; i++) PS_TRY(ps_nifti_read(v->image[i], &v->header[i], i, set->channels, pixel));
+    return ps_nifti_read_labels(v->label, &v->label_header, &set->labels, label);
+}
+
+static const char *name_of(const ps_source *source, ps_source_part part, int index) {
+    return volume_of(source, part, index)->name;
+}
+
+static const char *path_of(const ps_source *source, ps_source_part part, int index) {
+    return volume_of(source, part, index)->image[0];
+}
+
+static void original(const ps_source *source, ps_source_part part, int index, ps_shape *shape, double mm[3]) {
+    ps_sample_size size;
+    size_of(source, part, index, &size);
+    *shape = size.mask;
+    memcpy(mm, volume_of(source, part, index)->header[0].mm, 3 * sizeof *mm);
+}
+
+static const ps_source_functions functions = {
+    .size = size_of, .decode = decode, .close = close_volumes, .name = name_of, .path = path_of, .original = original};
+
+ps_status ps_volumes_start(ps_source *out) {
+    volumes *set = NULL;
+    PS_TRY(PS_ALLOC(1, &set, "data set"));
+    set->labels.ignored = -1;
+    *out = (ps_source){.functions = &functions, .state = set, .type = PS_PIXEL_FLOAT, .labels = PS_LABEL_MASK};
+    return PS_OK;
+}
+
+ps_status ps_volumes_add(ps_source *source, ps_source_part part, const char *name, const char *const *image, int images,
+                         const char *label) {
+    volumes *set = source->state;
+    volume_part *to = &set->part[part];
+    PS_TRY(PS_GROW(&to->volume, &to->room, to->count + 1, "cases"));
+    volume *v = &to->volume[to->count++];
+    memset(v, 0, sizeof *v);
+    PS_TRY(ps_string_copy(name, &v->name));
+    PS_TRY(PS_ALLOC((size_t)images, &v->image, "cases"));
+    PS_TRY(PS_ALLOC((size_t)images, &v->header, "cases"));
+    for (; v->images < images; v->images++) PS_TRY(ps_string_copy(image[v->images], &v->image[v->images]));
+    return label != NULL ? ps_string_copy(label, &v->label) : PS_OK;
+}
+
+ps_status ps_volumes_set_classes(ps_source *source, int classes, int ignored) {
+    volumes *set = source->state;
+    set->labels = (ps_nifti_labels){classes, ignored};
+    source->classes = classes;
+    return PS_OK;
+}
+
+/* ---- headers ---- */
+
+static bool same_place(const ps_nifti *a, const ps_nifti *b) {
+    return memcmp(a->axis, b->axis, sizeof a->axis) == 0 && memcmp(a->flip, b->flip, sizeof a->flip) == 0;
+}
+
+/* Files of a case are taken voxel by voxel, so that they must agree about what a voxel is. */
+static ps_status check_same(const char *path, const ps_nifti *file, const char *first_path, const ps_nifti *first) {
+    const ps_shape *a = &file->shape, *b = &first->shape;
+    if (a->d != b->d || a->h != b->h || a->w != b->w)
+        return ps_fail(PS_ERR_INPUT, "%s: has %d x %d x %d voxels, but %s has %d x %d x %d; a case is one volume", path,
+                       a->w, a->h, a->d, first_path, b->w, b->h, b->d);
+    if (!same_place(file, first))
+        return ps_fail(
+            PS_ERR_INPUT,
+            "%s: its axes run otherwise than those of %s (sform and qform of their headers); bring both to one "
+            "orientation",
+            path, first_path);
+    return PS_OK;
+}
+
+static ps_status read_headers(volume *v) {
+    if (v->label == NULL)
+        return ps_fail(PS_ERR_INPUT, "%s: there is no label map for this image; add it, or take the image away",
+                       v->image[0]);
+    for (int i = 0; i < v->images; i++) {
+        PS_TRY(ps_nifti_open(v->image[i], &v->header[i]));
+        if (v->images > 1 && v->header[i].shape.c > 1)
+            return ps_fail(PS_ERR_INPUT,
+                           "%s: has %d channels in its fourth dimension beside files for others; keep to one way",
+                           v->image[i], v->header[i].shape.c);
+        PS_TRY(check_same(v->image[i], &v->header[i], v->image[0], &v->header[0]));
+    }
+    PS_TRY(ps_nifti_open(v->label, &v->label_header));
+    if (v->label_header.shape.c > 1)
+        return ps_fail(PS_ERR_INPUT, "%s: is a label map with a fourth dimension of %d; it must be one volume",
+                       v->label, v->label_header.shape.c);
+    return check_same(v->label, &v->label_header, v->image[0], &v->header[0]);
+}
+
+static int channels_of(const volume *v) { return v->images > 1 ? v->images : v->header[0].shape.c; }
+
+static ps_status check_channels(volumes *set, const volume *v) {
+    if (set->channels == 0) set->channels = channels_of(v);
+    if (set->channels == channels_of(v)) return PS_OK;
+    return ps_fail(PS_ERR_INPUT,
+                   "%s: has %d channels, but the case before it has %d; all cases of a data set have the same",
+                   v->image[0], channels_of(v), set->channels);
+}
+
+static ps_status look_for_labels(volumes *set, const volume *v) {
+    bool seen[PS_NIFTI_LABELS] = {false};
+    PS_TRY(ps_nifti_find_labels(v->label, &v->label_header, seen));
+    for (int i = 0; i < PS_NIFTI_LABELS; i++) set->seen[i] = set->seen[i] || seen[i];
+    return PS_OK;
+}
+
+static ps_status read_part(ps_source *source, ps_source_part which) {
+    volumes *set = source->state;
+    volume_part *part = &set->part[which];
+    size_t kept = 0;
+    for (size_t i = 0; i < part->count; i++) {
+        volume v = part->volume[i];
+        ps_status status = read_headers(&v);
+        if (status == PS_OK) status = check_channels(set, &v);
+        if (status == PS_OK && which == PS_SOURCE_TRAIN && set->labels.classes == 0) status = look_for_labels(set, &v);
+        /* Those that are left out come to lie behind the others, and are freed with them. */
+        part->volume[i] = part->volume[kept];
+        part->volume[kept] = v;
+        if (status == PS_OK) kept++;
+        else PS_TRY(ps_source_leave_out(source, status));
+    }
+    source->count[which] = (int)kept;
+    return PS_OK;
+}
+
+/* Labels without a list of names: as many classes as the largest says, each of which must occur; what is no label map
+ * has gaps. */
+static ps_status find_classes(ps_source *source, const char *name) {
+    const bool *seen = ((volumes *)source->state)->seen;
+    int last = 0;
+    for (int label = 0; label < PS_NIFTI_LABELS; label++)
+        if (seen[label]) last = label;
+    for (int label = 1; label < last; label++)
+        if (!seen[label])
+            return ps_fail(
+                PS_ERR_INPUT,
+                "%s: label %d occurs in the training cases, but label %d does not; labels count from 0, each of "
+                "them in use, or a dataset.json beside them says what there is",
+                name, last, label);
+    if (last == 0)
+        return ps_fail(PS_ERR_INPUT, "%s: no voxel of the training cases has a label but 0; are these the label maps?",
+                       name);
+    return ps_volumes_set_classes(source, last + 1, -1);
+}
+
+ps_status ps_volumes_finish(ps_source *source, const char *name) {
+    volumes *set = source->state;
+    for (int p = 0; p < PS_SOURCE_PARTS; p++) PS_TRY(read_part(source, (ps_source_part)p));
+    if (source->count[PS_SOURCE_TRAIN] == 0) PS_TRY(ps_source_check_bad(source, name, false));
+    if (source->count[PS_SOURCE_TRAIN] == 0)
+        return ps_fail(PS_ERR_INPUT, "%s: no training case can be read there; its images should be .nii.gz files",
+                       name);
+    return set->labels.classes == 0 ? find_classes(source, name) : PS_OK;
+}

@@ -1,0 +1,31 @@
+/* Cases of volumes in NIfTI files, as the formats that differ in folders and names alone give them (msd.c, btcv.c):
+ * they say which files there are, and all else is done here. A case has one file a channel, or one with all channels
+ * in its fourth dimension, and its label map. Samples are in the canonical order of axes (data/nifti.h). */
+#ifndef PS_DATA_VOLUMES_H
+#define PS_DATA_VOLUMES_H
+
+#include "data/nifti.h"
+#include "data/source.h"
+
+/* The NIfTI files of a folder by their names without .nii and .nii.gz, sorted. Free with ps_volume_names_clear. */
+typedef struct {
+    char **stem, **path;
+    size_t count, stem_room, path_room;
+} ps_volume_names;
+ps_status ps_volume_names_read(const char *folder, ps_volume_names *out);
+void ps_volume_names_clear(ps_volume_names *names);
+/* Place of a stem; -1: it is not there. */
+int ps_volume_names_find(const ps_volume_names *names, const char *stem);
+
+/* Makes `out` a source without cases. What is added is freed when the source is closed. */
+ps_status ps_volumes_start(ps_source *out);
+/* Adds a case by its files; label NULL: it has none, which is a fault of the case. */
+ps_status ps_volumes_add(ps_source *source, ps_source_part part, const char *name, const char *const *image, int images,
+                         const char *label);
+/* Classes by their names; ignored: the label that does not count, -1: none. Else the classes are those of the training
+ * labels. */
+ps_status ps_volumes_set_classes(ps_source *source, int classes, int ignored);
+/* Reads the headers of all cases, and with them what the source says. `name`: of the data, for sentences. */
+ps_status ps_volumes_finish(ps_source *source, const char *name);
+
+#endif

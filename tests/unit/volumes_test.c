@@ -1,0 +1,360 @@
+/* Layouts of volumes: which cases there are, what they are called, what their labels mean, and what is wrong with a
+ * folder, in one sentence. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/file.h"
+#include "data/source.h"
+#include "tests/lib/folder.h"
+#include "tests/lib/nifti_files.h"
+
+static char path[256];
+static const char *at(const char *name) {
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return path;
+}
+
+static void write_text(const char *name, const char *text) { held(ps_file_write(at(name), text, strlen(text))); }
+
+/* An image of floats, and its labels 0, 1, 2 or so. */
+static void write_case(const char *image, const char *label, int side, int labels) {
+    made_nifti what = {.side = {side, side + 1, side + 2}};
+    double *value = calloc((size_t)(side * (side + 1) * (side + 2)), sizeof *value);
+    for (int i = 0; i < side * (side + 1) * (side + 2); i++) value[i] = i % labels;
+    if (image != NULL) write_nifti(at(image), &what);
+    what.value = value;
+    if (label != NULL) write_nifti(at(label), &what);
+    free(value);
+}
+
+static int empty_folder(void **state) {
+    (void)state;
+    static const char *const folders[] = {"imagesTr", "labelsTr", "imagesTs", "labelsTs", "imagesVa",
+                                          "labelsVa", "img",      "label",    "Training"};
+    for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) ps_file_remove_directory(at(folders[i]));
+    remove(at("dataset.json"));
+    held(ps_file_make_directories(at("imagesTr")));
+    held(ps_file_make_directories(at("labelsTr")));
+    return 0;
+}
+
+static ps_status open_source(const char *format, ps_source *out) {
+    static char name[128];
+    const ps_dataset_options options = {.seed = 3};
+    snprintf(name, sizeof name, "%s:%s", format, folder);
+    return ps_source_open(name, &options, out);
+}
+
+static void refused(const char *format, const char *words) {
+    ps_source source;
+    ps_status status = open_source(format, &source);
+    if (status == PS_OK) status = ps_source_check_bad(&source, format, false);
+    const char *said = ps_status_message();
+    if (status == PS_OK || strstr(said, words) == NULL || strstr(said, folder) == NULL)
+        fail_msg("said \"%s\", not \"%s\"", status == PS_OK ? "nothing" : said, words);
+    ps_source_close(&source);
+}
+
+static const char *name_of(const ps_source *s, ps_source_part part, int i) { return s->functions->name(s, part, i); }
+
+/* ---- msd ---- */
+
+static void cases_of_folders(void **state) {
+    (void)state;
+    ps_source s;
+    write_case("imagesTr/b.nii.gz", "labelsTr/b.nii.gz", 4, 3);
+    write_case("imagesTr/a.nii", "labelsTr/a.nii.gz", 3, 2);
+    write_case("imagesTr/._a.nii", NULL, 3, 2); /* as other systems leave */
+    held(ps_file_make_directories(at("imagesTs")));
+    write_case("imagesTs/t.nii.gz", NULL, 5, 3);
+    held(open_source("msd", &s));
+    assert_int_equal(s.count[PS_SOURCE_TRAIN], 2);
+    assert_int_equal(s.count[PS_SOURCE_TEST], 0); /* no labels, no test part */
+    assert_int_equal(s.classes, 3);
+    assert_string_equal(name_of(&s, PS_SOURCE_TRAIN, 0), "a");
+    assert_string_equal(name_of(&s, PS_SOURCE_TRAIN, 1), "b");
+    ps_sample_size size;
+    ps_shape shape;
+    double mm[3];
+    s.functions->size(&s, PS_SOURCE_TRAIN, 0, &size);
+    assert_true(ps_shape_equal(size.pixels, (ps_shape){1, 1, 5, 4, 3})); /* x is the last */
+    s.functions->original(&s, PS_SOURCE_TRAIN, 0, &shape, mm);
+    assert_true(ps_shape_equal(shape, size.mask));
+    float pixel[60];
+    int16_t label[60];
+    held(s.functions->decode(&s, PS_SOURCE_TRAIN, 0, pixel, label));
+    for (int i = 0; i < 60; i++) assert_true(pixel[i] == (float)(i % 7) && label[i] == i % 2);
+    ps_source_close(&s);
+    held(ps_file_make_directories(at("labelsTs")));
+    write_case(NULL, "labelsTs/t.nii.gz", 5, 3);
+    held(open_source("msd", &s));
+    assert_int_equal(s.count[PS_SOURCE_TEST], 1);
+    assert_string_equal(name_of(&s, PS_SOURCE_TEST, 0), "t");
+    ps_source_close(&s);
+}
+
+static void validation_cases_of_amos(void **state) {
+    (void)state;
+    ps_source s;
+    held(ps_file_make_directories(at("imagesVa")));
+    held(ps_file_make_directories(at("labelsVa")));
+    write_case("imagesTr/amos_0001.nii.gz", "labelsTr/amos_0001.nii.gz", 3, 3);
+    write_case("imagesTr/amos_0004.nii.gz", "labelsTr/amos_0004.nii.gz", 3, 3);
+    write_case("imagesVa/amos_0008.nii.gz", "labelsVa/amos_0008.nii.gz", 3, 3);
+    held(open_source("msd", &s));
+    assert_int_equal(s.count[PS_SOURCE_TRAIN], 2); /* and not two channels of one case */
+    assert_string_equal(name_of(&s, PS_SOURCE_TEST, 0), "amos_0008");
+    ps_source_close(&s);
+}
+
+static void names_of_both_ways(void **state) {
+    (void)state;
+    static const char *const texts[] = {
+        "{\"labels\": {\"0\": \"background\", \"1\": \"liver\", \"2\": \"tumour\"}, \"modality\": {\"0\": \"CT\"}}",
+        "{\"labels\": {\"background\": 0, \"tumour\": 2, \"liver\": 1}, \"channel_names\": {\"0\": \"CT\"}, "
+        "\"file_ending\": \".nii.gz\"}",
+        "\xEF\xBB\xBF{\"labels\": {\"background\": \"0\", \"liver\": \"1\", \"tumour\": \"2\"}, \"modality\": {\"0\": "
+        "\"CT\"}, "
+        "\"training\": [{\"image\": \"./imagesTr/b.nii.gz\", \"label\": \"./labelsTr/b.nii.gz\"}]}"};
+    for (int i = 0; i < 3; i++) {
+        ps_source s;
+        write_case("imagesTr/a.nii.gz", "labelsTr/a.nii.gz", 3, 2);
+        write_case("imagesTr/b.nii.gz", "labelsTr/b.nii.gz", 3, 2);
+        write_text("dataset.json", texts[i]);
+        held(open_source("msd", &s));
+        assert_int_equal(s.classes, 3); /* named, though no voxel is the third */
+        assert_string_equal(s.class_names[2], "tumour");
+        assert_string_equal(s.channel_names[0], "CT");
+        assert_int_equal(s.count[PS_SOURCE_TRAIN], i == 2 ? 1 : 2);
+        ps_source_close(&s);
+    }
+}
+
+static void the_label_to_ignore(void **state) {
+    (void)state;
+    ps_source s;
+    float pixel[60];
+    int16_t label[60];
+    write_case("imagesTr/a.nii.gz", "labelsTr/a.nii.gz", 3, 3);
+    write_text("dataset.json", "{\"labels\": {\"background\": 0, \"liver\": 1, \"ignore\": 2}}");
+    held(open_source("msd", &s));
+    assert_int_equal(s.classes, 2);
+    held(s.functions->decode(&s, PS_SOURCE_TRAIN, 0, pixel, label));
+    for (int i = 0; i < 60; i++) assert_int_equal(label[i], i % 3 == 2 ? -1 : i % 3);
+    ps_source_close(&s);
+}
+
+static void a_file_a_channel(void **state) {
+    (void)state;
+    ps_source s;
+    float pixel[120];
+    int16_t label[60];
+    double value[60];
+    for (int i = 0; i < 60; i++) value[i] = i;
+    made_nifti second = {.side = {3, 4, 5}, .value = value};
+    write_case("imagesTr/p_1_0000.nii.gz", "labelsTr/p_1.nii.gz", 3, 2);
+    write_nifti(at("imagesTr/p_1_0001.nii.gz"), &second);
+    write_text("dataset.json",
+               "{\"labels\": {\"background\": 0, \"x\": 1}, \"channel_names\": {\"0\": \"T1\", \"1\": \"T2\"},"
+               "\"training\": [{\"image\": \"./imagesTr/p_1.nii.gz\", \"label\": \"./labelsTr/p_1.nii.gz\"}]}");
+    held(open_source("msd", &s));
+    assert_string_equal(name_of(&s, PS_SOURCE_TRAIN, 0), "p_1");
+    assert_string_equal(s.channel_names[1], "T2");
+    held(s.functions->decode(&s, PS_SOURCE_TRAIN, 0, pixel, label));
+    for (int i = 0; i < 60; i++) assert_true(pixel[2 * i] == (float)(i % 7) && pixel[2 * i + 1] == (float)i);
+    ps_source_close(&s);
+    remove(at("imagesTr/p_1_0000.nii.gz"));
+    refused("msd", "is channel 1 of its case");
+}
+
+static void a_fourth_dimension_of_channels(void **state) {
+    (void)state;
+    ps_source s;
+    float pixel[120];
+    int16_t label[60];
+    made_nifti both = {.side = {3, 4, 5, 2}};
+    write_nifti(at("imagesTr/a.nii.gz"), &both);
+    write_case(NULL, "labelsTr/a.nii.gz", 3, 2);
+    held(open_source("msd", &s));
+    held(s.functions->decode(&s, PS_SOURCE_TRAIN, 0, pixel, label));
+    for (int i = 0; i < 60; i++)
+        assert_true(pixel[2 * i] == (float)(i % 7) && pixel[2 * i + 1] == (float)((i + 60) % 7));
+    ps_source_close(&s);
+    write_nifti(at("labelsTr/a.nii.gz"), &both);
+    refused("msd", "label map with a fourth dimension of 2");
+}
+
+static void folders_with_faults(void **state) {
+    (void)state;
+    ps_file_remove_directory(at("imagesTr"));
+    refused("msd", "holds no folder imagesTr");
+    held(ps_file_make_directories(at("imagesTr")));
+    refused("msd", "no training case");
+    write_case("imagesTr/a.nii.gz", NULL, 3, 2);
+    refused("msd", "imagesTr/a.nii.gz: there is no label map");
+    write_case(NULL, "labelsTr/a.nii.gz", 4, 2);
+    refused("msd", "labelsTr/a.nii.gz: has 4 x 5 x 6 voxels");
+    write_case(NULL, "labelsTr/a.nii.gz", 3, 1);
+    refused("msd", "no voxel of the training cases");
+    write_case(NULL, "labelsTr/a.nii.gz", 3, 2);
+    double gaps[60] = {0};
+    gaps[7] = 5;
+    made_nifti gappy = {.side = {3, 4, 5}, .value = gaps};
+    write_nifti(at("labelsTr/a.nii.gz"), &gappy);
+    refused("msd", "label 5 occurs in the training cases, but label 1 does not");
+    made_nifti turned = {.side = {3, 4, 5}, .fields = (const made_field[]){{280, 'f', -1}, {0}}};
+    write_nifti(at("labelsTr/a.nii.gz"), &turned);
+    refused("msd", "its axes run otherwise");
+    write_case("imagesTr/a.nii.gz", "labelsTr/a.nii.gz", 3, 2);
+    made_nifti both = {.side = {3, 4, 5, 2}};
+    write_nifti(at("imagesTr/b.nii.gz"), &both);
+    write_case(NULL, "labelsTr/b.nii.gz", 3, 2);
+    refused("msd", "has 2 channels");
+    cut_nifti(at("imagesTr/b.nii.gz"), 40);
+    refused("msd", "imagesTr/b.nii.gz: could not be read");
+}
+
+static void documents_with_faults(void **state) {
+    (void)state;
+    static const char *const faults[][2] = {
+        {"{\"labels\": {\"0\": \"background\", \"2\": \"x\"}}", "1 has no name"},
+        {"{\"labels\": {\"background\": 0, \"x\": 0}}", "has two names"},
+        {"{\"labels\": {\"background\": 0, \"whole\": [1, 2]}}", "regions"},
+        {"{\"labels\": {\"background\": 0, \"x\": 1.5}}", "no whole number"},
+        {"{\"labels\": {\"background\": 0, \"x\": 1e9}}", "no whole number"},
+        {"{\"labels\": {\"background\": 0}}", "no class beside the background"},
+        {"{\"labels\": {\"background\": 0, \"x\": 1}, \"file_ending\": \".png\"}", ".png"},
+        {"{\"labels\": {\"background\": 0, \"x\": 1}, \"modality\": {\"7\": \"CT\"}}", "the channel \"7\""},
+        {"{\"labels\": ", "dataset.json"},
+        {"{\"training\": [{\"image\": \"./imagesTr/a.nii.gz\"}]}", "label"},
+        {"{\"training\": [{\"image\": \"./imagesTr/a.nii.gz\", \"label\": \"./labelsTr/gone.nii.gz\"}]}", "gone"},
+    };
+    write_case("imagesTr/a.nii.gz", "labelsTr/a.nii.gz", 3, 2);
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
+        write_text("dataset.json", faults[i][0]);
+        refused("msd", faults[i][1]);
+    }
+}
+
+static void labels_beyond_the_classes(void **state) {
+    (void)state;
+    ps_source s;
+    float pixel[60];
+    int16_t label[60];
+    write_case("imagesTr/a.nii.gz", "labelsTr/a.nii.gz", 3, 5);
+    write_text("dataset.json", "{\"labels\": {\"background\": 0, \"x\": 1}}");
+    held(open_source("msd", &s));
+    assert_int_equal(s.functions->decode(&s, PS_SOURCE_TRAIN, 0, pixel, label), PS_ERR_INPUT);
+    assert_non_null(strstr(ps_status_message(), "labelsTr/a.nii.gz: voxel (2, 0, 0) has label 2"));
+    ps_source_close(&s);
+}
+
+static void bad_cases_are_left_out(void **state) {
+    (void)state;
+    ps_source s;
+    write_case("imagesTr/a.nii.gz", "labelsTr/a.nii.gz", 3, 2);
+    write_case("imagesTr/b.nii.gz", NULL, 3, 2);
+    write_case("imagesTr/c.nii.gz", "labelsTr/c.nii.gz", 3, 2);
+    write_case("imagesTr/d.nii.gz", "labelsTr/d.nii.gz", 3, 2);
+    write_case("imagesTr/e.nii.gz", "labelsTr/e.nii.gz", 3, 2);
+    cut_nifti(at("imagesTr/c.nii.gz"), 50);
+    made_nifti half = {.side = {3, 4, 5}, .type = 16, .fields = (const made_field[]){{112, 'f', 0.5}, {0}}};
+    write_nifti(at("labelsTr/d.nii.gz"), &half);
+    held(open_source("msd", &s));
+    assert_int_equal(s.count[PS_SOURCE_TRAIN], 2);
+    assert_string_equal(name_of(&s, PS_SOURCE_TRAIN, 1), "e");
+    assert_int_equal(s.bad_count, 3);
+    assert_non_null(strstr(s.bad[0], "imagesTr/b.nii.gz"));
+    assert_non_null(strstr(s.bad[1], "imagesTr/c.nii.gz"));
+    assert_non_null(strstr(s.bad[2], "labelsTr/d.nii.gz"));
+    ps_source_close(&s);
+}
+
+/* ---- btcv ---- */
+
+static void scans_of_btcv(void **state) {
+    (void)state;
+    ps_source s;
+    static const char *const places[] = {"Training/", ""};
+    refused("btcv", "holds no folder img");
+    for (int i = 0; i < 2; i++) {
+        char name[2][64];
+        snprintf(name[0], sizeof name[0], "%simg", places[i]);
+        held(ps_file_make_directories(at(name[0])));
+        snprintf(name[0], sizeof name[0], "%slabel", places[i]);
+        held(ps_file_make_directories(at(name[0])));
+        snprintf(name[0], sizeof name[0], "%simg/img0001.nii.gz", places[i]);
+        snprintf(name[1], sizeof name[1], "%slabel/label0001.nii.gz", places[i]);
+        write_case(name[0], name[1], 3, 14);
+        held(open_source("btcv", &s));
+        assert_int_equal(s.classes, 14);
+        assert_string_equal(s.class_names[13], "left adrenal gland");
+        assert_string_equal(s.channel_names[0], "CT");
+        assert_string_equal(name_of(&s, PS_SOURCE_TRAIN, 0), "img0001");
+        ps_source_close(&s);
+    }
+    write_case("img/img0002.nii.gz", NULL, 3, 14);
+    refused("btcv", "img0002.nii.gz: there is no label map");
+}
+
+/* ---- synthetic-3d ---- */
+
+static void volumes_that_are_made(void **state) {
+    (void)state;
+    ps_source s, again;
+    ps_dataset_options options = {.seed = 7, .train_limit = 5, .probe_count = 1};
+    held(ps_source_open("synthetic-3d", &options, &s));
+    held(ps_source_open("synthetic-3d", &options, &again));
+    assert_int_equal(s.count[PS_SOURCE_TRAIN], 6);
+    for (int i = 0; i < 6; i++) {
+        ps_sample_size size;
+        ps_shape shape;
+        double mm[3];
+        s.functions->size(&s, PS_SOURCE_TRAIN, i, &size);
+        s.functions->original(&s, PS_SOURCE_TRAIN, i, &shape, mm);
+        assert_true(mm[0] >= 1 && mm[0] <= 1.5 && ps_shape_equal(shape, size.mask));
+        size_t count = ps_shape_positions(size.pixels), of[4] = {0};
+        float *pixel = calloc(count, sizeof *pixel), *other = calloc(count, sizeof *other);
+        int16_t *label = calloc(count, sizeof *label), *other_label = calloc(count, sizeof *label);
+        held(s.functions->decode(&s, PS_SOURCE_TRAIN, i, pixel, label));
+        held(again.functions->decode(&again, PS_SOURCE_TRAIN, i, other, other_label));
+        assert_memory_equal(pixel, other, count * sizeof *pixel);
+        assert_memory_equal(label, other_label, count * sizeof *label);
+        for (size_t k = 0; k < count; k++) of[label[k]]++;
+        assert_true(of[0] > of[1] && of[1] > of[2] && of[2] > 0 && of[3] > 20);
+        free(pixel);
+        free(other);
+        free(label);
+        free(other_label);
+    }
+    ps_source_close(&s);
+    ps_source_close(&again);
+    options.size = 5;
+    assert_int_equal(ps_source_open("synthetic-3d", &options, &s), PS_ERR_USAGE);
+    ps_source_close(&s);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(cases_of_folders, empty_folder),
+        cmocka_unit_test_setup(validation_cases_of_amos, empty_folder),
+        cmocka_unit_test_setup(names_of_both_ways, empty_folder),
+        cmocka_unit_test_setup(the_label_to_ignore, empty_folder),
+        cmocka_unit_test_setup(a_file_a_channel, empty_folder),
+        cmocka_unit_test_setup(a_fourth_dimension_of_channels, empty_folder),
+        cmocka_unit_test_setup(folders_with_faults, empty_folder),
+        cmocka_unit_test_setup(documents_with_faults, empty_folder),
+        cmocka_unit_test_setup(labels_beyond_the_classes, empty_folder),
+        cmocka_unit_test_setup(bad_cases_are_left_out, empty_folder),
+        cmocka_unit_test_setup(scans_of_btcv, empty_folder),
+        cmocka_unit_test(volumes_that_are_made),
+    };
+    return cmocka_run_group_tests_name("volumes", tests, make_folder, remove_folder);
+}
