@@ -58,7 +58,7 @@ ps_status ps_nifti_find_labels(const char *path, const ps_nifti *header, bool se
 
 /* Writes label [d][h][w], in the canonical order, as a file of the same geometry as `input`: its axes, spacing, forms
  * and version, one volume of bytes (of 16-bit numbers where labels do not fit). Compressed where `path` ends in ".gz".
- * Extensions of the input's header are left out. */
+ * Extensions of the input's header are left out. (For tests so far.) */
 ps_status ps_nifti_write_like(const char *input, const int16_t *label, const char *path);
 
 #endif
