@@ -219,6 +219,7 @@ static void run_entry(const ps_rounding_entry *e, const ps_rows *rows, float *wi
         float *mean = wide, *scale = wide + rows->width, *beta = scale + rows->width, *size = beta + rows->width;
         mean[j] = e->mean[c], scale[j] = e->scale[c], beta[j] = e->beta[c];
         size[j] = (float)PS_ROUNDING_FEW * (fabsf(mean[j] * scale[j]) + fabsf(beta[j]));
+        if (e->extra != NULL) size[j] += e->extra[c];
         run.job.mean = mean, run.job.scale = scale, run.job.beta = beta, run.job.size = size;
     }
     ps_threads_run(threads, rows->chunks, entry_task, &run);

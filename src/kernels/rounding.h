@@ -75,6 +75,7 @@ typedef struct {
     const float *x, *residual;
     const float *x_bound, *residual_bound; /* both NULL: exact */
     const float *mean, *scale, *beta;      /* [c] */
+    const float *extra;                    /* [c], with mean: added to every bound of the channel; NULL: nothing */
     ps_shape shape;
     bool rectified; /* what leaves the gate is bounded: nothing moves it where v cannot reach 0 */
 } ps_rounding_entry;

@@ -368,6 +368,7 @@ const ps_layer_type ps_layer_batch_norm = {
     .attributes = norm_attributes,
     .config_bytes = sizeof(norm_config),
     .role = PS_ROLE_NORM,
+    .standardises = true,
     .min_inputs = 1,
     .max_inputs = 2,
     .needs_input = true,

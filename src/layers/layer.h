@@ -258,6 +258,8 @@ struct ps_layer_type {
     bool (*merges)(const ps_layer_type *gate);
     cJSON *(*merged)(const cJSON *own, const ps_layer_type *gate, const void *gate_config,
                      const cJSON *gate_attributes);
+    /* PS_ROLE_NORM: the values of a channel have mean 0 and deviation 1 before gain and shift, whatever comes. */
+    bool standardises;
     /* PS_ROLE_NORM by the channel's moments over the batch: their eps. NULL: it is another normalisation. */
     double (*batch_eps)(const void *config);
     /* PS_ROLE_CONV that is a plain cross-correlation: its shape for kernels/conv.h. NULL: it is something else. */

@@ -327,7 +327,7 @@ static ps_status add_modes(looking *l) {
     return PS_OK;
 }
 
-/* Values normalised over the batch have mean 0 and deviation 1, whatever comes. */
+/* Values that are normalised have mean 0 and deviation 1, whatever comes. */
 static ps_status add_shut(looking *l, int u) {
     const ps_unit *unit = &l->units->unit[u];
     const float *gamma = values_of(l->session->net, unit->norm_op, "weight"),
@@ -345,7 +345,7 @@ static ps_status add_norms(looking *l) {
     PS_TRY(add_modes(l));
     for (int u = 0; u < l->units->count; u++) {
         int norm = l->units->unit[u].norm_op;
-        if (norm >= 0 && graph->op[norm].type->batch_eps != NULL) PS_TRY(add_shut(l, u));
+        if (norm >= 0 && graph->op[norm].type->standardises) PS_TRY(add_shut(l, u));
     }
     return PS_OK;
 }

@@ -155,6 +155,14 @@ static void layer_norm_swapped_gradients(const ps_layer_call *call) {
     ps_layer_layer_norm.backward(&swapped);
 }
 
+/* The moments of every sample taken for those of the batch. */
+static void instance_norm_of_one_sample(const ps_layer_call *call) {
+    float *mean = call->save;
+    size_t c = (size_t)call->out_shape.c, n = (size_t)call->out_shape.n;
+    for (size_t i = c; i < n * c; i++) mean[i] = mean[i % c];
+    ps_layer_instance_norm.backward(call);
+}
+
 /* What a sum kept per thread would do: the result depends on who ran the chunks. */
 static void relu_thread_dependent(const ps_layer_call *call) {
     ps_layer_relu.forward(call);
@@ -270,6 +278,8 @@ static void test_planted_faults_in_activations_and_layer_norm(void **state) {
     expect_caught(&wrong, &ps_layer_prelu, ps_layer_prelu.samples[0], "weight");
     wrong = ps_layer_layer_norm, wrong.backward = layer_norm_constant_moments;
     expect_caught(&wrong, &ps_layer_layer_norm, ps_layer_layer_norm.samples[0], "dx0");
+    wrong = ps_layer_instance_norm, wrong.backward = instance_norm_of_one_sample;
+    expect_caught(&wrong, &ps_layer_instance_norm, ps_layer_instance_norm.samples[0], "dx0");
     wrong = ps_layer_layer_norm, wrong.backward = layer_norm_swapped_gradients;
     expect_caught(&wrong, &ps_layer_layer_norm, ps_layer_layer_norm.samples[0], "weight");
 }

@@ -206,6 +206,29 @@ static void ref_batch_norm(const ref_call *call, double *y) {
     }
 }
 
+/* As batch_norm, a sample at a time. */
+static void ref_instance_norm(const ref_call *call, double *y) {
+    size_t image = ps_shape_elements(call->out_shape) / (size_t)call->out_shape.n;
+    const double ones = 1, zeros = 0;
+    bool affine = truth(call->attributes, "affine", true);
+    for (int n = 0; n < call->out_shape.n; n++)
+        for (int c = 0; c < call->out_shape.c; c++) {
+            const double *x[2] = {call->x[0] + (size_t)n * image + c,
+                                  call->inputs > 1 ? call->x[1] + (size_t)n * image + c : NULL};
+            const char *activation = text(call->attributes, "activation", "none");
+            double slope = strcmp(activation, "none") == 0   ? 1.0
+                           : strcmp(activation, "relu") == 0 ? 0.0
+                                                             : (double)(float)number(call->attributes, "slope", 0.01);
+            double mean, variance, gain = affine ? call->param[0][c] : ones, shift = affine ? call->param[1][c] : zeros;
+            moments(call->x[0] + (size_t)n * image, ps_shape_with_batch(call->out_shape, 1), c, &mean, &variance);
+            for (size_t i = 0; i < image; i += (size_t)call->out_shape.c) {
+                double v = gain * (x[0][i] - mean) / sqrt(variance + number(call->attributes, "eps", 1e-5)) + shift;
+                if (x[1] != NULL) v += x[1][i];
+                y[(size_t)n * image + (size_t)c + i] = v > 0 ? v : slope * v;
+            }
+        }
+}
+
 static void ref_slope(const ref_call *call, double slope, double *y) {
     for (size_t i = 0; i < ps_shape_elements(call->out_shape); i++)
         y[i] = call->x[0][i] > 0 ? call->x[0][i] : slope * call->x[0][i];
@@ -506,6 +529,7 @@ bool ref_forward(const ref_call *call, double *y) {
     if (strcmp(type, "conv") == 0) ref_conv(call, y);
     else if (strcmp(type, "conv_transpose") == 0) ref_conv_transpose(call, y);
     else if (strcmp(type, "batch_norm") == 0) ref_batch_norm(call, y);
+    else if (strcmp(type, "instance_norm") == 0) ref_instance_norm(call, y);
     else if (strcmp(type, "relu") == 0) ref_slope(call, 0.0, y);
     else if (strcmp(type, "leaky_relu") == 0)
         ref_slope(call, (double)(float)number(call->attributes, "slope", 0.01), y);

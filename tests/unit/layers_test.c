@@ -710,7 +710,8 @@ static const char *large_sample(const char *type) {
     if (strcmp(type, "attention") == 0)
         return "{\"inputs\": [[40, 32, 1, 11, 13]], \"attributes\": {\"heads\": 4, \"dropout\": 0.2}}";
     if (strcmp(type, "pool_skip") == 0) return "{\"inputs\": [[6, 32, 1, 23, 17]], \"attributes\": {\"pool_size\": 4}}";
-    if (strcmp(type, "add") == 0 || strcmp(type, "concat") == 0 || strcmp(type, "batch_norm") == 0)
+    if (strcmp(type, "add") == 0 || strcmp(type, "concat") == 0 || strcmp(type, "batch_norm") == 0 ||
+        strcmp(type, "instance_norm") == 0)
         return "{\"inputs\": [[6, 32, 1, 23, 37], [6, 32, 1, 23, 37]], \"attributes\": {}}";
     if (strcmp(type, "max_unpool") == 0) return "{\"pool\": {}, \"inputs\": [[6, 32, 1, 23, 37]], \"attributes\": {}}";
     return "{\"inputs\": [[6, 32, 1, 23, 37]], \"attributes\": {}}";

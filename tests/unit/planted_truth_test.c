@@ -18,21 +18,7 @@
 #include "core/memory.h"
 #include "net/train.h"
 
-enum { PLANTINGS = 100, NETWORKS = 3, OTHERS = 5, BATCH = 64, IMAGES = 512, STEPS = 15 };
-
-/* Small networks, shortly trained, all of whose nodes are active: without and with normalisation, and with residual
- * adds. */
-static const struct {
-    const char *model, *batch_norm, *activation, *causes;
-    double width;
-} networks[NETWORKS + OTHERS] = {{"plain9", "no", "", "", 0.5},
-                                 {"plain9", "yes", "", "", 0.5},
-                                 {"resnet18", "", "", "", 0.0625},
-                                 {"plain9", "no", "gelu", "bias+weights-in+weights-out", 0.5},
-                                 {"plain9", "yes", "gelu", "bias+gamma+weights-out", 0.5},
-                                 {"plain9", "no", "relu6", "ceiling+bias", 0.5},
-                                 {"plain9", "yes", "relu6", "ceiling+bias+gamma", 0.5},
-                                 {"", "", "", "gamma,layers=*g", 1}};
+enum { PLANTINGS = 100, NETWORKS = 3, OTHERS = 6, BATCH = 64, IMAGES = 512, STEPS = 15 };
 
 /* Gates right behind layer norms, which share their nodes' gradients out: ReLU6, GELU, ReLU; and depthwise filters. */
 static const char across[] =
@@ -49,6 +35,36 @@ static const char across[] =
     "\"layer_norm\"},"
     "{\"name\": \"dg\", \"type\": \"relu\"}, {\"name\": \"p\", \"type\": \"global_avg_pool\"},"
     "{\"name\": \"fc\", \"type\": \"linear\", \"features\": 10}]}";
+
+/* Gates behind instance norms, which follow a convolution, a strided one, and a transposed one back to its size. */
+static const char instances[] =
+    "{\"format\": \"poolscope-graph\", \"version\": 1, \"name\": \"instances\", \"input\": [3, 8, 8], \"nodes\": ["
+    "{\"name\": \"a\", \"type\": \"conv\", \"channels\": 12, \"padding\": 1}, {\"name\": \"an\", \"type\": "
+    "\"instance_norm\"}, {\"name\": \"ag\", \"type\": \"relu\"},"
+    "{\"name\": \"b\", \"type\": \"conv\", \"channels\": 14, \"padding\": 1, \"stride\": 2}, {\"name\": \"bn\", "
+    "\"type\": "
+    "\"instance_norm\"}, {\"name\": \"bg\", \"type\": \"relu\"},"
+    "{\"name\": \"c\", \"type\": \"conv_transpose\", \"channels\": 13}, {\"name\": \"cn\", \"type\": "
+    "\"instance_norm\"}, {\"name\": \"cg\", \"type\": \"relu\"},"
+    "{\"name\": \"d\", \"type\": \"conv\", \"channels\": 12, \"padding\": 1}, {\"name\": \"dn\", \"type\": "
+    "\"instance_norm\"}, {\"name\": \"dg\", \"type\": \"relu\"}, {\"name\": \"p\", \"type\": \"global_avg_pool\"},"
+    "{\"name\": \"fc\", \"type\": \"linear\", \"features\": 10}]}";
+
+/* Small networks, shortly trained, all of whose nodes are active: without and with normalisation, and with residual
+ * adds. */
+static const struct {
+    const char *model, *batch_norm, *activation, *causes;
+    double width;
+    const char *graph; /* where there is no model */
+} networks[NETWORKS + OTHERS] = {{"plain9", "no", "", "", 0.5, NULL},
+                                 {"plain9", "yes", "", "", 0.5, NULL},
+                                 {"resnet18", "", "", "", 0.0625, NULL},
+                                 {"plain9", "no", "gelu", "bias+weights-in+weights-out", 0.5, NULL},
+                                 {"plain9", "yes", "gelu", "bias+gamma+weights-out", 0.5, NULL},
+                                 {"plain9", "no", "relu6", "ceiling+bias", 0.5, NULL},
+                                 {"plain9", "yes", "relu6", "ceiling+bias+gamma", 0.5, NULL},
+                                 {"", "", "", "gamma,layers=*g", 1, across},
+                                 {"", "", "", "bias+gamma+weights-in+weights-out", 1, instances}};
 
 typedef struct {
     ps_run_config config;
@@ -78,11 +94,12 @@ static void set(bed *b, const char *name, const char *value) {
     assert_true(known);
 }
 
-static const char *own_graph(void) {
-    static char path[] = "/tmp/ps_across_XXXXXX";
+static const char *own_graph(const char *text) {
+    static char path[32];
+    snprintf(path, sizeof path, "/tmp/ps_graph_XXXXXX");
     int file = mkstemp(path);
     assert_true(file >= 0);
-    assert_int_equal(write(file, across, sizeof across - 1), sizeof across - 1);
+    assert_int_equal(write(file, text, strlen(text)), strlen(text));
     close(file);
     return path;
 }
@@ -98,7 +115,7 @@ static void open_bed(bed *b, int network) {
         set(b, "batch_norm", networks[network].batch_norm);
         set(b, "activation", networks[network].activation);
         set(b, "width", width);
-    } else set(b, "graph", own_graph());
+    } else set(b, "graph", own_graph(networks[network].graph));
     set(b, "size", "8");
     set(b, "batch", "64");
     set(b, "probe", "512");
@@ -191,7 +208,7 @@ static const ps_param *param(const bed *b, int node, const char *suffix) {
 }
 
 /* gamma (x - mean) / sqrt(variance + eps) over a whole batch of what the source gives, in double precision. */
-static void normalise(bed *b, int u, const float *x, size_t count) {
+static void normalise_all(bed *b, int u, const float *x, size_t count) {
     const ps_unit *unit = &b->units->unit[u];
     size_t channels = (size_t)unit->channels;
     for (size_t c = 0; c < channels; c++) {
@@ -202,6 +219,14 @@ static void normalise(bed *b, int u, const float *x, size_t count) {
         for (size_t i = c; i < count; i += channels)
             b->above[u][c] = fmax(b->above[u][c], gamma * ((double)x[i] - mean) / sqrt(variance + 1e-5));
     }
+}
+
+/* Instance norms: of each image by itself. */
+static void normalise(bed *b, int u, const float *x, size_t count) {
+    const ps_unit *unit = &b->units->unit[u];
+    bool alone = strcmp(ps_net_graph(b->session.net)->op[unit->norm_op].type->name, "instance_norm") == 0;
+    size_t runs = alone ? (size_t)b->images : 1, run = count / runs;
+    for (size_t i = 0; i < runs; i++) normalise_all(b, u, x + i * run, run);
 }
 
 /* Of a gate that is no rectifier, by its formula; of others nobody asks. */
@@ -272,8 +297,9 @@ static bool row_is_zero(const ps_param *p, int row) {
 }
 
 static int input_of(const ps_param *p, const ps_unit *unit, size_t i) {
-    bool depthwise = p->spec.dims[1] == 1 && unit->channels > 1;
-    return (int)(depthwise ? i / p->row_length : i % (size_t)p->spec.dims[1]);
+    size_t inputs = (size_t)ps_param_inputs(&p->spec);
+    bool depthwise = inputs == 1 && unit->channels > 1;
+    return (int)(depthwise ? i / p->row_length : i % inputs);
 }
 
 /* Every weight of every reader at this channel; the networks here flatten nothing but single pixels, and a reader in
