@@ -2,7 +2,7 @@
 # Installs what the build, the reports and the tests need on Debian 12, 13 and their relatives; elsewhere says what to install.
 # Does nothing (and asks for no rights) when everything is there. PS_SETUP_EXTRA names further packages (CI asks for more).
 #   .ci/setup.sh           what README's two commands need
-#   .ci/setup.sh venv      besides: .venv with PyTorch, NumPy, Pillow, jsonschema and clang-format, for all tests and `make lint`. Where pip
+#   .ci/setup.sh venv      besides: .venv with PyTorch, NumPy, Pillow, jsonschema, MONAI, nnU-Net, surface-distance and clang-format, for all tests and `make lint`. Where pip
 #                          cannot have the CPU build of PyTorch, Debian's python3-torch takes its place
 set -eu
 cd "$(dirname "$0")/.."
@@ -67,11 +67,29 @@ install_torch() {
     install_packages python3-torch python3-numpy python3-pil python3-jsonschema
 }
 
+# Programs that planning, losses and measures of segmentation are compared with. Packages that ask for torchvision or for another PyTorch come
+# without what they ask for, and that by name: the PyTorch that is there stays.
+install_segmentation() {
+    has monai && has nnunetv2 && has surface_distance && return
+    echo "Installing MONAI, nnU-Net and surface-distance into .venv"
+    kept=$(mktemp)
+    "$venv/bin/python" -m pip freeze 2>/dev/null | grep '^torch==' >"$kept" || true
+    pip --constraint "$kept" scipy absl-py monai==1.6.1 nibabel scikit-image scikit-learn pandas SimpleITK tqdm requests tifffile matplotlib \
+        seaborn graphviz einops blosc2 imagecodecs connected-components-3d pyyaml safetensors huggingface_hub || true
+    "$venv/bin/python" -m pip install --quiet --retries 1 --no-deps surface-distance==0.1 nnunetv2==2.8.1 acvl-utils==0.2.6 \
+        dynamic-network-architectures==0.4.4 batchgenerators==0.25.5 batchgeneratorsv2==0.3.6 timm==1.0.22 future yacs unittest2 traceback2 \
+        linecache2 argparse six || true
+    rm -f "$kept"
+    has monai && has nnunetv2 && has surface_distance && return
+    echo "pip cannot have all of MONAI, nnU-Net and surface-distance; tests beside them are skipped"
+}
+
 make_venv() {
     command -v dpkg-query >/dev/null 2>&1 && install_packages python3 python3-venv
     [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
     has numpy && has PIL && has jsonschema && [ -x "$venv/bin/clang-format" ] || pip numpy pillow jsonschema "clang-format==$formatter"
     install_torch
+    install_segmentation
 }
 
 if command -v dpkg-query >/dev/null 2>&1; then install_packages $packages; else say_what_is_missing; fi
